@@ -1,0 +1,182 @@
+import { invalid } from "./refusal.ts";
+
+/** Address family: 4 or 6. */
+export type Family = 4 | 6;
+
+/** An IPv4 or IPv6 address: a family and its 4 or 16 bytes, never changed once made. */
+export class Ip {
+  constructor(readonly family: Family, readonly bytes: Uint8Array) {}
+
+  /** Reads `10.0.0.1` or `2001:db8::1` (RFC 4291 §2.2); undefined when it is neither. */
+  static tryParse(text: string): Ip | undefined {
+    const bytes = text.includes(":") ? parse6(text) : parse4(text);
+    return bytes && new Ip(bytes.length === 4 ? 4 : 6, bytes);
+  }
+
+  /** Reads an address; a refusal names `field` and the value when it is none. */
+  static parse(text: string, field = "address"): Ip {
+    const ip = Ip.tryParse(text);
+    if (!ip) throw invalid(`${field}: "${text}" is not an IP address, like 10.0.0.1 or 2001:db8::1`);
+    return ip;
+  }
+
+  /** An IPv4 address from its 32-bit value. */
+  static from4(value: number): Ip {
+    return new Ip(4, Uint8Array.of(value >>> 24, (value >>> 16) & 255, (value >>> 8) & 255, value & 255));
+  }
+
+  /** The 32-bit value of an IPv4 address, for the hot paths. */
+  get u32(): number {
+    const [a = 0, b = 0, c = 0, d = 0] = this.bytes;
+    return ((a << 24) | (b << 16) | (c << 8) | d) >>> 0;
+  }
+
+  /** The address as one whole number of 32 or 128 bits. */
+  get value(): bigint {
+    return this.bytes.reduce((n, b) => (n << 8n) | BigInt(b), 0n);
+  }
+
+  /** The address `n` further on, or undefined past either end of the family. */
+  plus(n: number | bigint): Ip | undefined {
+    const value = this.value + BigInt(n);
+    if (value < 0n || value >> BigInt(this.bytes.length * 8)) return undefined;
+    return fromValue(this.family, value);
+  }
+
+  /** Below 0, 0 or above 0: this address before, same as or after `other`; IPv4 before IPv6. */
+  compare(other: Ip): number {
+    if (this.family !== other.family) return this.family - other.family;
+    for (let i = 0; i < this.bytes.length; i++) {
+      const difference = (this.bytes[i] ?? 0) - (other.bytes[i] ?? 0);
+      if (difference) return difference;
+    }
+    return 0;
+  }
+
+  equals(other: Ip): boolean {
+    return this.compare(other) === 0;
+  }
+
+  /** The text form: dotted quad, or RFC 5952 for IPv6. */
+  toString(): string {
+    return this.family === 4 ? this.bytes.join(".") : format6(this.bytes);
+  }
+}
+
+/** The address of `family` whose bits are `value`. */
+function fromValue(family: Family, value: bigint): Ip {
+  const bytes = new Uint8Array(family === 4 ? 4 : 16);
+  for (let i = bytes.length - 1; i >= 0; i--, value >>= 8n) bytes[i] = Number(value & 255n);
+  return new Ip(family, bytes);
+}
+
+/** A network: base address (host bits kept as given) and prefix length. */
+export class Cidr {
+  private constructor(readonly address: Ip, readonly prefix: number) {}
+
+  /** Reads `10.0.0.0/24`; undefined when it is no CIDR. */
+  static tryParse(text: string): Cidr | undefined {
+    const match = /^([^/]+)\/(\d{1,3})$/.exec(text);
+    const ip = match?.[1] === undefined ? undefined : Ip.tryParse(match[1]);
+    const prefix = Number(match?.[2]);
+    return ip && prefix <= ip.bytes.length * 8 ? new Cidr(ip, prefix) : undefined;
+  }
+
+  /** Reads a CIDR; a refusal names `field` and the value when it is none. */
+  static parse(text: string, field = "subnet"): Cidr {
+    const cidr = Cidr.tryParse(text);
+    if (!cidr) throw invalid(`${field}: "${text}" is not a CIDR, like 10.0.0.0/24`);
+    return cidr;
+  }
+
+  get family(): Family {
+    return this.address.family;
+  }
+
+  private get hostBits(): bigint {
+    return BigInt(this.address.bytes.length * 8 - this.prefix);
+  }
+
+  /** The lowest address: all host bits zero. */
+  get first(): Ip {
+    return fromValue(this.family, (this.address.value >> this.hostBits) << this.hostBits);
+  }
+
+  /** The highest address: all host bits one (IPv4: the broadcast address). */
+  get last(): Ip {
+    return fromValue(this.family, this.address.value | ((1n << this.hostBits) - 1n));
+  }
+
+  /** How many addresses it spans, network and broadcast included. */
+  get size(): bigint {
+    return 1n << this.hostBits;
+  }
+
+  contains(ip: Ip): boolean {
+    return ip.family === this.family && (ip.value >> this.hostBits) === (this.address.value >> this.hostBits);
+  }
+
+  overlaps(other: Cidr): boolean {
+    return this.prefix <= other.prefix ? this.contains(other.address) : other.contains(this.address);
+  }
+
+  /** True for an IPv4 subnet's network or broadcast address (/31 and /32 have neither, RFC 3021). */
+  reserved(ip: Ip): boolean {
+    return this.family === 4 && this.prefix < 31 && (ip.equals(this.first) || ip.equals(this.last));
+  }
+
+  toString(): string {
+    return `${this.address}/${this.prefix}`;
+  }
+}
+
+function parse4(text: string): Uint8Array | undefined {
+  const match = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(text);
+  if (!match) return undefined;
+  const parts = match.slice(1);
+  // A leading zero is refused: some readers take it for octal.
+  if (parts.some((p) => Number(p) > 255 || (p.length > 1 && p.startsWith("0")))) return undefined;
+  return Uint8Array.from(parts, Number);
+}
+
+function parse6(text: string): Uint8Array | undefined {
+  let head = text;
+  const tail: number[] = [];
+  const embedded = text.includes(".") ? text.lastIndexOf(":") : -1;
+  if (embedded >= 0) {
+    const four = parse4(text.slice(embedded + 1));
+    if (!four) return undefined;
+    const [a = 0, b = 0, c = 0, d = 0] = four;
+    tail.push((a << 8) | b, (c << 8) | d);
+    head = text.slice(0, embedded + 1);
+    // "::1.2.3.4" keeps its "::"; "a:1.2.3.4" loses the one colon.
+    if (!head.endsWith("::")) head = head.slice(0, -1);
+  }
+  const halves = head.split("::");
+  if (halves.length > 2) return undefined;
+  const groups = (half: string | undefined) => half ? half.split(":") : [];
+  const left = groups(halves[0]), right = groups(halves[1]);
+  if (![...left, ...right].every((g) => /^[0-9a-fA-F]{1,4}$/.test(g))) return undefined;
+  const given = left.length + right.length + tail.length;
+  if (halves.length === 2 ? given > 7 : given !== 8) return undefined;
+  const words = [
+    ...left.map((g) => parseInt(g, 16)),
+    ...new Array<number>(8 - given).fill(0),
+    ...right.map((g) => parseInt(g, 16)),
+    ...tail,
+  ];
+  return Uint8Array.from(words.flatMap((w) => [w >> 8, w & 255]));
+}
+
+function format6(bytes: Uint8Array): string {
+  const words = Array.from({ length: 8 }, (_, i) => ((bytes[2 * i] ?? 0) << 8) | (bytes[2 * i + 1] ?? 0));
+  let best = { start: -1, length: 1 };
+  for (let i = 0; i < 8; i++) {
+    let end = i;
+    while (end < 8 && words[end] === 0) end++;
+    if (end - i > best.length) best = { start: i, length: end - i };
+  }
+  const hex = (part: number[]) => part.map((w) => w.toString(16)).join(":");
+  if (best.start < 0) return hex(words);
+  return `${hex(words.slice(0, best.start))}::${hex(words.slice(best.start + best.length))}`;
+}

@@ -1,0 +1,30 @@
+import { invalid } from "./refusal.ts";
+
+const form = /^[0-9a-f]{2}(?::[0-9a-f]{2}){5}$/;
+
+/** The stored form of a MAC, lower-case with colons; undefined when `text` is none. Dashes are accepted. */
+export function tryParseMac(text: string): string | undefined {
+  const mac = text.toLowerCase().replaceAll("-", ":");
+  return form.test(mac) ? mac : undefined;
+}
+
+/** The stored form of a MAC; a refusal names `field` and the value when it is none. */
+export function parseMac(text: string, field = "mac"): string {
+  const mac = tryParseMac(text);
+  if (mac === undefined) throw invalid(`${field}: "${text}" is not a MAC address, like 00:00:11:11:00:01`);
+  return mac;
+}
+
+/** The MAC in six bytes of `bytes` from `offset`. */
+export function macFromBytes(bytes: Uint8Array, offset = 0): string {
+  let text = "";
+  for (let i = offset; i < offset + 6; i++) {
+    text += (i > offset ? ":" : "") + (bytes[i] ?? 0).toString(16).padStart(2, "0");
+  }
+  return text;
+}
+
+/** The six bytes of a MAC in stored form. */
+export function macToBytes(mac: string): Uint8Array {
+  return Uint8Array.from(mac.split(":"), (part) => parseInt(part, 16));
+}

@@ -1,0 +1,101 @@
+/** One change in etcd, as the mirror shows it and as a plan makes it. Revisions are etcd's (whole numbers). */
+
+/** A key that held a good record: what it held and when it was written. */
+export interface Entry<T> {
+  readonly key: string;
+  readonly record: T;
+  readonly createRevision: number;
+  readonly modRevision: number;
+}
+
+/** What became of one key. `before` is absent for a new key, `after` for one that is gone. */
+export interface Change<T> {
+  readonly key: string;
+  readonly before: Entry<T> | undefined;
+  readonly after: Entry<T> | undefined;
+}
+
+/**
+ * What a mirror follows: key prefixes, and how a value under them is read.
+ * `parse` returns undefined for a key that is not ours, and throws with the reason for a value that is
+ * not what its key promises (it is then reported, quarantined and skipped).
+ */
+export interface Schema<T> {
+  readonly prefixes: readonly string[];
+  parse(key: string, value: string): T | undefined;
+}
+
+/** The commit is refused unless the key still has this mod revision; 0: unless it is absent. */
+export interface Guard {
+  readonly key: string;
+  readonly modRevision: number;
+}
+
+/** The commit is refused if anything now under `prefix` was written after this revision. */
+export interface PrefixGuard {
+  readonly prefix: string;
+  readonly unchangedSince: number;
+}
+
+export type Op = { readonly put: string; readonly value: string } | { readonly remove: string };
+
+/** One guarded transaction: every guard holds and all of `ops` happens, or nothing does. */
+export interface Plan {
+  readonly guards: readonly Guard[];
+  readonly prefixGuards?: readonly PrefixGuard[];
+  readonly ops: readonly Op[];
+}
+
+/** What etcd said. On a conflict, `current` holds the mod revision that each guarded key has (0: absent). */
+export type Outcome =
+  | { readonly committed: true; readonly revision: number }
+  | { readonly committed: false; readonly current: readonly Guard[] };
+
+/** etcd takes so many compares, and so many operations, in one transaction (its --max-txn-ops default). */
+export const MAX_TXN_OPS = 128;
+
+/** The writing half of the store. */
+export interface Committer {
+  /**
+   * Commits a plan as one transaction of its own.
+   * Throws Refusal "unavailable" when etcd cannot be reached (nothing was written), and
+   * {@link UnknownOutcome} when the answer was lost after the request was sent.
+   */
+  commit(plan: Plan): Promise<Outcome>;
+  /**
+   * The same, gathered with other small plans of this process into a shared transaction (group commit):
+   * each plan keeps its own guards, and one that conflicts does not fail its neighbours.
+   */
+  commitGrouped(plan: Plan): Promise<Outcome>;
+}
+
+/** A mirror's state, for readiness, metrics and `status`. */
+export interface MirrorState {
+  /** True when listed and watching; false while etcd is away or a re-list is under way. */
+  readonly inStep: boolean;
+  /** The newest revision that the mirror has taken in. */
+  readonly revision: number;
+  /** When the mirror fell out of step (ms since the epoch); undefined while in step. */
+  readonly outSince: number | undefined;
+  /** Keys whose value could not be read, with the reason. */
+  readonly quarantined: ReadonlyMap<string, string>;
+  /** Events that a self-check found to have been missed by the watch. */
+  readonly missed: number;
+  /** How often everything was listed anew. */
+  readonly relists: number;
+}
+
+/** The reading half of the store: an in-memory copy of everything under the schema's prefixes. */
+export interface Mirror<T> {
+  get(key: string): Entry<T> | undefined;
+  entries(): IterableIterator<Entry<T>>;
+  readonly state: MirrorState;
+  /** Calls back, synchronously and in order, with each batch of changes from now on. Returns the way to stop. */
+  subscribe(listener: (changes: readonly Change<T>[]) => void): () => void;
+  /** Resolves when the first listing is complete. */
+  ready(): Promise<void>;
+  /** Resolves when the mirror shows, for each key, that mod revision or a later one (0: absent or any later). */
+  caughtUp(keys: readonly Guard[], options?: { signal?: AbortSignal }): Promise<void>;
+  /** Resolves when the mirror has taken in what was committed to `keys` at `revision`. */
+  reached(revision: number, keys: readonly string[], options?: { signal?: AbortSignal }): Promise<void>;
+}
