@@ -1,0 +1,63 @@
+import { libc } from "./libc.ts";
+
+/** errno(3) values that callers tell apart. */
+export const EINTR = 4;
+export const EAGAIN = 11;
+export const EACCES = 13;
+export const EBUSY = 16;
+export const EEXIST = 17;
+export const ENODEV = 19;
+export const EINVAL = 22;
+export const EADDRINUSE = 98;
+export const EADDRNOTAVAIL = 99;
+export const ENETDOWN = 100;
+export const ENOBUFS = 105;
+export const ECONNREFUSED = 111;
+
+const texts: Record<number, string> = {
+  1: "operation not permitted",
+  2: "no such file",
+  4: "interrupted",
+  6: "no such device or address",
+  9: "bad file descriptor",
+  11: "would block",
+  12: "out of memory",
+  13: "permission denied",
+  16: "busy",
+  17: "exists",
+  19: "no such device",
+  22: "invalid argument",
+  24: "too many open files",
+  90: "message too long",
+  97: "address family not supported",
+  98: "address already in use",
+  99: "address not available on this host",
+  100: "network is down",
+  101: "network is unreachable",
+  105: "no buffer space",
+  111: "connection refused",
+};
+
+const location = libc.__errno_location();
+if (location === null) throw new Error("libc has no errno location");
+// errno lives at one address per OS thread, and an isolate's sync calls always run on its own thread.
+const value = new Int32Array(Deno.UnsafePointerView.getArrayBuffer(location, 4));
+
+/** The errno of this isolate's last sync call: read it in the very next expression after the failing call. */
+export function errno(): number {
+  return value[0] ?? 0;
+}
+
+/** A failed system call. `message` is like `bind 0.0.0.0:53: permission denied`. */
+export class SystemError extends Error {
+  override readonly name = "SystemError";
+  constructor(readonly call: string, readonly errno: number) {
+    super(`${call}: ${texts[errno] ?? `errno ${errno}`}`);
+  }
+}
+
+/** Passes on a call's result; throws SystemError, saying what was being done, when it is negative. */
+export function checked(result: number, call: string): number {
+  if (result < 0) throw new SystemError(call, errno());
+  return result;
+}
