@@ -1,0 +1,87 @@
+/**
+ * Writes descriptor.ts from nex.proto: `deno run -A proto/generate.ts`.
+ *
+ * The descriptors are put together here, because those of proto-loader leave out imports and give relative
+ * type names, and reflection clients in other languages refuse that.
+ */
+import { loadSync, type MessageTypeDefinition, type ServiceDefinition } from "@grpc/proto-loader";
+
+type Message = MessageTypeDefinition<object, object>;
+
+interface Described {
+  name: string;
+  field: { name: string; number: number; label: string; type: string; typeName: string }[];
+}
+
+const folder = import.meta.dirname ?? ".";
+const imports = {
+  "google/protobuf/timestamp.proto": ["Timestamp"],
+  "google/protobuf/wrappers.proto": [
+    ...["DoubleValue", "FloatValue", "Int64Value", "UInt64Value", "Int32Value", "UInt32Value", "BoolValue"],
+    ...["StringValue", "BytesValue"],
+  ],
+};
+
+/** The text of descriptor.ts for the nex.proto beside this file. */
+export function generate(): string {
+  const definition = loadSync(`${folder}/nex.proto`);
+  const message = (name: string) => describe(definition[name] as Message);
+  const own = Object.keys(definition).filter((name) => name.startsWith("nex.") && name !== "nex.Nex");
+  const files = [
+    ...Object.entries(imports).map(([name, types]) => ({
+      name,
+      package: "google.protobuf",
+      messageType: types.map((type) => message(`google.protobuf.${type}`)),
+      syntax: "proto3",
+    })),
+    {
+      name: "nex.proto",
+      package: "nex",
+      dependency: Object.keys(imports),
+      messageType: own.map(message),
+      service: [{ name: "Nex", method: methods(definition["nex.Nex"] as ServiceDefinition) }],
+      syntax: "proto3",
+    },
+  ];
+  const lines = encode(files).toString("base64").match(/.{1,100}/g) ?? [];
+  return `// Made from nex.proto by generate.ts: change nothing here.\n\n` +
+    `/** nex.proto and what it imports as one google.protobuf.FileDescriptorSet, in base64. */\n` +
+    `export const descriptorSet = \`\n${lines.join("\n")}\n\`;\n`;
+}
+
+function describe(definition: Message) {
+  const { name, field } = definition.type as Described;
+  return {
+    name,
+    field: field.map(({ name, number, label, type, typeName }) => ({
+      name,
+      number,
+      label,
+      type,
+      jsonName: name,
+      ...(typeName && { typeName: typeName.includes(".") ? `.${typeName}` : `.nex.${typeName}` }),
+    })),
+  };
+}
+
+function methods(service: ServiceDefinition) {
+  return Object.entries(service).map(([name, { requestType, responseType }]) => ({
+    name,
+    inputType: `.nex.${((requestType as Message).type as Described).name}`,
+    outputType: `.nex.${((responseType as Message).type as Described).name}`,
+  }));
+}
+
+/** The bytes of a FileDescriptorSet of these files. */
+function encode(file: object[]): Buffer {
+  // proto-loader has the descriptor types inside, and hands them out only to a file that imports them.
+  const path = Deno.makeTempFileSync({ suffix: ".proto" });
+  try {
+    Deno.writeTextFileSync(path, `syntax = "proto3"; import "google/protobuf/descriptor.proto";`);
+    return (loadSync(path)["google.protobuf.FileDescriptorSet"] as Message).serialize({ file });
+  } finally {
+    Deno.removeSync(path);
+  }
+}
+
+if (import.meta.main) Deno.writeTextFileSync(`${folder}/descriptor.ts`, generate());
