@@ -1,0 +1,215 @@
+/** The configuration: `/etc/nex/nex.yml` or `--config FILE`, then the environment on top of it. */
+import type { core } from "zod";
+import { closest } from "./closest.ts";
+import { keysAt, schema, type Settings, type Variable, variables } from "./config_schema.ts";
+import type { HostPort } from "./host_port.ts";
+import { tryParseHostPort } from "./host_port.ts";
+import { messageOf, Refusal } from "./refusal.ts";
+import { parseSettings, type SettingsFile } from "./settings_file.ts";
+import { readTls, type TlsFiles, type TlsMaterial } from "./tls.ts";
+
+/** The file that is read when none is named and it exists. */
+export const DEFAULT_FILE = "/etc/nex/nex.yml";
+
+export interface EtcdSettings {
+  /** URLs, each with its scheme and port. */
+  readonly endpoints: readonly string[];
+  /** False: nothing names an etcd, and `endpoints` is only the default of 127.0.0.1:2379. */
+  readonly configured: boolean;
+  /** What the files held; absent when none was named. */
+  readonly tls: TlsMaterial | undefined;
+  /** Where an etcd of our own keeps its data; undefined leaves the choice to whoever starts it. */
+  readonly dataDir: string | undefined;
+}
+
+export interface Config {
+  /** The file that was read, if any. */
+  readonly file: string | undefined;
+  readonly dhcpd: {
+    readonly interfaces: readonly string[];
+    readonly dnsRegister: boolean;
+    readonly metricsListen: HostPort;
+  };
+  readonly dnsd: {
+    /** Undefined: not set, so port 53 on all addresses, or on loopback under `strand up`. */
+    readonly listen: readonly HostPort[] | undefined;
+    readonly forward: readonly HostPort[];
+    /** Seconds. */
+    readonly ttl: number;
+    readonly metricsListen: HostPort;
+  };
+  readonly nexd: {
+    readonly listen: HostPort;
+    /** Paths: only nexd needs to be able to read them. */
+    readonly tls: TlsFiles | undefined;
+    readonly metricsListen: HostPort;
+  };
+  readonly etcd: EtcdSettings;
+  readonly log: Settings["log"];
+  /** What to call a key in a message: with its file and line, or its environment variable. */
+  where(key: string): string;
+}
+
+export interface ConfigOptions {
+  /** The file named by `--config`; it must then exist. */
+  readonly file?: string | undefined;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/**
+ * Reads and checks the whole configuration; nothing is opened but the files it names.
+ *
+ * @throws Refusal with one sentence that names the file, line and key, or the environment variable.
+ */
+export function loadConfig(options: ConfigOptions = {}): Config {
+  const env = options.env ?? Deno.env.toObject();
+  const file = options.file ?? env["STRAND_CONFIG"] ?? (exists(DEFAULT_FILE) ? DEFAULT_FILE : undefined);
+  const written = file === undefined ? undefined : parseSettings(file, readSettings(file));
+  const values = structuredClone(written?.values ?? {});
+  const fromEnv = new Map<string, string>();
+  for (const variable of variables) {
+    const text = env[variable.name];
+    if (text === undefined) continue;
+    fromEnv.set(variable.path.join("."), variable.name);
+    place(values, variable, text);
+  }
+  const origin = { file, written, fromEnv };
+  const checked = schema.safeParse(values);
+  if (!checked.success) throw refusal(checked.error.issues, values, origin);
+  const where = (key: string) => locate(key.split("."), origin);
+  return { ...shape(checked.data, where), file, where };
+}
+
+interface Origin {
+  readonly file: string | undefined;
+  readonly written: SettingsFile | undefined;
+  readonly fromEnv: ReadonlyMap<string, string>;
+}
+
+function exists(file: string): boolean {
+  try {
+    return Deno.statSync(file).isFile;
+  } catch {
+    return false; // Not there, or not ours to read: as if it were not there, since nobody named it.
+  }
+}
+
+function readSettings(file: string): string {
+  try {
+    return Deno.readTextFileSync(file);
+  } catch (error) {
+    throw new Refusal("invalid", `configuration file ${file} cannot be read: ${messageOf(error)}`, {
+      cause: error,
+    });
+  }
+}
+
+/** Puts a variable's text into `values` as the type its key has; text that is none stays text and is refused. */
+function place(values: Record<string, unknown>, { path, kind }: Variable, text: string): void {
+  let section = values;
+  for (const key of path.slice(0, -1)) {
+    const inner = section[key];
+    section = (typeof inner === "object" && inner !== null ? inner : section[key] = {}) as typeof values;
+  }
+  const key = path.at(-1) ?? "";
+  if (kind === "list") {
+    section[key] = text.split(",").map((item) => item.trim()).filter((item) => item !== "");
+  } else if (kind === "number" && /^-?\d+$/.test(text)) section[key] = Number(text);
+  else if (kind === "boolean" && /^(true|false)$/.test(text)) section[key] = text === "true";
+  else section[key] = text;
+}
+
+/** The key's name with where it was written; the name alone when it was not. */
+function locate(path: readonly PropertyKey[], { file, written, fromEnv }: Origin): string {
+  const name = path.map(String).join(".");
+  for (let length = path.length; length > 0; length--) {
+    const variable = fromEnv.get(path.slice(0, length).join("."));
+    if (variable) return `${variable}: ${name}`;
+  }
+  return written && reach(written.values, path[0]) !== undefined
+    ? `${file}:${written.lineOf(path)}: ${name}`
+    : name;
+}
+
+function refusal(issues: readonly core.$ZodIssue[], values: unknown, origin: Origin): Refusal {
+  const [issue] = issues;
+  if (!issue) return new Refusal("invalid", "the configuration cannot be read");
+  if (issue.code === "unrecognized_keys") {
+    const key = issue.keys[0] ?? "";
+    const section = issue.path.map(String);
+    const meant = closest(key, keysAt(section));
+    const known = meant ? `did you mean "${meant}"?` : `known are ${keysAt(section).join(", ")}`;
+    return new Refusal("invalid", `${locate([...section, key], origin)}: no such key; ${known}`);
+  }
+  const value = issue.path.reduce(reach, values);
+  return new Refusal("invalid", `${locate(issue.path, origin)}: ${complaint(issue, value)}`);
+}
+
+function complaint(issue: core.$ZodIssue, value: unknown): string {
+  const shown = JSON.stringify(value) ?? "nothing";
+  if (issue.code === "invalid_type") {
+    if (value === undefined) return "is missing";
+    const wanted = { array: "a list", object: "a section with keys", int: "a whole number", string: "text" };
+    return `needs ${wanted[issue.expected as keyof typeof wanted] ?? `a ${issue.expected}`}, not ${shown}`;
+  }
+  if (issue.code === "invalid_value") return `needs one of ${issue.values.join(", ")}, not ${shown}`;
+  return issue.message.includes(shown) ? issue.message : `${shown} ${issue.message}`;
+}
+
+function reach(value: unknown, key: PropertyKey | undefined): unknown {
+  return (value as Record<PropertyKey, unknown> | undefined)?.[key ?? ""];
+}
+
+function shape(settings: Settings, where: (key: string) => string): Omit<Config, "file" | "where"> {
+  const { dhcpd, dnsd, nexd, etcd, log } = settings;
+  if (dhcpd.interface !== undefined && dhcpd.interfaces !== undefined) {
+    throw new Refusal("invalid", `${where("dhcpd.interfaces")}: give interface or interfaces, not both`);
+  }
+  return {
+    dhcpd: {
+      interfaces: dhcpd.interfaces ?? (dhcpd.interface === undefined ? [] : [dhcpd.interface]),
+      dnsRegister: dhcpd["dns-register"],
+      metricsListen: dhcpd["metrics-listen"],
+    },
+    dnsd: {
+      listen: dnsd.listen,
+      forward: dnsd.forward,
+      ttl: dnsd.ttl,
+      metricsListen: dnsd["metrics-listen"],
+    },
+    nexd: { listen: nexd.listen, tls: nexd.tls, metricsListen: nexd["metrics-listen"] },
+    etcd: etcdSettings(etcd, where),
+    log,
+  };
+}
+
+function etcdSettings(etcd: Settings["etcd"], where: (key: string) => string): EtcdSettings {
+  if (etcd.endpoints && (etcd.host !== undefined || etcd.port !== undefined)) {
+    throw new Refusal("invalid", `${where("etcd.endpoints")}: give endpoints, or host and port, not both`);
+  }
+  const { cert, key, cacert } = etcd;
+  const tls = cert !== undefined || key !== undefined || cacert !== undefined;
+  const named = etcd.endpoints ?? (etcd.host === undefined && etcd.port === undefined ? undefined : [
+    `${etcd.host?.includes(":") ? `[${etcd.host}]` : etcd.host ?? "127.0.0.1"}:${etcd.port ?? 2379}`,
+  ]);
+  return {
+    endpoints: (named ?? ["127.0.0.1:2379"]).map((text) => endpointUrl(text, tls ? "https" : "http", where)),
+    configured: named !== undefined,
+    tls: tls
+      ? readTls({ cert, key, ca: cacert }, { cert: "etcd.cert", key: "etcd.key", ca: "etcd.cacert" }, where)
+      : undefined,
+    dataDir: etcd["data-dir"],
+  };
+}
+
+function endpointUrl(text: string, scheme: string, where: (key: string) => string): string {
+  const [, given = scheme, rest = text] = /^(https?):\/\/(.+)$/.exec(text) ?? [];
+  const address = tryParseHostPort(rest, 2379);
+  if (!address) {
+    throw new Refusal(
+      "invalid",
+      `${where("etcd.endpoints")}: "${text}" is not an endpoint, like https://db:2379`,
+    );
+  }
+  return `${given}://${address.host.includes(":") ? `[${address.host}]` : address.host}:${address.port}`;
+}

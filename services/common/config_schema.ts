@@ -1,0 +1,119 @@
+/** Every key of the configuration file, in one table: the file, the environment and the README follow it. */
+import { z } from "zod";
+import { tryParseHostPort } from "./host_port.ts";
+import { Ip } from "./ip.ts";
+
+const address = (port: number, example: string) =>
+  z.string().transform((text, context) => {
+    const parsed = tryParseHostPort(text, port);
+    if (!parsed) context.addIssue(`"${text}" is not an address with a port, like ${example}`);
+    return parsed ?? z.NEVER;
+  });
+
+/** A socket that answers from the address it was asked at needs an address, not a name. */
+const numericAddress = (port: number, example: string) =>
+  address(port, example).refine(({ host }) => Ip.tryParse(host) !== undefined, {
+    error: `needs an IP address and a port, like ${example}`,
+  });
+
+// The kernel's limit is IFNAMSIZ, 16 bytes with the closing zero.
+const interfaceName = z.string().regex(/^[^\s/]{1,15}$/, { error: "is not an interface's name, like eth1" });
+
+const metricsListen = (port: number) => address(port, `127.0.0.1:${port}`).prefault(`127.0.0.1:${port}`);
+
+const portNumber = z.int().min(1, { error: "is not a port, 1 to 65535" }).max(65535, {
+  error: "is not a port, 1 to 65535",
+});
+
+const ttl = z.int().min(0, { error: "is not a number of seconds from 0 to 604800" }).max(604800, {
+  error: "is not a number of seconds from 0 to 604800",
+});
+
+const endpoint = z.string().regex(/^(https?:\/\/)?[^\s/]+$/, {
+  error: "is not an etcd endpoint, like https://db:2379",
+});
+
+const path = z.string().min(1, { error: "is empty where a file's path belongs" });
+
+export const schema = z.strictObject({
+  dhcpd: z.strictObject({
+    interface: interfaceName.optional(),
+    interfaces: z.array(interfaceName).optional(),
+    "dns-register": z.boolean().default(true),
+    "metrics-listen": metricsListen(9641),
+  }).prefault({}),
+  dnsd: z.strictObject({
+    listen: z.array(numericAddress(53, "0.0.0.0:53")).min(1, { error: "names no address" }).optional(),
+    forward: z.array(numericAddress(53, "9.9.9.9")).default([]),
+    ttl: ttl.default(60),
+    "metrics-listen": metricsListen(9642),
+  }).prefault({}),
+  nexd: z.strictObject({
+    listen: address(6000, "127.0.0.1:6000").prefault("127.0.0.1:6000"),
+    tls: z.strictObject({ cert: path, key: path, ca: path.optional() }).optional(),
+    "metrics-listen": metricsListen(9640),
+  }).prefault({}),
+  etcd: z.strictObject({
+    host: z.string().regex(/^[^\s/]+$/, { error: "is not a host's name or address" }).optional(),
+    port: portNumber.optional(),
+    endpoints: z.array(endpoint).min(1, { error: "names no endpoint" }).optional(),
+    cert: path.optional(),
+    key: path.optional(),
+    cacert: path.optional(),
+    "data-dir": path.optional(),
+  }).prefault({}),
+  log: z.strictObject({
+    level: z.enum(["trace", "debug", "info", "warn", "error"]).default("info"),
+    format: z.enum(["text", "json"]).default("text"),
+  }).prefault({}),
+});
+
+export type Settings = z.output<typeof schema>;
+
+/** How a key's value is written in the environment; a list's items are separated by commas. */
+export type Kind = "text" | "number" | "boolean" | "list";
+
+export interface Variable {
+  /** STRAND_, the section and the key in capitals: STRAND_DNSD_LISTEN. */
+  readonly name: string;
+  readonly path: readonly string[];
+  readonly kind: Kind;
+}
+
+/** The environment variable of every key in the table. */
+export const variables: readonly Variable[] = [...variablesOf(schema, [])];
+
+/** The keys that the section at `path` may hold; empty when there is no such section. */
+export function keysAt(path: readonly string[]): string[] {
+  let at: z.core.$ZodType | undefined = schema;
+  for (const key of path) {
+    at = at && unwrap(at);
+    at = at instanceof z.ZodObject ? at.shape[key] : undefined;
+  }
+  at = at && unwrap(at);
+  return at instanceof z.ZodObject ? Object.keys(at.shape) : [];
+}
+
+function* variablesOf(type: z.core.$ZodType, path: readonly string[]): Generator<Variable> {
+  const inner = unwrap(type);
+  if (inner instanceof z.ZodObject) {
+    for (const [key, field] of Object.entries(inner.shape)) yield* variablesOf(field, [...path, key]);
+    return;
+  }
+  const name = ["STRAND", ...path].join("_").toUpperCase().replaceAll("-", "_");
+  yield { name, path, kind: kindOf(inner) };
+}
+
+function kindOf(type: z.core.$ZodType): Kind {
+  if (type instanceof z.ZodArray) return "list";
+  if (type instanceof z.ZodNumber) return "number";
+  return type instanceof z.ZodBoolean ? "boolean" : "text";
+}
+
+/** The type as it is written in the file, without its default and what is made of it. */
+function unwrap(type: z.core.$ZodType): z.core.$ZodType {
+  if (type instanceof z.ZodOptional || type instanceof z.ZodDefault || type instanceof z.ZodPrefault) {
+    return unwrap(type.unwrap());
+  }
+  return type instanceof z.ZodPipe ? unwrap(type.in) : type;
+}

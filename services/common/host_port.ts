@@ -1,0 +1,43 @@
+import { Ip } from "./ip.ts";
+import { invalid } from "./refusal.ts";
+
+/** Where a socket listens or connects: a host name or address, and a port. */
+export interface HostPort {
+  readonly host: string;
+  readonly port: number;
+}
+
+/**
+ * Reads `10.0.0.1:53`, `[::1]:53`, `db:2379` and, when `defaultPort` is given, each of them without its port
+ * (an IPv6 address may then stand without brackets). `:6000` means all addresses. Undefined when it is none.
+ */
+export function tryParseHostPort(text: string, defaultPort?: number): HostPort | undefined {
+  if (defaultPort !== undefined && Ip.tryParse(text)?.family === 6) return { host: text, port: defaultPort };
+  const match = /^(?:\[([^\]]+)\]|([^:\s[\]/]*))(?::(\d{1,5}))?$/.exec(text);
+  if (!match) return undefined;
+  const [, bracketed, plain = "", digits] = match;
+  if (bracketed !== undefined && Ip.tryParse(bracketed)?.family !== 6) return undefined;
+  const port = digits === undefined ? defaultPort : Number(digits);
+  if (port === undefined || port > 65535) return undefined;
+  if (digits === undefined && bracketed === undefined && plain === "") return undefined;
+  return { host: bracketed ?? (plain || "0.0.0.0"), port };
+}
+
+/** Reads a host and port; a refusal names `field` and the value when it is none. */
+export function parseHostPort(text: string, field: string, defaultPort?: number): HostPort {
+  const parsed = tryParseHostPort(text, defaultPort);
+  if (!parsed) {
+    throw invalid(`${field}: "${text}" is not an address with a port, like 127.0.0.1:${defaultPort ?? 6000}`);
+  }
+  return parsed;
+}
+
+/** The text form, IPv6 in brackets. */
+export function formatHostPort({ host, port }: HostPort): string {
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+/** True when only this machine can reach the host. */
+export function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || Ip.tryParse(host)?.bytes[0] === 127 && !host.includes(":");
+}

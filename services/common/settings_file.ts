@@ -1,0 +1,48 @@
+import { isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from "yaml";
+import { Refusal } from "./refusal.ts";
+
+/** A YAML file as plain values, and the line that each of them stands in. */
+export interface SettingsFile {
+  readonly values: Record<string, unknown>;
+  /** The line of the deepest key or item on `path` that is in the file, counted from 1. */
+  lineOf(path: readonly PropertyKey[]): number;
+}
+
+/** Reads YAML text; a refusal names `file` and the line where it is none. A section left empty counts as absent. */
+export function parseSettings(file: string, text: string): SettingsFile {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  const lineAt = (offset: number) => lines.linePos(offset).line;
+  const [error] = document.errors;
+  if (error) throw new Refusal("invalid", `${file}:${lineAt(error.pos[0])}: ${error.message}`);
+  const root = document.contents;
+  if (root !== null && !isMap(root) && !(isScalar(root) && root.value === null)) {
+    throw new Refusal("invalid", `${file}:${lineAt(offsetOf(root) ?? 0)}: not a mapping of sections to keys`);
+  }
+  return {
+    values: withoutNulls(document.toJS() ?? {}) as Record<string, unknown>,
+    lineOf(path) {
+      let node: unknown = root, offset = 0;
+      for (const step of path) {
+        const pair = isMap(node)
+          ? node.items.find(({ key }) => isScalar(key) && key.value === step)
+          : undefined;
+        const item = isSeq(node) ? node.items[Number(step)] : undefined;
+        offset = offsetOf(pair?.key ?? item) ?? offset;
+        node = pair?.value ?? item;
+      }
+      return lineAt(offset);
+    },
+  };
+}
+
+function offsetOf(node: unknown): number | undefined {
+  return (node as Node | undefined)?.range?.[0];
+}
+
+function withoutNulls(value: unknown): unknown {
+  if (value === null || typeof value !== "object" || Array.isArray(value)) return value;
+  return Object.fromEntries(
+    Object.entries(value).filter(([, v]) => v !== null).map(([k, v]) => [k, withoutNulls(v)]),
+  );
+}
