@@ -4,7 +4,7 @@ import { closest } from "./closest.ts";
 import { keysAt, schema, type Settings, type Variable, variables } from "./config_schema.ts";
 import type { HostPort } from "./host_port.ts";
 import { tryParseHostPort } from "./host_port.ts";
-import { messageOf, Refusal } from "./refusal.ts";
+import { reasonOf, Refusal } from "./refusal.ts";
 import { parseSettings, type SettingsFile } from "./settings_file.ts";
 import { readTls, type TlsFiles, type TlsMaterial } from "./tls.ts";
 
@@ -98,7 +98,7 @@ function readSettings(file: string): string {
   try {
     return Deno.readTextFileSync(file);
   } catch (error) {
-    throw new Refusal("invalid", `configuration file ${file} cannot be read: ${messageOf(error)}`, {
+    throw new Refusal("invalid", `configuration file ${file} cannot be read: ${reasonOf(error)}`, {
       cause: error,
     });
   }

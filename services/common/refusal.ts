@@ -25,3 +25,8 @@ export function invalid(message: string): Refusal {
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
+
+/** Why a system call failed, in the system's own words: "No such file or directory". */
+export function reasonOf(error: unknown): string {
+  return messageOf(error).replace(/ \(os error \d+\).*$/s, "");
+}

@@ -1,4 +1,4 @@
-import { messageOf, Refusal } from "./refusal.ts";
+import { reasonOf, Refusal } from "./refusal.ts";
 
 /** Paths of PEM files. */
 export interface TlsFiles {
@@ -55,7 +55,7 @@ function readPem(
   try {
     bytes = Deno.readFileSync(file);
   } catch (error) {
-    throw new Refusal("invalid", `${where(field)}: cannot be read: ${messageOf(error)}`, { cause: error });
+    throw new Refusal("invalid", `${where(field)}: cannot be read: ${reasonOf(error)}`, { cause: error });
   }
   if (!new RegExp(`-----BEGIN [A-Z ]*${kind}-----`).test(new TextDecoder().decode(bytes))) {
     throw new Refusal("invalid", `${where(field)}: ${file} holds no PEM ${kind.toLowerCase()}`);

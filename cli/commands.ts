@@ -1,0 +1,113 @@
+/** Every command, in one table. Its code is loaded only when it is called, so that each starts quickly. */
+
+export interface CommandModule {
+  /** Runs with what followed the command's name; resolves to the exit status. */
+  main(args: string[]): Promise<number>;
+}
+
+export interface Command {
+  readonly name: string;
+  /** What a link to the program may also be called. */
+  readonly aliases?: readonly string[];
+  /** How it is called, without the program's name. */
+  readonly usage: string;
+  /** What it does, in a line without a full stop. */
+  readonly about: string;
+  readonly details?: string;
+  /** True: it answers `--help` itself. */
+  readonly ownHelp?: boolean;
+  load(): Promise<CommandModule>;
+}
+
+const daemonDetails = (port: number) =>
+  `  --config F           the configuration file (/etc/nex/nex.yml, if it exists)
+  --metrics-listen A   where /healthz, /readyz and /metrics are served (127.0.0.1:${port})
+
+SIGTERM and SIGINT finish what is in flight, for 5 s at most.`;
+
+export const commands: readonly Command[] = [
+  {
+    name: "demo",
+    usage: "demo [--once] [--json]",
+    about: "Show it working on this machine, in network namespaces of its own",
+    details:
+      `Starts an etcd, nexd, dhcpd and dnsd in a namespace, lets three DHCP clients take leases and names resolve,
+then says how to look around and stays until Ctrl-C. Needs root. Nothing is left behind.
+
+  --once   clean up at the end; exit 0 only if every step held
+  --json   a JSON object per line instead of text`,
+    load: () => load("./strand/demo.ts"),
+  },
+  {
+    name: "test",
+    usage: "test [unit|lab|all] [FILTER]",
+    about: "Run the tests",
+    details: `  unit     beside the code; needs nothing
+  lab      with real daemons and clients in network namespaces; needs root
+  all      both (the default)
+  FILTER   only tests whose name contains this
+
+Closes with "N passed, N failed, N skipped".`,
+    load: () => load("./strand/test.ts"),
+  },
+  {
+    name: "bench",
+    usage: "bench dns|dhcp|store [--json FILE] [--install-peers]",
+    about: "Measure, side by side with the peers that are installed",
+    load: () => load("./strand/bench.ts"),
+  },
+  {
+    name: "up",
+    usage: "up [--config F]",
+    about: "Run every service of this machine in the foreground",
+    details: `  --config F   the configuration file (/etc/nex/nex.yml, if it exists)
+
+Starts nexd and dnsd, dhcpd when dhcpd.interfaces names one, and an etcd of its own when none is configured.
+A service that ends is started again. Without a configuration everything listens on loopback.`,
+    load: () => load("./strand/up.ts"),
+  },
+  {
+    name: "status",
+    usage: "status [--config F] [-o table|json]",
+    about: "Show each service of this machine, what is wrong and what to do about it",
+    details: `  --config F       the configuration file (/etc/nex/nex.yml, if it exists)
+  -o table|json    the output's form
+
+Exit status 1 if anything is wrong.`,
+    load: () => load("./strand/status.ts"),
+  },
+  {
+    name: "nexd",
+    usage: "nexd [--config F] [--metrics-listen ADDRESS]",
+    about: "Serve the gRPC API",
+    details: daemonDetails(9640),
+    load: () => load("../services/nexd/main.ts"),
+  },
+  {
+    name: "dhcpd",
+    aliases: ["nex-dhcpd"],
+    usage: "dhcpd [--config F] [--metrics-listen ADDRESS]",
+    about: "Serve DHCP on the configured interfaces",
+    details: daemonDetails(9641),
+    load: () => load("../services/dhcpd/main.ts"),
+  },
+  {
+    name: "dnsd",
+    usage: "dnsd [--config F] [--metrics-listen ADDRESS]",
+    about: "Serve DNS",
+    details: daemonDetails(9642),
+    load: () => load("../services/dnsd/main.ts"),
+  },
+  {
+    name: "nex",
+    aliases: ["nexc"],
+    usage: "nex …",
+    about: "Show and change networks and their members",
+    ownHelp: true,
+    load: () => load("./nex/main.ts"),
+  },
+];
+
+function load(path: string): Promise<CommandModule> {
+  return import(new URL(path, import.meta.url).href);
+}

@@ -1,0 +1,76 @@
+/** The one program: `strand COMMAND`, or a link called nex, nexd, sand-agent… whose name is the command. */
+import { closest } from "../services/common/closest.ts";
+import { messageOf, Refusal } from "../services/common/refusal.ts";
+import { UsageError } from "../services/common/usage.ts";
+import { version } from "../services/common/version.ts";
+import { type Command, commands } from "./commands.ts";
+
+/** Runs a command line, given without the program's name; resolves to the exit status. */
+export async function main(args: readonly string[]): Promise<number> {
+  const [name = "help", ...rest] = args;
+  if (name === "--version" || name === "-V" || name === "version") {
+    console.log(`strand ${version}`);
+    return 0;
+  }
+  if (name === "help" || name === "--help" || name === "-h") return help(rest[0]);
+  const command = find(name);
+  if (!command) return unknown(name);
+  if (!command.ownHelp && rest.some((arg) => arg === "--help" || arg === "-h")) return help(command.name);
+  try {
+    const { main } = await command.load();
+    return await main(rest);
+  } catch (error) {
+    if (error instanceof UsageError) {
+      return complain(2, `strand ${command.name}: ${error.message}; see "strand help ${command.name}"`);
+    }
+    return complain(1, `strand ${command.name}: ${failure(error)}`);
+  }
+}
+
+function find(name: string): Command | undefined {
+  return commands.find((command) => command.name === name || command.aliases?.includes(name));
+}
+
+function complain(status: number, line: string): number {
+  console.error(line);
+  return status;
+}
+
+/** A refusal or a failed system call in one line; a fault of ours with the place it comes from. */
+function failure(error: unknown): string {
+  const ours = !(error instanceof Refusal) && error instanceof Error &&
+    error.constructor.name.endsWith("Error");
+  const frame = ours ? /\n\s+(at .*)/.exec(error.stack ?? "")?.[1] : undefined;
+  return messageOf(error).replaceAll("\n", "; ") + (frame ? ` (${frame})` : "");
+}
+
+function unknown(name: string): number {
+  const meant = closest(name, commands.map((command) => command.name));
+  return complain(
+    2,
+    `strand: no command "${name}"; ${meant ? `did you mean "${meant}"?` : 'see "strand help"'}`,
+  );
+}
+
+function help(name: string | undefined): number {
+  if (name === undefined) {
+    const rows = commands.map(({ name, about }) => `  ${name.padEnd(16)} ${about}`);
+    console.log(`Usage: strand COMMAND [ARGUMENT…]\n\n${rows.join("\n")}
+
+  help [COMMAND]   this, or how one command is used
+  --version        the version
+
+A link to this program called nex, nexc, nexd, nex-dhcpd, sand-agent or sand-agent-cli is that command.
+Exit status: 0 done, 1 refused or failed, 2 wrong usage.`);
+    return 0;
+  }
+  const command = find(name);
+  if (!command) return unknown(name);
+  console.log(
+    `Usage: strand ${command.usage}\n\n${command.about}.\n${command.details ? `\n${command.details}\n` : ""}`
+      .trimEnd(),
+  );
+  return 0;
+}
+
+if (import.meta.main) Deno.exit(await main(Deno.args));

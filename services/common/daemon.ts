@@ -1,0 +1,225 @@
+/** What every long-running process has: configuration, log, metrics, a status server, and an orderly end. */
+import { parseArgs } from "node:util";
+import type { Registry } from "prom-client";
+import { type Config, loadConfig } from "./config.ts";
+import { formatHostPort, type HostPort, isLoopback, parseHostPort } from "./host_port.ts";
+import { type Problem, type Report, serveStatus } from "./http_status.ts";
+import { createLog, type Log } from "./log.ts";
+import { createMetrics, Gauge } from "./metrics.ts";
+import { messageOf } from "./refusal.ts";
+import { aborted, onStopSignals } from "./signals.ts";
+import { UsageError } from "./usage.ts";
+import { version } from "./version.ts";
+
+/** How long what is in flight may take to finish after a stop signal, in milliseconds. */
+export const STOP_WITHIN = 5000;
+
+/** The part of a mirror's state that readiness and metrics show (a `Mirror` of services/store fits). */
+export interface Followed {
+  readonly state: {
+    readonly inStep: boolean;
+    readonly revision: number;
+    readonly outSince: number | undefined;
+    readonly quarantined: ReadonlyMap<string, string>;
+    readonly missed: number;
+    readonly relists: number;
+  };
+}
+
+export interface Daemon {
+  readonly config: Config;
+  readonly log: Log;
+  readonly metrics: Registry;
+  /** Aborted when the process is asked to stop. */
+  readonly stopping: AbortSignal;
+  /** Runs `close` when the process stops; what was deferred last is closed first. */
+  defer(what: string, close: () => unknown): void;
+  /** Adds a look at one thing's health to /readyz; it returns what is wrong, or undefined. */
+  check(look: () => Problem | undefined): void;
+  /** Makes readiness, revision and lag those of this mirror. */
+  follow(mirror: Followed): void;
+  /** Warns, once, when `address` can be reached from elsewhere without TLS; `setting` is the key to change. */
+  warnIfOpen(address: HostPort, setting: string): void;
+  /** Stops the process with exit status 1 because of this error. */
+  fail(error: unknown): void;
+}
+
+export interface DaemonOptions {
+  readonly name: "nexd" | "dhcpd" | "dnsd";
+  /** What followed the command's name. */
+  readonly args: readonly string[];
+}
+
+/**
+ * Runs a process to its end: reads the configuration, serves its status, runs `start`, waits for SIGTERM or
+ * SIGINT, then closes what `start` deferred.
+ *
+ * @param start Opens everything; the process is ready when it resolves and every check is content.
+ * @returns The exit status: 0.
+ * @throws UsageError for a bad command line; whatever `start` or {@link Daemon.fail} threw.
+ */
+export async function runDaemon(
+  options: DaemonOptions,
+  start: (daemon: Daemon) => Promise<void>,
+): Promise<number> {
+  const { name } = options;
+  const { file, listen } = readArgs(options);
+  const config = loadConfig({ file });
+  const log = createLog(name, config.log);
+  const metrics = createMetrics(name, version);
+  const stop = onStopSignals();
+  const failure = Promise.withResolvers<never>();
+  failure.promise.catch(() => {}); // Only looked at once `start` is under way.
+  const deferred: { what: string; close: () => unknown }[] = [];
+  const health = new Health(name, metrics);
+  const daemon: Daemon = {
+    config,
+    log,
+    metrics,
+    stopping: stop.signal,
+    defer: (what, close) => void deferred.push({ what, close }),
+    check: (look) => health.check(look),
+    follow: (mirror) => health.follow(mirror, config),
+    warnIfOpen(address, setting) {
+      if (isLoopback(address.host)) return;
+      log.warn(`${formatHostPort(address)} can be reached from elsewhere without TLS: set ${setting}`);
+    },
+    fail: (error) => failure.reject(error),
+  };
+  try {
+    const status = await serveStatus(listen ?? config[name].metricsListen, () => health.report(), metrics);
+    daemon.defer("status server", () => status.close());
+    const asked = aborted(stop.signal);
+    await Promise.race([start(daemon), asked, failure.promise]);
+    if (!stop.signal.aborted) {
+      health.started = true;
+      log.info({ metrics: formatHostPort(status.at), version }, "started");
+      await Promise.race([asked, failure.promise]);
+    }
+    log.info("stopping");
+    return 0;
+  } finally {
+    await closeAll(deferred, log);
+    stop.release();
+  }
+}
+
+/** Closes everything, last opened first; one that fails or hangs keeps no other from being closed. */
+async function closeAll(deferred: { what: string; close: () => unknown }[], log: Log): Promise<void> {
+  const overdue = AbortSignal.timeout(STOP_WITHIN);
+  for (const { what, close } of deferred.reverse()) {
+    try {
+      await Promise.race([close(), aborted(overdue)]);
+    } catch (error) {
+      log.warn(`closing ${what}: ${messageOf(error)}`);
+    }
+  }
+}
+
+/** What /readyz and the mirror's metrics say. */
+class Health {
+  started = false;
+  private readonly checks: (() => Problem | undefined)[] = [];
+  private mirror: Followed | undefined;
+
+  constructor(private readonly service: string, private readonly metrics: Registry) {}
+
+  check(look: () => Problem | undefined): void {
+    this.checks.push(look);
+  }
+
+  follow(mirror: Followed, config: Config): void {
+    this.mirror = mirror;
+    this.check(() => outOfStep(mirror, config));
+    this.check(() => quarantined(mirror));
+    const gauges: [string, string, () => number][] = [
+      [
+        "strand_mirror_in_step",
+        "1 while the mirror of etcd is listed and watching.",
+        () => +mirror.state.inStep,
+      ],
+      ["strand_mirror_revision", "The newest etcd revision taken in.", () => mirror.state.revision],
+      ["strand_mirror_lag_seconds", "Since when it is out of step.", () => lag(mirror) / 1000],
+      ["strand_mirror_quarantined", "Keys whose value cannot be read.", () => mirror.state.quarantined.size],
+      [
+        "strand_mirror_missed",
+        "Events that the watch had lost and a self-check found.",
+        () => mirror.state.missed,
+      ],
+      ["strand_mirror_relists", "How often everything was listed anew.", () => mirror.state.relists],
+    ];
+    for (const [name, help, read] of gauges) {
+      new Gauge({
+        name,
+        help,
+        registers: [this.metrics],
+        collect() {
+          this.set(read());
+        },
+      });
+    }
+  }
+
+  report(): Report {
+    const problems = this.checks.map((look) => look()).filter((problem) => problem !== undefined);
+    if (!this.started && problems.length === 0) {
+      problems.push({ what: "still starting", fix: "wait, or read its log", blocks: true });
+    }
+    const { mirror } = this;
+    return {
+      service: this.service,
+      version,
+      ready: this.started && !problems.some(({ blocks }) => blocks),
+      ...(mirror && { revision: mirror.state.revision, lag: lag(mirror) }),
+      problems,
+    };
+  }
+}
+
+function lag({ state }: Followed): number {
+  return state.inStep || state.outSince === undefined ? 0 : Math.max(0, Date.now() - state.outSince);
+}
+
+function outOfStep(mirror: Followed, { etcd }: Config): Problem | undefined {
+  if (mirror.state.inStep) return undefined;
+  const known = mirror.state.revision > 0
+    ? `goes on from revision ${mirror.state.revision}`
+    : "nothing was read yet";
+  return {
+    what: `etcd cannot be followed since ${Math.round(lag(mirror) / 1000)} s; ${known}`,
+    fix: `start etcd, or correct etcd.endpoints (${etcd.endpoints.join(", ")})`,
+    blocks: true,
+  };
+}
+
+function quarantined(mirror: Followed): Problem | undefined {
+  const [first] = mirror.state.quarantined;
+  if (!first) return undefined;
+  return {
+    what: `${mirror.state.quarantined.size} keys in etcd cannot be read and are skipped; the first: ${
+      first.join(": ")
+    }`,
+    fix: "correct or delete them with etcdctl",
+    blocks: false,
+  };
+}
+
+function readArgs({ name, args }: DaemonOptions): { file: string | undefined; listen: HostPort | undefined } {
+  // The daemons of old took Go's single dash.
+  const doubled = args.map((arg) => /^-(config|metrics-listen)(=|$)/.test(arg) ? `-${arg}` : arg);
+  let values;
+  try {
+    ({ values } = parseArgs({
+      args: doubled,
+      options: { config: { type: "string" }, "metrics-listen": { type: "string" } },
+    }));
+  } catch (error) {
+    throw new UsageError(messageOf(error), { cause: error });
+  }
+  const listen = values["metrics-listen"];
+  const port = { nexd: 9640, dhcpd: 9641, dnsd: 9642 }[name];
+  return {
+    file: values.config,
+    listen: listen === undefined ? undefined : parseHostPort(listen, "--metrics-listen", port),
+  };
+}

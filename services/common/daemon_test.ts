@@ -1,0 +1,103 @@
+import assert from "node:assert/strict";
+import { fileURLToPath as fromFileUrl } from "node:url";
+
+const daemon = new URL("./daemon.ts", import.meta.url).href;
+const config = fromFileUrl(import.meta.resolve("../../deno.json"));
+
+/** A daemon whose `start` is `body`, as a process of its own. */
+function run(body: string, ...args: string[]) {
+  const code = `
+    import { runDaemon } from "${daemon}";
+    const args = ${JSON.stringify(["--metrics-listen", "127.0.0.1:0", ...args])};
+    try {
+      Deno.exit(await runDaemon({ name: "dnsd", args }, async (daemon) => { ${body} }));
+    } catch (error) {
+      console.error(error.message);
+      Deno.exit(1);
+    }`;
+  return new Deno.Command(Deno.execPath(), {
+    args: [
+      "run",
+      "-A",
+      "--cached-only",
+      "--config",
+      config,
+      `data:text/typescript,${encodeURIComponent(code)}`,
+    ],
+    env: { STRAND_LOG_FORMAT: "json", STRAND_CONFIG: "/dev/null" },
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+}
+
+/** Reads JSON lines until one fits. */
+async function line(stream: AsyncIterator<string>, fits: RegExp): Promise<string> {
+  for (let next = await stream.next(); !next.done; next = await stream.next()) {
+    if (fits.test(next.value)) return next.value;
+  }
+  throw new Error(`the stream ended before ${fits}`);
+}
+
+async function* linesOf(stream: ReadableStream<Uint8Array>): AsyncGenerator<string> {
+  let rest = "";
+  for await (const text of stream.pipeThrough(new TextDecoderStream())) {
+    const lines = (rest + text).split("\n");
+    rest = lines.pop() ?? "";
+    yield* lines;
+  }
+}
+
+Deno.test("runDaemon() is ready after its start, and closes in reverse order at SIGTERM", async () => {
+  const child = run(`
+    daemon.defer("first", () => console.log("first"));
+    daemon.defer("broken", () => { throw new Error("stuck"); });
+    daemon.defer("last", () => console.log("last"));`);
+  const log = linesOf(child.stderr);
+  const started = JSON.parse(await line(log, /started/));
+  const response = await fetch(`http://${started.metrics}/readyz`);
+  const report = await response.json();
+  assert.equal(response.status, 200);
+  assert.equal(report.ready, true);
+  child.kill("SIGTERM");
+  await line(log, /closing broken: stuck/);
+  await log.return(undefined);
+  const out = await new Response(child.stdout).text();
+  assert.equal(out, "last\nfirst\n");
+  assert.equal((await child.status).code, 0);
+});
+
+Deno.test("runDaemon() stops while it is still starting", async () => {
+  const child = run(`
+    daemon.defer("half open", () => console.log("closed"));
+    console.error("starting");
+    await new Promise(() => {});`);
+  const log = linesOf(child.stderr);
+  await line(log, /^starting/);
+  child.kill("SIGINT");
+  await line(log, /stopping/);
+  await log.return(undefined);
+  assert.equal(await new Response(child.stdout).text(), "closed\n");
+  assert.equal((await child.status).code, 0);
+});
+
+Deno.test("runDaemon() ends with the error that start threw, or that came later", async () => {
+  for (
+    const body of [
+      `throw new Error("no interface");`,
+      `setTimeout(() => daemon.fail(new Error("no interface")), 1);`,
+    ]
+  ) {
+    const { code, stderr } = await run(body).output();
+    assert.equal(code, 1);
+    assert.match(new TextDecoder().decode(stderr), /no interface\n$/);
+  }
+});
+
+Deno.test("runDaemon() takes Go's single dash, and reads the configuration before it opens anything", async () => {
+  const { code, stderr } = await run("", "-config", "/nonexistent/nex.yml").output();
+  assert.equal(code, 1);
+  assert.match(
+    new TextDecoder().decode(stderr),
+    /^configuration file \/nonexistent\/nex\.yml cannot be read: No such file or directory\n$/,
+  );
+});

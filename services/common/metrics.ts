@@ -1,0 +1,34 @@
+import process from "node:process";
+import { Counter, Gauge, Registry } from "prom-client";
+
+export { Counter, Gauge, Histogram, Registry } from "prom-client";
+
+/** A registry that knows which program this is, and its processor time, memory and age. */
+export function createMetrics(service: string, version: string): Registry {
+  // prom-client's own default metrics read Node's internals, which Deno only imitates.
+  const registry = new Registry(), registers = [registry];
+  new Gauge({ name: "strand_info", help: "Always 1.", labelNames: ["service", "version"], registers })
+    .set({ service, version }, 1);
+  new Gauge({ name: "process_start_time_seconds", help: "When it started, since the epoch.", registers })
+    .set(performance.timeOrigin / 1000);
+  new Gauge({
+    name: "process_resident_memory_bytes",
+    help: "Resident memory.",
+    registers,
+    collect() {
+      this.set(Deno.memoryUsage().rss);
+    },
+  });
+  let seen = 0;
+  new Counter({
+    name: "process_cpu_seconds_total",
+    help: "User and system processor time, of all threads.",
+    registers,
+    collect() {
+      const { user, system } = process.cpuUsage(), now = (user + system) / 1e6;
+      this.inc(now - seen);
+      seen = now;
+    },
+  });
+  return registry;
+}
