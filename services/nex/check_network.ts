@@ -1,0 +1,110 @@
+import { Cidr, Ip } from "../common/ip.ts";
+import { parseMac } from "../common/mac.ts";
+import { invalid } from "../common/refusal.ts";
+import type { NetworkRecord } from "../store/records.ts";
+import { checkOption } from "./dhcp_options.ts";
+import { tryParseDomain } from "./names.ts";
+
+/**
+ * A network as it is to be stored, every field checked by itself and against the others and written in its one
+ * canonical form. Refuses with the field and the value.
+ */
+export function checkNetwork(given: NetworkRecord): NetworkRecord {
+  const name = checkName(given.name);
+  const field = (f: string) => `network ${name}: ${f}`;
+  const ip = (text: string | undefined, f: string) => text ? Ip.parse(text, field(f)) : undefined;
+  const subnet4 = subnet(given.subnet4, 4, field("subnet4"));
+  const subnet6 = subnet(given.subnet6, 6, field("subnet6"));
+  if (!subnet4 && !subnet6) {
+    throw invalid(`${field("subnet4")}: missing: a network needs a subnet, like 10.0.0.0/24`);
+  }
+  const within = (address: Ip, f: string) => {
+    const holder = address.family === 4 ? subnet4 : subnet6;
+    if (!holder?.contains(address)) {
+      throw invalid(`${field(f)}: ${address} is outside the subnet ${holder ?? subnet4 ?? subnet6}`);
+    }
+    return address;
+  };
+  const range = (given: NetworkRecord["Range4"], f: string) => {
+    if (!given || (!given.begin && !given.end)) return undefined;
+    const begin = within(Ip.parse(given.begin, field(`${f}.begin`)), `${f}.begin`);
+    const end = within(Ip.parse(given.end, field(`${f}.end`)), `${f}.end`);
+    if (begin.family !== (f === "range4" ? 4 : 6)) {
+      throw invalid(`${field(f)}: ${begin} is of the wrong family`);
+    }
+    if (end.compare(begin) < 0) throw invalid(`${field(f)}: the end ${end} is before the begin ${begin}`);
+    return { ...given, begin: begin.toString(), end: end.toString() };
+  };
+  const server4 = ip(given.dhcp4server, "dhcp4server");
+  if (server4 && server4.family !== 4) {
+    throw invalid(`${field("dhcp4server")}: ${server4} is not an IPv4 address`);
+  }
+  const siaddr = ip(given.siaddr, "siaddr");
+  if (siaddr && siaddr.family !== 4) throw invalid(`${field("siaddr")}: ${siaddr} is not an IPv4 address`);
+  const leaseDuration = given.leaseDuration ?? 0;
+  // The lease time travels in 32 bits, of which all ones mean "for ever" (RFC 2131 §3.3).
+  if (!Number.isInteger(leaseDuration) || leaseDuration < 0 || leaseDuration >= 0xffffffff) {
+    throw invalid(
+      `${field("leaseDuration")}: ${leaseDuration} is not a number of seconds from 1 to 4294967294`,
+    );
+  }
+  return compact({
+    ...given,
+    name,
+    subnet4: subnet4?.toString(),
+    subnet6: subnet6?.toString(),
+    dhcp4server: server4?.toString(),
+    dhcp6server: ip(given.dhcp6server, "dhcp6server")?.toString(),
+    Range4: range(given.Range4, "range4"),
+    Range6: range(given.Range6, "range6"),
+    gateways: given.gateways?.map((g) => within(Ip.parse(g, field("gateways")), "gateways").toString()),
+    nameservers: given.nameservers?.map((n) => Ip.parse(n, field("nameservers")).toString()),
+    options: given.options?.map((option) => {
+      checkOption(option.number, option.value);
+      return { ...option };
+    }),
+    domain: domain(given.domain, field("domain")),
+    macRange: macRange(given.macRange, field("macrange")),
+    siaddr: siaddr?.toString(),
+    leaseDuration: leaseDuration || undefined,
+  });
+}
+
+/** A network's name as a key and a command line can hold it. */
+function checkName(name: string): string {
+  if (!/^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/.test(name)) {
+    throw invalid(
+      `name: "${name}" is not a network name: letters, digits, dots, hyphens and underscores, 128 at most`,
+    );
+  }
+  return name;
+}
+
+function subnet(text: string | undefined, family: 4 | 6, field: string): Cidr | undefined {
+  if (!text) return undefined;
+  const cidr = Cidr.parse(text, field);
+  if (cidr.family !== family) throw invalid(`${field}: "${text}" is not an IPv${family} subnet`);
+  return cidr;
+}
+
+function domain(text: string | undefined, field: string): string | undefined {
+  if (!text) return undefined;
+  const domain = tryParseDomain(text);
+  if (domain === undefined) throw invalid(`${field}: "${text}" is not a domain name, like mini.net`);
+  return domain;
+}
+
+function macRange(given: NetworkRecord["macRange"], field: string): NetworkRecord["macRange"] {
+  if (!given || (!given.begin && !given.end)) return undefined;
+  const begin = parseMac(given.begin, `${field}.begin`), end = parseMac(given.end, `${field}.end`);
+  if (end < begin) throw invalid(`${field}: the end ${end} is before the begin ${begin}`);
+  return { ...given, begin, end };
+}
+
+/** Without the fields that are empty: one form for one network, so that two can be compared. */
+export function compact(record: { [K in keyof NetworkRecord]: NetworkRecord[K] | undefined }): NetworkRecord {
+  const kept = Object.entries(record).filter(([, v]) =>
+    v !== undefined && v !== "" && !(Array.isArray(v) && !v.length)
+  );
+  return Object.fromEntries(kept) as NetworkRecord;
+}

@@ -1,0 +1,180 @@
+import { Ip } from "../common/ip.ts";
+import { keyOf } from "../store/keys.ts";
+import { type MemberRecord, writeRecord } from "../store/records.ts";
+import type { Plan } from "../store/types.ts";
+import type { Member } from "./member.ts";
+import { qualifyName } from "./names.ts";
+import { inMacRange, inRange, type Network } from "./network.ts";
+import { isFree, lowestFree } from "./pool.ts";
+import { memberStep, merge, type Step } from "./steps.ts";
+import type { View } from "./view.ts";
+
+/** For how long an address that a client found in use (DHCPDECLINE) is not handed out: a day, in seconds. */
+export const DECLINED_SECONDS = 24 * 3600;
+
+/** Where a client is served from. */
+export interface Placement {
+  readonly network: Network;
+  /** Undefined for a client that the network's macRange lets in and that has no lease yet. */
+  readonly member: Member | undefined;
+}
+
+export interface PlacementRequest {
+  readonly mac: string;
+  /** The link that a relay names (giaddr, or the link selection of RFC 3527); undefined: the client is on our link. */
+  readonly link?: Ip | undefined;
+  /** Without a relay: the networks on the interface that the packet came in by; undefined: not known, any. */
+  readonly attached?: ((network: Network) => boolean) | undefined;
+}
+
+/**
+ * The network that a client is served from, or undefined for one that we do not know.
+ * Behind a relay the link decides; on our own link the member's network, or the macRange.
+ */
+export function placeClient(view: View, { mac, link, attached }: PlacementRequest): Placement | undefined {
+  const member = view.member(mac);
+  if (link) {
+    const network = view.networkAt(link);
+    if (!network) return undefined;
+    if (member && view.networkOf(member) === network) return { network, member };
+    // Listed in another network: at the wrong place. A dynamic one has moved, and starts anew here.
+    return (!member || member.dynamic) && inMacRange(network, mac) ? { network, member } : undefined;
+  }
+  const home = member && view.networkOf(member);
+  if (home) return !attached || attached(home) ? { network: home, member } : undefined;
+  for (const network of view.networks()) {
+    if (inMacRange(network, mac) && (!attached || attached(network))) return { network, member: undefined };
+  }
+  return undefined;
+}
+
+/**
+ * The address to offer a client: the one that it has, else the one that it had last, else the one that it asks for
+ * when that is free, else the lowest that is.
+ *
+ * @param busy Addresses offered to others a moment ago, as 32-bit values.
+ * @returns undefined when the network has none left, or none for this member.
+ */
+export function addressFor(
+  view: View,
+  { network, member }: Placement,
+  mac: string,
+  asked?: Ip,
+  busy?: (address: number) => boolean,
+): Ip | undefined {
+  const own = ownAddress(view, network, member);
+  if (own) return own;
+  const former = view.formerAddressOf(mac);
+  for (const wish of [former ? Ip.tryParse(former) : undefined, asked]) {
+    if (wish?.family === 4 && isFree(view, network, wish.u32) && !busy?.(wish.u32)) return wish;
+  }
+  const free = lowestFree(view, network, busy) ?? (busy && lowestFree(view, network));
+  return free === undefined ? undefined : Ip.from4(free);
+}
+
+/** The address that a member has in the network and that nobody declined. */
+export function ownAddress(view: View, network: Network, member: Member | undefined): Ip | undefined {
+  if (!member?.ip4 || view.declined.has(member.ip4)) return undefined;
+  // Two records of an old store may name one address: it is one's only.
+  const address = view.holderOfAddress(member.ip4) === member.mac ? Ip.tryParse(member.ip4) : undefined;
+  return address && network.subnet4?.contains(address) ? address : undefined;
+}
+
+export type LeasePlan =
+  | { readonly kind: "commit"; readonly plan: Plan; readonly address: Ip; readonly expires: number }
+  /** The store holds this very lease already. */
+  | { readonly kind: "current"; readonly address: Ip; readonly expires: number }
+  /** The client may not have the address that it names: NAK. */
+  | { readonly kind: "wrong-address" }
+  | { readonly kind: "exhausted" };
+
+export interface LeaseRequest {
+  readonly mac: string;
+  /** The address that the client names; undefined: any (rapid commit). */
+  readonly address: Ip | undefined;
+  /** The name that the client asks for: a label; undefined: none. */
+  readonly hostname?: string | undefined;
+  /** Seconds since the epoch, whole. */
+  readonly now: number;
+  /** A lease that would end at most so many seconds earlier than a new one is not written again: 2 unless given. */
+  readonly slack?: number;
+}
+
+/** Plans a lease of one address: the member's record with its expiry and, for a new client, the claim on the address. */
+export function planLease(view: View, placement: Placement, request: LeaseRequest): LeasePlan {
+  const { network, member } = placement;
+  const { mac, now } = request;
+  const own = ownAddress(view, network, member);
+  if (own && request.address && !request.address.equals(own)) return { kind: "wrong-address" };
+  const address = own ?? request.address ?? addressFor(view, placement, mac);
+  if (!address) return { kind: "exhausted" };
+  if (!own && (address.family !== 4 || !isFree(view, network, address.u32))) return { kind: "wrong-address" };
+
+  const expires = now + network.leaseSeconds;
+  const hostname = hostnameFor(view, network, member, request.hostname, mac);
+  const remaining = member?.expires;
+  if (
+    own && remaining && expires - remaining <= (request.slack ?? 2) &&
+    hostname === (member?.record.hostname ?? undefined)
+  ) {
+    return { kind: "current", address, expires: remaining };
+  }
+  const text = address.toString();
+  const { hostname: _, ...before } = (member?.record ?? {}) as MemberRecord;
+  const record: MemberRecord = {
+    ...before,
+    mac,
+    net: network.name,
+    ip4: { ...before.ip4, address: text, expires: { seconds: expires } },
+    ...(!member || member.dynamic) ? { dynamic: true } : {},
+    ...hostname ? { hostname } : {},
+  };
+  return { kind: "commit", plan: memberStep(view, mac, record), address, expires };
+}
+
+/** The fully qualified name that the client gets registered, if any: members' names come first. */
+function hostnameFor(
+  view: View,
+  network: Network,
+  member: Member | undefined,
+  asked: string | undefined,
+  mac: string,
+) {
+  if (member?.record.name || !network.domain) return undefined;
+  const name = asked === undefined ? member?.record.hostname : qualifyName(asked, network.domain);
+  const holder = name && view.holderOfName(name);
+  return !holder || holder === mac ? name || undefined : member?.record.hostname;
+}
+
+/** Plans the end of a client's lease, at its own word (DHCPRELEASE) or because its time is over. */
+export function planLeaseEnd(view: View, member: Member, now: number): Step | undefined {
+  const address = member.ip4;
+  if (!member.dynamic) {
+    if (member.expires === undefined) return undefined;
+    const { hostname: _, ip4, ...rest } = member.record;
+    const { expires: __, ...kept } = ip4 ?? {};
+    return memberStep(view, member.mac, { ...rest, ip4: kept });
+  }
+  const step = memberStep(view, member.mac, undefined);
+  return address ? merge([step, remember(address, member.mac, now)]) : step;
+}
+
+/**
+ * Plans the quarantine of an address that its client found in use by somebody else (DHCPDECLINE): a dynamic client
+ * goes, and a member gets another address of the range when it next asks. Static addresses are left alone.
+ */
+export function planDecline(view: View, network: Network, member: Member, now: number): Step | undefined {
+  const address = member.ip4 ? Ip.tryParse(member.ip4) : undefined;
+  if (!address || !inRange(network, address)) return undefined;
+  const { hostname: _, ip4: __, ...rest } = member.record;
+  const quarantine = writeRecord({ net: network.name, mac: member.mac, until: now + DECLINED_SECONDS });
+  return merge([
+    memberStep(view, member.mac, member.dynamic ? undefined : rest),
+    { guards: [], ops: [{ put: keyOf.declined(address.toString()), value: quarantine }] },
+  ]);
+}
+
+/** So that the same client gets the same address again, as long as nobody else has taken it. */
+function remember(address: string, mac: string, now: number): Step {
+  return { guards: [], ops: [{ put: keyOf.former(address), value: writeRecord({ mac, ended: now }) }] };
+}

@@ -1,0 +1,40 @@
+import type { Entry } from "../store/types.ts";
+import type { MemberRecord } from "../store/records.ts";
+
+/** A member as the store holds it. */
+export interface Member {
+  readonly mac: string;
+  readonly record: MemberRecord;
+  readonly key: string;
+  readonly modRevision: number;
+  /** The network that the record names; a member of old stores may have none, then its address tells. */
+  readonly net: string | undefined;
+  /** There only because of a lease, and gone with it. */
+  readonly dynamic: boolean;
+  readonly ip4: string | undefined;
+  readonly ip6: string | undefined;
+  /** When the lease ends, in seconds since the epoch; undefined while none runs. */
+  readonly expires: number | undefined;
+  /** Fully qualified and lower-case: the name that it was given, or else the one that its client asked for. */
+  readonly name: string | undefined;
+}
+
+/** Reads a stored member. Old daemons stored dynamic members without their network. */
+export function readMember(
+  mac: string,
+  entry: Pick<Entry<unknown>, "key" | "modRevision">,
+  record: MemberRecord,
+): Member {
+  return {
+    mac,
+    record,
+    key: entry.key,
+    modRevision: entry.modRevision,
+    net: record.net || undefined,
+    dynamic: record.dynamic === true || !record.net,
+    ip4: record.ip4?.address,
+    ip6: record.ip6?.address,
+    expires: record.ip4?.expires?.seconds,
+    name: (record.name || record.hostname)?.toLowerCase(),
+  };
+}

@@ -1,0 +1,32 @@
+import { invalid } from "../common/refusal.ts";
+
+const label = /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/;
+
+/** Reads a domain (RFC 1035 §2.3.4): lower-case, no trailing dot; undefined when `text` is none. */
+export function tryParseDomain(text: string): string | undefined {
+  const domain = text.toLowerCase().replace(/\.$/, "");
+  return domain.length <= 253 && domain.split(".").every((l) => label.test(l)) ? domain : undefined;
+}
+
+/**
+ * The fully qualified, lower-case form of a member's name: one label and the network's domain. A name that
+ * is qualified already is taken as it is.
+ */
+export function qualify(name: string, domain: string, field = "name"): string {
+  const full = qualifyName(name, domain);
+  if (full === undefined) {
+    throw invalid(
+      `${field}: "${name}" is not a DNS label: 1 to 63 letters, digits or hyphens, no hyphen at either end`,
+    );
+  }
+  return full;
+}
+
+/** The same for a name that a client asks for: undefined where it will not do. */
+export function qualifyName(name: string, domain: string): string | undefined {
+  const suffix = domain && `.${domain}`;
+  let host = name.toLowerCase().replace(/\.$/, "");
+  if (suffix && host.endsWith(suffix)) host = host.slice(0, -suffix.length);
+  const full = host + suffix;
+  return label.test(host) && full.length <= 253 ? full : undefined;
+}

@@ -1,0 +1,204 @@
+import { Ip } from "../common/ip.ts";
+import { invalid, Refusal } from "../common/refusal.ts";
+import { keyOf, networksPrefix } from "../store/keys.ts";
+import { type NetworkRecord, writeRecord } from "../store/records.ts";
+import { checkNetwork, compact } from "./check_network.ts";
+import type { Member } from "./member.ts";
+import { inRange, type Network, readNetwork } from "./network.ts";
+import { giveAddress } from "./pool.ts";
+import type { Draft } from "./steps.ts";
+
+/** What a plan did to an object. */
+export type Action = "created" | "updated" | "unchanged";
+
+/**
+ * Plans a new network. One that exists with the same contents is left as it is; with other contents it is
+ * refused, unless `update`: then see {@link replaceNetwork}.
+ */
+export function addNetwork(draft: Draft, given: NetworkRecord, options: { update?: boolean } = {}): Action {
+  const record = checkNetwork(given);
+  const existing = draft.network(record.name);
+  if (existing) {
+    if (sameNetwork(existing.record, record)) return "unchanged";
+    if (options.update) return replaceNetwork(draft, existing, record);
+    const field = differingField(existing.record, record);
+    throw new Refusal(
+      "exists",
+      `network ${record.name} exists with another ${field}; change it with: nex set network`,
+    );
+  }
+  refuseOverlap(draft, record);
+  draft.setNetwork(record.name, record, {
+    // What is left of a network of this name must not come back to life in the new one.
+    guards: [{ key: keyOf.deletedNetwork(record.name), modRevision: 0 }],
+    prefixGuards: [unchangedNetworks(draft)],
+  });
+  return "created";
+}
+
+/** Plans another content for a network; refuses what its members or their leases forbid. */
+export function replaceNetwork(draft: Draft, before: Network, given: NetworkRecord): Action {
+  // Fields of the stored record that we do not know stay.
+  const record = checkNetwork({ ...unknownFields(before.record), ...given, name: before.name });
+  if (sameNetwork(before.record, record)) return "unchanged";
+  const after = readNetwork(before.name, before, record);
+  const members = draft.membersOf(before.name);
+  for (const member of members) refuseStranded(before, after, member);
+  const overlapChanged = ["subnet4", "subnet6", "macRange"].some((f) => !same(before.record[f], record[f]));
+  if (overlapChanged) refuseOverlap(draft, record);
+  // The members first: were this cut short, doing it again would complete it.
+  if (before.domain !== after.domain) renameMembers(draft, before, after, members);
+  draft.setNetwork(before.name, record, overlapChanged ? { prefixGuards: [unchangedNetworks(draft)] } : {});
+  for (const member of draft.membersOf(before.name)) {
+    if (member.ip4 || !after.range4) continue;
+    const address = giveAddress(draft, after, `member ${member.mac}`).toString();
+    draft.setMember(member.mac, { ...member.record, ip4: { ...member.record.ip4, address } });
+  }
+  return "updated";
+}
+
+/**
+ * Plans the end of a network: gone for every reader with its record. Members, names and leases are left to
+ * the sweep, which the key left behind asks for.
+ */
+export function deleteNetwork(draft: Draft, name: string): void {
+  const network = findNetwork(draft, name);
+  const left = keyOf.deletedNetwork(name);
+  const value = writeRecord(network.record.subnet4 ? { subnet4: network.record.subnet4 } : {});
+  draft.setNetwork(name, undefined, { guards: [draft.guard(left)], ops: [{ put: left, value }] });
+}
+
+/** The network of that name, or a refusal. */
+export function findNetwork(draft: Pick<Draft, "network">, name: string): Network {
+  const network = draft.network(name);
+  if (!network) throw new Refusal("not-found", `there is no network "${name}"`);
+  return network;
+}
+
+function unchangedNetworks(draft: Draft) {
+  let unchangedSince = 0;
+  for (const network of draft.base.networks()) unchangedSince = Math.max(unchangedSince, network.modRevision);
+  return { prefix: networksPrefix, unchangedSince };
+}
+
+function refuseOverlap(draft: Draft, record: NetworkRecord): void {
+  const fresh = readNetwork(record.name, { modRevision: 0 }, record);
+  for (const other of draft.networks()) {
+    if (other.name === record.name) continue;
+    for (
+      const [field, ours, theirs] of [["subnet4", fresh.subnet4, other.subnet4], [
+        "subnet6",
+        fresh.subnet6,
+        other.subnet6,
+      ]] as const
+    ) {
+      if (ours && theirs?.overlaps(ours)) {
+        throw invalid(
+          `network ${record.name}: ${field}: ${ours} overlaps ${theirs} of network ${other.name}`,
+        );
+      }
+    }
+    if (
+      fresh.macRange && other.macRange && fresh.macRange.begin <= other.macRange.end &&
+      other.macRange.begin <= fresh.macRange.end
+    ) {
+      throw invalid(
+        `network ${record.name}: macrange: ${fresh.macRange.begin}-${fresh.macRange.end} overlaps ` +
+          `${other.macRange.begin}-${other.macRange.end} of network ${other.name}`,
+      );
+    }
+  }
+}
+
+function refuseStranded(before: Network, after: Network, member: Member): void {
+  const who = `${member.dynamic ? "client" : "member"} ${member.mac}`;
+  for (
+    const [field, address, subnet] of [["subnet4", member.ip4, after.subnet4], [
+      "subnet6",
+      member.ip6,
+      after.subnet6,
+    ]] as const
+  ) {
+    const ip = address ? Ip.tryParse(address) : undefined;
+    if (ip && !subnet?.contains(ip)) {
+      throw new Refusal(
+        "forbidden",
+        `network ${after.name}: ${field}: ${subnet ?? "none"} does not hold ${ip} of ${who}`,
+      );
+    }
+  }
+  const ip = member.ip4 ? Ip.tryParse(member.ip4) : undefined;
+  if (ip && inRange(before, ip) && !inRange(after, ip)) {
+    throw new Refusal(
+      "forbidden",
+      `network ${after.name}: range4: the new range does not hold ${ip} of ${who}`,
+    );
+  }
+}
+
+function renameMembers(draft: Draft, before: Network, after: Network, members: readonly Member[]): void {
+  const from = before.domain && `.${before.domain}`, to = after.domain && `.${after.domain}`;
+  const renamed = (name: string | undefined) => {
+    if (!name?.toLowerCase().endsWith(from)) return name;
+    const full = name.toLowerCase().slice(0, name.length - from.length) + to;
+    const holder = draft.holderOfName(full);
+    if (holder && draft.member(holder)?.net !== before.name) {
+      throw new Refusal(
+        "exists",
+        `network ${before.name}: domain: the name ${full} belongs to ${holder} already`,
+      );
+    }
+    return full;
+  };
+  for (const { mac, record } of members) {
+    if (!record.name && !record.hostname) continue;
+    const name = renamed(record.name), hostname = renamed(record.hostname);
+    draft.setMember(mac, { ...record, ...name ? { name } : {}, ...hostname ? { hostname } : {} });
+  }
+}
+
+const known = [
+  "name",
+  "subnet4",
+  "subnet6",
+  "dhcp4server",
+  "dhcp6server",
+  "Range4",
+  "Range6",
+  "gateways",
+  "nameservers",
+  "options",
+  "domain",
+  "macRange",
+  "siaddr",
+  "leaseDuration",
+] as const;
+
+function unknownFields(record: NetworkRecord): Partial<NetworkRecord> {
+  return Object.fromEntries(
+    Object.entries(record).filter(([f]) => !(known as readonly string[]).includes(f)),
+  );
+}
+
+function differingField(a: NetworkRecord, b: NetworkRecord): string | undefined {
+  const [x, y] = [canonical(a), canonical(b)];
+  return known.find((f) => !same(x[f], y[f]));
+}
+
+function sameNetwork(a: NetworkRecord, b: NetworkRecord): boolean {
+  return differingField(a, b) === undefined;
+}
+
+/** Records of old stores may be spelled otherwise, or hold what would be refused today. */
+function canonical(record: NetworkRecord): NetworkRecord {
+  try {
+    return checkNetwork(record);
+  } catch (error) {
+    if (error instanceof Refusal) return compact(record);
+    throw error;
+  }
+}
+
+function same(a: unknown, b: unknown): boolean {
+  return JSON.stringify(a ?? null) === JSON.stringify(b ?? null);
+}

@@ -1,0 +1,61 @@
+import { Ip } from "../common/ip.ts";
+import { Refusal } from "../common/refusal.ts";
+import type { Network } from "./network.ts";
+import { Draft } from "./steps.ts";
+import type { Reader } from "./view.ts";
+
+/**
+ * The lowest address of the network's range that nobody has and that is not the network's own (network,
+ * broadcast, gateway, server); undefined when there is none.
+ *
+ * @param busy Further addresses to pass over, as 32-bit values: those offered and not yet taken.
+ */
+export function lowestFree(
+  from: Reader,
+  network: Network,
+  busy?: (address: number) => boolean,
+): number | undefined {
+  const { range4 } = network;
+  if (!range4) return undefined;
+  const own = ownAddresses(network);
+  for (let address = Math.max(from.lowest(network), range4.begin); address <= range4.end; address++) {
+    if (!from.taken(address) && !own.has(address) && !busy?.(address)) return address;
+  }
+  return undefined;
+}
+
+/** True when an address of the range may be given to a client. */
+export function isFree(from: Reader, network: Network, address: number): boolean {
+  const { range4 } = network;
+  return range4 !== undefined && address >= range4.begin && address <= range4.end && !from.taken(address) &&
+    !ownAddresses(network).has(address);
+}
+
+/** The lowest free address for a member, or a refusal that names the network and its size. */
+export function giveAddress(draft: Draft, network: Network, who: string): Ip {
+  const address = lowestFree(draft, network);
+  if (address === undefined) {
+    const size = network.range4 ? network.range4.end - network.range4.begin + 1 : 0;
+    throw new Refusal(
+      "exhausted",
+      `network ${network.name}: none of the ${size} addresses of its range is left for ${who}`,
+    );
+  }
+  draft.searched(network, address);
+  return Ip.from4(address);
+}
+
+const ownOf = new WeakMap<Network, ReadonlySet<number>>();
+
+function ownAddresses(network: Network): ReadonlySet<number> {
+  let own = ownOf.get(network);
+  if (!own) {
+    const ips = [...network.gateways, ...network.nameservers, network.dhcp4server, network.siaddr];
+    const numbers = ips.flatMap((ip) => ip?.family === 4 ? ip.u32 : []);
+    if (network.subnet4 && network.subnet4.prefix < 31) {
+      numbers.push(network.subnet4.first.u32, network.subnet4.last.u32);
+    }
+    ownOf.set(network, own = new Set(numbers));
+  }
+  return own;
+}

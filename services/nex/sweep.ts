@@ -1,0 +1,82 @@
+import { Ip } from "../common/ip.ts";
+import { keyOf } from "../store/keys.ts";
+import { planLeaseEnd } from "./leases.ts";
+import { inRange } from "./network.ts";
+import { lowestFree } from "./pool.ts";
+import { memberStep, merge, type Step } from "./steps.ts";
+import type { View } from "./view.ts";
+
+/**
+ * What is due to be put right, up to `limit` steps: leases whose time is over, declined addresses whose quarantine is,
+ * and what deleted networks left. Any replica may do it, any number at once: each step is guarded by what it read.
+ *
+ * @param now Seconds since the epoch.
+ */
+export function planSweep(view: View, now: number, limit: number): Step[] {
+  const steps: Step[] = [];
+  for (const mac of view.expiring.due(now, limit)) {
+    const member = view.member(mac);
+    const step = member && planLeaseEnd(view, member, now);
+    if (step) steps.push(step);
+  }
+  for (const [address, { until }] of view.declined) {
+    if (steps.length >= limit) break;
+    const key = keyOf.declined(address);
+    if (until <= now) steps.push({ guards: [view.guard(key)], ops: [{ remove: key }] });
+  }
+  for (const name of view.deleted.keys()) {
+    if (steps.length >= limit) break;
+    steps.push(...planDeletedNetwork(view, name, limit - steps.length));
+  }
+  return steps;
+}
+
+/** What is left of a deleted network: its members with their claims, then the traces of its leases, then the mark itself. */
+export function planDeletedNetwork(view: View, name: string, limit: number): Step[] {
+  const mark = view.guard(keyOf.deletedNetwork(name));
+  // Somebody else has finished and the name may be in use again: the mark guards every step.
+  const marked = (step: Step): Step => merge([{ guards: [mark], ops: [] }, step]);
+  const members = view.membersOf(name).slice(0, limit);
+  if (members.length) return members.map((m) => marked(memberStep(view, m.mac, undefined)));
+  const subnet = view.deleted.get(name)?.subnet4;
+  const traces = subnet ? tracesIn(view, name) : [];
+  if (traces.length) {
+    return traces.slice(0, limit).map((key) => marked({ guards: [], ops: [{ remove: key }] }));
+  }
+  return [{ guards: [mark], ops: [{ remove: mark.key }] }];
+}
+
+function tracesIn(view: View, name: string): string[] {
+  const declined = [...view.declined].flatMap(([address, d]) =>
+    d.net === name ? keyOf.declined(address) : []
+  );
+  // An address that no network holds any more needs no memory of who had it.
+  const former = [...view.former.keys()].flatMap((address) =>
+    view.networkAt(address) ? [] : keyOf.former(address)
+  );
+  return [...declined, ...former];
+}
+
+/** Listed members of a range that have no address yet, as old stores hold them and as a decline leaves them: they get one. */
+export function planMissingAddresses(view: View, limit: number): Step[] {
+  const steps: Step[] = [];
+  for (const network of view.networks()) {
+    if (!network.range4) continue;
+    const given = new Set<number>();
+    for (const member of view.membersOf(network.name)) {
+      if (member.ip4 || member.dynamic || steps.length >= limit) continue;
+      const address = lowestFree(view, network, (a) => given.has(a));
+      if (address === undefined) break;
+      given.add(address);
+      const ip4 = { ...member.record.ip4, address: Ip.from4(address).toString() };
+      steps.push(memberStep(view, member.mac, { ...member.record, ip4 }));
+    }
+  }
+  return steps;
+}
+
+/** True for an address that a network hands out by itself, rather than one set by hand. */
+export function isHandedOut(view: View, address: string): boolean {
+  const ip = Ip.tryParse(address), network = view.networkAt(address);
+  return ip !== undefined && network !== undefined && inRange(network, ip);
+}

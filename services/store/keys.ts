@@ -1,0 +1,63 @@
+/**
+ * Every key in etcd, in one table. Nothing else builds a key.
+ *
+ * The keys under /net, /member and /pool are those that Nex has always used; ours alone lie under /strand.
+ */
+
+/** What a key under our prefixes is for. */
+export type KeyKind =
+  | "network"
+  | "member"
+  | "claim-ip"
+  | "claim-ip6"
+  | "claim-name"
+  | "member-of"
+  | "pool"
+  | "deleted-network"
+  | "declined"
+  | "former";
+
+const prefixes: Record<KeyKind, string> = {
+  "network": "/net/", // NAME → Network
+  "member": "/member/", // MAC → Member
+  "claim-ip": "/member/ip4/", // ADDR → MAC: whose the address is
+  "claim-ip6": "/strand/nex/ip6/", // ADDR → MAC: the same for IPv6, which the old layout has no key for
+  "claim-name": "/member/name/", // FQDN → MAC: whose the name is
+  "member-of": "/member/net/", // NET/MAC → MAC: listed members
+  "pool": "/pool/", // NET → allocations of the old daemons; removed when taken over
+  "deleted-network": "/strand/nex/deleted/", // NET: what is left of it is being swept
+  "declined": "/strand/nex/declined/", // ADDR → Declined: in use by a stranger, not to be handed out for a while
+  "former": "/strand/nex/former/", // ADDR → Former: who had it last, so that the same client gets it again
+};
+
+/** The prefixes that a mirror of names and addresses follows. */
+export const nexPrefixes: readonly string[] = ["/net/", "/member/", "/pool/", "/strand/nex/"];
+
+/** Where all networks lie, for guards over the whole of them. */
+export const networksPrefix = prefixes.network;
+
+export const keyOf = {
+  network: (name: string) => prefixes.network + name,
+  member: (mac: string) => prefixes.member + mac,
+  claimIp: (address: string) => prefixes[address.includes(":") ? "claim-ip6" : "claim-ip"] + address,
+  claimName: (fqdn: string) => prefixes["claim-name"] + fqdn,
+  memberOf: (network: string, mac: string) => `${prefixes["member-of"]}${network}/${mac}`,
+  pool: (network: string) => prefixes.pool + network,
+  deletedNetwork: (name: string) => prefixes["deleted-network"] + name,
+  declined: (address: string) => prefixes.declined + address,
+  former: (address: string) => prefixes.former + address,
+};
+
+// The longest prefixes first, so that /member/ip4/ is not read as the member "ip4/…".
+const byLength = (Object.entries(prefixes) as [KeyKind, string][]).sort((a, b) => b[1].length - a[1].length);
+
+/** What a key is and the part of it after its prefix; undefined when it is not in the table. */
+export function readKey(key: string): { kind: KeyKind; id: string } | undefined {
+  for (const [kind, prefix] of byLength) {
+    if (!key.startsWith(prefix)) continue;
+    const id = key.slice(prefix.length);
+    // Names and MACs hold no slash: a deeper key is somebody else's.
+    return id === "" || (kind !== "member-of" && id.includes("/")) ? undefined : { kind, id };
+  }
+  return undefined;
+}

@@ -1,0 +1,133 @@
+/**
+ * Every value in etcd, in one table. Nothing else parses or writes one.
+ *
+ * The JSON is what Nex has always stored: proto names, empty fields left out. Fields that are not known here
+ * are kept when a record is written again.
+ */
+import { z } from "zod";
+import { Cidr, Ip } from "../common/ip.ts";
+import { tryParseMac } from "../common/mac.ts";
+import { nexPrefixes, readKey } from "./keys.ts";
+import type { Schema } from "./types.ts";
+
+const text = z.string();
+const cidr = text.refine((t) => Cidr.tryParse(t), "no CIDR, like 10.0.0.0/24");
+const ip = text.refine((t) => Ip.tryParse(t), "no IP address, like 10.0.0.1");
+const mac = text.refine((t) => tryParseMac(t), "no MAC address, like 00:00:11:11:00:01");
+// The old daemons leave an address out by storing it empty.
+const optional = <T extends z.ZodType>(type: T) => z.union([z.literal("").transform(() => undefined), type]).optional();
+
+const network = z.looseObject({
+  name: text,
+  subnet4: optional(cidr),
+  subnet6: optional(cidr),
+  dhcp4server: optional(ip),
+  dhcp6server: optional(ip),
+  Range4: z.looseObject({ begin: ip, end: ip }).optional(),
+  Range6: z.looseObject({ begin: ip, end: ip }).optional(),
+  gateways: z.array(ip).optional(),
+  nameservers: z.array(ip).optional(),
+  options: z.array(z.looseObject({ number: z.number().default(0), value: text.default("") })).optional(),
+  domain: text.optional(),
+  macRange: z.looseObject({ begin: mac, end: mac }).optional(),
+  siaddr: optional(ip),
+  leaseDuration: z.number().int().nonnegative().optional(),
+});
+
+const lease = z.looseObject({
+  address: optional(ip),
+  /** protobuf Timestamp as Go's JSON writes it. */
+  expires: z.looseObject({ seconds: z.number().optional(), nanos: z.number().optional() }).optional(),
+});
+
+const member = z.looseObject({
+  mac: text.optional(),
+  name: text.optional(),
+  ip4: lease.optional(),
+  ip6: lease.optional(),
+  net: text.optional(),
+  /** Ours: there only because of a lease, and gone with it. */
+  dynamic: z.boolean().optional(),
+  /** Ours: the name that the client itself gave, fully qualified; it goes with the lease. */
+  hostname: text.optional(),
+});
+
+/** What is left of a deleted network is found by its name, and by the subnet that it had. */
+const deletedNetwork = z.looseObject({ subnet4: text.optional() });
+/** Seconds since the epoch, and whose it was. */
+const declined = z.looseObject({ net: text, mac: text, until: z.number() });
+const former = z.looseObject({ mac: text, ended: z.number() });
+
+export type NetworkRecord = z.infer<typeof network>;
+export type MemberRecord = z.infer<typeof member>;
+export type LeaseRecord = z.infer<typeof lease>;
+export type DeletedNetworkRecord = z.infer<typeof deletedNetwork>;
+export type DeclinedRecord = z.infer<typeof declined>;
+export type FormerRecord = z.infer<typeof former>;
+
+/** A value with what it is and the id that its key gives it. */
+export type NexRecord =
+  | { kind: "network"; id: string; value: NetworkRecord }
+  | { kind: "member"; id: string; value: MemberRecord }
+  | { kind: "claim-ip" | "claim-ip6" | "claim-name"; id: string; mac: string }
+  | { kind: "member-of"; network: string; mac: string }
+  | { kind: "pool"; id: string }
+  | { kind: "deleted-network"; id: string; value: DeletedNetworkRecord }
+  | { kind: "declined"; id: string; value: DeclinedRecord }
+  | { kind: "former"; id: string; value: FormerRecord };
+
+/** Names and addresses, as {@link Schema} for the mirror. */
+export const nexSchema: Schema<NexRecord> = {
+  prefixes: nexPrefixes,
+  parse(key, value) {
+    const found = readKey(key);
+    if (!found) return undefined;
+    const { kind, id } = found;
+    switch (kind) {
+      case "network":
+        return { kind, id, value: read(network, value) };
+      case "member":
+        return { kind, id: id.toLowerCase(), value: read(member, value) };
+      case "claim-ip":
+      case "claim-ip6":
+      case "claim-name":
+        // Old daemons wrote the raw MAC; one set of tools wrote it quoted.
+        return { kind, id, mac: value.replace(/^"|"$/g, "").toLowerCase() };
+      case "member-of": {
+        const slash = id.lastIndexOf("/");
+        return { kind, network: id.slice(0, slash), mac: id.slice(slash + 1).toLowerCase() };
+      }
+      case "pool":
+        return { kind, id };
+      case "deleted-network":
+        return { kind, id, value: read(deletedNetwork, value) };
+      case "declined":
+        return { kind, id, value: read(declined, value) };
+      case "former":
+        return { kind, id, value: read(former, value) };
+    }
+  },
+};
+
+function read<T>(schema: z.ZodType<T>, value: string): T {
+  let json: unknown;
+  try {
+    json = JSON.parse(value);
+  } catch {
+    throw new Error(`not JSON: ${value.length > 60 ? value.slice(0, 60) + "…" : value}`);
+  }
+  const result = schema.safeParse(json);
+  if (result.success) return result.data;
+  const issue = result.error.issues[0];
+  throw new Error(`${issue?.path.join(".") || "value"}: ${issue?.message ?? "not as expected"}`);
+}
+
+/** The stored text of a record: empty fields left out, as the old daemons do. */
+export function writeRecord(
+  value: NetworkRecord | MemberRecord | DeletedNetworkRecord | DeclinedRecord | FormerRecord,
+): string {
+  return JSON.stringify(
+    value,
+    (_, v) => v === "" || v === false || (Array.isArray(v) && v.length === 0) ? undefined : v,
+  );
+}
