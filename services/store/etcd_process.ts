@@ -1,0 +1,223 @@
+import { messageOf, Refusal } from "../common/refusal.ts";
+
+/** What happens to an etcd of our own after it was ready. */
+export type EtcdProcessEvent =
+  | { readonly kind: "died"; readonly code: number; readonly againInMs: number }
+  | { readonly kind: "back" };
+
+export interface EtcdProcessOptions {
+  /** Where the data lies, with etcd's own log beside it as `etcd.log`; made when absent. */
+  readonly dataDir: string;
+  /** TCP port for clients on 127.0.0.1; 0 or absent: a free one. */
+  readonly port?: number;
+  readonly report?: (event: EtcdProcessEvent) => void;
+  /** How long it may take to answer after a start, in ms (default 30,000: a big store is read first). */
+  readonly startTimeoutMs?: number;
+}
+
+/** An etcd of our own, running and watched over. */
+export interface EtcdProcess {
+  /** Where clients find it, like `http://127.0.0.1:2379`; the same across restarts. */
+  readonly endpoint: string;
+  /** Its process id; undefined while it is being started again. */
+  readonly pid: number | undefined;
+  /** Ends it in order: SIGTERM, after 5 s SIGKILL. */
+  stop(): Promise<void>;
+}
+
+const STEADY_MS = 30_000;
+const LOG_LIMIT = 4 << 20;
+
+/**
+ * Starts an etcd in `dataDir`, waits until it answers, and starts it again whenever it dies.
+ * Throws Refusal when there is no etcd program, when the directory cannot be used or another etcd has it,
+ * and when it does not come up.
+ */
+export async function startEtcd(options: EtcdProcessOptions): Promise<EtcdProcess> {
+  const { dataDir, startTimeoutMs = 30_000 } = options;
+  const binary = await etcdBinary();
+  await claimDataDir(dataDir);
+  const port = options.port || freePort();
+  const endpoint = `http://127.0.0.1:${port}`;
+  let stopping = false;
+  let child: Deno.ChildProcess | undefined;
+  const wake = Promise.withResolvers<void>();
+
+  const launch = async (): Promise<void> => {
+    const startedAt = Date.now();
+    // Asked first, because an etcd of somebody else on this port would answer in place of ours.
+    if (!portIsFree(port)) throw new Error(`port ${port} of 127.0.0.1 is taken by another program`);
+    const running = child = spawn(binary, dataDir, endpoint);
+    const drained = keepLog(running.stderr, `${dataDir}/etcd.log`);
+    let alive = true;
+    const ended = Promise.all([running.status, drained]).then(() => void (alive = false));
+    while (!(await healthy(endpoint))) {
+      if (!alive) throw new Error(`it ended at once: ${await lastLine(`${dataDir}/etcd.log`)}`);
+      if (Date.now() - startedAt > startTimeoutMs) throw new Error(`no answer in ${startTimeoutMs / 1000} s`);
+      await Promise.race([pause(30), ended]);
+    }
+  };
+
+  const supervise = async (): Promise<void> => {
+    let backoff = 200;
+    let startedAt = Date.now();
+    while (!stopping) {
+      const status = await child?.status;
+      if (stopping) return;
+      if (Date.now() - startedAt > STEADY_MS) backoff = 200;
+      options.report?.({ kind: "died", code: status?.code ?? -1, againInMs: backoff });
+      await Promise.race([pause(backoff), wake.promise]);
+      if (stopping) return;
+      backoff = Math.min(backoff * 2, 5_000);
+      startedAt = Date.now();
+      // One that neither answers nor ends is as good as dead: it makes room for the next.
+      await launch().then(() => options.report?.({ kind: "back" }), () => end(child));
+    }
+  };
+
+  try {
+    await launch();
+  } catch (error) {
+    await end(child);
+    throw new Refusal("unavailable", `etcd in ${dataDir} did not start: ${messageOf(error)}`);
+  }
+  const supervised = supervise();
+  return {
+    endpoint,
+    get pid() {
+      return child?.pid;
+    },
+    async stop() {
+      stopping = true;
+      wake.resolve();
+      await end(child);
+      await supervised;
+    },
+  };
+}
+
+/** The etcd program: STRAND_ETCD, the one unpacked into the checkout, or the first on the PATH. */
+export async function etcdBinary(): Promise<string> {
+  const named = Deno.env.get("STRAND_ETCD");
+  if (named) {
+    if (await isFile(named)) return named;
+    throw new Refusal("unavailable", `STRAND_ETCD: there is no program at ${named}`);
+  }
+  const own = new URL("../../.strand/etcd/usr/bin/etcd", import.meta.url);
+  const onPath = (Deno.env.get("PATH") ?? "").split(":").filter(Boolean).map((dir) => `${dir}/etcd`);
+  for (const path of [own.protocol === "file:" ? own.pathname : "", ...onPath]) {
+    if (path && await isFile(path)) return path;
+  }
+  throw new Refusal("unavailable", "etcd is not installed: put it on the PATH, or name it with STRAND_ETCD");
+}
+
+async function isFile(path: string): Promise<boolean> {
+  return await Deno.stat(path).then((info) => info.isFile, () => false);
+}
+
+/** Makes the directory and sees that no other etcd has it; etcd itself would wait for the other without a word. */
+async function claimDataDir(dataDir: string): Promise<void> {
+  try {
+    await Deno.mkdir(dataDir, { recursive: true, mode: 0o700 });
+    using log = await Deno.open(`${dataDir}/etcd.log`, { create: true, append: true });
+    if ((await log.stat()).size > LOG_LIMIT) await log.truncate();
+  } catch (error) {
+    throw new Refusal(
+      "unavailable",
+      `the etcd data directory ${dataDir} cannot be used: ${messageOf(error)}`,
+    );
+  }
+  const database = `${dataDir}/member/snap/db`;
+  if (!(await isFile(database))) return;
+  using file = await Deno.open(database, { read: true, write: true });
+  if (!(await file.tryLock(true))) {
+    throw new Refusal(
+      "unavailable",
+      `the etcd data directory ${dataDir} is in use by another etcd: stop that one first`,
+    );
+  }
+}
+
+function spawn(binary: string, dataDir: string, endpoint: string): Deno.ChildProcess {
+  const peer = `http://127.0.0.1:${freePort()}`;
+  return new Deno.Command("setpriv", {
+    args: [
+      // Should this process be killed, its etcd goes too: nobody else would know of it.
+      "--pdeathsig=TERM",
+      binary,
+      "--name=strand",
+      `--data-dir=${dataDir}`,
+      `--listen-client-urls=${endpoint}`,
+      `--advertise-client-urls=${endpoint}`,
+      `--listen-peer-urls=${peer}`,
+      `--initial-advertise-peer-urls=${peer}`,
+      `--initial-cluster=strand=${peer}`,
+      // Alone it waits for nobody's vote: a restart need not sit out the default second.
+      "--heartbeat-interval=20",
+      "--election-timeout=200",
+      "--auto-compaction-mode=periodic",
+      "--auto-compaction-retention=1h",
+      "--logger=zap",
+      "--log-outputs=stderr",
+      "--log-level=warn",
+    ],
+    stdin: "null",
+    stdout: "null",
+    stderr: "piped",
+  }).spawn();
+}
+
+async function keepLog(stream: ReadableStream<Uint8Array>, path: string): Promise<void> {
+  using file = await Deno.open(path, { create: true, append: true });
+  for await (const chunk of stream) await file.write(chunk);
+}
+
+async function lastLine(path: string): Promise<string> {
+  return (await Deno.readTextFile(path)).trimEnd().split("\n").at(-1) || "it wrote nothing";
+}
+
+async function healthy(endpoint: string): Promise<boolean> {
+  try {
+    const response = await fetch(`${endpoint}/health`, { signal: AbortSignal.timeout(1_000) });
+    return (await response.text()).includes("true");
+  } catch {
+    return false; // not listening yet: asked again by the caller until its deadline
+  }
+}
+
+/** A TCP port of 127.0.0.1 that nobody listens on. */
+export function freePort(): number {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  return listener.addr.port;
+}
+
+function portIsFree(port: number): boolean {
+  try {
+    Deno.listen({ hostname: "127.0.0.1", port }).close();
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.AddrInUse) return false;
+    throw error;
+  }
+}
+
+async function end(child: Deno.ChildProcess | undefined): Promise<void> {
+  if (!child) return;
+  const force = setTimeout(() => signal(child, "SIGKILL"), 5_000);
+  signal(child, "SIGTERM");
+  await child.status;
+  clearTimeout(force);
+}
+
+function signal(child: Deno.ChildProcess, name: Deno.Signal): void {
+  try {
+    child.kill(name);
+  } catch (error) {
+    // It ended by itself in the meantime, which is what was wanted.
+    if (!(error instanceof TypeError) && !(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

@@ -1,0 +1,143 @@
+/** Throw-away etcd members for tests: on free loopback ports, in a directory of their own, gone with `dispose`. */
+import { etcdBinary, freePort } from "../../services/store/etcd_process.ts";
+
+export interface LabEtcdOptions {
+  /** Further arguments for etcd, like `--cert-file=…`. */
+  readonly args?: readonly string[];
+  /** `https` when the arguments make it serve TLS. */
+  readonly scheme?: "http" | "https";
+  /** Where its data goes; a new directory by default, on a real disk. */
+  readonly dir?: string;
+  /** Pins it to this CPU. */
+  readonly cpu?: number;
+}
+
+interface Place {
+  readonly name: string;
+  readonly client: string;
+  readonly peer: string;
+  readonly metrics: string;
+}
+
+/** One member. Its ports and data stay the same across restarts. */
+export class LabEtcd implements AsyncDisposable {
+  #child: Deno.ChildProcess | undefined;
+
+  constructor(
+    readonly place: Place,
+    readonly dir: string,
+    private readonly cluster: string,
+    private readonly options: LabEtcdOptions,
+  ) {}
+
+  get endpoint(): string {
+    return this.place.client;
+  }
+
+  get pid(): number {
+    if (!this.#child) throw new Error(`${this.place.name} is not running`);
+    return this.#child.pid;
+  }
+
+  /** Starts it; resolves when it answers and has a leader. */
+  async start(): Promise<void> {
+    this.launch();
+    await this.healthy();
+  }
+
+  launch(): void {
+    const { name, client, peer, metrics } = this.place;
+    const args = [
+      `--name=${name}`,
+      `--data-dir=${this.dir}/${name}`,
+      `--listen-client-urls=${client}`,
+      `--advertise-client-urls=${client}`,
+      `--listen-peer-urls=${peer}`,
+      `--initial-advertise-peer-urls=${peer}`,
+      `--listen-metrics-urls=${metrics}`,
+      `--initial-cluster=${this.cluster}`,
+      "--heartbeat-interval=50",
+      "--election-timeout=500",
+      "--logger=zap",
+      "--log-outputs=/dev/null",
+      ...(this.options.args ?? []),
+    ];
+    const pin = this.options.cpu === undefined ? [] : ["taskset", "-c", `${this.options.cpu}`];
+    // However the test ends, its etcd ends with it.
+    const [program = "", ...rest] = ["setpriv", "--pdeathsig=KILL", ...pin, this.binary, ...args];
+    this.#child = new Deno.Command(program, { args: rest, stdin: "null", stdout: "null", stderr: "null" })
+      .spawn();
+  }
+
+  binary = "";
+
+  async healthy(timeoutMs = 15_000): Promise<void> {
+    const deadline = Date.now() + timeoutMs;
+    for (;;) {
+      const answer = await fetch(`${this.place.metrics}/health`, { signal: AbortSignal.timeout(1_000) })
+        .then((response) => response.text(), () => "");
+      if (answer.includes("true")) return;
+      if (Date.now() > deadline) throw new Error(`${this.place.name} is not healthy after ${timeoutMs} ms`);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+
+  /** Ends it and waits until it is gone. */
+  async kill(signal: Deno.Signal = "SIGKILL"): Promise<void> {
+    const child = this.#child;
+    this.#child = undefined;
+    if (!child) return;
+    child.kill("SIGCONT");
+    child.kill(signal);
+    await child.status;
+  }
+
+  /** Stops it in its tracks, its connections open: what a hung or cut-off host looks like. */
+  freeze(): void {
+    Deno.kill(this.pid, "SIGSTOP");
+  }
+
+  thaw(): void {
+    Deno.kill(this.pid, "SIGCONT");
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.kill();
+    await Deno.remove(this.dir, { recursive: true }).catch((error) => {
+      // Members of one cluster share the directory: the first one to go takes it along.
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    });
+  }
+}
+
+/** Starts one etcd: `await using etcd = await labEtcd()`. */
+export async function labEtcd(options: LabEtcdOptions = {}): Promise<LabEtcd> {
+  const [member] = await labCluster(1, options);
+  if (!member) throw new Error("no member");
+  return member;
+}
+
+/** Starts a cluster of `count` members. */
+export async function labCluster(count: number, options: LabEtcdOptions = {}): Promise<LabEtcd[]> {
+  const binary = await etcdBinary();
+  const dir = options.dir ?? await Deno.makeTempDir({ prefix: "strand-etcd-" });
+  const places = Array.from({ length: count }, (_, i): Place => ({
+    name: `m${i}`,
+    client: `${options.scheme ?? "http"}://127.0.0.1:${freePort()}`,
+    peer: `http://127.0.0.1:${freePort()}`,
+    metrics: `http://127.0.0.1:${freePort()}`,
+  }));
+  const cluster = places.map(({ name, peer }) => `${name}=${peer}`).join(",");
+  const members = places.map((place) => new LabEtcd(place, dir, cluster, options));
+  for (const member of members) {
+    member.binary = binary;
+    member.launch();
+  }
+  try {
+    await Promise.all(members.map((member) => member.healthy()));
+  } catch (error) {
+    for (const member of members) await member[Symbol.asyncDispose]();
+    throw error;
+  }
+  return members;
+}
