@@ -1,0 +1,160 @@
+import { Refusal } from "../common/refusal.ts";
+import type { Connection } from "./connection.ts";
+import { UnknownOutcome } from "./errors.ts";
+import { currentOf, decodeTxn, encodeSharedTxn, encodeTxn, type TxnResponse } from "./messages.ts";
+import { type Committer, MAX_TXN_OPS, type Outcome, type Plan } from "./types.ts";
+
+export interface CommitterOptions {
+  /** Plans in one shared transaction, at most (default 64). */
+  readonly maxPlans?: number;
+  /** Shared transactions under way at once, at most (default 2). */
+  readonly maxInFlight?: number;
+}
+
+interface Waiting {
+  readonly plan: Plan;
+  readonly resolve: (outcome: Outcome) => void;
+  readonly reject: (reason: unknown) => void;
+}
+
+/** Together these keep a shared transaction inside etcd's limits: 128 operations a level, 1.5 MiB a request. */
+const GROUPED_OPS = 32, GROUPED_SIZE = 8_192;
+
+/** The writing half of the store, see {@link Committer}. */
+export class StoreCommitter implements Committer {
+  readonly #connection: Connection;
+  readonly #maxPlans: number;
+  readonly #maxInFlight: number;
+  #queue: Waiting[] = [];
+  #inFlight = 0;
+  #flushing = false;
+
+  constructor(connection: Connection, options: CommitterOptions = {}) {
+    this.#connection = connection;
+    this.#maxPlans = Math.min(options.maxPlans ?? 64, MAX_TXN_OPS - GROUPED_OPS);
+    this.#maxInFlight = options.maxInFlight ?? 2;
+  }
+
+  async commit(plan: Plan): Promise<Outcome> {
+    check(plan);
+    const answer = decodeTxn(await this.#connection.txn(encodeTxn(plan)));
+    return outcomeOf(plan, answer, answer.header.revision);
+  }
+
+  async commitGrouped(plan: Plan): Promise<Outcome> {
+    check(plan);
+    if (weight(plan) > GROUPED_OPS || size(plan) > GROUPED_SIZE) return await this.commit(plan);
+    return await new Promise((resolve, reject) => {
+      this.#queue.push({ plan, resolve, reject });
+      if (this.#flushing) return;
+      this.#flushing = true;
+      // By then everything planned from the same batch of packets is in the queue.
+      queueMicrotask(() => this.#flush());
+    });
+  }
+
+  #flush(): void {
+    this.#flushing = false;
+    while (this.#queue.length && this.#inFlight < this.#maxInFlight) {
+      const batch = this.#take();
+      this.#inFlight++;
+      this.#send(batch).finally(() => {
+        this.#inFlight--;
+        this.#flush();
+      });
+    }
+  }
+
+  /** The longest-waiting plans that can share a transaction; those that clash with one of them stay queued. */
+  #take(): Waiting[] {
+    const batch: Waiting[] = [], left: Waiting[] = [];
+    const touched = new Touched();
+    for (const waiting of this.#queue) {
+      if (batch.length < this.#maxPlans && touched.add(waiting.plan)) batch.push(waiting);
+      else left.push(waiting);
+    }
+    this.#queue = left;
+    return batch;
+  }
+
+  /** Settles every plan of the batch; never rejects. */
+  async #send(batch: readonly Waiting[]): Promise<void> {
+    const [only] = batch;
+    if (only && batch.length === 1) return await this.commit(only.plan).then(only.resolve, only.reject);
+    try {
+      const shared = encodeSharedTxn(batch.map(({ plan }) => plan));
+      const { header, nested } = decodeTxn(await this.#connection.txn(shared));
+      batch.forEach(({ plan, resolve, reject }, i) => {
+        const answer = nested[i];
+        if (answer) resolve(outcomeOf(plan, answer, header.revision));
+        else reject(new UnknownOutcome(`etcd answered ${nested.length} of ${batch.length} plans`));
+      });
+    } catch (error) {
+      if (error instanceof Refusal || error instanceof UnknownOutcome) {
+        for (const { reject } of batch) reject(error);
+        return;
+      }
+      // etcd finds one of them malformed and wrote none: alone, each gets what it deserves.
+      await Promise.all(batch.map(({ plan, resolve, reject }) => this.commit(plan).then(resolve, reject)));
+    }
+  }
+}
+
+/** What the plans of one shared transaction read and write; two of them must not meet on a written key. */
+class Touched {
+  readonly #read = new Set<string>();
+  readonly #written = new Set<string>();
+  readonly #prefixes: string[] = [];
+
+  /** Takes the plan in, or returns false if it meets one that is in. */
+  add(plan: Plan): boolean {
+    const writes = plan.ops.map(keyOf);
+    const prefixes = plan.prefixGuards?.map(({ prefix }) => prefix) ?? [];
+    // etcd evaluates every guard before it writes anything, so a guard on a neighbour's key would see the old state.
+    if (plan.guards.some(({ key }) => this.#written.has(key))) return false;
+    if (writes.some((key) => this.#written.has(key) || this.#read.has(key))) return false;
+    if (
+      this.#prefixes.length && writes.some((key) => this.#prefixes.some((prefix) => key.startsWith(prefix)))
+    ) return false;
+    for (const prefix of prefixes) {
+      for (const key of this.#written) if (key.startsWith(prefix)) return false;
+    }
+    for (const { key } of plan.guards) this.#read.add(key);
+    for (const key of writes) this.#written.add(key);
+    this.#prefixes.push(...prefixes);
+    return true;
+  }
+}
+
+function outcomeOf(plan: Plan, answer: TxnResponse, revision: number): Outcome {
+  return answer.succeeded
+    ? { committed: true, revision }
+    : { committed: false, current: currentOf(plan, answer.found) };
+}
+
+function keyOf(op: Plan["ops"][number]): string {
+  return "put" in op ? op.put : op.remove;
+}
+
+function weight(plan: Plan): number {
+  return Math.max(plan.ops.length, plan.guards.length + (plan.prefixGuards?.length ?? 0));
+}
+
+function size(plan: Plan): number {
+  return plan.ops.reduce((sum, op) => sum + ("put" in op ? op.value.length : 0), 0);
+}
+
+/** Throws for a plan that no etcd could take: a mistake of the planner, not of its user. */
+function check(plan: Plan): void {
+  if (weight(plan) > MAX_TXN_OPS) {
+    const guards = plan.guards.length + (plan.prefixGuards?.length ?? 0);
+    throw new Error(
+      `a plan of ${guards} guards and ${plan.ops.length} operations: at most ${MAX_TXN_OPS} of each fit`,
+    );
+  }
+  const keys = new Set(plan.ops.map(keyOf));
+  if (keys.size !== plan.ops.length) {
+    throw new Error(`a plan that writes one key twice: ${plan.ops.map(keyOf).join(" ")}`);
+  }
+  if (keys.has("")) throw new Error("a plan that writes a key without a name");
+}

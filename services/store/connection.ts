@@ -1,0 +1,246 @@
+import { Refusal } from "../common/refusal.ts";
+import { UnknownOutcome } from "./errors.ts";
+import { isOperational, reasonOf, verdictOf } from "./failure.ts";
+import { Member, type RawStream, type StoreTls } from "./member.ts";
+import {
+  decodeRange,
+  decodeStatus,
+  encodeRange,
+  type Header,
+  type KeyValue,
+  prefixEnd,
+  type RangeRequest,
+  type RangeResponse,
+} from "./messages.ts";
+
+export interface ConnectionOptions {
+  /** The members, like `http://10.0.0.1:2379`; all http or all https. */
+  readonly endpoints: readonly string[];
+  /** Needed for https. */
+  readonly tls?: StoreTls;
+  /** How long one request may take, in ms (default 5,000). */
+  readonly timeoutMs?: number;
+}
+
+/** What one member says of itself. `problem` is absent when it answers and knows a leader. */
+export interface MemberStatus {
+  readonly endpoint: string;
+  readonly version?: string;
+  readonly revision?: number;
+  /** Bytes of its database file. */
+  readonly dbSize?: number;
+  readonly problem?: string;
+}
+
+export interface ListOptions {
+  /** As of this revision; absent: the newest. All pages show the same one. */
+  readonly revision?: number;
+  /** Leaves the values out. */
+  readonly keysOnly?: boolean;
+}
+
+/** A part of a listing, and the revision that the whole of it shows. */
+export interface Page {
+  readonly header: Header;
+  readonly kvs: readonly KeyValue[];
+}
+
+const CONNECT_MS = 1_000;
+const RETRY_MS = 100;
+const PAGE_SIZE = 1_000;
+const RANGE = "/etcdserverpb.KV/Range", TXN = "/etcdserverpb.KV/Txn";
+const WATCH = "/etcdserverpb.Watch/Watch", STATUS = "/etcdserverpb.Maintenance/Status";
+
+/**
+ * The way to etcd, one for a process: talks to one member as long as that answers, else to the next.
+ * Reads are tried again on another member until their time is over; a transaction is sent once.
+ */
+export class Connection {
+  readonly endpoints: readonly string[];
+  readonly #members: readonly Member[];
+  readonly #timeoutMs: number;
+  #current: Member;
+  #closed = false;
+
+  /** Opens nothing yet. Throws Refusal for endpoints or certificates that cannot be right. */
+  constructor(options: ConnectionOptions) {
+    this.endpoints = options.endpoints.map(checkedEndpoint);
+    const secure = this.endpoints.filter((endpoint) => endpoint.startsWith("https:")).length;
+    if (secure && secure < this.endpoints.length) {
+      throw new Refusal(
+        "invalid",
+        `etcd.endpoints: ${this.#names} mix http and https, one of them has to go`,
+      );
+    }
+    if (secure && !options.tls) {
+      throw new Refusal("invalid", `etcd.cacert: missing, needed for ${this.#names}`);
+    }
+    if (options.tls && !options.tls.cert !== !options.tls.key) {
+      throw new Refusal("invalid", "etcd.cert and etcd.key: one is missing, a client certificate needs both");
+    }
+    this.#members = this.endpoints.map((endpoint) => new Member(endpoint, secure ? options.tls : undefined));
+    const [first] = this.#members;
+    if (!first) throw new Refusal("invalid", "etcd.endpoints: empty, at least one is needed");
+    this.#current = first;
+    this.#timeoutMs = options.timeoutMs ?? 5_000;
+  }
+
+  /** The key as it is now, agreed on by a majority; undefined when absent. Throws Refusal "unavailable". */
+  async get(key: string): Promise<KeyValue | undefined> {
+    return (await this.range({ key })).kvs[0];
+  }
+
+  /** The mod revision that the key has now; 0: absent. Throws Refusal "unavailable". */
+  async modRevision(key: string): Promise<number> {
+    return (await this.range({ key, keysOnly: true })).kvs[0]?.modRevision ?? 0;
+  }
+
+  /** Cluster id and newest revision, agreed on by a majority. Throws Refusal "unavailable". */
+  async head(): Promise<Header> {
+    return (await this.range({ key: "\0", keysOnly: true })).header;
+  }
+
+  /**
+   * Everything under `prefix`, in key order, page by page, all as of one revision; at least one page.
+   * Throws Refusal "unavailable", also when that revision is compacted away in between.
+   */
+  async *list(prefix: string, options: ListOptions = {}): AsyncGenerator<Page> {
+    const end = prefixEnd(prefix);
+    let { revision = 0 } = options;
+    for (let key = prefix;;) {
+      const request = { key, end, limit: PAGE_SIZE, revision, keysOnly: options.keysOnly ?? false };
+      const { header, kvs, more } = await this.range(request);
+      revision ||= header.revision;
+      yield { header: { clusterId: header.clusterId, revision }, kvs };
+      const last = kvs.at(-1);
+      if (!more || !last) return;
+      key = last.key + "\0";
+    }
+  }
+
+  /** One range request. Throws Refusal "unavailable". */
+  async range(request: RangeRequest): Promise<RangeResponse> {
+    const bytes = encodeRange(request);
+    const deadline = Date.now() + this.#timeoutMs;
+    for (;;) {
+      const member = await this.#pick();
+      try {
+        return decodeRange(await member.call(RANGE, bytes, Math.max(1, deadline - Date.now())));
+      } catch (error) {
+        this.failed(member);
+        if (verdictOf(error) === "refused" || Date.now() + RETRY_MS > deadline || this.#closed) {
+          throw this.#unavailable(error);
+        }
+        // With nobody connected there is nothing to wait for: the caller hears it now.
+        if (verdictOf(error) === "not-sent" && !(await this.#anotherConnects())) {
+          throw this.#unavailable(error);
+        }
+        await pause(RETRY_MS);
+      }
+    }
+  }
+
+  /**
+   * Sends an encoded transaction. Throws Refusal "unavailable" when nothing was written, {@link UnknownOutcome}
+   * when that cannot be known, and Error for a transaction that etcd finds malformed.
+   */
+  async txn(bytes: Uint8Array): Promise<Uint8Array> {
+    for (let tries = this.#members.length;; tries--) {
+      const member = await this.#pick();
+      try {
+        return await member.call(TXN, bytes, this.#timeoutMs);
+      } catch (error) {
+        const verdict = verdictOf(error);
+        if (verdict === "refused" && !isOperational(error)) throw error;
+        if (verdict !== "refused") this.failed(member);
+        if (verdict === "unknown") {
+          const message = `etcd at ${member.endpoint} did not say whether it wrote: ${reasonOf(error)}`;
+          throw new UnknownOutcome(message, { cause: error });
+        }
+        if (verdict === "refused" || tries <= 1) throw this.#unavailable(error);
+      }
+    }
+  }
+
+  /** Opens a raw Watch stream; whoever sees it fail says so by {@link Connection.failed}. */
+  async watch(): Promise<{ member: Member; stream: RawStream }> {
+    const member = await this.#pick();
+    return { member, stream: await member.stream(WATCH) };
+  }
+
+  /** Asks every member, each on its own. */
+  async status(): Promise<MemberStatus[]> {
+    return await Promise.all(this.#members.map(async ({ endpoint }, i): Promise<MemberStatus> => {
+      try {
+        const answer = await this.#members[i]?.call(
+          STATUS,
+          new Uint8Array(),
+          Math.min(2_000, this.#timeoutMs),
+        );
+        const { version, header, dbSize, leader } = decodeStatus(answer ?? new Uint8Array());
+        const known = { endpoint, version, revision: header.revision, dbSize };
+        return leader
+          ? known
+          : { ...known, problem: "it has no leader: fewer than half of the members see each other" };
+      } catch (error) {
+        return { endpoint, problem: reasonOf(error) };
+      }
+    }));
+  }
+
+  /** This member let a request down: others are asked first from now on. */
+  failed(member: Member): void {
+    if (member !== this.#current) return;
+    const next = (this.#members.indexOf(member) + 1) % this.#members.length;
+    this.#current = this.#members[next] ?? member;
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const member of this.#members) member.close();
+  }
+
+  /** The current member; if that is not connected, whichever connects first. */
+  async #pick(): Promise<Member> {
+    if (this.#closed) throw new Refusal("unavailable", `the connection to etcd at ${this.#names} is closed`);
+    if (this.#current.connected || this.#members.length === 1) return this.#current;
+    if (await this.#current.connect(CONNECT_MS)) return this.#current;
+    await this.#anotherConnects();
+    return this.#current;
+  }
+
+  /** Connects to all, makes the first that answers the current one; false when none does. */
+  async #anotherConnects(): Promise<boolean> {
+    if (this.#closed) return false;
+    const attempts = this.#members.map(async (member) => {
+      if (!(await member.connect(CONNECT_MS))) throw new Error(member.endpoint);
+      return member;
+    });
+    const member = await Promise.any(attempts).catch(() => undefined);
+    if (member) this.#current = member;
+    return member !== undefined;
+  }
+
+  #unavailable(error: unknown): Refusal {
+    return new Refusal("unavailable", `etcd at ${this.#names} cannot be used: ${reasonOf(error)}`, {
+      cause: error,
+    });
+  }
+
+  get #names(): string {
+    return this.endpoints.join(", ");
+  }
+}
+
+function checkedEndpoint(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (!url || !/^https?:$/.test(url.protocol) || !url.host || url.pathname !== "/") {
+    throw new Refusal("invalid", `etcd.endpoints: "${text}" is not an endpoint, like https://10.0.0.1:2379`);
+  }
+  // URL drops a port that is its scheme's default, so it is read from the text.
+  return `${url.protocol}//${url.hostname}:${/:(\d+)\/?$/.exec(text)?.[1] ?? "2379"}`;
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

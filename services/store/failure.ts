@@ -1,0 +1,57 @@
+import { status as Code } from "@grpc/grpc-js";
+
+/** What a failed call means for the request it carried. */
+export type Verdict =
+  | "not-sent" // nothing left this process, or the member turned it away unread: another member may be asked
+  | "refused" // etcd read it and did nothing
+  | "unknown"; // it may have happened
+
+interface CallError {
+  readonly code: number;
+  readonly details: string;
+}
+
+function isCallError(error: unknown): error is CallError {
+  return error instanceof Error && "code" in error && "details" in error && typeof error.details === "string";
+}
+
+/** Said by grpc-js before it has a connection to send on. */
+const beforeSending =
+  /^No connection established|^Name resolution failed|Waiting for LB pick|^Failed to connect/;
+const noLeader = "etcdserver: no leader";
+
+const refusals: ReadonlySet<number> = new Set([
+  Code.INVALID_ARGUMENT,
+  Code.FAILED_PRECONDITION,
+  Code.OUT_OF_RANGE,
+  Code.UNAUTHENTICATED,
+  Code.PERMISSION_DENIED,
+  Code.RESOURCE_EXHAUSTED,
+  Code.UNIMPLEMENTED,
+]);
+
+export function verdictOf(error: unknown): Verdict {
+  if (!isCallError(error)) return "unknown";
+  const { code, details } = error;
+  if (details === noLeader) return "not-sent";
+  if ((code === Code.UNAVAILABLE || code === Code.DEADLINE_EXCEEDED) && beforeSending.test(details)) {
+    return "not-sent";
+  }
+  // Only etcd's own word counts: grpc-js uses some of these codes for what happened on the way back.
+  return refusals.has(code) && details.startsWith("etcdserver: ") ? "refused" : "unknown";
+}
+
+/** Nothing wrong with the request: etcd has no room, no time or no permission for it. */
+export function isOperational(error: unknown): boolean {
+  return isCallError(error) &&
+    (error.code === Code.RESOURCE_EXHAUSTED || error.code === Code.PERMISSION_DENIED ||
+      error.code === Code.UNAUTHENTICATED);
+}
+
+/** The reason in words fit for a sentence. */
+export function reasonOf(error: unknown): string {
+  if (!isCallError(error)) return error instanceof Error ? error.message : String(error);
+  if (error.code === Code.DEADLINE_EXCEEDED) return "no answer in time";
+  const last = /Last error: (.*?)\. Resolution note:/.exec(error.details)?.[1];
+  return (last ?? error.details).replace(/^Error: /, "").replace(/^etcdserver: /, "");
+}

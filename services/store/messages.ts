@@ -1,0 +1,302 @@
+/** etcd's messages (api/etcdserverpb/rpc.proto, 3.4), as far as the store uses them. */
+import type { Guard, Plan } from "./types.ts";
+import { Reader, Writer } from "./wire.ts";
+
+/** Which store answered, and at which revision. */
+export interface Header {
+  readonly clusterId: bigint;
+  readonly revision: number;
+}
+
+/** A key as etcd holds it. `value` views the message it came in. */
+export interface KeyValue {
+  readonly key: string;
+  readonly value: Uint8Array;
+  readonly createRevision: number;
+  readonly modRevision: number;
+}
+
+/** What a range request asks for: one key, or every key from `key` up to `end`. */
+export interface RangeRequest {
+  readonly key: string;
+  readonly end?: string;
+  readonly limit?: number;
+  /** As of this revision; 0: now, agreed on by a majority (linearizable). */
+  readonly revision?: number;
+  readonly keysOnly?: boolean;
+}
+
+export interface RangeResponse {
+  readonly header: Header;
+  readonly kvs: readonly KeyValue[];
+  readonly more: boolean;
+}
+
+export interface TxnResponse {
+  readonly header: Header;
+  readonly succeeded: boolean;
+  /** What the failure branch read: the newest mod revisions of guarded keys that exist. */
+  readonly found: ReadonlyMap<string, number>;
+  /** The answers to nested transactions, in order. */
+  readonly nested: readonly TxnResponse[];
+}
+
+export interface WatchEvent {
+  readonly removed: boolean;
+  readonly kv: KeyValue;
+}
+
+export interface WatchResponse {
+  readonly header: Header;
+  readonly watchId: number;
+  readonly created: boolean;
+  readonly canceled: boolean;
+  /** Above 0: history before it is gone, and the watcher with it. */
+  readonly compactRevision: number;
+  readonly cancelReason: string;
+  /** More of the same revision follows in the next response. */
+  readonly fragment: boolean;
+  readonly events: readonly WatchEvent[];
+}
+
+/** A member's own view of itself. */
+export interface StatusResponse {
+  readonly header: Header;
+  readonly version: string;
+  /** Bytes of its database file. */
+  readonly dbSize: number;
+  /** The member id of the leader; 0n: it knows none. */
+  readonly leader: bigint;
+}
+
+/** The key right behind every key that starts with `prefix`. Prefixes end in a plain ASCII character. */
+export function prefixEnd(prefix: string): string {
+  return prefix.slice(0, -1) + String.fromCharCode(prefix.charCodeAt(prefix.length - 1) + 1);
+}
+
+export function encodeRange(request: RangeRequest): Uint8Array {
+  const writer = new Writer();
+  rangeFields(writer, request);
+  return writer.finish();
+}
+
+function rangeFields(writer: Writer, request: RangeRequest): void {
+  writer.text(1, request.key);
+  if (request.end !== undefined) writer.text(2, request.end);
+  if (request.limit) writer.number(3, request.limit);
+  if (request.revision) writer.number(4, request.revision);
+  if (request.keysOnly) writer.flag(8);
+}
+
+/** A plan as a transaction; its failure branch reads what became of the guarded keys. */
+export function encodeTxn(plan: Plan): Uint8Array {
+  const writer = new Writer();
+  txnFields(writer, plan);
+  return writer.finish();
+}
+
+/** Plans that touch different keys, each with guards of its own, as one transaction (RequestOp.request_txn). */
+export function encodeSharedTxn(plans: readonly Plan[]): Uint8Array {
+  const writer = new Writer();
+  for (const plan of plans) {
+    const op = writer.begin(2);
+    const txn = writer.begin(4);
+    txnFields(writer, plan);
+    writer.end(txn);
+    writer.end(op);
+  }
+  return writer.finish();
+}
+
+const MOD = 2, LESS = 2, DESCEND = 2, SORT_BY_MOD = 3;
+
+function txnFields(writer: Writer, plan: Plan): void {
+  for (const { key, modRevision } of plan.guards) {
+    const compare = writer.begin(1);
+    writer.number(2, MOD);
+    writer.text(3, key);
+    writer.number(6, modRevision);
+    writer.end(compare);
+  }
+  for (const { prefix, unchangedSince } of plan.prefixGuards ?? []) {
+    const compare = writer.begin(1);
+    writer.number(1, LESS);
+    writer.number(2, MOD);
+    writer.text(3, prefix);
+    writer.number(6, unchangedSince + 1);
+    writer.text(64, prefixEnd(prefix));
+    writer.end(compare);
+  }
+  for (const op of plan.ops) {
+    const request = writer.begin(2);
+    const kind = writer.begin("put" in op ? 2 : 3);
+    if ("put" in op) {
+      writer.text(1, op.put);
+      writer.text(2, op.value);
+    } else {
+      writer.text(1, op.remove);
+    }
+    writer.end(kind);
+    writer.end(request);
+  }
+  for (const { key } of plan.guards) {
+    const request = writer.begin(3);
+    const range = writer.begin(1);
+    rangeFields(writer, { key, keysOnly: true });
+    writer.end(range);
+    writer.end(request);
+  }
+  for (const { prefix, unchangedSince } of plan.prefixGuards ?? []) {
+    const request = writer.begin(3);
+    const range = writer.begin(1);
+    rangeFields(writer, { key: prefix, end: prefixEnd(prefix), limit: 1, keysOnly: true });
+    writer.number(5, DESCEND);
+    writer.number(6, SORT_BY_MOD);
+    writer.number(10, unchangedSince + 1);
+    writer.end(range);
+    writer.end(request);
+  }
+}
+
+/** What the failure branch found, as guards: the guarded keys first, then what stands under guarded prefixes. */
+export function currentOf(plan: Plan, found: ReadonlyMap<string, number>): Guard[] {
+  const current = plan.guards.map(({ key }) => ({ key, modRevision: found.get(key) ?? 0 }));
+  const guarded = new Set(plan.guards.map(({ key }) => key));
+  for (const [key, modRevision] of found) if (!guarded.has(key)) current.push({ key, modRevision });
+  return current;
+}
+
+/** Follows every key under `prefix` from `startRevision` on; events come in order, marked with `watchId`. */
+export function encodeWatchCreate(prefix: string, startRevision: number, watchId: number): Uint8Array {
+  const writer = new Writer();
+  const create = writer.begin(1);
+  writer.text(1, prefix);
+  writer.text(2, prefixEnd(prefix));
+  writer.number(3, startRevision);
+  writer.number(7, watchId);
+  writer.flag(8);
+  writer.end(create);
+  return writer.finish();
+}
+
+export function decodeRange(bytes: Uint8Array): RangeResponse {
+  return readRange(new Reader(bytes));
+}
+
+function readRange(reader: Reader): RangeResponse {
+  let header = noHeader, more = false;
+  const kvs: KeyValue[] = [];
+  for (let field; (field = reader.next());) {
+    if (field === 1) header = readHeader(reader);
+    else if (field === 2) kvs.push(readKeyValue(reader));
+    else if (field === 3) more = reader.flag();
+    else reader.skip();
+  }
+  return { header, kvs, more };
+}
+
+export function decodeTxn(bytes: Uint8Array): TxnResponse {
+  return readTxn(new Reader(bytes));
+}
+
+const nothing: ReadonlyMap<string, number> = new Map();
+
+function readTxn(reader: Reader): TxnResponse {
+  let header = noHeader, succeeded = false;
+  let found: Map<string, number> | undefined;
+  const nested: TxnResponse[] = [];
+  for (let field; (field = reader.next());) {
+    if (field === 1) header = readHeader(reader);
+    else if (field === 2) succeeded = reader.flag();
+    else if (field === 3) {
+      const op = reader.enter();
+      for (let kind; (kind = reader.next());) {
+        if (kind !== 1 && kind !== 4) {
+          reader.skip();
+          continue;
+        }
+        const inner = reader.enter();
+        if (kind === 4) nested.push(readTxn(reader));
+        else for (const kv of readRange(reader).kvs) (found ??= new Map()).set(kv.key, kv.modRevision);
+        reader.leave(inner);
+      }
+      reader.leave(op);
+    } else reader.skip();
+  }
+  return { header, succeeded, found: found ?? nothing, nested };
+}
+
+export function decodeWatch(bytes: Uint8Array): WatchResponse {
+  const reader = new Reader(bytes);
+  let header = noHeader, watchId = 0, created = false, canceled = false;
+  let compactRevision = 0, cancelReason = "", fragment = false;
+  const events: WatchEvent[] = [];
+  for (let field; (field = reader.next());) {
+    if (field === 1) header = readHeader(reader);
+    else if (field === 2) watchId = reader.number();
+    else if (field === 3) created = reader.flag();
+    else if (field === 4) canceled = reader.flag();
+    else if (field === 5) compactRevision = reader.number();
+    else if (field === 6) cancelReason = reader.text();
+    else if (field === 7) fragment = reader.flag();
+    else if (field === 11) events.push(readEvent(reader));
+    else reader.skip();
+  }
+  return { header, watchId, created, canceled, compactRevision, cancelReason, fragment, events };
+}
+
+export function decodeStatus(bytes: Uint8Array): StatusResponse {
+  const reader = new Reader(bytes);
+  let header = noHeader, version = "", dbSize = 0, leader = 0n;
+  for (let field; (field = reader.next());) {
+    if (field === 1) header = readHeader(reader);
+    else if (field === 2) version = reader.text();
+    else if (field === 3) dbSize = reader.number();
+    else if (field === 4) leader = reader.id();
+    else reader.skip();
+  }
+  return { header, version, dbSize, leader };
+}
+
+function readEvent(reader: Reader): WatchEvent {
+  const outer = reader.enter();
+  let removed = false, kv: KeyValue | undefined;
+  for (let field; (field = reader.next());) {
+    if (field === 1) removed = reader.number() === 1;
+    else if (field === 2) kv = readKeyValue(reader);
+    else reader.skip();
+  }
+  reader.leave(outer);
+  if (!kv) throw new RangeError("a watch event names no key");
+  return { removed, kv };
+}
+
+const noHeader: Header = { clusterId: 0n, revision: 0 };
+
+function readHeader(reader: Reader): Header {
+  const outer = reader.enter();
+  let clusterId = 0n, revision = 0;
+  for (let field; (field = reader.next());) {
+    if (field === 1) clusterId = reader.id();
+    else if (field === 3) revision = reader.number();
+    else reader.skip();
+  }
+  reader.leave(outer);
+  return { clusterId, revision };
+}
+
+const noValue: Uint8Array = new Uint8Array();
+
+function readKeyValue(reader: Reader): KeyValue {
+  const outer = reader.enter();
+  let key = "", value = noValue, createRevision = 0, modRevision = 0;
+  for (let field; (field = reader.next());) {
+    if (field === 1) key = reader.text();
+    else if (field === 2) createRevision = reader.number();
+    else if (field === 3) modRevision = reader.number();
+    else if (field === 5) value = reader.bytes();
+    else reader.skip();
+  }
+  reader.leave(outer);
+  return { key, value, createRevision, modRevision };
+}
