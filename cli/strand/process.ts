@@ -1,0 +1,160 @@
+/** A child process whose lines can be waited for, and that always comes to an end. */
+import { messageOf } from "../../services/common/refusal.ts";
+
+export interface ProcessOptions {
+  readonly env?: Readonly<Record<string, string>>;
+  /** Called with each line as it comes, without its line feed. */
+  readonly onLine?: (line: string, stream: "stdout" | "stderr") => void;
+}
+
+/** How much of a child's output is kept for looking back, in lines. */
+const KEPT = 2000;
+
+export class Process {
+  /** The newest lines of both streams, in the order they came. */
+  readonly lines: string[] = [];
+  /** Resolves with the exit status, once everything it wrote has been read. */
+  readonly ended: Promise<Deno.CommandStatus>;
+  private readonly child: Deno.ChildProcess;
+  private readonly waiting = new Set<() => void>();
+  private over = false;
+
+  constructor(readonly command: readonly string[], { env, onLine }: ProcessOptions = {}) {
+    const [file = "", ...args] = command;
+    this.child = new Deno.Command(file, {
+      args,
+      ...(env && { env }),
+      stdin: "null",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    const read = async (stream: "stdout" | "stderr") => {
+      for await (const line of linesOf(this.child[stream])) {
+        this.lines.push(line);
+        if (this.lines.length > KEPT) this.lines.shift();
+        onLine?.(line, stream);
+        this.wake();
+      }
+    };
+    this.ended = Promise.all([this.child.status, read("stdout"), read("stderr")]).then(([status]) => {
+      this.over = true;
+      this.wake();
+      return status;
+    });
+  }
+
+  get pid(): number {
+    return this.child.pid;
+  }
+
+  get alive(): boolean {
+    return !this.over;
+  }
+
+  /**
+   * Resolves with the first line, old or new, that fits.
+   *
+   * @throws Error with the last lines when the process ends or `timeout` (ms) passes before there is one.
+   */
+  async line(fits: RegExp, timeout = 10_000): Promise<string> {
+    const deadline = Date.now() + timeout;
+    for (;;) {
+      const found = this.lines.find((line) => fits.test(line));
+      if (found !== undefined) return found;
+      const left = deadline - Date.now();
+      if (this.over || left <= 0) {
+        const why = this.over ? "it ended" : `${timeout} ms passed`;
+        throw new Error(`${this.command.join(" ")}: ${why} without ${fits}; its last lines:\n${this.tail()}`);
+      }
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const timer = setTimeout(resolve, left);
+      this.waiting.add(resolve);
+      await promise;
+      this.waiting.delete(resolve);
+      clearTimeout(timer);
+    }
+  }
+
+  /** The last lines it wrote. */
+  tail(count = 20): string {
+    return this.lines.slice(-count).join("\n");
+  }
+
+  /** Sends a signal; one that has ended already is left in peace. */
+  signal(name: Deno.Signal): void {
+    try {
+      if (this.alive) this.child.kill(name);
+    } catch (error) {
+      if (!/terminated|no such process|not found/i.test(messageOf(error))) throw error;
+    }
+  }
+
+  /** Asks it to end, and ends it when it has not within `patience` ms. */
+  async stop(name: Deno.Signal = "SIGTERM", patience = 8000): Promise<Deno.CommandStatus> {
+    this.signal(name);
+    const timer = setTimeout(() => this.signal("SIGKILL"), patience);
+    try {
+      return await this.ended;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  private wake(): void {
+    for (const resolve of this.waiting) resolve();
+  }
+}
+
+/** The lines of a byte stream, without their line feeds. */
+export async function* linesOf(stream: ReadableStream<Uint8Array<ArrayBuffer>>): AsyncGenerator<string> {
+  let rest = "";
+  for await (const text of stream.pipeThrough(new TextDecoderStream())) {
+    const lines = (rest + text).split("\n");
+    rest = lines.pop() ?? "";
+    yield* lines;
+  }
+  if (rest) yield rest;
+}
+
+export interface Output {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface RunOptions {
+  readonly env?: Readonly<Record<string, string>>;
+  readonly stdin?: string;
+  /** True: a status other than 0 is an answer, not an error. */
+  readonly mayFail?: boolean;
+  /** Milliseconds after which it is ended (default 30,000). */
+  readonly timeout?: number;
+}
+
+/** Runs a command to its end. Throws with what it wrote when its status is not 0, unless it may fail. */
+export async function run(command: readonly string[], options: RunOptions = {}): Promise<Output> {
+  const [file = "", ...args] = command;
+  const child = new Deno.Command(file, {
+    args,
+    ...(options.env && { env: options.env }),
+    stdin: options.stdin === undefined ? "null" : "piped",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const timer = setTimeout(() => child.kill("SIGKILL"), options.timeout ?? 30_000);
+  if (options.stdin !== undefined) {
+    const writer = child.stdin.getWriter();
+    // A command may end without reading all of its input: what counts is its status.
+    await writer.write(new TextEncoder().encode(options.stdin)).then(() => writer.close(), () => {});
+  }
+  const { code, stdout, stderr } = await child.output().finally(() => clearTimeout(timer));
+  const output = { code, stdout: text(stdout), stderr: text(stderr) };
+  if (code !== 0 && !options.mayFail) {
+    throw new Error(`${command.join(" ")}: exit status ${code}: ${(output.stderr || output.stdout).trim()}`);
+  }
+  return output;
+}
+
+function text(bytes: Uint8Array): string {
+  return new TextDecoder().decode(bytes);
+}
