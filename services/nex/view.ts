@@ -130,6 +130,18 @@ export class View implements Reader {
     return [...this.#unplaced].flatMap((mac) => this.#members.get(mac) ?? []);
   }
 
+  /** What a store that was taken over holds and a new one could not, a sentence each. */
+  problems(): string[] {
+    const networks = [...this.#networks.values()];
+    return networks.flatMap((a, i) =>
+      networks.slice(i + 1).flatMap((b) =>
+        a.subnet4 && b.subnet4?.overlaps(a.subnet4)
+          ? `networks ${a.name} (${a.subnet4}) and ${b.name} (${b.subnet4}) overlap; the narrower one answers for an address`
+          : []
+      )
+    );
+  }
+
   holderOfAddress(address: string): string | undefined {
     const holders = this.#byAddress.get(address);
     if (!holders || holders.length === 1) return holders?.[0];

@@ -1,0 +1,38 @@
+import type { NetworkRecord } from "../store/records.ts";
+import { addMembers, type MemberRequest } from "./members.ts";
+import { type Action, addNetwork } from "./networks.ts";
+import type { Draft } from "./steps.ts";
+
+/** A list of members as a spec gives it. */
+export interface MemberListRequest {
+  readonly net: string;
+  readonly list: readonly MemberRequest[];
+  readonly force: boolean;
+}
+
+/** What becomes of one object of a spec. */
+export interface Applied {
+  readonly kind: "Network" | "Member";
+  readonly name: string;
+  readonly action: Action;
+}
+
+/**
+ * Plans a whole spec: the networks, then the lists, each seeing what comes before it. Anything that is refused
+ * refuses the whole, and nothing of it is done.
+ */
+export function applySpec(
+  draft: Draft,
+  networks: readonly NetworkRecord[],
+  lists: readonly MemberListRequest[],
+): Applied[] {
+  const applied: Applied[] = networks.map((network) => ({
+    kind: "Network",
+    name: network.name,
+    action: addNetwork(draft, network, { update: true }),
+  }));
+  for (const { net, list, force } of lists) {
+    for (const member of addMembers(draft, net, list, { force })) applied.push({ kind: "Member", ...member });
+  }
+  return applied;
+}

@@ -1,0 +1,163 @@
+import assert from "node:assert/strict";
+import { Ip } from "../common/ip.ts";
+import { applySpec } from "./apply.ts";
+import { addMembers } from "./members.ts";
+import { addNetwork } from "./networks.ts";
+import { addressFor, placeClient, planDecline, planLease, planLeaseEnd } from "./leases.ts";
+import { planSweep } from "./sweep.ts";
+import { lab, mini, miniMembers } from "./testing.ts";
+
+const [whiskey] = ["00:00:11:11:00:01"];
+const stranger = "02:aa:00:00:00:07";
+const open = { ...mini, macRange: { begin: "02:aa:00:00:00:00", end: "02:aa:ff:ff:ff:ff" } };
+
+function openLab() {
+  const it = lab();
+  it.do((d) => applySpec(d, [open], [{ net: "mini", list: miniMembers, force: false }]));
+  const lease = (mac: string, now: number, options: { address?: string; hostname?: string } = {}) => {
+    const place = placeClient(it.view, { mac });
+    assert.ok(place);
+    const address = options.address ? Ip.parse(options.address) : addressFor(it.view, place, mac);
+    const plan = planLease(it.view, place, { mac, address, now, hostname: options.hostname });
+    if (plan.kind === "commit") assert.ok(it.store.write(plan.plan).committed);
+    return plan;
+  };
+  const end = (mac: string, now: number) => {
+    const member = it.view.member(mac);
+    const step = member && planLeaseEnd(it.view, member, now);
+    if (step) assert.ok(it.store.write(step).committed);
+  };
+  return { ...it, lease, end };
+}
+
+Deno.test("planLease() gives a member its own address and writes its expiry", () => {
+  const it = openLab();
+  const plan = it.lease(whiskey, 1000);
+  assert.equal(plan.kind, "commit");
+  assert.equal(it.view.member(whiskey)?.ip4, "10.0.0.10");
+  assert.equal(it.view.member(whiskey)?.expires, 1000 + 4 * 3600);
+  assert.equal(it.view.member(whiskey)?.dynamic, false);
+  assert.deepEqual(it.lease(whiskey, 1001).kind, "current");
+});
+
+Deno.test("planLease() refuses an address that is somebody else's, or no one's to have", () => {
+  const it = openLab();
+  assert.equal(it.lease(whiskey, 1000, { address: "10.0.0.11" }).kind, "wrong-address");
+  for (const address of ["10.0.0.11", "10.0.0.1", "10.0.0.9", "10.0.0.255", "10.9.0.1"]) {
+    assert.equal(it.lease(stranger, 1000, { address }).kind, "wrong-address", address);
+  }
+});
+
+Deno.test("placeClient() knows members, the macRange, and nobody else", () => {
+  const it = openLab();
+  it.do((d) =>
+    addNetwork(d, {
+      name: "far",
+      subnet4: "10.5.0.0/24",
+      macRange: { begin: "02:bb:00:00:00:00", end: "02:bb:00:00:00:ff" },
+    })
+  );
+  assert.equal(placeClient(it.view, { mac: whiskey })?.member?.name, "whiskey.mini.net");
+  assert.equal(placeClient(it.view, { mac: stranger })?.network.name, "mini");
+  assert.equal(placeClient(it.view, { mac: "04:00:00:00:00:01" }), undefined);
+  assert.equal(placeClient(it.view, { mac: whiskey, link: Ip.parse("10.5.0.1") }), undefined);
+  assert.equal(placeClient(it.view, { mac: whiskey, link: Ip.parse("10.0.0.1") })?.network.name, "mini");
+  assert.equal(placeClient(it.view, { mac: stranger, link: Ip.parse("10.5.0.1") }), undefined);
+});
+
+Deno.test("A dynamic client goes with its lease and gets its old address again while it is free", () => {
+  const it = openLab();
+  it.lease(stranger, 1000, { hostname: "laptop" });
+  assert.equal(it.view.member(stranger)?.ip4, "10.0.0.13");
+  assert.equal(it.view.holderOfName("laptop.mini.net"), stranger);
+  it.lease("02:aa:00:00:00:08", 1000);
+  for (const step of planSweep(it.view, 1000 + 4 * 3600, 10)) assert.ok(it.store.write(step).committed);
+  assert.equal(it.view.member(stranger), undefined);
+  assert.ok(!it.keys().some((k) => k.includes("laptop") || k === "/member/ip4/10.0.0.13"));
+  it.lease("02:aa:00:00:00:08", 20000);
+  assert.equal(it.view.member("02:aa:00:00:00:08")?.ip4, "10.0.0.14");
+  it.lease(stranger, 20000);
+  assert.equal(it.view.member(stranger)?.ip4, "10.0.0.13");
+  assert.ok(!it.keys().some((k) => k.startsWith("/strand/nex/former/")));
+});
+
+Deno.test("planLeaseEnd() keeps a member and its address; only the lease and the client's own name end", () => {
+  const it = openLab();
+  it.do((d) => addMembers(d, "mini", [{ mac: "06:00:00:00:00:01" }]));
+  it.lease("06:00:00:00:00:01", 1000, { hostname: "printer" });
+  assert.equal(it.view.holderOfName("printer.mini.net"), "06:00:00:00:00:01");
+  it.end("06:00:00:00:00:01", 1500);
+  assert.equal(it.view.member("06:00:00:00:00:01")?.ip4, "10.0.0.13");
+  assert.equal(it.view.member("06:00:00:00:00:01")?.expires, undefined);
+  assert.equal(it.view.holderOfName("printer.mini.net"), undefined);
+});
+
+Deno.test("A member's name is not given to a client that asks for it, and takes it from one that had it", () => {
+  const it = openLab();
+  it.lease(stranger, 1000, { hostname: "whiskey" });
+  assert.equal(it.view.member(stranger)?.name, undefined);
+  it.lease("02:aa:00:00:00:08", 1000, { hostname: "gin" });
+  it.do((d) => addMembers(d, "mini", [{ mac: "06:00:00:00:00:01", name: "gin" }]));
+  assert.equal(it.view.holderOfName("gin.mini.net"), "06:00:00:00:00:01");
+  assert.equal(it.view.member("02:aa:00:00:00:08")?.ip4, "10.0.0.14");
+});
+
+Deno.test("planDecline() quarantines the address and the client gets another", () => {
+  const it = openLab();
+  it.lease(stranger, 1000);
+  const place = placeClient(it.view, { mac: stranger });
+  assert.ok(place?.member);
+  const step = planDecline(it.view, place.network, place.member, 2000);
+  assert.ok(step && it.store.write(step).committed);
+  it.lease(stranger, 2001);
+  assert.equal(it.view.member(stranger)?.ip4, "10.0.0.14");
+  for (const s of planSweep(it.view, 2000 + 24 * 3600, 10)) it.store.write(s);
+  assert.equal(it.view.taken(Ip.parse("10.0.0.13").u32), false);
+});
+
+Deno.test("Two replicas that saw the same request: the second one's commit conflicts, and its next plan agrees", () => {
+  const it = openLab();
+  const place = placeClient(it.view, { mac: stranger });
+  assert.ok(place);
+  const request = { mac: stranger, address: Ip.parse("10.0.0.13"), now: 1000 };
+  const [a, b] = [planLease(it.view, place, request), planLease(it.view, place, request)];
+  assert.ok(a.kind === "commit" && b.kind === "commit");
+  assert.ok(it.store.write(a.plan).committed);
+  assert.ok(!it.store.write(b.plan).committed);
+  const again = placeClient(it.view, { mac: stranger });
+  assert.ok(again);
+  assert.deepEqual(planLease(it.view, again, request).kind, "current");
+});
+
+Deno.test("No address is ever given twice, whatever order leases, ends and declines come in", () => {
+  let seed = 7;
+  const random = (n: number) => (seed = (seed * 1103515245 + 12345) & 0x7fffffff) % n;
+  for (let round = 0; round < 20; round++) {
+    const it = openLab();
+    for (let i = 0, now = 1000; i < 300; i++, now += random(3000)) {
+      const mac = `02:aa:00:00:00:${random(24).toString(16).padStart(2, "0")}`;
+      const place = placeClient(it.view, { mac });
+      assert.ok(place);
+      switch (random(4)) {
+        case 0:
+          it.end(mac, now);
+          break;
+        case 1: {
+          const step = place.member && planDecline(it.view, place.network, place.member, now);
+          if (step) it.store.write(step);
+          break;
+        }
+        default:
+          it.lease(mac, now, random(2) ? { hostname: `h${random(10)}` } : {});
+      }
+      for (const step of planSweep(it.view, now, 50)) it.store.write(step);
+      const held = [...it.view.members()].flatMap((m) => m.ip4 ?? []);
+      assert.equal(new Set(held).size, held.length);
+      for (const member of it.view.members()) {
+        assert.equal(it.store.values.get(`/member/ip4/${member.ip4}`)?.value, member.ip4 && member.mac);
+      }
+      const claims = it.keys().filter((k) => k.startsWith("/member/ip4/"));
+      assert.equal(claims.length, held.length);
+    }
+  }
+});

@@ -1,0 +1,234 @@
+import assert from "node:assert/strict";
+import { applySpec } from "./apply.ts";
+import { addMembers, changeMemberIds, deleteMembers, updateMembers } from "./members.ts";
+import { addNetwork, deleteNetwork, findNetwork, replaceNetwork } from "./networks.ts";
+import { planDeletedNetwork } from "./sweep.ts";
+import { lab, mini, miniMembers } from "./testing.ts";
+
+function miniLab() {
+  const it = lab();
+  it.do((d) => applySpec(d, [mini], [{ net: "mini", list: miniMembers, force: false }]));
+  return it;
+}
+
+Deno.test("applySpec() gives members the lowest addresses in list order and writes the old layout", () => {
+  const { view, keys, json } = miniLab();
+  assert.deepEqual(view.membersOf("mini").map((m) => [m.name, m.ip4]), [
+    ["whiskey.mini.net", "10.0.0.10"],
+    ["tango.mini.net", "10.0.0.11"],
+    ["foxtrot.mini.net", "10.0.0.12"],
+  ]);
+  assert.deepEqual(json("/member/00:00:11:11:00:01"), {
+    mac: "00:00:11:11:00:01",
+    net: "mini",
+    name: "whiskey.mini.net",
+    ip4: { address: "10.0.0.10" },
+  });
+  for (
+    const key of [
+      "/member/ip4/10.0.0.10",
+      "/member/name/whiskey.mini.net",
+      "/member/net/mini/00:00:11:11:00:01",
+    ]
+  ) {
+    assert.ok(keys().includes(key), key);
+  }
+});
+
+Deno.test("applySpec() again changes nothing", () => {
+  const it = miniLab();
+  const before = it.store.revision;
+  const objects = it.do((d) => applySpec(d, [mini], [{ net: "mini", list: miniMembers, force: false }]));
+  assert.deepEqual(objects.map((o) => o.action), ["unchanged", "unchanged", "unchanged", "unchanged"]);
+  assert.equal(it.store.revision, before);
+});
+
+Deno.test("addMembers() refuses what another member has, and plans nothing", () => {
+  const it = miniLab();
+  const cases: [Parameters<typeof addMembers>[2], string, RegExp][] = [
+    [[{ mac: "zz" }], "invalid", /mac: "zz" is not a MAC/],
+    [[{ mac: "02:00:00:00:00:01", name: "a b" }], "invalid", /"a b" is not a DNS label/],
+    [
+      [{ mac: "02:00:00:00:00:01", name: "tango" }],
+      "exists",
+      /tango\.mini\.net belongs to 00:00:22:22:00:01/,
+    ],
+    [[{ mac: "02:00:00:00:00:01" }, { mac: "02-00-00-00-00-01" }], "invalid", /in the list twice/],
+    [
+      [{ mac: "02:00:00:00:00:01", name: "x" }, { mac: "02:00:00:00:00:02", name: "X" }],
+      "invalid",
+      /x\.mini\.net is in the list twice/,
+    ],
+    [[{ mac: "02:00:00:00:00:01", ip4: "10.0.0.20" }], "invalid", /10\.0\.0\.20 lies in the range/],
+    [[{ mac: "02:00:00:00:00:01", ip4: "10.0.1.20" }], "invalid", /outside 10\.0\.0\.0\/24/],
+    [[{ mac: "02:00:00:00:00:01", ip4: "10.0.0.255" }], "invalid", /broadcast/],
+    [[{ mac: "02:00:00:00:00:01", ip4: "10.0.0" }], "invalid", /"10\.0\.0" is not an IP address/],
+    [[{ mac: "00:00:11:11:00:01", name: "other" }], "exists", /exists with another name/],
+  ];
+  for (const [list, code, message] of cases) {
+    const before = it.store.revision;
+    assert.throws(() => it.do((d) => addMembers(d, "mini", list)), { code, message });
+    assert.equal(it.store.revision, before);
+  }
+  assert.throws(() => it.do((d) => addMembers(d, "maxi", [])), { code: "not-found", message: /"maxi"/ });
+});
+
+Deno.test("addMembers() takes a static address outside the range, a gateway's too", () => {
+  const it = miniLab();
+  it.do((d) => addMembers(d, "mini", [{ mac: "02:00:00:00:00:01", name: "gw", ip4: "10.0.0.1" }]));
+  assert.equal(it.view.holderOfAddress("10.0.0.1"), "02:00:00:00:00:01");
+});
+
+Deno.test("addMembers() replaces with force, and gives back what the member had", () => {
+  const it = miniLab();
+  it.do((d) => addMembers(d, "mini", [{ mac: "00:00:11:11:00:01", name: "scotch" }], { force: true }));
+  assert.equal(it.view.holderOfName("whiskey.mini.net"), undefined);
+  assert.equal(it.view.member("00:00:11:11:00:01")?.ip4, "10.0.0.10");
+  assert.ok(!it.keys().includes("/member/name/whiskey.mini.net"));
+});
+
+Deno.test("addMembers() writes a list of thousands in order, each transaction within the limit", () => {
+  const it = miniLab();
+  it.do((d) =>
+    addNetwork(d, {
+      name: "big",
+      subnet4: "10.1.0.0/16",
+      domain: "big.net",
+      Range4: { begin: "10.1.0.1", end: "10.1.255.254" },
+    })
+  );
+  const list = Array.from(
+    { length: 3000 },
+    (_, i) => ({
+      mac: `02:00:00:00:${(i >> 8).toString(16).padStart(2, "0")}:${(i & 255).toString(16).padStart(2, "0")}`,
+      name: `n${i}`,
+    }),
+  );
+  it.do((d) => addMembers(d, "big", list));
+  const members = it.view.membersOf("big");
+  assert.equal(members.length, 3000);
+  assert.equal(new Set(members.map((m) => m.ip4)).size, 3000);
+  assert.equal(it.view.member("02:00:00:00:0b:b7")?.ip4, "10.1.11.184");
+});
+
+Deno.test("addMembers() says when the range is full, and how large it is", () => {
+  const it = lab();
+  it.do((d) => addNetwork(d, { ...mini, Range4: { begin: "10.0.0.10", end: "10.0.0.11" } }));
+  assert.throws(() => it.do((d) => addMembers(d, "mini", miniMembers)), {
+    code: "exhausted",
+    message: /mini: none of the 2 addresses/,
+  });
+  assert.equal(it.view.size.members, 0);
+});
+
+Deno.test("updateMembers() renames and clears, and refuses strangers", () => {
+  const it = miniLab();
+  it.do((d) =>
+    updateMembers(d, "mini", [{ mac: "00:00:11:11:00:01", name: "scotch" }, {
+      mac: "00:00:22:22:00:01",
+      name: "",
+    }])
+  );
+  assert.equal(it.view.holderOfName("scotch.mini.net"), "00:00:11:11:00:01");
+  assert.equal(it.view.member("00:00:22:22:00:01")?.name, undefined);
+  assert.throws(() => it.do((d) => updateMembers(d, "mini", [{ mac: "02:00:00:00:00:09", name: "x" }])), {
+    code: "not-found",
+  });
+  it.do((d) => updateMembers(d, "mini", [{ mac: "00:00:33:33:00:01", ip4: "10.0.0.5" }]));
+  assert.equal(it.view.holderOfAddress("10.0.0.12"), undefined);
+  it.do((d) => addMembers(d, "mini", [{ mac: "02:00:00:00:00:01" }]));
+  assert.equal(it.view.member("02:00:00:00:00:01")?.ip4, "10.0.0.12");
+});
+
+Deno.test("changeMemberIds() moves members, in a circle too", () => {
+  const it = miniLab();
+  const [a, b] = ["00:00:11:11:00:01", "00:00:22:22:00:01"] as const;
+  it.do((d) => changeMemberIds(d, [{ old: a, new: b }, { old: b, new: a }]));
+  assert.equal(it.view.holderOfName("whiskey.mini.net"), b);
+  assert.equal(it.view.member(a)?.ip4, "10.0.0.11");
+  it.do((d) => changeMemberIds(d, [{ old: a, new: "02:00:00:00:00:0a" }]));
+  assert.equal(it.view.member(a), undefined);
+  assert.throws(() => it.do((d) => changeMemberIds(d, [{ old: b, new: "00:00:33:33:00:01" }])), {
+    code: "exists",
+  });
+});
+
+Deno.test("deleteMembers() leaves no claim behind", () => {
+  const it = miniLab();
+  it.do((d) => deleteMembers(d, "mini", miniMembers.map((m) => m.mac.toUpperCase())));
+  assert.deepEqual(it.keys(), ["/net/mini"]);
+});
+
+Deno.test("deleteNetwork() hides everything at once, and the sweep leaves nothing", () => {
+  const it = miniLab();
+  it.do((d) => deleteNetwork(d, "mini"));
+  assert.throws(() => findNetwork(it.view, "mini"));
+  assert.throws(() => it.do((d) => addNetwork(d, mini)), /conflict/);
+  for (let i = 0; i < 10 && it.view.deleted.size; i++) {
+    it.do((d) => void d.steps.push(...planDeletedNetwork(it.view, "mini", 2)));
+  }
+  assert.deepEqual(it.keys(), []);
+  it.do((d) => addNetwork(d, mini));
+});
+
+Deno.test("addNetwork() names the field that is wrong", () => {
+  const it = miniLab();
+  const cases: [Record<string, unknown>, RegExp][] = [
+    [{ name: "" }, /name: "" is not a network name/],
+    [{ name: "a/b" }, /"a\/b"/],
+    [{ subnet4: "10.1.0.0" }, /subnet4: "10\.1\.0\.0" is not a CIDR/],
+    [{ subnet4: undefined }, /subnet4: missing/],
+    [
+      { subnet4: "10.0.0.128/25", Range4: undefined, gateways: [] },
+      /overlaps 10\.0\.0\.0\/24 of network mini/,
+    ],
+    [{ gateways: ["10.0.2.1"] }, /gateways: 10\.0\.2\.1 is outside the subnet 10\.1\.0\.0\/24/],
+    [{ Range4: { begin: "10.1.0.20", end: "10.1.0.10" } }, /end 10\.1\.0\.10 is before the begin/],
+    [{ Range4: { begin: "10.1.0.20", end: "10.1.1.10" } }, /range4\.end: 10\.1\.1\.10 is outside/],
+    [{ domain: "a..b" }, /domain: "a\.\.b" is not a domain/],
+    [{ macRange: { begin: "02:00:00:00:00:09", end: "02:00:00:00:00:01" } }, /before the begin/],
+    [{ dhcp4server: "server" }, /dhcp4server: "server" is not an IP/],
+    [{ options: [{ number: 26, value: "many" }] }, /26/],
+  ];
+  const base = {
+    ...mini,
+    name: "next",
+    subnet4: "10.1.0.0/24",
+    gateways: ["10.1.0.1"],
+    Range4: undefined,
+    nameservers: [],
+  };
+  for (const [change, message] of cases) {
+    assert.throws(() => it.do((d) => addNetwork(d, { ...base, ...change } as never)), {
+      code: "invalid",
+      message,
+    });
+  }
+  assert.throws(() => it.do((d) => addNetwork(d, { ...mini, domain: "other.net" })), {
+    code: "exists",
+    message: /another domain/,
+  });
+});
+
+Deno.test("replaceNetwork() refuses what members forbid, naming the first", () => {
+  const it = miniLab();
+  const change = (fields: Record<string, unknown>) =>
+    it.do((d) => replaceNetwork(d, findNetwork(d, "mini"), { ...mini, ...fields }));
+  assert.throws(() => change({ Range4: { begin: "10.0.0.11", end: "10.0.0.20" } }), {
+    code: "forbidden",
+    message: /does not hold 10\.0\.0\.10 of member 00:00:11/,
+  });
+  assert.throws(() => change({ subnet4: "10.2.0.0/24", gateways: [], Range4: undefined }), {
+    code: "forbidden",
+  });
+  assert.equal(change({}), "unchanged");
+  assert.equal(change({ Range4: { begin: "10.0.0.10", end: "10.0.0.20" } }), "updated");
+});
+
+Deno.test("replaceNetwork() renames the members when the domain changes", () => {
+  const it = miniLab();
+  it.do((d) => replaceNetwork(d, findNetwork(d, "mini"), { ...mini, domain: "maxi.org" }));
+  assert.equal(it.view.holderOfName("whiskey.maxi.org"), "00:00:11:11:00:01");
+  assert.equal(it.view.holderOfName("whiskey.mini.net"), undefined);
+  assert.ok(!it.keys().includes("/member/name/whiskey.mini.net"));
+});

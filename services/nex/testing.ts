@@ -1,0 +1,54 @@
+import { MemoryStore } from "../store/memory_store.ts";
+import { type NexRecord, nexSchema } from "../store/records.ts";
+import { Draft, pack } from "./steps.ts";
+import { View } from "./view.ts";
+
+/** A store in memory with a view on it, for tests: plans are committed at once. */
+export function lab(initial: Record<string, unknown> = {}) {
+  const text = (v: unknown) => typeof v === "string" ? v : JSON.stringify(v);
+  const store = new MemoryStore<NexRecord>(
+    nexSchema,
+    Object.fromEntries(Object.entries(initial).map(([k, v]) => [k, text(v)])),
+  );
+  const view = new View(store.mirror);
+  return {
+    store,
+    view,
+    /** Plans and commits, each transaction on its own; throws when one conflicts. */
+    do<T>(plan: (draft: Draft) => T): T {
+      const draft = new Draft(view);
+      const result = plan(draft);
+      const written = new Map<string, number>();
+      for (const { guards, prefixGuards = [], ops } of pack(draft.steps)) {
+        const seen = guards.map((g) => ({ ...g, modRevision: written.get(g.key) ?? g.modRevision }));
+        const outcome = store.write({ guards: seen, prefixGuards, ops });
+        if (!outcome.committed) throw new Error(`conflict on ${JSON.stringify(outcome.current)}`);
+        for (const op of ops) {
+          if ("put" in op) written.set(op.put, outcome.revision);
+          else written.set(op.remove, 0);
+        }
+      }
+      return result;
+    },
+    /** The stored JSON of a key. */
+    json: (key: string) => JSON.parse(store.values.get(key)?.value ?? "null"),
+    keys: () => [...store.values.keys()].sort(),
+  };
+}
+
+/** The network and the members that every walk-through uses. */
+export const mini = {
+  name: "mini",
+  subnet4: "10.0.0.0/24",
+  gateways: ["10.0.0.1"],
+  nameservers: ["10.0.0.1"],
+  dhcp4server: "10.0.0.1",
+  domain: "mini.net",
+  Range4: { begin: "10.0.0.10", end: "10.0.0.254" },
+};
+
+export const miniMembers = [
+  { mac: "00:00:11:11:00:01", name: "whiskey" },
+  { mac: "00:00:22:22:00:01", name: "tango" },
+  { mac: "00:00:33:33:00:01", name: "foxtrot" },
+];

@@ -1,0 +1,78 @@
+import type { Change, Committer, Entry, Mirror, Outcome, Plan, Schema } from "./types.ts";
+import { MAX_TXN_OPS } from "./types.ts";
+
+/** A store in memory that answers as etcd does: for tests of plans by the thousand, without a lab. */
+export class MemoryStore<T> implements Committer {
+  readonly values = new Map<string, { value: string; createRevision: number; modRevision: number }>();
+  revision = 1;
+  /** Called before each commit: a test's way to let somebody else be quicker. */
+  beforeCommit: (() => void) | undefined;
+  readonly #entries = new Map<string, Entry<T>>();
+  readonly #listeners = new Set<(changes: readonly Change<T>[]) => void>();
+
+  constructor(private readonly schema: Schema<T>, initial: Record<string, string> = {}) {
+    const ops = Object.entries(initial).map(([put, value]) => ({ put, value }));
+    if (ops.length) this.write({ guards: [], ops });
+  }
+
+  readonly mirror: Mirror<T> = {
+    get: (key) => this.#entries.get(key),
+    entries: () => this.#entries.values(),
+    state: { inStep: true, revision: 1, outSince: undefined, quarantined: new Map(), missed: 0, relists: 1 },
+    subscribe: (listener) => {
+      this.#listeners.add(listener);
+      return () => this.#listeners.delete(listener);
+    },
+    ready: () => Promise.resolve(),
+    caughtUp: () => Promise.resolve(),
+    reached: () => Promise.resolve(),
+  };
+
+  commit(plan: Plan): Promise<Outcome> {
+    this.beforeCommit?.();
+    return Promise.resolve(this.write(plan));
+  }
+
+  commitGrouped(plan: Plan): Promise<Outcome> {
+    return this.commit(plan);
+  }
+
+  /** The same at once. Throws what etcd would refuse: too many operations, or one key twice. */
+  write(plan: Plan): Outcome {
+    const keys = plan.ops.map((op) => "put" in op ? op.put : op.remove);
+    if (new Set(keys).size < keys.length) throw new Error(`one key twice in ${keys.join(" ")}`);
+    if (this.revision > 1 && Math.max(keys.length, plan.guards.length) > MAX_TXN_OPS) {
+      throw new Error("too many operations");
+    }
+    const modRevision = (key: string) => this.values.get(key)?.modRevision ?? 0;
+    const held = plan.guards.every((guard) => modRevision(guard.key) === guard.modRevision) &&
+      (plan.prefixGuards ?? []).every(({ prefix, unchangedSince }) =>
+        [...this.values].every(([key, v]) => !key.startsWith(prefix) || v.modRevision <= unchangedSince)
+      );
+    if (!held) {
+      return {
+        committed: false,
+        current: plan.guards.map(({ key }) => ({ key, modRevision: modRevision(key) })),
+      };
+    }
+    const revision = ++this.revision;
+    const changes: Change<T>[] = [];
+    for (const op of plan.ops) {
+      const key = "put" in op ? op.put : op.remove;
+      const before = this.#entries.get(key);
+      if ("put" in op) {
+        const createRevision = this.values.get(key)?.createRevision ?? revision;
+        this.values.set(key, { value: op.value, createRevision, modRevision: revision });
+        const record = this.schema.parse(key, op.value);
+        if (record === undefined) continue;
+        const after = { key, record, createRevision, modRevision: revision };
+        this.#entries.set(key, after);
+        changes.push({ key, before, after });
+      } else if (this.values.delete(key) && this.#entries.delete(key)) {
+        changes.push({ key, before, after: undefined });
+      }
+    }
+    for (const listener of this.#listeners) listener(changes);
+    return { committed: true, revision };
+  }
+}
