@@ -1,0 +1,53 @@
+import { Ip } from "../common/ip.ts";
+import type { Network } from "../nex/network.ts";
+import type { View, ViewChange } from "../nex/view.ts";
+import type { Zones } from "./zones.ts";
+
+export interface FeedOptions {
+  /** Seconds, of every record. */
+  readonly ttl: number;
+  /** etcd's revision that the view shows: the zones' serial. */
+  readonly revision: () => number;
+}
+
+/** Fills the zones from the view, and keeps them as the view is. Returns the way to stop. */
+export function feedZones(
+  view: View,
+  zones: Pick<Zones, "setNetwork" | "deleteNetwork" | "setName" | "deleteName" | "publish">,
+  { ttl, revision }: FeedOptions,
+): () => void {
+  const setNetwork = (network: Network) =>
+    zones.setNetwork({
+      name: network.name,
+      domain: network.domain,
+      subnets: [network.subnet4, network.subnet6].flatMap((s) => s ?? []),
+      nameservers: network.nameservers,
+      ttl,
+    });
+  const setName = (name: string) => {
+    const holder = view.member(view.holderOfName(name) ?? "");
+    // A name goes with its network, before the sweep comes to its member.
+    if (!holder || !view.networkOf(holder)) zones.deleteName(name);
+    else zones.setName(name, [holder.ip4, holder.ip6].flatMap((a) => a ? Ip.tryParse(a) ?? [] : []));
+  };
+  const take = ({ networks, members }: ViewChange) => {
+    const names = new Set<string>();
+    for (const { before, after } of networks) {
+      if (after) setNetwork(after);
+      else if (before) zones.deleteNetwork(before.name);
+      if (!before !== !after) {
+        for (const { name } of view.membersOf((after ?? before)?.name ?? "")) if (name) names.add(name);
+      }
+    }
+    for (const { before, after } of members) {
+      for (const member of [before, after]) if (member?.name) names.add(member.name);
+    }
+    for (const name of names) setName(name);
+    zones.publish(revision());
+  };
+  take({
+    networks: [...view.networks()].map((after) => ({ before: undefined, after })),
+    members: [...view.members()].map((after) => ({ before: undefined, after })),
+  });
+  return view.subscribe(take);
+}

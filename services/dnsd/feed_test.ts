@@ -1,0 +1,34 @@
+import assert from "node:assert/strict";
+import { addMembers, deleteMembers, updateMembers } from "../nex/members.ts";
+import { deleteNetwork } from "../nex/networks.ts";
+import { applySpec } from "../nex/apply.ts";
+import { lab, mini, miniMembers } from "../nex/testing.ts";
+import { feedZones } from "./feed.ts";
+
+Deno.test("feedZones() shows names as members come, change and go, and all gone with their network", () => {
+  const it = lab();
+  const names = new Map<string, string>(), networks = new Set<string>();
+  let published = 0;
+  feedZones(it.view, {
+    setNetwork: (n) => void networks.add(`${n.name} ${n.domain} ${n.subnets}`),
+    deleteNetwork: (n) => void networks.forEach((k) => k.startsWith(`${n} `) && networks.delete(k)),
+    setName: (n, ips) => void names.set(n, ips.join()),
+    deleteName: (n) => void names.delete(n),
+    publish: () => void published++,
+  }, { ttl: 60, revision: () => 1 });
+  it.do((d) => applySpec(d, [mini], [{ net: "mini", list: miniMembers, force: false }]));
+  assert.deepEqual([...networks], ["mini mini.net 10.0.0.0/24"]);
+  assert.deepEqual([...names].sort(), [["foxtrot.mini.net", "10.0.0.12"], ["tango.mini.net", "10.0.0.11"], [
+    "whiskey.mini.net",
+    "10.0.0.10",
+  ]]);
+  it.do((d) => updateMembers(d, "mini", [{ mac: "00:00:11:11:00:01", name: "scotch" }]));
+  assert.deepEqual([names.get("whiskey.mini.net"), names.get("scotch.mini.net")], [undefined, "10.0.0.10"]);
+  it.do((d) => deleteMembers(d, "mini", ["00:00:22:22:00:01"]));
+  assert.equal(names.has("tango.mini.net"), false);
+  it.do((d) => addMembers(d, "mini", [{ mac: "02:00:00:00:00:01", name: "gw", ip4: "10.0.0.1" }]));
+  assert.equal(names.get("gw.mini.net"), "10.0.0.1");
+  it.do((d) => deleteNetwork(d, "mini"));
+  assert.deepEqual([names.size, networks.size], [0, 0]);
+  assert.ok(published > 1);
+});
