@@ -1,0 +1,63 @@
+import type { Ip } from "../common/ip.ts";
+import { messageOf } from "../common/refusal.ts";
+import { encodeOption } from "../nex/dhcp_options.ts";
+import { domains } from "../nex/dhcp_values.ts";
+import type { Network } from "../nex/network.ts";
+import { Opt } from "./numbers.ts";
+
+/** What a network tells its clients, encoded once and used for each of its packets. */
+export interface NetworkOptions {
+  /** Payload by option number; sparse. */
+  readonly values: readonly (Uint8Array | undefined)[];
+  /** What a client gets that did not say what it wants, in this order. */
+  readonly defaults: readonly number[];
+  /** Why a stored option was left out: one sentence each. */
+  readonly bad: readonly string[];
+}
+
+const cache = new WeakMap<Network, NetworkOptions>();
+
+/** The options of a network as it now is; a changed network is another object. */
+export function networkOptions(network: Network): NetworkOptions {
+  let options = cache.get(network);
+  if (!options) cache.set(network, options = encodeNetwork(network));
+  return options;
+}
+
+/** From the network's own fields, then its `options`, which override them. */
+function encodeNetwork(network: Network): NetworkOptions {
+  const values: (Uint8Array | undefined)[] = [];
+  const { subnet4, domain } = network;
+  const mask = subnet4 && (0xffffffff << (32 - subnet4.prefix)) >>> 0;
+  // A shift by 32 does nothing.
+  if (subnet4 && mask !== undefined) values[Opt.subnetMask] = bytes32(subnet4.prefix ? mask : 0);
+  if (subnet4) values[Opt.broadcastAddress] = subnet4.last.bytes;
+  values[Opt.router] = addresses(network.gateways);
+  values[Opt.nameServer] = addresses(network.nameservers);
+  if (domain) values[Opt.domainName] = new TextEncoder().encode(domain);
+  if (domain) values[Opt.domainSearch] = domains([domain]);
+  const defaults = [Opt.subnetMask, Opt.router, Opt.nameServer, Opt.domainName]
+    .filter((number) => values[number]) as number[];
+
+  const bad: string[] = [];
+  for (const { number, value } of network.record.options ?? []) {
+    try {
+      values[number] = encodeOption(number, value);
+      if (!defaults.includes(number)) defaults.push(number);
+    } catch (error) {
+      // A store that was taken over may hold anything; the other options are still good.
+      bad.push(`network ${network.name}: ${messageOf(error)}`);
+    }
+  }
+  return { values, defaults, bad };
+}
+
+function addresses(ips: readonly Ip[]): Uint8Array | undefined {
+  const bytes = ips.filter((ip) => ip.family === 4).flatMap((ip) => [...ip.bytes]);
+  return bytes.length ? Uint8Array.from(bytes) : undefined;
+}
+
+/** A 32-bit value as four bytes. */
+export function bytes32(value: number): Uint8Array {
+  return Uint8Array.of(value >>> 24, value >>> 16, value >>> 8, value);
+}

@@ -1,0 +1,60 @@
+import assert from "node:assert/strict";
+import type { NetworkRecord } from "../store/records.ts";
+import { readNetwork } from "../nex/network.ts";
+import { networkOptions } from "./options.ts";
+
+const mini: NetworkRecord = {
+  name: "mini",
+  subnet4: "10.0.0.0/24",
+  gateways: ["10.0.0.1", "2001:db8::1"],
+  nameservers: ["10.0.0.1", "10.0.0.2"],
+  domain: "mini.net",
+};
+const network = (record: Partial<NetworkRecord>) =>
+  readNetwork("mini", { modRevision: 1 }, { ...mini, ...record });
+const hex = (record: Partial<NetworkRecord>, number: number) =>
+  networkOptions(network(record)).values[number]?.toHex();
+
+Deno.test("networkOptions() says what the network's fields say", () => {
+  assert.equal(hex({}, 1), "ffffff00");
+  assert.equal(hex({}, 3), "0a000001");
+  assert.equal(hex({}, 6), "0a0000010a000002");
+  assert.equal(hex({}, 15), "6d696e692e6e6574");
+  assert.equal(hex({}, 28), "0a0000ff");
+  assert.equal(hex({}, 119), "046d696e69036e657400");
+  assert.deepEqual(networkOptions(network({})).defaults, [1, 3, 6, 15]);
+});
+
+Deno.test("networkOptions() leaves out what the network does not say", () => {
+  const { values, defaults } = networkOptions(readNetwork("bare", { modRevision: 1 }, { name: "bare" }));
+  assert.deepEqual(Object.keys(values).filter((number) => values[Number(number)]), []);
+  assert.deepEqual(defaults, []);
+});
+
+Deno.test("networkOptions() masks a whole and a single address", () => {
+  assert.equal(hex({ subnet4: "0.0.0.0/0" }, 1), "00000000");
+  assert.equal(hex({ subnet4: "10.0.0.1/32" }, 1), "ffffffff");
+});
+
+Deno.test("networkOptions() lets the network's own options override and add", () => {
+  const options = [{ number: 3, value: "10.0.0.254" }, { number: 26, value: "1450" }];
+  assert.equal(hex({ options }, 3), "0a0000fe");
+  assert.equal(hex({ options }, 26), "05aa");
+  assert.deepEqual(networkOptions(network({ options })).defaults, [1, 3, 6, 15, 26]);
+});
+
+Deno.test("networkOptions() leaves out a bad stored option, with the reason", () => {
+  const options = [{ number: 26, value: "many" }, { number: 42, value: "10.0.0.3" }];
+  const { values, bad } = networkOptions(network({ options }));
+  assert.equal(values[26], undefined);
+  assert.equal(values[42]?.toHex(), "0a000003");
+  assert.deepEqual(bad, [
+    'network mini: options: number 26 has value "many" but takes a whole number from 0 to 65535',
+  ]);
+});
+
+Deno.test("networkOptions() encodes once for each state of a network", () => {
+  const one = network({});
+  assert.equal(networkOptions(one), networkOptions(one));
+  assert.notEqual(networkOptions(one), networkOptions(network({})));
+});

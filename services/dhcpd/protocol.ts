@@ -1,0 +1,218 @@
+import { Ip } from "../common/ip.ts";
+import {
+  addressFor,
+  ownAddress,
+  placeClient,
+  type Placement,
+  planDecline,
+  planLease,
+  planLeaseEnd,
+} from "../nex/leases.ts";
+import type { Network } from "../nex/network.ts";
+import { qualifyName } from "../nex/names.ts";
+import type { View } from "../nex/view.ts";
+import type { Plan } from "../store/types.ts";
+import { type Message, subOption, u32Of } from "./message.ts";
+import { askedName } from "./names.ts";
+import { BOOTREQUEST, ETHERNET, Opt, RelayOpt, Type } from "./numbers.ts";
+import type { Offers } from "./offers.ts";
+import { networkOptions } from "./options.ts";
+import type { Reply } from "./reply.ts";
+
+/** A message with what is known of how it came. */
+export interface Arrival {
+  readonly message: Message;
+  /** The client's hardware address in stored form. */
+  readonly mac: string;
+  /** It was sent to one of our addresses, not to everybody. */
+  readonly unicast: boolean;
+  /** The interface's own IPv4 addresses, as 32-bit values. */
+  readonly addresses: readonly number[];
+  /** Which networks are on the interface; undefined: not known, any. */
+  readonly attached: ((network: Network) => boolean) | undefined;
+  /** Seconds since the epoch, whole. */
+  readonly now: number;
+  /** The store cannot be written to: what it already holds may be confirmed, nothing else. */
+  readonly storeAway: boolean;
+  /** Names that clients ask for are registered. */
+  readonly registerNames: boolean;
+}
+
+/** Why a message is not answered. */
+export type Reason =
+  | "malformed"
+  | "unknown-client"
+  | "other-server"
+  | "no-server-id"
+  | "exhausted"
+  | "store-away"
+  | "not-held";
+
+/** What to do about a message. A plan is committed before its reply goes out; release and decline have none. */
+export type Step =
+  | { readonly do: "ignore"; readonly why: Reason; readonly network?: Network }
+  | { readonly do: "answer"; readonly reply: Reply }
+  | { readonly do: "commit"; readonly plan: Plan; readonly reply?: Reply };
+
+const ignore = (why: Reason, network?: Network): Step => ({ do: "ignore", why, ...network && { network } });
+
+/**
+ * The whole of DHCP's server side (RFC 2131 §4.3) as a function of what the view shows. It is called again, with the
+ * newer view, when its plan met a conflict.
+ */
+export function handle(view: View, offers: Offers, arrival: Arrival): Step {
+  const { message, mac } = arrival;
+  const type = message.type;
+  if (message.op !== BOOTREQUEST || message.htype !== ETHERNET || message.hlen !== 6) {
+    return ignore("malformed");
+  }
+  if (
+    type < Type.discover || type > Type.inform || type === Type.offer || type === Type.ack ||
+    type === Type.nak
+  ) {
+    return ignore("malformed");
+  }
+  const relay = message.giaddr ? message.payload(Opt.relayAgent) : undefined;
+  const link = linkOf(arrival, relay);
+  const placement = placeClient(view, {
+    mac,
+    link: link === undefined ? undefined : Ip.from4(link),
+    attached: arrival.attached,
+  });
+  if (!placement) return ignore("unknown-client");
+  const override = relay && u32Of(subOption(relay, RelayOpt.serverIdOverride));
+  const serverId = override ?? serverIdFor(placement.network, arrival.addresses);
+  if (serverId === undefined) return ignore("no-server-id", placement.network);
+  const named = message.u32(Opt.serverId);
+  if (named !== undefined && named !== serverId) {
+    // It chose another server's offer.
+    if (type === Type.request) offers.drop(mac);
+    return ignore("other-server");
+  }
+  const client: Client = { view, offers, arrival, placement, serverId };
+  switch (type) {
+    case Type.discover:
+      return discover(client);
+    case Type.request:
+      return request(client);
+    case Type.inform:
+      return { do: "answer", reply: { ...parameters(client, Type.ack), yiaddr: 0 } };
+    case Type.release:
+      return release(client);
+    default:
+      return decline(client);
+  }
+}
+
+/** A client that we know, at its network. */
+interface Client {
+  readonly view: View;
+  readonly offers: Offers;
+  readonly arrival: Arrival;
+  readonly placement: Placement;
+  readonly serverId: number;
+}
+
+/** The address that tells the client's link: the relay's word, or the client's own when a router brought it here. */
+function linkOf({ message, unicast, attached }: Arrival, relay: Uint8Array | undefined): number | undefined {
+  if (message.giaddr) return (relay && u32Of(subOption(relay, RelayOpt.linkSelection))) ?? message.giaddr;
+  return unicast && attached && message.ciaddr ? message.ciaddr : undefined;
+}
+
+/** All replicas name the one address that the network gives, if it does. */
+function serverIdFor(network: Network, addresses: readonly number[]): number | undefined {
+  const { dhcp4server, subnet4 } = network;
+  if (dhcp4server?.family === 4) return dhcp4server.u32;
+  return addresses.find((address) => subnet4?.contains(Ip.from4(address))) ?? addresses[0];
+}
+
+function discover(client: Client): Step {
+  const { view, offers, arrival, placement } = client;
+  const { message, mac, now } = arrival;
+  const { network, member } = placement;
+  if (arrival.storeAway && !running(placement, now)) return ignore("store-away", network);
+  const asked = message.u32(Opt.requestedAddress);
+  const busy = offers.busyFor(mac, now);
+  const address = addressFor(view, placement, mac, asked === undefined ? undefined : Ip.from4(asked), busy);
+  if (!address) return ignore("exhausted", network);
+  offers.hold(mac, address.u32, now);
+  if (message.has(Opt.rapidCommit)) return lease(client, address, true);
+  const seconds = arrival.storeAway ? (member?.expires ?? now) - now : network.leaseSeconds;
+  return { do: "answer", reply: { ...parameters(client, Type.offer), yiaddr: address.u32, seconds } };
+}
+
+/** SELECTING and INIT-REBOOT name the address in option 50, RENEWING and REBINDING in ciaddr (RFC 2131 §4.3.2). */
+function request(client: Client): Step {
+  const { message } = client.arrival;
+  const address = message.ciaddr || message.u32(Opt.requestedAddress);
+  return address ? lease(client, Ip.from4(address)) : ignore("malformed");
+}
+
+function lease(client: Client, address: Ip, rapid = false): Step {
+  const { view, arrival, placement } = client;
+  const { mac, now } = arrival;
+  const { network, member } = placement;
+  const ack = (expires: number): Reply => ({
+    ...parameters(client, Type.ack),
+    yiaddr: address.u32,
+    seconds: expires - now,
+    rapid,
+  });
+  if (arrival.storeAway) {
+    const own = running(placement, now) && ownAddress(view, network, member);
+    if (!own || !own.equals(address)) return ignore("store-away", network);
+    return { do: "answer", reply: ack(member?.expires ?? now) };
+  }
+  const hostname = arrival.registerNames ? askedName(arrival.message) : undefined;
+  const planned = planLease(view, placement, { mac, address, hostname, now });
+  switch (planned.kind) {
+    case "commit":
+      return { do: "commit", plan: planned.plan, reply: ack(planned.expires) };
+    case "current":
+      return { do: "answer", reply: ack(planned.expires) };
+    case "exhausted":
+      return ignore("exhausted", network);
+    case "wrong-address":
+      return {
+        do: "answer",
+        reply: { type: Type.nak, serverId: client.serverId, yiaddr: 0, text: `${address} is not yours here` },
+      };
+  }
+}
+
+function release({ view, arrival, placement: { member } }: Client): Step {
+  const held = member?.ip4 && Ip.tryParse(member.ip4)?.u32 === arrival.message.ciaddr;
+  const plan = held ? planLeaseEnd(view, member, arrival.now) : undefined;
+  return plan ? { do: "commit", plan } : ignore("not-held");
+}
+
+function decline({ view, arrival, placement: { network, member } }: Client): Step {
+  const declined = arrival.message.u32(Opt.requestedAddress);
+  const held = member?.ip4 && Ip.tryParse(member.ip4)?.u32 === declined;
+  const plan = held ? planDecline(view, network, member, arrival.now) : undefined;
+  return plan ? { do: "commit", plan } : ignore("not-held");
+}
+
+/** What every answer but a NAK tells of the client's network. */
+function parameters(client: Client, type: typeof Type.offer | typeof Type.ack) {
+  const { network } = client.placement;
+  return {
+    type,
+    serverId: client.serverId,
+    options: networkOptions(network),
+    siaddr: network.siaddr?.family === 4 ? network.siaddr.u32 : 0,
+    name: nameOf(client),
+  };
+}
+
+/** The name that the client has, or will have when its lease is committed. */
+function nameOf({ view, arrival, placement: { network, member } }: Client): string | undefined {
+  if (member?.name || !arrival.registerNames || !network.domain) return member?.name;
+  const asked = askedName(arrival.message);
+  const name = asked && qualifyName(asked, network.domain);
+  return name && !view.holderOfName(name) ? name : undefined;
+}
+
+function running({ member }: Placement, now: number): boolean {
+  return member?.expires !== undefined && member.expires > now;
+}

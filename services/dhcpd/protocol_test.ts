@@ -1,0 +1,397 @@
+import assert from "node:assert/strict";
+import { Ip } from "../common/ip.ts";
+import { View } from "../nex/view.ts";
+import { MemoryStore } from "../store/memory_store.ts";
+import { type MemberRecord, nexSchema } from "../store/records.ts";
+import { type ClientMessage, clientMessage } from "./client_message.ts";
+import { Message } from "./message.ts";
+import { Opt, Type } from "./numbers.ts";
+import { Offers } from "./offers.ts";
+import { bytes32 } from "./options.ts";
+import { type Arrival, handle, type Step } from "./protocol.ts";
+
+const NOW = 1_000_000;
+const ip = (text: string) => Ip.parse(text).u32;
+const text = (value: string) => new TextEncoder().encode(value);
+const requested = (address: string) => [Opt.requestedAddress, bytes32(ip(address))] as const;
+const serverId = (address: string) => [Opt.serverId, bytes32(ip(address))] as const;
+
+const whiskey = "00:00:11:11:00:01", tango = "00:00:22:22:00:01", guest = "00:00:99:00:00:01";
+const stranger = "00:00:77:00:00:01";
+
+const net = {
+  mini: {
+    name: "mini",
+    subnet4: "10.0.0.0/24",
+    gateways: ["10.0.0.1"],
+    nameservers: ["10.0.0.1"],
+    dhcp4server: "10.0.0.1",
+    domain: "mini.net",
+    Range4: { begin: "10.0.0.10", end: "10.0.0.12" },
+    macRange: { begin: "00:00:99:00:00:00", end: "00:00:99:ff:ff:ff" },
+  },
+  far: {
+    name: "far",
+    subnet4: "10.7.0.0/24",
+    Range4: { begin: "10.7.0.10", end: "10.7.0.20" },
+    macRange: { begin: "00:00:99:00:00:00", end: "00:00:99:ff:ff:ff" },
+  },
+};
+
+/** A store with `mini`, `far` and two members of `mini`, a server on 10.0.0.1, and its clock. */
+class Server {
+  readonly store = new MemoryStore(nexSchema, {
+    "/net/mini": JSON.stringify(net.mini),
+    "/net/far": JSON.stringify(net.far),
+  });
+  readonly view = new View(this.store.mirror);
+  readonly offers = new Offers();
+  now = NOW;
+
+  constructor() {
+    this.member({ mac: whiskey, name: "whiskey.mini.net", ip4: { address: "10.0.0.10" }, net: "mini" });
+    this.member({ mac: tango, name: "tango.mini.net", ip4: { address: "10.0.0.11" }, net: "mini" });
+  }
+
+  member(record: MemberRecord & { mac: string }): void {
+    const claims = [
+      { put: `/member/${record.mac}`, value: JSON.stringify(record) },
+      { put: `/member/ip4/${record.ip4?.address}`, value: record.mac },
+      ...record.name ? [{ put: `/member/name/${record.name}`, value: record.mac }] : [],
+    ];
+    this.store.write({ guards: [], ops: claims });
+  }
+
+  step(message: ClientMessage, arrival: Partial<Arrival> = {}): Step {
+    const bytes = clientMessage(message);
+    const decoded = new Message();
+    assert(decoded.read(bytes, 0, bytes.length));
+    return handle(this.view, this.offers, {
+      message: decoded,
+      mac: message.mac,
+      unicast: false,
+      addresses: [ip("10.0.0.1")],
+      attached: (network) => network.name === "mini",
+      now: this.now,
+      storeAway: false,
+      registerNames: true,
+      ...arrival,
+    });
+  }
+
+  /** The reply, after its plan, if any, has been committed. */
+  reply(message: ClientMessage, arrival: Partial<Arrival> = {}) {
+    const step = this.step(message, arrival);
+    if (step.do === "commit") assert(this.store.write(step.plan).committed);
+    assert(step.do !== "ignore", `ignored: ${step.do === "ignore" && step.why}`);
+    assert(step.reply);
+    return { ...step.reply, address: Ip.from4(step.reply.yiaddr).toString(), step: step.do };
+  }
+
+  /** A full exchange; the address. */
+  lease(mac: string, ...options: readonly (readonly [number, Uint8Array])[]): string {
+    const offer = this.reply({ type: Type.discover, mac, options });
+    return this.reply({
+      type: Type.request,
+      mac,
+      options: [requested(offer.address), serverId("10.0.0.1"), ...options],
+    }).address;
+  }
+
+  ignored(message: ClientMessage, arrival: Partial<Arrival> = {}): string {
+    const step = this.step(message, arrival);
+    assert(step.do === "ignore", `not ignored: ${step.do}`);
+    return step.why;
+  }
+
+  expires(mac: string): number | undefined {
+    return this.view.member(mac)?.expires;
+  }
+}
+
+Deno.test("DISCOVER is offered the member's address, and nothing is written", () => {
+  const server = new Server();
+  const offer = server.reply({ type: Type.discover, mac: whiskey });
+  assert.equal(offer.type, Type.offer);
+  assert.equal(offer.address, "10.0.0.10");
+  assert.equal(offer.seconds, 4 * 3600);
+  assert.equal(offer.serverId, ip("10.0.0.1"));
+  assert.equal(offer.name, "whiskey.mini.net");
+  assert.equal(offer.step, "answer");
+  assert.equal(server.expires(whiskey), undefined);
+});
+
+Deno.test("DISCOVER of a client that nobody knows gets silence", () => {
+  assert.equal(new Server().ignored({ type: Type.discover, mac: stranger }), "unknown-client");
+});
+
+Deno.test("DISCOVER in a macRange is offered the lowest free address, or the one it asks for", () => {
+  const server = new Server();
+  assert.equal(server.reply({ type: Type.discover, mac: guest }).address, "10.0.0.12");
+  const wish = new Server();
+  wish.store.write({
+    guards: [],
+    ops: [{
+      put: "/net/mini",
+      value: JSON.stringify({ ...net.mini, Range4: { begin: "10.0.0.10", end: "10.0.0.20" } }),
+    }],
+  });
+  assert.equal(
+    wish.reply({ type: Type.discover, mac: guest, options: [requested("10.0.0.15")] }).address,
+    "10.0.0.15",
+  );
+  assert.equal(
+    wish.reply({ type: Type.discover, mac: guest, options: [requested("10.0.0.10")] }).address,
+    "10.0.0.12",
+  );
+});
+
+Deno.test("DISCOVERs at the same time are offered different addresses, and then again the same", () => {
+  const server = new Server();
+  server.store.write({
+    guards: [],
+    ops: [{
+      put: "/net/mini",
+      value: JSON.stringify({ ...net.mini, Range4: { begin: "10.0.0.10", end: "10.0.0.13" } }),
+    }],
+  });
+  const second = "00:00:99:00:00:02";
+  assert.equal(server.reply({ type: Type.discover, mac: guest }).address, "10.0.0.12");
+  assert.equal(server.reply({ type: Type.discover, mac: second }).address, "10.0.0.13");
+  assert.equal(server.reply({ type: Type.discover, mac: guest }).address, "10.0.0.12");
+});
+
+Deno.test("DISCOVER finds the pool exhausted", () => {
+  const server = new Server();
+  server.lease(guest);
+  assert.equal(server.ignored({ type: Type.discover, mac: "00:00:99:00:00:02" }), "exhausted");
+});
+
+Deno.test("rapid commit gives the lease at once (RFC 4039)", () => {
+  const server = new Server();
+  const ack = server.reply({
+    type: Type.discover,
+    mac: guest,
+    options: [[Opt.rapidCommit, new Uint8Array(0)]],
+  });
+  assert.equal(ack.type, Type.ack);
+  assert.equal(ack.rapid, true);
+  assert.equal(ack.step, "commit");
+  assert.equal(server.expires(guest), NOW + 4 * 3600);
+});
+
+Deno.test("REQUEST, SELECTING: the lease is written before the ACK", () => {
+  const server = new Server();
+  const options = [requested("10.0.0.10"), serverId("10.0.0.1")];
+  const ack = server.reply({ type: Type.request, mac: whiskey, options });
+  assert.equal(ack.type, Type.ack);
+  assert.equal(ack.step, "commit");
+  assert.equal(ack.address, "10.0.0.10");
+  assert.equal(server.expires(whiskey), NOW + 4 * 3600);
+});
+
+Deno.test("REQUEST, SELECTING: another server's is not answered, and frees our offer", () => {
+  const server = new Server();
+  server.reply({ type: Type.discover, mac: guest });
+  assert.equal(server.offers.size, 1);
+  const options = [requested("10.0.0.12"), serverId("10.0.0.9")];
+  assert.equal(server.ignored({ type: Type.request, mac: guest, options }), "other-server");
+  assert.equal(server.offers.size, 0);
+});
+
+Deno.test("REQUEST, SELECTING: an address that somebody else took meanwhile gets a NAK", () => {
+  const server = new Server();
+  server.reply({ type: Type.discover, mac: guest });
+  server.member({ mac: "00:00:99:00:00:02", ip4: { address: "10.0.0.12" }, net: "mini", dynamic: true });
+  const nak = server.reply({
+    type: Type.request,
+    mac: guest,
+    options: [requested("10.0.0.12"), serverId("10.0.0.1")],
+  });
+  assert.equal(nak.type, Type.nak);
+  assert.equal(nak.yiaddr, 0);
+  assert.equal(nak.text, "10.0.0.12 is not yours here");
+});
+
+Deno.test("REQUEST again within two seconds is answered from what was committed", () => {
+  const server = new Server();
+  server.lease(whiskey);
+  server.now += 2;
+  const again = server.reply({ type: Type.request, mac: whiskey, options: [requested("10.0.0.10")] });
+  assert.equal(again.step, "answer");
+  assert.equal(again.seconds, 4 * 3600 - 2);
+});
+
+Deno.test("REQUEST, INIT-REBOOT: its own address, a wrong one, and that of an unknown client", () => {
+  const server = new Server();
+  const ack = server.reply({ type: Type.request, mac: whiskey, options: [requested("10.0.0.10")] });
+  assert.equal(ack.type, Type.ack);
+  for (const wrong of ["10.0.0.11", "10.0.0.200", "192.168.1.7"]) {
+    const nak = server.reply({
+      type: Type.request,
+      mac: whiskey,
+      options: [requested(wrong)],
+    });
+    assert.equal(nak.type, Type.nak, wrong);
+  }
+  assert.equal(
+    server.ignored({ type: Type.request, mac: stranger, options: [requested("10.0.0.10")] }),
+    "unknown-client",
+  );
+});
+
+Deno.test("REQUEST, RENEWING and REBINDING: the lease is longer again", () => {
+  for (const unicast of [true, false]) {
+    const server = new Server();
+    assert.equal(server.lease(guest), "10.0.0.12");
+    server.now += 7200;
+    const ack = server.reply({ type: Type.request, mac: guest, ciaddr: ip("10.0.0.12") }, { unicast });
+    assert.equal(ack.type, Type.ack);
+    assert.equal(ack.address, "10.0.0.12");
+    assert.equal(server.expires(guest), NOW + 7200 + 4 * 3600);
+  }
+});
+
+Deno.test("REQUEST, RENEWING through a router: the client's address tells its network", () => {
+  const server = new Server();
+  const relayed = { giaddr: ip("10.7.0.1"), mac: guest };
+  const offer = server.reply({ ...relayed, type: Type.discover });
+  assert.equal(offer.address, "10.7.0.10");
+  server.reply({ ...relayed, type: Type.request, options: [requested("10.7.0.10")] });
+  const ack = server.reply({ type: Type.request, mac: guest, ciaddr: ip("10.7.0.10") }, { unicast: true });
+  assert.equal(ack.type, Type.ack);
+  assert.equal(ack.address, "10.7.0.10");
+});
+
+Deno.test("REQUEST without an address is malformed", () => {
+  assert.equal(new Server().ignored({ type: Type.request, mac: whiskey }), "malformed");
+});
+
+Deno.test("the same address again after the lease ran out, as long as it is free", () => {
+  const server = new Server();
+  assert.equal(server.lease(guest), "10.0.0.12");
+  server.now += 5 * 3600;
+  assert.equal(server.reply({ type: Type.discover, mac: guest }).address, "10.0.0.12");
+});
+
+Deno.test("RELEASE ends the lease; the address is remembered", () => {
+  const server = new Server();
+  server.lease(guest);
+  const release = {
+    type: Type.release,
+    mac: guest,
+    ciaddr: ip("10.0.0.12"),
+    options: [serverId("10.0.0.1")],
+  };
+  const step = server.step(release, { unicast: true });
+  assert(step.do === "commit" && step.reply === undefined);
+  assert(server.store.write(step.plan).committed);
+  assert.equal(server.view.member(guest), undefined);
+  assert.equal(server.view.formerAddressOf(guest), "10.0.0.12");
+  assert.equal(server.ignored(release), "not-held");
+});
+
+Deno.test("RELEASE of an address that the client does not hold is ignored", () => {
+  const server = new Server();
+  server.lease(whiskey);
+  assert.equal(server.ignored({ type: Type.release, mac: tango, ciaddr: ip("10.0.0.10") }), "not-held");
+});
+
+Deno.test("DECLINE quarantines the address; the client is offered another", () => {
+  const server = new Server();
+  server.lease(guest);
+  const step = server.step({
+    type: Type.decline,
+    mac: guest,
+    options: [requested("10.0.0.12"), serverId("10.0.0.1")],
+  });
+  assert(step.do === "commit" && step.reply === undefined);
+  assert(server.store.write(step.plan).committed);
+  assert(server.view.declined.has("10.0.0.12"));
+  assert.equal(server.ignored({ type: Type.discover, mac: guest }), "exhausted");
+  assert.equal(
+    server.ignored({ type: Type.decline, mac: guest, options: [requested("10.0.0.12")] }),
+    "not-held",
+  );
+});
+
+Deno.test("INFORM is told the parameters, no address and no lease", () => {
+  const ack = new Server().reply({ type: Type.inform, mac: whiskey, ciaddr: ip("10.0.0.10") }, {
+    unicast: true,
+  });
+  assert.equal(ack.type, Type.ack);
+  assert.equal(ack.yiaddr, 0);
+  assert.equal(ack.seconds, undefined);
+  assert.equal(ack.options?.values[Opt.router]?.toHex(), "0a000001");
+});
+
+Deno.test("a relay's giaddr chooses the network, its link selection before that (RFC 3527)", () => {
+  const server = new Server();
+  const discover = { type: Type.discover, mac: guest, giaddr: ip("10.7.0.1") };
+  assert.equal(server.reply(discover).address, "10.7.0.10");
+  const link = (address: string) =>
+    [Opt.relayAgent, Uint8Array.of(1, 1, 65, 5, 4, ...bytes32(ip(address)))] as const;
+  assert.equal(server.reply({ ...discover, options: [link("10.0.0.77")] }).address, "10.0.0.12");
+  assert.equal(server.ignored({ ...discover, giaddr: ip("10.9.0.1") }), "unknown-client");
+  assert.equal(server.ignored({ ...discover, mac: whiskey }), "unknown-client");
+});
+
+Deno.test("a relay's server-id override is used and accepted (RFC 5107)", () => {
+  const server = new Server();
+  const relay = [Opt.relayAgent, Uint8Array.of(11, 4, ...bytes32(ip("10.0.0.5")))] as const;
+  const giaddr = ip("10.0.0.5");
+  assert.equal(
+    server.reply({ type: Type.discover, mac: whiskey, giaddr, options: [relay] }).serverId,
+    giaddr,
+  );
+  const options = [requested("10.0.0.10"), serverId("10.0.0.5"), relay];
+  assert.equal(server.reply({ type: Type.request, mac: whiskey, giaddr, options }).type, Type.ack);
+  const direct = [requested("10.0.0.10"), serverId("10.0.0.1"), relay];
+  assert.equal(server.ignored({ type: Type.request, mac: whiskey, giaddr, options: direct }), "other-server");
+});
+
+Deno.test("the server's id is the network's, else the interface's address in it, else its first", () => {
+  const server = new Server();
+  const put = (record: object) =>
+    server.store.write({ guards: [], ops: [{ put: "/net/mini", value: JSON.stringify(record) }] });
+  const { dhcp4server: _, ...without } = net.mini;
+  put(without);
+  const discover = { type: Type.discover, mac: whiskey };
+  const id = (...addresses: string[]) => server.reply(discover, { addresses: addresses.map(ip) }).serverId;
+  assert.equal(id("192.168.0.1", "10.0.0.3"), ip("10.0.0.3"));
+  assert.equal(id("192.168.0.1"), ip("192.168.0.1"));
+  assert.equal(server.ignored(discover, { addresses: [] }), "no-server-id");
+});
+
+Deno.test("a hostname is registered with the lease, unless a member holds the name", () => {
+  const server = new Server();
+  server.lease(guest, [Opt.hostname, text("Laptop")]);
+  assert.equal(server.view.holderOfName("laptop.mini.net"), guest);
+  const taken = new Server();
+  taken.lease(guest, [Opt.hostname, text("whiskey")]);
+  assert.equal(taken.view.holderOfName("whiskey.mini.net"), whiskey);
+  assert.equal(taken.view.member(guest)?.name, undefined);
+});
+
+Deno.test("with the store away, a running lease is confirmed with the time left, and nothing else", () => {
+  const server = new Server();
+  server.lease(guest);
+  server.now += 3600;
+  const away = { storeAway: true };
+  const renewal = { type: Type.request, mac: guest, ciaddr: ip("10.0.0.12") };
+  const ack = server.reply(renewal, away);
+  assert.equal(ack.step, "answer");
+  assert.equal(ack.seconds, 3 * 3600);
+  assert.equal(server.reply({ type: Type.discover, mac: guest }, away).seconds, 3 * 3600);
+  assert.equal(server.ignored({ ...renewal, ciaddr: ip("10.0.0.13") }, away), "store-away");
+  assert.equal(server.ignored({ type: Type.discover, mac: whiskey }, away), "store-away");
+  server.now += 3 * 3600;
+  assert.equal(server.ignored(renewal, away), "store-away");
+});
+
+Deno.test("what is no client's message is malformed", () => {
+  const server = new Server();
+  for (const type of [0, Type.offer, Type.ack, Type.nak, 9, 255]) {
+    assert.equal(server.ignored({ type, mac: whiskey }), "malformed");
+  }
+});

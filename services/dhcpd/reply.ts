@@ -1,0 +1,153 @@
+import { encode, type Header, OptionList, write32 } from "./encode.ts";
+import type { Message } from "./message.ts";
+import { answerFqdn } from "./names.ts";
+import { BOOTREPLY, BROADCAST, CLIENT_PORT, ETHERNET, Opt, SERVER_PORT, Type } from "./numbers.ts";
+import type { NetworkOptions } from "./options.ts";
+
+/** What to answer a message. Addresses are 32-bit values. */
+export interface Reply {
+  readonly type: typeof Type.offer | typeof Type.ack | typeof Type.nak;
+  readonly serverId: number;
+  /** The network's options; undefined: none of them (NAK). */
+  readonly options?: NetworkOptions;
+  /** The client's address; 0: none (NAK, and the answer to INFORM). */
+  readonly yiaddr: number;
+  /** The next server of a boot (siaddr). */
+  readonly siaddr?: number;
+  /** What is left of the lease; undefined: there is none. */
+  readonly seconds?: number;
+  /** The client's registered name, fully qualified. */
+  readonly name?: string | undefined;
+  /** Answers a DISCOVER with its lease (RFC 4039). */
+  readonly rapid?: boolean;
+  /** The reason, for a NAK. */
+  readonly text?: string;
+}
+
+/** Where a reply goes: by the kernel's routes, or as a frame straight onto the link that the request came from. */
+export type Destination =
+  | { readonly by: "route"; readonly address: number; readonly port: number }
+  | { readonly by: "link"; readonly address: number; readonly mac: Uint8Array };
+
+const everybody = new Uint8Array(6).fill(0xff);
+const broadcast: Destination = { by: "link", address: 0xffffffff, mac: everybody };
+
+/** RFC 2131 §4.1: to the relay, or where the client can hear us. */
+export function destination(request: Message, reply: Reply): Destination {
+  if (request.giaddr) return { by: "route", address: request.giaddr, port: SERVER_PORT };
+  if (reply.type === Type.nak) return broadcast;
+  if (request.ciaddr) return { by: "route", address: request.ciaddr, port: CLIENT_PORT };
+  if (request.flags & BROADCAST) return broadcast;
+  return { by: "link", address: reply.yiaddr, mac: request.chaddr.subarray(0, 6) };
+}
+
+/** Messages that every client and link can take, and the longest that we make, both without IP and UDP headers. */
+const LEAST_MAXIMUM = 576 - 28;
+const MOST_MAXIMUM = 1500 - 28;
+
+/** Options that PRL entries do not bring in: the message's own, written in any case or never. */
+const ownOptions = new Set<number>([
+  Opt.subnetMask,
+  Opt.hostname,
+  Opt.requestedAddress,
+  Opt.leaseTime,
+  Opt.type,
+  Opt.serverId,
+  Opt.renewalTime,
+  Opt.rebindingTime,
+  Opt.clientId,
+  Opt.fqdn,
+  Opt.relayAgent,
+]);
+
+/** Writes replies, one after the other, without making anything new for most of them. */
+export class ReplyWriter {
+  readonly #list = new OptionList();
+  readonly #type = new Uint8Array(1);
+  readonly #serverId = new Uint8Array(4);
+  readonly #lease = new Uint8Array(4);
+  readonly #renewal = new Uint8Array(4);
+  readonly #rebinding = new Uint8Array(4);
+  readonly #header: Header = {
+    op: BOOTREPLY,
+    htype: ETHERNET,
+    hlen: 6,
+    xid: 0,
+    secs: 0,
+    flags: 0,
+    ciaddr: 0,
+    yiaddr: 0,
+    siaddr: 0,
+    giaddr: 0,
+    chaddr: new Uint8Array(0),
+  };
+
+  /** Writes to `out` from `at`, where at least 1472 bytes must be free; returns the length. */
+  write(out: Uint8Array, at: number, request: Message, reply: Reply): number {
+    const header = this.#header, { options } = reply;
+    const nak = reply.type === Type.nak;
+    header.xid = request.xid;
+    // The relay is to broadcast a NAK: the client has no address that it could be sent to.
+    header.flags = nak && request.giaddr ? request.flags | BROADCAST : request.flags;
+    header.ciaddr = reply.type === Type.ack ? request.ciaddr : 0;
+    header.yiaddr = reply.yiaddr;
+    header.siaddr = reply.siaddr ?? 0;
+    header.giaddr = request.giaddr;
+    header.chaddr = request.chaddr;
+    header.sname = options?.values[Opt.tftpServer];
+    header.file = options?.values[Opt.bootFile];
+    this.#gather(request, reply);
+    const most = Math.max(LEAST_MAXIMUM, (request.u16(Opt.maxSize) ?? 0) - 28);
+    return encode(out, at, header, this.#list, Math.min(most, MOST_MAXIMUM));
+  }
+
+  /** What no client can do without comes first, for the case that not everything fits. */
+  #gather(request: Message, reply: Reply): void {
+    const list = this.#list;
+    list.clear();
+    this.#type[0] = reply.type;
+    list.add(Opt.type, this.#type);
+    write32(this.#serverId, 0, reply.serverId);
+    list.add(Opt.serverId, this.#serverId);
+    if (reply.seconds !== undefined) {
+      const seconds = Math.min(reply.seconds, 0xffffffff);
+      write32(this.#lease, 0, seconds);
+      write32(this.#renewal, 0, Math.floor(seconds / 2));
+      write32(this.#rebinding, 0, Math.floor(seconds * 0.875));
+      list.add(Opt.leaseTime, this.#lease);
+      list.add(Opt.renewalTime, this.#renewal);
+      list.add(Opt.rebindingTime, this.#rebinding);
+    }
+    if (reply.rapid) list.add(Opt.rapidCommit, empty);
+    const clientId = request.payload(Opt.clientId);
+    if (clientId) list.add(Opt.clientId, clientId);
+    if (reply.text) list.add(Opt.message, ascii.encode(reply.text));
+    if (reply.options) this.#gatherNetwork(request, reply, reply.options);
+    const relay = request.payload(Opt.relayAgent);
+    if (relay) list.add(Opt.relayAgent, relay);
+  }
+
+  #gatherNetwork(request: Message, reply: Reply, { values, defaults }: NetworkOptions): void {
+    const list = this.#list;
+    // Before the routers, in any case (RFC 2132 §3.3).
+    const mask = values[Opt.subnetMask];
+    if (mask) list.add(Opt.subnetMask, mask);
+    const asked = request.payload(Opt.parameterList);
+    const name = hostLabel(reply.name);
+    if (name && (!asked || asked.includes(Opt.hostname))) list.add(Opt.hostname, name);
+    for (const number of asked ?? defaults) {
+      const value = values[number];
+      if (value && !ownOptions.has(number) && !list.has(number)) list.add(number, value);
+    }
+    const fqdn = request.payload(Opt.fqdn);
+    if (fqdn && fqdn.length >= 3) list.add(Opt.fqdn, answerFqdn(fqdn, reply.name));
+  }
+}
+
+const empty = new Uint8Array(0);
+const ascii = new TextEncoder();
+
+/** The host's part of a qualified name. */
+function hostLabel(name: string | undefined): Uint8Array | undefined {
+  return name ? ascii.encode(name.split(".", 1)[0]) : undefined;
+}
