@@ -20,10 +20,12 @@ export class Process {
   private over = false;
 
   constructor(readonly command: readonly string[], { env, onLine }: ProcessOptions = {}) {
-    const [file = "", ...args] = command;
-    this.child = new Deno.Command(file, {
-      args,
+    this.child = new Deno.Command("setpriv", {
+      // Should this process be killed, its children hear of it: nobody else knows them.
+      args: ["--pdeathsig=TERM", ...command],
       ...(env && { env }),
+      // A Ctrl-C is for this process alone, which then ends the others in order.
+      detached: true,
       stdin: "null",
       stdout: "piped",
       stderr: "piped",

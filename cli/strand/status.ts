@@ -1,0 +1,59 @@
+import { type Config, loadConfig } from "../../services/common/config.ts";
+import { formatHostPort } from "../../services/common/host_port.ts";
+import { UsageError } from "../../services/common/usage.ts";
+import { etcdStatus, serviceStatus, type Status } from "./status_probe.ts";
+import { readOptions } from "./options.ts";
+
+/** `strand status [-o json]`: exit status 1 when anything is wrong. */
+export async function main(args: string[]): Promise<number> {
+  const { config: file, output } = readOptions(args, {
+    config: { type: "string" },
+    output: { type: "string", short: "o", default: "table" },
+  });
+  if (output !== "table" && output !== "json") {
+    throw new UsageError(`-o: "${output}" is neither table nor json`);
+  }
+  const rows = await probe(loadConfig({ file }));
+  const ok = rows.every(({ ready, problems }) => ready && problems.length === 0);
+  if (output === "json") console.log(JSON.stringify({ ok, services: rows }, null, 2));
+  else console.log(table(rows));
+  return ok ? 0 : 1;
+}
+
+async function probe(config: Config): Promise<Status[]> {
+  const { etcd, nexd, dhcpd, dnsd } = config;
+  const [stores, services] = await Promise.all([
+    Promise.all(etcd.endpoints.map((endpoint) => etcdStatus(endpoint, etcd.tls))),
+    Promise.all([
+      serviceStatus("nexd", formatHostPort(nexd.metricsListen)),
+      serviceStatus("dhcpd", formatHostPort(dhcpd.metricsListen)),
+      serviceStatus("dnsd", formatHostPort(dnsd.metricsListen)),
+    ]),
+  ]);
+  // Nobody misses a DHCP server where none was asked for.
+  const expected = ({ service, reachable }: Status) =>
+    service !== "dhcpd" || reachable || dhcpd.interfaces.length > 0;
+  return [...stores, ...services.filter(expected)];
+}
+
+function table(rows: readonly Status[]): string {
+  const cells = [
+    ["SERVICE", "ADDRESS", "STATE", "REVISION", "LAG"],
+    ...rows.map(({ service, address, reachable, ready, revision, lag }) => [
+      service,
+      address,
+      !reachable ? "unreachable" : ready ? "ready" : "not ready",
+      revision === undefined ? "-" : String(revision),
+      lag === undefined ? "-" : `${(lag / 1000).toFixed(1)} s`,
+    ]),
+  ];
+  const widths = cells[0]?.map((_, column) => Math.max(...cells.map((row) => row[column]?.length ?? 0))) ??
+    [];
+  const lines = cells.map((row) =>
+    row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  ").trimEnd()
+  );
+  const problems = rows.flatMap(({ service, problems }) =>
+    problems.map(({ what, fix }) => `${service}: ${what}\n  → ${fix}`)
+  );
+  return [...lines, ...(problems.length ? ["", ...problems] : [])].join("\n");
+}

@@ -1,0 +1,102 @@
+import type { Log } from "../../services/common/log.ts";
+import { aborted } from "../../services/common/signals.ts";
+import { Process } from "./process.ts";
+
+export interface ServiceOptions {
+  readonly name: string;
+  readonly command: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  /** Where its /readyz is: http://127.0.0.1:9642. */
+  readonly statusUrl: string;
+  /** Called with each line that it writes. */
+  readonly onLine: (line: string) => void;
+  readonly log: Log;
+}
+
+/** A run that lasted this long, in ms, was no false start. */
+const STEADY = 30_000;
+const FIRST_PAUSE = 200;
+const LONGEST_PAUSE = 5000;
+
+/** A service as a child process that is started again when it ends. */
+export class Service {
+  private process: Process | undefined;
+  private readonly stopping = new AbortController();
+  private supervised: Promise<void> = Promise.resolve();
+
+  constructor(private readonly options: ServiceOptions) {}
+
+  get name(): string {
+    return this.options.name;
+  }
+
+  /**
+   * Starts it and resolves when it is ready.
+   *
+   * @throws Error with its last line when it ends first: then something is wrong that starting again does not mend.
+   */
+  async start(): Promise<void> {
+    const process = this.launch();
+    const ended = process.ended.then(({ code }) => {
+      if (this.stopping.signal.aborted) return;
+      throw new Error(process.lines.at(-1) ?? `${this.name} ended with status ${code}`);
+    });
+    await Promise.race([this.ready(process), ended]);
+    this.supervised = this.supervise(process);
+  }
+
+  /** Ends it in order, and does not start it again. */
+  async stop(): Promise<void> {
+    this.stopping.abort();
+    await this.process?.stop();
+    await this.supervised;
+  }
+
+  private launch(): Process {
+    const { command, env, onLine } = this.options;
+    return this.process = new Process(command, { env, onLine });
+  }
+
+  /** Says when it is ready; gives up without a word when it ends. */
+  private async ready(process: Process): Promise<void> {
+    const started = performance.now();
+    while (process.alive && !(await answersReady(this.options.statusUrl))) await pause(50);
+    if (!process.alive) return;
+    const ms = Math.round(performance.now() - started);
+    this.options.log.info({ ready: this.name, pid: process.pid, ms }, `${this.name} is ready`);
+  }
+
+  private async supervise(first: Process): Promise<void> {
+    const { signal } = this.stopping;
+    let process = first, wait = FIRST_PAUSE, started = performance.now();
+    for (;;) {
+      const { code, signal: by } = await process.ended;
+      if (signal.aborted) return;
+      if (performance.now() - started > STEADY) wait = FIRST_PAUSE;
+      this.options.log.warn(
+        { status: by ?? code, againInMs: wait },
+        `${this.name} ended; it is started again`,
+      );
+      await Promise.race([pause(wait), aborted(signal)]);
+      if (signal.aborted) return;
+      wait = Math.min(wait * 2, LONGEST_PAUSE);
+      started = performance.now();
+      process = this.launch();
+      void this.ready(process);
+    }
+  }
+}
+
+async function answersReady(url: string): Promise<boolean> {
+  try {
+    const response = await fetch(`${url}/readyz`, { signal: AbortSignal.timeout(1000) });
+    await response.body?.cancel();
+    return response.ok;
+  } catch {
+    return false; // Not listening yet: asked again.
+  }
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

@@ -1,0 +1,99 @@
+import { type Config, loadConfig } from "../../services/common/config.ts";
+import { formatHostPort, type HostPort } from "../../services/common/host_port.ts";
+import { createLog, type Log } from "../../services/common/log.ts";
+import { messageOf, Refusal } from "../../services/common/refusal.ts";
+import { aborted, onStopSignals } from "../../services/common/signals.ts";
+import { startEtcd } from "../../services/store/etcd_process.ts";
+import { readOptions } from "./options.ts";
+import { strandCommand } from "./program.ts";
+import { Service } from "./supervise.ts";
+
+type Name = "nexd" | "dhcpd" | "dnsd";
+
+/** `strand up [--config F]`: every service of this machine, until SIGTERM or SIGINT. */
+export async function main(args: string[]): Promise<number> {
+  const { config: file } = readOptions(args, { config: { type: "string" } });
+  const config = loadConfig({ file });
+  const log = createLog("up", config.log);
+  const stop = onStopSignals();
+  const env: Record<string, string> = {};
+  const closers: (() => Promise<void>)[] = [];
+  try {
+    if (!config.etcd.configured) {
+      const etcd = await ownEtcd(config, log);
+      closers.push(() => etcd.stop());
+      env["STRAND_ETCD_ENDPOINTS"] = etcd.endpoint;
+    }
+    if (config.dnsd.listen === undefined) env["STRAND_DNSD_LISTEN"] = "127.0.0.1:53";
+    const services = names(config, log).map((name) => service(name, config, env, log));
+    const started = services.map((service) => {
+      closers.push(() => service.stop());
+      return service.start().catch((error) => {
+        throw new Refusal("unavailable", `${service.name} did not start: ${messageOf(error)}`, {
+          cause: error,
+        });
+      });
+    });
+    await Promise.race([Promise.all(started), aborted(stop.signal)]);
+    if (!stop.signal.aborted) log.info({ ready: "all" }, "every service is ready");
+    await aborted(stop.signal);
+    log.info("stopping");
+    return 0;
+  } finally {
+    // Newest first, etcd last: what is in flight can still be committed.
+    for (const close of closers.reverse()) await close();
+    stop.release();
+  }
+}
+
+function names(config: Config, log: Log): Name[] {
+  if (config.dhcpd.interfaces.length > 0) return ["nexd", "dnsd", "dhcpd"];
+  log.info("no DHCP here: dhcpd.interfaces names no interface");
+  return ["nexd", "dnsd"];
+}
+
+function service(name: Name, config: Config, env: Record<string, string>, log: Log): Service {
+  const json = config.log.format === "json";
+  return new Service({
+    name,
+    command: strandCommand([name, ...(config.file === undefined ? [] : ["--config", config.file])]),
+    env,
+    statusUrl: `http://${formatHostPort(reachable(config[name].metricsListen))}`,
+    // A service names itself in its JSON; what is no JSON comes from the runtime, at a crash.
+    onLine: (line) =>
+      json && !line.startsWith("{")
+        ? log.error(`${name}: ${line}`)
+        : write(json ? line : `${name.padEnd(5)} | ${line}`),
+    log,
+  });
+}
+
+/** Where to ask a server that listens on every address. */
+function reachable({ host, port }: HostPort): HostPort {
+  return { host: host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host, port };
+}
+
+async function ownEtcd({ etcd: { dataDir = defaultDataDir() } }: Config, log: Log) {
+  const started = performance.now();
+  const etcd = await startEtcd({
+    dataDir,
+    port: 2379,
+    report: (event) => {
+      if (event.kind === "back") log.info("etcd is back");
+      else log.warn({ status: event.code, againInMs: event.againInMs }, "etcd ended; it is started again");
+    },
+  });
+  const ms = Math.round(performance.now() - started);
+  log.info({ ready: "etcd", pid: etcd.pid, ms, dataDir }, `an etcd of our own is ready at ${etcd.endpoint}`);
+  return etcd;
+}
+
+function defaultDataDir(): string {
+  if (Deno.uid() === 0) return "/var/lib/strand/etcd";
+  const state = Deno.env.get("XDG_STATE_HOME") ?? `${Deno.env.get("HOME") ?? "."}/.local/state`;
+  return `${state}/strand/etcd`;
+}
+
+function write(line: string): void {
+  Deno.stderr.writeSync(new TextEncoder().encode(line + "\n"));
+}
