@@ -59,7 +59,9 @@ export class Ip {
 
   /** The text form: dotted quad, or RFC 5952 for IPv6. */
   toString(): string {
-    return this.family === 4 ? this.bytes.join(".") : format6(this.bytes);
+    if (this.family === 6) return format6(this.bytes);
+    const [a, b, c, d] = this.bytes;
+    return `${a}.${b}.${c}.${d}`;
   }
 }
 
@@ -113,7 +115,11 @@ export class Cidr {
   }
 
   contains(ip: Ip): boolean {
-    return ip.family === this.family && (ip.value >> this.hostBits) === (this.address.value >> this.hostBits);
+    if (ip.family !== this.family) return false;
+    const whole = this.prefix >> 3, rest = this.prefix & 7;
+    const differs = (i: number) => (ip.bytes[i] ?? 0) ^ (this.address.bytes[i] ?? 0);
+    for (let i = 0; i < whole; i++) if (differs(i)) return false;
+    return rest === 0 || differs(whole) >> (8 - rest) === 0;
   }
 
   overlaps(other: Cidr): boolean {
@@ -130,13 +136,26 @@ export class Cidr {
   }
 }
 
+/** Character by character: every packet and record passes here. */
 function parse4(text: string): Uint8Array | undefined {
-  const match = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(text);
-  if (!match) return undefined;
-  const parts = match.slice(1);
-  // A leading zero is refused: some readers take it for octal.
-  if (parts.some((p) => Number(p) > 255 || (p.length > 1 && p.startsWith("0")))) return undefined;
-  return Uint8Array.from(parts, Number);
+  const bytes = new Uint8Array(4);
+  let part = 0, value = 0, digits = 0;
+  for (let i = 0; i < text.length; i++) {
+    const digit = text.charCodeAt(i) - 48;
+    if (digit >= 0 && digit <= 9) {
+      // A leading zero is refused: some readers take it for octal.
+      if (digits > 0 && value === 0) return undefined;
+      value = value * 10 + digit;
+      digits++;
+      if (value > 255) return undefined;
+      bytes[part] = value;
+    } else {
+      if (text[i] !== "." || digits === 0 || part === 3) return undefined;
+      part++;
+      value = digits = 0;
+    }
+  }
+  return part === 3 && digits > 0 ? bytes : undefined;
 }
 
 function parse6(text: string): Uint8Array | undefined {

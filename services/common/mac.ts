@@ -15,13 +15,12 @@ export function parseMac(text: string, field = "mac"): string {
   return mac;
 }
 
+const hex = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
+
 /** The MAC in six bytes of `bytes` from `offset`. */
 export function macFromBytes(bytes: Uint8Array, offset = 0): string {
-  let text = "";
-  for (let i = offset; i < offset + 6; i++) {
-    text += (i > offset ? ":" : "") + (bytes[i] ?? 0).toString(16).padStart(2, "0");
-  }
-  return text;
+  const at = (i: number) => hex[bytes[offset + i] ?? 0];
+  return `${at(0)}:${at(1)}:${at(2)}:${at(3)}:${at(4)}:${at(5)}`;
 }
 
 /** The six bytes of a MAC in stored form. */
