@@ -1,7 +1,7 @@
 /** How long an offered address is kept for the client that it was offered to, in seconds. */
 const HELD_SECONDS = 30;
-/** So many offers are remembered at most: a flood of DISCOVERs cannot grow it further. */
-const MOST = 65_536;
+/** So many offers are remembered at most: each is one more address that a search may have to pass over. */
+const MOST = 2048;
 
 /**
  * Addresses offered a moment ago, in this process only: two clients that ask at the same time are offered different

@@ -25,11 +25,11 @@ Deno.test("Offers holds one address a client and one client an address", () => {
 
 Deno.test("Offers forgets the oldest in a flood", () => {
   const offers = new Offers();
-  for (let i = 0; i < 70_000; i++) {
+  for (let i = 0; i < 3000; i++) {
     offers.busyFor(`client ${i}`, 100);
     offers.hold(`client ${i}`, i, 100);
   }
-  assert(offers.size <= 65_537);
+  assert(offers.size <= 2049);
   assert.equal(offers.busyFor("", 100)(0), false);
-  assert.equal(offers.busyFor("", 100)(69_999), true);
+  assert.equal(offers.busyFor("", 100)(2999), true);
 });
