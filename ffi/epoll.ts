@@ -1,0 +1,79 @@
+import { checked, EINTR, errno, SystemError } from "./errno.ts";
+import { libc } from "./libc.ts";
+
+const EPOLL_CLOEXEC = 0x80000, EFD_CLOEXEC = 0x80000, EFD_NONBLOCK = 0x800;
+const EPOLL_CTL_ADD = 1, EPOLL_CTL_DEL = 2;
+export const EPOLLIN = 1;
+
+// struct epoll_event is packed on x86-64 only: u32 events, u64 data.
+const stride = Deno.build.arch === "x86_64" ? 12 : 16;
+const dataAt = stride - 8;
+
+/** epoll(7), level-triggered. `wait` blocks the isolate's thread: for a Worker that does nothing else. */
+export class Epoll {
+  readonly fd = checked(libc.epoll_create1(EPOLL_CLOEXEC), "epoll_create1");
+  readonly #events: Uint8Array<ArrayBuffer>;
+  readonly #view: DataView;
+
+  constructor(readonly capacity = 64) {
+    this.#events = new Uint8Array(capacity * stride);
+    this.#view = new DataView(this.#events.buffer);
+  }
+
+  /** Watches `fd`; its events are told apart by `token` (32 bits). */
+  add(fd: number, token: number, events = EPOLLIN): void {
+    const event = new Uint8Array(stride);
+    const view = new DataView(event.buffer);
+    view.setUint32(0, events, true);
+    view.setUint32(dataAt, token, true);
+    checked(libc.epoll_ctl(this.fd, EPOLL_CTL_ADD, fd, event), "epoll_ctl");
+  }
+
+  remove(fd: number): void {
+    checked(libc.epoll_ctl(this.fd, EPOLL_CTL_DEL, fd, new Uint8Array(stride)), "epoll_ctl");
+  }
+
+  /**
+   * Waits for events.
+   * @param timeout milliseconds; -1 for ever
+   * @returns how many there are; 0 after the timeout or a signal. Read them with {@link token}
+   */
+  wait(timeout: number): number {
+    const count = libc.epoll_wait(this.fd, this.#events, this.capacity, timeout);
+    if (count >= 0) return count;
+    const code = errno();
+    if (code !== EINTR) throw new SystemError("epoll_wait", code);
+    return 0;
+  }
+
+  /** The token of the last wait's event `i`. */
+  token(i: number): number {
+    return this.#view.getUint32(i * stride + dataAt, true);
+  }
+
+  close(): void {
+    libc.close(this.fd);
+  }
+}
+
+/** eventfd(2): wakes whoever waits for `fd`, in this thread or another one. */
+export class EventFd {
+  readonly #value = new Uint8Array(8);
+
+  /** @param fd one that another isolate of this process has made */
+  constructor(readonly fd: number = checked(libc.eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd")) {}
+
+  signal(): void {
+    this.#value.set([1, 0, 0, 0, 0, 0, 0, 0]);
+    checked(libc.write(this.fd, this.#value, 8), "write to an eventfd");
+  }
+
+  /** Takes back all signals so far; nothing happens when there are none. */
+  drain(): void {
+    libc.read(this.fd, this.#value, 8);
+  }
+
+  close(): void {
+    libc.close(this.fd);
+  }
+}

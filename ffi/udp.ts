@@ -1,0 +1,201 @@
+import { checked, EAGAIN, errno, SystemError } from "./errno.ts";
+import { libc } from "./libc.ts";
+
+const AF_INET = 2, AF_INET6 = 10;
+const SOCK_DGRAM = 2, SOCK_NONBLOCK = 0x800, SOCK_CLOEXEC = 0x80000;
+const SOL_SOCKET = 1, SO_RCVBUF = 8, SO_RCVBUFFORCE = 33;
+const IPPROTO_IP = 0, IP_PKTINFO = 8, IP_MTU_DISCOVER = 10;
+const IPPROTO_IPV6 = 41, IPV6_MTU_DISCOVER = 23, IPV6_V6ONLY = 26, IPV6_RECVPKTINFO = 49;
+const PMTUDISC_OMIT = 5;
+const MSG_DONTWAIT = 0x40;
+
+/** struct sockaddr_in or sockaddr_in6 (ip(7), ipv6(7)) of an address of 4 or 16 octets. */
+export function sockaddr(address: Uint8Array, port: number): Uint8Array<ArrayBuffer> {
+  const four = address.length === 4;
+  const bytes = new Uint8Array(four ? 16 : 28);
+  const view = new DataView(bytes.buffer);
+  view.setUint16(0, four ? AF_INET : AF_INET6, true);
+  view.setUint16(2, port);
+  bytes.set(address, four ? 4 : 8);
+  return bytes;
+}
+
+/**
+ * A bound UDP socket, not blocking. Bound to the unspecified address, it says and takes with each datagram
+ * which local address that goes to and comes from. IPv6 sockets take IPv6 only.
+ *
+ * @param address 4 or 16 octets
+ * @param port 0 for any
+ * @throws SystemError, naming `what`
+ */
+export function openUdp(address: Uint8Array, port: number, what: string): number {
+  const four = address.length === 4;
+  const fd = checked(
+    libc.socket(four ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0),
+    `open a socket for ${what}`,
+  );
+  try {
+    const set = (level: number, option: number, value: number) =>
+      libc.setsockopt(fd, level, option, Int32Array.of(value), 4);
+    // Room for a burst: as much as the system lets us have.
+    const burst = 4 << 20;
+    if (set(SOL_SOCKET, SO_RCVBUFFORCE, burst) < 0) set(SOL_SOCKET, SO_RCVBUF, burst);
+    // No path MTU that a forged ICMP message could have shrunk.
+    if (four) set(IPPROTO_IP, IP_MTU_DISCOVER, PMTUDISC_OMIT);
+    else {
+      set(IPPROTO_IPV6, IPV6_MTU_DISCOVER, PMTUDISC_OMIT);
+      checked(set(IPPROTO_IPV6, IPV6_V6ONLY, 1), `listen on ${what}`);
+    }
+    if (address.every((octet) => octet === 0)) {
+      const on = four ? set(IPPROTO_IP, IP_PKTINFO, 1) : set(IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
+      checked(on, `listen on ${what}`);
+    }
+    const name = sockaddr(address, port);
+    checked(libc.bind(fd, name, name.length), `listen on ${what}`);
+    return fd;
+  } catch (error) {
+    libc.close(fd);
+    throw error;
+  }
+}
+
+/** The port that a socket is bound to. */
+export function localPort(fd: number): number {
+  const name = new Uint8Array(28);
+  checked(libc.getsockname(fd, name, Uint32Array.of(name.length)), "getsockname");
+  return new DataView(name.buffer).getUint16(2);
+}
+
+// struct mmsghdr on 64-bit Linux: msghdr of 56 octets, msg_len, padding (recvmmsg(2)).
+const HEADER = 64, NAME_LENGTH = 8, IOV = 16, IOV_COUNT = 24, CONTROL = 32, CONTROL_LENGTH = 40, LENGTH = 56;
+const NAME = 32, CMSG = 48, IOVEC = 16;
+
+/**
+ * Datagrams received and sent many at a time, each answered in the place where it came in.
+ *
+ * Slot `i` is `size` octets of `buffer` from `i * size`. What a slot was received from, and on which local address,
+ * is where it will be sent to and from.
+ */
+export class UdpBatch {
+  readonly buffer: Uint8Array<ArrayBuffer>;
+  // All of these are pointed to by #headers: kept here so that none is freed under the kernel.
+  readonly #headers: Uint8Array<ArrayBuffer>;
+  readonly #names: Uint8Array<ArrayBuffer>;
+  readonly #controls: Uint8Array<ArrayBuffer>;
+  readonly #iovecs: Uint32Array<ArrayBuffer>;
+  readonly #words: Uint32Array<ArrayBuffer>;
+  readonly #controlWords: Uint32Array<ArrayBuffer>;
+  /** Where the header of each slot is. */
+  readonly #pointers: Deno.PointerValue[] = [];
+  /** How many slots the last call filled: only theirs need their lengths set anew. */
+  #filled: number;
+
+  constructor(readonly slots: number, readonly size: number) {
+    this.buffer = new Uint8Array(slots * size);
+    this.#headers = new Uint8Array(slots * HEADER);
+    this.#names = new Uint8Array(slots * NAME);
+    this.#controls = new Uint8Array(slots * CMSG);
+    this.#iovecs = new Uint32Array(slots * IOVEC / 4);
+    this.#words = new Uint32Array(this.#headers.buffer);
+    this.#controlWords = new Uint32Array(this.#controls.buffer);
+    this.#filled = slots;
+    const headers = new DataView(this.#headers.buffer), iovecs = new DataView(this.#iovecs.buffer);
+    const buffer = address(this.buffer), names = address(this.#names);
+    const controls = address(this.#controls), vectors = address(this.#iovecs), first = address(this.#headers);
+    for (let i = 0; i < slots; i++) {
+      iovecs.setBigUint64(i * IOVEC, buffer + BigInt(i * size), true);
+      headers.setBigUint64(i * HEADER, names + BigInt(i * NAME), true);
+      headers.setBigUint64(i * HEADER + IOV, vectors + BigInt(i * IOVEC), true);
+      headers.setBigUint64(i * HEADER + IOV_COUNT, 1n, true);
+      headers.setBigUint64(i * HEADER + CONTROL, controls + BigInt(i * CMSG), true);
+      this.#pointers.push(Deno.UnsafePointer.create(first + BigInt(i * HEADER)));
+    }
+  }
+
+  /** Takes what has arrived, at most all slots full. @returns how many datagrams; 0 when there is none */
+  receive(fd: number): number {
+    const words = this.#words, iovecs = this.#iovecs;
+    for (let i = 0; i < this.#filled; i++) {
+      const header = i * (HEADER / 4);
+      words[header + NAME_LENGTH / 4] = NAME;
+      words[header + CONTROL_LENGTH / 4] = CMSG;
+      iovecs[i * (IOVEC / 4) + 2] = this.size;
+    }
+    const count = libc.recvmmsg(fd, this.#pointers[0] ?? null, this.slots, MSG_DONTWAIT, null);
+    if (count < 0) {
+      const code = errno();
+      this.#filled = 0;
+      // An error that a peer's ICMP message left on the socket is not ours to act on; the next call goes on.
+      if (code === EAGAIN || code >= 100) return 0;
+      throw new SystemError("recvmmsg", code);
+    }
+    this.#filled = count;
+    for (let i = 0; i < count; i++) {
+      if (words[i * (HEADER / 4) + CONTROL_LENGTH / 4] !== 0) this.#anyInterface(i);
+    }
+    return count;
+  }
+
+  /**
+   * Leaves the interface of the answer to the routes: only the address that was asked is kept from in_pktinfo
+   * {ifindex, spec_dst, addr} or in6_pktinfo {addr, ifindex}. A link-local address needs its interface.
+   */
+  #anyInterface(slot: number): void {
+    const control = this.#controlWords, at = slot * (CMSG / 4) + 4;
+    if (control[at - 2] === IPPROTO_IP) control[at] = 0;
+    else if ((control[at]! & 0xc0ff) !== 0x80fe) control[at + 4] = 0;
+  }
+
+  /** Octets received in a slot. */
+  length(slot: number): number {
+    return this.#words[slot * (HEADER / 4) + LENGTH / 4]!;
+  }
+
+  /** Octets to send from a slot. */
+  setLength(slot: number, octets: number): void {
+    this.#iovecs[slot * (IOVEC / 4) + 2] = octets;
+  }
+
+  /**
+   * Sends `count` slots from `slot` on, each to where it came from. One that cannot be sent is passed over.
+   * @returns how many the kernel did not take
+   */
+  send(fd: number, slot: number, count: number): number {
+    let failed = 0;
+    for (const end = slot + count; slot < end;) {
+      const sent = libc.sendmmsg(fd, this.#pointers[slot] ?? null, end - slot, MSG_DONTWAIT);
+      if (sent > 0) slot += sent;
+      else {
+        slot++;
+        failed++;
+      }
+    }
+    return failed;
+  }
+
+  /** A slot's peer and local address, as {@link address} takes them. */
+  origin(slot: number): Uint8Array<ArrayBuffer> {
+    const header = slot * (HEADER / 4);
+    const name = this.#words[header + NAME_LENGTH / 4]!, control = this.#words[header + CONTROL_LENGTH / 4]!;
+    const origin = new Uint8Array(2 + name + control);
+    origin[0] = name;
+    origin[1] = control;
+    origin.set(this.#names.subarray(slot * NAME, slot * NAME + name), 2);
+    origin.set(this.#controls.subarray(slot * CMSG, slot * CMSG + control), 2 + name);
+    return origin;
+  }
+
+  /** Makes a slot go to where another one, of any batch, came from. */
+  address(slot: number, origin: Uint8Array): void {
+    const [name = 0, control = 0] = origin;
+    const header = slot * (HEADER / 4);
+    this.#words[header + NAME_LENGTH / 4] = name;
+    this.#words[header + CONTROL_LENGTH / 4] = control;
+    this.#names.set(origin.subarray(2, 2 + name), slot * NAME);
+    this.#controls.set(origin.subarray(2 + name), slot * CMSG);
+  }
+}
+
+function address(buffer: Uint8Array<ArrayBuffer> | Uint32Array<ArrayBuffer>): bigint {
+  return Deno.UnsafePointer.value(Deno.UnsafePointer.of(buffer));
+}

@@ -1,0 +1,180 @@
+import assert from "node:assert/strict";
+import { Cidr, Ip } from "../common/ip.ts";
+import { Answerer, DROP, FORWARD } from "./answer.ts";
+import { TableWriter } from "./table.ts";
+import { decode, encodeQuery, type Message, type Query } from "./testing.ts";
+import { TYPE } from "./wire.ts";
+import { Zones } from "./zones.ts";
+
+function mini(): { table: TableWriter; zones: Zones } {
+  const table = new TableWriter();
+  const zones = new Zones(table);
+  zones.setNetwork({
+    name: "mini",
+    domain: "mini.net",
+    subnets: [Cidr.parse("10.0.0.0/24"), Cidr.parse("2001:db8::/64")],
+    nameservers: [Ip.parse("10.0.0.1")],
+    ttl: 60,
+  });
+  zones.setName("whiskey.mini.net", [Ip.parse("10.0.0.10"), Ip.parse("2001:db8::10")]);
+  zones.setName("many.mini.net", Array.from({ length: 100 }, (_, i) => Ip.from4(0x0a000064 + i)));
+  zones.setName("two.mini.net", [Ip.parse("10.0.0.20"), Ip.parse("10.0.0.21")]);
+  zones.setName("a.b.c.mini.net", [Ip.parse("10.0.0.30")]);
+  zones.setName("bare.mini.net", []);
+  zones.publish(7);
+  return { table, zones };
+}
+
+const soa = "ns.mini.net hostmaster.mini.net 7 3600 600 86400 60";
+const room = 4096;
+
+function ask(query: Query, options: { udp?: boolean; recursion?: boolean } = {}): Message {
+  const { udp = true, recursion = false } = options;
+  const answer = raw(encodeQuery(query), { udp, recursion });
+  assert(answer instanceof Uint8Array, `no answer but ${answer}`);
+  return decode(answer);
+}
+
+function raw(query: Uint8Array, { udp = true, recursion = false } = {}): Uint8Array | number {
+  const answerer = new Answerer(mini().table.reader, recursion);
+  const packet = new Uint8Array(16 + 70000);
+  packet.set(query, 16);
+  const length = answerer.answer(packet, 16, query.length, udp ? 1232 : 65535, udp);
+  if (length > 0) assert.equal(answerer.rcode, decode(packet.slice(16, 16 + length)).rcode);
+  return length > 0 ? packet.slice(16, 16 + length) : length;
+}
+
+Deno.test("an address is answered with authority, in the case that was asked", () => {
+  const m = ask({ name: "WhisKey.mini.NET", id: 77, rd: true });
+  assert.equal(m.id, 77);
+  assert(m.response && m.aa && m.rd && !m.ra && !m.tc);
+  assert.deepEqual(m.question, { name: "WhisKey.mini.NET", type: 1, class: 1 });
+  assert.deepEqual(m.answer, [{ name: "WhisKey.mini.NET", type: 1, class: 1, ttl: 60, data: "10.0.0.10" }]);
+  assert.equal(m.edns, undefined);
+});
+
+Deno.test("AAAA, PTR, NS and SOA are answered", () => {
+  const data = (name: string, type: number) => ask({ name, type }).answer.map((r) => r.data);
+  assert.deepEqual(data("whiskey.mini.net", TYPE.AAAA), ["2001:db8:0:0:0:0:0:10"]);
+  assert.deepEqual(data("10.0.0.10.in-addr.arpa", TYPE.PTR), ["whiskey.mini.net"]);
+  const six = "0.1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa";
+  assert.deepEqual(data(six, TYPE.PTR), ["whiskey.mini.net"]);
+  assert.deepEqual(data("mini.net", TYPE.NS), ["ns.mini.net"]);
+  assert.deepEqual(data("mini.net", TYPE.SOA), [soa]);
+  assert.deepEqual(data("0.0.10.in-addr.arpa", TYPE.SOA), [soa]);
+  assert.deepEqual(data("ns.mini.net", TYPE.A), ["10.0.0.1"]);
+});
+
+Deno.test("every address of a name is answered, each first in its turn", () => {
+  const answerer = new Answerer(mini().table.reader, false);
+  const query = encodeQuery({ name: "two.mini.net" });
+  const orders = new Set<string>();
+  for (let i = 0; i < 4; i++) {
+    const packet = new Uint8Array(room);
+    packet.set(query);
+    const length = answerer.answer(packet, 0, query.length, 1232, true);
+    orders.add(decode(packet.subarray(0, length)).answer.map((r) => r.data).join());
+  }
+  assert.deepEqual([...orders].sort(), ["10.0.0.20,10.0.0.21", "10.0.0.21,10.0.0.20"]);
+});
+
+Deno.test("an unknown name is NXDOMAIN and an unknown type NODATA, both with the zone's SOA", () => {
+  for (
+    const [name, type, rcode, zone] of [
+      ["nobody.MINI.net", 1, 3, "MINI.net"],
+      ["x.y.z.whiskey.mini.net", 1, 3, "mini.net"],
+      ["99.0.0.10.in-addr.arpa", TYPE.PTR, 3, "0.0.10.in-addr.arpa"],
+      ["whiskey.mini.net", 15, 0, "mini.net"],
+      ["whiskey.mini.net", 1000, 0, "mini.net"],
+      ["b.c.mini.net", 1, 0, "mini.net"],
+      ["c.mini.net", TYPE.ANY, 0, "mini.net"],
+      ["bare.mini.net", 1, 0, "mini.net"],
+      ["mini.net", 1, 0, "mini.net"],
+    ] as const
+  ) {
+    const m = ask({ name, type });
+    assert.equal(m.rcode, rcode, name);
+    assert(m.aa);
+    assert.deepEqual(m.answer, []);
+    assert.deepEqual(m.authority, [{ name: zone, type: 6, class: 1, ttl: 60, data: soa }]);
+  }
+});
+
+Deno.test("names outside our zones are refused, or forwarded when recursion is there and wanted", () => {
+  assert.equal(ask({ name: "example.org" }).rcode, 5);
+  assert.equal(ask({ name: "net" }).rcode, 5);
+  assert.equal(ask({ name: "" }).rcode, 5);
+  assert.equal(raw(encodeQuery({ name: "example.org", rd: true }), { recursion: true }), FORWARD);
+  const unwanted = ask({ name: "example.org" }, { recursion: true });
+  assert.deepEqual([unwanted.rcode, unwanted.ra, unwanted.aa], [5, true, false]);
+});
+
+Deno.test("ANY gets one RRset (RFC 8482)", () => {
+  assert.deepEqual(ask({ name: "whiskey.mini.net", type: TYPE.ANY }).answer.map((r) => r.type), [1]);
+  assert.deepEqual(ask({ name: "mini.net", type: TYPE.ANY }).answer.map((r) => r.type), [TYPE.NS]);
+});
+
+Deno.test("other classes, transfers and opcodes are turned down", () => {
+  assert.equal(ask({ name: "whiskey.mini.net", class: 3 }).rcode, 5);
+  assert.equal(ask({ name: "mini.net", type: TYPE.AXFR }).rcode, 5);
+  assert.equal(ask({ name: "mini.net", type: TYPE.IXFR }).rcode, 5);
+  const notify = ask({ name: "mini.net", opcode: 4 });
+  assert.deepEqual([notify.rcode, notify.opcode, notify.question], [4, 4, undefined]);
+});
+
+Deno.test("EDNS: our size, DO given back, unknown options ignored, other flags cleared", () => {
+  const options = Uint8Array.of(0, 10, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8, 0xff, 0xfe, 0, 0);
+  const m = ask({ name: "whiskey.mini.net", edns: { dnssecOk: true, options } });
+  assert.deepEqual(m.edns, { size: 1232, version: 0, dnssecOk: true, flags: 0x8000 });
+  assert.equal(m.answer.length, 1);
+});
+
+Deno.test("EDNS of another version is BADVERS with ours", () => {
+  const m = ask({ name: "whiskey.mini.net", edns: { version: 1 } });
+  assert.deepEqual([m.rcode, m.edns?.version, m.answer.length], [16, 0, 0]);
+});
+
+Deno.test("an answer that does not fit is cut, with TC", () => {
+  const cut = (size: number | undefined) => {
+    const m = ask({ name: "many.mini.net", ...(size === undefined ? {} : { edns: { size } }) });
+    return [m.tc, m.answer.length];
+  };
+  assert.deepEqual(cut(undefined), [true, 0]);
+  assert.deepEqual(cut(100), [true, 0]);
+  assert.deepEqual(cut(65535), [true, 0]);
+  assert.equal(ask({ name: "many.mini.net" }, { udp: false }).answer.length, 100);
+});
+
+Deno.test("what is no query is dropped or FORMERR, and never raises", () => {
+  const query = encodeQuery({ name: "whiskey.mini.net", edns: {} });
+  const changed = (change: (q: Uint8Array) => void) => {
+    const copy = query.slice();
+    change(copy);
+    return raw(copy);
+  };
+  assert.equal(raw(query.subarray(0, 11)), DROP);
+  assert.equal(changed((q) => q[2] = 0x80), DROP);
+  const malformed: ((q: Uint8Array) => void)[] = [
+    (q) => q[5] = 0,
+    (q) => q[5] = 2,
+    (q) => q[7] = 1,
+    (q) => q[9] = 1,
+    (q) => q[11] = 2,
+    (q) => q[12] = 0xc0,
+    (q) => q[12] = 64,
+    (q) => q[12] = 63,
+    (q) => q[q.length - 1] = 1,
+  ];
+  for (const change of malformed) {
+    const answer = changed(change);
+    assert(answer instanceof Uint8Array, String(change));
+    const m = decode(answer);
+    assert.deepEqual([m.rcode, m.question, answer.length], [1, undefined, 12], String(change));
+  }
+  for (let length = 12; length < query.length; length++) {
+    const answer = raw(query.subarray(0, length));
+    assert(answer instanceof Uint8Array && decode(answer).rcode === 1, `cut to ${length}`);
+  }
+  const long = encodeQuery({ name: Array.from({ length: 4 }, () => "x".repeat(63)).join(".") });
+  assert.equal(decode(raw(long) as Uint8Array).rcode, 1);
+});

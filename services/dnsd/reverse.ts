@@ -1,0 +1,34 @@
+import type { Cidr, Ip } from "../common/ip.ts";
+
+/** An address's name in in-addr.arpa (RFC 1035 §3.5) or ip6.arpa (RFC 3596 §2.5), without the last dot. */
+export function reverseName(ip: Ip): string {
+  return `${units(ip).reverse().join(".")}.${suffix(ip)}`;
+}
+
+/**
+ * The reverse zones of a subnet, cut where a name has its dots: at octets for IPv4, at nibbles for IPv6.
+ * A prefix between two cuts gets every zone within it (a /22 four /24 zones); one longer than the last cut
+ * that can hold more than one name (/24, /124) gets the zone around it.
+ */
+export function reverseZones(subnet: Cidr): string[] {
+  const unit = subnet.family === 4 ? 8 : 4;
+  const bits = subnet.address.bytes.length * 8;
+  const cut = Math.min(Math.max(Math.ceil(subnet.prefix / unit), 1) * unit, bits - unit);
+  const count = 1 << Math.max(cut - subnet.prefix, 0);
+  const zones: string[] = [];
+  for (let i = 0; i < count; i++) {
+    const address = subnet.first.plus(BigInt(i) << BigInt(bits - cut));
+    if (!address) break;
+    zones.push(`${units(address).slice(0, cut / unit).reverse().join(".")}.${suffix(address)}`);
+  }
+  return zones;
+}
+
+function units(ip: Ip): string[] {
+  if (ip.family === 4) return Array.from(ip.bytes, String);
+  return Array.from(ip.bytes, (byte) => byte.toString(16).padStart(2, "0")).flatMap((byte) => [...byte]);
+}
+
+function suffix(ip: Ip): string {
+  return ip.family === 4 ? "in-addr.arpa" : "ip6.arpa";
+}

@@ -1,0 +1,256 @@
+import type { Cidr, Ip } from "../common/ip.ts";
+import { invalid } from "../common/refusal.ts";
+import { reverseName, reverseZones } from "./reverse.ts";
+import type { Rrset, TableWriter } from "./table.ts";
+import { Node } from "./tree.ts";
+import { canonical, nameToWire, TYPE } from "./wire.ts";
+
+/** A network as DNS sees it. */
+export interface NetworkNames {
+  /** The network's own name: of several networks with one domain or reverse zone, the first by name is its SOA's. */
+  readonly name: string;
+  /** Its forward zone, without a last dot; "" for none. */
+  readonly domain: string;
+  readonly subnets: readonly Cidr[];
+  /** The addresses of `ns.DOMAIN`. */
+  readonly nameservers: readonly Ip[];
+  /** Seconds, of every record and of negative answers. */
+  readonly ttl: number;
+}
+
+interface Zone {
+  readonly id: number;
+  readonly apex: string;
+  readonly networks: Map<string, NetworkNames>;
+  serial: number;
+}
+
+/** What is known of one name. */
+interface Owner {
+  /** A member's; an empty list is a name without an address. */
+  addresses?: readonly Ip[];
+  /** The addresses of a zone's name server, where no member has its name. */
+  glue?: readonly Ip[];
+  /** Names that have the address whose reverse name this is. */
+  pointers?: Set<string>;
+  zone?: Zone;
+}
+
+type Place = Node<Owner>;
+
+// Nobody transfers our zones: the SOA's first three times are there because there must be some.
+const REFRESH = 3600, RETRY = 600, EXPIRE = 86400;
+
+/**
+ * Which records every name has, from networks and names: plain data in, table changes out.
+ *
+ * A network's domain is a zone, and so is the reverse zone (or zones) of each of its subnets. Each name belongs to
+ * the longest zone that it is in, whatever network it comes from. The SOA of a zone names `ns.DOMAIN` as the primary
+ * and `hostmaster.DOMAIN` as the mailbox; `ns.DOMAIN` is its NS too, with the network's name servers as addresses
+ * unless a member has that name. For a network without a domain the reverse zone's own name stands for DOMAIN.
+ *
+ * Changes are gathered until {@link publish}.
+ */
+export class Zones {
+  readonly #table: TableWriter;
+  readonly #root: Place = new Node<Owner>("", undefined);
+  readonly #networks = new Map<string, NetworkNames>();
+  readonly #dirty = new Set<string>();
+  #dead: Zone[] = [];
+  #nextZone = 0;
+
+  constructor(table: TableWriter) {
+    this.#table = table;
+  }
+
+  /** Adds a network or puts it in place of the one of that name. Throws Refusal "invalid" for a domain that is none. */
+  setNetwork(given: NetworkNames): void {
+    const network = { ...given, domain: canonical(given.domain) };
+    if (network.domain !== "" && !nameToWire(`hostmaster.${network.domain}`)) {
+      throw invalid(`domain: "${given.domain}" is not a domain name, like mini.net`);
+    }
+    this.deleteNetwork(network.name);
+    this.#networks.set(network.name, network);
+    for (const apex of apexes(network)) {
+      const owner = this.#grow(apex);
+      owner.zone ??= { id: this.#nextZone++, apex, networks: new Map(), serial: 0 };
+      owner.zone.networks.set(network.name, network);
+      this.#soil(apex);
+    }
+    this.#setGlue(network.domain);
+  }
+
+  /** Forgets a network; names stay known and come back with a network that has their zone. */
+  deleteNetwork(name: string): void {
+    const network = this.#networks.get(name);
+    if (!network) return;
+    this.#networks.delete(name);
+    for (const apex of apexes(network)) {
+      const owner = this.#root.find(apex)?.value;
+      if (!owner?.zone) continue;
+      this.#soil(apex);
+      owner.zone.networks.delete(name);
+      if (owner.zone.networks.size > 0) continue;
+      this.#dead.push(owner.zone);
+      delete owner.zone;
+      this.#tidy(apex);
+    }
+    this.#setGlue(network.domain);
+  }
+
+  /** Sets all addresses of a name. Throws Refusal "invalid" when it is no domain name. */
+  setName(name: string, addresses: readonly Ip[]): void {
+    const fqdn = canonical(name);
+    if (fqdn === "" || !nameToWire(fqdn)) {
+      throw invalid(`name: "${name}" is not a domain name, like whiskey.mini.net`);
+    }
+    const owner = this.#grow(fqdn);
+    this.#dirty.add(fqdn);
+    this.#unpoint(fqdn, owner.addresses);
+    owner.addresses = unique(addresses);
+    for (const ip of owner.addresses) {
+      const reverse = reverseName(ip);
+      (this.#grow(reverse).pointers ??= new Set()).add(fqdn);
+      this.#dirty.add(reverse);
+    }
+  }
+
+  /** Forgets a name and its addresses; nothing happens when it is unknown. */
+  deleteName(name: string): void {
+    const fqdn = canonical(name);
+    const owner = this.#root.find(fqdn)?.value;
+    if (!owner?.addresses) return;
+    this.#dirty.add(fqdn);
+    this.#unpoint(fqdn, owner.addresses);
+    delete owner.addresses;
+    this.#tidy(fqdn);
+  }
+
+  /**
+   * Makes all changes since the last time visible to queries.
+   * @param serial the SOA serial of every zone that they touched, taken modulo 2^32: etcd's revision
+   */
+  publish(serial: number): void {
+    const zones = new Set<Zone>();
+    const names = [...this.#dirty].map((name) => ({ name, ...this.#find(name) }));
+    this.#dirty.clear();
+    // Apexes first: a name that can be seen always finds its zone's SOA.
+    for (const { zone } of names) if (zone) zones.add(zone);
+    for (const zone of zones) {
+      zone.serial = serial % 2 ** 32;
+      this.#table.set(wire(zone.apex), zone.id, rrsets(this.#root.find(zone.apex)?.value, zone), true);
+    }
+    for (const { name, place, zone } of names) {
+      if (!place || !zone) this.#table.delete(wire(name));
+      else if (name !== zone.apex) this.#table.set(wire(name), zone.id, rrsets(place.value, zone));
+    }
+    for (const zone of this.#dead) this.#table.deleteZone(zone.id);
+    this.#dead = [];
+  }
+
+  /** The place of a name, if any, and the longest zone around it. */
+  #find(name: string): { place: Place | undefined; zone: Zone | undefined } {
+    let place: Place | undefined = this.#root, zone: Zone | undefined;
+    for (const label of name.split(".").reverse()) {
+      place = place?.child(label);
+      zone = place?.value?.zone ?? zone;
+    }
+    return { place, zone };
+  }
+
+  #grow(name: string): Owner {
+    const place = this.#root.grow(name, (made) => this.#dirty.add(made.name));
+    return place.value ??= {};
+  }
+
+  /** Takes empty places out of the tree. */
+  #tidy(name: string): void {
+    const place = this.#root.find(name);
+    if (!place?.value) return;
+    const { addresses, glue, pointers, zone } = place.value;
+    if (addresses || glue || pointers || zone) return;
+    place.value = undefined;
+    for (const gone of place.prune()) this.#dirty.add(gone.name);
+  }
+
+  /** Marks every name of the zone that begins at `apex`. */
+  #soil(apex: string): void {
+    const soil = (place: Place) => {
+      this.#dirty.add(place.name);
+      for (const child of place.children()) if (!child.value?.zone) soil(child);
+    };
+    const place = this.#root.find(apex);
+    if (place) soil(place);
+  }
+
+  #unpoint(fqdn: string, addresses: readonly Ip[] = []): void {
+    for (const ip of addresses) {
+      const name = reverseName(ip);
+      const owner = this.#root.find(name)?.value;
+      owner?.pointers?.delete(fqdn);
+      if (owner?.pointers?.size === 0) delete owner.pointers;
+      this.#dirty.add(name);
+      this.#tidy(name);
+    }
+  }
+
+  /** Gives `ns.DOMAIN` the name servers of all networks with that domain. */
+  #setGlue(domain: string): void {
+    if (domain === "") return;
+    const name = `ns.${domain}`;
+    const networks = this.#root.find(domain)?.value?.zone?.networks.values() ?? [];
+    const glue = unique([...networks].flatMap((network) => network.nameservers));
+    this.#dirty.add(name);
+    if (glue.length > 0) this.#grow(name).glue = glue;
+    else {
+      delete this.#root.find(name)?.value?.glue;
+      this.#tidy(name);
+    }
+  }
+}
+
+function apexes(network: NetworkNames): string[] {
+  const reverse = network.subnets.flatMap(reverseZones);
+  return network.domain === "" ? reverse : [network.domain, ...reverse];
+}
+
+function unique(addresses: readonly Ip[]): Ip[] {
+  return [...new Map(addresses.map((ip) => [ip.toString(), ip])).values()];
+}
+
+function wire(name: string): Uint8Array {
+  const octets = nameToWire(name);
+  if (!octets) throw new Error(`"${name}" got past the checks`);
+  return octets;
+}
+
+/** What a name holds, for the table; `owner` is undefined for an empty non-terminal. */
+function rrsets(owner: Owner | undefined, zone: Zone): Rrset[] {
+  const main = [...zone.networks.values()].sort((a, b) => a.name < b.name ? -1 : 1)[0];
+  const ttl = main?.ttl ?? 0;
+  const sets: Rrset[] = [];
+  const add = (type: number, records: Uint8Array[]) => {
+    if (records.length > 0) sets.push({ type, ttl, records });
+  };
+  const addresses = owner?.addresses ?? owner?.glue ?? [];
+  add(TYPE.A, addresses.filter((ip) => ip.family === 4).map((ip) => ip.bytes));
+  add(TYPE.AAAA, addresses.filter((ip) => ip.family === 6).map((ip) => ip.bytes));
+  add(TYPE.PTR, [...owner?.pointers ?? []].sort().map(wire));
+  if (owner?.zone === zone) {
+    const domain = main?.domain || zone.apex;
+    const ns = wire(`ns.${domain}`);
+    add(TYPE.NS, [ns]);
+    add(TYPE.SOA, [soa(ns, wire(`hostmaster.${domain}`), zone.serial, ttl)]);
+  }
+  return sets;
+}
+
+/** SOA RDATA: RFC 1035 §3.3.13, the last field as RFC 2308 §4 has it. */
+function soa(mname: Uint8Array, rname: Uint8Array, serial: number, ttl: number): Uint8Array {
+  const octets = new Uint8Array(mname.length + rname.length + 20);
+  octets.set(mname);
+  octets.set(rname, mname.length);
+  const view = new DataView(octets.buffer, mname.length + rname.length);
+  [serial, REFRESH, RETRY, EXPIRE, ttl].forEach((value, i) => view.setUint32(4 * i, value));
+  return octets;
+}

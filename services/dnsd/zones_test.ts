@@ -1,0 +1,170 @@
+import assert from "node:assert/strict";
+import { Cidr, Ip } from "../common/ip.ts";
+import { Answerer } from "./answer.ts";
+import { TableWriter } from "./table.ts";
+import { decode, encodeQuery } from "./testing.ts";
+import { TYPE } from "./wire.ts";
+import { type NetworkNames, Zones } from "./zones.ts";
+
+const network = (name: string, domain: string, subnet: string, more: Partial<NetworkNames> = {}) => ({
+  name,
+  domain,
+  subnets: [Cidr.parse(subnet)],
+  nameservers: [Ip.parse("10.0.0.1")],
+  ttl: 60,
+  ...more,
+});
+
+function setUp() {
+  const table = new TableWriter();
+  const zones = new Zones(table);
+  let serial = 0;
+  /** `A 10.0.0.1 10.0.0.2`, or the RCODE with the zone whose SOA came along. */
+  const ask = (name: string, type: number = TYPE.A): string => {
+    zones.publish(++serial);
+    const query = encodeQuery({ name, type });
+    const packet = new Uint8Array(70000);
+    packet.set(query);
+    const length = new Answerer(table.reader, false).answer(packet, 0, query.length, 65535, false);
+    const m = decode(packet.subarray(0, length));
+    if (m.answer.length > 0) return m.answer.map((r) => r.data).sort().join(" ");
+    return `${["NODATA", , , "NXDOMAIN", , "REFUSED"][m.rcode]} ${m.authority[0]?.name ?? ""}`.trim();
+  };
+  return { table, zones, ask };
+}
+
+Deno.test("a name comes and goes with its PTR and the empty names above it", () => {
+  const { table, zones, ask } = setUp();
+  zones.setNetwork(network("mini", "mini.net", "10.0.0.0/24"));
+  zones.publish(1);
+  const before = table.size;
+  zones.setName("Host.A.mini.net", [Ip.parse("10.0.0.10")]);
+  assert.equal(ask("host.a.mini.net"), "10.0.0.10");
+  assert.equal(ask("a.mini.net"), "NODATA mini.net");
+  assert.equal(ask("10.0.0.10.in-addr.arpa", TYPE.PTR), "host.a.mini.net");
+  zones.setName("host.a.mini.net", [Ip.parse("10.0.0.11")]);
+  assert.equal(ask("host.a.mini.net"), "10.0.0.11");
+  assert.equal(ask("10.0.0.10.in-addr.arpa", TYPE.PTR), "NXDOMAIN 0.0.10.in-addr.arpa");
+  zones.deleteName("host.a.mini.net");
+  assert.equal(ask("host.a.mini.net"), "NXDOMAIN mini.net");
+  assert.equal(ask("a.mini.net"), "NXDOMAIN mini.net");
+  assert.equal(table.size, before);
+});
+
+Deno.test("two names with one address are both its PTR", () => {
+  const { zones, ask } = setUp();
+  zones.setNetwork(network("mini", "mini.net", "10.0.0.0/24"));
+  zones.setName("a.mini.net", [Ip.parse("10.0.0.10")]);
+  zones.setName("b.mini.net", [Ip.parse("10.0.0.10")]);
+  assert.equal(ask("10.0.0.10.in-addr.arpa", TYPE.PTR), "a.mini.net b.mini.net");
+  zones.deleteName("a.mini.net");
+  assert.equal(ask("10.0.0.10.in-addr.arpa", TYPE.PTR), "b.mini.net");
+});
+
+Deno.test("the longest zone answers, also when it comes later and goes again", () => {
+  const { zones, ask } = setUp();
+  zones.setNetwork(network("outer", "mini.net", "10.0.0.0/24"));
+  zones.setName("x.lab.mini.net", [Ip.parse("10.0.0.10")]);
+  assert.equal(ask("y.lab.mini.net"), "NXDOMAIN mini.net");
+  zones.setNetwork(network("inner", "lab.mini.net", "10.0.1.0/24", { ttl: 5 }));
+  assert.equal(ask("x.lab.mini.net"), "10.0.0.10");
+  assert.equal(ask("y.lab.mini.net"), "NXDOMAIN lab.mini.net");
+  assert.equal(ask("lab.mini.net"), "NODATA lab.mini.net");
+  assert.equal(ask("lab.mini.net", TYPE.NS), "ns.lab.mini.net");
+  zones.deleteNetwork("inner");
+  assert.equal(ask("y.lab.mini.net"), "NXDOMAIN mini.net");
+  assert.equal(ask("lab.mini.net", TYPE.NS), "NODATA mini.net");
+  zones.deleteNetwork("outer");
+  assert.equal(ask("x.lab.mini.net"), "REFUSED");
+  zones.setNetwork(network("inner", "lab.mini.net", "10.0.1.0/24"));
+  assert.equal(ask("x.lab.mini.net"), "10.0.0.10");
+});
+
+Deno.test("names may come before their network", () => {
+  const { zones, ask } = setUp();
+  zones.setName("a.mini.net", [Ip.parse("10.0.0.10")]);
+  assert.equal(ask("a.mini.net"), "REFUSED");
+  zones.setNetwork(network("mini", "mini.net", "10.0.0.0/24"));
+  assert.equal(ask("a.mini.net"), "10.0.0.10");
+  assert.equal(ask("10.0.0.10.in-addr.arpa", TYPE.PTR), "a.mini.net");
+});
+
+Deno.test("networks share a reverse zone: the first by name has its SOA, the last to go takes it along", () => {
+  const { zones, ask } = setUp();
+  zones.setNetwork(network("b", "b.net", "10.0.0.0/25"));
+  zones.setNetwork(network("a", "a.net", "10.0.0.128/25"));
+  assert.equal(ask("0.0.10.in-addr.arpa", TYPE.NS), "ns.a.net");
+  zones.deleteNetwork("a");
+  assert.equal(ask("0.0.10.in-addr.arpa", TYPE.NS), "ns.b.net");
+  zones.deleteNetwork("b");
+  assert.equal(ask("0.0.10.in-addr.arpa", TYPE.NS), "REFUSED");
+});
+
+Deno.test("ns.DOMAIN has the name servers' addresses unless a member has that name", () => {
+  const { zones, ask } = setUp();
+  zones.setNetwork(network("mini", "mini.net", "10.0.0.0/24"));
+  assert.equal(ask("ns.mini.net"), "10.0.0.1");
+  zones.setName("ns.mini.net", [Ip.parse("10.0.0.53")]);
+  assert.equal(ask("ns.mini.net"), "10.0.0.53");
+  zones.deleteName("ns.mini.net");
+  assert.equal(ask("ns.mini.net"), "10.0.0.1");
+  zones.setNetwork(network("mini", "mini.net", "10.0.0.0/24", { nameservers: [] }));
+  assert.equal(ask("ns.mini.net"), "NXDOMAIN mini.net");
+});
+
+Deno.test("a change gives the serial of its zones and of no other", () => {
+  const { zones, ask } = setUp();
+  zones.setNetwork(network("a", "a.net", "10.0.0.0/24"));
+  zones.setNetwork(network("b", "b.net", "10.0.1.0/24"));
+  zones.publish(5);
+  zones.setName("x.b.net", [Ip.parse("10.0.1.1")]);
+  zones.publish(2 ** 32 + 9);
+  assert.match(ask("a.net", TYPE.SOA), / 5 3600 /);
+  assert.match(ask("b.net", TYPE.SOA), / 9 3600 /);
+  assert.match(ask("1.0.10.in-addr.arpa", TYPE.SOA), / 9 3600 /);
+});
+
+Deno.test("what is no domain name is refused and changes nothing", () => {
+  const { zones, ask } = setUp();
+  assert.throws(() => zones.setName("a..net", []), /name: "a\.\.net" is not a domain name/);
+  assert.throws(() => zones.setName("", []), /is not a domain name/);
+  assert.throws(() => zones.setNetwork(network("x", "x".repeat(64), "10.0.0.0/24")), /domain: "x+" is not/);
+  assert.equal(ask("0.0.10.in-addr.arpa", TYPE.SOA), "REFUSED");
+});
+
+Deno.test("10,000 random changes leave what a plain map of names says", () => {
+  const { table, zones, ask } = setUp();
+  let state = 1;
+  const random = (n: number) => (state = (state * 48271) % 0x7fffffff) % n;
+  zones.setNetwork(network("mini", "mini.net", "10.0.0.0/16"));
+  zones.publish(0);
+  const empty = table.size;
+  const model = new Map<string, string[]>();
+  for (let i = 0; i < 10_000; i++) {
+    const name = `h${random(300)}${random(3) === 0 ? `.sub${random(10)}` : ""}.mini.net`;
+    if (random(3) === 0) {
+      zones.deleteName(name);
+      model.delete(name);
+    } else {
+      const addresses = Array.from({ length: random(4) + 1 }, () => `10.0.${random(2)}.${random(256)}`);
+      zones.setName(name, addresses.map((a) => Ip.parse(a)));
+      model.set(name, [...new Set(addresses)].sort());
+    }
+    if (random(10) === 0) zones.publish(i);
+    if (i % 1000 === 999) {
+      const pointers = new Map<string, string[]>();
+      for (const [name, addresses] of model) {
+        assert.equal(ask(name), addresses.join(" "));
+        for (const a of addresses) pointers.set(a, [...pointers.get(a) ?? [], name]);
+      }
+      for (const [address, names] of pointers) {
+        const reverse = `${address.split(".").reverse().join(".")}.in-addr.arpa`;
+        assert.equal(ask(reverse, TYPE.PTR), names.sort().join(" "));
+      }
+    }
+  }
+  for (const name of model.keys()) zones.deleteName(name);
+  zones.publish(1);
+  assert.equal(table.size, empty);
+  assert(table.byteLength < 1 << 20, `${table.byteLength} octets`);
+});
