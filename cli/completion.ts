@@ -1,0 +1,86 @@
+/** Shell completion for a commander program: a script per shell, which asks the program itself for the words. */
+import type { Command, Option } from "commander";
+
+export type Shell = "bash" | "zsh" | "fish";
+
+/** What `values` is told of the line so far. */
+export interface Line {
+  /** The name of the argument to complete, like `net`. */
+  readonly argument: string;
+  /** Options with a value, by attribute name. */
+  readonly options: Readonly<Record<string, string>>;
+}
+
+/** The script for `source <(NAME completion SHELL)`. */
+export function completionScript(shell: Shell, name: string): string {
+  const id = name.replaceAll("-", "_");
+  return {
+    // The words are split here by white space, as bash would break them at colons too.
+    bash: `_${id}_complete() {
+  local line="\${COMP_LINE:0:COMP_POINT}" words
+  read -ra words <<<"$line"
+  [[ "$line" == *[[:space:]] ]] && words+=("")
+  mapfile -t COMPREPLY < <("\${words[0]}" __complete "\${words[@]:1}" 2>/dev/null)
+}
+complete -o default -F _${id}_complete ${name}
+`,
+    zsh: `#compdef ${name}
+_${id}_complete() {
+  local -a found
+  found=("\${(@f)$("\${words[1]}" __complete "\${(@)words[2,CURRENT]}" 2>/dev/null)}")
+  if [[ -n "\${found[1]}" ]]; then compadd -a found; else _files; fi
+}
+compdef _${id}_complete ${name}
+`,
+    fish: `function __${id}_complete
+  set -l words (commandline -opc) (commandline -ct)
+  $words[1] __complete $words[2..-1] 2>/dev/null
+end
+complete -c ${name} -a '(__${id}_complete)'
+`,
+  }[shell];
+}
+
+/**
+ * The words that may stand in place of the last of `words`.
+ *
+ * @param words what stands on the line after the program's name; the last, perhaps empty, is being typed
+ * @param values gives the values of an argument that only the program's server knows
+ */
+export async function complete(
+  program: Command,
+  words: readonly string[],
+  values: (line: Line) => Promise<readonly string[]>,
+): Promise<string[]> {
+  const typed = words.at(-1) ?? "";
+  const options: Record<string, string> = {};
+  let command = program, operands = 0, pending: Option | undefined;
+  for (const word of words.slice(0, -1)) {
+    if (pending) {
+      options[pending.attributeName()] = word;
+      pending = undefined;
+    } else if (word.startsWith("-")) {
+      const option = optionsOf(command).find(({ short, long }) => word === short || word === long);
+      if (option?.required) pending = option;
+    } else {
+      const inner = operands ? undefined : command.commands.find((inner) => inner.name() === word);
+      if (inner) command = inner;
+      else operands++;
+    }
+  }
+  return (await candidates()).filter((word) => word.startsWith(typed));
+
+  async function candidates(): Promise<readonly string[]> {
+    if (pending) return pending.argChoices ?? [];
+    if (typed.startsWith("-")) return optionsOf(command).map(({ long }) => long ?? "").filter(Boolean);
+    const inner = operands ? [] : command.commands.map((inner) => inner.name());
+    const argument = command.registeredArguments[operands];
+    if (!argument) return inner;
+    return [...inner, ...argument.argChoices ?? await values({ argument: argument.name(), options })];
+  }
+}
+
+/** A command's own options and those of the commands it stands under. */
+function optionsOf(command: Command | null): readonly Option[] {
+  return command ? [...command.options, ...optionsOf(command.parent)] : [];
+}

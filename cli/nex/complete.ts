@@ -1,0 +1,23 @@
+import type { Command } from "commander";
+import { complete } from "../completion.ts";
+import { connect, type ServerOptions } from "./connect.ts";
+
+/** Milliseconds that a shell may wait for the server. */
+const TIMEOUT = 1000;
+
+/** The words that may stand in place of the last of `words`; networks come from the server. */
+export function completeNex(program: Command, words: readonly string[]): Promise<string[]> {
+  return complete(program, words, async ({ argument, options }) => {
+    if (argument !== "net") return [];
+    try {
+      const client = await connect({ ...program.opts<ServerOptions>(), ...options });
+      try {
+        return (await client.call("GetNetworks", {}, TIMEOUT)).nets;
+      } finally {
+        client.close();
+      }
+    } catch {
+      return []; // there is no place for the reason in the middle of a line
+    }
+  });
+}

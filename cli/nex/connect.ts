@@ -1,0 +1,57 @@
+import { Buffer } from "node:buffer";
+import { checkServerIdentity } from "node:tls";
+import type { ClientOptions, VerifyOptions } from "@grpc/grpc-js";
+import type { NexClient } from "../../proto/client.ts";
+import { formatHostPort, parseHostPort } from "../../services/common/host_port.ts";
+import { Ip } from "../../services/common/ip.ts";
+import { Refusal } from "../../services/common/refusal.ts";
+import { readTls } from "../../services/common/tls.ts";
+
+/** Where the server is and how to talk to it: the program's global options. */
+export interface ServerOptions {
+  /** HOST or HOST:PORT. */
+  server: string;
+  caFile?: string;
+  certFile?: string;
+  keyFile?: string;
+}
+
+/** Milliseconds that a call may take. */
+export const CALL_TIMEOUT = 15_000;
+/** The same for a whole spec. */
+export const APPLY_TIMEOUT = 600_000;
+
+/** A client of the server, with TLS when a file for it is named; nothing is sent yet. */
+export async function connect(options: ServerOptions): Promise<NexClient> {
+  const server = parseHostPort(options.server, "-s", 6000);
+  const tls = readTls(
+    { ca: options.caFile, cert: options.certFile, key: options.keyFile },
+    { ca: "--ca-file", cert: "--cert-file", key: "--key-file" },
+  );
+  if (tls.cert && !tls.ca) {
+    throw new Refusal(
+      "invalid",
+      "--cert-file: given without --ca-file, which says whose server certificates to trust",
+    );
+  }
+  const [{ credentials }, { nexClient }] = await Promise.all([
+    import("@grpc/grpc-js"),
+    import("../../proto/client.ts"),
+  ]);
+  const channel: ClientOptions = {
+    "grpc.max_receive_message_length": -1,
+    // Neither is of use here: one costs a look-up, the other sends local calls through a proxy.
+    "grpc.service_config_disable_resolution": 1,
+    "grpc.enable_http_proxy": 0,
+  };
+  if (!tls.ca) return nexClient(formatHostPort(server), credentials.createInsecure(), channel);
+  const verify: VerifyOptions = {};
+  if (Ip.tryParse(server.host)) {
+    // grpc-js would send the address as the TLS server name, which must be a name: Deno throws.
+    channel["grpc.ssl_target_name_override"] = "nexd";
+    verify.checkServerIdentity = (_, certificate) => checkServerIdentity(server.host, certificate);
+  }
+  const pem = (bytes: Uint8Array | undefined) => bytes ? Buffer.from(bytes) : null;
+  const security = credentials.createSsl(pem(tls.ca), pem(tls.key), pem(tls.cert), verify);
+  return nexClient(formatHostPort(server), security, channel);
+}

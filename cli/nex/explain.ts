@@ -1,0 +1,69 @@
+import { messageOf } from "../../services/common/refusal.ts";
+
+/** What grpc-js rejects a call with. */
+interface CallError extends Error {
+  readonly code: number;
+  readonly details: string;
+}
+
+/** gRPC status codes; the library itself is slow to import where it is not needed. */
+const DEADLINE_EXCEEDED = 4, UNAVAILABLE = 14;
+export const UNIMPLEMENTED = 12;
+
+/** True for the failure of a call with this status. */
+export function hasStatus(error: unknown, status: number): boolean {
+  return isCallError(error) && error.code === status;
+}
+
+/** One sentence for anything that went wrong in talking to `server`. */
+export function explain(error: unknown, server: string): string {
+  return (isCallError(error) ? explainCall(error, server) : messageOf(error)).replace(/\s*[\r\n]+\s*/g, " ");
+}
+
+function explainCall({ code, details }: CallError, server: string): string {
+  switch (code) {
+    case UNAVAILABLE:
+      return explainUnavailable(details, server);
+    case DEADLINE_EXCEEDED:
+      return `${server}: no answer in time`;
+    case UNIMPLEMENTED:
+      return `${server}: the server does not know this request; it is older than this program, or not nexd`;
+    default:
+      return details || `${server}: the request failed with gRPC status ${code}`;
+  }
+}
+
+/** The server's own words, unless it is grpc-js that tells what it met on the way. */
+function explainUnavailable(details: string, server: string): string {
+  if (details.startsWith("Name resolution failed")) {
+    return `${server} cannot be reached: there is no such host`;
+  }
+  if (details.startsWith("No connection established")) {
+    const error = /Last error: (?:\w*Error: )?(.*?)(?:\. Resolution note:.*)?$/s.exec(details)?.[1] ?? "";
+    const words = reasons.find(([pattern]) => pattern.test(error))?.[1];
+    return `${server} cannot be reached: ${words ?? (error || "no connection could be made")}`;
+  }
+  if (/ECONN|EPIPE|Connection dropped|Stream closed/i.test(details)) {
+    return `${server}: the connection was lost before the answer came; a change may or may not have been made`;
+  }
+  return details;
+}
+
+/** What grpc-js and TLS say, and what is to be done about it. */
+const reasons: readonly [RegExp, string][] = [
+  [/ECONNREFUSED/, "nothing listens there"],
+  [/ETIMEDOUT|timed out/i, "there is no answer"],
+  [/EHOSTUNREACH|ENETUNREACH/, "there is no route to it"],
+  [/InvalidContentType|wrong version number/, "it does not speak TLS; leave out --ca-file"],
+  [/CertificateRequired/, "it wants a client certificate; name one with --cert-file and --key-file"],
+  [/certificate has expired/, "its certificate has expired"],
+  [/self-signed|issuer|unable to verify/i, "its certificate is not signed by an authority in --ca-file"],
+  [
+    /^Failed to connect|ECONNRESET|socket hang up/,
+    "it closed the connection at once, as a server does that wants TLS or another client certificate",
+  ],
+];
+
+function isCallError(error: unknown): error is CallError {
+  return error instanceof Error && "code" in error && typeof error.code === "number" && "details" in error;
+}

@@ -1,0 +1,76 @@
+import type { Command } from "commander";
+import type { NexClient } from "../../proto/client.ts";
+import type { NexMethods, Sent } from "../../proto/types.ts";
+import { messageOf, Refusal } from "../../services/common/refusal.ts";
+import { CALL_TIMEOUT, connect, type ServerOptions } from "./connect.ts";
+import { type Screen, withProgress } from "./progress.ts";
+import type { Spec } from "./spec.ts";
+
+/** What the program touches besides the server. */
+export interface Terminal {
+  /** Standard output. */
+  print(text: string): void;
+  /** Standard error. */
+  readonly screen: Screen;
+  /** All of standard input. */
+  read(): Promise<string>;
+}
+
+/** What the commands share: the terminal, and the server that the program's options name. */
+export class Session {
+  constructor(readonly program: Command, readonly terminal: Terminal) {}
+
+  get options(): ServerOptions {
+    return this.program.opts<ServerOptions>();
+  }
+
+  /** One call to the server. */
+  call<Method extends keyof NexMethods>(
+    method: Method,
+    request: Sent<NexMethods[Method][0]>,
+  ): Promise<NexMethods[Method][1]> {
+    return this.use("waiting for the server", (client) => client.call(method, request, CALL_TIMEOUT));
+  }
+
+  /** Does something with a client, which is closed after it. */
+  async use<T>(what: string, work: (client: NexClient) => Promise<T>): Promise<T> {
+    const client = await connect(this.options);
+    try {
+      return await withProgress(what, this.terminal.screen, work(client));
+    } finally {
+      client.close();
+    }
+  }
+
+  /** The spec in a file; `-` is standard input. */
+  async spec(file: string): Promise<Spec> {
+    const { readSpec } = await import("./spec.ts");
+    if (file === "-") return readSpec("standard input", await this.terminal.read());
+    return readSpec(file, await readText(file));
+  }
+
+  /** Applies a spec and prints a line for each of its objects. */
+  async apply(spec: Spec, options: { dryRun?: boolean; force?: boolean }): Promise<void> {
+    const { apply } = await import("./apply.ts");
+    const lines: string[] = [];
+    const suffix = options.dryRun ? " (dry run)" : "";
+    try {
+      await this.use("applying", (client) =>
+        apply(client, spec, options, ({ kind, name, action }) => {
+          lines.push(`${kind.toLowerCase()} ${name} ${action}${suffix}\n`);
+        }));
+    } finally {
+      // Also what an old server took before it refused the rest.
+      this.terminal.print(lines.join(""));
+    }
+  }
+}
+
+async function readText(file: string): Promise<string> {
+  try {
+    return await Deno.readTextFile(file);
+  } catch (error) {
+    const reason = error instanceof Deno.errors.NotFound ? "there is no such file" : messageOf(error);
+    throw new Refusal("invalid", `${file}: cannot be read: ${reason}`, { cause: error });
+  }
+}

@@ -1,0 +1,87 @@
+/** How networks and members look on a terminal and in files. */
+import type { AddressRange, Lease, Member, Network } from "../../proto/types.ts";
+
+/** The forms that `-o` offers. */
+export const formats = ["table", "json", "yaml"] as const;
+export type Format = typeof formats[number];
+
+/** A value as JSON or YAML text, with its newline. */
+export async function serialize(value: unknown, format: "json" | "yaml"): Promise<string> {
+  if (format === "json") return JSON.stringify(value, null, 2) + "\n";
+  return (await import("yaml")).stringify(value);
+}
+
+/** A network in lines of `key: value`, the values under one another. */
+export function networkTable(net: Network): string {
+  const range = (range: AddressRange | null) => range ? `${range.begin}-${range.end}` : "";
+  const always = ["name", "subnet4", "gateways", "nameservers", "dhcp4server", "domain"];
+  const rows: [string, string][] = [
+    ["name", net.name],
+    ["subnet4", net.subnet4],
+    ["gateways", net.gateways.join(" ")],
+    ["nameservers", net.nameservers.join(" ")],
+    ["dhcp4server", net.dhcp4server],
+    ["domain", net.domain],
+    ["siaddr", net.siaddr],
+    ["range4", range(net.Range4)],
+    ["subnet6", net.subnet6],
+    ["dhcp6server", net.dhcp6server],
+    ["range6", range(net.Range6)],
+    ["macrange", range(net.macRange)],
+    ["lease_duration", net.leaseDuration ? `${net.leaseDuration}s` : ""],
+  ];
+  const lines = rows.filter(([key, value]) => value || always.includes(key)).map((
+    [key, value],
+  ) => [`${key}:`, value]);
+  const options = net.options.map(({ number, value }) => [`  ${number}`, value]);
+  return align(lines) + (options.length ? `options:\n${align(options)}` : "");
+}
+
+/** A row per member; the time that a lease still runs as (H:MM:SS). `now` in ms since the epoch. */
+export function memberTable(members: readonly Member[], now: number): string {
+  return align(members.map(({ mac, name, ip4, ip6 }) => {
+    const addresses = [ip4, ip6].flatMap((lease) => lease?.address ? [lease.address + left(lease, now)] : []);
+    return [mac, name || "-", addresses.join(" ") || "-"];
+  }));
+}
+
+function left({ expires }: Lease, now: number): string {
+  const seconds = Math.floor((expires?.seconds ?? 0) - now / 1000);
+  if (seconds <= 0) return "";
+  const two = (n: number) => String(n % 60).padStart(2, "0");
+  return ` (${Math.floor(seconds / 3600)}:${two(Math.floor(seconds / 60))}:${two(seconds)})`;
+}
+
+/** Columns, four spaces apart. */
+function align(rows: readonly string[][]): string {
+  const widths: number[] = [];
+  for (const row of rows) row.forEach((cell, i) => widths[i] = Math.max(widths[i] ?? 0, cell.length + 4));
+  return rows.map((row) => row.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join("").trimEnd() + "\n").join(
+    "",
+  );
+}
+
+/** A network as the document of a spec that would make it. */
+export function networkSpec({ Range4, Range6, macRange, leaseDuration, ...net }: Network): object {
+  const spec = { ...net, range4: Range4, range6: Range6, macrange: macRange, leaseduration: leaseDuration };
+  return { kind: "Network", ...withoutEmpty(spec) };
+}
+
+/** The members of a network as the document of a spec, with the end of each lease that runs. */
+export function memberSpec(net: string, members: readonly Member[]): object {
+  const address = (lease: Lease | null) =>
+    lease?.address && {
+      address: lease.address,
+      ...(lease.expires && { expires: new Date(lease.expires.seconds * 1000).toISOString() }),
+    };
+  const list = members.map(({ mac, name, ip4, ip6 }) =>
+    withoutEmpty({ mac, name, ip4: address(ip4), ip6: address(ip6) })
+  );
+  return { kind: "MemberList", net, list };
+}
+
+function withoutEmpty(object: object): object {
+  return Object.fromEntries(
+    Object.entries(object).filter(([, value]) => Array.isArray(value) ? value.length > 0 : Boolean(value)),
+  );
+}

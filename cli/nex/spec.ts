@@ -1,0 +1,100 @@
+/** YAML specs: what `nex apply` and `nex set network FILE` take. */
+import { type Document, isMap, LineCounter, parseAllDocuments } from "yaml";
+import type { MemberList, Network, Sent } from "../../proto/types.ts";
+import { closest } from "../../services/common/closest.ts";
+import { messageOf, Refusal } from "../../services/common/refusal.ts";
+import { readMembers, readNetwork } from "./spec_kinds.ts";
+import { at, isEmpty, refused, text, type Value } from "./spec_values.ts";
+
+/** What a spec asks for: networks, and members of these or of networks that are there; each in file order. */
+export interface Spec {
+  networks: Sent<Network>[];
+  members: Sent<MemberList>[];
+}
+
+const kinds = ["Network", "MemberList"] as const;
+
+/**
+ * Reads a whole spec file and checks all that can be checked without a server.
+ *
+ * @param file its name, for messages
+ * @throws Refusal that names file, document, line and field
+ */
+export function readSpec(file: string, source: string): Spec {
+  const lines = new LineCounter();
+  const spec: Spec = { networks: [], members: [] };
+  const once = new Once();
+  parse(file, source, lines).forEach((document, i) => {
+    const value: Value = {
+      node: document.contents,
+      field: "",
+      place: { file, document: i + 1, lines, start: document.range[0] },
+    };
+    const problem = document.errors[0] ?? document.warnings[0];
+    if (problem) throw refused({ ...value, node: { range: problem.pos } }, problem.message);
+    if (isEmpty(value.node)) return;
+    if (kindOf(value) === "Network") {
+      const network = readNetwork(value);
+      once.check("network", network.name ?? "", () => at(value, "name"));
+      spec.networks.push(network);
+    } else {
+      const members = readMembers(value);
+      once.checkMembers(members, value);
+      spec.members.push(members);
+    }
+  });
+  if (spec.networks.length + spec.members.length > 0) return spec;
+  throw new Refusal("invalid", `${file}: holds no document of kind Network or MemberList`);
+}
+
+function parse(file: string, source: string, lineCounter: LineCounter): Document.Parsed[] {
+  try {
+    // The failsafe schema leaves every scalar as it is written.
+    return [...parseAllDocuments(source, { schema: "failsafe", lineCounter, prettyErrors: false })];
+  } catch (error) {
+    // Thousands of levels exhaust the stack.
+    throw new Refusal("invalid", `${file}: cannot be read as YAML: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+function kindOf(value: Value): typeof kinds[number] {
+  if (!isMap(value.node)) {
+    throw refused(value, "not a mapping of keys to values that begins with kind: Network or MemberList");
+  }
+  if (!value.node.has("kind")) throw refused(value, "kind: missing; it is Network or MemberList");
+  const found = at(value, "kind");
+  const kind = text({ ...found, field: "kind" });
+  const known = kinds.find((k) => k === kind);
+  if (known) return known;
+  const meant = kinds.find((k) =>
+    k.toLowerCase() === closest(kind.toLowerCase(), kinds.map((k) => k.toLowerCase()))
+  );
+  throw refused(
+    found,
+    `kind: "${kind}" is unknown; ${meant ? `did you mean ${meant}?` : "it is Network or MemberList"}`,
+  );
+}
+
+/** What must not occur twice in a file. */
+class Once {
+  readonly #documents = new Map<string, number>();
+
+  check(what: string, id: string, where: () => Value, scope = ""): void {
+    if (!id) return;
+    const key = `${what}\n${scope}\n${id}`;
+    const before = this.#documents.get(key);
+    if (before !== undefined) {
+      throw refused(where(), `${what} ${id} is there already, in document ${before}`);
+    }
+    this.#documents.set(key, where().place.document);
+  }
+
+  checkMembers({ net, list }: Sent<MemberList>, value: Value): void {
+    list?.forEach(({ mac, name, ip4, ip6 }, i) => {
+      this.check("mac", mac ?? "", () => at(value, "list", i, "mac"));
+      this.check("name", name?.toLowerCase() ?? "", () => at(value, "list", i, "name"), net ?? "");
+      this.check("address", ip4?.address ?? "", () => at(value, "list", i, "ip4"));
+      this.check("address", ip6?.address ?? "", () => at(value, "list", i, "ip6"));
+    });
+  }
+}

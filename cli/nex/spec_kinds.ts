@@ -1,0 +1,121 @@
+/** The keys of a Network and of a MemberList document: lower-case proto field names. */
+import type { AddressRange, Lease, MemberList, Network, Option, Sent } from "../../proto/types.ts";
+import { Cidr, type Family, Ip } from "../../services/common/ip.ts";
+import { parseMac } from "../../services/common/mac.ts";
+import { invalid } from "../../services/common/refusal.ts";
+import { checkOption } from "../../services/nex/dhcp_options.ts";
+import { tryParseDomain } from "../../services/nex/names.ts";
+import { isMap } from "yaml";
+import {
+  at,
+  checked,
+  flag,
+  list,
+  mapping,
+  type Reader,
+  refused,
+  text,
+  wholeNumber,
+  within,
+} from "./spec_values.ts";
+
+const ip = checked((text, field) => Ip.parse(text, field).toString());
+const mac = checked(parseMac);
+const ofFamily = (family: Family) =>
+  checked((text, field) => {
+    const ip = Ip.parse(text, field);
+    if (ip.family !== family) throw invalid(`${field}: ${text} is not an IPv${family} address`);
+    return ip.toString();
+  });
+const cidr = (family: Family) =>
+  checked((text, field) => {
+    const cidr = Cidr.parse(text, field);
+    if (cidr.family !== family) throw invalid(`${field}: ${text} is not an IPv${family} subnet`);
+    return cidr.toString();
+  });
+const domain = checked((text, field) => {
+  if (tryParseDomain(text) !== undefined) return text;
+  throw invalid(`${field}: "${text}" is not a domain, like mini.net`);
+});
+const hostName = checked((text, field) => {
+  if (tryParseDomain(text) !== undefined) return text;
+  throw invalid(
+    `${field}: "${text}" is not a DNS label: 1 to 63 letters, digits or hyphens, no hyphen at either end`,
+  );
+});
+
+function range(
+  end: Reader<string>,
+  compare: (begin: string, end: string) => number,
+): Reader<Sent<AddressRange>> {
+  const keys = mapping({ begin: end, end }, ["begin", "end"]);
+  return (value) => {
+    const range = keys(value);
+    const { begin = "", end = "" } = range;
+    if (compare(begin, end) > 0) {
+      throw refused(value, `${value.field}: end ${end} comes before begin ${begin}`);
+    }
+    return range;
+  };
+}
+const ipRange = (family: Family) => range(ofFamily(family), (a, b) => Ip.parse(a).compare(Ip.parse(b)));
+const macRange = range(mac, (a, b) => a < b ? -1 : Number(a > b));
+
+const optionKeys = mapping({ number: wholeNumber, value: text }, ["number", "value"]);
+const option: Reader<Sent<Option>> = (value) => {
+  const option = optionKeys(value);
+  within(value, () => checkOption(option.number ?? 0, option.value ?? ""));
+  return option;
+};
+
+const networkKeys = mapping({
+  kind: text,
+  name: text,
+  subnet4: cidr(4),
+  subnet6: cidr(6),
+  dhcp4server: ofFamily(4),
+  dhcp6server: ofFamily(6),
+  range4: ipRange(4),
+  range6: ipRange(6),
+  gateways: list(ip),
+  nameservers: list(ip),
+  options: list(option),
+  domain,
+  macrange: macRange,
+  siaddr: ofFamily(4),
+  leaseduration: wholeNumber,
+}, ["name"]);
+
+/** Reads a Network document. */
+export const readNetwork: Reader<Sent<Network>> = (value) => {
+  const { kind: _, range4, range6, macrange, leaseduration, ...rest } = networkKeys(value);
+  for (
+    const [key, range, subnet] of [["range4", range4, rest.subnet4], [
+      "range6",
+      range6,
+      rest.subnet6,
+    ]] as const
+  ) {
+    for (const [end, address] of Object.entries(range ?? {})) {
+      if (!subnet || !address || Cidr.parse(subnet).contains(Ip.parse(address))) continue;
+      throw refused(at(value, key, end), `${key}.${end}: ${address} lies outside the subnet ${subnet}`);
+    }
+  }
+  return { ...rest, Range4: range4, Range6: range6, macRange: macrange, leaseDuration: leaseduration };
+};
+
+/** An address by itself, or as the key of a mapping. */
+function lease(family: Family): Reader<Sent<Lease>> {
+  const address = ofFamily(family);
+  const keys = mapping({ address }, ["address"]);
+  return (value) => isMap(value.node) ? keys(value) : { address: address(value) };
+}
+
+const member = mapping({ mac, name: hostName, ip4: lease(4), ip6: lease(6) }, ["mac"]);
+const memberKeys = mapping({ kind: text, net: text, list: list(member), force: flag }, ["net"]);
+
+/** Reads a MemberList document. */
+export const readMembers: Reader<Sent<MemberList>> = (value) => {
+  const { kind: _, ...members } = memberKeys(value);
+  return members;
+};

@@ -1,0 +1,136 @@
+import { isAlias, isMap, isScalar, isSeq, type LineCounter, type Node } from "yaml";
+import { closest } from "../../services/common/closest.ts";
+import { Refusal } from "../../services/common/refusal.ts";
+
+/** A node of a YAML file, and what to say of it. */
+export interface Value {
+  readonly node: unknown;
+  /** Its path in the document, like `list[2].mac`; empty for the document itself. */
+  readonly field: string;
+  readonly place: Place;
+}
+
+/** Where a document is. */
+export interface Place {
+  readonly file: string;
+  /** The document's number in the file, from 1. */
+  readonly document: number;
+  readonly lines: LineCounter;
+  /** Where the document begins, for what has no node. */
+  readonly start: number;
+}
+
+/** Reads a value, or throws a Refusal that names file, document, line and field. */
+export type Reader<T> = (value: Value) => T;
+
+/** The refusal of a value. */
+export function refused({ node, place }: Value, message: string): Refusal {
+  const offset = (node as Pick<Node, "range"> | null | undefined)?.range?.[0] ?? place.start;
+  const { line } = place.lines.linePos(offset);
+  return new Refusal("invalid", `${place.file}: document ${place.document}, line ${line}: ${message}`);
+}
+
+/** Gives a refusal of what `check` does the value's place. */
+export function within<T>(value: Value, check: () => T): T {
+  try {
+    return check();
+  } catch (error) {
+    throw error instanceof Refusal ? refused(value, error.message) : error;
+  }
+}
+
+/** A scalar as it is written: `007` and `12:34:56:12:34:56` stay what they are. */
+export const text: Reader<string> = (value) => {
+  const { node, field } = value;
+  // Expanding aliases is how a small file becomes a huge one, and specs have no need of them.
+  if (isAlias(node)) throw refused(value, `${field}: *${node.source} is an alias; write the value itself`);
+  if (!isScalar(node) || typeof node.value !== "string") throw refused(value, `${field}: not a single value`);
+  return node.value;
+};
+
+/** A text that `check` accepts, in the form that it returns. */
+export function checked(check: (text: string, field: string) => string): Reader<string> {
+  return (value) => {
+    const given = text(value);
+    return within(value, () => check(given, value.field));
+  };
+}
+
+/** A whole number from 0. */
+export const wholeNumber: Reader<number> = (value) => {
+  const given = text(value);
+  if (!/^\d{1,15}$/.test(given)) throw refused(value, `${value.field}: "${given}" is not a whole number`);
+  return Number(given);
+};
+
+/** true or false. */
+export const flag: Reader<boolean> = (value) => {
+  const given = text(value);
+  if (given !== "true" && given !== "false") {
+    throw refused(value, `${value.field}: "${given}" is not true or false`);
+  }
+  return given === "true";
+};
+
+/** A list of what `item` reads. */
+export function list<T>(item: Reader<T>): Reader<T[]> {
+  return (value) => {
+    const { node, field, place } = value;
+    if (isAlias(node)) text(value);
+    if (!isSeq(node)) throw refused(value, `${field}: not a list, like [a, b]`);
+    return node.items.map((node, i) => item({ node, field: `${field}[${i}]`, place }));
+  };
+}
+
+/** What a mapping with these readers gives; a key that is not there, or has nothing after it, is absent. */
+export type Mapped<Readers> = {
+  [Key in keyof Readers]?: Readers[Key] extends Reader<infer T> ? T : never;
+};
+
+/** A mapping with these keys and no others; `required` are those that must be there and not empty. */
+export function mapping<Readers extends Record<string, Reader<unknown>>>(
+  readers: Readers,
+  required: readonly (keyof Readers & string)[] = [],
+): Reader<Mapped<Readers>> {
+  const known = Object.keys(readers);
+  return (value) => {
+    const { node, field, place } = value;
+    const prefix = field && `${field}.`;
+    if (isAlias(node)) text(value);
+    if (!isMap(node)) throw refused(value, `${field}: not a mapping with the keys ${known.join(", ")}`);
+    const read: Record<string, unknown> = {};
+    for (const { key, value: inner } of node.items) {
+      const name = isScalar(key) ? String(key.value) : "";
+      const reader = Object.hasOwn(readers, name) ? readers[name] : undefined;
+      if (!reader) throw refused({ ...value, node: key }, unknownKey(prefix + name, name, known));
+      if (!isEmpty(inner)) read[name] = reader({ node: inner, field: prefix + name, place });
+    }
+    for (const name of required) {
+      if (read[name] === undefined) throw refused(value, `${prefix}${name}: missing`);
+    }
+    return read as Mapped<Readers>;
+  };
+}
+
+/** The value under a path of keys and indices: the deepest that is there. */
+export function at(value: Value, ...path: (string | number)[]): Value {
+  let node = value.node;
+  for (const step of path) {
+    const pair = isMap(node) ? node.items.find(({ key }) => isScalar(key) && key.value === step) : undefined;
+    const next = pair ? pair.value ?? pair.key : isSeq(node) ? node.items[Number(step)] : undefined;
+    if (!next) break;
+    node = next;
+  }
+  return { ...value, node };
+}
+
+/** True where nothing stands. */
+export function isEmpty(node: unknown): boolean {
+  return node === null || (isScalar(node) && (node.value === null || node.source === ""));
+}
+
+function unknownKey(field: string, name: string, known: readonly string[]): string {
+  const meant = name === "members" && known.includes("list") ? "list" : closest(name.toLowerCase(), known);
+  const hint = meant ? `did you mean ${meant}?` : `the keys are ${known.join(", ")}`;
+  return `${field}: unknown key; ${hint}`;
+}
