@@ -1,0 +1,58 @@
+import { change } from "../store/change.ts";
+import type { Store } from "../store/store.ts";
+import type { NexRecord } from "../store/records.ts";
+import { Draft, pack, type Step } from "./steps.ts";
+import { planDeletedNetwork, planSweep } from "./sweep.ts";
+import { planTakeover } from "./takeover.ts";
+import { View } from "./view.ts";
+
+/** Steps planned at a time by the background work: few enough that the mirror keeps pace. */
+const STEPS_AT_ONCE = 500;
+
+/** Names and addresses as one process works with them: the view to plan from, and the way to commit. */
+export class Nex {
+  readonly view: View;
+
+  constructor(private readonly store: Store<NexRecord>) {
+    this.view = new View(store.mirror);
+  }
+
+  /** Plans against the newest view, commits, and waits until the view shows it; on a conflict, again. */
+  async change<T>(plan: (draft: Draft) => T): Promise<T> {
+    let result: T | undefined;
+    await change(this.store, () => {
+      const draft = new Draft(this.view);
+      result = plan(draft);
+      return pack(draft.steps);
+    });
+    return result as T;
+  }
+
+  /** Commits what the plan says until it says nothing more: work that may be cut short and done again. */
+  async finish(plan: (limit: number) => Step[], signal?: AbortSignal): Promise<number> {
+    let done = 0;
+    for (;;) {
+      let steps: Step[] = [];
+      await change(this.store, () => pack(steps = plan(STEPS_AT_ONCE)));
+      done += steps.length;
+      if (steps.length === 0 || signal?.aborted) return done;
+    }
+  }
+
+  /** Puts right what is due at `now`, in seconds since the epoch; see {@link planSweep}. */
+  sweep(now: number, signal?: AbortSignal): Promise<number> {
+    return this.finish((limit) => planSweep(this.view, now, limit), signal);
+  }
+
+  /** Sweeps what a deleted network has left. */
+  sweepNetwork(name: string): Promise<number> {
+    return this.finish((limit) =>
+      this.view.deleted.has(name) ? planDeletedNetwork(this.view, name, limit) : []
+    );
+  }
+
+  /** Makes a store that old daemons filled fully ours; see {@link planTakeover}. */
+  takeOver(signal?: AbortSignal): Promise<number> {
+    return this.finish((limit) => planTakeover(this.view, limit), signal);
+  }
+}

@@ -1,0 +1,78 @@
+/** The API's methods, without the wire: messages in, messages out, a Refusal for what is refused. */
+import type { NexMethods, Sent } from "../../proto/types.ts";
+import { invalid } from "../common/refusal.ts";
+import { applySpec } from "../nex/apply.ts";
+import { addMembers, changeMemberIds, deleteMembers, updateMembers } from "../nex/members.ts";
+import { addNetwork, deleteNetwork, findNetwork, replaceNetwork } from "../nex/networks.ts";
+import type { Nex } from "../nex/nex.ts";
+import { Draft } from "../nex/steps.ts";
+import {
+  listFrom,
+  memberFrom,
+  memberTo,
+  networkFrom,
+  networkTo,
+  updatedNetwork,
+  updateFrom,
+} from "./convert.ts";
+
+/** Each method as a function; all of them answer from the mirror, and see what they wrote. */
+export type NexApi = {
+  [M in keyof NexMethods]: (
+    request: NexMethods[M][0],
+  ) => Promise<Sent<NexMethods[M][1]>> | Sent<NexMethods[M][1]>;
+};
+
+export function nexApi(nex: Nex): NexApi {
+  const { view } = nex;
+  const done = {};
+  return {
+    GetNetworks: () => ({ nets: [...view.networks()].map((n) => n.name).sort() }),
+    GetNetwork: ({ name }) => ({ net: networkTo(findNetwork(view, name)) }),
+    GetMembers: ({ network }) => {
+      const { name } = findNetwork(view, network);
+      return { members: view.membersOf(name).map((member) => memberTo(member, name)) };
+    },
+    async AddNetwork({ network }) {
+      if (!network) throw invalid("network: missing");
+      const { name } = network;
+      if (view.deleted.has(name)) await nex.sweepNetwork(name);
+      await nex.change((draft) => addNetwork(draft, networkFrom(network)));
+      return done;
+    },
+    async UpdateNetwork(update) {
+      await nex.change((draft) => {
+        const before = findNetwork(draft, update.name);
+        return replaceNetwork(draft, before, updatedNetwork(before.record, update));
+      });
+      return done;
+    },
+    async DeleteNetwork({ name }) {
+      await nex.change((draft) => deleteNetwork(draft, name));
+      await nex.sweepNetwork(name);
+      return done;
+    },
+    async AddMembers({ net, list, force }) {
+      await nex.change((draft) => addMembers(draft, net, list.map(memberFrom), { force }));
+      return done;
+    },
+    async UpdateMembers({ net, list }) {
+      await nex.change((draft) => updateMembers(draft, net, list.map(updateFrom)));
+      return done;
+    },
+    async DeleteMembers({ network, list }) {
+      await nex.change((draft) => deleteMembers(draft, network, list));
+      return done;
+    },
+    async ChangeMemberID({ list }) {
+      await nex.change((draft) => changeMemberIds(draft, list));
+      return done;
+    },
+    async Apply({ networks, members, dryRun }) {
+      const plan = (draft: Draft) => applySpec(draft, networks.map(networkFrom), members.map(listFrom));
+      if (dryRun) return { objects: plan(new Draft(view)) };
+      for (const { name } of networks) if (view.deleted.has(name)) await nex.sweepNetwork(name);
+      return { objects: await nex.change(plan) };
+    },
+  };
+}

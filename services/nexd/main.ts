@@ -1,0 +1,79 @@
+import { runDaemon } from "../common/daemon.ts";
+import { formatHostPort } from "../common/host_port.ts";
+import { Counter, Gauge, Histogram } from "../common/metrics.ts";
+import { Refusal } from "../common/refusal.ts";
+import { readTls } from "../common/tls.ts";
+import { Nex } from "../nex/nex.ts";
+import { runSweeper } from "../nex/sweeper.ts";
+import { openNexStore } from "../store/nex_store.ts";
+import { nexApi } from "./api.ts";
+import { serveGrpc } from "./server.ts";
+
+/** Runs nexd: the gRPC API over what etcd holds. */
+export function main(args: string[]): Promise<number> {
+  return runDaemon({ name: "nexd", args }, async (daemon) => {
+    const { config, log, metrics } = daemon;
+    const { listen } = config.nexd;
+    const fields = { cert: "nexd.tls.cert", key: "nexd.tls.key", ca: "nexd.tls.ca" };
+    const tls = config.nexd.tls && readTls(config.nexd.tls, fields, config.where);
+    if (!tls) daemon.warnIfOpen(listen, "nexd.tls");
+
+    const store = openNexStore(config.etcd, log);
+    daemon.defer("etcd", () => store.close());
+    const nex = new Nex(store);
+    let known = false;
+    const seconds = new Histogram({
+      name: "nexd_call_seconds",
+      help: "How long calls took, by method and status.",
+      labelNames: ["method", "code"],
+      registers: [metrics],
+    });
+    const grpc = await serveGrpc(nexApi(nex), {
+      listen,
+      tls,
+      gate() {
+        // Nothing is answered from a store that was never read.
+        if (!known) {
+          throw new Refusal("unavailable", `etcd at ${config.etcd.endpoints.join(", ")} was not reached yet`);
+        }
+      },
+      onCall: (method, code, took) => seconds.observe({ method, code }, took),
+      onError: (method, err) => log.error({ err, method }, "a call failed"),
+    });
+    daemon.defer("gRPC", () => grpc.stop());
+    daemon.follow(store.mirror);
+
+    await store.mirror.ready({ signal: daemon.stopping });
+    const taken = await nex.takeOver(daemon.stopping);
+    if (taken) log.info({ changes: taken }, "took over a store of the old daemons");
+    for (const problem of nex.view.problems()) log.warn(problem);
+    known = true;
+    grpc.setServing(true);
+    const swept = new Counter({
+      name: "nexd_swept_total",
+      help: "Leases ended and remains removed.",
+      registers: [metrics],
+    });
+    daemon.defer("sweeper", runSweeper(nex, { log, onSwept: (count) => swept.inc(count) }));
+    new Gauge({
+      name: "nexd_networks",
+      help: "Networks.",
+      registers: [metrics],
+      collect() {
+        this.set(nex.view.size.networks);
+      },
+    });
+    new Gauge({
+      name: "nexd_members",
+      help: "Members, dynamic ones included.",
+      registers: [metrics],
+      collect() {
+        this.set(nex.view.size.members);
+      },
+    });
+    log.info(
+      { ...nex.view.size, tls: tls ? (tls.ca ? "mutual" : "one-way") : "none" },
+      `serving on ${formatHostPort(grpc.at)}`,
+    );
+  });
+}

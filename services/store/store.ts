@@ -1,0 +1,38 @@
+import type { ChangeStore } from "./change.ts";
+import { type CommitterOptions, StoreCommitter } from "./commit.ts";
+import { Connection, type ConnectionOptions } from "./connection.ts";
+import { type MirrorOptions, StoreMirror } from "./mirror.ts";
+import type { Guard, Schema } from "./types.ts";
+
+export interface StoreOptions<T> extends ConnectionOptions, MirrorOptions, CommitterOptions {
+  readonly schema: Schema<T>;
+}
+
+/** One process's way to etcd: what to read from, and what to write with. */
+export interface Store<T> extends ChangeStore<T> {
+  readonly connection: Connection;
+  readonly mirror: StoreMirror<T>;
+  readonly committer: StoreCommitter;
+  close(): void;
+}
+
+/**
+ * Opens the store and starts its mirror; etcd need not be there yet, see {@link StoreMirror.ready}.
+ * Throws Refusal for endpoints and certificates that cannot be right.
+ */
+export function openStore<T>(options: StoreOptions<T>): Store<T> {
+  const connection = new Connection(options);
+  const committer = new StoreCommitter(connection, options);
+  const mirror = new StoreMirror(connection, options.schema, options);
+  return {
+    connection,
+    committer,
+    mirror,
+    current: (keys): Promise<Guard[]> =>
+      Promise.all(keys.map(async (key) => ({ key, modRevision: await connection.modRevision(key) }))),
+    close() {
+      mirror.close();
+      connection.close();
+    },
+  };
+}
