@@ -1,0 +1,61 @@
+import { messageOf } from "../../services/common/refusal.ts";
+
+/** Tells the steps of a demonstration as they happen: for people, or an object per line. */
+export class Narrator {
+  private readonly began = performance.now();
+
+  /** @param stopped Aborted when what fails from then on fails because of the stop. */
+  constructor(
+    private readonly form: "text" | "json",
+    private readonly stopped?: AbortSignal,
+    private readonly write: (line: string) => void = console.log,
+  ) {}
+
+  /** Runs a step and tells how it went and how long it took, with what it returns; throws what the step threw. */
+  async step(what: string, act: () => Promise<string>): Promise<void> {
+    const started = performance.now();
+    let detail: string;
+    try {
+      detail = (await act()).trimEnd();
+    } catch (error) {
+      this.failed(what, messageOf(error));
+      throw error;
+    }
+    const ms = Math.round(performance.now() - started);
+    if (this.form === "json") return this.write(JSON.stringify({ step: what, ok: true, ms, detail }));
+    const [first = "", ...rest] = detail.split("\n");
+    const inline = rest.length === 0 && first !== "" ? ` → ${first}` : "";
+    this.write(`${this.clock()}  ${what}${inline}  (${ms} ms)`);
+    if (rest.length > 0) this.write(indent(detail));
+  }
+
+  /** Tells what did not hold; not once it is being stopped. */
+  failed(what: string, detail: string): void {
+    if (this.stopped?.aborted) return;
+    if (this.form === "json") this.write(JSON.stringify({ step: what, ok: false, detail }));
+    else this.write(`${this.clock()}  FAILED: ${what}\n${indent(detail)}`);
+  }
+
+  /** Something to read, for people only. */
+  aside(text: string): void {
+    if (this.form === "text") this.write(text);
+  }
+
+  done(ok: boolean): void {
+    const ms = Math.round(performance.now() - this.began);
+    if (this.form === "json") this.write(JSON.stringify({ step: "done", ok, ms }));
+    else {this.write(
+        ok
+          ? `Done in ${(ms / 1000).toFixed(1)} s; nothing is left behind.`
+          : "Ended; nothing is left behind.",
+      );}
+  }
+
+  private clock(): string {
+    return `${((performance.now() - this.began) / 1000).toFixed(2).padStart(7)} s`;
+  }
+}
+
+function indent(text: string): string {
+  return text.replaceAll(/^/gm, "             ");
+}
