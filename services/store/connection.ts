@@ -1,7 +1,9 @@
 import { Refusal } from "../common/refusal.ts";
+import type { TlsMaterial } from "../common/tls.ts";
 import { UnknownOutcome } from "./errors.ts";
-import { isOperational, reasonOf, verdictOf } from "./failure.ts";
-import { Member, type RawStream, type StoreTls } from "./member.ts";
+import { callReason, isOperational, verdictOf } from "./failure.ts";
+import { Member, type RawStream } from "./member.ts";
+import { pause } from "./timers.ts";
 import {
   decodeRange,
   decodeStatus,
@@ -16,8 +18,8 @@ import {
 export interface ConnectionOptions {
   /** The members, like `http://10.0.0.1:2379`; all http or all https. */
   readonly endpoints: readonly string[];
-  /** Needed for https. */
-  readonly tls?: StoreTls;
+  /** Needed for https: `ca`, and `cert` with `key` where etcd asks for a client certificate. */
+  readonly tls?: TlsMaterial | undefined;
   /** How long one request may take, in ms (default 5,000). */
   readonly timeoutMs?: number;
 }
@@ -154,7 +156,7 @@ export class Connection {
         if (verdict === "refused" && !isOperational(error)) throw error;
         if (verdict !== "refused") this.failed(member);
         if (verdict === "unknown") {
-          const message = `etcd at ${member.endpoint} did not say whether it wrote: ${reasonOf(error)}`;
+          const message = `etcd at ${member.endpoint} did not say whether it wrote: ${callReason(error)}`;
           throw new UnknownOutcome(message, { cause: error });
         }
         if (verdict === "refused" || tries <= 1) throw this.#unavailable(error);
@@ -183,7 +185,7 @@ export class Connection {
           ? known
           : { ...known, problem: "it has no leader: fewer than half of the members see each other" };
       } catch (error) {
-        return { endpoint, problem: reasonOf(error) };
+        return { endpoint, problem: callReason(error) };
       }
     }));
   }
@@ -222,7 +224,7 @@ export class Connection {
   }
 
   #unavailable(error: unknown): Refusal {
-    return new Refusal("unavailable", `etcd at ${this.#names} cannot be used: ${reasonOf(error)}`, {
+    return new Refusal("unavailable", `etcd at ${this.#names} cannot be used: ${callReason(error)}`, {
       cause: error,
     });
   }
@@ -239,8 +241,4 @@ function checkedEndpoint(text: string): string {
   }
   // URL drops a port that is its scheme's default, so it is read from the text.
   return `${url.protocol}//${url.hostname}:${/:(\d+)\/?$/.exec(text)?.[1] ?? "2379"}`;
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

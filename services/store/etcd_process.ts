@@ -1,4 +1,5 @@
 import { messageOf, Refusal } from "../common/refusal.ts";
+import { pause } from "./timers.ts";
 
 /** What happens to an etcd of our own after it was ready. */
 export type EtcdProcessEvent =
@@ -216,8 +217,4 @@ function signal(child: Deno.ChildProcess, name: Deno.Signal): void {
     // It ended by itself in the meantime, which is what was wanted.
     if (!(error instanceof TypeError) && !(error instanceof Deno.errors.NotFound)) throw error;
   }
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

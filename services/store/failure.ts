@@ -1,4 +1,5 @@
 import { status as Code } from "@grpc/grpc-js";
+import { messageOf } from "../common/refusal.ts";
 
 /** What a failed call means for the request it carried. */
 export type Verdict =
@@ -49,8 +50,8 @@ export function isOperational(error: unknown): boolean {
 }
 
 /** The reason in words fit for a sentence. */
-export function reasonOf(error: unknown): string {
-  if (!isCallError(error)) return error instanceof Error ? error.message : String(error);
+export function callReason(error: unknown): string {
+  if (!isCallError(error)) return messageOf(error);
   if (error.code === Code.DEADLINE_EXCEEDED) return "no answer in time";
   const last = /Last error: (.*?)\. Resolution note:/.exec(error.details)?.[1];
   return (last ?? error.details).replace(/^Error: /, "").replace(/^etcdserver: /, "");

@@ -2,13 +2,7 @@ import { Buffer } from "node:buffer";
 import { type Client, type ClientDuplexStream, connectivityState, Metadata } from "@grpc/grpc-js";
 import { noop } from "cockatiel";
 import { Etcd3, type IOptions } from "etcd3";
-
-/** PEM contents. `cert` and `key` are the client's own, where etcd asks for one. */
-export interface StoreTls {
-  readonly ca: string;
-  readonly cert?: string;
-  readonly key?: string;
-}
+import type { TlsMaterial } from "../common/tls.ts";
 
 /** A stream of raw etcd messages in both directions. */
 export type RawStream = ClientDuplexStream<Uint8Array, Uint8Array>;
@@ -22,7 +16,7 @@ const MAX_MESSAGE = 256 << 20;
 export class Member extends Etcd3 {
   #client: Client | undefined;
 
-  constructor(readonly endpoint: string, tls: StoreTls | undefined) {
+  constructor(readonly endpoint: string, tls: TlsMaterial | undefined) {
     super(optionsOf(endpoint, tls));
   }
 
@@ -77,10 +71,10 @@ function same(bytes: Uint8Array): Uint8Array {
   return bytes;
 }
 
-function optionsOf(endpoint: string, tls: StoreTls | undefined): IOptions {
+function optionsOf(endpoint: string, tls: TlsMaterial | undefined): IOptions {
   return {
     hosts: endpoint,
-    ...(tls && {
+    ...(tls?.ca && {
       credentials: {
         rootCertificate: Buffer.from(tls.ca),
         ...(tls.key && tls.cert && { privateKey: Buffer.from(tls.key), certChain: Buffer.from(tls.cert) }),
@@ -91,8 +85,9 @@ function optionsOf(endpoint: string, tls: StoreTls | undefined): IOptions {
       "grpc.initial_reconnect_backoff_ms": 100,
       "grpc.min_reconnect_backoff_ms": 100,
       "grpc.max_reconnect_backoff_ms": 500,
-      "grpc.keepalive_time_ms": 10_000,
-      "grpc.keepalive_timeout_ms": 5_000,
+      // etcd hangs up on who pings more often than every 5 s.
+      "grpc.keepalive_time_ms": 6_000,
+      "grpc.keepalive_timeout_ms": 4_000,
       "grpc.enable_retries": 0,
       "grpc.max_receive_message_length": MAX_MESSAGE,
       "grpc.max_send_message_length": MAX_MESSAGE,

@@ -1,0 +1,94 @@
+/** Those who wait until the mirror shows a revision of some keys. */
+
+export interface Need {
+  readonly key: string;
+  /** That mod revision or a later one; 0: absent, or changed since the waiting began. */
+  readonly revision: number;
+}
+
+export interface Shown {
+  /** The newest mod revision that the mirror has seen of the key; 0: absent. */
+  version(key: string): number;
+  /** Up to which revision the mirror has everything that happens to the key; Infinity for keys it does not follow. */
+  seen(key: string): number;
+}
+
+interface Waiter {
+  left: readonly Open[];
+  readonly since: number;
+  readonly done: () => void;
+  readonly fail: (reason: unknown) => void;
+}
+
+interface Open extends Need {
+  readonly versionAtStart: number;
+}
+
+export class Waiters {
+  readonly #waiters = new Set<Waiter>();
+
+  constructor(private readonly shown: Shown) {}
+
+  get size(): number {
+    return this.#waiters.size;
+  }
+
+  async wait(needs: readonly Need[], signal: AbortSignal | undefined): Promise<void> {
+    signal?.throwIfAborted();
+    const left = needs
+      .map((need) => ({ ...need, versionAtStart: this.shown.version(need.key) }))
+      .filter((need) => !this.#met(need));
+    if (!left.length) return;
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const waiter: Waiter = { left, since: Date.now(), done: resolve, fail: reject };
+    const abort = () => reject(signal?.reason);
+    signal?.addEventListener("abort", abort, { once: true });
+    this.#waiters.add(waiter);
+    try {
+      await promise;
+    } finally {
+      this.#waiters.delete(waiter);
+      signal?.removeEventListener("abort", abort);
+    }
+  }
+
+  /** Lets go of everyone whose keys are there by now; called after each change of the mirror. */
+  check(): void {
+    for (const waiter of this.#waiters) {
+      waiter.left = waiter.left.filter((need) => !this.#met(need));
+      if (!waiter.left.length) waiter.done();
+    }
+  }
+
+  fail(reason: unknown): void {
+    for (const waiter of this.#waiters) waiter.fail(reason);
+  }
+
+  /**
+   * Asks the store itself about keys waited for longer than `patienceMs`: a removal of what was not there
+   * makes no event. Returns a key that the mirror shows wrongly after `lostMs`, if there is one.
+   */
+  async ask(modRevision: (key: string) => Promise<number>, patienceMs: number, lostMs: number) {
+    const now = Date.now();
+    for (const waiter of [...this.#waiters]) {
+      if (now - waiter.since < patienceMs) continue;
+      for (const need of waiter.left) {
+        const before = this.shown.version(need.key);
+        const actual = await modRevision(need.key);
+        if (actual === this.shown.version(need.key)) {
+          waiter.left = waiter.left.filter((other) => other !== need);
+        } else if (now - waiter.since > lostMs && before === this.shown.version(need.key)) return need.key;
+      }
+      if (!waiter.left.length) waiter.done();
+    }
+    return undefined;
+  }
+
+  #met(need: Open): boolean {
+    const version = this.shown.version(need.key);
+    if (need.revision === 0) {
+      return version === 0 || version !== need.versionAtStart || this.shown.seen(need.key) === Infinity;
+    }
+    return version >= need.revision || this.shown.seen(need.key) >= need.revision;
+  }
+}
