@@ -1,0 +1,278 @@
+import assert from "node:assert/strict";
+import { Writer } from "../../services/store/wire.ts";
+import { StoreCommitter } from "../../services/store/commit.ts";
+import { Connection } from "../../services/store/connection.ts";
+import { Member, type RawStream } from "../../services/store/member.ts";
+import { decodeWatch } from "../../services/store/messages.ts";
+import { StoreMirror } from "../../services/store/mirror.ts";
+import { labEtcd } from "../lab/etcd.ts";
+import { Relay } from "../lab/relay.ts";
+import { create, labStore, put, things } from "../lab/store.ts";
+import { until } from "../lab/until.ts";
+
+async function compact(endpoint: string, revision: number): Promise<void> {
+  const member = new Member(endpoint, undefined);
+  const writer = new Writer();
+  writer.number(1, revision);
+  writer.flag(2);
+  await member.call("/etcdserverpb.KV/Compact", writer.finish(), 5_000);
+  member.close();
+}
+
+Deno.test("mirror shows what was there before, and follows puts and removals", async () => {
+  await using etcd = await labEtcd();
+  using writer = labStore([etcd.endpoint]);
+  for (let i = 0; i < 2_500; i += 100) {
+    const ops = Array.from({ length: 100 }, (_, j) => ({ put: `/a/${i + j}`, value: `{"n":${i + j}}` }));
+    await writer.committer.commit({ guards: [], ops });
+  }
+  using reader = labStore([etcd.endpoint]);
+  await reader.mirror.ready();
+  assert.equal([...reader.mirror.entries()].length, 2_500);
+  assert.equal(reader.mirror.get("/a/2499")?.record.n, 2_499);
+
+  const outcome = await writer.committer.commit({
+    guards: [],
+    ops: [{ remove: "/a/7" }, { put: "/b/x", value: '{"n":1}' }],
+  });
+  assert(outcome.committed);
+  await reader.mirror.reached(outcome.revision, ["/a/7", "/b/x"]);
+  assert.equal(reader.mirror.get("/a/7"), undefined);
+  assert.equal(reader.mirror.get("/b/x")?.modRevision, outcome.revision);
+  assert.equal(reader.mirror.state.missed, 0);
+});
+
+Deno.test("mirror.reached() of a removal of what was not there does not wait for ever", async () => {
+  await using etcd = await labEtcd();
+  using store = labStore([etcd.endpoint]);
+  await store.mirror.ready();
+  const outcome = await store.committer.commit({ guards: [], ops: [{ remove: "/a/none" }] });
+  assert(outcome.committed);
+  await store.mirror.reached(outcome.revision + 1, ["/a/none", "/elsewhere"]);
+});
+
+Deno.test("mirror lists anew when the history it needs was compacted during the watch", async () => {
+  await using etcd = await labEtcd();
+  using relay = new Relay(() => etcd.endpoint);
+  using writer = labStore([etcd.endpoint]);
+  using reader = labStore([relay.endpoint]);
+  await reader.mirror.ready();
+  await writer.committer.commit(put("/a/stays", 1));
+  await writer.committer.commit(put("/a/goes", 1));
+  await until("both seen", () => reader.changes.length === 2);
+
+  relay.swallowReplies();
+  await writer.committer.commit(put("/a/stays", 2));
+  await writer.committer.commit({ guards: [], ops: [{ remove: "/a/goes" }] });
+  const last = await writer.committer.commit(put("/b/new", 3));
+  assert(last.committed);
+  await compact(etcd.endpoint, last.revision);
+  relay.cut();
+
+  await reader.mirror.reached(last.revision, ["/b/new"]);
+  await until("in step", () => reader.mirror.state.inStep);
+  assert.deepEqual([...reader.mirror.entries()].map(({ key, record }) => [key, record.n]).sort(), [[
+    "/a/stays",
+    2,
+  ], ["/b/new", 3]]);
+  const difference = reader.changes.slice(2).map((
+    { key, before, after },
+  ) => [key, before?.record.n, after?.record.n]);
+  assert.deepEqual(difference.sort(), [["/a/goes", 1, undefined], ["/a/stays", 1, 2], [
+    "/b/new",
+    undefined,
+    3,
+  ]]);
+  assert.equal(reader.mirror.state.relists, 1);
+});
+
+Deno.test("mirror shows every acknowledged write exactly once while etcd is killed and restarted", async () => {
+  await using etcd = await labEtcd();
+  using store = labStore([etcd.endpoint], { timeoutMs: 2_000 });
+  await store.mirror.ready();
+  const acknowledged = new Map<string, number>();
+  let stop = false;
+  const write = async (worker: number) => {
+    for (let i = 0; !stop; i++) {
+      const key = `/a/${worker}-${i}`;
+      try {
+        const outcome = await store.committer.commitGrouped(create(key, i));
+        assert(outcome.committed);
+        acknowledged.set(key, outcome.revision);
+      } catch {
+        // Refused, or unknown: then it may be there or not.
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+    }
+  };
+  const writers = Array.from({ length: 20 }, (_, worker) => write(worker));
+  for (let round = 0; round < 3; round++) {
+    const before = acknowledged.size;
+    await until("writes go on", () => acknowledged.size > before + 200);
+    await etcd.kill("SIGKILL");
+    await until("the mirror notices", () => !store.mirror.state.inStep);
+    await etcd.start();
+    await until("the mirror recovers", () => store.mirror.state.inStep);
+  }
+  stop = true;
+  await Promise.all(writers);
+  await until("all seen", () => [...acknowledged.keys()].every((key) => store.mirror.get(key)));
+
+  const seen = new Map<string, number>();
+  for (const { key, after } of store.changes) {
+    assert(after, `${key} was never removed`);
+    assert(!seen.has(key), `${key} seen twice`);
+    seen.set(key, after.modRevision);
+  }
+  for (const [key, revision] of acknowledged) assert.equal(seen.get(key), revision, key);
+  const outs = store.events.filter(({ kind }) => kind === "out-of-step");
+  assert.equal(outs.length, 3, "reported once each time");
+});
+
+Deno.test("mirror keeps the good record of a key that turns to garbage, reports it once, takes the next good one", async () => {
+  await using etcd = await labEtcd();
+  using store = labStore([etcd.endpoint]);
+  await store.mirror.ready();
+  const good = await store.committer.commit(create("/a/x", 1));
+  assert(good.committed);
+  await store.mirror.reached(good.revision, ["/a/x"]);
+  const bad = await store.committer.commit({
+    guards: [],
+    ops: [{ put: "/a/x", value: "\u0000garbage" }, { put: "/a/y", value: "{}" }, {
+      put: "/a/foreign",
+      value: "?",
+    }],
+  });
+  assert(bad.committed);
+  await store.mirror.reached(bad.revision, ["/a/x", "/a/y", "/a/foreign"]);
+  assert.equal(store.mirror.get("/a/x")?.record.n, 1);
+  assert.equal(store.mirror.get("/a/x")?.modRevision, good.revision);
+  assert.equal(store.mirror.get("/a/y"), undefined);
+  assert.deepEqual([...store.mirror.state.quarantined.keys()].sort(), ["/a/x", "/a/y"]);
+  assert.equal(store.events.filter(({ kind }) => kind === "bad-record").length, 2);
+
+  const lost = await store.committer.commit({
+    ...put("/a/x", 5),
+    guards: [{ key: "/a/x", modRevision: good.revision }],
+  });
+  assert.deepEqual(lost, { committed: false, current: [{ key: "/a/x", modRevision: bad.revision }] });
+  await store.mirror.caughtUp([{ key: "/a/x", modRevision: bad.revision }]);
+
+  const mended = await store.committer.commit({
+    guards: [],
+    ops: [{ put: "/a/x", value: '{"n":2}' }, { remove: "/a/y" }],
+  });
+  assert(mended.committed);
+  await store.mirror.reached(mended.revision, ["/a/x", "/a/y"]);
+  assert.equal(store.mirror.get("/a/x")?.record.n, 2);
+  assert.equal(store.mirror.state.quarantined.size, 0);
+});
+
+Deno.test("mirror notices an etcd that hangs with its connections open, and goes on when it wakes", async () => {
+  await using etcd = await labEtcd();
+  using store = labStore([etcd.endpoint], { timeoutMs: 1_000 });
+  await store.mirror.ready();
+  await until("in step", () => store.mirror.state.inStep);
+  etcd.freeze();
+  await until("noticed", () => !store.mirror.state.inStep, 20_000);
+  etcd.thaw();
+  await until("in step again", () => store.mirror.state.inStep);
+  const outcome = await store.committer.commit(put("/a/x", 1));
+  assert(outcome.committed);
+  await store.mirror.reached(outcome.revision, ["/a/x"]);
+});
+
+Deno.test("mirror.ready() waits for an etcd that is not there yet, saying so once, unless aborted", async () => {
+  await using etcd = await labEtcd();
+  await etcd.kill();
+  using store = labStore([etcd.endpoint]);
+  await assert.rejects(store.mirror.ready({ signal: AbortSignal.timeout(1_500) }), { name: "TimeoutError" });
+  assert.equal(store.events.length, 1);
+  await etcd.start();
+  await store.mirror.ready();
+});
+
+/** A connection whose watch loses every event of one key, as etcd's sometimes does. */
+class Forgetful extends Connection {
+  lost = 0;
+
+  override async watch(): Promise<{ member: Member; stream: RawStream }> {
+    const { member, stream } = await super.watch();
+    const on = stream.on.bind(stream);
+    const drop = (listener: (bytes: Uint8Array) => void) => (bytes: Uint8Array) => {
+      if (decodeWatch(bytes).events.some(({ kv }) => kv.key === "/a/lost")) this.lost++;
+      else listener(bytes);
+    };
+    const listen = (name: string, listener: (bytes: Uint8Array) => void) =>
+      on(name, name === "data" ? drop(listener) : listener);
+    return { member, stream: Object.assign(stream, { on: listen }) };
+  }
+}
+
+Deno.test("mirror finds what the watch has lost by comparing itself with a listing, and counts it", async () => {
+  await using etcd = await labEtcd();
+  using writer = labStore([etcd.endpoint]);
+  const connection = new Forgetful({ endpoints: [etcd.endpoint] });
+  const mirror = new StoreMirror(connection, things, { checkEveryMs: 200, settleMs: 100 });
+  await mirror.ready();
+  await until("in step", () => mirror.state.inStep);
+  await writer.committer.commit(put("/a/lost", 1));
+  await writer.committer.commit(put("/a/kept", 1));
+  await until("lost one", () => connection.lost === 1);
+  await until("found it", () => mirror.get("/a/lost") !== undefined);
+  assert.equal(mirror.state.missed, 1);
+  await writer.committer.commit({ guards: [], ops: [{ remove: "/a/lost" }] });
+  await until("found the removal", () => mirror.get("/a/lost") === undefined);
+  assert.equal(mirror.state.missed, 2);
+  assert.equal(mirror.get("/a/kept")?.record.n, 1);
+  mirror.close();
+  connection.close();
+});
+
+Deno.test("mirror.reached() does not hang on an event that the watch has lost", async () => {
+  await using etcd = await labEtcd();
+  const connection = new Forgetful({ endpoints: [etcd.endpoint] });
+  const mirror = new StoreMirror(connection, things);
+  await mirror.ready();
+  const outcome = await new StoreCommitter(connection).commit(put("/a/lost", 1));
+  assert(outcome.committed);
+  await mirror.reached(outcome.revision, ["/a/lost"], { signal: AbortSignal.timeout(10_000) });
+  assert.equal(mirror.get("/a/lost")?.record.n, 1);
+  assert.equal(mirror.state.missed, 1);
+  mirror.close();
+  connection.close();
+});
+
+Deno.test("mirror finds nothing missed in a busy store", async () => {
+  await using etcd = await labEtcd();
+  using writer = labStore([etcd.endpoint]);
+  using store = labStore([etcd.endpoint], { checkEveryMs: 20, settleMs: 20 });
+  await store.mirror.ready();
+  const deadline = Date.now() + 1_500;
+  for (let i = 0; Date.now() < deadline; i++) {
+    await writer.committer.commit(put(`/a/${i % 5}`, i));
+    await writer.committer.commit({ guards: [], ops: [{ remove: `/a/${(i + 2) % 5}` }] });
+  }
+  assert.equal(store.mirror.state.missed, 0);
+  assert.equal(store.mirror.state.relists, 0);
+});
+
+Deno.test("mirror lists anew from a store that was set back, and emits the difference", async () => {
+  await using before = await labEtcd();
+  await using after = await labEtcd();
+  using writer = labStore([before.endpoint]);
+  for (let i = 0; i < 10; i++) await writer.committer.commit(put(`/a/${i}`, i));
+  using other = labStore([after.endpoint]);
+  await other.committer.commit(put("/a/3", 33));
+  let target = before.endpoint;
+  using relay = new Relay(() => target);
+  using store = labStore([relay.endpoint]);
+  await store.mirror.ready();
+  const cluster = store.mirror.clusterId;
+  assert.equal([...store.mirror.entries()].length, 10);
+  target = after.endpoint;
+  relay.cut();
+  await until("relisted", () => store.mirror.state.relists === 1);
+  assert.deepEqual([...store.mirror.entries()].map(({ key, record }) => [key, record.n]), [["/a/3", 33]]);
+  assert.notEqual(store.mirror.clusterId, cluster);
+});
