@@ -1,0 +1,62 @@
+import { runDaemon } from "../common/daemon.ts";
+import { formatHostPort } from "../common/host_port.ts";
+import { Counter, Gauge, type Registry } from "../common/metrics.ts";
+import { View } from "../nex/view.ts";
+import { openNexStore } from "../store/nex_store.ts";
+import type { Counts } from "./counters.ts";
+import { feedZones } from "./feed.ts";
+import { type DnsServer, startDns } from "./server.ts";
+
+/** Port 53 on all addresses, unless the configuration says otherwise. */
+const DEFAULT_LISTEN = [{ host: "0.0.0.0", port: 53 }];
+
+/** Runs dnsd: DNS for every network's domain and the reverse zones of its subnets, and forwarding of the rest. */
+export function main(args: string[]): Promise<number> {
+  return runDaemon({ name: "dnsd", args }, async (daemon) => {
+    const { config, log } = daemon;
+    const { listen = DEFAULT_LISTEN, forward, ttl } = config.dnsd;
+    const store = openNexStore(config.etcd, log);
+    daemon.defer("etcd", () => store.close());
+    daemon.follow(store.mirror);
+    // Before that, "no such name" would be a guess, and ours could be asked of a stranger.
+    await store.mirror.ready({ signal: daemon.stopping });
+    const view = new View(store.mirror);
+    const server = await startDns({
+      listen: listen.map(formatHostPort),
+      forward: forward.map(formatHostPort),
+    });
+    daemon.defer("DNS", () => server.stop());
+    feedZones(view, server.zones, { ttl, revision: () => store.mirror.state.revision });
+    exportMetrics(daemon.metrics, server, view);
+    log.info(
+      { ...view.size, forward: forward.map(formatHostPort).join(" ") || "none" },
+      `answering on ${server.addresses.join(" ")}`,
+    );
+  });
+}
+
+function exportMetrics(registry: Registry, server: DnsServer, view: View): void {
+  const registers = [registry];
+  let seen: Partial<Counts> = {};
+  new Counter({
+    name: "dnsd_events_total",
+    help: "Queries, answers by RCODE, and what became of the rest.",
+    labelNames: ["event"],
+    registers,
+    collect() {
+      const counts = server.counters();
+      for (const [event, count] of Object.entries(counts)) {
+        this.inc({ event }, count - (seen[event as keyof Counts] ?? 0));
+      }
+      seen = counts;
+    },
+  });
+  new Gauge({
+    name: "dnsd_names",
+    help: "Members whose names are answered.",
+    registers,
+    collect() {
+      this.set(view.size.members);
+    },
+  });
+}
