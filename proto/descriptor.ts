@@ -1,8 +1,9 @@
 // Made from nex.proto by generate.ts: change nothing here.
+import type { Field } from "./wire.ts";
 
 /** nex.proto and what it imports as one google.protobuf.FileDescriptorSet, in base64. */
-export const descriptorSet = `
-CncKH2dvb2dsZS9wcm90b2J1Zi90aW1lc3RhbXAucHJvdG8SD2dvb2dsZS5wcm90b2J1ZiI7CglUaW1lc3RhbXASGAoHc2Vjb25k
+export const descriptorSet =
+  `CncKH2dvb2dsZS9wcm90b2J1Zi90aW1lc3RhbXAucHJvdG8SD2dvb2dsZS5wcm90b2J1ZiI7CglUaW1lc3RhbXASGAoHc2Vjb25k
 cxgBIAEoA1IHc2Vjb25kcxIUCgVuYW5vcxgCIAEoBVIFbmFub3NiBnByb3RvMwqAAwoeZ29vZ2xlL3Byb3RvYnVmL3dyYXBwZXJz
 LnByb3RvEg9nb29nbGUucHJvdG9idWYiIwoLRG91YmxlVmFsdWUSFAoFdmFsdWUYASABKAFSBXZhbHVlIiIKCkZsb2F0VmFsdWUS
 FAoFdmFsdWUYASABKAJSBXZhbHVlIiIKCkludDY0VmFsdWUSFAoFdmFsdWUYASABKANSBXZhbHVlIiMKC1VJbnQ2NFZhbHVlEhQK
@@ -60,3 +61,108 @@ cmtSZXNwb25zZRJGCg1VcGRhdGVOZXR3b3JrEhkubmV4Lk5ldHdvcmtVcGRhdGVSZXF1ZXN0GhoubmV4
 ZXNwb25zZRJGCg1EZWxldGVOZXR3b3JrEhkubmV4LkRlbGV0ZU5ldHdvcmtSZXF1ZXN0GhoubmV4LkRlbGV0ZU5ldHdvcmtSZXNw
 b25zZRIuCgVBcHBseRIRLm5leC5BcHBseVJlcXVlc3QaEi5uZXguQXBwbHlSZXNwb25zZWIGcHJvdG8z
 `;
+
+/** The fields of every message. */
+export const fields: Readonly<Record<string, readonly Field[]>> = {
+  "Timestamp": [[1, "seconds", "int64", false], [2, "nanos", "int32", false]],
+  "UInt64Value": [[1, "value", "uint64", false]],
+  "StringValue": [[1, "value", "string", false]],
+  "Network": [
+    [1, "name", "string", false],
+    [2, "subnet4", "string", false],
+    [3, "subnet6", "string", false],
+    [4, "dhcp4server", "string", false],
+    [5, "dhcp6server", "string", false],
+    [6, "Range4", "AddressRange", false],
+    [7, "Range6", "AddressRange", false],
+    [8, "gateways", "string", true],
+    [9, "nameservers", "string", true],
+    [10, "options", "Option", true],
+    [11, "domain", "string", false],
+    [12, "macRange", "AddressRange", false],
+    [20, "siaddr", "string", false],
+    [21, "leaseDuration", "uint64", false],
+  ],
+  "AddressRange": [[1, "begin", "string", false], [2, "end", "string", false]],
+  "Option": [[1, "number", "int32", false], [2, "value", "string", false]],
+  "Member": [[1, "mac", "string", false], [2, "name", "string", false], [3, "ip4", "Lease", false], [
+    4,
+    "ip6",
+    "Lease",
+    false,
+  ], [5, "net", "string", false]],
+  "Lease": [[1, "address", "string", false], [2, "expires", "Timestamp", false]],
+  "MemberList": [[1, "net", "string", false], [2, "list", "Member", true], [20, "force", "bool", false]],
+  "AddMembersResponse": [],
+  "MemberUpdate": [
+    [1, "mac", "string", false],
+    [2, "name", "StringValue", false],
+    [3, "ip4", "Lease", false],
+    [4, "ip6", "Lease", false],
+  ],
+  "UpdateList": [[1, "net", "string", false], [2, "list", "MemberUpdate", true]],
+  "UpdateMembersResponse": [],
+  "GetMembersRequest": [[1, "network", "string", false]],
+  "GetMembersResponse": [[1, "members", "Member", true]],
+  "DeleteMembersRequest": [[1, "network", "string", false], [2, "list", "string", true]],
+  "DeleteMembersResponse": [],
+  "Change": [[1, "old", "string", false], [2, "new", "string", false]],
+  "ChangeList": [[1, "list", "Change", true]],
+  "ChangeMemberIDResponse": [],
+  "GetNetworksRequest": [],
+  "GetNetworksResponse": [[1, "nets", "string", true]],
+  "GetNetworkRequest": [[1, "name", "string", false]],
+  "GetNetworkResponse": [[1, "net", "Network", false]],
+  "AddNetworkRequest": [[1, "network", "Network", false]],
+  "AddNetworkResponse": [],
+  "NetworkUpdateRequest": [
+    [1, "name", "string", false],
+    [2, "subnet4", "StringValue", false],
+    [3, "subnet6", "StringValue", false],
+    [4, "dhcp4server", "StringValue", false],
+    [5, "dhcp6server", "StringValue", false],
+    [6, "Range4", "AddressRange", false],
+    [7, "Range6", "AddressRange", false],
+    [8, "gatewaysPresent", "string", true],
+    [9, "nameserversPresent", "string", true],
+    [10, "optionsPresent", "Option", true],
+    [11, "domain", "StringValue", false],
+    [12, "macRange", "AddressRange", false],
+    [13, "gatewaysAbsent", "string", true],
+    [14, "nameserversAbsent", "string", true],
+    [15, "optionsAbsent", "Option", true],
+    [16, "siaddr", "StringValue", false],
+    [17, "leaseDuration", "UInt64Value", false],
+  ],
+  "NetworkUpdateResponse": [],
+  "DeleteNetworkRequest": [[1, "name", "string", false]],
+  "DeleteNetworkResponse": [],
+  "ApplyRequest": [[1, "networks", "Network", true], [2, "members", "MemberList", true], [
+    3,
+    "dryRun",
+    "bool",
+    false,
+  ]],
+  "ApplyResponse": [[1, "objects", "AppliedObject", true]],
+  "AppliedObject": [[1, "kind", "string", false], [2, "name", "string", false], [
+    3,
+    "action",
+    "string",
+    false,
+  ]],
+};
+
+/** Every rpc with the messages that it takes and gives. */
+export const rpcs: Readonly<Record<string, readonly [request: string, response: string]>> = {
+  "GetMembers": ["GetMembersRequest", "GetMembersResponse"],
+  "AddMembers": ["MemberList", "AddMembersResponse"],
+  "DeleteMembers": ["DeleteMembersRequest", "DeleteMembersResponse"],
+  "UpdateMembers": ["UpdateList", "UpdateMembersResponse"],
+  "ChangeMemberID": ["ChangeList", "ChangeMemberIDResponse"],
+  "GetNetworks": ["GetNetworksRequest", "GetNetworksResponse"],
+  "GetNetwork": ["GetNetworkRequest", "GetNetworkResponse"],
+  "AddNetwork": ["AddNetworkRequest", "AddNetworkResponse"],
+  "UpdateNetwork": ["NetworkUpdateRequest", "NetworkUpdateResponse"],
+  "DeleteNetwork": ["DeleteNetworkRequest", "DeleteNetworkResponse"],
+  "Apply": ["ApplyRequest", "ApplyResponse"],
+};

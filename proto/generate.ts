@@ -1,16 +1,17 @@
 /**
- * Writes descriptor.ts from nex.proto: `deno run -A proto/generate.ts`.
+ * Writes descriptor.ts from nex.proto: `deno run -A proto/generate.ts && deno fmt proto`.
  *
  * The descriptors are put together here, because those of proto-loader leave out imports and give relative
  * type names, and reflection clients in other languages refuse that.
  */
 import { loadSync, type MessageTypeDefinition, type ServiceDefinition } from "@grpc/proto-loader";
+import type { Field } from "./wire.ts";
 
 type Message = MessageTypeDefinition<object, object>;
 
 interface Described {
   name: string;
-  field: { name: string; number: number; label: string; type: string; typeName: string }[];
+  field: { name: string; number: number; label: string; type: string; typeName?: string }[];
 }
 
 const folder = import.meta.dirname ?? ".";
@@ -22,8 +23,19 @@ const imports = {
   ],
 };
 
-/** The text of descriptor.ts for the nex.proto beside this file. */
-export function generate(): string {
+/** Wrappers that nex.proto does not use, of types that wire.ts does not know. */
+const unused = new Set([
+  "DoubleValue",
+  "FloatValue",
+  "Int64Value",
+  "Int32Value",
+  "UInt32Value",
+  "BoolValue",
+  "BytesValue",
+]);
+
+/** What descriptor.ts exports, made from the nex.proto beside this file. */
+export function generate() {
   const definition = loadSync(`${folder}/nex.proto`);
   const message = (name: string) => describe(definition[name] as Message);
   const own = Object.keys(definition).filter((name) => name.startsWith("nex.") && name !== "nex.Nex");
@@ -43,10 +55,42 @@ export function generate(): string {
       syntax: "proto3",
     },
   ];
-  const lines = encode(files).toString("base64").match(/.{1,100}/g) ?? [];
-  return `// Made from nex.proto by generate.ts: change nothing here.\n\n` +
-    `/** nex.proto and what it imports as one google.protobuf.FileDescriptorSet, in base64. */\n` +
-    `export const descriptorSet = \`\n${lines.join("\n")}\n\`;\n`;
+  const used = files.flatMap(({ messageType }) => messageType).filter(({ name }) => !unused.has(name));
+  return {
+    descriptorSet: encode(files).toString("base64").replace(/.{1,100}/g, "$&\n"),
+    fields: Object.fromEntries(used.map(({ name, field }) => [name, field.map(row)])),
+    rpcs: Object.fromEntries(
+      methods(definition["nex.Nex"] as ServiceDefinition)
+        .map(({ name, inputType, outputType }) => [name, [bare(inputType), bare(outputType)]]),
+    ),
+  };
+}
+
+function moduleText({ descriptorSet, fields, rpcs }: ReturnType<typeof generate>): string {
+  return `// Made from nex.proto by generate.ts: change nothing here.
+import type { Field } from "./wire.ts";
+
+/** nex.proto and what it imports as one google.protobuf.FileDescriptorSet, in base64. */
+export const descriptorSet = \`${descriptorSet}\`;
+
+/** The fields of every message. */
+export const fields: Readonly<Record<string, readonly Field[]>> = ${JSON.stringify(fields)};
+
+/** Every rpc with the messages that it takes and gives. */
+export const rpcs: Readonly<Record<string, readonly [request: string, response: string]>> = ${
+    JSON.stringify(rpcs)
+  };
+`;
+}
+
+/** The fields of a message as wire.ts reads them. */
+function row({ number, name, type, typeName, label }: ReturnType<typeof describe>["field"][number]): Field {
+  const kind = typeName ? bare(typeName) : type.replace("TYPE_", "").toLowerCase();
+  return [number, name, kind, label === "LABEL_REPEATED"];
+}
+
+function bare(typeName: string): string {
+  return typeName.slice(typeName.lastIndexOf(".") + 1);
 }
 
 function describe(definition: Message) {
@@ -84,4 +128,4 @@ function encode(file: object[]): Buffer {
   }
 }
 
-if (import.meta.main) Deno.writeTextFileSync(`${folder}/descriptor.ts`, generate());
+if (import.meta.main) Deno.writeTextFileSync(`${folder}/descriptor.ts`, moduleText(generate()));

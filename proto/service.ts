@@ -1,28 +1,36 @@
 import { Buffer } from "node:buffer";
-import type { handleUnaryCall, ServiceDefinition } from "@grpc/grpc-js";
-import { loadFileDescriptorSetFromBuffer, type PackageDefinition } from "@grpc/proto-loader";
-import { descriptorSet } from "./descriptor.ts";
+import type { handleUnaryCall, MethodDefinition, ServiceDefinition } from "@grpc/grpc-js";
+import type { PackageDefinition } from "@grpc/proto-loader";
+import { descriptorSet, rpcs } from "./descriptor.ts";
 import type { NexMethods, Sent } from "./types.ts";
+import { decode, encode } from "./wire.ts";
 
 /** What a server of the API gives to `server.addService(nexService, handlers)`. */
 export type NexHandlers = {
   [Method in keyof NexMethods]: handleUnaryCall<NexMethods[Method][0], Sent<NexMethods[Method][1]>>;
 };
 
-const bytes = Buffer.from(descriptorSet, "base64");
-const loaded: PackageDefinition = loadFileDescriptorSetFromBuffer(bytes, { defaults: true, longs: Number });
-
 /** The service `nex.Nex`; its messages look as types.ts says. */
-export const nexService = loaded["nex.Nex"] as unknown as ServiceDefinition<NexHandlers>;
+export const nexService = Object.fromEntries(
+  Object.entries(rpcs).map(([name, types]) => [name, method(name, ...types)]),
+) as unknown as ServiceDefinition<NexHandlers>;
 
-/** The package for `new ReflectionService(nexPackage())`. */
+function method(name: string, request: string, response: string): MethodDefinition<object, object> {
+  return {
+    path: `/nex.Nex/${name}`,
+    requestStream: false,
+    responseStream: false,
+    requestSerialize: (message) => encode(request, message),
+    requestDeserialize: (bytes) => decode(request, bytes),
+    responseSerialize: (message) => encode(response, message),
+    responseDeserialize: (bytes) => decode(response, bytes),
+  };
+}
+
+/** The package for `new ReflectionService(nexPackage())`, which reads nothing but its files. */
 export function nexPackage(): PackageDefinition {
-  const fileDescriptorProtos = [...filesOf(bytes)];
-  return Object.fromEntries(
-    Object.entries(loaded).map((
-      [name, one],
-    ) => [name, "format" in one ? { ...one, fileDescriptorProtos } : one]),
-  ) as PackageDefinition;
+  const fileDescriptorProtos = [...filesOf(Buffer.from(descriptorSet, "base64"))];
+  return { "nex.proto": { format: "Protocol Buffer 3 EnumDescriptorProto", type: {}, fileDescriptorProtos } };
 }
 
 /** The FileDescriptorProtos in a FileDescriptorSet: field 1, length-delimited, again and again. */

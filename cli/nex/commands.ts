@@ -10,6 +10,7 @@ import {
   serialize,
 } from "./show.ts";
 import { Refusal } from "../../services/common/refusal.ts";
+import { version } from "../../services/common/version.ts";
 import { Session, type Terminal } from "./session.ts";
 import { addSetMember, addSetNetwork } from "./set.ts";
 
@@ -48,10 +49,9 @@ export function nexProgram(terminal: Terminal): Command {
   remove.command("network").description("delete a network and its members").argument("<net>")
     .action(async (name: string) => void await session.call("DeleteNetwork", { name }));
 
-  program.command("version").description("print the program's version").action(async () => {
-    const { default: { version } } = await import("../../deno.json", { with: { type: "json" } });
-    terminal.print(`nex ${version}\n`);
-  });
+  program.command("version").description("print the program's version").action(() =>
+    terminal.print(`nex ${version}\n`)
+  );
   program.command("completion").description("print a shell's completion script")
     .addArgument(new Argument("<shell>").choices(["bash", "zsh", "fish"]))
     .action(async (shell: "bash" | "zsh" | "fish") =>
