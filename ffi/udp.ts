@@ -68,7 +68,7 @@ export function localPort(fd: number): number {
 
 // struct mmsghdr on 64-bit Linux: msghdr of 56 octets, msg_len, padding (recvmmsg(2)).
 const HEADER = 64, NAME_LENGTH = 8, IOV = 16, IOV_COUNT = 24, CONTROL = 32, CONTROL_LENGTH = 40, LENGTH = 56;
-const NAME = 32, CMSG = 48, IOVEC = 16;
+const NAME = 32, CMSG = 48, CMSG4 = 32, IOVEC = 16;
 
 /**
  * Datagrams received and sent many at a time, each answered in the place where it came in.
@@ -198,4 +198,24 @@ export class UdpBatch {
 
 function address(buffer: Uint8Array<ArrayBuffer> | Uint32Array<ArrayBuffer>): bigint {
   return Deno.UnsafePointer.value(Deno.UnsafePointer.of(buffer));
+}
+
+/**
+ * An origin for {@link UdpBatch.address}: to `peer` and its port, from `local` (0: the routes choose). IPv4
+ * addresses as 32-bit values.
+ */
+export function origin4(peer: number, port: number, local: number): Uint8Array<ArrayBuffer> {
+  const origin = new Uint8Array(2 + 16 + CMSG4);
+  const view = new DataView(origin.buffer, 2);
+  origin[0] = 16;
+  origin[1] = CMSG4;
+  view.setUint16(0, AF_INET, true);
+  view.setUint16(2, port);
+  view.setUint32(4, peer);
+  // struct cmsghdr {u64 length, i32 level, i32 type}, then in_pktinfo {ifindex, spec_dst, addr}
+  view.setUint32(16, 28, true);
+  view.setInt32(16 + 8, IPPROTO_IP, true);
+  view.setInt32(16 + 12, IP_PKTINFO, true);
+  view.setUint32(16 + 20, local);
+  return origin;
 }

@@ -1,0 +1,171 @@
+import { checked, EAGAIN, EINTR, ENETDOWN, ENODEV, errno, SystemError } from "./errno.ts";
+import { libc } from "./libc.ts";
+
+const AF_PACKET = 17, ETH_P_IP = 0x0800;
+const SOCK_RAW = 3, SOCK_NONBLOCK = 0x800, SOCK_CLOEXEC = 0x80000;
+const SOL_SOCKET = 1, SO_RCVBUF = 8, SO_ATTACH_FILTER = 26, SO_RCVBUFFORCE = 33;
+const SOL_PACKET = 263, PACKET_IGNORE_OUTGOING = 23;
+const MSG_DONTWAIT = 0x40;
+
+/** One instruction of a classic BPF program: code, jump if true, jump if false, operand. */
+export type Instruction = readonly [code: number, jt: number, jf: number, k: number];
+
+const LD_W_ABS = 0x20, LD_H_ABS = 0x28, LD_B_ABS = 0x30, LD_H_IND = 0x48, LDX_MSH = 0xb1;
+const JEQ = 0x15, JSET = 0x45, RET = 0x06;
+const AD_PKTTYPE = 0xfffff000 + 4, AD_VLAN_TAG_PRESENT = 0xfffff000 + 48;
+const PACKET_OTHERHOST = 3;
+
+/** Lets pass whole, untagged IPv4 datagrams to a UDP port, but not those that pass by to another host. */
+export function udpFilter(port: number): Instruction[] {
+  return [
+    [LD_W_ABS, 0, 0, AD_PKTTYPE],
+    [JEQ, 12, 0, PACKET_OTHERHOST],
+    // The kernel has taken the tag of another VLAN out: nothing else tells these frames from ours.
+    [LD_W_ABS, 0, 0, AD_VLAN_TAG_PRESENT],
+    [JEQ, 0, 10, 0],
+    [LD_H_ABS, 0, 0, 12],
+    [JEQ, 0, 8, ETH_P_IP],
+    [LD_B_ABS, 0, 0, 23],
+    [JEQ, 0, 6, 17],
+    [LD_H_ABS, 0, 0, 20],
+    [JSET, 4, 0, 0x3fff],
+    [LDX_MSH, 0, 0, 14],
+    [LD_H_IND, 0, 0, 16],
+    [JEQ, 0, 1, port],
+    [RET, 0, 0, 0xffff],
+    [RET, 0, 0, 0],
+  ];
+}
+
+/** Lets nothing pass. */
+export const nothing: readonly Instruction[] = [[RET, 0, 0, 0]];
+
+/** Attaches a filter to a socket: SO_ATTACH_FILTER of socket(7). */
+export function attachFilter(fd: number, program: readonly Instruction[]): void {
+  // struct sock_fprog {u16 length, program}, and the program in the same buffer: passing it keeps both alive.
+  const bytes = new Uint8Array(16 + program.length * 8);
+  const view = new DataView(bytes.buffer);
+  view.setUint16(0, program.length, true);
+  view.setBigUint64(8, addressOf(bytes) + 16n, true);
+  program.forEach(([code, jt, jf, k], i) => {
+    view.setUint16(16 + i * 8, code, true);
+    view.setUint8(18 + i * 8, jt);
+    view.setUint8(19 + i * 8, jf);
+    view.setUint32(20 + i * 8, k, true);
+  });
+  checked(libc.setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, bytes, 16), "attach a packet filter");
+}
+
+/**
+ * A packet(7) socket, not blocking, for the IPv4 frames that one interface receives and the filter lets pass.
+ * @throws SystemError naming `what`
+ */
+export function openPacket(ifindex: number, filter: readonly Instruction[], what: string): number {
+  // Protocol 0: nothing comes in before the filter is there.
+  const fd = checked(
+    libc.socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, 0),
+    `open a packet socket on ${what}`,
+  );
+  try {
+    const burst = Int32Array.of(8 << 20);
+    if (libc.setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, burst, 4) < 0) {
+      libc.setsockopt(fd, SOL_SOCKET, SO_RCVBUF, burst, 4);
+    }
+    attachFilter(fd, filter);
+    const ignored = libc.setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, Int32Array.of(1), 4);
+    checked(ignored, `ignore what goes out on ${what}`);
+    // struct sockaddr_ll {u16 family, u16 protocol, i32 ifindex, u16 hatype, u8 pkttype, u8 halen, addr[8]}
+    const name = new Uint8Array(20);
+    const view = new DataView(name.buffer);
+    view.setUint16(0, AF_PACKET, true);
+    view.setUint16(2, ETH_P_IP);
+    view.setInt32(4, ifindex, true);
+    checked(libc.bind(fd, name, name.length), `receive on ${what}`);
+    return fd;
+  } catch (error) {
+    libc.close(fd);
+    throw error;
+  }
+}
+
+// struct mmsghdr on 64-bit Linux: msghdr of 56 octets, msg_len, padding (recvmmsg(2)).
+const HEADER = 64, NAME_LENGTH = 8, IOV = 16, IOV_COUNT = 24, LENGTH = 56;
+const NAME = 32, PKTTYPE = 10, IOVEC = 16;
+
+/** Frames received or sent many at a time. Slot `i` is `size` octets of `buffer` from `i * size`. */
+export class FrameBatch {
+  readonly buffer: Uint8Array<ArrayBuffer>;
+  // All of these are pointed to by #headers: kept here so that none is freed under the kernel.
+  readonly #headers: Uint32Array<ArrayBuffer>;
+  readonly #names: Uint8Array<ArrayBuffer>;
+  readonly #iovecs: Uint32Array<ArrayBuffer>;
+  readonly #pointers: Deno.PointerValue[] = [];
+
+  constructor(readonly slots: number, readonly size: number) {
+    this.buffer = new Uint8Array(slots * size);
+    this.#headers = new Uint32Array(slots * HEADER / 4);
+    this.#names = new Uint8Array(slots * NAME);
+    this.#iovecs = new Uint32Array(slots * IOVEC / 4);
+    const headers = new DataView(this.#headers.buffer), iovecs = new DataView(this.#iovecs.buffer);
+    const buffer = addressOf(this.buffer), names = addressOf(this.#names);
+    const vectors = addressOf(this.#iovecs), first = addressOf(this.#headers);
+    for (let i = 0; i < slots; i++) {
+      iovecs.setBigUint64(i * IOVEC, buffer + BigInt(i * size), true);
+      headers.setBigUint64(i * HEADER, names + BigInt(i * NAME), true);
+      headers.setBigUint64(i * HEADER + IOV, vectors + BigInt(i * IOVEC), true);
+      headers.setBigUint64(i * HEADER + IOV_COUNT, 1n, true);
+      this.#pointers.push(Deno.UnsafePointer.create(first + BigInt(i * HEADER)));
+    }
+  }
+
+  /**
+   * Takes what has arrived, at most all slots full.
+   * @returns how many frames; -1 when the interface is down or gone
+   */
+  receive(fd: number): number {
+    for (let i = 0; i < this.slots; i++) {
+      this.#headers[(i * HEADER + NAME_LENGTH) / 4] = NAME;
+      this.#iovecs[i * (IOVEC / 4) + 2] = this.size;
+    }
+    const count = libc.recvmmsg(fd, this.#pointers[0] ?? null, this.slots, MSG_DONTWAIT, null);
+    if (count >= 0) return count;
+    const code = errno();
+    if (code === EAGAIN || code === EINTR) return 0;
+    if (code === ENETDOWN || code === ENODEV) return -1;
+    throw new SystemError("recvmmsg", code);
+  }
+
+  /** Octets received in a slot; a longer frame was cut off at `size`. */
+  length(slot: number): number {
+    return this.#headers[(slot * HEADER + LENGTH) / 4] ?? 0;
+  }
+
+  /** True for a frame that was sent to everybody on the link. */
+  broadcast(slot: number): boolean {
+    return this.#names[slot * NAME + PKTTYPE] === 1;
+  }
+
+  /** Octets to send from a slot, to where the frame in it says. */
+  setLength(slot: number, octets: number): void {
+    this.#headers[(slot * HEADER + NAME_LENGTH) / 4] = 0;
+    this.#iovecs[slot * (IOVEC / 4) + 2] = octets;
+  }
+
+  /**
+   * Sends the first `count` slots; one that cannot be sent is passed over.
+   * @returns how many the kernel did not take
+   */
+  send(fd: number, count: number): number {
+    let failed = 0;
+    for (let slot = 0; slot < count;) {
+      const sent = libc.sendmmsg(fd, this.#pointers[slot] ?? null, count - slot, MSG_DONTWAIT);
+      if (sent > 0) slot += sent;
+      else slot++, failed++;
+    }
+    return failed;
+  }
+}
+
+function addressOf(buffer: Uint8Array<ArrayBuffer> | Uint32Array<ArrayBuffer>): bigint {
+  return Deno.UnsafePointer.value(Deno.UnsafePointer.of(buffer));
+}
