@@ -1,3 +1,4 @@
+import { fileURLToPath } from "node:url";
 import { messageOf, Refusal } from "../common/refusal.ts";
 import { pause } from "./timers.ts";
 
@@ -106,7 +107,7 @@ export async function etcdBinary(): Promise<string> {
   }
   const own = new URL("../../.strand/etcd/usr/bin/etcd", import.meta.url);
   const onPath = (Deno.env.get("PATH") ?? "").split(":").filter(Boolean).map((dir) => `${dir}/etcd`);
-  for (const path of [own.protocol === "file:" ? own.pathname : "", ...onPath]) {
+  for (const path of [own.protocol === "file:" ? fileURLToPath(own) : "", ...onPath]) {
     if (path && await isFile(path)) return path;
   }
   throw new Refusal("unavailable", "etcd is not installed: put it on the PATH, or name it with STRAND_ETCD");
@@ -162,6 +163,8 @@ function spawn(binary: string, dataDir: string, endpoint: string): Deno.ChildPro
       "--log-outputs=stderr",
       "--log-level=warn",
     ],
+    // A Ctrl-C is for this process, which ends its etcd last, when nothing is in flight any more.
+    detached: true,
     stdin: "null",
     stdout: "null",
     stderr: "piped",
