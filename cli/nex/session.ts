@@ -3,6 +3,7 @@ import type { NexClient } from "../../proto/client.ts";
 import type { NexMethods, Sent } from "../../proto/types.ts";
 import { messageOf, Refusal } from "../../services/common/refusal.ts";
 import { CALL_TIMEOUT, connect, type ServerOptions } from "./connect.ts";
+import { explain } from "./explain.ts";
 import { type Screen, withProgress } from "./progress.ts";
 import type { Spec } from "./spec.ts";
 
@@ -59,8 +60,12 @@ export class Session {
         apply(client, spec, options, ({ kind, name, action }) => {
           lines.push(`${kind.toLowerCase()} ${name} ${action}${suffix}\n`);
         }));
+    } catch (error) {
+      // An old server takes one object after the other.
+      if (lines.length === 0) throw error;
+      const message = `${explain(error, this.options.server)}; what is listed above was applied`;
+      throw new Refusal("conflict", message, { cause: error });
     } finally {
-      // Also what an old server took before it refused the rest.
       this.terminal.print(lines.join(""));
     }
   }

@@ -1,0 +1,42 @@
+import assert from "node:assert/strict";
+import { Refusal } from "../../services/common/refusal.ts";
+import { explain, hasStatus, UNIMPLEMENTED } from "./explain.ts";
+
+const failed = (code: number, details: string) =>
+  Object.assign(new Error(`${code} ${details}`), { code, details });
+const lost = (error: string) =>
+  failed(14, `No connection established. Last error: ${error}. Resolution note: `);
+const sentences: [Error, string][] = [
+  [new Refusal("invalid", "f.yml: bad"), "f.yml: bad"],
+  [failed(5, "network mini: there is none"), "network mini: there is none"],
+  [failed(3, "two\nlines"), "two lines"],
+  [failed(14, "etcd at db:2379 cannot be reached"), "etcd at db:2379 cannot be reached"],
+  [failed(14, "Name resolution failed for target dns:db:1"), "db:1 cannot be reached: there is no such host"],
+  [lost("Error: connect ECONNREFUSED 127.0.0.1:1"), "db:1 cannot be reached: nothing listens there"],
+  [lost("Error: certificate has expired"), "db:1 cannot be reached: its certificate has expired"],
+  [
+    lost("Error: self-signed certificate in certificate chain"),
+    "db:1 cannot be reached: its certificate is not signed by an authority in --ca-file",
+  ],
+  [
+    lost("received fatal alert: CertificateRequired (2026-11-20T19:16:56.658Z)"),
+    "db:1 cannot be reached: it wants a client certificate; name one with --cert-file and --key-file",
+  ],
+  [lost("Error: something new"), "db:1 cannot be reached: something new"],
+  [failed(14, "No connection established"), "db:1 cannot be reached: no connection could be made"],
+  [
+    failed(14, "read ECONNRESET"),
+    "db:1: the connection was lost before the answer came; a change may or may not have been made",
+  ],
+  [failed(4, "Deadline exceeded after 15.001s,Waiting for LB pick"), "db:1: no answer in time"],
+];
+
+for (const [error, sentence] of sentences) {
+  Deno.test(`explain() says: ${sentence}`, () => assert.equal(explain(error, "db:1"), sentence));
+}
+
+Deno.test("hasStatus() tells gRPC failures from others", () => {
+  assert.ok(hasStatus(failed(12, ""), UNIMPLEMENTED));
+  assert.ok(!hasStatus(failed(5, ""), UNIMPLEMENTED));
+  assert.ok(!hasStatus(new Error("12"), UNIMPLEMENTED));
+});

@@ -1,0 +1,248 @@
+import assert from "node:assert/strict";
+import { Server, ServerCredentials, status, type UntypedServiceImplementation } from "@grpc/grpc-js";
+import { type NexHandlers, nexService } from "../../proto/service.ts";
+import { main } from "./main.ts";
+
+/** Runs a command line against a server with these handlers; the others answer UNIMPLEMENTED. */
+async function nex(handlers: Partial<NexHandlers>, args: string[], stdin = "", first: string[] = []) {
+  const server = new Server();
+  server.addService(nexService, handlers as UntypedServiceImplementation);
+  const port = await new Promise<number>((resolve, reject) =>
+    server.bindAsync(
+      "127.0.0.1:0",
+      ServerCredentials.createInsecure(),
+      (e, port) => e ? reject(e) : resolve(port),
+    )
+  );
+  try {
+    return await run([...first, "-s", `127.0.0.1:${port}`, ...args], stdin);
+  } finally {
+    server.forceShutdown();
+  }
+}
+
+async function run(args: string[], stdin = "") {
+  const result = { code: 0, out: "", err: "" };
+  result.code = await main(args, {
+    print: (text) => void (result.out += text),
+    screen: { isTerminal: false, write: (text) => void (result.err += text) },
+    read: () => Promise.resolve(stdin),
+  });
+  return result;
+}
+
+const GetNetworks: NexHandlers["GetNetworks"] = (_, answer) => answer(null, { nets: ["mini", "big"] });
+const done = (out: string) => ({ code: 0, out, err: "" });
+
+Deno.test("nex get networks prints a name per line, or JSON, or YAML", async () => {
+  assert.deepEqual(await nex({ GetNetworks }, ["get", "networks"]), done("mini\nbig\n"));
+  assert.deepEqual(
+    await nex({ GetNetworks }, ["get", "networks", "-o", "json"]),
+    done('[\n  "mini",\n  "big"\n]\n'),
+  );
+  assert.deepEqual(await nex({ GetNetworks }, ["get", "networks", "-o", "yaml"]), done("- mini\n- big\n"));
+});
+
+Deno.test("a refusal of the server is one line on stderr and exit status 1", async () => {
+  const GetMembers: NexHandlers["GetMembers"] = (call, answer) =>
+    answer({ code: status.NOT_FOUND, details: `network ${call.request.network}: there is none` });
+  assert.deepEqual(await nex({ GetMembers }, ["get", "members", "mni"]), {
+    code: 1,
+    out: "",
+    err: "nex: network mni: there is none\n",
+  });
+});
+
+Deno.test("a server that is not there is one line on stderr and exit status 1", async () => {
+  assert.deepEqual(await run(["-s", "127.0.0.1:1", "get", "networks"]), {
+    code: 1,
+    out: "",
+    err: "nex: 127.0.0.1:1 cannot be reached: nothing listens there\n",
+  });
+});
+
+const usage: Record<string, [args: string[], message: string]> = {
+  "half a command": [["get"], "the command is not complete; --help lists what may follow"],
+  "an unknown command": [["aply", "f"], "unknown command 'aply' (Did you mean apply?)"],
+  "an unknown option": [["get", "networks", "-x"], "unknown option '-x'"],
+  "too little": [["set", "member", "ip4", "mini"], "missing required argument 'mac'"],
+  "too much": [
+    ["get", "networks", "a"],
+    "too many arguments for 'networks'. Expected 0 arguments but got 1: a.",
+  ],
+  "an unknown format": [
+    ["get", "networks", "-o", "xml"],
+    "option '-o, --output <format>' argument 'xml' is invalid. Allowed choices are table, json, yaml.",
+  ],
+  "a number that is none": [
+    ["set", "network", "duration", "mini", "4h"],
+    'duration: "4h" is not a whole number below 10^9',
+  ],
+  "an option without value": [["set", "network", "option", "mini", "66"], "option 66: its value is missing"],
+};
+for (const [what, [args, message]] of Object.entries(usage)) {
+  Deno.test(`${what} is one line on stderr and exit status 2`, async () => {
+    assert.deepEqual(await run(args), { code: 2, out: "", err: `nex: ${message}\n` });
+  });
+}
+
+Deno.test("nex without arguments shows its help and exits 2; --help exits 0", async () => {
+  const [bare, help] = [await run([]), await run(["--help"])];
+  assert.equal(bare.code, 2);
+  assert.deepEqual(help, done(bare.err));
+});
+
+const updates: [args: string[], request: object][] = [
+  [["subnet4", "a", "10.0.0.0/24"], { subnet4: { value: "10.0.0.0/24" } }],
+  [["dhcp4server", "a", ""], { dhcp4server: { value: "" } }],
+  [["domain", "a", "b.net"], { domain: { value: "b.net" } }],
+  [["siaddr", "a", "10.0.0.1"], { siaddr: { value: "10.0.0.1" } }],
+  [["range4", "a", "10.0.0.1", "10.0.0.9"], { Range4: { begin: "10.0.0.1", end: "10.0.0.9" } }],
+  [["macrange", "a", "m", "n"], { macRange: { begin: "m", end: "n" } }],
+  [["gateway", "a", "10.0.0.1", "10.0.0.2"], { gatewaysPresent: ["10.0.0.1", "10.0.0.2"] }],
+  [["gateway", "-a", "a", "10.0.0.1"], { gatewaysAbsent: ["10.0.0.1"] }],
+  [["nameserver", "a", "10.0.0.1"], { nameserversPresent: ["10.0.0.1"] }],
+  [["nameserver", "a", "10.0.0.1", "--absent"], { nameserversAbsent: ["10.0.0.1"] }],
+  [["option", "a", "66", "x y"], { optionsPresent: [{ number: 66, value: "x y" }] }],
+  [["option", "a", "66", "-a"], { optionsAbsent: [{ number: 66, value: "" }] }],
+  [["duration", "a", "900"], { leaseDuration: { value: 900 } }],
+];
+for (const [args, request] of updates) {
+  Deno.test(`nex set network ${args.join(" ")} changes that and nothing else`, async () => {
+    let seen: object = {};
+    const UpdateNetwork: NexHandlers["UpdateNetwork"] = (call, answer) => {
+      seen = call.request;
+      answer(null, {});
+    };
+    assert.deepEqual(await nex({ UpdateNetwork }, ["set", "network", ...args]), done(""));
+    const set = Object.entries(seen).filter(([, value]) => value !== null && value.length !== 0);
+    assert.deepEqual(Object.fromEntries(set), { name: "a", ...request });
+  });
+}
+
+Deno.test("members are added, changed and deleted one by one", async () => {
+  const seen: unknown[] = [];
+  const handler = (call: { request: unknown }, answer: (error: null, response: object) => void) => {
+    seen.push(call.request);
+    answer(null, {});
+  };
+  const all = { AddMembers: handler, UpdateMembers: handler, DeleteMembers: handler, DeleteNetwork: handler };
+  const mac = "00:00:00:00:00:01";
+  assert.deepEqual(await nex(all, ["add", "member", "a", mac]), done(""));
+  assert.deepEqual(await nex(all, ["set", "member", "ip4", "a", mac, "10.0.0.5"]), done(""));
+  assert.deepEqual(await nex(all, ["set", "member", "name", "a", mac, "x"]), done(""));
+  assert.deepEqual(await nex(all, ["delete", "member", "a", mac]), done(""));
+  assert.deepEqual(await nex(all, ["delete", "network", "a"]), done(""));
+  assert.deepEqual(seen, [
+    { net: "a", list: [{ mac, name: "", ip4: null, ip6: null, net: "" }], force: false },
+    { net: "a", list: [{ mac, name: null, ip4: { address: "10.0.0.5", expires: null }, ip6: null }] },
+    { net: "a", list: [{ mac, name: { value: "x" }, ip4: null, ip6: null }] },
+    { network: "a", list: [mac] },
+    { name: "a" },
+  ]);
+});
+
+const spec = `kind: Network
+name: mini
+gateways: [10.0.0.1]
+---
+kind: MemberList
+net: mini
+list:
+- {mac: 00:00:00:00:00:01, name: a}
+- {mac: 00:00:00:00:00:02, name: b}
+`;
+
+Deno.test("nex apply sends the whole spec at once and prints a line per object", async () => {
+  const Apply: NexHandlers["Apply"] = ({ request }, answer) => {
+    assert.deepEqual([request.dryRun, request.members[0]?.force], [true, true]);
+    answer(null, {
+      objects: [
+        ...request.networks.map(({ name }) => ({ kind: "Network", name, action: "unchanged" })),
+        ...request.members[0]?.list.map(({ mac }) => ({ kind: "Member", name: mac, action: "created" })) ??
+          [],
+      ],
+    });
+  };
+  assert.deepEqual(
+    await nex({ GetNetworks, Apply }, ["apply", "--dry-run", "--force", "-"], spec),
+    done(
+      "network mini unchanged (dry run)\nmember 00:00:00:00:00:01 created (dry run)\n" +
+        "member 00:00:00:00:00:02 created (dry run)\n",
+    ),
+  );
+});
+
+Deno.test("nex apply sends nothing of a file with an error, nor of one that cannot be read", async () => {
+  const bad = await nex({}, ["apply", "-"], spec + "- {mac: x}\n");
+  assert.deepEqual(bad, {
+    code: 1,
+    out: "",
+    err:
+      'nex: standard input: document 2, line 10: list[2].mac: "x" is not a MAC address, like 00:00:11:11:00:01\n',
+  });
+  const none = await nex({}, ["apply", "/nowhere/a.yml"]);
+  assert.deepEqual(none, {
+    code: 1,
+    out: "",
+    err: "nex: /nowhere/a.yml: cannot be read: there is no such file\n",
+  });
+});
+
+Deno.test("nex set network FILE takes networks only", async () => {
+  const { code, err } = await nex({}, ["set", "network", "-"], spec);
+  assert.deepEqual([code, err], [1, "nex: -: holds a MemberList, which is for nex apply\n"]);
+});
+
+Deno.test("nex apply to a server without Apply goes one by one, and says what was applied before a refusal", async () => {
+  const sent: string[] = [];
+  const old: Partial<NexHandlers> = {
+    GetNetworks: (_, answer) => answer(null, { nets: ["big"] }),
+    AddNetwork: (call, answer) => {
+      sent.push(`network ${call.request.network?.name}`);
+      answer(null, {});
+    },
+    GetMembers: (_, answer) =>
+      answer(null, { members: [{ mac: "00:00:00:00:00:01", name: "a.mini.net", net: "mini" }] }),
+    AddMembers: (call, answer) => {
+      sent.push(...call.request.list.map(({ mac }) => mac));
+      answer(null, {});
+    },
+  };
+  assert.deepEqual(
+    await nex(old, ["apply", "-"], spec),
+    done("network mini created\nmember 00:00:00:00:00:01 unchanged\nmember 00:00:00:00:00:02 created\n"),
+  );
+  assert.deepEqual(sent, ["network mini", "00:00:00:00:00:02"]);
+
+  old.AddMembers = (_, answer) => answer({ code: status.INVALID_ARGUMENT, details: "name: b is taken" });
+  assert.deepEqual(await nex(old, ["apply", "-"], spec), {
+    code: 1,
+    out: "network mini created\n",
+    err: "nex: name: b is taken; what is listed above was applied\n",
+  });
+  assert.deepEqual(await nex(old, ["apply", "--dry-run", "-"], spec), {
+    code: 1,
+    out: "",
+    err: "nex: --dry-run: the server is too old to say what would happen\n",
+  });
+});
+
+Deno.test("completion knows commands, options, choices, and networks from the server", async () => {
+  const words = async (...typed: string[]) => {
+    const { code, out } = await nex({ GetNetworks }, typed, "", ["__complete"]);
+    assert.equal(code, 0);
+    return out.split("\n").filter(Boolean);
+  };
+  assert.deepEqual(await words("get", ""), ["networks", "network", "members"]);
+  assert.deepEqual(await words("get", "network", "m"), ["mini"]);
+  assert.deepEqual(await words("set", "network", "range4", ""), ["mini", "big"]);
+  assert.deepEqual(await words("get", "networks", "-o", "j"), ["json"]);
+  assert.deepEqual(await words("get", "networks", "--o"), ["--output"]);
+  assert.deepEqual(await words("get", "network", "mini", ""), []);
+  assert.deepEqual(await words("completion", ""), ["bash", "zsh", "fish"]);
+});
+
+Deno.test("nex version prints the version", async () => {
+  assert.match((await run(["version"])).out, /^nex \d+\.\d+\.\d+\n$/);
+});
