@@ -65,6 +65,14 @@ export class Answerer {
     return this.#lookup(p, at, end, limit, type);
   }
 
+  /** Answers a query with an RCODE alone. @returns the answer's length, or {@link DROP} */
+  fail(p: Uint8Array, at: number, length: number, rcode: number): number {
+    this.truncated = false;
+    if (length < HEADER || (p[at + 2]! & QR) !== 0) return DROP;
+    const end = this.#parse(p, at, at + length);
+    return end < 0 ? this.#bare(p, at, RCODE.FORMERR) : this.#finish(p, at, end, rcode, 0, 0, 0);
+  }
+
   /** Reads question and EDNS. @returns where the question ends, or -1 when the message is malformed */
   #parse(p: Uint8Array, at: number, end: number): number {
     this.#edns = false;

@@ -2,16 +2,20 @@
 import { hashName, ReaderEpoch, TableReader } from "./table.ts";
 import { nameToWire } from "./wire.ts";
 
+const scope = self as unknown as {
+  postMessage(message: number | string): void;
+  onmessage: (event: MessageEvent<Int32Array<SharedArrayBuffer> | SharedArrayBuffer>) => void;
+};
 const names = Array.from({ length: 100 }, (_, i) => nameToWire(`n${i}`) ?? new Uint8Array());
 let epoch: ReaderEpoch | undefined;
 let lookups = 0, end = 0;
 
-self.addEventListener("message", ({ data }: MessageEvent) => {
+scope.onmessage = ({ data }) => {
   if (data instanceof Int32Array) {
-    epoch = new ReaderEpoch(data as Int32Array<SharedArrayBuffer>, 0);
+    epoch = new ReaderEpoch(data, 0);
     end = performance.now() + 500;
   } else read(new TableReader(data));
-});
+};
 
 function read(table: TableReader): void {
   const view = new DataView(table.block);
@@ -32,9 +36,9 @@ function read(table: TableReader): void {
       epoch?.leave();
     }
   }
-  self.postMessage(lookups);
+  scope.postMessage(lookups);
 }
 
 function fail(why: string): void {
-  self.postMessage(why);
+  scope.postMessage(why);
 }

@@ -1,0 +1,68 @@
+/** What dnsd counts. Each thread has its own row of doubles in shared memory, so that none waits for another. */
+import { RCODE } from "./wire.ts";
+
+const names = [
+  "queries", // that were answered, dropped or forwarded
+  "noerror", // answers, by RCODE: also those that came from upstream
+  "formerr",
+  "servfail",
+  "nxdomain",
+  "notimp",
+  "refused",
+  "badvers",
+  "otherRcode",
+  "dropped", // no query at all: shorter than a header, or a response
+  "truncated",
+  "unsent", // the kernel did not take the answer
+  "forwarded", // handed to the forwarder
+  "overload", // for the forwarder, but too many were under way: dropped
+  "cacheHits",
+  "upstreamQueries",
+  "upstreamFailures", // timeouts and answers that were of no use
+  "tcpConnections",
+  "tcpRefused", // over the bound on connections
+] as const;
+
+export type CounterName = typeof names[number];
+export type Counts = Record<CounterName, number>;
+
+/** Counters of one thread. */
+export class Counters {
+  readonly #row: Float64Array;
+
+  constructor(row: SharedArrayBuffer = new SharedArrayBuffer(8 * names.length)) {
+    this.#row = new Float64Array(row);
+  }
+
+  add(counter: number, n = 1): void {
+    this.#row[counter]! += n;
+  }
+
+  /** Counts an answer by its RCODE. */
+  answered(rcode: number): void {
+    this.#row[byRcode[rcode] ?? COUNTER.otherRcode]!++;
+  }
+
+  get row(): SharedArrayBuffer {
+    return this.#row.buffer as SharedArrayBuffer;
+  }
+
+  /** The sums over several threads. */
+  static sum(all: readonly Counters[]): Counts {
+    const total = (i: number) => all.reduce((sum, counters) => sum + (counters.#row[i] ?? 0), 0);
+    return Object.fromEntries(names.map((name, i) => [name, total(i)])) as Counts;
+  }
+}
+
+/** Each counter's place in a row. */
+export const COUNTER = Object.fromEntries(names.map((name, i) => [name, i])) as Record<CounterName, number>;
+
+const byRcode: Record<number, number> = {
+  [RCODE.NOERROR]: COUNTER.noerror,
+  [RCODE.FORMERR]: COUNTER.formerr,
+  [RCODE.SERVFAIL]: COUNTER.servfail,
+  [RCODE.NXDOMAIN]: COUNTER.nxdomain,
+  [RCODE.NOTIMP]: COUNTER.notimp,
+  [RCODE.REFUSED]: COUNTER.refused,
+  [RCODE.BADVERS]: COUNTER.badvers,
+};

@@ -1,0 +1,221 @@
+import assert from "node:assert/strict";
+import dgram from "node:dgram";
+import { once } from "node:events";
+import { COUNTER, Counters } from "./counters.ts";
+import { Forwarder, type ForwarderOptions } from "./forward.ts";
+import { decode, encodeQuery, type Query } from "./testing.ts";
+
+interface Rr {
+  type: number;
+  ttl: number;
+  data: number[];
+}
+
+/** A response to `query`: answer and authority records owned by the question's name, then an OPT. */
+function response(
+  query: Uint8Array,
+  rcode: number,
+  answer: Rr[],
+  authority: Rr[] = [],
+  tc = false,
+): Uint8Array {
+  const asked = decode(query);
+  const question = query.subarray(12, 12 + (asked.question?.name.length ?? 0) + 2 + 4);
+  const rr = ({ type, ttl, data }: Rr) => [
+    ...[0xc0, 12, type >> 8, type & 255, 0, 1],
+    ...[ttl >>> 24, (ttl >> 16) & 255, (ttl >> 8) & 255, ttl & 255],
+    ...[data.length >> 8, data.length & 255, ...data],
+  ];
+  return Uint8Array.from([
+    ...query.subarray(0, 2),
+    ...[0x80 | (tc ? 2 : 0) | 1, 0x80 | rcode, 0, 1, 0, answer.length, 0, authority.length, 0, 1],
+    ...question,
+    ...answer.flatMap(rr),
+    ...authority.flatMap(rr),
+    ...[0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 0],
+  ]);
+}
+
+const a = (ttl: number, last = 1): Rr => ({ type: 1, ttl, data: [192, 0, 2, last] });
+const soa = (ttl: number, minimum: number): Rr => ({
+  type: 6,
+  ttl,
+  data: [0, 0, ...new Array(16).fill(0), 0, 0, minimum >> 8, minimum & 255],
+});
+
+/** A resolver on loopback: `handle` gets each query and sends what it likes. */
+async function resolver(
+  handle: (query: Uint8Array, send: (message: Uint8Array) => void, from: dgram.RemoteInfo) => void,
+) {
+  const socket = dgram.createSocket("udp4");
+  socket.on("message", (query, from) => {
+    handle(new Uint8Array(query), (message) => socket.send(message, from.port, from.address), from);
+  });
+  socket.bind(0, "127.0.0.1");
+  await once(socket, "listening");
+  return {
+    address: `127.0.0.1:${socket.address().port}`,
+    port: socket.address().port,
+    close: () => socket.close(),
+  };
+}
+
+async function withForwarder(
+  resolvers: { address: string; close(): void }[],
+  options: Partial<ForwarderOptions>,
+  test: (
+    ask: (query: Query, room?: number) => Promise<ReturnType<typeof decode> | undefined>,
+    counters: () => ReturnType<typeof Counters.sum>,
+  ) => Promise<void>,
+) {
+  const counters = new Counters();
+  const forwarder = new Forwarder({ resolvers: resolvers.map((r) => r.address), counters, ...options });
+  try {
+    await test(async (query, room = 1232) => {
+      const answer = await forwarder.resolve(encodeQuery({ rd: true, ...query }), room);
+      return answer && decode(answer);
+    }, () => Counters.sum([counters]));
+  } finally {
+    forwarder.close();
+    for (const r of resolvers) r.close();
+  }
+}
+
+Deno.test("an answer is the client's own: id, letters, flags, EDNS only when asked with it", async () => {
+  const seen: ReturnType<typeof decode>[] = [];
+  const up = await resolver((query, send) => {
+    seen.push(decode(query));
+    send(response(query, 0, [a(300)]));
+  });
+  await withForwarder([up], {}, async (ask) => {
+    const m = await ask({ name: "Example.ORG", id: 99 });
+    assert.deepEqual([m?.id, m?.aa, m?.ra, m?.rd, m?.rcode, m?.edns], [99, false, true, true, 0, undefined]);
+    assert.deepEqual(m?.answer, [{ name: "Example.ORG", type: 1, class: 1, ttl: 300, data: "192.0.2.1" }]);
+    const other = await ask({ name: "example.org", id: 7, edns: { options: Uint8Array.of(0, 10, 0, 0) } });
+    assert.deepEqual([other?.id, other?.question?.name, other?.edns?.size], [7, "example.org", 1232]);
+    assert.equal(seen.length, 1);
+    assert.deepEqual([seen[0]?.rd, seen[0]?.edns?.size, seen[0]?.edns?.dnssecOk], [true, 1232, false]);
+    assert.equal((await ask({ name: "example.org", edns: { dnssecOk: true } }))?.edns?.dnssecOk, true);
+    assert.equal(seen[1]?.edns?.dnssecOk, true);
+  });
+});
+
+Deno.test("TTLs count down, run out, and negative answers last as long as their SOA says", async () => {
+  let now = 0, asked = 0;
+  const up = await resolver((query, send) => {
+    asked++;
+    const name = decode(query).question?.name;
+    if (name === "yes.test") send(response(query, 0, [a(60), a(90, 2)]));
+    else if (name === "no.test") send(response(query, 3, [], [soa(3600, 30)]));
+    else send(response(query, 3, []));
+  });
+  await withForwarder([up], { now: () => now }, async (ask, counters) => {
+    await ask({ name: "yes.test" });
+    now = 59_999;
+    assert.deepEqual((await ask({ name: "YES.test" }))?.answer.map((r) => r.ttl), [1, 31]);
+    assert.equal(asked, 1);
+    now = 60_000;
+    assert.deepEqual((await ask({ name: "yes.test" }))?.answer.map((r) => r.ttl), [60, 90]);
+    assert.equal(asked, 2);
+    assert.equal((await ask({ name: "no.test" }))?.rcode, 3);
+    now += 29_000;
+    assert.deepEqual((await ask({ name: "no.test" }))?.authority.map((r) => r.ttl), [3571]);
+    assert.equal(asked, 3);
+    now += 1000;
+    await ask({ name: "no.test" });
+    assert.equal(asked, 4);
+    await ask({ name: "no-soa.test" });
+    await ask({ name: "no-soa.test" });
+    assert.equal(asked, 6);
+    assert.equal(counters().cacheHits, 2);
+  });
+});
+
+Deno.test("a resolver that is silent, away, refuses or fails is followed by the next one", async () => {
+  const silent = await resolver(() => {});
+  const away = await resolver(() => {});
+  away.close();
+  const refuses = await resolver((query, send) => send(response(query, 5, [])));
+  const good = await resolver((query, send) => send(response(query, 0, [a(60)])));
+  const resolvers = [silent, { ...away, close: () => {} }, refuses, good];
+  await withForwarder(resolvers, { patience: 800 }, async (ask, counters) => {
+    assert.equal((await ask({ name: "one.test" }))?.answer.length, 1);
+    assert.deepEqual([counters().upstreamQueries, counters().upstreamFailures], [4, 3]);
+    // The first two are shunned now.
+    const begun = performance.now();
+    assert.equal((await ask({ name: "two.test" }))?.answer.length, 1);
+    assert(performance.now() - begun < 150);
+    assert.equal(counters().upstreamQueries, 6);
+  });
+});
+
+Deno.test("nobody answering is undefined within the patience", async () => {
+  const silent = await resolver(() => {});
+  await withForwarder([silent], { patience: 200 }, async (ask, counters) => {
+    const begun = performance.now();
+    const both = await Promise.all([ask({ name: "one.test" }), ask({ name: "one.test" })]);
+    assert.deepEqual(both, [undefined, undefined]);
+    assert(performance.now() - begun < 1000);
+    assert.equal(counters().upstreamQueries, 2);
+  });
+});
+
+Deno.test("answers with another id, question or source are passed over, and ids and ports vary", async () => {
+  const ids = new Set<number>(), ports = new Set<number>();
+  const stranger = dgram.createSocket("udp4");
+  const up = await resolver((query, send, from) => {
+    ids.add(decode(query).id);
+    ports.add(from.port);
+    const forged = response(query, 0, [a(60, 66)]);
+    stranger.send(forged, from.port, from.address);
+    const id = forged.slice();
+    id[1]! ^= 1;
+    send(id);
+    send(response(encodeQuery({ name: "other.test", id: decode(query).id }), 0, [a(60, 66)]));
+    send(query);
+    send(query.subarray(0, 5));
+    stranger.send("x", from.port, from.address, () => send(response(query, 0, [a(60, 1)])));
+  });
+  await withForwarder([up], {}, async (ask) => {
+    for (let i = 0; i < 10; i++) {
+      assert.deepEqual((await ask({ name: `n${i}.test` }))?.answer.map((r) => r.data), ["192.0.2.1"]);
+    }
+    assert(ids.size > 8 && ports.size > 5, `${ids.size} ids, ${ports.size} ports`);
+  });
+  stranger.close();
+});
+
+Deno.test("a cut answer is fetched by TCP, and cut again for a client that cannot take it", async () => {
+  const many = Array.from({ length: 100 }, (_, i) => a(60, i));
+  const up = await resolver((query, send) => send(response(query, 0, [], [], true)));
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: up.port });
+  const serving = (async () => {
+    for await (const conn of listener) {
+      const bytes = new Uint8Array(600);
+      const count = await conn.read(bytes) ?? 0;
+      const message = response(bytes.slice(2, count), 0, many);
+      await conn.write(Uint8Array.of(message.length >> 8, message.length & 255));
+      await conn.write(message);
+      conn.close();
+    }
+  })();
+  await withForwarder([up], {}, async (ask) => {
+    const cut = await ask({ name: "big.test", edns: {} });
+    assert.deepEqual([cut?.tc, cut?.answer.length, cut?.edns?.size], [true, 0, 1232]);
+    assert.equal((await ask({ name: "big.test" }, 65535))?.answer.length, 100);
+  });
+  listener.close();
+  await serving;
+});
+
+Deno.test("the cache stays within its bound", async () => {
+  const up = await resolver((query, send) => send(response(query, 0, [a(60)])));
+  await withForwarder([up], { cacheBytes: 5000 }, async (ask, counters) => {
+    for (let i = 0; i < 50; i++) await ask({ name: `n${i}.test` });
+    await ask({ name: "n49.test" });
+    assert.equal(counters().cacheHits, 1);
+    await ask({ name: "n0.test" });
+    assert.equal(counters().cacheHits, 1);
+  });
+  assert(COUNTER.cacheHits > 0);
+});

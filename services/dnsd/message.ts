@@ -1,0 +1,84 @@
+/** Messages of others, read as far as forwarding needs and rewritten without decoding them. */
+import { HEADER, skipName, TYPE } from "./wire.ts";
+
+/** Where things are in a message. */
+export interface Layout {
+  /** Where the one question ends. */
+  readonly questionEnd: number;
+  /** Where the OPT begins, or the message's end: what is behind it is of no use without it. */
+  readonly end: number;
+  /** Additional records before `end`. */
+  readonly additional: number;
+  /** Where each TTL before `end` is. */
+  readonly ttls: readonly number[];
+  /** Seconds: the least TTL of the answer and authority sections, capped by an SOA's minimum (RFC 2308 §5). */
+  readonly ttl: number;
+  /** The authority section has an SOA. */
+  readonly soa: boolean;
+  readonly edns: { readonly size: number; readonly rcode: number; readonly dnssecOk: boolean } | undefined;
+}
+
+/** Walks a message with one question. @returns undefined when it is malformed */
+export function layoutOf(message: Uint8Array): Layout | undefined {
+  const length = message.length;
+  if (length < HEADER || read16(message, 4) !== 1) return undefined;
+  const nameEnd = skipName(message, HEADER, length);
+  const questionEnd = nameEnd + 4;
+  if (nameEnd < 0 || questionEnd > length) return undefined;
+  const counts = [read16(message, 6), read16(message, 8), read16(message, 10)];
+  const ttls: number[] = [];
+  let at = questionEnd, end = -1, additional = 0, least = Infinity, soa = false;
+  let edns: Layout["edns"];
+  for (let section = 0; section < 3; section++) {
+    for (let left = counts[section] ?? 0; left > 0; left--) {
+      const fixed = skipName(message, at, length);
+      if (fixed < 0 || fixed + 10 > length) return undefined;
+      const type = read16(message, fixed);
+      const next = fixed + 10 + read16(message, fixed + 8);
+      if (next > length) return undefined;
+      if (type === TYPE.OPT && section === 2) {
+        if (edns) return undefined;
+        end = at;
+        edns = {
+          size: read16(message, fixed + 2),
+          rcode: (message[fixed + 4] ?? 0) << 4,
+          dnssecOk: ((message[fixed + 6] ?? 0) & 0x80) !== 0,
+        };
+      } else if (end < 0) {
+        ttls.push(fixed + 4);
+        if (section === 2) additional++;
+        else least = Math.min(least, readTtl(message, fixed + 4));
+        if (section === 1 && type === TYPE.SOA) {
+          // MINIMUM is the last field.
+          if (next - fixed < 10 + 22) return undefined;
+          soa = true;
+          least = Math.min(least, readTtl(message, next - 4));
+        }
+      }
+      at = next;
+    }
+  }
+  const ttl = least === Infinity ? 0 : least;
+  return { questionEnd, end: end < 0 ? at : end, additional, ttls, ttl, soa, edns };
+}
+
+export function read16(bytes: Uint8Array, at: number): number {
+  return ((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0);
+}
+
+export function write16(bytes: Uint8Array, at: number, value: number): void {
+  bytes[at] = value >> 8;
+  bytes[at + 1] = value & 255;
+}
+
+/** Takes `seconds` off every TTL. */
+export function ageTtls(message: Uint8Array, ttls: readonly number[], seconds: number): void {
+  const view = new DataView(message.buffer, message.byteOffset, message.byteLength);
+  for (const at of ttls) view.setUint32(at, Math.max(readTtl(message, at) - seconds, 0));
+}
+
+/** A TTL with its highest bit set means 0: RFC 2181 §8. */
+function readTtl(bytes: Uint8Array, at: number): number {
+  const high = read16(bytes, at);
+  return high >= 0x8000 ? 0 : high * 65536 + read16(bytes, at + 2);
+}

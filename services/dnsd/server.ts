@@ -1,0 +1,237 @@
+import { libc } from "../../ffi/libc.ts";
+import { EventFd } from "../../ffi/epoll.ts";
+import { localPort, openUdp, UdpBatch } from "../../ffi/udp.ts";
+import { formatHostPort, type HostPort, parseHostPort } from "../common/host_port.ts";
+import { Ip } from "../common/ip.ts";
+import { invalid, messageOf, Refusal } from "../common/refusal.ts";
+import { Answerer, DROP, FORWARD } from "./answer.ts";
+import { COUNTER, Counters, type Counts } from "./counters.ts";
+import { Forwarder } from "./forward.ts";
+import { TableWriter } from "./table.ts";
+import { TcpServer } from "./tcp.ts";
+import { RCODE, TCP_MAX, UDP_MAX } from "./wire.ts";
+import { FORWARDED, type FromWorker, type Handed, SENT, type ToWorker } from "./worker.ts";
+import { Zones } from "./zones.ts";
+
+export interface DnsOptions {
+  /** Addresses, each with or without a port: `0.0.0.0:53`, `[::]:53`. Port 0: any, the same for UDP and TCP. */
+  readonly listen: readonly string[];
+  /** Resolvers for names outside our zones, the first one preferred; none: those names are refused. */
+  readonly forward?: readonly string[];
+  /** Forwarded queries under way at once; more are dropped. Default 1,024. */
+  readonly maxForwarded?: number;
+  /** Milliseconds after which a forwarded query is answered SERVFAIL. Default 4,000. */
+  readonly patience?: number;
+  /** See {@link TcpServer}. */
+  readonly tcp?: { readonly maxConnections?: number; readonly idle?: number };
+}
+
+export interface DnsServer {
+  /** What is answered: set networks and names, then publish. */
+  readonly zones: Zones;
+  /** Where it listens, with the ports that were chosen: `127.0.0.1:5353`. */
+  readonly addresses: readonly string[];
+  counters(): Counts;
+  /** Resolves when nothing is open any more. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts a DNS server: UDP in a thread of its own, TCP and forwarding in this one.
+ * @throws Refusal "invalid" for an address that is none, "unavailable" for one that cannot be listened on
+ */
+export async function startDns(options: DnsOptions): Promise<DnsServer> {
+  const server = new Server(options);
+  try {
+    await server.start();
+  } catch (error) {
+    await server.stop();
+    throw error;
+  }
+  return server;
+}
+
+class Server implements DnsServer {
+  readonly zones: Zones;
+  readonly addresses: string[] = [];
+  readonly #options: DnsOptions;
+  readonly #table: TableWriter;
+  readonly #sockets: number[] = [];
+  readonly #streams: TcpServer[] = [];
+  readonly #bell = new EventFd();
+  readonly #mail = new Int32Array(new SharedArrayBuffer(8));
+  readonly #counters = { worker: new Counters(), main: new Counters() };
+  readonly #forwarder: Forwarder | undefined;
+  readonly #answerer: Answerer;
+  /** Where this thread works on a message: a stream's may be as long as they get. */
+  readonly #scratch = new Uint8Array(TCP_MAX + 512);
+  readonly #reply = new UdpBatch(1, UDP_MAX);
+  #worker: Worker | undefined;
+  #stopped = false;
+  #workerStopped: (() => void) | undefined;
+
+  constructor(options: DnsOptions) {
+    this.#options = options;
+    this.#table = new TableWriter((block) => this.#send({ block }));
+    this.zones = new Zones(this.#table);
+    const { forward = [], patience } = options;
+    if (forward.length > 0) {
+      this.#forwarder = new Forwarder({
+        resolvers: forward,
+        counters: this.#counters.main,
+        ...(patience === undefined ? {} : { patience }),
+      });
+    }
+    this.#answerer = new Answerer(this.#table.reader, forward.length > 0);
+  }
+
+  async start(): Promise<void> {
+    for (const text of this.#options.listen) this.#listen(text);
+    const worker = this.#worker = new Worker(new URL("./worker.ts", import.meta.url), {
+      type: "module",
+      name: "dns",
+    });
+    const started = Promise.withResolvers<void>();
+    worker.onmessage = ({ data }: MessageEvent<FromWorker>) => {
+      if ("handed" in data) { for (const query of data.handed) this.#forward(query); }
+      else if ("started" in data) started.resolve();
+      else this.#workerStopped?.();
+    };
+    this.#send({
+      start: {
+        sockets: this.#sockets,
+        bell: this.#bell.fd,
+        mail: this.#mail.buffer,
+        block: this.#table.reader.block,
+        epochs: this.#table.epochs,
+        counters: this.#counters.worker.row,
+        recursion: this.#forwarder !== undefined,
+        maxForwarded: this.#options.maxForwarded ?? 1024,
+      },
+    });
+    await started.promise;
+  }
+
+  #listen(text: string): void {
+    const { host, port } = parseHostPort(text, "listen", 53);
+    const ip = Ip.tryParse(host);
+    if (!ip) throw invalid(`listen: "${text}" is not an address with a port, like 0.0.0.0:53`);
+    try {
+      const fd = openUdp(ip.bytes, port, `${formatHostPort({ host, port })}/udp`);
+      this.#sockets.push(fd);
+      const bound = { host, port: localPort(fd) };
+      this.addresses.push(formatHostPort(bound));
+      if (!this.#sharesStream(bound)) this.#listenStream(bound);
+    } catch (error) {
+      throw new Refusal("unavailable", `listen: ${text} cannot be listened on: ${messageOf(error)}`, {
+        cause: error,
+      });
+    }
+  }
+
+  #listenStream({ host, port }: HostPort): void {
+    const stream = new TcpServer({
+      ...this.#options.tcp,
+      hostname: host,
+      port,
+      answer: (query) => this.#answerStream(query),
+      onConnection: (accepted) =>
+        this.#counters.main.add(accepted ? COUNTER.tcpConnections : COUNTER.tcpRefused),
+    });
+    this.#streams.push(stream);
+  }
+
+  /** Deno's `[::]` takes IPv4 too, and nothing else may then listen on 0.0.0.0. */
+  #sharesStream({ host, port }: HostPort): boolean {
+    return host === "0.0.0.0" && this.#options.listen.some((text) => {
+      const other = parseHostPort(text, "listen", 53);
+      return other.host === "::" && other.port === port;
+    });
+  }
+
+  /** The worker may be asleep: it looks for mail when the bell rings. */
+  #send(message: ToWorker): void {
+    if (!this.#worker) return;
+    this.#worker.postMessage(message);
+    Atomics.add(this.#mail, SENT, 1);
+    this.#bell.signal();
+  }
+
+  /** Answers in the scratch space. @returns a length, DROP or FORWARD, as {@link Answerer} does */
+  #answerHere(query: Uint8Array, udp: boolean): number {
+    this.#answerer.table = this.#table.reader;
+    this.#scratch.set(query);
+    return this.#answerer.answer(this.#scratch, 0, query.length, udp ? UDP_MAX : TCP_MAX, udp);
+  }
+
+  #answerStream(query: Uint8Array): Uint8Array | undefined | Promise<Uint8Array | undefined> {
+    const counters = this.#counters.main;
+    counters.add(COUNTER.queries);
+    const length = this.#answerHere(query, false);
+    if (length === FORWARD) {
+      if (Atomics.load(this.#mail, FORWARDED) >= (this.#options.maxForwarded ?? 1024)) {
+        counters.add(COUNTER.overload);
+        return undefined;
+      }
+      counters.add(COUNTER.forwarded);
+      Atomics.add(this.#mail, FORWARDED, 1);
+      return this.#resolve(query, TCP_MAX).finally(() => Atomics.sub(this.#mail, FORWARDED, 1));
+    }
+    if (length === DROP) {
+      counters.add(COUNTER.dropped);
+      return undefined;
+    }
+    counters.answered(this.#answerer.rcode);
+    return this.#scratch.slice(0, length);
+  }
+
+  /** Answers a query that the worker has handed over, by the socket and from the address that it came to. */
+  async #forward({ socket, origin, query }: Handed): Promise<void> {
+    try {
+      // A name may have become ours since.
+      const length = this.#answerHere(query, true);
+      const answer = length === FORWARD
+        ? await this.#resolve(query, UDP_MAX)
+        : this.#scratch.subarray(0, Math.max(length, 0));
+      if (answer.length === 0 || this.#stopped) return;
+      this.#reply.buffer.set(answer);
+      this.#reply.setLength(0, answer.length);
+      this.#reply.address(0, origin);
+      const unsent = this.#reply.send(this.#sockets[socket] ?? -1, 0, 1);
+      this.#counters.main.add(COUNTER.unsent, unsent);
+    } finally {
+      Atomics.sub(this.#mail, FORWARDED, 1);
+    }
+  }
+
+  /** The forwarder's answer, or SERVFAIL. */
+  async #resolve(query: Uint8Array, room: number): Promise<Uint8Array> {
+    const answer = await this.#forwarder?.resolve(query, room);
+    if (answer) {
+      this.#counters.main.answered((answer[3] ?? 0) & 15);
+      return answer;
+    }
+    this.#counters.main.answered(RCODE.SERVFAIL);
+    this.#scratch.set(query);
+    return this.#scratch.slice(0, this.#answerer.fail(this.#scratch, 0, query.length, RCODE.SERVFAIL));
+  }
+
+  counters(): Counts {
+    return Counters.sum([this.#counters.worker, this.#counters.main]);
+  }
+
+  async stop(): Promise<void> {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    if (this.#worker) {
+      const stopped = new Promise<void>((resolve) => this.#workerStopped = resolve);
+      this.#send({ stop: true });
+      await stopped;
+      this.#worker.terminate();
+    }
+    await Promise.all(this.#streams.map((stream) => stream.stop()));
+    this.#forwarder?.close();
+    for (const fd of this.#sockets) libc.close(fd);
+    this.#bell.close();
+  }
+}

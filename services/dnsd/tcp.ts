@@ -1,0 +1,188 @@
+/** DNS over TCP: RFC 7766. Queries of one connection are answered as they come, several under way at once. */
+import { HEADER } from "./wire.ts";
+
+/** A client whose unread answers come to more than this is not read from until it has taken them. */
+const UNWRITTEN_MAX = 65536;
+
+/** Answers a query of a stream; undefined for silence. */
+export type StreamAnswer = (query: Uint8Array) => Promise<Uint8Array | undefined> | Uint8Array | undefined;
+
+export interface TcpOptions {
+  readonly hostname: string;
+  readonly port: number;
+  readonly answer: StreamAnswer;
+  /** Connections at once; one more closes the one that has been silent the longest, or is refused. Default 256. */
+  readonly maxConnections?: number;
+  /** Milliseconds without a whole query after which a connection is closed (RFC 7766 §6.2.3). Default 10,000. */
+  readonly idle?: number;
+  /** Queries of one connection that may be under way at once; no more are read meanwhile. Default 32. */
+  readonly maxPipelined?: number;
+  readonly onConnection?: (accepted: boolean) => void;
+}
+
+/** A listening socket and its connections. */
+export class TcpServer {
+  readonly #listener: Deno.TcpListener;
+  readonly #options: TcpOptions;
+  readonly #connections = new Set<Connection>();
+  readonly #done: Promise<void>;
+  #stopped = false;
+
+  constructor(options: TcpOptions) {
+    this.#options = options;
+    this.#listener = Deno.listen({ hostname: options.hostname, port: options.port });
+    this.#done = this.#accept();
+  }
+
+  get port(): number {
+    return this.#listener.addr.port;
+  }
+
+  async #accept(): Promise<void> {
+    const { maxConnections = 256, onConnection } = this.#options;
+    for (;;) {
+      let conn: Deno.TcpConn;
+      try {
+        conn = await this.#listener.accept();
+      } catch {
+        if (this.#stopped) return;
+        // Out of descriptors, or a peer that was gone before we came: neither ends the listening.
+        await new Promise((resolve) => setTimeout(resolve, 50));
+        continue;
+      }
+      // The oldest silent one makes room: a client that only holds its connection shuts nobody out.
+      if (this.#connections.size >= maxConnections) this.#idlest()?.close();
+      if (this.#connections.size >= maxConnections) {
+        conn.close();
+        onConnection?.(false);
+        continue;
+      }
+      onConnection?.(true);
+      const connection = new Connection(conn, this.#options, () => this.#connections.delete(connection));
+      this.#connections.add(connection);
+      connection.serve();
+    }
+  }
+
+  #idlest(): Connection | undefined {
+    let idlest: Connection | undefined;
+    for (const connection of this.#connections) {
+      if (connection.underWay === 0 && (!idlest || connection.lastUse < idlest.lastUse)) idlest = connection;
+    }
+    return idlest;
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#listener.close();
+    for (const connection of this.#connections) connection.close();
+    await this.#done;
+  }
+}
+
+class Connection {
+  lastUse = performance.now();
+  underWay = 0;
+  readonly #conn: Deno.TcpConn;
+  readonly #options: TcpOptions;
+  readonly #onClose: () => void;
+  readonly #timer: ReturnType<typeof setInterval>;
+  readonly #idle: number;
+  /** Answers go out one after another. */
+  #writing: Promise<void> = Promise.resolve();
+  #unwritten = 0;
+  #resume: (() => void) | undefined;
+  #open = true;
+
+  constructor(conn: Deno.TcpConn, options: TcpOptions, onClose: () => void) {
+    this.#conn = conn;
+    this.#options = options;
+    this.#onClose = onClose;
+    this.#idle = options.idle ?? 10_000;
+    this.#timer = setInterval(() => this.#checkIdle(), Math.max(this.#idle / 4, 10));
+  }
+
+  async serve(): Promise<void> {
+    try {
+      await this.#read();
+      // The client may have shut its side only: what is under way still goes out.
+      while (this.#open && this.underWay > 0) await new Promise<void>((resolve) => this.#resume = resolve);
+    } catch {
+      // Reset by the peer, or closed by us.
+    } finally {
+      this.close();
+    }
+  }
+
+  /** Cuts the stream into messages: two octets of length, then the message, in whatever pieces they come. */
+  async #read(): Promise<void> {
+    const { maxPipelined = 32 } = this.#options;
+    let have = new Uint8Array(512), used = 0;
+    for (;;) {
+      const count = await this.#conn.read(have.subarray(used));
+      if (count === null) return;
+      used += count;
+      let at = 0;
+      while (used - at >= 2) {
+        const length = (have[at]! << 8) | have[at + 1]!;
+        if (used - at - 2 < length) break;
+        if (length < HEADER) return;
+        this.lastUse = performance.now();
+        this.underWay++;
+        this.#answer(have.slice(at + 2, at + 2 + length));
+        at += 2 + length;
+        while (this.#open && (this.underWay >= maxPipelined || this.#unwritten > UNWRITTEN_MAX)) {
+          await new Promise<void>((resolve) => this.#resume = resolve);
+        }
+      }
+      have.copyWithin(0, at, used);
+      used -= at;
+      const wanted = used >= 2 ? 2 + ((have[0]! << 8) | have[1]!) : 2;
+      if (wanted > have.length || used === have.length) {
+        const larger = new Uint8Array(Math.max(wanted, 512));
+        larger.set(have.subarray(0, used));
+        have = larger;
+      }
+    }
+  }
+
+  async #answer(query: Uint8Array): Promise<void> {
+    try {
+      const answer = await this.#options.answer(query);
+      if (answer) {
+        const message = new Uint8Array(2 + answer.length);
+        message[0] = answer.length >> 8;
+        message[1] = answer.length & 255;
+        message.set(answer, 2);
+        this.#unwritten += message.length;
+        this.#writing = this.#writing.then(() => this.#write(message));
+        await this.#writing;
+        this.#unwritten -= message.length;
+      }
+    } catch {
+      this.close();
+    } finally {
+      this.underWay--;
+      this.lastUse = performance.now();
+      this.#resume?.();
+    }
+  }
+
+  async #write(message: Uint8Array): Promise<void> {
+    for (let at = 0; at < message.length;) at += await this.#conn.write(message.subarray(at));
+  }
+
+  /** A client that sends no query, or does not read its answers, is let go. */
+  #checkIdle(): void {
+    if (performance.now() - this.lastUse >= this.#idle) this.close();
+  }
+
+  close(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    clearInterval(this.#timer);
+    this.#onClose();
+    this.#conn.close();
+    this.#resume?.();
+  }
+}

@@ -1,0 +1,109 @@
+import dgram from "node:dgram";
+import { Ip } from "../common/ip.ts";
+import { HEADER, LOWER } from "./wire.ts";
+import { read16, write16 } from "./message.ts";
+
+export interface Resolver {
+  readonly host: string;
+  readonly port: number;
+}
+
+/**
+ * Asks one resolver once, by UDP from a port of its own, and by TCP when the answer was cut.
+ *
+ * @param query whole, without an id: each way gets a random one (RFC 5452 §9)
+ * @param questionEnd where its question ends
+ * @returns the first answer from that address with that id and question
+ * @throws Error, on timeout and on what the network says
+ */
+export async function ask(
+  { host, port }: Resolver,
+  query: Uint8Array,
+  questionEnd: number,
+  signal: AbortSignal,
+): Promise<Uint8Array> {
+  const answer = await askUdp(host, port, withId(query), questionEnd, signal);
+  const cut = ((answer[2] ?? 0) & 0x02) !== 0;
+  return cut ? await askTcp(host, port, withId(query), questionEnd, signal) : answer;
+}
+
+function withId(query: Uint8Array): Uint8Array {
+  const copy = query.slice();
+  crypto.getRandomValues(copy.subarray(0, 2));
+  return copy;
+}
+
+function askUdp(
+  host: string,
+  port: number,
+  query: Uint8Array,
+  questionEnd: number,
+  signal: AbortSignal,
+): Promise<Uint8Array> {
+  const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>();
+  const socket = dgram.createSocket(host.includes(":") ? "udp6" : "udp4");
+  const stop = () => reject(signal.reason);
+  signal.addEventListener("abort", stop);
+  if (signal.aborted) stop();
+  socket.on("error", reject);
+  socket.on("message", (message, from) => {
+    // A forged answer must not keep the true one out: what does not fit is passed over.
+    if (from.port !== port || !same(from.address, host)) return;
+    if (answers(message, query, questionEnd)) resolve(new Uint8Array(message));
+  });
+  socket.send(query, port, host, (error) => error && reject(error));
+  return promise.finally(() => {
+    signal.removeEventListener("abort", stop);
+    socket.close();
+  });
+}
+
+async function askTcp(
+  hostname: string,
+  port: number,
+  query: Uint8Array,
+  questionEnd: number,
+  signal: AbortSignal,
+): Promise<Uint8Array> {
+  const conn = await Deno.connect({ hostname, port, signal });
+  const stop = () => conn.close();
+  try {
+    if (signal.aborted) throw signal.reason;
+    signal.addEventListener("abort", stop, { once: true });
+    const framed = new Uint8Array(2 + query.length);
+    write16(framed, 0, query.length);
+    framed.set(query, 2);
+    for (let at = 0; at < framed.length;) at += await conn.write(framed.subarray(at));
+    const answer = await readFully(conn, read16(await readFully(conn, 2), 0));
+    if (!answers(answer, query, questionEnd)) throw new Error("answer to another question");
+    return answer;
+  } finally {
+    signal.removeEventListener("abort", stop);
+    if (!signal.aborted) conn.close();
+  }
+}
+
+async function readFully(conn: Deno.Conn, length: number): Promise<Uint8Array> {
+  const bytes = new Uint8Array(length);
+  for (let at = 0; at < length;) {
+    const count = await conn.read(bytes.subarray(at));
+    if (count === null) throw new Error("connection closed");
+    at += count;
+  }
+  return bytes;
+}
+
+/** True for two texts of one address. */
+function same(a: string, b: string): boolean {
+  return a === b || Ip.tryParse(a)?.toString() === Ip.tryParse(b)?.toString();
+}
+
+/** True when `message` is a response with the query's id and question (in any case of letters). */
+function answers(message: Uint8Array, query: Uint8Array, questionEnd: number): boolean {
+  if (message.length < questionEnd || ((message[2] ?? 0) & 0xf8) !== 0x80) return false;
+  if (read16(message, 0) !== read16(query, 0) || read16(message, 4) !== 1) return false;
+  for (let i = HEADER; i < questionEnd; i++) {
+    if (LOWER[message[i] ?? 0] !== LOWER[query[i] ?? 0]) return false;
+  }
+  return true;
+}

@@ -1,0 +1,156 @@
+/**
+ * The thread that answers UDP: it sleeps in epoll, takes up to 64 queries at once, answers each in the place where
+ * it came in, and sends them off together. It sees no messages while it sleeps: whoever sends it one adds to
+ * `mail` first and then rings the eventfd.
+ */
+import { Epoll, EventFd } from "../../ffi/epoll.ts";
+import { UdpBatch } from "../../ffi/udp.ts";
+import { Answerer, DROP, FORWARD } from "./answer.ts";
+import { COUNTER, Counters } from "./counters.ts";
+import { type Epochs, ReaderEpoch, TableReader } from "./table.ts";
+import { UDP_MAX } from "./wire.ts";
+
+/** What the worker is started with. */
+export interface WorkerStart {
+  readonly sockets: readonly number[];
+  readonly bell: number;
+  readonly mail: SharedArrayBuffer;
+  readonly block: SharedArrayBuffer;
+  readonly epochs: Epochs;
+  readonly counters: SharedArrayBuffer;
+  readonly recursion: boolean;
+  /** So many queries may be with the forwarder at once. */
+  readonly maxForwarded: number;
+}
+
+export type ToWorker = { start: WorkerStart } | { block: SharedArrayBuffer } | { stop: true };
+
+/** A query for the forwarder: which socket, from whom and to which of our addresses. */
+export interface Handed {
+  readonly socket: number;
+  readonly origin: Uint8Array<ArrayBuffer>;
+  readonly query: Uint8Array<ArrayBuffer>;
+}
+
+export type FromWorker = { started: true } | { stopped: true } | { handed: Handed[] };
+
+/** Words of `mail`: messages sent to the worker so far, and queries that are with the forwarder. */
+export const SENT = 0, FORWARDED = 1;
+
+// The checker takes every file for a window's.
+const scope = self as unknown as {
+  postMessage(message: FromWorker): void;
+  onmessage: (event: MessageEvent<ToWorker>) => void;
+  close(): void;
+};
+
+const SLOTS = 64, SLOT_SIZE = 4096;
+const BELL = 0xffffffff;
+
+class Server {
+  readonly #start: WorkerStart;
+  readonly #answerer: Answerer;
+  readonly #epoch: ReaderEpoch;
+  readonly #counters: Counters;
+  readonly #mail: Int32Array;
+  readonly #bell: EventFd;
+  readonly #epoll = new Epoll();
+  readonly #batch = new UdpBatch(SLOTS, SLOT_SIZE);
+
+  constructor(start: WorkerStart) {
+    this.#start = start;
+    this.#answerer = new Answerer(new TableReader(start.block), start.recursion);
+    this.#epoch = new ReaderEpoch(start.epochs, 0);
+    this.#counters = new Counters(start.counters);
+    this.#mail = new Int32Array(start.mail);
+    this.#bell = new EventFd(start.bell);
+    this.#epoll.add(start.bell, BELL);
+    start.sockets.forEach((fd, i) => this.#epoll.add(fd, i));
+  }
+
+  setBlock(block: SharedArrayBuffer): void {
+    this.#answerer.table = new TableReader(block);
+  }
+
+  /** Serves until there is mail. @param seen messages that have been read */
+  run(seen: number): void {
+    while (Atomics.load(this.#mail, SENT) <= seen) {
+      this.#epoch.leave();
+      const count = this.#epoll.wait(-1);
+      this.#epoch.enter();
+      for (let i = 0; i < count; i++) {
+        const token = this.#epoll.token(i);
+        if (token === BELL) this.#bell.drain();
+        else this.#serve(token);
+      }
+    }
+    this.#epoch.leave();
+  }
+
+  /** Answers one batch; epoll says so when there is more. */
+  #serve(socket: number): void {
+    const fd = this.#start.sockets[socket] ?? -1;
+    const batch = this.#batch, { buffer } = batch, answerer = this.#answerer, counters = this.#counters;
+    const count = batch.receive(fd);
+    let first = 0;
+    let handed: Handed[] | undefined;
+    for (let i = 0; i < count; i++) {
+      const length = batch.length(i), at = i * SLOT_SIZE;
+      const answered = answerer.answer(buffer, at, length, UDP_MAX, true);
+      if (answered > 0) {
+        batch.setLength(i, answered);
+        counters.answered(answerer.rcode);
+        if (answerer.truncated) counters.add(COUNTER.truncated);
+        continue;
+      }
+      // A slot without an answer parts the run of those that go out together.
+      if (i > first) this.#send(fd, first, i - first);
+      first = i + 1;
+      if (answered === DROP) counters.add(COUNTER.dropped);
+      else if (answered === FORWARD) {
+        const query = this.#hand(socket, i, buffer.slice(at, at + length));
+        if (query) (handed ??= []).push(query);
+      }
+    }
+    if (count > first) this.#send(fd, first, count - first);
+    counters.add(COUNTER.queries, count);
+    if (handed) scope.postMessage({ handed });
+  }
+
+  #send(fd: number, first: number, count: number): void {
+    const failed = this.#batch.send(fd, first, count);
+    if (failed > 0) this.#counters.add(COUNTER.unsent, failed);
+  }
+
+  #hand(socket: number, slot: number, query: Uint8Array<ArrayBuffer>): Handed | undefined {
+    if (Atomics.load(this.#mail, FORWARDED) >= this.#start.maxForwarded) {
+      this.#counters.add(COUNTER.overload);
+      return undefined;
+    }
+    Atomics.add(this.#mail, FORWARDED, 1);
+    this.#counters.add(COUNTER.forwarded);
+    return { socket, origin: this.#batch.origin(slot), query };
+  }
+
+  stop(): void {
+    this.#epoll.close();
+  }
+}
+
+let server: Server | undefined;
+let seen = 0;
+
+scope.onmessage = ({ data }) => {
+  seen++;
+  if ("start" in data) {
+    server = new Server(data.start);
+    scope.postMessage({ started: true });
+  } else if ("block" in data) server?.setBlock(data.block);
+  else {
+    server?.stop();
+    scope.postMessage({ stopped: true });
+    scope.close();
+    return;
+  }
+  server?.run(seen);
+};
