@@ -1,0 +1,80 @@
+import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
+import { Process, run } from "../lab/host.ts";
+
+const root = fileURLToPath(new URL("../../", import.meta.url));
+const launcher = `${root}strand`;
+
+/** A directory, with a blank in its name, that is gone at the end. */
+async function scratch(): Promise<AsyncDisposable & { path: string }> {
+  const path = await Deno.makeTempDir({ prefix: "strand launcher " });
+  return { path, [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }) };
+}
+
+Deno.test("strand: a link's name is the command, through further links and from anywhere", async () => {
+  await using at = await scratch();
+  await Deno.symlink(launcher, `${at.path}/strand`);
+  await Deno.symlink("strand", `${at.path}/nex`);
+  await Deno.symlink("nex", `${at.path}/nexc`);
+  await Deno.symlink("nex", `${at.path}/nexd`);
+  const nex = await run(["sh", "-c", 'cd /; "$0" get networks -s 127.0.0.1:1', `${at.path}/nexc`], {
+    mayFail: true,
+  });
+  assert.equal(nex.code, 1);
+  assert.match(nex.stderr, /^nex: .*127\.0\.0\.1:1/);
+  const nexd = await run(["env", `PATH=${at.path}:/usr/bin:/bin`, "nexd", "-config", "/nonexistent"], {
+    mayFail: true,
+  });
+  assert.equal(nexd.code, 1);
+  assert.match(
+    nexd.stderr,
+    /^strand nexd: configuration file \/nonexistent cannot be read: No such file or directory\n$/,
+  );
+});
+
+Deno.test("strand: wrong usage is status 2 and one line", async () => {
+  for (
+    const args of [["stauts"], ["status", "--frob"], ["test", "a", "b"], ["bench", "nothing"], ["dnsd", "x"]]
+  ) {
+    const { code, stdout, stderr } = await run([launcher, ...args], { mayFail: true });
+    assert.equal(code, 2, args.join(" "));
+    assert.match(stderr, /^strand.*(see "strand help|did you mean).*\n$/);
+    assert.equal(stdout, "");
+  }
+});
+
+Deno.test("strand: is quick when nothing is missing, and becomes the program", async () => {
+  const times: number[] = [];
+  for (let i = 0; i < 5; i++) {
+    const started = performance.now();
+    await run([launcher, "--version"]);
+    times.push(performance.now() - started);
+  }
+  assert.ok(Math.min(...times) < 400, `${times}`);
+
+  const nexd = new Process([launcher, "nexd", "--metrics-listen", "127.0.0.1:0"], {
+    env: {
+      STRAND_ETCD_ENDPOINTS: "127.0.0.1:1",
+      STRAND_NEXD_LISTEN: "127.0.0.1:0",
+      STRAND_CONFIG: "/dev/null",
+    },
+  });
+  await nexd.line(/nexd: /);
+  assert.match(await Deno.readLink(`/proc/${nexd.pid}/exe`), /\/deno$/);
+  assert.equal((await nexd.stop()).code, 0);
+});
+
+Deno.test("strand: two at once in a fresh clone install everything once", async () => {
+  await using at = await scratch();
+  const parts = ["strand", "deno.json", "deno.lock", "cli", "services", "proto", "ffi"];
+  await run(["cp", "-r", ...parts.map((part) => root + part), at.path]);
+  const all = await Promise.all(
+    ["--version", "help"].map((arg) => run([`${at.path}/strand`, arg], { timeout: 300_000 })),
+  );
+  assert.match(all[0]?.stdout ?? "", /^strand \d/);
+  assert.match(all[1]?.stdout ?? "", /^Usage: strand/);
+  const said = all.map(({ stderr }) => stderr).join("");
+  assert.equal(said.match(/installing Deno/g)?.length, 1);
+  assert.equal(said.match(/installing the npm packages/g)?.length, 1);
+  assert.equal((await run([`${at.path}/strand`, "--version"])).stderr, "");
+});
