@@ -1,0 +1,82 @@
+import assert from "node:assert/strict";
+import { type Host, Lab, type Process, run, strandCommand } from "../lab/host.ts";
+
+interface Up extends AsyncDisposable {
+  readonly host: Host;
+  readonly process: Process;
+  status(): Promise<{ ok: boolean; services: { service: string; ready: boolean; problems: unknown[] }[] }>;
+}
+
+/** `strand up` without a configuration, alone on a host; ready. */
+async function up(): Promise<Up> {
+  await using stack = new AsyncDisposableStack();
+  const lab = stack.use(await Lab.create("up"));
+  const host = await lab.host("one");
+  const dataDir = await Deno.makeTempDir();
+  stack.defer(() => Deno.remove(dataDir, { recursive: true }));
+  const env = { STRAND_CONFIG: "/dev/null", STRAND_ETCD_DATA_DIR: dataDir, STRAND_LOG_FORMAT: "json" };
+  const process = host.strand(["up"], { env });
+  stack.defer(async () => void await process.stop());
+  await process.line(/"ready":"all"/, 30_000);
+  const all = stack.move();
+  return {
+    host,
+    process,
+    async status() {
+      return JSON.parse(
+        (await host.run(strandCommand(["status", "-o", "json"]), { env, mayFail: true })).stdout,
+      );
+    },
+    [Symbol.asyncDispose]: () => all.disposeAsync(),
+  };
+}
+
+function pidOf({ process }: Up, service: string): number {
+  const line = process.lines.findLast((line) => line.includes(`"ready":"${service}"`));
+  return JSON.parse(line ?? "{}").pid;
+}
+
+/** Resolves when `count` lines fit. */
+async function times(count: number, fits: RegExp, process: Process): Promise<void> {
+  const deadline = Date.now() + 15_000;
+  while (process.lines.filter((line) => fits.test(line)).length < count) {
+    assert.ok(Date.now() < deadline, `waited in vain for ${fits}:\n${process.tail()}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+async function pids(host: Host): Promise<string[]> {
+  return (await run(["ip", "netns", "pids", host.netns])).stdout.split("\n").filter(Boolean);
+}
+
+Deno.test("strand up: what dies is started again, status says so, and SIGTERM ends all of it", async () => {
+  await using machine = await up();
+  const { host, process } = machine;
+  assert.equal((await machine.status()).ok, true);
+
+  Deno.kill(pidOf(machine, "nexd"), "SIGKILL");
+  await times(2, /"ready":"nexd"/, process);
+  Deno.kill(pidOf(machine, "etcd"), "SIGKILL");
+  await times(1, /etcd is back/, process);
+  const deadline = Date.now() + 15_000;
+  while (!(await machine.status()).ok) assert.ok(Date.now() < deadline, process.tail());
+
+  assert.equal((await process.stop()).code, 0);
+  assert.deepEqual(await pids(host), []);
+  const after = await machine.status();
+  assert.equal(after.ok, false);
+  assert.deepEqual(after.services.map(({ service, problems }) => [service, problems.length]), [
+    ["etcd", 1],
+    ["nexd", 1],
+    ["dnsd", 1],
+  ]);
+});
+
+Deno.test("strand up: when it is killed, nothing of it runs on", async () => {
+  await using machine = await up();
+  const { host, process } = machine;
+  assert.ok((await pids(host)).length >= 4);
+  process.signal("SIGKILL");
+  const deadline = Date.now() + 15_000;
+  while ((await pids(host)).length > 0) assert.ok(Date.now() < deadline, `${await pids(host)} run on`);
+});
