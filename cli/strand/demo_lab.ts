@@ -54,7 +54,7 @@ export class Demo implements AsyncDisposable {
     if (this.tools.udhcpc) {
       const script = `${this.directory}/udhcpc`;
       const client = host.spawn(["udhcpc", "-f", "-i", "eth0", "-t", "10", "-T", "1", "-s", script]);
-      await client.line(/lease of .* obtained/, PATIENCE);
+      await client.line(/^bound$/, PATIENCE);
     } else await host.run(strandCommand(["demo", "lease", "eth0"]));
     const { stdout } = await host.run(["ip", "-4", "-brief", "address", "show", "dev", "eth0"]);
     return /(\d+(?:\.\d+){3})\/24/.exec(stdout)?.[1] ?? "no address";
@@ -158,7 +158,7 @@ log: {format: json}
 
 const udhcpcScript = `#!/bin/sh
 case "$1" in
-bound | renew) ip address replace "$ip/$mask" dev "$interface" ;;
+bound | renew) ip address replace "$ip/$mask" dev "$interface" && echo "bound" ;;
 deconfig) ip address flush dev "$interface" ;;
 esac
 `;
