@@ -1,0 +1,61 @@
+import { Type } from "./numbers.ts";
+import type { Reason } from "./protocol.ts";
+
+/** What dhcpd counts. */
+export interface Counts {
+  /** Messages from clients and relays. */
+  discover: number;
+  request: number;
+  decline: number;
+  release: number;
+  inform: number;
+  offer: number;
+  ack: number;
+  nak: number;
+  /** Messages without an answer, by the reason. */
+  ignored: Record<Reason | Dropped, number>;
+  /** Commits that somebody else was quicker than. */
+  conflicts: number;
+  /** Commits that etcd did not take or confirm. */
+  failures: number;
+  /** Replies that the kernel did not take. */
+  unsent: number;
+}
+
+/** What is dropped before, or instead of, being looked at. */
+export type Dropped =
+  | "not-for-us" // unicast to an address that is not this host's
+  | "in-flight" // the same client's lease is being written already
+  | "overload"; // too many leases are being written
+
+/** The name of each message type. */
+export const typeNames: Record<number, "discover" | "request" | "decline" | "release" | "inform"> = {
+  [Type.discover]: "discover",
+  [Type.request]: "request",
+  [Type.decline]: "decline",
+  [Type.release]: "release",
+  [Type.inform]: "inform",
+};
+
+/** The name of each reply's type. */
+export const replyNames = { [Type.offer]: "offer", [Type.ack]: "ack", [Type.nak]: "nak" } as const;
+
+export function noCounts(): Counts {
+  return {
+    ...{ discover: 0, request: 0, decline: 0, release: 0, inform: 0 },
+    ...{ offer: 0, ack: 0, nak: 0 },
+    ignored: {
+      "malformed": 0,
+      "unknown-client": 0,
+      "other-server": 0,
+      "no-server-id": 0,
+      "exhausted": 0,
+      "store-away": 0,
+      "not-held": 0,
+      "not-for-us": 0,
+      "in-flight": 0,
+      "overload": 0,
+    },
+    ...{ conflicts: 0, failures: 0, unsent: 0 },
+  };
+}

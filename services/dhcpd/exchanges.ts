@@ -1,0 +1,150 @@
+import { type Log, OncePerMinute } from "../common/log.ts";
+import { messageOf, Refusal } from "../common/refusal.ts";
+import type { Network } from "../nex/network.ts";
+import type { View } from "../nex/view.ts";
+import { change, type ChangeStore } from "../store/change.ts";
+import { UnknownOutcome } from "../store/errors.ts";
+import type { NexRecord } from "../store/records.ts";
+import { type Counts, noCounts, replyNames, typeNames } from "./counters.ts";
+import type { Message } from "./message.ts";
+import { Type } from "./numbers.ts";
+import { Offers } from "./offers.ts";
+import { type Arrival, handle, type Step } from "./protocol.ts";
+import type { Reply } from "./reply.ts";
+
+export interface ExchangesOptions<From> {
+  /** Its mirror must have been read once. */
+  readonly store: ChangeStore<NexRecord>;
+  /** Of that mirror. */
+  readonly view: View;
+  readonly log: Log;
+  /** Sends a reply to a message, back by where that came from. */
+  send(from: From, message: Message, reply: Reply): void;
+  /** Called when replies were sent that had to wait for a commit, once for all of one shared transaction. */
+  flush(): void;
+  /** Told which network had no address left for a client. */
+  readonly onExhausted?: ((network: Network) => void) | undefined;
+}
+
+/** Leases being written at once; a client beyond that is not heard, and asks again. */
+const MOST_PENDING = 4096;
+/** How long to wait for the mirror to show what made a commit conflict, in milliseconds. */
+const PATIENCE = 2000;
+
+/** Takes messages in, writes what they call for, and only then answers. `From` is where a message came from. */
+export class Exchanges<From> {
+  readonly counts: Counts = noCounts();
+  readonly #options: ExchangesOptions<From>;
+  readonly #offers = new Offers();
+  readonly #quiet = new OncePerMinute();
+  /** By MAC: leases being written. */
+  readonly #pending = new Map<string, Promise<void>>();
+  readonly #unsubscribe: () => void;
+  #flushing = false;
+
+  constructor(options: ExchangesOptions<From>) {
+    this.#options = options;
+    this.#unsubscribe = options.view.subscribe(({ members }) => {
+      for (const { after } of members) if (after) this.#offers.drop(after.mac);
+    });
+  }
+
+  /** The message of `arrival` may be used for another one when this returns. */
+  take(from: From, arrival: Omit<Arrival, "storeAway">): void {
+    const { view, store } = this.#options;
+    const name = typeNames[arrival.message.type];
+    if (name) this.counts[name]++;
+    const known = { ...arrival, storeAway: !store.mirror.state.inStep };
+    const step = handle(view, this.#offers, known);
+    if (step.do !== "commit") this.#finish(from, known, step);
+    else if (this.#pending.has(arrival.mac)) this.counts.ignored["in-flight"]++;
+    else if (this.#pending.size >= MOST_PENDING) this.counts.ignored.overload++;
+    else {
+      const kept = { ...known, message: arrival.message.copy() };
+      this.#pending.set(arrival.mac, this.#commit(from, kept, step));
+    }
+  }
+
+  /** Resolves when nothing is being written any more. */
+  async close(): Promise<void> {
+    await Promise.all(this.#pending.values());
+    this.#unsubscribe();
+  }
+
+  /** Never rejects. */
+  async #commit(from: From, arrival: Arrival, planned: Step & { do: "commit" }): Promise<void> {
+    const { committer, mirror } = this.#options.store;
+    let step: Step = planned;
+    try {
+      const outcome = await committer.commitGrouped(planned.plan);
+      if (!outcome.committed) {
+        this.counts.conflicts++;
+        const signal = AbortSignal.timeout(PATIENCE);
+        // Late or not, what is committed next is guarded.
+        await mirror.caughtUp(outcome.current, { signal }).catch(() => signal.throwIfAborted());
+        step = await this.#again(arrival);
+      }
+    } catch (error) {
+      step = await this.#withoutStore(arrival, error);
+    }
+    this.#pending.delete(arrival.mac);
+    this.#finish(from, arrival, step);
+    this.#flushSoon();
+  }
+
+  /** Decides anew, from what others have written meanwhile, and commits that. */
+  async #again(arrival: Arrival): Promise<Step> {
+    let step: Step = { do: "ignore", why: "store-away" };
+    await change(this.#options.store, () => {
+      step = handle(this.#options.view, this.#offers, arrival);
+      return step.do === "commit" ? step.plan : undefined;
+    }, { grouped: true, patienceMs: PATIENCE });
+    return step;
+  }
+
+  /** With etcd away, or its word lost, what was known before may still be confirmed. */
+  async #withoutStore(arrival: Arrival, error: unknown): Promise<Step> {
+    this.counts.failures++;
+    if (error instanceof UnknownOutcome) {
+      try {
+        return await this.#again(arrival);
+      } catch (later) {
+        error = later;
+      }
+    }
+    if (!(error instanceof Refusal) && this.#quiet.due("failure")) {
+      this.#options.log.error(`a lease could not be written: ${messageOf(error)}`);
+    }
+    return handle(this.#options.view, this.#offers, { ...arrival, storeAway: true });
+  }
+
+  #finish(from: From, { message, mac }: Arrival, step: Step): void {
+    if (step.do === "ignore") {
+      this.counts.ignored[step.why]++;
+      if (step.network && step.why === "exhausted") this.#exhausted(step.network);
+    } else if (step.reply) {
+      this.counts[replyNames[step.reply.type]]++;
+      this.#options.send(from, message, step.reply);
+    } else if (message.type === Type.decline && this.#quiet.due("decline")) {
+      this.#options.log.warn({ mac }, "a client found its address in use by somebody else");
+    }
+  }
+
+  #flushSoon(): void {
+    if (this.#flushing) return;
+    this.#flushing = true;
+    queueMicrotask(() => {
+      this.#flushing = false;
+      this.#options.flush();
+    });
+  }
+
+  #exhausted(network: Network): void {
+    this.#options.onExhausted?.(network);
+    if (!this.#quiet.due(`exhausted ${network.name}`)) return;
+    this.#options.log.warn(
+      { network: network.name },
+      "its pool is exhausted: no address is left for a client",
+    );
+  }
+}

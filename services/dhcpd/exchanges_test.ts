@@ -1,0 +1,207 @@
+import assert from "node:assert/strict";
+import { Ip } from "../common/ip.ts";
+import { createLog } from "../common/log.ts";
+import { Refusal } from "../common/refusal.ts";
+import { View } from "../nex/view.ts";
+import { UnknownOutcome } from "../store/errors.ts";
+import { MemoryStore } from "../store/memory_store.ts";
+import { type NexRecord, nexSchema } from "../store/records.ts";
+import type { Outcome, Plan } from "../store/types.ts";
+import { type ClientMessage, clientMessage } from "./client_message.ts";
+import { Exchanges } from "./exchanges.ts";
+import { Message } from "./message.ts";
+import { Opt, Type } from "./numbers.ts";
+import { bytes32 } from "./options.ts";
+import type { Reply } from "./reply.ts";
+
+const guest = "00:00:99:00:00:01", other = "00:00:99:00:00:02";
+const NOW = 1_000_000;
+const ip = (text: string) => Ip.parse(text).u32;
+
+/** Exchanges over a store in memory whose commits a test can steer. */
+class Bench {
+  readonly memory = new MemoryStore<NexRecord>(nexSchema, {
+    "/net/mini": JSON.stringify({
+      name: "mini",
+      subnet4: "10.0.0.0/24",
+      dhcp4server: "10.0.0.1",
+      Range4: { begin: "10.0.0.10", end: "10.0.0.11" },
+      macRange: { begin: "00:00:99:00:00:00", end: "00:00:99:ff:ff:ff" },
+    }),
+  });
+  /** What happens in place of a commit. */
+  commit: (plan: Plan) => Promise<Outcome> = (plan) => this.memory.commit(plan);
+  readonly lines: string[] = [];
+  readonly sent: { type: number; address: string; xid: number; seconds: number | undefined }[] = [];
+  flushes = 0;
+  exhausted = 0;
+  inStep = true;
+  readonly exchanges: Exchanges<string>;
+  readonly #reused = new Message();
+
+  constructor() {
+    const { memory } = this;
+    const mirror = { ...memory.mirror };
+    Object.defineProperty(mirror, "state", { get: () => ({ ...memory.mirror.state, inStep: this.inStep }) });
+    const committer = {
+      commit: (plan: Plan) => this.commit(plan),
+      commitGrouped: (plan: Plan) => this.commit(plan),
+    };
+    const current = (keys: readonly string[]) =>
+      Promise.resolve(
+        keys.map((key) => ({ key, modRevision: memory.values.get(key)?.modRevision ?? 0 })),
+      );
+    this.exchanges = new Exchanges({
+      store: { mirror, committer, current },
+      view: new View(mirror),
+      log: createLog("dhcpd", { level: "warn", format: "text" }, (line) => this.lines.push(line)),
+      send: (_, message, { type, yiaddr, seconds }: Reply) =>
+        this.sent.push({ type, address: Ip.from4(yiaddr).toString(), xid: message.xid, seconds }),
+      flush: () => this.flushes++,
+      onExhausted: () => this.exhausted++,
+    });
+  }
+
+  take(message: ClientMessage, now = NOW): void {
+    const bytes = clientMessage(message);
+    assert(this.#reused.read(bytes, 0, bytes.length));
+    this.exchanges.take("eth0", {
+      message: this.#reused,
+      mac: message.mac,
+      unicast: false,
+      addresses: [ip("10.0.0.1")],
+      attached: undefined,
+      now,
+      registerNames: true,
+    });
+    // As a receive buffer is.
+    bytes.fill(0);
+  }
+
+  request(mac: string, address: string, xid = 1, now = NOW): void {
+    this.take({ type: Type.request, mac, xid, options: [[Opt.requestedAddress, bytes32(ip(address))]] }, now);
+  }
+}
+
+const lost = () => Promise.reject(new UnknownOutcome("lost"));
+const away = () => Promise.reject(new Refusal("unavailable", "etcd is away"));
+
+Deno.test("an ACK waits for its commit, and is sent with the client's own fields", async () => {
+  const bench = new Bench();
+  const written = Promise.withResolvers<void>();
+  bench.commit = async (plan) => {
+    await written.promise;
+    return bench.memory.commit(plan);
+  };
+  bench.request(guest, "10.0.0.10", 77);
+  await Promise.resolve();
+  assert.deepEqual(bench.sent, []);
+  written.resolve();
+  await bench.exchanges.close();
+  assert.deepEqual(bench.sent, [{ type: Type.ack, address: "10.0.0.10", xid: 77, seconds: 14400 }]);
+  assert.equal(bench.flushes, 1);
+});
+
+Deno.test("a second message while the lease is being written is dropped", async () => {
+  const bench = new Bench();
+  bench.commit = (plan) => Promise.resolve().then(() => bench.memory.commit(plan));
+  bench.request(guest, "10.0.0.10", 1);
+  bench.request(guest, "10.0.0.10", 1);
+  bench.request(other, "10.0.0.11", 2);
+  await bench.exchanges.close();
+  assert.equal(bench.sent.length, 2);
+  assert.equal(bench.flushes, 1, "replies of one turn leave together");
+  assert.equal(bench.exchanges.counts.ignored["in-flight"], 1);
+});
+
+Deno.test("the replica that loses the commit answers the same address", async () => {
+  const bench = new Bench();
+  let first = true;
+  bench.commit = (plan) => {
+    // The other replica has seen the same packet and was quicker.
+    if (first) bench.memory.write(plan);
+    first = false;
+    return bench.memory.commit(plan);
+  };
+  bench.request(guest, "10.0.0.10");
+  await bench.exchanges.close();
+  assert.deepEqual(bench.sent.map(({ type, address }) => ({ type, address })), [{
+    type: Type.ack,
+    address: "10.0.0.10",
+  }]);
+  assert.equal(bench.exchanges.counts.conflicts, 1);
+});
+
+Deno.test("of two clients that name one address, one gets it and the other a NAK", async () => {
+  const bench = new Bench();
+  // Both are planned before either is written.
+  const commits: (() => void)[] = [];
+  bench.commit = (plan) => new Promise((resolve) => commits.push(() => resolve(bench.memory.commit(plan))));
+  bench.request(guest, "10.0.0.10", 1);
+  bench.request(other, "10.0.0.10", 2);
+  for (const commit of commits) commit();
+  bench.commit = (plan) => bench.memory.commit(plan);
+  await bench.exchanges.close();
+  assert.deepEqual(bench.sent.map(({ type, xid }) => [type, xid]).sort(), [[Type.ack, 1], [Type.nak, 2]]);
+});
+
+Deno.test("a lost answer is looked up before anything is sent", async () => {
+  for (const happened of [true, false]) {
+    const bench = new Bench();
+    bench.commit = (plan) => {
+      if (happened) bench.memory.write(plan);
+      bench.commit = (again) => bench.memory.commit(again);
+      return lost();
+    };
+    bench.request(guest, "10.0.0.10");
+    await bench.exchanges.close();
+    assert.deepEqual(bench.sent.map(({ type, address }) => [type, address]), [[Type.ack, "10.0.0.10"]]);
+    assert(bench.memory.values.has("/member/ip4/10.0.0.10"));
+  }
+});
+
+Deno.test("with etcd away a running lease is confirmed with the time left, a new one is not given", async () => {
+  const bench = new Bench();
+  bench.request(guest, "10.0.0.10");
+  await bench.exchanges.close();
+  bench.sent.length = 0;
+  bench.commit = away;
+  for (const inStep of [true, false]) {
+    bench.inStep = inStep;
+    bench.request(guest, "10.0.0.10", 1, NOW + 3600);
+    bench.request(other, "10.0.0.11", 2, NOW + 3600);
+    await bench.exchanges.close();
+    assert.deepEqual(bench.sent.splice(0), [{
+      type: Type.ack,
+      address: "10.0.0.10",
+      xid: 1,
+      seconds: 10800,
+    }]);
+  }
+  assert.equal(bench.exchanges.counts.ignored["store-away"], 2);
+  assert.deepEqual(bench.lines, [], "the mirror says once that etcd is away");
+});
+
+Deno.test("a commit that fails otherwise is told once a minute", async () => {
+  const bench = new Bench();
+  bench.commit = () => Promise.reject(new Error("broken"));
+  bench.request(guest, "10.0.0.10");
+  bench.request(other, "10.0.0.11");
+  await bench.exchanges.close();
+  assert.equal(bench.lines.length, 1);
+  assert.match(bench.lines[0] ?? "", /a lease could not be written: broken/);
+  assert.equal(bench.exchanges.counts.failures, 2);
+});
+
+Deno.test("an exhausted pool is silence, a count, and one line a minute with the network's name", async () => {
+  const bench = new Bench();
+  bench.request(guest, "10.0.0.10");
+  bench.request(other, "10.0.0.11");
+  await bench.exchanges.close();
+  bench.sent.length = 0;
+  for (let i = 0; i < 3; i++) bench.take({ type: Type.discover, mac: "00:00:99:00:00:03" });
+  assert.deepEqual(bench.sent, []);
+  assert.equal(bench.exhausted, 3);
+  assert.equal(bench.lines.length, 1);
+  assert.match(bench.lines[0] ?? "", /network=mini/);
+});

@@ -1,0 +1,131 @@
+import type { Epoll } from "../../ffi/epoll.ts";
+import { SystemError } from "../../ffi/errno.ts";
+import { type Interface, listInterfaces } from "../../ffi/interfaces.ts";
+import { libc } from "../../ffi/libc.ts";
+import { openPacket, udpFilter } from "../../ffi/packet.ts";
+import { Ip } from "../common/ip.ts";
+import type { Log } from "../common/log.ts";
+import type { Network } from "../nex/network.ts";
+import type { View } from "../nex/view.ts";
+import { SERVER_PORT } from "./numbers.ts";
+
+/** An interface that is there and served. */
+export interface Link {
+  readonly name: string;
+  /** The packet socket; -1 once the interface is gone. */
+  fd: number;
+  /** Another one after the interface was deleted and made anew. */
+  readonly index: number;
+  mac: Uint8Array;
+  /** Its own IPv4 addresses, as 32-bit values. */
+  addresses: readonly number[];
+}
+
+export interface LinksOptions {
+  readonly names: readonly string[];
+  readonly epoll: Epoll;
+  readonly view: View;
+  readonly log: Log;
+  /** How to do things in the interfaces' network namespace. */
+  readonly inside: <T>(body: () => T) => T;
+}
+
+/** The interfaces that are served, as they come, change and go. Tokens of the epoll are their places in `names`. */
+export class Links {
+  readonly #links: (Link | undefined)[];
+  readonly #waiting = new Set<string>();
+  /** Every IPv4 address of this host, as 32-bit values: an anycast address may be on lo. */
+  readonly #local = new Set<number>();
+  #attached = new Map<Link, ((network: Network) => boolean) | undefined>();
+
+  constructor(private readonly options: LinksOptions) {
+    this.#links = options.names.map(() => undefined);
+  }
+
+  /** Interfaces that were asked for and are not there. */
+  get missing(): readonly string[] {
+    return [...this.#waiting];
+  }
+
+  get(token: number): Link | undefined {
+    return this.#links[token];
+  }
+
+  isLocal(address: number): boolean {
+    return this.#local.has(address);
+  }
+
+  /**
+   * Which networks are on a link: those that one of its addresses belongs to. Undefined when it has no address that
+   * says so; then any may be.
+   */
+  attached(link: Link): ((network: Network) => boolean) | undefined {
+    if (!this.#attached.has(link)) this.#attached.set(link, this.#attachedBy(link.addresses.map(Ip.from4)));
+    return this.#attached.get(link);
+  }
+
+  /** To be called when the networks have changed. */
+  forgetNetworks(): void {
+    this.#attached.clear();
+  }
+
+  /** Looks at all interfaces anew: opens those that have come, closes those that are gone. */
+  refresh(): void {
+    this.#attached.clear();
+    const interfaces = this.options.inside(listInterfaces);
+    this.#local.clear();
+    for (const found of interfaces.values()) for (const address of fourOf(found)) this.#local.add(address);
+    this.options.names.forEach((name, token) => {
+      const found = interfaces.get(name), link = this.#links[token];
+      if (link && link.index !== found?.index) this.#close(token, link);
+      if (!found) return this.#wait(name);
+      const served = this.#links[token] ?? this.#open(token, found);
+      if (served) [served.mac, served.addresses] = [found.mac, fourOf(found)];
+    });
+  }
+
+  close(): void {
+    this.#links.forEach((link, token) => link && this.#close(token, link));
+  }
+
+  #open(token: number, { name, index, mac }: Interface): Link | undefined {
+    try {
+      const fd = this.options.inside(() => openPacket(index, udpFilter(SERVER_PORT), name));
+      this.options.epoll.add(fd, token);
+      this.#waiting.delete(name);
+      this.options.log.info({ interface: name }, "listening for DHCP");
+      return this.#links[token] = { name, fd, index, mac, addresses: [] };
+    } catch (error) {
+      // It went away between being listed and being opened; everything else is for whoever started us.
+      if (!(error instanceof SystemError) || this.options.inside(listInterfaces).has(name)) throw error;
+      this.#wait(name);
+      return undefined;
+    }
+  }
+
+  #wait(name: string): void {
+    if (this.#waiting.has(name)) return;
+    this.#waiting.add(name);
+    this.options.log.warn({ interface: name }, "this interface is not there: waiting for it");
+  }
+
+  #close(token: number, link: Link): void {
+    this.#links[token] = undefined;
+    // Closed descriptors leave an epoll by themselves.
+    libc.close(link.fd);
+    link.fd = -1;
+  }
+
+  #attachedBy(addresses: readonly Ip[]): ((network: Network) => boolean) | undefined {
+    const networks = new Set<Network>();
+    for (const network of this.options.view.networks()) {
+      const { subnet4, dhcp4server } = network;
+      if (addresses.some((ip) => subnet4?.contains(ip) || dhcp4server?.equals(ip))) networks.add(network);
+    }
+    return networks.size ? (network) => networks.has(network) : undefined;
+  }
+}
+
+function fourOf({ addresses }: Interface): number[] {
+  return addresses.filter(({ bytes }) => bytes.length === 4).map(({ bytes }) => new Ip(4, bytes).u32);
+}

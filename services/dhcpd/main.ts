@@ -1,0 +1,96 @@
+import { runDaemon } from "../common/daemon.ts";
+import { Counter, Gauge, type Registry } from "../common/metrics.ts";
+import { Refusal } from "../common/refusal.ts";
+import { View } from "../nex/view.ts";
+import { openNexStore } from "../store/nex_store.ts";
+import type { Counts } from "./counters.ts";
+import { startDhcp } from "./server.ts";
+
+/** Runs dhcpd: leases on the configured interfaces, from what etcd holds. */
+export function main(args: string[]): Promise<number> {
+  return runDaemon({ name: "dhcpd", args }, async (daemon) => {
+    const { config, log, metrics } = daemon;
+    const { interfaces, dnsRegister } = config.dhcpd;
+    if (interfaces.length === 0) {
+      throw new Refusal(
+        "invalid",
+        `${config.where("dhcpd.interfaces")}: empty, name the interfaces to serve, like [eth1]`,
+      );
+    }
+    const store = openNexStore(config.etcd, log);
+    daemon.defer("etcd", () => store.close());
+    daemon.follow(store.mirror);
+    await store.mirror.ready({ signal: daemon.stopping });
+    const view = new View(store.mirror);
+
+    const exhausted = new Counter({
+      name: "dhcpd_exhausted_total",
+      help: "Clients for whom no address was left, by network.",
+      labelNames: ["network"],
+      registers: [metrics],
+    });
+    const server = startDhcp({
+      interfaces,
+      store,
+      view,
+      log,
+      registerNames: dnsRegister,
+      onExhausted: ({ name }) => exhausted.inc({ network: name }),
+    });
+    server.ended.catch(daemon.fail);
+    daemon.defer("DHCP", () => server.stop());
+    daemon.check(() => {
+      const [missing] = server.missing;
+      const fix = "create it, or correct dhcpd.interfaces";
+      return missing ? { what: `interface ${missing} is not there`, fix, blocks: true } : undefined;
+    });
+    tell(metrics, server.counts);
+    new Gauge({
+      name: "dhcpd_declined",
+      help: "Addresses in quarantine because a client found them in use.",
+      registers: [metrics],
+      collect() {
+        this.set(view.declined.size);
+      },
+    });
+    log.info({ ...view.size, interfaces: interfaces.join(",") }, "serving DHCP");
+  });
+}
+
+function tell(metrics: Registry, counts: Counts): void {
+  const registers = [metrics];
+  const follow = (name: string, help: string, label: string, read: () => Record<string, number>) =>
+    new Counter({
+      name,
+      help,
+      labelNames: [label],
+      registers,
+      collect() {
+        this.reset();
+        for (const [key, value] of Object.entries(read())) this.inc({ [label]: key }, value);
+      },
+    });
+  follow("dhcpd_received_total", "Messages from clients and relays, by type.", "type", () => {
+    const { discover, request, decline, release, inform } = counts;
+    return { discover, request, decline, release, inform };
+  });
+  follow("dhcpd_sent_total", "Replies, by type.", "type", () => {
+    const { offer, ack, nak } = counts;
+    return { offer, ack, nak };
+  });
+  follow(
+    "dhcpd_ignored_total",
+    "Messages that were not answered, by reason.",
+    "reason",
+    () => counts.ignored,
+  );
+  follow(
+    "dhcpd_trouble_total",
+    "Commits that lost a race or failed, and replies that were not sent.",
+    "kind",
+    () => {
+      const { conflicts, failures, unsent } = counts;
+      return { conflicts, failures, unsent };
+    },
+  );
+}

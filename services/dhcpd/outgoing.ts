@@ -1,0 +1,65 @@
+import { FrameBatch } from "../../ffi/packet.ts";
+import { origin4, UdpBatch } from "../../ffi/udp.ts";
+import { PAYLOAD_AT, writeFrame } from "./frame.ts";
+import type { Link } from "./links.ts";
+import type { Message } from "./message.ts";
+import { CLIENT_PORT, SERVER_PORT } from "./numbers.ts";
+import { destination, type Reply, ReplyWriter } from "./reply.ts";
+
+const SLOTS = 64, SIZE = 2048;
+
+export interface OutgoingOptions {
+  /** The UDP socket on the server's port. */
+  readonly udp: number;
+  /** True for an address that this host may send from. */
+  isLocal(address: number): boolean;
+  /** Told how many replies the kernel did not take. */
+  onUnsent(count: number): void;
+}
+
+/** Gathers replies, and sends them many at a time. */
+export class Outgoing {
+  readonly #frames = new FrameBatch(SLOTS, SIZE);
+  readonly #routed = new UdpBatch(SLOTS, SIZE);
+  readonly #writer = new ReplyWriter();
+  #link: Link | undefined;
+  #frameCount = 0;
+  #routedCount = 0;
+
+  constructor(private readonly options: OutgoingOptions) {}
+
+  /** Adds the reply to a request that came in by `link`; it is sent by {@link flush}, at the latest. */
+  add(link: Link, request: Message, reply: Reply): void {
+    const to = destination(request, reply);
+    if (to.by === "route") {
+      if (this.#routedCount === SLOTS) this.flush();
+      const slot = this.#routedCount++, batch = this.#routed;
+      // With a relay's override (RFC 5107) the server's id is an address of the relay.
+      const local = this.options.isLocal(reply.serverId) ? reply.serverId : 0;
+      batch.setLength(slot, this.#writer.write(batch.buffer, slot * SIZE, request, reply));
+      batch.address(slot, origin4(to.address, to.port, local));
+      return;
+    }
+    if (this.#frameCount === SLOTS || this.#link !== link) this.flush();
+    this.#link = link;
+    const slot = this.#frameCount++, at = slot * SIZE, { buffer } = this.#frames;
+    const length = this.#writer.write(buffer, at + PAYLOAD_AT, request, reply);
+    const frame = writeFrame(buffer, at, length, {
+      sourceMac: link.mac,
+      destinationMac: to.mac,
+      source: reply.serverId,
+      destination: to.address,
+      sourcePort: SERVER_PORT,
+      destinationPort: CLIENT_PORT,
+    });
+    this.#frames.setLength(slot, frame);
+  }
+
+  flush(): void {
+    let unsent = 0;
+    if (this.#frameCount && this.#link) unsent += this.#frames.send(this.#link.fd, this.#frameCount);
+    if (this.#routedCount) unsent += this.#routed.send(this.options.udp, 0, this.#routedCount);
+    this.#frameCount = this.#routedCount = 0;
+    if (unsent) this.options.onUnsent(unsent);
+  }
+}

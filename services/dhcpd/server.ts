@@ -1,0 +1,202 @@
+import { Epoll, EventFd } from "../../ffi/epoll.ts";
+import { SystemError } from "../../ffi/errno.ts";
+import { drainInterfaceWatch, openInterfaceWatch } from "../../ffi/interfaces.ts";
+import { libc } from "../../ffi/libc.ts";
+import { inNamespace } from "../../ffi/netns.ts";
+import { attachFilter, FrameBatch, nothing } from "../../ffi/packet.ts";
+import { readable } from "../../ffi/readable.ts";
+import { openUdp } from "../../ffi/udp.ts";
+import type { Log } from "../common/log.ts";
+import { macFromBytes } from "../common/mac.ts";
+import { Refusal } from "../common/refusal.ts";
+import type { Network } from "../nex/network.ts";
+import type { View } from "../nex/view.ts";
+import type { ChangeStore } from "../store/change.ts";
+import type { NexRecord } from "../store/records.ts";
+import type { Counts } from "./counters.ts";
+import { Exchanges } from "./exchanges.ts";
+import { Frame } from "./frame.ts";
+import { type Link, Links } from "./links.ts";
+import { Message } from "./message.ts";
+import { CHADDR_AT, SERVER_PORT } from "./numbers.ts";
+import { networkOptions } from "./options.ts";
+import { Outgoing } from "./outgoing.ts";
+
+export interface DhcpOptions {
+  readonly interfaces: readonly string[];
+  /** Its mirror must have been read once. */
+  readonly store: ChangeStore<NexRecord>;
+  /** Of that mirror. */
+  readonly view: View;
+  readonly log: Log;
+  /** Names that clients ask for are registered with their lease. */
+  readonly registerNames: boolean;
+  /** A descriptor of the network namespace that the interfaces are in; this thread's by default. */
+  readonly namespace?: number;
+  /** Told which network had no address left for a client. */
+  readonly onExhausted?: (network: Network) => void;
+}
+
+export interface DhcpServer {
+  readonly counts: Counts;
+  /** Interfaces that are not there, or not yet. */
+  readonly missing: readonly string[];
+  /** Resolves when it has been stopped; rejects when it can go on no longer. */
+  readonly ended: Promise<void>;
+  /** Finishes what is being written; resolves when nothing is open any more. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Serves DHCP on some interfaces.
+ * @throws Refusal "unavailable" when another server has the port, "forbidden" without the right to packet sockets
+ */
+export function startDhcp(options: DhcpOptions): DhcpServer {
+  const server = new Server(options);
+  try {
+    server.open();
+  } catch (error) {
+    server.close();
+    if (!(error instanceof SystemError)) throw error;
+    const code = error.errno === EPERM ? "forbidden" : "unavailable";
+    throw new Refusal(code, `dhcpd.interfaces: ${error.message}`, { cause: error });
+  }
+  return server;
+}
+
+const EPERM = 1;
+const SLOTS = 64, SIZE = 2048;
+/** Tokens of the epoll beside those of the links. */
+const BELL = 0xffffffff, WATCH = 0xfffffffe;
+
+class Server implements DhcpServer {
+  ended: Promise<void> = Promise.resolve();
+  readonly #options: DhcpOptions;
+  readonly #epoll = new Epoll();
+  readonly #bell = new EventFd();
+  readonly #links: Links;
+  readonly #exchanges: Exchanges<Link>;
+  readonly #batch = new FrameBatch(SLOTS, SIZE);
+  readonly #frame = new Frame();
+  readonly #message = new Message();
+  readonly #closing: (() => void)[] = [];
+  #outgoing: Outgoing | undefined;
+  #watch = -1;
+  #stopping = false;
+
+  constructor(options: DhcpOptions) {
+    this.#options = options;
+    const { interfaces: names, view, log } = options;
+    this.#links = new Links({ names, epoll: this.#epoll, view, log, inside: (body) => this.#inside(body) });
+    this.#exchanges = new Exchanges({
+      ...options,
+      send: (link, message, reply) => this.#outgoing?.add(link, message, reply),
+      flush: () => this.#outgoing?.flush(),
+    });
+    this.#closing.push(() => this.#epoll.close(), () => this.#bell.close(), () => this.#links.close());
+  }
+
+  get counts(): Counts {
+    return this.#exchanges.counts;
+  }
+
+  get missing(): readonly string[] {
+    return this.#links.missing;
+  }
+
+  open(): void {
+    const { view } = this.#options;
+    // Without a socket on the port, the kernel would tell clients that unicast to us that nobody is there.
+    const udp = this.#inside(() => openUdp(new Uint8Array(4), SERVER_PORT, `UDP port ${SERVER_PORT}`));
+    this.#closing.push(() => libc.close(udp));
+    attachFilter(udp, nothing);
+    this.#watch = this.#inside(openInterfaceWatch);
+    this.#closing.push(() => libc.close(this.#watch));
+    this.#epoll.add(this.#bell.fd, BELL);
+    this.#epoll.add(this.#watch, WATCH);
+    this.#outgoing = new Outgoing({
+      udp,
+      isLocal: (address) => this.#links.isLocal(address),
+      onUnsent: (count) => this.counts.unsent += count,
+    });
+    this.#links.refresh();
+    for (const network of view.networks()) this.#tellBadOptions(network);
+    this.#closing.push(view.subscribe(({ networks }) => {
+      if (networks.length) this.#links.forgetNetworks();
+      for (const { after } of networks) if (after) this.#tellBadOptions(after);
+    }));
+    this.ended = this.#run();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    this.#bell.signal();
+    try {
+      await this.ended;
+    } finally {
+      await this.#exchanges.close();
+      this.#outgoing?.flush();
+      this.close();
+    }
+  }
+
+  close(): void {
+    for (const close of this.#closing.splice(0).reverse()) close();
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#stopping) {
+      await readable(this.#epoll);
+      const count = this.#epoll.wait(0);
+      for (let i = 0; i < count; i++) {
+        const token = this.#epoll.token(i);
+        if (token === BELL) this.#bell.drain();
+        else if (token === WATCH) this.#lookAgain();
+        else this.#receive(token);
+      }
+      this.#outgoing?.flush();
+    }
+  }
+
+  #lookAgain(): void {
+    drainInterfaceWatch(this.#watch);
+    this.#links.refresh();
+  }
+
+  #receive(token: number): void {
+    const link = this.#links.get(token);
+    if (!link) return;
+    const batch = this.#batch, frame = this.#frame, message = this.#message, { ignored } = this.counts;
+    const count = batch.receive(link.fd);
+    const now = Math.floor(Date.now() / 1000);
+    for (let slot = 0; slot < count; slot++) {
+      if (!frame.read(batch.buffer, slot * SIZE, batch.length(slot))) ignored.malformed++;
+      else if (!batch.broadcast(slot) && !this.#isOurs(frame.destination)) ignored["not-for-us"]++;
+      else if (!message.read(batch.buffer, frame.payloadAt, frame.payloadLength)) ignored.malformed++;
+      else {
+        this.#exchanges.take(link, {
+          message,
+          mac: macFromBytes(batch.buffer, frame.payloadAt + CHADDR_AT),
+          unicast: this.#links.isLocal(frame.destination),
+          addresses: link.addresses,
+          attached: this.#links.attached(link),
+          now,
+          registerNames: this.#options.registerNames,
+        });
+      }
+    }
+  }
+
+  #isOurs(address: number): boolean {
+    return address === 0xffffffff || this.#links.isLocal(address);
+  }
+
+  #inside<T>(body: () => T): T {
+    const { namespace } = this.#options;
+    return namespace === undefined ? body() : inNamespace(namespace, body);
+  }
+
+  #tellBadOptions(network: Network): void {
+    for (const problem of networkOptions(network).bad) this.#options.log.warn(`left out: ${problem}`);
+  }
+}
