@@ -35,6 +35,8 @@ function explainCall({ code, details }: CallError, server: string): string {
 
 /** The server's own words, unless it is grpc-js that tells what it met on the way. */
 function explainUnavailable(details: string, server: string): string {
+  // nexd tells what it met on its own way to etcd.
+  if (details.startsWith("etcd at ")) return details;
   if (details.startsWith("Name resolution failed")) {
     return `${server} cannot be reached: there is no such host`;
   }
@@ -43,7 +45,7 @@ function explainUnavailable(details: string, server: string): string {
     const words = reasons.find(([pattern]) => pattern.test(error))?.[1];
     return `${server} cannot be reached: ${words ?? (error || "no connection could be made")}`;
   }
-  if (/ECONN|EPIPE|Connection dropped|Stream closed/i.test(details)) {
+  if (/^(read|write) E[A-Z]+|^Connection dropped|^Stream closed|^The pending stream/.test(details)) {
     return `${server}: the connection was lost before the answer came; a change may or may not have been made`;
   }
   return details;
@@ -59,7 +61,7 @@ const reasons: readonly [RegExp, string][] = [
   [/certificate has expired/, "its certificate has expired"],
   [/self-signed|issuer|unable to verify/i, "its certificate is not signed by an authority in --ca-file"],
   [
-    /^Failed to connect|ECONNRESET|socket hang up/,
+    /^Failed to connect|ECONNRESET|EPIPE|socket hang up/,
     "it closed the connection at once, as a server does that wants TLS or another client certificate",
   ],
 ];

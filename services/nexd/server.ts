@@ -92,7 +92,8 @@ function codeOf(error: unknown): status {
 function credentials(tls: TlsMaterial | undefined): ServerCredentials {
   if (!tls?.cert || !tls.key) return ServerCredentials.createInsecure();
   const pair = { cert_chain: Buffer.from(tls.cert), private_key: Buffer.from(tls.key) };
-  return ServerCredentials.createSsl(tls.ca ? Buffer.from(tls.ca) : null, [pair], tls.ca !== undefined);
+  // Without an authority grpc-js would serve in the clear here: for one-way TLS any will do, since nobody is asked.
+  return ServerCredentials.createSsl(Buffer.from(tls.ca ?? tls.cert), [pair], tls.ca !== undefined);
 }
 
 function bind(server: Server, address: string, credentials: ServerCredentials): Promise<number> {

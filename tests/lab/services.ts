@@ -12,12 +12,15 @@ export class LabServices implements AsyncDisposable {
     private readonly metricsPorts: Readonly<Record<"nexd" | "dnsd", number>>,
   ) {}
 
-  /** @param extra Further lines of the configuration file. */
-  static async create(etcd: string, extra = ""): Promise<LabServices> {
+  /** @param extra Further keys of the configuration's sections, like `{nexd: "tls: {…}"}`. */
+  static async create(etcd: string, extra: { nexd?: string; dnsd?: string } = {}): Promise<LabServices> {
     const directory = await Deno.makeTempDir({ prefix: "strand-test-" });
     const [nexd, dns, nexdMetrics, dnsdMetrics] = [freePort(), freePort(), freePort(), freePort()];
-    const config = `etcd: {endpoints: [${etcd}]}\nnexd: {listen: "127.0.0.1:${nexd}"}\n` +
-      `dnsd: {listen: ["127.0.0.1:${dns}"]}\n${extra}`;
+    const config = [
+      `etcd: {endpoints: [${etcd}]}`,
+      `nexd: {listen: "127.0.0.1:${nexd}", ${extra.nexd ?? ""}}`,
+      `dnsd: {listen: ["127.0.0.1:${dns}"], ${extra.dnsd ?? ""}}`,
+    ].join("\n");
     await Deno.writeTextFile(`${directory}/nex.yml`, config);
     return new LabServices(directory, nexd, dns, { nexd: nexdMetrics, dnsd: dnsdMetrics });
   }

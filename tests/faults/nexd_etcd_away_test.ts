@@ -1,0 +1,34 @@
+import assert from "node:assert/strict";
+import { labEtcd } from "../lab/etcd.ts";
+import { run, strandCommand } from "../lab/host.ts";
+import { LabServices } from "../lab/services.ts";
+import { until } from "../lab/until.ts";
+
+Deno.test("etcd away: nexd reads on, refuses writes at once with one sentence, names resolve, and all is well when it is back", async () => {
+  await using etcd = await labEtcd();
+  await using services = await LabServices.create(etcd.endpoint);
+  const nexd = await services.start("nexd");
+  await services.start("dnsd");
+  await services.nex("apply", `${import.meta.dirname}/../../examples/mini.yml`);
+  await etcd.kill();
+  const nex = (...args: string[]) =>
+    run(strandCommand(["nex", "-s", `127.0.0.1:${services.nexdPort}`, ...args]), { mayFail: true });
+  const started = performance.now();
+  const refused = await nex("add", "member", "mini", "02:00:00:00:00:01");
+  assert.ok(performance.now() - started < 5000, "the refusal comes fast");
+  assert.equal(refused.code, 1);
+  assert.match(refused.stderr, /etcd at .* cannot be used/);
+  assert.equal(refused.stderr.trim().split("\n").length, 1);
+  assert.match((await nex("get", "members", "mini")).stdout, /whiskey\.mini\.net/);
+  assert.equal(await services.dig("whiskey.mini.net"), "10.0.0.10");
+
+  await etcd.start();
+  await until(
+    "writes are taken again",
+    async () => (await nex("add", "member", "mini", "02:00:00:00:00:01")).code === 0,
+  );
+  assert.match((await nex("get", "members", "mini")).stdout, /02:00:00:00:00:01 .*10\.0\.0\.13/);
+  assert.equal(nexd.alive, true);
+  await nexd.stop();
+  assert.equal((await nexd.ended).code, 0, "a stop is orderly");
+});
