@@ -55,7 +55,9 @@ function readPem(
   try {
     bytes = Deno.readFileSync(file);
   } catch (error) {
-    throw new Refusal("invalid", `${where(field)}: cannot be read: ${reasonOf(error)}`, { cause: error });
+    throw new Refusal("invalid", `${where(field)}: ${file} cannot be read: ${reasonOf(error)}`, {
+      cause: error,
+    });
   }
   if (!new RegExp(`-----BEGIN [A-Z ]*${kind}-----`).test(new TextDecoder().decode(bytes))) {
     throw new Refusal("invalid", `${where(field)}: ${file} holds no PEM ${kind.toLowerCase()}`);
