@@ -36,7 +36,7 @@ then says how to look around and stays until Ctrl-C. Needs root. Nothing is left
 
   --once   clean up at the end; exit 0 only if every step held
   --json   a JSON object per line instead of text`,
-    load: () => load("./strand/demo.ts"),
+    load: () => import("./strand/demo.ts"),
   },
   {
     name: "test",
@@ -48,13 +48,13 @@ then says how to look around and stays until Ctrl-C. Needs root. Nothing is left
   FILTER   only tests whose name contains this
 
 Closes with "N passed, N failed, N skipped".`,
-    load: () => load("./strand/test.ts"),
+    load: () => import("./strand/test.ts"),
   },
   {
     name: "bench",
     usage: "bench dns|dhcp|store [--json FILE] [--install-peers]",
     about: "Measure, side by side with the peers that are installed",
-    load: () => load("./strand/bench.ts"),
+    load: () => import("./strand/bench.ts"),
   },
   {
     name: "up",
@@ -64,7 +64,7 @@ Closes with "N passed, N failed, N skipped".`,
 
 Starts nexd and dnsd, dhcpd when dhcpd.interfaces names one, and an etcd of its own when none is configured.
 A service that ends is started again. Without a configuration everything listens on loopback.`,
-    load: () => load("./strand/up.ts"),
+    load: () => import("./strand/up.ts"),
   },
   {
     name: "status",
@@ -74,14 +74,14 @@ A service that ends is started again. Without a configuration everything listens
   -o table|json    the output's form
 
 Exit status 1 if anything is wrong.`,
-    load: () => load("./strand/status.ts"),
+    load: () => import("./strand/status.ts"),
   },
   {
     name: "nexd",
     usage: "nexd [--config F] [--metrics-listen ADDRESS]",
     about: "Serve the gRPC API",
     details: daemonDetails(9640),
-    load: () => load("../services/nexd/main.ts"),
+    load: () => import("../services/nexd/main.ts"),
   },
   {
     name: "dhcpd",
@@ -89,14 +89,14 @@ Exit status 1 if anything is wrong.`,
     usage: "dhcpd [--config F] [--metrics-listen ADDRESS]",
     about: "Serve DHCP on the configured interfaces",
     details: daemonDetails(9641),
-    load: () => load("../services/dhcpd/main.ts"),
+    load: () => import("../services/dhcpd/main.ts"),
   },
   {
     name: "dnsd",
     usage: "dnsd [--config F] [--metrics-listen ADDRESS]",
     about: "Serve DNS",
     details: daemonDetails(9642),
-    load: () => load("../services/dnsd/main.ts"),
+    load: () => import("../services/dnsd/main.ts"),
   },
   {
     name: "nex",
@@ -104,10 +104,6 @@ Exit status 1 if anything is wrong.`,
     usage: "nex …",
     about: "Show and change networks and their members",
     ownHelp: true,
-    load: () => load("./nex/main.ts"),
+    load: () => import("./nex/main.ts"),
   },
 ];
-
-function load(path: string): Promise<CommandModule> {
-  return import(new URL(path, import.meta.url).href);
-}

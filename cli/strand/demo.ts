@@ -55,7 +55,7 @@ async function play(demo: Demo, tell: Narrator): Promise<void> {
   await tell.step("nex get members mini", async () => {
     const text = await demo.nex("get", "members", "mini");
     for (const { name, mac, address } of clients) {
-      const row = new RegExp(`^${mac} ${name}\\.mini\\.net ${address} \\(\\d+:\\d\\d:\\d\\d\\)$`, "m");
+      const row = new RegExp(`^${mac} +${name}\\.mini\\.net +${address} \\(\\d+:\\d\\d:\\d\\d\\)$`, "m");
       if (!row.test(text)) throw new Error(`no row for ${name} with a lease that runs:\n${text}`);
     }
     return text;

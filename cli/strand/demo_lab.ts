@@ -24,7 +24,7 @@ export class Demo implements AsyncDisposable {
     readonly server: Host,
     private readonly hosts: ReadonlyMap<string, Host>,
     private readonly services: Process,
-    private readonly tools: { readonly udhcpc: boolean; readonly dig: boolean },
+    readonly tools: { readonly udhcpc: boolean; readonly dig: boolean },
   ) {}
 
   /** Resolves when the services have ended. */
@@ -122,7 +122,7 @@ export async function startDemo(): Promise<Demo> {
 }
 
 /** What a reader of the demo can type in another terminal. */
-export function lookAround({ server, directory }: Demo): string {
+export function lookAround({ server, directory, tools }: Demo): string {
   const strand = fileURLToPath(new URL("../../strand", import.meta.url));
   const shown = strand.startsWith(`${Deno.cwd()}/`) ? `.${strand.slice(Deno.cwd().length)}` : `'${strand}'`;
   const there = `ip netns exec ${server.netns}`;
@@ -131,8 +131,7 @@ Look around, in another terminal, as root:
   ${there} ${shown} nex get members mini
   ${there} ${shown} nex set member name mini 00:00:33:33:00:01 oscar
   ${there} ${shown} status --config ${directory}/nex.yml
-  ${there} dig @${DNS_SERVER} whiskey.mini.net
-  tail -f ${directory}/log
+${tools.dig ? `  ${there} dig @${DNS_SERVER} whiskey.mini.net\n` : ""}  tail -f ${directory}/log
 Ctrl-C ends the demo and removes all of it.
 `;
 }
