@@ -129,7 +129,7 @@ const refused: [string, string, RegExp][] = [
   [
     "a file that is not there",
     "etcd:\n  cacert: /nonexistent/ca.pem\n",
-    /nex\.yml:2: etcd\.cacert: cannot be read: No such file/,
+    /nex\.yml:2: etcd\.cacert: .*ca\.pem cannot be read: No such file/,
   ],
 ];
 

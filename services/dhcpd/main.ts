@@ -1,7 +1,8 @@
 import { runDaemon } from "../common/daemon.ts";
 import { Counter, Gauge, type Registry } from "../common/metrics.ts";
 import { Refusal } from "../common/refusal.ts";
-import { View } from "../nex/view.ts";
+import { Nex } from "../nex/nex.ts";
+import { runSweeper } from "../nex/sweeper.ts";
 import { openNexStore } from "../store/nex_store.ts";
 import type { Counts } from "./counters.ts";
 import { startDhcp } from "./server.ts";
@@ -21,7 +22,7 @@ export function main(args: string[]): Promise<number> {
     daemon.defer("etcd", () => store.close());
     daemon.follow(store.mirror);
     await store.mirror.ready({ signal: daemon.stopping });
-    const view = new View(store.mirror);
+    const nex = new Nex(store), { view } = nex;
 
     const exhausted = new Counter({
       name: "dhcpd_exhausted_total",
@@ -39,6 +40,7 @@ export function main(args: string[]): Promise<number> {
     });
     server.ended.catch(daemon.fail);
     daemon.defer("DHCP", () => server.stop());
+    daemon.defer("sweeper", runSweeper(nex, { log }));
     daemon.check(() => {
       const [missing] = server.missing;
       const fix = "create it, or correct dhcpd.interfaces";
