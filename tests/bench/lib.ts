@@ -1,5 +1,8 @@
 /** What every benchmark shares: pinned processes, CPU time from the kernel, rounds, medians, and the result's forms. */
 
+import dgram from "node:dgram";
+import { once } from "node:events";
+
 /** One measured thing: `median`, `min` and `max` of `rounds` rounds, in `unit`. */
 export interface Row {
   bench: string;
@@ -57,6 +60,24 @@ export function cpuSeconds(pid: number): number {
   return (Number(fields[11]) + Number(fields[12])) / ticksASecond;
 }
 
+/** A process and all that descend from it: some servers work in children. */
+export function family(pid: number): number[] {
+  const parents = new Map<number, number>();
+  for (const { name } of Deno.readDirSync("/proc")) {
+    if (!/^\d+$/.test(name)) continue;
+    try {
+      const stat = Deno.readTextFileSync(`/proc/${name}/stat`);
+      parents.set(Number(name), Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]));
+    } catch (error) {
+      // Ended between the listing and now.
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
+  }
+  const found = [pid];
+  for (const parent of found) for (const [child, its] of parents) if (its === parent) found.push(child);
+  return found;
+}
+
 /** Resident memory of a process in MiB: proc_pid_status(5). */
 export function rssMiB(pid: number): number {
   return Number(/^VmRSS:\s+(\d+)/m.exec(Deno.readTextFileSync(`/proc/${pid}/status`))?.[1]) / 1024;
@@ -80,10 +101,12 @@ export class Running {
   readonly pid: number;
   #ended = false;
   readonly status: Promise<Deno.CommandStatus>;
+  readonly #input: WritableStreamDefaultWriter<Uint8Array> | undefined;
 
+  /** @param options `core`: where it runs; `log`: a file for its standard error; `input`: {@link tell} will be used */
   constructor(
     command: readonly string[],
-    options: { core?: number; env?: Record<string, string>; log?: string } = {},
+    options: { core?: number; env?: Record<string, string>; log?: string; input?: boolean } = {},
   ) {
     const [program = "", ...args] = options.core === undefined
       ? command
@@ -92,13 +115,14 @@ export class Running {
     this.#child = new Deno.Command(program, {
       args,
       env: { PATH: path, ...options.env },
-      stdin: "null",
+      stdin: options.input ? "piped" : "null",
       stdout: "null",
       stderr: options.log === undefined ? "null" : "piped",
     }).spawn();
     this.pid = this.#child.pid;
     this.status = this.#child.status;
     this.status.finally(() => this.#ended = true);
+    this.#input = options.input ? this.#child.stdin.getWriter() : undefined;
     if (options.log !== undefined) {
       const file = Deno.openSync(options.log, { create: true, write: true, truncate: true });
       this.#child.stderr.pipeTo(file.writable);
@@ -109,12 +133,18 @@ export class Running {
     return this.#ended;
   }
 
+  /** Writes a line to its standard input. */
+  async tell(line: string): Promise<void> {
+    await this.#input?.write(new TextEncoder().encode(`${line}\n`));
+  }
+
   /** SIGTERM, then SIGKILL after 5 s; resolves when it is gone. */
   async stop(): Promise<void> {
     if (!this.#ended) this.#child.kill("SIGTERM");
     const timer = setTimeout(() => this.#child.kill("SIGKILL"), 5000);
     await this.status;
     clearTimeout(timer);
+    await this.#input?.abort().catch(() => {}); // The pipe may have broken first.
   }
 }
 
@@ -144,16 +174,19 @@ export async function until(
 }
 
 /** A port of the loopback address that nothing has bound for UDP and TCP. */
-export function freePort(): number {
+export async function freePort(): Promise<number> {
   for (;;) {
     const tcp = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-    const port = tcp.addr.port;
+    const { port } = tcp.addr;
+    const udp = dgram.createSocket("udp4");
     try {
-      Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port }).close();
+      udp.bind(port, "127.0.0.1");
+      await once(udp, "listening");
       return port;
     } catch (error) {
-      if (!(error instanceof Deno.errors.AddrInUse)) throw error;
+      if (!(error instanceof Error && "code" in error && error.code === "EADDRINUSE")) throw error;
     } finally {
+      udp.close();
       tcp.close();
     }
   }
@@ -226,13 +259,9 @@ export async function interleaved(
     });
     const base = all.get(`${ours}\n${size}\n${metric}`);
     if (side === ours || !base) continue;
-    ratios.push({
-      bench,
-      size,
-      metric,
-      against: side,
-      median: median(values.map((theirs, i) => (base.values[i] ?? NaN) / theirs)),
-    });
+    const ratio = median(values.map((theirs, i) => (base.values[i] ?? NaN) / theirs));
+    // Of two zeros there is none.
+    if (Number.isFinite(ratio)) ratios.push({ bench, size, metric, against: side, median: ratio });
   }
   return { machine: machine(), rows, ratios };
 }
