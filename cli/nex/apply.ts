@@ -78,7 +78,7 @@ async function applyMembers(
   for (const member of list ?? []) {
     const mac = member.mac ?? "";
     const action = !existing.has(mac) ? "created" : changed.includes(member) ? "updated" : "unchanged";
-    report({ kind: "Member", name: mac, action });
+    report({ kind: "Member", name: member.name || mac, action });
   }
 }
 

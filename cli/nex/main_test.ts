@@ -211,7 +211,7 @@ Deno.test("nex apply to a server without Apply goes one by one, and says what wa
   };
   assert.deepEqual(
     await nex(old, ["apply", "-"], spec),
-    done("network mini created\nmember 00:00:00:00:00:01 unchanged\nmember 00:00:00:00:00:02 created\n"),
+    done("network mini created\nmember a unchanged\nmember b created\n"),
   );
   assert.deepEqual(sent, ["network mini", "00:00:00:00:00:02"]);
 

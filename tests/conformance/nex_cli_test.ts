@@ -1,0 +1,266 @@
+import assert from "node:assert/strict";
+import { labNexd, nex } from "./nexd.ts";
+
+const mini = `kind: Network
+name: mini
+subnet4: 10.0.0.0/24
+gateways: [10.0.0.1]
+nameservers: [10.0.0.1]
+dhcp4server: 10.0.0.1
+domain: mini.net
+range4:
+  begin: 10.0.0.10
+  end: 10.0.0.254
+---
+kind: MemberList
+net: mini
+list:
+- mac: 00:00:11:11:00:01
+  name: whiskey
+- mac: 00:00:22:22:00:01
+  name: tango
+- mac: 00:00:33:33:00:01
+  name: foxtrot
+`;
+
+const done = (stdout: string) => ({ code: 0, stdout, stderr: "" });
+
+Deno.test("the session that Nex users know", async (t) => {
+  await using nexd = await labNexd();
+  const $ = (...args: string[]) => nex(nexd.address, args);
+  const members = `00:00:11:11:00:01    whiskey.mini.net    10.0.0.10
+00:00:22:22:00:01    tango.mini.net      10.0.0.11
+00:00:33:33:00:01    foxtrot.mini.net    10.0.0.12
+`;
+  const file = await Deno.makeTempFile({ suffix: ".yml" });
+  try {
+    await Deno.writeTextFile(file, mini);
+    await t.step("nex apply mini.yml", async () => {
+      const created = [
+        "network mini",
+        "member whiskey.mini.net",
+        "member tango.mini.net",
+        "member foxtrot.mini.net",
+      ];
+      const lines = (action: string) => created.map((object) => `${object} ${action}\n`).join("");
+      assert.deepEqual(await $("apply", "--dry-run", file), done(lines("created (dry run)")));
+      assert.deepEqual(await $("get", "networks"), done(""));
+      assert.deepEqual(await $("apply", file), done(lines("created")));
+      assert.deepEqual(await $("apply", file), done(lines("unchanged")));
+    });
+  } finally {
+    await Deno.remove(file);
+  }
+  await t.step("nex get networks", async () => assert.deepEqual(await $("get", "networks"), done("mini\n")));
+  await t.step("nex get network mini", async () =>
+    assert.deepEqual(
+      await $("get", "network", "mini"),
+      done(`name:           mini
+subnet4:        10.0.0.0/24
+gateways:       10.0.0.1
+nameservers:    10.0.0.1
+dhcp4server:    10.0.0.1
+domain:         mini.net
+range4:         10.0.0.10-10.0.0.254
+`),
+    ));
+  await t.step(
+    "nex get members mini",
+    async () => assert.deepEqual(await $("get", "members", "mini"), done(members)),
+  );
+  await t.step("a lease shows the time that it still runs", async () => {
+    await using lease = await leaseOf(nexd.etcd.endpoint, "00:00:22:22:00:01", 3 * 3600 + 53 * 60 + 17);
+    void lease;
+    for (const deadline = Date.now() + 5000;;) {
+      const { stdout } = await $("get", "members", "mini");
+      if (/^00:00:22:22:00:01 {4}tango\.mini\.net {6}10\.0\.0\.11 \(3:53:1\d\)$/m.test(stdout)) break;
+      assert.ok(Date.now() < deadline, stdout);
+    }
+  });
+  await t.step("nex set network changes one property at a time", async () => {
+    const changes = [
+      ["gateway", "mini", "10.0.0.2"],
+      ["gateway", "-a", "mini", "10.0.0.1"],
+      ["nameserver", "mini", "10.0.0.3"],
+      ["option", "mini", "42", "10.0.0.4"],
+      ["duration", "mini", "900"],
+      ["siaddr", "mini", "10.0.0.5"],
+      ["dhcp4server", "mini", "10.0.0.2"],
+      ["range4", "mini", "10.0.0.10", "10.0.0.99"],
+      ["macrange", "mini", "02:00:00:00:00:00", "02:00:00:00:00:ff"],
+    ];
+    for (const change of changes) {
+      assert.deepEqual(await $("set", "network", ...change), done(""), change.join(" "));
+    }
+    const { stdout } = await $("get", "network", "mini", "-o", "json");
+    assert.deepEqual(JSON.parse(stdout), {
+      kind: "Network",
+      name: "mini",
+      subnet4: "10.0.0.0/24",
+      gateways: ["10.0.0.2"],
+      nameservers: ["10.0.0.1", "10.0.0.3"],
+      options: [{ number: 42, value: "10.0.0.4" }],
+      dhcp4server: "10.0.0.2",
+      siaddr: "10.0.0.5",
+      domain: "mini.net",
+      range4: { begin: "10.0.0.10", end: "10.0.0.99" },
+      macrange: { begin: "02:00:00:00:00:00", end: "02:00:00:00:00:ff" },
+      leaseduration: 900,
+    });
+  });
+  await t.step("what nex get network -o yaml prints can be applied again", async () => {
+    const { stdout } = await $("get", "network", "mini", "-o", "yaml");
+    assert.deepEqual(await nex(nexd.address, ["apply", "-"], stdout), done("network mini unchanged\n"));
+    const changed = stdout.replace("leaseduration: 900", "leaseduration: 1200");
+    assert.deepEqual(
+      await nex(nexd.address, ["set", "network", "-"], changed),
+      done("network mini updated\n"),
+    );
+  });
+  await t.step("members come, change and go", async () => {
+    const mac = "00:00:44:44:00:01";
+    assert.deepEqual(await $("add", "member", "mini", mac), done(""));
+    assert.deepEqual(await $("set", "member", "name", "mini", mac, "Zulu"), done(""));
+    assert.deepEqual(await $("set", "member", "ip4", "mini", mac, "10.0.0.200"), done(""));
+    assert.match(
+      (await $("get", "members", "mini")).stdout,
+      /^00:00:44:44:00:01 {4}zulu\.mini\.net {7}10\.0\.0\.200$/m,
+    );
+    assert.deepEqual(await $("delete", "member", "mini", mac), done(""));
+    assert.doesNotMatch((await $("get", "members", "mini")).stdout, /zulu/);
+  });
+  await t.step("nex delete network mini", async () => {
+    assert.deepEqual(await $("delete", "network", "mini"), done(""));
+    assert.deepEqual(await $("get", "networks"), done(""));
+    assert.deepEqual(await $("get", "members", "mini"), {
+      code: 1,
+      stdout: "",
+      stderr: (await $("get", "network", "mini")).stderr,
+    });
+  });
+});
+
+/** Has a member hold a lease for so many seconds, as dhcpd stores it. */
+async function leaseOf(endpoint: string, mac: string, seconds: number): Promise<AsyncDisposable> {
+  const key = btoa(`/member/${mac}`);
+  const call = async (path: string, body: object) =>
+    await (await fetch(`${endpoint}/v3/kv/${path}`, { method: "POST", body: JSON.stringify(body) })).json();
+  const before = (await call("range", { key })).kvs[0].value;
+  const record = JSON.parse(atob(before));
+  record.ip4.expires = { seconds: Math.floor(Date.now() / 1000) + seconds };
+  await call("put", { key, value: btoa(JSON.stringify(record)) });
+  return { [Symbol.asyncDispose]: async () => void await call("put", { key, value: before }) };
+}
+
+Deno.test("bad input gets one sentence and changes nothing", async (t) => {
+  await using nexd = await labNexd();
+  const $ = (args: readonly string[], stdin?: string) => nex(nexd.address, args, stdin);
+  assert.equal((await $(["apply", "-"], mini)).code, 0);
+  const other = "kind: Network\nname: other\nsubnet4: 10.1.0.0/24\ndomain: other.net\n";
+  assert.equal((await $(["apply", "-"], other)).code, 0);
+  const state = async () =>
+    await Promise.all(
+      [["networks"], ["network", "mini"], ["network", "other"], ["members", "mini"], ["members", "other"]]
+        .map(async (what) => (await $(["get", ...what])).stdout),
+    );
+  const before = await state();
+
+  const list = (...members: string[]) =>
+    `kind: MemberList\nnet: mini\nlist:\n${members.map((m) => `- ${m}\n`).join("")}`;
+  const net = (keys: string) => `kind: Network\nname: new\nsubnet4: 10.2.0.0/24\n${keys}`;
+  const a = "00:00:00:00:00:0a", b = "00:00:00:00:00:0b", whiskey = "00:00:11:11:00:01";
+  const cases: [what: string, args: string[], says: RegExp, stdin?: string][] = [
+    ["a MAC that is none", ["add", "member", "mini", "00:00"], /mac.*"00:00" is not a MAC/],
+    [
+      "a CIDR that is none",
+      ["set", "network", "subnet4", "mini", "10.0.0.0"],
+      /subnet4.*"10\.0\.0\.0" is not a CIDR/,
+    ],
+    [
+      "an address that is none",
+      ["set", "network", "siaddr", "mini", "10.0.0"],
+      /siaddr.*"10\.0\.0" is not an IP/,
+    ],
+    ["a name that is none", ["set", "member", "name", "mini", whiskey, "a b"], /name.*"a b"/],
+    ["a range that is none", ["set", "network", "range4", "mini", "10.0.0.x", "10.0.0.9"], /"10\.0\.0\.x"/],
+    [
+      "a range that ends before it begins",
+      ["set", "network", "range4", "mini", "10.0.0.9", "10.0.0.2"],
+      /10\.0\.0\.2/,
+    ],
+    [
+      "a range outside the subnet",
+      ["set", "network", "range4", "mini", "10.0.0.10", "10.0.1.9"],
+      /10\.0\.1\.9/,
+    ],
+    [
+      "a subnet that overlaps another network",
+      ["apply", "-"],
+      /10\.0\.0\.128\/25.*mini/,
+      net("").replace("10.2.0.0/24", "10.0.0.128/25"),
+    ],
+    ["an unknown network", ["get", "members", "nope"], /nope/],
+    ["an unknown member", ["set", "member", "name", "mini", a, "x"], /00:00:00:00:00:0a/],
+    ["a MAC twice in a request", ["apply", "-"], /line 5.*00:00:00:00:00:0a/, list(`mac: ${a}`, `mac: ${a}`)],
+    ["a MAC of another network", ["add", "member", "other", whiskey], /00:00:11:11:00:01/],
+    ["a name in use", ["apply", "-"], /whiskey/, list(`{mac: ${a}, name: whiskey}`)],
+    ["an address in use", ["apply", "-"], /10\.0\.0\.10/, list(`{mac: ${a}, ip4: 10.0.0.10}`)],
+    [
+      "an address twice in a request",
+      ["apply", "-"],
+      /10\.0\.0\.3/,
+      list(`{mac: ${a}, ip4: 10.0.0.3}`, `{mac: ${b}, ip4: 10.0.0.3}`),
+    ],
+    [
+      "a static address inside the range",
+      ["apply", "-"],
+      /10\.0\.0\.77/,
+      list(`{mac: ${a}, ip4: 10.0.0.77}`),
+    ],
+    [
+      "a static address outside the subnet",
+      ["apply", "-"],
+      /10\.9\.0\.7/,
+      list(`{mac: ${a}, ip4: 10.9.0.7}`),
+    ],
+    [
+      "other contents for a member",
+      ["apply", "-"],
+      /00:00:11:11:00:01/,
+      list(`{mac: ${whiskey}, name: other}`),
+    ],
+    ["an unknown kind", ["apply", "-"], /document 1, line 1.*Netwrk/, "kind: Netwrk\nname: x\n"],
+    ["an unknown key", ["apply", "-"], /document 1, line 4: colour/, net("colour: red\n")],
+    ["a good document before a bad one", ["apply", "-"], /document 2, line 5: kind/, net("---\nkind: X\n")],
+    ["an unreadable file", ["apply", "/nowhere/mini.yml"], /\/nowhere\/mini\.yml: cannot be read/],
+    ["a directory for a file", ["apply", "/tmp"], /\/tmp: cannot be read/],
+    ["a range that no longer holds its members", [
+      "set",
+      "network",
+      "range4",
+      "mini",
+      "10.0.0.11",
+      "10.0.0.20",
+    ], /10\.0\.0\.10/],
+  ];
+  for (const [what, args, says, stdin] of cases) {
+    await t.step(what, async () => {
+      const { code, stdout, stderr } = await $(args, stdin);
+      assert.deepEqual([code, stdout], [1, ""], stderr);
+      assert.match(stderr, /^nex: [^\n]+\n$/);
+      assert.match(stderr, says);
+    });
+  }
+  await t.step("nothing was changed", async () => assert.deepEqual(await state(), before));
+  await t.step("nexd unreachable", async () => {
+    const { code, stderr } = await nex("127.0.0.1:1", ["get", "networks"]);
+    assert.deepEqual([code, stderr], [1, "nex: 127.0.0.1:1 cannot be reached: nothing listens there\n"]);
+  });
+  await t.step("etcd unreachable: reads go on, writes are refused", async () => {
+    await nexd.etcd.kill();
+    assert.equal((await $(["get", "network", "mini"])).stdout, before[1]);
+    const { code, stderr } = await $(["add", "member", "mini", a]);
+    assert.equal(code, 1);
+    assert.match(stderr, /^nex: [^\n]*etcd[^\n]*\n$/);
+  });
+});
