@@ -93,7 +93,7 @@ function upstream(query: Uint8Array, response: Uint8Array, cache: Cache, room: n
   message.set(response, asked.questionEnd);
   const layout = layoutOf(message);
   if (!layout) return;
-  const key = String(response.length);
+  const key = query.subarray(12, asked.questionEnd).toHex();
   cache.put(key, { message: message.slice(0, layout.end), layout });
   const out = reply(cache.get(key) ?? { message, layout }, query, asked, room);
   if (out.length > room) throw new Error(`${out.length} octets`);
