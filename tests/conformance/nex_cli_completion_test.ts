@@ -1,0 +1,31 @@
+import assert from "node:assert/strict";
+import { labNexd, nex } from "./nexd.ts";
+import { run, strandCommand } from "../lab/host.ts";
+
+Deno.test("bash completes commands, options and the server's networks", async () => {
+  await using nexd = await labNexd();
+  assert.equal(
+    (await nex(nexd.address, ["apply", "-"], "kind: Network\nname: mini\nsubnet4: 10.0.0.0/24\n")).code,
+    0,
+  );
+  const directory = await Deno.makeTempDir();
+  try {
+    const script = strandCommand(["nex"]).map((word) => `'${word}'`).join(" ");
+    await Deno.writeTextFile(`${directory}/nex`, `#!/bin/sh\nexec ${script} "$@"\n`, { mode: 0o755 });
+    const complete = async (line: string) => {
+      const bash =
+        `source <(nex completion bash); COMP_LINE=$1 COMP_POINT=\${#1}; _nex_complete; echo "\${COMPREPLY[@]}"`;
+      const env = { PATH: `${directory}:${Deno.env.get("PATH")}` };
+      return (await run(["bash", "-c", bash, "bash", line], { env })).stdout.trim();
+    };
+    assert.equal(await complete("nex ge"), "get");
+    assert.equal(await complete("nex get "), "networks network members");
+    assert.equal(await complete(`nex -s ${nexd.address} get network m`), "mini");
+    assert.equal(await complete(`nex --server ${nexd.address} set network gateway -a `), "mini");
+    assert.equal(await complete("nex -s 127.0.0.1:1 get network "), "");
+    assert.equal(await complete("nex get members mini --o"), "--output");
+    assert.equal(await complete("nex get members mini --output y"), "yaml");
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+});
