@@ -61,6 +61,7 @@ export class Connection {
   readonly endpoints: readonly string[];
   readonly #members: readonly Member[];
   readonly #timeoutMs: number;
+  readonly #tls: TlsMaterial | undefined;
   #current: Member;
   #closed = false;
 
@@ -80,7 +81,8 @@ export class Connection {
     if (options.tls && !options.tls.cert !== !options.tls.key) {
       throw new Refusal("invalid", "etcd.cert and etcd.key: one is missing, a client certificate needs both");
     }
-    this.#members = this.endpoints.map((endpoint) => new Member(endpoint, secure ? options.tls : undefined));
+    this.#tls = secure ? options.tls : undefined;
+    this.#members = this.endpoints.map((endpoint) => new Member(endpoint, this.#tls));
     const [first] = this.#members;
     if (!first) throw new Refusal("invalid", "etcd.endpoints: empty, at least one is needed");
     this.#current = first;
@@ -167,7 +169,7 @@ export class Connection {
   /** Opens a raw Watch stream; whoever sees it fail says so by {@link Connection.failed}. */
   async watch(): Promise<{ member: Member; stream: RawStream }> {
     const member = await this.#pick();
-    return { member, stream: await member.stream(WATCH) };
+    return { member, stream: member.stream(WATCH) };
   }
 
   /** Asks every member, each on its own. */
@@ -224,9 +226,16 @@ export class Connection {
   }
 
   #unavailable(error: unknown): Refusal {
-    return new Refusal("unavailable", `etcd at ${this.#names} cannot be used: ${callReason(error)}`, {
-      cause: error,
-    });
+    const reason = callReason(error);
+    const message = `etcd at ${this.#names} cannot be used: ${reason}${this.#hint(reason)}`;
+    return new Refusal("unavailable", message, { cause: error });
+  }
+
+  /** What a hang-up in the middle of the greeting most often means. */
+  #hint(reason: string): string {
+    if (!/ECONNRESET|EPIPE|fatal alert/.test(reason)) return "";
+    if (!this.#tls) return " (does it expect https?)";
+    return this.#tls.cert ? "" : " (does it expect a client certificate, etcd.cert and etcd.key?)";
   }
 
   get #names(): string {

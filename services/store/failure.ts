@@ -53,6 +53,6 @@ export function isOperational(error: unknown): boolean {
 export function callReason(error: unknown): string {
   if (!isCallError(error)) return messageOf(error);
   if (error.code === Code.DEADLINE_EXCEEDED) return "no answer in time";
-  const last = /Last error: (.*?)\. Resolution note:/.exec(error.details)?.[1];
-  return (last ?? error.details).replace(/^Error: /, "").replace(/^etcdserver: /, "");
+  const last = /Last error: (.*?)\. Resolution note:/.exec(error.details)?.[1] ?? error.details;
+  return last.replace(/^Error: |^etcdserver: /, "").replace(/ \(\d{4}-[-\dT:.]+Z\)$/, "");
 }

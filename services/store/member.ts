@@ -1,7 +1,15 @@
 import { Buffer } from "node:buffer";
-import { type Client, type ClientDuplexStream, connectivityState, Metadata } from "@grpc/grpc-js";
-import { noop } from "cockatiel";
-import { Etcd3, type IOptions } from "etcd3";
+import { isIP } from "node:net";
+import { checkServerIdentity } from "node:tls";
+import {
+  type ChannelOptions,
+  Client,
+  type ClientDuplexStream,
+  connectivityState,
+  credentials,
+  Metadata,
+  type VerifyOptions,
+} from "@grpc/grpc-js";
 import type { TlsMaterial } from "../common/tls.ts";
 
 /** A stream of raw etcd messages in both directions. */
@@ -9,24 +17,27 @@ export type RawStream = ClientDuplexStream<Uint8Array, Uint8Array>;
 
 const MAX_MESSAGE = 256 << 20;
 
-/**
- * One etcd member: etcd3 gives the credentials and the channel, with all of its own fault handling off, so a
- * request is sent once or not at all. The messages on it are our own (messages.ts).
- */
-export class Member extends Etcd3 {
-  #client: Client | undefined;
+/** One etcd member and the one channel to it. A request is sent once or not at all. */
+export class Member {
+  readonly #client: Client;
 
+  /** Opens nothing yet; `endpoint` is like `https://10.0.0.1:2379`. */
   constructor(readonly endpoint: string, tls: TlsMaterial | undefined) {
-    super(optionsOf(endpoint, tls));
+    const url = new URL(endpoint);
+    const address = /:\d+$/.test(url.host) ? url.host : `${url.host}:${url.protocol === "https:" ? 443 : 80}`;
+    const security = tls
+      ? secure(url.hostname, tls)
+      : { credentials: credentials.createInsecure(), options: {} };
+    this.#client = new Client(address, security.credentials, { ...channelOptions, ...security.options });
   }
 
   get connected(): boolean {
-    return this.#client?.getChannel().getConnectivityState(false) === connectivityState.READY;
+    return this.#client.getChannel().getConnectivityState(false) === connectivityState.READY;
   }
 
   /** Connects if need be: true once connected, false as soon as that failed or `timeoutMs` are over. */
   async connect(timeoutMs: number): Promise<boolean> {
-    const channel = (await this.#open()).getChannel();
+    const channel = this.#client.getChannel();
     const deadline = Date.now() + timeoutMs;
     for (;;) {
       const state = channel.getConnectivityState(true);
@@ -39,10 +50,9 @@ export class Member extends Etcd3 {
 
   /** Sends one request. Rejects with grpc-js's ServiceError, see {@link verdictOf}. */
   async call(path: string, request: Uint8Array, timeoutMs: number): Promise<Uint8Array> {
-    const client = this.#client ?? await this.#open();
     return await new Promise((resolve, reject) => {
       const options = { deadline: Date.now() + timeoutMs };
-      client.makeUnaryRequest(path, toBuffer, same, request, needsLeader, options, (error, answer) => {
+      this.#client.makeUnaryRequest(path, toBuffer, same, request, needsLeader, options, (error, answer) => {
         if (error) reject(error);
         else resolve(answer ?? new Uint8Array());
       });
@@ -50,12 +60,12 @@ export class Member extends Etcd3 {
   }
 
   /** Opens a stream of raw messages; its failure comes as an "error" event. */
-  async stream(path: string): Promise<RawStream> {
-    return (await this.#open()).makeBidiStreamRequest(path, toBuffer, same, needsLeader);
+  stream(path: string): RawStream {
+    return this.#client.makeBidiStreamRequest(path, toBuffer, same, needsLeader);
   }
 
-  async #open(): Promise<Client> {
-    return this.#client ??= await this.pool.withConnection("KV", ({ client }) => client);
+  close(): void {
+    this.#client.close();
   }
 }
 
@@ -71,26 +81,30 @@ function same(bytes: Uint8Array): Uint8Array {
   return bytes;
 }
 
-function optionsOf(endpoint: string, tls: TlsMaterial | undefined): IOptions {
-  return {
-    hosts: endpoint,
-    ...(tls?.ca && {
-      credentials: {
-        rootCertificate: Buffer.from(tls.ca),
-        ...(tls.key && tls.cert && { privateKey: Buffer.from(tls.key), certChain: Buffer.from(tls.cert) }),
-      },
-    }),
-    faultHandling: { host: () => noop, global: noop },
-    grpcOptions: {
-      "grpc.initial_reconnect_backoff_ms": 100,
-      "grpc.min_reconnect_backoff_ms": 100,
-      "grpc.max_reconnect_backoff_ms": 500,
-      // etcd hangs up on who pings more often than every 5 s.
-      "grpc.keepalive_time_ms": 6_000,
-      "grpc.keepalive_timeout_ms": 4_000,
-      "grpc.enable_retries": 0,
-      "grpc.max_receive_message_length": MAX_MESSAGE,
-      "grpc.max_send_message_length": MAX_MESSAGE,
-    },
-  };
+const channelOptions: ChannelOptions = {
+  "grpc.initial_reconnect_backoff_ms": 100,
+  "grpc.min_reconnect_backoff_ms": 100,
+  "grpc.max_reconnect_backoff_ms": 500,
+  // etcd hangs up on who pings more often than every 5 s.
+  "grpc.keepalive_time_ms": 6_000,
+  "grpc.keepalive_timeout_ms": 4_000,
+  "grpc.enable_retries": 0,
+  // Neither is of use here: one costs a look-up, the other sends local calls through a proxy.
+  "grpc.service_config_disable_resolution": 1,
+  "grpc.enable_http_proxy": 0,
+  "grpc.max_receive_message_length": MAX_MESSAGE,
+  "grpc.max_send_message_length": MAX_MESSAGE,
+};
+
+function secure(host: string, tls: TlsMaterial) {
+  const pem = (bytes: Uint8Array | undefined) => bytes ? Buffer.from(bytes) : null;
+  const options: ChannelOptions = {};
+  const verify: VerifyOptions = {};
+  const bare = host.replace(/^\[|\]$/g, "");
+  if (isIP(bare)) {
+    // Deno refuses an IP address as server name (RFC 6066 §3 has none): any name goes out, the address is checked.
+    options["grpc.ssl_target_name_override"] = "etcd";
+    verify.checkServerIdentity = (_, certificate) => checkServerIdentity(bare, certificate);
+  }
+  return { credentials: credentials.createSsl(pem(tls.ca), pem(tls.key), pem(tls.cert), verify), options };
 }

@@ -1,0 +1,153 @@
+import assert from "node:assert/strict";
+import type { TlsMaterial } from "../../services/common/tls.ts";
+import { certificates } from "../lab/certificates.ts";
+import { labCluster, type LabEtcd, labEtcd } from "../lab/etcd.ts";
+import { create, labStore, put } from "../lab/store.ts";
+import { until } from "../lab/until.ts";
+
+async function withCluster(run: (members: LabEtcd[]) => Promise<void>): Promise<void> {
+  const members = await labCluster(3);
+  try {
+    await run(members);
+  } finally {
+    for (const member of members) await member[Symbol.asyncDispose]();
+  }
+}
+
+function at(members: readonly LabEtcd[], i: number): LabEtcd {
+  const member = members[i];
+  assert(member);
+  return member;
+}
+
+Deno.test("with the first of three members down from the start, reads, commits and the mirror work", () =>
+  withCluster(async (members) => {
+    await at(members, 0).kill();
+    using store = labStore(members.map(({ endpoint }) => endpoint), { timeoutMs: 3_000 });
+    await store.mirror.ready();
+    await until("a leader", () => store.committer.commit(create("/a/x", 1)).then(() => true, () => false));
+    await until("seen", () => store.mirror.get("/a/x") !== undefined);
+    const problems = (await store.connection.status()).map(({ problem }) => problem === undefined);
+    assert.deepEqual(problems, [false, true, true]);
+  }));
+
+Deno.test("a member killed under load costs no acknowledged write, and the mirror moves to another", () =>
+  withCluster(async (members) => {
+    using store = labStore(members.map(({ endpoint }) => endpoint), { timeoutMs: 3_000 });
+    await store.mirror.ready();
+    const acknowledged = new Map<string, number>();
+    let stop = false;
+    const writers = Array.from({ length: 8 }, async (_, worker) => {
+      for (let i = 0; !stop; i++) {
+        const key = `/a/${worker}-${i}`;
+        const outcome = await store.committer.commitGrouped(create(key, i)).catch(() => undefined);
+        if (outcome?.committed) acknowledged.set(key, outcome.revision);
+        else await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+    });
+    for (const member of members) {
+      const before = acknowledged.size;
+      await until("writes go on", () => acknowledged.size > before + 100, 20_000);
+      await member.kill();
+      const down = acknowledged.size;
+      await until("writes go on with one down", () => acknowledged.size > down + 100, 20_000);
+      await member.start();
+    }
+    stop = true;
+    await Promise.all(writers);
+    await until("all seen", () => [...acknowledged.keys()].every((key) => store.mirror.get(key)));
+    for (const [key, revision] of acknowledged) assert.equal(store.mirror.get(key)?.modRevision, revision);
+    const keys = store.changes.map(({ key }) => key);
+    assert.equal(new Set(keys).size, keys.length, "each seen once");
+  }));
+
+Deno.test("a member cut off from the others, or hanging, is left for one that is not", () =>
+  withCluster(async (members) => {
+    using store = labStore(members.map(({ endpoint }) => endpoint), { timeoutMs: 2_000 });
+    await store.mirror.ready();
+    await until("in step", () => store.mirror.state.inStep);
+    const used = at(members, 0);
+    used.freeze();
+    try {
+      await assert.rejects(store.committer.commit(put("/a/x", 1)), { name: "UnknownOutcome" });
+      await until(
+        "commits by another",
+        () => store.committer.commit(put("/a/y", 2)).then(() => true, () => false),
+        20_000,
+      );
+      await until("mirror by another", () => store.mirror.get("/a/y")?.record.n === 2, 30_000);
+    } finally {
+      used.thaw();
+    }
+  }));
+
+Deno.test("with two of three members down, writes and reads are refused and the mirror falls out of step", () =>
+  withCluster(async (members) => {
+    using store = labStore(members.map(({ endpoint }) => endpoint), { timeoutMs: 2_000 });
+    await store.mirror.ready();
+    await store.committer.commit(put("/a/x", 1));
+    await until("seen", () => store.mirror.get("/a/x") !== undefined);
+    await at(members, 1).kill();
+    await at(members, 2).kill();
+    await until("noticed", () => !store.mirror.state.inStep, 20_000);
+    await assert.rejects(store.committer.commit(put("/a/x", 2)));
+    await assert.rejects(store.connection.get("/a/x"), { code: "unavailable" });
+    assert.equal(store.mirror.get("/a/x")?.record.n, 1, "reads go on from what is here");
+    await Promise.all([at(members, 1).start(), at(members, 2).start()]);
+    await until("in step", () => store.mirror.state.inStep, 20_000);
+  }));
+
+Deno.test("TLS: etcd's certificate is checked, ours is shown, and what is wrong is said", async () => {
+  await using certs = await certificates();
+  await using strangers = await certificates();
+  const args = [
+    `--cert-file=${certs.path("server")}`,
+    `--key-file=${certs.path("server-key")}`,
+    `--trusted-ca-file=${certs.path("ca")}`,
+    "--client-cert-auth",
+  ];
+  await using etcd = await labEtcd({ scheme: "https", args });
+  const ca = await certs.read("ca"), cert = await certs.read("client"), key = await certs.read("client-key");
+  using store = labStore([etcd.endpoint], { tls: { ca, cert, key } });
+  await store.mirror.ready();
+  const outcome = await store.committer.commit(put("/a/x", 1));
+  assert(outcome.committed);
+  await store.mirror.reached(outcome.revision, ["/a/x"]);
+  const [status] = await store.connection.status();
+  assert.equal(status?.problem, undefined);
+
+  const byName = etcd.endpoint.replace("127.0.0.1", "localhost");
+  using named = labStore([byName], { tls: { ca, cert, key } });
+  assert.equal((await named.connection.get("/a/x"))?.modRevision, outcome.revision);
+
+  const wrong = async (endpoint: string, tls: TlsMaterial | undefined, reason: RegExp) => {
+    using store = labStore([endpoint], { tls, timeoutMs: 2_000 });
+    await assert.rejects(store.connection.get("/a/x"), { code: "unavailable", message: reason });
+  };
+  const other = await strangers.read("ca");
+  await wrong(
+    etcd.endpoint,
+    { ca: other, cert, key },
+    /cannot be used: unable to verify the first certificate$/,
+  );
+  await wrong(
+    etcd.endpoint,
+    { ca, cert: undefined, key: undefined },
+    /does it expect a client certificate/,
+  );
+  await wrong(etcd.endpoint.replace("https", "http"), undefined, /does it expect https/);
+
+  const elsewhere = [`--cert-file=${certs.path("elsewhere")}`, `--key-file=${certs.path("elsewhere-key")}`];
+  await using impostor = await labEtcd({ scheme: "https", args: elsewhere });
+  await wrong(
+    impostor.endpoint,
+    { ca, cert: undefined, key: undefined },
+    /127\.0\.0\.1 is not in the cert's list/,
+  );
+  await wrong(
+    impostor.endpoint.replace("127.0.0.1", "localhost"),
+    { ca, cert: undefined, key: undefined },
+    /does not match/,
+  );
+  assert.throws(() => labStore([etcd.endpoint]), { code: "invalid", message: /^etcd\.cacert: missing/ });
+});

@@ -1,0 +1,68 @@
+/** A throw-away certificate authority, made with openssl. */
+export interface Certificates extends AsyncDisposable {
+  readonly dir: string;
+  /** Paths of `NAME.pem` and `NAME-key.pem`. */
+  path(name: string): string;
+  read(name: string): Promise<Uint8Array>;
+}
+
+/**
+ * Makes `ca.pem`, `server.pem` and `client.pem` for localhost and 127.0.0.1, and `elsewhere.pem` for another
+ * host, each with `…-key.pem`.
+ */
+export async function certificates(): Promise<Certificates> {
+  const dir = await Deno.makeTempDir({ prefix: "strand-certs-" });
+  const key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"];
+  await openssl(dir, [
+    "req",
+    "-x509",
+    ...key,
+    "-keyout",
+    "ca-key.pem",
+    "-out",
+    "ca.pem",
+    "-subj",
+    "/CN=lab authority",
+  ]);
+  for (const name of ["server", "client", "elsewhere"]) {
+    const names = name === "elsewhere" ? "DNS:elsewhere" : "DNS:localhost,IP:127.0.0.1";
+    const extensions = `subjectAltName=${names}
+extendedKeyUsage=serverAuth,clientAuth
+`;
+    await Deno.writeTextFile(`${dir}/${name}.ext`, extensions);
+    await openssl(dir, [
+      "req",
+      ...key,
+      "-keyout",
+      `${name}-key.pem`,
+      "-out",
+      `${name}.csr`,
+      "-subj",
+      `/CN=${name}`,
+    ]);
+    const signed = ["-CA", "ca.pem", "-CAkey", "ca-key.pem", "-CAcreateserial", "-days", "2"];
+    await openssl(dir, [
+      "x509",
+      "-req",
+      "-in",
+      `${name}.csr`,
+      ...signed,
+      "-extfile",
+      `${name}.ext`,
+      "-out",
+      `${name}.pem`,
+    ]);
+  }
+  const path = (name: string) => `${dir}/${name}.pem`;
+  return {
+    dir,
+    path,
+    read: (name) => Deno.readFile(path(name)),
+    [Symbol.asyncDispose]: () => Deno.remove(dir, { recursive: true }),
+  };
+}
+
+async function openssl(cwd: string, args: string[]): Promise<void> {
+  const { success, stderr } = await new Deno.Command("openssl", { args, cwd }).output();
+  if (!success) throw new Error(`openssl ${args[0]}: ${new TextDecoder().decode(stderr)}`);
+}
