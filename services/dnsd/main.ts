@@ -24,9 +24,9 @@ export function main(args: string[]): Promise<number> {
     const server = await startDns({
       listen: listen.map(formatHostPort),
       forward: forward.map(formatHostPort),
+      fill: (zones) => void feedZones(view, zones, { ttl, revision: () => store.mirror.state.revision }),
     });
     daemon.defer("DNS", () => server.stop());
-    feedZones(view, server.zones, { ttl, revision: () => store.mirror.state.revision });
     exportMetrics(daemon.metrics, server, view);
     log.info(
       { ...view.size, forward: forward.map(formatHostPort).join(" ") || "none" },

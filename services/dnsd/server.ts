@@ -16,6 +16,8 @@ import { Zones } from "./zones.ts";
 export interface DnsOptions {
   /** Addresses, each with or without a port: `0.0.0.0:53`, `[::]:53`. Port 0: any, the same for UDP and TCP. */
   readonly listen: readonly string[];
+  /** Called before the first query is answered: nobody is told that a name of ours is none. */
+  readonly fill?: (zones: Zones) => void;
   /** Resolvers for names outside our zones, the first one preferred; none: those names are refused. */
   readonly forward?: readonly string[];
   /** Forwarded queries under way at once; more are dropped. Default 1,024. */
@@ -87,6 +89,8 @@ class Server implements DnsServer {
 
   async start(): Promise<void> {
     for (const text of this.#options.listen) this.#listen(text);
+    // Streams are served by this thread: not before this is done either.
+    this.#options.fill?.(this.zones);
     const worker = this.#worker = new Worker(new URL("./worker.ts", import.meta.url), {
       type: "module",
       name: "dns",
