@@ -13,6 +13,8 @@ export interface Shown {
   seen(key: string): number;
 }
 
+const ASK_AT_ONCE = 16;
+
 interface Waiter {
   left: readonly Open[];
   readonly since: number;
@@ -70,9 +72,12 @@ export class Waiters {
    */
   async ask(modRevision: (key: string) => Promise<number>, patienceMs: number, lostMs: number) {
     const now = Date.now();
+    let asked = 0;
     for (const waiter of [...this.#waiters]) {
       if (now - waiter.since < patienceMs) continue;
       for (const need of waiter.left) {
+        // The mirror may only be slow, under a load that many questions would add to.
+        if (++asked > ASK_AT_ONCE) return undefined;
         const before = this.shown.version(need.key);
         const actual = await modRevision(need.key);
         if (actual === this.shown.version(need.key)) {

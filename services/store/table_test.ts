@@ -1,0 +1,72 @@
+import assert from "node:assert/strict";
+import { Listing, Table } from "./table.ts";
+
+const encode = (text: string) => new TextEncoder().encode(text);
+const kv = (key: string, value: string, modRevision: number) => ({
+  key,
+  value: encode(value),
+  createRevision: 1,
+  modRevision,
+});
+
+function numbers() {
+  const bad: string[] = [];
+  const parse = (key: string, value: string) => {
+    if (key === "/foreign") return undefined;
+    if (!/^\d+$/.test(value)) throw new Error("no number");
+    return Number(value);
+  };
+  return { bad, table: new Table<number>({ prefixes: ["/"], parse }, (key) => bad.push(key)) };
+}
+
+Deno.test("Table keeps the good record behind a bad one, until a good one or a removal", () => {
+  const { bad, table } = numbers();
+  table.put(kv("/a", "1", 5));
+  assert.equal(table.put(kv("/a", "x", 6)), undefined);
+  assert.deepEqual([
+    table.entries.get("/a")?.record,
+    table.entries.get("/a")?.modRevision,
+    table.version("/a"),
+  ], [1, 5, 6]);
+  assert.deepEqual([...table.quarantined], [["/a", "no number"]]);
+  assert.deepEqual(bad, ["/a"]);
+  const change = table.put(kv("/a", "2", 7));
+  assert.deepEqual([change?.before?.record, change?.after?.record, table.quarantined.size], [1, 2, 0]);
+  table.put(kv("/a", "x", 8));
+  assert.equal(table.remove("/a")?.before?.record, 2);
+  assert.deepEqual([table.version("/a"), table.quarantined.size, [...table.keys()]], [0, 0, []]);
+});
+
+Deno.test("Table knows the version of keys that are not ours without keeping them", () => {
+  const { table } = numbers();
+  assert.equal(table.put(kv("/foreign", "?", 3)), undefined);
+  assert.deepEqual([table.version("/foreign"), table.entries.size], [3, 0]);
+});
+
+Deno.test("Listing changes the table by the difference only, and a bad record is reported once", () => {
+  const { bad, table } = numbers();
+  for (
+    const [key, value] of [["/same", "1"], ["/new", "2"], ["/gone", "3"], ["/bad", "x"], [
+      "/turned",
+      "4",
+    ]] as const
+  ) {
+    table.put(kv(key, value, 5));
+  }
+  const listing = new Listing(table);
+  listing.add([kv("/same", "1", 5), kv("/new", "22", 9), kv("/bad", "x", 5)]);
+  listing.add([kv("/turned", "x", 9), kv("/fresh", "6", 9)]);
+  const changes = listing.apply().map(({ key, before, after }) => [key, before?.record, after?.record]);
+  assert.deepEqual(changes.sort(), [["/fresh", undefined, 6], ["/gone", 3, undefined], ["/new", 2, 22]]);
+  assert.deepEqual(bad, ["/bad", "/turned"]);
+  assert.equal(table.entries.get("/turned")?.record, 4);
+});
+
+Deno.test("Listing of an older store is believed: its revisions replace the newer ones", () => {
+  const { table } = numbers();
+  table.put(kv("/a", "9", 900));
+  const listing = new Listing(table);
+  listing.add([kv("/a", "4", 400)]);
+  assert.equal(listing.apply().length, 1);
+  assert.equal(table.entries.get("/a")?.modRevision, 400);
+});

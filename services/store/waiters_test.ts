@@ -1,0 +1,69 @@
+import assert from "node:assert/strict";
+import { Waiters } from "./waiters.ts";
+
+function shown() {
+  const versions = new Map<string, number>();
+  const state = { seen: 10 };
+  const waiters = new Waiters({
+    version: (key) => versions.get(key) ?? 0,
+    seen: (key) => key.startsWith("/") ? state.seen : Infinity,
+  });
+  return { versions, state, waiters };
+}
+
+async function settled(promise: Promise<void>): Promise<boolean> {
+  return await Promise.race([
+    promise.then(() => true),
+    new Promise<boolean>((resolve) => setTimeout(resolve, 0, false)),
+  ]);
+}
+
+Deno.test("Waiters lets go when every key shows its revision or a later one", async () => {
+  const { versions, state, waiters } = shown();
+  const waiting = waiters.wait([{ key: "/a", revision: 12 }, { key: "/b", revision: 11 }, {
+    key: "other",
+    revision: 99,
+  }], undefined);
+  versions.set("/a", 13);
+  waiters.check();
+  assert.equal(await settled(waiting), false);
+  state.seen = 11;
+  waiters.check();
+  assert.equal(await settled(waiting), true);
+  assert.equal(waiters.size, 0);
+  await waiters.wait([{ key: "/a", revision: 9 }], undefined);
+});
+
+Deno.test("Waiters waits for revision 0 until the key is gone or has changed", async () => {
+  const { versions, waiters } = shown();
+  versions.set("/a", 5).set("/b", 6);
+  const gone = waiters.wait([{ key: "/a", revision: 0 }], undefined);
+  const changed = waiters.wait([{ key: "/b", revision: 0 }], undefined);
+  await waiters.wait([{ key: "/absent", revision: 0 }], undefined);
+  versions.delete("/a");
+  versions.set("/b", 7);
+  waiters.check();
+  await Promise.all([gone, changed]);
+});
+
+Deno.test("Waiters.ask() lets go of what the store shows just as the mirror does, and names what was lost", async () => {
+  const { versions, waiters } = shown();
+  versions.set("/stale", 5);
+  const noop = waiters.wait([{ key: "/none", revision: 12 }], undefined);
+  const abort = new AbortController();
+  const stale = waiters.wait([{ key: "/stale", revision: 12 }], abort.signal);
+  const store = (key: string) => Promise.resolve(key === "/stale" ? 12 : 0);
+  assert.equal(await waiters.ask(store, 0, 1_000), undefined);
+  await noop;
+  assert.equal(await waiters.ask(store, 0, -1), "/stale");
+  abort.abort(new Error("enough"));
+  await assert.rejects(stale, /enough/);
+  assert.equal(waiters.size, 0);
+});
+
+Deno.test("Waiters.fail() refuses everyone who waits", async () => {
+  const { waiters } = shown();
+  const waiting = waiters.wait([{ key: "/a", revision: 12 }], undefined);
+  waiters.fail(new Error("closed"));
+  await assert.rejects(waiting, /closed/);
+});
