@@ -154,7 +154,12 @@ function upstreamQuery(query: Uint8Array, { questionEnd, edns }: Layout): Uint8A
 }
 
 /** Makes an answer the client's: its id, flags, letters and EDNS, and no longer than it takes. */
-export function reply({ message, layout }: Cached, query: Uint8Array, asked: Layout, room: number): Uint8Array {
+export function reply(
+  { message, layout }: Cached,
+  query: Uint8Array,
+  asked: Layout,
+  room: number,
+): Uint8Array {
   const { edns, questionEnd } = asked;
   const optLength = edns ? OPT_LENGTH : 0;
   const limit = room > UDP_MAX ? room : Math.min(room, Math.max(edns?.size ?? UDP_PLAIN, UDP_PLAIN));
