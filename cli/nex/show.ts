@@ -52,10 +52,10 @@ function left({ expires }: Lease, now: number): string {
   return ` (${Math.floor(seconds / 3600)}:${two(Math.floor(seconds / 60))}:${two(seconds)})`;
 }
 
-/** Columns, four spaces apart. */
+/** Columns, each as wide as its widest cell, a space apart. */
 function align(rows: readonly string[][]): string {
   const widths: number[] = [];
-  for (const row of rows) row.forEach((cell, i) => widths[i] = Math.max(widths[i] ?? 0, cell.length + 4));
+  for (const row of rows) row.forEach((cell, i) => widths[i] = Math.max(widths[i] ?? 0, cell.length + 1));
   return rows.map((row) => row.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join("").trimEnd() + "\n").join(
     "",
   );

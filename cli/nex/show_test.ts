@@ -23,13 +23,13 @@ const mini: Network = {
 Deno.test("networkTable() prints the seven lines that users know", () => {
   assert.equal(
     networkTable(mini),
-    `name:           mini
-subnet4:        10.0.0.0/24
-gateways:       10.0.0.1
-nameservers:    10.0.0.1 10.0.0.2
-dhcp4server:    10.0.0.1
-domain:         mini.net
-range4:         10.0.0.10-10.0.0.254
+    `name:        mini
+subnet4:     10.0.0.0/24
+gateways:    10.0.0.1
+nameservers: 10.0.0.1 10.0.0.2
+dhcp4server: 10.0.0.1
+domain:      mini.net
+range4:      10.0.0.10-10.0.0.254
 `,
   );
 });
@@ -40,19 +40,19 @@ Deno.test("networkTable() adds what is set", () => {
   const full = { ...mini, gateways: [], siaddr: "10.0.0.2", macRange, leaseDuration: 900, options };
   assert.equal(
     networkTable(full),
-    `name:              mini
-subnet4:           10.0.0.0/24
+    `name:           mini
+subnet4:        10.0.0.0/24
 gateways:
-nameservers:       10.0.0.1 10.0.0.2
-dhcp4server:       10.0.0.1
-domain:            mini.net
-siaddr:            10.0.0.2
-range4:            10.0.0.10-10.0.0.254
-macrange:          00:00:00:00:00:01-00:00:00:00:00:ff
-lease_duration:    900s
+nameservers:    10.0.0.1 10.0.0.2
+dhcp4server:    10.0.0.1
+domain:         mini.net
+siaddr:         10.0.0.2
+range4:         10.0.0.10-10.0.0.254
+macrange:       00:00:00:00:00:01-00:00:00:00:00:ff
+lease_duration: 900s
 options:
-  66     tftp
-  119    a.net b.net
+  66  tftp
+  119 a.net b.net
 `,
   );
 });
@@ -77,10 +77,10 @@ const members = [
 Deno.test("memberTable() aligns its columns and shows the time only while a lease runs", () => {
   assert.equal(
     memberTable(members, now),
-    `00:00:11:11:00:01    whiskey.mini.net    10.0.0.10 (3:53:16)
-00:00:22:22:00:01    tango.mini.net      10.0.0.11 (0:01:01)
-00:00:33:33:00:01    -                   10.0.0.12
-00:00:44:44:00:01    -                   -
+    `00:00:11:11:00:01 whiskey.mini.net 10.0.0.10 (3:53:16)
+00:00:22:22:00:01 tango.mini.net   10.0.0.11 (0:01:01)
+00:00:33:33:00:01 -                10.0.0.12
+00:00:44:44:00:01 -                -
 `,
   );
   assert.equal(memberTable([], now), "");

@@ -28,9 +28,9 @@ const done = (stdout: string) => ({ code: 0, stdout, stderr: "" });
 Deno.test("the session that Nex users know", async (t) => {
   await using nexd = await labNexd();
   const $ = (...args: string[]) => nex(nexd.address, args);
-  const members = `00:00:11:11:00:01    whiskey.mini.net    10.0.0.10
-00:00:22:22:00:01    tango.mini.net      10.0.0.11
-00:00:33:33:00:01    foxtrot.mini.net    10.0.0.12
+  const members = `00:00:11:11:00:01 whiskey.mini.net 10.0.0.10
+00:00:22:22:00:01 tango.mini.net   10.0.0.11
+00:00:33:33:00:01 foxtrot.mini.net 10.0.0.12
 `;
   const file = await Deno.makeTempFile({ suffix: ".yml" });
   try {
@@ -55,13 +55,13 @@ Deno.test("the session that Nex users know", async (t) => {
   await t.step("nex get network mini", async () =>
     assert.deepEqual(
       await $("get", "network", "mini"),
-      done(`name:           mini
-subnet4:        10.0.0.0/24
-gateways:       10.0.0.1
-nameservers:    10.0.0.1
-dhcp4server:    10.0.0.1
-domain:         mini.net
-range4:         10.0.0.10-10.0.0.254
+      done(`name:        mini
+subnet4:     10.0.0.0/24
+gateways:    10.0.0.1
+nameservers: 10.0.0.1
+dhcp4server: 10.0.0.1
+domain:      mini.net
+range4:      10.0.0.10-10.0.0.254
 `),
     ));
   await t.step(
