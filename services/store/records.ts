@@ -15,7 +15,8 @@ const cidr = text.refine((t) => Cidr.tryParse(t), "no CIDR, like 10.0.0.0/24");
 const ip = text.refine((t) => Ip.tryParse(t), "no IP address, like 10.0.0.1");
 const mac = text.refine((t) => tryParseMac(t), "no MAC address, like 00:00:11:11:00:01");
 // The old daemons leave an address out by storing it empty.
-const optional = <T extends z.ZodType>(type: T) => z.union([z.literal("").transform(() => undefined), type]).optional();
+const optional = <T extends z.ZodType>(type: T) =>
+  z.union([z.literal("").transform(() => undefined), type]).optional();
 
 const network = z.looseObject({
   name: text,
