@@ -10,37 +10,49 @@ interface Group {
   /** Folders under the root whose `*_test.ts` belong to it. */
   readonly folders: readonly string[];
   readonly flags: readonly string[];
+  /** True: a process for each file, one after the other, so that a crash or a hang costs that file alone. */
+  readonly apart: boolean;
 }
 
-const unit: Group = { name: "unit", folders: ["services", "ffi", "cli"], flags: ["--parallel"] };
-// One file after the other: each has the machine's two cores, its namespaces and its clocks for itself.
-const lab: Group = { name: "lab", folders: ["tests"], flags: [] };
+const unit: Group = {
+  name: "unit",
+  folders: ["services", "ffi", "cli"],
+  flags: ["--parallel"],
+  apart: false,
+};
+const lab: Group = { name: "lab", folders: ["tests"], flags: [], apart: true };
+
+/** How long one process may take, in ms; the longest file needs a fraction of it. */
+const LIMIT = 300_000;
+
+const root = fileURLToPath(new URL("../../", import.meta.url));
 
 /** `strand test [unit|lab|all] [FILTER]`. */
 export async function main(args: string[]): Promise<number> {
   const { groups, filter } = read(args);
   if (groups.includes(lab) && Deno.uid() !== 0) {
-    throw new Refusal(
-      "forbidden",
-      "the lab tests make network namespaces, which needs root; `strand test unit` does not",
-    );
+    const message = "the lab tests make network namespaces, which needs root; `strand test unit` does not";
+    throw new Refusal("forbidden", message);
   }
   let sum = none;
-  let held = true;
+  const wrong: string[] = [];
   for (const group of groups) {
-    console.log(`\n${group.name} tests: ${group.folders.join(", ")}`);
-    const { counts, code } = await runGroup(group, filter);
-    // A crash, a type error; or, unless the filter left nothing, a group that lost its tests.
-    const ran = counts.passed + counts.failed > 0 || filter !== undefined;
-    if (!ran || (code !== 0 && counts.failed === 0)) {
-      console.error(`strand test: the ${group.name} tests ended with status ${code} without a failed test`);
-      held = false;
+    console.log(`\n${group.name} tests`);
+    let counts = none;
+    for (const paths of await batches(group, filter)) {
+      const result = await runDeno(group, paths, filter);
+      counts = add(counts, result.counts);
+      if (result.fault) wrong.push(`${paths.join(" ")}: ${result.fault}`);
+    }
+    if (filter === undefined && counts.passed + counts.failed === 0) {
+      wrong.push(`${group.name}: no test was run`);
     }
     sum = add(sum, counts);
   }
-  if (sum.passed + sum.failed === 0) console.error("strand test: no test was run");
+  if (wrong.length > 0) console.log(`\nNot in order:\n  ${wrong.join("\n  ")}`);
+  if (sum.passed + sum.failed === 0) console.log("\nNo test was run.");
   console.log(`\n${totals(sum)}`);
-  return held && sum.failed === 0 && sum.passed > 0 ? 0 : 1;
+  return wrong.length === 0 && sum.failed === 0 && sum.passed > 0 ? 0 : 1;
 }
 
 function read(args: string[]): { groups: Group[]; filter: string | undefined } {
@@ -56,21 +68,50 @@ function read(args: string[]): { groups: Group[]; filter: string | undefined } {
   return { groups: named ?? [unit, lab], filter };
 }
 
-async function runGroup(group: Group, filter: string | undefined): Promise<{ counts: Counts; code: number }> {
-  const root = fileURLToPath(new URL("../../", import.meta.url));
+/** What each process is given to run. */
+async function batches(group: Group, filter: string | undefined): Promise<string[][]> {
+  if (!group.apart || filter !== undefined) return [[...group.folders]];
+  const files: string[] = [];
+  for (const folder of group.folders) for await (const file of testFiles(folder)) files.push(file);
+  return files.sort().map((file) => [file]);
+}
+
+async function* testFiles(folder: string): AsyncGenerator<string> {
+  for await (const { name, isDirectory } of Deno.readDir(root + folder)) {
+    if (isDirectory) yield* testFiles(`${folder}/${name}`);
+    else if (name.endsWith("_test.ts")) yield `${folder}/${name}`;
+  }
+}
+
+interface Result {
+  /** With one more failed where the process did not come to its own end. */
+  readonly counts: Counts;
+  readonly fault?: string;
+}
+
+async function runDeno(group: Group, paths: readonly string[], filter: string | undefined): Promise<Result> {
   const child = new Deno.Command(Deno.execPath(), {
     args: [
       ...["test", "--allow-all", "--cached-only", "--no-prompt", "--permit-no-files", ...group.flags],
       ...(filter === undefined ? [] : ["--filter", filter]),
-      ...group.folders,
+      ...paths,
     ],
     cwd: root,
-    env: Deno.stdout.isTerminal() ? { FORCE_COLOR: "1" } : { NO_COLOR: "1" },
+    // The runtime's own backtrace after a failed test says nothing about the test.
+    env: { RUST_BACKTRACE: "0", ...(Deno.stdout.isTerminal() ? { FORCE_COLOR: "1" } : { NO_COLOR: "1" }) },
     stdin: "null",
     stdout: "piped",
     stderr: "inherit",
   }).spawn();
-  const stop = () => child.kill("SIGTERM");
+  let overdue = false;
+  const timer = setTimeout(() => {
+    overdue = true;
+    child.kill("SIGKILL");
+  }, filter === undefined && group.apart ? LIMIT : 4 * LIMIT);
+  const stop = () => {
+    child.kill("SIGTERM");
+    Deno.exit(1);
+  };
   Deno.addSignalListener("SIGTERM", stop);
   let counts = none;
   for await (const line of linesOf(child.stdout)) {
@@ -78,6 +119,10 @@ async function runGroup(group: Group, filter: string | undefined): Promise<{ cou
     counts = add(counts, countsOf(line));
   }
   const { code } = await child.status;
+  clearTimeout(timer);
   Deno.removeSignalListener("SIGTERM", stop);
-  return { counts, code };
+  const broken = overdue || (code !== 0 && counts.failed === 0);
+  if (!broken) return counts.failed ? { counts, fault: `${counts.failed} failed` } : { counts };
+  const fault = overdue ? "ended after its time was up" : `status ${code} without a failed test`;
+  return { counts: add(counts, { ...none, failed: 1 }), fault };
 }
