@@ -73,7 +73,7 @@ range4:      10.0.0.10-10.0.0.254
     void lease;
     for (const deadline = Date.now() + 5000;;) {
       const { stdout } = await $("get", "members", "mini");
-      if (/^00:00:22:22:00:01 {4}tango\.mini\.net {6}10\.0\.0\.11 \(3:53:1\d\)$/m.test(stdout)) break;
+      if (/^00:00:22:22:00:01 tango\.mini\.net {3}10\.0\.0\.11 \(3:53:1\d\)$/m.test(stdout)) break;
       assert.ok(Date.now() < deadline, stdout);
     }
   });
@@ -124,7 +124,7 @@ range4:      10.0.0.10-10.0.0.254
     assert.deepEqual(await $("set", "member", "ip4", "mini", mac, "10.0.0.200"), done(""));
     assert.match(
       (await $("get", "members", "mini")).stdout,
-      /^00:00:44:44:00:01 {4}zulu\.mini\.net {7}10\.0\.0\.200$/m,
+      /^00:00:44:44:00:01 zulu\.mini\.net {4}10\.0\.0\.200$/m,
     );
     assert.deepEqual(await $("delete", "member", "mini", mac), done(""));
     assert.doesNotMatch((await $("get", "members", "mini")).stdout, /zulu/);
