@@ -1,7 +1,8 @@
 import dgram from "node:dgram";
 import { once } from "node:events";
 import { decode, encodeQuery } from "../../services/dnsd/testing.ts";
-import { type Peer, peers } from "./dns_peers.ts";
+import { peers } from "./dns_peers.ts";
+import { startStrand, type Strand } from "./dns_strand.ts";
 import {
   type BenchResult,
   cpuSeconds,
@@ -10,12 +11,15 @@ import {
   installed,
   interleaved,
   median,
+  plot,
   rssMiB,
   run,
   Running,
   type Sample,
   type Side,
+  table,
   until,
+  writeSection,
 } from "./lib.ts";
 
 export interface DnsBenchOptions {
@@ -48,55 +52,66 @@ export async function benchDns(options: DnsBenchOptions = {}): Promise<BenchResu
   });
   const queries = `${folder}/queries`;
   await Deno.writeTextFile(queries, shuffled(names).map(([name]) => `${name}.bench.test A\n`).join(""));
-  const servers: Server[] = [];
-  try {
-    const size = `${count.toLocaleString("en")} names`;
-    const start = async (peer: Peer) => {
-      const own = `${folder}/${servers.length}`;
-      await Deno.mkdir(own);
-      const port = await freePort();
-      const server = new Server(peer.name, port, await peer.command(own, port, names), core);
-      servers.push(server);
-      await server.ready(count);
-    };
-    for (const peer of [strand, ...peers()]) await start(peer);
-    const sides = servers.map((server): Side => ({
-      name: server.name,
-      round: () => measure(server, { size, queries, seconds, core: core === 0 ? 1 : 0 }),
-    }));
-    return await interleaved("dns", sides, rounds, progress);
-  } finally {
-    for (const server of servers) await server.process.stop();
-    await Deno.remove(folder, { recursive: true });
+  await using stack = new AsyncDisposableStack();
+  stack.defer(() => Deno.remove(folder, { recursive: true }));
+  const start = async (name: string, run: (folder: string, port: number) => Promise<Strand | Running>) => {
+    const own = `${folder}/${name.replaceAll(" ", "-")}`;
+    await Deno.mkdir(own);
+    const port = await freePort();
+    const started = await run(own, port);
+    const strand = started instanceof Running ? undefined : stack.use(started);
+    const process = started instanceof Running ? stack.adopt(started, (p) => p.stop()) : started.process;
+    await until(`${name} answers`, async () => {
+      if (process.ended) throw new Error(`${name} ended before it answered`);
+      return await lookUp(port, `host${count - 1}.bench.test`) !== undefined;
+    }, 20_000);
+    const load = { size: `${count.toLocaleString("en")} names`, queries, seconds, core: core === 0 ? 1 : 0 };
+    const server = { port, process, strand };
+    return { name, round: () => measure(server, load) } satisfies Side;
+  };
+  const sides = [
+    await start(
+      "Strand",
+      (folder, port) => startStrand({ folder, port, core, names: names.map(([name]) => name) }),
+    ),
+  ];
+  for (const peer of peers()) {
+    sides.push(
+      await start(
+        peer.name,
+        async (folder, port) => new Running(await peer.command(folder, port, names), { core }),
+      ),
+    );
   }
+  return await interleaved("dns", sides, rounds, progress);
 }
 
-const strand: Peer = {
-  name: "Strand",
-  command: (_folder, port, names) =>
-    Promise.resolve([
-      Deno.execPath(),
-      ...["run", "--quiet", "--allow-all", "--cached-only", "--no-prompt"],
-      new URL("dns_server.ts", import.meta.url).pathname,
-      `127.0.0.1:${port}`,
-      String(names.length),
-    ]),
-};
+/** For `strand bench dns`: measures, and writes its section of docs/BENCHMARKS.md and its plot. */
+export async function bench(progress: (line: string) => void): Promise<BenchResult> {
+  const result = await benchDns({ progress });
+  const docs = new URL("../../docs/", import.meta.url).pathname;
+  await Deno.writeTextFile(`${docs}bench-dns.svg`, plot(result, METRIC));
+  const { cpu, cores, memoryMiB, kernel, runtime } = result.machine;
+  const text = `## DNS
 
-class Server {
+\`./strand bench dns\`: the same 10,000 names everywhere, ours from etcd. Servers on one core, dnsperf on the other,
+sides interleaved; CPU time of all of a server's threads by the kernel's account. A changed name is timed under that
+load, from before its commit to etcd.
+
+![Queries per CPU-second](bench-dns.svg)
+
+${table(result)}
+${cpu}, ${cores} cores, ${memoryMiB} MiB, Linux ${kernel}, ${runtime}.
+`;
+  await writeSection(`${docs}BENCHMARKS.md`, "dns", text);
+  return result;
+}
+
+interface Server {
+  readonly port: number;
   readonly process: Running;
-
-  constructor(readonly name: string, readonly port: number, command: readonly string[], core: number) {
-    this.process = new Running(command, { core, input: name === strand.name });
-  }
-
-  /** Waits until the last of `count` names is answered. */
-  async ready(count: number): Promise<void> {
-    await until(`${this.name} answers`, async () => {
-      if (this.process.ended) throw new Error(`${this.name} ended before it answered`);
-      return await lookUp(this.port, `host${count - 1}.bench.test`) !== undefined;
-    }, 20_000);
-  }
+  /** Ours: names can be changed. */
+  readonly strand: Strand | undefined;
 }
 
 async function measure(
@@ -114,7 +129,7 @@ async function measure(
       core: load.core,
     },
   );
-  const changes = server.name === strand.name ? await changesUnderLoad(server, load.seconds) : [];
+  const changes = server.strand ? await changesUnderLoad(server.strand, server.port, load.seconds) : [];
   const report = await running;
   const cpu = used() - before;
   const completed = Number(/Queries completed:\s+(\d+)/.exec(report)?.[1]);
@@ -135,16 +150,19 @@ async function measure(
   ];
 }
 
-/** Changes a name again and again while the load is on. @returns how long each took to be answered, in ms */
-async function changesUnderLoad(server: Server, seconds: number): Promise<number[]> {
+/** Renames a member again and again while the load is on. @returns how long each took to be answered, in ms */
+async function changesUnderLoad(strand: Strand, port: number, seconds: number): Promise<number[]> {
   const took: number[] = [];
   const end = performance.now() + seconds * 800;
   for (let i = 0; performance.now() < end; i++) {
-    const address = `10.0.200.${i % 250}`;
+    const name = `changed${Date.now()}`;
     const begun = performance.now();
-    await server.process.tell(`changing.bench.test ${address}`);
-    while (await lookUp(server.port, "changing.bench.test") !== address && performance.now() < end + 1000);
+    const renamed = strand.rename(name);
+    while (await lookUp(port, `${name}.bench.test`) === undefined) {
+      if (performance.now() > end + 5000) throw new Error(`${name} was never answered`);
+    }
     took.push(performance.now() - begun);
+    await renamed;
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
   return took;
@@ -176,11 +194,4 @@ function shuffled<T>(list: readonly T[]): T[] {
     [copy[i], copy[j]] = [copy[j] as T, copy[i] as T];
   }
   return copy;
-}
-
-if (import.meta.main) {
-  const { plot, table } = await import("./lib.ts");
-  const result = await benchDns({ rounds: Number(Deno.args[0] ?? 5), progress: console.error });
-  console.log(table(result));
-  if (Deno.args[1]) await Deno.writeTextFile(Deno.args[1], plot(result, METRIC));
 }

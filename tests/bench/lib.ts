@@ -101,12 +101,11 @@ export class Running {
   readonly pid: number;
   #ended = false;
   readonly status: Promise<Deno.CommandStatus>;
-  readonly #input: WritableStreamDefaultWriter<Uint8Array> | undefined;
 
-  /** @param options `core`: where it runs; `log`: a file for its standard error; `input`: {@link tell} will be used */
+  /** @param options `core`: where it runs; `log`: a file for its standard error */
   constructor(
     command: readonly string[],
-    options: { core?: number; env?: Record<string, string>; log?: string; input?: boolean } = {},
+    options: { core?: number; env?: Record<string, string>; log?: string } = {},
   ) {
     const [program = "", ...args] = options.core === undefined
       ? command
@@ -115,14 +114,13 @@ export class Running {
     this.#child = new Deno.Command(program, {
       args,
       env: { PATH: path, ...options.env },
-      stdin: options.input ? "piped" : "null",
+      stdin: "null",
       stdout: "null",
       stderr: options.log === undefined ? "null" : "piped",
     }).spawn();
     this.pid = this.#child.pid;
     this.status = this.#child.status;
     this.status.finally(() => this.#ended = true);
-    this.#input = options.input ? this.#child.stdin.getWriter() : undefined;
     if (options.log !== undefined) {
       const file = Deno.openSync(options.log, { create: true, write: true, truncate: true });
       this.#child.stderr.pipeTo(file.writable);
@@ -133,18 +131,12 @@ export class Running {
     return this.#ended;
   }
 
-  /** Writes a line to its standard input. */
-  async tell(line: string): Promise<void> {
-    await this.#input?.write(new TextEncoder().encode(`${line}\n`));
-  }
-
   /** SIGTERM, then SIGKILL after 5 s; resolves when it is gone. */
   async stop(): Promise<void> {
     if (!this.#ended) this.#child.kill("SIGTERM");
     const timer = setTimeout(() => this.#child.kill("SIGKILL"), 5000);
     await this.status;
     clearTimeout(timer);
-    await this.#input?.abort().catch(() => {}); // The pipe may have broken first.
   }
 }
 
