@@ -6,6 +6,7 @@ import { clients, DNS_SERVER, lookAround, startDemo } from "./demo_lab.ts";
 import { Narrator } from "./narrator.ts";
 import { readOptions } from "./options.ts";
 
+/** `strand demo [--once] [--json]`. */
 export async function main(args: string[]): Promise<number> {
   // What the demo runs inside its hosts, where the usual tools are not installed.
   if (args[0] === "lease") return await lease(args[1] ?? "eth0");

@@ -10,6 +10,7 @@ export interface ProcessOptions {
 /** How much of a child's output is kept for looking back, in lines. */
 const KEPT = 2000;
 
+/** A child process that runs; its end comes with {@link Process.stop}, or with this process. */
 export class Process {
   /** The newest lines of both streams, in the order they came. */
   readonly lines: string[] = [];
