@@ -1,4 +1,5 @@
 import { Ip } from "../common/ip.ts";
+import { Refusal } from "../common/refusal.ts";
 import type { Network } from "../nex/network.ts";
 import type { View, ViewChange } from "../nex/view.ts";
 import type { Zones } from "./zones.ts";
@@ -8,13 +9,15 @@ export interface FeedOptions {
   readonly ttl: number;
   /** etcd's revision that the view shows: the zones' serial. */
   readonly revision: () => number;
+  /** Told why a domain or name cannot be served: an old store may hold anything, and the others go on. */
+  readonly report?: (why: string) => void;
 }
 
 /** Fills the zones from the view, and keeps them as the view is. Returns the way to stop. */
 export function feedZones(
   view: View,
   zones: Pick<Zones, "setNetwork" | "deleteNetwork" | "setName" | "deleteName" | "publish">,
-  { ttl, revision }: FeedOptions,
+  { ttl, revision, report = () => {} }: FeedOptions,
 ): () => void {
   const setNetwork = (network: Network) =>
     zones.setNetwork({
@@ -30,10 +33,18 @@ export function feedZones(
     if (!holder || !view.networkOf(holder)) zones.deleteName(name);
     else zones.setName(name, [holder.ip4, holder.ip6].flatMap((a) => a ? Ip.tryParse(a) ?? [] : []));
   };
+  const unlessRefused = (set: () => void) => {
+    try {
+      set();
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      report(error.message);
+    }
+  };
   const take = ({ networks, members }: ViewChange) => {
     const names = new Set<string>();
     for (const { before, after } of networks) {
-      if (after) setNetwork(after);
+      if (after) unlessRefused(() => setNetwork(after));
       else if (before) zones.deleteNetwork(before.name);
       if (!before !== !after) {
         for (const { name } of view.membersOf((after ?? before)?.name ?? "")) if (name) names.add(name);
@@ -42,7 +53,7 @@ export function feedZones(
     for (const { before, after } of members) {
       for (const member of [before, after]) if (member?.name) names.add(member.name);
     }
-    for (const name of names) setName(name);
+    for (const name of names) unlessRefused(() => setName(name));
     zones.publish(revision());
   };
   take({

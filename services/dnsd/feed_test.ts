@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { invalid } from "../common/refusal.ts";
 import { addMembers, deleteMembers, updateMembers } from "../nex/members.ts";
 import { deleteNetwork } from "../nex/networks.ts";
 import { applySpec } from "../nex/apply.ts";
@@ -31,4 +32,22 @@ Deno.test("feedZones() shows names as members come, change and go, and all gone 
   it.do((d) => deleteNetwork(d, "mini"));
   assert.deepEqual([names.size, networks.size], [0, 0]);
   assert.ok(published > 1);
+});
+
+Deno.test("feedZones() passes over what can be no name, and tells why", () => {
+  const it = lab();
+  it.do((d) => applySpec(d, [mini], [{ net: "mini", list: miniMembers, force: false }]));
+  const names: string[] = [], told: string[] = [];
+  feedZones(it.view, {
+    setNetwork: () => {},
+    deleteNetwork: () => {},
+    setName: (name) => {
+      if (name.startsWith("tango")) throw invalid("name: no");
+      names.push(name);
+    },
+    deleteName: () => {},
+    publish: () => names.push("published"),
+  }, { ttl: 60, revision: () => 1, report: (why) => told.push(why) });
+  assert.deepEqual(names.sort(), ["foxtrot.mini.net", "published", "whiskey.mini.net"]);
+  assert.deepEqual(told, ["name: no"]);
 });

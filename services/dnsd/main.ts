@@ -24,7 +24,12 @@ export function main(args: string[]): Promise<number> {
     const server = await startDns({
       listen: listen.map(formatHostPort),
       forward: forward.map(formatHostPort),
-      fill: (zones) => void feedZones(view, zones, { ttl, revision: () => store.mirror.state.revision }),
+      fill: (zones) =>
+        void feedZones(view, zones, {
+          ttl,
+          revision: () => store.mirror.state.revision,
+          report: (why) => log.warn(`not served: ${why}`),
+        }),
     });
     daemon.defer("DNS", () => server.stop());
     exportMetrics(daemon.metrics, server, view);

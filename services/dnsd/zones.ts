@@ -1,4 +1,4 @@
-import type { Cidr, Ip } from "../common/ip.ts";
+import { type Cidr, Ip } from "../common/ip.ts";
 import { invalid } from "../common/refusal.ts";
 import { reverseName, reverseZones } from "./reverse.ts";
 import type { Rrset, TableWriter } from "./table.ts";
@@ -25,14 +25,17 @@ interface Zone {
   serial: number;
 }
 
-/** What is known of one name. */
+/**
+ * What is known of one name. There are tens of thousands: addresses are kept as text, separated by blanks, which is
+ * a sixth of what the same as objects takes.
+ */
 interface Owner {
-  /** A member's; an empty list is a name without an address. */
-  addresses?: readonly Ip[];
+  /** A member's; "" is a name without an address. */
+  addresses?: string;
   /** The addresses of a zone's name server, where no member has its name. */
-  glue?: readonly Ip[];
+  glue?: string;
   /** Names that have the address whose reverse name this is. */
-  pointers?: Set<string>;
+  pointers?: string[];
   zone?: Zone;
 }
 
@@ -107,10 +110,10 @@ export class Zones {
     const owner = this.#grow(fqdn);
     this.#dirty.add(fqdn);
     this.#unpoint(fqdn, owner.addresses);
-    owner.addresses = unique(addresses);
-    for (const ip of owner.addresses) {
+    owner.addresses = toText(addresses);
+    for (const ip of fromText(owner.addresses)) {
       const reverse = reverseName(ip);
-      (this.#grow(reverse).pointers ??= new Set()).add(fqdn);
+      (this.#grow(reverse).pointers ??= []).push(fqdn);
       this.#dirty.add(reverse);
     }
   }
@@ -119,7 +122,7 @@ export class Zones {
   deleteName(name: string): void {
     const fqdn = canonical(name);
     const owner = this.#root.find(fqdn)?.value;
-    if (!owner?.addresses) return;
+    if (owner?.addresses === undefined) return;
     this.#dirty.add(fqdn);
     this.#unpoint(fqdn, owner.addresses);
     delete owner.addresses;
@@ -168,7 +171,7 @@ export class Zones {
     const place = this.#root.find(name);
     if (!place?.value) return;
     const { addresses, glue, pointers, zone } = place.value;
-    if (addresses || glue || pointers || zone) return;
+    if (addresses !== undefined || glue || pointers || zone) return;
     place.value = undefined;
     for (const gone of place.prune()) this.#dirty.add(gone.name);
   }
@@ -183,12 +186,13 @@ export class Zones {
     if (place) soil(place);
   }
 
-  #unpoint(fqdn: string, addresses: readonly Ip[] = []): void {
-    for (const ip of addresses) {
+  #unpoint(fqdn: string, addresses = ""): void {
+    for (const ip of fromText(addresses)) {
       const name = reverseName(ip);
       const owner = this.#root.find(name)?.value;
-      owner?.pointers?.delete(fqdn);
-      if (owner?.pointers?.size === 0) delete owner.pointers;
+      const left = owner?.pointers?.filter((pointer) => pointer !== fqdn) ?? [];
+      if (owner && left.length > 0) owner.pointers = left;
+      else delete owner?.pointers;
       this.#dirty.add(name);
       this.#tidy(name);
     }
@@ -199,9 +203,9 @@ export class Zones {
     if (domain === "") return;
     const name = `ns.${domain}`;
     const networks = this.#root.find(domain)?.value?.zone?.networks.values() ?? [];
-    const glue = unique([...networks].flatMap((network) => network.nameservers));
+    const glue = toText([...networks].flatMap((network) => network.nameservers));
     this.#dirty.add(name);
-    if (glue.length > 0) this.#grow(name).glue = glue;
+    if (glue !== "") this.#grow(name).glue = glue;
     else {
       delete this.#root.find(name)?.value?.glue;
       this.#tidy(name);
@@ -214,8 +218,13 @@ function apexes(network: NetworkNames): string[] {
   return network.domain === "" ? reverse : [network.domain, ...reverse];
 }
 
-function unique(addresses: readonly Ip[]): Ip[] {
-  return [...new Map(addresses.map((ip) => [ip.toString(), ip])).values()];
+/** Addresses, each once, in their order. */
+function toText(addresses: readonly Ip[]): string {
+  return [...new Set(addresses.map(String))].join(" ");
+}
+
+function fromText(text: string): Ip[] {
+  return text === "" ? [] : text.split(" ").map((address) => Ip.parse(address));
 }
 
 function wire(name: string): Uint8Array {
@@ -232,7 +241,7 @@ function rrsets(owner: Owner | undefined, zone: Zone): Rrset[] {
   const add = (type: number, records: Uint8Array[]) => {
     if (records.length > 0) sets.push({ type, ttl, records });
   };
-  const addresses = owner?.addresses ?? owner?.glue ?? [];
+  const addresses = fromText(owner?.addresses ?? owner?.glue ?? "");
   add(TYPE.A, addresses.filter((ip) => ip.family === 4).map((ip) => ip.bytes));
   add(TYPE.AAAA, addresses.filter((ip) => ip.family === 6).map((ip) => ip.bytes));
   add(TYPE.PTR, [...owner?.pointers ?? []].sort().map(wire));
