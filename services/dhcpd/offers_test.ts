@@ -4,10 +4,10 @@ import { Offers } from "./offers.ts";
 Deno.test("Offers keeps an address for its client for half a minute", () => {
   const offers = new Offers();
   offers.hold("a", 1, 100);
-  assert.equal(offers.busyFor("b", 100)(1), true);
-  assert.equal(offers.busyFor("a", 100)(1), false);
-  assert.equal(offers.busyFor("b", 100)(2), false);
-  assert.equal(offers.busyFor("b", 130)(1), false);
+  assert.equal(offers.besides("b", "net", 100).has(1), true);
+  assert.equal(offers.besides("a", "net", 100).has(1), false);
+  assert.equal(offers.besides("b", "net", 100).has(2), false);
+  assert.equal(offers.besides("b", "net", 130).has(1), false);
   assert.equal(offers.size, 0);
 });
 
@@ -15,21 +15,39 @@ Deno.test("Offers holds one address a client and one client an address", () => {
   const offers = new Offers();
   offers.hold("a", 1, 100);
   offers.hold("a", 2, 100);
-  assert.equal(offers.busyFor("b", 100)(1), false);
+  assert.equal(offers.besides("b", "net", 100).has(1), false);
   offers.hold("b", 2, 100);
   assert.equal(offers.size, 1);
-  assert.equal(offers.busyFor("a", 100)(2), true);
+  assert.equal(offers.besides("a", "net", 100).has(2), true);
   offers.drop("b");
-  assert.equal(offers.busyFor("a", 100)(2), false);
+  assert.equal(offers.besides("a", "net", 100).has(2), false);
 });
 
-Deno.test("Offers forgets the oldest in a flood", () => {
+Deno.test("Offers sends each network's search on behind what the last one found, until all offers are gone", () => {
   const offers = new Offers();
-  for (let i = 0; i < 3000; i++) {
-    offers.busyFor(`client ${i}`, 100);
+  assert.equal(offers.besides("a", "net", 100).begin(), 0);
+  offers.hold("a", 7, 100);
+  offers.besides("wishful", "net", 100);
+  offers.hold("wishful", 20, 100);
+  assert.equal(offers.besides("b", "net", 100).begin(), 8);
+  assert.equal(offers.besides("b", "other", 100).begin(), 0);
+  assert.equal(offers.heldBy("a"), 7);
+  offers.drop("a");
+  offers.drop("wishful");
+  assert.equal(offers.besides("b", "net", 100).begin(), 0);
+});
+
+Deno.test("Offers bounds what it remembers and what a search has to pass over", () => {
+  const offers = new Offers();
+  for (let i = 0; i < 33_000; i++) {
+    offers.besides(`client ${i}`, "net", 100);
     offers.hold(`client ${i}`, i, 100);
   }
-  assert(offers.size <= 2049);
-  assert.equal(offers.busyFor("", 100)(0), false);
-  assert.equal(offers.busyFor("", 100)(2999), true);
+  assert(offers.size <= 32_769);
+  const { has } = offers.besides("", "net", 100);
+  assert.equal(has(0), false);
+  assert.equal(has(32_999), true);
+  let passed = 1;
+  while (has(32_999)) passed++;
+  assert.equal(passed, 256);
 });

@@ -131,9 +131,9 @@ function discover(client: Client): Step {
   const { message, mac, now } = arrival;
   const { network, member } = placement;
   if (arrival.storeAway && !running(placement, now)) return ignore("store-away", network);
-  const asked = message.u32(Opt.requestedAddress);
-  const busy = offers.busyFor(mac, now);
-  const address = addressFor(view, placement, mac, asked === undefined ? undefined : Ip.from4(asked), busy);
+  const wish = offers.heldBy(mac) ?? message.u32(Opt.requestedAddress);
+  const offered = offers.besides(mac, network.name, now);
+  const address = addressFor(view, placement, mac, wish === undefined ? undefined : Ip.from4(wish), offered);
   if (!address) return ignore("exhausted", network);
   offers.hold(mac, address.u32, now);
   if (message.has(Opt.rapidCommit)) return lease(client, address, true);

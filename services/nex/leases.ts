@@ -48,11 +48,17 @@ export function placeClient(view: View, { mac, link, attached }: PlacementReques
   return undefined;
 }
 
+/** Addresses offered to others a moment ago, as 32-bit values. */
+export interface Offered {
+  has(address: number): boolean;
+  /** Where a search for one that is not offered begins; called once for a search. */
+  begin(): number;
+}
+
 /**
  * The address to offer a client: the one that it has, else the one that it had last, else the one that it asks for
  * when that is free, else the lowest that is.
  *
- * @param busy Addresses offered to others a moment ago, as 32-bit values.
  * @returns undefined when the network has none left, or none for this member.
  */
 export function addressFor(
@@ -60,15 +66,16 @@ export function addressFor(
   { network, member }: Placement,
   mac: string,
   asked?: Ip,
-  busy?: (address: number) => boolean,
+  offered: Offered = { has: () => false, begin: () => 0 },
 ): Ip | undefined {
   const own = ownAddress(view, network, member);
   if (own) return own;
   const former = view.formerAddressOf(mac);
   for (const wish of [former ? Ip.tryParse(former) : undefined, asked]) {
-    if (wish?.family === 4 && isFree(view, network, wish.u32) && !busy?.(wish.u32)) return wish;
+    if (wish?.family === 4 && isFree(view, network, wish.u32) && !offered.has(wish.u32)) return wish;
   }
-  const free = lowestFree(view, network, busy) ?? (busy && lowestFree(view, network));
+  const free = lowestFree(view, network, offered, offered.begin()) ?? lowestFree(view, network, offered) ??
+    lowestFree(view, network);
   return free === undefined ? undefined : Ip.from4(free);
 }
 

@@ -8,18 +8,21 @@ import type { Reader } from "./view.ts";
  * The lowest address of the network's range that nobody has and that is not the network's own (network,
  * broadcast, gateway, server); undefined when there is none.
  *
- * @param busy Further addresses to pass over, as 32-bit values: those offered and not yet taken.
+ * @param besides Further addresses to pass over, as 32-bit values.
+ * @param above Addresses below are passed over too.
  */
 export function lowestFree(
   from: Reader,
   network: Network,
-  busy?: (address: number) => boolean,
+  besides?: { has(address: number): boolean },
+  above = 0,
 ): number | undefined {
   const { range4 } = network;
   if (!range4) return undefined;
   const own = ownAddresses(network);
-  for (let address = Math.max(from.lowest(network), range4.begin); address <= range4.end; address++) {
-    if (!from.taken(address) && !own.has(address) && !busy?.(address)) return address;
+  const begin = Math.max(from.lowest(network), range4.begin, above);
+  for (let address = begin; address <= range4.end; address++) {
+    if (!from.taken(address) && !own.has(address) && !besides?.has(address)) return address;
   }
   return undefined;
 }

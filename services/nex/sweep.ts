@@ -65,7 +65,7 @@ export function planMissingAddresses(view: View, limit: number): Step[] {
     const given = new Set<number>();
     for (const member of view.membersOf(network.name)) {
       if (member.ip4 || member.dynamic || steps.length >= limit) continue;
-      const address = lowestFree(view, network, (a) => given.has(a));
+      const address = lowestFree(view, network, given);
       if (address === undefined) break;
       given.add(address);
       const ip4 = { ...member.record.ip4, address: Ip.from4(address).toString() };
