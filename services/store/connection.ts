@@ -233,7 +233,7 @@ export class Connection {
 
   /** What a hang-up in the middle of the greeting most often means. */
   #hint(reason: string): string {
-    if (!/ECONNRESET|EPIPE|fatal alert/.test(reason)) return "";
+    if (!/ECONNRESET|EPIPE|fatal alert|^Failed to connect$/.test(reason)) return "";
     if (!this.#tls) return " (does it expect https?)";
     return this.#tls.cert ? "" : " (does it expect a client certificate, etcd.cert and etcd.key?)";
   }

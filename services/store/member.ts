@@ -89,6 +89,8 @@ const channelOptions: ChannelOptions = {
   "grpc.keepalive_time_ms": 6_000,
   "grpc.keepalive_timeout_ms": 4_000,
   "grpc.enable_retries": 0,
+  // Shared with another connection of this process, its failures would come without their reason.
+  "grpc.use_local_subchannel_pool": 1,
   // Neither is of use here: one costs a look-up, the other sends local calls through a proxy.
   "grpc.service_config_disable_resolution": 1,
   "grpc.enable_http_proxy": 0,

@@ -22,7 +22,7 @@ Deno.test("a gRPC client survives GOAWAY after 300 calls and goes on over a new 
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const address = server.address();
   assert(address && typeof address === "object");
-  const client = new URL("goaway_client.ts", import.meta.url).pathname;
+  const client = `${import.meta.dirname}/goaway_client.ts`;
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: ["run", "--allow-all", "--cached-only", client, `127.0.0.1:${address.port}`],
   }).output();

@@ -106,7 +106,10 @@ Deno.test("commitGrouped() gives a contested key to one of many, and every plan 
     store.committer.commitGrouped(put("/b/1", 1)),
     store.committer.commitGrouped({ ...put("/a/r", 1), prefixGuards }),
   ]);
-  assert.deepEqual([writer?.committed, guard?.committed], [true, false]);
+  assert(writer?.committed);
+  assert(guard);
+  // The two may be under way at once: whichever etcd takes first, the guard held when it was judged.
+  assert(!guard.committed || guard.revision < writer.revision);
 });
 
 Deno.test("a plan that etcd finds malformed or too large fails alone, its neighbours are written", async () => {
