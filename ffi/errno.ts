@@ -3,6 +3,7 @@ import { libc } from "./libc.ts";
 /** errno(3) values that callers tell apart. */
 export const EINTR = 4;
 export const EAGAIN = 11;
+export const ENOMEM = 12;
 export const EACCES = 13;
 export const EBUSY = 16;
 export const EEXIST = 17;

@@ -1,4 +1,4 @@
-import { checked, EAGAIN, errno, SystemError } from "./errno.ts";
+import { checked, EAGAIN, EINTR, ENETDOWN, ENOMEM, errno, SystemError } from "./errno.ts";
 import { libc } from "./libc.ts";
 
 const AF_INET = 2, AF_INET6 = 10;
@@ -125,8 +125,8 @@ export class UdpBatch {
     if (count < 0) {
       const code = errno();
       this.#filled = 0;
-      // An error that a peer's ICMP message left on the socket is not ours to act on; the next call goes on.
-      if (code === EAGAIN || code >= 100) return 0;
+      // What a peer's ICMP message left on the socket, or want of memory, passes: the next call goes on.
+      if (code === EAGAIN || code === EINTR || code === ENOMEM || code >= ENETDOWN) return 0;
       throw new SystemError("recvmmsg", code);
     }
     this.#filled = count;

@@ -34,7 +34,7 @@ export interface DnsServer {
   /** Where it listens, with the ports that were chosen: `127.0.0.1:5353`. */
   readonly addresses: readonly string[];
   counters(): Counts;
-  /** Resolves when nothing is open any more. */
+  /** Answers what is under way, then closes everything. */
   stop(): Promise<void>;
 }
 
@@ -68,6 +68,7 @@ class Server implements DnsServer {
   /** Where this thread works on a message: a stream's may be as long as they get. */
   readonly #scratch = new Uint8Array(TCP_MAX + 512);
   readonly #reply = new UdpBatch(1, UDP_MAX);
+  readonly #underWay = new Set<Promise<unknown>>();
   #worker: Worker | undefined;
   #stopped = false;
   #workerStopped: (() => void) | undefined;
@@ -197,7 +198,7 @@ class Server implements DnsServer {
       const answer = length === FORWARD
         ? await this.#resolve(query, UDP_MAX)
         : this.#scratch.subarray(0, Math.max(length, 0));
-      if (answer.length === 0 || this.#stopped) return;
+      if (answer.length === 0) return;
       this.#reply.buffer.set(answer);
       this.#reply.setLength(0, answer.length);
       this.#reply.address(0, origin);
@@ -209,7 +210,13 @@ class Server implements DnsServer {
   }
 
   /** The forwarder's answer, or SERVFAIL. */
-  async #resolve(query: Uint8Array, room: number): Promise<Uint8Array> {
+  #resolve(query: Uint8Array, room: number): Promise<Uint8Array> {
+    const answer = this.#askForwarder(query, room).finally(() => this.#underWay.delete(answer));
+    this.#underWay.add(answer);
+    return answer;
+  }
+
+  async #askForwarder(query: Uint8Array, room: number): Promise<Uint8Array> {
     const answer = await this.#forwarder?.resolve(query, room);
     if (answer) {
       this.#counters.main.answered((answer[3] ?? 0) & 15);
@@ -233,6 +240,8 @@ class Server implements DnsServer {
       await stopped;
       this.#worker.terminate();
     }
+    // Clients still get what is on its way: the forwarder's patience bounds the wait.
+    await Promise.allSettled([...this.#underWay]);
     await Promise.all(this.#streams.map((stream) => stream.stop()));
     this.#forwarder?.close();
     for (const fd of this.#sockets) libc.close(fd);

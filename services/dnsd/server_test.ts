@@ -183,6 +183,23 @@ Deno.test("names outside our zones are forwarded, by the socket and address that
   }
 });
 
+Deno.test("stop() still answers what is with a resolver", async () => {
+  const resolver = dgram.createSocket("udp4").bind(0, "127.0.0.1");
+  await once(resolver, "listening");
+  const server = await startDns({
+    listen: ["127.0.0.1:0"],
+    forward: [`127.0.0.1:${resolver.address().port}`],
+  });
+  const answer = udp(portOf(server), { name: "example.org", rd: true });
+  const [query, from] = await once(resolver, "message");
+  const stopped = server.stop();
+  query[2] |= 0x80;
+  resolver.send(query, from.port, from.address);
+  assert.equal((await answer).question?.name, "example.org");
+  await stopped;
+  resolver.close();
+});
+
 Deno.test("no resolver there: SERVFAIL", async () => {
   const gone = await startDns({ listen: ["127.0.0.1:0"] });
   const forward = [...gone.addresses];

@@ -191,6 +191,12 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 ? upper : ((sorted[middle - 1] ?? NaN) + upper) / 2;
 }
 
+/** The value that `percent` of 100 do not exceed. */
+export function percentile(values: readonly number[], percent: number): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.ceil(sorted.length * percent / 100) - 1] ?? NaN;
+}
+
 /** One figure of one side in one round. */
 export interface Sample {
   size: string;
