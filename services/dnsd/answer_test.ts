@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Cidr, Ip } from "../common/ip.ts";
 import { Answerer, DROP, FORWARD } from "./answer.ts";
-import { TableWriter } from "./table.ts";
+import { TableWriter } from "./table_writer.ts";
 import { decode, encodeQuery, type Message, type Query } from "./testing.ts";
 import { TYPE } from "./wire.ts";
 import { Zones } from "./zones.ts";

@@ -7,7 +7,7 @@ import { invalid, messageOf, Refusal } from "../common/refusal.ts";
 import { Answerer, DROP, FORWARD } from "./answer.ts";
 import { COUNTER, Counters, type Counts } from "./counters.ts";
 import { Forwarder } from "./forward.ts";
-import { TableWriter } from "./table.ts";
+import { TableWriter } from "./table_writer.ts";
 import { TcpServer } from "./tcp.ts";
 import { RCODE, TCP_MAX, UDP_MAX } from "./wire.ts";
 import { FORWARDED, type FromWorker, type Handed, SENT, type ToWorker } from "./worker.ts";

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { hashName, ReaderEpoch, TableReader, TableWriter } from "./table.ts";
+import { hashName, ReaderEpoch, type TableReader } from "./table.ts";
+import { TableWriter } from "./table_writer.ts";
 import { nameToWire } from "./wire.ts";
 
 const wire = (name: string) => nameToWire(name) ?? assert.fail(name);

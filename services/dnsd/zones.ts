@@ -1,7 +1,7 @@
 import { type Cidr, Ip } from "../common/ip.ts";
 import { invalid } from "../common/refusal.ts";
 import { reverseName, reverseZones } from "./reverse.ts";
-import type { Rrset, TableWriter } from "./table.ts";
+import type { Rrset, TableWriter } from "./table_writer.ts";
 import { Node } from "./tree.ts";
 import { canonical, nameToWire, TYPE } from "./wire.ts";
 

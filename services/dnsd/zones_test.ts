@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Cidr, Ip } from "../common/ip.ts";
 import { Answerer } from "./answer.ts";
-import { TableWriter } from "./table.ts";
+import { TableWriter } from "./table_writer.ts";
 import { decode, encodeQuery } from "./testing.ts";
 import { TYPE } from "./wire.ts";
 import { type NetworkNames, Zones } from "./zones.ts";

@@ -9,7 +9,7 @@ import { Answerer, DROP, FORWARD } from "../../services/dnsd/answer.ts";
 import { Cache } from "../../services/dnsd/cache.ts";
 import { reply } from "../../services/dnsd/forward.ts";
 import { layoutOf } from "../../services/dnsd/message.ts";
-import { TableWriter } from "../../services/dnsd/table.ts";
+import { TableWriter } from "../../services/dnsd/table_writer.ts";
 import { decode, encodeQuery } from "../../services/dnsd/testing.ts";
 import { Zones } from "../../services/dnsd/zones.ts";
 
