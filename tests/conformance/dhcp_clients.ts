@@ -15,7 +15,7 @@ export interface Client {
 }
 
 /** A command with /run, /var/lib and /tmp of its own, that calls `script` with each event. */
-function contained(script: string, command: string): string[] {
+export function contained(script: string, command: string): string[] {
   const setup = [
     ...["/run", "/var/lib", "/tmp"].map((path) => `mount -t tmpfs none ${path}`),
     "mkdir -p /var/lib/dhcp /var/lib/dhcpcd /run/dhcpcd",

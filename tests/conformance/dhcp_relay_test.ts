@@ -1,0 +1,64 @@
+import assert from "node:assert/strict";
+import type { Host } from "../lab/host.ts";
+import { until } from "../lab/until.ts";
+import { clients, contained } from "./dhcp_clients.ts";
+import { DhcpLab } from "./dhcp_lab.ts";
+
+const relays: readonly { name: string; command: string; says: RegExp }[] = [
+  {
+    name: "dhcrelay",
+    // With -a it puts its own option 82 in, and takes only replies that bring it back.
+    command: "dhcrelay -4 -d -a --no-pid -id eth0 -iu eth1 10.0.0.2",
+    says: /Sending on/,
+  },
+  {
+    name: "dnsmasq",
+    command: "dnsmasq -d --conf-file=/dev/null --port=0 --log-dhcp --dhcp-relay=10.5.0.1,10.0.0.2",
+    says: /DHCP relay from 10\.5\.0\.1/,
+  },
+];
+
+for (const { name, command, says } of relays) {
+  Deno.test(`through ${name}: udhcpc, dhclient, dhcpcd lease, renew, release, and get the same address again`, async () => {
+    await using lab = await DhcpLab.create({
+      name: "edge",
+      subnet4: "10.5.0.0/24",
+      gateways: ["10.5.0.1"],
+      dhcp4server: "10.0.0.2",
+      Range4: { begin: "10.5.0.10", end: "10.5.0.99" },
+      macRange: { begin: "00:00:99:00:00:00", end: "00:00:99:00:00:ff" },
+      leaseDuration: 12,
+    });
+    const server = await lab.server("server", "10.0.0.2/24");
+    const edge = await lab.lab.segment("edge");
+    const relay = await lab.lab.host("relay", { segment: edge, address: "10.5.0.1/24" });
+    await lab.lab.join(relay, lab.lan, { name: "eth1", address: "10.0.0.5/24" });
+    await relay.run(["sysctl", "-qw", "net.ipv4.ip_forward=1"]);
+    await server.run(["ip", "route", "add", "10.5.0.0/24", "via", "10.0.0.5"]);
+    await relay.spawn(contained("", command)).line(says);
+    await lab.replica(server);
+
+    const take = async (host: Host, client: (typeof clients)[number]) => {
+      const process = client.start(host);
+      const address = /(\d+\.){3}\d+/.exec(await process.line(client.bound, 15_000))?.[0] ?? "";
+      // A unicast renewal goes through the relay's host, as its router.
+      await host.run(["ip", "route", "replace", "default", "via", "10.5.0.1", "dev", "eth0"]);
+      return { process, address };
+    };
+    await Promise.all(clients.map(async (client, i) => {
+      const mac = `00:00:99:00:00:0${i + 1}`;
+      const host = await lab.lab.host(client.name, { segment: edge, mac });
+      const { process, address } = await take(host, client);
+      assert.match(address, /^10\.5\.0\.1\d$/);
+      const expires = () => lab.view.member(mac)?.expires ?? 0;
+      await until("the lease is in etcd", () => lab.view.member(mac)?.ip4 === address);
+      const first = expires();
+      client.renew?.(process);
+      assert.match(await process.line(client.renewed, 15_000), new RegExp(address.replaceAll(".", "\\.")));
+      await until("the lease is longer", () => expires() > first || client.renew !== undefined);
+      await client.release(host, process);
+      await until(`${client.name}'s lease is gone`, () => lab.view.member(mac) === undefined);
+      assert.equal((await take(host, client)).address, address);
+    }));
+  });
+}
