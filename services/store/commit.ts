@@ -1,4 +1,4 @@
-import { Refusal } from "../common/refusal.ts";
+import { messageOf, Refusal } from "../common/refusal.ts";
 import type { Connection } from "./connection.ts";
 import { UnknownOutcome } from "./errors.ts";
 import { currentOf, decodeTxn, encodeSharedTxn, encodeTxn, type TxnResponse } from "./messages.ts";
@@ -37,7 +37,7 @@ export class StoreCommitter implements Committer {
 
   async commit(plan: Plan): Promise<Outcome> {
     check(plan);
-    const answer = decodeTxn(await this.#connection.txn(encodeTxn(plan)));
+    const answer = await this.#txn(encodeTxn(plan));
     return outcomeOf(plan, answer, answer.header.revision);
   }
 
@@ -51,6 +51,16 @@ export class StoreCommitter implements Committer {
       // By then everything planned from the same batch of packets is in the queue.
       queueMicrotask(() => this.#flush());
     });
+  }
+
+  /** An answer that makes no sense is as good as none: it may have been written, so it is not sent again. */
+  async #txn(bytes: Uint8Array): Promise<TxnResponse> {
+    const answer = await this.#connection.txn(bytes);
+    try {
+      return decodeTxn(answer);
+    } catch (error) {
+      throw new UnknownOutcome(`etcd's answer cannot be read: ${messageOf(error)}`, { cause: error });
+    }
   }
 
   #flush(): void {
@@ -83,7 +93,7 @@ export class StoreCommitter implements Committer {
     if (only && batch.length === 1) return await this.commit(only.plan).then(only.resolve, only.reject);
     try {
       const shared = encodeSharedTxn(batch.map(({ plan }) => plan));
-      const { header, nested } = decodeTxn(await this.#connection.txn(shared));
+      const { header, nested } = await this.#txn(shared);
       batch.forEach(({ plan, resolve, reject }, i) => {
         const answer = nested[i];
         if (answer) resolve(outcomeOf(plan, answer, header.revision));
