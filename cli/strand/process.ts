@@ -145,17 +145,23 @@ export async function run(command: readonly string[], options: RunOptions = {}):
     stderr: "piped",
   }).spawn();
   const timer = setTimeout(() => child.kill("SIGKILL"), options.timeout ?? 30_000);
-  if (options.stdin !== undefined) {
-    const writer = child.stdin.getWriter();
-    // A command may end without reading all of its input: what counts is its status.
-    await writer.write(new TextEncoder().encode(options.stdin)).then(() => writer.close(), () => {});
-  }
+  // Both at once: a command may write more than a pipe holds before it reads, and would wait for us for ever.
+  const written = options.stdin === undefined ? undefined : feed(child.stdin, options.stdin);
   const { code, stdout, stderr } = await child.output().finally(() => clearTimeout(timer));
+  await written;
   const output = { code, stdout: text(stdout), stderr: text(stderr) };
   if (code !== 0 && !options.mayFail) {
     throw new Error(`${command.join(" ")}: exit status ${code}: ${(output.stderr || output.stdout).trim()}`);
   }
   return output;
+}
+
+/** Writes it all, as far as it is read: a command may end earlier, and what counts is its status. */
+async function feed(stdin: WritableStream<Uint8Array<ArrayBuffer>>, input: string): Promise<void> {
+  const writer = stdin.getWriter();
+  await writer.write(new TextEncoder().encode(input)).then(() => writer.close()).catch((error) => {
+    if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+  });
 }
 
 function text(bytes: Uint8Array): string {

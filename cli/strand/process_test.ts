@@ -1,0 +1,30 @@
+import assert from "node:assert/strict";
+import { run } from "./process.ts";
+
+const big = "0123456789abcdef".repeat(65_536);
+
+Deno.test("run() gives a command its input while the command writes", async () => {
+  assert.equal((await run(["cat"], { stdin: big })).stdout, big);
+});
+
+Deno.test("run() does not mind a command that writes much before it reads its input", async () => {
+  const command = ["sh", "-c", "head -c 1000000 /dev/zero; wc -c"];
+  const { stdout } = await run(command, { stdin: big });
+  assert.equal(stdout.replaceAll("\0", "").trim(), String(big.length));
+});
+
+Deno.test("run() does not mind a command that ends without reading its input", async () => {
+  assert.equal((await run(["true"], { stdin: big })).code, 0);
+  assert.equal((await run(["sh", "-c", "exec 0<&-; echo done"], { stdin: big })).stdout, "done\n");
+});
+
+Deno.test("run() throws what a failed command wrote, unless it may fail", async () => {
+  const command = ["sh", "-c", "echo no room >&2; exit 3"];
+  await assert.rejects(run(command), /exit status 3: no room$/);
+  assert.deepEqual(await run(command, { mayFail: true }), { code: 3, stdout: "", stderr: "no room\n" });
+});
+
+Deno.test("run() ends a command whose time is up", async () => {
+  const { code } = await run(["sleep", "100"], { timeout: 50, mayFail: true });
+  assert.equal(code, 137);
+});
