@@ -27,6 +27,7 @@ interface ListOptions {
   absent?: boolean;
 }
 
+/** Adds `nex set network`: by a spec file, or a subcommand a property. */
 export function addSetNetwork(set: Command, session: Session): void {
   const network = set.command("network").description("change networks: by a spec file, or one property")
     .argument("<file>", "YAML spec of networks; - is standard input")
@@ -70,6 +71,7 @@ export function addSetNetwork(set: Command, session: Session): void {
     );
 }
 
+/** Adds `nex set member ip4` and `nex set member name`. */
 export function addSetMember(set: Command, session: Session): void {
   const member = set.command("member").description("change a member");
   const update = async (net: string, change: Sent<MemberUpdate>) => {

@@ -40,6 +40,7 @@ export const typeNames: Record<number, "discover" | "request" | "decline" | "rel
 /** The name of each reply's type. */
 export const replyNames = { [Type.offer]: "offer", [Type.ack]: "ack", [Type.nak]: "nak" } as const;
 
+/** Every counter at 0, as a server starts. */
 export function noCounts(): Counts {
   return {
     ...{ discover: 0, request: 0, decline: 0, release: 0, inform: 0 },

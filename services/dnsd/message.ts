@@ -62,10 +62,12 @@ export function layoutOf(message: Uint8Array): Layout | undefined {
   return { questionEnd, end: end < 0 ? at : end, additional, ttls, ttl, soa, edns };
 }
 
+/** Two octets in network order; 0 for what lies beyond the end. */
 export function read16(bytes: Uint8Array, at: number): number {
   return ((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0);
 }
 
+/** Puts a number of 16 bits in network order. */
 export function write16(bytes: Uint8Array, at: number, value: number): void {
   bytes[at] = value >> 8;
   bytes[at + 1] = value & 255;

@@ -23,6 +23,7 @@ export const READER = 1, MAX_READERS = 16;
 /** What readers and the writer share beside the block, for its whole life: word 0 the epoch, then one per reader. */
 export type Epochs = Int32Array<SharedArrayBuffer>;
 
+/** For a new table: the first epoch, and no reader in any. */
 export function newEpochs(): Epochs {
   const epochs = new Int32Array(new SharedArrayBuffer(4 * (READER + MAX_READERS)));
   epochs[0] = 1;

@@ -39,6 +39,7 @@ export interface Message {
   edns: { size: number; version: number; dnssecOk: boolean; flags: number } | undefined;
 }
 
+/** A query as it goes out by UDP (RFC 1035 §4.1), with an OPT record (RFC 6891) when `edns` is given. */
 export function encodeQuery(query: Query): Uint8Array<ArrayBuffer> {
   const { edns } = query;
   const id = query.id ?? 0x1234;

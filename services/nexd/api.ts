@@ -23,6 +23,7 @@ export type NexApi = {
   ) => Promise<Sent<NexMethods[M][1]>> | Sent<NexMethods[M][1]>;
 };
 
+/** The API over one store. Its functions throw {@link Refusal} for what is asked wrongly or cannot be had. */
 export function nexApi(nex: Nex): NexApi {
   const { view } = nex;
   const done = {};

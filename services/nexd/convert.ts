@@ -7,6 +7,7 @@ import type { Network } from "../nex/network.ts";
 import { compact } from "../nex/check_network.ts";
 import type { LeaseRecord, NetworkRecord } from "../store/records.ts";
 
+/** A network as it is stored, without the fields that the message leaves empty. Nothing is checked yet. */
 export function networkFrom(message: proto.Network): NetworkRecord {
   return compact({
     ...message,
@@ -22,10 +23,12 @@ function rangeFrom(range: proto.AddressRange | null): NetworkRecord["Range4"] {
   return range ? { ...range } : undefined;
 }
 
+/** A network as the API shows it. */
 export function networkTo({ name, record }: Network): proto.Sent<proto.Network> {
   return { ...record, name };
 }
 
+/** A member as the API shows it; `network` is the one it is listed in. */
 export function memberTo(member: Member, network: string): proto.Sent<proto.Member> {
   return {
     mac: member.mac,
@@ -42,14 +45,17 @@ function leaseTo(lease: LeaseRecord | undefined): proto.Sent<proto.Lease> | null
   return { address: lease.address, expires: seconds === undefined ? null : { seconds, nanos } };
 }
 
+/** A member that is asked for. An expiry is not taken from outside: leases are what DHCP gives. */
 export function memberFrom(message: proto.Member): MemberRequest {
   return { mac: message.mac, name: message.name, ip4: message.ip4?.address, ip6: message.ip6?.address };
 }
 
+/** A member list that is asked for, in its order. */
 export function listFrom(message: proto.MemberList): MemberListRequest {
   return { net: message.net, list: message.list.map(memberFrom), force: message.force };
 }
 
+/** A change to one member; what the message leaves out stays undefined, and as it is. */
 export function updateFrom(message: proto.MemberUpdate): MemberUpdate {
   return {
     mac: message.mac,

@@ -31,6 +31,7 @@ const refusals: ReadonlySet<number> = new Set([
   Code.UNIMPLEMENTED,
 ]);
 
+/** What the error of a call to etcd means for its request; of an error that is not one of gRPC, nothing is known. */
 export function verdictOf(error: unknown): Verdict {
   if (!isCallError(error)) return "unknown";
   const { code, details } = error;

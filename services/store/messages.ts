@@ -74,6 +74,7 @@ export function prefixEnd(prefix: string): string {
   return prefix.slice(0, -1) + String.fromCharCode(prefix.charCodeAt(prefix.length - 1) + 1);
 }
 
+/** The bytes of an etcdserverpb.RangeRequest. */
 export function encodeRange(request: RangeRequest): Uint8Array {
   const writer = new Writer();
   rangeFields(writer, request);
@@ -179,6 +180,7 @@ export function encodeWatchCreate(prefix: string, startRevision: number, watchId
   return writer.finish();
 }
 
+/** Reads an etcdserverpb.RangeResponse. Throws RangeError for bytes that are none. */
 export function decodeRange(bytes: Uint8Array): RangeResponse {
   return readRange(new Reader(bytes));
 }
@@ -195,6 +197,7 @@ function readRange(reader: Reader): RangeResponse {
   return { header, kvs, more };
 }
 
+/** Reads an etcdserverpb.TxnResponse and those nested in it. Throws RangeError for bytes that are none. */
 export function decodeTxn(bytes: Uint8Array): TxnResponse {
   return readTxn(new Reader(bytes));
 }
@@ -226,6 +229,7 @@ function readTxn(reader: Reader): TxnResponse {
   return { header, succeeded, found: found ?? nothing, nested };
 }
 
+/** Reads an etcdserverpb.WatchResponse. Throws RangeError for bytes that are none. */
 export function decodeWatch(bytes: Uint8Array): WatchResponse {
   const reader = new Reader(bytes);
   let header = noHeader, watchId = 0, created = false, canceled = false;
@@ -245,6 +249,7 @@ export function decodeWatch(bytes: Uint8Array): WatchResponse {
   return { header, watchId, created, canceled, compactRevision, cancelReason, fragment, events };
 }
 
+/** Reads an etcdserverpb.StatusResponse. Throws RangeError for bytes that are none. */
 export function decodeStatus(bytes: Uint8Array): StatusResponse {
   const reader = new Reader(bytes);
   let header = noHeader, version = "", dbSize = 0, leader = 0n;

@@ -26,6 +26,7 @@ interface Open extends Need {
   readonly versionAtStart: number;
 }
 
+/** Those who wait until the mirror shows what they name. A wait ends when each of its needs is met, or by its signal. */
 export class Waiters {
   readonly #waiters = new Set<Waiter>();
 
