@@ -10,7 +10,7 @@ import { tryParseDomain } from "./names.ts";
  * canonical form. Refuses with the field and the value.
  */
 export function checkNetwork(given: NetworkRecord): NetworkRecord {
-  const name = checkName(given.name);
+  const name = checkName(given.name ?? "");
   const field = (f: string) => `network ${name}: ${f}`;
   const ip = (text: string | undefined, f: string) => text ? Ip.parse(text, field(f)) : undefined;
   const subnet4 = subnet(given.subnet4, 4, field("subnet4"));

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { applySpec } from "./apply.ts";
 import { addMembers, changeMemberIds, deleteMembers, updateMembers } from "./members.ts";
 import { addNetwork, deleteNetwork, findNetwork, replaceNetwork } from "./networks.ts";
+import { Draft, pack } from "./steps.ts";
 import { planDeletedNetwork } from "./sweep.ts";
 import { lab, mini, miniMembers } from "./testing.ts";
 
@@ -175,6 +176,7 @@ Deno.test("addNetwork() names the field that is wrong", () => {
   const it = miniLab();
   const cases: [Record<string, unknown>, RegExp][] = [
     [{ name: "" }, /name: "" is not a network name/],
+    [{ name: undefined }, /name: "" is not a network name/],
     [{ name: "a/b" }, /"a\/b"/],
     [{ subnet4: "10.1.0.0" }, /subnet4: "10\.1\.0\.0" is not a CIDR/],
     [{ subnet4: undefined }, /subnet4: missing/],
@@ -231,4 +233,22 @@ Deno.test("replaceNetwork() renames the members when the domain changes", () => 
   assert.equal(it.view.holderOfName("whiskey.maxi.org"), "00:00:11:11:00:01");
   assert.equal(it.view.holderOfName("whiskey.mini.net"), undefined);
   assert.ok(!it.keys().includes("/member/name/whiskey.mini.net"));
+});
+
+Deno.test("replaceNetwork() completes a change to a domain inside the old one that was cut short", () => {
+  const it = miniLab();
+  const list = Array.from({ length: 100 }, (_, i) => ({
+    mac: `0a:00:00:00:00:${i.toString(16).padStart(2, "0")}`,
+    name: `m${i}`,
+  }));
+  it.do((d) => addMembers(d, "mini", list));
+  const draft = new Draft(it.view);
+  replaceNetwork(draft, findNetwork(draft, "mini"), { ...mini, domain: "x.mini.net" });
+  const [first] = pack(draft.steps);
+  assert.ok(first && it.store.write(first).committed);
+  it.do((d) => replaceNetwork(d, findNetwork(d, "mini"), { ...mini, domain: "x.mini.net" }));
+  assert.deepEqual(
+    it.view.membersOf("mini").filter((m) => !/^[a-z]+\d*\.x\.mini\.net$/.test(m.name ?? "")),
+    [],
+  );
 });

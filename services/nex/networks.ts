@@ -139,8 +139,12 @@ function refuseStranded(before: Network, after: Network, member: Member): void {
 function renameMembers(draft: Draft, before: Network, after: Network, members: readonly Member[]): void {
   const from = before.domain && `.${before.domain}`, to = after.domain && `.${after.domain}`;
   const renamed = (name: string | undefined) => {
-    if (!name?.toLowerCase().endsWith(from)) return name;
-    const full = name.toLowerCase().slice(0, name.length - from.length) + to;
+    const old = name?.toLowerCase();
+    // One label and the new domain: done already, by an attempt that was cut short.
+    if (!old?.endsWith(from) || (old.endsWith(to) && !old.slice(0, old.length - to.length).includes("."))) {
+      return name;
+    }
+    const full = old.slice(0, old.length - from.length) + to;
     const holder = draft.holderOfName(full);
     if (holder && draft.member(holder)?.net !== before.name) {
       throw new Refusal(
