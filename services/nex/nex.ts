@@ -1,4 +1,6 @@
+import { Refusal } from "../common/refusal.ts";
 import { change } from "../store/change.ts";
+import { pause } from "../store/timers.ts";
 import type { Store } from "../store/store.ts";
 import type { NexRecord } from "../store/records.ts";
 import { Draft, pack, type Step } from "./steps.ts";
@@ -12,6 +14,7 @@ const STEPS_AT_ONCE = 500;
 /** Names and addresses as one process works with them: the view to plan from, and the way to commit. */
 export class Nex {
   readonly view: View;
+  #turn: Promise<unknown> = Promise.resolve();
 
   constructor(private readonly store: Store<NexRecord>) {
     this.view = new View(store.mirror);
@@ -28,14 +31,30 @@ export class Nex {
     return result as T;
   }
 
-  /** Commits what the plan says until it says nothing more: work that may be cut short and done again. */
-  async finish(plan: (limit: number) => Step[], signal?: AbortSignal): Promise<number> {
+  /**
+   * Commits what the plan says until it says nothing more: work that may be cut short and done again, by any
+   * replica. One such work goes on at a time in a process; where another replica is quicker, what it leaves is done.
+   */
+  finish(plan: (limit: number) => Step[], signal?: AbortSignal): Promise<number> {
+    const turn = this.#turn.then(() => this.#finish(plan, signal));
+    this.#turn = turn.catch(() => {});
+    return turn;
+  }
+
+  async #finish(plan: (limit: number) => Step[], signal: AbortSignal | undefined): Promise<number> {
     let done = 0;
     for (;;) {
       let steps: Step[] = [];
-      await change(this.store, () => pack(steps = plan(STEPS_AT_ONCE)));
-      done += steps.length;
-      if (steps.length === 0 || signal?.aborted) return done;
+      try {
+        await change(this.store, () => pack(steps = plan(STEPS_AT_ONCE)));
+        done += steps.length;
+        if (steps.length === 0) return done;
+      } catch (error) {
+        if (!(error instanceof Refusal && error.code === "conflict")) throw error;
+        // Replicas that went on in step would be in each other's way again.
+        await pause(50 + Math.random() * 200, signal);
+      }
+      if (signal?.aborted) return done;
     }
   }
 
