@@ -6,21 +6,35 @@ const HELD_SECONDS = 30;
 const MOST = 32_768;
 /** So many offered addresses are passed over in one search; then an address may be offered twice. */
 const MOST_PASSED = 256;
+/** Over how many addresses offers are spread after the first lost race, how much wider after each, and for how long. */
+const SPREAD = 64, WIDER = 4, WIDEST = 1 << 20, SPREAD_SECONDS = 60;
+
+/** How the searches in one network go. */
+interface Search {
+  /** Behind the address that was found last: those before it were offered a moment ago. */
+  next: number;
+  /** Searches begin, by the client's MAC, on one of so many addresses. */
+  spread: number;
+  spreadUntil: number;
+}
 
 /**
  * Addresses offered a moment ago, in this process only: two clients that ask at the same time are offered different
  * ones. It steers offers; which client gets the address is decided by the store when they request it.
+ *
+ * The lowest free address comes first. Of replicas that offer at the same time, all would offer that one: where this
+ * process has lost such a race, it spreads its offers for a while.
  */
 export class Offers {
   /** Oldest first. */
   readonly #byMac = new Map<string, { address: number; until: number }>();
   readonly #byAddress = new Map<number, string>();
-  /** By network: behind the address that a search found last. Those before it were offered a moment ago. */
-  readonly #next = new Map<string, number>();
+  readonly #searches = new Map<string, Search>();
   #asking = "";
-  #network = "";
+  #search: Search = { next: 0, spread: 0, spreadUntil: 0 };
   #searched = false;
   #passed = 0;
+  #now = 0;
 
   /** What is offered to others than the client last named; one object, for use at once. */
   readonly #besides: Offered = {
@@ -28,9 +42,11 @@ export class Offers {
       const mac = this.#byAddress.get(address);
       return mac !== undefined && mac !== this.#asking && ++this.#passed <= MOST_PASSED;
     },
-    begin: () => {
+    begin: (lowest, end) => {
+      const { next, spread, spreadUntil } = this.#search;
       this.#searched = true;
-      return this.#next.get(this.#network) ?? 0;
+      if (spreadUntil <= this.#now) return Math.max(lowest, next);
+      return lowest + hash(this.#asking) % Math.max(1, Math.min(spread, end - lowest + 1));
     },
   };
 
@@ -44,10 +60,11 @@ export class Offers {
       if (until > now && this.#byMac.size <= MOST) break;
       this.drop(other);
     }
-    // With no offer left, the search is for the lowest address again.
-    if (this.#byMac.size === 0) this.#next.clear();
     this.#asking = mac;
-    this.#network = network;
+    this.#now = now;
+    this.#search = this.#searchIn(network);
+    // With no offer left, the search is for the lowest address again.
+    if (this.#byMac.size === 0) this.#search.next = 0;
     this.#searched = false;
     this.#passed = 0;
     return this.#besides;
@@ -60,12 +77,21 @@ export class Offers {
     if (other !== undefined) this.#byMac.delete(other);
     this.#byMac.set(mac, { address, until: now + HELD_SECONDS });
     this.#byAddress.set(address, mac);
-    if (this.#searched) this.#next.set(this.#network, address + 1);
+    if (this.#searched) this.#search.next = address + 1;
   }
 
   /** The address that is kept for a client. */
   heldBy(mac: string): number | undefined {
     return this.#byMac.get(mac)?.address;
+  }
+
+  /** Somebody else got what a client was offered here: another replica is busy in this network. */
+  lost(mac: string, network: string, now: number): void {
+    this.drop(mac);
+    const search = this.#searchIn(network);
+    const running = search.spreadUntil > now;
+    search.spread = running ? Math.min(search.spread * WIDER, WIDEST) : SPREAD;
+    search.spreadUntil = now + SPREAD_SECONDS;
   }
 
   /** The client took it, or another server's. */
@@ -75,4 +101,17 @@ export class Offers {
     this.#byMac.delete(mac);
     this.#byAddress.delete(held.address);
   }
+
+  #searchIn(network: string): Search {
+    let search = this.#searches.get(network);
+    if (!search) this.#searches.set(network, search = { next: 0, spread: 0, spreadUntil: 0 });
+    return search;
+  }
+}
+
+/** FNV-1a. */
+function hash(text: string): number {
+  let value = 0x811c9dc5;
+  for (let i = 0; i < text.length; i++) value = Math.imul(value ^ text.charCodeAt(i), 0x01000193);
+  return value >>> 0;
 }

@@ -25,16 +25,34 @@ Deno.test("Offers holds one address a client and one client an address", () => {
 
 Deno.test("Offers sends each network's search on behind what the last one found, until all offers are gone", () => {
   const offers = new Offers();
-  assert.equal(offers.besides("a", "net", 100).begin(), 0);
+  const begin = (mac: string, network = "net") => offers.besides(mac, network, 100).begin(1, 99);
+  assert.equal(begin("a"), 1);
   offers.hold("a", 7, 100);
   offers.besides("wishful", "net", 100);
   offers.hold("wishful", 20, 100);
-  assert.equal(offers.besides("b", "net", 100).begin(), 8);
-  assert.equal(offers.besides("b", "other", 100).begin(), 0);
+  assert.equal(begin("b"), 8);
+  assert.equal(begin("b", "other"), 1);
   assert.equal(offers.heldBy("a"), 7);
   offers.drop("a");
   offers.drop("wishful");
-  assert.equal(offers.besides("b", "net", 100).begin(), 0);
+  assert.equal(begin("b"), 1);
+});
+
+Deno.test("Offers spreads a network's offers, wider each time, while other replicas are quicker", () => {
+  const offers = new Offers();
+  const begins = (now: number, network = "net") =>
+    new Set(
+      Array.from({ length: 400 }, (_, i) => offers.besides(`client ${i}`, network, now).begin(1000, 1999)),
+    );
+  offers.lost("a", "net", 100);
+  assert.equal(begins(100).size, 64);
+  assert(Math.max(...begins(100)) < 1064);
+  assert.deepEqual([...begins(100, "other")], [1000]);
+  offers.lost("b", "net", 110);
+  assert(begins(169).size > 150);
+  offers.lost("b", "net", 120);
+  assert(Math.max(...begins(121)) <= 1999, "within the range");
+  assert.deepEqual([...begins(180)], [1000]);
 });
 
 Deno.test("Offers bounds what it remembers and what a search has to pass over", () => {

@@ -173,6 +173,7 @@ function lease(client: Client, address: Ip, rapid = false): Step {
     case "exhausted":
       return ignore("exhausted", network);
     case "wrong-address":
+      if (client.offers.heldBy(mac) === address.u32) client.offers.lost(mac, network.name, now);
       return {
         do: "answer",
         reply: { type: Type.nak, serverId: client.serverId, yiaddr: 0, text: `${address} is not yours here` },

@@ -51,8 +51,11 @@ export function placeClient(view: View, { mac, link, attached }: PlacementReques
 /** Addresses offered to others a moment ago, as 32-bit values. */
 export interface Offered {
   has(address: number): boolean;
-  /** Where a search for one that is not offered begins; called once for a search. */
-  begin(): number;
+  /**
+   * Where a search for one that is not offered begins; called once for a search.
+   * @param lowest the lowest address that is not taken, @param end the last one of the range
+   */
+  begin(lowest: number, end: number): number;
 }
 
 /**
@@ -66,7 +69,7 @@ export function addressFor(
   { network, member }: Placement,
   mac: string,
   asked?: Ip,
-  offered: Offered = { has: () => false, begin: () => 0 },
+  offered: Offered = { has: () => false, begin: (lowest) => lowest },
 ): Ip | undefined {
   const own = ownAddress(view, network, member);
   if (own) return own;
@@ -74,7 +77,9 @@ export function addressFor(
   for (const wish of [former ? Ip.tryParse(former) : undefined, asked]) {
     if (wish?.family === 4 && isFree(view, network, wish.u32) && !offered.has(wish.u32)) return wish;
   }
-  const free = lowestFree(view, network, offered, offered.begin()) ?? lowestFree(view, network, offered) ??
+  if (!network.range4) return undefined;
+  const begin = offered.begin(view.lowest(network), network.range4.end);
+  const free = lowestFree(view, network, offered, begin) ?? lowestFree(view, network, offered) ??
     lowestFree(view, network);
   return free === undefined ? undefined : Ip.from4(free);
 }
