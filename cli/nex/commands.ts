@@ -11,6 +11,7 @@ import {
 } from "./show.ts";
 import { Refusal } from "../../services/common/refusal.ts";
 import { version } from "../../services/common/version.ts";
+import { APPLY_TIMEOUT } from "./connect.ts";
 import { Session, type Terminal } from "./session.ts";
 import { addSetMember, addSetNetwork } from "./set.ts";
 
@@ -47,7 +48,10 @@ export function nexProgram(terminal: Terminal): Command {
       void await session.call("DeleteMembers", { network, list: [mac] })
     );
   remove.command("network").description("delete a network and its members").argument("<net>")
-    .action(async (name: string) => void await session.call("DeleteNetwork", { name }));
+    .action(async (name: string) =>
+      // With each of its members: as long as a whole spec may take.
+      void await session.call("DeleteNetwork", { name }, APPLY_TIMEOUT)
+    );
 
   program.command("version").description("print the program's version").action(() =>
     terminal.print(`nex ${version}\n`)

@@ -25,12 +25,13 @@ export class Session {
     return this.program.opts<ServerOptions>();
   }
 
-  /** One call to the server. */
+  /** One call to the server, which may take `timeout` ms. */
   call<Method extends keyof NexMethods>(
     method: Method,
     request: Sent<NexMethods[Method][0]>,
+    timeout = CALL_TIMEOUT,
   ): Promise<NexMethods[Method][1]> {
-    return this.use("waiting for the server", (client) => client.call(method, request, CALL_TIMEOUT));
+    return this.use("waiting for the server", (client) => client.call(method, request, timeout));
   }
 
   /** Does something with a client, which is closed after it. */

@@ -134,7 +134,7 @@ export interface RunOptions {
   readonly timeout?: number;
 }
 
-/** Runs a command to its end. Throws with what it wrote when its status is not 0, unless it may fail. */
+/** Runs a command to its end. Throws with what it wrote when its status is not 0, unless it may fail, and when its time is up. */
 export async function run(command: readonly string[], options: RunOptions = {}): Promise<Output> {
   const [file = "", ...args] = command;
   const child = new Deno.Command(file, {
@@ -144,11 +144,17 @@ export async function run(command: readonly string[], options: RunOptions = {}):
     stdout: "piped",
     stderr: "piped",
   }).spawn();
-  const timer = setTimeout(() => child.kill("SIGKILL"), options.timeout ?? 30_000);
+  const { timeout = 30_000 } = options;
+  let late = false;
+  const timer = setTimeout(() => {
+    late = true;
+    child.kill("SIGKILL");
+  }, timeout);
   // Both at once: a command may write more than a pipe holds before it reads, and would wait for us for ever.
   const written = options.stdin === undefined ? undefined : feed(child.stdin, options.stdin);
   const { code, stdout, stderr } = await child.output().finally(() => clearTimeout(timer));
   await written;
+  if (late) throw new Error(`${command.join(" ")}: ended after ${timeout} ms, which is all it had`);
   const output = { code, stdout: text(stdout), stderr: text(stderr) };
   if (code !== 0 && !options.mayFail) {
     throw new Error(`${command.join(" ")}: exit status ${code}: ${(output.stderr || output.stdout).trim()}`);

@@ -37,7 +37,8 @@ export class LabServices implements AsyncDisposable {
 
   /** What `nex ARGS` prints. */
   async nex(...args: string[]): Promise<string> {
-    return (await run(strandCommand(["nex", "-s", `127.0.0.1:${this.nexdPort}`, ...args]))).stdout;
+    const command = strandCommand(["nex", "-s", `127.0.0.1:${this.nexdPort}`, ...args]);
+    return (await run(command, { timeout: 120_000 })).stdout;
   }
 
   /** What `dig +short` prints for a question to dnsd, without its last line feed. */
