@@ -1,0 +1,54 @@
+import { fileURLToPath } from "node:url";
+import type { Host } from "../lab/host.ts";
+
+/** A message for scapy to build; what is left out is as a client without an address has it. */
+export interface Ask {
+  /** scapy's name of the type: discover, request, … */
+  readonly type: string;
+  readonly mac: string;
+  readonly xid?: number;
+  readonly flags?: number;
+  readonly ciaddr?: string;
+  /** Sent as a relay with this address does. */
+  readonly giaddr?: string;
+  /** scapy's option names, or numbers, with its values, or `0x…`. */
+  readonly options?: readonly (readonly [string, unknown])[];
+  readonly from?: string;
+  readonly to?: string;
+  readonly toMac?: string;
+}
+
+/** A reply as scapy reads it. */
+export interface Answer {
+  readonly toMac: string;
+  readonly to: string;
+  readonly from: string;
+  readonly port: number;
+  /** Those of IP and UDP are right. */
+  readonly checksums: boolean;
+  readonly flags: number;
+  readonly ciaddr: string;
+  readonly yiaddr: string;
+  readonly siaddr: string;
+  readonly giaddr: string;
+  readonly sname: string;
+  readonly file: string;
+  readonly length: number;
+  /** The options field. */
+  readonly raw: string;
+  /** In the order in which they came: name and values. */
+  readonly options: readonly (readonly [string, ...unknown[]])[];
+}
+
+/** Sends messages from a host's eth0, one after the other; the reply to each, if there was one within half a second. */
+export async function scapy(host: Host, asks: readonly Ask[]): Promise<(Answer | null)[]> {
+  const script = fileURLToPath(new URL("dhcp_scapy.py", import.meta.url));
+  const stdin = asks.map((ask, i) => JSON.stringify({ xid: i + 1, ...ask }) + "\n").join("");
+  const { stdout } = await host.run(["/usr/bin/python3", script], { stdin });
+  return stdout.trim().split("\n").map((line) => JSON.parse(line));
+}
+
+/** The values of an option; undefined when it is not there. */
+export function option(answer: Answer | null, name: string): unknown[] | undefined {
+  return answer?.options.find(([key]) => key === name)?.slice(1);
+}
