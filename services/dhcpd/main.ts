@@ -40,7 +40,8 @@ export function main(args: string[]): Promise<number> {
     });
     server.ended.catch(daemon.fail);
     daemon.defer("DHCP", () => server.stop());
-    daemon.defer("sweeper", runSweeper(nex, { log }));
+    const sweeper = runSweeper(nex, { log });
+    daemon.defer("sweeper", () => sweeper.stop());
     daemon.check(() => {
       const [missing] = server.missing;
       const fix = "create it, or correct dhcpd.interfaces";

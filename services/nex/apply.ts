@@ -29,10 +29,12 @@ export function applySpec(
   const applied: Applied[] = networks.map((network) => ({
     kind: "Network",
     name: network.name,
-    action: addNetwork(draft, network, { update: true }),
+    action: draft.attempts.action(`Network ${network.name}`, addNetwork(draft, network, { update: true })),
   }));
   for (const { net, list, force } of lists) {
-    for (const member of addMembers(draft, net, list, { force })) applied.push({ kind: "Member", ...member });
+    for (const { name, mac, action } of addMembers(draft, net, list, { force })) {
+      applied.push({ kind: "Member", name, action: draft.attempts.action(`Member ${mac}`, action) });
+    }
   }
   return applied;
 }

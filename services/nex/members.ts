@@ -6,6 +6,7 @@ import { inRange, type Network, subnetFor } from "./network.ts";
 import { type Action, findNetwork } from "./networks.ts";
 import { qualify } from "./names.ts";
 import { giveAddress } from "./pool.ts";
+import { MAX_TXN_OPS } from "../store/types.ts";
 import { type Draft, merge } from "./steps.ts";
 
 /** A member as it is asked for. An empty name or address is one that is not given. */
@@ -30,12 +31,13 @@ export function addMembers(
   net: string,
   list: readonly MemberRequest[],
   options: { force?: boolean } = {},
-): { name: string; action: Action }[] {
+): { name: string; mac: string; action: Action }[] {
   const network = findNetwork(draft, net);
   const asked = list.map((request) => checkRequest(network, request));
   refuseTwice(asked);
   return asked.map((a) => ({
     name: a.name || a.mac,
+    mac: a.mac,
     action: addMember(draft, network, a, options.force === true),
   }));
 }
@@ -60,7 +62,7 @@ function addMember(draft: Draft, network: Network, asked: MemberRequest, force: 
     (before.net ?? network.name) === network.name;
   const kept = stays && before.ip4 && !asked.ip4 ? before.record.ip4 : undefined;
   const ip4 = asked.ip4
-    ? { ...stays ? before.record.ip4 : {}, address: asked.ip4 }
+    ? stays && asked.ip4 === before.ip4 ? before.record.ip4 : { address: asked.ip4 }
     : kept ?? (network.range4
       ? { address: giveAddress(draft, network, `member ${asked.mac}`).toString() }
       : undefined);
@@ -122,34 +124,70 @@ export function deleteMembers(draft: Draft, net: string, macs: readonly string[]
   const network = findNetwork(draft, net);
   for (const mac of new Set(macs.map((m) => parseMac(m, "mac")))) {
     const member = draft.member(mac);
-    if (!member || (member.net ?? draft.networkAt(member.ip4)?.name) !== network.name) {
+    const isThere = member !== undefined &&
+      (member.net ?? draft.networkAt(member.ip4)?.name) === network.name;
+    if (!draft.attempts.found(`member ${mac}`, isThere)) {
       throw new Refusal("not-found", `network ${network.name} has no member ${mac}`);
     }
-    draft.setMember(mac, undefined);
+    if (isThere) draft.setMember(mac, undefined);
   }
 }
 
-/** Plans members' moves to other MACs, with their names, addresses and leases, all at once or none. */
+/**
+ * Plans members' moves to other MACs, with their names, addresses and leases. Moves that meet on a MAC, one member
+ * taking what another leaves, happen at once; the others are a step each.
+ */
 export function changeMemberIds(draft: Draft, list: readonly { old: string; new: string }[]): void {
-  const changes = list.map((c) => ({ old: parseMac(c.old, "old"), new: parseMac(c.new, "new") }));
+  const given = list.map((c) => ({ old: parseMac(c.old, "old"), new: parseMac(c.new, "new") }));
   for (const side of ["old", "new"] as const) {
-    const twice = firstTwice(changes.map((c) => c[side]));
+    const twice = firstTwice(given.map((c) => c[side]));
     if (twice) throw invalid(`${side}: ${twice} is in the list twice`);
   }
-  const members = changes.map((change) => {
-    const member = draft.member(change.old);
-    if (!member) throw new Refusal("not-found", `there is no member ${change.old}`);
+  // Once an attempt has moved a member, it is its new MAC that is there.
+  const changes = given.filter((c) => {
+    const isThere = draft.member(c.old) !== undefined;
+    if (!draft.attempts.found(`move ${c.old}`, isThere)) {
+      throw new Refusal("not-found", `there is no member ${c.old}`);
+    }
+    return isThere;
+  });
+  const leaving = new Set(changes.map((c) => c.old));
+  for (const change of changes) {
     const holder = draft.member(change.new);
-    if (holder && !changes.some((c) => c.old === change.new)) {
+    if (holder && !leaving.has(change.new)) {
       throw new Refusal("exists", `member ${change.new} exists (${describe(holder)})`);
     }
-    return { ...change, record: member.record };
-  });
-  const start = draft.steps.length;
-  for (const { old } of members) draft.setMember(old, undefined);
-  for (const { new: mac, record } of members) draft.setMember(mac, { ...record, mac });
-  // One that moved on a MAC that another left must not be seen half done.
-  draft.steps.push(merge(draft.steps.splice(start)));
+  }
+  for (const chain of chains(changes)) {
+    const start = draft.steps.length;
+    const moving = chain.map((c) => ({ mac: c.new, record: draft.member(c.old)?.record ?? {} }));
+    for (const { old } of chain) draft.setMember(old, undefined);
+    for (const { mac, record } of moving) draft.setMember(mac, { ...record, mac });
+    const step = merge(draft.steps.splice(start));
+    if (Math.max(step.ops.length, step.guards.length) > MAX_TXN_OPS) {
+      throw invalid(
+        `list: ${chain.length} moves hang together, each to the MAC that the next one leaves: ` +
+          `that is more than one transaction holds; move them in parts`,
+      );
+    }
+    draft.steps.push(step);
+  }
+}
+
+/** Moves that hang together by a MAC, in groups. */
+function chains(changes: readonly { old: string; new: string }[]): { old: string; new: string }[][] {
+  const from = new Map(changes.map((c) => [c.old, c])), to = new Map(changes.map((c) => [c.new, c]));
+  const left = new Set(changes), found: { old: string; new: string }[][] = [];
+  for (const change of changes) {
+    if (!left.delete(change)) continue;
+    const chain = [change];
+    for (let next = from.get(change.new); next && left.delete(next); next = from.get(next.new)) {
+      chain.push(next);
+    }
+    for (let next = to.get(change.old); next && left.delete(next); next = to.get(next.old)) chain.push(next);
+    found.push(chain);
+  }
+  return found;
 }
 
 /** A request in canonical form, its fields checked by themselves and against the network. */

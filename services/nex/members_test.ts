@@ -148,6 +148,13 @@ Deno.test("changeMemberIds() moves members, in a circle too", () => {
   assert.equal(it.view.holderOfName("whiskey.mini.net"), b);
   assert.equal(it.view.member(a)?.ip4, "10.0.0.11");
   it.do((d) => changeMemberIds(d, [{ old: a, new: "02:00:00:00:00:0a" }]));
+  const many = Array.from(
+    { length: 90 },
+    (_, i) => ({ mac: `06:00:00:00:00:${i.toString(16).padStart(2, "0")}` }),
+  );
+  it.do((d) => addMembers(d, "mini", many));
+  it.do((d) => changeMemberIds(d, many.map((m) => ({ old: m.mac, new: m.mac.replace("06", "0a") }))));
+  assert.equal(it.view.member("0a:00:00:00:00:59")?.ip4, "10.0.0.102");
   assert.equal(it.view.member(a), undefined);
   assert.throws(() => it.do((d) => changeMemberIds(d, [{ old: b, new: "00:00:33:33:00:01" }])), {
     code: "exists",

@@ -1,6 +1,6 @@
 import { Ip } from "../common/ip.ts";
 import { invalid, Refusal } from "../common/refusal.ts";
-import { keyOf, networksPrefix } from "../store/keys.ts";
+import { claimsPrefix, keyOf, networksPrefix } from "../store/keys.ts";
 import { type NetworkRecord, writeRecord } from "../store/records.ts";
 import { checkNetwork, compact } from "./check_network.ts";
 import type { Member } from "./member.ts";
@@ -31,7 +31,7 @@ export function addNetwork(draft: Draft, given: NetworkRecord, options: { update
   draft.setNetwork(record.name, record, {
     // What is left of a network of this name must not come back to life in the new one.
     guards: [{ key: keyOf.deletedNetwork(record.name), modRevision: 0 }],
-    prefixGuards: [unchangedNetworks(draft)],
+    prefixGuards: [unchanged(draft, networksPrefix)],
   });
   return "created";
 }
@@ -48,7 +48,14 @@ export function replaceNetwork(draft: Draft, before: Network, given: NetworkReco
   if (overlapChanged) refuseOverlap(draft, record);
   // The members first: were this cut short, doing it again would complete it.
   if (before.domain !== after.domain) renameMembers(draft, before, after, members);
-  draft.setNetwork(before.name, record, overlapChanged ? { prefixGuards: [unchangedNetworks(draft)] } : {});
+  // A lease that is being written now must not find itself outside.
+  const heldChanged = ["subnet4", "Range4"].some((f) => !same(before.record[f], record[f]));
+  draft.setNetwork(before.name, record, {
+    prefixGuards: [
+      ...overlapChanged ? [unchanged(draft, networksPrefix)] : [],
+      ...heldChanged ? [unchanged(draft, claimsPrefix)] : [],
+    ],
+  });
   for (const member of draft.membersOf(before.name)) {
     if (member.ip4 || !after.range4) continue;
     const address = giveAddress(draft, after, `member ${member.mac}`).toString();
@@ -62,6 +69,10 @@ export function replaceNetwork(draft: Draft, before: Network, given: NetworkReco
  * the sweep, which the key left behind asks for.
  */
 export function deleteNetwork(draft: Draft, name: string): void {
+  // Gone since an earlier attempt of this request: that did it.
+  if (draft.attempts.found(`network ${name}`, draft.network(name) !== undefined) && !draft.network(name)) {
+    return;
+  }
   const network = findNetwork(draft, name);
   const left = keyOf.deletedNetwork(name);
   const value = writeRecord(network.record.subnet4 ? { subnet4: network.record.subnet4 } : {});
@@ -75,10 +86,8 @@ export function findNetwork(draft: Pick<Draft, "network">, name: string): Networ
   return network;
 }
 
-function unchangedNetworks(draft: Draft) {
-  let unchangedSince = 0;
-  for (const network of draft.base.networks()) unchangedSince = Math.max(unchangedSince, network.modRevision);
-  return { prefix: networksPrefix, unchangedSince };
+function unchanged(draft: Draft, prefix: string) {
+  return { prefix, unchangedSince: draft.newestUnder(prefix) };
 }
 
 function refuseOverlap(draft: Draft, record: NetworkRecord): void {

@@ -3,7 +3,7 @@ import { change } from "../store/change.ts";
 import { pause } from "../store/timers.ts";
 import type { Store } from "../store/store.ts";
 import type { NexRecord } from "../store/records.ts";
-import { Draft, pack, type Step } from "./steps.ts";
+import { Attempts, Draft, pack, type Step } from "./steps.ts";
 import { planDeletedNetwork, planSweep } from "./sweep.ts";
 import { planTakeover } from "./takeover.ts";
 import { View } from "./view.ts";
@@ -23,8 +23,9 @@ export class Nex {
   /** Plans against the newest view, commits, and waits until the view shows it; on a conflict, again. */
   async change<T>(plan: (draft: Draft) => T): Promise<T> {
     let result: T | undefined;
+    const attempts = new Attempts();
     await change(this.store, () => {
-      const draft = new Draft(this.view);
+      const draft = new Draft(this.view, attempts);
       result = plan(draft);
       return pack(draft.steps);
     });
@@ -46,7 +47,7 @@ export class Nex {
     for (;;) {
       let steps: Step[] = [];
       try {
-        await change(this.store, () => pack(steps = plan(STEPS_AT_ONCE)));
+        await change(this.store, () => pack(steps = this.#possible(plan(STEPS_AT_ONCE))));
         done += steps.length;
         if (steps.length === 0) return done;
       } catch (error) {
@@ -56,6 +57,12 @@ export class Nex {
       }
       if (signal?.aborted) return done;
     }
+  }
+
+  /** One record that nobody can read stops what depends on it, and nothing else. */
+  #possible(steps: Step[]): Step[] {
+    if (this.store.mirror.state.quarantined.size === 0) return steps;
+    return steps.filter(({ guards }) => !guards.some(({ key }) => this.view.unreadable(key)));
   }
 
   /** Puts right what is due at `now`, in seconds since the epoch; see {@link planSweep}. */

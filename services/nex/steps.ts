@@ -75,11 +75,35 @@ export function pack(steps: readonly Step[], limit = MAX_TXN_OPS): Plan[] {
 }
 
 /**
+ * What the plans of one request found, over all its attempts. A plan that is made again, after a conflict or an answer
+ * that was lost, knows by it what an earlier one has done already.
+ */
+export class Attempts {
+  readonly #found = new Set<string>();
+  readonly #actions = new Map<string, string>();
+
+  /** True when `what` is there now, or was when it was first looked for and has been dealt with since. */
+  found(what: string, isThere: boolean): boolean {
+    if (isThere) this.#found.add(what);
+    return this.#found.has(what);
+  }
+
+  /** What became of an object: what the first plan that did something with it says. */
+  action<A extends string>(object: string, now: A): A {
+    const before = this.#actions.get(object);
+    if (before !== undefined && before !== "unchanged") return before as A;
+    this.#actions.set(object, now);
+    return now;
+  }
+}
+
+/**
  * A reader on top of another, as it will be when the steps so far are done. Plans of several changes are made
  * against it one after the other, so that each sees those before it.
  */
 export class Draft implements Reader {
   readonly steps: Step[] = [];
+  readonly #newest = new Map<string, number>();
   readonly #networks = new Map<string, Network | undefined>();
   readonly #members = new Map<string, Member | undefined>();
   readonly #addresses = new Map<string, string | undefined>();
@@ -87,7 +111,8 @@ export class Draft implements Reader {
   readonly #taken = new Map<number, boolean>();
   readonly #lowest = new Map<string, number>();
 
-  constructor(readonly base: Reader) {}
+  /** @param attempts What earlier plans of the same request found: they may have been carried out in part. */
+  constructor(readonly base: Reader, readonly attempts: Attempts = new Attempts()) {}
 
   network(name: string): Network | undefined {
     return this.#networks.has(name) ? this.#networks.get(name) : this.base.network(name);
@@ -139,6 +164,12 @@ export class Draft implements Reader {
 
   guard(key: string): Guard {
     return this.base.guard(key);
+  }
+
+  newestUnder(prefix: string): number {
+    let newest = this.#newest.get(prefix);
+    if (newest === undefined) this.#newest.set(prefix, newest = this.base.newestUnder(prefix));
+    return newest;
   }
 
   claim(key: string): string | undefined {

@@ -36,7 +36,8 @@ export function planDeletedNetwork(view: View, name: string, limit: number): Ste
   const mark = view.guard(keyOf.deletedNetwork(name));
   // Somebody else has finished and the name may be in use again: the mark guards every step.
   const marked = (step: Step): Step => merge([{ guards: [mark], ops: [] }, step]);
-  const members = view.membersOf(name).slice(0, limit);
+  // What cannot be read is for somebody to look at, not to be deleted.
+  const members = view.membersOf(name).filter((m) => !view.unreadable(m.key)).slice(0, limit);
   if (members.length) return members.map((m) => marked(memberStep(view, m.mac, undefined)));
   const subnet = view.deleted.get(name)?.subnet4;
   const traces = subnet ? tracesIn(view, name) : [];

@@ -7,19 +7,33 @@ const EVERY = 1000;
 
 export interface SweeperOptions {
   readonly log: Log;
+  /** Before anything else, make a store of the old daemons ours; until that is done it is served as it is. */
+  readonly takeOver?: boolean;
   /** Told how many steps a sweep took, when any. */
   readonly onSwept?: (count: number) => void;
 }
 
+export interface Sweeper {
+  /** Resolves when the first sweep is over, done or put off. */
+  readonly first: Promise<void>;
+  /** Resolves when the sweep under way, if any, has ended. */
+  stop(): Promise<void>;
+}
+
 /**
- * Sweeps, once a second, what is due, until the function that it returns is called. Every replica does: whichever
- * comes first wins, and the others find nothing left.
+ * Sweeps, once a second, what is due. Every replica does: whichever comes first wins, and the others find nothing left.
  */
-export function runSweeper(nex: Nex, { log, onSwept }: SweeperOptions): () => Promise<void> {
+export function runSweeper(nex: Nex, { log, takeOver = false, onSwept }: SweeperOptions): Sweeper {
   const stop = new AbortController();
-  let failing = false, running = Promise.resolve();
+  const first = Promise.withResolvers<void>();
+  let failing = false, takenOver = !takeOver, running = Promise.resolve();
   const sweep = async () => {
     try {
+      if (!takenOver) {
+        const changes = await nex.takeOver(stop.signal);
+        if (changes) log.info({ changes }, "took over what the old daemons left");
+        takenOver = true;
+      }
       const count = await nex.sweep(Math.floor(Date.now() / 1000), stop.signal);
       if (count) onSwept?.(count);
       failing = false;
@@ -27,14 +41,18 @@ export function runSweeper(nex: Nex, { log, onSwept }: SweeperOptions): () => Pr
       if (!failing) log.warn(`sweeping is put off: ${messageOf(error)}`);
       failing = true;
     }
+    first.resolve();
     if (!stop.signal.aborted) timer = setTimeout(start, EVERY);
   };
   const start = () => void (running = sweep());
   // Replicas that were started together do not all come at once.
-  let timer = setTimeout(start, EVERY * (0.5 + Math.random()));
-  return async () => {
-    stop.abort();
-    clearTimeout(timer);
-    await running;
+  let timer = setTimeout(start, takeOver ? 0 : EVERY * (0.5 + Math.random()));
+  return {
+    first: first.promise,
+    stop: async () => {
+      stop.abort();
+      clearTimeout(timer);
+      await running;
+    },
   };
 }

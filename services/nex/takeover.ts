@@ -1,5 +1,5 @@
 import { keyOf } from "../store/keys.ts";
-import type { MemberRecord } from "../store/records.ts";
+import { type MemberRecord, writeRecord } from "../store/records.ts";
 import { memberStep, type Step } from "./steps.ts";
 import { planMissingAddresses } from "./sweep.ts";
 import type { View } from "./view.ts";
@@ -9,6 +9,7 @@ import type { View } from "./view.ts";
  * nothing left to do. Such a store is served as it is meanwhile.
  *
  * - pool documents go: a claim on an address is its key;
+ * - a MAC gets its one spelling, lower-case: of two records for one, the lower-case one stays;
  * - dynamic members get the network that their address is in;
  * - names get their one spelling, lower-case, and their claims with them;
  * - claims that their member does not agree with go, and those that are missing come;
@@ -20,6 +21,14 @@ export function planTakeover(view: View, limit: number): Step[] {
     const key = keyOf.pool(name);
     steps.push({ guards: [view.guard(key)], ops: [{ remove: key }] });
   }
+  for (const entry of view.entries()) {
+    if (entry.record.kind !== "member" || entry.key === keyOf.member(entry.record.id)) continue;
+    const key = keyOf.member(entry.record.id);
+    const move = view.entry(key) ? [] : [{ put: key, value: writeRecord(entry.record.value) }];
+    steps.push({ guards: [view.guard(entry.key), view.guard(key)], ops: [{ remove: entry.key }, ...move] });
+  }
+  // One spelling of each MAC before anything is made of its record.
+  if (steps.length) return steps.slice(0, limit);
   for (const member of view.members()) {
     if (steps.length >= limit) return steps;
     const network = view.networkOf(member);
@@ -45,6 +54,8 @@ export function planTakeover(view: View, limit: number): Step[] {
       record.kind !== "member-of"
     ) continue;
     const member = view.member(record.mac);
+    // Whether its member agrees cannot be known.
+    if (view.unreadable(member?.key ?? keyOf.member(record.mac))) continue;
     const agrees = record.kind === "member-of"
       ? member?.net === record.network && key === keyOf.memberOf(record.network, record.mac)
       : record.kind === "claim-name"

@@ -99,3 +99,28 @@ Deno.test("Of two records with one address, the one with the claim has it; the o
   assert.ok(plan.kind === "commit" && it.store.write(plan.plan).committed);
   assert.equal(it.store.values.get("/member/ip4/10.0.0.10")?.value, "00:00:22:22:00:01");
 });
+
+Deno.test("Of two spellings of a MAC the lower-case one stays; one alone is respelled", () => {
+  const it = lab({
+    "/net/mini": mini,
+    "/member/00:00:AA:11:00:01": { mac: "00:00:AA:11:00:01", ip4: { address: "10.0.0.10" }, net: "mini" },
+    "/member/00:00:aa:11:00:01": { mac: "00:00:aa:11:00:01", ip4: { address: "10.0.0.11" }, net: "mini" },
+    "/member/00:00:BB:22:00:01": {
+      mac: "00:00:BB:22:00:01",
+      name: "tango.mini.net",
+      ip4: { address: "10.0.0.12" },
+      net: "mini",
+    },
+  });
+  for (let i = 0; i < 5; i++) {
+    for (const plan of pack(planTakeover(it.view, 100))) assert.ok(it.store.write(plan).committed);
+  }
+  assert.deepEqual(it.keys().filter((k) => /member\/..:/.test(k)), [
+    "/member/00:00:aa:11:00:01",
+    "/member/00:00:bb:22:00:01",
+  ]);
+  assert.deepEqual(it.view.membersOf("mini").map((m) => [m.mac, m.ip4]), [
+    ["00:00:aa:11:00:01", "10.0.0.11"],
+    ["00:00:bb:22:00:01", "10.0.0.12"],
+  ]);
+});

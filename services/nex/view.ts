@@ -28,6 +28,8 @@ export interface Reader {
   taken(address: number): boolean;
   /** The guard under which a key is still as it was read. */
   guard(key: string): Guard;
+  /** The newest mod revision of anything under a prefix, readable or not. */
+  newestUnder(prefix: string): number;
 }
 
 /** What a {@link View} tells of each change, after it took it in. */
@@ -133,12 +135,22 @@ export class View implements Reader {
   /** What a store that was taken over holds and a new one could not, a sentence each. */
   problems(): string[] {
     const networks = [...this.#networks.values()];
-    return networks.flatMap((a, i) =>
-      networks.slice(i + 1).flatMap((b) =>
-        a.subnet4 && b.subnet4?.overlaps(a.subnet4)
-          ? `networks ${a.name} (${a.subnet4}) and ${b.name} (${b.subnet4}) overlap; the narrower one answers for an address`
-          : []
-      )
+    const lost = [...this.#members.values()].filter((m) =>
+      !this.networkOf(m) && !this.deleted.has(m.net ?? "")
+    );
+    const orphans = lost.length
+      ? [
+        `${lost.length} members are in no network that exists and are not served; the first: ${lost[0]?.mac}`,
+      ]
+      : [];
+    return orphans.concat(
+      networks.flatMap((a, i) =>
+        networks.slice(i + 1).flatMap((b) =>
+          a.subnet4 && b.subnet4?.overlaps(a.subnet4)
+            ? `networks ${a.name} (${a.subnet4}) and ${b.name} (${b.subnet4}) overlap; the narrower one answers for an address`
+            : []
+        )
+      ),
     );
   }
 
@@ -187,6 +199,22 @@ export class View implements Reader {
     return { key, modRevision: this.#mirror.get(key)?.modRevision ?? 0 };
   }
 
+  newestUnder(prefix: string): number {
+    let newest = 0;
+    for (const { key, modRevision } of this.#mirror.entries()) {
+      if (modRevision > newest && key.startsWith(prefix)) newest = modRevision;
+    }
+    for (const key of this.#mirror.state.quarantined.keys()) {
+      if (key.startsWith(prefix)) newest = Math.max(newest, this.#mirror.version(key));
+    }
+    return newest;
+  }
+
+  /** True for a key whose value cannot be read: nothing that depends on it can be committed. */
+  unreadable(key: string): boolean {
+    return this.#mirror.state.quarantined.has(key);
+  }
+
   entry(key: string): Entry<NexRecord> | undefined {
     return this.#mirror.get(key);
   }
@@ -198,14 +226,17 @@ export class View implements Reader {
   #take(changes: readonly Change<NexRecord>[]): void {
     const networks: { before: Network | undefined; after: Network | undefined }[] = [];
     const members: { before: Member | undefined; after: Member | undefined }[] = [];
-    for (const { before, after } of changes) {
+    for (const { key, before, after } of changes) {
       const record = (after ?? before)?.record;
       switch (record?.kind) {
         case "network":
           networks.push(this.#setNetwork(record.id, after));
           break;
         case "member":
-          members.push(this.#setMember(record.id, after));
+          // An old store may hold a MAC in two spellings: the one in ours counts.
+          if (key === keyOf.member(record.id) || (this.#members.get(record.id)?.key ?? key) === key) {
+            members.push(this.#setMember(record.id, after));
+          }
           break;
         case "declined":
           this.#setDeclined(record.id, after);

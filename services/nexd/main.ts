@@ -44,17 +44,17 @@ export function main(args: string[]): Promise<number> {
     daemon.follow(store.mirror);
 
     await store.mirror.ready({ signal: daemon.stopping });
-    const taken = await nex.takeOver(daemon.stopping);
-    if (taken) log.info({ changes: taken }, "took over a store of the old daemons");
-    for (const problem of nex.view.problems()) log.warn(problem);
-    known = true;
-    grpc.setServing(true);
     const swept = new Counter({
       name: "nexd_swept_total",
       help: "Leases ended and remains removed.",
       registers: [metrics],
     });
-    daemon.defer("sweeper", runSweeper(nex, { log, onSwept: (count) => swept.inc(count) }));
+    const sweeper = runSweeper(nex, { log, takeOver: true, onSwept: (count) => swept.inc(count) });
+    daemon.defer("sweeper", () => sweeper.stop());
+    await sweeper.first;
+    for (const problem of nex.view.problems()) log.warn(problem);
+    known = true;
+    grpc.setServing(true);
     new Gauge({
       name: "nexd_networks",
       help: "Networks.",

@@ -42,7 +42,7 @@ export async function change<T>(
   const written: { revision: number; keys: string[] }[] = [];
   for (let conflicts = 0; conflicts < tries; conflicts++) {
     let current: readonly Guard[] | undefined;
-    const own = new Map<string, number>();
+    const own: Own = { keys: new Map(), prefixes: new Map() };
     for (const made of plansOf(makePlan())) {
       const plan = after(own, made);
       const outcome = await commit(store, plan, options.grouped ?? false, patienceMs);
@@ -51,9 +51,10 @@ export async function change<T>(
         break;
       }
       for (const op of plan.ops) {
-        if ("put" in op) own.set(op.put, outcome.revision);
-        else own.set(op.remove, 0);
+        if ("put" in op) own.keys.set(op.put, outcome.revision);
+        else own.keys.set(op.remove, 0);
       }
+      for (const { prefix } of plan.prefixGuards ?? []) own.prefixes.set(prefix, outcome.revision);
       written.push({
         revision: outcome.revision,
         keys: plan.ops.map((op) => "put" in op ? op.put : op.remove),
@@ -80,14 +81,23 @@ export async function change<T>(
   throw new Refusal("conflict", `others changed the same records ${tries} times in a row: try again`);
 }
 
-/** The plan with its guards as the earlier plans of its list, which have written these keys, left them. */
-function after(own: ReadonlyMap<string, number>, plan: Plan): Plan {
-  if (!plan.guards.some(({ key }) => own.has(key))) return plan;
+/** What the earlier plans of a list wrote: the keys, and when a plan that guarded a prefix was committed. */
+interface Own {
+  readonly keys: Map<string, number>;
+  readonly prefixes: Map<string, number>;
+}
+
+/** The plan with its guards as the earlier plans of its list, which held them too, left what they are about. */
+function after({ keys, prefixes }: Own, plan: Plan): Plan {
   const guards = plan.guards.map(({ key, modRevision }) => ({
     key,
-    modRevision: own.get(key) ?? modRevision,
+    modRevision: keys.get(key) ?? modRevision,
   }));
-  return { ...plan, guards };
+  const prefixGuards = (plan.prefixGuards ?? []).map(({ prefix, unchangedSince }) => ({
+    prefix,
+    unchangedSince: Math.max(unchangedSince, prefixes.get(prefix) ?? 0),
+  }));
+  return { ...plan, guards, prefixGuards };
 }
 
 function plansOf(made: Plan | readonly Plan[] | undefined): readonly Plan[] {

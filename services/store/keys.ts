@@ -33,8 +33,8 @@ const prefixes: Record<KeyKind, string> = {
 /** The prefixes that a mirror of names and addresses follows. */
 export const nexPrefixes: readonly string[] = ["/net/", "/member/", "/pool/", "/strand/nex/"];
 
-/** Where all networks lie, for guards over the whole of them. */
-export const networksPrefix = prefixes.network;
+/** Where all networks lie, and all claims on IPv4 addresses, for guards over the whole of them. */
+export const networksPrefix = prefixes.network, claimsPrefix = prefixes["claim-ip"];
 
 export const keyOf = {
   network: (name: string) => prefixes.network + name,

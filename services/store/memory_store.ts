@@ -1,3 +1,4 @@
+import { messageOf } from "../common/refusal.ts";
 import type { Change, Committer, Entry, Mirror, Outcome, Plan, Schema } from "./types.ts";
 import { MAX_TXN_OPS } from "./types.ts";
 
@@ -8,6 +9,7 @@ export class MemoryStore<T> implements Committer {
   /** Called before each commit: a test's way to let somebody else be quicker. */
   beforeCommit: (() => void) | undefined;
   readonly #entries = new Map<string, Entry<T>>();
+  readonly #quarantined = new Map<string, string>();
   readonly #listeners = new Set<(changes: readonly Change<T>[]) => void>();
 
   constructor(private readonly schema: Schema<T>, initial: Record<string, string> = {}) {
@@ -18,7 +20,15 @@ export class MemoryStore<T> implements Committer {
   readonly mirror: Mirror<T> = {
     get: (key) => this.#entries.get(key),
     entries: () => this.#entries.values(),
-    state: { inStep: true, revision: 1, outSince: undefined, quarantined: new Map(), missed: 0, relists: 1 },
+    version: (key) => this.values.get(key)?.modRevision ?? 0,
+    state: {
+      inStep: true,
+      revision: 1,
+      outSince: undefined,
+      quarantined: this.#quarantined,
+      missed: 0,
+      relists: 1,
+    },
     subscribe: (listener) => {
       this.#listeners.add(listener);
       return () => this.#listeners.delete(listener);
@@ -63,7 +73,7 @@ export class MemoryStore<T> implements Committer {
       if ("put" in op) {
         const createRevision = this.values.get(key)?.createRevision ?? revision;
         this.values.set(key, { value: op.value, createRevision, modRevision: revision });
-        const record = this.schema.parse(key, op.value);
+        const record = this.#read(key, op.value);
         if (record === undefined) continue;
         const after = { key, record, createRevision, modRevision: revision };
         this.#entries.set(key, after);
@@ -74,5 +84,16 @@ export class MemoryStore<T> implements Committer {
     }
     for (const listener of this.#listeners) listener(changes);
     return { committed: true, revision };
+  }
+
+  /** The last good record stays in place of one that cannot be read, as in the mirror of etcd. */
+  #read(key: string, value: string): T | undefined {
+    this.#quarantined.delete(key);
+    try {
+      return this.schema.parse(key, value);
+    } catch (error) {
+      this.#quarantined.set(key, messageOf(error));
+      return undefined;
+    }
   }
 }

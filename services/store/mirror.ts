@@ -79,6 +79,10 @@ export class StoreMirror<T> implements Mirror<T> {
     return this.#table.entries.values();
   }
 
+  version(key: string): number {
+    return this.#table.version(key);
+  }
+
   get state(): MirrorState {
     return {
       inStep: this.#inStep,

@@ -28,7 +28,7 @@ const network = z.looseObject({
   Range6: z.looseObject({ begin: ip, end: ip }).optional(),
   gateways: z.array(ip).optional(),
   nameservers: z.array(ip).optional(),
-  options: z.array(z.looseObject({ number: z.number().default(0), value: text.default("") })).optional(),
+  options: z.array(z.looseObject({ number: z.int().default(0), value: text.default("") })).optional(),
   domain: text.optional(),
   macRange: z.looseObject({ begin: mac, end: mac }).optional(),
   siaddr: optional(ip),
@@ -38,7 +38,7 @@ const network = z.looseObject({
 const lease = z.looseObject({
   address: optional(ip),
   /** protobuf Timestamp as Go's JSON writes it. */
-  expires: z.looseObject({ seconds: z.number().optional(), nanos: z.number().optional() }).optional(),
+  expires: z.looseObject({ seconds: z.int().optional(), nanos: z.int().optional() }).optional(),
 });
 
 const member = z.looseObject({
@@ -56,8 +56,8 @@ const member = z.looseObject({
 /** What is left of a deleted network is found by its name, and by the subnet that it had. */
 const deletedNetwork = z.looseObject({ subnet4: text.optional() });
 /** Seconds since the epoch, and whose it was. */
-const declined = z.looseObject({ net: text, mac: text, until: z.number() });
-const former = z.looseObject({ mac: text, ended: z.number() });
+const declined = z.looseObject({ net: text, mac: text, until: z.int() });
+const former = z.looseObject({ mac: text, ended: z.int() });
 
 export type NetworkRecord = z.infer<typeof network>;
 export type MemberRecord = z.infer<typeof member>;

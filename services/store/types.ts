@@ -89,6 +89,8 @@ export interface MirrorState {
 export interface Mirror<T> {
   get(key: string): Entry<T> | undefined;
   entries(): IterableIterator<Entry<T>>;
+  /** The newest mod revision seen of the key, also when its value could not be read; 0: absent. */
+  version(key: string): number;
   readonly state: MirrorState;
   /** Calls back, synchronously and in order, with each batch of changes from now on. Returns the way to stop. */
   subscribe(listener: (changes: readonly Change<T>[]) => void): () => void;

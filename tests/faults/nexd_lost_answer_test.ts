@@ -1,0 +1,84 @@
+import assert from "node:assert/strict";
+import { addMembers } from "../../services/nex/members.ts";
+import { addNetwork } from "../../services/nex/networks.ts";
+import { nexApi } from "../../services/nexd/api.ts";
+import { Nex } from "../../services/nex/nex.ts";
+import { UnknownOutcome } from "../../services/store/errors.ts";
+import { nexSchema } from "../../services/store/records.ts";
+import { openStore } from "../../services/store/store.ts";
+import { labEtcd } from "../lab/etcd.ts";
+
+const mac = (i: number) => `0a:00:00:00:00:${i.toString(16).padStart(2, "0")}`;
+
+async function filled() {
+  const etcd = await labEtcd();
+  const store = openStore({ endpoints: [etcd.endpoint], schema: nexSchema });
+  await store.mirror.ready();
+  const nex = new Nex(store);
+  await nex.change((d) =>
+    addNetwork(d, {
+      name: "n",
+      subnet4: "10.0.0.0/16",
+      domain: "n.net",
+      Range4: { begin: "10.0.0.1", end: "10.0.9.9" },
+    })
+  );
+  await nex.change((d) =>
+    void addMembers(d, "n", Array.from({ length: 200 }, (_, i) => ({ mac: mac(i), name: `m${i}` })))
+  );
+  return {
+    etcd,
+    store,
+    nex,
+    [Symbol.asyncDispose]: async () => {
+      store.close();
+      await etcd[Symbol.asyncDispose]();
+    },
+  };
+}
+
+Deno.test("a long delete that somebody's renewal gets in the way of deletes all the same", async () => {
+  await using lab = await filled();
+  const { store, nex } = lab;
+  // A renewal of the last member between planning and committing.
+  const commit = store.committer.commit.bind(store.committer);
+  let renewed = false;
+  store.committer.commit = async (plan) => {
+    if (!renewed) {
+      renewed = true;
+      const key = `/member/${mac(199)}`, entry = nex.view.entry(key)!;
+      await commit({
+        guards: [],
+        ops: [{ put: key, value: JSON.stringify((entry.record as { value: unknown }).value) }],
+      });
+    }
+    return await commit(plan);
+  };
+  await nexApi(nex).DeleteMembers({ network: "n", list: Array.from({ length: 200 }, (_, i) => mac(i)) });
+  assert.equal(nex.view.membersOf("n").length, 0);
+});
+
+for (
+  const [what, call] of [
+    ["DeleteNetwork", (nex: Nex) => nexApi(nex).DeleteNetwork({ name: "n" })],
+    ["DeleteMembers", (nex: Nex) => nexApi(nex).DeleteMembers({ network: "n", list: [mac(1)] })],
+    [
+      "ChangeMemberID",
+      (nex: Nex) => nexApi(nex).ChangeMemberID({ list: [{ old: mac(1), new: "0b:00:00:00:00:01" }] }),
+    ],
+  ] as const
+) {
+  Deno.test(`${what} whose answer from etcd was lost is not told "not found"`, async () => {
+    await using lab = await filled();
+    const { store, nex } = lab;
+    const commit = store.committer.commit.bind(store.committer);
+    let lost = false;
+    store.committer.commit = async (plan) => {
+      const outcome = await commit(plan);
+      if (lost) return outcome;
+      lost = true;
+      throw new UnknownOutcome("lost");
+    };
+    await call(nex);
+  });
+}
