@@ -1,4 +1,5 @@
-import { reasonOf, Refusal } from "./refusal.ts";
+import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
+import { messageOf, reasonOf, Refusal } from "./refusal.ts";
 
 /** Paths of PEM files. */
 export interface TlsFiles {
@@ -26,7 +27,8 @@ export interface TlsFields {
  *
  * @param fields What to call each file in a message.
  * @param where Turns such a name into one with file and line.
- * @throws Refusal when a file cannot be read, holds something else, or cert and key are not both there.
+ * @throws Refusal when a file cannot be read or holds something else, when cert and key are not both there, or when
+ * the key belongs to another certificate: found here, since otherwise every handshake would fail without a word.
  */
 export function readTls(
   files: TlsFiles,
@@ -37,30 +39,60 @@ export function readTls(
     const [given, missing] = files.cert === undefined ? [fields.key, fields.cert] : [fields.cert, fields.key];
     throw new Refusal("invalid", `${where(given)}: given without ${missing}; a certificate needs its key`);
   }
-  return {
-    cert: readPem(files.cert, fields.cert, "CERTIFICATE", where),
-    key: readPem(files.key, fields.key, "PRIVATE KEY", where),
-    ca: readPem(files.ca, fields.ca, "CERTIFICATE", where),
+  const material = {
+    cert: readPem(files.cert, where(fields.cert)),
+    key: readPem(files.key, where(fields.key)),
+    ca: readPem(files.ca, where(fields.ca)),
   };
+  const [own] = certificatesIn(material.cert, `${where(fields.cert)}: ${files.cert}`);
+  const key = keyIn(material.key, `${where(fields.key)}: ${files.key}`);
+  certificatesIn(material.ca, `${where(fields.ca)}: ${files.ca}`);
+  if (own && key && !own.checkPrivateKey(key)) {
+    const message = `${where(fields.key)}: ${files.key} is not the key of ${fields.cert}, ${files.cert}`;
+    throw new Refusal("invalid", message);
+  }
+  return material;
 }
 
-function readPem(
-  file: string | undefined,
-  field: string,
-  kind: string,
-  where: (field: string) => string,
-): Uint8Array | undefined {
+function readPem(file: string | undefined, field: string): Uint8Array | undefined {
   if (file === undefined) return undefined;
-  let bytes: Uint8Array;
   try {
-    bytes = Deno.readFileSync(file);
+    return Deno.readFileSync(file);
   } catch (error) {
-    throw new Refusal("invalid", `${where(field)}: ${file} cannot be read: ${reasonOf(error)}`, {
-      cause: error,
-    });
+    throw new Refusal("invalid", `${field}: ${file} cannot be read: ${reasonOf(error)}`, { cause: error });
   }
-  if (!new RegExp(`-----BEGIN [A-Z ]*${kind}-----`).test(new TextDecoder().decode(bytes))) {
-    throw new Refusal("invalid", `${where(field)}: ${file} holds no PEM ${kind.toLowerCase()}`);
+}
+
+/** Every certificate of a chain or bundle, the server's or client's own first. */
+function certificatesIn(pem: Uint8Array | undefined, file: string): X509Certificate[] {
+  if (!pem) return [];
+  const blocks = textOf(pem).match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g);
+  if (!blocks) throw new Refusal("invalid", `${file} holds no PEM certificate`);
+  try {
+    return blocks.map((block) => new X509Certificate(block));
+  } catch (error) {
+    const message = `${file} holds a certificate that cannot be read: ${messageOf(error)}`;
+    throw new Refusal("invalid", message, { cause: error });
   }
-  return bytes;
+}
+
+function keyIn(pem: Uint8Array | undefined, file: string): KeyObject | undefined {
+  if (!pem) return undefined;
+  const text = textOf(pem);
+  if (!/-----BEGIN [A-Z ]*PRIVATE KEY-----/.test(text)) {
+    throw new Refusal("invalid", `${file} holds no PEM private key`);
+  }
+  if (/ENCRYPTED/.test(text)) {
+    throw new Refusal("invalid", `${file} holds an encrypted key: one without a passphrase is needed`);
+  }
+  try {
+    return createPrivateKey(text);
+  } catch (error) {
+    const message = `${file} holds a private key that cannot be read: ${messageOf(error)}`;
+    throw new Refusal("invalid", message, { cause: error });
+  }
+}
+
+function textOf(bytes: Uint8Array): string {
+  return new TextDecoder().decode(bytes);
 }
