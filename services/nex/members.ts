@@ -33,7 +33,7 @@ export function addMembers(
   options: { force?: boolean } = {},
 ): { name: string; mac: string; action: Action }[] {
   const network = findNetwork(draft, net);
-  const asked = list.map((request) => checkRequest(network, request));
+  const asked = list.map((request) => checkRequest(draft, network, request));
   refuseTwice(asked);
   return asked.map((a) => ({
     name: a.name || a.mac,
@@ -84,7 +84,7 @@ function addMember(draft: Draft, network: Network, asked: MemberRequest, force: 
 export function updateMembers(draft: Draft, net: string, list: readonly MemberUpdate[]): void {
   const network = findNetwork(draft, net);
   const updates = list.map((update) => ({
-    ...checkRequest(network, update),
+    ...checkRequest(draft, network, update),
     given: update,
   }));
   refuseTwice(updates);
@@ -191,7 +191,7 @@ function chains(changes: readonly { old: string; new: string }[]): { old: string
 }
 
 /** A request in canonical form, its fields checked by themselves and against the network. */
-function checkRequest(network: Network, given: MemberRequest): MemberRequest {
+function checkRequest(draft: Draft, network: Network, given: MemberRequest): MemberRequest {
   const mac = parseMac(given.mac);
   const field = (f: string) => `member ${mac}: ${f}`;
   const address = (text: string | undefined, family: 4 | 6) => {
@@ -207,7 +207,8 @@ function checkRequest(network: Network, given: MemberRequest): MemberRequest {
     if (subnet.reserved(ip)) {
       throw invalid(`${field("ip4")}: ${ip} is the network or broadcast address of ${subnet}`);
     }
-    if (inRange(network, ip)) {
+    // What a reader was told of a member may be said again.
+    if (inRange(network, ip) && draft.member(mac)?.ip4 !== ip.toString()) {
       throw invalid(
         `${field("ip4")}: ${ip} lies in the range that network ${network.name} hands out itself; ` +
           `a static address must lie outside ${Ip.from4(network.range4?.begin ?? 0)}-${

@@ -80,6 +80,16 @@ Deno.test("addMembers() takes a static address outside the range, a gateway's to
   assert.equal(it.view.holderOfAddress("10.0.0.1"), "02:00:00:00:00:01");
 });
 
+Deno.test("addMembers() takes members as they are told to a reader: the same contents", () => {
+  const it = miniLab();
+  const told = it.view.membersOf("mini").map(({ mac, name, ip4 }) => ({ mac, name, ip4 }));
+  assert.deepEqual(it.do((d) => addMembers(d, "mini", told)).map((a) => a.action), [
+    "unchanged",
+    "unchanged",
+    "unchanged",
+  ]);
+});
+
 Deno.test("addMembers() replaces with force, and gives back what the member had", () => {
   const it = miniLab();
   it.do((d) => addMembers(d, "mini", [{ mac: "00:00:11:11:00:01", name: "scotch" }], { force: true }));
