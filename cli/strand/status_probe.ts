@@ -1,9 +1,10 @@
 /** Asking a service or an etcd member how it is. */
 import { request as httpRequest } from "node:http";
-import { request as httpsRequest } from "node:https";
 import type { Problem, Report } from "../../services/common/http_status.ts";
 import { messageOf } from "../../services/common/refusal.ts";
 import type { TlsMaterial } from "../../services/common/tls.ts";
+import { Connection } from "../../services/store/connection.ts";
+import { remedyFor } from "../../services/store/failure.ts";
 
 /** One row of `strand status`. */
 export interface Status {
@@ -22,8 +23,7 @@ const PATIENCE = 2000;
 /** Asks one of our services at its `--metrics-listen` address. */
 export async function serviceStatus(service: string, address: string): Promise<Status> {
   try {
-    const { body } = await ask("GET", `http://${address}/readyz`, undefined);
-    const report = JSON.parse(body) as Report;
+    const report = JSON.parse(await ask(`http://${address}/readyz`)) as Report;
     const { ready, revision, lag, problems } = report;
     return {
       service,
@@ -40,22 +40,30 @@ export async function serviceStatus(service: string, address: string): Promise<S
   }
 }
 
-/** Asks one etcd member through its JSON gateway. */
+/** Asks one etcd member how it is, and for a key: it may answer the one and refuse the other. */
 export async function etcdStatus(endpoint: string, tls: TlsMaterial | undefined): Promise<Status> {
+  const fix = "start it, or correct etcd.endpoints and its certificates";
+  const connection = new Connection({ endpoints: [endpoint], tls, timeoutMs: PATIENCE });
   try {
-    const { status, body } = await ask("POST", `${endpoint}/v3/maintenance/status`, tls);
-    if (status !== 200) throw new Error(`it answers ${status}: ${body.trim()}`);
-    const answer = JSON.parse(body) as { header?: { revision?: string }; leader?: string; errors?: string[] };
-    const revision = Number(answer.header?.revision ?? 0);
-    const problems = (answer.errors ?? []).map((what) => ({
-      what,
-      fix: "see etcdctl endpoint status and alarm list",
+    const [member] = await connection.status();
+    const { answers, revision = 0, alarms = [], problem } = member ?? {};
+    if (!answers) return away("etcd", endpoint, problem, fix);
+    const problems = alarms.map((alarm) => ({
+      what: `it has raised the alarm ${alarm}`,
+      fix: remedyFor(alarm, [endpoint], revision),
     }));
-    const led = answer.leader !== undefined && answer.leader !== "0";
-    if (!led) problems.push({ what: "it has no leader", fix: "bring a majority of its members back" });
-    return { service: "etcd", address: endpoint, reachable: true, ready: led, revision, problems };
-  } catch (error) {
-    return away("etcd", endpoint, error, "start it, or correct etcd.endpoints and its certificates");
+    if (problem !== undefined) {
+      problems.push({ what: problem, fix: "bring a majority of its members back" });
+    } else {
+      const refusal = await connection.head().then(() => undefined, messageOf);
+      if (refusal !== undefined) {
+        problems.push({ what: refusal, fix: remedyFor(refusal, [endpoint], revision) });
+      }
+    }
+    const ready = problems.length === 0;
+    return { service: "etcd", address: endpoint, reachable: true, ready, revision, problems };
+  } finally {
+    connection.close();
   }
 }
 
@@ -64,18 +72,9 @@ function away(service: string, address: string, error: unknown, fix: string): St
   return { service, address, reachable: false, ready: false, problems };
 }
 
-function ask(
-  method: "GET" | "POST",
-  url: string,
-  tls: TlsMaterial | undefined,
-): Promise<{ status: number; body: string }> {
-  const { promise, resolve, reject } = Promise.withResolvers<{ status: number; body: string }>();
-  const options = { method, timeout: PATIENCE, agent: false as const };
-  const pem = (bytes: Uint8Array | undefined) => bytes && new TextDecoder().decode(bytes);
-  const files = { ca: pem(tls?.ca), cert: pem(tls?.cert), key: pem(tls?.key) };
-  const request = url.startsWith("https:")
-    ? httpsRequest(url, { ...options, ...Object.fromEntries(Object.entries(files).filter(([, v]) => v)) })
-    : httpRequest(url, options);
+function ask(url: string): Promise<string> {
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  const request = httpRequest(url, { timeout: PATIENCE, agent: false });
   request.on("timeout", () => request.destroy(new Error(`no answer in ${PATIENCE / 1000} s`)));
   request.on("error", reject);
   request.on("response", (response) => {
@@ -83,8 +82,8 @@ function ask(
     response.setEncoding("utf8");
     response.on("data", (chunk: string) => body += chunk);
     response.on("error", reject);
-    response.on("end", () => resolve({ status: response.statusCode ?? 0, body }));
+    response.on("end", () => resolve(body));
   });
-  request.end(method === "POST" ? "{}" : undefined);
+  request.end();
   return promise;
 }

@@ -26,6 +26,12 @@ export interface Followed {
   };
 }
 
+/** What writes to etcd (a committer of services/store fits). */
+export interface Writer {
+  /** Set while etcd refuses writes; `since` in ms since the epoch. */
+  readonly refused: { readonly since: number; readonly reason: string; readonly remedy: string } | undefined;
+}
+
 export interface Daemon {
   readonly config: Config;
   readonly log: Log;
@@ -36,8 +42,8 @@ export interface Daemon {
   defer(what: string, close: () => unknown): void;
   /** Adds a look at one thing's health to /readyz; it returns what is wrong, or undefined. */
   check(look: () => Problem | undefined): void;
-  /** Makes readiness, revision and lag those of this mirror. */
-  follow(mirror: Followed): void;
+  /** Makes readiness, revision and lag those of this mirror; what the writer is refused is told too. */
+  follow(mirror: Followed, writer?: Writer): void;
   /** Warns, once, when `address` can be reached from elsewhere without TLS; `setting` is the key to change. */
   warnIfOpen(address: HostPort, setting: string): void;
   /** Stops the process with exit status 1 because of this error. */
@@ -79,7 +85,10 @@ export async function runDaemon(
     stopping: stop.signal,
     defer: (what, close) => void deferred.push({ what, close }),
     check: (look) => health.check(look),
-    follow: (mirror) => health.follow(mirror, config),
+    follow: (mirror, writer) => {
+      health.follow(mirror, config);
+      if (writer) health.check(() => refusedWrites(writer));
+    },
     warnIfOpen(address, setting) {
       if (isLoopback(address.host)) return;
       log.warn(`${formatHostPort(address)} can be reached from elsewhere without TLS: set ${setting}`);
@@ -189,6 +198,17 @@ function outOfStep(mirror: Followed, { etcd }: Config): Problem | undefined {
     what: `etcd cannot be followed since ${Math.round(lag(mirror) / 1000)} s; ${known}`,
     fix: `start etcd, or correct etcd.endpoints (${etcd.endpoints.join(", ")})`,
     blocks: true,
+  };
+}
+
+/** What is known is still served, so the process stays ready. */
+function refusedWrites({ refused }: Writer): Problem | undefined {
+  if (!refused) return undefined;
+  const seconds = Math.round((Date.now() - refused.since) / 1000);
+  return {
+    what: `etcd refuses writes since ${seconds} s: ${refused.reason}`,
+    fix: refused.remedy,
+    blocks: false,
   };
 }
 

@@ -20,7 +20,7 @@ export function main(args: string[]): Promise<number> {
     }
     const store = openNexStore(config.etcd, log);
     daemon.defer("etcd", () => store.close());
-    daemon.follow(store.mirror);
+    daemon.follow(store.mirror, store.committer);
     await store.mirror.ready({ signal: daemon.stopping });
     const nex = new Nex(store), { view } = nex;
 

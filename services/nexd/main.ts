@@ -41,7 +41,7 @@ export function main(args: string[]): Promise<number> {
       onError: (method, err) => log.error({ err, method }, "a call failed"),
     });
     daemon.defer("gRPC", () => grpc.stop());
-    daemon.follow(store.mirror);
+    daemon.follow(store.mirror, store.committer);
 
     await store.mirror.ready({ signal: daemon.stopping });
     const swept = new Counter({

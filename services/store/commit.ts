@@ -1,6 +1,7 @@
 import { messageOf, Refusal } from "../common/refusal.ts";
 import type { Connection } from "./connection.ts";
 import { UnknownOutcome } from "./errors.ts";
+import { remedyFor, verdictOf } from "./failure.ts";
 import { currentOf, decodeTxn, encodeSharedTxn, encodeTxn, type TxnResponse } from "./messages.ts";
 import { type Committer, MAX_TXN_OPS, type Outcome, type Plan } from "./types.ts";
 
@@ -17,6 +18,14 @@ interface Waiting {
   readonly reject: (reason: unknown) => void;
 }
 
+/** etcd answers, but takes no writes. Times are in ms since the epoch. */
+export interface RefusedWrites {
+  readonly since: number;
+  /** In one sentence. */
+  readonly reason: string;
+  readonly remedy: string;
+}
+
 /** Together these keep a shared transaction inside etcd's limits: 128 operations a level, 1.5 MiB a request. */
 const GROUPED_OPS = 32, GROUPED_SIZE = 8_192;
 
@@ -28,6 +37,7 @@ export class StoreCommitter implements Committer {
   #queue: Waiting[] = [];
   #inFlight = 0;
   #flushing = false;
+  #refused: RefusedWrites | undefined;
 
   constructor(connection: Connection, options: CommitterOptions = {}) {
     this.#connection = connection;
@@ -35,9 +45,14 @@ export class StoreCommitter implements Committer {
     this.#maxInFlight = options.maxInFlight ?? 2;
   }
 
+  /** Set while etcd refuses what it is sent, for want of room or rights: until it next takes a value. */
+  get refused(): RefusedWrites | undefined {
+    return this.#refused;
+  }
+
   async commit(plan: Plan): Promise<Outcome> {
     check(plan);
-    const answer = await this.#txn(encodeTxn(plan));
+    const answer = await this.#txn(encodeTxn(plan), plan.ops.some((op) => "put" in op));
     return outcomeOf(plan, answer, answer.header.revision);
   }
 
@@ -54,13 +69,23 @@ export class StoreCommitter implements Committer {
   }
 
   /** An answer that makes no sense is as good as none: it may have been written, so it is not sent again. */
-  async #txn(bytes: Uint8Array): Promise<TxnResponse> {
-    const answer = await this.#connection.txn(bytes);
+  async #txn(bytes: Uint8Array, puts: boolean): Promise<TxnResponse> {
+    const answer = await this.#connection.txn(bytes).catch((error) => this.#told(error));
+    // A full etcd goes on removing keys.
+    if (puts) this.#refused = undefined;
     try {
       return decodeTxn(answer);
     } catch (error) {
       throw new UnknownOutcome(`etcd's answer cannot be read: ${messageOf(error)}`, { cause: error });
     }
+  }
+
+  #told(error: unknown): never {
+    if (error instanceof Refusal && verdictOf(error.cause) === "refused") {
+      const remedy = remedyFor(error.message, this.#connection.endpoints);
+      this.#refused = { since: this.#refused?.since ?? Date.now(), reason: error.message, remedy };
+    }
+    throw error;
   }
 
   #flush(): void {
@@ -93,7 +118,10 @@ export class StoreCommitter implements Committer {
     if (only && batch.length === 1) return await this.commit(only.plan).then(only.resolve, only.reject);
     try {
       const shared = encodeSharedTxn(batch.map(({ plan }) => plan));
-      const { header, nested } = await this.#txn(shared);
+      const { header, nested } = await this.#txn(
+        shared,
+        batch.some(({ plan }) => plan.ops.some((op) => "put" in op)),
+      );
       batch.forEach(({ plan, resolve, reject }, i) => {
         const answer = nested[i];
         if (answer) resolve(outcomeOf(plan, answer, header.revision));

@@ -1,7 +1,7 @@
 import { Refusal } from "../common/refusal.ts";
 import type { TlsMaterial } from "../common/tls.ts";
 import { UnknownOutcome } from "./errors.ts";
-import { callReason, isOperational, verdictOf } from "./failure.ts";
+import { callReason, isLeaderless, isOperational, verdictOf } from "./failure.ts";
 import { Member, type RawStream } from "./member.ts";
 import { pause } from "./timers.ts";
 import {
@@ -27,10 +27,13 @@ export interface ConnectionOptions {
 /** What one member says of itself. `problem` is absent when it answers and knows a leader. */
 export interface MemberStatus {
   readonly endpoint: string;
+  readonly answers: boolean;
   readonly version?: string;
   readonly revision?: number;
   /** Bytes of its database file. */
   readonly dbSize?: number;
+  /** Alarms raised in its cluster: NOSPACE, CORRUPT. */
+  readonly alarms?: readonly string[];
   readonly problem?: string;
 }
 
@@ -50,6 +53,7 @@ export interface Page {
 const CONNECT_MS = 1_000;
 const RETRY_MS = 100;
 const PAGE_SIZE = 1_000;
+const leaderless = "it has no leader: fewer than half of the members see each other";
 const RANGE = "/etcdserverpb.KV/Range", TXN = "/etcdserverpb.KV/Txn";
 const WATCH = "/etcdserverpb.Watch/Watch", STATUS = "/etcdserverpb.Maintenance/Status";
 
@@ -181,13 +185,13 @@ export class Connection {
           new Uint8Array(),
           Math.min(2_000, this.#timeoutMs),
         );
-        const { version, header, dbSize, leader } = decodeStatus(answer ?? new Uint8Array());
-        const known = { endpoint, version, revision: header.revision, dbSize };
-        return leader
-          ? known
-          : { ...known, problem: "it has no leader: fewer than half of the members see each other" };
+        const { version, header, dbSize, leader, errors } = decodeStatus(answer ?? new Uint8Array());
+        const alarms = errors.flatMap((text) => /\balarm:(\w+)/.exec(text)?.[1] ?? []);
+        const known = { endpoint, answers: true, version, revision: header.revision, dbSize, alarms };
+        return leader ? known : { ...known, problem: leaderless };
       } catch (error) {
-        return { endpoint, problem: callReason(error) };
+        const answers = isLeaderless(error);
+        return { endpoint, answers, problem: answers ? leaderless : callReason(error) };
       }
     }));
   }

@@ -43,11 +43,38 @@ export function verdictOf(error: unknown): Verdict {
   return refusals.has(code) && details.startsWith("etcdserver: ") ? "refused" : "unknown";
 }
 
+/** True for the answer of a member that sees too few of the others. */
+export function isLeaderless(error: unknown): boolean {
+  return isCallError(error) && error.details === noLeader;
+}
+
+/** What etcd says under the codes of a wrong request when it is its own settings that rule us out. */
+const ownSettings = /^etcdserver: (user name is empty|authentication is not enabled)/;
+
 /** Nothing wrong with the request: etcd has no room, no time or no permission for it. */
 export function isOperational(error: unknown): boolean {
   return isCallError(error) &&
     (error.code === Code.RESOURCE_EXHAUSTED || error.code === Code.PERMISSION_DENIED ||
-      error.code === Code.UNAUTHENTICATED);
+      error.code === Code.UNAUTHENTICATED || ownSettings.test(error.details));
+}
+
+/** What to do about an etcd that refuses to work, by the reason or the alarm that it gives. */
+export function remedyFor(reason: string, endpoints: readonly string[], revision?: number): string {
+  const etcdctl = `etcdctl --endpoints=${endpoints.join(",")}`;
+  if (/space exceeded|NOSPACE/.test(reason)) {
+    return `make room, then lift the alarm: ${etcdctl} compact ${
+      revision ?? "REVISION"
+    }; ${etcdctl} defrag; ` +
+      `${etcdctl} alarm disarm; should it fill again, give it a larger --quota-backend-bytes`;
+  }
+  if (/user name is empty|permission denied|invalid auth token|authentication/.test(reason)) {
+    return "name a client certificate (etcd.cert, etcd.key) whose common name is an etcd user that may read and write all keys, " +
+      "or switch its authentication off (etcdctl auth disable)";
+  }
+  if (/CORRUPT/.test(reason)) {
+    return `its members hold different data: ${etcdctl} endpoint hashkv tells which one, replace that`;
+  }
+  return `see etcd's log, and ${etcdctl} endpoint status and alarm list`;
 }
 
 /** The reason in words fit for a sentence. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { status } from "@grpc/grpc-js";
-import { callReason, verdictOf } from "./failure.ts";
+import { callReason, isOperational, remedyFor, verdictOf } from "./failure.ts";
 
 function failed(code: status, details: string): Error {
   return Object.assign(new Error(`${code}: ${details}`), { code, details });
@@ -40,4 +40,30 @@ Deno.test("callReason() is fit for a sentence", () => {
     "no answer in time",
   );
   assert.equal(callReason(failed(status.UNAVAILABLE, "etcdserver: no leader")), "no leader");
+});
+
+Deno.test("isOperational() tells etcd's own troubles from a request that is wrong", () => {
+  const cases: [status, string, boolean][] = [
+    [status.RESOURCE_EXHAUSTED, "etcdserver: mvcc: database space exceeded", true],
+    [status.INVALID_ARGUMENT, "etcdserver: user name is empty", true],
+    [status.FAILED_PRECONDITION, "etcdserver: authentication is not enabled", true],
+    [status.PERMISSION_DENIED, "etcdserver: permission denied", true],
+    [status.UNAUTHENTICATED, "etcdserver: invalid auth token", true],
+    [status.INVALID_ARGUMENT, "etcdserver: too many operations in txn request", false],
+    [status.INVALID_ARGUMENT, "etcdserver: duplicate key given in txn request", false],
+  ];
+  for (const [code, details, operational] of cases) {
+    assert.equal(isOperational(failed(code, details)), operational, details);
+  }
+});
+
+Deno.test("remedyFor() names commands for what etcd complains of", () => {
+  const advice = remedyFor("mvcc: database space exceeded", ["http://a:2379", "http://b:2379"], 77);
+  assert.match(
+    advice,
+    /etcdctl --endpoints=http:\/\/a:2379,http:\/\/b:2379 compact 77; etcdctl .* defrag; .* alarm disarm/,
+  );
+  assert.match(remedyFor("etcd at x cannot be used: user name is empty", []), /auth disable/);
+  assert.match(remedyFor("CORRUPT", ["http://a:2379"]), /hashkv/);
+  assert.match(remedyFor("anything", ["http://a:2379"]), /log/);
 });

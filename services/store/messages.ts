@@ -67,6 +67,8 @@ export interface StatusResponse {
   readonly dbSize: number;
   /** The member id of the leader; 0n: it knows none. */
   readonly leader: bigint;
+  /** What it finds wrong: like `memberID:1 alarm:NOSPACE`. */
+  readonly errors: readonly string[];
 }
 
 /** The key right behind every key that starts with `prefix`. Prefixes end in a plain ASCII character. */
@@ -252,15 +254,17 @@ export function decodeWatch(bytes: Uint8Array): WatchResponse {
 /** Reads an etcdserverpb.StatusResponse. Throws RangeError for bytes that are none. */
 export function decodeStatus(bytes: Uint8Array): StatusResponse {
   const reader = new Reader(bytes);
+  const errors: string[] = [];
   let header = noHeader, version = "", dbSize = 0, leader = 0n;
   for (let field; (field = reader.next());) {
     if (field === 1) header = readHeader(reader);
     else if (field === 2) version = reader.text();
     else if (field === 3) dbSize = reader.number();
     else if (field === 4) leader = reader.id();
+    else if (field === 8) errors.push(reader.text().trim());
     else reader.skip();
   }
-  return { header, version, dbSize, leader };
+  return { header, version, dbSize, leader, errors };
 }
 
 function readEvent(reader: Reader): WatchEvent {

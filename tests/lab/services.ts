@@ -1,4 +1,5 @@
 import { freePort } from "../../services/store/etcd_process.ts";
+import type { Status } from "../../cli/strand/status_probe.ts";
 import { Process, run, strandCommand } from "./host.ts";
 
 /** Services on loopback, with ports of their own, against one etcd; ended with `dispose`. */
@@ -9,7 +10,6 @@ export class LabServices implements AsyncDisposable {
     readonly directory: string,
     readonly nexdPort: number,
     readonly dnsPort: number,
-    private readonly metricsPorts: Readonly<Record<"nexd" | "dnsd", number>>,
   ) {}
 
   /** @param extra Further keys of the configuration's sections, like `{nexd: "tls: {…}"}`. */
@@ -18,32 +18,50 @@ export class LabServices implements AsyncDisposable {
     const [nexd, dns, nexdMetrics, dnsdMetrics] = [freePort(), freePort(), freePort(), freePort()];
     const config = [
       `etcd: {endpoints: [${etcd}]}`,
-      `nexd: {listen: "127.0.0.1:${nexd}", ${extra.nexd ?? ""}}`,
-      `dnsd: {listen: ["127.0.0.1:${dns}"], ${extra.dnsd ?? ""}}`,
+      `nexd: {listen: "127.0.0.1:${nexd}", metrics-listen: "127.0.0.1:${nexdMetrics}", ${extra.nexd ?? ""}}`,
+      `dnsd: {listen: ["127.0.0.1:${dns}"], metrics-listen: "127.0.0.1:${dnsdMetrics}", ${extra.dnsd ?? ""}}`,
     ].join("\n");
     await Deno.writeTextFile(`${directory}/nex.yml`, config);
-    return new LabServices(directory, nexd, dns, { nexd: nexdMetrics, dnsd: dnsdMetrics });
+    return new LabServices(directory, nexd, dns);
   }
 
   /** Starts a service; resolves when it says that it is ready. */
   async start(name: "nexd" | "dnsd"): Promise<Process> {
-    const metrics = `127.0.0.1:${this.metricsPorts[name]}`;
-    const args = [name, "--config", `${this.directory}/nex.yml`, "--metrics-listen", metrics];
-    const service = new Process(strandCommand(args));
-    this.processes.push(service);
+    const service = this.launch(name);
     await service.line(/ started /, 20_000);
+    return service;
+  }
+
+  /** Starts a service without waiting for it. */
+  launch(name: "nexd" | "dnsd"): Process {
+    const service = new Process(strandCommand([name, "--config", `${this.directory}/nex.yml`]));
+    this.processes.push(service);
     return service;
   }
 
   /** What `nex ARGS` prints. */
   async nex(...args: string[]): Promise<string> {
-    const command = strandCommand(["nex", "-s", `127.0.0.1:${this.nexdPort}`, ...args]);
-    return (await run(command, { timeout: 120_000 })).stdout;
+    return (await run(this.nexCommand(args), { timeout: 120_000 })).stdout;
+  }
+
+  /** The same, whatever its exit status. */
+  tryNex(...args: string[]): ReturnType<typeof run> {
+    return run(this.nexCommand(args), { mayFail: true });
+  }
+
+  /** What `strand status` says. */
+  async status(): Promise<{ ok: boolean; services: Status[] }> {
+    const command = strandCommand(["status", "--config", `${this.directory}/nex.yml`, "-o", "json"]);
+    return JSON.parse((await run(command, { mayFail: true })).stdout);
   }
 
   /** What `dig +short` prints for a question to dnsd, without its last line feed. */
   async dig(...question: string[]): Promise<string> {
     return (await run(["dig", "+short", "@127.0.0.1", "-p", `${this.dnsPort}`, ...question])).stdout.trim();
+  }
+
+  private nexCommand(args: readonly string[]): string[] {
+    return strandCommand(["nex", "-s", `127.0.0.1:${this.nexdPort}`, ...args]);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
