@@ -20,6 +20,8 @@ export function tryParseHostPort(text: string, defaultPort?: number): HostPort |
   const port = digits === undefined ? defaultPort : Number(digits);
   if (port === undefined || port > 65535) return undefined;
   if (digits === undefined && bracketed === undefined && plain === "") return undefined;
+  // No host's name ends in a number: that is an address gone wrong.
+  if (/(^|\.)\d+\.?$/.test(plain) && !Ip.tryParse(plain)) return undefined;
   return { host: bracketed ?? (plain || "0.0.0.0"), port };
 }
 

@@ -15,7 +15,21 @@ Deno.test("tryParseHostPort() takes the default port where there is one", () => 
 });
 
 Deno.test("tryParseHostPort() takes nothing else", () => {
-  for (const text of ["", "a b:1", "10.0.0.1:65536", "10.0.0.1:", "[10.0.0.1]:53", "http://a:1", "::1:53x"]) {
+  for (
+    const text of [
+      "",
+      "a b:1",
+      "10.0.0.1:65536",
+      "10.0.0.1:",
+      "[10.0.0.1]:53",
+      "http://a:1",
+      "::1:53x",
+      "999.1.1.1:1",
+      "1.1.1.1.1",
+      "10.0.1:53",
+      "6000",
+    ]
+  ) {
     assert.equal(tryParseHostPort(text, 53), undefined, text);
   }
 });
