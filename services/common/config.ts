@@ -11,12 +11,15 @@ import { readTls, type TlsFiles, type TlsMaterial } from "./tls.ts";
 /** The file that is read when none is named and it exists. */
 export const DEFAULT_FILE = "/etc/nex/nex.yml";
 
+/** Whom https trusts unless the configuration names others; SSL_CERT_FILE, as elsewhere, names another file. */
+const SYSTEM_AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt";
+
 export interface EtcdSettings {
   /** URLs, each with its scheme and port. */
   readonly endpoints: readonly string[];
   /** False: nothing names an etcd, and `endpoints` is only the default of 127.0.0.1:2379. */
   readonly configured: boolean;
-  /** What the files held; absent when none was named. */
+  /** What the files held; absent when none was named and no endpoint is https. */
   readonly tls: TlsMaterial | undefined;
   /** Where an etcd of our own keeps its data; undefined leaves the choice to whoever starts it. */
   readonly dataDir: string | undefined;
@@ -77,7 +80,7 @@ export function loadConfig(options: ConfigOptions = {}): Config {
   const checked = schema.safeParse(values);
   if (!checked.success) throw refusal(checked.error.issues, values, origin);
   const where = (key: string) => locate(key.split("."), origin);
-  return { ...shape(checked.data, where), file, where };
+  return { ...shape(checked.data, where, env), file, where };
 }
 
 interface Origin {
@@ -160,7 +163,11 @@ function reach(value: unknown, key: PropertyKey | undefined): unknown {
   return (value as Record<PropertyKey, unknown> | undefined)?.[key ?? ""];
 }
 
-function shape(settings: Settings, where: (key: string) => string): Omit<Config, "file" | "where"> {
+function shape(
+  settings: Settings,
+  where: (key: string) => string,
+  env: Readonly<Record<string, string>>,
+): Omit<Config, "file" | "where"> {
   const { dhcpd, dnsd, nexd, etcd, log } = settings;
   if (dhcpd.interface !== undefined && dhcpd.interfaces !== undefined) {
     throw new Refusal("invalid", `${where("dhcpd.interfaces")}: give interface or interfaces, not both`);
@@ -178,26 +185,40 @@ function shape(settings: Settings, where: (key: string) => string): Omit<Config,
       metricsListen: dnsd["metrics-listen"],
     },
     nexd: { listen: nexd.listen, tls: nexd.tls, metricsListen: nexd["metrics-listen"] },
-    etcd: etcdSettings(etcd, where),
+    etcd: etcdSettings(etcd, where, env["SSL_CERT_FILE"] ?? SYSTEM_AUTHORITIES),
     log,
   };
 }
 
-function etcdSettings(etcd: Settings["etcd"], where: (key: string) => string): EtcdSettings {
+function etcdSettings(
+  etcd: Settings["etcd"],
+  where: (key: string) => string,
+  systemAuthorities: string,
+): EtcdSettings {
   if (etcd.endpoints && (etcd.host !== undefined || etcd.port !== undefined)) {
     throw new Refusal("invalid", `${where("etcd.endpoints")}: give endpoints, or host and port, not both`);
   }
   const { cert, key, cacert } = etcd;
   const tls = cert !== undefined || key !== undefined || cacert !== undefined;
-  const named = etcd.endpoints ?? (etcd.host === undefined && etcd.port === undefined ? undefined : [
+  const urls = etcd.endpoints ?? (etcd.host === undefined && etcd.port === undefined ? undefined : [
     `${etcd.host?.includes(":") ? `[${etcd.host}]` : etcd.host ?? "127.0.0.1"}:${etcd.port ?? 2379}`,
   ]);
+  const endpoints = (urls ?? ["127.0.0.1:2379"]).map((text) =>
+    endpointUrl(text, tls ? "https" : "http", where)
+  );
+  const secure = endpoints.some((endpoint) => endpoint.startsWith("https:"));
+  // Without a word Deno's TLS would trust a list of its own, and not what the machine's administrator added.
+  const fallback = secure && cacert === undefined;
+  const files = { cert, key, ca: fallback ? systemAuthorities : cacert };
+  const fields = { cert: "etcd.cert", key: "etcd.key", ca: "etcd.cacert" };
+  const named = (field: string) =>
+    fallback && field === fields.ca
+      ? `${where("etcd.endpoints")}: without etcd.cacert the system's authorities are trusted`
+      : where(field);
   return {
-    endpoints: (named ?? ["127.0.0.1:2379"]).map((text) => endpointUrl(text, tls ? "https" : "http", where)),
-    configured: named !== undefined,
-    tls: tls
-      ? readTls({ cert, key, ca: cacert }, { cert: "etcd.cert", key: "etcd.key", ca: "etcd.cacert" }, where)
-      : undefined,
+    endpoints,
+    configured: urls !== undefined,
+    tls: tls || secure ? readTls(files, fields, named) : undefined,
     dataDir: etcd["data-dir"],
   };
 }

@@ -35,15 +35,27 @@ const endpoint = z.string().regex(/^(https?:\/\/)?[^\s/]+$/, {
 
 const path = z.string().min(1, { error: "is empty where a file's path belongs" });
 
+/** A list in which nothing may stand twice; an issue names the second one. */
+function distinct<T extends z.ZodType>(item: T) {
+  return z.array(item).superRefine((items, context) => {
+    const seen = new Set<string>();
+    for (const [index, value] of items.entries()) {
+      const text = JSON.stringify(value);
+      if (seen.has(text)) context.addIssue({ code: "custom", path: [index], message: "is there twice" });
+      seen.add(text);
+    }
+  });
+}
+
 export const schema = z.strictObject({
   dhcpd: z.strictObject({
     interface: interfaceName.optional(),
-    interfaces: z.array(interfaceName).optional(),
+    interfaces: distinct(interfaceName).optional(),
     "dns-register": z.boolean().default(true),
     "metrics-listen": metricsListen(9641),
   }).prefault({}),
   dnsd: z.strictObject({
-    listen: z.array(numericAddress(53, "0.0.0.0:53")).min(1, { error: "names no address" }).optional(),
+    listen: distinct(numericAddress(53, "0.0.0.0:53")).min(1, { error: "names no address" }).optional(),
     forward: z.array(numericAddress(53, "9.9.9.9")).default([]),
     ttl: ttl.default(60),
     "metrics-listen": metricsListen(9642),

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { certificates } from "../../tests/lab/certificates.ts";
 import { loadConfig } from "./config.ts";
 import { variables } from "./config_schema.ts";
 
@@ -117,6 +118,21 @@ const refused: [string, string, RegExp][] = [
     "dhcpd:\n  interface: a\n  interfaces: [b]\n",
     /nex\.yml:3: dhcpd\.interfaces: give interface or interfaces/,
   ],
+  [
+    "an interface named twice",
+    "dhcpd:\n  interfaces:\n  - eth1\n  - eth2\n  - eth1\n",
+    /nex\.yml:5: dhcpd\.interfaces\.2: "eth1" is there twice$/,
+  ],
+  [
+    "an address named twice, however it is written",
+    "dnsd:\n  listen: [127.0.0.1, '127.0.0.1:53']\n",
+    /nex\.yml:2: dnsd\.listen\.1: "127\.0\.0\.1:53" is there twice$/,
+  ],
+  [
+    "numbers with dots that are no address",
+    "nexd:\n  listen: 999.1.1.1:1\n",
+    /nex\.yml:2: nexd\.listen: "999\.1\.1\.1:1" is not an address with a port/,
+  ],
   ["a section that is none", "etcd: db\n", /nex\.yml:1: etcd: needs a section with keys, not "db"$/],
   ["a list of sections", "- dnsd\n", /nex\.yml:1: not a mapping/],
   ["a key written twice", "log: {level: info}\nlog: {level: warn}\n", /nex\.yml:2: Map keys must be unique/],
@@ -160,3 +176,23 @@ Deno.test("loadConfig() refuses a file that was named and is not there", () => {
 Deno.test("every environment variable has a name of its own", () => {
   assert.equal(new Set(variables.map(({ name }) => name)).size, variables.length);
 });
+
+Deno.test("loadConfig() trusts the system's authorities for https, unless others are named", async () => {
+  await using certs = await certificates();
+  const env = { SSL_CERT_FILE: certs.path("ca") };
+  const system = await certs.read("ca");
+  for (const text of ["etcd: {endpoints: [https://a, https://b]}", `etcd: {host: db, ${pair(certs)}}`]) {
+    assert.deepEqual((await load(text, env)).etcd.tls?.ca, system, text);
+  }
+  const { etcd } = await load(`etcd: {host: db, cacert: ${certs.path("server")}}`, env);
+  assert.deepEqual(etcd.tls?.ca, await certs.read("server"));
+  assert.equal((await load("etcd: {endpoints: [http://a]}", env)).etcd.tls, undefined);
+  await assert.rejects(
+    load("etcd:\n  endpoints: [https://a]\n", { SSL_CERT_FILE: "/nowhere.crt" }),
+    /nex\.yml:2: etcd\.endpoints: .*etcd\.cacert.* \/nowhere\.crt cannot be read: No such file/,
+  );
+});
+
+function pair(certs: { path(name: string): string }): string {
+  return `cert: ${certs.path("client")}, key: ${certs.path("client-key")}`;
+}
