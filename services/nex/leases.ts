@@ -123,7 +123,7 @@ export function planLease(view: View, placement: Placement, request: LeaseReques
   if (!own && (address.family !== 4 || !isFree(view, network, address.u32))) return { kind: "wrong-address" };
 
   const expires = now + network.leaseSeconds;
-  const hostname = hostnameFor(view, network, member, request.hostname, mac);
+  const hostname = member?.record.name ? undefined : clientName(view, placement, mac, request.hostname);
   const remaining = member?.expires;
   if (
     own && remaining && expires - remaining <= (request.slack ?? 2) &&
@@ -144,18 +144,31 @@ export function planLease(view: View, placement: Placement, request: LeaseReques
   return { kind: "commit", plan: memberStep(view, mac, record), address, expires };
 }
 
-/** The fully qualified name that the client gets registered, if any: members' names come first. */
-function hostnameFor(
+/** Not for a client to take: our name server's (ns), and those by which other machines look for a service. */
+const reserved = /^(ns|localhost|localdomain|wpad|isatap|_[^.]*)\./;
+
+/**
+ * The fully qualified name of a client once its lease is written: its member's, else the one that it asks for, else
+ * the one that it had.
+ *
+ * @param asked A label, or a name in the network's domain; undefined: none.
+ */
+export function clientName(
   view: View,
-  network: Network,
-  member: Member | undefined,
-  asked: string | undefined,
+  { network, member }: Placement,
   mac: string,
-) {
-  if (member?.record.name || !network.domain) return undefined;
-  const name = asked === undefined ? member?.record.hostname : qualifyName(asked, network.domain);
-  const holder = name && view.holderOfName(name);
-  return !holder || holder === mac ? name || undefined : member?.record.hostname;
+  asked: string | undefined,
+): string | undefined {
+  if (member?.record.name) return member.name;
+  if (!network.domain) return undefined;
+  const wishes = [
+    asked === undefined ? undefined : qualifyName(asked, network.domain),
+    member?.record.hostname,
+  ];
+  return wishes.find((name) => {
+    const holder = name && view.holderOfName(name);
+    return name && !reserved.test(name) && (!holder || holder === mac);
+  });
 }
 
 /** Plans the end of a client's lease, at its own word (DHCPRELEASE) or because its time is over. */

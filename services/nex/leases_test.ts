@@ -3,7 +3,7 @@ import { Ip } from "../common/ip.ts";
 import { applySpec } from "./apply.ts";
 import { addMembers } from "./members.ts";
 import { addNetwork, findNetwork, replaceNetwork } from "./networks.ts";
-import { addressFor, placeClient, planDecline, planLease, planLeaseEnd } from "./leases.ts";
+import { addressFor, clientName, placeClient, planDecline, planLease, planLeaseEnd } from "./leases.ts";
 import { Draft, pack } from "./steps.ts";
 import { planSweep } from "./sweep.ts";
 import { planTakeover } from "./takeover.ts";
@@ -102,6 +102,44 @@ Deno.test("A member's name is not given to a client that asks for it, and takes 
   it.do((d) => addMembers(d, "mini", [{ mac: "06:00:00:00:00:01", name: "gin" }]));
   assert.equal(it.view.holderOfName("gin.mini.net"), "06:00:00:00:00:01");
   assert.equal(it.view.member("02:aa:00:00:00:08")?.ip4, "10.0.0.14");
+});
+
+Deno.test("A client does not get a name by which others find services, nor keeps one that it got before", () => {
+  const it = openLab();
+  for (
+    const hostname of ["ns", "NS", "wpad", "isatap", "localhost", "localhost.mini.net", "_acme-challenge"]
+  ) {
+    it.lease(stranger, 1000, { hostname });
+    assert.equal(it.view.member(stranger)?.name, undefined, hostname);
+  }
+  it.lease(stranger, 9000, { hostname: "nsx" });
+  it.lease(stranger, 18000, { hostname: "ns" });
+  assert.equal(it.view.member(stranger)?.name, "nsx.mini.net");
+  const { record } = it.view.member(stranger) ?? assert.fail();
+  const bad = { ...record, hostname: "wpad.mini.net" };
+  assert.ok(
+    it.store.write({ guards: [], ops: [{ put: `/member/${stranger}`, value: JSON.stringify(bad) }] })
+      .committed,
+  );
+  it.lease(stranger, 27000);
+  assert.equal(it.view.member(stranger)?.name, undefined);
+  it.do((d) => addMembers(d, "mini", [{ mac: "06:00:00:00:00:01", name: "ns" }]));
+  assert.equal(it.view.holderOfName("ns.mini.net"), "06:00:00:00:00:01", "an operator may");
+});
+
+Deno.test("clientName() is the name that the lease will have", () => {
+  const it = openLab();
+  const name = (mac: string, asked?: string) => {
+    const place = placeClient(it.view, { mac });
+    return place && clientName(it.view, place, mac, asked);
+  };
+  assert.equal(name(whiskey, "other"), "whiskey.mini.net");
+  assert.equal(name(stranger, "Laptop"), "laptop.mini.net");
+  assert.equal(name(stranger, "whiskey"), undefined);
+  assert.equal(name(stranger, "wpad"), undefined);
+  it.lease(stranger, 1000, { hostname: "laptop" });
+  assert.equal(name(stranger, "desktop"), "desktop.mini.net");
+  assert.equal(name(stranger), "laptop.mini.net");
 });
 
 Deno.test("planDecline() quarantines the address and the client gets another", () => {
