@@ -1,5 +1,6 @@
 import { pino } from "pino";
 import type { Config } from "./config.ts";
+import { printable } from "./refusal.ts";
 
 /** pino's logger: `log.info({network: "mini"}, "pool exhausted")`. */
 export type Log = pino.Logger;
@@ -51,10 +52,6 @@ function textLine(line: string): string {
   return `${stamp} ${labels[Number(level)] ?? level} ${service}: ${printable(String(text))}${
     printable(tail)
   }\n`;
-}
-
-function printable(text: string): string {
-  return text.replace(/\p{Cc}/gu, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, "0")}`);
 }
 
 const encoder = new TextEncoder();

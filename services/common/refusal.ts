@@ -8,12 +8,29 @@ export type RefusalCode =
   | "conflict" // lost the race too often; trying again is right
   | "unavailable"; // the store cannot be reached or its answer is unknown
 
+/** So much of a quoted value is repeated, and so long is a sentence at most, in characters. */
+const VALUE = 80, SENTENCE = 1000;
+
 /** An error meant for the person who asked: one sentence that names field, value and what would be right. */
 export class Refusal extends Error {
   override readonly name = "Refusal";
   constructor(readonly code: RefusalCode, message: string, options?: ErrorOptions) {
-    super(message, options);
+    super(fit(message), options);
   }
+}
+
+/** What somebody sent may be long, and hold anything: it is repeated so far as it helps, on one line. */
+function fit(message: string): string {
+  const cut = message.replace(new RegExp(`"([^"]{${VALUE}})[^"]+"`, "g"), '"$1…"');
+  const sentence = cut.length > SENTENCE
+    ? `${cut.slice(0, SENTENCE * 0.6)}…${cut.slice(-SENTENCE * 0.3)}`
+    : cut;
+  return printable(sentence);
+}
+
+/** The text with control characters spelled out, so that it can neither break a line nor draw on a terminal. */
+export function printable(text: string): string {
+  return text.replace(/\p{Cc}/gu, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, "0")}`);
 }
 
 /** Shorthand for the most frequent refusal. */

@@ -74,7 +74,7 @@ for (const [number, value] of bad) {
     assert.throws(() => checkOption(number, value), (error) => {
       assert(error instanceof Refusal);
       assert.equal(error.code, "invalid");
-      assert(error.message.includes(String(number)) && error.message.includes(`"${value}"`), error.message);
+      assert(error.message.includes(String(number)) && error.message.includes(`"${printable(value)}"`), error.message);
       return true;
     });
   });
