@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { Refusal } from "../common/refusal.ts";
+import { printable, Refusal } from "../common/refusal.ts";
 import { checkOption, encodeOption } from "./dhcp_options.ts";
 
 const good: readonly (readonly [number, string, string])[] = [
@@ -74,7 +74,10 @@ for (const [number, value] of bad) {
     assert.throws(() => checkOption(number, value), (error) => {
       assert(error instanceof Refusal);
       assert.equal(error.code, "invalid");
-      assert(error.message.includes(String(number)) && error.message.includes(`"${printable(value)}"`), error.message);
+      assert(
+        error.message.includes(String(number)) && error.message.includes(`"${printable(value)}"`),
+        error.message,
+      );
       return true;
     });
   });
