@@ -1,5 +1,13 @@
 import { Buffer } from "node:buffer";
-import { type sendUnaryData, Server, ServerCredentials, type ServerUnaryCall, status } from "@grpc/grpc-js";
+import {
+  logVerbosity,
+  type sendUnaryData,
+  Server,
+  ServerCredentials,
+  type ServerUnaryCall,
+  setLogVerbosity,
+  status,
+} from "@grpc/grpc-js";
 import { ReflectionService } from "@grpc/reflection";
 import { HealthImplementation } from "grpc-health-check";
 import { type NexHandlers, nexPackage, nexService } from "../../proto/service.ts";
@@ -45,6 +53,8 @@ export interface GrpcServer {
 
 /** Serves the API, grpc.health.v1 and reflection; a Refusal when the address cannot be listened on. */
 export async function serveGrpc(api: NexApi, options: GrpcOptions): Promise<GrpcServer> {
+  // Its errors come to us too, and are told in our log.
+  setLogVerbosity(logVerbosity.NONE);
   const server = new Server({
     "grpc.max_receive_message_length": MAX_MESSAGE,
     "grpc.max_send_message_length": MAX_MESSAGE,
@@ -100,11 +110,10 @@ function bind(server: Server, address: string, credentials: ServerCredentials): 
   return new Promise((resolve, reject) => {
     server.bindAsync(address, credentials, (error, port) => {
       if (!error) return resolve(port);
-      reject(
-        new Refusal("unavailable", `nexd.listen: cannot listen on ${address}: ${error.message}`, {
-          cause: error,
-        }),
-      );
+      // Inside the brackets is what the system said.
+      const reason = /\[listen (E\w+: .*?)(?: \S+:\d+)?\]$/.exec(error.message)?.[1] ?? error.message;
+      const message = `nexd.listen: cannot listen on ${address}: ${reason}`;
+      reject(new Refusal("unavailable", message, { cause: error }));
     });
   });
 }
