@@ -9,7 +9,7 @@ import { type Counts, noCounts, replyNames, typeNames } from "./counters.ts";
 import type { Message } from "./message.ts";
 import { Type } from "./numbers.ts";
 import { Offers } from "./offers.ts";
-import { type Arrival, handle, type Step } from "./protocol.ts";
+import { type Arrival, type Commit, handle, type Step } from "./protocol.ts";
 import type { Reply } from "./reply.ts";
 
 export interface ExchangesOptions<From> {
@@ -50,11 +50,11 @@ export class Exchanges<From> {
   }
 
   /** The message of `arrival` may be used for another one when this returns. */
-  take(from: From, arrival: Omit<Arrival, "storeAway">): void {
+  take(from: From, arrival: Omit<Arrival, "storeAway" | "replanned">): void {
     const { view, store } = this.#options;
     const name = typeNames[arrival.message.type];
     if (name) this.counts[name]++;
-    const known = { ...arrival, storeAway: !store.mirror.state.inStep };
+    const known = { ...arrival, storeAway: !store.mirror.state.inStep, replanned: false };
     const step = handle(view, this.#offers, known);
     if (step.do !== "commit") this.#finish(from, known, step);
     else if (this.#pending.has(arrival.mac)) this.counts.ignored["in-flight"]++;
@@ -72,7 +72,7 @@ export class Exchanges<From> {
   }
 
   /** Never rejects. */
-  async #commit(from: From, arrival: Arrival, planned: Step & { do: "commit" }): Promise<void> {
+  async #commit(from: From, arrival: Arrival, planned: Commit): Promise<void> {
     const { committer, mirror } = this.#options.store;
     let step: Step = planned;
     try {
@@ -82,10 +82,10 @@ export class Exchanges<From> {
         const signal = AbortSignal.timeout(PATIENCE);
         // Late or not, what is committed next is guarded.
         await mirror.caughtUp(outcome.current, { signal }).catch(() => signal.throwIfAborted());
-        step = await this.#again(arrival);
+        step = await this.#again(arrival, planned);
       }
     } catch (error) {
-      step = await this.#withoutStore(arrival, error);
+      step = await this.#withoutStore(arrival, planned, error);
     }
     this.#pending.delete(arrival.mac);
     this.#finish(from, arrival, step);
@@ -93,21 +93,23 @@ export class Exchanges<From> {
   }
 
   /** Decides anew, from what others have written meanwhile, and commits that. */
-  async #again(arrival: Arrival): Promise<Step> {
+  async #again(arrival: Arrival, planned: Commit): Promise<Step> {
+    // A release or decline was of the lease that it met: what the client got since then is not its business.
+    if (!planned.reply) return { do: "ignore", why: "not-held" };
     let step: Step = { do: "ignore", why: "store-away" };
     await change(this.#options.store, () => {
-      step = handle(this.#options.view, this.#offers, arrival);
+      step = handle(this.#options.view, this.#offers, { ...arrival, replanned: true });
       return step.do === "commit" ? step.plan : undefined;
     }, { grouped: true, patienceMs: PATIENCE });
     return step;
   }
 
   /** With etcd away, or its word lost, what was known before may still be confirmed. */
-  async #withoutStore(arrival: Arrival, error: unknown): Promise<Step> {
+  async #withoutStore(arrival: Arrival, planned: Commit, error: unknown): Promise<Step> {
     this.counts.failures++;
     if (error instanceof UnknownOutcome) {
       try {
-        return await this.#again(arrival);
+        return await this.#again(arrival, planned);
       } catch (later) {
         error = later;
       }

@@ -34,6 +34,11 @@ export interface Arrival {
   readonly now: number;
   /** The store cannot be written to: what it already holds may be confirmed, nothing else. */
   readonly storeAway: boolean;
+  /**
+   * A plan for this message met a conflict: a lease of a moment ago may be another replica's answer to the same
+   * message, and is confirmed. Otherwise each lease is written, since the client may have released it meanwhile.
+   */
+  readonly replanned: boolean;
   /** Names that clients ask for are registered. */
   readonly registerNames: boolean;
 }
@@ -48,11 +53,20 @@ export type Reason =
   | "store-away"
   | "not-held";
 
-/** What to do about a message. A plan is committed before its reply goes out; release and decline have none. */
+/** What to do about a message. A plan is committed before its reply goes out; release and decline have no reply. */
 export type Step =
   | { readonly do: "ignore"; readonly why: Reason; readonly network?: Network }
   | { readonly do: "answer"; readonly reply: Reply }
-  | { readonly do: "commit"; readonly plan: Plan; readonly reply?: Reply };
+  | Commit;
+
+export interface Commit {
+  readonly do: "commit";
+  readonly plan: Plan;
+  readonly reply?: Reply;
+}
+
+/** So many seconds may lie between the leases that two replicas plan for one message. */
+const REPLICAS_APART = 2;
 
 const ignore = (why: Reason, network?: Network): Step => ({ do: "ignore", why, ...network && { network } });
 
@@ -164,7 +178,13 @@ function lease(client: Client, address: Ip, rapid = false): Step {
     return { do: "answer", reply: ack(member?.expires ?? now) };
   }
   const hostname = arrival.registerNames ? askedName(arrival.message) : undefined;
-  const planned = planLease(view, placement, { mac, address, hostname, now });
+  const planned = planLease(view, placement, {
+    mac,
+    address,
+    hostname,
+    now,
+    slack: arrival.replanned ? REPLICAS_APART : -1,
+  });
   switch (planned.kind) {
     case "commit":
       return { do: "commit", plan: planned.plan, reply: ack(planned.expires) };

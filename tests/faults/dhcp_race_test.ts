@@ -1,0 +1,127 @@
+import assert from "node:assert/strict";
+import { Ip } from "../../services/common/ip.ts";
+import { createLog } from "../../services/common/log.ts";
+import { type ClientMessage, clientMessage } from "../../services/dhcpd/client_message.ts";
+import { Exchanges } from "../../services/dhcpd/exchanges.ts";
+import { Message } from "../../services/dhcpd/message.ts";
+import { Opt, Type } from "../../services/dhcpd/numbers.ts";
+import { bytes32 } from "../../services/dhcpd/options.ts";
+import type { Reply } from "../../services/dhcpd/reply.ts";
+import { View } from "../../services/nex/view.ts";
+import { openNexStore } from "../../services/store/nex_store.ts";
+import { labEtcd } from "../lab/etcd.ts";
+
+const SERVER = Ip.parse("10.0.0.1").u32;
+const POOL = 150, CLIENTS = 200, ROUNDS = 40;
+
+const network = {
+  name: "small",
+  subnet4: "10.0.0.0/16",
+  dhcp4server: "10.0.0.1",
+  Range4: { begin: "10.0.1.0", end: `10.0.1.${POOL - 1}` },
+  macRange: { begin: "00:00:99:00:00:00", end: "00:00:99:ff:ff:ff" },
+};
+
+/** Replicas without sockets: what one of them sends goes to whoever waits for that transaction's reply. */
+async function replicas(endpoint: string, count: number, deliver: (xid: number, reply: Reply) => void) {
+  const log = createLog("dhcpd", { level: "error", format: "text" });
+  return await Promise.all(Array.from({ length: count }, async () => {
+    const settings = { endpoints: [endpoint], configured: true, tls: undefined, dataDir: undefined };
+    const store = openNexStore(settings, log);
+    await store.mirror.ready();
+    const send = (_: undefined, message: Message, reply: Reply) => deliver(message.xid, reply);
+    const exchanges = new Exchanges<undefined>({
+      store,
+      view: new View(store.mirror),
+      log,
+      send,
+      flush() {},
+    });
+    return { store, exchanges };
+  }));
+}
+
+Deno.test("two replicas and more clients than addresses, coming and going: nobody is told an address that another holds", async () => {
+  await using etcd = await labEtcd();
+  const waiting = new Map<number, (reply: Reply) => void>();
+  const both = await replicas(etcd.endpoint, 2, (xid, reply) => waiting.get(xid)?.(reply));
+  const [first] = both;
+  assert(first);
+  await first.store.committer.commit({
+    guards: [],
+    ops: [{ put: "/net/small", value: JSON.stringify(network) }],
+  });
+  for (const { store } of both) {
+    while (!store.mirror.get("/net/small")) await new Promise((r) => setTimeout(r, 5));
+  }
+
+  /** Sends to one replica, or to both as a broadcast does; the first reply, or undefined after a while. */
+  let xid = 0;
+  const ask = async (asked: ClientMessage, patience = 300): Promise<Reply | undefined> => {
+    const { promise, resolve } = Promise.withResolvers<Reply | undefined>();
+    const message = { ...asked, xid: ++xid };
+    waiting.set(message.xid, resolve);
+    const timer = setTimeout(() => resolve(undefined), patience);
+    const bytes = clientMessage(message), decoded = new Message();
+    const one = Math.floor(Math.random() * 3);
+    both.forEach(({ exchanges }, i) => {
+      if (i !== one && one !== 2) return;
+      assert(decoded.read(bytes, 0, bytes.length));
+      exchanges.take(undefined, {
+        message: decoded,
+        mac: message.mac,
+        unicast: false,
+        addresses: [SERVER],
+        attached: undefined,
+        now: Math.floor(Date.now() / 1000),
+        registerNames: true,
+      });
+    });
+    const reply = await promise;
+    clearTimeout(timer);
+    waiting.delete(message.xid);
+    return reply;
+  };
+
+  const holder = new Map<number, string>();
+  let acks = 0, naks = 0;
+  const client = async (mac: string) => {
+    const server = [Opt.serverId, bytes32(SERVER)] as const;
+    let mine = 0;
+    for (let round = 0; round < ROUNDS; round++) {
+      if (!mine) {
+        const offer = await ask({ type: Type.discover, mac });
+        if (!offer) continue;
+        const options = [[Opt.requestedAddress, bytes32(offer.yiaddr)], server] as const;
+        const answer = await ask({ type: Type.request, mac, options });
+        if (answer?.type === Type.nak) naks++;
+        if (answer?.type !== Type.ack) continue;
+        mine = answer.yiaddr;
+      } else {
+        const answer = await ask({ type: Type.request, mac, ciaddr: mine });
+        if (answer?.type !== Type.ack) continue;
+        assert.equal(answer.yiaddr, mine);
+      }
+      acks++;
+      assert.equal(holder.get(mine) ?? mac, mac, `${Ip.from4(mine)} was given to ${mac} too`);
+      holder.set(mine, mac);
+      if (Math.random() < 0.5) continue;
+      holder.delete(mine);
+      const gone = { type: Math.random() < 0.95 ? Type.release : Type.decline, mac };
+      const options = gone.type === Type.release
+        ? { ciaddr: mine, options: [server] }
+        : { options: [[Opt.requestedAddress, bytes32(mine)], server] as const };
+      await ask({ ...gone, ...options }, 5);
+      mine = 0;
+    }
+  };
+  await Promise.all(
+    Array.from({ length: CLIENTS }, (_, i) => client(`00:00:99:00:00:${i.toString(16).padStart(2, "0")}`)),
+  );
+  for (const { exchanges, store } of both) {
+    await exchanges.close();
+    store.close();
+  }
+  const conflicts = both.reduce((sum, { exchanges }) => sum + exchanges.counts.conflicts, 0);
+  assert(acks > 1000 && naks > 5 && conflicts > 50, `${acks} ACKs, ${naks} NAKs, ${conflicts} conflicts`);
+});
