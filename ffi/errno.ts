@@ -1,6 +1,9 @@
 import { libc } from "./libc.ts";
 
 /** errno(3) values that callers tell apart. */
+export const EPERM = 1;
+export const ENOENT = 2;
+export const ESRCH = 3;
 export const EINTR = 4;
 export const EAGAIN = 11;
 export const ENOMEM = 12;
@@ -9,6 +12,7 @@ export const EBUSY = 16;
 export const EEXIST = 17;
 export const ENODEV = 19;
 export const EINVAL = 22;
+export const EOPNOTSUPP = 95;
 export const EADDRINUSE = 98;
 export const EADDRNOTAVAIL = 99;
 export const ENETDOWN = 100;
@@ -18,6 +22,7 @@ export const ECONNREFUSED = 111;
 const texts: Record<number, string> = {
   1: "operation not permitted",
   2: "no such file",
+  3: "no such process or entry",
   4: "interrupted",
   6: "no such device or address",
   9: "bad file descriptor",
@@ -27,9 +32,17 @@ const texts: Record<number, string> = {
   16: "busy",
   17: "exists",
   19: "no such device",
+  20: "not a directory",
   22: "invalid argument",
+  23: "too many open files in the system",
   24: "too many open files",
+  28: "no space left",
+  30: "read-only file system",
+  34: "out of range",
+  36: "name too long",
+  40: "a symbolic link",
   90: "message too long",
+  95: "not supported by this kernel",
   97: "address family not supported",
   98: "address already in use",
   99: "address not available on this host",
@@ -49,11 +62,11 @@ export function errno(): number {
   return value[0] ?? 0;
 }
 
-/** A failed system call. `message` is like `bind 0.0.0.0:53: permission denied`. */
+/** A failed system call. `message` is like `bind 0.0.0.0:53: permission denied`; `detail` goes in brackets after it. */
 export class SystemError extends Error {
   override readonly name = "SystemError";
-  constructor(readonly call: string, readonly errno: number) {
-    super(`${call}: ${texts[errno] ?? `errno ${errno}`}`);
+  constructor(readonly call: string, readonly errno: number, readonly detail = "") {
+    super(`${call}: ${texts[errno] ?? `errno ${errno}`}${detail && ` (${detail})`}`);
   }
 }
 

@@ -2,7 +2,7 @@
  * libc through FFI: a table of symbols, opened once per isolate.
  *
  * Sizes are u32/i32, which cross for 8 ns where usize/u64 take 128. "buffer" is for arrays handed over per
- * call, "pointer" for addresses resolved once. Variadic calls (open, fcntl) are declared with the arguments
+ * call, "pointer" for addresses resolved once. Variadic calls (open, openat, fcntl, ioctl) are declared with the arguments
  * that we use; the ABIs of x86-64 and arm64 Linux pass those the same way.
  */
 
@@ -23,19 +23,28 @@ const table = {
   epoll_wait: { parameters: ["i32", "buffer", "i32", "i32"], result: "i32" },
   eventfd: { parameters: ["u32", "i32"], result: "i32" },
   fcntl: { parameters: ["i32", "i32", "i32"], result: "i32" },
+  fstatfs: { parameters: ["i32", "buffer"], result: "i32" },
   freeifaddrs: { parameters: ["pointer"], result: "void" },
   getifaddrs: { parameters: ["buffer"], result: "i32" },
   getsockname: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
   getsockopt: { parameters: ["i32", "i32", "i32", "buffer", "buffer"], result: "i32" },
   if_nametoindex: { parameters: ["buffer"], result: "u32" },
+  ioctl: { parameters: ["i32", "u32"], result: "i32" },
+  mount: { parameters: ["buffer", "buffer", "pointer", "u64", "pointer"], result: "i32" },
   open: { parameters: ["buffer", "i32", "u32"], result: "i32" },
+  openat: { parameters: ["i32", "buffer", "i32", "u32"], result: "i32" },
   read: { parameters: ["i32", "buffer", "u32"], result: "i32" },
+  recv: { parameters: ["i32", "buffer", "u32", "i32"], result: "i32" },
   recvmmsg: { parameters: ["i32", "pointer", "u32", "i32", "pointer"], result: "i32" },
+  send: { parameters: ["i32", "buffer", "u32", "i32"], result: "i32" },
   sendmmsg: { parameters: ["i32", "pointer", "u32", "i32"], result: "i32" },
   sendto: { parameters: ["i32", "buffer", "u32", "i32", "buffer", "u32"], result: "i32" },
   setns: { parameters: ["i32", "i32"], result: "i32" },
   setsockopt: { parameters: ["i32", "i32", "i32", "buffer", "u32"], result: "i32" },
   socket: { parameters: ["i32", "i32", "i32"], result: "i32" },
+  statx: { parameters: ["i32", "buffer", "i32", "u32", "buffer"], result: "i32" },
+  umount2: { parameters: ["buffer", "i32"], result: "i32" },
+  unlink: { parameters: ["buffer"], result: "i32" },
   unshare: { parameters: ["i32"], result: "i32" },
   write: { parameters: ["i32", "buffer", "u32"], result: "i32" },
 } as const satisfies Deno.ForeignLibraryInterface;
@@ -43,10 +52,12 @@ const table = {
 /** The symbols of {@link libcPath}. */
 export const libc = Deno.dlopen(libcPath, table).symbols;
 
-/** epoll_wait on a thread of Deno's pool (6–9 µs, 32 threads in all): for the main isolate; errno is not to be had. */
+/** The same on a thread of Deno's pool (6–9 µs, 32 threads in all): for the main isolate; errno is not to be had. */
 export const libcNonblocking = Deno.dlopen(
   libcPath,
   {
     epoll_wait: { parameters: ["i32", "buffer", "i32", "i32"], result: "i32", nonblocking: true },
+    recv: { parameters: ["i32", "buffer", "u32", "i32"], result: "i32", nonblocking: true },
+    send: { parameters: ["i32", "buffer", "u32", "i32"], result: "i32", nonblocking: true },
   } as const,
 ).symbols;

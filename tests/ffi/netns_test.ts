@@ -1,0 +1,149 @@
+import assert from "node:assert/strict";
+import { libc } from "../../ffi/libc.ts";
+import {
+  createNamespace,
+  home,
+  inNamespace,
+  namespaceIdentity,
+  openNamespace,
+  removeNamespace,
+} from "../../ffi/netns.ts";
+import { run } from "../lab/host.ts";
+import { TestNamespace } from "./namespaces.ts";
+
+/** How many descriptors this process has. */
+const descriptors = () => [...Deno.readDirSync("/proc/self/fd")].length;
+
+Deno.test("createNamespace() makes one that ip netns knows, and this thread stays where it was", async () => {
+  const before = namespaceIdentity(home);
+  using made = new TestNamespace();
+  const links = await made.ip("link");
+  assert.deepEqual(links.map((link) => [link.ifname, link.operstate]), [["lo", "DOWN"]]);
+  assert.equal((await run(["ip", "netns", "identify", `${Deno.pid}`])).stdout.trim(), "");
+  const own = openNamespace("/proc/thread-self/ns/net");
+  assert.equal(namespaceIdentity(own), before);
+  libc.close(own);
+  const again = openNamespace(made.path);
+  assert.equal(namespaceIdentity(again), namespaceIdentity(made.fd));
+  assert.notEqual(namespaceIdentity(again), before);
+  libc.close(again);
+});
+
+Deno.test("createNamespace() refuses a path in use and takes what a killed process left", () => {
+  using made = new TestNamespace();
+  assert.throws(() => createNamespace(made.path), { message: `${made.path}: exists already` });
+  const left = `${made.path}-left`, taken = `${made.path}-taken`, link = `${made.path}-link`;
+  Deno.writeTextFileSync(left, "");
+  Deno.writeTextFileSync(taken, "data");
+  Deno.symlinkSync(left, link);
+  try {
+    libc.close(createNamespace(left));
+    libc.close(openNamespace(left));
+    assert.throws(() => createNamespace(taken), { message: `${taken}: something else is there` });
+    assert.throws(() => removeNamespace(taken), { message: `${taken}: not a network namespace` });
+    assert.throws(() => createNamespace(link), { message: `create ${link}: a symbolic link` });
+    assert.throws(() => createNamespace("/nowhere/x"), { message: "create /nowhere/x: no such file" });
+    assert.equal(Deno.readTextFileSync(taken), "data");
+  } finally {
+    Deno.removeSync(taken);
+    Deno.removeSync(link);
+    assert.equal(removeNamespace(left), true);
+  }
+  assert.equal(removeNamespace(left), false);
+});
+
+Deno.test("removeNamespace() removes all that is mounted there, and a file that nothing is mounted on", async () => {
+  using other = new TestNamespace();
+  const path = `${other.path}-twice`;
+  libc.close(createNamespace(path));
+  await run(["mount", "--bind", other.path, path]);
+  assert.equal(removeNamespace(path), true);
+  Deno.writeTextFileSync(path, "");
+  assert.equal(removeNamespace(path), true);
+  assert.throws(() => Deno.lstatSync(path), Deno.errors.NotFound);
+});
+
+Deno.test("openNamespace() opens nothing but a network namespace, and says what is wrong", async () => {
+  using made = new TestNamespace();
+  const folder = Deno.makeTempDirSync();
+  const before = descriptors();
+  const at = (name: string) => `${folder}/${name}`;
+  const refused = (path: string, reason: string) =>
+    assert.throws(() => openNamespace(path), (error) => {
+      assert(error instanceof Error);
+      assert.equal(error.message, reason, path);
+      return true;
+    });
+  try {
+    Deno.writeTextFileSync(at("empty"), "");
+    Deno.writeTextFileSync(at("text"), "text");
+    Deno.symlinkSync(made.path, at("link"));
+    await run(["mkfifo", at("fifo")]);
+    refused(at("none"), `open ${at("none")}: no such file`);
+    refused(
+      at("empty"),
+      `${
+        at("empty")
+      }: not a network namespace (an empty file: what was mounted there is gone, or is elsewhere)`,
+    );
+    refused(at("text"), `${at("text")}: not a network namespace`);
+    // Opening a FIFO to read would wait for a writer for ever.
+    refused(at("fifo"), `${at("fifo")}: not a network namespace`);
+    refused(at("link"), `${at("link")}: a symbolic link: name the network namespace's own path`);
+    refused(folder, `${folder}: not a network namespace`);
+    refused("/dev/null", "/dev/null: not a network namespace");
+    refused("/proc/self/ns/mnt", "/proc/self/ns/mnt: a namespace, but not a network namespace");
+    refused("/proc/0/ns/net", "open /proc/0/ns/net: no such file");
+    refused("", ": not the path of a file");
+    refused("/run/netns/", "/run/netns/: not the path of a file");
+    refused("/run/a\0b", "/run/a\0b: a path has no NUL character");
+    refused(`/run/${"x".repeat(300)}`, `open /run/${"x".repeat(300)}: name too long`);
+    // What containers are named by.
+    libc.close(openNamespace(`/proc/${Deno.pid}/ns/net`));
+  } finally {
+    Deno.removeSync(folder, { recursive: true });
+  }
+  assert.equal(descriptors(), before);
+});
+
+Deno.test("a descriptor goes on standing for what was checked when its path is swapped", () => {
+  using one = new TestNamespace();
+  const path = `${one.path}-swapped`;
+  libc.close(createNamespace(path));
+  const opened = openNamespace(path);
+  try {
+    const identity = namespaceIdentity(opened);
+    removeNamespace(path);
+    Deno.symlinkSync("/proc/self/ns/net", path);
+    assert.equal(namespaceIdentity(opened), identity);
+    const inside = inNamespace(opened, () => {
+      const fd = openNamespace("/proc/thread-self/ns/net");
+      const result = namespaceIdentity(fd);
+      libc.close(fd);
+      return result;
+    });
+    assert.equal(inside, identity);
+  } finally {
+    libc.close(opened);
+    Deno.removeSync(path);
+  }
+});
+
+Deno.test("200 namespaces are made, opened and removed, and no descriptor is left", () => {
+  const before = descriptors();
+  const paths = Array.from({ length: 200 }, (_, i) => `/run/netns/strand-ffi-${Deno.pid}-many-${i}`);
+  const identities = new Set<string>();
+  const held: number[] = [];
+  try {
+    for (const path of paths) {
+      const fd = createNamespace(path);
+      held.push(fd);
+      identities.add(namespaceIdentity(fd));
+    }
+    assert.equal(identities.size, paths.length);
+  } finally {
+    held.forEach((fd) => libc.close(fd));
+    paths.forEach(removeNamespace);
+  }
+  assert.equal(descriptors(), before);
+});
