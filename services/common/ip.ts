@@ -99,6 +99,11 @@ export class Cidr {
     return BigInt(this.address.bytes.length * 8 - this.prefix);
   }
 
+  /** The same network without host bits: its one canonical form. */
+  get masked(): Cidr {
+    return new Cidr(this.first, this.prefix);
+  }
+
   /** The lowest address: all host bits zero. */
   get first(): Ip {
     return fromValue(this.family, (this.address.value >> this.hostBits) << this.hostBits);

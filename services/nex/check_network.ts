@@ -35,12 +35,27 @@ export function checkNetwork(given: NetworkRecord): NetworkRecord {
     if (end.compare(begin) < 0) throw invalid(`${field(f)}: the end ${end} is before the begin ${begin}`);
     return { ...given, begin: begin.toString(), end: end.toString() };
   };
+  const host = (address: Ip, f: string) => {
+    if (!isUnicast(address)) throw invalid(`${field(f)}: ${address} is no host's address`);
+    if (subnet4?.reserved(address)) {
+      const which = address.equals(subnet4.first) ? "network" : "broadcast";
+      throw invalid(`${field(f)}: ${address} is the ${which} address of ${subnet4}`);
+    }
+    return address;
+  };
+  const once = (addresses: string[] | undefined, f: string) => {
+    const twice = addresses?.find((address, i) => addresses.indexOf(address) < i);
+    if (twice !== undefined) throw invalid(`${field(f)}: ${twice} is there twice`);
+    return addresses;
+  };
   const server4 = ip(given.dhcp4server, "dhcp4server");
   if (server4 && server4.family !== 4) {
     throw invalid(`${field("dhcp4server")}: ${server4} is not an IPv4 address`);
   }
   const siaddr = ip(given.siaddr, "siaddr");
   if (siaddr && siaddr.family !== 4) throw invalid(`${field("siaddr")}: ${siaddr} is not an IPv4 address`);
+  if (server4) host(server4, "dhcp4server");
+  if (siaddr) host(siaddr, "siaddr");
   const leaseDuration = given.leaseDuration ?? 0;
   // The lease time travels in 32 bits, of which all ones mean "for ever" (RFC 2131 §3.3).
   if (!Number.isInteger(leaseDuration) || leaseDuration < 0 || leaseDuration >= 0xffffffff) {
@@ -57,8 +72,16 @@ export function checkNetwork(given: NetworkRecord): NetworkRecord {
     dhcp6server: ip(given.dhcp6server, "dhcp6server")?.toString(),
     Range4: range(given.Range4, "range4"),
     Range6: range(given.Range6, "range6"),
-    gateways: given.gateways?.map((g) => within(Ip.parse(g, field("gateways")), "gateways").toString()),
-    nameservers: given.nameservers?.map((n) => Ip.parse(n, field("nameservers")).toString()),
+    gateways: once(
+      given.gateways?.map((g) =>
+        host(within(Ip.parse(g, field("gateways")), "gateways"), "gateways").toString()
+      ),
+      "gateways",
+    ),
+    nameservers: once(
+      given.nameservers?.map((n) => Ip.parse(n, field("nameservers")).toString()),
+      "nameservers",
+    ),
     options: given.options?.map((option) => {
       checkOption(option.number, option.value);
       return { ...option };
@@ -80,11 +103,18 @@ function checkName(name: string): string {
   return name;
 }
 
+/** False for what no single host can have: 0.0.0.0/8, multicast, the broadcast address, and their like in IPv6. */
+function isUnicast({ family, bytes }: Ip): boolean {
+  const [first = 0] = bytes;
+  if (family === 6) return first !== 255 && bytes.some((byte) => byte !== 0);
+  return first > 0 && (first < 224 || first > 239) && first < 255;
+}
+
 function subnet(text: string | undefined, family: 4 | 6, field: string): Cidr | undefined {
   if (!text) return undefined;
   const cidr = Cidr.parse(text, field);
   if (cidr.family !== family) throw invalid(`${field}: "${text}" is not an IPv${family} subnet`);
-  return cidr;
+  return cidr.masked;
 }
 
 function domain(text: string | undefined, field: string): string | undefined {
