@@ -7,7 +7,7 @@ const MOST = 32_768;
 /** So many offered addresses are passed over in one search; then an address may be offered twice. */
 const MOST_PASSED = 256;
 /** Over how many addresses offers are spread after the first lost race, how much wider after each, and for how long. */
-const SPREAD = 64, WIDER = 4, WIDEST = 1 << 20, SPREAD_SECONDS = 60;
+const SPREAD = 64, WIDER = 8, WIDEST = 1 << 20, SPREAD_SECONDS = 60;
 
 /** How the searches in one network go. */
 interface Search {
