@@ -1,0 +1,145 @@
+/**
+ * Every key that overlay networks have in etcd, in one table. Nothing else builds one.
+ *
+ * They are those that SAND has always used, under a prefix of the user's choice; ours alone lie under /strand of it.
+ */
+
+/** What a key under the prefix is, with the parts of its path. */
+export type SandKey =
+  | { readonly kind: "network" | "allocation" | "deleted"; readonly network: string }
+  | { readonly kind: "host-endpoint"; readonly host: string; readonly id: string }
+  | { readonly kind: "network-endpoint"; readonly network: string; readonly id: string }
+  | {
+    readonly kind: "host-network" | "network-host" | "applied";
+    readonly host: string;
+    readonly network: string;
+  }
+  | { readonly kind: "docker-network" | "docker-endpoint"; readonly id: string };
+
+/** Where the locks of old agents lie, outside every prefix: we take none, but write nothing while one is held. */
+const LOCKS = "/etcd-lock";
+
+/** The keys of one SAND cluster. */
+export class SandKeys {
+  /** Without a slash at its end. */
+  readonly prefix: string;
+
+  /** @param prefix ETCD_PREFIX */
+  constructor(prefix = "/sc-net") {
+    this.prefix = prefix.replace(/\/+$/, "");
+  }
+
+  /** ID → Network */
+  network(id: string): string {
+    return this.networks + id;
+  }
+
+  get networks(): string {
+    return `${this.prefix}/network/`;
+  }
+
+  /** HOST/ID → Endpoint: what a host has, in all its networks. */
+  hostEndpoint(host: string, id: string): string {
+    return this.hostEndpoints(host) + id;
+  }
+
+  hostEndpoints(host: string): string {
+    return `${this.prefix}/node-endpoints/${host}/`;
+  }
+
+  /** NETWORK/ID → the same record: what a network has, on all its hosts. */
+  networkEndpoint(network: string, id: string): string {
+    return this.networkEndpoints(network) + id;
+  }
+
+  networkEndpoints(network: string): string {
+    return `${this.prefix}/network-endpoints/${network}/`;
+  }
+
+  /** The network is set up on the host. */
+  hostNetwork(host: string, network: string): string {
+    return this.hostNetworks(host) + network;
+  }
+
+  hostNetworks(host: string): string {
+    return `${this.prefix}/nodes/${host}/networks/`;
+  }
+
+  /** The same, to be found by network. */
+  networkHost(network: string, host: string): string {
+    return this.networkHosts(network) + host;
+  }
+
+  networkHosts(network: string): string {
+    return `${this.prefix}/nodes-networks/${network}/`;
+  }
+
+  /** NETWORK → Allocation: which addresses of its range are taken. */
+  allocation(network: string): string {
+    return `${this.prefix}/ipalloc/${network}`;
+  }
+
+  dockerNetwork(id: string): string {
+    return `${this.prefix}/docker-networks/${id}`;
+  }
+
+  dockerEndpoint(id: string): string {
+    return `${this.prefix}/docker-endpoints/${id}`;
+  }
+
+  /** Ours: NETWORK/HOST → up to which revision the host has brought its kernel. */
+  applied(network: string, host: string): string {
+    return this.appliedOf(network) + host;
+  }
+
+  appliedOf(network: string): string {
+    return `${this.prefix}/strand/applied/${network}/`;
+  }
+
+  /** Ours: the network is to go, and waits for the last host with an old agent. */
+  deleted(network: string): string {
+    return `${this.prefix}/strand/deleted/${network}`;
+  }
+
+  /** Under it lies the lock of whoever gives out an address of the network. */
+  allocationLocks(network: string): string {
+    return `${LOCKS}/ipalloc-lock/${network}/`;
+  }
+
+  /** Under it lies the lock of whoever picks a VNI. */
+  get vniLocks(): string {
+    return `${LOCKS}/vni-idgen/`;
+  }
+
+  /** What a key is; undefined when it is not in the table. */
+  read(key: string): SandKey | undefined {
+    if (!key.startsWith(`${this.prefix}/`)) return undefined;
+    const parts = key.slice(this.prefix.length + 1).split("/");
+    if (parts.includes("")) return undefined;
+    const [top, a = "", b = "", c = ""] = parts;
+    switch (`${top}/${parts.length}`) {
+      case "network/2":
+        return { kind: "network", network: a };
+      case "ipalloc/2":
+        return { kind: "allocation", network: a };
+      case "node-endpoints/3":
+        return { kind: "host-endpoint", host: a, id: b };
+      case "network-endpoints/3":
+        return { kind: "network-endpoint", network: a, id: b };
+      case "nodes/4":
+        return b === "networks" ? { kind: "host-network", host: a, network: c } : undefined;
+      case "nodes-networks/3":
+        return { kind: "network-host", network: a, host: b };
+      case "docker-networks/2":
+        return { kind: "docker-network", id: a };
+      case "docker-endpoints/2":
+        return { kind: "docker-endpoint", id: a };
+      case "strand/4":
+        return a === "applied" ? { kind: "applied", network: b, host: c } : undefined;
+      case "strand/3":
+        return a === "deleted" ? { kind: "deleted", network: b } : undefined;
+      default:
+        return undefined;
+    }
+  }
+}

@@ -1,0 +1,145 @@
+/**
+ * Every value that overlay networks have in etcd, in one table. Nothing else parses or writes one.
+ *
+ * The JSON is what SAND has always stored, shared live with its agents: fields that are not known here and the text
+ * of times are kept when a record is written again.
+ */
+import { z } from "zod";
+import { Cidr, Ip } from "../common/ip.ts";
+import { tryParseMac } from "../common/mac.ts";
+import { readRecord } from "./read_record.ts";
+import { SandKeys } from "./sand_keys.ts";
+import type { Schema } from "./types.ts";
+
+const text = z.string();
+const orEmpty = (test: (text: string) => unknown, message: string) =>
+  text.refine((t) => t === "" || test(t), message).default("");
+const cidr = (t: string) => Cidr.tryParse(t)?.family === 4;
+
+const network = z.looseObject({
+  id: text,
+  /** RFC 3339 with nanoseconds and an offset: kept as text, a Date would lose both. */
+  created_at: text.default(""),
+  name: text.default(""),
+  type: text.default("overlay"),
+  /** On the host that created it; each host has its own. */
+  ns_handle_path: text.default(""),
+  vxlan_vni: z.int().min(0).max(0xffffff),
+  ip_range: text.refine(cidr, "no IPv4 CIDR, like 10.0.0.0/24"),
+  /** In CIDR form, like 10.0.0.1/24. */
+  gateway: text.refine(cidr, "no IPv4 address in CIDR form, like 10.0.0.1/24"),
+});
+
+const endpoint = z.looseObject({
+  id: text,
+  network_id: text,
+  hostname: text,
+  /** The VTEP. */
+  host_ip: orEmpty((t) => Ip.tryParse(t), "no IP address, like 192.0.2.1"),
+  api_hostname: text.default(""),
+  created_at: text.default(""),
+  target_netns_path: text.default(""),
+  overlay_veth_name: text.default(""),
+  overlay_veth_mac: text.default(""),
+  target_veth_name: text.default(""),
+  target_veth_mac: orEmpty(tryParseMac, "no MAC address, like 02:84:0a:00:00:02"),
+  /** In CIDR form, like 10.0.0.2/24. */
+  target_veth_ip: orEmpty(cidr, "no IPv4 address in CIDR form, like 10.0.0.2/24"),
+  active: z.boolean().default(false),
+});
+
+/** The network is set up on a host. */
+const presence = z.looseObject({ id: text.default(""), created_at: text.default("") });
+
+const allocation = z.looseObject({
+  id: text.default(""),
+  address_range: text,
+  address_count: z.int().nonnegative(),
+  /** See services/overlay/bit_set.ts. */
+  bit_set: text,
+});
+
+const dockerNetwork = z.looseObject({ DockerNetworkID: text, SandNetworkID: text });
+const dockerEndpoint = z.looseObject({
+  DockerNetworkID: text.default(""),
+  SandNetworkID: text.default(""),
+  DockerEndpointID: text,
+  SandEndpointID: text,
+});
+
+const applied = z.looseObject({ revision: z.int().nonnegative() });
+const deleted = z.looseObject({ created_at: text });
+
+export type NetworkRecord = z.infer<typeof network>;
+export type EndpointRecord = z.infer<typeof endpoint>;
+export type PresenceRecord = z.infer<typeof presence>;
+export type AllocationRecord = z.infer<typeof allocation>;
+export type DockerNetworkRecord = z.infer<typeof dockerNetwork>;
+export type DockerEndpointRecord = z.infer<typeof dockerEndpoint>;
+export type AppliedRecord = z.infer<typeof applied>;
+export type DeletedRecord = z.infer<typeof deleted>;
+
+/** A value with what it is and the ids that its key gives it. */
+export type SandRecord =
+  | { kind: "network"; network: string; value: NetworkRecord }
+  | { kind: "host-endpoint"; host: string; id: string; value: EndpointRecord }
+  | { kind: "network-endpoint"; network: string; id: string; value: EndpointRecord }
+  | { kind: "host-network" | "network-host"; host: string; network: string; value: PresenceRecord }
+  | { kind: "allocation"; network: string; value: AllocationRecord }
+  | { kind: "docker-network"; id: string; value: DockerNetworkRecord }
+  | { kind: "docker-endpoint"; id: string; value: DockerEndpointRecord }
+  | { kind: "applied"; host: string; network: string; value: AppliedRecord }
+  | { kind: "deleted"; network: string; value: DeletedRecord };
+
+/**
+ * Overlay networks, as {@link Schema} for the mirror.
+ *
+ * @param prefixes What the mirror follows: everything, or what concerns one host.
+ */
+export function sandSchema(
+  keys: SandKeys = new SandKeys(),
+  prefixes: readonly string[] = [`${keys.prefix}/`],
+): Schema<SandRecord> {
+  return { prefixes, parse: (key, value) => parse(keys, key, value) };
+}
+
+function parse(keys: SandKeys, key: string, text: string): SandRecord | undefined {
+  const found = keys.read(key);
+  if (!found) return undefined;
+  switch (found.kind) {
+    case "network":
+      return { ...found, kind: found.kind, value: as(found.network, "id", readRecord(network, text)) };
+    case "allocation":
+      return { ...found, kind: found.kind, value: readRecord(allocation, text) };
+    case "deleted":
+      return { ...found, kind: found.kind, value: readRecord(deleted, text) };
+    case "host-endpoint": {
+      const value = as(found.id, "id", readRecord(endpoint, text));
+      return { ...found, value: as(found.host, "hostname", value) };
+    }
+    case "network-endpoint": {
+      const value = as(found.id, "id", readRecord(endpoint, text));
+      return { ...found, value: as(found.network, "network_id", value) };
+    }
+    case "host-network":
+    case "network-host":
+      return { ...found, kind: found.kind, value: readRecord(presence, text) };
+    case "applied":
+      return { ...found, kind: found.kind, value: readRecord(applied, text) };
+    case "docker-network":
+      return { ...found, kind: found.kind, value: readRecord(dockerNetwork, text) };
+    case "docker-endpoint":
+      return { ...found, kind: found.kind, value: readRecord(dockerEndpoint, text) };
+  }
+}
+
+/** A record must be the one that its key names, or two keys could stand for one thing. */
+function as<T extends Record<string, unknown>>(wanted: string, field: string, value: T): T {
+  if (value[field] !== wanted) throw new Error(`${field}: "${value[field]}" under the key of "${wanted}"`);
+  return value;
+}
+
+/** The stored text of a record. Fields stay as they are, empty ones too: old agents expect each of them. */
+export function writeSandRecord(value: SandRecord["value"]): string {
+  return JSON.stringify(value);
+}

@@ -1,0 +1,111 @@
+import assert from "node:assert/strict";
+import { SandKeys } from "./sand_keys.ts";
+import { sandSchema, writeSandRecord } from "./sand_records.ts";
+
+const keys = new SandKeys("/sc-net/");
+const { parse } = sandSchema(keys);
+
+const network = {
+  id: "N",
+  created_at: "2018-03-01T10:11:12.123456789+01:00",
+  name: "net-sc-N",
+  type: "overlay",
+  ns_handle_path: "/var/run/netns/sc-ns-N",
+  vxlan_vni: 4,
+  ip_range: "10.0.0.0/24",
+  gateway: "10.0.0.1/24",
+};
+const endpoint = {
+  id: "E",
+  network_id: "N",
+  hostname: "h1",
+  host_ip: "192.0.2.1",
+  api_hostname: "h1.example.net",
+  created_at: "2018-03-01T10:11:12.000000001Z",
+  target_netns_path: "",
+  overlay_veth_name: "",
+  overlay_veth_mac: "",
+  target_veth_name: "",
+  target_veth_mac: "02:84:0a:00:00:02",
+  target_veth_ip: "10.0.0.2/24",
+  active: false,
+};
+
+Deno.test("SandKeys reads back every key that it builds, and no other", () => {
+  const table: [string, string, Record<string, string>][] = [
+    [keys.network("N"), "/sc-net/network/N", { kind: "network", network: "N" }],
+    [keys.hostEndpoint("h", "E"), "/sc-net/node-endpoints/h/E", {
+      kind: "host-endpoint",
+      host: "h",
+      id: "E",
+    }],
+    [keys.networkEndpoint("N", "E"), "/sc-net/network-endpoints/N/E", {
+      kind: "network-endpoint",
+      network: "N",
+      id: "E",
+    }],
+    [keys.hostNetwork("h", "N"), "/sc-net/nodes/h/networks/N", {
+      kind: "host-network",
+      host: "h",
+      network: "N",
+    }],
+    [keys.networkHost("N", "h"), "/sc-net/nodes-networks/N/h", {
+      kind: "network-host",
+      network: "N",
+      host: "h",
+    }],
+    [keys.allocation("N"), "/sc-net/ipalloc/N", { kind: "allocation", network: "N" }],
+    [keys.dockerNetwork("D"), "/sc-net/docker-networks/D", { kind: "docker-network", id: "D" }],
+    [keys.dockerEndpoint("D"), "/sc-net/docker-endpoints/D", { kind: "docker-endpoint", id: "D" }],
+    [keys.applied("N", "h"), "/sc-net/strand/applied/N/h", { kind: "applied", network: "N", host: "h" }],
+    [keys.deleted("N"), "/sc-net/strand/deleted/N", { kind: "deleted", network: "N" }],
+  ];
+  for (const [key, wanted, meaning] of table) {
+    assert.equal(key, wanted);
+    assert.deepEqual(keys.read(key), meaning);
+  }
+  for (
+    const key of [
+      "/network/N",
+      "/sc-net/network/",
+      "/sc-net/network/N/x",
+      "/sc-net/nodes/h/N",
+      "/sc-net/other/x",
+    ]
+  ) {
+    assert.equal(keys.read(key), undefined, key);
+  }
+  assert.equal(keys.allocationLocks("N"), "/etcd-lock/ipalloc-lock/N/");
+  assert.equal(keys.vniLocks, "/etcd-lock/vni-idgen/");
+});
+
+Deno.test("records keep unknown fields and the text of times when they are written again", () => {
+  for (
+    const [key, record] of [
+      [keys.network("N"), { ...network, later: { a: [1] } }],
+      [keys.hostEndpoint("h1", "E"), { ...endpoint, later: null }],
+      [keys.networkEndpoint("N", "E"), endpoint],
+      [keys.networkHost("N", "h1"), { id: "N", created_at: network.created_at, later: "x" }],
+    ] as const
+  ) {
+    const read = parse(key, JSON.stringify(record));
+    assert.ok(read);
+    assert.deepEqual(JSON.parse(writeSandRecord(read.value)), record);
+  }
+});
+
+Deno.test("a record without the fields that came later is read, one that lies under another's key is not", () => {
+  const { active: _, api_hostname: __, ...old } = endpoint;
+  const read = parse(keys.hostEndpoint("h1", "E"), JSON.stringify(old));
+  assert.deepEqual(read?.value, { ...endpoint, api_hostname: "" });
+  const bad: [string, unknown, RegExp][] = [
+    [keys.hostEndpoint("h2", "E"), endpoint, /hostname: "h1" under the key of "h2"/],
+    [keys.networkEndpoint("N", "F"), endpoint, /id: "E" under the key of "F"/],
+    [keys.networkEndpoint("N", "E"), { ...endpoint, target_veth_ip: "10.0.0.2" }, /target_veth_ip: no IPv4/],
+    [keys.networkEndpoint("N", "E"), { ...endpoint, target_veth_mac: "x" }, /target_veth_mac: no MAC/],
+    [keys.network("N"), { ...network, vxlan_vni: "4" }, /vxlan_vni/],
+    [keys.network("M"), network, /id: "N"/],
+  ];
+  for (const [key, record, reason] of bad) assert.throws(() => parse(key, JSON.stringify(record)), reason);
+  assert.throws(() => parse(keys.network("N"), "<html>"), /not JSON: <html>/);
+});
