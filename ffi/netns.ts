@@ -14,7 +14,7 @@ const own = "/proc/thread-self/ns/net";
 
 /** A path or name as C reads it. */
 function cString(text: string): Uint8Array<ArrayBuffer> {
-  if (text.includes("\0")) throw new NamespaceError(text, "a path has no NUL character");
+  if (text.includes("\0")) throw new NamespaceError(text, "not the path of a file");
   return new TextEncoder().encode(text + "\0");
 }
 
@@ -159,7 +159,7 @@ const reasons: Record<Exclude<Kind, "namespace">, string> = {
 function look(path: string): { fd: number; kind: Kind } {
   const slash = path.lastIndexOf("/");
   const folder = path.slice(0, slash + 1) || ".", name = path.slice(slash + 1);
-  if (name === "") throw new NamespaceError(path, "not the path of a file");
+  if (name === "" || path.includes("\0")) throw new NamespaceError(path, "not the path of a file");
   const inside = checked(libc.open(cString(folder), O_PATH | O_DIRECTORY | O_CLOEXEC, 0), `open ${path}`);
   try {
     // Links in a /proc folder are the kernel's own, and nobody can swap them.
