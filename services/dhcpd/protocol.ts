@@ -1,6 +1,7 @@
 import { Ip } from "../common/ip.ts";
 import {
   addressFor,
+  clientName,
   ownAddress,
   placeClient,
   type Placement,
@@ -9,7 +10,6 @@ import {
   planLeaseEnd,
 } from "../nex/leases.ts";
 import type { Network } from "../nex/network.ts";
-import { qualifyName } from "../nex/names.ts";
 import type { View } from "../nex/view.ts";
 import type { Plan } from "../store/types.ts";
 import { type Message, subOption, u32Of } from "./message.ts";
@@ -110,7 +110,7 @@ export function handle(view: View, offers: Offers, arrival: Arrival): Step {
     case Type.request:
       return request(client);
     case Type.inform:
-      return { do: "answer", reply: { ...parameters(client, Type.ack), yiaddr: 0 } };
+      return { do: "answer", reply: { ...parameters(client, Type.ack, placement.member?.name), yiaddr: 0 } };
     case Type.release:
       return release(client);
     default:
@@ -151,8 +151,9 @@ function discover(client: Client): Step {
   if (!address) return ignore("exhausted", network);
   offers.hold(mac, address.u32, now);
   if (message.has(Opt.rapidCommit)) return lease(client, address, true);
+  const name = arrival.storeAway ? member?.name : clientName(view, placement, mac, wishedName(arrival));
   const seconds = arrival.storeAway ? (member?.expires ?? now) - now : network.leaseSeconds;
-  return { do: "answer", reply: { ...parameters(client, Type.offer), yiaddr: address.u32, seconds } };
+  return { do: "answer", reply: { ...parameters(client, Type.offer, name), yiaddr: address.u32, seconds } };
 }
 
 /** SELECTING and INIT-REBOOT name the address in option 50, RENEWING and REBINDING in ciaddr (RFC 2131 §4.3.2). */
@@ -166,8 +167,8 @@ function lease(client: Client, address: Ip, rapid = false): Step {
   const { view, arrival, placement } = client;
   const { mac, now } = arrival;
   const { network, member } = placement;
-  const ack = (expires: number): Reply => ({
-    ...parameters(client, Type.ack),
+  const ack = (expires: number, name: string | undefined): Reply => ({
+    ...parameters(client, Type.ack, name),
     yiaddr: address.u32,
     seconds: expires - now,
     rapid,
@@ -175,21 +176,20 @@ function lease(client: Client, address: Ip, rapid = false): Step {
   if (arrival.storeAway) {
     const own = running(placement, now) && ownAddress(view, network, member);
     if (!own || !own.equals(address)) return ignore("store-away", network);
-    return { do: "answer", reply: ack(member?.expires ?? now) };
+    return { do: "answer", reply: ack(member?.expires ?? now, member?.name) };
   }
-  const hostname = arrival.registerNames ? askedName(arrival.message) : undefined;
   const planned = planLease(view, placement, {
     mac,
     address,
-    hostname,
+    hostname: wishedName(arrival),
     now,
     slack: arrival.replanned ? REPLICAS_APART : -1,
   });
   switch (planned.kind) {
     case "commit":
-      return { do: "commit", plan: planned.plan, reply: ack(planned.expires) };
+      return { do: "commit", plan: planned.plan, reply: ack(planned.expires, planned.name) };
     case "current":
-      return { do: "answer", reply: ack(planned.expires) };
+      return { do: "answer", reply: ack(planned.expires, planned.name) };
     case "exhausted":
       return ignore("exhausted", network);
     case "wrong-address":
@@ -215,23 +215,19 @@ function decline({ view, arrival, placement: { network, member } }: Client): Ste
 }
 
 /** What every answer but a NAK tells of the client's network. */
-function parameters(client: Client, type: typeof Type.offer | typeof Type.ack) {
+function parameters(client: Client, type: typeof Type.offer | typeof Type.ack, name: string | undefined) {
   const { network } = client.placement;
   return {
     type,
     serverId: client.serverId,
     options: networkOptions(network),
     siaddr: network.siaddr?.family === 4 ? network.siaddr.u32 : 0,
-    name: nameOf(client),
+    name,
   };
 }
 
-/** The name that the client has, or will have when its lease is committed. */
-function nameOf({ view, arrival, placement: { network, member } }: Client): string | undefined {
-  if (member?.name || !arrival.registerNames || !network.domain) return member?.name;
-  const asked = askedName(arrival.message);
-  const name = asked && qualifyName(asked, network.domain);
-  return name && !view.holderOfName(name) ? name : undefined;
+function wishedName({ message, registerNames }: Arrival): string | undefined {
+  return registerNames ? askedName(message) : undefined;
 }
 
 function running({ member }: Placement, now: number): boolean {

@@ -378,6 +378,25 @@ Deno.test("a hostname is registered with the lease, unless a member holds the na
   assert.equal(taken.view.member(guest)?.name, undefined);
 });
 
+Deno.test("OFFER and ACK tell the name that the lease has, also when the client changes it", () => {
+  const server = new Server();
+  const named = (type: number, name: string, arrival: Partial<Arrival> = {}) =>
+    server.reply({
+      type,
+      mac: guest,
+      options: [[Opt.hostname, text(name)], ...type === Type.request ? [requested("10.0.0.12")] : []],
+    }, arrival).name;
+  assert.equal(named(Type.request, "laptop"), "laptop.mini.net");
+  assert.equal(named(Type.discover, "desktop"), "desktop.mini.net");
+  assert.equal(server.view.member(guest)?.name, "laptop.mini.net");
+  assert.equal(named(Type.inform, "desktop"), "laptop.mini.net", "INFORM registers nothing");
+  assert.equal(named(Type.request, "desktop", { storeAway: true }), "laptop.mini.net", "nothing is written");
+  assert.equal(named(Type.request, "desktop", { registerNames: false }), "laptop.mini.net");
+  assert.equal(named(Type.request, "desktop"), "desktop.mini.net");
+  assert.equal(named(Type.request, "whiskey"), "desktop.mini.net", "it is a member's");
+  assert.equal(server.view.member(guest)?.name, "desktop.mini.net");
+});
+
 Deno.test("with the store away, a running lease is confirmed with the time left, and nothing else", () => {
   const server = new Server();
   server.lease(guest);

@@ -92,10 +92,19 @@ export function ownAddress(view: View, network: Network, member: Member | undefi
   return address && network.subnet4?.contains(address) ? address : undefined;
 }
 
+/** What the client is told. */
+interface Lease {
+  readonly address: Ip;
+  /** Seconds since the epoch. */
+  readonly expires: number;
+  /** The client's fully qualified name, if it has one. */
+  readonly name: string | undefined;
+}
+
 export type LeasePlan =
-  | { readonly kind: "commit"; readonly plan: Plan; readonly address: Ip; readonly expires: number }
+  | Lease & { readonly kind: "commit"; readonly plan: Plan }
   /** The store holds this very lease already. */
-  | { readonly kind: "current"; readonly address: Ip; readonly expires: number }
+  | Lease & { readonly kind: "current" }
   /** The client may not have the address that it names: NAK. */
   | { readonly kind: "wrong-address" }
   | { readonly kind: "exhausted" };
@@ -123,13 +132,14 @@ export function planLease(view: View, placement: Placement, request: LeaseReques
   if (!own && (address.family !== 4 || !isFree(view, network, address.u32))) return { kind: "wrong-address" };
 
   const expires = now + network.leaseSeconds;
-  const hostname = member?.record.name ? undefined : clientName(view, placement, mac, request.hostname);
+  const name = clientName(view, placement, mac, request.hostname);
+  const hostname = member?.record.name ? undefined : name;
   const remaining = member?.expires;
   if (
     own && remaining && expires - remaining <= (request.slack ?? 2) &&
     hostname === (member?.record.hostname ?? undefined)
   ) {
-    return { kind: "current", address, expires: remaining };
+    return { kind: "current", address, expires: remaining, name };
   }
   const text = address.toString();
   const { hostname: _, ...before } = (member?.record ?? {}) as MemberRecord;
@@ -141,7 +151,7 @@ export function planLease(view: View, placement: Placement, request: LeaseReques
     ...(!member || member.dynamic) ? { dynamic: true } : {},
     ...hostname ? { hostname } : {},
   };
-  return { kind: "commit", plan: memberStep(view, mac, record), address, expires };
+  return { kind: "commit", plan: memberStep(view, mac, record), address, expires, name };
 }
 
 /** Not for a client to take: our name server's (ns), and those by which other machines look for a service. */
