@@ -1,5 +1,6 @@
 import { type Log, OncePerMinute } from "../common/log.ts";
-import { messageOf, Refusal } from "../common/refusal.ts";
+import { Ip } from "../common/ip.ts";
+import { messageOf } from "../common/refusal.ts";
 import type { Network } from "../nex/network.ts";
 import type { View } from "../nex/view.ts";
 import { change, type ChangeStore } from "../store/change.ts";
@@ -7,7 +8,7 @@ import { UnknownOutcome } from "../store/errors.ts";
 import type { NexRecord } from "../store/records.ts";
 import { type Counts, noCounts, replyNames, typeNames } from "./counters.ts";
 import type { Message } from "./message.ts";
-import { Type } from "./numbers.ts";
+import { Opt } from "./numbers.ts";
 import { Offers } from "./offers.ts";
 import { type Arrival, type Commit, handle, type Step } from "./protocol.ts";
 import type { Reply } from "./reply.ts";
@@ -74,18 +75,21 @@ export class Exchanges<From> {
   /** Never rejects. */
   async #commit(from: From, arrival: Arrival, planned: Commit): Promise<void> {
     const { committer, mirror } = this.#options.store;
-    let step: Step = planned;
+    let step: Step = planned, outdated = false;
     try {
       const outcome = await committer.commitGrouped(planned.plan);
       if (!outcome.committed) {
         this.counts.conflicts++;
-        const signal = AbortSignal.timeout(PATIENCE);
-        // Late or not, what is committed next is guarded.
-        await mirror.caughtUp(outcome.current, { signal }).catch(() => signal.throwIfAborted());
+        outdated = true;
+        await mirror.caughtUp(outcome.current, { signal: AbortSignal.timeout(PATIENCE) });
+        outdated = false;
         step = await this.#again(arrival, planned);
       }
     } catch (error) {
-      step = await this.#withoutStore(arrival, planned, error);
+      // What the view shows of this client is known to be old: nothing is confirmed from it, and the client asks again.
+      step = outdated
+        ? { do: "ignore", why: "store-away" }
+        : await this.#withoutStore(arrival, planned, error);
     }
     this.#pending.delete(arrival.mac);
     this.#finish(from, arrival, step);
@@ -114,22 +118,35 @@ export class Exchanges<From> {
         error = later;
       }
     }
-    if (!(error instanceof Refusal) && this.#quiet.due("failure")) {
+    if (this.#quiet.due("failure")) {
       this.#options.log.error(`a lease could not be written: ${messageOf(error)}`);
     }
+    if (!planned.reply) return { do: "ignore", why: "store-away" };
     return handle(this.#options.view, this.#offers, { ...arrival, storeAway: true });
   }
 
   #finish(from: From, { message, mac }: Arrival, step: Step): void {
     if (step.do === "ignore") {
       this.counts.ignored[step.why]++;
-      if (step.network && step.why === "exhausted") this.#exhausted(step.network);
+      if (!step.network) return;
+      if (step.why === "exhausted") this.#exhausted(step.network);
+      if (step.why === "no-address") this.#noAddress(step.network, mac);
+      if (step.why === "static-declined") this.#declined(step.network, message, mac, "a static");
     } else if (step.reply) {
       this.counts[replyNames[step.reply.type]]++;
       this.#options.send(from, message, step.reply);
-    } else if (message.type === Type.decline && this.#quiet.due("decline")) {
-      this.#options.log.warn({ mac }, "a client found its address in use by somebody else");
+    } else if (step.do === "commit" && step.declined) {
+      this.#declined(step.declined, message, mac, "its");
     }
+  }
+
+  #declined({ name: network }: Network, message: Message, mac: string, whose: "its" | "a static"): void {
+    if (!this.#quiet.due(`declined ${whose} ${network}`)) return;
+    const address = Ip.from4(message.u32(Opt.requestedAddress) ?? 0).toString();
+    this.#options.log.warn(
+      { network, address, mac },
+      `a client found ${whose} address in use by somebody else`,
+    );
   }
 
   #flushSoon(): void {
@@ -139,6 +156,14 @@ export class Exchanges<From> {
       this.#flushing = false;
       this.#options.flush();
     });
+  }
+
+  #noAddress({ name: network }: Network, mac: string): void {
+    if (!this.#quiet.due(`no-address ${network}`)) return;
+    this.#options.log.warn(
+      { network, mac },
+      "a member has no address, and its network no range to take one from",
+    );
   }
 
   #exhausted(network: Network): void {

@@ -36,12 +36,18 @@ class Bench {
   flushes = 0;
   exhausted = 0;
   inStep = true;
+  /** The mirror does not come to show what made a commit conflict. */
+  late = false;
   readonly exchanges: Exchanges<string>;
   readonly #reused = new Message();
 
   constructor() {
     const { memory } = this;
-    const mirror = { ...memory.mirror };
+    const mirror = {
+      ...memory.mirror,
+      caughtUp: () =>
+        this.late ? Promise.reject(new DOMException("late", "TimeoutError")) : Promise.resolve(),
+    };
     Object.defineProperty(mirror, "state", { get: () => ({ ...memory.mirror.state, inStep: this.inStep }) });
     const committer = {
       commit: (plan: Plan) => this.commit(plan),
@@ -84,6 +90,7 @@ class Bench {
 }
 
 const lost = () => Promise.reject(new UnknownOutcome("lost"));
+const lostRace = (): Promise<Outcome> => Promise.resolve({ committed: false, current: [] });
 const away = () => Promise.reject(new Refusal("unavailable", "etcd is away"));
 
 Deno.test("an ACK waits for its commit, and is sent with the client's own fields", async () => {
@@ -179,7 +186,8 @@ Deno.test("with etcd away a running lease is confirmed with the time left, a new
     }]);
   }
   assert.equal(bench.exchanges.counts.ignored["store-away"], 2);
-  assert.deepEqual(bench.lines, [], "the mirror says once that etcd is away");
+  assert.equal(bench.lines.length, 1, "what etcd refuses while the mirror is in step is told once a minute");
+  assert.match(bench.lines[0] ?? "", /a lease could not be written: etcd is away/);
 });
 
 Deno.test("a commit that fails otherwise is told once a minute", async () => {
@@ -191,6 +199,77 @@ Deno.test("a commit that fails otherwise is told once a minute", async () => {
   assert.equal(bench.lines.length, 1);
   assert.match(bench.lines[0] ?? "", /a lease could not be written: broken/);
   assert.equal(bench.exchanges.counts.failures, 2);
+});
+
+Deno.test("what made a commit conflict does not come in: nothing is confirmed from what is known to be old", async () => {
+  const bench = new Bench();
+  bench.request(guest, "10.0.0.10");
+  await bench.exchanges.close();
+  bench.sent.length = 0;
+  bench.late = true;
+  bench.commit = lostRace;
+  bench.request(guest, "10.0.0.10", 1, NOW + 3600);
+  await bench.exchanges.close();
+  assert.deepEqual(bench.sent, []);
+  assert.equal(bench.exchanges.counts.ignored["store-away"], 1);
+  assert.deepEqual(bench.lines, []);
+});
+
+Deno.test("a DECLINE is told once a minute, with address and network, once it is written", async () => {
+  const decline = (bench: Bench, mac: string, address: string) =>
+    bench.take({ type: Type.decline, mac, options: [[Opt.requestedAddress, bytes32(ip(address))]] });
+  for (const [commit, lines] of [[undefined, 1], [away, 1], [lostRace, 0]] as const) {
+    const bench = new Bench();
+    bench.request(guest, "10.0.0.10");
+    bench.request(other, "10.0.0.11");
+    await bench.exchanges.close();
+    if (commit) bench.commit = commit;
+    decline(bench, guest, "10.0.0.10");
+    decline(bench, other, "10.0.0.11");
+    await bench.exchanges.close();
+    assert.equal(bench.lines.length, lines, bench.lines.join(""));
+    if (commit === undefined) {
+      assert.match(bench.lines[0] ?? "", /in use.*network=mini address=10\.0\.0\.10 mac=00:00:99:00:00:01/);
+    }
+  }
+});
+
+Deno.test("a static address that is declined is told once a minute", () => {
+  const bench = new Bench();
+  const desk = "00:00:44:00:00:01";
+  const record = { mac: desk, net: "mini", ip4: { address: "10.0.0.40" } };
+  bench.memory.write({
+    guards: [],
+    ops: [
+      { put: `/member/${desk}`, value: JSON.stringify(record) },
+      { put: "/member/ip4/10.0.0.40", value: desk },
+    ],
+  });
+  for (let i = 0; i < 3; i++) {
+    bench.take({
+      type: Type.decline,
+      mac: desk,
+      options: [[Opt.requestedAddress, bytes32(ip("10.0.0.40"))]],
+    });
+  }
+  assert.equal(bench.lines.length, 1);
+  assert.match(bench.lines[0] ?? "", /static address in use.*network=mini address=10\.0\.0\.40/);
+});
+
+Deno.test("a member that has no address, and can have none, is told once a minute", () => {
+  const bench = new Bench();
+  const desk = "00:00:44:00:00:01";
+  bench.memory.write({
+    guards: [],
+    ops: [
+      { put: "/net/static", value: JSON.stringify({ name: "static", subnet4: "10.8.0.0/24" }) },
+      { put: `/member/${desk}`, value: JSON.stringify({ mac: desk, net: "static" }) },
+    ],
+  });
+  for (let i = 0; i < 3; i++) bench.take({ type: Type.discover, mac: desk });
+  assert.equal(bench.exhausted, 0);
+  assert.equal(bench.lines.length, 1);
+  assert.match(bench.lines[0] ?? "", /no address.*network=static mac=00:00:44:00:00:01/);
 });
 
 Deno.test("an exhausted pool is silence, a count, and one line a minute with the network's name", async () => {

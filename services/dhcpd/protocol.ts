@@ -50,8 +50,10 @@ export type Reason =
   | "other-server"
   | "no-server-id"
   | "exhausted"
+  | "no-address" // a member that was given none, where there is no range
   | "store-away"
-  | "not-held";
+  | "not-held"
+  | "static-declined";
 
 /** What to do about a message. A plan is committed before its reply goes out; release and decline have no reply. */
 export type Step =
@@ -63,6 +65,8 @@ export interface Commit {
   readonly do: "commit";
   readonly plan: Plan;
   readonly reply?: Reply;
+  /** The network that an address is quarantined in. */
+  readonly declined?: Network;
 }
 
 /** So many seconds may lie between the leases that two replicas plan for one message. */
@@ -148,12 +152,16 @@ function discover(client: Client): Step {
   const wish = offers.heldBy(mac) ?? message.u32(Opt.requestedAddress);
   const offered = offers.besides(mac, network.name, now);
   const address = addressFor(view, placement, mac, wish === undefined ? undefined : Ip.from4(wish), offered);
-  if (!address) return ignore("exhausted", network);
+  if (!address) return noneLeft(network);
   offers.hold(mac, address.u32, now);
   if (message.has(Opt.rapidCommit)) return lease(client, address, true);
   const name = arrival.storeAway ? member?.name : clientName(view, placement, mac, wishedName(arrival));
   const seconds = arrival.storeAway ? (member?.expires ?? now) - now : network.leaseSeconds;
   return { do: "answer", reply: { ...parameters(client, Type.offer, name), yiaddr: address.u32, seconds } };
+}
+
+function noneLeft(network: Network): Step {
+  return ignore(network.range4 ? "exhausted" : "no-address", network);
 }
 
 /** SELECTING and INIT-REBOOT name the address in option 50, RENEWING and REBINDING in ciaddr (RFC 2131 §4.3.2). */
@@ -191,7 +199,7 @@ function lease(client: Client, address: Ip, rapid = false): Step {
     case "current":
       return { do: "answer", reply: ack(planned.expires, planned.name) };
     case "exhausted":
-      return ignore("exhausted", network);
+      return noneLeft(network);
     case "wrong-address":
       if (client.offers.heldBy(mac) === address.u32) client.offers.lost(mac, network.name, now);
       return {
@@ -209,9 +217,9 @@ function release({ view, arrival, placement: { member } }: Client): Step {
 
 function decline({ view, arrival, placement: { network, member } }: Client): Step {
   const declined = arrival.message.u32(Opt.requestedAddress);
-  const held = member?.ip4 && Ip.tryParse(member.ip4)?.u32 === declined;
-  const plan = held ? planDecline(view, network, member, arrival.now) : undefined;
-  return plan ? { do: "commit", plan } : ignore("not-held");
+  if (!member?.ip4 || Ip.tryParse(member.ip4)?.u32 !== declined) return ignore("not-held");
+  const plan = planDecline(view, network, member, arrival.now);
+  return plan ? { do: "commit", plan, declined: network } : ignore("static-declined", network);
 }
 
 /** What every answer but a NAK tells of the client's network. */

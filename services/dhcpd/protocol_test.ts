@@ -320,6 +320,32 @@ Deno.test("DECLINE quarantines the address; the client is offered another", () =
   );
 });
 
+Deno.test("DECLINE of a static address leaves it, and says whose it is", () => {
+  const server = new Server();
+  const desk = "00:00:44:44:00:01";
+  server.member({ mac: desk, ip4: { address: "10.0.0.40" }, net: "mini" });
+  const step = server.step({ type: Type.decline, mac: desk, options: [requested("10.0.0.40")] });
+  assert(step.do === "ignore" && step.why === "static-declined");
+  assert.equal(step.network?.name, "mini");
+  assert.equal(
+    server.ignored({ type: Type.decline, mac: desk, options: [requested("10.0.0.41")] }),
+    "not-held",
+  );
+});
+
+Deno.test("a member without an address, where no range has one for it, is not a pool that is exhausted", () => {
+  const server = new Server();
+  server.store.write({
+    guards: [],
+    ops: [{ put: "/net/static", value: JSON.stringify({ name: "static", subnet4: "10.8.0.0/24" }) }],
+  });
+  server.member({ mac: stranger, net: "static" });
+  const attached = () => true;
+  for (const options of [[], [[Opt.rapidCommit, new Uint8Array()] as const]]) {
+    assert.equal(server.ignored({ type: Type.discover, mac: stranger, options }, { attached }), "no-address");
+  }
+});
+
 Deno.test("INFORM is told the parameters, no address and no lease", () => {
   const ack = new Server().reply({ type: Type.inform, mac: whiskey, ciaddr: ip("10.0.0.10") }, {
     unicast: true,
