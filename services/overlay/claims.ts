@@ -1,0 +1,204 @@
+import { Cidr, Ip } from "../common/ip.ts";
+import { invalid, messageOf, Refusal } from "../common/refusal.ts";
+import { type AllocationRecord, type NetworkRecord, writeSandRecord } from "../store/sand_records.ts";
+import type { Guard } from "../store/types.ts";
+import { BitSet } from "./bit_set.ts";
+import type { Step } from "./step.ts";
+import type { View } from "./view.ts";
+
+/**
+ * Which addresses of one network are taken, as the claims and releases so far leave it. They all go into one
+ * transaction, guarded by the record that they start from and by there being no lock of an old agent.
+ */
+export class Claims {
+  readonly #network: NetworkRecord;
+  readonly #view: View;
+  readonly #read: Stored;
+  readonly #range: Cidr;
+  readonly #first: number;
+  readonly #bits: BitSet;
+  /** Nothing below is free. */
+  #lowest = 0;
+  #changed = false;
+  readonly #given = new Set<number>();
+
+  /** @throws Refusal "forbidden" when the stored claims are not those of the network's range. */
+  constructor(view: View, network: NetworkRecord) {
+    this.#view = view;
+    this.#network = network;
+    this.#read = readAllocation(view, network.id);
+    this.#range = rangeOf(network);
+    this.#first = this.#range.first.u32;
+    const { record } = this.#read;
+    this.#bits = record ? storedBits(network, record).copy() : freshBits(network);
+    this.#changed = record === undefined;
+  }
+
+  /** The lowest address that nobody has. Throws Refusal "exhausted" with the network's name and size. */
+  takeLowest(): Ip {
+    for (;;) {
+      const i = this.#bits.firstClear(this.#lowest);
+      if (i === undefined) throw exhausted(this.#network, this.#range);
+      this.#lowest = i + 1;
+      const address = this.#at(i);
+      if (this.#own(i) || this.#held(address)) continue;
+      this.#set(i);
+      return address;
+    }
+  }
+
+  /**
+   * That very address.
+   *
+   * @param claimed It has been claimed before, for an endpoint that is made now: Docker asks for the address first.
+   * @throws Refusal "invalid" for an address that no endpoint can have, "exists" for one that is taken.
+   */
+  take(address: Ip, options: { readonly claimed?: boolean } = {}): Ip {
+    const i = this.#index(address);
+    const holder = this.#view.space(this.#network.id).holdersOf(address)[0];
+    if (holder) throw taken(this.#network, address, `endpoint ${holder.id} on ${holder.host}`);
+    if (this.#given.has(i) || (this.#bits.has(i) && !options.claimed)) {
+      throw taken(this.#network, address, "somebody else");
+    }
+    this.#set(i);
+    return address;
+  }
+
+  /**
+   * Gives an address back.
+   *
+   * @param without Endpoints that go too: the address of any other endpoint stays taken.
+   */
+  release(address: Ip, without: ReadonlySet<string> = new Set()): void {
+    if (!this.#range.contains(address)) return;
+    const i = address.u32 - this.#first;
+    const held = this.#view.space(this.#network.id).holdersOf(address).some(({ id }) => !without.has(id));
+    if (this.#own(i) || held || !this.#bits.has(i)) return;
+    this.#bits.delete(i);
+    this.#given.delete(i);
+    this.#lowest = Math.min(this.#lowest, i);
+    this.#changed = true;
+  }
+
+  /** Puts what has changed into the transaction. */
+  writeTo(step: Step): void {
+    if (!this.#changed) return;
+    writeBits(this.#view, this.#network, this.#read, this.#bits, step);
+  }
+
+  #set(i: number): void {
+    this.#given.add(i);
+    if (this.#bits.has(i)) return;
+    this.#bits.add(i);
+    this.#changed = true;
+  }
+
+  #index(address: Ip): number {
+    const { name } = this.#network, range = this.#range;
+    if (!range.contains(address)) {
+      throw invalid(`ipv4_address: ${address} is outside the range ${range} of network ${name}`);
+    }
+    if (range.reserved(address)) {
+      const what = address.equals(range.first) ? "network" : "broadcast";
+      throw invalid(`ipv4_address: ${address} is the ${what} address of ${range}`);
+    }
+    if (address.equals(gatewayOf(this.#network))) {
+      throw taken(this.#network, address, "the gateway");
+    }
+    return address.u32 - this.#first;
+  }
+
+  #at(i: number): Ip {
+    return Ip.from4(this.#first + i);
+  }
+
+  /** The network's own: never given out, whatever an old agent has written. */
+  #own(i: number): boolean {
+    return i === 0 || i === this.#bits.length - 1 || this.#first + i === gatewayOf(this.#network).u32;
+  }
+
+  /** Old agents set wrong bits in ranges wider than a /24: the endpoints themselves count too. */
+  #held(address: Ip): boolean {
+    return this.#view.space(this.#network.id).holdersOf(address).length > 0;
+  }
+}
+
+/** The network's range, from its first address on. */
+export function rangeOf(network: NetworkRecord): Cidr {
+  const range = Cidr.parse(network.ip_range, `network ${network.name}: ip_range`);
+  return Cidr.parse(`${range.first}/${range.prefix}`);
+}
+
+/** The gateway's address. */
+export function gatewayOf(network: NetworkRecord): Ip {
+  return Cidr.parse(network.gateway, `network ${network.name}: gateway`).address;
+}
+
+/** The claims of a network that nobody is in: its own addresses. */
+export function freshBits(network: NetworkRecord): BitSet {
+  const range = rangeOf(network), bits = BitSet.empty(Number(range.size));
+  bits.add(0);
+  bits.add(bits.length - 1);
+  bits.add(gatewayOf(network).u32 - range.first.u32);
+  return bits;
+}
+
+const decoded = new WeakMap<AllocationRecord, BitSet>();
+
+/** The stored claims; not to be changed. Throws Refusal "forbidden" when they are not those of the range. */
+export function storedBits(network: NetworkRecord, record: AllocationRecord): BitSet {
+  let bits = decoded.get(record);
+  if (bits) return bits;
+  const range = rangeOf(network);
+  const wrong = (reason: string) =>
+    new Refusal("forbidden", `network ${network.name}: the record of its addresses is wrong: ${reason}`);
+  if (Cidr.tryParse(record.address_range)?.first.equals(range.first) !== true) {
+    throw wrong(`address_range: "${record.address_range}" is not ${range}`);
+  }
+  try {
+    bits = BitSet.decode(record.bit_set);
+  } catch (error) {
+    throw wrong(messageOf(error));
+  }
+  if (BigInt(bits.length) !== range.size) throw wrong(`bit_set: ${bits.length} bits are not ${range.size}`);
+  decoded.set(record, bits);
+  return bits;
+}
+
+/** A network's claims as they were read. */
+export interface Stored {
+  readonly record: AllocationRecord | undefined;
+  readonly guard: Guard;
+}
+
+/** A network's claims as they are now, and the guard under which they still are. */
+export function readAllocation(view: View, network: string): Stored {
+  return { record: view.allocation(network), guard: view.guard(view.keys.allocation(network)) };
+}
+
+/** Puts the claims of a network into a transaction that loses if anybody else changes them, or is about to. */
+export function writeBits(view: View, network: NetworkRecord, from: Stored, bits: BitSet, step: Step): void {
+  const record: AllocationRecord = {
+    ...from.record ?? {
+      id: network.id,
+      address_range: rangeOf(network).toString(),
+      address_count: bits.length,
+    },
+    bit_set: bits.encode(),
+  };
+  step.guard(from.guard).nothingUnder(view.keys.allocationLocks(network.id))
+    .put(from.guard.key, writeSandRecord(record));
+}
+
+function taken(network: NetworkRecord, address: Ip, holder: string): Refusal {
+  return new Refusal("exists", `ipv4_address: ${address} of network ${network.name} belongs to ${holder}`);
+}
+
+function exhausted(network: NetworkRecord, range: Cidr): Refusal {
+  // Network, broadcast and gateway are nobody's.
+  const size = Number(range.size) - 3;
+  return new Refusal(
+    "exhausted",
+    `network ${network.name}: none of the ${size} addresses of ${range} is left`,
+  );
+}

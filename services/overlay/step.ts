@@ -1,0 +1,47 @@
+import { type Guard, MAX_TXN_OPS, type Op, type Plan, type PrefixGuard } from "../store/types.ts";
+
+/** What belongs together in one transaction, gathered piece by piece. */
+export class Step {
+  readonly #guards = new Map<string, Guard>();
+  readonly #prefixGuards = new Map<string, PrefixGuard>();
+  readonly #ops = new Map<string, Op>();
+
+  guard(...guards: readonly Guard[]): this {
+    for (const guard of guards) this.#guards.set(guard.key, guard);
+    return this;
+  }
+
+  /** Refused if anything under the prefix was written after that revision; 0: if there is anything at all. */
+  unchanged(prefix: string, unchangedSince: number): this {
+    this.#prefixGuards.set(prefix, { prefix, unchangedSince });
+    return this;
+  }
+
+  /** Refused if anything is under the prefix. */
+  nothingUnder(prefix: string): this {
+    return this.unchanged(prefix, 0);
+  }
+
+  put(key: string, value: string): this {
+    this.#ops.set(key, { put: key, value });
+    return this;
+  }
+
+  remove(key: string): this {
+    this.#ops.set(key, { remove: key });
+    return this;
+  }
+
+  /** How many more guards and operations fit. */
+  get room(): number {
+    return MAX_TXN_OPS - Math.max(this.#ops.size, this.#guards.size + this.#prefixGuards.size);
+  }
+
+  plan(): Plan {
+    return {
+      guards: [...this.#guards.values()],
+      prefixGuards: [...this.#prefixGuards.values()],
+      ops: [...this.#ops.values()],
+    };
+  }
+}

@@ -1,0 +1,69 @@
+import type { NetworkRecord } from "../store/sand_records.ts";
+import type { Plan } from "../store/types.ts";
+import { freshBits, rangeOf, readAllocation, storedBits, writeBits } from "./claims.ts";
+import { Step } from "./step.ts";
+import type { View } from "./view.ts";
+
+/** How long an address may be taken without an endpoint, in ms: Docker asks for it before it makes the endpoint. */
+export const GRACE_MS = 10 * 60_000;
+
+/** Addresses, by their place in the range, that were seen taken without an endpoint, and when first (ms). */
+export type Suspects = ReadonlyMap<number, number>;
+
+export interface Sweep {
+  /** Undefined when nothing is wrong, or nothing for long enough. */
+  readonly plan: Plan | undefined;
+  /** Addresses that were given back, and endpoints' addresses that were free for others to take. */
+  readonly freed: number;
+  readonly claimed: number;
+  /** For the next sweep. */
+  readonly suspects: Suspects;
+}
+
+/**
+ * Makes the claims of a network those of its endpoints and its gateway. Old agents never give an address back, and
+ * set wrong bits in ranges wider than a /24.
+ *
+ * @param suspects What the sweep before this one of the same network has seen.
+ * @param now Milliseconds on the same clock for all sweeps.
+ * @throws Refusal "forbidden" when the stored claims are not those of the network's range, or an endpoint cannot be
+ * read: its address must not be given back.
+ */
+export function planSweep(
+  view: View,
+  network: NetworkRecord,
+  suspects: Suspects,
+  now: number,
+  graceMs: number = GRACE_MS,
+): Sweep {
+  const read = readAllocation(view, network.id), { record } = read;
+  if (!record) return { plan: undefined, freed: 0, claimed: 0, suspects: new Map() };
+  view.refuseUnreadable(view.keys.networkEndpoints(network.id));
+  const stored = storedBits(network, record), right = freshBits(network);
+  const { first } = rangeOf(network);
+  let since = 0;
+  for (const { address, entries } of view.space(network.id).endpoints.values()) {
+    for (const { modRevision } of entries) since = Math.max(since, modRevision);
+    // Below the range the place is no bit, and beyond it neither.
+    if (address && address.u32 >= first.u32) right.add(address.u32 - first.u32);
+  }
+  let claimed = 0, freed = 0;
+  for (const i of right.ones()) if (!stored.has(i)) claimed++;
+  const left = new Map<number, number>();
+  for (const i of stored.ones()) {
+    if (right.has(i)) continue;
+    const first = suspects.get(i) ?? now;
+    if (now - first >= graceMs) {
+      freed++;
+      continue;
+    }
+    left.set(i, first);
+    right.add(i);
+  }
+  if (!freed && !claimed) return { plan: undefined, freed, claimed, suspects: left };
+  const step = new Step().guard(view.guard(view.keys.network(network.id)));
+  // An endpoint that is just being written must not lose its address.
+  step.unchanged(view.keys.networkEndpoints(network.id), since);
+  writeBits(view, network, read, right, step);
+  return { plan: step.plan(), freed, claimed, suspects: left };
+}

@@ -1,0 +1,171 @@
+import { Refusal } from "../common/refusal.ts";
+import type { SandKeys } from "../store/sand_keys.ts";
+import type { AllocationRecord, NetworkRecord, SandRecord } from "../store/sand_records.ts";
+import type { Change, Entry, Guard, Mirror, PrefixGuard } from "../store/types.ts";
+import { type Endpoint, readEndpoint, Space } from "./space.ts";
+
+/**
+ * Overlay networks, indexed: a mirror's records as the plans read them. The work of a change depends on what it is
+ * about, not on how much else there is.
+ */
+export class View {
+  readonly #mirror: Mirror<SandRecord>;
+  readonly #networks = new Map<string, NetworkRecord>();
+  readonly #endpoints = new Map<string, Endpoint>();
+  readonly #onHost = new Map<string, Set<string>>();
+  readonly #spaces = new Map<string, Space>();
+  readonly #listeners = new Set<(networks: ReadonlySet<string>) => void>();
+  /** Networks that are to go once no old agent has them. */
+  readonly deleted = new Set<string>();
+
+  constructor(mirror: Mirror<SandRecord>, readonly keys: SandKeys) {
+    this.#mirror = mirror;
+    this.#take([...mirror.entries()].map((after) => ({ key: after.key, before: undefined, after })));
+    mirror.subscribe((changes) => this.#take(changes));
+  }
+
+  /** Calls back, synchronously, with the ids of the networks that a batch of changes is about. */
+  subscribe(listener: (networks: ReadonlySet<string>) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  network(id: string): NetworkRecord | undefined {
+    return this.#networks.get(id);
+  }
+
+  networks(): IterableIterator<NetworkRecord> {
+    return this.#networks.values();
+  }
+
+  /** What is known of a network's hosts and endpoints; empty for one that has none. */
+  space(network: string): Space {
+    return this.#spaces.get(network) ?? new Space();
+  }
+
+  endpoint(id: string): Endpoint | undefined {
+    return this.#endpoints.get(id);
+  }
+
+  endpoints(): IterableIterator<Endpoint> {
+    return this.#endpoints.values();
+  }
+
+  endpointsOn(host: string): Endpoint[] {
+    return [...this.#onHost.get(host) ?? []].flatMap((id) => this.#endpoints.get(id) ?? []);
+  }
+
+  /** The network's claims on addresses; undefined when nobody has taken one yet. */
+  allocation(network: string): AllocationRecord | undefined {
+    const record = this.#mirror.get(this.keys.allocation(network))?.record;
+    return record?.kind === "allocation" ? record.value : undefined;
+  }
+
+  /** The guard under which a key is still as it was read. */
+  guard(key: string): Guard {
+    return { key, modRevision: this.#mirror.get(key)?.modRevision ?? 0 };
+  }
+
+  /** The guard under which no network has come or changed since it was read here. */
+  networksUnchanged(): PrefixGuard {
+    const prefix = this.keys.networks;
+    this.refuseUnreadable(prefix);
+    let unchangedSince = 0;
+    for (const id of this.#networks.keys()) {
+      unchangedSince = Math.max(unchangedSince, this.guard(this.keys.network(id)).modRevision);
+    }
+    return { prefix, unchangedSince };
+  }
+
+  /** Refuses when a value under the prefix cannot be read: a plan over all of them would be a guess. */
+  refuseUnreadable(prefix: string): void {
+    for (const [key, reason] of this.#mirror.state.quarantined) {
+      if (!key.startsWith(prefix)) continue;
+      throw new Refusal(
+        "forbidden",
+        `the record ${key} in etcd cannot be read (${reason}): put it right or remove it`,
+      );
+    }
+  }
+
+  #take(changes: readonly Change<SandRecord>[]): void {
+    const touched = new Set<string>();
+    for (const { before, after } of changes) {
+      const record = (after ?? before)?.record;
+      switch (record?.kind) {
+        case "network":
+          if (after?.record.kind === "network") this.#networks.set(record.network, after.record.value);
+          else this.#networks.delete(record.network);
+          break;
+        case "host-endpoint":
+        case "network-endpoint":
+          touched.add(record.value.network_id);
+          this.#setEndpoint(record.id, before, after);
+          continue;
+        case "network-host":
+        case "host-network":
+          this.#setHost(record.network, record.host);
+          break;
+        case "applied":
+          this.#setApplied(record.network, record.host, after);
+          break;
+        case "deleted":
+          if (after) this.deleted.add(record.network);
+          else this.deleted.delete(record.network);
+          break;
+        default:
+          continue;
+      }
+      touched.add(record.network);
+    }
+    for (const network of touched) if (this.#spaces.get(network)?.empty) this.#spaces.delete(network);
+    for (const listener of touched.size ? this.#listeners : []) listener(touched);
+  }
+
+  #setEndpoint(
+    id: string,
+    before: Entry<SandRecord> | undefined,
+    after: Entry<SandRecord> | undefined,
+  ): void {
+    const known = this.#endpoints.get(id);
+    const key = (after ?? before)?.key;
+    const others = known?.entries.filter((entry) => entry.key !== key) ?? [];
+    const now = readEndpoint(after ? [...others, after] : others);
+    if (known && (known.network !== now?.network)) this.#spaces.get(known.network)?.set(id, undefined);
+    if (known && known.host !== now?.host) this.#leave(known.host, id);
+    if (!now) {
+      this.#endpoints.delete(id);
+      return;
+    }
+    this.#endpoints.set(id, now);
+    this.#spaceOf(now.network).set(id, now);
+    let onHost = this.#onHost.get(now.host);
+    if (!onHost) this.#onHost.set(now.host, onHost = new Set());
+    onHost.add(id);
+  }
+
+  #leave(host: string, id: string): void {
+    const onHost = this.#onHost.get(host);
+    onHost?.delete(id);
+    if (onHost?.size === 0) this.#onHost.delete(host);
+  }
+
+  #setHost(network: string, host: string): void {
+    const there = this.guard(this.keys.networkHost(network, host)).modRevision ||
+      this.guard(this.keys.hostNetwork(host, network)).modRevision;
+    if (there) this.#spaceOf(network).hosts.add(host);
+    else this.#spaceOf(network).hosts.delete(host);
+  }
+
+  #setApplied(network: string, host: string, after: Entry<SandRecord> | undefined): void {
+    const { applied } = this.#spaceOf(network);
+    if (after?.record.kind === "applied") applied.set(host, after.record.value.revision);
+    else applied.delete(host);
+  }
+
+  #spaceOf(network: string): Space {
+    let space = this.#spaces.get(network);
+    if (!space) this.#spaces.set(network, space = new Space());
+    return space;
+  }
+}
