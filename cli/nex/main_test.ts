@@ -187,6 +187,12 @@ Deno.test("nex apply sends nothing of a file with an error, nor of one that cann
     out: "",
     err: "nex: /nowhere/a.yml: cannot be read: there is no such file\n",
   });
+  const directory = await nex({}, ["apply", import.meta.dirname ?? ""]);
+  assert.deepEqual(directory, {
+    code: 1,
+    out: "",
+    err: `nex: ${import.meta.dirname}: cannot be read: Is a directory\n`,
+  });
 });
 
 Deno.test("nex set network FILE takes networks only", async () => {

@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import type { NexClient } from "../../proto/client.ts";
 import type { NexMethods, Sent } from "../../proto/types.ts";
-import { messageOf, Refusal } from "../../services/common/refusal.ts";
+import { reasonOf, Refusal } from "../../services/common/refusal.ts";
 import { CALL_TIMEOUT, connect, type ServerOptions } from "./connect.ts";
 import { explain } from "./explain.ts";
 import { type Screen, withProgress } from "./progress.ts";
@@ -76,7 +76,7 @@ async function readText(file: string): Promise<string> {
   try {
     return await Deno.readTextFile(file);
   } catch (error) {
-    const reason = error instanceof Deno.errors.NotFound ? "there is no such file" : messageOf(error);
+    const reason = error instanceof Deno.errors.NotFound ? "there is no such file" : reasonOf(error);
     throw new Refusal("invalid", `${file}: cannot be read: ${reason}`, { cause: error });
   }
 }
