@@ -1,5 +1,5 @@
 import type { Log } from "../../services/common/log.ts";
-import { aborted } from "../../services/common/signals.ts";
+import { aborted, STOP_WITHIN } from "../../services/common/signals.ts";
 import { Process } from "./process.ts";
 
 export interface ServiceOptions {
@@ -45,10 +45,10 @@ export class Service {
     this.supervised = this.supervise(process);
   }
 
-  /** Ends it in order, and does not start it again. */
+  /** Ends it in order, after 5 s in any case, and does not start it again. */
   async stop(): Promise<void> {
     this.stopping.abort();
-    await this.process?.stop();
+    await this.process?.stop("SIGTERM", STOP_WITHIN);
     await this.supervised;
   }
 

@@ -3,7 +3,7 @@ import { formatHostPort, type HostPort } from "../../services/common/host_port.t
 import { createLog, type Log } from "../../services/common/log.ts";
 import { messageOf, Refusal } from "../../services/common/refusal.ts";
 import { aborted, onStopSignals } from "../../services/common/signals.ts";
-import { startEtcd } from "../../services/store/etcd_process.ts";
+import { type EtcdProcess, startEtcd } from "../../services/store/etcd_process.ts";
 import { readOptions } from "./options.ts";
 import { strandCommand } from "./program.ts";
 import { Service } from "./supervise.ts";
@@ -17,31 +17,30 @@ export async function main(args: string[]): Promise<number> {
   const log = createLog("up", config.log);
   const stop = onStopSignals();
   const env: Record<string, string> = {};
-  const closers: (() => Promise<void>)[] = [];
+  const services: Service[] = [];
+  let etcd: EtcdProcess | undefined;
   try {
     if (!config.etcd.configured) {
-      const etcd = await ownEtcd(config, log);
-      closers.push(() => etcd.stop());
+      etcd = await ownEtcd(config, log);
       env["STRAND_ETCD_ENDPOINTS"] = etcd.endpoint;
     }
     if (config.dnsd.listen === undefined) env["STRAND_DNSD_LISTEN"] = "127.0.0.1:53";
-    const services = names(config, log).map((name) => service(name, config, env, log));
-    const started = services.map((service) => {
-      closers.push(() => service.stop());
-      return service.start().catch((error) => {
-        throw new Refusal("unavailable", `${service.name} did not start: ${messageOf(error)}`, {
-          cause: error,
-        });
-      });
-    });
+    services.push(...names(config, log).map((name) => service(name, config, env, log)));
+    const started = services.map((service) =>
+      service.start().catch((error) => {
+        const message = `${service.name} did not start: ${messageOf(error)}`;
+        throw new Refusal("unavailable", message, { cause: error });
+      })
+    );
     await Promise.race([Promise.all(started), aborted(stop.signal)]);
     if (!stop.signal.aborted) log.info({ ready: "all" }, "every service is ready");
     await aborted(stop.signal);
     log.info("stopping");
     return 0;
   } finally {
-    // Newest first, etcd last: what is in flight can still be committed.
-    for (const close of closers.reverse()) await close();
+    // etcd last: what is in flight can still be committed.
+    await Promise.all(services.map((service) => service.stop()));
+    await etcd?.stop();
     stop.release();
   }
 }

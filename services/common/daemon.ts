@@ -7,12 +7,9 @@ import { type Problem, type Report, serveStatus } from "./http_status.ts";
 import { createLog, type Log } from "./log.ts";
 import { createMetrics, Gauge } from "./metrics.ts";
 import { messageOf } from "./refusal.ts";
-import { aborted, onStopSignals } from "./signals.ts";
+import { aborted, onStopSignals, STOP_WITHIN } from "./signals.ts";
 import { UsageError } from "./usage.ts";
 import { version } from "./version.ts";
-
-/** How long what is in flight may take to finish after a stop signal, in milliseconds. */
-export const STOP_WITHIN = 5000;
 
 /** The part of a mirror's state that readiness and metrics show (a `Mirror` of services/store fits). */
 export interface Followed {

@@ -1,3 +1,6 @@
+/** How long what is in flight may take to finish after a stop signal, in milliseconds. */
+export const STOP_WITHIN = 5000;
+
 /** SIGTERM and SIGINT as one abort signal. SIGUSR1 is left alone: the runtime opens its inspector on it. */
 export interface StopSignal {
   /** Aborted at the first SIGTERM or SIGINT. */

@@ -72,6 +72,17 @@ Deno.test("strand up: what dies is started again, status says so, and SIGTERM en
   ]);
 });
 
+Deno.test("strand up: services that hang are all ended after 5 s, and etcd in order after them", async () => {
+  await using machine = await up();
+  for (const name of ["nexd", "dnsd"]) Deno.kill(pidOf(machine, name), "SIGSTOP");
+  const started = performance.now();
+  const { code } = await machine.process.stop();
+  const seconds = (performance.now() - started) / 1000;
+  assert.equal(code, 0);
+  assert.ok(seconds < 7, `${seconds} s`);
+  assert.deepEqual(await pids(machine.host), []);
+});
+
 Deno.test("strand up: when it is killed, nothing of it runs on", async () => {
   await using machine = await up();
   const { host, process } = machine;
