@@ -1,0 +1,208 @@
+import { checked, EAGAIN, EBADF, EINTR, errno, SystemError } from "./errno.ts";
+import { libc, libcNonblocking } from "./libc.ts";
+import { aligned, NLM_F_ACK, NLM_F_DUMP } from "./netlink_message.ts";
+import { DumpReplies, type Failure, Replies, type Visit } from "./netlink_replies.ts";
+import { inNamespace } from "./netns.ts";
+import { onPool } from "./pool.ts";
+
+const AF_NETLINK = 16, SOCK_RAW = 3, SOCK_CLOEXEC = 0x80000, NETLINK_ROUTE = 0;
+const SOL_SOCKET = 1, SO_SNDBUF = 7, SO_RCVBUF = 8, SO_SNDBUFFORCE = 32, SO_RCVBUFFORCE = 33;
+const SOL_NETLINK = 270, NETLINK_CAP_ACK = 10, NETLINK_EXT_ACK = 11, NETLINK_GET_STRICT_CHK = 12;
+const MSG_TRUNC = 0x20, MSG_DONTWAIT = 0x40;
+const bufferSize = 8 << 20;
+/** How often a dump is begun anew before it is given up. */
+const dumpTries = 20;
+
+/** A change for the kernel to make. */
+export interface Request {
+  /** What is done, for errors: `create br0`. */
+  readonly what: string;
+  /** From encodeMessage(). */
+  readonly message: Uint8Array;
+  /** The error that says that it is so already. */
+  readonly already?: number;
+}
+
+/**
+ * A rtnetlink(7) socket that belongs to one network namespace for good.
+ *
+ * The kernel does what a message says while it is being sent, which may take it tens of milliseconds: sending goes
+ * to a thread of the pool, so that the loop stays free. Calls on one socket are carried out one after another.
+ */
+export class Netlink implements Disposable {
+  readonly fd: number;
+  #sequence = 1;
+  #closed = false;
+  #last: Promise<unknown> = Promise.resolve();
+  /** What a thread of the pool reads: kept here so that it is not freed under it. */
+  #sending = new Uint8Array(0);
+  #received = new Uint8Array(64 << 10);
+  #view = new DataView(this.#received.buffer);
+
+  /** @param namespace a descriptor; without one, this thread's. It is not needed any longer afterwards */
+  constructor(namespace?: number) {
+    this.fd = namespace === undefined ? open() : inNamespace(namespace, open);
+  }
+
+  /**
+   * Carries out requests in their order, in one send. One that fails does not keep the later ones back.
+   * @throws SystemError of the first that failed
+   */
+  async run(...requests: readonly Request[]): Promise<void> {
+    if (!requests.length) return;
+    const bytes = new Uint8Array(requests.reduce((sum, { message }) => sum + aligned(message.length), 0));
+    let at = 0;
+    for (const { message } of requests) {
+      bytes.set(message, at);
+      at += aligned(message.length);
+    }
+    for (const { index, errno, detail } of await this.exchange(bytes, requests.length)) {
+      const request = requests[index];
+      if (request && request.already !== errno) throw new SystemError(request.what, errno, detail);
+    }
+  }
+
+  /** Asks for what is not a dump; `visit` gets the answers. @throws SystemError when there is none */
+  async ask({ what, message }: Request, visit: Visit): Promise<void> {
+    const [failure] = await this.exchange(Uint8Array.from(message), 1, visit);
+    if (failure) throw new SystemError(what, failure.errno, failure.detail);
+  }
+
+  /**
+   * Sends `count` messages that lie one after another in `bytes`, which must not change until this is done. Only
+   * the last is acknowledged; what the kernel refused comes back with its place.
+   * @throws Error when it is not known what has been done
+   */
+  exchange(bytes: Uint8Array<ArrayBuffer>, count: number, visit?: Visit): Promise<Failure[]> {
+    return this.#exclusive(async () => {
+      const replies = new Replies(this.#number(bytes, count, NLM_F_ACK), count, visit);
+      await this.#send(bytes);
+      // All answers are there when the send returns.
+      while (!replies.done) {
+        const length = libc.recv(this.fd, this.#received, this.#received.length, MSG_DONTWAIT | MSG_TRUNC);
+        if (length >= 0) replies.take(this.#view, Math.min(length, this.#received.length));
+        else {
+          const code = errno();
+          if (code === EAGAIN) throw new Error("the kernel has not answered");
+          if (code !== EINTR) throw new SystemError("read the kernel's answers", code);
+        }
+      }
+      return replies.failures;
+    });
+  }
+
+  /**
+   * Lists what the kernel has. A listing that is short, or was changed while it was read, is begun anew.
+   *
+   * @param what for errors: `list the links`
+   * @param message from encodeMessage(), without NLM_F_DUMP
+   * @param make gives an empty collection, for each try
+   * @param add puts a message into it
+   * @throws SystemError when the kernel refuses; Error after 20 tries
+   */
+  async dump<T>(
+    what: string,
+    message: Uint8Array,
+    make: () => T,
+    add: (into: T, ...args: Parameters<Visit>) => void,
+  ): Promise<T> {
+    const bytes = Uint8Array.from(message);
+    let doubt = "";
+    for (let tries = 0; tries < dumpTries; tries++) {
+      const collected = make();
+      const replies = await this.#exclusive(async () => {
+        const replies = new DumpReplies(
+          this.#number(bytes, 1, NLM_F_DUMP),
+          (...args) => add(collected, ...args),
+        );
+        await this.#send(bytes);
+        await this.#readDump(replies);
+        return replies;
+      });
+      if (replies.failure) throw new SystemError(what, replies.failure.errno, replies.failure.detail);
+      if (!replies.doubt) return collected;
+      doubt = replies.doubt;
+    }
+    throw new Error(`${what}: each of ${dumpTries} tries was ${doubt}`);
+  }
+
+  /** Closes the socket; what is under way goes on to its end first. */
+  close(): void {
+    if (this.#closed) return;
+    const underWay = this.#last;
+    this.#closed = true;
+    underWay.then(() => libc.close(this.fd));
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  /** Reads to the dump's end also when it is in doubt: until then, the kernel would not begin another. */
+  async #readDump(replies: DumpReplies): Promise<void> {
+    while (replies.state === "more") {
+      const buffer = this.#received;
+      const length = await onPool(() =>
+        libcNonblocking.recv(this.fd, buffer, buffer.length, MSG_DONTWAIT | MSG_TRUNC)
+      );
+      // errno is not to be had from there. An overrun or the end: in both cases, this dump is not whole.
+      if (length < 0) return replies.end();
+      replies.take(this.#view, length);
+      if (length > buffer.length) {
+        this.#received = new Uint8Array(aligned(length) * 2);
+        this.#view = new DataView(this.#received.buffer);
+      }
+    }
+  }
+
+  /** Gives the messages their sequence numbers, and the last one a flag. @returns the first number */
+  #number(bytes: Uint8Array<ArrayBuffer>, count: number, flag: number): number {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    const first = this.#sequence;
+    let at = 0;
+    for (let i = 1;; i++) {
+      view.setUint32(at + 8, this.#sequence, true);
+      this.#sequence = (this.#sequence + 1) >>> 0;
+      if (i === count) break;
+      at += aligned(view.getUint32(at, true));
+    }
+    view.setUint16(at + 6, view.getUint16(at + 6, true) | flag, true);
+    return first;
+  }
+
+  async #send(bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+    this.#sending = bytes;
+    const sent = await onPool(() => libcNonblocking.send(this.fd, bytes, bytes.length, 0));
+    // The kernel takes all messages or none. Once more on this thread, which can tell why not.
+    if (sent < 0) checked(libc.send(this.fd, this.#sending, bytes.length, 0), "send to the kernel");
+  }
+
+  #exclusive<T>(body: () => Promise<T>): Promise<T> {
+    // Its number may be another file's by now.
+    if (this.#closed) return Promise.reject(new SystemError("use a closed netlink socket", EBADF));
+    const result = this.#last.then(body);
+    this.#last = result.catch(() => {});
+    return result;
+  }
+}
+
+function open(): number {
+  const fd = checked(
+    libc.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE),
+    "open a netlink socket",
+  );
+  const set = (level: number, option: number, value: number) =>
+    libc.setsockopt(fd, level, option, Int32Array.of(value), 4);
+  try {
+    // Beyond the system's limits when we may.
+    if (set(SOL_SOCKET, SO_SNDBUFFORCE, bufferSize) < 0) set(SOL_SOCKET, SO_SNDBUF, bufferSize);
+    if (set(SOL_SOCKET, SO_RCVBUFFORCE, bufferSize) < 0) set(SOL_SOCKET, SO_RCVBUF, bufferSize);
+    for (const option of [NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK]) {
+      checked(set(SOL_NETLINK, option, 1), "set up a netlink socket");
+    }
+    return fd;
+  } catch (error) {
+    libc.close(fd);
+    throw error;
+  }
+}

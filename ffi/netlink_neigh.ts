@@ -1,0 +1,217 @@
+import { ENOENT } from "./errno.ts";
+import type { Netlink } from "./netlink.ts";
+import { aligned, encodeMessage, HEADER, NLM_F_CREATE, NLM_F_REPLACE, u32 } from "./netlink_message.ts";
+import type { Failure } from "./netlink_replies.ts";
+
+const RTM_NEWNEIGH = 28, RTM_DELNEIGH = 29, RTM_GETNEIGH = 30;
+const AF_INET = 2, AF_BRIDGE = 7, AF_INET6 = 10;
+const NDA_DST = 1, NDA_LLADDR = 2, NDA_CACHEINFO = 3, NDA_PROBES = 4, NDA_IFINDEX = 8, NDA_LINK_NETNSID = 10;
+const NUD_NOARP = 0x40, NUD_PERMANENT = 0x80, NTF_SELF = 2;
+/** Octets of struct ndmsg {u8 family, pad, i32 ifindex, u16 state, u8 flags, u8 type}. */
+const NDMSG = 12;
+/** Messages per send; the kernel's answers to all of them fit the socket's buffer. */
+const batch = 512;
+
+/**
+ * Which of a device's tables: `arp` (which MAC an address has; NDP's for IPv6) or `fdb` (behind which host a MAC
+ * is: the forwarding table of a vxlan device).
+ */
+export type Table = "arp" | "fdb";
+
+/** Pairs of address and MAC, in flat arrays. In an `fdb`, the address is the remote host's. */
+export interface Neighbours {
+  readonly count: number;
+  /** Octets of an address: 4 or 16. */
+  readonly width: 4 | 16;
+  /** Entry i has `width` octets from `i * width`. */
+  readonly addresses: Uint8Array;
+  /** Entry i has 6 octets from `i * 6`. */
+  readonly macs: Uint8Array;
+}
+
+/** What the kernel has. */
+export interface DumpedNeighbours extends Neighbours {
+  /** 1 where the entry is just as {@link setNeighbours} makes it: permanent, and nothing more to it than the pair. */
+  readonly exact: Uint8Array;
+}
+
+/**
+ * Makes entries permanent ones of a device's table, whether they are there or not: an address has one MAC in `arp`, a
+ * MAC is behind one host in `fdb`.
+ *
+ * @param ifindex the device's
+ * @returns what the kernel has refused, with its place in `entries`
+ * @throws Error when it is not known what has been done
+ */
+export function setNeighbours(
+  netlink: Netlink,
+  table: Table,
+  ifindex: number,
+  entries: Neighbours,
+): Promise<Failure[]> {
+  return send(
+    netlink,
+    entries,
+    template(table, RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, ifindex, entries.width),
+  );
+}
+
+/**
+ * Removes entries. Those that are not there are no failures, and in `fdb`, those that lead to another host by now.
+ * @see {@link setNeighbours}
+ */
+export async function deleteNeighbours(
+  netlink: Netlink,
+  table: Table,
+  ifindex: number,
+  entries: Neighbours,
+): Promise<Failure[]> {
+  const failures = await send(netlink, entries, template(table, RTM_DELNEIGH, 0, ifindex, entries.width));
+  return failures.filter(({ errno }) => errno !== ENOENT);
+}
+
+/** A message whose pair is still to be filled in, and where it goes. */
+interface Template {
+  readonly bytes: Uint8Array;
+  readonly addressAt: number;
+  readonly macAt: number;
+}
+
+function template(table: Table, type: number, flags: number, ifindex: number, width: 4 | 16): Template {
+  const fixed = ndmsg(table, width, ifindex);
+  const bytes = encodeMessage(type, flags, fixed, [[NDA_DST, new Uint8Array(width)], [
+    NDA_LLADDR,
+    new Uint8Array(6),
+  ]]);
+  const addressAt = HEADER + NDMSG + 4;
+  return { bytes, addressAt, macAt: addressAt + width + 4 };
+}
+
+function ndmsg(table: Table, width: 4 | 16, ifindex: number): Uint8Array {
+  const fixed = new Uint8Array(NDMSG);
+  fixed[0] = table === "fdb" ? AF_BRIDGE : width === 4 ? AF_INET : AF_INET6;
+  fixed.set(u32(ifindex), 4);
+  fixed[8] = NUD_PERMANENT;
+  fixed[10] = table === "fdb" ? NTF_SELF : 0;
+  return fixed;
+}
+
+async function send(
+  netlink: Netlink,
+  { count, width, addresses, macs }: Neighbours,
+  { bytes, addressAt, macAt }: Template,
+): Promise<Failure[]> {
+  const size = bytes.length, room = Math.min(batch, count);
+  const messages = new Uint8Array(room * size);
+  const failures: Failure[] = [];
+  for (let first = 0; first < count; first += batch) {
+    const n = Math.min(batch, count - first);
+    for (let i = 0; i < n; i++) {
+      const at = i * size;
+      messages.set(bytes, at);
+      for (let k = 0, from = (first + i) * width, to = at + addressAt; k < width; k++) {
+        messages[to + k] = addresses[from + k]!;
+      }
+      for (let k = 0, from = (first + i) * 6, to = at + macAt; k < 6; k++) messages[to + k] = macs[from + k]!;
+    }
+    for (const failure of await netlink.exchange(messages.subarray(0, n * size), n)) {
+      failures.push({ ...failure, index: first + failure.index });
+    }
+  }
+  return failures;
+}
+
+/**
+ * Lists a device's table, with entries that others have made and those that the kernel has learned. A device that
+ * is not there has an empty one.
+ *
+ * @param width the octets of the addresses that are wanted
+ */
+export async function dumpNeighbours(
+  netlink: Netlink,
+  table: Table,
+  ifindex: number,
+  width: 4 | 16 = 4,
+): Promise<DumpedNeighbours> {
+  const fixed = new Uint8Array(NDMSG);
+  fixed[0] = table === "fdb" ? AF_BRIDGE : width === 4 ? AF_INET : AF_INET6;
+  // Each kind of dump has its own way to ask for one device.
+  if (table === "fdb") fixed.set(u32(ifindex), 4);
+  const message = encodeMessage(RTM_GETNEIGH, 0, fixed, table === "arp" ? [[NDA_IFINDEX, u32(ifindex)]] : []);
+  const found = await netlink.dump(
+    `list the ${table} of interface ${ifindex}`,
+    message,
+    () => new Collection(table, ifindex, width),
+    (into, view, from, to) => into.add(view, from, to),
+  );
+  return found.result();
+}
+
+/** Flat arrays that grow. */
+class Collection {
+  count = 0;
+  #capacity = 64;
+  #addresses: Uint8Array;
+  #macs = new Uint8Array(this.#capacity * 6);
+  #exact = new Uint8Array(this.#capacity);
+
+  constructor(readonly table: Table, readonly ifindex: number, readonly width: 4 | 16) {
+    this.#addresses = new Uint8Array(this.#capacity * width);
+  }
+
+  /** Takes struct ndmsg and its attributes. */
+  add(view: DataView, from: number, to: number): void {
+    if (to - from < NDMSG || view.getInt32(from + 4, true) !== this.ifindex) return;
+    const state = view.getUint16(from + 8, true), flags = view.getUint8(from + 10);
+    // The kernel's own, as for multicast: ip does not show these either.
+    if (this.table === "arp" && state === NUD_NOARP) return;
+    // A bridge's own entry for its port is not the device's.
+    if (this.table === "fdb" && !(flags & NTF_SELF)) return;
+    if (this.count === this.#capacity) this.#grow();
+    const i = this.count, width = this.width;
+    let exact = state === NUD_PERMANENT &&
+      flags === (this.table === "fdb" ? NTF_SELF : 0);
+    let address = false, mac = false;
+    for (let at = from + NDMSG; to - at >= 4;) {
+      const length = view.getUint16(at, true), type = view.getUint16(at + 2, true);
+      if (length < 4 || length > to - at) break;
+      if (type === NDA_DST) {
+        if (length - 4 !== width) exact = false;
+        else {
+          for (let k = 0; k < width; k++) this.#addresses[i * width + k] = view.getUint8(at + 4 + k);
+          address = true;
+        }
+      } else if (type === NDA_LLADDR && length === 10) {
+        for (let k = 0; k < 6; k++) this.#macs[i * 6 + k] = view.getUint8(at + 4 + k);
+        mac = true;
+      } else if (type !== NDA_CACHEINFO && type !== NDA_PROBES && type !== NDA_LINK_NETNSID) exact = false;
+      at += aligned(length);
+    }
+    this.#exact[i] = Number(exact && address && mac);
+    this.count++;
+  }
+
+  result(): DumpedNeighbours {
+    const { count, width } = this;
+    return {
+      count,
+      width,
+      addresses: this.#addresses.subarray(0, count * width),
+      macs: this.#macs.subarray(0, count * 6),
+      exact: this.#exact.subarray(0, count),
+    };
+  }
+
+  #grow(): void {
+    this.#capacity *= 2;
+    this.#addresses = grown(this.#addresses);
+    this.#macs = grown(this.#macs);
+    this.#exact = grown(this.#exact);
+  }
+}
+
+function grown(array: Uint8Array): Uint8Array<ArrayBuffer> {
+  const twice = new Uint8Array(array.length * 2);
+  twice.set(array);
+  return twice;
+}
