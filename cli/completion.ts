@@ -34,9 +34,10 @@ compdef _${id}_complete ${name}
 `,
     fish: `function __${id}_complete
   set -l words (commandline -opc) (commandline -ct)
-  $words[1] __complete $words[2..-1] 2>/dev/null
+  set -l found ($words[1] __complete $words[2..-1] 2>/dev/null)
+  if set -q found[1]; printf '%s\\n' $found; else; __fish_complete_path (commandline -ct); end
 end
-complete -c ${name} -a '(__${id}_complete)'
+complete -c ${name} -f -a '(__${id}_complete)'
 `,
   }[shell];
 }

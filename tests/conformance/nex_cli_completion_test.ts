@@ -29,3 +29,42 @@ Deno.test("bash completes commands, options and the server's networks", async ()
     await Deno.remove(directory, { recursive: true });
   }
 });
+
+Deno.test("zsh and fish take the scripts, and fish offers files only where nothing else fits", async (t) => {
+  const installed = async (shell: string) =>
+    (await run(["sh", "-c", `command -v ${shell}`], { mayFail: true })).code === 0;
+  const nexCommand = strandCommand(["nex"]);
+  const directory = await Deno.makeTempDir();
+  try {
+    const command = nexCommand.map((word) => `'${word}'`).join(" ");
+    await Deno.writeTextFile(`${directory}/nex`, `#!/bin/sh\nexec ${command} "$@"\n`, { mode: 0o755 });
+    for (const shell of ["zsh", "fish"]) {
+      await Deno.writeTextFile(
+        `${directory}/${shell}`,
+        (await run([...nexCommand, "completion", shell])).stdout,
+      );
+    }
+    const env = { PATH: `${directory}:${Deno.env.get("PATH")}` };
+    for (const shell of ["zsh", "fish"]) {
+      await t.step({
+        name: shell,
+        ignore: !(await installed(shell)),
+        async fn() {
+          await run([shell, "-n", `${directory}/${shell}`]);
+          if (shell === "zsh") return;
+          const complete = async (line: string) =>
+            (await run(["fish", "--no-config", "-c", `source ${directory}/fish; complete -C '${line}'`], {
+              env,
+            }))
+              .stdout.trim().split("\n");
+          assert.deepEqual(await complete("nex ge"), ["get"]);
+          assert.deepEqual(await complete("nex get "), ["members", "network", "networks"]);
+          assert.deepEqual(await complete("nex get members mini --o"), ["--output"]);
+          assert.deepEqual(await complete(`nex apply ${directory}/zs`), [`${directory}/zsh`]);
+        },
+      });
+    }
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+});
