@@ -1,0 +1,224 @@
+import assert from "node:assert/strict";
+import { Ip } from "../common/ip.ts";
+import { Refusal } from "../common/refusal.ts";
+import { MAX_TXN_OPS } from "../store/types.ts";
+import { BitSet } from "./bit_set.ts";
+import {
+  type EndpointRequest,
+  macFor,
+  planActivate,
+  planClaim,
+  planCreateEndpoints,
+  planDeactivate,
+  planDeleteEndpoints,
+  planRelease,
+  vethName,
+} from "./endpoints.ts";
+import { planDeleteNetwork } from "./networks.ts";
+import { endpointRecord, lab, network } from "./testing.ts";
+
+const now = "2026-11-20T20:00:00.123456789Z";
+const host = { hostname: "h1", ip: Ip.parse("192.0.2.1"), apiHostname: "h1.example.net" };
+const active = {
+  targetNetnsPath: "/var/run/netns/c1",
+  overlayVethName: "sand0001",
+  overlayVethMac: "6a:00:00:00:00:01",
+  targetVethName: "sand0002",
+};
+
+function setUp(range = "10.0.0.0/24") {
+  const it = lab();
+  const gateway = range.replace(/0\//, "1/");
+  it.put({ [it.keys.network(network.id)]: { ...network, ip_range: range, gateway } });
+  const request = (id: string, more: Partial<EndpointRequest> = {}): EndpointRequest => ({
+    id,
+    now,
+    ...more,
+  });
+  const bits = () => [...BitSet.decode(it.json(it.keys.allocation(network.id)).bit_set).ones()];
+  const create = (...requests: EndpointRequest[]) => planCreateEndpoints(it.view, network.id, host, requests);
+  return { ...it, request, bits, create };
+}
+
+Deno.test("planCreateEndpoints() writes the record twice, with its address, MAC and host, in one transaction", () => {
+  const it = setUp();
+  const { results, plans } = it.create(it.request("E"));
+  assert.equal(plans.length, 1);
+  assert.ok(it.commit(plans));
+  const wanted = endpointRecord("E", {
+    api_hostname: "h1.example.net",
+    created_at: now,
+    target_veth_mac: "02:84:0a:00:00:02",
+    target_veth_ip: "10.0.0.2/24",
+  });
+  assert.deepEqual(results, [wanted]);
+  for (const key of [it.keys.hostEndpoint("h1", "E"), it.keys.networkEndpoint(network.id, "E")]) {
+    assert.deepEqual(it.json(key), wanted);
+  }
+  assert.deepEqual(it.json(it.keys.hostNetwork("h1", network.id)), { id: network.id, created_at: now });
+  assert.deepEqual(it.json(it.keys.networkHost(network.id, "h1")), { id: network.id, created_at: now });
+  assert.deepEqual(it.bits(), [0, 1, 2, 255]);
+  const again = it.create(it.request("E"));
+  assert.deepEqual([again.results, again.plans], [[wanted], []], "after a lost answer");
+});
+
+Deno.test("planCreateEndpoints() refuses one and makes the others", () => {
+  const it = setUp("10.0.0.0/29");
+  it.putEndpoint(
+    endpointRecord("X", { target_veth_ip: "10.0.0.3/29", target_veth_mac: "02:84:0a:00:00:03" }),
+  );
+  const { results, plans } = it.create(
+    it.request("A", { address: Ip.parse("10.0.0.9") }),
+    it.request("B", { address: Ip.parse("10.0.0.3") }),
+    it.request("C", { mac: "zz" }),
+    it.request("D", { mac: "03:00:00:00:00:01" }),
+    it.request("E", { mac: "02-84-0A-00-00-03" }),
+    it.request("F", { mac: "02:00:00:00:00:01", activation: active }),
+    it.request("G", { mac: "02:00:00:00:00:01" }),
+    ...["H", "I", "J", "K"].map((id) => it.request(id)),
+  );
+  assert.deepEqual(results.map((r) => r instanceof Refusal ? r.code : r.target_veth_ip), [
+    "invalid",
+    "exists",
+    "invalid",
+    "invalid",
+    "exists",
+    "10.0.0.2/29",
+    "exists",
+    "10.0.0.4/29",
+    "10.0.0.5/29",
+    "10.0.0.6/29",
+    "exhausted",
+  ]);
+  assert.ok(it.commit(plans));
+  const made = it.json(it.keys.hostEndpoint("h1", "F"));
+  assert.deepEqual([made.active, made.target_netns_path, made.overlay_veth_name], [
+    true,
+    "/var/run/netns/c1",
+    "sand0001",
+  ]);
+});
+
+Deno.test("hundreds of endpoints go into few transactions that etcd takes, all with different addresses", () => {
+  const it = setUp("10.0.0.0/20");
+  const { results, plans } = it.create(...Array.from({ length: 500 }, (_, i) => it.request(`E${i}`)));
+  assert.ok(plans.length <= 9, `${plans.length} transactions`);
+  for (const { guards, prefixGuards = [], ops } of plans) {
+    assert.ok(ops.length <= MAX_TXN_OPS && guards.length + prefixGuards.length <= MAX_TXN_OPS);
+  }
+  assert.ok(it.commit(plans));
+  assert.equal(new Set(results.map((r) => r instanceof Refusal ? "" : r.target_veth_ip)).size, 500);
+  assert.equal(it.view.endpointsOn("h1").length, 500);
+  const gone = planDeleteEndpoints(it.view, it.view.endpointsOn("h1").map(({ id }) => id), {
+    hostname: "h1",
+  });
+  assert.ok(it.commit(gone));
+  assert.deepEqual([it.bits(), it.view.endpointsOn("h1")], [[0, 1, 4095], []]);
+});
+
+Deno.test("two hosts that make endpoints at once get different addresses: the later plans again", () => {
+  const it = setUp();
+  const [a, b] = [it.create(it.request("A")), it.create(it.request("B"))];
+  assert.ok(it.commit(a.plans));
+  assert.ok(!it.commit(b.plans));
+  assert.ok(it.commit(it.create(it.request("B")).plans));
+  assert.equal(it.view.endpoint("B")?.address?.toString(), "10.0.0.3");
+});
+
+Deno.test("no endpoint is made in a network that is gone, goes meanwhile, or is being deleted", () => {
+  const it = setUp();
+  const { plans } = it.create(it.request("E"));
+  it.put({ [it.keys.network(network.id)]: undefined });
+  assert.ok(!it.commit(plans));
+  assert.throws(() => it.create(it.request("E")), { code: "not-found", message: /there is no network/ });
+  it.put({ [it.keys.network(network.id)]: network, [it.keys.networkHost(network.id, "old")]: {} });
+  it.commit(planDeleteNetwork(it.view, network.id, now).plan);
+  assert.throws(() => it.create(it.request("E")), { code: "forbidden", message: /being deleted/ });
+});
+
+Deno.test("planActivate() and planDeactivate() write both keys and keep what they do not know", () => {
+  const it = setUp();
+  it.putEndpoint({ ...endpointRecord("E", { target_veth_ip: "10.0.0.2/24" }), later: 1 });
+  assert.ok(it.commit(planActivate(it.view, "E", "h1", active).plan));
+  for (const key of [it.keys.hostEndpoint("h1", "E"), it.keys.networkEndpoint(network.id, "E")]) {
+    const { active, target_netns_path, later } = it.json(key);
+    assert.deepEqual([active, target_netns_path, later], [true, "/var/run/netns/c1", 1]);
+  }
+  assert.equal(planActivate(it.view, "E", "h1", active).plan, undefined);
+  assert.throws(() => planActivate(it.view, "E", "h1", { ...active, targetNetnsPath: "/other" }), {
+    code: "forbidden",
+    message: "endpoint E is active in /var/run/netns/c1: deactivate it first",
+  });
+  assert.throws(() => planActivate(it.view, "E", "h2", active), { code: "not-found", message: /is on h1/ });
+  const off = planDeactivate(it.view, "E", "h1");
+  assert.deepEqual([off.record.active, off.record.target_netns_path, off.record.target_veth_ip], [
+    false,
+    "",
+    "10.0.0.2/24",
+  ]);
+  assert.ok(it.commit(off.plan));
+  assert.equal(planDeactivate(it.view, "E", "h1").plan, undefined);
+});
+
+Deno.test("a change of an endpoint loses to its deletion", () => {
+  const it = setUp();
+  it.commit(it.create(it.request("E")).plans);
+  const { plan } = planActivate(it.view, "E", "h1", active);
+  assert.ok(it.commit(planDeleteEndpoints(it.view, ["E"], { hostname: "h1" })));
+  assert.ok(!it.commit(plan));
+});
+
+Deno.test("planDeleteEndpoints() gives the address back, is the owner's unless forced, and may be repeated", () => {
+  const it = setUp(), found = new Set<string>();
+  it.commit(it.create(it.request("E"), it.request("F")).plans);
+  assert.throws(() => planDeleteEndpoints(it.view, ["E"], { hostname: "h2" }), { code: "not-found" });
+  assert.throws(() => planDeleteEndpoints(it.view, ["Z"], { hostname: "h1" }), { code: "not-found" });
+  assert.ok(it.commit(planDeleteEndpoints(it.view, ["E"], { hostname: "h1", found })));
+  assert.deepEqual(it.bits(), [0, 1, 3, 255]);
+  assert.deepEqual(planDeleteEndpoints(it.view, ["E"], { hostname: "h1", found }), []);
+  assert.ok(it.commit(planDeleteEndpoints(it.view, ["F"], { hostname: undefined })));
+  assert.deepEqual([it.bits(), it.keysUnder("/sc-net/network-endpoints")], [[0, 1, 255], []]);
+});
+
+Deno.test("planDeleteEndpoints() waits for an old agent's lock, but not for claims that are lost", () => {
+  const it = setUp();
+  it.commit(it.create(it.request("E"), it.request("F")).plans);
+  const plans = planDeleteEndpoints(it.view, ["E"], { hostname: "h1" });
+  const lock = `${it.keys.allocationLocks(network.id)}1`;
+  it.put({ [lock]: "" });
+  assert.ok(!it.commit(plans));
+  it.put({ [lock]: undefined });
+  assert.ok(it.commit(plans));
+  it.put({ [it.keys.allocation(network.id)]: { address_range: "x", address_count: 0, bit_set: "" } });
+  assert.ok(it.commit(planDeleteEndpoints(it.view, ["F"], { hostname: "h1" })));
+});
+
+Deno.test("an endpoint of which an old agent wrote one key only is deleted whole", () => {
+  const it = setUp();
+  it.put({ [it.keys.hostEndpoint("h1", "E")]: endpointRecord("E") });
+  assert.equal(it.view.endpoint("E")?.entries.length, 1);
+  assert.ok(it.commit(planDeleteEndpoints(it.view, ["E"], { hostname: "h1" })));
+  assert.equal(it.view.endpoint("E"), undefined);
+});
+
+Deno.test("planClaim() holds an address for the endpoint that Docker makes next, planRelease() gives it back", () => {
+  const it = setUp();
+  const { address, plan } = planClaim(it.view, network.id);
+  assert.equal(address.toString(), "10.0.0.2");
+  assert.ok(it.commit(plan));
+  const stranger = it.create(it.request("A", { address }));
+  assert.ok(stranger.results[0] instanceof Refusal && stranger.results[0].code === "exists");
+  const docker = it.create(it.request("E", { address, claimed: true }));
+  assert.ok(it.commit(docker.plans));
+  assert.equal(planRelease(it.view, network.id, address), undefined, "the endpoint's by now");
+  assert.ok(it.commit(planClaim(it.view, network.id, Ip.parse("10.0.0.9")).plan));
+  assert.ok(it.commit(planRelease(it.view, network.id, Ip.parse("10.0.0.9"))));
+  assert.deepEqual(it.bits(), [0, 1, 2, 255]);
+});
+
+Deno.test("macFor() and vethName()", () => {
+  assert.equal(macFor(Ip.parse("10.0.255.2")), "02:84:0a:00:ff:02");
+  assert.equal(vethName(new Set(), () => 0x2f), "sand002f");
+  assert.equal(vethName(new Set(["sandffff", "sand0000"]), () => 0xffff), "sand0001");
+  assert.throws(() => vethName({ has: () => true }, () => 0), { code: "exhausted" });
+});

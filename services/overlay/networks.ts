@@ -1,0 +1,156 @@
+import { Refusal } from "../common/refusal.ts";
+import { type NetworkRecord, writeSandRecord } from "../store/sand_records.ts";
+import type { Plan } from "../store/types.ts";
+import { checkNetwork, type NetworkRequest } from "./check_network.ts";
+import { freshBits, readAllocation, writeBits } from "./claims.ts";
+import { Step } from "./step.ts";
+import type { View } from "./view.ts";
+
+/** What a new network takes from where and when it is made; the same for every attempt of one request. */
+export interface NetworkOptions {
+  /** A random v4 UUID. */
+  readonly newId: string;
+  /** RFC 3339 with nanoseconds. */
+  readonly now: string;
+  /** The path of a network's namespace on this host. */
+  readonly namespacePath: (id: string) => string;
+  readonly maxVni: number;
+}
+
+/** A plan and the record that it writes. No plan: it is written already, by an earlier attempt. */
+export interface Planned<T> {
+  readonly record: T;
+  readonly plan: Plan | undefined;
+}
+
+/**
+ * Plans a new network with the lowest free VNI.
+ *
+ * @throws Refusal "invalid", "exists" for an id that is in use, "exhausted" when no VNI is left.
+ */
+export function planCreateNetwork(
+  view: View,
+  request: NetworkRequest,
+  options: NetworkOptions,
+): Planned<NetworkRecord> {
+  const { id, name, type, ip_range, gateway } = checkNetwork(request, options.newId);
+  const existing = view.network(id);
+  if (existing?.created_at === options.now && existing.name === name) {
+    return { record: existing, plan: undefined };
+  }
+  if (existing) {
+    throw new Refusal("exists", `id: network ${id} exists already, with the name ${existing.name}`);
+  }
+  const unchanged = view.networksUnchanged();
+  const record: NetworkRecord = {
+    id,
+    created_at: options.now,
+    name,
+    type,
+    ns_handle_path: options.namespacePath(id),
+    vxlan_vni: lowestVni(view, options.maxVni),
+    ip_range,
+    gateway,
+  };
+  const key = view.keys.network(id);
+  const step = new Step()
+    .guard(view.guard(key))
+    .unchanged(unchanged.prefix, unchanged.unchangedSince)
+    .nothingUnder(view.keys.vniLocks)
+    .put(key, writeSandRecord(record));
+  // An old agent leaves the claims of a network that it deletes.
+  writeBits(view, record, { ...readAllocation(view, id), record: undefined }, freshBits(record), step);
+  if (view.deleted.has(id)) step.remove(view.keys.deleted(id));
+  return { record, plan: step.plan() };
+}
+
+function lowestVni(view: View, maxVni: number): number {
+  const used = new Set<number>();
+  for (const { vxlan_vni } of view.networks()) used.add(vxlan_vni);
+  for (let vni = 1; vni <= maxVni; vni++) if (!used.has(vni)) return vni;
+  throw new Refusal("exhausted", `none of the ${maxVni} VNIs is left: delete a network or raise MAX_VNI`);
+}
+
+/** The network of that id, or a refusal. */
+export function findNetwork(view: View, id: string): NetworkRecord {
+  const network = view.network(id);
+  if (!network) throw new Refusal("not-found", `there is no network "${id}"`);
+  return network;
+}
+
+/** What becomes of a network that is deleted. */
+export interface NetworkDeletion {
+  readonly plan: Plan | undefined;
+  /** Hosts with an old agent that still have the network: its record stays until the last of them lets it go. */
+  readonly waitsFor: readonly string[];
+}
+
+/**
+ * Plans the end of a network. With its record gone, every host of ours tears its part down; old agents would not, so
+ * while one of them has the network the record stays, marked as deleted.
+ *
+ * @param now RFC 3339 with nanoseconds.
+ * @param found What earlier attempts of this request found: it is no longer there because they deleted it.
+ * @throws Refusal "not-found", "forbidden" while it has endpoints.
+ */
+export function planDeleteNetwork(
+  view: View,
+  id: string,
+  now: string,
+  found: Set<string> = new Set(),
+): NetworkDeletion {
+  if (found.has(id) && !view.network(id)) return { plan: undefined, waitsFor: [] };
+  const network = findNetwork(view, id);
+  found.add(id);
+  view.refuseUnreadable(view.keys.networkEndpoints(id));
+  const { endpoints } = view.space(id);
+  if (endpoints.size) {
+    const [first] = endpoints.values();
+    throw new Refusal(
+      "forbidden",
+      `network ${network.name} still has endpoints (${endpoints.size}), the first ${first?.id} on ${first?.host}: delete them first`,
+    );
+  }
+  const waitsFor = view.space(id).oldHosts();
+  if (waitsFor.length === 0) return { plan: removal(view, id).plan(), waitsFor };
+  if (view.deleted.has(id)) return { plan: undefined, waitsFor };
+  const mark = view.keys.deleted(id);
+  const step = new Step()
+    .guard(view.guard(view.keys.network(id)), view.guard(mark))
+    .nothingUnder(view.keys.networkEndpoints(id))
+    .put(mark, writeSandRecord({ created_at: now }));
+  return { plan: step.plan(), waitsFor };
+}
+
+/**
+ * Plans what is next for a network that is marked as deleted: nothing while a host with an old agent has it, its
+ * removal after that. One that an old agent has put endpoints in again lives on.
+ */
+export function planFinishDeletion(view: View, id: string): Plan | undefined {
+  if (!view.deleted.has(id)) return undefined;
+  const mark = view.keys.deleted(id);
+  const { endpoints } = view.space(id);
+  if (!view.network(id) || endpoints.size) return new Step().guard(view.guard(mark)).remove(mark).plan();
+  return view.space(id).oldHosts().length ? undefined : removal(view, id).plan();
+}
+
+/** The hosts' own keys stay: each removes them once it has torn its part down, however often it dies over it. */
+function removal(view: View, id: string): Step {
+  const { keys } = view;
+  const step = new Step()
+    .guard(view.guard(keys.network(id)))
+    .nothingUnder(keys.networkEndpoints(id))
+    .remove(keys.network(id));
+  const { guard } = readAllocation(view, id);
+  if (guard.modRevision) {
+    // Whoever holds this lock is about to write the claims again.
+    step.guard(guard).nothingUnder(keys.allocationLocks(id)).remove(guard.key);
+  }
+  if (view.deleted.has(id)) step.remove(keys.deleted(id));
+  // A host that sets the network up right now may run an old agent, which would keep it.
+  let newest = 0;
+  for (const host of view.space(id).hosts) {
+    newest = Math.max(newest, view.guard(keys.networkHost(id, host)).modRevision);
+  }
+  return step.unchanged(keys.networkHosts(id), newest);
+}

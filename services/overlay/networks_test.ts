@@ -1,0 +1,186 @@
+import assert from "node:assert/strict";
+import { BitSet } from "./bit_set.ts";
+import { joinNetwork, planApplied, planLeave } from "./hosts.ts";
+import { planCreateNetwork, planDeleteNetwork, planFinishDeletion } from "./networks.ts";
+import { Step } from "./step.ts";
+import { endpointRecord, lab, network } from "./testing.ts";
+
+const now = "2026-11-20T20:00:00.123456789Z";
+
+function uuid(n: number): string {
+  return `00000000-0000-4000-8000-${n.toString(16).padStart(12, "0")}`;
+}
+
+const options = (n: number, maxVni = 999_999) => ({
+  newId: uuid(n),
+  now,
+  namespacePath: (id: string) => `/var/run/netns/sc-ns-${id}`,
+  maxVni,
+});
+
+function join(it: ReturnType<typeof lab>, host: string) {
+  const step = new Step();
+  joinNetwork(it.view, network.id, host, now, step);
+  assert.ok(it.commit(step.plan()));
+}
+
+Deno.test("planCreateNetwork() fills in what is left out and claims the network's own addresses", () => {
+  const it = lab();
+  const { record, plan } = planCreateNetwork(it.view, { id: "", name: "" }, options(1));
+  assert.deepEqual(record, {
+    id: uuid(1),
+    created_at: now,
+    name: `net-sc-${uuid(1)}`,
+    type: "overlay",
+    ns_handle_path: `/var/run/netns/sc-ns-${uuid(1)}`,
+    vxlan_vni: 1,
+    ip_range: "10.0.0.0/24",
+    gateway: "10.0.0.1/24",
+  });
+  assert.ok(it.commit(plan));
+  assert.deepEqual(it.json(`/sc-net/network/${uuid(1)}`), record);
+  const { bit_set, ...claims } = it.json(`/sc-net/ipalloc/${uuid(1)}`);
+  assert.deepEqual(claims, { id: uuid(1), address_range: "10.0.0.0/24", address_count: 256 });
+  assert.deepEqual([...BitSet.decode(bit_set).ones()], [0, 1, 255]);
+  assert.equal(planCreateNetwork(it.view, {}, options(1)).plan, undefined, "again, after a lost answer");
+});
+
+Deno.test("planCreateNetwork() takes a range, a gateway in either form and an id of the user's", () => {
+  const { view } = lab();
+  for (
+    const [request, wanted] of [
+      [{ ip_range: "10.64.0.0/10" }, { ip_range: "10.64.0.0/10", gateway: "10.64.0.1/10" }],
+      [{ ip_range: "192.168.1.4/30", gateway: "192.168.1.6" }, { gateway: "192.168.1.6/30" }],
+      [{ gateway: "10.0.0.254/24", type: "overlay" }, { gateway: "10.0.0.254/24", type: "overlay" }],
+      [{ id: "320A669F-E465-4806-AB46-F2E6620C4311", name: "blue" }, { id: network.id, name: "blue" }],
+    ]
+  ) {
+    const { record } = planCreateNetwork(view, request ?? {}, options(1));
+    assert.deepEqual({ ...record, ...wanted }, record);
+  }
+});
+
+Deno.test("planCreateNetwork() refuses with field, value and what would be right", () => {
+  const it = lab();
+  it.put({ [it.keys.network(network.id)]: network });
+  for (
+    const [request, code, message] of [
+      [{ id: "x" }, "invalid", /^id: "x" is not a v4 UUID/],
+      [{ id: "320a669f-e465-1806-ab46-f2e6620c4311" }, "invalid", /not a v4 UUID/],
+      [{ id: network.id }, "exists", /exists already, with the name blue/],
+      [{ type: "macvlan" }, "invalid", /^type: "macvlan" .* only overlay/],
+      [{ name: "a\nb" }, "invalid", /^name: /],
+      [{ ip_range: "10.0.0.7/24" }, "invalid", /host bits set: did you mean 10\.0\.0\.0\/24\?/],
+      [{ ip_range: "10.0.0.0/9" }, "invalid", /wider than a \/10/],
+      [{ ip_range: "10.0.0.0/31" }, "invalid", /no room/],
+      [{ ip_range: "2001:db8::/64" }, "invalid", /not an IPv4 range/],
+      [{ ip_range: "ten" }, "invalid", /^ip_range: "ten"/],
+      [{ gateway: "10.0.1.1" }, "invalid", /outside the range 10\.0\.0\.0\/24/],
+      [{ gateway: "10.0.0.1/16" }, "invalid", /another prefix length/],
+      [{ gateway: "10.0.0.255" }, "invalid", /network or broadcast address/],
+      [{ gateway: "gw" }, "invalid", /in CIDR form, like 10\.0\.0\.1\/24/],
+    ] as const
+  ) {
+    assert.throws(() => planCreateNetwork(it.view, request, options(1)), { code, message });
+  }
+});
+
+Deno.test("VNIs are the lowest free, different for whoever asks at once, and run out with a sentence", () => {
+  const it = lab();
+  const plans = [1, 2].map((n) => planCreateNetwork(it.view, {}, options(n)));
+  assert.ok(it.commit(plans[0]?.plan));
+  assert.ok(!it.commit(plans[1]?.plan), "planned from the same view");
+  for (const n of [2, 3]) assert.ok(it.commit(planCreateNetwork(it.view, {}, options(n)).plan));
+  it.commit(planDeleteNetwork(it.view, uuid(2), now).plan);
+  assert.equal(planCreateNetwork(it.view, {}, options(4, 3)).record.vxlan_vni, 2);
+  it.commit(planCreateNetwork(it.view, {}, options(4, 3)).plan);
+  assert.throws(() => planCreateNetwork(it.view, {}, options(5, 3)), {
+    code: "exhausted",
+    message: /none of the 3 VNIs is left/,
+  });
+});
+
+Deno.test("no VNI is given while an old agent gives one, or while a network cannot be read", () => {
+  const it = lab();
+  const { plan } = planCreateNetwork(it.view, {}, options(1));
+  it.put({ "/etcd-lock/vni-idgen/694d": "" });
+  assert.ok(!it.commit(plan));
+  it.put({ "/etcd-lock/vni-idgen/694d": undefined, [it.keys.network("bad")]: "bad" });
+  assert.throws(() => planCreateNetwork(it.view, {}, options(1)), { code: "forbidden" });
+});
+
+Deno.test("planDeleteNetwork() refuses while an endpoint is there, and loses to one that comes", () => {
+  const it = lab();
+  it.commit(planCreateNetwork(it.view, { id: network.id, name: "blue" }, options(1)).plan);
+  const { plan } = planDeleteNetwork(it.view, network.id, now);
+  it.putEndpoint(endpointRecord("E"));
+  assert.ok(!it.commit(plan));
+  assert.throws(() => planDeleteNetwork(it.view, network.id, now), {
+    code: "forbidden",
+    message: "network blue still has endpoints (1), the first E on h1: delete them first",
+  });
+  assert.throws(() => planDeleteNetwork(it.view, "N", now), { code: "not-found" });
+});
+
+Deno.test("a deleted network leaves the keys of its hosts to them, and deleting it again finds it done", () => {
+  const it = lab(), found = new Set<string>();
+  it.commit(planCreateNetwork(it.view, { id: network.id }, options(1)).plan);
+  join(it, "h1");
+  it.commit(planApplied(it.view, network.id, "h1", 5));
+  const deletion = planDeleteNetwork(it.view, network.id, now, found);
+  assert.deepEqual(deletion.waitsFor, []);
+  assert.ok(it.commit(deletion.plan));
+  assert.deepEqual(it.keysUnder("/sc-net/"), [
+    `/sc-net/nodes-networks/${network.id}/h1`,
+    `/sc-net/nodes/h1/networks/${network.id}`,
+    `/sc-net/strand/applied/${network.id}/h1`,
+  ]);
+  assert.equal(planDeleteNetwork(it.view, network.id, now, found).plan, undefined);
+  assert.ok(it.commit(planLeave(it.view, network.id, "h1")));
+  assert.deepEqual(it.keysUnder("/sc-net/"), []);
+  assert.equal(planLeave(it.view, network.id, "h1"), undefined);
+});
+
+Deno.test("a network that a host with an old agent has is marked, and goes with the last such host", () => {
+  const it = lab();
+  it.commit(planCreateNetwork(it.view, { id: network.id }, options(1)).plan);
+  for (const host of ["new", "old"]) join(it, host);
+  it.commit(planApplied(it.view, network.id, "new", 5));
+  const deletion = planDeleteNetwork(it.view, network.id, now);
+  assert.deepEqual(deletion.waitsFor, ["old"]);
+  assert.ok(it.commit(deletion.plan));
+  assert.ok(it.view.network(network.id) && it.view.deleted.has(network.id));
+  assert.equal(planFinishDeletion(it.view, network.id), undefined);
+  // The host is upgraded, and publishes what it has applied.
+  it.commit(planApplied(it.view, network.id, "old", 6));
+  assert.ok(it.commit(planFinishDeletion(it.view, network.id)));
+  assert.deepEqual([it.view.network(network.id), it.view.deleted.size], [undefined, 0]);
+});
+
+Deno.test("a marked network that an old agent puts an endpoint in lives on", () => {
+  const it = lab();
+  it.commit(planCreateNetwork(it.view, { id: network.id }, options(1)).plan);
+  join(it, "old");
+  it.commit(planDeleteNetwork(it.view, network.id, now).plan);
+  it.putEndpoint(endpointRecord("E", { hostname: "old" }));
+  assert.ok(it.commit(planFinishDeletion(it.view, network.id)));
+  assert.deepEqual([it.view.network(network.id)?.id, it.view.deleted.size], [network.id, 0]);
+});
+
+Deno.test("a deletion loses to a host that sets the network up meanwhile", () => {
+  const it = lab();
+  it.commit(planCreateNetwork(it.view, { id: network.id }, options(1)).plan);
+  const { plan } = planDeleteNetwork(it.view, network.id, now);
+  join(it, "old");
+  assert.ok(!it.commit(plan));
+});
+
+Deno.test("planApplied() tells only what is newer, and hosts that lag behind are known", () => {
+  const it = lab();
+  for (const host of ["a", "b", "old"]) join(it, host);
+  it.commit(planApplied(it.view, network.id, "a", 7));
+  it.commit(planApplied(it.view, network.id, "b", 5));
+  assert.equal(planApplied(it.view, network.id, "a", 7), undefined);
+  assert.deepEqual(it.view.space(network.id).hostsBehind(7), ["b"]);
+  assert.deepEqual(it.view.space(network.id).oldHosts(), ["old"]);
+});
