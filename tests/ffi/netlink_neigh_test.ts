@@ -148,7 +148,6 @@ Deno.test("entries that the kernel refuses come back with their places, and the 
     failures.map(({ index, errno }) => [index, errno]),
     refused.map((i) => [i, 95]),
   );
-  assert.match(failures[0]?.detail ?? "", /unicast/);
   assert.equal((await dumpNeighbours(netlink, "fdb", ifindex)).count, 695);
   const gone = await setNeighbours(netlink, "arp", 9999, pairs(600, member));
   assert.equal(gone.length, 600);

@@ -1,0 +1,144 @@
+import { EADDRNOTAVAIL, ESRCH } from "./errno.ts";
+import type { Netlink, Request } from "./netlink.ts";
+import {
+  encodeMessage,
+  NLM_F_CREATE,
+  NLM_F_REPLACE,
+  readAttributes,
+  readOctets,
+  u32,
+} from "./netlink_message.ts";
+
+const RTM_NEWADDR = 20,
+  RTM_DELADDR = 21,
+  RTM_GETADDR = 22,
+  RTM_NEWROUTE = 24,
+  RTM_DELROUTE = 25,
+  RTM_GETROUTE = 26;
+const AF_INET = 2, AF_INET6 = 10;
+const IFADDRMSG = 8, IFA_ADDRESS = 1, IFA_LOCAL = 2, IFA_F_NODAD = 2;
+const RTMSG = 12, RTA_DST = 1, RTA_OIF = 4, RTA_GATEWAY = 5, RTA_TABLE = 15;
+const RT_TABLE_MAIN = 254, RTPROT_STATIC = 4, RT_SCOPE_UNIVERSE = 0, RT_SCOPE_LINK = 253, RTN_UNICAST = 1;
+
+/** An address with the prefix length of its subnet, on a link. */
+export interface LinkAddress {
+  /** The link's index. */
+  readonly link: number;
+  /** 4 or 16 octets. */
+  readonly address: Uint8Array;
+  readonly prefix: number;
+}
+
+/** Where what goes to a prefix is sent. */
+export interface Route {
+  /** 4 or 16 octets, those of `0.0.0.0` or `::` for the default route. */
+  readonly destination: Uint8Array;
+  readonly prefix: number;
+  /** The next hop; without one, the destination is on the link itself. */
+  readonly gateway?: Uint8Array;
+  /** The link's index. */
+  readonly link: number;
+}
+
+/** Gives a link an address, which it may have already. IPv6 addresses are usable at once: nobody is asked. */
+export function addAddress({ link, address, prefix }: LinkAddress): Request {
+  return {
+    what: `add an address to interface ${link}`,
+    message: encodeMessage(
+      RTM_NEWADDR,
+      NLM_F_CREATE | NLM_F_REPLACE,
+      ifaddrmsg(link, address, prefix),
+      [[IFA_LOCAL, address], [IFA_ADDRESS, address]],
+    ),
+  };
+}
+
+/** Takes an address from a link, which may have lost it already. */
+export function deleteAddress({ link, address, prefix }: LinkAddress): Request {
+  return {
+    what: `take an address from interface ${link}`,
+    message: encodeMessage(RTM_DELADDR, 0, ifaddrmsg(link, address, prefix), [[IFA_LOCAL, address]]),
+    already: EADDRNOTAVAIL,
+  };
+}
+
+/** Makes a route of the main table, in place of one to the same destination. */
+export function setRoute(route: Route): Request {
+  return {
+    what: "set a route",
+    message: encodeMessage(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, rtmsg(route), routeAttributes(route)),
+  };
+}
+
+/** Removes a route, which may be gone already. */
+export function deleteRoute(route: Route): Request {
+  return {
+    what: "delete a route",
+    message: encodeMessage(RTM_DELROUTE, 0, rtmsg(route), routeAttributes(route)),
+    already: ESRCH,
+  };
+}
+
+/** All addresses of the socket's namespace, of both families, or of one link. */
+export function listAddresses(netlink: Netlink, link = 0): Promise<LinkAddress[]> {
+  const message = encodeMessage(RTM_GETADDR, 0, ifaddrmsg(link, new Uint8Array(), 0));
+  return netlink.dump("list the addresses", message, () => [] as LinkAddress[], (list, view, from, to) => {
+    if (to - from < IFADDRMSG) return;
+    const found = readAttributes(view, from + IFADDRMSG, to);
+    list.push({
+      link: view.getUint32(from + 4, true),
+      address: readOctets(found.get(IFA_LOCAL) ?? found.get(IFA_ADDRESS)),
+      prefix: view.getUint8(from + 1),
+    });
+  });
+}
+
+/** The unicast routes of the main table that lead over one link, of both families. */
+export function listRoutes(netlink: Netlink): Promise<Route[]> {
+  const fixed = new Uint8Array(RTMSG);
+  return netlink.dump(
+    "list the routes",
+    encodeMessage(RTM_GETROUTE, 0, fixed),
+    () => [] as Route[],
+    (list, view, from, to) => {
+      if (to - from < RTMSG || view.getUint8(from + 7) !== RTN_UNICAST) return;
+      const found = readAttributes(view, from + RTMSG, to);
+      const link = found.get(RTA_OIF)?.getUint32(0, true), gateway = found.get(RTA_GATEWAY);
+      if (link === undefined || found.get(RTA_TABLE)?.getUint32(0, true) !== RT_TABLE_MAIN) return;
+      const destination = found.get(RTA_DST);
+      list.push({
+        destination: destination
+          ? readOctets(destination)
+          : new Uint8Array(view.getUint8(from) === AF_INET ? 4 : 16),
+        prefix: view.getUint8(from + 1),
+        ...(gateway && { gateway: readOctets(gateway) }),
+        link,
+      });
+    },
+  );
+}
+
+function familyOf(address: Uint8Array): number {
+  return address.length === 4 ? AF_INET : address.length === 16 ? AF_INET6 : 0;
+}
+
+/** struct ifaddrmsg {u8 family, u8 prefix length, u8 flags, u8 scope, u32 index} */
+function ifaddrmsg(link: number, address: Uint8Array, prefix: number): Uint8Array {
+  const family = familyOf(address);
+  return Uint8Array.of(family, prefix, family === AF_INET6 ? IFA_F_NODAD : 0, 0, ...u32(link));
+}
+
+/** struct rtmsg {u8 family, dst_len, src_len, tos, table, protocol, scope, type, u32 flags} */
+function rtmsg({ destination, prefix, gateway }: Route): Uint8Array {
+  const scope = gateway || destination.length !== 4 ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK;
+  const fixed = [familyOf(destination), prefix, 0, 0, RT_TABLE_MAIN, RTPROT_STATIC, scope, RTN_UNICAST];
+  return Uint8Array.of(...fixed, 0, 0, 0, 0);
+}
+
+function routeAttributes({ destination, prefix, gateway, link }: Route) {
+  return [
+    prefix ? [RTA_DST, destination] as const : undefined,
+    gateway && [RTA_GATEWAY, gateway] as const,
+    [RTA_OIF, u32(link)] as const,
+  ];
+}

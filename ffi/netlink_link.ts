@@ -1,0 +1,182 @@
+import { ENODEV } from "./errno.ts";
+import type { Request } from "./netlink.ts";
+import {
+  type Attribute,
+  be16,
+  encodeMessage,
+  HEADER,
+  NLM_F_CREATE,
+  NLM_F_EXCL,
+  text,
+  u32,
+  u8,
+} from "./netlink_message.ts";
+
+/** Numbers of if_link.h that changes and listings share. */
+export const RTM_NEWLINK = 16, RTM_DELLINK = 17, RTM_GETLINK = 18;
+export const IFINFOMSG = 16, IFF_UP = 1;
+export const IFLA_ADDRESS = 1,
+  IFLA_IFNAME = 3,
+  IFLA_MTU = 4,
+  IFLA_LINK = 5,
+  IFLA_MASTER = 10,
+  IFLA_LINKINFO = 18;
+export const IFLA_GROUP = 27, IFLA_EXT_MASK = 29, IFLA_LINK_NETNSID = 37;
+export const IFLA_INFO_KIND = 1, IFLA_INFO_DATA = 2;
+export const IFLA_VXLAN_ID = 1, IFLA_VXLAN_GROUP = 2, IFLA_VXLAN_LOCAL = 4, IFLA_VXLAN_LEARNING = 7;
+export const IFLA_VXLAN_PORT = 15, IFLA_VXLAN_PROXY = 11, IFLA_VXLAN_L2MISS = 13, IFLA_VXLAN_L3MISS = 14;
+export const IFLA_VXLAN_GROUP6 = 16, IFLA_VXLAN_LOCAL6 = 17;
+const IFLA_NET_NS_FD = 28, VETH_INFO_PEER = 1;
+
+/** The longest name of an interface, in octets (IFNAMSIZ without the NUL). */
+export const nameLimit = 15;
+
+/** A link by its index, or by its name. */
+export type LinkReference = number | string;
+
+/** What any link may have. What is not given stays as it is, or is the kernel's choice. */
+export interface LinkSettings {
+  readonly mtu?: number;
+  /** Six octets. */
+  readonly mac?: Uint8Array;
+  readonly up?: boolean;
+  /** The index of the bridge that it is a port of, in the namespace where it is; 0 for none. */
+  readonly master?: number;
+  /** A descriptor of the namespace where it goes. */
+  readonly namespace?: number;
+}
+
+/** A link's name, and what any link may have. */
+export interface NewLink extends LinkSettings {
+  readonly name: string;
+}
+
+/** A vxlan device (RFC 7348) of a network that is told where everybody is, and floods to nobody. */
+export interface NewVxlan extends NewLink {
+  readonly vni: number;
+  readonly port: number;
+  /** The address to send from: 4 or 16 octets. */
+  readonly local: Uint8Array;
+  /** Answers ARP and neighbour solicitations from its table. */
+  readonly proxy?: boolean;
+  /** Tells of MACs that are not in its forwarding table. */
+  readonly l2miss?: boolean;
+  /** Tells of addresses that are not in its ARP table. */
+  readonly l3miss?: boolean;
+  readonly learning?: boolean;
+}
+
+/** Creates a bridge. */
+export function newBridge(link: NewLink): Request {
+  return create(link, "bridge");
+}
+
+/**
+ * Creates a vxlan device. Its underlay is the namespace of the socket that this is sent through, wherever
+ * `namespace` puts it.
+ */
+export function newVxlan(link: NewVxlan): Request {
+  return create(link, "vxlan", [
+    [IFLA_VXLAN_ID, u32(link.vni)],
+    [IFLA_VXLAN_PORT, be16(link.port)],
+    [link.local.length === 4 ? IFLA_VXLAN_LOCAL : IFLA_VXLAN_LOCAL6, link.local],
+    [IFLA_VXLAN_PROXY, u8(link.proxy ?? false)],
+    [IFLA_VXLAN_L2MISS, u8(link.l2miss ?? false)],
+    [IFLA_VXLAN_L3MISS, u8(link.l3miss ?? false)],
+    [IFLA_VXLAN_LEARNING, u8(link.learning ?? false)],
+  ]);
+}
+
+/**
+ * Creates two links, each the other's far end. The kernel does not let the second one be up from the start, or be a
+ * port: those are changes of their own, where it is.
+ */
+export function newVeth(link: NewLink, peer: Omit<NewLink, "up" | "master">): Request {
+  const far = encodeMessage(0, 0, ifinfomsg(0), settings(peer, peer.name)).subarray(HEADER);
+  return create(link, "veth", [[VETH_INFO_PEER, far]]);
+}
+
+/** Changes a link; a name is changed while it is down, or by kernels from 6.2 on. */
+export function changeLink(link: LinkReference, change: LinkSettings & { readonly name?: string }): Request {
+  const named: Attribute | undefined = change.name === undefined ? undefined : nameOf(change.name);
+  if (typeof link === "string" && named) throw new TypeError("a link is renamed by its index");
+  return {
+    what: `change ${label(link)}`,
+    message: encodeMessage(RTM_NEWLINK, 0, ifinfomsg(link, change.up), [
+      ...reference(link),
+      named,
+      ...settings(change),
+    ]),
+  };
+}
+
+/** Turns a vxlan device's learning on or off while it is in use. */
+export function changeLearning(link: LinkReference, learning: boolean): Request {
+  return {
+    what: `change ${label(link)}`,
+    message: encodeMessage(RTM_NEWLINK, 0, ifinfomsg(link), [
+      ...reference(link),
+      linkInfo("vxlan", [[IFLA_VXLAN_LEARNING, u8(learning)]]),
+    ]),
+  };
+}
+
+/** Deletes a link, and with one end of a pair, the other. It may take the kernel 40 ms. */
+export function deleteLink(link: LinkReference): Request {
+  return {
+    what: `delete ${label(link)}`,
+    message: encodeMessage(RTM_DELLINK, 0, ifinfomsg(link), reference(link)),
+    already: ENODEV,
+  };
+}
+
+function create(link: NewLink, kind: string, data?: readonly Attribute[]): Request {
+  return {
+    what: `create ${link.name}`,
+    message: encodeMessage(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, ifinfomsg(0, link.up), [
+      ...settings(link, link.name),
+      linkInfo(kind, data),
+    ]),
+  };
+}
+
+function settings({ mtu, mac, master, namespace }: LinkSettings, name?: string): (Attribute | undefined)[] {
+  return [
+    name === undefined ? undefined : nameOf(name),
+    mtu === undefined ? undefined : [IFLA_MTU, u32(mtu)],
+    mac && [IFLA_ADDRESS, mac],
+    master === undefined ? undefined : [IFLA_MASTER, u32(master)],
+    namespace === undefined ? undefined : [IFLA_NET_NS_FD, u32(namespace)],
+  ];
+}
+
+function linkInfo(kind: string, data?: readonly Attribute[]): Attribute {
+  return [IFLA_LINKINFO, [[IFLA_INFO_KIND, text(kind)], data && [IFLA_INFO_DATA, data]]];
+}
+
+function nameOf(name: string): Attribute {
+  const octets = text(name);
+  if (octets.length < 2 || octets.length > nameLimit + 1 || /[\s/:\0]/.test(name)) {
+    throw new TypeError(
+      `"${name}" is not the name of an interface: 1 to ${nameLimit} octets, no space, / or :`,
+    );
+  }
+  return [IFLA_IFNAME, octets];
+}
+
+function reference(link: LinkReference): Attribute[] {
+  return typeof link === "string" ? [nameOf(link)] : [];
+}
+
+function label(link: LinkReference): string {
+  return typeof link === "string" ? link : `interface ${link}`;
+}
+
+/** struct ifinfomsg {u8 family, pad, u16 type, i32 index, u32 flags, u32 change} */
+function ifinfomsg(link: LinkReference, up?: boolean): Uint8Array {
+  const fixed = new Uint8Array(IFINFOMSG);
+  if (typeof link === "number") fixed.set(u32(link), 4);
+  fixed[8] = up ? IFF_UP : 0;
+  fixed[12] = up === undefined ? 0 : IFF_UP;
+  return fixed;
+}

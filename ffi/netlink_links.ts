@@ -1,0 +1,160 @@
+import { ENODEV, SystemError } from "./errno.ts";
+import type { Netlink } from "./netlink.ts";
+import {
+  IFF_UP,
+  IFINFOMSG,
+  IFLA_ADDRESS,
+  IFLA_EXT_MASK,
+  IFLA_IFNAME,
+  IFLA_INFO_DATA,
+  IFLA_INFO_KIND,
+  IFLA_LINK,
+  IFLA_LINK_NETNSID,
+  IFLA_LINKINFO,
+  IFLA_MASTER,
+  IFLA_MTU,
+  IFLA_VXLAN_GROUP,
+  IFLA_VXLAN_GROUP6,
+  IFLA_VXLAN_ID,
+  IFLA_VXLAN_L2MISS,
+  IFLA_VXLAN_L3MISS,
+  IFLA_VXLAN_LEARNING,
+  IFLA_VXLAN_LOCAL,
+  IFLA_VXLAN_LOCAL6,
+  IFLA_VXLAN_PORT,
+  IFLA_VXLAN_PROXY,
+  RTM_GETLINK,
+} from "./netlink_link.ts";
+import {
+  encodeMessage,
+  readAttributes,
+  readNested,
+  readOctets,
+  readText,
+  text,
+  u32,
+} from "./netlink_message.ts";
+
+const RTEXT_FILTER_SKIP_STATS = 8, IFF_LOWER_UP = 0x10000;
+const RTM_GETNSID = 90, NETNSA_NSID = 1, NETNSA_FD = 3, RTGENMSG = 1;
+
+/** A link as the kernel has it. */
+export interface Link {
+  readonly index: number;
+  readonly name: string;
+  /** `bridge`, `vxlan`, `veth`; empty for hardware and `lo`. */
+  readonly kind: string;
+  readonly up: boolean;
+  /** Its far end, or what is below it, is up too. */
+  readonly carrier: boolean;
+  /** IFF_… of netdevice(7). */
+  readonly flags: number;
+  readonly mtu: number;
+  readonly mac: Uint8Array;
+  /** The index of the bridge that it is a port of; 0 when there is none. */
+  readonly master: number;
+  /** The index of a veth's far end, which is in `peerNamespace`; 0 when there is none. */
+  readonly peer: number;
+  /**
+   * The number, as {@link namespaceNumber} gives it, of the namespace where a veth's far end or a vxlan's underlay
+   * is; undefined when that is this one.
+   */
+  readonly peerNamespace: number | undefined;
+  /** Of a vxlan device. */
+  readonly vxlan: Vxlan | undefined;
+}
+
+/** What makes a vxlan device. */
+export interface Vxlan {
+  readonly vni: number;
+  readonly port: number;
+  /** 4 or 16 octets; none when the routes choose it. */
+  readonly local: Uint8Array;
+  /** Where unknown MACs go: 4 or 16 octets; none on a device that floods to nobody. */
+  readonly group: Uint8Array;
+  readonly learning: boolean;
+  readonly proxy: boolean;
+  readonly l2miss: boolean;
+  readonly l3miss: boolean;
+}
+
+/** All links of the socket's namespace. */
+export function listLinks(netlink: Netlink): Promise<Link[]> {
+  return netlink.dump("list the links", question(0), () => [] as Link[], (links, view, from, to) => {
+    if (to - from >= IFINFOMSG) links.push(readLink(view, from, to));
+  });
+}
+
+/** One link by index or name; undefined when there is none. */
+export async function findLink(netlink: Netlink, link: number | string): Promise<Link | undefined> {
+  let found: Link | undefined;
+  const message = typeof link === "number" ? question(link) : question(0, link);
+  try {
+    await netlink.ask(
+      { what: `look for ${link}`, message },
+      (view, from, to) => found = readLink(view, from, to),
+    );
+  } catch (error) {
+    if (!(error instanceof SystemError && error.errno === ENODEV)) throw error;
+  }
+  return found;
+}
+
+/**
+ * The number by which links of the socket's namespace name another one in {@link Link.peerNamespace}; undefined when
+ * none of them ever did.
+ */
+export async function namespaceNumber(netlink: Netlink, namespace: number): Promise<number | undefined> {
+  const message = encodeMessage(RTM_GETNSID, 0, new Uint8Array(RTGENMSG), [[NETNSA_FD, u32(namespace)]]);
+  let number = -1;
+  await netlink.ask({ what: "look up a namespace", message }, (view, from, to) => {
+    number = readAttributes(view, from + 4, to).get(NETNSA_NSID)?.getInt32(0, true) ?? -1;
+  });
+  return number < 0 ? undefined : number;
+}
+
+function question(index: number, name?: string): Uint8Array {
+  const fixed = new Uint8Array(IFINFOMSG);
+  fixed.set(u32(index), 4);
+  return encodeMessage(RTM_GETLINK, 0, fixed, [
+    [IFLA_EXT_MASK, u32(RTEXT_FILTER_SKIP_STATS)],
+    name === undefined ? undefined : [IFLA_IFNAME, text(name)],
+  ]);
+}
+
+/** Reads struct ifinfomsg {u8 family, pad, u16 type, i32 index, u32 flags, u32 change} and its attributes. */
+function readLink(view: DataView, from: number, to: number): Link {
+  const found = readAttributes(view, from + IFINFOMSG, to);
+  const number = (type: number) => found.get(type)?.getUint32(0, true);
+  const flags = view.getUint32(from + 8, true);
+  const info = readNested(found.get(IFLA_LINKINFO));
+  const kind = readText(info.get(IFLA_INFO_KIND));
+  return {
+    index: view.getInt32(from + 4, true),
+    name: readText(found.get(IFLA_IFNAME)),
+    kind,
+    up: (flags & IFF_UP) !== 0,
+    carrier: (flags & IFF_LOWER_UP) !== 0,
+    flags,
+    mtu: number(IFLA_MTU) ?? 0,
+    mac: readOctets(found.get(IFLA_ADDRESS)),
+    master: number(IFLA_MASTER) ?? 0,
+    peer: kind === "veth" ? number(IFLA_LINK) ?? 0 : 0,
+    peerNamespace: number(IFLA_LINK_NETNSID),
+    vxlan: kind === "vxlan" ? readVxlan(readNested(info.get(IFLA_INFO_DATA))) : undefined,
+  };
+}
+
+function readVxlan(data: Map<number, DataView>): Vxlan {
+  const on = (type: number) => data.get(type)?.getUint8(0) === 1;
+  return {
+    vni: data.get(IFLA_VXLAN_ID)?.getUint32(0, true) ?? 0,
+    port: data.get(IFLA_VXLAN_PORT)?.getUint16(0) ?? 0,
+    local: readOctets(data.get(IFLA_VXLAN_LOCAL) ?? data.get(IFLA_VXLAN_LOCAL6)),
+    group: readOctets(data.get(IFLA_VXLAN_GROUP) ?? data.get(IFLA_VXLAN_GROUP6)),
+    learning: on(IFLA_VXLAN_LEARNING),
+    proxy: on(IFLA_VXLAN_PROXY),
+    l2miss: on(IFLA_VXLAN_L2MISS),
+    l3miss: on(IFLA_VXLAN_L3MISS),
+  };
+}
