@@ -4,6 +4,18 @@ import type { AllocationRecord, NetworkRecord, SandRecord } from "../store/sand_
 import type { Change, Entry, Guard, Mirror, PrefixGuard } from "../store/types.ts";
 import { type Endpoint, readEndpoint, Space } from "./space.ts";
 
+/** What changed about one network. */
+export interface NetworkChange {
+  readonly kinds: Set<"network" | "hosts" | "applied" | "deleted">;
+  readonly endpoints: EndpointChange[];
+}
+
+/** What became of one endpoint. */
+export interface EndpointChange {
+  readonly before: Endpoint | undefined;
+  readonly after: Endpoint | undefined;
+}
+
 /**
  * Overlay networks, indexed: a mirror's records as the plans read them. The work of a change depends on what it is
  * about, not on how much else there is.
@@ -14,7 +26,7 @@ export class View {
   readonly #endpoints = new Map<string, Endpoint>();
   readonly #onHost = new Map<string, Set<string>>();
   readonly #spaces = new Map<string, Space>();
-  readonly #listeners = new Set<(networks: ReadonlySet<string>) => void>();
+  readonly #listeners = new Set<(changes: ReadonlyMap<string, NetworkChange>) => void>();
   /** Networks that are to go once no old agent has them. */
   readonly deleted = new Set<string>();
 
@@ -24,8 +36,8 @@ export class View {
     mirror.subscribe((changes) => this.#take(changes));
   }
 
-  /** Calls back, synchronously, with the ids of the networks that a batch of changes is about. */
-  subscribe(listener: (networks: ReadonlySet<string>) => void): () => void {
+  /** Calls back, synchronously, with what a batch of changes is about, by network. */
+  subscribe(listener: (changes: ReadonlyMap<string, NetworkChange>) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
@@ -89,44 +101,52 @@ export class View {
   }
 
   #take(changes: readonly Change<SandRecord>[]): void {
-    const touched = new Set<string>();
+    const about = new Map<string, NetworkChange>();
+    const of = (network: string) => {
+      let change = about.get(network);
+      if (!change) about.set(network, change = { kinds: new Set(), endpoints: [] });
+      return change;
+    };
     for (const { before, after } of changes) {
       const record = (after ?? before)?.record;
       switch (record?.kind) {
         case "network":
           if (after?.record.kind === "network") this.#networks.set(record.network, after.record.value);
           else this.#networks.delete(record.network);
+          of(record.network).kinds.add("network");
           break;
         case "host-endpoint":
-        case "network-endpoint":
-          touched.add(record.value.network_id);
-          this.#setEndpoint(record.id, before, after);
-          continue;
+        case "network-endpoint": {
+          const change = this.#setEndpoint(record.id, before, after);
+          const { before: was, after: now } = change;
+          if (was) of(was.network).endpoints.push(change);
+          if (now && now.network !== was?.network) of(now.network).endpoints.push(change);
+          break;
+        }
         case "network-host":
         case "host-network":
           this.#setHost(record.network, record.host);
+          of(record.network).kinds.add("hosts");
           break;
         case "applied":
           this.#setApplied(record.network, record.host, after);
+          of(record.network).kinds.add("applied");
           break;
         case "deleted":
           if (after) this.deleted.add(record.network);
           else this.deleted.delete(record.network);
-          break;
-        default:
-          continue;
+          of(record.network).kinds.add("deleted");
       }
-      touched.add(record.network);
     }
-    for (const network of touched) if (this.#spaces.get(network)?.empty) this.#spaces.delete(network);
-    for (const listener of touched.size ? this.#listeners : []) listener(touched);
+    for (const network of about.keys()) if (this.#spaces.get(network)?.empty) this.#spaces.delete(network);
+    for (const listener of about.size ? this.#listeners : []) listener(about);
   }
 
   #setEndpoint(
     id: string,
     before: Entry<SandRecord> | undefined,
     after: Entry<SandRecord> | undefined,
-  ): void {
+  ): EndpointChange {
     const known = this.#endpoints.get(id);
     const key = (after ?? before)?.key;
     const others = known?.entries.filter((entry) => entry.key !== key) ?? [];
@@ -135,13 +155,14 @@ export class View {
     if (known && known.host !== now?.host) this.#leave(known.host, id);
     if (!now) {
       this.#endpoints.delete(id);
-      return;
+      return { before: known, after: undefined };
     }
     this.#endpoints.set(id, now);
     this.#spaceOf(now.network).set(id, now);
     let onHost = this.#onHost.get(now.host);
     if (!onHost) this.#onHost.set(now.host, onHost = new Set());
     onHost.add(id);
+    return { before: known, after: now };
   }
 
   #leave(host: string, id: string): void {

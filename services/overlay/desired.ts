@@ -1,0 +1,104 @@
+import type { NetworkRecord } from "../store/sand_records.ts";
+import { Neighbours } from "./neighbours.ts";
+import type { Endpoint } from "./space.ts";
+import { type NetworkState, type PeerState, type VethState, VXLAN_PORT } from "./state.ts";
+import type { View } from "./view.ts";
+
+/** What VXLAN puts around a frame: Ethernet 14, IPv4 20, UDP 8, VXLAN 8 (RFC 7348 §5). */
+const VXLAN_OVERHEAD = 50;
+
+/** The MTU that SAND's agents give every network. */
+const OLD_MTU = 1450;
+
+export interface DesiredOptions {
+  readonly hostname: string;
+  /** Of the interface that leads to the other hosts. */
+  readonly underlayMtu: number;
+  /** What the network's vxlan0 has on this host; undefined when there is none. */
+  readonly currentMtu?: number | undefined;
+}
+
+export interface Desired {
+  /** Undefined: the network has no business on this host. */
+  readonly state: NetworkState | undefined;
+  /** What in the store cannot be made true, a sentence each. */
+  readonly problems: readonly string[];
+}
+
+/** What a host's kernel should hold of a network: with an endpoint here all of it, else nothing. */
+export function desiredState(view: View, networkId: string, options: DesiredOptions): Desired {
+  const network = view.network(networkId), { endpoints } = view.space(networkId);
+  const problems: string[] = [];
+  let here = false;
+  const arp = new Map<number, number>(),
+    fdb = new Map<number, number>(),
+    veths = new Map<string, VethState>();
+  if (!network) return { state: undefined, problems };
+  const mtu = mtuOf(view, networkId, options);
+  const neighbours = new Neighbours(view, networkId, options.hostname);
+  for (const endpoint of endpoints.values()) {
+    const entry = neighbours.entryOf(endpoint);
+    if (entry) {
+      arp.set(entry.address, entry.mac);
+      fdb.set(entry.mac, entry.vtep);
+      continue;
+    }
+    const problem = neighbours.problem(endpoint);
+    if (problem) problems.push(`network ${network.name}: ${problem}`);
+    if (endpoint.host !== options.hostname) continue;
+    here = true;
+    const { overlay_veth_name: name } = endpoint.record;
+    if (!endpoint.active || name === "") continue;
+    if (veths.has(name)) problems.push(`network ${network.name}: two endpoints here have the veth ${name}`);
+    else veths.set(name, { mtu, inBridge: true, up: true, peer: peerOf(endpoint, mtu) });
+  }
+  return here
+    ? { state: stateOf(network, mtu, { veths, arp, fdb }), problems }
+    : { state: undefined, problems: [] };
+}
+
+/**
+ * What is left of the underlay's MTU; 1450 as long as an old agent, which knows nothing else, has the network too, or
+ * this host's device has it from one: all ends of a network must agree.
+ */
+export function mtuOf(view: View, network: string, { underlayMtu, currentMtu }: DesiredOptions): number {
+  if (currentMtu === OLD_MTU || view.space(network).oldHosts().length) return OLD_MTU;
+  return underlayMtu - VXLAN_OVERHEAD;
+}
+
+/** Undefined where no namespace is named: Docker moves that end and gives it its name and address. */
+function peerOf({ record }: Endpoint, mtu: number): PeerState | undefined {
+  if (record.target_netns_path === "") return undefined;
+  return {
+    netns: record.target_netns_path,
+    name: record.target_veth_name,
+    mac: record.target_veth_mac,
+    addresses: record.target_veth_ip === "" ? [] : [record.target_veth_ip],
+    mtu,
+    up: true,
+  };
+}
+
+function stateOf(
+  network: NetworkRecord,
+  mtu: number,
+  tables: Pick<NetworkState, "veths" | "arp" | "fdb">,
+): NetworkState {
+  return {
+    loopbackUp: true,
+    bridge: { up: true, mtu, addresses: [network.gateway] },
+    vxlan: {
+      vni: network.vxlan_vni,
+      port: VXLAN_PORT,
+      proxy: true,
+      rootUnderlay: true,
+      // With it on, a static entry that moves drops inbound frames.
+      learning: false,
+      mtu,
+      inBridge: true,
+      up: true,
+    },
+    ...tables,
+    flood: new Set(),
+  };
+}

@@ -1,0 +1,166 @@
+import type { Op } from "./ops.ts";
+import type { BridgeState, NetworkState, PeerState, VethState, VxlanState } from "./state.ts";
+
+/**
+ * What to do, in order, to bring a network's part of a host's kernel from what it is to what it should be; nothing
+ * when it is that already. Whatever can be changed in place is, so that traffic goes on. Cut short anywhere, the
+ * difference from there leads to the same end.
+ */
+export function diff(actual: NetworkState | undefined, desired: NetworkState | undefined): Op[] {
+  if (!desired) return actual ? [{ op: "namespace-remove" }] : [];
+  const ops: Op[] = [];
+  if (!actual) ops.push({ op: "namespace-add" });
+  let from = actual ?? EMPTY;
+  if (from.vxlan && desired.vxlan && !sameDevice(from.vxlan, desired.vxlan)) {
+    ops.push({ op: "vxlan-remove" });
+    from = { ...from, vxlan: undefined, arp: EMPTY.arp, fdb: EMPTY.fdb, flood: EMPTY.flood };
+  }
+  if (!from.loopbackUp) ops.push({ op: "loopback-up" });
+  ops.push(...removedVeths(from.veths, desired.veths));
+  ops.push(...bridgeOps(from.bridge, desired.bridge));
+  ops.push(...vxlanOps(from.vxlan, desired.vxlan));
+  ops.push(...tableOps(from, desired));
+  for (const [name, veth] of desired.veths) ops.push(...vethOps(name, from.veths.get(name), veth));
+  return ops;
+}
+
+/**
+ * Veths whose other end was Docker's and that are gone, with their container: nobody can make them anew from here, so
+ * their endpoints are not active any more.
+ */
+export function lostVeths(actual: NetworkState | undefined, desired: NetworkState): string[] {
+  return [...desired.veths].filter(([name, { peer }]) => !peer && !actual?.veths.has(name)).map(([name]) =>
+    name
+  );
+}
+
+const EMPTY: NetworkState = {
+  loopbackUp: false,
+  bridge: undefined,
+  vxlan: undefined,
+  veths: new Map(),
+  arp: new Map(),
+  fdb: new Map(),
+  flood: new Set(),
+};
+
+/** What the kernel cannot change on a device that exists (vxlan_nl2conf, changelink). */
+function sameDevice(a: VxlanState, b: VxlanState): boolean {
+  return a.vni === b.vni && a.port === b.port && a.proxy === b.proxy && a.rootUnderlay === b.rootUnderlay;
+}
+
+function bridgeOps(actual: BridgeState | undefined, desired: BridgeState | undefined): Op[] {
+  if (!desired) return [];
+  const ops: Op[] = [];
+  if (!actual) ops.push({ op: "bridge-add", mtu: desired.mtu });
+  const from = actual ?? { up: false, mtu: desired.mtu, addresses: [] };
+  for (const address of from.addresses) {
+    if (!desired.addresses.includes(address)) ops.push({ op: "bridge-address-remove", address });
+  }
+  for (const address of desired.addresses) {
+    if (!from.addresses.includes(address)) ops.push({ op: "bridge-address-add", address });
+  }
+  const set = { ...mtuOf(from, desired), ...upOf(from, desired) };
+  if (Object.keys(set).length) ops.push({ op: "bridge-set", ...set });
+  return ops;
+}
+
+function vxlanOps(actual: VxlanState | undefined, desired: VxlanState | undefined): Op[] {
+  if (!desired) return [];
+  const { vni, port, mtu } = desired;
+  const ops: Op[] = actual ? [] : [{ op: "vxlan-add", vxlan: { vni, port, mtu } }];
+  const from = actual ?? { ...desired, learning: false, inBridge: false, up: false };
+  const set = {
+    ...from.learning ? { learning: false as const } : {},
+    ...mtuOf(from, desired),
+    ...inBridgeOf(from, desired),
+    ...upOf(from, desired),
+  };
+  if (Object.keys(set).length) ops.push({ op: "vxlan-set", ...set });
+  return ops;
+}
+
+/** A host answers for an address only while it can deliver: ARP goes before FDB, and comes after it. */
+function tableOps(actual: NetworkState, desired: NetworkState): Op[] {
+  const ops: Op[] = [];
+  const addresses = missing(actual.arp, desired.arp), macs = missing(actual.fdb, desired.fdb);
+  if (addresses.size) ops.push({ op: "arp-remove", addresses });
+  if (macs.size) ops.push({ op: "fdb-remove", macs });
+  const vteps = new Set([...actual.flood].filter((vtep) => !desired.flood.has(vtep)));
+  if (vteps.size) ops.push({ op: "flood-remove", vteps });
+  const fdb = changed(actual.fdb, desired.fdb), arp = changed(actual.arp, desired.arp);
+  if (fdb.size) ops.push({ op: "fdb-set", entries: fdb });
+  if (arp.size) ops.push({ op: "arp-set", entries: arp });
+  return ops;
+}
+
+function missing(actual: ReadonlyMap<number, number>, desired: ReadonlyMap<number, number>): Set<number> {
+  const gone = new Set<number>();
+  for (const key of actual.keys()) if (!desired.has(key)) gone.add(key);
+  return gone;
+}
+
+function changed(actual: ReadonlyMap<number, number>, desired: ReadonlyMap<number, number>) {
+  const entries = new Map<number, number>();
+  for (const [key, value] of desired) if (actual.get(key) !== value) entries.set(key, value);
+  return entries;
+}
+
+function removedVeths(
+  actual: ReadonlyMap<string, VethState>,
+  desired: ReadonlyMap<string, VethState>,
+): Op[] {
+  const ops: Op[] = [];
+  for (const [name, veth] of actual) {
+    const wanted = desired.get(name);
+    if (!wanted || !reaches(veth, wanted)) ops.push({ op: "veth-remove", name });
+  }
+  return ops;
+}
+
+/** True when the other end is where it should be: an end that was moved elsewhere cannot be had back. */
+function reaches(actual: VethState, desired: VethState): boolean {
+  return !desired.peer || actual.peer?.netns === desired.peer.netns;
+}
+
+function vethOps(name: string, actual: VethState | undefined, desired: VethState): Op[] {
+  const { peer, mtu } = desired;
+  let from = actual && reaches(actual, desired) ? actual : undefined;
+  const ops: Op[] = [];
+  if (!from) {
+    // See lostVeths().
+    if (!peer) return [];
+    ops.push({ op: "veth-add", name, mtu, peer });
+    from = { mtu, inBridge: false, up: false, peer: { ...peer, addresses: [], up: false } };
+  }
+  const set = { ...mtuOf(from, desired), ...inBridgeOf(from, desired), ...upOf(from, desired) };
+  if (Object.keys(set).length) ops.push({ op: "veth-set", name, ...set });
+  if (peer && from.peer) ops.push(...peerOps(name, from.peer, peer));
+  return ops;
+}
+
+function peerOps(veth: string, actual: PeerState, desired: PeerState): Op[] {
+  const addAddresses = desired.addresses.filter((address) => !actual.addresses.includes(address));
+  const set = {
+    ...actual.name === desired.name ? {} : { name: desired.name },
+    ...actual.mac === desired.mac ? {} : { mac: desired.mac },
+    ...mtuOf(actual, desired),
+    ...addAddresses.length ? { addAddresses } : {},
+    ...upOf(actual, desired),
+  };
+  return Object.keys(set).length
+    ? [{ op: "peer-set", veth, netns: actual.netns, at: actual.name, ...set }]
+    : [];
+}
+
+function mtuOf(actual: { mtu: number }, desired: { mtu: number }): { mtu?: number } {
+  return actual.mtu === desired.mtu ? {} : { mtu: desired.mtu };
+}
+
+function inBridgeOf(actual: { inBridge: boolean }, desired: { inBridge: boolean }): { inBridge?: true } {
+  return desired.inBridge && !actual.inBridge ? { inBridge: true } : {};
+}
+
+function upOf(actual: { up: boolean }, desired: { up: boolean }): { up?: true } {
+  return desired.up && !actual.up ? { up: true } : {};
+}

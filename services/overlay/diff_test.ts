@@ -1,0 +1,211 @@
+import assert from "node:assert/strict";
+import { diff, lostVeths } from "./diff.ts";
+import type { Op } from "./ops.ts";
+import type { NetworkState, PeerState, VethState } from "./state.ts";
+import { randomFrom } from "./testing.ts";
+import { perform, singly } from "./testing_kernel.ts";
+
+function performAll(state: NetworkState | undefined, ops: readonly Op[]): NetworkState | undefined {
+  return ops.reduce(perform, state);
+}
+
+const desired: NetworkState = {
+  loopbackUp: true,
+  bridge: { up: true, mtu: 8950, addresses: ["10.0.0.1/24"] },
+  vxlan: {
+    vni: 4,
+    port: 4789,
+    proxy: true,
+    rootUnderlay: true,
+    learning: false,
+    mtu: 8950,
+    inBridge: true,
+    up: true,
+  },
+  veths: new Map([["sand0001", {
+    mtu: 8950,
+    inBridge: true,
+    up: true,
+    peer: {
+      netns: "/c1",
+      name: "sand0002",
+      mac: "02:84:0a:00:00:02",
+      addresses: ["10.0.0.2/24"],
+      mtu: 8950,
+      up: true,
+    },
+  }]]),
+  arp: new Map([[0x0a000003, 0x02840a000003]]),
+  fdb: new Map([[0x02840a000003, 0xc0000202]]),
+  flood: new Set(),
+};
+
+Deno.test("diff() builds everything from nothing, in an order that the kernel takes", () => {
+  const ops = diff(undefined, desired);
+  assert.deepEqual(ops.map(({ op }) => op), [
+    "namespace-add",
+    "loopback-up",
+    "bridge-add",
+    "bridge-address-add",
+    "bridge-set",
+    "vxlan-add",
+    "vxlan-set",
+    "fdb-set",
+    "arp-set",
+    "veth-add",
+    "veth-set",
+    "peer-set",
+  ]);
+  assert.deepEqual(performAll(undefined, ops), desired);
+});
+
+Deno.test("diff() is empty where nothing is to be done, and takes all away with the namespace", () => {
+  assert.deepEqual(diff(desired, desired), []);
+  assert.deepEqual(diff(undefined, undefined), []);
+  assert.deepEqual(diff(desired, undefined), [{ op: "namespace-remove" }]);
+});
+
+Deno.test("diff() takes over from an old agent without touching what carries traffic", () => {
+  const old = { ...desired, vxlan: { ...desired.vxlan, learning: true } } as NetworkState;
+  assert.deepEqual(diff(old, desired), [{ op: "vxlan-set", learning: false }]);
+});
+
+Deno.test("diff() replaces an entry that moved in place, and removes what is foreign", () => {
+  const actual: NetworkState = {
+    ...desired,
+    arp: new Map([[0x0a000003, 0x02840a000009], [0x0a000007, 1]]),
+    fdb: new Map([[0x02840a000003, 0xc0000203], [5, 6]]),
+    flood: new Set([7]),
+  };
+  assert.deepEqual(diff(actual, desired), [
+    { op: "arp-remove", addresses: new Set([0x0a000007]) },
+    { op: "fdb-remove", macs: new Set([5]) },
+    { op: "flood-remove", vteps: new Set([7]) },
+    { op: "fdb-set", entries: desired.fdb },
+    { op: "arp-set", entries: desired.arp },
+  ]);
+});
+
+Deno.test("diff() makes a vxlan0 with another VNI anew, with all its entries", () => {
+  const actual = { ...desired, vxlan: { ...desired.vxlan, vni: 5 } } as NetworkState;
+  const ops = diff(actual, desired);
+  assert.deepEqual(ops.map(({ op }) => op), [
+    "vxlan-remove",
+    "vxlan-add",
+    "vxlan-set",
+    "fdb-set",
+    "arp-set",
+  ]);
+  assert.deepEqual(performAll(actual, ops), desired);
+});
+
+Deno.test("diff() leaves Docker's end of a veth alone, and says which veths are lost", () => {
+  const docker = new Map<string, VethState>([["sand0005", {
+    mtu: 8950,
+    inBridge: true,
+    up: true,
+    peer: undefined,
+  }]]);
+  const wanted = { ...desired, veths: docker };
+  const peer: PeerState = { netns: "?", name: "eth0", mac: "x", addresses: [], mtu: 1, up: false };
+  const actual = { ...wanted, veths: new Map([["sand0005", { mtu: 8950, inBridge: true, up: true, peer }]]) };
+  assert.deepEqual(diff(actual, wanted), []);
+  assert.deepEqual(lostVeths(actual, wanted), []);
+  assert.deepEqual(lostVeths({ ...actual, veths: new Map() }, wanted), ["sand0005"]);
+  assert.deepEqual(diff({ ...actual, veths: new Map() }, wanted), []);
+});
+
+Deno.test("from any state one batch leads to what is wanted, cut short anywhere too, and a second does nothing", () => {
+  const random = randomFrom(7);
+  for (let round = 0; round < 2000; round++) {
+    const actual = randomState(random, true), wanted = randomState(random, false);
+    const ops = diff(actual, wanted);
+    const end = performAll(actual, ops);
+    assert.deepEqual(ours(end, wanted), wanted, `round ${round}`);
+    assert.deepEqual(diff(end, wanted), [], `round ${round}`);
+    const steps = singly(ops);
+    const cut = performAll(actual, steps.slice(0, random(steps.length + 1)));
+    const after = performAll(cut, diff(cut, wanted));
+    assert.deepEqual(ours(after, wanted), wanted, `round ${round}, cut short`);
+  }
+});
+
+Deno.test("add and delete are symmetric: there and back leaves what was there", () => {
+  const random = randomFrom(8);
+  for (let round = 0; round < 500; round++) {
+    const a = randomState(random, false), b = randomState(random, false);
+    const there = performAll(a, diff(a, b));
+    const back = performAll(there, diff(there, a));
+    assert.deepEqual(ours(back, a), a, `round ${round}`);
+  }
+});
+
+Deno.test("the difference of 100,000 entries that are right takes a moment", () => {
+  const rows = Array.from({ length: 100_000 }, (_, i) => i);
+  const table = () => ({
+    arp: new Map(rows.map((i) => [0x0a000000 + i, 0x02840a000000 + i])),
+    fdb: new Map(rows.map((i) => [0x02840a000000 + i, 0xc0000200 + (i & 15)])),
+  });
+  const [a, b] = [{ ...desired, ...table() }, { ...desired, ...table() }];
+  const started = performance.now();
+  assert.deepEqual(diff(a, b), []);
+  assert.ok(performance.now() - started < 500);
+});
+
+/** Without what is the container's: addresses that it has given itself. */
+function ours(state: NetworkState | undefined, wanted: NetworkState | undefined): NetworkState | undefined {
+  if (!state || !wanted) return state;
+  const veths = new Map<string, VethState>();
+  for (const [name, { peer }] of wanted.veths) {
+    const veth = state.veths.get(name);
+    if (!veth?.peer || !peer) continue;
+    const addresses = peer.addresses.filter((address) => veth.peer?.addresses.includes(address));
+    veths.set(name, { ...veth, peer: { ...veth.peer, addresses } });
+  }
+  return { ...state, veths: state.veths.size === veths.size ? veths : state.veths };
+}
+
+/** @param found Anything that a dump may find; else something that may be wanted. */
+function randomState(random: (n: number) => number, found: boolean): NetworkState | undefined {
+  if (random(5) === 0) return undefined;
+  const flag = () => found ? random(2) === 0 : true;
+  const mtu = () => found ? 1400 + random(2) * 50 : 1450;
+  const table = (keys: number, values: number) =>
+    new Map(Array.from({ length: random(8) }, () => [random(keys), random(values)] as const));
+  const bridge = found && random(3) === 0 ? undefined : {
+    up: flag(),
+    mtu: mtu(),
+    addresses: found
+      ? [["10.0.0.1/24"], ["10.0.0.9/24", "10.0.0.1/24"], []][random(3)] ?? []
+      : ["10.0.0.1/24"],
+  };
+  const inBridge = () => bridge !== undefined && flag();
+  const vxlan = found && random(3) === 0 ? undefined : {
+    vni: random(found ? 3 : 2),
+    port: found ? 4789 + random(2) : 4789,
+    proxy: flag(),
+    rootUnderlay: flag(),
+    learning: found && random(2) === 0,
+    mtu: mtu(),
+    inBridge: inBridge(),
+    up: flag(),
+  };
+  const peer = () => ({
+    netns: `/c${random(2)}`,
+    name: `sand100${random(2)}`,
+    mac: `02:84:0a:00:00:0${random(2)}`,
+    addresses: Array.from({ length: 1 + (found ? random(2) : 0) }, (_, i) => `10.0.${i}.${random(3)}/24`),
+    mtu: mtu(),
+    up: flag(),
+  });
+  const veths = Array.from({ length: random(4) }, (): [string, VethState] => [`sand000${random(4)}`, {
+    mtu: mtu(),
+    inBridge: inBridge(),
+    up: flag(),
+    peer: found && random(4) === 0 ? undefined : peer(),
+  }]);
+  const tables = vxlan
+    ? { arp: table(12, 4), fdb: table(12, 4), flood: new Set(found && random(3) === 0 ? [random(9)] : []) }
+    : { arp: new Map(), fdb: new Map(), flood: new Set<number>() };
+  return { loopbackUp: flag(), bridge, vxlan, veths: new Map(veths), ...tables };
+}

@@ -1,0 +1,57 @@
+import type { PeerState, VxlanState } from "./state.ts";
+
+/**
+ * One thing to do in a network's namespace, which `arp-*`, `fdb-*` and `flood-*` do in bulk. Each is complete by itself:
+ * after any of them the kernel is in a state from which the difference can be taken again.
+ */
+export type Op =
+  | { readonly op: "namespace-add" }
+  /** Everything in it goes too, and with their other ends the veths in target namespaces. */
+  | { readonly op: "namespace-remove" }
+  | { readonly op: "loopback-up" }
+  /** Down, without an address. */
+  | { readonly op: "bridge-add"; readonly mtu: number }
+  | { readonly op: "bridge-set"; readonly mtu?: number; readonly up?: true }
+  | { readonly op: "bridge-address-add"; readonly address: string }
+  | { readonly op: "bridge-address-remove"; readonly address: string }
+  /** Down and outside the bridge, with l2miss and l3miss as SAND's agents have it. */
+  | { readonly op: "vxlan-add"; readonly vxlan: Pick<VxlanState, "vni" | "port" | "mtu"> }
+  /** Its ARP and FDB entries go too. */
+  | { readonly op: "vxlan-remove" }
+  | {
+    readonly op: "vxlan-set";
+    readonly learning?: false;
+    readonly mtu?: number;
+    readonly inBridge?: true;
+    readonly up?: true;
+  }
+  /** The pair, down and outside the bridge; the other end in its namespace with its MAC, without an address. */
+  | { readonly op: "veth-add"; readonly name: string; readonly mtu: number; readonly peer: PeerState }
+  | { readonly op: "veth-remove"; readonly name: string }
+  | {
+    readonly op: "veth-set";
+    readonly name: string;
+    readonly mtu?: number;
+    readonly inBridge?: true;
+    readonly up?: true;
+  }
+  | {
+    readonly op: "peer-set";
+    /** Of the end in the overlay's namespace. */
+    readonly veth: string;
+    readonly netns: string;
+    /** Of the end that is to be changed, as it is now. */
+    readonly at: string;
+    readonly name?: string;
+    readonly mac?: string;
+    readonly mtu?: number;
+    readonly addAddresses?: readonly string[];
+    readonly up?: true;
+  }
+  /** Adds or replaces: address → MAC. */
+  | { readonly op: "arp-set"; readonly entries: ReadonlyMap<number, number> }
+  | { readonly op: "arp-remove"; readonly addresses: ReadonlySet<number> }
+  /** Adds or replaces: MAC → VTEP. */
+  | { readonly op: "fdb-set"; readonly entries: ReadonlyMap<number, number> }
+  | { readonly op: "fdb-remove"; readonly macs: ReadonlySet<number> }
+  | { readonly op: "flood-remove"; readonly vteps: ReadonlySet<number> };

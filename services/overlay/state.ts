@@ -1,0 +1,73 @@
+/**
+ * One network's part of a host's kernel, as data: what it should be, and what a dump says it is.
+ *
+ * In the two tables, which may have 100,000 rows, an IPv4 address is its 32-bit value and a MAC its 48-bit value.
+ */
+
+/** What is in the network's namespace; a network without a namespace is `undefined` instead. */
+export interface NetworkState {
+  readonly loopbackUp: boolean;
+  /** br0 */
+  readonly bridge: BridgeState | undefined;
+  /** vxlan0; a device of that name that is something else has a VNI of 0. */
+  readonly vxlan: VxlanState | undefined;
+  /** By the name of the end in this namespace: those called `sandXXXX`. */
+  readonly veths: ReadonlyMap<string, VethState>;
+  /** Permanent ARP entries on vxlan0: address → MAC. */
+  readonly arp: ReadonlyMap<number, number>;
+  /** Permanent FDB entries of vxlan0 itself (NTF_SELF): MAC → VTEP. */
+  readonly fdb: ReadonlyMap<number, number>;
+  /** VTEPs of the all-zero MAC, to which unknown frames are flooded: none is ever wanted. */
+  readonly flood: ReadonlySet<number>;
+}
+
+export interface BridgeState {
+  readonly up: boolean;
+  readonly mtu: number;
+  /** In CIDR form. */
+  readonly addresses: readonly string[];
+}
+
+export interface VxlanState {
+  readonly vni: number;
+  readonly port: number;
+  readonly proxy: boolean;
+  /** Its packets travel in the host's root namespace. */
+  readonly rootUnderlay: boolean;
+  readonly learning: boolean;
+  readonly mtu: number;
+  readonly inBridge: boolean;
+  readonly up: boolean;
+}
+
+export interface VethState {
+  readonly mtu: number;
+  readonly inBridge: boolean;
+  readonly up: boolean;
+  /** Wanted: undefined where the other end is Docker's affair. Found: undefined where it was not found. */
+  readonly peer: PeerState | undefined;
+}
+
+/** The end in the target namespace. */
+export interface PeerState {
+  /** Path of the namespace. */
+  readonly netns: string;
+  readonly name: string;
+  /** In text form. */
+  readonly mac: string;
+  /** In CIDR form. Wanted: all of them; others may be there, they are the container's. */
+  readonly addresses: readonly string[];
+  readonly mtu: number;
+  readonly up: boolean;
+}
+
+/** The devices' names, in every network's namespace. */
+export const BRIDGE = "br0", VXLAN = "vxlan0";
+
+/** IANA's port for VXLAN (RFC 7348 §5). */
+export const VXLAN_PORT = 4789;
+
+/** The 48-bit value of a MAC in stored form. */
+export function macNumber(mac: string): number {
+  return parseInt(mac.replaceAll(":", ""), 16);
+}

@@ -1,0 +1,124 @@
+import type { Op } from "./ops.ts";
+import type { NetworkState, PeerState, VethState } from "./state.ts";
+
+/** What the kernel makes of one operation, on data; throws where the kernel would refuse. */
+export function perform(state: NetworkState | undefined, op: Op): NetworkState | undefined {
+  if (op.op === "namespace-add") {
+    if (state) throw new Error("EEXIST");
+    const none = { veths: new Map(), arp: new Map(), fdb: new Map(), flood: new Set<number>() };
+    return { loopbackUp: false, bridge: undefined, vxlan: undefined, ...none };
+  }
+  if (!state) throw new Error(`${op.op} without a namespace`);
+  const { bridge, vxlan } = state;
+  switch (op.op) {
+    case "namespace-remove":
+      return undefined;
+    case "loopback-up":
+      return { ...state, loopbackUp: true };
+    case "bridge-add":
+      if (bridge) throw new Error("EEXIST");
+      return { ...state, bridge: { up: false, mtu: op.mtu, addresses: [] } };
+    case "bridge-set":
+      return { ...state, bridge: { ...there(bridge), ...fields(op) } };
+    case "bridge-address-add":
+      return { ...state, bridge: { ...there(bridge), addresses: [...there(bridge).addresses, op.address] } };
+    case "bridge-address-remove":
+      return {
+        ...state,
+        bridge: { ...there(bridge), addresses: there(bridge).addresses.filter((a) => a !== op.address) },
+      };
+    case "vxlan-add": {
+      if (vxlan) throw new Error("EEXIST");
+      const fresh = { proxy: true, rootUnderlay: true, learning: false, inBridge: false, up: false };
+      return { ...state, vxlan: { ...op.vxlan, ...fresh } };
+    }
+    case "vxlan-remove":
+      there(vxlan);
+      return { ...state, vxlan: undefined, arp: new Map(), fdb: new Map(), flood: new Set() };
+    case "vxlan-set":
+      if (op.inBridge) there(bridge);
+      return { ...state, vxlan: { ...there(vxlan), ...fields(op) } };
+    case "veth-add": {
+      if (state.veths.has(op.name)) throw new Error("EEXIST");
+      const peer = { ...op.peer, addresses: [], up: false };
+      return withVeth(state, op.name, { mtu: op.mtu, inBridge: false, up: false, peer });
+    }
+    case "veth-remove": {
+      const veths = new Map(state.veths);
+      if (!veths.delete(op.name)) throw new Error("ENODEV");
+      return { ...state, veths };
+    }
+    case "veth-set":
+      if (op.inBridge) there(bridge);
+      return withVeth(state, op.name, { ...there(state.veths.get(op.name)), ...fields(op) });
+    case "peer-set": {
+      const veth = there(state.veths.get(op.veth)), peer = there(veth.peer);
+      if (peer.netns !== op.netns || peer.name !== op.at) throw new Error("ENODEV");
+      const { addAddresses = [], ...set } = fields(op);
+      const addresses = [...peer.addresses, ...addAddresses];
+      return withVeth(state, op.veth, { ...veth, peer: { ...peer, ...set, addresses } as PeerState });
+    }
+    case "arp-set":
+      there(vxlan);
+      return { ...state, arp: new Map([...state.arp, ...op.entries]) };
+    case "fdb-set":
+      there(vxlan);
+      return { ...state, fdb: new Map([...state.fdb, ...op.entries]) };
+    case "arp-remove":
+      return { ...state, arp: without(state.arp, op.addresses) };
+    case "fdb-remove":
+      return { ...state, fdb: without(state.fdb, op.macs) };
+    case "flood-remove":
+      return { ...state, flood: new Set([...state.flood].filter((vtep) => !op.vteps.has(vtep))) };
+  }
+}
+
+/** The same operations one row or address at a time, as far as a batch that is cut short may get. */
+export function singly(ops: readonly Op[]): Op[] {
+  return ops.flatMap((op): Op[] => {
+    switch (op.op) {
+      case "arp-set":
+      case "fdb-set":
+        return [...op.entries].map((entry) => ({ op: op.op, entries: new Map([entry]) }));
+      case "arp-remove":
+        return [...op.addresses].map((address) => ({ op: op.op, addresses: new Set([address]) }));
+      case "fdb-remove":
+        return [...op.macs].map((mac) => ({ op: op.op, macs: new Set([mac]) }));
+      case "flood-remove":
+        return [...op.vteps].map((vtep) => ({ op: op.op, vteps: new Set([vtep]) }));
+      case "vxlan-set":
+      case "bridge-set":
+        return Object.entries(fields(op)).map(([key, value]) => ({ op: op.op, [key]: value }) as Op);
+      case "veth-set":
+        return Object.entries(fields(op)).map(([key, value]) =>
+          ({ op: op.op, name: op.name, [key]: value }) as Op
+        );
+      default:
+        return [op];
+    }
+  });
+}
+
+function fields<T extends Op>({ op: _, ...rest }: T): Fields<T> {
+  const set: Record<string, unknown> = { ...rest };
+  const isPeer = "at" in set;
+  for (const key of isPeer ? ["veth", "netns", "at"] : ["name"]) delete set[key];
+  return set as Fields<T>;
+}
+
+function withVeth(state: NetworkState, name: string, veth: VethState): NetworkState {
+  return { ...state, veths: new Map([...state.veths, [name, veth]]) };
+}
+
+function without(table: ReadonlyMap<number, number>, keys: ReadonlySet<number>): Map<number, number> {
+  return new Map([...table].filter(([key]) => !keys.has(key)));
+}
+
+function there<T>(value: T | undefined): T {
+  if (value === undefined) throw new Error("ENODEV");
+  return value;
+}
+
+/** What an operation sets, without what it sets it on. */
+type Fields<T> = T extends { op: "peer-set" } ? Omit<T, "op" | "veth" | "netns" | "at">
+  : Omit<T, "op" | "name">;
