@@ -1,3 +1,4 @@
+import type { Ip } from "../common/ip.ts";
 import type { Endpoint, Space } from "./space.ts";
 import type { EndpointChange, View } from "./view.ts";
 import { gatewayOf, rangeOf } from "./claims.ts";
@@ -47,27 +48,31 @@ export class Neighbours {
    * kernel has already, and remove what it does not have.
    */
   opsFor(changes: readonly EndpointChange[]): Op[] {
-    const touched = new Set<Endpoint>();
+    const addresses = new Map<string, Ip>(), macs = new Set<string>();
+    const touch = ({ address, mac }: Endpoint) => {
+      if (address) addresses.set(address.toString(), address);
+      if (mac) macs.add(mac);
+    };
     for (const { before, after } of changes) {
       for (const endpoint of [before, after]) {
         if (!endpoint) continue;
-        touched.add(endpoint);
-        // Whoever shares its address or its MAC may have won or lost them.
-        for (const other of endpoint.address ? this.#space.holdersOf(endpoint.address) : []) {
-          touched.add(other);
-        }
-        for (const other of endpoint.mac ? this.#space.holdersOfMac(endpoint.mac) : []) touched.add(other);
+        touch(endpoint);
+        // Whoever shares its address or its MAC may have won or lost them, and with one the other.
+        for (const other of endpoint.address ? this.#space.holdersOf(endpoint.address) : []) touch(other);
+        for (const other of endpoint.mac ? this.#space.holdersOfMac(endpoint.mac) : []) touch(other);
       }
     }
     const arp = new Map<number, number>(), fdb = new Map<number, number>();
-    for (const endpoint of touched) {
-      const entry = this.#space.endpoints.get(endpoint.id) === endpoint ? this.entryOf(endpoint) : undefined;
-      if (entry) arp.set(entry.address, entry.mac), fdb.set(entry.mac, entry.vtep);
-    }
     const noArp = new Set<number>(), noFdb = new Set<number>();
-    for (const { address, mac } of touched) {
-      if (address && !arp.has(address.u32)) noArp.add(address.u32);
-      if (mac && !fdb.has(macNumber(mac))) noFdb.add(macNumber(mac));
+    for (const address of addresses.values()) {
+      const entry = this.#entryAmong(this.#space.holdersOf(address));
+      if (entry) arp.set(entry.address, entry.mac);
+      else noArp.add(address.u32);
+    }
+    for (const mac of macs) {
+      const entry = this.#entryAmong(this.#space.holdersOfMac(mac));
+      if (entry) fdb.set(entry.mac, entry.vtep);
+      else noFdb.add(macNumber(mac));
     }
     const ops: Op[] = [];
     if (noArp.size) ops.push({ op: "arp-remove", addresses: noArp });
@@ -75,6 +80,14 @@ export class Neighbours {
     if (fdb.size) ops.push({ op: "fdb-set", entries: fdb });
     if (arp.size) ops.push({ op: "arp-set", entries: arp });
     return ops;
+  }
+
+  #entryAmong(endpoints: readonly Endpoint[]) {
+    for (const endpoint of endpoints) {
+      const entry = this.entryOf(endpoint);
+      if (entry) return entry;
+    }
+    return undefined;
   }
 
   #eligible(endpoint: Endpoint): boolean {

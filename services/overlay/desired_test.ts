@@ -1,0 +1,185 @@
+import assert from "node:assert/strict";
+import type { EndpointRecord } from "../store/sand_records.ts";
+import { desiredState } from "./desired.ts";
+import { planApplied } from "./hosts.ts";
+import { Neighbours } from "./neighbours.ts";
+import type { NetworkState } from "./state.ts";
+import { endpointRecord, lab, network, randomFrom } from "./testing.ts";
+import { perform } from "./testing_kernel.ts";
+
+const options = { hostname: "h1", underlayMtu: 1500 };
+
+/** An active endpoint on host N with the address 10.0.0.N. */
+function endpoint(id: string, host: number, last: number, fields: Partial<EndpointRecord> = {}) {
+  return endpointRecord(id, {
+    hostname: `h${host}`,
+    host_ip: `192.0.2.${host}`,
+    target_netns_path: `/run/${id}`,
+    overlay_veth_name: `sand${id.padStart(4, "0")}`,
+    target_veth_name: "sandffff",
+    target_veth_mac: `02:84:0a:00:00:${last.toString(16).padStart(2, "0")}`,
+    target_veth_ip: `10.0.0.${last}/24`,
+    active: true,
+    ...fields,
+  });
+}
+
+function setUp(...endpoints: EndpointRecord[]) {
+  const it = lab();
+  it.put({ [it.keys.network(network.id)]: network });
+  for (const record of endpoints) it.putEndpoint(record);
+  return it;
+}
+
+Deno.test("desiredState() has the local veths, and an ARP and an FDB entry for each active endpoint elsewhere", () => {
+  const it = setUp(
+    endpoint("1", 1, 2),
+    endpoint("2", 2, 3),
+    endpoint("3", 2, 4, { active: false }),
+    endpoint("4", 1, 5, { active: false }),
+  );
+  const { state, problems } = desiredState(it.view, network.id, options);
+  assert.deepEqual(problems, []);
+  assert.deepEqual(state, {
+    loopbackUp: true,
+    bridge: { up: true, mtu: 1450, addresses: ["10.0.0.1/24"] },
+    vxlan: {
+      vni: 1,
+      port: 4789,
+      proxy: true,
+      rootUnderlay: true,
+      learning: false,
+      mtu: 1450,
+      inBridge: true,
+      up: true,
+    },
+    veths: new Map([["sand0001", {
+      mtu: 1450,
+      inBridge: true,
+      up: true,
+      peer: {
+        netns: "/run/1",
+        name: "sandffff",
+        mac: "02:84:0a:00:00:02",
+        addresses: ["10.0.0.2/24"],
+        mtu: 1450,
+        up: true,
+      },
+    }]]),
+    arp: new Map([[0x0a000003, 0x02840a000003]]),
+    fdb: new Map([[0x02840a000003, 0xc0000202]]),
+    flood: new Set(),
+  });
+});
+
+Deno.test("desiredState() is nothing without an endpoint here, or without the network", () => {
+  const it = setUp(endpoint("2", 2, 3));
+  assert.equal(desiredState(it.view, network.id, options).state, undefined);
+  it.putEndpoint(endpoint("1", 1, 2));
+  assert.ok(desiredState(it.view, network.id, options).state);
+  it.put({ [it.keys.network(network.id)]: undefined });
+  assert.equal(desiredState(it.view, network.id, options).state, undefined);
+});
+
+Deno.test("desiredState() leaves Docker's end of a veth to Docker", () => {
+  const it = setUp(endpoint("1", 1, 2, { target_netns_path: "" }));
+  const veth = desiredState(it.view, network.id, options).state?.veths.get("sand0001");
+  assert.deepEqual(veth, { mtu: 1450, inBridge: true, up: true, peer: undefined });
+});
+
+Deno.test("the MTU is the underlay's less 50, and 1450 while an old agent or its device is there", () => {
+  const it = setUp(endpoint("1", 1, 2));
+  const mtu = (underlayMtu: number, currentMtu?: number) =>
+    desiredState(it.view, network.id, { hostname: "h1", underlayMtu, currentMtu }).state?.vxlan?.mtu;
+  assert.deepEqual([mtu(9000), mtu(1400), mtu(9000, 8950), mtu(9000, 1450)], [8950, 1350, 8950, 1450]);
+  it.put({ [it.keys.networkHost(network.id, "h2")]: { id: network.id, created_at: "" } });
+  assert.deepEqual([mtu(9000), mtu(9000, 8950)], [1450, 1450]);
+  it.commit(planApplied(it.view, network.id, "h2", 7));
+  assert.equal(mtu(9000), 8950);
+});
+
+Deno.test("of two active endpoints with one address or MAC the older is programmed, the other reported", () => {
+  const it = setUp(
+    endpoint("1", 1, 2),
+    endpoint("2", 2, 3),
+    endpoint("3", 3, 3, { target_veth_mac: "02:00:00:00:00:01" }),
+    endpoint("4", 3, 9, { target_veth_mac: "02:84:0a:00:00:03" }),
+    endpoint("5", 3, 2),
+    endpoint("6", 3, 1),
+    endpoint("7", 3, 8, { host_ip: "" }),
+  );
+  const { state, problems } = desiredState(it.view, network.id, options);
+  assert.deepEqual(state?.arp, new Map([[0x0a000003, 0x02840a000003]]));
+  assert.deepEqual(state?.fdb, new Map([[0x02840a000003, 0xc0000202]]));
+  assert.equal(problems.length, 5);
+  assert.match(
+    problems[0] ?? "",
+    /^network blue: endpoint 3 on h3 has the address or MAC of endpoint 2 on h2/,
+  );
+  assert.match(problems[3] ?? "", /endpoint 6 on h3 has the address 10\.0\.0\.1, which no endpoint can have/);
+  // The leaked one goes: its address is the other's from now on.
+  it.put({
+    [it.keys.hostEndpoint("h2", "2")]: undefined,
+    [it.keys.networkEndpoint(network.id, "2")]: undefined,
+  });
+  assert.equal(desiredState(it.view, network.id, options).state?.arp.get(0x0a000003), 0x020000000001);
+});
+
+Deno.test("Neighbours.opsFor() keeps the tables as desiredState() has them, whatever changes", () => {
+  const random = randomFrom(11);
+  for (let round = 0; round < 60; round++) {
+    const it = setUp(endpoint("0", 1, 200));
+    let kernel: NetworkState | undefined = desiredState(it.view, network.id, options).state;
+    it.view.subscribe((changes) => {
+      const { endpoints = [] } = changes.get(network.id) ?? {};
+      kernel = new Neighbours(it.view, network.id, "h1").opsFor(endpoints).reduce(perform, kernel);
+    });
+    for (let n = 0; n < 60; n++) {
+      const id = `${1 + random(8)}`, known = it.view.endpoint(id);
+      if (known && random(3) === 0) {
+        it.store.write({
+          guards: [],
+          ops: known.entries.map(({ key }) => ({ remove: key })),
+        });
+      } else {
+        // Few addresses and MACs, so that old agents seem to have given each several times.
+        const mac = `02:00:00:00:00:0${random(4)}`;
+        const host = known ? Number(known.host.slice(1)) : 1 + random(3);
+        const record = endpoint(id, host, 2 + random(4), { target_veth_mac: mac, active: random(4) > 0 });
+        if (random(2)) it.putEndpoint(record);
+        else {
+          const value = JSON.stringify(record);
+          const keys = [it.keys.hostEndpoint(`h${host}`, id), it.keys.networkEndpoint(network.id, id)];
+          it.store.write({ guards: [], ops: keys.map((put) => ({ put, value })) });
+        }
+      }
+      const wanted = desiredState(it.view, network.id, options).state;
+      assert.deepEqual([kernel?.arp, kernel?.fdb], [wanted?.arp, wanted?.fdb], `round ${round}, ${n}`);
+    }
+  }
+});
+
+Deno.test("desiredState() of 20,000 endpoints takes a moment, and one change does not depend on them", () => {
+  const it = lab();
+  it.put({ [it.keys.network(network.id)]: { ...network, ip_range: "10.0.0.0/16", gateway: "10.0.0.1/16" } });
+  const ops = Array.from({ length: 20_000 }, (_, i) => {
+    const [c, d] = [(i + 2) >> 8, (i + 2) & 255];
+    const record = endpoint(`${i}`, i ? 2 : 1, 0, {
+      target_veth_ip: `10.0.${c}.${d}/16`,
+      target_veth_mac: `02:84:0a:00:${c.toString(16).padStart(2, "0")}:${d.toString(16).padStart(2, "0")}`,
+    });
+    return { put: it.keys.networkEndpoint(network.id, record.id), value: JSON.stringify(record) };
+  });
+  for (const op of ops) it.store.write({ guards: [], ops: [op] });
+  const started = performance.now();
+  assert.equal(desiredState(it.view, network.id, options).state?.arp.size, 19_999);
+  const whole = performance.now() - started;
+  assert.ok(whole < 1000, `${whole} ms`);
+  const some = it.view.endpoint("19999");
+  const again = performance.now();
+  for (let i = 0; i < 100; i++) {
+    new Neighbours(it.view, network.id, "h1").opsFor([{ before: some, after: some }]);
+  }
+  const one = (performance.now() - again) / 100;
+  assert.ok(one < whole / 20, `${one} ms for one, ${whole} ms for all`);
+});
