@@ -24,7 +24,8 @@ export interface Request {
 }
 
 /**
- * A rtnetlink(7) socket that belongs to one network namespace for good.
+ * A rtnetlink(7) socket that belongs to one network namespace for good, and keeps it, with its devices, until it is
+ * closed.
  *
  * The kernel does what a message says while it is being sent, which may take it tens of milliseconds: sending goes
  * to a thread of the pool, so that the loop stays free. Calls on one socket are carried out one after another.

@@ -12,6 +12,7 @@ import {
 } from "../../ffi/netlink_link.ts";
 import { findLink, type Link, listLinks, namespaceNumber } from "../../ffi/netlink_links.ts";
 import { run } from "../lab/host.ts";
+import { until } from "../lab/until.ts";
 import { TestNamespace } from "./namespaces.ts";
 
 const mac = (last: number) => Uint8Array.of(2, 0x84, 10, 0, 0, last);
@@ -218,7 +219,7 @@ Deno.test("a listing that the kernel was changed under is whole all the same", a
   const names = Array.from({ length: 300 }, (_, i) => `d${i}`);
   await place.netlink.run(...names.map((name) => newBridge({ name })));
   const churn = [
-    "for i in $(seq 60); do ip link add churn type dummy || ip link add churn type bridge; ip link del churn; done",
+    "for i in $(seq 30); do ip link add churn type dummy || ip link add churn type bridge; ip link del churn; done",
   ];
   const stop = run(["ip", "netns", "exec", place.namespace.name, "sh", "-c", ...churn]);
   let changing = true;
@@ -232,4 +233,24 @@ Deno.test("a listing that the kernel was changed under is whole all the same", a
   } finally {
     await ended;
   }
+});
+
+Deno.test("sockets leave nothing open, and a namespace goes with the last of them", async () => {
+  using underlay = new Place();
+  const before = [...Deno.readDirSync("/proc/self/fd")].length;
+  const device = { name: "vxlan0", vni: 7, port: 4789, local };
+  for (let i = 0; i < 5; i++) {
+    using inside = new Place();
+    await underlay.netlink.run(newVxlan({ ...device, namespace: inside.namespace.fd }));
+    await inside.netlink.run(deleteLink("vxlan0"));
+  }
+  await Promise.resolve();
+  assert.equal([...Deno.readDirSync("/proc/self/fd")].length, before);
+  {
+    using inside = new Place();
+    await underlay.netlink.run(newVxlan({ ...device, namespace: inside.namespace.fd }));
+  }
+  // The kernel takes a removed namespace down in the background; the VNI is free when it is done.
+  const again = () => underlay.netlink.run(newVxlan(device)).then(() => true, () => false);
+  await until("the VNI is free", again);
 });
