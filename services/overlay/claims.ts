@@ -16,6 +16,7 @@ export class Claims {
   readonly #read: Stored;
   readonly #range: Cidr;
   readonly #first: number;
+  readonly #gateway: number;
   readonly #bits: BitSet;
   /** Nothing below is free. */
   #lowest = 0;
@@ -29,6 +30,7 @@ export class Claims {
     this.#read = readAllocation(view, network.id);
     this.#range = rangeOf(network);
     this.#first = this.#range.first.u32;
+    this.#gateway = gatewayOf(network).u32;
     const { record } = this.#read;
     this.#bits = record ? storedBits(network, record).copy() : freshBits(network);
     this.#changed = record === undefined;
@@ -40,10 +42,9 @@ export class Claims {
       const i = this.#bits.firstClear(this.#lowest);
       if (i === undefined) throw exhausted(this.#network, this.#range);
       this.#lowest = i + 1;
-      const address = this.#at(i);
-      if (this.#own(i) || this.#held(address)) continue;
+      if (this.#own(i) || this.#held(i)) continue;
       this.#set(i);
-      return address;
+      return Ip.from4(this.#first + i);
     }
   }
 
@@ -55,7 +56,7 @@ export class Claims {
    */
   take(address: Ip, options: { readonly claimed?: boolean } = {}): Ip {
     const i = this.#index(address);
-    const holder = this.#view.space(this.#network.id).holdersOf(address)[0];
+    const holder = this.#view.space(this.#network.id).holdersOf(address.u32)[0];
     if (holder) throw taken(this.#network, address, `endpoint ${holder.id} on ${holder.host}`);
     if (this.#given.has(i) || (this.#bits.has(i) && !options.claimed)) {
       throw taken(this.#network, address, "somebody else");
@@ -72,7 +73,7 @@ export class Claims {
   release(address: Ip, without: ReadonlySet<string> = new Set()): void {
     if (!this.#range.contains(address)) return;
     const i = address.u32 - this.#first;
-    const held = this.#view.space(this.#network.id).holdersOf(address).some(({ id }) => !without.has(id));
+    const held = this.#view.space(this.#network.id).holdersOf(address.u32).some(({ id }) => !without.has(id));
     if (this.#own(i) || held || !this.#bits.has(i)) return;
     this.#bits.delete(i);
     this.#given.delete(i);
@@ -102,24 +103,20 @@ export class Claims {
       const what = address.equals(range.first) ? "network" : "broadcast";
       throw invalid(`ipv4_address: ${address} is the ${what} address of ${range}`);
     }
-    if (address.equals(gatewayOf(this.#network))) {
+    if (address.u32 === this.#gateway) {
       throw taken(this.#network, address, "the gateway");
     }
     return address.u32 - this.#first;
   }
 
-  #at(i: number): Ip {
-    return Ip.from4(this.#first + i);
-  }
-
   /** The network's own: never given out, whatever an old agent has written. */
   #own(i: number): boolean {
-    return i === 0 || i === this.#bits.length - 1 || this.#first + i === gatewayOf(this.#network).u32;
+    return i === 0 || i === this.#bits.length - 1 || this.#first + i === this.#gateway;
   }
 
   /** Old agents set wrong bits in ranges wider than a /24: the endpoints themselves count too. */
-  #held(address: Ip): boolean {
-    return this.#view.space(this.#network.id).holdersOf(address).length > 0;
+  #held(i: number): boolean {
+    return this.#view.space(this.#network.id).holdersOf(this.#first + i).length > 0;
   }
 }
 

@@ -127,7 +127,7 @@ Deno.test("of two active endpoints with one address or MAC the older is programm
 
 Deno.test("Neighbours.opsFor() keeps the tables as desiredState() has them, whatever changes", () => {
   const random = randomFrom(11);
-  for (let round = 0; round < 60; round++) {
+  for (let round = 0; round < 20; round++) {
     const it = setUp(endpoint("0", 1, 200));
     let kernel: NetworkState | undefined = desiredState(it.view, network.id, options).state;
     it.view.subscribe((changes) => {

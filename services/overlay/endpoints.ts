@@ -7,6 +7,7 @@ import { Claims, rangeOf } from "./claims.ts";
 import { joinNetwork } from "./hosts.ts";
 import { findNetwork, type Planned } from "./networks.ts";
 import type { Endpoint } from "./space.ts";
+import { macNumber } from "./state.ts";
 import { Step } from "./step.ts";
 import type { View } from "./view.ts";
 
@@ -127,7 +128,7 @@ function checkMac(view: View, network: NetworkRecord, text: string, macs: Set<st
   if (parseInt(mac.slice(0, 2), 16) & 1) {
     throw invalid(`mac_address: ${mac} is a group address, which no endpoint can have`);
   }
-  const holder = view.space(network.id).holdersOfMac(mac)[0];
+  const holder = view.space(network.id).holdersOfMac(macNumber(mac))[0];
   if (holder || macs.has(mac)) {
     const who = holder ? `endpoint ${holder.id} on ${holder.host}` : "another endpoint of this request";
     throw new Refusal("exists", `mac_address: ${mac} of network ${network.name} belongs to ${who}`);

@@ -1,9 +1,10 @@
-import type { Ip } from "../common/ip.ts";
-import type { Endpoint, Space } from "./space.ts";
-import type { EndpointChange, View } from "./view.ts";
 import { gatewayOf, rangeOf } from "./claims.ts";
 import type { Op } from "./ops.ts";
-import { macNumber } from "./state.ts";
+import type { Endpoint, Space } from "./space.ts";
+import type { EndpointChange, View } from "./view.ts";
+
+/** What a host has in its two tables for an endpoint; see {@link Endpoint.hot} for the numbers. */
+export type Neighbour = Endpoint["hot"];
 
 /**
  * Which of a network's endpoints a host has ARP and FDB entries for: active ones on other hosts. Where old agents gave
@@ -11,68 +12,65 @@ import { macNumber } from "./state.ts";
  */
 export class Neighbours {
   readonly #space: Space;
-  readonly #valid: (endpoint: Endpoint) => boolean;
+  readonly #first: number = 0;
+  readonly #last: number = 0;
+  readonly #gateway: number = 0;
 
   constructor(view: View, network: string, private readonly hostname: string) {
     this.#space = view.space(network);
     const record = view.network(network);
-    const range = record && rangeOf(record), gateway = record && gatewayOf(record);
-    this.#valid = ({ address }) =>
-      address !== undefined && range !== undefined && gateway !== undefined && range.contains(address) &&
-      !range.reserved(address) && !address.equals(gateway);
+    if (!record) return;
+    const range = rangeOf(record);
+    this.#first = range.first.u32;
+    this.#last = range.last.u32;
+    this.#gateway = gatewayOf(record).u32;
   }
 
   /** Why an active endpoint gets no entry; undefined when it is local or gets one. */
   problem(endpoint: Endpoint): string | undefined {
-    const { id, host, active, address, mac, vtep } = endpoint;
+    const { id, host, active, address, mac, hot } = endpoint;
     if (!active) return undefined;
     const who = `endpoint ${id} on ${host}`;
-    if (!mac || vtep?.family !== 4) return `${who} has no MAC or no IPv4 address of its host`;
-    if (!this.#valid(endpoint)) return `${who} has the address ${address}, which no endpoint can have`;
-    const other = [this.#ofAddress(endpoint), this.#ofMac(endpoint)].find((e) => e && e !== endpoint);
+    if (hot.mac < 0 || hot.vtep < 0) return `${who} has no MAC, or no IPv4 address of its host`;
+    if (!this.#eligible(endpoint)) return `${who} has the address ${address}, which no endpoint can have`;
+    const other = [this.#ofAddress(hot.address), this.#ofMac(hot.mac)].find((e) => e && e !== endpoint);
     if (!other) return undefined;
     return `${who} has the address or MAC of endpoint ${other.id} on ${other.host}, which is older: ${address}, ${mac}`;
   }
 
-  /** Both entries of an endpoint, if this host is to have them. */
-  entryOf(endpoint: Endpoint): { address: number; mac: number; vtep: number } | undefined {
+  /** What this host is to have for the endpoint; undefined: nothing. */
+  entryOf(endpoint: Endpoint): Neighbour | undefined {
     if (endpoint.host === this.hostname || !this.#eligible(endpoint)) return undefined;
-    const { address, mac, vtep } = endpoint;
-    if (!address || !mac || !vtep) return undefined;
-    if (this.#ofAddress(endpoint) !== endpoint || this.#ofMac(endpoint) !== endpoint) return undefined;
-    return { address: address.u32, mac: macNumber(mac), vtep: vtep.u32 };
+    const { hot } = endpoint;
+    return this.#ofAddress(hot.address) === endpoint && this.#ofMac(hot.mac) === endpoint ? hot : undefined;
   }
 
   /**
-   * What some changes of endpoints mean for the tables, without looking at the rest of the network. It may say what the
+   * What some changes of endpoints mean for the tables, without looking at the rest of the network. It may set what the
    * kernel has already, and remove what it does not have.
    */
   opsFor(changes: readonly EndpointChange[]): Op[] {
-    const addresses = new Map<string, Ip>(), macs = new Set<string>();
-    const touch = ({ address, mac }: Endpoint) => {
-      if (address) addresses.set(address.toString(), address);
-      if (mac) macs.add(mac);
-    };
+    const addresses = new Set<number>(), macs = new Set<number>();
     for (const { before, after } of changes) {
       for (const endpoint of [before, after]) {
         if (!endpoint) continue;
-        touch(endpoint);
+        const { hot } = endpoint;
         // Whoever shares its address or its MAC may have won or lost them, and with one the other.
-        for (const other of endpoint.address ? this.#space.holdersOf(endpoint.address) : []) touch(other);
-        for (const other of endpoint.mac ? this.#space.holdersOfMac(endpoint.mac) : []) touch(other);
+        const near = [endpoint, ...this.#space.holdersOf(hot.address), ...this.#space.holdersOfMac(hot.mac)];
+        for (const { hot } of near) addresses.add(hot.address), macs.add(hot.mac);
       }
     }
     const arp = new Map<number, number>(), fdb = new Map<number, number>();
     const noArp = new Set<number>(), noFdb = new Set<number>();
-    for (const address of addresses.values()) {
+    for (const address of addresses) {
       const entry = this.#entryAmong(this.#space.holdersOf(address));
-      if (entry) arp.set(entry.address, entry.mac);
-      else noArp.add(address.u32);
+      if (entry) arp.set(address, entry.mac);
+      else if (address >= 0) noArp.add(address);
     }
     for (const mac of macs) {
       const entry = this.#entryAmong(this.#space.holdersOfMac(mac));
-      if (entry) fdb.set(entry.mac, entry.vtep);
-      else noFdb.add(macNumber(mac));
+      if (entry) fdb.set(mac, entry.vtep);
+      else if (mac >= 0) noFdb.add(mac);
     }
     const ops: Op[] = [];
     if (noArp.size) ops.push({ op: "arp-remove", addresses: noArp });
@@ -82,7 +80,7 @@ export class Neighbours {
     return ops;
   }
 
-  #entryAmong(endpoints: readonly Endpoint[]) {
+  #entryAmong(endpoints: readonly Endpoint[]): Neighbour | undefined {
     for (const endpoint of endpoints) {
       const entry = this.entryOf(endpoint);
       if (entry) return entry;
@@ -90,16 +88,17 @@ export class Neighbours {
     return undefined;
   }
 
-  #eligible(endpoint: Endpoint): boolean {
-    return endpoint.active && endpoint.mac !== undefined && endpoint.vtep?.family === 4 &&
-      this.#valid(endpoint);
+  /** True for an endpoint that can be reached, at an address that an endpoint of this network can have. */
+  #eligible({ active, hot: { address, mac, vtep } }: Endpoint): boolean {
+    return active && mac >= 0 && vtep >= 0 && address > this.#first && address < this.#last &&
+      address !== this.#gateway;
   }
 
-  #ofAddress({ address }: Endpoint): Endpoint | undefined {
-    return address && this.#space.holdersOf(address).find((e) => this.#eligible(e));
+  #ofAddress(address: number): Endpoint | undefined {
+    return this.#space.holdersOf(address).find((e) => this.#eligible(e));
   }
 
-  #ofMac({ mac }: Endpoint): Endpoint | undefined {
-    return mac === undefined ? undefined : this.#space.holdersOfMac(mac).find((e) => this.#eligible(e));
+  #ofMac(mac: number): Endpoint | undefined {
+    return this.#space.holdersOfMac(mac).find((e) => this.#eligible(e));
   }
 }

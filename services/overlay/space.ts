@@ -2,6 +2,7 @@ import { Cidr, Ip } from "../common/ip.ts";
 import { tryParseMac } from "../common/mac.ts";
 import type { EndpointRecord, SandRecord } from "../store/sand_records.ts";
 import type { Entry } from "../store/types.ts";
+import { macNumber } from "./state.ts";
 
 /** An endpoint as plans and the kernel's state need it. */
 export interface Endpoint {
@@ -13,6 +14,8 @@ export interface Endpoint {
   readonly mac: string | undefined;
   /** The address of its host in the underlay. */
   readonly vtep: Ip | undefined;
+  /** The three as IPv4's 32 bits and a MAC's 48, -1 for none: networks of 100,000 endpoints are compared with the kernel. */
+  readonly hot: { readonly address: number; readonly mac: number; readonly vtep: number };
   readonly active: boolean;
   readonly record: EndpointRecord;
   /** The revision that it was made at: of two that claim one address, the older has it. */
@@ -31,13 +34,20 @@ export function readEndpoint(entries: readonly Entry<SandRecord>[]): Endpoint | 
   const found = newest?.record;
   if (found?.kind !== "host-endpoint" && found?.kind !== "network-endpoint") return undefined;
   const record = found.value;
+  const address = Cidr.tryParse(record.target_veth_ip)?.address;
+  const mac = tryParseMac(record.target_veth_mac), vtep = Ip.tryParse(record.host_ip);
   return {
     id: found.id,
     network: record.network_id,
     host: record.hostname,
-    address: Cidr.tryParse(record.target_veth_ip)?.address,
-    mac: tryParseMac(record.target_veth_mac),
-    vtep: Ip.tryParse(record.host_ip),
+    address,
+    mac,
+    vtep,
+    hot: {
+      address: address?.family === 4 ? address.u32 : -1,
+      mac: mac === undefined ? -1 : macNumber(mac),
+      vtep: vtep?.family === 4 ? vtep.u32 : -1,
+    },
     active: record.active,
     record,
     created,
@@ -60,22 +70,23 @@ export class Space {
   set(id: string, after: Endpoint | undefined): void {
     const before = this.endpoints.get(id);
     if (before) {
-      this.#byAddress.remove(before.address?.toString(), before);
-      this.#byMac.remove(before.mac, before);
+      this.#byAddress.remove(before.hot.address, before);
+      this.#byMac.remove(before.hot.mac, before);
     }
     if (after) {
-      this.#byAddress.add(after.address?.toString(), after);
-      this.#byMac.add(after.mac, after);
+      this.#byAddress.add(after.hot.address, after);
+      this.#byMac.add(after.hot.mac, after);
       this.endpoints.set(id, after);
     } else this.endpoints.delete(id);
   }
 
-  /** Who has the address, the oldest first; old agents may have given it twice. */
-  holdersOf(address: Ip | string): readonly Endpoint[] {
-    return this.#byAddress.get(address.toString());
+  /** Who has the address, by its 32-bit value, the oldest first; old agents may have given it twice. */
+  holdersOf(address: number): readonly Endpoint[] {
+    return this.#byAddress.get(address);
   }
 
-  holdersOfMac(mac: string): readonly Endpoint[] {
+  /** The same for the 48-bit value of a MAC. */
+  holdersOfMac(mac: number): readonly Endpoint[] {
     return this.#byMac.get(mac);
   }
 
@@ -94,20 +105,20 @@ export class Space {
   }
 }
 
+const NOBODY: readonly Endpoint[] = [];
+
 class Holders {
-  readonly #of = new Map<string, Endpoint[]>();
+  readonly #of = new Map<number, readonly Endpoint[]>();
 
-  get(value: string): readonly Endpoint[] {
-    return this.#of.get(value) ?? [];
+  get(value: number): readonly Endpoint[] {
+    return this.#of.get(value) ?? NOBODY;
   }
 
-  add(value: string | undefined, endpoint: Endpoint): void {
-    if (value === undefined) return;
-    this.#of.set(value, [...this.get(value), endpoint].sort(older));
+  add(value: number, endpoint: Endpoint): void {
+    if (value >= 0) this.#of.set(value, [...this.get(value), endpoint].sort(older));
   }
 
-  remove(value: string | undefined, endpoint: Endpoint): void {
-    if (value === undefined) return;
+  remove(value: number, endpoint: Endpoint): void {
     const left = this.get(value).filter(({ id }) => id !== endpoint.id);
     if (left.length) this.#of.set(value, left);
     else this.#of.delete(value);
