@@ -51,10 +51,10 @@ Deno.test("a bridge, a vxlan device from another namespace and a pair are as ip 
   const vxlan = { vni: 0xabcdef, port: 4789, local, proxy: true, l2miss: true, l3miss: true };
   await underlay.netlink.run(newVxlan({ name: "vxlan0", ...where, ...vxlan }));
   await inside.netlink.run(newVeth(
-    { name: "sand0a1b", mtu: 1450, master: bridge.index, up: true },
-    { name: "sand2c3d", mtu: 1450, mac: mac(5), namespace: target.namespace.fd },
+    { name: "near0", mtu: 1450, master: bridge.index, up: true },
+    { name: "far0", mtu: 1450, mac: mac(5), namespace: target.namespace.fd },
   ));
-  const far = await target.link("sand2c3d");
+  const far = await target.link("far0");
   await target.netlink.run(changeLink(far.index, { up: true }));
 
   const br0 = await inside.seen("br0"), vxlan0 = await inside.seen("vxlan0");
@@ -64,7 +64,7 @@ Deno.test("a bridge, a vxlan device from another namespace and a pair are as ip 
   const { id, port, local: from, learning, proxy, l2miss, l3miss, group } = vxlan0.linkinfo?.info_data ?? {};
   assert.deepEqual([id, port, from, group], [0xabcdef, 4789, "192.168.1.1", undefined]);
   assert.deepEqual([learning, proxy, l2miss, l3miss], [false, true, true, true]);
-  const end = await inside.seen("sand0a1b"), other = await target.namespace.ip("link", "show", "sand2c3d");
+  const end = await inside.seen("near0"), other = await target.namespace.ip("link", "show", "far0");
   assert.deepEqual([end.linkinfo?.info_kind, end.master, end.mtu], ["veth", "br0", 1450]);
   assert.deepEqual([other[0]?.address, other[0]?.mtu], ["02:84:0a:00:00:05", 1450]);
   assert.equal((await underlay.namespace.ip("link")).length, 1);
@@ -74,9 +74,9 @@ Deno.test("a bridge, a vxlan device from another namespace and a pair are as ip 
     ["lo", ""],
     ["br0", "bridge"],
     ["vxlan0", "vxlan"],
-    ["sand0a1b", "veth"],
+    ["near0", "veth"],
   ]);
-  const device = await inside.link("vxlan0"), near = await inside.link("sand0a1b");
+  const device = await inside.link("vxlan0"), near = await inside.link("near0");
   assert.deepEqual(device.vxlan, { ...vxlan, group: new Uint8Array(), learning: false });
   assert.deepEqual([near.master, near.peer, near.up], [bridge.index, far.index, true]);
   assert.equal(near.carrier, true);
