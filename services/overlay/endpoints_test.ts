@@ -2,18 +2,10 @@ import assert from "node:assert/strict";
 import { Ip } from "../common/ip.ts";
 import { Refusal } from "../common/refusal.ts";
 import { MAX_TXN_OPS } from "../store/types.ts";
+import { planClaim, planRelease } from "./addresses.ts";
 import { BitSet } from "./bit_set.ts";
-import {
-  type EndpointRequest,
-  macFor,
-  planActivate,
-  planClaim,
-  planCreateEndpoints,
-  planDeactivate,
-  planDeleteEndpoints,
-  planRelease,
-  vethName,
-} from "./endpoints.ts";
+import { type EndpointRequest, macFor, planCreateEndpoints, vethName } from "./create_endpoints.ts";
+import { planActivate, planDeactivate, planDeleteEndpoints } from "./endpoints.ts";
 import { planDeleteNetwork } from "./networks.ts";
 import { endpointRecord, lab, network } from "./testing.ts";
 
