@@ -200,22 +200,28 @@ function address(buffer: Uint8Array<ArrayBuffer> | Uint32Array<ArrayBuffer>): bi
   return Deno.UnsafePointer.value(Deno.UnsafePointer.of(buffer));
 }
 
-/**
- * An origin for {@link UdpBatch.address}: to `peer` and its port, from `local` (0: the routes choose). IPv4
- * addresses as 32-bit values.
- */
-export function origin4(peer: number, port: number, local: number): Uint8Array<ArrayBuffer> {
-  const origin = new Uint8Array(2 + 16 + CMSG4);
-  const view = new DataView(origin.buffer, 2);
-  origin[0] = 16;
-  origin[1] = CMSG4;
-  view.setUint16(0, AF_INET, true);
-  view.setUint16(2, port);
-  view.setUint32(4, peer);
-  // struct cmsghdr {u64 length, i32 level, i32 type}, then in_pktinfo {ifindex, spec_dst, addr}
-  view.setUint32(16, 28, true);
-  view.setInt32(16 + 8, IPPROTO_IP, true);
-  view.setInt32(16 + 12, IP_PKTINFO, true);
-  view.setUint32(16 + 20, local);
-  return origin;
+const ORIGIN4 = 2 + 16 + CMSG4;
+
+/** Makes origins for {@link UdpBatch.address}, each in the place of the one before. */
+export class Origin4 {
+  readonly #bytes = new Uint8Array(ORIGIN4);
+  readonly #view = new DataView(this.#bytes.buffer, 2);
+
+  constructor() {
+    this.#bytes[0] = 16;
+    this.#bytes[1] = CMSG4;
+    this.#view.setUint16(0, AF_INET, true);
+    // struct cmsghdr {u64 length, i32 level, i32 type}, then in_pktinfo {ifindex, spec_dst, addr}
+    this.#view.setUint32(16, 28, true);
+    this.#view.setInt32(16 + 8, IPPROTO_IP, true);
+    this.#view.setInt32(16 + 12, IP_PKTINFO, true);
+  }
+
+  /** To `peer` and its port, from `local` (0: the routes choose); IPv4 addresses as 32-bit values. */
+  of(peer: number, port: number, local: number): Uint8Array<ArrayBuffer> {
+    this.#view.setUint16(2, port);
+    this.#view.setUint32(4, peer);
+    this.#view.setUint32(16 + 20, local);
+    return this.#bytes;
+  }
 }

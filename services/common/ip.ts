@@ -27,8 +27,9 @@ export class Ip {
 
   /** The 32-bit value of an IPv4 address, for the hot paths. */
   get u32(): number {
-    const [a = 0, b = 0, c = 0, d = 0] = this.bytes;
-    return ((a << 24) | (b << 16) | (c << 8) | d) >>> 0;
+    const { bytes } = this;
+    return (((bytes[0] ?? 0) << 24) | ((bytes[1] ?? 0) << 16) | ((bytes[2] ?? 0) << 8) | (bytes[3] ?? 0)) >>>
+      0;
   }
 
   /** The address as one whole number of 32 or 128 bits. */
@@ -60,8 +61,8 @@ export class Ip {
   /** The text form: dotted quad, or RFC 5952 for IPv6. */
   toString(): string {
     if (this.family === 6) return format6(this.bytes);
-    const [a, b, c, d] = this.bytes;
-    return `${a}.${b}.${c}.${d}`;
+    const { bytes } = this;
+    return `${bytes[0]}.${bytes[1]}.${bytes[2]}.${bytes[3]}`;
   }
 }
 

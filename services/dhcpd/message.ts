@@ -171,8 +171,7 @@ export function subOption(payload: Uint8Array, number: number): Uint8Array | und
 /** Four bytes as a 32-bit value; undefined when there are more or fewer. */
 export function u32Of(bytes: Uint8Array | undefined): number | undefined {
   if (bytes?.length !== 4) return undefined;
-  const [a = 0, b = 0, c = 0, d = 0] = bytes;
-  return ((a << 24) | (b << 16) | (c << 8) | d) >>> 0;
+  return (((bytes[0] ?? 0) << 24) | ((bytes[1] ?? 0) << 16) | ((bytes[2] ?? 0) << 8) | (bytes[3] ?? 0)) >>> 0;
 }
 
 function join(parts: readonly Uint8Array[]): Uint8Array {

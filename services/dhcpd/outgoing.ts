@@ -1,5 +1,5 @@
 import { FrameBatch } from "../../ffi/packet.ts";
-import { origin4, UdpBatch } from "../../ffi/udp.ts";
+import { Origin4, UdpBatch } from "../../ffi/udp.ts";
 import { PAYLOAD_AT, writeFrame } from "./frame.ts";
 import type { Link } from "./links.ts";
 import type { Message } from "./message.ts";
@@ -21,6 +21,7 @@ export interface OutgoingOptions {
 export class Outgoing {
   readonly #frames = new FrameBatch(SLOTS, SIZE);
   readonly #routed = new UdpBatch(SLOTS, SIZE);
+  readonly #origin = new Origin4();
   readonly #writer = new ReplyWriter();
   #link: Link | undefined;
   #frameCount = 0;
@@ -37,7 +38,7 @@ export class Outgoing {
       // With a relay's override (RFC 5107) the server's id is an address of the relay.
       const local = this.options.isLocal(reply.serverId) ? reply.serverId : 0;
       batch.setLength(slot, this.#writer.write(batch.buffer, slot * SIZE, request, reply));
-      batch.address(slot, origin4(to.address, to.port, local));
+      batch.address(slot, this.#origin.of(to.address, to.port, local));
       return;
     }
     if (this.#frameCount === SLOTS || this.#link !== link) this.flush();
