@@ -26,10 +26,11 @@ export interface Endpoint {
 
 /** What the entries of one endpoint say; where they differ, the one written last. */
 export function readEndpoint(entries: readonly Entry<SandRecord>[]): Endpoint | undefined {
-  let newest: Entry<SandRecord> | undefined, created = Infinity;
+  let newest: Entry<SandRecord> | undefined, created: number | undefined;
   for (const entry of entries) {
     if (!newest || entry.modRevision > newest.modRevision) newest = entry;
-    created = Math.min(created, entry.createRevision);
+    // The key that every host of the network follows: all must agree on who is older.
+    if (created === undefined || entry.record.kind === "network-endpoint") created = entry.createRevision;
   }
   const found = newest?.record;
   if (found?.kind !== "host-endpoint" && found?.kind !== "network-endpoint") return undefined;
@@ -50,7 +51,7 @@ export function readEndpoint(entries: readonly Entry<SandRecord>[]): Endpoint | 
     },
     active: record.active,
     record,
-    created,
+    created: created ?? 0,
     entries,
   };
 }

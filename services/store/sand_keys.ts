@@ -111,6 +111,11 @@ export class SandKeys {
     return `${LOCKS}/vni-idgen/`;
   }
 
+  /** True for a key under one of the two: see waitForLocks(). */
+  isLock(key: string): boolean {
+    return key.startsWith(`${LOCKS}/`);
+  }
+
   /** What a key is; undefined when it is not in the table. */
   read(key: string): SandKey | undefined {
     if (!key.startsWith(`${this.prefix}/`)) return undefined;

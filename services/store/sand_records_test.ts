@@ -77,6 +77,7 @@ Deno.test("SandKeys reads back every key that it builds, and no other", () => {
   }
   assert.equal(keys.allocationLocks("N"), "/etcd-lock/ipalloc-lock/N/");
   assert.equal(keys.vniLocks, "/etcd-lock/vni-idgen/");
+  assert.deepEqual([keys.isLock(`${keys.vniLocks}694d`), keys.isLock(keys.network("N"))], [true, false]);
 });
 
 Deno.test("records keep unknown fields and the text of times when they are written again", () => {
