@@ -279,6 +279,29 @@ Deno.test("the same address again after the lease ran out, as long as it is free
   assert.equal(server.reply({ type: Type.discover, mac: guest }).address, "10.0.0.12");
 });
 
+Deno.test("a member with a static address, in a network without a range, leases and renews that", () => {
+  const server = new Server();
+  const { Range4: _, macRange: __, ...fixed } = net.mini;
+  server.store.write({ guards: [], ops: [{ put: "/net/mini", value: JSON.stringify(fixed) }] });
+  const mac = "00:00:55:00:00:01";
+  server.member({ mac, ip4: { address: "10.0.0.200" }, net: "mini" });
+  assert.equal(server.reply({ type: Type.discover, mac }).address, "10.0.0.200");
+  const request = { type: Type.request, mac, options: [requested("10.0.0.200"), serverId("10.0.0.1")] };
+  assert.equal(server.reply(request).type, Type.ack);
+  assert.equal(server.expires(mac), NOW + 4 * 3600);
+  assert.equal(server.reply({ type: Type.request, mac, options: [requested("10.0.0.201")] }).type, Type.nak);
+  const release = server.step({ type: Type.release, mac, ciaddr: ip("10.0.0.200") });
+  assert(release.do === "commit" && server.store.write(release.plan).committed);
+  assert.equal(server.expires(mac), undefined);
+  assert.equal(server.view.member(mac)?.ip4, "10.0.0.200", "the address stays the member's");
+});
+
+Deno.test("a server id that is no address is taken for none", () => {
+  const server = new Server();
+  const options = [requested("10.0.0.10"), [Opt.serverId, new Uint8Array(16)] as const];
+  assert.equal(server.reply({ type: Type.request, mac: whiskey, options }).type, Type.ack);
+});
+
 Deno.test("RELEASE ends the lease; the address is remembered", () => {
   const server = new Server();
   server.lease(guest);

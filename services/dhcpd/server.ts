@@ -1,5 +1,5 @@
 import { Epoll, EventFd } from "../../ffi/epoll.ts";
-import { SystemError } from "../../ffi/errno.ts";
+import { EACCES, EADDRINUSE, EPERM, SystemError } from "../../ffi/errno.ts";
 import { drainInterfaceWatch, openInterfaceWatch } from "../../ffi/interfaces.ts";
 import { libc } from "../../ffi/libc.ts";
 import { inNamespace } from "../../ffi/netns.ts";
@@ -58,13 +58,18 @@ export function startDhcp(options: DhcpOptions): DhcpServer {
   } catch (error) {
     server.close();
     if (!(error instanceof SystemError)) throw error;
-    const code = error.errno === EPERM ? "forbidden" : "unavailable";
-    throw new Refusal(code, `dhcpd.interfaces: ${error.message}`, { cause: error });
+    const denied = error.errno === EPERM || error.errno === EACCES;
+    const hint = denied
+      ? "; run it as root, or with CAP_NET_RAW and CAP_NET_BIND_SERVICE"
+      : error.errno === EADDRINUSE
+      ? "; another DHCP server or relay runs on this host"
+      : "";
+    const message = `dhcpd.interfaces: ${error.message}${hint}`;
+    throw new Refusal(denied ? "forbidden" : "unavailable", message, { cause: error });
   }
   return server;
 }
 
-const EPERM = 1;
 const SLOTS = 64, SIZE = 2048;
 /** Tokens of the epoll beside those of the links. */
 const BELL = 0xffffffff, WATCH = 0xfffffffe;
