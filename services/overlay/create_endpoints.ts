@@ -18,6 +18,8 @@ export interface Host {
   /** Its VTEP. */
   readonly ip: Ip;
   readonly apiHostname: string;
+  /** The largest that the network can have there. */
+  readonly mtu: number;
 }
 
 /** One endpoint to be made; the same for every attempt of one request. */
@@ -63,7 +65,7 @@ export function planCreateEndpoints(
   const work = new Batch(() => {
     // A network that is deleted meanwhile takes no endpoint.
     const step = new Step().guard(view.guard(view.keys.network(networkId)));
-    joinNetwork(view, networkId, host.hostname, requests[0]?.now ?? "", step);
+    joinNetwork(view, networkId, { ...host, now: requests[0]?.now ?? "" }, step);
     return step;
   }, claims);
   const results = requests.map((request) => {

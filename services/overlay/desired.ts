@@ -50,7 +50,7 @@ export function desiredState(view: View, networkId: string, options: DesiredOpti
     const { overlay_veth_name: name } = endpoint.record;
     if (!endpoint.active || name === "") continue;
     if (veths.has(name)) problems.push(`network ${network.name}: two endpoints here have the veth ${name}`);
-    else veths.set(name, { mtu, inBridge: true, up: true, peer: peerOf(endpoint, mtu) });
+    else veths.set(name, desiredVeth(endpoint, mtu));
   }
   return here
     ? { state: stateOf(network, mtu, { veths, arp, fdb }), problems }
@@ -58,12 +58,29 @@ export function desiredState(view: View, networkId: string, options: DesiredOpti
 }
 
 /**
- * What is left of the underlay's MTU; 1450 as long as an old agent, which knows nothing else, has the network too, or
- * this host's device has it from one: all ends of a network must agree.
+ * The network's MTU: all its ends must agree, so it is the least that one of its hosts can have; 1450 as long as an old
+ * agent, which knows nothing else, has the network too.
  */
-export function mtuOf(view: View, network: string, { underlayMtu, currentMtu }: DesiredOptions): number {
-  if (currentMtu === OLD_MTU || view.space(network).oldHosts().length) return OLD_MTU;
-  return underlayMtu - VXLAN_OVERHEAD;
+export function mtuOf(view: View, network: string, options: DesiredOptions): number {
+  const { hosts, applied } = view.space(network);
+  let mtu = mtuHere(options);
+  for (const [host, told] of hosts) {
+    if (host !== options.hostname) mtu = Math.min(mtu, told.mtu ?? (applied.has(host) ? mtu : OLD_MTU));
+  }
+  return mtu;
+}
+
+/** What is left of the underlay's MTU here; 1450 where the device has that from an old agent. */
+export function mtuHere({ underlayMtu, currentMtu }: DesiredOptions): number {
+  return currentMtu === OLD_MTU
+    ? Math.min(OLD_MTU, underlayMtu - VXLAN_OVERHEAD)
+    : underlayMtu - VXLAN_OVERHEAD;
+}
+
+/** What an active endpoint of this host has in the kernel. */
+export function desiredVeth(endpoint: Endpoint, mtu: number): VethState {
+  const { overlay_veth_mac: mac } = endpoint.record;
+  return { ...mac === "" ? {} : { mac }, mtu, inBridge: true, up: true, peer: peerOf(endpoint, mtu) };
 }
 
 /** Undefined where no namespace is named: Docker moves that end and gives it its name and address. */

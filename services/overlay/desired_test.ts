@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { EndpointRecord } from "../store/sand_records.ts";
 import { desiredState } from "./desired.ts";
-import { planApplied } from "./hosts.ts";
+import { planApplied, planPresence } from "./hosts.ts";
 import { Neighbours } from "./neighbours.ts";
 import type { NetworkState } from "./state.ts";
 import { endpointRecord, lab, network, randomFrom } from "./testing.ts";
@@ -95,7 +95,9 @@ Deno.test("the MTU is the underlay's less 50, and 1450 while an old agent or its
   it.put({ [it.keys.networkHost(network.id, "h2")]: { id: network.id, created_at: "" } });
   assert.deepEqual([mtu(9000), mtu(9000, 8950)], [1450, 1450]);
   it.commit(planApplied(it.view, network.id, "h2", 7));
-  assert.equal(mtu(9000), 8950);
+  assert.equal(mtu(9000), 8950, "the agent there is ours by now");
+  it.commit(planPresence(it.view, network.id, { hostname: "h2", mtu: 4000, now: "" }));
+  assert.deepEqual([mtu(9000), mtu(3000)], [4000, 2950], "the least of what its hosts can have");
 });
 
 Deno.test("of two active endpoints with one address or MAC the older is programmed, the other reported", () => {

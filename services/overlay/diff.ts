@@ -24,6 +24,12 @@ export function diff(actual: NetworkState | undefined, desired: NetworkState | u
   return ops;
 }
 
+/** The same for one endpoint's veth alone. */
+export function diffVeth(name: string, actual: VethState | undefined, desired: VethState | undefined): Op[] {
+  const of = (veth: VethState | undefined) => new Map(veth ? [[name, veth] as const] : []);
+  return [...removedVeths(of(actual), of(desired)), ...desired ? vethOps(name, actual, desired) : []];
+}
+
 /**
  * Veths whose other end was Docker's and that are gone, with their container: nobody can make them anew from here, so
  * their endpoints are not active any more.
@@ -124,16 +130,21 @@ function reaches(actual: VethState, desired: VethState): boolean {
 }
 
 function vethOps(name: string, actual: VethState | undefined, desired: VethState): Op[] {
-  const { peer, mtu } = desired;
+  const { peer, mac, mtu } = desired;
   let from = actual && reaches(actual, desired) ? actual : undefined;
   const ops: Op[] = [];
   if (!from) {
     // See lostVeths().
     if (!peer) return [];
-    ops.push({ op: "veth-add", name, mtu, peer });
-    from = { mtu, inBridge: false, up: false, peer: { ...peer, addresses: [], up: false } };
+    ops.push({ op: "veth-add", name, ...mac === undefined ? {} : { mac }, mtu, peer });
+    from = { mac, mtu, inBridge: false, up: false, peer: { ...peer, addresses: [], up: false } };
   }
-  const set = { ...mtuOf(from, desired), ...inBridgeOf(from, desired), ...upOf(from, desired) };
+  const set = {
+    ...mac === undefined || from.mac === mac ? {} : { mac },
+    ...mtuOf(from, desired),
+    ...inBridgeOf(from, desired),
+    ...upOf(from, desired),
+  };
   if (Object.keys(set).length) ops.push({ op: "veth-set", name, ...set });
   if (peer && from.peer) ops.push(...peerOps(name, from.peer, peer));
   return ops;

@@ -10,7 +10,7 @@ import { planDeleteNetwork } from "./networks.ts";
 import { endpointRecord, lab, network } from "./testing.ts";
 
 const now = "2026-11-20T20:00:00.123456789Z";
-const host = { hostname: "h1", ip: Ip.parse("192.0.2.1"), apiHostname: "h1.example.net" };
+const host = { hostname: "h1", ip: Ip.parse("192.0.2.1"), apiHostname: "h1.example.net", mtu: 1450 };
 const active = {
   targetNetnsPath: "/var/run/netns/c1",
   overlayVethName: "sand0001",
@@ -47,8 +47,9 @@ Deno.test("planCreateEndpoints() writes the record twice, with its address, MAC 
   for (const key of [it.keys.hostEndpoint("h1", "E"), it.keys.networkEndpoint(network.id, "E")]) {
     assert.deepEqual(it.json(key), wanted);
   }
-  assert.deepEqual(it.json(it.keys.hostNetwork("h1", network.id)), { id: network.id, created_at: now });
-  assert.deepEqual(it.json(it.keys.networkHost(network.id, "h1")), { id: network.id, created_at: now });
+  const presence = { id: network.id, created_at: now, mtu: 1450 };
+  assert.deepEqual(it.json(it.keys.hostNetwork("h1", network.id)), presence);
+  assert.deepEqual(it.json(it.keys.networkHost(network.id, "h1")), presence);
   assert.deepEqual(it.bits(), [0, 1, 2, 255]);
   const again = it.create(it.request("E"));
   assert.deepEqual([again.results, again.plans], [[wanted], []], "after a lost answer");

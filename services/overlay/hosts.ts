@@ -3,13 +3,31 @@ import type { Plan } from "../store/types.ts";
 import { Step } from "./step.ts";
 import type { View } from "./view.ts";
 
-/** Adds that the network is set up on the host, where that is not written yet. `now`: RFC 3339 with nanoseconds. */
-export function joinNetwork(view: View, network: string, host: string, now: string, step: Step): void {
-  const value = writeSandRecord({ id: network, created_at: now });
-  for (const key of [view.keys.hostNetwork(host, network), view.keys.networkHost(network, host)]) {
-    const guard = view.guard(key);
-    if (guard.modRevision === 0) step.guard(guard).put(key, value);
+/** What a host tells of a network that is set up on it. */
+export interface Presence {
+  readonly hostname: string;
+  /** The largest that the network can have there. */
+  readonly mtu: number;
+  /** RFC 3339 with nanoseconds. */
+  readonly now: string;
+}
+
+/** Adds that the network is set up on the host, where that is not written yet. */
+export function joinNetwork(view: View, network: string, { hostname, mtu, now }: Presence, step: Step): void {
+  for (const key of [view.keys.hostNetwork(hostname, network), view.keys.networkHost(network, hostname)]) {
+    const told = view.presence(key);
+    if (told?.mtu === mtu) continue;
+    const value = { id: network, created_at: now, ...told, mtu };
+    step.guard(view.guard(key)).put(key, writeSandRecord(value));
   }
+}
+
+/** Plans what {@link joinNetwork} adds, for a network that is set up already; undefined when it is told already. */
+export function planPresence(view: View, network: string, presence: Presence): Plan | undefined {
+  const step = new Step().guard(view.guard(view.keys.network(network)));
+  joinNetwork(view, network, presence, step);
+  const plan = step.plan();
+  return plan.ops.length ? plan : undefined;
 }
 
 /** Plans that a host has torn its part of a network down; undefined when nothing says that it has one. */

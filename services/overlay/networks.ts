@@ -149,7 +149,7 @@ function removal(view: View, id: string): Step {
   if (view.deleted.has(id)) step.remove(keys.deleted(id));
   // A host that sets the network up right now may run an old agent, which would keep it.
   let newest = 0;
-  for (const host of view.space(id).hosts) {
+  for (const host of view.space(id).hosts.keys()) {
     newest = Math.max(newest, view.guard(keys.networkHost(id, host)).modRevision);
   }
   return step.unchanged(keys.networkHosts(id), newest);

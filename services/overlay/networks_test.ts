@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { BitSet } from "./bit_set.ts";
-import { joinNetwork, planApplied, planLeave } from "./hosts.ts";
+import { planApplied, planLeave, planPresence } from "./hosts.ts";
 import { planCreateNetwork, planDeleteNetwork, planFinishDeletion } from "./networks.ts";
-import { Step } from "./step.ts";
 import { endpointRecord, lab, network } from "./testing.ts";
 
 const now = "2026-11-20T20:00:00.123456789Z";
@@ -18,10 +17,10 @@ const options = (n: number, maxVni = 999_999) => ({
   maxVni,
 });
 
+/** As an agent of old does it. */
 function join(it: ReturnType<typeof lab>, host: string) {
-  const step = new Step();
-  joinNetwork(it.view, network.id, host, now, step);
-  assert.ok(it.commit(step.plan()));
+  const value = { id: network.id, created_at: now };
+  it.put({ [it.keys.hostNetwork(host, network.id)]: value, [it.keys.networkHost(network.id, host)]: value });
 }
 
 Deno.test("planCreateNetwork() fills in what is left out and claims the network's own addresses", () => {
@@ -183,4 +182,16 @@ Deno.test("planApplied() tells only what is newer, and hosts that lag behind are
   assert.equal(planApplied(it.view, network.id, "a", 7), undefined);
   assert.deepEqual(it.view.space(network.id).hostsBehind(7), ["b"]);
   assert.deepEqual(it.view.space(network.id).oldHosts(), ["old"]);
+  it.put({ [it.keys.network(network.id)]: network });
+  const presence = { hostname: "old", mtu: 1450, now: "later" };
+  it.commit(planPresence(it.view, network.id, presence));
+  assert.deepEqual(
+    it.view.space(network.id).oldHosts(),
+    [],
+    "the agent there is ours, and has applied nothing yet",
+  );
+  assert.deepEqual(it.view.space(network.id).hostsBehind(1), ["old"]);
+  assert.equal(planPresence(it.view, network.id, presence), undefined);
+  const told = { id: network.id, created_at: now, mtu: 1450 };
+  assert.deepEqual(it.json(it.keys.networkHost(network.id, "old")), told);
 });

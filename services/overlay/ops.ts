@@ -26,11 +26,18 @@ export type Op =
     readonly up?: true;
   }
   /** The pair, down and outside the bridge; the other end in its namespace with its MAC, without an address. */
-  | { readonly op: "veth-add"; readonly name: string; readonly mtu: number; readonly peer: PeerState }
+  | {
+    readonly op: "veth-add";
+    readonly name: string;
+    readonly mac?: string;
+    readonly mtu: number;
+    readonly peer: PeerState;
+  }
   | { readonly op: "veth-remove"; readonly name: string }
   | {
     readonly op: "veth-set";
     readonly name: string;
+    readonly mac?: string;
     readonly mtu?: number;
     readonly inBridge?: true;
     readonly up?: true;

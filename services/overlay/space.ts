@@ -1,6 +1,6 @@
 import { Cidr, Ip } from "../common/ip.ts";
 import { tryParseMac } from "../common/mac.ts";
-import type { EndpointRecord, SandRecord } from "../store/sand_records.ts";
+import type { EndpointRecord, PresenceRecord, SandRecord } from "../store/sand_records.ts";
 import type { Entry } from "../store/types.ts";
 import { macNumber } from "./state.ts";
 
@@ -61,8 +61,8 @@ export function readEndpoint(entries: readonly Entry<SandRecord>[]): Endpoint | 
  */
 export class Space {
   readonly endpoints = new Map<string, Endpoint>();
-  /** Hosts that have the network set up. */
-  readonly hosts = new Set<string>();
+  /** Hosts that have the network set up, with what they say of it. */
+  readonly hosts = new Map<string, PresenceRecord>();
   /** The revision that each host with an agent of ours has applied. */
   readonly applied = new Map<string, number>();
   readonly #byAddress = new Holders();
@@ -91,14 +91,17 @@ export class Space {
     return this.#byMac.get(mac);
   }
 
-  /** Hosts that run an old agent, which publishes no applied revision; sorted. */
+  /** Hosts that run an old agent, which tells neither an MTU nor an applied revision; sorted. */
   oldHosts(): string[] {
-    return [...this.hosts].filter((host) => !this.applied.has(host)).sort();
+    const old = [...this.hosts].filter(([host, { mtu }]) => mtu === undefined && !this.applied.has(host));
+    return old.map(([host]) => host).sort();
   }
 
   /** Hosts of ours that have not applied the revision yet, sorted. */
   hostsBehind(revision: number): string[] {
-    return [...this.hosts].filter((host) => (this.applied.get(host) ?? Infinity) < revision).sort();
+    const old = new Set(this.oldHosts());
+    const behind = (host: string) => !old.has(host) && (this.applied.get(host) ?? 0) < revision;
+    return [...this.hosts.keys()].filter(behind).sort();
   }
 
   get empty(): boolean {

@@ -41,6 +41,8 @@ export interface VxlanState {
 }
 
 export interface VethState {
+  /** Of this end, in text form. Wanted: undefined where any will do. */
+  readonly mac?: string | undefined;
   readonly mtu: number;
   readonly inBridge: boolean;
   readonly up: boolean;

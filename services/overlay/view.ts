@@ -1,6 +1,6 @@
 import { Refusal } from "../common/refusal.ts";
 import type { SandKeys } from "../store/sand_keys.ts";
-import type { AllocationRecord, NetworkRecord, SandRecord } from "../store/sand_records.ts";
+import type { AllocationRecord, NetworkRecord, PresenceRecord, SandRecord } from "../store/sand_records.ts";
 import type { Change, Entry, Guard, Mirror, PrefixGuard } from "../store/types.ts";
 import { type Endpoint, readEndpoint, Space } from "./space.ts";
 
@@ -16,6 +16,8 @@ export interface EndpointChange {
   readonly after: Endpoint | undefined;
 }
 
+const NONE: ReadonlySet<string> = new Set();
+
 /**
  * Overlay networks, indexed: a mirror's records as the plans read them. The work of a change depends on what it is
  * about, not on how much else there is.
@@ -25,6 +27,7 @@ export class View {
   readonly #networks = new Map<string, NetworkRecord>();
   readonly #endpoints = new Map<string, Endpoint>();
   readonly #onHost = new Map<string, Set<string>>();
+  readonly #networksOn = new Map<string, Set<string>>();
   readonly #spaces = new Map<string, Space>();
   readonly #listeners = new Set<(changes: ReadonlyMap<string, NetworkChange>) => void>();
   /** Networks that are to go once no old agent has them. */
@@ -67,10 +70,21 @@ export class View {
     return [...this.#onHost.get(host) ?? []].flatMap((id) => this.#endpoints.get(id) ?? []);
   }
 
+  /** Networks that are set up on the host, as the store says. */
+  networksOn(host: string): ReadonlySet<string> {
+    return this.#networksOn.get(host) ?? NONE;
+  }
+
   /** The network's claims on addresses; undefined when nobody has taken one yet. */
   allocation(network: string): AllocationRecord | undefined {
     const record = this.#mirror.get(this.keys.allocation(network))?.record;
     return record?.kind === "allocation" ? record.value : undefined;
+  }
+
+  /** What one of the two keys says that tell of a network's being set up on a host. */
+  presence(key: string): PresenceRecord | undefined {
+    const record = this.#mirror.get(key)?.record;
+    return record?.kind === "network-host" || record?.kind === "host-network" ? record.value : undefined;
   }
 
   /** The guard under which a key is still as it was read. */
@@ -172,10 +186,15 @@ export class View {
   }
 
   #setHost(network: string, host: string): void {
-    const there = this.guard(this.keys.networkHost(network, host)).modRevision ||
-      this.guard(this.keys.hostNetwork(host, network)).modRevision;
-    if (there) this.#spaceOf(network).hosts.add(host);
+    const there = this.presence(this.keys.networkHost(network, host)) ??
+      this.presence(this.keys.hostNetwork(host, network));
+    if (there) this.#spaceOf(network).hosts.set(host, there);
     else this.#spaceOf(network).hosts.delete(host);
+    const networks = this.#networksOn.get(host) ?? new Set();
+    if (there) networks.add(network);
+    else networks.delete(network);
+    if (networks.size) this.#networksOn.set(host, networks);
+    else this.#networksOn.delete(host);
   }
 
   #setApplied(network: string, host: string, after: Entry<SandRecord> | undefined): void {

@@ -49,7 +49,12 @@ const endpoint = z.looseObject({
 });
 
 /** The network is set up on a host. */
-const presence = z.looseObject({ id: text.default(""), created_at: text.default("") });
+const presence = z.looseObject({
+  id: text.default(""),
+  created_at: text.default(""),
+  /** Ours: the largest that the network can have on the host; agents of old do not write it. */
+  mtu: z.int().positive().optional(),
+});
 
 const allocation = z.looseObject({
   id: text.default(""),
