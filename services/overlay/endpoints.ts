@@ -12,6 +12,8 @@ import type { View } from "./view.ts";
 export interface Activation {
   /** Empty where Docker moves the veth and gives it its address. */
   readonly targetNetnsPath: string;
+  /** Which namespace is at that path: the same text for the same one, different after a reboot. */
+  readonly targetNetnsIdentity?: string;
   readonly overlayVethName: string;
   readonly overlayVethMac: string;
   readonly targetVethName: string;
@@ -53,8 +55,23 @@ export function activeFields(activation: Activation): Partial<EndpointRecord> {
     overlay_veth_name: activation.overlayVethName,
     overlay_veth_mac: activation.overlayVethMac,
     target_veth_name: activation.targetVethName,
+    ...activation.targetNetnsIdentity === undefined ? {} : { strand_netns: activation.targetNetnsIdentity },
     active: true,
   };
+}
+
+/**
+ * True when the namespace that an active endpoint is in is gone: there is none at its path, or, with a path in /proc,
+ * that of a process, another one than it was put in. A path of any other kind that has a new namespace is a container
+ * that came back.
+ *
+ * @param identity Of what is at the path now; undefined: nothing.
+ */
+export function namespaceGone({ record }: Endpoint, identity: string | undefined): boolean {
+  if (record.target_netns_path === "") return false;
+  if (identity === undefined) return true;
+  const { strand_netns: known } = record;
+  return known !== undefined && known !== identity && record.target_netns_path.startsWith("/proc/");
 }
 
 function update(view: View, endpoint: Endpoint, fields: Partial<EndpointRecord>): Planned<EndpointRecord> {

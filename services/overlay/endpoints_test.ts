@@ -5,7 +5,13 @@ import { MAX_TXN_OPS } from "../store/types.ts";
 import { planClaim, planRelease } from "./addresses.ts";
 import { BitSet } from "./bit_set.ts";
 import { type EndpointRequest, macFor, planCreateEndpoints, vethName } from "./create_endpoints.ts";
-import { planActivate, planDeactivate, planDeleteEndpoints } from "./endpoints.ts";
+import {
+  findEndpoint,
+  namespaceGone,
+  planActivate,
+  planDeactivate,
+  planDeleteEndpoints,
+} from "./endpoints.ts";
 import { planDeleteNetwork } from "./networks.ts";
 import { endpointRecord, lab, network } from "./testing.ts";
 
@@ -214,4 +220,28 @@ Deno.test("macFor() and vethName()", () => {
   assert.equal(vethName(new Set(), () => 0x2f), "sand002f");
   assert.equal(vethName(new Set(["sandffff", "sand0000"]), () => 0xffff), "sand0001");
   assert.throws(() => vethName({ has: () => true }, () => 0), { code: "exhausted" });
+});
+
+Deno.test("namespaceGone() knows a container that came back", () => {
+  const it = setUp();
+  const activation = { ...active, targetNetnsIdentity: "a" };
+  it.commit(it.create(it.request("E", { activation })).plans);
+  const endpoint = findEndpoint(it.view, "E");
+  assert.deepEqual(["a", "b", undefined].map((identity) => namespaceGone(endpoint, identity)), [
+    false,
+    false,
+    true,
+  ]);
+});
+
+Deno.test("namespaceGone() takes another namespace of a process for another process", () => {
+  const it = setUp();
+  const activation = { ...active, targetNetnsPath: "/proc/7/ns/net", targetNetnsIdentity: "a" };
+  it.commit(it.create(it.request("E", { activation })).plans);
+  const endpoint = findEndpoint(it.view, "E");
+  assert.deepEqual(["a", "b", undefined].map((identity) => namespaceGone(endpoint, identity)), [
+    false,
+    true,
+    true,
+  ]);
 });
