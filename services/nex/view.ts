@@ -71,7 +71,12 @@ export class View implements Reader {
 
   constructor(mirror: Mirror<NexRecord>) {
     this.#mirror = mirror;
-    this.#take([...mirror.entries()].map((after) => ({ key: after.key, before: undefined, after })));
+    this.#take([...mirror.entries()].map((after) => ({
+      key: after.key,
+      before: undefined,
+      after,
+      revision: after.modRevision,
+    })));
     mirror.subscribe((changes) => this.#take(changes));
   }
 

@@ -35,7 +35,12 @@ export class View {
 
   constructor(mirror: Mirror<SandRecord>, readonly keys: SandKeys) {
     this.#mirror = mirror;
-    this.#take([...mirror.entries()].map((after) => ({ key: after.key, before: undefined, after })));
+    this.#take([...mirror.entries()].map((after) => ({
+      key: after.key,
+      before: undefined,
+      after,
+      revision: after.modRevision,
+    })));
     mirror.subscribe((changes) => this.#take(changes));
   }
 

@@ -6,14 +6,17 @@ import { Member, type RawStream } from "./member.ts";
 import { pause } from "./timers.ts";
 import {
   decodeRange,
+  decodeRanges,
   decodeStatus,
   encodeRange,
+  encodeRanges,
   type Header,
   type KeyValue,
-  prefixEnd,
   type RangeRequest,
   type RangeResponse,
+  rangeUnder,
 } from "./messages.ts";
+import { MAX_TXN_OPS } from "./types.ts";
 
 export interface ConnectionOptions {
   /** The members, like `http://10.0.0.1:2379`; all http or all https. */
@@ -46,13 +49,16 @@ export interface ListOptions {
 
 /** A part of a listing, and the revision that the whole of it shows. */
 export interface Page {
+  /** Which of the names that were listed it belongs to. */
+  readonly index: number;
   readonly header: Header;
   readonly kvs: readonly KeyValue[];
 }
 
 const CONNECT_MS = 1_000;
 const RETRY_MS = 100;
-const PAGE_SIZE = 1_000;
+/** So many keys come in one answer, or of each name where many are asked for at once. */
+const PAGE_SIZE = 1_000, SHARED_PAGE_SIZE = 128;
 const leaderless = "it has no leader: fewer than half of the members see each other";
 const RANGE = "/etcdserverpb.KV/Range", TXN = "/etcdserverpb.KV/Txn";
 const WATCH = "/etcdserverpb.Watch/Watch", STATUS = "/etcdserverpb.Maintenance/Status";
@@ -109,31 +115,47 @@ export class Connection {
   }
 
   /**
-   * Everything under `prefix`, in key order, page by page, all as of one revision; at least one page.
-   * Throws Refusal "unavailable", also when that revision is compacted away in between.
+   * Everything under each name, see {@link rangeUnder}: name by name, in key order, page by page, all as of one
+   * revision; at least one page of each. Throws Refusal "unavailable", also when that revision is compacted away in between.
    */
-  async *list(prefix: string, options: ListOptions = {}): AsyncGenerator<Page> {
-    const end = prefixEnd(prefix);
+  async *list(names: readonly string[], options: ListOptions = {}): AsyncGenerator<Page> {
     let { revision = 0 } = options;
-    for (let key = prefix;;) {
-      const request = { key, end, limit: PAGE_SIZE, revision, keysOnly: options.keysOnly ?? false };
-      const { header, kvs, more } = await this.range(request);
-      revision ||= header.revision;
-      yield { header: { clusterId: header.clusterId, revision }, kvs };
-      const last = kvs.at(-1);
-      if (!more || !last) return;
-      key = last.key + "\0";
+    const { keysOnly = false } = options;
+    for (let from = 0; from < names.length; from += MAX_TXN_OPS) {
+      const some = names.slice(from, from + MAX_TXN_OPS);
+      const limit = some.length > 1 ? SHARED_PAGE_SIZE : PAGE_SIZE;
+      const requests = some.map((name) => ({ ...rangeUnder(name), limit, revision, keysOnly }));
+      const decode = (answer: Uint8Array) => decodeRanges(answer, requests.length);
+      const ranges = await this.#read(TXN, encodeRanges(requests), decode);
+      for (const [i, request] of requests.entries()) {
+        let page = ranges[i];
+        for (; page; page = await this.#pageAfter(page, { ...request, revision })) {
+          revision ||= page.header.revision;
+          const header = { clusterId: page.header.clusterId, revision };
+          yield { index: from + i, header, kvs: page.kvs };
+        }
+      }
     }
+  }
+
+  async #pageAfter({ kvs, more }: RangeResponse, request: RangeRequest): Promise<RangeResponse | undefined> {
+    const last = kvs.at(-1);
+    if (!more || !last) return undefined;
+    return await this.range({ ...request, key: last.key + "\0", limit: PAGE_SIZE });
   }
 
   /** One range request. Throws Refusal "unavailable". */
   async range(request: RangeRequest): Promise<RangeResponse> {
-    const bytes = encodeRange(request);
+    return await this.#read(RANGE, encodeRange(request), decodeRange);
+  }
+
+  /** Sends what only reads, to another member if need be. */
+  async #read<T>(path: string, bytes: Uint8Array, decode: (answer: Uint8Array) => T): Promise<T> {
     const deadline = Date.now() + this.#timeoutMs;
     for (;;) {
       const member = await this.#pick();
       try {
-        return decodeRange(await member.call(RANGE, bytes, Math.max(1, deadline - Date.now())));
+        return decode(await member.call(path, bytes, Math.max(1, deadline - Date.now())));
       } catch (error) {
         this.failed(member);
         if (verdictOf(error) === "refused" || Date.now() + RETRY_MS > deadline || this.#closed) {

@@ -1,5 +1,5 @@
 import { messageOf } from "../common/refusal.ts";
-import type { Change, Committer, Entry, Mirror, Outcome, Plan, Schema } from "./types.ts";
+import type { Change, Committer, Entry, Guard, Mirror, Outcome, Plan, PrefixGuard, Schema } from "./types.ts";
 import { MAX_TXN_OPS } from "./types.ts";
 
 /** A store in memory that answers as etcd does: for tests of plans by the thousand, without a lab. */
@@ -55,15 +55,11 @@ export class MemoryStore<T> implements Committer {
       throw new Error("too many operations");
     }
     const modRevision = (key: string) => this.values.get(key)?.modRevision ?? 0;
-    const held = plan.guards.every((guard) => modRevision(guard.key) === guard.modRevision) &&
-      (plan.prefixGuards ?? []).every(({ prefix, unchangedSince }) =>
-        [...this.values].every(([key, v]) => !key.startsWith(prefix) || v.modRevision <= unchangedSince)
-      );
-    if (!held) {
-      return {
-        committed: false,
-        current: plan.guards.map(({ key }) => ({ key, modRevision: modRevision(key) })),
-      };
+    const offenders = (plan.prefixGuards ?? []).flatMap((guard) => this.#newestSince(guard) ?? []);
+    if (offenders.length || plan.guards.some((guard) => modRevision(guard.key) !== guard.modRevision)) {
+      const guarded = plan.guards.map(({ key }) => ({ key, modRevision: modRevision(key) }));
+      const others = offenders.filter(({ key }) => !guarded.some((guard) => guard.key === key));
+      return { committed: false, current: [...guarded, ...others] };
     }
     const revision = ++this.revision;
     const changes: Change<T>[] = [];
@@ -77,13 +73,23 @@ export class MemoryStore<T> implements Committer {
         if (record === undefined) continue;
         const after = { key, record, createRevision, modRevision: revision };
         this.#entries.set(key, after);
-        changes.push({ key, before, after });
+        changes.push({ key, before, after, revision });
       } else if (this.values.delete(key) && this.#entries.delete(key)) {
-        changes.push({ key, before, after: undefined });
+        changes.push({ key, before, after: undefined, revision });
       }
     }
     for (const listener of this.#listeners) listener(changes);
     return { committed: true, revision };
+  }
+
+  /** What makes a prefix guard fail, as etcd's committer tells it: of several keys the one written last. */
+  #newestSince({ prefix, unchangedSince }: PrefixGuard): Guard | undefined {
+    let newest: Guard | undefined;
+    for (const [key, { modRevision }] of this.values) {
+      if (!key.startsWith(prefix) || modRevision <= (newest?.modRevision ?? unchangedSince)) continue;
+      newest = { key, modRevision };
+    }
+    return newest;
   }
 
   /** The last good record stays in place of one that cannot be read, as in the mirror of etcd. */

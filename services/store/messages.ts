@@ -76,6 +76,11 @@ export function prefixEnd(prefix: string): string {
   return prefix.slice(0, -1) + String.fromCharCode(prefix.charCodeAt(prefix.length - 1) + 1);
 }
 
+/** What can be listed and followed: every key that begins with a name, if that ends in a slash; else the key itself. */
+export function rangeUnder(name: string): { readonly key: string; readonly end?: string } {
+  return name.endsWith("/") ? { key: name, end: prefixEnd(name) } : { key: name };
+}
+
 /** The bytes of an etcdserverpb.RangeRequest. */
 export function encodeRange(request: RangeRequest): Uint8Array {
   const writer = new Writer();
@@ -89,6 +94,19 @@ function rangeFields(writer: Writer, request: RangeRequest): void {
   if (request.limit) writer.number(3, request.limit);
   if (request.revision) writer.number(4, request.revision);
   if (request.keysOnly) writer.flag(8);
+}
+
+/** Several ranges, read at one revision: a transaction without a condition. */
+export function encodeRanges(requests: readonly RangeRequest[]): Uint8Array {
+  const writer = new Writer();
+  for (const request of requests) {
+    const op = writer.begin(2);
+    const range = writer.begin(1);
+    rangeFields(writer, request);
+    writer.end(range);
+    writer.end(op);
+  }
+  return writer.finish();
 }
 
 /** A plan as a transaction; its failure branch reads what became of the guarded keys. */
@@ -169,16 +187,26 @@ export function currentOf(plan: Plan, found: ReadonlyMap<string, number>): Guard
   return current;
 }
 
-/** Follows every key under `prefix` from `startRevision` on; events come in order, marked with `watchId`. */
-export function encodeWatchCreate(prefix: string, startRevision: number, watchId: number): Uint8Array {
+/** Follows {@link rangeUnder} a name from `startRevision` on; events come in order, marked with `watchId`. */
+export function encodeWatchCreate(name: string, startRevision: number, watchId: number): Uint8Array {
+  const { key, end } = rangeUnder(name);
   const writer = new Writer();
   const create = writer.begin(1);
-  writer.text(1, prefix);
-  writer.text(2, prefixEnd(prefix));
+  writer.text(1, key);
+  if (end !== undefined) writer.text(2, end);
   writer.number(3, startRevision);
   writer.number(7, watchId);
   writer.flag(8);
   writer.end(create);
+  return writer.finish();
+}
+
+/** Ends what {@link encodeWatchCreate} began. */
+export function encodeWatchCancel(watchId: number): Uint8Array {
+  const writer = new Writer();
+  const cancel = writer.begin(2);
+  writer.number(1, watchId);
+  writer.end(cancel);
   return writer.finish();
 }
 
@@ -197,6 +225,32 @@ function readRange(reader: Reader): RangeResponse {
     else reader.skip();
   }
   return { header, kvs, more };
+}
+
+/** Reads the answer to {@link encodeRanges} of `count` requests. Throws RangeError for bytes that are none. */
+export function decodeRanges(bytes: Uint8Array, count: number): RangeResponse[] {
+  const reader = new Reader(bytes);
+  const ranges: RangeResponse[] = [];
+  let header = noHeader;
+  for (let field; (field = reader.next());) {
+    if (field === 1) header = readHeader(reader);
+    else if (field === 3) {
+      const op = reader.enter();
+      for (let kind; (kind = reader.next());) {
+        if (kind !== 1) {
+          reader.skip();
+          continue;
+        }
+        const range = reader.enter();
+        ranges.push(readRange(reader));
+        reader.leave(range);
+      }
+      reader.leave(op);
+    } else reader.skip();
+  }
+  if (ranges.length !== count) throw new RangeError(`${ranges.length} of ${count} ranges were answered`);
+  // Only the transaction as a whole says who answers.
+  return ranges.map((range) => ({ ...range, header }));
 }
 
 /** Reads an etcdserverpb.TxnResponse and those nested in it. Throws RangeError for bytes that are none. */

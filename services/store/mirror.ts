@@ -1,23 +1,16 @@
 import { Refusal } from "../common/refusal.ts";
 import type { Connection } from "./connection.ts";
 import { callReason } from "./failure.ts";
-import type { WatchEvent } from "./messages.ts";
+import type { Header, WatchEvent } from "./messages.ts";
+import type { MirrorEvent } from "./mirror_log.ts";
+import { type Part, Parts } from "./parts.ts";
 import { selfCheck } from "./self_check.ts";
+import { Subscribers } from "./subscribers.ts";
 import { Listing, Table } from "./table.ts";
-import { pause, repeat } from "./timers.ts";
+import { pause, repeat, unlessAborted } from "./timers.ts";
 import type { Change, Entry, Guard, Mirror, MirrorState, Schema } from "./types.ts";
 import { Waiters } from "./waiters.ts";
-import { Doubt, watch } from "./watch.ts";
-
-/** What a mirror has to say to whoever keeps the log: once per change of state, not per try. */
-export type MirrorEvent =
-  | { readonly kind: "in-step"; readonly revision: number }
-  /** etcd went away, or has not been reached yet; reads go on from what is here. */
-  | { readonly kind: "out-of-step"; readonly reason: string }
-  | { readonly kind: "relisted"; readonly reason: string; readonly changes: number }
-  | { readonly kind: "missed"; readonly count: number }
-  | { readonly kind: "bad-record"; readonly key: string; readonly reason: string }
-  | { readonly kind: "listener-failed"; readonly error: unknown };
+import { Doubt, Watch } from "./watch.ts";
 
 export interface MirrorOptions {
   readonly report?: (event: MirrorEvent) => void;
@@ -29,21 +22,35 @@ export interface MirrorOptions {
 
 const RETRY_MS = 250, ASK_MS = 200, LOST_MS = 2_000, FIRST_CHECK_MS = 3_000;
 
-/** The reading half of the store, see {@link Mirror}: lists at a revision, then watches on from there. */
+/** Some parts as they were at one revision. */
+interface Listed<T> extends Header {
+  readonly listing: Listing<T>;
+}
+
+/**
+ * The reading half of the store, see {@link Mirror}: lists at a revision, then watches on from there. What it follows
+ * besides its schema's prefixes may change while it runs.
+ *
+ * `clusterId` and `state.revision` are those of a change when subscribers are told of it: whoever doubts the store that
+ * was listed can do so before acting on what it shows.
+ */
 export class StoreMirror<T> implements Mirror<T> {
   readonly #connection: Connection;
-  readonly #prefixes: readonly string[];
+  readonly #parts = new Parts();
   readonly #report: (event: MirrorEvent) => void;
   readonly #options: MirrorOptions;
   readonly #table: Table<T>;
   readonly #waiters: Waiters;
-  readonly #listeners = new Set<(changes: readonly Change<T>[]) => void>();
-  readonly #ready = Promise.withResolvers<void>();
+  readonly #subscribers: Subscribers<T>;
+  readonly #ready = quietly<void>();
   readonly #closing = new AbortController();
-  /** Per prefix: every event up to this revision has been taken in. */
-  readonly #seen: number[];
+  /** What is being listed for those who want to follow it, by prefix. */
+  readonly #arriving = new Set<Map<string, Part>>();
   /** Why everything is to be listed anew; undefined: go on watching. */
   #doubt: string | undefined = "the first listing";
+  /** Settled when the present try to get back in step has succeeded or failed. */
+  #resumed = quietly<void>();
+  #watching: Watch | undefined;
   /** Ends the present watch. */
   #interrupt: (reason: Error) => void = () => {};
   #clusterId: bigint | undefined;
@@ -57,17 +64,15 @@ export class StoreMirror<T> implements Mirror<T> {
   /** Starts following at once, and keeps trying until {@link StoreMirror.close}. */
   constructor(connection: Connection, schema: Schema<T>, options: MirrorOptions = {}) {
     this.#connection = connection;
-    this.#prefixes = schema.prefixes;
     this.#options = options;
     this.#report = options.report ?? (() => {});
     this.#table = new Table(schema, (key, reason) => this.#report({ kind: "bad-record", key, reason }));
-    this.#seen = this.#prefixes.map(() => 0);
+    this.#subscribers = new Subscribers((error) => this.#report({ kind: "listener-failed", error }));
+    for (const prefix of schema.prefixes) this.#parts.add({ prefix, seen: 0 });
     this.#waiters = new Waiters({
       version: (key) => this.#table.version(key),
-      seen: (key) => this.#seen[this.#prefixes.findIndex((prefix) => key.startsWith(prefix))] ?? Infinity,
+      seen: (key) => this.#parts.of(key)?.seen ?? Infinity,
     });
-    // Nobody may be waiting when the mirror is closed before it was ever ready.
-    this.#ready.promise.catch(() => {});
     this.#run();
   }
 
@@ -100,19 +105,11 @@ export class StoreMirror<T> implements Mirror<T> {
   }
 
   subscribe(listener: (changes: readonly Change<T>[]) => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+    return this.#subscribers.add(listener);
   }
 
   async ready(options: { signal?: AbortSignal } = {}): Promise<void> {
-    const { signal } = options;
-    signal?.throwIfAborted();
-    const aborted = Promise.withResolvers<never>();
-    const abort = () => aborted.reject(signal?.reason);
-    signal?.addEventListener("abort", abort, { once: true });
-    await Promise.race([this.#ready.promise, aborted.promise]).finally(() =>
-      signal?.removeEventListener("abort", abort)
-    );
+    await unlessAborted(this.#ready.promise, options.signal);
   }
 
   async caughtUp(keys: readonly Guard[], options: { signal?: AbortSignal } = {}): Promise<void> {
@@ -128,22 +125,68 @@ export class StoreMirror<T> implements Mirror<T> {
     await this.#waiters.wait(keys.map((key) => ({ key, revision })), options.signal);
   }
 
+  /**
+   * Follows further parts: prefixes that end in a slash, or single keys; none may lie inside another. All of one
+   * call are listed at one revision. Resolves when the mirror shows them, but for those that were unfollowed
+   * meanwhile, and misses nothing from then on. What is followed already costs nothing.
+   *
+   * @throws Refusal "unavailable" when etcd is away or is not the store that is followed; it is then as if nobody
+   * had asked.
+   */
+  async follow(prefixes: readonly string[], options: { signal?: AbortSignal } = {}): Promise<void> {
+    const wanted = new Map<string, Part>();
+    for (const prefix of prefixes) {
+      if (!this.#parts.get(prefix)) wanted.set(prefix, { prefix, seen: 0, keys: new Set() });
+    }
+    if (!wanted.size) return await this.ready(options);
+    this.#arriving.add(wanted);
+    try {
+      await this.#follow(wanted, options.signal);
+    } catch (error) {
+      throw error instanceof Doubt ? new Refusal("unavailable", `etcd is in doubt: ${error.message}`) : error;
+    } finally {
+      this.#arriving.delete(wanted);
+    }
+  }
+
+  /** Stops following parts that {@link StoreMirror.follow} began, and forgets what is in them. */
+  unfollow(prefixes: readonly string[]): void {
+    const changes: Change<T>[] = [];
+    for (const prefix of prefixes) {
+      for (const wanted of this.#arriving) wanted.delete(prefix);
+      const part = this.#parts.get(prefix);
+      if (!part) continue;
+      if (!part.keys) throw new Error(`${prefix} is followed for good`);
+      this.#parts.delete(part);
+      this.#watching?.remove(part);
+      for (const key of part.keys) {
+        const change = this.#table.remove(undefined, key, this.#revision);
+        if (change) changes.push(change);
+      }
+    }
+    this.#emit(changes);
+  }
+
   /** Stops following. What is here stays readable; whoever waits is refused. */
   close(): void {
     const closed = new Refusal("unavailable", "the store is being closed");
     this.#closing.abort(closed);
     this.#interrupt(closed);
     this.#ready.reject(closed);
+    this.#resumed.reject(closed);
     this.#waiters.fail(closed);
   }
 
   async #run(): Promise<void> {
     const { signal } = this.#closing;
     while (!signal.aborted) {
+      const resumed = this.#resumed;
       try {
-        await this.#resume();
+        await this.#resume().finally(() => this.#resumed = quietly());
+        resumed.resolve();
         await this.#watch();
       } catch (error) {
+        resumed.reject(error);
         if (signal.aborted) return;
         if (error instanceof Doubt) this.#doubt = error.message;
         this.#fellOut(callReason(error));
@@ -155,78 +198,110 @@ export class StoreMirror<T> implements Mirror<T> {
   /** Makes sure that watching on from what is here is right, and lists everything where it is not. */
   async #resume(): Promise<void> {
     if (this.#doubt === undefined) {
+      const revision = this.#revision;
       const head = await this.#connection.head();
-      if (head.clusterId !== this.#clusterId) this.#doubt = "another cluster answers";
-      else if (head.revision < this.#revision) {
-        this.#doubt = `the store went back from revision ${this.#revision} to ${head.revision}`;
-      }
+      this.#doubt = this.#wrongWith(head, revision);
     }
     if (this.#doubt !== undefined) await this.#relist(this.#doubt);
   }
 
+  /** What is wrong with an answer that was asked for when the mirror was at `revision`. */
+  #wrongWith(answer: Header, revision: number): string | undefined {
+    if (answer.clusterId !== this.#clusterId) return "another cluster answers";
+    if (answer.revision >= revision) return undefined;
+    return `the store went back from revision ${revision} to ${answer.revision}`;
+  }
+
   async #relist(reason: string): Promise<void> {
-    const listing = new Listing(this.#table);
-    let revision = 0, clusterId: bigint | undefined;
-    for (const prefix of this.#prefixes) {
-      for await (const { header, kvs } of this.#connection.list(prefix, { revision })) {
-        if (clusterId !== undefined && clusterId !== header.clusterId) {
-          throw new Doubt("two clusters answer in turn");
-        }
-        clusterId = header.clusterId;
-        revision ||= header.revision;
-        listing.add(kvs);
-      }
-    }
+    const { listing, clusterId, revision } = await this.#list(this.#parts.all());
     this.#doubt = undefined;
     this.#clusterId = clusterId;
     this.#revision = revision;
-    this.#seen.fill(revision);
-    const changes = listing.apply();
+    for (const part of this.#parts.all()) part.seen = revision;
+    const changes = listing.replace(this.#parts, revision);
     if (++this.#relists > 0) this.#report({ kind: "relisted", reason, changes: changes.length });
     this.#emit(changes);
     this.#ready.resolve();
   }
 
+  async #list(parts: readonly Part[]): Promise<Listed<T>> {
+    const listing = new Listing(this.#table);
+    let head: Header | undefined;
+    for await (const { index, header, kvs } of this.#connection.list(parts.map(({ prefix }) => prefix))) {
+      if (head && head.clusterId !== header.clusterId) throw new Doubt("two clusters answer in turn");
+      head = header;
+      const part = parts[index];
+      if (part) listing.add(part, kvs);
+    }
+    if (!head) throw new Error("a listing of nothing");
+    return { listing, ...head };
+  }
+
+  async #follow(wanted: ReadonlyMap<string, Part>, signal: AbortSignal | undefined): Promise<void> {
+    while (wanted.size) {
+      signal?.throwIfAborted();
+      this.#closing.signal.throwIfAborted();
+      const relists = this.#relists, revision = this.#revision;
+      const listed = await unlessAborted(this.#list([...wanted.values()]), signal);
+      // A listing of everything that is under way, or came in between, may show another store than this one.
+      if (this.#doubt !== undefined) await unlessAborted(this.#resumed.promise, signal);
+      if (relists === this.#relists) return this.#arrive(wanted, listed, revision);
+    }
+  }
+
+  /** @param asked Where the mirror was when the listing was asked for. */
+  #arrive(wanted: ReadonlyMap<string, Part>, { listing, ...head }: Listed<T>, asked: number): void {
+    this.#closing.signal.throwIfAborted();
+    const wrong = this.#wrongWith(head, asked);
+    if (wrong !== undefined) {
+      const doubt = new Doubt(wrong);
+      this.#interrupt(doubt);
+      throw doubt;
+    }
+    for (const part of wanted.values()) {
+      if (this.#parts.get(part.prefix)) continue; // Somebody else was quicker.
+      part.seen = head.revision;
+      this.#parts.add(part);
+      this.#watching?.add(part);
+    }
+    this.#revision = Math.max(this.#revision, head.revision);
+    this.#emit(listing.append(this.#parts, head.revision));
+  }
+
   /** Watches on from what is here, and throws why it no longer can. */
   async #watch(): Promise<never> {
-    const interrupted = Promise.withResolvers<never>();
-    interrupted.promise.catch(() => {}); // It may come when nobody watches any more.
+    const interrupted = quietly<never>();
     this.#interrupt = interrupted.reject;
-    const watched = this.#prefixes.map((prefix, i) => ({ prefix, from: (this.#seen[i] ?? 0) + 1 }));
-    const handlers = {
+    const watch = await Watch.open(this.#connection, this.#clusterId, {
       created: () => this.#fellIn(),
-      events: (i: number, events: readonly WatchEvent[]) => this.#take(i, events),
-    };
+      events: (part, events) => this.#take(part, events),
+    });
+    for (const part of this.#parts.all()) watch.add(part);
+    this.#watching = watch;
     const stops = [this.#askForWaiters(), this.#checkNowAndThen()];
     try {
-      return await watch(this.#connection, watched, this.#clusterId, handlers, interrupted.promise);
+      return await watch.run(interrupted.promise);
     } finally {
+      this.#watching = undefined;
       for (const stop of stops) stop();
     }
   }
 
-  #take(i: number, events: readonly WatchEvent[]): void {
-    const changes = events.map((event) => this.#apply(event)).filter((change) => change !== undefined);
-    const seen = Math.max(this.#seen[i] ?? 0, events.at(-1)?.kv.modRevision ?? 0);
-    this.#seen[i] = seen;
-    this.#revision = Math.max(this.#revision, seen);
+  #take(part: Part, events: readonly WatchEvent[]): void {
+    const changes = events.map((event) => this.#apply(part, event)).filter((change) => change !== undefined);
+    part.seen = Math.max(part.seen, events.at(-1)?.kv.modRevision ?? 0);
+    this.#revision = Math.max(this.#revision, part.seen);
     this.#emit(changes);
   }
 
-  #apply({ removed, kv }: WatchEvent): Change<T> | undefined {
+  #apply(part: Part, { removed, kv }: WatchEvent): Change<T> | undefined {
     // What a listing has shown already is not news.
     if (kv.modRevision <= this.#table.version(kv.key)) return undefined;
-    return removed ? this.#table.remove(kv.key) : this.#table.put(kv);
+    return removed ? this.#table.remove(part, kv.key, kv.modRevision) : this.#table.put(part, kv);
   }
 
   #emit(changes: readonly Change<T>[]): void {
-    for (const listener of changes.length ? this.#listeners : []) {
-      try {
-        listener(changes);
-      } catch (error) {
-        this.#report({ kind: "listener-failed", error });
-      }
-    }
+    this.#subscribers.tell(changes);
     this.#waiters.check();
   }
 
@@ -261,14 +336,20 @@ export class StoreMirror<T> implements Mirror<T> {
     const next = () => every * (0.8 + Math.random() * 0.4);
     const stop = repeat(next, async () => {
       every = checkEveryMs;
-      const check = await selfCheck(this.#connection, this.#prefixes, this.#table, settleMs).catch(
-        unlessRefused,
-      );
+      const parts = new Set(this.#parts.all());
+      const check = await selfCheck(this.#connection, [...parts].map(({ prefix }) => prefix), {
+        version: (key) => this.#table.version(key),
+        keys: () => this.#table.keys(),
+        followed: (key) => {
+          const part = this.#parts.of(key);
+          return part !== undefined && parts.has(part);
+        },
+      }, settleMs).catch(unlessRefused);
       if (!check || stopped) return;
       const { missed, revision } = check;
       if (missed) this.#lost(missed, `a self-check found ${missed} changes missed`);
       // Proven complete up to here: a watch can go on from it long after older history was compacted away.
-      else this.#prefixes.forEach((_, i) => this.#seen[i] = Math.max(this.#seen[i] ?? 0, revision));
+      else for (const part of parts) part.seen = Math.max(part.seen, revision);
     });
     return () => {
       stopped = true;
@@ -281,6 +362,13 @@ export class StoreMirror<T> implements Mirror<T> {
     this.#report({ kind: "missed", count });
     this.#interrupt(new Doubt(reason));
   }
+}
+
+/** A promise that may be rejected when nobody waits for it, or ever did. */
+function quietly<T>(): PromiseWithResolvers<T> {
+  const resolvers = Promise.withResolvers<T>();
+  resolvers.promise.catch(() => {});
+  return resolvers;
 }
 
 /** etcd being away is for the watch to notice and report; what asked in the background asks again. */

@@ -8,6 +8,7 @@ import { z } from "zod";
 import { Cidr, Ip } from "../common/ip.ts";
 import { tryParseMac } from "../common/mac.ts";
 import { nexPrefixes, readKey } from "./keys.ts";
+import { readRecord } from "./read_record.ts";
 import type { Schema } from "./types.ts";
 
 const text = z.string();
@@ -86,9 +87,9 @@ export const nexSchema: Schema<NexRecord> = {
     const { kind, id } = found;
     switch (kind) {
       case "network":
-        return { kind, id, value: read(network, value) };
+        return { kind, id, value: readRecord(network, value) };
       case "member":
-        return { kind, id: id.toLowerCase(), value: read(member, value) };
+        return { kind, id: id.toLowerCase(), value: readRecord(member, value) };
       case "claim-ip":
       case "claim-ip6":
       case "claim-name":
@@ -101,27 +102,14 @@ export const nexSchema: Schema<NexRecord> = {
       case "pool":
         return { kind, id };
       case "deleted-network":
-        return { kind, id, value: read(deletedNetwork, value) };
+        return { kind, id, value: readRecord(deletedNetwork, value) };
       case "declined":
-        return { kind, id, value: read(declined, value) };
+        return { kind, id, value: readRecord(declined, value) };
       case "former":
-        return { kind, id, value: read(former, value) };
+        return { kind, id, value: readRecord(former, value) };
     }
   },
 };
-
-function read<T>(schema: z.ZodType<T>, value: string): T {
-  let json: unknown;
-  try {
-    json = JSON.parse(value);
-  } catch {
-    throw new Error(`not JSON: ${value.length > 60 ? value.slice(0, 60) + "…" : value}`);
-  }
-  const result = schema.safeParse(json);
-  if (result.success) return result.data;
-  const issue = result.error.issues[0];
-  throw new Error(`${issue?.path.join(".") || "value"}: ${issue?.message ?? "not as expected"}`);
-}
 
 /** The stored text of a record: empty fields left out, as the old daemons do. */
 export function writeRecord(

@@ -1,10 +1,12 @@
 import type { Connection } from "./connection.ts";
 import { pause } from "./timers.ts";
 
-interface Versions {
+interface Shown {
   /** The newest mod revision that the mirror has seen of the key; 0: absent. */
   version(key: string): number;
   keys(): IterableIterator<string>;
+  /** True for a key that the mirror followed when the check began, and still does. */
+  followed(key: string): boolean;
 }
 
 /**
@@ -18,33 +20,37 @@ interface Versions {
 export async function selfCheck(
   connection: Connection,
   prefixes: readonly string[],
-  shown: Versions,
+  shown: Shown,
   settleMs: number,
 ): Promise<{ missed: number; revision: number }> {
   let revision = 0;
   const listed = new Set<string>();
-  const suspects = new Map<string, number>();
-  for (const prefix of prefixes) {
-    for await (const page of connection.list(prefix, { revision, keysOnly: true })) {
-      revision ||= page.header.revision;
-      for (const { key, modRevision } of page.kvs) {
-        listed.add(key);
-        const version = shown.version(key);
-        if (version < modRevision) suspects.set(key, version);
-      }
+  const suspects = new Map<string, { readonly version: number; readonly listed: number }>();
+  for await (const page of connection.list(prefixes, { keysOnly: true })) {
+    revision = page.header.revision;
+    for (const { key, modRevision } of page.kvs) {
+      listed.add(key);
+      const version = shown.version(key);
+      if (version < modRevision) suspects.set(key, { version, listed: modRevision });
     }
   }
   for (const key of shown.keys()) {
-    if (!listed.has(key) && shown.version(key) <= revision) suspects.set(key, shown.version(key));
+    if (!listed.has(key) && shown.version(key) <= revision && shown.followed(key)) {
+      suspects.set(key, { version: shown.version(key), listed: 0 });
+    }
   }
   // A pair of events that cancel each other out may be on its way even when nothing differs.
   await pause(settleMs);
   let missed = 0, unsure = 0;
-  for (const [key, version] of suspects) {
-    if (shown.version(key) !== version) continue;
+  for (const [key, { version, listed }] of suspects) {
+    const moved = shown.version(key);
+    if (moved !== version) {
+      if (moved !== listed && moved <= revision) unsure++;
+      continue;
+    }
     const actual = await connection.modRevision(key);
     if (actual > revision) unsure++;
-    else if (actual !== version && shown.version(key) === version) missed++;
+    else if (actual !== version && shown.version(key) === version && shown.followed(key)) missed++;
   }
   return { missed, revision: unsure ? 0 : revision };
 }

@@ -1,8 +1,8 @@
 import type { ChangeStore } from "./change.ts";
-import { type CommitterOptions, StoreCommitter } from "./commit.ts";
+import { type CommitterOptions, type RefusedWrites, StoreCommitter } from "./commit.ts";
 import { Connection, type ConnectionOptions } from "./connection.ts";
 import { type MirrorOptions, StoreMirror } from "./mirror.ts";
-import type { Guard, Schema } from "./types.ts";
+import type { Committer, Guard, Schema } from "./types.ts";
 
 export interface StoreOptions<T> extends ConnectionOptions, MirrorOptions, CommitterOptions {
   readonly schema: Schema<T>;
@@ -12,7 +12,10 @@ export interface StoreOptions<T> extends ConnectionOptions, MirrorOptions, Commi
 export interface Store<T> extends ChangeStore<T> {
   readonly connection: Connection;
   readonly mirror: StoreMirror<T>;
-  readonly committer: StoreCommitter;
+  readonly committer: Committer & {
+    /** See {@link StoreCommitter.refused}. */
+    readonly refused: RefusedWrites | undefined;
+  };
   close(): void;
 }
 

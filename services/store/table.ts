@@ -1,5 +1,6 @@
 import { messageOf } from "../common/refusal.ts";
 import type { KeyValue } from "./messages.ts";
+import type { Part, Parts } from "./parts.ts";
 import type { Change, Entry, Schema } from "./types.ts";
 
 const decoder = new TextDecoder();
@@ -27,7 +28,9 @@ export class Table<T> {
     for (const key of this.#skipped.keys()) if (!this.entries.has(key)) yield key;
   }
 
-  put(kv: KeyValue): Change<T> | undefined {
+  /** @param revision What the change is to say, see {@link Change.revision}. */
+  put(part: Part, kv: KeyValue, revision = kv.modRevision): Change<T> | undefined {
+    part.keys?.add(kv.key);
     let record: T | undefined;
     try {
       record = this.schema.parse(kv.key, decoder.decode(kv.value));
@@ -46,38 +49,47 @@ export class Table<T> {
     const { key, createRevision, modRevision } = kv;
     const before = this.entries.get(key), after = { key, record, createRevision, modRevision };
     this.entries.set(key, after);
-    return { key, before, after };
+    return { key, before, after, revision };
   }
 
-  remove(key: string): Change<T> | undefined {
+  /** @param part That of the key, if it is still followed. */
+  remove(part: Part | undefined, key: string, revision: number): Change<T> | undefined {
+    part?.keys?.delete(key);
     if (this.#skipped.delete(key)) this.quarantined.delete(key);
     const before = this.entries.get(key);
     if (!before) return undefined;
     this.entries.delete(key);
-    return { key, before, after: undefined };
+    return { key, before, after: undefined, revision };
   }
 }
 
-/** Takes in a listing, part by part, and changes the table only when it is complete. */
+/** Takes in a listing of some parts, page by page, and changes the table only when it is complete. */
 export class Listing<T> {
+  readonly #news = new Map<Part, KeyValue[]>();
   readonly #listed = new Set<string>();
-  readonly #news: KeyValue[] = [];
 
   constructor(private readonly table: Table<T>) {}
 
-  add(kvs: readonly KeyValue[]): void {
+  add(part: Part, kvs: readonly KeyValue[]): void {
+    let news = this.#news.get(part);
+    if (!news) this.#news.set(part, news = []);
     for (const kv of kvs) {
       this.#listed.add(kv.key);
-      if (this.table.version(kv.key) !== kv.modRevision) this.#news.push(kv);
+      if (this.table.version(kv.key) !== kv.modRevision) news.push(kv);
     }
   }
 
-  /** Makes the table show what was listed; returns the difference. */
-  apply(): Change<T>[] {
-    const changes: (Change<T> | undefined)[] = [];
+  /** Makes the table show what was listed and nothing else; returns the difference. */
+  replace(parts: Parts, revision: number): Change<T>[] {
     const gone = [...this.table.keys()].filter((key) => !this.#listed.has(key));
-    for (const key of gone) changes.push(this.table.remove(key));
-    for (const kv of this.#news) changes.push(this.table.put(kv));
-    return changes.filter((change) => change !== undefined);
+    const removals = gone.map((key) => this.table.remove(parts.of(key), key, revision));
+    return removals.filter((change) => change !== undefined).concat(this.append(parts, revision));
+  }
+
+  /** Makes the table show what was listed of parts that are followed (still, or from now on); returns the difference. */
+  append(parts: Parts, revision: number): Change<T>[] {
+    return [...this.#news].flatMap(([part, kvs]) =>
+      parts.has(part) ? kvs.flatMap((kv) => this.table.put(part, kv, revision) ?? []) : []
+    );
   }
 }

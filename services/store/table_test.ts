@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { type Part, Parts } from "./parts.ts";
 import { Listing, Table } from "./table.ts";
 
 const encode = (text: string) => new TextEncoder().encode(text);
@@ -16,13 +17,16 @@ function numbers() {
     if (!/^\d+$/.test(value)) throw new Error("no number");
     return Number(value);
   };
-  return { bad, table: new Table<number>({ prefixes: ["/"], parse }, (key) => bad.push(key)) };
+  const part: Part = { prefix: "/", seen: 0, keys: new Set() };
+  const parts = new Parts();
+  parts.add(part);
+  return { bad, part, parts, table: new Table<number>({ prefixes: ["/"], parse }, (key) => bad.push(key)) };
 }
 
 Deno.test("Table keeps the good record behind a bad one, until a good one or a removal", () => {
-  const { bad, table } = numbers();
-  table.put(kv("/a", "1", 5));
-  assert.equal(table.put(kv("/a", "x", 6)), undefined);
+  const { bad, part, table } = numbers();
+  table.put(part, kv("/a", "1", 5));
+  assert.equal(table.put(part, kv("/a", "x", 6)), undefined);
   assert.deepEqual([
     table.entries.get("/a")?.record,
     table.entries.get("/a")?.modRevision,
@@ -30,43 +34,45 @@ Deno.test("Table keeps the good record behind a bad one, until a good one or a r
   ], [1, 5, 6]);
   assert.deepEqual([...table.quarantined], [["/a", "no number"]]);
   assert.deepEqual(bad, ["/a"]);
-  const change = table.put(kv("/a", "2", 7));
+  const change = table.put(part, kv("/a", "2", 7));
   assert.deepEqual([change?.before?.record, change?.after?.record, table.quarantined.size], [1, 2, 0]);
-  table.put(kv("/a", "x", 8));
-  assert.equal(table.remove("/a")?.before?.record, 2);
+  table.put(part, kv("/a", "x", 8));
+  assert.equal(table.remove(part, "/a", 9)?.before?.record, 2);
   assert.deepEqual([table.version("/a"), table.quarantined.size, [...table.keys()]], [0, 0, []]);
 });
 
 Deno.test("Table knows the version of keys that are not ours without keeping them", () => {
-  const { table } = numbers();
-  assert.equal(table.put(kv("/foreign", "?", 3)), undefined);
+  const { part, table } = numbers();
+  assert.equal(table.put(part, kv("/foreign", "?", 3)), undefined);
   assert.deepEqual([table.version("/foreign"), table.entries.size], [3, 0]);
 });
 
 Deno.test("Listing changes the table by the difference only, and a bad record is reported once", () => {
-  const { bad, table } = numbers();
+  const { bad, part, parts, table } = numbers();
   for (
     const [key, value] of [["/same", "1"], ["/new", "2"], ["/gone", "3"], ["/bad", "x"], [
       "/turned",
       "4",
     ]] as const
   ) {
-    table.put(kv(key, value, 5));
+    table.put(part, kv(key, value, 5));
   }
   const listing = new Listing(table);
-  listing.add([kv("/same", "1", 5), kv("/new", "22", 9), kv("/bad", "x", 5)]);
-  listing.add([kv("/turned", "x", 9), kv("/fresh", "6", 9)]);
-  const changes = listing.apply().map(({ key, before, after }) => [key, before?.record, after?.record]);
+  listing.add(part, [kv("/same", "1", 5), kv("/new", "22", 9), kv("/bad", "x", 5)]);
+  listing.add(part, [kv("/turned", "x", 9), kv("/fresh", "6", 9)]);
+  const changes = listing.replace(parts, 10).map((
+    { key, before, after },
+  ) => [key, before?.record, after?.record]);
   assert.deepEqual(changes.sort(), [["/fresh", undefined, 6], ["/gone", 3, undefined], ["/new", 2, 22]]);
   assert.deepEqual(bad, ["/bad", "/turned"]);
   assert.equal(table.entries.get("/turned")?.record, 4);
 });
 
 Deno.test("Listing of an older store is believed: its revisions replace the newer ones", () => {
-  const { table } = numbers();
-  table.put(kv("/a", "9", 900));
+  const { part, parts, table } = numbers();
+  table.put(part, kv("/a", "9", 900));
   const listing = new Listing(table);
-  listing.add([kv("/a", "4", 400)]);
-  assert.equal(listing.apply().length, 1);
+  listing.add(part, [kv("/a", "4", 400)]);
+  assert.equal(listing.replace(parts, 10).length, 1);
   assert.equal(table.entries.get("/a")?.modRevision, 400);
 });

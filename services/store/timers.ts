@@ -10,6 +10,18 @@ export async function pause(ms: number, signal?: AbortSignal): Promise<void> {
   signal?.removeEventListener("abort", wake);
 }
 
+/** What becomes of `promise`, or the reason of `signal` as soon as that is aborted. */
+export async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (!signal) return await promise;
+  const aborted = Promise.withResolvers<never>();
+  const abort = () => aborted.reject(signal.reason);
+  signal.addEventListener("abort", abort, { once: true });
+  if (signal.aborted) abort();
+  return await Promise.race([promise, aborted.promise]).finally(() =>
+    signal.removeEventListener("abort", abort)
+  );
+}
+
 /** Runs `task` again and again, `next()` ms after it last ended, until the returned function is called. */
 export function repeat(next: () => number, task: () => Promise<void>): () => void {
   let timer: ReturnType<typeof setTimeout> | undefined;

@@ -13,10 +13,15 @@ export interface Change<T> {
   readonly key: string;
   readonly before: Entry<T> | undefined;
   readonly after: Entry<T> | undefined;
+  /**
+   * When it happened, of a removal too. A change that a listing shows may have happened before: it has the
+   * listing's revision. One of a part that is no longer followed has the mirror's.
+   */
+  readonly revision: number;
 }
 
 /**
- * What a mirror follows: key prefixes, and how a value under them is read.
+ * What a mirror follows: prefixes that end in a slash, or single keys; and how a value under them is read.
  * `parse` returns undefined for a key that is not ours, and throws with the reason for a value that is
  * not what its key promises (it is then reported, quarantined and skipped).
  */

@@ -1,79 +1,134 @@
 import { messageOf } from "../common/refusal.ts";
 import type { Connection } from "./connection.ts";
-import { decodeWatch, encodeWatchCreate, type WatchEvent, type WatchResponse } from "./messages.ts";
+import type { RawStream } from "./member.ts";
+import {
+  decodeWatch,
+  encodeWatchCancel,
+  encodeWatchCreate,
+  type WatchEvent,
+  type WatchResponse,
+} from "./messages.ts";
+import type { Part } from "./parts.ts";
 
 /** The watch cannot be trusted, or cannot go on from where it was: everything has to be listed anew. */
 export class Doubt extends Error {}
 
-/** What to follow, and from where. */
-export interface Watched {
-  readonly prefix: string;
-  /** The first revision whose events are wanted. */
-  readonly from: number;
-}
-
 export interface WatchHandlers {
-  /** Every watcher stands: from here on nothing should be missing. */
+  /** Every watcher stands for the first time: from here on nothing should be missing. */
   created(): void;
-  /** All events that `watched[index]` saw in one or several whole revisions, in order. */
-  events(index: number, events: readonly WatchEvent[]): void;
+  /** All events of the part in one or several whole revisions, in order. */
+  events(part: Part, events: readonly WatchEvent[]): void;
 }
 
-/**
- * Follows prefixes on one raw Watch stream until that fails or `interrupted` rejects, and throws why:
- * {@link Doubt} for compacted history, a cancelled watcher, another cluster or a revision that went back.
- *
- * @param clusterId The cluster that was listed.
- */
-export async function watch(
-  connection: Connection,
-  watched: readonly Watched[],
-  clusterId: bigint | undefined,
-  handlers: WatchHandlers,
-  interrupted: Promise<never>,
-): Promise<never> {
-  const { member, stream } = await connection.watch();
-  const ended = Promise.withResolvers<never>();
-  const responses = new Responses(watched.length, clusterId, handlers);
-  stream.on("data", (bytes) => {
-    try {
-      responses.take(decodeWatch(bytes));
-    } catch (error) {
-      ended.reject(error instanceof Doubt ? error : new Doubt(messageOf(error), { cause: error }));
-    }
-  });
-  stream.on("error", (error) => {
-    connection.failed(member);
-    ended.reject(error);
-  });
-  stream.on("end", () => ended.reject(new Error("etcd ended the watch")));
-  // The id is ours to choose; 0 would let etcd choose.
-  watched.forEach(({ prefix, from }, i) => stream.write(encodeWatchCreate(prefix, from, i + 1)));
-  try {
-    return await Promise.race([ended.promise, interrupted]);
-  } finally {
-    stream.cancel();
+/** Follows parts on one raw Watch stream. */
+export class Watch {
+  readonly #stream: RawStream;
+  readonly #responses: Responses;
+  readonly #ended = Promise.withResolvers<never>();
+
+  /** @param clusterId The cluster that was listed. */
+  static async open(
+    connection: Connection,
+    clusterId: bigint | undefined,
+    handlers: WatchHandlers,
+  ): Promise<Watch> {
+    const { member, stream } = await connection.watch();
+    return new Watch(stream, new Responses(clusterId, handlers), () => connection.failed(member));
   }
+
+  private constructor(stream: RawStream, responses: Responses, failed: () => void) {
+    this.#stream = stream;
+    this.#responses = responses;
+    this.#ended.promise.catch(() => {}); // It may come before anybody asks.
+    stream.on("data", (bytes) => {
+      try {
+        responses.take(decodeWatch(bytes));
+      } catch (error) {
+        this.#ended.reject(error instanceof Doubt ? error : new Doubt(messageOf(error), { cause: error }));
+      }
+    });
+    stream.on("error", (error) => {
+      failed();
+      this.#ended.reject(error);
+    });
+    stream.on("end", () => this.#ended.reject(new Error("etcd ended the watch")));
+  }
+
+  /** Follows a part from the revision behind the last one seen of it. */
+  add(part: Part): void {
+    this.#stream.write(encodeWatchCreate(part.prefix, part.seen + 1, this.#responses.add(part)));
+  }
+
+  /** Nothing more is told of the part from here on. */
+  remove(part: Part): void {
+    const watchId = this.#responses.remove(part);
+    if (watchId !== undefined) this.#stream.write(encodeWatchCancel(watchId));
+  }
+
+  /**
+   * Goes on until that fails or `interrupted` rejects, and throws why: {@link Doubt} for compacted history, a cancelled
+   * watcher, another cluster or a revision that went back.
+   */
+  async run(interrupted: Promise<never>): Promise<never> {
+    try {
+      return await Promise.race([this.#ended.promise, interrupted]);
+    } finally {
+      this.#responses.clear();
+      this.#stream.cancel();
+    }
+  }
+}
+
+interface Watcher {
+  readonly part: Part;
+  created: boolean;
+  /** The newest revision that a response had in its header. */
+  header: number;
+  pending: WatchEvent[];
 }
 
 /** Makes sense of what comes back on one stream. */
 export class Responses {
-  readonly #watchers: { created: boolean; header: number; pending: WatchEvent[] }[];
+  readonly #watchers = new Map<number, Watcher>();
+  readonly #ids = new Map<Part, number>();
+  /** Ids are ours to choose; 0 would let etcd choose. None is used twice: what is said of a former one is nobody's. */
+  #lastId = 0;
+  #uncreated = 0;
+  #told = false;
 
-  constructor(
-    count: number,
-    private readonly clusterId: bigint | undefined,
-    private readonly handlers: WatchHandlers,
-  ) {
-    this.#watchers = Array.from({ length: count }, () => ({ created: false, header: 0, pending: [] }));
+  constructor(private readonly clusterId: bigint | undefined, private readonly handlers: WatchHandlers) {}
+
+  /** Returns the watcher's id. */
+  add(part: Part): number {
+    const id = ++this.#lastId;
+    this.#ids.set(part, id);
+    this.#watchers.set(id, { part, created: false, header: 0, pending: [] });
+    this.#uncreated++;
+    return id;
+  }
+
+  /** Returns the id that the watcher had; undefined when there is none. */
+  remove(part: Part): number | undefined {
+    const id = this.#ids.get(part);
+    if (id === undefined) return undefined;
+    if (this.#watchers.get(id)?.created === false) this.#uncreated--;
+    this.#ids.delete(part);
+    this.#watchers.delete(id);
+    this.#tell();
+    return id;
+  }
+
+  clear(): void {
+    this.#ids.clear();
+    this.#watchers.clear();
   }
 
   /** Takes one response in. Throws {@link Doubt}. */
   take(response: WatchResponse): void {
     const { header, watchId, compactRevision } = response;
     if (header.clusterId !== this.clusterId) throw new Doubt("another cluster answers");
-    const watcher = this.#watchers[watchId - 1];
-    if (!watcher) return; // a progress report on the stream as a whole
+    const watcher = this.#watchers.get(watchId);
+    if (!watcher) return; // a progress report on the stream as a whole, or a watcher that was removed
     if (compactRevision) throw new Doubt(`history before revision ${compactRevision} was compacted away`);
     if (response.canceled) {
       throw new Doubt(`etcd cancelled the watch: ${response.cancelReason || "no reason given"}`);
@@ -84,13 +139,20 @@ export class Responses {
     watcher.header = header.revision;
     if (response.created && !watcher.created) {
       watcher.created = true;
-      if (this.#watchers.every(({ created }) => created)) this.handlers.created();
+      this.#uncreated--;
+      this.#tell();
     }
     // The rest of the revision follows: half of it must not be seen.
     watcher.pending.push(...response.events);
     if (response.fragment || !watcher.pending.length) return;
     const events = watcher.pending;
     watcher.pending = [];
-    this.handlers.events(watchId - 1, events);
+    this.handlers.events(watcher.part, events);
+  }
+
+  #tell(): void {
+    if (this.#told || this.#uncreated) return;
+    this.#told = true;
+    this.handlers.created();
   }
 }

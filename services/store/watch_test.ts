@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import type { WatchEvent, WatchResponse } from "./messages.ts";
+import type { Part } from "./parts.ts";
 import { Doubt, Responses } from "./watch.ts";
 
 function event(key: string, modRevision: number): WatchEvent {
@@ -20,12 +21,14 @@ function response(watchId: number, revision: number, more: Partial<WatchResponse
 
 function watching(count: number) {
   const told: string[] = [];
-  const responses = new Responses(count, 7n, {
+  const responses = new Responses(7n, {
     created: () => told.push("created"),
-    events: (i, events) =>
-      told.push(`${i}: ${events.map(({ kv }) => `${kv.key}@${kv.modRevision}`).join(" ")}`),
+    events: ({ prefix }, events) =>
+      told.push(`${prefix}: ${events.map(({ kv }) => `${kv.key}@${kv.modRevision}`).join(" ")}`),
   });
-  return { told, take: (r: WatchResponse) => responses.take(r) };
+  const parts = Array.from({ length: count }, (_, i): Part => ({ prefix: `${i}`, seen: 0 }));
+  for (const part of parts) responses.add(part);
+  return { told, responses, parts, take: (r: WatchResponse) => responses.take(r) };
 }
 
 Deno.test("Responses says created once, when the last watcher stands", () => {
@@ -68,4 +71,29 @@ Deno.test("Responses doubts another cluster, a revision that went back, a cancel
   assert.throws(() => fresh()(response(1, 11, { canceled: true, compactRevision: 5 })), {
     message: "history before revision 5 was compacted away",
   });
+});
+
+Deno.test("Responses of a part that was added later or again have an id of their own; a removed one is silent", () => {
+  const { told, take, responses, parts } = watching(1);
+  const [part] = parts;
+  assert(part);
+  take(response(1, 10, { created: true }));
+  assert.equal(responses.add({ prefix: "later", seen: 0 }), 2);
+  take(response(2, 10, { created: true }));
+  take(response(2, 11, { events: [event("/l", 11)] }));
+  assert.equal(responses.remove(part), 1);
+  assert.equal(responses.remove(part), undefined);
+  take(response(1, 12, { events: [event("/a", 12)] }));
+  take(response(1, 12, { canceled: true }));
+  assert.equal(responses.add(part), 3);
+  take(response(3, 13, { events: [event("/a", 13)] }));
+  assert.deepEqual(told, ["created", "later: /l@11", "0: /a@13"]);
+});
+
+Deno.test("Responses says created when the watcher that was still missing is removed", () => {
+  const { told, take, responses, parts } = watching(2);
+  take(response(1, 10, { created: true }));
+  assert(parts[1]);
+  responses.remove(parts[1]);
+  assert.deepEqual(told, ["created"]);
 });

@@ -19,7 +19,7 @@ type State = ReadonlyMap<string, number>;
 
 async function stateAt(connection: Connection, revision: number): Promise<State> {
   const state = new Map<string, number>();
-  for await (const page of connection.list("/a/", { revision, keysOnly: true })) {
+  for await (const page of connection.list(["/a/"], { revision, keysOnly: true })) {
     for (const { key, modRevision } of page.kvs) state.set(key, modRevision);
   }
   return state;

@@ -1,5 +1,5 @@
 /** A store over plain JSON records under `/a/` and `/b/`, for tests of the store itself. */
-import type { MirrorEvent } from "../../services/store/mirror.ts";
+import type { MirrorEvent } from "../../services/store/mirror_log.ts";
 import { openStore, type Store, type StoreOptions } from "../../services/store/store.ts";
 import type { Change, Plan, Schema } from "../../services/store/types.ts";
 

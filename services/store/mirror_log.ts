@@ -1,0 +1,31 @@
+import type { Log } from "../common/log.ts";
+
+/** What a mirror has to say to whoever keeps the log: once per change of state, not per try. */
+export type MirrorEvent =
+  | { readonly kind: "in-step"; readonly revision: number }
+  /** etcd went away, or has not been reached yet; reads go on from what is here. */
+  | { readonly kind: "out-of-step"; readonly reason: string }
+  | { readonly kind: "relisted"; readonly reason: string; readonly changes: number }
+  | { readonly kind: "missed"; readonly count: number }
+  | { readonly kind: "bad-record"; readonly key: string; readonly reason: string }
+  | { readonly kind: "listener-failed"; readonly error: unknown };
+
+/** Writes what befalls a mirror to the log. */
+export function toLog(log: Log): (event: MirrorEvent) => void {
+  return (event) => {
+    switch (event.kind) {
+      case "in-step":
+        return log.info({ revision: event.revision }, "in step with etcd");
+      case "out-of-step":
+        return log.warn(`etcd cannot be followed, going on with what is known: ${event.reason}`);
+      case "relisted":
+        return log.warn({ changes: event.changes }, `etcd was listed anew: ${event.reason}`);
+      case "missed":
+        return log.error({ events: event.count }, "etcd's watch had lost events; they are made up for");
+      case "bad-record":
+        return log.error(`the record ${event.key} in etcd cannot be read and is skipped: ${event.reason}`);
+      case "listener-failed":
+        return log.error({ err: event.error }, "a change of etcd could not be taken in");
+    }
+  };
+}

@@ -1,0 +1,34 @@
+import type { Change } from "./types.ts";
+
+type Listener<T> = (changes: readonly Change<T>[]) => void;
+
+/** Those who are told of each batch of changes, all in the same order, also when one of them causes more. */
+export class Subscribers<T> {
+  readonly #listeners = new Set<Listener<T>>();
+  readonly #untold: (readonly Change<T>[])[] = [];
+  #telling = false;
+
+  constructor(private readonly failed: (error: unknown) => void) {}
+
+  /** Returns the way to stop. */
+  add(listener: Listener<T>): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  tell(changes: readonly Change<T>[]): void {
+    if (changes.length) this.#untold.push(changes);
+    if (this.#telling) return;
+    this.#telling = true;
+    for (let next; (next = this.#untold.shift());) {
+      for (const listener of this.#listeners) {
+        try {
+          listener(next);
+        } catch (error) {
+          this.failed(error);
+        }
+      }
+    }
+    this.#telling = false;
+  }
+}
