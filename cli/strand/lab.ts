@@ -20,6 +20,13 @@ export interface HostOptions extends LinkOptions {
 export interface Segment {
   /** The bridge's name. */
   readonly name: string;
+  /** Of its bridge and of every interface on it. */
+  readonly mtu: number;
+}
+
+export interface StartOptions extends ProcessOptions {
+  /** What it mounts is there for everybody, as for an agent, which keeps namespaces of its own by mounting them. */
+  readonly sharesMounts?: boolean;
 }
 
 /** A set of hosts that is gone, processes and all, when it is disposed of. */
@@ -48,9 +55,10 @@ export class Lab implements AsyncDisposable {
     return lab;
   }
 
-  async segment(name: string): Promise<Segment> {
-    await ip(["-n", this.wiring.netns, "link", "add", name, "up", "type", "bridge", "mcast_snooping", "0"]);
-    return { name };
+  async segment(name: string, mtu = 1500): Promise<Segment> {
+    const bridge = ["type", "bridge", "mcast_snooping", "0"];
+    await ip(["-n", this.wiring.netns, "link", "add", name, "mtu", `${mtu}`, "up", ...bridge]);
+    return { name, mtu };
   }
 
   /** A new host, with loopback up and, given a segment, one interface on it. */
@@ -64,12 +72,19 @@ export class Lab implements AsyncDisposable {
   /** Gives a host one more interface, on that segment. */
   async join(host: Host, segment: Segment, { name = "eth0", address, mac }: LinkOptions = {}): Promise<void> {
     const port = `port${this.ports++}`;
+    const mtu = ["mtu", `${segment.mtu}`];
     await ip([
-      ...["-n", this.wiring.netns, "link", "add", port, "master", segment.name, "up", "type", "veth"],
-      ...["peer", "name", name, ...(mac ? ["address", mac] : []), "netns", host.netns],
+      ...["-n", this.wiring.netns, "link", "add", port, "master", segment.name, ...mtu, "up", "type", "veth"],
+      ...["peer", "name", name, ...mtu, ...(mac ? ["address", mac] : []), "netns", host.netns],
     ]);
     const commands = [`link set ${name} up`, ...(address ? [`address add ${address} dev ${name}`] : [])];
     await ip(["-n", host.netns, "-batch", "-"], commands.join("\n"));
+  }
+
+  /** Removes one host before the others. */
+  async remove(host: Host): Promise<void> {
+    await host.remove();
+    this.hosts.splice(this.hosts.indexOf(host), 1);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -95,9 +110,19 @@ export class Host {
   /** @param netns The namespace's name, as `ip netns` knows it. */
   constructor(readonly netns: string) {}
 
-  /** A command line that runs in here. */
+  /** The path of its namespace. */
+  get path(): string {
+    return `/run/netns/${this.netns}`;
+  }
+
+  /** A command line that runs in here, with /sys as it is here. */
   inside(command: readonly string[]): string[] {
     return ["ip", "netns", "exec", this.netns, ...command];
+  }
+
+  /** A command line that runs in here, but mounts where everybody does. */
+  enter(command: readonly string[]): string[] {
+    return ["nsenter", `--net=${this.path}`, ...command];
   }
 
   /** Runs a command in here to its end; throws when its status is not 0, unless it may fail. */
@@ -106,14 +131,14 @@ export class Host {
   }
 
   /** Starts a command in here; it ends with the lab at the latest. */
-  spawn(command: readonly string[], options?: ProcessOptions): Process {
-    const process = new Process(this.inside(command), options);
+  spawn(command: readonly string[], options: StartOptions = {}): Process {
+    const process = new Process(options.sharesMounts ? this.enter(command) : this.inside(command), options);
     this.processes.push(process);
     return process;
   }
 
   /** Starts `strand ARGS` in here, with the Deno that runs this. */
-  strand(args: readonly string[], options?: ProcessOptions): Process {
+  strand(args: readonly string[], options?: StartOptions): Process {
     return this.spawn(strandCommand(args), options);
   }
 

@@ -1,5 +1,6 @@
 /** Throw-away etcd members for tests: on free loopback ports, in a directory of their own, gone with `dispose`. */
 import { etcdBinary, freePort } from "../../services/store/etcd_process.ts";
+import { requestIn } from "./http_in.ts";
 
 export interface LabEtcdOptions {
   /** Further arguments for etcd, like `--cert-file=…`. */
@@ -10,6 +11,18 @@ export interface LabEtcdOptions {
   readonly dir?: string;
   /** Pins it to this CPU. */
   readonly cpu?: number;
+  /** Where it runs, in place of this host's loopback; one member only. */
+  readonly inside?: InsideOptions;
+}
+
+/** A network namespace in which an etcd runs. */
+export interface InsideOptions {
+  /** A descriptor of it, open as long as etcd runs. */
+  readonly namespace: number;
+  /** An address of it, on which etcd listens at port 2379. */
+  readonly address: string;
+  /** A command line that runs in there. */
+  enter(command: readonly string[]): string[];
 }
 
 interface Place {
@@ -63,8 +76,10 @@ export class LabEtcd implements AsyncDisposable {
       ...(this.options.args ?? []),
     ];
     const pin = this.options.cpu === undefined ? [] : ["taskset", "-c", `${this.options.cpu}`];
+    const command = [...pin, this.binary, ...args];
     // However the test ends, its etcd ends with it.
-    const [program = "", ...rest] = ["setpriv", "--pdeathsig=KILL", ...pin, this.binary, ...args];
+    const killed = ["setpriv", "--pdeathsig=KILL", ...(this.options.inside?.enter(command) ?? command)];
+    const [program = "", ...rest] = killed;
     this.#child = new Deno.Command(program, { args: rest, stdin: "null", stdout: "null", stderr: "null" })
       .spawn();
   }
@@ -74,12 +89,21 @@ export class LabEtcd implements AsyncDisposable {
   async healthy(timeoutMs = 15_000): Promise<void> {
     const deadline = Date.now() + timeoutMs;
     for (;;) {
-      const answer = await fetch(`${this.place.metrics}/health`, { signal: AbortSignal.timeout(1_000) })
-        .then((response) => response.text(), () => "");
-      if (answer.includes("true")) return;
+      if ((await this.#health()).includes("true")) return;
       if (Date.now() > deadline) throw new Error(`${this.place.name} is not healthy after ${timeoutMs} ms`);
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
+  }
+
+  #health(): Promise<string> {
+    const { hostname, port, pathname: path } = new URL(`${this.place.metrics}/health`);
+    const { inside } = this.options;
+    if (!inside) {
+      return fetch(`${this.place.metrics}/health`, { signal: AbortSignal.timeout(1_000) })
+        .then((response) => response.text()).catch(() => "");
+    }
+    return requestIn(inside.namespace, { hostname, port: Number(port) }, { path, timeout: 1_000 })
+      .then(({ body }) => body, () => "");
   }
 
   /** Ends it and waits until it is gone. */
@@ -121,11 +145,12 @@ export async function labEtcd(options: LabEtcdOptions = {}): Promise<LabEtcd> {
 export async function labCluster(count: number, options: LabEtcdOptions = {}): Promise<LabEtcd[]> {
   const binary = await etcdBinary();
   const dir = options.dir ?? await Deno.makeTempDir({ prefix: "strand-etcd-" });
+  const { scheme = "http", inside } = options;
   const places = Array.from({ length: count }, (_, i): Place => ({
     name: `m${i}`,
-    client: `${options.scheme ?? "http"}://127.0.0.1:${freePort()}`,
-    peer: `http://127.0.0.1:${freePort()}`,
-    metrics: `http://127.0.0.1:${freePort()}`,
+    client: inside ? `${scheme}://${inside.address}:2379` : `${scheme}://127.0.0.1:${freePort()}`,
+    peer: `http://127.0.0.1:${inside ? 2380 : freePort()}`,
+    metrics: `http://127.0.0.1:${inside ? 2381 : freePort()}`,
   }));
   const cluster = places.map(({ name, peer }) => `${name}=${peer}`).join(",");
   const members = places.map((place) => new LabEtcd(place, dir, cluster, options));

@@ -1,0 +1,75 @@
+/** An etcd's keys through its HTTP gateway: a look, and a hand, that shares nothing with services/store. */
+import { requestIn } from "./http_in.ts";
+
+/** Keys and their values as text. */
+export type Records = ReadonlyMap<string, string>;
+
+interface Found {
+  readonly kvs?: readonly { readonly key: string; readonly value?: string }[];
+  readonly header: { readonly revision: string; readonly cluster_id: string };
+}
+
+export class EtcdKv {
+  constructor(private readonly namespace: number, private readonly hostname: string) {}
+
+  /** Every key that begins so. */
+  async under(prefix: string): Promise<Records> {
+    const { kvs = [] } = await this.#range(prefix);
+    return new Map(kvs.map(({ key, value = "" }) => [text(key), text(value)]));
+  }
+
+  async get(key: string): Promise<string | undefined> {
+    return (await this.under(key)).get(key);
+  }
+
+  /** The store's newest revision. */
+  async revision(): Promise<number> {
+    return Number((await this.#range("/none")).header.revision);
+  }
+
+  /** Writes what `values` has, removes what is undefined there, in one transaction. */
+  async write(values: Readonly<Record<string, string | undefined>>): Promise<void> {
+    const success = Object.entries(values).map(([key, value]) =>
+      value === undefined
+        ? { requestDeleteRange: { key: base64(key) } }
+        : { requestPut: { key: base64(key), value: base64(value) } }
+    );
+    await this.#ask("/v3/kv/txn", { success });
+  }
+
+  async removeUnder(prefix: string): Promise<void> {
+    await this.#ask("/v3/kv/deleterange", span(prefix));
+  }
+
+  /** Forgets what was before the newest revision. */
+  async compact(): Promise<void> {
+    await this.#ask("/v3/kv/compaction", { revision: `${await this.revision()}`, physical: true });
+  }
+
+  async #range(prefix: string): Promise<Found> {
+    return await this.#ask("/v3/kv/range", span(prefix)) as Found;
+  }
+
+  async #ask(path: string, body: unknown): Promise<unknown> {
+    const answer = await requestIn(this.namespace, { hostname: this.hostname, port: 2379 }, {
+      method: "POST",
+      path,
+      body: JSON.stringify(body),
+    });
+    if (answer.status !== 200) throw new Error(`etcd, ${path}: ${answer.body}`);
+    return JSON.parse(answer.body);
+  }
+}
+
+function span(prefix: string): { key: string; range_end: string } {
+  const last = prefix.charCodeAt(prefix.length - 1);
+  return { key: base64(prefix), range_end: base64(prefix.slice(0, -1) + String.fromCharCode(last + 1)) };
+}
+
+function base64(text: string): string {
+  return new TextEncoder().encode(text).toBase64();
+}
+
+function text(base64: string): string {
+  return new TextDecoder().decode(Uint8Array.fromBase64(base64));
+}

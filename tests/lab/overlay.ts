@@ -1,0 +1,123 @@
+/** Hosts with agents on one underlay, and an etcd that each of them reaches. */
+import { libc } from "../../ffi/libc.ts";
+import { openNamespace } from "../../ffi/netns.ts";
+import { type LabEtcd, labEtcd } from "./etcd.ts";
+import { EtcdKv } from "./etcd_kv.ts";
+import { type Host, Lab, run } from "./host.ts";
+import { type Environment, OverlayHost } from "./overlay_host.ts";
+import { compareHost } from "./overlay_judge.ts";
+import { storeFaults } from "./overlay_store.ts";
+
+export interface OverlayOptions {
+  /** How many (default 2); they are called h1, h2 and so on. */
+  readonly hosts?: number;
+  /** Of the underlay. */
+  readonly mtu?: number;
+  /** For every agent. */
+  readonly env?: Environment;
+}
+
+const PREFIX = "strand-overlay-";
+const ETCD = "10.99.0.1";
+
+/** Hosts at 10.99.0.11, .12 and so on, without agents at first; all of it is gone when it is disposed of. */
+export class OverlayLab implements AsyncDisposable {
+  private constructor(
+    private readonly stack: AsyncDisposableStack,
+    readonly lab: Lab,
+    /** The host that etcd runs on. */
+    readonly store: Host,
+    readonly etcd: LabEtcd,
+    readonly kv: EtcdKv,
+    readonly hosts: readonly OverlayHost[],
+    private readonly mtu: number,
+  ) {}
+
+  static async create(options: OverlayOptions = {}): Promise<OverlayLab> {
+    const { hosts: count = 2, mtu = 1500, env = {} } = options;
+    await sweepDirectories();
+    await using stack = new AsyncDisposableStack();
+    const directory = await Deno.makeTempDir({ prefix: `${PREFIX}${Deno.pid}-` });
+    stack.defer(() => removeDirectory(directory));
+    const lab = stack.use(await Lab.create("overlay"));
+    const underlay = await lab.segment("underlay", mtu);
+    const store = await lab.host("etcd", { segment: underlay, address: `${ETCD}/24` });
+    const namespace = openNamespace(store.path);
+    stack.defer(() => void libc.close(namespace));
+    const inside = { namespace, address: ETCD, enter: (command: readonly string[]) => store.enter(command) };
+    const etcd = stack.use(await labEtcd({ inside, dir: `${directory}/etcd` }));
+    const hosts: OverlayHost[] = [];
+    for (let i = 1; i <= count; i++) {
+      const name = `h${i}`, ip = `10.99.0.${10 + i}`;
+      const host = await lab.host(name, { segment: underlay, address: `${ip}/24` });
+      await Deno.mkdir(`${directory}/${name}/netns`, { recursive: true });
+      const environment = { ETCD_HOSTS: etcd.endpoint, ...env };
+      hosts.push(stack.use(new OverlayHost(lab, name, ip, host, `${directory}/${name}`, environment)));
+    }
+    return new OverlayLab(stack.move(), lab, store, etcd, new EtcdKv(namespace, ETCD), hosts, mtu);
+  }
+
+  /** A lab in which every host has an agent that is ready. */
+  static async started(options?: OverlayOptions): Promise<OverlayLab> {
+    await using stack = new AsyncDisposableStack();
+    const lab = stack.use(await OverlayLab.create(options));
+    await Promise.all(lab.hosts.map((host) => host.start()));
+    stack.move();
+    return lab;
+  }
+
+  /** h1 is the first. */
+  host(number: number): OverlayHost {
+    const host = this.hosts[number - 1];
+    if (!host) throw new Error(`there is no host ${number} in this lab`);
+    return host;
+  }
+
+  /**
+   * What on these hosts and in the store is not as it should be, a line each.
+   *
+   * @param mtu Of the networks.
+   */
+  async differences(hosts = this.hosts, mtu = this.mtu - 50): Promise<string[]> {
+    const records = await this.kv.under("/sc-net/");
+    const kernels = await Promise.all(hosts.map((host) => compareHost(records, host, mtu)));
+    return [...storeFaults(records), ...kernels.flat()];
+  }
+
+  /** Resolves when every kernel is what the store says; throws with what is not when that takes too long. */
+  async agree(options: { timeoutMs?: number; hosts?: readonly OverlayHost[]; mtu?: number } = {}) {
+    const deadline = Date.now() + (options.timeoutMs ?? 10_000);
+    for (;;) {
+      const late = Date.now() > deadline;
+      const found = await this.differences(options.hosts, options.mtu);
+      if (found.length === 0) return;
+      if (late) throw new Error(`${found.length} differences, the first:\n${found.slice(0, 20).join("\n")}`);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stack.disposeAsync();
+  }
+}
+
+/** Removes a directory with all that is mounted in it. */
+async function removeDirectory(directory: string): Promise<void> {
+  const mounts = (await Deno.readTextFile("/proc/self/mountinfo")).split("\n")
+    .flatMap((line) => line.split(" ")[4] ?? [])
+    .filter((path) => path.startsWith(`${directory}/`));
+  for (const path of mounts.reverse()) await run(["umount", "--lazy", path]);
+  await Deno.remove(directory, { recursive: true }).catch((error) => {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  });
+}
+
+/** Removes the directories of labs whose process has died. */
+async function sweepDirectories(): Promise<void> {
+  const parent = Deno.env.get("TMPDIR") ?? "/tmp";
+  for await (const { name } of Deno.readDir(parent)) {
+    const pid = name.startsWith(PREFIX) && /^\d+/.exec(name.slice(PREFIX.length))?.[0];
+    const alive = pid && await Deno.stat(`/proc/${pid}`).then(() => true, () => false);
+    if (pid && !alive) await removeDirectory(`${parent}/${name}`);
+  }
+}

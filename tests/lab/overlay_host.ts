@@ -1,0 +1,127 @@
+import { libc } from "../../ffi/libc.ts";
+import { openNamespace, removeNamespace } from "../../ffi/netns.ts";
+import { type Host, type Lab, Process } from "./host.ts";
+import { Api } from "./overlay_api.ts";
+import { strandCommand } from "./host.ts";
+import { until } from "./until.ts";
+
+export type Environment = Readonly<Record<string, string>>;
+
+/** A host that may run an agent, with the containers on it. */
+export class OverlayHost implements AsyncDisposable {
+  readonly containers: Host[] = [];
+  readonly api: Api;
+  /** A descriptor of the host's namespace. */
+  readonly namespace: number;
+  private process: Process | undefined;
+  private made = 0;
+
+  constructor(
+    private readonly lab: Lab,
+    /** As endpoints name it. */
+    readonly name: string,
+    /** The VTEP. */
+    readonly ip: string,
+    readonly host: Host,
+    /** Its own files: `netns/` with the namespaces of its networks, `state/`. */
+    readonly directory: string,
+    private readonly environment: Environment,
+  ) {
+    this.namespace = openNamespace(host.path);
+    this.api = new Api(this.namespace);
+  }
+
+  /** NETNS_PATH */
+  get namespaces(): string {
+    return `${this.directory}/netns`;
+  }
+
+  /** The path of a network's namespace on this host. */
+  namespaceOf(network: string): string {
+    return `${this.namespaces}/sc-ns-${network}`;
+  }
+
+  /** The environment that configures the agent. */
+  get env(): Environment {
+    return {
+      NETNS_PATH: this.namespaces,
+      PEER_HOSTNAME: this.name,
+      PEER_IP: this.ip,
+      API_HOSTNAME: this.ip,
+      STRAND_AGENT_STATE_DIR: `${this.directory}/state`,
+      ...this.environment,
+    };
+  }
+
+  /** The agent's process. */
+  get agent(): Process {
+    if (!this.process) throw new Error(`no agent was started on ${this.name}`);
+    return this.process;
+  }
+
+  get running(): boolean {
+    return this.process?.alive === true;
+  }
+
+  /** Starts the agent and waits until it is ready. */
+  async start(env: Environment = {}): Promise<void> {
+    this.launch(env);
+    await this.ready();
+  }
+
+  /** Starts the agent. */
+  launch(env: Environment = {}): void {
+    if (this.running) throw new Error(`the agent of ${this.name} is running already`);
+    const command = this.host.enter(strandCommand(["agent"]));
+    this.process = new Process(command, { env: { ...this.env, ...env } });
+  }
+
+  /** Resolves when the agent says that it is ready; throws with its last lines when it ends before. */
+  async ready(timeoutMs = 30_000): Promise<void> {
+    await until(`the agent of ${this.name} is ready`, async () => {
+      if (!this.running) throw new Error(`the agent of ${this.name} has ended:\n${this.agent.tail()}`);
+      return await this.api.status("/readyz").then(({ status }) => status === 200, () => false);
+    }, timeoutMs).catch((error) => {
+      throw new Error(`${error.message}\n${this.agent.tail()}`);
+    });
+  }
+
+  /** Asks the agent to end, which leaves the networks as they are. */
+  async stop(): Promise<void> {
+    await this.process?.stop();
+  }
+
+  /** Ends the agent without a word. */
+  async kill(): Promise<void> {
+    await this.process?.stop("SIGKILL");
+  }
+
+  /** What a loss of power leaves: no agent, no namespaces; the disk. */
+  async reboot(): Promise<void> {
+    await this.kill();
+    await Promise.all(this.containers.splice(0).map((container) => this.lab.remove(container)));
+    this.removeNamespaces();
+  }
+
+  /** A namespace of somebody's that endpoints can be active in. */
+  async container(name = `c${this.made++}`): Promise<Host> {
+    const container = await this.lab.host(`${this.name}-${name}`);
+    this.containers.push(container);
+    return container;
+  }
+
+  async removeContainer(container: Host): Promise<void> {
+    this.containers.splice(this.containers.indexOf(container), 1);
+    await this.lab.remove(container);
+  }
+
+  private removeNamespaces(): void {
+    for (const { name } of Deno.readDirSync(this.namespaces)) removeNamespace(`${this.namespaces}/${name}`);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+    this.removeNamespaces();
+    libc.close(this.namespace);
+  }
+}

@@ -1,0 +1,127 @@
+/** Compares a host's kernel with what etcd says it should hold; shares no code with what it judges. */
+import type { Records } from "./etcd_kv.ts";
+import type { ApiEndpoint, ApiNetwork } from "./overlay_api.ts";
+import type { OverlayHost } from "./overlay_host.ts";
+import { type Device, type Entry, type Kernel, readKernel } from "./overlay_kernel.ts";
+
+/** What is not as it should be on a host, a line each. */
+export async function compareHost(records: Records, host: OverlayHost, mtu: number): Promise<string[]> {
+  const endpoints = read<ApiEndpoint>(records, "/sc-net/network-endpoints/");
+  const networks = read<ApiNetwork>(records, "/sc-net/network/")
+    .filter(({ id }) => endpoints.some((e) => e.network_id === id && e.hostname === host.name));
+  const faults: string[] = [];
+  const containers = await Promise.all(
+    host.containers.map(async ({ path }) => ({ path, kernel: await readKernel(path) })),
+  );
+  const wanted = new Set(networks.map(({ id }) => host.namespaceOf(id)));
+  for (const { name } of Deno.readDirSync(host.namespaces)) {
+    const path = `${host.namespaces}/${name}`;
+    if (!wanted.has(path)) faults.push(`${name} is there for no network`);
+  }
+  await Promise.all(networks.map(async (network) => {
+    const found = await readKernel(host.namespaceOf(network.id)).catch(() => undefined);
+    const its = endpoints.filter(({ network_id }) => network_id === network.id);
+    const lines = found
+      ? compareNetwork(network, its, found, { host: host.name, mtu, containers })
+      : ["no namespace that can be entered"];
+    faults.push(...lines.map((line) => `${network.name} (${network.id}): ${line}`));
+  }));
+  const here = endpoints.filter(({ hostname, active }) => hostname === host.name && active);
+  for (const { path, kernel } of containers) {
+    for (const name of kernel.devices.keys()) {
+      const owned = here.some((e) => e.target_netns_path === path && e.target_veth_name === name);
+      if (name !== "lo" && !owned) faults.push(`container ${path}: ${name} belongs to no endpoint`);
+    }
+  }
+  const { devices } = await readKernel(host.host.path);
+  const foreign = [...devices.keys()].filter((name) => name !== "lo" && name !== "eth0");
+  if (foreign.length) faults.push(`left behind in the host's own namespace: ${foreign.join(", ")}`);
+  return faults.map((fault) => `${host.name}: ${fault}`);
+}
+
+interface Context {
+  readonly host: string;
+  readonly mtu: number;
+  readonly containers: readonly { readonly path: string; readonly kernel: Kernel }[];
+}
+
+function compareNetwork(network: ApiNetwork, all: ApiEndpoint[], found: Kernel, context: Context): string[] {
+  const faults = new Faults(), { mtu } = context;
+  const here = all.filter(({ hostname, active }) => hostname === context.host && active);
+  const away = all.filter(({ hostname, active }) => hostname !== context.host && active);
+  faults.device(found, "lo", { up: true });
+  const bridge = { kind: "bridge", up: true, mtu, addresses: [network.gateway], master: "" };
+  faults.device(found, "br0", bridge);
+  const vxlan = { kind: "vxlan", up: true, mtu, master: "br0", elsewhere: true };
+  const { data } = faults.device(found, "vxlan0", vxlan) ?? { data: {} };
+  faults.fields("vxlan0", { id: network.vxlan_vni, port: 4789, learning: false, proxy: true }, data);
+  for (const endpoint of here) {
+    const { overlay_veth_name: name, target_netns_path: path } = endpoint;
+    const mac = endpoint.overlay_veth_mac ? { mac: endpoint.overlay_veth_mac } : {};
+    const veth = faults.device(found, name, { kind: "veth", up: true, mtu, master: "br0", ...mac });
+    const container = context.containers.find((container) => container.path === path);
+    if (!container) faults.push(`endpoint ${endpoint.id} is active in ${path}, which is not there`);
+    const peer = container && faults.device(container.kernel, endpoint.target_veth_name, {
+      kind: "veth",
+      up: true,
+      mtu,
+      mac: endpoint.target_veth_mac,
+      addresses: [endpoint.target_veth_ip],
+    });
+    if (veth && peer && (veth.peerIndex !== peer.index || peer.peerIndex !== veth.index)) {
+      faults.push(`${name} and ${peer.name} of endpoint ${endpoint.id} are no pair`);
+    }
+  }
+  const known = new Set(["lo", "br0", "vxlan0", ...here.map((endpoint) => endpoint.overlay_veth_name)]);
+  for (const name of found.devices.keys()) {
+    if (!known.has(name)) faults.push(`${name} belongs to no endpoint`);
+  }
+  faults.table("ARP", found.arp, away.map((e) => [addressOf(e), e.target_veth_mac]));
+  faults.table("FDB", found.fdb, away.map((e) => [e.target_veth_mac, e.host_ip]));
+  return faults.lines;
+}
+
+class Faults {
+  readonly lines: string[] = [];
+
+  push(line: string): void {
+    this.lines.push(line);
+  }
+
+  /** A device that is there with these properties. */
+  device(kernel: Kernel, name: string, wanted: Partial<Device>): Device | undefined {
+    const device = kernel.devices.get(name);
+    if (!device) this.push(`${name}: not there`);
+    else this.fields(name, wanted, device);
+    return device;
+  }
+
+  fields(name: string, wanted: object, found: object): void {
+    const values = new Map(Object.entries(found));
+    for (const [field, value] of Object.entries(wanted)) {
+      const is = JSON.stringify(values.get(field)), should = JSON.stringify(value);
+      if (is !== should) this.push(`${name}: ${field} is ${is}, not ${should}`);
+    }
+  }
+
+  /** Exactly these entries, all permanent. */
+  table(name: string, found: readonly Entry[], wanted: readonly [string, string][]): void {
+    const left = new Set(wanted.map(([from, to]) => `${from} → ${to}`));
+    for (const { from, to, permanent } of found) {
+      const entry = `${from} → ${to}`;
+      if (!left.delete(entry)) this.push(`${name}: ${entry} should not be there`);
+      else if (!permanent) this.push(`${name}: ${entry} is not permanent`);
+    }
+    for (const entry of left) this.push(`${name}: ${entry} is missing`);
+  }
+}
+
+/** The values under a prefix. */
+export function read<T>(records: Records, prefix: string): T[] {
+  return [...records].filter(([key]) => key.startsWith(prefix)).map(([, value]) => JSON.parse(value) as T);
+}
+
+/** An endpoint's address without its prefix length. */
+export function addressOf(endpoint: ApiEndpoint): string {
+  return endpoint.target_veth_ip.split("/")[0] ?? "";
+}

@@ -1,0 +1,128 @@
+import assert from "node:assert/strict";
+import { run } from "./host.ts";
+import { OverlayLab } from "./overlay.ts";
+import { endpointByHand, makeByHand, networkByHand, recordsByHand } from "./overlay_by_hand.ts";
+import { encodeBits } from "./overlay_store.ts";
+
+/** A network made by hand on two hosts, in store and kernel, as an agent is to make it. */
+async function handMade(lab: OverlayLab) {
+  const network = networkByHand(7, "10.0.0.0/24", "10.0.0.1/24");
+  const [a, b] = [await lab.host(1).container(), await lab.host(2).container()];
+  const endpoints = [
+    endpointByHand(network, lab.host(1), "10.0.0.2", a.path),
+    endpointByHand(network, lab.host(2), "10.0.0.3", b.path),
+  ];
+  await lab.kv.write(recordsByHand(network, endpoints, encodeBits(256, [0, 1, 2, 3, 255])));
+  for (const host of lab.hosts) await makeByHand(host, network, endpoints, { learning: false });
+  return { network, endpoints, a, b };
+}
+
+Deno.test("OverlayLab: the judge finds nothing in a network that is right, and each thing that is wrong", async () => {
+  await using lab = await OverlayLab.create();
+  const { network, endpoints, a } = await handMade(lab);
+  assert.deepEqual(await lab.differences(), []);
+  await a.run(["ping", "-n", "-c", "1", "-W", "2", "10.0.0.3"]);
+
+  const h1 = lab.host(1), namespace = h1.namespaceOf(network.id);
+  const veth = endpoints[0]?.overlay_veth_name;
+  /** What the judge says after a change, which is then taken back. */
+  const after = async (change: string, back: string) => {
+    const inside = (command: string) => run(["nsenter", `--net=${namespace}`, "sh", "-ec", command]);
+    await inside(change);
+    const found = await lab.differences();
+    await inside(back);
+    assert.deepEqual(await lab.differences(), [], back);
+    return found.map((line) => line.replace(`h1: ${network.name} (${network.id}): `, "")).join("\n");
+  };
+  const learning = "ip link set vxlan0 type vxlan";
+  assert.match(await after(`${learning} learning`, `${learning} nolearning`), /^vxlan0: learning is true/);
+  assert.match(
+    await after("ip link set br0 mtu 1400", "ip link set br0 mtu 1450"),
+    /^br0: mtu is 1400, not 1450$/,
+  );
+  assert.match(
+    await after(`ip link set ${veth} nomaster`, `ip link set ${veth} master br0`),
+    /master is "", not "br0"$/,
+  );
+  assert.match(
+    await after(
+      "bridge fdb append 00:00:00:00:00:00 dev vxlan0 dst 10.99.0.12 self permanent",
+      "bridge fdb del 00:00:00:00:00:00 dev vxlan0 dst 10.99.0.12 self",
+    ),
+    /^FDB: 00:00:00:00:00:00 → 10.99.0.12 should not be there$/,
+  );
+  assert.match(
+    await after(
+      "bridge fdb replace 02:84:0a:00:00:03 dev vxlan0 dst 10.99.0.12 self dynamic",
+      "bridge fdb replace 02:84:0a:00:00:03 dev vxlan0 dst 10.99.0.12 self permanent",
+    ),
+    /^FDB: .* is not permanent$/,
+  );
+  assert.match(
+    await after(
+      "ip neighbour del 10.0.0.3 dev vxlan0",
+      "ip neighbour add 10.0.0.3 lladdr 02:84:0a:00:00:03 dev vxlan0 nud permanent",
+    ),
+    /^ARP: 10.0.0.3 → 02:84:0a:00:00:03 is missing$/,
+  );
+  assert.match(
+    await after(
+      "ip link add sandffff type veth peer name sandfffe",
+      "ip link del sandffff",
+    ),
+    /sandffff belongs to no endpoint/,
+  );
+  const key = `/sc-net/ipalloc/${network.id}`, record = await lab.kv.get(key);
+  const bits = { ...JSON.parse(record ?? ""), bit_set: encodeBits(256, [0, 1, 2, 77, 255]) };
+  await lab.kv.write({ [key]: JSON.stringify(bits) });
+  assert.deepEqual(await lab.differences(), [
+    `network ${network.name} (${network.id}): bit 77 is set for nobody`,
+    `network ${network.name} (${network.id}): bit 3 is not set`,
+  ]);
+  await lab.kv.write({ [key]: record });
+  await lab.kv.removeUnder(`/sc-net/node-endpoints/h1/`);
+  assert.equal((await lab.differences()).length, 1);
+  await lab.kv.removeUnder(`/sc-net/network-endpoints/`);
+  const left = (await lab.differences()).join("\n");
+  assert.match(left, /h1: sc-ns-\S+ is there for no network/);
+  assert.match(left, /h2: container \S+: sand\w+ belongs to no endpoint/);
+});
+
+Deno.test("OverlayLab: nothing is left of one, nor of one whose process was killed", async () => {
+  const child = new Deno.Command(Deno.execPath(), {
+    args: [
+      "eval",
+      "--cached-only",
+      "--no-check",
+      `
+      import { OverlayLab } from "${new URL("overlay.ts", import.meta.url)}";
+      import { makeByHand, networkByHand } from "${new URL("overlay_by_hand.ts", import.meta.url)}";
+      const lab = await OverlayLab.create({ hosts: 1 });
+      await makeByHand(lab.host(1), networkByHand(3, "10.0.0.0/24", "10.0.0.1/24"), []);
+      await lab.host(1).container();
+      console.log(lab.host(1).directory);
+      await new Promise((resolve) => setTimeout(resolve, 1e6));`,
+    ],
+    stdin: "null",
+    stdout: "piped",
+  }).spawn();
+  const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  const directory = (await reader.read()).value?.trim() ?? "";
+  child.kill("SIGKILL");
+  await reader.cancel();
+  await child.status;
+  assert.equal((await namespaces(child.pid)).length, 4);
+  assert.match(await Deno.readTextFile("/proc/self/mountinfo"), new RegExp(directory));
+  {
+    await using _lab = await OverlayLab.create({ hosts: 1 });
+    assert.deepEqual(await namespaces(child.pid), []);
+    assert.doesNotMatch(await Deno.readTextFile("/proc/self/mountinfo"), new RegExp(directory));
+    await assert.rejects(Deno.stat(directory), Deno.errors.NotFound);
+  }
+  assert.deepEqual(await namespaces(Deno.pid), []);
+});
+
+async function namespaces(pid: number): Promise<string[]> {
+  const { stdout } = await run(["ip", "netns", "list"]);
+  return stdout.split("\n").filter((line) => line.startsWith(`strand-overlay-${pid}-`));
+}
