@@ -1,0 +1,40 @@
+import { Counter, Histogram, type Registry } from "../common/metrics.ts";
+
+/** What an agent counts. */
+export interface Counters {
+  readonly drift: Counter<"op">;
+  readonly failures: Counter;
+  readonly reconcile: Histogram<"kind">;
+  readonly swept: Counter<"what">;
+}
+
+export function createCounters(metrics: Registry): Counters {
+  const registers = [metrics];
+  return {
+    drift: new Counter({
+      name: "agent_drift_repaired_total",
+      help: "Differences between kernel and store that a periodic check found and repaired, by operation.",
+      labelNames: ["op"],
+      registers,
+    }),
+    failures: new Counter({
+      name: "agent_reconcile_failures_total",
+      help: "How often a network could not be brought to what the store says, and was tried again later.",
+      registers,
+    }),
+    reconcile: new Histogram({
+      name: "agent_reconcile_seconds",
+      help:
+        "How long it took to bring a network to what the store says: all of it, or some changed endpoints.",
+      labelNames: ["kind"],
+      buckets: [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 2, 10],
+      registers,
+    }),
+    swept: new Counter({
+      name: "agent_swept_addresses_total",
+      help: "Addresses given back that no endpoint had, and endpoints' addresses that were free for others.",
+      labelNames: ["what"],
+      registers,
+    }),
+  };
+}

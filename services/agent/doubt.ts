@@ -1,0 +1,37 @@
+/**
+ * Whether what etcd says may be believed. Absence from the store means deleted, but a store that was restored from a
+ * backup, replaced or emptied lacks what nobody deleted: then nothing is torn down until somebody says so.
+ */
+
+/** What the agent has seen of the store, kept on disk. */
+export interface Known {
+  /** In hex, as etcdctl prints it. */
+  readonly clusterId: string;
+  readonly revision: number;
+  /** Networks that this host has set up. */
+  readonly networks: readonly string[];
+}
+
+/** What the store looks like now. */
+export interface Seen {
+  readonly clusterId: string;
+  readonly revision: number;
+  /** Networks that are set up on this host, as the store says. */
+  readonly networks: ReadonlySet<string>;
+}
+
+/** Why the store is in doubt, as part of a sentence; undefined when it is not. */
+export function doubtOf(known: Known | undefined, seen: Seen): string | undefined {
+  if (!known) return undefined;
+  if (known.clusterId !== seen.clusterId) {
+    return `another etcd cluster answers (${seen.clusterId}; so far it was ${known.clusterId})`;
+  }
+  if (seen.revision < known.revision) {
+    return `etcd went back from revision ${known.revision} to ${seen.revision}, as after the restore of a backup`;
+  }
+  // Whoever deletes a network leaves this host's own keys to it.
+  if (known.networks.length && !known.networks.some((id) => seen.networks.has(id))) {
+    return `etcd knows nothing any more of the ${known.networks.length} networks that this host has`;
+  }
+  return undefined;
+}

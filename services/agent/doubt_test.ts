@@ -1,0 +1,17 @@
+import assert from "node:assert/strict";
+import { doubtOf } from "./doubt.ts";
+
+const known = { clusterId: "a", revision: 7, networks: ["N", "M"] };
+const seen = { clusterId: "a", revision: 7, networks: new Set(["M"]) };
+
+Deno.test("doubtOf() believes the store that it knows, and one that it sees for the first time", () => {
+  assert.equal(doubtOf(known, seen), undefined);
+  assert.equal(doubtOf(undefined, { ...seen, networks: new Set() }), undefined);
+  assert.equal(doubtOf({ ...known, networks: [] }, { ...seen, networks: new Set() }), undefined);
+});
+
+Deno.test("doubtOf() doubts another cluster, an older store and an emptied one", () => {
+  assert.match(doubtOf(known, { ...seen, clusterId: "b" }) ?? "", /^another etcd cluster answers \(b; /);
+  assert.match(doubtOf(known, { ...seen, revision: 6 }) ?? "", /went back from revision 7 to 6/);
+  assert.match(doubtOf(known, { ...seen, networks: new Set() }) ?? "", /nothing any more of the 2 networks/);
+});

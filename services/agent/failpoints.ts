@@ -1,0 +1,40 @@
+/** Places in which an agent can be made to die, so that tests see what a crash there leaves. */
+
+/** Every place; an operation on the kernel is `op:` and its name, after it was carried out. */
+export const failpoints = [
+  "endpoint:before-commit",
+  "endpoint:after-commit",
+  "endpoint:after-kernel",
+  "delete:before-commit",
+  "delete:after-commit",
+  "delete:after-kernel",
+  "network:after-commit",
+  "leave:before-commit",
+  "leave:after-commit",
+  "applied:after-commit",
+  "op:namespace-add",
+  "op:loopback-up",
+  "op:bridge-add",
+  "op:bridge-address-add",
+  "op:bridge-set",
+  "op:vxlan-add",
+  "op:vxlan-set",
+  "op:veth-add",
+  "op:veth-set",
+  "op:peer-set",
+  "op:arp-set",
+  "op:fdb-set",
+  "op:arp-remove",
+  "op:fdb-remove",
+  "op:veth-remove",
+  "op:namespace-remove",
+] as const;
+
+export type Failpoint = typeof failpoints[number];
+
+const chosen = Deno.env.get("STRAND_FAILPOINT");
+
+/** Kills this process without a word when STRAND_FAILPOINT names the place. */
+export function failpoint(name: Failpoint | `op:${string}`): void {
+  if (name === chosen) Deno.kill(Deno.pid, "SIGKILL");
+}

@@ -1,0 +1,37 @@
+import type { Op } from "./ops.ts";
+
+/** Operations that one that fails must not keep from being carried out: those of the network, and of each veth. */
+export interface Parts {
+  readonly network: readonly Op[];
+  /** By the name of the veth's end in the network's namespace. */
+  readonly veths: ReadonlyMap<string, readonly Op[]>;
+}
+
+/** Splits the operations that lead from one state to another, each part in its order. */
+export function partsOf(ops: readonly Op[]): Parts {
+  const network: Op[] = [], veths = new Map<string, Op[]>();
+  for (const op of ops) {
+    const name = vethOf(op);
+    if (name === undefined) network.push(op);
+    else veths.set(name, [...veths.get(name) ?? [], op]);
+  }
+  return { network, veths };
+}
+
+/** True for what takes something away that may be in use: not to be done on a doubt. */
+export function takesAway({ op }: Op): boolean {
+  return op === "namespace-remove" || op === "veth-remove" || op === "arp-remove" || op === "fdb-remove";
+}
+
+function vethOf(op: Op): string | undefined {
+  switch (op.op) {
+    case "veth-add":
+    case "veth-remove":
+    case "veth-set":
+      return op.name;
+    case "peer-set":
+      return op.veth;
+    default:
+      return undefined;
+  }
+}

@@ -1,0 +1,20 @@
+import assert from "node:assert/strict";
+import type { Op } from "./ops.ts";
+import { partsOf, takesAway } from "./parts.ts";
+
+Deno.test("partsOf() keeps the order of the network's operations and of each veth's", () => {
+  const ops: Op[] = [
+    { op: "loopback-up" },
+    { op: "veth-remove", name: "sand0001" },
+    { op: "bridge-set", up: true },
+    { op: "veth-set", name: "sand0002", up: true },
+    { op: "peer-set", veth: "sand0001", netns: "/n", at: "sand0003", up: true },
+  ];
+  const { network, veths } = partsOf(ops);
+  assert.deepEqual(network.map(({ op }) => op), ["loopback-up", "bridge-set"]);
+  assert.deepEqual([...veths].map(([name, own]) => [name, own.map(({ op }) => op)]), [
+    ["sand0001", ["veth-remove", "peer-set"]],
+    ["sand0002", ["veth-set"]],
+  ]);
+  assert.deepEqual(ops.filter(takesAway).map(({ op }) => op), ["veth-remove"]);
+});
