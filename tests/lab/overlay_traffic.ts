@@ -1,0 +1,43 @@
+/** Traffic between containers, and what became of it. */
+import assert from "node:assert/strict";
+import { type Host, Process } from "./host.ts";
+
+/** True when a host answers a ping within a second. */
+export async function pings(from: Host, address: string, options: readonly string[] = []): Promise<boolean> {
+  const command = ["ping", "-n", "-c", "1", "-W", "1", ...options, address];
+  return (await from.run(command, { mayFail: true })).code === 0;
+}
+
+/** A ping every 10 ms that runs until it is asked how it went. */
+export class SteadyPing implements AsyncDisposable {
+  private readonly process: Process;
+
+  constructor(from: Host, private readonly address: string) {
+    this.process = new Process(from.inside(["ping", "-n", "-i", "0.01", address]), {
+      onLine: (line) => {
+        const seq = /icmp_seq=(\d+) ttl/.exec(line)?.[1];
+        if (seq) this.answered.add(Number(seq));
+      },
+    });
+  }
+
+  private readonly answered = new Set<number>();
+
+  /** Resolves once a ping was answered. */
+  async flowing(): Promise<void> {
+    await this.process.line(/icmp_seq=\d+ ttl/);
+  }
+
+  /** Ends it; throws when a ping between the first and the last that was answered was lost. */
+  async noneLost(atLeast: number): Promise<void> {
+    await this.process.stop("SIGINT");
+    const last = Math.max(0, ...this.answered), lost: number[] = [];
+    for (let seq = 1; seq <= last; seq++) if (!this.answered.has(seq)) lost.push(seq);
+    assert.deepEqual(lost, [], `${lost.length} of ${last} pings to ${this.address} lost`);
+    assert.ok(last >= atLeast, `only ${last} pings to ${this.address}: ${this.process.tail(3)}`);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.process.stop("SIGKILL");
+  }
+}
