@@ -1,7 +1,9 @@
 /** The configuration: `/etc/nex/nex.yml` or `--config FILE`, then the environment on top of it. */
 import type { core } from "zod";
 import { closest } from "./closest.ts";
-import { keysAt, schema, type Settings, type Variable, variables } from "./config_schema.ts";
+import { type AgentConfig, agentConfig } from "./config_agent.ts";
+import { asInFile } from "./config_sand_names.ts";
+import { agentVariables, keysAt, schema, type Settings, type Variable, variables } from "./config_schema.ts";
 import type { HostPort } from "./host_port.ts";
 import { tryParseHostPort } from "./host_port.ts";
 import { reasonOf, Refusal } from "./refusal.ts";
@@ -47,6 +49,8 @@ export interface Config {
     readonly tls: TlsFiles | undefined;
     readonly metricsListen: HostPort;
   };
+  /** Without {@link ConfigOptions.agent} it lacks what only SAND's variables say. */
+  readonly agent: AgentConfig;
   readonly etcd: EtcdSettings;
   readonly log: Settings["log"];
   /** What to call a key in a message: with its file and line, or its environment variable. */
@@ -57,6 +61,11 @@ export interface ConfigOptions {
   /** The file named by `--config`; it must then exist. */
   readonly file?: string | undefined;
   readonly env?: Readonly<Record<string, string>>;
+  /**
+   * True: the configuration as the agent sees it. SAND's variables, like PORT and ETCD_HOSTS, then count too, also
+   * for etcd and the log; nobody else looks at them.
+   */
+  readonly agent?: boolean;
 }
 
 /**
@@ -70,17 +79,28 @@ export function loadConfig(options: ConfigOptions = {}): Config {
   const written = file === undefined ? undefined : parseSettings(file, readSettings(file));
   const values = structuredClone(written?.values ?? {});
   const fromEnv = new Map<string, string>();
-  for (const variable of variables) {
-    const text = env[variable.name];
-    if (text === undefined) continue;
+  const take = (variable: Variable, text: string) => {
     fromEnv.set(variable.path.join("."), variable.name);
     place(values, variable, text);
+  };
+  for (const variable of variables) {
+    const text = env[variable.name];
+    if (text !== undefined) take(variable, text);
+  }
+  const wanted = values["agent"] !== undefined || Boolean(env["PEER_IP"] || env["PUBLIC_IP"]);
+  // The first of a key's names comes last, and stays. An empty text is none, as in Go.
+  for (const variable of options.agent ? agentVariables.toReversed() : []) {
+    const text = env[variable.name];
+    if (!text) continue;
+    if (variable.name === "ETCD_HOSTS") withoutEtcdHost(values);
+    take(variable, asInFile(variable.name, text));
   }
   const origin = { file, written, fromEnv };
   const checked = schema.safeParse(values);
   if (!checked.success) throw refusal(checked.error.issues, values, origin);
   const where = (key: string) => locate(key.split("."), origin);
-  return { ...shape(checked.data, where, env), file, where };
+  const unverified = options.agent === true && env["GO_ENV"] === "development";
+  return { ...shape(checked.data, { where, env, wanted, unverified }), file, where };
 }
 
 interface Origin {
@@ -107,6 +127,15 @@ function readSettings(file: string): string {
   }
 }
 
+/** ETCD_HOSTS stands in place of whatever way the section names its etcd. */
+function withoutEtcdHost(values: Record<string, unknown>): void {
+  const { etcd } = values;
+  if (typeof etcd !== "object" || etcd === null) return;
+  values["etcd"] = Object.fromEntries(
+    Object.entries(etcd).filter(([key]) => key !== "host" && key !== "port"),
+  );
+}
+
 /** Puts a variable's text into `values` as the type its key has; text that is none stays text and is refused. */
 function place(values: Record<string, unknown>, { path, kind }: Variable, text: string): void {
   let section = values;
@@ -118,7 +147,7 @@ function place(values: Record<string, unknown>, { path, kind }: Variable, text: 
   if (kind === "list") {
     section[key] = text.split(",").map((item) => item.trim()).filter((item) => item !== "");
   } else if (kind === "number" && /^-?\d+$/.test(text)) section[key] = Number(text);
-  else if (kind === "boolean" && /^(true|false)$/.test(text)) section[key] = text === "true";
+  else if (kind === "boolean" && /^(1|t|true|0|f|false)$/i.test(text)) section[key] = /^[1t]/i.test(text);
   else section[key] = text;
 }
 
@@ -152,23 +181,35 @@ function complaint(issue: core.$ZodIssue, value: unknown): string {
   const shown = JSON.stringify(value) ?? "nothing";
   if (issue.code === "invalid_type") {
     if (value === undefined) return "is missing";
-    const wanted = { array: "a list", object: "a section with keys", int: "a whole number", string: "text" };
+    const wanted = {
+      array: "a list",
+      boolean: "true or false",
+      object: "a section with keys",
+      int: "a whole number",
+      string: "text",
+    };
     return `needs ${wanted[issue.expected as keyof typeof wanted] ?? `a ${issue.expected}`}, not ${shown}`;
   }
   if (issue.code === "invalid_value") return `needs one of ${issue.values.join(", ")}, not ${shown}`;
-  return issue.message.includes(shown) ? issue.message : `${shown} ${issue.message}`;
+  return issue.message.startsWith(shown) ? issue.message : `${shown} ${issue.message}`;
 }
 
 function reach(value: unknown, key: PropertyKey | undefined): unknown {
   return (value as Record<PropertyKey, unknown> | undefined)?.[key ?? ""];
 }
 
-function shape(
-  settings: Settings,
-  where: (key: string) => string,
-  env: Readonly<Record<string, string>>,
-): Omit<Config, "file" | "where"> {
-  const { dhcpd, dnsd, nexd, etcd, log } = settings;
+interface Surroundings {
+  readonly where: (key: string) => string;
+  readonly env: Readonly<Record<string, string>>;
+  /** Whether an agent is wanted here. */
+  readonly wanted: boolean;
+  /** Whether etcd's certificate goes unchecked. */
+  readonly unverified: boolean;
+}
+
+function shape(settings: Settings, around: Surroundings): Omit<Config, "file" | "where"> {
+  const { dhcpd, dnsd, nexd, agent, etcd, log } = settings;
+  const { where, wanted } = around;
   if (dhcpd.interface !== undefined && dhcpd.interfaces !== undefined) {
     throw new Refusal("invalid", `${where("dhcpd.interfaces")}: give interface or interfaces, not both`);
   }
@@ -185,16 +226,13 @@ function shape(
       metricsListen: dnsd["metrics-listen"],
     },
     nexd: { listen: nexd.listen, tls: nexd.tls, metricsListen: nexd["metrics-listen"] },
-    etcd: etcdSettings(etcd, where, env["SSL_CERT_FILE"] ?? SYSTEM_AUTHORITIES),
+    agent: agentConfig(agent, wanted, where),
+    etcd: etcdSettings(etcd, around),
     log,
   };
 }
 
-function etcdSettings(
-  etcd: Settings["etcd"],
-  where: (key: string) => string,
-  systemAuthorities: string,
-): EtcdSettings {
+function etcdSettings(etcd: Settings["etcd"], { where, env, unverified }: Surroundings): EtcdSettings {
   if (etcd.endpoints && (etcd.host !== undefined || etcd.port !== undefined)) {
     throw new Refusal("invalid", `${where("etcd.endpoints")}: give endpoints, or host and port, not both`);
   }
@@ -209,7 +247,7 @@ function etcdSettings(
   const secure = endpoints.some((endpoint) => endpoint.startsWith("https:"));
   // Without a word Deno's TLS would trust a list of its own, and not what the machine's administrator added.
   const fallback = secure && cacert === undefined;
-  const files = { cert, key, ca: fallback ? systemAuthorities : cacert };
+  const files = { cert, key, ca: fallback ? env["SSL_CERT_FILE"] ?? SYSTEM_AUTHORITIES : cacert };
   const fields = { cert: "etcd.cert", key: "etcd.key", ca: "etcd.cacert" };
   const named = (field: string) =>
     fallback && field === fields.ca
@@ -218,12 +256,13 @@ function etcdSettings(
   return {
     endpoints,
     configured: urls !== undefined,
-    tls: tls || secure ? readTls(files, fields, named) : undefined,
+    tls: tls || secure ? { ...readTls(files, fields, named), ...unverified && { unverified } } : undefined,
     dataDir: etcd["data-dir"],
   };
 }
 
-function endpointUrl(text: string, scheme: string, where: (key: string) => string): string {
+function endpointUrl(written: string, scheme: string, where: (key: string) => string): string {
+  const text = written.replace(/\/$/, "");
   const [, given = scheme, rest = text] = /^(https?):\/\/(.+)$/.exec(text) ?? [];
   const address = tryParseHostPort(rest, 2379);
   if (!address) {

@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { tryParseHostPort } from "./host_port.ts";
 import { Ip } from "./ip.ts";
+import { sandNames } from "./config_sand_names.ts";
 
 const address = (port: number, example: string) =>
   z.string().transform((text, context) => {
@@ -29,11 +30,28 @@ const ttl = z.int().min(0, { error: "is not a number of seconds from 0 to 604800
   error: "is not a number of seconds from 0 to 604800",
 });
 
-const endpoint = z.string().regex(/^(https?:\/\/)?[^\s/]+$/, {
+const endpoint = z.string().regex(/^(https?:\/\/)?[^\s/]+\/?$/, {
   error: "is not an etcd endpoint, like https://db:2379",
 });
 
 const path = z.string().min(1, { error: "is empty where a file's path belongs" });
+
+const hostPart = (error: string) =>
+  z.string().refine((text) => tryParseHostPort(text, 1)?.host === text, { error });
+
+/** It becomes a part of a path, or of a key in etcd. */
+const segment = z.string().regex(/^[^\s/]*$/, { error: "has a space or a slash in it" });
+
+/** Other hosts send their packets to it. */
+const unicast4 = z.string().transform((text, context) => {
+  const ip = Ip.tryParse(text), first = ip?.bytes[0] ?? 0;
+  if (ip?.family === 4 && first > 0 && first < 224) return ip;
+  context.addIssue(`"${text}" is not an IPv4 address of this host, like 192.0.2.1`);
+  return z.NEVER;
+});
+
+const vni = "is not a VNI, 1 to 16777215";
+const period = "is not a number of seconds from 1 to 86400";
 
 /** A list in which nothing may stand twice; an issue names the second one. */
 function distinct<T extends z.ZodType>(item: T) {
@@ -74,8 +92,37 @@ export const schema = z.strictObject({
     cacert: path.optional(),
     "data-dir": path.optional(),
   }).prefault({}),
+  agent: z.strictObject({
+    hostname: segment.min(1, { error: "is empty where a host's name belongs" }).optional(),
+    ip: unicast4.optional(),
+    "api-hostname": z.string().refine((text) => tryParseHostPort(text, 9999) !== undefined, {
+      error: "is not a host's name or address, with or without a port, like host1:9999",
+    }).optional(),
+    host: hostPart("is not an address to listen on, like 127.0.0.1").optional(),
+    port: portNumber.default(9999),
+    tls: z.strictObject({ cert: path.optional(), key: path.optional(), ca: path.optional() }).optional(),
+    "netns-path": z.string().startsWith("/", { error: "is not an absolute path, like /var/run/netns" })
+      .default("/var/run/netns"),
+    "netns-prefix": segment.default("sc-ns-"),
+    "etcd-prefix": z.string().regex(/^\S+$/, { error: "is not a prefix of etcd's keys, like /sc-net" })
+      .default("/sc-net"),
+    "max-vni": z.int().min(1, { error: vni }).max(16777215, { error: vni }).default(999999),
+    docker: z.strictObject({ enabled: z.boolean().default(false), port: portNumber.default(9998) })
+      .prefault({}),
+    "checksum-offload": z.boolean().default(true),
+    "state-dir": path.default("/var/lib/strand/agent"),
+    "check-every": z.int().min(1, { error: period }).max(86400, { error: period }).default(60),
+    "address-grace": z.int().min(1, { error: period }).max(86400, { error: period }).default(600),
+    rollbar: z.strictObject({
+      token: z.string().optional(),
+      environment: z.string().optional(),
+      endpoint: z.url({ protocol: /^https?$/, error: "is not a URL, like https://api.rollbar.com/api/1/" })
+        .optional(),
+    }).prefault({}),
+    "metrics-listen": metricsListen(9643),
+  }).prefault({}),
   log: z.strictObject({
-    level: z.enum(["trace", "debug", "info", "warn", "error"]).default("info"),
+    level: z.enum(["trace", "debug", "info", "warn", "error", "fatal"]).default("info"),
     format: z.enum(["text", "json"]).default("text"),
   }).prefault({}),
 });
@@ -86,24 +133,37 @@ export type Settings = z.output<typeof schema>;
 export type Kind = "text" | "number" | "boolean" | "list";
 
 export interface Variable {
-  /** STRAND_, the section and the key in capitals: STRAND_DNSD_LISTEN. */
+  /** STRAND_, the section and the key in capitals: STRAND_DNSD_LISTEN. The agent has SAND's names besides. */
   readonly name: string;
   readonly path: readonly string[];
   readonly kind: Kind;
 }
 
-/** The environment variable of every key in the table. */
-export const variables: readonly Variable[] = [...variablesOf(schema, [])];
+/** The environment variable of every key in the table, but for those that have SAND's names. */
+export const variables: readonly Variable[] = [...variablesOf(schema, [])].filter(({ path }) =>
+  !sandNames.some(([, key]) => key.startsWith("agent.") && key === path.join("."))
+);
+
+/**
+ * The variables that an agent has always had, in its view of the configuration over everything else: with more than
+ * one name for a key, the first that is set counts. They are general words, so no other process looks at them.
+ */
+export const agentVariables: readonly Variable[] = sandNames.map(([name, key]) => {
+  const path = key.split(".");
+  return { name, path, kind: kindOf(typeAt(path)) };
+});
 
 /** The keys that the section at `path` may hold; empty when there is no such section. */
 export function keysAt(path: readonly string[]): string[] {
-  let at: z.core.$ZodType | undefined = schema;
-  for (const key of path) {
-    at = at && unwrap(at);
-    at = at instanceof z.ZodObject ? at.shape[key] : undefined;
-  }
-  at = at && unwrap(at);
+  const at = typeAt(path);
   return at instanceof z.ZodObject ? Object.keys(at.shape) : [];
+}
+
+function typeAt(path: readonly string[]): z.core.$ZodType | undefined {
+  return path.reduce<z.core.$ZodType | undefined>((at, key) => {
+    const inner = at instanceof z.ZodObject ? at.shape[key] : undefined;
+    return inner && unwrap(inner);
+  }, schema);
 }
 
 function* variablesOf(type: z.core.$ZodType, path: readonly string[]): Generator<Variable> {
@@ -116,7 +176,7 @@ function* variablesOf(type: z.core.$ZodType, path: readonly string[]): Generator
   yield { name, path, kind: kindOf(inner) };
 }
 
-function kindOf(type: z.core.$ZodType): Kind {
+function kindOf(type: z.core.$ZodType | undefined): Kind {
   if (type instanceof z.ZodArray) return "list";
   if (type instanceof z.ZodNumber) return "number";
   return type instanceof z.ZodBoolean ? "boolean" : "text";

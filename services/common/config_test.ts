@@ -106,7 +106,7 @@ const refused: [string, string, RegExp][] = [
   [
     "a level that is none",
     "log: {level: loud}\n",
-    /log\.level: needs one of trace, debug, info, warn, error, not "loud"$/,
+    /log\.level: needs one of trace, debug, info, warn, error, fatal, not "loud"$/,
   ],
   [
     "a list where one value belongs",
@@ -133,6 +133,7 @@ const refused: [string, string, RegExp][] = [
     "nexd:\n  listen: 999.1.1.1:1\n",
     /nex\.yml:2: nexd\.listen: "999\.1\.1\.1:1" is not an address with a port/,
   ],
+  ["an unknown section with nothing in it", "dns:\n", /nex\.yml:1: dns: no such key; did you mean "dnsd"\?$/],
   ["a section that is none", "etcd: db\n", /nex\.yml:1: etcd: needs a section with keys, not "db"$/],
   ["a list of sections", "- dnsd\n", /nex\.yml:1: not a mapping/],
   ["a key written twice", "log: {level: info}\nlog: {level: warn}\n", /nex\.yml:2: Map keys must be unique/],

@@ -3,10 +3,11 @@ import { parseArgs } from "node:util";
 import type { Registry } from "prom-client";
 import { type Config, loadConfig } from "./config.ts";
 import { formatHostPort, type HostPort, isLoopback, parseHostPort } from "./host_port.ts";
-import { type Problem, type Report, serveStatus } from "./http_status.ts";
+import { type Note, type Problem, type Report, serveStatus } from "./http_status.ts";
 import { createLog, type Log } from "./log.ts";
 import { createMetrics, Gauge } from "./metrics.ts";
 import { messageOf } from "./refusal.ts";
+import type { Reporter } from "./rollbar.ts";
 import { aborted, onStopSignals, STOP_WITHIN } from "./signals.ts";
 import { UsageError } from "./usage.ts";
 import { version } from "./version.ts";
@@ -39,6 +40,12 @@ export interface Daemon {
   defer(what: string, close: () => unknown): void;
   /** Adds a look at one thing's health to /readyz; it returns what is wrong, or undefined. */
   check(look: () => Problem | undefined): void;
+  /** Adds what is worth knowing, and not wrong, to /readyz and `strand status`. */
+  tell(look: () => readonly Note[]): void;
+  /** What /readyz says now. */
+  report(): Report;
+  /** What POST /NAME at the status server does: answers with a sentence, or throws Refusal. */
+  action(name: string, run: () => string | Promise<string>): void;
   /** Makes readiness, revision and lag those of this mirror; what the writer is refused is told too. */
   follow(mirror: Followed, writer?: Writer): void;
   /** Warns, once, when `address` can be reached from elsewhere without TLS; `setting` is the key to change. */
@@ -47,8 +54,10 @@ export interface Daemon {
   fail(error: unknown): void;
 }
 
+export type DaemonName = "nexd" | "dhcpd" | "dnsd" | "agent";
+
 export interface DaemonOptions {
-  readonly name: "nexd" | "dhcpd" | "dnsd";
+  readonly name: DaemonName;
   /** What followed the command's name. */
   readonly args: readonly string[];
 }
@@ -67,14 +76,16 @@ export async function runDaemon(
 ): Promise<number> {
   const { name } = options;
   const { file, listen } = readArgs(options);
-  const config = loadConfig({ file });
-  const log = createLog(name, config.log);
+  const config = loadConfig({ file, agent: name === "agent" });
+  const reporter = name === "agent" ? await openReporter(config, () => log) : undefined;
+  const log = createLog(name, config.log, { onFailure: reporter?.report });
   const metrics = createMetrics(name, version);
   const stop = onStopSignals();
   const failure = Promise.withResolvers<never>();
   failure.promise.catch(() => {}); // Only looked at once `start` is under way.
   const deferred: { what: string; close: () => unknown }[] = [];
   const health = new Health(name, metrics);
+  const actions = new Map<string, () => string | Promise<string>>();
   const daemon: Daemon = {
     config,
     log,
@@ -82,6 +93,9 @@ export async function runDaemon(
     stopping: stop.signal,
     defer: (what, close) => void deferred.push({ what, close }),
     check: (look) => health.check(look),
+    tell: (look) => health.tell(look),
+    report: () => health.report(),
+    action: (name, run) => void actions.set(`/${name}`, run),
     follow: (mirror, writer) => {
       health.follow(mirror, config);
       if (writer) health.check(() => refusedWrites(writer));
@@ -93,7 +107,13 @@ export async function runDaemon(
     fail: (error) => failure.reject(error),
   };
   try {
-    const status = await serveStatus(listen ?? config[name].metricsListen, () => health.report(), metrics);
+    if (reporter) {
+      daemon.defer("Rollbar", () => reporter.flush());
+      daemon.defer("failures nobody caught", catchStray(daemon));
+    }
+    if (config.etcd.tls?.unverified) log.warn("GO_ENV=development: etcd's certificate is not verified");
+    const at = listen ?? config[name].metricsListen;
+    const status = await serveStatus(at, daemon.report, metrics, actions);
     daemon.defer("status server", () => status.close());
     const asked = aborted(stop.signal);
     await Promise.race([start(daemon), asked, failure.promise]);
@@ -104,10 +124,38 @@ export async function runDaemon(
     }
     log.info("stopping");
     return 0;
+  } catch (error) {
+    reporter?.report({ message: `${name} ends: ${messageOf(error)}`, error, fields: {}, fatal: true });
+    throw error;
   } finally {
     await closeAll(deferred, log);
     stop.release();
   }
+}
+
+/** The way to Rollbar, where one is configured; its code is not loaded otherwise. */
+async function openReporter({ agent }: Config, log: () => Log): Promise<Reporter | undefined> {
+  if (!agent.rollbar) return undefined;
+  const { openReporter } = await import("./rollbar.ts");
+  return openReporter(agent.rollbar, agent.hostname, (why) => log().warn(`Rollbar was not told: ${why}`));
+}
+
+/** Makes an error that nobody caught end the process in order, so that it is reported; returns what undoes that. */
+function catchStray(daemon: Daemon): () => void {
+  const onError = (event: ErrorEvent) => {
+    event.preventDefault();
+    daemon.fail(event.error);
+  };
+  const onRejection = (event: PromiseRejectionEvent) => {
+    event.preventDefault();
+    daemon.fail(event.reason);
+  };
+  addEventListener("error", onError);
+  addEventListener("unhandledrejection", onRejection);
+  return () => {
+    removeEventListener("error", onError);
+    removeEventListener("unhandledrejection", onRejection);
+  };
 }
 
 /** Closes everything, last opened first; one that fails or hangs keeps no other from being closed. */
@@ -126,6 +174,7 @@ async function closeAll(deferred: { what: string; close: () => unknown }[], log:
 class Health {
   started = false;
   private readonly checks: (() => Problem | undefined)[] = [];
+  private readonly notes: (() => readonly Note[])[] = [];
   private mirror: Followed | undefined;
 
   constructor(private readonly service: string, private readonly metrics: Registry) {}
@@ -134,9 +183,14 @@ class Health {
     this.checks.push(look);
   }
 
+  tell(look: () => readonly Note[]): void {
+    this.notes.push(look);
+  }
+
   follow(mirror: Followed, config: Config): void {
     this.mirror = mirror;
-    this.check(() => outOfStep(mirror, config));
+    const setting = this.service === "agent" ? "ETCD_HOSTS" : "etcd.endpoints";
+    this.check(() => outOfStep(mirror, setting, config));
     this.check(() => quarantined(mirror));
     const gauges: [string, string, () => number][] = [
       [
@@ -178,6 +232,7 @@ class Health {
       ready: this.started && !problems.some(({ blocks }) => blocks),
       ...(mirror && { revision: mirror.state.revision, lag: lag(mirror) }),
       problems,
+      ...(this.notes.length && { notes: this.notes.flatMap((look) => look()) }),
     };
   }
 }
@@ -186,14 +241,14 @@ function lag({ state }: Followed): number {
   return state.inStep || state.outSince === undefined ? 0 : Math.max(0, Date.now() - state.outSince);
 }
 
-function outOfStep(mirror: Followed, { etcd }: Config): Problem | undefined {
+function outOfStep(mirror: Followed, setting: string, { etcd }: Config): Problem | undefined {
   if (mirror.state.inStep) return undefined;
   const known = mirror.state.revision > 0
     ? `goes on from revision ${mirror.state.revision}`
     : "nothing was read yet";
   return {
     what: `etcd cannot be followed since ${Math.round(lag(mirror) / 1000)} s; ${known}`,
-    fix: `start etcd, or correct etcd.endpoints (${etcd.endpoints.join(", ")})`,
+    fix: `start etcd, or correct ${setting} (${etcd.endpoints.join(", ")})`,
     blocks: true,
   };
 }
@@ -234,7 +289,7 @@ function readArgs({ name, args }: DaemonOptions): { file: string | undefined; li
     throw new UsageError(messageOf(error), { cause: error });
   }
   const listen = values["metrics-listen"];
-  const port = { nexd: 9640, dhcpd: 9641, dnsd: 9642 }[name];
+  const port = { nexd: 9640, dhcpd: 9641, dnsd: 9642, agent: 9643 }[name];
   return {
     file: values.config,
     listen: listen === undefined ? undefined : parseHostPort(listen, "--metrics-listen", port),

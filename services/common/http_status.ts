@@ -1,8 +1,8 @@
 /** The HTTP side door of every process: /healthz, /readyz and /metrics. */
-import { createServer, type ServerResponse } from "node:http";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { Registry } from "prom-client";
-import { formatHostPort, type HostPort } from "./host_port.ts";
-import { Refusal } from "./refusal.ts";
+import { formatHostPort, type HostPort, isLoopback } from "./host_port.ts";
+import { messageOf, Refusal } from "./refusal.ts";
 
 /** Something that is wrong, and what to do about it. */
 export interface Problem {
@@ -11,6 +11,15 @@ export interface Problem {
   /** True: the process must not be given work until this is mended. */
   readonly blocks: boolean;
 }
+
+/** Something worth knowing that is not wrong: `{what: "networks", value: 3}`. */
+export interface Note {
+  readonly what: string;
+  readonly value: string | number;
+}
+
+/** What a process can be told to do, by its path: POST /release. It answers with a sentence, or throws Refusal. */
+export type Actions = ReadonlyMap<string, () => string | Promise<string>>;
 
 /** What a process says of itself: the body of /readyz, and a row of `strand status`. */
 export interface Report {
@@ -22,6 +31,7 @@ export interface Report {
   /** Milliseconds since its mirror fell out of step; 0 while in step. */
   readonly lag?: number;
   readonly problems: readonly Problem[];
+  readonly notes?: readonly Note[];
 }
 
 export interface StatusServer {
@@ -33,16 +43,20 @@ export interface StatusServer {
 /**
  * Serves /healthz (200 while the process lives), /readyz (200 or 503, a {@link Report} as JSON) and /metrics.
  *
+ * @param actions What this machine's users may have it do besides; nobody else may.
  * @throws Refusal when the address cannot be listened on.
  */
 export function serveStatus(
   listen: HostPort,
   report: () => Report,
   metrics: Registry,
+  actions: Actions = new Map(),
 ): Promise<StatusServer> {
   const server = createServer((request, response) => {
-    const path = (request.url ?? "").split("?", 1)[0];
-    if (request.method !== "GET" && request.method !== "HEAD") answer(response, 405, "GET only\n");
+    const path = (request.url ?? "").split("?", 1)[0] ?? "";
+    const action = actions.get(path);
+    if (action) void act(action, request, response);
+    else if (request.method !== "GET" && request.method !== "HEAD") answer(response, 405, "GET only\n");
     else if (path === "/healthz") answer(response, 200, "ok\n");
     else if (path === "/readyz") {
       const body = report();
@@ -68,6 +82,26 @@ export function serveStatus(
     resolve({ at: { host: listen.host, port }, close: () => closing(server) });
   });
   return promise;
+}
+
+async function act(
+  action: () => string | Promise<string>,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const { remoteAddress = "", localAddress } = request.socket;
+  if (request.method !== "POST") return answer(response, 405, "POST only\n");
+  // A browser on this machine sends its page's origin along, and speaks for whoever wrote the page.
+  if (
+    request.headers.origin !== undefined || !(isLoopback(remoteAddress) || remoteAddress === localAddress)
+  ) {
+    return answer(response, 403, "only for commands on this machine\n");
+  }
+  try {
+    answer(response, 200, await action() + "\n");
+  } catch (error) {
+    answer(response, error instanceof Refusal ? 409 : 500, messageOf(error) + "\n");
+  }
 }
 
 function answer(response: ServerResponse, status: number, body: string, type = "text/plain"): void {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { type Report, serveStatus } from "./http_status.ts";
 import { createMetrics } from "./metrics.ts";
+import { Refusal } from "./refusal.ts";
 
 const loopback = { host: "127.0.0.1", port: 0 };
 
@@ -49,6 +50,32 @@ Deno.test("serveStatus() refuses an address in use and names it", async () => {
       ),
       /--metrics-listen 127\.0\.0\.1:\d+: .*(in use|EADDRINUSE)/i,
     );
+  } finally {
+    await server.close();
+  }
+});
+
+Deno.test("serveStatus() does what it is told to, once, by POST, and only for this machine's commands", async () => {
+  let done = 0;
+  const actions = new Map([
+    ["/release", () => Promise.resolve(`released ${++done}`)],
+    ["/refuse", () => Promise.reject(new Refusal("invalid", "nothing is held"))],
+    ["/break", () => Promise.reject(new Error("a fault"))],
+  ]);
+  const report = { service: "agent", version: "1", ready: true, problems: [] };
+  const server = await serveStatus(loopback, () => report, createMetrics("agent", "1"), actions);
+  try {
+    const post = async (path: string, init: RequestInit = {}) => {
+      const response = await fetch(`http://127.0.0.1:${server.at.port}${path}`, { method: "POST", ...init });
+      return [response.status, await response.text()];
+    };
+    assert.deepEqual(await post("/release"), [200, "released 1\n"]);
+    assert.deepEqual(await post("/release", { method: "GET" }), [405, "POST only\n"]);
+    assert.equal((await post("/release", { headers: { origin: "http://evil.example" } }))[0], 403);
+    assert.deepEqual(await post("/refuse"), [409, "nothing is held\n"]);
+    assert.deepEqual(await post("/break"), [500, "a fault\n"]);
+    assert.equal((await post("/elsewhere"))[0], 405);
+    assert.equal(done, 1);
   } finally {
     await server.close();
   }

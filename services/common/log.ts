@@ -1,24 +1,61 @@
 import { pino } from "pino";
 import type { Config } from "./config.ts";
-import { printable } from "./refusal.ts";
+import { messageOf, printable } from "./refusal.ts";
 
 /** pino's logger: `log.info({network: "mini"}, "pool exhausted")`. */
 export type Log = pino.Logger;
+
+const ERROR = 50, FATAL = 60;
 
 const labels: Record<number, string> = {
   10: "TRACE",
   20: "DEBUG",
   30: "INFO ",
   40: "WARN ",
-  50: "ERROR",
-  60: "FATAL",
+  [ERROR]: "ERROR",
+  [FATAL]: "FATAL",
 };
 
-/** A log on standard error: JSON objects, or lines that are easy on the eye. `name` is the process's. */
-export function createLog(name: string, { level, format }: Config["log"], write = toStderr): Log {
-  return pino({ level, base: { service: name } }, {
-    write: format === "json" ? write : (line: string) => write(textLine(line)),
-  });
+/** A line of the log that says that something failed. */
+export interface Failure {
+  readonly message: string;
+  /** What was thrown, if that was logged. */
+  readonly error: unknown;
+  readonly fields: Readonly<Record<string, unknown>>;
+  /** True: the process ends of it. */
+  readonly fatal: boolean;
+}
+
+export interface LogOptions {
+  /** Takes the lines (default: to standard error). */
+  readonly write?: (line: string) => void;
+  /** Told of everything that is logged as an error or worse, too. */
+  readonly onFailure?: ((failure: Failure) => void) | undefined;
+}
+
+/** A log: JSON objects, or lines that are easy on the eye. `name` is the process's. */
+export function createLog(name: string, { level, format }: Config["log"], options: LogOptions = {}): Log {
+  const { write = toStderr, onFailure } = options;
+  return pino({
+    level,
+    base: { service: name },
+    hooks: {
+      logMethod(args, method, at) {
+        method.apply(this, args);
+        if (at >= ERROR) onFailure?.(failureOf(args, at));
+      },
+    },
+  }, { write: format === "json" ? write : (line: string) => write(textLine(line)) });
+}
+
+/** What pino's methods take: an error or fields, then a message; or the message alone. */
+function failureOf([first, second]: readonly unknown[], level: number): Failure {
+  const fatal = level >= FATAL;
+  if (typeof first !== "object" || first === null) {
+    return { message: String(first), error: undefined, fields: {}, fatal };
+  }
+  const { err: error, ...fields } = first instanceof Error ? { err: first } : first as { err?: unknown };
+  return { message: String(second ?? messageOf(error)), error, fields, fatal };
 }
 
 /** True for the first time a key is seen and then once a minute: for lines that one cause could repeat for ever. */

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { createLog, OncePerMinute } from "./log.ts";
+import { createLog, type Failure, OncePerMinute } from "./log.ts";
 
 function logged(format: "text" | "json", use: (log: ReturnType<typeof createLog>) => void): string {
   let out = "";
-  use(createLog("dnsd", { level: "info", format }, (line) => out += line));
+  use(createLog("dnsd", { level: "info", format }, { write: (line) => out += line }));
   return out;
 }
 
@@ -39,6 +39,24 @@ Deno.test("createLog() writes JSON, and leaves out what is below the level", () 
     msg: "pool exhausted",
     level: 40,
   });
+});
+
+Deno.test("createLog() tells of errors and of what is worse", () => {
+  const failures: Failure[] = [];
+  const options = { write: () => {}, onFailure: (failure: Failure) => failures.push(failure) };
+  const log = createLog("agent", { level: "info", format: "text" }, options);
+  const error = new Error("no route");
+  log.warn("not this");
+  log.error("alone");
+  log.error(error);
+  log.error({ err: error, network: "n" }, "a call failed");
+  log.fatal({ network: "n" }, "over");
+  assert.deepEqual(failures, [
+    { message: "alone", error: undefined, fields: {}, fatal: false },
+    { message: "no route", error, fields: {}, fatal: false },
+    { message: "a call failed", error, fields: { network: "n" }, fatal: false },
+    { message: "over", error: undefined, fields: { network: "n" }, fatal: true },
+  ]);
 });
 
 Deno.test("OncePerMinute lets each key through once a minute", () => {

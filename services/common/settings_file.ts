@@ -8,7 +8,7 @@ export interface SettingsFile {
   lineOf(path: readonly PropertyKey[]): number;
 }
 
-/** Reads YAML text; a refusal names `file` and the line where it is none. A section left empty counts as absent. */
+/** Reads YAML text; a refusal names `file` and the line where it is none. A key left empty counts as absent. */
 export function parseSettings(file: string, text: string): SettingsFile {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
@@ -20,7 +20,7 @@ export function parseSettings(file: string, text: string): SettingsFile {
     throw new Refusal("invalid", `${file}:${lineAt(offsetOf(root) ?? 0)}: not a mapping of sections to keys`);
   }
   return {
-    values: withoutNulls(document.toJS() ?? {}) as Record<string, unknown>,
+    values: sections(document.toJS() ?? {}),
     lineOf(path) {
       let node: unknown = root, offset = 0;
       for (const step of path) {
@@ -38,6 +38,11 @@ export function parseSettings(file: string, text: string): SettingsFile {
 
 function offsetOf(node: unknown): number | undefined {
   return (node as Node | undefined)?.range?.[0];
+}
+
+/** A section without keys is there all the same. */
+function sections(values: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(values).map(([name, keys]) => [name, withoutNulls(keys) ?? {}]));
 }
 
 function withoutNulls(value: unknown): unknown {

@@ -13,6 +13,8 @@ export interface TlsMaterial {
   readonly cert: Uint8Array | undefined;
   readonly key: Uint8Array | undefined;
   readonly ca: Uint8Array | undefined;
+  /** True: whoever answers is taken for the right one, his certificate is not checked. */
+  readonly unverified?: boolean;
 }
 
 /** What each of the files is called in the configuration. */

@@ -101,7 +101,7 @@ const channelOptions: ChannelOptions = {
 function secure(host: string, tls: TlsMaterial) {
   const pem = (bytes: Uint8Array | undefined) => bytes ? Buffer.from(bytes) : null;
   const options: ChannelOptions = {};
-  const verify: VerifyOptions = {};
+  const verify: VerifyOptions = { rejectUnauthorized: !tls.unverified };
   const bare = host.replace(/^\[|\]$/g, "");
   if (isIP(bare)) {
     // Deno refuses an IP address as server name (RFC 6066 §3 has none): any name goes out, the address is checked.

@@ -1,0 +1,92 @@
+import type { Settings } from "./config_schema.ts";
+import type { HostPort } from "./host_port.ts";
+import type { Ip } from "./ip.ts";
+import { Refusal } from "./refusal.ts";
+import type { RollbarSettings } from "./rollbar.ts";
+import type { TlsFiles } from "./tls.ts";
+
+export interface AgentConfig {
+  /** True: this machine is to have an agent, since it has a section `agent`, PEER_IP or PUBLIC_IP. */
+  readonly wanted: boolean;
+  /** The host's name in etcd. */
+  readonly hostname: string;
+  /** The VTEP; undefined: the agent finds it. */
+  readonly ip: Ip | undefined;
+  /** How other agents reach this one's API: a name or address, perhaps with a port. */
+  readonly apiHostname: string;
+  readonly listen: HostPort;
+  /** False: nothing names a host to listen on, and `listen` has every address. */
+  readonly hostConfigured: boolean;
+  /** Paths, all three; undefined: plain HTTP. */
+  readonly tls: Required<TlsFiles> | undefined;
+  readonly netnsPath: string;
+  readonly netnsPrefix: string;
+  /** The path of a network's namespace, by the network's id. */
+  readonly namespacePath: (network: string) => string;
+  readonly etcdPrefix: string;
+  readonly maxVni: number;
+  readonly docker: { readonly enabled: boolean; readonly port: number };
+  /** False: checksum offload is switched off on endpoints' veths; true: left as it is. */
+  readonly checksumOffload: boolean;
+  /** Where the agents of this machine keep what they know between their runs. */
+  readonly stateDir: string;
+  /** What tells this agent's file in there from that of another: its host and its prefix in etcd. */
+  readonly stateName: string;
+  /** How often the kernel is looked at for drift, in seconds. */
+  readonly checkEverySeconds: number;
+  /** How long an address may be taken without an endpoint, in seconds: Docker asks for it first. */
+  readonly addressGraceSeconds: number;
+  readonly rollbar: RollbarSettings | undefined;
+  readonly metricsListen: HostPort;
+}
+
+/** The agent's part of the settings, in its final form. */
+export function agentConfig(
+  agent: Settings["agent"],
+  wanted: boolean,
+  where: (key: string) => string,
+): AgentConfig {
+  const hostname = agent.hostname ?? Deno.hostname();
+  const { "netns-path": netnsPath, "netns-prefix": netnsPrefix, "etcd-prefix": etcdPrefix, rollbar } = agent;
+  const namespaces = `${netnsPath.replace(/\/+$/, "")}/${netnsPrefix}`;
+  const { token, environment = "development", endpoint } = rollbar;
+  return {
+    wanted,
+    hostname,
+    ip: agent.ip,
+    apiHostname: agent["api-hostname"] ?? hostname,
+    listen: { host: agent.host ?? "0.0.0.0", port: agent.port },
+    hostConfigured: agent.host !== undefined,
+    tls: agent.tls && allOf(agent.tls, where),
+    netnsPath,
+    netnsPrefix,
+    namespacePath: (network) => namespaces + network,
+    etcdPrefix,
+    maxVni: agent["max-vni"],
+    docker: agent.docker,
+    checksumOffload: agent["checksum-offload"],
+    stateDir: agent["state-dir"],
+    stateName: hostname + etcdPrefix,
+    checkEverySeconds: agent["check-every"],
+    addressGraceSeconds: agent["address-grace"],
+    rollbar: token ? { token, environment, endpoint } : undefined,
+    metricsListen: agent["metrics-listen"],
+  };
+}
+
+const tlsVariables = { cert: "HTTP_TLS_CERT", key: "HTTP_TLS_KEY", ca: "HTTP_TLS_CA" };
+
+/** SAND's API is open to all or only to its clients' certificates: nothing in between. */
+function allOf(files: TlsFiles, where: (key: string) => string): Required<TlsFiles> | undefined {
+  const { cert, key, ca } = files;
+  if (cert !== undefined && key !== undefined && ca !== undefined) return { cert, key, ca };
+  const names = ["cert", "key", "ca"] as const;
+  const given = names.find((name) => files[name] !== undefined);
+  const missing = names.find((name) => files[name] === undefined);
+  if (given === undefined || missing === undefined) return undefined;
+  throw new Refusal(
+    "invalid",
+    `${where(`agent.tls.${given}`)}: given without ${tlsVariables[missing]} (agent.tls.${missing}); ` +
+      "HTTPS needs certificate, key and the authority of the clients' certificates",
+  );
+}
