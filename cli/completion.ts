@@ -5,7 +5,7 @@ export type Shell = "bash" | "zsh" | "fish";
 
 /** What `values` is told of the line so far. */
 export interface Line {
-  /** The name of the argument to complete, like `net`. */
+  /** What is to be completed: the name of an argument, like `net`, or the attribute of an option. */
   readonly argument: string;
   /** Options with a value, by attribute name. */
   readonly options: Readonly<Record<string, string>>;
@@ -46,7 +46,7 @@ complete -c ${name} -f -a '(__${id}_complete)'
  * The words that may stand in place of the last of `words`.
  *
  * @param words what stands on the line after the program's name; the last, perhaps empty, is being typed
- * @param values gives the values of an argument that only the program's server knows
+ * @param values gives the values of an argument or option that only the program's server knows
  */
 export async function complete(
   program: Command,
@@ -72,7 +72,7 @@ export async function complete(
   return (await candidates()).filter((word) => word.startsWith(typed));
 
   async function candidates(): Promise<readonly string[]> {
-    if (pending) return pending.argChoices ?? [];
+    if (pending) return pending.argChoices ?? await values({ argument: pending.attributeName(), options });
     if (typed.startsWith("-")) return optionsOf(command).map(({ long }) => long ?? "").filter(Boolean);
     const inner = operands ? [] : command.commands.map((inner) => inner.name());
     const argument = command.registeredArguments[operands];

@@ -12,7 +12,8 @@ import {
 import { Refusal } from "../../services/common/refusal.ts";
 import { version } from "../../services/common/version.ts";
 import { APPLY_TIMEOUT } from "./connect.ts";
-import { Session, type Terminal } from "./session.ts";
+import type { Terminal } from "../terminal.ts";
+import { Session } from "./session.ts";
 import { addSetMember, addSetNetwork } from "./set.ts";
 
 /** The whole program; each command throws what goes wrong. */

@@ -2,20 +2,11 @@ import type { Command } from "commander";
 import type { NexClient } from "../../proto/client.ts";
 import type { NexMethods, Sent } from "../../proto/types.ts";
 import { reasonOf, Refusal } from "../../services/common/refusal.ts";
+import { withProgress } from "../progress.ts";
+import type { Terminal } from "../terminal.ts";
 import { CALL_TIMEOUT, connect, type ServerOptions } from "./connect.ts";
 import { explain } from "./explain.ts";
-import { type Screen, withProgress } from "./progress.ts";
 import type { Spec } from "./spec.ts";
-
-/** What the program touches besides the server. */
-export interface Terminal {
-  /** Standard output. */
-  print(text: string): void;
-  /** Standard error. */
-  readonly screen: Screen;
-  /** All of standard input. */
-  read(): Promise<string>;
-}
 
 /** What the commands share: the terminal, and the server that the program's options name. */
 export class Session {

@@ -1,0 +1,53 @@
+import { type Command, CommanderError } from "commander";
+import { UsageError } from "../services/common/usage.ts";
+import type { Terminal } from "./terminal.ts";
+
+/** What a program has of its own. */
+export interface ProgramParts {
+  readonly terminal: Terminal;
+  /** One sentence, without a line feed, for anything that a command threw. */
+  explain(error: unknown): string;
+  /** The words that may stand in place of the last of `words`. */
+  complete(words: readonly string[]): Promise<readonly string[]>;
+}
+
+/** Runs one command line of a commander program. @returns 0 done, 1 refused or failed, 2 wrong usage */
+export async function runProgram(
+  program: Command,
+  args: string[],
+  { terminal, explain, complete }: ProgramParts,
+): Promise<number> {
+  if (args[0] === "__complete") {
+    terminal.print((await complete(args.slice(1))).map((word) => word + "\n").join(""));
+    return 0;
+  }
+  if (args.length === 0) {
+    terminal.screen.write(program.helpInformation());
+    return 2;
+  }
+  forAll(program, (command) =>
+    command.exitOverride().configureOutput({
+      writeOut: (text) => terminal.print(text),
+      writeErr: () => {},
+    }));
+  try {
+    await program.parseAsync(args, { from: "user" });
+    return 0;
+  } catch (error) {
+    if (error instanceof CommanderError && error.exitCode === 0) return 0;
+    const usage = error instanceof CommanderError || error instanceof UsageError;
+    terminal.screen.write(`${program.name()}: ${usage ? usageMessage(error) : explain(error)}\n`);
+    return usage ? 2 : 1;
+  }
+}
+
+/** commander's message in one line: `error: unknown command 'x'\n(Did you mean y?)`. */
+function usageMessage(error: Error): string {
+  if (error.message === "(outputHelp)") return "the command is not complete; --help lists what may follow";
+  return error.message.replace(/^error: /, "").replace(/\s*\n\s*/g, " ");
+}
+
+function forAll(command: Command, act: (command: Command) => void): void {
+  act(command);
+  for (const inner of command.commands) forAll(inner, act);
+}

@@ -1,0 +1,28 @@
+import type { Screen } from "./progress.ts";
+
+/** What a program touches besides its server. */
+export interface Terminal {
+  /** Standard output. */
+  print(text: string): void;
+  /** Standard error. */
+  readonly screen: Screen;
+  /** All of standard input. */
+  read(): Promise<string>;
+}
+
+/** This process's own. */
+export const systemTerminal: Terminal = {
+  print: (text) => writeAll(Deno.stdout, text),
+  screen: { isTerminal: Deno.stderr.isTerminal(), write: (text) => writeAll(Deno.stderr, text) },
+  read: () => new Response(Deno.stdin.readable).text(),
+};
+
+function writeAll(to: { writeSync(bytes: Uint8Array): number }, text: string): void {
+  const bytes = new TextEncoder().encode(text);
+  try {
+    for (let at = 0; at < bytes.length;) at += to.writeSync(bytes.subarray(at));
+  } catch (error) {
+    // The reader has seen enough: `nex get members big | head`.
+    if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+  }
+}
