@@ -12,6 +12,7 @@ export const EACCES = 13;
 export const EBUSY = 16;
 export const EEXIST = 17;
 export const ENODEV = 19;
+export const ENOTDIR = 20;
 export const EINVAL = 22;
 export const EOPNOTSUPP = 95;
 export const EADDRINUSE = 98;

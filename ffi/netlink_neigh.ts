@@ -6,9 +6,14 @@ import type { Failure } from "./netlink_replies.ts";
 const RTM_NEWNEIGH = 28, RTM_DELNEIGH = 29, RTM_GETNEIGH = 30;
 const AF_INET = 2, AF_BRIDGE = 7, AF_INET6 = 10;
 const NDA_DST = 1, NDA_LLADDR = 2, NDA_CACHEINFO = 3, NDA_PROBES = 4, NDA_IFINDEX = 8, NDA_LINK_NETNSID = 10;
+const NDA_PROTOCOL = 12;
 const NUD_NOARP = 0x40, NUD_PERMANENT = 0x80, NTF_SELF = 2;
+/** The states in which an entry has a MAC: reachable, stale, delay, probe, noarp, permanent. */
+const NUD_VALID = 0xde;
 /** Octets of struct ndmsg {u8 family, pad, i32 ifindex, u16 state, u8 flags, u8 type}. */
 const NDMSG = 12;
+/** Attributes that make no difference to where a frame goes. */
+const harmless: ReadonlySet<number> = new Set([NDA_CACHEINFO, NDA_PROBES, NDA_LINK_NETNSID, NDA_PROTOCOL]);
 /** Messages per send; the kernel's answers to all of them fit the socket's buffer. */
 const batch = 512;
 
@@ -31,7 +36,10 @@ export interface Neighbours {
 
 /** What the kernel has. */
 export interface DumpedNeighbours extends Neighbours {
-  /** 1 where the entry is just as {@link setNeighbours} makes it: permanent, and nothing more to it than the pair. */
+  /**
+   * 1 where the entry is just as {@link setNeighbours} makes it: permanent, and nothing more to it than the pair (and
+   * who says to have made it, which cannot be taken back). Where the entry has no address, there are zeros.
+   */
   readonly exact: Uint8Array;
 }
 
@@ -66,7 +74,20 @@ export async function deleteNeighbours(
   ifindex: number,
   entries: Neighbours,
 ): Promise<Failure[]> {
-  const failures = await send(netlink, entries, template(table, RTM_DELNEIGH, 0, ifindex, entries.width));
+  return unlessGone(await send(netlink, entries, template(table, RTM_DELNEIGH, 0, ifindex, entries.width)));
+}
+
+/**
+ * Removes all that a device's `fdb` has for MACs, wherever it leads.
+ * @param macs 6 octets each
+ * @see {@link deleteNeighbours}
+ */
+export async function deleteMacs(netlink: Netlink, ifindex: number, macs: Uint8Array): Promise<Failure[]> {
+  const entries = { count: macs.length / 6, width: 0, addresses: new Uint8Array(), macs } as const;
+  return unlessGone(await send(netlink, entries, template("fdb", RTM_DELNEIGH, 0, ifindex, 0)));
+}
+
+function unlessGone(failures: readonly Failure[]): Failure[] {
   return failures.filter(({ errno }) => errno !== ENOENT);
 }
 
@@ -77,17 +98,18 @@ interface Template {
   readonly macAt: number;
 }
 
-function template(table: Table, type: number, flags: number, ifindex: number, width: 4 | 16): Template {
-  const fixed = ndmsg(table, width, ifindex);
-  const bytes = encodeMessage(type, flags, fixed, [[NDA_DST, new Uint8Array(width)], [
-    NDA_LLADDR,
-    new Uint8Array(6),
-  ]]);
-  const addressAt = HEADER + NDMSG + 4;
-  return { bytes, addressAt, macAt: addressAt + width + 4 };
+function template(table: Table, type: number, flags: number, ifindex: number, width: Width): Template {
+  const bytes = encodeMessage(type, flags, ndmsg(table, width, ifindex), [
+    width ? [NDA_DST, new Uint8Array(width)] : undefined,
+    [NDA_LLADDR, new Uint8Array(6)],
+  ]);
+  return { bytes, addressAt: HEADER + NDMSG + 4, macAt: bytes.length - 8 };
 }
 
-function ndmsg(table: Table, width: 4 | 16, ifindex: number): Uint8Array {
+/** Octets of an address; 0 where none is named. */
+type Width = 0 | 4 | 16;
+
+function ndmsg(table: Table, width: Width, ifindex: number): Uint8Array {
   const fixed = new Uint8Array(NDMSG);
   fixed[0] = table === "fdb" ? AF_BRIDGE : width === 4 ? AF_INET : AF_INET6;
   fixed.set(u32(ifindex), 4);
@@ -98,7 +120,7 @@ function ndmsg(table: Table, width: 4 | 16, ifindex: number): Uint8Array {
 
 async function send(
   netlink: Netlink,
-  { count, width, addresses, macs }: Neighbours,
+  { count, width, addresses, macs }: Omit<Neighbours, "width"> & { readonly width: Width },
   { bytes, addressAt, macAt }: Template,
 ): Promise<Failure[]> {
   const size = bytes.length, room = Math.min(batch, count);
@@ -163,8 +185,7 @@ class Collection {
   add(view: DataView, from: number, to: number): void {
     if (to - from < NDMSG || view.getInt32(from + 4, true) !== this.ifindex) return;
     const state = view.getUint16(from + 8, true), flags = view.getUint8(from + 10);
-    // The kernel's own, as for multicast: ip does not show these either.
-    if (this.table === "arp" && state === NUD_NOARP) return;
+    if (this.table === "arp" && !(state & NUD_VALID)) return;
     // A bridge's own entry for its port is not the device's.
     if (this.table === "fdb" && !(flags & NTF_SELF)) return;
     if (this.count === this.#capacity) this.#grow();
@@ -184,9 +205,11 @@ class Collection {
       } else if (type === NDA_LLADDR && length === 10) {
         for (let k = 0; k < 6; k++) this.#macs[i * 6 + k] = view.getUint8(at + 4 + k);
         mac = true;
-      } else if (type !== NDA_CACHEINFO && type !== NDA_PROBES && type !== NDA_LINK_NETNSID) exact = false;
+      } else if (!harmless.has(type)) exact = false;
       at += aligned(length);
     }
+    // The kernel's own, for multicast and broadcast: ip does not show these either.
+    if (this.table === "arp" && state === NUD_NOARP && this.#addresses[i * width]! >= 0xe0) return;
     this.#exact[i] = Number(exact && address && mac);
     this.count++;
   }

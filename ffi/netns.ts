@@ -49,6 +49,20 @@ export function openNamespace(path: string): number {
 }
 
 /**
+ * The same for a path where there may be nothing, or the empty file that is left of one after a reboot.
+ * @returns undefined in both cases
+ */
+export function openNamespaceIfAny(path: string): number | undefined {
+  try {
+    return openNamespace(path);
+  } catch (error) {
+    if (error instanceof SystemError && error.errno === ENOENT) return undefined;
+    if (error instanceof NamespaceError && error.reason === reasons["empty file"]) return undefined;
+    throw error;
+  }
+}
+
+/**
  * Makes a network namespace that lasts until its path is removed (or, without a path, as long as its descriptor, its
  * sockets or a process in it). It has only `lo`, which is down. An empty file, as a process leaves it that died
  * halfway, is used.

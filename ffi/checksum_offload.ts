@@ -1,0 +1,37 @@
+import { checked } from "./errno.ts";
+import { libc } from "./libc.ts";
+import { inNamespace } from "./netns.ts";
+
+const AF_INET = 2, SOCK_DGRAM = 2, SOCK_CLOEXEC = 0x80000;
+const SIOCETHTOOL = 0x8946, ETHTOOL_STXCSUM = 0x17;
+/** struct ifreq {char name[16], union of 24 octets}; of the union, a pointer is used. */
+const IFREQ = 40, NAME = 16;
+
+/**
+ * Whether an interface leaves the checksums of what it sends to the hardware, or to nobody on this host's virtual
+ * links (`ethtool -K NAME tx on|off`). Where it is so already, nothing happens.
+ *
+ * @param namespace a descriptor
+ * @throws SystemError when there is no such interface, or it cannot do that
+ */
+export function setChecksumOffload(namespace: number, name: string, on: boolean): void {
+  // struct ethtool_value {u32 command, u32 data}
+  const value = Uint32Array.of(ETHTOOL_STXCSUM, Number(on));
+  const request = new Uint8Array(IFREQ);
+  request.set(new TextEncoder().encode(name).subarray(0, NAME - 1));
+  const pointer = Deno.UnsafePointer.value(Deno.UnsafePointer.of(value));
+  new DataView(request.buffer).setBigUint64(NAME, BigInt(pointer), true);
+  const socket = inNamespace(
+    namespace,
+    () => checked(libc.socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), "open a socket"),
+  );
+  try {
+    // What is said of a failure reads `value`, which so lives as long as the kernel needs it.
+    checked(
+      libc.ioctl_buffer(socket, SIOCETHTOOL, request),
+      `turn the checksum offload of ${name} ${value[1] ? "on" : "off"}`,
+    );
+  } finally {
+    libc.close(socket);
+  }
+}

@@ -1,0 +1,233 @@
+import { setChecksumOffload } from "../../../ffi/checksum_offload.ts";
+import { EEXIST, SystemError } from "../../../ffi/errno.ts";
+import type { Netlink } from "../../../ffi/netlink.ts";
+import { addAddress, deleteAddress, type LinkAddress, listAddresses } from "../../../ffi/netlink_address.ts";
+import { changeLearning, changeLink, deleteLink, newBridge, newVeth } from "../../../ffi/netlink_link.ts";
+import { deleteMacs, deleteNeighbours, type Neighbours, setNeighbours } from "../../../ffi/netlink_neigh.ts";
+import type { Failure } from "../../../ffi/netlink_replies.ts";
+import { removeNamespace } from "../../../ffi/netns.ts";
+import { Cidr, Ip } from "../../common/ip.ts";
+import { macFromBytes, macToBytes, tryParseMac } from "../../common/mac.ts";
+import { Refusal } from "../../common/refusal.ts";
+import type { Op } from "../../overlay/ops.ts";
+import { BRIDGE, VXLAN } from "../../overlay/state.ts";
+import { Place } from "./place.ts";
+import type { Underlay } from "./read.ts";
+import { addressesOnly, arpEntries, fdbEntries, macsOnly } from "./tables.ts";
+import { addVxlan } from "./vxlan.ts";
+
+/** An operation by its name. */
+type Named<Name extends Op["op"]> = Extract<Op, { readonly op: Name }>;
+/** What carries each kind of operation out. */
+type Handlers = { readonly [Name in Op["op"]]: (op: Named<Name>) => void | Promise<void> };
+
+const NO_MACS: ReadonlySet<number> = new Set();
+
+/** Operations on one network's namespace, which is opened once for all of them. */
+export class Batch implements Disposable {
+  #place: Place | undefined;
+  /** Operations on one endpoint follow one another. */
+  #target: Place | undefined;
+
+  /**
+   * @param netlink a socket in the underlay's namespace
+   * @param irreplaceable MACs whose entry must go before they get another; see {@link Fdb.irreplaceable}
+   */
+  constructor(
+    private readonly path: string,
+    private readonly underlay: Underlay,
+    private readonly netlink: Netlink,
+    private readonly irreplaceable: ReadonlySet<number> = NO_MACS,
+  ) {
+    this.#place = Place.openIfAny(path);
+  }
+
+  /** @see {@link NetworkKernel.carryOut}; @throws NamespaceGone for a target's namespace; Refusal for a name or VNI that is taken; SystemError */
+  async carryOut(ops: readonly Op[], done: (op: Op) => void = () => {}): Promise<void> {
+    for (let i = 0; i < ops.length; i++) {
+      const op = ops[i]!, next = ops[i + 1];
+      // A pair is made a port and up in the message that makes it.
+      if (op.op === "veth-add" && next?.op === "veth-set" && next.name === op.name) {
+        await this.#addVeth(op, next);
+        done(op);
+        done(next);
+        i++;
+      } else {
+        await this.#carryOut(op);
+        done(op);
+      }
+    }
+  }
+
+  async #carryOut<Name extends Op["op"]>(op: Named<Name>): Promise<void> {
+    const handler = this.#handlers[op.op as Name] as (op: Named<Name>) => void | Promise<void>;
+    await handler(op);
+  }
+
+  readonly #handlers: Handlers = {
+    "namespace-add": () => void (this.#place = Place.create(this.path)),
+    "namespace-remove": async () => {
+      // Its VNI is free at once then; with the namespace alone, when the kernel gets round to it.
+      await this.#place?.netlink.run(deleteLink(VXLAN));
+      this.#place?.[Symbol.dispose]();
+      this.#place = undefined;
+      removeNamespace(this.path);
+    },
+    "loopback-up": () => this.#here.netlink.run(changeLink("lo", { up: true })),
+    "bridge-add": (op) => this.#addBridge(op),
+    "bridge-set": ({ mtu, up }) => this.#here.netlink.run(changeLink(BRIDGE, given({ mtu, up }))),
+    "bridge-address-add": async ({ address }) =>
+      this.#here.netlink.run(addAddress(linkAddress(await this.#here.index(BRIDGE), address))),
+    "bridge-address-remove": ({ address }) => this.#removeAddress(address),
+    "vxlan-add": async ({ vxlan }) => {
+      await addVxlan(this.#here, this.netlink, this.underlay.vtep, vxlan);
+      this.#made(this.#here, VXLAN);
+    },
+    "vxlan-remove": async () => {
+      await this.#here.netlink.run(deleteLink(VXLAN));
+      this.#here.forget(VXLAN);
+    },
+    "vxlan-set": async ({ learning, mtu, inBridge, up }) => {
+      const { netlink } = this.#here;
+      const master = inBridge && await this.#here.index(BRIDGE);
+      await netlink.run(
+        ...learning === undefined ? [] : [changeLearning(VXLAN, learning)],
+        changeLink(VXLAN, given({ mtu, master, up })),
+      );
+    },
+    "veth-add": (op) => this.#addVeth(op),
+    "veth-remove": ({ name }) => this.#here.netlink.run(deleteLink(name)),
+    "veth-set": async ({ name, ...settings }) =>
+      this.#here.netlink.run(changeLink(name, await this.#vethSettings(settings))),
+    "peer-set": (op) => this.#setPeer(op),
+    "arp-set": ({ entries }) => this.#set("arp", arpEntries(entries)),
+    "arp-remove": async ({ addresses }) => {
+      const { netlink } = this.#here, index = await this.#here.index(VXLAN);
+      this.#check("arp", await deleteNeighbours(netlink, "arp", index, addressesOnly(addresses)));
+    },
+    "fdb-set": async ({ entries }) => {
+      const blocked = new Set([...this.irreplaceable].filter((mac) => entries.has(mac)));
+      if (blocked.size) await this.#removeMacs(blocked);
+      await this.#set("fdb", fdbEntries(entries));
+    },
+    "fdb-remove": ({ macs }) => this.#removeMacs(macs),
+    // Whatever VTEPs there are: none is ever wanted, and one by one some would stay, for a port of their own.
+    "flood-remove": () => this.#removeMacs(new Set([0])),
+  };
+
+  get #here(): Place {
+    if (!this.#place) throw new Error(`there is no network namespace at ${this.path}`);
+    return this.#place;
+  }
+
+  async #addBridge({ mtu }: Named<"bridge-add">): Promise<void> {
+    const { netlink } = this.#here, there = await this.#here.link(BRIDGE);
+    if (there && there.kind !== "bridge") await netlink.run(deleteLink(there.index));
+    // Without a MAC of its own it would take its ports', another one whenever a port comes or goes.
+    const mac = crypto.getRandomValues(new Uint8Array(6));
+    mac[0] = 6;
+    await netlink.run(newBridge({ name: BRIDGE, mtu, mac }));
+    this.#made(this.#here, BRIDGE);
+  }
+
+  /** With the first address of a subnet the kernel takes away the others: they are put back. */
+  async #removeAddress(text: string): Promise<void> {
+    const { netlink } = this.#here, gone = linkAddress(await this.#here.index(BRIDGE), text);
+    const same = (a: LinkAddress) => `${a.address}/${a.prefix}` === `${gone.address}/${gone.prefix}`;
+    const others = (await listAddresses(netlink, gone.link)).filter((address) => !same(address));
+    await netlink.run(deleteAddress(gone), ...others.map(addAddress));
+  }
+
+  async #addVeth(
+    { name, mac, mtu, peer }: Named<"veth-add">,
+    set: Omit<Named<"veth-set">, "op" | "name"> = {},
+  ): Promise<void> {
+    const { netlink } = this.#here, target = this.#open(peer.netns);
+    const far = { name: peer.name, mtu: peer.mtu, ...macOf(peer.mac), namespace: target.fd };
+    const near = { name, mtu, ...macOf(mac), ...await this.#vethSettings(set) };
+    try {
+      await netlink.run(newVeth(near, far));
+    } catch (error) {
+      if (!(error instanceof SystemError && error.errno === EEXIST)) throw error;
+      const where = await target.link(peer.name) ? [peer.name, peer.netns] : [name, this.path];
+      throw new Refusal("exists", `there is an interface called ${where[0]} in ${where[1]} already`, {
+        cause: error,
+      });
+    }
+    this.#made(this.#here, name);
+    target.forget(peer.name);
+    this.#made(target, peer.name);
+  }
+
+  async #vethSettings({ mac, mtu, inBridge, up }: Omit<Named<"veth-set">, "op" | "name">) {
+    return given({ ...macOf(mac), mtu, master: inBridge && await this.#here.index(BRIDGE), up });
+  }
+
+  async #setPeer({ netns, at, name, mac, mtu, addAddresses = [], up }: Named<"peer-set">): Promise<void> {
+    const target = this.#open(netns), index = await target.index(at);
+    await target.netlink.run(
+      changeLink(index, given({ name, ...macOf(mac), mtu, up })),
+      ...addAddresses.map((address) => addAddress(linkAddress(index, address))),
+    );
+    target.forget(at);
+  }
+
+  #open(path: string): Place {
+    if (this.#target?.path !== path) {
+      this.#target?.[Symbol.dispose]();
+      this.#target = undefined;
+      this.#target = Place.open(path);
+    }
+    return this.#target;
+  }
+
+  async #set(table: "arp" | "fdb", entries: Neighbours): Promise<void> {
+    const index = await this.#here.index(VXLAN);
+    const failures = await setNeighbours(this.#here.netlink, table, index, entries);
+    this.#check(table, failures, entries);
+  }
+
+  async #removeMacs(macs: ReadonlySet<number>): Promise<void> {
+    const { netlink } = this.#here;
+    this.#check("fdb", await deleteMacs(netlink, await this.#here.index(VXLAN), macsOnly(macs)));
+  }
+
+  /** The others have been done; who reads the error learns of the first. */
+  #check(table: string, failures: readonly Failure[], entries?: Neighbours): void {
+    const [first] = failures;
+    if (!first) return;
+    const { index, errno, detail } = first;
+    const which = entries &&
+      ` ${new Ip(4, entries.addresses.slice(index * 4, index * 4 + 4))} ${
+        macFromBytes(entries.macs, index * 6)
+      }`;
+    const more = failures.length > 1 ? ` and ${failures.length - 1} more` : "";
+    throw new SystemError(`change the ${table} of ${VXLAN}:${which ?? ""}${more}`, errno, detail);
+  }
+
+  #made(place: Place, name: string): void {
+    if (!this.underlay.checksumOffload) setChecksumOffload(place.fd, name, false);
+  }
+
+  [Symbol.dispose](): void {
+    this.#target?.[Symbol.dispose]();
+    this.#place?.[Symbol.dispose]();
+  }
+}
+
+function linkAddress(link: number, text: string): LinkAddress {
+  const { address: { bytes }, prefix } = Cidr.parse(text);
+  return { link, address: bytes, prefix };
+}
+
+function macOf(text: string | undefined): { mac?: Uint8Array } {
+  const mac = tryParseMac(text ?? "");
+  return mac === undefined ? {} : { mac: macToBytes(mac) };
+}
+
+/** The properties that are not undefined. */
+function given<T extends object>(properties: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(properties).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]?: Exclude<T[K], undefined>;
+  };
+}

@@ -1,0 +1,77 @@
+import { Netlink } from "../../../ffi/netlink.ts";
+import { listLinks } from "../../../ffi/netlink_links.ts";
+import { home, namespaceIdentity } from "../../../ffi/netns.ts";
+import type { Ip } from "../../common/ip.ts";
+import { invalid, messageOf } from "../../common/refusal.ts";
+import { NetworkKernel } from "./network.ts";
+import { Place } from "./place.ts";
+import type { Underlay } from "./read.ts";
+
+/** Settings of a host. */
+export interface HostOptions {
+  /** The address that its vxlan devices send from. */
+  readonly vtep: Ip;
+  /** False: checksums are made on this host, for hardware or drivers that get them wrong. Default true. */
+  readonly checksumOffload?: boolean;
+}
+
+/** A namespace that a container has, or is to have. */
+export interface Target {
+  /** The same text for the same namespace, as long as it is there. */
+  readonly identity: string;
+  /** Names that a veth there cannot have: those of all its interfaces. */
+  readonly vethNames: ReadonlySet<string>;
+  /** True for the namespace that this process runs in. */
+  readonly isHome: boolean;
+}
+
+/** This host's kernel: the namespace that this process runs in is the underlay of all networks. */
+export class HostKernel implements Disposable {
+  readonly #netlink = new Netlink(home);
+  readonly #underlay: Underlay;
+
+  constructor({ vtep, checksumOffload = true }: HostOptions) {
+    this.#underlay = { vtep, checksumOffload };
+  }
+
+  /** Opens nothing yet. */
+  network(namespacePath: string): NetworkKernel {
+    return new NetworkKernel(namespacePath, this.#underlay, this.#netlink);
+  }
+
+  /**
+   * Looks into a namespace that a request names.
+   * @throws Refusal "invalid" when there is none at the path
+   */
+  async inspect(path: string): Promise<Target> {
+    using place = openFor(path);
+    const links = await listLinks(place.netlink);
+    const identity = namespaceIdentity(place.fd);
+    return {
+      identity,
+      vethNames: new Set(links.map(({ name }) => name)),
+      isHome: identity === namespaceIdentity(home),
+    };
+  }
+
+  /** Which namespace is at a path, as {@link Target.identity}; undefined: none. */
+  identity(path: string): string | undefined {
+    using place = Place.openOrNone(path);
+    return place && namespaceIdentity(place.fd);
+  }
+
+  [Symbol.dispose](): void {
+    this.#netlink.close();
+  }
+}
+
+function openFor(path: string): Place {
+  try {
+    return Place.open(path);
+  } catch (error) {
+    const reason = messageOf(error).replace(`${path}: `, "").replace(/^open .*?: /, "");
+    throw invalid(
+      `ns_handle_path: "${path}" (${reason}): name the path of a network namespace, like /var/run/netns/NAME`,
+    );
+  }
+}

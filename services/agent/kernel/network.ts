@@ -1,0 +1,61 @@
+import type { Netlink } from "../../../ffi/netlink.ts";
+import type { Op } from "../../overlay/ops.ts";
+import type { NetworkState, VethState } from "../../overlay/state.ts";
+import { Batch } from "./carry_out.ts";
+import { Place } from "./place.ts";
+import { type Peers, readNetwork, readVeth, type Underlay } from "./read.ts";
+
+/**
+ * One network's part of this host's kernel. Between two calls nothing is held open: nothing is kept alive, and whatever
+ * others have done to the namespace meanwhile is met as it is. Calls on one network must not overlap.
+ */
+export class NetworkKernel {
+  #irreplaceable: ReadonlySet<number> = new Set();
+  #closed = false;
+
+  /** @param netlink a socket in the underlay's namespace */
+  constructor(
+    readonly path: string,
+    private readonly underlay: Underlay,
+    private readonly netlink: Netlink,
+  ) {}
+
+  /**
+   * All of it; undefined without a namespace.
+   * @throws NamespaceError when something else is at the path
+   */
+  async read(peers: Peers): Promise<NetworkState | undefined> {
+    using place = Place.openIfAny(this.path);
+    if (!place) return undefined;
+    const { state, irreplaceable } = await readNetwork(place, this.underlay, peers);
+    this.#irreplaceable = irreplaceable;
+    return state;
+  }
+
+  /**
+   * One veth, at a cost that does not depend on what else is there; undefined when it is not.
+   * @param peer path of the namespace where the other end should be
+   */
+  async readVeth(name: string, peer: string | undefined): Promise<VethState | undefined> {
+    using place = Place.openIfAny(this.path);
+    return place && await readVeth(place, this.underlay, name, peer);
+  }
+
+  /**
+   * Carries out operations in their order, up to the first that fails; of a table's entries, all that can be.
+   *
+   * @param done Called after each; of two that the kernel is given in one message, after both.
+   * @throws NamespaceGone when a target's namespace is gone, Refusal "exists" when a name or the VNI is taken,
+   * SystemError with what was done and the kernel's reason
+   */
+  async carryOut(ops: readonly Op[], done?: (op: Op) => void): Promise<void> {
+    if (this.#closed) throw new Error(`the network at ${this.path} is not looked after any more`);
+    using batch = new Batch(this.path, this.underlay, this.netlink, this.#irreplaceable);
+    await batch.carryOut(ops, done);
+  }
+
+  /** Nothing is changed from now on. */
+  close(): void {
+    this.#closed = true;
+  }
+}

@@ -1,0 +1,83 @@
+import { ENOTDIR, SystemError } from "../../../ffi/errno.ts";
+import { libc } from "../../../ffi/libc.ts";
+import { Netlink } from "../../../ffi/netlink.ts";
+import { findLink, type Link } from "../../../ffi/netlink_links.ts";
+import { createNamespace, NamespaceError, openNamespaceIfAny } from "../../../ffi/netns.ts";
+
+/** The namespace that a path named is gone: with its container, or in a reboot. */
+export class NamespaceGone extends Error {
+  override readonly name = "NamespaceGone";
+  constructor(readonly path: string) {
+    super(`there is no network namespace at ${path} any more`);
+  }
+}
+
+/**
+ * A network namespace while something is done in it. Opened anew each time, which costs 60 µs: what somebody has put
+ * in its place is never mistaken for it, and nothing is kept alive that was removed.
+ */
+export class Place implements Disposable {
+  #netlink: Netlink | undefined;
+  readonly #indexes = new Map<string, number>();
+
+  private constructor(readonly path: string, readonly fd: number) {}
+
+  /** @throws NamespaceGone; what openNamespace() throws */
+  static open(path: string): Place {
+    const place = Place.openIfAny(path);
+    if (!place) throw new NamespaceGone(path);
+    return place;
+  }
+
+  /** Undefined when there is none. @throws what openNamespaceIfAny() throws */
+  static openIfAny(path: string): Place | undefined {
+    const fd = openNamespaceIfAny(path);
+    return fd === undefined ? undefined : new Place(path, fd);
+  }
+
+  /** Undefined when there is none, whatever else is at the path. @throws SystemError when there is no telling */
+  static openOrNone(path: string): Place | undefined {
+    try {
+      return Place.openIfAny(path);
+    } catch (error) {
+      if (error instanceof NamespaceError) return undefined;
+      if (error instanceof SystemError && error.errno === ENOTDIR) return undefined;
+      throw error;
+    }
+  }
+
+  /** Makes the namespace, and the folder of its path. */
+  static create(path: string): Place {
+    Deno.mkdirSync(path.slice(0, path.lastIndexOf("/")) || "/", { recursive: true });
+    return new Place(path, createNamespace(path));
+  }
+
+  get netlink(): Netlink {
+    return this.#netlink ??= new Netlink(this.fd);
+  }
+
+  link(link: number | string): Promise<Link | undefined> {
+    return findLink(this.netlink, link);
+  }
+
+  /** The index of a link that must be there. */
+  async index(name: string): Promise<number> {
+    let index = this.#indexes.get(name);
+    if (index === undefined) {
+      index = (await this.link(name))?.index;
+      if (index === undefined) throw new Error(`there is no ${name} in ${this.path}`);
+      this.#indexes.set(name, index);
+    }
+    return index;
+  }
+
+  /** Another link may have the name from now on. */
+  forget(name: string): void {
+    this.#indexes.delete(name);
+  }
+
+  [Symbol.dispose](): void {
+    this.#netlink?.close();
+    libc.close(this.fd);
+  }
+}

@@ -1,0 +1,186 @@
+import { setChecksumOffload } from "../../../ffi/checksum_offload.ts";
+import { Netlink } from "../../../ffi/netlink.ts";
+import { listAddresses } from "../../../ffi/netlink_address.ts";
+import { type Link, listLinks, namespaceNumber } from "../../../ffi/netlink_links.ts";
+import { dumpNeighbours } from "../../../ffi/netlink_neigh.ts";
+import { home, namespaceIdentity } from "../../../ffi/netns.ts";
+import { Cidr, Ip } from "../../common/ip.ts";
+import { macFromBytes } from "../../common/mac.ts";
+import {
+  BRIDGE,
+  type BridgeState,
+  type NetworkState,
+  type PeerState,
+  type VethState,
+  VXLAN,
+  type VxlanState,
+} from "../../overlay/state.ts";
+import { Place } from "./place.ts";
+import { type Fdb, readArp, readFdb } from "./tables.ts";
+
+/** What of the host a network's state depends on. */
+export interface Underlay {
+  /** Where the host's vxlan devices send from. */
+  readonly vtep: Ip;
+  /** False: checksums are made on this host. */
+  readonly checksumOffload: boolean;
+}
+
+/** A network's state, with what the kernel would not let a forwarding table's entries be replaced by. */
+export interface Found {
+  readonly state: NetworkState;
+  readonly irreplaceable: ReadonlySet<number>;
+}
+
+/** Veths by their names in the network's namespace → path of the namespace where the other end should be. */
+export type Peers = ReadonlyMap<string, string>;
+
+/** The names that SAND's agents give to veths. */
+const vethName = /^sand[\da-f]{4}$/i;
+
+/** All of a network's namespace. */
+export async function readNetwork(place: Place, underlay: Underlay, peers: Peers): Promise<Found> {
+  const links = new Map((await listLinks(place.netlink)).map((link) => [link.name, link]));
+  const bridge = links.get(BRIDGE), vxlan = links.get(VXLAN);
+  const veths = new Map<string, VethState>();
+  const base = {
+    loopbackUp: links.get("lo")?.up ?? false,
+    bridge: bridge?.kind === "bridge" ? await bridgeState(place, bridge) : undefined,
+    vxlan: vxlan && await vxlanState(place, vxlan, bridge, underlay),
+    veths,
+  };
+  for (const link of links.values()) {
+    if (!vethName.test(link.name) && !peers.has(link.name)) continue;
+    veths.set(link.name, await vethState(place, link, bridge, underlay, peers.get(link.name)));
+  }
+  if (!underlay.checksumOffload) {
+    for (const name of [BRIDGE, VXLAN]) {
+      withoutOffload(place, links.get(name));
+    }
+  }
+  const tables = await readTables(place, base.vxlan?.vni ? vxlan : undefined);
+  return {
+    state: { ...base, arp: tables.arp, fdb: tables.entries, flood: tables.flood },
+    irreplaceable: tables.irreplaceable,
+  };
+}
+
+/** One veth of it, whatever else is there. */
+export async function readVeth(
+  place: Place,
+  underlay: Underlay,
+  name: string,
+  peer: string | undefined,
+): Promise<VethState | undefined> {
+  const [link, bridge] = await Promise.all([place.link(name), place.link(BRIDGE)]);
+  return link && await vethState(place, link, bridge, underlay, peer);
+}
+
+async function bridgeState(place: Place, { index, up, mtu }: Link): Promise<BridgeState> {
+  return { up, mtu, addresses: await addressesOf(place, index) };
+}
+
+async function vxlanState(
+  place: Place,
+  link: Link,
+  bridge: Link | undefined,
+  { vtep }: Underlay,
+): Promise<VxlanState> {
+  const { vxlan, mtu, up } = link;
+  const ours = vxlan && (vxlan.local.length === 0 || ipOf(vxlan.local).equals(vtep));
+  return {
+    // Of another kind, or sending from another address: nothing that can be made ours.
+    vni: ours ? vxlan.vni : 0,
+    port: vxlan?.port ?? 0,
+    proxy: vxlan?.proxy ?? false,
+    rootUnderlay: link.peerNamespace !== undefined &&
+      link.peerNamespace === await namespaceNumber(place.netlink, home),
+    learning: vxlan?.learning ?? false,
+    mtu,
+    inBridge: isPort(link, bridge),
+    up,
+  };
+}
+
+async function vethState(
+  place: Place,
+  link: Link,
+  bridge: Link | undefined,
+  underlay: Underlay,
+  peer: string | undefined,
+): Promise<VethState> {
+  if (!underlay.checksumOffload) withoutOffload(place, link);
+  return {
+    mac: macFromBytes(link.mac),
+    mtu: link.mtu,
+    inBridge: isPort(link, bridge),
+    up: link.up,
+    peer: peer === undefined || link.kind !== "veth"
+      ? undefined
+      : await peerState(place, link, underlay, peer),
+  };
+}
+
+async function peerState(
+  place: Place,
+  link: Link,
+  underlay: Underlay,
+  path: string,
+): Promise<PeerState | undefined> {
+  using target = Place.openOrNone(path);
+  if (!target || !(await leadsTo(place, link, target))) return undefined;
+  const peer = await target.link(link.peer);
+  if (peer?.kind !== "veth") return undefined;
+  if (!underlay.checksumOffload) withoutOffload(target, peer);
+  return {
+    netns: path,
+    name: peer.name,
+    mac: macFromBytes(peer.mac),
+    addresses: await addressesOf(target, peer.index),
+    mtu: peer.mtu,
+    up: peer.up,
+  };
+}
+
+async function leadsTo(place: Place, { peerNamespace }: Link, target: Place): Promise<boolean> {
+  return peerNamespace === undefined
+    ? namespaceIdentity(target.fd) === namespaceIdentity(place.fd)
+    : peerNamespace === await namespaceNumber(place.netlink, target.fd);
+}
+
+async function readTables(
+  place: Place,
+  vxlan: Link | undefined,
+): Promise<Fdb & { readonly arp: Map<number, number> }> {
+  if (!vxlan) return { arp: new Map(), entries: new Map(), flood: new Set(), irreplaceable: new Set() };
+  // At the same time, each through a socket: the kernel goes through an fdb from its start for every 400 entries.
+  using other = new Netlink(place.fd);
+  const [arp, fdb] = await Promise.all([
+    dumpNeighbours(other, "arp", vxlan.index).then(readArp),
+    dumpNeighbours(place.netlink, "fdb", vxlan.index).then(readFdb),
+  ]);
+  return { arp, ...fdb };
+}
+
+/** In CIDR form, without those that the kernel makes itself. */
+async function addressesOf(place: Place, link: number): Promise<string[]> {
+  const found = await listAddresses(place.netlink, link);
+  return found.map(({ address, prefix }) => ({ ip: ipOf(address), prefix }))
+    .filter(({ ip }) => !LINK_LOCAL.contains(ip)).map(({ ip, prefix }) => `${ip}/${prefix}`);
+}
+
+function ipOf(octets: Uint8Array): Ip {
+  return new Ip(octets.length === 4 ? 4 : 6, octets);
+}
+
+/** RFC 4291 §2.5.6. */
+const LINK_LOCAL = Cidr.parse("fe80::/10");
+
+function isPort({ master }: Link, bridge: Link | undefined): boolean {
+  return bridge?.kind === "bridge" && master === bridge.index;
+}
+
+/** Not a part of the state: seen to at every look, which changes nothing where it is so. */
+function withoutOffload(place: Place, link: Link | undefined): void {
+  if (link) setChecksumOffload(place.fd, link.name, false);
+}

@@ -1,0 +1,83 @@
+/** The two tables between a network's state, which is maps of numbers, and netlink's flat arrays. */
+import type { DumpedNeighbours, Neighbours } from "../../../ffi/netlink_neigh.ts";
+
+/** In place of a MAC or VTEP: an entry that is there and is not as ours are, so that it is set anew or removed. */
+export const FOREIGN = -1;
+
+/** A vxlan device's forwarding table as it was found. */
+export interface Fdb {
+  /** MAC → VTEP, or FOREIGN. */
+  readonly entries: Map<number, number>;
+  /** VTEPs of the all-zero MAC. */
+  readonly flood: Set<number>;
+  /** MACs with several destinations or a nexthop: the kernel does not replace these, they must go first. */
+  readonly irreplaceable: Set<number>;
+}
+
+/** Address → MAC, or FOREIGN. */
+export function readArp({ count, addresses, macs, exact }: DumpedNeighbours): Map<number, number> {
+  const entries = new Map<number, number>();
+  const address = viewOf(addresses), mac = viewOf(macs);
+  for (let i = 0; i < count; i++) {
+    entries.set(address.getUint32(i * 4), exact[i] ? uint48(mac, i * 6) : FOREIGN);
+  }
+  return entries;
+}
+
+/** Reads a dump of the table. */
+export function readFdb({ count, addresses, macs, exact }: DumpedNeighbours): Fdb {
+  const entries = new Map<number, number>(), flood = new Set<number>(), irreplaceable = new Set<number>();
+  const address = viewOf(addresses), macView = viewOf(macs);
+  for (let i = 0; i < count; i++) {
+    const mac = uint48(macView, i * 6), vtep = address.getUint32(i * 4);
+    if (mac === 0) {
+      flood.add(vtep);
+      continue;
+    }
+    const several = entries.has(mac);
+    if (several || vtep === 0) irreplaceable.add(mac);
+    entries.set(mac, exact[i] && !several ? vtep : FOREIGN);
+  }
+  return { entries, flood, irreplaceable };
+}
+
+/** Address → MAC. */
+export function arpEntries(entries: ReadonlyMap<number, number>): Neighbours {
+  return collect(entries.size, (add) => entries.forEach((mac, address) => add(address, mac)));
+}
+
+/** MAC → VTEP. */
+export function fdbEntries(entries: ReadonlyMap<number, number>): Neighbours {
+  return collect(entries.size, (add) => entries.forEach((vtep, mac) => add(vtep, mac)));
+}
+
+/** Addresses whose MACs do not matter. */
+export function addressesOnly(addresses: ReadonlySet<number>): Neighbours {
+  return collect(addresses.size, (add) => addresses.forEach((address) => add(address, 0)));
+}
+
+/** MACs, 6 octets each. */
+export function macsOnly(macs: ReadonlySet<number>): Uint8Array {
+  return collect(macs.size, (add) => macs.forEach((mac) => add(0, mac))).macs;
+}
+
+function collect(count: number, each: (add: (address: number, mac: number) => void) => void): Neighbours {
+  const addresses = new Uint8Array(count * 4), macs = new Uint8Array(count * 6);
+  const addressView = viewOf(addresses), macView = viewOf(macs);
+  let i = 0;
+  each((address, mac) => {
+    addressView.setUint32(i * 4, address);
+    macView.setUint16(i * 6, mac / 2 ** 32);
+    macView.setUint32(i * 6 + 2, mac);
+    i++;
+  });
+  return { count, width: 4, addresses, macs };
+}
+
+function viewOf({ buffer, byteOffset, byteLength }: Uint8Array): DataView {
+  return new DataView(buffer, byteOffset, byteLength);
+}
+
+function uint48(view: DataView, at: number): number {
+  return view.getUint16(at) * 2 ** 32 + view.getUint32(at + 2);
+}

@@ -1,0 +1,66 @@
+import { EEXIST, SystemError } from "../../../ffi/errno.ts";
+import type { Netlink } from "../../../ffi/netlink.ts";
+import { changeLink, deleteLink, newVxlan } from "../../../ffi/netlink_link.ts";
+import { listLinks } from "../../../ffi/netlink_links.ts";
+import type { Ip } from "../../common/ip.ts";
+import { Refusal } from "../../common/refusal.ts";
+import { VXLAN, type VxlanState } from "../../overlay/state.ts";
+import type { Place } from "./place.ts";
+
+/** How long the kernel may take to clear away a namespace whose device has the VNI, in ms. */
+const PATIENCE = 6000;
+const FIRST_PAUSE = 10, LONGEST_PAUSE = 320;
+
+/**
+ * Makes vxlan0, down: its packets travel in the namespace of `underlay`. A namespace of ours that is being cleared
+ * away may have the VNI for some seconds yet.
+ *
+ * @throws Refusal "exists" when another device has the VNI and keeps it
+ */
+export async function addVxlan(
+  place: Place,
+  underlay: Netlink,
+  vtep: Ip,
+  { vni, port, mtu }: Pick<VxlanState, "vni" | "port" | "mtu">,
+): Promise<void> {
+  // Kernels before 6.15 refuse a name that is taken in either namespace, and others call theirs vxlan0 too.
+  const name = `sandvx${vni.toString(16).padStart(6, "0")}`;
+  // Of one who ended before he gave it its name.
+  await place.netlink.run(deleteLink(name));
+  const request = newVxlan({
+    name,
+    vni,
+    port,
+    mtu,
+    local: vtep.bytes,
+    proxy: true,
+    l2miss: true,
+    l3miss: true,
+    namespace: place.fd,
+  });
+  const deadline = Date.now() + PATIENCE;
+  for (let pause = FIRST_PAUSE;; pause = Math.min(2 * pause, LONGEST_PAUSE)) {
+    try {
+      await underlay.run(request);
+      break;
+    } catch (error) {
+      if (!(error instanceof SystemError && error.errno === EEXIST)) throw error;
+      const by = (await listLinks(underlay)).find(({ vxlan }) => vxlan?.vni === vni && vxlan.port === port);
+      if (by || Date.now() > deadline) throw taken(vni, port, by?.name, error);
+      await new Promise((resolve) => setTimeout(resolve, pause));
+    }
+  }
+  await place.netlink.run(changeLink(await place.index(name), { name: VXLAN }));
+  place.forget(name);
+}
+
+function taken(vni: number, port: number, by: string | undefined, cause: unknown): Refusal {
+  const whose = by === undefined
+    ? "a vxlan device in another network namespace of this host"
+    : `the interface ${by} of this host`;
+  return new Refusal(
+    "exists",
+    `VNI ${vni} on UDP port ${port} is taken by ${whose}: remove that, or make the network anew to get another VNI`,
+    { cause },
+  );
+}
