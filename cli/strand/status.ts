@@ -1,4 +1,4 @@
-import { type Config, loadConfig } from "../../services/common/config.ts";
+import { type Config, type EtcdSettings, loadConfig } from "../../services/common/config.ts";
 import { formatHostPort } from "../../services/common/host_port.ts";
 import { UsageError } from "../../services/common/usage.ts";
 import { etcdStatus, serviceStatus, type Status } from "./status_probe.ts";
@@ -13,27 +13,36 @@ export async function main(args: string[]): Promise<number> {
   if (output !== "table" && output !== "json") {
     throw new UsageError(`-o: "${output}" is neither table nor json`);
   }
-  const rows = await probe(loadConfig({ file }));
+  const rows = await probe(loadConfig({ file }), file);
   const ok = rows.every(({ ready, problems }) => ready && problems.length === 0);
   if (output === "json") console.log(JSON.stringify({ ok, services: rows }, null, 2));
   else console.log(table(rows));
   return ok ? 0 : 1;
 }
 
-async function probe(config: Config): Promise<Status[]> {
-  const { etcd, nexd, dhcpd, dnsd } = config;
+async function probe(config: Config, file: string | undefined): Promise<Status[]> {
+  const { nexd, dhcpd, dnsd, agent } = config;
   const [stores, services] = await Promise.all([
-    Promise.all(etcd.endpoints.map((endpoint) => etcdStatus(endpoint, etcd.tls))),
+    Promise.all(etcds(config, file).map(([endpoint, { tls }]) => etcdStatus(endpoint, tls))),
     Promise.all([
       serviceStatus("nexd", formatHostPort(nexd.metricsListen)),
       serviceStatus("dhcpd", formatHostPort(dhcpd.metricsListen)),
       serviceStatus("dnsd", formatHostPort(dnsd.metricsListen)),
+      serviceStatus("agent", formatHostPort(agent.metricsListen)),
     ]),
   ]);
-  // Nobody misses a DHCP server where none was asked for.
-  const expected = ({ service, reachable }: Status) =>
-    service !== "dhcpd" || reachable || dhcpd.interfaces.length > 0;
+  // Nobody misses a DHCP server or an agent where none was asked for.
+  const optional = new Map([["dhcpd", dhcpd.interfaces.length > 0], ["agent", agent.wanted]]);
+  const expected = ({ service, reachable }: Status) => reachable || (optional.get(service) ?? true);
   return [...stores, ...services.filter(expected)];
+}
+
+/** Each member once. The agent may have an etcd of its own, and under `strand up` others use it too. */
+function etcds(config: Config, file: string | undefined): [string, EtcdSettings][] {
+  const agents = config.agent.wanted ? loadConfig({ file, agent: true }).etcd : undefined;
+  const everybodys = config.etcd.configured || !agents?.configured ? [config.etcd] : [];
+  const used = [...everybodys, ...(agents ? [agents] : [])];
+  return [...new Map(used.flatMap((etcd) => etcd.endpoints.map((endpoint) => [endpoint, etcd] as const)))];
 }
 
 function table(rows: readonly Status[]): string {
@@ -52,8 +61,13 @@ function table(rows: readonly Status[]): string {
   const lines = cells.map((row) =>
     row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  ").trimEnd()
   );
+  const notes = rows.flatMap(({ service, notes = [] }) => {
+    const width = Math.max(...notes.map(({ what }) => what.length));
+    const each = notes.map(({ what, value }) => `  ${what.padEnd(width)}  ${value}`);
+    return each.length ? ["", `${service}:`, ...each] : [];
+  });
   const problems = rows.flatMap(({ service, problems }) =>
     problems.map(({ what, fix }) => `${service}: ${what}\n  → ${fix}`)
   );
-  return [...lines, ...(problems.length ? ["", ...problems] : [])].join("\n");
+  return [...lines, ...notes, ...(problems.length ? ["", ...problems] : [])].join("\n");
 }

@@ -1,6 +1,6 @@
 /** Asking a service or an etcd member how it is. */
 import { request as httpRequest } from "node:http";
-import type { Problem, Report } from "../../services/common/http_status.ts";
+import type { Note, Problem, Report } from "../../services/common/http_status.ts";
 import { messageOf } from "../../services/common/refusal.ts";
 import type { TlsMaterial } from "../../services/common/tls.ts";
 import { Connection } from "../../services/store/connection.ts";
@@ -16,6 +16,7 @@ export interface Status {
   /** Milliseconds out of step with etcd. */
   readonly lag?: number;
   readonly problems: readonly Pick<Problem, "what" | "fix">[];
+  readonly notes?: readonly Note[];
 }
 
 const PATIENCE = 2000;
@@ -23,8 +24,8 @@ const PATIENCE = 2000;
 /** Asks one of our services at its `--metrics-listen` address. */
 export async function serviceStatus(service: string, address: string): Promise<Status> {
   try {
-    const report = JSON.parse(await ask(`http://${address}/readyz`)) as Report;
-    const { ready, revision, lag, problems } = report;
+    const report = JSON.parse((await ask(`http://${address}/readyz`)).body) as Report;
+    const { ready, revision, lag, problems, notes } = report;
     return {
       service,
       address,
@@ -33,6 +34,7 @@ export async function serviceStatus(service: string, address: string): Promise<S
       ...(revision !== undefined && { revision }),
       ...(lag !== undefined && { lag }),
       problems: problems.map(({ what, fix }) => ({ what, fix })),
+      ...(notes !== undefined && { notes }),
     };
   } catch (error) {
     const fix = `start it with "strand ${service}" or "strand up", or correct ${service}.metrics-listen`;
@@ -72,9 +74,10 @@ function away(service: string, address: string, error: unknown, fix: string): St
   return { service, address, reachable: false, ready: false, problems };
 }
 
-function ask(url: string): Promise<string> {
-  const { promise, resolve, reject } = Promise.withResolvers<string>();
-  const request = httpRequest(url, { timeout: PATIENCE, agent: false });
+/** Sends a request without a body; its answer is small. */
+export function ask(url: string, method = "GET"): Promise<{ status: number | undefined; body: string }> {
+  const { promise, resolve, reject } = Promise.withResolvers<{ status: number | undefined; body: string }>();
+  const request = httpRequest(url, { method, timeout: PATIENCE, agent: false });
   request.on("timeout", () => request.destroy(new Error(`no answer in ${PATIENCE / 1000} s`)));
   request.on("error", reject);
   request.on("response", (response) => {
@@ -82,7 +85,7 @@ function ask(url: string): Promise<string> {
     response.setEncoding("utf8");
     response.on("data", (chunk: string) => body += chunk);
     response.on("error", reject);
-    response.on("end", () => resolve(body));
+    response.on("end", () => resolve({ status: response.statusCode, body }));
   });
   request.end();
   return promise;

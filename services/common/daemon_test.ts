@@ -1,16 +1,22 @@
 import assert from "node:assert/strict";
 import { fileURLToPath as fromFileUrl } from "node:url";
+import { certificates } from "../../tests/lab/certificates.ts";
+import type { DaemonName } from "./daemon.ts";
 
 const daemon = new URL("./daemon.ts", import.meta.url).href;
 const config = fromFileUrl(import.meta.resolve("../../deno.json"));
 
 /** A daemon whose `start` is `body`, as a process of its own. */
 function run(body: string, ...args: string[]) {
+  return runAs("dnsd", {}, body, ...args);
+}
+
+function runAs(name: DaemonName, env: Record<string, string>, body: string, ...args: string[]) {
   const code = `
     import { runDaemon } from "${daemon}";
     const args = ${JSON.stringify(["--metrics-listen", "127.0.0.1:0", ...args])};
     try {
-      Deno.exit(await runDaemon({ name: "dnsd", args }, async (daemon) => { ${body} }));
+      Deno.exit(await runDaemon({ name: "${name}", args }, async (daemon) => { ${body} }));
     } catch (error) {
       console.error(error.message);
       Deno.exit(1);
@@ -24,7 +30,7 @@ function run(body: string, ...args: string[]) {
       config,
       `data:text/typescript,${encodeURIComponent(code)}`,
     ],
-    env: { STRAND_LOG_FORMAT: "json", STRAND_CONFIG: "/dev/null" },
+    env: { STRAND_LOG_FORMAT: "json", STRAND_CONFIG: "/dev/null", ...env },
     stdout: "piped",
     stderr: "piped",
   }).spawn();
@@ -100,4 +106,44 @@ Deno.test("runDaemon() takes Go's single dash, and reads the configuration befor
     new TextDecoder().decode(stderr),
     /^configuration file \/nonexistent\/nex\.yml cannot be read: No such file or directory\n$/,
   );
+});
+
+Deno.test("runDaemon() tells Rollbar what it logs as an error and what ends the agent, and nobody else's", async () => {
+  const told: string[] = [];
+  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, async (request) => {
+    const { data: { level, server, body } } = await request.json();
+    told.push(
+      `${server.host} ${level} ${
+        (body.trace_chain ?? body.trace)?.[0]?.exception.message ?? body.message.body
+      }`,
+    );
+    return Response.json({ err: 0, result: {} });
+  });
+  const env = {
+    PEER_HOSTNAME: "host1",
+    ROLLBAR_TOKEN: "t",
+    STRAND_AGENT_ROLLBAR_ENDPOINT: `http://127.0.0.1:${server.addr.port}/`,
+  };
+  const body = `
+    daemon.log.error("no bridge");
+    daemon.defer("a socket", () => console.log("closed"));
+    setTimeout(() => void Promise.reject(new Error("nobody caught this")), 1);`;
+  try {
+    const { code, stdout, stderr } = await runAs("agent", env, body).output();
+    assert.equal(code, 1);
+    assert.match(new TextDecoder().decode(stderr), /nobody caught this\n$/);
+    assert.equal(new TextDecoder().decode(stdout), "closed\n");
+    assert.deepEqual(told.sort(), ["host1 critical nobody caught this", "host1 error no bridge"]);
+    await runAs("dnsd", env, body).output();
+    assert.equal(told.length, 2);
+  } finally {
+    await server.shutdown();
+  }
+});
+
+Deno.test("runDaemon() says that the agent's etcd goes unverified", async () => {
+  await using certs = await certificates();
+  const env = { GO_ENV: "development", ETCD_HOSTS: "https://a", ETCD_CACERT: certs.path("ca") };
+  const { stderr } = await runAs("agent", env, `throw new Error("over");`).output();
+  assert.match(new TextDecoder().decode(stderr), /GO_ENV=development: etcd's certificate is not verified/);
 });

@@ -149,5 +149,11 @@ Deno.test("TLS: etcd's certificate is checked, ours is shown, and what is wrong 
     { ca, cert: undefined, key: undefined },
     /does not match/,
   );
+
+  const byImpostorsName = impostor.endpoint.replace("127.0.0.1", "localhost");
+  for (const endpoint of [etcd.endpoint, byName, impostor.endpoint, byImpostorsName]) {
+    using unchecked = labStore([endpoint], { tls: { ca: other, cert, key, unverified: true } });
+    assert.ok((await unchecked.connection.head()).revision > 0, endpoint);
+  }
   assert.throws(() => labStore([etcd.endpoint]), { code: "invalid", message: /^etcd\.cacert: missing/ });
 });
