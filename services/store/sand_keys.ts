@@ -44,7 +44,11 @@ export class SandKeys {
   }
 
   hostEndpoints(host: string): string {
-    return `${this.prefix}/node-endpoints/${host}/`;
+    return `${this.allEndpoints}${host}/`;
+  }
+
+  get allEndpoints(): string {
+    return `${this.prefix}/node-endpoints/`;
   }
 
   /** NETWORK/ID → the same record: what a network has, on all its hosts. */
@@ -98,7 +102,11 @@ export class SandKeys {
 
   /** Ours: the network is to go, and waits for the last host with an old agent. */
   deleted(network: string): string {
-    return `${this.prefix}/strand/deleted/${network}`;
+    return this.allDeleted + network;
+  }
+
+  get allDeleted(): string {
+    return `${this.prefix}/strand/deleted/`;
   }
 
   /** Under it lies the lock of whoever gives out an address of the network. */

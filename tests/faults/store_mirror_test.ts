@@ -1,23 +1,11 @@
 import assert from "node:assert/strict";
-import { Writer } from "../../services/store/wire.ts";
 import { StoreCommitter } from "../../services/store/commit.ts";
-import { Connection } from "../../services/store/connection.ts";
-import { Member, type RawStream } from "../../services/store/member.ts";
-import { decodeWatch } from "../../services/store/messages.ts";
 import { StoreMirror } from "../../services/store/mirror.ts";
+import { compact, Forgetful } from "../lab/connections.ts";
 import { labEtcd } from "../lab/etcd.ts";
 import { Relay } from "../lab/relay.ts";
 import { create, labStore, put, things } from "../lab/store.ts";
 import { until } from "../lab/until.ts";
-
-async function compact(endpoint: string, revision: number): Promise<void> {
-  const member = new Member(endpoint, undefined);
-  const writer = new Writer();
-  writer.number(1, revision);
-  writer.flag(2);
-  await member.call("/etcdserverpb.KV/Compact", writer.finish(), 5_000);
-  member.close();
-}
 
 Deno.test("mirror shows what was there before, and follows puts and removals", async () => {
   await using etcd = await labEtcd();
@@ -191,23 +179,6 @@ Deno.test("mirror.ready() waits for an etcd that is not there yet, saying so onc
   await etcd.start();
   await store.mirror.ready();
 });
-
-/** A connection whose watch loses every event of one key, as etcd's sometimes does. */
-class Forgetful extends Connection {
-  lost = 0;
-
-  override async watch(): Promise<{ member: Member; stream: RawStream }> {
-    const { member, stream } = await super.watch();
-    const on = stream.on.bind(stream);
-    const drop = (listener: (bytes: Uint8Array) => void) => (bytes: Uint8Array) => {
-      if (decodeWatch(bytes).events.some(({ kv }) => kv.key === "/a/lost")) this.lost++;
-      else listener(bytes);
-    };
-    const listen = (name: string, listener: (bytes: Uint8Array) => void) =>
-      on(name, name === "data" ? drop(listener) : listener);
-    return { member, stream: Object.assign(stream, { on: listen }) };
-  }
-}
 
 Deno.test("mirror finds what the watch has lost by comparing itself with a listing, and counts it", async () => {
   await using etcd = await labEtcd();

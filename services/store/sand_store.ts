@@ -1,0 +1,114 @@
+import type { Log } from "../common/log.ts";
+import { Refusal } from "../common/refusal.ts";
+import type { ConnectionOptions } from "./connection.ts";
+import { Holds } from "./holds.ts";
+import { waitForLocks } from "./lock_wait.ts";
+import { rangeUnder } from "./messages.ts";
+import { toLog } from "./mirror_log.ts";
+import { SandKeys } from "./sand_keys.ts";
+import { type EndpointRecord, type SandRecord, sandSchema } from "./sand_records.ts";
+import { openStore, type Store } from "./store.ts";
+
+export interface SandStoreOptions extends ConnectionOptions {
+  /** ETCD_PREFIX */
+  readonly prefix: string;
+  /** Whose networks and endpoints are followed from the start. */
+  readonly hostname: string;
+  /** What befalls the mirror goes there. */
+  readonly log: Log;
+}
+
+/**
+ * Overlay networks as one host needs them. The mirror follows every network's record, what this host has, and of a
+ * network that is held its endpoints, hosts, claims and applied revisions.
+ *
+ * The committer waits for the locks of old agents, see {@link waitForLocks}. What reads etcd throws Refusal "unavailable".
+ */
+export interface SandStore extends Store<SandRecord> {
+  readonly keys: SandKeys;
+  /**
+   * Resolves when the mirror shows everything about the network, and follows that until the returned function is called.
+   * Whoever else holds it makes this cost nothing. Throws Refusal "unavailable", "not-found" for what cannot be an id.
+   */
+  hold(network: string): Promise<() => void>;
+  /** The same for many, in one round. */
+  holdAll(networks: readonly string[]): Promise<() => void>;
+  /** Every endpoint in etcd now, those of other hosts too; what cannot be read is left out. */
+  allEndpoints(): Promise<EndpointRecord[]>;
+  endpointsOfHost(hostname: string): Promise<EndpointRecord[]>;
+  endpointsOfNetwork(network: string): Promise<EndpointRecord[]>;
+  /** How many networks lie under /sc-net while nothing at all lies under the prefix: 0, unless that is wrong. */
+  networksElsewhere(): Promise<number>;
+}
+
+/** Opens the store of overlay networks; etcd need not be there yet. Throws Refusal as {@link openStore} does. */
+export function openSandStore(options: SandStoreOptions): SandStore {
+  const { hostname, log } = options;
+  const keys = new SandKeys(options.prefix);
+  const schema = sandSchema(keys, [
+    keys.networks,
+    keys.hostEndpoints(hostname),
+    keys.hostNetworks(hostname),
+    keys.allDeleted,
+  ]);
+  const store = openStore({ ...options, schema, report: toLog(log) });
+  const { connection, committer, mirror } = store;
+  const holds = new Holds(mirror, (network) => aboutNetwork(keys, network));
+
+  const endpointsUnder = async (prefix: string): Promise<EndpointRecord[]> => {
+    const found: EndpointRecord[] = [];
+    const decoder = new TextDecoder();
+    for await (const { kvs } of connection.list([prefix])) {
+      for (const { key, value } of kvs) {
+        try {
+          const record = schema.parse(key, decoder.decode(value));
+          if (record?.kind === "host-endpoint" || record?.kind === "network-endpoint") {
+            found.push(record.value);
+          }
+        } catch (error) {
+          log.debug({ err: error }, `the record ${key} in etcd cannot be read and is left out`);
+        }
+      }
+    }
+    return found;
+  };
+
+  return {
+    ...store,
+    keys,
+    committer: {
+      ...waitForLocks(store, { isLock: (key) => keys.isLock(key) }),
+      get refused() {
+        return committer.refused;
+      },
+    },
+    hold: (network) => holds.hold([network]),
+    holdAll: (networks) => holds.hold(networks),
+    allEndpoints: () => endpointsUnder(keys.allEndpoints),
+    endpointsOfHost: (host) => endpointsUnder(keys.hostEndpoints(host)),
+    endpointsOfNetwork: (network) => endpointsUnder(keys.networkEndpoints(network)),
+    async networksElsewhere() {
+      const usual = new SandKeys();
+      if (keys.prefix === usual.prefix) return 0;
+      const here = await connection.range({ ...rangeUnder(`${keys.prefix}/`), limit: 1, keysOnly: true });
+      if (here.kvs.length) return 0;
+      let count = 0;
+      for await (const { kvs } of connection.list([usual.networks], { keysOnly: true })) {
+        count += kvs.filter(({ key }) => usual.read(key)?.kind === "network").length;
+      }
+      return count;
+    },
+  };
+}
+
+function aboutNetwork(keys: SandKeys, network: string): readonly string[] {
+  if (network === "" || network.includes("/")) {
+    throw new Refusal("not-found", `there is no network "${network}"`);
+  }
+  return [
+    keys.networkEndpoints(network),
+    keys.networkHosts(network),
+    keys.allocation(network),
+    keys.appliedOf(network),
+  ];
+}

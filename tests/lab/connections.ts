@@ -1,0 +1,43 @@
+/** Connections to etcd that a test can meddle with, and what is done to etcd behind a store's back. */
+import { Connection, type ListOptions, type Page } from "../../services/store/connection.ts";
+import { Member, type RawStream } from "../../services/store/member.ts";
+import { decodeWatch } from "../../services/store/messages.ts";
+import { Writer } from "../../services/store/wire.ts";
+
+/** Its watch loses every event of one key, as etcd's sometimes does. */
+export class Forgetful extends Connection {
+  lost = 0;
+  forget = "/a/lost";
+
+  override async watch(): Promise<{ member: Member; stream: RawStream }> {
+    const { member, stream } = await super.watch();
+    const on = stream.on.bind(stream);
+    const drop = (listener: (bytes: Uint8Array) => void) => (bytes: Uint8Array) => {
+      if (decodeWatch(bytes).events.some(({ kv }) => kv.key === this.forget)) this.lost++;
+      else listener(bytes);
+    };
+    const listen = (name: string, listener: (bytes: Uint8Array) => void) =>
+      on(name, name === "data" ? drop(listener) : listener);
+    return { member, stream: Object.assign(stream, { on: listen }) };
+  }
+}
+
+/** Its listings can be looked into, held up and falsified. */
+export class Listed extends Connection {
+  /** Called with each page before it is handed on; what it returns is handed on. */
+  onPage: (page: Page, names: readonly string[]) => Page | Promise<Page> = (page) => page;
+
+  override async *list(names: readonly string[], options?: ListOptions): AsyncGenerator<Page> {
+    for await (const page of super.list(names, options)) yield await this.onPage(page, names);
+  }
+}
+
+/** Forgets what was before the revision. */
+export async function compact(endpoint: string, revision: number): Promise<void> {
+  const member = new Member(endpoint, undefined);
+  const writer = new Writer();
+  writer.number(1, revision);
+  writer.flag(2);
+  await member.call("/etcdserverpb.KV/Compact", writer.finish(), 5_000);
+  member.close();
+}
