@@ -2,30 +2,18 @@
 import type { core } from "zod";
 import { closest } from "./closest.ts";
 import { type AgentConfig, agentConfig } from "./config_agent.ts";
+import { type EtcdSettings, etcdSettings, type Surroundings } from "./config_etcd.ts";
 import { asInFile } from "./config_sand_names.ts";
 import { agentVariables, keysAt, schema, type Settings, type Variable, variables } from "./config_schema.ts";
 import type { HostPort } from "./host_port.ts";
-import { tryParseHostPort } from "./host_port.ts";
 import { reasonOf, Refusal } from "./refusal.ts";
 import { parseSettings, type SettingsFile } from "./settings_file.ts";
-import { readTls, type TlsFiles, type TlsMaterial } from "./tls.ts";
+import type { TlsFiles } from "./tls.ts";
+
+export type { EtcdSettings } from "./config_etcd.ts";
 
 /** The file that is read when none is named and it exists. */
 export const DEFAULT_FILE = "/etc/nex/nex.yml";
-
-/** Whom https trusts unless the configuration names others; SSL_CERT_FILE, as elsewhere, names another file. */
-const SYSTEM_AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt";
-
-export interface EtcdSettings {
-  /** URLs, each with its scheme and port. */
-  readonly endpoints: readonly string[];
-  /** False: nothing names an etcd, and `endpoints` is only the default of 127.0.0.1:2379. */
-  readonly configured: boolean;
-  /** What the files held; absent when none was named and no endpoint is https. */
-  readonly tls: TlsMaterial | undefined;
-  /** Where an etcd of our own keeps its data; undefined leaves the choice to whoever starts it. */
-  readonly dataDir: string | undefined;
-}
 
 export interface Config {
   /** The file that was read, if any. */
@@ -198,15 +186,6 @@ function reach(value: unknown, key: PropertyKey | undefined): unknown {
   return (value as Record<PropertyKey, unknown> | undefined)?.[key ?? ""];
 }
 
-interface Surroundings {
-  readonly where: (key: string) => string;
-  readonly env: Readonly<Record<string, string>>;
-  /** Whether an agent is wanted here. */
-  readonly wanted: boolean;
-  /** Whether etcd's certificate goes unchecked. */
-  readonly unverified: boolean;
-}
-
 function shape(settings: Settings, around: Surroundings): Omit<Config, "file" | "where"> {
   const { dhcpd, dnsd, nexd, agent, etcd, log } = settings;
   const { where, wanted } = around;
@@ -230,46 +209,4 @@ function shape(settings: Settings, around: Surroundings): Omit<Config, "file" | 
     etcd: etcdSettings(etcd, around),
     log,
   };
-}
-
-function etcdSettings(etcd: Settings["etcd"], { where, env, unverified }: Surroundings): EtcdSettings {
-  if (etcd.endpoints && (etcd.host !== undefined || etcd.port !== undefined)) {
-    throw new Refusal("invalid", `${where("etcd.endpoints")}: give endpoints, or host and port, not both`);
-  }
-  const { cert, key, cacert } = etcd;
-  const tls = cert !== undefined || key !== undefined || cacert !== undefined;
-  const urls = etcd.endpoints ?? (etcd.host === undefined && etcd.port === undefined ? undefined : [
-    `${etcd.host?.includes(":") ? `[${etcd.host}]` : etcd.host ?? "127.0.0.1"}:${etcd.port ?? 2379}`,
-  ]);
-  const endpoints = (urls ?? ["127.0.0.1:2379"]).map((text) =>
-    endpointUrl(text, tls ? "https" : "http", where)
-  );
-  const secure = endpoints.some((endpoint) => endpoint.startsWith("https:"));
-  // Without a word Deno's TLS would trust a list of its own, and not what the machine's administrator added.
-  const fallback = secure && cacert === undefined;
-  const files = { cert, key, ca: fallback ? env["SSL_CERT_FILE"] ?? SYSTEM_AUTHORITIES : cacert };
-  const fields = { cert: "etcd.cert", key: "etcd.key", ca: "etcd.cacert" };
-  const named = (field: string) =>
-    fallback && field === fields.ca
-      ? `${where("etcd.endpoints")}: without etcd.cacert the system's authorities are trusted`
-      : where(field);
-  return {
-    endpoints,
-    configured: urls !== undefined,
-    tls: tls || secure ? { ...readTls(files, fields, named), ...unverified && { unverified } } : undefined,
-    dataDir: etcd["data-dir"],
-  };
-}
-
-function endpointUrl(written: string, scheme: string, where: (key: string) => string): string {
-  const text = written.replace(/\/$/, "");
-  const [, given = scheme, rest = text] = /^(https?):\/\/(.+)$/.exec(text) ?? [];
-  const address = tryParseHostPort(rest, 2379);
-  if (!address) {
-    throw new Refusal(
-      "invalid",
-      `${where("etcd.endpoints")}: "${text}" is not an endpoint, like https://db:2379`,
-    );
-  }
-  return `${given}://${address.host.includes(":") ? `[${address.host}]` : address.host}:${address.port}`;
 }

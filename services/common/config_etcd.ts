@@ -1,0 +1,71 @@
+import type { Settings } from "./config_schema.ts";
+import { tryParseHostPort } from "./host_port.ts";
+import { Refusal } from "./refusal.ts";
+import { readTls, type TlsMaterial } from "./tls.ts";
+
+/** Whom https trusts unless the configuration names others; SSL_CERT_FILE, as elsewhere, names another file. */
+const SYSTEM_AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt";
+
+export interface EtcdSettings {
+  /** URLs, each with its scheme and port. */
+  readonly endpoints: readonly string[];
+  /** False: nothing names an etcd, and `endpoints` is only the default of 127.0.0.1:2379. */
+  readonly configured: boolean;
+  /** What the files held; absent when none was named and no endpoint is https. */
+  readonly tls: TlsMaterial | undefined;
+  /** Where an etcd of our own keeps its data; undefined leaves the choice to whoever starts it. */
+  readonly dataDir: string | undefined;
+}
+
+/** What else the final form depends on. */
+export interface Surroundings {
+  readonly where: (key: string) => string;
+  readonly env: Readonly<Record<string, string>>;
+  /** Whether an agent is wanted here. */
+  readonly wanted: boolean;
+  /** Whether etcd's certificate goes unchecked. */
+  readonly unverified: boolean;
+}
+
+/** The section `etcd` in its final form; reads the files that it names. */
+export function etcdSettings(etcd: Settings["etcd"], { where, env, unverified }: Surroundings): EtcdSettings {
+  if (etcd.endpoints && (etcd.host !== undefined || etcd.port !== undefined)) {
+    throw new Refusal("invalid", `${where("etcd.endpoints")}: give endpoints, or host and port, not both`);
+  }
+  const { cert, key, cacert } = etcd;
+  const tls = cert !== undefined || key !== undefined || cacert !== undefined;
+  const urls = etcd.endpoints ?? (etcd.host === undefined && etcd.port === undefined ? undefined : [
+    `${etcd.host?.includes(":") ? `[${etcd.host}]` : etcd.host ?? "127.0.0.1"}:${etcd.port ?? 2379}`,
+  ]);
+  const endpoints = (urls ?? ["127.0.0.1:2379"]).map((text) =>
+    endpointUrl(text, tls ? "https" : "http", where)
+  );
+  const secure = endpoints.some((endpoint) => endpoint.startsWith("https:"));
+  // Without a word Deno's TLS would trust a list of its own, and not what the machine's administrator added.
+  const fallback = secure && cacert === undefined;
+  const files = { cert, key, ca: fallback ? env["SSL_CERT_FILE"] ?? SYSTEM_AUTHORITIES : cacert };
+  const fields = { cert: "etcd.cert", key: "etcd.key", ca: "etcd.cacert" };
+  const named = (field: string) =>
+    fallback && field === fields.ca
+      ? `${where("etcd.endpoints")}: without etcd.cacert the system's authorities are trusted`
+      : where(field);
+  return {
+    endpoints,
+    configured: urls !== undefined,
+    tls: tls || secure ? { ...readTls(files, fields, named), ...unverified && { unverified } } : undefined,
+    dataDir: etcd["data-dir"],
+  };
+}
+
+function endpointUrl(written: string, scheme: string, where: (key: string) => string): string {
+  const text = written.replace(/\/$/, "");
+  const [, given = scheme, rest = text] = /^(https?):\/\/(.+)$/.exec(text) ?? [];
+  const address = tryParseHostPort(rest, 2379);
+  if (!address) {
+    throw new Refusal(
+      "invalid",
+      `${where("etcd.endpoints")}: "${text}" is not an endpoint, like https://db:2379`,
+    );
+  }
+  return `${given}://${address.host.includes(":") ? `[${address.host}]` : address.host}:${address.port}`;
+}
