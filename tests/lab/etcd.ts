@@ -58,7 +58,8 @@ export class LabEtcd implements AsyncDisposable {
     await this.healthy();
   }
 
-  launch(): void {
+  /** Starts it without waiting for it. @param more Arguments for this time only. */
+  launch(more: readonly string[] = []): void {
     const { name, client, peer, metrics } = this.place;
     const args = [
       `--name=${name}`,
@@ -74,6 +75,7 @@ export class LabEtcd implements AsyncDisposable {
       "--logger=zap",
       "--log-outputs=/dev/null",
       ...(this.options.args ?? []),
+      ...more,
     ];
     const pin = this.options.cpu === undefined ? [] : ["taskset", "-c", `${this.options.cpu}`];
     const command = [...pin, this.binary, ...args];

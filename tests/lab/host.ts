@@ -1,4 +1,4 @@
 /** Hosts for tests that need a network: see {@link Lab}. */
 export { type Host, type HostOptions, Lab, type Segment, type StartOptions } from "../../cli/strand/lab.ts";
-export { Process, run } from "../../cli/strand/process.ts";
+export { type Output, Process, run } from "../../cli/strand/process.ts";
 export { strandCommand } from "../../cli/strand/program.ts";

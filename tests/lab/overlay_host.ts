@@ -1,11 +1,19 @@
 import { libc } from "../../ffi/libc.ts";
 import { openNamespace, removeNamespace } from "../../ffi/netns.ts";
-import { type Host, type Lab, Process } from "./host.ts";
-import { Api } from "./overlay_api.ts";
-import { strandCommand } from "./host.ts";
+import { type Host, type Lab, type Output, Process, run, strandCommand } from "./host.ts";
+import { Api, type ApiEndpoint, type NewEndpoint } from "./overlay_api.ts";
+import { addressOf } from "./overlay_judge.ts";
 import { until } from "./until.ts";
 
 export type Environment = Readonly<Record<string, string>>;
+
+/** An active endpoint and where it is. */
+export interface Attached {
+  readonly container: Host;
+  readonly endpoint: ApiEndpoint;
+  /** Without its prefix length. */
+  readonly address: string;
+}
 
 /** A host that may run an agent, with the containers on it. */
 export class OverlayHost implements AsyncDisposable {
@@ -108,6 +116,18 @@ export class OverlayHost implements AsyncDisposable {
     const container = await this.lab.host(`${this.name}-${name}`);
     this.containers.push(container);
     return container;
+  }
+
+  /** An active endpoint of a network, in a container of its own unless one is given. */
+  async attach(network: string, options: Omit<NewEndpoint, "netns"> & { container?: Host } = {}) {
+    const { container = await this.container(), ...rest } = options;
+    const endpoint = await this.api.createEndpoint(network, { ...rest, netns: container.path });
+    return { container, endpoint, address: addressOf(endpoint) } satisfies Attached;
+  }
+
+  /** Runs `strand ARGS` on this host with the agent's environment. */
+  strand(args: readonly string[]): Promise<Output> {
+    return run(this.host.enter(strandCommand(args)), { env: this.env, mayFail: true });
   }
 
   async removeContainer(container: Host): Promise<void> {
