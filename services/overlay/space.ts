@@ -20,6 +20,8 @@ export interface Endpoint {
   readonly record: EndpointRecord;
   /** The revision that it was made at: of two that claim one address, the older has it. */
   readonly created: number;
+  /** The revision that it was last written at. */
+  readonly modified: number;
   /** Its two keys, as far as they are there and followed. */
   readonly entries: readonly Entry<SandRecord>[];
 }
@@ -52,6 +54,7 @@ export function readEndpoint(entries: readonly Entry<SandRecord>[]): Endpoint | 
     active: record.active,
     record,
     created: created ?? 0,
+    modified: newest?.modRevision ?? 0,
     entries,
   };
 }
@@ -67,10 +70,14 @@ export class Space {
   readonly applied = new Map<string, number>();
   readonly #byAddress = new Holders();
   readonly #byMac = new Holders();
+  readonly #byHost = new Map<string, Set<Endpoint>>();
 
   set(id: string, after: Endpoint | undefined): void {
     const before = this.endpoints.get(id);
     if (before) {
+      const others = this.#byHost.get(before.host);
+      others?.delete(before);
+      if (others?.size === 0) this.#byHost.delete(before.host);
       this.#byAddress.remove(before.hot.address, before);
       this.#byMac.remove(before.hot.mac, before);
     }
@@ -78,7 +85,15 @@ export class Space {
       this.#byAddress.add(after.hot.address, after);
       this.#byMac.add(after.hot.mac, after);
       this.endpoints.set(id, after);
+      const others = this.#byHost.get(after.host);
+      if (others) others.add(after);
+      else this.#byHost.set(after.host, new Set([after]));
     } else this.endpoints.delete(id);
+  }
+
+  /** The endpoints of one host. */
+  endpointsOn(host: string): ReadonlySet<Endpoint> {
+    return this.#byHost.get(host) ?? NONE;
   }
 
   /** Who has the address, by its 32-bit value, the oldest first; old agents may have given it twice. */
@@ -110,6 +125,7 @@ export class Space {
 }
 
 const NOBODY: readonly Endpoint[] = [];
+const NONE: ReadonlySet<Endpoint> = new Set();
 
 class Holders {
   readonly #of = new Map<number, readonly Endpoint[]>();

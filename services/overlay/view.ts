@@ -8,6 +8,8 @@ import { type Endpoint, readEndpoint, Space } from "./space.ts";
 export interface NetworkChange {
   readonly kinds: Set<"network" | "hosts" | "applied" | "deleted">;
   readonly endpoints: EndpointChange[];
+  /** The newest revision of the network's endpoints among them; 0: none. */
+  revision: number;
 }
 
 /** What became of one endpoint. */
@@ -123,10 +125,10 @@ export class View {
     const about = new Map<string, NetworkChange>();
     const of = (network: string) => {
       let change = about.get(network);
-      if (!change) about.set(network, change = { kinds: new Set(), endpoints: [] });
+      if (!change) about.set(network, change = { kinds: new Set(), endpoints: [], revision: 0 });
       return change;
     };
-    for (const { before, after } of changes) {
+    for (const { before, after, revision } of changes) {
       const record = (after ?? before)?.record;
       switch (record?.kind) {
         case "network":
@@ -140,6 +142,10 @@ export class View {
           const { before: was, after: now } = change;
           if (was) of(was.network).endpoints.push(change);
           if (now && now.network !== was?.network) of(now.network).endpoints.push(change);
+          if (record.kind === "network-endpoint") {
+            const about = of(record.network);
+            about.revision = Math.max(about.revision, revision);
+          }
           break;
         }
         case "network-host":

@@ -1,0 +1,267 @@
+import { invalid, Refusal } from "../common/refusal.ts";
+import type { NetworkRequest } from "../overlay/check_network.ts";
+import { type EndpointRequest, vethName } from "../overlay/create_endpoints.ts";
+import { type Activation, findEndpoint } from "../overlay/endpoints.ts";
+import { findNetwork, planCreateNetwork, planDeleteNetwork } from "../overlay/networks.ts";
+import { change } from "../store/change.ts";
+import type { EndpointRecord, NetworkRecord } from "../store/sand_records.ts";
+import type {
+  AgentApi,
+  CreatedEndpoint,
+  EndpointFilter,
+  EndpointList,
+  NewEndpoint,
+  RemoteAgent,
+  Route,
+} from "./api.ts";
+import { type Context, sinceBoot, timestamp } from "./context.ts";
+import { failpoint } from "./failpoints.ts";
+import type { NetworkWorker } from "./network_worker.ts";
+import type { Workers } from "./workers.ts";
+
+/** How long an endpoint that is written may take to be set up here, in ms: etcd may be losing events. */
+const PATIENCE = 10_000;
+/** Many hosts may create networks at once, and each VNI is guarded by all networks. */
+const TRIES = 200;
+
+export interface AgentOptions {
+  readonly maxVni: number;
+}
+
+/** What this host's agent does for those who ask it. */
+export class Agent implements AgentApi {
+  readonly #context: Context;
+  readonly #workers: Workers;
+  readonly #options: AgentOptions;
+  /** Names of veths that are about to be made. */
+  readonly #names = new Set<string>();
+  /** One network at a time is created here: each is guarded by all of them. */
+  #creating: Promise<unknown> = Promise.resolve();
+
+  constructor(context: Context, workers: Workers, options: AgentOptions) {
+    this.#context = context;
+    this.#workers = workers;
+    this.#options = options;
+  }
+
+  networks(): NetworkRecord[] {
+    return [...this.#context.view.networks()];
+  }
+
+  network(id: string): NetworkRecord {
+    return findNetwork(this.#context.view, id);
+  }
+
+  createNetwork(request: NetworkRequest): Promise<NetworkRecord> {
+    const created = this.#creating.then(() => this.#createNetwork(request));
+    this.#creating = created.catch(() => {});
+    return created;
+  }
+
+  async #createNetwork(request: NetworkRequest): Promise<NetworkRecord> {
+    const { view, store, trust, namespacePath } = this.#context;
+    const options = {
+      newId: crypto.randomUUID(),
+      now: timestamp(),
+      namespacePath,
+      maxVni: this.#options.maxVni,
+    };
+    // An old agent leaves the claims of a network that it deletes; one with the same id would meet them.
+    const release = request.id ? await store.hold(request.id.toLowerCase()) : () => {};
+    try {
+      let record: NetworkRecord | undefined;
+      await change(store, () => {
+        trust.assert();
+        const planned = planCreateNetwork(view, request, options);
+        record = planned.record;
+        return planned.plan;
+      }, { tries: TRIES });
+      failpoint("network:after-commit");
+      return record as NetworkRecord;
+    } finally {
+      release();
+    }
+  }
+
+  async deleteNetwork(id: string): Promise<void> {
+    const { view, store, trust } = this.#context;
+    findNetwork(view, id);
+    const release = await store.hold(id);
+    try {
+      const now = timestamp(), found = new Set<string>();
+      await change(store, () => {
+        trust.assert();
+        return planDeleteNetwork(view, id, now, found).plan;
+      }, { tries: TRIES });
+      await this.#workers.idle(id);
+    } finally {
+      release();
+    }
+  }
+
+  async endpoints({ network, hostname }: EndpointFilter): Promise<EndpointList> {
+    const { view, store, host } = this.#context;
+    const fits = (record: EndpointRecord) =>
+      (network === undefined || record.network_id === network) &&
+      (hostname === undefined || record.hostname === hostname);
+    const known = () => [...view.endpoints()].map(({ record }) => record).filter(fits);
+    if (hostname === host.hostname || (network !== undefined && this.#workers.has(network))) {
+      return { endpoints: known() };
+    }
+    try {
+      if (network !== undefined) return { endpoints: (await store.endpointsOfNetwork(network)).filter(fits) };
+      if (hostname !== undefined) return { endpoints: await store.endpointsOfHost(hostname) };
+      return { endpoints: await store.allEndpoints() };
+    } catch (error) {
+      if (!(error instanceof Refusal && error.code === "unavailable")) throw error;
+      const warning = `${error.message}: only endpoints of networks that ${host.hostname} has are listed`;
+      return { endpoints: known(), warning };
+    }
+  }
+
+  async createEndpoint(request: NewEndpoint): Promise<CreatedEndpoint> {
+    const { view, trust } = this.#context;
+    trust.assert();
+    findNetwork(view, request.network);
+    const using = await this.#workers.use(request.network);
+    const names: string[] = [];
+    try {
+      const { worker } = using;
+      const activation = request.netns === undefined
+        ? undefined
+        : await this.#activation(worker, request.netns, names);
+      const id = crypto.randomUUID();
+      const done = activation && worker.carriedOut(id);
+      const { address, mac } = request;
+      const wanted: EndpointRequest = { id, now: timestamp(), address, mac, activation };
+      const { record, revision } = await worker.writer.create(wanted).catch((error) => {
+        worker.forget(id);
+        throw error;
+      });
+      if (done) await this.#carriedOut(worker, record, done);
+      failpoint("endpoint:after-kernel");
+      const pending = request.waitMs ? await this.#programmed(request.network, revision, request.waitMs) : [];
+      return { endpoint: view.endpoint(id)?.record ?? record, pending };
+    } finally {
+      for (const name of names) this.#names.delete(name);
+      using.release();
+    }
+  }
+
+  /** Checks the namespace and chooses the veth's names, which stay reserved in `names`. */
+  async #activation(worker: NetworkWorker, path: string, names: string[]): Promise<Activation> {
+    const { identity, vethNames, isHome } = await this.#context.kernel.inspect(path);
+    if (isHome) {
+      throw invalid(
+        `ns_handle_path: "${path}" is the agent's own network namespace: name that of a container`,
+      );
+    }
+    const choose = () => {
+      const taken = (name: string) => vethNames.has(name) || this.#names.has(name) || worker.hasVeth(name);
+      const name = vethName({ has: taken }, (n) => crypto.getRandomValues(new Uint32Array(1))[0]! % n);
+      this.#names.add(name);
+      names.push(name);
+      return name;
+    };
+    return {
+      targetNetnsPath: path,
+      targetNetnsIdentity: sinceBoot(identity),
+      overlayVethName: choose(),
+      overlayVethMac: randomMac(),
+      targetVethName: choose(),
+    };
+  }
+
+  /** Waits until the new endpoint is set up here; where it cannot be, it is as if it had never been asked for. */
+  async #carriedOut(worker: NetworkWorker, record: EndpointRecord, done: Promise<void>): Promise<void> {
+    const late = Promise.withResolvers<never>();
+    const timer = setTimeout(() =>
+      late.reject(
+        new Refusal(
+          "unavailable",
+          `endpoint ${record.id} is not set up on ${record.hostname} after ${PATIENCE / 1000} s`,
+        ),
+      ), PATIENCE);
+    try {
+      await Promise.race([done, late.promise]);
+    } catch (error) {
+      worker.forget(record.id);
+      await worker.writer.delete(record.id);
+      throw error;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Waits until every host has carried out what was written at that revision. @returns those that have not */
+  async #programmed(network: string, revision: number, waitMs: number): Promise<string[]> {
+    const { view } = this.#context;
+    const behind = () => view.space(network).hostsBehind(revision);
+    if (behind().length) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const timer = setTimeout(resolve, waitMs);
+      const stop = view.subscribe((changes) => changes.has(network) && !behind().length && resolve());
+      await promise;
+      clearTimeout(timer);
+      stop();
+    }
+    // Nobody knows what agents of old have done.
+    return [...behind(), ...view.space(network).oldHosts()].sort();
+  }
+
+  async deleteEndpoint(id: string, { force = false }: { readonly force?: boolean } = {}): Promise<void> {
+    const { view, store, host, trust } = this.#context;
+    trust.assert();
+    const own = view.endpoint(id)?.host === host.hostname;
+    const network = view.endpoint(id)?.network ??
+      (force ? (await store.allEndpoints()).find((record) => record.id === id)?.network_id : undefined);
+    if (network === undefined || (!own && !force)) {
+      findEndpoint(view, id, host.hostname);
+      throw new Refusal("not-found", `there is no endpoint "${id}"`);
+    }
+    const using = await this.#workers.use(network);
+    try {
+      const { worker } = using;
+      if (!own) return await worker.writer.forceDelete(id);
+      const done = worker.carriedOut(id);
+      await worker.writer.delete(id).catch((error) => {
+        worker.forget(id);
+        throw error;
+      });
+      // It is gone from the store: what is left in the kernel goes at the latest with the next comparison.
+      await Promise.race([done, new Promise((resolve) => setTimeout(resolve, PATIENCE))]).catch(() => {});
+      failpoint("delete:after-kernel");
+    } finally {
+      using.release();
+    }
+    await this.#workers.idle(network);
+  }
+
+  async route(network: string): Promise<Route> {
+    const { view, store, host } = this.#context;
+    findNetwork(view, network);
+    for (const { active, record } of view.space(network).endpointsOn(host.hostname)) {
+      if (active && record.target_netns_path) return { kind: "local", netns: record.target_netns_path };
+    }
+    const agents = new Map<string, RemoteAgent>();
+    for (const record of await store.endpointsOfNetwork(network)) {
+      if (!record.active || record.hostname === host.hostname) continue;
+      const { hostname, api_hostname: apiHostname, host_ip: ip } = record;
+      agents.set(hostname, { hostname, apiHostname, ip });
+    }
+    if (!agents.size) {
+      throw new Refusal(
+        "invalid",
+        `network ${view.network(network)?.name} has no active endpoint to connect from: create one`,
+      );
+    }
+    return { kind: "remote", agents: [...agents.values()] };
+  }
+}
+
+/** A MAC of nobody's making: locally administered, not a group's (IEEE 802-2014 §8.4). */
+function randomMac(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(6));
+  bytes[0] = (bytes[0]! & 0xfc) | 2;
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join(":");
+}

@@ -1,0 +1,47 @@
+import { messageOf } from "../common/refusal.ts";
+import { pause } from "../store/timers.ts";
+import type { Context } from "./context.ts";
+import type { Workers } from "./workers.ts";
+
+/**
+ * Compares every network with the kernel once in `everyMs`, one after another and evenly spread, until it is closed:
+ * what others changed behind the agent's back is found and mended.
+ */
+export class Checks {
+  readonly #closing = new AbortController();
+  readonly #running: Promise<void>;
+
+  constructor(
+    private readonly context: Context,
+    private readonly workers: Workers,
+    private readonly everyMs: number,
+    /** Told at each round: what else is to be looked at. */
+    private readonly onRound: () => Promise<void>,
+  ) {
+    this.#running = this.#run();
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#closing;
+    while (!signal.aborted) {
+      const workers = [...this.workers.all()], wait = this.everyMs / Math.max(1, workers.length);
+      if (!workers.length) await pause(wait, signal);
+      for (const worker of workers) {
+        await pause(wait, signal);
+        if (signal.aborted) return;
+        if (!this.context.trust.doubt) await worker.compare("check");
+      }
+      try {
+        await this.onRound();
+        if (!this.context.trust.doubt) await this.workers.takeUpMissing();
+      } catch (error) {
+        this.context.log.warn(`a periodic check is put off: ${messageOf(error)}`);
+      }
+    }
+  }
+}

@@ -1,0 +1,81 @@
+import { messageOf } from "../common/refusal.ts";
+import { planSweep, type Suspects } from "../overlay/sweep.ts";
+import { change } from "../store/change.ts";
+import type { Context } from "./context.ts";
+
+/** How often the addresses of a network are looked through, as a part of the time that one may go unused. */
+const PART = 1 / 4;
+
+/**
+ * Gives back addresses that no endpoint has, and claims those that endpoints have: agents of old do neither right. Each
+ * host does it for its own networks, whoever comes first.
+ */
+export class ClaimsSweeper {
+  readonly #suspects = new Map<string, Suspects>();
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #running: Promise<void> = Promise.resolve();
+  #closed = false;
+
+  /**
+   * @param networks Those that this host has.
+   * @param graceMs How long an address may be taken without an endpoint.
+   */
+  constructor(
+    private readonly context: Context,
+    private readonly networks: () => Iterable<string>,
+    private readonly graceMs: number,
+  ) {
+    this.#next();
+  }
+
+  #next(): void {
+    // Hosts that were started together do not all come at once.
+    const wait = this.graceMs * PART * (0.8 + Math.random() * 0.4);
+    this.#timer = setTimeout(() => {
+      this.#running = this.sweep().finally(() => this.#closed || this.#next());
+    }, wait);
+  }
+
+  /** Looks through all networks once. */
+  async sweep(): Promise<void> {
+    const { log, trust, view, store } = this.context;
+    const networks = new Set(this.networks());
+    for (const id of this.#suspects.keys()) if (!networks.has(id)) this.#suspects.delete(id);
+    for (const id of networks) {
+      const network = view.network(id);
+      if (!network || this.#closed || trust.doubt || !store.mirror.state.inStep) continue;
+      const seen = this.#suspects.get(id) ?? new Map();
+      try {
+        let swept = { freed: 0, claimed: 0 };
+        await change(store, () => {
+          trust.assert();
+          const sweep = planSweep(view, network, seen, performance.now(), this.graceMs);
+          // A further round finds nothing left: what the one before it did counts.
+          if (sweep.plan) swept = sweep;
+          this.#suspects.set(id, sweep.suspects);
+          return sweep.plan;
+        });
+        this.#tell(network.name, swept);
+      } catch (error) {
+        log.warn(`the addresses of network ${network.name} could not be looked through: ${messageOf(error)}`);
+      }
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    await this.#running;
+  }
+
+  #tell(name: string, { freed, claimed }: { freed: number; claimed: number }): void {
+    if (!freed && !claimed) return;
+    const { log, counters } = this.context;
+    counters.swept.inc({ what: "freed" }, freed);
+    counters.swept.inc({ what: "claimed" }, claimed);
+    log.info(
+      { freed, claimed },
+      `network ${name}: its taken addresses are those of its endpoints again`,
+    );
+  }
+}

@@ -1,0 +1,40 @@
+import type { Log } from "../common/log.ts";
+import type { Ip } from "../common/ip.ts";
+import type { View } from "../overlay/view.ts";
+import type { SandStore } from "../store/sand_store.ts";
+import type { Counters } from "./counters.ts";
+import type { HostKernel } from "./kernel/host.ts";
+import type { Trust } from "./trust.ts";
+
+/** What the parts of an agent have in common. */
+export interface Context {
+  readonly store: SandStore;
+  readonly view: View;
+  readonly kernel: HostKernel;
+  readonly trust: Trust;
+  readonly host: {
+    readonly hostname: string;
+    /** Its VTEP. */
+    readonly ip: Ip;
+    readonly apiHostname: string;
+  };
+  /** Where the namespace of a network is bound on this host. */
+  readonly namespacePath: (network: string) => string;
+  /** Of the interface that has the VTEP, as it was last seen. */
+  underlayMtu(): number;
+  readonly counters: Counters;
+  readonly log: Log;
+}
+
+/** RFC 3339 with nanoseconds, as the store has it. */
+export function timestamp(): string {
+  return new Date().toISOString().replace("Z", "000000Z");
+}
+
+let boot: string | undefined;
+
+/** What the kernel calls something, so that it is told from what it calls the same after a reboot. */
+export function sinceBoot(identity: string): string {
+  boot ??= Deno.readTextFileSync("/proc/sys/kernel/random/boot_id").trim();
+  return `${boot}/${identity}`;
+}

@@ -1,0 +1,140 @@
+import { Refusal } from "../common/refusal.ts";
+import { type EndpointRequest, planCreateEndpoints } from "../overlay/create_endpoints.ts";
+import { findEndpoint, planDeleteEndpoints } from "../overlay/endpoints.ts";
+import { change } from "../store/change.ts";
+import type { EndpointRecord } from "../store/sand_records.ts";
+import type { Context } from "./context.ts";
+import { failpoint } from "./failpoints.ts";
+
+/** At once: some transactions, each with its part of them. */
+const BATCH = 256;
+/** Three hosts that fill one network lose to each other often; each time, somebody wins. */
+const TRIES = 200;
+
+/** An endpoint as it was written, and at which revision. */
+export interface Written {
+  readonly record: EndpointRecord;
+  readonly revision: number;
+}
+
+/**
+ * Writes one network's endpoints of this host. Those that are asked for while others are being written go together
+ * into the next transactions: they all change the record of the network's addresses.
+ */
+export class EndpointWriter {
+  #turn: Promise<unknown> = Promise.resolve();
+  #making: Job<EndpointRequest, Written>[] = [];
+  #deleting: Job<string, number>[] = [];
+
+  /** @param mtuHere The largest that the network can have on this host. */
+  constructor(
+    private readonly network: string,
+    private readonly context: Context,
+    private readonly mtuHere: () => number,
+  ) {}
+
+  /** @throws Refusal */
+  create(request: EndpointRequest): Promise<Written> {
+    return this.#add(this.#making, request, (jobs) => this.#create(jobs));
+  }
+
+  /** @returns the revision at which it is gone. @throws Refusal */
+  delete(id: string): Promise<number> {
+    return this.#add(this.#deleting, id, (jobs) => this.#delete(jobs));
+  }
+
+  /** The same for an endpoint of any host, which may be gone. @throws Refusal */
+  async forceDelete(id: string): Promise<void> {
+    const { view, store, trust } = this.context;
+    const found = new Set<string>();
+    await this.exclusive(() =>
+      change(store, () => {
+        trust.assert();
+        return planDeleteEndpoints(view, [id], { hostname: undefined, found });
+      }, { tries: TRIES })
+    );
+  }
+
+  /** Runs what must not meet a change of this network's endpoints by this host. */
+  exclusive<T>(act: () => Promise<T>): Promise<T> {
+    const turn = this.#turn.then(act);
+    this.#turn = turn.catch(() => {});
+    return turn;
+  }
+
+  #add<In, Out>(
+    queue: Job<In, Out>[],
+    request: In,
+    act: (jobs: readonly Job<In, Out>[]) => Promise<void>,
+  ): Promise<Out> {
+    const { promise, resolve, reject } = Promise.withResolvers<Out>();
+    queue.push({ request, resolve, reject });
+    if (queue.length === 1) {
+      const drain = async () => {
+        const jobs = queue.splice(0, BATCH);
+        if (queue.length) void this.exclusive(drain);
+        await act(jobs).catch((error) => {
+          for (const job of jobs) job.reject(error);
+        });
+      };
+      void this.exclusive(drain);
+    }
+    return promise;
+  }
+
+  async #create(jobs: readonly Job<EndpointRequest, Written>[]): Promise<void> {
+    const { view, store, trust } = this.context;
+    const host = { ...this.context.host, mtu: this.mtuHere() };
+    let results: readonly (EndpointRecord | Refusal)[] = [];
+    failpoint("endpoint:before-commit");
+    const revision = await change(store, () => {
+      trust.assert();
+      const planned = planCreateEndpoints(view, this.network, host, jobs.map((job) => job.request));
+      results = planned.results;
+      return planned.plans;
+    }, { tries: TRIES });
+    failpoint("endpoint:after-commit");
+    for (const [i, job] of jobs.entries()) {
+      const result = results[i];
+      if (result === undefined || result instanceof Refusal) job.reject(result);
+      else job.resolve({ record: result, revision: revision ?? 0 });
+    }
+  }
+
+  async #delete(jobs: readonly Job<string, number>[]): Promise<void> {
+    const { view, store, host: { hostname }, trust } = this.context;
+    const found = new Set<string>();
+    let left = [...jobs];
+    failpoint("delete:before-commit");
+    const revision = await change(store, () => {
+      trust.assert();
+      left = left.filter((job) => {
+        const reason = found.has(job.request)
+          ? undefined
+          : refusal(() => findEndpoint(view, job.request, hostname));
+        if (reason) job.reject(reason);
+        return !reason;
+      });
+      return planDeleteEndpoints(view, left.map(({ request }) => request), { hostname, found });
+    }, { tries: TRIES });
+    failpoint("delete:after-commit");
+    for (const job of left) job.resolve(revision ?? 0);
+  }
+}
+
+/** Why it is refused; undefined when it is not. */
+function refusal(act: () => unknown): Refusal | undefined {
+  try {
+    act();
+    return undefined;
+  } catch (error) {
+    if (error instanceof Refusal) return error;
+    throw error;
+  }
+}
+
+interface Job<In, Out> {
+  readonly request: In;
+  resolve(value: Out): void;
+  reject(reason: unknown): void;
+}

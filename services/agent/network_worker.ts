@@ -1,0 +1,446 @@
+import { messageOf } from "../common/refusal.ts";
+import { desiredState, desiredVeth, mtuHere, mtuOf } from "../overlay/desired.ts";
+import { diff, diffVeth, lostVeths } from "../overlay/diff.ts";
+import { namespaceGone, planDeactivate } from "../overlay/endpoints.ts";
+import { planApplied, planLeave, planPresence } from "../overlay/hosts.ts";
+import { Neighbours } from "../overlay/neighbours.ts";
+import type { Op } from "../overlay/ops.ts";
+import { partsOf, takesAway } from "../overlay/parts.ts";
+import type { Endpoint } from "../overlay/space.ts";
+import type { NetworkState } from "../overlay/state.ts";
+import type { EndpointChange, NetworkChange } from "../overlay/view.ts";
+import { change } from "../store/change.ts";
+import { pause } from "../store/timers.ts";
+import type { Plan } from "../store/types.ts";
+import { type Context, sinceBoot, timestamp } from "./context.ts";
+import { EndpointWriter } from "./endpoint_writer.ts";
+import { failpoint } from "./failpoints.ts";
+import type { NetworkKernel } from "./kernel/network.ts";
+
+/** After a failure it is tried again, first after this and then twice as long each time, in ms. */
+const FIRST_PAUSE = 100, LONGEST_PAUSE = 10_000;
+
+/** Why all of a network is compared with the kernel. */
+export type Reason = "start" | "change" | "check" | "retry";
+
+/**
+ * One network's part of this host: brings the kernel to what the store says, one thing after another. What changed is
+ * carried out by itself; at start, after trouble, and now and then, all of it is compared.
+ */
+export class NetworkWorker {
+  readonly writer: EndpointWriter;
+  readonly #context: Context;
+  readonly #kernel: NetworkKernel;
+  #reason: Reason | undefined;
+  #changes: EndpointChange[] = [];
+  /** Of the newest change. */
+  #revision = 0;
+  #running: Promise<void> | undefined;
+  /** The kernel was brought to what the store says, and every change since has been carried out. */
+  #steady = false;
+  /** Of vxlan0, when it was last looked at or made. */
+  #mtu: number | undefined;
+  readonly #veths = new Set<string>();
+  #failures = 0;
+  #retry: ReturnType<typeof setTimeout> | undefined;
+  #problems: readonly string[] = [];
+  readonly #waiting = new Map<string, PromiseWithResolvers<void>>();
+  /** Veths of endpoints that could not be made, by the endpoint's id. */
+  readonly #broken = new Map<string, string>();
+  #users = 0;
+  readonly #closing = new AbortController();
+  #applied = 0;
+  #publishing: Promise<void> | undefined;
+  #published = 0;
+
+  /** @param onGone Called when nothing of the network is left on this host. */
+  constructor(readonly id: string, context: Context, private readonly onGone: () => void) {
+    this.#context = context;
+    this.#kernel = context.kernel.network(context.namespacePath(id));
+    this.writer = new EndpointWriter(id, context, () => this.#mtuHere());
+    for (const { record } of this.#local()) this.#veths.add(record.overlay_veth_name);
+  }
+
+  /** True while the kernel is known to show what the store says. */
+  get steady(): boolean {
+    return this.#steady && !this.#reason && !this.#changes.length && this.#broken.size === 0;
+  }
+
+  /** What keeps this host from what the store says, a sentence each. */
+  get problems(): readonly string[] {
+    return [...this.#problems, ...this.#broken.values()];
+  }
+
+  /** The network changed in the store. */
+  notice({ kinds, endpoints, revision }: NetworkChange): void {
+    const { hostname } = this.#context.host;
+    for (const { before, after } of endpoints) {
+      if (before?.host === hostname) this.#veths.delete(before.record.overlay_veth_name);
+      if (after?.host === hostname) this.#veths.add(after.record.overlay_veth_name);
+    }
+    // Both keys of an endpoint are written at once and seen one after the other.
+    this.#changes.push(...endpoints.filter(({ before, after }) => before?.modified !== after?.modified));
+    this.#revision = Math.max(this.#revision, revision);
+    const otherMtu = (kinds.has("hosts") || kinds.has("applied")) && this.#mtu !== undefined &&
+      this.#wantedMtu() !== this.#mtu;
+    const presenceLost = kinds.has("hosts") && this.#steady &&
+      !this.#context.view.networksOn(this.#context.host.hostname).has(this.id);
+    if (kinds.has("network") || otherMtu || presenceLost) this.#reason ??= "change";
+    // After a failure it is the next try's.
+    if (this.#failures === 0) this.#start();
+  }
+
+  /** True when an endpoint of this host has a veth of that name, made or not. */
+  hasVeth(name: string): boolean {
+    return this.#veths.has(name);
+  }
+
+  /** Keeps the worker while somebody is about to make an endpoint. @returns how to let it go */
+  use(): () => void {
+    this.#users++;
+    return () => {
+      this.#users--;
+      if (this.#users === 0 && this.#leaving() && !this.#closed) void this.compare("change");
+    };
+  }
+
+  /** Has all of it compared. Resolves when that is done, however it went. */
+  async compare(reason: Reason): Promise<void> {
+    this.#reason ??= reason;
+    this.#start();
+    await this.#running;
+  }
+
+  /** Resolves when the next change of that endpoint is carried out here; rejects when it cannot be. */
+  carriedOut(endpoint: string): Promise<void> {
+    let waiting = this.#waiting.get(endpoint);
+    if (!waiting) {
+      waiting = Promise.withResolvers();
+      waiting.promise.catch(() => {}); // Whoever asked may have given up before.
+      this.#waiting.set(endpoint, waiting);
+    }
+    return waiting.promise;
+  }
+
+  /** Nobody waits for that endpoint any more. */
+  forget(endpoint: string): void {
+    this.#waiting.delete(endpoint);
+  }
+
+  /** Resolves when nothing is left to be done. */
+  async idle(): Promise<void> {
+    while (this.#running) await this.#running;
+  }
+
+  /** Ends after what is under way; the kernel stays as it is. */
+  async close(): Promise<void> {
+    this.#closing.abort();
+    clearTimeout(this.#retry);
+    await this.#running;
+    await this.#publishing;
+    this.#kernel.close();
+  }
+
+  get #closed(): boolean {
+    return this.#closing.signal.aborted;
+  }
+
+  #start(): void {
+    this.#running ??= this.#run().finally(() => this.#running = undefined);
+  }
+
+  async #run(): Promise<void> {
+    // What comes in the same batch of events is done together.
+    await Promise.resolve();
+    while (!this.#closed && (this.#reason || this.#changes.length)) {
+      if (this.#context.trust.doubt) return;
+      const reason = this.#reason, changes = this.#changes, revision = this.#revision;
+      this.#reason = undefined;
+      this.#changes = [];
+      const started = performance.now();
+      try {
+        if (reason || !this.#steady || this.#leaving()) await this.#compare(reason ?? "change", changes);
+        else await this.#carryOut(changes);
+        this.#failures = 0;
+        this.#settle(changes);
+        this.#publish(revision);
+      } catch (error) {
+        if (this.#context.trust.doubt) return;
+        this.#failed(error, changes);
+        return;
+      } finally {
+        const seconds = (performance.now() - started) / 1000;
+        this.#context.counters.reconcile.observe({ kind: reason ? "all" : "some" }, seconds);
+      }
+    }
+    this.#publish(this.#revision);
+  }
+
+  /** Tells those who wait for one of these endpoints how it went. */
+  #settle(changes: readonly EndpointChange[]): void {
+    for (const { before, after } of changes) {
+      const id = (after ?? before)?.id ?? "";
+      const waiting = this.#waiting.get(id), problem = this.#broken.get(id);
+      if (!waiting) continue;
+      this.#waiting.delete(id);
+      if (problem === undefined) waiting.resolve();
+      else waiting.reject(new Error(problem));
+    }
+  }
+
+  #failed(error: unknown, changes: readonly EndpointChange[]): void {
+    const { log, counters, view } = this.#context;
+    this.#steady = false;
+    this.#reason ??= "retry";
+    counters.failures.inc();
+    const name = view.network(this.id)?.name ?? this.id;
+    const message = `network ${name} could not be brought to what etcd says: ${messageOf(error)}`;
+    if (this.#failures++ === 0) log.warn(`${message}; it is tried again`);
+    this.#problems = [message];
+    for (const { before, after } of changes) {
+      const id = (after ?? before)?.id ?? "";
+      this.#waiting.get(id)?.reject(error);
+      this.#waiting.delete(id);
+    }
+    clearTimeout(this.#retry);
+    const wait = Math.min(FIRST_PAUSE * 2 ** (this.#failures - 1), LONGEST_PAUSE);
+    this.#retry = setTimeout(() => this.#closed || this.#start(), wait * (0.8 + Math.random() * 0.4));
+  }
+
+  /** True when this host has no business with the network any more. */
+  #leaving(): boolean {
+    const { view, host } = this.#context;
+    return !view.network(this.id) || !view.space(this.id).endpointsOn(host.hostname).size;
+  }
+
+  /** Carries out what changed, at a cost that does not depend on the rest of the network. */
+  async #carryOut(changes: readonly EndpointChange[]): Promise<void> {
+    const { view, host } = this.#context;
+    const neighbours = new Neighbours(view, this.id, host.hostname);
+    // Each as it is by now: of several changes of one endpoint the last one counts.
+    const local = new Map<string, Set<string>>();
+    for (const { before, after } of changes) {
+      for (const endpoint of [before, after]) {
+        const name = endpoint?.host === host.hostname ? endpoint.record.overlay_veth_name : "";
+        if (endpoint && name) local.set(endpoint.id, (local.get(endpoint.id) ?? new Set()).add(name));
+      }
+    }
+    await this.#do(neighbours.opsFor(changes));
+    for (const [id, names] of local) {
+      const endpoint = view.endpoint(id);
+      this.#broken.delete(id);
+      for (const name of names) {
+        const wanted = endpoint?.active && endpoint.host === host.hostname &&
+            endpoint.record.overlay_veth_name === name
+          ? desiredVeth(endpoint, this.#mtu ?? this.#wantedMtu())
+          : undefined;
+        await this.#one(id, async () => {
+          const actual = await this.#kernel.readVeth(name, wanted?.peer?.netns);
+          await this.#do(diffVeth(name, actual, wanted));
+        });
+      }
+    }
+  }
+
+  /** Does what concerns one endpoint: where it fails, the others go on. */
+  async #one(endpoint: string, act: () => Promise<void>): Promise<void> {
+    try {
+      await act();
+    } catch (error) {
+      if (this.#context.trust.doubt) throw error;
+      this.#broken.set(endpoint, `endpoint ${endpoint} could not be set up: ${messageOf(error)}`);
+    }
+  }
+
+  /** Compares all of the network's part of the kernel with what the store says, and mends it. */
+  async #compare(reason: Reason, changes: readonly EndpointChange[]): Promise<void> {
+    const { view, host, counters, log, trust } = this.#context;
+    this.#broken.clear();
+    const gone = this.#namespacesGone();
+    const peers = new Map<string, string>();
+    for (const { active, record } of this.#local()) {
+      const { overlay_veth_name: name, target_netns_path: path } = record;
+      if (active && name && path) peers.set(name, path);
+    }
+    const actual = await this.#kernel.read(peers);
+    const { state: full, problems } = desiredState(view, this.id, this.#mtuOptions(actual?.vxlan?.mtu));
+    const desired = full && without(full, gone);
+    this.#problems = problems;
+    const unreadable = this.#unreadable();
+    let ops = diff(actual, desired);
+    if (unreadable) {
+      this.#problems = [...problems, `${unreadable}, so nothing of the network is taken away`];
+      ops = ops.filter((op) => !takesAway(op));
+    }
+    const lost = desired && !unreadable ? lostVeths(actual, desired) : [];
+    const { network, veths } = partsOf(ops);
+    const ids = new Map([...this.#local()].map(({ id, record }) => [record.overlay_veth_name, id]));
+    // Removed ones come first: what is made anew may have one of their names.
+    for (const [name, own] of veths) if (!desired?.veths.has(name)) await this.#do(own);
+    await this.#do(network);
+    for (const [name, own] of veths) {
+      if (desired?.veths.has(name)) await this.#one(ids.get(name) ?? name, () => this.#do(own));
+    }
+    if (reason === "check" && ops.length && !changes.length) {
+      for (const { op } of ops) counters.drift.inc({ op });
+      const what = Object.entries(Object.groupBy(ops, ({ op }) => op)).map(([op, of]) =>
+        `${op} ${of?.length}`
+      );
+      log.warn(
+        `network ${
+          view.network(this.id)?.name ?? this.id
+        }: the kernel was not as it should be and is mended: ${what.join(", ")}`,
+      );
+    }
+    this.#mtu = desired?.vxlan?.mtu;
+    await this.#deactivate([...gone, ...lost].flatMap((name) => ids.get(name) ?? []));
+    if (unreadable && !desired) return;
+    if (!desired) return await this.#leave();
+    await this.#commit(() => planPresence(view, this.id, this.#presence()));
+    if (view.networksOn(host.hostname).has(this.id)) trust.joined(this.id);
+    this.#steady = true;
+  }
+
+  /** Carries out operations; what takes something away only once the store is known to mean it. */
+  async #do(ops: readonly Op[]): Promise<void> {
+    if (!ops.length) return;
+    if (ops.some(takesAway)) await this.#confirm();
+    this.#context.trust.assert();
+    await this.#kernel.carryOut(ops, (op) => failpoint(`op:${op.op}`));
+  }
+
+  /**
+   * Makes sure that the store has not lost what it says no more: whoever deletes networks and endpoints leaves this
+   * host's own keys to it, whoever empties the store does not.
+   */
+  async #confirm(): Promise<void> {
+    const { store, view, host, trust } = this.#context;
+    const key = view.keys.hostNetwork(host.hostname, this.id);
+    // Never written, or healed already: there is nothing to be compared with.
+    if (view.guard(key).modRevision === 0) return;
+    const [guard] = await store.current([key]);
+    if (guard?.modRevision === 0 && !trust.look()) trust.assert();
+    if (guard?.modRevision === 0) throw new Error("etcd is losing this host's keys: looking again");
+  }
+
+  /** Names of veths whose endpoint's namespace is gone. */
+  #namespacesGone(): Set<string> {
+    const gone = new Set<string>();
+    for (const endpoint of this.#local()) {
+      const { active, record } = endpoint;
+      if (!active || record.target_netns_path === "") continue;
+      const identity = this.#context.kernel.identity(record.target_netns_path);
+      if (namespaceGone(endpoint, identity && sinceBoot(identity))) gone.add(record.overlay_veth_name);
+    }
+    return gone;
+  }
+
+  /** Endpoints whose namespace is gone are not active any more; they keep their addresses. */
+  async #deactivate(ids: readonly string[]): Promise<void> {
+    const { view, host, log } = this.#context;
+    for (const id of ids) {
+      const path = view.endpoint(id)?.record.target_netns_path;
+      await this.#commit(() => view.endpoint(id) ? planDeactivate(view, id, host.hostname).plan : undefined);
+      log.info(
+        { endpoint: id, network: this.id },
+        `endpoint ${id} is inactive: its namespace ${path} is gone`,
+      );
+    }
+  }
+
+  /** Tells the store that nothing of the network is left here. */
+  async #leave(): Promise<void> {
+    const { view, host, trust } = this.#context;
+    await this.writer.exclusive(async () => {
+      if (!this.#leaving() || this.#changes.length || this.#users) return;
+      trust.left(this.id);
+      failpoint("leave:before-commit");
+      await this.#commit(() => this.#leaving() ? planLeave(view, this.id, host.hostname) : undefined);
+      failpoint("leave:after-commit");
+      if (!this.#leaving()) return;
+      this.#steady = false;
+      this.#applied = this.#published = 0;
+      this.onGone();
+    });
+  }
+
+  #commit(plan: () => Plan | undefined): Promise<unknown> {
+    const { store, trust } = this.#context;
+    return change(store, () => {
+      trust.assert();
+      return plan();
+    });
+  }
+
+  /** Tells the other hosts up to which revision this one has carried out the network's changes. */
+  #publish(revision: number): void {
+    const { view, host } = this.#context;
+    if (!this.#steady) return;
+    if (!this.#applied) {
+      for (const { entries } of view.space(this.id).endpoints.values()) {
+        for (const { modRevision } of entries) this.#applied = Math.max(this.#applied, modRevision);
+      }
+    }
+    this.#applied = Math.max(this.#applied, revision);
+    if (this.#applied === this.#published) return;
+    this.#publishing ??= this.#tell(host.hostname).finally(() => this.#publishing = undefined);
+  }
+
+  async #tell(hostname: string): Promise<void> {
+    const { view, log } = this.#context;
+    while (this.#applied !== this.#published && !this.#closed) {
+      const revision = this.#applied;
+      try {
+        await this.#commit(() => view.network(this.id) && planApplied(view, this.id, hostname, revision));
+        failpoint("applied:after-commit");
+        this.#published = revision;
+      } catch (error) {
+        // The next change tells it, or the next comparison.
+        log.debug({ network: this.id }, `what is applied could not be told: ${messageOf(error)}`);
+        return;
+      }
+      // In a network of many hosts each hears from all others: the more there are, the less often each tells.
+      await pause(Math.max(20, view.space(this.id).hosts.size * 10), this.#closing.signal);
+    }
+  }
+
+  #presence() {
+    return { hostname: this.#context.host.hostname, mtu: this.#mtuHere(), now: timestamp() };
+  }
+
+  #local(): ReadonlySet<Endpoint> {
+    const { view, host } = this.#context;
+    return view.space(this.id).endpointsOn(host.hostname);
+  }
+
+  #mtuOptions(currentMtu = this.#mtu) {
+    const { host, underlayMtu } = this.#context;
+    return { hostname: host.hostname, underlayMtu: underlayMtu(), currentMtu };
+  }
+
+  #mtuHere(): number {
+    return mtuHere(this.#mtuOptions());
+  }
+
+  #wantedMtu(): number {
+    return mtuOf(this.#context.view, this.id, this.#mtuOptions());
+  }
+
+  /** A record that cannot be read, without which the network is not known whole. */
+  #unreadable(): string | undefined {
+    const { store, view: { keys }, host } = this.#context;
+    const { quarantined } = store.mirror.state;
+    if (!quarantined.size) return undefined;
+    const prefixes = [keys.networkEndpoints(this.id), keys.hostEndpoints(host.hostname)];
+    for (const key of quarantined.keys()) {
+      if (key === keys.network(this.id) || prefixes.some((prefix) => key.startsWith(prefix))) {
+        return `the record ${key} in etcd cannot be read`;
+      }
+    }
+    return undefined;
+  }
+}
+
+function without(state: NetworkState, veths: ReadonlySet<string>): NetworkState {
+  return { ...state, veths: new Map([...state.veths].filter(([name]) => !veths.has(name))) };
+}
