@@ -2,6 +2,8 @@ import { Counter, Histogram, type Registry } from "../common/metrics.ts";
 
 /** What an agent counts. */
 export interface Counters {
+  /** Differences that a periodic check has repaired, since the start. */
+  drifted: number;
   readonly drift: Counter<"op">;
   readonly failures: Counter;
   readonly reconcile: Histogram<"kind">;
@@ -11,6 +13,7 @@ export interface Counters {
 export function createCounters(metrics: Registry): Counters {
   const registers = [metrics];
   return {
+    drifted: 0,
     drift: new Counter({
       name: "agent_drift_repaired_total",
       help: "Differences between kernel and store that a periodic check found and repaired, by operation.",

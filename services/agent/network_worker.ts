@@ -20,6 +20,9 @@ import type { NetworkKernel } from "./kernel/network.ts";
 /** After a failure it is tried again, first after this and then twice as long each time, in ms. */
 const FIRST_PAUSE = 100, LONGEST_PAUSE = 10_000;
 
+/** What has been carried out is told to the other hosts after so many ms at the latest. */
+const LONGEST_SILENCE = 2000;
+
 /** Why all of a network is compared with the kernel. */
 export type Reason = "start" | "change" | "check" | "retry";
 
@@ -59,6 +62,11 @@ export class NetworkWorker {
     this.#kernel = context.kernel.network(context.namespacePath(id));
     this.writer = new EndpointWriter(id, context, () => this.#mtuHere());
     for (const { record } of this.#local()) this.#veths.add(record.overlay_veth_name);
+  }
+
+  /** Of the newest change of its endpoints in the store. */
+  get revision(): number {
+    return this.#revision;
   }
 
   /** True while the kernel is known to show what the store says. */
@@ -282,6 +290,7 @@ export class NetworkWorker {
       if (desired?.veths.has(name)) await this.#one(ids.get(name) ?? name, () => this.#do(own));
     }
     if (reason === "check" && ops.length && !changes.length) {
+      counters.drifted += ops.length;
       for (const { op } of ops) counters.drift.inc({ op });
       const what = Object.entries(Object.groupBy(ops, ({ op }) => op)).map(([op, of]) =>
         `${op} ${of?.length}`
@@ -399,8 +408,9 @@ export class NetworkWorker {
         log.debug({ network: this.id }, `what is applied could not be told: ${messageOf(error)}`);
         return;
       }
-      // In a network of many hosts each hears from all others: the more there are, the less often each tells.
-      await pause(Math.max(20, view.space(this.id).hosts.size * 10), this.#closing.signal);
+      // Each host hears from all others: what etcd has to deliver does not grow with the square of their number.
+      const hosts = view.space(this.id).hosts.size;
+      await pause(Math.min(hosts * hosts / 100, LONGEST_SILENCE), this.#closing.signal);
     }
   }
 

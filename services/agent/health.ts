@@ -1,0 +1,92 @@
+import type { Daemon } from "../common/daemon.ts";
+import { Gauge } from "../common/metrics.ts";
+import type { Context } from "./context.ts";
+import { Laggards } from "./laggards.ts";
+import type { Workers } from "./workers.ts";
+
+/** How often the other hosts are looked at, in ms. */
+const EVERY = 2000;
+
+/** Tells of this host's networks, and of the hosts that share them, by /readyz, /metrics and `strand status`. */
+export function tellHealth(daemon: Daemon, context: Context, workers: Workers): void {
+  const { trust, view, host, counters } = context;
+  const laggards = new Laggards(context, workers);
+  let late = laggards.look(performance.now());
+  const timer = setInterval(() => late = laggards.look(performance.now()), EVERY);
+  daemon.defer("a look at other hosts", () => clearInterval(timer));
+
+  daemon.check(() => {
+    if (!trust.doubt) return undefined;
+    const seconds = Math.round((Date.now() - trust.doubt.since) / 1000);
+    return {
+      what: `on hold since ${seconds} s: ${trust.doubt.reason}; this host's networks stay as they are`,
+      fix: 'put etcd right, or, if it is right as it is, run "strand agent release"',
+      blocks: true,
+    };
+  });
+  daemon.check(() => {
+    const [first, ...others] = [...workers.all()].flatMap(({ problems }) => problems);
+    if (first === undefined) return undefined;
+    return {
+      what: others.length ? `${others.length + 1} problems, the first: ${first}` : first,
+      fix: "put it right on the host or in etcd; the agent takes it up by itself",
+      blocks: false,
+    };
+  });
+  daemon.check(() => {
+    const [first] = late;
+    if (!first) return undefined;
+    const { hostname, networks, behindFor } = first;
+    const more = late.length > 1 ? `, and ${late.length - 1} more hosts` : "";
+    return {
+      what: `${hostname} has not carried out what is in etcd for ${Math.round(behindFor / 1000)} s: ` +
+        `networks ${networks.slice(0, 5).join(", ")}${more}`,
+      fix: `run "strand status" on ${hostname}; endpoints of a host that is gone are deleted with --force`,
+      blocks: false,
+    };
+  });
+
+  const networks = () => [...workers.all()];
+  const endpoints = () => view.endpointsOn(host.hostname);
+  const hosts = () => new Set(networks().flatMap(({ id }) => [...view.space(id).hosts.keys()]));
+  const old = () => new Set(networks().flatMap(({ id }) => view.space(id).oldHosts()));
+  daemon.tell(() => {
+    const active = endpoints().filter((endpoint) => endpoint.active).length;
+    const agentsOfOld = [...old()].sort(), behind = late.map(({ hostname }) => hostname);
+    return [
+      { what: "host", value: `${host.hostname}, VTEP ${host.ip}, underlay MTU ${context.underlayMtu()}` },
+      { what: "networks here", value: networks().length },
+      { what: "endpoints here", value: `${active} active, ${endpoints().length - active} inactive` },
+      { what: "hosts of these networks", value: namesOf([...hosts()].sort()) },
+      ...agentsOfOld.length ? [{ what: "hosts with an agent of old", value: namesOf(agentsOfOld) }] : [],
+      { what: "hosts behind", value: namesOf(behind) },
+      { what: "drift repaired", value: counters.drifted },
+    ];
+  });
+
+  const registers = [daemon.metrics];
+  const gauge = (name: string, help: string, read: () => number) =>
+    new Gauge({
+      name,
+      help,
+      registers,
+      collect() {
+        this.set(read());
+      },
+    });
+  gauge("agent_networks", "Networks that this host has.", () => networks().length);
+  gauge("agent_endpoints", "Endpoints of this host.", () => endpoints().length);
+  gauge("agent_hosts_behind", "Hosts that have not carried out what is in etcd for 10 s.", () => late.length);
+  gauge(
+    "agent_on_hold",
+    "1 while etcd is in doubt and nothing is changed.",
+    () => Number(Boolean(trust.doubt)),
+  );
+}
+
+const SHOWN = 10;
+
+function namesOf(hosts: readonly string[]): string {
+  const more = hosts.length > SHOWN ? ` and ${hosts.length - SHOWN} more` : "";
+  return hosts.length ? hosts.slice(0, SHOWN).join(", ") + more : "none";
+}

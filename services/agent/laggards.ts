@@ -1,0 +1,53 @@
+import type { Context } from "./context.ts";
+import type { Workers } from "./workers.ts";
+
+/** A host may take so long to carry out what is in etcd, in ms, before that is told as a problem. */
+const PATIENCE = 10_000;
+
+/** A host that has not carried out what others have. */
+export interface Laggard {
+  readonly hostname: string;
+  /** Names of networks. */
+  readonly networks: readonly string[];
+  /** Milliseconds. */
+  readonly behindFor: number;
+}
+
+interface State {
+  readonly since: number;
+  readonly applied: number;
+}
+
+/** Which hosts do not keep up with the networks that this host has too. */
+export class Laggards {
+  /** By network and host: since when, and what it had carried out then. */
+  #behind = new Map<string, State>();
+
+  constructor(private readonly context: Context, private readonly workers: Workers) {}
+
+  /** Looks again; to be called now and then. @param now milliseconds on a clock that does not go back */
+  look(now: number): Laggard[] {
+    const { view } = this.context;
+    const behind = new Map<string, State>(), late = new Map<string, { networks: string[]; since: number }>();
+    for (const { id, revision } of this.workers.all()) {
+      const space = view.space(id);
+      for (const hostname of space.hostsBehind(revision)) {
+        const key = `${id}/${hostname}`, applied = space.applied.get(hostname) ?? 0;
+        const before = this.#behind.get(key);
+        // One that goes on is slow, not stuck.
+        const state = before?.applied === applied ? before : { since: now, applied };
+        behind.set(key, state);
+        if (now - state.since < PATIENCE) continue;
+        const entry = late.get(hostname) ?? { networks: [], since: state.since };
+        entry.networks.push(view.network(id)?.name ?? id);
+        late.set(hostname, { ...entry, since: Math.min(entry.since, state.since) });
+      }
+    }
+    this.#behind = behind;
+    return [...late].map(([hostname, { networks, since }]) => ({
+      hostname,
+      networks,
+      behindFor: now - since,
+    }));
+  }
+}
