@@ -8,8 +8,6 @@ const AF_INET = 2, AF_BRIDGE = 7, AF_INET6 = 10;
 const NDA_DST = 1, NDA_LLADDR = 2, NDA_CACHEINFO = 3, NDA_PROBES = 4, NDA_IFINDEX = 8, NDA_LINK_NETNSID = 10;
 const NDA_PROTOCOL = 12;
 const NUD_NOARP = 0x40, NUD_PERMANENT = 0x80, NTF_SELF = 2;
-/** The states in which an entry has a MAC: reachable, stale, delay, probe, noarp, permanent. */
-const NUD_VALID = 0xde;
 /** Octets of struct ndmsg {u8 family, pad, i32 ifindex, u16 state, u8 flags, u8 type}. */
 const NDMSG = 12;
 /** Attributes that make no difference to where a frame goes. */
@@ -185,7 +183,6 @@ class Collection {
   add(view: DataView, from: number, to: number): void {
     if (to - from < NDMSG || view.getInt32(from + 4, true) !== this.ifindex) return;
     const state = view.getUint16(from + 8, true), flags = view.getUint8(from + 10);
-    if (this.table === "arp" && !(state & NUD_VALID)) return;
     // A bridge's own entry for its port is not the device's.
     if (this.table === "fdb" && !(flags & NTF_SELF)) return;
     if (this.count === this.#capacity) this.#grow();

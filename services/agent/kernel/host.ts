@@ -1,6 +1,6 @@
 import { Netlink } from "../../../ffi/netlink.ts";
 import { listLinks } from "../../../ffi/netlink_links.ts";
-import { home, namespaceIdentity } from "../../../ffi/netns.ts";
+import { home, namespaceIdentity, openNamespace } from "../../../ffi/netns.ts";
 import type { Ip } from "../../common/ip.ts";
 import { invalid, messageOf } from "../../common/refusal.ts";
 import { NetworkKernel } from "./network.ts";
@@ -67,9 +67,9 @@ export class HostKernel implements Disposable {
 
 function openFor(path: string): Place {
   try {
-    return Place.open(path);
+    return new Place(path, openNamespace(path));
   } catch (error) {
-    const reason = messageOf(error).replace(`${path}: `, "").replace(/^open .*?: /, "");
+    const reason = messageOf(error).replace(`${path}: `, "").replace(/^open /, "");
     throw invalid(
       `ns_handle_path: "${path}" (${reason}): name the path of a network namespace, like /var/run/netns/NAME`,
     );

@@ -20,7 +20,8 @@ export class Place implements Disposable {
   #netlink: Netlink | undefined;
   readonly #indexes = new Map<string, number>();
 
-  private constructor(readonly path: string, readonly fd: number) {}
+  /** @param fd of the namespace, which is closed with this */
+  constructor(readonly path: string, readonly fd: number) {}
 
   /** @throws NamespaceGone; what openNamespace() throws */
   static open(path: string): Place {
