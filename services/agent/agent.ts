@@ -1,4 +1,4 @@
-import { invalid, Refusal } from "../common/refusal.ts";
+import { invalid, messageOf, Refusal } from "../common/refusal.ts";
 import type { NetworkRequest } from "../overlay/check_network.ts";
 import { type EndpointRequest, vethName } from "../overlay/create_endpoints.ts";
 import { type Activation, findEndpoint } from "../overlay/endpoints.ts";
@@ -186,7 +186,10 @@ export class Agent implements AgentApi {
       await Promise.race([done, late.promise]);
     } catch (error) {
       worker.forget(record.id);
-      await worker.writer.delete(record.id);
+      await worker.writer.delete(record.id).catch((cause) => {
+        const message = `${messageOf(error)}; and it could not be taken back: ${messageOf(cause)}`;
+        throw new Refusal("unavailable", message, { cause });
+      });
       throw error;
     } finally {
       clearTimeout(timer);

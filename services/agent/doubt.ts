@@ -9,7 +9,7 @@ export interface Known {
   readonly clusterId: string;
   readonly revision: number;
   /** Networks that this host has set up. */
-  readonly networks: readonly string[];
+  readonly networks: Iterable<string>;
 }
 
 /** What the store looks like now. */
@@ -30,8 +30,10 @@ export function doubtOf(known: Known | undefined, seen: Seen): string | undefine
     return `etcd went back from revision ${known.revision} to ${seen.revision}, as after the restore of a backup`;
   }
   // Whoever deletes a network leaves this host's own keys to it.
-  if (known.networks.length && !known.networks.some((id) => seen.networks.has(id))) {
-    return `etcd knows nothing any more of the ${known.networks.length} networks that this host has`;
+  let lost = 0;
+  for (const id of known.networks) {
+    if (seen.networks.has(id)) return undefined;
+    lost++;
   }
-  return undefined;
+  return lost ? `etcd knows nothing any more of the networks that this host has (${lost})` : undefined;
 }

@@ -13,5 +13,8 @@ Deno.test("doubtOf() believes the store that it knows, and one that it sees for 
 Deno.test("doubtOf() doubts another cluster, an older store and an emptied one", () => {
   assert.match(doubtOf(known, { ...seen, clusterId: "b" }) ?? "", /^another etcd cluster answers \(b; /);
   assert.match(doubtOf(known, { ...seen, revision: 6 }) ?? "", /went back from revision 7 to 6/);
-  assert.match(doubtOf(known, { ...seen, networks: new Set() }) ?? "", /nothing any more of the 2 networks/);
+  assert.match(
+    doubtOf(known, { ...seen, networks: new Set() }) ?? "",
+    /nothing any more of the networks that this host has \(2\)/,
+  );
 });

@@ -1,4 +1,4 @@
-import { messageOf } from "../common/refusal.ts";
+import { messageOf, Refusal } from "../common/refusal.ts";
 import { desiredState, desiredVeth, mtuHere, mtuOf } from "../overlay/desired.ts";
 import { diff, diffVeth, lostVeths } from "../overlay/diff.ts";
 import { namespaceGone, planDeactivate } from "../overlay/endpoints.ts";
@@ -16,6 +16,7 @@ import { type Context, sinceBoot, timestamp } from "./context.ts";
 import { EndpointWriter } from "./endpoint_writer.ts";
 import { failpoint } from "./failpoints.ts";
 import type { NetworkKernel } from "./kernel/network.ts";
+import { NamespaceGone } from "./kernel/place.ts";
 
 /** After a failure it is tried again, first after this and then twice as long each time, in ms. */
 const FIRST_PAUSE = 100, LONGEST_PAUSE = 10_000;
@@ -49,7 +50,7 @@ export class NetworkWorker {
   #problems: readonly string[] = [];
   readonly #waiting = new Map<string, PromiseWithResolvers<void>>();
   /** Veths of endpoints that could not be made, by the endpoint's id. */
-  readonly #broken = new Map<string, string>();
+  readonly #broken = new Map<string, Error>();
   #users = 0;
   readonly #closing = new AbortController();
   #applied = 0;
@@ -76,7 +77,7 @@ export class NetworkWorker {
 
   /** What keeps this host from what the store says, a sentence each. */
   get problems(): readonly string[] {
-    return [...this.#problems, ...this.#broken.values()];
+    return [...this.#problems, ...[...this.#broken.values()].map(messageOf)];
   }
 
   /** The network changed in the store. */
@@ -192,7 +193,7 @@ export class NetworkWorker {
       if (!waiting) continue;
       this.#waiting.delete(id);
       if (problem === undefined) waiting.resolve();
-      else waiting.reject(new Error(problem));
+      else waiting.reject(problem);
     }
   }
 
@@ -256,13 +257,14 @@ export class NetworkWorker {
       await act();
     } catch (error) {
       if (this.#context.trust.doubt) throw error;
-      this.#broken.set(endpoint, `endpoint ${endpoint} could not be set up: ${messageOf(error)}`);
+      this.#broken.set(endpoint, notSetUp(endpoint, error));
     }
   }
 
   /** Compares all of the network's part of the kernel with what the store says, and mends it. */
   async #compare(reason: Reason, changes: readonly EndpointChange[]): Promise<void> {
-    const { view, host, counters, log, trust } = this.#context;
+    const { view, host, trust } = this.#context;
+    const wasRight = this.#steady && this.#broken.size === 0 && !changes.length;
     this.#broken.clear();
     const gone = this.#namespacesGone();
     const peers = new Map<string, string>();
@@ -289,18 +291,7 @@ export class NetworkWorker {
     for (const [name, own] of veths) {
       if (desired?.veths.has(name)) await this.#one(ids.get(name) ?? name, () => this.#do(own));
     }
-    if (reason === "check" && ops.length && !changes.length) {
-      counters.drifted += ops.length;
-      for (const { op } of ops) counters.drift.inc({ op });
-      const what = Object.entries(Object.groupBy(ops, ({ op }) => op)).map(([op, of]) =>
-        `${op} ${of?.length}`
-      );
-      log.warn(
-        `network ${
-          view.network(this.id)?.name ?? this.id
-        }: the kernel was not as it should be and is mended: ${what.join(", ")}`,
-      );
-    }
+    if (reason === "check" && wasRight && ops.length) this.#drifted(ops);
     this.#mtu = desired?.vxlan?.mtu;
     await this.#deactivate([...gone, ...lost].flatMap((name) => ids.get(name) ?? []));
     if (unreadable && !desired) return;
@@ -308,6 +299,23 @@ export class NetworkWorker {
     await this.#commit(() => planPresence(view, this.id, this.#presence()));
     if (view.networksOn(host.hostname).has(this.id)) trust.joined(this.id);
     this.#steady = true;
+  }
+
+  /** The kernel was not as this agent had left it. */
+  #drifted(ops: readonly Op[]): void {
+    const { counters, log, view } = this.#context;
+    counters.drifted += ops.length;
+    const counts = new Map<string, number>();
+    for (const { op } of ops) {
+      counters.drift.inc({ op });
+      counts.set(op, (counts.get(op) ?? 0) + 1);
+    }
+    const what = [...counts].map(([op, count]) => count > 1 ? `${op} (${count})` : op).join(", ");
+    log.warn(
+      `network ${
+        view.network(this.id)?.name ?? this.id
+      } was changed on this host by others, and is mended: ${what}`,
+    );
   }
 
   /** Carries out operations; what takes something away only once the store is known to mean it. */
@@ -449,6 +457,14 @@ export class NetworkWorker {
     }
     return undefined;
   }
+}
+
+/** Where the request was wrong, that is told as such. */
+function notSetUp(endpoint: string, error: unknown): Error {
+  const message = `endpoint ${endpoint} could not be set up: ${messageOf(error)}`;
+  if (error instanceof Refusal) return new Refusal(error.code, message, { cause: error });
+  if (error instanceof NamespaceGone) return new Refusal("invalid", message, { cause: error });
+  return new Error(message, { cause: error });
 }
 
 function without(state: NetworkState, veths: ReadonlySet<string>): NetworkState {

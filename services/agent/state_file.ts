@@ -48,7 +48,9 @@ export class StateFile {
     const part = `${this.path}.part`;
     const file = Deno.openSync(part, { create: true, truncate: true, write: true });
     try {
-      const bytes = new TextEncoder().encode(JSON.stringify(known) + "\n");
+      const bytes = new TextEncoder().encode(
+        JSON.stringify({ ...known, networks: [...known.networks] }) + "\n",
+      );
       for (let at = 0; at < bytes.length;) at += file.writeSync(bytes.subarray(at));
       // Without it, a loss of power may leave an empty file, which knows nothing.
       file.syncDataSync();

@@ -10,7 +10,7 @@ const SAVE_EVERY = 2000;
  * nothing is written, until somebody says that the store is right.
  */
 export class Trust {
-  #known: Known | undefined;
+  #known: Omit<Known, "networks"> | undefined;
   /** Networks that are set up here, as far as this agent has seen to it. */
   readonly #networks: Set<string>;
   #doubt: string | undefined;
@@ -27,8 +27,9 @@ export class Trust {
     private readonly see: () => Seen,
     private readonly onDoubt: (reason: string) => void,
   ) {
-    this.#known = file.load();
-    this.#networks = new Set(this.#known?.networks);
+    const known = file.load();
+    this.#known = known;
+    this.#networks = new Set(known?.networks);
     this.#timer = setInterval(() => this.#saveIfNew(), SAVE_EVERY);
   }
 
@@ -41,14 +42,14 @@ export class Trust {
   look(): boolean {
     if (this.#doubt !== undefined) return false;
     const seen = this.see();
-    const reason = doubtOf(this.#known && { ...this.#known, networks: [...this.#networks] }, seen);
+    const reason = doubtOf(this.#known && { ...this.#known, networks: this.#networks }, seen);
     if (reason !== undefined) {
       this.begin(reason);
       return false;
     }
     const { clusterId, revision } = seen;
     if (this.#known?.revision !== revision) this.#dirty = true;
-    this.#known = { clusterId, revision, networks: [] };
+    this.#known = { clusterId, revision };
     return true;
   }
 
@@ -72,7 +73,7 @@ export class Trust {
   /** Believes the store as it is now. */
   release(): void {
     const { clusterId, revision } = this.see();
-    this.#known = { clusterId, revision, networks: [] };
+    this.#known = { clusterId, revision };
     this.#networks.clear();
     this.#doubt = undefined;
     this.#dirty = true;
