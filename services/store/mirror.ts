@@ -136,7 +136,9 @@ export class StoreMirror<T> implements Mirror<T> {
   async follow(prefixes: readonly string[], options: { signal?: AbortSignal } = {}): Promise<void> {
     const wanted = new Map<string, Part>();
     for (const prefix of prefixes) {
-      if (!this.#parts.get(prefix)) wanted.set(prefix, { prefix, seen: 0, keys: new Set() });
+      const outer = this.#parts.of(prefix);
+      if (!outer) wanted.set(prefix, { prefix, seen: 0, keys: new Set() });
+      else if (outer.prefix !== prefix) throw new Error(`${prefix} lies inside ${outer.prefix}`);
     }
     if (!wanted.size) return await this.ready(options);
     this.#arriving.add(wanted);
@@ -149,8 +151,12 @@ export class StoreMirror<T> implements Mirror<T> {
     }
   }
 
-  /** Stops following parts that {@link StoreMirror.follow} began, and forgets what is in them. */
+  /**
+   * Stops following parts that {@link StoreMirror.follow} began, and forgets what is in them: subscribers are told of
+   * its removal. Does nothing once the mirror is closed.
+   */
   unfollow(prefixes: readonly string[]): void {
+    if (this.#closing.signal.aborted) return;
     const changes: Change<T>[] = [];
     for (const prefix of prefixes) {
       for (const wanted of this.#arriving) wanted.delete(prefix);
@@ -240,9 +246,9 @@ export class StoreMirror<T> implements Mirror<T> {
   async #follow(wanted: ReadonlyMap<string, Part>, signal: AbortSignal | undefined): Promise<void> {
     while (wanted.size) {
       signal?.throwIfAborted();
-      this.#closing.signal.throwIfAborted();
       const relists = this.#relists, revision = this.#revision;
       const listed = await unlessAborted(this.#list([...wanted.values()]), signal);
+      this.#closing.signal.throwIfAborted();
       // A listing of everything that is under way, or came in between, may show another store than this one.
       if (this.#doubt !== undefined) await unlessAborted(this.#resumed.promise, signal);
       if (relists === this.#relists) return this.#arrive(wanted, listed, revision);
@@ -251,7 +257,6 @@ export class StoreMirror<T> implements Mirror<T> {
 
   /** @param asked Where the mirror was when the listing was asked for. */
   #arrive(wanted: ReadonlyMap<string, Part>, { listing, ...head }: Listed<T>, asked: number): void {
-    this.#closing.signal.throwIfAborted();
     const wrong = this.#wrongWith(head, asked);
     if (wrong !== undefined) {
       const doubt = new Doubt(wrong);

@@ -36,10 +36,7 @@ export class Parts {
     return found;
   }
 
-  /** Throws Error when the part lies inside another. */
   add(part: Part): void {
-    const outer = this.of(part.prefix);
-    if (outer) throw new Error(`${part.prefix} lies inside ${outer.prefix}, which is followed`);
     this.#byPrefix.set(part.prefix, part);
   }
 

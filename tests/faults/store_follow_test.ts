@@ -7,7 +7,7 @@ import type { MirrorEvent } from "../../services/store/mirror_log.ts";
 import type { Change } from "../../services/store/types.ts";
 import { randomFrom } from "../../services/overlay/testing.ts";
 import { compact, Forgetful, Listed } from "../lab/connections.ts";
-import { labEtcd } from "../lab/etcd.ts";
+import { labCluster, labEtcd } from "../lab/etcd.ts";
 import { Relay } from "../lab/relay.ts";
 import { create, labStore, put, type Thing, things } from "../lab/store.ts";
 import { until } from "../lab/until.ts";
@@ -220,6 +220,26 @@ Deno.test("mirror.follow() before etcd was ever reached rejects; at its start it
   gate.resolve();
   await following;
   await late.mirror.ready();
+});
+
+Deno.test("mirror.close() refuses whoever waits in mirror.follow(), and what is shown stays", async () => {
+  await using etcd = await labEtcd();
+  using writer = labStore([etcd.endpoint]);
+  await writer.committer.commit(put("/p/1/x", 1));
+  using it = listed(etcd.endpoint);
+  await it.mirror.follow(["/p/1/"]);
+  it.connection.onPage = (page) => {
+    it.mirror.close();
+    return page;
+  };
+  await assert.rejects(it.mirror.follow(["/p/2/"]), { code: "unavailable" });
+  it.mirror.unfollow(["/p/1/"]);
+  assert.deepEqual(shown(it.mirror), [["/p/1/x", 1]]);
+  using starting = listed(etcd.endpoint);
+  starting.connection.onPage = it.connection.onPage;
+  const following = starting.mirror.follow(["/p/1/"]);
+  starting.mirror.close();
+  await assert.rejects(following, { code: "unavailable" });
 });
 
 Deno.test("mirror.follow() whose listing is cut short by etcd's end leaves nothing behind", async () => {
@@ -471,6 +491,27 @@ Deno.test("mirror finds what the watch has lost of a followed prefix", async () 
   assert.deepEqual([mirror.get("/p/1/lost")?.record.n, mirror.state.missed], [1, 1]);
   mirror.close();
   connection.close();
+});
+
+Deno.test("a followed prefix is followed on by another member when the first is lost", async () => {
+  const members = await labCluster(3);
+  try {
+    const [first, ...others] = members.map(({ endpoint }) => endpoint);
+    using store = labStore([first ?? "", ...others]);
+    using writer = labStore(others);
+    await store.mirror.follow(["/p/1/", "/p/2/"]);
+    await until("in step", () => store.mirror.state.inStep);
+    await members[0]?.kill();
+    store.mirror.unfollow(["/p/2/"]);
+    await until("a leader", () => writer.committer.commit(put("/p/1/x", 1)).then(() => true, () => false));
+    await until("it is shown", () => store.mirror.get("/p/1/x") !== undefined);
+    await store.mirror.follow(["/p/3/"]);
+    const last = committed(await writer.committer.commit(put("/p/3/x", 2)));
+    await store.mirror.reached(last, ["/p/3/x"]);
+    assert.deepEqual(shown(store.mirror), [["/p/1/x", 1], ["/p/3/x", 2]]);
+  } finally {
+    for (const member of members) await member[Symbol.asyncDispose]();
+  }
 });
 
 const seed = Number(Deno.env.get("STRAND_SEED") ?? Math.floor(Math.random() * 2 ** 31));
