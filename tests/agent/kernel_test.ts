@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { NamespaceGone } from "../../services/agent/kernel/place.ts";
+import { Ip } from "../../services/common/ip.ts";
 import { diffVeth } from "../../services/overlay/diff.ts";
 import type { NetworkState } from "../../services/overlay/state.ts";
 import { TestNamespace } from "../ffi/namespaces.ts";
@@ -151,6 +152,19 @@ Deno.test("a namespace that is gone, or is none, and a name that is taken are sa
   );
   network.kernel.close();
   await assert.rejects(network.kernel.carryOut([{ op: "loopback-up" }]), /not looked after any more/);
+});
+
+Deno.test("an entry that the kernel refuses is named, and keeps no other back", async () => {
+  using lab = new KernelLab();
+  const network = lab.network();
+  await network.settle(network.desired());
+  const vtep = Ip.parse("192.0.2.2").u32, wanted = network.desired(remote([2, 2], [3, 2]));
+  const [first, second] = [...wanted.fdb];
+  const entries = new Map([first!, [0, vtep], second!]);
+  await assert.rejects(network.kernel.carryOut([{ op: "fdb-set", entries }]), {
+    message: "change the fdb of vxlan0: 192.0.2.2 00:00:00:00:00:00: not supported by this kernel",
+  });
+  assert.deepEqual((await network.read(wanted))?.fdb, wanted.fdb);
 });
 
 Deno.test("what stands at a network's path and is no namespace is left alone; an empty file is used", async () => {

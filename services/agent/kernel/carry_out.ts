@@ -1,8 +1,8 @@
 import { setChecksumOffload } from "../../../ffi/checksum_offload.ts";
-import { EEXIST, SystemError } from "../../../ffi/errno.ts";
+import { EADDRINUSE, SystemError } from "../../../ffi/errno.ts";
 import type { Netlink } from "../../../ffi/netlink.ts";
 import { addAddress, deleteAddress, type LinkAddress, listAddresses } from "../../../ffi/netlink_address.ts";
-import { changeLearning, changeLink, deleteLink, newBridge, newVeth } from "../../../ffi/netlink_link.ts";
+import { changeLearning, changeLink, deleteLink, newBridge } from "../../../ffi/netlink_link.ts";
 import { deleteMacs, deleteNeighbours, type Neighbours, setNeighbours } from "../../../ffi/netlink_neigh.ts";
 import type { Failure } from "../../../ffi/netlink_replies.ts";
 import { removeNamespace } from "../../../ffi/netns.ts";
@@ -10,7 +10,8 @@ import { Cidr, Ip } from "../../common/ip.ts";
 import { macFromBytes, macToBytes, tryParseMac } from "../../common/mac.ts";
 import { Refusal } from "../../common/refusal.ts";
 import type { Op } from "../../overlay/ops.ts";
-import { BRIDGE, VXLAN } from "../../overlay/state.ts";
+import { BRIDGE, VXLAN, VXLAN_PORT } from "../../overlay/state.ts";
+import { addPair } from "./pair.ts";
 import { Place } from "./place.ts";
 import type { Underlay } from "./read.ts";
 import { addressesOnly, arpEntries, fdbEntries, macsOnly } from "./tables.ts";
@@ -93,7 +94,7 @@ export class Batch implements Disposable {
       await netlink.run(
         ...learning === undefined ? [] : [changeLearning(VXLAN, learning)],
         changeLink(VXLAN, given({ mtu, master, up })),
-      );
+      ).catch(sayPort);
     },
     "veth-add": (op) => this.#addVeth(op),
     "veth-remove": ({ name }) => this.#here.netlink.run(deleteLink(name)),
@@ -142,18 +143,9 @@ export class Batch implements Disposable {
     { name, mac, mtu, peer }: Named<"veth-add">,
     set: Omit<Named<"veth-set">, "op" | "name"> = {},
   ): Promise<void> {
-    const { netlink } = this.#here, target = this.#open(peer.netns);
-    const far = { name: peer.name, mtu: peer.mtu, ...macOf(peer.mac), namespace: target.fd };
+    const target = this.#open(peer.netns);
     const near = { name, mtu, ...macOf(mac), ...await this.#vethSettings(set) };
-    try {
-      await netlink.run(newVeth(near, far));
-    } catch (error) {
-      if (!(error instanceof SystemError && error.errno === EEXIST)) throw error;
-      const where = await target.link(peer.name) ? [peer.name, peer.netns] : [name, this.path];
-      throw new Refusal("exists", `there is an interface called ${where[0]} in ${where[1]} already`, {
-        cause: error,
-      });
-    }
+    await addPair(this.#here, near, target, { name: peer.name, mtu: peer.mtu, ...macOf(peer.mac) });
     this.#made(this.#here, name);
     target.forget(peer.name);
     this.#made(target, peer.name);
@@ -213,6 +205,14 @@ export class Batch implements Disposable {
     this.#target?.[Symbol.dispose]();
     this.#place?.[Symbol.dispose]();
   }
+}
+
+/** A vxlan device listens once it is up. */
+function sayPort(error: unknown): never {
+  if (!(error instanceof SystemError && error.errno === EADDRINUSE)) throw error;
+  const message =
+    `UDP port ${VXLAN_PORT}, which VXLAN needs, is taken by another program of this host: end that`;
+  throw new Refusal("exists", message, { cause: error });
 }
 
 function linkAddress(link: number, text: string): LinkAddress {

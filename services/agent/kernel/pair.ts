@@ -1,0 +1,50 @@
+import { EEXIST, SystemError } from "../../../ffi/errno.ts";
+import { deleteLink, newVeth } from "../../../ffi/netlink_link.ts";
+import { Refusal } from "../../common/refusal.ts";
+import type { Place } from "./place.ts";
+
+/** What an end of a pair is made with. */
+interface End {
+  readonly name: string;
+  readonly mtu: number;
+  readonly mac?: Uint8Array;
+}
+
+/**
+ * Makes a pair of veths, one end in each of two namespaces.
+ * @throws Refusal "exists" when one of the names is taken
+ */
+export async function addPair(
+  here: Place,
+  near: End & { readonly master?: number; readonly up?: boolean },
+  target: Place,
+  far: End,
+): Promise<void> {
+  const make = () => unlessThere(here.netlink.run(newVeth(near, { ...far, namespace: target.fd })));
+  let refused = await make();
+  if (!refused) return;
+  const there = await target.link(far.name);
+  if (there) {
+    // What is left of this very pair: its namespace was deleted and is still being cleared away, or it was moved.
+    const left = there.kind === "veth" && far.mac && `${there.mac}` === `${far.mac}`;
+    if (!left) throw taken(far.name, target.path, refused);
+    await target.netlink.run(deleteLink(there.index));
+  }
+  refused = await make();
+  if (refused) throw taken(near.name, here.path, refused);
+}
+
+/** @returns what the kernel said when it is there already */
+async function unlessThere(making: Promise<void>): Promise<SystemError | undefined> {
+  try {
+    await making;
+    return undefined;
+  } catch (error) {
+    if (error instanceof SystemError && error.errno === EEXIST) return error;
+    throw error;
+  }
+}
+
+function taken(name: string, path: string, cause: unknown): Refusal {
+  return new Refusal("exists", `there is an interface called ${name} in ${path} already`, { cause });
+}
