@@ -6,6 +6,8 @@ export interface Endpoint {
   /** An address: a name would be looked up on another thread, outside. */
   readonly hostname: string;
   readonly port: number;
+  /** Gives a connection up that is being made. */
+  readonly signal?: AbortSignal;
 }
 
 /** Listens inside a network namespace; everything else about the listener is as usual. */

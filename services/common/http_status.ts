@@ -57,16 +57,13 @@ export function serveStatus(
     const action = actions.get(path);
     if (action) void act(action, request, response);
     else if (request.method !== "GET" && request.method !== "HEAD") answer(response, 405, "GET only\n");
-    else if (path === "/healthz") answer(response, 200, "ok\n");
-    else if (path === "/readyz") {
-      const body = report();
-      answer(response, body.ready ? 200 : 503, JSON.stringify(body) + "\n", "application/json");
-    } else if (path === "/metrics") {
-      metrics.metrics().then(
-        (text) => answer(response, 200, text, metrics.contentType),
-        (error: unknown) => answer(response, 500, `${error}\n`),
-      );
-    } else answer(response, 404, "known are /healthz, /readyz and /metrics\n");
+    else {
+      void statusAnswer(path, report, metrics).then((known) => {
+        const { status, body, type } = known ??
+          { status: 404, body: "known are /healthz, /readyz and /metrics\n", type: "text/plain" };
+        answer(response, status, body, type);
+      });
+    }
   });
   const { promise, resolve, reject } = Promise.withResolvers<StatusServer>();
   server.on("error", (error) => {
@@ -82,6 +79,39 @@ export function serveStatus(
     resolve({ at: { host: listen.host, port }, close: () => closing(server) });
   });
   return promise;
+}
+
+export interface StatusAnswer {
+  readonly status: number;
+  readonly body: string;
+  readonly type: string;
+}
+
+/** What is answered to GET /healthz, /readyz and /metrics, wherever they are served; undefined: it is another path. */
+export async function statusAnswer(
+  path: string,
+  report: () => Report,
+  metrics: Registry,
+): Promise<StatusAnswer | undefined> {
+  try {
+    switch (path) {
+      case "/healthz":
+        return { status: 200, body: "ok\n", type: "text/plain" };
+      case "/readyz": {
+        const said = report();
+        return {
+          status: said.ready ? 200 : 503,
+          body: JSON.stringify(said) + "\n",
+          type: "application/json",
+        };
+      }
+      case "/metrics":
+        return { status: 200, body: await metrics.metrics(), type: metrics.contentType };
+    }
+    return undefined;
+  } catch (error) {
+    return { status: 500, body: `${messageOf(error)}\n`, type: "text/plain" };
+  }
 }
 
 async function act(

@@ -1,0 +1,41 @@
+import { Counter, Gauge, Histogram, type Registry } from "../../common/metrics.ts";
+
+/** What the API counts. */
+export interface Counters {
+  /** How long a request took until its answer was sent; for a CONNECT, until its stream began. */
+  answered(method: string, route: string, code: number, seconds: number): void;
+  readonly connections: Gauge;
+  readonly streams: Gauge;
+  /** Bytes that streams have passed on, "in" to the network and "out" of it. */
+  readonly bytes: Counter;
+}
+
+export function createCounters(metrics: Registry): Counters {
+  const registers = [metrics];
+  const seconds = new Histogram({
+    name: "agent_http_request_seconds",
+    help: "How long requests took.",
+    labelNames: ["method", "route", "code"],
+    buckets: [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 60],
+    registers,
+  });
+  return {
+    answered: (method, route, code, took) => seconds.observe({ method, route, code: String(code) }, took),
+    connections: new Gauge({
+      name: "agent_http_connections",
+      help: "Clients connected to the API.",
+      registers,
+    }),
+    streams: new Gauge({
+      name: "agent_connect_streams",
+      help: "Streams into networks, by CONNECT.",
+      registers,
+    }),
+    bytes: new Counter({
+      name: "agent_connect_bytes_total",
+      help: "Bytes that streams have passed on, in to a network or out of it.",
+      labelNames: ["direction"],
+      registers,
+    }),
+  };
+}

@@ -1,0 +1,21 @@
+import { type Log, OncePerMinute } from "../../common/log.ts";
+import { messageOf } from "../../common/refusal.ts";
+import { type Answer, errorAnswer } from "./answers.ts";
+
+/** The answer to a request that threw; faults of ours are logged, one cause once a minute. */
+export class Faults {
+  readonly #log: Log;
+  readonly #once = new OncePerMinute();
+
+  constructor(log: Log) {
+    this.#log = log;
+  }
+
+  answer(error: unknown, method: string, route: string): Answer {
+    const answer = errorAnswer(error);
+    if (answer.status === 500 && this.#once.due(`${method} ${route} ${messageOf(error)}`)) {
+      this.#log.error({ err: error }, `${method} ${route} failed`);
+    }
+    return answer;
+  }
+}

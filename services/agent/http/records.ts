@@ -1,0 +1,42 @@
+import type { EndpointRecord, NetworkRecord } from "../../store/sand_records.ts";
+
+const networkFields = [
+  "id",
+  "created_at",
+  "name",
+  "type",
+  "ns_handle_path",
+  "vxlan_vni",
+  "ip_range",
+  "gateway",
+] as const;
+
+const endpointFields = [
+  "id",
+  "network_id",
+  "hostname",
+  "host_ip",
+  "api_hostname",
+  "created_at",
+  "target_netns_path",
+  "overlay_veth_name",
+  "overlay_veth_mac",
+  "target_veth_name",
+  "target_veth_mac",
+  "target_veth_ip",
+  "active",
+] as const;
+
+/** A network as clients see it: a stored record may have more fields. */
+export function shownNetwork(record: NetworkRecord): Pick<NetworkRecord, typeof networkFields[number]> {
+  return pick(record, networkFields);
+}
+
+/** An endpoint as clients see it. */
+export function shownEndpoint(record: EndpointRecord): Pick<EndpointRecord, typeof endpointFields[number]> {
+  return pick(record, endpointFields);
+}
+
+function pick<T, K extends keyof T>(record: T, fields: readonly K[]): Pick<T, K> {
+  return Object.fromEntries(fields.map((field) => [field, record[field]])) as Pick<T, K>;
+}

@@ -1,0 +1,151 @@
+import { z } from "zod";
+import { tryParseDuration } from "../../common/duration.ts";
+import { Cidr, Ip } from "../../common/ip.ts";
+import { macToBytes, tryParseMac } from "../../common/mac.ts";
+import { invalid, Refusal } from "../../common/refusal.ts";
+import type { NetworkRequest } from "../../overlay/check_network.ts";
+import type { EndpointFilter, NewEndpoint } from "../api.ts";
+
+/** The longest that a request may wait for other hosts, in ms. */
+const LONGEST_WAIT = 60_000;
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+const ID_LIKE = "like 320a669f-e465-4806-ab46-f2e6620c4311";
+
+// Go's clients send what is not set as empty text, false or null.
+const text = z.string().nullish().transform((value) => value || undefined);
+const flag = z.boolean().nullish().transform((value) => value ?? false);
+
+const networkBody = z.object({ id: text, name: text, type: text, ip_range: text, gateway: text });
+
+const endpointBody = z.object({
+  network_id: text,
+  activate: flag,
+  // Over HTTP an endpoint's veth is always moved and given its address.
+  activate_params: z.object({ ns_handle_path: text, set_addr: flag, move_veth: flag }).nullish(),
+  ipv4_address: text,
+  mac_address: text,
+});
+
+/** Reads the body of POST /networks. Throws Refusal "invalid". */
+export function readNetworkRequest(body: Uint8Array): NetworkRequest {
+  return read(networkBody, body);
+}
+
+/** Reads body and query of POST /endpoints. Throws Refusal "invalid". */
+export function readEndpointRequest(body: Uint8Array, query: URLSearchParams): NewEndpoint {
+  const { network_id, activate, activate_params, ipv4_address, mac_address } = read(endpointBody, body);
+  if (network_id === undefined) {
+    throw invalid("network_id: missing; the id of the endpoint's network is needed");
+  }
+  return {
+    network: uuid(network_id, "network_id"),
+    netns: activate ? namespacePath(activate_params?.ns_handle_path) : undefined,
+    address: ipv4_address === undefined ? undefined : readAddress(ipv4_address, "ipv4_address"),
+    mac: mac_address === undefined ? undefined : readMac(mac_address),
+    waitMs: readWait(query.get("wait")),
+  };
+}
+
+/** Reads the query of GET /endpoints. Throws Refusal "invalid". */
+export function readFilter(query: URLSearchParams): EndpointFilter {
+  const network = query.get("network_id");
+  return {
+    network: network ? uuid(network, "network_id") : undefined,
+    hostname: query.get("hostname") || undefined,
+  };
+}
+
+/** Reads `force` of DELETE /endpoints/ID. Throws Refusal "invalid". */
+export function readForce(query: URLSearchParams): boolean {
+  const force = query.get("force") ?? "";
+  if (["1", "true"].includes(force)) return true;
+  if (["", "0", "false"].includes(force)) return false;
+  throw invalid(`force: "${force}" is neither 1 nor 0`);
+}
+
+/** The id in a path. Throws Refusal "not-found" for one that nothing can have. */
+export function pathId(id: string, what: "network" | "endpoint"): string {
+  if (!UUID.test(id)) throw new Refusal("not-found", `there is no ${what} "${id}"`);
+  return id.toLowerCase();
+}
+
+/** An IPv4 address. Throws Refusal "invalid" that names `field`. */
+export function readAddress(text: string, field: string): Ip {
+  const ip = Cidr.tryParse(text)?.address ?? Ip.tryParse(text);
+  if (ip?.family === 4) return ip;
+  throw invalid(`${field}: "${text}" is not an IPv4 address, like 10.0.0.5`);
+}
+
+function uuid(id: string, field: string): string {
+  if (UUID.test(id)) return id.toLowerCase();
+  throw invalid(`${field}: "${id}" is not a UUID, ${ID_LIKE}`);
+}
+
+function namespacePath(path: string | undefined): string {
+  const field = "activate_params.ns_handle_path", like = "like /var/run/netns/blue or /proc/PID/ns/net";
+  if (path === undefined) {
+    throw invalid(`${field}: missing; to activate an endpoint, name its network namespace, ${like}`);
+  }
+  if (path.startsWith("/") && !path.includes("\0") && path.length < 4096) return path;
+  throw invalid(`${field}: "${path}" is not an absolute path, ${like}`);
+}
+
+function readMac(text: string): string {
+  const mac = tryParseMac(text), bytes = mac === undefined ? undefined : macToBytes(mac);
+  const like = "like 02:84:0a:00:00:05";
+  if (mac === undefined || !bytes) throw invalid(`mac_address: "${text}" is not a MAC address, ${like}`);
+  if ((bytes[0] ?? 0) & 1) {
+    throw invalid(`mac_address: ${mac} is a multicast address, not one of a host, ${like}`);
+  }
+  if (bytes.every((byte) => byte === 0)) {
+    throw invalid(`mac_address: ${mac} is no host's address; one is ${like}`);
+  }
+  return mac;
+}
+
+function readWait(text: string | null): number {
+  const ms = text ? tryParseDuration(text) : 0;
+  if (ms === undefined) throw invalid(`wait: "${text}" is not a duration, like 500ms, 5s or 1m`);
+  return Math.min(ms, LONGEST_WAIT);
+}
+
+/** The JSON object that a body must be, checked. */
+function read<T>(schema: z.ZodType<T>, body: Uint8Array): T {
+  const result = schema.safeParse(parse(body), { reportInput: true });
+  if (result.success) return result.data;
+  const [issue] = result.error.issues;
+  const field = issue?.path.join(".") || "body";
+  const wanted = issue?.code === "invalid_type" ? kinds[issue.expected] ?? issue.expected : "something else";
+  throw invalid(`${field}: ${shown(issue?.input)} is given where ${wanted} is needed`);
+}
+
+const kinds: Record<string, string> = {
+  object: "an object",
+  string: "a string",
+  boolean: "true or false",
+};
+
+function shown(value: unknown): string {
+  if (Array.isArray(value)) return "a list";
+  if (typeof value === "object" && value) return "an object";
+  return JSON.stringify(value) ?? "nothing";
+}
+
+function parse(body: Uint8Array): unknown {
+  if (!body.length) {
+    throw invalid("body: empty; a JSON object is needed, {} to leave everything to its default");
+  }
+  try {
+    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(body));
+  } catch (error) {
+    const why = error instanceof TypeError ? "not UTF-8" : `not JSON (${reason(error)})`;
+    throw new Refusal("invalid", `body: ${why}; a JSON object is needed`, { cause: error });
+  }
+}
+
+/** V8's sentence without the text that it quotes, which may be long. */
+function reason(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  return message.replace(/,? ?(\.\.\.)?".*$/s, "");
+}

@@ -1,0 +1,138 @@
+import type { Registry } from "prom-client";
+import { type Report, statusAnswer } from "../../common/http_status.ts";
+import { version } from "../../common/version.ts";
+import type { AgentApi } from "../api.ts";
+import { type Answer, HttpError, json } from "./answers.ts";
+import { shownEndpoint, shownNetwork } from "./records.ts";
+import { pathId, readEndpointRequest, readFilter, readForce, readNetworkRequest } from "./requests.ts";
+import { readTarget } from "./target.ts";
+
+/** What the handlers answer from. */
+export interface Sources {
+  readonly api: AgentApi;
+  readonly report: () => Report;
+  readonly metrics: Registry;
+}
+
+/** A whole request, apart from its socket. */
+export interface ApiRequest {
+  readonly method: string;
+  /** As it came: `/endpoints?hostname=a`. */
+  readonly target: string;
+  readonly body: Uint8Array;
+}
+
+interface Call {
+  /** What stands in the path for `ID`. */
+  readonly id: string;
+  readonly query: URLSearchParams;
+  readonly body: Uint8Array;
+}
+
+type Handler = (sources: Sources, call: Call) => Promise<Answer>;
+
+const side: (path: string) => Record<string, Handler> = (path) => ({
+  async GET({ report, metrics }) {
+    return await statusAnswer(path, report, metrics) ?? { status: 404, body: "" };
+  },
+});
+
+const nothing: Answer = { status: 204, body: "" };
+
+/** Every path with what may be done there. CONNECT, which takes the socket, is in connect.ts. */
+const routes: Readonly<Record<string, Readonly<Record<string, Handler>>>> = {
+  "/version": {
+    GET: () => Promise.resolve(json(200, { version })),
+  },
+  "/networks": {
+    async GET({ api }) {
+      return json(200, { networks: (await api.networks()).map(shownNetwork) });
+    },
+    async POST({ api }, { body }) {
+      return json(201, { network: shownNetwork(await api.createNetwork(readNetworkRequest(body))) });
+    },
+  },
+  "/networks/ID": {
+    async GET({ api }, { id }) {
+      return json(200, { network: shownNetwork(await api.network(pathId(id, "network"))) });
+    },
+    async DELETE({ api }, { id }) {
+      await api.deleteNetwork(pathId(id, "network"));
+      return nothing;
+    },
+  },
+  "/endpoints": {
+    async GET({ api }, { query }) {
+      const { endpoints, warning } = await api.endpoints(readFilter(query));
+      return json(200, {
+        endpoints: endpoints.map(shownEndpoint),
+        ...(warning !== undefined && { warning }),
+      });
+    },
+    async POST({ api }, { body, query }) {
+      const { endpoint, pending } = await api.createEndpoint(readEndpointRequest(body, query));
+      return json(201, {
+        endpoint: shownEndpoint(endpoint),
+        ...(pending.length > 0 && { pending_hosts: pending }),
+      });
+    },
+  },
+  "/endpoints/ID": {
+    async DELETE({ api }, { id, query }) {
+      await api.deleteEndpoint(pathId(id, "endpoint"), { force: readForce(query) });
+      return nothing;
+    },
+  },
+  "/healthz": side("/healthz"),
+  "/readyz": side("/readyz"),
+  "/metrics": side("/metrics"),
+};
+
+/** Which of the routes a path is, with its id; undefined: none. */
+export function routeOf(path: readonly string[]): { route: string; id: string } | undefined {
+  const [first = "", id] = path;
+  const route = id === undefined ? `/${first}` : `/${first}/ID`;
+  if (path.length > 2 || id === "" || !Object.hasOwn(routes, route)) return undefined;
+  return { route, id: id ?? "" };
+}
+
+/** The path as a metric's label, of which there must not be more than a few. */
+export function routeLabel(target: string): string {
+  try {
+    return routeOf(readTarget(target).path)?.route ?? "other";
+  } catch {
+    return "other";
+  }
+}
+
+/** What a path takes, as the header Allow says it. */
+export function allowed(route: string): string {
+  const methods = Object.keys(routes[route] ?? {});
+  if (methods.includes("GET")) methods.push("HEAD");
+  if (route === "/networks/ID") methods.push("CONNECT");
+  return methods.join(", ");
+}
+
+/** The error for a path or method that is none. */
+export function notServed(method: string, path: readonly string[]): HttpError {
+  const found = routeOf(path);
+  if (!found) {
+    const message = `there is nothing at /${path.join("/").slice(0, 80)}; known are ${
+      Object.keys(routes).join(", ")
+    }`;
+    return new HttpError(404, message);
+  }
+  const allow = allowed(found.route);
+  return new HttpError(405, `${found.route} does not take ${method}, only ${allow}`, { allow });
+}
+
+/** Answers a request; throws Refusal, HttpError, or whatever the API threw. */
+export async function answerTo(sources: Sources, { method, target, body }: ApiRequest): Promise<Answer> {
+  const { path, query } = readTarget(target);
+  const found = routeOf(path);
+  const handlers = found ? routes[found.route] ?? {} : {};
+  const wanted = method === "HEAD" ? "GET" : method;
+  const handler = Object.hasOwn(handlers, wanted) ? handlers[wanted] : undefined;
+  if (!found || !handler) throw notServed(method, path);
+  return await handler(sources, { id: found.id, query, body });
+}

@@ -1,0 +1,196 @@
+/** The agent's HTTP API: sockets to requests, and answers back. Nothing in here knows what is asked. */
+import { Buffer } from "node:buffer";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer as createSecureServer } from "node:https";
+import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import type { Registry } from "prom-client";
+import { formatHostPort, type HostPort } from "../../common/host_port.ts";
+import type { Report } from "../../common/http_status.ts";
+import { type Log, OncePerMinute } from "../../common/log.ts";
+import { Refusal } from "../../common/refusal.ts";
+import { STOP_WITHIN } from "../../common/signals.ts";
+import type { TlsMaterial } from "../../common/tls.ts";
+import type { AgentApi } from "../api.ts";
+import { type Answer, json, rawAnswer } from "./answers.ts";
+import { ClientGone, readBody } from "./body.ts";
+import { createCounters } from "./counters.ts";
+import { farewell } from "./farewell.ts";
+import { Faults } from "./faults.ts";
+import { logHandshakes } from "./handshakes.ts";
+import { answerTo, routeLabel } from "./routes.ts";
+import { Streams } from "./streams.ts";
+
+export interface ApiServerOptions {
+  readonly listen: HostPort;
+  /** Certificate, key and authority: HTTPS, and clients must show a certificate of that authority. */
+  readonly tls: TlsMaterial | undefined;
+  /** Where other agents' APIs are whose API_HOSTNAME names no port. */
+  readonly port: number;
+  readonly report: () => Report;
+  readonly metrics: Registry;
+  readonly log: Log;
+  readonly limits?: Partial<Limits>;
+}
+
+/** In milliseconds. */
+export interface Limits {
+  /** Until a client has sent a request's head, its body, and how long it may be silent between two requests. */
+  readonly head: number;
+  readonly request: number;
+  readonly idle: number;
+  /** Until the target of a CONNECT has answered, another agent is reached, and that has answered. */
+  readonly dial: number;
+  readonly reach: number;
+  readonly answer: number;
+}
+
+/** Go's clients keep an idle connection for 90 s: it is not closed while they send. */
+const usual: Limits = {
+  head: 10_000,
+  request: 30_000,
+  idle: 120_000,
+  dial: 10_000,
+  reach: 3000,
+  answer: 12_000,
+};
+
+export interface ApiServer {
+  /** With the port that the kernel chose, when 0 was asked for. */
+  readonly at: HostPort;
+  /** Ends streams, lets requests finish that are being answered. */
+  close(): Promise<void>;
+}
+
+/**
+ * Serves the API, /healthz, /readyz and /metrics.
+ *
+ * @throws Refusal when the address cannot be listened on.
+ */
+export async function serveAgentApi(api: AgentApi, options: ApiServerOptions): Promise<ApiServer> {
+  const { listen, tls, port, log, report, metrics } = options;
+  const limits = { ...usual, ...options.limits };
+  const counters = createCounters(metrics), faults = new Faults(log), once = new OncePerMinute();
+  const streams = new Streams(
+    api,
+    { tls, port, dialWithin: limits.dial, reachWithin: limits.reach, answerWithin: limits.answer },
+    counters,
+    faults,
+  );
+  const sources = { api, report, metrics };
+  const server = create(tls, limits, log);
+  let closing = false;
+
+  const serve = async (request: IncomingMessage, response: ServerResponse, proceed?: () => void) => {
+    const started = performance.now(), { method = "", url: target = "" } = request;
+    const route = routeLabel(target);
+    let answer: Answer;
+    try {
+      answer = await answerTo(sources, { method, target, body: await readBody(request, proceed) });
+    } catch (error) {
+      if (error instanceof ClientGone) return;
+      answer = faults.answer(error, method, route);
+    }
+    if (closing) response.on("finish", () => server.closeIdleConnections());
+    send(response, answer, closing);
+    counters.answered(method, route, answer.status, (performance.now() - started) / 1000);
+  };
+  server.on("request", (request, response) => void serve(request, response));
+  server.on("checkContinue", (request: IncomingMessage, response: ServerResponse) => {
+    void serve(request, response, () => response.writeContinue());
+  });
+  server.on("connect", (request: IncomingMessage, socket: Duplex, early: Uint8Array) => {
+    void streams.serve(request, socket as Socket, early);
+  });
+  server.on("clientError", refuse);
+  server.on("connection", (socket: Socket) => {
+    counters.connections.inc();
+    socket.once("close", () => counters.connections.dec());
+  });
+
+  const at = await listening(server, listen);
+  server.on("error", (error) => {
+    if (once.due(error.message)) log.error(`the API's socket: ${error.message}`);
+  });
+  return {
+    at,
+    async close() {
+      closing = true;
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      streams.close();
+      server.closeIdleConnections();
+      const overdue = setTimeout(() => server.closeAllConnections(), STOP_WITHIN);
+      await closed;
+      clearTimeout(overdue);
+    },
+  };
+}
+
+function create(tls: TlsMaterial | undefined, limits: Limits, log: Log): Server {
+  const options = {
+    // Without it the answer to a client is lost that has said all it has to say.
+    allowHalfOpen: true,
+    headersTimeout: limits.head,
+    requestTimeout: limits.request,
+    keepAliveTimeout: limits.idle,
+    connectionsCheckingInterval: Math.min(limits.head / 2, 5000),
+  };
+  if (!tls) return createServer(options);
+  const pem = (bytes: Uint8Array | undefined) => Buffer.from(bytes ?? []);
+  const server = createSecureServer({
+    ...options,
+    handshakeTimeout: limits.head,
+    cert: pem(tls.cert),
+    key: pem(tls.key),
+    ca: pem(tls.ca),
+    requestCert: true,
+    // Deciding on `authorized` afterwards would let in whoever resumes a session that was refused.
+    rejectUnauthorized: true,
+  });
+  logHandshakes(server, log);
+  return server;
+}
+
+function send(response: ServerResponse, { status, body, type, headers }: Answer, closing: boolean): void {
+  response.writeHead(status, {
+    ...headers,
+    ...(closing && { connection: "close" }),
+    ...(status !== 204 && {
+      "content-type": type ?? "text/plain",
+      "content-length": Buffer.byteLength(body),
+      "cache-control": "no-store",
+    }),
+  });
+  response.end(body);
+}
+
+/** Statuses for what is no request; anything else is a 400. */
+const refusals: Readonly<Record<string, [number, string]>> = {
+  HPE_HEADER_OVERFLOW: [431, "the request's head is larger than 16 KiB"],
+  ERR_HTTP_REQUEST_TIMEOUT: [408, "the request did not come to its end in time"],
+};
+
+function refuse(error: NodeJS.ErrnoException, socket: Duplex): void {
+  if (!socket.writable || error.code === "ECONNRESET") {
+    socket.destroy();
+    return;
+  }
+  const [status, sentence] = refusals[error.code ?? ""] ??
+    [400, "this is no request of HTTP/1.1, like GET /networks HTTP/1.1 with a header Host"];
+  farewell(socket, rawAnswer(json(status, { error: sentence })));
+}
+
+function listening(server: Server, listen: HostPort): Promise<HostPort> {
+  const { promise, resolve, reject } = Promise.withResolvers<HostPort>();
+  const failed = (error: Error) => {
+    const message = `HTTP_HOST and PORT: cannot listen on ${formatHostPort(listen)}: ${error.message}`;
+    reject(new Refusal("unavailable", message, { cause: error }));
+  };
+  server.once("error", failed);
+  server.listen(listen.port, listen.host, () => {
+    server.off("error", failed);
+    const bound = server.address();
+    resolve({ host: listen.host, port: typeof bound === "object" && bound ? bound.port : listen.port });
+  });
+  return promise;
+}
