@@ -62,7 +62,8 @@ Closes with "N passed, N failed, N skipped".`,
     about: "Run every service of this machine in the foreground",
     details: `  --config F   the configuration file (/etc/nex/nex.yml, if it exists)
 
-Starts nexd and dnsd, dhcpd when dhcpd.interfaces names one, and an etcd of its own when none is configured.
+Starts nexd and dnsd, dhcpd when dhcpd.interfaces names one, the agent when there is a section agent or PEER_IP,
+and an etcd of its own when none is configured.
 A service that ends is started again. Without a configuration everything listens on loopback.`,
     load: () => import("./strand/up.ts"),
   },
@@ -99,11 +100,30 @@ Exit status 1 if anything is wrong.`,
     load: () => import("../services/dnsd/main.ts"),
   },
   {
+    name: "agent",
+    aliases: ["sand-agent"],
+    usage: "agent [release] [--config F] [--metrics-listen ADDRESS]",
+    about: "Build this host's part of the overlay networks, and serve their HTTP API",
+    details:
+      `  release              tells the agent that runs here to believe etcd again, after it has put itself on hold;
+                       takes --config only
+${daemonDetails(9643)}
+Overlays go on carrying traffic without it.`,
+    load: () => import("./strand/agent.ts"),
+  },
+  {
     name: "nex",
     aliases: ["nexc"],
     usage: "nex …",
     about: "Show and change networks and their members",
     ownHelp: true,
     load: () => import("./nex/main.ts"),
+  },
+  {
+    name: "sand-agent-cli",
+    usage: "sand-agent-cli …",
+    about: "Show and change overlay networks and their endpoints",
+    ownHelp: true,
+    load: () => import("./sand/main.ts"),
   },
 ];

@@ -1,0 +1,28 @@
+import { loadConfig } from "../../services/common/config.ts";
+import { formatHostPort } from "../../services/common/host_port.ts";
+import { messageOf, Refusal } from "../../services/common/refusal.ts";
+import { readOptions } from "./options.ts";
+import { ask } from "./status_probe.ts";
+
+/** `strand agent [--config F]`: the agent; `strand agent release`: a word to the one that runs. */
+export async function main(args: string[]): Promise<number> {
+  const [first, ...rest] = args;
+  if (first === "release") return await release(rest);
+  const agent = await import("../../services/agent/main.ts");
+  return await agent.main(args);
+}
+
+/** Ends the hold on a store that the agent does not believe. */
+async function release(args: string[]): Promise<number> {
+  const { config: file } = readOptions(args, { config: { type: "string" } });
+  const at = formatHostPort(loadConfig({ file }).agent.metricsListen);
+  const answer = await ask(`http://${at}/release`, "POST").catch((error) => {
+    const message =
+      `the agent does not answer at ${at}: ${messageOf(error)}; start it with "strand agent", ` +
+      "or correct agent.metrics-listen";
+    throw new Refusal("unavailable", message, { cause: error });
+  });
+  if (answer.status !== 200) throw new Refusal("forbidden", `the agent refuses: ${answer.body.trim()}`);
+  console.log(answer.body.trim());
+  return 0;
+}

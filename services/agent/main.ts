@@ -1,0 +1,169 @@
+import { missingForLinks } from "../../ffi/network_check.ts";
+import { runDaemon } from "../common/daemon.ts";
+import { formatHostPort } from "../common/host_port.ts";
+import type { Ip } from "../common/ip.ts";
+import { Refusal } from "../common/refusal.ts";
+import { readTls } from "../common/tls.ts";
+import { View } from "../overlay/view.ts";
+import { SandKeys } from "../store/sand_keys.ts";
+import { openSandStore, type SandStore } from "../store/sand_store.ts";
+import { Agent } from "./agent.ts";
+import type { AgentApi } from "./api.ts";
+import { Checks } from "./checks.ts";
+import { ClaimsSweeper } from "./claims_sweeper.ts";
+import type { Context } from "./context.ts";
+import { createCounters } from "./counters.ts";
+import { serveAgentApi } from "./http/server.ts";
+import { tellHealth } from "./health.ts";
+import { HostKernel } from "./kernel/host.ts";
+import { networksIn } from "./namespaces.ts";
+import { defaultVtep, underlayOf } from "./kernel/underlay.ts";
+import { StateFile } from "./state_file.ts";
+import { Trust } from "./trust.ts";
+import { Workers } from "./workers.ts";
+
+/** Runs the agent: this host's part of the overlay networks, and the API. */
+export function main(args: string[]): Promise<number> {
+  return runDaemon({ name: "agent", args }, async (daemon) => {
+    const { config, log, metrics } = daemon;
+    const settings = config.agent;
+    const fields = { cert: "agent.tls.cert", key: "agent.tls.key", ca: "agent.tls.ca" };
+    const tls = settings.tls && readTls(settings.tls, fields, config.where);
+    if (!tls) daemon.warnIfOpen(settings.listen, "HTTP_TLS_CERT, HTTP_TLS_KEY and HTTP_TLS_CA");
+    const missing = await missingForLinks();
+    if (missing !== undefined) throw new Refusal("forbidden", missing);
+    const ip = await vtepOf(settings.ip);
+    let underlay = await underlayAt(ip);
+    const file = new StateFile(settings.stateDir, settings.stateName);
+    const { hostname, apiHostname, etcdPrefix: prefix } = settings;
+
+    const { endpoints, tls: etcdTls } = config.etcd;
+    const store = openSandStore({ endpoints, ...etcdTls && { tls: etcdTls }, prefix, hostname, log });
+    daemon.defer("etcd", () => store.close());
+    daemon.follow(store.mirror, store.committer);
+    const running: { agent?: Agent } = {};
+    const api = gated(() => {
+      if (running.agent) return running.agent;
+      throw new Refusal("unavailable", `etcd at ${config.etcd.endpoints.join(", ")} was not reached yet`);
+    });
+    const { listen } = settings;
+    const server = await serveAgentApi(api, {
+      listen,
+      tls,
+      port: listen.port,
+      report: daemon.report,
+      metrics,
+      log,
+    });
+    daemon.defer("API", () => server.close());
+
+    await store.mirror.ready({ signal: daemon.stopping });
+    await refuseOtherPrefix(store);
+    const view = new View(store.mirror, store.keys);
+    const trust = new Trust(
+      file,
+      () => ({
+        clusterId: store.mirror.clusterId ?? "",
+        revision: store.mirror.state.revision,
+        networks: view.networksOn(hostname),
+      }),
+      (reason) => log.error(`on hold, this host's networks stay as they are: ${reason}`),
+    );
+    daemon.defer("state file", () => trust.close());
+    const kernel = new HostKernel({ vtep: ip, checksumOffload: settings.checksumOffload });
+    daemon.defer("kernel", () => kernel[Symbol.dispose]());
+    const context: Context = {
+      store,
+      view,
+      kernel,
+      trust,
+      host: { hostname, ip, apiHostname },
+      namespacePath: settings.namespacePath,
+      underlayMtu: () => underlay.mtu,
+      counters: createCounters(metrics),
+      log,
+    };
+    const workers = new Workers(context);
+    daemon.defer("networks", () => workers.close());
+    tellHealth(daemon, context, workers);
+    trust.look();
+    await workers.start(networksIn(settings));
+    running.agent = new Agent(context, workers, { maxVni: settings.maxVni });
+
+    const sweeper = new ClaimsSweeper(
+      context,
+      () => [...workers.all()].map(({ id }) => id),
+      settings.addressGraceSeconds * 1000,
+    );
+    daemon.defer("sweeper", () => sweeper.close());
+    const checks = new Checks(context, workers, settings.checkEverySeconds * 1000, async () => {
+      const now = await underlayAt(ip);
+      if (now.mtu === underlay.mtu) return;
+      log.info({ from: underlay.mtu, to: now.mtu }, `the MTU of ${now.name} has changed`);
+      underlay = now;
+      await workers.compareAll("change");
+    });
+    daemon.defer("checks", () => checks.close());
+    daemon.action("release", async () => {
+      const doubt = trust.doubt;
+      if (!doubt) return "the agent is not on hold";
+      trust.release();
+      log.warn(`the hold is released: etcd is believed as it is; it was on hold because ${doubt.reason}`);
+      await workers.compareAll("start");
+      return "released: this host follows etcd again";
+    });
+    log.info(
+      {
+        hostname,
+        vtep: ip.toString(),
+        underlay: underlay.name,
+        mtu: underlay.mtu,
+        tls: tls ? "mutual" : "none",
+      },
+      `serving on ${formatHostPort(server.at)}`,
+    );
+  });
+}
+
+async function vtepOf(configured: Ip | undefined): Promise<Ip> {
+  const ip = configured ?? await defaultVtep();
+  if (ip) return ip;
+  throw new Refusal(
+    "invalid",
+    "PEER_IP: set it to this host's address in the underlay: there is no default route to find it by",
+  );
+}
+
+async function underlayAt(ip: Ip): Promise<{ name: string; mtu: number }> {
+  const underlay = await underlayOf(ip);
+  if (underlay) return underlay;
+  throw new Refusal(
+    "invalid",
+    `PEER_IP: no interface of this host has the address ${ip}: set the one that other hosts reach it by`,
+  );
+}
+
+/** A misspelt prefix must not look like a cluster in which everything was deleted. */
+async function refuseOtherPrefix(store: SandStore): Promise<void> {
+  const count = await store.networksElsewhere();
+  if (!count) return;
+  const { prefix } = store.keys, usual = new SandKeys().prefix;
+  throw new Refusal(
+    "invalid",
+    `ETCD_PREFIX: nothing is under ${prefix} in etcd, and ${count} networks are under ${usual}: set ETCD_PREFIX=${usual}`,
+  );
+}
+
+/** The API before there is anything to answer from. */
+function gated(agent: () => AgentApi): AgentApi {
+  return {
+    networks: () => agent().networks(),
+    network: (id) => agent().network(id),
+    createNetwork: async (request) => await agent().createNetwork(request),
+    deleteNetwork: async (id) => await agent().deleteNetwork(id),
+    endpoints: async (filter) => await agent().endpoints(filter),
+    createEndpoint: async (request) => await agent().createEndpoint(request),
+    deleteEndpoint: async (id, options) => await agent().deleteEndpoint(id, options),
+    route: async (network) => await agent().route(network),
+  };
+}
