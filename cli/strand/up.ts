@@ -1,4 +1,5 @@
 import { type Config, loadConfig } from "../../services/common/config.ts";
+import type { DaemonName } from "../../services/common/daemon.ts";
 import { formatHostPort, type HostPort } from "../../services/common/host_port.ts";
 import { createLog, type Log } from "../../services/common/log.ts";
 import { messageOf, Refusal } from "../../services/common/refusal.ts";
@@ -8,12 +9,21 @@ import { readOptions } from "./options.ts";
 import { strandCommand } from "./program.ts";
 import { Service } from "./supervise.ts";
 
-type Name = "nexd" | "dhcpd" | "dnsd";
+type Name = DaemonName;
+
+/** Where the agent alone is told of an etcd, the others are told of it in their own words. */
+const etcdWords = [
+  ["ETCD_TLS_CERT", "STRAND_ETCD_CERT"],
+  ["ETCD_TLS_KEY", "STRAND_ETCD_KEY"],
+  ["ETCD_CACERT", "STRAND_ETCD_CACERT"],
+] as const;
 
 /** `strand up [--config F]`: every service of this machine, until SIGTERM or SIGINT. */
 export async function main(args: string[]): Promise<number> {
   const { config: file } = readOptions(args, { config: { type: "string" } });
   const config = loadConfig({ file });
+  // What is wrong with the agent's variables is said before anything is started.
+  const agents = config.agent.wanted ? loadConfig({ file, agent: true }) : undefined;
   const log = createLog("up", config.log);
   const stop = onStopSignals();
   const env: Record<string, string> = {};
@@ -21,11 +31,16 @@ export async function main(args: string[]): Promise<number> {
   let etcd: EtcdProcess | undefined;
   try {
     if (!config.etcd.configured) {
-      etcd = await ownEtcd(config, log);
-      env["STRAND_ETCD_ENDPOINTS"] = etcd.endpoint;
+      if (agents?.etcd.configured) Object.assign(env, agentsEtcd(agents));
+      else {
+        etcd = await ownEtcd(config, log);
+        env["STRAND_ETCD_ENDPOINTS"] = etcd.endpoint;
+      }
     }
     if (config.dnsd.listen === undefined) env["STRAND_DNSD_LISTEN"] = "127.0.0.1:53";
-    services.push(...names(config, log).map((name) => service(name, config, env, log)));
+    if (agents && !agents.agent.hostConfigured) env["HTTP_HOST"] = "127.0.0.1";
+    const sees = (name: Name) => name === "agent" && agents ? agents : config;
+    services.push(...names(config, log).map((name) => service(name, sees(name), env, log)));
     const started = services.map((service) =>
       service.start().catch((error) => {
         const message = `${service.name} did not start: ${messageOf(error)}`;
@@ -45,10 +60,22 @@ export async function main(args: string[]): Promise<number> {
   }
 }
 
-function names(config: Config, log: Log): Name[] {
-  if (config.dhcpd.interfaces.length > 0) return ["nexd", "dnsd", "dhcpd"];
-  log.info("no DHCP here: dhcpd.interfaces names no interface");
-  return ["nexd", "dnsd"];
+function names({ dhcpd, agent }: Config, log: Log): Name[] {
+  if (dhcpd.interfaces.length === 0) log.info("no DHCP here: dhcpd.interfaces names no interface");
+  return [
+    "nexd",
+    "dnsd",
+    ...(dhcpd.interfaces.length > 0 ? ["dhcpd"] as const : []),
+    ...(agent.wanted ? ["agent"] as const : []),
+  ];
+}
+
+function agentsEtcd({ etcd }: Config): Record<string, string> {
+  const files = etcdWords.flatMap(([theirs, ours]) => {
+    const file = Deno.env.get(theirs);
+    return file ? [[ours, file]] : [];
+  });
+  return { STRAND_ETCD_ENDPOINTS: etcd.endpoints.join(","), ...Object.fromEntries(files) };
 }
 
 function service(name: Name, config: Config, env: Record<string, string>, log: Log): Service {

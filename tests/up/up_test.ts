@@ -7,15 +7,21 @@ interface Up extends AsyncDisposable {
   status(): Promise<{ ok: boolean; services: { service: string; ready: boolean; problems: unknown[] }[] }>;
 }
 
-/** `strand up` without a configuration, alone on a host; ready. */
-async function up(): Promise<Up> {
+/** `strand up` without a configuration but these variables, alone on a host at 192.0.2.1; ready. */
+async function up(variables: Record<string, string> = {}): Promise<Up> {
   await using stack = new AsyncDisposableStack();
   const lab = stack.use(await Lab.create("up"));
-  const host = await lab.host("one");
-  const dataDir = await Deno.makeTempDir();
-  stack.defer(() => Deno.remove(dataDir, { recursive: true }));
-  const env = { STRAND_CONFIG: "/dev/null", STRAND_ETCD_DATA_DIR: dataDir, STRAND_LOG_FORMAT: "json" };
-  const process = host.strand(["up"], { env });
+  const host = await lab.host("one", { segment: await lab.segment("lan"), address: "192.0.2.1/24" });
+  const directory = await Deno.makeTempDir();
+  stack.defer(() => Deno.remove(directory, { recursive: true }));
+  const env = {
+    STRAND_CONFIG: "/dev/null",
+    STRAND_ETCD_DATA_DIR: `${directory}/etcd`,
+    STRAND_LOG_FORMAT: "json",
+    ...(variables["PEER_IP"] && { STRAND_AGENT_STATE_DIR: `${directory}/agent` }),
+    ...variables,
+  };
+  const process = host.strand(["up"], { env, sharesMounts: true });
   stack.defer(async () => void await process.stop());
   await process.line(/"ready":"all"/, 30_000);
   const all = stack.move();
@@ -90,4 +96,15 @@ Deno.test("strand up: when it is killed, nothing of it runs on", async () => {
   process.signal("SIGKILL");
   const deadline = Date.now() + 15_000;
   while ((await pids(host)).length > 0) assert.ok(Date.now() < deadline, `${await pids(host)} run on`);
+});
+
+Deno.test("strand up: with PEER_IP there is an agent, its API on loopback", async () => {
+  await using machine = await up({ PEER_IP: "192.0.2.1" });
+  const { ok, services } = await machine.status();
+  assert.deepEqual(services.map(({ service }) => service), ["etcd", "nexd", "dnsd", "agent"]);
+  assert.equal(ok, true);
+  const { stdout } = await machine.host.run(["ss", "-Hltn", "sport = :9999"]);
+  assert.deepEqual(stdout.trim().split(/\s+/)[3], "127.0.0.1:9999");
+  assert.equal((await machine.process.stop()).code, 0);
+  assert.deepEqual(await pids(machine.host), []);
 });
