@@ -79,6 +79,8 @@ export async function serveAgentApi(api: AgentApi, options: ApiServerOptions): P
   );
   const sources = { api, report, metrics };
   const server = create(tls, limits, log);
+  // A client that has ended its side still waits for its answer; Node knows this switch, its types do not.
+  Object.assign(server, { httpAllowHalfOpen: true });
   let closing = false;
 
   const serve = async (request: IncomingMessage, response: ServerResponse, proceed?: () => void) => {
@@ -133,6 +135,8 @@ function create(tls: TlsMaterial | undefined, limits: Limits, log: Log): Server 
     headersTimeout: limits.head,
     requestTimeout: limits.request,
     keepAliveTimeout: limits.idle,
+    // Node's own refusal has no sentence, and nothing here goes by the header.
+    requireHostHeader: false,
     connectionsCheckingInterval: Math.min(limits.head / 2, 5000),
   };
   if (!tls) return createServer(options);

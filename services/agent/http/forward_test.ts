@@ -1,0 +1,105 @@
+import assert from "node:assert/strict";
+import type { RemoteAgent } from "../api.ts";
+import { HttpError } from "./answers.ts";
+import { addressesOf, forward } from "./forward.ts";
+import { NETWORK } from "./testing.ts";
+
+const options = { tls: undefined, port: 9999, reachWithin: 1000, answerWithin: 300 };
+const where = { network: NETWORK, ip: "10.0.0.5", port: 80 };
+const never = new AbortController().signal;
+const text = (bytes: Uint8Array | undefined) => new TextDecoder().decode(bytes);
+
+/** An agent that gives one answer to each CONNECT, in the pieces given; undefined: none. */
+function fakeAgent(hostname: string, answer: string[] | undefined) {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const asked: string[] = [], open: Deno.Conn[] = [];
+  const served = (async () => {
+    for await (const connection of listener) {
+      open.push(connection);
+      const buffer = new Uint8Array(1000);
+      asked.push(text(buffer.subarray(0, await connection.read(buffer) ?? 0)));
+      for (const piece of answer ?? []) await connection.write(new TextEncoder().encode(piece));
+    }
+  })();
+  const agent: RemoteAgent = { hostname, apiHostname: `127.0.0.1:${listener.addr.port}`, ip: "" };
+  return {
+    agent,
+    asked,
+    async [Symbol.asyncDispose]() {
+      listener.close();
+      await served;
+      for (const connection of open) connection.close();
+    },
+  };
+}
+
+const refusal = (status: number, error: string) => {
+  const body = JSON.stringify({ error });
+  return [`HTTP/1.1 ${status} X\r\nContent-Length: ${body.length}\r\n\r\n`, body.slice(0, 5), body.slice(5)];
+};
+
+async function failure(agents: RemoteAgent[]): Promise<HttpError> {
+  try {
+    (await forward(agents, where, options, never)).close();
+  } catch (error) {
+    assert(error instanceof HttpError, String(error));
+    return error;
+  }
+  throw new Error("it was connected");
+}
+
+Deno.test("forward() sends the path as Go's agents read it, and keeps what comes with the head", async () => {
+  await using b = fakeAgent("b", ["HTTP/1.1 20", "0 OK\r\nX: y\r\n\r\nban", "ner"]);
+  const end = await forward([b.agent], where, options, never);
+  let heard = "";
+  while (heard.length < 6) heard += text(await end.read());
+  end.close();
+  assert.equal(heard, "banner");
+  const { apiHostname } = b.agent;
+  assert.deepEqual(b.asked, [
+    `CONNECT /networks/${NETWORK}?ip=10.0.0.5&port=80 HTTP/1.1\r\nHost: ${apiHostname}\r\nstrand-forwarded: 1\r\n\r\n`,
+  ]);
+});
+
+Deno.test("forward() goes on to the next agent when one is away, mute, no agent, or without the network", async () => {
+  const away: RemoteAgent = { hostname: "away", apiHostname: "127.0.0.1:1", ip: "127.0.0.2" };
+  await using mute = fakeAgent("mute", undefined);
+  await using other = fakeAgent("other", ["SSH-2.0-x\r\n\r\n"]);
+  await using idle = fakeAgent("idle", refusal(421, "no endpoint here"));
+  await using right = fakeAgent("right", ["HTTP/1.1 200 OK\r\n\r\n"]);
+  const wrong = [away, mute.agent, other.agent, idle.agent];
+  (await forward([...wrong, right.agent], where, options, never)).close();
+  const { status, message } = await failure(wrong);
+  assert.equal(status, 502);
+  assert.match(message, /away at 127\.0\.0\.1:1 cannot be reached.*away at 127\.0\.0\.2:1 cannot/);
+  assert.match(
+    message,
+    /mute at .* gives no answer.*other at .* no answer of HTTP.*idle at .*: no endpoint here/,
+  );
+});
+
+Deno.test("forward() believes an agent that has tried", async () => {
+  await using refused = fakeAgent("b", refusal(504, "10.0.0.5:80 has not answered"));
+  await using unasked = fakeAgent("c", ["HTTP/1.1 200 OK\r\n\r\n"]);
+  const { status, message } = await failure([refused.agent, unasked.agent]);
+  assert.deepEqual([status, message], [504, "b: 10.0.0.5:80 has not answered"]);
+  assert.deepEqual(unasked.asked, []);
+});
+
+Deno.test("forward() gives up when the client has gone", async () => {
+  await using mute = fakeAgent("mute", undefined);
+  const gone = new AbortController();
+  const forwarding = forward([mute.agent], where, { ...options, answerWithin: 60_000 }, gone.signal);
+  gone.abort(new Error("the client has gone"));
+  await assert.rejects(forwarding, /the client has gone/);
+});
+
+Deno.test("addressesOf() takes an agent's word, then its VTEP", () => {
+  const of = (apiHostname: string, ip = "192.0.2.1") =>
+    addressesOf({ hostname: "b", apiHostname, ip }, 9999).map(({ host, port }) => `${host} ${port}`);
+  assert.deepEqual(of("b.example"), ["b.example 9999", "192.0.2.1 9999"]);
+  assert.deepEqual(of("b.example:8000"), ["b.example 8000", "192.0.2.1 8000"]);
+  assert.deepEqual(of("192.0.2.1"), ["192.0.2.1 9999"]);
+  assert.deepEqual(of(""), ["192.0.2.1 9999"]);
+  assert.deepEqual(of("[2001:db8::1]:1", ""), ["2001:db8::1 1"]);
+});
