@@ -1,6 +1,6 @@
 import { type Config, loadConfig } from "../../services/common/config.ts";
 import type { DaemonName } from "../../services/common/daemon.ts";
-import { formatHostPort, type HostPort } from "../../services/common/host_port.ts";
+import { formatHostPort, type HostPort, isLoopback } from "../../services/common/host_port.ts";
 import { createLog, type Log } from "../../services/common/log.ts";
 import { messageOf, Refusal } from "../../services/common/refusal.ts";
 import { aborted, onStopSignals } from "../../services/common/signals.ts";
@@ -99,11 +99,19 @@ function reachable({ host, port }: HostPort): HostPort {
   return { host: host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host, port };
 }
 
-async function ownEtcd({ etcd: { dataDir = defaultDataDir() } }: Config, log: Log) {
+async function ownEtcd({ etcd: { dataDir = defaultDataDir(), alsoListen } }: Config, log: Log) {
+  const open = alsoListen.find(({ host }) => !isLoopback(host));
+  if (open) {
+    const what = `etcd at ${formatHostPort(open)} can be reached from elsewhere without TLS`;
+    log.warn(
+      `${what}: leave it out of etcd.also-listen, or configure an etcd that has TLS in etcd.endpoints`,
+    );
+  }
   const started = performance.now();
   const etcd = await startEtcd({
     dataDir,
     port: 2379,
+    alsoListen,
     report: (event) => {
       if (event.kind === "back") log.info("etcd is back");
       else log.warn({ status: event.code, againInMs: event.againInMs }, "etcd ended; it is started again");

@@ -1,5 +1,5 @@
 import type { Settings } from "./config_schema.ts";
-import { tryParseHostPort } from "./host_port.ts";
+import { type HostPort, tryParseHostPort } from "./host_port.ts";
 import { Refusal } from "./refusal.ts";
 import { readTls, type TlsMaterial } from "./tls.ts";
 
@@ -15,6 +15,8 @@ export interface EtcdSettings {
   readonly tls: TlsMaterial | undefined;
   /** Where an etcd of our own keeps its data; undefined leaves the choice to whoever starts it. */
   readonly dataDir: string | undefined;
+  /** Where an etcd of our own listens besides loopback, without TLS. */
+  readonly alsoListen: readonly HostPort[];
 }
 
 /** What else the final form depends on. */
@@ -54,6 +56,7 @@ export function etcdSettings(etcd: Settings["etcd"], { where, env, unverified }:
     configured: urls !== undefined,
     tls: tls || secure ? { ...readTls(files, fields, named), ...unverified && { unverified } } : undefined,
     dataDir: etcd["data-dir"],
+    alsoListen: etcd["also-listen"],
   };
 }
 

@@ -91,6 +91,7 @@ export const schema = z.strictObject({
     key: path.optional(),
     cacert: path.optional(),
     "data-dir": path.optional(),
+    "also-listen": distinct(numericAddress(2379, "192.0.2.1:2379")).default([]),
   }).prefault({}),
   agent: z.strictObject({
     hostname: segment.min(1, { error: "is empty where a host's name belongs" }).optional(),

@@ -1,4 +1,5 @@
 import { fileURLToPath } from "node:url";
+import { formatHostPort, type HostPort } from "../common/host_port.ts";
 import { messageOf, Refusal } from "../common/refusal.ts";
 import { pause } from "./timers.ts";
 
@@ -12,6 +13,8 @@ export interface EtcdProcessOptions {
   readonly dataDir: string;
   /** TCP port for clients on 127.0.0.1; 0 or absent: a free one. */
   readonly port?: number;
+  /** Where clients of other hosts find it, too. */
+  readonly alsoListen?: readonly HostPort[];
   readonly report?: (event: EtcdProcessEvent) => void;
   /** How long it may take to answer after a start, in ms (default 30,000: a big store is read first). */
   readonly startTimeoutMs?: number;
@@ -36,11 +39,12 @@ const LOG_LIMIT = 4 << 20;
  * and when it does not come up.
  */
 export async function startEtcd(options: EtcdProcessOptions): Promise<EtcdProcess> {
-  const { dataDir, startTimeoutMs = 30_000 } = options;
+  const { dataDir, alsoListen = [], startTimeoutMs = 30_000 } = options;
   const binary = await etcdBinary();
   await claimDataDir(dataDir);
   const port = options.port || freePort();
   const endpoint = `http://127.0.0.1:${port}`;
+  const urls = [endpoint, ...alsoListen.map((address) => `http://${formatHostPort(address)}`)].join(",");
   let stopping = false;
   let child: Deno.ChildProcess | undefined;
   const wake = Promise.withResolvers<void>();
@@ -49,7 +53,7 @@ export async function startEtcd(options: EtcdProcessOptions): Promise<EtcdProces
     const startedAt = Date.now();
     // Asked first, because an etcd of somebody else on this port would answer in place of ours.
     if (!portIsFree(port)) throw new Error(`port ${port} of 127.0.0.1 is taken by another program`);
-    const running = child = spawn(binary, dataDir, endpoint);
+    const running = child = spawn(binary, dataDir, urls);
     const drained = keepLog(running.stderr, `${dataDir}/etcd.log`);
     let alive = true;
     const ended = Promise.all([running.status, drained]).then(() => void (alive = false));
@@ -140,7 +144,7 @@ async function claimDataDir(dataDir: string): Promise<void> {
   }
 }
 
-function spawn(binary: string, dataDir: string, endpoint: string): Deno.ChildProcess {
+function spawn(binary: string, dataDir: string, urls: string): Deno.ChildProcess {
   const peer = `http://127.0.0.1:${freePort()}`;
   return new Deno.Command("setpriv", {
     args: [
@@ -149,8 +153,8 @@ function spawn(binary: string, dataDir: string, endpoint: string): Deno.ChildPro
       binary,
       "--name=strand",
       `--data-dir=${dataDir}`,
-      `--listen-client-urls=${endpoint}`,
-      `--advertise-client-urls=${endpoint}`,
+      `--listen-client-urls=${urls}`,
+      `--advertise-client-urls=${urls}`,
       `--listen-peer-urls=${peer}`,
       `--initial-advertise-peer-urls=${peer}`,
       `--initial-cluster=strand=${peer}`,

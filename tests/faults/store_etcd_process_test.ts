@@ -44,6 +44,20 @@ Deno.test("our own etcd is started again when it dies, with everything in it, on
   await again.stop();
 });
 
+Deno.test("our own etcd listens where it is told to besides 127.0.0.1, and nowhere else", async () => {
+  await using dir = await directory();
+  const port = freePort();
+  const etcd = await startEtcd({ dataDir: dir.path, port, alsoListen: [{ host: "127.0.0.2", port }] });
+  try {
+    using store = labStore([`http://127.0.0.2:${port}`]);
+    await store.committer.commit(put("/a/x", 1));
+    assert.equal(etcd.endpoint, `http://127.0.0.1:${port}`);
+    await assert.rejects(Deno.connect({ hostname: "127.0.0.3", port }), Deno.errors.ConnectionRefused);
+  } finally {
+    await etcd.stop();
+  }
+});
+
 Deno.test("our own etcd refuses a directory or port that is in use, and one it cannot write, in one sentence", async () => {
   await using dir = await directory();
   const etcd = await startEtcd({ dataDir: dir.path });
