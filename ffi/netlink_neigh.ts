@@ -12,8 +12,11 @@ const NUD_NOARP = 0x40, NUD_PERMANENT = 0x80, NTF_SELF = 2;
 const NDMSG = 12;
 /** Attributes that make no difference to where a frame goes. */
 const harmless: ReadonlySet<number> = new Set([NDA_CACHEINFO, NDA_PROBES, NDA_LINK_NETNSID, NDA_PROTOCOL]);
-/** Messages per send; the kernel's answers to all of them fit the socket's buffer. */
-const batch = 512;
+/**
+ * Messages per send. The kernel's answers to all of them fit the socket's buffer; with more, it gets no chance to make
+ * room for a growing fdb in between, which then takes up to twice as long.
+ */
+const batch = 128;
 
 /**
  * Which of a device's tables: `arp` (which MAC an address has; NDP's for IPv6) or `fdb` (behind which host a MAC
