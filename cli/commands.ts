@@ -52,7 +52,7 @@ Closes with "N passed, N failed, N skipped".`,
   },
   {
     name: "bench",
-    usage: "bench dns|dhcp|store [--json FILE] [--install-peers]",
+    usage: "bench dns|dhcp|neigh|store [--json FILE] [--install-peers]",
     about: "Measure, side by side with the peers that are installed",
     load: () => import("./strand/bench.ts"),
   },
