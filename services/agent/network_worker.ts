@@ -295,7 +295,11 @@ export class NetworkWorker {
     this.#mtu = desired?.vxlan?.mtu;
     await this.#deactivate([...gone, ...lost].flatMap((name) => ids.get(name) ?? []));
     if (unreadable && !desired) return;
-    if (!desired) return await this.#leave();
+    if (!desired) {
+      // Nothing is there any more to carry single changes out in.
+      this.#steady = false;
+      return await this.#leave();
+    }
     await this.#commit(() => planPresence(view, this.id, this.#presence()));
     if (view.networksOn(host.hostname).has(this.id)) trust.joined(this.id);
     this.#steady = true;
@@ -408,7 +412,9 @@ export class NetworkWorker {
     while (this.#applied !== this.#published && !this.#closed) {
       const revision = this.#applied;
       try {
-        await this.#commit(() => view.network(this.id) && planApplied(view, this.id, hostname, revision));
+        await this.#commit(() =>
+          view.networksOn(hostname).has(this.id) ? planApplied(view, this.id, hostname, revision) : undefined
+        );
         failpoint("applied:after-commit");
         this.#published = revision;
       } catch (error) {

@@ -42,7 +42,9 @@ export function planLeave(view: View, network: string, host: string): Plan | und
     ]
   ) {
     const guard = view.guard(key);
-    if (guard.modRevision) step.guard(guard).remove(key);
+    // What is not there may just be on its way.
+    step.guard(guard);
+    if (guard.modRevision) step.remove(key);
   }
   const plan = step.plan();
   return plan.ops.length ? plan : undefined;
@@ -54,5 +56,7 @@ export function planLeave(view: View, network: string, host: string): Plan | und
  */
 export function planApplied(view: View, network: string, host: string, revision: number): Plan | undefined {
   if ((view.space(network).applied.get(host) ?? -1) >= revision) return undefined;
-  return new Step().put(view.keys.applied(network, host), writeSandRecord({ revision })).plan();
+  // A host that has left the network meanwhile tells no more of it.
+  return new Step().guard(view.guard(view.keys.hostNetwork(host, network)))
+    .put(view.keys.applied(network, host), writeSandRecord({ revision })).plan();
 }

@@ -195,3 +195,14 @@ Deno.test("planApplied() tells only what is newer, and hosts that lag behind are
   const told = { id: network.id, created_at: now, mtu: 1450 };
   assert.deepEqual(it.json(it.keys.networkHost(network.id, "old")), told);
 });
+
+Deno.test("planLeave() leaves nothing of what planApplied() tells at the same time", () => {
+  for (const first of ["leave", "applied"]) {
+    const it = lab();
+    it.commit(planCreateNetwork(it.view, { id: network.id }, options(1)).plan);
+    join(it, "h1");
+    const leave = planLeave(it.view, network.id, "h1"), applied = planApplied(it.view, network.id, "h1", 5);
+    assert.ok(it.commit(first === "leave" ? leave : applied));
+    assert.ok(!it.commit(first === "leave" ? applied : leave));
+  }
+});
