@@ -7,7 +7,7 @@ export type Shell = "bash" | "zsh" | "fish";
 export interface Line {
   /** What is to be completed: the name of an argument, like `net`, or the attribute of an option. */
   readonly argument: string;
-  /** Options with a value, by attribute name. */
+  /** Options with a value, by attribute name: those on the line, and those of the environment. */
   readonly options: Readonly<Record<string, string>>;
 }
 
@@ -55,6 +55,10 @@ export async function complete(
 ): Promise<string[]> {
   const typed = words.at(-1) ?? "";
   const options: Record<string, string> = {};
+  for (const option of program.options) {
+    const value = option.envVar && Deno.env.get(option.envVar);
+    if (value) options[option.attributeName()] = value;
+  }
   let command = program, operands = 0, pending: Option | undefined;
   for (const word of words.slice(0, -1)) {
     if (pending) {

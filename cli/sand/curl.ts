@@ -1,0 +1,116 @@
+import { once } from "node:events";
+import type { ClientRequest, IncomingMessage } from "node:http";
+import type { Duplex } from "node:stream";
+import { Refusal } from "../../services/common/refusal.ts";
+import { serverCheck } from "../../services/common/server_identity.ts";
+import { version } from "../../services/common/version.ts";
+import type { Agent } from "./agent.ts";
+import { explained } from "./explain.ts";
+import { beginBody, type RequestBody } from "./request_body.ts";
+import { systemAuthorities } from "./tls.ts";
+import { type Duration, duration, type Headers, hostOf, portOf } from "./values.ts";
+
+export interface CurlRequest {
+  readonly network: string;
+  /** Its host is an IP address. */
+  readonly url: URL;
+  readonly method: string;
+  readonly headers: Headers;
+  /** True: any certificate of the server will do. */
+  readonly insecure: boolean;
+  /** For all of it, in place of the 10 s that it may take. */
+  readonly timeout: Duration | undefined;
+}
+
+const TIMEOUT = duration("10s");
+
+/** Sends an HTTP request inside a network, with standard input as its body, and the answer's body to standard output. */
+export async function curl(agent: Agent, request: CurlRequest): Promise<void> {
+  const { url, timeout = TIMEOUT } = request;
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const message = `${url.host} has not answered in full within ${timeout.text}; --timeout gives it longer`;
+  const timer = timeout.ms
+    ? setTimeout(() => reject(new Refusal("unavailable", message)), timeout.ms)
+    : undefined;
+  try {
+    await Promise.race([exchange(agent, request), late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function exchange(agent: Agent, request: CurlRequest): Promise<void> {
+  const { network, url } = request;
+  const [tunnel, body] = await Promise.all([
+    agent.connect(network, hostOf(url), portOf(url)),
+    Deno.stdin.isTerminal() ? { start: [] } : beginBody(Deno.stdin.readable),
+  ]);
+  try {
+    for await (const chunk of await send(request, tunnel, body)) {
+      if (!(await print(chunk))) break;
+    }
+  } catch (error) {
+    throw explained(error, {
+      name: url.host,
+      absent: "",
+      authority: "an authority that this machine trusts; -k takes any",
+      closed: undefined,
+    });
+  }
+}
+
+/** Sends the request; resolves when the head of the answer is there. */
+async function send(request: CurlRequest, tunnel: Duplex, body: RequestBody): Promise<IncomingMessage> {
+  const { url, method, headers } = request;
+  const length = body.start.reduce((sum, chunk) => sum + chunk.length, 0);
+  const [{ request: open }, connection] = await Promise.all([
+    import("node:http"),
+    url.protocol === "https:" ? secured(tunnel, request) : tunnel,
+  ]);
+  const outgoing = open({
+    method,
+    path: url.pathname + url.search,
+    headers: {
+      host: url.host,
+      "user-agent": `sand-agent-cli/${version}`,
+      accept: "*/*",
+      ...(body.rest ? { "transfer-encoding": "chunked" } : length && { "content-length": length }),
+      ...headers,
+    },
+    ...(url.username && { auth: [url.username, url.password].map(decodeURIComponent).join(":") }),
+    createConnection: () => connection,
+  });
+  const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
+  outgoing.on("response", resolve).on("error", reject);
+  outgoing.on("upgrade", () => reject(new Error("it changes to another protocol than HTTP")));
+  write(outgoing, body).catch(reject);
+  return await promise;
+}
+
+/** TLS inside the tunnel. */
+async function secured(socket: Duplex, { url, insecure }: CurlRequest): Promise<Duplex> {
+  const { connect } = await import("node:tls");
+  const host = hostOf(url);
+  if (insecure) return connect({ socket, host, rejectUnauthorized: false });
+  const ca = await Deno.readTextFile(systemAuthorities());
+  const check = serverCheck(ca);
+  return connect({ socket, host, ca, checkServerIdentity: (_, certificate) => check(host, certificate) });
+}
+
+async function write(outgoing: ClientRequest, { start, rest }: RequestBody): Promise<void> {
+  for (const chunk of start) outgoing.write(chunk);
+  if (rest) outgoing.flushHeaders();
+  for await (const chunk of rest ?? []) if (!outgoing.write(chunk)) await once(outgoing, "drain");
+  outgoing.end();
+}
+
+/** Writes to standard output; false when its reader has gone. */
+async function print(chunk: Uint8Array): Promise<boolean> {
+  try {
+    for (let at = 0; at < chunk.length;) at += await Deno.stdout.write(chunk.subarray(at));
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.BrokenPipe) return false;
+    throw error;
+  }
+}

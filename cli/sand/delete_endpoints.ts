@@ -1,0 +1,66 @@
+import { Refusal } from "../../services/common/refusal.ts";
+import { type Agent, ApiError } from "./agent.ts";
+import type { Endpoint } from "./show.ts";
+
+export interface DeleteOptions {
+  /** True: where a host's agent cannot be reached, its endpoints are deleted without it. */
+  readonly force?: boolean;
+  readonly onDeleted: (id: string) => void;
+}
+
+/** Deletes an endpoint; false when who was asked has none of that id. */
+type Way = (id: string) => Promise<boolean>;
+
+/**
+ * Deletes every endpoint of a network. An agent deletes only its own host's, so each host's agent is asked, at the
+ * address that its endpoints' records give. Endpoints that are gone by then are passed over.
+ */
+export async function deleteEndpoints(agent: Agent, network: string, options: DeleteOptions): Promise<void> {
+  const query = { network_id: network };
+  const { endpoints } = await agent.ask<{ endpoints: Endpoint[] | null }>("endpoints", "GET", "/endpoints", {
+    query,
+  });
+  const ways = new Map<string, Way>();
+  for (const endpoint of endpoints ?? []) {
+    const { id, hostname } = endpoint;
+    const known = ways.get(hostname);
+    for (const way of known ? [known] : waysTo(endpoint, agent, options)) {
+      if (!(await way(id))) continue;
+      ways.set(hostname, way);
+      options.onDeleted(id);
+      break;
+    }
+  }
+}
+
+/** How an endpoint may be deleted, in the order to be tried. */
+function waysTo(
+  { hostname, host_ip, api_hostname }: Endpoint,
+  agent: Agent,
+  { force }: DeleteOptions,
+): Way[] {
+  const here: Way = (id) => remove(agent, id);
+  const there: Way = async (id) => {
+    try {
+      return await remove(agent.at(api_hostname || host_ip), id);
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      if (force) return false;
+      const message =
+        `endpoint ${id} is on ${hostname}: ${error.message}; if that host is gone, --force deletes it`;
+      throw new Refusal("unavailable", message, { cause: error });
+    }
+  };
+  const forced: Way = (id) => remove(agent, id, { force: "1" });
+  return force ? [here, there, forced] : [here, there];
+}
+
+async function remove(agent: Agent, id: string, query: Record<string, string> = {}): Promise<boolean> {
+  try {
+    await agent.call("DELETE", `/endpoints/${encodeURIComponent(id)}`, { query });
+    return true;
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 404) return false;
+    throw error;
+  }
+}

@@ -1,0 +1,56 @@
+import { messageOf, printable, Refusal } from "../../services/common/refusal.ts";
+
+/** Whom we were talking to. */
+export interface Peer {
+  /** What it is called in a message: a URL or an address. */
+  readonly name: string;
+  /** What to do when nobody listens there. */
+  readonly absent: string;
+  /** Who should have signed its certificate. */
+  readonly authority: string;
+  /** Why it may end a TLS connection without a word; undefined: it is none. */
+  readonly closed: string | undefined;
+}
+
+/** A connection's failure as one sentence; a refusal stays as it is. */
+export function explained(error: unknown, peer: Peer): Refusal {
+  if (error instanceof Refusal) return error;
+  const code = error instanceof Error && "code" in error ? `${error.code} ` : "";
+  const said = code + messageOf(error);
+  const reason = reasons.find(([pattern]) => pattern.test(said))?.[1](peer, said) ?? messageOf(error);
+  return new Refusal("unavailable", `${peer.name} cannot be reached: ${printable(reason)}`, { cause: error });
+}
+
+/** What node's client and rustls say, and what is to be done about it; the first that fits. */
+const reasons: readonly [RegExp, (peer: Peer, said: string) => string][] = [
+  [/ECONNREFUSED/, ({ absent }) => `nothing listens there; ${absent}`],
+  [/ENOTFOUND|EAI_AGAIN/, ({ absent }) => `there is no such host; ${absent}`],
+  [/ETIMEDOUT/, ({ absent }) => `there is no answer; ${absent}`],
+  [/EHOSTUNREACH|ENETUNREACH/, ({ absent }) => `there is no route to it; ${absent}`],
+  [/CertificateRequired/, () => "it wants a client certificate: name one with --cert-file and --key-file"],
+  [/not of X\.509 version 3/, (_, said) => said],
+  [/CERT_HAS_EXPIRED/, () => "its certificate has expired"],
+  [/CERT_NOT_YET_VALID/, () => "its certificate is not valid yet"],
+  [
+    /ALTNAME_INVALID/,
+    (_, said) => `its certificate is another host's: ${said.replace(/^.*altnames: /, "").trim()}`,
+  ],
+  [
+    /SELF_SIGNED|UNABLE_TO_|is not signed by/,
+    ({ authority }) => `its certificate is not signed by ${authority}`,
+  ],
+  [/InvalidContentType|WRONG_VERSION/, () => "it does not speak TLS: use http:// in place of https://"],
+  [
+    /Parse Error/,
+    ({ closed }) =>
+      closed ? "it does not speak HTTP" : "it does not speak HTTP; if that is TLS, use https://",
+  ],
+  [
+    /fatal alert/,
+    ({ closed }, said) => `it refuses the handshake with ${/alert: (\w+)/.exec(said)?.[1]}; ${closed}`,
+  ],
+  [
+    /ECONNRESET|EPIPE|close_notify/,
+    ({ closed }) => `it closed the connection without an answer${closed ? `; ${closed}` : ""}`,
+  ],
+];

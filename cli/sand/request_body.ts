@@ -1,0 +1,37 @@
+/** A request's body as far as it is known when the request's head is sent. */
+export interface RequestBody {
+  readonly start: readonly Uint8Array[];
+  /** What follows; undefined: `start` is all of it. */
+  readonly rest?: AsyncIterable<Uint8Array>;
+}
+
+/** So much is gathered, in bytes, and for so long, in ms, in order to tell the body's length: not every server takes chunks. */
+const MOST = 1 << 20, SOON = 200;
+
+/** Begins to read a body. A pipe that nobody writes to or closes, as ssh gives a command, does not hold it up. */
+export async function beginBody(source: ReadableStream<Uint8Array>): Promise<RequestBody> {
+  const reader = source.getReader();
+  const start: Uint8Array[] = [];
+  const { promise: soon, resolve } = Promise.withResolvers<undefined>();
+  const timer = setTimeout(() => resolve(undefined), SOON);
+  try {
+    for (let size = 0;;) {
+      const next = reader.read();
+      const result = await Promise.race([next, soon]);
+      if (result?.done) return { start };
+      if (!result) return { start, rest: chunks(next, reader) };
+      start.push(result.value);
+      size += result.value.length;
+      if (size > MOST) return { start, rest: chunks(reader.read(), reader) };
+    }
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function* chunks(
+  first: Promise<ReadableStreamReadResult<Uint8Array>>,
+  reader: ReadableStreamDefaultReader<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
+  for (let result = await first; !result.done; result = await reader.read()) yield result.value;
+}

@@ -1,0 +1,59 @@
+import type { Command } from "commander";
+import { printable } from "../../services/common/refusal.ts";
+import { withProgress } from "../progress.ts";
+import type { Terminal } from "../terminal.ts";
+import type { Agent } from "./agent.ts";
+import type { TlsOptions } from "./tls.ts";
+import type { Duration } from "./values.ts";
+
+/** The options that stand before or after every command. */
+export interface GlobalOptions extends TlsOptions {
+  readonly apiUrl: URL;
+  readonly timeout: Duration;
+}
+
+export type Format = "table" | "json";
+
+/** What the commands share: the terminal, and the agent that the program's options name. */
+export class Session {
+  constructor(private readonly program: Command, readonly terminal: Terminal) {}
+
+  /** The agent; nothing is sent yet. */
+  agent(): Promise<Agent> {
+    return openAgent(this.program.opts<GlobalOptions>());
+  }
+
+  /** The timeout, if one was asked for. */
+  get timeout(): Duration | undefined {
+    const given = this.program.getOptionValueSource("timeout") !== "default";
+    return given ? this.program.opts<GlobalOptions>().timeout : undefined;
+  }
+
+  /** Waits for an agent's work, and says so where it takes long. */
+  wait<T>(work: Promise<T>): Promise<T> {
+    return withProgress("waiting for the agent", this.terminal.screen, work);
+  }
+
+  line(text: string): void {
+    this.terminal.print(text + "\n");
+  }
+
+  /** A line on standard error. */
+  warn(text: string): void {
+    this.terminal.screen.write(`${this.program.name()}: ${printable(text)}\n`);
+  }
+
+  /** An answer of the API, as JSON or as the lines that `table` makes of it. */
+  show(format: Format, answer: unknown, table: () => readonly string[]): void {
+    if (format === "json") this.line(JSON.stringify(answer, null, 2));
+    else for (const line of table()) this.line(line);
+  }
+}
+
+/** Loads what talks to an agent, which a command that talks to none is spared. */
+export async function openAgent({ apiUrl, timeout, ...files }: GlobalOptions): Promise<Agent> {
+  const { Agent } = await import("./agent.ts");
+  if (apiUrl.protocol === "http:") return new Agent(apiUrl, timeout, undefined);
+  const { readClientTls } = await import("./tls.ts");
+  return new Agent(apiUrl, timeout, readClientTls(files));
+}

@@ -1,0 +1,41 @@
+/** How networks and endpoints look on a terminal. */
+import { printable } from "../../services/common/refusal.ts";
+
+/** What the API says of a network; more than is read here. */
+export interface Network {
+  readonly id: string;
+  readonly name: string;
+  readonly type: string;
+  readonly ip_range: string;
+  readonly vxlan_vni: number;
+}
+
+/** What the API says of an endpoint; more than is read here. */
+export interface Endpoint {
+  readonly id: string;
+  readonly network_id: string;
+  readonly hostname: string;
+  readonly host_ip: string;
+  readonly api_hostname: string;
+  readonly target_netns_path: string;
+  /** In CIDR form. */
+  readonly target_veth_ip: string;
+  readonly active: boolean;
+}
+
+/** `[ID] NAME (overlay VNI: V)` */
+export function networkRow({ id, name, type, vxlan_vni }: Network): string {
+  return printable(`[${id}] ${name} (${type} VNI: ${vxlan_vni})`);
+}
+
+/** `id=ID name=N type=overlay ip-range=CIDR, vni=V` */
+export function networkDetails({ id, name, type, ip_range, vxlan_vni }: Network): string {
+  return printable(`id=${id} name=${name} type=${type} ip-range=${ip_range}, vni=${vxlan_vni}`);
+}
+
+/** `[ACTIVE]  ID=… networkID=… hostname=… IP=… NS=…`, or the same of a passive one, which is in no namespace. */
+export function endpointRow(endpoint: Endpoint): string {
+  const { id, network_id, hostname, target_veth_ip, target_netns_path, active } = endpoint;
+  const common = `ID=${id} networkID=${network_id} hostname=${hostname} IP=${target_veth_ip}`;
+  return printable(active ? `[ACTIVE]  ${common} NS=${target_netns_path}` : `[PASSIVE] ${common}`);
+}
