@@ -57,6 +57,8 @@ export class Neighbours {
         const { hot } = endpoint;
         // Whoever shares its address or its MAC may have won or lost them, and with one the other.
         const near = [endpoint, ...this.#space.holdersOf(hot.address), ...this.#space.holdersOfMac(hot.mac)];
+        // Between endpoints of this host there is nothing in the tables, and nothing to be taken away.
+        if (near.every(({ host }) => host === this.hostname)) continue;
         for (const { hot } of near) addresses.add(hot.address), macs.add(hot.mac);
       }
     }
