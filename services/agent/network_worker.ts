@@ -48,7 +48,7 @@ export class NetworkWorker {
   #failures = 0;
   #retry: ReturnType<typeof setTimeout> | undefined;
   #problems: readonly string[] = [];
-  readonly #waiting = new Map<string, PromiseWithResolvers<void>>();
+  readonly #waiting = new Map<string, Waiting>();
   /** Veths of endpoints that could not be made, by the endpoint's id. */
   readonly #broken = new Map<string, Error>();
   #users = 0;
@@ -124,16 +124,18 @@ export class NetworkWorker {
   carriedOut(endpoint: string): Promise<void> {
     let waiting = this.#waiting.get(endpoint);
     if (!waiting) {
-      waiting = Promise.withResolvers();
+      waiting = { ...Promise.withResolvers(), count: 0 };
       waiting.promise.catch(() => {}); // Whoever asked may have given up before.
       this.#waiting.set(endpoint, waiting);
     }
+    waiting.count++;
     return waiting.promise;
   }
 
-  /** Nobody waits for that endpoint any more. */
+  /** One of those who wait for that endpoint does so no longer. */
   forget(endpoint: string): void {
-    this.#waiting.delete(endpoint);
+    const waiting = this.#waiting.get(endpoint);
+    if (waiting && --waiting.count === 0) this.#waiting.delete(endpoint);
   }
 
   /** Resolves when nothing is left to be done. */
@@ -463,6 +465,11 @@ export class NetworkWorker {
     }
     return undefined;
   }
+}
+
+interface Waiting extends PromiseWithResolvers<void> {
+  /** How many wait. */
+  count: number;
 }
 
 /** Where the request was wrong, that is told as such. */

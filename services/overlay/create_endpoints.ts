@@ -65,6 +65,10 @@ export function planCreateEndpoints(
   const work = new Batch(() => {
     // A network that is deleted meanwhile takes no endpoint.
     const step = new Step().guard(view.guard(view.keys.network(networkId)));
+    // Others' MACs were looked at too, and may be newer than what their claims of addresses have shown.
+    if (requests.some(({ mac }) => mac)) {
+      step.unchanged(view.keys.networkEndpoints(networkId), newest(view, networkId));
+    }
     joinNetwork(view, networkId, { ...host, now: requests[0]?.now ?? "" }, step);
     return step;
   }, claims);
@@ -81,6 +85,15 @@ export function planCreateEndpoints(
     }
   });
   return { results, plans: work.plans() };
+}
+
+/** The revision of the newest change of the network's endpoints. */
+function newest(view: View, network: string): number {
+  let revision = 0;
+  for (const { entries } of view.space(network).endpoints.values()) {
+    for (const { modRevision } of entries) revision = Math.max(revision, modRevision);
+  }
+  return revision;
 }
 
 function newEndpoint(

@@ -215,6 +215,18 @@ Deno.test("planClaim() holds an address for the endpoint that Docker makes next,
   assert.deepEqual(it.bits(), [0, 1, 2, 255]);
 });
 
+Deno.test("a MAC that is given is guarded by all endpoints of the network, and an address is not", () => {
+  const it = setUp();
+  assert.ok(it.commit(it.create(it.request("A")).plans));
+  const guarded = (mac?: string) =>
+    it.create(it.request("B", mac === undefined ? {} : { mac })).plans[0]?.prefixGuards?.find(({ prefix }) =>
+      prefix === it.keys.networkEndpoints(network.id)
+    );
+  const revision = it.view.guard(it.keys.networkEndpoint(network.id, "A")).modRevision;
+  assert.equal(guarded("02:00:00:00:00:01")?.unchangedSince, revision);
+  assert.equal(guarded(), undefined);
+});
+
 Deno.test("macFor() and vethName()", () => {
   assert.equal(macFor(Ip.parse("10.0.255.2")), "02:84:0a:00:ff:02");
   assert.equal(vethName(new Set(), () => 0x2f), "sand002f");
