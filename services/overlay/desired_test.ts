@@ -185,3 +185,15 @@ Deno.test("desiredState() of 20,000 endpoints takes a moment, and one change doe
   const one = (performance.now() - again) / 100;
   assert.ok(one < whole / 20, `${one} ms for one, ${whole} ms for all`);
 });
+
+Deno.test("a MAC that is a group's or nobody's gets no entry, and no other endpoint loses its own over it", () => {
+  const it = setUp(
+    endpoint("1", 1, 2),
+    endpoint("2", 2, 3, { target_veth_mac: "01:00:5e:00:00:01" }),
+    endpoint("3", 2, 4, { target_veth_mac: "00:00:00:00:00:00" }),
+    endpoint("4", 2, 5),
+  );
+  const { state, problems } = desiredState(it.view, network.id, options);
+  assert.deepEqual([...state?.fdb.keys() ?? []], [0x02840a000005]);
+  assert.equal(problems.length, 2);
+});

@@ -154,7 +154,7 @@ function peerOps(veth: string, actual: PeerState, desired: PeerState): Op[] {
   const addAddresses = desired.addresses.filter((address) => !actual.addresses.includes(address));
   const set = {
     ...actual.name === desired.name ? {} : { name: desired.name },
-    ...actual.mac === desired.mac ? {} : { mac: desired.mac },
+    ...desired.mac === "" || actual.mac === desired.mac ? {} : { mac: desired.mac },
     ...mtuOf(actual, desired),
     ...addAddresses.length ? { addAddresses } : {},
     ...upOf(actual, desired),

@@ -26,6 +26,12 @@ export interface Endpoint {
   readonly entries: readonly Entry<SandRecord>[];
 }
 
+/** The 48-bit value; -1 for none, and for what is a group's or nobody's: the kernel sends nothing to one of these. */
+function unicast(mac: string | undefined): number {
+  const value = mac === undefined ? 0 : macNumber(mac);
+  return value === 0 || parseInt(mac?.slice(0, 2) ?? "", 16) & 1 ? -1 : value;
+}
+
 /** What the entries of one endpoint say; where they differ, the one written last. */
 export function readEndpoint(entries: readonly Entry<SandRecord>[]): Endpoint | undefined {
   let newest: Entry<SandRecord> | undefined, created: number | undefined;
@@ -48,7 +54,7 @@ export function readEndpoint(entries: readonly Entry<SandRecord>[]): Endpoint | 
     vtep,
     hot: {
       address: address?.family === 4 ? address.u32 : -1,
-      mac: mac === undefined ? -1 : macNumber(mac),
+      mac: unicast(mac),
       vtep: vtep?.family === 4 ? vtep.u32 : -1,
     },
     active: record.active,

@@ -55,7 +55,7 @@ export interface PeerState {
   /** Path of the namespace. */
   readonly netns: string;
   readonly name: string;
-  /** In text form. */
+  /** In text form. Wanted: empty where any will do. */
   readonly mac: string;
   /** In CIDR form. Wanted: all of them; others may be there, they are the container's. */
   readonly addresses: readonly string[];
