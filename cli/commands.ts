@@ -31,8 +31,9 @@ export const commands: readonly Command[] = [
     usage: "demo [--once] [--json]",
     about: "Show it working on this machine, in network namespaces of its own",
     details:
-      `Starts an etcd, nexd, dhcpd and dnsd in a namespace, lets three DHCP clients take leases and names resolve,
-then says how to look around and stays until Ctrl-C. Needs root. Nothing is left behind.
+      `Starts an etcd, nexd, dhcpd and dnsd in a namespace, lets three DHCP clients take leases and names resolve;
+then two hosts with agents make an overlay network, whose containers reach each other. Says how to look around
+and stays until Ctrl-C. Needs root. Nothing is left behind.
 
   --once   clean up at the end; exit 0 only if every step held
   --json   a JSON object per line instead of text`,
@@ -69,9 +70,11 @@ A service that ends is started again. Without a configuration everything listens
   },
   {
     name: "status",
-    usage: "status [--config F] [-o table|json]",
+    usage: "status [SERVICE…] [--config F] [-o table|json]",
     about: "Show each service of this machine, what is wrong and what to do about it",
-    details: `  --config F       the configuration file (/etc/nex/nex.yml, if it exists)
+    details:
+      `  SERVICE          nexd, dhcpd, dnsd or agent: only these, and etcd, as on a host that has the agent alone
+  --config F       the configuration file (/etc/nex/nex.yml, if it exists)
   -o table|json    the output's form
 
 Exit status 1 if anything is wrong.`,

@@ -2,10 +2,21 @@ import { parseArgs, type ParseArgsConfig } from "node:util";
 import { messageOf } from "../../services/common/refusal.ts";
 import { UsageError } from "../../services/common/usage.ts";
 
-/** node:util's `parseArgs` without positionals, its errors as wrong usage. */
-export function readOptions<T extends NonNullable<ParseArgsConfig["options"]>>(args: string[], options: T) {
+type Options = NonNullable<ParseArgsConfig["options"]>;
+
+/** node:util's `parseArgs`, its errors as wrong usage. */
+export function readArguments<T extends Options>(args: string[], options: T) {
+  return parse(args, options, true);
+}
+
+/** The same without positionals. */
+export function readOptions<T extends Options>(args: string[], options: T) {
+  return parse(args, options, false).values;
+}
+
+function parse<T extends Options>(args: string[], options: T, allowPositionals: boolean) {
   try {
-    return parseArgs({ args, options, allowPositionals: false, strict: true }).values;
+    return parseArgs({ args, options, allowPositionals, strict: true });
   } catch (error) {
     throw new UsageError(messageOf(error), { cause: error });
   }

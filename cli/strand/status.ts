@@ -2,38 +2,41 @@ import { type Config, type EtcdSettings, loadConfig } from "../../services/commo
 import { formatHostPort } from "../../services/common/host_port.ts";
 import { UsageError } from "../../services/common/usage.ts";
 import { etcdStatus, serviceStatus, type Status } from "./status_probe.ts";
-import { readOptions } from "./options.ts";
+import { readArguments } from "./options.ts";
 
-/** `strand status [-o json]`: exit status 1 when anything is wrong. */
+const names = ["nexd", "dhcpd", "dnsd", "agent"] as const;
+
+/** `strand status [SERVICE…] [-o json]`: exit status 1 when anything is wrong. */
 export async function main(args: string[]): Promise<number> {
-  const { config: file, output } = readOptions(args, {
+  const { values: { config: file, output }, positionals: asked } = readArguments(args, {
     config: { type: "string" },
     output: { type: "string", short: "o", default: "table" },
   });
   if (output !== "table" && output !== "json") {
     throw new UsageError(`-o: "${output}" is neither table nor json`);
   }
-  const rows = await probe(loadConfig({ file }), file);
+  const unknown = asked.find((name) => !(names as readonly string[]).includes(name));
+  if (unknown !== undefined) throw new UsageError(`no service "${unknown}"; known are ${names.join(", ")}`);
+  const rows = await probe(loadConfig({ file }), file, asked);
   const ok = rows.every(({ ready, problems }) => ready && problems.length === 0);
   if (output === "json") console.log(JSON.stringify({ ok, services: rows }, null, 2));
   else console.log(table(rows));
   return ok ? 0 : 1;
 }
 
-async function probe(config: Config, file: string | undefined): Promise<Status[]> {
-  const { nexd, dhcpd, dnsd, agent } = config;
+/** @param asked The services that are looked at; empty: those that belong here. */
+async function probe(config: Config, file: string | undefined, asked: readonly string[]): Promise<Status[]> {
   const [stores, services] = await Promise.all([
     Promise.all(etcds(config, file).map(([endpoint, { tls }]) => etcdStatus(endpoint, tls))),
-    Promise.all([
-      serviceStatus("nexd", formatHostPort(nexd.metricsListen)),
-      serviceStatus("dhcpd", formatHostPort(dhcpd.metricsListen)),
-      serviceStatus("dnsd", formatHostPort(dnsd.metricsListen)),
-      serviceStatus("agent", formatHostPort(agent.metricsListen)),
-    ]),
+    Promise.all(
+      names.filter((name) => asked.length === 0 || asked.includes(name))
+        .map((name) => serviceStatus(name, formatHostPort(config[name].metricsListen))),
+    ),
   ]);
   // Nobody misses a DHCP server or an agent where none was asked for.
-  const optional = new Map([["dhcpd", dhcpd.interfaces.length > 0], ["agent", agent.wanted]]);
-  const expected = ({ service, reachable }: Status) => reachable || (optional.get(service) ?? true);
+  const optional = new Map([["dhcpd", config.dhcpd.interfaces.length > 0], ["agent", config.agent.wanted]]);
+  const expected = ({ service, reachable }: Status) =>
+    reachable || asked.includes(service) || (optional.get(service) ?? true);
   return [...stores, ...services.filter(expected)];
 }
 

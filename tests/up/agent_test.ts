@@ -36,6 +36,21 @@ Deno.test("strand status shows the agent, and what it tells of its networks", as
   assert.match(stdout, /^agent: etcd is another cluster's\n {2}→ look, then "strand agent release"$/m);
 });
 
+Deno.test("strand status SERVICE looks at that one and etcd, and misses it where it is not", async () => {
+  const env = { ...machine(freePort()), STRAND_ETCD_ENDPOINTS: "127.0.0.1:1" };
+  const seen = async (...names: string[]) =>
+    JSON.parse((await strand(["status", ...names, "-o", "json"], env)).stdout).services
+      .map(({ service, reachable }: { service: string; reachable: boolean }) => [service, reachable]);
+  {
+    await using _ = await agent(env);
+    assert.deepEqual(await seen("agent"), [["etcd", false], ["agent", true]]);
+  }
+  assert.deepEqual(await seen("agent", "dhcpd"), [["etcd", false], ["dhcpd", false], ["agent", false]]);
+  const { code, stderr } = await strand(["status", "etc"], env);
+  assert.equal(code, 2);
+  assert.match(stderr, /^strand status: no service "etc"; known are nexd, dhcpd, dnsd, agent;/);
+});
+
 Deno.test("strand agent release is done once, by the agent that runs", async () => {
   const env = machine(freePort());
   {
