@@ -1,32 +1,44 @@
 /** `strand demo`: the whole of it on one machine, in namespaces that are gone afterwards. */
-import { fileURLToPath } from "node:url";
 import { aborted, onStopSignals } from "../../services/common/signals.ts";
 import { ask, lease } from "./demo_client.ts";
-import { clients, DNS_SERVER, lookAround, startDemo } from "./demo_lab.ts";
+import { type Demo, startDemo } from "./demo_lab.ts";
+import { lookAround } from "./demo_look_around.ts";
+import { playNames } from "./demo_names.ts";
+import { type Overlay, playNetworks } from "./demo_networks.ts";
+import { echo, get, serve } from "./demo_peer.ts";
 import { Narrator } from "./narrator.ts";
 import { readOptions } from "./options.ts";
 
+/** What the demo runs inside its hosts and containers, where the usual tools may not be installed. */
+const inside: Readonly<Record<string, (...args: string[]) => Promise<number>>> = {
+  lease: (device = "eth0") => lease(device),
+  ask: (server = "", name = "", type) => ask(server, name, type === "PTR" ? "PTR" : "A"),
+  serve: (name = "") => serve(name),
+  get: (url = "") => get(url),
+  echo: (address = "") => echo(address),
+};
+
 /** `strand demo [--once] [--json]`. */
 export async function main(args: string[]): Promise<number> {
-  // What the demo runs inside its hosts, where the usual tools are not installed.
-  if (args[0] === "lease") return await lease(args[1] ?? "eth0");
-  if (args[0] === "ask") return await ask(args[1] ?? "", args[2] ?? "", args[3] === "PTR" ? "PTR" : "A");
+  const [first = "", ...rest] = args;
+  if (Object.hasOwn(inside, first)) return await inside[first]?.(...rest) ?? 1;
   const { once, json } = readOptions(args, { once: { type: "boolean" }, json: { type: "boolean" } });
+  forgetSettings();
   const stop = onStopSignals();
   const tell = new Narrator(json ? "json" : "text", stop.signal);
-  const stopped = aborted(stop.signal).then(() => false);
+  const stopped = aborted(stop.signal).then(() => undefined);
   let held = false;
   {
     await using demo = await startDemo();
-    const played = play(demo, tell).then(() => true, () => {
+    const played = play(demo, tell).catch(() => {
       if (!stop.signal.aborted) tell.aside(`The services' last words:\n${demo.tail()}`);
-      return false;
     });
-    held = await Promise.race([played, stopped]);
-    if (held && !once) {
-      tell.aside(lookAround(demo));
+    const overlay = await Promise.race([played, stopped]);
+    held = overlay !== undefined;
+    if (overlay && !once) {
+      tell.aside(lookAround(demo, overlay));
       await Promise.race([stopped, demo.ended]);
-      if (!stop.signal.aborted) tell.failed("the services ended by themselves", demo.tail());
+      if (!stop.signal.aborted) tell.failed("a service ended by itself", demo.tail());
       held = stop.signal.aborted;
     }
     tell.aside("Cleaning up.");
@@ -36,50 +48,20 @@ export async function main(args: string[]): Promise<number> {
   return held || (!once && stop.signal.aborted) ? 0 : 1;
 }
 
-type Demo = Awaited<ReturnType<typeof startDemo>>;
-
-async function play(demo: Demo, tell: Narrator): Promise<void> {
+async function play(demo: Demo, tell: Narrator): Promise<Overlay> {
   await tell.step("an etcd of its own is ready", () => demo.ready("etcd"));
   for (const name of ["nexd", "dnsd", "dhcpd"]) await tell.step(`${name} is ready`, () => demo.ready(name));
+  // While names are played, which leaves processors idle.
+  for (const host of demo.hosts) host.start();
+  await playNames(demo, tell);
+  return await playNetworks(demo, tell);
+}
 
-  const spec = fileURLToPath(new URL("../../examples/mini.yml", import.meta.url));
-  await tell.step("nex apply examples/mini.yml", () => demo.nex("apply", spec));
-  await tell.step("nex get network mini", () => demo.nex("get", "network", "mini"));
+/** Variables that stay: programs and terminals need them, and none says where a service or an etcd is. */
+const HARMLESS =
+  /^(PATH|HOME|USER|LANG|LC_\w+|TZ|TERM|COLORTERM|NO_COLOR|TMPDIR|DENO_\w+|STRAND_ETCD|ETCD_UNSUPPORTED_ARCH)$/;
 
-  for (const { name, mac, address } of clients) {
-    await tell.step(`${name} (${mac}) takes a lease by DHCP`, async () => {
-      const got = await demo.takeLease(name);
-      if (got !== address) throw new Error(`it was given ${got} where ${address} is its own`);
-      return got;
-    });
-  }
-  await tell.step("nex get members mini", async () => {
-    const text = await demo.nex("get", "members", "mini");
-    for (const { name, mac, address } of clients) {
-      const row = new RegExp(`^${mac} +${name}\\.mini\\.net +${address} \\(\\d+:\\d\\d:\\d\\d\\)$`, "m");
-      if (!row.test(text)) throw new Error(`no row for ${name} with a lease that runs:\n${text}`);
-    }
-    return text;
-  });
-
-  const questions = [
-    ...clients.map(({ name, address }) => ({
-      name: `${name}.mini.net`,
-      type: "A" as const,
-      answer: address,
-    })),
-    ...clients.map(({ name, address }) => ({
-      name: address,
-      type: "PTR" as const,
-      answer: `${name}.mini.net.`,
-    })),
-    { name: "nobody.mini.net", type: "A" as const, answer: "NXDOMAIN" },
-  ];
-  for (const { name, type, answer } of questions) {
-    await tell.step(`${clients[0].name} asks ${DNS_SERVER} for ${name}`, async () => {
-      const got = await demo.resolve(name, type);
-      if (got !== answer) throw new Error(`the answer is ${got} where ${answer} is right`);
-      return got;
-    });
-  }
+/** What the environment says of the services, their clients and proxies is meant for this machine's own. */
+function forgetSettings(): void {
+  for (const name of Object.keys(Deno.env.toObject())) if (!HARMLESS.test(name)) Deno.env.delete(name);
 }

@@ -1,9 +1,10 @@
-/** The hosts of the demo: a server with every service, and three clients on the same Ethernet. */
-import { fileURLToPath } from "node:url";
+/** The hosts of the demo: a server with every service, three clients on the same Ethernet, two hosts with agents. */
+import { OverlayHost, UNDERLAY } from "./demo_overlay.ts";
 import { type Host, Lab } from "./lab.ts";
 import type { Process } from "./process.ts";
 import { run } from "./process.ts";
 import { strandCommand } from "./program.ts";
+import { workDirectory } from "./work_directory.ts";
 
 export const DNS_SERVER = "10.0.0.1";
 
@@ -14,6 +15,9 @@ export const clients = [
   { name: "foxtrot", mac: "00:00:33:33:00:01", address: "10.0.0.12" },
 ] as const;
 
+/** Where the agents find etcd. */
+const STORE = `${UNDERLAY}1`;
+
 const PATIENCE = 30_000;
 
 /** Hosts and processes of a demo that runs; all of it is gone when it is disposed of. */
@@ -22,14 +26,16 @@ export class Demo implements AsyncDisposable {
     private readonly stack: AsyncDisposableStack,
     readonly directory: string,
     readonly server: Host,
-    private readonly hosts: ReadonlyMap<string, Host>,
+    private readonly clients: ReadonlyMap<string, Host>,
     private readonly services: Process,
-    readonly tools: { readonly udhcpc: boolean; readonly dig: boolean },
+    /** Those with an agent. */
+    readonly hosts: readonly [OverlayHost, OverlayHost],
+    readonly tools: { readonly udhcpc: boolean; readonly dig: boolean; readonly ping: boolean },
   ) {}
 
-  /** Resolves when the services have ended. */
+  /** Resolves when the services or an agent have ended. */
   get ended(): Promise<unknown> {
-    return this.services.ended;
+    return Promise.race([this.services, ...this.hosts].map(({ ended }) => ended));
   }
 
   /** Resolves when that service is ready, and says after how long. */
@@ -50,7 +56,7 @@ export class Demo implements AsyncDisposable {
 
   /** Has the host take a lease; resolves to the address that its interface then has. */
   async takeLease(name: string): Promise<string> {
-    const host = this.host(name);
+    const host = this.client(name);
     if (this.tools.udhcpc) {
       const script = `${this.directory}/udhcpc`;
       const client = host.spawn(["udhcpc", "-f", "-i", "eth0", "-t", "10", "-T", "1", "-s", script]);
@@ -62,7 +68,7 @@ export class Demo implements AsyncDisposable {
 
   /** Asks the DNS server from the first client; resolves to the answer, or the status where it is an error. */
   async resolve(name: string, type: "A" | "PTR"): Promise<string> {
-    const host = this.host(clients[0].name);
+    const host = this.client(clients[0].name);
     if (!this.tools.dig) {
       return (await host.run(strandCommand(["demo", "ask", DNS_SERVER, name, type]))).stdout.trim();
     }
@@ -79,13 +85,22 @@ export class Demo implements AsyncDisposable {
     return answers.join(" ") || (/status: (\w+)/.exec(stdout)?.[1] ?? "no answer");
   }
 
-  /** The last lines of the services' log. */
-  tail(): string {
-    return this.services.tail(10);
+  /** Has one container reach another's address; resolves to how long that took. */
+  async reach(from: OverlayHost, address: string): Promise<string> {
+    const command = this.tools.ping
+      ? ["ping", "-n", "-c", "1", "-W", "5", address]
+      : strandCommand(["demo", "echo", address]);
+    const { stdout } = await from.container.host.run(command);
+    return /time=([\d.]+ ms)/.exec(stdout)?.[1] ?? stdout;
   }
 
-  host(name: string): Host {
-    const host = this.hosts.get(name);
+  /** The last lines of the services' logs. */
+  tail(): string {
+    return [this.services.tail(10), ...this.hosts.map((host) => host.tail())].join("\n");
+  }
+
+  private client(name: string): Host {
+    const host = this.clients.get(name);
     if (!host) throw new Error(`no host "${name}" in the demo`);
     return host;
   }
@@ -99,58 +114,43 @@ export class Demo implements AsyncDisposable {
 export async function startDemo(): Promise<Demo> {
   await using stack = new AsyncDisposableStack();
   const lab = stack.use(await Lab.create("demo"));
-  const directory = await workDirectory();
-  stack.defer(() => Deno.remove(directory, { recursive: true }));
+  const { path: directory } = stack.use(await workDirectory("demo"));
   await Deno.writeTextFile(`${directory}/nex.yml`, configuration(directory));
   await Deno.writeTextFile(`${directory}/udhcpc`, udhcpcScript, { mode: 0o755 });
 
-  const ethernet = await lab.segment("mini");
+  const ethernet = await lab.segment("mini"), underlay = await lab.segment("underlay");
   const server = await lab.host("server", { segment: ethernet, address: `${DNS_SERVER}/24` });
-  const hosts = new Map<string, Host>();
-  for (const { name, mac } of clients) hosts.set(name, await lab.host(name, { segment: ethernet, mac }));
+  await lab.join(server, underlay, { name: "eth1", address: `${STORE}/24` });
+  const names = new Map<string, Host>();
+  for (const { name, mac } of clients) names.set(name, await lab.host(name, { segment: ethernet, mac }));
+  const overlayHost = (number: number, container: string) =>
+    OverlayHost.create({
+      ...{ lab, underlay, number, container },
+      directory: `${directory}/host${number}`,
+      etcd: `http://${STORE}:2379`,
+    });
+  const hosts = [await overlayHost(1, "alpha"), await overlayHost(2, "bravo")] as const;
 
   const log = await Deno.open(`${directory}/log`, { create: true, append: true });
   const services = server.strand(["up", "--config", `${directory}/nex.yml`], {
     onLine: (line) => void log.writeSync(new TextEncoder().encode(line + "\n")),
   });
   stack.defer(async () => {
-    await services.stop();
+    await Promise.all([services, ...hosts].map((process) => process.stop()));
     log.close();
   });
-  const tools = { udhcpc: await installed("udhcpc"), dig: await installed("dig") };
-  return new Demo(stack.move(), directory, server, hosts, services, tools);
-}
-
-/** What a reader of the demo can type in another terminal. */
-export function lookAround({ server, directory, tools }: Demo): string {
-  const strand = fileURLToPath(new URL("../../strand", import.meta.url));
-  const shown = strand.startsWith(`${Deno.cwd()}/`) ? `.${strand.slice(Deno.cwd().length)}` : `'${strand}'`;
-  const there = `ip netns exec ${server.netns}`;
-  return `
-Look around, in another terminal, as root:
-  ${there} ${shown} nex get members mini
-  ${there} ${shown} nex set member name mini 00:00:33:33:00:01 oscar
-  ${there} ${shown} status --config ${directory}/nex.yml
-${tools.dig ? `  ${there} dig @${DNS_SERVER} whiskey.mini.net\n` : ""}  tail -f ${directory}/log
-Ctrl-C ends the demo and removes all of it.
-`;
-}
-
-/** A directory for configuration, data and log; those of demos that were killed are removed. */
-async function workDirectory(): Promise<string> {
-  const parent = Deno.env.get("TMPDIR") ?? "/tmp";
-  for await (const { name } of Deno.readDir(parent)) {
-    const pid = /^strand-demo-(\d+)-/.exec(name)?.[1];
-    const alive = pid && await Deno.stat(`/proc/${pid}`).then(() => true, () => false);
-    if (pid && !alive) await Deno.remove(`${parent}/${name}`, { recursive: true });
-  }
-  return await Deno.makeTempDir({ dir: parent, prefix: `strand-demo-${Deno.pid}-` });
+  const tools = {
+    udhcpc: await installed("udhcpc"),
+    dig: await installed("dig"),
+    ping: await installed("ping"),
+  };
+  return new Demo(stack.move(), directory, server, names, services, hosts, tools);
 }
 
 function configuration(directory: string): string {
   return `dhcpd: {interfaces: [eth0]}
 dnsd: {listen: ["${DNS_SERVER}:53", "127.0.0.1:53"]}
-etcd: {data-dir: "${directory}/etcd"}
+etcd: {data-dir: "${directory}/etcd", also-listen: ["${STORE}:2379"]}
 log: {format: json}
 `;
 }

@@ -57,5 +57,5 @@ export class Narrator {
 }
 
 function indent(text: string): string {
-  return text.replaceAll(/^/gm, "             ");
+  return text.replaceAll(/^(?=.)/gm, "             ");
 }

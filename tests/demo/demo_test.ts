@@ -1,11 +1,66 @@
 import assert from "node:assert/strict";
 import { Process, run, strandCommand } from "../lab/host.ts";
+import { until } from "../lab/until.ts";
 
-/** What a demo of this process leaves: its namespaces and work directories. */
-async function leftovers(pid: number): Promise<string[]> {
-  const { stdout } = await run(["ip", "netns", "list"]);
-  const files = [...Deno.readDirSync("/tmp")].map(({ name }) => name);
-  return [...stdout.split("\n"), ...files].filter((name) => name.startsWith(`strand-demo-${pid}-`));
+/** A directory for demos alone; it is gone afterwards. */
+class Room implements AsyncDisposable {
+  readonly path = Deno.makeTempDirSync({ prefix: "strand demo " });
+  private readonly demos: Process[] = [];
+
+  demo(args: string[] = [], env: Record<string, string> = {}): Process {
+    const demo = new Process(strandCommand(["demo", ...args]), { env: { ...env, TMPDIR: this.path } });
+    this.demos.push(demo);
+    return demo;
+  }
+
+  /** What is left of a demo: its namespaces, files, mounts and processes. */
+  async leftOf({ pid }: Process): Promise<string[]> {
+    const { stdout } = await run(["ip", "netns", "list"]);
+    const namespaces = stdout.split("\n").filter((name) => name.startsWith(`strand-demo-${pid}-`));
+    return [...namespaces, ...this.files(), ...this.mounts(), ...this.processes()];
+  }
+
+  files(): string[] {
+    return [...Deno.readDirSync(this.path)].map(({ name }) => name);
+  }
+
+  mounts(): string[] {
+    const all = Deno.readTextFileSync("/proc/self/mountinfo").replaceAll("\\040", " ").split("\n");
+    return all.filter((line) => line.includes(this.path));
+  }
+
+  /** The command lines of what was started by demos in here. */
+  processes(): string[] {
+    return [...Deno.readDirSync("/proc")].flatMap(({ name }) => {
+      try {
+        const here = Deno.readTextFileSync(`/proc/${name}/environ`).split("\0").includes(
+          `TMPDIR=${this.path}`,
+        );
+        return here ? [Deno.readTextFileSync(`/proc/${name}/cmdline`).replaceAll("\0", " ")] : [];
+      } catch {
+        return []; // no process, or one that has just ended
+      }
+    });
+  }
+
+  /** Runs a demo to its end: every step holds, and nothing is left. */
+  async assertHolds(env: Record<string, string> = {}): Promise<void> {
+    const demo = this.demo(["--once", "--json"], env);
+    const { code } = await demo.ended;
+    const steps = demo.lines.map((line) => JSON.parse(line));
+    assert.deepEqual(steps.filter(({ ok }) => !ok), [], demo.tail());
+    assert.equal(code, 0, demo.tail());
+    assert.equal(steps.at(-1).step, "done");
+    for (const step of [/^whiskey .* takes a lease/, /^alpha .* 10\.0\.0\.3$/, /sand-agent-cli curl/]) {
+      assert.ok(steps.some((told) => step.test(told.step)), `no step like ${step}`);
+    }
+    assert.deepEqual(await this.leftOf(demo), []);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.demos.map((demo) => demo.stop()));
+    await Deno.remove(this.path, { recursive: true });
+  }
 }
 
 /** The PATH's programs under one directory, but for some. */
@@ -24,40 +79,62 @@ async function pathWithout(...programs: string[]): Promise<AsyncDisposable & { p
   return { path, [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }) };
 }
 
-async function assertHolds(env: Record<string, string>): Promise<void> {
-  const demo = new Process(strandCommand(["demo", "--once", "--json"]), { env });
-  const { code } = await demo.ended;
-  const steps = demo.lines.map((line) => JSON.parse(line));
-  assert.deepEqual(steps.filter(({ ok }) => !ok), [], demo.tail());
-  assert.equal(code, 0, demo.tail());
-  assert.equal(steps.at(-1).step, "done");
-  assert.ok(steps.length > 15);
-  assert.deepEqual(await leftovers(demo.pid), []);
-}
+Deno.test("strand demo --once: every step holds, and nothing is left", async () => {
+  await using room = new Room();
+  await room.assertHolds();
+});
 
-Deno.test("strand demo --once: every step holds, and nothing is left", () => assertHolds({}));
+Deno.test("strand demo --once: holds on a machine without udhcpc, dig and ping", async () => {
+  await using room = new Room();
+  await using tools = await pathWithout("udhcpc", "dig", "ping");
+  await room.assertHolds({ PATH: tools.path });
+});
 
-Deno.test("strand demo --once: holds on a machine without udhcpc and dig", async () => {
-  await using tools = await pathWithout("udhcpc", "dig");
-  await assertHolds({ PATH: tools.path });
+Deno.test("strand demo --once: what the environment says of services and etcd is not for it", async () => {
+  await using room = new Room();
+  await room.assertHolds({
+    STRAND_ETCD_ENDPOINTS: "127.0.0.1:1",
+    ETCD_HOSTS: "127.0.0.1:1",
+    PEER_IP: "192.0.2.1",
+    NETNS_PREFIX: "sc-ns-other-",
+    NEX_SERVER: "127.0.0.1:1",
+    SAND_API_URL: "http://127.0.0.1:1",
+    http_proxy: "http://127.0.0.1:1",
+  });
+});
+
+Deno.test("strand demo: what it says to type to look around works", async () => {
+  await using room = new Room();
+  const demo = room.demo();
+  await demo.line(/^Ctrl-C ends/, 30_000);
+  const typed = demo.lines.slice(demo.lines.findIndex((line) => line.startsWith("Look around")))
+    .filter((line) => line.startsWith("  "))
+    .map((line) => line.replace("tail -f", "tail"));
+  assert.ok(typed.length > 10, demo.tail());
+  for (const line of typed) await run(["sh", "-c", line]);
+  assert.equal((await demo.stop("SIGINT")).code, 0);
+  assert.deepEqual(await room.leftOf(demo), []);
 });
 
 Deno.test("strand demo: SIGTERM at any step leaves nothing", async () => {
-  for (const step of [/etcd/, /apply/, /whiskey \(/]) {
-    const demo = new Process(strandCommand(["demo"]));
+  await using room = new Room();
+  for (const step of [/etcd/, /apply/, /whiskey \(/, /network-create/, /for alpha/, /for bravo/]) {
+    const demo = room.demo();
     await demo.line(step, 30_000);
     const { code } = await demo.stop();
     assert.equal(code, 0, demo.tail());
-    assert.deepEqual(await leftovers(demo.pid), []);
+    assert.deepEqual(await room.leftOf(demo), []);
   }
 });
 
 Deno.test("strand demo: what a killed one left is removed by the next", async () => {
-  const killed = new Process(strandCommand(["demo"]));
-  await killed.line(/Look around/, 30_000);
+  await using room = new Room();
+  const killed = room.demo();
+  await killed.line(/^Ctrl-C ends/, 30_000);
   killed.signal("SIGKILL");
   await killed.ended;
-  assert.notDeepEqual(await leftovers(killed.pid), []);
-  await assertHolds({});
-  assert.deepEqual(await leftovers(killed.pid), []);
+  assert.notDeepEqual(room.mounts(), []);
+  await until("its processes have ended", () => room.processes().length === 0);
+  await room.assertHolds();
+  assert.deepEqual(await room.leftOf(killed), []);
 });
