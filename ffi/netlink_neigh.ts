@@ -1,4 +1,4 @@
-import { ENOENT } from "./errno.ts";
+import { EINVAL, ENOENT } from "./errno.ts";
 import type { Netlink } from "./netlink.ts";
 import { aligned, encodeMessage, HEADER, NLM_F_CREATE, NLM_F_REPLACE, u32 } from "./netlink_message.ts";
 import type { Failure } from "./netlink_replies.ts";
@@ -7,9 +7,9 @@ const RTM_NEWNEIGH = 28, RTM_DELNEIGH = 29, RTM_GETNEIGH = 30;
 const AF_INET = 2, AF_BRIDGE = 7, AF_INET6 = 10;
 const NDA_DST = 1, NDA_LLADDR = 2, NDA_CACHEINFO = 3, NDA_PROBES = 4, NDA_IFINDEX = 8, NDA_LINK_NETNSID = 10;
 const NDA_PROTOCOL = 12;
-const NUD_NOARP = 0x40, NUD_PERMANENT = 0x80, NTF_SELF = 2;
-/** Octets of struct ndmsg {u8 family, pad, i32 ifindex, u16 state, u8 flags, u8 type}. */
-const NDMSG = 12;
+const NUD_NOARP = 0x40, NUD_PERMANENT = 0x80, NTF_SELF = 2, NTF_MASTER = 4;
+/** Octets of struct ndmsg {u8 family, pad, i32 ifindex, u16 state, u8 flags, u8 type}, and where its flags are. */
+const NDMSG = 12, FLAGS = 10;
 /** Attributes that make no difference to where a frame goes. */
 const harmless: ReadonlySet<number> = new Set([NDA_CACHEINFO, NDA_PROBES, NDA_LINK_NETNSID, NDA_PROTOCOL]);
 /**
@@ -88,6 +88,19 @@ export async function deleteMacs(netlink: Netlink, ifindex: number, macs: Uint8A
   return unlessGone(await send(netlink, entries, template("fdb", RTM_DELNEIGH, 0, ifindex, 0)));
 }
 
+/**
+ * Makes the bridge that a device is a port of forget that it has seen MACs behind that port. What it has not seen, and
+ * a device in no bridge, are no failures.
+ * @param macs 6 octets each
+ * @see {@link deleteNeighbours}
+ */
+export async function forgetLearned(netlink: Netlink, ifindex: number, macs: Uint8Array): Promise<Failure[]> {
+  const entries = { count: macs.length / 6, width: 0, addresses: new Uint8Array(), macs } as const;
+  const message = template("fdb", RTM_DELNEIGH, 0, ifindex, 0);
+  message.bytes[HEADER + FLAGS] = NTF_MASTER;
+  return unlessGone(await send(netlink, entries, message)).filter(({ errno }) => errno !== EINVAL);
+}
+
 function unlessGone(failures: readonly Failure[]): Failure[] {
   return failures.filter(({ errno }) => errno !== ENOENT);
 }
@@ -115,7 +128,7 @@ function ndmsg(table: Table, width: Width, ifindex: number): Uint8Array {
   fixed[0] = table === "fdb" ? AF_BRIDGE : width === 4 ? AF_INET : AF_INET6;
   fixed.set(u32(ifindex), 4);
   fixed[8] = NUD_PERMANENT;
-  fixed[10] = table === "fdb" ? NTF_SELF : 0;
+  fixed[FLAGS] = table === "fdb" ? NTF_SELF : 0;
   return fixed;
 }
 

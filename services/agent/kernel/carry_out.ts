@@ -3,7 +3,13 @@ import { EADDRINUSE, SystemError } from "../../../ffi/errno.ts";
 import type { Netlink } from "../../../ffi/netlink.ts";
 import { addAddress, deleteAddress, type LinkAddress, listAddresses } from "../../../ffi/netlink_address.ts";
 import { changeLearning, changeLink, deleteLink, newBridge } from "../../../ffi/netlink_link.ts";
-import { deleteMacs, deleteNeighbours, type Neighbours, setNeighbours } from "../../../ffi/netlink_neigh.ts";
+import {
+  deleteMacs,
+  deleteNeighbours,
+  forgetLearned,
+  type Neighbours,
+  setNeighbours,
+} from "../../../ffi/netlink_neigh.ts";
 import type { Failure } from "../../../ffi/netlink_replies.ts";
 import { removeNamespace } from "../../../ffi/netns.ts";
 import { Cidr, Ip } from "../../common/ip.ts";
@@ -180,8 +186,10 @@ export class Batch implements Disposable {
   }
 
   async #removeMacs(macs: ReadonlySet<number>): Promise<void> {
-    const { netlink } = this.#here;
-    this.#check("fdb", await deleteMacs(netlink, await this.#here.index(VXLAN), macsOnly(macs)));
+    const { netlink } = this.#here, index = await this.#here.index(VXLAN), gone = macsOnly(macs);
+    // A frame to an endpoint that has moved here would not be sent out where the bridge believes that it came in.
+    this.#check("fdb", await forgetLearned(netlink, index, gone));
+    this.#check("fdb", await deleteMacs(netlink, index, gone));
   }
 
   /** The others have been done; who reads the error learns of the first. */
