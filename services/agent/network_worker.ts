@@ -277,6 +277,8 @@ export class NetworkWorker {
     const actual = await this.#kernel.read(peers);
     const { state: full, problems } = desiredState(view, this.id, this.#mtuOptions(actual?.vxlan?.mtu));
     const desired = full && without(full, gone);
+    // What has changed in the store since it was read is not the doing of others on this host.
+    const drifted = reason === "check" && wasRight && !this.#changes.length && !this.#reason;
     this.#problems = problems;
     const unreadable = this.#unreadable();
     let ops = diff(actual, desired);
@@ -293,7 +295,7 @@ export class NetworkWorker {
     for (const [name, own] of veths) {
       if (desired?.veths.has(name)) await this.#one(ids.get(name) ?? name, () => this.#do(own));
     }
-    if (reason === "check" && wasRight && ops.length) this.#drifted(ops);
+    if (drifted && ops.length) this.#drifted(ops);
     this.#mtu = desired?.vxlan?.mtu;
     await this.#deactivate([...gone, ...lost].flatMap((name) => ids.get(name) ?? []));
     if (unreadable && !desired) return;
