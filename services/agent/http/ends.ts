@@ -1,5 +1,3 @@
-import type { Socket } from "node:net";
-
 /** One side of a stream. Only one read and one write are under way at a time. */
 export interface End {
   /** What came, until the next read; undefined: the other side has no more to say. */
@@ -83,77 +81,5 @@ export class RestEnd implements End {
 
   close(): void {
     this.#end.close();
-  }
-}
-
-/** A socket of Node's that was opened with allowHalfOpen. */
-export class SocketEnd implements End {
-  readonly #socket: Socket;
-  readonly #gone = new AbortController();
-  #ended = false;
-  /** Called when something has happened to the socket. */
-  #wake = () => {};
-
-  constructor(socket: Socket) {
-    this.#socket = socket;
-    const lost = (error: Error) => {
-      this.#gone.abort(error);
-      this.#wake();
-    };
-    socket.on("readable", () => this.#wake());
-    socket.on("end", () => {
-      this.#ended = true;
-      this.#wake();
-    });
-    socket.on("error", lost);
-    socket.on("close", () => lost(new Error("the connection is closed")));
-    if (socket.destroyed) lost(new Error("the connection is closed"));
-  }
-
-  /** Aborted once both directions are closed. */
-  get gone(): AbortSignal {
-    return this.#gone.signal;
-  }
-
-  /** Resolves when there is something to read, or after so many ms. */
-  async speaks(within: number): Promise<void> {
-    if (this.#socket.readableLength || this.#ended || this.gone.aborted) return;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#wake = resolve;
-    const timer = setTimeout(resolve, within);
-    await promise;
-    clearTimeout(timer);
-  }
-
-  async read(): Promise<Uint8Array | undefined> {
-    for (;;) {
-      const bytes = this.#socket.read() as Uint8Array | null;
-      if (bytes) return bytes;
-      if (this.#ended) return undefined;
-      this.gone.throwIfAborted();
-      await new Promise<void>((resolve) => this.#wake = resolve);
-    }
-  }
-
-  write(bytes: Uint8Array | string): Promise<void> {
-    return this.#settled((done) => this.#socket.write(bytes, done));
-  }
-
-  finish(): Promise<void> {
-    return this.#settled((done) => this.#socket.end(done));
-  }
-
-  close(): void {
-    this.#socket.destroy();
-  }
-
-  /** A socket that is destroyed may never call back. */
-  #settled(begin: (done: (error?: Error | null) => void) => void): Promise<void> {
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const lost = () => reject(this.gone.reason);
-    this.gone.addEventListener("abort", lost, { once: true });
-    if (this.gone.aborted) lost();
-    else begin((error) => error ? reject(error) : resolve());
-    return promise.finally(() => this.gone.removeEventListener("abort", lost));
   }
 }

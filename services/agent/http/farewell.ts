@@ -9,7 +9,7 @@ export function farewell(socket: Duplex, answer: string): void {
   socket.once("close", () => clearTimeout(timer));
   // Nobody is left to be told.
   socket.on("error", () => socket.destroy());
-  socket.removeAllListeners("readable");
+  socket.removeAllListeners("data");
   socket.end(answer);
   socket.resume();
 }

@@ -4,10 +4,11 @@ import type { AgentApi } from "../api.ts";
 import { rawAnswer } from "./answers.ts";
 import { type ConnectOptions, open, readConnect } from "./connect.ts";
 import type { Counters } from "./counters.ts";
-import { type End, RestEnd, SocketEnd } from "./ends.ts";
+import { type End, RestEnd } from "./ends.ts";
 import { farewell } from "./farewell.ts";
 import type { Faults } from "./faults.ts";
 import { routeLabel } from "./routes.ts";
+import { SocketEnd } from "./socket_end.ts";
 import { join } from "./tunnel.ts";
 
 /** Go's clients drop what they read together with the head: so long a target that speaks first is held back, in ms. */
