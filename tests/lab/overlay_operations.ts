@@ -27,11 +27,15 @@ const REFUSALS = new Set([400, 404, 409, 503]);
 
 const MAX_NETWORKS = 6;
 
+/** With so many endpoints, more of them go than come. */
+const MANY = 100;
+
 export class Operations {
   /** How often what was done. */
   readonly counts = new Map<string, number>();
-  /** Endpoints that were made and not asked to go, and ids of those that are gone for sure. */
+  /** Endpoints that were made for sure, and ids of those that were asked to go, and that are gone for sure. */
   private readonly made = new Map<string, Attached & { host: OverlayHost }>();
+  private readonly asked = new Set<string>();
   private readonly gone = new Set<string>();
   private readonly containers = new Map<OverlayHost, Host[]>();
   private networks: ApiNetwork[] = [];
@@ -52,11 +56,14 @@ export class Operations {
       if (this.containers.has(host)) continue;
       this.containers.set(host, [await host.container(), await host.container()]);
     }
-    const over = () => performance.now() >= untilMs;
-    await Promise.all([
-      ...this.workers.map(({ host, dice }) => this.work(host, dice, over)),
-      this.makeTrouble(over),
-    ]);
+    const failures: unknown[] = [];
+    const over = () => failures.length > 0 || performance.now() >= untilMs;
+    const work = this.workers.map(({ host, dice }) => this.work(host, dice, over));
+    // All of them end before this does, whatever became of one.
+    await Promise.all(
+      [...work, this.makeTrouble(over)].map((task) => task.catch((error) => failures.push(error))),
+    );
+    if (failures.length) throw failures[0];
   }
 
   /** Ends all trouble, waits until everything agrees, and sees that nothing is lost, forgotten or cut off. */
@@ -68,6 +75,7 @@ export class Operations {
     // Drift is found by the periodic check.
     await this.lab.agree({ timeoutMs: 20_000 });
     const there = new Set((await this.lab.host(1).api.endpoints()).map(({ id }) => id));
+    for (const id of this.asked) this.made.delete(id);
     for (const id of this.made.keys()) {
       if (!there.has(id)) throw new Error(`endpoint ${id} was made and is not there`);
     }
@@ -94,7 +102,7 @@ export class Operations {
       } catch (error) {
         if (error instanceof ApiError && !REFUSALS.has(error.status)) throw error;
         this.count(error instanceof ApiError ? `refused ${error.status}` : "no answer");
-        if (!(error instanceof ApiError)) await pause(50 + 100 * dice.throw());
+        if (!(error instanceof ApiError) || error.status === 503) await pause(50 + 100 * dice.throw());
       }
     }
   }
@@ -111,8 +119,8 @@ export class Operations {
       await api.deleteNetwork(network.id);
       this.networks = this.networks.filter(({ id }) => id !== network.id);
       this.count("network deleted");
-    } else if (what < 0.55) {
-      const container = what < 0.5 ? dice.pick(this.containers.get(host) ?? []) : undefined;
+    } else if (what < (this.made.size < MANY ? 0.7 : 0.4)) {
+      const container = what > 0.1 ? dice.pick(this.containers.get(host) ?? []) : undefined;
       if (container) {
         const made = await host.attach(network.id, { container });
         this.made.set(made.endpoint.id, { ...made, host });
@@ -122,6 +130,8 @@ export class Operations {
       const own = await api.endpoints({ hostname: host.name });
       const endpoint = dice.pick(own);
       if (!endpoint) return;
+      // Perhaps before whoever made it has heard of that.
+      this.asked.add(endpoint.id);
       this.made.delete(endpoint.id);
       await api.deleteEndpoint(endpoint.id);
       this.gone.add(endpoint.id);

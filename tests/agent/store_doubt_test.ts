@@ -1,0 +1,120 @@
+import assert from "node:assert/strict";
+import { run } from "../lab/host.ts";
+import { OverlayLab } from "../lab/overlay.ts";
+import { pings } from "../lab/overlay_traffic.ts";
+import { until } from "../lab/until.ts";
+
+/** Two hosts with a network in which one pings the other. */
+async function pair(lab: OverlayLab) {
+  const { id } = await lab.host(1).api.createNetwork({ name: "pair" });
+  const a = await lab.host(1).attach(id), b = await lab.host(2).attach(id, { wait: "10s" });
+  await lab.agree();
+  return { id, a, b, flows: () => pings(a.container, b.address) };
+}
+
+async function refused(question: Promise<unknown>, status: number, sentence: RegExp): Promise<void> {
+  const start = performance.now();
+  await assert.rejects(question, (error) => {
+    assert.ok(error instanceof Error);
+    assert.match(error.message, new RegExp(`: ${status} `));
+    assert.match(error.message, sentence);
+    return true;
+  });
+  assert.ok(performance.now() - start < 3000, "said at once");
+}
+
+Deno.test("etcd away: traffic goes on, reads are answered, writes are refused, and nothing is built from nothing", async () => {
+  await using lab = await OverlayLab.started();
+  const { id, a, flows } = await pair(lab);
+  const [h1] = lab.hosts as [typeof lab.hosts[0]];
+
+  await lab.etcd.kill();
+  await until("h1 says so", async () => (await h1.api.status("/readyz")).status === 503);
+  assert.equal((await h1.api.status("/healthz")).status, 200);
+  assert.match((await h1.api.status("/readyz")).body, /etcd/);
+  assert.ok(await flows());
+  assert.equal((await h1.api.networks()).length, 1);
+  assert.equal((await h1.api.endpoints({ network_id: id })).length, 2);
+  await refused(h1.api.createNetwork(), 503, /etcd/);
+  await refused(h1.api.createEndpoint(id), 503, /etcd/);
+  await refused(h1.api.deleteEndpoint(a.endpoint.id), 503, /etcd/);
+  await refused(h1.attach(id), 503, /etcd/);
+
+  // At its start it waits, and leaves what is there as it is.
+  await h1.stop();
+  h1.launch();
+  await until(
+    "the API answers",
+    async () => await h1.api.ask({ path: "/version" }).then(() => true, () => false),
+  );
+  await refused(h1.api.networks(), 503, /etcd/);
+  assert.equal((await h1.api.status("/readyz")).status, 503);
+  assert.ok(await flows());
+
+  await lab.etcd.start();
+  await h1.ready();
+  await lab.agree();
+  assert.ok(await flows());
+  await h1.attach(id, { wait: "10s" });
+  await lab.agree();
+});
+
+const doubts: readonly {
+  readonly store: string;
+  readonly args?: readonly string[];
+  readonly says: RegExp;
+}[] = [
+  { store: "empty", says: /back|nothing/ },
+  { store: "restored from an older backup", says: /back/ },
+  { store: "another cluster's", args: ["--initial-cluster-token=another"], says: /another etcd cluster/ },
+];
+
+for (const { store, args = [], says } of doubts) {
+  for (const started of [true, false]) {
+    Deno.test(`a store that is ${store}, ${started ? "while the agent runs" : "at its start"}: nothing is torn down until that is released`, async () => {
+      await using lab = await OverlayLab.started();
+      const [h1, h2] = [lab.host(1), lab.host(2)], data = lab.etcd.dir;
+      await lab.etcd.kill("SIGTERM");
+      await run(["cp", "-a", data, `${data}-before`]);
+      await lab.etcd.start();
+      await Promise.all(lab.hosts.map((host) => host.ready()));
+      const { id, flows } = await pair(lab);
+      // What the agent has seen goes to its disk every other second.
+      await until("h1 keeps what it knows", async () => {
+        for await (const { name } of Deno.readDir(`${h1.directory}/state`)) {
+          if ((await Deno.readTextFile(`${h1.directory}/state/${name}`)).includes(id)) return true;
+        }
+        return false;
+      });
+      if (!started) await h1.stop();
+      await lab.etcd.kill("SIGTERM");
+      await Deno.remove(data, { recursive: true });
+      if (/older/.test(store)) await Deno.rename(`${data}-before`, data);
+      else await Deno.mkdir(data);
+      lab.etcd.launch(args);
+      await lab.etcd.healthy();
+      if (!started) h1.launch();
+
+      await until("h1 is on hold", async () => {
+        return (await h1.api.status("/readyz").catch(() => undefined))?.body.includes("on hold") === true;
+      });
+      assert.match((await h1.api.status("/readyz")).body, says);
+      assert.match((await h1.api.status("/metrics")).body, /^agent_on_hold\S* 1$/m);
+      await refused(h1.api.createNetwork(), 503, /on hold/);
+      assert.ok(await flows(), "nothing was torn down");
+      assert.deepEqual([...Deno.readDirSync(h1.namespaces)].length, 1);
+
+      for (const host of [h1, h2]) {
+        const { code, stdout, stderr } = await host.strand(["agent", "release"]);
+        assert.equal(code, 0, stderr);
+        assert.match(stdout, /released/);
+        await host.ready();
+      }
+      await until("both follow the store", async () => {
+        await lab.agree({ hosts: [] });
+        return lab.hosts.every((host) => [...Deno.readDirSync(host.namespaces)].length === 0);
+      });
+      await pair(lab).then(({ flows }) => flows().then(assert.ok));
+    });
+  }
+}
