@@ -414,6 +414,10 @@ export class NetworkWorker {
   async #tell(hostname: string): Promise<void> {
     const { view, log } = this.#context;
     while (this.#applied !== this.#published && !this.#closed) {
+      // Each host hears from all others: what etcd has to deliver does not grow with the square of their number, and
+      // first of all comes what the change asks of them.
+      const hosts = view.space(this.id).hosts.size;
+      await pause(Math.min(hosts * hosts / 10, LONGEST_SILENCE), this.#closing.signal);
       const revision = this.#applied;
       try {
         await this.#commit(() =>
@@ -426,9 +430,6 @@ export class NetworkWorker {
         log.debug({ network: this.id }, `what is applied could not be told: ${messageOf(error)}`);
         return;
       }
-      // Each host hears from all others: what etcd has to deliver does not grow with the square of their number.
-      const hosts = view.space(this.id).hosts.size;
-      await pause(Math.min(hosts * hosts / 100, LONGEST_SILENCE), this.#closing.signal);
     }
   }
 
