@@ -1,15 +1,14 @@
 /** An agent's HTTP API, from the side of who asks. */
 import type { Buffer } from "node:buffer";
 import type { ClientRequest, IncomingMessage } from "node:http";
-import type { RequestOptions } from "node:https";
 import type { Duplex } from "node:stream";
 import { formatHostPort, parseHostPort } from "../../services/common/host_port.ts";
 import { Refusal } from "../../services/common/refusal.ts";
-import { serverCheck } from "../../services/common/server_identity.ts";
 import type { TlsMaterial } from "../../services/common/tls.ts";
 import { version } from "../../services/common/version.ts";
+import { dial } from "./dial.ts";
 import { explained } from "./explain.ts";
-import { certificateTrouble, pemText } from "./tls.ts";
+import { certificateTrouble } from "./tls.ts";
 import { type Duration, hostOf, portOf } from "./values.ts";
 
 /** The agent's own sentence, and the status that came with it. */
@@ -109,18 +108,19 @@ export class Agent {
   }
 
   private async exchange<T>(sent: Sent, work: (request: ClientRequest) => Promise<T>): Promise<T> {
-    const request = await this.open(sent);
     const { promise: failed, reject } = Promise.withResolvers<never>();
-    request.on("error", reject);
     const late = () => {
       const message = `${this.name} gave no answer within ${this.timeout.text}; --timeout gives it longer`;
       reject(new Refusal("unavailable", message));
     };
     const timer = sent.limit ? setTimeout(late, Math.min(sent.limit, LONGEST)) : undefined;
+    let request: ClientRequest | undefined;
     try {
+      request = await Promise.race([this.open(sent), failed]);
+      request.on("error", reject);
       return await Promise.race([work(request), failed]);
     } catch (error) {
-      request.destroy();
+      request?.destroy();
       if (error instanceof ApiError) throw error;
       throw explained(error, {
         name: this.name,
@@ -136,23 +136,15 @@ export class Agent {
   private async open({ method, path, query = {}, headers }: Sent): Promise<ClientRequest> {
     const { url, tls } = this;
     const search = new URLSearchParams(query).toString();
-    const options: RequestOptions = {
+    const [{ request }, connection] = await Promise.all([
+      import("node:http"),
+      dial(hostOf(url), portOf(url), tls),
+    ]);
+    return request({
       method,
-      host: hostOf(url),
-      port: portOf(url),
       path: url.pathname.replace(/\/$/, "") + path + (search && `?${search}`),
       headers: { host: url.host, "user-agent": `sand-agent-cli/${version}`, ...headers },
-      agent: false,
-    };
-    // Without it a tunnel's end is no longer written once the other side has ended.
-    const halfOpen = { allowHalfOpen: true };
-    if (!tls) return (await import("node:http")).request({ ...options, ...halfOpen });
-    const check = serverCheck(tls.ca ?? "");
-    return (await import("node:https")).request({
-      ...options,
-      ...halfOpen,
-      ...pemText(tls),
-      checkServerIdentity: (_, certificate) => check(hostOf(url), certificate),
+      createConnection: () => connection,
     });
   }
 

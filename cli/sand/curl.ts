@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import type { ClientRequest, IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
-import { Refusal } from "../../services/common/refusal.ts";
+import { messageOf, Refusal } from "../../services/common/refusal.ts";
 import { serverCheck } from "../../services/common/server_identity.ts";
 import { version } from "../../services/common/version.ts";
 import type { Agent } from "./agent.ts";
@@ -45,17 +45,19 @@ async function exchange(agent: Agent, request: CurlRequest): Promise<void> {
     agent.connect(network, hostOf(url), portOf(url)),
     Deno.stdin.isTerminal() ? { start: [] } : beginBody(Deno.stdin.readable),
   ]);
+  const peer = {
+    name: url.host,
+    absent: "",
+    authority: "an authority that this machine trusts; -k takes any",
+  };
+  const answer = await send(request, tunnel, body).catch((error) => {
+    throw explained(error, { ...peer, closed: undefined });
+  });
   try {
-    for await (const chunk of await send(request, tunnel, body)) {
-      if (!(await print(chunk))) break;
-    }
+    for await (const chunk of answer) if (!(await print(chunk))) break;
   } catch (error) {
-    throw explained(error, {
-      name: url.host,
-      absent: "",
-      authority: "an authority that this machine trusts; -k takes any",
-      closed: undefined,
-    });
+    const message = `${url.host} ended the connection in the middle of its answer: ${messageOf(error)}`;
+    throw new Refusal("unavailable", message, { cause: error });
   }
 }
 

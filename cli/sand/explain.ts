@@ -8,7 +8,7 @@ export interface Peer {
   readonly absent: string;
   /** Who should have signed its certificate. */
   readonly authority: string;
-  /** Why it may end a TLS connection without a word; undefined: it is none. */
+  /** Why it may end a TLS connection without a word; undefined: not for want of a certificate of ours. */
   readonly closed: string | undefined;
 }
 
@@ -21,22 +21,29 @@ export function explained(error: unknown, peer: Peer): Refusal {
   return new Refusal("unavailable", `${peer.name} cannot be reached: ${printable(reason)}`, { cause: error });
 }
 
-/** What node's client and rustls say, and what is to be done about it; the first that fits. */
+/** What Deno, rustls and Node's HTTP say, and what is to be done about it; the first that fits. */
 const reasons: readonly [RegExp, (peer: Peer, said: string) => string][] = [
-  [/ECONNREFUSED/, ({ absent }) => `nothing listens there; ${absent}`],
-  [/ENOTFOUND|EAI_AGAIN/, ({ absent }) => `there is no such host; ${absent}`],
-  [/ETIMEDOUT/, ({ absent }) => `there is no answer; ${absent}`],
-  [/EHOSTUNREACH|ENETUNREACH/, ({ absent }) => `there is no route to it; ${absent}`],
-  [/CertificateRequired/, () => "it wants a client certificate: name one with --cert-file and --key-file"],
-  [/not of X\.509 version 3/, (_, said) => said],
-  [/CERT_HAS_EXPIRED/, () => "its certificate has expired"],
-  [/CERT_NOT_YET_VALID/, () => "its certificate is not valid yet"],
+  [/ECONNREFUSED|Connection refused/, ({ absent }) => `nothing listens there; ${absent}`],
+  [/ENOTFOUND|EAI_AGAIN|lookup address/, ({ absent }) => `there is no such host; ${absent}`],
+  [/ETIMEDOUT|timed out/, ({ absent }) => `there is no answer; ${absent}`],
+  [/EHOSTUNREACH|ENETUNREACH|No route|unreachable/, ({ absent }) => `there is no route to it; ${absent}`],
   [
-    /ALTNAME_INVALID/,
-    (_, said) => `its certificate is another host's: ${said.replace(/^.*altnames: /, "").trim()}`,
+    /CertificateRequired/,
+    ({ closed }) =>
+      `it wants a client certificate${closed ? ": name one with --cert-file and --key-file" : ""}`,
   ],
   [
-    /SELF_SIGNED|UNABLE_TO_|is not signed by/,
+    /not of X\.509 version 3|UnsupportedCertVersion/,
+    () => "its certificate is not of X.509 version 3, and cannot be verified: it needs one of version 3",
+  ],
+  [/HAS_EXPIRED|certificate: Expired/, () => "its certificate has expired"],
+  [/NOT_YET_VALID|NotValidYet/, () => "its certificate is not valid yet"],
+  [
+    /ALTNAME_INVALID|not valid for name/,
+    (_, said) => `its certificate is another host's: ${said.replace(/^.*(altnames:|certificate:) /, "")}`,
+  ],
+  [
+    /SELF_SIGNED|UNABLE_TO_|is not signed by|UnknownIssuer|BadSignature/,
     ({ authority }) => `its certificate is not signed by ${authority}`,
   ],
   [/InvalidContentType|WRONG_VERSION/, () => "it does not speak TLS: use http:// in place of https://"],
@@ -47,10 +54,11 @@ const reasons: readonly [RegExp, (peer: Peer, said: string) => string][] = [
   ],
   [
     /fatal alert/,
-    ({ closed }, said) => `it refuses the handshake with ${/alert: (\w+)/.exec(said)?.[1]}; ${closed}`,
+    ({ closed }, said) =>
+      `it refuses the handshake with ${/alert: (\w+)/.exec(said)?.[1]}${closed ? `; ${closed}` : ""}`,
   ],
   [
-    /ECONNRESET|EPIPE|close_notify/,
+    /ECONNRESET|EPIPE|close_notify|reset by peer|Broken pipe|end of file/,
     ({ closed }) => `it closed the connection without an answer${closed ? `; ${closed}` : ""}`,
   ],
 ];

@@ -1,10 +1,9 @@
-import { createServer, type Socket } from "node:net";
-import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
 import { formatHostPort } from "../../services/common/host_port.ts";
 import { messageOf } from "../../services/common/refusal.ts";
-import { aborted, onStopSignals } from "../../services/common/signals.ts";
+import { onStopSignals } from "../../services/common/signals.ts";
 import type { Agent } from "./agent.ts";
+import { streamOf } from "./dial.ts";
 
 /** A TCP server inside a network. */
 export interface Target {
@@ -28,34 +27,30 @@ export interface ForwardEvents {
 export async function forward(agent: Agent, target: Target, events: ForwardEvents): Promise<void> {
   const stop = onStopSignals();
   await agent.ask("network", "GET", `/networks/${target.network}`);
-  const server = createServer({ allowHalfOpen: true }, async (local) => {
-    const who = formatHostPort({ host: local.remoteAddress ?? "", port: local.remotePort ?? 0 });
-    const fail = (error: unknown) => events.onFailure(`connection from ${who}: ${messageOf(error)}`);
-    local.on("error", () => local.destroy());
-    try {
-      join(local, await agent.connect(target.network, target.ip, target.port), fail);
-    } catch (error) {
-      fail(error);
-      local.destroy();
-    }
-  });
-  const { promise: failed, reject } = Promise.withResolvers<never>();
-  server.on("error", reject);
-  server.listen(0, "127.0.0.1", () => {
-    const { address, port } = server.address() as AddressInfo;
-    events.onListening(formatHostPort({ host: address, port }));
-  });
-  await Promise.race([aborted(stop.signal), failed]);
-  server.close();
-  stop.release();
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  stop.signal.addEventListener("abort", () => listener.close());
+  if (stop.signal.aborted) return;
+  const address = ({ hostname, port }: Deno.NetAddr) => formatHostPort({ host: hostname, port });
+  events.onListening(address(listener.addr));
+  for await (const connection of listener) {
+    const fail = (error: unknown) =>
+      events.onFailure(`connection from ${address(connection.remoteAddr)}: ${messageOf(error)}`);
+    agent.connect(target.network, target.ip, target.port)
+      .then((tunnel) => join(streamOf(connection), tunnel, fail), (error) => {
+        connection.close();
+        fail(error);
+      });
+  }
 }
 
 /** Copies both ways: each side's end is passed on by itself, a failure of either ends both. */
-function join(local: Socket, tunnel: Duplex, fail: (error: unknown) => void): void {
-  tunnel.on("error", fail);
-  for (const [from, to] of [[local, tunnel], [tunnel, local]] as const) {
-    from.on("close", () => from.readableEnded || to.destroy());
-    from.pipe(to);
-  }
-  if (local.destroyed) tunnel.destroy();
+function join(local: Duplex, tunnel: Duplex, fail: (error: unknown) => void): void {
+  // A client that goes away in the middle is no failure.
+  local.on("error", () => tunnel.destroy());
+  tunnel.on("error", (error) => {
+    if (!local.destroyed) fail(error);
+    local.destroy();
+  });
+  local.pipe(tunnel);
+  tunnel.pipe(local);
 }
