@@ -171,7 +171,13 @@ export class NetworkWorker {
       const started = performance.now();
       try {
         if (reason || !this.#steady || this.#leaving()) await this.#compare(reason ?? "change", changes);
-        else await this.#carryOut(changes);
+        else {
+          // Where the kernel is not as it was left, that is mended with it.
+          await this.#carryOut(changes).catch((error) => {
+            if (this.#context.trust.doubt) throw error;
+            return this.#compare("change", changes);
+          });
+        }
         this.#failures = 0;
         this.#settle(changes);
         this.#publish(revision);
@@ -250,6 +256,10 @@ export class NetworkWorker {
           await this.#do(diffVeth(name, actual, wanted));
         });
       }
+    }
+    for (const id of local.keys()) {
+      const problem = this.#broken.get(id);
+      if (problem && !(problem instanceof Refusal)) throw problem;
     }
   }
 

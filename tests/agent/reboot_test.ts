@@ -98,4 +98,11 @@ Deno.test("what is changed behind the agent's back is put right at its next chec
     await lab.agree().catch((error) => assert.fail(`${change}: ${error.message}`));
     assert.ok(await pings(a.container, b.address), change);
   }
+  // An endpoint that is made before the check has come is set up all the same.
+  for (const change of ["ip link del br0", "ip link del vxlan0"]) {
+    await h1.host.run(h1.host.enter(["sh", "-ec", `${inside} ${change}`]));
+    const { container } = await h1.attach(id);
+    await lab.agree();
+    assert.ok(await pings(container, b.address), change);
+  }
 });
