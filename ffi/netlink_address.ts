@@ -1,8 +1,10 @@
 import { EADDRNOTAVAIL, ESRCH } from "./errno.ts";
 import type { Netlink, Request } from "./netlink.ts";
 import {
+  type Attribute,
   encodeMessage,
   NLM_F_CREATE,
+  NLM_F_EXCL,
   NLM_F_REPLACE,
   readAttributes,
   readOctets,
@@ -17,7 +19,14 @@ const RTM_NEWADDR = 20,
   RTM_GETROUTE = 26;
 const AF_INET = 2, AF_INET6 = 10;
 const IFADDRMSG = 8, IFA_ADDRESS = 1, IFA_LOCAL = 2, IFA_F_NODAD = 2;
-const RTMSG = 12, RTA_DST = 1, RTA_OIF = 4, RTA_GATEWAY = 5, RTA_TABLE = 15;
+const RTMSG = 12,
+  RTA_DST = 1,
+  RTA_OIF = 4,
+  RTA_GATEWAY = 5,
+  RTA_PRIORITY = 6,
+  RTA_METRICS = 8,
+  RTA_TABLE = 15;
+const RTAX_MTU = 2, RTAX_ADVMSS = 8;
 const RT_TABLE_MAIN = 254, RTPROT_STATIC = 4, RT_SCOPE_UNIVERSE = 0, RT_SCOPE_LINK = 253, RTN_UNICAST = 1;
 
 /** An address with the prefix length of its subnet, on a link. */
@@ -38,6 +47,11 @@ export interface Route {
   readonly gateway?: Uint8Array;
   /** The link's index. */
   readonly link: number;
+  /** Of several to one destination, the one with the lowest goes first; 0 when it is not given. */
+  readonly priority?: number;
+  readonly mtu?: number;
+  /** The largest TCP segment that is announced to the other side. */
+  readonly advmss?: number;
 }
 
 /** Gives a link an address, which it may have already. IPv6 addresses are usable at once: nobody is asked. */
@@ -67,6 +81,14 @@ export function setRoute(route: Route): Request {
   return {
     what: "set a route",
     message: encodeMessage(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, rtmsg(route), routeAttributes(route)),
+  };
+}
+
+/** The same, refused with EEXIST when there is one to the same destination with the same priority. */
+export function addRoute(route: Route): Request {
+  return {
+    what: "add a route",
+    message: encodeMessage(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, rtmsg(route), routeAttributes(route)),
   };
 }
 
@@ -135,10 +157,14 @@ function rtmsg({ destination, prefix, gateway }: Route): Uint8Array {
   return Uint8Array.of(...fixed, 0, 0, 0, 0);
 }
 
-function routeAttributes({ destination, prefix, gateway, link }: Route) {
-  return [
-    prefix ? [RTA_DST, destination] as const : undefined,
-    gateway && [RTA_GATEWAY, gateway] as const,
-    [RTA_OIF, u32(link)] as const,
-  ];
+function routeAttributes({ destination, prefix, gateway, link, priority, mtu, advmss }: Route): Attribute[] {
+  const metrics: Attribute[] = [];
+  if (mtu !== undefined) metrics.push([RTAX_MTU, u32(mtu)]);
+  if (advmss !== undefined) metrics.push([RTAX_ADVMSS, u32(advmss)]);
+  const attributes: Attribute[] = [[RTA_OIF, u32(link)]];
+  if (prefix) attributes.push([RTA_DST, destination]);
+  if (gateway) attributes.push([RTA_GATEWAY, gateway]);
+  if (priority !== undefined) attributes.push([RTA_PRIORITY, u32(priority)]);
+  if (metrics.length) attributes.push([RTA_METRICS, metrics]);
+  return attributes;
 }

@@ -1,7 +1,7 @@
 import type { Ip } from "../common/ip.ts";
 import { parseMac } from "../common/mac.ts";
 import { invalid, Refusal } from "../common/refusal.ts";
-import type { EndpointRecord, NetworkRecord } from "../store/sand_records.ts";
+import type { AttachmentRecord, EndpointRecord, NetworkRecord } from "../store/sand_records.ts";
 import type { Plan } from "../store/types.ts";
 import { Batch } from "./batch.ts";
 import { Claims, rangeOf } from "./claims.ts";
@@ -36,6 +36,8 @@ export interface EndpointRequest {
   readonly mac?: string | undefined;
   /** Undefined: the endpoint is made inactive. */
   readonly activation?: Activation | undefined;
+  /** What a runtime of containers knows it by. */
+  readonly attachment?: AttachmentRecord | undefined;
 }
 
 /** What becomes of several endpoints: each one's record, or why it is refused, in the order of the requests. */
@@ -124,6 +126,7 @@ function newEndpoint(
     target_veth_ip: `${address}/${rangeOf(network).prefix}`,
     active: false,
     ...request.activation ? activeFields(request.activation) : {},
+    ...request.attachment ? { strand_cni: request.attachment } : {},
   };
 }
 

@@ -91,6 +91,7 @@ function peerOf({ record }: Endpoint, mtu: number): PeerState | undefined {
     name: record.target_veth_name,
     mac: record.target_veth_mac,
     addresses: record.target_veth_ip === "" ? [] : [record.target_veth_ip],
+    ...record.strand_routes ? { routes: record.strand_routes } : {},
     mtu,
     up: true,
   };

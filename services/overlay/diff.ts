@@ -152,11 +152,14 @@ function vethOps(name: string, actual: VethState | undefined, desired: VethState
 
 function peerOps(veth: string, actual: PeerState, desired: PeerState): Op[] {
   const addAddresses = desired.addresses.filter((address) => !actual.addresses.includes(address));
+  // The kernel takes the routes away with the address, and when the device goes down.
+  const routesGone = desired.routes?.length && (addAddresses.length || !actual.up);
   const set = {
     ...actual.name === desired.name ? {} : { name: desired.name },
     ...desired.mac === "" || actual.mac === desired.mac ? {} : { mac: desired.mac },
     ...mtuOf(actual, desired),
     ...addAddresses.length ? { addAddresses } : {},
+    ...routesGone ? { addRoutes: desired.routes } : {},
     ...upOf(actual, desired),
   };
   return Object.keys(set).length

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { diff, lostVeths } from "./diff.ts";
+import { diff, diffVeth, lostVeths } from "./diff.ts";
 import type { Op } from "./ops.ts";
 import type { NetworkState, PeerState, VethState } from "./state.ts";
 import { randomFrom } from "./testing.ts";
@@ -209,3 +209,17 @@ function randomState(random: (n: number) => number, found: boolean): NetworkStat
     : { arp: new Map(), fdb: new Map(), flood: new Set<number>() };
   return { loopbackUp: flag(), bridge, vxlan, veths: new Map(veths), ...tables };
 }
+
+Deno.test("diff() gives a container its routes along with its address, and leaves them to it afterwards", () => {
+  const [full] = desired.veths.values();
+  assert.ok(full?.peer);
+  const { peer } = full, routes = [{ dst: "0.0.0.0/0", gw: "10.0.0.1" }];
+  const wanted = { ...full, peer: { ...peer, routes } };
+  const added = (actual: VethState | undefined) =>
+    diffVeth("sand0001", actual, wanted).flatMap((op) => op.op === "peer-set" ? [op.addRoutes] : []);
+  assert.deepEqual(added(undefined), [routes]);
+  assert.deepEqual(added({ ...full, peer: { ...peer, addresses: [] } }), [routes]);
+  assert.deepEqual(added({ ...full, peer: { ...peer, up: false } }), [routes]);
+  assert.deepEqual(added({ ...full, peer: { ...peer, mtu: 1500 } }), [undefined]);
+  assert.deepEqual(diffVeth("sand0001", full, wanted), []);
+});

@@ -5,6 +5,7 @@ import { claimsOf } from "./addresses.ts";
 import { Batch } from "./batch.ts";
 import type { Planned } from "./networks.ts";
 import type { Endpoint } from "./space.ts";
+import type { RouteState } from "./state.ts";
 import { Step } from "./step.ts";
 import type { View } from "./view.ts";
 
@@ -17,6 +18,8 @@ export interface Activation {
   readonly overlayVethName: string;
   readonly overlayVethMac: string;
   readonly targetVethName: string;
+  /** What the target namespace gets along with the address. */
+  readonly routes?: readonly RouteState[];
 }
 
 /**
@@ -56,6 +59,7 @@ export function activeFields(activation: Activation): Partial<EndpointRecord> {
     overlay_veth_mac: activation.overlayVethMac,
     target_veth_name: activation.targetVethName,
     ...activation.targetNetnsIdentity === undefined ? {} : { strand_netns: activation.targetNetnsIdentity },
+    ...activation.routes?.length ? { strand_routes: [...activation.routes] } : {},
     active: true,
   };
 }

@@ -1,4 +1,4 @@
-import type { PeerState, VxlanState } from "./state.ts";
+import type { PeerState, RouteState, VxlanState } from "./state.ts";
 
 /**
  * One thing to do in a network's namespace, which `arp-*`, `fdb-*` and `flood-*` do in bulk. Each is complete by itself:
@@ -53,6 +53,8 @@ export type Op =
     readonly mac?: string;
     readonly mtu?: number;
     readonly addAddresses?: readonly string[];
+    /** Once it is up and has its addresses. */
+    readonly addRoutes?: readonly RouteState[];
     readonly up?: true;
   }
   /** Adds or replaces: address → MAC. */

@@ -59,8 +59,21 @@ export interface PeerState {
   readonly mac: string;
   /** In CIDR form. Wanted: all of them; others may be there, they are the container's. */
   readonly addresses: readonly string[];
+  /** Wanted: those that it gets along with its addresses. They are the container's from then on: never looked for. */
+  readonly routes?: readonly RouteState[];
   readonly mtu: number;
   readonly up: boolean;
+}
+
+/** A route in a container, over the end that is there. */
+export interface RouteState {
+  /** In CIDR form: 0.0.0.0/0 for the default route. */
+  readonly dst: string;
+  /** The next hop; without one, the destination is on the network itself. */
+  readonly gw?: string | undefined;
+  readonly mtu?: number | undefined;
+  readonly advmss?: number | undefined;
+  readonly priority?: number | undefined;
 }
 
 /** The devices' names, in every network's namespace. */

@@ -30,6 +30,17 @@ const network = z.looseObject({
   gateway: text.refine(cidr, "no IPv4 address in CIDR form, like 10.0.0.1/24"),
 });
 
+const route = z.object({
+  dst: text.refine(cidr, "no IPv4 destination in CIDR form, like 0.0.0.0/0"),
+  gw: text.refine((t) => Ip.tryParse(t)?.family === 4, "no IPv4 address, like 10.0.0.1").optional(),
+  mtu: z.int().positive().optional(),
+  advmss: z.int().positive().optional(),
+  priority: z.int().nonnegative().optional(),
+});
+
+/** An interface of a container in a network, by the runtime's names for the three. */
+const attachment = z.object({ network: text, container: text, ifname: text });
+
 const endpoint = z.looseObject({
   id: text,
   network_id: text,
@@ -46,6 +57,12 @@ const endpoint = z.looseObject({
   /** In CIDR form, like 10.0.0.2/24. */
   target_veth_ip: orEmpty(cidr, "no IPv4 address in CIDR form, like 10.0.0.2/24"),
   active: z.boolean().default(false),
+  /** Ours: which namespace is at target_netns_path, as the host's kernel calls it. */
+  strand_netns: text.optional(),
+  /** Ours: routes that the target namespace gets along with the address. */
+  strand_routes: z.array(route).optional(),
+  /** Ours: what a runtime of containers knows the endpoint by (CNI). */
+  strand_cni: attachment.optional(),
 });
 
 /** The network is set up on a host. */
@@ -77,6 +94,7 @@ const deleted = z.looseObject({ created_at: text });
 
 export type NetworkRecord = z.infer<typeof network>;
 export type EndpointRecord = z.infer<typeof endpoint>;
+export type AttachmentRecord = z.infer<typeof attachment>;
 export type PresenceRecord = z.infer<typeof presence>;
 export type AllocationRecord = z.infer<typeof allocation>;
 export type DockerNetworkRecord = z.infer<typeof dockerNetwork>;

@@ -20,6 +20,7 @@ import { BRIDGE, VXLAN, VXLAN_PORT } from "../../overlay/state.ts";
 import { addPair } from "./pair.ts";
 import { Place } from "./place.ts";
 import type { Underlay } from "./read.ts";
+import { addRoutes } from "./routes.ts";
 import { addressesOnly, arpEntries, fdbEntries, macsOnly } from "./tables.ts";
 import { addVxlan } from "./vxlan.ts";
 
@@ -161,13 +162,15 @@ export class Batch implements Disposable {
     return given({ ...macOf(mac), mtu, master: inBridge && await this.#here.index(BRIDGE), up });
   }
 
-  async #setPeer({ netns, at, name, mac, mtu, addAddresses = [], up }: Named<"peer-set">): Promise<void> {
+  async #setPeer(op: Named<"peer-set">): Promise<void> {
+    const { netns, at, name, mac, mtu, addAddresses = [], addRoutes: routes = [], up } = op;
     const target = this.#open(netns), index = await target.index(at);
     await target.netlink.run(
       changeLink(index, given({ name, ...macOf(mac), mtu, up })),
       ...addAddresses.map((address) => addAddress(linkAddress(index, address))),
     );
     target.forget(at);
+    await addRoutes(target, index, routes);
   }
 
   #open(path: string): Place {

@@ -1,0 +1,64 @@
+import { EEXIST, SystemError } from "../../../ffi/errno.ts";
+import { addRoute, listRoutes, type Route } from "../../../ffi/netlink_address.ts";
+import { Cidr, Ip } from "../../common/ip.ts";
+import { invalid, Refusal } from "../../common/refusal.ts";
+import type { RouteState } from "../../overlay/state.ts";
+import type { Place } from "./place.ts";
+
+/**
+ * Gives a namespace routes over one of its links. Those that are there stay; what leads elsewhere is the container's own,
+ * and not to be taken from it.
+ * @throws Refusal "exists" for a destination that has another way, "invalid" for a next hop that is not on the link
+ */
+export async function addRoutes(
+  place: Place,
+  link: number,
+  routes: readonly RouteState[],
+): Promise<void> {
+  for (const wanted of routes) {
+    const route = routeOver(link, wanted);
+    try {
+      await place.netlink.run(addRoute(route));
+    } catch (error) {
+      if (!(error instanceof SystemError)) throw error;
+      if (error.errno !== EEXIST) throw refused(wanted, error);
+      if ((await listRoutes(place.netlink)).some((other) => same(other, route))) continue;
+      const message = `the container has another route to ${wanted.dst} already: remove one of the two`;
+      throw new Refusal("exists", message, { cause: error });
+    }
+  }
+}
+
+/** Those that are not there, or lead elsewhere. */
+export async function missingRoutes(
+  place: Place,
+  link: number,
+  routes: readonly RouteState[],
+): Promise<RouteState[]> {
+  if (!routes.length) return [];
+  const there = await listRoutes(place.netlink);
+  return routes.filter((wanted) => !there.some((other) => same(other, routeOver(link, wanted))));
+}
+
+function routeOver(link: number, { dst, gw, mtu, advmss, priority }: RouteState): Route {
+  const { address, prefix } = Cidr.parse(dst, "dst");
+  return {
+    destination: address.bytes,
+    prefix,
+    link,
+    ...gw === undefined ? {} : { gateway: Ip.parse(gw, "gw").bytes },
+    ...mtu === undefined ? {} : { mtu },
+    ...advmss === undefined ? {} : { advmss },
+    ...priority === undefined ? {} : { priority },
+  };
+}
+
+function same(a: Route, b: Route): boolean {
+  return a.link === b.link && a.prefix === b.prefix && `${a.destination}` === `${b.destination}` &&
+    `${a.gateway ?? ""}` === `${b.gateway ?? ""}`;
+}
+
+function refused({ dst, gw }: RouteState, error: SystemError): Refusal {
+  const via = gw === undefined ? "" : ` by ${gw}, which must be an address of the network,`;
+  return invalid(`the route to ${dst}${via} cannot be made: ${error.message}`);
+}
