@@ -23,26 +23,23 @@ export interface Way {
 /** Something that clients connect to inside a network; here that is this process's own namespace. */
 export function target(serve: (connection: Deno.TcpConn) => Promise<void>) {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0, tcpBacklog: 4096 });
-  const served: Promise<void>[] = [];
+  const served: Promise<void>[] = [], open = new Set<Deno.TcpConn>();
   const accepting = (async () => {
     for await (const connection of listener) {
+      open.add(connection);
       // What goes wrong here is seen by the client.
-      served.push(
-        serve(connection).catch(() => {}).finally(() => {
-          try {
-            connection.close();
-          } catch {
-            // It is closed.
-          }
-        }),
-      );
+      served.push(serve(connection).catch(() => {}).finally(() => close(connection)));
     }
   })();
+  const close = (connection: Deno.TcpConn) => {
+    if (open.delete(connection)) connection.close();
+  };
   return {
     port: listener.addr.port,
     async [Symbol.asyncDispose]() {
       listener.close();
       await accepting;
+      for (const connection of open) close(connection);
       await Promise.all(served);
     },
   };

@@ -55,6 +55,9 @@ const usual: Limits = {
   answer: 12_000,
 };
 
+/** Clients that the kernel lets wait to be accepted: thousands may come at once. */
+const BACKLOG = 4096;
+
 export interface ApiServer {
   /** With the port that the kernel chose, when 0 was asked for. */
   readonly at: HostPort;
@@ -191,7 +194,7 @@ function listening(server: Server, listen: HostPort): Promise<HostPort> {
     reject(new Refusal("unavailable", message, { cause: error }));
   };
   server.once("error", failed);
-  server.listen(listen.port, listen.host, () => {
+  server.listen(listen.port, listen.host, BACKLOG, () => {
     server.off("error", failed);
     const bound = server.address();
     resolve({ host: listen.host, port: typeof bound === "object" && bound ? bound.port : listen.port });

@@ -12,7 +12,7 @@ import { SocketEnd } from "./socket_end.ts";
 import { join } from "./tunnel.ts";
 
 /** Go's clients drop what they read together with the head: so long a target that speaks first is held back, in ms. */
-const HEAD_START = 10;
+const HEAD_START = 20;
 
 /** The streams that CONNECT has made. */
 export class Streams {
@@ -35,29 +35,30 @@ export class Streams {
     socket.setKeepAlive(true, 60_000);
     socket.setNoDelay(true);
     const client = new SocketEnd(socket);
-    let inside: End;
+    let inside: End, forwarded: boolean;
     try {
       const wanted = readConnect(target, request.headers);
       inside = await open(this.api, wanted, this.options, client.gone);
-      // Another agent reads heads as it should.
-      await client.write("HTTP/1.1 200 OK\r\n\r\n").catch((error) => {
-        inside.close();
-        throw error;
-      });
-      if (!wanted.forwarded && !early.length) await client.speaks(HEAD_START);
+      forwarded = wanted.forwarded;
     } catch (error) {
       if (client.gone.aborted) return;
       const answer = this.faults.answer(error, "CONNECT", route);
       farewell(socket, rawAnswer(answer));
       return answered(answer.status);
     }
-    answered(200);
     this.counters.streams.inc();
+    answered(200);
     try {
+      await client.write("HTTP/1.1 200 OK\r\n\r\n");
+      // Another agent reads heads as it should.
+      if (!forwarded && !early.length) await client.speaks(HEAD_START);
       await join(new RestEnd(early, client), inside, {
         aToB: (bytes) => this.counters.bytes.inc({ direction: "in" }, bytes),
         bToA: (bytes) => this.counters.bytes.inc({ direction: "out" }, bytes),
       });
+    } catch {
+      // The client has gone before it was told.
+      inside.close();
     } finally {
       this.counters.streams.dec();
     }
