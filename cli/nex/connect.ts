@@ -1,5 +1,4 @@
 import { Buffer } from "node:buffer";
-import { checkServerIdentity } from "node:tls";
 import type { ClientOptions, VerifyOptions } from "@grpc/grpc-js";
 import type { NexClient } from "../../proto/client.ts";
 import { formatHostPort, parseHostPort } from "../../services/common/host_port.ts";
@@ -45,12 +44,11 @@ export async function connect(options: ServerOptions): Promise<NexClient> {
     "grpc.enable_http_proxy": 0,
   };
   if (!tls.ca) return nexClient(formatHostPort(server), credentials.createInsecure(), channel);
-  const verify: VerifyOptions = {};
-  if (Ip.tryParse(server.host)) {
-    // grpc-js would send the address as the TLS server name, which must be a name: Deno throws.
-    channel["grpc.ssl_target_name_override"] = "nexd";
-    verify.checkServerIdentity = (_, certificate) => checkServerIdentity(server.host, certificate);
-  }
+  // grpc-js would send the address as the TLS server name, which must be a name: Deno throws.
+  if (Ip.tryParse(server.host)) channel["grpc.ssl_target_name_override"] = "nexd";
+  const { serverCheck } = await import("../../services/common/server_identity.ts");
+  const check = serverCheck(tls.ca);
+  const verify: VerifyOptions = { checkServerIdentity: (_, certificate) => check(server.host, certificate) };
   const pem = (bytes: Uint8Array | undefined) => bytes ? Buffer.from(bytes) : null;
   const security = credentials.createSsl(pem(tls.ca), pem(tls.key), pem(tls.cert), verify);
   return nexClient(formatHostPort(server), security, channel);

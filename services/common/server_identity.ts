@@ -20,12 +20,7 @@ export function serverCheck(
   const pem = typeof ca === "string" ? ca : new TextDecoder().decode(ca);
   return (host, certificate) => {
     const [own, ...presented] = chainOf(certificate);
-    if (!own || !isVersion3(own.raw)) {
-      return new Error(
-        "its certificate is not of X.509 version 3, and cannot be verified: make one of version 3",
-      );
-    }
-    if (!isSigned(own, presented, authoritiesIn(pem))) {
+    if (!own || !isSigned(own, presented, authoritiesIn(pem))) {
       return new Error("its certificate is not signed by an authority that is trusted");
     }
     return checkServerIdentity(host, certificate);
@@ -90,7 +85,10 @@ function authoritiesIn(pem: string): X509Certificate[] {
   return blocks.map((block) => new X509Certificate(block));
 }
 
-/** True when signatures lead from the certificate, perhaps by way of those presented, to one that is trusted. */
+/**
+ * True when signatures lead from the certificate, perhaps by way of those presented, to one that is trusted. Of version
+ * 1, which cannot say whether it is an authority's, only the server's own may be: openssl makes such ones unasked.
+ */
 function isSigned(
   certificate: X509Certificate,
   presented: readonly X509Certificate[],
@@ -98,11 +96,12 @@ function isSigned(
 ): boolean {
   const { raw, validFromDate, validToDate } = certificate;
   const now = Date.now();
-  if (!isVersion3(raw) || validFromDate.getTime() > now || validToDate.getTime() < now) return false;
+  if (!signedPart(raw) || validFromDate.getTime() > now || validToDate.getTime() < now) return false;
   const issuedBy = (issuer: X509Certificate) =>
     certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey);
   return trusted.some(issuedBy) ||
     presented.some((issuer, i) =>
-      issuer.ca && issuedBy(issuer) && isSigned(issuer, presented.toSpliced(i, 1), trusted)
+      isVersion3(issuer.raw) && issuer.ca && issuedBy(issuer) &&
+      isSigned(issuer, presented.toSpliced(i, 1), trusted)
     );
 }

@@ -1,6 +1,7 @@
 import { Buffer } from "node:buffer";
 import { isIP } from "node:net";
 import { checkServerIdentity } from "node:tls";
+import { serverCheck } from "../common/server_identity.ts";
 import {
   type ChannelOptions,
   Client,
@@ -103,10 +104,9 @@ function secure(host: string, tls: TlsMaterial) {
   const options: ChannelOptions = {};
   const verify: VerifyOptions = { rejectUnauthorized: !tls.unverified };
   const bare = host.replace(/^\[|\]$/g, "");
-  if (isIP(bare)) {
-    // Deno refuses an IP address as server name (RFC 6066 §3 has none): any name goes out, the address is checked.
-    options["grpc.ssl_target_name_override"] = "etcd";
-    verify.checkServerIdentity = (_, certificate) => checkServerIdentity(bare, certificate);
-  }
+  // Deno refuses an IP address as server name (RFC 6066 §3 has none): any name goes out, the address is checked.
+  if (isIP(bare)) options["grpc.ssl_target_name_override"] = "etcd";
+  const check = tls.ca && !tls.unverified ? serverCheck(tls.ca) : checkServerIdentity;
+  verify.checkServerIdentity = (_, certificate) => check(bare, certificate);
   return { credentials: credentials.createSsl(pem(tls.ca), pem(tls.key), pem(tls.cert), verify), options };
 }
