@@ -39,8 +39,14 @@ export function readBody(request: IncomingMessage, proceed?: () => void): Promis
   request.on("end", () => length > LARGEST_BODY ? tooLarge() : resolve(joined(chunks, length)));
   request.on("error", (error) => reject(new ClientGone("the client has gone", { cause: error })));
   request.on("close", () => reject(new ClientGone("the client has gone")));
+  const { socket } = request;
+  // Node leaves it to us to see that the rest will never come, since it may be ended while it waits for its answer.
+  const cut = () => {
+    if (!request.complete) socket.destroy();
+  };
+  socket.once("end", cut);
   proceed?.();
-  return promise;
+  return promise.finally(() => socket.off("end", cut));
 }
 
 function joined(chunks: readonly Uint8Array[], length: number): Uint8Array {
