@@ -10,6 +10,7 @@ export interface Counters {
   readonly bytes: Counter;
 }
 
+/** Registers the API's metrics. */
 export function createCounters(metrics: Registry): Counters {
   const registers = [metrics];
   const seconds = new Histogram({

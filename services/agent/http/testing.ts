@@ -57,6 +57,7 @@ export function fakeApi(given: Partial<AgentApi> = {}): AgentApi {
   };
 }
 
+/** What an agent in order says of itself. */
 export const report = (): Report => ({ service: "agent", version: "1", ready: true, problems: [] });
 
 /** A log whose lines are kept. */
