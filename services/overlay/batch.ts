@@ -2,7 +2,7 @@ import type { Plan } from "../store/types.ts";
 import type { Claims } from "./claims.ts";
 import type { Step } from "./step.ts";
 
-/** An endpoint takes two keys; a step may also have claims, the network's guard, and the host's two keys. */
+/** An endpoint takes two keys, Docker's three; a step may also have claims, the network's guard, and the host's two keys. */
 const ROOM = 8;
 
 /** Gathers endpoints into as few transactions as etcd's limit allows, each with the claims as they are by then. */

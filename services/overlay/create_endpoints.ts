@@ -1,7 +1,13 @@
 import type { Ip } from "../common/ip.ts";
 import { parseMac } from "../common/mac.ts";
 import { invalid, Refusal } from "../common/refusal.ts";
-import type { AttachmentRecord, EndpointRecord, NetworkRecord } from "../store/sand_records.ts";
+import {
+  type AttachmentRecord,
+  type DockerIds,
+  type EndpointRecord,
+  type NetworkRecord,
+  writeSandRecord,
+} from "../store/sand_records.ts";
 import type { Plan } from "../store/types.ts";
 import { Batch } from "./batch.ts";
 import { Claims, rangeOf } from "./claims.ts";
@@ -38,6 +44,8 @@ export interface EndpointRequest {
   readonly activation?: Activation | undefined;
   /** What a runtime of containers knows it by. */
   readonly attachment?: AttachmentRecord | undefined;
+  /** It is made for Docker, which knows it by these. */
+  readonly docker?: DockerIds | undefined;
 }
 
 /** What becomes of several endpoints: each one's record, or why it is refused, in the order of the requests. */
@@ -127,6 +135,7 @@ function newEndpoint(
     active: false,
     ...request.activation ? activeFields(request.activation) : {},
     ...request.attachment ? { strand_cni: request.attachment } : {},
+    ...request.docker ? { strand_docker: request.docker } : {},
   };
 }
 
@@ -165,4 +174,13 @@ export function vethName(used: { has(name: string): boolean }, random: (n: numbe
 function putNew(view: View, record: EndpointRecord, step: Step): void {
   step.guard(view.guard(view.keys.networkEndpoint(record.network_id, record.id)));
   putEndpoint(view, record, step);
+  const { strand_docker: docker } = record;
+  if (!docker) return;
+  const ids = {
+    DockerNetworkID: docker.network,
+    SandNetworkID: record.network_id,
+    DockerEndpointID: docker.endpoint,
+    SandEndpointID: record.id,
+  };
+  step.put(view.keys.dockerEndpoint(docker.endpoint), writeSandRecord(ids));
 }

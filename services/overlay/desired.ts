@@ -83,9 +83,9 @@ export function desiredVeth(endpoint: Endpoint, mtu: number): VethState {
   return { ...mac === "" ? {} : { mac }, mtu, inBridge: true, up: true, peer: peerOf(endpoint, mtu) };
 }
 
-/** Undefined where no namespace is named: Docker moves that end and gives it its name and address. */
+/** Undefined where it is Docker's affair, or no namespace is named, as Docker's endpoints of old agents have it. */
 function peerOf({ record }: Endpoint, mtu: number): PeerState | undefined {
-  if (record.target_netns_path === "") return undefined;
+  if (record.target_netns_path === "" || record.strand_docker) return undefined;
   return {
     netns: record.target_netns_path,
     name: record.target_veth_name,

@@ -82,9 +82,12 @@ Deno.test("desiredState() is nothing without an endpoint here, or without the ne
 });
 
 Deno.test("desiredState() leaves Docker's end of a veth to Docker", () => {
-  const it = setUp(endpoint("1", 1, 2, { target_netns_path: "" }));
-  const veth = desiredState(it.view, network.id, options).state?.veths.get("sand0001");
-  assert.deepEqual(veth, { mtu: 1450, inBridge: true, up: true, peer: undefined });
+  const docker = { network: "D", endpoint: "E" };
+  for (const fields of [{ target_netns_path: "" }, { strand_docker: docker }]) {
+    const it = setUp(endpoint("1", 1, 2, fields));
+    const veth = desiredState(it.view, network.id, options).state?.veths.get("sand0001");
+    assert.deepEqual(veth, { mtu: 1450, inBridge: true, up: true, peer: undefined });
+  }
 });
 
 Deno.test("the MTU is the underlay's less 50, and 1450 while an old agent or its device is there", () => {

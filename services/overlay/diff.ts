@@ -146,7 +146,7 @@ function vethOps(name: string, actual: VethState | undefined, desired: VethState
     ...upOf(from, desired),
   };
   if (Object.keys(set).length) ops.push({ op: "veth-set", name, ...set });
-  if (peer && from.peer) ops.push(...peerOps(name, from.peer, peer));
+  if (from.peer) ops.push(...peerOps(name, from.peer, peer ?? { ...from.peer, mtu, routes: [] }));
   return ops;
 }
 

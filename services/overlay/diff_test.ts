@@ -99,7 +99,7 @@ Deno.test("diff() makes a vxlan0 with another VNI anew, with all its entries", (
   assert.deepEqual(performAll(actual, ops), desired);
 });
 
-Deno.test("diff() leaves Docker's end of a veth alone, and says which veths are lost", () => {
+Deno.test("diff() leaves Docker's end of a veth alone but for its MTU, and says which veths are lost", () => {
   const docker = new Map<string, VethState>([["sand0005", {
     mtu: 8950,
     inBridge: true,
@@ -109,7 +109,9 @@ Deno.test("diff() leaves Docker's end of a veth alone, and says which veths are 
   const wanted = { ...desired, veths: docker };
   const peer: PeerState = { netns: "?", name: "eth0", mac: "x", addresses: [], mtu: 1, up: false };
   const actual = { ...wanted, veths: new Map([["sand0005", { mtu: 8950, inBridge: true, up: true, peer }]]) };
-  assert.deepEqual(diff(actual, wanted), []);
+  assert.deepEqual(diff(actual, wanted), [
+    { op: "peer-set", veth: "sand0005", netns: "?", at: "eth0", mtu: 8950 },
+  ]);
   assert.deepEqual(lostVeths(actual, wanted), []);
   assert.deepEqual(lostVeths({ ...actual, veths: new Map() }, wanted), ["sand0005"]);
   assert.deepEqual(diff({ ...actual, veths: new Map() }, wanted), []);

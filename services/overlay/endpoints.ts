@@ -11,7 +11,7 @@ import type { View } from "./view.ts";
 
 /** What an active endpoint has in the kernel. */
 export interface Activation {
-  /** Empty where Docker moves the veth and gives it its address. */
+  /** For an endpoint of Docker's, where Docker will put it: there may be nothing yet, and nothing is done there. */
   readonly targetNetnsPath: string;
   /** Which namespace is at that path: the same text for the same one, different after a reboot. */
   readonly targetNetnsIdentity?: string;
@@ -35,7 +35,7 @@ export function planActivate(
 ): Planned<EndpointRecord> {
   const endpoint = findEndpoint(view, id, hostname);
   const { record, active } = endpoint;
-  if (active && record.target_netns_path !== activation.targetNetnsPath) {
+  if (active && !record.strand_docker && record.target_netns_path !== activation.targetNetnsPath) {
     throw new Refusal(
       "forbidden",
       `endpoint ${id} is active in ${
@@ -72,7 +72,8 @@ export function activeFields(activation: Activation): Partial<EndpointRecord> {
  * @param identity Of what is at the path now; undefined: nothing.
  */
 export function namespaceGone({ record }: Endpoint, identity: string | undefined): boolean {
-  if (record.target_netns_path === "") return false;
+  // Where Docker's are is Docker's affair: see lostVeths().
+  if (record.target_netns_path === "" || record.strand_docker) return false;
   if (identity === undefined) return true;
   const { strand_netns: known } = record;
   return known !== undefined && known !== identity && record.target_netns_path.startsWith("/proc/");
@@ -92,6 +93,8 @@ export interface DeleteOptions {
   readonly hostname: string | undefined;
   /** What earlier attempts of this request found: what is no longer there they deleted. */
   readonly found?: Set<string>;
+  /** Those whose addresses stay taken, since Docker gives them back by itself. */
+  readonly keepAddresses?: ReadonlySet<string>;
 }
 
 /**
@@ -104,7 +107,7 @@ export interface DeleteOptions {
 export function planDeleteEndpoints(
   view: View,
   ids: readonly string[],
-  { hostname, found = new Set() }: DeleteOptions,
+  { hostname, found = new Set(), keepAddresses = new Set() }: DeleteOptions,
 ): readonly Plan[] {
   const going = new Set(ids), networks = new Map<string, Endpoint[]>();
   for (const id of going) {
@@ -117,11 +120,13 @@ export function planDeleteEndpoints(
     const claims = claimsOf(view, network);
     const work = new Batch(() => new Step(), claims);
     for (const endpoint of endpoints) {
-      if (endpoint.address) claims?.release(endpoint.address, going);
+      const { address, record: { strand_docker: docker } } = endpoint;
+      if (address && !keepAddresses.has(endpoint.id)) claims?.release(address, going);
       work.next((step) => {
         guarded(endpoint, step)
           .remove(view.keys.hostEndpoint(endpoint.host, endpoint.id))
           .remove(view.keys.networkEndpoint(endpoint.network, endpoint.id));
+        if (docker) step.remove(view.keys.dockerEndpoint(docker.endpoint));
       });
     }
     return work.plans();

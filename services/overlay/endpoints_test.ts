@@ -215,6 +215,35 @@ Deno.test("planClaim() holds an address for the endpoint that Docker makes next,
   assert.deepEqual(it.bits(), [0, 1, 2, 255]);
 });
 
+Deno.test("Docker's endpoint is known by its ids, goes from namespace to namespace, and keeps its address for Docker", () => {
+  const it = setUp();
+  const docker = { network: "D", endpoint: "E1" };
+  assert.ok(it.commit(it.create(it.request("E", { docker })).plans));
+  const key = it.keys.dockerEndpoint("E1");
+  assert.deepEqual(it.json(key), {
+    DockerNetworkID: "D",
+    SandNetworkID: network.id,
+    DockerEndpointID: "E1",
+    SandEndpointID: "E",
+  });
+  const join = (targetNetnsPath: string, name: string) =>
+    planActivate(it.view, "E", "h1", {
+      targetNetnsPath,
+      overlayVethName: name,
+      overlayVethMac: "",
+      targetVethName: "sand0002",
+    }).plan;
+  assert.ok(it.commit(join("/run/docker/netns/a", "sand0001")));
+  assert.ok(it.commit(join("/run/docker/netns/b", "sand0003")));
+  const endpoint = it.view.endpoint("E");
+  assert.ok(endpoint?.active && !namespaceGone(endpoint, undefined), "where it is, Docker knows");
+  const keepAddresses = new Set(["E"]);
+  assert.ok(it.commit(planDeleteEndpoints(it.view, ["E"], { hostname: "h1", keepAddresses })));
+  assert.deepEqual([it.json(key), it.bits()], [null, [0, 1, 2, 255]]);
+  assert.ok(it.commit(planRelease(it.view, network.id, Ip.parse("10.0.0.2"))));
+  assert.deepEqual(it.bits(), [0, 1, 255]);
+});
+
 Deno.test("a MAC that is given is guarded by all endpoints of the network, and an address is not", () => {
   const it = setUp();
   assert.ok(it.commit(it.create(it.request("A")).plans));

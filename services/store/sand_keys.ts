@@ -88,7 +88,11 @@ export class SandKeys {
   }
 
   dockerEndpoint(id: string): string {
-    return `${this.prefix}/docker-endpoints/${id}`;
+    return this.allDockerEndpoints + id;
+  }
+
+  get allDockerEndpoints(): string {
+    return `${this.prefix}/docker-endpoints/`;
   }
 
   /** Ours: NETWORK/HOST → up to which revision the host has brought its kernel. */

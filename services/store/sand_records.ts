@@ -41,6 +41,9 @@ const route = z.object({
 /** An interface of a container in a network, by the runtime's names for the three. */
 const attachment = z.object({ network: text, container: text, ifname: text });
 
+/** Docker's ids of an endpoint and its network. */
+const docker = z.object({ network: text, endpoint: text });
+
 const endpoint = z.looseObject({
   id: text,
   network_id: text,
@@ -63,6 +66,8 @@ const endpoint = z.looseObject({
   strand_routes: z.array(route).optional(),
   /** Ours: what a runtime of containers knows the endpoint by (CNI). */
   strand_cni: attachment.optional(),
+  /** Ours: it is Docker's, which moves the veth's other end and gives it its name and addresses. */
+  strand_docker: docker.optional(),
 });
 
 /** The network is set up on a host. */
@@ -95,6 +100,7 @@ const deleted = z.looseObject({ created_at: text });
 export type NetworkRecord = z.infer<typeof network>;
 export type EndpointRecord = z.infer<typeof endpoint>;
 export type AttachmentRecord = z.infer<typeof attachment>;
+export type DockerIds = z.infer<typeof docker>;
 export type PresenceRecord = z.infer<typeof presence>;
 export type AllocationRecord = z.infer<typeof allocation>;
 export type DockerNetworkRecord = z.infer<typeof dockerNetwork>;

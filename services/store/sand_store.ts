@@ -6,7 +6,13 @@ import { waitForLocks } from "./lock_wait.ts";
 import { rangeUnder } from "./messages.ts";
 import { toLog } from "./mirror_log.ts";
 import { SandKeys } from "./sand_keys.ts";
-import { type EndpointRecord, type SandRecord, sandSchema } from "./sand_records.ts";
+import {
+  type DockerEndpointRecord,
+  type DockerNetworkRecord,
+  type EndpointRecord,
+  type SandRecord,
+  sandSchema,
+} from "./sand_records.ts";
 import { openStore, type Store } from "./store.ts";
 
 export interface SandStoreOptions extends ConnectionOptions {
@@ -37,6 +43,10 @@ export interface SandStore extends Store<SandRecord> {
   allEndpoints(): Promise<EndpointRecord[]>;
   endpointsOfHost(hostname: string): Promise<EndpointRecord[]>;
   endpointsOfNetwork(network: string): Promise<EndpointRecord[]>;
+  /** Which network one of Docker's is; undefined when nobody has said so. */
+  dockerNetwork(id: string): Promise<DockerNetworkRecord | undefined>;
+  /** Which endpoints are Docker's, those of other hosts too; what cannot be read is left out. */
+  allDockerEndpoints(): Promise<DockerEndpointRecord[]>;
   /** How many networks lie under /sc-net while nothing at all lies under the prefix: 0, unless that is wrong. */
   networksElsewhere(): Promise<number>;
 }
@@ -55,16 +65,14 @@ export function openSandStore(options: SandStoreOptions): SandStore {
   const { connection, committer, mirror } = store;
   const holds = new Holds(mirror, (network) => aboutNetwork(keys, network));
 
-  const endpointsUnder = async (prefix: string): Promise<EndpointRecord[]> => {
-    const found: EndpointRecord[] = [];
-    const decoder = new TextDecoder();
+  const decoder = new TextDecoder();
+  const recordsUnder = async (prefix: string): Promise<SandRecord[]> => {
+    const found: SandRecord[] = [];
     for await (const { kvs } of connection.list([prefix])) {
       for (const { key, value } of kvs) {
         try {
           const record = schema.parse(key, decoder.decode(value));
-          if (record?.kind === "host-endpoint" || record?.kind === "network-endpoint") {
-            found.push(record.value);
-          }
+          if (record) found.push(record);
         } catch (error) {
           log.debug({ err: error }, `the record ${key} in etcd cannot be read and is left out`);
         }
@@ -72,6 +80,10 @@ export function openSandStore(options: SandStoreOptions): SandStore {
     }
     return found;
   };
+  const endpointsUnder = async (prefix: string): Promise<EndpointRecord[]> =>
+    (await recordsUnder(prefix)).flatMap((record) =>
+      record.kind === "host-endpoint" || record.kind === "network-endpoint" ? [record.value] : []
+    );
 
   return {
     ...store,
@@ -87,6 +99,15 @@ export function openSandStore(options: SandStoreOptions): SandStore {
     allEndpoints: () => endpointsUnder(keys.allEndpoints),
     endpointsOfHost: (host) => endpointsUnder(keys.hostEndpoints(host)),
     endpointsOfNetwork: (network) => endpointsUnder(keys.networkEndpoints(network)),
+    async dockerNetwork(id) {
+      const key = keys.dockerNetwork(id), found = await connection.get(key);
+      const record = found && schema.parse(key, decoder.decode(found.value));
+      return record?.kind === "docker-network" ? record.value : undefined;
+    },
+    allDockerEndpoints: async () =>
+      (await recordsUnder(keys.allDockerEndpoints)).flatMap((record) =>
+        record.kind === "docker-endpoint" ? [record.value] : []
+      ),
     async networksElsewhere() {
       const usual = new SandKeys();
       if (keys.prefix === usual.prefix) return 0;
