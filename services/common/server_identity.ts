@@ -10,7 +10,8 @@ const LONGEST_CHAIN = 8;
  *
  * Deno 2.9.3 trusts a chain by the mere names of its issuers when one of its certificates cannot be read by webpki, as
  * those of X.509 version 1 (denoland/deno#36248): whoever knows an authority's name could make one. So the signatures
- * from the server's certificate up to an authority are verified here once more.
+ * from the server's certificate up to an authority are verified here once more. A certificate of version 1 is not taken at
+ * all: Deno does not make sure either that whoever shows it has its key.
  *
  * @param ca PEM of the authorities that are trusted; it must be what the client was given.
  */
@@ -20,7 +21,12 @@ export function serverCheck(
   const pem = typeof ca === "string" ? ca : new TextDecoder().decode(ca);
   return (host, certificate) => {
     const [own, ...presented] = chainOf(certificate);
-    if (!own || !isSigned(own, presented, authoritiesIn(pem))) {
+    if (!own || !isVersion3(own.raw)) {
+      return new Error(
+        "its certificate is not of X.509 version 3, and cannot be verified: make one of version 3",
+      );
+    }
+    if (!isSigned(own, presented, authoritiesIn(pem))) {
       return new Error("its certificate is not signed by an authority that is trusted");
     }
     return checkServerIdentity(host, certificate);
@@ -85,10 +91,7 @@ function authoritiesIn(pem: string): X509Certificate[] {
   return blocks.map((block) => new X509Certificate(block));
 }
 
-/**
- * True when signatures lead from the certificate, perhaps by way of those presented, to one that is trusted. Of version
- * 1, which cannot say whether it is an authority's, only the server's own may be: openssl makes such ones unasked.
- */
+/** True when signatures lead from the certificate, perhaps by way of those presented, to one that is trusted. */
 function isSigned(
   certificate: X509Certificate,
   presented: readonly X509Certificate[],
@@ -96,12 +99,11 @@ function isSigned(
 ): boolean {
   const { raw, validFromDate, validToDate } = certificate;
   const now = Date.now();
-  if (!signedPart(raw) || validFromDate.getTime() > now || validToDate.getTime() < now) return false;
+  if (!isVersion3(raw) || validFromDate.getTime() > now || validToDate.getTime() < now) return false;
   const issuedBy = (issuer: X509Certificate) =>
     certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey);
   return trusted.some(issuedBy) ||
     presented.some((issuer, i) =>
-      isVersion3(issuer.raw) && issuer.ca && issuedBy(issuer) &&
-      isSigned(issuer, presented.toSpliced(i, 1), trusted)
+      issuer.ca && issuedBy(issuer) && isSigned(issuer, presented.toSpliced(i, 1), trusted)
     );
 }
