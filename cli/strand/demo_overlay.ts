@@ -66,6 +66,10 @@ export class OverlayHost {
     return `${this.directory}/state`;
   }
 
+  get socket(): string {
+    return `${this.directory}/agent.sock`;
+  }
+
   /** The namespace of a network on this host. */
   namespaceOf(network: string): string {
     return `${this.namespaces}/sc-ns-${network}`;
@@ -125,13 +129,14 @@ export class OverlayHost {
   }
 }
 
-function configuration({ name, ip, namespaces, state }: OverlayHost, etcd: string): string {
+function configuration({ name, ip, namespaces, state, socket }: OverlayHost, etcd: string): string {
   return `agent:
   hostname: ${name}
   ip: ${ip}
   api-hostname: ${ip}
   netns-path: ${JSON.stringify(namespaces)}
   state-dir: ${JSON.stringify(state)}
+  socket: ${JSON.stringify(socket)}
 etcd: {endpoints: ["${etcd}"]}
 log: {format: json}
 `;

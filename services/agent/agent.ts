@@ -129,11 +129,11 @@ export class Agent implements AgentApi {
       const { worker } = using;
       const activation = request.netns === undefined
         ? undefined
-        : await this.#activation(worker, request.netns, names);
+        : await this.#activation(worker, request.netns, request, names);
       const id = crypto.randomUUID();
       const done = activation && worker.carriedOut(id);
-      const { address, mac } = request;
-      const wanted: EndpointRequest = { id, now: timestamp(), address, mac, activation };
+      const { address, mac, attachment } = request;
+      const wanted: EndpointRequest = { id, now: timestamp(), address, mac, activation, attachment };
       const { record, revision } = await worker.writer.create(wanted).catch((error) => {
         worker.forget(id);
         throw error;
@@ -149,12 +149,20 @@ export class Agent implements AgentApi {
   }
 
   /** Checks the namespace and chooses the veth's names, which stay reserved in `names`. */
-  async #activation(worker: NetworkWorker, path: string, names: string[]): Promise<Activation> {
+  async #activation(
+    worker: NetworkWorker,
+    path: string,
+    { interfaceName, routes = [] }: NewEndpoint,
+    names: string[],
+  ): Promise<Activation> {
     const { identity, vethNames, isHome } = await this.#context.kernel.inspect(path);
     if (isHome) {
       throw invalid(
         `ns_handle_path: "${path}" is the agent's own network namespace: name that of a container`,
       );
+    }
+    if (interfaceName !== undefined && vethNames.has(interfaceName)) {
+      throw new Refusal("exists", `there is an interface called ${interfaceName} in ${path} already`);
     }
     const choose = () => {
       const taken = (name: string) => vethNames.has(name) || this.#names.has(name) || worker.hasVeth(name);
@@ -168,7 +176,8 @@ export class Agent implements AgentApi {
       targetNetnsIdentity: sinceBoot(identity),
       overlayVethName: choose(),
       overlayVethMac: randomMac(),
-      targetVethName: choose(),
+      targetVethName: interfaceName ?? choose(),
+      routes,
     };
   }
 

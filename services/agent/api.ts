@@ -1,6 +1,7 @@
 import type { Ip } from "../common/ip.ts";
 import type { NetworkRequest } from "../overlay/check_network.ts";
-import type { EndpointRecord, NetworkRecord } from "../store/sand_records.ts";
+import type { RouteState } from "../overlay/state.ts";
+import type { AttachmentRecord, EndpointRecord, NetworkRecord } from "../store/sand_records.ts";
 
 /** What an agent does for those who ask it; every method throws Refusal with a sentence for them. */
 export interface AgentApi {
@@ -38,6 +39,12 @@ export interface NewEndpoint {
   readonly mac?: string | undefined;
   /** How long to wait until every host of the network has programmed it, in ms; 0: not at all. */
   readonly waitMs?: number;
+  /** What the interface in the namespace is called; undefined: a name that is free there. */
+  readonly interfaceName?: string;
+  /** What the namespace gets over it. */
+  readonly routes?: readonly RouteState[];
+  /** What a runtime of containers knows it by. */
+  readonly attachment?: AttachmentRecord;
 }
 
 export interface CreatedEndpoint {
@@ -58,4 +65,45 @@ export interface RemoteAgent {
   readonly apiHostname: string;
   /** Its VTEP. */
   readonly ip: string;
+}
+
+/**
+ * What programs of this machine may ask its agent besides: interfaces of containers, each known by the names that a
+ * runtime has for network, container and interface (CNI). What is done for one of them is done one after another.
+ */
+export interface AttachmentsApi {
+  /** Throws Refusal "exists" when it is there already, in this very namespace; one in another is replaced. */
+  attach(request: NewAttachment): Promise<Attached>;
+  /** Does nothing where there is none. */
+  detach(attachment: AttachmentRecord): Promise<void>;
+  /**
+   * Has it mended where others have changed it, and says what is wrong all the same.
+   * @param netns Path of the namespace that it should be in.
+   * @throws Refusal "not-found"
+   */
+  check(attachment: AttachmentRecord, netns: string): Promise<Checked>;
+  /** Detaches all of a runtime's network on this host but those; returns the endpoints' ids. */
+  collect(
+    network: string,
+    valid: readonly Pick<AttachmentRecord, "container" | "ifname">[],
+  ): Promise<string[]>;
+}
+
+export interface NewAttachment extends NewEndpoint {
+  readonly attachment: AttachmentRecord;
+  readonly netns: string;
+}
+
+export interface Attached {
+  readonly endpoint: EndpointRecord;
+  readonly mtu: number;
+  /** Path of the namespace that the other end of its veth is in. */
+  readonly overlayNetns: string;
+}
+
+export interface Checked extends Attached {
+  /** A sentence each. */
+  readonly problems: readonly string[];
+  /** Destinations of its routes that the container does not have. */
+  readonly missingRoutes: readonly string[];
 }

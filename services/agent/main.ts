@@ -8,7 +8,8 @@ import { View } from "../overlay/view.ts";
 import { SandKeys } from "../store/sand_keys.ts";
 import { openSandStore, type SandStore } from "../store/sand_store.ts";
 import { Agent } from "./agent.ts";
-import type { AgentApi } from "./api.ts";
+import type { AgentApi, AttachmentsApi } from "./api.ts";
+import { Attachments } from "./attachments.ts";
 import { Checks } from "./checks.ts";
 import { ClaimsSweeper } from "./claims_sweeper.ts";
 import type { Context } from "./context.ts";
@@ -41,11 +42,12 @@ export function main(args: string[]): Promise<number> {
     const store = openSandStore({ endpoints, ...etcdTls && { tls: etcdTls }, prefix, hostname, log });
     daemon.defer("etcd", () => store.close());
     daemon.follow(store.mirror, store.committer);
-    const running: { agent?: Agent } = {};
-    const api = gated(() => {
-      if (running.agent) return running.agent;
+    const running: { agent?: Agent; attachments?: Attachments } = {};
+    const started = <T>(part: T | undefined): T => {
+      if (part) return part;
       throw new Refusal("unavailable", `etcd at ${config.etcd.endpoints.join(", ")} was not reached yet`);
-    });
+    };
+    const api = gated(() => started(running.agent));
     const { listen } = settings;
     const server = await serveAgentApi(api, {
       listen,
@@ -54,6 +56,11 @@ export function main(args: string[]): Promise<number> {
       report: daemon.report,
       metrics,
       log,
+      local: {
+        path: settings.socket.path,
+        required: settings.socket.configured,
+        attachments: gatedAttachments(() => started(running.attachments)),
+      },
     });
     daemon.defer("API", () => server.close());
 
@@ -89,6 +96,7 @@ export function main(args: string[]): Promise<number> {
     trust.look();
     await workers.start(networksIn(settings));
     running.agent = new Agent(context, workers, { maxVni: settings.maxVni });
+    running.attachments = new Attachments(running.agent, context, workers);
 
     const sweeper = new ClaimsSweeper(
       context,
@@ -165,5 +173,14 @@ function gated(agent: () => AgentApi): AgentApi {
     createEndpoint: async (request) => await agent().createEndpoint(request),
     deleteEndpoint: async (id, options) => await agent().deleteEndpoint(id, options),
     route: async (network) => await agent().route(network),
+  };
+}
+
+function gatedAttachments(attachments: () => AttachmentsApi): AttachmentsApi {
+  return {
+    attach: async (request) => await attachments().attach(request),
+    detach: async (attachment) => await attachments().detach(attachment),
+    check: async (attachment, netns) => await attachments().check(attachment, netns),
+    collect: async (network, valid) => await attachments().collect(network, valid),
   };
 }

@@ -1,13 +1,19 @@
 import { messageOf, Refusal } from "../common/refusal.ts";
 import { desiredState, desiredVeth, mtuHere, mtuOf } from "../overlay/desired.ts";
 import { diff, diffVeth, lostVeths } from "../overlay/diff.ts";
-import { namespaceGone, planDeactivate } from "../overlay/endpoints.ts";
+import {
+  type Activation,
+  findEndpoint,
+  namespaceGone,
+  planActivate,
+  planDeactivate,
+} from "../overlay/endpoints.ts";
 import { planApplied, planLeave, planPresence } from "../overlay/hosts.ts";
 import { Neighbours } from "../overlay/neighbours.ts";
 import type { Op } from "../overlay/ops.ts";
 import { partsOf, takesAway } from "../overlay/parts.ts";
 import type { Endpoint } from "../overlay/space.ts";
-import type { NetworkState } from "../overlay/state.ts";
+import type { NetworkState, PeerState } from "../overlay/state.ts";
 import type { EndpointChange, NetworkChange } from "../overlay/view.ts";
 import { change } from "../store/change.ts";
 import { pause } from "../store/timers.ts";
@@ -16,7 +22,7 @@ import { type Context, sinceBoot, timestamp } from "./context.ts";
 import { EndpointWriter } from "./endpoint_writer.ts";
 import { failpoint } from "./failpoints.ts";
 import type { NetworkKernel } from "./kernel/network.ts";
-import { NamespaceGone } from "./kernel/place.ts";
+import { NamespaceGone, OWN_NAMESPACE } from "./kernel/place.ts";
 
 /** After a failure it is tried again, first after this and then twice as long each time, in ms. */
 const FIRST_PAUSE = 100, LONGEST_PAUSE = 10_000;
@@ -68,6 +74,11 @@ export class NetworkWorker {
   /** Of the newest change of its endpoints in the store. */
   get revision(): number {
     return this.#revision;
+  }
+
+  /** Of the network on this host. */
+  get mtu(): number {
+    return this.#mtu ?? this.#wantedMtu();
   }
 
   /** True while the kernel is known to show what the store says. */
@@ -136,6 +147,53 @@ export class NetworkWorker {
   forget(endpoint: string): void {
     const waiting = this.#waiting.get(endpoint);
     if (waiting && --waiting.count === 0) this.#waiting.delete(endpoint);
+  }
+
+  /**
+   * Makes an endpoint's veth with its other end in the agent's own namespace, from where Docker takes it, and says in the
+   * store that it is active: in this order, since one that the store does not know of is removed with the next comparison.
+   *
+   * @throws Refusal "unavailable" while the network is not set up here
+   */
+  async handOver(endpoint: string, activation: Activation): Promise<void> {
+    await this.idle();
+    const handing = this.#handOver(endpoint, activation);
+    this.#running = handing.catch(() => {}).finally(() => {
+      this.#running = undefined;
+      if ((this.#reason || this.#changes.length) && this.#failures === 0) this.#start();
+    });
+    await handing;
+  }
+
+  async #handOver(endpoint: string, activation: Activation): Promise<void> {
+    const { view, host, trust } = this.#context;
+    trust.assert();
+    if (!this.#steady || this.#closed) {
+      const message = this.#problems[0] ?? `network ${this.id} is not set up on ${host.hostname} yet`;
+      throw new Refusal("unavailable", message);
+    }
+    const { overlayVethName: name, overlayVethMac, targetVethName } = activation;
+    const peer: PeerState = {
+      netns: OWN_NAMESPACE,
+      name: targetVethName,
+      mac: findEndpoint(view, endpoint, host.hostname).record.target_veth_mac,
+      addresses: [],
+      mtu: this.mtu,
+      up: false,
+    };
+    await this.#do([
+      { op: "veth-add", name, mac: overlayVethMac, mtu: this.mtu, peer },
+      { op: "veth-set", name, inBridge: true, up: true },
+    ]);
+    try {
+      await this.#commit(() => planActivate(view, endpoint, host.hostname, activation).plan);
+    } catch (error) {
+      // Perhaps it is written all the same: then it is known for lost.
+      this.#reason ??= "retry";
+      await this.#kernel.carryOut([{ op: "veth-remove", name }]);
+      throw error;
+    }
+    failpoint("join:after-commit");
   }
 
   /** Resolves when nothing is left to be done. */

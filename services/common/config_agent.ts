@@ -17,6 +17,8 @@ export interface AgentConfig {
   readonly listen: HostPort;
   /** False: nothing names a host to listen on, and `listen` has every address. */
   readonly hostConfigured: boolean;
+  /** Where the API is served to programs of this machine, for root alone: the path of a Unix socket. */
+  readonly socket: { readonly path: string; readonly configured: boolean };
   /** Paths, all three; undefined: plain HTTP. */
   readonly tls: Required<TlsFiles> | undefined;
   readonly netnsPath: string;
@@ -40,6 +42,9 @@ export interface AgentConfig {
   readonly metricsListen: HostPort;
 }
 
+/** Where programs of this machine find its agent. */
+export const AGENT_SOCKET = "/run/strand/agent.sock";
+
 /** The agent's part of the settings, in its final form. */
 export function agentConfig(
   agent: Settings["agent"],
@@ -57,6 +62,7 @@ export function agentConfig(
     apiHostname: agent["api-hostname"] ?? hostname,
     listen: { host: agent.host ?? "0.0.0.0", port: agent.port },
     hostConfigured: agent.host !== undefined,
+    socket: { path: agent.socket ?? AGENT_SOCKET, configured: agent.socket !== undefined },
     tls: agent.tls && allOf(agent.tls, where),
     netnsPath,
     netnsPrefix,

@@ -254,6 +254,7 @@ Deno.test("every key has one kind of variable: STRAND_… or those of SAND", () 
   assert.deepEqual(ours.filter((key) => sands.includes(key)), []);
   assert.deepEqual(ours.filter((key) => key.startsWith("agent.")), [
     "agent.checksum-offload",
+    "agent.socket",
     "agent.state-dir",
     "agent.check-every",
     "agent.address-grace",

@@ -36,6 +36,13 @@ const endpoint = z.string().regex(/^(https?:\/\/)?[^\s/]+\/?$/, {
 
 const path = z.string().min(1, { error: "is empty where a file's path belongs" });
 
+// What struct sockaddr_un holds, with the closing zero (unix(7)).
+const socketPath = z.string().startsWith("/", {
+  error: "is not an absolute path, like /run/strand/agent.sock",
+}).refine((path) => new TextEncoder().encode(path).length < 108, {
+  error: "is longer than the 107 bytes that the path of a socket can have",
+});
+
 const hostPart = (error: string) =>
   z.string().refine((text) => tryParseHostPort(text, 1)?.host === text, { error });
 
@@ -111,6 +118,7 @@ export const schema = z.strictObject({
     docker: z.strictObject({ enabled: z.boolean().default(false), port: portNumber.default(9998) })
       .prefault({}),
     "checksum-offload": z.boolean().default(true),
+    socket: socketPath.optional(),
     "state-dir": path.default("/var/lib/strand/agent"),
     "check-every": z.int().min(1, { error: period }).max(86400, { error: period }).default(60),
     "address-grace": z.int().min(1, { error: period }).max(86400, { error: period }).default(600),

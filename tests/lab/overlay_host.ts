@@ -44,6 +44,11 @@ export class OverlayHost implements AsyncDisposable {
     return `${this.directory}/netns`;
   }
 
+  /** Where its agent serves programs of this host. */
+  get socket(): string {
+    return `${this.directory}/agent.sock`;
+  }
+
   /** The path of a network's namespace on this host. */
   namespaceOf(network: string): string {
     return `${this.namespaces}/sc-ns-${network}`;
@@ -57,6 +62,7 @@ export class OverlayHost implements AsyncDisposable {
       PEER_IP: this.ip,
       API_HOSTNAME: this.ip,
       STRAND_AGENT_STATE_DIR: `${this.directory}/state`,
+      STRAND_AGENT_SOCKET: this.socket,
       ...this.environment,
     };
   }

@@ -18,7 +18,10 @@ async function up(variables: Record<string, string> = {}): Promise<Up> {
     STRAND_CONFIG: "/dev/null",
     STRAND_ETCD_DATA_DIR: `${directory}/etcd`,
     STRAND_LOG_FORMAT: "json",
-    ...(variables["PEER_IP"] && { STRAND_AGENT_STATE_DIR: `${directory}/agent` }),
+    ...(variables["PEER_IP"] && {
+      STRAND_AGENT_STATE_DIR: `${directory}/agent`,
+      STRAND_AGENT_SOCKET: `${directory}/agent.sock`,
+    }),
     ...variables,
   };
   const process = host.strand(["up"], { env, sharesMounts: true });

@@ -11,7 +11,7 @@ export interface Answer {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-const statusOf: Record<RefusalCode, number> = {
+export const statusOf: Readonly<Record<RefusalCode, number>> = {
   "invalid": 400,
   "forbidden": 400,
   "not-found": 404,
@@ -33,6 +33,7 @@ export class HttpError extends Error {
   }
 }
 
+/** An answer with this as its JSON. */
 export function json(status: number, body: unknown): Answer {
   return { status, body: JSON.stringify(body) + "\n", type: "application/json" };
 }

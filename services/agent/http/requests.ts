@@ -13,7 +13,7 @@ const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 const ID_LIKE = "like 320a669f-e465-4806-ab46-f2e6620c4311";
 
 // Go's clients send what is not set as empty text, false or null.
-const text = z.string().nullish().transform((value) => value || undefined);
+export const text = z.string().nullish().transform((value) => value || undefined);
 const flag = z.boolean().nullish().transform((value) => value ?? false);
 
 const networkBody = z.object({ id: text, name: text, type: text, ip_range: text, gateway: text });
@@ -77,13 +77,15 @@ export function readAddress(text: string, field: string): Ip {
   throw invalid(`${field}: "${text}" is not an IPv4 address, like 10.0.0.5`);
 }
 
-function uuid(id: string, field: string): string {
+/** A UUID in stored form. Throws Refusal "invalid" that names `field`. */
+export function uuid(id: string, field: string): string {
   if (UUID.test(id)) return id.toLowerCase();
   throw invalid(`${field}: "${id}" is not a UUID, ${ID_LIKE}`);
 }
 
-function namespacePath(path: string | undefined): string {
-  const field = "activate_params.ns_handle_path", like = "like /var/run/netns/blue or /proc/PID/ns/net";
+/** The path of a namespace. Throws Refusal "invalid" that names `field`. */
+export function namespacePath(path: string | undefined, field = "activate_params.ns_handle_path"): string {
+  const like = "like /var/run/netns/blue or /proc/PID/ns/net";
   if (path === undefined) {
     throw invalid(`${field}: missing; to activate an endpoint, name its network namespace, ${like}`);
   }
@@ -91,7 +93,8 @@ function namespacePath(path: string | undefined): string {
   throw invalid(`${field}: "${path}" is not an absolute path, ${like}`);
 }
 
-function readMac(text: string): string {
+/** A MAC that a host can have, in stored form. Throws Refusal "invalid". */
+export function readMac(text: string): string {
   const mac = tryParseMac(text), bytes = mac === undefined ? undefined : macToBytes(mac);
   const like = "like 02:84:0a:00:00:05";
   if (mac === undefined || !bytes) throw invalid(`mac_address: "${text}" is not a MAC address, ${like}`);
@@ -111,7 +114,7 @@ function readWait(text: string | null): number {
 }
 
 /** The JSON object that a body must be, checked. */
-function read<T>(schema: z.ZodType<T>, body: Uint8Array): T {
+export function read<T>(schema: z.ZodType<T>, body: Uint8Array): T {
   const result = schema.safeParse(parse(body), { reportInput: true });
   if (result.success) return result.data;
   const [issue] = result.error.issues;

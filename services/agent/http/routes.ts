@@ -1,8 +1,9 @@
 import type { Registry } from "prom-client";
 import { type Report, statusAnswer } from "../../common/http_status.ts";
 import { version } from "../../common/version.ts";
-import type { AgentApi } from "../api.ts";
+import type { AgentApi, AttachmentsApi } from "../api.ts";
 import { type Answer, HttpError, json } from "./answers.ts";
+import { answerAttachments, attachmentMethods } from "./attachments.ts";
 import { shownEndpoint, shownNetwork } from "./records.ts";
 import { pathId, readEndpointRequest, readFilter, readForce, readNetworkRequest } from "./requests.ts";
 import { readTarget } from "./target.ts";
@@ -12,6 +13,8 @@ export interface Sources {
   readonly api: AgentApi;
   readonly report: () => Report;
   readonly metrics: Registry;
+  /** Only for those who come through the Unix socket. */
+  readonly attachments?: AttachmentsApi;
 }
 
 /** A whole request, apart from its socket. */
@@ -45,8 +48,10 @@ const routes: Readonly<Record<string, Readonly<Record<string, Handler>>>> = {
     GET: () => Promise.resolve(json(200, { version })),
   },
   "/networks": {
-    async GET({ api }) {
-      return json(200, { networks: (await api.networks()).map(shownNetwork) });
+    async GET({ api }, { query }) {
+      const name = query.get("name");
+      const networks = (await api.networks()).filter((network) => !name || network.name === name);
+      return json(200, { networks: networks.map(shownNetwork) });
     },
     async POST({ api }, { body }) {
       return json(201, { network: shownNetwork(await api.createNetwork(readNetworkRequest(body))) });
@@ -83,6 +88,16 @@ const routes: Readonly<Record<string, Readonly<Record<string, Handler>>>> = {
       return nothing;
     },
   },
+  "/attachments": Object.fromEntries(attachmentMethods.map((method) => [
+    method,
+    async ({ attachments }: Sources, call: Call) => {
+      if (attachments) return await answerAttachments(attachments, method, call);
+      throw new HttpError(
+        403,
+        "/attachments is served on the agent's Unix socket only: see STRAND_AGENT_SOCKET",
+      );
+    },
+  ])),
   "/healthz": side("/healthz"),
   "/readyz": side("/readyz"),
   "/metrics": side("/metrics"),

@@ -8,17 +8,18 @@ import type { Registry } from "prom-client";
 import { formatHostPort, type HostPort } from "../../common/host_port.ts";
 import type { Report } from "../../common/http_status.ts";
 import { type Log, OncePerMinute } from "../../common/log.ts";
-import { Refusal } from "../../common/refusal.ts";
+import { messageOf, Refusal } from "../../common/refusal.ts";
 import { STOP_WITHIN } from "../../common/signals.ts";
 import type { TlsMaterial } from "../../common/tls.ts";
-import type { AgentApi } from "../api.ts";
+import type { AgentApi, AttachmentsApi } from "../api.ts";
 import { type Answer, json, rawAnswer } from "./answers.ts";
 import { ClientGone, readBody } from "./body.ts";
 import { createCounters } from "./counters.ts";
 import { farewell } from "./farewell.ts";
 import { Faults } from "./faults.ts";
 import { logHandshakes } from "./handshakes.ts";
-import { answerTo, routeLabel } from "./routes.ts";
+import { listenLocally } from "./local.ts";
+import { answerTo, routeLabel, type Sources } from "./routes.ts";
 import { Streams } from "./streams.ts";
 
 export interface ApiServerOptions {
@@ -31,6 +32,16 @@ export interface ApiServerOptions {
   readonly metrics: Registry;
   readonly log: Log;
   readonly limits?: Partial<Limits>;
+  readonly local?: LocalOptions;
+}
+
+/** The way in for programs of this machine. */
+export interface LocalOptions {
+  /** Of the Unix socket. */
+  readonly path: string;
+  /** False: without it the API is served all the same, and the log says why. */
+  readonly required: boolean;
+  readonly attachments: AttachmentsApi;
 }
 
 /** In milliseconds. */
@@ -68,10 +79,10 @@ export interface ApiServer {
 /**
  * Serves the API, /healthz, /readyz and /metrics.
  *
- * @throws Refusal when the address cannot be listened on.
+ * @throws Refusal when the address, or a local way in that is required, cannot be listened on.
  */
 export async function serveAgentApi(api: AgentApi, options: ApiServerOptions): Promise<ApiServer> {
-  const { listen, tls, port, log, report, metrics } = options;
+  const { listen, tls, port, log, report, metrics, local } = options;
   const limits = { ...usual, ...options.limits };
   const counters = createCounters(metrics), faults = new Faults(log), once = new OncePerMinute();
   const streams = new Streams(
@@ -80,13 +91,15 @@ export async function serveAgentApi(api: AgentApi, options: ApiServerOptions): P
     counters,
     faults,
   );
-  const sources = { api, report, metrics };
-  const server = create(tls, limits, log);
-  // A client that has ended its side still waits for its answer; Node knows this switch, its types do not.
-  Object.assign(server, { httpAllowHalfOpen: true });
+  const servers: Server[] = [];
   let closing = false;
 
-  const serve = async (request: IncomingMessage, response: ServerResponse, proceed?: () => void) => {
+  const serve = async (
+    sources: Sources,
+    request: IncomingMessage,
+    response: ServerResponse,
+    proceed?: () => void,
+  ) => {
     const started = performance.now(), { method = "", url: target = "" } = request;
     const route = routeLabel(target);
     let answer: Answer;
@@ -96,39 +109,66 @@ export async function serveAgentApi(api: AgentApi, options: ApiServerOptions): P
       if (error instanceof ClientGone) return;
       answer = faults.answer(error, method, route);
     }
-    if (closing) response.on("finish", () => server.closeIdleConnections());
+    if (closing) response.on("finish", closeIdle);
     send(response, answer, closing);
     counters.answered(method, route, answer.status, (performance.now() - started) / 1000);
   };
-  server.on("request", (request, response) => void serve(request, response));
-  server.on("checkContinue", (request: IncomingMessage, response: ServerResponse) => {
-    void serve(request, response, () => response.writeContinue());
-  });
-  server.on("connect", (request: IncomingMessage, socket: Duplex, early: Uint8Array) => {
-    void streams.serve(request, socket as Socket, early);
-  });
-  server.on("clientError", refuse);
-  server.on("connection", (socket: Socket) => {
-    counters.connections.inc();
-    socket.once("close", () => counters.connections.dec());
-  });
+  const closeIdle = () => servers.forEach((server) => server.closeIdleConnections());
 
-  const at = await listening(server, listen);
-  server.on("error", (error) => {
-    if (once.due(error.message)) log.error(`the API's socket: ${error.message}`);
-  });
-  return {
-    at,
-    async close() {
-      closing = true;
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      streams.close();
-      server.closeIdleConnections();
-      const overdue = setTimeout(() => server.closeAllConnections(), STOP_WITHIN);
-      await closed;
-      clearTimeout(overdue);
-    },
+  /** A server that answers from these, and does not listen yet. */
+  const open = (tls: TlsMaterial | undefined, sources: Sources) => {
+    const server = create(tls, limits, log);
+    // A client that has ended its side still waits for its answer; Node knows this switch, its types do not.
+    Object.assign(server, { httpAllowHalfOpen: true });
+    server.on("request", (request, response) => void serve(sources, request, response));
+    server.on("checkContinue", (request: IncomingMessage, response: ServerResponse) => {
+      void serve(sources, request, response, () => response.writeContinue());
+    });
+    server.on("connect", (request: IncomingMessage, socket: Duplex, early: Uint8Array) => {
+      void streams.serve(request, socket as Socket, early);
+    });
+    server.on("clientError", refuse);
+    server.on("connection", (socket: Socket) => {
+      counters.connections.inc();
+      socket.once("close", () => counters.connections.dec());
+    });
+    return server;
   };
+  /** It listens. */
+  const keep = (server: Server) => {
+    servers.push(server);
+    server.on("error", (error) => {
+      if (once.due(error.message)) log.error(`the API's socket: ${error.message}`);
+    });
+  };
+  const close = async () => {
+    closing = true;
+    const closed = servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve())));
+    streams.close();
+    closeIdle();
+    const overdue = setTimeout(() => servers.forEach((server) => server.closeAllConnections()), STOP_WITHIN);
+    await Promise.all(closed);
+    clearTimeout(overdue);
+  };
+
+  const server = open(tls, { api, report, metrics });
+  const at = await listening(server, listen);
+  keep(server);
+  if (local) {
+    const { path, required, attachments } = local;
+    const server = open(undefined, { api, report, metrics, attachments });
+    try {
+      await listenLocally(server, path);
+      keep(server);
+    } catch (error) {
+      if (required) {
+        await close();
+        throw error;
+      }
+      log.warn(`programs of this machine cannot ask this agent: ${messageOf(error)}`);
+    }
+  }
+  return { at, close };
 }
 
 function create(tls: TlsMaterial | undefined, limits: Limits, log: Log): Server {

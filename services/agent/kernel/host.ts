@@ -3,9 +3,11 @@ import { listLinks } from "../../../ffi/netlink_links.ts";
 import { home, namespaceIdentity, openNamespace } from "../../../ffi/netns.ts";
 import type { Ip } from "../../common/ip.ts";
 import { invalid, messageOf } from "../../common/refusal.ts";
+import type { RouteState } from "../../overlay/state.ts";
 import { NetworkKernel } from "./network.ts";
 import { Place } from "./place.ts";
 import type { Underlay } from "./read.ts";
+import { missingRoutes } from "./routes.ts";
 
 /** Settings of a host. */
 export interface HostOptions {
@@ -58,6 +60,15 @@ export class HostKernel implements Disposable {
   identity(path: string): string | undefined {
     using place = Place.openOrNone(path);
     return place && namespaceIdentity(place.fd);
+  }
+
+  /**
+   * Those of an interface's routes that a namespace does not have.
+   * @throws Error when there is no such interface
+   */
+  async missingRoutes(path: string, name: string, routes: readonly RouteState[]): Promise<RouteState[]> {
+    using place = Place.open(path);
+    return await missingRoutes(place, await place.index(name), routes);
   }
 
   [Symbol.dispose](): void {

@@ -1,0 +1,145 @@
+import { messageOf, Refusal } from "../common/refusal.ts";
+import type { Endpoint } from "../overlay/space.ts";
+import type { AttachmentRecord } from "../store/sand_records.ts";
+import type { AgentApi, Attached, AttachmentsApi, Checked, NewAttachment } from "./api.ts";
+import { type Context, sinceBoot } from "./context.ts";
+import type { Workers } from "./workers.ts";
+
+/**
+ * Interfaces of containers, by the names that a runtime has for them. The endpoints' records have these names, so that
+ * nothing is kept on disk, and what an agent has made before it died is found by the next one.
+ */
+export class Attachments implements AttachmentsApi {
+  /** What is under way, by attachment: a runtime that has lost an answer detaches while it is still attached. */
+  readonly #turns = new Map<string, Promise<unknown>>();
+
+  constructor(
+    private readonly agent: AgentApi,
+    private readonly context: Context,
+    private readonly workers: Workers,
+  ) {}
+
+  attach(request: NewAttachment): Promise<Attached> {
+    return this.#turn(request.attachment, async () => {
+      const { attachment, netns } = request, { kernel } = this.context;
+      const known = this.#find(attachment);
+      const identity = known.length ? kernel.identity(netns) : undefined;
+      for (const { id, active, record } of known) {
+        if (active && identity && record.strand_netns === sinceBoot(identity)) {
+          const { container, ifname, network } = attachment;
+          throw new Refusal("exists", `container ${container} has ${ifname} in network ${network} already`);
+        }
+        // Of an earlier life of the container, whose end nobody has told.
+        await this.agent.deleteEndpoint(id);
+      }
+      const { endpoint } = await this.agent.createEndpoint({ ...request, interfaceName: attachment.ifname });
+      return await this.#attached(endpoint);
+    });
+  }
+
+  detach(attachment: AttachmentRecord): Promise<void> {
+    return this.#turn(attachment, async () => {
+      this.context.trust.assert();
+      for (const { id } of this.#find(attachment)) await this.#delete(id);
+    });
+  }
+
+  check(attachment: AttachmentRecord, netns: string): Promise<Checked> {
+    return this.#turn(attachment, async () => {
+      const { kernel, trust, view } = this.context;
+      trust.assert();
+      const { container, ifname, network } = attachment;
+      const gone = () =>
+        new Refusal("not-found", `container ${container} has no ${ifname} in network ${network}`);
+      const [known] = this.#find(attachment);
+      if (!known) throw gone();
+      const using = await this.workers.use(known.network);
+      try {
+        await using.worker.compare("check");
+        const now = view.endpoint(known.id);
+        if (!now) throw gone();
+        const { record } = now;
+        const problems = using.worker.problems.filter((problem) => problem.includes(now.id));
+        const identity = kernel.identity(netns);
+        if (!now.active) problems.push(`endpoint ${now.id} is not active: the namespace it was in is gone`);
+        else if (!identity || record.strand_netns !== sinceBoot(identity)) {
+          problems.push(`endpoint ${now.id} is in ${record.target_netns_path}, not in ${netns}`);
+        }
+        const missing = problems.length
+          ? []
+          : await kernel.missingRoutes(netns, ifname, record.strand_routes ?? []);
+        return {
+          ...await this.#attached(record),
+          problems,
+          missingRoutes: missing.map(({ dst }) => dst),
+        };
+      } finally {
+        using.release();
+      }
+    });
+  }
+
+  async collect(
+    network: string,
+    valid: readonly Pick<AttachmentRecord, "container" | "ifname">[],
+  ): Promise<string[]> {
+    const { view, host, trust } = this.context;
+    trust.assert();
+    const keep = new Set(valid.map(({ container, ifname }) => keyOf({ network, container, ifname })));
+    const garbage = view.endpointsOn(host.hostname).filter(({ record: { strand_cni: its } }) =>
+      // What is being attached right now came after the list.
+      its?.network === network && !keep.has(keyOf(its)) && !this.#turns.has(keyOf(its))
+    );
+    const results = await Promise.allSettled(garbage.map(({ id }) => this.#delete(id)));
+    const failures = results.filter((result) => result.status === "rejected");
+    if (failures.length) {
+      const message = `${failures.length} of ${garbage.length} endpoints could not be deleted, the first: ${
+        messageOf(failures[0]?.reason)
+      }`;
+      throw new Refusal("unavailable", message);
+    }
+    return garbage.map(({ id }) => id);
+  }
+
+  #find(attachment: AttachmentRecord): Endpoint[] {
+    const { view, host } = this.context;
+    const key = keyOf(attachment);
+    return view.endpointsOn(host.hostname).filter(({ record: { strand_cni: its } }) =>
+      its && keyOf(its) === key
+    );
+  }
+
+  async #delete(id: string): Promise<void> {
+    await this.agent.deleteEndpoint(id).catch((error) => {
+      if (!(error instanceof Refusal && error.code === "not-found")) throw error;
+    });
+  }
+
+  async #attached(endpoint: Attached["endpoint"]): Promise<Attached> {
+    const using = await this.workers.use(endpoint.network_id);
+    try {
+      return {
+        endpoint,
+        mtu: using.worker.mtu,
+        overlayNetns: this.context.namespacePath(endpoint.network_id),
+      };
+    } finally {
+      using.release();
+    }
+  }
+
+  #turn<T>(attachment: AttachmentRecord, act: () => Promise<T>): Promise<T> {
+    const key = keyOf(attachment);
+    const turn = (this.#turns.get(key) ?? Promise.resolve()).then(act);
+    const settled = turn.then(() => {}, () => {}).then(() => {
+      if (this.#turns.get(key) === settled) this.#turns.delete(key);
+    });
+    this.#turns.set(key, settled);
+    return turn;
+  }
+}
+
+/** None of the three may have a slash in it. */
+function keyOf({ network, container, ifname }: AttachmentRecord): string {
+  return `${network}/${container}/${ifname}`;
+}

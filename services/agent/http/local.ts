@@ -1,0 +1,54 @@
+import type { Server } from "node:http";
+import { messageOf, reasonOf, Refusal } from "../../common/refusal.ts";
+
+/**
+ * Listens on a Unix socket that only this process's user, root, may connect to. One that is left of an agent that has
+ * died is replaced.
+ *
+ * @throws Refusal when another agent listens there, when something else is there, or when it cannot be made.
+ */
+export async function listenLocally(server: Server, path: string): Promise<void> {
+  await removeLeftOver(path);
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const failed = (error: unknown) => reject(refused(path, reasonOf(error), error));
+  server.once("error", failed);
+  try {
+    Deno.mkdirSync(path.slice(0, path.lastIndexOf("/")) || "/", { recursive: true, mode: 0o755 });
+    // It is made in this very call: at no time may others connect.
+    const mask = Deno.umask(0o177);
+    try {
+      server.listen(path, resolve);
+    } finally {
+      Deno.umask(mask);
+    }
+    await promise;
+    Deno.chmodSync(path, 0o600);
+  } catch (error) {
+    throw error instanceof Refusal ? error : refused(path, reasonOf(error), error);
+  } finally {
+    server.off("error", failed);
+  }
+}
+
+async function removeLeftOver(path: string): Promise<void> {
+  let found: Deno.FileInfo;
+  try {
+    found = Deno.lstatSync(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return;
+    throw refused(path, reasonOf(error), error);
+  }
+  if (!found.isSocket) throw refused(path, "something that is no socket is there");
+  try {
+    (await Deno.connect({ transport: "unix", path })).close();
+  } catch (error) {
+    if (!(error instanceof Deno.errors.ConnectionRefused)) throw refused(path, messageOf(error), error);
+    Deno.removeSync(path);
+    return;
+  }
+  throw refused(path, "another agent listens there; give each agent of this machine a path of its own");
+}
+
+function refused(path: string, why: string, cause?: unknown): Refusal {
+  return new Refusal("unavailable", `STRAND_AGENT_SOCKET: cannot listen on ${path}: ${why}`, { cause });
+}
