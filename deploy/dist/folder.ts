@@ -1,0 +1,54 @@
+/** What goes into the portable folder. */
+import { copyDeno, type Target } from "./target.ts";
+import { installPackages, type NpmPackage } from "./packages.ts";
+
+/** The links beside the launcher, in `bin/`: each is the command of its name. */
+export const links = ["strand", "nex", "nexc", "nexd", "nex-dhcpd", "sand-agent", "sand-agent-cli"];
+
+/** Folders that are taken whole, but for tests and what builds the folder itself. */
+const folders = ["cli", "services", "ffi", "proto", "examples", "docs", "deploy"];
+const files = ["deno.json", "LICENSE", "README.md", "CHANGELOG.md"];
+const excluded = /_test\.ts$|^deploy\/(dist|image)$|^proto\/generate\.ts$|\.svg$|^docs\/BENCHMARKS\.md$/;
+
+/** Fills `target`, an empty directory, from the checkout `source`; returns the npm packages in it. */
+export async function fillFolder(source: string, target: string, machine: Target): Promise<NpmPackage[]> {
+  for (const file of files) await Deno.copyFile(`${source}/${file}`, `${target}/${file}`);
+  for (const folder of folders) await copySources(source, target, folder);
+  await Deno.copyFile(`${source}/deploy/dist/launcher`, `${target}/strand`);
+  await Deno.mkdir(`${target}/bin`);
+  for (const link of links) await Deno.symlink("../strand", `${target}/bin/${link}`);
+  await copyDeno(machine, `${target}/deno`);
+  for (const program of ["strand", "deno"]) await Deno.chmod(`${target}/${program}`, 0o755);
+  const packages = await installPackages(source, target);
+  await Deno.writeTextFile(`${target}/THIRD-PARTY-LICENSES`, await licences(source, target, packages));
+  return packages;
+}
+
+async function copySources(source: string, target: string, path: string): Promise<void> {
+  const { isDirectory } = await Deno.stat(`${source}/${path}`);
+  if (!isDirectory) return await Deno.copyFile(`${source}/${path}`, `${target}/${path}`);
+  await Deno.mkdir(`${target}/${path}`);
+  for await (const { name } of Deno.readDir(`${source}/${path}`)) {
+    if (!excluded.test(`${path}/${name}`)) await copySources(source, target, `${path}/${name}`);
+  }
+}
+
+/** The licence of each part that others made, with its text. */
+async function licences(source: string, target: string, packages: readonly NpmPackage[]): Promise<string> {
+  const parts = [{
+    title: `Deno ${Deno.version.deno} (MIT), the file deno; it holds V8 ${Deno.version.v8} (BSD-3-Clause)`,
+    text: await Deno.readTextFile(`${source}/deploy/dist/DENO-LICENSE`),
+  }];
+  for (const { name, version, license, folder } of packages) {
+    const file = [...Deno.readDirSync(`${target}/${folder}`)]
+      .map(({ name }) => name)
+      .sort()
+      .find((name) => /^licen[cs]e/i.test(name));
+    const text = file
+      ? await Deno.readTextFile(`${target}/${folder}/${file}`)
+      : "It comes without a text; its package.json names this licence.\n";
+    parts.push({ title: `${name} ${version} (${license}), ${folder}`, text });
+  }
+  const line = "=".repeat(80);
+  return parts.map(({ title, text }) => `${line}\n${title}\n${line}\n\n${text.trim()}\n`).join("\n");
+}
