@@ -115,7 +115,11 @@ export class Operations {
       const made = await api.createNetwork({ ip_range: `10.${this.subnet++ % 256}.0.0/24` });
       this.networks.push(made);
       this.count("network made");
-    } else if (what < 0.08) {
+    } else if (what < 0.06) {
+      for (const owner of this.lab.hosts) {
+        const its = await owner.api.endpoints({ network_id: network.id, hostname: owner.name });
+        await Promise.all(its.map(({ id }) => this.deleteEndpoint(owner, id)));
+      }
       await api.deleteNetwork(network.id);
       this.networks = this.networks.filter(({ id }) => id !== network.id);
       this.count("network deleted");
@@ -129,14 +133,17 @@ export class Operations {
     } else {
       const own = await api.endpoints({ hostname: host.name });
       const endpoint = dice.pick(own);
-      if (!endpoint) return;
-      // Perhaps before whoever made it has heard of that.
-      this.asked.add(endpoint.id);
-      this.made.delete(endpoint.id);
-      await api.deleteEndpoint(endpoint.id);
-      this.gone.add(endpoint.id);
-      this.count("endpoint deleted");
+      if (endpoint) await this.deleteEndpoint(host, endpoint.id);
     }
+  }
+
+  private async deleteEndpoint(host: OverlayHost, id: string): Promise<void> {
+    // Perhaps before whoever made it has heard of that.
+    this.asked.add(id);
+    this.made.delete(id);
+    await host.api.deleteEndpoint(id);
+    this.gone.add(id);
+    this.count("endpoint deleted");
   }
 
   private async makeTrouble(over: () => boolean): Promise<void> {
