@@ -53,7 +53,7 @@ Closes with "N passed, N failed, N skipped".`,
   },
   {
     name: "bench",
-    usage: "bench dns|dhcp|neigh|store [--json FILE] [--install-peers]",
+    usage: "bench dns|dhcp|endpoint|neigh|store [--json FILE] [--install-peers]",
     about: "Measure, side by side with the peers that are installed",
     load: () => import("./strand/bench.ts"),
   },
@@ -128,5 +128,14 @@ Overlays go on carrying traffic without it.`,
     about: "Show and change overlay networks and their endpoints",
     ownHelp: true,
     load: () => import("./sand/main.ts"),
+  },
+  {
+    name: "cni",
+    usage: "cni",
+    about: "Attach containers to overlay networks, as a plugin of a runtime (CNI 0.3.0 to 1.1.0)",
+    details:
+      `A link to this program in a runtime's folder of plugins, like /opt/cni/bin/strand, is all it needs: with CNI_COMMAND in
+the environment and no argument, strand is this. The agent of the host does the work. docs/CNI.md has examples.`,
+    load: () => import("./cni/main.ts"),
   },
 ];

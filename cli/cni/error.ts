@@ -1,0 +1,37 @@
+import { printable } from "../../services/common/refusal.ts";
+
+/** Error codes: below 100 those of the CNI specification, section "Error", from 100 on ours. */
+export const codes = {
+  incompatibleVersion: 1,
+  unsupportedField: 2,
+  unknownContainer: 3,
+  environment: 4,
+  io: 5,
+  decode: 6,
+  config: 7,
+  tryLater: 11,
+  /** STATUS: nothing can be added. */
+  notAvailable: 50,
+  /** STATUS: the same, and containers that are there may not reach all of their network. */
+  limitedConnectivity: 51,
+  /** The interface, its address or its MAC is taken. */
+  exists: 100,
+  /** The network has no address left. */
+  exhausted: 101,
+  /** Right in itself, but what is in etcd rules it out. */
+  forbidden: 102,
+  /** CHECK: it is not as it was made. */
+  differs: 103,
+  /** A fault of the agent's or of this program. */
+  fault: 110,
+} as const;
+
+export type Code = typeof codes[keyof typeof codes];
+
+/** What a plugin answers when it cannot do what it is asked for. */
+export class CniError extends Error {
+  override readonly name = "CniError";
+  constructor(readonly code: Code, message: string, readonly details = "") {
+    super(printable(message));
+  }
+}

@@ -1,0 +1,162 @@
+import { Agent, sentenceOf } from "./agent.ts";
+import { type Basics, readWanted, type Route } from "./config.ts";
+import type { Parameters } from "./environment.ts";
+import { CniError, codes } from "./error.ts";
+import type { Field, JsonObject } from "./json.ts";
+import { resultOf } from "./result.ts";
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+/** STATUS must not take long: nothing is done for it. */
+const STATUS_PATIENCE = 5000;
+
+/** Puts an interface into the container. Returns the result. */
+export async function add(basics: Basics, parameters: Parameters): Promise<JsonObject> {
+  const { version, json } = basics;
+  const wanted = readWanted(basics, parameters);
+  using agent = new Agent(basics.agent);
+  const network = await findNetwork(agent, wanted.network);
+  const gateway = textOf(network, "gateway").split("/")[0] ?? "";
+  const routes: Route[] = wanted.routes.map((route) => ({ ...route, gw: route.gw ?? gateway }));
+  const { body } = await agent.get("POST", "/attachments", {
+    attachment: attachmentOf(basics, parameters),
+    network_id: textOf(network, "id"),
+    netns: parameters.netns,
+    ipv4_address: wanted.address,
+    mac_address: wanted.mac,
+    routes,
+  });
+  const endpoint = body.get("endpoint"), mtu = body.get("mtu").count() ?? 0;
+  return resultOf(
+    {
+      interfaces: [
+        {
+          name: textOf(endpoint, "overlay_veth_name"),
+          mac: textOf(endpoint, "overlay_veth_mac"),
+          mtu,
+          sandbox: textOf(body, "overlay_netns_path"),
+        },
+        {
+          name: textOf(endpoint, "target_veth_name"),
+          mac: textOf(endpoint, "target_veth_mac"),
+          mtu,
+          sandbox: parameters.netns,
+        },
+      ],
+      address: textOf(endpoint, "target_veth_ip"),
+      gateway,
+      routes,
+      dns: wanted.dns,
+    },
+    version,
+    json.get("prevResult"),
+  );
+}
+
+/** Takes the container's interface away and gives its address back; done already, it is done. */
+export async function del(basics: Basics, parameters: Parameters): Promise<void> {
+  using agent = new Agent(basics.agent);
+  await agent.get("DELETE", `/attachments?${new URLSearchParams({ ...attachmentOf(basics, parameters) })}`);
+}
+
+/** @throws CniError 3, 103 when the container's interface is not what its ADD has made */
+export async function check(basics: Basics, parameters: Parameters): Promise<void> {
+  readWanted(basics, parameters);
+  const previous = basics.json.get("prevResult"), { ifname, netns } = parameters;
+  if (!previous.given) throw new CniError(codes.config, "prevResult: missing; CHECK needs the result of ADD");
+  using agent = new Agent(basics.agent);
+  const query = new URLSearchParams({ ...attachmentOf(basics, parameters), netns });
+  const { refusal, ...answer } = await agent.ask("GET", `/attachments?${query}`);
+  if (refusal === "not-found") throw new CniError(codes.unknownContainer, sentenceOf(answer));
+  const { body } = answer.status < 300 ? answer : await agent.get("GET", `/attachments?${query}`);
+  const endpoint = body.get("endpoint"), found = body.get("problems").texts();
+  const all = previous.get("interfaces").list();
+  const index = all.findIndex((each) => each.get("name").text() === ifname && each.get("sandbox").given);
+  if (index < 0) found.push(`prevResult has no interface ${ifname} of a container`);
+  const [mac, itsMac] = [all[index]?.get("mac").text() ?? "", textOf(endpoint, "target_veth_mac")];
+  if (index >= 0 && mac.toLowerCase() !== itsMac) found.push(`${ifname} has the MAC ${itsMac}, not "${mac}"`);
+  const addresses = previous.get("ips").list()
+    .filter((ip) => !ip.get("interface").given || ip.get("interface").count() === index)
+    .map((ip) => ip.get("address").text());
+  const address = textOf(endpoint, "target_veth_ip");
+  if (!addresses.includes(address)) {
+    found.push(`${ifname} has the address ${address}, not ${addresses.join(", ")}`);
+  }
+  // A later plugin of the chain may have taken a route over, and says so by its result.
+  const routes = previous.get("routes").list().map((route) => route.get("dst").text());
+  for (const dst of body.get("missing_routes").texts()) {
+    if (routes.includes(dst)) found.push(`the container has no route to ${dst} over ${ifname}`);
+  }
+  if (found.length) throw new CniError(codes.differs, found.join("; "));
+}
+
+/** @throws CniError 50, 51 when nothing could be added */
+export async function status(basics: Basics, parameters: Parameters): Promise<void> {
+  const wanted = readWanted(basics, parameters);
+  using agent = new Agent(basics.agent);
+  const { status, body } = await agent.ask("GET", "/readyz", undefined, STATUS_PATIENCE).catch(notAvailable);
+  if (status !== 200) {
+    const problems = body.get("problems").list().filter((problem) => problem.get("blocks").flag());
+    const sentence = problems.map((problem) => `${textOf(problem, "what")}: ${textOf(problem, "fix")}`).join(
+      "; ",
+    );
+    // With nothing read from etcd yet, it has only begun.
+    const begun = body.get("revision").count() &&
+      !problems.some((problem) => /^still/.test(textOf(problem, "what")));
+    throw new CniError(
+      begun ? codes.limitedConnectivity : codes.notAvailable,
+      `the agent is not ready: ${sentence}`,
+    );
+  }
+  await findNetwork(agent, wanted.network).catch(notAvailable);
+}
+
+/** Takes away every interface of the network on this host that the runtime does not know any more. */
+export async function gc(basics: Basics): Promise<void> {
+  const { json, name } = basics;
+  // libcni writes the list under both names: the second was in a draft.
+  const list = ["cni.dev/valid-attachments", "cni.dev/attachments"].map((key) => json.get(key))
+    .find(({ given }) => given);
+  if (!list) throw new CniError(codes.config, "cni.dev/valid-attachments: missing; [] stands for none");
+  const valid = list.list().map((each) => ({
+    container: textOf(each, "containerID"),
+    ifname: textOf(each, "ifname"),
+  }));
+  using agent = new Agent(basics.agent);
+  await agent.get("PUT", "/attachments", { network: name, valid });
+}
+
+function notAvailable(error: unknown): never {
+  if (error instanceof CniError) throw new CniError(codes.notAvailable, error.message, error.details);
+  throw error;
+}
+
+function attachmentOf({ name }: Basics, { container, ifname }: Parameters) {
+  return { network: name, container, ifname };
+}
+
+/** The overlay network of that id or name. @throws CniError 7 when there is none, or several */
+async function findNetwork(agent: Agent, wanted: string): Promise<Field> {
+  if (UUID.test(wanted)) return (await agent.get("GET", `/networks/${wanted}`)).body.get("network");
+  const { body } = await agent.get("GET", `/networks?${new URLSearchParams({ name: wanted })}`);
+  const [network, ...others] = body.get("networks").list();
+  if (!network) {
+    throw new CniError(
+      codes.config,
+      `network: there is no network "${wanted}": make it with "sand-agent-cli network-create --name ${wanted}"`,
+    );
+  }
+  if (others.length) {
+    throw new CniError(
+      codes.config,
+      `network: ${others.length + 1} networks are called "${wanted}": give the id of one of them`,
+    );
+  }
+  return network;
+}
+
+/** A member that is there for certain. @throws CniError 7 */
+function textOf(object: Field, key: string): string {
+  const text = object.get(key).text();
+  if (text === undefined) throw object.get(key).wrong("a text");
+  return text;
+}

@@ -1,0 +1,76 @@
+import { messageOf } from "../../services/common/refusal.ts";
+import { decode, readBasics } from "./config.ts";
+import { type Parameters, readParameters } from "./environment.ts";
+import { CniError, codes } from "./error.ts";
+import type { JsonObject } from "./json.ts";
+import { add, check, del, gc, status } from "./operations.ts";
+import { assertKnown, newest, type Version, versions } from "./version.ts";
+
+/** How a call of the plugin ends. */
+export interface Outcome {
+  readonly status: 0 | 1;
+  /** For standard output; undefined: nothing. */
+  readonly output: JsonObject | undefined;
+}
+
+/**
+ * One call of the plugin (CNI specification 1.1.0, section 2).
+ *
+ * @param input Reads all of standard input.
+ */
+export async function call(
+  environment: Readonly<Record<string, string>>,
+  input: () => Promise<Uint8Array>,
+): Promise<Outcome> {
+  const spoken: { version: Version } = { version: newest };
+  try {
+    const parameters = readParameters(environment);
+    const bytes = await input().catch((error) => {
+      throw new CniError(codes.io, "standard input cannot be read", messageOf(error));
+    });
+    const output = parameters.operation === "VERSION"
+      ? versionOf(bytes)
+      : await act(parameters, bytes, spoken);
+    return { status: 0, output };
+  } catch (error) {
+    const { code, message, details } = error instanceof CniError
+      ? error
+      : new CniError(codes.fault, `a fault of the plugin: ${messageOf(error)}`, (error as Error).stack ?? "");
+    return {
+      status: 1,
+      output: { cniVersion: spoken.version, code, msg: message, ...details ? { details } : {} },
+    };
+  }
+}
+
+async function act(
+  parameters: Parameters,
+  bytes: Uint8Array,
+  spoken: { version: Version },
+): Promise<JsonObject | undefined> {
+  const basics = readBasics(decode(bytes));
+  spoken.version = basics.version;
+  assertKnown(parameters.operation, basics.version);
+  switch (parameters.operation) {
+    case "ADD":
+      return await add(basics, parameters);
+    case "DEL":
+      await del(basics, parameters);
+      break;
+    case "CHECK":
+      await check(basics, parameters);
+      break;
+    case "STATUS":
+      await status(basics, parameters);
+      break;
+    case "GC":
+      await gc(basics);
+  }
+  return undefined;
+}
+
+/** Runtimes of old ask with nothing on standard input. */
+function versionOf(bytes: Uint8Array): JsonObject {
+  const asked = bytes.length ? decode(bytes).object()["cniVersion"] : undefined;
+  return { cniVersion: typeof asked === "string" ? asked : newest, supportedVersions: versions };
+}

@@ -1,0 +1,43 @@
+import type { Route } from "./config.ts";
+import type { Field, JsonObject } from "./json.ts";
+import { atLeast, type Version } from "./version.ts";
+
+/** What was made for a container. */
+export interface Made {
+  /** The end of the veth in the network's namespace, and the one in the container. */
+  readonly interfaces: readonly [Interface, Interface];
+  /** In CIDR form. */
+  readonly address: string;
+  readonly gateway: string;
+  readonly routes: readonly Route[];
+  readonly dns: JsonObject | undefined;
+}
+
+export interface Interface {
+  readonly name: string;
+  readonly mac: string;
+  readonly mtu: number;
+  /** Path of the namespace that it is in. */
+  readonly sandbox: string;
+}
+
+/**
+ * The result of an ADD, as a version has it.
+ * @param previous Of the plugin before in a chain: it is passed on, with this at its end.
+ */
+export function resultOf(made: Made, version: Version, previous: Field): JsonObject {
+  const newer = atLeast(version, "1.1.0"), before = previous.get("interfaces").list().length;
+  const [interfaces, ips, routes] = ["interfaces", "ips", "routes"].map((key) =>
+    previous.get(key).list().map(({ value }) => value)
+  ) as [unknown[], unknown[], unknown[]];
+  interfaces.push(...made.interfaces.map(({ mtu, ...rest }) => newer ? { ...rest, mtu } : rest));
+  ips.push({
+    ...atLeast(version, "1.0.0") ? {} : { version: "4" },
+    address: made.address,
+    gateway: made.gateway,
+    interface: before + 1,
+  });
+  routes.push(...made.routes.map(({ dst, gw, ...rest }) => newer ? { dst, gw, ...rest } : { dst, gw }));
+  const dns = made.dns ?? previous.get("dns").value;
+  return { cniVersion: version, interfaces, ips, ...routes.length ? { routes } : {}, ...dns ? { dns } : {} };
+}
