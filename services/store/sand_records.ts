@@ -46,7 +46,7 @@ const docker = z.object({ network: text, endpoint: text });
 
 const endpoint = z.looseObject({
   id: text,
-  network_id: text,
+  network_id: text.regex(/^[^/]+$/, "no network's id, like 320a669f-e465-4806-ab46-f2e6620c4311"),
   hostname: text,
   /** The VTEP. */
   host_ip: orEmpty((t) => Ip.tryParse(t), "no IP address, like 192.0.2.1"),

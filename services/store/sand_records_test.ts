@@ -102,6 +102,8 @@ Deno.test("a record without the fields that came later is read, one that lies un
   const bad: [string, unknown, RegExp][] = [
     [keys.hostEndpoint("h2", "E"), endpoint, /hostname: "h1" under the key of "h2"/],
     [keys.networkEndpoint("N", "F"), endpoint, /id: "E" under the key of "F"/],
+    [keys.hostEndpoint("h1", "E"), { ...endpoint, network_id: "" }, /network_id: no network's id/],
+    [keys.hostEndpoint("h1", "E"), { ...endpoint, network_id: "../N" }, /network_id: no network's id/],
     [keys.networkEndpoint("N", "E"), { ...endpoint, target_veth_ip: "10.0.0.2" }, /target_veth_ip: no IPv4/],
     [keys.networkEndpoint("N", "E"), { ...endpoint, target_veth_mac: "x" }, /target_veth_mac: no MAC/],
     [keys.network("N"), { ...network, vxlan_vni: "4" }, /vxlan_vni/],
