@@ -20,18 +20,22 @@ export interface Seen {
   readonly networks: ReadonlySet<string>;
 }
 
-/** Why the store is in doubt, as part of a sentence; undefined when it is not. */
-export function doubtOf(known: Known | undefined, seen: Seen): string | undefined {
-  if (!known) return undefined;
-  if (known.clusterId !== seen.clusterId) {
-    return `another etcd cluster answers (${seen.clusterId}; so far it was ${known.clusterId})`;
+/**
+ * Why the store is in doubt, as part of a sentence; undefined when it is not.
+ *
+ * @param known Of an agent that has not seen the store yet, only the networks that its host's kernel has.
+ */
+export function doubtOf(known: Partial<Known>, seen: Seen): string | undefined {
+  const { clusterId = seen.clusterId, revision = 0, networks = [] } = known;
+  if (clusterId !== seen.clusterId) {
+    return `another etcd cluster answers (${seen.clusterId}; so far it was ${clusterId})`;
   }
-  if (seen.revision < known.revision) {
-    return `etcd went back from revision ${known.revision} to ${seen.revision}, as after the restore of a backup`;
+  if (seen.revision < revision) {
+    return `etcd went back from revision ${revision} to ${seen.revision}, as after the restore of a backup`;
   }
   // Whoever deletes a network leaves this host's own keys to it.
   let lost = 0;
-  for (const id of known.networks) {
+  for (const id of networks) {
     if (seen.networks.has(id)) return undefined;
     lost++;
   }

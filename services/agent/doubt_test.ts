@@ -6,7 +6,7 @@ const seen = { clusterId: "a", revision: 7, networks: new Set(["M"]) };
 
 Deno.test("doubtOf() believes the store that it knows, and one that it sees for the first time", () => {
   assert.equal(doubtOf(known, seen), undefined);
-  assert.equal(doubtOf(undefined, { ...seen, networks: new Set() }), undefined);
+  assert.equal(doubtOf({ networks: [] }, { ...seen, networks: new Set() }), undefined);
   assert.equal(doubtOf({ ...known, networks: [] }, { ...seen, networks: new Set() }), undefined);
 });
 
@@ -17,4 +17,9 @@ Deno.test("doubtOf() doubts another cluster, an older store and an emptied one",
     doubtOf(known, { ...seen, networks: new Set() }) ?? "",
     /nothing any more of the networks that this host has \(2\)/,
   );
+});
+
+Deno.test("doubtOf() doubts a store seen for the first time that knows none of the networks which the kernel has", () => {
+  assert.match(doubtOf({ networks: ["N"] }, seen) ?? "", /knows nothing any more of the networks/);
+  assert.equal(doubtOf({ networks: ["N", "M"] }, seen), undefined);
 });

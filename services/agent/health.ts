@@ -25,6 +25,14 @@ export function tellHealth(daemon: Daemon, context: Context, workers: Workers): 
     };
   });
   daemon.check(() => {
+    if (trust.unsaved === undefined) return undefined;
+    return {
+      what: `what this agent has seen of etcd cannot be kept, a restart will not know it: ${trust.unsaved}`,
+      fix: "make room on the disk of STRAND_AGENT_STATE_DIR, or mend it",
+      blocks: false,
+    };
+  });
+  daemon.check(() => {
     const [first, ...others] = [...workers.all()].flatMap(({ problems }) => problems);
     if (first === undefined) return undefined;
     return {

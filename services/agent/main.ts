@@ -67,6 +67,7 @@ export function main(args: string[]): Promise<number> {
     await store.mirror.ready({ signal: daemon.stopping });
     await refuseOtherPrefix(store);
     const view = new View(store.mirror, store.keys);
+    const inKernel = networksIn(settings);
     const trust = new Trust(
       file,
       () => ({
@@ -74,7 +75,11 @@ export function main(args: string[]): Promise<number> {
         revision: store.mirror.state.revision,
         networks: view.networksOn(hostname),
       }),
-      (reason) => log.error(`on hold, this host's networks stay as they are: ${reason}`),
+      {
+        onDoubt: (reason) => log.error(`on hold, this host's networks stay as they are: ${reason}`),
+        onUnsaved: (reason) => log.warn(`what this agent has seen of etcd cannot be kept: ${reason}`),
+      },
+      inKernel,
     );
     daemon.defer("state file", () => trust.close());
     const kernel = new HostKernel({ vtep: ip, checksumOffload: settings.checksumOffload });
@@ -94,7 +99,7 @@ export function main(args: string[]): Promise<number> {
     daemon.defer("networks", () => workers.close());
     tellHealth(daemon, context, workers);
     trust.look();
-    await workers.start(networksIn(settings));
+    await workers.start(inKernel);
     running.agent = new Agent(context, workers, { maxVni: settings.maxVni });
     running.attachments = new Attachments(running.agent, context, workers);
 
@@ -117,7 +122,7 @@ export function main(args: string[]): Promise<number> {
       if (!doubt) return "the agent is not on hold";
       trust.release();
       log.warn(`the hold is released: etcd is believed as it is; it was on hold because ${doubt.reason}`);
-      await workers.compareAll("start");
+      await Promise.all([workers.takeUpMissing(), workers.compareAll("start")]);
       return "released: this host follows etcd again";
     });
     log.info(

@@ -110,6 +110,13 @@ export class NetworkWorker {
     if (this.#failures === 0) this.#start();
   }
 
+  /** The network changed in a store that is in doubt: once that is over, all of it is compared. */
+  overlook({ revision }: NetworkChange): void {
+    // A store that was restored has lower ones.
+    if (revision) this.#revision = revision;
+    this.#applied = this.#published = 0;
+  }
+
   /** True when an endpoint of this host has a veth of that name, made or not. */
   hasVeth(name: string): boolean {
     return this.#veths.has(name);
@@ -408,11 +415,17 @@ export class NetworkWorker {
    */
   async #confirm(): Promise<void> {
     const { store, view, host, trust } = this.#context;
-    const key = view.keys.hostNetwork(host.hostname, this.id);
-    // Never written, or healed already: there is nothing to be compared with.
-    if (view.guard(key).modRevision === 0) return;
-    const [guard] = await store.current([key]);
-    if (guard?.modRevision === 0 && !trust.look()) trust.assert();
+    const keyOf = (network: string) => view.keys.hostNetwork(host.hostname, network);
+    if (view.guard(keyOf(this.id)).modRevision === 0) {
+      // Never written: there is nothing to be compared with.
+      if (!trust.networks.has(this.id)) return;
+      // The first of many that are being lost? What is shown may lag behind.
+      const all = [...trust.networks];
+      const there = await store.current(all.map(keyOf));
+      if (!trust.look(new Set(all.filter((_, i) => there[i]?.modRevision)))) trust.assert();
+      return;
+    }
+    const [guard] = await store.current([keyOf(this.id)]);
     if (guard?.modRevision === 0) throw new Error("etcd is losing this host's keys: looking again");
   }
 

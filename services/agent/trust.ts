@@ -1,9 +1,16 @@
-import { Refusal } from "../common/refusal.ts";
+import { messageOf, Refusal } from "../common/refusal.ts";
 import { doubtOf, type Known, type Seen } from "./doubt.ts";
 import type { StateFile } from "./state_file.ts";
 
 /** How often what was seen goes to disk, in ms. */
 const SAVE_EVERY = 2000;
+
+/** What is told of {@link Trust}, once each time that it begins. */
+export interface TrustEvents {
+  onDoubt(reason: string): void;
+  /** What was seen cannot be kept on disk. */
+  onUnsaved(reason: string): void;
+}
 
 /**
  * Whether the store is believed: see {@link doubtOf}. While it is not, this host's networks stay as they are, and
@@ -16,21 +23,33 @@ export class Trust {
   #doubt: string | undefined;
   #since = 0;
   #dirty = false;
+  #unsaved: string | undefined;
   readonly #timer: ReturnType<typeof setInterval>;
 
   /**
    * @param see What the store looks like now.
-   * @param onDoubt Told once when the doubt begins, with the reason.
+   * @param inKernel Networks that the host's kernel has: with nothing on disk, they are what the store must know.
    */
   constructor(
     private readonly file: StateFile,
     private readonly see: () => Seen,
-    private readonly onDoubt: (reason: string) => void,
+    private readonly events: TrustEvents,
+    inKernel: Iterable<string> = [],
   ) {
     const known = file.load();
     this.#known = known;
-    this.#networks = new Set(known?.networks);
-    this.#timer = setInterval(() => this.#saveIfNew(), SAVE_EVERY);
+    this.#networks = new Set(known?.networks ?? inKernel);
+    this.#timer = setInterval(() => this.#keep(), SAVE_EVERY);
+  }
+
+  /** Networks that are set up here. */
+  get networks(): ReadonlySet<string> {
+    return this.#networks;
+  }
+
+  /** Why what was seen cannot be kept on disk; undefined while it can. */
+  get unsaved(): string | undefined {
+    return this.#unsaved;
   }
 
   /** Why the store is not believed, and since when (ms since the epoch); undefined while it is. */
@@ -38,11 +57,16 @@ export class Trust {
     return this.#doubt === undefined ? undefined : { reason: this.#doubt, since: this.#since };
   }
 
-  /** Looks at the store; to be called before anything is made of a change. @returns whether it is believed */
-  look(): boolean {
+  /**
+   * Looks at the store; to be called before anything is made of a change.
+   *
+   * @param networks Those that are set up here as etcd itself says, where that is newer than what is shown.
+   * @returns whether it is believed
+   */
+  look(networks?: ReadonlySet<string>): boolean {
     if (this.#doubt !== undefined) return false;
-    const seen = this.see();
-    const reason = doubtOf(this.#known && { ...this.#known, networks: this.#networks }, seen);
+    const seen = { ...this.see(), ...networks && { networks } };
+    const reason = doubtOf({ ...this.#known, networks: this.#networks }, seen);
     if (reason !== undefined) {
       this.begin(reason);
       return false;
@@ -58,7 +82,7 @@ export class Trust {
     if (this.#doubt !== undefined) return;
     this.#doubt = reason;
     this.#since = Date.now();
-    this.onDoubt(reason);
+    this.events.onDoubt(reason);
   }
 
   /** @throws Refusal "unavailable" while the store is in doubt. */
@@ -77,7 +101,7 @@ export class Trust {
     this.#networks.clear();
     this.#doubt = undefined;
     this.#dirty = true;
-    this.#saveIfNew();
+    this.#keep();
   }
 
   /** The network is set up here. */
@@ -97,6 +121,17 @@ export class Trust {
   close(): void {
     clearInterval(this.#timer);
     this.#saveIfNew();
+  }
+
+  /** A full disk is no reason to end: what is on it is old then, and the next time something newer is tried. */
+  #keep(): void {
+    try {
+      this.#saveIfNew();
+      this.#unsaved = undefined;
+    } catch (error) {
+      if (this.#unsaved === undefined) this.events.onUnsaved(messageOf(error));
+      this.#unsaved = messageOf(error);
+    }
   }
 
   #saveIfNew(): void {

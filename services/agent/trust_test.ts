@@ -7,8 +7,14 @@ import { Trust } from "./trust.ts";
 function setUp(directory: string) {
   const seen = { clusterId: "a", revision: 7, networks: new Set(["N"]) };
   const doubts: string[] = [];
-  const start = () => new Trust(new StateFile(directory, "h1/sc-net"), () => seen, (why) => doubts.push(why));
-  return { seen, doubts, start };
+  const unsaved: string[] = [];
+  const events = {
+    onDoubt: (why: string) => void doubts.push(why),
+    onUnsaved: (why: string) => void unsaved.push(why),
+  };
+  const start = (inKernel: readonly string[] = []) =>
+    new Trust(new StateFile(directory, "h1/sc-net"), () => seen, events, inKernel);
+  return { seen, doubts, unsaved, start };
 }
 
 async function inDirectory(test: (directory: string) => void): Promise<void> {
@@ -57,6 +63,43 @@ Deno.test("Trust knows a store that was emptied from a network that this host ha
     trust.joined("M");
     assert.equal(trust.look(), false);
     trust.close();
+  }));
+
+Deno.test("Trust has nothing but the kernel to know a store by that it sees for the first time", () =>
+  inDirectory((directory) => {
+    const { seen, start } = setUp(directory);
+    const wrong = start(["M"]);
+    assert.equal(wrong.look(), false, "the wrong etcd, or this host under the wrong name");
+    wrong.close();
+    const again = start(["M"]);
+    assert.equal(again.look(), false, "a restart is no release");
+    again.close();
+    const right = start(["M", "N"]);
+    assert.ok(right.look());
+    assert.equal(right.look(new Set()), false, "etcd itself says that all of them are gone");
+    assert.deepEqual([...seen.networks], ["N"]);
+    right.close();
+  }));
+
+Deno.test("Trust goes on while the disk is full, says so, and keeps what it has seen once there is room", () =>
+  inDirectory((directory) => {
+    const { seen, unsaved, start } = setUp(directory);
+    const trust = start();
+    // A file cannot be written where a folder is.
+    const part = `${directory}/h1_sc-net.json.part`;
+    Deno.mkdirSync(part);
+    trust.release();
+    trust.release();
+    assert.equal(unsaved.length, 1, "said once");
+    assert.match(trust.unsaved ?? "", /directory/i);
+    Deno.removeSync(part);
+    trust.release();
+    assert.equal(trust.unsaved, undefined);
+    trust.close();
+    seen.clusterId = "b";
+    const next = start();
+    assert.equal(next.look(), false, "it was kept");
+    next.close();
   }));
 
 Deno.test("StateFile refuses what it cannot read, and a place where it cannot write", () =>

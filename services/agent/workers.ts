@@ -74,9 +74,10 @@ export class Workers {
     await Promise.all([...this.#workers.values()].map((worker) => worker.close()));
   }
 
-  /** Takes up what has come in while etcd could not be asked for the rest of it. */
+  /** Takes up what has come in while etcd could not be asked for the rest of it, or was not believed. */
   async takeUpMissing(): Promise<void> {
     const { view, host } = this.#context;
+    for (const id of view.deleted) this.#attempt(id, this.#finishDeletion(id));
     const missing = new Set(view.endpointsOn(host.hostname).map(({ network }) => network));
     for (const id of this.#workers.keys()) missing.delete(id);
     if (missing.size) await this.#takeUp([...missing], true);
@@ -109,7 +110,10 @@ export class Workers {
 
   #notice(changes: ReadonlyMap<string, NetworkChange>): void {
     const { view, host, trust } = this.#context;
-    if (!trust.look()) return;
+    if (!trust.look()) {
+      for (const [id, about] of changes) this.#workers.get(id)?.overlook(about);
+      return;
+    }
     for (const [id, about] of changes) {
       const worker = this.#workers.get(id);
       if (worker) worker.notice(about);
@@ -150,8 +154,11 @@ export class Workers {
   #changed(id: string): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     const stop = this.#context.view.subscribe((changes) => changes.has(id) && resolve());
-    const { signal } = this.#closing;
-    signal.addEventListener("abort", () => resolve(), { once: true });
-    return promise.finally(stop);
+    const { signal } = this.#closing, end = () => resolve();
+    signal.addEventListener("abort", end, { once: true });
+    return promise.finally(() => {
+      signal.removeEventListener("abort", end);
+      stop();
+    });
   }
 }
