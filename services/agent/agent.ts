@@ -1,8 +1,11 @@
+import type { Ip } from "../common/ip.ts";
 import { invalid, messageOf, Refusal } from "../common/refusal.ts";
-import type { NetworkRequest } from "../overlay/check_network.ts";
+import { checkNetwork, type NetworkRequest } from "../overlay/check_network.ts";
+import { rangeOf } from "../overlay/claims.ts";
 import { type EndpointRequest, vethName } from "../overlay/create_endpoints.ts";
 import { type Activation, findEndpoint } from "../overlay/endpoints.ts";
 import { findNetwork, planCreateNetwork, planDeleteNetwork } from "../overlay/networks.ts";
+import { BRIDGE, VXLAN } from "../overlay/state.ts";
 import { change } from "../store/change.ts";
 import type { EndpointRecord, NetworkRecord } from "../store/sand_records.ts";
 import type {
@@ -21,6 +24,8 @@ import type { Workers } from "./workers.ts";
 
 /** How long an endpoint that is written may take to be set up here, in ms: etcd may be losing events. */
 const PATIENCE = 10_000;
+/** An etcd that has not been followed for so long, in ms, is not waited for. */
+const AWAY = 1000;
 /** Many hosts may create networks at once, and each VNI is guarded by all networks. */
 const TRIES = 200;
 
@@ -60,8 +65,11 @@ export class Agent implements AgentApi {
 
   async #createNetwork(request: NetworkRequest): Promise<NetworkRecord> {
     const { view, store, trust, namespacePath } = this.#context;
+    this.#assertWritable();
+    const newId = crypto.randomUUID();
+    checkNetwork(request, newId);
     const options = {
-      newId: crypto.randomUUID(),
+      newId,
       now: timestamp(),
       namespacePath,
       maxVni: this.#options.maxVni,
@@ -85,6 +93,7 @@ export class Agent implements AgentApi {
 
   async deleteNetwork(id: string): Promise<void> {
     const { view, store, trust } = this.#context;
+    this.#assertWritable();
     findNetwork(view, id);
     const release = await store.hold(id);
     try {
@@ -109,6 +118,7 @@ export class Agent implements AgentApi {
       return { endpoints: known() };
     }
     try {
+      this.#assertReached();
       if (network !== undefined) return { endpoints: (await store.endpointsOfNetwork(network)).filter(fits) };
       if (hostname !== undefined) return { endpoints: await store.endpointsOfHost(hostname) };
       return { endpoints: await store.allEndpoints() };
@@ -120,8 +130,8 @@ export class Agent implements AgentApi {
   }
 
   async createEndpoint(request: NewEndpoint): Promise<CreatedEndpoint> {
-    const { view, trust } = this.#context;
-    trust.assert();
+    const { view } = this.#context;
+    this.#assertWritable();
     findNetwork(view, request.network);
     const using = await this.#workers.use(request.network);
     const names: string[] = [];
@@ -159,6 +169,11 @@ export class Agent implements AgentApi {
     if (isHome) {
       throw invalid(
         `ns_handle_path: "${path}" is the agent's own network namespace: name that of a container`,
+      );
+    }
+    if (vethNames.has(BRIDGE) && vethNames.has(VXLAN)) {
+      throw invalid(
+        `ns_handle_path: "${path}" is the namespace of an overlay network (it has ${BRIDGE} and ${VXLAN}): name that of a container`,
       );
     }
     if (interfaceName !== undefined && vethNames.has(interfaceName)) {
@@ -222,8 +237,8 @@ export class Agent implements AgentApi {
   }
 
   async deleteEndpoint(id: string, { force = false }: { readonly force?: boolean } = {}): Promise<void> {
-    const { view, store, host, trust } = this.#context;
-    trust.assert();
+    const { view, store, host } = this.#context;
+    this.#assertWritable();
     const own = view.endpoint(id)?.host === host.hostname;
     const network = view.endpoint(id)?.network ??
       (force ? (await store.allEndpoints()).find((record) => record.id === id)?.network_id : undefined);
@@ -241,7 +256,10 @@ export class Agent implements AgentApi {
         throw error;
       });
       // It is gone from the store: what is left in the kernel goes at the latest with the next comparison.
-      await Promise.race([done, new Promise((resolve) => setTimeout(resolve, PATIENCE))]).catch(() => {});
+      const patience = Promise.withResolvers<void>();
+      const timer = setTimeout(patience.resolve, PATIENCE);
+      await Promise.race([done, patience.promise]).catch(() => {});
+      clearTimeout(timer);
       failpoint("delete:after-kernel");
     } finally {
       using.release();
@@ -249,12 +267,17 @@ export class Agent implements AgentApi {
     await this.#workers.idle(network);
   }
 
-  async route(network: string): Promise<Route> {
-    const { view, store, host } = this.#context;
-    findNetwork(view, network);
-    for (const { active, record } of view.space(network).endpointsOn(host.hostname)) {
-      if (active && record.target_netns_path) return { kind: "local", netns: record.target_netns_path };
+  async route(network: string, address: Ip): Promise<Route> {
+    const { view, store, host, kernel } = this.#context;
+    const found = findNetwork(view, network), range = rangeOf(found);
+    if (!range.contains(address)) {
+      throw invalid(`ip: ${address} is outside the range ${range} of network ${found.name}`);
     }
+    const paths = [...view.space(network).endpointsOn(host.hostname)]
+      .flatMap(({ active, record }) => active && record.target_netns_path ? [record.target_netns_path] : []);
+    // The container of one may just have ended.
+    const netns = paths.find((path) => kernel.identity(path) !== undefined) ?? paths[0];
+    if (netns !== undefined) return { kind: "local", netns };
     const agents = new Map<string, RemoteAgent>();
     for (const record of await store.endpointsOfNetwork(network)) {
       if (!record.active || record.hostname === host.hostname) continue;
@@ -268,6 +291,20 @@ export class Agent implements AgentApi {
       );
     }
     return { kind: "remote", agents: [...agents.values()] };
+  }
+
+  /** Throws Refusal "unavailable" while nothing can be written: at once, where a request would wait for an answer. */
+  #assertWritable(): void {
+    this.#context.trust.assert();
+    this.#assertReached();
+  }
+
+  /** Throws Refusal "unavailable" when etcd has been away for a while. */
+  #assertReached(): void {
+    const { outSince } = this.#context.store.mirror.state;
+    const away = outSince === undefined ? 0 : Date.now() - outSince;
+    if (away < AWAY) return;
+    throw new Refusal("unavailable", `etcd cannot be followed since ${Math.round(away / 1000)} s`);
   }
 }
 

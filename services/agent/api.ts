@@ -13,8 +13,12 @@ export interface AgentApi {
   endpoints(filter: EndpointFilter): Promise<EndpointList>;
   createEndpoint(request: NewEndpoint): Promise<CreatedEndpoint>;
   deleteEndpoint(id: string, options?: { readonly force?: boolean }): Promise<void>;
-  /** Where a connection into the network is made; throws Refusal "not-found", "invalid" without an active endpoint. */
-  route(network: string): Promise<Route>;
+  /**
+   * Where a connection to an address of the network is made. Throws Refusal "not-found"; "invalid" without an active
+   * endpoint, and for an address outside the network's range: what else an endpoint's namespace reaches, and its
+   * loopback, is not the network's.
+   */
+  route(network: string, address: Ip): Promise<Route>;
 }
 
 /** Which endpoints are asked for; undefined: any. */

@@ -177,7 +177,7 @@ function gated(agent: () => AgentApi): AgentApi {
     endpoints: async (filter) => await agent().endpoints(filter),
     createEndpoint: async (request) => await agent().createEndpoint(request),
     deleteEndpoint: async (id, options) => await agent().deleteEndpoint(id, options),
-    route: async (network) => await agent().route(network),
+    route: async (network, address) => await agent().route(network, address),
   };
 }
 

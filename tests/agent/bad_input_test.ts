@@ -67,6 +67,7 @@ Deno.test("what an agent refuses, it refuses with a sentence, and nothing is lef
       [elsewhere, /not a network namespace/],
       ["/proc/self/ns/mnt", /not a network namespace/],
       ["/dev/zero", /not a network namespace/],
+      [h1.namespaceOf(id), /namespace of an overlay network/],
       [`${netns}\u0000`, /./],
       [`/${"x".repeat(5000)}`, /./],
     ];
@@ -123,6 +124,7 @@ Deno.test("what an agent refuses, it refuses with a sentence, and nothing is lef
     await network({ ip_range: "10.0.0.0/24", gateway: "10.0.1.1/24" }, 400, /gateway/);
     await network({ gateway: "10.0.0.0/24" }, 400, /gateway/);
     await network({ id: "web" }, 400, /id/);
+    await network({ id: "web/../web" }, 400, /id/);
     await network({ id: "6f9619ff-8b86-1011-b42d-00c04fc964ff" }, 400, /id/);
     await network({ type: "vlan" }, 400, /type/);
     await network({ id }, 409, /web/);
@@ -135,6 +137,13 @@ Deno.test("what an agent refuses, it refuses with a sentence, and nothing is lef
     await ask("POST", "/endpoints", { network_id: NOBODY }, 404, new RegExp(NOBODY));
     await ask("POST", "/endpoints", { network_id: "web" }, 400, /network_id/);
     await ask("POST", "/endpoints", {}, 400, /network_id/);
+  });
+
+  await t.step("connections to what is not the network's", async () => {
+    for (const ip of ["127.0.0.1", "10.0.1.2", "169.254.169.254", "10.99.0.12"]) {
+      const target = `/networks/${id}?ip=${ip}&port=80`;
+      await ask("CONNECT", target, undefined, 400, /outside the range 10\.0\.0\.0\/24 of network web/);
+    }
   });
 
   await t.step("bodies", async () => {
@@ -173,6 +182,16 @@ Deno.test("what an agent refuses, it refuses with a sentence, and nothing is lef
     await h1.api.createNetwork({ name: "last" });
     await ask("POST", "/networks", {}, 409, /VNI/);
   });
+});
+
+Deno.test("an agent is not kept from its work by an endpoint's record that cannot be one", async () => {
+  await using lab = await OverlayLab.create({ hosts: 1 });
+  const h1 = lab.host(1), key = `/sc-net/node-endpoints/h1/${NOBODY}`;
+  await lab.kv.write({ [key]: JSON.stringify({ id: NOBODY, network_id: "", hostname: "h1" }) });
+  await h1.start();
+  const { id } = await h1.api.createNetwork();
+  await h1.attach(id);
+  assert.match((await h1.api.status("/readyz")).body, new RegExp(key));
 });
 
 Deno.test("an agent that cannot do its work says why in one sentence, and ends", async () => {

@@ -59,6 +59,61 @@ Deno.test("etcd away: traffic goes on, reads are answered, writes are refused, a
   await lab.agree();
 });
 
+Deno.test("etcd that hangs: as soon as that is known, writes are refused and reads answered at once", async () => {
+  await using lab = await OverlayLab.started({ hosts: 1 });
+  const h1 = lab.host(1);
+  const { id } = await h1.api.createNetwork();
+  const { endpoint } = await h1.attach(id);
+  lab.etcd.freeze();
+  await until("h1 has noticed", async () => {
+    return /since ([2-9]|\d\d+) s/.test((await h1.api.status("/readyz")).body);
+  }, 30_000);
+  await refused(h1.api.createNetwork(), 503, /etcd/);
+  await refused(h1.api.createEndpoint(id), 503, /etcd/);
+  await refused(h1.api.deleteEndpoint(endpoint.id), 503, /etcd/);
+  await refused(h1.api.deleteNetwork(id), 503, /etcd/);
+  const start = performance.now();
+  assert.equal((await h1.api.endpoints()).length, 1);
+  assert.ok(performance.now() - start < 3000, "at once");
+  lab.etcd.thaw();
+  await h1.ready();
+  await h1.attach(id);
+});
+
+Deno.test("an agent that meets a store for the first time, which knows nothing of its host: nothing is torn down", async () => {
+  await using lab = await OverlayLab.started();
+  const h1 = lab.host(1), { flows } = await pair(lab);
+  await h1.stop();
+  // The same as with an etcd that is another's: what the host has is nobody's.
+  h1.launch({ PEER_HOSTNAME: "h1.example" });
+  await until("h1 is on hold", async () => {
+    return (await h1.api.status("/readyz").catch(() => undefined))?.body.includes("on hold") === true;
+  });
+  assert.ok(await flows(), "nothing was torn down");
+  await h1.stop();
+  await h1.start();
+  await lab.agree();
+  assert.ok(await flows());
+});
+
+Deno.test("what others did while a host was on hold is carried out once it is released, and they are told", async () => {
+  await using lab = await OverlayLab.started();
+  const [h1, h2] = [lab.host(1), lab.host(2)], { id } = await pair(lab);
+  const kept = [`/sc-net/nodes/h1/networks/${id}`, `/sc-net/nodes-networks/${id}/h1`];
+  await lab.kv.write(Object.fromEntries(kept.map((key) => [key, undefined])));
+  await until("h1 is on hold", async () => (await h1.api.status("/readyz")).body.includes("on hold"));
+  const { endpoint } = await h2.attach(id);
+  await h2.api.deleteEndpoint(endpoint.id);
+  await h1.strand(["agent", "release"]);
+  await lab.agree();
+  const last = Number(await lab.kv.revision());
+  await until("h1 has told", async () => {
+    const applied = async (host: string) =>
+      Number(JSON.parse(await lab.kv.get(`/sc-net/strand/applied/${id}/${host}`) ?? "{}").revision);
+    return await applied("h1") >= await applied("h2") && await applied("h1") <= last;
+  });
+});
+
 const doubts: readonly {
   readonly store: string;
   readonly args?: readonly string[];

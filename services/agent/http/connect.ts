@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from "node:http";
+import { Ip } from "../../common/ip.ts";
 import { invalid } from "../../common/refusal.ts";
 import type { AgentApi } from "../api.ts";
 import { HttpError } from "./answers.ts";
@@ -66,7 +67,7 @@ export async function open(
   options: ConnectOptions,
   gone: AbortSignal,
 ): Promise<End> {
-  const route = await api.route(request.network);
+  const route = await api.route(request.network, Ip.parse(request.ip));
   gone.throwIfAborted();
   if (route.kind === "remote") {
     if (!request.forwarded) return await forward(route.agents, request, options, gone);
