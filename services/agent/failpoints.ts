@@ -30,7 +30,15 @@ export const failpoints = [
   "op:namespace-remove",
 ] as const;
 
-export type Failpoint = typeof failpoints[number];
+/** The same for what Docker asks for. */
+export const dockerFailpoints = [
+  "claim:after-commit",
+  "join:before-commit",
+  "join:after-commit",
+  "leave-sandbox:after-commit",
+] as const;
+
+export type Failpoint = typeof failpoints[number] | typeof dockerFailpoints[number];
 
 const chosen = Deno.env.get("STRAND_FAILPOINT");
 

@@ -192,6 +192,7 @@ export class NetworkWorker {
       { op: "veth-add", name, mac: overlayVethMac, mtu: this.mtu, peer },
       { op: "veth-set", name, inBridge: true, up: true },
     ]);
+    failpoint("join:before-commit");
     try {
       await this.#commit(() => planActivate(view, endpoint, host.hostname, activation).plan);
     } catch (error) {

@@ -60,7 +60,9 @@ class Bench {
     this.exchanges = new Exchanges({
       store: { mirror, committer, current },
       view: new View(mirror),
-      log: createLog("dhcpd", { level: "warn", format: "text" }, (line) => this.lines.push(line)),
+      log: createLog("dhcpd", { level: "warn", format: "text" }, {
+        write: (line) => this.lines.push(line),
+      }),
       send: (_, message, { type, yiaddr, seconds }: Reply) =>
         this.sent.push({ type, address: Ip.from4(yiaddr).toString(), xid: message.xid, seconds }),
       flush: () => this.flushes++,

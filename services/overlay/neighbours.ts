@@ -31,7 +31,9 @@ export class Neighbours {
     const { id, host, active, address, mac, hot } = endpoint;
     if (!active) return undefined;
     const who = `endpoint ${id} on ${host}`;
-    if (hot.mac < 0 || hot.vtep < 0) return `${who} has no MAC that one host can have, or no IPv4 address of its host`;
+    if (hot.mac < 0 || hot.vtep < 0) {
+      return `${who} has no MAC that one host can have, or no IPv4 address of its host`;
+    }
     if (!this.#eligible(endpoint)) return `${who} has the address ${address}, which no endpoint can have`;
     const other = [this.#ofAddress(hot.address), this.#ofMac(hot.mac)].find((e) => e && e !== endpoint);
     if (!other) return undefined;

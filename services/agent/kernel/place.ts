@@ -4,6 +4,9 @@ import { Netlink } from "../../../ffi/netlink.ts";
 import { findLink, type Link } from "../../../ffi/netlink_links.ts";
 import { createNamespace, NamespaceError, openNamespaceIfAny } from "../../../ffi/netns.ts";
 
+/** The path of the namespace that this process runs in. */
+export const OWN_NAMESPACE = "/proc/thread-self/ns/net";
+
 /** The namespace that a path named is gone: with its container, or in a reboot. */
 export class NamespaceGone extends Error {
   override readonly name = "NamespaceGone";
