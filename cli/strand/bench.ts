@@ -3,7 +3,7 @@ import { messageOf } from "../../services/common/refusal.ts";
 import { UsageError } from "../../services/common/usage.ts";
 import type { BenchResult } from "../../tests/bench/lib.ts";
 
-const names = ["dns", "dhcp", "neigh", "store"];
+const names = ["dns", "dhcp", "endpoint", "neigh", "store"];
 
 /** What a file `tests/bench/NAME.ts` exports. */
 interface Bench {
