@@ -117,7 +117,13 @@ function newEndpoint(
   const given = request.mac ? checkMac(view, network, request.mac, macs) : undefined;
   const { claimed = false } = request;
   const address = request.address ? claims.take(request.address, { claimed }) : claims.takeLowest();
-  const mac = given ?? macFor(address);
+  const own = macFor(address), mac = given ?? own;
+  if (mac.startsWith(own.slice(0, PREFIX)) && mac !== own) {
+    if (!claimed) claims.release(address);
+    throw invalid(
+      `mac_address: ${mac} is for the endpoint of another address than ${address}, whose own is ${own}`,
+    );
+  }
   macs.add(mac);
   return {
     id: request.id,
@@ -151,6 +157,9 @@ function checkMac(view: View, network: NetworkRecord, text: string, macs: Set<st
   }
   return mac;
 }
+
+/** Characters of the part that the MACs of addresses have in common. */
+const PREFIX = "02:84:".length;
 
 /** The MAC of an endpoint that is given none: 02:84 and the four bytes of its address. */
 export function macFor(address: Ip): string {

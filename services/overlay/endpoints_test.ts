@@ -286,3 +286,20 @@ Deno.test("namespaceGone() takes another namespace of a process for another proc
     true,
   ]);
 });
+
+Deno.test("a MAC that is made of an address belongs to the endpoint of that address alone", () => {
+  const it = setUp();
+  const { results, plans } = it.create(
+    it.request("E", { mac: "02:84:0a:00:00:05" }),
+    it.request("F", { mac: "02:84:0a:00:00:05", address: Ip.parse("10.0.0.9") }),
+    it.request("G", { mac: "02:84:0a:00:00:07", address: Ip.parse("10.0.0.7") }),
+    it.request("H"),
+  );
+  assert.ok(results[0] instanceof Refusal && results[1] instanceof Refusal);
+  assert.match(
+    results[0].message,
+    /^mac_address: 02:84:0a:00:00:05 is for the endpoint of another address than 10\.0\.0\.2/,
+  );
+  assert.ok(it.commit(plans));
+  assert.deepEqual(it.bits(), [0, 1, 2, 7, 255], "what was refused keeps no address");
+});

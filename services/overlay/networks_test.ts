@@ -176,9 +176,11 @@ Deno.test("a deletion loses to a host that sets the network up meanwhile", () =>
 
 Deno.test("planApplied() tells only what is newer, and hosts that lag behind are known", () => {
   const it = lab();
-  for (const host of ["a", "b", "old"]) join(it, host);
+  for (const host of ["a", "b", "old", "gone"]) join(it, host);
+  for (const host of ["a", "b", "old"]) it.putEndpoint(endpointRecord(`E-${host}`, { hostname: host }));
   it.commit(planApplied(it.view, network.id, "a", 7));
   it.commit(planApplied(it.view, network.id, "b", 5));
+  it.commit(planApplied(it.view, network.id, "gone", 5));
   assert.equal(planApplied(it.view, network.id, "a", 7), undefined);
   assert.deepEqual(it.view.space(network.id).hostsBehind(7), ["b"]);
   assert.deepEqual(it.view.space(network.id).oldHosts(), ["old"]);

@@ -118,10 +118,12 @@ export class Space {
     return old.map(([host]) => host).sort();
   }
 
-  /** Hosts of ours that have not applied the revision yet, sorted. */
+  /** Hosts of ours with endpoints that have not applied the revision yet, sorted. */
   hostsBehind(revision: number): string[] {
     const old = new Set(this.oldHosts());
-    const behind = (host: string) => !old.has(host) && (this.applied.get(host) ?? 0) < revision;
+    // One without endpoints has nothing to apply: it is leaving, or is gone for good.
+    const behind = (host: string) =>
+      !old.has(host) && (this.applied.get(host) ?? 0) < revision && this.#byHost.has(host);
     return [...this.hosts.keys()].filter(behind).sort();
   }
 
