@@ -73,4 +73,23 @@ Exit status: 0 done, 1 refused or failed, 2 wrong usage.`);
   return 0;
 }
 
-if (import.meta.main) Deno.exit(await main(Deno.args));
+/**
+ * The arguments with what the program was called as before them, when that is a command: a link named nex is
+ * `strand nex`. A container runtime calls its plugin without arguments. A launcher does the same in its own words.
+ */
+export function withName(
+  program: string,
+  args: readonly string[],
+  env: { has(name: string): boolean },
+): string[] {
+  const name = program.slice(program.lastIndexOf("/") + 1);
+  if (find(name)) return [name, ...args];
+  return args.length === 0 && env.has("CNI_COMMAND") ? ["cni"] : [...args];
+}
+
+if (import.meta.main) {
+  const [program = ""] = Deno.build.standalone
+    ? Deno.readTextFileSync("/proc/self/cmdline").split("\0", 1)
+    : [];
+  Deno.exit(await main(withName(program, Deno.args, Deno.env)));
+}

@@ -1,7 +1,9 @@
+import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 import { messageOf } from "../../services/common/refusal.ts";
 import { UsageError } from "../../services/common/usage.ts";
-import type { BenchResult } from "../../tests/bench/lib.ts";
+import type { BenchResult, table } from "../../tests/bench/lib.ts";
+import { cloneRoot } from "./program.ts";
 
 const names = ["dns", "dhcp", "endpoint", "neigh", "store"];
 
@@ -14,10 +16,11 @@ interface Bench {
 /** `strand bench NAME [--json FILE] [--install-peers]`; the launcher has installed the peers by now. */
 export async function main(args: string[]): Promise<number> {
   const { name, json } = read(args);
-  const module = await import(new URL(`../../tests/bench/${name}.ts`, import.meta.url).href) as Bench;
+  const folder = pathToFileURL(`${cloneRoot()}tests/bench/`);
+  const module = await import(new URL(`${name}.ts`, folder).href) as Bench;
   const result = await module.bench((line) => console.error(line));
-  const { table } = await import("../../tests/bench/lib.ts");
-  console.log(table(result));
+  const lib = await import(new URL("lib.ts", folder).href) as { table: typeof table };
+  console.log(lib.table(result));
   if (json !== undefined) await Deno.writeTextFile(json, JSON.stringify(result, null, 2) + "\n");
   return 0;
 }

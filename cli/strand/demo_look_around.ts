@@ -1,11 +1,11 @@
-import { fileURLToPath } from "node:url";
 import { type Demo, DNS_SERVER } from "./demo_lab.ts";
 import type { Overlay } from "./demo_networks.ts";
+import { programPath } from "./program.ts";
 
 /** What a reader of the demo can type in another terminal. */
 export function lookAround(demo: Demo, { network, address }: Overlay): string {
   const { server, directory, tools, hosts } = demo;
-  const strand = fileURLToPath(new URL("../../strand", import.meta.url));
+  const strand = programPath();
   const shown = quoted(strand.startsWith(`${Deno.cwd()}/`) ? `.${strand.slice(Deno.cwd().length)}` : strand);
   const inside = (netns: string) => `ip netns exec ${netns}`;
   const there = inside(server.netns);

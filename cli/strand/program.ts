@@ -1,15 +1,39 @@
 import { fileURLToPath } from "node:url";
+import { Refusal } from "../../services/common/refusal.ts";
 
 /** What a service's V8 is told, as in the launcher: keep the heap close around what it holds for months. */
 const SERVICE_FLAGS = ["--v8-flags=--max-semi-space-size=2,--optimize-for-size"];
-const SERVICES = ["nexd", "dhcpd", "dnsd", "agent"];
+const SERVICES = ["nexd", "dnsd", "dhcpd", "agent"];
+
+/** What is called `strand` here: the compiled program, or the launcher of a clone or a portable folder. */
+export function programPath(): string {
+  return Deno.build.standalone ? Deno.execPath() : at("strand");
+}
 
 /** The command line that runs `strand ARGS` as a process of its own, with the Deno that runs this. */
 export function strandCommand(args: readonly string[]): string[] {
-  if (Deno.build.standalone) return [Deno.execPath(), ...args];
-  const main = fileURLToPath(new URL("../main.ts", import.meta.url));
-  const config = fileURLToPath(new URL("../../deno.json", import.meta.url));
-  const flags = ["--quiet", "--allow-all", "--cached-only", "--no-prompt", "--config", config];
+  // A portable folder has a Deno of its own, and its launcher does nothing but start it.
+  if (Deno.build.standalone || Deno.execPath() === at("deno")) return [programPath(), ...args];
+  const flags = ["--quiet", "--allow-all", "--cached-only", "--no-prompt", "--config", at("deno.json")];
   const heap = SERVICES.includes(args[0] ?? "") ? SERVICE_FLAGS : [];
-  return [Deno.execPath(), "run", ...heap, ...flags, main, ...args];
+  return [Deno.execPath(), "run", ...heap, ...flags, at("cli/main.ts"), ...args];
+}
+
+/**
+ * The clone's directory, with a slash at its end.
+ *
+ * @throws Refusal where this is none: tests and benchmarks are not shipped.
+ */
+export function cloneRoot(): string {
+  try {
+    Deno.statSync(at("tests"));
+  } catch (error) {
+    const message = "tests and benchmarks are not part of what is installed: run them from a clone";
+    throw new Refusal("unavailable", message, { cause: error });
+  }
+  return at("");
+}
+
+function at(path: string): string {
+  return fileURLToPath(new URL(`../../${path}`, import.meta.url));
 }

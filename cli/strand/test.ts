@@ -1,8 +1,8 @@
 import { parseArgs } from "node:util";
-import { fileURLToPath } from "node:url";
 import { messageOf, Refusal } from "../../services/common/refusal.ts";
 import { UsageError } from "../../services/common/usage.ts";
 import { linesOf } from "./process.ts";
+import { cloneRoot } from "./program.ts";
 import { add, type Counts, countsOf, none, totals } from "./test_counts.ts";
 
 interface Group {
@@ -25,11 +25,10 @@ const lab: Group = { name: "lab", folders: ["tests"], flags: [], apart: true };
 /** How long one process may take, in ms; the longest file needs a fraction of it. */
 const LIMIT = 300_000;
 
-const root = fileURLToPath(new URL("../../", import.meta.url));
-
 /** `strand test [unit|lab|all] [FILTER]`. */
 export async function main(args: string[]): Promise<number> {
   const { groups, filter } = read(args);
+  const root = cloneRoot();
   if (groups.includes(lab) && Deno.uid() !== 0) {
     const message = "the lab tests make network namespaces, which needs root; `strand test unit` does not";
     throw new Refusal("forbidden", message);
@@ -39,8 +38,8 @@ export async function main(args: string[]): Promise<number> {
   for (const group of groups) {
     console.log(`\n${group.name} tests`);
     let counts = none;
-    for (const paths of await batches(group, filter)) {
-      const result = await runDeno(group, paths, filter);
+    for (const paths of await batches(root, group, filter)) {
+      const result = await runDeno(root, group, paths, filter);
       counts = add(counts, result.counts);
       if (result.fault) wrong.push(`${paths.join(" ")}: ${result.fault}`);
     }
@@ -69,16 +68,16 @@ function read(args: string[]): { groups: Group[]; filter: string | undefined } {
 }
 
 /** What each process is given to run. */
-async function batches(group: Group, filter: string | undefined): Promise<string[][]> {
+async function batches(root: string, group: Group, filter: string | undefined): Promise<string[][]> {
   if (!group.apart || filter !== undefined) return [[...group.folders]];
   const files: string[] = [];
-  for (const folder of group.folders) for await (const file of testFiles(folder)) files.push(file);
+  for (const folder of group.folders) for await (const file of testFiles(root, folder)) files.push(file);
   return files.sort().map((file) => [file]);
 }
 
-async function* testFiles(folder: string): AsyncGenerator<string> {
+async function* testFiles(root: string, folder: string): AsyncGenerator<string> {
   for await (const { name, isDirectory } of Deno.readDir(root + folder)) {
-    if (isDirectory) yield* testFiles(`${folder}/${name}`);
+    if (isDirectory) yield* testFiles(root, `${folder}/${name}`);
     else if (name.endsWith("_test.ts")) yield `${folder}/${name}`;
   }
 }
@@ -89,7 +88,12 @@ interface Result {
   readonly fault?: string;
 }
 
-async function runDeno(group: Group, paths: readonly string[], filter: string | undefined): Promise<Result> {
+async function runDeno(
+  root: string,
+  group: Group,
+  paths: readonly string[],
+  filter: string | undefined,
+): Promise<Result> {
   const child = new Deno.Command(Deno.execPath(), {
     args: [
       ...["test", "--allow-all", "--cached-only", "--no-prompt", "--permit-no-files", ...group.flags],

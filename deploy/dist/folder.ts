@@ -6,12 +6,14 @@ import { installPackages, type NpmPackage } from "./packages.ts";
 export const links = ["strand", "nex", "nexc", "nexd", "nex-dhcpd", "sand-agent", "sand-agent-cli"];
 
 /** Folders that are taken whole, but for tests and what builds the folder itself. */
-const folders = ["cli", "services", "ffi", "proto", "examples", "docs", "deploy"];
-const files = ["deno.json", "LICENSE", "README.md", "CHANGELOG.md"];
+const program = ["cli", "services", "ffi", "proto", "examples"];
+const folders = ["docs", "deploy"];
+const files = ["LICENSE", "README.md", "CHANGELOG.md"];
 const excluded = /_test\.ts$|^deploy\/(dist|image)$|^proto\/generate\.ts$|\.svg$|^docs\/BENCHMARKS\.md$/;
 
 /** Fills `target`, an empty directory, from the checkout `source`; returns the npm packages in it. */
 export async function fillFolder(source: string, target: string, machine: Target): Promise<NpmPackage[]> {
+  const packages = await copyProgram(source, target);
   for (const file of files) await Deno.copyFile(`${source}/${file}`, `${target}/${file}`);
   for (const folder of folders) await copySources(source, target, folder);
   await Deno.copyFile(`${source}/deploy/dist/launcher`, `${target}/strand`);
@@ -19,9 +21,15 @@ export async function fillFolder(source: string, target: string, machine: Target
   for (const link of links) await Deno.symlink("../strand", `${target}/bin/${link}`);
   await copyDeno(machine, `${target}/deno`);
   for (const program of ["strand", "deno"]) await Deno.chmod(`${target}/${program}`, 0o755);
-  const packages = await installPackages(source, target);
   await Deno.writeTextFile(`${target}/THIRD-PARTY-LICENSES`, await licences(source, target, packages));
   return packages;
+}
+
+/** Copies what runs: sources and npm packages, which are returned. */
+export async function copyProgram(source: string, target: string): Promise<NpmPackage[]> {
+  await Deno.copyFile(`${source}/deno.json`, `${target}/deno.json`);
+  for (const folder of program) await copySources(source, target, folder);
+  return await installPackages(source, target);
 }
 
 async function copySources(source: string, target: string, path: string): Promise<void> {

@@ -20,6 +20,10 @@ export interface NpmPackage {
 const unneeded = /\.(d\.)?[cm]?ts$|\.map$/;
 /** Packages of declarations alone. */
 const declarations = /^@types\/|^undici-types$/;
+/** Where these are in node_modules, and what only Deno's installer reads. */
+const skipped = /^(@types(\+.*)?|undici-types(@.*)?|\.bin|\.setup-cache\.bin|\.deno\.lock)$/;
+/** A package's own; those of bintrees nest so deep that `deno compile` overflows its stack. */
+const tests = /^tests?$/;
 
 interface LockFile {
   npm: Record<string, { integrity: string; dependencies?: string[] }>;
@@ -66,9 +70,11 @@ function describe(work: string, id: string, entry: LockFile["npm"][string]): Npm
 
 async function copyTree(from: string, to: string): Promise<void> {
   await Deno.mkdir(to, { recursive: true });
-  for await (const { name, isDirectory, isSymlink } of Deno.readDir(from)) {
+  const entries = [...Deno.readDirSync(from)];
+  const isPackage = entries.some(({ name }) => name === "package.json");
+  for (const { name, isDirectory, isSymlink } of entries) {
     const [source, target] = [`${from}/${name}`, `${to}/${name}`];
-    if (/^(@types(\+.*)?|undici-types(@.*)?|\.bin|\.setup-cache\.bin|\.deno\.lock)$/.test(name)) continue;
+    if (skipped.test(name) || (isPackage && isDirectory && tests.test(name))) continue;
     if (isDirectory) await copyTree(source, target);
     else if (isSymlink) await Deno.symlink(await Deno.readLink(source), target);
     else if (!unneeded.test(name)) await Deno.copyFile(source, target);
