@@ -2,7 +2,7 @@ import type { Ip } from "../common/ip.ts";
 import { invalid, messageOf, Refusal } from "../common/refusal.ts";
 import { checkNetwork, type NetworkRequest } from "../overlay/check_network.ts";
 import { rangeOf } from "../overlay/claims.ts";
-import { type EndpointRequest, vethName } from "../overlay/create_endpoints.ts";
+import type { EndpointRequest } from "../overlay/create_endpoints.ts";
 import { type Activation, findEndpoint } from "../overlay/endpoints.ts";
 import { findNetwork, planCreateNetwork, planDeleteNetwork } from "../overlay/networks.ts";
 import { BRIDGE, VXLAN } from "../overlay/state.ts";
@@ -20,6 +20,7 @@ import type {
 import { type Context, sinceBoot, timestamp } from "./context.ts";
 import { failpoint } from "./failpoints.ts";
 import type { NetworkWorker } from "./network_worker.ts";
+import { randomMac, VethNames } from "./veth_names.ts";
 import type { Workers } from "./workers.ts";
 
 /** How long an endpoint that is written may take to be set up here, in ms: etcd may be losing events. */
@@ -31,6 +32,8 @@ const TRIES = 200;
 
 export interface AgentOptions {
   readonly maxVni: number;
+  /** Shared with whoever else makes veths on this host. */
+  readonly names?: VethNames;
 }
 
 /** What this host's agent does for those who ask it. */
@@ -38,8 +41,7 @@ export class Agent implements AgentApi {
   readonly #context: Context;
   readonly #workers: Workers;
   readonly #options: AgentOptions;
-  /** Names of veths that are about to be made. */
-  readonly #names = new Set<string>();
+  readonly #names: VethNames;
   /** One network at a time is created here: each is guarded by all of them. */
   #creating: Promise<unknown> = Promise.resolve();
 
@@ -47,6 +49,7 @@ export class Agent implements AgentApi {
     this.#context = context;
     this.#workers = workers;
     this.#options = options;
+    this.#names = options.names ?? new VethNames();
   }
 
   networks(): NetworkRecord[] {
@@ -153,7 +156,7 @@ export class Agent implements AgentApi {
       const pending = request.waitMs ? await this.#programmed(request.network, revision, request.waitMs) : [];
       return { endpoint: view.endpoint(id)?.record ?? record, pending };
     } finally {
-      for (const name of names) this.#names.delete(name);
+      this.#names.letGo(names);
       using.release();
     }
   }
@@ -180,9 +183,7 @@ export class Agent implements AgentApi {
       throw new Refusal("exists", `there is an interface called ${interfaceName} in ${path} already`);
     }
     const choose = () => {
-      const taken = (name: string) => vethNames.has(name) || this.#names.has(name) || worker.hasVeth(name);
-      const name = vethName({ has: taken }, (n) => crypto.getRandomValues(new Uint32Array(1))[0]! % n);
-      this.#names.add(name);
+      const name = this.#names.choose((name) => vethNames.has(name) || worker.hasVeth(name));
       names.push(name);
       return name;
     };
@@ -273,11 +274,11 @@ export class Agent implements AgentApi {
     if (!range.contains(address)) {
       throw invalid(`ip: ${address} is outside the range ${range} of network ${found.name}`);
     }
-    const paths = [...view.space(network).endpointsOn(host.hostname)]
-      .flatMap(({ active, record }) => active && record.target_netns_path ? [record.target_netns_path] : []);
-    // The container of one may just have ended.
-    const netns = paths.find((path) => kernel.identity(path) !== undefined) ?? paths[0];
-    if (netns !== undefined) return { kind: "local", netns };
+    for (const { active, record } of view.space(network).endpointsOn(host.hostname)) {
+      const path = active ? record.target_netns_path : "";
+      // A container may have just ended; one of Docker's may be on its way there.
+      if (path && kernel.identity(path)) return { kind: "local", netns: path };
+    }
     const agents = new Map<string, RemoteAgent>();
     for (const record of await store.endpointsOfNetwork(network)) {
       if (!record.active || record.hostname === host.hostname) continue;
@@ -306,11 +307,4 @@ export class Agent implements AgentApi {
     if (away < AWAY) return;
     throw new Refusal("unavailable", `etcd cannot be followed since ${Math.round(away / 1000)} s`);
   }
-}
-
-/** A MAC of nobody's making: locally administered, not a group's (IEEE 802-2014 §8.4). */
-function randomMac(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(6));
-  bytes[0] = (bytes[0]! & 0xfc) | 2;
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join(":");
 }

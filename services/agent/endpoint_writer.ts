@@ -24,7 +24,7 @@ export interface Written {
 export class EndpointWriter {
   #turn: Promise<unknown> = Promise.resolve();
   #making: Job<EndpointRequest, Written>[] = [];
-  #deleting: Job<string, number>[] = [];
+  #deleting: Job<Deletion, number>[] = [];
 
   /** @param mtuHere The largest that the network can have on this host. */
   constructor(
@@ -38,9 +38,12 @@ export class EndpointWriter {
     return this.#add(this.#making, request, (jobs) => this.#create(jobs));
   }
 
-  /** @returns the revision at which it is gone. @throws Refusal */
-  delete(id: string): Promise<number> {
-    return this.#add(this.#deleting, id, (jobs) => this.#delete(jobs));
+  /**
+   * @param options.keepAddress Its address stays taken: Docker gives it back by itself.
+   * @returns the revision at which it is gone. @throws Refusal
+   */
+  delete(id: string, { keepAddress = false } = {}): Promise<number> {
+    return this.#add(this.#deleting, { id, keepAddress }, (jobs) => this.#delete(jobs));
   }
 
   /** The same for an endpoint of any host, which may be gone. @throws Refusal */
@@ -101,7 +104,7 @@ export class EndpointWriter {
     }
   }
 
-  async #delete(jobs: readonly Job<string, number>[]): Promise<void> {
+  async #delete(jobs: readonly Job<Deletion, number>[]): Promise<void> {
     const { view, store, host: { hostname }, trust } = this.context;
     const found = new Set<string>();
     let left = [...jobs];
@@ -109,13 +112,16 @@ export class EndpointWriter {
     const revision = await change(store, () => {
       trust.assert();
       left = left.filter((job) => {
-        const reason = found.has(job.request)
-          ? undefined
-          : refusal(() => findEndpoint(view, job.request, hostname));
+        const { id } = job.request;
+        const reason = found.has(id) ? undefined : refusal(() => findEndpoint(view, id, hostname));
         if (reason) job.reject(reason);
         return !reason;
       });
-      return planDeleteEndpoints(view, left.map(({ request }) => request), { hostname, found });
+      const keepAddresses = new Set(
+        left.flatMap(({ request: { id, keepAddress } }) => keepAddress ? [id] : []),
+      );
+      const ids = left.map(({ request }) => request.id);
+      return planDeleteEndpoints(view, ids, { hostname, found, keepAddresses });
     }, { tries: TRIES });
     failpoint("delete:after-commit");
     for (const job of left) job.resolve(revision ?? 0);
@@ -131,6 +137,11 @@ function refusal(act: () => unknown): Refusal | undefined {
     if (error instanceof Refusal) return error;
     throw error;
   }
+}
+
+interface Deletion {
+  readonly id: string;
+  readonly keepAddress: boolean;
 }
 
 interface Job<In, Out> {

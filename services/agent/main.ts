@@ -14,6 +14,10 @@ import { Checks } from "./checks.ts";
 import { ClaimsSweeper } from "./claims_sweeper.ts";
 import type { Context } from "./context.ts";
 import { createCounters } from "./counters.ts";
+import { adoptEndpoints } from "./docker/adopt.ts";
+import { DockerEndpoints } from "./docker/endpoints.ts";
+import { servePlugin } from "./docker/plugin.ts";
+import { ForgottenEndpoints } from "./docker/sweeper.ts";
 import { serveAgentApi } from "./http/server.ts";
 import { tellHealth } from "./health.ts";
 import { HostKernel } from "./kernel/host.ts";
@@ -21,6 +25,7 @@ import { networksIn } from "./namespaces.ts";
 import { defaultVtep, underlayOf } from "./kernel/underlay.ts";
 import { StateFile } from "./state_file.ts";
 import { Trust } from "./trust.ts";
+import { VethNames } from "./veth_names.ts";
 import { Workers } from "./workers.ts";
 
 /** Runs the agent: this host's part of the overlay networks, and the API. */
@@ -42,7 +47,7 @@ export function main(args: string[]): Promise<number> {
     const store = openSandStore({ endpoints, ...etcdTls && { tls: etcdTls }, prefix, hostname, log });
     daemon.defer("etcd", () => store.close());
     daemon.follow(store.mirror, store.committer);
-    const running: { agent?: Agent; attachments?: Attachments } = {};
+    const running: { agent?: Agent; attachments?: Attachments; docker?: DockerEndpoints } = {};
     const started = <T>(part: T | undefined): T => {
       if (part) return part;
       throw new Refusal("unavailable", `etcd at ${config.etcd.endpoints.join(", ")} was not reached yet`);
@@ -63,6 +68,10 @@ export function main(args: string[]): Promise<number> {
       },
     });
     daemon.defer("API", () => server.close());
+    if (settings.docker.enabled) {
+      const plugin = await servePlugin(() => started(running.docker), settings, tls, log);
+      daemon.defer("Docker plugin", () => plugin.close());
+    }
 
     await store.mirror.ready({ signal: daemon.stopping });
     await refuseOtherPrefix(store);
@@ -99,15 +108,19 @@ export function main(args: string[]): Promise<number> {
     daemon.defer("networks", () => workers.close());
     tellHealth(daemon, context, workers);
     trust.look();
+    if (settings.docker.enabled) await adoptEndpoints(context);
     await workers.start(inKernel);
-    running.agent = new Agent(context, workers, { maxVni: settings.maxVni });
+    const names = new VethNames();
+    running.agent = new Agent(context, workers, { maxVni: settings.maxVni, names });
     running.attachments = new Attachments(running.agent, context, workers);
+    const graceMs = settings.addressGraceSeconds * 1000;
+    if (settings.docker.enabled) {
+      const docker = running.docker = new DockerEndpoints(context, workers, names);
+      const forgotten = new ForgottenEndpoints(context, docker, graceMs);
+      daemon.defer("forgotten endpoints", () => forgotten.close());
+    }
 
-    const sweeper = new ClaimsSweeper(
-      context,
-      () => [...workers.all()].map(({ id }) => id),
-      settings.addressGraceSeconds * 1000,
-    );
+    const sweeper = new ClaimsSweeper(context, () => [...workers.all()].map(({ id }) => id), graceMs);
     daemon.defer("sweeper", () => sweeper.close());
     const checks = new Checks(context, workers, settings.checkEverySeconds * 1000, async () => {
       const now = await underlayAt(ip);

@@ -27,7 +27,12 @@ export interface AgentConfig {
   readonly namespacePath: (network: string) => string;
   readonly etcdPrefix: string;
   readonly maxVni: number;
-  readonly docker: { readonly enabled: boolean; readonly port: number };
+  readonly docker: {
+    readonly enabled: boolean;
+    readonly port: number;
+    /** The file that tells Docker where the plugin is. */
+    readonly spec: string;
+  };
   /** False: checksum offload is switched off on endpoints' veths; true: left as it is. */
   readonly checksumOffload: boolean;
   /** Where the agents of this machine keep what they know between their runs. */

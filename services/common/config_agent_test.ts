@@ -29,7 +29,11 @@ Deno.test("loadConfig() gives the agent SAND's defaults", async () => {
   assert.equal(agent.namespacePath(id), `/var/run/netns/sc-ns-${id}`);
   assert.equal(agent.etcdPrefix, "/sc-net");
   assert.equal(agent.maxVni, 999999);
-  assert.deepEqual(agent.docker, { enabled: false, port: 9998 });
+  assert.deepEqual(agent.docker, {
+    enabled: false,
+    port: 9998,
+    spec: "/etc/docker/plugins/sand.json",
+  });
   assert.equal(agent.checksumOffload, true);
   assert.equal(agent.stateDir, "/var/lib/strand/agent");
   assert.deepEqual([agent.checkEverySeconds, agent.addressGraceSeconds], [60, 600]);
@@ -68,7 +72,7 @@ Deno.test("loadConfig() reads the section agent", async () => {
   assert.equal(agent.namespacePath("1"), "/run/netns/net-1");
   assert.equal(agent.stateName, "host1/overlay");
   assert.equal(agent.maxVni, 16777215);
-  assert.deepEqual(agent.docker, { enabled: true, port: 4321 });
+  assert.deepEqual([agent.docker.enabled, agent.docker.port], [true, 4321]);
   assert.equal(agent.checksumOffload, false);
   assert.deepEqual([agent.checkEverySeconds, agent.addressGraceSeconds], [5, 30]);
   assert.deepEqual(agent.rollbar, { token: "t", environment: "staging", endpoint: undefined });
@@ -109,7 +113,7 @@ Deno.test("loadConfig() takes SAND's environment over the file and over our own"
   assert.deepEqual(agent.listen, { host: "127.0.0.1", port: 1234 });
   assert.equal(agent.namespacePath("1"), "/run/netns/net-1");
   assert.equal(agent.maxVni, 7);
-  assert.deepEqual(agent.docker, { enabled: true, port: 4321 });
+  assert.deepEqual([agent.docker.enabled, agent.docker.port], [true, 4321]);
   assert.deepEqual(agent.tls, { cert: "a.pem", key: "b.pem", ca: "c.pem" });
   assert.deepEqual(etcd.endpoints, ["https://a:2379", "https://b:1"]);
   assert.equal(etcd.configured, true);
@@ -253,6 +257,7 @@ Deno.test("every key has one kind of variable: STRAND_… or those of SAND", () 
   const sands = agentVariables.map(({ path }) => path.join(".")).filter((key) => key.startsWith("agent."));
   assert.deepEqual(ours.filter((key) => sands.includes(key)), []);
   assert.deepEqual(ours.filter((key) => key.startsWith("agent.")), [
+    "agent.docker.spec",
     "agent.checksum-offload",
     "agent.socket",
     "agent.state-dir",

@@ -115,8 +115,13 @@ export const schema = z.strictObject({
     "etcd-prefix": z.string().regex(/^\S+$/, { error: "is not a prefix of etcd's keys, like /sc-net" })
       .default("/sc-net"),
     "max-vni": z.int().min(1, { error: vni }).max(16777215, { error: vni }).default(999999),
-    docker: z.strictObject({ enabled: z.boolean().default(false), port: portNumber.default(9998) })
-      .prefault({}),
+    docker: z.strictObject({
+      enabled: z.boolean().default(false),
+      port: portNumber.default(9998),
+      spec: z.string().regex(/^\/.*\.json$/, {
+        error: "is not an absolute path of a JSON file, like /etc/docker/plugins/sand.json",
+      }).default("/etc/docker/plugins/sand.json"),
+    }).prefault({}),
     "checksum-offload": z.boolean().default(true),
     socket: socketPath.optional(),
     "state-dir": path.default("/var/lib/strand/agent"),

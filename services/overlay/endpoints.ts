@@ -1,5 +1,5 @@
 import { Refusal } from "../common/refusal.ts";
-import { type EndpointRecord, writeSandRecord } from "../store/sand_records.ts";
+import { type DockerIds, type EndpointRecord, writeSandRecord } from "../store/sand_records.ts";
 import type { Plan } from "../store/types.ts";
 import { claimsOf } from "./addresses.ts";
 import { Batch } from "./batch.ts";
@@ -49,6 +49,16 @@ export function planActivate(
 /** Plans that an endpoint is inactive: it keeps its address. Throws Refusal "not-found" when the host does not own it. */
 export function planDeactivate(view: View, id: string, hostname: string): Planned<EndpointRecord> {
   return update(view, findEndpoint(view, id, hostname), { target_netns_path: "", active: false });
+}
+
+/** Plans that an endpoint that an old agent has made is known for Docker's. */
+export function planAdopt(
+  view: View,
+  id: string,
+  hostname: string,
+  docker: DockerIds,
+): Planned<EndpointRecord> {
+  return update(view, findEndpoint(view, id, hostname), { strand_docker: docker });
 }
 
 /** What the record of an active endpoint says. */

@@ -1,23 +1,20 @@
 /** The agent's HTTP API: sockets to requests, and answers back. Nothing in here knows what is asked. */
-import { Buffer } from "node:buffer";
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import { createServer as createSecureServer } from "node:https";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Registry } from "prom-client";
-import { formatHostPort, type HostPort } from "../../common/host_port.ts";
+import type { HostPort } from "../../common/host_port.ts";
 import type { Report } from "../../common/http_status.ts";
 import { type Log, OncePerMinute } from "../../common/log.ts";
-import { messageOf, Refusal } from "../../common/refusal.ts";
+import { messageOf } from "../../common/refusal.ts";
 import { STOP_WITHIN } from "../../common/signals.ts";
 import type { TlsMaterial } from "../../common/tls.ts";
 import type { AgentApi, AttachmentsApi } from "../api.ts";
-import { type Answer, json, rawAnswer } from "./answers.ts";
+import type { Answer } from "./answers.ts";
 import { ClientGone, readBody } from "./body.ts";
 import { createCounters } from "./counters.ts";
-import { farewell } from "./farewell.ts";
 import { Faults } from "./faults.ts";
-import { logHandshakes } from "./handshakes.ts";
+import { createHttpServer, type Limits, listening, send } from "./listener.ts";
 import { listenLocally } from "./local.ts";
 import { answerTo, routeLabel, type Sources } from "./routes.ts";
 import { Streams } from "./streams.ts";
@@ -31,7 +28,7 @@ export interface ApiServerOptions {
   readonly report: () => Report;
   readonly metrics: Registry;
   readonly log: Log;
-  readonly limits?: Partial<Limits>;
+  readonly limits?: Partial<ApiLimits>;
   readonly local?: LocalOptions;
 }
 
@@ -45,11 +42,7 @@ export interface LocalOptions {
 }
 
 /** In milliseconds. */
-export interface Limits {
-  /** Until a client has sent a request's head, its body, and how long it may be silent between two requests. */
-  readonly head: number;
-  readonly request: number;
-  readonly idle: number;
+export interface ApiLimits extends Limits {
   /** Until the target of a CONNECT has answered, another agent is reached, and that has answered. */
   readonly dial: number;
   readonly reach: number;
@@ -57,7 +50,7 @@ export interface Limits {
 }
 
 /** Go's clients keep an idle connection for 90 s: it is not closed while they send. */
-const usual: Limits = {
+const usual: ApiLimits = {
   head: 10_000,
   request: 30_000,
   idle: 120_000,
@@ -65,9 +58,6 @@ const usual: Limits = {
   reach: 3000,
   answer: 12_000,
 };
-
-/** Clients that the kernel lets wait to be accepted: thousands may come at once. */
-const BACKLOG = 4096;
 
 export interface ApiServer {
   /** With the port that the kernel chose, when 0 was asked for. */
@@ -117,9 +107,7 @@ export async function serveAgentApi(api: AgentApi, options: ApiServerOptions): P
 
   /** A server that answers from these, and does not listen yet. */
   const open = (tls: TlsMaterial | undefined, sources: Sources) => {
-    const server = create(tls, limits, log);
-    // A client that has ended its side still waits for its answer; Node knows this switch, its types do not.
-    Object.assign(server, { httpAllowHalfOpen: true });
+    const server = createHttpServer(tls, limits, log);
     server.on("request", (request, response) => void serve(sources, request, response));
     server.on("checkContinue", (request: IncomingMessage, response: ServerResponse) => {
       void serve(sources, request, response, () => response.writeContinue());
@@ -127,7 +115,6 @@ export async function serveAgentApi(api: AgentApi, options: ApiServerOptions): P
     server.on("connect", (request: IncomingMessage, socket: Duplex, early: Uint8Array) => {
       void streams.serve(request, socket as Socket, early);
     });
-    server.on("clientError", refuse);
     server.on("connection", (socket: Socket) => {
       counters.connections.inc();
       socket.once("close", () => counters.connections.dec());
@@ -152,7 +139,7 @@ export async function serveAgentApi(api: AgentApi, options: ApiServerOptions): P
   };
 
   const server = open(tls, { api, report, metrics });
-  const at = await listening(server, listen);
+  const at = await listening(server, listen, "HTTP_HOST and PORT");
   keep(server);
   if (local) {
     const { path, required, attachments } = local;
@@ -169,75 +156,4 @@ export async function serveAgentApi(api: AgentApi, options: ApiServerOptions): P
     }
   }
   return { at, close };
-}
-
-function create(tls: TlsMaterial | undefined, limits: Limits, log: Log): Server {
-  const options = {
-    // Without it the answer to a client is lost that has said all it has to say.
-    allowHalfOpen: true,
-    headersTimeout: limits.head,
-    requestTimeout: limits.request,
-    keepAliveTimeout: limits.idle,
-    // Node's own refusal has no sentence, and nothing here goes by the header.
-    requireHostHeader: false,
-    connectionsCheckingInterval: Math.min(limits.head / 2, 5000),
-  };
-  if (!tls) return createServer(options);
-  const pem = (bytes: Uint8Array | undefined) => Buffer.from(bytes ?? []);
-  const server = createSecureServer({
-    ...options,
-    handshakeTimeout: limits.head,
-    cert: pem(tls.cert),
-    key: pem(tls.key),
-    ca: pem(tls.ca),
-    requestCert: true,
-    // Deciding on `authorized` afterwards would let in whoever resumes a session that was refused.
-    rejectUnauthorized: true,
-  });
-  logHandshakes(server, log);
-  return server;
-}
-
-function send(response: ServerResponse, { status, body, type, headers }: Answer, closing: boolean): void {
-  response.writeHead(status, {
-    ...headers,
-    ...(closing && { connection: "close" }),
-    ...(status !== 204 && {
-      "content-type": type ?? "text/plain",
-      "content-length": Buffer.byteLength(body),
-      "cache-control": "no-store",
-    }),
-  });
-  response.end(body);
-}
-
-/** Statuses for what is no request; anything else is a 400. */
-const refusals: Readonly<Record<string, [number, string]>> = {
-  HPE_HEADER_OVERFLOW: [431, "the request's head is larger than 16 KiB"],
-  ERR_HTTP_REQUEST_TIMEOUT: [408, "the request did not come to its end in time"],
-};
-
-function refuse(error: NodeJS.ErrnoException, socket: Duplex): void {
-  if (!socket.writable || error.code === "ECONNRESET") {
-    socket.destroy();
-    return;
-  }
-  const [status, sentence] = refusals[error.code ?? ""] ??
-    [400, "this is no request of HTTP/1.1, like GET /networks HTTP/1.1 with a header Host"];
-  farewell(socket, rawAnswer(json(status, { error: sentence })));
-}
-
-function listening(server: Server, listen: HostPort): Promise<HostPort> {
-  const { promise, resolve, reject } = Promise.withResolvers<HostPort>();
-  const failed = (error: Error) => {
-    const message = `HTTP_HOST and PORT: cannot listen on ${formatHostPort(listen)}: ${error.message}`;
-    reject(new Refusal("unavailable", message, { cause: error }));
-  };
-  server.once("error", failed);
-  server.listen(listen.port, listen.host, BACKLOG, () => {
-    server.off("error", failed);
-    const bound = server.address();
-    resolve({ host: listen.host, port: typeof bound === "object" && bound ? bound.port : listen.port });
-  });
-  return promise;
 }

@@ -1,0 +1,68 @@
+import { messageOf, Refusal } from "../../common/refusal.ts";
+import { UnknownOutcome } from "../../store/errors.ts";
+import type { Answer } from "../http/answers.ts";
+import type { Calls, DockerApi } from "./api.ts";
+import { ipamDriver } from "./ipam_driver.ts";
+import { networkDriver } from "./network_driver.ts";
+import { Malformed } from "./requests.ts";
+
+const drivers: Readonly<Record<string, Calls>> = {
+  Plugin: { Activate: () => Promise.resolve({ Implements: ["NetworkDriver", "IpamDriver"] }) },
+  NetworkDriver: networkDriver,
+  IpamDriver: ipamDriver,
+};
+
+/** How long Docker is kept waiting, in ms: it waits for ever, and much of it with it. */
+const LONGEST = 10_000;
+
+/**
+ * Answers a call, as libnetwork's protocol for remote drivers has it: `{"Err": "sentence"}` with status 200 for what
+ * is refused, 400 for a body that is none, and 404, by which an engine knows that a driver is older than the call.
+ *
+ * @param path Like /NetworkDriver.Join.
+ * @param fault Told of what went wrong in here.
+ */
+export async function answerCall(
+  api: DockerApi,
+  path: string,
+  body: Uint8Array,
+  fault: (error: unknown) => void,
+): Promise<Answer> {
+  const [driver = "", method = ""] = path.slice(1).split(".");
+  const calls = Object.hasOwn(drivers, driver) ? drivers[driver] : undefined;
+  const call = calls && Object.hasOwn(calls, method) ? calls[method] : undefined;
+  if (!call) return answer(404, { Err: `there is no call ${path.slice(0, 80)}` });
+  try {
+    return answer(200, await inTime(call(api, body)));
+  } catch (error) {
+    if (error instanceof Malformed) return answer(400, { Err: error.message });
+    return answer(200, { Err: sentence(error, fault) });
+  }
+}
+
+function sentence(error: unknown, fault: (error: unknown) => void): string {
+  if (error instanceof Refusal) return error.message;
+  if (error instanceof UnknownOutcome) return `etcd's answer was lost: ${messageOf(error)}`;
+  fault(error);
+  return `the agent failed at this, its log says more: ${messageOf(error)}`;
+}
+
+async function inTime<T>(work: Promise<T>): Promise<T> {
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(() => {
+    late.reject(new Refusal("unavailable", `this is not done after ${LONGEST / 1000} s: try again later`));
+  }, LONGEST);
+  try {
+    return await Promise.race([work, late.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function answer(status: number, body: object): Answer {
+  return {
+    status,
+    body: JSON.stringify(body) + "\n",
+    type: "application/vnd.docker.plugins.v1.2+json",
+  };
+}

@@ -1,0 +1,218 @@
+import assert from "node:assert/strict";
+import { Ip } from "../../common/ip.ts";
+import { Refusal } from "../../common/refusal.ts";
+import { endpoint, network } from "../http/testing.ts";
+import type { DockerApi } from "./api.ts";
+import { answerCall } from "./calls.ts";
+
+const ID = network.id, DID = "d".repeat(64), EID = "e".repeat(64);
+const ids = { NetworkID: DID, EndpointID: EID };
+
+/** Calls one method of an agent in memory: status, answer, and what the agent was asked for. */
+function plugin(given: Partial<DockerApi> = {}) {
+  const asked: unknown[][] = [], faults: unknown[] = [];
+  const note = (...what: unknown[]) =>
+    Promise.resolve(void asked.push(what.map((w) => w instanceof Ip ? `${w}` : w)));
+  const api: DockerApi = {
+    network: (id) => {
+      if (id !== ID) throw new Refusal("not-found", `there is no network "${id}"`);
+      return network;
+    },
+    claim: (id, address) => note("claim", id, address).then(() => address ?? Ip.parse("10.0.0.2")),
+    release: (id, address) => note("release", id, address),
+    addNetwork: (id, to) => note("addNetwork", id, to),
+    removeNetwork: (id) => note("removeNetwork", id),
+    createEndpoint: (ids, { address, mac }) => note("createEndpoint", ids, address, mac).then(() => endpoint),
+    endpoint: () => endpoint,
+    join: (id, sandbox) => note("join", id, sandbox).then(() => "sand0002"),
+    leave: (id) => note("leave", id),
+    deleteEndpoint: (id) => note("deleteEndpoint", id),
+    ...given,
+  };
+  return {
+    asked,
+    faults,
+    async call(method: string, body: unknown = {}) {
+      const bytes = new TextEncoder().encode(typeof body === "string" ? body : JSON.stringify(body));
+      const { status, body: text, type } = await answerCall(api, `/${method}`, bytes, (e) => faults.push(e));
+      assert.equal(type, "application/vnd.docker.plugins.v1.2+json");
+      return { status, ...JSON.parse(text) };
+    },
+  };
+}
+
+Deno.test("the plugin says what it is", async () => {
+  const { call } = plugin();
+  assert.deepEqual(await call("Plugin.Activate", ""), {
+    status: 200,
+    Implements: ["NetworkDriver", "IpamDriver"],
+  });
+  assert.deepEqual(await call("NetworkDriver.GetCapabilities", ""), {
+    status: 200,
+    Scope: "local",
+    ConnectivityScope: "global",
+  });
+  const { RequiresMACAddress, RequiresRequestReplay } = await call("IpamDriver.GetCapabilities", "");
+  assert.deepEqual([RequiresMACAddress, RequiresRequestReplay], [false, false]);
+  const { LocalDefaultAddressSpace, GlobalDefaultAddressSpace } = await call(
+    "IpamDriver.GetDefaultAddressSpaces",
+    "",
+  );
+  assert.ok(LocalDefaultAddressSpace && GlobalDefaultAddressSpace);
+});
+
+Deno.test("a pool is the network's range, however often it is asked for", async () => {
+  const { call, asked } = plugin();
+  const pool = { AddressSpace: "sand-local", Pool: "", SubPool: "", Options: { "sand-id": ID }, V6: false };
+  const answer = {
+    status: 200,
+    PoolID: ID,
+    Pool: "10.0.0.0/24",
+    Data: { "com.docker.network.gateway": "10.0.0.1/24" },
+  };
+  for (const Pool of ["", "10.0.0.0/24", "10.0.0.7/24"]) {
+    assert.deepEqual(await call("IpamDriver.RequestPool", { ...pool, Pool }), answer);
+  }
+  const refused = async (given: object, message: RegExp) => {
+    const { status, Err } = await call("IpamDriver.RequestPool", { ...pool, ...given });
+    assert.deepEqual([status, message.test(Err) ? "" : Err], [200, ""]);
+  };
+  await refused({ Pool: "10.1.0.0/24" }, /^Pool: 10\.1\.0\.0\/24 is not 10\.0\.0\.0\/24.*--subnet/);
+  await refused({ SubPool: "10.0.0.0/28" }, /^SubPool: .*--ip-range/);
+  await refused({ V6: true }, /^V6: .*--ipv6/);
+  await refused({ Options: null }, /^sand-id: missing.*--ipam-opt sand-id=ID/);
+  await refused({ Options: { "sand-id": "x" } }, /^sand-id: "x" is not/);
+  await refused({ Options: { "sand-id": crypto.randomUUID() } }, /^there is no network/);
+  assert.deepEqual(await call("IpamDriver.ReleasePool", { PoolID: ID }), { status: 200 });
+  assert.deepEqual(asked, []);
+});
+
+Deno.test("an address is claimed, the gateway's is answered alone", async () => {
+  const { call, asked } = plugin();
+  const address = async (given: object) => {
+    const { Address, Err } = await call("IpamDriver.RequestAddress", { PoolID: ID, Address: "", ...given });
+    return Address ?? Err;
+  };
+  const gateway = { Options: { RequestAddressType: "com.docker.network.gateway" } };
+  assert.equal(await address(gateway), "10.0.0.1/24");
+  assert.equal(await address({ ...gateway, Address: "10.0.0.1" }), "10.0.0.1/24");
+  assert.match(await address({ ...gateway, Address: "10.0.0.9" }), /^Address: 10\.0\.0\.9 .*--gateway/);
+  assert.deepEqual(asked, []);
+  const mac = { "com.docker.network.endpoint.macaddress": "02:00:00:00:00:05" };
+  assert.equal(await address({ Options: mac }), "10.0.0.2/24");
+  assert.equal(await address({ Address: "10.0.0.77", Options: null }), "10.0.0.77/24");
+  assert.match(await address({ Address: "fd00::1" }), /^Address: "fd00::1" is not/);
+  assert.match(await address({ PoolID: "other" }), /^PoolID: .*"other"/);
+  assert.deepEqual(await call("IpamDriver.ReleaseAddress", { PoolID: ID, Address: "10.0.0.77" }), {
+    status: 200,
+  });
+  assert.deepEqual(asked, [["claim", ID, undefined], ["claim", ID, "10.0.0.77"], [
+    "release",
+    ID,
+    "10.0.0.77",
+  ]]);
+});
+
+Deno.test("a network is one of ours, with its range or none", async () => {
+  const { call, asked } = plugin();
+  const create = (given: object = {}) =>
+    call("NetworkDriver.CreateNetwork", {
+      NetworkID: DID,
+      Options: {
+        "com.docker.network.enable_ipv6": false,
+        "com.docker.network.generic": { "sand-id": ID.toUpperCase() },
+        "com.docker.network.of.a.newer.engine": { a: [1] },
+      },
+      IPv4Data: [{ AddressSpace: "sand-local", Gateway: "10.0.0.1/24", Pool: "10.0.0.0/24" }],
+      IPv6Data: [],
+      ...given,
+    });
+  assert.deepEqual(await create(), { status: 200 });
+  assert.deepEqual(await create({ IPv4Data: [{ Pool: "0.0.0.0/0" }], IPv6Data: null }), { status: 200 });
+  assert.deepEqual(asked, [["addNetwork", DID, ID], ["addNetwork", DID, ID]]);
+  assert.match((await create({ IPv4Data: [{ Pool: "172.18.0.0/16" }] })).Err, /--ipam-driver sand/);
+  assert.match(
+    (await create({ IPv4Data: [{ Pool: "10.0.0.0/24", AuxAddresses: { router: "10.0.0.9/24" } }] })).Err,
+    /^AuxAddresses: router/,
+  );
+  assert.match((await create({ IPv6Data: [{ Pool: "fd00::/64" }] })).Err, /^IPv6Data: .*--ipv6/);
+  assert.match((await create({ Options: {} })).Err, /^sand-id: missing.*--opt sand-id=ID/);
+  assert.deepEqual(await call("NetworkDriver.DeleteNetwork", { NetworkID: DID }), { status: 200 });
+  assert.deepEqual(asked.slice(2), [["removeNetwork", DID]]);
+});
+
+Deno.test("an endpoint is made, joined, told of, left and deleted", async () => {
+  const { call, asked } = plugin();
+  const create = (Interface: object | null) =>
+    call("NetworkDriver.CreateEndpoint", { ...ids, Interface, Options: { any: [] } });
+  // An engine takes it for an error when it gets back what it gave.
+  const given = { Address: "10.0.0.5/24", AddressIPv6: "", MacAddress: "02:00:00:00:00:05" };
+  assert.deepEqual(await create(given), { status: 200, Interface: {} });
+  assert.deepEqual(await create({ ...given, MacAddress: "" }), {
+    status: 200,
+    Interface: { MacAddress: endpoint.target_veth_mac },
+  });
+  assert.deepEqual((await create(null)).Interface, {
+    Address: endpoint.target_veth_ip,
+    MacAddress: endpoint.target_veth_mac,
+  });
+  assert.match((await create({ ...given, AddressIPv6: "fd00::5/64" })).Err, /^AddressIPv6: /);
+  const sandbox = { ...ids, SandboxKey: "/var/run/docker/netns/9eab503ff89d", Options: {} };
+  assert.deepEqual(await call("NetworkDriver.Join", sandbox), {
+    status: 200,
+    InterfaceName: { SrcName: "sand0002", DstPrefix: "sand" },
+  });
+  const { Value } = await call("NetworkDriver.EndpointOperInfo", ids);
+  assert.deepEqual([Value["sand-id"], Value["sand-endpoint-id"]], [ID, endpoint.id]);
+  for (
+    const method of ["ProgramExternalConnectivity", "RevokeExternalConnectivity", "Leave", "DeleteEndpoint"]
+  ) {
+    assert.deepEqual(await call(`NetworkDriver.${method}`, ids), { status: 200 });
+  }
+  const docker = { network: DID, endpoint: EID };
+  assert.deepEqual(asked, [
+    ["createEndpoint", docker, "10.0.0.5", "02:00:00:00:00:05"],
+    ["createEndpoint", docker, "10.0.0.5", undefined],
+    ["createEndpoint", docker, undefined, undefined],
+    ["join", EID, "/var/run/docker/netns/9eab503ff89d"],
+    ["leave", EID],
+    ["deleteEndpoint", EID],
+  ]);
+});
+
+Deno.test("what does not concern it is answered, what it does not know is told from a refusal", async () => {
+  const { call } = plugin();
+  for (const method of ["DiscoverNew", "DiscoverDelete", "FreeNetwork"]) {
+    const data = { DiscoveryType: 1, DiscoveryData: { Address: "192.0.2.1", self: true } };
+    assert.deepEqual(await call(`NetworkDriver.${method}`, data), { status: 200 });
+  }
+  assert.deepEqual(await call("NetworkDriver.AllocateNetwork", { NetworkID: DID }), {
+    status: 200,
+    Options: {},
+  });
+  for (
+    const method of [
+      "NetworkDriver.GwAllocCheck",
+      "VolumeDriver.Create",
+      "NetworkDriver.constructor",
+      "x",
+      "",
+    ]
+  ) {
+    const { status, Err } = await call(method);
+    assert.ok(status === 404 && Err, method);
+  }
+  for (const body of ["", "{", "[]", '{"NetworkID":5}', "\xff"]) {
+    const { status, Err } = await call("NetworkDriver.Join", body);
+    assert.ok(status === 400 && Err, body);
+  }
+});
+
+Deno.test("a refusal is a sentence, a fault of ours is told to the log too", async () => {
+  const refused = plugin({ join: () => Promise.reject(new Refusal("unavailable", "etcd is away")) });
+  assert.deepEqual(await refused.call("NetworkDriver.Join", ids), { status: 200, Err: "etcd is away" });
+  assert.deepEqual(refused.faults, []);
+  const failed = plugin({ join: () => Promise.reject(new Error("EINVAL")) });
+  assert.match((await failed.call("NetworkDriver.Join", ids)).Err, /EINVAL/);
+  assert.equal(failed.faults.length, 1);
+});

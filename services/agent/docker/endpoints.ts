@@ -1,0 +1,239 @@
+import type { Ip } from "../../common/ip.ts";
+import { Refusal } from "../../common/refusal.ts";
+import { planClaim, planRelease } from "../../overlay/addresses.ts";
+import { planDeactivate } from "../../overlay/endpoints.ts";
+import { findNetwork } from "../../overlay/networks.ts";
+import type { Endpoint } from "../../overlay/space.ts";
+import { Step } from "../../overlay/step.ts";
+import { change } from "../../store/change.ts";
+import {
+  type DockerIds,
+  type EndpointRecord,
+  type NetworkRecord,
+  writeSandRecord,
+} from "../../store/sand_records.ts";
+import type { Plan } from "../../store/types.ts";
+import { type Context, timestamp } from "../context.ts";
+import { failpoint } from "../failpoints.ts";
+import { OWN_NAMESPACE } from "../kernel/place.ts";
+import type { NetworkWorker } from "../network_worker.ts";
+import { randomMac, type VethNames } from "../veth_names.ts";
+import type { Workers } from "../workers.ts";
+import type { DockerApi, WantedEndpoint } from "./api.ts";
+
+/** Many hosts may take addresses of one network at once. */
+const TRIES = 200;
+/** How long the kernel may take to follow, in ms: what is left undone then, the next comparison does. */
+const PATIENCE = 3000;
+
+/**
+ * Endpoints of this host's Docker. Their records have Docker's ids, so that nothing is kept on disk, and what an agent
+ * did before it died is found by the next one.
+ */
+export class DockerEndpoints implements DockerApi {
+  readonly #context: Context;
+  readonly #workers: Workers;
+  readonly #names: VethNames;
+  /** Docker's networks → ours. Docker never gives an id twice. */
+  readonly #networks = new Map<string, string>();
+
+  constructor(context: Context, workers: Workers, names: VethNames) {
+    this.#context = context;
+    this.#workers = workers;
+    this.#names = names;
+  }
+
+  network(id: string): NetworkRecord {
+    return findNetwork(this.#context.view, id);
+  }
+
+  async claim(network: string, address: Ip | undefined): Promise<Ip> {
+    const { view } = this.#context;
+    this.network(network);
+    let claimed: Ip | undefined;
+    await this.#holding(network, () => {
+      const planned = planClaim(view, network, address);
+      claimed = planned.address;
+      return planned.plan;
+    });
+    failpoint("claim:after-commit");
+    return claimed as Ip;
+  }
+
+  async release(network: string, address: Ip): Promise<void> {
+    const { view } = this.#context;
+    if (view.network(network)) await this.#holding(network, () => planRelease(view, network, address));
+  }
+
+  async addNetwork(dockerId: string, network: string): Promise<void> {
+    const { view } = this.#context;
+    await this.#commit(() => {
+      this.network(network);
+      const value = writeSandRecord({ DockerNetworkID: dockerId, SandNetworkID: network });
+      return new Step().guard(view.guard(view.keys.network(network)))
+        .put(view.keys.dockerNetwork(dockerId), value).plan();
+    });
+    this.#networks.set(dockerId, network);
+  }
+
+  async removeNetwork(dockerId: string): Promise<void> {
+    const { view } = this.#context;
+    for (const { id, record } of this.#all()) {
+      if (record.strand_docker?.network === dockerId) await this.delete(id);
+    }
+    await this.#commit(() => new Step().remove(view.keys.dockerNetwork(dockerId)).plan());
+    this.#networks.delete(dockerId);
+  }
+
+  async createEndpoint(docker: DockerIds, { address, mac }: WantedEndpoint): Promise<EndpointRecord> {
+    const { trust } = this.#context;
+    trust.assert();
+    const known = this.endpoint(docker.endpoint);
+    if (known) return known;
+    const network = await this.#networkOf(docker.network);
+    return await this.#using(network, async ({ writer }) => {
+      const claimed = address !== undefined;
+      const id = crypto.randomUUID();
+      return (await writer.create({ id, now: timestamp(), address, claimed, mac, docker })).record;
+    });
+  }
+
+  endpoint(dockerId: string): EndpointRecord | undefined {
+    return this.#find(dockerId)?.record;
+  }
+
+  async join(dockerId: string, sandbox: string): Promise<string> {
+    const found = this.#find(dockerId);
+    if (!found) throw new Refusal("not-found", `there is no endpoint for Docker's ${dockerId}`);
+    const { vethNames } = await this.#context.kernel.inspect(OWN_NAMESPACE);
+    return await this.#using(found.network, async (worker) => {
+      const names: string[] = [];
+      const choose = () => {
+        const name = this.#names.choose((name) => vethNames.has(name) || worker.hasVeth(name));
+        names.push(name);
+        return name;
+      };
+      try {
+        const targetVethName = choose();
+        await worker.handOver(found.id, {
+          targetNetnsPath: sandbox,
+          overlayVethName: choose(),
+          overlayVethMac: randomMac(),
+          targetVethName,
+        });
+        return targetVethName;
+      } finally {
+        this.#names.letGo(names);
+      }
+    });
+  }
+
+  async leave(dockerId: string): Promise<void> {
+    const { view, host } = this.#context;
+    const found = this.#find(dockerId);
+    if (!found) return;
+    await this.#using(found.network, async (worker) => {
+      await this.#carriedOut(
+        worker,
+        found.id,
+        () =>
+          worker.writer.exclusive(() =>
+            this.#commit(() =>
+              view.endpoint(found.id) ? planDeactivate(view, found.id, host.hostname).plan : undefined
+            )
+          ),
+      );
+    });
+    failpoint("leave-sandbox:after-commit");
+  }
+
+  async deleteEndpoint(dockerId: string): Promise<void> {
+    const found = this.#find(dockerId);
+    if (found) await this.delete(found.id, { keepAddress: true });
+  }
+
+  /** Deletes an endpoint by our id. */
+  async delete(id: string, options: { readonly keepAddress?: boolean } = {}): Promise<void> {
+    const { view, trust } = this.#context;
+    trust.assert();
+    const found = view.endpoint(id);
+    if (!found) return;
+    await this.#using(
+      found.network,
+      (worker) =>
+        this.#carriedOut(worker, id, () =>
+          worker.writer.delete(id, options).catch((error) => {
+            // Somebody else was quicker.
+            if (!(error instanceof Refusal && error.code === "not-found")) throw error;
+            return undefined;
+          })),
+    );
+  }
+
+  /** This host's. */
+  #all(): Endpoint[] {
+    const { view, host } = this.#context;
+    return view.endpointsOn(host.hostname).filter(({ record }) => record.strand_docker);
+  }
+
+  #find(dockerId: string): Endpoint | undefined {
+    return this.#all().find(({ record }) => record.strand_docker?.endpoint === dockerId);
+  }
+
+  async #networkOf(dockerId: string): Promise<string> {
+    const known = this.#networks.get(dockerId);
+    if (known !== undefined) return known;
+    const record = await this.#context.store.dockerNetwork(dockerId);
+    if (!record) {
+      throw new Refusal(
+        "not-found",
+        `Docker's network ${dockerId} is not known here: remove it and make it again with --opt sand-id=ID`,
+      );
+    }
+    this.#networks.set(dockerId, record.SandNetworkID);
+    return record.SandNetworkID;
+  }
+
+  /** Commits a change of an endpoint, if there is one, and gives the kernel time to follow. */
+  async #carriedOut(
+    worker: NetworkWorker,
+    id: string,
+    act: () => Promise<number | undefined>,
+  ): Promise<void> {
+    const done = worker.carriedOut(id);
+    const revision = await act().catch((error) => {
+      worker.forget(id);
+      throw error;
+    });
+    if (revision === undefined) return worker.forget(id);
+    const { promise: late, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, PATIENCE);
+    await Promise.race([done.catch(() => {}), late]).finally(() => clearTimeout(timer));
+  }
+
+  async #using<T>(network: string, act: (worker: NetworkWorker) => Promise<T>): Promise<T> {
+    const using = await this.#workers.use(network);
+    try {
+      return await act(using.worker);
+    } finally {
+      using.release();
+    }
+  }
+
+  async #holding(network: string, plan: () => Plan | undefined): Promise<void> {
+    const release = await this.#context.store.hold(network);
+    try {
+      await this.#commit(plan);
+    } finally {
+      release();
+    }
+  }
+
+  #commit(plan: () => Plan | undefined): Promise<number | undefined> {
+    const { store, trust } = this.#context;
+    return change(store, () => {
+      trust.assert();
+      return plan();
+    }, { tries: TRIES });
+  }
+}

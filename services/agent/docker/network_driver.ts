@@ -1,0 +1,106 @@
+import { Cidr } from "../../common/ip.ts";
+import { invalid } from "../../common/refusal.ts";
+import { rangeOf } from "../../overlay/claims.ts";
+import type { NetworkRecord } from "../../store/sand_records.ts";
+import type { Calls } from "./api.ts";
+import { networkOption, optionalAddress, optionalMac, readCall, requests } from "./requests.ts";
+
+const nothing = () => Promise.resolve({});
+
+/** NetworkDriver of libnetwork's remote drivers. */
+export const networkDriver: Calls = {
+  GetCapabilities: () => Promise.resolve({ Scope: "local", ConnectivityScope: "global" }),
+
+  async CreateNetwork(api, body) {
+    const { NetworkID, Options, IPv4Data, IPv6Data } = readCall(requests.createNetwork, body);
+    const network = api.network(networkOption(Options));
+    if (IPv6Data.length) throw invalid("IPv6Data: networks have IPv4 addresses only: leave --ipv6 out");
+    for (const { Pool, AuxAddresses } of IPv4Data) {
+      checkPool(network, Pool);
+      const [name] = Object.keys(AuxAddresses);
+      if (name === undefined) continue;
+      throw invalid(
+        `AuxAddresses: ${name} cannot be kept from others by Docker: make an endpoint with that address instead`,
+      );
+    }
+    await api.addNetwork(NetworkID, network.id);
+    return {};
+  },
+
+  async DeleteNetwork(api, body) {
+    await api.removeNetwork(readCall(requests.network, body).NetworkID);
+    return {};
+  },
+
+  async CreateEndpoint(api, body) {
+    const { NetworkID, EndpointID, Interface } = readCall(requests.createEndpoint, body);
+    const { Address = "", AddressIPv6 = "", MacAddress = "" } = Interface ?? {};
+    if (AddressIPv6 !== "") throw invalid("AddressIPv6: networks have IPv4 addresses only");
+    const record = await api.createEndpoint(
+      { network: NetworkID, endpoint: EndpointID },
+      { address: optionalAddress(Address, "Address"), mac: optionalMac(MacAddress) },
+    );
+    // What is in the request must not be in the answer.
+    return {
+      Interface: {
+        ...Address === "" && { Address: record.target_veth_ip },
+        ...MacAddress === "" && { MacAddress: record.target_veth_mac },
+      },
+    };
+  },
+
+  EndpointOperInfo(api, body) {
+    const { EndpointID } = readCall(requests.endpoint, body);
+    const record = api.endpoint(EndpointID);
+    return Promise.resolve({
+      Value: record
+        ? {
+          "sand-id": record.network_id,
+          "sand-endpoint-id": record.id,
+          "sand-hostname": record.hostname,
+          "sand-veth": record.overlay_veth_name,
+          "sand-active": `${record.active}`,
+        }
+        : {},
+    });
+  },
+
+  async DeleteEndpoint(api, body) {
+    await api.deleteEndpoint(readCall(requests.endpoint, body).EndpointID);
+    return {};
+  },
+
+  /**
+   * No gateway: the network's address on br0 leads nowhere, so a default route to it would only take the place of one
+   * that leads somewhere. Docker sees to the way out, as with its own overlay networks, unless the network is made with
+   * --internal.
+   */
+  async Join(api, body) {
+    const { EndpointID, SandboxKey } = readCall(requests.join, body);
+    return { InterfaceName: { SrcName: await api.join(EndpointID, SandboxKey), DstPrefix: "sand" } };
+  },
+
+  async Leave(api, body) {
+    await api.leave(readCall(requests.endpoint, body).EndpointID);
+    return {};
+  },
+
+  DiscoverNew: nothing,
+  DiscoverDelete: nothing,
+  ProgramExternalConnectivity: nothing,
+  RevokeExternalConnectivity: nothing,
+  AllocateNetwork: () => Promise.resolve({ Options: {} }),
+  FreeNetwork: nothing,
+};
+
+/** Another IPAM driver's pool may be a network's own range, or none. */
+function checkPool(network: NetworkRecord, pool: string): void {
+  const range = rangeOf(network);
+  const given = Cidr.tryParse(pool);
+  if (pool === "" || given?.prefix === 0 || (given && `${given.first}/${given.prefix}` === `${range}`)) {
+    return;
+  }
+  throw invalid(
+    `Pool: ${pool} is not ${range}, the range of network ${network.name}: add --ipam-driver sand --ipam-opt sand-id=${network.id}`,
+  );
+}

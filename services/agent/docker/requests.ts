@@ -1,0 +1,94 @@
+import { z } from "zod";
+import { Cidr, Ip } from "../../common/ip.ts";
+import { parseMac } from "../../common/mac.ts";
+import { invalid, Refusal } from "../../common/refusal.ts";
+
+// What an engine does not set is empty text, null or left out; newer engines say more than is asked for here.
+const text = z.string().nullish().transform((value) => value ?? "");
+const flag = z.boolean().nullish().transform((value) => value ?? false);
+const map = z.record(z.string(), z.unknown()).nullish().transform((value) => value ?? {});
+const poolData = z.array(z.object({ Pool: text, AuxAddresses: map })).nullish().transform((v) => v ?? []);
+
+const ids = z.object({ NetworkID: text, EndpointID: text });
+
+/** What each call says, as far as it matters. */
+export const requests = {
+  network: z.object({ NetworkID: text }),
+  createNetwork: z.object({ NetworkID: text, Options: map, IPv4Data: poolData, IPv6Data: poolData }),
+  endpoint: ids,
+  createEndpoint: ids.extend({
+    Interface: z.object({ Address: text, AddressIPv6: text, MacAddress: text }).nullish(),
+  }),
+  join: ids.extend({ SandboxKey: text }),
+  requestPool: z.object({ Pool: text, SubPool: text, Options: map, V6: flag }),
+  address: z.object({ PoolID: text, Address: text, Options: map }),
+} as const;
+
+/** The body as JSON of that shape. Throws Malformed. */
+export function readCall<T>(schema: z.ZodType<T>, body: Uint8Array): T {
+  const result = schema.safeParse(parse(body));
+  if (result.success) return result.data;
+  const [issue] = result.error.issues;
+  throw new Malformed(`${issue?.path.join(".") || "body"}: ${issue?.message}`);
+}
+
+/** No request of an engine's: the protocol has a status of its own for these. */
+export class Malformed extends Error {
+  override readonly name = "Malformed";
+}
+
+function parse(body: Uint8Array): unknown {
+  try {
+    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(body));
+  } catch (error) {
+    const what = body.length ? "not JSON" : "empty";
+    throw new Malformed(`body: ${what}; a JSON object is needed`, { cause: error });
+  }
+}
+
+const GENERIC = "com.docker.network.generic";
+const UUID = /[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/i;
+
+/** Which of our networks one of Docker's is to be, from the options that its driver is given. */
+export function networkOption(options: Record<string, unknown>): string {
+  const generic = options[GENERIC];
+  return sandId(
+    typeof generic === "object" && generic ? new Map(Object.entries(generic)) : new Map(),
+    "--opt",
+  );
+}
+
+/** The same from the options that its IPAM driver is given. */
+export function poolOption(options: Record<string, unknown>): string {
+  return sandId(new Map(Object.entries(options)), "--ipam-opt");
+}
+
+function sandId(options: ReadonlyMap<string, unknown>, flag: string): string {
+  const id = options.get("sand-id");
+  if (typeof id !== "string" || id === "") {
+    throw invalid(
+      `sand-id: missing; say which network it is with ${flag} sand-id=ID (networks are made with sand-agent-cli network-create)`,
+    );
+  }
+  if (UUID.exec(id)?.[0] === id) return id.toLowerCase();
+  throw invalid(`sand-id: "${id}" is not a network's id, like 320a669f-e465-4806-ab46-f2e6620c4311`);
+}
+
+/** The network that a pool's id names: it is the network's. */
+export function poolNetwork(poolId: string): string {
+  const id = UUID.exec(poolId)?.[0];
+  if (id === undefined) throw new Refusal("not-found", `PoolID: there is no pool "${poolId}"`);
+  return id.toLowerCase();
+}
+
+/** An IPv4 address, with a prefix length or without; undefined when it is empty. */
+export function optionalAddress(text: string, field: string): Ip | undefined {
+  if (text === "") return undefined;
+  const ip = Cidr.tryParse(text)?.address ?? Ip.tryParse(text);
+  if (ip?.family === 4) return ip;
+  throw invalid(`${field}: "${text}" is not an IPv4 address, like 10.0.0.5`);
+}
+
+export function optionalMac(text: string): string | undefined {
+  return text === "" ? undefined : parseMac(text, "MacAddress");
+}

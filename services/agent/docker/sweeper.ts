@@ -1,0 +1,63 @@
+import { messageOf } from "../../common/refusal.ts";
+import type { Context } from "../context.ts";
+import { OWN_NAMESPACE } from "../kernel/place.ts";
+import type { DockerEndpoints } from "./endpoints.ts";
+
+/** How often they are looked through, as a part of the time that one may be nowhere. */
+const PART = 1 / 4;
+
+/**
+ * Deletes endpoints that Docker has forgotten: those that have been nowhere for long. Docker says goodbye to each, once;
+ * who was not there to hear it is not told again.
+ */
+export class ForgottenEndpoints {
+  /** By id, since when it has been nowhere, in ms. */
+  #nowhere = new Map<string, number>();
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #running: Promise<void> = Promise.resolve();
+  #closed = false;
+
+  /** @param graceMs How long one may be nowhere. */
+  constructor(
+    private readonly context: Context,
+    private readonly docker: Pick<DockerEndpoints, "delete">,
+    private readonly graceMs: number,
+  ) {
+    this.#next();
+  }
+
+  #next(): void {
+    this.#timer = setTimeout(() => {
+      this.#running = this.sweep().finally(() => this.#closed || this.#next());
+    }, this.graceMs * PART);
+  }
+
+  /** Looks through all of them once. */
+  async sweep(): Promise<void> {
+    const { view, host, kernel, trust, store, log } = this.context;
+    if (trust.doubt || !store.mirror.state.inStep) return;
+    const all = view.endpointsOn(host.hostname).filter(({ record }) => record.strand_docker);
+    // The other end of one that Docker has not taken.
+    const left = all.length ? (await kernel.inspect(OWN_NAMESPACE)).vethNames : new Set<string>();
+    const now = performance.now(), nowhere = new Map<string, number>();
+    for (const { id, active, record } of all) {
+      if (active && !left.has(record.target_veth_name)) continue;
+      const since = this.#nowhere.get(id) ?? now;
+      nowhere.set(id, since);
+      if (now - since < this.graceMs || this.#closed) continue;
+      try {
+        await this.docker.delete(id);
+        log.info({ endpoint: id }, `endpoint ${id} is deleted: Docker has forgotten it`);
+      } catch (error) {
+        log.warn(`endpoint ${id}, which Docker has forgotten, could not be deleted: ${messageOf(error)}`);
+      }
+    }
+    this.#nowhere = nowhere;
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    await this.#running;
+  }
+}

@@ -1,0 +1,25 @@
+import { vethName } from "../overlay/create_endpoints.ts";
+
+/** Names of veths that are about to be made: nobody else is given them meanwhile. */
+export class VethNames {
+  readonly #reserved = new Set<string>();
+
+  /** A name that is free, reserved until it is let go. */
+  choose(taken: (name: string) => boolean): string {
+    const used = { has: (name: string) => taken(name) || this.#reserved.has(name) };
+    const name = vethName(used, (n) => crypto.getRandomValues(new Uint32Array(1))[0]! % n);
+    this.#reserved.add(name);
+    return name;
+  }
+
+  letGo(names: readonly string[]): void {
+    for (const name of names) this.#reserved.delete(name);
+  }
+}
+
+/** A MAC of nobody's making: locally administered, not a group's (IEEE 802-2014 §8.4). */
+export function randomMac(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(6));
+  bytes[0] = (bytes[0]! & 0xfc) | 2;
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join(":");
+}
