@@ -103,7 +103,7 @@ Deno.test("readVeth() finds one veth, and the other end only where it should be"
       "/etc/passwd/x",
     ]
   ) {
-    assert.deepEqual(await network.kernel.readVeth("sand0001", path), without, path);
+    assert.deepEqual(await network.kernel.readVeth("sand0001", path), without, path ?? "no path");
   }
 });
 

@@ -89,9 +89,9 @@ export class DhcpLab implements AsyncDisposable {
 }
 
 async function connect({ endpoint }: LabEtcd, lines: string[]) {
-  const log = createLog("dhcpd", { level: "info", format: "text" }, (line) => lines.push(line));
+  const log = createLog("dhcpd", { level: "info", format: "text" }, { write: (line) => lines.push(line) });
   const store = openNexStore(
-    { endpoints: [endpoint], configured: true, tls: undefined, dataDir: undefined },
+    { endpoints: [endpoint], configured: true, tls: undefined, dataDir: undefined, alsoListen: [] },
     log,
   );
   await store.mirror.ready();

@@ -26,7 +26,13 @@ const network = {
 async function replicas(endpoint: string, count: number, deliver: (xid: number, reply: Reply) => void) {
   const log = createLog("dhcpd", { level: "error", format: "text" });
   return await Promise.all(Array.from({ length: count }, async () => {
-    const settings = { endpoints: [endpoint], configured: true, tls: undefined, dataDir: undefined };
+    const settings = {
+      endpoints: [endpoint],
+      configured: true,
+      tls: undefined,
+      dataDir: undefined,
+      alsoListen: [],
+    };
     const store = openNexStore(settings, log);
     await store.mirror.ready();
     const send = (_: undefined, message: Message, reply: Reply) => deliver(message.xid, reply);
