@@ -360,8 +360,9 @@ export class NetworkWorker {
     let ops = diff(actual, desired);
     if (unreadable) {
       this.#problems = [...problems, `${unreadable}, so nothing of the network is taken away`];
-      ops = ops.filter((op) => !takesAway(op));
     }
+    const away = !unreadable && ops.some(takesAway) ? await this.#unconfirmed() : undefined;
+    if (unreadable || away) ops = ops.filter((op) => !takesAway(op));
     const lost = desired && !unreadable ? lostVeths(actual, desired) : [];
     const { network, veths } = partsOf(ops);
     const ids = new Map([...this.#local()].map(({ id, record }) => [record.overlay_veth_name, id]));
@@ -372,6 +373,8 @@ export class NetworkWorker {
       if (desired?.veths.has(name)) await this.#one(ids.get(name) ?? name, () => this.#do(own));
     }
     if (drifted && ops.length) this.#drifted(ops);
+    // What was missing is there; the rest is tried again.
+    if (away) throw away;
     this.#mtu = desired?.vxlan?.mtu;
     await this.#deactivate([...gone, ...lost].flatMap((name) => ids.get(name) ?? []));
     if (unreadable && !desired) return;
@@ -428,6 +431,19 @@ export class NetworkWorker {
     }
     const [guard] = await store.current([keyOf(this.id)]);
     if (guard?.modRevision === 0) throw new Error("etcd is losing this host's keys: looking again");
+  }
+
+  /** Why the store could not be asked whether it means what it says; undefined when it could, and does. */
+  async #unconfirmed(): Promise<Refusal | undefined> {
+    try {
+      await this.#confirm();
+      return undefined;
+    } catch (error) {
+      if (this.#context.trust.doubt || !(error instanceof Refusal) || error.code !== "unavailable") {
+        throw error;
+      }
+      return error;
+    }
   }
 
   /** Names of veths whose endpoint's namespace is gone. */

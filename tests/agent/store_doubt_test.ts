@@ -59,6 +59,20 @@ Deno.test("etcd away: traffic goes on, reads are answered, writes are refused, a
   await lab.agree();
 });
 
+Deno.test("etcd away: what others took from the kernel is put back, what they put there stays until etcd can be asked", async () => {
+  await using lab = await OverlayLab.started({ env: { STRAND_AGENT_CHECK_EVERY: "1" } });
+  const h1 = lab.host(1), { id, b, flows } = await pair(lab);
+  await lab.etcd.kill();
+  const inside = (command: string) =>
+    h1.host.run(h1.host.enter(["sh", "-ec", `nsenter --net=${h1.namespaceOf(id)} ${command}`]));
+  await inside("ip neighbour add 10.0.0.99 lladdr 02:00:00:00:00:99 dev vxlan0 nud permanent");
+  await inside(`bridge fdb del ${b.endpoint.target_veth_mac} dev vxlan0 dst 10.99.0.12 self`);
+  await until("it is put back", flows);
+  assert.match((await inside("ip neighbour show dev vxlan0")).stdout, /10\.0\.0\.99/);
+  await lab.etcd.start();
+  await lab.agree({ timeoutMs: 20_000 });
+});
+
 Deno.test("etcd that hangs: as soon as that is known, writes are refused and reads answered at once", async () => {
   await using lab = await OverlayLab.started({ hosts: 1 });
   const h1 = lab.host(1);
