@@ -1,0 +1,143 @@
+import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
+import { version } from "../../services/common/version.ts";
+import { run } from "../lab/host.ts";
+import { onMachine, PLACE } from "./machine.ts";
+
+const root = fileURLToPath(new URL("../../", import.meta.url));
+const name = `strand-${version}-linux-${Deno.build.arch === "x86_64" ? "x64" : "arm64"}`;
+const env = { SOURCE_DATE_EPOCH: "1700000000" };
+
+/** Runs a task of a checkout: `dist` or `compile`. */
+function task(checkout: string, task: string, args: readonly string[], more: Record<string, string> = {}) {
+  const script = `${checkout}/deploy/dist/${task}.ts`;
+  return run([
+    Deno.execPath(),
+    "run",
+    "-A",
+    "--quiet",
+    "--cached-only",
+    "--config",
+    `${checkout}/deno.json`,
+    script,
+    ...args,
+  ], {
+    env: { ...env, ...more },
+    timeout: 120_000,
+    mayFail: true,
+  });
+}
+
+async function sha256(path: string): Promise<string> {
+  return (await run(["sha256sum", path])).stdout.split(" ")[0] ?? "";
+}
+
+/** The sources again, somewhere else, with other times and modes. */
+async function secondCheckout(path: string): Promise<void> {
+  await Deno.mkdir(path);
+  const parts = ["cli", "services", "ffi", "proto", "examples", "docs", "deploy", "deno.json", "deno.lock"];
+  const files = [...parts, "LICENSE", "README.md", "CHANGELOG.md"].map((part) => root + part);
+  await run(["cp", "-r", "--no-preserve=all", ...files, path]);
+}
+
+Deno.test("dist", async (t) => {
+  const work = await Deno.makeTempDir({ prefix: "strand dist test " });
+  const machine = async (script: string) =>
+    await run(await onMachine(`${work}/${name}`, script), { timeout: 120_000 });
+  try {
+    await t.step("builds in different places are the same, byte for byte", async () => {
+      await secondCheckout(`${work}/checkout`);
+      const [first, second] = [
+        await task(root.slice(0, -1), "dist", ["--out", `${work}/first`]),
+        await task(`${work}/checkout`, "dist", ["--out", `${work}/second`]),
+      ];
+      assert.equal(first.stdout, `${work}/first/${name}.tar.gz\n`, first.stderr);
+      assert.equal(second.stdout, `${work}/second/${name}.tar.gz\n`, second.stderr);
+      for (const file of [`${name}.tar.gz`, `${name}.spdx.json`]) {
+        assert.equal(await sha256(`${work}/first/${file}`), await sha256(`${work}/second/${file}`), file);
+      }
+      await run(["tar", "-xzf", `${work}/first/${name}.tar.gz`, "-C", work]);
+    });
+
+    await t.step(
+      "the manifest names every file with its hash, and every package with its licence",
+      async () => {
+        const path = `${work}/${name}/strand-${version}.spdx.json`;
+        const { files, packages } = JSON.parse(await Deno.readTextFile(path)) as {
+          files: { fileName: string; checksums: { algorithm: string; checksumValue: string }[] }[];
+          packages: { name: string; licenseDeclared: string; versionInfo: string }[];
+        };
+        const sums = files.map(({ fileName, checksums }) =>
+          `${checksums.find(({ algorithm }) => algorithm === "SHA256")?.checksumValue}  ${fileName}\n`
+        );
+        await Deno.writeTextFile(`${work}/sums`, sums.join(""));
+        await run(["sh", "-c", 'cd "$0" && sha256sum --check --quiet --strict ../sums', `${work}/${name}`]);
+        const found = (await run(["find", `${work}/${name}`, "-type", "f"])).stdout.trimEnd().split("\n");
+        assert.equal(found.length, files.length + 1);
+        for (const { name, licenseDeclared, versionInfo } of packages) {
+          assert.match(licenseDeclared, /^(Apache-2\.0|MIT|ISC|BSD-[23]-Clause)$/, name);
+          assert.match(versionInfo, /^\d+\.\d+\.\d+/, name);
+        }
+        const texts = await Deno.readTextFile(`${work}/${name}/THIRD-PARTY-LICENSES`);
+        const { npm } = JSON.parse(await Deno.readTextFile(`${root}deno.lock`)) as {
+          npm: Record<string, unknown>;
+        };
+        for (const id of Object.keys(npm).filter((id) => !/^@types|^undici-types/.test(id))) {
+          const [, package_, version] = /^(@?[^@]+)@([^_]+)/.exec(id) ?? [];
+          assert.ok(texts.includes(`\n${package_} ${version} (`), id);
+          assert.ok(
+            packages.some(({ name, versionInfo }) => name === package_ && versionInfo === version),
+            id,
+          );
+        }
+        const judge = await new Deno.Command("sh", { args: ["-c", "command -v pyspdxtools"] }).output();
+        if (judge.success) await run(["pyspdxtools", "--infile", path], { timeout: 60_000 });
+        else console.log("pyspdxtools (Debian's python3-spdx-tools) is not here to judge the manifest");
+      },
+    );
+
+    await t.step("on a machine without network, Node or Deno: strand up, nex apply", async () => {
+      const { stdout } = await machine(`
+        ! command -v node deno
+        ${PLACE}/bin/strand up >/tmp/up.log 2>&1 & up=$!
+        until grep -q 'every service is ready' /tmp/up.log; do kill -0 $up; sleep 0.1; done
+        ${PLACE}/bin/nex apply ${PLACE}/examples/mini.yml
+        mkdir -p '/tmp/a place' && ln -s ${PLACE}/bin/nex '/tmp/a place/nexc' && cd '/tmp/a place'
+        ./nexc get members mini
+        kill $up; wait $up`);
+      assert.equal(stdout.trimEnd().split("\n").at(-1), "00:00:33:33:00:01 foxtrot.mini.net 10.0.0.12");
+    });
+
+    await t.step("there, the whole demo holds", async () => {
+      await machine(`${PLACE}/bin/strand demo --once`);
+    });
+
+    await t.step("there, links are commands, and who has no place for a cache is served too", async () => {
+      const { stdout } = await machine(`
+        ${PLACE}/bin/sand-agent-cli --help | head -n 1
+        CNI_COMMAND=VERSION ${PLACE}/bin/strand </dev/null | head -n 2 | tail -n 1
+        setpriv --reuid=65534 --clear-groups ${PLACE}/strand --version
+        ${PLACE}/bin/nexd --config /nonexistent 2>&1 || true
+        ls /var/cache/strand`);
+      const lines = stdout.trimEnd().split("\n");
+      assert.match(lines[0] ?? "", /^Usage: .*sand-agent-cli/);
+      assert.match(lines[1] ?? "", /cniVersion/);
+      assert.equal(lines[2], `strand ${version}`);
+      assert.match(lines[3] ?? "", /^strand nexd: configuration file/);
+      assert.deepEqual(lines.slice(4), ["commands", "services"]);
+    });
+
+    await t.step("tests and benchmarks say that they need a clone", async () => {
+      const { stdout } = await machine(`${PLACE}/strand test 2>&1 || ${PLACE}/strand bench dns 2>&1 || true`);
+      assert.match(stdout, /^(strand (test|bench): .* run them from a clone\n){2}$/);
+    });
+  } finally {
+    await Deno.remove(work, { recursive: true });
+  }
+});
+
+Deno.test("dist: another architecture than the two is refused", async () => {
+  const { code, stderr } = await task(root.slice(0, -1), "dist", ["--arch", "mips"]);
+  assert.equal(code, 1);
+  assert.equal(stderr, 'dist: --arch: "mips" is none of x64, arm64\n');
+});
