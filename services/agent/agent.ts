@@ -211,10 +211,14 @@ export class Agent implements AgentApi {
       await Promise.race([done, late.promise]);
     } catch (error) {
       worker.forget(record.id);
+      const gone = worker.carriedOut(record.id);
       await worker.writer.delete(record.id).catch((cause) => {
+        worker.forget(record.id);
         const message = `${messageOf(error)}; and it could not be taken back: ${messageOf(cause)}`;
         throw new Refusal("unavailable", message, { cause });
       });
+      // Half of it may be there: who hears of the failure finds nothing of it.
+      await Promise.race([gone, new Promise((resolve) => setTimeout(resolve, PATIENCE))]).catch(() => {});
       throw error;
     } finally {
       clearTimeout(timer);

@@ -2,6 +2,7 @@ import { setChecksumOffload } from "../../../ffi/checksum_offload.ts";
 import { EADDRINUSE, SystemError } from "../../../ffi/errno.ts";
 import type { Netlink } from "../../../ffi/netlink.ts";
 import { addAddress, deleteAddress, type LinkAddress, listAddresses } from "../../../ffi/netlink_address.ts";
+import { listLinks } from "../../../ffi/netlink_links.ts";
 import { changeLearning, changeLink, deleteLink, newBridge } from "../../../ffi/netlink_link.ts";
 import {
   deleteMacs,
@@ -75,8 +76,10 @@ export class Batch implements Disposable {
   readonly #handlers: Handlers = {
     "namespace-add": () => void (this.#place = Place.create(this.path)),
     "namespace-remove": async () => {
-      // Its VNI is free at once then; with the namespace alone, when the kernel gets round to it.
-      await this.#place?.netlink.run(deleteLink(VXLAN));
+      // With the namespace alone they go when the kernel gets round to it: VNIs and names in containers are wanted again.
+      const netlink = this.#place?.netlink;
+      const pairs = netlink ? (await listLinks(netlink)).filter(({ kind }) => kind === "veth") : [];
+      await netlink?.run(deleteLink(VXLAN), ...pairs.map(({ index }) => deleteLink(index)));
       this.#place?.[Symbol.dispose]();
       this.#place = undefined;
       removeNamespace(this.path);
