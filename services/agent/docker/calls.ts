@@ -36,7 +36,9 @@ export async function answerCall(
     return answer(200, await inTime(call(api, body)));
   } catch (error) {
     if (error instanceof Malformed) return answer(400, { Err: error.message });
-    return answer(200, { Err: sentence(error, fault) });
+    const Err = sentence(error, fault);
+    // Engines look for another field in the answers of an IPAM driver.
+    return answer(200, driver === "IpamDriver" ? { Err, Error: Err } : { Err });
   }
 }
 

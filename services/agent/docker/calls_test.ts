@@ -74,8 +74,8 @@ Deno.test("a pool is the network's range, however often it is asked for", async 
     assert.deepEqual(await call("IpamDriver.RequestPool", { ...pool, Pool }), answer);
   }
   const refused = async (given: object, message: RegExp) => {
-    const { status, Err } = await call("IpamDriver.RequestPool", { ...pool, ...given });
-    assert.deepEqual([status, message.test(Err) ? "" : Err], [200, ""]);
+    const { status, Err, Error } = await call("IpamDriver.RequestPool", { ...pool, ...given });
+    assert.deepEqual([status, message.test(Err) ? "" : Err, Error], [200, "", Err]);
   };
   await refused({ Pool: "10.1.0.0/24" }, /^Pool: 10\.1\.0\.0\/24 is not 10\.0\.0\.0\/24.*--subnet/);
   await refused({ SubPool: "10.0.0.0/28" }, /^SubPool: .*--ip-range/);
