@@ -254,7 +254,10 @@ export class Agent implements AgentApi {
     const using = await this.#workers.use(network);
     try {
       const { worker } = using;
-      if (!own) return await worker.writer.forceDelete(id);
+      if (!own) {
+        if (view.endpoint(id)) return await worker.writer.forceDelete(id);
+        return await this.#removeHalf(id);
+      }
       const done = worker.carriedOut(id);
       await worker.writer.delete(id).catch((error) => {
         worker.forget(id);
@@ -270,6 +273,17 @@ export class Agent implements AgentApi {
       using.release();
     }
     await this.#workers.idle(network);
+  }
+
+  /** An old agent that died between its two writes leaves one key, which only the endpoint's own host follows. */
+  async #removeHalf(id: string): Promise<void> {
+    const { store, view } = this.#context;
+    const record = (await store.allEndpoints()).find((record) => record.id === id);
+    if (!record) return;
+    const key = view.keys.hostEndpoint(record.hostname, id);
+    const [guard] = await store.current([key]);
+    // Whoever changed it meanwhile lives.
+    if (guard) await store.committer.commit({ guards: [guard], ops: [{ remove: key }] });
   }
 
   async route(network: string, address: Ip): Promise<Route> {

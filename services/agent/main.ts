@@ -7,6 +7,7 @@ import { readTls } from "../common/tls.ts";
 import { View } from "../overlay/view.ts";
 import { SandKeys } from "../store/sand_keys.ts";
 import { openSandStore, type SandStore } from "../store/sand_store.ts";
+import { pause } from "../store/timers.ts";
 import { Agent } from "./agent.ts";
 import type { AgentApi, AttachmentsApi } from "./api.ts";
 import { Attachments } from "./attachments.ts";
@@ -27,6 +28,9 @@ import { StateFile } from "./state_file.ts";
 import { Trust } from "./trust.ts";
 import { VethNames } from "./veth_names.ts";
 import { Workers } from "./workers.ts";
+
+/** How long to wait before etcd is asked again at the start, in ms. */
+const AGAIN = 500;
 
 /** Runs the agent: this host's part of the overlay networks, and the API. */
 export function main(args: string[]): Promise<number> {
@@ -74,7 +78,7 @@ export function main(args: string[]): Promise<number> {
     }
 
     await store.mirror.ready({ signal: daemon.stopping });
-    await refuseOtherPrefix(store);
+    await onceReached(() => refuseOtherPrefix(store), daemon.stopping);
     const view = new View(store.mirror, store.keys);
     const inKernel = networksIn(settings);
     const trust = new Trust(
@@ -109,7 +113,7 @@ export function main(args: string[]): Promise<number> {
     tellHealth(daemon, context, workers);
     trust.look();
     if (settings.docker.enabled) await adoptEndpoints(context);
-    await workers.start(inKernel);
+    await onceReached(() => workers.start(inKernel), daemon.stopping);
     const names = new VethNames();
     running.agent = new Agent(context, workers, { maxVni: settings.maxVni, names });
     running.attachments = new Attachments(running.agent, context, workers);
@@ -167,6 +171,19 @@ async function underlayAt(ip: Ip): Promise<{ name: string; mtu: number }> {
     "invalid",
     `PEER_IP: no interface of this host has the address ${ip}: set the one that other hosts reach it by`,
   );
+}
+
+/** Tries again for as long as etcd cannot be reached. */
+async function onceReached(act: () => Promise<void>, stopping: AbortSignal): Promise<void> {
+  for (;;) {
+    try {
+      return await act();
+    } catch (error) {
+      if (!(error instanceof Refusal && error.code === "unavailable")) throw error;
+      await pause(AGAIN, stopping);
+      if (stopping.aborted) return;
+    }
+  }
 }
 
 /** A misspelt prefix must not look like a cluster in which everything was deleted. */

@@ -107,7 +107,7 @@ export class NetworkWorker {
       !this.#context.view.networksOn(this.#context.host.hostname).has(this.id);
     if (kinds.has("network") || otherMtu || presenceLost) this.#reason ??= "change";
     // After a failure it is the next try's.
-    if (this.#failures === 0) this.#start();
+    if (this.#failures === 0 || this.#waiting.size) this.#start();
   }
 
   /** The network changed in a store that is in doubt: once that is over, all of it is compared. */
@@ -223,7 +223,12 @@ export class NetworkWorker {
   }
 
   #start(): void {
-    this.#running ??= this.#run().finally(() => this.#running = undefined);
+    this.#running ??= this.#run().finally(() => {
+      this.#running = undefined;
+      // It may have come at the very end.
+      const more = this.#reason || this.#changes.length;
+      if (more && !this.#failures && !this.#closed && !this.#context.trust.doubt) this.#start();
+    });
   }
 
   async #run(): Promise<void> {
@@ -344,11 +349,11 @@ export class NetworkWorker {
     const { view, host, trust } = this.#context;
     const wasRight = this.#steady && this.#broken.size === 0 && !changes.length;
     this.#broken.clear();
-    const gone = this.#namespacesGone();
+    const { gone, unknown } = this.#namespacesGone();
     const peers = new Map<string, string>();
     for (const { active, record } of this.#local()) {
       const { overlay_veth_name: name, target_netns_path: path } = record;
-      if (active && name && path) peers.set(name, path);
+      if (active && name && path && !unknown.has(name)) peers.set(name, path);
     }
     const actual = await this.#kernel.read(peers);
     const { state: full, problems } = desiredState(view, this.id, this.#mtuOptions(actual?.vxlan?.mtu));
@@ -364,7 +369,7 @@ export class NetworkWorker {
     const away = !unreadable && ops.some(takesAway) ? await this.#unconfirmed() : undefined;
     if (unreadable || away) ops = ops.filter((op) => !takesAway(op));
     const lost = desired && !unreadable ? lostVeths(actual, desired) : [];
-    const { network, veths } = partsOf(ops);
+    const { network, veths } = partsOf(ops, unknown);
     const ids = new Map([...this.#local()].map(({ id, record }) => [record.overlay_veth_name, id]));
     // Removed ones come first: what is made anew may have one of their names.
     for (const [name, own] of veths) if (!desired?.veths.has(name)) await this.#do(own);
@@ -446,16 +451,21 @@ export class NetworkWorker {
     }
   }
 
-  /** Names of veths whose endpoint's namespace is gone. */
-  #namespacesGone(): Set<string> {
-    const gone = new Set<string>();
+  /** Names of veths whose endpoint's namespace is gone, and of those of which that cannot be told now. */
+  #namespacesGone(): { gone: Set<string>; unknown: Set<string> } {
+    const gone = new Set<string>(), unknown = new Set<string>();
     for (const endpoint of this.#local()) {
-      const { active, record } = endpoint;
+      const { id, active, record } = endpoint;
       if (!active || record.target_netns_path === "") continue;
-      const identity = this.#context.kernel.identity(record.target_netns_path);
-      if (namespaceGone(endpoint, identity && sinceBoot(identity))) gone.add(record.overlay_veth_name);
+      try {
+        const identity = this.#context.kernel.identity(record.target_netns_path);
+        if (namespaceGone(endpoint, identity && sinceBoot(identity))) gone.add(record.overlay_veth_name);
+      } catch (error) {
+        this.#broken.set(id, notSetUp(id, error));
+        unknown.add(record.overlay_veth_name);
+      }
     }
-    return gone;
+    return { gone, unknown };
   }
 
   /** Endpoints whose namespace is gone are not active any more; they keep their addresses. */

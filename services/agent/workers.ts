@@ -32,6 +32,7 @@ export class Workers {
    */
   async start(inKernel: readonly string[]): Promise<void> {
     const { view, host } = this.#context;
+    this.#stop(); // Of a try before, during which etcd went away.
     this.#stop = view.subscribe((changes) => this.#notice(changes));
     const ids = new Set(inKernel);
     for (const { network } of view.endpointsOn(host.hostname)) ids.add(network);

@@ -137,10 +137,23 @@ export function planDeleteEndpoints(
           .remove(view.keys.hostEndpoint(endpoint.host, endpoint.id))
           .remove(view.keys.networkEndpoint(endpoint.network, endpoint.id));
         if (docker) step.remove(view.keys.dockerEndpoint(docker.endpoint));
+        if (hostname === undefined) forgetHost(view, endpoint, going, step);
       });
     }
     return work.plans();
   });
+}
+
+/**
+ * Adds that a host is gone whose last endpoint of a network goes: it must neither keep the network from being deleted
+ * nor hold its MTU down. Its own key stays, from which it knows, should it come back, that nothing was lost.
+ */
+function forgetHost(view: View, { network, host }: Endpoint, going: ReadonlySet<string>, step: Step): void {
+  for (const { id } of view.space(network).endpointsOn(host)) if (!going.has(id)) return;
+  for (const key of [view.keys.networkHost(network, host), view.keys.applied(network, host)]) {
+    const guard = view.guard(key);
+    if (guard.modRevision) step.guard(guard).remove(key);
+  }
 }
 
 /**

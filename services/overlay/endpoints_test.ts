@@ -12,6 +12,7 @@ import {
   planDeactivate,
   planDeleteEndpoints,
 } from "./endpoints.ts";
+import { planApplied } from "./hosts.ts";
 import { planDeleteNetwork } from "./networks.ts";
 import { endpointRecord, lab, network } from "./testing.ts";
 
@@ -302,4 +303,16 @@ Deno.test("a MAC that is made of an address belongs to the endpoint of that addr
   );
   assert.ok(it.commit(plans));
   assert.deepEqual(it.bits(), [0, 1, 2, 7, 255], "what was refused keeps no address");
+});
+
+Deno.test("whoever forces a host's last endpoint away makes the others forget the host, which still knows by itself", () => {
+  const it = setUp();
+  it.commit(it.create(it.request("E"), it.request("F")).plans);
+  it.commit(planApplied(it.view, network.id, "h1", 5));
+  const force = (id: string) => it.commit(planDeleteEndpoints(it.view, [id], { hostname: undefined }));
+  assert.ok(force("E"));
+  assert.deepEqual([...it.view.space(network.id).hosts.keys()], ["h1"]);
+  assert.ok(force("F"));
+  assert.deepEqual(it.keysUnder("/sc-net/nodes"), [it.keys.hostNetwork("h1", network.id)]);
+  assert.deepEqual(it.keysUnder("/sc-net/strand/"), []);
 });

@@ -7,13 +7,17 @@ export interface Parts {
   readonly veths: ReadonlyMap<string, readonly Op[]>;
 }
 
-/** Splits the operations that lead from one state to another, each part in its order. */
-export function partsOf(ops: readonly Op[]): Parts {
+/**
+ * Splits the operations that lead from one state to another, each part in its order.
+ *
+ * @param without Veths that are left as they are.
+ */
+export function partsOf(ops: readonly Op[], without: ReadonlySet<string> = new Set()): Parts {
   const network: Op[] = [], veths = new Map<string, Op[]>();
   for (const op of ops) {
     const name = vethOf(op);
     if (name === undefined) network.push(op);
-    else veths.set(name, [...veths.get(name) ?? [], op]);
+    else if (!without.has(name)) veths.set(name, [...veths.get(name) ?? [], op]);
   }
   return { network, veths };
 }

@@ -16,5 +16,6 @@ Deno.test("partsOf() keeps the order of the network's operations and of each vet
     ["sand0001", ["veth-remove", "peer-set"]],
     ["sand0002", ["veth-set"]],
   ]);
+  assert.deepEqual([...partsOf(ops, new Set(["sand0001"])).veths.keys()], ["sand0002"]);
   assert.deepEqual(ops.filter(takesAway).map(({ op }) => op), ["veth-remove"]);
 });
