@@ -83,18 +83,20 @@ export function readBasics(json: Field): Basics {
 /** @throws CniError 2, 7 */
 export function readWanted({ json, name }: Basics, { args }: Pick<Parameters, "args">): Wanted {
   json.only(keys);
-  const ipam = json.get("ipam"), dns = json.get("dns");
+  const ipam = json.get("ipam"), dns = json.get("dns"), dynamic = json.get("runtimeConfig");
   // Addresses are the network's own: no other plugin can give them.
   if ((ipam.get("type").text() ?? "strand") !== "strand") ipam.only(["routes"]);
   ipam.only(["type", "routes"]);
   dns.only(dnsKeys);
+  // A runtime hands over what the configuration declares that this plugin can do.
+  dynamic.only(["ips", "mac"]);
   dns.get("domain").text();
   for (const key of ["nameservers", "search", "options"]) dns.get(key).texts();
   const routes = ipam.get("routes").list().map(readRoute);
   if (json.get("isDefaultGateway").flag() && !routes.some(({ dst }) => dst === "0.0.0.0/0")) {
     routes.unshift({ dst: "0.0.0.0/0" });
   }
-  const dynamic = json.get("runtimeConfig"), given = json.get("args").get("cni");
+  const given = json.get("args").get("cni");
   return {
     network: json.get("network").text() ?? name,
     routes,

@@ -124,6 +124,13 @@ Deno.test("CNI: every error code", async (t) => {
     ["ADD", with_({ ipam: { type: "host-local" } }), other, 2, /ipam\.type: "host-local"/],
     ["ADD", with_({ ipam: { routes: [{ dst: "0.0.0.0/0", table: 7 }] } }), other, 2, /routes\[0\]\.table: 7/],
     [
+      "ADD",
+      with_({ runtimeConfig: { bandwidth: { ingressRate: 1 } } }),
+      other,
+      2,
+      /runtimeConfig\.bandwidth: /,
+    ],
+    [
       "CHECK",
       checked,
       { ...env, CNI_CONTAINERID: "nobody" },
