@@ -29,6 +29,7 @@ export function readVersion(value: unknown = "0.1.0"): Version {
   );
 }
 
+/** True when the first is the second or came after it. */
 export function atLeast(version: Version, least: Version): boolean {
   return versions.indexOf(version) >= versions.indexOf(least);
 }
