@@ -1,0 +1,125 @@
+import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
+import { version } from "../../services/common/version.ts";
+import { Process, run } from "../lab/host.ts";
+import { until } from "../lab/until.ts";
+
+const deploy = fileURLToPath(new URL("../../deploy/", import.meta.url));
+
+/** A dockerd with a directory of its own, without a bridge or rules for packets. */
+class Docker implements AsyncDisposable {
+  private constructor(readonly directory: string, private readonly process: Process) {}
+
+  static async started(): Promise<Docker> {
+    const directory = await Deno.makeTempDir({ prefix: "strand-image-" });
+    await Deno.writeTextFile(`${directory}/none.json`, "{}");
+    const flags = [
+      ...[
+        "--data-root",
+        `${directory}/data`,
+        "--exec-root",
+        `${directory}/exec`,
+        "--pidfile",
+        `${directory}/pid`,
+      ],
+      ...["--config-file", `${directory}/none.json`, "--host", `unix://${directory}/sock`],
+      ...["--bridge=none", "--iptables=false", "--shutdown-timeout=1", "--storage-driver=overlay2"],
+    ];
+    // Its mounts go with it.
+    const process = new Process(["unshare", "--mount", "/usr/sbin/dockerd", ...flags]);
+    const docker = new Docker(directory, process);
+    await until("dockerd answers", async () => {
+      assert.ok(process.alive, process.tail());
+      return (await run(["docker", "version"], { env: docker.env, mayFail: true })).code === 0;
+    }, 30_000);
+    return docker;
+  }
+
+  get env(): Record<string, string> {
+    return { DOCKER_HOST: `unix://${this.directory}/sock`, DOCKER_CONFIG: this.directory };
+  }
+
+  async run(...args: string[]): Promise<string> {
+    return (await run(["docker", ...args], { env: this.env, timeout: 120_000 })).stdout.trim();
+  }
+
+  /** Starts a service with a read-only root and no capability but these, and waits until it is healthy. */
+  async service(
+    name: string,
+    network: string,
+    capabilities: readonly string[],
+    ...args: string[]
+  ): Promise<void> {
+    const caps = capabilities.flatMap((name) => ["--cap-add", name]);
+    const flags = ["--detach", "--read-only", "--cap-drop", "ALL", ...caps, "--network", network];
+    await this.run("run", "--name", name, ...flags, ...args);
+    await until(`${name} is healthy`, async () => {
+      const state = await this.run("inspect", "--format", "{{.State.Status}} {{.State.Health.Status}}", name);
+      assert.match(state, /^running (starting|healthy)$/, `${name}: ${state}`);
+      return state.endsWith(" healthy");
+    }, 30_000);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const ids = await this.run("ps", "--all", "--quiet").catch(() => "");
+    if (ids) await this.run("rm", "--force", ...ids.split("\n"));
+    await this.process.stop("SIGTERM", 30_000);
+    await Deno.remove(this.directory, { recursive: true });
+  }
+}
+
+async function installed(...programs: string[]): Promise<boolean> {
+  const found = await run(["sh", "-c", 'for p; do command -v "$p" || exit 1; done', "sh", ...programs], {
+    mayFail: true,
+  });
+  return found.code === 0;
+}
+
+Deno.test({
+  name:
+    "image: built without a registry, each service with its own capabilities alone, and the whole demo in it",
+  ignore: !await installed("dockerd", "docker", "mmdebstrap"),
+  async fn() {
+    await using docker = await Docker.started();
+    const dist = [Deno.execPath(), "run", "-A", "--quiet", "--cached-only", `${deploy}dist/dist.ts`];
+    const tarball = (await run([...dist, "--out", docker.directory], { timeout: 60_000 })).stdout.trim();
+    await run([`${deploy}image/build.sh`, tarball], { env: docker.env, timeout: 240_000 });
+    const none = ["run", "--rm", "--read-only", "--cap-drop", "ALL", "--network", "none"];
+    assert.equal(await docker.run(...none, "strand", "--version"), `strand ${version}`);
+    assert.equal(await docker.run(...none, "--entrypoint", "id", "strand", "--user", "--name"), "strand");
+
+    const data = ["--tmpfs", "/data:uid=990", "--env", "STRAND_ETCD_DATA_DIR=/data/etcd"];
+    await docker.service("names", "none", [], ...data, "strand", "up");
+    const applied = await docker.run("exec", "names", "nex", "apply", "/opt/strand/examples/mini.yml");
+    assert.match(applied, /member foxtrot\.mini\.net created$/);
+    const pid = await docker.run("inspect", "--format", "{{.State.Pid}}", "names");
+    const inside = ["nsenter", `--net=/proc/${pid}/ns/net`, "ip"];
+    await run([...inside, "link", "add", "eth1", "type", "veth", "peer", "name", "eth2"]);
+    await run([...inside, "address", "add", "10.0.0.1/24", "dev", "eth1"]);
+    for (const device of ["eth1", "eth2"]) await run([...inside, "link", "set", device, "up"]);
+    const root = ["--user", "root"], here = "container:names";
+    const dhcp = ["NET_RAW", "NET_BIND_SERVICE"];
+    await docker.service(
+      "dhcp",
+      here,
+      dhcp,
+      ...root,
+      "--env",
+      "STRAND_DHCPD_INTERFACES=eth1",
+      "strand",
+      "dhcpd",
+    );
+    const overlay = ["NET_ADMIN", "NET_RAW", "SYS_ADMIN"];
+    const places = ["--tmpfs", "/run", "--tmpfs", "/var/lib/strand", "--env", "PEER_IP=10.0.0.1"];
+    await docker.service("agent", here, overlay, ...root, ...places, "strand", "agent");
+    assert.match(
+      await docker.run("exec", "agent", "sand-agent-cli", "network-create", "--name", "t"),
+      /vni=1$/,
+    );
+
+    const capabilities = [...overlay, ...dhcp, "DAC_OVERRIDE"].flatMap((name) => ["--cap-add", name]);
+    const free = ["--security-opt", "seccomp=unconfined", "--volume", "/sys:/sys:ro", "--tmpfs", "/run"];
+    const demo = [...none.filter((flag) => flag !== "--read-only"), ...root, ...capabilities, ...free];
+    assert.match(await docker.run(...demo, "strand", "demo", "--once"), /nothing is left behind\.$/);
+  },
+});
