@@ -12,6 +12,8 @@ const PART = 1 / 4;
  */
 export class ClaimsSweeper {
   readonly #suspects = new Map<string, Suspects>();
+  /** Networks that this host may have taken addresses of without having an endpoint in them. */
+  readonly #more = new Set<string>();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #running: Promise<void> = Promise.resolve();
   #closed = false;
@@ -36,16 +38,25 @@ export class ClaimsSweeper {
     }, wait);
   }
 
+  /** Has a network looked through until nothing is left of an address that was just taken there. */
+  look(network: string): void {
+    this.#more.add(network);
+  }
+
   /** Looks through all networks once. */
   async sweep(): Promise<void> {
     const { log, trust, view, store } = this.context;
-    const networks = new Set(this.networks());
+    const networks = new Set([...this.networks(), ...this.#more]);
     for (const id of this.#suspects.keys()) if (!networks.has(id)) this.#suspects.delete(id);
     for (const id of networks) {
       const network = view.network(id);
+      if (!network) this.#more.delete(id);
       if (!network || this.#closed || trust.doubt || !store.mirror.state.inStep) continue;
       const seen = this.#suspects.get(id) ?? new Map();
+      let release = () => {};
       try {
+        this.#more.delete(id);
+        release = await store.hold(id);
         let swept = { freed: 0, claimed: 0 };
         await change(store, () => {
           trust.assert();
@@ -55,9 +66,13 @@ export class ClaimsSweeper {
           this.#suspects.set(id, sweep.suspects);
           return sweep.plan;
         });
+        if (this.#suspects.get(id)?.size) this.#more.add(id);
         this.#tell(network.name, swept);
       } catch (error) {
+        this.#more.add(id);
         log.warn(`the addresses of network ${network.name} could not be looked through: ${messageOf(error)}`);
+      } finally {
+        release();
       }
     }
   }

@@ -112,20 +112,20 @@ export function main(args: string[]): Promise<number> {
     daemon.defer("networks", () => workers.close());
     tellHealth(daemon, context, workers);
     trust.look();
-    if (settings.docker.enabled) await adoptEndpoints(context);
+    if (settings.docker.enabled) await onceReached(() => adoptEndpoints(context), daemon.stopping);
     await onceReached(() => workers.start(inKernel), daemon.stopping);
     const names = new VethNames();
     running.agent = new Agent(context, workers, { maxVni: settings.maxVni, names });
     running.attachments = new Attachments(running.agent, context, workers);
     const graceMs = settings.addressGraceSeconds * 1000;
+    const sweeper = new ClaimsSweeper(context, () => [...workers.all()].map(({ id }) => id), graceMs);
+    daemon.defer("sweeper", () => sweeper.close());
     if (settings.docker.enabled) {
-      const docker = running.docker = new DockerEndpoints(context, workers, names);
+      const docker = new DockerEndpoints(context, workers, names, (network) => sweeper.look(network));
+      running.docker = docker;
       const forgotten = new ForgottenEndpoints(context, docker, graceMs);
       daemon.defer("forgotten endpoints", () => forgotten.close());
     }
-
-    const sweeper = new ClaimsSweeper(context, () => [...workers.all()].map(({ id }) => id), graceMs);
-    daemon.defer("sweeper", () => sweeper.close());
     const checks = new Checks(context, workers, settings.checkEverySeconds * 1000, async () => {
       const now = await underlayAt(ip);
       if (now.mtu === underlay.mtu) return;

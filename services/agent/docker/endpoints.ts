@@ -37,7 +37,13 @@ export class DockerEndpoints implements DockerApi {
   /** Docker's networks → ours. Docker never gives an id twice. */
   readonly #networks = new Map<string, string>();
 
-  constructor(context: Context, workers: Workers, names: VethNames) {
+  /** @param onClaim Told of networks in which an address may be taken now that no endpoint has. */
+  constructor(
+    context: Context,
+    workers: Workers,
+    names: VethNames,
+    private readonly onClaim: (network: string) => void,
+  ) {
     this.#context = context;
     this.#workers = workers;
     this.#names = names;
@@ -55,7 +61,7 @@ export class DockerEndpoints implements DockerApi {
       const planned = planClaim(view, network, address);
       claimed = planned.address;
       return planned.plan;
-    });
+    }).finally(() => this.onClaim(network));
     failpoint("claim:after-commit");
     return claimed as Ip;
   }
@@ -149,7 +155,8 @@ export class DockerEndpoints implements DockerApi {
 
   async deleteEndpoint(dockerId: string): Promise<void> {
     const found = this.#find(dockerId);
-    if (found) await this.delete(found.id, { keepAddress: true });
+    if (!found) return;
+    await this.delete(found.id, { keepAddress: true }).finally(() => this.onClaim(found.network));
   }
 
   /** Deletes an endpoint by our id. */
