@@ -56,7 +56,10 @@ export class DockerHost implements AsyncDisposable {
   /** Starts it and waits until it answers. @returns how long that took, in ms */
   async start(timeoutMs = 30_000): Promise<number> {
     const { directory } = this, started = performance.now();
-    await Deno.remove(`${directory}/pid`).catch(() => {});
+    // Of one that was killed, and of its containerd, which dies with it: what may have their pids now is not they.
+    for (const file of ["pid", "exec/containerd/containerd.pid"]) {
+      await Deno.remove(`${directory}/${file}`).catch(() => {});
+    }
     const flags = [
       ...["--data-root", `${directory}/data`, "--exec-root", `${directory}/exec`],
       ...["--pidfile", `${directory}/pid`, "--config-file", `${directory}/none.json`],
@@ -110,7 +113,9 @@ export class DockerHost implements AsyncDisposable {
 
   /** Starts a container that stays. */
   detached(name: string, network: string, command: string, ...options: string[]): Promise<string> {
-    const args = ["--name", name, "--network", network, ...options, IMAGE, ...command.split(" ")];
+    // What runs as process 1 heeds no other.
+    const kill = ["--stop-signal", "KILL"];
+    const args = ["--name", name, "--network", network, ...kill, ...options, IMAGE, ...command.split(" ")];
     return this.docker("run", "--detach", ...args);
   }
 

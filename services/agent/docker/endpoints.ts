@@ -56,6 +56,7 @@ export class DockerEndpoints implements DockerApi {
   async claim(network: string, address: Ip | undefined): Promise<Ip> {
     const { view } = this.#context;
     this.network(network);
+    if (address) await this.#deleteForgotten(network, (endpoint) => endpoint.address?.equals(address));
     let claimed: Ip | undefined;
     await this.#holding(network, () => {
       const planned = planClaim(view, network, address);
@@ -97,6 +98,7 @@ export class DockerEndpoints implements DockerApi {
     const known = this.endpoint(docker.endpoint);
     if (known) return known;
     const network = await this.#networkOf(docker.network);
+    if (mac) await this.#deleteForgotten(network, (endpoint) => endpoint.mac === mac);
     return await this.#using(network, async ({ writer }) => {
       const claimed = address !== undefined;
       const id = crypto.randomUUID();
@@ -175,6 +177,13 @@ export class DockerEndpoints implements DockerApi {
             return undefined;
           })),
     );
+  }
+
+  /** What Docker asks for again and is nowhere any more, it has forgotten: see {@link ForgottenEndpoints}. */
+  async #deleteForgotten(network: string, fits: (endpoint: Endpoint) => boolean | undefined): Promise<void> {
+    for (const endpoint of this.#all()) {
+      if (endpoint.network === network && !endpoint.active && fits(endpoint)) await this.delete(endpoint.id);
+    }
   }
 
   /** This host's. */

@@ -1,6 +1,8 @@
 import type { AgentConfig } from "../../common/config_agent.ts";
 import type { Log } from "../../common/log.ts";
+import { messageOf, Refusal } from "../../common/refusal.ts";
 import type { TlsMaterial } from "../../common/tls.ts";
+import { Away } from "./away.ts";
 import type { DockerApi } from "./api.ts";
 import { type DockerServer, serveDocker } from "./server.ts";
 import { writeSpec } from "./spec_file.ts";
@@ -12,7 +14,7 @@ import { writeSpec } from "./spec_file.ts";
  */
 export async function servePlugin(
   docker: () => DockerApi,
-  { docker: { port, spec }, listen, tls: files, hostname }: AgentConfig,
+  { docker: { port, spec }, listen, tls: files, hostname, socket }: AgentConfig,
   tls: TlsMaterial | undefined,
   log: Log,
 ): Promise<DockerServer> {
@@ -21,7 +23,19 @@ export async function servePlugin(
   const everywhere = listen.host === "0.0.0.0" || listen.host === "::";
   const host = tls || everywhere ? hostname : listen.host;
   await writeSpec(spec, { at: { host, port: server.at.port }, tls: files });
-  return server;
+  const away = new Away(spec, socket.path.slice(0, socket.path.lastIndexOf("/")));
+  await away.end().catch((error) => {
+    throw new Refusal("invalid", `agent.docker.spec: ${messageOf(error)}`, { cause: error });
+  });
+  return {
+    at: server.at,
+    async close() {
+      await away.begin().catch((error) =>
+        log.warn(`Docker is not told that the agent stops: ${messageOf(error)}`)
+      );
+      await server.close();
+    },
+  };
 }
 
 function gated(docker: () => DockerApi): DockerApi {
