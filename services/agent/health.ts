@@ -5,7 +5,7 @@ import { Laggards } from "./laggards.ts";
 import type { Workers } from "./workers.ts";
 
 /** How often the other hosts are looked at, in ms. */
-const EVERY = 2000;
+const EVERY = 5000;
 
 /** Tells of this host's networks, and of the hosts that share them, by /readyz, /metrics and `strand status`. */
 export function tellHealth(daemon: Daemon, context: Context, workers: Workers): void {

@@ -114,17 +114,26 @@ export class Space {
 
   /** Hosts that run an old agent, which tells neither an MTU nor an applied revision; sorted. */
   oldHosts(): string[] {
-    const old = [...this.hosts].filter(([host, { mtu }]) => mtu === undefined && !this.applied.has(host));
-    return old.map(([host]) => host).sort();
+    return this.#hosts((host) => this.#isOld(host));
   }
 
   /** Hosts of ours with endpoints that have not applied the revision yet, sorted. */
   hostsBehind(revision: number): string[] {
-    const old = new Set(this.oldHosts());
     // One without endpoints has nothing to apply: it is leaving, or is gone for good.
-    const behind = (host: string) =>
-      !old.has(host) && (this.applied.get(host) ?? 0) < revision && this.#byHost.has(host);
-    return [...this.hosts.keys()].filter(behind).sort();
+    return this.#hosts((host) =>
+      (this.applied.get(host) ?? 0) < revision && this.#byHost.has(host) && !this.#isOld(host)
+    );
+  }
+
+  #isOld(host: string): boolean {
+    return this.hosts.get(host)?.mtu === undefined && !this.applied.has(host);
+  }
+
+  /** Asked often, of networks with many hosts: nothing is made of those that do not fit. */
+  #hosts(fits: (host: string) => boolean): string[] {
+    const found: string[] = [];
+    for (const host of this.hosts.keys()) if (fits(host)) found.push(host);
+    return found.sort();
   }
 
   get empty(): boolean {
