@@ -89,6 +89,7 @@ export function optionalAddress(text: string, field: string): Ip | undefined {
   throw invalid(`${field}: "${text}" is not an IPv4 address, like 10.0.0.5`);
 }
 
+/** A MAC in stored form; undefined when it is empty. */
 export function optionalMac(text: string): string | undefined {
   return text === "" ? undefined : parseMac(text, "MacAddress");
 }

@@ -56,6 +56,7 @@ function ready(server: Server): Server {
   return server;
 }
 
+/** Sends an answer; the last one of its connection when the server is closing. */
 export function send(
   response: ServerResponse,
   { status, body, type, headers }: Answer,
