@@ -10,6 +10,7 @@ export interface Counters {
   readonly swept: Counter<"what">;
 }
 
+/** The counters, each at zero, in that registry. */
 export function createCounters(metrics: Registry): Counters {
   const registers = [metrics];
   return {
