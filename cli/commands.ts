@@ -70,10 +70,9 @@ A service that ends is started again. Without a configuration everything listens
   },
   {
     name: "status",
-    usage: "status [SERVICE…] [--config F] [-o table|json]",
+    usage: "status [nexd|dhcpd|dnsd|agent]… [--config F] [-o table|json]",
     about: "Show each service of this machine, what is wrong and what to do about it",
-    details:
-      `  SERVICE          nexd, dhcpd, dnsd or agent: only these, and etcd, as on a host that has the agent alone
+    details: `  nexd, dhcpd, …   only these, and etcd, as on a host that has the agent alone
   --config F       the configuration file (/etc/nex/nex.yml, if it exists)
   -o table|json    the output's form
 
@@ -137,5 +136,15 @@ Overlays go on carrying traffic without it.`,
       `A link to this program in a runtime's folder of plugins, like /opt/cni/bin/strand, is all it needs: with CNI_COMMAND in
 the environment and no argument, strand is this. The agent of the host does the work. docs/CNI.md has examples.`,
     load: () => import("./cni/main.ts"),
+  },
+  {
+    name: "completion",
+    usage: "completion bash|zsh|fish",
+    about: "Print a completion script for a shell",
+    details: `  source <(strand completion bash)     in ~/.bashrc; in ~/.zshrc the same with zsh
+  strand completion fish | source      in fish's config.fish
+
+nex and sand-agent-cli have a script each, for their own names: nex completion bash.`,
+    load: () => import("./strand/completion.ts"),
   },
 ];

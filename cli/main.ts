@@ -13,6 +13,7 @@ export async function main(args: readonly string[]): Promise<number> {
     return 0;
   }
   if (name === "help" || name === "--help" || name === "-h") return help(rest[0]);
+  if (name === "__complete") return (await import("./strand/completion.ts")).complete(rest);
   const command = find(name);
   if (!command) return unknown(name);
   if (!command.ownHelp && rest.some((arg) => arg === "--help" || arg === "-h")) return help(command.name);

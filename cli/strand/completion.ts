@@ -1,0 +1,72 @@
+/** Shell completion for `strand` itself; its words are those of the commands' usage lines. */
+import { UsageError } from "../../services/common/usage.ts";
+import { type Command, commands } from "../commands.ts";
+import { completionScript, type Shell } from "../completion.ts";
+
+const shells: readonly Shell[] = ["bash", "zsh", "fish"];
+
+/** `strand completion bash|zsh|fish`. */
+export function main(args: string[]): Promise<number> {
+  const [name, extra] = args;
+  const shell = shells.find((shell) => shell === name);
+  if (!shell || extra !== undefined) throw new UsageError(`one shell is needed: ${shells.join(", ")}`);
+  console.log(completionScript(shell, "strand").trimEnd());
+  return Promise.resolve(0);
+}
+
+/** Prints what may stand in place of the last of `words`, which stand after the program's name, a line each. */
+export async function complete(words: readonly string[]): Promise<number> {
+  const [name, ...rest] = words;
+  const command = commands.find((command) => command.name === name || command.aliases?.includes(name ?? ""));
+  if (command?.ownHelp && rest.length) {
+    const { main } = await command.load();
+    return await main(["__complete", ...rest]);
+  }
+  for (const word of candidates(words, command)) console.log(word);
+  return 0;
+}
+
+function candidates(words: readonly string[], command: Command | undefined): string[] {
+  const typed = words.at(-1) ?? "";
+  const names = commands.map(({ name }) => name);
+  let all: readonly string[] = [];
+  if (words.length < 2) all = [...names, "help", "--version"];
+  else if (words[0] === "help") all = words.length === 2 ? names : [];
+  else if (command) all = candidatesOf(command, words.slice(1, -1), typed.startsWith("-"));
+  return all.filter((word) => word.startsWith(typed));
+}
+
+/** A part of a usage line, like `[-o table|json]`, `[agent|dnsd]…` or `FILTER`. */
+interface Part {
+  /** The option's name; undefined: an operand. */
+  readonly option: string | undefined;
+  /** The words that it may be, or that may follow it; undefined: nothing follows it. Empty: anything. */
+  readonly choices: readonly string[] | undefined;
+  readonly repeated: boolean;
+}
+
+function candidatesOf(
+  { name, usage }: Command,
+  before: readonly string[],
+  hyphen: boolean,
+): readonly string[] {
+  const parts = [...usage.slice(name.length).matchAll(/\[([^\]]+)\](…?)|(\S+)/g)].map(partOf);
+  const options = parts.filter(({ option }) => option !== undefined);
+  const operands = parts.filter(({ option }) => option === undefined);
+  const valueOf = (word: string | undefined) => options.find(({ option }) => option === word)?.choices;
+  const value = valueOf(before.at(-1));
+  if (value) return value;
+  if (hyphen) return [...options.flatMap(({ option }) => option ?? []), "--help"];
+  const seen = before.filter((word, i) => !word.startsWith("-") && !valueOf(before[i - 1])).length;
+  const last = operands.at(-1);
+  return (operands[seen] ?? (last?.repeated ? last : undefined))?.choices ?? [];
+}
+
+function partOf([, inner, dots, bare]: RegExpMatchArray): Part {
+  const [first = "", value] = (inner ?? bare ?? "").split(" ");
+  const choices = (text: string) => text.split("|").filter((word) => /^[a-z]/.test(word));
+  const repeated = dots === "…";
+  return first.startsWith("-")
+    ? { option: first, choices: value === undefined ? undefined : choices(value), repeated }
+    : { option: undefined, choices: choices(first), repeated };
+}

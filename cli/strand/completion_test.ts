@@ -1,0 +1,39 @@
+import assert from "node:assert/strict";
+import { commands } from "../commands.ts";
+import { complete } from "./completion.ts";
+
+/** What is printed for a line after `strand`, in which the last word is being typed. */
+async function words(...line: string[]): Promise<string[]> {
+  const printed: string[] = [];
+  const { log } = console;
+  console.log = (word: string) => void printed.push(word);
+  try {
+    assert.equal(await complete(line), 0);
+  } finally {
+    console.log = log;
+  }
+  return printed;
+}
+
+Deno.test("complete() knows every command", async () => {
+  const names = commands.map(({ name }) => name);
+  assert.deepEqual(await words(""), [...names, "help", "--version"]);
+  assert.deepEqual(await words("st"), ["status"]);
+  assert.deepEqual(await words("help", "dn"), ["dnsd"]);
+  assert.deepEqual(await words("help", "dnsd", ""), []);
+});
+
+Deno.test("complete() takes options, operands and values from a command's usage", async () => {
+  assert.deepEqual(await words("status", "-"), ["--config", "-o", "--help"]);
+  assert.deepEqual(await words("status", "-o", ""), ["table", "json"]);
+  assert.deepEqual(await words("status", "--config", ""), [], "a file");
+  assert.deepEqual(await words("status", "-o", "json", "d"), ["dhcpd", "dnsd"]);
+  assert.deepEqual(await words("status", "agent", "d"), ["dhcpd", "dnsd"]);
+  assert.deepEqual(await words("agent", ""), ["release"]);
+  assert.deepEqual(await words("agent", "release", ""), []);
+  assert.deepEqual(await words("sand-agent", "r"), ["release"]);
+  assert.deepEqual(await words("bench", "--json", "f", "n"), ["neigh"]);
+  assert.deepEqual(await words("test", "unit", ""), [], "FILTER is anything");
+  assert.deepEqual(await words("completion", ""), ["bash", "zsh", "fish"]);
+  assert.deepEqual(await words("nothing", ""), []);
+});
