@@ -1,72 +1,11 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { version } from "../../services/common/version.ts";
-import { Process, run } from "../lab/host.ts";
-import { until } from "../lab/until.ts";
+import { run } from "../lab/host.ts";
+import { composeSession } from "./compose.ts";
+import { Docker } from "./docker.ts";
 
 const deploy = fileURLToPath(new URL("../../deploy/", import.meta.url));
-
-/** A dockerd with a directory of its own, without a bridge or rules for packets. */
-class Docker implements AsyncDisposable {
-  private constructor(readonly directory: string, private readonly process: Process) {}
-
-  static async started(): Promise<Docker> {
-    const directory = await Deno.makeTempDir({ prefix: "strand-image-" });
-    await Deno.writeTextFile(`${directory}/none.json`, "{}");
-    const flags = [
-      ...[
-        "--data-root",
-        `${directory}/data`,
-        "--exec-root",
-        `${directory}/exec`,
-        "--pidfile",
-        `${directory}/pid`,
-      ],
-      ...["--config-file", `${directory}/none.json`, "--host", `unix://${directory}/sock`],
-      ...["--bridge=none", "--iptables=false", "--shutdown-timeout=1", "--storage-driver=overlay2"],
-    ];
-    // Its mounts go with it.
-    const process = new Process(["unshare", "--mount", "/usr/sbin/dockerd", ...flags]);
-    const docker = new Docker(directory, process);
-    await until("dockerd answers", async () => {
-      assert.ok(process.alive, process.tail());
-      return (await run(["docker", "version"], { env: docker.env, mayFail: true })).code === 0;
-    }, 30_000);
-    return docker;
-  }
-
-  get env(): Record<string, string> {
-    return { DOCKER_HOST: `unix://${this.directory}/sock`, DOCKER_CONFIG: this.directory };
-  }
-
-  async run(...args: string[]): Promise<string> {
-    return (await run(["docker", ...args], { env: this.env, timeout: 120_000 })).stdout.trim();
-  }
-
-  /** Starts a service with a read-only root and no capability but these, and waits until it is healthy. */
-  async service(
-    name: string,
-    network: string,
-    capabilities: readonly string[],
-    ...args: string[]
-  ): Promise<void> {
-    const caps = capabilities.flatMap((name) => ["--cap-add", name]);
-    const flags = ["--detach", "--read-only", "--cap-drop", "ALL", ...caps, "--network", network];
-    await this.run("run", "--name", name, ...flags, ...args);
-    await until(`${name} is healthy`, async () => {
-      const state = await this.run("inspect", "--format", "{{.State.Status}} {{.State.Health.Status}}", name);
-      assert.match(state, /^running (starting|healthy)$/, `${name}: ${state}`);
-      return state.endsWith(" healthy");
-    }, 30_000);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    const ids = await this.run("ps", "--all", "--quiet").catch(() => "");
-    if (ids) await this.run("rm", "--force", ...ids.split("\n"));
-    await this.process.stop("SIGTERM", 30_000);
-    await Deno.remove(this.directory, { recursive: true });
-  }
-}
 
 async function installed(...programs: string[]): Promise<boolean> {
   const found = await run(["sh", "-c", 'for p; do command -v "$p" || exit 1; done', "sh", ...programs], {
@@ -79,7 +18,7 @@ Deno.test({
   name:
     "image: built without a registry, each service with its own capabilities alone, and the whole demo in it",
   ignore: !await installed("dockerd", "docker", "mmdebstrap"),
-  async fn() {
+  async fn(t) {
     await using docker = await Docker.started();
     const dist = [Deno.execPath(), "run", "-A", "--quiet", "--cached-only", `${deploy}dist/dist.ts`];
     const tarball = (await run([...dist, "--out", docker.directory], { timeout: 60_000 })).stdout.trim();
@@ -121,5 +60,12 @@ Deno.test({
     const free = ["--security-opt", "seccomp=unconfined", "--volume", "/sys:/sys:ro", "--tmpfs", "/run"];
     const demo = [...none.filter((flag) => flag !== "--read-only"), ...root, ...capabilities, ...free];
     assert.match(await docker.run(...demo, "strand", "demo", "--once"), /nothing is left behind\.$/);
+
+    await t.step({
+      name:
+        "deploy/compose: ten containers, a lease, names from both dnsd, a network that outlives its agent",
+      ignore: !await installed("docker-compose"),
+      fn: () => composeSession(docker),
+    });
   },
 });

@@ -1,0 +1,91 @@
+import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
+import { Lab, run } from "../lab/host.ts";
+import { until } from "../lab/until.ts";
+import type { Docker } from "./docker.ts";
+
+const folder = fileURLToPath(new URL("../../deploy/compose/", import.meta.url));
+
+/** A host on the LAN of deploy/compose, and a session with what runs there. */
+export async function composeSession(docker: Docker): Promise<void> {
+  // Where the machine has no default route, the VTEP is to be named.
+  const env = { ...docker.env, VTEP: "10.0.0.1" };
+  const compose = async (args: readonly string[], stdin = "") =>
+    (await run(["docker-compose", "--project-directory", folder, "--file", `${folder}compose.yml`, ...args], {
+      env,
+      stdin,
+      timeout: 60_000,
+    })).stdout.trim();
+  const inside = (service: string, ...command: string[]) => compose(["exec", "-T", service, ...command]);
+
+  await compose(["up", "--detach"]);
+  try {
+    await healthy(docker, 10);
+    const spec = await Deno.readTextFile(`${folder}lan.yml`);
+    assert.match(
+      await compose(["exec", "-T", "nexd-1", "nex", "apply", "-"], spec),
+      /member whiskey\.lan\.example created$/,
+    );
+    await until(
+      "the other nexd knows it",
+      async () =>
+        (await inside("nexd-2", "nex", "get", "members", "lan")).startsWith(
+          "00:00:11:11:00:01 whiskey.lan.example 10.0.0.10",
+        ),
+    );
+
+    await using lab = await Lab.create("compose");
+    const client = await lab.host("client");
+    const wire = ["link", "add", "eth0", "address", "00:00:11:11:00:01", "type", "veth"];
+    await run(["ip", "-n", client.netns, ...wire, "peer", "name", "wire", "netns", `${docker.pid}`]);
+    await run(docker.beside("ip", "link", "set", "wire", "master", "strand-lan", "up"));
+    await client.run(["ip", "link", "set", "eth0", "up"]);
+    const lease = await client.run(["busybox", "udhcpc", "-i", "eth0", "-f", "-n", "-q", "-s", "/bin/true"]);
+    assert.match(lease.stdout + lease.stderr, /lease of 10\.0\.0\.10 obtained from 10\.0\.0\.[23],/);
+    await client.run(["ip", "address", "add", "10.0.0.10/24", "dev", "eth0"]);
+    for (
+      const [server, question, answer] of [
+        ["10.0.0.4", ["whiskey.lan.example"], "10.0.0.10"],
+        ["10.0.0.5", ["-x", "10.0.0.10"], "whiskey.lan.example."],
+      ] as const
+    ) {
+      const { stdout } = await client.run(["dig", "+short", `@${server}`, ...question]);
+      assert.equal(stdout.trim(), answer);
+    }
+
+    const created = await inside("agent", "sand-agent-cli", "network-create", "--name", "blue");
+    const [, id = ""] = /id=(\S+)/.exec(created) ?? [];
+    const netns = "/run/netns/c1";
+    await run(docker.beside("sh", "-ec", `: >${netns}; unshare --net=${netns} true`));
+    await inside("agent", "sand-agent-cli", "endpoint-create", "--network", id, "--ns", netns);
+    // The network outlives the agent's container.
+    await compose(["rm", "--force", "--stop", "agent"]);
+    const left = await run(docker.beside("nsenter", `--net=/run/netns/sc-ns-${id}`, "ip", "-brief", "link"));
+    assert.match(left.stdout, /^br0 +UP[^]*^vxlan0@/m);
+    await compose(["up", "--detach"]);
+    await healthy(docker, 10);
+    assert.match(
+      await inside("agent", "sand-agent-cli", "endpoint-list", "--network", id),
+      /\[ACTIVE\] .*NS=\/run\/netns\/c1/,
+    );
+  } finally {
+    await compose(["down", "--volumes", "--timeout", "3"]);
+  }
+}
+
+async function healthy(docker: Docker, count: number): Promise<void> {
+  let seen = "";
+  await until(`${count} containers are healthy`, async () => {
+    seen = await docker.run(
+      "ps",
+      "--all",
+      "--format",
+      "{{.Names}} {{.Status}}",
+      "--filter",
+      "label=com.docker.compose.project",
+    );
+    return seen.split("\n").filter((line) => line.endsWith("(healthy)")).length === count;
+  }, 90_000).catch((error) => {
+    throw new Error(`${error.message}:\n${seen}`);
+  });
+}

@@ -1,0 +1,81 @@
+import assert from "node:assert/strict";
+import { Process, run } from "../lab/host.ts";
+import { until } from "../lab/until.ts";
+
+/** A dockerd with a directory and a network namespace of its own, without a bridge or rules for packets. */
+export class Docker implements AsyncDisposable {
+  private constructor(readonly directory: string, private readonly process: Process) {}
+
+  static async started(): Promise<Docker> {
+    const directory = await Deno.makeTempDir({ prefix: "strand-image-" });
+    await Deno.writeTextFile(`${directory}/none.json`, "{}");
+    const flags = [
+      ...[
+        "--data-root",
+        `${directory}/data`,
+        "--exec-root",
+        `${directory}/exec`,
+        "--pidfile",
+        `${directory}/pid`,
+      ],
+      ...["--config-file", `${directory}/none.json`, "--host", `unix://${directory}/sock`],
+      ...["--bridge=none", "--iptables=false", "--shutdown-timeout=1", "--storage-driver=overlay2"],
+    ];
+    // Its mounts go with it: what compose's containers share with their machine is not this machine's.
+    const script = [
+      "ip link set lo up",
+      ...["/run", "/var/lib"].map((path) => `mount -t tmpfs tmpfs ${path}`),
+      "mount --make-rshared /",
+      'exec /usr/sbin/dockerd "$@"',
+    ].join("\n");
+    const command = ["unshare", "--mount", "--net", "sh", "-ec", script, "sh", ...flags];
+    const process = new Process(command);
+    const docker = new Docker(directory, process);
+    await until("dockerd answers", async () => {
+      assert.ok(process.alive, process.tail());
+      return (await run(["docker", "version"], { env: docker.env, mayFail: true })).code === 0;
+    }, 30_000);
+    return docker;
+  }
+
+  get env(): Record<string, string> {
+    return { DOCKER_HOST: `unix://${this.directory}/sock`, DOCKER_CONFIG: this.directory };
+  }
+
+  get pid(): number {
+    return this.process.pid;
+  }
+
+  /** A command line that runs in its network, and sees its mounts. */
+  beside(...command: string[]): string[] {
+    return ["nsenter", `--target=${this.pid}`, "--net", "--mount", ...command];
+  }
+
+  async run(...args: string[]): Promise<string> {
+    return (await run(["docker", ...args], { env: this.env, timeout: 120_000 })).stdout.trim();
+  }
+
+  /** Starts a service with a read-only root and no capability but these, and waits until it is healthy. */
+  async service(
+    name: string,
+    network: string,
+    capabilities: readonly string[],
+    ...args: string[]
+  ): Promise<void> {
+    const caps = capabilities.flatMap((name) => ["--cap-add", name]);
+    const flags = ["--detach", "--read-only", "--cap-drop", "ALL", ...caps, "--network", network];
+    await this.run("run", "--name", name, ...flags, ...args);
+    await until(`${name} is healthy`, async () => {
+      const state = await this.run("inspect", "--format", "{{.State.Status}} {{.State.Health.Status}}", name);
+      assert.match(state, /^running (starting|healthy)$/, `${name}: ${state}`);
+      return state.endsWith(" healthy");
+    }, 30_000);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const ids = await this.run("ps", "--all", "--quiet").catch(() => "");
+    if (ids) await this.run("rm", "--force", ...ids.split("\n"));
+    await this.process.stop("SIGTERM", 30_000);
+    await Deno.remove(this.directory, { recursive: true });
+  }
+}
