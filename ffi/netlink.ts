@@ -13,6 +13,9 @@ const bufferSize = 8 << 20;
 /** How often a dump is begun anew before it is given up. */
 const dumpTries = 20;
 
+/** Buffers of sockets that are closed: most are open for a moment only, and V8 would clear up after each of them. */
+const spare: Uint8Array<ArrayBuffer>[] = [];
+
 /** A change for the kernel to make. */
 export interface Request {
   /** What is done, for errors: `create br0`. */
@@ -37,7 +40,7 @@ export class Netlink implements Disposable {
   #last: Promise<unknown> = Promise.resolve();
   /** What a thread of the pool reads: kept here so that it is not freed under it. */
   #sending = new Uint8Array(0);
-  #received = new Uint8Array(64 << 10);
+  #received = spare.pop() ?? new Uint8Array(64 << 10);
   #view = new DataView(this.#received.buffer);
 
   /** @param namespace a descriptor; without one, this thread's. It is not needed any longer afterwards */
@@ -132,7 +135,10 @@ export class Netlink implements Disposable {
     if (this.#closed) return;
     const underWay = this.#last;
     this.#closed = true;
-    underWay.then(() => libc.close(this.fd));
+    underWay.then(() => {
+      libc.close(this.fd);
+      if (spare.length < 8) spare.push(this.#received);
+    });
   }
 
   [Symbol.dispose](): void {

@@ -61,6 +61,7 @@ export async function change<T>(
       });
       conflicts = 0;
     }
+    if (!current && !written.length) return undefined;
     const signal = AbortSignal.timeout(patienceMs);
     const shown = Promise.all(
       written.map(({ revision, keys }) => store.mirror.reached(revision, keys, { signal })),
