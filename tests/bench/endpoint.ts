@@ -37,9 +37,9 @@ export async function benchEndpoint(options: EndpointBenchOptions = {}): Promise
   await using stack = new AsyncDisposableStack();
   const crowds = await Crowds.create(stack, progress);
   await measure(crowds.starts());
-  await crowds.settle(progress);
-  await measure(await crowds.events(stack));
+  progress("leaving an agent alone");
   await measure(crowds.rest(), 1);
+  await measure(await crowds.events(stack, progress));
   return result;
 }
 

@@ -14,6 +14,7 @@ const SIZES = [10, 100, 300] as const;
 const RESTING = 1;
 /** How long, in s: once through all networks with its checks. */
 const REST = 60;
+/** V8 goes on clearing up for so many seconds after a large listing. */
 const SETTLE = 30;
 /** Each made and deleted, in each round. */
 const EVENTS = 100;
@@ -56,23 +57,12 @@ export class Crowds {
     return [{ name: "Strand", round }];
   }
 
-  /** Starts the other agents, and lets all come to rest: V8 goes on clearing up for a while after a large listing. */
-  async settle(progress: (line: string) => void): Promise<void> {
-    for (const crowd of this.crowds) {
-      if (crowd.host.running) continue;
-      progress(`starting the agent of ${sizeName(crowd.size)}`);
-      // Looks at everything are another matter than events.
-      await crowd.start({ STRAND_AGENT_CHECK_EVERY: "3600" });
-    }
-    progress(`letting the agents come to rest, ${SETTLE} s`);
-    await new Promise((resolve) => setTimeout(resolve, SETTLE * 1000));
-  }
-
   /** What the agent takes that {@link starts} has left running, with checks as they are usual. */
   rest(): Side[] {
     const { host: { agent }, size: count } = this.crowds[RESTING]!;
     const size = sizeName(count);
     const round = async () => {
+      await settled();
       const before = cpuSeconds(agent.pid);
       await new Promise((resolve) => setTimeout(resolve, REST * 1000));
       const cpu = cpuSeconds(agent.pid) - before;
@@ -87,12 +77,17 @@ export class Crowds {
   }
 
   /** Events of one small network on each host; a side for each crowd around it. */
-  async events(stack: AsyncDisposableStack): Promise<Side[]> {
+  async events(stack: AsyncDisposableStack, progress: (line: string) => void): Promise<Side[]> {
     const sides: Side[] = [];
     for (const crowd of this.crowds) {
+      progress(`starting the agent of ${sizeName(crowd.size)}`);
+      await crowd.host.stop();
+      // Looks at everything are another matter than events.
+      await crowd.start({ STRAND_AGENT_CHECK_EVERY: "3600" });
       const watch = stack.use(await EntryWatch.open(crowd.host.namespaceOf(networkId(SMALL.number))));
       sides.push({ name: `beside ${sizeName(crowd.size)}`, round: () => crowd.events(this.lab, watch) });
     }
+    await settled();
     return sides;
   }
 
@@ -106,6 +101,10 @@ export class Crowds {
       host.agent.signal("SIGCONT");
     }
   }
+}
+
+function settled(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, SETTLE * 1000));
 }
 
 /** The network of the events, the same on each host. */
