@@ -1,0 +1,150 @@
+/** The documentation says what the program does: its links lead somewhere, and what it quotes is in the code. */
+import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
+import { commands } from "../../cli/commands.ts";
+import { agentVariables, keysAt, variables } from "../../services/common/config_schema.ts";
+import { run } from "../lab/host.ts";
+
+const root = fileURLToPath(new URL("../../", import.meta.url));
+const read = (path: string) => Deno.readTextFileSync(root + path);
+const named = (folder: string, ending: string) =>
+  [...Deno.readDirSync(root + folder)].map(({ name }) => name).filter((name) => name.endsWith(ending)).sort();
+
+const pages = new Map(
+  ["README.md", "CHANGELOG.md", ...named("docs", ".md").map((name) => `docs/${name}`)]
+    .map((path) => [path, read(path)]),
+);
+const manual = new Map(named("docs/man", "").map((name) => [name, read(`docs/man/${name}`)]));
+
+/** All of the program's text, messages in one piece, with `…` for what is filled in. */
+const code = ["cli", "services", "ffi"].flatMap((folder) => [...sources(folder)]).map(read).join("\n")
+  .replace(/["'`]\s*\+\s*["'`]/g, "")
+  .replace(/\$\{(?:[^{}]|\{[^{}]*\})*\}/g, "…")
+  .replaceAll('\\"', '"');
+
+function* sources(folder: string): Generator<string> {
+  for (const { name, isDirectory } of Deno.readDirSync(root + folder)) {
+    if (isDirectory) yield* sources(`${folder}/${name}`);
+    else if (name.endsWith(".ts") && !name.endsWith("_test.ts")) yield `${folder}/${name}`;
+  }
+}
+
+function exists(path: string): boolean {
+  try {
+    Deno.statSync(root + path);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
+/** As a heading is named in a link to it. */
+function anchors(text: string): string[] {
+  return [...text.matchAll(/^#+ (.*)$/gm)].map(([, heading = ""]) =>
+    heading.toLowerCase().replace(/[^\p{L}\p{N}\s_-]/gu, "").replaceAll(" ", "-")
+  );
+}
+
+Deno.test("links between the pages lead to what is there", () => {
+  const broken: string[] = [];
+  for (const [path, text] of pages) {
+    for (const [, target = ""] of text.matchAll(/\]\(([^)\s]+)\)/g)) {
+      if (/^https?:/.test(target)) continue;
+      const { pathname, hash } = new URL(target, `file:///${path}`);
+      const file = pathname.slice(1);
+      if (!exists(file)) broken.push(`${path}: ${target}`);
+      const page = pages.get(file);
+      if (hash && page && !anchors(page).includes(hash.slice(1))) broken.push(`${path}: ${target}`);
+    }
+  }
+  assert.deepEqual(broken, []);
+});
+
+Deno.test("every page of docs/ is in the README's list", () => {
+  const readme = pages.get("README.md") ?? "";
+  const absent = [...pages.keys()].filter((path) =>
+    path.startsWith("docs/") && !readme.includes(`(${path})`)
+  );
+  assert.deepEqual(absent, []);
+});
+
+Deno.test("variables that the documentation names are there, and so are metrics", () => {
+  const known = new Set([...variables, ...agentVariables].map(({ name }) => name));
+  const ours = /\bSTRAND_[A-Z0-9_]+\b|\b(?:strand|nexd|dhcpd|dnsd|agent)_[a-z_]+(?=[`{\s])/g;
+  const unknown: string[] = [];
+  for (const [path, text] of [...pages, ...manual]) {
+    for (const [name] of text.matchAll(ours)) {
+      if (!known.has(name) && !code.includes(name)) unknown.push(`${path}: ${name}`);
+    }
+  }
+  assert.deepEqual(unknown, []);
+});
+
+/** What others say, as it is quoted in docs/TROUBLE.md. */
+const others = [
+  "mvcc: database space exceeded",
+  "user name is empty",
+  "permission denied",
+  "[PASSIVE]",
+  "tcpdump",
+];
+
+Deno.test("messages that docs/TROUBLE.md quotes are in the code", () => {
+  const unknown: string[] = [];
+  let quotes = 0;
+  for (const [, seen = ""] of (pages.get("docs/TROUBLE.md") ?? "").matchAll(/^\| (.*?) +\|/gm)) {
+    for (const [, quote = ""] of seen.matchAll(/`([^`]+)`/g)) {
+      quotes++;
+      for (const piece of quote.split("…").map((piece) => piece.trim())) {
+        if (piece.length > 2 && !others.includes(piece) && !code.includes(piece)) unknown.push(piece);
+      }
+    }
+  }
+  assert.ok(quotes > 60, `${quotes} quotes`);
+  assert.deepEqual(unknown, []);
+});
+
+/** A page's text without its markup. */
+const plain = (name: string) =>
+  (manual.get(name) ?? "").replaceAll("\\-", "-").replace(/\\f[A-Z]|^\.[A-Z]+ /gm, "");
+
+Deno.test("strand.1 has every command, with its options", () => {
+  const page = plain("strand.1");
+  const absent = commands.flatMap(({ name, usage }) =>
+    [name, ...usage.match(/--[a-z-]+/g) ?? []].filter((word) => !page.includes(word))
+  );
+  assert.deepEqual(absent, []);
+});
+
+Deno.test("every name that the program can be called by has a page, and every service's page its keys", () => {
+  const services = ["nexd", "dhcpd", "dnsd", "agent"];
+  const wanted = commands.flatMap(({ name, aliases = [], ownHelp }) => [
+    ...services.includes(name) ? [`strand-${name}.8`, ...aliases.map((alias) => `${alias}.8`)] : [],
+    ...ownHelp ? [`${name}.1`, ...aliases.map((alias) => `${alias}.1`)] : [],
+  ]);
+  assert.deepEqual(wanted.filter((name) => !manual.has(name)), []);
+  const absent = services.flatMap((name) =>
+    keysAt([name]).filter((key) => !plain(`strand-${name}.8`).includes(key)).map((key) => `${name}.${key}`)
+  );
+  assert.deepEqual(absent, []);
+});
+
+const groff = (await run(["sh", "-c", "command -v groff"], { mayFail: true })).code === 0;
+
+Deno.test({
+  name: "groff has nothing to say about the manual",
+  ignore: !groff,
+  async fn() {
+    const links: string[] = [];
+    for (const [name, text] of manual) {
+      const target = /^\.so man[18]\/(\S+)\n$/.exec(text)?.[1];
+      if (target) links.push(target);
+      else {
+        const format = ["groff", "-man", "-Tutf8", "-ww", "-z", `${root}docs/man/${name}`];
+        assert.equal((await run(format, { mayFail: true })).stderr, "");
+      }
+    }
+    assert.deepEqual(links.filter((target) => !manual.has(target)), []);
+  },
+});
