@@ -1,0 +1,231 @@
+/** What deploy/ says is held against the program: no variable, command, metric, port or version that there is none of. */
+import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
+import { parse, parseAllDocuments } from "yaml";
+import { commands } from "../../cli/commands.ts";
+import { loadConfig } from "../../services/common/config.ts";
+import { agentVariables, schema, variables } from "../../services/common/config_schema.ts";
+import { version } from "../../services/common/version.ts";
+import { run } from "../lab/host.ts";
+
+const root = fileURLToPath(new URL("../../", import.meta.url));
+const deploy = `${root}deploy/`;
+
+/** Every file under a folder, whose path ends with a slash. */
+function filesIn(folder: string): string[] {
+  return [...Deno.readDirSync(folder)].flatMap(({ name, isDirectory }) =>
+    isDirectory ? filesIn(`${folder}${name}/`) : [folder + name]
+  );
+}
+
+const text = (file: string) => Deno.readTextFileSync(file);
+const folders = ["ansible", "compose", "dashboards", "kubernetes", "systemd", "vagrant"];
+const files = folders.flatMap((folder) => filesIn(`${deploy}${folder}/`));
+
+/** A node of a document of which only some is looked at. */
+interface Node {
+  readonly [key: string]: Node | undefined;
+}
+
+/** A file's documents. None may be ill-formed, or have a key twice. */
+function yaml(file: string): Node[] {
+  return parseAllDocuments(text(file), { version: "1.1" }).map((document) => {
+    assert.deepEqual(document.errors, [], file);
+    return (document.toJS() ?? {}) as Node;
+  });
+}
+
+const items = (node: Node | undefined): Node[] => Object.values(node ?? {}).map((item) => item ?? {});
+
+/** The manifests of Kubernetes, without what only kustomize reads. */
+const manifests = filesIn(`${deploy}kubernetes/base/`).filter((file) => !file.endsWith("/kustomization.yaml"))
+  .flatMap(yaml);
+const workloads = manifests.filter(({ kind }) => /^(Deployment|DaemonSet)$/.test(String(kind)));
+
+async function installed(program: string): Promise<boolean> {
+  return (await run(["sh", "-c", 'command -v "$0"', program], { mayFail: true })).code === 0;
+}
+
+Deno.test("deploy: every YAML and JSON file is well-formed", () => {
+  for (const file of files) {
+    if (/\.ya?ml$/.test(file)) yaml(file);
+    if (file.endsWith(".json")) JSON.parse(text(file));
+  }
+});
+
+Deno.test("deploy: every environment variable is one of the configuration's, every command one of the program's", () => {
+  const known = new Set([...variables, ...agentVariables].map(({ name }) => name));
+  const check = (where: string, names: readonly string[], command: unknown) => {
+    for (const name of names) assert.ok(known.has(name), `${where}: ${name}`);
+    assert.ok(commands.some(({ name }) => name === command), `${where}: ${command}`);
+  };
+  for (const file of files) {
+    for (const [name] of text(file).matchAll(/\bSTRAND_[A-Z_]+\b/g)) {
+      assert.ok(known.has(name), `${file}: ${name}`);
+    }
+  }
+  const services = Object.entries(yaml(`${deploy}compose/compose.yml`)[0]?.["services"] ?? {})
+    .filter(([name]) => !name.startsWith("etcd"));
+  assert.equal(services.length, 7);
+  for (const [name, service] of services) {
+    const command = items(service?.["command"]);
+    assert.equal(command.length, 1);
+    check(name, Object.keys(service?.["environment"] ?? {}), command[0]);
+  }
+  assert.equal(workloads.length, 4);
+  for (const container of workloads.flatMap(containersOf)) {
+    const names = items(container["env"]).map(({ name }) => String(name));
+    // What is only there to be put into another one's value may have any name.
+    const own = names.filter((name) => !JSON.stringify(container).includes(`$(${name})`));
+    check(String(container["name"]), own, items(container["args"])[0]);
+  }
+  for (const file of files.filter((file) => file.endsWith(".service"))) {
+    const [, command] = /^ExecStart=\/opt\/strand\/bin\/strand (\w+)$/m.exec(text(file)) ?? [];
+    assert.equal(file, `${deploy}systemd/strand-${command}.service`);
+    check(file, [], command);
+  }
+});
+
+function containersOf(workload: Node): Node[] {
+  return items(workload["spec"]?.["template"]?.["spec"]?.["containers"]);
+}
+
+Deno.test("deploy: every configuration file is accepted, also with TLS", () => {
+  const inCluster = String(manifests.find(({ kind }) => String(kind) === "ConfigMap")?.["data"]?.["nex.yml"]);
+  const withTls = inCluster.replaceAll(/^( *)# /gm, "$1");
+  assert.notEqual(withTls, inCluster);
+  for (const settings of [inCluster, withTls, text(`${deploy}compose/nex/nex.yml`)]) {
+    schema.parse(parse(settings));
+  }
+});
+
+Deno.test("deploy: the version is this one", () => {
+  const said = [
+    ...text(`${deploy}compose/.env`).matchAll(/^IMAGE=strand:(.*)$/gm),
+    ...files.flatMap((file) => [...text(file).matchAll(/(?:newTag|^strand_version): ([^\s}]+)/gm)]),
+  ].map(([, said]) => said);
+  assert.deepEqual(said, Array(4).fill(version));
+});
+
+Deno.test("deploy: Kubernetes' manifests fit one another", () => {
+  const labels = new Map<string, string>();
+  for (const workload of workloads) {
+    const { spec, metadata } = workload, pod = spec?.["template"];
+    assert.deepEqual(spec?.["selector"]?.["matchLabels"], pod?.["metadata"]?.["labels"]);
+    labels.set(JSON.stringify(pod?.["metadata"]?.["labels"]), String(metadata?.["name"]));
+    const volumes = items(pod?.["spec"]?.["volumes"]).map(({ name }) => name);
+    for (const container of containersOf(workload)) {
+      for (const { name } of items(container["volumeMounts"])) assert.ok(volumes.includes(name));
+      const status = items(container["ports"]).find(({ name }) => String(name) === "status")
+        ?.["containerPort"];
+      assert.equal(
+        Number(status),
+        loadConfig({ env: {} })[container["name"] as unknown as "nexd"].metricsListen.port,
+      );
+      assert.equal(String(status), String(pod?.["metadata"]?.["annotations"]?.["prometheus.io/port"]));
+      for (const [probe, path] of [["livenessProbe", "/healthz"], ["readinessProbe", "/readyz"]] as const) {
+        assert.deepEqual(container[probe]?.["httpGet"], { path, port: "status" });
+      }
+    }
+  }
+  for (const { kind, spec, metadata } of manifests) {
+    const name = String(metadata?.["name"]);
+    if (String(kind) === "Service") assert.equal(labels.get(JSON.stringify(spec?.["selector"])), name);
+    if (String(kind) === "PodDisruptionBudget") {
+      assert.equal(labels.get(JSON.stringify(spec?.["selector"]?.["matchLabels"])), name);
+    }
+  }
+});
+
+Deno.test("deploy: dashboard and alerts ask for metrics that there are", async () => {
+  const sources = filesIn(`${root}services/`).filter((file) => /(?<!_test)\.ts$/.test(file)).map(text).join(
+    "\n",
+  );
+  const known = new Set(
+    [...sources.matchAll(/"((?:strand|process|nexd|dhcpd|dnsd|agent)_[a-z_]+)"/g)].map(([, name]) => name),
+  );
+  const dashboard = text(`${deploy}dashboards/strand.json`), alerts = `${deploy}dashboards/alerts.yml`;
+  const asked = [
+    ...[...dashboard.matchAll(/"expr": "(.*)"/g)].map(([, expression = ""]) =>
+      expression.replaceAll('\\"', '"')
+    ),
+    ...yaml(alerts).flatMap(({ groups }) => items(groups)).flatMap(({ rules }) => items(rules)).map((
+      { expr },
+    ) => String(expr)),
+  ];
+  assert.ok(asked.length > 30);
+  for (const expression of asked) {
+    const [name = ""] = /\b(strand|process|nexd|dhcpd|dnsd|agent|up)(_[a-z_]+|\b)/.exec(expression) ?? [];
+    assert.ok(
+      name === "up" || known.has(name) || known.has(name.replace(/_(count|bucket|sum)$/, "")),
+      expression,
+    );
+    // Labels' values are words of ours too.
+    for (const [, values = ""] of expression.matchAll(/\b(?:event|kind)=~?"(.*?)"/g)) {
+      for (const value of values.split("|")) assert.match(sources, new RegExp(`\\b${value}\\b`), expression);
+    }
+  }
+  if (await installed("promtool")) await run(["promtool", "check", "rules", alerts]);
+  else console.log("promtool (Debian's prometheus) is not here to judge the alerts");
+});
+
+Deno.test({
+  name: "deploy: systemd finds nothing wrong with the units, and little that they could do without",
+  ignore: !await installed("systemd-analyze") || !await installed("bwrap") || Deno.uid() !== 0,
+  async fn() {
+    const units = files.filter((file) => /\/systemd\/.*\.(service|target)$/.test(file));
+    const opt = ["--tmpfs", "/opt", "--ro-bind", `${deploy}dist/launcher`, "/opt/strand/bin/strand"];
+    const verified = await run([
+      "bwrap",
+      "--dev-bind",
+      "/",
+      "/",
+      ...opt,
+      "systemd-analyze",
+      "verify",
+      ...units,
+    ]);
+    assert.equal(verified.stdout + verified.stderr, "");
+    // Tenths of systemd's exposure level; the agent's work is what a sandbox is to prevent.
+    for (const [unit, most] of [["nexd", 15], ["dnsd", 18], ["dhcpd", 20], ["agent", 47]] as const) {
+      const flags = ["--offline=true", "--no-pager", `--threshold=${most}`];
+      await run(["systemd-analyze", "security", ...flags, `${deploy}systemd/strand-${unit}.service`]);
+    }
+  },
+});
+
+Deno.test("deploy: the agent's unit keeps the host's mounts", () => {
+  const apart =
+    /^(Protect(System|Home|Proc|Control|Kernel)|ProcSubset|Private(?!Network)|Read|Inaccessible|Bind|Temporary|Mount|Root|Dynamic)/m;
+  assert.doesNotMatch(text(`${deploy}systemd/strand-agent.service`), apart);
+  assert.match(text(`${deploy}systemd/strand-nexd.service`), apart);
+});
+
+for (
+  const [program, command] of [
+    ["docker-compose", [
+      "docker-compose",
+      "--project-directory",
+      `${deploy}compose`,
+      "--file",
+      `${deploy}compose/compose.yml`,
+      "config",
+      "--quiet",
+    ]],
+    ["kubectl", ["kubectl", "kustomize", `${deploy}kubernetes/cni`]],
+    ["ansible-playbook", [
+      "ansible-playbook",
+      "--inventory",
+      `${deploy}ansible/inventory.yml`,
+      "--syntax-check",
+      `${deploy}ansible/site.yml`,
+    ]],
+    ["ruby", ["ruby", "-c", `${deploy}vagrant/Vagrantfile`]],
+  ] as const
+) {
+  Deno.test({
+    name: `deploy: ${program} reads what is for it`,
+    ignore: !await installed(program),
+    fn: async () => void await run(command),
+  });
+}
