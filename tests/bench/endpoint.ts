@@ -57,8 +57,8 @@ same veth pair in the same network, without etcd: seven commands of a waiting sh
 or make it there. Both run on one core, etcd and whoever asks on the other; sides are interleaved.
 
 With ten hosts on this machine's cores, all agents busy at once, an entry counts as there when \`ip monitor\` in the other
-host's network has told of both the ARP and the FDB entry, from before the API was asked, or, for an endpoint of a host
-that is not there, from before the transaction was sent to etcd.
+host's network has told of both the ARP and the FDB entry. It is timed from before the transaction is sent to etcd, for an
+endpoint of a host that is not there, and, for one of the first host, from before its API is asked: both include the commit.
 
 An agent's start is timed from exec to its line "started", at which it is stopped and its kernel compared with etcd: with
 all namespaces to be made, as after a reboot, and with all of it there. 100 × 100 are 100 networks of 100 endpoints, one
