@@ -7,6 +7,7 @@ import {
   namespaceGone,
   planActivate,
   planDeactivate,
+  planReach,
 } from "../overlay/endpoints.ts";
 import { planApplied, planLeave, planPresence } from "../overlay/hosts.ts";
 import { Neighbours } from "../overlay/neighbours.ts";
@@ -389,6 +390,7 @@ export class NetworkWorker {
       return await this.#leave();
     }
     await this.#commit(() => planPresence(view, this.id, this.#presence()));
+    await this.#tellReach();
     if (view.networksOn(host.hostname).has(this.id)) trust.joined(this.id);
     this.#steady = true;
   }
@@ -466,6 +468,15 @@ export class NetworkWorker {
       }
     }
     return { gone, unknown };
+  }
+
+  /** The other hosts send to where this one is now, though it had another VTEP when its endpoints were made. */
+  async #tellReach(): Promise<void> {
+    const { view, host } = this.#context;
+    for (const { id, record } of [...this.#local()]) {
+      if (record.host_ip === host.ip.toString() && record.api_hostname === host.apiHostname) continue;
+      await this.#commit(() => view.endpoint(id) ? planReach(view, id, host).plan : undefined);
+    }
   }
 
   /** Endpoints whose namespace is gone are not active any more; they keep their addresses. */

@@ -1,3 +1,4 @@
+import type { Ip } from "../common/ip.ts";
 import { Refusal } from "../common/refusal.ts";
 import { type DockerIds, type EndpointRecord, writeSandRecord } from "../store/sand_records.ts";
 import type { Plan } from "../store/types.ts";
@@ -49,6 +50,24 @@ export function planActivate(
 /** Plans that an endpoint is inactive: it keeps its address. Throws Refusal "not-found" when the host does not own it. */
 export function planDeactivate(view: View, id: string, hostname: string): Planned<EndpointRecord> {
   return update(view, findEndpoint(view, id, hostname), { target_netns_path: "", active: false });
+}
+
+/** Where a host is reached. */
+export interface Reach {
+  readonly hostname: string;
+  /** Its VTEP. */
+  readonly ip: Ip;
+  readonly apiHostname: string;
+}
+
+/** Plans that an endpoint is behind its host's present VTEP: it may have been made behind another. */
+export function planReach(
+  view: View,
+  id: string,
+  { hostname, ip, apiHostname }: Reach,
+): Planned<EndpointRecord> {
+  const fields = { host_ip: ip.toString(), api_hostname: apiHostname };
+  return update(view, findEndpoint(view, id, hostname), fields);
 }
 
 /** Plans that an endpoint that an old agent has made is known for Docker's. */

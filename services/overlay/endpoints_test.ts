@@ -11,6 +11,7 @@ import {
   planActivate,
   planDeactivate,
   planDeleteEndpoints,
+  planReach,
 } from "./endpoints.ts";
 import { planApplied } from "./hosts.ts";
 import { planDeleteNetwork } from "./networks.ts";
@@ -315,4 +316,16 @@ Deno.test("whoever forces a host's last endpoint away makes the others forget th
   assert.ok(force("F"));
   assert.deepEqual(it.keysUnder("/sc-net/nodes"), [it.keys.hostNetwork("h1", network.id)]);
   assert.deepEqual(it.keysUnder("/sc-net/strand/"), []);
+});
+
+Deno.test("planReach() tells where a host is by now, once", () => {
+  const it = setUp();
+  it.commit(it.create(it.request("E")).plans);
+  const moved = { ...host, ip: Ip.parse("192.0.2.9"), apiHostname: "192.0.2.9" };
+  assert.ok(it.commit(planReach(it.view, "E", moved).plan));
+  for (const key of [it.keys.hostEndpoint("h1", "E"), it.keys.networkEndpoint(network.id, "E")]) {
+    assert.deepEqual([it.json(key).host_ip, it.json(key).api_hostname], ["192.0.2.9", "192.0.2.9"]);
+  }
+  assert.equal(planReach(it.view, "E", moved).plan, undefined);
+  assert.throws(() => planReach(it.view, "E", { ...moved, hostname: "h2" }), { code: "not-found" });
 });
