@@ -63,10 +63,13 @@ export async function composeSession(docker: Docker): Promise<void> {
     const left = await run(docker.beside("nsenter", `--net=/run/netns/sc-ns-${id}`, "ip", "-brief", "link"));
     assert.match(left.stdout, /^br0 +UP[^]*^vxlan0@/m);
     await compose(["up", "--detach"]);
-    await healthy(docker, 10);
-    assert.match(
-      await inside("agent", "sand-agent-cli", "endpoint-list", "--network", id),
-      /\[ACTIVE\] .*NS=\/run\/netns\/c1/,
+    const active = /\[ACTIVE\] .*NS=\/run\/netns\/c1/;
+    // Until it has followed etcd, the agent refuses.
+    const list = ["exec", "-T", "agent", "sand-agent-cli", "endpoint-list", "--network", id];
+    await until(
+      "the next agent has the endpoint",
+      async () => active.test(await compose(list).catch(String)),
+      30_000,
     );
   } finally {
     await compose(["down", "--volumes", "--timeout", "3"]);
