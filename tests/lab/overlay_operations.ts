@@ -71,7 +71,8 @@ export class Operations {
     for (const host of this.lossy) await this.loss(host, false);
     await this.lab.etcd.healthy();
     for (const host of this.lab.hosts) if (!host.running) host.launch();
-    await Promise.all(this.lab.hosts.map((host) => host.ready()));
+    // After lost packets TCP itself may wait for half a minute before it tries to connect again.
+    await Promise.all(this.lab.hosts.map((host) => host.ready(75_000)));
     // Drift is found by the periodic check.
     await this.lab.agree({ timeoutMs: 20_000 });
     const there = new Set((await this.lab.host(1).api.endpoints()).map(({ id }) => id));
