@@ -36,7 +36,7 @@ Deno.test("loadConfig() gives the agent SAND's defaults", async () => {
   });
   assert.equal(agent.checksumOffload, true);
   assert.equal(agent.stateDir, "/var/lib/strand/agent");
-  assert.deepEqual([agent.checkEverySeconds, agent.addressGraceSeconds], [60, 600]);
+  assert.deepEqual([agent.checkEverySeconds, agent.addressGraceSeconds], [120, 600]);
   assert.equal(agent.rollbar, undefined);
   assert.deepEqual(agent.metricsListen, { host: "127.0.0.1", port: 9643 });
   assert.deepEqual(etcd.endpoints, ["http://127.0.0.1:2379"]);

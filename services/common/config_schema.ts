@@ -125,7 +125,7 @@ export const schema = z.strictObject({
     "checksum-offload": z.boolean().default(true),
     socket: socketPath.optional(),
     "state-dir": path.default("/var/lib/strand/agent"),
-    "check-every": z.int().min(1, { error: period }).max(86400, { error: period }).default(60),
+    "check-every": z.int().min(1, { error: period }).max(86400, { error: period }).default(120),
     "address-grace": z.int().min(1, { error: period }).max(86400, { error: period }).default(600),
     rollbar: z.strictObject({
       token: z.string().optional(),

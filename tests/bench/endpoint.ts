@@ -62,7 +62,7 @@ endpoint of a host that is not there, and, for one of the first host, from befor
 
 An agent's start is timed from exec to its line "started", at which it is stopped and its kernel compared with etcd: with
 all namespaces to be made, as after a reboot, and with all of it there. 100 × 100 are 100 networks of 100 endpoints, one
-of them on this host. At rest it is left alone for 60 s, in which it checks every network. An event is one remote
+of them on this host. At rest it is left alone for 60 s, in which it checks every other network. An event is one remote
 endpoint in etcd that comes or goes in a small network; what else the host has is to make no difference.
 
 ![Milliseconds of an endpoint made](bench-endpoint.svg)

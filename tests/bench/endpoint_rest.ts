@@ -12,7 +12,7 @@ import { cpuSeconds, percentile, rssMiB, type Sample, type Side, until } from ".
 const SIZES = [10, 100, 300] as const;
 /** Which of them is started again and again, and left alone. */
 const RESTING = 1;
-/** How long, in s: once through all networks with its checks. */
+/** How long, in s: through half of the networks with its checks. */
 const REST = 60;
 /** V8 goes on clearing up for so many seconds after a large listing. */
 const SETTLE = 30;
