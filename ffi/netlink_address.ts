@@ -1,4 +1,4 @@
-import { EADDRNOTAVAIL, ESRCH } from "./errno.ts";
+import { EADDRNOTAVAIL, ESRCH, SystemError } from "./errno.ts";
 import type { Netlink, Request } from "./netlink.ts";
 import {
   type Attribute,
@@ -26,6 +26,7 @@ const RTMSG = 12,
   RTA_PRIORITY = 6,
   RTA_METRICS = 8,
   RTA_TABLE = 15;
+const RTM_F_FIB_MATCH = 0x2000;
 const RTAX_MTU = 2, RTAX_ADVMSS = 8;
 const RT_TABLE_MAIN = 254, RTPROT_STATIC = 4, RT_SCOPE_UNIVERSE = 0, RT_SCOPE_LINK = 253, RTN_UNICAST = 1;
 
@@ -115,29 +116,62 @@ export function listAddresses(netlink: Netlink, link = 0): Promise<LinkAddress[]
   });
 }
 
-/** The unicast routes of the main table that lead over one link, of both families. */
-export function listRoutes(netlink: Netlink): Promise<Route[]> {
-  const fixed = new Uint8Array(RTMSG);
+/** The unicast routes of the main table that lead over one link, of both families; over this one, if it is named. */
+export function listRoutes(netlink: Netlink, link?: number): Promise<Route[]> {
+  const filter: Attribute[] = link === undefined ? [] : [[RTA_OIF, u32(link)]];
   return netlink.dump(
     "list the routes",
-    encodeMessage(RTM_GETROUTE, 0, fixed),
+    encodeMessage(RTM_GETROUTE, 0, new Uint8Array(RTMSG), filter),
     () => [] as Route[],
     (list, view, from, to) => {
       if (to - from < RTMSG || view.getUint8(from + 7) !== RTN_UNICAST) return;
-      const found = readAttributes(view, from + RTMSG, to);
-      const link = found.get(RTA_OIF)?.getUint32(0, true), gateway = found.get(RTA_GATEWAY);
-      if (link === undefined || found.get(RTA_TABLE)?.getUint32(0, true) !== RT_TABLE_MAIN) return;
-      const destination = found.get(RTA_DST);
-      list.push({
-        destination: destination
-          ? readOctets(destination)
-          : new Uint8Array(view.getUint8(from) === AF_INET ? 4 : 16),
-        prefix: view.getUint8(from + 1),
-        ...(gateway && { gateway: readOctets(gateway) }),
-        link,
-      });
+      const table = readAttributes(view, from + RTMSG, to).get(RTA_TABLE)?.getUint32(0, true);
+      const route = table === RT_TABLE_MAIN ? readRoute(view, from, to) : undefined;
+      if (route) list.push(route);
     },
   );
+}
+
+/** The route by which the socket's namespace reaches an address. */
+export interface Way extends Route {
+  /** It is one of the namespace's own, or a broadcast address, not one of others. */
+  readonly own: boolean;
+}
+
+/** How the socket's namespace reaches an address of 4 or 16 octets; undefined when it does not. */
+export async function findRoute(netlink: Netlink, address: Uint8Array): Promise<Way | undefined> {
+  const fixed = new Uint8Array(RTMSG), view = new DataView(fixed.buffer);
+  fixed[0] = familyOf(address);
+  fixed[1] = address.length * 8;
+  view.setUint32(8, RTM_F_FIB_MATCH, true);
+  const message = encodeMessage(RTM_GETROUTE, 0, fixed, [[RTA_DST, address]]);
+  let way: Way | undefined;
+  try {
+    await netlink.ask({ what: "look for a route", message }, (view, from, to) => {
+      const route = readRoute(view, from, to);
+      if (route) way = { ...route, own: view.getUint8(from + 7) !== RTN_UNICAST };
+    });
+  } catch (error) {
+    // ENETUNREACH, or what a blackhole, prohibit or unreachable route is set to answer.
+    if (!(error instanceof SystemError)) throw error;
+  }
+  return way;
+}
+
+/** Reads struct rtmsg and its attributes; undefined for a route over no link, or over several. */
+function readRoute(view: DataView, from: number, to: number): Route | undefined {
+  const found = readAttributes(view, from + RTMSG, to);
+  const link = found.get(RTA_OIF)?.getUint32(0, true), gateway = found.get(RTA_GATEWAY);
+  if (link === undefined) return undefined;
+  const destination = found.get(RTA_DST);
+  return {
+    destination: destination
+      ? readOctets(destination)
+      : new Uint8Array(view.getUint8(from) === AF_INET ? 4 : 16),
+    prefix: view.getUint8(from + 1),
+    ...(gateway && { gateway: readOctets(gateway) }),
+    link,
+  };
 }
 
 function familyOf(address: Uint8Array): number {

@@ -14,19 +14,23 @@ import {
 
 /** Numbers of if_link.h that changes and listings share. */
 export const RTM_NEWLINK = 16, RTM_DELLINK = 17, RTM_GETLINK = 18;
-export const IFINFOMSG = 16, IFF_UP = 1;
+export const IFINFOMSG = 16, IFF_UP = 1, IFF_NOARP = 0x80;
 export const IFLA_ADDRESS = 1,
   IFLA_IFNAME = 3,
   IFLA_MTU = 4,
   IFLA_LINK = 5,
   IFLA_MASTER = 10,
-  IFLA_LINKINFO = 18;
+  IFLA_LINKINFO = 18,
+  IFLA_AF_SPEC = 26;
+export const AF_INET = 2, IFLA_INET_CONF = 1;
+/** Of linux/ip.h: which of a link's settings under net.ipv4.conf is which. */
+export const IPV4_DEVCONF_FORWARDING = 1;
 export const IFLA_GROUP = 27, IFLA_EXT_MASK = 29, IFLA_LINK_NETNSID = 37;
 export const IFLA_INFO_KIND = 1, IFLA_INFO_DATA = 2;
 export const IFLA_VXLAN_ID = 1, IFLA_VXLAN_GROUP = 2, IFLA_VXLAN_LOCAL = 4, IFLA_VXLAN_LEARNING = 7;
 export const IFLA_VXLAN_PORT = 15, IFLA_VXLAN_PROXY = 11, IFLA_VXLAN_L2MISS = 13, IFLA_VXLAN_L3MISS = 14;
 export const IFLA_VXLAN_GROUP6 = 16, IFLA_VXLAN_LOCAL6 = 17;
-const IFLA_NET_NS_FD = 28, VETH_INFO_PEER = 1;
+const IFLA_NET_NS_FD = 28, VETH_INFO_PEER = 1, IFLA_MACVLAN_MODE = 1, MACVLAN_MODE_PASSTHRU = 8;
 
 /** The longest name of an interface, in octets (IFNAMSIZ without the NUL). */
 export const nameLimit = 15;
@@ -40,6 +44,8 @@ export interface LinkSettings {
   /** Six octets. */
   readonly mac?: Uint8Array;
   readonly up?: boolean;
+  /** False: it asks nobody for MACs, and answers nobody (IFF_NOARP of netdevice(7)). */
+  readonly arp?: boolean;
   /** The index of the bridge that it is a port of, in the namespace where it is; 0 for none. */
   readonly master?: number;
   /** A descriptor of the namespace where it goes. */
@@ -96,13 +102,35 @@ export function newVeth(link: NewLink, peer: Omit<NewLink, "up" | "master">): Re
   return create(link, "veth", [[VETH_INFO_PEER, far]]);
 }
 
+/**
+ * Creates a macvlan that has all of another link's traffic, and its MAC (mode passthru): whatever that link receives
+ * from one host comes out of this one.
+ *
+ * @param link.lower index of the other link, in the namespace of the socket that this is sent through
+ */
+export function newMacvlan(link: NewLink & { readonly lower: number }): Request {
+  return create(link, "macvlan", [[IFLA_MACVLAN_MODE, u32(MACVLAN_MODE_PASSTHRU)]], [
+    IFLA_LINK,
+    u32(link.lower),
+  ]);
+}
+
+/** Turns on or off that IPv4 packets which a link receives are sent on (net.ipv4.conf.LINK.forwarding). */
+export function changeForwarding(link: LinkReference, on: boolean): Request {
+  const settings: Attribute = [AF_INET, [[IFLA_INET_CONF, [[IPV4_DEVCONF_FORWARDING, u32(Number(on))]]]]];
+  return {
+    what: `change ${label(link)}`,
+    message: encodeMessage(RTM_NEWLINK, 0, ifinfomsg(link), [...reference(link), [IFLA_AF_SPEC, [settings]]]),
+  };
+}
+
 /** Changes a link; a name is changed while it is down, or by kernels from 6.2 on. */
 export function changeLink(link: LinkReference, change: LinkSettings & { readonly name?: string }): Request {
   const named: Attribute | undefined = change.name === undefined ? undefined : nameOf(change.name);
   if (typeof link === "string" && named) throw new TypeError("a link is renamed by its index");
   return {
     what: `change ${label(link)}`,
-    message: encodeMessage(RTM_NEWLINK, 0, ifinfomsg(link, change.up), [
+    message: encodeMessage(RTM_NEWLINK, 0, ifinfomsg(link, change), [
       ...reference(link),
       named,
       ...settings(change),
@@ -130,11 +158,12 @@ export function deleteLink(link: LinkReference): Request {
   };
 }
 
-function create(link: NewLink, kind: string, data?: readonly Attribute[]): Request {
+function create(link: NewLink, kind: string, data?: readonly Attribute[], lower?: Attribute): Request {
   return {
     what: `create ${link.name}`,
-    message: encodeMessage(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, ifinfomsg(0, link.up), [
+    message: encodeMessage(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, ifinfomsg(0, link), [
       ...settings(link, link.name),
+      lower,
       linkInfo(kind, data),
     ]),
   };
@@ -173,10 +202,10 @@ function label(link: LinkReference): string {
 }
 
 /** struct ifinfomsg {u8 family, pad, u16 type, i32 index, u32 flags, u32 change} */
-function ifinfomsg(link: LinkReference, up?: boolean): Uint8Array {
+function ifinfomsg(link: LinkReference, { up, arp }: Pick<LinkSettings, "up" | "arp"> = {}): Uint8Array {
   const fixed = new Uint8Array(IFINFOMSG);
   if (typeof link === "number") fixed.set(u32(link), 4);
-  fixed[8] = up ? IFF_UP : 0;
-  fixed[12] = up === undefined ? 0 : IFF_UP;
+  fixed[8] = (up ? IFF_UP : 0) | (arp === false ? IFF_NOARP : 0);
+  fixed[12] = (up === undefined ? 0 : IFF_UP) | (arp === undefined ? 0 : IFF_NOARP);
   return fixed;
 }

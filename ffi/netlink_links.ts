@@ -1,11 +1,15 @@
 import { ENODEV, SystemError } from "./errno.ts";
 import type { Netlink } from "./netlink.ts";
 import {
+  AF_INET,
+  IFF_NOARP,
   IFF_UP,
   IFINFOMSG,
   IFLA_ADDRESS,
+  IFLA_AF_SPEC,
   IFLA_EXT_MASK,
   IFLA_IFNAME,
+  IFLA_INET_CONF,
   IFLA_INFO_DATA,
   IFLA_INFO_KIND,
   IFLA_LINK,
@@ -23,6 +27,7 @@ import {
   IFLA_VXLAN_LOCAL6,
   IFLA_VXLAN_PORT,
   IFLA_VXLAN_PROXY,
+  IPV4_DEVCONF_FORWARDING,
   RTM_GETLINK,
 } from "./netlink_link.ts";
 import {
@@ -42,9 +47,13 @@ const RTM_GETNSID = 90, NETNSA_NSID = 1, NETNSA_FD = 3, RTGENMSG = 1;
 export interface Link {
   readonly index: number;
   readonly name: string;
-  /** `bridge`, `vxlan`, `veth`; empty for hardware and `lo`. */
+  /** `bridge`, `vxlan`, `veth`, `macvlan`; empty for hardware and `lo`. */
   readonly kind: string;
   readonly up: boolean;
+  /** False: it asks nobody for MACs, and answers nobody. */
+  readonly arp: boolean;
+  /** IPv4 packets that it receives are sent on. */
+  readonly forwarding: boolean;
   /** Its far end, or what is below it, is up too. */
   readonly carrier: boolean;
   /** IFF_… of netdevice(7). */
@@ -53,11 +62,11 @@ export interface Link {
   readonly mac: Uint8Array;
   /** The index of the bridge that it is a port of; 0 when there is none. */
   readonly master: number;
-  /** The index of a veth's far end, which is in `peerNamespace`; 0 when there is none. */
+  /** The index of a veth's far end or of what a macvlan lies on, which is in `peerNamespace`; 0 when there is none. */
   readonly peer: number;
   /**
-   * The number, as {@link namespaceNumber} gives it, of the namespace where a veth's far end or a vxlan's underlay
-   * is; undefined when that is this one.
+   * The number, as {@link namespaceNumber} gives it, of the namespace where a veth's far end, what a macvlan lies on or
+   * a vxlan's underlay is; undefined when that is this one.
    */
   readonly peerNamespace: number | undefined;
   /** Of a vxlan device. */
@@ -134,15 +143,23 @@ function readLink(view: DataView, from: number, to: number): Link {
     name: readText(found.get(IFLA_IFNAME)),
     kind,
     up: (flags & IFF_UP) !== 0,
+    arp: (flags & IFF_NOARP) === 0,
+    forwarding: forwards(readNested(found.get(IFLA_AF_SPEC)).get(AF_INET)),
     carrier: (flags & IFF_LOWER_UP) !== 0,
     flags,
     mtu: number(IFLA_MTU) ?? 0,
     mac: readOctets(found.get(IFLA_ADDRESS)),
     master: number(IFLA_MASTER) ?? 0,
-    peer: kind === "veth" ? number(IFLA_LINK) ?? 0 : 0,
+    peer: kind === "veth" || kind === "macvlan" ? number(IFLA_LINK) ?? 0 : 0,
     peerNamespace: number(IFLA_LINK_NETNSID),
     vxlan: kind === "vxlan" ? readVxlan(readNested(info.get(IFLA_INFO_DATA))) : undefined,
   };
+}
+
+/** Of a link's settings for IPv4, which the kernel lists as an array that begins with the one numbered 1. */
+function forwards(settings: DataView | undefined): boolean {
+  const values = readNested(settings).get(IFLA_INET_CONF), at = 4 * (IPV4_DEVCONF_FORWARDING - 1);
+  return values !== undefined && values.byteLength >= at + 4 && values.getUint32(at, true) !== 0;
 }
 
 function readVxlan(data: Map<number, DataView>): Vxlan {

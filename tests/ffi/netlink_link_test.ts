@@ -1,12 +1,14 @@
 import assert from "node:assert/strict";
 import { Netlink } from "../../ffi/netlink.ts";
 import { addAddress, deleteAddress, listAddresses } from "../../ffi/netlink_address.ts";
-import { deleteRoute, listRoutes, setRoute } from "../../ffi/netlink_address.ts";
+import { deleteRoute, findRoute, listRoutes, setRoute } from "../../ffi/netlink_address.ts";
 import {
+  changeForwarding,
   changeLearning,
   changeLink,
   deleteLink,
   newBridge,
+  newMacvlan,
   newVeth,
   newVxlan,
 } from "../../ffi/netlink_link.ts";
@@ -253,4 +255,67 @@ Deno.test("sockets leave nothing open, and a namespace goes with the last of the
   // The kernel takes a removed namespace down in the background; the VNI is free when it is done.
   const again = () => underlay.netlink.run(newVxlan(device)).then(() => true, () => false);
   await until("the VNI is free", again);
+});
+
+Deno.test("a macvlan takes another namespace's link over, with its MAC", async () => {
+  using below = new Place();
+  using inside = new Place();
+  await below.netlink.run(newVeth({ name: "low0", mac: mac(3), arp: false, up: true }, { name: "far0" }));
+  const lower = await below.link("low0");
+  const where = { namespace: inside.namespace.fd, mtu: 1400, up: true };
+  await below.netlink.run(newMacvlan({ name: "high0", lower: lower.index, ...where }));
+  const seen = await inside.seen("high0"), high = await inside.link("high0");
+  assert.deepEqual(seen.linkinfo, {
+    info_kind: "macvlan",
+    info_data: { ...seen.linkinfo?.info_data, mode: "passthru" },
+  });
+  assert.equal(seen.address, "02:84:0a:00:00:03");
+  assert.equal(seen.mtu, 1400);
+  const number = await namespaceNumber(inside.netlink, below.namespace.fd);
+  assert(number !== undefined);
+  assert.deepEqual([high.kind, high.peer, high.peerNamespace], ["macvlan", lower.index, number]);
+  assert.deepEqual([lower.arp, high.arp], [false, true]);
+  assert((await below.seen("low0")).flags.includes("NOARP"));
+  await below.netlink.run(deleteLink("low0"));
+  assert.equal(await findLink(inside.netlink, "high0"), undefined);
+});
+
+Deno.test("changeForwarding() is what sysctl shows", async () => {
+  using place = new Place();
+  await place.netlink.run(newBridge({ name: "br0" }));
+  const sysctl = async () => {
+    const command = ["sysctl", "-n", "net.ipv4.conf.br0.forwarding"];
+    return (await run(["ip", "netns", "exec", place.namespace.name, ...command])).stdout.trim();
+  };
+  for (const on of [true, false]) {
+    await place.netlink.run(changeForwarding("br0", on));
+    assert.equal(await sysctl(), on ? "1" : "0");
+    assert.equal((await place.link("br0")).forwarding, on);
+  }
+});
+
+Deno.test("findRoute() says how an address is reached, as ip does", async () => {
+  using place = new Place();
+  const octets = (text: string) => Uint8Array.from(text.split(".").map(Number));
+  assert.equal(await findRoute(place.netlink, octets("192.0.2.9")), undefined);
+  await place.netlink.run(newVeth({ name: "a", up: true }, { name: "b" }), changeLink("b", { up: true }));
+  const [a, b] = [await place.link("a"), await place.link("b")];
+  await place.netlink.run(addAddress({ link: a.index, address: octets("192.0.2.1"), prefix: 24 }));
+  const gateway = octets("192.0.2.254"), none = new Uint8Array(4);
+  await place.netlink.run(setRoute({ destination: none, prefix: 0, gateway, link: a.index }));
+  await place.netlink.run(setRoute({ destination: octets("10.0.0.2"), prefix: 32, link: b.index }));
+  const found = async (text: string) => {
+    const way = await findRoute(place.netlink, octets(text));
+    return way && [way.prefix, way.link, way.gateway && [...way.gateway].join("."), way.own];
+  };
+  assert.deepEqual(await found("192.0.2.9"), [24, a.index, undefined, false]);
+  assert.deepEqual((await found("192.0.2.1"))?.at(-1), true);
+  assert.deepEqual(await found("203.0.113.1"), [0, a.index, "192.0.2.254", false]);
+  assert.deepEqual(await found("10.0.0.2"), [32, b.index, undefined, false]);
+  const over = await listRoutes(place.netlink, b.index);
+  assert.deepEqual(over.filter(({ destination }) => destination.length === 4).map(({ prefix }) => prefix), [
+    32,
+  ]);
+  await run(["ip", "-n", place.namespace.name, "route", "add", "blackhole", "198.51.100.0/24"]);
+  assert.equal(await findRoute(place.netlink, octets("198.51.100.9")), undefined);
 });
