@@ -23,6 +23,13 @@ const table = {
   epoll_wait: { parameters: ["i32", "buffer", "i32", "i32"], result: "i32" },
   eventfd: { parameters: ["u32", "i32"], result: "i32" },
   fcntl: { parameters: ["i32", "i32", "i32"], result: "i32" },
+  fsconfig: {
+    name: "syscall",
+    parameters: ["i64", "i32", "u32", "pointer", "pointer", "i32"],
+    result: "i64",
+  },
+  fsmount: { name: "syscall", parameters: ["i64", "i32", "u32", "u32"], result: "i64" },
+  fsopen: { name: "syscall", parameters: ["i64", "buffer", "u32"], result: "i64" },
   fstatfs: { parameters: ["i32", "buffer"], result: "i32" },
   freeifaddrs: { parameters: ["pointer"], result: "void" },
   getifaddrs: { parameters: ["buffer"], result: "i32" },

@@ -28,7 +28,12 @@ const RTMSG = 12,
   RTA_TABLE = 15;
 const RTM_F_FIB_MATCH = 0x2000;
 const RTAX_MTU = 2, RTAX_ADVMSS = 8;
-const RT_TABLE_MAIN = 254, RTPROT_STATIC = 4, RT_SCOPE_UNIVERSE = 0, RT_SCOPE_LINK = 253, RTN_UNICAST = 1;
+const RT_TABLE_MAIN = 254,
+  RTPROT_UNSPEC = 0,
+  RTPROT_STATIC = 4,
+  RT_SCOPE_UNIVERSE = 0,
+  RT_SCOPE_LINK = 253,
+  RTN_UNICAST = 1;
 
 /** An address with the prefix length of its subnet, on a link. */
 export interface LinkAddress {
@@ -93,11 +98,11 @@ export function addRoute(route: Route): Request {
   };
 }
 
-/** Removes a route, which may be gone already. */
+/** Removes a route, whoever made it, which may be gone already. */
 export function deleteRoute(route: Route): Request {
   return {
     what: "delete a route",
-    message: encodeMessage(RTM_DELROUTE, 0, rtmsg(route), routeAttributes(route)),
+    message: encodeMessage(RTM_DELROUTE, 0, rtmsg(route, RTPROT_UNSPEC), routeAttributes(route)),
     already: ESRCH,
   };
 }
@@ -185,9 +190,9 @@ function ifaddrmsg(link: number, address: Uint8Array, prefix: number): Uint8Arra
 }
 
 /** struct rtmsg {u8 family, dst_len, src_len, tos, table, protocol, scope, type, u32 flags} */
-function rtmsg({ destination, prefix, gateway }: Route): Uint8Array {
+function rtmsg({ destination, prefix, gateway }: Route, protocol = RTPROT_STATIC): Uint8Array {
   const scope = gateway || destination.length !== 4 ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK;
-  const fixed = [familyOf(destination), prefix, 0, 0, RT_TABLE_MAIN, RTPROT_STATIC, scope, RTN_UNICAST];
+  const fixed = [familyOf(destination), prefix, 0, 0, RT_TABLE_MAIN, protocol, scope, RTN_UNICAST];
   return Uint8Array.of(...fixed, 0, 0, 0, 0);
 }
 

@@ -31,6 +31,10 @@ export interface Wanted {
   /** Of the overlay network: its id or name. */
   readonly network: string;
   readonly routes: readonly Route[];
+  /** The host and the container are to reach one another over the network's gateway. */
+  readonly gateway: boolean;
+  /** The veth's other end is to be in the host's namespace. */
+  readonly hostInterface: boolean;
   /** As it goes into the result. */
   readonly dns: JsonObject | undefined;
   readonly address: string | undefined;
@@ -47,7 +51,9 @@ const keys = [
     "network",
     "agent",
     "mac",
+    "isGateway",
     "isDefaultGateway",
+    "hostInterface",
     "ipam",
     "dns",
   ],
@@ -97,9 +103,12 @@ export function readWanted({ json, name }: Basics, { args }: Pick<Parameters, "a
     routes.unshift({ dst: "0.0.0.0/0" });
   }
   const given = json.get("args").get("cni");
+  const isGateway = json.get("isGateway");
   return {
     network: json.get("network").text() ?? name,
     routes,
+    gateway: isGateway.given ? isGateway.flag() : json.get("isDefaultGateway").flag(),
+    hostInterface: json.get("hostInterface").flag(),
     dns: Object.keys(dns.object()).length ? dns.object() : undefined,
     address: readAddress([dynamic.get("ips"), given.get("ips")], args.get("IP")),
     mac: dynamic.get("mac").text() ?? given.get("mac").text() ?? args.get("MAC") ?? json.get("mac").text(),

@@ -24,17 +24,17 @@ export async function add(basics: Basics, parameters: Parameters): Promise<JsonO
     ipv4_address: wanted.address,
     mac_address: wanted.mac,
     routes,
+    host_route: wanted.gateway,
+    host_veth: wanted.hostInterface,
   });
   const endpoint = body.get("endpoint"), mtu = body.get("mtu").count() ?? 0;
+  const outer = wanted.hostInterface
+    ? { name: textOf(body, "host_veth_name") }
+    : { name: textOf(endpoint, "overlay_veth_name"), sandbox: textOf(body, "overlay_netns_path") };
   return resultOf(
     {
       interfaces: [
-        {
-          name: textOf(endpoint, "overlay_veth_name"),
-          mac: textOf(endpoint, "overlay_veth_mac"),
-          mtu,
-          sandbox: textOf(body, "overlay_netns_path"),
-        },
+        { ...outer, mac: textOf(endpoint, "overlay_veth_mac"), mtu },
         {
           name: textOf(endpoint, "target_veth_name"),
           mac: textOf(endpoint, "target_veth_mac"),

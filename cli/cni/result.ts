@@ -4,7 +4,7 @@ import { atLeast, type Version } from "./version.ts";
 
 /** What was made for a container. */
 export interface Made {
-  /** The end of the veth in the network's namespace, and the one in the container. */
+  /** The end of the veth in the network's namespace or in the host's, and the one in the container. */
   readonly interfaces: readonly [Interface, Interface];
   /** In CIDR form. */
   readonly address: string;
@@ -17,8 +17,8 @@ export interface Interface {
   readonly name: string;
   readonly mac: string;
   readonly mtu: number;
-  /** Path of the namespace that it is in. */
-  readonly sandbox: string;
+  /** Path of the namespace that it is in; absent: the host's. */
+  readonly sandbox?: string;
 }
 
 /**

@@ -19,6 +19,7 @@ import type {
 } from "./api.ts";
 import { type Context, sinceBoot, timestamp } from "./context.ts";
 import { failpoint } from "./failpoints.ts";
+import { OWN_NAMESPACE } from "./kernel/place.ts";
 import type { NetworkWorker } from "./network_worker.ts";
 import { randomMac, VethNames } from "./veth_names.ts";
 import type { Workers } from "./workers.ts";
@@ -27,6 +28,7 @@ import type { Workers } from "./workers.ts";
 const PATIENCE = 10_000;
 /** An etcd that has not been followed for so long, in ms, is not waited for. */
 const AWAY = 1000;
+const NO_NAMES: ReadonlySet<string> = new Set();
 /** Many hosts may create networks at once, and each VNI is guarded by all networks. */
 const TRIES = 200;
 
@@ -165,7 +167,7 @@ export class Agent implements AgentApi {
   async #activation(
     worker: NetworkWorker,
     path: string,
-    { interfaceName, routes = [] }: NewEndpoint,
+    { interfaceName, routes = [], hostRoute = false, hostVeth = false }: NewEndpoint,
     names: string[],
   ): Promise<Activation> {
     const { identity, vethNames, isHome } = await this.#context.kernel.inspect(path);
@@ -182,8 +184,11 @@ export class Agent implements AgentApi {
     if (interfaceName !== undefined && vethNames.has(interfaceName)) {
       throw new Refusal("exists", `there is an interface called ${interfaceName} in ${path} already`);
     }
+    const here = hostVeth ? (await this.#context.kernel.inspect(OWN_NAMESPACE)).vethNames : NO_NAMES;
     const choose = () => {
-      const name = this.#names.choose((name) => vethNames.has(name) || worker.hasVeth(name));
+      const name = this.#names.choose((name) =>
+        vethNames.has(name) || here.has(name) || worker.hasVeth(name)
+      );
       names.push(name);
       return name;
     };
@@ -194,6 +199,8 @@ export class Agent implements AgentApi {
       overlayVethMac: randomMac(),
       targetVethName: interfaceName ?? choose(),
       routes,
+      hostRoute,
+      hostVethName: hostVeth ? choose() : undefined,
     };
   }
 

@@ -47,6 +47,10 @@ export interface NewEndpoint {
   readonly interfaceName?: string;
   /** What the namespace gets over it. */
   readonly routes?: readonly RouteState[];
+  /** Its host and it are to reach one another, over the network's gateway. */
+  readonly hostRoute?: boolean;
+  /** The veth is to have its other end in the host's own namespace. */
+  readonly hostVeth?: boolean;
   /** What a runtime of containers knows it by. */
   readonly attachment?: AttachmentRecord;
 }

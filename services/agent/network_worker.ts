@@ -1,5 +1,5 @@
 import { messageOf, Refusal } from "../common/refusal.ts";
-import { desiredState, desiredVeth, mtuHere, mtuOf } from "../overlay/desired.ts";
+import { desiredState, desiredVeth, hostRouteOf, mtuHere, mtuOf } from "../overlay/desired.ts";
 import { diff, diffVeth, lostVeths } from "../overlay/diff.ts";
 import {
   type Activation,
@@ -14,7 +14,7 @@ import { Neighbours } from "../overlay/neighbours.ts";
 import type { Op } from "../overlay/ops.ts";
 import { partsOf, takesAway } from "../overlay/parts.ts";
 import type { Endpoint } from "../overlay/space.ts";
-import type { NetworkState, PeerState } from "../overlay/state.ts";
+import { legName, type NetworkState, type PeerState } from "../overlay/state.ts";
 import type { EndpointChange, NetworkChange } from "../overlay/view.ts";
 import { change } from "../store/change.ts";
 import { pause } from "../store/timers.ts";
@@ -51,6 +51,8 @@ export class NetworkWorker {
   #steady = false;
   /** Of vxlan0, when it was last looked at or made. */
   #mtu: number | undefined;
+  /** The host has a leg in the network. */
+  #hasLeg = false;
   readonly #veths = new Set<string>();
   #failures = 0;
   #retry: ReturnType<typeof setTimeout> | undefined;
@@ -307,13 +309,16 @@ export class NetworkWorker {
     const { view, host } = this.#context;
     const neighbours = new Neighbours(view, this.id, host.hostname);
     // Each as it is by now: of several changes of one endpoint the last one counts.
-    const local = new Map<string, Set<string>>();
+    const local = new Map<string, Set<string>>(), routes = new Map<string, string>();
     for (const { before, after } of changes) {
       for (const endpoint of [before, after]) {
-        const name = endpoint?.host === host.hostname ? endpoint.record.overlay_veth_name : "";
-        if (endpoint && name) local.set(endpoint.id, (local.get(endpoint.id) ?? new Set()).add(name));
+        if (endpoint?.host !== host.hostname) continue;
+        const name = endpoint.record.overlay_veth_name, route = hostRouteOf(endpoint);
+        if (name) local.set(endpoint.id, (local.get(endpoint.id) ?? new Set()).add(name));
+        if (route !== undefined) routes.set(endpoint.id, route);
       }
     }
+    if (routes.size && this.#legWanted() !== this.#hasLeg) return await this.#compare("change", changes);
     await this.#do(neighbours.opsFor(changes));
     for (const [id, names] of local) {
       const endpoint = view.endpoint(id);
@@ -325,7 +330,13 @@ export class NetworkWorker {
           : undefined;
         await this.#one(id, async () => {
           const actual = await this.#kernel.readVeth(name, wanted?.peer?.netns);
-          await this.#do(diffVeth(name, actual, wanted));
+          const address = routes.get(id), leg = legName(this.id);
+          const way: Op[] = address === undefined ? [] : [
+            wanted && hostRouteOf(endpoint) === address
+              ? { op: "leg-route-add", veth: name, leg, address }
+              : { op: "leg-route-remove", leg, address },
+          ];
+          await this.#do([...diffVeth(name, actual, wanted), ...way]);
         });
       }
     }
@@ -333,6 +344,12 @@ export class NetworkWorker {
       const problem = this.#broken.get(id);
       if (problem && !(problem instanceof Refusal)) throw problem;
     }
+  }
+
+  /** True when the host is to have a route to one of its endpoints. */
+  #legWanted(): boolean {
+    for (const endpoint of this.#local()) if (hostRouteOf(endpoint) !== undefined) return true;
+    return false;
   }
 
   /** Does what concerns one endpoint: where it fails, the others go on. */
@@ -382,6 +399,7 @@ export class NetworkWorker {
     // What was missing is there; the rest is tried again.
     if (away) throw away;
     this.#mtu = desired?.vxlan?.mtu;
+    this.#hasLeg = desired?.leg !== undefined;
     await this.#deactivate([...gone, ...lost].flatMap((name) => ids.get(name) ?? []));
     if (unreadable && !desired) return;
     if (!desired) {

@@ -1,7 +1,7 @@
 import type { NetworkRecord } from "../store/sand_records.ts";
 import { Neighbours } from "./neighbours.ts";
 import type { Endpoint } from "./space.ts";
-import { type NetworkState, type PeerState, type VethState, VXLAN_PORT } from "./state.ts";
+import { legName, type NetworkState, type PeerState, type VethState, VXLAN_PORT } from "./state.ts";
 import type { View } from "./view.ts";
 
 /** What VXLAN puts around a frame: Ethernet 14, IPv4 20, UDP 8, VXLAN 8 (RFC 7348 §5). */
@@ -32,7 +32,8 @@ export function desiredState(view: View, networkId: string, options: DesiredOpti
   let here = false;
   const arp = new Map<number, number>(),
     fdb = new Map<number, number>(),
-    veths = new Map<string, VethState>();
+    veths = new Map<string, VethState>(),
+    routes = new Set<string>();
   if (!network) return { state: undefined, problems };
   const mtu = mtuOf(view, networkId, options);
   const neighbours = new Neighbours(view, networkId, options.hostname);
@@ -51,9 +52,12 @@ export function desiredState(view: View, networkId: string, options: DesiredOpti
     if (!endpoint.active || name === "") continue;
     if (veths.has(name)) problems.push(`network ${network.name}: two endpoints here have the veth ${name}`);
     else veths.set(name, desiredVeth(endpoint, mtu));
+    const route = hostRouteOf(endpoint);
+    if (route !== undefined) routes.add(route);
   }
+  const leg = routes.size ? { leg: { name: legName(networkId), mtu, sound: true, routes } } : {};
   return here
-    ? { state: stateOf(network, mtu, { veths, arp, fdb }), problems }
+    ? { state: stateOf(network, mtu, { veths, arp, fdb, ...leg }), problems }
     : { state: undefined, problems: [] };
 }
 
@@ -79,8 +83,21 @@ export function mtuHere({ underlayMtu, currentMtu }: DesiredOptions): number {
 
 /** What an active endpoint of this host has in the kernel. */
 export function desiredVeth(endpoint: Endpoint, mtu: number): VethState {
-  const { overlay_veth_mac: mac } = endpoint.record;
-  return { ...mac === "" ? {} : { mac }, mtu, inBridge: true, up: true, peer: peerOf(endpoint, mtu) };
+  const { overlay_veth_mac: mac, strand_host_veth: hostEnd } = endpoint.record;
+  return {
+    ...mac === "" ? {} : { mac },
+    mtu,
+    inBridge: true,
+    up: true,
+    ...hostEnd === undefined ? {} : { hostEnd },
+    peer: peerOf(endpoint, mtu),
+  };
+}
+
+/** The address by which its host is to reach an endpoint; undefined: it is not to. */
+export function hostRouteOf(endpoint: Endpoint | undefined): string | undefined {
+  if (!endpoint?.active || !endpoint.record.strand_host_route) return undefined;
+  return endpoint.address?.toString();
 }
 
 /** Undefined where it is Docker's affair, or no namespace is named, as Docker's endpoints of old agents have it. */
@@ -100,7 +117,7 @@ function peerOf({ record }: Endpoint, mtu: number): PeerState | undefined {
 function stateOf(
   network: NetworkRecord,
   mtu: number,
-  tables: Pick<NetworkState, "veths" | "arp" | "fdb">,
+  tables: Pick<NetworkState, "veths" | "arp" | "fdb" | "leg">,
 ): NetworkState {
   return {
     loopbackUp: true,

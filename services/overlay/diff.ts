@@ -1,5 +1,5 @@
 import type { Op } from "./ops.ts";
-import type { BridgeState, NetworkState, PeerState, VethState, VxlanState } from "./state.ts";
+import type { BridgeState, LegState, NetworkState, PeerState, VethState, VxlanState } from "./state.ts";
 
 /**
  * What to do, in order, to bring a network's part of a host's kernel from what it is to what it should be; nothing
@@ -19,8 +19,12 @@ export function diff(actual: NetworkState | undefined, desired: NetworkState | u
   ops.push(...removedVeths(from.veths, desired.veths));
   ops.push(...bridgeOps(from.bridge, desired.bridge));
   ops.push(...vxlanOps(from.vxlan, desired.vxlan));
+  ops.push(...legOps(from.leg, desired.leg));
   ops.push(...tableOps(from, desired));
-  for (const [name, veth] of desired.veths) ops.push(...vethOps(name, from.veths.get(name), veth));
+  const routes = from.leg?.name === desired.leg?.name ? from.leg?.routes : undefined;
+  for (const [name, veth] of desired.veths) {
+    ops.push(...vethOps(name, from.veths.get(name), veth), ...routeOps(name, veth, desired.leg, routes));
+  }
   return ops;
 }
 
@@ -86,6 +90,30 @@ function vxlanOps(actual: VxlanState | undefined, desired: VxlanState | undefine
   return ops;
 }
 
+function legOps(actual: LegState | undefined, desired: LegState | undefined): Op[] {
+  if (!desired) return actual ? [{ op: "leg-remove" }] : [];
+  const { name, mtu } = desired;
+  if (actual?.name !== name) {
+    return [...actual ? [{ op: "leg-remove" as const }] : [], { op: "leg-add", name, mtu }];
+  }
+  const set: Op[] = actual.mtu === mtu && actual.sound ? [] : [{ op: "leg-set", name, mtu }];
+  const gone = [...actual.routes].filter((address) => !desired.routes.has(address));
+  return [...gone.map((address) => ({ op: "leg-route-remove" as const, leg: name, address })), ...set];
+}
+
+/** The host's routes to an endpoint that are missing. */
+function routeOps(
+  veth: string,
+  { peer }: VethState,
+  leg: LegState | undefined,
+  there: ReadonlySet<string> = new Set(),
+): Op[] {
+  if (!leg) return [];
+  return (peer?.addresses ?? []).map((address) => address.slice(0, address.indexOf("/")))
+    .filter((address) => leg.routes.has(address) && !there.has(address))
+    .map((address) => ({ op: "leg-route-add", veth, leg: leg.name, address }));
+}
+
 /** A host answers for an address only while it can deliver: ARP goes before FDB, and comes after it. */
 function tableOps(actual: NetworkState, desired: NetworkState): Op[] {
   const ops: Op[] = [];
@@ -124,9 +152,9 @@ function removedVeths(
   return ops;
 }
 
-/** True when the other end is where it should be: an end that was moved elsewhere cannot be had back. */
+/** True when its ends are where they should be: one that was moved elsewhere cannot be had back. */
 function reaches(actual: VethState, desired: VethState): boolean {
-  return !desired.peer || actual.peer?.netns === desired.peer.netns;
+  return !desired.peer || (actual.peer?.netns === desired.peer.netns && actual.hostEnd === desired.hostEnd);
 }
 
 function vethOps(name: string, actual: VethState | undefined, desired: VethState): Op[] {
@@ -136,7 +164,14 @@ function vethOps(name: string, actual: VethState | undefined, desired: VethState
   if (!from) {
     // See lostVeths().
     if (!peer) return [];
-    ops.push({ op: "veth-add", name, ...mac === undefined ? {} : { mac }, mtu, peer });
+    const { hostEnd } = desired;
+    const ends = {
+      ...mac === undefined ? {} : { mac },
+      mtu,
+      ...hostEnd === undefined ? {} : { hostEnd },
+      peer,
+    };
+    ops.push({ op: "veth-add", name, ...ends });
     from = { mac, mtu, inBridge: false, up: false, peer: { ...peer, addresses: [], up: false } };
   }
   const set = {

@@ -204,12 +204,25 @@ function randomState(random: (n: number) => number, found: boolean): NetworkStat
     mtu: mtu(),
     inBridge: inBridge(),
     up: flag(),
+    ...random(3) === 0 ? { hostEnd: `sand200${random(2)}` } : {},
     peer: found && random(4) === 0 ? undefined : peer(),
   }]);
+  const addresses = new Map(veths).values().flatMap(({ peer }) => peer?.addresses ?? [])
+    .map((address) => address.slice(0, -"/24".length)).toArray();
+  const leg = !bridge || random(2) === 0 ? {} : {
+    leg: {
+      name: `sandh${random(found ? 2 : 1)}`,
+      mtu: mtu(),
+      sound: flag(),
+      routes: new Set(
+        found ? ["10.0.0.0", "10.0.0.1"].filter(() => flag()) : addresses.filter(() => random(2)),
+      ),
+    },
+  };
   const tables = vxlan
     ? { arp: table(12, 4), fdb: table(12, 4), flood: new Set(found && random(3) === 0 ? [random(9)] : []) }
     : { arp: new Map(), fdb: new Map(), flood: new Set<number>() };
-  return { loopbackUp: flag(), bridge, vxlan, veths: new Map(veths), ...tables };
+  return { loopbackUp: flag(), bridge, vxlan, veths: new Map(veths), ...tables, ...leg };
 }
 
 Deno.test("diff() gives a container its routes along with its address, and leaves them to it afterwards", () => {
@@ -224,4 +237,34 @@ Deno.test("diff() gives a container its routes along with its address, and leave
   assert.deepEqual(added({ ...full, peer: { ...peer, up: false } }), [routes]);
   assert.deepEqual(added({ ...full, peer: { ...peer, mtu: 1500 } }), [undefined]);
   assert.deepEqual(diffVeth("sand0001", full, wanted), []);
+});
+
+Deno.test("diff() makes the host's way to endpoints, mends it and takes it away again", () => {
+  const [name = ""] = desired.veths.keys(), [veth] = desired.veths.values();
+  const [address = ""] = veth?.peer?.addresses[0]?.split("/") ?? [];
+  const leg = { name: "sandh320a669fe4", mtu: 1450, sound: true, routes: new Set([address]) };
+  const wanted = { ...desired, leg };
+  const add = { op: "leg-route-add", veth: name, leg: leg.name, address };
+  assert.deepEqual(diff(desired, wanted), [{ op: "leg-add", name: leg.name, mtu: 1450 }, add]);
+  assert.deepEqual(diff({ ...desired, leg: { ...leg, routes: new Set() } }, wanted), [add]);
+  const broken = { ...desired, leg: { ...leg, sound: false } };
+  assert.deepEqual(diff(broken, wanted), [{ op: "leg-set", name: leg.name, mtu: 1450 }]);
+  const more = { ...desired, leg: { ...leg, routes: new Set([address, "10.0.0.77"]) } };
+  assert.deepEqual(diff(more, wanted), [{ op: "leg-route-remove", leg: leg.name, address: "10.0.0.77" }]);
+  assert.deepEqual(diff(wanted, desired), [{ op: "leg-remove" }]);
+  const other = { ...desired, leg: { ...leg, name: "sandh0000000000" } };
+  assert.deepEqual(diff(other, wanted).map(({ op }) => op), ["leg-remove", "leg-add", "leg-route-add"]);
+});
+
+Deno.test("diff() makes a veth anew whose outer end is not where it should be", () => {
+  const [name = ""] = desired.veths.keys(), [veth] = desired.veths.values();
+  assert.ok(veth);
+  const wanted = { ...veth, hostEnd: "sand2001" };
+  for (
+    const [from, to] of [[veth, wanted], [wanted, veth], [{ ...veth, hostEnd: "sand2002" }, wanted]] as const
+  ) {
+    const [first, second] = diffVeth(name, from, to);
+    assert.equal(first?.op, "veth-remove");
+    assert.ok(second?.op === "veth-add" && second.hostEnd === to.hostEnd);
+  }
 });

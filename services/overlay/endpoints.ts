@@ -21,6 +21,10 @@ export interface Activation {
   readonly targetVethName: string;
   /** What the target namespace gets along with the address. */
   readonly routes?: readonly RouteState[];
+  /** The host is to have a route to the address. */
+  readonly hostRoute?: boolean;
+  /** What the veth's end in the host's own namespace is called; undefined: it has none there. */
+  readonly hostVethName?: string | undefined;
 }
 
 /**
@@ -89,6 +93,8 @@ export function activeFields(activation: Activation): Partial<EndpointRecord> {
     target_veth_name: activation.targetVethName,
     ...activation.targetNetnsIdentity === undefined ? {} : { strand_netns: activation.targetNetnsIdentity },
     ...activation.routes?.length ? { strand_routes: [...activation.routes] } : {},
+    ...activation.hostRoute ? { strand_host_route: true } : {},
+    ...activation.hostVethName === undefined ? {} : { strand_host_veth: activation.hostVethName },
     active: true,
   };
 }

@@ -31,8 +31,10 @@ export type Op =
     readonly name: string;
     readonly mac?: string;
     readonly mtu: number;
+    readonly hostEnd?: string | undefined;
     readonly peer: PeerState;
   }
+  /** With its end in the host's namespace, where it has one. */
   | { readonly op: "veth-remove"; readonly name: string }
   | {
     readonly op: "veth-set";
@@ -57,6 +59,20 @@ export type Op =
     readonly addRoutes?: readonly RouteState[];
     readonly up?: true;
   }
+  /** Sound, without routes of the host's. */
+  | { readonly op: "leg-add"; readonly name: string; readonly mtu: number }
+  /** The host's routes over it go too. */
+  | { readonly op: "leg-remove" }
+  | { readonly op: "leg-set"; readonly name: string; readonly mtu: number }
+  /** For the endpoint that has the veth. */
+  | {
+    readonly op: "leg-route-add";
+    readonly veth: string;
+    /** Its name in the host's namespace. */
+    readonly leg: string;
+    readonly address: string;
+  }
+  | { readonly op: "leg-route-remove"; readonly leg: string; readonly address: string }
   /** Adds or replaces: address → MAC. */
   | { readonly op: "arp-set"; readonly entries: ReadonlyMap<number, number> }
   | { readonly op: "arp-remove"; readonly addresses: ReadonlySet<number> }

@@ -24,7 +24,8 @@ export function partsOf(ops: readonly Op[], without: ReadonlySet<string> = new S
 
 /** True for what takes something away that may be in use: not to be done on a doubt. */
 export function takesAway({ op }: Op): boolean {
-  return op === "namespace-remove" || op === "veth-remove" || op === "arp-remove" || op === "fdb-remove";
+  return op === "namespace-remove" || op === "veth-remove" || op === "arp-remove" || op === "fdb-remove" ||
+    op === "leg-remove" || op === "leg-route-remove";
 }
 
 function vethOf(op: Op): string | undefined {
@@ -34,6 +35,7 @@ function vethOf(op: Op): string | undefined {
     case "veth-set":
       return op.name;
     case "peer-set":
+    case "leg-route-add":
       return op.veth;
     default:
       return undefined;

@@ -19,6 +19,19 @@ export interface NetworkState {
   readonly fdb: ReadonlyMap<number, number>;
   /** VTEPs of the all-zero MAC, to which unknown frames are flooded: none is ever wanted. */
   readonly flood: ReadonlySet<number>;
+  /** Absent: the network is apart from the host that it is on. */
+  readonly leg?: LegState | undefined;
+}
+
+/** The way between the host's own namespace and the network's gateway on it: a pair of veths. */
+export interface LegState {
+  /** Of the end in the host's namespace; the other one is {@link LEG}. */
+  readonly name: string;
+  readonly mtu: number;
+  /** Both ends are up, need no ARP, and packets go over them and br0 in both directions. */
+  readonly sound: boolean;
+  /** Endpoints' addresses that the host has a route to over it, in text form. */
+  readonly routes: ReadonlySet<string>;
 }
 
 export interface BridgeState {
@@ -46,6 +59,11 @@ export interface VethState {
   readonly mtu: number;
   readonly inBridge: boolean;
   readonly up: boolean;
+  /**
+   * The name of the veth's end in the host's own namespace, which br0 has a macvlan of for its port; absent: the veth's
+   * end is the port.
+   */
+  readonly hostEnd?: string | undefined;
   /** Wanted: undefined where the other end is Docker's affair. Found: undefined where it was not found. */
   readonly peer: PeerState | undefined;
 }
@@ -77,7 +95,12 @@ export interface RouteState {
 }
 
 /** The devices' names, in every network's namespace. */
-export const BRIDGE = "br0", VXLAN = "vxlan0";
+export const BRIDGE = "br0", VXLAN = "vxlan0", LEG = "host0";
+
+/** What a network's leg is called in the host's namespace, where those of other networks are too. */
+export function legName(networkId: string): string {
+  return `sandh${networkId.replaceAll("-", "").slice(0, 10)}`;
+}
 
 /** IANA's port for VXLAN (RFC 7348 §5). */
 export const VXLAN_PORT = 4789;

@@ -41,7 +41,8 @@ export function perform(state: NetworkState | undefined, op: Op): NetworkState |
     case "veth-add": {
       if (state.veths.has(op.name)) throw new Error("EEXIST");
       const peer = { ...op.peer, addresses: [], up: false };
-      return withVeth(state, op.name, { mtu: op.mtu, inBridge: false, up: false, peer });
+      const end = op.hostEnd === undefined ? {} : { hostEnd: op.hostEnd };
+      return withVeth(state, op.name, { mtu: op.mtu, inBridge: false, up: false, ...end, peer });
     }
     case "veth-remove": {
       const veths = new Map(state.veths);
@@ -57,6 +58,28 @@ export function perform(state: NetworkState | undefined, op: Op): NetworkState |
       const { addAddresses = [], ...set } = fields(op);
       const addresses = [...peer.addresses, ...addAddresses];
       return withVeth(state, op.veth, { ...veth, peer: { ...peer, ...set, addresses } as PeerState });
+    }
+    case "leg-add":
+      there(bridge);
+      if (state.leg) throw new Error("EEXIST");
+      return { ...state, leg: { name: op.name, mtu: op.mtu, sound: true, routes: new Set() } };
+    case "leg-remove": {
+      const { leg, ...rest } = state;
+      there(leg);
+      return rest;
+    }
+    case "leg-set":
+      there(bridge);
+      return { ...state, leg: { ...there(state.leg), mtu: op.mtu, sound: true } };
+    case "leg-route-add": {
+      const leg = there(state.leg);
+      if (leg.name !== op.leg) throw new Error("ENODEV");
+      return { ...state, leg: { ...leg, routes: new Set([...leg.routes, op.address]) } };
+    }
+    case "leg-route-remove": {
+      const leg = there(state.leg), routes = new Set(leg.routes);
+      if (leg.name !== op.leg || !routes.delete(op.address)) throw new Error("ESRCH");
+      return { ...state, leg: { ...leg, routes } };
     }
     case "arp-set":
       there(vxlan);

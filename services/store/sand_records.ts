@@ -64,6 +64,10 @@ const endpoint = z.looseObject({
   strand_netns: text.optional(),
   /** Ours: routes that the target namespace gets along with the address. */
   strand_routes: z.array(route).optional(),
+  /** Ours: its host has a route to its address, and is reached from it, over the network's gateway. */
+  strand_host_route: z.boolean().optional(),
+  /** Ours: the name of the veth's end in the host's own namespace, where it has one there. */
+  strand_host_veth: text.optional(),
   /** Ours: what a runtime of containers knows the endpoint by (CNI). */
   strand_cni: attachment.optional(),
   /** Ours: it is Docker's, which moves the veth's other end and gives it its name and addresses. */

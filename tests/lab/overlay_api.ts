@@ -26,6 +26,9 @@ export interface ApiEndpoint {
   readonly target_veth_mac: string;
   readonly target_veth_ip: string;
   readonly active: boolean;
+  /** In etcd, not in the API's answers. */
+  readonly strand_host_route?: boolean;
+  readonly strand_host_veth?: string;
 }
 
 export interface NewNetwork {

@@ -13,6 +13,7 @@ export async function compareHost(records: Records, host: OverlayHost, mtu: numb
   const containers = await Promise.all(
     host.containers.map(async ({ path }) => ({ path, kernel: await readKernel(path) })),
   );
+  const own = await readKernel(host.host.path);
   const wanted = new Set(networks.map(({ id }) => host.namespaceOf(id)));
   for (const { name } of Deno.readDirSync(host.namespaces)) {
     const path = `${host.namespaces}/${name}`;
@@ -22,7 +23,7 @@ export async function compareHost(records: Records, host: OverlayHost, mtu: numb
     const found = await readKernel(host.namespaceOf(network.id)).catch(() => undefined);
     const its = endpoints.filter(({ network_id }) => network_id === network.id);
     const lines = found
-      ? compareNetwork(network, its, found, { host: host.name, mtu, containers })
+      ? compareNetwork(network, its, found, { host: host.name, own, mtu, containers })
       : ["no namespace that can be entered"];
     faults.push(...lines.map((line) => `${network.name} (${network.id}): ${line}`));
   }));
@@ -33,14 +34,28 @@ export async function compareHost(records: Records, host: OverlayHost, mtu: numb
       if (name !== "lo" && !owned) faults.push(`container ${path}: ${name} belongs to no endpoint`);
     }
   }
-  const { devices } = await readKernel(host.host.path);
-  const foreign = [...devices.keys()].filter((name) => name !== "lo" && name !== "eth0");
+  const reached = here.filter((e) => e.strand_host_route);
+  const expected = new Set(["lo", "eth0", ...here.flatMap((e) => e.strand_host_veth ?? [])]);
+  for (const { network_id: id } of reached) expected.add(legOf(id));
+  const foreign = [...own.devices.keys()].filter((name) => !expected.has(name));
   if (foreign.length) faults.push(`left behind in the host's own namespace: ${foreign.join(", ")}`);
+  const routes = reached.map((e) => `${addressOf(e)} dev ${legOf(e.network_id)}`);
+  const found = own.routes.filter((route) => / dev sandh/.test(route));
+  if (`${found.toSorted()}` !== `${routes.toSorted()}`) {
+    faults.push(`routes of the host are [${found}], not [${routes}]`);
+  }
   return faults.map((fault) => `${host.name}: ${fault}`);
+}
+
+/** What leads from a host's own namespace into a network. */
+function legOf(network: string): string {
+  return `sandh${network.replaceAll("-", "").slice(0, 10)}`;
 }
 
 interface Context {
   readonly host: string;
+  /** The host's own namespace. */
+  readonly own: Kernel;
   readonly mtu: number;
   readonly containers: readonly { readonly path: string; readonly kernel: Kernel }[];
 }
@@ -58,7 +73,14 @@ function compareNetwork(network: ApiNetwork, all: ApiEndpoint[], found: Kernel, 
   for (const endpoint of here) {
     const { overlay_veth_name: name, target_netns_path: path } = endpoint;
     const mac = endpoint.overlay_veth_mac ? { mac: endpoint.overlay_veth_mac } : {};
-    const veth = faults.device(found, name, { kind: "veth", up: true, mtu, master: "br0", ...mac });
+    const { strand_host_veth: outer } = endpoint, port = { up: true, mtu, ...mac };
+    const kind = outer === undefined ? "veth" : "macvlan";
+    let veth = faults.device(found, name, { kind, master: "br0", ...port });
+    if (outer !== undefined) {
+      const below = faults.device(context.own, outer, { kind: "veth", master: "", arp: false, ...port });
+      if (veth && veth.peerIndex !== below?.index) faults.push(`${name} does not lie on ${outer}`);
+      veth = below;
+    }
     const container = context.containers.find((container) => container.path === path);
     if (!container) faults.push(`endpoint ${endpoint.id} is active in ${path}, which is not there`);
     const peer = container && faults.device(container.kernel, endpoint.target_veth_name, {
@@ -73,6 +95,16 @@ function compareNetwork(network: ApiNetwork, all: ApiEndpoint[], found: Kernel, 
     }
   }
   const known = new Set(["lo", "br0", "vxlan0", ...here.map((endpoint) => endpoint.overlay_veth_name)]);
+  if (here.some((e) => e.strand_host_route)) {
+    known.add("host0");
+    const end = { kind: "veth", up: true, mtu, arp: false, master: "" };
+    const inside = faults.device(found, "host0", end),
+      outside = faults.device(context.own, legOf(network.id), end);
+    if (inside && outside && (inside.peerIndex !== outside.index || inside.mac !== outside.mac)) {
+      faults.push(`host0 and ${outside.name} are no pair with one MAC`);
+    }
+    if (!found.routes.includes("default dev host0")) faults.push(`the routes are ${found.routes}`);
+  }
   for (const name of found.devices.keys()) {
     if (!known.has(name)) faults.push(`${name} belongs to no endpoint`);
   }

@@ -10,6 +10,8 @@ export interface Device {
   readonly data: Readonly<Record<string, unknown>>;
   readonly mtu: number;
   readonly up: boolean;
+  /** It asks for MACs, and answers who asks for its own. */
+  readonly arp: boolean;
   readonly mac: string;
   /** The bridge that it is in. */
   readonly master: string;
@@ -32,6 +34,8 @@ export interface Kernel {
   readonly devices: ReadonlyMap<string, Device>;
   readonly arp: readonly Entry[];
   readonly fdb: readonly Entry[];
+  /** Of IPv4, like `10.0.0.2 dev sandh320a669fe4`. */
+  readonly routes: readonly string[];
 }
 
 interface IpDevice {
@@ -54,6 +58,12 @@ interface IpNeighbour {
   readonly state: readonly string[];
 }
 
+interface IpRoute {
+  readonly dst: string;
+  readonly gateway?: string;
+  readonly dev?: string;
+}
+
 interface BridgeEntry {
   readonly mac: string;
   readonly dst?: string;
@@ -64,9 +74,9 @@ interface BridgeEntry {
 export async function readKernel(path: string): Promise<Kernel> {
   // One process to enter; without a vxlan0 there is nothing to list.
   const script =
-    "ip -j -d address && ip -j neighbour show && { bridge -j -d fdb show dev vxlan0 || echo []; }";
+    "ip -j -d address && ip -j neighbour show && ip -j -4 route show && { bridge -j -d fdb show dev vxlan0 || echo []; }";
   const { stdout } = await run(["nsenter", `--net=${path}`, "sh", "-c", `{ ${script}; } 2>/dev/null`]);
-  const [devices = "", neighbours = "", entries = ""] = stdout.split("\n");
+  const [devices = "", neighbours = "", routes = "", entries = ""] = stdout.split("\n");
   const arp = (JSON.parse(neighbours) as IpNeighbour[])
     .filter(({ dev, state }) => dev === "vxlan0" && !state.includes("NOARP"))
     .map(({ dst, lladdr = "", state }) => ({
@@ -79,7 +89,14 @@ export async function readKernel(path: string): Promise<Kernel> {
     .flatMap(({ mac, dst, state }) =>
       dst === undefined ? [] : { from: mac, to: dst, permanent: state === "permanent" }
     );
-  return { devices: new Map((JSON.parse(devices) as IpDevice[]).map(readDevice)), arp, fdb };
+  return {
+    devices: new Map((JSON.parse(devices) as IpDevice[]).map(readDevice)),
+    arp,
+    fdb,
+    routes: (JSON.parse(routes) as IpRoute[]).map(({ dst, gateway, dev }) =>
+      [dst, ...gateway ? ["via", gateway] : [], "dev", dev].join(" ")
+    ),
+  };
 }
 
 function readDevice(device: IpDevice): [string, Device] {
@@ -91,6 +108,7 @@ function readDevice(device: IpDevice): [string, Device] {
     data: linkinfo?.info_data ?? {},
     mtu: device.mtu,
     up: device.flags.includes("UP"),
+    arp: !device.flags.includes("NOARP"),
     mac: device.address ?? "",
     master: device.master ?? "",
     addresses: addresses.filter(({ family }) => family === "inet")

@@ -31,6 +31,8 @@ const newAttachment = z.object({
   ipv4_address: text,
   mac_address: text,
   routes: z.array(route).max(256).default([]),
+  host_route: z.boolean().default(false),
+  host_veth: z.boolean().default(false),
 });
 const validAttachments = z.object({
   network: name,
@@ -86,7 +88,8 @@ export async function answerAttachments(
 }
 
 function readNewAttachment(body: Uint8Array): NewAttachment {
-  const { attachment, network_id, netns, ipv4_address, mac_address, routes } = read(newAttachment, body);
+  const request = read(newAttachment, body);
+  const { attachment, network_id, netns, ipv4_address, mac_address, routes } = request;
   for (const { dst, gw } of routes) {
     if (Cidr.tryParse(dst)?.family !== 4) {
       throw invalid(`routes: "${dst}" is no IPv4 destination, like 0.0.0.0/0`);
@@ -102,6 +105,8 @@ function readNewAttachment(body: Uint8Array): NewAttachment {
     address: ipv4_address === undefined ? undefined : readAddress(ipv4_address, "ipv4_address"),
     mac: mac_address === undefined ? undefined : readMac(mac_address),
     routes,
+    hostRoute: request.host_route,
+    hostVeth: request.host_veth,
   };
 }
 
@@ -110,5 +115,10 @@ function readAttachment(query: URLSearchParams): AttachmentRecord {
 }
 
 function shown({ endpoint, mtu, overlayNetns }: Attached) {
-  return { endpoint: shownEndpoint(endpoint), mtu, overlay_netns_path: overlayNetns };
+  return {
+    endpoint: shownEndpoint(endpoint),
+    mtu,
+    overlay_netns_path: overlayNetns,
+    host_veth_name: endpoint.strand_host_veth,
+  };
 }

@@ -2,7 +2,7 @@ import { setChecksumOffload } from "../../../ffi/checksum_offload.ts";
 import { EADDRINUSE, SystemError } from "../../../ffi/errno.ts";
 import type { Netlink } from "../../../ffi/netlink.ts";
 import { addAddress, deleteAddress, type LinkAddress, listAddresses } from "../../../ffi/netlink_address.ts";
-import { listLinks } from "../../../ffi/netlink_links.ts";
+import { type Link, listLinks } from "../../../ffi/netlink_links.ts";
 import { changeLearning, changeLink, deleteLink, newBridge } from "../../../ffi/netlink_link.ts";
 import {
   deleteMacs,
@@ -17,9 +17,11 @@ import { Cidr, Ip } from "../../common/ip.ts";
 import { macFromBytes, macToBytes, tryParseMac } from "../../common/mac.ts";
 import { Refusal } from "../../common/refusal.ts";
 import type { Op } from "../../overlay/ops.ts";
-import { BRIDGE, VXLAN, VXLAN_PORT } from "../../overlay/state.ts";
+import { BRIDGE, LEG, VXLAN, VXLAN_PORT } from "../../overlay/state.ts";
+import { addOverHost, hostEndOf } from "./host_end.ts";
+import { addLeg, addLegRoute, removeLeg, removeLegRoute, setLeg } from "./leg.ts";
 import { addPair } from "./pair.ts";
-import { Place } from "./place.ts";
+import { OWN_NAMESPACE, Place } from "./place.ts";
 import type { Underlay } from "./read.ts";
 import { addRoutes } from "./routes.ts";
 import { addressesOnly, arpEntries, fdbEntries, macsOnly } from "./tables.ts";
@@ -37,6 +39,7 @@ export class Batch implements Disposable {
   #place: Place | undefined;
   /** Operations on one endpoint follow one another. */
   #target: Place | undefined;
+  #home: Place | undefined;
 
   /**
    * @param netlink a socket in the underlay's namespace
@@ -77,8 +80,9 @@ export class Batch implements Disposable {
     "namespace-add": () => void (this.#place = Place.create(this.path)),
     "namespace-remove": async () => {
       // With the namespace alone they go when the kernel gets round to it: VNIs and names in containers are wanted again.
-      const netlink = this.#place?.netlink;
-      const pairs = netlink ? (await listLinks(netlink)).filter(({ kind }) => kind === "veth") : [];
+      const netlink = this.#place?.netlink, links = netlink ? await listLinks(netlink) : [];
+      for (const link of links) if (link.kind === "macvlan") await this.#removeVeth(link);
+      const pairs = links.filter(({ kind }) => kind === "veth");
       await netlink?.run(deleteLink(VXLAN), ...pairs.map(({ index }) => deleteLink(index)));
       this.#place?.[Symbol.dispose]();
       this.#place = undefined;
@@ -107,10 +111,21 @@ export class Batch implements Disposable {
       ).catch(sayPort);
     },
     "veth-add": (op) => this.#addVeth(op),
-    "veth-remove": ({ name }) => this.#here.netlink.run(deleteLink(name)),
-    "veth-set": async ({ name, ...settings }) =>
-      this.#here.netlink.run(changeLink(name, await this.#vethSettings(settings))),
+    "veth-remove": async ({ name }) => {
+      const link = await this.#here.link(name);
+      if (link) await this.#removeVeth(link);
+    },
+    "veth-set": (op) => this.#setVeth(op),
     "peer-set": (op) => this.#setPeer(op),
+    "leg-add": async ({ name, mtu }) => {
+      await addLeg(this.#here, this.#host, name, mtu);
+      this.#made(this.#here, LEG);
+      this.#made(this.#host, name);
+    },
+    "leg-remove": () => removeLeg(this.#here),
+    "leg-set": ({ name, mtu }) => setLeg(this.#here, this.#host, name, mtu),
+    "leg-route-add": ({ leg, address }) => addLegRoute(this.#host, leg, address),
+    "leg-route-remove": ({ leg, address }) => removeLegRoute(this.#host, leg, address),
     "arp-set": ({ entries }) => this.#set("arp", arpEntries(entries)),
     "arp-remove": async ({ addresses }) => {
       const { netlink } = this.#here, index = await this.#here.index(VXLAN);
@@ -129,6 +144,11 @@ export class Batch implements Disposable {
   get #here(): Place {
     if (!this.#place) throw new Error(`there is no network namespace at ${this.path}`);
     return this.#place;
+  }
+
+  /** The host's own namespace. */
+  get #host(): Place {
+    return this.#home ??= Place.open(OWN_NAMESPACE);
   }
 
   async #addBridge({ mtu }: Named<"bridge-add">): Promise<void> {
@@ -150,15 +170,36 @@ export class Batch implements Disposable {
   }
 
   async #addVeth(
-    { name, mac, mtu, peer }: Named<"veth-add">,
+    { name, mac, mtu, hostEnd, peer }: Named<"veth-add">,
     set: Omit<Named<"veth-set">, "op" | "name"> = {},
   ): Promise<void> {
     const target = this.#open(peer.netns);
     const near = { name, mtu, ...macOf(mac), ...await this.#vethSettings(set) };
-    await addPair(this.#here, near, target, { name: peer.name, mtu: peer.mtu, ...macOf(peer.mac) });
+    const far = { name: peer.name, mtu: peer.mtu, ...macOf(peer.mac) };
+    if (hostEnd === undefined) await addPair(this.#here, near, target, far);
+    else {
+      this.#host.forget(hostEnd);
+      await addOverHost(this.#here, near, this.#host, hostEnd, target, far);
+      this.#made(this.#host, hostEnd);
+    }
     this.#made(this.#here, name);
     target.forget(peer.name);
     this.#made(target, peer.name);
+  }
+
+  async #setVeth({ op: _, name, ...settings }: Named<"veth-set">): Promise<void> {
+    const { netlink } = this.#here, link = await this.#here.link(name), { mtu, up } = settings;
+    // What a macvlan lies on comes first: it cannot have more than that has.
+    const end = link && await hostEndOf(this.#here, link, this.#host);
+    if (end && (mtu || up)) await this.#host.netlink.run(changeLink(end.index, given({ mtu, up })));
+    await netlink.run(changeLink(name, await this.#vethSettings(settings)));
+  }
+
+  /** A macvlan goes with what it lies on, and that with the veth's other end. */
+  async #removeVeth(link: Link): Promise<void> {
+    const end = await hostEndOf(this.#here, link, this.#host);
+    if (end) await this.#host.netlink.run(deleteLink(end.index));
+    else await this.#here.netlink.run(deleteLink(link.index));
   }
 
   async #vethSettings({ mac, mtu, inBridge, up }: Omit<Named<"veth-set">, "op" | "name">) {
@@ -217,6 +258,7 @@ export class Batch implements Disposable {
 
   [Symbol.dispose](): void {
     this.#target?.[Symbol.dispose]();
+    this.#home?.[Symbol.dispose]();
     this.#place?.[Symbol.dispose]();
   }
 }

@@ -4,22 +4,23 @@ import { Refusal } from "../../common/refusal.ts";
 import type { Place } from "./place.ts";
 
 /** What an end of a pair is made with. */
-interface End {
+export interface End {
   readonly name: string;
   readonly mtu: number;
   readonly mac?: Uint8Array;
+}
+
+/** The end that is a port, or is to be one. */
+export interface Near extends End {
+  readonly master?: number;
+  readonly up?: boolean;
 }
 
 /**
  * Makes a pair of veths, one end in each of two namespaces.
  * @throws Refusal "exists" when one of the names is taken
  */
-export async function addPair(
-  here: Place,
-  near: End & { readonly master?: number; readonly up?: boolean },
-  target: Place,
-  far: End,
-): Promise<void> {
+export async function addPair(here: Place, near: Near, target: Place, far: End): Promise<void> {
   const make = () => unlessThere(here.netlink.run(newVeth(near, { ...far, namespace: target.fd })));
   let refused = await make();
   if (!refused) return;
@@ -35,7 +36,7 @@ export async function addPair(
 }
 
 /** @returns what the kernel said when it is there already */
-async function unlessThere(making: Promise<void>): Promise<SystemError | undefined> {
+export async function unlessThere(making: Promise<void>): Promise<SystemError | undefined> {
   try {
     await making;
     return undefined;
@@ -45,6 +46,6 @@ async function unlessThere(making: Promise<void>): Promise<SystemError | undefin
   }
 }
 
-function taken(name: string, path: string, cause: unknown): Refusal {
+export function taken(name: string, path: string, cause: unknown): Refusal {
   return new Refusal("exists", `there is an interface called ${name} in ${path} already`, { cause });
 }

@@ -9,13 +9,16 @@ import { macFromBytes } from "../../common/mac.ts";
 import {
   BRIDGE,
   type BridgeState,
+  LEG,
   type NetworkState,
   type PeerState,
   type VethState,
   VXLAN,
   type VxlanState,
 } from "../../overlay/state.ts";
-import { Place } from "./place.ts";
+import { hostEndOf, seeToHostEnd } from "./host_end.ts";
+import { readLeg } from "./leg.ts";
+import { OWN_NAMESPACE, Place } from "./place.ts";
 import { type Fdb, readArp, readFdb } from "./tables.ts";
 
 /** What of the host a network's state depends on. */
@@ -41,13 +44,14 @@ const vethName = /^sand[\da-f]{4}$/i;
 /** All of a network's namespace. */
 export async function readNetwork(place: Place, underlay: Underlay, peers: Peers): Promise<Found> {
   const links = new Map((await listLinks(place.netlink)).map((link) => [link.name, link]));
-  const bridge = links.get(BRIDGE), vxlan = links.get(VXLAN);
+  const bridge = links.get(BRIDGE), vxlan = links.get(VXLAN), leg = links.get(LEG);
   const veths = new Map<string, VethState>();
   const base = {
     loopbackUp: links.get("lo")?.up ?? false,
     bridge: bridge?.kind === "bridge" ? await bridgeState(place, bridge) : undefined,
     vxlan: vxlan && await vxlanState(place, vxlan, bridge, underlay),
     veths,
+    ...leg && await legState(place, leg, bridge, underlay),
   };
   for (const link of links.values()) {
     if (!vethName.test(link.name) && !peers.has(link.name)) continue;
@@ -110,15 +114,39 @@ async function vethState(
   peer: string | undefined,
 ): Promise<VethState> {
   if (!underlay.checksumOffload) withoutOffload(place, link);
+  const state = { mac: macFromBytes(link.mac), mtu: link.mtu, inBridge: isPort(link, bridge), up: link.up };
+  if (link.kind === "veth") {
+    return { ...state, peer: peer === undefined ? undefined : await peerState(place, link, underlay, peer) };
+  }
+  using host = Place.open(OWN_NAMESPACE);
+  const end = await hostEndOf(place, link, host);
+  if (!end) return { ...state, peer: undefined };
+  await seeToHostEnd(host, end);
+  if (!underlay.checksumOffload) withoutOffload(host, end);
   return {
-    mac: macFromBytes(link.mac),
-    mtu: link.mtu,
-    inBridge: isPort(link, bridge),
-    up: link.up,
-    peer: peer === undefined || link.kind !== "veth"
-      ? undefined
-      : await peerState(place, link, underlay, peer),
+    ...state,
+    mtu: Math.min(link.mtu, end.mtu),
+    up: link.up && end.up,
+    hostEnd: end.name,
+    peer: peer === undefined ? undefined : await peerState(host, end, underlay, peer),
   };
+}
+
+/** Undefined also for what is called like a leg and is none. */
+async function legState(
+  place: Place,
+  link: Link,
+  bridge: Link | undefined,
+  { checksumOffload }: Underlay,
+): Promise<Pick<NetworkState, "leg"> | undefined> {
+  using host = Place.open(OWN_NAMESPACE);
+  const leg = await leadsTo(place, link, host) ? await readLeg(place, link, bridge, host) : undefined;
+  if (!leg) return undefined;
+  if (!checksumOffload) {
+    withoutOffload(place, link);
+    setChecksumOffload(host.fd, leg.name, false);
+  }
+  return { leg };
 }
 
 async function peerState(

@@ -1,0 +1,268 @@
+/** What the host and its containers have to do with one another: ports, probes, limits of bandwidth. */
+import assert from "node:assert/strict";
+import { type Host, Process } from "../lab/host.ts";
+import { OverlayLab } from "../lab/overlay.ts";
+import type { OverlayHost } from "../lab/overlay_host.ts";
+import { pings } from "../lab/overlay_traffic.ts";
+import { until } from "../lab/until.ts";
+import { type Attachment, DEBIAN, type Json, PluginError, Runtime } from "./runtime.ts";
+
+const debian = await Deno.stat(`${DEBIAN}/portmap`).then(() => true, () => false);
+
+/** Serves a text, so many times, and who asks for it over HTTP in a container until it is disposed of. */
+async function serve(container: Host, text: string, times = 1): Promise<AsyncDisposable> {
+  const server = `import http.server, sys
+class Answer(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200); self.end_headers()
+        self.wfile.write(f"{'${text}' * ${times}} {self.client_address[0]}".encode())
+    def log_message(self, *args): pass
+http.server.HTTPServer(("0.0.0.0", 80), Answer).serve_forever()`;
+  const process = new Process(container.inside(["python3", "-c", server]));
+  await until("it listens", async () => /:80\s/.test((await container.run(["ss", "-Hltn"])).stdout));
+  return { [Symbol.asyncDispose]: async () => void await process.stop("SIGKILL") };
+}
+
+async function fetched(from: Host, url: string): Promise<string> {
+  const { stdout } = await from.run(["curl", "-s", "--max-time", "5", url], { mayFail: true });
+  return stdout;
+}
+
+function sysctl(host: Host, name: string): Promise<string> {
+  return host.run(["sysctl", "-n", name]).then(({ stdout }) => stdout.trim());
+}
+
+async function refused(call: Promise<unknown>): Promise<PluginError> {
+  const error = await call.then(() => undefined, (error) => error);
+  assert.ok(error instanceof PluginError, `${error}`);
+  return error;
+}
+
+/** The addresses that containers of this host have, by the order in which they came. */
+async function addressIn(result: Json): Promise<string> {
+  const [ip] = result["ips"] as { address: string }[];
+  return await Promise.resolve(ip?.address.split("/")[0] ?? "");
+}
+
+async function attach(
+  runtime: Runtime,
+  host: OverlayHost,
+  name: string,
+  list: Parameters<Runtime["add"]>[0],
+  more: Partial<Attachment> = {},
+) {
+  const container = await host.container();
+  const attachment = { container: name, netns: container.path, ...more };
+  const result = await runtime.add(list, attachment);
+  return { container, attachment, result, address: await addressIn(result) };
+}
+
+Deno.test({
+  name: "CNI: with isGateway a host reaches its containers and they it, and portmap's ports lead to them",
+  ignore: !debian,
+  async fn() {
+    await using lab = await OverlayLab.started();
+    const [h1, h2] = [lab.host(1), lab.host(2)], runtime = await Runtime.on(h1);
+    const network = await h1.api.createNetwork({ name: "blue" });
+    const there = await h2.attach(network.id);
+    const portmap = { type: "portmap", capabilities: { portMappings: true }, snat: true };
+    const list = runtime.list("blue", "1.0.0", { isDefaultGateway: true }, [portmap]);
+    const web = await attach(runtime, h1, "web", list, {
+      dynamic: { portMappings: [{ hostPort: 8080, containerPort: 80, protocol: "tcp" }] },
+    });
+    await using _server = await serve(web.container, "web greets");
+    await lab.agree();
+    assert.ok(await pings(h1.host, web.address));
+    assert.ok(await pings(web.container, h1.ip));
+    assert.equal(await fetched(h1.host, `http://${web.address}/`), `web greets ${h1.ip}`);
+    // From elsewhere, whose address the container sees; from the host itself; from the container by its host's port.
+    assert.equal(await fetched(h2.host, `http://${h1.ip}:8080/`), `web greets ${h2.ip}`);
+    assert.match(await fetched(h1.host, "http://127.0.0.1:8080/"), /^web greets /);
+    assert.match(await fetched(web.container, `http://${h1.ip}:8080/`), /^web greets /);
+    // The network itself is as ever, and what is on other hosts is theirs to reach.
+    assert.ok(await pings(web.container, there.address));
+    assert.ok(!await pings(h1.host, there.address));
+
+    // Without isGateway nothing of this: the host has no way to it, nor it to the host.
+    const apart = await attach(runtime, h1, "apart", runtime.list("blue", "1.0.0"));
+    assert.ok(!await pings(h1.host, apart.address));
+    assert.ok(await pings(apart.container, web.address));
+    const second = await attach(runtime, h1, "second", runtime.list("blue", "1.0.0", { isGateway: true }));
+    await lab.agree();
+    await runtime.del(list, web.attachment);
+    await lab.agree();
+    assert.equal(await fetched(h2.host, `http://${h1.ip}:8080/`), "");
+    await h1.removeContainer(second.container);
+    await runtime.del(list, second.attachment);
+    // The last of those that the host reaches takes the way along.
+    await lab.agree();
+    assert.ok(await pings(apart.container, there.address));
+  },
+});
+
+Deno.test("CNI: isGateway never takes an address from the host, nor from another network's container", async () => {
+  await using lab = await OverlayLab.started({ hosts: 1 });
+  const h1 = lab.host(1), runtime = await Runtime.on(h1);
+  for (const name of ["blue", "red"]) await h1.api.createNetwork({ name });
+  const gateway = { isGateway: true };
+  const blue = await attach(runtime, h1, "a", runtime.list("blue", "1.1.0", { isDefaultGateway: true }));
+  const red = runtime.list("red", "1.1.0", gateway), container = await h1.container();
+  const attachment = { container: "b", netns: container.path };
+  const before = await lab.kv.under("/sc-net/");
+  const error = await refused(runtime.add(red, attachment));
+  assert.equal(error.code, 100);
+  assert.match(
+    error.text,
+    /isGateway: this host has 10\.0\.0\.2 behind sandh\w+ already: give .*isGateway to false/,
+  );
+  const endpoints = async () => [...await lab.kv.under("/sc-net/node-endpoints/")].length;
+  assert.equal(await endpoints(), 1);
+  await lab.agree();
+  await runtime.add(runtime.list("red", "1.1.0", { isDefaultGateway: true, isGateway: false }), attachment);
+  assert.ok(await pings(h1.host, blue.address));
+  await runtime.del(red, attachment);
+  // The underlay's neighbours, and the host's own address.
+  const range = h1.ip.replace(/\.\d+$/, ".0/24");
+  await h1.api.createNetwork({ name: "lan", ip_range: range, gateway: range.replace(".0/", ".250/") });
+  for (const address of [h1.ip.replace(/\.\d+$/, ".77"), h1.ip]) {
+    const lan = runtime.list("lan", "1.1.0", { ...gateway, args: { cni: { ips: [address] } } });
+    const error = await refused(runtime.add(lan, attachment));
+    assert.deepEqual([error.code, /isGateway: this host has/.test(error.text)], [100, true], error.message);
+  }
+  const left = await lab.kv.under("/sc-net/");
+  assert.deepEqual(
+    [...left.keys()].filter((key) => /endpoints/.test(key)),
+    [...before.keys()].filter((key) => /endpoints/.test(key)),
+  );
+  await lab.agree();
+});
+
+Deno.test({
+  name: "CNI: with hostInterface Debian's bandwidth limits a container in both directions",
+  ignore: !debian,
+  async fn() {
+    await using lab = await OverlayLab.started();
+    const [h1, h2] = [lab.host(1), lab.host(2)], runtime = await Runtime.on(h1);
+    const network = await h1.api.createNetwork({ name: "blue" });
+    const there = await h2.attach(network.id);
+    const bandwidth = { type: "bandwidth", capabilities: { bandwidth: true } };
+    const limits = { ingressRate: 80e6, ingressBurst: 8e6, egressRate: 40e6, egressBurst: 4e6 };
+    for (const version of ["0.3.1", "0.4.0", "1.0.0"]) {
+      const list = runtime.list("blue", version, { hostInterface: true }, [bandwidth]);
+      const slow = await attach(runtime, h1, "slow", list, { dynamic: { bandwidth: limits } });
+      const [outer] = slow.result["interfaces"] as { name: string; sandbox?: string }[];
+      assert.ok(outer && !outer.sandbox);
+      if (version !== "0.3.1") await runtime.check(list, slow.attachment);
+      await using _server = await serve(slow.container, "x", 1 << 20);
+      assert.equal(
+        (await fetched(there.container, `http://${slow.address}/`)).length,
+        (1 << 20) + 1 + there.address.length,
+      );
+      const { stdout } = await h1.host.run(["tc", "-s", "-j", "qdisc", "show"]);
+      const shapers =
+        (JSON.parse(stdout) as { kind: string; dev: string; bytes: number; options: { rate: number } }[])
+          .filter(({ kind }) => kind === "tbf");
+      // What the container gets passes its own interface, what it sends another one that is made for that.
+      const [gets, sends] = [
+        shapers.find(({ dev }) => dev === outer.name),
+        shapers.find(({ dev }) => dev !== outer.name),
+      ];
+      assert.deepEqual([gets?.options.rate, sends?.options.rate], [10e6, 5e6]);
+      assert.ok(gets && gets.bytes > 1000 && sends && sends.bytes > 1 << 20, JSON.stringify(shapers));
+      await runtime.del(list, slow.attachment);
+      await lab.agree();
+    }
+  },
+});
+
+Deno.test("CNI: a container with hostInterface cannot have the host listen to it", async () => {
+  await using lab = await OverlayLab.started({ hosts: 1 });
+  const h1 = lab.host(1), runtime = await Runtime.on(h1);
+  await h1.api.createNetwork({ name: "blue" });
+  const list = runtime.list("blue", "1.1.0", { hostInterface: true });
+  const one = await attach(runtime, h1, "one", list), two = await attach(runtime, h1, "two", list);
+  await lab.agree();
+  assert.ok(await pings(one.container, two.address));
+  const [{ name }] = one.result["interfaces"] as [{ name: string }];
+  assert.equal(await sysctl(h1.host, `net.ipv6.conf.${name}.disable_ipv6`), "1");
+  // Who asks for the host's address by ARP gets no answer, as without this key.
+  const arping = `from scapy.all import *
+conf.verb = 0
+answer = srp1(Ether(dst="ff:ff:ff:ff:ff:ff")/ARP(pdst="${h1.ip}"), iface="eth0", timeout=1)
+print("answered" if answer else "silent")`;
+  const { stdout } = await one.container.run(["/usr/bin/python3", "-c", arping]);
+  assert.equal(stdout.trim(), "silent");
+  await h1.host.run(["sysctl", "-qw", `net.ipv6.conf.${name}.disable_ipv6=0`]);
+  await h1.host.run(["ip", "link", "set", name, "arp", "on"]);
+  await runtime.check(list, one.attachment);
+  assert.equal(await sysctl(h1.host, `net.ipv6.conf.${name}.disable_ipv6`), "1");
+  await lab.agree();
+});
+
+Deno.test("CNI: what others change of a host's way to containers is mended, also by an agent that was killed", async () => {
+  await using lab = await OverlayLab.started();
+  const [h1, h2] = [lab.host(1), lab.host(2)], runtime = await Runtime.on(h1);
+  const network = await h1.api.createNetwork({ name: "blue" });
+  const there = await h2.attach(network.id);
+  const list = runtime.list("blue", "1.1.0", { isDefaultGateway: true, hostInterface: true });
+  const one = await attach(runtime, h1, "one", list);
+  const [{ name: outer }] = one.result["interfaces"] as [{ name: string }];
+  await lab.agree();
+  const leg = `sandh${network.id.replaceAll("-", "").slice(0, 10)}`, overlay = h1.namespaceOf(network.id);
+  const port = (await h1.api.endpoints({ hostname: "h1" }))[0]?.overlay_veth_name ?? "";
+  const host = (...command: string[]) => h1.host.run(command).then(() => {});
+  const inside = (...command: string[]) =>
+    h1.host.run(["nsenter", `--net=${overlay}`, ...command]).then(() => {});
+  const drifts: Record<string, () => Promise<void>> = {
+    "its leg deleted": () => host("ip", "link", "delete", leg),
+    "its leg down": () => host("ip", "link", "set", leg, "down"),
+    "its leg's MTU": () => host("ip", "link", "set", leg, "mtu", "1300"),
+    "its leg with ARP": () => inside("ip", "link", "set", "host0", "arp", "on"),
+    "its leg's MAC": () => host("ip", "link", "set", leg, "address", "02:00:00:00:00:77"),
+    "its route deleted": () => host("ip", "route", "delete", one.address),
+    "a route too many": () => host("ip", "route", "add", "10.0.0.99", "dev", leg),
+    "no way out of the network": () => inside("ip", "route", "delete", "default"),
+    "no forwarding by the leg": () => inside("sysctl", "-qw", "net.ipv4.conf.host0.forwarding=0"),
+    "no forwarding by br0": () => inside("sysctl", "-qw", "net.ipv4.conf.br0.forwarding=0"),
+    "br0 deleted": () => inside("ip", "link", "delete", "br0"),
+    "something else called host0": async () => {
+      await inside("ip", "link", "delete", "host0");
+      await inside("ip", "link", "add", "host0", "type", "bridge");
+    },
+    "the port deleted": () => inside("ip", "link", "delete", port),
+    "the port down": () => inside("ip", "link", "set", port, "down"),
+    "the outer end deleted": () => host("ip", "link", "delete", outer),
+    "the outer end down": () => host("ip", "link", "set", outer, "down"),
+    "the outer end's MTU": () => host("ip", "link", "set", outer, "mtu", "1300"),
+    "the namespace deleted": () => host("umount", overlay),
+  };
+  const right = async () => {
+    await lab.agree();
+    assert.ok(await pings(h1.host, one.address));
+    assert.ok(await pings(one.container, h1.ip));
+    await until("the other host is reached", () => pings(one.container, there.address));
+  };
+  for (const [what, change] of Object.entries(drifts)) {
+    await change();
+    await runtime.check(list, one.attachment).catch((error) => {
+      throw new Error(`${what}: ${error.message}`);
+    });
+    await right().catch((error) => {
+      throw new Error(`${what}: ${error.message}`);
+    });
+  }
+  await h1.kill();
+  for (const change of Object.values(drifts).slice(3)) await change().catch(() => {});
+  await h1.start();
+  await right();
+  // Its container gone while nobody looked, and the address wanted by another.
+  await h1.kill();
+  await h1.removeContainer(one.container);
+  await h1.start();
+  await lab.agree();
+  await runtime.del(list, one.attachment);
+  await lab.agree();
+  await h1.reboot();
+  await h1.start();
+  await lab.agree();
+});
