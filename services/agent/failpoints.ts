@@ -38,7 +38,22 @@ export const dockerFailpoints = [
   "leave-sandbox:after-commit",
 ] as const;
 
-export type Failpoint = typeof failpoints[number] | typeof dockerFailpoints[number];
+/** The same for containers that their host has to do with. */
+export const hostFailpoints = [
+  "op:leg-add",
+  "op:leg-route-add",
+  "op:veth-add",
+  "op:veth-set",
+  "op:leg-route-remove",
+  "op:leg-remove",
+  "op:veth-remove",
+  "op:namespace-remove",
+] as const;
+
+export type Failpoint =
+  | typeof failpoints[number]
+  | typeof dockerFailpoints[number]
+  | typeof hostFailpoints[number];
 
 const chosen = Deno.env.get("STRAND_FAILPOINT");
 

@@ -1,5 +1,6 @@
 /** What the host and its containers have to do with one another: ports, probes, limits of bandwidth. */
 import assert from "node:assert/strict";
+import { hostFailpoints } from "../../services/agent/failpoints.ts";
 import { type Host, Process } from "../lab/host.ts";
 import { OverlayLab } from "../lab/overlay.ts";
 import type { OverlayHost } from "../lab/overlay_host.ts";
@@ -66,6 +67,11 @@ Deno.test({
     const network = await h1.api.createNetwork({ name: "blue" });
     const there = await h2.attach(network.id);
     const portmap = { type: "portmap", capabilities: { portMappings: true }, snat: true };
+    // Docker sets this policy; docs/CNI.md has the two rules.
+    await h1.host.run(["iptables", "-P", "FORWARD", "DROP"]);
+    for (const way of ["-i", "-o"]) {
+      await h1.host.run(["iptables", "-I", "FORWARD", way, "sandh+", "-j", "ACCEPT"]);
+    }
     const list = runtime.list("blue", "1.0.0", { isDefaultGateway: true }, [portmap]);
     const web = await attach(runtime, h1, "web", list, {
       dynamic: { portMappings: [{ hostPort: 8080, containerPort: 80, protocol: "tcp" }] },
@@ -265,4 +271,43 @@ Deno.test("CNI: what others change of a host's way to containers is mended, also
   await h1.reboot();
   await h1.start();
   await lab.agree();
+});
+
+Deno.test("CNI: an agent that dies at any step of a host's way to containers goes on as if it had not", async (t) => {
+  await using lab = await OverlayLab.create();
+  const h1 = lab.host(1), runtime = await Runtime.on(h1);
+  for (const name of hostFailpoints) {
+    await t.step(name, async () => {
+      await h1.start({ STRAND_FAILPOINT: name });
+      const network = await h1.api.createNetwork({ name: "blue" });
+      const list = runtime.list("blue", "1.1.0", { isDefaultGateway: true, hostInterface: true });
+      const apart = runtime.list("blue", "1.1.0", {});
+      const containers = [await h1.container(), await h1.container(), await h1.container()];
+      const attachments = containers.map(({ path }, i) => ({ container: `c${i}`, netns: path }));
+      const [first, second, third] = attachments;
+      assert.ok(first && second && third);
+      const life = async () => {
+        await runtime.add(apart, third);
+        for (const attachment of [first, second]) await runtime.add(list, attachment);
+        for (const attachment of attachments) await runtime.del(list, attachment);
+      };
+      // Whoever calls while there is nobody to answer is told to try again.
+      const error = await refused(life());
+      assert.equal(error.code, 11, error.message);
+      await until(`the agent dies at ${name}`, () => !h1.running);
+      await h1.start();
+      await lab.agree();
+      for (const attachment of attachments) await runtime.del(list, attachment);
+      await lab.agree();
+      await runtime.add(list, first);
+      const [ip] = (await runtime.add(list, second))["ips"] as [{ address: string }];
+      await lab.agree();
+      assert.ok(await pings(h1.host, ip.address.replace(/\/.*/, "")));
+      for (const attachment of attachments) await runtime.del(list, attachment);
+      await h1.api.deleteNetwork(network.id);
+      await lab.agree();
+      assert.deepEqual([...(await lab.kv.under("/sc-net/")).keys()], []);
+      await h1.kill();
+    });
+  }
 });

@@ -1,7 +1,9 @@
+import { EOPNOTSUPP, SystemError } from "../../../ffi/errno.ts";
 import { changeLink, deleteLink, newMacvlan } from "../../../ffi/netlink_link.ts";
 import { type Link, namespaceNumber } from "../../../ffi/netlink_links.ts";
 import { home } from "../../../ffi/netns.ts";
 import { setSysctl } from "../../../ffi/sysctl.ts";
+import { invalid } from "../../common/refusal.ts";
 import { addPair, type End, type Near, taken, unlessThere } from "./pair.ts";
 import type { Place } from "./place.ts";
 
@@ -23,15 +25,18 @@ export async function addOverHost(
 ): Promise<void> {
   const { master, up, ...rest } = near;
   await addPair(host, { ...rest, name: hostEnd }, target, far);
-  // Before it is up: from then on the host would listen to what the container sends to all.
-  keepApart(hostEnd);
-  await host.netlink.run(changeLink(hostEnd, { arp: false, up: true }));
-  const lower = await host.index(hostEnd);
-  const port = { name: near.name, mtu: near.mtu, lower, namespace: here.fd };
-  const refused = await unlessThere(host.netlink.run(newMacvlan(port)));
-  if (refused) {
+  try {
+    // Before it is up: from then on the host would listen to what the container sends to all.
+    keepApart(hostEnd);
+    await host.netlink.run(changeLink(hostEnd, { arp: false, up: true }));
+    const port = { name: near.name, mtu: near.mtu, lower: await host.index(hostEnd), namespace: here.fd };
+    const refused = await unlessThere(host.netlink.run(newMacvlan(port)));
+    if (refused) throw taken(near.name, here.path, refused);
+  } catch (error) {
     await host.netlink.run(deleteLink(hostEnd));
-    throw taken(near.name, here.path, refused);
+    if (!(error instanceof SystemError && error.errno === EOPNOTSUPP)) throw error;
+    const message = "hostInterface: this host's kernel has no macvlan devices (CONFIG_MACVLAN): leave it out";
+    throw invalid(message);
   }
   if (master || up) {
     await here.netlink.run(changeLink(near.name, { ...master && { master }, ...up && { up } }));
