@@ -85,6 +85,11 @@ Deno.test({
     assert.equal(await fetched(h2.host, `http://${h1.ip}:8080/`), `web greets ${h2.ip}`);
     assert.match(await fetched(h1.host, "http://127.0.0.1:8080/"), /^web greets /);
     assert.match(await fetched(web.container, `http://${h1.ip}:8080/`), /^web greets /);
+    // Beyond the host, where nobody has a route back.
+    assert.ok(!await pings(web.container, h2.ip));
+    const masquerade = "-t nat -A POSTROUTING -s 10.0.0.0/24 ! -o sandh+ -j MASQUERADE";
+    await h1.host.run(["iptables", ...masquerade.split(" ")]);
+    assert.ok(await pings(web.container, h2.ip));
     // The network itself is as ever, and what is on other hosts is theirs to reach.
     assert.ok(await pings(web.container, there.address));
     assert.ok(!await pings(h1.host, there.address));

@@ -117,6 +117,12 @@ Deno.test({
         "10.0.0.1",
       ]);
       assert.match(await p1.exec("a", "ip", "route"), /default via 10\.0\.0\.1 dev eth0/);
+      // Its published port, from elsewhere and from the host itself.
+      await p1.exec("a", "sh", "-c", "echo a greets >/tmp/index.html; httpd -p 80 -h /tmp");
+      for (const [from, to] of [[h2, h1.ip], [h1, "127.0.0.1"]] as const) {
+        const { stdout } = await from.host.run(["curl", "-s", "--max-time", "5", `http://${to}:8080/`]);
+        assert.equal(stdout, "a greets\n");
+      }
       await p2.run("stop", "--time", "0", "b");
       await until("b has no endpoint", async () => (await h2.api.endpoints({ hostname: "h2" })).length === 0);
       await p2.run("start", "b");

@@ -120,6 +120,8 @@ Deno.test("CNI: every error code", async (t) => {
     ["STATUS", with_({ cniVersion: "1.0.0" }), {}, 1, /STATUS came with 1\.1\.0/],
     ["GC", with_({ cniVersion: "1.0.0" }), {}, 1, /GC came with 1\.1\.0/],
     ["ADD", with_({ netwrok: "blue" }), other, 2, /netwrok: "blue" .*network/],
+    ["ADD", with_({ isGateway: "yes" }), other, 7, /isGateway: "yes" is not true or false/],
+    ["ADD", with_({ hostInterface: 1 }), other, 7, /hostInterface: 1 is not true or false/],
     ["ADD", with_({ ipMasq: true }), other, 2, /ipMasq: true/],
     ["ADD", with_({ ipam: { type: "host-local" } }), other, 2, /ipam\.type: "host-local"/],
     ["ADD", with_({ ipam: { routes: [{ dst: "0.0.0.0/0", table: 7 }] } }), other, 2, /routes\[0\]\.table: 7/],
