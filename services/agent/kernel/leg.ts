@@ -82,6 +82,7 @@ export async function setLeg(place: Place, host: Place, name: string, mtu: numbe
   );
 }
 
+/** Takes it away with the routes over it: the network is apart from its host again. */
 export async function removeLeg(place: Place): Promise<void> {
   await place.netlink.run(deleteLink(LEG), changeForwarding(BRIDGE, false));
   place.forget(LEG);

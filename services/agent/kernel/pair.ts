@@ -46,6 +46,7 @@ export async function unlessThere(making: Promise<void>): Promise<SystemError | 
   }
 }
 
+/** What is said where an interface of another kind, or of another pair, has a name. */
 export function taken(name: string, path: string, cause: unknown): Refusal {
   return new Refusal("exists", `there is an interface called ${name} in ${path} already`, { cause });
 }
