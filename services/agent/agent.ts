@@ -21,7 +21,7 @@ import { type Context, sinceBoot, timestamp } from "./context.ts";
 import { failpoint } from "./failpoints.ts";
 import { OWN_NAMESPACE } from "./kernel/place.ts";
 import type { NetworkWorker } from "./network_worker.ts";
-import { randomMac, VethNames } from "./veth_names.ts";
+import { hostVethName, randomMac, VethNames } from "./veth_names.ts";
 import type { Workers } from "./workers.ts";
 
 /** How long an endpoint that is written may take to be set up here, in ms: etcd may be losing events. */
@@ -187,20 +187,21 @@ export class Agent implements AgentApi {
     const here = hostVeth ? (await this.#context.kernel.inspect(OWN_NAMESPACE)).vethNames : NO_NAMES;
     const choose = () => {
       const name = this.#names.choose((name) =>
-        vethNames.has(name) || here.has(name) || worker.hasVeth(name)
+        vethNames.has(name) || here.has(name) || here.has(hostVethName(name)) || worker.hasVeth(name)
       );
       names.push(name);
       return name;
     };
+    const overlayVethName = choose();
     return {
       targetNetnsPath: path,
       targetNetnsIdentity: sinceBoot(identity),
-      overlayVethName: choose(),
+      overlayVethName,
       overlayVethMac: randomMac(),
       targetVethName: interfaceName ?? choose(),
       routes,
       hostRoute,
-      hostVethName: hostVeth ? choose() : undefined,
+      hostVethName: hostVeth ? hostVethName(overlayVethName) : undefined,
     };
   }
 

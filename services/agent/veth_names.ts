@@ -17,6 +17,11 @@ export class VethNames {
   }
 }
 
+/** What a veth's end is called in the host's namespace: like none of those that Docker has yet to take from there. */
+export function hostVethName(overlayVethName: string): string {
+  return overlayVethName.replace("sand", "sandc");
+}
+
 /** A MAC of nobody's making: locally administered, not a group's (IEEE 802-2014 §8.4). */
 export function randomMac(): string {
   const bytes = crypto.getRandomValues(new Uint8Array(6));

@@ -6,7 +6,7 @@ import type { OverlayHost } from "../lab/overlay_host.ts";
 import { until } from "../lab/until.ts";
 import { Runtime } from "./runtime.ts";
 
-const installed = await Promise.all(["podman", "busybox"].map((file) => Deno.stat(`/usr/bin/${file}`)))
+const installed = await Promise.all(["bin/podman", "bin/busybox", "sbin/runc"].map((file) => Deno.stat(`/usr/${file}`)))
   .then(() => true, () => false);
 
 /** Podman on a host of the lab, with files of its own. */
@@ -32,6 +32,8 @@ network_backend = "cni"
 cni_plugin_dirs = [${runtime.path.split(":").map((path) => JSON.stringify(path))}]
 network_config_dir = ${JSON.stringify(`${directory}/net`)}
 [engine]
+# crun takes no machine that has both versions of cgroups.
+runtime = "runc"
 cgroup_manager = "cgroupfs"
 events_logger = "file"
 `,
