@@ -6,7 +6,7 @@ import { OverlayLab } from "../lab/overlay.ts";
 import type { OverlayHost } from "../lab/overlay_host.ts";
 import { pings } from "../lab/overlay_traffic.ts";
 import { until } from "../lab/until.ts";
-import { type Attachment, DEBIAN, type Json, PluginError, Runtime } from "./runtime.ts";
+import { type Attachment, DEBIAN, type Json, type List, PluginError, Runtime } from "./runtime.ts";
 
 const debian = await Deno.stat(`${DEBIAN}/portmap`).then(() => true, () => false);
 
@@ -27,6 +27,18 @@ http.server.HTTPServer(("0.0.0.0", 80), Answer).serve_forever()`;
 async function fetched(from: Host, url: string): Promise<string> {
   const { stdout } = await from.run(["curl", "-s", "--max-time", "5", url], { mayFail: true });
   return stdout;
+}
+
+/** The list with ports and limits that docs/CNI.md shows, for this host's agent. */
+function documentedList(host: OverlayHost): List {
+  const page = Deno.readTextFileSync(new URL("../../docs/CNI.md", import.meta.url));
+  const [list] = [...page.matchAll(/^```json\n(.*?)^```$/gms)].map(([, text]) =>
+    JSON.parse(text ?? "") as List
+  )
+    .filter(({ plugins }) => plugins.length > 1);
+  assert.ok(list);
+  const [first = {}, ...others] = list.plugins;
+  return { ...list, plugins: [{ ...first, agent: host.socket }, ...others] };
 }
 
 function sysctl(host: Host, name: string): Promise<string> {
@@ -156,19 +168,24 @@ Deno.test({
     const [h1, h2] = [lab.host(1), lab.host(2)], runtime = await Runtime.on(h1);
     const network = await h1.api.createNetwork({ name: "blue" });
     const there = await h2.attach(network.id);
-    const bandwidth = { type: "bandwidth", capabilities: { bandwidth: true } };
+    const documented = documentedList(h1);
+    assert.deepEqual(documented.plugins.map(({ type }) => type), ["strand", "portmap", "bandwidth"]);
+    const dynamic = { portMappings: [{ hostPort: 8080, containerPort: 80, protocol: "tcp" }] };
     const limits = { ingressRate: 80e6, ingressBurst: 8e6, egressRate: 40e6, egressBurst: 4e6 };
     for (const version of ["0.3.1", "0.4.0", "1.0.0"]) {
-      const list = runtime.list("blue", version, { hostInterface: true }, [bandwidth]);
-      const slow = await attach(runtime, h1, "slow", list, { dynamic: { bandwidth: limits } });
+      const list = { ...documented, cniVersion: version };
+      const slow = await attach(runtime, h1, "slow", list, { dynamic: { ...dynamic, bandwidth: limits } });
       const [outer] = slow.result["interfaces"] as { name: string; sandbox?: string }[];
       assert.ok(outer && !outer.sandbox);
-      if (version !== "0.3.1") await runtime.check(list, slow.attachment);
+      // Debian's portmap 1.1.1 misses rules for IPv6 where there is no address of it, whoever is before it.
+      const checked = { ...list, plugins: list.plugins.filter(({ type }) => type !== "portmap") };
+      if (version !== "0.3.1") await runtime.check(checked, slow.attachment);
       await using _server = await serve(slow.container, "x", 1 << 20);
       assert.equal(
         (await fetched(there.container, `http://${slow.address}/`)).length,
         (1 << 20) + 1 + there.address.length,
       );
+      assert.ok(await fetched(h2.host, `http://${h1.ip}:8080/`));
       const { stdout } = await h1.host.run(["tc", "-s", "-j", "qdisc", "show"]);
       const shapers =
         (JSON.parse(stdout) as { kind: string; dev: string; bytes: number; options: { rate: number } }[])

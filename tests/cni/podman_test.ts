@@ -6,7 +6,9 @@ import type { OverlayHost } from "../lab/overlay_host.ts";
 import { until } from "../lab/until.ts";
 import { Runtime } from "./runtime.ts";
 
-const installed = await Promise.all(["bin/podman", "bin/busybox", "sbin/runc"].map((file) => Deno.stat(`/usr/${file}`)))
+const installed = await Promise.all(
+  ["bin/podman", "bin/busybox", "sbin/runc"].map((file) => Deno.stat(`/usr/${file}`)),
+)
   .then(() => true, () => false);
 
 /** Podman on a host of the lab, with files of its own. */
