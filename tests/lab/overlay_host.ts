@@ -1,7 +1,7 @@
 import { libc } from "../../ffi/libc.ts";
 import { openNamespace, removeNamespace } from "../../ffi/netns.ts";
 import { type Host, type Lab, type Output, Process, run, strandCommand } from "./host.ts";
-import { Api, type ApiEndpoint, type NewEndpoint } from "./overlay_api.ts";
+import { Api, type ApiEndpoint, ApiError, type NewEndpoint } from "./overlay_api.ts";
 import { addressOf } from "./overlay_judge.ts";
 import { until } from "./until.ts";
 
@@ -128,6 +128,28 @@ export class OverlayHost implements AsyncDisposable {
   async attach(network: string, options: Omit<NewEndpoint, "netns"> & { container?: Host } = {}) {
     const { container = await this.container(), ...rest } = options;
     const endpoint = await this.api.createEndpoint(network, { ...rest, netns: container.path });
+    return { container, endpoint, address: addressOf(endpoint) } satisfies Attached;
+  }
+
+  /** The same as a runtime of containers has it made, on the agent's socket. Throws ApiError. */
+  async attachAs(network: string, container: Host, { hostRoute = false, hostVeth = false } = {}) {
+    // `eth0` and the like would be taken by the second.
+    const ifname = `net${this.made++}`;
+    const asked = "POST /attachments";
+    using client = Deno.createHttpClient({ proxy: { transport: "unix", path: this.socket } });
+    const answer = await fetch("http://agent/attachments", {
+      client,
+      method: "POST",
+      body: JSON.stringify({
+        attachment: { network, container: crypto.randomUUID(), ifname },
+        network_id: network,
+        netns: container.path,
+        host_route: hostRoute,
+        host_veth: hostVeth,
+      }),
+    });
+    const { endpoint, error } = await answer.json() as { endpoint: ApiEndpoint; error?: string };
+    if (!answer.ok) throw new ApiError(asked, answer.status, error ?? "");
     return { container, endpoint, address: addressOf(endpoint) } satisfies Attached;
   }
 

@@ -127,7 +127,12 @@ export class Operations {
     } else if (what < (this.made.size < MANY ? 0.7 : 0.4)) {
       const container = what > 0.1 ? dice.pick(this.containers.get(host) ?? []) : undefined;
       if (container) {
-        const made = await host.attach(network.id, { container });
+        const made = dice.throw() < 0.6
+          ? await host.attach(network.id, { container })
+          : await host.attachAs(network.id, container, {
+            hostRoute: dice.throw() < 0.7,
+            hostVeth: dice.throw() < 0.5,
+          });
         this.made.set(made.endpoint.id, { ...made, host });
       } else await api.createEndpoint(network.id);
       this.count("endpoint made");
@@ -206,6 +211,9 @@ export class Operations {
       "ip link set vxlan0 mtu 1300",
       "ip link set br0 down",
       "ip link del br0",
+      "ip link del host0",
+      "ip route del default",
+      "ip link del $(ip -o link show type macvlan | awk -F'[ @:]+' '{ print $2; exit }')",
       "ip address flush dev br0",
       "ip link set $(ip -o link show type veth | awk -F'[ @:]+' '{ print $2; exit }') nomaster",
       "ip link del $(ip -o link show type veth | awk -F'[ @:]+' '{ print $2; exit }')",
