@@ -21,6 +21,7 @@ export const IFLA_ADDRESS = 1,
   IFLA_LINK = 5,
   IFLA_MASTER = 10,
   IFLA_LINKINFO = 18,
+  IFLA_IFALIAS = 20,
   IFLA_AF_SPEC = 26;
 export const AF_INET = 2, IFLA_INET_CONF = 1;
 /** Of linux/ip.h: which of a link's settings under net.ipv4.conf is which. */
@@ -46,6 +47,8 @@ export interface LinkSettings {
   readonly up?: boolean;
   /** False: it asks nobody for MACs, and answers nobody (IFF_NOARP of netdevice(7)). */
   readonly arp?: boolean;
+  /** What else it is known by, 255 octets at most. */
+  readonly alias?: string;
   /** The index of the bridge that it is a port of, in the namespace where it is; 0 for none. */
   readonly master?: number;
   /** A descriptor of the namespace where it goes. */
@@ -169,11 +172,15 @@ function create(link: NewLink, kind: string, data?: readonly Attribute[], lower?
   };
 }
 
-function settings({ mtu, mac, master, namespace }: LinkSettings, name?: string): (Attribute | undefined)[] {
+function settings(
+  { mtu, mac, alias, master, namespace }: LinkSettings,
+  name?: string,
+): (Attribute | undefined)[] {
   return [
     name === undefined ? undefined : nameOf(name),
     mtu === undefined ? undefined : [IFLA_MTU, u32(mtu)],
     mac && [IFLA_ADDRESS, mac],
+    alias === undefined ? undefined : [IFLA_IFALIAS, new TextEncoder().encode(alias)],
     master === undefined ? undefined : [IFLA_MASTER, u32(master)],
     namespace === undefined ? undefined : [IFLA_NET_NS_FD, u32(namespace)],
   ];

@@ -8,6 +8,7 @@ import {
   IFLA_ADDRESS,
   IFLA_AF_SPEC,
   IFLA_EXT_MASK,
+  IFLA_IFALIAS,
   IFLA_IFNAME,
   IFLA_INET_CONF,
   IFLA_INFO_DATA,
@@ -47,6 +48,8 @@ const RTM_GETNSID = 90, NETNSA_NSID = 1, NETNSA_FD = 3, RTGENMSG = 1;
 export interface Link {
   readonly index: number;
   readonly name: string;
+  /** What else it is known by; empty when nothing. */
+  readonly alias: string;
   /** `bridge`, `vxlan`, `veth`, `macvlan`; empty for hardware and `lo`. */
   readonly kind: string;
   readonly up: boolean;
@@ -141,6 +144,7 @@ function readLink(view: DataView, from: number, to: number): Link {
   return {
     index: view.getInt32(from + 4, true),
     name: readText(found.get(IFLA_IFNAME)),
+    alias: readText(found.get(IFLA_IFALIAS)),
     kind,
     up: (flags & IFF_UP) !== 0,
     arp: (flags & IFF_NOARP) === 0,

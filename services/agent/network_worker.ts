@@ -51,6 +51,8 @@ export class NetworkWorker {
   #steady = false;
   /** Of vxlan0, when it was last looked at or made. */
   #mtu: number | undefined;
+  /** One of its endpoints here has, or had, an end in the host's namespace. */
+  #hadHostEnds = false;
   /** The host has a leg in the network. */
   #hasLeg = false;
   readonly #veths = new Set<string>();
@@ -71,7 +73,10 @@ export class NetworkWorker {
     this.#context = context;
     this.#kernel = context.kernel.network(context.namespacePath(id));
     this.writer = new EndpointWriter(id, context, () => this.#mtuHere());
-    for (const { record } of this.#local()) this.#veths.add(record.overlay_veth_name);
+    for (const { record } of this.#local()) {
+      this.#veths.add(record.overlay_veth_name);
+      this.#hadHostEnds ||= record.strand_host_veth !== undefined;
+    }
   }
 
   /** Of the newest change of its endpoints in the store. */
@@ -98,6 +103,9 @@ export class NetworkWorker {
   notice({ kinds, endpoints, revision }: NetworkChange): void {
     const { hostname } = this.#context.host;
     for (const { before, after } of endpoints) {
+      for (const endpoint of [before, after]) {
+        if (endpoint?.host === hostname && endpoint.record.strand_host_veth) this.#hadHostEnds = true;
+      }
       if (before?.host === hostname) this.#veths.delete(before.record.overlay_veth_name);
       if (after?.host === hostname) this.#veths.add(after.record.overlay_veth_name);
     }
@@ -309,13 +317,16 @@ export class NetworkWorker {
     const { view, host } = this.#context;
     const neighbours = new Neighbours(view, this.id, host.hostname);
     // Each as it is by now: of several changes of one endpoint the last one counts.
-    const local = new Map<string, Set<string>>(), routes = new Map<string, string>();
+    const local = new Map<string, Set<string>>();
+    const routes = new Map<string, string>(), hostEnds = new Map<string, string>();
     for (const { before, after } of changes) {
       for (const endpoint of [before, after]) {
         if (endpoint?.host !== host.hostname) continue;
-        const name = endpoint.record.overlay_veth_name, route = hostRouteOf(endpoint);
+        const { overlay_veth_name: name, strand_host_veth: hostEnd } = endpoint.record;
+        const route = hostRouteOf(endpoint);
         if (name) local.set(endpoint.id, (local.get(endpoint.id) ?? new Set()).add(name));
         if (route !== undefined) routes.set(endpoint.id, route);
+        if (hostEnd !== undefined) hostEnds.set(endpoint.id, hostEnd);
       }
     }
     if (routes.size && this.#legWanted() !== this.#hasLeg) return await this.#compare("change", changes);
@@ -336,7 +347,10 @@ export class NetworkWorker {
               ? { op: "leg-route-add", veth: name, leg, address }
               : { op: "leg-route-remove", leg, address },
           ];
-          await this.#do([...diffVeth(name, actual, wanted), ...way]);
+          const end = wanted ? undefined : hostEnds.get(id);
+          // Its port may be gone, by others' doing.
+          const left: Op[] = end === undefined ? [] : [{ op: "host-end-remove", name: end }];
+          await this.#do([...diffVeth(name, actual, wanted), ...left, ...way]);
         });
       }
     }
@@ -344,6 +358,14 @@ export class NetworkWorker {
       const problem = this.#broken.get(id);
       if (problem && !(problem instanceof Refusal)) throw problem;
     }
+  }
+
+  /** Ends in the host's namespace that are left of endpoints which are gone, and whose port is too. */
+  async #strays(reason: Reason, desired: NetworkState | undefined): Promise<Op[]> {
+    if (reason !== "start" && !this.#hadHostEnds) return [];
+    const wanted = new Set([...desired?.veths.values() ?? []].map(({ hostEnd }) => hostEnd));
+    return (await this.#kernel.hostEnds()).filter((name) => !wanted.has(name))
+      .map((name) => ({ op: "host-end-remove", name }));
   }
 
   /** True when the host is to have a route to one of its endpoints. */
@@ -380,7 +402,7 @@ export class NetworkWorker {
     const drifted = reason === "check" && wasRight && !this.#changes.length && !this.#reason;
     this.#problems = problems;
     const unreadable = this.#unreadable();
-    let ops = diff(actual, desired);
+    let ops = [...diff(actual, desired), ...await this.#strays(reason, desired)];
     if (unreadable) {
       this.#problems = [...problems, `${unreadable}, so nothing of the network is taken away`];
     }

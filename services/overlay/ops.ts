@@ -36,6 +36,8 @@ export type Op =
   }
   /** With its end in the host's namespace, where it has one. */
   | { readonly op: "veth-remove"; readonly name: string }
+  /** An end in the host's namespace whose port is gone already; with it, the veth's other end. */
+  | { readonly op: "host-end-remove"; readonly name: string }
   | {
     readonly op: "veth-set";
     readonly name: string;

@@ -25,7 +25,7 @@ export function partsOf(ops: readonly Op[], without: ReadonlySet<string> = new S
 /** True for what takes something away that may be in use: not to be done on a doubt. */
 export function takesAway({ op }: Op): boolean {
   return op === "namespace-remove" || op === "veth-remove" || op === "arp-remove" || op === "fdb-remove" ||
-    op === "leg-remove" || op === "leg-route-remove";
+    op === "leg-remove" || op === "leg-route-remove" || op === "host-end-remove";
 }
 
 function vethOf(op: Op): string | undefined {

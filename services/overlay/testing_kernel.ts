@@ -59,6 +59,8 @@ export function perform(state: NetworkState | undefined, op: Op): NetworkState |
       const addresses = [...peer.addresses, ...addAddresses];
       return withVeth(state, op.veth, { ...veth, peer: { ...peer, ...set, addresses } as PeerState });
     }
+    case "host-end-remove":
+      return state;
     case "leg-add":
       there(bridge);
       if (state.leg) throw new Error("EEXIST");

@@ -227,6 +227,35 @@ print("answered" if answer else "silent")`;
   await lab.agree();
 });
 
+Deno.test("CNI: an end in the host's namespace goes with its endpoint, though somebody took its port away", async () => {
+  await using lab = await OverlayLab.started({ hosts: 1 });
+  const h1 = lab.host(1), runtime = await Runtime.on(h1);
+  const network = await h1.api.createNetwork({ name: "blue" });
+  const list = runtime.list("blue", "1.1.0", { hostInterface: true });
+  const deletePort = async () => {
+    const [endpoint] = await h1.api.endpoints({ hostname: "h1" });
+    assert.ok(endpoint);
+    const command = ["ip", "link", "delete", endpoint.overlay_veth_name];
+    await h1.host.run(["nsenter", `--net=${h1.namespaceOf(network.id)}`, ...command]);
+    return endpoint;
+  };
+  const one = await attach(runtime, h1, "one", list);
+  await deletePort();
+  await runtime.del(list, one.attachment);
+  await lab.agree();
+  // The same while nobody is there to see it: with the network's namespace as well, and the endpoint deleted by another.
+  const two = await attach(runtime, h1, "two", list);
+  await h1.kill();
+  await h1.start({ STRAND_FAILPOINT: "delete:after-commit" });
+  const { id } = await deletePort();
+  await assert.rejects(h1.api.deleteEndpoint(id));
+  await until("the agent dies", () => !h1.running);
+  await h1.host.run(["umount", h1.namespaceOf(network.id)]);
+  await h1.start();
+  await lab.agree();
+  assert.equal((await two.container.run(["ip", "-br", "link"])).stdout.trim().split("\n").length, 1);
+});
+
 Deno.test("CNI: what others change of a host's way to containers is mended, also by an agent that was killed", async () => {
   await using lab = await OverlayLab.started();
   const [h1, h2] = [lab.host(1), lab.host(2)], runtime = await Runtime.on(h1);

@@ -276,6 +276,9 @@ Deno.test("a macvlan takes another namespace's link over, with its MAC", async (
   assert.deepEqual([high.kind, high.peer, high.peerNamespace], ["macvlan", lower.index, number]);
   assert.deepEqual([lower.arp, high.arp], [false, true]);
   assert((await below.seen("low0")).flags.includes("NOARP"));
+  await below.netlink.run(changeLink("low0", { alias: "of somebody's" }));
+  assert.equal((await below.link("low0")).alias, "of somebody's");
+  assert.match((await run(["ip", "-n", below.namespace.name, "link"])).stdout, /alias of somebody's/);
   await below.netlink.run(deleteLink("low0"));
   assert.equal(await findLink(inside.netlink, "high0"), undefined);
 });

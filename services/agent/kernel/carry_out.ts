@@ -115,6 +115,7 @@ export class Batch implements Disposable {
       const link = await this.#here.link(name);
       if (link) await this.#removeVeth(link);
     },
+    "host-end-remove": ({ name }) => this.#host.netlink.run(deleteLink(name)),
     "veth-set": (op) => this.#setVeth(op),
     "peer-set": (op) => this.#setPeer(op),
     "leg-add": async ({ name, mtu }) => {

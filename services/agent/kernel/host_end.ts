@@ -1,6 +1,6 @@
 import { EOPNOTSUPP, SystemError } from "../../../ffi/errno.ts";
 import { changeLink, deleteLink, newMacvlan } from "../../../ffi/netlink_link.ts";
-import { type Link, namespaceNumber } from "../../../ffi/netlink_links.ts";
+import { type Link, listLinks, namespaceNumber } from "../../../ffi/netlink_links.ts";
 import { home } from "../../../ffi/netns.ts";
 import { setSysctl } from "../../../ffi/sysctl.ts";
 import { invalid } from "../../common/refusal.ts";
@@ -28,7 +28,7 @@ export async function addOverHost(
   try {
     // Before it is up: from then on the host would listen to what the container sends to all.
     keepApart(hostEnd);
-    await host.netlink.run(changeLink(hostEnd, { arp: false, up: true }));
+    await host.netlink.run(changeLink(hostEnd, { arp: false, up: true, alias: aliasOf(here.path) }));
     const port = { name: near.name, mtu: near.mtu, lower: await host.index(hostEnd), namespace: here.fd };
     const refused = await unlessThere(host.netlink.run(newMacvlan(port)));
     if (refused) throw taken(near.name, here.path, refused);
@@ -49,6 +49,18 @@ export async function hostEndOf(here: Place, port: Link, host: Place): Promise<L
   if (port.peerNamespace !== await namespaceNumber(here.netlink, home)) return undefined;
   const end = await host.link(port.peer);
   return end?.kind === "veth" ? end : undefined;
+}
+
+/** Names of all such ends of a network, also of those whose port is gone. */
+export async function hostEndsOf(path: string, host: Place): Promise<string[]> {
+  const alias = aliasOf(path);
+  return (await listLinks(host.netlink)).filter((link) => link.kind === "veth" && link.alias === alias)
+    .map(({ name }) => name);
+}
+
+/** By the path of its namespace, a network's ends are told from others'. */
+function aliasOf(path: string): string {
+  return path.slice(-255);
 }
 
 /** Sees to it, at every look, that nothing which a container sends is taken for the host's by the host. */

@@ -2,7 +2,8 @@ import type { Netlink } from "../../../ffi/netlink.ts";
 import type { Op } from "../../overlay/ops.ts";
 import type { NetworkState, VethState } from "../../overlay/state.ts";
 import { Batch } from "./carry_out.ts";
-import { Place } from "./place.ts";
+import { hostEndsOf } from "./host_end.ts";
+import { OWN_NAMESPACE, Place } from "./place.ts";
 import { type Peers, readNetwork, readVeth, type Underlay } from "./read.ts";
 
 /**
@@ -39,6 +40,12 @@ export class NetworkKernel {
   async readVeth(name: string, peer: string | undefined): Promise<VethState | undefined> {
     using place = Place.openIfAny(this.path);
     return place && await readVeth(place, this.underlay, name, peer);
+  }
+
+  /** Names of the ends that its veths have in the host's namespace, also of those that are nobody's any more. */
+  async hostEnds(): Promise<string[]> {
+    using host = Place.open(OWN_NAMESPACE);
+    return await hostEndsOf(this.path, host);
   }
 
   /**
