@@ -1,0 +1,27 @@
+import assert from "node:assert/strict";
+import { AGENT_SOCKET } from "../../common/config_agent.ts";
+import { Away } from "./away.ts";
+
+Deno.test("an engine finds a socket that nobody can have while the agent is away, and nothing otherwise", async () => {
+  const directory = await Deno.makeTempDir();
+  try {
+    const spec = `${directory}/sand.spec`, away = new Away(`${directory}/sand.json`, `${directory}/run`);
+    for (let round = 0; round < 2; round++) {
+      await away.end();
+      assert.equal(await Deno.readTextFile(spec).catch((error) => error.name), "NotFound");
+      await away.begin();
+      assert.match(await Deno.readTextFile(spec), /^unix:\/\/\/.{108,}\n$/);
+    }
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+});
+
+Deno.test("systemd leaves the word where it is when the agent is stopped", async () => {
+  const unit = await Deno.readTextFile(
+    new URL("../../../deploy/systemd/strand-agent.service", import.meta.url),
+  );
+  const [, name] = /^RuntimeDirectory=(.*)$/m.exec(unit) ?? [];
+  assert.equal(AGENT_SOCKET, `/run/${name}/agent.sock`);
+  assert.match(unit, /^RuntimeDirectoryPreserve=yes$/m);
+});
