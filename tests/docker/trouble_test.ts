@@ -158,9 +158,11 @@ Deno.test("containers go on while dockerd, the agent or etcd is away", async (t)
 
   await t.step("the agent restarted, killed and started", async () => {
     for (const end of ["stop", "kill"] as const) {
+      const meanwhile = d2.exec("c2", "ping -i 0.05 -c 40 -W 1 10.0.0.11");
       await h1[end]();
       await pings();
       await start(h1);
+      assert.match(await meanwhile, / 0% packet loss/);
       await pings();
       await same();
     }
