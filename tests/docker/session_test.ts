@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { run } from "../lab/host.ts";
 import { OverlayLab } from "../lab/overlay.ts";
 import { until } from "../lab/until.ts";
 import { DockerHost, IMAGE, withDocker } from "./docker_host.ts";
@@ -105,8 +106,53 @@ Deno.test("Docker on two hosts: the session that users know, fixed addresses, co
     await refused(/--ip-range/, ...options.slice(2), "--subnet", "10.0.0.0/24", "--ip-range", "10.0.0.0/28");
     await refused(/--gateway/, ...options.slice(2), "--subnet", "10.0.0.0/24", "--gateway", "10.0.0.9");
     await refused(/--ipam-driver sand/, "--subnet", "192.0.2.0/24", "--opt", `sand-id=${id}`);
+    const other = await h1.api.createNetwork();
+    await refused(/--opt says .* --ipam-opt says/, ...options.slice(2, -1), `sand-id=${other.id}`);
+    await h1.api.deleteNetwork(other.id);
     await nothingLeft();
   });
+
+  await t.step("the host has a route into the network's range: Docker does not ask for ever", async () => {
+    const route = (what: string) => run(h1.host.enter(["ip", "route", what, "10.0.0.0/28", "dev", "eth0"]));
+    await route("add");
+    const { code, stderr } = await d1.try(["network", "create", ...options, "near"]);
+    // Engines from 27 on take it.
+    assert.ok(code === 0 || /again and again, .*: add --subnet 10\.0\.0\.0\/24$/.test(stderr.trim()), stderr);
+    if (code === 0) await d1.docker("network", "rm", "near");
+    await d1.docker("network", "create", ...options, "--subnet", "10.0.0.0/24", "near");
+    await d1.docker("network", "rm", "near");
+    await route("delete");
+    await nothingLeft();
+  });
+
+  await t.step(
+    "a running container is connected to a second network, restarted and disconnected",
+    async () => {
+      const { id: red } = await h1.api.createNetwork({ ip_range: "10.7.0.0/24" });
+      const second = options.map((text) => text.replace(id, red));
+      for (const docker of [d1, d2]) await docker.docker("network", "create", ...second, "red");
+      await d1.detached("a1", "blue", "sleep 1000");
+      await d2.detached("b1", "red", "sleep 1000");
+      await d1.docker("network", "connect", "red", "a1");
+      const ping = () => d1.exec("a1", "ping -c 1 -W 5 10.7.0.2");
+      await ping();
+      assert.match(
+        (await d1.try(["network", "connect", "red", "a1"])).stderr,
+        /already exists in network red/,
+      );
+      await d1.docker("restart", "--time", "0", "a1");
+      await ping();
+      await d1.docker("network", "disconnect", "blue", "a1");
+      await ping();
+      const endpoints = await h1.api.endpoints({ hostname: "h1" });
+      assert.deepEqual(endpoints.map(({ network_id, active }) => [network_id, active]), [[red, true]]);
+      await d1.docker("rm", "--force", "a1");
+      await d2.docker("rm", "--force", "b1");
+      for (const docker of [d1, d2]) await docker.docker("network", "rm", "red");
+      await h1.api.deleteNetwork(red);
+      await nothingLeft();
+    },
+  );
 
   await t.step("docker-compose up, down", async () => {
     const file = `version: "2"

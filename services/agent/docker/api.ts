@@ -1,5 +1,6 @@
 import type { Ip } from "../../common/ip.ts";
 import type { DockerIds, EndpointRecord, NetworkRecord } from "../../store/sand_records.ts";
+import type { AskedPools } from "./pools.ts";
 
 /** What an agent does for its host's Docker; every method answers at once, or throws Refusal with a sentence. */
 export interface DockerApi {
@@ -33,4 +34,6 @@ export interface WantedEndpoint {
 }
 
 /** What answers each call of a driver. */
-export type Calls = Readonly<Record<string, (api: DockerApi, body: Uint8Array) => Promise<object>>>;
+export type Calls = Readonly<
+  Record<string, (api: DockerApi, body: Uint8Array, asked: AskedPools) => Promise<object>>
+>;

@@ -4,6 +4,7 @@ import type { Answer } from "../http/answers.ts";
 import type { Calls, DockerApi } from "./api.ts";
 import { ipamDriver } from "./ipam_driver.ts";
 import { networkDriver } from "./network_driver.ts";
+import type { AskedPools } from "./pools.ts";
 import { Malformed } from "./requests.ts";
 
 const drivers: Readonly<Record<string, Calls>> = {
@@ -21,19 +22,21 @@ const LONGEST = 10_000;
  *
  * @param path Like /NetworkDriver.Join.
  * @param fault Told of what went wrong in here.
+ * @param asked The same for every call.
  */
 export async function answerCall(
   api: DockerApi,
   path: string,
   body: Uint8Array,
   fault: (error: unknown) => void,
+  asked: AskedPools,
 ): Promise<Answer> {
   const [driver = "", method = ""] = path.slice(1).split(".");
   const calls = Object.hasOwn(drivers, driver) ? drivers[driver] : undefined;
   const call = calls && Object.hasOwn(calls, method) ? calls[method] : undefined;
   if (!call) return answer(404, { Err: `there is no call ${path.slice(0, 80)}` });
   try {
-    return answer(200, await inTime(call(api, body)));
+    return answer(200, await inTime(call(api, body, asked)));
   } catch (error) {
     if (error instanceof Malformed) return answer(400, { Err: error.message });
     const Err = sentence(error, fault);

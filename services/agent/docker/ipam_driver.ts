@@ -3,6 +3,7 @@ import { invalid } from "../../common/refusal.ts";
 import { gatewayOf, rangeOf } from "../../overlay/claims.ts";
 import type { NetworkRecord } from "../../store/sand_records.ts";
 import type { Calls } from "./api.ts";
+import { ADDRESS_SPACE } from "./pools.ts";
 import { optionalAddress, poolNetwork, poolOption, readCall, requests } from "./requests.ts";
 
 const GATEWAY = "com.docker.network.gateway", ADDRESS_TYPE = "RequestAddressType";
@@ -13,9 +14,9 @@ export const ipamDriver: Calls = {
   GetCapabilities: () => Promise.resolve({ RequiresMACAddress: false, RequiresRequestReplay: false }),
 
   GetDefaultAddressSpaces: () =>
-    Promise.resolve({ LocalDefaultAddressSpace: "sand-local", GlobalDefaultAddressSpace: "sand-global" }),
+    Promise.resolve({ LocalDefaultAddressSpace: ADDRESS_SPACE, GlobalDefaultAddressSpace: ADDRESS_SPACE }),
 
-  RequestPool(api, body) {
+  RequestPool(api, body, asked) {
     const { Pool, SubPool, Options, V6 } = readCall(requests.requestPool, body);
     const network = api.network(poolOption(Options)), range = rangeOf(network);
     if (V6) throw invalid("V6: networks have IPv4 addresses only: leave --ipv6 out");
@@ -30,6 +31,7 @@ export const ipamDriver: Calls = {
         `Pool: ${Pool} is not ${range}, the range of network ${network.name}: leave --subnet out`,
       );
     }
+    asked.ask(network.id, `${range}`);
     return Promise.resolve({
       PoolID: network.id,
       Pool: range.toString(),
@@ -38,7 +40,10 @@ export const ipamDriver: Calls = {
   },
 
   // The pool is the network, which stays.
-  ReleasePool: () => Promise.resolve({}),
+  ReleasePool(_api, body, asked) {
+    asked.release(poolNetwork(readCall(requests.pool, body).PoolID));
+    return Promise.resolve({});
+  },
 
   async RequestAddress(api, body) {
     const { PoolID, Address, Options } = readCall(requests.address, body);

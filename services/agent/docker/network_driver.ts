@@ -3,6 +3,7 @@ import { invalid } from "../../common/refusal.ts";
 import { rangeOf } from "../../overlay/claims.ts";
 import type { NetworkRecord } from "../../store/sand_records.ts";
 import type { Calls } from "./api.ts";
+import { ADDRESS_SPACE } from "./pools.ts";
 import { networkOption, optionalAddress, optionalMac, readCall, requests } from "./requests.ts";
 
 const nothing = () => Promise.resolve({});
@@ -11,7 +12,7 @@ const nothing = () => Promise.resolve({});
 export const networkDriver: Calls = {
   GetCapabilities: () => Promise.resolve({ Scope: "local", ConnectivityScope: "global" }),
 
-  async CreateNetwork(api, body) {
+  async CreateNetwork(api, body, asked) {
     const { NetworkID, Options, IPv4Data, IPv6Data } = readCall(requests.createNetwork, body);
     const network = api.network(networkOption(Options));
     if (IPv6Data.length) throw invalid("IPv6Data: networks have IPv4 addresses only: leave --ipv6 out");
@@ -23,6 +24,7 @@ export const networkDriver: Calls = {
         `AuxAddresses: ${name} cannot be kept from others by Docker: make an endpoint with that address instead`,
       );
     }
+    if (IPv4Data.some(({ AddressSpace }) => AddressSpace === ADDRESS_SPACE)) asked.use(network.id);
     await api.addNetwork(NetworkID, network.id);
     return {};
   },

@@ -7,7 +7,9 @@ import { invalid, Refusal } from "../../common/refusal.ts";
 const text = z.string().nullish().transform((value) => value ?? "");
 const flag = z.boolean().nullish().transform((value) => value ?? false);
 const map = z.record(z.string(), z.unknown()).nullish().transform((value) => value ?? {});
-const poolData = z.array(z.object({ Pool: text, AuxAddresses: map })).nullish().transform((v) => v ?? []);
+const poolData = z.array(z.object({ AddressSpace: text, Pool: text, AuxAddresses: map })).nullish().transform(
+  (v) => v ?? [],
+);
 
 const ids = z.object({ NetworkID: text, EndpointID: text });
 
@@ -21,6 +23,7 @@ export const requests = {
   }),
   join: ids.extend({ SandboxKey: text }),
   requestPool: z.object({ Pool: text, SubPool: text, Options: map, V6: flag }),
+  pool: z.object({ PoolID: text }),
   address: z.object({ PoolID: text, Address: text, Options: map }),
 } as const;
 

@@ -9,6 +9,7 @@ import { ClientGone, readBody } from "../http/body.ts";
 import { createHttpServer, listening, send } from "../http/listener.ts";
 import type { DockerApi } from "./api.ts";
 import { answerCall } from "./calls.ts";
+import { AskedPools } from "./pools.ts";
 
 /**
  * In milliseconds. An engine keeps its connections for ever, and what it repeats after one has been closed on it, it
@@ -32,7 +33,7 @@ export interface DockerServer {
 /** Serves libnetwork's remote drivers. Throws Refusal when the address cannot be listened on. */
 export async function serveDocker(api: DockerApi, options: DockerServerOptions): Promise<DockerServer> {
   const { listen, tls, log } = options, once = new OncePerMinute();
-  const server = createHttpServer(tls, LIMITS, log);
+  const server = createHttpServer(tls, LIMITS, log), asked = new AskedPools();
   let closing = false;
   const serve = async (request: IncomingMessage, response: ServerResponse) => {
     const [path = ""] = (request.url ?? "").split("?");
@@ -40,7 +41,7 @@ export async function serveDocker(api: DockerApi, options: DockerServerOptions):
       if (once.due(`${path} ${messageOf(error)}`)) log.error({ err: error }, `${path} failed`);
     };
     try {
-      const answer = await answerCall(api, path, await readBody(request), fault);
+      const answer = await answerCall(api, path, await readBody(request), fault, asked);
       if (closing) response.on("finish", () => server.closeIdleConnections());
       send(response, answer, closing);
     } catch (error) {
