@@ -127,6 +127,7 @@ Deno.test("a network is one of ours, with its range or none", async () => {
     call("NetworkDriver.CreateNetwork", {
       NetworkID: DID,
       Options: {
+        "com.docker.network.enable_ipv4": true,
         "com.docker.network.enable_ipv6": false,
         "com.docker.network.generic": { "sand-id": ID.toUpperCase() },
         "com.docker.network.of.a.newer.engine": { a: [1] },
@@ -145,6 +146,12 @@ Deno.test("a network is one of ours, with its range or none", async () => {
   );
   assert.match((await create({ IPv6Data: [{ Pool: "fd00::/64" }] })).Err, /^IPv6Data: .*--ipv6/);
   assert.match((await create({ Options: {} })).Err, /^sand-id: missing.*--opt sand-id=ID/);
+  const no4 = {
+    "com.docker.network.enable_ipv4": false,
+    "com.docker.network.generic": { "sand-id": ID },
+  };
+  assert.match((await create({ Options: no4, IPv4Data: null })).Err, /^IPv4Data: .*--ipv4=false/);
+  assert.deepEqual(asked.length, 2);
   assert.deepEqual(await call("NetworkDriver.DeleteNetwork", { NetworkID: DID }), { status: 200 });
   assert.deepEqual(asked.slice(2), [["removeNetwork", DID]]);
 });
@@ -189,7 +196,7 @@ Deno.test("an endpoint is made, joined, told of, left and deleted", async () => 
 });
 
 Deno.test("what does not concern it is answered, what it does not know is told from a refusal", async () => {
-  const { call } = plugin();
+  const { call, asked } = plugin();
   for (const method of ["DiscoverNew", "DiscoverDelete", "FreeNetwork"]) {
     const data = { DiscoveryType: 1, DiscoveryData: { Address: "192.0.2.1", self: true } };
     assert.deepEqual(await call(`NetworkDriver.${method}`, data), { status: 200 });
@@ -214,6 +221,13 @@ Deno.test("what does not concern it is answered, what it does not know is told f
     const { status, Err } = await call("NetworkDriver.Join", body);
     assert.ok(status === 400 && Err, body);
   }
+  const generic = { Options: { "com.docker.network.generic": { "sand-id": ID } } };
+  for (const NetworkID of [undefined, "", null, "../network/x", "a".repeat(129)]) {
+    const { status, Err } = await call("NetworkDriver.CreateNetwork", { ...generic, NetworkID });
+    assert.ok(status === 400 && /^NetworkID: .* is needed/.test(Err), Err);
+  }
+  assert.match((await call("NetworkDriver.CreateEndpoint", { NetworkID: DID })).Err, /^EndpointID: /);
+  assert.deepEqual(asked, []);
 });
 
 Deno.test("a refusal is a sentence, a fault of ours is told to the log too", async () => {

@@ -6,6 +6,9 @@ import type { Calls } from "./api.ts";
 import { ADDRESS_SPACE } from "./pools.ts";
 import { networkOption, optionalAddress, optionalMac, readCall, requests } from "./requests.ts";
 
+/** Engines from 28 on can do without. */
+const ENABLE_IPV4 = "com.docker.network.enable_ipv4";
+
 const nothing = () => Promise.resolve({});
 
 /** NetworkDriver of libnetwork's remote drivers. */
@@ -16,6 +19,9 @@ export const networkDriver: Calls = {
     const { NetworkID, Options, IPv4Data, IPv6Data } = readCall(requests.createNetwork, body);
     const network = api.network(networkOption(Options));
     if (IPv6Data.length) throw invalid("IPv6Data: networks have IPv4 addresses only: leave --ipv6 out");
+    if (Options[ENABLE_IPV4] === false) {
+      throw invalid("IPv4Data: networks have IPv4 addresses only: leave --ipv4=false out");
+    }
     for (const { Pool, AuxAddresses } of IPv4Data) {
       checkPool(network, Pool);
       const [name] = Object.keys(AuxAddresses);

@@ -11,12 +11,16 @@ const poolData = z.array(z.object({ AddressSpace: text, Pool: text, AuxAddresses
   (v) => v ?? [],
 );
 
-const ids = z.object({ NetworkID: text, EndpointID: text });
+// What an engine has made up, it is known by: with another text in its place nothing would be found again.
+const ID = "a network's or endpoint's id of Docker's is needed, letters and digits";
+const id = z.string(ID).regex(/^[0-9a-z]{1,128}$/i, ID);
+
+const ids = z.object({ NetworkID: id, EndpointID: id });
 
 /** What each call says, as far as it matters. */
 export const requests = {
-  network: z.object({ NetworkID: text }),
-  createNetwork: z.object({ NetworkID: text, Options: map, IPv4Data: poolData, IPv6Data: poolData }),
+  network: z.object({ NetworkID: id }),
+  createNetwork: z.object({ NetworkID: id, Options: map, IPv4Data: poolData, IPv6Data: poolData }),
   endpoint: ids,
   createEndpoint: ids.extend({
     Interface: z.object({ Address: text, AddressIPv6: text, MacAddress: text }).nullish(),
