@@ -3,6 +3,9 @@ import type { Command, Option } from "commander";
 
 export type Shell = "bash" | "zsh" | "fish";
 
+/** The command that commander has of its own. */
+const HELP = "help";
+
 /** What `values` is told of the line so far. */
 export interface Line {
   /** What is to be completed: the name of an argument, like `net`, or the attribute of an option. */
@@ -11,9 +14,14 @@ export interface Line {
   readonly options: Readonly<Record<string, string>>;
 }
 
-/** The script for `source <(NAME completion SHELL)`. */
-export function completionScript(shell: Shell, name: string): string {
+/**
+ * The script for `source <(NAME completion SHELL)`, or for the file that a shell loads for NAME.
+ *
+ * @param links other names that the program is called by
+ */
+export function completionScript(shell: Shell, name: string, links: readonly string[] = []): string {
   const id = name.replaceAll("-", "_");
+  const names = [name, ...links];
   return {
     // The words are split here by white space, as bash would break them at colons too.
     bash: `_${id}_complete() {
@@ -22,22 +30,24 @@ export function completionScript(shell: Shell, name: string): string {
   [[ "$line" == *[[:space:]] ]] && words+=("")
   mapfile -t COMPREPLY < <("\${words[0]}" __complete "\${words[@]:1}" 2>/dev/null)
 }
-complete -o default -F _${id}_complete ${name}
+complete -o default -F _${id}_complete ${names.join(" ")}
 `,
-    zsh: `#compdef ${name}
+    // As a file of fpath it is the body of the function that is called for the first completion.
+    zsh: `#compdef ${names.join(" ")}
 _${id}_complete() {
   local -a found
   found=("\${(@f)$("\${words[1]}" __complete "\${(@)words[2,CURRENT]}" 2>/dev/null)}")
   if [[ -n "\${found[1]}" ]]; then compadd -a found; else _files; fi
 }
-compdef _${id}_complete ${name}
+compdef _${id}_complete ${names.join(" ")}
+if [[ "\${funcstack[1]}" == _${name} ]]; then _${id}_complete "$@"; fi
 `,
     fish: `function __${id}_complete
   set -l words (commandline -opc) (commandline -ct)
   set -l found ($words[1] __complete $words[2..-1] 2>/dev/null)
   if set -q found[1]; printf '%s\\n' $found; else; __fish_complete_path (commandline -ct); end
 end
-complete -c ${name} -f -a '(__${id}_complete)'
+complete ${names.map((name) => `-c ${name}`).join(" ")} -f -a '(__${id}_complete)'
 `,
   }[shell];
 }
@@ -59,7 +69,7 @@ export async function complete(
     const value = option.envVar && Deno.env.get(option.envVar);
     if (value) options[option.attributeName()] = value;
   }
-  let command = program, operands = 0, pending: Option | undefined;
+  let command = program, operands = 0, helps = false, pending: Option | undefined;
   for (const word of words.slice(0, -1)) {
     if (pending) {
       options[pending.attributeName()] = word;
@@ -67,6 +77,8 @@ export async function complete(
     } else if (word.startsWith("-")) {
       const option = optionsOf(command).find(({ short, long }) => word === short || word === long);
       if (option?.required) pending = option;
+    } else if (word === HELP && command.commands.length && !operands) {
+      helps = true;
     } else {
       const inner = operands ? undefined : command.commands.find((inner) => inner.name() === word);
       if (inner) command = inner;
@@ -77,8 +89,12 @@ export async function complete(
 
   async function candidates(): Promise<readonly string[]> {
     if (pending) return pending.argChoices ?? await values({ argument: pending.attributeName(), options });
-    if (typed.startsWith("-")) return optionsOf(command).map(({ long }) => long ?? "").filter(Boolean);
+    if (typed.startsWith("-")) {
+      return [...optionsOf(command).map(({ long }) => long ?? "").filter(Boolean), "--help"];
+    }
     const inner = operands ? [] : command.commands.map((inner) => inner.name());
+    if (helps) return inner;
+    if (inner.length && command.parent === null) inner.push(HELP);
     const argument = command.registeredArguments[operands];
     if (!argument) return inner;
     return [...inner, ...argument.argChoices ?? await values({ argument: argument.name(), options })];

@@ -16,6 +16,9 @@ export async function main(args: readonly string[]): Promise<number> {
   if (name === "__complete") return (await import("./strand/completion.ts")).complete(rest);
   const command = find(name);
   if (!command) return unknown(name);
+  if (!command.ownHelp && rest[0] === "__complete") { // by a link, like nexd
+    return (await import("./strand/completion.ts")).complete([name, ...rest.slice(1)]);
+  }
   if (!command.ownHelp && rest.some((arg) => arg === "--help" || arg === "-h")) return help(command.name);
   try {
     const { main } = await command.load();

@@ -60,7 +60,7 @@ export function nexProgram(terminal: Terminal): Command {
   program.command("completion").description("print a shell's completion script")
     .addArgument(new Argument("<shell>").choices(["bash", "zsh", "fish"]))
     .action(async (shell: "bash" | "zsh" | "fish") =>
-      terminal.print((await import("../completion.ts")).completionScript(shell, "nex"))
+      terminal.print((await import("../completion.ts")).completionScript(shell, "nex", ["nexc"]))
     );
   return program;
 }

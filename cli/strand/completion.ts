@@ -5,12 +5,15 @@ import { completionScript, type Shell } from "../completion.ts";
 
 const shells: readonly Shell[] = ["bash", "zsh", "fish"];
 
+/** Links to the program that have no script of their own. */
+const links = ["nexd", "nex-dhcpd", "sand-agent"];
+
 /** `strand completion bash|zsh|fish`. */
 export function main(args: string[]): Promise<number> {
   const [name, extra] = args;
   const shell = shells.find((shell) => shell === name);
   if (!shell || extra !== undefined) throw new UsageError(`one shell is needed: ${shells.join(", ")}`);
-  console.log(completionScript(shell, "strand").trimEnd());
+  console.log(completionScript(shell, "strand", links).trimEnd());
   return Promise.resolve(0);
 }
 

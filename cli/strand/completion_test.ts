@@ -1,14 +1,19 @@
 import assert from "node:assert/strict";
 import { commands } from "../commands.ts";
+import { main } from "../main.ts";
 import { complete } from "./completion.ts";
 
 /** What is printed for a line after `strand`, in which the last word is being typed. */
-async function words(...line: string[]): Promise<string[]> {
+function words(...line: string[]): Promise<string[]> {
+  return printed(() => complete(line));
+}
+
+async function printed(command: () => Promise<number>): Promise<string[]> {
   const printed: string[] = [];
   const { log } = console;
   console.log = (word: string) => void printed.push(word);
   try {
-    assert.equal(await complete(line), 0);
+    assert.equal(await command(), 0);
   } finally {
     console.log = log;
   }
@@ -36,4 +41,11 @@ Deno.test("complete() takes options, operands and values from a command's usage"
   assert.deepEqual(await words("test", "unit", ""), [], "FILTER is anything");
   assert.deepEqual(await words("completion", ""), ["bash", "zsh", "fish"]);
   assert.deepEqual(await words("nothing", ""), []);
+});
+
+Deno.test("a link that is a service is completed by the script of strand", async () => {
+  const [script = ""] = await printed(() => main(["completion", "bash"]));
+  assert.match(script, /_strand_complete strand nexd nex-dhcpd sand-agent$/);
+  assert.deepEqual(await printed(() => main(["nexd", "__complete", "--c"])), ["--config"]);
+  assert.deepEqual(await printed(() => main(["sand-agent", "__complete", "r"])), ["release"]);
 });
