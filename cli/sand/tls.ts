@@ -1,7 +1,7 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
 import { Refusal } from "../../services/common/refusal.ts";
 import { isVersion3 } from "../../services/common/server_identity.ts";
-import { readTls, type TlsMaterial } from "../../services/common/tls.ts";
+import { outOfTime, readTls, type TlsMaterial } from "../../services/common/tls.ts";
 
 /** Paths of PEM files, as the program's options name them. */
 export interface TlsOptions {
@@ -55,9 +55,8 @@ export function certificateTrouble(pem: Uint8Array | undefined): string {
   if (!pem) {
     return "a server does so that wants a client certificate: name one with --cert-file and --key-file";
   }
-  const { validFrom, validFromDate, validTo, validToDate } = certificateIn(pem);
-  const ours = "the certificate in --cert-file";
-  if (validToDate.getTime() < Date.now()) return `${ours} expired on ${validTo}`;
-  if (validFromDate.getTime() > Date.now()) return `${ours} is not valid before ${validFrom}`;
-  return `a server does so when ${ours} is not signed by an authority that it trusts`;
+  const ours = "the certificate in --cert-file", untimely = outOfTime(pem);
+  return untimely
+    ? `${ours} ${untimely}`
+    : `a server does so when ${ours} is not signed by an authority that it trusts`;
 }

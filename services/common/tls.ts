@@ -65,6 +65,13 @@ function readPem(file: string | undefined, field: string): Uint8Array | undefine
   }
 }
 
+/** Why nobody takes a certificate at this time, like `expired on Nov 27 16:35:14 2026 GMT`; undefined: its time is now. */
+export function outOfTime(pem: Uint8Array): string | undefined {
+  const { validFrom, validFromDate, validTo, validToDate } = new X509Certificate(textOf(pem));
+  if (validToDate.getTime() < Date.now()) return `expired on ${validTo}`;
+  return validFromDate.getTime() > Date.now() ? `is not valid before ${validFrom}` : undefined;
+}
+
 /** Every certificate of a chain or bundle, the server's or client's own first. */
 function certificatesIn(pem: Uint8Array | undefined, file: string): X509Certificate[] {
   if (!pem) return [];

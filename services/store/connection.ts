@@ -1,5 +1,5 @@
 import { Refusal } from "../common/refusal.ts";
-import type { TlsMaterial } from "../common/tls.ts";
+import { outOfTime, type TlsMaterial } from "../common/tls.ts";
 import { UnknownOutcome } from "./errors.ts";
 import { callReason, isLeaderless, isOperational, verdictOf } from "./failure.ts";
 import { Member, type RawStream } from "./member.ts";
@@ -257,11 +257,18 @@ export class Connection {
     return new Refusal("unavailable", message, { cause: error });
   }
 
-  /** What a hang-up in the middle of the greeting most often means. */
+  /** What a hang-up in the middle of the greeting most often means, or OpenSSL's words for an unknown authority. */
   #hint(reason: string): string {
+    if (/unable to (verify|get)|self-signed/.test(reason)) {
+      return " (is etcd.cacert the authority that signed it?)";
+    }
     if (!/ECONNRESET|EPIPE|fatal alert|^Failed to connect$/.test(reason)) return "";
     if (!this.#tls) return " (does it expect https?)";
-    return this.#tls.cert ? "" : " (does it expect a client certificate, etcd.cert and etcd.key?)";
+    const { cert } = this.#tls, untimely = cert && outOfTime(cert);
+    if (untimely) return ` (etcd.cert ${untimely})`;
+    return cert
+      ? " (does its --trusted-ca-file have the authority of etcd.cert?)"
+      : " (does it expect a client certificate, etcd.cert and etcd.key?)";
   }
 
   get #names(): string {

@@ -82,5 +82,5 @@ export function callReason(error: unknown): string {
   if (!isCallError(error)) return messageOf(error);
   if (error.code === Code.DEADLINE_EXCEEDED) return "no answer in time";
   const last = /Last error: (.*?)\. Resolution note:/.exec(error.details)?.[1] ?? error.details;
-  return last.replace(/^Error: |^etcdserver: /, "").replace(/ \(\d{4}-[-\dT:.]+Z\)$/, "");
+  return last.replace(/^Error(?: \[\w+\])?: |^etcdserver: /, "").replace(/ \(\d{4}-[-\dT:.]+Z\)$/, "");
 }

@@ -128,8 +128,20 @@ Deno.test("TLS: etcd's certificate is checked, ours is shown, and what is wrong 
   await wrong(
     etcd.endpoint,
     { ca: other, cert, key },
-    /cannot be used: unable to verify the first certificate$/,
+    /cannot be used: unable to verify the first certificate \(is etcd\.cacert the authority that signed it\?\)$/,
   );
+  for (
+    const [from, name, reason] of [
+      [strangers, "client", /\(does its --trusted-ca-file have the authority of etcd\.cert\?\)$/],
+      [certs, "expired", /\(etcd\.cert expired on [A-Z][a-z]{2} .* GMT\)$/],
+    ] as const
+  ) {
+    await wrong(
+      etcd.endpoint,
+      { ca, cert: await from.read(name), key: await from.read(`${name}-key`) },
+      reason,
+    );
+  }
   await wrong(
     etcd.endpoint,
     { ca, cert: undefined, key: undefined },
@@ -142,7 +154,7 @@ Deno.test("TLS: etcd's certificate is checked, ours is shown, and what is wrong 
   await wrong(
     impostor.endpoint,
     { ca, cert: undefined, key: undefined },
-    /127\.0\.0\.1 is not in the cert's list/,
+    /cannot be used: Hostname.*127\.0\.0\.1 is not in the cert's list/,
   );
   await wrong(
     impostor.endpoint.replace("127.0.0.1", "localhost"),

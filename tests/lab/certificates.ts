@@ -8,7 +8,7 @@ export interface Certificates extends AsyncDisposable {
 
 /**
  * Makes `ca.pem`, `server.pem` and `client.pem` for localhost and 127.0.0.1, and `elsewhere.pem` for another
- * host, each with `…-key.pem`.
+ * host, and `expired.pem`, each with `…-key.pem`.
  */
 export async function certificates(): Promise<Certificates> {
   const dir = await Deno.makeTempDir({ prefix: "strand-certs-" });
@@ -24,7 +24,7 @@ export async function certificates(): Promise<Certificates> {
     "-subj",
     "/CN=lab authority",
   ]);
-  for (const name of ["server", "client", "elsewhere"]) {
+  for (const name of ["server", "client", "elsewhere", "expired"]) {
     const names = name === "elsewhere" ? "DNS:elsewhere" : "DNS:localhost,IP:127.0.0.1";
     const extensions = `subjectAltName=${names}
 extendedKeyUsage=serverAuth,clientAuth
@@ -40,7 +40,15 @@ extendedKeyUsage=serverAuth,clientAuth
       "-subj",
       `/CN=${name}`,
     ]);
-    const signed = ["-CA", "ca.pem", "-CAkey", "ca-key.pem", "-CAcreateserial", "-days", "2"];
+    const signed = [
+      "-CA",
+      "ca.pem",
+      "-CAkey",
+      "ca-key.pem",
+      "-CAcreateserial",
+      "-days",
+      name === "expired" ? "-1" : "2",
+    ];
     await openssl(dir, [
       "x509",
       "-req",
