@@ -48,10 +48,18 @@ export function main(args: string[]): Promise<number> {
     const { hostname, apiHostname, etcdPrefix: prefix } = settings;
 
     const { endpoints, tls: etcdTls } = config.etcd;
-    const store = openSandStore({ endpoints, ...etcdTls && { tls: etcdTls }, prefix, hostname, log });
+    const running: { trust?: Trust; agent?: Agent; attachments?: Attachments; docker?: DockerEndpoints } = {};
+    const onRelisted = () => void running.trust?.look();
+    const store = openSandStore({
+      endpoints,
+      ...etcdTls && { tls: etcdTls },
+      prefix,
+      hostname,
+      log,
+      onRelisted,
+    });
     daemon.defer("etcd", () => store.close());
     daemon.follow(store.mirror, store.committer);
-    const running: { agent?: Agent; attachments?: Attachments; docker?: DockerEndpoints } = {};
     const started = <T>(part: T | undefined): T => {
       if (part) return part;
       throw new Refusal("unavailable", `etcd at ${config.etcd.endpoints.join(", ")} was not reached yet`);
@@ -112,6 +120,7 @@ export function main(args: string[]): Promise<number> {
     daemon.defer("networks", () => workers.close());
     tellHealth(daemon, context, workers);
     trust.look();
+    running.trust = trust;
     if (settings.docker.enabled) await onceReached(() => adoptEndpoints(context), daemon.stopping);
     await onceReached(() => workers.start(inKernel), daemon.stopping);
     const names = new VethNames();

@@ -22,6 +22,8 @@ export interface SandStoreOptions extends ConnectionOptions {
   readonly hostname: string;
   /** What befalls the mirror goes there. */
   readonly log: Log;
+  /** All was listed anew, perhaps from another etcd, and before what has changed is told: perhaps nothing has. */
+  readonly onRelisted?: () => void;
 }
 
 /**
@@ -53,7 +55,7 @@ export interface SandStore extends Store<SandRecord> {
 
 /** Opens the store of overlay networks; etcd need not be there yet. Throws Refusal as {@link openStore} does. */
 export function openSandStore(options: SandStoreOptions): SandStore {
-  const { hostname, log } = options;
+  const { hostname, log, onRelisted } = options, toTheLog = toLog(log);
   const keys = new SandKeys(options.prefix);
   const schema = sandSchema(keys, [
     keys.networks,
@@ -61,7 +63,14 @@ export function openSandStore(options: SandStoreOptions): SandStore {
     keys.hostNetworks(hostname),
     keys.allDeleted,
   ]);
-  const store = openStore({ ...options, schema, report: toLog(log) });
+  const store = openStore({
+    ...options,
+    schema,
+    report: (event) => {
+      toTheLog(event);
+      if (event.kind === "relisted") onRelisted?.();
+    },
+  });
   const { connection, committer, mirror } = store;
   const holds = new Holds(mirror, (network) => aboutNetwork(keys, network));
 

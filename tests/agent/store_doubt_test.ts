@@ -128,6 +128,22 @@ Deno.test("what others did while a host was on hold is carried out once it is re
   });
 });
 
+Deno.test("another cluster that shows a host nothing new puts it on hold at once, not at its first endpoint", async () => {
+  await using lab = await OverlayLab.started({ hosts: 1 });
+  const h1 = lab.host(1);
+  await lab.etcd.kill("SIGTERM");
+  await Deno.remove(lab.etcd.dir, { recursive: true });
+  await Deno.mkdir(lab.etcd.dir);
+  lab.etcd.launch(["--initial-cluster-token=another"]);
+  await lab.etcd.healthy();
+  await until(
+    "h1 is on hold",
+    async () => (await h1.api.status("/readyz")).body.includes("another etcd cluster answers"),
+  );
+  assert.match((await h1.strand(["agent", "release"])).stdout, /^released/);
+  await h1.attach((await h1.api.createNetwork()).id);
+});
+
 const doubts: readonly {
   readonly store: string;
   readonly args?: readonly string[];
