@@ -76,7 +76,7 @@ const usage: Record<string, [args: string[], message: string]> = {
   ],
   "a number that is none": [
     ["set", "network", "duration", "mini", "4h"],
-    'duration: "4h" is not a whole number below 10^9',
+    'duration: "4h" is not a whole number up to 4294967295',
   ],
   "an option without value": [["set", "network", "option", "mini", "66"], "option 66: its value is missing"],
 };

@@ -86,6 +86,7 @@ export function addSetMember(set: Command, session: Session): void {
 }
 
 function wholeNumber(field: string, text: string): number {
-  if (!/^\d{1,9}$/.test(text)) throw new UsageError(`${field}: "${text}" is not a whole number below 10^9`);
-  return Number(text);
+  const number = /^\d{1,10}$/.test(text) ? Number(text) : NaN;
+  if (number <= 0xffffffff) return number;
+  throw new UsageError(`${field}: "${text}" is not a whole number up to 4294967295`);
 }

@@ -1,6 +1,7 @@
 import { loadConfig } from "../../services/common/config.ts";
 import { formatHostPort } from "../../services/common/host_port.ts";
 import { messageOf, Refusal } from "../../services/common/refusal.ts";
+import { UsageError } from "../../services/common/usage.ts";
 import { readOptions } from "./options.ts";
 import { ask } from "./status_probe.ts";
 
@@ -8,6 +9,9 @@ import { ask } from "./status_probe.ts";
 export async function main(args: string[]): Promise<number> {
   const [first, ...rest] = args;
   if (first === "release") return await release(rest);
+  if (first !== undefined && /^[a-z]/.test(first)) {
+    throw new UsageError(`"${first}" is not understood; did you mean "release"?`);
+  }
   const agent = await import("../../services/agent/main.ts");
   return await agent.main(args);
 }

@@ -1,6 +1,5 @@
 import { parseArgs, type ParseArgsConfig } from "node:util";
-import { messageOf } from "../../services/common/refusal.ts";
-import { UsageError } from "../../services/common/usage.ts";
+import { usageError } from "../../services/common/usage.ts";
 
 type Options = NonNullable<ParseArgsConfig["options"]>;
 
@@ -18,6 +17,6 @@ function parse<T extends Options>(args: string[], options: T, allowPositionals: 
   try {
     return parseArgs({ args, options, allowPositionals, strict: true });
   } catch (error) {
-    throw new UsageError(messageOf(error), { cause: error });
+    throw usageError(error, Object.keys(options));
   }
 }

@@ -9,7 +9,7 @@ import { createMetrics, Gauge } from "./metrics.ts";
 import { messageOf } from "./refusal.ts";
 import type { Reporter } from "./rollbar.ts";
 import { aborted, onStopSignals, STOP_WITHIN } from "./signals.ts";
-import { UsageError } from "./usage.ts";
+import { usageError } from "./usage.ts";
 import { version } from "./version.ts";
 
 /** The part of a mirror's state that readiness and metrics show (a `Mirror` of services/store fits). */
@@ -286,7 +286,7 @@ function readArgs({ name, args }: DaemonOptions): { file: string | undefined; li
       options: { config: { type: "string" }, "metrics-listen": { type: "string" } },
     }));
   } catch (error) {
-    throw new UsageError(messageOf(error), { cause: error });
+    throw usageError(error, ["config", "metrics-listen"]);
   }
   const listen = values["metrics-listen"];
   const port = { nexd: 9640, dhcpd: 9641, dnsd: 9642, agent: 9643 }[name];

@@ -128,7 +128,7 @@ class Server implements DnsServer {
       this.addresses.push(formatHostPort(bound));
       if (!this.#sharesStream(bound)) this.#listenStream(bound);
     } catch (error) {
-      throw new Refusal("unavailable", `listen: ${text} cannot be listened on: ${messageOf(error)}`, {
+      throw new Refusal("unavailable", `dnsd.listen: ${text} cannot be listened on: ${messageOf(error)}`, {
         cause: error,
       });
     }

@@ -219,7 +219,9 @@ Deno.test("startDns() names the address that it cannot have, and leaves nothing 
     const taken = server.addresses[0] ?? "";
     await assert.rejects(
       startDns({ listen: ["127.0.0.1:0", taken] }),
-      new RegExp(`listen: ${taken} cannot be listened on: listen on ${taken}/udp: address already in use`),
+      new RegExp(
+        `dnsd.listen: ${taken} cannot be listened on: listen on ${taken}/udp: address already in use`,
+      ),
     );
     await assert.rejects(startDns({ listen: ["localhost:0"] }), /listen: "localhost:0" is not an address/);
     await assert.rejects(

@@ -43,6 +43,19 @@ Deno.test("strand: wrong usage is status 2 and one line", async () => {
   }
 });
 
+Deno.test("strand: a word that is nearly right is told the right one", async () => {
+  const cases: [args: string[], said: RegExp][] = [
+    [["nexd", "--confg", "f"], /^strand nexd: Unknown option '--confg'; did you mean --config\?; see /],
+    [["status", "--cofnig=f"], /^strand status: Unknown option '--cofnig'; did you mean --config\?; see /],
+    [["agent", "relese"], /^strand agent: "relese" is not understood; did you mean "release"\?; see /],
+  ];
+  for (const [args, said] of cases) {
+    const { code, stderr } = await run([launcher, ...args], { mayFail: true });
+    assert.equal(code, 2, args.join(" "));
+    assert.match(stderr, said);
+  }
+});
+
 Deno.test("strand: is quick when nothing is missing, and becomes the program", async () => {
   const times: number[] = [];
   for (let i = 0; i < 5; i++) {
