@@ -1,7 +1,11 @@
 /** The documentation says what the program does: its links lead somewhere, and what it quotes is in the code. */
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
+import type { Command } from "commander";
 import { commands } from "../../cli/commands.ts";
+import { nexProgram } from "../../cli/nex/commands.ts";
+import { sandProgram } from "../../cli/sand/commands.ts";
+import { systemTerminal } from "../../cli/terminal.ts";
 import { agentVariables, keysAt, variables } from "../../services/common/config_schema.ts";
 import { run } from "../lab/host.ts";
 
@@ -115,6 +119,19 @@ Deno.test("strand.1 has every command, with its options", () => {
     [name, ...usage.match(/--[a-z-]+/g) ?? []].filter((word) => !page.includes(word))
   );
   assert.deepEqual(absent, []);
+});
+
+Deno.test("nex.1 and sand-agent-cli.1 have every command, with its options", () => {
+  const words = (command: Command): string[] => [
+    command.name(),
+    ...command.options.flatMap(({ short, long }) => [short ?? [], long ?? []].flat()),
+    ...command.commands.flatMap(words),
+  ];
+  for (const program of [nexProgram(systemTerminal), sandProgram(systemTerminal)]) {
+    const all = words(program), page = plain(`${program.name()}.1`);
+    assert.ok(all.length > 25, `${all.length} words`);
+    assert.deepEqual(all.filter((word) => !new RegExp(`(?<![\\w-])${word}(?![\\w-])`).test(page)), []);
+  }
 });
 
 Deno.test("every name that the program can be called by has a page, and every service's page its keys", () => {
