@@ -1,10 +1,11 @@
 import { Buffer } from "node:buffer";
 import type { ClientOptions, VerifyOptions } from "@grpc/grpc-js";
 import type { NexClient } from "../../proto/client.ts";
-import { formatHostPort, parseHostPort } from "../../services/common/host_port.ts";
+import { formatHostPort, tryParseHostPort } from "../../services/common/host_port.ts";
 import { Ip } from "../../services/common/ip.ts";
 import { Refusal } from "../../services/common/refusal.ts";
 import { readTls } from "../../services/common/tls.ts";
+import { UsageError } from "../../services/common/usage.ts";
 
 /** Where the server is and how to talk to it: the program's global options. */
 export interface ServerOptions {
@@ -22,7 +23,10 @@ export const APPLY_TIMEOUT = 600_000;
 
 /** A client of the server, with TLS when a file for it is named; nothing is sent yet. */
 export async function connect(options: ServerOptions): Promise<NexClient> {
-  const server = parseHostPort(options.server, "-s", 6000);
+  const server = tryParseHostPort(options.server, 6000);
+  if (!server) {
+    throw new UsageError(`-s: "${options.server}" is not an address with a port, like 127.0.0.1:6000`);
+  }
   const tls = readTls(
     { ca: options.caFile, cert: options.certFile, key: options.keyFile },
     { ca: "--ca-file", cert: "--cert-file", key: "--key-file" },

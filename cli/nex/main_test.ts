@@ -63,6 +63,10 @@ Deno.test("a server that is not there is one line on stderr and exit status 1", 
 
 const usage: Record<string, [args: string[], message: string]> = {
   "half a command": [["get"], "the command is not complete; --help lists what may follow"],
+  "a server that is none": [
+    ["-s", "db:x", "get", "networks"],
+    '-s: "db:x" is not an address with a port, like 127.0.0.1:6000',
+  ],
   "an unknown command": [["aply", "f"], "unknown command 'aply' (Did you mean apply?)"],
   "an unknown option": [["get", "networks", "-x"], "unknown option '-x'"],
   "too little": [["set", "member", "ip4", "mini"], "missing required argument 'mac'"],
