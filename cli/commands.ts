@@ -118,6 +118,7 @@ Overlays go on carrying traffic without it.`,
     aliases: ["nexc"],
     usage: "nex …",
     about: "Show and change networks and their members",
+    details: "nex --help lists its commands, nex COMMAND --help says how one is used.",
     ownHelp: true,
     load: () => import("./nex/main.ts"),
   },
@@ -125,6 +126,7 @@ Overlays go on carrying traffic without it.`,
     name: "sand-agent-cli",
     usage: "sand-agent-cli …",
     about: "Show and change overlay networks and their endpoints",
+    details: "sand-agent-cli --help lists its commands, sand-agent-cli COMMAND --help says how one is used.",
     ownHelp: true,
     load: () => import("./sand/main.ts"),
   },
@@ -144,7 +146,8 @@ the environment and no argument, strand is this. The agent of the host does the 
     details: `  source <(strand completion bash)     in ~/.bashrc; in ~/.zshrc the same with zsh
   strand completion fish | source      in fish's config.fish
 
-nex and sand-agent-cli have a script each, for their own names: nex completion bash.`,
+Links called nexd, nex-dhcpd and sand-agent are completed by it too; nex (nexc with it) and sand-agent-cli have a
+script each: nex completion bash. docs/INSTALL.md has the files that shells load by themselves.`,
     load: () => import("./strand/completion.ts"),
   },
 ];
