@@ -143,7 +143,8 @@ the environment and no argument, strand is this. The agent of the host does the 
     name: "completion",
     usage: "completion bash|zsh|fish",
     about: "Print a completion script for a shell",
-    details: `  source <(strand completion bash)     in ~/.bashrc; in ~/.zshrc the same with zsh
+    details:
+      `  source <(strand completion bash)     in ~/.bashrc; in ~/.zshrc, after compinit, the same with zsh
   strand completion fish | source      in fish's config.fish
 
 Links called nexd, nex-dhcpd and sand-agent are completed by it too; nex (nexc with it) and sand-agent-cli have a
