@@ -92,6 +92,7 @@ class Server {
     const fd = this.#start.sockets[socket] ?? -1;
     const batch = this.#batch, { buffer } = batch, answerer = this.#answerer, counters = this.#counters;
     const count = batch.receive(fd);
+    counters.add(COUNTER.queries, count); // Before anybody has an answer, who may look at the counters next.
     let first = 0;
     let handed: Handed[] | undefined;
     for (let i = 0; i < count; i++) {
@@ -113,7 +114,6 @@ class Server {
       }
     }
     if (count > first) this.#send(fd, first, count - first);
-    counters.add(COUNTER.queries, count);
     if (handed) scope.postMessage({ handed });
   }
 
