@@ -2,12 +2,12 @@
  * `deno task compile [--arch x64|arm64] [--out DIRECTORY]`: Strand as one program, into `dist/` when no other
  * directory is named. A link to it called nex, nexd, sand-agent… is that command.
  */
-import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { messageOf, Refusal } from "../../services/common/refusal.ts";
 import { capture } from "./capture.ts";
 import { copyProgram } from "./folder.ts";
+import { outDirectory } from "./out.ts";
 import { epochOf } from "./pack.ts";
 import { targetOf } from "./target.ts";
 
@@ -32,8 +32,7 @@ async function main(): Promise<void> {
     });
   }
   const source = fileURLToPath(new URL("../..", import.meta.url)).replace(/\/$/, "");
-  const out = resolve(values.out ?? `${source}/dist`);
-  await Deno.mkdir(out, { recursive: true });
+  const out = await outDirectory(values.out, source);
   const program = `${out}/strand-linux-${target.arch}`;
   // Not a name of its own for each run: what cannot be compiled is kept with an error that names its path.
   const work = `/tmp/strand-compile-${target.arch}`;

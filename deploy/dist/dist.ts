@@ -7,6 +7,7 @@ import { parseArgs } from "node:util";
 import { messageOf } from "../../services/common/refusal.ts";
 import { version } from "../../services/common/version.ts";
 import { fillFolder } from "./folder.ts";
+import { outDirectory } from "./out.ts";
 import { epochOf, pack } from "./pack.ts";
 import { manifest } from "./spdx.ts";
 import { targetOf } from "./target.ts";
@@ -15,21 +16,35 @@ async function main(): Promise<void> {
   const { values } = parseArgs({ options: { arch: { type: "string" }, out: { type: "string" } } });
   const target = targetOf(values.arch);
   const source = fileURLToPath(new URL("../..", import.meta.url)).replace(/\/$/, "");
-  const out = values.out ?? `${source}/dist`;
+  const out = await outDirectory(values.out, source);
   const name = `strand-${version}-linux-${target.arch}`;
-  const folder = `${out}/${name}`;
-  await Deno.mkdir(out, { recursive: true });
-  await Deno.remove(folder, { recursive: true }).catch((error) => {
+  const epoch = await epochOf(source);
+  // What an earlier run has made stays whole until this one is done, and nothing is ever there by halves.
+  const work = `${out}/${name}.part`;
+  await removeTree(work);
+  try {
+    const folder = `${work}/${name}`;
+    await Deno.mkdir(folder, { recursive: true });
+    const packages = await fillFolder(source, folder, target);
+    const document = JSON.stringify(await manifest({ folder, version, target, packages, epoch }), null, 1) +
+      "\n";
+    await Deno.writeTextFile(`${folder}/strand-${version}.spdx.json`, document);
+    await Deno.writeTextFile(`${work}/${name}.spdx.json`, document);
+    await pack(work, name, epoch);
+    await removeTree(`${out}/${name}`);
+    for (const made of [name, `${name}.spdx.json`, `${name}.tar.gz`]) {
+      await Deno.rename(`${work}/${made}`, `${out}/${made}`);
+    }
+  } finally {
+    await removeTree(work);
+  }
+  console.log(`${out}/${name}.tar.gz`);
+}
+
+async function removeTree(path: string): Promise<void> {
+  await Deno.remove(path, { recursive: true }).catch((error) => {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   });
-  await Deno.mkdir(folder);
-  const epoch = await epochOf(source);
-  const packages = await fillFolder(source, folder, target);
-  const document = JSON.stringify(await manifest({ folder, version, target, packages, epoch }), null, 1) +
-    "\n";
-  await Deno.writeTextFile(`${folder}/strand-${version}.spdx.json`, document);
-  await Deno.writeTextFile(`${out}/${name}.spdx.json`, document);
-  console.log(await pack(out, name, epoch));
 }
 
 try {

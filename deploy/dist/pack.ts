@@ -1,6 +1,7 @@
 import { createReadStream, createWriteStream } from "node:fs";
 import { pipeline } from "node:stream/promises";
 import { createGzip } from "node:zlib";
+import { invalid, messageOf, Refusal } from "../../services/common/refusal.ts";
 import { capture } from "./capture.ts";
 
 /**
@@ -9,7 +10,7 @@ import { capture } from "./capture.ts";
  *
  * @param epoch What every entry is dated, in seconds since 1970.
  */
-export async function pack(directory: string, name: string, epoch: number): Promise<string> {
+export async function pack(directory: string, name: string, epoch: number): Promise<void> {
   const archive = `${directory}/${name}.tar`;
   await capture([
     "tar",
@@ -27,12 +28,23 @@ export async function pack(directory: string, name: string, epoch: number): Prom
   ], { env: { LC_ALL: "C" } });
   await pipeline(createReadStream(archive), createGzip({ level: 6 }), createWriteStream(`${archive}.gz`));
   await Deno.remove(archive);
-  return `${archive}.gz`;
 }
 
-/** When the checkout was last changed, in seconds since 1970: SOURCE_DATE_EPOCH, or its last commit. */
+/**
+ * When the checkout was last changed, in seconds since 1970: SOURCE_DATE_EPOCH, or its last commit.
+ *
+ * @throws Refusal when neither tells
+ */
 export async function epochOf(checkout: string): Promise<number> {
   const named = Deno.env.get("SOURCE_DATE_EPOCH");
-  if (named && /^\d+$/.test(named)) return Number(named);
-  return Number(await capture(["git", "-C", checkout, "log", "-1", "--format=%ct"]));
+  if (named) {
+    if (/^\d{1,10}$/.test(named)) return Number(named);
+    throw invalid(`SOURCE_DATE_EPOCH: "${named}" is no number of seconds since 1970`);
+  }
+  try {
+    return Number(await capture(["git", "-C", checkout, "log", "-1", "--format=%ct"]));
+  } catch (error) {
+    const message = `SOURCE_DATE_EPOCH is not set, and no last commit tells the time: ${messageOf(error)}`;
+    throw new Refusal("unavailable", message, { cause: error });
+  }
 }

@@ -1,4 +1,5 @@
-import { Refusal } from "../../services/common/refusal.ts";
+import { readFile } from "node:fs/promises";
+import { invalid, messageOf, reasonOf, Refusal } from "../../services/common/refusal.ts";
 import { capture } from "./capture.ts";
 
 /** A kind of machine that Strand is built for. */
@@ -9,21 +10,26 @@ export interface Target {
   readonly triple: string;
   /** The npm package that holds Deno for it. */
   readonly denoPackage: string;
+  /** In the header of its programs: ELF's e_machine. */
+  readonly machine: number;
 }
 
 const targets: readonly Target[] = [
-  { arch: "x64", triple: "x86_64-unknown-linux-gnu", denoPackage: "@deno/linux-x64-glibc" },
-  { arch: "arm64", triple: "aarch64-unknown-linux-gnu", denoPackage: "@deno/linux-arm64-glibc" },
+  { arch: "x64", triple: "x86_64-unknown-linux-gnu", denoPackage: "@deno/linux-x64-glibc", machine: 62 },
+  {
+    arch: "arm64",
+    triple: "aarch64-unknown-linux-gnu",
+    denoPackage: "@deno/linux-arm64-glibc",
+    machine: 183,
+  },
 ];
 
 /** The target of that name; this machine's own when none is named. Throws Refusal when there is none such. */
 export function targetOf(arch: string | undefined): Target {
-  const target = targets.find((target) => arch ? target.arch === arch : isHost(target));
+  const target = targets.find((target) => arch === undefined ? isHost(target) : target.arch === arch);
   if (target) return target;
-  const message = `--arch: "${arch ?? Deno.build.arch}" is none of ${
-    targets.map(({ arch }) => arch).join(", ")
-  }`;
-  throw new Refusal("invalid", message);
+  const known = targets.map(({ arch }) => arch).join(", ");
+  throw invalid(`--arch: "${arch ?? Deno.build.arch}" is none of ${known}`);
 }
 
 function isHost({ triple }: Target): boolean {
@@ -31,20 +37,42 @@ function isHost({ triple }: Target): boolean {
 }
 
 /**
- * Copies the Deno of that target, of the version that runs this, to `path`: this machine's is the one that runs,
- * another's comes from the npm registry, whose digest npm checks.
+ * Copies the Deno of that target, of the version that runs this, to `path`: the one that DENO_BIN names, or else
+ * this machine's own for itself, and for another the npm registry's, whose digest npm checks.
+ *
+ * @throws Refusal when it cannot be had, or what is named is another
  */
 export async function copyDeno(target: Target, path: string): Promise<void> {
-  if (isHost(target)) return await Deno.copyFile(Deno.execPath(), path);
+  const named = Deno.env.get("DENO_BIN");
+  if (named) {
+    await checkNamed(named, target);
+    await Deno.copyFile(named, path);
+  } else if (isHost(target)) await Deno.copyFile(Deno.execPath(), path);
+  else await fetchDeno(target, path);
+}
+
+/** It cannot be asked: it may be another machine's. */
+async function checkNamed(path: string, { arch, machine }: Target): Promise<void> {
+  const wanted = Deno.version.deno;
+  const bytes = await readFile(path).catch((error) => {
+    throw invalid(`DENO_BIN: ${path} cannot be read: ${reasonOf(error)}`);
+  });
+  const isProgram = bytes.length > 20 && bytes.toString("latin1", 0, 4) === "\x7fELF";
+  if (isProgram && bytes.readUInt16LE(18) === machine && bytes.includes(`Deno/${wanted}`)) return;
+  throw invalid(`DENO_BIN: ${path} is not Deno ${wanted} for ${arch}`);
+}
+
+async function fetchDeno(target: Target, path: string): Promise<void> {
   const work = await Deno.makeTempDir({ prefix: "strand-dist-" });
   try {
     const id = `${target.denoPackage}@${Deno.version.deno}`;
-    await capture(["npm", "pack", "--silent", "--pack-destination", work, id], { cwd: work }).catch(
-      (error) => {
-        const message = `Deno for ${target.arch} cannot be had here: npm gives no ${id}`;
-        throw new Refusal("unavailable", message, { cause: error });
-      },
-    );
+    const download = ["npm", "pack", "--loglevel=error", "--pack-destination", work, id];
+    await capture(download, { cwd: work }).catch((error) => {
+      const [reason = ""] = messageOf(error).split("; ", 1);
+      const message = `npm gives no ${id} here (${reason}): set DENO_BIN to Deno ${Deno.version.deno} for ` +
+        target.triple;
+      throw new Refusal("unavailable", message, { cause: error });
+    });
     const [archive] = [...Deno.readDirSync(work)];
     await capture([
       "tar",

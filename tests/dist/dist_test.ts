@@ -136,8 +136,55 @@ Deno.test("dist", async (t) => {
   }
 });
 
-Deno.test("dist: another architecture than the two is refused", async () => {
-  const { code, stderr } = await task(root.slice(0, -1), "dist", ["--arch", "mips"]);
+/** Runs the task with what it must refuse; returns its sentence. */
+async function refused(args: readonly string[], more: Record<string, string> = {}): Promise<string> {
+  const { code, stdout, stderr } = await task(root.slice(0, -1), "dist", args, more);
+  assert.deepEqual([code, stdout], [1, ""], stderr);
+  return stderr;
+}
+
+Deno.test("dist: what cannot be built, or built there, is refused in a sentence", async () => {
+  const out = await Deno.makeTempDir({ prefix: "strand dist test " });
+  try {
+    assert.equal(await refused(["--arch", "mips"]), 'dist: --arch: "mips" is none of x64, arm64\n');
+    assert.equal(await refused(["--arch", ""]), 'dist: --arch: "" is none of x64, arm64\n');
+    assert.equal(await refused(["--out", ""]), 'dist: --out: "" names no directory\n');
+    assert.equal(
+      await refused(["--out", "/etc/passwd"]),
+      "dist: --out: /etc/passwd is no directory that can be written: File exists\n",
+    );
+    assert.equal(
+      await refused(["--out", out], { SOURCE_DATE_EPOCH: "today" }),
+      'dist: SOURCE_DATE_EPOCH: "today" is no number of seconds since 1970\n',
+    );
+    assert.match(
+      await refused(["--out", out], { SOURCE_DATE_EPOCH: "", PATH: "/nonexistent" }),
+      /^dist: SOURCE_DATE_EPOCH is not set, and no last commit tells the time: [^\n]+\n$/,
+    );
+    const other = Deno.build.arch === "x86_64" ? "arm64" : "x64";
+    assert.equal(
+      await refused(["--out", out, "--arch", other], { DENO_BIN: Deno.execPath() }),
+      `dist: DENO_BIN: ${Deno.execPath()} is not Deno ${Deno.version.deno} for ${other}\n`,
+    );
+    assert.deepEqual([...Deno.readDirSync(out)], []);
+  } finally {
+    await Deno.remove(out, { recursive: true });
+  }
+});
+
+Deno.test("dist: on a full disk, what an earlier run has made stays whole, and nothing is left by halves", async () => {
+  const script = `
+    mount -t tmpfs -o size=20m tmpfs /mnt
+    mkdir /mnt/${name} && echo earlier >/mnt/${name}/strand && echo earlier >/mnt/${name}.tar.gz
+    "$@" --out /mnt || code=$?
+    cd /mnt && find . -type f | sort && cat ${name}.tar.gz && exit $code`;
+  const dist = [Deno.execPath(), "run", "-A", "--quiet", "--cached-only", `${root}deploy/dist/dist.ts`];
+  const { code, stdout, stderr } = await run(["unshare", "--mount", "sh", "-euc", script, "sh", ...dist], {
+    env,
+    timeout: 60_000,
+    mayFail: true,
+  });
+  assert.match(stderr, /^dist: No space left on device [^\n]+\n$/);
+  assert.equal(stdout, `./${name}.tar.gz\n./${name}/strand\nearlier\n`);
   assert.equal(code, 1);
-  assert.equal(stderr, 'dist: --arch: "mips" is none of x64, arm64\n');
 });
