@@ -9,7 +9,7 @@ export async function capture(
   [program = "", ...args]: readonly string[],
   options: Deno.CommandOptions = {},
 ): Promise<string> {
-  const env = { NO_COLOR: "1", ...options.env };
+  const env = { NO_COLOR: "1", RUST_BACKTRACE: "0", ...options.env };
   const { code, stdout, stderr } = await new Deno.Command(program, { ...options, args, env }).output();
   if (code === 0) return new TextDecoder().decode(stdout);
   const reason = new TextDecoder().decode(stderr).trim().replaceAll(/\s*\n\s*/g, "; ");

@@ -30,6 +30,9 @@ async function main(): Promise<void> {
         cause: error,
       });
     });
+  } else {
+    // Deno would look for a file without a name.
+    Deno.env.delete("DENORT_BIN");
   }
   const source = fileURLToPath(new URL("../..", import.meta.url)).replace(/\/$/, "");
   const out = await outDirectory(values.out, source);
@@ -54,10 +57,17 @@ async function main(): Promise<void> {
       "+",
     ]);
     await compile(work, target.triple).catch((error) => {
-      throw stub ? error : noRuntime(target.triple, error);
+      throw messageOf(error).includes("Setting up base binary") && !stub
+        ? noRuntime(target.triple, error)
+        : error;
     });
-    await Deno.rename(`${work}/strand`, program);
+    // It may be another file system.
+    await Deno.copyFile(`${work}/strand`, `${program}.part`);
+    await Deno.rename(`${program}.part`, program);
   } finally {
+    await Deno.remove(`${program}.part`).catch((error) => {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    });
     await Deno.remove(work, { recursive: true });
   }
   console.log(program);
