@@ -64,12 +64,39 @@ export class Docker implements AsyncDisposable {
   ): Promise<void> {
     const caps = capabilities.flatMap((name) => ["--cap-add", name]);
     const flags = ["--detach", "--read-only", "--cap-drop", "ALL", ...caps, "--network", network];
-    await this.run("run", "--name", name, ...flags, ...args);
+    // As in the image, but looked at more often.
+    const health = ["--health-interval", "1s", "--health-retries", "1"];
+    await this.run("run", "--name", name, ...flags, ...health, ...args);
     await until(`${name} is healthy`, async () => {
       const state = await this.run("inspect", "--format", "{{.State.Status}} {{.State.Health.Status}}", name);
       assert.match(state, /^running (starting|healthy)$/, `${name}: ${state}`);
       return state.endsWith(" healthy");
     }, 30_000);
+  }
+
+  /** Waits until all of these are in this state. */
+  async health(names: readonly string[], state: "healthy" | "unhealthy"): Promise<void> {
+    await until(`${names.join(" and ")} are ${state}`, async () => {
+      const seen = await this.run("inspect", "--format", "{{.State.Health.Status}}", ...names);
+      return seen.split("\n").every((line) => line === state);
+    }, 60_000);
+  }
+
+  /** The process that is a container, as this machine knows it. */
+  async pidOf(name: string): Promise<string> {
+    return await this.run("inspect", "--format", "{{.State.Pid}}", name);
+  }
+
+  /** What a container's process may do at most, and does: CapBnd and CapEff of proc(5). */
+  async capabilities(name: string): Promise<readonly string[]> {
+    const status = await Deno.readTextFile(`/proc/${await this.pidOf(name)}/status`);
+    return [...status.matchAll(/^Cap(?:Eff|Bnd):\t(\w+)$/gm)].map(([, mask = ""]) => mask);
+  }
+
+  /** Ends a container as an orchestrator does; returns its exit code. It has five seconds. */
+  async stop(name: string): Promise<number> {
+    await this.run("kill", "--signal", "TERM", name);
+    return Number((await run(["docker", "wait", name], { env: this.env, timeout: 5_000 })).stdout);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

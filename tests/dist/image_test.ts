@@ -14,6 +14,11 @@ async function installed(...programs: string[]): Promise<boolean> {
   return found.code === 0;
 }
 
+/** Of capabilities by their numbers in capability.h. */
+function maskOf(...numbers: readonly number[]): bigint {
+  return numbers.reduce((mask, number) => mask | 1n << BigInt(number), 0n);
+}
+
 Deno.test({
   name:
     "image: built without a registry, each service with its own capabilities alone, and the whole demo in it",
@@ -31,7 +36,7 @@ Deno.test({
     await docker.service("names", "none", [], ...data, "strand", "up");
     const applied = await docker.run("exec", "names", "nex", "apply", "/opt/strand/examples/mini.yml");
     assert.match(applied, /member foxtrot\.mini\.net created$/);
-    const pid = await docker.run("inspect", "--format", "{{.State.Pid}}", "names");
+    const pid = await docker.pidOf("names");
     const inside = ["nsenter", `--net=/proc/${pid}/ns/net`, "ip"];
     await run([...inside, "link", "add", "eth1", "type", "veth", "peer", "name", "eth2"]);
     await run([...inside, "address", "add", "10.0.0.1/24", "dev", "eth1"]);
@@ -55,6 +60,46 @@ Deno.test({
       await docker.run("exec", "agent", "sand-agent-cli", "network-create", "--name", "t"),
       /vni=1$/,
     );
+
+    await t.step("each has its capabilities and no other", async () => {
+      for (
+        const [name, mask] of [["names", 0n], ["dhcp", maskOf(10, 13)], [
+          "agent",
+          maskOf(12, 13, 21),
+        ]] as const
+      ) {
+        const hex = mask.toString(16).padStart(16, "0");
+        assert.deepEqual(await docker.capabilities(name), [hex, hex], name);
+      }
+    });
+
+    await t.step("none is healthy while etcd does not answer, each is again when it does", async () => {
+      const all = ["names", "dhcp", "agent"];
+      const etcd = (await run(["pgrep", "--parent", pid, "--exact", "etcd"])).stdout.trim();
+      await run(["kill", "-STOP", etcd]);
+      await docker.health(all, "unhealthy").finally(() => run(["kill", "-CONT", etcd]));
+      await docker.health(all, "healthy");
+    });
+
+    await t.step("SIGTERM ends each with code 0", async () => {
+      for (const name of ["dhcp", "agent", "names"]) assert.equal(await docker.stop(name), 0, name);
+    });
+
+    await t.step("a wrong command, and a wrong value, are refused in a sentence", async () => {
+      const refused = async (...args: string[]) => {
+        const { code, stderr } = await run(["docker", ...none, ...args], { env: docker.env, mayFail: true });
+        return `${code} ${stderr}`;
+      };
+      assert.equal(await refused("strand", "dnsdd"), '2 strand: no command "dnsdd"; did you mean "dnsd"?\n');
+      assert.match(
+        await refused("--env", "STRAND_ETCD_ENDPOINTS=htp://x", "strand", "nexd"),
+        /^1 strand nexd: STRAND_ETCD_ENDPOINTS: [^\n]+\n$/,
+      );
+      assert.match(
+        await refused("--env", "PEER_IP=127.0.0.1", "strand", "agent"),
+        /^1 [^]*strand agent: this process may not make network namespaces: [^\n]+CAP_SYS_ADMIN\n$/,
+      );
+    });
 
     const capabilities = [...overlay, ...dhcp, "DAC_OVERRIDE"].flatMap((name) => ["--cap-add", name]);
     const free = ["--security-opt", "seccomp=unconfined", "--volume", "/sys:/sys:ro", "--tmpfs", "/run"];
