@@ -206,13 +206,21 @@ Deno.test("readSpec() refuses an alias bomb at once", () => {
   assert.throws(() => readSpec("f.yml", net + gateways), /nameservers: \*g is an alias/);
 });
 
-Deno.test("readSpec() reads 10,000 members in well under 1.5 seconds", () => {
+Deno.test("readSpec() reads 10,000 members in ten times the time of 1,000, not in a hundred times", () => {
   const hex = (n: number) => n.toString(16).padStart(2, "0");
-  let source = list;
-  for (let i = 0; i < 10_000; i++) {
-    source += `- mac: 02:00:00:00:${hex(i >> 8)}:${hex(i & 255)}\n  name: n${i}\n`;
-  }
-  const start = performance.now();
-  assert.equal(readSpec("big.yml", source).members[0]?.list?.length, 10_000);
-  assert.ok(performance.now() - start < 1500);
+  const took = (members: number) => {
+    let source = list;
+    for (let i = 0; i < members; i++) {
+      source += `- mac: 02:00:00:00:${hex(i >> 8)}:${hex(i & 255)}\n  name: n${i}\n`;
+    }
+    // The quickest of three: others work on this machine too.
+    return Math.min(...[1, 2, 3].map(() => {
+      const start = performance.now();
+      assert.equal(readSpec("big.yml", source).members[0]?.list?.length, members);
+      return performance.now() - start;
+    }));
+  };
+  took(100);
+  const few = took(1000), many = took(10_000);
+  assert.ok(many < 40 * few, `${few} ms, ${many} ms`);
 });
