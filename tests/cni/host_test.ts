@@ -172,6 +172,10 @@ Deno.test({
     assert.deepEqual(documented.plugins.map(({ type }) => type), ["strand", "portmap", "bandwidth"]);
     const dynamic = { portMappings: [{ hostPort: 8080, containerPort: 80, protocol: "tcp" }] };
     const limits = { ingressRate: 80e6, ingressBurst: 8e6, egressRate: 40e6, egressBurst: 4e6 };
+    const without = runtime.list("blue", "1.0.0", {}, documented.plugins.slice(2));
+    const error = await refused(attach(runtime, h1, "slow", without, { dynamic: { bandwidth: limits } }));
+    assert.match(error.text, /veth peer with index \d+ is not in host ns/);
+    await runtime.del(without, { container: "slow" });
     for (const version of ["0.3.1", "0.4.0", "1.0.0"]) {
       const list = { ...documented, cniVersion: version };
       const slow = await attach(runtime, h1, "slow", list, { dynamic: { ...dynamic, bandwidth: limits } });
