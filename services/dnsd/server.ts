@@ -13,6 +13,9 @@ import { RCODE, TCP_MAX, UDP_MAX } from "./wire.ts";
 import { FORWARDED, type FromWorker, type Handed, SENT, type ToWorker } from "./worker.ts";
 import { Zones } from "./zones.ts";
 
+/** For a port of the kernel's choice. */
+const MOST_TRIES = 20;
+
 export interface DnsOptions {
   /** Addresses, each with or without a port: `0.0.0.0:53`, `[::]:53`. Port 0: any, the same for UDP and TCP. */
   readonly listen: readonly string[];
@@ -122,11 +125,21 @@ class Server implements DnsServer {
     const ip = Ip.tryParse(host);
     if (!ip) throw invalid(`listen: "${text}" is not an address with a port, like 0.0.0.0:53`);
     try {
-      const fd = openUdp(ip.bytes, port, `${formatHostPort({ host, port })}/udp`);
-      this.#sockets.push(fd);
-      const bound = { host, port: localPort(fd) };
-      this.addresses.push(formatHostPort(bound));
-      if (!this.#sharesStream(bound)) this.#listenStream(bound);
+      for (let tries = 1;; tries++) {
+        const fd = openUdp(ip.bytes, port, `${formatHostPort({ host, port })}/udp`);
+        const bound = { host, port: localPort(fd) };
+        try {
+          if (!this.#sharesStream(bound)) this.#listenStream(bound);
+        } catch (error) {
+          libc.close(fd);
+          // A port of the kernel's choice is free for UDP, but perhaps not for TCP.
+          if (port === 0 && tries < MOST_TRIES && error instanceof Deno.errors.AddrInUse) continue;
+          throw error;
+        }
+        this.#sockets.push(fd);
+        this.addresses.push(formatHostPort(bound));
+        return;
+      }
     } catch (error) {
       throw new Refusal("unavailable", `dnsd.listen: ${text} cannot be listened on: ${messageOf(error)}`, {
         cause: error,
