@@ -200,8 +200,9 @@ export class Answerer {
     const length = table.rrsetLength(soa);
     if (end + 2 + length > limit - (this.#edns ? OPT_LENGTH : 0)) return this.#cut(p, at, end, rcode);
     // The zone's name is the end of the question's.
-    p[end] = 0xc0;
-    p[end + 1] = HEADER + this.#nameLength - table.nameLength(apex);
+    const owner = HEADER + this.#nameLength - table.nameLength(apex);
+    p[end] = 0xc0 | (owner >> 8);
+    p[end + 1] = owner & 0xff;
     const from = table.rrsetBytes(soa), to = end + 2;
     for (let i = 0; i < length; i++) p[to + i] = bytes[from + i]!;
     return this.#finish(p, at, to + length, rcode, AA, 0, 1);

@@ -100,6 +100,16 @@ Deno.test("an unknown name is NXDOMAIN and an unknown type NODATA, both with the
   }
 });
 
+Deno.test("the SOA of an unknown name has its owner also behind names of every length that there is", () => {
+  // With .mini.net, 253 characters are as long as a name can be.
+  for (let length = 1; length <= 244; length++) {
+    const labels: string[] = [];
+    for (let left = length; left > 0; left -= 64) labels.push("x".repeat(Math.min(left, 63)));
+    const name = `${labels.join(".")}.mini.net`, { authority, rcode, question } = ask({ name });
+    assert.deepEqual([question?.name, rcode, authority[0]?.name], [name, 3, "mini.net"], `${name.length}`);
+  }
+});
+
 Deno.test("names outside our zones are refused, or forwarded when recursion is there and wanted", () => {
   assert.equal(ask({ name: "example.org" }).rcode, 5);
   assert.equal(ask({ name: "net" }).rcode, 5);
