@@ -1,7 +1,7 @@
 /** What deploy/ says is held against the program: no variable, command, metric, port or version that there is none of. */
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
-import { parse, parseAllDocuments } from "yaml";
+import { parse, parseAllDocuments, stringify } from "yaml";
 import { commands } from "../../cli/commands.ts";
 import { loadConfig } from "../../services/common/config.ts";
 import { agentVariables, schema, variables } from "../../services/common/config_schema.ts";
@@ -137,6 +137,58 @@ Deno.test("deploy: Kubernetes' manifests fit one another", () => {
   }
 });
 
+const hasModels = (await run(["/usr/bin/python3", "-c", "import kubernetes"], { mayFail: true })).code === 0;
+
+/** What is wrong with manifests, by Kubernetes' own models. */
+async function unfit(whole: readonly Node[], parts: readonly Node[] = []): Promise<string[]> {
+  const script = `${root}tests/deploy/kubernetes_models.py`;
+  const { stdout } = await run(["/usr/bin/python3", script], { stdin: JSON.stringify({ whole, parts }) });
+  return stdout.split("\n").filter(Boolean);
+}
+
+Deno.test({
+  name: "deploy: Kubernetes' models (Debian's python3-kubernetes) take every manifest, and no field more",
+  ignore: !hasModels,
+  async fn() {
+    assert.deepEqual(await unfit(manifests, yaml(`${deploy}kubernetes/cni/plugin.yaml`)), []);
+    // They would say so.
+    const [deployment] = workloads.filter(({ kind }) => String(kind) === "Deployment");
+    const broken = (from: string, to: string) =>
+      unfit([JSON.parse(JSON.stringify(deployment).replaceAll(from, to))]);
+    const [name, probe] = [`Deployment ${deployment?.["metadata"]?.["name"]}`, "readinessProbe.httpGet"];
+    const container = `${name}.spec.template.spec.containers[0]`;
+    for (
+      const [from, to, expected] of [
+        ['"readinessProbe"', '"redinessProbe"', `${container}: V1Container has no field redinessProbe`],
+        ['"replicas":2', '"replicas":"2"', `${name}.spec: "2" is no int`.replace(".spec", ".spec.replicas")],
+        ['"apps/v1"', '"v1"', `${name}: there is no such kind in v1`],
+        [
+          '"path":"/readyz","port":"status"',
+          '"path":"/readyz"',
+          `${container}.${probe}: Invalid value for \`port\`, must not be \`None\``,
+        ],
+      ] as const
+    ) assert.deepEqual(await broken(from, to), [expected]);
+  },
+});
+
+Deno.test({
+  name: "deploy: kubectl builds of the manifests what Kubernetes' models take",
+  ignore: !hasModels || !await installed("kubectl"),
+  async fn() {
+    for (const [folder, containers] of [["base", 4], ["cni", 5]] as const) {
+      const { stdout } = await run(["kubectl", "kustomize", `${deploy}kubernetes/${folder}`]);
+      const built = parseAllDocuments(stdout).map((document) => document.toJS() as Node);
+      assert.equal(built.length, manifests.length);
+      assert.deepEqual(await unfit(built), []);
+      assert.equal(stdout.match(new RegExp(`^ +(- )?image: strand:${version}$`, "gm"))?.length, containers);
+      for (const { kind, metadata } of built) {
+        if (String(kind) !== "Namespace") assert.equal(String(metadata?.["namespace"]), "strand");
+      }
+    }
+  },
+});
+
 Deno.test("deploy: dashboard and alerts ask for metrics that there are", async () => {
   const sources = filesIn(`${root}services/`).filter((file) => /(?<!_test)\.ts$/.test(file)).map(text).join(
     "\n",
@@ -165,8 +217,24 @@ Deno.test("deploy: dashboard and alerts ask for metrics that there are", async (
       for (const value of values.split("|")) assert.match(sources, new RegExp(`\\b${value}\\b`), expression);
     }
   }
-  if (await installed("promtool")) await run(["promtool", "check", "rules", alerts]);
-  else console.log("promtool (Debian's prometheus) is not here to judge the alerts");
+  if (!await installed("promtool")) {
+    console.log("promtool (Debian's prometheus) is not here to judge alerts and dashboard");
+    return;
+  }
+  // With what Grafana puts in, the dashboard's are expressions too.
+  const values = { $instance: ".*", $__rate_interval: "5m" };
+  const rules = asked.map((expression) => ({
+    record: "asked",
+    expr: Object.entries(values).reduce((text, [name, value]) => text.replaceAll(name, value), expression),
+    labels: { of: expression },
+  }));
+  const directory = await Deno.makeTempDir({ prefix: "strand-deploy-" });
+  try {
+    await Deno.writeTextFile(`${directory}/asked.yml`, stringify({ groups: [{ name: "asked", rules }] }));
+    await run(["promtool", "check", "rules", alerts, `${directory}/asked.yml`]);
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
 });
 
 Deno.test({
@@ -212,7 +280,6 @@ for (
       "config",
       "--quiet",
     ]],
-    ["kubectl", ["kubectl", "kustomize", `${deploy}kubernetes/cni`]],
     ["ansible-playbook", [
       "ansible-playbook",
       "--inventory",
@@ -220,7 +287,6 @@ for (
       "--syntax-check",
       `${deploy}ansible/site.yml`,
     ]],
-    ["ruby", ["ruby", "-c", `${deploy}vagrant/Vagrantfile`]],
   ] as const
 ) {
   Deno.test({
@@ -229,3 +295,47 @@ for (
     fn: async () => void await run(command),
   });
 }
+
+Deno.test({
+  name: "deploy: Vagrant makes two machines, and Ansible what it is told of them",
+  ignore: !await installed("ruby") || !await installed("ansible-playbook"),
+  async fn() {
+    const { stdout } = await run([
+      "ruby",
+      `${root}tests/deploy/vagrant_stand_in.rb`,
+      `${deploy}vagrant/Vagrantfile`,
+    ]);
+    const machines = items((JSON.parse(stdout) as Node)["vm"]?.["define"]).map(({ given, block }) => ({
+      name: String(given?.[0]),
+      address: String(block?.["vm"]?.["network"]?.[0]?.["given"]?.[1]?.["ip"]),
+      provision: block?.["vm"]?.["provision"]?.[0],
+    }));
+    assert.equal(machines.length, 2);
+    // The last of them, when both are there.
+    const [none, ansible] = machines.map(({ provision }) => provision?.["block"]);
+    assert.equal(none, undefined);
+    const { groups, host_vars: variables, playbook, limit } = ansible ?? {};
+    assert.equal(String(limit), "all");
+    const addresses = Object.fromEntries(machines.map(({ name, address }) => [name, { address }]));
+    assert.deepEqual(variables, addresses);
+    const names = machines.map(({ name }) => name);
+    assert.deepEqual(groups, { etcd: names.slice(0, 1), strand: names });
+
+    const children = Object.fromEntries(
+      Object.entries(groups ?? {}).map(([group, hosts]) => [
+        group,
+        { hosts: Object.fromEntries(items(hosts).map((name) => [name, addresses[String(name)]])) },
+      ]),
+    );
+    const directory = await Deno.makeTempDir({ prefix: "strand-deploy-" });
+    try {
+      await Deno.writeTextFile(`${directory}/inventory.yml`, stringify({ all: { children } }));
+      const file = new URL(String(playbook), `file://${deploy}vagrant/`).pathname;
+      const flags = ["--inventory", `${directory}/inventory.yml`, "--list-hosts"];
+      const listed = await run(["ansible-playbook", ...flags, file]);
+      assert.match(listed.stdout, /hosts \(2\):\n +node1\n +node2\n/);
+    } finally {
+      await Deno.remove(directory, { recursive: true });
+    }
+  },
+});
