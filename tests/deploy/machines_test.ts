@@ -181,8 +181,10 @@ async function role(t: Deno.TestContext, debian: Debian, lab: Lab, tarball: stri
   const [authority = "", certificates = ""] = [...tls.matchAll(/^```sh\n([^]*?)^```$/gm)].map(([, block]) =>
     block
   );
-  assert.match(certificates, /\ncert host1 DNS:host1,IP:192\.0\.2\.11\n/);
-  const others = [2, 3].map((number) => `cert host${number} DNS:host${number},IP:192.0.2.1${number}\n`);
+  assert.match(certificates, /\ncert host1 DNS:host1,DNS:localhost,IP:192\.0\.2\.11,IP:127\.0\.0\.1\n/);
+  const others = [2, 3].map((number) =>
+    `cert host${number} DNS:host${number},DNS:localhost,IP:192.0.2.1${number},IP:127.0.0.1\n`
+  );
   await run(["sh", "-euc", `cd ${work}\n${authority}${certificates}${others.join("")}`]);
 
   const env = {
