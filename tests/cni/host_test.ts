@@ -313,6 +313,7 @@ Deno.test("CNI: what others change of a host's way to containers is mended, also
     });
   }
   await h1.kill();
+  // One may take away what the next would change.
   for (const change of Object.values(drifts).slice(3)) await change().catch(() => {});
   await h1.start();
   await right();
