@@ -57,11 +57,17 @@ Deno.test("udhcpc, dhclient, dhcpcd: lease, renew, rebind when a replica is kill
   assert.equal(left.server.counts.request, requests, "renewals were unicast to the other replica");
 
   await killed.stop();
-  for (const { client, process, mac, address } of stations) {
+  const atItsEnd = stations.map(({ mac }) => expires(mac));
+  for (const [i, { client, process, mac, address }] of stations.entries()) {
+    await until(`${client.name}'s lease is longer`, () => expires(mac) > (atItsEnd[i] ?? 0), 25_000);
     assert.equal(await event(process, client.renewed, 2), address, client.name);
     assert.equal(lab.view.member(mac)?.ip4, address);
   }
-  assert(left.server.counts.request >= requests + 3, "renewals were broadcast to the replica that is left");
+  await until(
+    "renewals were broadcast to the replica that is left",
+    () => left.server.counts.request >= requests + 3,
+    25_000,
+  );
 
   await lab.replica(first);
   for (const { client, host, process, mac } of stations) {
