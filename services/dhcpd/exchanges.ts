@@ -122,7 +122,7 @@ export class Exchanges<From> {
       this.#options.log.error(`a lease could not be written: ${messageOf(error)}`);
     }
     if (!planned.reply) return { do: "ignore", why: "store-away" };
-    return handle(this.#options.view, this.#offers, { ...arrival, storeAway: true });
+    return handle(this.#options.view, this.#offers, { ...arrival, storeAway: true, tried: true });
   }
 
   #finish(from: From, { message, mac }: Arrival, step: Step): void {

@@ -34,6 +34,8 @@ export interface Arrival {
   readonly now: number;
   /** The store cannot be written to: what it already holds may be confirmed, nothing else. */
   readonly storeAway: boolean;
+  /** A plan for this message was to be committed, in vain. */
+  readonly tried?: boolean;
   /**
    * A plan for this message met a conflict: a lease of a moment ago may be another replica's answer to the same
    * message, and is confirmed. Otherwise each lease is written, since the client may have released it meanwhile.
@@ -181,7 +183,9 @@ function lease(client: Client, address: Ip, rapid = false): Step {
     seconds: expires - now,
     rapid,
   });
-  if (arrival.storeAway) {
+  // Who has its address in use goes on with it. Who comes anew may have given it back through another replica, which this
+  // one does not know: the store has the word, as long as it can be asked.
+  if (arrival.storeAway && (arrival.message.ciaddr || arrival.tried)) {
     const own = running(placement, now) && ownAddress(view, network, member);
     if (!own || !own.equals(address)) return ignore("store-away", network);
     return { do: "answer", reply: ack(member?.expires ?? now, member?.name) };
