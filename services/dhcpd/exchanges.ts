@@ -51,11 +51,11 @@ export class Exchanges<From> {
   }
 
   /** The message of `arrival` may be used for another one when this returns. */
-  take(from: From, arrival: Omit<Arrival, "storeAway" | "replanned">): void {
+  take(from: From, arrival: Omit<Arrival, "storeAway">): void {
     const { view, store } = this.#options;
     const name = typeNames[arrival.message.type];
     if (name) this.counts[name]++;
-    const known = { ...arrival, storeAway: !store.mirror.state.inStep, replanned: false };
+    const known = { ...arrival, storeAway: !store.mirror.state.inStep };
     const step = handle(view, this.#offers, known);
     if (step.do !== "commit") this.#finish(from, known, step);
     else if (this.#pending.has(arrival.mac)) this.counts.ignored["in-flight"]++;
@@ -102,7 +102,7 @@ export class Exchanges<From> {
     if (!planned.reply) return { do: "ignore", why: "not-held" };
     let step: Step = { do: "ignore", why: "store-away" };
     await change(this.#options.store, () => {
-      step = handle(this.#options.view, this.#offers, { ...arrival, replanned: true });
+      step = handle(this.#options.view, this.#offers, arrival);
       return step.do === "commit" ? step.plan : undefined;
     }, { grouped: true, patienceMs: PATIENCE });
     return step;

@@ -36,11 +36,6 @@ export interface Arrival {
   readonly storeAway: boolean;
   /** A plan for this message was to be committed, in vain. */
   readonly tried?: boolean;
-  /**
-   * A plan for this message met a conflict: a lease of a moment ago may be another replica's answer to the same
-   * message, and is confirmed. Otherwise each lease is written, since the client may have released it meanwhile.
-   */
-  readonly replanned: boolean;
   /** Names that clients ask for are registered. */
   readonly registerNames: boolean;
 }
@@ -70,9 +65,6 @@ export interface Commit {
   /** The network that an address is quarantined in. */
   readonly declined?: Network;
 }
-
-/** So many seconds may lie between the leases that two replicas plan for one message. */
-const REPLICAS_APART = 2;
 
 const ignore = (why: Reason, network?: Network): Step => ({ do: "ignore", why, ...network && { network } });
 
@@ -195,7 +187,9 @@ function lease(client: Client, address: Ip, rapid = false): Step {
     address,
     hostname: wishedName(arrival),
     now,
-    slack: arrival.replanned ? REPLICAS_APART : -1,
+    // Each lease is written, also where another replica has just written it: the client may have given that one back, and
+    // what gives it back may be on its way to etcd.
+    slack: -1,
   });
   switch (planned.kind) {
     case "commit":

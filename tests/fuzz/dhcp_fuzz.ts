@@ -157,7 +157,6 @@ export function fuzz(count: number, seed: number): Record<string, number> {
       attached: random(2) ? () => true : undefined,
       now: 1_000_000 + Math.floor(i / 100),
       storeAway: random(10) === 0,
-      replanned: random(10) === 0,
       registerNames: true,
     });
     if (step.do === "ignore") return step.why;
