@@ -1,7 +1,7 @@
 import { Refusal } from "../common/refusal.ts";
 import { outOfTime, type TlsMaterial } from "../common/tls.ts";
 import { UnknownOutcome } from "./errors.ts";
-import { callReason, isLeaderless, isOperational, verdictOf } from "./failure.ts";
+import { callReason, isLeaderless, isLeaseGone, isOperational, verdictOf } from "./failure.ts";
 import { Member, type RawStream } from "./member.ts";
 import { pause } from "./timers.ts";
 import {
@@ -16,6 +16,7 @@ import {
   type RangeResponse,
   rangeUnder,
 } from "./messages.ts";
+import { decodeGrant, decodeKeepAlive, encodeGrant, encodeLeaseId, type Granted } from "./lease_messages.ts";
 import { MAX_TXN_OPS } from "./types.ts";
 
 export interface ConnectionOptions {
@@ -62,6 +63,8 @@ const PAGE_SIZE = 1_000, SHARED_PAGE_SIZE = 128;
 const leaderless = "it has no leader: fewer than half of the members see each other";
 const RANGE = "/etcdserverpb.KV/Range", TXN = "/etcdserverpb.KV/Txn";
 const WATCH = "/etcdserverpb.Watch/Watch", STATUS = "/etcdserverpb.Maintenance/Status";
+const GRANT = "/etcdserverpb.Lease/LeaseGrant", REVOKE = "/etcdserverpb.Lease/LeaseRevoke";
+const KEEP_ALIVE = "/etcdserverpb.Lease/LeaseKeepAlive";
 
 /**
  * The way to etcd, one for a process: talks to one member as long as that answers, else to the next.
@@ -189,6 +192,30 @@ export class Connection {
         }
         if (verdict === "refused" || tries <= 1) throw this.#unavailable(error);
       }
+    }
+  }
+
+  /**
+   * Asks for a new lease. One whose answer was lost is asked for anew: nothing hangs on the first, and it ends by itself.
+   * Throws Refusal "unavailable".
+   */
+  async grantLease(ttlSeconds: number): Promise<Granted> {
+    return await this.#read(GRANT, encodeGrant(ttlSeconds), decodeGrant);
+  }
+
+  /** Begins a lease's time anew; returns the seconds that it has, 0 when it has ended. Throws Refusal "unavailable". */
+  async keepLease(id: bigint): Promise<number> {
+    // A stream of one message each way is on the wire what a plain call is.
+    return await this.#read(KEEP_ALIVE, encodeLeaseId(id), decodeKeepAlive);
+  }
+
+  /** Ends a lease, and removes the keys that it holds; true unless it had ended. Throws Refusal "unavailable". */
+  async revokeLease(id: bigint): Promise<boolean> {
+    try {
+      return await this.#read(REVOKE, encodeLeaseId(id), () => true);
+    } catch (error) {
+      if (error instanceof Refusal && isLeaseGone(error.cause)) return false;
+      throw error;
     }
   }
 

@@ -23,6 +23,7 @@ const noLeader = "etcdserver: no leader";
 
 const refusals: ReadonlySet<number> = new Set([
   Code.INVALID_ARGUMENT,
+  Code.NOT_FOUND,
   Code.FAILED_PRECONDITION,
   Code.OUT_OF_RANGE,
   Code.UNAUTHENTICATED,
@@ -46,6 +47,11 @@ export function verdictOf(error: unknown): Verdict {
 /** True for the answer of a member that sees too few of the others. */
 export function isLeaderless(error: unknown): boolean {
   return isCallError(error) && error.details === noLeader;
+}
+
+/** True when the request named a lease that has ended: nothing was done. */
+export function isLeaseGone(error: unknown): boolean {
+  return isCallError(error) && error.details === "etcdserver: requested lease not found";
 }
 
 /** What etcd says under the codes of a wrong request when it is its own settings that rule us out. */

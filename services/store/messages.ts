@@ -154,6 +154,7 @@ function txnFields(writer: Writer, plan: Plan): void {
     if ("put" in op) {
       writer.text(1, op.put);
       writer.text(2, op.value);
+      if (op.lease !== undefined) writer.id(3, op.lease);
     } else {
       writer.text(1, op.remove);
     }

@@ -42,7 +42,10 @@ export interface PrefixGuard {
   readonly unchangedSince: number;
 }
 
-export type Op = { readonly put: string; readonly value: string } | { readonly remove: string };
+/** `lease`: etcd removes the key by itself when that lease ends, see lease.ts. */
+export type Op =
+  | { readonly put: string; readonly value: string; readonly lease?: bigint }
+  | { readonly remove: string };
 
 /** One guarded transaction: every guard holds and all of `ops` happens, or nothing does. */
 export interface Plan {

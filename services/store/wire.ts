@@ -21,6 +21,15 @@ export class Writer {
     this.#varint(value);
   }
 
+  /** A 64-bit id: it may not fit a number. */
+  id(field: number, value: bigint): void {
+    this.#varint(field * 8);
+    this.#room(10);
+    let rest = BigInt.asUintN(64, value);
+    for (; rest > 127n; rest >>= 7n) this.#bytes[this.#length++] = Number(rest & 127n) | 128;
+    this.#bytes[this.#length++] = Number(rest);
+  }
+
   flag(field: number): void {
     this.number(field, 1);
   }

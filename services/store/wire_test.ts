@@ -71,3 +71,12 @@ Deno.test("Reader throws RangeError for bytes that end early, whatever the place
     assert.throws(() => readAll(whole.slice(0, length)), RangeError, `cut at ${length}`);
   }
 });
+
+Deno.test("Reader reads what Writer wrote: 64-bit ids, also those that no number holds", () => {
+  const ids = [0n, 1n, 127n, 128n, 2n ** 53n + 1n, 2n ** 63n - 1n, 2n ** 64n - 1n];
+  const writer = new Writer();
+  for (const id of ids) writer.id(7, id);
+  const reader = new Reader(writer.finish()), read: bigint[] = [];
+  while (reader.next() === 7) read.push(reader.id());
+  assert.deepEqual(read, ids);
+});

@@ -1,0 +1,112 @@
+/**
+ * A lease in etcd that this process keeps alive: keys that were put with its id vanish when the process does, or when
+ * etcd has not heard of it for the lease's time to live.
+ */
+import { messageOf } from "../common/refusal.ts";
+import type { Connection } from "./connection.ts";
+import { pause } from "./timers.ts";
+
+/** What {@link KeptLease} needs of a connection. */
+export type LeaseConnection = Pick<Connection, "grantLease" | "keepLease" | "revokeLease">;
+
+export interface LeaseOptions {
+  /** How long the lease lives without being kept. */
+  readonly ttlSeconds: number;
+  /**
+   * Called with each new lease: the first one, and one in place of each that ended. Whatever was held by the lease before
+   * is gone, or about to be, and has to be put again. When it rejects it is called again with the same lease.
+   */
+  readonly onGranted: (id: bigint) => Promise<void> | void;
+  /** Called once each time that the lease cannot be kept or used, with the reason, and once when it can be again (undefined). */
+  readonly onTrouble?: (reason: string | undefined) => void;
+}
+
+/** The lease is kept so many times in its life, so that one lost call or two do not end it. */
+const KEEPS = 4;
+/** After a failure it is tried again after so many ms. */
+const AGAIN = 500;
+
+/** Keeps one lease from now on; it tries for as long as etcd cannot be reached. */
+export class KeptLease {
+  #id: bigint | undefined;
+  #usableUntil = 0;
+  #ttlMs: number;
+  /** `onGranted` has taken note of it. */
+  #taken = false;
+  #trouble: string | undefined;
+  readonly #closing = new AbortController();
+  readonly #running: Promise<void>;
+
+  constructor(private readonly connection: LeaseConnection, private readonly options: LeaseOptions) {
+    this.#ttlMs = options.ttlSeconds * 1000;
+    this.#running = this.#run();
+  }
+
+  /** The lease to put keys with; undefined before the first is granted, and after one has ended. */
+  get id(): bigint | undefined {
+    return this.#id;
+  }
+
+  /**
+   * Until when etcd is known to keep it, on the monotonic clock (`performance.now()`), counted from before the request;
+   * 0 while there is none. Past that it may have ended, or live on because etcd was away.
+   */
+  get liveUntil(): number {
+    return this.#id === undefined ? 0 : this.#usableUntil;
+  }
+
+  /** Whether etcd is known to keep it now. */
+  get live(): boolean {
+    return performance.now() < this.liveUntil;
+  }
+
+  /** Stops keeping it, and ends it if etcd can be reached: what it holds vanishes at once, else after its time to live. */
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await this.#running;
+    const id = this.#id;
+    this.#id = undefined;
+    if (id !== undefined) await this.connection.revokeLease(id).catch(() => {}); // It ends by itself.
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#closing;
+    while (!signal.aborted) {
+      let wait = this.#ttlMs / KEEPS;
+      try {
+        await this.#keep();
+        this.#tell(undefined);
+      } catch (error) {
+        this.#tell(messageOf(error));
+        wait = Math.min(wait, AGAIN);
+      }
+      await pause(wait, signal);
+    }
+  }
+
+  async #keep(): Promise<void> {
+    const { connection, options } = this;
+    const sent = performance.now();
+    if (this.#id !== undefined) {
+      const ttlSeconds = await connection.keepLease(this.#id);
+      if (ttlSeconds > 0) this.#usableUntil = sent + ttlSeconds * 1000;
+      else this.#id = undefined;
+    }
+    if (this.#id === undefined) {
+      const asked = performance.now();
+      const { id, ttlSeconds } = await connection.grantLease(options.ttlSeconds);
+      this.#id = id;
+      this.#ttlMs = ttlSeconds * 1000;
+      this.#usableUntil = asked + this.#ttlMs;
+      this.#taken = false;
+    }
+    if (this.#taken || this.#closing.signal.aborted) return;
+    await options.onGranted(this.#id);
+    this.#taken = true;
+  }
+
+  #tell(reason: string | undefined): void {
+    if ((this.#trouble === undefined) !== (reason === undefined)) this.options.onTrouble?.(reason);
+    this.#trouble = reason;
+  }
+}
