@@ -1,3 +1,4 @@
+import { macFromBytes, randomMacBytes } from "../common/mac.ts";
 import { vethName } from "../overlay/create_endpoints.ts";
 
 /** Names of veths that are about to be made: nobody else is given them meanwhile. */
@@ -22,9 +23,7 @@ export function hostVethName(overlayVethName: string): string {
   return overlayVethName.replace("sand", "sandc");
 }
 
-/** A MAC of nobody's making: locally administered, not a group's (IEEE 802-2014 §8.4). */
+/** A MAC of no vendor's, in stored form. */
 export function randomMac(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(6));
-  bytes[0] = (bytes[0]! & 0xfc) | 2;
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join(":");
+  return macFromBytes(randomMacBytes());
 }

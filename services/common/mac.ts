@@ -23,6 +23,13 @@ export function macFromBytes(bytes: Uint8Array, offset = 0): string {
   return `${at(0)}:${at(1)}:${at(2)}:${at(3)}:${at(4)}:${at(5)}`;
 }
 
+/** Six random bytes that are a MAC of no vendor's: locally administered, not a group's (IEEE 802-2014 §8.4). */
+export function randomMacBytes(): Uint8Array {
+  const bytes = crypto.getRandomValues(new Uint8Array(6));
+  bytes[0] = (bytes[0]! & 0xfc) | 2;
+  return bytes;
+}
+
 /** The six bytes of a MAC in stored form. */
 export function macToBytes(mac: string): Uint8Array {
   return Uint8Array.from(mac.split(":"), (part) => parseInt(part, 16));

@@ -14,7 +14,7 @@ import {
 import type { Failure } from "../../../ffi/netlink_replies.ts";
 import { removeNamespace } from "../../../ffi/netns.ts";
 import { Cidr, Ip } from "../../common/ip.ts";
-import { macFromBytes, macToBytes, tryParseMac } from "../../common/mac.ts";
+import { macFromBytes, macToBytes, randomMacBytes, tryParseMac } from "../../common/mac.ts";
 import { Refusal } from "../../common/refusal.ts";
 import type { Op } from "../../overlay/ops.ts";
 import { BRIDGE, LEG, VXLAN, VXLAN_PORT } from "../../overlay/state.ts";
@@ -156,9 +156,7 @@ export class Batch implements Disposable {
     const { netlink } = this.#here, there = await this.#here.link(BRIDGE);
     if (there && there.kind !== "bridge") await netlink.run(deleteLink(there.index));
     // Without a MAC of its own it would take its ports', another one whenever a port comes or goes.
-    const mac = crypto.getRandomValues(new Uint8Array(6));
-    mac[0] = 6;
-    await netlink.run(newBridge({ name: BRIDGE, mtu, mac }));
+    await netlink.run(newBridge({ name: BRIDGE, mtu, mac: randomMacBytes() }));
     this.#made(this.#here, BRIDGE);
   }
 
@@ -175,8 +173,9 @@ export class Batch implements Disposable {
     set: Omit<Named<"veth-set">, "op" | "name"> = {},
   ): Promise<void> {
     const target = this.#open(peer.netns);
-    const near = { name, mtu, ...macOf(mac), ...await this.#vethSettings(set) };
-    const far = { name: peer.name, mtu: peer.mtu, ...macOf(peer.mac) };
+    // Records of SAND's agents may name no MAC.
+    const near = { name, mtu, mac: randomMacBytes(), ...macOf(mac), ...await this.#vethSettings(set) };
+    const far = { name: peer.name, mtu: peer.mtu, mac: randomMacBytes(), ...macOf(peer.mac) };
     if (hostEnd === undefined) await addPair(this.#here, near, target, far);
     else {
       this.#host.forget(hostEnd);

@@ -12,6 +12,7 @@ import { findLink, type Link } from "../../../ffi/netlink_links.ts";
 import { home } from "../../../ffi/netns.ts";
 import { setSysctl } from "../../../ffi/sysctl.ts";
 import { Ip } from "../../common/ip.ts";
+import { randomMacBytes } from "../../common/mac.ts";
 import { Refusal } from "../../common/refusal.ts";
 import { BRIDGE, LEG, type LegState } from "../../overlay/state.ts";
 import type { Place } from "./place.ts";
@@ -64,7 +65,8 @@ function isOne({ destination, prefix }: Route): boolean {
 export async function addLeg(place: Place, host: Place, name: string, mtu: number): Promise<void> {
   await place.netlink.run(deleteLink(LEG));
   await host.netlink.run(deleteLink(name));
-  await place.netlink.run(newVeth({ name: LEG, mtu }, { name, mtu, namespace: home }));
+  const mac = randomMacBytes();
+  await place.netlink.run(newVeth({ name: LEG, mtu, mac }, { name, mtu, mac, namespace: home }));
   await setLeg(place, host, name, mtu);
   setSysctl("net/ipv4/ip_forward", "1");
 }

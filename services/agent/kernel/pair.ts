@@ -7,7 +7,8 @@ import type { Place } from "./place.ts";
 export interface End {
   readonly name: string;
   readonly mtu: number;
-  readonly mac?: Uint8Array;
+  /** Required, since udev gives another MAC to a link that is made without one (MACAddressPolicy of systemd.link(5)). */
+  readonly mac: Uint8Array;
 }
 
 /** The end that is a port, or is to be one. */
@@ -27,7 +28,7 @@ export async function addPair(here: Place, near: Near, target: Place, far: End):
   const there = await target.link(far.name);
   if (there) {
     // What is left of this very pair: its namespace was deleted and is still being cleared away, or it was moved.
-    const left = there.kind === "veth" && far.mac && `${there.mac}` === `${far.mac}`;
+    const left = there.kind === "veth" && `${there.mac}` === `${far.mac}`;
     if (!left) throw taken(far.name, target.path, refused);
     await target.netlink.run(deleteLink(there.index));
   }

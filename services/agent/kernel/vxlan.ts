@@ -3,6 +3,7 @@ import type { Netlink } from "../../../ffi/netlink.ts";
 import { changeLink, deleteLink, newVxlan } from "../../../ffi/netlink_link.ts";
 import { listLinks } from "../../../ffi/netlink_links.ts";
 import type { Ip } from "../../common/ip.ts";
+import { randomMacBytes } from "../../common/mac.ts";
 import { Refusal } from "../../common/refusal.ts";
 import { VXLAN, type VxlanState } from "../../overlay/state.ts";
 import type { Place } from "./place.ts";
@@ -32,6 +33,7 @@ export async function addVxlan(
     vni,
     port,
     mtu,
+    mac: randomMacBytes(),
     local: vtep.bytes,
     proxy: true,
     l2miss: true,
