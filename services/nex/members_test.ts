@@ -3,6 +3,7 @@ import { applySpec } from "./apply.ts";
 import { addMembers, changeMemberIds, deleteMembers, updateMembers } from "./members.ts";
 import { addNetwork, deleteNetwork, findNetwork, replaceNetwork } from "./networks.ts";
 import { Draft, pack } from "./steps.ts";
+import { keyOf } from "../store/keys.ts";
 import { planDeletedNetwork } from "./sweep.ts";
 import { lab, mini, miniMembers } from "./testing.ts";
 
@@ -187,6 +188,37 @@ Deno.test("deleteNetwork() hides everything at once, and the sweep leaves nothin
   }
   assert.deepEqual(it.keys(), []);
   it.do((d) => addNetwork(d, mini));
+});
+
+Deno.test("a mark of a deletion that is younger than the network takes nothing, and is told", () => {
+  const it = miniLab(), mark = keyOf.deletedNetwork("mini"), before = it.keys();
+  it.store.write({ guards: [], ops: [{ put: mark, value: '{"subnet4":"10.0.0.0/24"}' }] });
+  assert.deepEqual(planDeletedNetwork(it.view, "mini", 100), []);
+  assert.match(
+    it.view.problems().join(),
+    /^the record .strand.nex.deleted.mini in etcd says that network mini/,
+  );
+  it.do((d) => deleteMembers(d, "mini", [miniMembers[0]?.mac ?? ""]));
+  it.do((d) => deleteNetwork(d, "mini"));
+  assert.ok(before.length > 3);
+  for (let i = 0; i < 10 && it.view.deleted.size; i++) {
+    it.do((d) => void d.steps.push(...planDeletedNetwork(it.view, "mini", 100)));
+  }
+  assert.deepEqual(it.keys(), [], "the network can be deleted all the same");
+});
+
+Deno.test("where an old daemon has made a network anew, the sweep takes what is left of the earlier one alone", () => {
+  const it = miniLab(), [old, late] = miniMembers.map(({ mac }) => mac);
+  it.do((d) => deleteNetwork(d, "mini"));
+  it.store.write({ guards: [], ops: [{ put: keyOf.network("mini"), value: JSON.stringify(mini) }] });
+  const value = JSON.stringify({ mac: late, net: "mini" });
+  it.store.write({ guards: [], ops: [{ put: keyOf.member(late ?? ""), value }] });
+  for (let i = 0; i < 10 && it.view.deleted.size; i++) {
+    it.do((d) => void d.steps.push(...planDeletedNetwork(it.view, "mini", 100)));
+  }
+  assert.equal(it.view.deleted.size, 0);
+  assert.deepEqual([it.view.member(old ?? ""), it.view.member(late ?? "")?.net], [undefined, "mini"]);
+  assert.ok(it.view.network("mini"));
 });
 
 Deno.test("addNetwork() names the field that is wrong", () => {

@@ -31,20 +31,30 @@ export function planSweep(view: View, now: number, limit: number): Step[] {
   return steps;
 }
 
-/** What is left of a deleted network: its members with their claims, then the traces of its leases, then the mark itself. */
+/**
+ * What is left of a deleted network: its members with their claims, then the traces of its leases, then the mark itself.
+ *
+ * A deletion removes the network in the transaction that sets the mark. So beside a network that is there, a mark that is
+ * younger than it was not set by a deletion and takes nothing; an older one is of an earlier network of that name, which
+ * an old daemon has replaced, and takes only members that were last written before the network was made.
+ */
 export function planDeletedNetwork(view: View, name: string, limit: number): Step[] {
-  const mark = view.guard(keyOf.deletedNetwork(name));
-  // Somebody else has finished and the name may be in use again: the mark guards every step.
-  const marked = (step: Step): Step => merge([{ guards: [mark], ops: [] }, step]);
-  // What cannot be read is for somebody to look at, not to be deleted.
-  const members = view.membersOf(name).filter((m) => !view.unreadable(m.key)).slice(0, limit);
+  if (view.isForgedMark(name)) return [];
+  const mark = view.guard(keyOf.deletedNetwork(name)), living = view.entry(keyOf.network(name));
+  // Another replica may have finished and the name may be in use again: mark and network guard every step.
+  const guards = [mark, view.guard(keyOf.network(name))];
+  const marked = (step: Step): Step => merge([{ guards, ops: [] }, step]);
+  // An unreadable record is left for an operator to look at.
+  const members = view.membersOf(name)
+    .filter((m) => !view.unreadable(m.key) && (!living || m.modRevision < living.createRevision))
+    .slice(0, limit);
   if (members.length) return members.map((m) => marked(memberStep(view, m.mac, undefined)));
-  const subnet = view.deleted.get(name)?.subnet4;
+  const subnet = living ? undefined : view.deleted.get(name)?.subnet4;
   const traces = subnet ? tracesIn(view, name) : [];
   if (traces.length) {
     return traces.slice(0, limit).map((key) => marked({ guards: [], ops: [{ remove: key }] }));
   }
-  return [{ guards: [mark], ops: [{ remove: mark.key }] }];
+  return [{ guards, ops: [{ remove: mark.key }] }];
 }
 
 function tracesIn(view: View, name: string): string[] {

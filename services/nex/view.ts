@@ -149,6 +149,7 @@ export class View implements Reader {
       ]
       : [];
     return orphans.concat(
+      this.forgedMarks(),
       networks.flatMap((a, i) =>
         networks.slice(i + 1).flatMap((b) =>
           a.subnet4 && b.subnet4?.overlaps(a.subnet4)
@@ -157,6 +158,21 @@ export class View implements Reader {
         )
       ),
     );
+  }
+
+  /** Marks of deletions that are not believed, a sentence each. */
+  forgedMarks(): string[] {
+    return [...this.deleted.keys()].filter((name) => this.isForgedMark(name)).map((name) =>
+      `the record ${
+        keyOf.deletedNetwork(name)
+      } in etcd says that network ${name} was deleted, which is there and older: nothing of it is removed`
+    );
+  }
+
+  /** True for a mark of a deletion that is younger than a network which is there: see planDeletedNetwork(). */
+  isForgedMark(name: string): boolean {
+    const mark = this.#mirror.get(keyOf.deletedNetwork(name)), living = this.#mirror.get(keyOf.network(name));
+    return mark !== undefined && living !== undefined && mark.createRevision > living.createRevision;
   }
 
   holderOfAddress(address: string): string | undefined {

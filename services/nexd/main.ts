@@ -53,6 +53,15 @@ export function main(args: string[]): Promise<number> {
     daemon.defer("sweeper", () => sweeper.stop());
     await sweeper.first;
     for (const problem of nex.view.problems()) log.warn(problem);
+    daemon.check(() => {
+      const [first] = nex.view.forgedMarks();
+      if (first === undefined) return undefined;
+      return {
+        what: first,
+        fix: "remove that record in etcd; the network and its members stay as they are",
+        blocks: false,
+      };
+    });
     known = true;
     grpc.setServing(true);
     new Gauge({
