@@ -3,7 +3,7 @@ import { libc } from "./libc.ts";
 
 const AF_PACKET = 17, ETH_P_IP = 0x0800;
 const SOCK_RAW = 3, SOCK_NONBLOCK = 0x800, SOCK_CLOEXEC = 0x80000;
-const SOL_SOCKET = 1, SO_RCVBUF = 8, SO_ATTACH_FILTER = 26, SO_RCVBUFFORCE = 33;
+const SOL_SOCKET = 1, SO_RCVBUF = 8, SO_ATTACH_FILTER = 26, SO_RCVBUFFORCE = 33, SO_TIMESTAMPNS = 35;
 const SOL_PACKET = 263, PACKET_IGNORE_OUTGOING = 23;
 const MSG_DONTWAIT = 0x40;
 
@@ -72,6 +72,10 @@ export function openPacket(ifindex: number, filter: readonly Instruction[], what
       libc.setsockopt(fd, SOL_SOCKET, SO_RCVBUF, burst, 4);
     }
     attachFilter(fd, filter);
+    checked(
+      libc.setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, Int32Array.of(1), 4),
+      `time what comes in on ${what}`,
+    );
     const ignored = libc.setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, Int32Array.of(1), 4);
     checked(ignored, `ignore what goes out on ${what}`);
     // struct sockaddr_ll {u16 family, u16 protocol, i32 ifindex, u16 hatype, u8 pkttype, u8 halen, addr[8]}
@@ -89,8 +93,10 @@ export function openPacket(ifindex: number, filter: readonly Instruction[], what
 }
 
 // struct mmsghdr on 64-bit Linux: msghdr of 56 octets, msg_len, padding (recvmmsg(2)).
-const HEADER = 64, NAME_LENGTH = 8, IOV = 16, IOV_COUNT = 24, LENGTH = 56;
+const HEADER = 64, NAME_LENGTH = 8, IOV = 16, IOV_COUNT = 24, CONTROL = 32, CONTROL_LENGTH = 40, LENGTH = 56;
 const NAME = 32, PKTTYPE = 10, IOVEC = 16;
+// A struct cmsghdr {u64 length, i32 level, i32 type} with a struct timespec {i64 seconds, i64 nanoseconds} (cmsg(3)).
+const STAMP = 32, STAMP_TYPE = 12, SECONDS = 16, NANOSECONDS = 24;
 
 /** Frames received or sent many at a time. Slot `i` is `size` octets of `buffer` from `i * size`. */
 export class FrameBatch {
@@ -99,6 +105,7 @@ export class FrameBatch {
   readonly #headers: Uint32Array<ArrayBuffer>;
   readonly #names: Uint8Array<ArrayBuffer>;
   readonly #iovecs: Uint32Array<ArrayBuffer>;
+  readonly #stamps: Uint32Array<ArrayBuffer>;
   readonly #pointers: Deno.PointerValue[] = [];
 
   constructor(readonly slots: number, readonly size: number) {
@@ -106,14 +113,17 @@ export class FrameBatch {
     this.#headers = new Uint32Array(slots * HEADER / 4);
     this.#names = new Uint8Array(slots * NAME);
     this.#iovecs = new Uint32Array(slots * IOVEC / 4);
+    this.#stamps = new Uint32Array(slots * STAMP / 4);
     const headers = new DataView(this.#headers.buffer), iovecs = new DataView(this.#iovecs.buffer);
     const buffer = addressOf(this.buffer), names = addressOf(this.#names);
-    const vectors = addressOf(this.#iovecs), first = addressOf(this.#headers);
+    const vectors = addressOf(this.#iovecs), stamps = addressOf(this.#stamps);
+    const first = addressOf(this.#headers);
     for (let i = 0; i < slots; i++) {
       iovecs.setBigUint64(i * IOVEC, buffer + BigInt(i * size), true);
       headers.setBigUint64(i * HEADER, names + BigInt(i * NAME), true);
       headers.setBigUint64(i * HEADER + IOV, vectors + BigInt(i * IOVEC), true);
       headers.setBigUint64(i * HEADER + IOV_COUNT, 1n, true);
+      headers.setBigUint64(i * HEADER + CONTROL, stamps + BigInt(i * STAMP), true);
       this.#pointers.push(Deno.UnsafePointer.create(first + BigInt(i * HEADER)));
     }
   }
@@ -125,6 +135,7 @@ export class FrameBatch {
   receive(fd: number): number {
     for (let i = 0; i < this.slots; i++) {
       this.#headers[(i * HEADER + NAME_LENGTH) / 4] = NAME;
+      this.#headers[(i * HEADER + CONTROL_LENGTH) / 4] = STAMP;
       this.#iovecs[i * (IOVEC / 4) + 2] = this.size;
     }
     const count = libc.recvmmsg(fd, this.#pointers[0] ?? null, this.slots, MSG_DONTWAIT, null);
@@ -145,9 +156,23 @@ export class FrameBatch {
     return this.#names[slot * NAME + PKTTYPE] === 1;
   }
 
+  /**
+   * When the kernel received the frame in a slot, in ms since the epoch: a process that was stopped, or is behind, reads
+   * frames long after that. Infinity when the kernel does not say.
+   */
+  receivedAt(slot: number): number {
+    const stamps = this.#stamps, at = slot * STAMP;
+    const said = (this.#headers[(slot * HEADER + CONTROL_LENGTH) / 4] ?? 0) >= STAMP &&
+      stamps[(at + STAMP_TYPE) / 4] === SO_TIMESTAMPNS;
+    if (!said) return Infinity;
+    const seconds = (stamps[(at + SECONDS) / 4] ?? 0) + (stamps[(at + SECONDS + 4) / 4] ?? 0) * 2 ** 32;
+    return seconds * 1000 + (stamps[(at + NANOSECONDS) / 4] ?? 0) / 1e6;
+  }
+
   /** Octets to send from a slot, to where the frame in it says. */
   setLength(slot: number, octets: number): void {
     this.#headers[(slot * HEADER + NAME_LENGTH) / 4] = 0;
+    this.#headers[(slot * HEADER + CONTROL_LENGTH) / 4] = 0;
     this.#iovecs[slot * (IOVEC / 4) + 2] = octets;
   }
 

@@ -24,6 +24,7 @@ export interface Counts {
 
 /** What is dropped before, or instead of, being looked at. */
 export type Dropped =
+  | "late" // it, or its answer, waited for too long
   | "not-for-us" // unicast to an address that is not this host's
   | "in-flight" // the same client's lease is being written already
   | "overload"; // too many leases are being written
@@ -55,6 +56,8 @@ export function noCounts(): Counts {
       "store-away": 0,
       "not-held": 0,
       "static-declined": 0,
+      "wrong-sender": 0,
+      "late": 0,
       "not-for-us": 0,
       "in-flight": 0,
       "overload": 0,

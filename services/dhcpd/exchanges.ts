@@ -25,10 +25,16 @@ export interface ExchangesOptions<From> {
   flush(): void;
   /** Told which network had no address left for a client. */
   readonly onExhausted?: ((network: Network) => void) | undefined;
+  /** Milliseconds since the epoch; for tests. */
+  readonly clock?: () => number;
 }
 
 /** Leases being written at once; a client beyond that is not heard, and asks again. */
 const MOST_PENDING = 4096;
+/** An answer is not sent when more seconds have passed since its message came: the client has asked again. */
+const MOST_LATE = 10;
+/** So long, in ms, it is remembered when a lease became known: longer than a message may have waited for us. */
+const REMEMBERED = 3000;
 /** How long to wait for the mirror to show what made a commit conflict, in milliseconds. */
 const PATIENCE = 2000;
 
@@ -40,13 +46,27 @@ export class Exchanges<From> {
   readonly #quiet = new OncePerMinute();
   /** By MAC: leases being written. */
   readonly #pending = new Map<string, Promise<void>>();
+  /** By MAC, oldest first: when the mirror showed the client's present record, in ms since the epoch. */
+  readonly #shown = new Map<string, number>();
+  readonly #clock: () => number;
   readonly #unsubscribe: () => void;
   #flushing = false;
 
   constructor(options: ExchangesOptions<From>) {
     this.#options = options;
+    this.#clock = options.clock ?? Date.now;
     this.#unsubscribe = options.view.subscribe(({ members }) => {
-      for (const { after } of members) if (after) this.#offers.drop(after.mac);
+      const now = this.#clock();
+      for (const { after } of members) {
+        if (!after) continue;
+        this.#offers.drop(after.mac);
+        this.#shown.delete(after.mac);
+        this.#shown.set(after.mac, now);
+      }
+      for (const [mac, at] of this.#shown) {
+        if (now - at < REMEMBERED) break;
+        this.#shown.delete(mac);
+      }
     });
   }
 
@@ -58,7 +78,10 @@ export class Exchanges<From> {
     const known = { ...arrival, storeAway: !store.mirror.state.inStep };
     const step = handle(view, this.#offers, known);
     if (step.do !== "commit") this.#finish(from, known, step);
-    else if (this.#pending.has(arrival.mac)) this.counts.ignored["in-flight"]++;
+    // A release or decline ends the lease that its client had when it was sent, not one that it has got since.
+    else if (!step.reply && (this.#shown.get(arrival.mac) ?? 0) > arrival.received) {
+      this.counts.ignored["not-held"]++;
+    } else if (this.#pending.has(arrival.mac)) this.counts.ignored["in-flight"]++;
     else if (this.#pending.size >= MOST_PENDING) this.counts.ignored.overload++;
     else {
       const kept = { ...known, message: arrival.message.copy() };
@@ -125,7 +148,7 @@ export class Exchanges<From> {
     return handle(this.#options.view, this.#offers, { ...arrival, storeAway: true, tried: true });
   }
 
-  #finish(from: From, { message, mac }: Arrival, step: Step): void {
+  #finish(from: From, { message, mac, now }: Arrival, step: Step): void {
     if (step.do === "ignore") {
       this.counts.ignored[step.why]++;
       if (!step.network) return;
@@ -133,11 +156,26 @@ export class Exchanges<From> {
       if (step.why === "no-address") this.#noAddress(step.network, mac);
       if (step.why === "static-declined") this.#declined(step.network, message, mac, "a static");
     } else if (step.reply) {
-      this.counts[replyNames[step.reply.type]]++;
-      this.#options.send(from, message, step.reply);
+      const reply = this.#inTime(step.reply, now);
+      if (!reply) return void this.counts.ignored.late++;
+      this.counts[replyNames[reply.type]]++;
+      this.#options.send(from, message, reply);
     } else if (step.do === "commit" && step.declined) {
       this.#declined(step.declined, message, mac, "its");
     }
+  }
+
+  /**
+   * A client counts its lease from when it is told: what passed since `now` is taken off. Undefined when the reply, or
+   * what is left of the lease, comes too late.
+   */
+  #inTime(reply: Reply, now: number): Reply | undefined {
+    const passed = Math.floor(this.#clock() / 1000) - now;
+    if (passed <= 0) return reply;
+    if (passed > MOST_LATE) return undefined;
+    if (reply.seconds === undefined) return reply;
+    const seconds = reply.seconds - passed;
+    return seconds > 0 ? { ...reply, seconds } : undefined;
   }
 
   #declined({ name: network }: Network, message: Message, mac: string, whose: "its" | "a static"): void {

@@ -36,6 +36,8 @@ class Bench {
   flushes = 0;
   exhausted = 0;
   inStep = true;
+  /** What time it is, in ms since the epoch. */
+  clock = NOW * 1000;
   /** The mirror does not come to show what made a commit conflict. */
   late = false;
   readonly exchanges: Exchanges<string>;
@@ -67,16 +69,21 @@ class Bench {
         this.sent.push({ type, address: Ip.from4(yiaddr).toString(), xid: message.xid, seconds }),
       flush: () => this.flushes++,
       onExhausted: () => this.exhausted++,
+      clock: () => this.clock,
     });
   }
 
-  take(message: ClientMessage, now = NOW): void {
+  take(message: ClientMessage, now = NOW, received = now * 1000): void {
+    this.clock = Math.max(this.clock, now * 1000);
     const bytes = clientMessage(message);
     assert(this.#reused.read(bytes, 0, bytes.length));
     this.exchanges.take("eth0", {
       message: this.#reused,
       mac: message.mac,
       unicast: false,
+      source: message.ciaddr ?? 0,
+      ownFrame: true,
+      received,
       addresses: [ip("10.0.0.1")],
       attached: undefined,
       now,
@@ -190,6 +197,58 @@ Deno.test("with etcd away a running lease is confirmed with the time left, a new
   assert.equal(bench.exchanges.counts.ignored["store-away"], 2);
   assert.equal(bench.lines.length, 1, "what etcd refuses while the mirror is in step is told once a minute");
   assert.match(bench.lines[0] ?? "", /a lease could not be written: etcd is away/);
+});
+
+Deno.test("a client whose ACK waited for its commit is told a lease that ends within a second of the stored one", async () => {
+  for (
+    const [waited, seconds] of [[900, 14400], [2100, 14398], [10_900, 14390], [11_000, undefined]] as const
+  ) {
+    const bench = new Bench();
+    bench.commit = (plan) => {
+      bench.clock += waited;
+      return bench.memory.commit(plan);
+    };
+    bench.request(guest, "10.0.0.10");
+    await bench.exchanges.close();
+    assert.deepEqual(bench.sent.map((reply) => reply.seconds), seconds === undefined ? [] : [seconds]);
+    assert.equal(bench.exchanges.counts.ignored.late, seconds === undefined ? 1 : 0);
+  }
+});
+
+Deno.test("a RELEASE or DECLINE that was sent before the client got its present lease does not end that", async () => {
+  const gone = [
+    { type: Type.release, mac: guest, ciaddr: ip("10.0.0.10") },
+    { type: Type.decline, mac: guest, options: [[Opt.requestedAddress, bytes32(ip("10.0.0.10"))]] },
+  ] as const;
+  for (const message of gone) {
+    const bench = new Bench();
+    bench.request(guest, "10.0.0.10");
+    await bench.exchanges.close();
+    bench.take(message, NOW, NOW * 1000 - 500);
+    await bench.exchanges.close();
+    assert.equal(bench.exchanges.counts.ignored["not-held"], 1);
+    assert(bench.memory.values.has(`/member/${guest}`));
+    bench.take(message, NOW + 1);
+    await bench.exchanges.close();
+    assert(!bench.memory.values.has(`/member/${guest}`));
+  }
+});
+
+Deno.test("a RELEASE whose commit meets a newer lease ends nothing", async () => {
+  const bench = new Bench();
+  bench.request(guest, "10.0.0.10");
+  await bench.exchanges.close();
+  bench.commit = (plan) => {
+    bench.commit = (again) => bench.memory.commit(again);
+    // Another replica has just confirmed the lease anew.
+    const record = JSON.parse(bench.memory.values.get(`/member/${guest}`)?.value ?? "");
+    bench.memory.write({ guards: [], ops: [{ put: `/member/${guest}`, value: JSON.stringify(record) }] });
+    return bench.memory.commit(plan);
+  };
+  bench.take({ type: Type.release, mac: guest, ciaddr: ip("10.0.0.10") }, NOW + 1);
+  await bench.exchanges.close();
+  assert(bench.memory.values.has("/member/ip4/10.0.0.10"));
+  assert.equal(bench.exchanges.counts.conflicts, 1);
 });
 
 Deno.test("a commit that fails otherwise is told once a minute", async () => {

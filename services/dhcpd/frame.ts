@@ -13,6 +13,8 @@ export class Frame {
   /** IPv4 addresses as 32-bit values. */
   source = 0;
   destination = 0;
+  #bytes: Uint8Array = new Uint8Array(0);
+  #at = 0;
 
   /**
    * Reads an Ethernet frame with an IPv4 UDP datagram; false when its lengths do not hold together. Checksums are
@@ -30,6 +32,13 @@ export class Frame {
     this.payloadLength = datagram - UDP_HEADER;
     this.source = read32(bytes, ip + 12);
     this.destination = read32(bytes, ip + 16);
+    [this.#bytes, this.#at] = [bytes, at];
+    return true;
+  }
+
+  /** True when the frame's Ethernet source is the six octets at `at` of its buffer; holds until that is used anew. */
+  isFrom(at: number): boolean {
+    for (let i = 0; i < 6; i++) if (this.#bytes[this.#at + 6 + i] !== this.#bytes[at + i]) return false;
     return true;
   }
 }

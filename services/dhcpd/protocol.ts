@@ -9,6 +9,7 @@ import {
   planLease,
   planLeaseEnd,
 } from "../nex/leases.ts";
+import type { Member } from "../nex/member.ts";
 import type { Network } from "../nex/network.ts";
 import type { View } from "../nex/view.ts";
 import type { Plan } from "../store/types.ts";
@@ -26,11 +27,17 @@ export interface Arrival {
   readonly mac: string;
   /** It was sent to one of our addresses, not to everybody. */
   readonly unicast: boolean;
+  /** The packet's source address, as a 32-bit value. */
+  readonly source: number;
+  /** The frame's Ethernet source is the client's hardware address: neither a router nor a relay sent it on. */
+  readonly ownFrame: boolean;
+  /** When the kernel received it, in ms since the epoch. */
+  readonly received: number;
   /** The interface's own IPv4 addresses, as 32-bit values. */
   readonly addresses: readonly number[];
   /** Which networks are on the interface; undefined: not known, any. */
   readonly attached: ((network: Network) => boolean) | undefined;
-  /** Seconds since the epoch, whole. */
+  /** Seconds since the epoch, rounded up: the client counts its lease from no earlier than this less a second. */
   readonly now: number;
   /** The store cannot be written to: what it already holds may be confirmed, nothing else. */
   readonly storeAway: boolean;
@@ -50,7 +57,8 @@ export type Reason =
   | "no-address" // a member that was given none, where there is no range
   | "store-away"
   | "not-held"
-  | "static-declined";
+  | "static-declined"
+  | "wrong-sender"; // a release or decline that its client did not send
 
 /** What to do about a message. A plan is committed before its reply goes out; release and decline have no reply. */
 export type Step =
@@ -207,17 +215,43 @@ function lease(client: Client, address: Ip, rapid = false): Step {
   }
 }
 
-function release({ view, arrival, placement: { member } }: Client): Step {
-  const held = member?.ip4 && Ip.tryParse(member.ip4)?.u32 === arrival.message.ciaddr;
-  const plan = held ? planLeaseEnd(view, member, arrival.now) : undefined;
+/** Its plan is guarded by the mod revision of the lease that it ends: a lease that was given since is not touched. */
+function release(client: Client): Step {
+  const { view, arrival: { message, source, now } } = client;
+  const member = holder(client, message.ciaddr);
+  if (!member) return ignore("not-held");
+  // A client sends it from the address that it gives back (RFC 2131 §4.4.4), also through a router.
+  if (!message.giaddr && source !== message.ciaddr || !ownFrame(client)) return ignore("wrong-sender");
+  const plan = planLeaseEnd(view, member, now);
   return plan ? { do: "commit", plan } : ignore("not-held");
 }
 
-function decline({ view, arrival, placement: { network, member } }: Client): Step {
-  const declined = arrival.message.u32(Opt.requestedAddress);
-  if (!member?.ip4 || Ip.tryParse(member.ip4)?.u32 !== declined) return ignore("not-held");
+function decline(client: Client): Step {
+  const { view, arrival, placement: { network } } = client;
+  const { message, ownFrame: own } = arrival;
+  const member = holder(client, message.u32(Opt.requestedAddress));
+  if (!member) return ignore("not-held");
+  // It is broadcast on the client's link, from no address (RFC 2131 §4.4.4): only a relay can bring it from elsewhere.
+  if (message.giaddr ? !ownFrame(client) : !own) return ignore("wrong-sender");
   const plan = planDecline(view, network, member, arrival.now);
   return plan ? { do: "commit", plan, declined: network } : ignore("static-declined", network);
+}
+
+/** The client's member, if it has this address in the network that the message came from. */
+function holder(
+  { view, placement: { network, member } }: Client,
+  address: number | undefined,
+): Member | undefined {
+  if (!member?.ip4 || Ip.tryParse(member.ip4)?.u32 !== address) return undefined;
+  return view.networkOf(member) === network ? member : undefined;
+}
+
+/** On our own link a client's frames come from its own hardware address; from elsewhere, from a router's or a relay's. */
+function ownFrame({ arrival, placement: { network } }: Client): boolean {
+  const { attached, addresses } = arrival;
+  // An interface with addresses of no network has routers and relays on it; one without any, clients.
+  const onLink = attached ? attached(network) : addresses.length === 0;
+  return !onLink || arrival.ownFrame;
 }
 
 /** What every answer but a NAK tells of the client's network. */

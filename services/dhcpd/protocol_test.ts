@@ -70,6 +70,9 @@ class Server {
       message: decoded,
       mac: message.mac,
       unicast: false,
+      source: message.ciaddr ?? 0,
+      ownFrame: true,
+      received: this.now * 1000,
       addresses: [ip("10.0.0.1")],
       attached: (network) => network.name === "mini",
       now: this.now,
@@ -316,6 +319,42 @@ Deno.test("RELEASE of an address that the client does not hold is ignored", () =
   const server = new Server();
   server.lease(whiskey);
   assert.equal(server.ignored({ type: Type.release, mac: tango, ciaddr: ip("10.0.0.10") }), "not-held");
+});
+
+Deno.test("RELEASE and DECLINE count only from the client itself: its address, its hardware address or its relay", () => {
+  const release = { type: Type.release, mac: guest, ciaddr: ip("10.0.0.12") };
+  const decline = { type: Type.decline, mac: guest, options: [requested("10.0.0.12")] };
+  const source = ip("10.0.0.12"), ownFrame = false, giaddr = ip("10.0.0.1");
+  const other = () => false, nothing = undefined;
+  const cases: [ClientMessage, Partial<Arrival>, "commit" | string][] = [
+    [release, {}, "commit"],
+    [release, { source: ip("10.0.0.99") }, "wrong-sender"],
+    [release, { ownFrame }, "wrong-sender"],
+    // Through a router, from a network that is not on the link.
+    [release, { ownFrame, attached: other, unicast: true }, "commit"],
+    [release, { ownFrame, attached: nothing }, "commit"],
+    [release, { ownFrame, attached: nothing, addresses: [] }, "wrong-sender"],
+    [release, { ownFrame, attached: other, unicast: true, source: ip("10.9.0.1") }, "wrong-sender"],
+    [{ ...release, giaddr }, { ownFrame, attached: other, source: giaddr }, "commit"],
+    [{ ...release, giaddr }, { ownFrame, source: giaddr }, "wrong-sender"],
+    [{ ...release, giaddr: ip("10.7.0.1") }, { ownFrame, attached: other }, "not-held"],
+    [decline, { source: 0 }, "commit"],
+    [decline, { source: 0, ownFrame }, "wrong-sender"],
+    [
+      { ...decline, ciaddr: ip("10.0.0.12") },
+      { ownFrame, attached: other, unicast: true, source },
+      "wrong-sender",
+    ],
+    [{ ...decline, giaddr }, { ownFrame, attached: other, source: giaddr }, "commit"],
+    [{ ...decline, giaddr: ip("10.7.0.1") }, { ownFrame, attached: other }, "not-held"],
+  ];
+  cases.forEach(([message, arrival, outcome], i) => {
+    const server = new Server();
+    server.lease(guest);
+    const withoutServer = { addresses: arrival.addresses?.length === 0 ? [] : [giaddr] };
+    const step = server.step(message, { ...arrival, ...withoutServer });
+    assert.equal(step.do === "ignore" ? step.why : step.do, outcome, `case ${i}`);
+  });
 });
 
 Deno.test("DECLINE quarantines the address; the client is offered another", () => {

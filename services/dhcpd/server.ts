@@ -71,6 +71,11 @@ export function startDhcp(options: DhcpOptions): DhcpServer {
 }
 
 const SLOTS = 64, SIZE = 2048;
+/**
+ * What waited longer for us, in ms, is dropped: while this process was stopped or overloaded, the client asked again, and
+ * another replica may have answered.
+ */
+const MOST_WAITED = 2000;
 /** Tokens of the epoll beside those of the links. */
 const BELL = 0xffffffff, WATCH = 0xfffffffe;
 
@@ -179,19 +184,25 @@ class Server implements DhcpServer {
     if (!link) return;
     const batch = this.#batch, frame = this.#frame, message = this.#message, { ignored } = this.counts;
     const count = batch.receive(link.fd);
-    const now = Math.floor(Date.now() / 1000);
+    const now = Date.now();
     for (let slot = 0; slot < count; slot++) {
-      if (!frame.read(batch.buffer, slot * SIZE, batch.length(slot))) ignored.malformed++;
+      const received = batch.receivedAt(slot);
+      if (now - received > MOST_WAITED) ignored.late++;
+      else if (!frame.read(batch.buffer, slot * SIZE, batch.length(slot))) ignored.malformed++;
       else if (!batch.broadcast(slot) && !this.#isOurs(frame.destination)) ignored["not-for-us"]++;
       else if (!message.read(batch.buffer, frame.payloadAt, frame.payloadLength)) ignored.malformed++;
       else {
+        const chaddr = frame.payloadAt + CHADDR_AT;
         this.#exchanges.take(link, {
           message,
-          mac: macFromBytes(batch.buffer, frame.payloadAt + CHADDR_AT),
+          mac: macFromBytes(batch.buffer, chaddr),
           unicast: this.#links.isLocal(frame.destination),
+          source: frame.source,
+          ownFrame: frame.isFrom(chaddr),
+          received,
           addresses: link.addresses,
           attached: this.#links.attached(link),
-          now,
+          now: Math.ceil(now / 1000),
           registerNames: this.#options.registerNames,
         });
       }

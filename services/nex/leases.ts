@@ -12,6 +12,12 @@ import type { View } from "./view.ts";
 /** For how long an address that a client found in use (DHCPDECLINE) is not handed out: a day, in seconds. */
 export const DECLINED_SECONDS = 24 * 3600;
 
+/**
+ * For how long after its stored end a lease is left alone, in seconds. A client is told a time that ends less than a second
+ * after the stored one, and its address is free a second or more after that.
+ */
+export const GRACE_SECONDS = 2;
+
 /** Where a client is served from. */
 export interface Placement {
   readonly network: Network;
@@ -115,7 +121,7 @@ export interface LeaseRequest {
   readonly address: Ip | undefined;
   /** The name that the client asks for: a label; undefined: none. */
   readonly hostname?: string | undefined;
-  /** Seconds since the epoch, whole. */
+  /** Seconds since the epoch, whole: rounded up, so that the stored lease begins no earlier than the client's. */
   readonly now: number;
   /** A lease that would end at most so many seconds earlier than a new one is not written again: 2 unless given. */
   readonly slack?: number;

@@ -1,20 +1,20 @@
 import { Ip } from "../common/ip.ts";
 import { keyOf } from "../store/keys.ts";
-import { planLeaseEnd } from "./leases.ts";
+import { GRACE_SECONDS, planLeaseEnd } from "./leases.ts";
 import { inRange } from "./network.ts";
 import { lowestFree } from "./pool.ts";
 import { memberStep, merge, type Step } from "./steps.ts";
 import type { View } from "./view.ts";
 
 /**
- * What is due to be put right, up to `limit` steps: leases whose time is over, declined addresses whose quarantine is,
+ * What is due to be put right, up to `limit` steps: leases whose time is over, with a grace, declined addresses whose quarantine is,
  * and what deleted networks left. Any replica may do it, any number at once: each step is guarded by what it read.
  *
- * @param now Seconds since the epoch.
+ * @param now Seconds since the epoch, rounded down.
  */
 export function planSweep(view: View, now: number, limit: number): Step[] {
   const steps: Step[] = [];
-  for (const mac of view.expiring.due(now, limit)) {
+  for (const mac of view.expiring.due(now - GRACE_SECONDS, limit)) {
     const member = view.member(mac);
     const step = member && planLeaseEnd(view, member, now);
     if (step) steps.push(step);

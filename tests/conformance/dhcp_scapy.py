@@ -35,7 +35,8 @@ def message(ask):
     )
     to = ask.get("to", "255.255.255.255")
     ports = {"sport": 67, "dport": 67} if ask.get("giaddr") else {"sport": 68, "dport": 67}
-    ether = Ether(src=get_if_hwaddr(IFACE) if ask.get("giaddr") else mac, dst=ask.get("toMac", "ff:ff:ff:ff:ff:ff"))
+    source = ask.get("fromMac") or (get_if_hwaddr(IFACE) if ask.get("giaddr") else mac)
+    ether = Ether(src=source, dst=ask.get("toMac", "ff:ff:ff:ff:ff:ff"))
     return ether / IP(src=ask.get("from", "0.0.0.0"), dst=to) / UDP(**ports) / bootp / DHCP(options=options)
 
 
@@ -52,6 +53,7 @@ def described(reply):
         if isinstance(option, tuple):
             options.append([str(option[0]), *[plain(value) for value in option[1:]]])
     return {
+        "at": float(reply.time),
         "toMac": reply[Ether].dst,
         "to": reply[IP].dst,
         "from": reply[IP].src,

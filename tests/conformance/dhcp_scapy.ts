@@ -16,10 +16,14 @@ export interface Ask {
   readonly from?: string;
   readonly to?: string;
   readonly toMac?: string;
+  /** The Ethernet source, where it is not the client's, or the relay's. */
+  readonly fromMac?: string;
 }
 
 /** A reply as scapy reads it. */
 export interface Answer {
+  /** When it came, in seconds since the epoch. */
+  readonly at: number;
   readonly toMac: string;
   readonly to: string;
   readonly from: string;

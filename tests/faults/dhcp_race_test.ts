@@ -77,9 +77,12 @@ Deno.test("two replicas and more clients than addresses, coming and going: nobod
         message: decoded,
         mac: message.mac,
         unicast: false,
+        source: message.ciaddr ?? 0,
+        ownFrame: true,
+        received: Date.now(),
         addresses: [SERVER],
         attached: undefined,
-        now: Math.floor(Date.now() / 1000),
+        now: Math.ceil(Date.now() / 1000),
         registerNames: true,
       });
     });
