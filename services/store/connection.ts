@@ -3,7 +3,7 @@ import { outOfTime, type TlsMaterial } from "../common/tls.ts";
 import { UnknownOutcome } from "./errors.ts";
 import { callReason, isLeaderless, isLeaseGone, isOperational, verdictOf } from "./failure.ts";
 import { Member, type RawStream } from "./member.ts";
-import { pause } from "./timers.ts";
+import { pause, within } from "./timers.ts";
 import {
   decodeRange,
   decodeRanges,
@@ -56,8 +56,13 @@ export interface Page {
   readonly kvs: readonly KeyValue[];
 }
 
-const CONNECT_MS = 1_000;
+/** The member in use has this long to connect before the others are tried too, in ms. */
+const HEAD_START_MS = 500;
 const RETRY_MS = 100;
+/** How long one member may take for a small read before the next is asked, in ms; a page of a listing may take longer. */
+const READ_MS = 2_000;
+/** How long an election is waited for, in ms: etcd's takes 1 to 2 s with its default settings. */
+const ELECTION_MS = 2_500;
 /** So many keys come in one answer, or of each name where many are asked for at once. */
 const PAGE_SIZE = 1_000, SHARED_PAGE_SIZE = 128;
 const leaderless = "it has no leader: fewer than half of the members see each other";
@@ -129,7 +134,7 @@ export class Connection {
       const limit = some.length > 1 ? SHARED_PAGE_SIZE : PAGE_SIZE;
       const requests = some.map((name) => ({ ...rangeUnder(name), limit, revision, keysOnly }));
       const decode = (answer: Uint8Array) => decodeRanges(answer, requests.length);
-      const ranges = await this.#read(TXN, encodeRanges(requests), decode);
+      const ranges = await this.#read(TXN, encodeRanges(requests), decode, this.#timeoutMs);
       for (const [i, request] of requests.entries()) {
         let page = ranges[i];
         for (; page; page = await this.#pageAfter(page, { ...request, revision })) {
@@ -144,7 +149,8 @@ export class Connection {
   async #pageAfter({ kvs, more }: RangeResponse, request: RangeRequest): Promise<RangeResponse | undefined> {
     const last = kvs.at(-1);
     if (!more || !last) return undefined;
-    return await this.range({ ...request, key: last.key + "\0", limit: PAGE_SIZE });
+    const next = encodeRange({ ...request, key: last.key + "\0", limit: PAGE_SIZE });
+    return await this.#read(RANGE, next, decodeRange, this.#timeoutMs);
   }
 
   /** One range request. Throws Refusal "unavailable". */
@@ -152,22 +158,27 @@ export class Connection {
     return await this.#read(RANGE, encodeRange(request), decodeRange);
   }
 
-  /** Sends what only reads, to another member if need be. */
-  async #read<T>(path: string, bytes: Uint8Array, decode: (answer: Uint8Array) => T): Promise<T> {
+  /** Sends what only reads, to another member if need be, of which each may take `tryMs`. */
+  async #read<T>(
+    path: string,
+    bytes: Uint8Array,
+    decode: (answer: Uint8Array) => T,
+    tryMs = READ_MS,
+  ): Promise<T> {
     const deadline = Date.now() + this.#timeoutMs;
     for (;;) {
-      const member = await this.#pick();
+      const { member, reachable } = await this.#pick();
+      const left = Math.max(1, deadline - Date.now());
       try {
-        return decode(await member.call(path, bytes, Math.max(1, deadline - Date.now())));
+        return decode(await member.call(path, bytes, Math.min(tryMs, left)));
       } catch (error) {
         this.failed(member);
-        if (verdictOf(error) === "refused" || Date.now() + RETRY_MS > deadline || this.#closed) {
+        const verdict = verdictOf(error);
+        if (verdict === "refused" || Date.now() + RETRY_MS > deadline || this.#closed) {
           throw this.#unavailable(error);
         }
         // With nobody connected there is nothing to wait for: the caller hears it now.
-        if (verdictOf(error) === "not-sent" && !(await this.#anotherConnects())) {
-          throw this.#unavailable(error);
-        }
+        if (verdict === "not-sent" && !reachable) throw this.#unavailable(error);
         await pause(RETRY_MS);
       }
     }
@@ -178,8 +189,9 @@ export class Connection {
    * when that cannot be known, and Error for a transaction that etcd finds malformed.
    */
   async txn(bytes: Uint8Array): Promise<Uint8Array> {
-    for (let tries = this.#members.length;; tries--) {
-      const member = await this.#pick();
+    const deadline = Date.now() + Math.min(ELECTION_MS, this.#timeoutMs);
+    for (let tries = this.#members.length;;) {
+      const { member, reachable } = await this.#pick();
       try {
         return await member.call(TXN, bytes, this.#timeoutMs);
       } catch (error) {
@@ -190,7 +202,8 @@ export class Connection {
           const message = `etcd at ${member.endpoint} did not say whether it wrote: ${callReason(error)}`;
           throw new UnknownOutcome(message, { cause: error });
         }
-        if (verdict === "refused" || tries <= 1) throw this.#unavailable(error);
+        if (isLeaderless(error) && Date.now() < deadline) await pause(RETRY_MS);
+        else if (verdict === "refused" || !reachable || --tries <= 0) throw this.#unavailable(error);
       }
     }
   }
@@ -221,20 +234,18 @@ export class Connection {
 
   /** Opens a raw Watch stream; whoever sees it fail says so by {@link Connection.failed}. */
   async watch(): Promise<{ member: Member; stream: RawStream }> {
-    const member = await this.#pick();
+    const { member } = await this.#pick();
     return { member, stream: member.stream(WATCH) };
   }
 
   /** Asks every member, each on its own. */
   async status(): Promise<MemberStatus[]> {
-    return await Promise.all(this.#members.map(async ({ endpoint }, i): Promise<MemberStatus> => {
+    return await Promise.all(this.#members.map(async (member): Promise<MemberStatus> => {
+      const { endpoint } = member;
       try {
-        const answer = await this.#members[i]?.call(
-          STATUS,
-          new Uint8Array(),
-          Math.min(2_000, this.#timeoutMs),
-        );
-        const { version, header, dbSize, leader, errors } = decodeStatus(answer ?? new Uint8Array());
+        await member.connect();
+        const answer = await member.call(STATUS, new Uint8Array(), Math.min(2_000, this.#timeoutMs));
+        const { version, header, dbSize, leader, errors } = decodeStatus(answer);
         const alarms = errors.flatMap((text) => /\balarm:(\w+)/.exec(text)?.[1] ?? []);
         const known = { endpoint, answers: true, version, revision: header.revision, dbSize, alarms };
         return leader ? known : { ...known, problem: leaderless };
@@ -257,25 +268,20 @@ export class Connection {
     for (const member of this.#members) member.close();
   }
 
-  /** The current member; if that is not connected, whichever connects first. */
-  async #pick(): Promise<Member> {
+  /** The current member; if that is not connected, whichever connects first. `reachable` is false when none does. */
+  async #pick(): Promise<{ member: Member; reachable: boolean }> {
     if (this.#closed) throw new Refusal("unavailable", `the connection to etcd at ${this.#names} is closed`);
-    if (this.#current.connected || this.#members.length === 1) return this.#current;
-    if (await this.#current.connect(CONNECT_MS)) return this.#current;
-    await this.#anotherConnects();
-    return this.#current;
-  }
-
-  /** Connects to all, makes the first that answers the current one; false when none does. */
-  async #anotherConnects(): Promise<boolean> {
-    if (this.#closed) return false;
+    const current = this.#current;
+    if (current.connected) return { member: current, reachable: true };
+    const connecting = current.connect();
+    if (await within(HEAD_START_MS, connecting)) return { member: current, reachable: true };
     const attempts = this.#members.map(async (member) => {
-      if (!(await member.connect(CONNECT_MS))) throw new Error(member.endpoint);
+      if (!(await (member === current ? connecting : member.connect()))) throw new Error(member.endpoint);
       return member;
     });
-    const member = await Promise.any(attempts).catch(() => undefined);
-    if (member) this.#current = member;
-    return member !== undefined;
+    const first = await Promise.any(attempts).catch(() => undefined);
+    if (first) this.#current = first;
+    return { member: first ?? current, reachable: first !== undefined };
   }
 
   #unavailable(error: unknown): Refusal {

@@ -18,7 +18,7 @@ function isCallError(error: unknown): error is CallError {
 
 /** Said by grpc-js before it has a connection to send on. */
 const beforeSending =
-  /^No connection established|^Name resolution failed|Waiting for LB pick|^Failed to connect/;
+  /^No connection established|^no connection|^Name resolution failed|Waiting for LB pick|^Failed to connect|^Channel closed before/;
 const noLeader = "etcdserver: no leader";
 
 const refusals: ReadonlySet<number> = new Set([
@@ -44,7 +44,18 @@ export function verdictOf(error: unknown): Verdict {
   return refusals.has(code) && details.startsWith("etcdserver: ") ? "refused" : "unknown";
 }
 
-/** True for the answer of a member that sees too few of the others. */
+/** The error of a request that was not sent because its member could not be connected to. */
+export function notConnected(details: string): Error {
+  return Object.assign(new Error(details), { code: Code.UNAVAILABLE, details });
+}
+
+/** True when the time that a request had was over here, whatever became of it there. */
+export function isLate(error: unknown): boolean {
+  return isCallError(error) && error.code === Code.DEADLINE_EXCEEDED &&
+    error.details.startsWith("Deadline exceeded");
+}
+
+/** True for the answer of a member that knows no leader. */
 export function isLeaderless(error: unknown): boolean {
   return isCallError(error) && error.details === noLeader;
 }
@@ -83,10 +94,13 @@ export function remedyFor(reason: string, endpoints: readonly string[], revision
   return `see etcd's log, and ${etcdctl} endpoint status and alarm list`;
 }
 
+/** What grpc-js makes of a connection that was dropped because its member hung. */
+const dropped = /The operation was aborted/;
+
 /** The reason in words fit for a sentence. */
 export function callReason(error: unknown): string {
   if (!isCallError(error)) return messageOf(error);
-  if (error.code === Code.DEADLINE_EXCEEDED) return "no answer in time";
+  if (error.code === Code.DEADLINE_EXCEEDED || dropped.test(error.details)) return "no answer in time";
   const last = /Last error: (.*?)\. Resolution note:/.exec(error.details)?.[1] ?? error.details;
   return last.replace(/^Error(?: \[\w+\])?: |^etcdserver: /, "").replace(/ \(\d{4}-[-\dT:.]+Z\)$/, "");
 }

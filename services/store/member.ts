@@ -3,6 +3,8 @@ import { isIP } from "node:net";
 import { checkServerIdentity } from "node:tls";
 import { serverCheck } from "../common/server_identity.ts";
 import {
+  type ChannelCredentials,
+  type ChannelInterface,
   type ChannelOptions,
   Client,
   type ClientDuplexStream,
@@ -12,62 +14,164 @@ import {
   type VerifyOptions,
 } from "@grpc/grpc-js";
 import type { TlsMaterial } from "../common/tls.ts";
+import { isLate, notConnected } from "./failure.ts";
+import { tiedTo } from "./lifeline.ts";
+import { decodeRange, encodeRange } from "./messages.ts";
 
 /** A stream of raw etcd messages in both directions. */
 export type RawStream = ClientDuplexStream<Uint8Array, Uint8Array>;
 
 const MAX_MESSAGE = 256 << 20;
 
-/** One etcd member and the one channel to it. A request is sent once or not at all. */
+/** A connection that does not stand after this time is given up and begun anew, in ms. */
+const CONNECT_MS = 2_000;
+/** How often a member that owes something is asked whether it still answers, and how long that may take, in ms. */
+const PROBE_EVERY_MS = 2_000, PROBE_MS = 2_000;
+/** A member that has let a request's time pass has this long to answer anything at all, in ms. */
+const SUSPECT_MS = 1_000;
+/** A timer this late means that this process was stopped or busy, and says nothing of the member, in ms. */
+const STALL_MS = 500;
+
+const RANGE = "/etcdserverpb.KV/Range";
+const anyKey = encodeRange({ key: "\0", keysOnly: true, serializable: true });
+
+/**
+ * One etcd member and the one channel to it. A request is sent once or not at all. A member that hangs is found while a
+ * request or stream waits for it, and everything that waits fails then.
+ */
 export class Member {
-  readonly #client: Client;
+  readonly #address: string;
+  readonly #security: { readonly credentials: ChannelCredentials; readonly options: ChannelOptions };
+  #client: Client;
+  /** Aborted to close the client's sockets, whatever their state. */
+  #lifeline: AbortController;
+  /** Since when the client has been trying to connect (performance.now()); undefined: it is not. */
+  #connecting: number | undefined;
+  /** Requests and streams that the member owes an answer. */
+  #waiting = 0;
+  /** When it last answered anything (performance.now()). */
+  #heard = 0;
+  #watchdog: ReturnType<typeof setInterval> | undefined;
 
   /** Opens nothing yet; `endpoint` is like `https://10.0.0.1:2379`. */
   constructor(readonly endpoint: string, tls: TlsMaterial | undefined) {
     const url = new URL(endpoint);
-    const address = /:\d+$/.test(url.host) ? url.host : `${url.host}:${url.protocol === "https:" ? 443 : 80}`;
-    const security = tls
+    this.#address = /:\d+$/.test(url.host) ? url.host : `${url.host}:${url.protocol === "https:" ? 443 : 80}`;
+    this.#security = tls
       ? secure(url.hostname, tls)
       : { credentials: credentials.createInsecure(), options: {} };
-    this.#client = new Client(address, security.credentials, { ...channelOptions, ...security.options });
+    [this.#client, this.#lifeline] = this.#newClient();
   }
 
   get connected(): boolean {
     return this.#client.getChannel().getConnectivityState(false) === connectivityState.READY;
   }
 
-  /** Connects if need be: true once connected, false as soon as that failed or `timeoutMs` are over. */
-  async connect(timeoutMs: number): Promise<boolean> {
-    const channel = this.#client.getChannel();
-    const deadline = Date.now() + timeoutMs;
+  /** Connects if need be: true once connected, false as soon as that failed or its time is over. */
+  async connect(): Promise<boolean> {
+    const deadline = performance.now() + CONNECT_MS;
     for (;;) {
-      const state = channel.getConnectivityState(true);
-      if (state === connectivityState.READY) return true;
-      if (state === connectivityState.TRANSIENT_FAILURE || state === connectivityState.SHUTDOWN) return false;
-      const late = await new Promise((resolve) => channel.watchConnectivityState(state, deadline, resolve));
-      if (late) return false;
+      const now = performance.now();
+      const channel = this.#client.getChannel(), state = channel.getConnectivityState(true);
+      if (state === connectivityState.READY) {
+        this.#connecting = undefined;
+        return true;
+      }
+      if (state === connectivityState.SHUTDOWN) return false;
+      this.#connecting ??= now;
+      // The kernel repeats a lost SYN more and more seldom, after 32 s in the end: a new attempt is answered sooner.
+      const left = this.#connecting + CONNECT_MS - now;
+      if (left <= 0) this.drop();
+      if (now >= deadline || state === connectivityState.TRANSIENT_FAILURE) return false;
+      if (left > 0) await changed(channel, state, Math.min(left, deadline - now));
     }
   }
 
-  /** Sends one request. Rejects with grpc-js's ServiceError, see {@link verdictOf}. */
+  /** Sends one request over the connection that {@link Member.connect} made. Rejects with grpc-js's ServiceError, see {@link verdictOf}. */
   async call(path: string, request: Uint8Array, timeoutMs: number): Promise<Uint8Array> {
+    const state = this.#client.getChannel().getConnectivityState(false);
+    if (state !== connectivityState.READY && state !== connectivityState.TRANSIENT_FAILURE) {
+      throw notConnected(`no connection to ${this.#address} within ${CONNECT_MS / 1_000} s`);
+    }
+    try {
+      return await this.#send(path, request, timeoutMs);
+    } catch (error) {
+      if (isLate(error)) void this.#probe(SUSPECT_MS);
+      throw error;
+    }
+  }
+
+  /** Opens a stream of raw messages; its failure comes as an "error" event. */
+  stream(path: string): RawStream {
+    const stream = this.#client.makeBidiStreamRequest(path, toBuffer, same, needsLeader);
+    const done = this.#wait();
+    stream.on("data", () => this.#heard = performance.now());
+    stream.on("status", done);
+    return stream;
+  }
+
+  /** The newest revision that this member itself has applied. Rejects as {@link Member.call} does. */
+  async revision(timeoutMs = PROBE_MS): Promise<number> {
+    return decodeRange(await this.#send(RANGE, anyKey, timeoutMs)).header.revision;
+  }
+
+  /** Closes the connection at once, or the attempt at one: whatever waits fails, and the next request connects anew. */
+  drop(): void {
+    const client = this.#client, lifeline = this.#lifeline;
+    this.#connecting = undefined;
+    [this.#client, this.#lifeline] = this.#newClient();
+    lifeline.abort();
+    client.close();
+  }
+
+  close(): void {
+    clearInterval(this.#watchdog);
+    if (!this.connected) this.#lifeline.abort();
+    this.#client.close();
+  }
+
+  #newClient(): [Client, AbortController] {
+    const lifeline = new AbortController();
+    const { target, options } = tiedTo(lifeline.signal, this.#address);
+    const all = { ...channelOptions, ...this.#security.options, ...options };
+    return [new Client(target, this.#security.credentials, all), lifeline];
+  }
+
+  async #send(path: string, request: Uint8Array, timeoutMs: number): Promise<Uint8Array> {
+    const done = this.#wait();
     return await new Promise((resolve, reject) => {
       const options = { deadline: Date.now() + timeoutMs };
       this.#client.makeUnaryRequest(path, toBuffer, same, request, needsLeader, options, (error, answer) => {
+        done();
+        if (!isLate(error)) this.#heard = performance.now();
         if (error) reject(error);
         else resolve(answer ?? new Uint8Array());
       });
     });
   }
 
-  /** Opens a stream of raw messages; its failure comes as an "error" event. */
-  stream(path: string): RawStream {
-    return this.#client.makeBidiStreamRequest(path, toBuffer, same, needsLeader);
+  /** The member owes something until the returned function is called. */
+  #wait(): () => void {
+    this.#waiting++;
+    this.#watchdog ??= setInterval(() => {
+      if (this.#waiting && performance.now() - this.#heard > PROBE_EVERY_MS / 2) void this.#probe(PROBE_MS);
+    }, PROBE_EVERY_MS);
+    return () => this.#waiting--;
   }
 
-  close(): void {
-    this.#client.close();
+  /** Drops the connection if the member does not answer the least of questions. */
+  async #probe(timeoutMs: number): Promise<void> {
+    const client = this.#client, began = performance.now();
+    await this.revision(timeoutMs).catch((error) => {
+      const stalled = performance.now() - began > timeoutMs + STALL_MS;
+      if (isLate(error) && !stalled && client === this.#client) this.drop();
+    });
   }
+}
+
+/** Resolves when the channel's state is another, or after `ms`. */
+async function changed(channel: ChannelInterface, state: connectivityState, ms: number): Promise<void> {
+  await new Promise((resolve) => channel.watchConnectivityState(state, Date.now() + ms, resolve));
 }
 
 /** A member cut off from its peers answers "no leader" at once, rather than late or, on a watch, never. */

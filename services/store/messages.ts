@@ -24,6 +24,8 @@ export interface RangeRequest {
   /** As of this revision; 0: now, agreed on by a majority (linearizable). */
   readonly revision?: number;
   readonly keysOnly?: boolean;
+  /** As far as the member that is asked has come, in place of what a majority agrees on. */
+  readonly serializable?: boolean;
 }
 
 export interface RangeResponse {
@@ -93,6 +95,7 @@ function rangeFields(writer: Writer, request: RangeRequest): void {
   if (request.end !== undefined) writer.text(2, request.end);
   if (request.limit) writer.number(3, request.limit);
   if (request.revision) writer.number(4, request.revision);
+  if (request.serializable) writer.flag(7);
   if (request.keysOnly) writer.flag(8);
 }
 

@@ -10,6 +10,13 @@ export async function pause(ms: number, signal?: AbortSignal): Promise<void> {
   signal?.removeEventListener("abort", wake);
 }
 
+/** What becomes of `promise`, or undefined when that takes longer than `ms`. */
+export async function within<T>(ms: number, promise: Promise<T>): Promise<T | undefined> {
+  const over = new AbortController();
+  const late = pause(ms, over.signal).then(() => undefined);
+  return await Promise.race([promise, late]).finally(() => over.abort());
+}
+
 /** What becomes of `promise`, or the reason of `signal` as soon as that is aborted. */
 export async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (!signal) return await promise;

@@ -25,6 +25,8 @@ export class Watch {
   readonly #stream: RawStream;
   readonly #responses: Responses;
   readonly #ended = Promise.withResolvers<never>();
+  /** Nothing is wrong with the member when a watch fails that was cancelled here. */
+  #cancelled = false;
 
   /** @param clusterId The cluster that was listed. */
   static async open(
@@ -48,7 +50,7 @@ export class Watch {
       }
     });
     stream.on("error", (error) => {
-      failed();
+      if (!this.#cancelled) failed();
       this.#ended.reject(error);
     });
     stream.on("end", () => this.#ended.reject(new Error("etcd ended the watch")));
@@ -74,6 +76,7 @@ export class Watch {
       return await Promise.race([this.#ended.promise, interrupted]);
     } finally {
       this.#responses.clear();
+      this.#cancelled = true;
       this.#stream.cancel();
     }
   }

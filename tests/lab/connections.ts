@@ -38,6 +38,7 @@ export async function compact(endpoint: string, revision: number): Promise<void>
   const writer = new Writer();
   writer.number(1, revision);
   writer.flag(2);
+  await member.connect();
   await member.call("/etcdserverpb.KV/Compact", writer.finish(), 5_000);
   member.close();
 }

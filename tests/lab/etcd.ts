@@ -88,6 +88,15 @@ export class LabEtcd implements AsyncDisposable {
 
   binary = "";
 
+  /** True while it is its cluster's leader, as it says itself. */
+  async leads(): Promise<boolean> {
+    const signal = AbortSignal.timeout(1_000);
+    const metrics = await fetch(`${this.place.metrics}/metrics`, { signal }).then((response) =>
+      response.text()
+    );
+    return /^etcd_server_is_leader 1$/m.test(metrics);
+  }
+
   async healthy(timeoutMs = 15_000): Promise<void> {
     const deadline = Date.now() + timeoutMs;
     for (;;) {
