@@ -203,7 +203,7 @@ class Health {
       ["strand_mirror_quarantined", "Keys whose value cannot be read.", () => mirror.state.quarantined.size],
       [
         "strand_mirror_missed",
-        "Events that the watch had lost and a self-check found.",
+        "Keys that differed from etcd though its watch had not said so.",
         () => mirror.state.missed,
       ],
       ["strand_mirror_relists", "How often everything was listed anew.", () => mirror.state.relists],

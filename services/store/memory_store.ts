@@ -25,6 +25,7 @@ export class MemoryStore<T> implements Committer {
       inStep: true,
       revision: 1,
       outSince: undefined,
+      outReason: undefined,
       quarantined: this.#quarantined,
       missed: 0,
       relists: 1,

@@ -4,10 +4,10 @@ import { callReason } from "./failure.ts";
 import type { Header, WatchEvent } from "./messages.ts";
 import type { MirrorEvent } from "./mirror_log.ts";
 import { type Part, Parts } from "./parts.ts";
-import { selfCheck } from "./self_check.ts";
+import { type Found, lookForSkipped } from "./skipped.ts";
 import { Subscribers } from "./subscribers.ts";
 import { Listing, Table } from "./table.ts";
-import { pause, repeat, unlessAborted } from "./timers.ts";
+import { pause, unlessAborted } from "./timers.ts";
 import type { Change, Entry, Guard, Mirror, MirrorState, Schema } from "./types.ts";
 import { Waiters } from "./waiters.ts";
 import { Doubt, Watch } from "./watch.ts";
@@ -20,7 +20,9 @@ export interface MirrorOptions {
   readonly settleMs?: number;
 }
 
-const RETRY_MS = 250, ASK_MS = 200, LOST_MS = 2_000, FIRST_CHECK_MS = 3_000;
+const RETRY_MS = 250;
+/** How soon the mirror compares itself with a listing after it was listed, or after a watch that goes on without that. */
+const FIRST_CHECK_MS = 3_000, RECONNECTED_CHECK_MS = 200;
 
 /** Some parts as they were at one revision. */
 interface Listed<T> extends Header {
@@ -56,6 +58,7 @@ export class StoreMirror<T> implements Mirror<T> {
   #clusterId: bigint | undefined;
   #inStep = false;
   #outSince: number | undefined = Date.now();
+  #outReason: string | undefined;
   #saidOut = false;
   #revision = 0;
   #missed = 0;
@@ -93,6 +96,7 @@ export class StoreMirror<T> implements Mirror<T> {
       inStep: this.#inStep,
       revision: this.#revision,
       outSince: this.#outSince,
+      outReason: this.#outReason,
       quarantined: this.#table.quarantined,
       missed: this.#missed,
       relists: Math.max(0, this.#relists),
@@ -188,9 +192,9 @@ export class StoreMirror<T> implements Mirror<T> {
     while (!signal.aborted) {
       const resumed = this.#resumed;
       try {
-        await this.#resume().finally(() => this.#resumed = quietly());
+        const listed = await this.#resume().finally(() => this.#resumed = quietly());
         resumed.resolve();
-        await this.#watch();
+        await this.#watch(listed ? FIRST_CHECK_MS : RECONNECTED_CHECK_MS);
       } catch (error) {
         resumed.reject(error);
         if (signal.aborted) return;
@@ -201,14 +205,16 @@ export class StoreMirror<T> implements Mirror<T> {
     }
   }
 
-  /** Makes sure that watching on from what is here is right, and lists everything where it is not. */
-  async #resume(): Promise<void> {
+  /** Makes sure that watching on from what is here is right, and lists everything where it is not: then it returns true. */
+  async #resume(): Promise<boolean> {
     if (this.#doubt === undefined) {
       const revision = this.#revision;
       const head = await this.#connection.head();
       this.#doubt = this.#wrongWith(head, revision);
     }
-    if (this.#doubt !== undefined) await this.#relist(this.#doubt);
+    if (this.#doubt === undefined) return false;
+    await this.#relist(this.#doubt);
+    return true;
   }
 
   /** What is wrong with an answer that was asked for when the mirror was at `revision`. */
@@ -274,7 +280,7 @@ export class StoreMirror<T> implements Mirror<T> {
   }
 
   /** Watches on from what is here, and throws why it no longer can. */
-  async #watch(): Promise<never> {
+  async #watch(firstCheckMs: number): Promise<never> {
     const interrupted = quietly<never>();
     this.#interrupt = interrupted.reject;
     const watch = await Watch.open(this.#connection, this.#clusterId, {
@@ -283,12 +289,20 @@ export class StoreMirror<T> implements Mirror<T> {
     });
     for (const part of this.#parts.all()) watch.add(part);
     this.#watching = watch;
-    const stops = [this.#askForWaiters(), this.#checkNowAndThen()];
+    const { checkEveryMs = 300_000, settleMs = 1_000 } = this.#options;
+    const stop = lookForSkipped({
+      connection: this.#connection,
+      parts: this.#parts,
+      table: this.#table,
+      waiters: this.#waiters,
+      watch,
+      lost: (found, reason) => this.#lost(found, reason),
+    }, { firstCheckMs, checkEveryMs, settleMs });
     try {
       return await watch.run(interrupted.promise);
     } finally {
       this.#watching = undefined;
-      for (const stop of stops) stop();
+      stop();
     }
   }
 
@@ -312,7 +326,7 @@ export class StoreMirror<T> implements Mirror<T> {
 
   #fellIn(): void {
     this.#inStep = true;
-    this.#outSince = undefined;
+    this.#outSince = this.#outReason = undefined;
     this.#saidOut = false;
     this.#report({ kind: "in-step", revision: this.#revision });
   }
@@ -320,51 +334,15 @@ export class StoreMirror<T> implements Mirror<T> {
   #fellOut(reason: string): void {
     this.#inStep = false;
     this.#outSince ??= Date.now();
+    this.#outReason = reason;
     if (this.#saidOut) return;
     this.#saidOut = true;
     this.#report({ kind: "out-of-step", reason });
   }
 
-  #askForWaiters(): () => void {
-    return repeat(() => ASK_MS, async () => {
-      if (!this.#inStep || !this.#waiters.size) return;
-      const lost = await this.#waiters.ask((key) => this.#connection.modRevision(key), ASK_MS, LOST_MS)
-        .catch(unlessRefused);
-      if (lost !== undefined) this.#lost(1, `the watch lost an event of ${lost}`);
-    });
-  }
-
-  #checkNowAndThen(): () => void {
-    const { checkEveryMs = 300_000, settleMs = 1_000 } = this.#options;
-    let every = Math.min(FIRST_CHECK_MS, checkEveryMs);
-    let stopped = false;
-    const next = () => every * (0.8 + Math.random() * 0.4);
-    const stop = repeat(next, async () => {
-      every = checkEveryMs;
-      const parts = new Set(this.#parts.all());
-      const check = await selfCheck(this.#connection, [...parts].map(({ prefix }) => prefix), {
-        version: (key) => this.#table.version(key),
-        keys: () => this.#table.keys(),
-        followed: (key) => {
-          const part = this.#parts.of(key);
-          return part !== undefined && parts.has(part);
-        },
-      }, settleMs).catch(unlessRefused);
-      if (!check || stopped) return;
-      const { missed, revision } = check;
-      if (missed) this.#lost(missed, `a self-check found ${missed} changes missed`);
-      // Proven complete up to here: a watch can go on from it long after older history was compacted away.
-      else for (const part of parts) part.seen = Math.max(part.seen, revision);
-    });
-    return () => {
-      stopped = true;
-      stop();
-    };
-  }
-
-  #lost(count: number, reason: string): void {
-    this.#missed += count;
-    this.#report({ kind: "missed", count });
+  #lost({ missed, restored }: Found, reason: string): void {
+    this.#missed += missed;
+    this.#report({ kind: "missed", count: missed, restored });
     this.#interrupt(new Doubt(reason));
   }
 }
@@ -374,9 +352,4 @@ function quietly<T>(): PromiseWithResolvers<T> {
   const resolvers = Promise.withResolvers<T>();
   resolvers.promise.catch(() => {});
   return resolvers;
-}
-
-/** etcd being away is for the watch to notice and report; what asked in the background asks again. */
-function unlessRefused(error: unknown): undefined {
-  if (!(error instanceof Refusal)) throw error;
 }

@@ -6,7 +6,8 @@ export type MirrorEvent =
   /** etcd went away, or has not been reached yet; reads go on from what is here. */
   | { readonly kind: "out-of-step"; readonly reason: string }
   | { readonly kind: "relisted"; readonly reason: string; readonly changes: number }
-  | { readonly kind: "missed"; readonly count: number }
+  /** The watch said nothing of so many keys that differ; `restored`: etcd has older records than were known. */
+  | { readonly kind: "missed"; readonly count: number; readonly restored: boolean }
   | { readonly kind: "bad-record"; readonly key: string; readonly reason: string }
   | { readonly kind: "listener-failed"; readonly error: unknown };
 
@@ -21,7 +22,12 @@ export function toLog(log: Log): (event: MirrorEvent) => void {
       case "relisted":
         return log.warn({ changes: event.changes }, `etcd was listed anew: ${event.reason}`);
       case "missed":
-        return log.error({ events: event.count }, "etcd's watch had lost events; they are made up for");
+        return log.error(
+          { keys: event.count },
+          event.restored
+            ? "etcd holds older records than it did, as after the restore of a backup; the mirror was re-read"
+            : "etcd's watch skipped events; the mirror was re-read",
+        );
       case "bad-record":
         return log.error(`the record ${event.key} in etcd cannot be read and is skipped: ${event.reason}`);
       case "listener-failed":

@@ -7,22 +7,36 @@ interface Shown {
   keys(): IterableIterator<string>;
   /** True for a key that the mirror followed when the check began, and still does. */
   followed(key: string): boolean;
+  /** True when the member that is watched has come as far as this revision, so that the watch can tell of it. */
+  watchable(revision: number): Promise<boolean>;
 }
 
+export interface SelfCheck {
+  /** How many keys differ without the watch having said so; beyond {@link ENOUGH} they are not counted. */
+  readonly missed: number;
+  /** etcd holds an older record than was known: its history is another, as after the restore of a backup. */
+  readonly restored: boolean;
+  /** Up to which revision the mirror is proven complete; 0: some key changes too fast to tell. */
+  readonly revision: number;
+}
+
+/** With so many keys confirmed to differ there is no need to look at the rest. */
+const ENOUGH = 64;
+
 /**
- * Compares what a mirror shows with a listing of keys, because etcd 3.4's watch is known to lose events now and
- * then (etcd issues 17529, 18089, 19179).
+ * Compares what a mirror shows with a listing of keys. They differ when etcd was restored from a backup, and because
+ * etcd 3.4's watch is known to skip events now and then (etcd issues 17529, 18089, 19179).
  *
- * A difference counts as missed when `settleMs` later the mirror still has not moved and etcd confirms that
- * the change is older than the listing. Returns how many there are, and the revision up to which the mirror
- * is proven complete (0: some key changes too fast to tell).
+ * A difference counts when the mirror has not moved for `settleMs`, though the watched member has all that was listed,
+ * and etcd confirms that the change is older than the listing. Returns undefined when that member lags behind, or does
+ * not answer: then nothing is known.
  */
 export async function selfCheck(
   connection: Connection,
   prefixes: readonly string[],
   shown: Shown,
   settleMs: number,
-): Promise<{ missed: number; revision: number }> {
+): Promise<SelfCheck | undefined> {
   let revision = 0;
   const listed = new Set<string>();
   const suspects = new Map<string, { readonly version: number; readonly listed: number }>();
@@ -31,7 +45,7 @@ export async function selfCheck(
     for (const { key, modRevision } of page.kvs) {
       listed.add(key);
       const version = shown.version(key);
-      if (version < modRevision) suspects.set(key, { version, listed: modRevision });
+      if (version !== modRevision && version <= revision) suspects.set(key, { version, listed: modRevision });
     }
   }
   for (const key of shown.keys()) {
@@ -39,18 +53,29 @@ export async function selfCheck(
       suspects.set(key, { version: shown.version(key), listed: 0 });
     }
   }
+  if (!(await shown.watchable(revision))) return undefined;
   // A pair of events that cancel each other out may be on its way even when nothing differs.
-  await pause(settleMs);
-  let missed = 0, unsure = 0;
-  for (const [key, { version, listed }] of suspects) {
-    const moved = shown.version(key);
-    if (moved !== version) {
+  let unsure = 0;
+  for (let moving = true; moving;) {
+    await pause(settleMs);
+    moving = false;
+    for (const [key, { version, listed }] of suspects) {
+      const moved = shown.version(key);
+      if (moved === version) continue;
+      // As long as the watch goes on to tell of what was listed, the rest may follow.
+      moving = true;
+      suspects.delete(key);
       if (moved !== listed && moved <= revision) unsure++;
-      continue;
     }
+  }
+  let missed = 0, restored = false;
+  for (const [key, { version }] of suspects) {
     const actual = await connection.modRevision(key);
     if (actual > revision) unsure++;
-    else if (actual !== version && shown.version(key) === version && shown.followed(key)) missed++;
+    else if (actual !== version && shown.version(key) === version && shown.followed(key)) {
+      restored ||= actual > 0 && actual < version;
+      if (++missed === ENOUGH) break;
+    }
   }
-  return { missed, revision: unsure ? 0 : revision };
+  return { missed, restored, revision: unsure ? 0 : revision };
 }

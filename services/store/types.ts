@@ -85,9 +85,11 @@ export interface MirrorState {
   readonly revision: number;
   /** When the mirror fell out of step (ms since the epoch); undefined while in step. */
   readonly outSince: number | undefined;
+  /** Why it is out of step, fit for a sentence; undefined while in step, and before etcd was asked for the first time. */
+  readonly outReason: string | undefined;
   /** Keys whose value could not be read, with the reason. */
   readonly quarantined: ReadonlyMap<string, string>;
-  /** Events that a self-check found to have been missed by the watch. */
+  /** Keys of which a self-check found that the watch had skipped what became of them. */
   readonly missed: number;
   /** How often everything was listed anew. */
   readonly relists: number;

@@ -1,6 +1,6 @@
 import { messageOf } from "../common/refusal.ts";
 import type { Connection } from "./connection.ts";
-import type { RawStream } from "./member.ts";
+import type { Member, RawStream } from "./member.ts";
 import {
   decodeWatch,
   encodeWatchCancel,
@@ -35,10 +35,15 @@ export class Watch {
     handlers: WatchHandlers,
   ): Promise<Watch> {
     const { member, stream } = await connection.watch();
-    return new Watch(stream, new Responses(clusterId, handlers), () => connection.failed(member));
+    return new Watch(member, stream, new Responses(clusterId, handlers), () => connection.failed(member));
   }
 
-  private constructor(stream: RawStream, responses: Responses, failed: () => void) {
+  private constructor(
+    private readonly member: Member,
+    stream: RawStream,
+    responses: Responses,
+    failed: () => void,
+  ) {
     this.#stream = stream;
     this.#responses = responses;
     this.#ended.promise.catch(() => {}); // It may come before anybody asks.
@@ -65,6 +70,16 @@ export class Watch {
   remove(part: Part): void {
     const watchId = this.#responses.remove(part);
     if (watchId !== undefined) this.#stream.write(encodeWatchCancel(watchId));
+  }
+
+  /** Every watcher stands. */
+  get created(): boolean {
+    return this.#responses.created;
+  }
+
+  /** True when the member that is watched has come as far as this revision; false also when it does not answer. */
+  async hasReached(revision: number): Promise<boolean> {
+    return await this.member.revision().then((own) => own >= revision, () => false);
   }
 
   /**
@@ -100,6 +115,11 @@ export class Responses {
   #told = false;
 
   constructor(private readonly clusterId: bigint | undefined, private readonly handlers: WatchHandlers) {}
+
+  /** Every watcher that was there at the beginning stands. */
+  get created(): boolean {
+    return this.#told;
+  }
 
   /** Returns the watcher's id. */
   add(part: Part): number {

@@ -81,6 +81,25 @@ Deno.test("a member cut off from the others, or hanging, is left for one that is
     }
   }));
 
+Deno.test("what the watch does not tell because its member hangs does not count as skipped", () =>
+  withCluster(async (members) => {
+    const [used, ...others] = members.map(({ endpoint }) => endpoint);
+    using store = labStore([used ?? "", ...others], { checkEveryMs: 100, settleMs: 20 });
+    using writer = labStore(others);
+    await until("in step", () => store.mirror.state.inStep);
+    at(members, 0).freeze();
+    try {
+      const write = (n: number) => writer.committer.commit(put("/a/x", n)).then(() => true, () => false);
+      await until("a leader", () => write(1), 20_000);
+      await until("seen", () => store.mirror.get("/a/x") !== undefined, 30_000);
+      await write(2);
+      await until("seen", () => store.mirror.get("/a/x")?.record.n === 2);
+    } finally {
+      at(members, 0).thaw();
+    }
+    assert.deepEqual([store.mirror.state.missed, store.mirror.state.relists], [0, 0]);
+  }));
+
 Deno.test("with two of three members down, writes and reads are refused and the mirror falls out of step", () =>
   withCluster(async (members) => {
     using store = labStore(members.map(({ endpoint }) => endpoint), { timeoutMs: 2_000 });

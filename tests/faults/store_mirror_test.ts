@@ -5,6 +5,7 @@ import { compact, Forgetful } from "../lab/connections.ts";
 import { labEtcd } from "../lab/etcd.ts";
 import { Relay } from "../lab/relay.ts";
 import { create, labStore, put, things } from "../lab/store.ts";
+import { run } from "../lab/host.ts";
 import { until } from "../lab/until.ts";
 
 Deno.test("mirror shows what was there before, and follows puts and removals", async () => {
@@ -246,4 +247,43 @@ Deno.test("mirror lists anew from a store that was set back, and emits the diffe
   await until("relisted", () => store.mirror.state.relists === 1);
   assert.deepEqual([...store.mirror.entries()].map(({ key, record }) => [key, record.n]), [["/a/3", 33]]);
   assert.notEqual(store.mirror.clusterId, cluster);
+});
+
+Deno.test("a store restored past the revision that was known is read anew right after the reconnection", async () => {
+  await using etcd = await labEtcd();
+  const writer = labStore([etcd.endpoint]);
+  await writer.committer.commit(put("/a/stays", 1));
+  await writer.committer.commit(put("/a/changed", 1));
+  writer.close();
+  const data = `${etcd.dir}/${etcd.place.name}`, backup = `${etcd.dir}/backup`;
+  await etcd.kill("SIGTERM");
+  await run(["cp", "-r", data, backup]);
+  await etcd.start();
+
+  let target = etcd.endpoint;
+  using relay = new Relay(() => target);
+  using store = labStore([relay.endpoint]);
+  await store.committer.commit(put("/a/changed", 2));
+  await until("seen", () => store.mirror.get("/a/changed")?.record.n === 2 && store.mirror.state.inStep);
+  const known = store.mirror.state.revision;
+
+  target = "http://127.0.0.1:1";
+  relay.cut();
+  await etcd.kill("SIGTERM");
+  await Deno.remove(data, { recursive: true });
+  await run(["mv", backup, data]);
+  await etcd.start();
+  using restored = labStore([etcd.endpoint]);
+  for (let n = 0; n < 10; n++) await restored.committer.commit(put("/b/n", n));
+  assert((await restored.connection.head()).revision > known, "nothing tells it from the former store");
+  store.changes.length = 0;
+  target = etcd.endpoint;
+  const all = [["/a/changed", 1], ["/a/stays", 1], ["/b/n", 9]];
+  const shown = () => [...store.mirror.entries()].map(({ key, record }) => [key, record.n]).sort();
+  await until("shows what is there", () => JSON.stringify(shown()) === JSON.stringify(all), 15_000);
+  assert(
+    store.changes.some(({ key, after }) => key === "/a/changed" && after?.record.n === 1),
+    "and tells so",
+  );
+  assert(store.events.some((event) => event.kind === "missed" && event.restored), "it is told as what it is");
 });

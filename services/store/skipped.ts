@@ -1,0 +1,104 @@
+/** How a mirror that watches finds what its watch has skipped: it compares itself with etcd now and then, and in part when asked. */
+import { Refusal } from "../common/refusal.ts";
+import type { Connection } from "./connection.ts";
+import type { Parts } from "./parts.ts";
+import { selfCheck } from "./self_check.ts";
+import type { Table } from "./table.ts";
+import { pause, repeat } from "./timers.ts";
+import type { Waiters } from "./waiters.ts";
+import type { Watch } from "./watch.ts";
+
+const ASK_MS = 200, LOST_MS = 2_000;
+/** How soon a self-check that came to nothing is begun again, in ms. */
+const AGAIN_MS = 3_000;
+
+/** What was found. */
+export interface Found {
+  /** How many keys differ. */
+  readonly missed: number;
+  /** etcd has older records than were known, as after the restore of a backup. */
+  readonly restored: boolean;
+}
+
+/** A mirror, as far as it is compared. */
+export interface Compared {
+  readonly connection: Connection;
+  readonly parts: Parts;
+  readonly table: Pick<Table<unknown>, "keys" | "version">;
+  readonly waiters: Waiters;
+  readonly watch: Watch;
+  /** Called when something was skipped: everything is to be listed anew. */
+  lost(found: Found, reason: string): void;
+}
+
+export interface LookOptions {
+  /** When the first self-check begins, give or take a fifth. */
+  readonly firstCheckMs: number;
+  /** How often another follows. */
+  readonly checkEveryMs: number;
+  /** How long the watch may lag behind its member before a difference counts. */
+  readonly settleMs: number;
+}
+
+/** Looks for what the watch skips, until the returned function is called. */
+export function lookForSkipped(compared: Compared, options: LookOptions): () => void {
+  const over = new AbortController();
+  const stops = [
+    askForWaiters(compared, options, over.signal),
+    checkNowAndThen(compared, options, over.signal),
+  ];
+  return () => {
+    over.abort();
+    for (const stop of stops) stop();
+  };
+}
+
+/** Asks etcd about keys that are waited for. */
+function askForWaiters(compared: Compared, { settleMs }: LookOptions, over: AbortSignal): () => void {
+  const { connection, table, waiters, watch, lost } = compared;
+  /** True when the watch says nothing of what became of the key, though the watched member knows of it. */
+  const skipped = async (key: string) => {
+    const { header, kvs } = await connection.range({ key, keysOnly: true });
+    const version = table.version(key);
+    if ((kvs[0]?.modRevision ?? 0) === version || !(await watch.hasReached(header.revision))) return false;
+    await pause(settleMs, over);
+    return table.version(key) === version;
+  };
+  return repeat(() => ASK_MS, async () => {
+    if (!watch.created || !waiters.size) return;
+    const suspect = await waiters.ask((key) => connection.modRevision(key), ASK_MS, LOST_MS)
+      .catch(unlessRefused);
+    if (suspect === undefined || !(await skipped(suspect).catch(unlessRefused)) || over.aborted) return;
+    lost({ missed: 1, restored: false }, `the watch skipped an event of ${suspect}`);
+  });
+}
+
+/** Compares everything with a listing, see {@link selfCheck}. */
+function checkNowAndThen(compared: Compared, options: LookOptions, over: AbortSignal): () => void {
+  const { connection, table, watch, lost } = compared;
+  const { firstCheckMs, checkEveryMs, settleMs } = options;
+  let every = Math.min(firstCheckMs, checkEveryMs);
+  return repeat(() => every * (0.8 + Math.random() * 0.4), async () => {
+    const parts = new Set(compared.parts.all());
+    const check = await selfCheck(connection, [...parts].map(({ prefix }) => prefix), {
+      version: (key) => table.version(key),
+      keys: () => table.keys(),
+      followed: (key) => {
+        const part = compared.parts.of(key);
+        return part !== undefined && parts.has(part);
+      },
+      watchable: (revision) => watch.hasReached(revision),
+    }, settleMs).catch(unlessRefused);
+    if (over.aborted) return;
+    every = check ? checkEveryMs : Math.min(AGAIN_MS, checkEveryMs);
+    if (!check) return;
+    if (check.missed) return lost(check, `a self-check found ${check.missed} keys that differ`);
+    // Proven complete up to here: a watch can go on from it long after older history was compacted away.
+    for (const part of parts) part.seen = Math.max(part.seen, check.revision);
+  });
+}
+
+/** etcd being away is for the watch to notice and report; what asked in the background asks again. */
+function unlessRefused(error: unknown): undefined {
+  if (!(error instanceof Refusal)) throw error;
+}
