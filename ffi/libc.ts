@@ -31,6 +31,7 @@ const table = {
   fsmount: { name: "syscall", parameters: ["i64", "i32", "u32", "u32"], result: "i64" },
   fsopen: { name: "syscall", parameters: ["i64", "buffer", "u32"], result: "i64" },
   fstatfs: { parameters: ["i32", "buffer"], result: "i32" },
+  flock: { parameters: ["i32", "i32"], result: "i32" },
   freeifaddrs: { parameters: ["pointer"], result: "void" },
   getifaddrs: { parameters: ["buffer"], result: "i32" },
   getsockname: { parameters: ["i32", "buffer", "buffer"], result: "i32" },

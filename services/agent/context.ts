@@ -37,8 +37,12 @@ export function timestamp(): string {
 
 let boot: string | undefined;
 
+/** Random, and another after each boot of the kernel. */
+export function bootId(): string {
+  return boot ??= Deno.readTextFileSync("/proc/sys/kernel/random/boot_id").trim();
+}
+
 /** What the kernel calls something, so that it is told from what it calls the same after a reboot. */
 export function sinceBoot(identity: string): string {
-  boot ??= Deno.readTextFileSync("/proc/sys/kernel/random/boot_id").trim();
-  return `${boot}/${identity}`;
+  return `${bootId()}/${identity}`;
 }

@@ -2,10 +2,51 @@ import type { Daemon } from "../common/daemon.ts";
 import { Gauge } from "../common/metrics.ts";
 import type { Context } from "./context.ts";
 import { Laggards } from "./laggards.ts";
+import type { NameClaim } from "./name_claim.ts";
+import type { Trust } from "./trust.ts";
 import type { Workers } from "./workers.ts";
 
 /** How often the other hosts are looked at, in ms. */
 const EVERY = 5000;
+
+/**
+ * Tells why this host is on hold, by /readyz, /metrics and `strand status`, from before it has its name on.
+ *
+ * @param trust Undefined until there is one.
+ */
+export function tellHold(
+  daemon: Daemon,
+  claim: NameClaim,
+  mirror: { readonly state: { readonly inStep: boolean } },
+  trust: () => Trust | undefined,
+): void {
+  daemon.check(() => {
+    const { hold } = claim;
+    if (hold) return { what: hold.passing ? hold.reason : onHold(hold), fix: hold.fix, blocks: true };
+    // While etcd is away, that is told in place of this.
+    if (claim.live || !mirror.state.inStep) return undefined;
+    const what = "etcd has not confirmed yet that this host's name is still this agent's";
+    return { what, fix: "wait, or read its log", blocks: true };
+  });
+  daemon.check(() => {
+    const doubt = trust()?.storeDoubt;
+    const fix = 'put etcd right, or, if it is right as it is, run "strand agent release"';
+    return doubt && { what: onHold(doubt), fix, blocks: true };
+  });
+  new Gauge({
+    name: "agent_on_hold",
+    help: "1 while nothing is changed: etcd is in doubt, or the host's name is another's.",
+    registers: [daemon.metrics],
+    collect() {
+      this.set(Number(Boolean(claim.hold ?? trust()?.doubt)));
+    },
+  });
+}
+
+function onHold({ reason, since }: { readonly reason: string; readonly since: number }): string {
+  const seconds = Math.round((Date.now() - since) / 1000);
+  return `on hold since ${seconds} s: ${reason}; this host's networks stay as they are`;
+}
 
 /** Tells of this host's networks, and of the hosts that share them, by /readyz, /metrics and `strand status`. */
 export function tellHealth(daemon: Daemon, context: Context, workers: Workers): void {
@@ -15,15 +56,6 @@ export function tellHealth(daemon: Daemon, context: Context, workers: Workers): 
   const timer = setInterval(() => late = laggards.look(performance.now()), EVERY);
   daemon.defer("a look at other hosts", () => clearInterval(timer));
 
-  daemon.check(() => {
-    if (!trust.doubt) return undefined;
-    const seconds = Math.round((Date.now() - trust.doubt.since) / 1000);
-    return {
-      what: `on hold since ${seconds} s: ${trust.doubt.reason}; this host's networks stay as they are`,
-      fix: 'put etcd right, or, if it is right as it is, run "strand agent release"',
-      blocks: true,
-    };
-  });
   daemon.check(() => {
     if (trust.unsaved === undefined) return undefined;
     return {
@@ -85,11 +117,6 @@ export function tellHealth(daemon: Daemon, context: Context, workers: Workers): 
   gauge("agent_networks", "Networks that this host has.", () => networks().length);
   gauge("agent_endpoints", "Endpoints of this host.", () => endpoints().length);
   gauge("agent_hosts_behind", "Hosts that have not carried out what is in etcd for 10 s.", () => late.length);
-  gauge(
-    "agent_on_hold",
-    "1 while etcd is in doubt and nothing is changed.",
-    () => Number(Boolean(trust.doubt)),
-  );
 }
 
 const SHOWN = 10;

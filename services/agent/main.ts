@@ -20,8 +20,10 @@ import { DockerEndpoints } from "./docker/endpoints.ts";
 import { servePlugin } from "./docker/plugin.ts";
 import { ForgottenEndpoints } from "./docker/sweeper.ts";
 import { serveAgentApi } from "./http/server.ts";
-import { tellHealth } from "./health.ts";
+import { tellHealth, tellHold } from "./health.ts";
 import { HostKernel } from "./kernel/host.ts";
+import { guardedBy, NameClaim } from "./name_claim.ts";
+import { claimName } from "./claim_name.ts";
 import { networksIn } from "./namespaces.ts";
 import { defaultVtep, underlayOf } from "./kernel/underlay.ts";
 import { StateFile } from "./state_file.ts";
@@ -31,6 +33,8 @@ import { Workers } from "./workers.ts";
 
 /** How long to wait before etcd is asked again at the start, in ms. */
 const AGAIN = 500;
+/** How long a release waits for the host's name, in ms. */
+const PATIENCE = 5000;
 
 /** Runs the agent: this host's part of the overlay networks, and the API. */
 export function main(args: string[]): Promise<number> {
@@ -44,11 +48,11 @@ export function main(args: string[]): Promise<number> {
     if (missing !== undefined) throw new Refusal("forbidden", missing);
     const ip = await vtepOf(settings.ip);
     let underlay = await underlayAt(ip);
-    const file = new StateFile(settings.stateDir, settings.stateName);
     const { hostname, apiHostname, etcdPrefix: prefix } = settings;
+    const file = new StateFile(settings.stateDir, hostname, prefix);
 
     const { endpoints, tls: etcdTls } = config.etcd;
-    const running: { trust?: Trust; agent?: Agent; attachments?: Attachments; docker?: DockerEndpoints } = {};
+    const running: Running = {};
     const onRelisted = () => void running.trust?.look();
     const store = openSandStore({
       endpoints,
@@ -59,9 +63,12 @@ export function main(args: string[]): Promise<number> {
       onRelisted,
     });
     daemon.defer("etcd", () => store.close());
+    // Given back when nothing is left that could change anything.
+    daemon.defer("the host's name", () => running.claim?.close());
     daemon.follow(store.mirror, store.committer);
     const started = <T>(part: T | undefined): T => {
       if (part) return part;
+      if (running.claim?.hold) throw new Refusal("unavailable", running.claim.sentence);
       throw new Refusal("unavailable", `etcd at ${config.etcd.endpoints.join(", ")} was not reached yet`);
     };
     const api = gated(() => started(running.agent));
@@ -87,6 +94,36 @@ export function main(args: string[]): Promise<number> {
 
     await store.mirror.ready({ signal: daemon.stopping });
     await onceReached(() => refuseOtherPrefix(store), daemon.stopping);
+    const claim = running.claim = claimName(store, settings, file, {
+      ip,
+      log,
+      onHeld: async () => {
+        if (!running.workers || !running.trust?.look()) return;
+        await goOn(running.workers);
+      },
+    });
+    tellHold(daemon, claim, store.mirror, () => running.trust);
+    daemon.action("release", async () => {
+      const { trust, workers } = running;
+      // Another etcd, say, does not have the claim yet.
+      for (
+        const started = performance.now();
+        claim.hold?.passing && performance.now() - started < PATIENCE;
+      ) {
+        await pause(AGAIN, daemon.stopping);
+      }
+      if (claim.hold) {
+        throw new Refusal("forbidden", `nothing to release: ${claim.hold.reason}; ${claim.hold.fix}`);
+      }
+      const doubt = trust?.storeDoubt;
+      if (!trust || !doubt) return "the agent is not on hold";
+      trust.release();
+      log.warn(`the hold is released: etcd is believed as it is; it was on hold because ${doubt.reason}`);
+      if (workers) await goOn(workers);
+      return "released: this host follows etcd again";
+    });
+    await claim.first(daemon.stopping);
+
     const view = new View(store.mirror, store.keys);
     const inKernel = networksIn(settings);
     const trust = new Trust(
@@ -101,12 +138,13 @@ export function main(args: string[]): Promise<number> {
         onUnsaved: (reason) => log.warn(`what this agent has seen of etcd cannot be kept: ${reason}`),
       },
       inKernel,
+      claim,
     );
     daemon.defer("state file", () => trust.close());
     const kernel = new HostKernel({ vtep: ip, checksumOffload: settings.checksumOffload });
     daemon.defer("kernel", () => kernel[Symbol.dispose]());
     const context: Context = {
-      store,
+      store: guardedBy(claim, store),
       view,
       kernel,
       trust,
@@ -116,7 +154,7 @@ export function main(args: string[]): Promise<number> {
       counters: createCounters(metrics),
       log,
     };
-    const workers = new Workers(context);
+    const workers = running.workers = new Workers(context);
     daemon.defer("networks", () => workers.close());
     tellHealth(daemon, context, workers);
     trust.look();
@@ -143,14 +181,6 @@ export function main(args: string[]): Promise<number> {
       await workers.compareAll("change");
     });
     daemon.defer("checks", () => checks.close());
-    daemon.action("release", async () => {
-      const doubt = trust.doubt;
-      if (!doubt) return "the agent is not on hold";
-      trust.release();
-      log.warn(`the hold is released: etcd is believed as it is; it was on hold because ${doubt.reason}`);
-      await Promise.all([workers.takeUpMissing(), workers.compareAll("start")]);
-      return "released: this host follows etcd again";
-    });
     log.info(
       {
         hostname,
@@ -162,6 +192,21 @@ export function main(args: string[]): Promise<number> {
       `serving on ${formatHostPort(server.at)}`,
     );
   });
+}
+
+/** What there is of an agent so far. */
+interface Running {
+  claim?: NameClaim;
+  trust?: Trust;
+  workers?: Workers;
+  agent?: Agent;
+  attachments?: Attachments;
+  docker?: DockerEndpoints;
+}
+
+/** After a hold: does what was left undone meanwhile. */
+async function goOn(workers: Workers): Promise<void> {
+  await Promise.all([workers.takeUpMissing(), workers.compareAll("start")]);
 }
 
 async function vtepOf(configured: Ip | undefined): Promise<Ip> {

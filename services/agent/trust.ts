@@ -1,5 +1,6 @@
 import { messageOf, Refusal } from "../common/refusal.ts";
 import { doubtOf, type Known, type Seen } from "./doubt.ts";
+import type { NameClaim } from "./name_claim.ts";
 import type { StateFile } from "./state_file.ts";
 
 /** How often what was seen goes to disk, in ms. */
@@ -13,8 +14,9 @@ export interface TrustEvents {
 }
 
 /**
- * Whether the store is believed: see {@link doubtOf}. While it is not, this host's networks stay as they are, and
- * nothing is written, until somebody says that the store is right.
+ * Whether this agent may act. It must believe the store (see {@link doubtOf}): while it does not, this host's networks
+ * stay as they are, and nothing is written, until an operator says that the store is right. The host's name must also
+ * be its own, see name_claim.ts.
  */
 export class Trust {
   #known: Omit<Known, "networks"> | undefined;
@@ -29,12 +31,14 @@ export class Trust {
   /**
    * @param see What the store looks like now.
    * @param inKernel Networks that the host's kernel has: with nothing on disk, they are what the store must know.
+   * @param claim On the host's name.
    */
   constructor(
     private readonly file: StateFile,
     private readonly see: () => Seen,
     private readonly events: TrustEvents,
     inKernel: Iterable<string> = [],
+    private readonly claim?: Pick<NameClaim, "hold" | "sentence" | "confirmed">,
   ) {
     const known = file.load();
     this.#known = known;
@@ -52,8 +56,13 @@ export class Trust {
     return this.#unsaved;
   }
 
-  /** Why the store is not believed, and since when (ms since the epoch); undefined while it is. */
+  /** Why nothing may be changed, and since when (ms since the epoch); undefined while all is well. */
   get doubt(): { readonly reason: string; readonly since: number } | undefined {
+    return this.claim?.hold ?? this.storeDoubt;
+  }
+
+  /** The same, as far as it is about the store. */
+  get storeDoubt(): { readonly reason: string; readonly since: number } | undefined {
     return this.#doubt === undefined ? undefined : { reason: this.#doubt, since: this.#since };
   }
 
@@ -61,10 +70,10 @@ export class Trust {
    * Looks at the store; to be called before anything is made of a change.
    *
    * @param networks Those that are set up here as etcd itself says, where that is newer than what is shown.
-   * @returns whether it is believed
+   * @returns whether it is believed, and the host's name is this agent's
    */
   look(networks?: ReadonlySet<string>): boolean {
-    if (this.#doubt !== undefined) return false;
+    if (this.#doubt !== undefined || this.claim?.confirmed() === false) return false;
     const seen = { ...this.see(), ...networks && { networks } };
     const reason = doubtOf({ ...this.#known, networks: this.#networks }, seen);
     if (reason !== undefined) {
@@ -85,8 +94,9 @@ export class Trust {
     this.events.onDoubt(reason);
   }
 
-  /** @throws Refusal "unavailable" while the store is in doubt. */
+  /** @throws Refusal "unavailable" while nothing may be changed. */
   assert(): void {
+    if (this.claim?.hold) throw new Refusal("unavailable", this.claim.sentence);
     if (this.#doubt === undefined) return;
     throw new Refusal(
       "unavailable",

@@ -13,7 +13,7 @@ function setUp(directory: string) {
     onUnsaved: (why: string) => void unsaved.push(why),
   };
   const start = (inKernel: readonly string[] = []) =>
-    new Trust(new StateFile(directory, "h1/sc-net"), () => seen, events, inKernel);
+    new Trust(new StateFile(directory, "h1", "/sc-net"), () => seen, events, inKernel);
   return { seen, doubts, unsaved, start };
 }
 
@@ -104,17 +104,42 @@ Deno.test("Trust goes on while the disk is full, says so, and keeps what it has 
 
 Deno.test("StateFile refuses what it cannot read, and a place where it cannot write", () =>
   inDirectory((directory) => {
-    const file = new StateFile(directory, "h1/sc-net");
+    const file = new StateFile(directory, "h1", "/sc-net");
     assert.equal(file.load(), undefined);
     file.save({ clusterId: "a", revision: 7, networks: new Set(["N"]) });
-    assert.deepEqual(file.load(), { clusterId: "a", revision: 7, networks: ["N"] });
+    assert.deepEqual(file.load(), { hostname: "h1", clusterId: "a", revision: 7, networks: ["N"] });
     Deno.writeTextFileSync(file.path, '{"clusterId":');
     assert.throws(() => file.load(), {
       code: "invalid",
       message: /h1_sc-net\.json cannot be read .*remove the file/,
     });
-    assert.throws(() => new StateFile(file.path, "h1"), {
+    assert.throws(() => new StateFile(file.path, "h1", ""), {
       code: "invalid",
       message: /^STRAND_AGENT_STATE_DIR: /,
     });
+  }));
+
+Deno.test("StateFile finds what an agent of another name and the same store has left, unless that agent runs", () =>
+  inDirectory((directory) => {
+    const file = new StateFile(directory, "h6", "/sc-net");
+    const left = () => [...file.left()].map(({ hostname, networks }) => [hostname, networks]);
+    const former = new StateFile(directory, "h5", "/sc-net");
+    assert.deepEqual(left(), [], "an agent that has kept nothing");
+    former.save({ clusterId: "a", revision: 7, networks: [] });
+    assert.deepEqual(left(), [], "an agent without networks");
+    former.save({ clusterId: "a", revision: 7, networks: ["N"] });
+    new StateFile(directory, "h7", "/other").save({ clusterId: "a", revision: 7, networks: ["N"] });
+    assert.deepEqual(left(), [["h5", ["N"]]]);
+    assert.deepEqual([...former.left()], []);
+    using lock = former.lock();
+    assert.ok(lock);
+    assert.deepEqual(left(), [], "an agent that runs");
+  }));
+
+Deno.test("StateFile knows the former name from a file of an earlier version, which does not hold it", () =>
+  inDirectory((directory) => {
+    const file = new StateFile(directory, "h6", "/sc-net");
+    const contents = { clusterId: "a", revision: 7, networks: ["N"] };
+    Deno.writeTextFileSync(`${directory}/h5.example_sc-net.json`, JSON.stringify(contents));
+    assert.deepEqual([...file.left()].map(({ hostname }) => hostname), ["h5.example"]);
   }));

@@ -37,8 +37,6 @@ export interface AgentConfig {
   readonly checksumOffload: boolean;
   /** Where the agents of this machine keep what they know between their runs. */
   readonly stateDir: string;
-  /** What tells this agent's file in there from that of another: its host and its prefix in etcd. */
-  readonly stateName: string;
   /** How often the kernel is looked at for drift, in seconds. */
   readonly checkEverySeconds: number;
   /** How long an address may be taken without an endpoint, in seconds: Docker asks for it first. */
@@ -77,7 +75,6 @@ export function agentConfig(
     docker: agent.docker,
     checksumOffload: agent["checksum-offload"],
     stateDir: agent["state-dir"],
-    stateName: hostname + etcdPrefix,
     checkEverySeconds: agent["check-every"],
     addressGraceSeconds: agent["address-grace"],
     rollbar: token ? { token, environment, endpoint } : undefined,

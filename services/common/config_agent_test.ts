@@ -70,7 +70,6 @@ Deno.test("loadConfig() reads the section agent", async () => {
   assert.equal(agent.hostConfigured, true);
   assert.deepEqual(agent.tls, { cert: "a.pem", key: "b.pem", ca: "c.pem" });
   assert.equal(agent.namespacePath("1"), "/run/netns/net-1");
-  assert.equal(agent.stateName, "host1/overlay");
   assert.equal(agent.maxVni, 16777215);
   assert.deepEqual([agent.docker.enabled, agent.docker.port], [true, 4321]);
   assert.equal(agent.checksumOffload, false);
@@ -107,7 +106,6 @@ Deno.test("loadConfig() takes SAND's environment over the file and over our own"
       LOGGER_TYPE: "json",
     },
   );
-  assert.equal(agent.stateName, "host1/overlay");
   assert.equal(`${agent.ip}`, "192.0.2.1");
   assert.equal(agent.apiHostname, "host1.example");
   assert.deepEqual(agent.listen, { host: "127.0.0.1", port: 1234 });

@@ -14,7 +14,8 @@ export type SandKey =
     readonly host: string;
     readonly network: string;
   }
-  | { readonly kind: "docker-network" | "docker-endpoint"; readonly id: string };
+  | { readonly kind: "docker-network" | "docker-endpoint"; readonly id: string }
+  | { readonly kind: "name-claim"; readonly host: string };
 
 /** Where the locks of old agents lie, outside every prefix: we take none, but write nothing while one is held. */
 const LOCKS = "/etcd-lock";
@@ -113,6 +114,11 @@ export class SandKeys {
     return `${this.prefix}/strand/deleted/`;
   }
 
+  /** Ours: HOST → NameClaim: which agent has the host's name; it vanishes with that agent. */
+  nameClaim(host: string): string {
+    return `${this.prefix}/strand/names/${host}`;
+  }
+
   /** Under it lies the lock of whoever gives out an address of the network. */
   allocationLocks(network: string): string {
     return `${LOCKS}/ipalloc-lock/${network}/`;
@@ -154,6 +160,7 @@ export class SandKeys {
       case "strand/4":
         return a === "applied" ? { kind: "applied", network: b, host: c } : undefined;
       case "strand/3":
+        if (a === "names") return { kind: "name-claim", host: b };
         return a === "deleted" ? { kind: "deleted", network: b } : undefined;
       default:
         return undefined;

@@ -101,6 +101,23 @@ const dockerEndpoint = z.looseObject({
 const applied = z.looseObject({ revision: z.int().nonnegative() });
 const deleted = z.looseObject({ created_at: text });
 
+/** Which agent has a host's name, see services/agent/name_claim.ts. */
+const nameClaim = z.looseObject({
+  /** Of this run of the agent alone. */
+  start: text,
+  /** The kernel's boot id. */
+  boot: text,
+  /** The file that the agent holds locked, as the kernel calls it. */
+  lock: text,
+  /** The lease that the key was put with, in hex. */
+  lease: text,
+  /** RFC 3339: when the agent took the name. */
+  since: text,
+  /** The VTEP, and the machine's own name, for those who look for it. */
+  host_ip: text.default(""),
+  machine: text.default(""),
+});
+
 export type NetworkRecord = z.infer<typeof network>;
 export type EndpointRecord = z.infer<typeof endpoint>;
 export type AttachmentRecord = z.infer<typeof attachment>;
@@ -111,6 +128,7 @@ export type DockerNetworkRecord = z.infer<typeof dockerNetwork>;
 export type DockerEndpointRecord = z.infer<typeof dockerEndpoint>;
 export type AppliedRecord = z.infer<typeof applied>;
 export type DeletedRecord = z.infer<typeof deleted>;
+export type NameClaimRecord = z.infer<typeof nameClaim>;
 
 /** A value with what it is and the ids that its key gives it. */
 export type SandRecord =
@@ -122,7 +140,8 @@ export type SandRecord =
   | { kind: "docker-network"; id: string; value: DockerNetworkRecord }
   | { kind: "docker-endpoint"; id: string; value: DockerEndpointRecord }
   | { kind: "applied"; host: string; network: string; value: AppliedRecord }
-  | { kind: "deleted"; network: string; value: DeletedRecord };
+  | { kind: "deleted"; network: string; value: DeletedRecord }
+  | { kind: "name-claim"; host: string; value: NameClaimRecord };
 
 /**
  * Overlay networks, as {@link Schema} for the mirror.
@@ -159,6 +178,8 @@ function parse(keys: SandKeys, key: string, text: string): SandRecord | undefine
       return { ...found, kind: found.kind, value: readRecord(presence, text) };
     case "applied":
       return { ...found, kind: found.kind, value: readRecord(applied, text) };
+    case "name-claim":
+      return { ...found, kind: found.kind, value: readRecord(nameClaim, text) };
     case "docker-network":
       return { ...found, kind: found.kind, value: readRecord(dockerNetwork, text) };
     case "docker-endpoint":

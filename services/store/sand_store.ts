@@ -10,6 +10,7 @@ import {
   type DockerEndpointRecord,
   type DockerNetworkRecord,
   type EndpointRecord,
+  type NameClaimRecord,
   type SandRecord,
   sandSchema,
 } from "./sand_records.ts";
@@ -49,6 +50,8 @@ export interface SandStore extends Store<SandRecord> {
   dockerNetwork(id: string): Promise<DockerNetworkRecord | undefined>;
   /** Which endpoints are Docker's, those of other hosts too; what cannot be read is left out. */
   allDockerEndpoints(): Promise<DockerEndpointRecord[]>;
+  /** Which agent has a host's name now, with its key's mod revision (0: none has); throws Error for one that cannot be read. */
+  nameClaim(hostname: string): Promise<{ readonly modRevision: number; readonly record?: NameClaimRecord }>;
   /** How many networks lie under /sc-net while nothing at all lies under the prefix: 0, unless that is wrong. */
   networksElsewhere(): Promise<number>;
 }
@@ -62,6 +65,7 @@ export function openSandStore(options: SandStoreOptions): SandStore {
     keys.hostEndpoints(hostname),
     keys.hostNetworks(hostname),
     keys.allDeleted,
+    keys.nameClaim(hostname),
   ]);
   const store = openStore({
     ...options,
@@ -117,6 +121,13 @@ export function openSandStore(options: SandStoreOptions): SandStore {
       (await recordsUnder(keys.allDockerEndpoints)).flatMap((record) =>
         record.kind === "docker-endpoint" ? [record.value] : []
       ),
+    async nameClaim(hostname) {
+      const key = keys.nameClaim(hostname), found = await connection.get(key);
+      if (!found) return { modRevision: 0 };
+      const record = schema.parse(key, decoder.decode(found.value));
+      if (record?.kind !== "name-claim") throw new Error(`${key}: no claim on a name`);
+      return { modRevision: found.modRevision, record: record.value };
+    },
     async networksElsewhere() {
       const usual = new SandKeys();
       if (keys.prefix === usual.prefix) return 0;

@@ -9,13 +9,19 @@ interface Found {
   readonly header: { readonly revision: string; readonly cluster_id: string };
 }
 
+const NAMES = "/strand/names/";
+
 export class EtcdKv {
   constructor(private readonly namespace: number, private readonly hostname: string) {}
 
-  /** Every key that begins so. */
+  /**
+   * Every key that begins so. Agents' claims on their hosts' names, which come and go with the agents, are among them only
+   * where the prefix is theirs.
+   */
   async under(prefix: string): Promise<Records> {
     const { kvs = [] } = await this.#range(prefix);
-    return new Map(kvs.map(({ key, value = "" }) => [text(key), text(value)]));
+    const all = kvs.map(({ key, value = "" }) => [text(key), text(value)] as const);
+    return new Map(all.filter(([key]) => prefix.includes(NAMES) || !key.includes(NAMES)));
   }
 
   async get(key: string): Promise<string | undefined> {

@@ -1,0 +1,34 @@
+/** A lock on a file (flock(2)) that ends with the process that holds it, however that ends. */
+import { checked, EAGAIN, EINTR, errno, SystemError } from "./errno.ts";
+import { libc } from "./libc.ts";
+
+const O_RDWR = 2, O_CREAT = 0o100, O_CLOEXEC = 0o2000000;
+const LOCK_EX = 2, LOCK_NB = 4;
+
+/** A lock that this process has. Several in one process exclude each other too. */
+export interface FileLock extends Disposable {
+  /** What the kernel calls the file: two paths with the same identity are one file. */
+  readonly identity: string;
+}
+
+/**
+ * Locks the file, which is made (mode 0600) when it is not there.
+ *
+ * @returns undefined while another process has it locked
+ * @throws SystemError when it cannot be opened or locked at all
+ */
+export function tryLock(path: string): FileLock | undefined {
+  const name = new TextEncoder().encode(`${path}\0`);
+  const fd = checked(libc.open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0o600), `open ${path}`);
+  for (;;) {
+    if (libc.flock(fd, LOCK_EX | LOCK_NB) === 0) break;
+    const reason = errno();
+    if (reason === EINTR) continue;
+    libc.close(fd);
+    if (reason === EAGAIN) return undefined;
+    throw new SystemError(`lock ${path}`, reason);
+  }
+  // By way of the descriptor: the path may name another file by now.
+  const { dev, ino } = Deno.statSync(`/proc/self/fd/${fd}`);
+  return { identity: `${dev}:${ino}`, [Symbol.dispose]: () => void libc.close(fd) };
+}
