@@ -56,6 +56,7 @@ export function noCounts(): Counts {
       "store-away": 0,
       "not-held": 0,
       "static-declined": 0,
+      "declines-too-often": 0,
       "wrong-sender": 0,
       "late": 0,
       "not-for-us": 0,

@@ -5,12 +5,12 @@ import {
   ownAddress,
   placeClient,
   type Placement,
-  planDecline,
   planLease,
   planLeaseEnd,
 } from "../nex/leases.ts";
 import type { Member } from "../nex/member.ts";
 import type { Network } from "../nex/network.ts";
+import { mayDecline, planDecline } from "../nex/quarantine.ts";
 import type { View } from "../nex/view.ts";
 import type { Plan } from "../store/types.ts";
 import { type Message, subOption, u32Of } from "./message.ts";
@@ -58,6 +58,7 @@ export type Reason =
   | "store-away"
   | "not-held"
   | "static-declined"
+  | "declines-too-often"
   | "wrong-sender"; // a release or decline that its client did not send
 
 /** What to do about a message. A plan is committed before its reply goes out; release and decline have no reply. */
@@ -149,16 +150,17 @@ function serverIdFor(network: Network, addresses: readonly number[]): number | u
 function discover(client: Client): Step {
   const { view, offers, arrival, placement } = client;
   const { message, mac, now } = arrival;
-  const { network, member } = placement;
-  if (arrival.storeAway && !running(placement, now)) return ignore("store-away", network);
+  const { network } = placement;
+  // Another replica may have given away even the address that this client had.
+  if (arrival.storeAway) return ignore("store-away", network);
   const wish = offers.heldBy(mac) ?? message.u32(Opt.requestedAddress);
   const offered = offers.besides(mac, network.name, now);
   const address = addressFor(view, placement, mac, wish === undefined ? undefined : Ip.from4(wish), offered);
   if (!address) return noneLeft(network);
   offers.hold(mac, address.u32, now);
   if (message.has(Opt.rapidCommit)) return lease(client, address, true);
-  const name = arrival.storeAway ? member?.name : clientName(view, placement, mac, wishedName(arrival));
-  const seconds = arrival.storeAway ? (member?.expires ?? now) - now : network.leaseSeconds;
+  const name = clientName(view, placement, mac, wishedName(arrival));
+  const seconds = network.leaseSeconds;
   return { do: "answer", reply: { ...parameters(client, Type.offer, name), yiaddr: address.u32, seconds } };
 }
 
@@ -183,10 +185,10 @@ function lease(client: Client, address: Ip, rapid = false): Step {
     seconds: expires - now,
     rapid,
   });
-  // Who has its address in use goes on with it. Who comes anew may have given it back through another replica, which this
-  // one does not know: the store has the word, as long as it can be asked.
+  // A client that renews has its address in use, and keeps it while its lease runs. One that comes anew may have released
+  // it through another replica, which this one does not know: etcd decides, and without its word the client is told nothing.
   if (arrival.storeAway && (arrival.message.ciaddr || arrival.tried)) {
-    const own = running(placement, now) && ownAddress(view, network, member);
+    const own = arrival.message.ciaddr && running(placement, now) && ownAddress(view, network, member);
     if (!own || !own.equals(address)) return ignore("store-away", network);
     return { do: "answer", reply: ack(member?.expires ?? now, member?.name) };
   }
@@ -208,8 +210,11 @@ function lease(client: Client, address: Ip, rapid = false): Step {
       return noneLeft(network);
     case "wrong-address":
       if (client.offers.heldBy(mac) === address.u32) client.offers.lost(mac, network.name, now);
+      // Without an operation, but under guards: the mirror may be behind, and another replica may have just given the client
+      // this address. The NAK goes out once etcd says that all is as the mirror shows it.
       return {
-        do: "answer",
+        do: "commit",
+        plan: { guards: planned.guards, ops: [] },
         reply: { type: Type.nak, serverId: client.serverId, yiaddr: 0, text: `${address} is not yours here` },
       };
   }
@@ -233,6 +238,7 @@ function decline(client: Client): Step {
   if (!member) return ignore("not-held");
   // It is broadcast on the client's link, from no address (RFC 2131 §4.4.4): only a relay can bring it from elsewhere.
   if (message.giaddr ? !ownFrame(client) : !own) return ignore("wrong-sender");
+  if (!mayDecline(view, member.mac, arrival.now)) return ignore("declines-too-often", network);
   const plan = planDecline(view, network, member, arrival.now);
   return plan ? { do: "commit", plan, declined: network } : ignore("static-declined", network);
 }

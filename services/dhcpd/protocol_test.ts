@@ -368,11 +368,65 @@ Deno.test("DECLINE quarantines the address; the client is offered another", () =
   assert(step.do === "commit" && step.reply === undefined);
   assert(server.store.write(step.plan).committed);
   assert(server.view.declined.has("10.0.0.12"));
-  assert.equal(server.ignored({ type: Type.discover, mac: guest }), "exhausted");
   assert.equal(
     server.ignored({ type: Type.decline, mac: guest, options: [requested("10.0.0.12")] }),
     "not-held",
   );
+});
+
+/** A server whose pool has so many addresses left. */
+function serverWithPool(size: number): Server {
+  const server = new Server();
+  const Range4 = { begin: "10.0.0.100", end: `10.0.0.${99 + size}` };
+  server.store.write({
+    guards: [],
+    ops: [{ put: "/net/mini", value: JSON.stringify({ ...net.mini, Range4 }) }],
+  });
+  return server;
+}
+
+const guestNumber = (n: number) => `00:00:99:00:01:${n.toString(16).padStart(2, "0")}`;
+
+Deno.test("a client that declines address after address is no longer believed, until some minutes have passed", () => {
+  const server = serverWithPool(50);
+  const decline = () => {
+    const step = server.step({ type: Type.decline, mac: guest, options: [requested(server.lease(guest))] });
+    if (step.do === "commit") assert(server.store.write(step.plan).committed);
+    return step.do === "ignore" ? step.why : step.do;
+  };
+  for (let i = 0; i < 8; i++) assert.equal(decline(), "commit");
+  assert.equal(decline(), "declines-too-often");
+  assert.equal(server.view.declined.size, 8);
+  server.now += 600;
+  assert.equal(decline(), "commit");
+});
+
+Deno.test("when the pool has run out, the address that was declined longest ago is given; no attacker empties it", () => {
+  const server = serverWithPool(4);
+  // As many clients as it likes, each with an address and a DECLINE of it.
+  for (let i = 0; i < 20; i++, server.now++) {
+    const mac = guestNumber(i), address = server.lease(mac);
+    assert.equal(address, `10.0.0.${100 + i % 4}`);
+    const step = server.step({ type: Type.decline, mac, options: [requested(address)] });
+    assert(step.do === "commit" && server.store.write(step.plan).committed);
+  }
+  assert.equal(server.view.declined.size, 4);
+  assert.equal(server.lease(guest), "10.0.0.100");
+  assert.deepEqual([...server.view.declined.keys()].sort(), ["10.0.0.101", "10.0.0.102", "10.0.0.103"]);
+  // What is held is not reused.
+  for (let i = 1; i < 4; i++) server.lease(guestNumber(200 + i));
+  assert.equal(server.ignored({ type: Type.discover, mac: guestNumber(99) }), "exhausted");
+});
+
+Deno.test("while the pool has other addresses, one in quarantine is refused", () => {
+  const server = serverWithPool(4);
+  const step = server.step({ type: Type.decline, mac: guest, options: [requested(server.lease(guest))] });
+  assert(step.do === "commit" && server.store.write(step.plan).committed);
+  assert.equal(
+    server.reply({ type: Type.request, mac: guest, options: [requested("10.0.0.100")] }).type,
+    Type.nak,
+  );
+  assert.match(server.lease(guest), /^10\.0\.0\.10[123]$/);
 });
 
 Deno.test("DECLINE of a static address leaves it, and says whose it is", () => {
@@ -471,15 +525,20 @@ Deno.test("OFFER and ACK tell the name that the lease has, also when the client 
   assert.equal(named(Type.discover, "desktop"), "desktop.mini.net");
   assert.equal(server.view.member(guest)?.name, "laptop.mini.net");
   assert.equal(named(Type.inform, "desktop"), "laptop.mini.net", "INFORM registers nothing");
-  const away = { storeAway: true, tried: true };
-  assert.equal(named(Type.request, "desktop", away), "laptop.mini.net", "nothing is written");
+  const renewed = server.reply({
+    type: Type.request,
+    mac: guest,
+    ciaddr: ip("10.0.0.12"),
+    options: [[Opt.hostname, text("desktop")]],
+  }, { storeAway: true });
+  assert.equal(renewed.name, "laptop.mini.net", "nothing is written");
   assert.equal(named(Type.request, "desktop", { registerNames: false }), "laptop.mini.net");
   assert.equal(named(Type.request, "desktop"), "desktop.mini.net");
   assert.equal(named(Type.request, "whiskey"), "desktop.mini.net", "it is a member's");
   assert.equal(server.view.member(guest)?.name, "desktop.mini.net");
 });
 
-Deno.test("with the store away, a running lease is confirmed with the time left, and nothing else", () => {
+Deno.test("with the store away, a running lease is renewed with the time left, and nothing else is said", () => {
   const server = new Server();
   server.lease(guest);
   server.now += 3600;
@@ -488,7 +547,7 @@ Deno.test("with the store away, a running lease is confirmed with the time left,
   const ack = server.reply(renewal, away);
   assert.equal(ack.step, "answer");
   assert.equal(ack.seconds, 3 * 3600);
-  assert.equal(server.reply({ type: Type.discover, mac: guest }, away).seconds, 3 * 3600);
+  assert.equal(server.ignored({ type: Type.discover, mac: guest }, away), "store-away");
   assert.equal(server.ignored({ ...renewal, ciaddr: ip("10.0.0.13") }, away), "store-away");
   assert.equal(server.ignored({ type: Type.discover, mac: whiskey }, away), "store-away");
   server.now += 3 * 3600;
@@ -510,5 +569,5 @@ Deno.test("with a mirror that lags a client that comes anew is confirmed by the 
   assert.equal(server.step({ type: Type.request, mac: guest, ciaddr: ip("10.0.0.12") }, lags).do, "answer");
   // It may have given it back through another replica, and somebody else may have it by now.
   assert.equal(server.step(lease, lags).do, "commit");
-  assert.equal(server.step(lease, { ...lags, tried: true }).do, "answer");
+  assert.equal(server.ignored(lease, { ...lags, tried: true }), "store-away");
 });

@@ -1,16 +1,13 @@
 import { Ip } from "../common/ip.ts";
 import { keyOf } from "../store/keys.ts";
 import { type MemberRecord, writeRecord } from "../store/records.ts";
-import type { Plan } from "../store/types.ts";
+import type { Guard, Plan } from "../store/types.ts";
 import type { Member } from "./member.ts";
 import { qualifyName } from "./names.ts";
-import { inMacRange, inRange, type Network } from "./network.ts";
-import { isFree, lowestFree } from "./pool.ts";
+import { inMacRange, type Network } from "./network.ts";
+import { isFree, lowestFree, mayReuse, oldestDeclined } from "./pool.ts";
 import { memberStep, merge, type Step } from "./steps.ts";
 import type { View } from "./view.ts";
-
-/** For how long an address that a client found in use (DHCPDECLINE) is not handed out: a day, in seconds. */
-export const DECLINED_SECONDS = 24 * 3600;
 
 /**
  * For how long after its stored end a lease is left alone, in seconds. A client is told a time that ends less than a second
@@ -66,7 +63,7 @@ export interface Offered {
 
 /**
  * The address to offer a client: the one that it has, else the one that it had last, else the one that it asks for
- * when that is free, else the lowest that is.
+ * when that is free, else the lowest that is, else the one that was declined longest ago.
  *
  * @returns undefined when the network has none left, or none for this member.
  */
@@ -86,7 +83,7 @@ export function addressFor(
   if (!network.range4) return undefined;
   const begin = offered.begin(view.lowest(network), network.range4.end);
   const free = lowestFree(view, network, offered, begin) ?? lowestFree(view, network, offered) ??
-    lowestFree(view, network);
+    lowestFree(view, network) ?? oldestDeclined(view, network, offered) ?? oldestDeclined(view, network);
   return free === undefined ? undefined : Ip.from4(free);
 }
 
@@ -111,8 +108,8 @@ export type LeasePlan =
   | Lease & { readonly kind: "commit"; readonly plan: Plan }
   /** The store holds this very lease already. */
   | Lease & { readonly kind: "current" }
-  /** The client may not have the address that it names: NAK. */
-  | { readonly kind: "wrong-address" }
+  /** The client may not have the address that it names (NAK), as long as `guards` hold. */
+  | { readonly kind: "wrong-address"; readonly guards: readonly Guard[] }
   | { readonly kind: "exhausted" };
 
 export interface LeaseRequest {
@@ -132,10 +129,12 @@ export function planLease(view: View, placement: Placement, request: LeaseReques
   const { network, member } = placement;
   const { mac, now } = request;
   const own = ownAddress(view, network, member);
-  if (own && request.address && !request.address.equals(own)) return { kind: "wrong-address" };
-  const address = own ?? request.address ?? addressFor(view, placement, mac);
+  const address = request.address ?? own ?? addressFor(view, placement, mac);
   if (!address) return { kind: "exhausted" };
-  if (!own && (address.family !== 4 || !isFree(view, network, address.u32))) return { kind: "wrong-address" };
+  const granted = own
+    ? address.equals(own)
+    : address.family === 4 && (isFree(view, network, address.u32) || mayReuse(view, network, address));
+  if (!granted) return { kind: "wrong-address", guards: refusalGuards(view, placement, mac, address) };
 
   const expires = now + network.leaseSeconds;
   const name = clientName(view, placement, mac, request.hostname);
@@ -158,6 +157,16 @@ export function planLease(view: View, placement: Placement, request: LeaseReques
     ...hostname ? { hostname } : {},
   };
   return { kind: "commit", plan: memberStep(view, mac, record), address, expires, name };
+}
+
+/** Under these the client still may not have the address: its record, the network, and who has the two addresses. */
+function refusalGuards(view: View, { network, member }: Placement, mac: string, address: Ip): Guard[] {
+  const addresses = new Set([address.toString(), ...member?.ip4 ? [member.ip4] : []]);
+  return [
+    view.guard(member?.key ?? keyOf.member(mac)),
+    view.guard(keyOf.network(network.name)),
+    ...[...addresses].flatMap((text) => [view.guard(keyOf.claimIp(text)), view.guard(keyOf.declined(text))]),
+  ];
 }
 
 /** Not for a client to take: our name server's (ns), and those by which other machines look for a service. */
@@ -198,21 +207,6 @@ export function planLeaseEnd(view: View, member: Member, now: number): Step | un
   }
   const step = memberStep(view, member.mac, undefined);
   return address ? merge([step, remember(address, member.mac, now)]) : step;
-}
-
-/**
- * Plans the quarantine of an address that its client found in use by somebody else (DHCPDECLINE): a dynamic client
- * goes, and a member gets another address of the range when it next asks. Static addresses are left alone.
- */
-export function planDecline(view: View, network: Network, member: Member, now: number): Step | undefined {
-  const address = member.ip4 ? Ip.tryParse(member.ip4) : undefined;
-  if (!address || !inRange(network, address)) return undefined;
-  const { hostname: _, ip4: __, ...rest } = member.record;
-  const quarantine = writeRecord({ net: network.name, mac: member.mac, until: now + DECLINED_SECONDS });
-  return merge([
-    memberStep(view, member.mac, member.dynamic ? undefined : rest),
-    { guards: [], ops: [{ put: keyOf.declined(address.toString()), value: quarantine }] },
-  ]);
 }
 
 /** So that the same client gets the same address again, as long as nobody else has taken it. */

@@ -1,6 +1,6 @@
 import { Ip } from "../common/ip.ts";
 import { Refusal } from "../common/refusal.ts";
-import type { Network } from "./network.ts";
+import { inRange, type Network } from "./network.ts";
 import { Draft } from "./steps.ts";
 import type { Reader } from "./view.ts";
 
@@ -34,9 +34,41 @@ export function isFree(from: Reader, network: Network, address: number): boolean
     !ownAddresses(network).has(address);
 }
 
+/**
+ * The address of the network's range that was declined longest ago and that no member has; undefined when there is none.
+ * For when nothing else is left.
+ *
+ * @param besides Further addresses to pass over, as 32-bit values.
+ */
+export function oldestDeclined(
+  from: Reader,
+  network: Network,
+  besides?: { has(address: number): boolean },
+): number | undefined {
+  let oldest: number | undefined, least = Infinity;
+  for (const [text, { until }] of from.declined) {
+    if (until >= least) continue;
+    const ip = Ip.tryParse(text);
+    if (!ip || !isReusable(from, network, ip) || besides?.has(ip.u32)) continue;
+    [oldest, least] = [ip.u32, until];
+  }
+  return oldest;
+}
+
+/** True when a client may have a declined address, since the network has no other left. */
+export function mayReuse(from: Reader, network: Network, address: Ip): boolean {
+  return from.declined.has(address.toString()) && isReusable(from, network, address) &&
+    lowestFree(from, network) === undefined;
+}
+
+function isReusable(from: Reader, network: Network, address: Ip): boolean {
+  return inRange(network, address) && from.holderOfAddress(address.toString()) === undefined &&
+    !ownAddresses(network).has(address.u32);
+}
+
 /** The lowest free address for a member, or a refusal that names the network and its size. */
 export function giveAddress(draft: Draft, network: Network, who: string): Ip {
-  const address = lowestFree(draft, network);
+  const address = lowestFree(draft, network) ?? oldestDeclined(draft, network);
   if (address === undefined) {
     const size = network.range4 ? network.range4.end - network.range4.begin + 1 : 0;
     throw new Refusal(
@@ -44,7 +76,7 @@ export function giveAddress(draft: Draft, network: Network, who: string): Ip {
       `network ${network.name}: none of the ${size} addresses of its range is left for ${who}`,
     );
   }
-  draft.searched(network, address);
+  if (!draft.declined.has(Ip.from4(address).toString())) draft.searched(network, address);
   return Ip.from4(address);
 }
 

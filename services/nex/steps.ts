@@ -31,6 +31,11 @@ export function memberStep(from: Reader, mac: string, after: MemberRecord | unde
   }
   const address = after?.ip4?.address;
   if (address && from.formerHolderOf(address)) ops.push({ remove: keyOf.former(address) });
+  // Somebody has it from now on: its quarantine is over.
+  if (address && address !== before?.ip4 && from.declined.has(address)) {
+    guards.push(from.guard(keyOf.declined(address)));
+    ops.push({ remove: keyOf.declined(address) });
+  }
   // Nobody joins a network that is being deleted or changed meanwhile.
   if (after?.net) guards.push(from.guard(keyOf.network(after.net)));
   return { guards, ops };
@@ -143,6 +148,10 @@ export class Draft implements Reader {
 
   holderOfName(name: string): string | undefined {
     return this.#names.has(name) ? this.#names.get(name) : this.base.holderOfName(name);
+  }
+
+  get declined(): Reader["declined"] {
+    return this.base.declined;
   }
 
   formerHolderOf(address: string): string | undefined {

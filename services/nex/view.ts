@@ -22,6 +22,8 @@ export interface Reader {
   claim(key: string): string | undefined;
   /** The client that had the address last, while nobody else has it. */
   formerHolderOf(address: string): string | undefined;
+  /** Addresses in quarantine, because a client found them in use. */
+  readonly declined: ReadonlyMap<string, DeclinedRecord>;
   /** Where a search for the lowest free address of the network's range starts. */
   lowest(network: Network): number;
   /** True when an IPv4 address, as a 32-bit value, must not be given to anyone else. */

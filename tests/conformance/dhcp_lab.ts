@@ -36,7 +36,7 @@ export class DhcpLab implements AsyncDisposable {
     await using stack = new AsyncDisposableStack();
     const etcd = stack.use(await labEtcd());
     const lab = stack.use(await Lab.create("dhcp"));
-    const { store } = await connect(etcd, []);
+    const { store } = await connect(etcd.endpoint, []);
     stack.defer(() => store.close());
     const ops = networks.map((record) => ({ put: keyOf.network(record.name), value: writeRecord(record) }));
     await store.committer.commit({ guards: [], ops });
@@ -58,10 +58,14 @@ export class DhcpLab implements AsyncDisposable {
     return this.lab.host(name, { segment: this.lan, mac });
   }
 
-  /** Starts dhcpd on a host. */
-  async replica(host: Host, interfaces: readonly string[] = ["eth0"]): Promise<Replica> {
+  /** Starts dhcpd on a host; `endpoint` is its way to etcd, if not the direct one. */
+  async replica(
+    host: Host,
+    interfaces: readonly string[] = ["eth0"],
+    endpoint = this.etcd.endpoint,
+  ): Promise<Replica> {
     const lines: string[] = [];
-    const { store, log } = await connect(this.etcd, lines);
+    const { store, log } = await connect(endpoint, lines);
     const namespace = openNamespace(`/run/netns/${host.netns}`);
     const server = startDhcp({
       interfaces,
@@ -88,7 +92,7 @@ export class DhcpLab implements AsyncDisposable {
   }
 }
 
-async function connect({ endpoint }: LabEtcd, lines: string[]) {
+async function connect(endpoint: string, lines: string[]) {
   const log = createLog("dhcpd", { level: "info", format: "text" }, { write: (line) => lines.push(line) });
   const store = openNexStore(
     { endpoints: [endpoint], configured: true, tls: undefined, dataDir: undefined, alsoListen: [] },

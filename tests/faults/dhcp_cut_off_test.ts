@@ -1,0 +1,106 @@
+import assert from "node:assert/strict";
+import { DhcpLab } from "../conformance/dhcp_lab.ts";
+import { type Ask, option, scapy } from "../conformance/dhcp_scapy.ts";
+import type { Host } from "../lab/host.ts";
+import { Relay } from "../lab/relay.ts";
+import { until } from "../lab/until.ts";
+
+const first = "00:00:99:00:00:01", second = "00:00:99:00:00:02", third = "00:00:99:00:00:03";
+const server = ["server_id", "10.0.0.1"] as const;
+
+async function macOf(host: Host): Promise<string> {
+  const { stdout } = await host.run(["ip", "-br", "link", "show", "eth0"]);
+  return /([0-9a-f]{2}:){5}[0-9a-f]{2}/.exec(stdout)?.[0] ?? "";
+}
+
+Deno.test("a dhcpd that is cut off from etcd sends no NAK and no offer to clients of the healthy one, but renews what it knows", async () => {
+  await using lab = await DhcpLab.create({
+    name: "mini",
+    subnet4: "10.0.0.0/24",
+    dhcp4server: "10.0.0.1",
+    Range4: { begin: "10.0.0.10", end: "10.0.0.99" },
+    macRange: { begin: "00:00:99:00:00:00", end: "00:00:99:00:00:ff" },
+  });
+  using relay = new Relay(() => lab.etcd.endpoint);
+  const hosts = {
+    healthy: await lab.server("healthy", "10.0.0.2/24", "10.0.0.1/32"),
+    cutOff: await lab.server("cutoff", "10.0.0.3/24", "10.0.0.1/32"),
+  };
+  await lab.replica(hosts.healthy);
+  const cutOff = await lab.replica(hosts.cutOff, ["eth0"], relay.endpoint);
+  const { counts } = cutOff.server;
+  const macs = { healthy: await macOf(hosts.healthy), cutOff: await macOf(hosts.cutOff) };
+  const client = await lab.client("client", first);
+  // One host speaks for all clients: what is sent to their addresses must reach it.
+  for (const address of ["10.0.0.10/24", "10.0.0.12/24"]) {
+    await client.run(["ip", "address", "add", address, "dev", "eth0"]);
+  }
+  const ask = async (to: keyof typeof hosts, ask: Ask) =>
+    (await scapy(client, [{ to: "10.0.0.1", ...ask, toMac: macs[to] }]))[0] ?? null;
+  const named = (mac: string, address: string): Ask => ({
+    type: "request",
+    mac,
+    options: [["requested_addr", address], server],
+  });
+  const renewal = (mac: string, address: string): Ask => ({
+    type: "request",
+    mac,
+    ciaddr: address,
+    from: address,
+  });
+  const type = async (...args: Parameters<typeof ask>) => option(await ask(...args), "message-type")?.[0];
+
+  assert.equal(await type("cutOff", named(first, "10.0.0.10")), 5);
+  assert.equal(await type("cutOff", named(third, "10.0.0.12")), 5);
+  await until(
+    "the leases are in etcd",
+    () => lab.view.member(first) !== undefined && lab.view.size.members === 2,
+  );
+
+  void relay.swallowReplies();
+  // The address passes from one client to another, and the dhcpd that is cut off does not see it.
+  await ask("healthy", {
+    type: "release",
+    mac: first,
+    ciaddr: "10.0.0.10",
+    from: "10.0.0.10",
+    options: [server],
+  });
+  await until("it is released", () => lab.view.member(first) === undefined);
+  assert.equal(await type("healthy", named(second, "10.0.0.10")), 5);
+  const silent = counts.ignored["store-away"];
+  assert.equal(await type("cutOff", renewal(second, "10.0.0.10")), undefined, "before the cut is noticed");
+  await until("it gave up", () => counts.ignored["store-away"] > silent, 30_000);
+  await until(
+    "the cut is noticed",
+    () => cutOff.lines.some((line) => line.includes("cannot be followed")),
+    60_000,
+  );
+  const answers = await scapy(
+    client,
+    [
+      renewal(second, "10.0.0.10"),
+      named(second, "10.0.0.10"),
+      named(first, "10.0.0.10"),
+      { type: "discover", mac: first },
+      renewal(third, "10.0.0.12"),
+    ].map((asked) => ({ to: "10.0.0.1", ...asked, toMac: macs.cutOff })),
+  );
+  assert.deepEqual(answers.map((answer) => option(answer, "message-type")?.[0]), [
+    undefined,
+    undefined,
+    undefined,
+    undefined,
+    5, // a lease that it knows is renewed
+  ]);
+  assert.equal(counts.nak, 0);
+
+  relay.cut();
+  await until(
+    "it answers again",
+    async () => await type("cutOff", renewal(second, "10.0.0.10")) === 5,
+    30_000,
+  );
+  assert.equal(await type("cutOff", named(first, "10.0.0.10")), 6, "a NAK where it is due");
+  assert.equal(counts.nak, 1);
+});
