@@ -3,6 +3,7 @@ import type { Ip } from "../common/ip.ts";
 import type { View } from "../overlay/view.ts";
 import type { SandStore } from "../store/sand_store.ts";
 import type { Counters } from "./counters.ts";
+import type { Drift } from "./drift.ts";
 import type { HostKernel } from "./kernel/host.ts";
 import type { Trust } from "./trust.ts";
 
@@ -12,6 +13,8 @@ export interface Context {
   readonly view: View;
   readonly kernel: HostKernel;
   readonly trust: Trust;
+  /** Networks that others have changed in the kernel. */
+  readonly drift: Drift;
   readonly host: {
     readonly hostname: string;
     /** Its VTEP. */

@@ -2,7 +2,7 @@ import { missingForLinks } from "../../ffi/network_check.ts";
 import { runDaemon } from "../common/daemon.ts";
 import { formatHostPort } from "../common/host_port.ts";
 import type { Ip } from "../common/ip.ts";
-import { Refusal } from "../common/refusal.ts";
+import { messageOf, Refusal } from "../common/refusal.ts";
 import { readTls } from "../common/tls.ts";
 import { View } from "../overlay/view.ts";
 import { SandKeys } from "../store/sand_keys.ts";
@@ -19,12 +19,14 @@ import { adoptEndpoints } from "./docker/adopt.ts";
 import { DockerEndpoints } from "./docker/endpoints.ts";
 import { servePlugin } from "./docker/plugin.ts";
 import { ForgottenEndpoints } from "./docker/sweeper.ts";
+import { Drift } from "./drift.ts";
 import { serveAgentApi } from "./http/server.ts";
 import { tellHealth, tellHold } from "./health.ts";
 import { HostKernel } from "./kernel/host.ts";
+import { Notifications } from "./kernel/notifications.ts";
 import { guardedBy, NameClaim } from "./name_claim.ts";
 import { claimName } from "./claim_name.ts";
-import { networksIn } from "./namespaces.ts";
+import { networksIn, watchRemoved } from "./namespaces.ts";
 import { defaultVtep, underlayOf } from "./kernel/underlay.ts";
 import { StateFile } from "./state_file.ts";
 import { Trust } from "./trust.ts";
@@ -141,13 +143,19 @@ export function main(args: string[]): Promise<number> {
       claim,
     );
     daemon.defer("state file", () => trust.close());
-    const kernel = new HostKernel({ vtep: ip, checksumOffload: settings.checksumOffload });
+    const notifications = new Notifications((error) =>
+      log.warn(`changes by others are found by periodic checks alone: ${messageOf(error)}`)
+    );
+    daemon.defer("notifications", () => notifications.close());
+    const kernel = new HostKernel({ vtep: ip, checksumOffload: settings.checksumOffload, notifications });
     daemon.defer("kernel", () => kernel[Symbol.dispose]());
+    const drift = new Drift({ log, trust });
     const context: Context = {
       store: guardedBy(claim, store),
       view,
       kernel,
       trust,
+      drift,
       host: { hostname, ip, apiHostname },
       namespacePath: settings.namespacePath,
       underlayMtu: () => underlay.mtu,
@@ -156,6 +164,8 @@ export function main(args: string[]): Promise<number> {
     };
     const workers = running.workers = new Workers(context);
     daemon.defer("networks", () => workers.close());
+    daemon.defer("drift", () => drift.close());
+    daemon.defer("removed namespaces", watchRemoved(settings, workers, drift, log));
     tellHealth(daemon, context, workers);
     trust.look();
     running.trust = trust;

@@ -1,23 +1,67 @@
-import { reasonOf, Refusal } from "../common/refusal.ts";
+import type { Log } from "../common/log.ts";
+import { messageOf, reasonOf, Refusal } from "../common/refusal.ts";
+import type { Drift } from "./drift.ts";
+import type { Workers } from "./workers.ts";
 
 const V4_UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
+
+/** Where the namespaces of networks are bound. */
+interface Where {
+  readonly netnsPath: string;
+  readonly netnsPrefix: string;
+}
 
 /**
  * The ids of the networks that have a namespace bound at NETNS_PATH/NETNS_PREFIX and their id. What only begins alike
  * belongs to others: one machine may have several agents. The directory is made when there is none.
  */
-export function networksIn({ netnsPath, netnsPrefix }: {
-  readonly netnsPath: string;
-  readonly netnsPrefix: string;
-}): string[] {
+export function networksIn({ netnsPath, netnsPrefix }: Where): string[] {
   try {
     Deno.mkdirSync(netnsPath, { recursive: true, mode: 0o755 });
-    return [...Deno.readDirSync(netnsPath)].flatMap(({ name }) => {
-      const id = name.startsWith(netnsPrefix) ? name.slice(netnsPrefix.length) : "";
-      return V4_UUID.test(id) ? [id] : [];
-    });
+    return [...Deno.readDirSync(netnsPath)].flatMap(({ name }) => idOf(name, netnsPrefix) ?? []);
   } catch (error) {
     const message = `NETNS_PATH: ${netnsPath} cannot be used: ${reasonOf(error)}`;
     throw new Refusal("invalid", message, { cause: error });
   }
+}
+
+/**
+ * Has a network compared whose namespace somebody removes: the kernel tells nothing of that, since it keeps a namespace
+ * that is watched.
+ *
+ * @returns what ends it
+ */
+export function watchRemoved(
+  { netnsPath, netnsPrefix }: Where,
+  workers: Workers,
+  drift: Drift,
+  log: Log,
+): () => void {
+  let watcher: Deno.FsWatcher;
+  try {
+    watcher = Deno.watchFs(netnsPath, { recursive: false });
+  } catch (error) {
+    log.warn(
+      `NETNS_PATH: a namespace that is removed from ${netnsPath} is noticed late: ${messageOf(error)}`,
+    );
+    return () => {};
+  }
+  const follow = async () => {
+    for await (const { kind, paths } of watcher) {
+      if (kind !== "remove") continue;
+      for (const path of paths) {
+        const worker = workers.get(idOf(path.slice(path.lastIndexOf("/") + 1), netnsPrefix) ?? "");
+        if (worker) drift.suspect(worker);
+      }
+    }
+  };
+  follow().catch((error) =>
+    log.warn(`NETNS_PATH: ${netnsPath} is not watched any more: ${messageOf(error)}`)
+  );
+  return () => watcher.close();
+}
+
+function idOf(name: string, prefix: string): string | undefined {
+  const id = name.startsWith(prefix) ? name.slice(prefix.length) : "";
+  return V4_UUID.test(id) ? id : undefined;
 }

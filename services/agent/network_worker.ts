@@ -31,8 +31,8 @@ const FIRST_PAUSE = 100, LONGEST_PAUSE = 10_000;
 /** What has been carried out is told to the other hosts after so many ms at the latest. */
 const LONGEST_SILENCE = 2000;
 
-/** Why all of a network is compared with the kernel. */
-export type Reason = "start" | "change" | "check" | "retry";
+/** Why all of a network is compared with the kernel; "drift": it has told of a change that was not the agent's. */
+export type Reason = "start" | "change" | "check" | "drift" | "retry";
 
 /**
  * One network's part of this host: brings the kernel to what the store says, one thing after another. What changed is
@@ -72,6 +72,7 @@ export class NetworkWorker {
   constructor(readonly id: string, context: Context, private readonly onGone: () => void) {
     this.#context = context;
     this.#kernel = context.kernel.network(context.namespacePath(id));
+    this.#kernel.watch(() => context.drift.suspect(this));
     this.writer = new EndpointWriter(id, context, () => this.#mtuHere());
     for (const { record } of this.#local()) {
       this.#veths.add(record.overlay_veth_name);
@@ -389,7 +390,7 @@ export class NetworkWorker {
     const { view, host, trust } = this.#context;
     const wasRight = this.#steady && this.#broken.size === 0 && !changes.length;
     this.#broken.clear();
-    const { gone, unknown } = this.#namespacesGone();
+    const { gone, unknown } = this.#namespacesGone(reason);
     const peers = new Map<string, string>();
     for (const { active, record } of this.#local()) {
       const { overlay_veth_name: name, target_netns_path: path } = record;
@@ -399,7 +400,8 @@ export class NetworkWorker {
     const { state: full, problems } = desiredState(view, this.id, this.#mtuOptions(actual?.vxlan?.mtu));
     const desired = full && without(full, gone);
     // What has changed in the store since it was read is not the doing of others on this host.
-    const drifted = reason === "check" && wasRight && !this.#changes.length && !this.#reason;
+    const drifted = (reason === "check" || reason === "drift") && wasRight && !this.#changes.length &&
+      !this.#reason;
     this.#problems = problems;
     const unreadable = this.#unreadable();
     let ops = [...diff(actual, desired), ...await this.#strays(reason, desired)];
@@ -408,7 +410,7 @@ export class NetworkWorker {
     }
     const away = !unreadable && ops.some(takesAway) ? await this.#unconfirmed() : undefined;
     if (unreadable || away) ops = ops.filter((op) => !takesAway(op));
-    const lost = desired && !unreadable ? lostVeths(actual, desired) : [];
+    const lost = desired && !unreadable && reason !== "drift" ? lostVeths(actual, desired) : [];
     const { network, veths } = partsOf(ops, unknown);
     const ids = new Map([...this.#local()].map(({ id, record }) => [record.overlay_veth_name, id]));
     // Removed ones come first: what is made anew may have one of their names.
@@ -417,7 +419,8 @@ export class NetworkWorker {
     for (const [name, own] of veths) {
       if (desired?.veths.has(name)) await this.#one(ids.get(name) ?? name, () => this.#do(own));
     }
-    if (drifted && ops.length) this.#drifted(ops);
+    const done = [...network, ...[...veths.values()].flat()];
+    if (drifted && done.length) this.#drifted(done);
     // What was missing is there; the rest is tried again.
     if (away) throw away;
     this.#mtu = desired?.vxlan?.mtu;
@@ -493,15 +496,19 @@ export class NetworkWorker {
     }
   }
 
-  /** Names of veths whose endpoint's namespace is gone, and of those of which that cannot be told now. */
-  #namespacesGone(): { gone: Set<string>; unknown: Set<string> } {
+  /**
+   * Names of veths whose endpoint's namespace is gone, and of those of which that cannot be told now: a container that is
+   * started anew has none for a moment, which the kernel tells of at once.
+   */
+  #namespacesGone(reason: Reason): { gone: Set<string>; unknown: Set<string> } {
     const gone = new Set<string>(), unknown = new Set<string>();
     for (const endpoint of this.#local()) {
       const { id, active, record } = endpoint;
       if (!active || record.target_netns_path === "") continue;
       try {
         const identity = this.#context.kernel.identity(record.target_netns_path);
-        if (namespaceGone(endpoint, identity && sinceBoot(identity))) gone.add(record.overlay_veth_name);
+        if (!namespaceGone(endpoint, identity && sinceBoot(identity))) continue;
+        (reason === "drift" ? unknown : gone).add(record.overlay_veth_name);
       } catch (error) {
         this.#broken.set(id, notSetUp(id, error));
         unknown.add(record.overlay_veth_name);

@@ -46,6 +46,10 @@ export class Workers {
     return this.#workers.has(network);
   }
 
+  get(network: string): NetworkWorker | undefined {
+    return this.#workers.get(network);
+  }
+
   all(): IterableIterator<NetworkWorker> {
     return this.#workers.values();
   }

@@ -5,6 +5,7 @@ import type { Ip } from "../../common/ip.ts";
 import { invalid, messageOf } from "../../common/refusal.ts";
 import type { RouteState } from "../../overlay/state.ts";
 import { NetworkKernel } from "./network.ts";
+import type { Notifications } from "./notifications.ts";
 import { Place } from "./place.ts";
 import type { Underlay } from "./read.ts";
 import { missingRoutes } from "./routes.ts";
@@ -15,6 +16,8 @@ export interface HostOptions {
   readonly vtep: Ip;
   /** False: checksums are made on this host, for hardware or drivers that get them wrong. Default true. */
   readonly checksumOffload?: boolean;
+  /** Where the networks' namespaces are watched; without it, none is. */
+  readonly notifications?: Notifications;
 }
 
 /** A namespace that a container has, or is to have. */
@@ -31,14 +34,16 @@ export interface Target {
 export class HostKernel implements Disposable {
   readonly #netlink = new Netlink(home);
   readonly #underlay: Underlay;
+  readonly #notifications: Notifications | undefined;
 
-  constructor({ vtep, checksumOffload = true }: HostOptions) {
+  constructor({ vtep, checksumOffload = true, notifications }: HostOptions) {
     this.#underlay = { vtep, checksumOffload };
+    this.#notifications = notifications;
   }
 
   /** Opens nothing yet. */
   network(namespacePath: string): NetworkKernel {
-    return new NetworkKernel(namespacePath, this.#underlay, this.#netlink);
+    return new NetworkKernel(namespacePath, this.#underlay, this.#netlink, this.#notifications);
   }
 
   /**

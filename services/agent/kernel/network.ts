@@ -3,23 +3,35 @@ import type { Op } from "../../overlay/ops.ts";
 import type { NetworkState, VethState } from "../../overlay/state.ts";
 import { Batch } from "./carry_out.ts";
 import { hostEndsOf } from "./host_end.ts";
+import type { Notifications, Watch } from "./notifications.ts";
 import { OWN_NAMESPACE, Place } from "./place.ts";
 import { type Peers, readNetwork, readVeth, type Underlay } from "./read.ts";
 
 /**
- * One network's part of this host's kernel. Between two calls nothing is held open: nothing is kept alive, and whatever
+ * One network's part of this host's kernel. Between two calls only the socket of {@link watch} is held open: whatever
  * others have done to the namespace meanwhile is met as it is. Calls on one network must not overlap.
  */
 export class NetworkKernel {
   #irreplaceable: ReadonlySet<number> = new Set();
   #closed = false;
+  #onForeign: (() => void) | undefined;
+  #watch: Watch | undefined;
 
-  /** @param netlink a socket in the underlay's namespace */
+  /**
+   * @param netlink a socket in the underlay's namespace
+   * @param notifications where namespaces are watched
+   */
   constructor(
     readonly path: string,
     private readonly underlay: Underlay,
     private readonly netlink: Netlink,
+    private readonly notifications?: Notifications,
   ) {}
+
+  /** Has a change that others make in the namespace told of: from the next {@link read} on, perhaps several times. */
+  watch(onForeign: () => void): void {
+    this.#onForeign = onForeign;
+  }
 
   /**
    * All of it; undefined without a namespace.
@@ -27,6 +39,8 @@ export class NetworkKernel {
    */
   async read(peers: Peers): Promise<NetworkState | undefined> {
     using place = Place.openIfAny(this.path);
+    this.#listen(place);
+    this.#watch?.skip();
     if (!place) return undefined;
     const { state, irreplaceable } = await readNetwork(place, this.underlay, peers);
     this.#irreplaceable = irreplaceable;
@@ -51,18 +65,39 @@ export class NetworkKernel {
   /**
    * Carries out operations in their order, up to the first that fails; of a table's entries, all that can be.
    *
-   * @param done Called after each; of two that the kernel is given in one message, after both.
+   * @param onDone Called after each; of two that the kernel is given in one message, after both.
    * @throws NamespaceGone when a target's namespace is gone, Refusal "exists" when a name or the VNI is taken,
    * SystemError with what was done and the kernel's reason
    */
-  async carryOut(ops: readonly Op[], done?: (op: Op) => void): Promise<void> {
+  async carryOut(ops: readonly Op[], onDone?: (op: Op) => void): Promise<void> {
     if (this.#closed) throw new Error(`the network at ${this.path} is not looked after any more`);
-    using batch = new Batch(this.path, this.underlay, this.netlink, this.#irreplaceable);
-    await batch.carryOut(ops, done);
+    // The socket would keep the namespace, and the VNI with it.
+    if (ops.some(({ op }) => op === "namespace-remove")) this.#listen(undefined);
+    const done = this.#watch?.own(ops);
+    try {
+      using batch = new Batch(this.path, this.underlay, this.netlink, this.#irreplaceable);
+      await batch.carryOut(ops, onDone);
+    } finally {
+      done?.();
+    }
+    if (ops.some(({ op }) => op === "namespace-add")) {
+      using place = Place.openIfAny(this.path);
+      this.#listen(place);
+    }
   }
 
   /** Nothing is changed from now on. */
   close(): void {
     this.#closed = true;
+    this.#listen(undefined);
+  }
+
+  /** Watches this namespace and no other. */
+  #listen(place: Place | undefined): void {
+    if (place && this.#watch?.isOf(place.fd)) return;
+    this.#watch?.close();
+    this.#watch = undefined;
+    if (!place || !this.#onForeign || this.#closed) return;
+    this.#watch = this.notifications?.watch(place.fd, this.#onForeign);
   }
 }

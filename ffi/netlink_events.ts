@@ -1,0 +1,265 @@
+/**
+ * Notifications of rtnetlink(7): what changes in a network namespace, as the kernel tells of it. Messages that say
+ * nothing about a namespace's settings (misses of a vxlan device, MACs that a bridge has learned, neighbours that the
+ * kernel resolves by itself) are dropped in the kernel, since guests can cause any number of them.
+ */
+import { checked, EINTR, ENOBUFS, errno } from "./errno.ts";
+import { libc } from "./libc.ts";
+import {
+  AF_INET,
+  IFF_NOARP,
+  IFF_UP,
+  IFINFOMSG,
+  IFLA_ADDRESS,
+  IFLA_IFNAME,
+  IFLA_INFO_DATA,
+  IFLA_INFO_KIND,
+  IFLA_LINK,
+  IFLA_LINK_NETNSID,
+  IFLA_LINKINFO,
+  IFLA_MASTER,
+  IFLA_MTU,
+  RTM_DELLINK,
+  RTM_NEWLINK,
+} from "./netlink_link.ts";
+import {
+  aligned,
+  HEADER,
+  readAttributes,
+  readNested,
+  readOctets,
+  readText,
+  text,
+} from "./netlink_message.ts";
+import { inNamespace } from "./netns.ts";
+import { attachFilter, type Instruction } from "./packet.ts";
+
+const AF_NETLINK = 16, SOCK_RAW = 3, SOCK_NONBLOCK = 0x800, SOCK_CLOEXEC = 0x80000;
+const SOL_SOCKET = 1, SO_RCVBUFFORCE = 33;
+const RTMGRP_LINK = 1, RTMGRP_NEIGH = 4, RTMGRP_IPV4_IFADDR = 0x10, RTMGRP_IPV6_IFADDR = 0x100;
+const RTMGRP_IPV4_ROUTE = 0x40;
+const SOL_NETLINK = 270, NETLINK_ADD_MEMBERSHIP = 1, NETLINK_DROP_MEMBERSHIP = 2, RTNLGRP_NEIGH = 3;
+/** Charged only while notifications wait to be read. */
+const room = 512 << 10;
+
+const RTM_NEWADDR = 20, RTM_DELADDR = 21, RTM_DELROUTE = 25, RTM_NEWNEIGH = 28, RTM_DELNEIGH = 29;
+const AF_BRIDGE = 7, NTF_SELF = 2, NUD_NOARP = 0x40, NUD_PERMANENT = 0x80;
+
+/** Octets of struct ifaddrmsg and of struct ndmsg. */
+const IFADDRMSG = 8, NDMSG = 12, IFA_ADDRESS = 1, NDA_DST = 1, NDA_LLADDR = 2;
+const IFLA_PROTINFO = 12, IFBRPORT_STATE = 1, IFLA_BR_FDB_N_LEARNED = 48, IFF_LOWER_UP = 0x10000;
+
+const LD_H_ABS = 0x28, LD_B_ABS = 0x30, JEQ = 0x15, JSET = 0x45, RET = 0x06;
+
+/** Classic BPF reads 16 bits in network order; netlink has them in the host's, which is little-endian. */
+const swapped = (value: number) => ((value & 0xff) << 8) | (value >> 8);
+
+/** Offsets from the message's start: its type, and of struct ndmsg the family, the state and the flags. */
+const TYPE = 4, FAMILY = HEADER, STATE = HEADER + 8, FLAGS = HEADER + 10;
+
+const filter: readonly Instruction[] = [
+  [LD_H_ABS, 0, 0, TYPE],
+  [JEQ, 13, 0, swapped(RTM_NEWLINK)],
+  [JEQ, 12, 0, swapped(RTM_DELLINK)],
+  [JEQ, 11, 0, swapped(RTM_NEWADDR)],
+  [JEQ, 10, 0, swapped(RTM_DELADDR)],
+  [JEQ, 9, 0, swapped(RTM_DELROUTE)],
+  [JEQ, 3, 0, swapped(RTM_NEWNEIGH)],
+  [JEQ, 0, 6, swapped(RTM_DELNEIGH)],
+  // Deletions in an ARP table pass: the kernel tells of an entry as failed, not as the permanent one that it was.
+  [LD_B_ABS, 0, 0, FAMILY],
+  [JEQ, 0, 5, AF_BRIDGE],
+  [LD_B_ABS, 0, 0, FLAGS],
+  [JSET, 3, 0, NTF_SELF],
+  [LD_H_ABS, 0, 0, STATE],
+  [JSET, 1, 0, swapped(NUD_NOARP | NUD_PERMANENT)],
+  [RET, 0, 0, 0],
+  [RET, 0, 0, 0xffffffff],
+];
+
+/** What a notification is about. */
+export type Notice =
+  | {
+    readonly about: "link";
+    readonly index: number;
+    readonly name: string;
+    readonly kind: string;
+    /** It was deleted, or has left the namespace. */
+    readonly gone: boolean;
+    readonly carrier: boolean;
+    /** The same text as long as its settings are the same, whatever becomes of carrier and counters. */
+    readonly settings: string;
+  }
+  /** A link as the port of a bridge. */
+  | { readonly about: "port"; readonly index: number; readonly gone: boolean; readonly settings: string }
+  | { readonly about: "address"; readonly address: Uint8Array }
+  /** A route for IPv4 is gone. */
+  | { readonly about: "route"; readonly prefix: number }
+  /** An entry of a link's ARP table (IPv4), or of its forwarding table, `fdb`, by the value of address or MAC. */
+  | { readonly about: "arp" | "fdb"; readonly index: number; readonly key: number }
+  /** A permanent entry of a bridge's own forwarding table. */
+  | { readonly about: "bridge"; readonly index: number };
+
+/** One for all sockets: each message is looked at before the next read. */
+const buffer = new Uint8Array(64 << 10);
+const view = new DataView(buffer.buffer);
+
+/**
+ * A socket that is told of changes in one network namespace, and keeps that namespace until it is closed. It becomes
+ * readable when there are any.
+ */
+export class NetlinkEvents implements Disposable {
+  readonly fd: number;
+  #closed = false;
+
+  /** @param namespace a descriptor, which is not needed any longer afterwards */
+  constructor(namespace: number) {
+    this.fd = inNamespace(namespace, open);
+  }
+
+  /**
+   * Reads all that has come, without waiting.
+   * @returns false when the kernel had more to tell than there was room for
+   */
+  read(take: (notice: Notice) => void): boolean {
+    let whole = true;
+    while (!this.#closed) {
+      const length = libc.recv(this.fd, buffer, buffer.length, 0);
+      if (length > 0) walk(length, take);
+      else {
+        const code = length < 0 ? errno() : 0;
+        if (code === ENOBUFS) whole = false;
+        else if (code !== EINTR) break;
+      }
+    }
+    return whole;
+  }
+
+  /** Has the kernel tell of neighbours, or not: it tells of each one that is set. */
+  tellNeighbours(on: boolean): void {
+    const option = on ? NETLINK_ADD_MEMBERSHIP : NETLINK_DROP_MEMBERSHIP;
+    const result = libc.setsockopt(this.fd, SOL_NETLINK, option, Int32Array.of(RTNLGRP_NEIGH), 4);
+    checked(result, "choose what is told of a network namespace");
+  }
+
+  close(): void {
+    if (!this.#closed) libc.close(this.fd);
+    this.#closed = true;
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
+
+function walk(length: number, take: (notice: Notice) => void): void {
+  for (let at = 0; length - at >= HEADER;) {
+    const size = view.getUint32(at, true);
+    if (size < HEADER || size > length - at) return;
+    const notice = readNotice(view.getUint16(at + 4, true), at + HEADER, at + size);
+    if (notice) take(notice);
+    at += aligned(size);
+  }
+}
+
+/** The index of a link of that name in a namespace; 0 when there is none. */
+export function linkIndex(namespace: number, name: string): number {
+  const bytes = Uint8Array.from(text(name));
+  return inNamespace(namespace, () => libc.if_nametoindex(bytes));
+}
+
+/** Reads a message from `from` (after its header) to `to`; undefined for what says nothing. */
+function readNotice(type: number, from: number, to: number): Notice | undefined {
+  const family = view.getUint8(from);
+  switch (type) {
+    case RTM_NEWLINK:
+    case RTM_DELLINK:
+      if (to - from < IFINFOMSG) return undefined;
+      return family === AF_BRIDGE ? readPort(type, from, to) : readLink(type, from, to);
+    case RTM_NEWADDR:
+    case RTM_DELADDR:
+      return {
+        about: "address",
+        address: readOctets(readAttributes(view, from + IFADDRMSG, to).get(IFA_ADDRESS)),
+      };
+    case RTM_DELROUTE:
+      return { about: "route", prefix: view.getUint8(from + 1) };
+    default:
+      return to - from < NDMSG ? undefined : readNeighbour(family, from, to);
+  }
+}
+
+function readLink(type: number, from: number, to: number): Notice {
+  const found = readAttributes(view, from + IFINFOMSG, to), info = readNested(found.get(IFLA_LINKINFO));
+  const kind = readText(info.get(IFLA_INFO_KIND)), flags = view.getUint32(from + 8, true);
+  const data = readNested(info.get(IFLA_INFO_DATA));
+  const settings = [
+    flags & (IFF_UP | IFF_NOARP),
+    ...[IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_MASTER, IFLA_LINK_NETNSID].map((attribute) =>
+      readOctets(found.get(attribute)).toHex()
+    ),
+    kind,
+    // A bridge's timers, which are 64 bits wide, and its count of learned MACs change by themselves.
+    ...[...data].filter(([attribute, { byteLength }]) =>
+      kind !== "bridge" || (byteLength <= 4 && attribute !== IFLA_BR_FDB_N_LEARNED)
+    ).map(([attribute, value]) => `${attribute}:${readOctets(value).toHex()}`),
+  ];
+  return {
+    about: "link",
+    index: view.getInt32(from + 4, true),
+    name: readText(found.get(IFLA_IFNAME)),
+    kind,
+    gone: type === RTM_DELLINK,
+    carrier: (flags & IFF_LOWER_UP) !== 0,
+    settings: settings.join(),
+  };
+}
+
+/** Its settings are numbers of 8 bits, but for IFBRPORT_STATE, which follows carrier. */
+function readPort(type: number, from: number, to: number): Notice {
+  const found = readNested(readAttributes(view, from + IFINFOMSG, to).get(IFLA_PROTINFO));
+  const settings = [...found].filter(([attribute, { byteLength }]) =>
+    byteLength === 1 && attribute !== IFBRPORT_STATE
+  ).map(([attribute, value]) => `${attribute}:${value.getUint8(0)}`);
+  const index = view.getInt32(from + 4, true);
+  return { about: "port", index, gone: type === RTM_DELLINK, settings: settings.join() };
+}
+
+function readNeighbour(family: number, from: number, to: number): Notice | undefined {
+  const index = view.getInt32(from + 4, true), flags = view.getUint8(from + 10);
+  if (family === AF_BRIDGE && !(flags & NTF_SELF)) return { about: "bridge", index };
+  const about = family === AF_BRIDGE ? "fdb" : "arp", attribute = about === "fdb" ? NDA_LLADDR : NDA_DST;
+  const width = about === "fdb" ? 6 : 4;
+  if (about === "arp" && family !== AF_INET) return undefined;
+  for (let at = from + NDMSG; to - at >= 4;) {
+    const length = view.getUint16(at, true);
+    if (length < 4 || length > to - at) break;
+    if (view.getUint16(at + 2, true) === attribute && length === 4 + width) {
+      const key = width === 4
+        ? view.getUint32(at + 4)
+        : view.getUint16(at + 4) * 2 ** 32 + view.getUint32(at + 6);
+      return { about, index, key };
+    }
+    at += aligned(length);
+  }
+  return undefined;
+}
+
+function open(): number {
+  const type = SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC;
+  const fd = checked(libc.socket(AF_NETLINK, type, 0), "open a netlink socket");
+  try {
+    libc.setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, Int32Array.of(room), 4);
+    attachFilter(fd, filter);
+    // struct sockaddr_nl {u16 family, u16 pad, u32 pid, u32 groups}
+    const name = new Uint8Array(12), view = new DataView(name.buffer);
+    const groups = RTMGRP_LINK | RTMGRP_NEIGH | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR | RTMGRP_IPV4_ROUTE;
+    view.setUint16(0, AF_NETLINK, true);
+    view.setUint32(8, groups, true);
+    checked(libc.bind(fd, name, name.length), "be told of changes in a network namespace");
+    return fd;
+  } catch (error) {
+    libc.close(fd);
+    throw error;
+  }
+}

@@ -1,0 +1,54 @@
+import assert from "node:assert/strict";
+import { createLog } from "../common/log.ts";
+import { Drift } from "./drift.ts";
+import type { Trust } from "./trust.ts";
+
+const log = createLog("agent", { level: "fatal", format: "text" });
+
+class Network {
+  readonly compared: string[] = [];
+  compare(reason: string): Promise<void> {
+    this.compared.push(reason);
+    return Promise.resolve();
+  }
+}
+
+function drift(doubt = false): Drift {
+  return new Drift({ log, trust: { doubt: doubt ? {} : undefined } as unknown as Trust });
+}
+
+const after = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+Deno.test("a storm of changes has a network compared twice a second at most, and others in between", async () => {
+  const looking = drift(), [loud, quiet] = [new Network(), new Network()];
+  for (let i = 0; i < 150; i++) {
+    for (let k = 0; k < 100; k++) looking.suspect(loud);
+    if (i === 20) looking.suspect(quiet);
+    await after(10);
+  }
+  await looking.close();
+  assert.deepEqual(quiet.compared, ["drift"]);
+  assert.ok(
+    loud.compared.length >= 1 && loud.compared.length <= 1 + 1500 / 500 + 2,
+    `${loud.compared.length}`,
+  );
+});
+
+Deno.test("a network whose comparison hangs does not keep another from being compared", async () => {
+  const looking = drift(), hanging = new Network(), other = new Network();
+  hanging.compare = () => new Promise(() => {});
+  looking.suspect(hanging);
+  await after(5);
+  looking.suspect(other);
+  for (let i = 0; i < 1000 && !other.compared.length; i++) await after(10);
+  assert.deepEqual(other.compared, ["drift"]);
+  await looking.close();
+});
+
+Deno.test("while etcd is in doubt nothing is compared", async () => {
+  const looking = drift(true), network = new Network();
+  looking.suspect(network);
+  await after(300);
+  await looking.close();
+  assert.deepEqual(network.compared, []);
+});
