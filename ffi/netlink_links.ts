@@ -1,5 +1,6 @@
 import { ENODEV, SystemError } from "./errno.ts";
 import type { Netlink } from "./netlink.ts";
+import { type PortSettings, readPort } from "./netlink_bridge.ts";
 import {
   AF_INET,
   IFF_NOARP,
@@ -65,6 +66,8 @@ export interface Link {
   readonly mac: Uint8Array;
   /** The index of the bridge that it is a port of; 0 when there is none. */
   readonly master: number;
+  /** How that bridge treats it. */
+  readonly port: PortSettings | undefined;
   /** The index of a veth's far end or of what a macvlan lies on, which is in `peerNamespace`; 0 when there is none. */
   readonly peer: number;
   /**
@@ -154,6 +157,7 @@ function readLink(view: DataView, from: number, to: number): Link {
     mtu: number(IFLA_MTU) ?? 0,
     mac: readOctets(found.get(IFLA_ADDRESS)),
     master: number(IFLA_MASTER) ?? 0,
+    port: readPort(info),
     peer: kind === "veth" || kind === "macvlan" ? number(IFLA_LINK) ?? 0 : 0,
     peerNamespace: number(IFLA_LINK_NETNSID),
     vxlan: kind === "vxlan" ? readVxlan(readNested(info.get(IFLA_INFO_DATA))) : undefined,

@@ -1,5 +1,5 @@
 import { messageOf, Refusal } from "../common/refusal.ts";
-import { desiredState, desiredVeth, hostRouteOf, mtuHere, mtuOf } from "../overlay/desired.ts";
+import { desiredState, desiredVeth, hostRouteOf, isProxied, mtuHere, mtuOf } from "../overlay/desired.ts";
 import { diff, diffVeth, lostVeths } from "../overlay/diff.ts";
 import {
   type Activation,
@@ -55,6 +55,8 @@ export class NetworkWorker {
   #hadHostEnds = false;
   /** The host has a leg in the network. */
   #hasLeg = false;
+  /** br0 answers ARP in the endpoints' place. */
+  #proxied = false;
   readonly #veths = new Set<string>();
   #failures = 0;
   #retry: ReturnType<typeof setTimeout> | undefined;
@@ -316,7 +318,7 @@ export class NetworkWorker {
   /** Carries out what changed, at a cost that does not depend on the rest of the network. */
   async #carryOut(changes: readonly EndpointChange[]): Promise<void> {
     const { view, host } = this.#context;
-    const neighbours = new Neighbours(view, this.id, host.hostname);
+    const neighbours = new Neighbours(view, this.id, host.hostname, this.#proxied);
     // Each as it is by now: of several changes of one endpoint the last one counts.
     const local = new Map<string, Set<string>>();
     const routes = new Map<string, string>(), hostEnds = new Map<string, string>();
@@ -331,6 +333,14 @@ export class NetworkWorker {
       }
     }
     if (routes.size && this.#legWanted() !== this.#hasLeg) return await this.#compare("change", changes);
+    if (local.size) {
+      const contested = ({ before, after }: EndpointChange) =>
+        [before, after].some((endpoint) => endpoint && neighbours.contested(endpoint));
+      const proxied = isProxied(view, this.id, this.#options());
+      if (proxied !== this.#proxied || (proxied && changes.some(contested))) {
+        return await this.#compare("change", changes);
+      }
+    }
     await this.#do(neighbours.opsFor(changes));
     for (const [id, names] of local) {
       const endpoint = view.endpoint(id);
@@ -338,10 +348,10 @@ export class NetworkWorker {
       for (const name of names) {
         const wanted = endpoint?.active && endpoint.host === host.hostname &&
             endpoint.record.overlay_veth_name === name
-          ? desiredVeth(endpoint, this.#mtu ?? this.#wantedMtu())
+          ? desiredVeth(endpoint, this.#mtu ?? this.#wantedMtu(), neighbours)
           : undefined;
         await this.#one(id, async () => {
-          const actual = await this.#kernel.readVeth(name, wanted?.peer?.netns);
+          const actual = await this.#kernel.readVeth(name, wanted?.peer?.netns, wanted?.pinned);
           const address = routes.get(id), leg = legName(this.id);
           const way: Op[] = address === undefined ? [] : [
             wanted && hostRouteOf(endpoint) === address
@@ -396,8 +406,10 @@ export class NetworkWorker {
       const { overlay_veth_name: name, target_netns_path: path } = record;
       if (active && name && path && !unknown.has(name)) peers.set(name, path);
     }
-    const actual = await this.#kernel.read(peers);
-    const { state: full, problems } = desiredState(view, this.id, this.#mtuOptions(actual?.vxlan?.mtu));
+    const actual = await this.#kernel.read(peers, this.#pins());
+    const proxied = actual?.proxy !== undefined;
+    const options = { ...this.#options(actual?.vxlan?.mtu), proxied };
+    const { state: full, problems } = desiredState(view, this.id, options);
     const desired = full && without(full, gone);
     // What has changed in the store since it was read is not the doing of others on this host.
     const drifted = (reason === "check" || reason === "drift") && wasRight && !this.#changes.length &&
@@ -425,6 +437,7 @@ export class NetworkWorker {
     if (away) throw away;
     this.#mtu = desired?.vxlan?.mtu;
     this.#hasLeg = desired?.leg !== undefined;
+    this.#proxied = desired?.proxy !== undefined;
     await this.#deactivate([...gone, ...lost].flatMap((name) => ids.get(name) ?? []));
     if (unreadable && !desired) return;
     if (!desired) {
@@ -608,17 +621,26 @@ export class NetworkWorker {
     return view.space(this.id).endpointsOn(host.hostname);
   }
 
-  #mtuOptions(currentMtu = this.#mtu) {
+  #options(currentMtu = this.#mtu) {
     const { host, underlayMtu } = this.#context;
-    return { hostname: host.hostname, underlayMtu: underlayMtu(), currentMtu };
+    return { hostname: host.hostname, underlayMtu: underlayMtu(), currentMtu, proxied: this.#proxied };
+  }
+
+  /** The MACs that the ports of its active endpoints may be known for, by the ports' names. */
+  #pins(): Map<string, string> {
+    const pins = new Map<string, string>();
+    for (const { active, mac, record } of this.#local()) {
+      if (active && mac) pins.set(record.overlay_veth_name, mac);
+    }
+    return pins;
   }
 
   #mtuHere(): number {
-    return mtuHere(this.#mtuOptions());
+    return mtuHere(this.#options());
   }
 
   #wantedMtu(): number {
-    return mtuOf(this.#context.view, this.id, this.#mtuOptions());
+    return mtuOf(this.#context.view, this.id, this.#options());
   }
 
   /** A record that cannot be read, without which the network is not known whole. */

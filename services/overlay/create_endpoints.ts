@@ -11,7 +11,7 @@ import {
 import type { Plan } from "../store/types.ts";
 import { Batch } from "./batch.ts";
 import { Claims, rangeOf } from "./claims.ts";
-import { type Activation, activeFields, putEndpoint } from "./endpoints.ts";
+import { type Activation, activeFields, noPort, portsLeft, putEndpoint } from "./endpoints.ts";
 import { joinNetwork } from "./hosts.ts";
 import { findNetwork } from "./networks.ts";
 import { macNumber } from "./state.ts";
@@ -71,6 +71,7 @@ export function planCreateEndpoints(
     throw new Refusal("forbidden", `network ${network.name} is being deleted: no endpoint can be made in it`);
   }
   const claims = new Claims(view, network);
+  let ports = portsLeft(view, networkId, host.hostname);
   const macs = new Set<string>();
   const work = new Batch(() => {
     // A network that is deleted meanwhile takes no endpoint.
@@ -86,6 +87,7 @@ export function planCreateEndpoints(
     const existing = view.endpoint(request.id);
     if (existing) return existing.record;
     try {
+      if (request.activation && ports-- <= 0) throw noPort(network, host.hostname);
       const record = newEndpoint(view, network, host, request, claims, macs);
       work.next((step) => putNew(view, record, step));
       return record;

@@ -1,5 +1,7 @@
 import type { NetworkRecord } from "../store/sand_records.ts";
+import { gatewayOf } from "./claims.ts";
 import { Neighbours } from "./neighbours.ts";
+import { BRIDGE_MAC, isCrowded } from "./proxy.ts";
 import type { Endpoint } from "./space.ts";
 import { legName, type NetworkState, type PeerState, type VethState, VXLAN_PORT } from "./state.ts";
 import type { View } from "./view.ts";
@@ -16,6 +18,8 @@ export interface DesiredOptions {
   readonly underlayMtu: number;
   /** What the network's vxlan0 has on this host; undefined when there is none. */
   readonly currentMtu?: number | undefined;
+  /** True when its br0 answers ARP in the endpoints' place already. */
+  readonly proxied?: boolean | undefined;
 }
 
 export interface Desired {
@@ -36,12 +40,17 @@ export function desiredState(view: View, networkId: string, options: DesiredOpti
     routes = new Set<string>();
   if (!network) return { state: undefined, problems };
   const mtu = mtuOf(view, networkId, options);
-  const neighbours = new Neighbours(view, networkId, options.hostname);
+  const proxied = isProxied(view, networkId, options);
+  const neighbours = new Neighbours(view, networkId, options.hostname, proxied);
+  const proxy = { port: true, arp: new Map([[gatewayOf(network).u32, BRIDGE_MAC]]), fdb: new Set<number>() };
   for (const endpoint of endpoints.values()) {
+    const answer = neighbours.answerOf(endpoint);
+    if (answer) proxy.arp.set(answer.address, answer.mac);
     const entry = neighbours.entryOf(endpoint);
     if (entry) {
       arp.set(entry.address, entry.mac);
       fdb.set(entry.mac, entry.vtep);
+      proxy.fdb.add(entry.mac);
       continue;
     }
     const problem = neighbours.problem(endpoint);
@@ -51,14 +60,13 @@ export function desiredState(view: View, networkId: string, options: DesiredOpti
     const { overlay_veth_name: name } = endpoint.record;
     if (!endpoint.active || name === "") continue;
     if (veths.has(name)) problems.push(`network ${network.name}: two endpoints here have the veth ${name}`);
-    else veths.set(name, desiredVeth(endpoint, mtu));
+    else veths.set(name, desiredVeth(endpoint, mtu, neighbours));
     const route = hostRouteOf(endpoint);
     if (route !== undefined) routes.add(route);
   }
   const leg = routes.size ? { leg: { name: legName(networkId), mtu, sound: true, routes } } : {};
-  return here
-    ? { state: stateOf(network, mtu, { veths, arp, fdb, ...leg }), problems }
-    : { state: undefined, problems: [] };
+  const parts = { veths, arp, fdb, ...leg, ...proxied ? { proxy } : {} };
+  return here ? { state: stateOf(network, mtu, parts), problems } : { state: undefined, problems: [] };
 }
 
 /**
@@ -81,8 +89,17 @@ export function mtuHere({ underlayMtu, currentMtu }: DesiredOptions): number {
     : underlayMtu - VXLAN_OVERHEAD;
 }
 
+/** True when this host's br0 is to answer ARP in the network's endpoints' place. */
+export function isProxied(
+  view: View,
+  network: string,
+  { hostname, proxied = false }: DesiredOptions,
+): boolean {
+  return isCrowded(view.space(network).endpointsOn(hostname).size, proxied);
+}
+
 /** What an active endpoint of this host has in the kernel. */
-export function desiredVeth(endpoint: Endpoint, mtu: number): VethState {
+export function desiredVeth(endpoint: Endpoint, mtu: number, neighbours: Neighbours): VethState {
   const { overlay_veth_mac: mac, strand_host_veth: hostEnd } = endpoint.record;
   return {
     ...mac === "" ? {} : { mac },
@@ -90,6 +107,7 @@ export function desiredVeth(endpoint: Endpoint, mtu: number): VethState {
     inBridge: true,
     up: true,
     ...hostEnd === undefined ? {} : { hostEnd },
+    ...neighbours.answerOf(endpoint) ? { pinned: endpoint.mac } : {},
     peer: peerOf(endpoint, mtu),
   };
 }
@@ -117,7 +135,7 @@ function peerOf({ record }: Endpoint, mtu: number): PeerState | undefined {
 function stateOf(
   network: NetworkRecord,
   mtu: number,
-  tables: Pick<NetworkState, "veths" | "arp" | "fdb" | "leg">,
+  tables: Pick<NetworkState, "veths" | "arp" | "fdb" | "leg" | "proxy">,
 ): NetworkState {
   return {
     loopbackUp: true,

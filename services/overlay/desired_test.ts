@@ -133,11 +133,17 @@ Deno.test("of two active endpoints with one address or MAC the older is programm
 Deno.test("Neighbours.opsFor() keeps the tables as desiredState() has them, whatever changes", () => {
   const random = randomFrom(11);
   for (let round = 0; round < 20; round++) {
-    const it = setUp(endpoint("0", 1, 200));
+    // In some rounds so many on this host that it answers ARP itself.
+    const proxied = round % 2 === 1;
+    const idle = Array.from(
+      { length: proxied ? 130 : 0 },
+      (_, i) => endpoint(`idle${i}`, 1, 100 + i, { active: false }),
+    );
+    const it = setUp(endpoint("0", 1, 250), ...idle);
     let kernel: NetworkState | undefined = desiredState(it.view, network.id, options).state;
     it.view.subscribe((changes) => {
       const { endpoints = [] } = changes.get(network.id) ?? {};
-      kernel = new Neighbours(it.view, network.id, "h1").opsFor(endpoints).reduce(perform, kernel);
+      kernel = new Neighbours(it.view, network.id, "h1", proxied).opsFor(endpoints).reduce(perform, kernel);
     });
     for (let n = 0; n < 60; n++) {
       const id = `${1 + random(8)}`, known = it.view.endpoint(id);
@@ -159,7 +165,9 @@ Deno.test("Neighbours.opsFor() keeps the tables as desiredState() has them, what
         }
       }
       const wanted = desiredState(it.view, network.id, options).state;
-      assert.deepEqual([kernel?.arp, kernel?.fdb], [wanted?.arp, wanted?.fdb], `round ${round}, ${n}`);
+      assert.equal(wanted?.proxy !== undefined, proxied);
+      const tables = (state: NetworkState | undefined) => [state?.arp, state?.fdb, state?.proxy];
+      assert.deepEqual(tables(kernel), tables(wanted), `round ${round}, ${n}`);
     }
   }
 });
@@ -199,4 +207,34 @@ Deno.test("a MAC that is a group's or nobody's gets no entry, and no other endpo
   const { state, problems } = desiredState(it.view, network.id, options);
   assert.deepEqual([...state?.fdb.keys() ?? []], [0x02840a000005]);
   assert.equal(problems.length, 2);
+});
+
+Deno.test("desiredState() has br0 answer ARP for all endpoints and the gateway from 128 here on, until fewer than 64 are", () => {
+  const it = setUp(
+    endpoint("away", 2, 200),
+    endpoint("idle", 2, 201, { active: false }),
+    ...Array.from({ length: 127 }, (_, i) => endpoint(`${i}`, 1, 2 + i)),
+  );
+  const state = (proxied = false) => desiredState(it.view, network.id, { ...options, proxied }).state;
+  assert.equal(state()?.proxy, undefined);
+  assert.equal(state()?.veths.get("sand0000")?.pinned, undefined);
+  it.putEndpoint(endpoint("127", 1, 150));
+  const { proxy, veths } = state() ?? {};
+  assert.deepEqual(proxy?.port, true);
+  assert.deepEqual(proxy?.fdb, new Set([0x02840a0000c8]));
+  assert.equal(proxy?.arp.size, 1 + 128 + 1);
+  assert.equal(proxy?.arp.get(0x0a000001), 0);
+  assert.equal(proxy?.arp.get(0x0a0000c8), 0x02840a0000c8);
+  assert.equal(proxy?.arp.get(0x0a000096), 0x02840a000096);
+  assert.equal(veths?.get("sand0127")?.pinned, "02:84:0a:00:00:96");
+  const remove = (id: number) =>
+    it.store.write({
+      guards: [],
+      ops: it.view.endpoint(`${id}`)!.entries.map(({ key }) => ({ remove: key })),
+    });
+  for (let i = 0; i < 64; i++) remove(i);
+  assert.equal(state()?.proxy, undefined);
+  assert.ok(state(true)?.proxy);
+  remove(64);
+  assert.equal(state(true)?.proxy, undefined);
 });

@@ -1,4 +1,5 @@
 import type { Op } from "./ops.ts";
+import { proxyOps } from "./proxy.ts";
 import type { BridgeState, LegState, NetworkState, PeerState, VethState, VxlanState } from "./state.ts";
 
 /**
@@ -13,7 +14,8 @@ export function diff(actual: NetworkState | undefined, desired: NetworkState | u
   let from = actual ?? EMPTY;
   if (from.vxlan && desired.vxlan && !sameDevice(from.vxlan, desired.vxlan)) {
     ops.push({ op: "vxlan-remove" });
-    from = { ...from, vxlan: undefined, arp: EMPTY.arp, fdb: EMPTY.fdb, flood: EMPTY.flood };
+    const proxy = from.proxy && { ...from.proxy, port: false, fdb: new Set<number>() };
+    from = { ...from, vxlan: undefined, arp: EMPTY.arp, fdb: EMPTY.fdb, flood: EMPTY.flood, proxy };
   }
   if (!from.loopbackUp) ops.push({ op: "loopback-up" });
   ops.push(...removedVeths(from.veths, desired.veths));
@@ -21,6 +23,9 @@ export function diff(actual: NetworkState | undefined, desired: NetworkState | u
   ops.push(...vxlanOps(from.vxlan, desired.vxlan));
   ops.push(...legOps(from.leg, desired.leg));
   ops.push(...tableOps(from, desired));
+  // The kernel drops a link's ARP entries with its last address.
+  const flushed = ops.some(({ op }) => op === "bridge-address-remove");
+  ops.push(...proxyOps(from.proxy, desired.proxy, flushed));
   const routes = from.leg?.name === desired.leg?.name ? from.leg?.routes : undefined;
   for (const [name, veth] of desired.veths) {
     ops.push(...vethOps(name, from.veths.get(name), veth), ...routeOps(name, veth, desired.leg, routes));
@@ -172,14 +177,25 @@ function vethOps(name: string, actual: VethState | undefined, desired: VethState
       peer,
     };
     ops.push({ op: "veth-add", name, ...ends });
-    from = { mac, mtu, inBridge: false, up: false, peer: { ...peer, addresses: [], up: false } };
+    from = {
+      mac,
+      mtu,
+      inBridge: false,
+      up: false,
+      pinned: undefined,
+      peer: { ...peer, addresses: [], up: false },
+    };
   }
   const set = {
     ...mac === undefined || from.mac === mac ? {} : { mac },
     ...mtuOf(from, desired),
     ...inBridgeOf(from, desired),
     ...upOf(from, desired),
+    ...desired.pinned === undefined || from.pinned === desired.pinned ? {} : { pinned: desired.pinned },
   };
+  if (from.pinned !== undefined && desired.pinned === undefined) {
+    ops.push({ op: "veth-unpin", name, mac: from.pinned });
+  }
   if (Object.keys(set).length) ops.push({ op: "veth-set", name, ...set });
   if (from.peer) ops.push(...peerOps(name, from.peer, peer ?? { ...from.peer, mtu, routes: [] }));
   return ops;

@@ -215,8 +215,13 @@ function randomState(random: (n: number) => number, found: boolean): NetworkStat
     inBridge: inBridge(),
     up: flag(),
     ...random(3) === 0 ? { hostEnd: `sand200${random(2)}` } : {},
+    ...random(2) === 0 ? { pinned: `02:84:0a:00:00:0${random(3)}` } : {},
     peer: found && random(4) === 0 ? undefined : peer(),
   }]);
+  // What is no port is known behind none.
+  for (const [i, [name, { pinned, ...rest }]] of veths.entries()) {
+    if (pinned && !rest.inBridge) veths[i] = [name, rest];
+  }
   const addresses = new Map(veths).values().flatMap(({ peer }) => peer?.addresses ?? [])
     .map((address) => address.slice(0, -"/24".length)).toArray();
   const leg = !bridge || random(2) === 0 ? {} : {
@@ -232,7 +237,22 @@ function randomState(random: (n: number) => number, found: boolean): NetworkStat
   const tables = vxlan
     ? { arp: table(12, 4), fdb: table(12, 4), flood: new Set(found && random(3) === 0 ? [random(9)] : []) }
     : { arp: new Map(), fdb: new Map(), flood: new Set<number>() };
-  return { loopbackUp: flag(), bridge, vxlan, veths: new Map(veths), ...tables, ...leg };
+  const behind = found && !vxlan?.inBridge ? [] : [...table(9, 1).keys()];
+  const proxy = {
+    port: found ? vxlan?.inBridge === true && flag() : true,
+    arp: table(12, 4),
+    fdb: new Set(behind),
+  };
+  const proxied = bridge && random(2) === 0 && (proxy.port || proxy.arp.size || proxy.fdb.size);
+  return {
+    loopbackUp: flag(),
+    bridge,
+    vxlan,
+    veths: new Map(veths),
+    ...tables,
+    ...leg,
+    ...proxied ? { proxy } : {},
+  };
 }
 
 Deno.test("diff() gives a container its routes along with its address, and leaves them to it afterwards", () => {
@@ -264,6 +284,30 @@ Deno.test("diff() makes the host's way to endpoints, mends it and takes it away 
   assert.deepEqual(diff(wanted, desired), [{ op: "leg-remove" }]);
   const other = { ...desired, leg: { ...leg, name: "sandh0000000000" } };
   assert.deepEqual(diff(other, wanted).map(({ op }) => op), ["leg-remove", "leg-add", "leg-route-add"]);
+});
+
+Deno.test("diff() has br0 know an endpoint's MAC before it answers for it, and takes both away again", () => {
+  const [[name, veth] = ["", undefined]] = desired.veths;
+  assert.ok(veth);
+  const pinned = "02:84:0a:00:00:02";
+  const proxy = { port: true, arp: new Map([[0x0a000001, 0], [0x0a000002, 3]]), fdb: new Set([9]) };
+  const wanted = { ...desired, veths: new Map([[name, { ...veth, pinned }]]), proxy };
+  assert.deepEqual(diff(desired, wanted), [
+    { op: "proxy-set", port: true, arp: proxy.arp, fdb: proxy.fdb },
+    { op: "veth-set", name, pinned },
+  ]);
+  const drifted = {
+    ...wanted,
+    proxy: { port: true, arp: new Map([[0x0a000002, 4], [7, 7]]), fdb: new Set([8]) },
+  };
+  assert.deepEqual(diff(drifted, wanted), [
+    { op: "proxy-remove", arp: new Set([7]), fdb: new Set([8]) },
+    { op: "proxy-set", arp: proxy.arp, fdb: proxy.fdb },
+  ]);
+  assert.deepEqual(diff(wanted, desired), [
+    { op: "proxy-remove", port: true, arp: new Set(proxy.arp.keys()), fdb: proxy.fdb },
+    { op: "veth-unpin", name, mac: pinned },
+  ]);
 });
 
 Deno.test("diff() makes a veth anew whose outer end is not where it should be", () => {

@@ -1,10 +1,16 @@
 import type { Ip } from "../common/ip.ts";
 import { Refusal } from "../common/refusal.ts";
-import { type DockerIds, type EndpointRecord, writeSandRecord } from "../store/sand_records.ts";
+import {
+  type DockerIds,
+  type EndpointRecord,
+  type NetworkRecord,
+  writeSandRecord,
+} from "../store/sand_records.ts";
 import type { Plan } from "../store/types.ts";
 import { claimsOf } from "./addresses.ts";
 import { Batch } from "./batch.ts";
-import type { Planned } from "./networks.ts";
+import { findNetwork, type Planned } from "./networks.ts";
+import { MOST_PORTS } from "./proxy.ts";
 import type { Endpoint } from "./space.ts";
 import type { RouteState } from "./state.ts";
 import { Step } from "./step.ts";
@@ -30,7 +36,8 @@ export interface Activation {
 /**
  * Plans that an endpoint is active.
  *
- * @throws Refusal "not-found" when the host does not own it, "forbidden" when it is active in another namespace.
+ * @throws Refusal "not-found" when the host does not own it, "forbidden" when it is active in another namespace,
+ * "exhausted" when the host has no port left for it.
  */
 export function planActivate(
   view: View,
@@ -48,7 +55,26 @@ export function planActivate(
       }: deactivate it first`,
     );
   }
+  if (!active && portsLeft(view, endpoint.network, hostname) <= 0) {
+    throw noPort(findNetwork(view, endpoint.network), hostname);
+  }
   return update(view, endpoint, activeFields(activation));
+}
+
+/** How many more of a network's endpoints can be active on a host. */
+export function portsLeft(view: View, network: string, hostname: string): number {
+  let left = MOST_PORTS;
+  for (const { active } of view.space(network).endpointsOn(hostname)) if (active) left--;
+  return left;
+}
+
+/** Why no more can. */
+export function noPort(network: NetworkRecord, hostname: string): Refusal {
+  return new Refusal(
+    "exhausted",
+    `network ${network.name} has ${MOST_PORTS} active endpoints on ${hostname} already, as many as a bridge has ports for: ` +
+      "make this one on another host, or in another network",
+  );
 }
 
 /** Plans that an endpoint is inactive: it keeps its address. Throws Refusal "not-found" when the host does not own it. */

@@ -329,3 +329,35 @@ Deno.test("planReach() tells where a host is by now, once", () => {
   assert.equal(planReach(it.view, "E", moved).plan, undefined);
   assert.throws(() => planReach(it.view, "E", { ...moved, hostname: "h2" }), { code: "not-found" });
 });
+
+Deno.test("no more endpoints are active on a host than its bridge has ports, however they come, and nothing is claimed for others", () => {
+  const it = setUp("10.0.0.0/20");
+  const make = (from: number, count: number, activation?: typeof active) =>
+    it.create(...Array.from({ length: count }, (_, i) => it.request(`E${from + i}`, { activation })));
+  assert.ok(it.commit(make(0, 1000, active).plans));
+  const { results, plans } = make(1000, 24, active);
+  assert.ok(it.commit(plans));
+  assert.equal(results.filter((result) => !(result instanceof Refusal)).length, 22);
+  const refused = results.at(-1);
+  assert.ok(refused instanceof Refusal && refused.code === "exhausted");
+  assert.equal(
+    refused.message,
+    "network blue has 1022 active endpoints on h1 already, as many as a bridge has ports for: " +
+      "make this one on another host, or in another network",
+  );
+  // The network's own three, and each endpoint's.
+  assert.equal(it.bits().length, 3 + 1022);
+  // An inactive one takes no port, until it is to be active.
+  assert.ok(it.commit(make(2000, 1).plans));
+  const activate = () => planActivate(it.view, "E2000", "h1", active).plan;
+  assert.throws(activate, { code: "exhausted" });
+  assert.ok(it.commit(planDeactivate(it.view, "E7", "h1").plan));
+  assert.ok(it.commit(activate()));
+  // One that is active already may be told again.
+  assert.ok(planActivate(it.view, "E8", "h1", active));
+  // Other hosts have ports of their own.
+  const there = planCreateEndpoints(it.view, network.id, { ...host, hostname: "h2" }, [
+    it.request("F", { activation: active }),
+  ]);
+  assert.ok(it.commit(there.plans));
+});

@@ -16,7 +16,13 @@ export class Neighbours {
   readonly #last: number = 0;
   readonly #gateway: number = 0;
 
-  constructor(view: View, network: string, private readonly hostname: string) {
+  /** @param proxied br0 answers ARP in the endpoints' place; see {@link ProxyState} */
+  constructor(
+    view: View,
+    network: string,
+    private readonly hostname: string,
+    private readonly proxied = false,
+  ) {
     this.#space = view.space(network);
     const record = view.network(network);
     if (!record) return;
@@ -47,19 +53,33 @@ export class Neighbours {
     return this.#ofAddress(hot.address) === endpoint && this.#ofMac(hot.mac) === endpoint ? hot : undefined;
   }
 
+  /** What br0 is to answer for the endpoint, of this host or another; undefined: it is not to. */
+  answerOf(endpoint: Endpoint): Neighbour | undefined {
+    if (!this.proxied || !this.#eligible(endpoint)) return undefined;
+    const { hot } = endpoint;
+    return this.#ofAddress(hot.address) === endpoint && this.#ofMac(hot.mac) === endpoint ? hot : undefined;
+  }
+
+  /** True when another endpoint of this host has the same address or MAC: which of them has it may change. */
+  contested({ id, hot }: Endpoint): boolean {
+    return [...this.#space.holdersOf(hot.address), ...this.#space.holdersOfMac(hot.mac)]
+      .some((other) => other.id !== id && other.host === this.hostname);
+  }
+
   /**
    * What some changes of endpoints mean for the tables, without looking at the rest of the network. It may set what the
    * kernel has already, and remove what it does not have.
    */
   opsFor(changes: readonly EndpointChange[]): Op[] {
-    const addresses = new Set<number>(), macs = new Set<number>();
+    const addresses = new Set<number>(), macs = new Set<number>(), answered = new Set<number>();
     for (const { before, after } of changes) {
       for (const endpoint of [before, after]) {
         if (!endpoint) continue;
         const { hot } = endpoint;
         // Whoever shares its address or its MAC may have won or lost them, and with one the other.
         const near = [endpoint, ...this.#space.holdersOf(hot.address), ...this.#space.holdersOfMac(hot.mac)];
-        // Between endpoints of this host there is nothing in the tables, and nothing to be taken away.
+        if (this.proxied) { for (const { hot } of near) answered.add(hot.address); }
+        // Between endpoints of this host there is nothing in vxlan0's tables, and nothing to be taken away.
         if (near.every(({ host }) => host === this.hostname)) continue;
         for (const { hot } of near) addresses.add(hot.address), macs.add(hot.mac);
       }
@@ -81,6 +101,20 @@ export class Neighbours {
     if (noFdb.size) ops.push({ op: "fdb-remove", macs: noFdb });
     if (fdb.size) ops.push({ op: "fdb-set", entries: fdb });
     if (arp.size) ops.push({ op: "arp-set", entries: arp });
+    if (this.proxied) ops.push(...this.#proxyOps(answered, new Set(fdb.keys()), noFdb));
+    return ops;
+  }
+
+  #proxyOps(addresses: ReadonlySet<number>, fdb: ReadonlySet<number>, noFdb: ReadonlySet<number>): Op[] {
+    const arp = new Map<number, number>(), noArp = new Set<number>();
+    for (const address of addresses) {
+      const answer = this.#space.holdersOf(address).map((endpoint) => this.answerOf(endpoint)).find(Boolean);
+      if (answer) arp.set(address, answer.mac);
+      else if (address >= 0 && address !== this.#gateway) noArp.add(address);
+    }
+    const ops: Op[] = [];
+    if (noArp.size || noFdb.size) ops.push({ op: "proxy-remove", arp: noArp, fdb: noFdb });
+    if (arp.size || fdb.size) ops.push({ op: "proxy-set", arp, fdb });
     return ops;
   }
 

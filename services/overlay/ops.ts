@@ -45,7 +45,10 @@ export type Op =
     readonly mtu?: number;
     readonly inBridge?: true;
     readonly up?: true;
+    readonly pinned?: string;
   }
+  /** The port is again one that frames are flooded to. */
+  | { readonly op: "veth-unpin"; readonly name: string; readonly mac: string }
   | {
     readonly op: "peer-set";
     /** Of the end in the overlay's namespace. */
@@ -81,4 +84,17 @@ export type Op =
   /** Adds or replaces: MAC → VTEP. */
   | { readonly op: "fdb-set"; readonly entries: ReadonlyMap<number, number> }
   | { readonly op: "fdb-remove"; readonly macs: ReadonlySet<number> }
-  | { readonly op: "flood-remove"; readonly vteps: ReadonlySet<number> };
+  | { readonly op: "flood-remove"; readonly vteps: ReadonlySet<number> }
+  /** Adds or replaces parts of {@link ProxyState}. */
+  | {
+    readonly op: "proxy-set";
+    readonly port?: true;
+    readonly arp: ReadonlyMap<number, number>;
+    readonly fdb: ReadonlySet<number>;
+  }
+  | {
+    readonly op: "proxy-remove";
+    readonly port?: true;
+    readonly arp: ReadonlySet<number>;
+    readonly fdb: ReadonlySet<number>;
+  };

@@ -33,6 +33,7 @@ function vethOf(op: Op): string | undefined {
     case "veth-add":
     case "veth-remove":
     case "veth-set":
+    case "veth-unpin":
       return op.name;
     case "peer-set":
     case "leg-route-add":

@@ -21,6 +21,18 @@ export interface NetworkState {
   readonly flood: ReadonlySet<number>;
   /** Absent: the network is apart from the host that it is on. */
   readonly leg?: LegState | undefined;
+  /** Absent: ARP requests are flooded, and answered by the endpoints themselves and by vxlan0. */
+  readonly proxy?: ProxyState | undefined;
+}
+
+/** What br0 answers ARP requests from, which are then not flooded to the ports (net/bridge/br_arp_nd_proxy.c). */
+export interface ProxyState {
+  /** vxlan0's port is one that is answered for (IFLA_BRPORT_PROXYARP_WIFI). */
+  readonly port: boolean;
+  /** Permanent ARP entries on br0: address → MAC. */
+  readonly arp: ReadonlyMap<number, number>;
+  /** Static entries of br0's own FDB: MACs that are behind vxlan0. */
+  readonly fdb: ReadonlySet<number>;
 }
 
 /** The way between the host's own namespace and the network's gateway on it: a pair of veths. */
@@ -64,6 +76,11 @@ export interface VethState {
    * end is the port.
    */
   readonly hostEnd?: string | undefined;
+  /**
+   * The MAC, in text form, that br0 knows to be behind this port whatever others send (a static, sticky FDB entry). What is
+   * for a MAC that br0 does not know is not flooded to the port then, and br0 answers ARP requests for its endpoint.
+   */
+  readonly pinned?: string | undefined;
   /** Wanted: undefined where the other end is Docker's affair. Found: undefined where it was not found. */
   readonly peer: PeerState | undefined;
 }

@@ -1,5 +1,5 @@
 import type { Op } from "./ops.ts";
-import type { NetworkState, PeerState, VethState } from "./state.ts";
+import type { NetworkState, PeerState, ProxyState, VethState } from "./state.ts";
 
 /** What the kernel makes of one operation, on data; throws where the kernel would refuse. */
 export function perform(state: NetworkState | undefined, op: Op): NetworkState | undefined {
@@ -34,7 +34,13 @@ export function perform(state: NetworkState | undefined, op: Op): NetworkState |
     }
     case "vxlan-remove":
       there(vxlan);
-      return { ...state, vxlan: undefined, arp: new Map(), fdb: new Map(), flood: new Set() };
+      return {
+        ...withProxy(state, { port: false, fdb: new Set() }),
+        vxlan: undefined,
+        arp: new Map(),
+        fdb: new Map(),
+        flood: new Set(),
+      };
     case "vxlan-set":
       if (op.inBridge) there(bridge);
       return { ...state, vxlan: { ...there(vxlan), ...fields(op) } };
@@ -52,6 +58,11 @@ export function perform(state: NetworkState | undefined, op: Op): NetworkState |
     case "veth-set":
       if (op.inBridge) there(bridge);
       return withVeth(state, op.name, { ...there(state.veths.get(op.name)), ...fields(op) });
+    case "veth-unpin": {
+      const { pinned, ...veth } = there(state.veths.get(op.name));
+      if (pinned !== op.mac) throw new Error("ENOENT");
+      return withVeth(state, op.name, veth);
+    }
     case "peer-set": {
       const veth = there(state.veths.get(op.veth)), peer = there(veth.peer);
       if (peer.netns !== op.netns || peer.name !== op.at) throw new Error("ENODEV");
@@ -83,6 +94,21 @@ export function perform(state: NetworkState | undefined, op: Op): NetworkState |
       if (leg.name !== op.leg || !routes.delete(op.address)) throw new Error("ESRCH");
       return { ...state, leg: { ...leg, routes } };
     }
+    case "proxy-set": {
+      there(bridge);
+      if (!there(vxlan).inBridge && (op.port || op.fdb.size)) throw new Error("EINVAL");
+      const { port, arp, fdb } = state.proxy ?? NO_PROXY;
+      return withProxy(state, {
+        port: port || op.port === true,
+        arp: new Map([...arp, ...op.arp]),
+        fdb: fdb.union(op.fdb),
+      });
+    }
+    case "proxy-remove": {
+      const { port, arp, fdb } = state.proxy ?? NO_PROXY;
+      const rest = { arp: without(arp, op.arp), fdb: fdb.difference(op.fdb) };
+      return withProxy(state, { port: port && !op.port, ...rest });
+    }
     case "arp-set":
       there(vxlan);
       return { ...state, arp: new Map([...state.arp, ...op.entries]) };
@@ -109,6 +135,18 @@ export function singly(ops: readonly Op[]): Op[] {
         return [...op.addresses].map((address) => ({ op: op.op, addresses: new Set([address]) }));
       case "fdb-remove":
         return [...op.macs].map((mac) => ({ op: op.op, macs: new Set([mac]) }));
+      case "proxy-set":
+        return [
+          ...op.port ? [{ ...op, arp: new Map(), fdb: new Set<number>() }] : [],
+          ...[...op.fdb].map((mac): Op => ({ op: op.op, arp: new Map(), fdb: new Set([mac]) })),
+          ...[...op.arp].map((entry): Op => ({ op: op.op, arp: new Map([entry]), fdb: new Set() })),
+        ];
+      case "proxy-remove":
+        return [
+          ...[...op.arp].map((address): Op => ({ op: op.op, arp: new Set([address]), fdb: new Set() })),
+          ...[...op.fdb].map((mac): Op => ({ op: op.op, arp: new Set(), fdb: new Set([mac]) })),
+          ...op.port ? [{ ...op, arp: new Set<number>(), fdb: new Set<number>() }] : [],
+        ];
       case "flood-remove":
         return [...op.vteps].map((vtep) => ({ op: op.op, vteps: new Set([vtep]) }));
       case "vxlan-set":
@@ -129,6 +167,14 @@ function fields<T extends Op>({ op: _, ...rest }: T): Fields<T> {
   const isPeer = "at" in set;
   for (const key of isPeer ? ["veth", "netns", "at"] : ["name"]) delete set[key];
   return set as Fields<T>;
+}
+
+const NO_PROXY: ProxyState = { port: false, arp: new Map(), fdb: new Set() };
+
+/** What is not there at all is found as nothing. */
+function withProxy(state: NetworkState, change: Partial<ProxyState>): NetworkState {
+  const { proxy, ...rest } = state, after = { ...proxy ?? NO_PROXY, ...change };
+  return after.port || after.arp.size || after.fdb.size ? { ...rest, proxy: after } : rest;
 }
 
 function withVeth(state: NetworkState, name: string, veth: VethState): NetworkState {

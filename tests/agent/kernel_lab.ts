@@ -82,9 +82,12 @@ export class LabNetwork {
 
   read(desired: NetworkState | undefined): Promise<NetworkState | undefined> {
     const peers = [...desired?.veths ?? []].flatMap(([name, { peer }]) =>
-      peer ? [[name, peer.netns] as const] : []
+      peer ? [[name, peer] as const] : []
     );
-    return this.kernel.read(new Map(peers));
+    return this.kernel.read(
+      new Map(peers.map(([name, { netns }]) => [name, netns])),
+      new Map(peers.map(([name, { mac }]) => [name, mac])),
+    );
   }
 
   /** One look, one apply; the kernel is then as desired, by our look and by iproute2's. @returns what was done */
@@ -94,8 +97,10 @@ export class LabNetwork {
     const found = await this.read(desired);
     assert.deepEqual(found, desired, what);
     assert.deepEqual(diff(found, desired), [], what);
-    if (desired) judge(await readKernel(this.path), desired, await kernelsOf(desired), what);
-    else assert.throws(() => Deno.lstatSync(this.path), Deno.errors.NotFound);
+    if (desired) {
+      judge(await readKernel(this.path), desired, await kernelsOf(desired), what);
+      await judgeProxy(this.name, desired, what);
+    } else assert.throws(() => Deno.lstatSync(this.path), Deno.errors.NotFound);
     return ops;
   }
 
@@ -143,6 +148,41 @@ async function kernelsOf({ veths }: NetworkState): Promise<ReadonlyMap<string, K
   return new Map(
     await Promise.all([...paths].map(async (path) => [path, await readKernel(path)] as const)),
   );
+}
+
+/** What br0 answers ARP from, and what it knows to be behind which port, as iproute2 shows it. */
+async function judgeProxy(netns: string, { proxy, veths }: NetworkState, what: string): Promise<void> {
+  const json = async (...command: string[]) => JSON.parse((await run(command)).stdout || "[]");
+  const [neighbours, entries, links] = await Promise.all([
+    json("ip", "-n", netns, "-j", "neigh", "show", "dev", "br0", "nud", "permanent"),
+    json("bridge", "-n", netns, "-j", "fdb", "show", "br", "br0"),
+    json("ip", "-n", netns, "-j", "-d", "link"),
+  ]) as [
+    { dst: string; lladdr: string }[],
+    { mac: string; ifname: string; state?: string; flags?: string[] }[],
+    {
+      ifname: string;
+      address: string;
+      linkinfo?: { info_slave_data?: { flood: boolean; proxy_arp_wifi: boolean } };
+    }[],
+  ];
+  const own = links.find(({ ifname }) => ifname === "br0")?.address ?? "";
+  const text = (mac: number) =>
+    mac ? macFromBytes(Uint8Array.fromHex(mac.toString(16).padStart(12, "0"))) : own;
+  const arp = [...proxy?.arp ?? []].map(([address, mac]) => `${Ip.from4(address)} ${text(mac)}`);
+  assert.deepEqual(neighbours.map(({ dst, lladdr }) => `${dst} ${lladdr}`).sort(), arp.sort(), what);
+  const pinned = [
+    ...[...proxy?.fdb ?? []].map((mac) => `${text(mac)} vxlan0`),
+    ...[...veths].flatMap(([name, { pinned }]) => pinned ? [`${pinned} ${name}`] : []),
+  ];
+  const sticky = entries.filter(({ state, flags }) => state === "static" && flags?.includes("sticky"));
+  assert.deepEqual(sticky.map(({ mac, ifname }) => `${mac} ${ifname}`).sort(), pinned.sort(), what);
+  for (const { ifname, linkinfo } of links) {
+    const port = linkinfo?.info_slave_data, isPinned = veths.get(ifname)?.pinned !== undefined;
+    if (!port) continue;
+    const answered = ifname === "vxlan0" ? proxy?.port === true : isPinned;
+    assert.deepEqual([port.flood, port.proxy_arp_wifi], [!isPinned, answered], `${ifname} ${what}`);
+  }
 }
 
 function judge(

@@ -1,5 +1,7 @@
 import { randomFrom } from "../../services/overlay/testing.ts";
+import { Ip } from "../../services/common/ip.ts";
 import { diff } from "../../services/overlay/diff.ts";
+import { BRIDGE_MAC } from "../../services/overlay/proxy.ts";
 import type { NetworkState } from "../../services/overlay/state.ts";
 import { singly } from "../../services/overlay/testing_kernel.ts";
 import type { TestNamespace } from "../ffi/namespaces.ts";
@@ -47,14 +49,23 @@ function randomState(
     { length: random(9) },
     (): [number, number] => [100 + random(12), 2 + random(3)],
   );
+  const proxied = random(2) === 0;
   const veths = Array.from({ length: random(4) }, () => {
     const i = random(4);
     // Names of their own in targets that networks share.
     const last = 1 + i + 4 * (network.number % 3);
-    return [`sand000${i}`, veth(targets[random(targets.length)]!.path, last, mtu)] as const;
+    const end = veth(targets[random(targets.length)]!.path, last, mtu), { peer } = end;
+    return [`sand000${i}`, { ...end, ...proxied && peer ? { pinned: peer.mac } : {} }] as const;
   });
   const bridge = { up: true, mtu, addresses: [["10.0.0.1/24", "10.0.0.254/16"][random(2)]!] };
-  return network.desired({ ...remote(...entries), veths: new Map(veths), bridge }, mtu);
+  const tables = remote(...entries);
+  const proxy = {
+    port: true,
+    arp: new Map([[Ip.parse(bridge.addresses[0]!.split("/")[0]!).u32, BRIDGE_MAC], ...tables.arp]),
+    fdb: new Set(tables.fdb.keys()),
+  };
+  const parts = { ...tables, ...proxied ? { proxy } : {}, veths: new Map(veths), bridge };
+  return network.desired(parts, mtu);
 }
 
 /** Some of what others may do to a network; what is not possible just now fails. */
@@ -83,6 +94,14 @@ function mess(random: (n: number) => number, targets: readonly TestNamespace[]):
     () => `bridge fdb append 02:84:0a:00:00:${64 + random(9)} dev vxlan0 dst 192.0.2.8 port 7 self`,
     () => `bridge fdb append 00:00:00:00:00:00 dev vxlan0 dst 192.0.2.${9 + random(3)} self`,
     () => `bridge fdb del 02:84:0a:00:00:${64 + random(9)} dev vxlan0`,
+    () => `ip neigh replace 10.0.0.${100 + random(14)} lladdr 02:00:00:00:00:99 dev br0 nud permanent`,
+    () => `ip neigh del 10.0.0.${[1, 254, 100][random(3)]} dev br0`,
+    () => `ip link set br0 address 02:00:00:00:00:0${random(9)}`,
+    () => `ip link set vxlan0 type bridge_slave proxy_arp_wifi ${["on", "off"][random(2)]}`,
+    () => `ip link set ${name()} type bridge_slave flood ${["on", "off"][random(2)]}`,
+    () => `ip link set ${name()} type bridge_slave proxy_arp_wifi ${["on", "off"][random(2)]}`,
+    () => `bridge fdb replace 02:84:0a:00:00:${64 + random(9)} dev vxlan0 master static`,
+    () => `bridge fdb del 02:84:0a:00:00:0${1 + random(9)} dev ${name()} master`,
     () => "ip netns del NETWORK",
   ];
   return Array.from({ length: random(5) }, () => kinds[random(kinds.length)]!().split(" "));

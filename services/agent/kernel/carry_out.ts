@@ -1,5 +1,5 @@
 import { setChecksumOffload } from "../../../ffi/checksum_offload.ts";
-import { EADDRINUSE, SystemError } from "../../../ffi/errno.ts";
+import { EADDRINUSE, ENODEV, EXFULL, SystemError } from "../../../ffi/errno.ts";
 import type { Netlink } from "../../../ffi/netlink.ts";
 import { addAddress, deleteAddress, type LinkAddress, listAddresses } from "../../../ffi/netlink_address.ts";
 import { type Link, listLinks } from "../../../ffi/netlink_links.ts";
@@ -17,11 +17,13 @@ import { Cidr, Ip } from "../../common/ip.ts";
 import { macFromBytes, macToBytes, randomMacBytes, tryParseMac } from "../../common/mac.ts";
 import { Refusal } from "../../common/refusal.ts";
 import type { Op } from "../../overlay/ops.ts";
+import { MOST_PORTS } from "../../overlay/proxy.ts";
 import { BRIDGE, LEG, VXLAN, VXLAN_PORT } from "../../overlay/state.ts";
 import { addOverHost, hostEndOf } from "./host_end.ts";
 import { addLeg, addLegRoute, removeLeg, removeLegRoute, setLeg } from "./leg.ts";
 import { addPair } from "./pair.ts";
 import { OWN_NAMESPACE, Place } from "./place.ts";
+import { pin, removeProxy, setProxy, unpin } from "./proxy.ts";
 import type { Underlay } from "./read.ts";
 import { addRoutes } from "./routes.ts";
 import { addressesOnly, arpEntries, fdbEntries, macsOnly } from "./tables.ts";
@@ -115,6 +117,10 @@ export class Batch implements Disposable {
       const link = await this.#here.link(name);
       if (link) await this.#removeVeth(link);
     },
+    "veth-unpin": async ({ name, mac }) => {
+      const link = await this.#here.link(name);
+      if (link?.port) await unpin(this.#here, link, mac);
+    },
     "host-end-remove": ({ name }) => this.#host.netlink.run(deleteLink(name)),
     "veth-set": (op) => this.#setVeth(op),
     "peer-set": (op) => this.#setPeer(op),
@@ -140,6 +146,8 @@ export class Batch implements Disposable {
     "fdb-remove": ({ macs }) => this.#removeMacs(macs),
     // Whatever VTEPs there are: none is ever wanted, and one by one some would stay, for a port of their own.
     "flood-remove": () => this.#removeMacs(new Set([0])),
+    "proxy-set": (op) => setProxy(this.#here, op),
+    "proxy-remove": (op) => removeProxy(this.#here, op),
   };
 
   get #here(): Place {
@@ -176,15 +184,25 @@ export class Batch implements Disposable {
     // Records of SAND's agents may name no MAC.
     const near = { name, mtu, mac: randomMacBytes(), ...macOf(mac), ...await this.#vethSettings(set) };
     const far = { name: peer.name, mtu: peer.mtu, mac: randomMacBytes(), ...macOf(peer.mac) };
-    if (hostEnd === undefined) await addPair(this.#here, near, target, far);
-    else {
+    if (hostEnd === undefined) {
+      await addPair(this.#here, near, target, far).catch((error) => sayFull(error, this.path));
+    } else {
       this.#host.forget(hostEnd);
-      await addOverHost(this.#here, near, this.#host, hostEnd, target, far);
+      await addOverHost(this.#here, near, this.#host, hostEnd, target, far)
+        .catch((error) => sayFull(error, this.path));
       this.#made(this.#host, hostEnd);
     }
     this.#made(this.#here, name);
     target.forget(peer.name);
     this.#made(target, peer.name);
+    await this.#pin(name, set.pinned);
+  }
+
+  async #pin(name: string, mac: string | undefined): Promise<void> {
+    if (mac === undefined) return;
+    const link = await this.#here.link(name);
+    if (!link) throw new SystemError(`look for ${name}`, ENODEV);
+    await pin(this.#here, link, mac);
   }
 
   async #setVeth({ op: _, name, ...settings }: Named<"veth-set">): Promise<void> {
@@ -192,7 +210,9 @@ export class Batch implements Disposable {
     // What a macvlan lies on comes first: it cannot have more than that has.
     const end = link && await hostEndOf(this.#here, link, this.#host);
     if (end && (mtu || up)) await this.#host.netlink.run(changeLink(end.index, given({ mtu, up })));
-    await netlink.run(changeLink(name, await this.#vethSettings(settings)));
+    await netlink.run(changeLink(name, await this.#vethSettings(settings)))
+      .catch((error) => sayFull(error, this.path));
+    await this.#pin(name, settings.pinned);
   }
 
   /** A macvlan goes with what it lies on, and that with the veth's other end. */
@@ -269,6 +289,13 @@ function sayPort(error: unknown): never {
   const message =
     `UDP port ${VXLAN_PORT}, which VXLAN needs, is taken by another program of this host: end that`;
   throw new Refusal("exists", message, { cause: error });
+}
+
+/** The kernel's word for a bridge with all of its ports taken. */
+function sayFull(error: unknown, path: string): never {
+  if (!(error instanceof SystemError && error.errno === EXFULL)) throw error;
+  const message = `the bridge ${BRIDGE} in ${path} has no port left, of ${MOST_PORTS} for endpoints`;
+  throw new Refusal("exhausted", message, { cause: error });
 }
 
 function linkAddress(link: number, text: string): LinkAddress {

@@ -5,6 +5,7 @@ import { Batch } from "./carry_out.ts";
 import { hostEndsOf } from "./host_end.ts";
 import type { Notifications, Watch } from "./notifications.ts";
 import { OWN_NAMESPACE, Place } from "./place.ts";
+import type { Pins } from "./proxy.ts";
 import { type Peers, readNetwork, readVeth, type Underlay } from "./read.ts";
 
 /**
@@ -35,14 +36,15 @@ export class NetworkKernel {
 
   /**
    * All of it; undefined without a namespace.
+   * @param pins the MACs that ports should be known for: whether they are is found for these alone
    * @throws NamespaceError when something else is at the path
    */
-  async read(peers: Peers): Promise<NetworkState | undefined> {
+  async read(peers: Peers, pins: Pins = new Map()): Promise<NetworkState | undefined> {
     using place = Place.openIfAny(this.path);
     this.#listen(place);
     this.#watch?.skip();
     if (!place) return undefined;
-    const { state, irreplaceable } = await readNetwork(place, this.underlay, peers);
+    const { state, irreplaceable } = await readNetwork(place, this.underlay, peers, pins);
     this.#irreplaceable = irreplaceable;
     return state;
   }
@@ -50,10 +52,11 @@ export class NetworkKernel {
   /**
    * One veth, at a cost that does not depend on what else is there; undefined when it is not.
    * @param peer path of the namespace where the other end should be
+   * @param mac what its port should be known for
    */
-  async readVeth(name: string, peer: string | undefined): Promise<VethState | undefined> {
+  async readVeth(name: string, peer: string | undefined, mac?: string): Promise<VethState | undefined> {
     using place = Place.openIfAny(this.path);
-    return place && await readVeth(place, this.underlay, name, peer);
+    return place && await readVeth(place, this.underlay, name, peer, mac);
   }
 
   /** Names of the ends that its veths have in the host's namespace, also of those that are nobody's any more. */

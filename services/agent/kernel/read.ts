@@ -19,6 +19,7 @@ import {
 import { hostEndOf, seeToHostEnd } from "./host_end.ts";
 import { readLeg } from "./leg.ts";
 import { OWN_NAMESPACE, Place } from "./place.ts";
+import { type Pins, readPins, readProxy } from "./proxy.ts";
 import { type Fdb, readArp, readFdb } from "./tables.ts";
 
 /** What of the host a network's state depends on. */
@@ -42,7 +43,12 @@ export type Peers = ReadonlyMap<string, string>;
 const vethName = /^sand[\da-f]{4}$/i;
 
 /** All of a network's namespace. */
-export async function readNetwork(place: Place, underlay: Underlay, peers: Peers): Promise<Found> {
+export async function readNetwork(
+  place: Place,
+  underlay: Underlay,
+  peers: Peers,
+  pins: Pins,
+): Promise<Found> {
   const links = new Map((await listLinks(place.netlink)).map((link) => [link.name, link]));
   const bridge = links.get(BRIDGE), vxlan = links.get(VXLAN), leg = links.get(LEG);
   const veths = new Map<string, VethState>();
@@ -53,18 +59,23 @@ export async function readNetwork(place: Place, underlay: Underlay, peers: Peers
     veths,
     ...leg && await legState(place, leg, bridge, underlay),
   };
+  const pinned = await readPins(place, bridge, links.values(), pins);
   for (const link of links.values()) {
     if (!vethName.test(link.name) && !peers.has(link.name)) continue;
-    veths.set(link.name, await vethState(place, link, bridge, underlay, peers.get(link.name)));
+    veths.set(link.name, {
+      ...await vethState(place, link, bridge, underlay, peers.get(link.name)),
+      ...pinned.has(link.index) ? { pinned: pinned.get(link.index) } : {},
+    });
   }
   if (!underlay.checksumOffload) {
     for (const name of [BRIDGE, VXLAN]) {
       withoutOffload(place, links.get(name));
     }
   }
+  const proxy = bridge?.kind === "bridge" ? await readProxy(place, bridge, base.vxlan && vxlan) : undefined;
   const tables = await readTables(place, base.vxlan?.vni ? vxlan : undefined);
   return {
-    state: { ...base, arp: tables.arp, fdb: tables.entries, flood: tables.flood },
+    state: { ...base, arp: tables.arp, fdb: tables.entries, flood: tables.flood, ...proxy && { proxy } },
     irreplaceable: tables.irreplaceable,
   };
 }
@@ -75,9 +86,12 @@ export async function readVeth(
   underlay: Underlay,
   name: string,
   peer: string | undefined,
+  mac: string | undefined,
 ): Promise<VethState | undefined> {
   const [link, bridge] = await Promise.all([place.link(name), place.link(BRIDGE)]);
-  return link && await vethState(place, link, bridge, underlay, peer);
+  if (!link) return undefined;
+  const [pinned] = mac ? [...(await readPins(place, bridge, [link], new Map([[name, mac]]))).values()] : [];
+  return { ...await vethState(place, link, bridge, underlay, peer), ...pinned ? { pinned } : {} };
 }
 
 async function bridgeState(place: Place, { index, up, mtu }: Link): Promise<BridgeState> {

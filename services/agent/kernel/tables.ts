@@ -24,6 +24,16 @@ export function readArp({ count, addresses, macs, exact }: DumpedNeighbours): Ma
   return entries;
 }
 
+/**
+ * Address → MAC of the permanent ones alone: others are the kernel's own affair.
+ */
+export function readPermanent({ count, addresses, macs, exact }: DumpedNeighbours): Map<number, number> {
+  const entries = new Map<number, number>();
+  const address = viewOf(addresses), mac = viewOf(macs);
+  for (let i = 0; i < count; i++) if (exact[i]) entries.set(address.getUint32(i * 4), uint48(mac, i * 6));
+  return entries;
+}
+
 /** Reads a dump of the table. */
 export function readFdb({ count, addresses, macs, exact }: DumpedNeighbours): Fdb {
   const entries = new Map<number, number>(), flood = new Set<number>(), irreplaceable = new Set<number>();
@@ -59,6 +69,11 @@ export function addressesOnly(addresses: ReadonlySet<number>): Neighbours {
 /** MACs, 6 octets each. */
 export function macsOnly(macs: ReadonlySet<number>): Uint8Array {
   return collect(macs.size, (add) => macs.forEach((mac) => add(0, mac))).macs;
+}
+
+/** The 6 octets of a MAC. */
+export function macBytes(mac: number): Uint8Array {
+  return macsOnly(new Set([mac]));
 }
 
 function collect(count: number, each: (add: (address: number, mac: number) => void) => void): Neighbours {

@@ -1,0 +1,273 @@
+/** Hosts with as many endpoints of one network as a bridge has ports. */
+import assert from "node:assert/strict";
+import { Ip } from "../../services/common/ip.ts";
+import { diff, diffVeth } from "../../services/overlay/diff.ts";
+import { BRIDGE_MAC, MOST_PORTS } from "../../services/overlay/proxy.ts";
+import { macNumber, type NetworkState, type VethState } from "../../services/overlay/state.ts";
+import type { TestNamespace } from "../ffi/namespaces.ts";
+import { Process, run } from "../lab/host.ts";
+import { KernelLab, type LabNetwork } from "./kernel_lab.ts";
+
+const FIRST = Ip.parse("10.0.0.0").u32, MACS = macNumber("02:84:0a:00:00:00");
+const hex = (value: number, digits: number) => value.toString(16).padStart(digits, "0");
+const macOf = (n: number) => `02:84:0a:00:${hex(n >> 8, 2)}:${hex(n & 255, 2)}`;
+const addressOf = (n: number) => `${Ip.from4(FIRST + n)}`;
+
+/** The endpoint at 10.0.0.0 + n, with its other end in a namespace. */
+function veth(n: number, netns: string, addresses: readonly string[], pinned: boolean): VethState {
+  return {
+    mac: `06:00:00:00:${hex(n >> 8, 2)}:${hex(n & 255, 2)}`,
+    mtu: 1450,
+    inBridge: true,
+    up: true,
+    ...pinned ? { pinned: macOf(n) } : {},
+    peer: { netns, name: `e${n}`, mac: macOf(n), addresses, mtu: 1450, up: true },
+  };
+}
+
+interface Crowd {
+  readonly network: LabNetwork;
+  readonly desired: (proxied: boolean) => NetworkState;
+  /** Two containers with an endpoint each, at 10.0.0.2 and .3. */
+  readonly asker: TestNamespace;
+  readonly other: TestNamespace;
+}
+
+/** So many endpoints here, most of them silent, and 64 elsewhere from 10.0.16.0 on. */
+async function crowd(lab: KernelLab, size: number): Promise<Crowd> {
+  const network = lab.network(), [asker, other, silent] = [lab.target(), lab.target(), lab.target()];
+  // Of a thousand, each would otherwise tell all others of its link-local address.
+  for (const { name } of [asker, other, silent]) {
+    await run(["ip", "netns", "exec", name, "sysctl", "-qw", "net.ipv6.conf.default.disable_ipv6=1"]);
+  }
+  const remote = Array.from({ length: 64 }, (_, i) => 4096 + i);
+  const desired = (proxied: boolean) => {
+    const veths = new Map<string, VethState>();
+    for (let n = 2; n < size + 2; n++) {
+      const container = [asker, other][n - 2];
+      const addresses = container ? [`${addressOf(n)}/16`] : [];
+      veths.set(`sand${hex(n, 4)}`, veth(n, (container ?? silent).path, addresses, proxied));
+    }
+    const here = Array.from(veths.keys(), (name) => parseInt(name.slice(4), 16));
+    return network.desired({
+      bridge: { up: true, mtu: 1450, addresses: ["10.0.0.1/16"] },
+      veths,
+      arp: new Map(remote.map((n) => [FIRST + n, MACS + n])),
+      fdb: new Map(remote.map((n) => [MACS + n, Ip.parse("192.0.2.2").u32])),
+      ...proxied
+        ? {
+          proxy: {
+            port: true,
+            arp: new Map([
+              [FIRST + 1, BRIDGE_MAC],
+              ...[...here, ...remote].map((n) => [FIRST + n, MACS + n] as const),
+            ]),
+            fdb: new Set(remote.map((n) => MACS + n)),
+          },
+        }
+        : {},
+    });
+  };
+  return { network, desired, asker, other };
+}
+
+/** Brings the kernel there, and sees that it is. @returns what was done */
+async function settle(network: LabNetwork, wanted: NetworkState): Promise<string[]> {
+  const ops = diff(await read(network, wanted), wanted);
+  await network.kernel.carryOut(ops);
+  assert.deepEqual(await read(network, wanted), wanted);
+  return ops.map(({ op }) => op);
+}
+
+function read(network: LabNetwork, { veths }: NetworkState): Promise<NetworkState | undefined> {
+  const of = <T>(value: (veth: VethState) => T | undefined) =>
+    new Map([...veths].flatMap(([name, veth]) => {
+      const found = value(veth);
+      return found === undefined ? [] : [[name, found] as const];
+    }));
+  return network.kernel.read(of(({ peer }) => peer?.netns), of(({ peer }) => peer?.mac));
+}
+
+/** Asks for addresses with one ARP request each, all at once. @returns those that were not answered in 5 s */
+async function unanswered(from: TestNamespace, addresses: readonly string[]): Promise<string[]> {
+  const script = `
+import socket, struct, sys, time
+s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0806))
+s.bind(("e2", 0x0806))
+s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+mac = bytes.fromhex("02840a000002")
+asked = {socket.inet_aton(a) for a in sys.argv[1:]}
+for a in asked:
+    s.send(b"\\xff" * 6 + mac + b"\\x08\\x06" + struct.pack("!HHBBH", 1, 0x800, 6, 4, 1) + mac + socket.inet_aton("10.0.0.2") + bytes(6) + a)
+end = time.time() + 5
+while asked and time.time() < end:
+    s.settimeout(max(0.01, end - time.time()))
+    try: frame = s.recv(100)
+    except TimeoutError: break
+    if frame[20:22] == b"\\x00\\x02" and frame[:6] == mac: asked.discard(frame[28:32])
+print(*sorted(socket.inet_ntoa(a) for a in asked))`;
+  const { stdout } = await run(["ip", "netns", "exec", from.name, "python3", "-c", script, ...addresses]);
+  return stdout.trim().split(" ").filter(Boolean);
+}
+
+const inside = (place: TestNamespace, command: string) =>
+  run(["ip", "netns", "exec", place.name, ...command.split(" ")], { mayFail: true });
+
+const pings = async (from: TestNamespace, address: string) =>
+  (await inside(from, `ping -n -c 1 -W 5 ${address}`)).code === 0;
+
+Deno.test("with every port of a bridge taken ARP is answered for endpoints here, elsewhere and the gateway, in a burst too", async () => {
+  using lab = new KernelLab();
+  const { network, desired, asker, other } = await crowd(lab, MOST_PORTS);
+  const wanted = desired(true);
+  await network.kernel.carryOut(diff(undefined, wanted));
+  const elsewhere = Array.from({ length: 64 }, (_, i) => addressOf(4096 + i));
+  const here = Array.from({ length: 64 }, (_, i) => addressOf(3 + i * 10));
+  assert.deepEqual(await unanswered(asker, [...elsewhere, ...here, "10.0.0.1"]), []);
+  assert.ok(await pings(asker, "10.0.0.3"));
+  assert.ok(await pings(other, "10.0.0.1"));
+  const more = diffVeth("sandffff", undefined, veth(5000, other.path, [], true));
+  await assert.rejects(network.kernel.carryOut(more), {
+    name: "Refusal",
+    code: "exhausted",
+    message: `the bridge br0 in ${network.path} has no port left, of 1022 for endpoints`,
+  });
+  // What could not be a port is not left behind.
+  assert.equal(await network.kernel.readVeth("sandffff", other.path), undefined);
+});
+
+Deno.test("a host becomes crowded and is so no longer, as an agent of SAND's left it too, without a packet lost", async () => {
+  using lab = new KernelLab();
+  const { network, desired, asker, other } = await crowd(lab, 20);
+  const [plain, proxied] = [desired(false), desired(true)];
+  await settle(network, plain);
+  // SAND's agents leave learning on, and the bridge with the MAC of one of its ports.
+  await network.ip("link set vxlan0 type vxlan learning", "link set br0 addrgenmode none");
+  const steady = steadyPing(asker, "10.0.0.3"), gateway = steadyPing(other, "10.0.0.1");
+  for (let round = 0; round < 3; round++) {
+    const there = await settle(network, proxied), back = await settle(network, plain);
+    assert.deepEqual([...new Set(there)], [...round ? [] : ["vxlan-set"], "proxy-set", "veth-set"]);
+    assert.deepEqual([...new Set(back)], ["proxy-remove", "veth-unpin"]);
+  }
+  await settle(network, proxied);
+  for (const ping of [steady, gateway]) assert.match(await ping(), / 0% packet loss/);
+  assert.deepEqual(await unanswered(asker, [addressOf(4096), "10.0.0.1", "10.0.0.3"]), []);
+});
+
+Deno.test("on a crowded host broadcasts, multicasts, gratuitous ARP and MACs that are no endpoint's arrive as ever", async () => {
+  using lab = new KernelLab();
+  const { network, desired, asker, other } = await crowd(lab, 10);
+  await settle(network, desired(true));
+  // A second MAC behind an endpoint's port, as of a nested container or of VRRP, with an address that is nobody's.
+  const second = [
+    "link add vip0 link e3 address 00:00:5e:00:01:07 type macvlan mode bridge",
+    "link set vip0 up",
+    "address add 10.0.0.200/16 dev vip0",
+  ];
+  await run(["ip", "-n", other.name, "-batch", "-"], { stdin: second.join("\n") });
+  await inside(other, "sysctl -qw net.ipv4.conf.all.arp_ignore=1");
+  assert.ok(await pings(asker, "10.0.0.200"));
+  assert.match((await inside(asker, "ip neigh show 10.0.0.200")).stdout, /00:00:5e:00:01:07/);
+  const script = `
+import socket, sys, time
+to = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+to.bind((sys.argv[1], 0))
+to.settimeout(10)
+frames = [bytes.fromhex(text) for text in sys.argv[2:]]
+print("ready", flush=True)
+while frames:
+    frame = to.recv(2000)
+    frames = [wanted for wanted in frames if frame[:len(wanted)] != wanted]
+print("all")`;
+  const arp = (op: number, mac: string, address: string) =>
+    `ffffffffffff${mac}0806000108000604000${op}${mac}${address}ffffffffffff${address}`;
+  const mac = "02840a000002";
+  const frames = [
+    // A broadcast and a multicast of any kind, and the two forms of gratuitous ARP, for an address that is nobody's.
+    `ffffffffffff${mac}88b5aa`,
+    `01005e0000fb${mac}88b5bb`,
+    arp(1, mac, "0a0000c8"),
+    arp(2, mac, "0a0000c8"),
+  ];
+  const listening = new Process([
+    "ip",
+    "netns",
+    "exec",
+    other.name,
+    "python3",
+    "-c",
+    script,
+    "e3",
+    ...frames,
+  ]);
+  try {
+    await listening.line(/ready/);
+    const send = `
+import socket, sys
+s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+s.bind(("e2", 0))
+for text in sys.argv[1:]: s.send(bytes.fromhex(text).ljust(60, b"\\0"))`;
+    await run(["ip", "netns", "exec", asker.name, "python3", "-c", send, ...frames]);
+    await listening.line(/all/, 15_000);
+  } finally {
+    await listening.stop("SIGKILL");
+  }
+  // Whoever sends as another endpoint does not get what is for that.
+  const spoof = `
+import socket
+s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+s.bind(("e3", 0))
+s.send(bytes.fromhex("ffffffffffff02840a00000288b5").ljust(60, b"\\0"))`;
+  await run(["ip", "netns", "exec", other.name, "python3", "-c", spoof]);
+  assert.ok(await pings(asker, "10.0.0.1"));
+});
+
+const rebuilt = ["proxy-set"];
+for (
+  const [what, command, ops] of [
+    ["flooding on", "ip link set sand0002 type bridge_slave flood on", ["veth-set"]],
+    ["a port that is not answered for", "ip link set sand0002 type bridge_slave proxy_arp_wifi off", [
+      "veth-set",
+    ]],
+    ["an endpoint's MAC forgotten", "bridge fdb del 02:84:0a:00:00:02 dev sand0002 master", ["veth-set"]],
+    [
+      "an endpoint's MAC behind another port",
+      "bridge fdb replace 02:84:0a:00:00:02 dev sand0003 master static sticky",
+      [
+        "veth-set",
+      ],
+    ],
+    ["an ARP entry of br0 gone", "ip neigh del 10.0.0.3 dev br0", rebuilt],
+    ["a foreign ARP entry of br0", "ip neigh add 10.0.9.9 lladdr 02:00:00:00:00:99 dev br0", [
+      "proxy-remove",
+    ]],
+    ["the gateway's gone", "ip neigh del 10.0.0.1 dev br0", rebuilt],
+    ["vxlan0 not answered for", "ip link set vxlan0 type bridge_slave proxy_arp_wifi off", rebuilt],
+    ["a MAC elsewhere forgotten", "bridge fdb del 02:84:0a:00:10:00 dev vxlan0 master", rebuilt],
+    ["br0 with another MAC", "ip link set br0 address 02:00:00:00:00:42", rebuilt],
+  ] as const
+) {
+  Deno.test(`on a crowded host drift is put right: ${what}`, async () => {
+    using lab = new KernelLab();
+    const { network, desired, asker } = await crowd(lab, 4);
+    const wanted = desired(true);
+    await settle(network, wanted);
+    const [program = "", ...args] = command.split(" ");
+    await run([program, "-n", network.name, ...args]);
+    assert.deepEqual(await settle(network, wanted), ops);
+    assert.deepEqual(await unanswered(asker, [addressOf(4096), "10.0.0.1", "10.0.0.3"]), []);
+  });
+}
+
+/** A ping every 10 ms. @returns how to end it and get its summary */
+function steadyPing(from: TestNamespace, address: string): () => Promise<string> {
+  const ping = new Deno.Command("ip", {
+    args: ["netns", "exec", from.name, "ping", "-n", "-i", "0.01", "-W", "5", address],
+    stdout: "piped",
+    stderr: "null",
+  }).spawn();
+  return async () => {
+    ping.kill("SIGINT");
+    return new TextDecoder().decode((await ping.output()).stdout);
+  };
+}
