@@ -6,7 +6,7 @@ import { inRange, type Network, subnetFor } from "./network.ts";
 import { type Action, findNetwork } from "./networks.ts";
 import { qualify } from "./names.ts";
 import { giveAddress } from "./pool.ts";
-import { MAX_TXN_OPS } from "../store/types.ts";
+import { MAX_PLAN_OPS } from "../store/types.ts";
 import { type Draft, merge } from "./steps.ts";
 
 /** A member as it is asked for. An empty name or address is one that is not given. */
@@ -164,7 +164,7 @@ export function changeMemberIds(draft: Draft, list: readonly { old: string; new:
     for (const { old } of chain) draft.setMember(old, undefined);
     for (const { mac, record } of moving) draft.setMember(mac, { ...record, mac });
     const step = merge(draft.steps.splice(start));
-    if (Math.max(step.ops.length, step.guards.length) > MAX_TXN_OPS) {
+    if (Math.max(step.ops.length, step.guards.length) > MAX_PLAN_OPS) {
       throw invalid(
         `list: ${chain.length} moves hang together, each to the MAC that the next one leaves: ` +
           `that is more than one transaction holds; move them in parts`,

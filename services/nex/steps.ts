@@ -1,6 +1,6 @@
 import { keyOf } from "../store/keys.ts";
 import { type MemberRecord, type NetworkRecord, writeRecord } from "../store/records.ts";
-import { type Guard, MAX_TXN_OPS, type Op, type Plan, type PrefixGuard } from "../store/types.ts";
+import { type Guard, MAX_PLAN_OPS, type Op, type Plan, type PrefixGuard } from "../store/types.ts";
 import { type Member, readMember } from "./member.ts";
 import { type Network, readNetwork } from "./network.ts";
 import type { Reader } from "./view.ts";
@@ -64,7 +64,7 @@ export function merge(steps: readonly Step[]): Step {
 }
 
 /** Gathers steps, in order, into as few transactions as etcd's limit allows; a step is never split. */
-export function pack(steps: readonly Step[], limit = MAX_TXN_OPS): Plan[] {
+export function pack(steps: readonly Step[], limit = MAX_PLAN_OPS): Plan[] {
   const plans: Plan[] = [];
   let batch: Step[] = [], guards = 0, ops = 0;
   for (const step of steps) {

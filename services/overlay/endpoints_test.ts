@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Ip } from "../common/ip.ts";
 import { Refusal } from "../common/refusal.ts";
-import { MAX_TXN_OPS } from "../store/types.ts";
+import { MAX_PLAN_OPS } from "../store/types.ts";
 import { planClaim, planRelease } from "./addresses.ts";
 import { BitSet } from "./bit_set.ts";
 import { type EndpointRequest, macFor, planCreateEndpoints, vethName } from "./create_endpoints.ts";
@@ -105,7 +105,7 @@ Deno.test("hundreds of endpoints go into few transactions that etcd takes, all w
   const { results, plans } = it.create(...Array.from({ length: 500 }, (_, i) => it.request(`E${i}`)));
   assert.ok(plans.length <= 9, `${plans.length} transactions`);
   for (const { guards, prefixGuards = [], ops } of plans) {
-    assert.ok(ops.length <= MAX_TXN_OPS && guards.length + prefixGuards.length <= MAX_TXN_OPS);
+    assert.ok(ops.length <= MAX_PLAN_OPS && guards.length + prefixGuards.length <= MAX_PLAN_OPS);
   }
   assert.ok(it.commit(plans));
   assert.equal(new Set(results.map((r) => r instanceof Refusal ? "" : r.target_veth_ip)).size, 500);

@@ -1,4 +1,4 @@
-import { type Guard, MAX_TXN_OPS, type Op, type Plan, type PrefixGuard } from "../store/types.ts";
+import { type Guard, MAX_PLAN_OPS, type Op, type Plan, type PrefixGuard } from "../store/types.ts";
 
 /** What belongs together in one transaction, gathered piece by piece. */
 export class Step {
@@ -34,7 +34,7 @@ export class Step {
 
   /** How many more guards and operations fit. */
   get room(): number {
-    return MAX_TXN_OPS - Math.max(this.#ops.size, this.#guards.size + this.#prefixGuards.size);
+    return MAX_PLAN_OPS - Math.max(this.#ops.size, this.#guards.size + this.#prefixGuards.size);
   }
 
   plan(): Plan {

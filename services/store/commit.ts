@@ -2,10 +2,14 @@ import { messageOf, Refusal } from "../common/refusal.ts";
 import type { Connection } from "./connection.ts";
 import { UnknownOutcome } from "./errors.ts";
 import { remedyFor, verdictOf } from "./failure.ts";
+import { Fence } from "./fence.ts";
+import { keyOf as nexKeyOf } from "./keys.ts";
 import { currentOf, decodeTxn, encodeSharedTxn, encodeTxn, type TxnResponse } from "./messages.ts";
-import { type Committer, MAX_TXN_OPS, type Outcome, type Plan } from "./types.ts";
+import { type Committer, type Guard, MAX_PLAN_OPS, MAX_TXN_OPS, type Outcome, type Plan } from "./types.ts";
 
 export interface CommitterOptions {
+  /** The key of this process's fence, see {@link Fence}, by a name for it. Default: that of names and addresses. */
+  readonly fenceKey?: (name: string) => string;
   /** Plans in one shared transaction, at most (default 64). */
   readonly maxPlans?: number;
   /** Shared transactions under way at once, at most (default 2). */
@@ -28,10 +32,15 @@ export interface RefusedWrites {
 
 /** Together these keep a shared transaction inside etcd's limits: 128 operations a level, 1.5 MiB a request. */
 const GROUPED_OPS = 32, GROUPED_SIZE = 8_192;
+/** How long the fence may take to move after an answer was lost, in ms. */
+const MOVE_MS = 5_000;
+/** A fence that has moved so often under a transaction is moved by others. */
+const FENCES = 16;
 
 /** The writing half of the store, see {@link Committer}. */
 export class StoreCommitter implements Committer {
   readonly #connection: Connection;
+  readonly #fence: Fence;
   readonly #maxPlans: number;
   readonly #maxInFlight: number;
   #queue: Waiting[] = [];
@@ -41,6 +50,7 @@ export class StoreCommitter implements Committer {
 
   constructor(connection: Connection, options: CommitterOptions = {}) {
     this.#connection = connection;
+    this.#fence = new Fence(connection, (options.fenceKey ?? nexKeyOf.fence)(crypto.randomUUID()));
     this.#maxPlans = Math.min(options.maxPlans ?? 64, MAX_TXN_OPS - GROUPED_OPS);
     this.#maxInFlight = options.maxInFlight ?? 2;
   }
@@ -52,8 +62,13 @@ export class StoreCommitter implements Committer {
 
   async commit(plan: Plan): Promise<Outcome> {
     check(plan);
-    const answer = await this.#txn(encodeTxn(plan), plan.ops.some((op) => "put" in op));
-    return outcomeOf(plan, answer, answer.header.revision);
+    const { answer, fence } = await this.#txn([plan], (fence) => encodeTxn(plan, fence));
+    return outcomeOf(plan, answer, answer.header.revision, fence);
+  }
+
+  /** Lets go of what waits for the fence. */
+  close(): void {
+    this.#fence.close();
   }
 
   async commitGrouped(plan: Plan): Promise<Outcome> {
@@ -68,24 +83,82 @@ export class StoreCommitter implements Committer {
     });
   }
 
-  /** An answer that makes no sense is as good as none: it may have been written, so it is not sent again. */
-  async #txn(bytes: Uint8Array, puts: boolean): Promise<TxnResponse> {
-    const answer = await this.#connection.txn(bytes).catch((error) => this.#told(error));
-    // A full etcd goes on removing keys.
-    if (puts) this.#refused = undefined;
+  /**
+   * Sends plans in one transaction, which `encode` makes. One that met a fence that has moved was not applied and never
+   * will be: it is sent again behind the new fence.
+   */
+  async #txn(
+    plans: readonly Plan[],
+    encode: (fence: Guard | undefined) => Uint8Array,
+  ): Promise<{ answer: TxnResponse; fence: Guard | undefined }> {
+    for (let tries = FENCES;; tries--) {
+      const fence = await this.#held(plans);
+      const answer = await this.#send(plans, encode(fence)).catch((error) => this.#lost(error, fence));
+      if (!fence || !met(answer, fence)) return { answer, fence };
+      this.#fence.left(fence.modRevision);
+      if (tries > 1) continue;
+      throw new Refusal(
+        "unavailable",
+        `others keep writing ${fence.key} in etcd, which is this process's own`,
+      );
+    }
+  }
+
+  /** The fence for these plans; none where etcd has no room for one, and what they remove can be removed only once. */
+  async #held(plans: readonly Plan[]): Promise<Guard | undefined> {
     try {
-      return decodeTxn(answer);
+      return await this.#fence.held();
+    } catch (error) {
+      this.#note(error);
+      if (isRefused(error) && plans.every(removesOnce)) {
+        return undefined;
+      }
+      throw error;
+    }
+  }
+
+  /** Once. An answer that makes no sense is as good as none: it may have been written, so it is not sent again. */
+  async #send(plans: readonly Plan[], bytes: Uint8Array): Promise<TxnResponse> {
+    let answer;
+    try {
+      answer = await this.#connection.txn(bytes);
+    } catch (error) {
+      this.#note(error);
+      throw error;
+    }
+    // A full etcd goes on removing keys.
+    if (plans.some(({ ops }) => ops.some((op) => "put" in op))) this.#refused = undefined;
+    try {
+      const decoded = decodeTxn(answer), expected = plans.length > 1 && decoded.succeeded ? plans.length : 0;
+      if (decoded.nested.length === expected) return decoded;
+      throw new RangeError(`${decoded.nested.length} of ${expected} plans were answered`);
     } catch (error) {
       throw new UnknownOutcome(`etcd's answer cannot be read: ${messageOf(error)}`, { cause: error });
     }
   }
 
-  #told(error: unknown): never {
-    if (error instanceof Refusal && verdictOf(error.cause) === "refused") {
+  /** Tells of a failure; of an outcome that is not known only when it is settled, one way or the other. */
+  async #lost(error: unknown, fence: Guard | undefined): Promise<never> {
+    if (!fence || !(error instanceof UnknownOutcome)) throw error;
+    const late = AbortSignal.timeout(MOVE_MS);
+    await this.#fence.passed(fence.modRevision, late).catch((reason) => {
+      if (!late.aborted) throw reason;
+      throw new Refusal(
+        "unavailable",
+        `${error.message}: the change may or may not have been made, and may still be`,
+        {
+          cause: error,
+        },
+      );
+    });
+    throw error;
+  }
+
+  #note(error: unknown): void {
+    if (isRefused(error)) {
       const remedy = remedyFor(error.message, this.#connection.endpoints);
       this.#refused = { since: this.#refused?.since ?? Date.now(), reason: error.message, remedy };
     }
-    throw error;
   }
 
   #flush(): void {
@@ -93,7 +166,7 @@ export class StoreCommitter implements Committer {
     while (this.#queue.length && this.#inFlight < this.#maxInFlight) {
       const batch = this.#take();
       this.#inFlight++;
-      this.#send(batch).finally(() => {
+      this.#share(batch).finally(() => {
         this.#inFlight--;
         this.#flush();
       });
@@ -113,19 +186,16 @@ export class StoreCommitter implements Committer {
   }
 
   /** Settles every plan of the batch; never rejects. */
-  async #send(batch: readonly Waiting[]): Promise<void> {
+  async #share(batch: readonly Waiting[]): Promise<void> {
     const [only] = batch;
     if (only && batch.length === 1) return await this.commit(only.plan).then(only.resolve, only.reject);
     try {
-      const shared = encodeSharedTxn(batch.map(({ plan }) => plan));
-      const { header, nested } = await this.#txn(
-        shared,
-        batch.some(({ plan }) => plan.ops.some((op) => "put" in op)),
-      );
+      const plans = batch.map(({ plan }) => plan);
+      const { answer: { header, nested } } = await this.#txn(plans, (fence) => encodeSharedTxn(plans, fence));
       batch.forEach(({ plan, resolve, reject }, i) => {
         const answer = nested[i];
         if (answer) resolve(outcomeOf(plan, answer, header.revision));
-        else reject(new UnknownOutcome(`etcd answered ${nested.length} of ${batch.length} plans`));
+        else reject(new Error("a plan without an answer"));
       });
     } catch (error) {
       if (error instanceof Refusal || error instanceof UnknownOutcome) {
@@ -164,10 +234,27 @@ class Touched {
   }
 }
 
-function outcomeOf(plan: Plan, answer: TxnResponse, revision: number): Outcome {
+function outcomeOf(plan: Plan, answer: TxnResponse, revision: number, fence?: Guard): Outcome {
   return answer.succeeded
     ? { committed: true, revision }
-    : { committed: false, current: currentOf(plan, answer.found) };
+    : { committed: false, current: currentOf(plan, answer.found, fence) };
+}
+
+/** True when etcd has read what was sent, and does not take it. */
+function isRefused(error: unknown): error is Refusal {
+  return error instanceof Refusal && verdictOf(error.cause) === "refused";
+}
+
+/** True when the fence stood in the way: a shared transaction has no other condition, and a plan of its own reads it. */
+function met({ succeeded, found }: TxnResponse, { key, modRevision }: Guard): boolean {
+  return !succeeded && found.get(key) !== modRevision;
+}
+
+/** True when nothing but keys of certain revisions is removed: a revision does not come again. */
+function removesOnce({ guards, ops }: Plan): boolean {
+  return ops.every((op) =>
+    "remove" in op && guards.some(({ key, modRevision }) => key === op.remove && modRevision > 0)
+  );
 }
 
 function keyOf(op: Plan["ops"][number]): string {
@@ -184,10 +271,10 @@ function size(plan: Plan): number {
 
 /** Throws for a plan that no etcd could take: a mistake of the planner, not of its user. */
 function check(plan: Plan): void {
-  if (weight(plan) > MAX_TXN_OPS) {
+  if (weight(plan) > MAX_PLAN_OPS) {
     const guards = plan.guards.length + (plan.prefixGuards?.length ?? 0);
     throw new Error(
-      `a plan of ${guards} guards and ${plan.ops.length} operations: at most ${MAX_TXN_OPS} of each fit`,
+      `a plan of ${guards} guards and ${plan.ops.length} operations: at most ${MAX_PLAN_OPS} of each fit`,
     );
   }
   const keys = new Set(plan.ops.map(keyOf));

@@ -36,6 +36,9 @@ export const nexPrefixes: readonly string[] = ["/net/", "/member/", "/pool/", "/
 /** Where all networks lie, and all claims on IPv4 addresses, for guards over the whole of them. */
 export const networksPrefix = prefixes.network, claimsPrefix = prefixes["claim-ip"];
 
+/** Outside of what a mirror follows: no replica is told when another's fence moves. */
+const FENCES = "/strand/fence/"; // UUID → "": see Fence
+
 export const keyOf = {
   network: (name: string) => prefixes.network + name,
   member: (mac: string) => prefixes.member + mac,
@@ -46,6 +49,7 @@ export const keyOf = {
   deletedNetwork: (name: string) => prefixes["deleted-network"] + name,
   declined: (address: string) => prefixes.declined + address,
   former: (address: string) => prefixes.former + address,
+  fence: (name: string) => FENCES + name,
 };
 
 // The longest prefixes first, so that /member/ip4/ is not read as the member "ip4/…".

@@ -1,6 +1,6 @@
 import { messageOf } from "../common/refusal.ts";
 import type { Change, Committer, Entry, Guard, Mirror, Outcome, Plan, PrefixGuard, Schema } from "./types.ts";
-import { MAX_TXN_OPS } from "./types.ts";
+import { MAX_PLAN_OPS } from "./types.ts";
 
 /** A store in memory that answers as etcd does: for tests of plans by the thousand, without a lab. */
 export class MemoryStore<T> implements Committer {
@@ -52,7 +52,7 @@ export class MemoryStore<T> implements Committer {
   write(plan: Plan): Outcome {
     const keys = plan.ops.map((op) => "put" in op ? op.put : op.remove);
     if (new Set(keys).size < keys.length) throw new Error(`one key twice in ${keys.join(" ")}`);
-    if (this.revision > 1 && Math.max(keys.length, plan.guards.length) > MAX_TXN_OPS) {
+    if (this.revision > 1 && Math.max(keys.length, plan.guards.length) > MAX_PLAN_OPS) {
       throw new Error("too many operations");
     }
     const modRevision = (key: string) => this.values.get(key)?.modRevision ?? 0;

@@ -112,16 +112,23 @@ export function encodeRanges(requests: readonly RangeRequest[]): Uint8Array {
   return writer.finish();
 }
 
-/** A plan as a transaction; its failure branch reads what became of the guarded keys. */
-export function encodeTxn(plan: Plan): Uint8Array {
+/**
+ * A plan as a transaction; its failure branch reads what became of the guarded keys, and of the fence, which is
+ * one more guard.
+ */
+export function encodeTxn(plan: Plan, fence?: Guard): Uint8Array {
   const writer = new Writer();
-  txnFields(writer, plan);
+  txnFields(writer, fence ? { ...plan, guards: [...plan.guards, fence] } : plan);
   return writer.finish();
 }
 
-/** Plans that touch different keys, each with guards of its own, as one transaction (RequestOp.request_txn). */
-export function encodeSharedTxn(plans: readonly Plan[]): Uint8Array {
+/**
+ * Plans that touch different keys, each with guards of its own, as one transaction (RequestOp.request_txn). It does not
+ * succeed when the fence has moved: none of the plans is looked at then.
+ */
+export function encodeSharedTxn(plans: readonly Plan[], fence?: Guard): Uint8Array {
   const writer = new Writer();
+  if (fence) compareModRevision(writer, fence);
   for (const plan of plans) {
     const op = writer.begin(2);
     const txn = writer.begin(4);
@@ -134,14 +141,16 @@ export function encodeSharedTxn(plans: readonly Plan[]): Uint8Array {
 
 const MOD = 2, LESS = 2, DESCEND = 2, SORT_BY_MOD = 3;
 
+function compareModRevision(writer: Writer, { key, modRevision }: Guard): void {
+  const compare = writer.begin(1);
+  writer.number(2, MOD);
+  writer.text(3, key);
+  writer.number(6, modRevision);
+  writer.end(compare);
+}
+
 function txnFields(writer: Writer, plan: Plan): void {
-  for (const { key, modRevision } of plan.guards) {
-    const compare = writer.begin(1);
-    writer.number(2, MOD);
-    writer.text(3, key);
-    writer.number(6, modRevision);
-    writer.end(compare);
-  }
+  for (const guard of plan.guards) compareModRevision(writer, guard);
   for (const { prefix, unchangedSince } of plan.prefixGuards ?? []) {
     const compare = writer.begin(1);
     writer.number(1, LESS);
@@ -183,10 +192,11 @@ function txnFields(writer: Writer, plan: Plan): void {
   }
 }
 
-/** What the failure branch found, as guards: the guarded keys first, then what stands under guarded prefixes. */
-export function currentOf(plan: Plan, found: ReadonlyMap<string, number>): Guard[] {
+/** What the failure branch found, as guards: the guarded keys first, then what stands under guarded prefixes; not the fence. */
+export function currentOf(plan: Plan, found: ReadonlyMap<string, number>, fence?: Guard): Guard[] {
   const current = plan.guards.map(({ key }) => ({ key, modRevision: found.get(key) ?? 0 }));
   const guarded = new Set(plan.guards.map(({ key }) => key));
+  if (fence) guarded.add(fence.key);
   for (const [key, modRevision] of found) if (!guarded.has(key)) current.push({ key, modRevision });
   return current;
 }

@@ -119,6 +119,11 @@ export class SandKeys {
     return `${this.prefix}/strand/names/${host}`;
   }
 
+  /** Ours: UUID → "", see Fence; nothing follows it. */
+  fence(name: string): string {
+    return `${this.prefix}/strand/fence/${name}`;
+  }
+
   /** Under it lies the lock of whoever gives out an address of the network. */
   allocationLocks(network: string): string {
     return `${LOCKS}/ipalloc-lock/${network}/`;

@@ -70,6 +70,7 @@ export function openSandStore(options: SandStoreOptions): SandStore {
   const store = openStore({
     ...options,
     schema,
+    fenceKey: (name) => keys.fence(name),
     report: (event) => {
       toTheLog(event);
       if (event.kind === "relisted") onRelisted?.();
@@ -132,7 +133,8 @@ export function openSandStore(options: SandStoreOptions): SandStore {
       const usual = new SandKeys();
       if (keys.prefix === usual.prefix) return 0;
       const here = await connection.range({ ...rangeUnder(`${keys.prefix}/`), limit: 1, keysOnly: true });
-      if (here.kvs.length) return 0;
+      // What all agents of old write comes before what is ours alone.
+      if (here.kvs.some(({ key }) => !key.startsWith(`${keys.prefix}/strand/`))) return 0;
       let count = 0;
       for await (const { kvs } of connection.list([usual.networks], { keysOnly: true })) {
         count += kvs.filter(({ key }) => usual.read(key)?.kind === "network").length;

@@ -34,6 +34,7 @@ export function openStore<T>(options: StoreOptions<T>): Store<T> {
     current: (keys): Promise<Guard[]> =>
       Promise.all(keys.map(async (key) => ({ key, modRevision: await connection.modRevision(key) }))),
     close() {
+      committer.close();
       mirror.close();
       connection.close();
     },

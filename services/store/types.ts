@@ -62,12 +62,16 @@ export type Outcome =
 /** etcd takes so many compares, and so many operations, in one transaction (its --max-txn-ops default). */
 export const MAX_TXN_OPS = 128;
 
+/** So many guards, and so many operations, a plan may have: one more compare is the fence's, see Fence. */
+export const MAX_PLAN_OPS = MAX_TXN_OPS - 1;
+
 /** The writing half of the store. */
 export interface Committer {
   /**
    * Commits a plan as one transaction of its own.
    * Throws Refusal "unavailable" when etcd cannot be reached (nothing was written), and
-   * {@link UnknownOutcome} when the answer was lost after the request was sent.
+   * {@link UnknownOutcome} when the answer was lost after the request was sent: it has been written by then or never will
+   * be. Where not even that can be had, Refusal "unavailable" says so.
    */
   commit(plan: Plan): Promise<Outcome>;
   /**

@@ -66,6 +66,7 @@ Deno.test("a member cut off from the others, or hanging, is left for one that is
     using store = labStore(members.map(({ endpoint }) => endpoint), { timeoutMs: 2_000 });
     await store.mirror.ready();
     await until("in step", () => store.mirror.state.inStep);
+    await store.committer.commit(put("/a/first", 1));
     const used = at(members, 0);
     used.freeze();
     try {

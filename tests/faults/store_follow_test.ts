@@ -154,11 +154,13 @@ Deno.test("all prefixes of one mirror.follow() are listed at one revision, in a 
   using writer = labStore([etcd.endpoint]);
   const ends = ["/p/0/x", "/p/299/x"];
   let stop = false, n = 0;
+  const write = () => {
+    n++;
+    return writer.committer.commit({ guards: [], ops: ends.map((put) => ({ put, value: `{"n":${n}}` })) });
+  };
+  await write();
   const writing = (async () => {
-    while (!stop) {
-      n++;
-      await writer.committer.commit({ guards: [], ops: ends.map((put) => ({ put, value: `{"n":${n}}` })) });
-    }
+    while (!stop) await write();
   })();
   using store = labStore([etcd.endpoint]);
   const { mirror } = store;

@@ -9,19 +9,17 @@ interface Found {
   readonly header: { readonly revision: string; readonly cluster_id: string };
 }
 
-const NAMES = "/strand/names/";
+/** What a process has as long as it lives: its claim on a name, and its fence. */
+const LIVING = /\/strand\/(names|fence)\//;
 
 export class EtcdKv {
   constructor(private readonly namespace: number, private readonly hostname: string) {}
 
-  /**
-   * Every key that begins so. Agents' claims on their hosts' names, which come and go with the agents, are among them only
-   * where the prefix is theirs.
-   */
+  /** Every key that begins so, without what comes and goes with a process, unless that is asked for by its prefix. */
   async under(prefix: string): Promise<Records> {
     const { kvs = [] } = await this.#range(prefix);
     const all = kvs.map(({ key, value = "" }) => [text(key), text(value)] as const);
-    return new Map(all.filter(([key]) => prefix.includes(NAMES) || !key.includes(NAMES)));
+    return new Map(all.filter(([key]) => LIVING.test(prefix) || !LIVING.test(key)));
   }
 
   async get(key: string): Promise<string | undefined> {
