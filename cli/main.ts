@@ -1,6 +1,6 @@
 /** The one program: `strand COMMAND`, or a link called nex, nexd, sand-agent… whose name is the command. */
 import { closest } from "../services/common/closest.ts";
-import { messageOf, Refusal } from "../services/common/refusal.ts";
+import { messageOf, printable, Refusal } from "../services/common/refusal.ts";
 import { UsageError } from "../services/common/usage.ts";
 import { version } from "../services/common/version.ts";
 import { type Command, commands } from "./commands.ts";
@@ -36,7 +36,7 @@ function find(name: string): Command | undefined {
 }
 
 function complain(status: number, line: string): number {
-  console.error(line);
+  console.error(printable(line));
   return status;
 }
 

@@ -1,5 +1,6 @@
 import { type Command, CommanderError } from "commander";
 import { UsageError } from "../services/common/usage.ts";
+import { printable } from "./output.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** What a program has of its own. */
@@ -18,7 +19,7 @@ export async function runProgram(
   { terminal, explain, complete }: ProgramParts,
 ): Promise<number> {
   if (args[0] === "__complete") {
-    terminal.print((await complete(args.slice(1))).map((word) => word + "\n").join(""));
+    terminal.print((await complete(args.slice(1))).map((word) => printable(word) + "\n").join(""));
     return 0;
   }
   if (args.length === 0) {
@@ -36,7 +37,8 @@ export async function runProgram(
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return 0;
     const usage = error instanceof CommanderError || error instanceof UsageError;
-    terminal.screen.write(`${program.name()}: ${usage ? usageMessage(error) : explain(error)}\n`);
+    // A server's words may hold what somebody stored.
+    terminal.screen.write(`${program.name()}: ${printable(usage ? usageMessage(error) : explain(error))}\n`);
     return usage ? 2 : 1;
   }
 }

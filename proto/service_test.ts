@@ -26,7 +26,9 @@ Deno.test("nexService has the rpcs of the contract", () => {
       "GetNetworks",
       "GetNetwork",
     ]
-      .concat(["AddNetwork", "UpdateNetwork", "DeleteNetwork", "Apply"]).map((name) => `/nex.Nex/${name}`),
+      .concat(["AddNetwork", "UpdateNetwork", "DeleteNetwork", "Apply", "GetDeclined", "DeleteDeclined"]).map(
+        (name) => `/nex.Nex/${name}`,
+      ),
   );
 });
 

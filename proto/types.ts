@@ -160,6 +160,29 @@ export interface ApplyResponse {
   objects: AppliedObject[];
 }
 
+export interface GetDeclinedRequest {
+  /** Empty: of all networks. */
+  network: string;
+}
+
+export interface GetDeclinedResponse {
+  declined: Declined[];
+}
+
+export interface Declined {
+  address: string;
+  net: string;
+  /** Of the client that declined it. */
+  mac: string;
+  until: Timestamp | null;
+}
+
+export interface DeleteDeclinedRequest {
+  network: string;
+  /** Addresses. */
+  list: string[];
+}
+
 /** A message without fields. */
 export type Empty = Record<never, never>;
 
@@ -181,4 +204,6 @@ export interface NexMethods {
   UpdateNetwork: [NetworkUpdateRequest, Empty];
   DeleteNetwork: [DeleteNetworkRequest, Empty];
   Apply: [ApplyRequest, ApplyResponse];
+  GetDeclined: [GetDeclinedRequest, GetDeclinedResponse];
+  DeleteDeclined: [DeleteDeclinedRequest, Empty];
 }

@@ -1,6 +1,9 @@
 /** The commands of `nex`. */
 import { Argument, Command, Option } from "commander";
+import { columns } from "../output.ts";
 import {
+  declinedList,
+  declinedTable,
   type Format,
   formats,
   memberSpec,
@@ -34,7 +37,7 @@ export function nexProgram(terminal: Terminal): Command {
     .action(async (file: string, options: { dryRun?: boolean; force?: boolean }) =>
       session.apply(await session.spec(file), options)
     );
-  addGet(program.command("get").description("show networks and members"), session);
+  addGet(program.command("get").description("show networks, members and declined addresses"), session);
   const set = program.command("set").description("change networks and members");
   addSetNetwork(set, session);
   addSetMember(set, session);
@@ -44,6 +47,12 @@ export function nexProgram(terminal: Terminal): Command {
       void await session.call("AddMembers", { net, list: [{ mac }] })
     );
   const remove = program.command("delete").description("delete networks and members");
+  remove.command("declined").description("give a declined address back to use").argument("<net>").argument(
+    "<ip>",
+  )
+    .action(async (network: string, address: string) =>
+      void await session.call("DeleteDeclined", { network, list: [address] })
+    );
   remove.command("member").description("delete a member").argument("<net>").argument("<mac>")
     .action(async (network: string, mac: string) =>
       void await session.call("DeleteMembers", { network, list: [mac] })
@@ -74,7 +83,7 @@ function addGet(get: Command, session: Session): void {
 
   command("networks", "the names of all networks").action(async ({ output }: { output: Format }) => {
     const { nets } = await session.call("GetNetworks", {});
-    await print(output, () => nets.map((name) => name + "\n").join(""), () => nets);
+    await print(output, () => columns(nets.map((name) => [name])), () => nets);
   });
   command("network", "a network's properties").argument("<net>")
     .action(async (name: string, { output }: { output: Format }) => {
@@ -86,6 +95,11 @@ function addGet(get: Command, session: Session): void {
     .action(async (network: string, { output }: { output: Format }) => {
       const { members } = await session.call("GetMembers", { network });
       await print(output, () => memberTable(members, Date.now()), () => memberSpec(network, members));
+    });
+  command("declined", "addresses that clients found in use and that are put aside").argument("[net]")
+    .action(async (network: string | undefined, { output }: { output: Format }) => {
+      const { declined } = await session.call("GetDeclined", { network: network ?? "" });
+      await print(output, () => declinedTable(declined, Date.now()), () => declinedList(declined));
     });
 }
 

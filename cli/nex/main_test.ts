@@ -43,6 +43,32 @@ Deno.test("nex get networks prints a name per line, or JSON, or YAML", async () 
   assert.deepEqual(await nex({ GetNetworks }, ["get", "networks", "-o", "yaml"]), done("- mini\n- big\n"));
 });
 
+Deno.test("what is stored, or said by a server, cannot draw on a terminal, in any form of output", async () => {
+  const evil = "a\x1b]0;owned\x07\x9b2Jb\r\nc";
+  const net = { name: evil, gateways: [evil], domain: evil, options: [{ number: 66, value: evil }] };
+  const expires = { seconds: 2 ** 31 };
+  const handlers: Partial<NexHandlers> = {
+    GetNetworks: (_, answer) => answer(null, { nets: [evil] }),
+    GetNetwork: (_, answer) => answer(null, { net }),
+    GetMembers: (_, answer) =>
+      answer(null, { members: [{ mac: evil, name: evil, ip4: { address: evil, expires } }] }),
+    GetDeclined: (_, answer) =>
+      answer(null, { declined: [{ address: evil, net: evil, mac: evil, until: expires }] }),
+    DeleteMembers: (_, answer) => answer({ code: status.NOT_FOUND, details: evil }),
+    Apply: (_, answer) => answer(null, { objects: [{ kind: "Network", name: evil, action: evil }] }),
+  };
+  const gets = [["networks"], ["network", "a"], ["members", "a"], ["declined"]].flatMap((what) =>
+    ["table", "json", "yaml"].map((form) => ["get", ...what, "-o", form])
+  );
+  for (const args of [...gets, ["delete", "member", "a", "b"], ["apply", "-"]]) {
+    const { out, err } = await nex(handlers, args, "kind: Network\nname: mini\n");
+    assert.match(out + err, /owned/, args.join(" "));
+    assert.doesNotMatch((out + err).replaceAll("\n", ""), /\p{Cc}/u, args.join(" "));
+  }
+  const words = await nex(handlers, ["get", "network", ""], "", ["__complete"]);
+  assert.doesNotMatch(words.out.replaceAll("\n", ""), /\p{Cc}/u);
+});
+
 Deno.test("a refusal of the server is one line on stderr and exit status 1", async () => {
   const GetMembers: NexHandlers["GetMembers"] = (call, answer) =>
     answer({ code: status.NOT_FOUND, details: `network ${call.request.network}: there is none` });
@@ -244,7 +270,7 @@ Deno.test("completion knows commands, options, choices, and networks from the se
     assert.equal(code, 0);
     return out.split("\n").filter(Boolean);
   };
-  assert.deepEqual(await words("get", ""), ["networks", "network", "members"]);
+  assert.deepEqual(await words("get", ""), ["networks", "network", "members", "declined"]);
   assert.deepEqual(await words("get", "network", "m"), ["mini"]);
   assert.deepEqual(await words("set", "network", "range4", ""), ["mini", "big"]);
   assert.deepEqual(await words("get", "networks", "-o", "j"), ["json"]);

@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import type { NexClient } from "../../proto/client.ts";
 import type { NexMethods, Sent } from "../../proto/types.ts";
-import { reasonOf, Refusal } from "../../services/common/refusal.ts";
+import { printable, reasonOf, Refusal } from "../../services/common/refusal.ts";
 import { withProgress } from "../progress.ts";
 import type { Terminal } from "../terminal.ts";
 import { CALL_TIMEOUT, connect, type ServerOptions } from "./connect.ts";
@@ -50,7 +50,7 @@ export class Session {
     try {
       await this.use("applying", (client) =>
         apply(client, spec, options, ({ kind, name, action }) => {
-          lines.push(`${kind.toLowerCase()} ${name} ${action}${suffix}\n`);
+          lines.push(`${printable(`${kind.toLowerCase()} ${name} ${action}${suffix}`)}\n`);
         }));
     } catch (error) {
       // An old server takes one object after the other.

@@ -1,5 +1,6 @@
 /** How networks and members look on a terminal and in files. */
-import type { AddressRange, Lease, Member, Network } from "../../proto/types.ts";
+import type { AddressRange, Declined, Lease, Member, Network } from "../../proto/types.ts";
+import { columns, jsonText, yamlText } from "../output.ts";
 
 /** The forms that `-o` offers. */
 export const formats = ["table", "json", "yaml"] as const;
@@ -7,8 +8,7 @@ export type Format = typeof formats[number];
 
 /** A value as JSON or YAML text, with its newline. */
 export async function serialize(value: unknown, format: "json" | "yaml"): Promise<string> {
-  if (format === "json") return JSON.stringify(value, null, 2) + "\n";
-  return (await import("yaml")).stringify(value);
+  return format === "json" ? jsonText(value) : await yamlText(value);
 }
 
 /** A network in lines of `key: value`, the values under one another. */
@@ -34,31 +34,29 @@ export function networkTable(net: Network): string {
     [key, value],
   ) => [`${key}:`, value]);
   const options = net.options.map(({ number, value }) => [`  ${number}`, value]);
-  return align(lines) + (options.length ? `options:\n${align(options)}` : "");
+  return columns(lines) + (options.length ? `options:\n${columns(options)}` : "");
 }
 
 /** A row per member; the time that a lease still runs as (H:MM:SS). `now` in ms since the epoch. */
 export function memberTable(members: readonly Member[], now: number): string {
-  return align(members.map(({ mac, name, ip4, ip6 }) => {
+  return columns(members.map(({ mac, name, ip4, ip6 }) => {
     const addresses = [ip4, ip6].flatMap((lease) => lease?.address ? [lease.address + left(lease, now)] : []);
     return [mac, name || "-", addresses.join(" ") || "-"];
   }));
 }
 
-function left({ expires }: Lease, now: number): string {
+/** A row per address in quarantine: the address, its network, who declined it, and the time left as (H:MM:SS). */
+export function declinedTable(declined: readonly Declined[], now: number): string {
+  return columns(
+    declined.map(({ address, net, mac, until }) => [address, net, mac + left({ expires: until }, now)]),
+  );
+}
+
+function left({ expires }: Pick<Lease, "expires">, now: number): string {
   const seconds = Math.floor((expires?.seconds ?? 0) - now / 1000);
   if (seconds <= 0) return "";
   const two = (n: number) => String(n % 60).padStart(2, "0");
   return ` (${Math.floor(seconds / 3600)}:${two(Math.floor(seconds / 60))}:${two(seconds)})`;
-}
-
-/** Columns, each as wide as its widest cell, a space apart. */
-function align(rows: readonly string[][]): string {
-  const widths: number[] = [];
-  for (const row of rows) row.forEach((cell, i) => widths[i] = Math.max(widths[i] ?? 0, cell.length + 1));
-  return rows.map((row) => row.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join("").trimEnd() + "\n").join(
-    "",
-  );
 }
 
 /** A network as the document of a spec that would make it. */
@@ -78,6 +76,14 @@ export function memberSpec(net: string, members: readonly Member[]): object {
     withoutEmpty({ mac, name, ip4: address(ip4), ip6: address(ip6) })
   );
   return { kind: "MemberList", net, list };
+}
+
+/** Addresses in quarantine as JSON and YAML show them. */
+export function declinedList(declined: readonly Declined[]): object[] {
+  return declined.map(({ until, ...rest }) => ({
+    ...rest,
+    ...(until && { until: new Date(until.seconds * 1000).toISOString() }),
+  }));
 }
 
 function withoutEmpty(object: object): object {

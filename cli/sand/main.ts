@@ -1,5 +1,5 @@
 /** `sand-agent-cli`: the command line of an agent's API. */
-import { messageOf, printable } from "../../services/common/refusal.ts";
+import { messageOf } from "../../services/common/refusal.ts";
 import { runProgram } from "../run.ts";
 import { systemTerminal } from "../terminal.ts";
 import { sandProgram } from "./commands.ts";
@@ -13,7 +13,7 @@ export function main(args: string[]): Promise<number> {
   const program = sandProgram(systemTerminal);
   return runProgram(program, args, {
     terminal: systemTerminal,
-    explain: (error) => printable(messageOf(error).replace(/\s*[\r\n]+\s*/g, " ")),
+    explain: (error) => messageOf(error).replace(/\s*[\r\n]+\s*/g, " "),
     complete: async (words) => (await import("./complete.ts")).completeSand(program, words),
   });
 }

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { printable } from "../../services/common/refusal.ts";
+import { jsonText, printable } from "../output.ts";
 import { withProgress } from "../progress.ts";
 import type { Terminal } from "../terminal.ts";
 import type { Agent } from "./agent.ts";
@@ -45,7 +45,7 @@ export class Session {
 
   /** An answer of the API, as JSON or as the lines that `table` makes of it. */
   show(format: Format, answer: unknown, table: () => readonly string[]): void {
-    if (format === "json") this.line(JSON.stringify(answer, null, 2));
+    if (format === "json") this.terminal.print(jsonText(answer));
     else for (const line of table()) this.line(line);
   }
 }

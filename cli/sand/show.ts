@@ -1,5 +1,5 @@
 /** How networks and endpoints look on a terminal. */
-import { printable } from "../../services/common/refusal.ts";
+import { printable } from "../output.ts";
 
 /** What the API says of a network; more than is read here. */
 export interface Network {

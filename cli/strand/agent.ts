@@ -1,6 +1,6 @@
 import { loadConfig } from "../../services/common/config.ts";
 import { formatHostPort } from "../../services/common/host_port.ts";
-import { messageOf, Refusal } from "../../services/common/refusal.ts";
+import { messageOf, printable, Refusal } from "../../services/common/refusal.ts";
 import { UsageError } from "../../services/common/usage.ts";
 import { readOptions } from "./options.ts";
 import { ask } from "./status_probe.ts";
@@ -27,6 +27,6 @@ async function release(args: string[]): Promise<number> {
     throw new Refusal("unavailable", message, { cause: error });
   });
   if (answer.status !== 200) throw new Refusal("forbidden", `the agent refuses: ${answer.body.trim()}`);
-  console.log(answer.body.trim());
+  console.log(printable(answer.body.trim()));
   return 0;
 }

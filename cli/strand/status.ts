@@ -1,6 +1,8 @@
 import { type Config, type EtcdSettings, loadConfig } from "../../services/common/config.ts";
 import { formatHostPort } from "../../services/common/host_port.ts";
 import { UsageError } from "../../services/common/usage.ts";
+import { columns, jsonText, printable } from "../output.ts";
+import { systemTerminal } from "../terminal.ts";
 import { etcdStatus, serviceStatus, type Status } from "./status_probe.ts";
 import { readArguments } from "./options.ts";
 
@@ -19,8 +21,7 @@ export async function main(args: string[]): Promise<number> {
   if (unknown !== undefined) throw new UsageError(`no service "${unknown}"; known are ${names.join(", ")}`);
   const rows = await probe(loadConfig({ file }), file, asked);
   const ok = rows.every(({ ready, problems }) => ready && problems.length === 0);
-  if (output === "json") console.log(JSON.stringify({ ok, services: rows }, null, 2));
-  else console.log(table(rows));
+  systemTerminal.print(output === "json" ? jsonText({ ok, services: rows }) : table(rows));
   return ok ? 0 : 1;
 }
 
@@ -59,18 +60,13 @@ function table(rows: readonly Status[]): string {
       lag === undefined ? "-" : `${(lag / 1000).toFixed(1)} s`,
     ]),
   ];
-  const widths = cells[0]?.map((_, column) => Math.max(...cells.map((row) => row[column]?.length ?? 0))) ??
-    [];
-  const lines = cells.map((row) =>
-    row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  ").trimEnd()
+  const notes = rows.flatMap(({ service, notes = [] }) =>
+    notes.length
+      ? `\n${service}:\n${columns(notes.map(({ what, value }) => [`  ${what}`, String(value)]), "  ")}`
+      : []
   );
-  const notes = rows.flatMap(({ service, notes = [] }) => {
-    const width = Math.max(...notes.map(({ what }) => what.length));
-    const each = notes.map(({ what, value }) => `  ${what.padEnd(width)}  ${value}`);
-    return each.length ? ["", `${service}:`, ...each] : [];
-  });
   const problems = rows.flatMap(({ service, problems }) =>
-    problems.map(({ what, fix }) => `${service}: ${what}\n  → ${fix}`)
+    problems.map(({ what, fix }) => `${service}: ${printable(what)}\n  → ${printable(fix)}\n`)
   );
-  return [...lines, ...notes, ...(problems.length ? ["", ...problems] : [])].join("\n");
+  return [columns(cells, "  "), ...notes, ...(problems.length ? ["\n", ...problems] : [])].join("");
 }

@@ -5,8 +5,10 @@ import { applySpec } from "../nex/apply.ts";
 import { addMembers, changeMemberIds, deleteMembers, updateMembers } from "../nex/members.ts";
 import { addNetwork, deleteNetwork, findNetwork, replaceNetwork } from "../nex/networks.ts";
 import type { Nex } from "../nex/nex.ts";
+import { declinedIn, deleteDeclined } from "../nex/quarantine.ts";
 import { Draft } from "../nex/steps.ts";
 import {
+  declinedTo,
   listFrom,
   memberFrom,
   memberTo,
@@ -33,6 +35,13 @@ export function nexApi(nex: Nex): NexApi {
     GetMembers: ({ network }) => {
       const { name } = findNetwork(view, network);
       return { members: view.membersOf(name).map((member) => memberTo(member, name)) };
+    },
+    GetDeclined: ({ network }) => ({
+      declined: declinedIn(view, network ? findNetwork(view, network).name : undefined).map(declinedTo),
+    }),
+    async DeleteDeclined({ network, list }) {
+      await nex.change((draft) => deleteDeclined(draft, network, list));
+      return done;
     },
     async AddNetwork({ network }) {
       if (!network) throw invalid("network: missing");

@@ -4,6 +4,7 @@ import type { MemberListRequest } from "../nex/apply.ts";
 import type { Member } from "../nex/member.ts";
 import type { MemberRequest, MemberUpdate } from "../nex/members.ts";
 import type { Network } from "../nex/network.ts";
+import type { Declined } from "../nex/quarantine.ts";
 import { compact } from "../nex/check_network.ts";
 import type { LeaseRecord, NetworkRecord } from "../store/records.ts";
 
@@ -43,6 +44,11 @@ function leaseTo(lease: LeaseRecord | undefined): proto.Sent<proto.Lease> | null
   if (!lease?.address) return null;
   const { seconds, nanos = 0 } = lease.expires ?? {};
   return { address: lease.address, expires: seconds === undefined ? null : { seconds, nanos } };
+}
+
+/** An address in quarantine as the API shows it. */
+export function declinedTo({ address, net, mac, until }: Declined): proto.Sent<proto.Declined> {
+  return { address, net, mac, until: { seconds: until, nanos: 0 } };
 }
 
 /** A member that is asked for. An expiry is not taken from outside: leases are what DHCP gives. */

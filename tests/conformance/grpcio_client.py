@@ -140,6 +140,8 @@ applied = call("Apply", networks=[net], members=[message["MemberList"](
     net="py", list=[message["Member"](mac="02:00:00:00:00:0d", name="d")])])
 print("Apply", *(f"{o.kind}/{o.name}/{o.action}" for o in applied.objects))
 
+print("GetDeclined", len(call("GetDeclined", network="py").declined))
+print("DeleteDeclined", refused("DeleteDeclined", network="py", list=["10.7.0.99"]))
 call("DeleteNetwork", name="py")
 print("DeleteNetwork", refused("GetNetwork", name="py"))
 print("bad", refused("AddNetwork", network=message["Network"](name="bad", subnet4="10.7.0.0")))

@@ -20,7 +20,7 @@ Deno.test("bash completes commands, options and the server's networks", async ()
       return (await run(["bash", "-c", bash, "bash", line], { env })).stdout.trim();
     };
     assert.equal(await complete("nex ge"), "get");
-    assert.equal(await complete("nex get "), "networks network members");
+    assert.equal(await complete("nex get "), "networks network members declined");
     assert.equal(await complete(`nex -s ${nexd.address} get network m`), "mini");
     assert.equal(await complete(`nex --server ${nexd.address} set network gateway -a `), "mini");
     assert.equal(await complete("nex -s 127.0.0.1:1 get network "), "");

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { until } from "../lab/until.ts";
 import { labNexd, nex } from "./nexd.ts";
 
 const mini = `kind: Network
@@ -129,6 +130,28 @@ range4:      10.0.0.10-10.0.0.254
     assert.deepEqual(await $("delete", "member", "mini", mac), done(""));
     assert.doesNotMatch((await $("get", "members", "mini")).stdout, /zulu/);
   });
+  await t.step("declined addresses are listed, and given back", async () => {
+    const declined = { net: "mini", mac: "02:00:00:00:00:07", until: Math.ceil(Date.now() / 1000) + 7300 };
+    await put(nexd.etcd.endpoint, "/strand/nex/declined/10.0.0.77", declined);
+    await until("nexd knows it", async () => (await $("get", "declined")).stdout !== "");
+    for (const net of [[], ["mini"]]) {
+      const row = /^10\.0\.0\.77 mini 02:00:00:00:00:07 \(2:0[01]:\d\d\)\n$/;
+      assert.match((await $("get", "declined", ...net)).stdout, row);
+    }
+    const [shown] = JSON.parse((await $("get", "declined", "-o", "json")).stdout);
+    assert.deepEqual(shown, {
+      address: "10.0.0.77",
+      net: "mini",
+      mac: declined.mac,
+      until: new Date(declined.until * 1000).toISOString(),
+    });
+    assert.match((await $("get", "declined", "mini", "-o", "yaml")).stdout, /^- address: 10\.0\.0\.77\n/);
+    assert.deepEqual(await $("delete", "declined", "mini", "10.0.0.77"), done(""));
+    assert.deepEqual(await $("get", "declined", "mini"), done(""));
+    const stderr = "nex: network mini: 10.0.0.77 is not among its declined addresses\n";
+    assert.deepEqual(await $("delete", "declined", "mini", "10.0.0.77"), { code: 1, stdout: "", stderr });
+    assert.match((await $("get", "declined", "none")).stderr, /there is no network "none"/);
+  });
   await t.step("nex delete network mini", async () => {
     assert.deepEqual(await $("delete", "network", "mini"), done(""));
     assert.deepEqual(await $("get", "networks"), done(""));
@@ -139,6 +162,12 @@ range4:      10.0.0.10-10.0.0.254
     });
   });
 });
+
+/** Writes a record into etcd. */
+async function put(endpoint: string, key: string, record: object): Promise<void> {
+  const body = JSON.stringify({ key: btoa(key), value: btoa(JSON.stringify(record)) });
+  await (await fetch(`${endpoint}/v3/kv/put`, { method: "POST", body })).text();
+}
 
 /** Has a member hold a lease for so many seconds, as dhcpd stores it. */
 async function leaseOf(endpoint: string, mac: string, seconds: number): Promise<AsyncDisposable> {

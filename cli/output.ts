@@ -1,0 +1,36 @@
+/** What is stored, or said by a server, on its way to a terminal or a file: no form of it holds control characters. */
+import { printable } from "../services/common/refusal.ts";
+
+export { printable };
+
+/** A value as JSON text, with its newline. */
+export function jsonText(value: unknown): string {
+  // JSON itself escapes those below 0x20 alone; these mean something to terminals too.
+  return JSON.stringify(value, null, 2).replace(/[\x7f-\x9f]/g, (c) => `\\u00${hex(c)}`) + "\n";
+}
+
+/** A value as YAML text, with its newline. */
+export async function yamlText(value: unknown): Promise<string> {
+  const { Document, visit } = await import("yaml");
+  const document = new Document(value);
+  visit(document, {
+    Scalar(_, node) {
+      // Only between double quotes has YAML escapes.
+      if (typeof node.value === "string" && /\p{Cc}/u.test(node.value)) node.type = "QUOTE_DOUBLE";
+    },
+  });
+  return document.toString({ doubleQuotedAsJSON: true }).replace(/[\x7f-\x9f]/g, (c) => `\\x${hex(c)}`);
+}
+
+function hex(character: string): string {
+  return character.charCodeAt(0).toString(16).padStart(2, "0");
+}
+
+/** Columns, each as wide as its widest cell, with `gap` between them; a line feed ends each row. */
+export function columns(rows: readonly (readonly string[])[], gap = " "): string {
+  const cells = rows.map((row) => row.map(printable));
+  const widths: number[] = [];
+  for (const row of cells) row.forEach((cell, i) => widths[i] = Math.max(widths[i] ?? 0, cell.length));
+  return cells.map((row) => row.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join(gap).trimEnd() + "\n")
+    .join("");
+}
