@@ -4,6 +4,7 @@ import { checkNetwork, type NetworkRequest } from "../overlay/check_network.ts";
 import { rangeOf } from "../overlay/claims.ts";
 import type { EndpointRequest } from "../overlay/create_endpoints.ts";
 import { type Activation, findEndpoint } from "../overlay/endpoints.ts";
+import { hostVethName } from "../overlay/faults.ts";
 import { findNetwork, planCreateNetwork, planDeleteNetwork } from "../overlay/networks.ts";
 import { BRIDGE, VXLAN } from "../overlay/state.ts";
 import { change } from "../store/change.ts";
@@ -21,7 +22,7 @@ import { type Context, sinceBoot, timestamp } from "./context.ts";
 import { failpoint } from "./failpoints.ts";
 import { OWN_NAMESPACE } from "./kernel/place.ts";
 import type { NetworkWorker } from "./network_worker.ts";
-import { hostVethName, randomMac, VethNames } from "./veth_names.ts";
+import { randomMac, VethNames } from "./veth_names.ts";
 import type { Workers } from "./workers.ts";
 
 /** How long an endpoint that is written may take to be set up here, in ms: etcd may be losing events. */

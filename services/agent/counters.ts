@@ -7,6 +7,7 @@ export interface Counters {
   readonly drift: Counter<"op">;
   readonly failures: Counter;
   readonly reconcile: Histogram<"kind">;
+  readonly refusedRecords: Counter;
   readonly swept: Counter<"what">;
 }
 
@@ -32,6 +33,12 @@ export function createCounters(metrics: Registry): Counters {
         "How long it took to bring a network to what the store says: all of it, or some changed endpoints.",
       labelNames: ["kind"],
       buckets: [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 2, 10],
+      registers,
+    }),
+    refusedRecords: new Counter({
+      name: "agent_refused_records_total",
+      help:
+        "Records in etcd that can be read and are not carried out or believed, each counted once while it stays.",
       registers,
     }),
     swept: new Counter({

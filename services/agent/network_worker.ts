@@ -9,6 +9,15 @@ import {
   planDeactivate,
   planReach,
 } from "../overlay/endpoints.ts";
+import {
+  hostVethName,
+  localFault,
+  networkFault,
+  notCarriedOut,
+  presenceProblems,
+  vethOwners,
+  vethTaken,
+} from "../overlay/faults.ts";
 import { planApplied, planLeave, planPresence } from "../overlay/hosts.ts";
 import { Neighbours } from "../overlay/neighbours.ts";
 import type { Op } from "../overlay/ops.ts";
@@ -24,6 +33,8 @@ import { EndpointWriter } from "./endpoint_writer.ts";
 import { failpoint } from "./failpoints.ts";
 import type { NetworkKernel } from "./kernel/network.ts";
 import { NamespaceGone, OWN_NAMESPACE } from "./kernel/place.ts";
+import { TargetRefused } from "./kernel/target.ts";
+import { isOfTables, unreadable } from "./unreadable.ts";
 
 /** After a failure it is tried again, first after this and then twice as long each time, in ms. */
 const FIRST_PAUSE = 100, LONGEST_PAUSE = 10_000;
@@ -61,9 +72,13 @@ export class NetworkWorker {
   #failures = 0;
   #retry: ReturnType<typeof setTimeout> | undefined;
   #problems: readonly string[] = [];
+  /** About what hosts say of the network. */
+  #hostProblems: readonly string[] = [];
   readonly #waiting = new Map<string, Waiting>();
   /** Veths of endpoints that could not be made, by the endpoint's id. */
   readonly #broken = new Map<string, Error>();
+  /** Problems with records that have been logged. */
+  #told: ReadonlySet<string> = new Set();
   #users = 0;
   readonly #closing = new AbortController();
   #applied = 0;
@@ -99,7 +114,7 @@ export class NetworkWorker {
 
   /** What keeps this host from what the store says, a sentence each. */
   get problems(): readonly string[] {
-    return [...this.#problems, ...[...this.#broken.values()].map(messageOf)];
+    return [...this.#problems, ...this.#hostProblems, ...[...this.#broken.values()].map(messageOf)];
   }
 
   /** The network changed in the store. */
@@ -119,6 +134,7 @@ export class NetworkWorker {
       this.#wantedMtu() !== this.#mtu;
     const presenceLost = kinds.has("hosts") && this.#steady &&
       !this.#context.view.networksOn(this.#context.host.hostname).has(this.id);
+    if (kinds.has("hosts") || kinds.has("applied")) this.#lookAtHosts();
     if (kinds.has("network") || otherMtu || presenceLost) this.#reason ??= "change";
     // After a failure it is the next try's.
     if (this.#failures === 0 || this.#waiting.size) this.#start();
@@ -255,7 +271,9 @@ export class NetworkWorker {
       this.#changes = [];
       const started = performance.now();
       try {
-        if (reason || !this.#steady || this.#leaving()) await this.#compare(reason ?? "change", changes);
+        // With a record that cannot be read the network stays, and single endpoints go from it.
+        const leaves = this.#leaving() && !unreadable(this.#context, this.id)?.interfaces;
+        if (reason || !this.#steady || leaves) await this.#compare(reason ?? "change", changes);
         else {
           // Where the kernel is not as it was left, that is mended with it.
           await this.#carryOut(changes).catch((error) => {
@@ -265,6 +283,7 @@ export class NetworkWorker {
         }
         this.#failures = 0;
         this.#settle(changes);
+        this.#tellProblems();
         this.#publish(revision);
       } catch (error) {
         if (this.#context.trust.doubt) return;
@@ -318,7 +337,7 @@ export class NetworkWorker {
   /** Carries out what changed, at a cost that does not depend on the rest of the network. */
   async #carryOut(changes: readonly EndpointChange[]): Promise<void> {
     const { view, host } = this.#context;
-    const neighbours = new Neighbours(view, this.id, host.hostname, this.#proxied);
+    const neighbours = new Neighbours(view, this.id, host.hostname, this.#proxied, host.ip.u32);
     // Each as it is by now: of several changes of one endpoint the last one counts.
     const local = new Map<string, Set<string>>();
     const routes = new Map<string, string>(), hostEnds = new Map<string, string>();
@@ -329,7 +348,7 @@ export class NetworkWorker {
         const route = hostRouteOf(endpoint);
         if (name) local.set(endpoint.id, (local.get(endpoint.id) ?? new Set()).add(name));
         if (route !== undefined) routes.set(endpoint.id, route);
-        if (hostEnd !== undefined) hostEnds.set(endpoint.id, hostEnd);
+        if (hostEnd !== undefined && hostEnd === hostVethName(name)) hostEnds.set(endpoint.id, hostEnd);
       }
     }
     if (routes.size && this.#legWanted() !== this.#hasLeg) return await this.#compare("change", changes);
@@ -342,10 +361,22 @@ export class NetworkWorker {
       }
     }
     await this.#do(neighbours.opsFor(changes));
+    this.#renewProblems(changes, neighbours);
+    const owners = local.size ? vethOwners(this.#local()) : new Map<string, Endpoint>();
     for (const [id, names] of local) {
       const endpoint = view.endpoint(id);
       this.#broken.delete(id);
+      // What is there of it stays.
+      if (endpoint && this.#refused(endpoint)) continue;
       for (const name of names) {
+        // A record that names an older endpoint's veth comes and goes without it.
+        const owner = owners.get(name);
+        if (owner && owner.id !== id) {
+          if (endpoint?.active && endpoint.record.overlay_veth_name === name) {
+            this.#broken.set(id, this.#refusal(id, vethTaken(name, owner)));
+          }
+          continue;
+        }
         const wanted = endpoint?.active && endpoint.host === host.hostname &&
             endpoint.record.overlay_veth_name === name
           ? desiredVeth(endpoint, this.#mtu ?? this.#wantedMtu(), neighbours)
@@ -381,7 +412,11 @@ export class NetworkWorker {
 
   /** True when the host is to have a route to one of its endpoints. */
   #legWanted(): boolean {
-    for (const endpoint of this.#local()) if (hostRouteOf(endpoint) !== undefined) return true;
+    const network = this.#context.view.network(this.id);
+    for (const endpoint of this.#local()) {
+      if (!network || hostRouteOf(endpoint) === undefined) continue;
+      if (localFault(endpoint, network) === undefined) return true;
+    }
     return false;
   }
 
@@ -391,7 +426,10 @@ export class NetworkWorker {
       await act();
     } catch (error) {
       if (this.#context.trust.doubt) throw error;
-      this.#broken.set(endpoint, notSetUp(endpoint, error));
+      const problem = error instanceof TargetRefused
+        ? this.#refusal(endpoint, error.message)
+        : notSetUp(endpoint, error);
+      this.#broken.set(endpoint, problem);
     }
   }
 
@@ -400,7 +438,15 @@ export class NetworkWorker {
     const { view, host, trust } = this.#context;
     const wasRight = this.#steady && this.#broken.size === 0 && !changes.length;
     this.#broken.clear();
+    const fault = this.#networkFault();
+    if (fault !== undefined) {
+      // What is there of it stays.
+      this.#steady = false;
+      this.#problems = [fault];
+      return;
+    }
     const { gone, unknown } = this.#namespacesGone(reason);
+    const refused = this.#refuseEndpoints(unknown);
     const peers = new Map<string, string>();
     for (const { active, record } of this.#local()) {
       const { overlay_veth_name: name, target_netns_path: path } = record;
@@ -415,16 +461,24 @@ export class NetworkWorker {
     const drifted = (reason === "check" || reason === "drift") && wasRight && !this.#changes.length &&
       !this.#reason;
     this.#problems = problems;
-    const unreadable = this.#unreadable();
+    const unread = unreadable(this.#context, this.id);
     let ops = [...diff(actual, desired), ...await this.#strays(reason, desired)];
-    if (unreadable) {
-      this.#problems = [...problems, `${unreadable}, so nothing of the network is taken away`];
+    if (unread) this.#problems = [...problems, unread.reason];
+    this.#lookAtHosts();
+    if (unread?.tables) ops = ops.filter((op) => !isOfTables(op));
+    if (unread?.interfaces || refused) {
+      // What is to be made anew goes first.
+      const anew = (op: Op) => op.op === "veth-remove" && desired?.veths.has(op.name);
+      ops = ops.filter((op) => !takesAway(op) || isOfTables(op) || anew(op));
     }
-    const away = !unreadable && ops.some(takesAway) ? await this.#unconfirmed() : undefined;
-    if (unreadable || away) ops = ops.filter((op) => !takesAway(op));
-    const lost = desired && !unreadable && reason !== "drift" ? lostVeths(actual, desired) : [];
+    const away = ops.some(takesAway) ? await this.#unconfirmed() : undefined;
+    if (away) ops = ops.filter((op) => !takesAway(op));
+    const lost = desired && !unread?.interfaces && reason !== "drift"
+      ? lostVeths(actual, without(desired, unknown))
+      : [];
     const { network, veths } = partsOf(ops, unknown);
     const ids = new Map([...this.#local()].map(({ id, record }) => [record.overlay_veth_name, id]));
+    for (const [name, { id }] of vethOwners(this.#local())) ids.set(name, id);
     // Removed ones come first: what is made anew may have one of their names.
     for (const [name, own] of veths) if (!desired?.veths.has(name)) await this.#do(own);
     await this.#do(network);
@@ -439,7 +493,7 @@ export class NetworkWorker {
     this.#hasLeg = desired?.leg !== undefined;
     this.#proxied = desired?.proxy !== undefined;
     await this.#deactivate([...gone, ...lost].flatMap((name) => ids.get(name) ?? []));
-    if (unreadable && !desired) return;
+    if (unread?.interfaces && !desired) return;
     if (!desired) {
       // Nothing is there any more to carry single changes out in.
       this.#steady = false;
@@ -515,9 +569,12 @@ export class NetworkWorker {
    */
   #namespacesGone(reason: Reason): { gone: Set<string>; unknown: Set<string> } {
     const gone = new Set<string>(), unknown = new Set<string>();
+    const owners = vethOwners(this.#local());
     for (const endpoint of this.#local()) {
       const { id, active, record } = endpoint;
       if (!active || record.target_netns_path === "") continue;
+      // The veth of that name is another endpoint's.
+      if ((owners.get(record.overlay_veth_name) ?? endpoint) !== endpoint) continue;
       try {
         const identity = this.#context.kernel.identity(record.target_netns_path);
         if (!namespaceGone(endpoint, identity && sinceBoot(identity))) continue;
@@ -623,7 +680,13 @@ export class NetworkWorker {
 
   #options(currentMtu = this.#mtu) {
     const { host, underlayMtu } = this.#context;
-    return { hostname: host.hostname, underlayMtu: underlayMtu(), currentMtu, proxied: this.#proxied };
+    return {
+      hostname: host.hostname,
+      vtep: host.ip.u32,
+      underlayMtu: underlayMtu(),
+      currentMtu,
+      proxied: this.#proxied,
+    };
   }
 
   /** The MACs that the ports of its active endpoints may be known for, by the ports' names. */
@@ -643,18 +706,72 @@ export class NetworkWorker {
     return mtuOf(this.#context.view, this.id, this.#options());
   }
 
-  /** A record that cannot be read, without which the network is not known whole. */
-  #unreadable(): string | undefined {
-    const { store, view: { keys }, host } = this.#context;
-    const { quarantined } = store.mirror.state;
-    if (!quarantined.size) return undefined;
-    const prefixes = [keys.networkEndpoints(this.id), keys.hostEndpoints(host.hostname)];
-    for (const key of quarantined.keys()) {
-      if (key === keys.network(this.id) || prefixes.some((prefix) => key.startsWith(prefix))) {
-        return `the record ${key} in etcd cannot be read`;
-      }
+  /** Why the network is not set up from its record; what is there of it stays. */
+  #networkFault(): string | undefined {
+    const { view } = this.#context, network = view.network(this.id);
+    const fault = network && networkFault(network);
+    if (fault === undefined) return undefined;
+    return notCarriedOut(view.keys.network(this.id), fault);
+  }
+
+  /** Refuses endpoints of this host whose records are not carried out, and adds their veths to those left as they are. */
+  #refuseEndpoints(unknown: Set<string>): boolean {
+    let refused = false;
+    for (const endpoint of this.#local()) {
+      if (!this.#refused(endpoint)) continue;
+      refused = true;
+      unknown.add(endpoint.record.overlay_veth_name);
     }
-    return undefined;
+    return refused;
+  }
+
+  /** Says of each changed endpoint what keeps other hosts' records from being carried out. */
+  #renewProblems(changes: readonly EndpointChange[], neighbours: Neighbours): void {
+    const { view } = this.#context;
+    for (const { before, after } of changes) {
+      const id = (after ?? before)?.id ?? "", endpoint = view.endpoint(id);
+      const problem = endpoint?.network === this.id ? neighbours.problem(endpoint) : undefined;
+      if (problem === undefined && !this.#problems.length) continue;
+      const others = this.#problems.filter((other) => !other.includes(id));
+      const name = view.network(this.id)?.name;
+      this.#problems = problem === undefined ? others : [...others, `network ${name}: ${problem}`];
+    }
+  }
+
+  /** What hosts say of the network, and is not believed. */
+  #lookAtHosts(): void {
+    const { view } = this.#context, found = presenceProblems(view, this.id);
+    if (!found.length && !this.#hostProblems.length) return;
+    this.#hostProblems = found;
+    this.#tellProblems();
+  }
+
+  /** True for an active endpoint of this host whose record is not carried out, which is a problem of it from then on. */
+  #refused(endpoint: Endpoint): boolean {
+    const { view, host } = this.#context, network = view.network(this.id);
+    if (!network || !endpoint.active || endpoint.host !== host.hostname) return false;
+    const fault = localFault(endpoint, network);
+    if (fault === undefined) return false;
+    this.#broken.set(endpoint.id, this.#refusal(endpoint.id, fault));
+    return true;
+  }
+
+  /** Of an endpoint of this host. */
+  #refusal(id: string, why: string): Refusal {
+    const { view, host } = this.#context;
+    return new Refusal("forbidden", notCarriedOut(view.keys.hostEndpoint(host.hostname, id), why));
+  }
+
+  /** Logs and counts each problem with a record once, as long as it stays. */
+  #tellProblems(): void {
+    const { log, counters } = this.#context;
+    const now = new Set(this.problems.filter((problem) => problem.includes(" in etcd ")));
+    for (const problem of now) {
+      if (this.#told.has(problem)) continue;
+      log.warn({ network: this.id }, problem);
+      counters.refusedRecords.inc();
+    }
+    this.#told = now;
   }
 }
 

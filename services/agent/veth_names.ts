@@ -18,11 +18,6 @@ export class VethNames {
   }
 }
 
-/** What a veth's end is called in the host's namespace: like none of those that Docker has yet to take from there. */
-export function hostVethName(overlayVethName: string): string {
-  return overlayVethName.replace("sand", "sandc");
-}
-
 /** A MAC of no vendor's, in stored form. */
 export function randomMac(): string {
   return macFromBytes(randomMacBytes());

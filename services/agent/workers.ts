@@ -1,4 +1,5 @@
-import { messageOf } from "../common/refusal.ts";
+import { messageOf, Refusal } from "../common/refusal.ts";
+import { isNetworkId } from "../overlay/faults.ts";
 import { planFinishDeletion } from "../overlay/networks.ts";
 import type { NetworkChange } from "../overlay/view.ts";
 import { change } from "../store/change.ts";
@@ -56,6 +57,7 @@ export class Workers {
 
   /** Keeps a network's worker for what is done next, and makes one where there is none. Throws Refusal "unavailable". */
   async use(network: string): Promise<Using> {
+    if (!isNetworkId(network)) throw new Refusal("not-found", `there is no network "${network}"`);
     if (!this.#workers.has(network)) await this.#takeUp([network]);
     // Another may have been quicker, and be done with it.
     const worker = this.#workers.get(network);
@@ -88,8 +90,10 @@ export class Workers {
     if (missing.size) await this.#takeUp([...missing], true);
   }
 
-  async #takeUp(ids: readonly string[], compare = false): Promise<void> {
+  async #takeUp(all: readonly string[], compare = false): Promise<void> {
     const { store } = this.#context;
+    // An id becomes a part of a path on this host: what another host has put in its place leads nowhere.
+    const ids = all.filter(isNetworkId);
     // All in one go; each is then held by its worker alone.
     const letGo = await store.holdAll(ids);
     try {

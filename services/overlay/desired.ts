@@ -1,8 +1,11 @@
+import { Cidr } from "../common/ip.ts";
+import { tryParseMac } from "../common/mac.ts";
 import type { NetworkRecord } from "../store/sand_records.ts";
 import { gatewayOf } from "./claims.ts";
+import { LEAST_MTU, localFault, notCarriedOut, vethTaken } from "./faults.ts";
 import { Neighbours } from "./neighbours.ts";
 import { BRIDGE_MAC, isCrowded } from "./proxy.ts";
-import type { Endpoint } from "./space.ts";
+import { type Endpoint, older } from "./space.ts";
 import { legName, type NetworkState, type PeerState, type VethState, VXLAN_PORT } from "./state.ts";
 import type { View } from "./view.ts";
 
@@ -16,6 +19,8 @@ export interface DesiredOptions {
   readonly hostname: string;
   /** Of the interface that leads to the other hosts. */
   readonly underlayMtu: number;
+  /** The host's address in the underlay, as 32 bits: no endpoint of another host is behind it. */
+  readonly vtep?: number | undefined;
   /** What the network's vxlan0 has on this host; undefined when there is none. */
   readonly currentMtu?: number | undefined;
   /** True when its br0 answers ARP in the endpoints' place already. */
@@ -37,11 +42,12 @@ export function desiredState(view: View, networkId: string, options: DesiredOpti
   const arp = new Map<number, number>(),
     fdb = new Map<number, number>(),
     veths = new Map<string, VethState>(),
-    routes = new Set<string>();
+    routes = new Set<string>(),
+    owners = new Map<string, Endpoint>();
   if (!network) return { state: undefined, problems };
   const mtu = mtuOf(view, networkId, options);
   const proxied = isProxied(view, networkId, options);
-  const neighbours = new Neighbours(view, networkId, options.hostname, proxied);
+  const neighbours = new Neighbours(view, networkId, options.hostname, proxied, options.vtep);
   const proxy = { port: true, arp: new Map([[gatewayOf(network).u32, BRIDGE_MAC]]), fdb: new Set<number>() };
   for (const endpoint of endpoints.values()) {
     const answer = neighbours.answerOf(endpoint);
@@ -58,15 +64,25 @@ export function desiredState(view: View, networkId: string, options: DesiredOpti
     if (endpoint.host !== options.hostname) continue;
     here = true;
     const { overlay_veth_name: name } = endpoint.record;
-    if (!endpoint.active || name === "") continue;
-    if (veths.has(name)) problems.push(`network ${network.name}: two endpoints here have the veth ${name}`);
-    else veths.set(name, desiredVeth(endpoint, mtu, neighbours));
+    // One that is refused is neither made nor taken away.
+    if (!endpoint.active || name === "" || localFault(endpoint, network) !== undefined) continue;
+    const other = owners.get(name);
+    if (other) problems.push(twice(view, network, name, endpoint, other));
+    if (other && older(other, endpoint) < 0) continue;
+    owners.set(name, endpoint);
+    veths.set(name, desiredVeth(endpoint, mtu, neighbours));
     const route = hostRouteOf(endpoint);
     if (route !== undefined) routes.add(route);
   }
   const leg = routes.size ? { leg: { name: legName(networkId), mtu, sound: true, routes } } : {};
   const parts = { veths, arp, fdb, ...leg, ...proxied ? { proxy } : {} };
   return here ? { state: stateOf(network, mtu, parts), problems } : { state: undefined, problems: [] };
+}
+
+function twice(view: View, { name: network }: NetworkRecord, name: string, a: Endpoint, b: Endpoint): string {
+  const [first, second] = older(a, b) < 0 ? [a, b] : [b, a];
+  const key = view.keys.hostEndpoint(second.host, second.id);
+  return `network ${network}: ${notCarriedOut(key, vethTaken(name, first))}`;
 }
 
 /**
@@ -77,7 +93,9 @@ export function mtuOf(view: View, network: string, options: DesiredOptions): num
   const { hosts, applied } = view.space(network);
   let mtu = mtuHere(options);
   for (const [host, told] of hosts) {
-    if (host !== options.hostname) mtu = Math.min(mtu, told.mtu ?? (applied.has(host) ? mtu : OLD_MTU));
+    if (host === options.hostname) continue;
+    const its = told.mtu ?? (applied.has(host) ? mtu : OLD_MTU);
+    if (its >= LEAST_MTU) mtu = Math.min(mtu, its);
   }
   return mtu;
 }
@@ -100,9 +118,10 @@ export function isProxied(
 
 /** What an active endpoint of this host has in the kernel. */
 export function desiredVeth(endpoint: Endpoint, mtu: number, neighbours: Neighbours): VethState {
-  const { overlay_veth_mac: mac, strand_host_veth: hostEnd } = endpoint.record;
+  const { overlay_veth_mac, strand_host_veth: hostEnd } = endpoint.record;
+  const mac = tryParseMac(overlay_veth_mac);
   return {
-    ...mac === "" ? {} : { mac },
+    ...mac === undefined ? {} : { mac },
     mtu,
     inBridge: true,
     up: true,
@@ -119,17 +138,22 @@ export function hostRouteOf(endpoint: Endpoint | undefined): string | undefined 
 }
 
 /** Undefined where it is Docker's affair, or no namespace is named, as Docker's endpoints of old agents have it. */
-function peerOf({ record }: Endpoint, mtu: number): PeerState | undefined {
+function peerOf({ record, address, mac }: Endpoint, mtu: number): PeerState | undefined {
   if (record.target_netns_path === "" || record.strand_docker) return undefined;
   return {
     netns: record.target_netns_path,
     name: record.target_veth_name,
-    mac: record.target_veth_mac,
-    addresses: record.target_veth_ip === "" ? [] : [record.target_veth_ip],
+    mac: mac ?? "",
+    addresses: address ? [canonical(record.target_veth_ip)] : [],
     ...record.strand_routes ? { routes: record.strand_routes } : {},
     mtu,
     up: true,
   };
+}
+
+/** As the kernel tells it: a record may have it as 10.0.0.2/024. */
+function canonical(cidr: string): string {
+  return Cidr.parse(cidr).toString();
 }
 
 function stateOf(
@@ -139,7 +163,7 @@ function stateOf(
 ): NetworkState {
   return {
     loopbackUp: true,
-    bridge: { up: true, mtu, addresses: [network.gateway] },
+    bridge: { up: true, mtu, addresses: [canonical(network.gateway)] },
     vxlan: {
       vni: network.vxlan_vni,
       port: VXLAN_PORT,

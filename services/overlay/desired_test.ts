@@ -15,7 +15,7 @@ function endpoint(id: string, host: number, last: number, fields: Partial<Endpoi
     hostname: `h${host}`,
     host_ip: `192.0.2.${host}`,
     target_netns_path: `/run/${id}`,
-    overlay_veth_name: `sand${id.padStart(4, "0")}`,
+    overlay_veth_name: `sand${/^\d{1,4}$/.test(id) ? id.padStart(4, "0") : "ffff"}`,
     target_veth_name: "sandffff",
     target_veth_mac: `02:84:0a:00:00:${last.toString(16).padStart(2, "0")}`,
     target_veth_ip: `10.0.0.${last}/24`,

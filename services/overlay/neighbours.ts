@@ -1,4 +1,5 @@
 import { gatewayOf, rangeOf } from "./claims.ts";
+import { notCarriedOut } from "./faults.ts";
 import type { Op } from "./ops.ts";
 import type { Endpoint, Space } from "./space.ts";
 import type { EndpointChange, View } from "./view.ts";
@@ -16,12 +17,16 @@ export class Neighbours {
   readonly #last: number = 0;
   readonly #gateway: number = 0;
 
-  /** @param proxied br0 answers ARP in the endpoints' place; see {@link ProxyState} */
+  /**
+   * @param proxied br0 answers ARP in the endpoints' place; see {@link ProxyState}
+   * @param vtep of this host, as 32 bits: what another host claims to have behind it would come back here
+   */
   constructor(
-    view: View,
+    private readonly view: View,
     network: string,
     private readonly hostname: string,
     private readonly proxied = false,
+    private readonly vtep = -1,
   ) {
     this.#space = view.space(network);
     const record = view.network(network);
@@ -36,11 +41,18 @@ export class Neighbours {
   problem(endpoint: Endpoint): string | undefined {
     const { id, host, active, address, mac, hot } = endpoint;
     if (!active) return undefined;
-    const who = `endpoint ${id} on ${host}`;
-    if (hot.mac < 0 || hot.vtep < 0) {
-      return `${who} has no MAC that one host can have, or no IPv4 address of its host`;
+    const who = `endpoint ${id} on ${host}`, elsewhere = host !== this.hostname;
+    const refused = (why: string) => notCarriedOut(this.view.keys.networkEndpoint(endpoint.network, id), why);
+    if (elsewhere && hot.vtep < 0) {
+      return refused(`host_ip: ${endpoint.vtep ?? "none"} is no IPv4 address that one host can have`);
     }
-    if (!this.#eligible(endpoint)) return `${who} has the address ${address}, which no endpoint can have`;
+    if (elsewhere && hot.vtep === this.vtep) {
+      return refused(`host_ip: ${endpoint.vtep} is this host's own address, not that of ${host}`);
+    }
+    if (hot.mac < 0) return refused(`target_veth_mac: ${mac ?? "none"} is no MAC that one host can have`);
+    if (!this.#eligible(endpoint)) {
+      return refused(`${who} has the address ${address}, which no endpoint can have`);
+    }
     const other = [this.#ofAddress(hot.address), this.#ofMac(hot.mac)].find((e) => e && e !== endpoint);
     if (!other) return undefined;
     return `${who} has the address or MAC of endpoint ${other.id} on ${other.host}, which is older: ${address}, ${mac}`;
@@ -127,8 +139,9 @@ export class Neighbours {
   }
 
   /** True for an endpoint that can be reached, at an address that an endpoint of this network can have. */
-  #eligible({ active, hot: { address, mac, vtep } }: Endpoint): boolean {
-    return active && mac >= 0 && vtep >= 0 && address > this.#first && address < this.#last &&
+  #eligible({ active, host, hot: { address, mac, vtep } }: Endpoint): boolean {
+    const reachable = host === this.hostname || (vtep >= 0 && vtep !== this.vtep);
+    return active && mac >= 0 && reachable && address > this.#first && address < this.#last &&
       address !== this.#gateway;
   }
 

@@ -80,7 +80,8 @@ export function findNetwork(view: View, id: string): NetworkRecord {
 
 /** What becomes of a network that is deleted. */
 export interface NetworkDeletion {
-  readonly plan: Plan | undefined;
+  /** Several are committed in order. */
+  readonly plan: Plan | readonly Plan[] | undefined;
   /** Hosts with an old agent that still have the network: its record stays until the last of them lets it go. */
   readonly waitsFor: readonly string[];
 }
@@ -113,13 +114,15 @@ export function planDeleteNetwork(
   }
   const waitsFor = view.space(id).oldHosts();
   if (waitsFor.length === 0) return { plan: removal(view, id).plan(), waitsFor };
-  if (view.deleted.has(id)) return { plan: undefined, waitsFor };
+  if (view.isDeleted(id)) return { plan: undefined, waitsFor };
   const mark = view.keys.deleted(id);
+  // One that is left of an earlier network of this id would keep its age.
+  const stale = view.deleted.has(id) ? [new Step().guard(view.guard(mark)).remove(mark).plan()] : [];
   const step = new Step()
     .guard(view.guard(view.keys.network(id)), view.guard(mark))
     .nothingUnder(view.keys.networkEndpoints(id))
     .put(mark, writeSandRecord({ created_at: now }));
-  return { plan: step.plan(), waitsFor };
+  return { plan: [...stale, step.plan()], waitsFor };
 }
 
 /**
@@ -130,7 +133,9 @@ export function planFinishDeletion(view: View, id: string): Plan | undefined {
   if (!view.deleted.has(id)) return undefined;
   const mark = view.keys.deleted(id);
   const { endpoints } = view.space(id);
-  if (!view.network(id) || endpoints.size) return new Step().guard(view.guard(mark)).remove(mark).plan();
+  if (!view.network(id) || endpoints.size || !view.isDeleted(id)) {
+    return new Step().guard(view.guard(mark)).remove(mark).plan();
+  }
   return view.space(id).oldHosts().length ? undefined : removal(view, id).plan();
 }
 

@@ -32,6 +32,15 @@ function unicast(mac: string | undefined): number {
   return value === 0 || parseInt(mac?.slice(0, 2) ?? "", 16) & 1 ? -1 : value;
 }
 
+/**
+ * The 32-bit value of an address that one host can have in the underlay; -1 for none, and for what is nobody's (0/8),
+ * this host's own (127/8), a group's or reserved (224/3): frames to one of these would come back or go to many.
+ */
+function usable(vtep: Ip | undefined): number {
+  const [first = 0] = vtep?.bytes ?? [];
+  return vtep?.family === 4 && first !== 0 && first !== 127 && first < 224 ? vtep.u32 : -1;
+}
+
 /** What the entries of one endpoint say; where they differ, the one written last. */
 export function readEndpoint(entries: readonly Entry<SandRecord>[]): Endpoint | undefined {
   let newest: Entry<SandRecord> | undefined, created: number | undefined;
@@ -55,7 +64,7 @@ export function readEndpoint(entries: readonly Entry<SandRecord>[]): Endpoint | 
     hot: {
       address: address?.family === 4 ? address.u32 : -1,
       mac: unicast(mac),
-      vtep: vtep?.family === 4 ? vtep.u32 : -1,
+      vtep: usable(vtep),
     },
     active: record.active,
     record,
@@ -74,6 +83,8 @@ export class Space {
   readonly hosts = new Map<string, PresenceRecord>();
   /** The revision that each host with an agent of ours has applied. */
   readonly applied = new Map<string, number>();
+  /** Revisions that hosts claim to have applied and that were not there yet: these hosts have applied nothing. */
+  readonly refusedApplied = new Map<string, number>();
   readonly #byAddress = new Holders();
   readonly #byMac = new Holders();
   readonly #byHost = new Map<string, Set<Endpoint>>();

@@ -32,7 +32,7 @@ export class View {
   readonly #networksOn = new Map<string, Set<string>>();
   readonly #spaces = new Map<string, Space>();
   readonly #listeners = new Set<(changes: ReadonlyMap<string, NetworkChange>) => void>();
-  /** Networks that are to go once no old agent has them. */
+  /** Networks with a mark that they are to go once no old agent has them; see {@link View.isDeleted}. */
   readonly deleted = new Set<string>();
 
   constructor(mirror: Mirror<SandRecord>, readonly keys: SandKeys) {
@@ -80,6 +80,15 @@ export class View {
   /** Networks that are set up on the host, as the store says. */
   networksOn(host: string): ReadonlySet<string> {
     return this.#networksOn.get(host) ?? NONE;
+  }
+
+  /**
+   * True for a network that is marked as deleted. A mark that is older than the network is of an earlier one of that id,
+   * which an old agent has made anew: it says nothing of this one.
+   */
+  isDeleted(id: string): boolean {
+    const mark = this.#mirror.get(this.keys.deleted(id)), network = this.#mirror.get(this.keys.network(id));
+    return mark !== undefined && (network === undefined || mark.createRevision > network.createRevision);
   }
 
   /** The network's claims on addresses; undefined when nobody has taken one yet. */
@@ -209,9 +218,17 @@ export class View {
   }
 
   #setApplied(network: string, host: string, after: Entry<SandRecord> | undefined): void {
-    const { applied } = this.#spaceOf(network);
-    if (after?.record.kind === "applied") applied.set(host, after.record.value.revision);
-    else applied.delete(host);
+    const { applied, refusedApplied } = this.#spaceOf(network);
+    refusedApplied.delete(host);
+    if (after?.record.kind !== "applied") {
+      applied.delete(host);
+      return;
+    }
+    const { revision } = after.record.value;
+    // What is applied was there before that is written: any other number would have the host never be behind.
+    const early = revision > after.modRevision;
+    if (early) refusedApplied.set(host, revision);
+    applied.set(host, early ? 0 : revision);
   }
 
   #spaceOf(network: string): Space {

@@ -6,6 +6,7 @@
  */
 import { z } from "zod";
 import { Cidr, Ip } from "../common/ip.ts";
+import { isInterfaceName } from "../common/interface_name.ts";
 import { tryParseMac } from "../common/mac.ts";
 import { readRecord } from "./read_record.ts";
 import { SandKeys } from "./sand_keys.ts";
@@ -30,13 +31,33 @@ const network = z.looseObject({
   gateway: text.refine(cidr, "no IPv4 address in CIDR form, like 10.0.0.1/24"),
 });
 
+/** What the kernel keeps of a route in 32 bits. */
+const metric = z.int().nonnegative().max(0xffffffff);
+
 const route = z.object({
   dst: text.refine(cidr, "no IPv4 destination in CIDR form, like 0.0.0.0/0"),
   gw: text.refine((t) => Ip.tryParse(t)?.family === 4, "no IPv4 address, like 10.0.0.1").optional(),
-  mtu: z.int().positive().optional(),
-  advmss: z.int().positive().optional(),
-  priority: z.int().nonnegative().optional(),
+  mtu: metric.optional(),
+  advmss: metric.optional(),
+  priority: metric.optional(),
 });
+
+/**
+ * The name of a veth's end in the network's namespace, as every agent makes it. Another host may have written anything:
+ * `br0` would have this host remove its bridge.
+ */
+const overlayVethName = orEmpty(
+  (t) => /^sand[\da-f]{4}$/i.test(t),
+  "not sand and four hex digits, like sand00ff",
+);
+/** What an agent of ours calls the veth's end in the host's namespace: this host deletes the interface of that name. */
+const hostVethName = text.regex(/^sandc[\da-f]{4}$/i, "not sandc and four hex digits, like sandc00ff");
+/** A path that can be opened; the agent's own namespace is no target, whatever it is called. */
+const targetPath = orEmpty(
+  (t) =>
+    t.startsWith("/") && !t.includes("\0") && t.length < 4096 && !/^\/+proc\/+(self|thread-self)\//.test(t),
+  "not the absolute path of another process's or a bound network namespace, like /var/run/netns/blue",
+);
 
 /** An interface of a container in a network, by the runtime's names for the three. */
 const attachment = z.object({ network: text, container: text, ifname: text });
@@ -47,15 +68,15 @@ const docker = z.object({ network: text, endpoint: text });
 const endpoint = z.looseObject({
   id: text,
   network_id: text.regex(/^[^/]+$/, "no network's id, like 320a669f-e465-4806-ab46-f2e6620c4311"),
-  hostname: text,
+  hostname: text.regex(/^[^/]+$/, "no host's name: empty, or with a slash"),
   /** The VTEP. */
   host_ip: orEmpty((t) => Ip.tryParse(t), "no IP address, like 192.0.2.1"),
   api_hostname: text.default(""),
   created_at: text.default(""),
-  target_netns_path: text.default(""),
-  overlay_veth_name: text.default(""),
+  target_netns_path: targetPath,
+  overlay_veth_name: overlayVethName,
   overlay_veth_mac: text.default(""),
-  target_veth_name: text.default(""),
+  target_veth_name: orEmpty(isInterfaceName, "not the name of an interface, at most 15 bytes, like sand00ff"),
   target_veth_mac: orEmpty(tryParseMac, "no MAC address, like 02:84:0a:00:00:02"),
   /** In CIDR form, like 10.0.0.2/24. */
   target_veth_ip: orEmpty(cidr, "no IPv4 address in CIDR form, like 10.0.0.2/24"),
@@ -63,11 +84,11 @@ const endpoint = z.looseObject({
   /** Ours: which namespace is at target_netns_path, as the host's kernel calls it. */
   strand_netns: text.optional(),
   /** Ours: routes that the target namespace gets along with the address. */
-  strand_routes: z.array(route).optional(),
+  strand_routes: z.array(route).max(256).optional(),
   /** Ours: its host has a route to its address, and is reached from it, over the network's gateway. */
   strand_host_route: z.boolean().optional(),
   /** Ours: the name of the veth's end in the host's own namespace, where it has one there. */
-  strand_host_veth: text.optional(),
+  strand_host_veth: hostVethName.optional(),
   /** Ours: what a runtime of containers knows the endpoint by (CNI). */
   strand_cni: attachment.optional(),
   /** Ours: it is Docker's, which moves the veth's other end and gives it its name and addresses. */

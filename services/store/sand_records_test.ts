@@ -106,7 +106,29 @@ Deno.test("a record without the fields that came later is read, one that lies un
     [keys.hostEndpoint("h1", "E"), { ...endpoint, network_id: "../N" }, /network_id: no network's id/],
     [keys.networkEndpoint("N", "E"), { ...endpoint, target_veth_ip: "10.0.0.2" }, /target_veth_ip: no IPv4/],
     [keys.networkEndpoint("N", "E"), { ...endpoint, target_veth_mac: "x" }, /target_veth_mac: no MAC/],
+    [
+      keys.hostEndpoint("h1", "E"),
+      { ...endpoint, overlay_veth_name: "br0" },
+      /overlay_veth_name: not sand .*"br0"/,
+    ],
+    [keys.hostEndpoint("h1", "E"), { ...endpoint, overlay_veth_name: "sand00000" }, /overlay_veth_name/],
+    [keys.hostEndpoint("h1", "E"), { ...endpoint, target_veth_name: "../../x" }, /target_veth_name/],
+    [keys.hostEndpoint("h1", "E"), { ...endpoint, target_veth_name: "é".repeat(8) }, /target_veth_name/],
+    [keys.hostEndpoint("h1", "E"), { ...endpoint, target_netns_path: "netns/c1" }, /target_netns_path/],
+    [
+      keys.hostEndpoint("h1", "E"),
+      { ...endpoint, target_netns_path: "/run/c1\0x" },
+      /target_netns_path.*u0000/,
+    ],
+    [
+      keys.hostEndpoint("h1", "E"),
+      { ...endpoint, target_netns_path: "/proc/thread-self/ns/net" },
+      /target_netns_path/,
+    ],
+    [keys.hostEndpoint("h1", "E"), { ...endpoint, strand_host_veth: "eth0" }, /strand_host_veth.*"eth0"/],
+    [keys.networkEndpoint("N", "E"), { ...endpoint, hostname: "a/b" }, /hostname/],
     [keys.network("N"), { ...network, vxlan_vni: "4" }, /vxlan_vni/],
+    [keys.network("N"), { ...network, vxlan_vni: 1 << 24 }, /vxlan_vni/],
     [keys.network("M"), network, /id: "N"/],
   ];
   for (const [key, record, reason] of bad) assert.throws(() => parse(key, JSON.stringify(record)), reason);

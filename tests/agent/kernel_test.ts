@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { NamespaceGone } from "../../services/agent/kernel/place.ts";
+import { NamespaceGone, OWN_NAMESPACE } from "../../services/agent/kernel/place.ts";
 import { Ip } from "../../services/common/ip.ts";
 import { diffVeth } from "../../services/overlay/diff.ts";
 import type { NetworkState } from "../../services/overlay/state.ts";
@@ -107,18 +107,30 @@ Deno.test("readVeth() finds one veth, and the other end only where it should be"
   }
 });
 
-Deno.test("both ends of a veth may be in the network's namespace, and one in the agent's", async () => {
+Deno.test("a veth's other end is made in the agent's own namespace only where Docker is to take it from there", async () => {
   using lab = new KernelLab();
-  const network = lab.network();
+  const network = lab.network(), other = lab.network();
   await network.settle(network.desired());
-  for (const [path, name] of [[network.path, "eth9"], ["/proc/self/ns/net", `skt${Deno.pid}`]] as const) {
-    const wanted = { ...veth(path, 9), peer: { ...veth(path, 9).peer!, name, addresses: [], up: false } };
-    await network.kernel.carryOut(diffVeth("sand0001", undefined, wanted));
-    try {
-      assert.deepEqual(await network.kernel.readVeth("sand0001", path), wanted);
-    } finally {
-      await network.kernel.carryOut(diffVeth("sand0001", wanted, undefined));
-    }
+  await other.settle(other.desired());
+  const name = `skt${Deno.pid}`;
+  const wantedIn = (path: string) => ({
+    ...veth(path, 9),
+    peer: { ...veth(path, 9).peer!, name, addresses: [], up: false },
+  });
+  const wanted = wantedIn(OWN_NAMESPACE);
+  await network.kernel.carryOut(diffVeth("sand0001", undefined, wanted));
+  try {
+    assert.deepEqual(await network.kernel.readVeth("sand0001", OWN_NAMESPACE), wanted);
+  } finally {
+    await network.kernel.carryOut(diffVeth("sand0001", wanted, undefined));
+  }
+  for (const path of [`/proc/${Deno.pid}/ns/net`, "/proc/self/ns/net", network.path, other.path]) {
+    await assert.rejects(network.kernel.carryOut(diffVeth("sand0001", undefined, wantedIn(path))), {
+      name: "Refusal",
+      message: /^target_netns_path: ".*" is (the agent's own network namespace|the namespace of an overlay)/,
+    });
+    const set = { op: "peer-set", veth: "sand0001", netns: path, at: "lo", up: true } as const;
+    await assert.rejects(network.kernel.carryOut([set]), { name: "Refusal" });
     assert.equal(await network.kernel.readVeth("sand0001", path), undefined);
   }
 });

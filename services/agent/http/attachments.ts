@@ -1,6 +1,7 @@
 /** What programs of this machine alone may ask: interfaces of containers, for the CNI plugin. */
 import { z } from "zod";
 import { Cidr, Ip } from "../../common/ip.ts";
+import { isInterfaceName } from "../../common/interface_name.ts";
 import { invalid, Refusal } from "../../common/refusal.ts";
 import type { AttachmentRecord } from "../../store/sand_records.ts";
 import type { Attached, AttachmentsApi, NewAttachment } from "../api.ts";
@@ -12,8 +13,7 @@ import { namespacePath, read, readAddress, readMac, text, uuid } from "./request
 export const REFUSAL = "strand-refusal";
 
 const name = z.string().regex(/^[a-z0-9][\w.-]*$/i);
-// The kernel's limit is IFNAMSIZ, 16 bytes with the closing zero.
-const interfaceName = z.string().regex(/^(?!\.\.?$)[^\s/:\0]{1,15}$/);
+const interfaceName = z.string().refine(isInterfaceName);
 const metric = z.int().nonnegative().max(0xffffffff).optional();
 const route = z.object({
   dst: z.string(),

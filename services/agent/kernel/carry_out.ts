@@ -26,6 +26,7 @@ import { OWN_NAMESPACE, Place } from "./place.ts";
 import { pin, removeProxy, setProxy, unpin } from "./proxy.ts";
 import type { Underlay } from "./read.ts";
 import { addRoutes } from "./routes.ts";
+import { refuseTarget } from "./target.ts";
 import { addressesOnly, arpEntries, fdbEntries, macsOnly } from "./tables.ts";
 import { addVxlan } from "./vxlan.ts";
 
@@ -180,7 +181,7 @@ export class Batch implements Disposable {
     { name, mac, mtu, hostEnd, peer }: Named<"veth-add">,
     set: Omit<Named<"veth-set">, "op" | "name"> = {},
   ): Promise<void> {
-    const target = this.#open(peer.netns);
+    const target = await this.#open(peer.netns);
     // Records of SAND's agents may name no MAC.
     const near = { name, mtu, mac: randomMacBytes(), ...macOf(mac), ...await this.#vethSettings(set) };
     const far = { name: peer.name, mtu: peer.mtu, mac: randomMacBytes(), ...macOf(peer.mac) };
@@ -228,7 +229,7 @@ export class Batch implements Disposable {
 
   async #setPeer(op: Named<"peer-set">): Promise<void> {
     const { netns, at, name, mac, mtu, addAddresses = [], addRoutes: routes = [], up } = op;
-    const target = this.#open(netns), index = await target.index(at);
+    const target = await this.#open(netns), index = await target.index(at);
     await target.netlink.run(
       changeLink(index, given({ name, ...macOf(mac), mtu, up })),
       ...addAddresses.map((address) => addAddress(linkAddress(index, address))),
@@ -237,13 +238,19 @@ export class Batch implements Disposable {
     await addRoutes(target, index, routes);
   }
 
-  #open(path: string): Place {
-    if (this.#target?.path !== path) {
-      this.#target?.[Symbol.dispose]();
-      this.#target = undefined;
-      this.#target = Place.open(path);
+  async #open(path: string): Promise<Place> {
+    if (this.#target?.path === path) return this.#target;
+    this.#target?.[Symbol.dispose]();
+    this.#target = undefined;
+    const target = Place.open(path);
+    try {
+      // Docker takes its interfaces from the agent's own namespace; no record can name that.
+      if (path !== OWN_NAMESPACE) await refuseTarget(target);
+    } catch (error) {
+      target[Symbol.dispose]();
+      throw error;
     }
-    return this.#target;
+    return this.#target = target;
   }
 
   async #set(table: "arp" | "fdb", entries: Neighbours): Promise<void> {

@@ -1,0 +1,96 @@
+/**
+ * What is wrong with records that can be read and must not be carried out all the same. Another host wrote them, or
+ * whoever has etcd: what this host's API refuses, its agent does not do for a record either. What is there stays.
+ */
+import { Cidr } from "../common/ip.ts";
+import type { NetworkRecord } from "../store/sand_records.ts";
+import { gatewayOf, rangeOf } from "./claims.ts";
+import { type Endpoint, older } from "./space.ts";
+import type { View } from "./view.ts";
+
+/** The least that a host of a network may have: what every IPv4 host must take (RFC 791 §3.2). */
+export const LEAST_MTU = 576;
+
+/** The widest range that the record of a network's addresses can be of: etcd takes 1.5 MiB in a request. */
+const WIDEST = 8;
+
+const UUID = /^[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}$/i;
+
+/** True for what can be a network's id: it becomes a part of a path on every host that has the network. */
+export function isNetworkId(id: string): boolean {
+  return UUID.test(id);
+}
+
+/** The sentence by which a record is refused. */
+export function notCarriedOut(key: string, why: string): string {
+  return `the record ${key} in etcd is not carried out: ${why}`;
+}
+
+/** By the name of a veth, the oldest of a host's active endpoints that claims it. */
+export function vethOwners(endpoints: Iterable<Endpoint>): Map<string, Endpoint> {
+  const owners = new Map<string, Endpoint>();
+  for (const endpoint of endpoints) {
+    const name = endpoint.record.overlay_veth_name, other = owners.get(name);
+    if (endpoint.active && name && (!other || older(endpoint, other) < 0)) owners.set(name, endpoint);
+  }
+  return owners;
+}
+
+/** Why an endpoint of this host is not set up whose veth is that of an older one. */
+export function vethTaken(name: string, older: Endpoint): string {
+  return `overlay_veth_name: ${name} is that of endpoint ${older.id}, which is older`;
+}
+
+/** Why a network is not set up from its record, as part of a sentence; undefined when it is. */
+export function networkFault({ id, vxlan_vni: vni, ip_range }: NetworkRecord): string | undefined {
+  if (!isNetworkId(id)) return `id: "${id}" is not a UUID`;
+  if (vni < 1) return `vxlan_vni: ${vni} is not a VNI from 1 to 16777215`;
+  const prefix = Cidr.tryParse(ip_range)?.prefix ?? 0;
+  if (prefix < WIDEST) return `ip_range: ${ip_range} is wider than a /${WIDEST}`;
+  return undefined;
+}
+
+/** Why an endpoint of this host is not set up from its record, as part of a sentence; undefined when it is. */
+export function localFault(
+  { record, address, mac, hot }: Endpoint,
+  network: NetworkRecord,
+): string | undefined {
+  const { overlay_veth_name: name, strand_host_veth: hostEnd } = record;
+  if (hostEnd !== undefined && hostEnd !== hostVethName(name)) {
+    return `strand_host_veth: ${hostEnd} is not ${hostVethName(name)}, the one that goes with ${name}`;
+  }
+  if (mac !== undefined && hot.mac < 0) return `target_veth_mac: ${mac} is not a MAC that a host can have`;
+  if (!address) return undefined;
+  const range = rangeOf(network);
+  if (!range.contains(address) || range.reserved(address) || address.equals(gatewayOf(network))) {
+    return `target_veth_ip: no endpoint of ${range} can have ${address}`;
+  }
+  const { prefix } = Cidr.parse(record.target_veth_ip);
+  if (prefix < range.prefix) {
+    return `target_veth_ip: /${prefix} would have the container take more than ${range} for the network`;
+  }
+  return undefined;
+}
+
+/** What a veth's end in the host's own namespace is called: like none of those that Docker has yet to take from there. */
+export function hostVethName(overlayVethName: string): string {
+  return overlayVethName.replace(/^sand/i, "sandc");
+}
+
+/** What hosts say of a network and is not believed, a sentence each. */
+export function presenceProblems(view: View, network: string): string[] {
+  const problems: string[] = [];
+  const { hosts, refusedApplied } = view.space(network);
+  for (const [host, { mtu }] of hosts) {
+    if (mtu === undefined || mtu >= LEAST_MTU) continue;
+    const key = view.keys.networkHost(network, host);
+    problems.push(`the record ${key} in etcd is not believed: mtu: ${mtu} is less than ${LEAST_MTU}`);
+  }
+  for (const [host, revision] of refusedApplied) {
+    const key = view.keys.applied(network, host);
+    problems.push(
+      `the record ${key} in etcd is not believed: revision: ${revision} was not there yet when it was written`,
+    );
+  }
+  return problems;
+}
