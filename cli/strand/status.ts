@@ -3,7 +3,8 @@ import { formatHostPort } from "../../services/common/host_port.ts";
 import { UsageError } from "../../services/common/usage.ts";
 import { columns, jsonText, printable } from "../output.ts";
 import { systemTerminal } from "../terminal.ts";
-import { etcdStatus, serviceStatus, type Status } from "./status_probe.ts";
+import { etcdStatus } from "./status_etcd.ts";
+import { serviceStatus, type Status } from "./status_probe.ts";
 import { readArguments } from "./options.ts";
 
 const names = ["nexd", "dhcpd", "dnsd", "agent"] as const;
@@ -28,7 +29,7 @@ export async function main(args: string[]): Promise<number> {
 /** @param asked The services that are looked at; empty: those that belong here. */
 async function probe(config: Config, file: string | undefined, asked: readonly string[]): Promise<Status[]> {
   const [stores, services] = await Promise.all([
-    Promise.all(etcds(config, file).map(([endpoint, { tls }]) => etcdStatus(endpoint, tls))),
+    Promise.all(etcds(config, file).map(([{ tls }, endpoints]) => etcdStatus(endpoints, tls))),
     Promise.all(
       names.filter((name) => asked.length === 0 || asked.includes(name))
         .map((name) => serviceStatus(name, formatHostPort(config[name].metricsListen))),
@@ -38,15 +39,19 @@ async function probe(config: Config, file: string | undefined, asked: readonly s
   const optional = new Map([["dhcpd", config.dhcpd.interfaces.length > 0], ["agent", config.agent.wanted]]);
   const expected = ({ service, reachable }: Status) =>
     reachable || asked.includes(service) || (optional.get(service) ?? true);
-  return [...stores, ...services.filter(expected)];
+  return [...stores.flat(), ...services.filter(expected)];
 }
 
-/** Each member once. The agent may have an etcd of its own, and under `strand up` others use it too. */
-function etcds(config: Config, file: string | undefined): [string, EtcdSettings][] {
+/** Each cluster with its members, each member once. The agent may have an etcd of its own, and under `strand up` others use it too. */
+function etcds(config: Config, file: string | undefined): [EtcdSettings, string[]][] {
   const agents = config.agent.wanted ? loadConfig({ file, agent: true }).etcd : undefined;
   const everybodys = config.etcd.configured || !agents?.configured ? [config.etcd] : [];
   const used = [...everybodys, ...(agents ? [agents] : [])];
-  return [...new Map(used.flatMap((etcd) => etcd.endpoints.map((endpoint) => [endpoint, etcd] as const)))];
+  const settings = new Map(
+    used.flatMap((etcd) => etcd.endpoints.map((endpoint) => [endpoint, etcd] as const)),
+  );
+  return [...Map.groupBy(settings, ([, etcd]) => etcd)]
+    .map(([etcd, members]) => [etcd, members.map(([endpoint]) => endpoint)]);
 }
 
 function table(rows: readonly Status[]): string {

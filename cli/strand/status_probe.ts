@@ -1,10 +1,7 @@
-/** Asking a service or an etcd member how it is. */
+/** Asking a service how it is. */
 import { request as httpRequest } from "node:http";
 import type { Note, Problem, Report } from "../../services/common/http_status.ts";
 import { messageOf } from "../../services/common/refusal.ts";
-import type { TlsMaterial } from "../../services/common/tls.ts";
-import { Connection } from "../../services/store/connection.ts";
-import { remedyFor } from "../../services/store/failure.ts";
 
 /** One row of `strand status`. */
 export interface Status {
@@ -39,33 +36,6 @@ export async function serviceStatus(service: string, address: string): Promise<S
   } catch (error) {
     const fix = `start it with "strand ${service}" or "strand up", or correct ${service}.metrics-listen`;
     return away(service, address, error, fix);
-  }
-}
-
-/** Asks one etcd member how it is, and for a key: it may answer the one and refuse the other. */
-export async function etcdStatus(endpoint: string, tls: TlsMaterial | undefined): Promise<Status> {
-  const fix = "start it, or correct etcd.endpoints and its certificates";
-  const connection = new Connection({ endpoints: [endpoint], tls, timeoutMs: PATIENCE });
-  try {
-    const [member] = await connection.status();
-    const { answers, revision = 0, alarms = [], problem } = member ?? {};
-    if (!answers) return away("etcd", endpoint, problem, fix);
-    const problems = alarms.map((alarm) => ({
-      what: `it has raised the alarm ${alarm}`,
-      fix: remedyFor(alarm, [endpoint], revision),
-    }));
-    if (problem !== undefined) {
-      problems.push({ what: problem, fix: "bring a majority of its members back" });
-    } else {
-      const refusal = await connection.head().then(() => undefined, messageOf);
-      if (refusal !== undefined) {
-        problems.push({ what: refusal, fix: remedyFor(refusal, [endpoint], revision) });
-      }
-    }
-    const ready = problems.length === 0;
-    return { service: "etcd", address: endpoint, reachable: true, ready, revision, problems };
-  } finally {
-    connection.close();
   }
 }
 

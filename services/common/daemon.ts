@@ -7,6 +7,7 @@ import { type Note, type Problem, type Report, serveStatus } from "./http_status
 import { createLog, type Log } from "./log.ts";
 import { createMetrics, Gauge } from "./metrics.ts";
 import { messageOf } from "./refusal.ts";
+import { remedyForAway } from "./remedy_for_away.ts";
 import type { Reporter } from "./rollbar.ts";
 import { aborted, onStopSignals, STOP_WITHIN } from "./signals.ts";
 import { usageError } from "./usage.ts";
@@ -18,6 +19,7 @@ export interface Followed {
     readonly inStep: boolean;
     readonly revision: number;
     readonly outSince: number | undefined;
+    readonly outReason: string | undefined;
     readonly quarantined: ReadonlyMap<string, string>;
     readonly missed: number;
     readonly relists: number;
@@ -246,9 +248,12 @@ function outOfStep(mirror: Followed, setting: string, { etcd }: Config): Problem
   const known = mirror.state.revision > 0
     ? `goes on from revision ${mirror.state.revision}`
     : "nothing was read yet";
+  const { outReason: reason } = mirror.state;
+  const because = reason === undefined ? "" : ` (${reason})`;
+  const fix = reason === undefined ? "wait, or read its log" : remedyForAway(reason, setting);
   return {
-    what: `etcd cannot be followed since ${Math.round(lag(mirror) / 1000)} s; ${known}`,
-    fix: `start etcd, or correct ${setting} (${etcd.endpoints.join(", ")})`,
+    what: `etcd cannot be followed since ${Math.round(lag(mirror) / 1000)} s${because}; ${known}`,
+    fix: `${fix} (etcd: ${etcd.endpoints.join(", ")})`,
     blocks: true,
   };
 }

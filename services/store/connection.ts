@@ -36,8 +36,9 @@ export interface MemberStatus {
   readonly revision?: number;
   /** Bytes of its database file. */
   readonly dbSize?: number;
-  /** Alarms raised in its cluster: NOSPACE, CORRUPT. */
-  readonly alarms?: readonly string[];
+  readonly memberId?: bigint;
+  /** Alarms raised in its cluster, by any member: NOSPACE, CORRUPT. */
+  readonly alarms?: readonly { readonly alarm: string; readonly memberId: bigint }[];
   readonly problem?: string;
 }
 
@@ -65,7 +66,7 @@ const READ_MS = 2_000;
 const ELECTION_MS = 2_500;
 /** So many keys come in one answer, or of each name where many are asked for at once. */
 const PAGE_SIZE = 1_000, SHARED_PAGE_SIZE = 128;
-const leaderless = "it has no leader: fewer than half of the members see each other";
+const leaderless = "no leader";
 const RANGE = "/etcdserverpb.KV/Range", TXN = "/etcdserverpb.KV/Txn";
 const WATCH = "/etcdserverpb.Watch/Watch", STATUS = "/etcdserverpb.Maintenance/Status";
 const GRANT = "/etcdserverpb.Lease/LeaseGrant", REVOKE = "/etcdserverpb.Lease/LeaseRevoke";
@@ -175,10 +176,10 @@ export class Connection {
         this.failed(member);
         const verdict = verdictOf(error);
         if (verdict === "refused" || Date.now() + RETRY_MS > deadline || this.#closed) {
-          throw this.#unavailable(error);
+          throw this.#unavailable(error, member);
         }
         // With nobody connected there is nothing to wait for: the caller hears it now.
-        if (verdict === "not-sent" && !reachable) throw this.#unavailable(error);
+        if (verdict === "not-sent" && !reachable) throw this.#unavailable(error, member);
         await pause(RETRY_MS);
       }
     }
@@ -203,7 +204,7 @@ export class Connection {
           throw new UnknownOutcome(message, { cause: error });
         }
         if (isLeaderless(error) && Date.now() < deadline) await pause(RETRY_MS);
-        else if (verdict === "refused" || !reachable || --tries <= 0) throw this.#unavailable(error);
+        else if (verdict === "refused" || !reachable || --tries <= 0) throw this.#unavailable(error, member);
       }
     }
   }
@@ -246,8 +247,12 @@ export class Connection {
         await member.connect();
         const answer = await member.call(STATUS, new Uint8Array(), Math.min(2_000, this.#timeoutMs));
         const { version, header, dbSize, leader, errors } = decodeStatus(answer);
-        const alarms = errors.flatMap((text) => /\balarm:(\w+)/.exec(text)?.[1] ?? []);
-        const known = { endpoint, answers: true, version, revision: header.revision, dbSize, alarms };
+        const alarms = errors.flatMap((text) => {
+          const [, id = "0", alarm] = /\bmemberID:(\d+) alarm:(\w+)/.exec(text) ?? [];
+          return alarm === undefined ? [] : [{ alarm, memberId: BigInt(id) }];
+        });
+        const { memberId, revision } = header;
+        const known = { endpoint, answers: true, version, memberId, revision, dbSize, alarms };
         return leader ? known : { ...known, problem: leaderless };
       } catch (error) {
         const answers = isLeaderless(error);
@@ -284,9 +289,11 @@ export class Connection {
     return { member: first ?? current, reachable: first !== undefined };
   }
 
-  #unavailable(error: unknown): Refusal {
+  #unavailable(error: unknown, { endpoint }: Member): Refusal {
     const reason = callReason(error);
-    const message = `etcd at ${this.#names} cannot be used: ${reason}${this.#hint(reason)}`;
+    // Others may be well: it is this one's network or leader that is to be looked at.
+    const where = this.#members.length > 1 && /^no (answer|leader)/.test(reason) ? ` (${endpoint})` : "";
+    const message = `etcd at ${this.#names} cannot be used: ${reason}${where}${this.#hint(reason)}`;
     return new Refusal("unavailable", message, { cause: error });
   }
 

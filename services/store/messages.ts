@@ -63,7 +63,7 @@ export interface WatchResponse {
 
 /** A member's own view of itself. */
 export interface StatusResponse {
-  readonly header: Header;
+  readonly header: Header & { readonly memberId: bigint };
   readonly version: string;
   /** Bytes of its database file. */
   readonly dbSize: number;
@@ -323,7 +323,7 @@ export function decodeWatch(bytes: Uint8Array): WatchResponse {
 export function decodeStatus(bytes: Uint8Array): StatusResponse {
   const reader = new Reader(bytes);
   const errors: string[] = [];
-  let header = noHeader, version = "", dbSize = 0, leader = 0n;
+  let header = { ...noHeader, memberId: 0n }, version = "", dbSize = 0, leader = 0n;
   for (let field; (field = reader.next());) {
     if (field === 1) header = readHeader(reader);
     else if (field === 2) version = reader.text();
@@ -350,16 +350,17 @@ function readEvent(reader: Reader): WatchEvent {
 
 const noHeader: Header = { clusterId: 0n, revision: 0 };
 
-function readHeader(reader: Reader): Header {
+function readHeader(reader: Reader): Header & { readonly memberId: bigint } {
   const outer = reader.enter();
-  let clusterId = 0n, revision = 0;
+  let clusterId = 0n, memberId = 0n, revision = 0;
   for (let field; (field = reader.next());) {
     if (field === 1) clusterId = reader.id();
+    else if (field === 2) memberId = reader.id();
     else if (field === 3) revision = reader.number();
     else reader.skip();
   }
   reader.leave(outer);
-  return { clusterId, revision };
+  return { clusterId, memberId, revision };
 }
 
 const noValue: Uint8Array = new Uint8Array();

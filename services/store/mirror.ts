@@ -334,7 +334,7 @@ export class StoreMirror<T> implements Mirror<T> {
   #fellOut(reason: string): void {
     this.#inStep = false;
     this.#outSince ??= Date.now();
-    this.#outReason = reason;
+    this.#outReason = reason.replace(/^etcd at .*? cannot be used: /, "");
     if (this.#saidOut) return;
     this.#saidOut = true;
     this.#report({ kind: "out-of-step", reason });

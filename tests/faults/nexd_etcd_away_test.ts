@@ -19,6 +19,12 @@ Deno.test("etcd away: nexd reads on, refuses writes at once with one sentence, n
   assert.equal(refused.code, 1);
   assert.match(refused.stderr, /etcd at .* cannot be used/);
   assert.equal(refused.stderr.trim().split("\n").length, 1);
+  const problem = (await services.status()).services.find(({ service }) => service === "nexd")?.problems[0];
+  assert.match(
+    problem?.what ?? "",
+    /^etcd cannot be followed since \d+ s \(connect ECONNREFUSED .*\); goes on from/,
+  );
+  assert.match(problem?.fix ?? "", /^start it, or correct etcd\.endpoints/);
   assert.match((await nex("get", "members", "mini")).stdout, /whiskey\.mini\.net/);
   assert.equal(await services.dig("whiskey.mini.net"), "10.0.0.10");
 

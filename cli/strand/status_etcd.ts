@@ -1,0 +1,110 @@
+/** How the members of an etcd cluster are: each is asked by itself, and what is wrong is judged from all of their answers. */
+import { remedyForAway } from "../../services/common/remedy_for_away.ts";
+import { messageOf, Refusal } from "../../services/common/refusal.ts";
+import type { TlsMaterial } from "../../services/common/tls.ts";
+import { Connection, type MemberStatus } from "../../services/store/connection.ts";
+import { callReason, remedyFor } from "../../services/store/failure.ts";
+import type { Status } from "./status_probe.ts";
+
+const PATIENCE = 2_000, SETTING = "etcd.endpoints";
+
+/** What one member has said. */
+export interface Asked extends MemberStatus {
+  /** Why it does not let a key be read, though it answers. */
+  readonly refusal?: string | undefined;
+}
+
+type Trouble = Status["problems"][number];
+
+/** Asks every member how it is, and for a key: it may answer the one and refuse the other. */
+export async function etcdStatus(
+  endpoints: readonly string[],
+  tls: TlsMaterial | undefined,
+): Promise<Status[]> {
+  return judge(await Promise.all(endpoints.map((endpoint) => ask(endpoint, tls))));
+}
+
+async function ask(endpoint: string, tls: TlsMaterial | undefined): Promise<Asked> {
+  const connection = new Connection({ endpoints: [endpoint], tls, timeoutMs: PATIENCE });
+  try {
+    const [member = { endpoint, answers: false, problem: "it was not asked" }] = await connection.status();
+    if (!member.answers || member.problem !== undefined) return member;
+    return { ...member, refusal: await connection.head().then(() => undefined, reasonOf) };
+  } finally {
+    connection.close();
+  }
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Refusal && error.cause ? callReason(error.cause) : messageOf(error);
+}
+
+/** A row for each member. What is true of the cluster is told once, with the first member that it concerns. */
+export function judge(members: readonly Asked[]): Status[] {
+  const told = new Set<string>();
+  const once = (trouble: Trouble) => {
+    if (told.has(trouble.what)) return [];
+    told.add(trouble.what);
+    return [trouble];
+  };
+  return members.map((member): Status => {
+    const { endpoint: address, answers, revision } = member;
+    const troubles = troublesOf(member, members);
+    return {
+      service: "etcd",
+      address,
+      reachable: answers,
+      ready: troubles.length === 0,
+      ...(answers && revision !== undefined && { revision }),
+      problems: troubles.flatMap(once),
+    };
+  });
+}
+
+function troublesOf(member: Asked, members: readonly Asked[]): Trouble[] {
+  const { endpoint, answers, alarms = [], problem, refusal, revision } = member;
+  if (!answers) {
+    const reason = problem ?? "no reason given";
+    const what = `etcd member ${endpoint} does not answer: ${reason}`;
+    return [{ what, fix: remedyForAway(reason, SETTING) }];
+  }
+  const endpoints = members.map(({ endpoint }) => endpoint);
+  const troubles = alarms.map(({ alarm, memberId }) => {
+    const by = members.find((other) => other.memberId === memberId)?.endpoint ??
+      `member ${memberId.toString(16)}`;
+    return {
+      what: `etcd has raised the alarm ${alarm} at ${by}`,
+      fix: remedyFor(alarm, endpoints, revision),
+    };
+  });
+  if (problem !== undefined) return [...troubles, leaderless(member, members)];
+  if (refusal === undefined) return troubles;
+  // Reads that are agreed on need the other members, and its disk.
+  return [
+    ...troubles,
+    /^no answer/.test(refusal)
+      ? {
+        what: `etcd member ${endpoint} answers, but lets no key be read: ${refusal}`,
+        fix: "check its network to the other members, and its disk",
+      }
+      : { what: `etcd lets no key be read: ${refusal}`, fix: remedyFor(refusal, endpoints, revision) },
+  ];
+}
+
+/** A member without a leader is cut off from the others, or one of too few. */
+function leaderless({ endpoint }: Asked, members: readonly Asked[]): Trouble {
+  const led = members.filter(({ answers, problem }) => answers && problem === undefined);
+  if (led.length) {
+    return {
+      what: `etcd member ${endpoint} sees no leader; ${led.length} of ${members.length} members do`,
+      fix: "check its network to the others",
+    };
+  }
+  const away = members.filter(({ answers }) => !answers).map(({ endpoint }) => endpoint);
+  return {
+    what: "etcd has no leader: fewer than half of its members see each other",
+    fix: away.length
+      ? `bring a majority of its members back: ${away.join(", ")}`
+      : "check the network between its members, and bring a majority back",
+  };
+}

@@ -1,0 +1,43 @@
+/** What `strand status` says of a cluster in which something is wrong with one member, or with all. */
+import assert from "node:assert/strict";
+import { dirname } from "node:path";
+import { etcdStatus } from "../../cli/strand/status_etcd.ts";
+import { etcdBinary } from "../../services/store/etcd_process.ts";
+import { labCluster } from "../lab/etcd.ts";
+import { run } from "../lab/host.ts";
+
+Deno.test("status tells a full cluster once, a member that hangs from one that is not running, and no majority from both", async () => {
+  const members = await labCluster(3, { args: ["--quota-backend-bytes=2000000"] });
+  try {
+    const endpoints = members.map(({ endpoint }) => endpoint), all = endpoints.join(",");
+    const status = () => etcdStatus(endpoints, undefined);
+    assert.deepEqual((await status()).map(({ ready }) => ready), [true, true, true]);
+
+    const etcdctl = `PATH=${dirname(await etcdBinary())}:$PATH ETCDCTL_API=3 etcdctl --endpoints=${all}`;
+    const fill = `head -c 400000 /dev/zero | tr '\\0' x | ${etcdctl} put /filler`;
+    for (let i = 0; (await run(["sh", "-c", fill], { mayFail: true })).code === 0; i++) assert.ok(i < 50);
+    const full = await status();
+    assert.deepEqual(full.map(({ ready }) => ready), [false, false, false]);
+    const alarms = full.flatMap(({ problems }) => problems);
+    assert.match(alarms[0]?.what ?? "", /^etcd has raised the alarm NOSPACE at http:/);
+    assert.ok(alarms[0]?.fix.includes(`etcdctl --endpoints=${all} alarm disarm`));
+    const raisedBy = new Set(alarms.map(({ what }) => what));
+    assert.equal(raisedBy.size, alarms.length, "each is told once");
+
+    await members[1]?.kill();
+    members[2]?.freeze();
+    const [left, dead, hung] = await status();
+    const problem = (row: typeof left) =>
+      row?.problems.map(({ what, fix }) => `${what} → ${fix}`).join("; ") ?? "";
+    assert.match(problem(dead), /does not answer: connect ECONNREFUSED .* → start it/);
+    assert.match(problem(hung), /does not answer: no (answer|connection) .* → check the network to it/);
+    assert.equal(left?.ready, false);
+    // Before it has noticed that it lost its leader, it hangs at a read.
+    assert.match(
+      problem(left),
+      /fewer than half of its members see each other → bring .* back|lets no key be read/,
+    );
+  } finally {
+    for (const member of members) await member[Symbol.asyncDispose]();
+  }
+});
