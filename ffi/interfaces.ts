@@ -1,4 +1,4 @@
-import { checked } from "./errno.ts";
+import { checked, ENOBUFS, errno } from "./errno.ts";
 import { libc } from "./libc.ts";
 
 const AF_INET = 2, AF_INET6 = 10, AF_NETLINK = 16, AF_PACKET = 17;
@@ -80,11 +80,19 @@ export function openInterfaceWatch(): number {
   return fd;
 }
 
-/** Reads away what a watch has reported; what matters is read anew by {@link listInterfaces}. */
-export function drainInterfaceWatch(fd: number): void {
+/**
+ * Reads away what a watch has reported; what matters is read anew by {@link listInterfaces}. Returns whether there was
+ * anything.
+ */
+export function drainInterfaceWatch(fd: number): boolean {
   const sink = new Uint8Array(65536);
-  // An overrun (ENOBUFS) says no more than that something changed, and is reported once.
-  while (libc.read(fd, sink, sink.length) > 0);
+  let changed = false;
+  for (;;) {
+    if (libc.read(fd, sink, sink.length) > 0) changed = true;
+    // An overrun (ENOBUFS) says no more than that something changed, and is reported once.
+    else if (errno() === ENOBUFS) changed = true;
+    else return changed;
+  }
 }
 
 function octets(view: Deno.UnsafePointerView, at: number, length: number): Uint8Array {

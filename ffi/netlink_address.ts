@@ -21,10 +21,12 @@ const AF_INET = 2, AF_INET6 = 10;
 const IFADDRMSG = 8, IFA_ADDRESS = 1, IFA_LOCAL = 2, IFA_F_NODAD = 2;
 const RTMSG = 12,
   RTA_DST = 1,
+  RTA_SRC = 2,
   RTA_OIF = 4,
   RTA_GATEWAY = 5,
   RTA_PRIORITY = 6,
   RTA_METRICS = 8,
+  RTA_CACHEINFO = 12,
   RTA_TABLE = 15;
 const RTM_F_FIB_MATCH = 0x2000;
 const RTAX_MTU = 2, RTAX_ADVMSS = 8;
@@ -161,6 +163,40 @@ export async function findRoute(netlink: Netlink, address: Uint8Array): Promise<
     if (!(error instanceof SystemError)) throw error;
   }
   return way;
+}
+
+/**
+ * The link by which packets from one address of the socket's namespace to another address leave, and the MTU that the
+ * route sets, if it does; undefined when there is no way there. What path MTU discovery has found, which passes, is left out.
+ */
+export async function outgoingLink(
+  netlink: Netlink,
+  source: Uint8Array,
+  destination: Uint8Array,
+): Promise<{ readonly link: number; readonly mtu?: number } | undefined> {
+  const fixed = new Uint8Array(RTMSG);
+  fixed[0] = familyOf(destination);
+  fixed[1] = destination.length * 8;
+  fixed[2] = source.length * 8;
+  const message = encodeMessage(RTM_GETROUTE, 0, fixed, [[RTA_DST, destination], [RTA_SRC, source]]);
+  let found: { link: number; mtu?: number } | undefined;
+  try {
+    await netlink.ask({ what: "look for a route", message }, (view, from, to) => {
+      const attributes = readAttributes(view, from + RTMSG, to);
+      const link = attributes.get(RTA_OIF)?.getUint32(0, true), metrics = attributes.get(RTA_METRICS);
+      if (link === undefined) return;
+      // struct rta_cacheinfo {u32 clntref, u32 lastuse, s32 expires, …}
+      const passes = (attributes.get(RTA_CACHEINFO)?.getInt32(8, true) ?? 0) !== 0;
+      const mtu = metrics && !passes
+        ? readAttributes(metrics, 0, metrics.byteLength).get(RTAX_MTU)?.getUint32(0, true)
+        : undefined;
+      found = { link, ...mtu !== undefined && { mtu } };
+    });
+  } catch (error) {
+    // ENETUNREACH, or EINVAL when the source is no address of this namespace.
+    if (!(error instanceof SystemError)) throw error;
+  }
+  return found;
 }
 
 /** Reads struct rtmsg and its attributes; undefined for a route over no link, or over several. */

@@ -11,7 +11,7 @@ import type { StateFile } from "./state_file.ts";
 
 export interface ClaimNameOptions {
   /** The VTEP. */
-  readonly ip: Ip;
+  readonly ip: () => Ip;
   readonly log: Log;
   /** The name is this agent's, for the first time or again. */
   readonly onHeld: () => Promise<void>;
@@ -28,7 +28,7 @@ export function claimName(
   return new NameClaim(store, {
     hostname,
     identity: { start: crypto.randomUUID(), boot: bootId() },
-    about: { host_ip: ip.toString(), machine: Deno.hostname() },
+    about: () => ({ host_ip: ip().toString(), machine: Deno.hostname() }),
     async obtain() {
       const lock = file.lock();
       if (!lock) {

@@ -23,7 +23,7 @@ export interface Context {
   };
   /** Where the namespace of a network is bound on this host. */
   readonly namespacePath: (network: string) => string;
-  /** Of the interface that has the VTEP, as it was last seen. */
+  /** Of the routes to the other hosts, as it was last seen. */
   underlayMtu(): number;
   readonly counters: Counters;
   readonly log: Log;

@@ -4,6 +4,7 @@ import type { Context } from "./context.ts";
 import { Laggards } from "./laggards.ts";
 import type { NameClaim } from "./name_claim.ts";
 import type { Trust } from "./trust.ts";
+import type { UnderlayWatch } from "./underlay_watch.ts";
 import type { Workers } from "./workers.ts";
 
 /** How often the other hosts are looked at, in ms. */
@@ -49,13 +50,30 @@ function onHold({ reason, since }: { readonly reason: string; readonly since: nu
 }
 
 /** Tells of this host's networks, and of the hosts that share them, by /readyz, /metrics and `strand status`. */
-export function tellHealth(daemon: Daemon, context: Context, workers: Workers): void {
+export function tellHealth(
+  daemon: Daemon,
+  context: Context,
+  workers: Workers,
+  underlay: UnderlayWatch,
+): void {
   const { trust, view, host, counters } = context;
   const laggards = new Laggards(context, workers);
   let late = laggards.look(performance.now());
   const timer = setInterval(() => late = laggards.look(performance.now()), EVERY);
   daemon.defer("a look at other hosts", () => clearInterval(timer));
 
+  daemon.check(() => {
+    const { problem } = underlay;
+    if (!problem) return undefined;
+    const seconds = Math.round((Date.now() - problem.since) / 1000);
+    return {
+      what: `no overlay packet can leave or arrive since ${seconds} s: ${problem.reason}`,
+      fix:
+        "give the interface its address again and set it up, or set PEER_IP to the one that other hosts reach " +
+        "this one by, and restart the agent",
+      blocks: true,
+    };
+  });
   daemon.check(() => {
     if (trust.unsaved === undefined) return undefined;
     return {
@@ -116,6 +134,11 @@ export function tellHealth(daemon: Daemon, context: Context, workers: Workers): 
     });
   gauge("agent_networks", "Networks that this host has.", () => networks().length);
   gauge("agent_endpoints", "Endpoints of this host.", () => endpoints().length);
+  gauge(
+    "agent_underlay_up",
+    "1 while an interface that is up has the VTEP's address.",
+    () => Number(underlay.problem === undefined),
+  );
   gauge("agent_hosts_behind", "Hosts that have not carried out what is in etcd for 10 s.", () => late.length);
 }
 

@@ -27,9 +27,9 @@ import { Notifications } from "./kernel/notifications.ts";
 import { guardedBy, NameClaim } from "./name_claim.ts";
 import { claimName } from "./claim_name.ts";
 import { networksIn, watchRemoved } from "./namespaces.ts";
-import { defaultVtep, underlayOf } from "./kernel/underlay.ts";
 import { StateFile } from "./state_file.ts";
 import { Trust } from "./trust.ts";
+import { UnderlayWatch } from "./underlay_watch.ts";
 import { VethNames } from "./veth_names.ts";
 import { Workers } from "./workers.ts";
 
@@ -48,8 +48,8 @@ export function main(args: string[]): Promise<number> {
     if (!tls) daemon.warnIfOpen(settings.listen, "HTTP_TLS_CERT, HTTP_TLS_KEY and HTTP_TLS_CA");
     const missing = await missingForLinks();
     if (missing !== undefined) throw new Refusal("forbidden", missing);
-    const ip = await vtepOf(settings.ip);
-    let underlay = await underlayAt(ip);
+    const underlay = await UnderlayWatch.open({ configured: settings.ip, log });
+    daemon.defer("underlay", () => underlay.close());
     const { hostname, apiHostname, etcdPrefix: prefix } = settings;
     const file = new StateFile(settings.stateDir, hostname, prefix);
 
@@ -97,7 +97,7 @@ export function main(args: string[]): Promise<number> {
     await store.mirror.ready({ signal: daemon.stopping });
     await onceReached(() => refuseOtherPrefix(store), daemon.stopping);
     const claim = running.claim = claimName(store, settings, file, {
-      ip,
+      ip: () => underlay.ip,
       log,
       onHeld: async () => {
         if (!running.workers || !running.trust?.look()) return;
@@ -147,7 +147,13 @@ export function main(args: string[]): Promise<number> {
       log.warn(`changes by others are found by periodic checks alone: ${messageOf(error)}`)
     );
     daemon.defer("notifications", () => notifications.close());
-    const kernel = new HostKernel({ vtep: ip, checksumOffload: settings.checksumOffload, notifications });
+    const kernel = new HostKernel({
+      get vtep() {
+        return underlay.ip;
+      },
+      checksumOffload: settings.checksumOffload,
+      notifications,
+    });
     daemon.defer("kernel", () => kernel[Symbol.dispose]());
     const drift = new Drift({ log, trust });
     const context: Context = {
@@ -156,7 +162,13 @@ export function main(args: string[]): Promise<number> {
       kernel,
       trust,
       drift,
-      host: { hostname, ip, apiHostname },
+      host: {
+        hostname,
+        apiHostname,
+        get ip() {
+          return underlay.ip;
+        },
+      },
       namespacePath: settings.namespacePath,
       underlayMtu: () => underlay.mtu,
       counters: createCounters(metrics),
@@ -166,7 +178,15 @@ export function main(args: string[]): Promise<number> {
     daemon.defer("networks", () => workers.close());
     daemon.defer("drift", () => drift.close());
     daemon.defer("removed namespaces", watchRemoved(settings, workers, drift, log));
-    tellHealth(daemon, context, workers);
+    await underlay.follow(() => peersOf(view, hostname), () => workers.compareAll("change"));
+    // A host that comes may be reached by another route.
+    daemon.defer(
+      "peers",
+      view.subscribe((changes) => {
+        for (const { kinds } of changes.values()) if (kinds.has("hosts")) return void underlay.look();
+      }),
+    );
+    tellHealth(daemon, context, workers, underlay);
     trust.look();
     running.trust = trust;
     if (settings.docker.enabled) await onceReached(() => adoptEndpoints(context), daemon.stopping);
@@ -183,18 +203,12 @@ export function main(args: string[]): Promise<number> {
       const forgotten = new ForgottenEndpoints(context, docker, graceMs);
       daemon.defer("forgotten endpoints", () => forgotten.close());
     }
-    const checks = new Checks(context, workers, settings.checkEverySeconds * 1000, async () => {
-      const now = await underlayAt(ip);
-      if (now.mtu === underlay.mtu) return;
-      log.info({ from: underlay.mtu, to: now.mtu }, `the MTU of ${now.name} has changed`);
-      underlay = now;
-      await workers.compareAll("change");
-    });
+    const checks = new Checks(context, workers, settings.checkEverySeconds * 1000, () => underlay.look());
     daemon.defer("checks", () => checks.close());
     log.info(
       {
         hostname,
-        vtep: ip.toString(),
+        vtep: underlay.ip.toString(),
         underlay: underlay.name,
         mtu: underlay.mtu,
         tls: tls ? "mutual" : "none",
@@ -219,22 +233,9 @@ async function goOn(workers: Workers): Promise<void> {
   await Promise.all([workers.takeUpMissing(), workers.compareAll("start")]);
 }
 
-async function vtepOf(configured: Ip | undefined): Promise<Ip> {
-  const ip = configured ?? await defaultVtep();
-  if (ip) return ip;
-  throw new Refusal(
-    "invalid",
-    "PEER_IP: set it to this host's address in the underlay: there is no default route to find it by",
-  );
-}
-
-async function underlayAt(ip: Ip): Promise<{ name: string; mtu: number }> {
-  const underlay = await underlayOf(ip);
-  if (underlay) return underlay;
-  throw new Refusal(
-    "invalid",
-    `PEER_IP: no interface of this host has the address ${ip}: set the one that other hosts reach it by`,
-  );
+/** The VTEPs of other hosts that share networks with this one. */
+function* peersOf(view: View, hostname: string): Generator<Ip> {
+  for (const { host, vtep } of view.endpoints()) if (host !== hostname && vtep) yield vtep;
 }
 
 /** Tries again for as long as etcd cannot be reached. */

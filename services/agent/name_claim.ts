@@ -37,7 +37,7 @@ export interface ClaimOptions {
   readonly hostname: string;
   readonly identity: ClaimIdentity;
   /** For those who look for the one that has the name. */
-  readonly about: { readonly host_ip: string; readonly machine: string };
+  readonly about: () => { readonly host_ip: string; readonly machine: string };
   /**
    * Locks the agent's state; called again until it has succeeded once. Returns what the kernel calls the lock, or why
    * this agent must not have the name.
@@ -208,7 +208,7 @@ export class NameClaim {
         return this.#begin(heldBy(hostname, record));
       }
       const since = new Date().toISOString();
-      const value = writeSandRecord({ ...own, lease: lease.toString(16), since, ...options.about });
+      const value = writeSandRecord({ ...own, lease: lease.toString(16), since, ...options.about() });
       const outcome = await store.committer.commit({
         guards: [{ key: this.#key, modRevision }],
         ops: [{ put: this.#key, value, lease }],

@@ -1,15 +1,15 @@
-/** Run inside a namespace: prints what it is as an underlay, as JSON. `ARGS`: a VTEP; a network's path, to try one. */
+/** Run inside a namespace: prints what it is as an underlay, as JSON. `ARGS`: a VTEP; a network's path, to try one, or "-"; peers. */
 import { createSocket } from "node:dgram";
 import { HostKernel } from "../../services/agent/kernel/host.ts";
 import { defaultVtep, underlayOf } from "../../services/agent/kernel/underlay.ts";
 import { Ip } from "../../services/common/ip.ts";
 import { messageOf } from "../../services/common/refusal.ts";
 
-const [vtep = "", path] = Deno.args;
+const [vtep = "", path = "-", ...peers] = Deno.args;
 const found = {
-  underlay: await underlayOf(Ip.parse(vtep)) ?? null,
+  underlay: await underlayOf(Ip.parse(vtep), peers.map((peer) => Ip.parse(peer))) ?? null,
   vtep: `${await defaultVtep()}`,
-  problem: path === undefined ? "" : await occupied(path),
+  problem: path === "-" ? "" : await occupied(path),
 };
 console.log(JSON.stringify(found));
 

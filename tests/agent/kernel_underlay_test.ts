@@ -22,7 +22,7 @@ Deno.test("the underlay is the interface of the VTEP; the default VTEP that of t
     "address add 192.0.2.1/24 dev eth0",
     "address add 2001:db8::1/64 dev eth0",
   );
-  const underlay = { name: "eth0", mtu: 9000 };
+  const underlay = { name: "eth0", up: true, mtu: 9000 };
   assert.deepEqual(await look(namespace, "192.0.2.1"), { underlay, vtep: "192.0.2.1", problem: "" });
   await ip("link add eth1 type bridge", "link set eth1 up", "address add 198.51.100.1/24 dev eth1");
   assert.equal((await look(namespace, "192.0.2.1")).vtep, "undefined");
@@ -33,9 +33,34 @@ Deno.test("the underlay is the interface of the VTEP; the default VTEP that of t
   );
   const path = `${namespace.path}-network`;
   assert.deepEqual(await look(namespace, "198.51.100.1", path), {
-    underlay: { name: "eth1", mtu: 1500 },
+    underlay: { name: "eth1", up: true, mtu: 1500 },
     vtep: "198.51.100.1",
     problem: "UDP port 4789, which VXLAN needs, is taken by another program of this host: end that",
   });
   assert.throws(() => Deno.lstatSync(path), Deno.errors.NotFound);
+});
+
+Deno.test("the underlay's MTU is that of the routes to the peers, wherever the VTEP is", async () => {
+  using namespace = new TestNamespace();
+  const ip = (...commands: string[]) =>
+    run(["ip", "-n", namespace.name, "-batch", "-"], { stdin: commands.join("\n") });
+  const mtu = async (...peers: string[]) => (await look(namespace, "192.0.2.1", "-", ...peers)).underlay?.mtu;
+  await ip("link set lo up", "address add 192.0.2.1/32 dev lo");
+  assert.equal(await mtu(), 1500, "nothing leaves this host yet");
+  await ip(
+    "link add eth0 mtu 9000 type bridge",
+    "link add eth1 mtu 1400 type bridge",
+    "link set eth0 up",
+    "link set eth1 up",
+    "address add 10.0.0.1/24 dev eth0",
+    "address add 10.1.0.1/24 dev eth1",
+    "route add default via 10.0.0.2",
+    "route add 198.51.100.0/24 via 10.1.0.2",
+    "route add 203.0.113.0/24 via 10.0.0.2 mtu 4000",
+  );
+  assert.equal(await mtu(), 9000, "without peers, by the default route");
+  assert.equal(await mtu("192.0.2.77"), 9000);
+  assert.equal(await mtu("192.0.2.77", "203.0.113.7"), 4000, "a route with an MTU of its own");
+  assert.equal(await mtu("203.0.113.7", "198.51.100.7"), 1400, "the smallest counts");
+  assert.equal(await mtu("192.0.2.1", "127.0.0.1"), 9000, "a peer that is this host says nothing");
 });

@@ -12,7 +12,7 @@ import { missingRoutes } from "./routes.ts";
 
 /** Settings of a host. */
 export interface HostOptions {
-  /** The address that its vxlan devices send from. */
+  /** The address that its vxlan devices send from. It may be another one later: devices are then made anew when compared. */
   readonly vtep: Ip;
   /** False: checksums are made on this host, for hardware or drivers that get them wrong. Default true. */
   readonly checksumOffload?: boolean;
@@ -36,9 +36,14 @@ export class HostKernel implements Disposable {
   readonly #underlay: Underlay;
   readonly #notifications: Notifications | undefined;
 
-  constructor({ vtep, checksumOffload = true, notifications }: HostOptions) {
-    this.#underlay = { vtep, checksumOffload };
-    this.#notifications = notifications;
+  constructor(options: HostOptions) {
+    this.#underlay = {
+      get vtep() {
+        return options.vtep;
+      },
+      checksumOffload: options.checksumOffload ?? true,
+    };
+    this.#notifications = options.notifications;
   }
 
   /** Opens nothing yet. */

@@ -1,16 +1,56 @@
 import { Netlink } from "../../../ffi/netlink.ts";
-import { type LinkAddress, listAddresses, listRoutes } from "../../../ffi/netlink_address.ts";
+import {
+  type LinkAddress,
+  listAddresses,
+  listRoutes,
+  outgoingLink,
+  type Route,
+} from "../../../ffi/netlink_address.ts";
 import { listLinks } from "../../../ffi/netlink_links.ts";
 import { Ip } from "../../common/ip.ts";
 
-const LOOPBACK = 127;
+const LOOPBACK = 127, IFF_LOOPBACK = 8;
+/** Where nothing else tells: what every Ethernet carries. */
+const ETHERNET = 1500;
 
-/** The interface of this process's namespace that has the VTEP's address; undefined when none has. `mtu` in octets. */
-export async function underlayOf(vtep: Ip): Promise<{ name: string; mtu: number } | undefined> {
+/** What the networks' packets travel over. */
+export interface Underlay {
+  /** The interface that has the VTEP. */
+  readonly name: string;
+  readonly up: boolean;
+  /** The largest packet that this host can send to its peers, in octets. */
+  readonly mtu: number;
+}
+
+/**
+ * The underlay of this process's namespace; undefined when no interface has the VTEP's address.
+ *
+ * The MTU is that of the routes to the peers. Without any it is the interface's; that of the default route's where the
+ * VTEP is on a loopback interface, over which nothing leaves.
+ *
+ * @param peers Other hosts' VTEPs.
+ */
+export async function underlayOf(vtep: Ip, peers: Iterable<Ip> = []): Promise<Underlay | undefined> {
   using netlink = new Netlink();
   const at = (await addresses4(netlink)).find(({ ip }) => ip.equals(vtep));
-  const link = at && (await listLinks(netlink)).find(({ index }) => index === at.link);
-  return link && { name: link.name, mtu: link.mtu };
+  const links = new Map((await listLinks(netlink)).map((link) => [link.index, link]));
+  const link = at && links.get(at.link);
+  if (!link) return undefined;
+  const leaves = (index: number) => {
+    const over = links.get(index);
+    return over && !(over.flags & IFF_LOOPBACK) ? over.mtu : undefined;
+  };
+  let mtu = Infinity;
+  for (const peer of peers) {
+    if (peer.family !== 4) continue;
+    const way = await outgoingLink(netlink, vtep.bytes, peer.bytes);
+    mtu = Math.min(mtu, way && leaves(way.link) || Infinity, way?.mtu ?? Infinity);
+  }
+  if (mtu === Infinity) {
+    const route = leaves(link.index) ? undefined : await defaultRoute(netlink);
+    mtu = leaves(link.index) ?? (route && leaves(route.link)) ?? ETHERNET;
+  }
+  return { name: link.name, up: link.up, mtu };
 }
 
 /**
@@ -20,12 +60,16 @@ export async function underlayOf(vtep: Ip): Promise<{ name: string; mtu: number 
 export async function defaultVtep(): Promise<Ip | undefined> {
   using netlink = new Netlink();
   const all = (await addresses4(netlink)).filter(({ ip }) => ip.bytes[0] !== LOOPBACK);
-  // The kernel lists the one that it prefers first.
-  const route = (await listRoutes(netlink)).find(({ prefix, destination }) =>
-    prefix === 0 && destination.length === 4
-  );
+  const route = await defaultRoute(netlink);
   const found = route && all.find(({ link }) => link === route.link);
   return found?.ip ?? (all.length === 1 ? all[0]?.ip : undefined);
+}
+
+async function defaultRoute(netlink: Netlink): Promise<Route | undefined> {
+  // The kernel lists the one that it prefers first.
+  return (await listRoutes(netlink)).find(({ prefix, destination }) =>
+    prefix === 0 && destination.length === 4
+  );
 }
 
 async function addresses4(netlink: Netlink): Promise<(LinkAddress & { readonly ip: Ip })[]> {
