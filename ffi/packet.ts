@@ -1,5 +1,6 @@
 import { checked, EAGAIN, EINTR, ENETDOWN, ENODEV, errno, SystemError } from "./errno.ts";
 import { libc } from "./libc.ts";
+import { inNamespace } from "./netns.ts";
 
 const AF_PACKET = 17, ETH_P_IP = 0x0800;
 const SOCK_RAW = 3, SOCK_NONBLOCK = 0x800, SOCK_CLOEXEC = 0x80000;
@@ -90,6 +91,36 @@ export function openPacket(ifindex: number, filter: readonly Instruction[], what
     libc.close(fd);
     throw error;
   }
+}
+
+/**
+ * Sends Ethernet frames out of a link of a network namespace, through a socket that is closed again at once.
+ *
+ * @param namespace a descriptor
+ * @throws SystemError when there is no such link, or it is down
+ */
+export function sendFrames(
+  namespace: number,
+  link: string,
+  frames: readonly Uint8Array<ArrayBuffer>[],
+): void {
+  inNamespace(namespace, () => {
+    const what = `send on ${link}`;
+    const fd = checked(libc.socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0), what);
+    try {
+      const index = libc.if_nametoindex(new TextEncoder().encode(`${link}\0`));
+      if (!index) throw new SystemError(what, ENODEV);
+      // struct sockaddr_ll, as below.
+      const to = new Uint8Array(20), view = new DataView(to.buffer);
+      view.setUint16(0, AF_PACKET, true);
+      view.setInt32(4, index, true);
+      for (const frame of frames) {
+        checked(libc.sendto(fd, frame, frame.length, MSG_DONTWAIT, to, to.length), what);
+      }
+    } finally {
+      libc.close(fd);
+    }
+  });
 }
 
 // struct mmsghdr on 64-bit Linux: msghdr of 56 octets, msg_len, padding (recvmmsg(2)).

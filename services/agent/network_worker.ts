@@ -28,6 +28,7 @@ import type { EndpointChange, NetworkChange } from "../overlay/view.ts";
 import { change } from "../store/change.ts";
 import { pause } from "../store/timers.ts";
 import type { Plan } from "../store/types.ts";
+import { Announcer } from "./announcer.ts";
 import { type Context, sinceBoot, timestamp } from "./context.ts";
 import { EndpointWriter } from "./endpoint_writer.ts";
 import { failpoint } from "./failpoints.ts";
@@ -53,6 +54,7 @@ export class NetworkWorker {
   readonly writer: EndpointWriter;
   readonly #context: Context;
   readonly #kernel: NetworkKernel;
+  readonly #announcer: Announcer;
   #reason: Reason | undefined;
   #changes: EndpointChange[] = [];
   /** Of the newest change. */
@@ -90,6 +92,7 @@ export class NetworkWorker {
     this.#context = context;
     this.#kernel = context.kernel.network(context.namespacePath(id));
     this.#kernel.watch(() => context.drift.suspect(this));
+    this.#announcer = new Announcer((pairs) => this.#announce(pairs));
     this.writer = new EndpointWriter(id, context, () => this.#mtuHere());
     for (const { record } of this.#local()) {
       this.#veths.add(record.overlay_veth_name);
@@ -242,6 +245,7 @@ export class NetworkWorker {
   /** Ends after what is under way; the kernel stays as it is. */
   async close(): Promise<void> {
     this.#closing.abort();
+    this.#announcer.close();
     clearTimeout(this.#retry);
     await this.#running;
     await this.#publishing;
@@ -284,6 +288,8 @@ export class NetworkWorker {
         this.#failures = 0;
         this.#settle(changes);
         this.#tellProblems();
+        const neighbours = new Neighbours(this.#context.view, this.id, this.#context.host.hostname);
+        this.#announcer.notice(changes, (address) => neighbours.macOf(address));
         this.#publish(revision);
       } catch (error) {
         if (this.#context.trust.doubt) return;
@@ -482,6 +488,10 @@ export class NetworkWorker {
     // Removed ones come first: what is made anew may have one of their names.
     for (const [name, own] of veths) if (!desired?.veths.has(name)) await this.#do(own);
     await this.#do(network);
+    for (const [address, mac] of network.flatMap((op) => op.op === "arp-set" ? [...op.entries] : [])) {
+      // What has moved while this agent was away.
+      if ((actual?.arp.get(address) ?? -1) > 0) this.#announcer.announce(address, mac);
+    }
     for (const [name, own] of veths) {
       if (desired?.veths.has(name)) await this.#one(ids.get(name) ?? name, () => this.#do(own));
     }
@@ -503,6 +513,16 @@ export class NetworkWorker {
     await this.#tellReach();
     if (view.networksOn(host.hostname).has(this.id)) trust.joined(this.id);
     this.#steady = true;
+  }
+
+  #announce(pairs: ReadonlyMap<number, number>): void {
+    this.#kernel.announce(pairs, { learned: !this.#proxied })
+      .catch((error) =>
+        this.#context.log.debug(
+          { network: this.id },
+          `containers were not told of another MAC: ${messageOf(error)}`,
+        )
+      );
   }
 
   /** The kernel was not as this agent had left it. */

@@ -72,6 +72,12 @@ export class Neighbours {
     return this.#ofAddress(hot.address) === endpoint && this.#ofMac(hot.mac) === endpoint ? hot : undefined;
   }
 
+  /** The MAC that an address has, on this host or another; undefined when no endpoint that can be reached has it. */
+  macOf(address: number): number | undefined {
+    const endpoint = this.#ofAddress(address);
+    return endpoint && this.#ofMac(endpoint.hot.mac) === endpoint ? endpoint.hot.mac : undefined;
+  }
+
   /** True when another endpoint of this host has the same address or MAC: which of them has it may change. */
   contested({ id, hot }: Endpoint): boolean {
     return [...this.#space.holdersOf(hot.address), ...this.#space.holdersOfMac(hot.mac)]

@@ -1,12 +1,16 @@
 import type { Netlink } from "../../../ffi/netlink.ts";
+import { deleteNeighbours } from "../../../ffi/netlink_neigh.ts";
+import { sendFrames } from "../../../ffi/packet.ts";
 import type { Op } from "../../overlay/ops.ts";
-import type { NetworkState, VethState } from "../../overlay/state.ts";
+import { BRIDGE, type NetworkState, type VethState } from "../../overlay/state.ts";
+import { announcement } from "./announcement.ts";
 import { Batch } from "./carry_out.ts";
 import { hostEndsOf } from "./host_end.ts";
 import type { Notifications, Watch } from "./notifications.ts";
 import { OWN_NAMESPACE, Place } from "./place.ts";
 import type { Pins } from "./proxy.ts";
 import { type Peers, readNetwork, readVeth, type Underlay } from "./read.ts";
+import { addressesOnly } from "./tables.ts";
 
 /**
  * One network's part of this host's kernel. Between two calls only the socket of {@link watch} is held open: whatever
@@ -87,6 +91,25 @@ export class NetworkKernel {
       using place = Place.openIfAny(this.path);
       this.#listen(place);
     }
+  }
+
+  /**
+   * Tells the containers on this host which MAC some addresses have now, in a broadcast of br0's: it goes to its ports,
+   * and no further, since vxlan0 sends no ARP on.
+   *
+   * @param pairs address → MAC
+   * @param learned br0's own entries for these are such that the kernel has learned, and are forgotten
+   */
+  async announce(
+    pairs: ReadonlyMap<number, number>,
+    { learned }: { readonly learned: boolean },
+  ): Promise<void> {
+    using place = this.#closed ? undefined : Place.openIfAny(this.path);
+    if (!place) return;
+    sendFrames(place.fd, BRIDGE, [...pairs].map(([address, mac]) => announcement(address, mac)));
+    if (!learned) return;
+    const addresses = addressesOnly(new Set(pairs.keys()));
+    await deleteNeighbours(place.netlink, "arp", await place.index(BRIDGE), addresses);
   }
 
   /** Nothing is changed from now on. */

@@ -1,0 +1,72 @@
+/** Tells a network's containers on this host when an address has another MAC: they would go on sending to the old one. */
+import type { EndpointChange } from "../overlay/view.ts";
+
+/** So many addresses are told of at once, and the next ones after so many ms: each goes to every port of the bridge. */
+const AT_ONCE = 32, PAUSE = 100;
+/** Addresses that are remembered once no endpoint has them, or that wait for their turn. */
+const MOST = 4096;
+
+/**
+ * One network's announcements. An endpoint that moves is deleted and made anew, so that the MAC of an address which nobody
+ * has at the moment is remembered.
+ */
+export class Announcer {
+  /** Addresses that no active endpoint has → the MAC that the last one had. */
+  readonly #left = new Map<number, number>();
+  readonly #waiting = new Map<number, number>();
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #closed = false;
+
+  /** @param send Tells of some pairs of address and MAC, by their values. */
+  constructor(private readonly send: (pairs: ReadonlyMap<number, number>) => void) {}
+
+  /**
+   * Looks at what some changes, which have been carried out, mean for the addresses that they are about.
+   *
+   * @param macOf The MAC that an address has by now; undefined when no active endpoint has it.
+   */
+  notice(changes: readonly EndpointChange[], macOf: (address: number) => number | undefined): void {
+    const before = new Map<number, number | undefined>();
+    for (const change of changes) {
+      for (const endpoint of [change.before, change.after]) {
+        if (!endpoint || endpoint.hot.address < 0) continue;
+        const { active, hot: { address, mac } } = endpoint;
+        const had = endpoint === change.before && active ? mac : undefined;
+        before.set(address, before.get(address) ?? had);
+      }
+    }
+    for (const [address, had] of before) {
+      const last = this.#left.get(address) ?? had, mac = macOf(address);
+      this.#left.delete(address);
+      if (mac === undefined) { if (last !== undefined) remember(this.#left, address, last); }
+      else if (last !== undefined && last !== mac) this.announce(address, mac);
+    }
+  }
+
+  /** Tells of a pair, at once or when those before it have been told of. */
+  announce(address: number, mac: number): void {
+    if (this.#closed) return;
+    remember(this.#waiting, address, mac);
+    this.#timer ??= setTimeout(() => this.#drain());
+  }
+
+  close(): void {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+  }
+
+  #drain(): void {
+    const some = new Map(this.#waiting.entries().take(AT_ONCE));
+    for (const address of some.keys()) this.#waiting.delete(address);
+    this.#timer = some.size ? setTimeout(() => this.#drain(), PAUSE) : undefined;
+    if (some.size) this.send(some);
+  }
+}
+
+/** The oldest give way. */
+function remember(pairs: Map<number, number>, address: number, mac: number): void {
+  pairs.delete(address);
+  pairs.set(address, mac);
+  const [oldest] = pairs.keys();
+  if (pairs.size > MOST && oldest !== undefined) pairs.delete(oldest);
+}
