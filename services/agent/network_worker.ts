@@ -73,6 +73,8 @@ export class NetworkWorker {
   readonly #veths = new Set<string>();
   #failures = 0;
   #retry: ReturnType<typeof setTimeout> | undefined;
+  /** The mirror's return is waited for. */
+  #waking = false;
   #problems: readonly string[] = [];
   /** About what hosts say of the network. */
   #hostProblems: readonly string[] = [];
@@ -331,7 +333,15 @@ export class NetworkWorker {
     }
     clearTimeout(this.#retry);
     const wait = Math.min(FIRST_PAUSE * 2 ** (this.#failures - 1), LONGEST_PAUSE);
-    this.#retry = setTimeout(() => this.#closed || this.#start(), wait * (0.8 + Math.random() * 0.4));
+    const retry = () => this.#closed || this.#start();
+    this.#retry = setTimeout(retry, wait * (0.8 + Math.random() * 0.4));
+    // With etcd away the next try is due as soon as it is back, however long the pauses have become.
+    const { mirror } = this.#context.store;
+    if (mirror.state.inStep || this.#waking) return;
+    this.#waking = true;
+    void mirror.inSync({ signal: this.#closing.signal }).then(retry, () => {}).finally(() =>
+      this.#waking = false
+    );
   }
 
   /** True when this host has no business with the network any more. */
@@ -404,7 +414,8 @@ export class NetworkWorker {
     }
     for (const id of local.keys()) {
       const problem = this.#broken.get(id);
-      if (problem && !(problem instanceof Refusal)) throw problem;
+      // What etcd could not be asked about is tried again; what the request or its namespace is to blame for is not.
+      if (problem && !(problem instanceof Refusal && problem.code !== "unavailable")) throw problem;
     }
   }
 
@@ -432,9 +443,10 @@ export class NetworkWorker {
       await act();
     } catch (error) {
       if (this.#context.trust.doubt) throw error;
+      const removing = !this.#context.view.endpoint(endpoint)?.active;
       const problem = error instanceof TargetRefused
         ? this.#refusal(endpoint, error.message)
-        : notSetUp(endpoint, error);
+        : notDone(endpoint, removing ? "removed" : "set up", error);
       this.#broken.set(endpoint, problem);
     }
   }
@@ -498,7 +510,10 @@ export class NetworkWorker {
     const done = [...network, ...[...veths.values()].flat()];
     if (drifted && done.length) this.#drifted(done);
     // What was missing is there; the rest is tried again.
-    if (away) throw away;
+    if (away) {
+      const message = `what is no longer in etcd could not be removed: ${away.message}`;
+      throw new Refusal("unavailable", message, { cause: away });
+    }
     this.#mtu = desired?.vxlan?.mtu;
     this.#hasLeg = desired?.leg !== undefined;
     this.#proxied = desired?.proxy !== undefined;
@@ -600,7 +615,7 @@ export class NetworkWorker {
         if (!namespaceGone(endpoint, identity && sinceBoot(identity))) continue;
         (reason === "drift" ? unknown : gone).add(record.overlay_veth_name);
       } catch (error) {
-        this.#broken.set(id, notSetUp(id, error));
+        this.#broken.set(id, notDone(id, "set up", error));
         unknown.add(record.overlay_veth_name);
       }
     }
@@ -801,8 +816,8 @@ interface Waiting extends PromiseWithResolvers<void> {
 }
 
 /** Where the request was wrong, that is told as such. */
-function notSetUp(endpoint: string, error: unknown): Error {
-  const message = `endpoint ${endpoint} could not be set up: ${messageOf(error)}`;
+function notDone(endpoint: string, what: "set up" | "removed", error: unknown): Error {
+  const message = `endpoint ${endpoint} could not be ${what}: ${messageOf(error)}`;
   if (error instanceof Refusal) return new Refusal(error.code, message, { cause: error });
   if (error instanceof NamespaceGone) return new Refusal("invalid", message, { cause: error });
   return new Error(message, { cause: error });

@@ -6,8 +6,9 @@ import type { MirrorEvent } from "./mirror_log.ts";
 import { type Part, Parts } from "./parts.ts";
 import { type Found, lookForSkipped } from "./skipped.ts";
 import { Subscribers } from "./subscribers.ts";
+import { SyncState } from "./sync_state.ts";
 import { Listing, Table } from "./table.ts";
-import { pause, unlessAborted } from "./timers.ts";
+import { pause, quietly, unlessAborted } from "./timers.ts";
 import type { Change, Entry, Guard, Mirror, MirrorState, Schema } from "./types.ts";
 import { Waiters } from "./waiters.ts";
 import { Doubt, Watch } from "./watch.ts";
@@ -56,10 +57,7 @@ export class StoreMirror<T> implements Mirror<T> {
   /** Ends the present watch. */
   #interrupt: (reason: Error) => void = () => {};
   #clusterId: bigint | undefined;
-  #inStep = false;
-  #outSince: number | undefined = Date.now();
-  #outReason: string | undefined;
-  #saidOut = false;
+  readonly #sync: SyncState;
   #revision = 0;
   #missed = 0;
   #relists = -1;
@@ -69,6 +67,7 @@ export class StoreMirror<T> implements Mirror<T> {
     this.#connection = connection;
     this.#options = options;
     this.#report = options.report ?? (() => {});
+    this.#sync = new SyncState(this.#report);
     this.#table = new Table(schema, (key, reason) => this.#report({ kind: "bad-record", key, reason }));
     this.#subscribers = new Subscribers((error) => this.#report({ kind: "listener-failed", error }));
     for (const prefix of schema.prefixes) this.#parts.add({ prefix, seen: 0 });
@@ -93,10 +92,10 @@ export class StoreMirror<T> implements Mirror<T> {
 
   get state(): MirrorState {
     return {
-      inStep: this.#inStep,
+      inStep: this.#sync.inStep,
       revision: this.#revision,
-      outSince: this.#outSince,
-      outReason: this.#outReason,
+      outSince: this.#sync.outSince,
+      outReason: this.#sync.outReason,
       quarantined: this.#table.quarantined,
       missed: this.#missed,
       relists: Math.max(0, this.#relists),
@@ -114,6 +113,11 @@ export class StoreMirror<T> implements Mirror<T> {
 
   async ready(options: { signal?: AbortSignal } = {}): Promise<void> {
     await unlessAborted(this.#ready.promise, options.signal);
+  }
+
+  /** Resolves when the mirror is in sync with etcd, at once if it is. Rejects once it is closed. */
+  async inSync(options: { signal?: AbortSignal } = {}): Promise<void> {
+    await unlessAborted(this.#sync.inSync, options.signal);
   }
 
   async caughtUp(keys: readonly Guard[], options: { signal?: AbortSignal } = {}): Promise<void> {
@@ -183,6 +187,7 @@ export class StoreMirror<T> implements Mirror<T> {
     this.#closing.abort(closed);
     this.#interrupt(closed);
     this.#ready.reject(closed);
+    this.#sync.close(closed);
     this.#resumed.reject(closed);
     this.#waiters.fail(closed);
   }
@@ -199,7 +204,7 @@ export class StoreMirror<T> implements Mirror<T> {
         resumed.reject(error);
         if (signal.aborted) return;
         if (error instanceof Doubt) this.#doubt = error.message;
-        this.#fellOut(callReason(error));
+        this.#sync.onOutOfSync(callReason(error));
         await pause(RETRY_MS * (0.5 + Math.random()), signal);
       }
     }
@@ -284,7 +289,7 @@ export class StoreMirror<T> implements Mirror<T> {
     const interrupted = quietly<never>();
     this.#interrupt = interrupted.reject;
     const watch = await Watch.open(this.#connection, this.#clusterId, {
-      created: () => this.#fellIn(),
+      created: () => this.#sync.onInSync(this.#revision),
       events: (part, events) => this.#take(part, events),
     });
     for (const part of this.#parts.all()) watch.add(part);
@@ -324,32 +329,9 @@ export class StoreMirror<T> implements Mirror<T> {
     this.#waiters.check();
   }
 
-  #fellIn(): void {
-    this.#inStep = true;
-    this.#outSince = this.#outReason = undefined;
-    this.#saidOut = false;
-    this.#report({ kind: "in-step", revision: this.#revision });
-  }
-
-  #fellOut(reason: string): void {
-    this.#inStep = false;
-    this.#outSince ??= Date.now();
-    this.#outReason = reason.replace(/^etcd at .*? cannot be used: /, "");
-    if (this.#saidOut) return;
-    this.#saidOut = true;
-    this.#report({ kind: "out-of-step", reason });
-  }
-
   #lost({ missed, restored }: Found, reason: string): void {
     this.#missed += missed;
     this.#report({ kind: "missed", count: missed, restored });
     this.#interrupt(new Doubt(reason));
   }
-}
-
-/** A promise that may be rejected when nobody waits for it, or ever did. */
-function quietly<T>(): PromiseWithResolvers<T> {
-  const resolvers = Promise.withResolvers<T>();
-  resolvers.promise.catch(() => {});
-  return resolvers;
 }

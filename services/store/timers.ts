@@ -42,3 +42,10 @@ export function repeat(next: () => number, task: () => Promise<void>): () => voi
     clearTimeout(timer);
   };
 }
+
+/** A promise that may be rejected while nothing waits for it. */
+export function quietly<T>(): PromiseWithResolvers<T> {
+  const resolvers = Promise.withResolvers<T>();
+  resolvers.promise.catch(() => {});
+  return resolvers;
+}
