@@ -1,7 +1,7 @@
 import { Refusal } from "../common/refusal.ts";
 import { outOfTime, type TlsMaterial } from "../common/tls.ts";
 import { UnknownOutcome } from "./errors.ts";
-import { callReason, isLeaderless, isLeaseGone, isOperational, verdictOf } from "./failure.ts";
+import { callReason, isLate, isLeaderless, isLeaseGone, isOperational, verdictOf } from "./failure.ts";
 import { Member, type RawStream } from "./member.ts";
 import { pause, within } from "./timers.ts";
 import {
@@ -62,6 +62,8 @@ const HEAD_START_MS = 500;
 const RETRY_MS = 100;
 /** How long one member may take for a small read before the next is asked, in ms; a page of a listing may take longer. */
 const READ_MS = 2_000;
+/** How long a transaction may take at first: so long, and so much more for each KiB that it has, in ms. */
+const TXN_MS = 2_000, TXN_MS_PER_KIB = 4;
 /** How long an election is waited for, in ms: etcd's takes 1 to 2 s with its default settings. */
 const ELECTION_MS = 2_500;
 /** So many keys come in one answer, or of each name where many are asked for at once. */
@@ -82,6 +84,8 @@ export class Connection {
   readonly #timeoutMs: number;
   readonly #tls: TlsMaterial | undefined;
   #current: Member;
+  /** How long a small transaction may take now: longer after one that was late, for an etcd that is slow rather than away. */
+  #txnMs = TXN_MS;
   #closed = false;
 
   /** Opens nothing yet. Throws Refusal for endpoints or certificates that cannot be right. */
@@ -194,8 +198,12 @@ export class Connection {
     for (let tries = this.#members.length;;) {
       const { member, reachable } = await this.#pick();
       try {
-        return await member.call(TXN, bytes, this.#timeoutMs);
+        const timeoutMs = Math.min(this.#txnMs + bytes.length / 1024 * TXN_MS_PER_KIB, this.#timeoutMs);
+        const answer = await member.call(TXN, bytes, timeoutMs);
+        this.#txnMs = TXN_MS;
+        return answer;
       } catch (error) {
+        if (isLate(error)) this.#txnMs = Math.min(this.#txnMs * 2, this.#timeoutMs);
         const verdict = verdictOf(error);
         if (verdict === "refused" && !isOperational(error)) throw error;
         if (verdict !== "refused") this.failed(member);
