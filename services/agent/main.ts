@@ -1,3 +1,4 @@
+import { abortConnection } from "../../ffi/abort.ts";
 import { missingForLinks } from "../../ffi/network_check.ts";
 import { runDaemon } from "../common/daemon.ts";
 import { formatHostPort } from "../common/host_port.ts";
@@ -40,7 +41,7 @@ const PATIENCE = 5000;
 
 /** Runs the agent: this host's part of the overlay networks, and the API. */
 export function main(args: string[]): Promise<number> {
-  return runDaemon({ name: "agent", args }, async (daemon) => {
+  return runDaemon({ name: "agent", args, abort: abortConnection }, async (daemon) => {
     const { config, log, metrics } = daemon;
     const settings = config.agent;
     const fields = { cert: "agent.tls.cert", key: "agent.tls.key", ca: "agent.tls.ca" };
@@ -89,9 +90,11 @@ export function main(args: string[]): Promise<number> {
       },
     });
     daemon.defer("API", () => server.close());
+    daemon.check(() => server.problem());
     if (settings.docker.enabled) {
       const plugin = await servePlugin(() => started(running.docker), settings, tls, log);
       daemon.defer("Docker plugin", () => plugin.close());
+      daemon.check(() => plugin.problem());
     }
 
     await store.mirror.ready({ signal: daemon.stopping });

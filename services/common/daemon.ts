@@ -3,6 +3,7 @@ import { parseArgs } from "node:util";
 import type { Registry } from "prom-client";
 import { type Config, loadConfig } from "./config.ts";
 import { formatHostPort, type HostPort, isLoopback, parseHostPort } from "./host_port.ts";
+import type { Abort } from "./http/ends.ts";
 import { type Note, type Problem, type Report, serveStatus } from "./http_status.ts";
 import { createLog, type Log } from "./log.ts";
 import { createMetrics, Gauge } from "./metrics.ts";
@@ -62,6 +63,8 @@ export interface DaemonOptions {
   readonly name: DaemonName;
   /** What followed the command's name. */
   readonly args: readonly string[];
+  /** Ends a connection of the status server on which a write is pending. */
+  readonly abort: Abort;
 }
 
 /**
@@ -115,8 +118,9 @@ export async function runDaemon(
     }
     if (config.etcd.tls?.unverified) log.warn("GO_ENV=development: etcd's certificate is not verified");
     const at = listen ?? config[name].metricsListen;
-    const status = await serveStatus(at, daemon.report, metrics, actions);
+    const status = serveStatus(at, { report: daemon.report, metrics, log, abort: options.abort, actions });
     daemon.defer("status server", () => status.close());
+    daemon.check(() => status.problem());
     const asked = aborted(stop.signal);
     await Promise.race([start(daemon), asked, failure.promise]);
     if (!stop.signal.aborted) {

@@ -16,7 +16,7 @@ function runAs(name: DaemonName, env: Record<string, string>, body: string, ...a
     import { runDaemon } from "${daemon}";
     const args = ${JSON.stringify(["--metrics-listen", "127.0.0.1:0", ...args])};
     try {
-      Deno.exit(await runDaemon({ name: "${name}", args }, async (daemon) => { ${body} }));
+      Deno.exit(await runDaemon({ name: "${name}", args, abort: () => {} }, async (daemon) => { ${body} }));
     } catch (error) {
       console.error(error.message);
       Deno.exit(1);

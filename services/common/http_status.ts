@@ -1,7 +1,12 @@
 /** The HTTP side door of every process: /healthz, /readyz and /metrics. */
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Registry } from "prom-client";
-import { formatHostPort, type HostPort, isLoopback } from "./host_port.ts";
+import { type HostPort, isLoopback } from "./host_port.ts";
+import { connectionLimit, listenOn } from "./http/acceptor.ts";
+import { send } from "./http/answers.ts";
+import type { Abort } from "./http/ends.ts";
+import { HttpServer } from "./http/server.ts";
+import type { Log } from "./log.ts";
 import { messageOf, Refusal } from "./refusal.ts";
 
 /** Something that is wrong, and what to do about it. */
@@ -37,48 +42,58 @@ export interface Report {
 export interface StatusServer {
   /** With the port that the kernel chose, when 0 was asked for. */
   readonly at: HostPort;
+  /** What is wrong, for /readyz where that is served elsewhere too. */
+  problem(): Problem | undefined;
   close(): Promise<void>;
 }
+
+export interface StatusOptions {
+  readonly report: () => Report;
+  readonly metrics: Registry;
+  readonly log: Log;
+  readonly abort: Abort;
+  /** What this machine's users may have it do besides; nobody else may. */
+  readonly actions?: Actions;
+}
+
+/** In milliseconds. Prometheus keeps its connection from one scrape to the next. */
+const LIMITS = { head: 10_000, request: 10_000, idle: 120_000 };
 
 /**
  * Serves /healthz (200 while the process lives), /readyz (200 or 503, a {@link Report} as JSON) and /metrics.
  *
- * @param actions What this machine's users may have it do besides; nobody else may.
  * @throws Refusal when the address cannot be listened on.
  */
 export function serveStatus(
   listen: HostPort,
-  report: () => Report,
-  metrics: Registry,
-  actions: Actions = new Map(),
-): Promise<StatusServer> {
-  const server = createServer((request, response) => {
-    const path = (request.url ?? "").split("?", 1)[0] ?? "";
-    const action = actions.get(path);
-    if (action) void act(action, request, response);
-    else if (request.method !== "GET" && request.method !== "HEAD") answer(response, 405, "GET only\n");
-    else {
-      void statusAnswer(path, report, metrics).then((known) => {
-        const { status, body, type } = known ??
-          { status: 404, body: "known are /healthz, /readyz and /metrics\n", type: "text/plain" };
-        answer(response, status, body, type);
-      });
-    }
+  { report, metrics, log, abort, actions = new Map() }: StatusOptions,
+): StatusServer {
+  const listener = listenOn(listen, "--metrics-listen");
+  const server = new HttpServer(listener, {
+    name: "the status server",
+    limits: LIMITS,
+    most: connectionLimit(64, 1 / 16),
+    log,
+    abort,
+    onRequest: (request, response) => {
+      const path = (request.url ?? "").split("?", 1)[0] ?? "";
+      const action = actions.get(path);
+      if (action) void act(action, request, response);
+      else if (request.method !== "GET" && request.method !== "HEAD") answer(response, 405, "GET only\n");
+      else {
+        void statusAnswer(path, report, metrics).then((known) => {
+          const { status, body, type } = known ??
+            { status: 404, body: "known are /healthz, /readyz and /metrics\n", type: "text/plain" };
+          answer(response, status, body, type);
+        });
+      }
+    },
   });
-  const { promise, resolve, reject } = Promise.withResolvers<StatusServer>();
-  server.on("error", (error) => {
-    reject(
-      new Refusal("unavailable", `--metrics-listen ${formatHostPort(listen)}: ${error.message}`, {
-        cause: error,
-      }),
-    );
-  });
-  server.listen(listen.port, listen.host, () => {
-    const bound = server.address();
-    const port = typeof bound === "object" && bound ? bound.port : listen.port;
-    resolve({ at: { host: listen.host, port }, close: () => closing(server) });
-  });
-  return promise;
+  return {
+    at: { host: listen.host, port: listener.addr.port },
+    problem: () => server.problem(),
+    close: () => server.close(),
+  };
 }
 
 export interface StatusAnswer {
@@ -134,14 +149,6 @@ async function act(
   }
 }
 
-function answer(response: ServerResponse, status: number, body: string, type = "text/plain"): void {
-  response.writeHead(status, { "content-type": type, "cache-control": "no-store" });
-  response.end(body);
-}
-
-function closing(server: ReturnType<typeof createServer>): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  server.close(() => resolve());
-  server.closeAllConnections();
-  return promise;
+function answer(response: ServerResponse, status: number, body: string, type?: string): void {
+  send(response, { status, body, ...type !== undefined && { type } }, false);
 }

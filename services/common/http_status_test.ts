@@ -1,9 +1,12 @@
 import assert from "node:assert/strict";
 import { type Report, serveStatus } from "./http_status.ts";
+import { createLog } from "./log.ts";
 import { createMetrics } from "./metrics.ts";
 import { Refusal } from "./refusal.ts";
 
 const loopback = { host: "127.0.0.1", port: 0 };
+const abort = () => {};
+const log = createLog("dnsd", { level: "fatal", format: "text" });
 
 Deno.test("serveStatus() answers what lives, what is ready and what was counted", async () => {
   let report: Report = {
@@ -12,7 +15,12 @@ Deno.test("serveStatus() answers what lives, what is ready and what was counted"
     ready: false,
     problems: [{ what: "etcd is away", fix: "start it", blocks: true }],
   };
-  const server = await serveStatus(loopback, () => report, createMetrics("dnsd", "1"));
+  const server = serveStatus(loopback, {
+    report: () => report,
+    metrics: createMetrics("dnsd", "1"),
+    abort,
+    log,
+  });
   const url = `http://127.0.0.1:${server.at.port}`;
   try {
     const get = async (path: string) => {
@@ -36,19 +44,13 @@ Deno.test("serveStatus() answers what lives, what is ready and what was counted"
 });
 
 Deno.test("serveStatus() refuses an address in use and names it", async () => {
-  const server = await serveStatus(
-    loopback,
-    () => ({ service: "a", version: "1", ready: true, problems: [] }),
-    createMetrics("a", "1"),
-  );
+  const report = () => ({ service: "a", version: "1", ready: true, problems: [] });
+  const options = { report, metrics: createMetrics("a", "1"), abort, log };
+  const server = serveStatus(loopback, options);
   try {
-    await assert.rejects(
-      serveStatus(
-        server.at,
-        () => ({ service: "b", version: "1", ready: true, problems: [] }),
-        createMetrics("b", "1"),
-      ),
-      /--metrics-listen 127\.0\.0\.1:\d+: .*(in use|EADDRINUSE)/i,
+    assert.throws(
+      () => serveStatus(server.at, options),
+      /--metrics-listen: cannot listen on 127\.0\.0\.1:\d+: .*in use/i,
     );
   } finally {
     await server.close();
@@ -63,7 +65,13 @@ Deno.test("serveStatus() does what it is told to, once, by POST, and only for th
     ["/break", () => Promise.reject(new Error("a fault"))],
   ]);
   const report = { service: "agent", version: "1", ready: true, problems: [] };
-  const server = await serveStatus(loopback, () => report, createMetrics("agent", "1"), actions);
+  const server = serveStatus(loopback, {
+    report: () => report,
+    metrics: createMetrics("agent", "1"),
+    abort,
+    log,
+    actions,
+  });
   try {
     const post = async (path: string, init: RequestInit = {}) => {
       const response = await fetch(`http://127.0.0.1:${server.at.port}${path}`, { method: "POST", ...init });

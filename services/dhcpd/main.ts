@@ -1,3 +1,4 @@
+import { abortConnection } from "../../ffi/abort.ts";
 import { runDaemon } from "../common/daemon.ts";
 import { Counter, Gauge, type Registry } from "../common/metrics.ts";
 import { Refusal } from "../common/refusal.ts";
@@ -9,7 +10,7 @@ import { startDhcp } from "./server.ts";
 
 /** Runs dhcpd: leases on the configured interfaces, from what etcd holds. */
 export function main(args: string[]): Promise<number> {
-  return runDaemon({ name: "dhcpd", args }, async (daemon) => {
+  return runDaemon({ name: "dhcpd", args, abort: abortConnection }, async (daemon) => {
     const { config, log, metrics } = daemon;
     const { interfaces, dnsRegister } = config.dhcpd;
     if (interfaces.length === 0) {

@@ -1,3 +1,4 @@
+import { abortConnection } from "../../ffi/abort.ts";
 import { runDaemon } from "../common/daemon.ts";
 import { formatHostPort } from "../common/host_port.ts";
 import { Counter, Gauge, type Registry } from "../common/metrics.ts";
@@ -12,7 +13,7 @@ const DEFAULT_LISTEN = [{ host: "0.0.0.0", port: 53 }];
 
 /** Runs dnsd: DNS for every network's domain and the reverse zones of its subnets, and forwarding of the rest. */
 export function main(args: string[]): Promise<number> {
-  return runDaemon({ name: "dnsd", args }, async (daemon) => {
+  return runDaemon({ name: "dnsd", args, abort: abortConnection }, async (daemon) => {
     const { config, log } = daemon;
     const { listen = DEFAULT_LISTEN, forward, ttl } = config.dnsd;
     const store = openNexStore(config.etcd, log);

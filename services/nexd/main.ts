@@ -1,3 +1,4 @@
+import { abortConnection } from "../../ffi/abort.ts";
 import { runDaemon } from "../common/daemon.ts";
 import { formatHostPort } from "../common/host_port.ts";
 import { Counter, Gauge, Histogram } from "../common/metrics.ts";
@@ -11,7 +12,7 @@ import { serveGrpc } from "./server.ts";
 
 /** Runs nexd: the gRPC API over what etcd holds. */
 export function main(args: string[]): Promise<number> {
-  return runDaemon({ name: "nexd", args }, async (daemon) => {
+  return runDaemon({ name: "nexd", args, abort: abortConnection }, async (daemon) => {
     const { config, log, metrics } = daemon;
     const { listen } = config.nexd;
     const fields = { cert: "nexd.tls.cert", key: "nexd.tls.key", ca: "nexd.tls.ca" };

@@ -199,6 +199,6 @@ Deno.test("an address that cannot be listened on is named", async () => {
   await using server = await testServer();
   await assert.rejects(
     testServer(fakeApi(), { listen: server.at }),
-    /HTTP_HOST and PORT: cannot listen on 127\.0\.0\.1:\d+: .*EADDRINUSE/,
+    /HTTP_HOST and PORT: cannot listen on 127\.0\.0\.1:\d+: Address already in use/,
   );
 });

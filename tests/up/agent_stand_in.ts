@@ -4,7 +4,7 @@ import { Refusal } from "../../services/common/refusal.ts";
 
 let held = true;
 
-const code = await runDaemon({ name: "agent", args: Deno.args }, (daemon) => {
+const code = await runDaemon({ name: "agent", args: Deno.args, abort: () => {} }, (daemon) => {
   daemon.tell(() => [{ what: "networks", value: 3 }, { what: "host host2", value: "12 revisions behind" }]);
   daemon.check(() =>
     held

@@ -29,6 +29,7 @@ export async function servePlugin(
   });
   return {
     at: server.at,
+    problem: () => server.problem(),
     async close() {
       await away.begin().catch((error) =>
         log.warn(`Docker is not told that the agent stops: ${messageOf(error)}`)

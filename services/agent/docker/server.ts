@@ -1,12 +1,14 @@
+import { abortConnection } from "../../../ffi/abort.ts";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { HostPort } from "../../common/host_port.ts";
+import { connectionLimit, listenOn } from "../../common/http/acceptor.ts";
+import { HttpError, send } from "../../common/http/answers.ts";
+import { HttpServer } from "../../common/http/server.ts";
+import type { Problem } from "../../common/http_status.ts";
 import { type Log, OncePerMinute } from "../../common/log.ts";
 import { messageOf } from "../../common/refusal.ts";
-import { STOP_WITHIN } from "../../common/signals.ts";
 import type { TlsMaterial } from "../../common/tls.ts";
-import { HttpError } from "../http/answers.ts";
 import { ClientGone, readBody } from "../http/body.ts";
-import { createHttpServer, listening, send } from "../http/listener.ts";
 import type { DockerApi } from "./api.ts";
 import { answerCall } from "./calls.ts";
 import { AskedPools } from "./pools.ts";
@@ -26,23 +28,25 @@ export interface DockerServerOptions {
 
 export interface DockerServer {
   readonly at: HostPort;
+  /** What is wrong, for /readyz. */
+  problem(): Problem | undefined;
   /** Lets calls finish that are being answered. */
   close(): Promise<void>;
 }
 
 /** Serves libnetwork's remote drivers. Throws Refusal when the address cannot be listened on. */
-export async function serveDocker(api: DockerApi, options: DockerServerOptions): Promise<DockerServer> {
+export function serveDocker(api: DockerApi, options: DockerServerOptions): DockerServer {
   const { listen, tls, log } = options, once = new OncePerMinute();
-  const server = createHttpServer(tls, LIMITS, log), asked = new AskedPools();
+  const asked = new AskedPools();
   let closing = false;
-  const serve = async (request: IncomingMessage, response: ServerResponse) => {
+  const serve = async (request: IncomingMessage, response: ServerResponse, proceed?: () => void) => {
     const [path = ""] = (request.url ?? "").split("?");
     const fault = (error: unknown) => {
       if (once.due(`${path} ${messageOf(error)}`)) log.error({ err: error }, `${path} failed`);
     };
     try {
-      const answer = await answerCall(api, path, await readBody(request), fault, asked);
-      if (closing) response.on("finish", () => server.closeIdleConnections());
+      const answer = await answerCall(api, path, await readBody(request, proceed), fault, asked);
+      if (closing) response.on("finish", () => server.closeIdle());
       send(response, answer, closing);
     } catch (error) {
       if (error instanceof ClientGone) return;
@@ -51,20 +55,22 @@ export async function serveDocker(api: DockerApi, options: DockerServerOptions):
       send(response, { status, body: JSON.stringify({ Err: messageOf(error) }) }, true);
     }
   };
-  server.on("request", (request, response) => void serve(request, response));
-  const at = await listening(server, listen, "HTTP_HOST and DOCKER_PLUGIN_HTTP_PORT");
-  server.on("error", (error) => {
-    if (once.due(error.message)) log.error(`the Docker plugin's socket: ${error.message}`);
+  const listener = listenOn(listen, "HTTP_HOST and DOCKER_PLUGIN_HTTP_PORT");
+  const server = new HttpServer(listener, {
+    name: "the Docker plugin",
+    tls,
+    limits: LIMITS,
+    most: connectionLimit(256, 1 / 16),
+    log,
+    abort: abortConnection,
+    onRequest: (request, response, proceed) => void serve(request, response, proceed),
   });
   return {
-    at,
-    async close() {
+    at: { host: listen.host, port: listener.addr.port },
+    problem: () => server.problem(),
+    close() {
       closing = true;
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      server.closeIdleConnections();
-      const overdue = setTimeout(() => server.closeAllConnections(), STOP_WITHIN);
-      await closed;
-      clearTimeout(overdue);
+      return server.close();
     },
   };
 }

@@ -1,5 +1,5 @@
 import { formatHostPort, type HostPort } from "../../common/host_port.ts";
-import type { End } from "./ends.ts";
+import type { End } from "../../common/http/ends.ts";
 
 /** An address and port inside a network. */
 export interface Where {

@@ -5,7 +5,7 @@ import type { AgentApi } from "../api.ts";
 import { HttpError } from "./answers.ts";
 import { FORWARDED, type Where } from "./ask.ts";
 import { dial } from "./dial.ts";
-import type { End } from "./ends.ts";
+import type { End } from "../../common/http/ends.ts";
 import { forward, type ForwardOptions } from "./forward.ts";
 import { pathId, readAddress } from "./requests.ts";
 import { notServed, routeOf } from "./routes.ts";

@@ -4,7 +4,8 @@ import { connectIn } from "../../../ffi/sockets_in.ts";
 import { messageOf, reasonOf } from "../../common/refusal.ts";
 import { HttpError } from "./answers.ts";
 import type { Where } from "./ask.ts";
-import { type End, lasting } from "./ends.ts";
+import { lasting } from "./lasting.ts";
+import type { End } from "../../common/http/ends.ts";
 
 /**
  * Connects from inside the namespace at `netns`.

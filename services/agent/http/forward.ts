@@ -5,7 +5,7 @@ import type { RemoteAgent } from "../api.ts";
 import { HttpError } from "./answers.ts";
 import { ask, type Where } from "./ask.ts";
 import { before } from "./before.ts";
-import { type End, RestEnd } from "./ends.ts";
+import { type End, RestEnd } from "../../common/http/ends.ts";
 import { reach } from "./reach.ts";
 
 export interface ForwardOptions {

@@ -1,4 +1,4 @@
-import type { Server } from "node:http";
+import type { Listening } from "../../common/http/acceptor.ts";
 import { messageOf, reasonOf, Refusal } from "../../common/refusal.ts";
 
 /**
@@ -7,26 +7,25 @@ import { messageOf, reasonOf, Refusal } from "../../common/refusal.ts";
  *
  * @throws Refusal when another agent listens there, when something else is there, or when it cannot be made.
  */
-export async function listenLocally(server: Server, path: string): Promise<void> {
+export async function listenLocally(path: string): Promise<Listening> {
   await removeLeftOver(path);
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const failed = (error: unknown) => reject(refused(path, reasonOf(error), error));
-  server.once("error", failed);
   try {
     Deno.mkdirSync(path.slice(0, path.lastIndexOf("/")) || "/", { recursive: true, mode: 0o755 });
     // It is made in this very call: at no time may others connect.
     const mask = Deno.umask(0o177);
     try {
-      server.listen(path, resolve);
+      const listener = Deno.listen({ transport: "unix", path });
+      const close = () => {
+        // Still our own: an agent that is started meanwhile finds that someone listens, or nothing.
+        Deno.removeSync(path);
+        listener.close();
+      };
+      return { accept: () => listener.accept(), close };
     } finally {
       Deno.umask(mask);
     }
-    await promise;
-    Deno.chmodSync(path, 0o600);
   } catch (error) {
-    throw error instanceof Refusal ? error : refused(path, reasonOf(error), error);
-  } finally {
-    server.off("error", failed);
+    throw refused(path, reasonOf(error), error);
   }
 }
 

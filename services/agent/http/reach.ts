@@ -3,7 +3,8 @@ import type { HostPort } from "../../common/host_port.ts";
 import { isVersion3 } from "../../common/server_identity.ts";
 import type { TlsMaterial } from "../../common/tls.ts";
 import { before } from "./before.ts";
-import { ConnectionEnd, type End, lasting } from "./ends.ts";
+import { lasting } from "./lasting.ts";
+import { ConnectionEnd, type End } from "../../common/http/ends.ts";
 
 /** A connection to an agent's API, with TLS where this one has it; `within` in ms. */
 export async function reach(

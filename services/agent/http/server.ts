@@ -1,20 +1,20 @@
 /** The agent's HTTP API: sockets to requests, and answers back. Nothing in here knows what is asked. */
-import type { IncomingMessage, Server, ServerResponse } from "node:http";
-import type { Socket } from "node:net";
-import type { Duplex } from "node:stream";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { abortConnection } from "../../../ffi/abort.ts";
 import type { Registry } from "prom-client";
 import type { HostPort } from "../../common/host_port.ts";
-import type { Report } from "../../common/http_status.ts";
-import { type Log, OncePerMinute } from "../../common/log.ts";
+import { connectionLimit, type Listening, listenOn } from "../../common/http/acceptor.ts";
+import { type Answer, send } from "../../common/http/answers.ts";
+import type { Limits } from "../../common/http/request_socket.ts";
+import { HttpServer } from "../../common/http/server.ts";
+import type { Problem, Report } from "../../common/http_status.ts";
+import type { Log } from "../../common/log.ts";
 import { messageOf } from "../../common/refusal.ts";
-import { STOP_WITHIN } from "../../common/signals.ts";
 import type { TlsMaterial } from "../../common/tls.ts";
 import type { AgentApi, AttachmentsApi } from "../api.ts";
-import type { Answer } from "./answers.ts";
 import { ClientGone, readBody } from "./body.ts";
 import { createCounters } from "./counters.ts";
 import { Faults } from "./faults.ts";
-import { createHttpServer, type Limits, listening, send } from "./listener.ts";
 import { listenLocally } from "./local.ts";
 import { answerTo, routeLabel, type Sources } from "./routes.ts";
 import { Streams } from "./streams.ts";
@@ -62,6 +62,8 @@ const usual: ApiLimits = {
 export interface ApiServer {
   /** With the port that the kernel chose, when 0 was asked for. */
   readonly at: HostPort;
+  /** What is wrong, for /readyz. */
+  problem(): Problem | undefined;
   /** Ends streams, lets requests finish that are being answered. */
   close(): Promise<void>;
 }
@@ -74,14 +76,14 @@ export interface ApiServer {
 export async function serveAgentApi(api: AgentApi, options: ApiServerOptions): Promise<ApiServer> {
   const { listen, tls, port, log, report, metrics, local } = options;
   const limits = { ...usual, ...options.limits };
-  const counters = createCounters(metrics), faults = new Faults(log), once = new OncePerMinute();
+  const counters = createCounters(metrics), faults = new Faults(log);
   const streams = new Streams(
     api,
     { tls, port, dialWithin: limits.dial, reachWithin: limits.reach, answerWithin: limits.answer },
     counters,
     faults,
   );
-  const servers: Server[] = [];
+  const servers: HttpServer[] = [];
   let closing = false;
 
   const serve = async (
@@ -103,50 +105,40 @@ export async function serveAgentApi(api: AgentApi, options: ApiServerOptions): P
     send(response, answer, closing);
     counters.answered(method, route, answer.status, (performance.now() - started) / 1000);
   };
-  const closeIdle = () => servers.forEach((server) => server.closeIdleConnections());
+  const closeIdle = () => servers.forEach((server) => server.closeIdle());
 
-  /** A server that answers from these, and does not listen yet. */
-  const open = (tls: TlsMaterial | undefined, sources: Sources) => {
-    const server = createHttpServer(tls, limits, log);
-    server.on("request", (request, response) => void serve(sources, request, response));
-    server.on("checkContinue", (request: IncomingMessage, response: ServerResponse) => {
-      void serve(sources, request, response, () => response.writeContinue());
-    });
-    server.on("connect", (request: IncomingMessage, socket: Duplex, early: Uint8Array) => {
-      void streams.serve(request, socket as Socket, early);
-    });
-    server.on("connection", (socket: Socket) => {
-      counters.connections.inc();
-      socket.once("close", () => counters.connections.dec());
-    });
-    return server;
-  };
-  /** It listens. */
-  const keep = (server: Server) => {
-    servers.push(server);
-    server.on("error", (error) => {
-      if (once.due(error.message)) log.error(`the API's socket: ${error.message}`);
-    });
+  const open = (
+    listener: Listening,
+    { name, most, tls }: { name: string; most: number; tls?: TlsMaterial | undefined },
+    sources: Sources,
+  ) => {
+    servers.push(
+      new HttpServer(listener, {
+        name,
+        tls,
+        limits,
+        most,
+        log,
+        abort: abortConnection,
+        onRequest: (request, response, proceed) => void serve(sources, request, response, proceed),
+        onConnect: (request, client) => void streams.serve(request, client),
+        onConnections: (change) => counters.connections.inc(change),
+      }),
+    );
   };
   const close = async () => {
     closing = true;
-    const closed = servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve())));
     streams.close();
-    closeIdle();
-    const overdue = setTimeout(() => servers.forEach((server) => server.closeAllConnections()), STOP_WITHIN);
-    await Promise.all(closed);
-    clearTimeout(overdue);
+    await Promise.all(servers.map((server) => server.close()));
   };
 
-  const server = open(tls, { api, report, metrics });
-  const at = await listening(server, listen, "HTTP_HOST and PORT");
-  keep(server);
+  const listener = listenOn(listen, "HTTP_HOST and PORT");
+  open(listener, { name: "the API", most: connectionLimit(4096, 1 / 4), tls }, { api, report, metrics });
   if (local) {
     const { path, required, attachments } = local;
-    const server = open(undefined, { api, report, metrics, attachments });
     try {
-      await listenLocally(server, path);
-      keep(server);
+      const most = connectionLimit(1024, 1 / 16);
+      open(await listenLocally(path), { name: path, most }, { api, report, metrics, attachments });
     } catch (error) {
       if (required) {
         await close();
@@ -155,5 +147,9 @@ export async function serveAgentApi(api: AgentApi, options: ApiServerOptions): P
       log.warn(`programs of this machine cannot ask this agent: ${messageOf(error)}`);
     }
   }
-  return { at, close };
+  return {
+    at: { host: listen.host, port: listener.addr.port },
+    problem: () => servers.map((server) => server.problem()).find(Boolean),
+    close,
+  };
 }

@@ -1,4 +1,4 @@
-import type { End } from "./ends.ts";
+import type { End } from "../../common/http/ends.ts";
 
 /** Told how many bytes have been passed on. */
 export type Count = (bytes: number) => void;

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { End } from "./ends.ts";
+import type { End } from "../../common/http/ends.ts";
 import { join } from "./tunnel.ts";
 
 /** One end in memory: what is said to it comes out of `heard`, what it says is fed by `say`. */

@@ -1,19 +1,13 @@
-import type { Server } from "node:https";
-import type { Socket } from "node:net";
-import type { TLSSocket } from "node:tls";
-import { type Log, OncePerMinute } from "../../common/log.ts";
-import { printable } from "../../common/refusal.ts";
+import type { Server, TLSSocket } from "node:tls";
+import { type Log, OncePerMinute } from "../log.ts";
+import { printable } from "../refusal.ts";
 
 /** Logs why clients did not get through the handshake, each cause once a minute. */
 export function logHandshakes(server: Server, log: Log): void {
-  const once = new OncePerMinute(), addresses = new WeakMap<object, string>();
-  // A socket that is closed does not know its address any more.
-  server.on("connection", (socket: Socket) => addresses.set(socket, socket.remoteAddress ?? ""));
-  server.on("tlsClientError", (error: NodeJS.ErrnoException, socket: TLSSocket) => {
+  const once = new OncePerMinute();
+  server.on("tlsClientError", (error: NodeJS.ErrnoException, socket: TLSSocket, client?: string) => {
     const why = explained(error, socket);
     if (!once.due(why ?? "left")) return;
-    const raw: unknown = Reflect.get(socket, "_parent");
-    const client = typeof raw === "object" && raw && addresses.get(raw) || undefined;
     if (why === undefined) log.debug({ client }, "a client has left before TLS was set up");
     else log.warn({ client }, `a client is refused: ${why}`);
   });

@@ -13,14 +13,25 @@ export interface End {
 /** Reads begin small, since most streams are, and one that fills its buffer gets a larger one; in bytes. */
 const SMALLEST = 4096, LARGEST = 65_536;
 
+/** Ends a TCP connection on which a write is pending: Deno's close() leaves such a socket open. */
+export type Abort = (connection: Deno.Conn) => void;
+
+export interface ConnectionOptions {
+  readonly abort?: Abort;
+  readonly onClose?: () => void;
+}
+
 /** A connection of Deno's. Over TLS it can be half-closed too, though its type does not say so. */
 export class ConnectionEnd implements End {
   readonly #connection: Deno.TcpConn;
+  readonly #options: ConnectionOptions;
   #buffer = new Uint8Array(SMALLEST);
+  #writing = false;
   #closed = false;
 
-  constructor(connection: Deno.TcpConn | Deno.TlsConn) {
+  constructor(connection: Deno.Conn, options: ConnectionOptions = {}) {
     this.#connection = connection as Deno.TcpConn;
+    this.#options = options;
   }
 
   async read(): Promise<Uint8Array | undefined> {
@@ -33,7 +44,9 @@ export class ConnectionEnd implements End {
   }
 
   async write(bytes: Uint8Array): Promise<void> {
+    this.#writing = true;
     while (bytes.length) bytes = bytes.subarray(await this.#connection.write(bytes));
+    this.#writing = false;
   }
 
   finish(): Promise<void> {
@@ -43,15 +56,10 @@ export class ConnectionEnd implements End {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    if (this.#writing) this.#options.abort?.(this.#connection);
     this.#connection.close();
+    this.#options.onClose?.();
   }
-}
-
-/** A TCP connection whose other side's silent end the kernel notices. */
-export function lasting(connection: Deno.TcpConn): End {
-  connection.setKeepAlive(true);
-  connection.setNoDelay(true);
-  return new ConnectionEnd(connection);
 }
 
 /** An end of which something was read before. */

@@ -1,0 +1,92 @@
+import assert from "node:assert/strict";
+import { Acceptor, type Client, connectionLimit } from "./acceptor.ts";
+
+/** A listening socket to which connections, or errors, come as they are given. */
+function fakeListener() {
+  const coming: (Deno.Conn | Error)[] = [];
+  let wake = () => {}, closed = false;
+  return {
+    come(...what: (Deno.Conn | Error)[]) {
+      coming.push(...what);
+      wake();
+    },
+    async accept() {
+      while (!coming.length && !closed) await new Promise<void>((resolve) => wake = resolve);
+      const next = coming.shift() ?? new Error("closed");
+      if (next instanceof Error) throw next;
+      return next;
+    },
+    close() {
+      closed = true;
+      wake();
+    },
+  };
+}
+
+/** Serves connections of which only the names matter. */
+function lab(most: number) {
+  const listener = fakeListener(), troubles: string[] = [], served: FakeClient[] = [];
+  const acceptor = new Acceptor(listener, {
+    most,
+    serve: (_connection, closed) => {
+      const client = new FakeClient(closed);
+      served.push(client);
+      return client;
+    },
+    onTrouble: (what) => troubles.push(what),
+  });
+  return { listener, acceptor, troubles, served, [Symbol.asyncDispose]: () => acceptor.stop() };
+}
+
+class FakeClient implements Client {
+  since: number | undefined;
+  constructor(readonly closed: () => void) {}
+  idleSince = () => this.since;
+  close = () => this.closed();
+}
+
+function connection(onClose = () => {}): Deno.Conn {
+  return { close: onClose } as Deno.Conn;
+}
+
+async function until(what: () => boolean): Promise<void> {
+  while (!what()) await new Promise((resolve) => setTimeout(resolve, 5));
+}
+
+Deno.test("an Acceptor goes on after accepting has failed, says so meanwhile, and closes an idle connection", async () => {
+  await using it = lab(10);
+  it.listener.come(connection());
+  await until(() => it.served.length === 1);
+  it.served[0]!.since = 5;
+  it.listener.come(new Error("Too many open files (os error 24)"));
+  await until(() => it.acceptor.failing !== undefined);
+  assert.equal(it.acceptor.failing?.reason, "Too many open files");
+  assert.deepEqual(it.troubles, ["connections cannot be accepted: Too many open files"]);
+  assert.equal(it.acceptor.clients.size, 0);
+  it.listener.come(connection());
+  await until(() => it.served.length === 2);
+  assert.equal(it.acceptor.failing, undefined);
+});
+
+Deno.test("one connection too many closes the one that is idle for longest, and is refused where none is", async () => {
+  await using it = lab(3);
+  it.listener.come(connection(), connection(), connection());
+  await until(() => it.served.length === 3);
+  const [a, b, c] = it.served as [FakeClient, FakeClient, FakeClient];
+  [a.since, b.since, c.since] = [7, 5, undefined];
+  it.listener.come(connection());
+  await until(() => it.served.length === 4);
+  assert.deepEqual([...it.acceptor.clients], [a, c, it.served[3]]);
+  a.since = undefined;
+  let refused = false;
+  it.listener.come(connection(() => refused = true));
+  await until(() => refused);
+  assert.equal(it.acceptor.clients.size, 3);
+  assert.match(it.troubles[0] ?? "", /a connection is refused: 3 are in use/);
+});
+
+Deno.test("a listener takes a share of the files that the process may open, and no more than is said", () => {
+  assert.equal(connectionLimit(10, 1), 10);
+  assert.equal(connectionLimit(1e9, 1e-9), 8);
+  assert(connectionLimit(1e9, 1 / 4) < connectionLimit(1e9, 1 / 2));
+});

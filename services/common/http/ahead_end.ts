@@ -1,0 +1,90 @@
+import type { End } from "./ends.ts";
+
+/** So much is read ahead of the one who takes it, in bytes; then the sender is held back. */
+const AHEAD = 262_144;
+
+/**
+ * An end that is read from before anyone asks, so that a reset is noticed at once. Only a little is read ahead: a
+ * sender that is faster than the reader is held back by TCP.
+ */
+export class AheadEnd implements End {
+  readonly #end: End;
+  readonly #gone = new AbortController();
+  readonly #queue: Uint8Array[] = [];
+  #queued = 0;
+  #ended = false;
+  /** Called when something has come, or everything has; and when something was taken. */
+  #came = () => {};
+  #taken = () => {};
+
+  constructor(end: End) {
+    this.#end = end;
+    void this.#pump();
+  }
+
+  /** Aborted once the connection is lost or closed; not when the other side has only ended its own direction. */
+  get gone(): AbortSignal {
+    return this.#gone.signal;
+  }
+
+  /** Resolves when there is something to read, or after so many ms. */
+  async speaks(within: number): Promise<void> {
+    if (this.#queued || this.#ended || this.gone.aborted) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#came = resolve;
+    const timer = setTimeout(resolve, within);
+    await promise;
+    clearTimeout(timer);
+  }
+
+  async read(): Promise<Uint8Array | undefined> {
+    for (;;) {
+      const bytes = this.#queue.shift();
+      if (bytes) {
+        this.#queued -= bytes.length;
+        this.#taken();
+        return bytes;
+      }
+      if (this.#ended) return undefined;
+      this.gone.throwIfAborted();
+      await new Promise<void>((resolve) => this.#came = resolve);
+    }
+  }
+
+  write(bytes: Uint8Array): Promise<void> {
+    return this.#end.write(bytes);
+  }
+
+  finish(): Promise<void> {
+    return this.#end.finish();
+  }
+
+  close(): void {
+    this.#lost(new Error("the connection is closed"));
+    this.#end.close();
+  }
+
+  async #pump(): Promise<void> {
+    try {
+      for (let bytes; (bytes = await this.#end.read());) {
+        // What an end gives is valid until its next read only.
+        this.#queue.push(bytes.slice());
+        this.#queued += bytes.length;
+        this.#came();
+        while (this.#queued > AHEAD && !this.gone.aborted) {
+          await new Promise<void>((resolve) => this.#taken = resolve);
+        }
+      }
+      this.#ended = true;
+      this.#came();
+    } catch (error) {
+      this.#lost(error);
+    }
+  }
+
+  #lost(error: unknown): void {
+    this.#gone.abort(error);
+    this.#came();
+    this.#taken();
+  }
+}

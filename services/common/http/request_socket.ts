@@ -1,0 +1,214 @@
+/** A connection as Node's HTTP parser sees it: it is given one request, and the next when that has been answered. */
+import { Buffer } from "node:buffer";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { Duplex } from "node:stream";
+import { AheadEnd } from "./ahead_end.ts";
+import { type End, RestEnd } from "./ends.ts";
+import { PATIENCE } from "./answers.ts";
+
+/** So much is written at a time, in bytes: each piece that the client takes shows that it still reads. */
+const PIECE = 65_536;
+/** After so many pieces of input other connections have their turn. */
+const TURN = 128;
+
+/** In milliseconds: until a client has sent a request's head, its body, and how long it may be silent between two. */
+export interface Limits {
+  readonly head: number;
+  readonly request: number;
+  readonly idle: number;
+}
+
+/** Addresses of a connection, where it has them. */
+export interface Peer {
+  readonly remoteAddress: string | undefined;
+  readonly localAddress: string | undefined;
+}
+
+/**
+ * Node's parser takes whatever it is given: thousands of pipelined requests in one read become thousands of objects and
+ * answers, before anyone looks whether the client reads them. So it is given a line at a time, or as much of a body as
+ * its length says, and never a byte of the next request before the last one has been answered and the client has
+ * taken the answer. Nothing is read from the connection meanwhile, so that TCP holds the client back.
+ */
+export class RequestSocket extends Duplex {
+  readonly remoteAddress: string | undefined;
+  readonly localAddress: string | undefined;
+  readonly #end: End;
+  readonly #limits: Limits;
+  #request: IncomingMessage | undefined;
+  #response: ServerResponse | undefined;
+  /** Bytes of the request's body that are still to come, where it says how many they are. */
+  #left = 0;
+  /** Answers that were sent. */
+  #served = 0;
+  /** Something of the next request has come. */
+  #begun = false;
+  /** Since when things are as they are, and since when the client has not read, by performance.now(). */
+  #since = performance.now();
+  #writing: number | undefined;
+  /** What was read and not given to the parser. */
+  #rest = Buffer.alloc(0);
+  #taken = false;
+  #wake = () => {};
+
+  constructor(end: End, { remoteAddress, localAddress }: Peer, limits: Limits) {
+    super({ allowHalfOpen: true });
+    this.#end = end;
+    this.#limits = limits;
+    this.remoteAddress = remoteAddress;
+    this.localAddress = localAddress;
+    void this.#feed();
+  }
+
+  /** To be called when the parser has read a request's head. */
+  begin(request: IncomingMessage, response: ServerResponse): void {
+    const { "transfer-encoding": coding, "content-length": length } = request.headers;
+    this.#request = request;
+    this.#response = response;
+    this.#left = coding === undefined ? Number(length ?? 0) : 0;
+    response.once("close", () => {
+      this.#request = undefined;
+      this.#begun = false;
+      this.#served++;
+      this.#since = performance.now();
+      this.#wake();
+    });
+  }
+
+  /** Since when it has been waiting for the client; undefined: a request is being answered, or it was taken away. */
+  get idleSince(): number | undefined {
+    if (this.#taken) return undefined;
+    return this.#writing ?? (this.#request?.complete ? undefined : this.#since);
+  }
+
+  /** True while no byte of an answer has been sent that would be cut short. */
+  get unanswered(): boolean {
+    return this.#request === undefined || !this.#response?.headersSent;
+  }
+
+  /** True between two requests, and before the first. */
+  get idle(): boolean {
+    return !this.#request && !this.#begun;
+  }
+
+  /** What the client takes too long for, at this time; undefined: nothing. */
+  late(now: number): "idle" | "request" | "answer" | undefined {
+    if (this.destroyed) return undefined;
+    const { head, request, idle } = this.#limits, took = now - this.#since;
+    if (this.#writing !== undefined) return now - this.#writing > request ? "answer" : undefined;
+    if (this.#request) return !this.#request.complete && took > request ? "request" : undefined;
+    if (this.idle && this.#served) return took > idle ? "idle" : undefined;
+    return took > head ? "request" : undefined;
+  }
+
+  /** Takes the connection away from the parser, with what it has not been given. */
+  detach(): End {
+    this.#taken = true;
+    this.destroy();
+    return new RestEnd(this.#rest, this.#end);
+  }
+
+  /** The same, for a stream in both directions. */
+  detachStream(): AheadEnd {
+    return new AheadEnd(this.detach());
+  }
+
+  /** Called by Node after the last answer of a connection. */
+  destroySoon(): void {
+    this.end();
+    // What the client still sends is read and thrown away: a reset would take the answer back.
+    const timer = setTimeout(() => this.destroy(), PATIENCE);
+    this.once("close", () => clearTimeout(timer));
+  }
+
+  /** Called by Node between requests; {@link late} says when one is overdue. */
+  setTimeout(): this {
+    return this;
+  }
+
+  override resume(): this {
+    super.resume();
+    this.#wake();
+    return this;
+  }
+
+  override _read(): void {}
+
+  override _write(bytes: Uint8Array, _encoding: string, done: (error?: Error) => void): void {
+    this.#send(bytes).then(() => done(), done);
+  }
+
+  override _final(done: (error?: Error) => void): void {
+    this.#end.finish().then(() => done(), done);
+  }
+
+  override _destroy(error: Error | null, done: (error: Error | null) => void): void {
+    if (!this.#taken) this.#end.close();
+    this.#wake();
+    done(error);
+  }
+
+  async #send(bytes: Uint8Array): Promise<void> {
+    for (let at = 0; at < bytes.length; at += PIECE) {
+      this.#writing = performance.now();
+      await this.#end.write(bytes.subarray(at, at + PIECE));
+    }
+    this.#writing = undefined;
+  }
+
+  async #feed(): Promise<void> {
+    try {
+      let turn = 0;
+      for (let read; (read = await this.#end.read());) {
+        if (this.destroyed) return;
+        const bytes = Buffer.from(read);
+        // After the last answer of a connection nothing is parsed any more.
+        for (let at = 0; at < bytes.length && !this.writableEnded;) {
+          const from = at;
+          at = this.#boundary(bytes, from);
+          this.#rest = bytes.subarray(at);
+          this.#give(bytes.subarray(from, at));
+          if (this.destroyed) return;
+          if (this.#request?.complete || this.readableLength) await this.#turn();
+          if (this.destroyed) return;
+          if (++turn % TURN === 0) await nextTurn();
+        }
+      }
+      this.push(null);
+    } catch {
+      // The client has gone, or this was destroyed.
+      if (!this.#taken) this.destroy();
+    }
+  }
+
+  /** Up to where the parser may be given these bytes: the end of a line, or of what is left of a body. */
+  #boundary(bytes: Buffer, from: number): number {
+    if (this.#left) return Math.min(bytes.length, from + this.#left);
+    return bytes.indexOf(10, from) + 1 || bytes.length;
+  }
+
+  #give(bytes: Buffer): void {
+    if (this.#left) this.#left -= bytes.length;
+    else if (this.idle) {
+      this.#begun = true;
+      this.#since = performance.now();
+    }
+    this.push(bytes);
+  }
+
+  /** Waits while a request is being answered, or what was given has not been taken. */
+  async #turn(): Promise<void> {
+    while (!this.destroyed && (this.#request?.complete || this.readableLength)) {
+      // Paused or busy, it tells when it goes on; otherwise Node hands over what is buffered on its own.
+      if (this.#request?.complete || this.isPaused()) {
+        await new Promise<void>((resolve) => this.#wake = resolve);
+      }
+      await nextTurn();
+    }
+  }
+}
+
+/** Lets everything else that is due be done first. */
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}

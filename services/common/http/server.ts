@@ -1,0 +1,248 @@
+/** Servers of HTTP and HTTPS as every process has them, whatever they serve. */
+import { Buffer } from "node:buffer";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+import { createServer as createTlsServer, type Server as TlsServer, type TLSSocket } from "node:tls";
+import { type Log, OncePerMinute } from "../log.ts";
+import { STOP_WITHIN } from "../signals.ts";
+import type { TlsMaterial } from "../tls.ts";
+import { Acceptor, type Client, type Listening } from "./acceptor.ts";
+import type { AheadEnd } from "./ahead_end.ts";
+import { closeWithResponse, json } from "./answers.ts";
+import { type Abort, ConnectionEnd, type ConnectionOptions, type End } from "./ends.ts";
+import { logHandshakes } from "./handshakes.ts";
+import { type Limits, type Peer, RequestSocket } from "./request_socket.ts";
+import { TlsEnd } from "./tls_end.ts";
+import { UnderTls } from "./under_tls.ts";
+
+export interface HttpServerOptions {
+  /** For the log: `the API`. */
+  readonly name: string;
+  /** HTTPS, with clients' certificates required. */
+  readonly tls?: TlsMaterial | undefined;
+  readonly limits: Limits;
+  /** Connections at once. */
+  readonly most: number;
+  readonly abort: Abort;
+  readonly log: Log;
+  /** Answers a request; `proceed` is to be called before its body is read, where the client waits to be told to go on. */
+  readonly onRequest: (request: IncomingMessage, response: ServerResponse, proceed?: () => void) => void;
+  /** Takes the connection of a CONNECT over; without it such a connection is closed. */
+  readonly onConnect?: (request: IncomingMessage, client: AheadEnd) => void;
+  /** Told when there is a connection more or less. */
+  readonly onConnections?: (change: 1 | -1) => void;
+}
+
+/** A listening socket, with HTTP or HTTPS on its connections. */
+export class HttpServer {
+  readonly #options: HttpServerOptions;
+  readonly #acceptor: Acceptor;
+  readonly #http: Server;
+  readonly #tls: TlsServer | undefined;
+  readonly #once = new OncePerMinute();
+  readonly #connections = new Set<Connection>();
+  readonly #timer: ReturnType<typeof setInterval>;
+  #closing = false;
+  /** Called when a connection has been closed. */
+  #closed = () => {};
+
+  /** @param listener Closed with this. */
+  constructor(listener: Listening, options: HttpServerOptions) {
+    const { name, tls, limits, log } = options;
+    this.#options = options;
+    this.#http = this.#parser();
+    this.#tls = tls && tlsServer(tls, limits.head);
+    if (this.#tls) logHandshakes(this.#tls, log);
+    this.#timer = setInterval(() => this.#dropLate(), Math.min(limits.head / 2, 5000));
+    this.#acceptor = new Acceptor(listener, {
+      most: options.most,
+      serve: (connection, closed) => this.#serve(connection, closed),
+      onTrouble: (what) => this.#once.due(what) && log.warn(`${name}: ${what}`),
+    });
+  }
+
+  /** What is wrong, for /readyz: connections cannot be accepted. */
+  problem(): { what: string; fix: string; blocks: true } | undefined {
+    const { failing } = this.#acceptor;
+    if (!failing) return undefined;
+    const seconds = Math.round((performance.now() - failing.since) / 1000);
+    return {
+      what: `${this.#options.name} accepts no connections since ${seconds} s: ${failing.reason}`,
+      fix: "it is tried again all the time; where files are too many, raise LimitNOFILE or see who connects",
+      blocks: true,
+    };
+  }
+
+  /** Closes connections that wait for a request. */
+  closeIdle(): void {
+    for (const { http } of this.#connections) if (http?.idle) http.destroy();
+  }
+
+  /** Accepts no more, lets requests finish that are being answered, and closes what is left after {@link STOP_WITHIN}. */
+  async close(): Promise<void> {
+    this.#closing = true;
+    await this.#acceptor.stop();
+    this.closeIdle();
+    const overdue = setTimeout(() => {
+      for (const connection of this.#connections) connection.close();
+    }, STOP_WITHIN);
+    while (this.#connections.size) await new Promise<void>((resolve) => this.#closed = resolve);
+    clearTimeout(overdue);
+    clearInterval(this.#timer);
+  }
+
+  /** Node's server of HTTP, which parses requests and has no socket of its own. */
+  #parser(): Server {
+    const { onRequest, onConnect, limits } = this.#options;
+    // Node's own refusal has no sentence, and nothing here goes by the header. The limits are kept in RequestSocket.
+    const server = createServer({
+      requireHostHeader: false,
+      headersTimeout: 0,
+      requestTimeout: 0,
+      keepAliveTimeout: limits.idle,
+    });
+    Object.defineProperties(server, {
+      // A client that has ended its side still waits for its answer; Node knows this switch, its types do not.
+      httpAllowHalfOpen: { value: true },
+      // A server that does not listen closes a connection after its first answer.
+      listening: { get: () => !this.#closing },
+    });
+    server.on("request", (request, response) => {
+      socketOf(request).begin(request, response);
+      onRequest(request, response);
+    });
+    server.on("checkContinue", (request: IncomingMessage, response: ServerResponse) => {
+      socketOf(request).begin(request, response);
+      onRequest(request, response, () => response.writeContinue());
+    });
+    server.on("checkExpectation", (request: IncomingMessage, response: ServerResponse) => {
+      socketOf(request).begin(request, response);
+      response.writeHead(417, { connection: "close" }).end();
+    });
+    if (onConnect) {
+      server.on("connect", (request: IncomingMessage) => {
+        const client = socketOf(request).detachStream();
+        onConnect(request, client);
+      });
+    }
+    server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
+      refuse(error, socket as unknown as RequestSocket);
+    });
+    return server;
+  }
+
+  #serve(connection: Deno.Conn, closed: () => void): Client {
+    const { onConnections, abort } = this.#options;
+    const onClose = () => {
+      this.#connections.delete(client);
+      closed();
+      onConnections?.(-1);
+      this.#closed();
+    };
+    const client = new Connection(connection, { abort, onClose });
+    this.#connections.add(client);
+    onConnections?.(1);
+    if (this.#tls) this.#handshake(this.#tls, client);
+    else this.#parse(client, client.end);
+    return client;
+  }
+
+  #handshake(tls: TlsServer, client: Connection): void {
+    const under = new UnderTls(client.end, client.peer);
+    // Node tells by an event of the server who is through. This one is the server's, but for the events of this client.
+    const server: TlsServer = Object.create(tls, {
+      emit: {
+        value: (event: string, ...args: unknown[]) => {
+          if (event === "secureConnection") this.#parse(client, new TlsEnd(args[0] as TLSSocket, under));
+          if (event !== "tlsClientError") return;
+          tls.emit(event, args[0], args[1], client.peer.remoteAddress);
+          under.destroy();
+        },
+      },
+    });
+    for (const listener of tls.listeners("connection")) listener.call(server, under as unknown as Socket);
+  }
+
+  #parse(client: Connection, end: End): void {
+    client.http = new RequestSocket(end, client.peer, this.#options.limits);
+    this.#http.emit("connection", client.http);
+  }
+
+  #dropLate(): void {
+    const now = performance.now();
+    for (const { http } of this.#connections) {
+      const late = http?.late(now);
+      if (late === "request" && http?.unanswered) {
+        void closeWithResponse(http.detach(), json(408, { error: TOO_LATE }));
+      } else if (late) http?.destroy();
+    }
+  }
+}
+
+const TOO_LATE = "the request did not come to its end in time";
+
+/** A connection and what becomes of it. */
+class Connection implements Client {
+  readonly end: ConnectionEnd;
+  readonly peer: Peer;
+  /** Undefined until TLS is set up. */
+  http: RequestSocket | undefined;
+  readonly #accepted = performance.now();
+
+  constructor(connection: Deno.Conn, options: ConnectionOptions) {
+    this.end = new ConnectionEnd(connection, options);
+    const { remoteAddr, localAddr } = connection;
+    this.peer = { remoteAddress: hostOf(remoteAddr), localAddress: hostOf(localAddr) };
+    if (!("setNoDelay" in connection)) return;
+    const tcp = connection as Deno.TcpConn;
+    tcp.setNoDelay(true);
+    tcp.setKeepAlive(true);
+  }
+
+  idleSince(): number | undefined {
+    return this.http ? this.http.idleSince : this.#accepted;
+  }
+
+  close(): void {
+    this.http?.destroy();
+    this.end.close();
+  }
+}
+
+function hostOf(address: Deno.Addr): string | undefined {
+  return "hostname" in address ? address.hostname : undefined;
+}
+
+function socketOf(request: IncomingMessage): RequestSocket {
+  return request.socket as unknown as RequestSocket;
+}
+
+function tlsServer({ cert, key, ca }: TlsMaterial, handshakeTimeout: number): TlsServer {
+  const pem = (bytes: Uint8Array | undefined) => Buffer.from(bytes ?? []);
+  return createTlsServer({
+    ALPNProtocols: ["http/1.1"],
+    handshakeTimeout,
+    cert: pem(cert),
+    key: pem(key),
+    ca: pem(ca),
+    requestCert: true,
+    // Deciding on `authorized` afterwards would let in whoever resumes a session that was refused.
+    rejectUnauthorized: true,
+  });
+}
+
+/** Statuses for what is no request; anything else is a 400. */
+const refusals: Readonly<Record<string, [number, string]>> = {
+  HPE_HEADER_OVERFLOW: [431, "the request's head is larger than 16 KiB"],
+};
+
+/** Answers what is no request of HTTP. */
+function refuse(error: NodeJS.ErrnoException, socket: RequestSocket): void {
+  if (socket.destroyed || !socket.unanswered) {
+    socket.destroy();
+    return;
+  }
+  const [status, sentence] = refusals[error.code ?? ""] ??
+    [400, "this is no request of HTTP/1.1, like GET /networks HTTP/1.1 with a header Host"];
+  void closeWithResponse(socket.detach(), json(status, { error: sentence }));
+}
