@@ -156,7 +156,7 @@ function addEndpoints(program: Command, session: Session): void {
   program.command("endpoint-create").description("create an endpoint on the agent's host and activate it")
     .addOption(network())
     .requiredOption("--ns <path>", "the namespace it is for, a path on the agent's host", read.path)
-    .option("--ip <address>", "its address (the lowest free)")
+    .option("--ip <address>", "its address (the next free one)")
     .addOption(
       new Option("--wait [duration]", "until every host of the network has it (5s)").argParser(read.duration)
         .preset("5s"),

@@ -37,7 +37,7 @@ export interface NewEndpoint {
   readonly network: string;
   /** Path of the namespace in which it is to be active; undefined: it is made inactive. */
   readonly netns?: string | undefined;
-  /** Undefined: the lowest free. */
+  /** Undefined: the next free one. */
   readonly address?: Ip | undefined;
   /** Undefined: made of the address. */
   readonly mac?: string | undefined;

@@ -53,7 +53,7 @@ export class EndpointWriter {
     await this.exclusive(() =>
       change(store, () => {
         trust.assert();
-        return planDeleteEndpoints(view, [id], { hostname: undefined, found });
+        return planDeleteEndpoints(view, [id], { hostname: undefined, now: Date.now(), found });
       }, { tries: TRIES })
     );
   }
@@ -121,7 +121,7 @@ export class EndpointWriter {
         left.flatMap(({ request: { id, keepAddress } }) => keepAddress ? [id] : []),
       );
       const ids = left.map(({ request }) => request.id);
-      return planDeleteEndpoints(view, ids, { hostname, found, keepAddresses });
+      return planDeleteEndpoints(view, ids, { hostname, now: Date.now(), found, keepAddresses });
     }, { tries: TRIES });
     failpoint("delete:after-commit");
     for (const job of left) job.resolve(revision ?? 0);

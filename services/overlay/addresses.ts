@@ -6,18 +6,32 @@ import { findNetwork } from "./networks.ts";
 import { Step } from "./step.ts";
 import type { View } from "./view.ts";
 
-/** Plans a claim on an address before there is an endpoint, as Docker asks for it; it lasts for the sweep's grace. */
-export function planClaim(view: View, networkId: string, address?: Ip): { address: Ip; plan: Plan } {
-  const network = findNetwork(view, networkId), claims = new Claims(view, network);
-  const claimed = address ? claims.take(address) : claims.takeLowest();
+/**
+ * Plans a claim on an address before there is an endpoint, as Docker asks for it; it lasts for the sweep's grace.
+ *
+ * @param now Milliseconds since the epoch.
+ * @param address Undefined: the next free one.
+ */
+export function planClaim(
+  view: View,
+  networkId: string,
+  now: number,
+  address?: Ip,
+): { address: Ip; plan: Plan } {
+  const network = findNetwork(view, networkId), claims = new Claims(view, network, now);
+  const claimed = address ? claims.take(address) : claims.takeNext();
   const step = new Step().guard(view.guard(view.keys.network(networkId)));
   claims.writeTo(step);
   return { address: claimed, plan: step.plan() };
 }
 
-/** Plans that an address without an endpoint is given back; undefined when nothing is to be done. */
-export function planRelease(view: View, networkId: string, address: Ip): Plan | undefined {
-  const claims = claimsOf(view, networkId), step = new Step();
+/**
+ * Plans that an address without an endpoint is given back; undefined when nothing is to be done.
+ *
+ * @param now Milliseconds since the epoch.
+ */
+export function planRelease(view: View, networkId: string, now: number, address: Ip): Plan | undefined {
+  const claims = claimsOf(view, networkId, now), step = new Step();
   claims?.release(address);
   claims?.writeTo(step);
   const plan = step.plan();
@@ -25,11 +39,11 @@ export function planRelease(view: View, networkId: string, address: Ip): Plan | 
 }
 
 /** Undefined when there is nothing to give addresses back to: that must not keep an endpoint from being deleted. */
-export function claimsOf(view: View, networkId: string): Claims | undefined {
+export function claimsOf(view: View, networkId: string, now: number): Claims | undefined {
   const network = view.network(networkId);
   if (!network || !view.allocation(networkId)) return undefined;
   try {
-    return new Claims(view, network);
+    return new Claims(view, network, now);
   } catch (error) {
     if (error instanceof Refusal) return undefined;
     throw error;

@@ -3,6 +3,7 @@ import { invalid, messageOf, Refusal } from "../common/refusal.ts";
 import { type AllocationRecord, type NetworkRecord, writeSandRecord } from "../store/sand_records.ts";
 import type { Guard } from "../store/types.ts";
 import { BitSet } from "./bit_set.ts";
+import { Cursor } from "./cursor.ts";
 import type { Step } from "./step.ts";
 import type { View } from "./view.ts";
 
@@ -18,13 +19,17 @@ export class Claims {
   readonly #first: number;
   readonly #gateway: number;
   readonly #bits: BitSet;
-  /** Nothing below is free. */
-  #lowest = 0;
+  readonly #cursor: Cursor;
+  /** Nothing is free but what rests. */
+  #full = false;
   #changed = false;
   readonly #given = new Set<number>();
 
-  /** @throws Refusal "forbidden" when the stored claims are not those of the network's range. */
-  constructor(view: View, network: NetworkRecord) {
+  /**
+   * @param now Milliseconds since the epoch.
+   * @throws Refusal "forbidden" when the stored claims are not those of the network's range.
+   */
+  constructor(view: View, network: NetworkRecord, now: number) {
     this.#view = view;
     this.#network = network;
     this.#read = readAllocation(view, network.id);
@@ -34,18 +39,42 @@ export class Claims {
     const { record } = this.#read;
     this.#bits = record ? storedBits(network, record).copy() : freshBits(network);
     this.#changed = record === undefined;
+    this.#cursor = new Cursor(view.cursor(network.id), this.#first, this.#bits.length, now);
   }
 
-  /** The lowest address that nobody has. Throws Refusal "exhausted" with the network's name and size. */
-  takeLowest(): Ip {
-    for (;;) {
-      const i = this.#bits.firstClear(this.#lowest);
-      if (i === undefined) throw exhausted(this.#network, this.#range);
-      this.#lowest = i + 1;
-      if (this.#own(i) || this.#held(i)) continue;
-      this.#set(i);
-      return Ip.from4(this.#first + i);
+  /**
+   * The next address that nobody has: after the one that was given last, so that one which is given back is not soon
+   * another's. What was given back less than a minute ago comes last, the oldest first.
+   *
+   * @throws Refusal "exhausted" with the network's name and size
+   */
+  takeNext(): Ip {
+    const place = this.#next();
+    if (place === undefined) throw exhausted(this.#network, this.#range);
+    this.#cursor.taken(place, true);
+    this.#set(place);
+    return Ip.from4(this.#first + place);
+  }
+
+  #next(): number | undefined {
+    const { next } = this.#cursor;
+    const found = this.#full ? undefined : this.#free(next, this.#bits.length) ?? this.#free(0, next);
+    if (found !== undefined) return found;
+    this.#full = true;
+    for (const place of this.#cursor.resting()) if (this.#isFree(place)) return place;
+    return undefined;
+  }
+
+  /** The first of the places from `from` to below `end` that is free and does not rest. */
+  #free(from: number, end: number): number | undefined {
+    for (let i = this.#bits.firstClear(from); i !== undefined && i < end; i = this.#bits.firstClear(i + 1)) {
+      if (!this.#cursor.rests(i) && this.#isFree(i)) return i;
     }
+    return undefined;
+  }
+
+  #isFree(place: number): boolean {
+    return !this.#bits.has(place) && !this.#own(place) && !this.#held(place);
   }
 
   /**
@@ -61,8 +90,18 @@ export class Claims {
     if (this.#given.has(i) || (this.#bits.has(i) && !options.claimed)) {
       throw taken(this.#network, address, "somebody else");
     }
+    this.#cursor.taken(i, false);
     this.#set(i);
     return address;
+  }
+
+  /** Takes back what was given out for a request that is refused: nobody has had it. */
+  untake(address: Ip): void {
+    const place = address.u32 - this.#first;
+    this.#bits.delete(place);
+    this.#given.delete(place);
+    this.#cursor.untaken(place);
+    this.#full = false;
   }
 
   /**
@@ -77,14 +116,17 @@ export class Claims {
     if (this.#own(i) || held || !this.#bits.has(i)) return;
     this.#bits.delete(i);
     this.#given.delete(i);
-    this.#lowest = Math.min(this.#lowest, i);
+    this.#cursor.released(i);
     this.#changed = true;
   }
 
   /** Puts what has changed into the transaction. */
   writeTo(step: Step): void {
-    if (!this.#changed) return;
-    writeBits(this.#view, this.#network, this.#read, this.#bits, step);
+    if (this.#changed) writeBits(this.#view, this.#network, this.#read, this.#bits, step);
+    if (!this.#cursor.changed) return;
+    const key = this.#view.keys.cursor(this.#network.id);
+    const record = this.#cursor.record(this.#view.cursor(this.#network.id));
+    step.guard(this.#view.guard(key)).put(key, writeSandRecord(record));
   }
 
   #set(i: number): void {

@@ -2,9 +2,12 @@ import assert from "node:assert/strict";
 import { Ip } from "../common/ip.ts";
 import type { NetworkRecord } from "../store/sand_records.ts";
 import { BitSet } from "./bit_set.ts";
-import { Claims } from "./claims.ts";
+import { Claims, freshBits, rangeOf } from "./claims.ts";
 import { Step } from "./step.ts";
 import { endpointRecord, lab, network, randomFrom } from "./testing.ts";
+
+/** Milliseconds since the epoch. */
+const AT = 1_790_000_000_000;
 
 function planned(claims: Claims) {
   const step = new Step();
@@ -18,12 +21,18 @@ function bitsOf(it: ReturnType<typeof lab>, id = network.id): number[] {
 
 const ranged = (ip_range: string, gateway: string): NetworkRecord => ({ ...network, ip_range, gateway });
 
-Deno.test("Claims gives the lowest addresses, never the network's own, many in one transaction", () => {
+Deno.test("Claims gives the lowest addresses of a fresh network, never the network's own, many in one transaction", () => {
   const it = lab();
-  const claims = new Claims(it.view, network);
-  assert.deepEqual([1, 2, 3].map(() => claims.takeLowest().toString()), ["10.0.0.2", "10.0.0.3", "10.0.0.4"]);
+  const claims = new Claims(it.view, network, AT);
+  assert.deepEqual([1, 2, 3].map(() => claims.takeNext().toString()), ["10.0.0.2", "10.0.0.3", "10.0.0.4"]);
   const plan = planned(claims);
-  assert.deepEqual(plan.guards, [{ key: it.keys.allocation(network.id), modRevision: 0 }]);
+  assert.deepEqual(
+    plan.guards,
+    [it.keys.allocation(network.id), it.keys.cursor(network.id)].map((key) => ({
+      key,
+      modRevision: 0,
+    })),
+  );
   assert.deepEqual(plan.prefixGuards, [{
     prefix: `/etcd-lock/ipalloc-lock/${network.id}/`,
     unchangedSince: 0,
@@ -36,14 +45,14 @@ Deno.test("Claims gives the lowest addresses, never the network's own, many in o
 
 Deno.test("Claims loses to another claim and to an old agent's lock, and wins once that is gone", () => {
   const it = lab();
-  const [a, b] = [new Claims(it.view, network), new Claims(it.view, network)];
-  a.takeLowest(), b.takeLowest();
+  const [a, b] = [new Claims(it.view, network, AT), new Claims(it.view, network, AT)];
+  a.takeNext(), b.takeNext();
   assert.ok(it.commit(planned(a)));
   assert.ok(!it.commit(planned(b)));
   const lock = `/etcd-lock/ipalloc-lock/${network.id}/694d7a3c`;
   it.put({ [lock]: "" });
-  const c = new Claims(it.view, network);
-  assert.equal(c.takeLowest().toString(), "10.0.0.3");
+  const c = new Claims(it.view, network, AT);
+  assert.equal(c.takeNext().toString(), "10.0.0.3");
   assert.ok(!it.commit(planned(c)));
   it.put({ [lock]: undefined });
   assert.ok(it.commit(planned(c)));
@@ -52,7 +61,7 @@ Deno.test("Claims loses to another claim and to an old agent's lock, and wins on
 Deno.test("Claims takes a given address only if an endpoint can have it and nobody does", () => {
   const it = lab();
   it.putEndpoint(endpointRecord("E", { target_veth_ip: "10.0.0.9/24" }));
-  const claims = new Claims(it.view, network);
+  const claims = new Claims(it.view, network, AT);
   const take = (text: string, claimed = false) => claims.take(Ip.parse(text), { claimed });
   assert.equal(take("10.0.0.7").toString(), "10.0.0.7");
   for (
@@ -69,7 +78,7 @@ Deno.test("Claims takes a given address only if an endpoint can have it and nobo
     assert.throws(() => take(address), { code, message });
   }
   assert.ok(it.commit(planned(claims)));
-  const later = new Claims(it.view, network);
+  const later = new Claims(it.view, network, AT);
   assert.equal(later.take(Ip.parse("10.0.0.7"), { claimed: true }).toString(), "10.0.0.7");
   assert.throws(() => later.take(Ip.parse("10.0.0.7"), { claimed: true }), { code: "exists" });
 });
@@ -82,31 +91,156 @@ Deno.test("a /29 gives five addresses and refuses the sixth, a /30 one", () => {
       [ranged("10.1.0.0/30", "10.1.0.2/30"), ["10.1.0.1"]],
     ] as const
   ) {
-    const claims = new Claims(it.view, net);
-    assert.deepEqual(wanted.map(() => claims.takeLowest().toString()), wanted);
-    assert.throws(() => claims.takeLowest(), {
+    const claims = new Claims(it.view, net, AT);
+    assert.deepEqual(wanted.map(() => claims.takeNext().toString()), wanted);
+    assert.throws(() => claims.takeNext(), {
       code: "exhausted",
       message: `network blue: none of the ${wanted.length} addresses of ${net.ip_range} is left`,
     });
     claims.release(Ip.parse(wanted[0]));
-    assert.equal(claims.takeLowest().toString(), wanted[0]);
+    assert.equal(claims.takeNext().toString(), wanted[0]);
   }
+});
+
+/** Several hosts that take and give back addresses of one network, each step by a host of its own. */
+function hosts(net = network) {
+  const it = lab();
+  let now = AT;
+  const step = <T>(act: (claims: Claims) => T): T => {
+    const claims = new Claims(it.view, net, now), result = act(claims);
+    assert.ok(it.commit(planned(claims)));
+    return result;
+  };
+  return {
+    ...it,
+    step,
+    take: () => step((claims) => Number(claims.takeNext().toString().split(".")[3])),
+    ask: (last: number) => step((claims) => claims.take(Ip.parse(`10.0.0.${last}`))),
+    release: (...lasts: number[]) =>
+      step((claims) => lasts.forEach((last) => claims.release(Ip.parse(`10.0.0.${last}`)))),
+    pass: (seconds: number) => void (now += seconds * 1000),
+  };
+}
+
+const small = ranged("10.0.0.0/29", "10.0.0.1/29");
+
+Deno.test("an address that is given back is not the next one's: the search goes on behind the last, on every host", () => {
+  const it = hosts();
+  assert.deepEqual([it.take(), it.take(), it.take()], [2, 3, 4]);
+  it.release(2, 3, 4);
+  it.pass(3600);
+  assert.deepEqual([it.take(), it.take()], [5, 6]);
+  // One that is asked for is given at once, and the others go on as before.
+  it.release(5);
+  it.ask(5);
+  it.ask(200);
+  assert.equal(it.take(), 7);
+  assert.deepEqual(it.json(it.keys.cursor(network.id)), { next: "10.0.0.8", released: [] });
+});
+
+Deno.test("behind the last address of a range the search begins at the first, past what is taken", () => {
+  const it = hosts(small);
+  assert.deepEqual([1, 2, 3, 4].map(() => it.take()), [2, 3, 4, 5]);
+  it.release(2, 4);
+  it.pass(60);
+  assert.deepEqual([it.take(), it.take(), it.take()], [6, 2, 4]);
+  assert.throws(() => it.take(), {
+    code: "exhausted",
+    message: /none of the 5 addresses of 10\.0\.0\.0\/29 is left/,
+  });
+});
+
+Deno.test("what was given back less than a minute ago goes last, the oldest first, and a full pool gives it all the same", () => {
+  const it = hosts(small);
+  assert.deepEqual([1, 2, 3, 4].map(() => it.take()), [2, 3, 4, 5]);
+  it.release(4);
+  it.pass(10);
+  it.release(2);
+  it.pass(10);
+  it.release(3);
+  assert.deepEqual(it.json(it.keys.cursor(network.id)), {
+    next: "10.0.0.6",
+    released: [["10.0.0.4", AT / 1000], ["10.0.0.2", AT / 1000 + 10], ["10.0.0.3", AT / 1000 + 20]],
+  });
+  assert.deepEqual([it.take(), it.take(), it.take(), it.take()], [6, 4, 2, 3]);
+  it.release(2, 3);
+  it.pass(59);
+  it.release(5);
+  it.pass(1);
+  // 2 and 3 have rested for a minute by now, 5 has not.
+  assert.deepEqual([it.take(), it.take(), it.take()], [2, 3, 5]);
+});
+
+Deno.test("an address that was taken for a request which is refused is the next one's at once, as if it had never been", () => {
+  const it = hosts(small);
+  const taken = it.step((claims) => {
+    claims.untake(claims.takeNext());
+    return claims.takeNext().toString();
+  });
+  assert.equal(taken, "10.0.0.2");
+  assert.deepEqual([it.take(), it.take(), it.take(), it.take()], [3, 4, 5, 6]);
+  it.release(3, 4);
+  it.step((claims) => claims.untake(claims.takeNext()));
+  assert.deepEqual(
+    it.json(it.keys.cursor(network.id)).released.map(([address]: [string]) => address).sort(),
+    [
+      "10.0.0.3",
+      "10.0.0.4",
+    ],
+  );
+});
+
+Deno.test("old agents, which know no cursor, and a cursor that anybody may have written change nothing of what is free", () => {
+  const it = hosts();
+  assert.deepEqual([it.take(), it.take()], [2, 3]);
+  // A Go agent takes the lowest that is free, and drops what it does not know.
+  const bits = freshBits(network);
+  for (const last of [2, 3, 4, 5]) bits.add(last);
+  const key = it.keys.allocation(network.id);
+  it.put({ [key]: { ...it.json(key), bit_set: bits.encode() } });
+  assert.equal(it.take(), 6);
+  for (
+    const value of [
+      { next: "192.0.2.1", released: [["10.0.0.9", 1e300], ["x", 5], ["10.0.0.9", AT / 1000]] },
+      { next: 7, released: "all" },
+      { next: "10.0.0.255" },
+      [],
+      null,
+      "?",
+    ]
+  ) {
+    it.put({ [it.keys.cursor(network.id)]: value });
+    const before = bitsOf(it);
+    const taken = it.take();
+    assert.ok(taken > 1 && taken < 255 && !before.includes(taken), `${JSON.stringify(value)}: ${taken}`);
+  }
+  it.store.write({ guards: [], ops: [{ put: it.keys.cursor(network.id), value: "<html>" }] });
+  assert.ok(it.take() > 1);
+});
+
+Deno.test("so many addresses as are given back in a minute, the record of them is bounded", () => {
+  const it = hosts(ranged("10.0.0.0/18", "10.0.0.1/18"));
+  const given = it.step((claims) => Array.from({ length: 6000 }, () => claims.takeNext()));
+  it.step((claims) => given.forEach((address) => claims.release(address)));
+  const { released } = it.json(it.keys.cursor(network.id));
+  assert.equal(released.length, 4096);
+  assert.equal(released.at(-1)[0], given.at(-1)?.toString());
 });
 
 Deno.test("Claims passes over an endpoint's address whose bit an old agent has set elsewhere", () => {
   const it = lab();
   const net = ranged("10.0.0.0/20", "10.0.0.1/20");
   it.putEndpoint(endpointRecord("E", { target_veth_ip: "10.0.0.2/20" }));
-  assert.equal(new Claims(it.view, net).takeLowest().toString(), "10.0.0.3");
+  assert.equal(new Claims(it.view, net, AT).takeNext().toString(), "10.0.0.3");
 });
 
 Deno.test("Claims never gives back the gateway's address or one that another endpoint has too", () => {
   const it = lab();
-  const claims = new Claims(it.view, network);
-  claims.takeLowest();
+  const claims = new Claims(it.view, network, AT);
+  claims.takeNext();
   it.commit(planned(claims));
   for (const id of ["E", "F"]) it.putEndpoint(endpointRecord(id, { target_veth_ip: "10.0.0.2/24" }));
-  const after = new Claims(it.view, network);
+  const after = new Claims(it.view, network, AT);
   for (const text of ["10.0.0.1", "10.0.0.0", "10.0.0.255", "192.0.2.1"]) after.release(Ip.parse(text));
   after.release(Ip.parse("10.0.0.2"), new Set(["E"]));
   assert.deepEqual(planned(after).ops, []);
@@ -125,8 +259,8 @@ Deno.test("Claims keeps unknown fields, and refuses a record of another range", 
     later: 1,
   };
   it.put({ [key]: record });
-  const claims = new Claims(it.view, network);
-  assert.equal(claims.takeLowest().toString(), "10.0.0.2");
+  const claims = new Claims(it.view, network, AT);
+  assert.equal(claims.takeNext().toString(), "10.0.0.2");
   it.commit(planned(claims));
   assert.equal(it.json(key).later, 1);
   for (
@@ -137,36 +271,47 @@ Deno.test("Claims keeps unknown fields, and refuses a record of another range", 
     ] as const
   ) {
     it.put({ [key]: { ...record, ...wrong } });
-    assert.throws(() => new Claims(it.view, network), { code: "forbidden", message });
+    assert.throws(() => new Claims(it.view, network, AT), { code: "forbidden", message });
   }
 });
 
-Deno.test("whoever claims and releases in whatever order, an address is never given twice", () => {
+Deno.test("whoever claims and releases in whatever order, an address is never given twice, and soon again only where none is left", () => {
   const random = randomFrom(3);
   for (let round = 0; round < 20; round++) {
     const it = lab(), net = ranged(`10.0.0.0/${24 + random(4)}`, "10.0.0.1/24"), given = new Set<string>();
+    const rested = new Map<string, number>();
+    let now = AT;
     for (let n = 0; n < 60; n++) {
-      const writers = [new Claims(it.view, net), new Claims(it.view, net)];
+      now += random(20_000);
+      const writers = [new Claims(it.view, net, now), new Claims(it.view, net, now)];
+      const size = Number(rangeOf(net).size) - 3;
       for (const claims of writers) {
         const taken: string[] = [], released: string[] = [];
         for (let k = random(5); k > 0; k--) {
-          const [old] = given;
-          if (random(3) === 0 && old && !released.includes(old)) {
+          const old = [...given][random(Math.max(1, given.size))];
+          if (random(2) === 0 && old && !released.includes(old)) {
             claims.release(Ip.parse(old));
             released.push(old);
           } else {
             try {
-              taken.push(claims.takeLowest().toString());
+              taken.push(claims.takeNext().toString());
             } catch (error) {
               assert.match(String(error), /is left/);
             }
           }
         }
         if (!it.commit(planned(claims))) continue;
-        for (const address of released) given.delete(address);
+        for (const address of released) given.delete(address), rested.set(address, now);
         for (const address of taken) {
           assert.ok(!given.has(address), address);
+          const resting = [...rested].filter(([a, at]) =>
+            Math.floor(now / 1000) - Math.floor(at / 1000) < 60 && !given.has(a)
+          );
+          // One that was given back in this very step may be taken in it too.
+          const soon = resting.some(([a]) => a === address) && !released.includes(address);
+          if (soon) assert.ok(given.size + resting.length >= size - released.length, `${address} of ${size}`);
           given.add(address);
+          rested.delete(address);
         }
       }
     }

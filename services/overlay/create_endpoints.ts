@@ -35,7 +35,7 @@ export interface EndpointRequest {
   readonly id: string;
   /** RFC 3339 with nanoseconds. */
   readonly now: string;
-  /** Undefined: the lowest free. */
+  /** Undefined: the next free one. */
   readonly address?: Ip | undefined;
   /** The address was claimed before, by planClaim(). */
   readonly claimed?: boolean;
@@ -76,7 +76,7 @@ export function planCreateEndpoints(
   if (view.isDeleted(networkId)) {
     throw new Refusal("forbidden", `network ${network.name} is being deleted: no endpoint can be made in it`);
   }
-  const claims = new Claims(view, network);
+  const claims = new Claims(view, network, Date.parse(requests[0]?.now ?? ""));
   let ports = portsLeft(view, networkId, host.hostname);
   const macs = new Set<string>();
   const work = new Batch(() => {
@@ -124,10 +124,10 @@ function newEndpoint(
 ): EndpointRecord {
   const given = request.mac ? checkMac(view, network, request.mac, macs) : undefined;
   const { claimed = false } = request;
-  const address = request.address ? claims.take(request.address, { claimed }) : claims.takeLowest();
+  const address = request.address ? claims.take(request.address, { claimed }) : claims.takeNext();
   const own = macFor(address), mac = given ?? own;
   if (mac.startsWith(own.slice(0, PREFIX)) && mac !== own) {
-    if (!claimed) claims.release(address);
+    if (!claimed) claims.untake(address);
     throw invalid(
       `mac_address: ${mac} is for the endpoint of another address than ${address}, whose own is ${own}`,
     );

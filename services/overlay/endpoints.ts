@@ -150,6 +150,8 @@ function update(view: View, endpoint: Endpoint, fields: Partial<EndpointRecord>)
 }
 
 export interface DeleteOptions {
+  /** Milliseconds since the epoch: from then on the addresses rest. */
+  readonly now: number;
   /** The host that deletes, which must own the endpoints; undefined: force, for a host that is gone. */
   readonly hostname: string | undefined;
   /** What earlier attempts of this request found: what is no longer there they deleted. */
@@ -168,7 +170,7 @@ export interface DeleteOptions {
 export function planDeleteEndpoints(
   view: View,
   ids: readonly string[],
-  { hostname, found = new Set(), keepAddresses = new Set() }: DeleteOptions,
+  { hostname, now, found = new Set(), keepAddresses = new Set() }: DeleteOptions,
 ): readonly Plan[] {
   const going = new Set(ids), networks = new Map<string, Endpoint[]>();
   for (const id of going) {
@@ -178,7 +180,7 @@ export function planDeleteEndpoints(
     networks.set(endpoint.network, [...networks.get(endpoint.network) ?? [], endpoint]);
   }
   return [...networks].flatMap(([network, endpoints]) => {
-    const claims = claimsOf(view, network);
+    const claims = claimsOf(view, network, now);
     const work = new Batch(() => new Step(), claims);
     for (const endpoint of endpoints) {
       const { address, record: { strand_docker: docker } } = endpoint;

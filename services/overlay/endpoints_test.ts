@@ -17,6 +17,9 @@ import { planApplied } from "./hosts.ts";
 import { planDeleteNetwork } from "./networks.ts";
 import { endpointRecord, lab, network } from "./testing.ts";
 
+/** Milliseconds since the epoch. */
+const AT = 1_790_000_000_000;
+
 const now = "2026-11-20T20:00:00.123456789Z";
 const host = { hostname: "h1", ip: Ip.parse("192.0.2.1"), apiHostname: "h1.example.net", mtu: 1450 };
 const active = {
@@ -112,6 +115,7 @@ Deno.test("hundreds of endpoints go into few transactions that etcd takes, all w
   assert.equal(it.view.endpointsOn("h1").length, 500);
   const gone = planDeleteEndpoints(it.view, it.view.endpointsOn("h1").map(({ id }) => id), {
     hostname: "h1",
+    now: AT,
   });
   assert.ok(it.commit(gone));
   assert.deepEqual([it.bits(), it.view.endpointsOn("h1")], [[0, 1, 4095], []]);
@@ -165,55 +169,59 @@ Deno.test("a change of an endpoint loses to its deletion", () => {
   const it = setUp();
   it.commit(it.create(it.request("E")).plans);
   const { plan } = planActivate(it.view, "E", "h1", active);
-  assert.ok(it.commit(planDeleteEndpoints(it.view, ["E"], { hostname: "h1" })));
+  assert.ok(it.commit(planDeleteEndpoints(it.view, ["E"], { hostname: "h1", now: AT })));
   assert.ok(!it.commit(plan));
 });
 
 Deno.test("planDeleteEndpoints() gives the address back, is the owner's unless forced, and may be repeated", () => {
   const it = setUp(), found = new Set<string>();
   it.commit(it.create(it.request("E"), it.request("F")).plans);
-  assert.throws(() => planDeleteEndpoints(it.view, ["E"], { hostname: "h2" }), { code: "not-found" });
-  assert.throws(() => planDeleteEndpoints(it.view, ["Z"], { hostname: "h1" }), { code: "not-found" });
-  assert.ok(it.commit(planDeleteEndpoints(it.view, ["E"], { hostname: "h1", found })));
+  assert.throws(() => planDeleteEndpoints(it.view, ["E"], { hostname: "h2", now: AT }), {
+    code: "not-found",
+  });
+  assert.throws(() => planDeleteEndpoints(it.view, ["Z"], { hostname: "h1", now: AT }), {
+    code: "not-found",
+  });
+  assert.ok(it.commit(planDeleteEndpoints(it.view, ["E"], { hostname: "h1", now: AT, found })));
   assert.deepEqual(it.bits(), [0, 1, 3, 255]);
-  assert.deepEqual(planDeleteEndpoints(it.view, ["E"], { hostname: "h1", found }), []);
-  assert.ok(it.commit(planDeleteEndpoints(it.view, ["F"], { hostname: undefined })));
+  assert.deepEqual(planDeleteEndpoints(it.view, ["E"], { hostname: "h1", now: AT, found }), []);
+  assert.ok(it.commit(planDeleteEndpoints(it.view, ["F"], { hostname: undefined, now: AT })));
   assert.deepEqual([it.bits(), it.keysUnder("/sc-net/network-endpoints")], [[0, 1, 255], []]);
 });
 
 Deno.test("planDeleteEndpoints() waits for an old agent's lock, but not for claims that are lost", () => {
   const it = setUp();
   it.commit(it.create(it.request("E"), it.request("F")).plans);
-  const plans = planDeleteEndpoints(it.view, ["E"], { hostname: "h1" });
+  const plans = planDeleteEndpoints(it.view, ["E"], { hostname: "h1", now: AT });
   const lock = `${it.keys.allocationLocks(network.id)}1`;
   it.put({ [lock]: "" });
   assert.ok(!it.commit(plans));
   it.put({ [lock]: undefined });
   assert.ok(it.commit(plans));
   it.put({ [it.keys.allocation(network.id)]: { address_range: "x", address_count: 0, bit_set: "" } });
-  assert.ok(it.commit(planDeleteEndpoints(it.view, ["F"], { hostname: "h1" })));
+  assert.ok(it.commit(planDeleteEndpoints(it.view, ["F"], { hostname: "h1", now: AT })));
 });
 
 Deno.test("an endpoint of which an old agent wrote one key only is deleted whole", () => {
   const it = setUp();
   it.put({ [it.keys.hostEndpoint("h1", "E")]: endpointRecord("E") });
   assert.equal(it.view.endpoint("E")?.entries.length, 1);
-  assert.ok(it.commit(planDeleteEndpoints(it.view, ["E"], { hostname: "h1" })));
+  assert.ok(it.commit(planDeleteEndpoints(it.view, ["E"], { hostname: "h1", now: AT })));
   assert.equal(it.view.endpoint("E"), undefined);
 });
 
 Deno.test("planClaim() holds an address for the endpoint that Docker makes next, planRelease() gives it back", () => {
   const it = setUp();
-  const { address, plan } = planClaim(it.view, network.id);
+  const { address, plan } = planClaim(it.view, network.id, AT);
   assert.equal(address.toString(), "10.0.0.2");
   assert.ok(it.commit(plan));
   const stranger = it.create(it.request("A", { address }));
   assert.ok(stranger.results[0] instanceof Refusal && stranger.results[0].code === "exists");
   const docker = it.create(it.request("E", { address, claimed: true }));
   assert.ok(it.commit(docker.plans));
-  assert.equal(planRelease(it.view, network.id, address), undefined, "the endpoint's by now");
-  assert.ok(it.commit(planClaim(it.view, network.id, Ip.parse("10.0.0.9")).plan));
-  assert.ok(it.commit(planRelease(it.view, network.id, Ip.parse("10.0.0.9"))));
+  assert.equal(planRelease(it.view, network.id, AT, address), undefined, "the endpoint's by now");
+  assert.ok(it.commit(planClaim(it.view, network.id, AT, Ip.parse("10.0.0.9")).plan));
+  assert.ok(it.commit(planRelease(it.view, network.id, AT, Ip.parse("10.0.0.9"))));
   assert.deepEqual(it.bits(), [0, 1, 2, 255]);
 });
 
@@ -240,9 +248,9 @@ Deno.test("Docker's endpoint is known by its ids, goes from namespace to namespa
   const endpoint = it.view.endpoint("E");
   assert.ok(endpoint?.active && !namespaceGone(endpoint, undefined), "where it is, Docker knows");
   const keepAddresses = new Set(["E"]);
-  assert.ok(it.commit(planDeleteEndpoints(it.view, ["E"], { hostname: "h1", keepAddresses })));
+  assert.ok(it.commit(planDeleteEndpoints(it.view, ["E"], { hostname: "h1", now: AT, keepAddresses })));
   assert.deepEqual([it.json(key), it.bits()], [null, [0, 1, 2, 255]]);
-  assert.ok(it.commit(planRelease(it.view, network.id, Ip.parse("10.0.0.2"))));
+  assert.ok(it.commit(planRelease(it.view, network.id, AT, Ip.parse("10.0.0.2"))));
   assert.deepEqual(it.bits(), [0, 1, 255]);
 });
 
@@ -310,12 +318,13 @@ Deno.test("whoever forces a host's last endpoint away makes the others forget th
   const it = setUp();
   it.commit(it.create(it.request("E"), it.request("F")).plans);
   it.commit(planApplied(it.view, network.id, "h1", 5));
-  const force = (id: string) => it.commit(planDeleteEndpoints(it.view, [id], { hostname: undefined }));
+  const force = (id: string) =>
+    it.commit(planDeleteEndpoints(it.view, [id], { hostname: undefined, now: AT }));
   assert.ok(force("E"));
   assert.deepEqual([...it.view.space(network.id).hosts.keys()], ["h1"]);
   assert.ok(force("F"));
   assert.deepEqual(it.keysUnder("/sc-net/nodes"), [it.keys.hostNetwork("h1", network.id)]);
-  assert.deepEqual(it.keysUnder("/sc-net/strand/"), []);
+  assert.deepEqual(it.keysUnder("/sc-net/strand/applied/"), []);
 });
 
 Deno.test("planReach() tells where a host is by now, once", () => {

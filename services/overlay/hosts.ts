@@ -46,6 +46,8 @@ export function planLeave(view: View, network: string, host: string): Plan | und
     step.guard(guard);
     if (guard.modRevision) step.remove(key);
   }
+  // An old agent that deletes a network leaves it.
+  if (!view.network(network) && view.cursor(network)) step.remove(keys.cursor(network));
   const plan = step.plan();
   return plan.ops.length ? plan : undefined;
 }

@@ -58,7 +58,8 @@ export function planCreateNetwork(
     .unchanged(unchanged.prefix, unchanged.unchangedSince)
     .nothingUnder(view.keys.vniLocks)
     .put(key, writeSandRecord(record));
-  // An old agent leaves the claims of a network that it deletes.
+  // An old agent leaves the claims of a network that it deletes, and knows nothing of their order.
+  if (view.cursor(id)) step.remove(view.keys.cursor(id));
   writeBits(view, record, { ...readAllocation(view, id), record: undefined }, freshBits(record), step);
   if (view.deleted.has(id)) step.remove(view.keys.deleted(id));
   return { record, plan: step.plan() };
@@ -151,6 +152,7 @@ function removal(view: View, id: string): Step {
     // Whoever holds this lock is about to write the claims again.
     step.guard(guard).nothingUnder(keys.allocationLocks(id)).remove(guard.key);
   }
+  step.remove(keys.cursor(id));
   if (view.deleted.has(id)) step.remove(keys.deleted(id));
   // A host that sets the network up right now may run an old agent, which would keep it.
   let newest = 0;

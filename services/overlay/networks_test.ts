@@ -121,6 +121,22 @@ Deno.test("planDeleteNetwork() refuses while an endpoint is there, and loses to 
   assert.throws(() => planDeleteNetwork(it.view, "N", now), { code: "not-found" });
 });
 
+Deno.test("the order in which addresses are given goes with its network, and begins afresh with a new one of its id", () => {
+  const it = lab(), key = it.keys.cursor(network.id);
+  const cursor = { next: "10.0.0.77", released: [] };
+  it.put({ [it.keys.network(network.id)]: network, [key]: cursor });
+  assert.ok(it.commit(planDeleteNetwork(it.view, network.id, now).plan));
+  assert.equal(it.json(key), null);
+  // What an old agent leaves that deletes the network goes with our last host, or with the next of its id.
+  it.put({ [key]: cursor, [it.keys.hostNetwork("h1", network.id)]: {} });
+  assert.ok(it.commit(planLeave(it.view, network.id, "h1")));
+  assert.equal(it.json(key), null);
+  it.put({ [key]: cursor });
+  const options = { newId: network.id, now, namespacePath: (id: string) => id, maxVni: 10 };
+  assert.ok(it.commit(planCreateNetwork(it.view, {}, options).plan));
+  assert.equal(it.json(key), null);
+});
+
 Deno.test("a deleted network leaves the keys of its hosts to them, and deleting it again finds it done", () => {
   const it = lab(), found = new Set<string>();
   it.commit(planCreateNetwork(it.view, { id: network.id }, options(1)).plan);

@@ -1,6 +1,12 @@
 import { Refusal } from "../common/refusal.ts";
 import type { SandKeys } from "../store/sand_keys.ts";
-import type { AllocationRecord, NetworkRecord, PresenceRecord, SandRecord } from "../store/sand_records.ts";
+import type {
+  AllocationRecord,
+  CursorRecord,
+  NetworkRecord,
+  PresenceRecord,
+  SandRecord,
+} from "../store/sand_records.ts";
 import type { Change, Entry, Guard, Mirror, PrefixGuard } from "../store/types.ts";
 import { type Endpoint, readEndpoint, Space } from "./space.ts";
 
@@ -95,6 +101,12 @@ export class View {
   allocation(network: string): AllocationRecord | undefined {
     const record = this.#mirror.get(this.keys.allocation(network))?.record;
     return record?.kind === "allocation" ? record.value : undefined;
+  }
+
+  /** In which order the network's addresses are given out; undefined when nobody has said so yet. */
+  cursor(network: string): CursorRecord | undefined {
+    const record = this.#mirror.get(this.keys.cursor(network))?.record;
+    return record?.kind === "cursor" ? record.value : undefined;
   }
 
   /** What one of the two keys says that tell of a network's being set up on a host. */

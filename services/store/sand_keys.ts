@@ -6,7 +6,7 @@
 
 /** What a key under the prefix is, with the parts of its path. */
 export type SandKey =
-  | { readonly kind: "network" | "allocation" | "deleted"; readonly network: string }
+  | { readonly kind: "network" | "allocation" | "cursor" | "deleted"; readonly network: string }
   | { readonly kind: "host-endpoint"; readonly host: string; readonly id: string }
   | { readonly kind: "network-endpoint"; readonly network: string; readonly id: string }
   | {
@@ -82,6 +82,11 @@ export class SandKeys {
   /** NETWORK → Allocation: which addresses of its range are taken. */
   allocation(network: string): string {
     return `${this.prefix}/ipalloc/${network}`;
+  }
+
+  /** Ours: NETWORK → Cursor: in which order its free addresses are given out. */
+  cursor(network: string): string {
+    return `${this.prefix}/strand/cursor/${network}`;
   }
 
   dockerNetwork(id: string): string {
@@ -166,7 +171,7 @@ export class SandKeys {
         return a === "applied" ? { kind: "applied", network: b, host: c } : undefined;
       case "strand/3":
         if (a === "names") return { kind: "name-claim", host: b };
-        return a === "deleted" ? { kind: "deleted", network: b } : undefined;
+        return a === "deleted" || a === "cursor" ? { kind: a, network: b } : undefined;
       default:
         return undefined;
     }

@@ -111,6 +111,14 @@ const allocation = z.looseObject({
   bit_set: text,
 });
 
+/** Hints alone: what is not as it should be is left out, and the next host to write it puts it right. */
+const cursor = z.looseObject({
+  /** The address at which the search for a free one goes on. */
+  next: text.catch(""),
+  /** Addresses that were given back, and when, in seconds since the epoch. */
+  released: z.array(z.tuple([text, z.number()])).catch([]),
+});
+
 const dockerNetwork = z.looseObject({ DockerNetworkID: text, SandNetworkID: text });
 const dockerEndpoint = z.looseObject({
   DockerNetworkID: text.default(""),
@@ -145,6 +153,7 @@ export type AttachmentRecord = z.infer<typeof attachment>;
 export type DockerIds = z.infer<typeof docker>;
 export type PresenceRecord = z.infer<typeof presence>;
 export type AllocationRecord = z.infer<typeof allocation>;
+export type CursorRecord = z.infer<typeof cursor>;
 export type DockerNetworkRecord = z.infer<typeof dockerNetwork>;
 export type DockerEndpointRecord = z.infer<typeof dockerEndpoint>;
 export type AppliedRecord = z.infer<typeof applied>;
@@ -158,6 +167,7 @@ export type SandRecord =
   | { kind: "network-endpoint"; network: string; id: string; value: EndpointRecord }
   | { kind: "host-network" | "network-host"; host: string; network: string; value: PresenceRecord }
   | { kind: "allocation"; network: string; value: AllocationRecord }
+  | { kind: "cursor"; network: string; value: CursorRecord }
   | { kind: "docker-network"; id: string; value: DockerNetworkRecord }
   | { kind: "docker-endpoint"; id: string; value: DockerEndpointRecord }
   | { kind: "applied"; host: string; network: string; value: AppliedRecord }
@@ -184,6 +194,8 @@ function parse(keys: SandKeys, key: string, text: string): SandRecord | undefine
       return { ...found, kind: found.kind, value: as(found.network, "id", readRecord(network, text)) };
     case "allocation":
       return { ...found, kind: found.kind, value: readRecord(allocation, text) };
+    case "cursor":
+      return { ...found, kind: found.kind, value: readCursor(text) };
     case "deleted":
       return { ...found, kind: found.kind, value: readRecord(deleted, text) };
     case "host-endpoint": {
@@ -205,6 +217,15 @@ function parse(keys: SandKeys, key: string, text: string): SandRecord | undefine
       return { ...found, kind: found.kind, value: readRecord(dockerNetwork, text) };
     case "docker-endpoint":
       return { ...found, kind: found.kind, value: readRecord(dockerEndpoint, text) };
+  }
+}
+
+/** Addresses can be given out without it: one that is none is no reason to refuse that. */
+function readCursor(text: string): CursorRecord {
+  try {
+    return readRecord(cursor, text);
+  } catch {
+    return { next: "", released: [] };
   }
 }
 

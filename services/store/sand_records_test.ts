@@ -58,6 +58,7 @@ Deno.test("SandKeys reads back every key that it builds, and no other", () => {
     [keys.dockerNetwork("D"), "/sc-net/docker-networks/D", { kind: "docker-network", id: "D" }],
     [keys.dockerEndpoint("D"), "/sc-net/docker-endpoints/D", { kind: "docker-endpoint", id: "D" }],
     [keys.applied("N", "h"), "/sc-net/strand/applied/N/h", { kind: "applied", network: "N", host: "h" }],
+    [keys.cursor("N"), "/sc-net/strand/cursor/N", { kind: "cursor", network: "N" }],
     [keys.deleted("N"), "/sc-net/strand/deleted/N", { kind: "deleted", network: "N" }],
   ];
   for (const [key, wanted, meaning] of table) {

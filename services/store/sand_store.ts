@@ -152,6 +152,7 @@ function aboutNetwork(keys: SandKeys, network: string): readonly string[] {
     keys.networkEndpoints(network),
     keys.networkHosts(network),
     keys.allocation(network),
+    keys.cursor(network),
     keys.appliedOf(network),
   ];
 }

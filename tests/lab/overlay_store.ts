@@ -25,7 +25,7 @@ export function storeFaults(records: Records): string[] {
     }
   }
   for (const key of records.keys()) {
-    const id = /^\/sc-net\/(?:ipalloc|strand\/deleted)\/(.+)$/.exec(key)?.[1];
+    const id = /^\/sc-net\/(?:ipalloc|strand\/deleted|strand\/cursor)\/(.+)$/.exec(key)?.[1];
     if (id && !networks.has(id)) faults.push(`${key} is there without its network`);
     if (key.startsWith("/sc-net/strand/deleted/")) faults.push(`${key}: a deletion that does not end`);
   }

@@ -6,7 +6,7 @@ import type { AskedPools } from "./pools.ts";
 export interface DockerApi {
   /** Throws Refusal "not-found". */
   network(id: string): NetworkRecord;
-  /** Takes an address, the lowest free one unless it is given, for an endpoint that is made next. */
+  /** Takes an address, the next free one unless it is given, for an endpoint that is made next. */
   claim(network: string, address: Ip | undefined): Promise<Ip>;
   /** Does nothing for an address that nobody, or an endpoint, has. */
   release(network: string, address: Ip): Promise<void>;
@@ -27,7 +27,7 @@ export interface DockerApi {
 }
 
 export interface WantedEndpoint {
-  /** Claimed before; undefined: the lowest free. */
+  /** Claimed before; undefined: the next free one. */
   readonly address: Ip | undefined;
   /** Undefined: made of the address. */
   readonly mac: string | undefined;

@@ -59,7 +59,7 @@ export class DockerEndpoints implements DockerApi {
     if (address) await this.#deleteForgotten(network, (endpoint) => endpoint.address?.equals(address));
     let claimed: Ip | undefined;
     await this.#holding(network, () => {
-      const planned = planClaim(view, network, address);
+      const planned = planClaim(view, network, Date.now(), address);
       claimed = planned.address;
       return planned.plan;
     }).finally(() => this.onClaim(network));
@@ -69,7 +69,9 @@ export class DockerEndpoints implements DockerApi {
 
   async release(network: string, address: Ip): Promise<void> {
     const { view } = this.#context;
-    if (view.network(network)) await this.#holding(network, () => planRelease(view, network, address));
+    if (view.network(network)) {
+      await this.#holding(network, () => planRelease(view, network, Date.now(), address));
+    }
   }
 
   async addNetwork(dockerId: string, network: string): Promise<void> {
