@@ -55,9 +55,10 @@ function addNetworks(program: Command, session: Session): void {
       const body = { name, ip_range: ipRange };
       const agent = await session.agent();
       const answer = await session.wait(
-        agent.ask<{ network: Network }>("network", "POST", "/networks", { body }),
+        agent.ask<{ network: Network; warning?: string }>("network", "POST", "/networks", { body }),
       );
       session.show(output, answer, () => ["New network created:", `* ${networkDetails(answer.network)}`]);
+      if (answer.warning) session.warn(answer.warning);
     });
   program.command("network-list").description("list the networks").addOption(format())
     .action(async ({ output }: { output: Format }) => {

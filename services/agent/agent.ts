@@ -6,12 +6,14 @@ import type { EndpointRequest } from "../overlay/create_endpoints.ts";
 import { type Activation, findEndpoint } from "../overlay/endpoints.ts";
 import { hostVethName } from "../overlay/faults.ts";
 import { findNetwork, planCreateNetwork, planDeleteNetwork } from "../overlay/networks.ts";
+import { conflictsOf, unusableAddress } from "../overlay/ranges.ts";
 import { BRIDGE, VXLAN } from "../overlay/state.ts";
 import { change } from "../store/change.ts";
 import type { EndpointRecord, NetworkRecord } from "../store/sand_records.ts";
 import type {
   AgentApi,
   CreatedEndpoint,
+  CreatedNetwork,
   EndpointFilter,
   EndpointList,
   NewEndpoint,
@@ -21,6 +23,7 @@ import type {
 import { type Context, sinceBoot, timestamp } from "./context.ts";
 import { failpoint } from "./failpoints.ts";
 import { OWN_NAMESPACE } from "./kernel/place.ts";
+import { hostRoutes } from "./kernel/surroundings.ts";
 import type { NetworkWorker } from "./network_worker.ts";
 import { randomMac, VethNames } from "./veth_names.ts";
 import type { Workers } from "./workers.ts";
@@ -63,10 +66,40 @@ export class Agent implements AgentApi {
     return findNetwork(this.#context.view, id);
   }
 
-  createNetwork(request: NetworkRequest): Promise<NetworkRecord> {
+  async createNetwork(request: NetworkRequest): Promise<CreatedNetwork> {
     const created = this.#creating.then(() => this.#createNetwork(request));
     this.#creating = created.catch(() => {});
-    return created;
+    const network = await created;
+    const conflicts = await this.#conflicts(network).catch((error) => {
+      // It is made all the same.
+      this.#context.log.warn(`the routes of this host cannot be listed: ${messageOf(error)}`);
+      return [];
+    });
+    if (!conflicts.length) return { network };
+    const warning = `the range ${network.ip_range} is not for this network alone: ${conflicts.join("; ")}. ` +
+      "The network is apart from its hosts and works; its containers do not reach these addresses over other " +
+      "interfaces, and isGateway and hostInterface are refused in it";
+    this.#context.log.warn({ network: network.id }, warning);
+    return { network, warning };
+  }
+
+  /** What the network's range has that is others' too, as far as this host knows; a part of a sentence each. */
+  async #conflicts(network: NetworkRecord): Promise<string[]> {
+    const { view, host } = this.#context;
+    const vteps = [host.ip, ...[...view.vteps()].filter((vtep) => !vtep.equals(host.ip))];
+    return conflictsOf(rangeOf(network), { vteps, routes: await hostRoutes() });
+  }
+
+  /** Refuses a way between the host and a network whose addresses the host, or the Internet, has elsewhere. */
+  async #refuseWay(network: NetworkRecord, { hostRoute, hostVeth }: NewEndpoint): Promise<void> {
+    if (!hostRoute && !hostVeth) return;
+    const [conflict] = await this.#conflicts(network);
+    if (conflict === undefined) return;
+    const option = hostRoute ? "isGateway" : "hostInterface";
+    const message =
+      `${option}: ${conflict}, and the range of network ${network.name} is ${network.ip_range}: ` +
+      `give the network another range, or set ${option} to false`;
+    throw new Refusal("exists", message);
   }
 
   async #createNetwork(request: NetworkRequest): Promise<NetworkRecord> {
@@ -138,7 +171,7 @@ export class Agent implements AgentApi {
   async createEndpoint(request: NewEndpoint): Promise<CreatedEndpoint> {
     const { view } = this.#context;
     this.#assertWritable();
-    findNetwork(view, request.network);
+    await this.#refuseWay(findNetwork(view, request.network), request);
     const using = await this.#workers.use(request.network);
     const names: string[] = [];
     try {
@@ -301,10 +334,15 @@ export class Agent implements AgentApi {
     if (!range.contains(address)) {
       throw invalid(`ip: ${address} is outside the range ${range} of network ${found.name}`);
     }
+    // Networks of old may have such a range, and each container has services of its own there.
+    const unusable = unusableAddress(address);
+    if (unusable !== undefined) throw invalid(`ip: ${address}: ${unusable}; nothing is connected to it`);
+    const own = kernel.identity(OWN_NAMESPACE);
     for (const { active, record } of view.space(network).endpointsOn(host.hostname)) {
       const path = active ? record.target_netns_path : "";
       // A container may have just ended; one of Docker's may be on its way there.
-      if (path && kernel.identity(path)) return { kind: "local", netns: path };
+      const identity = path ? kernel.identity(path) : undefined;
+      if (identity && identity !== own) return { kind: "local", netns: path };
     }
     const agents = new Map<string, RemoteAgent>();
     for (const record of await store.endpointsOfNetwork(network)) {

@@ -8,7 +8,7 @@ export interface AgentApi {
   networks(): NetworkRecord[];
   /** Throws Refusal "not-found". */
   network(id: string): NetworkRecord;
-  createNetwork(request: NetworkRequest): Promise<NetworkRecord>;
+  createNetwork(request: NetworkRequest): Promise<CreatedNetwork>;
   deleteNetwork(id: string): Promise<void>;
   endpoints(filter: EndpointFilter): Promise<EndpointList>;
   createEndpoint(request: NewEndpoint): Promise<CreatedEndpoint>;
@@ -19,6 +19,12 @@ export interface AgentApi {
    * loopback, is not the network's.
    */
   route(network: string, address: Ip): Promise<Route>;
+}
+
+export interface CreatedNetwork {
+  readonly network: NetworkRecord;
+  /** A sentence when its range has what others have too. */
+  readonly warning?: string;
 }
 
 /** Which endpoints are asked for; undefined: any. */

@@ -1,5 +1,6 @@
 import { Cidr, Ip } from "../common/ip.ts";
 import { invalid } from "../common/refusal.ts";
+import { unusableRange } from "./ranges.ts";
 
 /** What a user gives for a new network; everything may be left out. */
 export interface NetworkRequest {
@@ -57,6 +58,10 @@ function checkRange(text: string): Cidr {
   }
   if (!range.address.equals(range.first)) {
     throw invalid(`ip_range: ${range} has host bits set: did you mean ${range.first}/${range.prefix}?`);
+  }
+  const unusable = unusableRange(range);
+  if (unusable !== undefined) {
+    throw invalid(`ip_range: ${range}: ${unusable}; take a range like 10.0.0.0/24`);
   }
   return range;
 }

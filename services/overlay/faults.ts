@@ -5,6 +5,7 @@
 import { Cidr } from "../common/ip.ts";
 import type { NetworkRecord } from "../store/sand_records.ts";
 import { gatewayOf, rangeOf } from "./claims.ts";
+import { isPublic } from "./ranges.ts";
 import { type Endpoint, older } from "./space.ts";
 import type { View } from "./view.ts";
 
@@ -62,6 +63,9 @@ export function localFault(
   if (mac !== undefined && hot.mac < 0) return `target_veth_mac: ${mac} is not a MAC that a host can have`;
   if (!address) return undefined;
   const range = rangeOf(network);
+  if ((record.strand_host_route || hostEnd !== undefined) && isPublic(range)) {
+    return `strand_host_route, strand_host_veth: ${range} has public addresses, which are others' for this host`;
+  }
   if (!range.contains(address) || range.reserved(address) || address.equals(gatewayOf(network))) {
     return `target_veth_ip: no endpoint of ${range} can have ${address}`;
   }

@@ -1,3 +1,4 @@
+import type { Ip } from "../common/ip.ts";
 import { Refusal } from "../common/refusal.ts";
 import type { SandKeys } from "../store/sand_keys.ts";
 import type {
@@ -77,6 +78,15 @@ export class View {
 
   endpoints(): IterableIterator<Endpoint> {
     return this.#endpoints.values();
+  }
+
+  /** VTEPs of hosts that have endpoints, as far as they are followed. */
+  vteps(): Iterable<Ip> {
+    const found = new Map<number, Ip>();
+    for (const { vtep, hot } of this.#endpoints.values()) {
+      if (vtep && hot.vtep >= 0) found.set(hot.vtep, vtep);
+    }
+    return found.values();
   }
 
   endpointsOn(host: string): Endpoint[] {

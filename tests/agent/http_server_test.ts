@@ -129,7 +129,7 @@ Deno.test("a client that is slow, or says nothing, is let go; one whose answer t
   const api = fakeApi({
     createNetwork: async () => {
       await waiting.promise;
-      return network;
+      return { network };
     },
   });
   await using server = await testServer(api, { limits: { head: 300, request: 600, idle: 300 } });
@@ -175,7 +175,7 @@ Deno.test("close() lets a request finish that is being answered, and closes idle
     createNetwork: async () => {
       begun.resolve();
       await waiting.promise;
-      return network;
+      return { network };
     },
   });
   await using server = await testServer(api);

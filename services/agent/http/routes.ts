@@ -54,7 +54,8 @@ const routes: Readonly<Record<string, Readonly<Record<string, Handler>>>> = {
       return json(200, { networks: networks.map(shownNetwork) });
     },
     async POST({ api }, { body }) {
-      return json(201, { network: shownNetwork(await api.createNetwork(readNetworkRequest(body))) });
+      const { network, warning } = await api.createNetwork(readNetworkRequest(body));
+      return json(201, { network: shownNetwork(network), ...(warning !== undefined && { warning }) });
     },
   },
   "/networks/ID": {

@@ -71,7 +71,7 @@ Deno.test("POST /networks takes what is given, null and empty text for nothing, 
   const seen: unknown[] = [];
   const createNetwork: AgentApi["createNetwork"] = (request) => {
     seen.push(JSON.parse(JSON.stringify(request)));
-    return Promise.resolve(network);
+    return Promise.resolve({ network });
   };
   const bodies = [
     {},

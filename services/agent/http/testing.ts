@@ -47,7 +47,8 @@ export function fakeApi(given: Partial<AgentApi> = {}): AgentApi {
   return {
     networks: () => [network],
     network: found,
-    createNetwork: (request) => Promise.resolve({ ...network, name: request.name ?? network.name }),
+    createNetwork: (request) =>
+      Promise.resolve({ network: { ...network, name: request.name ?? network.name } }),
     deleteNetwork: (id) => Promise.resolve(void found(id)),
     endpoints: () => Promise.resolve({ endpoints: [endpoint] }),
     createEndpoint: () => Promise.resolve({ endpoint, pending: [] }),
