@@ -367,9 +367,10 @@ export class Agent implements AgentApi {
 
   /** Throws Refusal "unavailable" when etcd has been away for a while. */
   #assertReached(): void {
-    const { outSince } = this.#context.store.mirror.state;
+    const { outSince, outReason } = this.#context.store.mirror.state;
     const away = outSince === undefined ? 0 : Date.now() - outSince;
     if (away < AWAY) return;
-    throw new Refusal("unavailable", `etcd cannot be followed since ${Math.round(away / 1000)} s`);
+    const because = outReason === undefined ? "" : ` (${outReason})`;
+    throw new Refusal("unavailable", `etcd cannot be followed since ${Math.round(away / 1000)} s${because}`);
   }
 }

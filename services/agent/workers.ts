@@ -3,8 +3,12 @@ import { isNetworkId } from "../overlay/faults.ts";
 import { planFinishDeletion } from "../overlay/networks.ts";
 import type { NetworkChange } from "../overlay/view.ts";
 import { change } from "../store/change.ts";
+import { pause } from "../store/timers.ts";
 import type { Context } from "./context.ts";
 import { NetworkWorker, type Reason } from "./network_worker.ts";
+
+/** The least time between two tries of what etcd could not be asked about, in ms. */
+const LATER_MS = 1_000;
 
 /** A network's worker that stays until it is released. */
 export interface Using {
@@ -20,6 +24,8 @@ export class Workers {
   readonly #ending = new Set<string>();
   readonly #closing = new AbortController();
   #stop: () => void = () => {};
+  /** What was put off is about to be tried again. */
+  #later: Promise<void> | undefined;
 
   constructor(context: Context) {
     this.#context = context;
@@ -131,9 +137,20 @@ export class Workers {
     }
   }
 
-  /** What etcd's absence keeps from being done now is done by a later check. */
-  #attempt(id: string, work: Promise<void>): void {
-    work.catch((error) => this.#context.log.debug({ network: id }, `put off: ${messageOf(error)}`));
+  /** What etcd's absence keeps from being done now is done as soon as it is back, what else does by a later check. */
+  #attempt(network: string | undefined, work: Promise<void>): void {
+    work.catch((error) => {
+      this.#context.log.debug({ network }, `put off: ${messageOf(error)}`);
+      if (error instanceof Refusal && error.code === "unavailable") this.#takeUpLater();
+    });
+  }
+
+  #takeUpLater(): void {
+    const { store: { mirror }, trust } = this.#context, { signal } = this.#closing;
+    this.#later ??= pause(LATER_MS, signal).then(() => mirror.inSync({ signal })).then(() => {
+      this.#later = undefined;
+      if (!trust.doubt) this.#attempt(undefined, this.takeUpMissing());
+    }, () => {}); // It is being closed.
   }
 
   /** A network that was deleted while a host with an old agent had it goes with the last such host. */

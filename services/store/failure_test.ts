@@ -1,11 +1,14 @@
 import assert from "node:assert/strict";
 import { status } from "@grpc/grpc-js";
-import { callReason, isOperational, remedyFor, verdictOf } from "./failure.ts";
+import { callReason, isLate, isOperational, notConnected, remedyFor, verdictOf } from "./failure.ts";
 
 function failed(code: status, details: string): Error {
   return Object.assign(new Error(`${code}: ${details}`), { code, details });
 }
 
+/** What grpc-js makes of a connection whose socket is closed by the lifeline. */
+const dropped =
+  "Received RST_STREAM with code 2 triggered by internal client error: The operation was aborted";
 const noConnection =
   "No connection established. Last error: Error: connect ECONNREFUSED 127.0.0.1:1. Resolution note: ";
 
@@ -13,6 +16,8 @@ Deno.test("verdictOf() says that nothing was written only where that is certain"
   const cases: [status, string, string][] = [
     [status.UNAVAILABLE, noConnection, "not-sent"],
     [status.UNAVAILABLE, "etcdserver: no leader", "not-sent"],
+    [status.UNAVAILABLE, "Channel closed before call started", "not-sent"],
+    [status.INTERNAL, dropped, "unknown"],
     [status.DEADLINE_EXCEEDED, "Deadline exceeded after 5.001s,Waiting for LB pick", "not-sent"],
     [
       status.DEADLINE_EXCEEDED,
@@ -30,6 +35,7 @@ Deno.test("verdictOf() says that nothing was written only where that is certain"
   for (const [code, details, verdict] of cases) {
     assert.equal(verdictOf(failed(code, details)), verdict, details);
   }
+  assert.equal(verdictOf(notConnected("no connection to 127.0.0.1:1 within 2 s")), "not-sent");
   assert.equal(verdictOf(new Error("anything")), "unknown");
 });
 
@@ -40,6 +46,17 @@ Deno.test("callReason() is fit for a sentence", () => {
     "no answer in time",
   );
   assert.equal(callReason(failed(status.UNAVAILABLE, "etcdserver: no leader")), "no leader");
+  assert.equal(callReason(failed(status.INTERNAL, dropped)), "no answer in time");
+  assert.equal(
+    callReason(notConnected("no connection to 127.0.0.1:1 within 2 s")),
+    "no connection to 127.0.0.1:1 within 2 s",
+  );
+});
+
+Deno.test("isLate() is about this side's clock alone", () => {
+  assert.ok(isLate(failed(status.DEADLINE_EXCEEDED, "Deadline exceeded after 2.001s,LB pick: 0.001s")));
+  assert.ok(!isLate(failed(status.DEADLINE_EXCEEDED, "context deadline exceeded")));
+  assert.ok(!isLate(failed(status.UNAVAILABLE, "etcdserver: request timed out")));
 });
 
 Deno.test("isOperational() tells etcd's own troubles from a request that is wrong", () => {

@@ -1,6 +1,13 @@
 import assert from "node:assert/strict";
 import { OverlayLab } from "../lab/overlay.ts";
+import type { OverlayHost } from "../lab/overlay_host.ts";
 import { until } from "../lab/until.ts";
+
+/** What etcd tells arrives and is acknowledged, but no question gets out: acknowledgements are short. */
+async function lossy(host: OverlayHost, verb: "-I" | "-D"): Promise<void> {
+  const questions = ["-p", "tcp", "--dport", "2379", "-m", "length", "--length", "61:"];
+  await host.host.run(["iptables", verb, "OUTPUT", ...questions, "-j", "DROP"]);
+}
 
 Deno.test("an endpoint that was deleted is removed as soon as etcd can be asked again, and until then that is what is said", async () => {
   await using lab = await OverlayLab.started();
@@ -12,26 +19,7 @@ Deno.test("an endpoint that was deleted is removed as soon as etcd can be asked 
   const addresses = async () => (await container.run(["ip", "-4", "address"])).stdout;
   assert.ok((await addresses()).includes(address));
 
-  // What etcd tells arrives and is acknowledged, but no question gets out: acknowledgements are short.
-  const lossy = (verb: string) =>
-    h1.host.run(
-      [
-        "iptables",
-        verb,
-        "OUTPUT",
-        "-p",
-        "tcp",
-        "--dport",
-        "2379",
-        "-m",
-        "length",
-        "--length",
-        "61:",
-        "-j",
-        "DROP",
-      ],
-    );
-  await lossy("-I");
+  await lossy(h1, "-I");
   await lab.host(2).api.deleteEndpoint(endpoint.id, { force: true });
   const readyz = async () => (await h1.api.status("/readyz")).body;
   await until("it says so", async () => (await readyz()).includes("could not be removed"), 20_000);
@@ -43,7 +31,33 @@ Deno.test("an endpoint that was deleted is removed as soon as etcd can be asked 
     20_000,
   );
 
-  await lossy("-D");
+  await lossy(h1, "-D");
   await until("it is removed", async () => !(await addresses()).includes(address), 10_000);
+  await lab.agree();
+});
+
+Deno.test("an endpoint of a network that is new to its host is made as soon as etcd can be asked again", async () => {
+  await using lab = await OverlayLab.started();
+  const h1 = lab.host(1);
+  const { id } = await h1.api.createNetwork({ name: "late" });
+  await lab.host(2).attach(id);
+  const { container, endpoint, address } = await h1.attach(id);
+  const before = await lab.kv.under("/sc-net/");
+  await h1.api.deleteEndpoint(endpoint.id);
+  await lab.agree();
+  const after = await lab.kv.under("/sc-net/");
+  const undeleted = [...before].filter(([key, value]) => after.get(key) !== value);
+
+  await lossy(h1, "-I");
+  await lab.kv.write(Object.fromEntries(undeleted));
+  const readyz = async () => (await h1.api.status("/readyz")).body;
+  await until(
+    "etcd is known to be away",
+    async () => (await readyz()).includes("cannot be followed"),
+    20_000,
+  );
+  await lossy(h1, "-D");
+  const addresses = async () => (await container.run(["ip", "-4", "address"])).stdout;
+  await until("it is made", async () => (await addresses()).includes(address), 10_000);
   await lab.agree();
 });
