@@ -54,6 +54,7 @@ export function noCounts(): Counts {
       "exhausted": 0,
       "no-address": 0,
       "store-away": 0,
+      "wrong-clock": 0,
       "not-held": 0,
       "static-declined": 0,
       "declines-too-often": 0,

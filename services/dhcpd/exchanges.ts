@@ -2,6 +2,7 @@ import { type Log, OncePerMinute } from "../common/log.ts";
 import { Ip } from "../common/ip.ts";
 import { messageOf } from "../common/refusal.ts";
 import type { Network } from "../nex/network.ts";
+import type { LeaseClock } from "../nex/clocks.ts";
 import type { View } from "../nex/view.ts";
 import { change, type ChangeStore } from "../store/change.ts";
 import { UnknownOutcome } from "../store/errors.ts";
@@ -25,8 +26,10 @@ export interface ExchangesOptions<From> {
   flush(): void;
   /** Told which network had no address left for a client. */
   readonly onExhausted?: ((network: Network) => void) | undefined;
-  /** Milliseconds since the epoch; for tests. */
-  readonly clock?: () => number;
+  /** What leases are counted by; absent: the system's. */
+  readonly clock?: LeaseClock | undefined;
+  /** Milliseconds since the epoch, as messages are stamped; for tests. */
+  readonly systemTime?: () => number;
 }
 
 /** Leases being written at once; a client beyond that is not heard, and asks again. */
@@ -54,7 +57,7 @@ export class Exchanges<From> {
 
   constructor(options: ExchangesOptions<From>) {
     this.#options = options;
-    this.#clock = options.clock ?? Date.now;
+    this.#clock = options.systemTime ?? Date.now;
     this.#unsubscribe = options.view.subscribe(({ members }) => {
       const now = this.#clock();
       for (const { after } of members) {
@@ -170,7 +173,7 @@ export class Exchanges<From> {
    * what is left of the lease, comes too late.
    */
   #inTime(reply: Reply, now: number): Reply | undefined {
-    const passed = Math.floor(this.#clock() / 1000) - now;
+    const passed = Math.floor((this.#options.clock?.now() ?? this.#clock()) / 1000) - now;
     if (passed <= 0) return reply;
     if (passed > MOST_LATE) return undefined;
     if (reply.seconds === undefined) return reply;

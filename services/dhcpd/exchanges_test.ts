@@ -69,7 +69,7 @@ class Bench {
         this.sent.push({ type, address: Ip.from4(yiaddr).toString(), xid: message.xid, seconds }),
       flush: () => this.flushes++,
       onExhausted: () => this.exhausted++,
-      clock: () => this.clock,
+      systemTime: () => this.clock,
     });
   }
 

@@ -2,8 +2,10 @@ import { abortConnection } from "../../ffi/abort.ts";
 import { runDaemon } from "../common/daemon.ts";
 import { Counter, Gauge, type Registry } from "../common/metrics.ts";
 import { Refusal } from "../common/refusal.ts";
+import { Clocks } from "../nex/clocks.ts";
 import { Nex } from "../nex/nex.ts";
 import { runSweeper } from "../nex/sweeper.ts";
+import { tellClock } from "../nex/tell_clock.ts";
 import { openNexStore } from "../store/nex_store.ts";
 import type { Counts } from "./counters.ts";
 import { startDhcp } from "./server.ts";
@@ -31,9 +33,13 @@ export function main(args: string[]): Promise<number> {
       labelNames: ["network"],
       registers: [metrics],
     });
+    const clock = new Clocks(store, { log, name: `dhcpd on ${Deno.hostname()}` });
+    daemon.defer("clock", () => clock.close());
+    tellClock(daemon, clock, true);
     const server = startDhcp({
       interfaces,
       store,
+      clock,
       view,
       log,
       registerNames: dnsRegister,
@@ -41,7 +47,7 @@ export function main(args: string[]): Promise<number> {
     });
     server.ended.catch(daemon.fail);
     daemon.defer("DHCP", () => server.stop());
-    const sweeper = runSweeper(nex, { log });
+    const sweeper = runSweeper(nex, { log, clock });
     daemon.defer("sweeper", () => sweeper.stop());
     daemon.check(() => {
       const [missing] = server.missing;

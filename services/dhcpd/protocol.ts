@@ -1,7 +1,9 @@
 import { Ip } from "../common/ip.ts";
+import type { ClockVerdict } from "../nex/clock_verdict.ts";
 import {
   addressFor,
   clientName,
+  type Offered,
   ownAddress,
   placeClient,
   type Placement,
@@ -41,6 +43,8 @@ export interface Arrival {
   readonly now: number;
   /** The store cannot be written to: what it already holds may be confirmed, nothing else. */
   readonly storeAway: boolean;
+  /** Whether `now` can be trusted; absent: it can. */
+  readonly clock?: ClockVerdict;
   /** A plan for this message was to be committed, in vain. */
   readonly tried?: boolean;
   /** Names that clients ask for are registered. */
@@ -56,6 +60,7 @@ export type Reason =
   | "exhausted"
   | "no-address" // a member that was given none, where there is no range
   | "store-away"
+  | "wrong-clock"
   | "not-held"
   | "static-declined"
   | "declines-too-often"
@@ -154,14 +159,36 @@ function discover(client: Client): Step {
   // Another replica may have given away even the address that this client had.
   if (arrival.storeAway) return ignore("store-away", network);
   const wish = offers.heldBy(mac) ?? message.u32(Opt.requestedAddress);
-  const offered = offers.besides(mac, network.name, now);
+  const held = offers.besides(mac, network.name, now);
+  const offered: Offered = arrival.clock === "apart"
+    ? {
+      has: (ip) => held.has(ip) || !neverUsed(client, Ip.from4(ip)),
+      begin: (...range) => held.begin(...range),
+    }
+    : held;
   const address = addressFor(view, placement, mac, wish === undefined ? undefined : Ip.from4(wish), offered);
   if (!address) return noneLeft(network);
+  if (!mayGive(client, address)) return ignore("wrong-clock", network);
   offers.hold(mac, address.u32, now);
   if (message.has(Opt.rapidCommit)) return lease(client, address, true);
   const name = clientName(view, placement, mac, wishedName(arrival));
   const seconds = network.leaseSeconds;
   return { do: "answer", reply: { ...parameters(client, Type.offer, name), yiaddr: address.u32, seconds } };
+}
+
+/** Whether a client may have an address by the clock that there is: its own always, once the time is known. */
+function mayGive(client: Client, address: Ip): boolean {
+  const { view, arrival: { clock = "right" }, placement: { network, member } } = client;
+  if (clock === "right") return true;
+  if (clock === "unknown") return false;
+  return ownAddress(view, network, member)?.equals(address) ||
+    clock === "apart" && neverUsed(client, address);
+}
+
+/** No other client has had it before: none can still have it because a lease was ended by a wrong clock. */
+function neverUsed({ view, arrival: { mac } }: Client, address: Ip): boolean {
+  const text = address.toString(), former = view.formerHolderOf(text);
+  return (former === undefined || former === mac) && !view.declined.has(text);
 }
 
 function noneLeft(network: Network): Step {
@@ -192,6 +219,7 @@ function lease(client: Client, address: Ip, rapid = false): Step {
     if (!own || !own.equals(address)) return ignore("store-away", network);
     return { do: "answer", reply: ack(member?.expires ?? now, member?.name) };
   }
+  if (!mayGive(client, address)) return ignore("wrong-clock", network);
   const planned = planLease(view, placement, {
     mac,
     address,

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { Ip } from "../common/ip.ts";
+import { planLeaseEnd } from "../nex/leases.ts";
+import type { Network } from "../nex/network.ts";
 import { View } from "../nex/view.ts";
 import { MemoryStore } from "../store/memory_store.ts";
 import { type MemberRecord, nexSchema } from "../store/records.ts";
@@ -570,4 +572,45 @@ Deno.test("with a mirror that lags a client that comes anew is confirmed by the 
   // It may have given it back through another replica, and somebody else may have it by now.
   assert.equal(server.step(lease, lags).do, "commit");
   assert.equal(server.ignored(lease, { ...lags, tried: true }), "store-away");
+});
+
+Deno.test("with a wrong clock a client keeps the address that it has, and nobody gets a new one", () => {
+  const server = new Server(), wrong = { clock: "wrong" as const };
+  assert.equal(server.ignored({ type: Type.discover, mac: guest }, wrong), "wrong-clock");
+  const asked = { type: Type.request, mac: guest, options: [requested("10.0.0.12")] };
+  assert.equal(server.ignored(asked, wrong), "wrong-clock");
+  assert.equal(server.lease(guest), "10.0.0.12");
+  const renewal = { type: Type.request, mac: guest, ciaddr: ip("10.0.0.12") };
+  assert.equal(server.reply(renewal, wrong).address, "10.0.0.12");
+  assert.equal(server.ignored({ ...renewal, ciaddr: ip("10.0.0.13") }, wrong), "wrong-clock");
+  assert.equal(server.reply({ type: Type.discover, mac: whiskey }, wrong).address, "10.0.0.10");
+});
+
+Deno.test("with a clock that was not compared yet no lease is offered or confirmed", () => {
+  const server = new Server(), unknown = { clock: "unknown" as const };
+  server.lease(guest);
+  assert.equal(server.ignored({ type: Type.discover, mac: guest }, unknown), "wrong-clock");
+  const renewal = { type: Type.request, mac: guest, ciaddr: ip("10.0.0.12") };
+  assert.equal(server.ignored(renewal, unknown), "wrong-clock");
+});
+
+Deno.test("while clocks disagree only addresses are given that no other client has had", () => {
+  const server = new Server(), far = { attached: (network: Network) => network.name === "far" };
+  const apart = { ...far, clock: "apart" as const };
+  const request = (mac: string, address: string) => ({
+    type: Type.request,
+    mac,
+    options: [requested(address)],
+  });
+  assert.equal(server.reply(request(guest, "10.7.0.10"), far).address, "10.7.0.10");
+  const lease = server.view.member(guest);
+  assert(lease);
+  const end = planLeaseEnd(server.view, lease, NOW);
+  assert(end && server.store.write(end).committed);
+  const other = "00:00:99:00:00:02";
+  assert.equal(server.reply({ type: Type.discover, mac: other }, far).address, "10.7.0.10");
+  assert.equal(server.reply({ type: Type.discover, mac: other }, apart).address, "10.7.0.11");
+  assert.equal(server.ignored(request(other, "10.7.0.10"), apart), "wrong-clock");
+  assert.equal(server.reply(request(other, "10.7.0.11"), apart).address, "10.7.0.11");
+  assert.equal(server.reply(request(guest, "10.7.0.10"), apart).address, "10.7.0.10", "its own former one");
 });

@@ -9,6 +9,7 @@ import { openUdp } from "../../ffi/udp.ts";
 import type { Log } from "../common/log.ts";
 import { macFromBytes } from "../common/mac.ts";
 import { Refusal } from "../common/refusal.ts";
+import type { LeaseClock } from "../nex/clocks.ts";
 import type { Network } from "../nex/network.ts";
 import type { View } from "../nex/view.ts";
 import type { ChangeStore } from "../store/change.ts";
@@ -31,6 +32,8 @@ export interface DhcpOptions {
   readonly log: Log;
   /** Names that clients ask for are registered with their lease. */
   readonly registerNames: boolean;
+  /** What leases are counted by; absent: the system's. */
+  readonly clock?: LeaseClock;
   /** A descriptor of the network namespace that the interfaces are in; this thread's by default. */
   readonly namespace?: number;
   /** Told which network had no address left for a client. */
@@ -183,7 +186,9 @@ class Server implements DhcpServer {
     const link = this.#links.get(token);
     if (!link) return;
     const batch = this.#batch, frame = this.#frame, message = this.#message, { ignored } = this.counts;
+    const { clock } = this.#options;
     const count = batch.receive(link.fd);
+    // Of the kernel's time stamps; leases have a clock of their own.
     const now = Date.now();
     for (let slot = 0; slot < count; slot++) {
       const received = batch.receivedAt(slot);
@@ -202,7 +207,8 @@ class Server implements DhcpServer {
           received,
           addresses: link.addresses,
           attached: this.#links.attached(link),
-          now: Math.ceil(now / 1000),
+          now: Math.ceil((clock?.now() ?? now) / 1000),
+          ...clock && { clock: clock.verdict },
           registerNames: this.#options.registerNames,
         });
       }

@@ -10,7 +10,7 @@ import type { View } from "./view.ts";
  * What is due to be put right, up to `limit` steps: leases whose time is over, with a grace, declined addresses whose quarantine is,
  * and what deleted networks left. Any replica may do it, any number at once: each step is guarded by what it read.
  *
- * @param now Seconds since the epoch, rounded down.
+ * @param now Seconds since the epoch, rounded down; -Infinity: no time is over.
  */
 export function planSweep(view: View, now: number, limit: number): Step[] {
   const steps: Step[] = [];

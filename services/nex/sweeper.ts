@@ -1,5 +1,6 @@
 import { messageOf } from "../common/refusal.ts";
 import type { Log } from "../common/log.ts";
+import type { LeaseClock } from "./clocks.ts";
 import type { Nex } from "./nex.ts";
 
 /** How often what is due is looked for, in milliseconds. Without anything due it costs one comparison. */
@@ -7,6 +8,8 @@ const EVERY = 1000;
 
 export interface SweeperOptions {
   readonly log: Log;
+  /** While it is not known to be right, nothing is ended whose time is over; what deleted networks left goes all the same. */
+  readonly clock: LeaseClock;
   /** Before anything else, make a store of the old daemons ours; until that is done it is served as it is. */
   readonly takeOver?: boolean;
   /** Told how many steps a sweep took, when any. */
@@ -23,7 +26,7 @@ export interface Sweeper {
 /**
  * Sweeps, once a second, what is due. Every replica does: whichever comes first wins, and the others find nothing left.
  */
-export function runSweeper(nex: Nex, { log, takeOver = false, onSwept }: SweeperOptions): Sweeper {
+export function runSweeper(nex: Nex, { log, clock, takeOver = false, onSwept }: SweeperOptions): Sweeper {
   const stop = new AbortController();
   const first = Promise.withResolvers<void>();
   let failing = false, takenOver = !takeOver, running = Promise.resolve();
@@ -34,7 +37,8 @@ export function runSweeper(nex: Nex, { log, takeOver = false, onSwept }: Sweeper
         if (changes) log.info({ changes }, "took over what the old daemons left");
         takenOver = true;
       }
-      const count = await nex.sweep(Math.floor(Date.now() / 1000), stop.signal);
+      const now = clock.verdict === "right" ? Math.floor(clock.now() / 1000) : -Infinity;
+      const count = await nex.sweep(now, stop.signal);
       if (count) onSwept?.(count);
       failing = false;
     } catch (error) {

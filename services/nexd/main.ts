@@ -4,8 +4,10 @@ import { formatHostPort } from "../common/host_port.ts";
 import { Counter, Gauge, Histogram } from "../common/metrics.ts";
 import { Refusal } from "../common/refusal.ts";
 import { readTls } from "../common/tls.ts";
+import { Clocks } from "../nex/clocks.ts";
 import { Nex } from "../nex/nex.ts";
 import { runSweeper } from "../nex/sweeper.ts";
+import { tellClock } from "../nex/tell_clock.ts";
 import { openNexStore } from "../store/nex_store.ts";
 import { nexApi } from "./api.ts";
 import { serveGrpc } from "./server.ts";
@@ -50,7 +52,10 @@ export function main(args: string[]): Promise<number> {
       help: "Leases ended and remains removed.",
       registers: [metrics],
     });
-    const sweeper = runSweeper(nex, { log, takeOver: true, onSwept: (count) => swept.inc(count) });
+    const clock = new Clocks(store, { log, name: `nexd on ${Deno.hostname()}` });
+    daemon.defer("clock", () => clock.close());
+    tellClock(daemon, clock, false);
+    const sweeper = runSweeper(nex, { log, clock, takeOver: true, onSwept: (count) => swept.inc(count) });
     daemon.defer("sweeper", () => sweeper.stop());
     await sweeper.first;
     for (const problem of nex.view.problems()) log.warn(problem);

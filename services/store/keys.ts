@@ -38,6 +38,8 @@ export const networksPrefix = prefixes.network, claimsPrefix = prefixes["claim-i
 
 /** Outside of what a mirror follows: no replica is told when another's fence moves. */
 const FENCES = "/strand/fence/"; // UUID → "": see Fence
+/** Outside too: those who compare their clocks follow these alone. */
+const CLOCKS = "/strand/clocks/"; // UUID → Clock: the time that a process has; it vanishes with the process
 
 export const keyOf = {
   network: (name: string) => prefixes.network + name,
@@ -50,6 +52,7 @@ export const keyOf = {
   declined: (address: string) => prefixes.declined + address,
   former: (address: string) => prefixes.former + address,
   fence: (name: string) => FENCES + name,
+  clock: (id: string) => CLOCKS + id,
 };
 
 // The longest prefixes first, so that /member/ip4/ is not read as the member "ip4/…".
@@ -65,3 +68,6 @@ export function readKey(key: string): { kind: KeyKind; id: string } | undefined 
   }
   return undefined;
 }
+
+/** Where the processes' times lie. */
+export const clocksPrefix = CLOCKS;

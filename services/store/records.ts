@@ -7,7 +7,7 @@
 import { z } from "zod";
 import { Cidr, Ip } from "../common/ip.ts";
 import { tryParseMac } from "../common/mac.ts";
-import { nexPrefixes, readKey } from "./keys.ts";
+import { clocksPrefix, nexPrefixes, readKey } from "./keys.ts";
 import { readRecord } from "./read_record.ts";
 import type { Schema } from "./types.ts";
 
@@ -59,6 +59,12 @@ const deletedNetwork = z.looseObject({ subnet4: text.optional() });
 /** Seconds since the epoch, and whose it was. */
 const declined = z.looseObject({ net: text, mac: text, until: z.int() });
 const former = z.looseObject({ mac: text, ended: z.int() });
+/** In ms: the time that a process had, and by how much it has seen others' clocks ahead of it, by their ids. */
+const clock = z.looseObject({
+  name: text.optional(),
+  time: z.int(),
+  ahead: z.record(text, z.int()).optional(),
+});
 
 export type NetworkRecord = z.infer<typeof network>;
 export type MemberRecord = z.infer<typeof member>;
@@ -66,6 +72,13 @@ export type LeaseRecord = z.infer<typeof lease>;
 export type DeletedNetworkRecord = z.infer<typeof deletedNetwork>;
 export type DeclinedRecord = z.infer<typeof declined>;
 export type FormerRecord = z.infer<typeof former>;
+export type ClockValue = z.infer<typeof clock>;
+
+/** What a process says of its clock. */
+export interface ClockRecord {
+  readonly id: string;
+  readonly value: ClockValue;
+}
 
 /** A value with what it is and the id that its key gives it. */
 export type NexRecord =
@@ -111,9 +124,15 @@ export const nexSchema: Schema<NexRecord> = {
   },
 };
 
+/** The processes' clocks, as {@link Schema} for a mirror of their own. */
+export const clockSchema: Schema<ClockRecord> = {
+  prefixes: [clocksPrefix],
+  parse: (key, value) => ({ id: key.slice(clocksPrefix.length), value: readRecord(clock, value) }),
+};
+
 /** The stored text of a record: empty fields left out, as the old daemons do. */
 export function writeRecord(
-  value: NetworkRecord | MemberRecord | DeletedNetworkRecord | DeclinedRecord | FormerRecord,
+  value: NetworkRecord | MemberRecord | DeletedNetworkRecord | DeclinedRecord | FormerRecord | ClockValue,
 ): string {
   return JSON.stringify(
     value,

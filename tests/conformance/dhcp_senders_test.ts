@@ -102,7 +102,10 @@ Deno.test("an address is given to another client a second or more after the end 
   });
   await lab.replica(await lab.server("server", "10.0.0.1/24"));
   const nex = new Nex(lab.store);
-  const sweeper = runSweeper(nex, { log: createLog("nexd", { level: "error", format: "text" }) });
+  const sweeper = runSweeper(nex, {
+    log: createLog("nexd", { level: "error", format: "text" }),
+    clock: { now: Date.now, verdict: "right" },
+  });
   try {
     const client = await lab.client("client", mac), next = await lab.client("next", "00:00:99:00:00:02");
     const options = [["requested_addr", "10.0.0.10"], server] as const;

@@ -26,15 +26,15 @@ export class LabServices implements AsyncDisposable {
   }
 
   /** Starts a service; resolves when it says that it is ready. */
-  async start(name: "nexd" | "dnsd"): Promise<Process> {
-    const service = this.launch(name);
+  async start(name: "nexd" | "dnsd", env: Readonly<Record<string, string>> = {}): Promise<Process> {
+    const service = this.launch(name, env);
     await service.line(/ started /, 20_000);
     return service;
   }
 
   /** Starts a service without waiting for it. */
-  launch(name: "nexd" | "dnsd"): Process {
-    const service = new Process(strandCommand([name, "--config", `${this.directory}/nex.yml`]));
+  launch(name: "nexd" | "dnsd", env: Readonly<Record<string, string>> = {}): Process {
+    const service = new Process(strandCommand([name, "--config", `${this.directory}/nex.yml`]), { env });
     this.processes.push(service);
     return service;
   }

@@ -1,0 +1,59 @@
+/** What /readyz, /metrics and `strand status` say of a process's clock. */
+import type { Daemon } from "../common/daemon.ts";
+import { Gauge } from "../common/metrics.ts";
+import { TOLD_MS } from "./clock_verdict.ts";
+import type { Clocks } from "./clocks.ts";
+
+const FIX = "set this machine's clock, and keep it set by NTP (timedatectl set-ntp true)";
+
+/** @param gives The process gives leases: with a wrong clock it is not ready. */
+export function tellClock(daemon: Daemon, clock: Clocks, gives: boolean): void {
+  daemon.check(() => {
+    const { verdict, offset, others } = clock;
+    const by = `${Math.round(Math.abs(offset) / 1000)} s ${offset < 0 ? "ahead of" : "behind"}`;
+    const stops = gives ? "no lease is ended, and no new one given" : "no lease is ended";
+    if (verdict === "wrong") {
+      return { what: `this clock is ${by} most of ${others} others: ${stops}`, fix: FIX, blocks: gives };
+    }
+    if (verdict === "apart") {
+      const never = gives ? ", and only addresses that were never used are given" : "";
+      const what =
+        `this clock is ${by} another, and no majority says which is right: no lease is ended${never}`;
+      return { what, fix: `on the machine that is wrong: ${FIX}`, blocks: false };
+    }
+    if (verdict === "right" && Math.abs(offset) > TOLD_MS) {
+      return { what: `this clock is ${by} most of ${others} others`, fix: FIX, blocks: false };
+    }
+    const { stepped } = clock;
+    if (Math.abs(stepped) <= TOLD_MS) return undefined;
+    return {
+      what: `the system's clock was set by ${Math.round(stepped / 1000)} s: leases are counted as before`,
+      fix: "restart the process if the clock is right now",
+      blocks: false,
+    };
+  });
+  daemon.tell(() => {
+    const { verdict, others } = clock;
+    return [{
+      what: "clock",
+      value: verdict === "unknown" ? "not compared yet" : `${verdict}, of ${others + 1}`,
+    }];
+  });
+  const registers = [daemon.metrics];
+  new Gauge({
+    name: "strand_clock_offset_seconds",
+    help: "By how much most other processes' clocks are ahead of this one's.",
+    registers,
+    collect() {
+      this.set(clock.offset / 1000);
+    },
+  });
+  new Gauge({
+    name: "strand_clock_trusted",
+    help: "0 while this clock differs from most others', or was not compared yet: no lease is ended.",
+    registers,
+    collect() {
+      this.set(Number(clock.verdict === "right"));
+    },
+  });
+}

@@ -1,0 +1,194 @@
+import assert from "node:assert/strict";
+import { SteadyClock } from "../../services/common/clock.ts";
+import { createLog } from "../../services/common/log.ts";
+import type { ClockVerdict } from "../../services/nex/clock_verdict.ts";
+import { Clocks } from "../../services/nex/clocks.ts";
+import { keyOf } from "../../services/store/keys.ts";
+import { nexSchema } from "../../services/store/records.ts";
+import { openStore } from "../../services/store/store.ts";
+import { type LabEtcd, labEtcd } from "../lab/etcd.ts";
+import { LabServices } from "../lab/services.ts";
+import { until } from "../lab/until.ts";
+
+const HOUR = 3_600_000;
+const log = createLog("nexd", { level: "fatal", format: "text" });
+
+/** Processes that compare their clocks; each has its own connection, and a system's clock that can be set. */
+class Processes implements AsyncDisposable {
+  readonly #stack = new AsyncDisposableStack();
+
+  constructor(private readonly etcd: LabEtcd) {}
+
+  /** @param ahead Milliseconds that its system's clock is ahead by, as long as that stays. */
+  start(ahead: { ms: number }): Clocks {
+    const store = openStore({ endpoints: [this.etcd.endpoint], schema: nexSchema });
+    this.#stack.defer(() => store.close());
+    const clock = new SteadyClock(() => Date.now() + ahead.ms);
+    const clocks = new Clocks(store, { log, name: "test", clock });
+    this.#stack.defer(() => clocks.close());
+    return clocks;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#stack.disposeAsync();
+  }
+}
+
+function verdicts(clocks: readonly Clocks[]): ClockVerdict[] {
+  return clocks.map(({ verdict }) => verdict);
+}
+
+async function agree(
+  clocks: readonly Clocks[],
+  wanted: readonly ClockVerdict[],
+  timeoutMs = 20_000,
+): Promise<void> {
+  await until(`${wanted}`, () => verdicts(clocks).join() === wanted.join(), timeoutMs).catch((error) => {
+    throw new Error(`${error.message}: ${verdicts(clocks)}, ${clocks.map(({ offset }) => offset)}`);
+  });
+}
+
+Deno.test("of three processes, the one whose clock is wrong finds out by itself, whether ahead or behind, and counts by the others'", async () => {
+  for (const ms of [5 * HOUR, -5 * HOUR]) {
+    await using etcd = await labEtcd();
+    await using processes = new Processes(etcd);
+    const first = processes.start({ ms: 0 });
+    assert.equal(first.verdict, "unknown");
+    await agree([first], ["right"]);
+    const second = processes.start({ ms: 100 });
+    await agree([first, second], ["right", "right"]);
+    const wrong = processes.start({ ms });
+    // It is not right for a moment: it would end leases then.
+    const seen = new Set<ClockVerdict>();
+    await until("it is compared", () => {
+      seen.add(wrong.verdict);
+      return wrong.verdict === "wrong";
+    }, 20_000);
+    assert.ok(!seen.has("right"), [...seen].join());
+    await agree([first, second, wrong], ["right", "right", "wrong"]);
+    assert.ok(Math.abs(wrong.offset + ms) < 3_000, `${wrong.offset}`);
+    assert.ok(Math.abs(wrong.now() - Date.now()) < 3_000);
+    await wrong.close();
+    await agree([first, second], ["right", "right"]);
+    await until("it is forgotten", () => first.others === 1);
+  }
+});
+
+Deno.test("of two processes that disagree neither is right, until one of them is gone", async () => {
+  await using etcd = await labEtcd();
+  await using processes = new Processes(etcd);
+  const first = processes.start({ ms: 0 });
+  await agree([first], ["right"]);
+  const second = processes.start({ ms: HOUR });
+  await agree([first, second], ["apart", "apart"]);
+  assert.ok(Math.abs(first.offset - HOUR) < 3_000 && Math.abs(second.offset + HOUR) < 3_000);
+  await first.close();
+  await agree([second], ["right"]);
+});
+
+Deno.test("a process that is started after another has died is compared with what that has left, at once", async () => {
+  await using etcd = await labEtcd();
+  await using processes = new Processes(etcd);
+  const store = openStore({ endpoints: [etcd.endpoint], schema: nexSchema });
+  try {
+    const { id: lease } = await store.connection.grantLease(600);
+    const dead = (time: number) => JSON.stringify({ name: "dead", time });
+    const put = async (id: string, time: number) => {
+      await store.committer.commit({ guards: [], ops: [{ put: keyOf.clock(id), value: dead(time), lease }] });
+    };
+    await put("a", Date.now() - 4_000);
+    const first = processes.start({ ms: 0 });
+    await agree([first], ["right"], 10_000);
+    // One whose time is far off could be told from a right one only by another time of it, or by its end.
+    await put("b", Date.now() - HOUR);
+    const second = processes.start({ ms: 0 });
+    await until("it has seen them", () => second.others === 3);
+    assert.equal(second.verdict, "unknown");
+    await store.connection.revokeLease(lease);
+    await agree([second], ["right"]);
+  } finally {
+    store.close();
+  }
+});
+
+Deno.test("a system's clock that is set while a process runs changes nothing, but where it is put right, which counts", async () => {
+  await using etcd = await labEtcd();
+  await using processes = new Processes(etcd);
+  const set = { ms: 0 }, late = { ms: -HOUR };
+  const first = processes.start(set), second = processes.start({ ms: 0 }), third = processes.start(late);
+  await agree([first, second, third], ["right", "right", "wrong"]);
+  set.ms = 5 * HOUR;
+  late.ms = 0;
+  await agree([first, second, third], ["right", "right", "right"]);
+  assert.ok(Math.abs(first.now() - Date.now()) < 1_000);
+  assert.ok(Math.abs(third.now() - Date.now()) < 1_000);
+  assert.ok(Math.abs(first.stepped - 5 * HOUR) < 1_000);
+});
+
+Deno.test("times that arrive late, as after a stop of etcd or of the process, make no clock look wrong", async () => {
+  await using etcd = await labEtcd();
+  await using processes = new Processes(etcd);
+  const clocks = [0, 0, 0].map((ms) => processes.start({ ms }));
+  await agree(clocks, ["right", "right", "right"]);
+  const seen = new Set<ClockVerdict>();
+  let largest = 0;
+  const watch = setInterval(() => {
+    for (const { verdict, offset } of clocks) {
+      seen.add(verdict);
+      largest = Math.max(largest, Math.abs(offset));
+    }
+  }, 20);
+  try {
+    etcd.freeze();
+    // So long is the fault.
+    await new Promise((resolve) => setTimeout(resolve, 7_000));
+    etcd.thaw();
+    // Each publishes again within five seconds of that.
+    await new Promise((resolve) => setTimeout(resolve, 6_000));
+  } finally {
+    clearInterval(watch);
+  }
+  assert.deepEqual([...seen], ["right"]);
+  assert.ok(largest < 1_000, `${largest}`);
+});
+
+Deno.test("a nexd whose clock is five hours ahead ends no lease, says so, and ends them once its clock agrees", async () => {
+  await using etcd = await labEtcd();
+  await using processes = new Processes(etcd);
+  const right = [processes.start({ ms: 0 }), processes.start({ ms: 0 })];
+  await agree(right, ["right", "right"]);
+  const store = openStore({ endpoints: [etcd.endpoint], schema: nexSchema });
+  await using stack = new AsyncDisposableStack();
+  stack.defer(() => store.close());
+  const now = Math.floor(Date.now() / 1000);
+  const lease = (n: number, seconds: number) => {
+    const mac = `00:00:99:00:00:0${n}`, address = `10.0.0.${n}`;
+    const record = { mac, net: "mini", dynamic: true, ip4: { address, expires: { seconds } } };
+    return [
+      { put: keyOf.member(mac), value: JSON.stringify(record) },
+      { put: keyOf.claimIp(address), value: mac },
+      { put: keyOf.memberOf("mini", mac), value: mac },
+    ];
+  };
+  const network = { name: "mini", subnet4: "10.0.0.0/24", Range4: { begin: "10.0.0.1", end: "10.0.0.99" } };
+  const ops = [
+    { put: keyOf.network("mini"), value: JSON.stringify(network) },
+    ...lease(1, now + 3600),
+    ...lease(2, now - 60),
+  ];
+  await store.committer.commit({ guards: [], ops });
+  const there = async (n: number) =>
+    await store.connection.get(keyOf.member(`00:00:99:00:00:0${n}`)) !== undefined;
+
+  const services = stack.use(await LabServices.create(etcd.endpoint));
+  const nexd = await services.start("nexd", { STRAND_TEST_CLOCK_OFFSET: "18000" });
+  await nexd.line(/this clock is wrong: no lease is ended/, 20_000);
+  const told = async () => JSON.stringify((await services.status()).services);
+  assert.match(await told(), /this clock is 18000 s ahead of most of 2 others: no lease is ended/);
+  assert.ok(await there(1) && await there(2));
+  await nexd.stop();
+  assert.ok(await there(1) && await there(2));
+  await services.start("nexd");
+  await until("the one that is over is ended", async () => !await there(2));
+  assert.ok(await there(1));
+});
