@@ -25,6 +25,7 @@ import { failpoint } from "./failpoints.ts";
 import { OWN_NAMESPACE } from "./kernel/place.ts";
 import { hostRoutes } from "./kernel/surroundings.ts";
 import type { NetworkWorker } from "./network_worker.ts";
+import { deactivate, staleAt } from "./stale.ts";
 import { randomMac, VethNames } from "./veth_names.ts";
 import type { Workers } from "./workers.ts";
 
@@ -189,6 +190,9 @@ export class Agent implements AgentApi {
       });
       if (done) await this.#carriedOut(worker, record, done);
       failpoint("endpoint:after-kernel");
+      const { targetNetnsPath = "", targetNetnsIdentity = "" } = activation ?? {};
+      const stale = staleAt(this.#context, targetNetnsPath, targetNetnsIdentity);
+      if (stale.some(({ network }) => network === request.network)) await worker.compare("change");
       const pending = request.waitMs ? await this.#programmed(request.network, revision, request.waitMs) : [];
       return { endpoint: view.endpoint(id)?.record ?? record, pending };
     } finally {
@@ -204,7 +208,16 @@ export class Agent implements AgentApi {
     { interfaceName, routes = [], hostRoute = false, hostVeth = false }: NewEndpoint,
     names: string[],
   ): Promise<Activation> {
-    const { identity, vethNames, isHome } = await this.#context.kernel.inspect(path);
+    let { identity, vethNames, isHome } = await this.#context.kernel.inspect(path);
+    const inTheWay = interfaceName !== undefined && vethNames.has(interfaceName)
+      ? staleAt(this.#context, path, sinceBoot(identity)).filter(({ record }) =>
+        record.target_veth_name === interfaceName
+      )
+      : [];
+    if (inTheWay.length) {
+      for (const endpoint of inTheWay) await deactivate(this.#context, this.#workers, endpoint);
+      ({ identity, vethNames, isHome } = await this.#context.kernel.inspect(path));
+    }
     if (isHome) {
       throw invalid(
         `ns_handle_path: "${path}" is the agent's own network namespace: name that of a container`,

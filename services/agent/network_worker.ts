@@ -8,6 +8,7 @@ import {
   planActivate,
   planDeactivate,
   planReach,
+  supersededBy,
 } from "../overlay/endpoints.ts";
 import {
   hostVethName,
@@ -463,7 +464,7 @@ export class NetworkWorker {
       this.#problems = [fault];
       return;
     }
-    const { gone, unknown } = this.#namespacesGone(reason);
+    const { gone, unknown, identities } = this.#namespacesGone(reason);
     const refused = this.#refuseEndpoints(unknown);
     const peers = new Map<string, string>();
     for (const { active, record } of this.#local()) {
@@ -471,6 +472,10 @@ export class NetworkWorker {
       if (active && name && path && !unknown.has(name)) peers.set(name, path);
     }
     const actual = await this.#kernel.read(peers, this.#pins());
+    for (const [endpoint, identity] of identities) {
+      const name = endpoint.record.overlay_veth_name;
+      if (supersededBy(view, endpoint, identity, actual?.veths.get(name)?.peer !== undefined)) gone.add(name);
+    }
     const proxied = actual?.proxy !== undefined;
     const options = { ...this.#options(actual?.vxlan?.mtu), proxied };
     const { state: full, problems } = desiredState(view, this.id, options);
@@ -600,10 +605,12 @@ export class NetworkWorker {
 
   /**
    * Names of veths whose endpoint's namespace is gone, and of those of which that cannot be told now: a container that is
-   * started anew has none for a moment, which the kernel tells of at once.
+   * started anew has none for a moment, which the kernel tells of at once. Also which namespace is at each path by now.
    */
-  #namespacesGone(reason: Reason): { gone: Set<string>; unknown: Set<string> } {
-    const gone = new Set<string>(), unknown = new Set<string>();
+  #namespacesGone(
+    reason: Reason,
+  ): { gone: Set<string>; unknown: Set<string>; identities: Map<Endpoint, string> } {
+    const gone = new Set<string>(), unknown = new Set<string>(), identities = new Map<Endpoint, string>();
     const owners = vethOwners(this.#local());
     for (const endpoint of this.#local()) {
       const { id, active, record } = endpoint;
@@ -611,15 +618,17 @@ export class NetworkWorker {
       // The veth of that name is another endpoint's.
       if ((owners.get(record.overlay_veth_name) ?? endpoint) !== endpoint) continue;
       try {
-        const identity = this.#context.kernel.identity(record.target_netns_path);
-        if (!namespaceGone(endpoint, identity && sinceBoot(identity))) continue;
+        const found = this.#context.kernel.identity(record.target_netns_path);
+        const identity = found && sinceBoot(found);
+        if (identity !== undefined) identities.set(endpoint, identity);
+        if (!namespaceGone(endpoint, identity)) continue;
         (reason === "drift" ? unknown : gone).add(record.overlay_veth_name);
       } catch (error) {
         this.#broken.set(id, notDone(id, "set up", error));
         unknown.add(record.overlay_veth_name);
       }
     }
-    return { gone, unknown };
+    return { gone, unknown, identities };
   }
 
   /** The other hosts send to where this one is now, though it had another VTEP when its endpoints were made. */
@@ -639,7 +648,7 @@ export class NetworkWorker {
       await this.#commit(() => view.endpoint(id) ? planDeactivate(view, id, host.hostname).plan : undefined);
       log.info(
         { endpoint: id, network: this.id },
-        `endpoint ${id} is inactive: its namespace ${path} is gone`,
+        `endpoint ${id} is inactive: the namespace that it was made for, ${path}, is gone`,
       );
     }
   }

@@ -11,7 +11,7 @@ import { claimsOf } from "./addresses.ts";
 import { Batch } from "./batch.ts";
 import { findNetwork, type Planned } from "./networks.ts";
 import { MOST_PORTS } from "./proxy.ts";
-import type { Endpoint } from "./space.ts";
+import { type Endpoint, older } from "./space.ts";
 import type { RouteState } from "./state.ts";
 import { Step } from "./step.ts";
 import type { View } from "./view.ts";
@@ -138,6 +138,30 @@ export function namespaceGone({ record }: Endpoint, identity: string | undefined
   if (identity === undefined) return true;
   const { strand_netns: known } = record;
   return known !== undefined && known !== identity && record.target_netns_path.startsWith("/proc/");
+}
+
+/**
+ * The endpoint that has taken the place of one whose namespace is gone: its container was replaced, and what is at the
+ * path now is another container's. Undefined: none has, so that one is in its namespace, or came back with it.
+ *
+ * An endpoint of the same network takes its place even where the older one came back first. One of another network does
+ * only before that: a container that came back may get further networks.
+ *
+ * @param identity Of what is at the path now.
+ * @param inPlace Its interface is in that namespace.
+ */
+export function supersededBy(
+  view: View,
+  endpoint: Endpoint,
+  identity: string,
+  inPlace: boolean,
+): Endpoint | undefined {
+  const { record: { strand_netns: known, strand_docker: docker } } = endpoint;
+  if (docker || known === identity || (inPlace && known === undefined)) return undefined;
+  return view.endpointsOn(endpoint.host).find((other) =>
+    other.active && other.record.strand_netns === identity && older(endpoint, other) < 0 &&
+    (!inPlace || other.network === endpoint.network)
+  );
 }
 
 function update(view: View, endpoint: Endpoint, fields: Partial<EndpointRecord>): Planned<EndpointRecord> {

@@ -12,6 +12,7 @@ import {
   planDeactivate,
   planDeleteEndpoints,
   planReach,
+  supersededBy,
 } from "./endpoints.ts";
 import { planApplied } from "./hosts.ts";
 import { planDeleteNetwork } from "./networks.ts";
@@ -369,4 +370,36 @@ Deno.test("no more endpoints are active on a host than its bridge has ports, how
     it.request("F", { activation: active }),
   ]);
   assert.ok(it.commit(there.plans));
+});
+
+Deno.test("supersededBy() tells a container that was replaced from one that came back", () => {
+  const it = setUp(), red = { ...network, id: "11111111-69f4-4806-ab46-f2e6620c4311", vxlan_vni: 2 };
+  it.put({ [it.keys.network(red.id)]: red });
+  const made = (id: string, namespace: string, net = network.id) => {
+    const activation = { ...active, targetNetnsIdentity: namespace };
+    assert.ok(it.commit(planCreateEndpoints(it.view, net, host, [it.request(id, { activation })]).plans));
+  };
+  const by = (id: string, identity: string, inPlace: boolean) =>
+    supersededBy(it.view, findEndpoint(it.view, id), identity, inPlace)?.id;
+  made("E", "a");
+  const both = (identity: string) => [false, true].map((inPlace) => by("E", identity, inPlace));
+  assert.deepEqual(both("b"), [undefined, undefined], "a container that came back");
+  made("F", "b", red.id);
+  assert.deepEqual(both("a"), [undefined, undefined], "it is where it was");
+  assert.deepEqual(both("b"), ["F", undefined], "a further network leaves what came back already");
+  made("G", "b");
+  assert.deepEqual(both("b"), ["F", "G"]);
+  assert.deepEqual([by("F", "b", false), by("G", "b", true)], [undefined, undefined]);
+  // An endpoint of an old agent's, which does not say what it was made for, is left where it is.
+  it.putEndpoint(endpointRecord("old", { active: true, target_netns_path: "/var/run/netns/c1" }));
+  made("H", "c");
+  assert.deepEqual([by("old", "c", true), by("old", "c", false), by("old", "b", false)], [
+    undefined,
+    "H",
+    undefined,
+  ]);
+  const docker = { network: "D", endpoint: "E1" };
+  it.putEndpoint(endpointRecord("docker", { active: true, strand_docker: docker }));
+  made("I", "d");
+  assert.equal(by("docker", "d", false), undefined);
 });

@@ -50,7 +50,7 @@ Deno.test("Docker on two hosts: the session that users know, fixed addresses, co
     const of = (field: string) =>
       d2.docker("inspect", "--format", `{{.NetworkSettings.Networks.blue.${field}}}`, "b1");
     const address = await of("IPAddress"), mac = await of("MacAddress");
-    assert.deepEqual([address, mac], ["10.0.0.3", "02:84:0a:00:00:03"]);
+    assert.deepEqual([address, mac], ["10.0.0.4", "02:84:0a:00:00:04"]);
     await d1.exec("a1", `ping -c 1 -W 5 ${address}`);
     // More than the MTU, many times over.
     assert.match(await d1.exec("a1", `wget -q -O - http://${address}/busybox | wc -c`), /^\d{6,}$/);

@@ -1,0 +1,52 @@
+/** Endpoints of containers that were replaced: the namespace at their path is another than they were made for. */
+import { planDeactivate } from "../overlay/endpoints.ts";
+import type { Endpoint } from "../overlay/space.ts";
+import { change } from "../store/change.ts";
+import type { Context } from "./context.ts";
+import type { Workers } from "./workers.ts";
+
+/** How long the kernel may take to follow, in ms; what is left undone then, the next comparison does. */
+const PATIENCE = 3000;
+
+/**
+ * This host's active endpoints at a path that were made for another namespace than the one that is there.
+ *
+ * @param identity Of the namespace that is there.
+ */
+export function staleAt({ view, host }: Context, path: string, identity: string): Endpoint[] {
+  const at = canonical(path);
+  return view.endpointsOn(host.hostname).filter(({ active, record }) =>
+    active && !record.strand_docker && canonical(record.target_netns_path) === at &&
+    record.strand_netns !== undefined && record.strand_netns !== identity
+  );
+}
+
+/** Makes one inactive, so that its interface is gone. @throws Refusal */
+export async function deactivate(
+  context: Context,
+  workers: Workers,
+  { id, network }: Endpoint,
+): Promise<void> {
+  const { view, store, host, trust } = context;
+  const { worker, release } = await workers.use(network);
+  const done = worker.carriedOut(id);
+  const late = Promise.withResolvers<void>(), timer = setTimeout(late.resolve, PATIENCE);
+  try {
+    const revision = await worker.writer.exclusive(() =>
+      change(store, () => {
+        trust.assert();
+        return view.endpoint(id) ? planDeactivate(view, id, host.hostname).plan : undefined;
+      })
+    );
+    if (revision !== undefined) await Promise.race([done.catch(() => {}), late.promise]);
+  } finally {
+    clearTimeout(timer);
+    worker.forget(id);
+    release();
+  }
+}
+
+/** /var/run is a link to /run on every host. */
+function canonical(path: string): string {
+  return path.replace(/^\/var\/run\//, "/run/");
+}

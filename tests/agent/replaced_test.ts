@@ -1,0 +1,119 @@
+import assert from "node:assert/strict";
+import { type Host, run } from "../lab/host.ts";
+import { OverlayLab } from "../lab/overlay.ts";
+import { pings } from "../lab/overlay_traffic.ts";
+import { until } from "../lab/until.ts";
+
+/** Names of a namespace's interfaces, without lo. */
+async function interfaces(container: Host): Promise<string[]> {
+  const { stdout } = await container.run(["ip", "-br", "link"]);
+  return stdout.split("\n").flatMap((line) => /^([^\s@]+)/.exec(line)?.[1] ?? []).filter((name) =>
+    name !== "lo"
+  );
+}
+
+/** Puts another namespace at the path of a container's. */
+async function replace({ netns }: Host): Promise<void> {
+  await run(["ip", "netns", "delete", netns]);
+  await run(["ip", "netns", "add", netns]);
+  await run(["ip", "-n", netns, "link", "set", "lo", "up"]);
+}
+
+Deno.test("a new container at an old one's path gets its own interfaces and none of the old one's", async (t) => {
+  await using lab = await OverlayLab.started({ env: { STRAND_AGENT_CHECK_EVERY: "1" } });
+  const [h1, h2] = [lab.host(1), lab.host(2)];
+  const blue = await h1.api.createNetwork({ name: "blue" }),
+    red = await h1.api.createNetwork({ name: "red" });
+  const far = await h2.attach(blue.id), near = await h2.attach(red.id, { wait: "10s" });
+  const state = async (id: string) =>
+    (await h1.api.endpoints({ hostname: "h1" })).find((e) => e.id === id)?.active;
+
+  for (
+    const when of ["while the agent runs", "while it is stopped", "after the old one's interface came back"]
+  ) {
+    await t.step(`in the same network, ${when}`, async () => {
+      const old = await h1.attach(blue.id), { container } = old;
+      if (when === "while it is stopped") await h1.stop();
+      await replace(container);
+      if (when.startsWith("after")) {
+        await until(
+          "it came back",
+          async () => (await interfaces(container)).includes(old.endpoint.target_veth_name),
+        );
+      }
+      if (when === "while it is stopped") await h1.start({ STRAND_AGENT_CHECK_EVERY: "600" });
+      const fresh = await h1.attach(blue.id, { container });
+      await until("the old one is inactive", async () => await state(old.endpoint.id) === false);
+      assert.deepEqual(await interfaces(container), [fresh.endpoint.target_veth_name]);
+      assert.ok(await pings(container, far.address));
+      await lab.agree();
+      if (when === "while it is stopped") {
+        await h1.stop();
+        await h1.start({ STRAND_AGENT_CHECK_EVERY: "1" });
+        assert.deepEqual(await interfaces(container), [fresh.endpoint.target_veth_name]);
+      }
+      await h1.api.deleteEndpoint(old.endpoint.id);
+      assert.deepEqual(await interfaces(container), [fresh.endpoint.target_veth_name]);
+    });
+  }
+
+  await t.step("in another network: the old one's is not made in it afterwards", async () => {
+    await h1.stop();
+    await h1.start({ STRAND_AGENT_CHECK_EVERY: "600" });
+    const old = await h1.attach(blue.id), { container } = old;
+    await run(["ip", "netns", "delete", container.netns]);
+    const inNetwork = ["nsenter", `--net=${h1.namespaceOf(blue.id)}`, "ip", "-br", "link"];
+    await until(
+      "its interface is gone with it",
+      async () => !(await run(inNetwork)).stdout.includes(old.endpoint.overlay_veth_name),
+    );
+    await run(["ip", "netns", "add", container.netns]);
+    const fresh = await h1.attach(red.id, { container });
+    // Whatever was seen of it meanwhile, with the next comparison the old one is at an end.
+    await h1.stop();
+    await h1.start({ STRAND_AGENT_CHECK_EVERY: "1" });
+    await until("the old one is inactive", async () => await state(old.endpoint.id) === false);
+    assert.deepEqual(await interfaces(container), [fresh.endpoint.target_veth_name]);
+    assert.ok(await pings(container, near.address));
+    await lab.agree();
+  });
+
+  await t.step("a runtime of containers gives the new one an interface of the old one's name", async () => {
+    const container = await h1.container();
+    const attach = async (ifname: string) => {
+      using client = Deno.createHttpClient({ proxy: { transport: "unix", path: h1.socket } });
+      const answer = await fetch("http://agent/attachments", {
+        client,
+        method: "POST",
+        body: JSON.stringify({
+          attachment: { network: "blue", container: crypto.randomUUID(), ifname },
+          network_id: blue.id,
+          netns: container.path,
+        }),
+      });
+      assert.equal(answer.status, 201, await answer.text());
+    };
+    await attach("eth0");
+    await h1.stop();
+    await replace(container);
+    await h1.start({ STRAND_AGENT_CHECK_EVERY: "1" });
+    await until("it came back", async () => (await interfaces(container)).includes("eth0"));
+    await attach("eth0");
+    assert.deepEqual(await interfaces(container), ["eth0"]);
+    await lab.agree();
+  });
+
+  await t.step("a container that came back keeps what it had, and gets further networks", async () => {
+    const [container, first] = await h1.attach(blue.id).then((a) => [a.container, a.endpoint] as const);
+    await replace(container);
+    await until("it came back", async () => (await interfaces(container)).includes(first.target_veth_name));
+    const second = await h1.attach(red.id, { container });
+    await h1.strand(["status", "agent"]);
+    await lab.agree();
+    assert.deepEqual(
+      (await interfaces(container)).sort(),
+      [first.target_veth_name, second.endpoint.target_veth_name].sort(),
+    );
+    assert.ok(await pings(container, far.address) && await pings(container, near.address));
+  });
+});
