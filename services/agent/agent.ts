@@ -38,7 +38,9 @@ const NO_NAMES: ReadonlySet<string> = new Set();
 const TRIES = 200;
 
 export interface AgentOptions {
+  readonly minVni: number;
   readonly maxVni: number;
+  readonly vxlanPort: number;
   /** Shared with whoever else makes veths on this host. */
   readonly names?: VethNames;
 }
@@ -112,7 +114,9 @@ export class Agent implements AgentApi {
       newId,
       now: timestamp(),
       namespacePath,
+      minVni: this.#options.minVni,
       maxVni: this.#options.maxVni,
+      vxlanPort: this.#options.vxlanPort,
     };
     // An old agent leaves the claims of a network that it deletes; one with the same id would meet them.
     const release = request.id ? await store.hold(request.id.toLowerCase()) : () => {};

@@ -195,7 +195,7 @@ export function main(args: string[]): Promise<number> {
     if (settings.docker.enabled) await onceReached(() => adoptEndpoints(context), daemon.stopping);
     await onceReached(() => workers.start(inKernel), daemon.stopping);
     const names = new VethNames();
-    running.agent = new Agent(context, workers, { maxVni: settings.maxVni, names });
+    running.agent = new Agent(context, workers, { ...settings, names });
     running.attachments = new Attachments(running.agent, context, workers);
     const graceMs = settings.addressGraceSeconds * 1000;
     const sweeper = new ClaimsSweeper(context, () => [...workers.all()].map(({ id }) => id), graceMs);

@@ -1,5 +1,13 @@
 import { messageOf, Refusal } from "../common/refusal.ts";
-import { desiredState, desiredVeth, hostRouteOf, isProxied, mtuHere, mtuOf } from "../overlay/desired.ts";
+import {
+  desiredState,
+  desiredVeth,
+  hostRouteOf,
+  isProxied,
+  mtuHere,
+  mtuOf,
+  portOf,
+} from "../overlay/desired.ts";
 import { diff, diffVeth, lostVeths } from "../overlay/diff.ts";
 import {
   type Activation,
@@ -69,6 +77,8 @@ export class NetworkWorker {
   #hadHostEnds = false;
   /** The host has a leg in the network. */
   #hasLeg = false;
+  /** The UDP port of vxlan0. */
+  #port: number | undefined;
   /** br0 answers ARP in the endpoints' place. */
   #proxied = false;
   readonly #veths = new Set<string>();
@@ -141,7 +151,10 @@ export class NetworkWorker {
     const presenceLost = kinds.has("hosts") && this.#steady &&
       !this.#context.view.networksOn(this.#context.host.hostname).has(this.id);
     if (kinds.has("hosts") || kinds.has("applied")) this.#lookAtHosts();
-    if (kinds.has("network") || otherMtu || presenceLost) this.#reason ??= "change";
+    const network = this.#context.view.network(this.id);
+    const otherPort = network && this.#port !== undefined &&
+      portOf(this.#context.view, network, hostname) !== this.#port;
+    if (kinds.has("network") || otherMtu || otherPort || presenceLost) this.#reason ??= "change";
     // After a failure it is the next try's.
     if (this.#failures === 0 || this.#waiting.size) this.#start();
   }
@@ -521,6 +534,7 @@ export class NetworkWorker {
     }
     this.#mtu = desired?.vxlan?.mtu;
     this.#hasLeg = desired?.leg !== undefined;
+    this.#port = desired?.vxlan?.port;
     this.#proxied = desired?.proxy !== undefined;
     await this.#deactivate([...gone, ...lost].flatMap((name) => ids.get(name) ?? []));
     if (unread?.interfaces && !desired) return;

@@ -26,7 +26,10 @@ export interface AgentConfig {
   /** The path of a network's namespace, by the network's id. */
   readonly namespacePath: (network: string) => string;
   readonly etcdPrefix: string;
+  /** What new networks get: a VNI from the one to the other, and a UDP port for VXLAN. */
+  readonly minVni: number;
   readonly maxVni: number;
+  readonly vxlanPort: number;
   readonly docker: {
     readonly enabled: boolean;
     readonly port: number;
@@ -71,7 +74,8 @@ export function agentConfig(
     netnsPrefix,
     namespacePath: (network) => namespaces + network,
     etcdPrefix,
-    maxVni: agent["max-vni"],
+    ...vnis(agent, where),
+    vxlanPort: agent["vxlan-port"],
     docker: agent.docker,
     checksumOffload: agent["checksum-offload"],
     stateDir: agent["state-dir"],
@@ -80,6 +84,14 @@ export function agentConfig(
     rollbar: token ? { token, environment, endpoint } : undefined,
     metricsListen: agent["metrics-listen"],
   };
+}
+
+function vnis(
+  { "min-vni": minVni, "max-vni": maxVni }: Settings["agent"],
+  where: (key: string) => string,
+): { minVni: number; maxVni: number } {
+  if (minVni <= maxVni) return { minVni, maxVni };
+  throw new Refusal("invalid", `${where("agent.min-vni")}: ${minVni} is more than agent.max-vni, ${maxVni}`);
 }
 
 const tlsVariables = { cert: "HTTP_TLS_CERT", key: "HTTP_TLS_KEY", ca: "HTTP_TLS_CA" };

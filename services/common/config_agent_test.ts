@@ -28,7 +28,7 @@ Deno.test("loadConfig() gives the agent SAND's defaults", async () => {
   assert.equal(agent.tls, undefined);
   assert.equal(agent.namespacePath(id), `/var/run/netns/sc-ns-${id}`);
   assert.equal(agent.etcdPrefix, "/sc-net");
-  assert.equal(agent.maxVni, 999999);
+  assert.deepEqual([agent.minVni, agent.maxVni, agent.vxlanPort], [1, 999999, 4789]);
   assert.deepEqual(agent.docker, {
     enabled: false,
     port: 9998,
@@ -208,6 +208,15 @@ const refused: [Record<string, string>, RegExp][] = [
   ],
   [{ NETNSPATH: "netns" }, /^NETNSPATH: agent\.netns-path: "netns" is not an absolute path, like/],
   [{ MAX_VNI: "16777216" }, /^MAX_VNI: agent\.max-vni: 16777216 is not a VNI, 1 to 16777215$/],
+  [{ STRAND_AGENT_MIN_VNI: "0" }, /^STRAND_AGENT_MIN_VNI: agent\.min-vni: 0 is not a VNI, 1 to 16777215$/],
+  [
+    { STRAND_AGENT_MIN_VNI: "8", MAX_VNI: "7" },
+    /^STRAND_AGENT_MIN_VNI: agent\.min-vni: 8 is more than agent\.max-vni, 7$/,
+  ],
+  [
+    { STRAND_AGENT_VXLAN_PORT: "0" },
+    /^STRAND_AGENT_VXLAN_PORT: agent\.vxlan-port: 0 is not a port, 1 to 65535$/,
+  ],
   [
     { ENABLE_DOCKER_PLUGIN: "yes" },
     /^ENABLE_DOCKER_PLUGIN: agent\.docker\.enabled: needs true or false, not "yes"$/,
@@ -255,6 +264,8 @@ Deno.test("every key has one kind of variable: STRAND_… or those of SAND", () 
   const sands = agentVariables.map(({ path }) => path.join(".")).filter((key) => key.startsWith("agent."));
   assert.deepEqual(ours.filter((key) => sands.includes(key)), []);
   assert.deepEqual(ours.filter((key) => key.startsWith("agent.")), [
+    "agent.min-vni",
+    "agent.vxlan-port",
     "agent.docker.spec",
     "agent.checksum-offload",
     "agent.socket",

@@ -114,6 +114,8 @@ export const schema = z.strictObject({
     "netns-prefix": segment.default("sc-ns-"),
     "etcd-prefix": z.string().regex(/^\S+$/, { error: "is not a prefix of etcd's keys, like /sc-net" })
       .default("/sc-net"),
+    "min-vni": z.int().min(1, { error: vni }).max(16777215, { error: vni }).default(1),
+    "vxlan-port": portNumber.default(4789),
     "max-vni": z.int().min(1, { error: vni }).max(16777215, { error: vni }).default(999999),
     docker: z.strictObject({
       enabled: z.boolean().default(false),

@@ -76,7 +76,9 @@ export function desiredState(view: View, networkId: string, options: DesiredOpti
   }
   const leg = routes.size ? { leg: { name: legName(networkId), mtu, sound: true, routes } } : {};
   const parts = { veths, arp, fdb, ...leg, ...proxied ? { proxy } : {} };
-  return here ? { state: stateOf(network, mtu, parts), problems } : { state: undefined, problems: [] };
+  return here
+    ? { state: stateOf(network, mtu, portOf(view, network, options.hostname), parts), problems }
+    : { state: undefined, problems: [] };
 }
 
 function twice(view: View, { name: network }: NetworkRecord, name: string, a: Endpoint, b: Endpoint): string {
@@ -98,6 +100,19 @@ export function mtuOf(view: View, network: string, options: DesiredOptions): num
     if (its >= LEAST_MTU) mtu = Math.min(mtu, its);
   }
   return mtu;
+}
+
+/**
+ * The UDP port of the network's VXLAN packets: the one that it was made with, and SAND's as long as another host with one
+ * of its agents, which knows no other, has the network too.
+ */
+export function portOf(
+  view: View,
+  { id, strand_vxlan_port: port = VXLAN_PORT }: NetworkRecord,
+  hostname: string,
+): number {
+  if (port === VXLAN_PORT) return port;
+  return view.space(id).oldHosts().some((host) => host !== hostname) ? VXLAN_PORT : port;
 }
 
 /** What is left of the underlay's MTU here; 1450 where the device has that from an old agent. */
@@ -159,6 +174,7 @@ function canonical(cidr: string): string {
 function stateOf(
   network: NetworkRecord,
   mtu: number,
+  port: number,
   tables: Pick<NetworkState, "veths" | "arp" | "fdb" | "leg" | "proxy">,
 ): NetworkState {
   return {
@@ -166,7 +182,7 @@ function stateOf(
     bridge: { up: true, mtu, addresses: [canonical(network.gateway)] },
     vxlan: {
       vni: network.vxlan_vni,
-      port: VXLAN_PORT,
+      port,
       proxy: true,
       rootUnderlay: true,
       // With it on, a static entry that moves drops inbound frames.

@@ -238,3 +238,18 @@ Deno.test("desiredState() has br0 answer ARP for all endpoints and the gateway f
   remove(64);
   assert.equal(state(true)?.proxy, undefined);
 });
+
+Deno.test("a network has the port that it was made with, and 4789 while another host has an old agent", () => {
+  const it = setUp(endpoint("1", 1, 2));
+  const port = () => desiredState(it.view, network.id, options).state?.vxlan?.port;
+  assert.equal(port(), 4789);
+  it.put({ [it.keys.network(network.id)]: { ...network, strand_vxlan_port: 4790 } });
+  assert.equal(port(), 4790);
+  // This host's own word is not written yet: an agent of ours is about to.
+  it.put({ [it.keys.networkHost(network.id, "h1")]: { id: network.id, created_at: "" } });
+  assert.equal(port(), 4790);
+  it.put({ [it.keys.networkHost(network.id, "h2")]: { id: network.id, created_at: "" } });
+  assert.equal(port(), 4789);
+  it.commit(planPresence(it.view, network.id, { hostname: "h2", mtu: 1450, now: "" }));
+  assert.equal(port(), 4790);
+});

@@ -3,6 +3,7 @@ import { type NetworkRecord, writeSandRecord } from "../store/sand_records.ts";
 import type { Plan } from "../store/types.ts";
 import { checkNetwork, type NetworkRequest } from "./check_network.ts";
 import { freshBits, readAllocation, writeBits } from "./claims.ts";
+import { VXLAN_PORT } from "./state.ts";
 import { Step } from "./step.ts";
 import type { View } from "./view.ts";
 
@@ -14,7 +15,10 @@ export interface NetworkOptions {
   readonly now: string;
   /** The path of a network's namespace on this host. */
   readonly namespacePath: (id: string) => string;
+  readonly minVni: number;
   readonly maxVni: number;
+  /** The UDP port of its VXLAN packets. */
+  readonly vxlanPort: number;
 }
 
 /** A plan and the record that it writes. No plan: it is written already, by an earlier attempt. */
@@ -48,7 +52,8 @@ export function planCreateNetwork(
     name,
     type,
     ns_handle_path: options.namespacePath(id),
-    vxlan_vni: lowestVni(view, options.maxVni),
+    vxlan_vni: lowestVni(view, options),
+    ...options.vxlanPort === VXLAN_PORT ? {} : { strand_vxlan_port: options.vxlanPort },
     ip_range,
     gateway,
   };
@@ -65,11 +70,16 @@ export function planCreateNetwork(
   return { record, plan: step.plan() };
 }
 
-function lowestVni(view: View, maxVni: number): number {
+function lowestVni(view: View, { minVni, maxVni }: Pick<NetworkOptions, "minVni" | "maxVni">): number {
   const used = new Set<number>();
   for (const { vxlan_vni } of view.networks()) used.add(vxlan_vni);
-  for (let vni = 1; vni <= maxVni; vni++) if (!used.has(vni)) return vni;
-  throw new Refusal("exhausted", `none of the ${maxVni} VNIs is left: delete a network or raise MAX_VNI`);
+  for (let vni = minVni; vni <= maxVni; vni++) if (!used.has(vni)) return vni;
+  throw new Refusal(
+    "exhausted",
+    `none of the ${
+      maxVni - minVni + 1
+    } VNIs is left, from ${minVni} to ${maxVni}: delete a network or raise MAX_VNI`,
+  );
 }
 
 /** The network of that id, or a refusal. */

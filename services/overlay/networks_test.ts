@@ -10,11 +10,13 @@ function uuid(n: number): string {
   return `00000000-0000-4000-8000-${n.toString(16).padStart(12, "0")}`;
 }
 
-const options = (n: number, maxVni = 999_999) => ({
+const options = (n: number, maxVni = 999_999, minVni = 1) => ({
   newId: uuid(n),
   now,
   namespacePath: (id: string) => `/var/run/netns/sc-ns-${id}`,
+  minVni,
   maxVni,
+  vxlanPort: 4789,
 });
 
 /** As an agent of old does it. */
@@ -132,8 +134,7 @@ Deno.test("the order in which addresses are given goes with its network, and beg
   assert.ok(it.commit(planLeave(it.view, network.id, "h1")));
   assert.equal(it.json(key), null);
   it.put({ [key]: cursor });
-  const options = { newId: network.id, now, namespacePath: (id: string) => id, maxVni: 10 };
-  assert.ok(it.commit(planCreateNetwork(it.view, {}, options).plan));
+  assert.ok(it.commit(planCreateNetwork(it.view, {}, { ...options(1), newId: network.id }).plan));
   assert.equal(it.json(key), null);
 });
 
@@ -223,4 +224,20 @@ Deno.test("planLeave() leaves nothing of what planApplied() tells at the same ti
     assert.ok(it.commit(first === "leave" ? leave : applied));
     assert.ok(!it.commit(first === "leave" ? applied : leave));
   }
+});
+
+Deno.test("VNIs begin where they are set to, and a port that is not IANA's is in the network's record", () => {
+  const it = lab();
+  const create = (n: number, vxlanPort: number) =>
+    planCreateNetwork(it.view, {}, { ...options(n, 5001, 5000), vxlanPort });
+  const first = create(1, 4790);
+  assert.deepEqual([first.record.vxlan_vni, first.record.strand_vxlan_port], [5000, 4790]);
+  assert.ok(it.commit(first.plan));
+  const second = create(2, 4789);
+  assert.equal(second.record.vxlan_vni, 5001);
+  assert.ok(!("strand_vxlan_port" in second.record));
+  assert.ok(it.commit(second.plan));
+  assert.throws(() => create(3, 4789), {
+    message: "none of the 2 VNIs is left, from 5000 to 5001: delete a network or raise MAX_VNI",
+  });
 });

@@ -26,6 +26,8 @@ const network = z.looseObject({
   /** On the host that created it; each host has its own. */
   ns_handle_path: text.default(""),
   vxlan_vni: z.int().min(0).max(0xffffff),
+  /** Ours: the UDP port of its VXLAN packets, where it is not IANA's. SAND's agents do not know it. */
+  strand_vxlan_port: z.int().min(1).max(0xffff).optional(),
   ip_range: text.refine(cidr, "no IPv4 CIDR, like 10.0.0.0/24"),
   /** In CIDR form, like 10.0.0.1/24. */
   gateway: text.refine(cidr, "no IPv4 address in CIDR form, like 10.0.0.1/24"),

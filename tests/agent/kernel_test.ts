@@ -205,14 +205,14 @@ Deno.test("a VNI that another device has is named, at once where that can be see
     const started = performance.now();
     await assert.rejects(add, {
       message: `VNI ${network.vni} on UDP port 4789 is taken by the interface ${name} of this host: ` +
-        "remove that, or make the network anew to get another VNI",
+        "remove that, or make the network anew with agent.min-vni above its VNIs, or with another agent.vxlan-port",
     });
     assert(performance.now() - started < 1000);
     const elsewhere = lab.target();
     await run(["ip", "link", "set", name, "netns", elsewhere.name]);
     await assert.rejects(add, {
       name: "Refusal",
-      message: /is taken by a vxlan device in another network namespace/,
+      message: new RegExp(`is taken by the interface ${name} in the network namespace ${elsewhere.path}: `),
     });
     await run(["ip", "-n", elsewhere.name, "link", "del", name]);
   } finally {

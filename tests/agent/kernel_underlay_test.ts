@@ -35,7 +35,8 @@ Deno.test("the underlay is the interface of the VTEP; the default VTEP that of t
   assert.deepEqual(await look(namespace, "198.51.100.1", path), {
     underlay: { name: "eth1", up: true, mtu: 1500 },
     vtep: "198.51.100.1",
-    problem: "UDP port 4789, which VXLAN needs, is taken by another program of this host: end that",
+    problem: "UDP port 4789, which VXLAN needs, is taken by another program of this host: end that, " +
+      "or make the network anew with another agent.vxlan-port",
   });
   assert.throws(() => Deno.lstatSync(path), Deno.errors.NotFound);
 });

@@ -10,6 +10,8 @@ export interface ApiNetwork {
   readonly vxlan_vni: number;
   readonly ip_range: string;
   readonly gateway: string;
+  /** In etcd, not in the API's answers. */
+  readonly strand_vxlan_port?: number;
 }
 
 export interface ApiEndpoint {

@@ -69,7 +69,12 @@ function compareNetwork(network: ApiNetwork, all: ApiEndpoint[], found: Kernel, 
   faults.device(found, "br0", bridge);
   const vxlan = { kind: "vxlan", up: true, mtu, master: "br0", elsewhere: true };
   const { data } = faults.device(found, "vxlan0", vxlan) ?? { data: {} };
-  faults.fields("vxlan0", { id: network.vxlan_vni, port: 4789, learning: false, proxy: true }, data);
+  faults.fields("vxlan0", {
+    id: network.vxlan_vni,
+    port: network.strand_vxlan_port ?? 4789,
+    learning: false,
+    proxy: true,
+  }, data);
   for (const endpoint of here) {
     const { overlay_veth_name: name, target_netns_path: path } = endpoint;
     const mac = endpoint.overlay_veth_mac ? { mac: endpoint.overlay_veth_mac } : {};

@@ -1,5 +1,5 @@
 import { setChecksumOffload } from "../../../ffi/checksum_offload.ts";
-import { EADDRINUSE, ENODEV, EXFULL, SystemError } from "../../../ffi/errno.ts";
+import { ENODEV, EXFULL, SystemError } from "../../../ffi/errno.ts";
 import type { Netlink } from "../../../ffi/netlink.ts";
 import { addAddress, deleteAddress, type LinkAddress, listAddresses } from "../../../ffi/netlink_address.ts";
 import { type Link, listLinks } from "../../../ffi/netlink_links.ts";
@@ -18,7 +18,7 @@ import { macFromBytes, macToBytes, randomMacBytes, tryParseMac } from "../../com
 import { Refusal } from "../../common/refusal.ts";
 import type { Op } from "../../overlay/ops.ts";
 import { MOST_PORTS } from "../../overlay/proxy.ts";
-import { BRIDGE, LEG, VXLAN, VXLAN_PORT } from "../../overlay/state.ts";
+import { BRIDGE, LEG, VXLAN } from "../../overlay/state.ts";
 import { addOverHost, hostEndOf } from "./host_end.ts";
 import { addLeg, addLegRoute, removeLeg, removeLegRoute, setLeg } from "./leg.ts";
 import { addPair } from "./pair.ts";
@@ -28,7 +28,7 @@ import type { Underlay } from "./read.ts";
 import { addRoutes } from "./routes.ts";
 import { refuseTarget } from "./target.ts";
 import { addressesOnly, arpEntries, fdbEntries, macsOnly } from "./tables.ts";
-import { addVxlan } from "./vxlan.ts";
+import { addVxlan, sayPort } from "./vxlan.ts";
 
 /** An operation by its name. */
 type Named<Name extends Op["op"]> = Extract<Op, { readonly op: Name }>;
@@ -111,7 +111,7 @@ export class Batch implements Disposable {
       await netlink.run(
         ...learning === undefined ? [] : [changeLearning(VXLAN, learning)],
         changeLink(VXLAN, given({ mtu, master, up })),
-      ).catch(sayPort);
+      ).catch((error) => sayPort(this.#here, this.netlink, error));
     },
     "veth-add": (op) => this.#addVeth(op),
     "veth-remove": async ({ name }) => {
@@ -288,14 +288,6 @@ export class Batch implements Disposable {
     this.#home?.[Symbol.dispose]();
     this.#place?.[Symbol.dispose]();
   }
-}
-
-/** A vxlan device listens once it is up. */
-function sayPort(error: unknown): never {
-  if (!(error instanceof SystemError && error.errno === EADDRINUSE)) throw error;
-  const message =
-    `UDP port ${VXLAN_PORT}, which VXLAN needs, is taken by another program of this host: end that`;
-  throw new Refusal("exists", message, { cause: error });
 }
 
 /** The kernel's word for a bridge with all of its ports taken. */

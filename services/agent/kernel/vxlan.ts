@@ -1,12 +1,12 @@
-import { EEXIST, SystemError } from "../../../ffi/errno.ts";
+import { EADDRINUSE, EEXIST, SystemError } from "../../../ffi/errno.ts";
 import type { Netlink } from "../../../ffi/netlink.ts";
 import { changeLink, deleteLink, newVxlan } from "../../../ffi/netlink_link.ts";
-import { listLinks } from "../../../ffi/netlink_links.ts";
 import type { Ip } from "../../common/ip.ts";
 import { randomMacBytes } from "../../common/mac.ts";
 import { Refusal } from "../../common/refusal.ts";
 import { VXLAN, type VxlanState } from "../../overlay/state.ts";
 import type { Place } from "./place.ts";
+import { findHolder } from "./vxlan_holder.ts";
 
 /** How long the kernel may take to clear away a namespace whose device has the VNI, in ms. */
 const PATIENCE = 6000;
@@ -41,14 +41,17 @@ export async function addVxlan(
     namespace: place.fd,
   });
   const deadline = Date.now() + PATIENCE;
+  let asked = false;
   for (let pause = FIRST_PAUSE;; pause = Math.min(2 * pause, LONGEST_PAUSE)) {
     try {
       await underlay.run(request);
       break;
     } catch (error) {
       if (!(error instanceof SystemError && error.errno === EEXIST)) throw error;
-      const by = (await listLinks(underlay)).find(({ vxlan }) => vxlan?.vni === vni && vxlan.port === port);
-      if (by || Date.now() > deadline) throw taken(vni, port, by?.name, error);
+      // One that is found stays; one of ours that is being cleared away is not found any more.
+      const by = asked ? undefined : await findHolder(underlay, { port, vni, except: place.path });
+      asked = true;
+      if (by || Date.now() > deadline) throw taken(vni, port, by, error);
       await new Promise((resolve) => setTimeout(resolve, pause));
     }
   }
@@ -56,13 +59,28 @@ export async function addVxlan(
   place.forget(name);
 }
 
+/**
+ * Says who has the port, where a device could not be brought up for that: it listens only once it is.
+ *
+ * @throws Refusal "exists" in place of the kernel's word for it, and what else `error` is
+ */
+export async function sayPort(place: Place, underlay: Netlink, error: unknown): Promise<never> {
+  if (!(error instanceof SystemError && error.errno === EADDRINUSE)) throw error;
+  const port = (await place.link(VXLAN))?.vxlan?.port ?? 0;
+  const by = await findHolder(underlay, { port, except: place.path });
+  const message =
+    `UDP port ${port}, which VXLAN needs, is taken by ${by ?? "another program of this host"}: end that, ` +
+    "or make the network anew with another agent.vxlan-port";
+  throw new Refusal("exists", message, { cause: error });
+}
+
 function taken(vni: number, port: number, by: string | undefined, cause: unknown): Refusal {
-  const whose = by === undefined
-    ? "a vxlan device in another network namespace of this host"
-    : `the interface ${by} of this host`;
   return new Refusal(
     "exists",
-    `VNI ${vni} on UDP port ${port} is taken by ${whose}: remove that, or make the network anew to get another VNI`,
+    `VNI ${vni} on UDP port ${port} is taken by ${
+      by ?? "a vxlan device in another network namespace of this host"
+    }: ` +
+      "remove that, or make the network anew with agent.min-vni above its VNIs, or with another agent.vxlan-port",
     { cause },
   );
 }
