@@ -8,7 +8,7 @@ import { hostVethName } from "../overlay/faults.ts";
 import { findNetwork, planCreateNetwork, planDeleteNetwork } from "../overlay/networks.ts";
 import { conflictsOf, unusableAddress } from "../overlay/ranges.ts";
 import { BRIDGE, VXLAN } from "../overlay/state.ts";
-import { change } from "../store/change.ts";
+import { change, definitely } from "../store/change.ts";
 import type { EndpointRecord, NetworkRecord } from "../store/sand_records.ts";
 import type {
   AgentApi,
@@ -138,7 +138,7 @@ export class Agent implements AgentApi {
   async deleteNetwork(id: string): Promise<void> {
     const { view, store, trust } = this.#context;
     this.#assertWritable();
-    findNetwork(view, id);
+    await definitely(store, () => findNetwork(view, id));
     const release = await store.hold(id);
     try {
       const now = timestamp(), found = new Set<string>();
@@ -174,9 +174,9 @@ export class Agent implements AgentApi {
   }
 
   async createEndpoint(request: NewEndpoint): Promise<CreatedEndpoint> {
-    const { view } = this.#context;
+    const { view, store } = this.#context;
     this.#assertWritable();
-    await this.#refuseWay(findNetwork(view, request.network), request);
+    await this.#refuseWay(await definitely(store, () => findNetwork(view, request.network)), request);
     const using = await this.#workers.use(request.network);
     const names: string[] = [];
     try {
@@ -303,13 +303,16 @@ export class Agent implements AgentApi {
   async deleteEndpoint(id: string, { force = false }: { readonly force?: boolean } = {}): Promise<void> {
     const { view, store, host } = this.#context;
     this.#assertWritable();
-    const own = view.endpoint(id)?.host === host.hostname;
-    const network = view.endpoint(id)?.network ??
-      (force ? (await store.allEndpoints()).find((record) => record.id === id)?.network_id : undefined);
-    if (network === undefined || (!own && !force)) {
+    const half = force && !view.endpoint(id)
+      ? (await store.allEndpoints()).find((record) => record.id === id)?.network_id
+      : undefined;
+    const { own, network } = await definitely(store, () => {
+      const known = view.endpoint(id), own = known?.host === host.hostname;
+      const network = known?.network ?? half;
+      if (network !== undefined && (own || force)) return { own, network };
       findEndpoint(view, id, host.hostname);
       throw new Refusal("not-found", `there is no endpoint "${id}"`);
-    }
+    });
     const using = await this.#workers.use(network);
     try {
       const { worker } = using;

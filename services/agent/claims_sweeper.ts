@@ -65,7 +65,7 @@ export class ClaimsSweeper {
           if (sweep.plan) swept = sweep;
           this.#suspects.set(id, sweep.suspects);
           return sweep.plan;
-        });
+        }, { unconfirmed: true });
         if (this.#suspects.get(id)?.size) this.#more.add(id);
         this.#tell(network.name, swept);
       } catch (error) {

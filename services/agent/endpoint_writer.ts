@@ -95,7 +95,7 @@ export class EndpointWriter {
       const planned = planCreateEndpoints(view, this.network, host, jobs.map((job) => job.request));
       results = planned.results;
       return planned.plans;
-    }, { tries: TRIES });
+    }, { tries: TRIES, refuses: () => results.some((result) => result instanceof Refusal) });
     failpoint("endpoint:after-commit");
     for (const [i, job] of jobs.entries()) {
       const result = results[i];
@@ -107,24 +107,31 @@ export class EndpointWriter {
   async #delete(jobs: readonly Job<Deletion, number>[]): Promise<void> {
     const { view, store, host: { hostname }, trust } = this.context;
     const found = new Set<string>();
-    let left = [...jobs];
+    let refused = new Map<Job<Deletion, number>, Refusal>();
     failpoint("delete:before-commit");
     const revision = await change(store, () => {
       trust.assert();
-      left = left.filter((job) => {
+      refused = new Map();
+      for (const job of jobs) {
         const { id } = job.request;
         const reason = found.has(id) ? undefined : refusal(() => findEndpoint(view, id, hostname));
-        if (reason) job.reject(reason);
-        return !reason;
+        if (reason) refused.set(job, reason);
+      }
+      const left = jobs.filter((job) => !refused.has(job)).map(({ request }) => request);
+      const keepAddresses = new Set(left.flatMap(({ id, keepAddress }) => keepAddress ? [id] : []));
+      return planDeleteEndpoints(view, left.map(({ id }) => id), {
+        hostname,
+        now: Date.now(),
+        found,
+        keepAddresses,
       });
-      const keepAddresses = new Set(
-        left.flatMap(({ request: { id, keepAddress } }) => keepAddress ? [id] : []),
-      );
-      const ids = left.map(({ request }) => request.id);
-      return planDeleteEndpoints(view, ids, { hostname, now: Date.now(), found, keepAddresses });
-    }, { tries: TRIES });
+    }, { tries: TRIES, refuses: () => refused.size > 0 });
     failpoint("delete:after-commit");
-    for (const job of left) job.resolve(revision ?? 0);
+    for (const job of jobs) {
+      const reason = refused.get(job);
+      if (reason) job.reject(reason);
+      else job.resolve(revision ?? 0);
+    }
   }
 }
 

@@ -688,7 +688,7 @@ export class NetworkWorker {
     return change(store, () => {
       trust.assert();
       return plan();
-    });
+    }, { unconfirmed: true });
   }
 
   /** Tells the other hosts up to which revision this one has carried out the network's changes. */

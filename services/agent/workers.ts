@@ -167,7 +167,7 @@ export class Workers {
         await change(store, () => {
           trust.assert();
           return planFinishDeletion(view, id);
-        });
+        }, { unconfirmed: true });
         if (view.deleted.has(id)) await this.#changed(id);
       }
     } finally {

@@ -130,7 +130,7 @@ export class Exchanges<From> {
     await change(this.#options.store, () => {
       step = handle(this.#options.view, this.#offers, arrival);
       return step.do === "commit" ? step.plan : undefined;
-    }, { grouped: true, patienceMs: PATIENCE });
+    }, { grouped: true, patienceMs: PATIENCE, unconfirmed: true });
     return step;
   }
 

@@ -60,7 +60,7 @@ class Bench {
         keys.map((key) => ({ key, modRevision: memory.values.get(key)?.modRevision ?? 0 })),
       );
     this.exchanges = new Exchanges({
-      store: { mirror, committer, current },
+      store: { mirror, committer, current, confirmed: () => Promise.resolve() },
       view: new View(mirror),
       log: createLog("dhcpd", { level: "warn", format: "text" }, {
         write: (line) => this.lines.push(line),

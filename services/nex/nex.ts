@@ -47,7 +47,8 @@ export class Nex {
     for (;;) {
       let steps: Step[] = [];
       try {
-        await change(this.store, () => pack(steps = this.#possible(plan(STEPS_AT_ONCE))));
+        const planned = () => pack(steps = this.#possible(plan(STEPS_AT_ONCE)));
+        await change(this.store, planned, { unconfirmed: true });
         done += steps.length;
         if (steps.length === 0) return done;
       } catch (error) {

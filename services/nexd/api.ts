@@ -46,8 +46,9 @@ export function nexApi(nex: Nex): NexApi {
     async AddNetwork({ network }) {
       if (!network) throw invalid("network: missing");
       const { name } = network;
+      const asked = networkFrom(network);
       if (view.deleted.has(name)) await nex.sweepNetwork(name);
-      await nex.change((draft) => addNetwork(draft, networkFrom(network)));
+      await nex.change((draft) => addNetwork(draft, asked));
       return done;
     },
     async UpdateNetwork(update) {
@@ -63,11 +64,13 @@ export function nexApi(nex: Nex): NexApi {
       return done;
     },
     async AddMembers({ net, list, force }) {
-      await nex.change((draft) => addMembers(draft, net, list.map(memberFrom), { force }));
+      const asked = list.map(memberFrom);
+      await nex.change((draft) => addMembers(draft, net, asked, { force }));
       return done;
     },
     async UpdateMembers({ net, list }) {
-      await nex.change((draft) => updateMembers(draft, net, list.map(updateFrom)));
+      const asked = list.map(updateFrom);
+      await nex.change((draft) => updateMembers(draft, net, asked));
       return done;
     },
     async DeleteMembers({ network, list }) {

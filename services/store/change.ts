@@ -1,9 +1,6 @@
 import { Refusal } from "../common/refusal.ts";
-import { UnknownOutcome } from "./errors.ts";
-import { pause } from "./timers.ts";
-import type { Committer, Guard, Mirror, Outcome, Plan } from "./types.ts";
-
-const RETRY_MS = 250;
+import { commitSettled, type Lost, refuseInDoubt } from "./lost_answer.ts";
+import { type Committer, type Guard, keyOf, type Mirror, type Plan } from "./types.ts";
 
 /** What {@link change} needs of a store. */
 export interface ChangeStore<T> {
@@ -11,6 +8,11 @@ export interface ChangeStore<T> {
   readonly committer: Committer;
   /** The mod revisions that these keys have in etcd now. Throws Refusal "unavailable". */
   current(keys: readonly string[]): Promise<readonly Guard[]>;
+  /**
+   * Resolves when the mirror shows everything that had been committed when this was called, and nothing that this process
+   * gave up before can be committed any more. Throws Refusal "unavailable", or the reason of `signal`.
+   */
+  confirmed(signal: AbortSignal): Promise<void>;
 }
 
 export interface ChangeOptions {
@@ -20,34 +22,55 @@ export interface ChangeOptions {
   readonly patienceMs?: number;
   /** Gathers each plan with others of this process into a shared transaction; for many small ones at once. */
   readonly grouped?: boolean;
+  /** What the mirror shows is enough to find nothing to do, or to refuse: for work that looks again by itself. */
+  readonly unconfirmed?: boolean;
+  /** True when what was planned last refuses a part of what was asked for; the mirror has to be confirmed for that too. */
+  readonly refuses?: () => boolean;
 }
 
 /**
  * Plans, commits and waits until the mirror shows it; on a conflict, plans again from the newer mirror.
  *
  * `makePlan` reads the mirror and returns one plan, or several that are committed in order, each leaving a valid
- * state and guarded by what was read before the first of them (what an earlier one wrote is allowed for), or none when nothing is left to do. It is called again after a conflict, and after an answer
- * that was lost: it must find what it did already.
+ * state and guarded by what was read before the first of them (what an earlier one wrote is allowed for), or none when
+ * nothing is left to do. It is called again after a conflict, and after an answer
+ * that was lost: it must find what it did already. That nothing is to be done, or that it refuses, counts only when the
+ * mirror is known to show what etcd held when the call began: until then it is called once more.
  *
  * @returns The revision of the last commit; undefined when there was nothing to do.
  * @throws Refusal "conflict" after too many conflicts, "forbidden" when a guarded key holds an unreadable
- * record, "unavailable" when etcd is away; and whatever `makePlan` throws.
+ * record, "unavailable" when etcd is away, or when the change may or may not have been made; and whatever `makePlan` throws.
  */
 export async function change<T>(
   store: ChangeStore<T>,
   makePlan: () => Plan | readonly Plan[] | undefined,
   options: ChangeOptions = {},
 ): Promise<number | undefined> {
-  const { tries = 16, patienceMs = 10_000 } = options;
+  const { tries = 16, patienceMs = 10_000, grouped = false, refuses = () => false } = options;
   const written: { revision: number; keys: string[] }[] = [];
+  let confirmed = options.unconfirmed ?? false;
+  let lost: Lost | undefined;
   for (let conflicts = 0; conflicts < tries; conflicts++) {
+    let plans = attempt(makePlan);
+    if (!confirmed && (plans instanceof Refusal || refuses() || (!plans.length && !written.length))) {
+      await confirm(store, patienceMs);
+      confirmed = true;
+      plans = attempt(makePlan);
+    }
+    // What looks again by itself may well be done twice.
+    if (lost && !options.unconfirmed) refuseInDoubt(lost, plans, refuses());
+    if (plans instanceof Refusal) throw plans;
     let current: readonly Guard[] | undefined;
     const own: Own = { keys: new Map(), prefixes: new Map() };
-    for (const made of plansOf(makePlan())) {
+    for (const made of plans) {
       const plan = after(own, made);
-      const outcome = await commit(store, plan, options.grouped ?? false, patienceMs);
+      const outcome = await commitSettled(store, plan, grouped, patienceMs);
       if (!outcome.committed) {
         current = outcome.current;
+        if ("lost" in outcome) {
+          confirmed = true;
+          if (outcome.fate !== "not-applied") lost = outcome;
+        }
         break;
       }
       for (const op of plan.ops) {
@@ -55,10 +78,7 @@ export async function change<T>(
         else own.keys.set(op.remove, 0);
       }
       for (const { prefix } of plan.prefixGuards ?? []) own.prefixes.set(prefix, outcome.revision);
-      written.push({
-        revision: outcome.revision,
-        keys: plan.ops.map((op) => "put" in op ? op.put : op.remove),
-      });
+      written.push({ revision: outcome.revision, keys: plan.ops.map(keyOf) });
       conflicts = 0;
     }
     if (!current && !written.length) return undefined;
@@ -80,6 +100,49 @@ export async function change<T>(
     refuseUnreadable(store.mirror, current);
   }
   throw new Refusal("conflict", `others changed the same records ${tries} times in a row: try again`);
+}
+
+/**
+ * What `read` finds in the mirror. Where that is a refusal it counts only when the mirror is known to show what etcd held
+ * when this was called: then it is read once more. Throws it then, or Refusal "unavailable".
+ */
+export async function definitely<T, R>(
+  store: ChangeStore<T>,
+  read: () => R,
+  { patienceMs = 10_000 } = {},
+): Promise<R> {
+  try {
+    return read();
+  } catch (error) {
+    if (!isAboutState(error)) throw error;
+  }
+  await confirm(store, patienceMs);
+  return read();
+}
+
+function attempt(makePlan: () => Plan | readonly Plan[] | undefined): readonly Plan[] | Refusal {
+  try {
+    return plansOf(makePlan());
+  } catch (error) {
+    if (!isAboutState(error)) throw error;
+    return error;
+  }
+}
+
+/** True for a refusal that may have been made from what the mirror shows. */
+function isAboutState(error: unknown): error is Refusal {
+  return error instanceof Refusal && error.code !== "unavailable";
+}
+
+async function confirm<T>(store: ChangeStore<T>, patienceMs: number): Promise<void> {
+  const signal = AbortSignal.timeout(patienceMs);
+  await store.confirmed(signal).catch(unlessLate(signal, () => {
+    const seconds = Math.round(patienceMs / 100) / 10;
+    throw new Refusal(
+      "unavailable",
+      `what is known of etcd may be old: it has not been confirmed within ${seconds} s`,
+    );
+  }));
 }
 
 /** What the earlier plans of a list wrote: the keys, and when a plan that guarded a prefix was committed. */
@@ -104,40 +167,6 @@ function after({ keys, prefixes }: Own, plan: Plan): Plan {
 function plansOf(made: Plan | readonly Plan[] | undefined): readonly Plan[] {
   if (made === undefined) return [];
   return "ops" in made ? [made] : made;
-}
-
-/** An answer that was lost counts as a conflict with whatever is there now: the next plan starts from that. */
-async function commit<T>(
-  store: ChangeStore<T>,
-  plan: Plan,
-  grouped: boolean,
-  patienceMs: number,
-): Promise<Outcome> {
-  try {
-    return await (grouped ? store.committer.commitGrouped(plan) : store.committer.commit(plan));
-  } catch (error) {
-    if (!(error instanceof UnknownOutcome)) throw error;
-    return { committed: false, current: await readAgain(store, plan, error, Date.now() + patienceMs) };
-  }
-}
-
-async function readAgain<T>(store: ChangeStore<T>, plan: Plan, lost: UnknownOutcome, deadline: number) {
-  const keys = [
-    ...plan.guards.map(({ key }) => key),
-    ...plan.ops.map((op) => "put" in op ? op.put : op.remove),
-  ];
-  for (;;) {
-    try {
-      return await store.current([...new Set(keys)]);
-    } catch (error) {
-      if (!(error instanceof Refusal) || Date.now() > deadline) {
-        throw new Refusal("unavailable", `${lost.message}; it has not been possible to ask since`, {
-          cause: error,
-        });
-      }
-      await pause(RETRY_MS);
-    }
-  }
 }
 
 /** Planning over a record that nobody can read would only lose again. */

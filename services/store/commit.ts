@@ -5,7 +5,7 @@ import { remedyFor, verdictOf } from "./failure.ts";
 import { Fence } from "./fence.ts";
 import { keyOf as nexKeyOf } from "./keys.ts";
 import { currentOf, decodeTxn, encodeSharedTxn, encodeTxn, type TxnResponse } from "./messages.ts";
-import { type Committer, type Guard, MAX_PLAN_OPS, MAX_TXN_OPS, type Outcome, type Plan } from "./types.ts";
+import { type Committer, type Guard, keyOf, MAX_TXN_OPS, type Outcome, type Plan } from "./types.ts";
 
 export interface CommitterOptions {
   /** The key of this process's fence, see {@link Fence}, by a name for it. Default: that of names and addresses. */
@@ -32,6 +32,8 @@ export interface RefusedWrites {
 
 /** Together these keep a shared transaction inside etcd's limits: 128 operations a level, 1.5 MiB a request. */
 const GROUPED_OPS = 32, GROUPED_SIZE = 8_192;
+/** One more compare is the fence's. */
+const MOST_OPS = MAX_TXN_OPS - 1;
 /** How long the fence may take to move after an answer was lost, in ms. */
 const MOVE_MS = 5_000;
 /** A fence that has moved so often under a transaction is moved by others. */
@@ -64,6 +66,11 @@ export class StoreCommitter implements Committer {
     check(plan);
     const { answer, fence } = await this.#txn([plan], (fence) => encodeTxn(plan, fence));
     return outcomeOf(plan, answer, answer.header.revision, fence);
+  }
+
+  /** Resolves when nothing that was given up can be applied any more; rejects with the signal's reason. */
+  async settled(signal: AbortSignal): Promise<void> {
+    await this.#fence.settled(signal);
   }
 
   /** Lets go of what waits for the fence. */
@@ -257,10 +264,6 @@ function removesOnce({ guards, ops }: Plan): boolean {
   );
 }
 
-function keyOf(op: Plan["ops"][number]): string {
-  return "put" in op ? op.put : op.remove;
-}
-
 function weight(plan: Plan): number {
   return Math.max(plan.ops.length, plan.guards.length + (plan.prefixGuards?.length ?? 0));
 }
@@ -271,10 +274,10 @@ function size(plan: Plan): number {
 
 /** Throws for a plan that no etcd could take: a mistake of the planner, not of its user. */
 function check(plan: Plan): void {
-  if (weight(plan) > MAX_PLAN_OPS) {
+  if (weight(plan) > MOST_OPS) {
     const guards = plan.guards.length + (plan.prefixGuards?.length ?? 0);
     throw new Error(
-      `a plan of ${guards} guards and ${plan.ops.length} operations: at most ${MAX_PLAN_OPS} of each fit`,
+      `a plan of ${guards} guards and ${plan.ops.length} operations: at most ${MOST_OPS} of each fit`,
     );
   }
   const keys = new Set(plan.ops.map(keyOf));

@@ -22,6 +22,8 @@ export class Fence {
   /** 0: not written yet, or it has to be written again. */
   #modRevision = 0;
   #moving: Promise<Guard> | undefined;
+  /** Outcomes that are not known and for which the key is still to be written again. */
+  #unsettled = 0;
 
   constructor(connection: Connection, private readonly key: string) {
     this.#connection = connection;
@@ -44,7 +46,14 @@ export class Fence {
    */
   async passed(modRevision: number, signal: AbortSignal): Promise<void> {
     this.left(modRevision);
-    await unlessAborted(this.#writeAtLast(), signal);
+    this.#unsettled++;
+    const settled = this.#writeAtLast().finally(() => this.#unsettled--);
+    await unlessAborted(settled, signal);
+  }
+
+  /** Resolves when every outcome that was not known is settled: none is, as a rule. */
+  async settled(signal: AbortSignal): Promise<void> {
+    if (this.#unsettled) await unlessAborted(this.#writeAtLast(), signal);
   }
 
   close(): void {

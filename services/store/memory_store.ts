@@ -21,6 +21,7 @@ export class MemoryStore<T> implements Committer {
     get: (key) => this.#entries.get(key),
     entries: () => this.#entries.values(),
     version: (key) => this.values.get(key)?.modRevision ?? 0,
+    existedSince: () => true,
     state: {
       inStep: true,
       revision: 1,

@@ -215,6 +215,13 @@ export function encodeWatchCreate(name: string, startRevision: number, watchId: 
   return writer.finish();
 }
 
+/** Asks how far everything on the stream has been told: the answer belongs to no watcher, and has nothing but a header. */
+export function encodeWatchProgress(): Uint8Array {
+  const writer = new Writer();
+  writer.end(writer.begin(3));
+  return writer.finish();
+}
+
 /** Ends what {@link encodeWatchCreate} began. */
 export function encodeWatchCancel(watchId: number): Uint8Array {
   const writer = new Writer();

@@ -5,6 +5,8 @@ import type { Header, WatchEvent } from "./messages.ts";
 import type { MirrorEvent } from "./mirror_log.ts";
 import { type Part, Parts } from "./parts.ts";
 import { type Found, lookForSkipped } from "./skipped.ts";
+import { Removals } from "./removals.ts";
+import { Rounds } from "./rounds.ts";
 import { Subscribers } from "./subscribers.ts";
 import { SyncState } from "./sync_state.ts";
 import { Listing, Table } from "./table.ts";
@@ -21,7 +23,7 @@ export interface MirrorOptions {
   readonly settleMs?: number;
 }
 
-const RETRY_MS = 250;
+const RETRY_MS = 250, CONFIRM_MS = 25;
 /** How soon the mirror compares itself with a listing after it was listed, or after a watch that goes on without that. */
 const FIRST_CHECK_MS = 3_000, RECONNECTED_CHECK_MS = 200;
 
@@ -43,10 +45,12 @@ export class StoreMirror<T> implements Mirror<T> {
   readonly #report: (event: MirrorEvent) => void;
   readonly #options: MirrorOptions;
   readonly #table: Table<T>;
+  readonly #removals = new Removals();
   readonly #waiters: Waiters;
   readonly #subscribers: Subscribers<T>;
   readonly #ready = quietly<void>();
   readonly #closing = new AbortController();
+  readonly #heads: Rounds<Header>;
   /** What is being listed for those who want to follow it, by prefix. */
   readonly #arriving = new Set<Map<string, Part>>();
   /** Why everything is to be listed anew; undefined: go on watching. */
@@ -65,6 +69,7 @@ export class StoreMirror<T> implements Mirror<T> {
   /** Starts following at once, and keeps trying until {@link StoreMirror.close}. */
   constructor(connection: Connection, schema: Schema<T>, options: MirrorOptions = {}) {
     this.#connection = connection;
+    this.#heads = new Rounds(() => connection.head());
     this.#options = options;
     this.#report = options.report ?? (() => {});
     this.#sync = new SyncState(this.#report);
@@ -88,6 +93,12 @@ export class StoreMirror<T> implements Mirror<T> {
 
   version(key: string): number {
     return this.#table.version(key);
+  }
+
+  existedSince(key: string, revision: number): boolean {
+    const part = this.#parts.of(key);
+    if (!part || revision < (part.listed ?? Infinity)) return true;
+    return this.version(key) > 0 || this.#removals.since(key, revision);
   }
 
   get state(): MirrorState {
@@ -131,6 +142,31 @@ export class StoreMirror<T> implements Mirror<T> {
     options: { signal?: AbortSignal } = {},
   ): Promise<void> {
     await this.#waiters.wait(keys.map((key) => ({ key, revision })), options.signal);
+  }
+
+  /**
+   * Resolves when the mirror shows everything that had been committed when this was called, as a majority of etcd's members
+   * knows it. Throws Refusal "unavailable" when they cannot be asked, or the reason of `signal`.
+   */
+  async confirmed(signal: AbortSignal): Promise<void> {
+    const asked = this.#revision;
+    const head = await this.#heads.next();
+    const wrong = this.#wrongWith(head, asked);
+    if (wrong !== undefined) this.#interrupt(new Doubt(wrong));
+    while (!(await this.#shows(head))) {
+      signal.throwIfAborted();
+      await pause(CONFIRM_MS, signal);
+      this.#closing.signal.throwIfAborted();
+    }
+  }
+
+  /** True when nothing up to that revision of that cluster can be missing here. */
+  async #shows({ clusterId, revision }: Header): Promise<boolean> {
+    if (this.#doubt !== undefined || clusterId !== this.#clusterId) return false;
+    if (this.#parts.all().every(({ seen }) => seen >= revision)) return true;
+    const watching = this.#watching;
+    return watching !== undefined && await watching.hasTold(revision).catch(() => false) &&
+      watching === this.#watching;
   }
 
   /**
@@ -234,7 +270,7 @@ export class StoreMirror<T> implements Mirror<T> {
     this.#doubt = undefined;
     this.#clusterId = clusterId;
     this.#revision = revision;
-    for (const part of this.#parts.all()) part.seen = revision;
+    for (const part of this.#parts.all()) part.seen = part.listed = revision;
     const changes = listing.replace(this.#parts, revision);
     if (++this.#relists > 0) this.#report({ kind: "relisted", reason, changes: changes.length });
     this.#emit(changes);
@@ -276,7 +312,7 @@ export class StoreMirror<T> implements Mirror<T> {
     }
     for (const part of wanted.values()) {
       if (this.#parts.get(part.prefix)) continue; // Somebody else was quicker.
-      part.seen = head.revision;
+      part.seen = part.listed = head.revision;
       this.#parts.add(part);
       this.#watching?.add(part);
     }
@@ -321,7 +357,9 @@ export class StoreMirror<T> implements Mirror<T> {
   #apply(part: Part, { removed, kv }: WatchEvent): Change<T> | undefined {
     // What a listing has shown already is not news.
     if (kv.modRevision <= this.#table.version(kv.key)) return undefined;
-    return removed ? this.#table.remove(part, kv.key, kv.modRevision) : this.#table.put(part, kv);
+    if (!removed) return this.#table.put(part, kv);
+    this.#removals.note(kv.key, kv.modRevision);
+    return this.#table.remove(part, kv.key, kv.modRevision);
   }
 
   #emit(changes: readonly Change<T>[]): void {

@@ -4,6 +4,8 @@ export interface Part {
   readonly prefix: string;
   /** Every event up to this revision has been taken in. */
   seen: number;
+  /** The revision at which it was last listed, if it was: what became of its keys before that is not known. */
+  listed?: number;
   /** The keys that the mirror holds of it, to be forgotten with it; absent where it is followed for good. */
   readonly keys?: Set<string>;
 }

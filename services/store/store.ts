@@ -33,6 +33,10 @@ export function openStore<T>(options: StoreOptions<T>): Store<T> {
     mirror,
     current: (keys): Promise<Guard[]> =>
       Promise.all(keys.map(async (key) => ({ key, modRevision: await connection.modRevision(key) }))),
+    async confirmed(signal) {
+      await committer.settled(signal);
+      await mirror.confirmed(signal);
+    },
     close() {
       committer.close();
       mirror.close();

@@ -47,6 +47,10 @@ export type Op =
   | { readonly put: string; readonly value: string; readonly lease?: bigint }
   | { readonly remove: string };
 
+export function keyOf(op: Op): string {
+  return "put" in op ? op.put : op.remove;
+}
+
 /** One guarded transaction: every guard holds and all of `ops` happens, or nothing does. */
 export interface Plan {
   readonly guards: readonly Guard[];
@@ -62,8 +66,8 @@ export type Outcome =
 /** etcd takes so many compares, and so many operations, in one transaction (its --max-txn-ops default). */
 export const MAX_TXN_OPS = 128;
 
-/** So many guards, and so many operations, a plan may have: one more compare is the fence's, see Fence. */
-export const MAX_PLAN_OPS = MAX_TXN_OPS - 1;
+/** So many guards, and so many operations, are planned: one more compare is the fence's, and one that of an agent's claim on its name. */
+export const MAX_PLAN_OPS = MAX_TXN_OPS - 2;
 
 /** The writing half of the store. */
 export interface Committer {
@@ -105,6 +109,8 @@ export interface Mirror<T> {
   entries(): IterableIterator<Entry<T>>;
   /** The newest mod revision seen of the key, also when its value could not be read; 0: absent. */
   version(key: string): number;
+  /** False when the key has certainly been absent from that revision on, which the mirror has seen, until its newest. */
+  existedSince(key: string, revision: number): boolean;
   readonly state: MirrorState;
   /** Calls back, synchronously and in order, with each batch of changes from now on. Returns the way to stop. */
   subscribe(listener: (changes: readonly Change<T>[]) => void): () => void;

@@ -5,6 +5,7 @@ import {
   decodeWatch,
   encodeWatchCancel,
   encodeWatchCreate,
+  encodeWatchProgress,
   type WatchEvent,
   type WatchResponse,
 } from "./messages.ts";
@@ -19,6 +20,9 @@ export interface WatchHandlers {
   /** All events of the part in one or several whole revisions, in order. */
   events(part: Part, events: readonly WatchEvent[]): void;
 }
+
+/** How long etcd may take to bring a new watcher up to date, in ms, and to say how far it has come. */
+const CATCH_UP_MS = 250, PROGRESS_MS = 500;
 
 /** Follows parts on one raw Watch stream. */
 export class Watch {
@@ -83,6 +87,25 @@ export class Watch {
   }
 
   /**
+   * True when etcd says that it has told every event up to this revision; false when it does not say so yet: one that has
+   * still to catch up may say nothing. Rejects when the watch ends.
+   */
+  async hasTold(revision: number): Promise<boolean> {
+    // etcd before 3.4.26 and 3.5.9 (its issue 15220) also says so while a new watcher catches up, which it does every 100 ms,
+    // and ahead of events that it is about to send: those are here when a second answer is.
+    if (performance.now() - this.#responses.complete < CATCH_UP_MS) return false;
+    return await this.#progress() >= revision && await this.#progress() >= revision;
+  }
+
+  async #progress(): Promise<number> {
+    const told = this.#responses.progress();
+    this.#stream.write(encodeWatchProgress());
+    const silent = Promise.withResolvers<number>();
+    const timer = setTimeout(() => silent.resolve(0), PROGRESS_MS);
+    return await Promise.race([told, silent.promise, this.#ended.promise]).finally(() => clearTimeout(timer));
+  }
+
+  /**
    * Goes on until that fails or `interrupted` rejects, and throws why: {@link Doubt} for compacted history, a cancelled
    * watcher, another cluster or a revision that went back.
    */
@@ -113,12 +136,25 @@ export class Responses {
   #lastId = 0;
   #uncreated = 0;
   #told = false;
+  #youngest = 0;
+  #progress: PromiseWithResolvers<number> | undefined;
 
   constructor(private readonly clusterId: bigint | undefined, private readonly handlers: WatchHandlers) {}
 
   /** Every watcher that was there at the beginning stands. */
   get created(): boolean {
     return this.#told;
+  }
+
+  /** Since when all watchers have stood (performance.now()); Infinity while one does not. */
+  get complete(): number {
+    return this.#uncreated ? Infinity : this.#youngest;
+  }
+
+  /** Resolves with the revision of the next report on the stream as a whole. */
+  progress(): Promise<number> {
+    this.#progress ??= Promise.withResolvers();
+    return this.#progress.promise;
   }
 
   /** Returns the watcher's id. */
@@ -151,7 +187,11 @@ export class Responses {
     const { header, watchId, compactRevision } = response;
     if (header.clusterId !== this.clusterId) throw new Doubt("another cluster answers");
     const watcher = this.#watchers.get(watchId);
-    if (!watcher) return; // a progress report on the stream as a whole, or a watcher that was removed
+    if (!watcher) {
+      // Either a report on the stream as a whole, or about a watcher that was removed.
+      if (!response.events.length && !response.created && !response.canceled) this.#report(header.revision);
+      return;
+    }
     if (compactRevision) throw new Doubt(`history before revision ${compactRevision} was compacted away`);
     if (response.canceled) {
       throw new Doubt(`etcd cancelled the watch: ${response.cancelReason || "no reason given"}`);
@@ -162,6 +202,7 @@ export class Responses {
     watcher.header = header.revision;
     if (response.created && !watcher.created) {
       watcher.created = true;
+      this.#youngest = performance.now();
       this.#uncreated--;
       this.#tell();
     }
@@ -171,6 +212,11 @@ export class Responses {
     const events = watcher.pending;
     watcher.pending = [];
     this.handlers.events(watcher.part, events);
+  }
+
+  #report(revision: number): void {
+    this.#progress?.resolve(revision);
+    this.#progress = undefined;
   }
 
   #tell(): void {

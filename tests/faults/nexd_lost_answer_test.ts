@@ -7,6 +7,8 @@ import { UnknownOutcome } from "../../services/store/errors.ts";
 import { nexSchema } from "../../services/store/records.ts";
 import { openStore } from "../../services/store/store.ts";
 import { labEtcd } from "../lab/etcd.ts";
+import { Relay } from "../lab/relay.ts";
+import { until } from "../lab/until.ts";
 
 const mac = (i: number) => `0a:00:00:00:00:${i.toString(16).padStart(2, "0")}`;
 
@@ -82,3 +84,40 @@ for (
     await call(nex);
   });
 }
+
+Deno.test("a change that was made, its answer lost, and that somebody has moved since is told as one that may have been made", async () => {
+  await using etcd = await labEtcd();
+  using relay = new Relay(() => etcd.endpoint);
+  const open = (endpoint: string) =>
+    openStore({ endpoints: [endpoint], schema: nexSchema, timeoutMs: 5_000 });
+  await using stack = new AsyncDisposableStack();
+  const [cut, other] = [relay.endpoint, etcd.endpoint].map((at) => stack.adopt(open(at), (s) => s.close()));
+  assert(cut && other);
+  await Promise.all([cut.mirror.ready(), other.mirror.ready()]);
+  const [ours, theirs] = [new Nex(cut), new Nex(other)];
+  await ours.change((draft) => addNetwork(draft, { name: "n", subnet4: "10.0.0.0/16", domain: "n.net" }));
+  await until("all know the network", () => theirs.view.network("n") !== undefined);
+  const add = (mac: string, name: string) =>
+    ours.change((draft) => void addMembers(draft, "n", [{ mac, name }]));
+
+  const swallowed = relay.swallowReplies();
+  const [added, deleted] = [add(mac(1), "one"), add(mac(2), "two")];
+  const told = Promise.allSettled([added, deleted]);
+  await swallowed;
+  const has = (mac: string) => other.mirror.get(`/member/${mac}`) !== undefined;
+  await until("both are made", () => has(mac(1)) && has(mac(2)));
+  await nexApi(theirs).ChangeMemberID({ list: [{ old: mac(1), new: mac(11) }] });
+  await nexApi(theirs).DeleteMembers({ network: "n", list: [mac(2)] });
+  relay.cut();
+
+  for (const outcome of await told) {
+    assert(outcome.status === "rejected");
+    assert.equal(outcome.reason.code, "unavailable", outcome.reason.message);
+    assert.match(outcome.reason.message, /may or may not have been made/);
+  }
+  assert.deepEqual(
+    [has(mac(11)), has(mac(1)), has(mac(2))],
+    [true, false, false],
+    "and nothing is made twice",
+  );
+});

@@ -19,7 +19,7 @@ export async function adoptEndpoints({ store, view, host, trust, log }: Context)
     await change(store, () => {
       trust.assert();
       return view.endpoint(id) && planAdopt(view, id, host.hostname, { network, endpoint }).plan;
-    });
+    }, { unconfirmed: true });
     log.info({ endpoint: id }, `endpoint ${id} is Docker's ${endpoint}`);
   }
 }

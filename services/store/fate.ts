@@ -1,0 +1,33 @@
+import { keyOf, type Plan } from "./types.ts";
+
+/** What became of a transaction whose answer was lost, as far as can be told. */
+export type Fate =
+  | "applied" // or so it seems: all that it writes stands as one transaction left it
+  | "not-applied" // for certain
+  | "unclear"; // others have changed since all that it writes
+
+/**
+ * The fate of a plan that cannot be applied any more.
+ *
+ * @param before The mod revisions of the keys that it writes, as they were when it was made.
+ * @param now As they are.
+ * @param absent True when the key has certainly been absent all the while.
+ */
+export function fateOf(
+  { ops }: Plan,
+  before: ReadonlyMap<string, number>,
+  now: ReadonlyMap<string, number>,
+  absent: (key: string) => boolean,
+): Fate {
+  const revisions = new Set<number>();
+  let whole = true;
+  for (const op of ops) {
+    const key = keyOf(op);
+    const was = before.get(key) ?? 0, is = now.get(key) ?? 0;
+    // A revision does not come again; absence does.
+    if (was === is && (was > 0 || ("put" in op && absent(key)))) return "not-applied";
+    if ("put" in op) revisions.add(is);
+    else whole &&= is === 0;
+  }
+  return whole && revisions.size <= 1 && !revisions.has(0) ? "applied" : "unclear";
+}

@@ -1,0 +1,84 @@
+/** What becomes of a change whose answer from etcd was lost. */
+import { Refusal } from "../common/refusal.ts";
+import type { ChangeStore } from "./change.ts";
+import { UnknownOutcome } from "./errors.ts";
+import { type Fate, fateOf } from "./fate.ts";
+import { pause } from "./timers.ts";
+import { type Guard, keyOf, type Outcome, type Plan } from "./types.ts";
+
+const RETRY_MS = 250;
+
+/** A plan whose answer was lost, when it cannot be applied any more. */
+export interface Lost {
+  readonly lost: UnknownOutcome;
+  readonly plan: Plan;
+  readonly fate: Fate;
+}
+
+/** Who had a change made, and undone or overwritten by others since, is not told that it was refused; nor is it made again. */
+export function refuseInDoubt(
+  { lost, plan, fate }: Lost,
+  plans: readonly Plan[] | Refusal,
+  refuses: boolean,
+): void {
+  const refused = plans instanceof Refusal;
+  if (!refused) {
+    if (!plans.length && !refuses) return;
+    // What was applied and stands is not planned again; only a part may be, where what is left has keys in common with it.
+    const again = new Set(plans.flatMap(({ ops }) => ops.map(keyOf)));
+    if (fate === "applied" && !plan.ops.every((op) => again.has(keyOf(op)))) return;
+  }
+  const since = refused
+    ? `now it is refused: ${plans.message}`
+    : "others have changed the same records since";
+  throw new Refusal(
+    "unavailable",
+    `${lost.message}: the change may or may not have been made, and ${since}`,
+    { cause: lost },
+  );
+}
+
+/** An answer that was lost counts as a conflict with whatever is there now: the next plan starts from that. */
+export async function commitSettled<T>(
+  store: ChangeStore<T>,
+  plan: Plan,
+  grouped: boolean,
+  patienceMs: number,
+): Promise<Outcome | { committed: false; current: readonly Guard[] } & Lost> {
+  const { mirror } = store, { revision } = mirror.state;
+  const before = new Map(plan.ops.map((op) => [keyOf(op), mirror.version(keyOf(op))]));
+  for (const { key, modRevision } of plan.guards) before.set(key, modRevision);
+  try {
+    return await (grouped ? store.committer.commitGrouped(plan) : store.committer.commit(plan));
+  } catch (error) {
+    if (!(error instanceof UnknownOutcome)) throw error;
+    const current = await readAgain(store, [...before.keys()], error, patienceMs);
+    const now = new Map(current.map(({ key, modRevision }) => [key, modRevision]));
+    const fate = fateOf(plan, before, now, (key) => !mirror.existedSince(key, revision));
+    return { committed: false, current, lost: error, plan, fate };
+  }
+}
+
+async function readAgain<T>(
+  store: ChangeStore<T>,
+  keys: readonly string[],
+  lost: UnknownOutcome,
+  patienceMs: number,
+): Promise<readonly Guard[]> {
+  const signal = AbortSignal.timeout(patienceMs);
+  for (;;) {
+    try {
+      await store.confirmed(signal);
+      return await store.current(keys);
+    } catch (error) {
+      if (!(error instanceof Refusal) && !signal.aborted) throw error;
+      if (!signal.aborted) await pause(RETRY_MS, signal);
+      if (!signal.aborted) continue;
+      throw new Refusal(
+        "unavailable",
+        `${lost.message}: the change may or may not have been made, and it has not been possible to ask since`,
+        { cause: error },
+      );
+    }
+  }
+}

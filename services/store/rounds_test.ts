@@ -1,0 +1,27 @@
+import assert from "node:assert/strict";
+import { Rounds } from "./rounds.ts";
+
+Deno.test("Rounds answers nobody with a question that was asked before he came, and all who wait with one", async () => {
+  const asked: PromiseWithResolvers<number>[] = [];
+  const rounds = new Rounds<number>(() => {
+    const question = Promise.withResolvers<number>();
+    asked.push(question);
+    return question.promise;
+  });
+  const first = rounds.next();
+  await Promise.resolve();
+  const second = rounds.next(), third = rounds.next();
+  await Promise.resolve();
+  assert.equal(asked.length, 1);
+  asked[0]?.resolve(1);
+  assert.equal(await first, 1);
+  await Promise.resolve();
+  assert.equal(asked.length, 2);
+  asked[1]?.reject(new Error("away"));
+  await assert.rejects(second, /away/);
+  await assert.rejects(third, /away/);
+  const fourth = rounds.next();
+  await Promise.resolve();
+  asked[2]?.resolve(4);
+  assert.equal(await fourth, 4, "one that fails is no end");
+});
