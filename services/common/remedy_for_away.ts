@@ -12,6 +12,7 @@ export function remedyForAway(reason: string, setting: string): string {
   if (/no answer|no connection|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH/.test(reason)) {
     return "check the network to it (a firewall, a broken link), and whether it hangs: no packet comes back";
   }
+  if (/closed the connection/.test(reason)) return "see its log: it has ended, or was restarted";
   if (/EAI_|ENOTFOUND|Name resolution/.test(reason)) return `correct its name in ${setting}, or in the DNS`;
   return `see its log, and correct ${setting} and the certificates`;
 }

@@ -101,6 +101,7 @@ const dropped = /The operation was aborted/;
 export function callReason(error: unknown): string {
   if (!isCallError(error)) return messageOf(error);
   if (error.code === Code.DEADLINE_EXCEEDED || dropped.test(error.details)) return "no answer in time";
+  if (/^Received RST_STREAM|^Connection dropped/.test(error.details)) return "it closed the connection";
   const last = /Last error: (.*?)\. Resolution note:/.exec(error.details)?.[1] ?? error.details;
   return last.replace(/^Error(?: \[\w+\])?: |^etcdserver: /, "").replace(/ \(\d{4}-[-\dT:.]+Z\)$/, "");
 }

@@ -47,6 +47,7 @@ Deno.test("callReason() is fit for a sentence", () => {
   );
   assert.equal(callReason(failed(status.UNAVAILABLE, "etcdserver: no leader")), "no leader");
   assert.equal(callReason(failed(status.INTERNAL, dropped)), "no answer in time");
+  assert.equal(callReason(failed(status.UNAVAILABLE, "Connection dropped")), "it closed the connection");
   assert.equal(
     callReason(notConnected("no connection to 127.0.0.1:1 within 2 s")),
     "no connection to 127.0.0.1:1 within 2 s",

@@ -6,7 +6,7 @@ export type MirrorEvent =
   /** etcd went away, or has not been reached yet; reads go on from what is here. */
   | { readonly kind: "out-of-step"; readonly reason: string }
   | { readonly kind: "relisted"; readonly reason: string; readonly changes: number }
-  /** The watch said nothing of so many keys that differ; `restored`: etcd has older records than were known. */
+  /** The watch said nothing of so many keys that differ; `restored`: its history lacks what was known. */
   | { readonly kind: "missed"; readonly count: number; readonly restored: boolean }
   | { readonly kind: "bad-record"; readonly key: string; readonly reason: string }
   | { readonly kind: "listener-failed"; readonly error: unknown };
@@ -25,7 +25,7 @@ export function toLog(log: Log): (event: MirrorEvent) => void {
         return log.error(
           { keys: event.count },
           event.restored
-            ? "etcd holds older records than it did, as after the restore of a backup; the mirror was re-read"
+            ? "etcd lacks what it held, as after the restore of a backup; the mirror was re-read"
             : "etcd's watch skipped events; the mirror was re-read",
         );
       case "bad-record":

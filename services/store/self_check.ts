@@ -1,3 +1,4 @@
+import { Refusal } from "../common/refusal.ts";
 import type { Connection } from "./connection.ts";
 import { pause } from "./timers.ts";
 
@@ -14,7 +15,7 @@ interface Shown {
 export interface SelfCheck {
   /** How many keys differ without the watch having said so; beyond {@link ENOUGH} they are not counted. */
   readonly missed: number;
-  /** etcd holds an older record than was known: its history is another, as after the restore of a backup. */
+  /** etcd's history lacks a version that was known, as after the restore of a backup. */
   readonly restored: boolean;
   /** Up to which revision the mirror is proven complete; 0: some key changes too fast to tell. */
   readonly revision: number;
@@ -73,9 +74,20 @@ export async function selfCheck(
     const actual = await connection.modRevision(key);
     if (actual > revision) unsure++;
     else if (actual !== version && shown.version(key) === version && shown.followed(key)) {
-      restored ||= actual > 0 && actual < version;
+      restored ||= version > 0 && await isUnknown(connection, key, version);
       if (++missed === ENOUGH) break;
     }
   }
   return { missed, restored, revision: unsure ? 0 : revision };
+}
+
+/** True when etcd's history has no such version of the key. */
+async function isUnknown(connection: Connection, key: string, version: number): Promise<boolean> {
+  try {
+    const { kvs } = await connection.range({ key, revision: version, keysOnly: true });
+    return kvs[0]?.modRevision !== version;
+  } catch (error) {
+    if (error instanceof Refusal) return false; // Compacted away: nothing can be said.
+    throw error;
+  }
 }

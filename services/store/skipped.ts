@@ -16,7 +16,7 @@ const AGAIN_MS = 3_000;
 export interface Found {
   /** How many keys differ. */
   readonly missed: number;
-  /** etcd has older records than were known, as after the restore of a backup. */
+  /** etcd's history lacks a version that was known, as after the restore of a backup. */
   readonly restored: boolean;
 }
 
