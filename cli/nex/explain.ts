@@ -7,7 +7,7 @@ interface CallError extends Error {
 }
 
 /** gRPC status codes; the library itself is slow to import where it is not needed. */
-const DEADLINE_EXCEEDED = 4, UNAVAILABLE = 14;
+const DEADLINE_EXCEEDED = 4, RESOURCE_EXHAUSTED = 8, UNAVAILABLE = 14;
 export const UNIMPLEMENTED = 12;
 
 /** True for the failure of a call with this status. */
@@ -28,9 +28,19 @@ function explainCall({ code, details }: CallError, server: string): string {
       return `${server}: no answer in time`;
     case UNIMPLEMENTED:
       return `${server}: the server does not know this request; it is older than this program, or not nexd`;
+    case RESOURCE_EXHAUSTED:
+      return explainTooLarge(details) ?? details;
     default:
       return details || `${server}: the request failed with gRPC status ${code}`;
   }
+}
+
+/** What grpc-js says of a request that is larger than the server takes. */
+function explainTooLarge(details: string): string | undefined {
+  const [, sent, most] = /^Received message larger than max \((\d+) vs (\d+)\)/.exec(details) ?? [];
+  if (sent === undefined || most === undefined) return undefined;
+  const mebibytes = (octets: string) => `${(Number(octets) / 2 ** 20).toFixed(1)} MiB`;
+  return `the request is of ${mebibytes(sent)}, and the server takes ${mebibytes(most)}: apply it in parts`;
 }
 
 /** The server's own words, unless it is grpc-js that tells what it met on the way. */

@@ -28,6 +28,11 @@ const sentences: [Error, string][] = [
     failed(14, "read ECONNRESET"),
     "db:1: the connection was lost before the answer came; a change may or may not have been made",
   ],
+  [
+    failed(8, "Received message larger than max (6291456 vs 4194304)"),
+    "the request is of 6.0 MiB, and the server takes 4.0 MiB: apply it in parts",
+  ],
+  [failed(8, "network mini: nothing is left"), "network mini: nothing is left"],
   [failed(4, "Deadline exceeded after 15.001s,Waiting for LB pick"), "db:1: no answer in time"],
 ];
 

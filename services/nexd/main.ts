@@ -1,6 +1,7 @@
 import { abortConnection } from "../../ffi/abort.ts";
 import { runDaemon } from "../common/daemon.ts";
 import { formatHostPort } from "../common/host_port.ts";
+import { OncePerMinute } from "../common/log.ts";
 import { Counter, Gauge, Histogram } from "../common/metrics.ts";
 import { Refusal } from "../common/refusal.ts";
 import { readTls } from "../common/tls.ts";
@@ -24,6 +25,7 @@ export function main(args: string[]): Promise<number> {
     const store = openNexStore(config.etcd, log);
     daemon.defer("etcd", () => store.close());
     const nex = new Nex(store);
+    const quiet = new OncePerMinute();
     let known = false;
     const seconds = new Histogram({
       name: "nexd_call_seconds",
@@ -41,9 +43,13 @@ export function main(args: string[]): Promise<number> {
         }
       },
       onCall: (method, code, took) => seconds.observe({ method, code }, took),
+      onTrouble: (what) => {
+        if (quiet.due(what)) log.warn(what);
+      },
       onError: (method, err) => log.error({ err, method }, "a call failed"),
     });
     daemon.defer("gRPC", () => grpc.stop());
+    daemon.check(() => grpc.problem());
     daemon.follow(store.mirror, store.committer);
 
     await store.mirror.ready({ signal: daemon.stopping });

@@ -11,14 +11,29 @@ import {
 import { ReflectionService } from "@grpc/reflection";
 import { HealthImplementation } from "grpc-health-check";
 import { type NexHandlers, nexPackage, nexService } from "../../proto/service.ts";
-import { formatHostPort, type HostPort } from "../common/host_port.ts";
+import type { HostPort } from "../common/host_port.ts";
+import { connectionLimit } from "../common/http/acceptor.ts";
+import type { Problem } from "../common/http_status.ts";
 import { messageOf, Refusal, type RefusalCode } from "../common/refusal.ts";
 import type { TlsMaterial } from "../common/tls.ts";
 import { UnknownOutcome } from "../store/errors.ts";
 import type { NexApi } from "./api.ts";
+import { Listener } from "./listener.ts";
+import { type CallLimits, UnfinishedCalls } from "./unfinished.ts";
 
+/** What one request may hold: 10,000 members with the longest names. grpc-js refuses more by the length that stands first. */
+const MAX_REQUEST = 4 << 20;
 /** A list of 100,000 members is some 10 MB. */
-const MAX_MESSAGE = 64 << 20;
+const MAX_ANSWER = 64 << 20;
+/** Calls at once on one connection, and after how long without any it is closed, in ms. */
+const MAX_STREAMS = 100, IDLE = 300_000;
+
+export interface GrpcLimits extends CallLimits {
+  /** Connections at once. */
+  readonly connections: number;
+}
+
+const usual: CallLimits = { requestMs: 20_000, answerMs: 60_000, most: 64 };
 
 const statusOf: Record<RefusalCode, status> = {
   "invalid": status.INVALID_ARGUMENT,
@@ -32,17 +47,22 @@ const statusOf: Record<RefusalCode, status> = {
 
 export interface GrpcOptions {
   readonly listen: HostPort;
+  readonly limits?: Partial<GrpcLimits>;
   /** With `ca`, a client must show a certificate that it signed. */
   readonly tls?: TlsMaterial | undefined;
   /** Throws when no call can be answered now. */
   readonly gate?: () => void;
   /** Told of each call when it ends: the method, the status's name, and how long it took in seconds. */
   readonly onCall?: (method: string, code: string, seconds: number) => void;
+  /** Told, in a sentence, when a connection is refused or none can be accepted. */
+  readonly onTrouble?: (what: string) => void;
   /** Told of what went wrong in us, rather than in the request. */
   readonly onError?: (method: string, error: unknown) => void;
 }
 
 export interface GrpcServer {
+  /** What is wrong, for /readyz: connections cannot be accepted. */
+  problem(): Problem | undefined;
   /** With the port that the kernel chose, when 0 was asked for. */
   readonly at: HostPort;
   /** Health as grpc.health.v1 tells it. */
@@ -55,22 +75,45 @@ export interface GrpcServer {
 export async function serveGrpc(api: NexApi, options: GrpcOptions): Promise<GrpcServer> {
   // Its errors come to us too, and are told in our log.
   setLogVerbosity(logVerbosity.NONE);
+  const limits = { connections: connectionLimit(512, 1 / 4), ...usual, ...options.limits };
+  const unfinished = new UnfinishedCalls(limits, {
+    begin: (from) => listener.begin(from),
+    end: (from) => listener.end(from),
+    drop: (from) => listener.drop(from),
+  });
   const server = new Server({
-    "grpc.max_receive_message_length": MAX_MESSAGE,
-    "grpc.max_send_message_length": MAX_MESSAGE,
+    "grpc.max_receive_message_length": MAX_REQUEST,
+    "grpc.max_send_message_length": MAX_ANSWER,
+    "grpc.max_concurrent_streams": MAX_STREAMS,
+    "grpc.max_connection_idle_ms": IDLE,
+    interceptors: [unfinished.interceptor],
   });
   server.addService(nexService, handlers(api, options));
   const health = new HealthImplementation({ "": "NOT_SERVING", "nex.Nex": "NOT_SERVING" });
   health.addToServer(server);
   new ReflectionService(nexPackage()).addToServer(server);
-  const { host } = options.listen;
-  const port = await bind(server, formatHostPort(options.listen), credentials(options.tls));
+  const injector = server.createConnectionInjector(credentials(options.tls));
+  const listener = await Listener.open({
+    listen: options.listen,
+    most: limits.connections,
+    onConnection: (socket) => injector.injectConnection(socket),
+    onTrouble: options.onTrouble ?? (() => {}),
+  }).catch((error) => {
+    unfinished.stop();
+    throw error;
+  });
   return {
-    at: { host, port },
+    at: { host: options.listen.host, port: listener.port },
+    problem: () => listener.problem(),
     setServing(serving) {
       for (const service of ["", "nex.Nex"]) health.setStatus(service, serving ? "SERVING" : "NOT_SERVING");
     },
-    stop: () => new Promise((resolve) => server.tryShutdown(() => resolve())),
+    async stop() {
+      listener.stop();
+      await new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
+      listener.close();
+      unfinished.stop();
+    },
   };
 }
 
@@ -104,16 +147,4 @@ function credentials(tls: TlsMaterial | undefined): ServerCredentials {
   const pair = { cert_chain: Buffer.from(tls.cert), private_key: Buffer.from(tls.key) };
   // Without an authority grpc-js would serve in the clear here: for one-way TLS any will do, since nobody is asked.
   return ServerCredentials.createSsl(Buffer.from(tls.ca ?? tls.cert), [pair], tls.ca !== undefined);
-}
-
-function bind(server: Server, address: string, credentials: ServerCredentials): Promise<number> {
-  return new Promise((resolve, reject) => {
-    server.bindAsync(address, credentials, (error, port) => {
-      if (!error) return resolve(port);
-      // Inside the brackets is what the system said.
-      const reason = /\[listen (E\w+: .*?)(?: \S+:\d+)?\]$/.exec(error.message)?.[1] ?? error.message;
-      const message = `nexd.listen: cannot listen on ${address}: ${reason}`;
-      reject(new Refusal("unavailable", message, { cause: error }));
-    });
-  });
 }

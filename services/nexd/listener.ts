@@ -1,0 +1,243 @@
+/** nexd's listening sockets: connections are capped, and accepted again after file descriptors had run out. */
+import { lookup } from "node:dns/promises";
+import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
+import { formatHostPort, type HostPort } from "../common/host_port.ts";
+import type { Problem } from "../common/http_status.ts";
+import { Ip } from "../common/ip.ts";
+import { reasonOf, Refusal } from "../common/refusal.ts";
+
+/** How often connections are looked at, and whether any is accepted, in ms. */
+const EVERY = 1000;
+/** With nothing accepted for so long, the listener connects to itself, in ms; it is to be accepted within PATIENCE. */
+const QUIET = 5000, PATIENCE = 2000;
+/** A connection that has made no call within this time is closed, in ms. */
+const SILENT = 30_000;
+
+export interface ListenerOptions {
+  /** With port 0 the kernel chooses. */
+  readonly listen: HostPort;
+  /** Connections at once. One more closes the one that has been idle for longest; where none is idle, it is refused. */
+  readonly most: number;
+  readonly onConnection: (socket: Socket) => void;
+  /** Told, in a sentence, when a connection is refused or none is accepted. */
+  readonly onTrouble: (what: string) => void;
+}
+
+/** A listening socket; `server` is undefined while it could not be opened anew. */
+interface Opened {
+  readonly host: string;
+  readonly port: number;
+  server: Server | undefined;
+}
+
+interface Connection {
+  readonly socket: Socket;
+  calls: number;
+  called: boolean;
+  /** When it became idle, by performance.now(). */
+  idleSince: number;
+}
+
+/**
+ * Accepts TCP connections. Deno's node:net accepts nothing more, and says nothing, once accepting has failed for want of a
+ * file descriptor: so this one looks whether it is still reached, and listens anew where it is not.
+ */
+export class Listener {
+  readonly #connections = new Map<string, Connection>();
+  readonly #opened: Opened[] = [];
+  #accepted = 0;
+  #lastAccepted = performance.now();
+  #failing: { readonly since: number; readonly reason: string } | undefined;
+  #checking = false;
+  #closed = false;
+  #timer: ReturnType<typeof setInterval> | undefined;
+
+  private constructor(private readonly options: ListenerOptions) {}
+
+  /** @throws Refusal "unavailable", naming nexd.listen, when the address cannot be listened on */
+  static async open(options: ListenerOptions): Promise<Listener> {
+    const listener = new Listener(options);
+    const { host, port } = options.listen;
+    try {
+      // A name may have several addresses, as localhost has.
+      const found = Ip.tryParse(host) ? [{ address: host }] : await lookup(host, { all: true });
+      for (const address of new Set(found.map(({ address }) => address))) {
+        const server = await listener.#listen(address, listener.port || port);
+        listener.#opened.push({ host: address, port: (server.address() as AddressInfo).port, server });
+      }
+    } catch (error) {
+      listener.close();
+      const reason = reasonOf(error).replace(/^listen (E\w+: .*?)(?: \S+:\d+)?$/, "$1");
+      const message = `nexd.listen: cannot listen on ${formatHostPort(options.listen)}: ${reason}`;
+      throw new Refusal("unavailable", message, { cause: error });
+    }
+    listener.#timer = setInterval(() => listener.#look(), EVERY);
+    return listener;
+  }
+
+  /** The port that the kernel chose, when 0 was asked for; 0 before that. */
+  get port(): number {
+    return this.#opened[0]?.port ?? 0;
+  }
+
+  /** What is wrong, for /readyz: connections cannot be accepted. */
+  problem(): Problem | undefined {
+    if (!this.#failing) return undefined;
+    const { since, reason } = this.#failing;
+    return {
+      what: `nexd accepts no connections since ${
+        Math.round((performance.now() - since) / 1000)
+      } s: ${reason}`,
+      fix: "it is tried again all the time; where files are too many, raise LimitNOFILE or see who connects",
+      blocks: true,
+    };
+  }
+
+  get size(): number {
+    return this.#connections.size;
+  }
+
+  /** A call on the connection from this address has begun. */
+  begin(from: string): void {
+    const connection = this.#connections.get(from);
+    if (!connection) return;
+    connection.calls++;
+    connection.called = true;
+  }
+
+  /** A call on the connection from this address has ended. */
+  end(from: string): void {
+    const connection = this.#connections.get(from);
+    if (connection && --connection.calls === 0) connection.idleSince = performance.now();
+  }
+
+  /** Tears down the connection from this address. */
+  drop(from: string): void {
+    this.#connections.get(from)?.socket.destroy();
+  }
+
+  /** Accepts no more; the connections there are stay. */
+  stop(): void {
+    this.#closed = true;
+    clearInterval(this.#timer);
+    for (const opened of this.#opened) {
+      opened.server?.close();
+      opened.server = undefined;
+    }
+  }
+
+  /** The same, and tears down what connections there are. */
+  close(): void {
+    this.stop();
+    for (const { socket } of this.#connections.values()) socket.destroy();
+  }
+
+  async #listen(host: string, port: number): Promise<Server> {
+    const server = createServer({ noDelay: true, keepAlive: true }, (socket) => this.#take(socket));
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", reject);
+      server.listen(port, host, () => {
+        server.off("error", reject);
+        resolve();
+      });
+    });
+    server.on("error", (error) => this.options.onTrouble(`accepting connections: ${reasonOf(error)}`));
+    return server;
+  }
+
+  #take(socket: Socket): void {
+    this.#accepted++;
+    this.#lastAccepted = performance.now();
+    socket.on("error", () => {}); // What a client does to its connection is its own affair; "close" follows.
+    const { most, onConnection, onTrouble } = this.options;
+    if (this.#connections.size >= most && !this.#closeIdlest()) {
+      onTrouble(`a connection is refused: ${most} are in use, which is the most that it takes`);
+      socket.destroy();
+      return;
+    }
+    const from = `${socket.remoteAddress}:${socket.remotePort}`;
+    const connection = { socket, calls: 0, called: false, idleSince: performance.now() };
+    this.#connections.set(from, connection);
+    socket.on("close", () => {
+      if (this.#connections.get(from) === connection) this.#connections.delete(from);
+    });
+    onConnection(socket);
+  }
+
+  /** False when all are in use. */
+  #closeIdlest(): boolean {
+    let idlest: [string, Connection] | undefined;
+    for (const entry of this.#connections) {
+      if (entry[1].calls === 0 && !(entry[1].idleSince >= (idlest?.[1].idleSince ?? Infinity))) {
+        idlest = entry;
+      }
+    }
+    if (!idlest) return false;
+    this.#connections.delete(idlest[0]);
+    idlest[1].socket.destroy();
+    return true;
+  }
+
+  #look(): void {
+    const now = performance.now();
+    for (const { socket, called, idleSince } of this.#connections.values()) {
+      if (!called && now - idleSince > SILENT) socket.destroy();
+    }
+    if (!this.#checking && (this.#failing || now - this.#lastAccepted > QUIET)) void this.#check();
+  }
+
+  /** Connects to each of its sockets; where that is not accepted, listens anew. */
+  async #check(): Promise<void> {
+    this.#checking = true;
+    let reason: string | undefined;
+    for (const opened of this.#opened) {
+      const problem = await this.#problem(opened);
+      if (this.#closed) return;
+      if (problem === undefined) continue;
+      reason = problem;
+      if (!this.#failing) this.options.onTrouble(`connections cannot be accepted: ${reason}`);
+      this.#failing ??= { since: performance.now(), reason };
+      // An idle connection may have the descriptor that is missing.
+      this.#closeIdlest();
+      // Without a descriptor for the attempt, there is none to listen anew with.
+      if (!outOfDescriptors.test(reason)) await this.#again(opened);
+    }
+    if (reason === undefined) this.#failing = undefined;
+    this.#checking = false;
+  }
+
+  /** Why a socket accepts no connection; undefined: it does. */
+  #problem({ host, port, server }: Opened): Promise<string | undefined> {
+    if (!server) return Promise.resolve("it is not listened on");
+    const { promise, resolve } = Promise.withResolvers<string | undefined>();
+    const before = this.#accepted;
+    const probe = connect({
+      host: ({ "0.0.0.0": "127.0.0.1", "::": "::1" } as Record<string, string>)[host] ?? host,
+      port,
+    });
+    probe.on("error", (error) => resolve(reasonOf(error)));
+    const deadline = performance.now() + PATIENCE;
+    const look = setInterval(() => {
+      if (this.#accepted > before) resolve(undefined);
+      else if (performance.now() > deadline) resolve("nothing is accepted");
+    }, 20);
+    return promise.finally(() => {
+      clearInterval(look);
+      probe.destroy();
+    });
+  }
+
+  async #again(opened: Opened): Promise<void> {
+    opened.server?.close();
+    opened.server = undefined;
+    try {
+      const server = await this.#listen(opened.host, opened.port);
+      if (this.#closed) server.close();
+      else opened.server = server;
+    } catch {
+      // What it says now is not why it came to this; it is tried again a second later.
+    }
+  }
+}
+
+const outOfDescriptors = /EMFILE|ENFILE|Too many open files/i;

@@ -1,0 +1,178 @@
+import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import { type ClientHttp2Session, type ClientHttp2Stream, connect as connectHttp2 } from "node:http2";
+import { connect, type Socket } from "node:net";
+import { credentials, status } from "@grpc/grpc-js";
+import { nexClient } from "../../proto/client.ts";
+import type { Sent } from "../../proto/types.ts";
+import type * as proto from "../../proto/types.ts";
+import type { NexApi } from "./api.ts";
+import { type GrpcLimits, serveGrpc } from "./server.ts";
+
+/** A server whose network's name is `name` and that takes any members, and a client of it. */
+async function serving(limits: Partial<GrpcLimits> = {}, name = "mini") {
+  const troubles: string[] = [];
+  let members = 0;
+  const api = {
+    GetNetworks: () => ({ nets: [name] }),
+    AddMembers: ({ list }: proto.MemberList) => {
+      members += list.length;
+      return {};
+    },
+  } as unknown as NexApi;
+  const server = await serveGrpc(api, {
+    listen: { host: "127.0.0.1", port: 0 },
+    limits,
+    onTrouble: (what) => void troubles.push(what),
+  });
+  const client = nexClient(`127.0.0.1:${server.at.port}`, credentials.createInsecure(), {
+    "grpc.max_receive_message_length": -1,
+  });
+  const open: { destroy(): void }[] = [];
+  return {
+    server,
+    client,
+    troubles,
+    members: () => members,
+    http2(settings: Parameters<typeof connectHttp2>[1] = {}): ClientHttp2Session {
+      const session = connectHttp2(`http://127.0.0.1:${server.at.port}`, settings);
+      session.on("error", () => {});
+      open.push(session);
+      return session;
+    },
+    tcp(): Socket {
+      const socket = connect(server.at.port, "127.0.0.1");
+      socket.on("error", () => {}).resume();
+      open.push(socket);
+      return socket;
+    },
+    async [Symbol.asyncDispose]() {
+      client.close();
+      for (const one of open) one.destroy();
+      await server.stop();
+    },
+  };
+}
+
+/** A call that announces a message of `size` octets and sends `sent` of them; the gRPC status that it ends with. */
+function unfinished(session: ClientHttp2Session, size: number, sent: number) {
+  const stream = session.request({
+    ":method": "POST",
+    ":path": "/nex.Nex/AddMembers",
+    "content-type": "application/grpc",
+    te: "trailers",
+  });
+  stream.on("error", () => {});
+  const header = Buffer.alloc(5);
+  header.writeUInt32BE(size, 1);
+  stream.write(Buffer.concat([header, Buffer.alloc(sent)]));
+  return { status: statusOf(stream) };
+}
+
+/** Begins a call that goes on; resolves when the server has it. */
+async function occupied(session: ClientHttp2Session): Promise<void> {
+  unfinished(session, 1 << 20, 1000);
+  // What comes behind it on the same connection is answered.
+  assert.equal(await unfinished(session, 60 << 20, 0).status, status.RESOURCE_EXHAUSTED);
+}
+
+function statusOf(stream: ClientHttp2Stream): Promise<number> {
+  const { promise, resolve } = Promise.withResolvers<number>();
+  const look = (headers: Record<string, unknown>) => {
+    if (headers["grpc-status"] !== undefined) resolve(Number(headers["grpc-status"]));
+  };
+  stream.on("response", look);
+  stream.on("trailers", look);
+  stream.on("close", () => resolve(-1));
+  return promise;
+}
+
+const longest = (i: number): Sent<proto.Member> => ({
+  mac: "02:00:00:00:00:" + (i % 256).toString(16).padStart(2, "0"),
+  name: `${"n".repeat(58)}${String(i).padStart(5, "0")}.${"d".repeat(63)}.${"d".repeat(63)}.${
+    "d".repeat(58)
+  }`,
+  ip4: { address: "100.100.100.100" },
+  ip6: { address: "2001:db8:1111:2222:3333:4444:5555:6666" },
+});
+
+Deno.test("one request holds 10,000 members with the longest names, and little more", async () => {
+  await using it = await serving();
+  const list = (length: number) => Array.from({ length }, (_, i) => longest(i));
+  await it.client.call("AddMembers", { net: "mini", list: list(10_000) });
+  assert.equal(it.members(), 10_000);
+  await assert.rejects(it.client.call("AddMembers", { net: "mini", list: list(20_000) }), {
+    code: status.RESOURCE_EXHAUSTED,
+    details: /larger than max/,
+  });
+});
+
+Deno.test("a message that is too large is refused by its announced length, before it comes", async () => {
+  await using it = await serving();
+  const { status: said } = unfinished(it.http2(), 60 << 20, 1000);
+  assert.equal(await said, status.RESOURCE_EXHAUSTED);
+});
+
+Deno.test("a request that does not become complete is ended, and others are not kept waiting", async () => {
+  await using it = await serving({ requestMs: 400 });
+  const session = it.http2();
+  const calls = Array.from({ length: 20 }, () => unfinished(session, 1 << 20, 1000));
+  assert.deepEqual((await it.client.call("GetNetworks", {})).nets, ["mini"]);
+  const whole = unfinished(session, 0, 0); // complete, but it does not say so
+  for (const { status: said } of [...calls, whole]) assert.equal(await said, status.DEADLINE_EXCEEDED);
+  assert.deepEqual((await it.client.call("GetNetworks", {})).nets, ["mini"]);
+});
+
+Deno.test("of too many incomplete requests the oldest are ended", async () => {
+  await using it = await serving({ requestMs: 60_000, most: 3 });
+  const session = it.http2();
+  const calls = Array.from({ length: 5 }, () => unfinished(session, 1 << 20, 1000));
+  const ended = await Promise.all(calls.slice(0, 2).map(({ status: said }) => said));
+  assert.deepEqual(ended, [status.RESOURCE_EXHAUSTED, status.RESOURCE_EXHAUSTED]);
+  const left = await Promise.race([
+    calls[2]?.status,
+    new Promise((resolve) => setTimeout(resolve, 100, "open")),
+  ]);
+  assert.equal(left, "open");
+});
+
+Deno.test("an answer that its client does not read ends its connection", async () => {
+  await using it = await serving({ answerMs: 400 }, "n".repeat(5 << 20));
+  const session = it.http2();
+  const stream = session.request({
+    ":method": "POST",
+    ":path": "/nex.Nex/GetNetworks",
+    "content-type": "application/grpc",
+    te: "trailers",
+  });
+  stream.on("error", () => {});
+  const closed = new Promise((resolve) => session.on("close", resolve));
+  stream.pause();
+  stream.end(Buffer.alloc(5));
+  await closed;
+  assert.equal((await it.client.call("GetNetworks", {})).nets[0]?.length, 5 << 20);
+});
+
+Deno.test("connections are capped: one more closes the one that has been idle for longest, never one in use", async () => {
+  await using it = await serving({ connections: 3, requestMs: 60_000 });
+  const session = it.http2();
+  await occupied(session);
+  assert.deepEqual((await it.client.call("GetNetworks", {})).nets, ["mini"]);
+  const idle = it.tcp();
+  const closed = new Promise((resolve) => idle.on("close", resolve));
+  await new Promise((resolve) => idle.on("connect", resolve));
+  const more = Array.from({ length: 10 }, () => new Promise((resolve) => it.tcp().on("connect", resolve)));
+  await Promise.all([closed, ...more]);
+  assert.deepEqual((await it.client.call("GetNetworks", {})).nets, ["mini"], "a client gets in again");
+  assert.equal(session.destroyed, false);
+});
+
+Deno.test("with every connection in use, one more is refused, and said so", async () => {
+  await using it = await serving({ connections: 2, requestMs: 60_000 });
+  for (let i = 0; i < 2; i++) {
+    await occupied(it.http2());
+  }
+  const session = it.http2();
+  await new Promise((resolve) => session.on("close", resolve));
+  assert.match(it.troubles[0] ?? "", /^a connection is refused: 2 are in use/);
+});
