@@ -14,7 +14,7 @@ function setUp(directory: string) {
   };
   const start = (inKernel: readonly string[] = []) =>
     new Trust(new StateFile(directory, "h1", "/sc-net"), () => seen, events, inKernel);
-  return { seen, doubts, unsaved, start };
+  return { seen, doubts, unsaved, events, start };
 }
 
 async function inDirectory(test: (directory: string) => void): Promise<void> {
@@ -142,4 +142,25 @@ Deno.test("StateFile knows the former name from a file of an earlier version, wh
     const contents = { clusterId: "a", revision: 7, networks: ["N"] };
     Deno.writeTextFileSync(`${directory}/h5.example_sc-net.json`, JSON.stringify(contents));
     assert.deepEqual([...file.left()].map(({ hostname }) => hostname), ["h5.example"]);
+  }));
+
+Deno.test("Trust holds everything while the host's name is not this agent's, and that is no doubt of the store", () =>
+  inDirectory((directory) => {
+    const { seen, events } = setUp(directory);
+    const claim = {
+      hold: undefined as { reason: string; fix: string; since: number } | undefined,
+      sentence: "this host is on hold: the name is another's",
+      confirmed: () => claim.hold === undefined,
+    };
+    const trust = new Trust(new StateFile(directory, "h1", "/sc-net"), () => seen, events, [], claim);
+    assert.ok(trust.look());
+    claim.hold = { reason: "the name is another's", fix: "", since: 1 };
+    assert.equal(trust.look(), false);
+    assert.equal(trust.doubt?.reason, "the name is another's");
+    assert.equal(trust.storeDoubt, undefined);
+    assert.throws(() => trust.assert(), /on hold: the name is another's/);
+    claim.hold = undefined;
+    assert.ok(trust.look(), "it goes on by itself");
+    trust.assert();
+    trust.close();
   }));

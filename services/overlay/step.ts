@@ -1,5 +1,8 @@
 import { type Guard, MAX_PLAN_OPS, type Op, type Plan, type PrefixGuard } from "../store/types.ts";
 
+/** The agent adds one guard to each plan: its claim on its host's name. */
+const CLAIM = 1;
+
 /** What belongs together in one transaction, gathered piece by piece. */
 export class Step {
   readonly #guards = new Map<string, Guard>();
@@ -34,7 +37,7 @@ export class Step {
 
   /** How many more guards and operations fit. */
   get room(): number {
-    return MAX_PLAN_OPS - Math.max(this.#ops.size, this.#guards.size + this.#prefixGuards.size);
+    return MAX_PLAN_OPS - CLAIM - Math.max(this.#ops.size, this.#guards.size + this.#prefixGuards.size);
   }
 
   plan(): Plan {
