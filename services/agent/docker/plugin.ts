@@ -4,6 +4,7 @@ import { messageOf, Refusal } from "../../common/refusal.ts";
 import type { TlsMaterial } from "../../common/tls.ts";
 import { Away } from "./away.ts";
 import type { DockerApi } from "./api.ts";
+import { addressesOf, Earlier, placesOf } from "./places.ts";
 import { type DockerServer, serveDocker } from "./server.ts";
 import { writeSpec } from "./spec_file.ts";
 
@@ -14,16 +15,21 @@ import { writeSpec } from "./spec_file.ts";
  */
 export async function servePlugin(
   docker: () => DockerApi,
-  { docker: { port, spec }, listen, tls: files, hostname, socket }: AgentConfig,
+  { docker: { port, spec }, listen, hostConfigured, tls: files, hostname, socket }: AgentConfig,
   tls: TlsMaterial | undefined,
   log: Log,
 ): Promise<DockerServer> {
-  const server = await serveDocker(gated(docker), { listen: { ...listen, port }, tls, log });
-  // The certificate is for the name; without one, the address that is listened on is always right.
-  const everywhere = listen.host === "0.0.0.0" || listen.host === "::";
-  const host = tls || everywhere ? hostname : listen.host;
-  await writeSpec(spec, { at: { host, port: server.at.port }, tls: files });
-  const away = new Away(spec, socket.path.slice(0, socket.path.lastIndexOf("/")));
+  const directory = socket.path.slice(0, socket.path.lastIndexOf("/")), https = tls !== undefined;
+  const earlier = new Earlier(spec, directory), before = await earlier.read(https);
+  const configured = hostConfigured ? listen.host : undefined;
+  const places = await placesOf({ hostname, port, configured, https, earlier: before, addressesOf });
+  const server = serveDocker(gated(docker), { places, tls, log });
+  // Kept before it is written over: an engine that runs knows what was there.
+  await earlier.keep(before, https).catch((error) =>
+    log.warn(`what Docker was told before cannot be kept: ${messageOf(error)}`)
+  );
+  await writeSpec(spec, { at: places.told, tls: files });
+  const away = new Away(spec, directory);
   await away.end().catch((error) => {
     throw new Refusal("invalid", `agent.docker.spec: ${messageOf(error)}`, { cause: error });
   });

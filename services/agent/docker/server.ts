@@ -1,6 +1,6 @@
 import { abortConnection } from "../../../ffi/abort.ts";
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { HostPort } from "../../common/host_port.ts";
+import { formatHostPort, type HostPort } from "../../common/host_port.ts";
 import { connectionLimit, listenOn } from "../../common/http/acceptor.ts";
 import { HttpError, send } from "../../common/http/answers.ts";
 import { HttpServer } from "../../common/http/server.ts";
@@ -11,6 +11,7 @@ import type { TlsMaterial } from "../../common/tls.ts";
 import { ClientGone, readBody } from "../http/body.ts";
 import type { DockerApi } from "./api.ts";
 import { answerCall } from "./calls.ts";
+import { fromThisMachine, type Places, whyNot } from "./places.ts";
 import { AskedPools } from "./pools.ts";
 
 /**
@@ -20,13 +21,15 @@ import { AskedPools } from "./pools.ts";
 const LIMITS = { head: 10_000, request: 30_000, idle: 86_400_000 };
 
 export interface DockerServerOptions {
-  readonly listen: HostPort;
+  /** Where, see {@link placesOf}. Of plain HTTP, connections from other machines are closed. */
+  readonly places: Places;
   /** HTTPS, and the engine must show a certificate of the same authority. */
   readonly tls: TlsMaterial | undefined;
   readonly log: Log;
 }
 
 export interface DockerServer {
+  /** The first of the addresses, with the port that the kernel chose where 0 was asked for. */
   readonly at: HostPort;
   /** What is wrong, for /readyz. */
   problem(): Problem | undefined;
@@ -34,9 +37,9 @@ export interface DockerServer {
   close(): Promise<void>;
 }
 
-/** Serves libnetwork's remote drivers. Throws Refusal when the address cannot be listened on. */
+/** Serves libnetwork's remote drivers. Throws Refusal when none of the places can be listened on. */
 export function serveDocker(api: DockerApi, options: DockerServerOptions): DockerServer {
-  const { listen, tls, log } = options, once = new OncePerMinute();
+  const { places, tls, log } = options, once = new OncePerMinute();
   const asked = new AskedPools();
   let closing = false;
   const serve = async (request: IncomingMessage, response: ServerResponse, proceed?: () => void) => {
@@ -46,7 +49,7 @@ export function serveDocker(api: DockerApi, options: DockerServerOptions): Docke
     };
     try {
       const answer = await answerCall(api, path, await readBody(request, proceed), fault, asked);
-      if (closing) response.on("finish", () => server.closeIdle());
+      if (closing) response.on("finish", () => servers.forEach((server) => server.closeIdle()));
       send(response, answer, closing);
     } catch (error) {
       if (error instanceof ClientGone) return;
@@ -55,22 +58,57 @@ export function serveDocker(api: DockerApi, options: DockerServerOptions): Docke
       send(response, { status, body: JSON.stringify({ Err: messageOf(error) }) }, true);
     }
   };
-  const listener = listenOn(listen, "HTTP_HOST and DOCKER_PLUGIN_HTTP_PORT");
-  const server = new HttpServer(listener, {
-    name: "the Docker plugin",
-    tls,
-    limits: LIMITS,
-    most: connectionLimit(256, 1 / 16),
-    log,
-    abort: abortConnection,
-    onRequest: (request, response, proceed) => void serve(request, response, proceed),
-  });
+  const onStranger = (from: string) => {
+    if (!once.due("stranger")) return;
+    log.warn(
+      `the Docker plugin answers this machine alone: connections from elsewhere are closed, like that from ${from}`,
+    );
+  };
+  const listeners = listenersOf(places, log);
+  const { hostname: host = "", port = 0 } = listeners[0]?.addr ?? {};
+  const servers = listeners.map((listener) =>
+    new HttpServer(tls ? listener : fromThisMachine(listener, onStranger), {
+      name: "the Docker plugin",
+      tls,
+      limits: LIMITS,
+      most: connectionLimit(256, 1 / 16),
+      log,
+      abort: abortConnection,
+      onRequest: (request, response, proceed) => void serve(request, response, proceed),
+    })
+  );
   return {
-    at: { host: listen.host, port: listener.addr.port },
-    problem: () => server.problem(),
-    close() {
+    at: { host, port },
+    problem: () => servers.map((server) => server.problem()).find(Boolean),
+    async close() {
       closing = true;
-      return server.close();
+      await Promise.all(servers.map((server) => server.close()));
     },
   };
+}
+
+/** At least one of those that must be, and of the others what can be. */
+function listenersOf({ listen, otherwise, also }: Places, log: Log): Deno.TcpListener[] {
+  const settings = "HTTP_HOST and DOCKER_PLUGIN_HTTP_PORT";
+  const attempt = (place: HostPort) => {
+    try {
+      return listenOn(place, settings);
+    } catch (error) {
+      return error;
+    }
+  };
+  const found = listen.map(attempt), [failure] = found.filter((one) => one instanceof Error);
+  const listeners = found.filter((one): one is Deno.TcpListener => !(one instanceof Error));
+  if (!listeners.length) {
+    if (!otherwise) throw failure;
+    listeners.push(listenOn(otherwise, settings));
+    if (failure) log.warn(`the Docker plugin listens on ${formatHostPort(otherwise)}: ${messageOf(failure)}`);
+  }
+  for (const place of also) {
+    const listener = attempt(place);
+    if (!(listener instanceof Error)) listeners.push(listener as Deno.TcpListener);
+    // One that is listened on already, by this agent or for the same engine by another.
+    else if (!(listener.cause instanceof Deno.errors.AddrInUse)) log.warn(whyNot(place, listener.cause));
+  }
+  return listeners;
 }
