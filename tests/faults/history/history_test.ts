@@ -1,0 +1,66 @@
+import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
+import type { Process } from "../../lab/host.ts";
+import { Cluster, RELAY } from "./cluster.ts";
+import { Dice } from "./dice.ts";
+import { makeFaults } from "./faults.ts";
+import { faultsOf, type Told } from "./judge.ts";
+import { recordHistory } from "./record.ts";
+
+/** STRAND_FAULT_SECONDS: how long faults go on; STRAND_FAULT_SEED: that of an earlier run. */
+const seconds = Number(Deno.env.get("STRAND_FAULT_SECONDS") ?? 25);
+const seed = Number(Deno.env.get("STRAND_FAULT_SEED") ?? Math.floor(Math.random() * 2 ** 31));
+
+Deno.test(`under faults of three etcd members, hosts and services nothing is held twice, undone or done twice (seed ${seed})`, async () => {
+  await using cluster = await Cluster.started();
+  const told: Told[] = [], timeline: string[] = [];
+  const begun = Date.now();
+  const start = (script: string, ...args: string[]): Process =>
+    cluster.clients.spawn([
+      ...[Deno.execPath(), "run", "--allow-all", "--no-check", "--cached-only", "--quiet"],
+      fileURLToPath(new URL(script, import.meta.url)),
+      ...[`${seed}`, `${seconds}`, ...args],
+    ], {
+      onLine(line, stream) {
+        if (stream === "stdout") told.push(JSON.parse(line) as Told);
+      },
+    });
+  const clients = [
+    start("nex_clients.ts", ...cluster.servers.map(({ ip }) => `${ip}:6000`)),
+    start(
+      "sand_clients.ts",
+      ...cluster.servers.map(({ ip, overlay }) => `${overlay.name}=http://${ip}:9999`),
+    ),
+    start("dhcp_clients.ts", RELAY, ...cluster.servers.map((_, i) => `10.98.1.${11 + i}`)),
+  ];
+  const end = performance.now() + seconds * 1000;
+  const counts = await makeFaults(cluster, new Dice(seed), () => performance.now() > end, (line) => {
+    timeline.push(`${((Date.now() - begun) / 1000).toFixed(1)} s: ${line}`);
+  });
+  for (const client of clients) {
+    const { code } = await client.ended;
+    assert.equal(code, 0, client.tail());
+  }
+  // A transaction that waits in a member's socket, or for TCP to send it again, would be applied by then.
+  await Promise.all(cluster.members.map(({ etcd }) => etcd.healthy(30_000)));
+  await cluster.ready();
+  const [member] = cluster.members;
+  assert(member);
+  await member.kv.write({ "/judge/end": "now" });
+  const history = await recordHistory(cluster.clients, member.etcd.endpoint, await member.kv.revision());
+  const faults = faultsOf(history, told);
+  const asked = told.filter((one) => one.kind === "asked");
+  const count = (outcome: string) => asked.filter((one) => one.outcome === outcome).length;
+  console.log(
+    `seed ${seed}: ${history.length} transactions; changes: ${count("done")} done, ${
+      count("refused")
+    } refused, ` +
+      `${count("unknown")} open; ${told.length - asked.length} leases`,
+    Object.fromEntries(counts),
+  );
+  assert.deepEqual(faults, [], [...faults.slice(0, 40), "", ...timeline].join("\n"));
+  assert(
+    count("done") > seconds && told.length > asked.length + seconds,
+    "the clients hardly came to anything",
+  );
+});

@@ -1,0 +1,84 @@
+import assert from "node:assert/strict";
+import { type Asked, faultsOf, type Held } from "./judge.ts";
+import type { Transaction } from "./record.ts";
+
+const A = "/member/00:00:00:00:00:0a", B = "/member/00:00:00:00:00:0b";
+
+function put(revision: number, key: string, value: unknown, created = true): Transaction {
+  return { revision, writes: [{ key, value: JSON.stringify(value), created }] };
+}
+
+function remove(revision: number, key: string): Transaction {
+  return { revision, writes: [{ key, value: undefined, created: false }] };
+}
+
+function asked(what: Asked["what"], key: string, outcome: Asked["outcome"], from: number): Asked {
+  return { kind: "asked", what, key, outcome, from, to: from + 1 };
+}
+
+function held(address: string, mac: string, from: number, to: number): Held {
+  return { kind: "held", address, mac, from, to };
+}
+
+Deno.test("faultsOf() finds nothing in a history in which everything was done once", () => {
+  const history = [
+    put(2, A, { ip4: { address: "10.0.0.1" } }),
+    remove(3, A),
+    put(4, B, { ip4: { address: "10.0.0.1" } }),
+  ];
+  const told = [asked("add", A, "done", 1), asked("delete", A, "done", 2), asked("add", B, "done", 3)];
+  assert.deepEqual(
+    faultsOf(history, [...told, held("10.0.0.1", "a", 0, 5), held("10.0.0.1", "b", 5, 9)]),
+    [],
+  );
+});
+
+Deno.test("faultsOf() finds an address, a name and a VNI that belong to two", () => {
+  const network = "/sc-net/network/";
+  const history = [
+    put(2, A, { ip4: { address: "10.0.0.1" }, name: "x.net" }),
+    put(3, B, { ip4: { address: "10.0.0.1" }, name: "X.net" }),
+    put(4, `${network}1`, { vxlan_vni: 7 }),
+    put(5, `${network}2`, { vxlan_vni: 7 }),
+  ];
+  assert.deepEqual(faultsOf(history, []), [
+    `revision 3: address 10.0.0.1 belongs to ${A} and ${B}`,
+    `revision 3: name x.net belongs to ${A} and ${B}`,
+    `revision 5: VNI 7 belongs to ${network}1 and ${network}2`,
+  ]);
+});
+
+Deno.test("faultsOf() takes what one transaction moves from one key to another for no fault", () => {
+  const record = JSON.stringify({ ip4: { address: "10.0.0.1" } });
+  const move: Transaction = {
+    revision: 3,
+    writes: [{ key: B, value: record, created: true }, { key: A, value: undefined, created: false }],
+  };
+  assert.deepEqual(faultsOf([put(2, A, JSON.parse(record)), move], []), []);
+});
+
+Deno.test("faultsOf() finds an acknowledged delete that was undone", () => {
+  const history = [put(2, A, {}), remove(3, A), put(4, A, {})];
+  assert.deepEqual(faultsOf(history, [asked("add", A, "done", 1), asked("delete", A, "done", 2)]), [
+    `${A}: add was asked for 1 times at most, and etcd shows 2`,
+  ]);
+});
+
+Deno.test("faultsOf() finds an acknowledged add that never came, and a refusal without a reason", () => {
+  const refused: Asked = { ...asked("delete", B, "refused", 2), said: "there is no such member" };
+  assert.deepEqual(
+    faultsOf([put(2, B, {})], [asked("add", A, "done", 1), asked("add", B, "done", 1), refused]),
+    [
+      `${A}: 1 add were acknowledged, and etcd shows 0`,
+      `${B}: delete was refused though nothing forbids it: there is no such member`,
+    ],
+  );
+});
+
+Deno.test("faultsOf() finds leases of one address that overlap, and allows for a release", () => {
+  assert.deepEqual(faultsOf([], [held("10.0.0.1", "a", 0, 10), held("10.0.0.1", "b", 9, 20)]), [
+    "10.0.0.1: b got it 1 ms before the lease of a ended",
+  ]);
+  const released = [held("10.0.0.1", "a", 0, 10), held("10.0.0.1", "a", 3, 3), held("10.0.0.1", "b", 4, 14)];
+  assert.deepEqual(faultsOf([], released), []);
+});

@@ -1,0 +1,78 @@
+/**
+ * Clients of the agents' HTTP API that make and delete networks and endpoints, each its own, and print what they asked
+ * for and were told. Usage: sand_clients.ts SEED SECONDS NAME=URL…
+ */
+import { Dice } from "./dice.ts";
+import type { Asked } from "./judge.ts";
+
+const [seed = "1", seconds = "10", ...hosts] = Deno.args;
+const CLIENTS = 4, PATIENCE = 15_000;
+const agents = hosts.map((host) => {
+  const [name = "", url = ""] = host.split("=");
+  return { name, url };
+});
+
+/** Asks; the answer's body when it is a success, undefined otherwise. `keyOf` is given the body. */
+async function ask(
+  url: string,
+  init: RequestInit,
+  what: Asked["what"],
+  keyOf: (body: Record<string, { id: string }>) => string,
+): Promise<{ id: string } | undefined> {
+  const from = Date.now();
+  const tell = (key: string, outcome: Asked["outcome"], said?: string) => {
+    const told: Asked = { kind: "asked", what, key, outcome, from, to: Date.now(), ...said && { said } };
+    console.log(JSON.stringify(told));
+  };
+  try {
+    const answer = await fetch(url, { ...init, signal: AbortSignal.timeout(PATIENCE) });
+    const body = answer.status === 204 ? {} : await answer.json();
+    if (answer.ok) {
+      tell(keyOf(body), "done");
+      return body.endpoint ?? body.network ?? { id: "" };
+    }
+    // What was not made has no key that could be judged.
+    if (what === "delete") {
+      tell(keyOf({}), answer.status === 404 || answer.status === 400 ? "refused" : "unknown", body.error);
+    }
+  } catch (error) {
+    if (what === "delete") tell(keyOf({}), "unknown", String(error));
+  }
+  return undefined;
+}
+
+async function work(client: number): Promise<void> {
+  const dice = new Dice(Number(seed) * 37 + client), end = Date.now() + Number(seconds) * 1000;
+  const networks: string[] = [], endpoints: { id: string; host: string; url: string }[] = [];
+  while (Date.now() < end) {
+    const { name: host, url } = dice.pick(agents), dared = dice.throw();
+    const post = (path: string, body: unknown, keyOf: (body: Record<string, { id: string }>) => string) =>
+      ask(`${url}${path}`, { method: "POST", body: JSON.stringify(body) }, "add", keyOf);
+    if (networks.length === 0 || (networks.length < 3 && dared < 0.15)) {
+      const made = await post("/networks", {}, ({ network }) => `/sc-net/network/${network?.id}`);
+      if (made) networks.push(made.id);
+    } else if (dared < 0.25 && networks.length > 1) {
+      // A network that still has endpoints is refused for a good reason: only an empty one is asked for.
+      const made = await post("/networks", {}, ({ network }) => `/sc-net/network/${network?.id}`);
+      const key = `/sc-net/network/${made?.id}`;
+      if (made) await ask(`${url}/networks/${made.id}`, { method: "DELETE" }, "delete", () => key);
+    } else if (endpoints.length === 0 || (endpoints.length < 20 && dared < 0.65)) {
+      const body = { network_id: dice.pick(networks), activate: false };
+      const made = await post(
+        "/endpoints",
+        body,
+        ({ endpoint }) => `/sc-net/node-endpoints/${host}/${endpoint?.id}`,
+      );
+      if (made) endpoints.push({ id: made.id, host, url });
+    } else {
+      const [gone] = endpoints.splice(dice.between(0, endpoints.length), 1);
+      if (!gone) continue;
+      const key = `/sc-net/node-endpoints/${gone.host}/${gone.id}`;
+      await ask(`${gone.url}/endpoints/${gone.id}`, { method: "DELETE" }, "delete", () => key);
+    }
+    await new Promise((resolve) => setTimeout(resolve, dice.between(0, 80)));
+  }
+}
+
+await Promise.all(Array.from({ length: CLIENTS }, (_, client) => work(client)));
+Deno.exit(0); // Answers that never came keep connections open.
