@@ -60,7 +60,7 @@ async function drop(host: Host, addresses: readonly string[], match: readonly st
   return async () => void await all("-D");
 }
 
-/** Does one fault after the other, each for 1 to 10 s, until `over()`. @returns how often each was done */
+/** Does one fault after the other, each for 1 to 10 s or, one in four, up to 25 s, until `over()`. @returns how often each was done */
 export async function makeFaults(
   cluster: Cluster,
   dice: Dice,
@@ -69,7 +69,7 @@ export async function makeFaults(
 ): Promise<Map<string, number>> {
   const counts = new Map<string, number>(), names = Object.keys(kinds);
   while (!over()) {
-    const name = dice.pick(names), holdMs = dice.between(1_000, 10_000);
+    const name = dice.pick(names), holdMs = dice.between(1_000, dice.throw() < 0.25 ? 25_000 : 10_000);
     const fault = kinds[name];
     if (!fault) continue;
     const [what, end] = await fault(cluster, dice);

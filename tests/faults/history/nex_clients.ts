@@ -15,7 +15,7 @@ import { Dice } from "./dice.ts";
 import type { Asked } from "./judge.ts";
 
 const [seed = "1", seconds = "10", ...addresses] = Deno.args;
-const CLIENTS = 6, PATIENCE = 12_000;
+const CLIENTS = 6, PATIENCE = 12_000, SLOW = 1_000;
 
 const path = fileURLToPath(new URL("../../../proto/nex.proto", import.meta.url));
 const loaded = loadPackageDefinition(loadSync(path, { keepCase: true }));
@@ -85,18 +85,23 @@ function newMac(client: number): string {
 async function work(client: number): Promise<void> {
   const dice = new Dice(Number(seed) * 31 + client), end = Date.now() + Number(seconds) * 1000;
   const own: string[] = [];
+  let slow = false;
   while (Date.now() < end) {
     const server = dice.pick(servers), dared = dice.throw();
-    if (own.length === 0 || (own.length < 12 && dared < 0.5)) {
+    if (own.length === 0 || (own.length < 12 && dared < 0.5 && !slow)) {
       const mac = newMac(client);
       const request = { net: "names", list: [{ mac, name: `m-${mac.replaceAll(":", "")}` }] };
+      const asked = Date.now();
       const outcome = await ask(server, "AddMembers", request, [{ what: "add", key: `/member/${mac}` }]);
       if (outcome === "done") own.push(mac);
+      // What took long may have been written twice over: its removal would show it.
+      slow = outcome === "done" && Date.now() - asked > SLOW;
     } else {
-      const [mac = ""] = own.splice(dice.between(0, own.length), 1);
-      if (dared < 0.85) {
+      const [mac = ""] = own.splice(slow ? own.length - 1 : dice.between(0, own.length), 1);
+      if (dared < 0.85 || slow) {
         const request = { network: "names", list: [mac] };
         await ask(server, "DeleteMembers", request, [{ what: "delete", key: `/member/${mac}` }]);
+        slow = false;
       } else {
         const moved = newMac(client);
         const outcome = await ask(server, "ChangeMemberID", { list: [{ old: mac, new: moved }] }, [
