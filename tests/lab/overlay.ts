@@ -102,7 +102,7 @@ export class OverlayLab implements AsyncDisposable {
 }
 
 /** Removes a directory with all that is mounted in it. */
-async function removeDirectory(directory: string): Promise<void> {
+export async function removeDirectory(directory: string): Promise<void> {
   const mounts = (await Deno.readTextFile("/proc/self/mountinfo")).split("\n")
     .flatMap((line) => line.split(" ")[4] ?? [])
     .filter((path) => path.startsWith(`${directory}/`));

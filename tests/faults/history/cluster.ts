@@ -8,6 +8,7 @@ import { etcdBinary } from "../../../services/store/etcd_process.ts";
 import { LabEtcd } from "../../lab/etcd.ts";
 import { EtcdKv } from "../../lab/etcd_kv.ts";
 import { type Host, Lab, type Process, strandCommand } from "../../lab/host.ts";
+import { removeDirectory } from "../../lab/overlay.ts";
 import { OverlayHost } from "../../lab/overlay_host.ts";
 import { until } from "../../lab/until.ts";
 
@@ -64,7 +65,7 @@ export class Cluster implements AsyncDisposable {
   static async started(): Promise<Cluster> {
     await using stack = new AsyncDisposableStack();
     const directory = await Deno.makeTempDir({ prefix: "strand-history-" });
-    stack.defer(() => Deno.remove(directory, { recursive: true }));
+    stack.defer(() => removeDirectory(directory));
     const lab = stack.use(await Lab.create("history"));
     const net = await lab.segment("net"), lan = await lab.segment("lan");
     const binary = await etcdBinary();
