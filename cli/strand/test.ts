@@ -10,7 +10,7 @@ interface Group {
   /** Folders under the root whose `*_test.ts` belong to it. */
   readonly folders: readonly string[];
   readonly flags: readonly string[];
-  /** True: a process for each file, one after the other, so that a crash or a hang costs that file alone. */
+  /** True: a process for each file, so that a crash or a hang costs that file alone. */
   readonly apart: boolean;
 }
 
@@ -25,9 +25,32 @@ const lab: Group = { name: "lab", folders: ["tests"], flags: [], apart: true };
 /** How long one process may take, in ms; the longest file needs a fraction of it. */
 const LIMIT = 600_000;
 
+/**
+ * So many files run at a time. Most of them wait for clocks, namespaces and other processes half of their time, so one
+ * more than this machine has processors keeps all of them busy.
+ */
+const AT_ONCE = navigator.hardwareConcurrency + 1;
+
+/** Files that take long begin first, so that none of them is left over at the end when the others are done. */
+const LONGEST = [
+  "tests/deploy/machines_test.ts",
+  "tests/fuzz/dhcp_fuzz_test.ts",
+  "tests/agent/failpoints_test.ts",
+];
+
+/** Test processes that have not ended. */
+const running = new Set<Deno.ChildProcess>();
+
+/** Ends what is running, and this process with it. */
+function stop(): void {
+  for (const child of running) child.kill("SIGTERM");
+  Deno.exit(1);
+}
+
 /** `strand test [unit|lab|all] [FILTER]`. */
 export async function main(args: string[]): Promise<number> {
   const { groups, filter } = read(args);
+  Deno.addSignalListener("SIGTERM", stop);
   const root = cloneRoot();
   if (groups.includes(lab) && Deno.uid() !== 0) {
     const message = "the lab tests make network namespaces, which needs root; `strand test unit` does not";
@@ -44,11 +67,15 @@ export async function main(args: string[]): Promise<number> {
       continue;
     }
     let counts = none;
-    for (const paths of await batches(root, group, filter)) {
-      const result = await runDeno(root, group, paths, filter);
-      counts = add(counts, result.counts);
-      if (result.fault) wrong.push(`${paths.join(" ")}: ${result.fault}`);
-    }
+    const waiting = await batches(root, group, filter);
+    const take = async () => {
+      for (let paths = waiting.shift(); paths; paths = waiting.shift()) {
+        const result = await runDeno(root, group, paths, filter);
+        counts = add(counts, result.counts);
+        if (result.fault) wrong.push(`${paths.join(" ")}: ${result.fault}`);
+      }
+    };
+    await Promise.all(Array.from({ length: AT_ONCE }, take));
     if (filter === undefined && counts.passed + counts.failed === 0) {
       wrong.push(`${group.name}: no test was run`);
     }
@@ -57,6 +84,7 @@ export async function main(args: string[]): Promise<number> {
   if (wrong.length > 0) console.log(`\nNot in order:\n  ${wrong.join("\n  ")}`);
   if (sum.passed + sum.failed === 0) console.log("\nNo test was run.");
   console.log(`\n${totals(sum)}`);
+  Deno.removeSignalListener("SIGTERM", stop);
   return wrong.length === 0 && sum.failed === 0 && sum.passed > 0 ? 0 : 1;
 }
 
@@ -78,7 +106,8 @@ async function batches(root: string, group: Group, filter: string | undefined): 
   if (!group.apart || filter !== undefined) return [[...group.folders]];
   const files: string[] = [];
   for (const folder of group.folders) for await (const file of testFiles(root, folder)) files.push(file);
-  return files.sort().map((file) => [file]);
+  const rank = (file: string) => (LONGEST.indexOf(file) + 1) || LONGEST.length + 1;
+  return files.sort().sort((a, b) => rank(a) - rank(b)).map((file) => [file]);
 }
 
 async function* testFiles(root: string, folder: string): AsyncGenerator<string> {
@@ -126,26 +155,30 @@ async function runDeno(
     env: environment(),
     stdin: "null",
     stdout: "piped",
-    stderr: "inherit",
+    stderr: "piped",
   }).spawn();
   let overdue = false;
   const timer = setTimeout(() => {
     overdue = true;
     child.kill("SIGKILL");
   }, filter === undefined && group.apart ? LIMIT : 4 * LIMIT);
-  const stop = () => {
-    child.kill("SIGTERM");
-    Deno.exit(1);
-  };
-  Deno.addSignalListener("SIGTERM", stop);
+  running.add(child);
   let counts = none;
-  for await (const line of linesOf(child.stdout)) {
-    console.log(line);
+  // The lines of files that run at the same time do not mix: each file's come together, at its end.
+  const kept: string[] = [];
+  const show = (line: string) => group.apart && filter === undefined ? kept.push(line) : console.log(line);
+  const read = async (stream: typeof child.stdout, take: (line: string) => void) => {
+    for await (const line of linesOf(stream)) take(line);
+  };
+  const summed = (line: string) => {
+    show(line);
     counts = add(counts, countsOf(line));
-  }
+  };
+  await Promise.all([read(child.stdout, summed), read(child.stderr, show)]);
   const { code } = await child.status;
+  if (kept.length) console.log(kept.join("\n"));
   clearTimeout(timer);
-  Deno.removeSignalListener("SIGTERM", stop);
+  running.delete(child);
   const broken = overdue || (code !== 0 && counts.failed === 0);
   if (!broken) return counts.failed ? { counts, fault: `${counts.failed} failed` } : { counts };
   const fault = overdue ? "ended after its time was up" : `status ${code} without a failed test`;

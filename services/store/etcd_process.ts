@@ -193,10 +193,15 @@ async function healthy(endpoint: string): Promise<boolean> {
   }
 }
 
-/** A TCP port of 127.0.0.1 that nobody listens on. */
+/**
+ * A TCP port of 127.0.0.1 on which no program listens. It is chosen at random below Linux's ephemeral ports (32768 and
+ * up), one of which the next outgoing connection on this host might take before the caller listens on it.
+ */
 export function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
+  for (;;) {
+    const port = 10_000 + Math.floor(Math.random() * 22_768);
+    if (portIsFree(port)) return port;
+  }
 }
 
 function portIsFree(port: number): boolean {
