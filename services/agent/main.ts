@@ -1,7 +1,7 @@
 import { abortConnection } from "../../ffi/abort.ts";
 import { missingForLinks } from "../../ffi/network_check.ts";
 import { runDaemon } from "../common/daemon.ts";
-import { formatHostPort } from "../common/host_port.ts";
+import { formatHostPort, tryParseHostPort } from "../common/host_port.ts";
 import type { Ip } from "../common/ip.ts";
 import { messageOf, Refusal } from "../common/refusal.ts";
 import { readTls } from "../common/tls.ts";
@@ -80,6 +80,7 @@ export function main(args: string[]): Promise<number> {
       listen,
       tls,
       port: listen.port,
+      names: [hostname, tryParseHostPort(apiHostname, 0)?.host ?? hostname, listen.host],
       report: daemon.report,
       metrics,
       log,

@@ -136,10 +136,7 @@ async function act(
 ): Promise<void> {
   const { remoteAddress = "", localAddress } = request.socket;
   if (request.method !== "POST") return answer(response, 405, "POST only\n");
-  // A browser on this machine sends its page's origin along, and speaks for whoever wrote the page.
-  if (
-    request.headers.origin !== undefined || !(isLoopback(remoteAddress) || remoteAddress === localAddress)
-  ) {
+  if (!isLoopback(remoteAddress) && remoteAddress !== localAddress) {
     return answer(response, 403, "only for commands on this machine\n");
   }
   try {

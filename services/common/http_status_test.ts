@@ -80,6 +80,7 @@ Deno.test("serveStatus() does what it is told to, once, by POST, and only for th
     assert.deepEqual(await post("/release"), [200, "released 1\n"]);
     assert.deepEqual(await post("/release", { method: "GET" }), [405, "POST only\n"]);
     assert.equal((await post("/release", { headers: { origin: "http://evil.example" } }))[0], 403);
+    assert.equal((await post("/release", { headers: { "sec-fetch-site": "cross-site" } }))[0], 403);
     assert.deepEqual(await post("/refuse"), [409, "nothing is held\n"]);
     assert.deepEqual(await post("/break"), [500, "a fault\n"]);
     assert.equal((await post("/elsewhere"))[0], 405);

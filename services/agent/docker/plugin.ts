@@ -23,7 +23,7 @@ export async function servePlugin(
   const earlier = new Earlier(spec, directory), before = await earlier.read(https);
   const configured = hostConfigured ? listen.host : undefined;
   const places = await placesOf({ hostname, port, configured, https, earlier: before, addressesOf });
-  const server = serveDocker(gated(docker), { places, tls, log });
+  const server = serveDocker(gated(docker), { places, tls, names: [hostname], log });
   // Kept before it is written over: an engine that runs knows what was there.
   await earlier.keep(before, https).catch((error) =>
     log.warn(`what Docker was told before cannot be kept: ${messageOf(error)}`)

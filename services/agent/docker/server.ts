@@ -25,6 +25,8 @@ export interface DockerServerOptions {
   readonly places: Places;
   /** HTTPS, and the engine must show a certificate of the same authority. */
   readonly tls: TlsMaterial | undefined;
+  /** Names of this host by which a browser's own pages may be served. */
+  readonly names?: readonly string[];
   readonly log: Log;
 }
 
@@ -39,7 +41,7 @@ export interface DockerServer {
 
 /** Serves libnetwork's remote drivers. Throws Refusal when none of the places can be listened on. */
 export function serveDocker(api: DockerApi, options: DockerServerOptions): DockerServer {
-  const { places, tls, log } = options, once = new OncePerMinute();
+  const { places, tls, names = [], log } = options, once = new OncePerMinute();
   const asked = new AskedPools();
   let closing = false;
   const serve = async (request: IncomingMessage, response: ServerResponse, proceed?: () => void) => {
@@ -71,6 +73,7 @@ export function serveDocker(api: DockerApi, options: DockerServerOptions): Docke
       name: "the Docker plugin",
       tls,
       limits: LIMITS,
+      names,
       most: connectionLimit(256, 1 / 16),
       log,
       abort: abortConnection,

@@ -25,6 +25,8 @@ export interface ApiServerOptions {
   readonly tls: TlsMaterial | undefined;
   /** Where other agents' APIs are whose API_HOSTNAME names no port. */
   readonly port: number;
+  /** Names of this host by which a browser's own pages may be served. */
+  readonly names?: readonly string[];
   readonly report: () => Report;
   readonly metrics: Registry;
   readonly log: Log;
@@ -74,7 +76,7 @@ export interface ApiServer {
  * @throws Refusal when the address, or a local way in that is required, cannot be listened on.
  */
 export async function serveAgentApi(api: AgentApi, options: ApiServerOptions): Promise<ApiServer> {
-  const { listen, tls, port, log, report, metrics, local } = options;
+  const { listen, tls, port, names = [], log, report, metrics, local } = options;
   const limits = { ...usual, ...options.limits };
   const counters = createCounters(metrics), faults = new Faults(log);
   const streams = new Streams(
@@ -118,6 +120,7 @@ export async function serveAgentApi(api: AgentApi, options: ApiServerOptions): P
         tls,
         limits,
         most,
+        names,
         log,
         abort: abortConnection,
         onRequest: (request, response, proceed) => void serve(sources, request, response, proceed),

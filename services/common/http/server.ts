@@ -3,12 +3,14 @@ import { Buffer } from "node:buffer";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { createServer as createTlsServer, type Server as TlsServer, type TLSSocket } from "node:tls";
+import { Ip } from "../ip.ts";
 import { type Log, OncePerMinute } from "../log.ts";
 import { STOP_WITHIN } from "../signals.ts";
 import type { TlsMaterial } from "../tls.ts";
 import { Acceptor, type Client, type Listening } from "./acceptor.ts";
 import type { AheadEnd } from "./ahead_end.ts";
-import { closeWithResponse, json } from "./answers.ts";
+import { closeWithResponse, json, send } from "./answers.ts";
+import { browserRefusal } from "./browser.ts";
 import { type Abort, ConnectionEnd, type ConnectionOptions, type End } from "./ends.ts";
 import { logHandshakes } from "./handshakes.ts";
 import { type Limits, type Peer, RequestSocket } from "./request_socket.ts";
@@ -24,6 +26,8 @@ export interface HttpServerOptions {
   /** Connections at once. */
   readonly most: number;
   readonly abort: Abort;
+  /** Names of this host, besides its own and localhost: a browser's requests are refused that come by another. */
+  readonly names?: readonly string[];
   readonly log: Log;
   /** Answers a request; `proceed` is to be called before its body is read, where the client waits to be told to go on. */
   readonly onRequest: (request: IncomingMessage, response: ServerResponse, proceed?: () => void) => void;
@@ -93,7 +97,7 @@ export class HttpServer {
 
   /** Node's server of HTTP, which parses requests and has no socket of its own. */
   #parser(): Server {
-    const { onRequest, onConnect, limits } = this.#options;
+    const { onRequest, onConnect, limits, tls, names = [] } = this.#options;
     // Node's own refusal has no sentence, and nothing here goes by the header. The limits are kept in RequestSocket.
     const server = createServer({
       requireHostHeader: false,
@@ -107,13 +111,21 @@ export class HttpServer {
       // A server that does not listen closes a connection after its first answer.
       listening: { get: () => !this.#closing },
     });
-    server.on("request", (request, response) => {
+    const own = {
+      secure: tls !== undefined,
+      names: [...new Set([...names, Deno.hostname()])].filter((name) => !Ip.tryParse(name)),
+    };
+    const refused = (request: IncomingMessage, response: ServerResponse) => {
       socketOf(request).begin(request, response);
-      onRequest(request, response);
+      const error = browserRefusal(request.headers, own);
+      if (error !== undefined) send(response, json(403, { error }), true);
+      return error !== undefined;
+    };
+    server.on("request", (request, response) => {
+      if (!refused(request, response)) onRequest(request, response);
     });
     server.on("checkContinue", (request: IncomingMessage, response: ServerResponse) => {
-      socketOf(request).begin(request, response);
-      onRequest(request, response, () => response.writeContinue());
+      if (!refused(request, response)) onRequest(request, response, () => response.writeContinue());
     });
     server.on("checkExpectation", (request: IncomingMessage, response: ServerResponse) => {
       socketOf(request).begin(request, response);
