@@ -1,35 +1,32 @@
 import { checked, EINVAL, ENOENT, errno, SystemError } from "./errno.ts";
+import {
+  cString,
+  fileSystemOf,
+  isProc,
+  NamespaceError,
+  O_CLOEXEC,
+  O_NOFOLLOW,
+  open,
+  openFolder,
+  statusOf,
+} from "./folder.ts";
 import { libc } from "./libc.ts";
 
-const O_RDONLY = 0, O_CREAT = 0x40, O_NONBLOCK = 0x800, O_CLOEXEC = 0x80000, O_PATH = 0x200000;
-// These two differ between the architectures.
-const [O_DIRECTORY, O_NOFOLLOW] = Deno.build.arch === "aarch64" ? [0x4000, 0x8000] : [0x10000, 0x20000];
+export { NamespaceError };
+
+const O_RDONLY = 0, O_CREAT = 0x40, O_NONBLOCK = 0x800;
 const CLONE_NEWNET = 0x40000000;
 const MS_BIND = 4096n, MNT_DETACH = 2, UMOUNT_NOFOLLOW = 8;
-const NSFS_MAGIC = 0x6e736673, PROC_SUPER_MAGIC = 0x9fa0;
+const NSFS_MAGIC = 0x6e736673;
 const NS_GET_NSTYPE = 0xb703;
-const AT_EMPTY_PATH = 0x1000, STATX_BASIC = 0x7ff, S_IFMT = 0xf000, S_IFREG = 0x8000, S_IFLNK = 0xa000;
+const S_IFREG = 0x8000, S_IFLNK = 0xa000;
 
 const own = "/proc/thread-self/ns/net";
 
-/** A path or name as C reads it. */
-function cString(text: string): Uint8Array<ArrayBuffer> {
-  if (text.includes("\0")) throw new NamespaceError(text, "not the path of a file");
-  return new TextEncoder().encode(text + "\0");
-}
-
-/** A path that cannot be used as that of a network namespace. `message` is like `/run/x: not a network namespace`. */
-export class NamespaceError extends Error {
-  override readonly name = "NamespaceError";
-  constructor(readonly path: string, readonly reason: string) {
-    super(`${path}: ${reason}`);
-  }
-}
-
 /**
  * Opens a network namespace by the path of its file, which may be of anybody's choosing: nothing else is opened for
- * reading, a symbolic link is not followed (but those of /proc, which the kernel makes, are), and what has been
- * checked is what the descriptor stands for, whatever becomes of the path.
+ * reading, a symbolic link is not followed (but those of /proc, which the kernel makes, are; and see openFolder() for
+ * those on the way), and what has been checked is what the descriptor stands for, whatever becomes of the path.
  *
  * @returns a descriptor that the caller closes
  * @throws SystemError when there is no such path, NamespaceError when it is none of a network namespace
@@ -73,28 +70,36 @@ export function openNamespaceIfAny(path: string): number | undefined {
  * @throws NamespaceError when something else is at the path already
  */
 export function createNamespace(path?: string): number {
-  const file = path === undefined ? undefined : reserve(path);
-  let namespace = -1;
+  if (path === undefined) return newNamespace();
+  const { folder, name } = openFolder(path);
   try {
-    checked(libc.unshare(CLONE_NEWNET), "make a network namespace");
+    const file = reserve(folder, name, path);
+    let namespace = -1;
     try {
-      namespace = openSelf();
-    } finally {
-      leave();
-    }
-    if (file !== undefined) {
+      namespace = newNamespace();
       checked(
         libc.mount(through(namespace), through(file), null, MS_BIND, null),
         `mount a namespace on ${path}`,
       );
+      return namespace;
+    } catch (error) {
+      if (namespace >= 0) libc.close(namespace);
+      libc.unlink(through(folder, name));
+      throw error;
+    } finally {
+      libc.close(file);
     }
-    return namespace;
-  } catch (error) {
-    if (namespace >= 0) libc.close(namespace);
-    if (path !== undefined) libc.unlink(cString(path));
-    throw error;
   } finally {
-    if (file !== undefined) libc.close(file);
+    libc.close(folder);
+  }
+}
+
+function newNamespace(): number {
+  checked(libc.unshare(CLONE_NEWNET), "make a network namespace");
+  try {
+    return openSelf();
+  } finally {
+    leave();
   }
 }
 
@@ -105,12 +110,28 @@ export function createNamespace(path?: string): number {
  * @throws NamespaceError when something else is at the path
  */
 export function removeNamespace(path: string): boolean {
-  const name = cString(path);
+  let opened;
+  try {
+    opened = openFolder(path);
+  } catch (error) {
+    if (error instanceof SystemError && error.errno === ENOENT) return false;
+    throw error;
+  }
+  const { folder, name } = opened;
+  try {
+    return removeIn(folder, name, path);
+  } finally {
+    libc.close(folder);
+  }
+}
+
+function removeIn(folder: number, name: string, path: string): boolean {
+  const place = through(folder, name);
   // Mounted more than once, as by two processes that made it at the same time: all go.
   for (;;) {
     let found;
     try {
-      found = look(path);
+      found = lookIn(folder, name, path);
     } catch (error) {
       if (error instanceof SystemError && error.errno === ENOENT) return false;
       throw error;
@@ -118,11 +139,11 @@ export function removeNamespace(path: string): boolean {
     libc.close(found.fd);
     if (found.kind === "empty file") break;
     if (found.kind !== "namespace") throw new NamespaceError(path, reasons[found.kind]);
-    if (libc.umount2(name, MNT_DETACH | UMOUNT_NOFOLLOW) === 0) continue;
+    if (libc.umount2(place, MNT_DETACH | UMOUNT_NOFOLLOW) === 0) continue;
     const code = errno();
     throw new SystemError(`unmount ${path}`, code, code === EINVAL ? "not a mount of a namespace" : "");
   }
-  if (libc.unlink(name) === 0) return true;
+  if (libc.unlink(place) === 0) return true;
   const code = errno();
   if (code !== ENOENT) throw new SystemError(`remove ${path}`, code);
   return true;
@@ -130,8 +151,7 @@ export function removeNamespace(path: string): boolean {
 
 /** Which namespace a descriptor stands for: the same text for the same one, as long as it is held open. */
 export function namespaceIdentity(namespace: number): string {
-  const stat = status(namespace);
-  return `${stat.getUint32(136, true)}:${stat.getUint32(140, true)}:${stat.getBigUint64(32, true)}`;
+  return statusOf(namespace).identity;
 }
 
 /** The namespace that this process began in. */
@@ -171,57 +191,43 @@ const reasons: Record<Exclude<Kind, "namespace">, string> = {
 
 /** What is at a path, by a descriptor that stands for it and can neither block nor read. */
 function look(path: string): { fd: number; kind: Kind } {
-  const slash = path.lastIndexOf("/");
-  const folder = path.slice(0, slash + 1) || ".", name = path.slice(slash + 1);
-  if (name === "" || path.includes("\0")) throw new NamespaceError(path, "not the path of a file");
-  const inside = checked(libc.open(cString(folder), O_PATH | O_DIRECTORY | O_CLOEXEC, 0), `open ${path}`);
+  const { folder, name } = openFolder(path);
   try {
-    // Links in a /proc folder are the kernel's own, and nobody can swap them.
-    const follow = fileSystem(inside) === PROC_SUPER_MAGIC ? 0 : O_NOFOLLOW;
-    const fd = checked(libc.openat(inside, cString(name), O_PATH | O_CLOEXEC | follow, 0), `open ${path}`);
-    try {
-      return { fd, kind: kindOf(fd) };
-    } catch (error) {
-      libc.close(fd);
-      throw error;
-    }
+    return lookIn(folder, name, path);
   } finally {
-    libc.close(inside);
+    libc.close(folder);
+  }
+}
+
+function lookIn(folder: number, name: string, path: string): { fd: number; kind: Kind } {
+  // Links in a /proc folder are the kernel's own, and nobody can swap them.
+  const fd = open(folder, name, isProc(folder) ? 0 : O_NOFOLLOW, path);
+  try {
+    return { fd, kind: kindOf(fd) };
+  } catch (error) {
+    libc.close(fd);
+    throw error;
   }
 }
 
 function kindOf(fd: number): Kind {
-  if (fileSystem(fd) === NSFS_MAGIC) return "namespace";
-  const stat = status(fd), mode = stat.getUint16(28, true) & S_IFMT;
-  if (mode === S_IFLNK) return "symbolic link";
-  return mode === S_IFREG && stat.getBigUint64(40, true) === 0n ? "empty file" : "other";
+  if (fileSystemOf(fd) === NSFS_MAGIC) return "namespace";
+  const { kind, size } = statusOf(fd);
+  if (kind === S_IFLNK) return "symbolic link";
+  return kind === S_IFREG && size === 0n ? "empty file" : "other";
 }
 
 /** Opens or makes the empty file that a namespace is to be mounted on. */
-function reserve(path: string): number {
+function reserve(folder: number, name: string, path: string): number {
   const flags = O_RDONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
-  const fd = checked(libc.open(cString(path), flags, 0o444), `create ${path}`);
+  const fd = checked(libc.openat(folder, cString(name), flags, 0o444), `create ${path}`);
   const kind = kindOf(fd);
   if (kind === "empty file") return fd;
   libc.close(fd);
   throw new NamespaceError(path, kind === "namespace" ? "exists already" : "something else is there");
 }
 
-/** The path of what a descriptor stands for. */
-function through(fd: number): Uint8Array<ArrayBuffer> {
-  return cString(`/proc/thread-self/fd/${fd}`);
-}
-
-/** struct statfs: the file system's magic number comes first. */
-function fileSystem(fd: number): number {
-  const statfs = new Uint8Array(120);
-  checked(libc.fstatfs(fd, statfs), "fstatfs");
-  return new DataView(statfs.buffer).getUint32(0, true);
-}
-
-/** struct statx: mode at 28, inode at 32, size at 40, device at 136 (major) and 140 (minor). */
-function status(fd: number): DataView {
-  const stat = new Uint8Array(256);
-  checked(libc.statx(fd, cString(""), AT_EMPTY_PATH, STATX_BASIC, stat), "statx");
-  return new DataView(stat.buffer);
+/** The path of what a descriptor stands for, or of what is in that folder. */
+function through(fd: number, name?: string): Uint8Array<ArrayBuffer> {
+  return cString(`/proc/thread-self/fd/${fd}${name === undefined ? "" : `/${name}`}`);
 }

@@ -3,7 +3,7 @@ import { invalid, messageOf, Refusal } from "../common/refusal.ts";
 import { checkNetwork, type NetworkRequest } from "../overlay/check_network.ts";
 import { rangeOf } from "../overlay/claims.ts";
 import type { EndpointRequest } from "../overlay/create_endpoints.ts";
-import { type Activation, findEndpoint } from "../overlay/endpoints.ts";
+import { type Activation, findEndpoint, namespaceGone } from "../overlay/endpoints.ts";
 import { hostVethName } from "../overlay/faults.ts";
 import { findNetwork, planCreateNetwork, planDeleteNetwork } from "../overlay/networks.ts";
 import { conflictsOf, unusableAddress } from "../overlay/ranges.ts";
@@ -357,12 +357,12 @@ export class Agent implements AgentApi {
     // Networks of old may have such a range, and each container has services of its own there.
     const unusable = unusableAddress(address);
     if (unusable !== undefined) throw invalid(`ip: ${address}: ${unusable}; nothing is connected to it`);
-    const own = kernel.identity(OWN_NAMESPACE);
-    for (const { active, record } of view.space(network).endpointsOn(host.hostname)) {
-      const path = active ? record.target_netns_path : "";
+    for (const endpoint of view.space(network).endpointsOn(host.hostname)) {
+      const path = endpoint.active ? endpoint.record.target_netns_path : "";
       // A container may have just ended; one of Docker's may be on its way there.
-      const identity = path ? kernel.identity(path) : undefined;
-      if (identity && identity !== own) return { kind: "local", netns: path };
+      const identity = path ? await kernel.targetIdentity(path) : undefined;
+      if (identity === undefined || namespaceGone(endpoint, sinceBoot(identity))) continue;
+      return { kind: "local", netns: path, identity };
     }
     const agents = new Map<string, RemoteAgent>();
     for (const record of await store.endpointsOfNetwork(network)) {

@@ -69,7 +69,7 @@ export interface CreatedEndpoint {
 
 /** Either this host's namespace to dial from, or another agent to ask. */
 export type Route =
-  | { readonly kind: "local"; readonly netns: string }
+  | { readonly kind: "local"; readonly netns: string; readonly identity: string }
   | { readonly kind: "remote"; readonly agents: readonly RemoteAgent[] };
 
 /** A host that has an active endpoint of the network. */

@@ -65,9 +65,9 @@ export class Attachments implements AttachmentsApi {
         else if (!identity || record.strand_netns !== sinceBoot(identity)) {
           problems.push(`endpoint ${now.id} is in ${record.target_netns_path}, not in ${netns}`);
         }
-        const missing = problems.length
+        const missing = problems.length || !identity
           ? []
-          : await kernel.missingRoutes(netns, ifname, record.strand_routes ?? []);
+          : await kernel.missingRoutes(netns, identity, ifname, record.strand_routes ?? []);
         return {
           ...await this.#attached(record),
           problems,

@@ -422,7 +422,7 @@ export class NetworkWorker {
           const end = wanted ? undefined : hostEnds.get(id);
           // Its port may be gone, by others' doing.
           const left: Op[] = end === undefined ? [] : [{ op: "host-end-remove", name: end }];
-          await this.#do([...diffVeth(name, actual, wanted), ...left, ...way]);
+          await this.#do([...diffVeth(name, actual, wanted), ...left, ...way], endpoint);
         });
       }
     }
@@ -523,7 +523,8 @@ export class NetworkWorker {
       if ((actual?.arp.get(address) ?? -1) > 0) this.#announcer.announce(address, mac);
     }
     for (const [name, own] of veths) {
-      if (desired?.veths.has(name)) await this.#one(ids.get(name) ?? name, () => this.#do(own));
+      const id = ids.get(name) ?? name;
+      if (desired?.veths.has(name)) await this.#one(id, () => this.#do(own, view.endpoint(id)));
     }
     const done = [...network, ...[...veths.values()].flat()];
     if (drifted && done.length) this.#drifted(done);
@@ -577,11 +578,13 @@ export class NetworkWorker {
   }
 
   /** Carries out operations; what takes something away only once the store is known to mean it. */
-  async #do(ops: readonly Op[]): Promise<void> {
+  async #do(ops: readonly Op[], endpoint?: Endpoint): Promise<void> {
     if (!ops.length) return;
     if (ops.some(takesAway)) await this.#confirm();
     this.#context.trust.assert();
-    await this.#kernel.carryOut(ops, (op) => failpoint(`op:${op.op}`));
+    // The namespace has been looked at before; the one that is opened now may be another one.
+    const isTarget = (identity: string) => !endpoint || !namespaceGone(endpoint, sinceBoot(identity));
+    await this.#kernel.carryOut(ops, (op) => failpoint(`op:${op.op}`), isTarget);
   }
 
   /**

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { connect } from "node:net";
 import { Netlink } from "../../ffi/netlink.ts";
 import { changeLink } from "../../ffi/netlink_link.ts";
-import { inNamespace } from "../../ffi/netns.ts";
+import { home, inNamespace, namespaceIdentity } from "../../ffi/netns.ts";
 import { listenIn } from "../../ffi/sockets_in.ts";
 import { fakeApi, testServer } from "../../services/agent/http/testing.ts";
 import { TestNamespace } from "../ffi/namespaces.ts";
@@ -183,7 +183,10 @@ Deno.test("a connection is made from inside the endpoint's namespace", async () 
     await netlink.run(changeLink("lo", { up: true }));
   }
   await using server = await testServer(
-    fakeApi({ route: () => Promise.resolve({ kind: "local", netns: place.path }) }),
+    fakeApi({
+      route: () =>
+        Promise.resolve({ kind: "local", netns: place.path, identity: namespaceIdentity(place.fd) }),
+    }),
     { limits: { dial: 300 } },
   );
   const listener = listenIn(place.fd, { hostname: "127.0.0.1", port: 7 });
@@ -197,6 +200,13 @@ Deno.test("a connection is made from inside the endpoint's namespace", async () 
     await assert.rejects(stream(way, server.at.port), /502.*Connection refused/s);
   } finally {
     listener.close();
+  }
+  {
+    // Another one has come to that path.
+    const identity = namespaceIdentity(home);
+    const route = () => Promise.resolve({ kind: "local", netns: place.path, identity } as const);
+    await using other = await testServer(fakeApi({ route }));
+    await assert.rejects(stream({ port: other.at.port, tls: undefined }, 7), /502.*another one is at/s);
   }
   // A listener that takes no more: what knocks gets no answer.
   const full = inNamespace(place.fd, () => Deno.listen({ hostname: "127.0.0.1", port: 8, tcpBacklog: 1 }));
@@ -215,7 +225,9 @@ Deno.test("a connection is made from inside the endpoint's namespace", async () 
 
 Deno.test("a namespace that is gone is a 502, and what is no CONNECT to a network says so", async () => {
   const netns = "/run/netns/strand-nowhere";
-  await using server = await testServer(fakeApi({ route: () => Promise.resolve({ kind: "local", netns }) }));
+  await using server = await testServer(
+    fakeApi({ route: () => Promise.resolve({ kind: "local", netns, identity: "" }) }),
+  );
   const { port } = server.at;
   const ask = async (head: string) => {
     const client = await dial({ port, tls: undefined });

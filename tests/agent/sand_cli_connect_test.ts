@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { home, namespaceIdentity } from "../../ffi/netns.ts";
 import { Buffer } from "node:buffer";
 import { NETWORK } from "../../services/agent/http/testing.ts";
 import { Refusal } from "../../services/common/refusal.ts";
@@ -40,7 +41,9 @@ for (const secure of [false, true]) {
     let known = true;
     const route = () => {
       if (!known) throw new Refusal("not-found", "there is no such network any more");
-      return Promise.resolve({ kind: "local", netns: "/proc/self/ns/net" } as const);
+      return Promise.resolve(
+        { kind: "local", netns: "/proc/self/ns/net", identity: namespaceIdentity(home) } as const,
+      );
     };
     await using agent = await agentApi(secure ? certs : undefined, { route });
 

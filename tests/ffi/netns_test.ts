@@ -1,3 +1,4 @@
+import { lchownSync } from "node:fs";
 import assert from "node:assert/strict";
 import { libc } from "../../ffi/libc.ts";
 import {
@@ -42,7 +43,7 @@ Deno.test("createNamespace() refuses a path in use and takes what a killed proce
     assert.throws(() => createNamespace(taken), { message: `${taken}: something else is there` });
     assert.throws(() => removeNamespace(taken), { message: `${taken}: not a network namespace` });
     assert.throws(() => createNamespace(link), { message: `create ${link}: a symbolic link` });
-    assert.throws(() => createNamespace("/nowhere/x"), { message: "create /nowhere/x: no such file" });
+    assert.throws(() => createNamespace("/nowhere/x"), { message: "open /nowhere/x: no such file" });
     assert.equal(Deno.readTextFileSync(taken), "data");
   } finally {
     Deno.removeSync(taken);
@@ -100,6 +101,66 @@ Deno.test("openNamespace() opens nothing but a network namespace, and says what 
     refused(`/run/${"x".repeat(300)}`, `open /run/${"x".repeat(300)}: name too long`);
     // What containers are named by.
     libc.close(openNamespace(`/proc/${Deno.pid}/ns/net`));
+  } finally {
+    Deno.removeSync(folder, { recursive: true });
+  }
+  assert.equal(descriptors(), before);
+});
+
+Deno.test("a link on the way to a namespace is followed only where root alone can change it", () => {
+  using made = new TestNamespace();
+  const folder = Deno.makeTempDirSync(), before = descriptors();
+  const at = (name: string) => `${folder}/${name}`, name = made.path.replace(/.*\//, "");
+  const netns = made.path.replace(/\/[^/]*$/, "");
+  const opens = (path: string) => libc.close(openNamespace(path));
+  const refused = (path: string, part: string) =>
+    assert.throws(() => openNamespace(path), {
+      message:
+        `${path}: "${part}" in it is a link that others than root can change: name the path without it`,
+    });
+  try {
+    Deno.symlinkSync(netns, at("root"));
+    Deno.symlinkSync("root", at("again"));
+    opens(`${at("root")}/${name}`);
+    opens(`${at("again")}//./${name}`);
+    opens(`${folder}/../..${netns}/${name}`);
+    Deno.symlinkSync("loop", at("loop"));
+    refused(`${at("loop")}/${name}`, "loop");
+
+    Deno.symlinkSync(netns, at("user"));
+    lchownSync(at("user"), 65534, 65534);
+    refused(`${at("user")}/${name}`, "user");
+
+    for (
+      const [mode, owner, sticky] of [[0o770, 0, 0], [0o757, 0, 0], [0o755, 65534, 0], [0o777, 0, 0o1000]]
+    ) {
+      const open = at(`open-${mode}-${owner}`);
+      Deno.mkdirSync(open);
+      Deno.symlinkSync(netns, `${open}/link`);
+      Deno.chownSync(open, owner!, 0);
+      Deno.chmodSync(open, mode! | sticky!);
+      // In a sticky folder nobody else can take root's link away.
+      if (sticky) opens(`${open}/link/${name}`);
+      else {
+        refused(`${open}/link/${name}`, "link");
+        refused(`${open}/../root/${name}`, "..");
+      }
+    }
+    // Without a link the path is what it says.
+    const plain = at("plain");
+    Deno.mkdirSync(plain);
+    libc.close(createNamespace(`${plain}/ns`));
+    Deno.chownSync(plain, 65534, 65534);
+    opens(`${plain}/ns`);
+    removeNamespace(`${plain}/ns`);
+
+    opens("/proc/self/ns/net");
+    opens("/proc/thread-self/ns/net");
+    opens(`/proc/${Deno.pid}/task/${Deno.pid}/ns/net`);
+    // As an agent in a container sees those of its host.
+    opens(`/proc/${Deno.pid}/root${made.path}`);
+    refused(`/proc/${Deno.pid}/root${folder}/root/${name}`, "root");
+    refused(`/proc/${Deno.pid}/cwd/${name}`, "cwd");
   } finally {
     Deno.removeSync(folder, { recursive: true });
   }

@@ -75,7 +75,7 @@ export async function open(
   }
   const late = AbortSignal.timeout(options.dialWithin);
   try {
-    return await dial(route.netns, request, AbortSignal.any([gone, late]));
+    return await dial(route, request, AbortSignal.any([gone, late]));
   } catch (error) {
     if (gone.aborted || !late.aborted) throw error;
     const { ip, port } = request;

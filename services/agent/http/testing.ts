@@ -1,4 +1,5 @@
 /** An agent in memory, for tests of the API. */
+import { home, namespaceIdentity } from "../../../ffi/netns.ts";
 import type { Report } from "../../common/http_status.ts";
 import { createLog, type Log } from "../../common/log.ts";
 import { Registry } from "../../common/metrics.ts";
@@ -53,7 +54,12 @@ export function fakeApi(given: Partial<AgentApi> = {}): AgentApi {
     endpoints: () => Promise.resolve({ endpoints: [endpoint] }),
     createEndpoint: () => Promise.resolve({ endpoint, pending: [] }),
     deleteEndpoint: () => Promise.resolve(),
-    route: (id) => Promise.resolve({ kind: "local", netns: (found(id), "/proc/self/ns/net") }),
+    route: (id) => {
+      found(id);
+      return Promise.resolve(
+        { kind: "local", netns: "/proc/self/ns/net", identity: namespaceIdentity(home) } as const,
+      );
+    },
     ...given,
   };
 }

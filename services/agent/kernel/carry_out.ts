@@ -12,7 +12,7 @@ import {
   setNeighbours,
 } from "../../../ffi/netlink_neigh.ts";
 import type { Failure } from "../../../ffi/netlink_replies.ts";
-import { removeNamespace } from "../../../ffi/netns.ts";
+import { namespaceIdentity, removeNamespace } from "../../../ffi/netns.ts";
 import { Cidr, Ip } from "../../common/ip.ts";
 import { macFromBytes, macToBytes, randomMacBytes, tryParseMac } from "../../common/mac.ts";
 import { Refusal } from "../../common/refusal.ts";
@@ -22,7 +22,7 @@ import { BRIDGE, LEG, VXLAN } from "../../overlay/state.ts";
 import { addOverHost, hostEndOf } from "./host_end.ts";
 import { addLeg, addLegRoute, removeLeg, removeLegRoute, setLeg } from "./leg.ts";
 import { addPair } from "./pair.ts";
-import { OWN_NAMESPACE, Place } from "./place.ts";
+import { NamespaceGone, OWN_NAMESPACE, Place } from "./place.ts";
 import { pin, removeProxy, setProxy, unpin } from "./proxy.ts";
 import type { Underlay } from "./read.ts";
 import { addRoutes } from "./routes.ts";
@@ -37,6 +37,9 @@ type Handlers = { readonly [Name in Op["op"]]: (op: Named<Name>) => void | Promi
 
 const NO_MACS: ReadonlySet<number> = new Set();
 
+/** True when this identity, as namespaceIdentity() gives it, is that of the namespace that is meant. */
+export type IsTarget = (identity: string) => boolean;
+
 /** Operations on one network's namespace, which is opened once for all of them. */
 export class Batch implements Disposable {
   #place: Place | undefined;
@@ -46,6 +49,7 @@ export class Batch implements Disposable {
 
   /**
    * @param netlink a socket in the underlay's namespace
+   * @param isTarget Whether a target's namespace is the one that is meant.
    * @param irreplaceable MACs whose entry must go before they get another; see {@link Fdb.irreplaceable}
    */
   constructor(
@@ -53,6 +57,7 @@ export class Batch implements Disposable {
     private readonly underlay: Underlay,
     private readonly netlink: Netlink,
     private readonly irreplaceable: ReadonlySet<number> = NO_MACS,
+    private readonly isTarget: IsTarget = () => true,
   ) {
     this.#place = Place.openIfAny(path);
   }
@@ -245,7 +250,10 @@ export class Batch implements Disposable {
     const target = Place.open(path);
     try {
       // Docker takes its interfaces from the agent's own namespace; no record can name that.
-      if (path !== OWN_NAMESPACE) await refuseTarget(target);
+      if (path !== OWN_NAMESPACE) {
+        if (!this.isTarget(namespaceIdentity(target.fd))) throw new NamespaceGone(path);
+        await refuseTarget(target);
+      }
     } catch (error) {
       target[Symbol.dispose]();
       throw error;

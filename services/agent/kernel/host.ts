@@ -6,9 +6,10 @@ import { invalid, messageOf } from "../../common/refusal.ts";
 import type { RouteState } from "../../overlay/state.ts";
 import { NetworkKernel } from "./network.ts";
 import type { Notifications } from "./notifications.ts";
-import { Place } from "./place.ts";
+import { NamespaceGone, Place } from "./place.ts";
 import type { Underlay } from "./read.ts";
 import { missingRoutes } from "./routes.ts";
+import { refuseTarget, TargetRefused } from "./target.ts";
 
 /** Settings of a host. */
 export interface HostOptions {
@@ -72,12 +73,32 @@ export class HostKernel implements Disposable {
     return place && namespaceIdentity(place.fd);
   }
 
+  /** The same for a namespace that an endpoint may be in: neither this process's own nor an overlay network's. */
+  async targetIdentity(path: string): Promise<string | undefined> {
+    using place = Place.openOrNone(path);
+    try {
+      if (place) await refuseTarget(place);
+    } catch (error) {
+      if (error instanceof TargetRefused) return undefined;
+      throw error;
+    }
+    return place && namespaceIdentity(place.fd);
+  }
+
   /**
    * Those of an interface's routes that a namespace does not have.
-   * @throws Error when there is no such interface
+   *
+   * @param identity Which namespace is meant.
+   * @throws NamespaceGone when another one is at the path; Error when there is no such interface
    */
-  async missingRoutes(path: string, name: string, routes: readonly RouteState[]): Promise<RouteState[]> {
+  async missingRoutes(
+    path: string,
+    identity: string,
+    name: string,
+    routes: readonly RouteState[],
+  ): Promise<RouteState[]> {
     using place = Place.open(path);
+    if (namespaceIdentity(place.fd) !== identity) throw new NamespaceGone(path);
     return await missingRoutes(place, await place.index(name), routes);
   }
 

@@ -4,7 +4,7 @@ import { sendFrames } from "../../../ffi/packet.ts";
 import type { Op } from "../../overlay/ops.ts";
 import { BRIDGE, type NetworkState, type VethState } from "../../overlay/state.ts";
 import { announcement } from "./announcement.ts";
-import { Batch } from "./carry_out.ts";
+import { Batch, type IsTarget } from "./carry_out.ts";
 import { hostEndsOf } from "./host_end.ts";
 import type { Notifications, Watch } from "./notifications.ts";
 import { OWN_NAMESPACE, Place } from "./place.ts";
@@ -73,16 +73,17 @@ export class NetworkKernel {
    * Carries out operations in their order, up to the first that fails; of a table's entries, all that can be.
    *
    * @param onDone Called after each; of two that the kernel is given in one message, after both.
-   * @throws NamespaceGone when a target's namespace is gone, Refusal "exists" when a name or the VNI is taken,
+   * @param isTarget Whether the namespace at a target's path is the one that is meant: it is asked of the one in use.
+   * @throws NamespaceGone when a target's namespace is gone or another one, Refusal "exists" when a name or the VNI is taken,
    * SystemError with what was done and the kernel's reason
    */
-  async carryOut(ops: readonly Op[], onDone?: (op: Op) => void): Promise<void> {
+  async carryOut(ops: readonly Op[], onDone?: (op: Op) => void, isTarget?: IsTarget): Promise<void> {
     if (this.#closed) throw new Error(`the network at ${this.path} is not looked after any more`);
     // The socket would keep the namespace, and the VNI with it.
     if (ops.some(({ op }) => op === "namespace-remove")) this.#listen(undefined);
     const done = this.#watch?.own(ops);
     try {
-      using batch = new Batch(this.path, this.underlay, this.netlink, this.#irreplaceable);
+      using batch = new Batch(this.path, this.underlay, this.netlink, this.#irreplaceable, isTarget);
       await batch.carryOut(ops, onDone);
     } finally {
       done?.();

@@ -1,0 +1,143 @@
+/** The folder of a path from outside, opened so that nobody but root decides where it leads. */
+import { checked } from "./errno.ts";
+import { libc } from "./libc.ts";
+
+export const O_CLOEXEC = 0x80000, O_PATH = 0x200000;
+// These two differ between the architectures.
+export const [O_DIRECTORY, O_NOFOLLOW] = Deno.build.arch === "aarch64"
+  ? [0x4000, 0x8000]
+  : [0x10000, 0x20000];
+const AT_EMPTY_PATH = 0x1000, STATX_BASIC = 0x7ff, S_IFMT = 0xf000, S_IFLNK = 0xa000;
+const PROC_SUPER_MAGIC = 0x9fa0;
+/** The kernel's own limit. */
+const MOST_LINKS = 40;
+
+/** A path that cannot be used as that of a network namespace. `message` is like `/run/x: not a network namespace`. */
+export class NamespaceError extends Error {
+  override readonly name = "NamespaceError";
+  constructor(readonly path: string, readonly reason: string) {
+    super(`${path}: ${reason}`);
+  }
+}
+
+/** A path or name as C reads it. */
+export function cString(text: string): Uint8Array<ArrayBuffer> {
+  if (text.includes("\0")) throw new NamespaceError(text, "not the path of a file");
+  return new TextEncoder().encode(text + "\0");
+}
+
+/** What a descriptor of any kind stands for. */
+export interface Status {
+  /** Of the file's kind, as S_IFMT cuts it out. */
+  readonly kind: number;
+  readonly permissions: number;
+  readonly owner: number;
+  readonly size: bigint;
+  /** Device and inode. */
+  readonly identity: string;
+}
+
+/** struct statx: uid at 20, mode at 28, inode at 32, size at 40, device at 136 (major) and 140 (minor). */
+export function statusOf(fd: number): Status {
+  const bytes = new Uint8Array(256);
+  checked(libc.statx(fd, cString(""), AT_EMPTY_PATH, STATX_BASIC, bytes), "statx");
+  const stat = new DataView(bytes.buffer), mode = stat.getUint16(28, true);
+  return {
+    kind: mode & S_IFMT,
+    permissions: mode & 0o7777,
+    owner: stat.getUint32(20, true),
+    size: stat.getBigUint64(40, true),
+    identity: `${stat.getUint32(136, true)}:${stat.getUint32(140, true)}:${stat.getBigUint64(32, true)}`,
+  };
+}
+
+/** struct statfs: the file system's magic number comes first. */
+export function fileSystemOf(fd: number): number {
+  const statfs = new Uint8Array(120);
+  checked(libc.fstatfs(fd, statfs), "fstatfs");
+  return new DataView(statfs.buffer).getUint32(0, true);
+}
+
+/** True in /proc, whose links to what processes have are the kernel's: they lead there, whatever their text says. */
+export function isProc(folder: number): boolean {
+  return fileSystemOf(folder) === PROC_SUPER_MAGIC;
+}
+
+/**
+ * Opens the folder that a path's last part is in, one part after another. A symbolic link is followed only where root
+ * alone can change it and what leads to it, like `/var/run`: who else can turn a link between a check and a use decides
+ * what is used. Without links a folder may be anybody's, since only root can mount a namespace in it.
+ *
+ * @returns a descriptor that the caller closes, and the last part
+ * @throws NamespaceError for a path or link that is refused, SystemError
+ */
+export function openFolder(path: string): { folder: number; name: string } {
+  const left = partsOf(path).reverse(), name = left.shift();
+  if (name === undefined || name === ".." || /(^|\/)\.?$/.test(path) || path.includes("\0")) {
+    throw new NamespaceError(path, "not the path of a file");
+  }
+  let at = start(path), sure = isRoots(statusOf(at)), links = 0;
+  try {
+    for (let part; (part = left.pop()) !== undefined;) {
+      if (part === ".." && !sure) throw refused(path, part);
+      const next = open(at, part, O_NOFOLLOW, path);
+      try {
+        const status = statusOf(next);
+        let to = next;
+        if (status.kind !== S_IFLNK) sure &&= isRoots(status);
+        else if (isProc(at) && part === "root" && status.owner === 0) {
+          // What a process has as its root: all that it may be trusted with is to have the namespace there.
+          to = open(at, part, 0, path);
+          sure = false;
+        } else {
+          const odd = isProc(at) && part !== "self" && part !== "thread-self";
+          if (!sure || odd || status.owner !== 0 || ++links > MOST_LINKS) throw refused(path, part);
+          const target = readLink(next, path);
+          left.push(...partsOf(target).reverse());
+          if (!target.startsWith("/")) continue;
+          to = start(target);
+        }
+        libc.close(at);
+        at = to;
+      } finally {
+        if (at !== next) libc.close(next);
+      }
+    }
+    return { folder: at, name };
+  } catch (error) {
+    libc.close(at);
+    throw error;
+  }
+}
+
+/** Opens what has this name in a folder, so that it can neither block nor be read. */
+export function open(folder: number, name: string, flags: number, path: string): number {
+  return checked(libc.openat(folder, cString(name), O_PATH | O_CLOEXEC | flags, 0), `open ${path}`);
+}
+
+function start(path: string): number {
+  const from = path.startsWith("/") ? "/" : ".";
+  return checked(libc.open(cString(from), O_PATH | O_DIRECTORY | O_CLOEXEC, 0), `open ${path}`);
+}
+
+function partsOf(path: string): string[] {
+  return path.split("/").filter((part) => part !== "" && part !== ".");
+}
+
+/** Only root can change what is in it; of a sticky one like /tmp, what root itself has in it. */
+function isRoots({ owner, permissions }: Status): boolean {
+  return owner === 0 && ((permissions & 0o022) === 0 || (permissions & 0o1000) !== 0);
+}
+
+function readLink(fd: number, path: string): string {
+  const buffer = new Uint8Array(4096);
+  const length = checked(libc.readlinkat(fd, cString(""), buffer, buffer.length), `read the link ${path}`);
+  return new TextDecoder().decode(buffer.subarray(0, length));
+}
+
+function refused(path: string, part: string): NamespaceError {
+  return new NamespaceError(
+    path,
+    `"${part}" in it is a link that others than root can change: name the path without it`,
+  );
+}
