@@ -69,7 +69,7 @@ export class Member {
 
   /** Connects if need be: true once connected, false as soon as that failed or its time is over. */
   async connect(): Promise<boolean> {
-    const deadline = performance.now() + CONNECT_MS;
+    let deadline = performance.now() + CONNECT_MS;
     for (;;) {
       const now = performance.now();
       const channel = this.#client.getChannel(), state = channel.getConnectivityState(true);
@@ -83,7 +83,12 @@ export class Member {
       const left = this.#connecting + CONNECT_MS - now;
       if (left <= 0) this.drop();
       if (now >= deadline || state === connectivityState.TRANSIENT_FAILURE) return false;
-      if (left > 0) await changed(channel, state, Math.min(left, deadline - now));
+      if (left <= 0) continue;
+      const wait = Math.min(left, deadline - now);
+      await changed(channel, state, wait);
+      // What has come meanwhile was not looked at yet: the attempt gets its time anew.
+      const woken = performance.now();
+      if (woken - now > wait + STALL_MS) deadline = (this.#connecting = woken) + CONNECT_MS;
     }
   }
 
