@@ -30,6 +30,7 @@ export const IFLA_GROUP = 27, IFLA_EXT_MASK = 29, IFLA_LINK_NETNSID = 37;
 export const IFLA_INFO_KIND = 1, IFLA_INFO_DATA = 2;
 export const IFLA_VXLAN_ID = 1, IFLA_VXLAN_GROUP = 2, IFLA_VXLAN_LOCAL = 4, IFLA_VXLAN_LEARNING = 7;
 export const IFLA_VXLAN_PORT = 15, IFLA_VXLAN_PROXY = 11, IFLA_VXLAN_L2MISS = 13, IFLA_VXLAN_L3MISS = 14;
+const IFLA_VXLAN_DF = 29, VXLAN_DF_SET = 1;
 export const IFLA_VXLAN_GROUP6 = 16, IFLA_VXLAN_LOCAL6 = 17;
 const IFLA_NET_NS_FD = 28, VETH_INFO_PEER = 1, IFLA_MACVLAN_MODE = 1, MACVLAN_MODE_PASSTHRU = 8;
 
@@ -73,6 +74,8 @@ export interface NewVxlan extends NewLink {
   /** Tells of addresses that are not in its ARP table. */
   readonly l3miss?: boolean;
   readonly learning?: boolean;
+  /** True: no router may fragment what it sends. Kernels before 4.20 do not know that. */
+  readonly dontFragment?: boolean;
 }
 
 /** Creates a bridge. */
@@ -93,6 +96,7 @@ export function newVxlan(link: NewVxlan): Request {
     [IFLA_VXLAN_L2MISS, u8(link.l2miss ?? false)],
     [IFLA_VXLAN_L3MISS, u8(link.l3miss ?? false)],
     [IFLA_VXLAN_LEARNING, u8(link.learning ?? false)],
+    ...link.dontFragment ? [[IFLA_VXLAN_DF, u8(VXLAN_DF_SET)] as const] : [],
   ]);
 }
 

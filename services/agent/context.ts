@@ -5,6 +5,7 @@ import type { SandStore } from "../store/sand_store.ts";
 import type { Counters } from "./counters.ts";
 import type { Drift } from "./drift.ts";
 import type { HostKernel } from "./kernel/host.ts";
+import type { Prober } from "./probe/prober.ts";
 import type { Trust } from "./trust.ts";
 
 /** What the parts of an agent have in common. */
@@ -15,6 +16,8 @@ export interface Context {
   readonly trust: Trust;
   /** Networks that others have changed in the kernel. */
   readonly drift: Drift;
+  /** Whether other hosts are reached. */
+  readonly prober: Pick<Prober, "answering">;
   readonly host: {
     readonly hostname: string;
     /** Its VTEP. */

@@ -28,6 +28,8 @@ import { Notifications } from "./kernel/notifications.ts";
 import { guardedBy, NameClaim } from "./name_claim.ts";
 import { claimName } from "./claim_name.ts";
 import { networksIn, watchRemoved } from "./namespaces.ts";
+import { tellPeers } from "./probe/health.ts";
+import { Prober } from "./probe/prober.ts";
 import { StateFile } from "./state_file.ts";
 import { Trust } from "./trust.ts";
 import { UnderlayWatch } from "./underlay_watch.ts";
@@ -160,12 +162,18 @@ export function main(args: string[]): Promise<number> {
     });
     daemon.defer("kernel", () => kernel[Symbol.dispose]());
     const drift = new Drift({ log, trust });
+    const prober = new Prober(() => context, () => ({
+      path: settings.namespacePath("strand-probe"),
+      vtep: context.host.ip,
+      port: settings.vxlanPort,
+    }));
     const context: Context = {
       store: guardedBy(claim, store),
       view,
       kernel,
       trust,
       drift,
+      prober,
       host: {
         hostname,
         apiHostname,
@@ -190,11 +198,14 @@ export function main(args: string[]): Promise<number> {
         for (const { kinds } of changes.values()) if (kinds.has("hosts")) return void underlay.look();
       }),
     );
+    daemon.defer("probes", () => prober.close());
     tellHealth(daemon, context, workers, underlay);
+    tellPeers(daemon, prober, settings.vxlanPort);
     trust.look();
     running.trust = trust;
     if (settings.docker.enabled) await onceReached(() => adoptEndpoints(context), daemon.stopping);
     await onceReached(() => workers.start(inKernel), daemon.stopping);
+    prober.start(workers);
     const names = new VethNames();
     running.agent = new Agent(context, workers, { ...settings, names });
     running.attachments = new Attachments(running.agent, context, workers);

@@ -494,8 +494,8 @@ export class NetworkWorker {
     const { state: full, problems } = desiredState(view, this.id, options);
     const desired = full && without(full, gone);
     // What has changed in the store since it was read is not the doing of others on this host.
-    const drifted = (reason === "check" || reason === "drift") && wasRight && !this.#changes.length &&
-      !this.#reason;
+    const drifted = looks(reason) && wasRight && !this.#changes.length &&
+      (!this.#reason || looks(this.#reason));
     this.#problems = problems;
     const unread = unreadable(this.#context, this.id);
     let ops = [...diff(actual, desired), ...await this.#strays(reason, desired)];
@@ -544,7 +544,8 @@ export class NetworkWorker {
       this.#steady = false;
       return await this.#leave();
     }
-    await this.#commit(() => planPresence(view, this.id, this.#presence()));
+    const probeVni = await this.#context.prober.answering(this.id);
+    await this.#commit(() => planPresence(view, this.id, { ...this.#presence(), probeVni }));
     await this.#tellReach();
     if (view.networksOn(host.hostname).has(this.id)) trust.joined(this.id);
     this.#steady = true;
@@ -834,6 +835,11 @@ export class NetworkWorker {
     }
     this.#told = now;
   }
+}
+
+/** True for a comparison that nothing in the store has asked for. */
+function looks(reason: Reason): boolean {
+  return reason === "check" || reason === "drift";
 }
 
 interface Waiting extends PromiseWithResolvers<void> {

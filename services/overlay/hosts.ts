@@ -8,16 +8,21 @@ export interface Presence {
   readonly hostname: string;
   /** The largest that the network can have there. */
   readonly mtu: number;
+  /** The VNI on which the host answers probes; null: it does not answer. Undefined: what is told of that stays. */
+  readonly probeVni?: number | null | undefined;
   /** RFC 3339 with nanoseconds. */
   readonly now: string;
 }
 
 /** Adds that the network is set up on the host, where that is not written yet. */
-export function joinNetwork(view: View, network: string, { hostname, mtu, now }: Presence, step: Step): void {
+export function joinNetwork(view: View, network: string, presence: Presence, step: Step): void {
+  const { hostname, mtu, probeVni, now } = presence;
   for (const key of [view.keys.hostNetwork(hostname, network), view.keys.networkHost(network, hostname)]) {
     const told = view.presence(key);
-    if (told?.mtu === mtu) continue;
-    const value = { id: network, created_at: now, ...told, mtu };
+    const vni = probeVni === undefined ? told?.probe_vni : probeVni ?? undefined;
+    if (told?.mtu === mtu && told.probe_vni === vni) continue;
+    // JSON leaves out what is undefined.
+    const value = { id: network, created_at: now, ...told, mtu, probe_vni: vni };
     step.guard(view.guard(key)).put(key, writeSandRecord(value));
   }
 }

@@ -3,7 +3,7 @@ import { type NetworkRecord, writeSandRecord } from "../store/sand_records.ts";
 import type { Plan } from "../store/types.ts";
 import { checkNetwork, type NetworkRequest } from "./check_network.ts";
 import { freshBits, readAllocation, writeBits } from "./claims.ts";
-import { VXLAN_PORT } from "./state.ts";
+import { PROBE_VNI, VXLAN_PORT } from "./state.ts";
 import { Step } from "./step.ts";
 import type { View } from "./view.ts";
 
@@ -73,6 +73,7 @@ export function planCreateNetwork(
 function lowestVni(view: View, { minVni, maxVni }: Pick<NetworkOptions, "minVni" | "maxVni">): number {
   const used = new Set<number>();
   for (const { vxlan_vni } of view.networks()) used.add(vxlan_vni);
+  used.add(PROBE_VNI);
   for (let vni = minVni; vni <= maxVni; vni++) if (!used.has(vni)) return vni;
   throw new Refusal(
     "exhausted",

@@ -122,6 +122,9 @@ export function legName(networkId: string): string {
 /** IANA's port for VXLAN (RFC 7348 §5). */
 export const VXLAN_PORT = 4789;
 
+/** The VNI by which hosts find out whether VXLAN passes between them: the last one, which no network gets. */
+export const PROBE_VNI = 0xffffff;
+
 /** The 48-bit value of a MAC in stored form. */
 export function macNumber(mac: string): number {
   return parseInt(mac.replaceAll(":", ""), 16);

@@ -103,6 +103,8 @@ const presence = z.looseObject({
   created_at: text.default(""),
   /** Ours: the largest that the network can have on the host; agents of old do not write it. */
   mtu: z.int().positive().optional(),
+  /** Ours: the VNI on which the host answers probes of the underlay. */
+  probe_vni: z.int().positive().optional(),
 });
 
 const allocation = z.looseObject({

@@ -15,6 +15,8 @@ export async function compareHost(records: Records, host: OverlayHost, mtu: numb
   );
   const own = await readKernel(host.host.path);
   const wanted = new Set(networks.map(({ id }) => host.namespaceOf(id)));
+  // By which hosts find out whether they reach one another.
+  wanted.add(host.namespaceOf("strand-probe"));
   for (const { name } of Deno.readDirSync(host.namespaces)) {
     const path = `${host.namespaces}/${name}`;
     if (!wanted.has(path)) faults.push(`${name} is there for no network`);

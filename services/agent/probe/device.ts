@@ -1,0 +1,150 @@
+import { EEXIST, SystemError } from "../../../ffi/errno.ts";
+import { type Echo, EchoSocket } from "../../../ffi/icmp.ts";
+import { Netlink } from "../../../ffi/netlink.ts";
+import { addAddress, setRoute } from "../../../ffi/netlink_address.ts";
+import { changeLink, deleteLink, newVxlan } from "../../../ffi/netlink_link.ts";
+import { listLinks } from "../../../ffi/netlink_links.ts";
+import { deleteMacs, deleteNeighbours, setNeighbours } from "../../../ffi/netlink_neigh.ts";
+import { home, inNamespace, removeNamespace } from "../../../ffi/netns.ts";
+import { setSysctl } from "../../../ffi/sysctl.ts";
+import type { Ip } from "../../common/ip.ts";
+import { PROBE_VNI } from "../../overlay/state.ts";
+import { Place } from "../kernel/place.ts";
+import { addressesOnly, arpEntries, fdbEntries, macsOnly } from "../kernel/tables.ts";
+
+/** The device's name, and the largest MTU that every kernel lets it have. */
+const NAME = "probe0", MTU = 65_000;
+/** A probe's MAC is these two octets and its host's VTEP. */
+const MAC = 0x0253 * 2 ** 32;
+
+export interface DeviceOptions {
+  /** Where its namespace is bound. */
+  readonly path: string;
+  readonly vtep: Ip;
+  /** UDP port of VXLAN in this cluster. */
+  readonly port: number;
+}
+
+/**
+ * A vxlan device like those of the networks, in a namespace of its own, with a VNI that no network has. The kernel answers
+ * echo requests there, whatever becomes of the agent: they come and go the very way of the networks' frames, through the
+ * same port and the same firewalls, but are never fragmented on it.
+ *
+ * Inside, a host has the address of its VTEP. There are entries for known peers alone, so that nothing is ever sent to
+ * anybody else, and an answer is no larger than its question.
+ */
+export class ProbeDevice {
+  readonly #peers = new Set<number>();
+
+  private constructor(
+    private readonly options: DeviceOptions,
+    private readonly place: Place,
+    private readonly index: number,
+    private readonly socket: EchoSocket,
+  ) {}
+
+  /** Makes it, in place of what an earlier agent has left. @throws Error when the kernel does not let it be made */
+  static async create(options: DeviceOptions): Promise<ProbeDevice> {
+    await ProbeDevice.remove(options.path);
+    const { path, vtep, port } = options;
+    const place = Place.create(path);
+    try {
+      inNamespace(place.fd, () => {
+        // Nothing is to be sent but what is asked for.
+        for (const which of ["all", "default"]) setSysctl(`net/ipv6/conf/${which}/disable_ipv6`, "1");
+      });
+      const name = `sandvx${PROBE_VNI.toString(16)}`, mac = macsOnly(new Set([MAC + vtep.u32]));
+      using underlay = new Netlink(home);
+      await underlay.run(
+        newVxlan({
+          name,
+          vni: PROBE_VNI,
+          port,
+          mtu: MTU,
+          mac,
+          local: vtep.bytes,
+          dontFragment: true,
+          namespace: place.fd,
+        }),
+      ).catch((error) => {
+        throw error instanceof SystemError && error.errno === EEXIST
+          ? new Error(`another device of this host has the VNI ${PROBE_VNI} on UDP port ${port}`, {
+            cause: error,
+          })
+          : error;
+      });
+      const index = await place.index(name);
+      await place.netlink.run(
+        changeLink(index, { name: NAME }),
+        changeLink(index, { up: true }),
+        addAddress({ link: index, address: vtep.bytes, prefix: 32 }),
+        setRoute({ destination: new Uint8Array(4), prefix: 0, link: index }),
+      );
+      return new ProbeDevice(options, place, index, new EchoSocket(place.fd));
+    } catch (error) {
+      place[Symbol.dispose]();
+      await ProbeDevice.remove(path);
+      throw error;
+    }
+  }
+
+  /** Removes what is at a path, which may be nothing. */
+  static async remove(path: string): Promise<void> {
+    using place = Place.openOrNone(path);
+    // With the namespace alone it would go when the kernel gets round to it, and the VNI is wanted again.
+    if (place) {
+      const left = (await listLinks(place.netlink)).filter(({ kind }) => kind === "vxlan");
+      await place.netlink.run(...left.map(({ index }) => deleteLink(index)));
+    }
+    removeNamespace(path);
+  }
+
+  /** Lets these hosts, by their VTEPs' 32-bit values, ask and be asked, and no others. */
+  async setPeers(vteps: ReadonlySet<number>): Promise<void> {
+    const { netlink } = this.place, { index } = this;
+    const gone = new Set([...this.#peers].filter((vtep) => !vteps.has(vtep)));
+    const come = new Map(
+      [...vteps].filter((vtep) => !this.#peers.has(vtep)).map((vtep) => [vtep, MAC + vtep]),
+    );
+    const failures = [
+      ...gone.size ? await deleteNeighbours(netlink, "arp", index, addressesOnly(gone)) : [],
+      ...gone.size
+        ? await deleteMacs(netlink, index, macsOnly(new Set([...gone].map((vtep) => MAC + vtep))))
+        : [],
+      ...come.size
+        ? await setNeighbours(
+          netlink,
+          "fdb",
+          index,
+          fdbEntries(new Map([...come].map(([vtep, mac]) => [mac, vtep]))),
+        )
+        : [],
+      ...come.size ? await setNeighbours(netlink, "arp", index, arpEntries(come)) : [],
+    ];
+    const [first] = failures;
+    if (first) throw new SystemError(`change the tables of ${NAME}`, first.errno, first.detail);
+    for (const vtep of gone) this.#peers.delete(vtep);
+    for (const vtep of come.keys()) this.#peers.add(vtep);
+  }
+
+  /** @see {@link EchoSocket.ask} */
+  ask(vtep: number, token: number, size: number): boolean {
+    return this.socket.ask(vtep, token, size);
+  }
+
+  /** @see {@link EchoSocket.read} */
+  read(limit: number, take: (echo: Echo) => void): void {
+    this.socket.read(limit, take);
+  }
+
+  /** True while it is as it was made for. */
+  fits({ path, vtep, port }: DeviceOptions): boolean {
+    return path === this.options.path && vtep.equals(this.options.vtep) && port === this.options.port;
+  }
+
+  /** Leaves it to the kernel, which goes on answering. */
+  close(): void {
+    this.socket[Symbol.dispose]();
+    this.place[Symbol.dispose]();
+  }
+}

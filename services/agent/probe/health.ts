@@ -1,0 +1,91 @@
+import type { Daemon } from "../../common/daemon.ts";
+import { Ip } from "../../common/ip.ts";
+import { Counter, Gauge } from "../../common/metrics.ts";
+import type { Path } from "./paths.ts";
+import { type Prober, short, unreachable } from "./prober.ts";
+
+/** So many peers have a series of their own in the metrics, those with trouble before others. */
+const SERIES = 500;
+
+/**
+ * Tells which hosts are reached over VXLAN, by /readyz, /metrics and `strand status`. None of it makes the agent not
+ * ready: what is wrong is between hosts, the others are served, and starting the agent anew would mend nothing.
+ *
+ * @param port UDP port that is probed.
+ */
+export function tellPeers(daemon: Daemon, prober: Prober, port: number): void {
+  const away = () => prober.paths().filter(({ reachable }) => reachable === false);
+  const narrow = () => prober.paths().filter(({ pathMtu }) => pathMtu !== undefined);
+  daemon.check(() =>
+    problem(away(), (path) => {
+      const seconds = Math.round((performance.now() - path.since) / 1000);
+      return `${unreachable(path)}, since ${seconds} s (${Ip.from4(path.peer.vtep)})`;
+    }, `let UDP ${port} pass between the hosts in both directions: firewalls of both, security groups`)
+  );
+  daemon.check(() =>
+    problem(
+      narrow(),
+      (path) => `${short(path)} (${Ip.from4(path.peer.vtep)})`,
+      "set the interfaces of both hosts to that MTU, and the networks follow; or raise it in between",
+    )
+  );
+  daemon.tell(() => {
+    const paths = prober.paths(), { problem } = prober;
+    if (problem !== undefined) return [{ what: "hosts probed", value: `none: ${problem}` }];
+    const reached = paths.filter(({ reachable }) => reachable).length;
+    return [{ what: "hosts probed", value: `${paths.length}, reached ${reached}` }];
+  });
+
+  const registers = [daemon.metrics];
+  const gauge = (name: string, help: string, read: () => number) =>
+    new Gauge({
+      name,
+      help,
+      registers,
+      collect() {
+        this.set(read());
+      },
+    });
+  gauge(
+    "agent_peers",
+    "Hosts that share a network with this one and are probed.",
+    () => prober.paths().length,
+  );
+  gauge("agent_peers_unreachable", "Those of them that do not answer over VXLAN.", () => away().length);
+  gauge(
+    "agent_peers_narrow",
+    "Those of them that packets of full size do not reach, though small ones do.",
+    () => narrow().length,
+  );
+  new Gauge({
+    name: "agent_peer_reachable",
+    help:
+      `1 while the host answers over VXLAN, else 0; of more than ${SERIES} hosts, those with trouble first.`,
+    labelNames: ["peer"],
+    registers,
+    collect() {
+      this.reset();
+      const known = prober.paths().filter(({ reachable }) => reachable !== undefined);
+      known.sort((a, b) => Number(a.reachable) - Number(b.reachable));
+      for (const { peer, reachable } of known.slice(0, SERIES)) {
+        this.set({ peer: peer.hostname }, Number(reachable));
+      }
+    },
+  });
+  new Counter({
+    name: "agent_probe_strangers_total",
+    help: "Probes from hosts that share no network with this one, and answers to nothing that was asked.",
+    registers,
+    collect() {
+      this.reset();
+      this.inc(prober.strangers);
+    },
+  });
+}
+
+function problem(paths: readonly Path[], sentence: (path: Path) => string, fix: string) {
+  const [first] = paths;
+  if (!first) return undefined;
+  const more = paths.length > 1 ? `; and ${paths.length - 1} more hosts` : "";
+  return { what: sentence(first) + more, fix, blocks: false };
+}

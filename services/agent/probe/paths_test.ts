@@ -1,0 +1,133 @@
+import assert from "node:assert/strict";
+import type { Peer } from "../../overlay/peers.ts";
+import { type Path, Paths } from "./paths.ts";
+
+const MTU = 1450;
+
+/** A clock, hosts that answer packets of up to `limit` octets, and what was told. */
+class Lab {
+  now = 0;
+  limit = Infinity;
+  asked: { hostname: string; size: number; at: number }[] = [];
+  readonly told: Path[] = [];
+  readonly paths = new Paths((path) => this.told.push(path));
+  #token = 0;
+
+  constructor(readonly count = 1, mtu = MTU) {
+    this.paths.setPeers(new Map(Array.from({ length: count }, (_, i) => [`h${i}`, peer(i, mtu)])), 0);
+  }
+
+  /** Goes on for so many ms, in steps of 250. */
+  run(ms: number, questions = 125): void {
+    for (const end = this.now + ms; this.now < end; this.now += 250) {
+      for (const question of this.paths.due(this.now, questions)) {
+        const token = ++this.#token;
+        this.asked.push({ hostname: question.hostname, size: question.size, at: this.now });
+        this.paths.sent(question, token, this.now);
+        if (question.size <= this.limit) assert(this.paths.answered(question.vtep, token, this.now));
+      }
+    }
+  }
+
+  get path(): Path {
+    const [path] = this.paths.all();
+    assert(path);
+    return path;
+  }
+}
+
+function peer(i: number, mtu = MTU): Peer {
+  return { hostname: `h${i}`, vtep: 0x0a630000 + i, mtu };
+}
+
+Deno.test("a host that answers is asked every 10 s, and with a full-size packet once a minute", () => {
+  const lab = new Lab();
+  lab.run(60_000);
+  assert.equal(lab.path.reachable, true);
+  assert.ok(lab.asked.length >= 6 && lab.asked.length <= 9, `${lab.asked.length}`);
+  assert.deepEqual(lab.asked.filter(({ size }) => size === MTU).length, 1);
+  lab.run(60_000);
+  assert.deepEqual(lab.asked.filter(({ size }) => size === MTU).length, 2);
+});
+
+Deno.test("a host that stops answering is asked every second, and told of once, after 5 to 20 s", () => {
+  const lab = new Lab();
+  lab.run(30_000);
+  lab.told.length = 0;
+  const since = lab.now;
+  lab.limit = 0;
+  while (!lab.told.length) lab.run(250);
+  assert.ok(lab.now - since >= 5000 && lab.now - since <= 20_000, `${lab.now - since}`);
+  lab.run(120_000);
+  assert.deepEqual(lab.told.map(({ reachable }) => reachable), [false]);
+  assert.ok(lab.asked.filter(({ at }) => at >= lab.now - 60_000).length <= 7, "every 10 s again");
+  lab.limit = Infinity;
+  lab.run(11_000);
+  assert.deepEqual(lab.told.map(({ reachable }) => reachable), [false, true]);
+});
+
+Deno.test("one lost packet, small or full, is no trouble", () => {
+  const lab = new Lab();
+  lab.run(20_000);
+  lab.told.length = 0;
+  for (let i = 0; i < 60; i++) {
+    lab.limit = i % 5 === 0 ? 0 : Infinity;
+    lab.run(2000);
+  }
+  assert.deepEqual(lab.told, []);
+});
+
+Deno.test("a path that carries less than the networks need is measured to the octet, and told of once", () => {
+  const lab = new Lab();
+  lab.run(10_000);
+  lab.told.length = 0;
+  lab.limit = 1350;
+  lab.run(120_000);
+  assert.deepEqual(lab.told.map(({ reachable, pathMtu }) => [reachable, pathMtu]), [[true, 1400]]);
+  lab.limit = Infinity;
+  lab.run(65_000);
+  assert.deepEqual(lab.told.map(({ pathMtu }) => pathMtu), [1400, undefined]);
+});
+
+Deno.test("a path that is blocked while it is measured is not reachable, and not narrow", () => {
+  const lab = new Lab();
+  lab.run(10_000);
+  lab.limit = 1350;
+  while (lab.asked.at(-1)?.size !== MTU) lab.run(250);
+  lab.limit = 0;
+  lab.run(60_000);
+  assert.deepEqual([lab.path.reachable, lab.path.pathMtu], [false, undefined]);
+});
+
+Deno.test("ten thousand hosts are each asked in turn, no more at once than is allowed", () => {
+  const lab = new Lab(10_000);
+  for (let i = 0; i < 200; i++) {
+    const before = lab.asked.length;
+    lab.run(250);
+    assert.ok(lab.asked.length - before <= 125);
+  }
+  const asked = new Set(lab.asked.map(({ hostname }) => hostname));
+  assert.equal(asked.size, 10_000);
+});
+
+Deno.test("an answer to nothing that was asked, and a question of a stranger, are known as such", () => {
+  const lab = new Lab();
+  lab.limit = 0;
+  lab.run(250);
+  const { vtep } = peer(0);
+  assert.equal(lab.paths.answered(vtep, 77, lab.now), false);
+  assert.equal(lab.paths.answered(vtep + 1, 1, lab.now), false);
+  assert.equal(lab.paths.heard(vtep + 1, lab.now), false);
+  assert.equal(lab.paths.heard(vtep, lab.now), true);
+  assert.equal(lab.path.heard, true);
+});
+
+Deno.test("a host that is a peer no longer is not asked, and one with another VTEP is known anew", () => {
+  const lab = new Lab(2);
+  lab.run(10_000);
+  lab.paths.setPeers(new Map([["h1", { ...peer(1), vtep: 5 }]]), lab.now);
+  lab.asked.length = 0;
+  assert.equal(lab.path.reachable, undefined);
+  lab.run(1000);
+  assert.deepEqual(new Set(lab.asked.map(({ hostname }) => hostname)), new Set(["h1"]));
+});

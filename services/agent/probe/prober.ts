@@ -1,0 +1,215 @@
+import { messageOf } from "../../common/refusal.ts";
+import { Ip } from "../../common/ip.ts";
+import { portOf } from "../../overlay/desired.ts";
+import { peersOf } from "../../overlay/peers.ts";
+import { PROBE_VNI } from "../../overlay/state.ts";
+import { pause } from "../../store/timers.ts";
+import type { Context } from "../context.ts";
+import type { Workers } from "../workers.ts";
+import { type DeviceOptions, ProbeDevice } from "./device.ts";
+import { type Path, Paths } from "./paths.ts";
+
+/** How often answers are read and questions asked, in ms, and how many questions at most each time: 500 a second. */
+const TICK = 250, QUESTIONS = 125;
+/** What comes in is read up to so many packets each time: more is somebody's flood, and lost. */
+const READ = 1000;
+/** Peers are looked up so often at most, and a device that could not be made is tried again, in ms. */
+const PEERS_EVERY = 1000, AGAIN = 10_000;
+
+/**
+ * Asks the hosts that share a network with this one, over the networks' own way, whether they are reached; and answers
+ * them. As long as this host has a network there is a device for that, which outlasts the agent.
+ */
+export class Prober {
+  /** Packets from hosts that are none of this host's peers, and answers to nothing that was asked. */
+  strangers = 0;
+  readonly #paths: Paths;
+  readonly #closing = new AbortController();
+  #device: ProbeDevice | undefined;
+  #making: Promise<void> | undefined;
+  #problem: string | undefined;
+  #tryAt = -Infinity;
+  #peersAt = -Infinity;
+  #changed = true;
+  #removed = false;
+  #workers: Workers | undefined;
+  #running: Promise<void> = Promise.resolve();
+  #unsubscribe: () => void = () => {};
+
+  /** @param options Where its device is to be, as it is now. */
+  constructor(
+    private readonly context: () => Context,
+    private readonly options: () => DeviceOptions,
+  ) {
+    this.#paths = new Paths((path, before) => this.#tell(path, before));
+  }
+
+  /** Asks from now on. */
+  start(workers: Workers): void {
+    this.#workers = workers;
+    this.#unsubscribe = this.context().view.subscribe(() => this.#changed = true);
+    this.#running = this.#run();
+  }
+
+  /**
+   * The VNI on which this host answers hosts of a network; null when it does not: what passes on another UDP port says
+   * nothing of the network's. Makes the device where there is none yet.
+   */
+  async answering(network: string): Promise<number | null> {
+    await this.#make(performance.now());
+    return this.#device && this.#isProbed(network) ? PROBE_VNI : null;
+  }
+
+  /** What is known of the paths to all peers. */
+  paths(): Path[] {
+    return this.#paths.all();
+  }
+
+  /** Why nobody is asked; undefined when there is no reason. */
+  get problem(): string | undefined {
+    return this.#problem;
+  }
+
+  /** The device stays: its host is reached as it was. */
+  async close(): Promise<void> {
+    this.#closing.abort();
+    this.#unsubscribe();
+    await this.#running;
+    await this.#making;
+    this.#device?.close();
+    this.#device = undefined;
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#closing, { log } = this.context();
+    while (!signal.aborted) {
+      await pause(TICK, signal);
+      try {
+        await this.#tick();
+      } catch (error) {
+        // Somebody has deleted the device, or an address of it.
+        log.debug(`probes: ${messageOf(error)}`);
+        this.#drop(messageOf(error));
+      }
+    }
+  }
+
+  async #tick(): Promise<void> {
+    const { trust } = this.context(), now = performance.now();
+    if (trust.doubt) return;
+    if (this.#workers?.all().next().done) return await this.#remove();
+    await this.#make(now);
+    const device = this.#device;
+    if (!device) return;
+    if (this.#changed && now - this.#peersAt >= PEERS_EVERY) await this.#lookUp(device, now);
+    device.read(READ, ({ kind, from, token }) => {
+      const known = kind === "question"
+        ? this.#paths.heard(from, now)
+        : this.#paths.answered(from, token, now);
+      if (!known) this.strangers++;
+    });
+    for (const question of this.#paths.due(now, QUESTIONS)) {
+      const [token = 0] = crypto.getRandomValues(new Uint32Array(1));
+      if (device.ask(question.vtep, token, question.size)) this.#paths.sent(question, token, now);
+    }
+  }
+
+  /** Brings the device to what is wanted: there, while this host has a network. */
+  #make(now: number): Promise<void> {
+    return this.#making ??= this.#made(now).finally(() => this.#making = undefined);
+  }
+
+  async #made(now: number): Promise<void> {
+    const options = this.options(), { log } = this.context();
+    const obstacle = this.#obstacle();
+    if (this.#device?.fits(options) && obstacle === undefined) return;
+    if (obstacle !== undefined) {
+      this.#drop(obstacle);
+      await ProbeDevice.remove(options.path);
+      return;
+    }
+    if (now < this.#tryAt && !this.#device) return;
+    this.#device?.close();
+    this.#device = undefined;
+    this.#removed = false;
+    try {
+      this.#device = await ProbeDevice.create(options);
+      this.#problem = undefined;
+      this.#changed = true;
+      this.#peersAt = -Infinity;
+    } catch (error) {
+      this.#tryAt = now + AGAIN;
+      const problem = messageOf(error);
+      if (problem !== this.#problem) log.warn(`whether other hosts are reached is not probed: ${problem}`);
+      this.#problem = problem;
+    }
+  }
+
+  /** This host has no network: nothing of it stays, also of what an earlier agent has left. */
+  async #remove(): Promise<void> {
+    if (this.#removed) return;
+    this.#drop("this host has no network");
+    this.#paths.setPeers(new Map(), performance.now());
+    await ProbeDevice.remove(this.options().path);
+    this.#removed = true;
+  }
+
+  /** A network that has the VNI, as an old agent may have chosen it, comes first. */
+  #obstacle(): string | undefined {
+    const { view } = this.context();
+    for (const { id } of this.#workers?.all() ?? []) {
+      const network = view.network(id);
+      if (network?.vxlan_vni === PROBE_VNI) return `network ${network.name} has the VNI ${PROBE_VNI}`;
+    }
+    return undefined;
+  }
+
+  #isProbed(id: string): boolean {
+    const { view, host } = this.context(), network = view.network(id);
+    return network !== undefined && portOf(view, network, host.hostname) === this.options().port;
+  }
+
+  #drop(problem: string): void {
+    this.#problem = problem;
+    this.#device?.close();
+    this.#device = undefined;
+    this.#tryAt = performance.now() + TICK;
+  }
+
+  async #lookUp(device: ProbeDevice, now: number): Promise<void> {
+    this.#changed = false;
+    this.#peersAt = now;
+    const { view, host } = this.context();
+    const networks = [...this.#workers?.all() ?? []].filter(({ id }) => this.#isProbed(id));
+    const peers = peersOf(view, host.hostname, networks);
+    await device.setPeers(new Set([...peers.values()].map(({ vtep }) => vtep)));
+    this.#paths.setPeers(peers, now);
+  }
+
+  #tell(path: Path, before: Path): void {
+    const { log } = this.context(), { hostname, vtep } = path.peer;
+    const fields = { host: hostname, vtep: `${Ip.from4(vtep)}` };
+    if (path.reachable === false && before.reachable !== false) log.warn(fields, unreachable(path));
+    if (path.reachable && before.reachable === false) {
+      const seconds = Math.round((performance.now() - before.since) / 1000);
+      log.info(fields, `${hostname} answers again over VXLAN, after ${seconds} s`);
+    }
+    if (path.pathMtu !== undefined) log.warn(fields, short(path));
+    else if (before.pathMtu !== undefined && path.reachable) {
+      log.info(fields, `packets of full size reach ${hostname} again`);
+    }
+  }
+}
+
+/** What is wrong with a path over which nothing comes back, as a sentence. */
+export function unreachable({ peer: { hostname }, heard }: Path): string {
+  return heard
+    ? `${hostname} does not answer over VXLAN, though its own packets arrive: what this host sends to it is dropped`
+    : `${hostname} does not answer over VXLAN: packets are dropped on the way to it or back, or it is down`;
+}
+
+/** What is wrong with a path that carries small packets alone, as a sentence. */
+export function short({ peer: { hostname, mtu }, pathMtu }: Path): string {
+  return `packets of more than ${pathMtu} octets do not reach ${hostname} or do not come back, and networks that both ` +
+    `hosts have send ${mtu + 50}: something in between has a smaller MTU`;
+}
