@@ -99,8 +99,14 @@ export class StoreCommitter implements Committer {
     encode: (fence: Guard | undefined) => Uint8Array,
   ): Promise<{ answer: TxnResponse; fence: Guard | undefined }> {
     for (let tries = FENCES;; tries--) {
-      const fence = await this.#held(plans);
-      const answer = await this.#send(plans, encode(fence)).catch((error) => this.#lost(error, fence));
+      const fence = this.#fence.guard ?? await this.#held(plans);
+      let answer;
+      try {
+        answer = await this.#send(plans, encode(fence));
+      } catch (error) {
+        await this.#settle(error, fence);
+        throw error;
+      }
       if (!fence || !met(answer, fence)) return { answer, fence };
       this.#fence.left(fence.modRevision);
       if (tries > 1) continue;
@@ -144,9 +150,9 @@ export class StoreCommitter implements Committer {
     }
   }
 
-  /** Tells of a failure; of an outcome that is not known only when it is settled, one way or the other. */
-  async #lost(error: unknown, fence: Guard | undefined): Promise<never> {
-    if (!fence || !(error instanceof UnknownOutcome)) throw error;
+  /** An outcome that is not known is told only when it is settled, one way or the other. */
+  async #settle(error: unknown, fence: Guard | undefined): Promise<void> {
+    if (!fence || !(error instanceof UnknownOutcome)) return;
     const late = AbortSignal.timeout(MOVE_MS);
     await this.#fence.passed(fence.modRevision, late).catch((reason) => {
       if (!late.aborted) throw reason;

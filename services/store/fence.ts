@@ -19,8 +19,8 @@ const RETRY_MS = 100;
 export class Fence {
   readonly #connection: Connection;
   readonly #closing = new AbortController();
-  /** 0: not written yet, or it has to be written again. */
-  #modRevision = 0;
+  /** Undefined: not written yet, or it has to be written again. */
+  #guard: Guard | undefined;
   #moving: Promise<Guard> | undefined;
   /** Outcomes that are not known and for which the key is still to be written again. */
   #unsettled = 0;
@@ -29,15 +29,19 @@ export class Fence {
     this.#connection = connection;
   }
 
-  /** What a transaction has to compare now. Throws Refusal "unavailable". */
+  /** What a transaction has to compare now; undefined where the key is to be written before that, see {@link Fence.held}. */
+  get guard(): Guard | undefined {
+    return this.#guard;
+  }
+
+  /** What a transaction has to compare. Throws Refusal "unavailable". */
   async held(): Promise<Guard> {
-    if (this.#modRevision) return { key: this.key, modRevision: this.#modRevision };
-    return await (this.#moving ??= this.#write().finally(() => this.#moving = undefined));
+    return this.#guard ?? await (this.#moving ??= this.#write().finally(() => this.#moving = undefined));
   }
 
   /** The key does not have that mod revision any more, or must not: it is written again before it is next held. */
   left(modRevision: number): void {
-    if (this.#modRevision === modRevision) this.#modRevision = 0;
+    if (this.#guard?.modRevision === modRevision) this.#guard = undefined;
   }
 
   /**
@@ -78,12 +82,11 @@ export class Fence {
     try {
       const put = encodeTxn({ guards: [], ops: [{ put: this.key, value: "", lease }] });
       const answer = await this.#connection.txn(put);
-      this.#modRevision = decodeTxn(answer).header.revision;
+      return this.#guard = { key: this.key, modRevision: decodeTxn(answer).header.revision };
     } catch (error) {
       if (!(error instanceof UnknownOutcome)) throw error;
       // Should it be written after all, later than the next try, then that is seen to have been overwritten.
       throw new Refusal("unavailable", error.message, { cause: error });
     }
-    return { key: this.key, modRevision: this.#modRevision };
   }
 }

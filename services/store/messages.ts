@@ -118,7 +118,7 @@ export function encodeRanges(requests: readonly RangeRequest[]): Uint8Array {
  */
 export function encodeTxn(plan: Plan, fence?: Guard): Uint8Array {
   const writer = new Writer();
-  txnFields(writer, fence ? { ...plan, guards: [...plan.guards, fence] } : plan);
+  txnFields(writer, plan, fence);
   return writer.finish();
 }
 
@@ -149,7 +149,16 @@ function compareModRevision(writer: Writer, { key, modRevision }: Guard): void {
   writer.end(compare);
 }
 
-function txnFields(writer: Writer, plan: Plan): void {
+function readModRevision(writer: Writer, { key }: Guard): void {
+  const request = writer.begin(3);
+  const range = writer.begin(1);
+  rangeFields(writer, { key, keysOnly: true });
+  writer.end(range);
+  writer.end(request);
+}
+
+function txnFields(writer: Writer, plan: Plan, fence?: Guard): void {
+  if (fence) compareModRevision(writer, fence);
   for (const guard of plan.guards) compareModRevision(writer, guard);
   for (const { prefix, unchangedSince } of plan.prefixGuards ?? []) {
     const compare = writer.begin(1);
@@ -173,13 +182,8 @@ function txnFields(writer: Writer, plan: Plan): void {
     writer.end(kind);
     writer.end(request);
   }
-  for (const { key } of plan.guards) {
-    const request = writer.begin(3);
-    const range = writer.begin(1);
-    rangeFields(writer, { key, keysOnly: true });
-    writer.end(range);
-    writer.end(request);
-  }
+  if (fence) readModRevision(writer, fence);
+  for (const guard of plan.guards) readModRevision(writer, guard);
   for (const { prefix, unchangedSince } of plan.prefixGuards ?? []) {
     const request = writer.begin(3);
     const range = writer.begin(1);
