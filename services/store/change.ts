@@ -2,6 +2,9 @@ import { Refusal } from "../common/refusal.ts";
 import { commitSettled, type Lost, refuseInDoubt } from "./lost_answer.ts";
 import { type Committer, type Guard, keyOf, type Mirror, type Plan } from "./types.ts";
 
+/** How long a mirror may take to be confirmed, in ms: one whose member hangs follows another by then. */
+const CONFIRM_MS = 5_000;
+
 /** What {@link change} needs of a store. */
 export interface ChangeStore<T> {
   readonly mirror: Mirror<T>;
@@ -135,9 +138,9 @@ function isAboutState(error: unknown): error is Refusal {
 }
 
 async function confirm<T>(store: ChangeStore<T>, patienceMs: number): Promise<void> {
-  const signal = AbortSignal.timeout(patienceMs);
+  const most = Math.min(patienceMs, CONFIRM_MS), signal = AbortSignal.timeout(most);
   await store.confirmed(signal).catch(unlessLate(signal, () => {
-    const seconds = Math.round(patienceMs / 100) / 10;
+    const seconds = Math.round(most / 100) / 10;
     throw new Refusal(
       "unavailable",
       `what is known of etcd may be old: it has not been confirmed within ${seconds} s`,

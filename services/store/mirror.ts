@@ -150,7 +150,7 @@ export class StoreMirror<T> implements Mirror<T> {
    */
   async confirmed(signal: AbortSignal): Promise<void> {
     const asked = this.#revision;
-    const head = await this.#heads.next();
+    const head = await unlessAborted(this.#heads.next(), signal);
     const wrong = this.#wrongWith(head, asked);
     if (wrong !== undefined) this.#interrupt(new Doubt(wrong));
     while (!(await this.#shows(head))) {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { run } from "../lab/host.ts";
 import { OverlayLab } from "../lab/overlay.ts";
+import { ApiError } from "../lab/overlay_api.ts";
 import { pings } from "../lab/overlay_traffic.ts";
 import { until } from "../lab/until.ts";
 
@@ -204,3 +205,27 @@ for (const { store, args = [], says } of doubts) {
     });
   }
 }
+
+Deno.test("an agent that is cut off from etcd does not say that a network or an endpoint is not there", async () => {
+  await using lab = await OverlayLab.started({ hosts: 1 });
+  const { api } = lab.host(1);
+  const missing = crypto.randomUUID();
+  const refusals = async () => {
+    const asked = [
+      api.deleteNetwork(missing),
+      api.deleteEndpoint(missing),
+      api.createEndpoint(missing, {}),
+    ];
+    return (await Promise.allSettled(asked)).map((outcome) =>
+      outcome.status === "rejected" && outcome.reason instanceof ApiError ? outcome.reason.status : outcome
+    );
+  };
+  assert.deepEqual(await refusals(), [404, 404, 404]);
+  lab.etcd.freeze();
+  try {
+    assert.deepEqual(await refusals(), [503, 503, 503]);
+  } finally {
+    lab.etcd.thaw();
+  }
+  await until("it knows again", async () => (await refusals()).every((status) => status === 404), 30_000);
+});
