@@ -1,6 +1,7 @@
 import { abortConnection } from "../../ffi/abort.ts";
 import { runDaemon } from "../common/daemon.ts";
 import { formatHostPort } from "../common/host_port.ts";
+import { OncePerMinute } from "../common/log.ts";
 import { Counter, Gauge, type Registry } from "../common/metrics.ts";
 import { View } from "../nex/view.ts";
 import { openNexStore } from "../store/nex_store.ts";
@@ -14,7 +15,7 @@ const DEFAULT_LISTEN = [{ host: "0.0.0.0", port: 53 }];
 /** Runs dnsd: DNS for every network's domain and the reverse zones of its subnets, and forwarding of the rest. */
 export function main(args: string[]): Promise<number> {
   return runDaemon({ name: "dnsd", args, abort: abortConnection }, async (daemon) => {
-    const { config, log } = daemon;
+    const { config, log } = daemon, once = new OncePerMinute();
     const { listen = DEFAULT_LISTEN, forward, ttl } = config.dnsd;
     const store = openNexStore(config.etcd, log);
     daemon.defer("etcd", () => store.close());
@@ -25,6 +26,7 @@ export function main(args: string[]): Promise<number> {
     const server = await startDns({
       listen: listen.map(formatHostPort),
       forward: forward.map(formatHostPort),
+      onTrouble: (what) => once.due(what) && log.warn(what),
       fill: (zones) =>
         void feedZones(view, zones, {
           ttl,
@@ -33,6 +35,7 @@ export function main(args: string[]): Promise<number> {
         }),
     });
     daemon.defer("DNS", () => server.stop());
+    daemon.check(() => server.problem());
     exportMetrics(daemon.metrics, server, view);
     log.info(
       { ...view.size, forward: forward.map(formatHostPort).join(" ") || "none" },

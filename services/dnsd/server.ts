@@ -2,6 +2,7 @@ import { libc } from "../../ffi/libc.ts";
 import { EventFd } from "../../ffi/epoll.ts";
 import { localPort, openUdp, UdpBatch } from "../../ffi/udp.ts";
 import { formatHostPort, type HostPort, parseHostPort } from "../common/host_port.ts";
+import type { Problem } from "../common/http_status.ts";
 import { Ip } from "../common/ip.ts";
 import { invalid, messageOf, Refusal } from "../common/refusal.ts";
 import { Answerer, DROP, FORWARD } from "./answer.ts";
@@ -29,6 +30,8 @@ export interface DnsOptions {
   readonly patience?: number;
   /** See {@link TcpServer}. */
   readonly tcp?: { readonly maxConnections?: number; readonly idle?: number };
+  /** Told, in a sentence, when connections are refused or cannot be accepted. */
+  readonly onTrouble?: (what: string) => void;
 }
 
 export interface DnsServer {
@@ -37,6 +40,8 @@ export interface DnsServer {
   /** Where it listens, with the ports that were chosen: `127.0.0.1:5353`. */
   readonly addresses: readonly string[];
   counters(): Counts;
+  /** What is wrong, for /readyz. */
+  problem(): Problem | undefined;
   /** Answers what is under way, then closes everything. */
   stop(): Promise<void>;
 }
@@ -153,6 +158,7 @@ class Server implements DnsServer {
       hostname: host,
       port,
       answer: (query) => this.#answerStream(query),
+      onTrouble: (what) => this.#options.onTrouble?.(what),
       onConnection: (accepted) =>
         this.#counters.main.add(accepted ? COUNTER.tcpConnections : COUNTER.tcpRefused),
     });
@@ -242,6 +248,12 @@ class Server implements DnsServer {
 
   counters(): Counts {
     return Counters.sum([this.#counters.worker, this.#counters.main]);
+  }
+
+  /** Over UDP it goes on. */
+  problem(): Problem | undefined {
+    const problem = this.#streams.map((stream) => stream.problem()).find(Boolean);
+    return problem && { ...problem, blocks: false };
   }
 
   async stop(): Promise<void> {

@@ -155,6 +155,26 @@ Deno.test("TCP: idle and rubbish connections are closed, and too many close the 
   });
 });
 
+Deno.test("TCP: the connection of a client that does not read its answers is closed, its descriptor too", async () => {
+  const descriptors = () => [...Deno.readDirSync("/proc/self/fd")].length;
+  await withServer({ tcp: { idle: 200 } }, async (server) => {
+    const before = descriptors(), query = framed(encodeQuery({ name: "whiskey.mini.net" }));
+    const conn = await Deno.connect({ hostname: "127.0.0.1", port: portOf(server) });
+    const many = new Uint8Array(query.length * 1000);
+    for (let at = 0; at < many.length; at += query.length) many.set(query, at);
+    const sending = (async () => {
+      for (let i = 0; i < 1000; i++) {
+        for (let at = 0; at < many.length;) at += await conn.write(many.subarray(at));
+      }
+    })().catch(() => {});
+    while (descriptors() < before + 2) await new Promise((resolve) => setTimeout(resolve, 1));
+    // The client's own is left.
+    while (descriptors() > before + 1) await new Promise((resolve) => setTimeout(resolve, 10));
+    await sending;
+    conn.close();
+  });
+});
+
 Deno.test("names outside our zones are forwarded, by the socket and address that were asked", async () => {
   const upstream = await startDns({ listen: ["127.0.0.1:0"] });
   upstream.zones.setNetwork({

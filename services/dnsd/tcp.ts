@@ -1,4 +1,7 @@
 /** DNS over TCP: RFC 7766. Queries of one connection are answered as they come, several under way at once. */
+import { abortConnection } from "../../ffi/abort.ts";
+import { formatHostPort } from "../common/host_port.ts";
+import { Acceptor, type Client, connectionLimit } from "../common/http/acceptor.ts";
 import { HEADER } from "./wire.ts";
 
 /** A client whose unread answers come to more than this is not read from until it has taken them. */
@@ -18,69 +21,50 @@ export interface TcpOptions {
   /** Queries of one connection that may be under way at once; no more are read meanwhile. Default 32. */
   readonly maxPipelined?: number;
   readonly onConnection?: (accepted: boolean) => void;
+  /** Told, in a sentence, when a connection is refused or none can be accepted. */
+  readonly onTrouble?: (what: string) => void;
 }
 
 /** A listening socket and its connections. */
 export class TcpServer {
   readonly #listener: Deno.TcpListener;
-  readonly #options: TcpOptions;
-  readonly #connections = new Set<Connection>();
-  readonly #done: Promise<void>;
-  #stopped = false;
+  readonly #acceptor: Acceptor;
+  readonly #name: string;
 
   constructor(options: TcpOptions) {
-    this.#options = options;
-    this.#listener = Deno.listen({ hostname: options.hostname, port: options.port });
-    this.#done = this.#accept();
+    const { hostname, port, maxConnections = 256, onConnection, onTrouble } = options;
+    this.#listener = Deno.listen({ hostname, port });
+    this.#name = `TCP on ${formatHostPort({ host: hostname, port: this.port })}`;
+    this.#acceptor = new Acceptor(this.#listener, {
+      most: connectionLimit(maxConnections, 1 / 4),
+      serve: (conn, closed) => {
+        onConnection?.(true);
+        const connection = new Connection(conn as Deno.TcpConn, options, closed);
+        connection.serve();
+        return connection;
+      },
+      onTrouble: (what) => onTrouble?.(`${this.#name}: ${what}`),
+      onRefused: () => onConnection?.(false),
+    });
   }
 
   get port(): number {
     return this.#listener.addr.port;
   }
 
-  async #accept(): Promise<void> {
-    const { maxConnections = 256, onConnection } = this.#options;
-    for (;;) {
-      let conn: Deno.TcpConn;
-      try {
-        conn = await this.#listener.accept();
-      } catch {
-        if (this.#stopped) return;
-        // Out of descriptors, or a peer that was gone before we came: neither ends the listening.
-        await new Promise((resolve) => setTimeout(resolve, 50));
-        continue;
-      }
-      // The oldest silent one makes room: a client that only holds its connection shuts nobody out.
-      if (this.#connections.size >= maxConnections) this.#idlest()?.close();
-      if (this.#connections.size >= maxConnections) {
-        conn.close();
-        onConnection?.(false);
-        continue;
-      }
-      onConnection?.(true);
-      const connection = new Connection(conn, this.#options, () => this.#connections.delete(connection));
-      this.#connections.add(connection);
-      connection.serve();
-    }
-  }
-
-  #idlest(): Connection | undefined {
-    let idlest: Connection | undefined;
-    for (const connection of this.#connections) {
-      if (connection.underWay === 0 && (!idlest || connection.lastUse < idlest.lastUse)) idlest = connection;
-    }
-    return idlest;
+  /** What is wrong, for /readyz. */
+  problem(): ReturnType<Acceptor["problem"]> {
+    return this.#acceptor.problem(this.#name);
   }
 
   async stop(): Promise<void> {
-    this.#stopped = true;
-    this.#listener.close();
-    for (const connection of this.#connections) connection.close();
-    await this.#done;
+    const stopped = this.#acceptor.stop();
+    for (const connection of this.#acceptor.clients) connection.close();
+    await stopped;
   }
 }
 
-class Connection {
+class Connection implements Client {
   lastUse = performance.now();
   underWay = 0;
   readonly #conn: Deno.TcpConn;
@@ -112,6 +96,10 @@ class Connection {
     } finally {
       this.close();
     }
+  }
+
+  idleSince(): number | undefined {
+    return this.underWay ? undefined : this.lastUse;
   }
 
   /** Cuts the stream into messages: two octets of length, then the message, in whatever pieces they come. */
@@ -182,6 +170,8 @@ class Connection {
     this.#open = false;
     clearInterval(this.#timer);
     this.#onClose();
+    // An answer that is not read would keep the socket open.
+    if (this.#unwritten) abortConnection(this.#conn);
     this.#conn.close();
     this.#resume?.();
   }

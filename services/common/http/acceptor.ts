@@ -24,6 +24,7 @@ export interface AcceptorOptions {
   readonly serve: (connection: Deno.Conn, closed: () => void) => Client;
   /** Told, in a sentence, when a connection is refused or accepting fails. */
   readonly onTrouble: (what: string) => void;
+  readonly onRefused?: () => void;
 }
 
 /** A listening socket of any kind and its connections. */
@@ -71,9 +72,10 @@ export class Acceptor {
   }
 
   #take(connection: Deno.Conn): void {
-    const { most, serve, onTrouble } = this.#options;
+    const { most, serve, onTrouble, onRefused } = this.#options;
     if (this.#clients.size >= most) this.#idlest()?.close();
     if (this.#clients.size >= most) {
+      onRefused?.();
       onTrouble(`a connection is refused: ${most} are in use, which is the most that it takes`);
       connection.close();
       return;
@@ -91,6 +93,17 @@ export class Acceptor {
       since = idle;
     }
     return idlest;
+  }
+
+  /** What is wrong, for /readyz: connections cannot be accepted. */
+  problem(name: string): { what: string; fix: string; blocks: true } | undefined {
+    if (!this.#failing) return undefined;
+    const { since, reason } = this.#failing, seconds = Math.round((performance.now() - since) / 1000);
+    return {
+      what: `${name} accepts no connections since ${seconds} s: ${reason}`,
+      fix: "it is tried again all the time; where files are too many, raise LimitNOFILE or see who connects",
+      blocks: true,
+    };
   }
 
   /** Accepts no more; the connections there are stay. */
@@ -122,7 +135,7 @@ export function listenOn(listen: HostPort, settings: string): Deno.TcpListener {
  * if that is less.
  */
 export function connectionLimit(most: number, share: number): number {
-  return Math.max(8, Math.min(most, Math.floor(descriptorLimit() * share)));
+  return Math.min(most, Math.max(8, Math.floor(descriptorLimit() * share)));
 }
 
 /** RLIMIT_NOFILE; what Linux gives by default where it cannot be read. */

@@ -66,15 +66,8 @@ export class HttpServer {
   }
 
   /** What is wrong, for /readyz: connections cannot be accepted. */
-  problem(): { what: string; fix: string; blocks: true } | undefined {
-    const { failing } = this.#acceptor;
-    if (!failing) return undefined;
-    const seconds = Math.round((performance.now() - failing.since) / 1000);
-    return {
-      what: `${this.#options.name} accepts no connections since ${seconds} s: ${failing.reason}`,
-      fix: "it is tried again all the time; where files are too many, raise LimitNOFILE or see who connects",
-      blocks: true,
-    };
+  problem(): ReturnType<Acceptor["problem"]> {
+    return this.#acceptor.problem(this.#options.name);
   }
 
   /** Closes connections that wait for a request. */
