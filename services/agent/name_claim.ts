@@ -71,6 +71,7 @@ export class NameClaim {
   /** @param store What it writes with is not guarded by the claim itself. */
   constructor(private readonly store: SandStore, private readonly options: ClaimOptions) {
     this.#key = store.keys.nameClaim(options.hostname);
+    this.#first.promise.catch(() => {}); // It may come before anybody waits.
     const reason = `whether the name ${options.hostname} is free is not known yet`;
     this.#hold = { reason, fix: "wait, or read its log", passing: true, since: Date.now() };
     this.#lease = new KeptLease(store.connection, {
@@ -109,7 +110,10 @@ export class NameClaim {
     return !this.#hold && this.#lease.live;
   }
 
-  /** Resolves when the name is this agent's for the first time. Throws the signal's reason. */
+  /**
+   * Resolves when the name is this agent's for the first time. Throws the signal's reason, and Refusal "invalid" for
+   * settings or a state that nothing can be done with.
+   */
   async first(signal: AbortSignal): Promise<void> {
     await unlessAborted(this.#first.promise, signal);
   }
@@ -176,6 +180,8 @@ export class NameClaim {
       try {
         await this.#claim();
       } catch (error) {
+        // What is wrong with this host's own settings or files does not pass.
+        if (error instanceof Refusal && error.code === "invalid") this.#first.reject(error);
         // While the name is ours, only what comes of a change may be in question: see confirmed().
         if (this.#held) continue;
         this.#begin({
@@ -215,7 +221,6 @@ export class NameClaim {
       });
       if (outcome.committed) return this.#take(outcome.revision, lease, record);
     }
-    this.#lookAgain = true;
   }
 
   #take(modRevision: number, lease: bigint, from: NameClaimRecord | undefined): void {
