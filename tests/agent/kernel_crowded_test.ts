@@ -140,9 +140,11 @@ Deno.test("a host becomes crowded and is so no longer, as an agent of SAND's lef
   using lab = new KernelLab();
   const { network, desired, asker, other } = await crowd(lab, 20);
   const [plain, proxied] = [desired(false), desired(true)];
+  // As SAND's agents make it: a bridge with the MAC of one of its ports, the lowest, and learning on vxlan0.
+  await network.kernel.carryOut([{ op: "namespace-add" }]);
+  await network.ip("link add br0 type bridge");
   await settle(network, plain);
-  // SAND's agents leave learning on, and the bridge with the MAC of one of its ports.
-  await network.ip("link set vxlan0 type vxlan learning", "link set br0 addrgenmode none");
+  await network.ip("link set vxlan0 type vxlan learning");
   const steady = steadyPing(asker, "10.0.0.3"), gateway = steadyPing(other, "10.0.0.1");
   for (let round = 0; round < 3; round++) {
     const there = await settle(network, proxied), back = await settle(network, plain);
@@ -150,6 +152,15 @@ Deno.test("a host becomes crowded and is so no longer, as an agent of SAND's lef
     assert.deepEqual([...new Set(back)], ["proxy-remove", "veth-unpin"]);
   }
   await settle(network, proxied);
+  // A port with a lower MAC than the others' does not change the bridge's any more.
+  const mac = async () =>
+    JSON.parse((await run(["ip", "-n", network.name, "-j", "link", "show", "br0"])).stdout)[0].address;
+  const before = await mac();
+  await network.ip(
+    "link add low0 address 02:00:00:00:00:01 type veth peer name low1",
+    "link set low0 master br0",
+  );
+  assert.equal(await mac(), before);
   for (const ping of [steady, gateway]) assert.match(await ping(), / 0% packet loss/);
   assert.deepEqual(await unanswered(asker, [addressOf(4096), "10.0.0.1", "10.0.0.3"]), []);
 });
