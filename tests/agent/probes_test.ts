@@ -87,6 +87,24 @@ Deno.test("hosts find out that UDP 4789 or full-size packets do not pass between
     assert.equal(await metric(h1, "agent_peers"), 3);
   });
 
+  await t.step(
+    "a network that an old agent gave the VNI of the probes comes first, and its host is not asked",
+    async () => {
+      const own = await h1.api.network(id),
+        odd = { ...own, id: crypto.randomUUID(), name: "odd", vxlan_vni: 16777215 };
+      await lab.kv.write({ [`/sc-net/network/${odd.id}`]: JSON.stringify(odd) });
+      await until(
+        "h5 knows the network",
+        async () => (await h5.api.networks()).some(({ name }) => name === "odd"),
+      );
+      const { endpoint } = await h5.attach(odd.id);
+      assert.equal(endpoint.active, true);
+      await until("h1 asks h5 no more", async () => await reached(h1, "h5") === undefined, PATIENCE);
+      await h5.api.deleteEndpoint(endpoint.id);
+      await reaches(1, [h1, "h5"], [h5, "h1"]);
+    },
+  );
+
   await t.step("a stranger's frames get no answer, and are counted", async () => {
     const before = await metric(h1, "agent_probe_strangers_total") ?? 0;
     await using _device = await strangerAt(h2, h1.ip);

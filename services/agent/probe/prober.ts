@@ -15,6 +15,8 @@ const TICK = 250, QUESTIONS = 125;
 const READ = 1000;
 /** Peers are looked up so often at most, and a device that could not be made is tried again, in ms. */
 const PEERS_EVERY = 1000, AGAIN = 10_000;
+/** Lines of the log at most for what becomes of paths in one tick. */
+const LINES = 5;
 
 /**
  * Asks the hosts that share a network with this one, over the networks' own way, whether they are reached; and answers
@@ -32,6 +34,10 @@ export class Prober {
   #peersAt = -Infinity;
   #changed = true;
   #removed = false;
+  /** What the other hosts were told last: whether this one answers. */
+  #told: boolean | undefined;
+  /** What has become of paths since it was last written to the log. */
+  #news: { readonly bad: boolean; readonly fields: object; readonly message: string }[] = [];
   #workers: Workers | undefined;
   #running: Promise<void> = Promise.resolve();
   #unsubscribe: () => void = () => {};
@@ -57,7 +63,8 @@ export class Prober {
    */
   async answering(network: string): Promise<number | null> {
     await this.#make(performance.now());
-    return this.#device && this.#isProbed(network) ? PROBE_VNI : null;
+    this.#told = this.#device !== undefined;
+    return this.#told && this.#isProbed(network) ? PROBE_VNI : null;
   }
 
   /** What is known of the paths to all peers. */
@@ -100,6 +107,10 @@ export class Prober {
     if (this.#workers?.all().next().done) return await this.#remove();
     await this.#make(now);
     const device = this.#device;
+    if (this.#told !== undefined && this.#told !== (device !== undefined)) {
+      this.#told = device !== undefined;
+      void this.#workers?.compareAll("change");
+    }
     if (!device) return;
     if (this.#changed && now - this.#peersAt >= PEERS_EVERY) await this.#lookUp(device, now);
     device.read(READ, ({ kind, from, token }) => {
@@ -112,6 +123,7 @@ export class Prober {
       const [token = 0] = crypto.getRandomValues(new Uint32Array(1));
       if (device.ask(question.vtep, token, question.size)) this.#paths.sent(question, token, now);
     }
+    this.#log();
   }
 
   /** Brings the device to what is wanted: there, while this host has a network. */
@@ -187,17 +199,27 @@ export class Prober {
   }
 
   #tell(path: Path, before: Path): void {
-    const { log } = this.context(), { hostname, vtep } = path.peer;
-    const fields = { host: hostname, vtep: `${Ip.from4(vtep)}` };
-    if (path.reachable === false && before.reachable !== false) log.warn(fields, unreachable(path));
+    const { hostname, vtep } = path.peer, fields = { host: hostname, vtep: `${Ip.from4(vtep)}` };
+    const add = (bad: boolean, message: string) => this.#news.push({ bad, fields, message });
+    if (path.reachable === false && before.reachable !== false) add(true, unreachable(path));
     if (path.reachable && before.reachable === false) {
       const seconds = Math.round((performance.now() - before.since) / 1000);
-      log.info(fields, `${hostname} answers again over VXLAN, after ${seconds} s`);
+      add(false, `${hostname} answers again over VXLAN, after ${seconds} s`);
     }
-    if (path.pathMtu !== undefined) log.warn(fields, short(path));
+    if (path.pathMtu !== undefined) add(true, short(path));
     else if (before.pathMtu !== undefined && path.reachable) {
-      log.info(fields, `packets of full size reach ${hostname} again`);
+      add(false, `packets of full size reach ${hostname} again`);
     }
+  }
+
+  /** With a host's own link, all of its paths fail at once. */
+  #log(): void {
+    const { log } = this.context(), news = this.#news.splice(0);
+    for (const { bad, fields, message } of news.slice(0, LINES)) {
+      if (bad) log.warn(fields, message);
+      else log.info(fields, message);
+    }
+    if (news.length > LINES) log.warn(`the same of ${news.length - LINES} more hosts: see strand status`);
   }
 }
 
