@@ -23,7 +23,7 @@ export interface MirrorOptions {
   readonly settleMs?: number;
 }
 
-const RETRY_MS = 250, CONFIRM_MS = 25;
+const RETRY_MS = 250, CONFIRM_MS = 25, SILENT_MS = 400;
 /** How soon the mirror compares itself with a listing after it was listed, or after a watch that goes on without that. */
 const FIRST_CHECK_MS = 3_000, RECONNECTED_CHECK_MS = 200;
 
@@ -147,16 +147,23 @@ export class StoreMirror<T> implements Mirror<T> {
   /**
    * Resolves when the mirror shows everything that had been committed when this was called, as a majority of etcd's members
    * knows it. Throws Refusal "unavailable" when they cannot be asked, or the reason of `signal`.
+   *
+   * @param nudge Writes something. New versions of etcd (3.5.22, its issue 20221) do not say how far they have told a watcher
+   * that begins with the next revision before there is one.
    */
-  async confirmed(signal: AbortSignal): Promise<void> {
+  async confirmed(signal: AbortSignal, nudge: () => Promise<unknown>): Promise<void> {
     const asked = this.#revision;
     const head = await unlessAborted(this.#heads.next(), signal);
     const wrong = this.#wrongWith(head, asked);
     if (wrong !== undefined) this.#interrupt(new Doubt(wrong));
-    while (!(await this.#shows(head))) {
+    const begun = performance.now();
+    for (let nudged = false; !(await this.#shows(head));) {
       signal.throwIfAborted();
-      await pause(CONFIRM_MS, signal);
       this.#closing.signal.throwIfAborted();
+      if (!nudged && performance.now() - begun > SILENT_MS) {
+        nudged = true;
+        await nudge().catch(unlessRefused);
+      } else await pause(CONFIRM_MS, signal);
     }
   }
 
@@ -372,4 +379,9 @@ export class StoreMirror<T> implements Mirror<T> {
     this.#report({ kind: "missed", count: missed, restored });
     this.#interrupt(new Doubt(reason));
   }
+}
+
+/** etcd being away is for the watch to notice and report. */
+function unlessRefused(error: unknown): void {
+  if (!(error instanceof Refusal)) throw error;
 }

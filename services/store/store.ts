@@ -35,7 +35,7 @@ export function openStore<T>(options: StoreOptions<T>): Store<T> {
       Promise.all(keys.map(async (key) => ({ key, modRevision: await connection.modRevision(key) }))),
     async confirmed(signal) {
       await committer.settled(signal);
-      await mirror.confirmed(signal);
+      await mirror.confirmed(signal, () => committer.nudge());
     },
     close() {
       committer.close();

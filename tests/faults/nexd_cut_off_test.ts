@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { change } from "../../services/store/change.ts";
 import { Refusal } from "../../services/common/refusal.ts";
+import { Watch } from "../../services/store/watch.ts";
 import { labCluster, labEtcd } from "../lab/etcd.ts";
 import { LabServices } from "../lab/services.ts";
 import { create, labStore, put } from "../lab/store.ts";
@@ -73,6 +74,23 @@ Deno.test("change() on a mirror that is behind refuses nothing, and finds nothin
     assert.deepEqual(await Promise.all([tried("/a/new"), tried("/a/old")]), ["found", "not-found"]);
   } finally {
     watched.thaw();
+  }
+});
+
+Deno.test("an etcd that says nothing of a watcher before there is a newer revision is given one", async () => {
+  await using etcd = await labEtcd();
+  using store = labStore([etcd.endpoint]);
+  await store.mirror.ready();
+  await store.committer.commit(create("/elsewhere", 1));
+  const { revision } = await store.connection.head();
+  const { hasTold } = Watch.prototype;
+  Watch.prototype.hasTold = async function (asked) {
+    return (await store.connection.head()).revision > revision && await hasTold.call(this, asked);
+  };
+  try {
+    assert.equal(await change(store, () => undefined), undefined);
+  } finally {
+    Watch.prototype.hasTold = hasTold;
   }
 });
 
