@@ -19,7 +19,7 @@ import { Exchanges } from "./exchanges.ts";
 import { Frame } from "./frame.ts";
 import { type Link, Links } from "./links.ts";
 import { Message } from "./message.ts";
-import { CHADDR_AT, SERVER_PORT } from "./numbers.ts";
+import { CHADDR_AT, SERVER_PORT, Type } from "./numbers.ts";
 import { networkOptions } from "./options.ts";
 import { Outgoing } from "./outgoing.ts";
 
@@ -79,6 +79,8 @@ const SLOTS = 64, SIZE = 2048;
  * another replica may have answered.
  */
 const MOST_WAITED = 2000;
+/** The same for a DISCOVER: when there are more messages than can be answered, exchanges that have begun come first. */
+const DISCOVER_WAITED = 1000;
 /** Tokens of the epoll beside those of the links. */
 const BELL = 0xffffffff, WATCH = 0xfffffffe;
 
@@ -196,6 +198,7 @@ class Server implements DhcpServer {
       else if (!frame.read(batch.buffer, slot * SIZE, batch.length(slot))) ignored.malformed++;
       else if (!batch.broadcast(slot) && !this.#isOurs(frame.destination)) ignored["not-for-us"]++;
       else if (!message.read(batch.buffer, frame.payloadAt, frame.payloadLength)) ignored.malformed++;
+      else if (message.type === Type.discover && now - received > DISCOVER_WAITED) ignored.late++;
       else {
         const chaddr = frame.payloadAt + CHADDR_AT;
         this.#exchanges.take(link, {
