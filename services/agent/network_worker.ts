@@ -52,6 +52,9 @@ const FIRST_PAUSE = 100, LONGEST_PAUSE = 10_000;
 /** What has been carried out is told to the other hosts after so many ms at the latest. */
 const LONGEST_SILENCE = 2000;
 
+/** Problems that are some record's: see notCarriedOut() and presenceProblems(). */
+const REFUSED = / in etcd is not (carried out|believed): /;
+
 /** Why all of a network is compared with the kernel; "drift": it has told of a change that was not the agent's. */
 export type Reason = "start" | "change" | "check" | "drift" | "retry";
 
@@ -303,7 +306,7 @@ export class NetworkWorker {
         }
         this.#failures = 0;
         this.#settle(changes);
-        this.#tellProblems();
+        this.#tellProblems("all");
         const neighbours = new Neighbours(this.#context.view, this.id, this.#context.host.hostname);
         this.#announcer.notice(changes, (address) => neighbours.macOf(address));
         this.#publish(revision);
@@ -480,9 +483,8 @@ export class NetworkWorker {
     const { gone, unknown, identities } = this.#namespacesGone(reason);
     const refused = this.#refuseEndpoints(unknown);
     const peers = new Map<string, string>();
-    for (const { active, record } of this.#local()) {
-      const { overlay_veth_name: name, target_netns_path: path } = record;
-      if (active && name && path && !unknown.has(name)) peers.set(name, path);
+    for (const [name, { record: { target_netns_path: path } }] of vethOwners(this.#local())) {
+      if (path && !unknown.has(name)) peers.set(name, path);
     }
     const actual = await this.#kernel.read(peers, this.#pins());
     for (const [endpoint, identity] of identities) {
@@ -754,9 +756,7 @@ export class NetworkWorker {
   /** The MACs that the ports of its active endpoints may be known for, by the ports' names. */
   #pins(): Map<string, string> {
     const pins = new Map<string, string>();
-    for (const { active, mac, record } of this.#local()) {
-      if (active && mac) pins.set(record.overlay_veth_name, mac);
-    }
+    for (const [name, { mac }] of vethOwners(this.#local())) if (mac) pins.set(name, mac);
     return pins;
   }
 
@@ -779,10 +779,13 @@ export class NetworkWorker {
   /** Refuses endpoints of this host whose records are not carried out, and adds their veths to those left as they are. */
   #refuseEndpoints(unknown: Set<string>): boolean {
     let refused = false;
+    const owners = vethOwners(this.#local());
     for (const endpoint of this.#local()) {
       if (!this.#refused(endpoint)) continue;
       refused = true;
-      unknown.add(endpoint.record.overlay_veth_name);
+      const name = endpoint.record.overlay_veth_name;
+      // The veth of that name may be another endpoint's.
+      if ((owners.get(name) ?? endpoint) === endpoint) unknown.add(name);
     }
     return refused;
   }
@@ -805,7 +808,7 @@ export class NetworkWorker {
     const { view } = this.#context, found = presenceProblems(view, this.id);
     if (!found.length && !this.#hostProblems.length) return;
     this.#hostProblems = found;
-    this.#tellProblems();
+    this.#tellProblems("some");
   }
 
   /** True for an active endpoint of this host whose record is not carried out, which is a problem of it from then on. */
@@ -824,16 +827,19 @@ export class NetworkWorker {
     return new Refusal("forbidden", notCarriedOut(view.keys.hostEndpoint(host.hostname, id), why));
   }
 
-  /** Logs and counts each problem with a record once, as long as it stays. */
-  #tellProblems(): void {
+  /**
+   * Logs and counts each problem with a record once, as long as it stays.
+   * @param known "some": a comparison is under way, and what is not among them may come yet
+   */
+  #tellProblems(known: "all" | "some"): void {
     const { log, counters } = this.#context;
-    const now = new Set(this.problems.filter((problem) => problem.includes(" in etcd ")));
+    const now = new Set(this.problems.filter((problem) => REFUSED.test(problem)));
     for (const problem of now) {
       if (this.#told.has(problem)) continue;
       log.warn({ network: this.id }, problem);
       counters.refusedRecords.inc();
     }
-    this.#told = now;
+    this.#told = known === "all" ? now : now.union(this.#told);
   }
 }
 
