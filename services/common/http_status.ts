@@ -121,12 +121,31 @@ export async function statusAnswer(
         };
       }
       case "/metrics":
-        return { status: 200, body: await metrics.metrics(), type: metrics.contentType };
+        return { status: 200, body: await textOf(metrics), type: metrics.contentType };
     }
     return undefined;
   } catch (error) {
     return { status: 500, body: `${messageOf(error)}\n`, type: "text/plain" };
   }
+}
+
+/** How long a text of metrics is answered again, in ms: clients that ask without end must not have it built without end. */
+const TEXT_MS = 100;
+
+interface BuiltText {
+  readonly text: Promise<string>;
+  readonly at: number;
+}
+
+const built = new WeakMap<Registry, BuiltText>();
+
+/** The metrics as text, at most {@link TEXT_MS} old. */
+async function textOf(metrics: Registry): Promise<string> {
+  const now = performance.now(), last = built.get(metrics);
+  if (last && now - last.at < TEXT_MS) return await last.text;
+  const text = metrics.metrics();
+  built.set(metrics, { text, at: now });
+  return await text;
 }
 
 async function act(

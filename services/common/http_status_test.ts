@@ -43,6 +43,29 @@ Deno.test("serveStatus() answers what lives, what is ready and what was counted"
   }
 });
 
+Deno.test("serveStatus() does not build the text of the metrics for each of many requests at once", async () => {
+  const metrics = createMetrics("dnsd", "1");
+  const build = metrics.metrics.bind(metrics);
+  let builds = 0;
+  metrics.metrics = () => {
+    builds++;
+    return build();
+  };
+  const report = () => ({ service: "dnsd", version: "1", ready: true, problems: [] });
+  const server = serveStatus(loopback, { report, metrics, abort, log });
+  try {
+    const started = performance.now();
+    await Promise.all(Array.from({ length: 40 }, async () => {
+      const response = await fetch(`http://127.0.0.1:${server.at.port}/metrics`);
+      assert.match(await response.text(), /^strand_info/m);
+    }));
+    const atMost = 1 + (performance.now() - started) / 100;
+    assert.ok(builds <= atMost, `${builds} builds where ${atMost} are due`);
+  } finally {
+    await server.close();
+  }
+});
+
 Deno.test("serveStatus() refuses an address in use and names it", async () => {
   const report = () => ({ service: "a", version: "1", ready: true, problems: [] });
   const options = { report, metrics: createMetrics("a", "1"), abort, log };
