@@ -12,6 +12,7 @@ Deno.test("what an agent refuses, it refuses with a sentence, and nothing is lef
   const { id } = await h1.api.createNetwork({ name: "web" });
   const good = await h1.attach(id), far = await h2.attach(id, { wait: "10s" });
   await lab.agree();
+  await lab.probesTold();
   const before = await lab.kv.under("/sc-net/");
 
   const ask = async (method: string, path: string, body: unknown, status: number, sentence: RegExp) => {

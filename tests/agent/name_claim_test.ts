@@ -12,6 +12,7 @@ async function pair(lab: OverlayLab) {
   const { id } = await lab.host(1).api.createNetwork({ name: "pair" });
   const a = await lab.host(1).attach(id), b = await lab.host(2).attach(id, { wait: "10s" });
   await lab.agree({ hosts: lab.hosts.slice(0, 2) });
+  await lab.probesTold();
   return { id, a, b, flows: () => pings(a.container, b.address) };
 }
 

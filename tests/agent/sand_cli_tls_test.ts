@@ -68,7 +68,8 @@ Deno.test("https: the right certificates work, each wrong one gets its sentence"
   });
   await t.step(
     "no client certificate",
-    () => fails(agent.url, ca, /it wants a client certificate: name one with/),
+    // The server's alert may be lost with the connection that it closes.
+    () => fails(agent.url, ca, /wants a client certificate: name one with/),
   );
   await t.step("a stranger's client certificate", () =>
     fails(

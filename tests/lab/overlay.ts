@@ -7,6 +7,7 @@ import { type Host, Lab, run } from "./host.ts";
 import { type Environment, OverlayHost } from "./overlay_host.ts";
 import { compareHost } from "./overlay_judge.ts";
 import { storeFaults } from "./overlay_store.ts";
+import { until } from "./until.ts";
 
 export interface OverlayOptions {
   /** How many (default 2); they are called h1, h2 and so on. */
@@ -82,6 +83,14 @@ export class OverlayLab implements AsyncDisposable {
     const records = await this.kv.under("/sc-net/");
     const kernels = await Promise.all(hosts.map((host) => compareHost(records, host, mtu)));
     return [...storeFaults(records), ...kernels.flat()];
+  }
+
+  /** Resolves when every host has told in the store that it answers probes, which it does some time after its first network. */
+  async probesTold(): Promise<void> {
+    await until("every host has told that it answers probes", async () => {
+      const presences = [...await this.kv.under("/sc-net/nodes-networks/")];
+      return presences.every(([, record]) => record.includes("probe_vni"));
+    });
   }
 
   /** Resolves when every kernel is what the store says; throws with what is not when that takes too long. */

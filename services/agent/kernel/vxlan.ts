@@ -4,7 +4,7 @@ import { changeLink, deleteLink, newVxlan } from "../../../ffi/netlink_link.ts";
 import type { Ip } from "../../common/ip.ts";
 import { randomMacBytes } from "../../common/mac.ts";
 import { Refusal } from "../../common/refusal.ts";
-import { VXLAN, type VxlanState } from "../../overlay/state.ts";
+import { PROBE_VNI, VXLAN, type VxlanState } from "../../overlay/state.ts";
 import type { Place } from "./place.ts";
 import { findHolder } from "./vxlan_holder.ts";
 
@@ -41,7 +41,8 @@ export async function addVxlan(
     namespace: place.fd,
   });
   const deadline = Date.now() + PATIENCE;
-  let asked = false;
+  // The prober's own device has the reserved VNI, and is removed as soon as the prober sees the network.
+  let asked = vni === PROBE_VNI;
   for (let pause = FIRST_PAUSE;; pause = Math.min(2 * pause, LONGEST_PAUSE)) {
     try {
       await underlay.run(request);
