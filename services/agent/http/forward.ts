@@ -53,6 +53,7 @@ export async function forward(
         );
         if (status === 200) return new RestEnd(rest, end);
         if (TRIED.includes(status)) throw new HttpError(status, `${agent.hostname}: ${error}`);
+        end.close();
         failures.push(`${at}: ${error}`);
       } catch (error) {
         end.close();
