@@ -280,11 +280,15 @@ function holder(
   return view.networkOf(member) === network ? member : undefined;
 }
 
-/** On our own link a client's frames come from its own hardware address; from elsewhere, from a router's or a relay's. */
+/**
+ * Whether the frame can be the client's. On the link that carries the client's network, the frame has the client's hardware
+ * address as its source. From elsewhere a router or a relay brings it, also where dhcp4server is the interface's own address.
+ */
 function ownFrame({ arrival, placement: { network } }: Client): boolean {
-  const { attached, addresses } = arrival;
-  // An interface with addresses of no network has routers and relays on it; one without any, clients.
-  const onLink = attached ? attached(network) : addresses.length === 0;
+  const { addresses } = arrival;
+  // Clients are on the link of an interface without an address: a router or a relay would have to reach one.
+  const onLink = addresses.length === 0 ||
+    addresses.some((address) => network.subnet4?.contains(Ip.from4(address)));
   return !onLink || arrival.ownFrame;
 }
 
