@@ -41,6 +41,8 @@ export interface Arrival {
   readonly attached: ((network: Network) => boolean) | undefined;
   /** Seconds since the epoch, rounded up: the client counts its lease from no earlier than this less a second. */
   readonly now: number;
+  /** The latest time that may be right, as `now`: what is stored ends by it; absent: `now`. */
+  readonly latest?: number;
   /** The store cannot be written to: what it already holds may be confirmed, nothing else. */
   readonly storeAway: boolean;
   /** Whether `now` can be trusted; absent: it can. */
@@ -204,30 +206,31 @@ function request(client: Client): Step {
 
 function lease(client: Client, address: Ip, rapid = false): Step {
   const { view, arrival, placement } = client;
-  const { mac, now } = arrival;
+  const { mac, now, latest = now, clock = "right" } = arrival;
   const { network, member } = placement;
   const ack = (expires: number, name: string | undefined): Reply => ({
     ...parameters(client, Type.ack, name),
     yiaddr: address.u32,
-    seconds: expires - now,
+    // An end that was stored by a clock that is ahead gives a client no more than the usual time.
+    seconds: Math.min(expires - latest, network.leaseSeconds),
     rapid,
   });
   // A client that renews has its address in use, and keeps it while its lease runs. One that comes anew may have released
   // it through another replica, which this one does not know: etcd decides, and without its word the client is told nothing.
   if (arrival.storeAway && (arrival.message.ciaddr || arrival.tried)) {
-    const own = arrival.message.ciaddr && running(placement, now) && ownAddress(view, network, member);
+    const own = arrival.message.ciaddr && running(placement, latest) && ownAddress(view, network, member);
     if (!own || !own.equals(address)) return ignore("store-away", network);
-    return { do: "answer", reply: ack(member?.expires ?? now, member?.name) };
+    return { do: "answer", reply: ack(member?.expires ?? latest, member?.name) };
   }
   if (!mayGive(client, address)) return ignore("wrong-clock", network);
   const planned = planLease(view, placement, {
     mac,
     address,
     hostname: wishedName(arrival),
-    now,
+    now: latest,
     // Each lease is written, also where another replica has just written it: the client may have given that one back, and
-    // what gives it back may be on its way to etcd.
-    slack: -1,
+    // what gives it back may be on its way to etcd. But a clock that is not known to be right moves no end forward.
+    slack: clock === "right" ? -Infinity : -1,
   });
   switch (planned.kind) {
     case "commit":
@@ -261,13 +264,13 @@ function release(client: Client): Step {
 
 function decline(client: Client): Step {
   const { view, arrival, placement: { network } } = client;
-  const { message, ownFrame: own } = arrival;
+  const { message, ownFrame: own, now, latest = now } = arrival;
   const member = holder(client, message.u32(Opt.requestedAddress));
   if (!member) return ignore("not-held");
   // It is broadcast on the client's link, from no address (RFC 2131 §4.4.4): only a relay can bring it from elsewhere.
   if (message.giaddr ? !ownFrame(client) : !own) return ignore("wrong-sender");
-  if (!mayDecline(view, member.mac, arrival.now)) return ignore("declines-too-often", network);
-  const plan = planDecline(view, network, member, arrival.now);
+  if (!mayDecline(view, member.mac, latest)) return ignore("declines-too-often", network);
+  const plan = planDecline(view, network, member, latest);
   return plan ? { do: "commit", plan, declined: network } : ignore("static-declined", network);
 }
 

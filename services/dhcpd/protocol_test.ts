@@ -586,6 +586,30 @@ Deno.test("with a wrong clock a client keeps the address that it has, and nobody
   assert.equal(server.reply({ type: Type.discover, mac: whiskey }, wrong).address, "10.0.0.10");
 });
 
+Deno.test("a lease is stored to end by the latest clock that is known, and the client is told its usual time", () => {
+  const server = new Server(), behind = { latest: NOW + 5 * 3600, clock: "apart" as const };
+  const asked = { type: Type.request, mac: whiskey, options: [requested("10.0.0.10")] };
+  assert.equal(server.reply(asked, behind).seconds, 4 * 3600);
+  assert.equal(server.expires(whiskey), NOW + 9 * 3600);
+  // While clocks differ no end is moved forward, and a client is told no more than its usual time.
+  const renewal = { type: Type.request, mac: whiskey, ciaddr: ip("10.0.0.10") };
+  assert.equal(server.reply(renewal, { clock: "apart" }).seconds, 4 * 3600);
+  assert.equal(server.reply(renewal, { storeAway: true }).seconds, 4 * 3600);
+  assert.equal(server.expires(whiskey), NOW + 9 * 3600);
+  assert.equal(server.reply(renewal).seconds, 4 * 3600);
+  assert.equal(server.expires(whiskey), NOW + 4 * 3600, "clocks agree again");
+});
+
+Deno.test("an address is quarantined by the latest clock that is known", () => {
+  const server = new Server();
+  const address = server.lease(guest);
+  const step = server.step({ type: Type.decline, mac: guest, options: [requested(address)] }, {
+    latest: NOW + 5 * 3600,
+  });
+  assert(step.do === "commit" && server.store.write(step.plan).committed);
+  assert.equal(server.view.declined.get(address)?.until, NOW + 29 * 3600);
+});
+
 Deno.test("with a clock that was not compared yet no lease is offered or confirmed", () => {
   const server = new Server(), unknown = { clock: "unknown" as const };
   server.lease(guest);

@@ -211,7 +211,7 @@ class Server implements DhcpServer {
           addresses: link.addresses,
           attached: this.#links.attached(link),
           now: Math.ceil((clock?.now() ?? now) / 1000),
-          ...clock && { clock: clock.verdict },
+          ...clock && { clock: clock.verdict, latest: Math.ceil(clock.latest / 1000) },
           registerNames: this.#options.registerNames,
         });
       }

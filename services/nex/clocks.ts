@@ -34,6 +34,8 @@ const SAMPLES = 3;
 const NEAR = APART_MS - EVERY - TTL * 1000;
 /** Less is what a busy machine and etcd take, in ms. */
 const NOISE = 1_000;
+/** A clock that most others contradict may be right all the same, after a machine has slept; beyond a day, in ms, it is not. */
+const CREDIBLE = 24 * 3_600_000;
 
 export interface ClocksOptions {
   readonly log: Log;
@@ -52,10 +54,13 @@ interface Peer {
   revision: number;
 }
 
-/** Time to judge leases by, see {@link Clocks}. */
+/** Time to judge leases by, in milliseconds since the epoch; see {@link Clocks}. */
 export interface LeaseClock {
-  /** Milliseconds since the epoch. */
   now(): number;
+  /** The latest time that may be right: what is stored to end later is ended by no other process too early. */
+  readonly latest: number;
+  /** The earliest time that this machine has: what is over by it is over. */
+  readonly earliest: number;
   readonly verdict: ClockVerdict;
 }
 
@@ -96,6 +101,24 @@ export class Clocks implements LeaseClock {
   now(): number {
     const { verdict, offset } = this.#judgement;
     return this.#clock.now() + (verdict === "wrong" ? offset : 0);
+  }
+
+  /**
+   * A process that missed a step of its system's clock, or a sleep of its machine, is behind one that is started later. So
+   * the system's present time counts, as do the times of processes that are ahead.
+   */
+  get latest(): number {
+    const now = this.now(), own = this.#clock.now(), { verdict } = this.#judgement;
+    let latest = verdict === "wrong" ? now : now + Math.max(0, this.#clock.stepped);
+    for (const time of [own, ...[...this.#peers.values()].map((peer) => own + seen(peer))]) {
+      const ahead = time - now;
+      if (ahead > NOISE && (verdict === "apart" || ahead <= CREDIBLE)) latest = Math.max(latest, time);
+    }
+    return latest;
+  }
+
+  get earliest(): number {
+    return this.now() + Math.min(0, this.#clock.stepped);
   }
 
   get verdict(): ClockVerdict {

@@ -37,7 +37,7 @@ export function runSweeper(nex: Nex, { log, clock, takeOver = false, onSwept }: 
         if (changes) log.info({ changes }, "took over what the old daemons left");
         takenOver = true;
       }
-      const now = clock.verdict === "right" ? Math.floor(clock.now() / 1000) : -Infinity;
+      const now = clock.verdict === "right" ? Math.floor(clock.earliest / 1000) : -Infinity;
       const count = await nex.sweep(now, stop.signal);
       if (count) onSwept?.(count);
       failing = false;

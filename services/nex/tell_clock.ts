@@ -27,7 +27,7 @@ export function tellClock(daemon: Daemon, clock: Clocks, gives: boolean): void {
     const { stepped } = clock;
     if (Math.abs(stepped) <= TOLD_MS) return undefined;
     return {
-      what: `the system's clock was set by ${Math.round(stepped / 1000)} s: leases are counted as before`,
+      what: `the system's clock was set by ${Math.round(stepped / 1000)} s: leases end by the later time`,
       fix: "restart the process if the clock is right now",
       blocks: false,
     };

@@ -104,7 +104,16 @@ Deno.test("an address is given to another client a second or more after the end 
   const nex = new Nex(lab.store);
   const sweeper = runSweeper(nex, {
     log: createLog("nexd", { level: "error", format: "text" }),
-    clock: { now: Date.now, verdict: "right" },
+    clock: {
+      now: Date.now,
+      get latest() {
+        return Date.now();
+      },
+      get earliest() {
+        return Date.now();
+      },
+      verdict: "right",
+    },
   });
   try {
     const client = await lab.client("client", mac), next = await lab.client("next", "00:00:99:00:00:02");

@@ -262,6 +262,15 @@ Deno.test({
   },
 });
 
+Deno.test("deploy: those that write when leases end are started after the clock was set", () => {
+  for (const unit of ["nexd", "dhcpd"]) {
+    const lines = text(`${deploy}systemd/strand-${unit}.service`);
+    for (const setting of ["Wants", "After"]) {
+      assert.match(lines, new RegExp(`^${setting}=.*\\btime-sync\\.target\\b`, "m"));
+    }
+  }
+});
+
 Deno.test("deploy: the agent's unit keeps the host's mounts", () => {
   const apart =
     /^(Protect(System|Home|Proc|Control|Kernel)|ProcSubset|Private(?!Network)|Read|Inaccessible|Bind|Temporary|Mount|Root|Dynamic)/m;

@@ -82,6 +82,8 @@ Deno.test("of two processes that disagree neither is right, until one of them is
   const second = processes.start({ ms: HOUR });
   await agree([first, second], ["apart", "apart"]);
   assert.ok(Math.abs(first.offset - HOUR) < 3_000 && Math.abs(second.offset + HOUR) < 3_000);
+  // What the one that is behind gives ends by the other's time: that may be right, and alone soon.
+  for (const { latest } of [first, second]) assert.ok(Math.abs(latest - Date.now() - HOUR) < 3_000);
   await first.close();
   await agree([second], ["right"]);
 });
@@ -123,6 +125,12 @@ Deno.test("a system's clock that is set while a process runs changes nothing, bu
   assert.ok(Math.abs(first.now() - Date.now()) < 1_000);
   assert.ok(Math.abs(third.now() - Date.now()) < 1_000);
   assert.ok(Math.abs(first.stepped - 5 * HOUR) < 1_000);
+  // A process that is started now has the system's time: leases are stored to end by the later, and ended by the earlier.
+  assert.ok(Math.abs(first.latest - Date.now() - 5 * HOUR) < 1_000);
+  assert.ok(Math.abs(first.earliest - Date.now()) < 1_000);
+  set.ms = -5 * HOUR;
+  assert.ok(Math.abs(first.latest - Date.now()) < 3_000);
+  assert.ok(Math.abs(first.earliest - Date.now() + 5 * HOUR) < 1_000);
 });
 
 Deno.test("times that arrive late, as after a stop of etcd or of the process, make no clock look wrong", async () => {
