@@ -1,8 +1,17 @@
 import { Refusal } from "../common/refusal.ts";
 import { outOfTime, type TlsMaterial } from "../common/tls.ts";
 import { UnknownOutcome } from "./errors.ts";
-import { callReason, isLate, isLeaderless, isLeaseGone, isOperational, verdictOf } from "./failure.ts";
+import {
+  callReason,
+  isLate,
+  isLeaderless,
+  isLeaseGone,
+  isLeaseThere,
+  isOperational,
+  verdictOf,
+} from "./failure.ts";
 import { Member, type RawStream } from "./member.ts";
+import { Patience } from "./patience.ts";
 import { pause, within } from "./timers.ts";
 import {
   decodeRange,
@@ -62,8 +71,8 @@ const HEAD_START_MS = 500;
 const RETRY_MS = 100;
 /** How long one member may take for a small read before the next is asked, in ms; a page of a listing may take longer. */
 const READ_MS = 2_000;
-/** How long a transaction may take at first: so long, and so much more for each KiB that it has, in ms. */
-const TXN_MS = 2_000, TXN_MS_PER_KIB = 4;
+/** How long a write may take as long as etcd is quick, and how much longer for each KiB that it has, in ms. */
+const WRITE_MS = 2_000, WRITE_MS_PER_KIB = 4;
 /** How long an election is waited for, in ms: etcd's takes 1 to 2 s with its default settings. */
 const ELECTION_MS = 2_500;
 /** So many keys come in one answer, or of each name where many are asked for at once. */
@@ -84,8 +93,8 @@ export class Connection {
   readonly #timeoutMs: number;
   readonly #tls: TlsMaterial | undefined;
   #current: Member;
-  /** How long a small transaction may take now: longer after one that was late, for an etcd that is slow rather than away. */
-  #txnMs = TXN_MS;
+  /** For transactions and leases, which etcd writes to disk: an etcd that is slow is not one that is away. */
+  readonly #patience: Patience;
   #closed = false;
 
   /** Opens nothing yet. Throws Refusal for endpoints or certificates that cannot be right. */
@@ -110,6 +119,7 @@ export class Connection {
     if (!first) throw new Refusal("invalid", "etcd.endpoints: empty, at least one is needed");
     this.#current = first;
     this.#timeoutMs = options.timeoutMs ?? 5_000;
+    this.#patience = new Patience(WRITE_MS, this.#timeoutMs);
   }
 
   /** The key as it is now, agreed on by a majority; undefined when absent. Throws Refusal "unavailable". */
@@ -163,21 +173,29 @@ export class Connection {
     return await this.#read(RANGE, encodeRange(request), decodeRange);
   }
 
-  /** Sends what only reads, to another member if need be, of which each may take `tryMs`. */
+  /**
+   * Sends what may be sent more than once, to another member if need be. Each may take `time`: so many ms, or what etcd
+   * takes for its writes now; where there is no other, that one has all the time that there is.
+   */
   async #read<T>(
     path: string,
     bytes: Uint8Array,
     decode: (answer: Uint8Array) => T,
-    tryMs = READ_MS,
+    time: number | Patience = READ_MS,
   ): Promise<T> {
     const deadline = Date.now() + this.#timeoutMs;
+    const patience = typeof time === "number" ? undefined : time;
     for (;;) {
       const { member, reachable } = await this.#pick();
-      const left = Math.max(1, deadline - Date.now());
+      const left = Math.max(1, deadline - Date.now()), most = typeof time === "number" ? time : time.ms;
+      const sent = performance.now();
       try {
-        return decode(await member.call(path, bytes, Math.min(tryMs, left)));
+        const answer = await member.call(path, bytes, this.#members.length > 1 ? Math.min(most, left) : left);
+        patience?.took(performance.now() - sent);
+        return decode(answer);
       } catch (error) {
         this.failed(member);
+        if (isLate(error)) patience?.late();
         const verdict = verdictOf(error);
         if (verdict === "refused" || Date.now() + RETRY_MS > deadline || this.#closed) {
           throw this.#unavailable(error, member);
@@ -198,12 +216,12 @@ export class Connection {
     for (let tries = this.#members.length;;) {
       const { member, reachable } = await this.#pick();
       try {
-        const timeoutMs = Math.min(this.#txnMs + bytes.length / 1024 * TXN_MS_PER_KIB, this.#timeoutMs);
-        const answer = await member.call(TXN, bytes, timeoutMs);
-        this.#txnMs = TXN_MS;
+        const extra = bytes.length / 1024 * WRITE_MS_PER_KIB, sent = performance.now();
+        const answer = await member.call(TXN, bytes, Math.min(this.#patience.ms + extra, this.#timeoutMs));
+        this.#patience.took(performance.now() - sent - extra);
         return answer;
       } catch (error) {
-        if (isLate(error)) this.#txnMs = Math.min(this.#txnMs * 2, this.#timeoutMs);
+        if (isLate(error)) this.#patience.late();
         const verdict = verdictOf(error);
         if (verdict === "refused" && !isOperational(error)) throw error;
         if (verdict !== "refused") this.failed(member);
@@ -219,10 +237,16 @@ export class Connection {
 
   /**
    * Asks for a new lease. One whose answer was lost is asked for anew: nothing hangs on the first, and it ends by itself.
+   * With an `id` that this process has chosen there is one at most, and one that is there already is as good as a new one.
    * Throws Refusal "unavailable".
    */
-  async grantLease(ttlSeconds: number): Promise<Granted> {
-    return await this.#read(GRANT, encodeGrant(ttlSeconds), decodeGrant);
+  async grantLease(ttlSeconds: number, id?: bigint): Promise<Granted> {
+    try {
+      return await this.#read(GRANT, encodeGrant(ttlSeconds, id), decodeGrant, this.#patience);
+    } catch (error) {
+      if (id === undefined || !(error instanceof Refusal) || !isLeaseThere(error.cause)) throw error;
+      return { id, ttlSeconds };
+    }
   }
 
   /** Begins a lease's time anew; returns the seconds that it has, 0 when it has ended. Throws Refusal "unavailable". */
@@ -234,7 +258,7 @@ export class Connection {
   /** Ends a lease, and removes the keys that it holds; true unless it had ended. Throws Refusal "unavailable". */
   async revokeLease(id: bigint): Promise<boolean> {
     try {
-      return await this.#read(REVOKE, encodeLeaseId(id), () => true);
+      return await this.#read(REVOKE, encodeLeaseId(id), () => true, this.#patience);
     } catch (error) {
       if (error instanceof Refusal && isLeaseGone(error.cause)) return false;
       throw error;

@@ -65,6 +65,11 @@ export function isLeaseGone(error: unknown): boolean {
   return isCallError(error) && error.details === "etcdserver: requested lease not found";
 }
 
+/** True when a lease was asked for by an id that one has: nothing was done. */
+export function isLeaseThere(error: unknown): boolean {
+  return isCallError(error) && error.details === "etcdserver: lease already exists";
+}
+
 /** What etcd says under the codes of a wrong request when it is its own settings that rule us out. */
 const ownSettings = /^etcdserver: (user name is empty|authentication is not enabled)/;
 

@@ -1,13 +1,15 @@
 import { Refusal } from "../common/refusal.ts";
 import type { Connection } from "./connection.ts";
 import { UnknownOutcome } from "./errors.ts";
+import { isLeaseGone } from "./failure.ts";
 import { decodeTxn, encodeTxn } from "./messages.ts";
 import { pause, unlessAborted } from "./timers.ts";
 import type { Guard } from "./types.ts";
 
 /** Of the lease on the key, in seconds: a process that is gone leaves its key for so long, one that lives writes it anew. */
 const TTL = 3600;
-const RETRY_MS = 100;
+/** How soon the key is tried again after a failure, and how seldom after many, in ms. */
+const RETRY_MS = 100, SELDOM_MS = 3_000;
 
 /**
  * What keeps a transaction that was given up from being applied later, when the member that it was sent to goes on.
@@ -22,8 +24,13 @@ export class Fence {
   /** Undefined: not written yet, or it has to be written again. */
   #guard: Guard | undefined;
   #moving: Promise<Guard> | undefined;
-  /** Outcomes that are not known and for which the key is still to be written again. */
-  #unsettled = 0;
+  /** While an outcome is not known: resolves when the key has been written again. */
+  #settling: Promise<void> | undefined;
+  /** Aborted when the key has been written, whoever asked for it. */
+  #written = new AbortController();
+  /** One lease for as long as the process lives. Its id is chosen here: asking for it twice makes no second one. */
+  readonly #lease = randomId();
+  #granted = false;
 
   constructor(connection: Connection, private readonly key: string) {
     this.#connection = connection;
@@ -50,43 +57,74 @@ export class Fence {
    */
   async passed(modRevision: number, signal: AbortSignal): Promise<void> {
     this.left(modRevision);
-    this.#unsettled++;
-    const settled = this.#writeAtLast().finally(() => this.#unsettled--);
-    await unlessAborted(settled, signal);
+    await unlessAborted(this.#settle(), signal);
   }
 
   /** Resolves when every outcome that was not known is settled: none is, as a rule. */
   async settled(signal: AbortSignal): Promise<void> {
-    if (this.#unsettled) await unlessAborted(this.#writeAtLast(), signal);
+    if (this.#settling) await unlessAborted(this.#settling, signal);
   }
 
   close(): void {
     this.#closing.abort();
   }
 
+  /** However many outcomes are not known, etcd is asked for all of them at once. */
+  #settle(): Promise<void> {
+    return this.#settling ??= this.#writeAtLast().finally(() => this.#settling = undefined);
+  }
+
   async #writeAtLast(): Promise<void> {
     const { signal } = this.#closing;
-    while (!signal.aborted) {
+    for (let wait = RETRY_MS; !signal.aborted; wait = Math.min(wait * 2, SELDOM_MS)) {
+      const written = this.#written.signal;
       try {
         await this.held();
         return;
       } catch (error) {
         if (!(error instanceof Refusal)) throw error;
-        await pause(RETRY_MS, signal);
+        await pause(wait * (0.5 + Math.random() / 2), AbortSignal.any([signal, written]));
       }
     }
   }
 
   async #write(): Promise<Guard> {
-    const { id: lease } = await this.#connection.grantLease(TTL);
     try {
-      const put = encodeTxn({ guards: [], ops: [{ put: this.key, value: "", lease }] });
-      const answer = await this.#connection.txn(put);
-      return this.#guard = { key: this.key, modRevision: decodeTxn(answer).header.revision };
+      const modRevision = await this.#put();
+      this.#written.abort();
+      this.#written = new AbortController();
+      return this.#guard = { key: this.key, modRevision };
     } catch (error) {
       if (!(error instanceof UnknownOutcome)) throw error;
       // Should it be written after all, later than the next try, then that is seen to have been overwritten.
       throw new Refusal("unavailable", error.message, { cause: error });
     }
   }
+
+  /** Writes the key and returns its mod revision. */
+  async #put(): Promise<number> {
+    const put = encodeTxn({ guards: [], ops: [{ put: this.key, value: "", lease: this.#lease }] });
+    for (let tries = 2;; tries--) {
+      if (!this.#granted) await this.#connection.grantLease(TTL, this.#lease);
+      this.#granted = true;
+      try {
+        return decodeTxn(await this.#connection.txn(put)).header.revision;
+      } catch (error) {
+        if (!isLeaseGone(error)) throw error;
+        // It has ended, or the store is another one.
+        this.#granted = false;
+        if (tries <= 1) {
+          throw new Refusal("unavailable", "etcd does not keep the lease that it has granted", {
+            cause: error,
+          });
+        }
+      }
+    }
+  }
+}
+
+/** An id for a lease: etcd takes any positive 64-bit integer. */
+function randomId(): bigint {
+  const [id = 0n] = crypto.getRandomValues(new BigUint64Array(1));
+  return BigInt.asUintN(62, id) + 1n;
 }

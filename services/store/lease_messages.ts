@@ -7,10 +7,11 @@ export interface Granted {
   readonly ttlSeconds: number;
 }
 
-/** The bytes of an etcdserverpb.LeaseGrantRequest; etcd chooses the id. */
-export function encodeGrant(ttlSeconds: number): Uint8Array {
+/** The bytes of an etcdserverpb.LeaseGrantRequest; etcd chooses the id where none is given. */
+export function encodeGrant(ttlSeconds: number, id?: bigint): Uint8Array {
   const writer = new Writer();
   writer.number(1, ttlSeconds);
+  if (id !== undefined) writer.id(2, id);
   return writer.finish();
 }
 

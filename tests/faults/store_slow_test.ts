@@ -1,0 +1,60 @@
+/** An etcd that takes seconds for what it writes to disk, yet answers: its writes are waited for. */
+import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import { Server, ServerCredentials } from "@grpc/grpc-js";
+import { Connection } from "../../services/store/connection.ts";
+import { UnknownOutcome } from "../../services/store/errors.ts";
+import { Writer } from "../../services/store/wire.ts";
+
+/** Longer than a write may take at first. */
+const SLOW_MS = 2_500;
+
+/** Answers every request with these bytes. */
+async function slowEtcd(answer: Uint8Array) {
+  const server = new Server();
+  const same = (bytes: Uint8Array) => Buffer.from(bytes) as never;
+  for (const [service, name] of [["KV", "Txn"], ["Lease", "LeaseGrant"]]) {
+    const path = `/etcdserverpb.${service}/${name}`;
+    server.register(
+      path,
+      (_: unknown, reply: (error: null, answer: Uint8Array) => void) => {
+        setTimeout(() => reply(null, answer), SLOW_MS);
+      },
+      same,
+      same,
+      "unary",
+    );
+  }
+  const port = await new Promise<number>((resolve, reject) => {
+    server.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), (error, port) => {
+      if (error) reject(error);
+      else resolve(port);
+    });
+  });
+  return { endpoint: `http://127.0.0.1:${port}`, [Symbol.dispose]: () => server.forceShutdown() };
+}
+
+Deno.test("an etcd that takes 2.5 s for every write is written to: no more than the first is given up, and a lease is granted", async () => {
+  const writer = new Writer();
+  writer.number(2, 1); // succeeded, or a lease's id
+  writer.number(3, 60); // of a lease
+  using etcd = await slowEtcd(writer.finish());
+  const open = () => new Connection({ endpoints: [etcd.endpoint] });
+  const grants = open(), writes = open();
+  try {
+    const write = () =>
+      writes.txn(new Uint8Array()).then(() => "written", (error) => {
+        assert(error instanceof UnknownOutcome, `${error}`);
+        return "late";
+      });
+    const [granted, ...written] = await Promise.all([
+      grants.grantLease(60),
+      (async () => [await write(), await write(), await write(), await write()])(),
+    ]);
+    assert.equal(granted.ttlSeconds, 60);
+    assert.deepEqual(written, [["late", "written", "written", "written"]]);
+  } finally {
+    grants.close();
+    writes.close();
+  }
+});
