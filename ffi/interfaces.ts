@@ -3,7 +3,7 @@ import { libc } from "./libc.ts";
 
 const AF_INET = 2, AF_INET6 = 10, AF_NETLINK = 16, AF_PACKET = 17;
 const SOCK_RAW = 3, SOCK_NONBLOCK = 0x800, SOCK_CLOEXEC = 0x80000;
-const RTMGRP_LINK = 1, RTMGRP_IPV4_IFADDR = 0x10, RTMGRP_IPV6_IFADDR = 0x100;
+const RTMGRP_LINK = 1, RTMGRP_IPV4_IFADDR = 0x10, RTMGRP_IPV4_ROUTE = 0x40, RTMGRP_IPV6_IFADDR = 0x100;
 const IFF_UP = 1;
 
 /** A network interface of this thread's namespace. */
@@ -62,8 +62,12 @@ export function listInterfaces(): Map<string, Interface> {
   }
 }
 
-/** A socket that becomes readable when a link or an address changes in this thread's namespace (rtnetlink(7)). */
-export function openInterfaceWatch(): number {
+/**
+ * A socket that becomes readable when a link or an address changes in this thread's namespace (rtnetlink(7)).
+ *
+ * @param routes True: also when an IPv4 route does.
+ */
+export function openInterfaceWatch({ routes = false } = {}): number {
   const fd = checked(
     libc.socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, 0),
     "open a netlink socket",
@@ -72,7 +76,8 @@ export function openInterfaceWatch(): number {
   const name = new Uint8Array(12);
   const view = new DataView(name.buffer);
   view.setUint16(0, AF_NETLINK, true);
-  view.setUint32(8, RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR, true);
+  const groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR | (routes ? RTMGRP_IPV4_ROUTE : 0);
+  view.setUint32(8, groups, true);
   if (libc.bind(fd, name, name.length) < 0) {
     libc.close(fd);
     checked(-1, "watch the interfaces");

@@ -2,9 +2,9 @@ import { abortConnection } from "../../ffi/abort.ts";
 import { missingForLinks } from "../../ffi/network_check.ts";
 import { runDaemon } from "../common/daemon.ts";
 import { formatHostPort, tryParseHostPort } from "../common/host_port.ts";
-import type { Ip } from "../common/ip.ts";
 import { messageOf, Refusal } from "../common/refusal.ts";
 import { readTls } from "../common/tls.ts";
+import { concernsPeers, vtepsBeside } from "../overlay/peers.ts";
 import { View } from "../overlay/view.ts";
 import { SandKeys } from "../store/sand_keys.ts";
 import { openSandStore, type SandStore } from "../store/sand_store.ts";
@@ -190,12 +190,14 @@ export function main(args: string[]): Promise<number> {
     daemon.defer("networks", () => workers.close());
     daemon.defer("drift", () => drift.close());
     daemon.defer("removed namespaces", watchRemoved(settings, workers, drift, log));
-    await underlay.follow(() => peersOf(view, hostname), () => workers.compareAll("change"));
+    await underlay.follow(() => vtepsBeside(view, hostname), () => workers.compareAll("change"));
     // A host that comes may be reached by another route.
     daemon.defer(
       "peers",
       view.subscribe((changes) => {
-        for (const { kinds } of changes.values()) if (kinds.has("hosts")) return void underlay.look();
+        for (const [network, change] of changes) {
+          if (concernsPeers(view, hostname, network, change)) return void underlay.look();
+        }
       }),
     );
     daemon.defer("probes", () => prober.close());
@@ -246,11 +248,6 @@ interface Running {
 /** After a hold: does what was left undone meanwhile. */
 async function goOn(workers: Workers): Promise<void> {
   await Promise.all([workers.takeUpMissing(), workers.compareAll("start")]);
-}
-
-/** The VTEPs of other hosts that share networks with this one. */
-function* peersOf(view: View, hostname: string): Generator<Ip> {
-  for (const { host, vtep } of view.endpoints()) if (host !== hostname && vtep) yield vtep;
 }
 
 /** Tries again for as long as etcd cannot be reached. */

@@ -4,10 +4,16 @@ import { libc } from "../../ffi/libc.ts";
 import type { Ip } from "../common/ip.ts";
 import type { Log } from "../common/log.ts";
 import { messageOf, Refusal } from "../common/refusal.ts";
-import { defaultVtep, type Underlay, underlayOf } from "./kernel/underlay.ts";
+import { pause } from "../store/timers.ts";
+import { defaultVtep, routedVtep, type Underlay, underlayOf } from "./kernel/underlay.ts";
 
-/** How often the kernel's notifications are read, in ms. */
+/** How often the kernel's notifications are read, and how long after a look the next one is taken at the earliest, in ms. */
 const EVERY = 1000;
+/**
+ * How long the default route's interface must have shown another address before that is followed, in ms: while a network
+ * is configured anew, or a lease is renewed, addresses and routes are gone for a moment.
+ */
+const STANDS = 3000;
 /** The routes to so many peers are looked at; more hosts rarely mean more routes. */
 const PEERS = 64;
 
@@ -26,8 +32,15 @@ export class UnderlayWatch {
   #onChange: () => Promise<unknown> = () => Promise.resolve();
   readonly #watch: number;
   readonly #timer: ReturnType<typeof setInterval>;
+  /** The look that has not begun yet. */
+  #next: Promise<void> | undefined;
   #looking: Promise<void> = Promise.resolve();
-  #closed = false;
+  #lookedAt = -Infinity;
+  /** The address that will be followed if it stays, and since when it has been seen, by performance.now(). */
+  #candidate: { readonly ip: Ip; readonly since: number } | undefined;
+  /** The last look has failed. */
+  #failed = false;
+  readonly #closing = new AbortController();
 
   /** Throws Refusal "invalid" when the host has no such address, or none can be found. */
   static async open(options: UnderlayOptions): Promise<UnderlayWatch> {
@@ -49,9 +62,9 @@ export class UnderlayWatch {
   private constructor(ip: Ip, now: Underlay, private readonly options: UnderlayOptions) {
     this.#ip = ip;
     this.#now = now;
-    this.#watch = openInterfaceWatch();
+    this.#watch = openInterfaceWatch({ routes: !options.configured });
     this.#timer = setInterval(() => {
-      if (drainInterfaceWatch(this.#watch)) void this.look();
+      if (drainInterfaceWatch(this.#watch) || this.#candidate || this.#failed) void this.look();
     }, EVERY);
   }
 
@@ -85,29 +98,36 @@ export class UnderlayWatch {
     this.#onChange = onChange;
   }
 
-  /** Looks again. Never rejects. */
+  /**
+   * Looks again, once for all who ask before that look begins, and at least a second after the last one. Never rejects.
+   */
   look(): Promise<void> {
-    return this.#looking = this.#looking.then(() => this.#look()).catch((error) => {
-      this.options.log.warn(`the underlay could not be looked at: ${messageOf(error)}`);
+    return this.#next ??= this.#looking = this.#looking.then(async () => {
+      await pause(this.#lookedAt + EVERY - performance.now(), this.#closing.signal);
+      this.#next = undefined;
+      try {
+        await this.#look();
+        this.#failed = false;
+      } catch (error) {
+        if (!this.#failed) this.options.log.warn(`the underlay could not be looked at: ${messageOf(error)}`);
+        this.#failed = true;
+      }
+      this.#lookedAt = performance.now();
     });
   }
 
   async close(): Promise<void> {
-    this.#closed = true;
+    this.#closing.abort();
     clearInterval(this.#timer);
     await this.#looking;
     libc.close(this.#watch);
   }
 
   async #look(): Promise<void> {
-    if (this.#closed) return;
+    if (this.#closing.signal.aborted) return;
     const { configured, log } = this.options;
-    let ip = this.#ip, now = await underlayOf(ip, this.#somePeers());
-    if (!now && !configured) {
-      const other = await defaultVtep();
-      now = other && await underlayOf(other, this.#somePeers());
-      if (other && now) ip = other;
-    }
+    const ip = configured ?? this.#followed(await routedVtep(this.#ip));
+    const now = await underlayOf(ip, this.#somePeers());
     this.#tell(now);
     if (!now) return;
     const before = { ip: this.#ip, mtu: this.#now.mtu };
@@ -116,7 +136,7 @@ export class UnderlayWatch {
     if (!ip.equals(before.ip)) {
       log.warn(
         { from: before.ip.toString(), to: ip.toString() },
-        "this host has another address: its networks follow",
+        "the default route's interface has another address: this host's networks follow",
       );
     }
     if (now.mtu !== before.mtu) {
@@ -126,6 +146,14 @@ export class UnderlayWatch {
       // Not waited for: a network that cannot be brought to it must not keep the next look from being taken.
       void this.#onChange();
     }
+  }
+
+  /** @param routed The address that the default route's interface has now; undefined: there is none. */
+  #followed(routed: Ip | undefined): Ip {
+    if (!routed || routed.equals(this.#ip)) this.#candidate = undefined;
+    else if (!this.#candidate?.ip.equals(routed)) this.#candidate = { ip: routed, since: performance.now() };
+    const { ip = this.#ip, since = Infinity } = this.#candidate ?? {};
+    return performance.now() - since >= STANDS ? ip : this.#ip;
   }
 
   #tell(now: Underlay | undefined): void {

@@ -1,12 +1,14 @@
-import { PROBE_VNI } from "./state.ts";
-import type { View } from "./view.ts";
+import type { Ip } from "../common/ip.ts";
+import type { Endpoint } from "./space.ts";
+import { LARGEST_PROBE, PROBE_VNI } from "./state.ts";
+import type { NetworkChange, View } from "./view.ts";
 
 /** A host that shares a network with another one, and answers its probes. */
 export interface Peer {
   readonly hostname: string;
   /** Where it is reached, as a 32-bit value. */
   readonly vtep: number;
-  /** The largest of the MTUs of the networks that both have. */
+  /** The largest of the MTUs of the networks that both have, and at most what a probe can be. */
   readonly mtu: number;
 }
 
@@ -22,8 +24,8 @@ export function peersOf(
   networks: Iterable<{ readonly id: string; readonly mtu: number }>,
 ): Map<string, Peer> {
   const found = new Map<string, Peer>();
-  for (const { id, mtu } of networks) {
-    const space = view.space(id);
+  for (const { id, mtu: whole } of networks) {
+    const space = view.space(id), mtu = Math.min(whole, LARGEST_PROBE);
     for (const [host, { probe_vni }] of space.hosts) {
       if (host === hostname || probe_vni !== PROBE_VNI) continue;
       const known = found.get(host);
@@ -35,7 +37,38 @@ export function peersOf(
   return found;
 }
 
-function vtepIn(endpoints: Iterable<{ readonly hot: { readonly vtep: number } }>): number | undefined {
+/** The VTEPs of the hosts that share networks with this one, once for each network. */
+export function* vtepsBeside(view: View, hostname: string): Generator<Ip> {
+  for (const network of view.networksOn(hostname)) {
+    const space = view.space(network);
+    for (const host of space.hosts.keys()) {
+      if (host === hostname) continue;
+      for (const { vtep, hot } of space.endpointsOn(host)) {
+        if (!vtep || hot.vtep < 0) continue;
+        yield vtep;
+        break;
+      }
+    }
+  }
+}
+
+/** True when the hosts that have the network, or where these are reached, may be others since the change. */
+export function concernsPeers(
+  view: View,
+  hostname: string,
+  network: string,
+  { kinds, endpoints }: NetworkChange,
+): boolean {
+  if (kinds.has("hosts") || kinds.has("network")) return true;
+  return endpoints.some(({ before, after }) => {
+    const host = (after ?? before)?.host;
+    if (host === undefined || host === hostname || before?.hot.vtep === after?.hot.vtep) return false;
+    // Of an endpoint that comes to a host, or goes, the others there have the same VTEP.
+    return (before && after) || view.space(network).endpointsOn(host).size <= endpoints.length;
+  });
+}
+
+function vtepIn(endpoints: Iterable<Pick<Endpoint, "hot">>): number | undefined {
   for (const { hot: { vtep } } of endpoints) if (vtep >= 0) return vtep;
   return undefined;
 }

@@ -125,6 +125,9 @@ export const VXLAN_PORT = 4789;
 /** The VNI by which hosts find out whether VXLAN passes between them: the last one, which no network gets. */
 export const PROBE_VNI = 0xffffff;
 
+/** Octets of the largest probe, a whole IPv4 packet: the MTU that every kernel lets the probes' device have. */
+export const LARGEST_PROBE = 65_000;
+
 /** The 48-bit value of a MAC in stored form. */
 export function macNumber(mac: string): number {
   return parseInt(mac.replaceAll(":", ""), 16);

@@ -72,3 +72,38 @@ Deno.test("a VTEP that was not configured is followed to the host's new address,
   await h1.ready();
   await lab.agree();
 });
+
+Deno.test("a VTEP that was not configured outlasts a short loss of its address, and follows the default route alone", async () => {
+  await using lab = await OverlayLab.create();
+  const [h1, h2] = [lab.host(1), lab.host(2)], eth = await uplink(h1);
+  const route = (gateway: string) => ip(h1, "route", "replace", "default", "via", gateway);
+  await ip(h1, "link", "add", "docker0", "type", "bridge");
+  await ip(h1, "link", "set", "docker0", "up");
+  await ip(h1, "address", "add", "172.17.0.1/16", "dev", "docker0");
+  await route("10.99.0.1");
+  await h1.start({ PEER_IP: "" });
+  await h2.start();
+  const { id, a, flows } = await pair(lab);
+  await until("packets flow", flows);
+  const told = async () => {
+    const text = await lab.kv.get(`/sc-net/network-endpoints/${id}/${a.endpoint.id}`);
+    return JSON.parse(text ?? "{}").host_ip;
+  };
+
+  await ip(h1, "address", "del", `${h1.ip}/24`, "dev", eth);
+  await until("h1 has noticed", async () => (await h1.api.status("/readyz")).body.includes("VTEP"));
+  // The loss itself: longer than another address must stand before it is followed.
+  await new Promise((resolve) => setTimeout(resolve, 5000));
+  assert.equal(await told(), h1.ip);
+  await ip(h1, "address", "add", `${h1.ip}/24`, "dev", eth);
+  await route("10.99.0.1");
+  await h1.ready();
+  await until("packets flow", flows);
+  assert.doesNotMatch(h1.agent.tail(), /has another address/);
+
+  await route("172.17.0.2");
+  await until("h1 follows the default route", async () => await told() === "172.17.0.1", 30_000);
+  await route("10.99.0.1");
+  await until("h1 follows it back", async () => await told() === h1.ip, 30_000);
+  await until("packets flow", flows, 20_000);
+});

@@ -59,10 +59,31 @@ export async function underlayOf(vtep: Ip, peers: Iterable<Ip> = []): Promise<Un
  */
 export async function defaultVtep(): Promise<Ip | undefined> {
   using netlink = new Netlink();
-  const all = (await addresses4(netlink)).filter(({ ip }) => ip.bytes[0] !== LOOPBACK);
-  const route = await defaultRoute(netlink);
-  const found = route && all.find(({ link }) => link === route.link);
-  return found?.ip ?? (all.length === 1 ? all[0]?.ip : undefined);
+  const all = await candidates(netlink);
+  return await routed(netlink, all) ?? (all.length === 1 ? all[0]?.ip : undefined);
+}
+
+/**
+ * Where a running agent may follow to: `current` while the default route's interface has it, else that interface's first
+ * IPv4 address; undefined when there is none. An address that is left alone on the host for a moment, such as a
+ * container bridge's, is never one.
+ */
+export async function routedVtep(current: Ip): Promise<Ip | undefined> {
+  using netlink = new Netlink();
+  return await routed(netlink, await candidates(netlink), current);
+}
+
+async function routed(
+  netlink: Netlink,
+  all: Awaited<ReturnType<typeof candidates>>,
+  current?: Ip,
+): Promise<Ip | undefined> {
+  const route = await defaultRoute(netlink), there = all.filter(({ link }) => link === route?.link);
+  return (there.find(({ ip }) => current && ip.equals(current)) ?? there[0])?.ip;
+}
+
+async function candidates(netlink: Netlink) {
+  return (await addresses4(netlink)).filter(({ ip }) => ip.bytes[0] !== LOOPBACK);
 }
 
 async function defaultRoute(netlink: Netlink): Promise<Route | undefined> {
