@@ -53,9 +53,14 @@ export class EchoSocket implements Disposable {
    * @param token 32 bits, to know the answer by
    * @param size octets of the whole IPv4 packet, from {@link smallestEcho} to {@link largestEcho}
    * @returns false when there is no room now
+   * @throws RangeError for another size
    * @throws SystemError when the namespace has no way to the address
    */
   ask(to: number, token: number, size: number): boolean {
+    // The kernel reads as much as it is told to, also beyond the end of the buffer.
+    if (!(size >= smallestEcho && size <= largestEcho)) {
+      throw new RangeError(`size: ${size} is not from ${smallestEcho} to ${largestEcho} octets`);
+    }
     const view = this.#view, length = size - IP;
     this.#sent[0] = ECHO;
     view.setUint16(2, 0);

@@ -8,12 +8,12 @@ import { deleteMacs, deleteNeighbours, setNeighbours } from "../../../ffi/netlin
 import { home, inNamespace, removeNamespace } from "../../../ffi/netns.ts";
 import { setSysctl } from "../../../ffi/sysctl.ts";
 import type { Ip } from "../../common/ip.ts";
-import { PROBE_VNI } from "../../overlay/state.ts";
+import { LARGEST_PROBE, PROBE_VNI } from "../../overlay/state.ts";
 import { Place } from "../kernel/place.ts";
 import { addressesOnly, arpEntries, fdbEntries, macsOnly } from "../kernel/tables.ts";
 
-/** The device's name, and the largest MTU that every kernel lets it have. */
-const NAME = "probe0", MTU = 65_000;
+/** The device's name. */
+const NAME = "probe0";
 /** A probe's MAC is these two octets and its host's VTEP. */
 const MAC = 0x0253 * 2 ** 32;
 
@@ -60,7 +60,7 @@ export class ProbeDevice {
           name,
           vni: PROBE_VNI,
           port,
-          mtu: MTU,
+          mtu: LARGEST_PROBE,
           mac,
           local: vtep.bytes,
           dontFragment: true,
