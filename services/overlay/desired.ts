@@ -92,14 +92,12 @@ function twice(view: View, { name: network }: NetworkRecord, name: string, a: En
  * agent, which knows nothing else, has the network too.
  */
 export function mtuOf(view: View, network: string, options: DesiredOptions): number {
-  const { hosts, applied } = view.space(network);
+  const space = view.space(network), { hostname } = options;
   let mtu = mtuHere(options);
-  for (const [host, told] of hosts) {
-    if (host === options.hostname) continue;
-    const its = told.mtu ?? (applied.has(host) ? mtu : OLD_MTU);
-    if (its >= LEAST_MTU) mtu = Math.min(mtu, its);
+  for (const [its, hosts] of space.hostsByMtu) {
+    if (its >= LEAST_MTU && hosts.size > (hosts.has(hostname) ? 1 : 0)) mtu = Math.min(mtu, its);
   }
-  return mtu;
+  return space.hasOldHostBeside(hostname) ? Math.min(mtu, OLD_MTU) : mtu;
 }
 
 /**
@@ -112,7 +110,7 @@ export function portOf(
   hostname: string,
 ): number {
   if (port === VXLAN_PORT) return port;
-  return view.space(id).oldHosts().some((host) => host !== hostname) ? VXLAN_PORT : port;
+  return view.space(id).hasOldHostBeside(hostname) ? VXLAN_PORT : port;
 }
 
 /** What is left of the underlay's MTU here; 1450 where the device has that from an old agent. */

@@ -84,11 +84,12 @@ export function hostVethName(overlayVethName: string): string {
 /** What hosts say of a network and is not believed, a sentence each. */
 export function presenceProblems(view: View, network: string): string[] {
   const problems: string[] = [];
-  const { hosts, refusedApplied } = view.space(network);
-  for (const [host, { mtu }] of hosts) {
-    if (mtu === undefined || mtu >= LEAST_MTU) continue;
-    const key = view.keys.networkHost(network, host);
-    problems.push(`the record ${key} in etcd is not believed: mtu: ${mtu} is less than ${LEAST_MTU}`);
+  const { hostsByMtu, refusedApplied } = view.space(network);
+  for (const [mtu, hosts] of hostsByMtu) {
+    for (const host of mtu < LEAST_MTU ? hosts : []) {
+      const key = view.keys.networkHost(network, host);
+      problems.push(`the record ${key} in etcd is not believed: mtu: ${mtu} is less than ${LEAST_MTU}`);
+    }
   }
   for (const [host, revision] of refusedApplied) {
     const key = view.keys.applied(network, host);

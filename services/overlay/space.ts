@@ -80,14 +80,65 @@ export function readEndpoint(entries: readonly Entry<SandRecord>[]): Endpoint | 
 export class Space {
   readonly endpoints = new Map<string, Endpoint>();
   /** Hosts that have the network set up, with what they say of it. */
-  readonly hosts = new Map<string, PresenceRecord>();
-  /** The revision that each host with an agent of ours has applied. */
-  readonly applied = new Map<string, number>();
-  /** Revisions that hosts claim to have applied and that were not there yet: these hosts have applied nothing. */
-  readonly refusedApplied = new Map<string, number>();
+  readonly #hosts = new Map<string, PresenceRecord>();
+  readonly #applied = new Map<string, number>();
+  readonly #refusedApplied = new Map<string, number>();
+  /** Hosts by the MTU that they tell, and those that run an old agent: asked about with every change. */
+  readonly #byMtu = new Map<number, Set<string>>();
+  readonly #old = new Set<string>();
   readonly #byAddress = new Holders();
   readonly #byMac = new Holders();
   readonly #byHost = new Map<string, Set<Endpoint>>();
+
+  /** Hosts that have the network set up, with what they say of it. */
+  get hosts(): ReadonlyMap<string, PresenceRecord> {
+    return this.#hosts;
+  }
+
+  /** The revision that each host with an agent of ours has applied. */
+  get applied(): ReadonlyMap<string, number> {
+    return this.#applied;
+  }
+
+  /** Revisions that hosts claim to have applied and that were not there yet: these hosts have applied nothing. */
+  get refusedApplied(): ReadonlyMap<string, number> {
+    return this.#refusedApplied;
+  }
+
+  /** Hosts by the MTU that they tell. */
+  get hostsByMtu(): ReadonlyMap<number, ReadonlySet<string>> {
+    return this.#byMtu;
+  }
+
+  /** @param after undefined: the network is no longer set up there */
+  setHost(host: string, after: PresenceRecord | undefined): void {
+    const before = this.#hosts.get(host)?.mtu;
+    if (before !== undefined) {
+      const others = this.#byMtu.get(before);
+      others?.delete(host);
+      if (others?.size === 0) this.#byMtu.delete(before);
+    }
+    if (after?.mtu !== undefined) {
+      const others = this.#byMtu.get(after.mtu);
+      if (others) others.add(host);
+      else this.#byMtu.set(after.mtu, new Set([host]));
+    }
+    if (after) this.#hosts.set(host, after);
+    else this.#hosts.delete(host);
+    this.#setOld(host);
+  }
+
+  /**
+   * @param revision what the host has applied; undefined: it tells nothing of that
+   * @param refused what it claims to have applied and is not believed
+   */
+  setApplied(host: string, revision: number | undefined, refused?: number): void {
+    if (revision === undefined) this.#applied.delete(host);
+    else this.#applied.set(host, revision);
+    if (refused === undefined) this.#refusedApplied.delete(host);
+    else this.#refusedApplied.set(host, refused);
+    this.#setOld(host);
+  }
 
   set(id: string, after: Endpoint | undefined): void {
     const before = this.endpoints.get(id);
@@ -125,30 +176,33 @@ export class Space {
 
   /** Hosts that run an old agent, which tells neither an MTU nor an applied revision; sorted. */
   oldHosts(): string[] {
-    return this.#hosts((host) => this.#isOld(host));
+    return [...this.#old].sort();
+  }
+
+  /** True when a host other than this one runs an old agent. */
+  hasOldHostBeside(hostname: string): boolean {
+    return this.#old.size > (this.#old.has(hostname) ? 1 : 0);
   }
 
   /** Hosts of ours with endpoints that have not applied the revision yet, sorted. */
   hostsBehind(revision: number): string[] {
-    // One without endpoints has nothing to apply: it is leaving, or is gone for good.
-    return this.#hosts((host) =>
-      (this.applied.get(host) ?? 0) < revision && this.#byHost.has(host) && !this.#isOld(host)
-    );
-  }
-
-  #isOld(host: string): boolean {
-    return this.hosts.get(host)?.mtu === undefined && !this.applied.has(host);
-  }
-
-  /** Asked often, of networks with many hosts: nothing is made of those that do not fit. */
-  #hosts(fits: (host: string) => boolean): string[] {
     const found: string[] = [];
-    for (const host of this.hosts.keys()) if (fits(host)) found.push(host);
+    for (const host of this.#hosts.keys()) {
+      // One without endpoints has nothing to apply: it is leaving, or is gone for good.
+      if ((this.#applied.get(host) ?? 0) >= revision || !this.#byHost.has(host)) continue;
+      if (!this.#old.has(host)) found.push(host);
+    }
     return found.sort();
   }
 
+  #setOld(host: string): void {
+    const told = this.#hosts.get(host);
+    if (told && told.mtu === undefined && !this.#applied.has(host)) this.#old.add(host);
+    else this.#old.delete(host);
+  }
+
   get empty(): boolean {
-    return this.endpoints.size + this.hosts.size + this.applied.size === 0;
+    return this.endpoints.size + this.#hosts.size + this.#applied.size === 0;
   }
 }
 

@@ -230,8 +230,7 @@ export class View {
   #setHost(network: string, host: string): void {
     const there = this.presence(this.keys.networkHost(network, host)) ??
       this.presence(this.keys.hostNetwork(host, network));
-    if (there) this.#spaceOf(network).hosts.set(host, there);
-    else this.#spaceOf(network).hosts.delete(host);
+    this.#spaceOf(network).setHost(host, there);
     const networks = this.#networksOn.get(host) ?? new Set();
     if (there) networks.add(network);
     else networks.delete(network);
@@ -240,17 +239,12 @@ export class View {
   }
 
   #setApplied(network: string, host: string, after: Entry<SandRecord> | undefined): void {
-    const { applied, refusedApplied } = this.#spaceOf(network);
-    refusedApplied.delete(host);
-    if (after?.record.kind !== "applied") {
-      applied.delete(host);
-      return;
-    }
+    const space = this.#spaceOf(network);
+    if (after?.record.kind !== "applied") return space.setApplied(host, undefined);
     const { revision } = after.record.value;
     // What is applied was there before that is written: any other number would have the host never be behind.
-    const early = revision > after.modRevision;
-    if (early) refusedApplied.set(host, revision);
-    applied.set(host, early ? 0 : revision);
+    if (revision > after.modRevision) space.setApplied(host, 0, revision);
+    else space.setApplied(host, revision);
   }
 
   #spaceOf(network: string): Space {

@@ -3,6 +3,7 @@ import { MemoryStore } from "../store/memory_store.ts";
 import { SandKeys } from "../store/sand_keys.ts";
 import { type SandRecord, sandSchema } from "../store/sand_records.ts";
 import { planApplied } from "./hosts.ts";
+import { Space } from "./space.ts";
 import { endpointRecord, lab, network } from "./testing.ts";
 import { View } from "./view.ts";
 
@@ -64,6 +65,28 @@ Deno.test("View of a store that was filled before is the same as one that saw it
     assert.deepEqual(view.space(network.id).holdersOf(0x0a000002).map(({ id }) => id), ["E", "F"]);
     assert.deepEqual(view.space(network.id).oldHosts(), ["h1"]);
   }
+});
+
+Deno.test("a Space knows hosts by their MTU, and those with an old agent, however they come and go", () => {
+  const space = new Space(), presence = { id: network.id, created_at: "" };
+  const known = () => [space.oldHosts(), [...space.hostsByMtu].map(([mtu, hosts]) => [mtu, [...hosts]])];
+  space.setApplied("h3", 5);
+  for (const host of ["h2", "h1", "h3"]) space.setHost(host, presence);
+  assert.deepEqual(known(), [["h1", "h2"], []]);
+  assert.deepEqual([space.hasOldHostBeside("h1"), space.hasOldHostBeside("h9")], [true, true]);
+  space.setHost("h2", { ...presence, mtu: 1450 });
+  space.setHost("h3", { ...presence, mtu: 1450 });
+  assert.deepEqual(known(), [["h1"], [[1450, ["h2", "h3"]]]]);
+  assert.deepEqual([space.hasOldHostBeside("h1"), space.hasOldHostBeside("h2")], [false, true]);
+  space.setHost("h2", { ...presence, mtu: 1400 });
+  space.setHost("h3", undefined);
+  space.setApplied("h1", 7, 9);
+  assert.deepEqual(known(), [[], [[1400, ["h2"]]]]);
+  space.setApplied("h1", undefined);
+  assert.deepEqual([known()[0], [...space.refusedApplied]], [["h1"], []]);
+  space.setHost("h1", undefined);
+  space.setHost("h2", undefined);
+  assert.deepEqual(known(), [[], []]);
 });
 
 Deno.test("View works with a mirror that follows one host and some networks only", () => {
