@@ -215,7 +215,8 @@ export class NetworkWorker {
    * @throws Refusal "unavailable" while the network is not set up here
    */
   async handOver(endpoint: string, activation: Activation): Promise<void> {
-    await this.idle();
+    // Nothing may come between: a comparison would find the veth before the store knows of it, and remove it.
+    while (this.#running) await this.#running;
     const handing = this.#handOver(endpoint, activation);
     this.#running = handing.catch(() => {}).finally(() => {
       this.#running = undefined;
