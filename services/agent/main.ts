@@ -106,13 +106,12 @@ export function main(args: string[]): Promise<number> {
       ip: () => underlay.ip,
       log,
       onHeld: async () => {
-        if (!running.workers || !running.trust?.look()) return;
-        await goOn(running.workers);
+        if (running.trust?.look()) await running.goOn?.();
       },
     });
     tellHold(daemon, claim, store.mirror, () => running.trust);
     daemon.action("release", async () => {
-      const { trust, workers } = running;
+      const { trust, goOn } = running;
       // Another etcd, say, does not have the claim yet.
       for (
         const started = performance.now();
@@ -127,7 +126,7 @@ export function main(args: string[]): Promise<number> {
       if (!trust || !doubt) return "the agent is not on hold";
       trust.release();
       log.warn(`the hold is released: etcd is believed as it is; it was on hold because ${doubt.reason}`);
-      if (workers) await goOn(workers);
+      await goOn?.();
       return "released: this host follows etcd again";
     });
     await claim.first(daemon.stopping);
@@ -186,7 +185,7 @@ export function main(args: string[]): Promise<number> {
       counters: createCounters(metrics),
       log,
     };
-    const workers = running.workers = new Workers(context);
+    const workers = new Workers(context);
     daemon.defer("networks", () => workers.close());
     daemon.defer("drift", () => drift.close());
     daemon.defer("removed namespaces", watchRemoved(settings, workers, drift, log));
@@ -205,7 +204,11 @@ export function main(args: string[]): Promise<number> {
     tellPeers(daemon, prober, settings.vxlanPort);
     trust.look();
     running.trust = trust;
-    if (settings.docker.enabled) await onceReached(() => adoptEndpoints(context), daemon.stopping);
+    const adopt = async () => {
+      if (settings.docker.enabled) await onceReached(() => adoptEndpoints(context), daemon.stopping);
+    };
+    running.goOn = () => goOn(adopt, workers);
+    await adopt();
     await onceReached(() => workers.start(inKernel), daemon.stopping);
     prober.start(workers);
     const names = new VethNames();
@@ -239,14 +242,17 @@ export function main(args: string[]): Promise<number> {
 interface Running {
   claim?: NameClaim;
   trust?: Trust;
-  workers?: Workers;
+  /** After a hold: does what was left undone meanwhile. */
+  goOn?: () => Promise<void>;
   agent?: Agent;
   attachments?: Attachments;
   docker?: DockerEndpoints;
 }
 
-/** After a hold: does what was left undone meanwhile. */
-async function goOn(workers: Workers): Promise<void> {
+/** @see {@link Running.goOn} */
+async function goOn(adopt: () => Promise<void>, workers: Workers): Promise<void> {
+  // A comparison would name and move back what Docker has named and moved.
+  await adopt();
   await Promise.all([workers.takeUpMissing(), workers.compareAll("start")]);
 }
 

@@ -21,7 +21,7 @@ Deno.test("Docker's containers are taken over from an old agent, and follow the 
   const marked = async () =>
     (await records()).filter(([, value]) => value.includes('"strand_docker"')).length;
 
-  for (const path of ["with the sandbox's path", "without a path"]) {
+  for (const path of ["with the sandbox's path", "without a path", "with the sandbox's path, after a hold"]) {
     await t.step(`a record that an old agent has written, ${path}`, async () => {
       const before = await link();
       assert.match(before, /sand0.* mtu 8950 /);
@@ -31,7 +31,17 @@ Deno.test("Docker's containers are taken over from an old agent, and follow the 
         if (path === "without a path") old.target_netns_path = "";
         await lab.kv.write({ [key]: JSON.stringify(old) });
       }
-      await h1.start(env);
+      if (path.endsWith("after a hold")) {
+        const state = `${h1.directory}/state/h1_sc-net.json`;
+        const known = JSON.parse(await Deno.readTextFile(state));
+        await Deno.writeTextFile(state, JSON.stringify({ ...known, revision: known.revision + 1e9 }));
+        h1.launch(env);
+        await until("h1 is on hold", async () => {
+          return (await h1.api.status("/readyz").catch(() => undefined))?.body.includes("on hold") === true;
+        });
+        assert.equal(await marked(), 0, "nothing is written during the hold");
+        assert.match((await h1.strand(["agent", "release"])).stdout, /^released/);
+      } else await h1.start(env);
       assert.equal(await marked(), 2);
       await h1.strand(["sand-agent-cli", "endpoint-list"]);
       assert.equal(await link(), before, "Docker's interface is as Docker has made it");
