@@ -1,5 +1,6 @@
 import { messageOf, Refusal } from "../common/refusal.ts";
 import type { Endpoint } from "../overlay/space.ts";
+import { definitely } from "../store/change.ts";
 import type { AttachmentRecord } from "../store/sand_records.ts";
 import type { AgentApi, Attached, AttachmentsApi, Checked, NewAttachment } from "./api.ts";
 import { type Context, sinceBoot } from "./context.ts";
@@ -40,7 +41,11 @@ export class Attachments implements AttachmentsApi {
   detach(attachment: AttachmentRecord): Promise<void> {
     return this.#turn(attachment, async () => {
       this.context.trust.assert();
-      for (const { id } of this.#find(attachment)) await this.#delete(id);
+      const known = await this.#known(attachment).catch((error) => {
+        if (!(error instanceof Refusal && error.code === "not-found")) throw error;
+        return [];
+      });
+      for (const { id } of known) await this.#delete(id);
     });
   }
 
@@ -48,16 +53,12 @@ export class Attachments implements AttachmentsApi {
     return this.#turn(attachment, async () => {
       const { kernel, trust, view } = this.context;
       trust.assert();
-      const { container, ifname, network } = attachment;
-      const gone = () =>
-        new Refusal("not-found", `container ${container} has no ${ifname} in network ${network}`);
-      const [known] = this.#find(attachment);
-      if (!known) throw gone();
+      const [known] = await this.#known(attachment);
       const using = await this.workers.use(known.network);
       try {
         await using.worker.compare("check");
         const now = view.endpoint(known.id);
-        if (!now) throw gone();
+        if (!now) throw none(attachment);
         const { record } = now;
         const problems = using.worker.problems.filter((problem) => problem.includes(now.id));
         const identity = kernel.identity(netns);
@@ -67,7 +68,7 @@ export class Attachments implements AttachmentsApi {
         }
         const missing = problems.length || !identity
           ? []
-          : await kernel.missingRoutes(netns, identity, ifname, record.strand_routes ?? []);
+          : await kernel.missingRoutes(netns, identity, attachment.ifname, record.strand_routes ?? []);
         return {
           ...await this.#attached(record),
           problems,
@@ -99,6 +100,18 @@ export class Attachments implements AttachmentsApi {
       throw new Refusal("unavailable", message);
     }
     return garbage.map(({ id }) => id);
+  }
+
+  /**
+   * At least one. That there is none counts only when etcd has confirmed it: one may have been made whose answer was lost.
+   * @throws Refusal "not-found" or "unavailable"
+   */
+  #known(attachment: AttachmentRecord): Promise<[Endpoint, ...Endpoint[]]> {
+    return definitely(this.context.store, () => {
+      const [first, ...others] = this.#find(attachment);
+      if (!first) throw none(attachment);
+      return [first, ...others];
+    });
   }
 
   #find(attachment: AttachmentRecord): Endpoint[] {
@@ -137,6 +150,10 @@ export class Attachments implements AttachmentsApi {
     this.#turns.set(key, settled);
     return turn;
   }
+}
+
+function none({ container, ifname, network }: AttachmentRecord): Refusal {
+  return new Refusal("not-found", `container ${container} has no ${ifname} in network ${network}`);
 }
 
 /** None of the three may have a slash in it. */

@@ -5,7 +5,7 @@ import { planDeactivate } from "../../overlay/endpoints.ts";
 import { findNetwork } from "../../overlay/networks.ts";
 import type { Endpoint } from "../../overlay/space.ts";
 import { Step } from "../../overlay/step.ts";
-import { change } from "../../store/change.ts";
+import { change, definitely } from "../../store/change.ts";
 import {
   type DockerIds,
   type EndpointRecord,
@@ -113,8 +113,7 @@ export class DockerEndpoints implements DockerApi {
   }
 
   async join(dockerId: string, sandbox: string): Promise<string> {
-    const found = this.#find(dockerId);
-    if (!found) throw new Refusal("not-found", `there is no endpoint for Docker's ${dockerId}`);
+    const found = await this.#known(dockerId);
     const { vethNames } = await this.#context.kernel.inspect(OWN_NAMESPACE);
     return await this.#using(found.network, async (worker) => {
       const names: string[] = [];
@@ -140,7 +139,7 @@ export class DockerEndpoints implements DockerApi {
 
   async leave(dockerId: string): Promise<void> {
     const { view, host } = this.#context;
-    const found = this.#find(dockerId);
+    const found = await this.#known(dockerId).catch(unlessNone);
     if (!found) return;
     await this.#using(found.network, async (worker) => {
       await this.#carriedOut(
@@ -158,7 +157,7 @@ export class DockerEndpoints implements DockerApi {
   }
 
   async deleteEndpoint(dockerId: string): Promise<void> {
-    const found = this.#find(dockerId);
+    const found = await this.#known(dockerId).catch(unlessNone);
     if (!found) return;
     await this.delete(found.id, { keepAddress: true }).finally(() => this.onClaim(found.network));
   }
@@ -173,11 +172,8 @@ export class DockerEndpoints implements DockerApi {
       found.network,
       (worker) =>
         this.#carriedOut(worker, id, () =>
-          worker.writer.delete(id, options).catch((error) => {
-            // Somebody else was quicker.
-            if (!(error instanceof Refusal && error.code === "not-found")) throw error;
-            return undefined;
-          })),
+          // Another request may have been quicker.
+          worker.writer.delete(id, options).catch(unlessNone)),
     );
   }
 
@@ -196,6 +192,18 @@ export class DockerEndpoints implements DockerApi {
 
   #find(dockerId: string): Endpoint | undefined {
     return this.#all().find(({ record }) => record.strand_docker?.endpoint === dockerId);
+  }
+
+  /**
+   * That there is none counts only when etcd has confirmed it: one may have been made whose answer was lost.
+   * @throws Refusal "not-found" or "unavailable"
+   */
+  #known(dockerId: string): Promise<Endpoint> {
+    return definitely(this.#context.store, () => {
+      const found = this.#find(dockerId);
+      if (!found) throw new Refusal("not-found", `there is no endpoint for Docker's ${dockerId}`);
+      return found;
+    });
   }
 
   async #networkOf(dockerId: string): Promise<string> {
@@ -254,4 +262,8 @@ export class DockerEndpoints implements DockerApi {
       return plan();
     }, { tries: TRIES });
   }
+}
+
+function unlessNone(error: unknown): undefined {
+  if (!(error instanceof Refusal && error.code === "not-found")) throw error;
 }
