@@ -8,8 +8,15 @@ import { reasonOf, Refusal } from "../common/refusal.ts";
 
 /** How often connections are looked at, and whether any is accepted, in ms. */
 const EVERY = 1000;
-/** With nothing accepted for so long, the listener connects to itself, in ms; it is to be accepted within PATIENCE. */
-const QUIET = 5000, PATIENCE = 2000;
+/** With nothing accepted for so long, the listener connects to itself, in ms. */
+const QUIET = 5000;
+/**
+ * It then looks so often, and every so many ms, whether that was accepted. Looks are counted rather than time: while this
+ * process stands still, it accepts nothing and does not look either.
+ */
+const LOOKS = 100, BETWEEN = 20;
+/** So many attempts in a row are to fail before a socket counts as one that accepts nothing. */
+const FAILURES = 2;
 /** A connection that has made no call within this time is closed, in ms. */
 const SILENT = 30_000;
 
@@ -21,6 +28,8 @@ export interface ListenerOptions {
   readonly onConnection: (socket: Socket) => void;
   /** Told, in a sentence, when a connection is refused or none is accepted. */
   readonly onTrouble: (what: string) => void;
+  /** With nothing accepted for so long, in ms, it connects to itself; for tests. */
+  readonly quietMs?: number;
 }
 
 /** A listening socket; `server` is undefined while it could not be opened anew. */
@@ -28,6 +37,8 @@ interface Opened {
   readonly host: string;
   readonly port: number;
   server: Server | undefined;
+  /** Attempts to connect to it that have failed in a row. */
+  failures: number;
 }
 
 interface Connection {
@@ -49,6 +60,8 @@ export class Listener {
   #lastAccepted = performance.now();
   #failing: { readonly since: number; readonly reason: string } | undefined;
   #checking = false;
+  /** It is connecting to itself: one connection more than `most` is its own. */
+  #probing = false;
   #closed = false;
   #timer: ReturnType<typeof setInterval> | undefined;
 
@@ -63,7 +76,12 @@ export class Listener {
       const found = Ip.tryParse(host) ? [{ address: host }] : await lookup(host, { all: true });
       for (const address of new Set(found.map(({ address }) => address))) {
         const server = await listener.#listen(address, listener.port || port);
-        listener.#opened.push({ host: address, port: (server.address() as AddressInfo).port, server });
+        listener.#opened.push({
+          host: address,
+          port: (server.address() as AddressInfo).port,
+          server,
+          failures: 0,
+        });
       }
     } catch (error) {
       listener.close();
@@ -150,7 +168,7 @@ export class Listener {
     this.#lastAccepted = performance.now();
     socket.on("error", () => {}); // What a client does to its connection is its own affair; "close" follows.
     const { most, onConnection, onTrouble } = this.options;
-    if (this.#connections.size >= most && !this.#closeIdlest()) {
+    if (this.#connections.size >= most + Number(this.#probing) && !this.#closeIdlest()) {
       onTrouble(`a connection is refused: ${most} are in use, which is the most that it takes`);
       socket.destroy();
       return;
@@ -183,7 +201,8 @@ export class Listener {
     for (const { socket, called, idleSince } of this.#connections.values()) {
       if (!called && now - idleSince > SILENT) socket.destroy();
     }
-    if (!this.#checking && (this.#failing || now - this.#lastAccepted > QUIET)) void this.#check();
+    const { quietMs = QUIET } = this.options;
+    if (!this.#checking && (this.#failing || now - this.#lastAccepted > quietMs)) void this.#check();
   }
 
   /** Connects to each of its sockets; where that is not accepted, listens anew. */
@@ -193,7 +212,8 @@ export class Listener {
     for (const opened of this.#opened) {
       const problem = await this.#problem(opened);
       if (this.#closed) return;
-      if (problem === undefined) continue;
+      opened.failures = problem === undefined ? 0 : opened.failures + 1;
+      if (problem === undefined || opened.failures < FAILURES) continue;
       reason = problem;
       if (!this.#failing) this.options.onTrouble(`connections cannot be accepted: ${reason}`);
       this.#failing ??= { since: performance.now(), reason };
@@ -211,20 +231,31 @@ export class Listener {
     if (!server) return Promise.resolve("it is not listened on");
     const { promise, resolve } = Promise.withResolvers<string | undefined>();
     const before = this.#accepted;
+    this.#probing = true;
     const probe = connect({
       host: ({ "0.0.0.0": "127.0.0.1", "::": "::1" } as Record<string, string>)[host] ?? host,
       port,
     });
     probe.on("error", (error) => resolve(reasonOf(error)));
-    const deadline = performance.now() + PATIENCE;
+    let looks = 0;
     const look = setInterval(() => {
       if (this.#accepted > before) resolve(undefined);
-      else if (performance.now() > deadline) resolve("nothing is accepted");
-    }, 20);
+      else if (++looks > LOOKS) resolve("nothing is accepted");
+    }, BETWEEN);
     return promise.finally(() => {
       clearInterval(look);
-      probe.destroy();
+      this.#forgetProbe(probe);
     });
+  }
+
+  /** Ends the listener's connection to itself; where a client has come meanwhile, there may be one too many. */
+  #forgetProbe(probe: Socket): void {
+    this.#probing = false;
+    const from = `${probe.localAddress}:${probe.localPort}`;
+    this.#connections.get(from)?.socket.destroy();
+    this.#connections.delete(from);
+    probe.destroy();
+    if (this.#connections.size > this.options.most) this.#closeIdlest();
   }
 
   async #again(opened: Opened): Promise<void> {
