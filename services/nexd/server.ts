@@ -33,7 +33,7 @@ export interface GrpcLimits extends CallLimits {
   readonly connections: number;
 }
 
-const usual: CallLimits = { requestMs: 20_000, answerMs: 60_000, most: 64 };
+const usual: CallLimits = { requestMs: 20_000, answerMs: 60_000, most: 64, unsent: 256 << 20 };
 
 const statusOf: Record<RefusalCode, status> = {
   "invalid": status.INVALID_ARGUMENT,
@@ -88,7 +88,7 @@ export async function serveGrpc(api: NexApi, options: GrpcOptions): Promise<Grpc
     "grpc.max_connection_idle_ms": IDLE,
     interceptors: [unfinished.interceptor],
   });
-  server.addService(nexService, handlers(api, options));
+  server.addService(unfinished.measured(nexService), handlers(api, options));
   const health = new HealthImplementation({ "": "NOT_SERVING", "nex.Nex": "NOT_SERVING" });
   health.addToServer(server);
   new ReflectionService(nexPackage()).addToServer(server);

@@ -1,6 +1,11 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import { type ClientHttp2Session, type ClientHttp2Stream, connect as connectHttp2 } from "node:http2";
+import {
+  type ClientHttp2Session,
+  type ClientHttp2Stream,
+  connect as connectHttp2,
+  constants,
+} from "node:http2";
 import { connect, type Socket } from "node:net";
 import { credentials, status } from "@grpc/grpc-js";
 import { nexClient } from "../../proto/client.ts";
@@ -9,12 +14,12 @@ import type * as proto from "../../proto/types.ts";
 import type { NexApi } from "./api.ts";
 import { type GrpcLimits, serveGrpc } from "./server.ts";
 
-/** A server whose network's name is `name` and that takes any members, and a client of it. */
-async function serving(limits: Partial<GrpcLimits> = {}, name = "mini") {
+/** A server whose network's name is `name`, told once `held` resolves, and that takes any members, and a client of it. */
+async function serving(limits: Partial<GrpcLimits> = {}, name = "mini", held?: Promise<void>) {
   const troubles: string[] = [];
   let members = 0;
   const api = {
-    GetNetworks: () => ({ nets: [name] }),
+    GetNetworks: async () => (await held, { nets: [name] }),
     AddMembers: ({ list }: proto.MemberList) => {
       members += list.length;
       return {};
@@ -67,6 +72,20 @@ function unfinished(session: ClientHttp2Session, size: number, sent: number) {
   header.writeUInt32BE(size, 1);
   stream.write(Buffer.concat([header, Buffer.alloc(sent)]));
   return { status: statusOf(stream) };
+}
+
+/** A call whose answer is not read. */
+function unread(session: ClientHttp2Session): ClientHttp2Stream {
+  const stream = session.request({
+    ":method": "POST",
+    ":path": "/nex.Nex/GetNetworks",
+    "content-type": "application/grpc",
+    te: "trailers",
+  });
+  stream.on("error", () => {});
+  stream.pause();
+  stream.end(Buffer.alloc(5));
+  return stream;
 }
 
 /** Begins a call that goes on; resolves when the server has it. */
@@ -137,20 +156,46 @@ Deno.test("of too many incomplete requests the oldest are ended", async () => {
 });
 
 Deno.test("an answer that its client does not read ends its connection", async () => {
-  await using it = await serving({ answerMs: 400 }, "n".repeat(5 << 20));
+  await using it = await serving({ answerMs: 3000 }, "n".repeat(5 << 20));
   const session = it.http2();
-  const stream = session.request({
-    ":method": "POST",
-    ":path": "/nex.Nex/GetNetworks",
-    "content-type": "application/grpc",
-    te: "trailers",
-  });
-  stream.on("error", () => {});
   const closed = new Promise((resolve) => session.on("close", resolve));
-  stream.pause();
-  stream.end(Buffer.alloc(5));
+  unread(session);
   await closed;
   assert.equal((await it.client.call("GetNetworks", {})).nets[0]?.length, 5 << 20);
+});
+
+Deno.test("a client that takes 100 answers of 1 MB slowly is left to it, while all that waits is not too much", async () => {
+  await using it = await serving({ unsent: 256 << 20 }, "n".repeat(1 << 20));
+  const session = it.http2(), streams = Array.from({ length: 100 }, () => unread(session));
+  const answered = streams.map((stream) => new Promise((resolve) => stream.on("response", resolve)));
+  await Promise.all(answered);
+  await new Promise((resolve) => setTimeout(resolve, 2500));
+  assert.equal(session.closed || session.destroyed, false);
+  for (const stream of streams) stream.resume();
+  for (const stream of streams) assert.equal(await statusOf(stream), status.OK);
+});
+
+Deno.test("when too much waits to be taken, the connection with most of it is closed, and no other", async () => {
+  await using it = await serving({ unsent: 16 << 20 }, "n".repeat(4 << 20));
+  const modest = it.http2(), greedy = it.http2();
+  const closed = new Promise((resolve) => greedy.on("close", resolve));
+  const one = unread(modest);
+  for (let i = 0; i < 5; i++) unread(greedy);
+  await closed;
+  one.resume();
+  assert.equal(await statusOf(one), status.OK);
+});
+
+Deno.test("a client that cancels a call before its answer keeps its connection", async () => {
+  const { promise: held, resolve: answer } = Promise.withResolvers<void>();
+  await using it = await serving({ answerMs: 400 }, "mini", held);
+  const session = it.http2(), stream = unread(session);
+  await new Promise((resolve) => session.ping(resolve));
+  stream.close(constants.NGHTTP2_CANCEL);
+  await new Promise((resolve) => session.ping(resolve));
+  answer();
+  await new Promise((resolve) => setTimeout(resolve, 1000));
+  assert.equal(session.closed || session.destroyed, false);
 });
 
 Deno.test("connections are capped: one more closes the one that has been idle for longest, never one in use", async () => {

@@ -3,6 +3,7 @@ import {
   ServerInterceptingCall,
   type ServerInterceptingCallInterface,
   type ServerInterceptor,
+  type ServiceDefinition,
   status,
 } from "@grpc/grpc-js";
 
@@ -11,8 +12,13 @@ export interface CallLimits {
   readonly requestMs: number;
   /** Milliseconds within which the client is to have taken its answer. */
   readonly answerMs: number;
-  /** So many of either may be under way; of more, the oldest are ended once they are a second old. */
+  /** So many requests may be incomplete; of more, the oldest are ended once they are a second old. */
   readonly most: number;
+  /**
+   * So many octets of answers may wait to be taken, of all clients together. Beyond that, the connection that most of them
+   * wait on is closed once its oldest is a second old.
+   */
+  readonly unsent: number;
 }
 
 /** The connections that calls come by, named by the client's address and port. */
@@ -23,15 +29,22 @@ export interface CallConnections {
 }
 
 const SECOND = 1000;
+/** What an answer holds of memory besides its octets, about. */
+const OVERHEAD = 2048;
 
 export class UnfinishedCalls {
   readonly #requests: Stalled;
-  readonly #answers: Stalled;
+  readonly #answers: Unsent;
   readonly #timer: ReturnType<typeof setInterval>;
+  /** The length of the answer that was serialized last. */
+  #length = 0;
 
-  constructor({ requestMs, answerMs, most }: CallLimits, private readonly connections: CallConnections) {
+  constructor(
+    { requestMs, answerMs, most, unsent }: CallLimits,
+    private readonly connections: CallConnections,
+  ) {
     this.#requests = new Stalled(requestMs, most);
-    this.#answers = new Stalled(answerMs, most);
+    this.#answers = new Unsent(answerMs, unsent, (from) => connections.drop(from));
     this.#timer = setInterval(() => {
       this.#requests.check();
       this.#answers.check();
@@ -42,10 +55,24 @@ export class UnfinishedCalls {
     clearInterval(this.#timer);
   }
 
+  /** The service, with the length of each answer noted for the interceptor, which grpc-js does not tell it. */
+  measured<Service extends ServiceDefinition>(service: Service): Service {
+    return Object.fromEntries(
+      Object.entries(service).map(([name, method]) => [name, {
+        ...method,
+        responseSerialize: (answer: unknown) => {
+          const bytes = method.responseSerialize(answer);
+          this.#length = bytes.byteLength;
+          return bytes;
+        },
+      }]),
+    ) as Service;
+  }
+
   /** For grpc-js, around every call. */
   readonly interceptor: ServerInterceptor = ({ requestStream, responseStream }, call) => {
     const from = call.getPeer();
-    const dropped = () => this.connections.drop(from);
+    let ended = false;
     const late = (tooMany: boolean) => call.sendStatus(tooMany ? crowded : incomplete);
     return new ServerInterceptingCall(call, {
       start: (next) => {
@@ -63,15 +90,19 @@ export class UnfinishedCalls {
           },
           // The end of a call of any kind, also a good one.
           onCancel: () => {
+            ended = true;
             this.#requests.delete(call);
-            this.#answers.delete(call);
+            this.#answers.delete(from, call);
             this.connections.end(from);
           },
         });
       },
       sendMessage: (message, forward) => {
-        if (!responseStream) this.#answers.add(call, dropped);
+        this.#length = 0;
+        // It is serialized before this returns.
         forward(message);
+        // A client that has cancelled its call takes no answer, and is not to be closed for that.
+        if (!responseStream && !ended) this.#answers.add(from, call, this.#length + OVERHEAD);
       },
     });
   };
@@ -86,7 +117,7 @@ const crowded = {
   details: "too many requests are incomplete: this one has been for longest",
 };
 
-/** What is under way, oldest first. */
+/** Requests that are not complete, oldest first. */
 class Stalled {
   readonly #calls = new Map<
     ServerInterceptingCallInterface,
@@ -114,6 +145,55 @@ class Stalled {
       if (!tooMany && now - since < this.within) break;
       this.#calls.delete(call);
       end(tooMany);
+    }
+  }
+}
+
+/** Answers that their clients have not taken yet. */
+class Unsent {
+  /** By the client's address and port, oldest first. */
+  readonly #waiting = new Map<
+    string,
+    Map<ServerInterceptingCallInterface, { since: number; size: number }>
+  >();
+  #size = 0;
+
+  constructor(
+    private readonly within: number,
+    private readonly most: number,
+    private readonly drop: (from: string) => void,
+  ) {}
+
+  add(from: string, call: ServerInterceptingCallInterface, size: number): void {
+    const answers = this.#waiting.get(from) ?? new Map();
+    this.#waiting.set(from, answers.set(call, { since: performance.now(), size }));
+    this.#size += size;
+    if (this.#size > this.most) this.check();
+  }
+
+  delete(from: string, call: ServerInterceptingCallInterface): void {
+    const answers = this.#waiting.get(from), answer = answers?.get(call);
+    if (!answers || !answer) return;
+    this.#size -= answer.size;
+    answers.delete(call);
+    if (answers.size === 0) this.#waiting.delete(from);
+  }
+
+  /** Closes the connections with an overdue answer and, while too much waits, the one that most of it waits on. */
+  check(): void {
+    const now = performance.now();
+    const waiting = [...this.#waiting].map(([from, answers]) => {
+      let size = 0, since = now;
+      for (const answer of answers.values()) {
+        [size, since] = [size + answer.size, Math.min(since, answer.since)];
+      }
+      return { from, size, age: now - since };
+    }).sort((a, b) => b.size - a.size);
+    for (const { from, size, age } of waiting) {
+      if (age < this.within && !(this.#size > this.most && age >= SECOND)) continue;
+      this.#size -= size;
+      this.#waiting.delete(from);
+      this.drop(from);
     }
   }
 }
