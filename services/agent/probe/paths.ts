@@ -30,13 +30,15 @@ export interface Path {
 
 /** A question to be sent: an IPv4 packet of `size` octets. */
 export interface Question {
-  readonly hostname: string;
   readonly vtep: number;
   readonly size: number;
 }
 
 interface State {
-  peer: Peer;
+  /** Hosts that are reached there: one, unless a host has been given another name and its old one is left in etcd. */
+  peers: readonly Peer[];
+  /** The largest of theirs. */
+  mtu: number;
   reachable: boolean | undefined;
   since: number;
   heardAt: number;
@@ -57,67 +59,63 @@ interface State {
  * tokens come in as arguments.
  */
 export class Paths {
-  readonly #states = new Map<string, State>();
-  readonly #byVtep = new Map<number, State>();
+  /** By VTEP. */
+  readonly #states = new Map<number, State>();
 
   /** @param onChange Told when what is known of a path becomes another. */
   constructor(private readonly onChange: (path: Path, before: Path) => void) {}
 
   /** These are asked from now on, and no others. */
   setPeers(peers: ReadonlyMap<string, Peer>, now: number): void {
-    for (const [hostname, state] of this.#states) {
-      const peer = peers.get(hostname);
-      if (!peer || peer.vtep !== state.peer.vtep) this.#states.delete(hostname);
-      else if (peer.mtu !== state.peer.mtu) {
-        Object.assign(state, { peer, fullAt: now, fullLost: 0, search: undefined, pathMtu: undefined });
+    const wanted = new Map<number, Peer[]>();
+    for (const peer of peers.values()) {
+      const others = wanted.get(peer.vtep);
+      if (others) others.push(peer);
+      else wanted.set(peer.vtep, [peer]);
+    }
+    for (const [vtep, state] of this.#states) {
+      const known = new Set(state.peers.map(({ hostname }) => hostname));
+      const there = wanted.get(vtep) ?? [];
+      if (!there.some(({ hostname }) => known.has(hostname))) this.#states.delete(vtep);
+    }
+    for (const [vtep, there] of wanted) {
+      const state = this.#states.get(vtep), mtu = Math.max(...there.map((peer) => peer.mtu));
+      if (!state) this.#states.set(vtep, newState(there, mtu, now));
+      else {
+        if (mtu !== state.mtu) {
+          Object.assign(state, { mtu, fullAt: now, fullLost: 0, search: undefined, pathMtu: undefined });
+        }
+        state.peers = there;
       }
     }
-    for (const [hostname, peer] of peers) {
-      if (this.#states.has(hostname)) continue;
-      this.#states.set(hostname, {
-        peer,
-        reachable: undefined,
-        since: now,
-        heardAt: -Infinity,
-        pathMtu: undefined,
-        asked: undefined,
-        next: now,
-        fullAt: now,
-        missingSince: undefined,
-        fullLost: 0,
-        search: undefined,
-      });
-    }
-    this.#byVtep.clear();
-    for (const state of this.#states.values()) this.#byVtep.set(state.peer.vtep, state);
   }
 
   all(): Path[] {
-    return [...this.#states.values()].map(pathOf);
+    return [...this.#states.values()].flatMap(pathsOf);
   }
 
   /** Notes answers that are overdue, and gives the questions that are due, at most `limit`. */
   due(now: number, limit: number): Question[] {
     const questions: Question[] = [];
-    for (const [hostname, state] of this.#states) {
+    for (const [vtep, state] of this.#states) {
       if (state.asked && now - state.asked.at >= WITHIN) this.#missed(state, now);
       if (state.asked || now < state.next || questions.length >= limit) continue;
-      questions.push({ hostname, vtep: state.peer.vtep, size: sizeFor(state, now) });
+      questions.push({ vtep, size: sizeFor(state, now) });
     }
     // Those that found no room are the first next time.
-    if (questions.length >= limit) this.#rotate(questions[questions.length - 1]?.hostname);
+    if (questions.length >= limit) this.#rotate(questions[questions.length - 1]?.vtep);
     return questions;
   }
 
   /** The question was sent. */
-  sent({ hostname, size }: Question, token: number, now: number): void {
-    const state = this.#states.get(hostname);
+  sent({ vtep, size }: Question, token: number, now: number): void {
+    const state = this.#states.get(vtep);
     if (state) state.asked = { at: now, token, size };
   }
 
   /** An answer has come. @returns false when nobody was asked that */
   answered(from: number, token: number, now: number): boolean {
-    const state = this.#byVtep.get(from), asked = state?.asked;
+    const state = this.#states.get(from), asked = state?.asked;
     if (!asked || asked.token !== token) return false;
     state.asked = undefined;
     this.#passed(state, asked.size, now);
@@ -126,18 +124,18 @@ export class Paths {
 
   /** A host has asked. @returns false when it is none of ours */
   heard(from: number, now: number): boolean {
-    const state = this.#byVtep.get(from);
+    const state = this.#states.get(from);
     if (state) state.heardAt = now;
     return state !== undefined;
   }
 
   #passed(state: State, size: number, now: number): void {
-    const before = pathOf(state);
+    const before = pathsOf(state);
     state.missingSince = undefined;
     if (!state.reachable) Object.assign(state, { reachable: true, since: now, fullAt: now, fullLost: 0 });
     state.next = now + EVERY;
-    const { search, peer } = state;
-    if (size >= peer.mtu) {
+    const { search, mtu } = state;
+    if (size >= mtu) {
       Object.assign(state, { fullLost: 0, fullAt: now + FULL_EVERY, search: undefined, pathMtu: undefined });
     } else if (search) {
       if (size > search.low) Object.assign(search, { low: size, lost: 0 });
@@ -147,7 +145,7 @@ export class Paths {
   }
 
   #missed(state: State, now: number): void {
-    const before = pathOf(state), { asked, search, peer } = state;
+    const before = pathsOf(state), { asked, search, mtu } = state;
     state.asked = undefined;
     state.next = now;
     if (asked && asked.size > SMALL) {
@@ -155,7 +153,7 @@ export class Paths {
         Object.assign(search, { high: asked.size, lost: 0 });
         this.#measure(state, now);
       } else if (!search && ++state.fullLost >= FULL_TRIES) {
-        if (state.pathMtu === undefined) state.search = { low: 0, high: peer.mtu, lost: 0 };
+        if (state.pathMtu === undefined) state.search = { low: 0, high: mtu, lost: 0 };
         Object.assign(state, { fullAt: now + FULL_EVERY, fullLost: 0 });
       }
     } else {
@@ -181,30 +179,48 @@ export class Paths {
     state.next = now + EVERY;
   }
 
-  #tell(before: Path, state: State): void {
-    const after = pathOf(state);
-    if (after.reachable !== before.reachable || after.pathMtu !== before.pathMtu) {
-      this.onChange(after, before);
+  #tell(before: readonly Path[], state: State): void {
+    for (const [i, after] of pathsOf(state).entries()) {
+      const was = before[i];
+      if (was && (after.reachable !== was.reachable || after.pathMtu !== was.pathMtu)) {
+        this.onChange(after, was);
+      }
     }
   }
 
-  #rotate(last: string | undefined): void {
-    const all = [...this.#states], at = all.findIndex(([hostname]) => hostname === last) + 1;
+  #rotate(last: number | undefined): void {
+    const all = [...this.#states], at = all.findIndex(([vtep]) => vtep === last) + 1;
     if (at === all.length) return;
     this.#states.clear();
-    for (const [hostname, state] of [...all.slice(at), ...all.slice(0, at)]) {
-      this.#states.set(hostname, state);
-    }
+    for (const [vtep, state] of [...all.slice(at), ...all.slice(0, at)]) this.#states.set(vtep, state);
   }
 }
 
-function sizeFor({ peer, reachable, fullAt, missingSince, search }: State, now: number): number {
+function newState(peers: readonly Peer[], mtu: number, now: number): State {
+  return {
+    peers,
+    mtu,
+    reachable: undefined,
+    since: now,
+    heardAt: -Infinity,
+    pathMtu: undefined,
+    asked: undefined,
+    next: now,
+    fullAt: now,
+    missingSince: undefined,
+    fullLost: 0,
+    search: undefined,
+  };
+}
+
+function sizeFor({ mtu, reachable, fullAt, missingSince, search }: State, now: number): number {
   // Whether anything passes at all is the first thing to know.
   if (search) return search.low === 0 ? SMALL : (search.low + search.high) >> 1;
   const full = reachable && missingSince === undefined && fullAt <= now;
-  return full ? peer.mtu : SMALL;
+  return full ? mtu : SMALL;
 }
 
-function pathOf({ peer, reachable, since, heardAt, pathMtu }: State): Path {
-  return { peer, reachable, since, heard: heardAt > since, pathMtu };
+/** One for each of the hosts there. */
+function pathsOf({ peers, reachable, since, heardAt, pathMtu }: State): Path[] {
+  return peers.map((peer) => ({ peer, reachable, since, heard: heardAt > since, pathMtu }));
 }

@@ -8,7 +8,7 @@ const MTU = 1450;
 class Lab {
   now = 0;
   limit = Infinity;
-  asked: { hostname: string; size: number; at: number }[] = [];
+  asked: { vtep: number; size: number; at: number }[] = [];
   readonly told: Path[] = [];
   readonly paths = new Paths((path) => this.told.push(path));
   #token = 0;
@@ -22,7 +22,7 @@ class Lab {
     for (const end = this.now + ms; this.now < end; this.now += 250) {
       for (const question of this.paths.due(this.now, questions)) {
         const token = ++this.#token;
-        this.asked.push({ hostname: question.hostname, size: question.size, at: this.now });
+        this.asked.push({ vtep: question.vtep, size: question.size, at: this.now });
         this.paths.sent(question, token, this.now);
         if (question.size <= this.limit) assert(this.paths.answered(question.vtep, token, this.now));
       }
@@ -106,7 +106,7 @@ Deno.test("ten thousand hosts are each asked in turn, no more at once than is al
     lab.run(250);
     assert.ok(lab.asked.length - before <= 125);
   }
-  const asked = new Set(lab.asked.map(({ hostname }) => hostname));
+  const asked = new Set(lab.asked.map(({ vtep }) => vtep));
   assert.equal(asked.size, 10_000);
 });
 
@@ -129,5 +129,26 @@ Deno.test("a host that is a peer no longer is not asked, and one with another VT
   lab.asked.length = 0;
   assert.equal(lab.path.reachable, undefined);
   lab.run(1000);
-  assert.deepEqual(new Set(lab.asked.map(({ hostname }) => hostname)), new Set(["h1"]));
+  assert.deepEqual(new Set(lab.asked.map(({ vtep }) => vtep)), new Set([5]));
+});
+
+Deno.test("two host names with one VTEP are asked once, and told of both", () => {
+  const lab = new Lab(), twin = { ...peer(0), hostname: "old-name" };
+  const set = (...peers: Peer[]) => lab.paths.setPeers(new Map(peers.map((p) => [p.hostname, p])), lab.now);
+  set(peer(0), twin);
+  lab.run(30_000);
+  assert.deepEqual(lab.paths.all().map(({ peer, reachable }) => [peer.hostname, reachable]), [
+    ["h0", true],
+    ["old-name", true],
+  ]);
+  assert.ok(lab.asked.length <= 6, `${lab.asked.length} questions`);
+  lab.limit = 0;
+  lab.told.length = 0;
+  lab.run(30_000);
+  const told = lab.told.map(({ peer, reachable }) => [peer.hostname, reachable]);
+  assert.deepEqual(told, [["h0", false], ["old-name", false]]);
+  set(twin);
+  assert.deepEqual(lab.paths.all().map(({ peer, reachable }) => [peer.hostname, reachable]), [
+    ["old-name", false],
+  ]);
 });

@@ -1,7 +1,7 @@
 import { messageOf } from "../../common/refusal.ts";
 import { Ip } from "../../common/ip.ts";
 import { portOf } from "../../overlay/desired.ts";
-import { peersOf } from "../../overlay/peers.ts";
+import { concernsPeers, peersOf } from "../../overlay/peers.ts";
 import { PROBE_VNI } from "../../overlay/state.ts";
 import { pause } from "../../store/timers.ts";
 import type { Context } from "../context.ts";
@@ -33,6 +33,8 @@ export class Prober {
   #tryAt = -Infinity;
   #peersAt = -Infinity;
   #changed = true;
+  /** The networks of which the peers were looked up, with their MTUs then. */
+  #lookedUp: ReadonlyMap<string, number> = new Map();
   #removed = false;
   /** What the other hosts were told last: whether this one answers. */
   #told: boolean | undefined;
@@ -53,7 +55,10 @@ export class Prober {
   /** Asks from now on. */
   start(workers: Workers): void {
     this.#workers = workers;
-    this.#unsubscribe = this.context().view.subscribe(() => this.#changed = true);
+    const { view, host: { hostname } } = this.context();
+    this.#unsubscribe = view.subscribe((changes) => {
+      for (const [id, change] of changes) this.#changed ||= concernsPeers(view, hostname, id, change);
+    });
     this.#running = this.#run();
   }
 
@@ -64,7 +69,11 @@ export class Prober {
   async answering(network: string): Promise<number | null> {
     await this.#make(performance.now());
     this.#told = this.#device !== undefined;
-    return this.#told && this.#isProbed(network) ? PROBE_VNI : null;
+    const isProbed = this.#isProbed(network);
+    // The network may have another UDP port or MTU since its peers were looked up.
+    const mtu = isProbed ? this.#workers?.get(network)?.mtu : undefined;
+    if (mtu !== this.#lookedUp.get(network)) this.#changed = true;
+    return this.#told && isProbed ? PROBE_VNI : null;
   }
 
   /** What is known of the paths to all peers. */
@@ -193,6 +202,7 @@ export class Prober {
     this.#peersAt = now;
     const { view, host } = this.context();
     const networks = [...this.#workers?.all() ?? []].filter(({ id }) => this.#isProbed(id));
+    this.#lookedUp = new Map(networks.map(({ id, mtu }) => [id, mtu]));
     const peers = peersOf(view, host.hostname, networks);
     await device.setPeers(new Set([...peers.values()].map(({ vtep }) => vtep)));
     this.#paths.setPeers(peers, now);
