@@ -1,7 +1,12 @@
 import { messageOf } from "../common/refusal.ts";
-import { pause } from "../store/timers.ts";
+import { pause, within } from "../store/timers.ts";
 import type { Context } from "./context.ts";
-import type { Workers } from "./workers.ts";
+import type { NetworkWorker } from "./network_worker.ts";
+
+/** A network that is changed all the time, or hangs, keeps the next one from being compared for so long at most, in ms. */
+const PATIENCE = 1000;
+
+type Network = Pick<NetworkWorker, "compare">;
 
 /**
  * Compares every network with the kernel once in `everyMs`, one after another and evenly spread, until it is closed:
@@ -12,8 +17,8 @@ export class Checks {
   readonly #running: Promise<void>;
 
   constructor(
-    private readonly context: Context,
-    private readonly workers: Workers,
+    private readonly context: Pick<Context, "log" | "trust">,
+    private readonly workers: { all(): Iterable<Network>; takeUpMissing(): Promise<void> },
     private readonly everyMs: number,
     /** Told at each round: what else is to be looked at. */
     private readonly onRound: () => Promise<void>,
@@ -34,7 +39,7 @@ export class Checks {
       for (const worker of workers) {
         await pause(wait, signal);
         if (signal.aborted) return;
-        if (!this.context.trust.doubt) await worker.compare("check");
+        if (!this.context.trust.doubt) await this.#compare(worker);
       }
       try {
         await this.onRound();
@@ -43,5 +48,12 @@ export class Checks {
         this.context.log.warn(`a periodic check is put off: ${messageOf(error)}`);
       }
     }
+  }
+
+  async #compare(network: Network): Promise<void> {
+    const compared = network.compare("check").catch((error) =>
+      this.context.log.warn(`a network could not be compared: ${messageOf(error)}`)
+    );
+    await within(PATIENCE, compared);
   }
 }

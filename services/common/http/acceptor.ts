@@ -62,18 +62,24 @@ export class Acceptor {
         this.#failing ??= { since: performance.now(), reason: reasonOf(error) };
         this.#options.onTrouble(`connections cannot be accepted: ${reasonOf(error)}`);
         // One that only waits has the descriptor that is missing.
-        this.#idlest()?.close();
+        this.#closeIdlest();
         await new Promise((resolve) => setTimeout(resolve, AGAIN));
         continue;
       }
       this.#failing = undefined;
-      this.#take(connection);
+      try {
+        this.#take(connection);
+      } catch (error) {
+        // Nobody else would be accepted any more.
+        this.#options.onTrouble(`a connection is closed, since it cannot be served: ${reasonOf(error)}`);
+        closeQuietly(connection);
+      }
     }
   }
 
   #take(connection: Deno.Conn): void {
     const { most, serve, onTrouble, onRefused } = this.#options;
-    if (this.#clients.size >= most) this.#idlest()?.close();
+    if (this.#clients.size >= most) this.#closeIdlest();
     if (this.#clients.size >= most) {
       onRefused?.();
       onTrouble(`a connection is refused: ${most} are in use, which is the most that it takes`);
@@ -82,6 +88,11 @@ export class Acceptor {
     }
     const client = serve(connection, () => this.#clients.delete(client));
     this.#clients.add(client);
+  }
+
+  #closeIdlest(): void {
+    const idlest = this.#idlest();
+    if (idlest) closeQuietly(idlest);
   }
 
   #idlest(): Client | undefined {
@@ -112,6 +123,15 @@ export class Acceptor {
     this.#stopped = true;
     this.#listener.close();
     await this.#done;
+  }
+}
+
+/** It may be closed already, by its client or by what failed. */
+function closeQuietly(connection: { close(): void }): void {
+  try {
+    connection.close();
+  } catch {
+    // It is gone, which is all that was wanted.
   }
 }
 

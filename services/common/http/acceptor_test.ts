@@ -85,6 +85,30 @@ Deno.test("one connection too many closes the one that is idle for longest, and 
   assert.match(it.troubles[0] ?? "", /a connection is refused: 3 are in use/);
 });
 
+Deno.test("a connection that cannot be served is closed and told of, and the next ones are served", async () => {
+  const listener = fakeListener(), troubles: string[] = [];
+  let served = 0, closed = 0;
+  const acceptor = new Acceptor(listener, {
+    most: 10,
+    serve: (_connection, done) => {
+      if (++served === 1) throw new Error("Transport endpoint is not connected");
+      return new FakeClient(done);
+    },
+    onTrouble: (what) => troubles.push(what),
+  });
+  const broken = connection(() => {
+    closed++;
+    throw new Deno.errors.BadResource("closed already");
+  });
+  listener.come(broken, connection());
+  await until(() => acceptor.clients.size === 1);
+  await acceptor.stop();
+  assert.deepEqual([served, closed], [2, 1]);
+  assert.deepEqual(troubles, [
+    "a connection is closed, since it cannot be served: Transport endpoint is not connected",
+  ]);
+});
+
 Deno.test("a listener takes a share of the files that the process may open, and no more than is said", () => {
   assert.equal(connectionLimit(10, 1), 10);
   assert.equal(connectionLimit(1e9, 1e-9), 8);

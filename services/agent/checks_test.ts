@@ -1,0 +1,35 @@
+import assert from "node:assert/strict";
+import { createLog } from "../common/log.ts";
+import { Checks } from "./checks.ts";
+import type { Trust } from "./trust.ts";
+
+const log = createLog("agent", { level: "fatal", format: "text" });
+
+Deno.test("a network whose comparison does not end, or fails, keeps no other from its periodic check", async () => {
+  const seen: string[] = [], second = Promise.withResolvers<void>();
+  const network = (name: string, ends: () => Promise<void>) => ({
+    compare(reason: string) {
+      seen.push(`${name} ${reason}`);
+      return ends();
+    },
+  });
+  const networks = [
+    network("busy", () => new Promise(() => {})),
+    network("broken", () => Promise.reject(new Error("no such thing"))),
+    network("quiet", () => Promise.resolve()),
+  ];
+  let rounds = 0;
+  const checks = new Checks(
+    { log, trust: { doubt: undefined } as Trust },
+    { all: () => networks, takeUpMissing: () => Promise.resolve() },
+    30,
+    () => {
+      if (++rounds === 2) second.resolve();
+      return Promise.resolve();
+    },
+  );
+  await second.promise;
+  await checks.close();
+  const round = ["busy check", "broken check", "quiet check"];
+  assert.deepEqual(seen.slice(0, 6), [...round, ...round]);
+});
