@@ -50,6 +50,7 @@ export class NetworkKernel {
     if (!place) return undefined;
     const { state, irreplaceable } = await readNetwork(place, this.underlay, peers, pins);
     this.#irreplaceable = irreplaceable;
+    this.#watch?.answers(state.proxy?.arp.keys() ?? []);
     return state;
   }
 

@@ -8,7 +8,7 @@ import { namespaceIdentity } from "../../../ffi/netns.ts";
 import { readable } from "../../../ffi/readable.ts";
 import { Cidr, Ip } from "../../common/ip.ts";
 import type { Op } from "../../overlay/ops.ts";
-import { VXLAN } from "../../overlay/state.ts";
+import { BRIDGE, VXLAN } from "../../overlay/state.ts";
 
 /** Notifications are read so often at most, in ms: a storm of them costs no more than the sockets have room for. */
 const EVERY = 100;
@@ -28,7 +28,10 @@ export class Notifications {
   #failed = false;
   #running: Promise<void> | undefined;
 
-  /** @param onProblem Called once when a namespace cannot be watched, for want of descriptors, say. */
+  /**
+   * @param onProblem Called once when a namespace cannot be watched, for want of descriptors, say, and when what was told
+   * of one cannot be read.
+   */
   constructor(private readonly onProblem: (error: unknown) => void) {
     this.#epoll.add(this.#stop.fd, STOP);
   }
@@ -45,8 +48,7 @@ export class Notifications {
       this.#failed = false;
       return watch;
     } catch (error) {
-      if (!this.#failed) this.onProblem(error);
-      this.#failed = true;
+      this.#tellOnce(error);
       return undefined;
     }
   }
@@ -73,13 +75,31 @@ export class Notifications {
   async #run(): Promise<void> {
     const { signal } = this.#closing;
     while (!signal.aborted) {
-      await readable(this.#epoll);
-      for (let count = this.#epoll.capacity; count === this.#epoll.capacity && !signal.aborted;) {
-        count = this.#epoll.wait(0);
-        for (let i = 0; i < count; i++) this.#watches.get(this.#epoll.token(i))?.take();
+      try {
+        await readable(this.#epoll);
+        for (let count = this.#epoll.capacity; count === this.#epoll.capacity && !signal.aborted;) {
+          count = this.#epoll.wait(0);
+          for (let i = 0; i < count; i++) this.#take(this.#epoll.token(i));
+        }
+      } catch (error) {
+        this.#tellOnce(error);
       }
       if (!signal.aborted) await new Promise((resolve) => setTimeout(resolve, EVERY));
     }
+  }
+
+  /** What goes wrong with one namespace must not end the others' notifications. */
+  #take(token: number): void {
+    try {
+      this.#watches.get(token)?.take();
+    } catch (error) {
+      this.#tellOnce(error);
+    }
+  }
+
+  #tellOnce(error: unknown): void {
+    if (!this.#failed) this.onProblem(error);
+    this.#failed = true;
   }
 }
 
@@ -100,8 +120,11 @@ export class Watch {
   /** Links' settings when they were last told, and whether they had a carrier. */
   readonly #links = new Map<number, { readonly settings: string; readonly carrier: boolean }>();
   readonly #ports = new Map<number, string>();
-  /** Of vxlan0. */
+  /** Of vxlan0 and of br0. */
   #vxlan: number;
+  #bridge: number;
+  /** Addresses for which br0 answers ARP: it has other entries too, which containers can have come and go. */
+  readonly #answered = new Set<number>();
   #own: Touched | "all" | undefined;
   readonly #forget: () => void;
 
@@ -111,6 +134,7 @@ export class Watch {
     this.#events = new NetlinkEvents(namespace);
     try {
       this.#vxlan = linkIndex(namespace, VXLAN);
+      this.#bridge = linkIndex(namespace, BRIDGE);
       this.#forget = all.add(this);
     } catch (error) {
       this.#events.close();
@@ -135,6 +159,12 @@ export class Watch {
     if (foreign || !whole && this.#own !== "all") this.onForeign();
   }
 
+  /** br0 answers ARP for these addresses, as was read. */
+  answers(addresses: Iterable<number>): void {
+    this.#answered.clear();
+    for (const address of addresses) this.#answered.add(address);
+  }
+
   /** Takes what was told until now as known, since all of the namespace is about to be read. */
   skip(): void {
     this.#events.read((notice) => this.#isForeign(notice));
@@ -146,6 +176,10 @@ export class Watch {
     const many = ops.reduce((sum, op) => sum + ("entries" in op ? op.entries.size : 0), 0) > MANY;
     if (many) this.#events.tellNeighbours(false);
     this.#own = touchedBy(ops) ?? "all";
+    for (const op of ops) {
+      if (op.op === "proxy-remove") { for (const address of op.arp) this.#answered.delete(address); }
+      if (op.op === "proxy-set") { for (const address of op.arp.keys()) this.#answered.add(address); }
+    }
     return () => {
       this.take();
       this.#own = undefined;
@@ -174,6 +208,9 @@ export class Watch {
       case "bridge":
         return this.#own === undefined;
       default:
+        if (notice.about === "arp" && notice.index === this.#bridge) {
+          return this.#own === undefined && this.#answered.has(notice.key);
+        }
         if (notice.index !== this.#vxlan || this.#own === "all") return false;
         return !this.#own?.[notice.about].has(notice.key);
     }
@@ -183,6 +220,7 @@ export class Watch {
   #otherLink({ index, name, kind, gone, carrier, settings }: Notice & { about: "link" }): boolean {
     const before = this.#links.get(index);
     if (name === VXLAN) this.#vxlan = gone ? 0 : index;
+    if (name === BRIDGE) this.#bridge = gone ? 0 : index;
     if (gone) {
       this.#links.delete(index);
       this.#ports.delete(index);

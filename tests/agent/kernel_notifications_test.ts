@@ -1,0 +1,64 @@
+import assert from "node:assert/strict";
+import { Notifications } from "../../services/agent/kernel/notifications.ts";
+import { Ip } from "../../services/common/ip.ts";
+import { TestNamespace } from "../ffi/namespaces.ts";
+import { until } from "../lab/until.ts";
+
+Deno.test("a failure over one namespace's notifications is told once, and ends no others", async () => {
+  using broken = new TestNamespace(), sound = new TestNamespace();
+  const problems: unknown[] = [];
+  let tries = 0, told = 0;
+  const all = new Notifications((error) => problems.push(error));
+  const watches = [
+    all.watch(broken.fd, () => {
+      tries++;
+      throw new Error("cannot be looked at");
+    }),
+    all.watch(sound.fd, () => told++),
+  ];
+  try {
+    for (const i of [1, 2]) {
+      await broken.ip("link", "add", `br${i}`, "type", "bridge");
+      await until("the broken one is tried", () => tries >= i);
+      const before = told;
+      await sound.ip("link", "add", `br${i}`, "type", "bridge");
+      await until("the sound one is told", () => told > before);
+    }
+    assert.deepEqual(problems.map(String), ["Error: cannot be looked at"]);
+  } finally {
+    for (const watch of watches) watch?.close();
+    await all.close();
+  }
+});
+
+Deno.test("an entry from which br0 answers ARP is missed at once, and others of br0's are not", async () => {
+  using namespace = new TestNamespace();
+  const ip = (...args: string[]) => namespace.ip(...args);
+  await ip("link", "add", "br0", "type", "bridge");
+  await ip("link", "set", "br0", "up");
+  await ip("address", "add", "10.0.0.1/24", "dev", "br0");
+  const add = (address: string) =>
+    ip("neigh", "replace", address, "lladdr", "02:84:0a:00:00:02", "dev", "br0", "nud", "permanent");
+  for (const address of ["10.0.0.2", "10.0.0.3"]) await add(address);
+  let told = 0;
+  const all = new Notifications((error) => {
+    throw error;
+  });
+  const watch = all.watch(namespace.fd, () => told++);
+  assert.ok(watch);
+  try {
+    watch.answers([Ip.parse("10.0.0.2").u32]);
+    await ip("neigh", "del", "10.0.0.3", "dev", "br0");
+    watch.take();
+    assert.equal(told, 0, "an entry of a neighbour that br0 does not answer for");
+    const done = watch.own([{ op: "proxy-remove", arp: new Set(), fdb: new Set() }]);
+    await add("10.0.0.2");
+    done();
+    assert.equal(told, 0, "what the agent does itself");
+    await ip("neigh", "del", "10.0.0.2", "dev", "br0");
+    await until("it is told", () => told > 0);
+  } finally {
+    watch.close();
+    await all.close();
+  }
+});
