@@ -10,6 +10,7 @@ import {
   type WatchResponse,
 } from "./messages.ts";
 import type { Part } from "./parts.ts";
+import { Rounds } from "./rounds.ts";
 
 /** The watch cannot be trusted, or cannot go on from where it was: everything has to be listed anew. */
 export class Doubt extends Error {}
@@ -29,6 +30,7 @@ export class Watch {
   readonly #stream: RawStream;
   readonly #responses: Responses;
   readonly #ended = Promise.withResolvers<never>();
+  readonly #told = new Rounds(() => this.#askTold());
   /** Nothing is wrong with the member when a watch fails that was cancelled here. */
   #cancelled = false;
 
@@ -43,7 +45,8 @@ export class Watch {
   }
 
   private constructor(
-    private readonly member: Member,
+    /** The member that is watched. */
+    readonly member: Member,
     stream: RawStream,
     responses: Responses,
     failed: () => void,
@@ -91,10 +94,20 @@ export class Watch {
    * still to catch up may say nothing. Rejects when the watch ends.
    */
   async hasTold(revision: number): Promise<boolean> {
+    return await this.#told.next() >= revision;
+  }
+
+  /** Up to which revision etcd says that it has told every event; 0 when it does not say. */
+  async #askTold(): Promise<number> {
     // etcd before 3.4.26 and 3.5.9 (its issue 15220) also says so while a new watcher catches up, which it does every 100 ms,
-    // and ahead of events that it is about to send: those are here when a second answer is.
-    if (performance.now() - this.#responses.complete < CATCH_UP_MS) return false;
-    return await this.#progress() >= revision && await this.#progress() >= revision;
+    // and ahead of events that it is about to send: those are here when it answers what was asked after that.
+    if (performance.now() - this.#responses.complete < CATCH_UP_MS) return 0;
+    const first = await this.#progress(), asked = this.#responses.asked;
+    // Where earlier answers were late, the next ones may be those.
+    for (let second = first; second; second = await this.#progress()) {
+      if (this.#responses.answered > asked) return Math.min(first, second);
+    }
+    return 0;
   }
 
   async #progress(): Promise<number> {
@@ -137,6 +150,8 @@ export class Responses {
   #uncreated = 0;
   #told = false;
   #youngest = 0;
+  #asked = 0;
+  #answered = 0;
   #progress: PromiseWithResolvers<number> | undefined;
 
   constructor(private readonly clusterId: bigint | undefined, private readonly handlers: WatchHandlers) {}
@@ -151,8 +166,22 @@ export class Responses {
     return this.#uncreated ? Infinity : this.#youngest;
   }
 
-  /** Resolves with the revision of the next report on the stream as a whole. */
+  /** How many reports on the stream as a whole were asked for. */
+  get asked(): number {
+    return this.#asked;
+  }
+
+  /**
+   * How many have come. They come in the order in which they were asked for, though new versions of etcd leave some out: the
+   * last one answers the request of this number, or a later one.
+   */
+  get answered(): number {
+    return this.#answered;
+  }
+
+  /** Notes that another one is asked for. Resolves with the revision of the next that comes. */
   progress(): Promise<number> {
+    this.#asked++;
     this.#progress ??= Promise.withResolvers();
     return this.#progress.promise;
   }
@@ -188,8 +217,9 @@ export class Responses {
     if (header.clusterId !== this.clusterId) throw new Doubt("another cluster answers");
     const watcher = this.#watchers.get(watchId);
     if (!watcher) {
-      // Either a report on the stream as a whole, or about a watcher that was removed.
-      if (!response.events.length && !response.created && !response.canceled) this.#report(header.revision);
+      // About a watcher that was removed, or else a report on the stream as a whole.
+      const removed = watchId > 0 && watchId <= this.#lastId;
+      if (!removed && !response.created && !response.canceled) this.#report(header.revision);
       return;
     }
     if (compactRevision) throw new Doubt(`history before revision ${compactRevision} was compacted away`);
@@ -215,6 +245,7 @@ export class Responses {
   }
 
   #report(revision: number): void {
+    if (this.#answered < this.#asked) this.#answered++;
     this.#progress?.resolve(revision);
     this.#progress = undefined;
   }

@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
+import { EventEmitter } from "node:events";
+import type { Connection } from "./connection.ts";
 import type { WatchEvent, WatchResponse } from "./messages.ts";
 import type { Part } from "./parts.ts";
-import { Doubt, Responses } from "./watch.ts";
+import { Doubt, Responses, Watch } from "./watch.ts";
+import { Writer } from "./wire.ts";
 
 function event(key: string, modRevision: number): WatchEvent {
   return { removed: false, kv: { key, value: new Uint8Array(), createRevision: modRevision, modRevision } };
@@ -96,4 +99,90 @@ Deno.test("Responses says created when the watcher that was still missing is rem
   assert(parts[1]);
   responses.remove(parts[1]);
   assert.deepEqual(told, ["created"]);
+});
+
+/** A watch whose only watcher has stood for long, on a stream on which the test answers. */
+async function openWatch() {
+  const stream = Object.assign(new EventEmitter(), {
+    written: 0,
+    write: () => void stream.written++,
+    cancel() {},
+  });
+  const connection = { watch: () => Promise.resolve({ member: {}, stream }), failed() {} };
+  const watch = await Watch.open(connection as unknown as Connection, 7n, { created() {}, events() {} });
+  let answers = 0;
+  const answer = async (watchId: bigint, revision: number, created = false) => {
+    const writer = new Writer(), header = writer.begin(1);
+    writer.number(1, 7);
+    writer.number(3, revision);
+    writer.end(header);
+    writer.id(2, watchId);
+    if (created) writer.flag(3);
+    stream.emit("data", writer.finish());
+    await settled();
+  };
+  /** Answers the oldest request that was not answered yet: true if there was one. */
+  const report = async (revision = 10) => {
+    if (answers === stream.written) return false;
+    answers++;
+    await answer(-1n, revision);
+    return true;
+  };
+  watch.add({ prefix: "/a/", seen: 0 });
+  await answer(1n, 10, true);
+  stream.written = 0;
+  await new Promise((resolve) => setTimeout(resolve, 300)); // As long as an old etcd may catch up.
+  return { watch, stream, answer, report, answers: () => answers };
+}
+
+/** Everything that can go on without another answer has done so. */
+function settled(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 0));
+}
+
+Deno.test("a watch of which several ask how far it is counts two answers, the second to what was asked after the first", async () => {
+  const { watch, stream, report, answers } = await openWatch();
+  let writtenAtFirst = Infinity;
+  const told = Array.from({ length: 3 }, () =>
+    watch.hasTold(10).then((is) => {
+      assert(is);
+      assert(
+        answers() > writtenAtFirst,
+        `after ${answers()} answers: at the first, ${writtenAtFirst} were asked for`,
+      );
+    }));
+  await settled();
+  writtenAtFirst = stream.written;
+  while (await report()) { /* until all are answered */ }
+  await Promise.all(told);
+});
+
+Deno.test("a watch whose answer comes later than it is waited for does not take it for that to a later request", async () => {
+  const { watch, stream, report, answers } = await openWatch();
+  assert.equal(await watch.hasTold(10), false, "nothing is said");
+  assert.equal(stream.written, 1);
+  const told = watch.hasTold(10);
+  await settled();
+  const asked = stream.written;
+  await report(); // To the first request, which was given up.
+  while (answers() < asked) await report();
+  let known: boolean | undefined;
+  told.then((is) => known = is);
+  await settled();
+  assert.equal(known, undefined, "all that was asked after the first answer is still to be answered");
+  while (await report()) { /* until all are answered */ }
+  assert.equal(await told, true);
+});
+
+Deno.test("what comes about a watcher that was removed says nothing of the stream", async () => {
+  const { watch, answer } = await openWatch();
+  const part = { prefix: "/b/", seen: 0 };
+  watch.add(part);
+  await answer(2n, 10, true);
+  watch.remove(part);
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  const told = watch.hasTold(10);
+  await settled();
+  for (let i = 0; i < 4; i++) await answer(2n, 10);
+  assert.equal(await told, false);
 });
