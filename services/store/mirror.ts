@@ -2,6 +2,7 @@ import { Refusal } from "../common/refusal.ts";
 import type { Connection } from "./connection.ts";
 import { callReason } from "./failure.ts";
 import type { Header, WatchEvent } from "./messages.ts";
+import type { Member } from "./member.ts";
 import type { MirrorEvent } from "./mirror_log.ts";
 import { type Part, Parts } from "./parts.ts";
 import { type Found, lookForSkipped } from "./skipped.ts";
@@ -24,8 +25,10 @@ export interface MirrorOptions {
 }
 
 const RETRY_MS = 250, CONFIRM_MS = 25, SILENT_MS = 400;
-/** How soon the mirror compares itself with a listing after it was listed, or after a watch that goes on without that. */
-const FIRST_CHECK_MS = 3_000, RECONNECTED_CHECK_MS = 200;
+/** How soon the mirror compares itself with a listing after it was listed, in ms. */
+const FIRST_CHECK_MS = 3_000;
+/** And where the watch goes on without that: with another member, whose data may be others, or with the same one. */
+const MOVED_CHECK_MS = 200, SAME_CHECK_MS = 1_000, SAME_SPREAD_MS = 4_000;
 
 /** Some parts as they were at one revision. */
 interface Listed<T> extends Header {
@@ -58,6 +61,8 @@ export class StoreMirror<T> implements Mirror<T> {
   /** Settled when the present try to get back in step has succeeded or failed. */
   #resumed = quietly<void>();
   #watching: Watch | undefined;
+  /** The member that was watched last. */
+  #watched: Member | undefined;
   /** Ends the present watch. */
   #interrupt: (reason: Error) => void = () => {};
   #clusterId: bigint | undefined;
@@ -242,7 +247,7 @@ export class StoreMirror<T> implements Mirror<T> {
       try {
         const listed = await this.#resume().finally(() => this.#resumed = quietly());
         resumed.resolve();
-        await this.#watch(listed ? FIRST_CHECK_MS : RECONNECTED_CHECK_MS);
+        await this.#watch(listed);
       } catch (error) {
         resumed.reject(error);
         if (signal.aborted) return;
@@ -327,8 +332,8 @@ export class StoreMirror<T> implements Mirror<T> {
     this.#emit(listing.append(this.#parts, head.revision));
   }
 
-  /** Watches on from what is here, and throws why it no longer can. */
-  async #watch(firstCheckMs: number): Promise<never> {
+  /** Watches on from what is here, which was `listed` just now or is older, and throws why it no longer can. */
+  async #watch(listed: boolean): Promise<never> {
     const interrupted = quietly<never>();
     this.#interrupt = interrupted.reject;
     const watch = await Watch.open(this.#connection, this.#clusterId, {
@@ -337,6 +342,8 @@ export class StoreMirror<T> implements Mirror<T> {
     });
     for (const part of this.#parts.all()) watch.add(part);
     this.#watching = watch;
+    const firstCheckMs = listed ? FIRST_CHECK_MS : this.#checkAfter(watch.member);
+    this.#watched = watch.member;
     const { checkEveryMs = 300_000, settleMs = 1_000 } = this.#options;
     const stop = lookForSkipped({
       connection: this.#connection,
@@ -352,6 +359,11 @@ export class StoreMirror<T> implements Mirror<T> {
       this.#watching = undefined;
       stop();
     }
+  }
+
+  /** Every process comes back at once to a member that has restarted: they do not all ask it for everything at once. */
+  #checkAfter(member: Member): number {
+    return member === this.#watched ? SAME_CHECK_MS + Math.random() * SAME_SPREAD_MS : MOVED_CHECK_MS;
   }
 
   #take(part: Part, events: readonly WatchEvent[]): void {
