@@ -49,6 +49,12 @@ export function notConnected(details: string): Error {
   return Object.assign(new Error(details), { code: Code.UNAVAILABLE, details });
 }
 
+/** The error of a request whose time was over here, and that was `sent` or still waited for a connection. */
+export function lateCall(timeoutMs: number, sent: boolean): Error {
+  const details = `Deadline exceeded after ${timeoutMs} ms${sent ? "" : ": Waiting for LB pick"}`;
+  return Object.assign(new Error(details), { code: Code.DEADLINE_EXCEEDED, details });
+}
+
 /** True when the time that a request had was over here, whatever became of it there. */
 export function isLate(error: unknown): boolean {
   return isCallError(error) && error.code === Code.DEADLINE_EXCEEDED &&

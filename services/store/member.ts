@@ -14,7 +14,7 @@ import {
   type VerifyOptions,
 } from "@grpc/grpc-js";
 import type { TlsMaterial } from "../common/tls.ts";
-import { isLate, notConnected } from "./failure.ts";
+import { isLate, lateCall, notConnected } from "./failure.ts";
 import { tiedTo } from "./lifeline.ts";
 import { decodeRange, encodeRange } from "./messages.ts";
 
@@ -31,6 +31,8 @@ const PROBE_EVERY_MS = 2_000, PROBE_MS = 2_000;
 const SUSPECT_MS = 1_000;
 /** A timer this late means that this process was stopped or busy, and says nothing of the member, in ms. */
 const STALL_MS = 500;
+/** How late the timer of a call may be, in ms: else an answer may have come that was not read yet, and it gets so much more time. */
+const CALL_STALL_MS = 100, MORE_MS = 1_000;
 
 const RANGE = "/etcdserverpb.KV/Range";
 const anyKey = encodeRange({ key: "\0", keysOnly: true, serializable: true });
@@ -143,16 +145,25 @@ export class Member {
   }
 
   async #send(path: string, request: Uint8Array, timeoutMs: number): Promise<Uint8Array> {
-    const done = this.#wait();
-    return await new Promise((resolve, reject) => {
-      const options = { deadline: Date.now() + timeoutMs };
-      this.#client.makeUnaryRequest(path, toBuffer, same, request, needsLeader, options, (error, answer) => {
-        done();
-        if (!isLate(error)) this.#heard = performance.now();
+    const done = this.#wait(), client = this.#client;
+    // grpc-js's own deadline would end the call before what has come meanwhile is read.
+    return await new Promise<Uint8Array>((resolve, reject) => {
+      const call = client.makeUnaryRequest(path, toBuffer, same, request, needsLeader, (error, answer) => {
+        stop();
+        if (late) return;
+        this.#heard = performance.now();
         if (error) reject(error);
         else resolve(answer ?? new Uint8Array());
       });
-    });
+      let late = false;
+      const stop = afterTime(timeoutMs, () => {
+        late = true;
+        // A call without a connection has the channel's name in place of its peer's.
+        const sent = call.getPeer() !== client.getChannel().getTarget();
+        call.cancel();
+        reject(lateCall(timeoutMs, sent));
+      });
+    }).finally(done);
   }
 
   /** The member owes something until the returned function is called. */
@@ -166,12 +177,28 @@ export class Member {
 
   /** Drops the connection if the member does not answer the least of questions. */
   async #probe(timeoutMs: number): Promise<void> {
-    const client = this.#client, began = performance.now();
+    const client = this.#client;
     await this.revision(timeoutMs).catch((error) => {
-      const stalled = performance.now() - began > timeoutMs + STALL_MS;
-      if (isLate(error) && !stalled && client === this.#client) this.drop();
+      if (isLate(error) && client === this.#client) this.drop();
     });
   }
+}
+
+/**
+ * Calls `over` after `ms`, unless the returned function is called before that. Where this process was stopped or busy when
+ * the time was over, it first gets the time to read what has come meanwhile.
+ */
+function afterTime(ms: number, over: () => void): () => void {
+  let timer: ReturnType<typeof setTimeout>;
+  const wait = (ms: number) => {
+    const due = performance.now() + ms;
+    timer = setTimeout(() => {
+      if (performance.now() - due > CALL_STALL_MS) wait(MORE_MS);
+      else over();
+    }, ms);
+  };
+  wait(ms);
+  return () => clearTimeout(timer);
 }
 
 /** Resolves when the channel's state is another, or after `ms`. */
