@@ -4,8 +4,11 @@ import type { CursorRecord } from "../store/sand_records.ts";
 /** For so long after it was given back an address goes last, in seconds: ARP caches and connections still know it. */
 const REST = 60;
 
-/** So many addresses rest at most: beyond that the oldest are as good as any other. The record grows by 26 bytes each. */
-const MOST = 4096;
+/**
+ * So many addresses rest at most: beyond that the oldest are as good as any other. The record grows by 26 bytes each, is
+ * written with each change, and goes to all hosts.
+ */
+const MOST = 256;
 
 /**
  * Where the search for a free address of one network goes on, and which addresses were given back just now. Places in the
