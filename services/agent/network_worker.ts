@@ -11,6 +11,7 @@ import {
 import { diff, diffVeth, lostVeths } from "../overlay/diff.ts";
 import {
   type Activation,
+  byNamespace,
   findEndpoint,
   namespaceGone,
   planActivate,
@@ -488,9 +489,11 @@ export class NetworkWorker {
       if (path && !unknown.has(name)) peers.set(name, path);
     }
     const actual = await this.#kernel.read(peers, this.#pins());
+    const madeFor = byNamespace(view, host.hostname);
     for (const [endpoint, identity] of identities) {
       const name = endpoint.record.overlay_veth_name;
-      if (supersededBy(view, endpoint, identity, actual?.veths.get(name)?.peer !== undefined)) gone.add(name);
+      const inPlace = actual?.veths.get(name)?.peer !== undefined;
+      if (supersededBy(madeFor, endpoint, identity, inPlace)) gone.add(name);
     }
     const proxied = actual?.proxy !== undefined;
     const options = { ...this.#options(actual?.vxlan?.mtu), proxied };

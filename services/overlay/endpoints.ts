@@ -147,21 +147,36 @@ export function namespaceGone({ record }: Endpoint, identity: string | undefined
  * An endpoint of the same network takes its place even where the older one came back first. One of another network does
  * only before that: a container that came back may get further networks.
  *
+ * @param madeFor See {@link byNamespace}, of the endpoint's host.
  * @param identity Of what is at the path now.
  * @param inPlace Its interface is in that namespace.
  */
 export function supersededBy(
-  view: View,
+  madeFor: (identity: string) => readonly Endpoint[],
   endpoint: Endpoint,
   identity: string,
   inPlace: boolean,
 ): Endpoint | undefined {
   const { record: { strand_netns: known, strand_docker: docker } } = endpoint;
   if (docker || known === identity || (inPlace && known === undefined)) return undefined;
-  return view.endpointsOn(endpoint.host).find((other) =>
-    other.active && other.record.strand_netns === identity && older(endpoint, other) < 0 &&
-    (!inPlace || other.network === endpoint.network)
+  return madeFor(identity).find((other) =>
+    older(endpoint, other) < 0 && (!inPlace || other.network === endpoint.network)
   );
+}
+
+/**
+ * A host's active endpoints by the namespace that they were made for. All of them are looked through once, and only if
+ * one is asked for: after a reboot each of thousands is.
+ */
+export function byNamespace(view: View, hostname: string): (identity: string) => readonly Endpoint[] {
+  let found: ReadonlyMap<string | undefined, readonly Endpoint[]> | undefined;
+  return (identity) => {
+    found ??= Map.groupBy(
+      view.endpointsOn(hostname).filter(({ active }) => active),
+      ({ record }) => record.strand_netns,
+    );
+    return found.get(identity) ?? [];
+  };
 }
 
 function update(view: View, endpoint: Endpoint, fields: Partial<EndpointRecord>): Planned<EndpointRecord> {

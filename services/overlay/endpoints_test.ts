@@ -6,6 +6,7 @@ import { planClaim, planRelease } from "./addresses.ts";
 import { BitSet } from "./bit_set.ts";
 import { type EndpointRequest, macFor, planCreateEndpoints, vethName } from "./create_endpoints.ts";
 import {
+  byNamespace,
   findEndpoint,
   namespaceGone,
   planActivate,
@@ -380,7 +381,7 @@ Deno.test("supersededBy() tells a container that was replaced from one that came
     assert.ok(it.commit(planCreateEndpoints(it.view, net, host, [it.request(id, { activation })]).plans));
   };
   const by = (id: string, identity: string, inPlace: boolean) =>
-    supersededBy(it.view, findEndpoint(it.view, id), identity, inPlace)?.id;
+    supersededBy(byNamespace(it.view, host.hostname), findEndpoint(it.view, id), identity, inPlace)?.id;
   made("E", "a");
   const both = (identity: string) => [false, true].map((inPlace) => by("E", identity, inPlace));
   assert.deepEqual(both("b"), [undefined, undefined], "a container that came back");
