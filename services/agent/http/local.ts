@@ -16,9 +16,14 @@ export async function listenLocally(path: string): Promise<Listening> {
     try {
       const listener = Deno.listen({ transport: "unix", path });
       const close = () => {
-        // Still our own: an agent that is started meanwhile finds that someone listens, or nothing.
-        Deno.removeSync(path);
-        listener.close();
+        try {
+          // Still our own: an agent that is started meanwhile finds that someone listens, or nothing.
+          Deno.removeSync(path);
+        } catch (error) {
+          if (!(error instanceof Deno.errors.NotFound)) throw error;
+        } finally {
+          listener.close();
+        }
       };
       return { accept: () => listener.accept(), close };
     } finally {

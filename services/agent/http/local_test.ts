@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import type { AttachmentsApi } from "../api.ts";
+import { listenLocally } from "./local.ts";
 import { endpoint, fakeApi, NETWORK, network, testServer } from "./testing.ts";
 
 const attachment = { network: "blue", container: "c1", ifname: "eth0" };
@@ -94,5 +95,15 @@ Deno.test("the Unix socket has the whole API and attachments, for root alone; TC
   Deno.writeTextFileSync(path, "a letter");
   await assert.rejects(testServer(fakeApi(), { local }), /something that is no socket is there/);
   assert.equal(Deno.readTextFileSync(path), "a letter");
+  await Deno.remove(directory, { recursive: true });
+});
+
+Deno.test("an agent whose Unix socket was removed closes all the same", async () => {
+  const directory = await Deno.makeTempDir(), path = `${directory}/agent.sock`;
+  const listening = await listenLocally(path);
+  Deno.removeSync(path);
+  const accepting = assert.rejects(listening.accept());
+  listening.close();
+  await accepting;
   await Deno.remove(directory, { recursive: true });
 });
