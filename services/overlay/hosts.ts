@@ -52,7 +52,8 @@ export function planLeave(view: View, network: string, host: string): Plan | und
     if (guard.modRevision) step.remove(key);
   }
   // An old agent that deletes a network leaves it.
-  if (!view.network(network) && view.cursor(network)) step.remove(keys.cursor(network));
+  const cursor = view.guard(keys.cursor(network));
+  if (!view.network(network) && cursor.modRevision) step.guard(cursor).remove(cursor.key);
   const plan = step.plan();
   return plan.ops.length ? plan : undefined;
 }

@@ -163,7 +163,9 @@ function removal(view: View, id: string): Step {
     // Whoever holds this lock is about to write the claims again.
     step.guard(guard).nothingUnder(keys.allocationLocks(id)).remove(guard.key);
   }
-  step.remove(keys.cursor(id));
+  // A removal without a guard is not sent before the fence is written, which an etcd without space refuses.
+  const cursor = view.guard(keys.cursor(id));
+  if (cursor.modRevision) step.guard(cursor).remove(cursor.key);
   if (view.deleted.has(id)) step.remove(keys.deleted(id));
   // A host that sets the network up right now may run an old agent, which would keep it.
   let newest = 0;

@@ -138,6 +138,23 @@ Deno.test("the order in which addresses are given goes with its network, and beg
   assert.equal(it.json(key), null);
 });
 
+Deno.test("what a deletion removes it guards: a full etcd takes that without a fence", () => {
+  const it = lab(), key = it.keys.cursor(network.id);
+  const plans = () => {
+    const { plan } = planDeleteNetwork(it.view, network.id, now);
+    return plan === undefined ? [] : "ops" in plan ? [plan] : plan;
+  };
+  for (const cursor of [undefined, { next: "10.0.0.77", released: [] }]) {
+    it.put({ [it.keys.network(network.id)]: network, ...cursor && { [key]: cursor } });
+    const [plan] = plans();
+    for (const op of plan?.ops ?? []) {
+      const removed = "remove" in op ? op.remove : "";
+      assert.ok(plan?.guards.some(({ key, modRevision }) => key === removed && modRevision > 0), removed);
+    }
+    assert.equal(plan?.ops.length, cursor ? 2 : 1);
+  }
+});
+
 Deno.test("a deleted network leaves the keys of its hosts to them, and deleting it again finds it done", () => {
   const it = lab(), found = new Set<string>();
   it.commit(planCreateNetwork(it.view, { id: network.id }, options(1)).plan);
