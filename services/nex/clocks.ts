@@ -72,6 +72,10 @@ export class Clocks implements LeaseClock {
   readonly #peers = new Map<string, Peer>();
   readonly #unsubscribe: () => void;
   #id = crypto.randomUUID();
+  /** Every id that this process has had: what is under them is no other process's time. */
+  readonly #mine = new Set<string>([this.#id]);
+  /** Former ids under which a time may still be in etcd. */
+  readonly #former = new Set<string>();
   /** Of this process's first time under its id; 0: none was published. */
   #first = 0;
   #firstAt = Infinity;
@@ -153,7 +157,7 @@ export class Clocks implements LeaseClock {
     const now = this.#clock.now();
     for (const { before, after } of changes) {
       const id = (after ?? before)?.record.id;
-      if (id === undefined || id === this.#id) continue;
+      if (id === undefined || this.#mine.has(id)) continue;
       if (!after) {
         this.#peers.delete(id);
         continue;
@@ -217,11 +221,12 @@ export class Clocks implements LeaseClock {
   async #publish(): Promise<void> {
     const lease = this.#lease.id;
     if (lease === undefined || this.#closed) return;
-    const former = this.#id, id = this.#adopted() ? crypto.randomUUID() : former;
-    if (id !== former) {
-      this.#id = id;
+    if (this.#adopted()) {
+      this.#former.add(this.#id);
+      this.#mine.add(this.#id = crypto.randomUUID());
       this.#again();
     }
+    const id = this.#id, former = [...this.#former];
     const ahead = Object.fromEntries(
       [...this.#peers].filter(([, peer]) => seen(peer) > NOISE).map((
         [id, peer],
@@ -232,10 +237,12 @@ export class Clocks implements LeaseClock {
     const outcome = await this.store.committer.commit({
       guards: [],
       ops: [
-        ...id === former ? [] : [{ remove: keyOf.clock(former) }],
+        ...former.map((id) => ({ remove: keyOf.clock(id) })),
         { put: keyOf.clock(id), value: writeRecord({ name: this.options.name, time, ahead }), lease },
       ],
     });
+    // Until it is known to be gone, a time that was given up is a false vote.
+    if (outcome.committed) { for (const id of former) this.#former.delete(id); }
     if (outcome.committed && !this.#first && id === this.#id) {
       this.#first = outcome.revision;
       this.#firstAt = performance.now();

@@ -4,6 +4,8 @@ import { createLog } from "../../services/common/log.ts";
 import type { ClockVerdict } from "../../services/nex/clock_verdict.ts";
 import { Clocks } from "../../services/nex/clocks.ts";
 import { keyOf } from "../../services/store/keys.ts";
+import { Refusal } from "../../services/common/refusal.ts";
+import type { Plan } from "../../services/store/types.ts";
 import { nexSchema } from "../../services/store/records.ts";
 import { openStore } from "../../services/store/store.ts";
 import { type LabEtcd, labEtcd } from "../lab/etcd.ts";
@@ -19,12 +21,22 @@ class Processes implements AsyncDisposable {
 
   constructor(private readonly etcd: LabEtcd) {}
 
-  /** @param ahead Milliseconds that its system's clock is ahead by, as long as that stays. */
-  start(ahead: { ms: number }): Clocks {
+  /**
+   * @param ahead Milliseconds that its system's clock is ahead by, as long as that stays.
+   * @param before What is awaited before each commit.
+   */
+  start(ahead: { ms: number }, before = (_plan: Plan) => Promise.resolve()): Clocks {
     const store = openStore({ endpoints: [this.etcd.endpoint], schema: nexSchema });
     this.#stack.defer(() => store.close());
     const clock = new SteadyClock(() => Date.now() + ahead.ms);
-    const clocks = new Clocks(store, { log, name: "test", clock });
+    const committer = {
+      commit: async (plan: Plan) => {
+        await before(plan);
+        return await store.committer.commit(plan);
+      },
+      commitGrouped: (plan: Plan) => store.committer.commitGrouped(plan),
+    };
+    const clocks = new Clocks({ connection: store.connection, committer }, { log, name: "test", clock });
     this.#stack.defer(() => clocks.close());
     return clocks;
   }
@@ -131,6 +143,24 @@ Deno.test("a system's clock that is set while a process runs changes nothing, bu
   set.ms = -5 * HOUR;
   assert.ok(Math.abs(first.latest - Date.now()) < 3_000);
   assert.ok(Math.abs(first.earliest - Date.now() + 5 * HOUR) < 1_000);
+});
+
+Deno.test("a time that was given up is removed from etcd, also where the commit that was to remove it failed", async () => {
+  await using etcd = await labEtcd();
+  await using processes = new Processes(etcd);
+  const late = { ms: -HOUR };
+  let failures = 0;
+  const first = processes.start({ ms: 0 }), second = processes.start({ ms: 0 });
+  const third = processes.start(late, ({ ops }) => {
+    if (failures > 0 || !ops.some((op) => "remove" in op)) return Promise.resolve();
+    failures++;
+    return Promise.reject(new Refusal("unavailable", "etcd is away for a moment"));
+  });
+  await agree([first, second, third], ["right", "right", "wrong"]);
+  late.ms = 0;
+  await agree([first, second, third], ["right", "right", "right"]);
+  assert.equal(failures, 1);
+  await until("its former time is gone", () => first.others === 2 && third.others === 2);
 });
 
 Deno.test("times that arrive late, as after a stop of etcd or of the process, make no clock look wrong", async () => {
