@@ -10,6 +10,9 @@ import { openNexStore } from "../store/nex_store.ts";
 import type { Counts } from "./counters.ts";
 import { startDhcp } from "./server.ts";
 
+/** So long, in ms, the start waits for the clock to be compared with the others'. */
+const FIRST_VERDICT = 1_000;
+
 /** Runs dhcpd: leases on the configured interfaces, from what etcd holds. */
 export function main(args: string[]): Promise<number> {
   return runDaemon({ name: "dhcpd", args, abort: abortConnection }, async (daemon) => {
@@ -36,6 +39,8 @@ export function main(args: string[]): Promise<number> {
     const clock = new Clocks(store, { log, name: `dhcpd on ${Deno.hostname()}` });
     daemon.defer("clock", () => clock.close());
     tellClock(daemon, clock, true);
+    // So that no first message is dropped only because the clock was not compared yet.
+    await clock.judged(FIRST_VERDICT);
     const server = startDhcp({
       interfaces,
       store,

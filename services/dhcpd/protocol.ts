@@ -178,11 +178,10 @@ function discover(client: Client): Step {
   return { do: "answer", reply: { ...parameters(client, Type.offer, name), yiaddr: address.u32, seconds } };
 }
 
-/** Whether a client may have an address by the clock that there is: its own always, once the time is known. */
+/** Whether a client may have an address by the clock that there is: its own always, with an end by the latest time known. */
 function mayGive(client: Client, address: Ip): boolean {
   const { view, arrival: { clock = "right" }, placement: { network, member } } = client;
   if (clock === "right") return true;
-  if (clock === "unknown") return false;
   return ownAddress(view, network, member)?.equals(address) ||
     clock === "apart" && neverUsed(client, address);
 }

@@ -610,12 +610,19 @@ Deno.test("an address is quarantined by the latest clock that is known", () => {
   assert.equal(server.view.declined.get(address)?.until, NOW + 29 * 3600);
 });
 
-Deno.test("with a clock that was not compared yet no lease is offered or confirmed", () => {
+Deno.test("with a clock that was not compared yet clients keep what they have, and nobody gets a new address", () => {
   const server = new Server(), unknown = { clock: "unknown" as const };
-  server.lease(guest);
   assert.equal(server.ignored({ type: Type.discover, mac: guest }, unknown), "wrong-clock");
+  assert.equal(server.lease(guest), "10.0.0.12");
   const renewal = { type: Type.request, mac: guest, ciaddr: ip("10.0.0.12") };
-  assert.equal(server.ignored(renewal, unknown), "wrong-clock");
+  assert.equal(server.reply(renewal, unknown).seconds, 4 * 3600);
+  // An end that another process has stored, whose clock may be right, is not moved forward.
+  const behind = { ...unknown, now: NOW - 5 * 3600 };
+  assert.equal(server.reply(renewal, behind).seconds, 4 * 3600);
+  assert.equal(server.expires(guest), NOW + 4 * 3600);
+  assert.equal(server.reply({ type: Type.discover, mac: whiskey }, unknown).address, "10.0.0.10");
+  const asked = { type: Type.request, mac: whiskey, options: [requested("10.0.0.10")] };
+  assert.equal(server.reply(asked, unknown).address, "10.0.0.10");
 });
 
 Deno.test("while clocks disagree only addresses are given that no other client has had", () => {

@@ -5,11 +5,14 @@ export const TOLD_MS = 5_000, APART_MS = 30_000;
 
 export type ClockVerdict =
   | "right"
-  /** Clocks differ, and no majority says which is right: this process ends no lease, and gives only addresses never used. */
+  /**
+   * Clocks differ, and no majority says which is right, or they could not be compared for long: this process ends no lease, and
+   * gives only addresses never used.
+   */
   | "apart"
   /** Most others agree that it is another time: this process ends no lease and gives no new one. */
   | "wrong"
-  /** Not compared with the others yet: as wrong. */
+  /** Not compared with the others for the first seconds: as wrong. */
   | "unknown";
 
 export interface Judgement {

@@ -8,6 +8,7 @@
  */
 import { SteadyClock } from "../common/clock.ts";
 import type { Log } from "../common/log.ts";
+import { hasEnded, type MaybeProcess, thisProcess } from "../common/machine.ts";
 import { messageOf } from "../common/refusal.ts";
 import type { Connection } from "../store/connection.ts";
 import { keyOf } from "../store/keys.ts";
@@ -25,6 +26,10 @@ const SOON = 200;
 const TTL = 10;
 /** So long, in ms, a new process waits for the others' times; one that says nothing is stopped, and soon gone. */
 const PATIENCE = 12_000;
+/** A process that cannot compare its clock for so long, in ms, says so, and goes on as one that disagrees with another. */
+const UNCOMPARED = 15_000;
+/** How often, in ms, a process that has not compared its clock looks whether it has waited long enough. */
+const LOOK = 1_000;
 /** So many of the last times of each other process count. */
 const SAMPLES = 3;
 /**
@@ -52,6 +57,7 @@ interface Peer {
   behind: number;
   /** Of the last time that it has published. */
   revision: number;
+  process: MaybeProcess;
 }
 
 /** Time to judge leases by, in milliseconds since the epoch; see {@link Clocks}. */
@@ -80,6 +86,14 @@ export class Clocks implements LeaseClock {
   #first = 0;
   #firstAt = Infinity;
   #judgement: Judgement = { verdict: "unknown", offset: 0 };
+  #compared = false;
+  #uncomparedSince = performance.now();
+  /** Why nothing could be published, or the lease not be kept, last. */
+  #failure: string | undefined;
+  /** Why others' times cannot be read. */
+  #unread: string | undefined;
+  readonly #judged = Promise.withResolvers<void>();
+  readonly #look: ReturnType<typeof setInterval>;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #due = Infinity;
   #publishing: Promise<void> = Promise.resolve();
@@ -90,7 +104,12 @@ export class Clocks implements LeaseClock {
     private readonly options: ClocksOptions,
   ) {
     this.#clock = options.clock ?? new SteadyClock();
-    this.#mirror = new StoreMirror<ClockRecord>(store.connection, clockSchema);
+    this.#mirror = new StoreMirror<ClockRecord>(store.connection, clockSchema, {
+      report: (event) => {
+        if (event.kind === "out-of-step") this.#unread = event.reason;
+        else if (event.kind === "in-step") this.#unread = undefined;
+      },
+    });
     this.#unsubscribe = this.#mirror.subscribe((changes) => this.#take(changes));
     this.#lease = new KeptLease(store.connection, {
       ttlSeconds: TTL,
@@ -98,7 +117,11 @@ export class Clocks implements LeaseClock {
         await this.#mirror.ready();
         await this.#publish();
       },
+      onTrouble: (reason) => this.#failure = reason,
     });
+    this.#look = setInterval(() => {
+      if (!this.#compared) this.#judge();
+    }, LOOK);
   }
 
   /** The time, in ms since the epoch: by most others' clocks where this process's own is known to be wrong. */
@@ -134,6 +157,22 @@ export class Clocks implements LeaseClock {
     return this.#judgement.offset;
   }
 
+  /** Resolves when there is a verdict, or after so many ms. */
+  async judged(ms: number): Promise<void> {
+    let timer;
+    const over = new Promise<void>((resolve) => timer = setTimeout(resolve, ms));
+    await Promise.race([this.#judged.promise, over]);
+    clearTimeout(timer);
+  }
+
+  /** Since when, in ms, and why the clock cannot be compared with others'; undefined: it is, or it was tried for a short while only. */
+  get uncompared(): { readonly ms: number; readonly why: string } | undefined {
+    const ms = performance.now() - this.#uncomparedSince;
+    if (this.#compared || ms < UNCOMPARED) return undefined;
+    const why = this.#unread ?? this.#failure ?? "etcd has not answered yet";
+    return { ms, why };
+  }
+
   /** How many other processes there are. */
   get others(): number {
     return this.#peers.size;
@@ -147,6 +186,7 @@ export class Clocks implements LeaseClock {
   async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#timer);
+    clearInterval(this.#look);
     this.#unsubscribe();
     this.#mirror.close();
     await this.#publishing;
@@ -162,10 +202,10 @@ export class Clocks implements LeaseClock {
         this.#peers.delete(id);
         continue;
       }
-      const { time, ahead = {} } = after.record.value;
+      const { time, ahead = {}, ...process } = after.record.value;
       let peer = this.#peers.get(id);
       if (!peer) {
-        this.#peers.set(id, peer = { ahead: [], behind: 0, revision: 0 });
+        this.#peers.set(id, peer = { ahead: [], behind: 0, revision: 0, process: {} });
         this.#publishWithin(SOON);
       }
       const known = seen(peer);
@@ -173,6 +213,7 @@ export class Clocks implements LeaseClock {
       if (peer.ahead.length > SAMPLES) peer.ahead.shift();
       peer.behind = ahead[this.#id] ?? 0;
       peer.revision = after.modRevision;
+      peer.process = process;
       // It cannot see by itself that it is ahead.
       if (seen(peer) > NOISE && known <= NOISE) this.#publishWithin(SOON);
     }
@@ -182,20 +223,26 @@ export class Clocks implements LeaseClock {
   #judge(): void {
     const { log } = this.options, peers = [...this.#peers.values()];
     const late = performance.now() - this.#firstAt > PATIENCE;
-    const heard = (peer: Peer) => peer.revision > this.#first || Math.abs(seen(peer)) <= NEAR;
-    const compared = this.#first > 0 && (late || peers.every(heard));
+    // An ended process's time, from before the machine was started anew for instance, may be old, but not ahead.
+    const heard = (peer: Peer) =>
+      peer.revision > this.#first || Math.abs(seen(peer)) <= NEAR ||
+      seen(peer) <= NEAR && hasEnded(peer.process);
+    const compared = this.#compared = this.#first > 0 && (late || peers.every(heard));
     const before = this.#judgement.verdict;
     this.#judgement = compared
       ? judgeClock(peers.map((peer) => {
         const difference = Math.max(0, seen(peer)) - peer.behind;
         return Math.abs(difference) < NOISE ? 0 : difference;
       }))
-      : { verdict: "unknown", offset: 0 };
+      : { verdict: this.uncompared ? "apart" : "unknown", offset: 0 };
     const { verdict, offset } = this.#judgement;
+    if (verdict !== "unknown") this.#judged.resolve();
     if (verdict === before) return;
     const seconds = Math.round(offset / 1000), others = this.#peers.size;
     if (verdict === "wrong") {
       log.error({ seconds, others }, "this clock is wrong: no lease is ended, and no new one is given");
+    } else if (this.uncompared) {
+      log.error(`this clock cannot be compared with others', and no lease is ended: ${this.uncompared.why}`);
     } else if (verdict === "apart") {
       log.error({ seconds, others }, "clocks differ, and no majority says which is right: no lease is ended");
     } else if (verdict === "right" && before !== "unknown") {
@@ -212,7 +259,8 @@ export class Clocks implements LeaseClock {
     this.#timer = setTimeout(() => {
       this.#due = Infinity;
       this.#publishing = this.#publish().catch((error) => {
-        // etcd is away, which is told elsewhere.
+        // Told by readyz where it lasts.
+        this.#failure = messageOf(error);
         this.options.log.debug(`the time could not be published: ${messageOf(error)}`);
       }).finally(() => this.#publishWithin(EVERY * Math.max(1, this.#peers.size / MANY)));
     }, due - performance.now());
@@ -232,17 +280,19 @@ export class Clocks implements LeaseClock {
         [id, peer],
       ) => [id, Math.floor(seen(peer))]),
     );
+    const { name } = this.options;
     // Read before anything is waited for: that the time is older when it arrives is allowed for.
     const time = Math.floor(this.#clock.now());
     const outcome = await this.store.committer.commit({
       guards: [],
       ops: [
         ...former.map((id) => ({ remove: keyOf.clock(id) })),
-        { put: keyOf.clock(id), value: writeRecord({ name: this.options.name, time, ahead }), lease },
+        { put: keyOf.clock(id), value: writeRecord({ name, time, ahead, ...thisProcess() }), lease },
       ],
     });
     // Until it is known to be gone, a time that was given up is a false vote.
     if (outcome.committed) { for (const id of former) this.#former.delete(id); }
+    this.#failure = undefined;
     if (outcome.committed && !this.#first && id === this.#id) {
       this.#first = outcome.revision;
       this.#firstAt = performance.now();
@@ -255,12 +305,14 @@ export class Clocks implements LeaseClock {
   #again(): void {
     this.#first = 0;
     this.#firstAt = Infinity;
+    this.#compared = false;
+    this.#uncomparedSince = performance.now();
   }
 
   /** Takes the system's time over where that has been set to what most others have. */
   #adopted(): boolean {
     const { verdict, offset } = this.#judgement, { stepped } = this.#clock;
-    if (verdict !== "wrong" && verdict !== "apart") return false;
+    if (!this.#compared || verdict !== "wrong" && verdict !== "apart") return false;
     if (Math.abs(offset - stepped) > Math.abs(offset) / 2) return false;
     this.options.log.warn(
       { seconds: Math.round(stepped / 1000) },

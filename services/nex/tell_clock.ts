@@ -12,11 +12,21 @@ export function tellClock(daemon: Daemon, clock: Clocks, gives: boolean): void {
     const { verdict, offset, others } = clock;
     const by = `${Math.round(Math.abs(offset) / 1000)} s ${offset < 0 ? "ahead of" : "behind"}`;
     const stops = gives ? "no lease is ended, and no new one given" : "no lease is ended";
+    const never = gives ? ", and only addresses that were never used are given" : "";
+    const { uncompared } = clock;
+    if (uncompared) {
+      return {
+        what: `this clock is not compared with others' since ${
+          Math.round(uncompared.ms / 1000)
+        } s: ${uncompared.why}: no lease is ended${never}`,
+        fix: "let its etcd user read and write /strand/clocks/, or see to etcd: docs/CAPACITY.md",
+        blocks: gives,
+      };
+    }
     if (verdict === "wrong") {
       return { what: `this clock is ${by} most of ${others} others: ${stops}`, fix: FIX, blocks: gives };
     }
     if (verdict === "apart") {
-      const never = gives ? ", and only addresses that were never used are given" : "";
       const what =
         `this clock is ${by} another, and no majority says which is right: no lease is ended${never}`;
       return { what, fix: `on the machine that is wrong: ${FIX}`, blocks: false };

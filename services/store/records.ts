@@ -59,11 +59,17 @@ const deletedNetwork = z.looseObject({ subnet4: text.optional() });
 /** Seconds since the epoch, and whose it was. */
 const declined = z.looseObject({ net: text, mac: text, until: z.int() });
 const former = z.looseObject({ mac: text, ended: z.int() });
-/** In ms: the time that a process had, and by how much it has seen others' clocks ahead of it, by their ids. */
+/**
+ * In ms: the time that a process had, and by how much it has seen others' clocks ahead of it, by their ids. Of which machine
+ * and process, and for how many seconds that machine was up: see services/common/machine.ts.
+ */
 const clock = z.looseObject({
   name: text.optional(),
   time: z.int(),
   ahead: z.record(text, z.int()).optional(),
+  host: text.optional(),
+  pid: z.int().min(1).optional(),
+  up: z.int().optional(),
 });
 
 export type NetworkRecord = z.infer<typeof network>;

@@ -4,6 +4,7 @@ import { createLog } from "../../services/common/log.ts";
 import type { ClockVerdict } from "../../services/nex/clock_verdict.ts";
 import { Clocks } from "../../services/nex/clocks.ts";
 import { keyOf } from "../../services/store/keys.ts";
+import { thisProcess } from "../../services/common/machine.ts";
 import { Refusal } from "../../services/common/refusal.ts";
 import type { Plan } from "../../services/store/types.ts";
 import { nexSchema } from "../../services/store/records.ts";
@@ -161,6 +162,44 @@ Deno.test("a time that was given up is removed from etcd, also where the commit 
   await agree([first, second, third], ["right", "right", "right"]);
   assert.equal(failures, 1);
   await until("its former time is gone", () => first.others === 2 && third.others === 2);
+});
+
+Deno.test("what processes have left that ended on this machine, or before that was started anew, keeps no new one waiting", async () => {
+  await using etcd = await labEtcd();
+  await using processes = new Processes(etcd);
+  const store = openStore({ endpoints: [etcd.endpoint], schema: nexSchema });
+  try {
+    const { id: lease } = await store.connection.grantLease(600);
+    const ended = new Deno.Command("true").spawn(), own = thisProcess();
+    await ended.status;
+    const left = [{ ...own, pid: ended.pid }, { ...own, pid: 1, up: own.up + 600 }];
+    for (const [i, process] of left.entries()) {
+      const value = JSON.stringify({ name: "dead", time: Date.now() - 60_000, ...process });
+      await store.committer.commit({ guards: [], ops: [{ put: keyOf.clock(`${i}`), value, lease }] });
+    }
+    const clocks = processes.start({ ms: 0 });
+    await agree([clocks], ["right"], 8_000);
+    assert.equal(clocks.others, 2);
+  } finally {
+    store.close();
+  }
+});
+
+Deno.test("a process that cannot publish its time says why, and goes on without ending leases until it can", async () => {
+  await using etcd = await labEtcd();
+  await using processes = new Processes(etcd);
+  let denied = true;
+  const clocks = processes.start(
+    { ms: 0 },
+    () => denied ? Promise.reject(new Refusal("unavailable", "etcd: permission denied")) : Promise.resolve(),
+  );
+  assert.equal(clocks.verdict, "unknown");
+  await agree([clocks], ["apart"], 30_000);
+  const why = () => clocks.uncompared?.why;
+  assert.match(why() ?? "", /permission denied/);
+  denied = false;
+  await agree([clocks], ["right"]);
+  assert.equal(why(), undefined);
 });
 
 Deno.test("times that arrive late, as after a stop of etcd or of the process, make no clock look wrong", async () => {
