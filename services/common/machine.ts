@@ -26,12 +26,12 @@ export function thisProcess(): ProcessIdentity {
 
 /**
  * Whether another process is known to have ended: it ran on this machine before that was started anew, or its PID is
- * no other process's. Without the boot's id, since /proc/sys is hidden from services (ProcSubset=pid).
+ * no process's. Without the boot's id, since /proc/sys is hidden from services (ProcSubset=pid).
  */
 export function hasEnded({ host, pid, up }: MaybeProcess): boolean {
   const own = thisProcess();
   if (host !== own.host || pid === undefined || up === undefined) return false;
-  return up > own.up || pid === own.pid || !isRunning(pid);
+  return up > own.up || !isRunning(pid);
 }
 
 function isRunning(pid: number): boolean {

@@ -4,6 +4,7 @@ import { hasEnded, thisProcess } from "./machine.ts";
 Deno.test("hasEnded() knows processes of this machine that have ended, and those from before it was started anew", async () => {
   const own = thisProcess();
   assert.match(own.host, /^[0-9a-f]{16}$/);
+  assert.equal(hasEnded(own), false);
   const child = new Deno.Command("sleep", { args: ["60"] }).spawn();
   const running = { ...own, pid: child.pid };
   try {
