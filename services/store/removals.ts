@@ -1,20 +1,28 @@
 const MOST = 4_096;
 
+interface Removal {
+  readonly key: string;
+  readonly revision: number;
+}
+
 /** The last removals that a mirror has seen: whether a key that is absent has been there in between. */
 export class Removals {
   readonly #last = new Map<string, number>();
+  /** A ring: looking for the first entry of a Map whose first entries are deleted costs more with each of those. */
+  readonly #ring: Removal[] = [];
+  #oldest = 0;
   /** Removals up to this revision may have been forgotten. */
   #from = 0;
 
   note(key: string, revision: number): void {
-    this.#last.delete(key);
+    const oldest = this.#ring[this.#oldest];
+    this.#ring[this.#oldest] = { key, revision };
+    this.#oldest = (this.#oldest + 1) % MOST;
     this.#last.set(key, revision);
-    if (this.#last.size <= MOST) return;
-    for (const [oldest, at] of this.#last) {
-      this.#last.delete(oldest);
-      this.#from = Math.max(this.#from, at);
-      return;
-    }
+    // A key that was removed again since has a later entry.
+    if (!oldest || this.#last.get(oldest.key) !== oldest.revision) return;
+    this.#last.delete(oldest.key);
+    this.#from = Math.max(this.#from, oldest.revision);
   }
 
   /** False when the key was certainly not removed after that revision. */
