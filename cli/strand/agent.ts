@@ -16,11 +16,14 @@ export async function main(args: string[]): Promise<number> {
   return await agent.main(args);
 }
 
+/** An agent claims its name in the new etcd before it follows that, and compares its networks, in ms. */
+const RELEASE_PATIENCE = 30_000;
+
 /** Ends the hold on a store that the agent does not believe. */
 async function release(args: string[]): Promise<number> {
   const { config: file } = readOptions(args, { config: { type: "string" } });
   const at = formatHostPort(loadConfig({ file }).agent.metricsListen);
-  const answer = await ask(`http://${at}/release`, "POST").catch((error) => {
+  const answer = await ask(`http://${at}/release`, "POST", RELEASE_PATIENCE).catch((error) => {
     const message =
       `the agent does not answer at ${at}: ${messageOf(error)}; start it with "strand agent", ` +
       "or correct agent.metrics-listen";

@@ -45,10 +45,14 @@ function away(service: string, address: string, error: unknown, fix: string): St
 }
 
 /** Sends a request without a body; its answer is small. */
-export function ask(url: string, method = "GET"): Promise<{ status: number | undefined; body: string }> {
+export function ask(
+  url: string,
+  method = "GET",
+  patience = PATIENCE,
+): Promise<{ status: number | undefined; body: string }> {
   const { promise, resolve, reject } = Promise.withResolvers<{ status: number | undefined; body: string }>();
-  const request = httpRequest(url, { method, timeout: PATIENCE, agent: false });
-  request.on("timeout", () => request.destroy(new Error(`no answer in ${PATIENCE / 1000} s`)));
+  const request = httpRequest(url, { method, timeout: patience, agent: false });
+  request.on("timeout", () => request.destroy(new Error(`no answer in ${patience / 1000} s`)));
   request.on("error", reject);
   request.on("response", (response) => {
     let body = "";

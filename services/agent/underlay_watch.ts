@@ -103,7 +103,7 @@ export class UnderlayWatch {
    */
   look(): Promise<void> {
     return this.#next ??= this.#looking = this.#looking.then(async () => {
-      await pause(this.#lookedAt + EVERY - performance.now(), this.#closing.signal);
+      await pause(Math.max(0, this.#lookedAt + EVERY - performance.now()), this.#closing.signal);
       this.#next = undefined;
       try {
         await this.#look();

@@ -141,7 +141,8 @@ Deno.test("another cluster that shows a host nothing new puts it on hold at once
     "h1 is on hold",
     async () => (await h1.api.status("/readyz")).body.includes("another etcd cluster answers"),
   );
-  assert.match((await h1.strand(["agent", "release"])).stdout, /^released/);
+  const { stdout, stderr } = await h1.strand(["agent", "release"]);
+  assert.match(stdout, /^released/, `${stderr}\n${h1.agent.tail()}`);
   await h1.attach((await h1.api.createNetwork()).id);
 });
 
