@@ -37,7 +37,7 @@ export async function runProgram(
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return 0;
     const usage = error instanceof CommanderError || error instanceof UsageError;
-    // A server's words may hold what somebody stored.
+    // A server's error may quote stored text, in which control characters must not reach the terminal.
     terminal.screen.write(`${program.name()}: ${printable(usage ? usageMessage(error) : explain(error))}\n`);
     return usage ? 2 : 1;
   }

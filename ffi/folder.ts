@@ -1,4 +1,4 @@
-/** The folder of a path from outside, opened so that nobody but root decides where it leads. */
+/** The folder of a path from outside, opened so that root alone decides where it leads. */
 import { checked } from "./errno.ts";
 import { libc } from "./libc.ts";
 

@@ -200,7 +200,7 @@ function look(path: string): { fd: number; kind: Kind } {
 }
 
 function lookIn(folder: number, name: string, path: string): { fd: number; kind: Kind } {
-  // Links in a /proc folder are the kernel's own, and nobody can swap them.
+  // Links in a /proc folder are made by the kernel, and no process can replace them.
   const fd = open(folder, name, isProc(folder) ? 0 : O_NOFOLLOW, path);
   try {
     return { fd, kind: kindOf(fd) };

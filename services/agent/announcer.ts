@@ -7,8 +7,8 @@ const AT_ONCE = 32, PAUSE = 100;
 const MOST = 4096;
 
 /**
- * One network's announcements. An endpoint that moves is deleted and made anew, so that the MAC of an address which nobody
- * has at the moment is remembered.
+ * One network's announcements. An endpoint that moves is deleted and made again, so the MAC of an address is remembered
+ * while no endpoint has that address.
  */
 export class Announcer {
   /** Addresses that no active endpoint has → the MAC that the last one had. */

@@ -59,7 +59,7 @@ export function claimName(
 }
 
 /**
- * Set when this host had another name and still has networks under it: under the new one it would leave them to nobody.
+ * Set when this host had another name and still has networks under it: under the new name no agent would look after them.
  * A host whose disk is a copy of another's, which lives on under that name, is none.
  */
 async function formerName(

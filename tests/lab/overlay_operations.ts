@@ -1,26 +1,10 @@
 /** Random work on a lab's networks, and random trouble meanwhile; the same seed asks for the same. */
+import { Dice } from "./dice.ts";
 import { type Host, run } from "./host.ts";
 import type { OverlayLab } from "./overlay.ts";
 import { ApiError, type ApiNetwork } from "./overlay_api.ts";
 import type { Attached, OverlayHost } from "./overlay_host.ts";
 import { pings } from "./overlay_traffic.ts";
-
-/** Chance that comes out the same way again for the same seed (mulberry32). */
-class Dice {
-  constructor(private state: number) {}
-
-  /** From 0 to below 1. */
-  throw(): number {
-    this.state = (this.state + 0x6d2b79f5) | 0;
-    let t = Math.imul(this.state ^ (this.state >>> 15), this.state | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  }
-
-  pick<T>(items: readonly T[]): T | undefined {
-    return items[Math.floor(this.throw() * items.length)];
-  }
-}
 
 /** What may be asked for and be refused for good reasons while others ask too and agents die. */
 const REFUSALS = new Set([400, 404, 409, 503]);

@@ -101,7 +101,7 @@ export function fromThisMachine<T extends Pick<Deno.Listener, "accept" | "close"
       for (;;) {
         const connection = await listener.accept();
         const [from, to] = [connection.remoteAddr, connection.localAddr].map(hostOf);
-        // To its own address a host sends from that address, and nobody else can.
+        // A host sends to its own address from that address; a packet of another host with that source is not accepted.
         if (from !== undefined && (isLoopback(from) || from === to)) return connection;
         connection.close();
         onRefused(from ?? "elsewhere");

@@ -14,7 +14,7 @@ export interface Inside {
 }
 
 /**
- * Connects from inside a namespace that was looked at before; it is opened anew, so that none is kept alive.
+ * Connects from inside a namespace that was checked before. It is opened again for each connection, since a descriptor that is kept would keep it alive.
  *
  * @param signal Gives it up; its reason is thrown.
  * @throws HttpError 502 when the namespace is gone, or nobody answers there.

@@ -5,7 +5,7 @@ const LENGTH = 60;
 const REPLY = 2;
 
 /**
- * A gratuitous ARP reply, to all: whoever knows the address under another MAC takes this one. Linux believes one at once
+ * A gratuitous ARP reply, broadcast: a neighbour that has the address under another MAC takes this one. Linux believes one at once
  * only when both hardware addresses in it are the same (arp_is_garp() of net/ipv4/arp.c). A reply and not a request, since a
  * request would be answered by vxlan0.
  */

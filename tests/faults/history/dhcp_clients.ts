@@ -4,7 +4,7 @@
  */
 import { createSocket } from "node:dgram";
 import { Buffer } from "node:buffer";
-import { Dice } from "./dice.ts";
+import { Dice } from "../../lab/dice.ts";
 import type { Held } from "./judge.ts";
 
 const [seed = "1", seconds = "10", relay = "", ...servers] = Deno.args;

@@ -1,6 +1,6 @@
 /** Faults of a cluster, one after the other from a seed; each is ended after a while. More kinds are further rows. */
 import type { Cluster, Member, Server, Service } from "./cluster.ts";
-import type { Dice } from "./dice.ts";
+import type { Dice } from "../../lab/dice.ts";
 import type { Host } from "../../lab/host.ts";
 
 /** Begins a fault. @returns a sentence about it, and how it is ended */
@@ -12,40 +12,40 @@ const SERVICES: readonly Service[] = ["nexd", "dhcpd", "agent"];
 /** By name, for the counts at the end. */
 const kinds: Readonly<Record<string, Fault>> = {
   "member stopped"({ members }, dice) {
-    const { etcd } = dice.pick(members);
+    const { etcd } = dice.one(members);
     etcd.freeze();
     return [etcd.place.name, () => etcd.thaw()];
   },
   async "member killed"({ members }, dice) {
-    const { etcd } = dice.pick(members);
+    const { etcd } = dice.one(members);
     await etcd.kill();
     return [etcd.place.name, () => etcd.launch()];
   },
   async "member cut from its peers"({ members }, dice) {
-    const cut = dice.pick(members);
+    const cut = dice.one(members);
     const others = members.filter((member) => member !== cut).map(({ ip }) => ip);
     return [cut.etcd.place.name, await drop(cut.host, others)];
   },
   async "host cut from one member"({ members, servers }, dice) {
-    const { host, overlay } = dice.pick(servers), { ip, etcd } = dice.pick(members);
+    const { host, overlay } = dice.one(servers), { ip, etcd } = dice.one(members);
     return [`${overlay.name} from ${etcd.place.name}`, await drop(host, [ip])];
   },
   async "host cut from etcd"({ members, servers }, dice) {
-    const { host, overlay } = dice.pick(servers);
+    const { host, overlay } = dice.one(servers);
     return [overlay.name, await drop(host, members.map(({ ip }: Member) => ip))];
   },
   async "packets lost"({ members, servers }, dice) {
-    const { host, overlay } = dice.pick(servers);
+    const { host, overlay } = dice.one(servers);
     const loss = ["-m", "statistic", "--mode", "random", "--probability", "0.1"];
     return [`${overlay.name} to etcd`, await drop(host, members.map(({ ip }) => ip), loss)];
   },
   "service stopped"({ servers }, dice) {
-    const { overlay, services } = dice.pick<Server>(servers), service = dice.pick(SERVICES);
+    const { overlay, services } = dice.one<Server>(servers), service = dice.one(SERVICES);
     services.get(service)?.signal("SIGSTOP");
     return [`${service} of ${overlay.name}`, () => services.get(service)?.signal("SIGCONT")];
   },
   async "service killed"(cluster, dice) {
-    const server = dice.pick(cluster.servers), service = dice.pick(SERVICES);
+    const server = dice.one(cluster.servers), service = dice.one(SERVICES);
     await server.services.get(service)?.stop("SIGKILL");
     return [`${service} of ${server.overlay.name}`, () => cluster.start(server, service)];
   },
@@ -69,7 +69,7 @@ export async function makeFaults(
 ): Promise<Map<string, number>> {
   const counts = new Map<string, number>(), names = Object.keys(kinds);
   while (!over()) {
-    const name = dice.pick(names), holdMs = dice.between(1_000, dice.throw() < 0.25 ? 25_000 : 10_000);
+    const name = dice.one(names), holdMs = dice.between(1_000, dice.throw() < 0.25 ? 25_000 : 10_000);
     const fault = kinds[name];
     if (!fault) continue;
     const [what, end] = await fault(cluster, dice);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import type { Process } from "../../lab/host.ts";
 import { Cluster, RELAY } from "./cluster.ts";
-import { Dice } from "./dice.ts";
+import { Dice } from "../../lab/dice.ts";
 import { makeFaults } from "./faults.ts";
 import { faultsOf, type Told } from "./judge.ts";
 import { recordHistory } from "./record.ts";

@@ -11,7 +11,7 @@ import {
 } from "@grpc/grpc-js";
 import { loadSync } from "@grpc/proto-loader";
 import { fileURLToPath } from "node:url";
-import { Dice } from "./dice.ts";
+import { Dice } from "../../lab/dice.ts";
 import type { Asked } from "./judge.ts";
 
 const [seed = "1", seconds = "10", ...addresses] = Deno.args;
@@ -87,7 +87,7 @@ async function work(client: number): Promise<void> {
   const own: string[] = [];
   let slow = false;
   while (Date.now() < end) {
-    const server = dice.pick(servers), dared = dice.throw();
+    const server = dice.one(servers), dared = dice.throw();
     if (own.length === 0 || (own.length < 12 && dared < 0.5 && !slow)) {
       const mac = newMac(client);
       const request = { net: "names", list: [{ mac, name: `m-${mac.replaceAll(":", "")}` }] };

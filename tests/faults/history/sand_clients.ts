@@ -2,7 +2,7 @@
  * Clients of the agents' HTTP API that make and delete networks and endpoints, each its own, and print what they asked
  * for and were told. Usage: sand_clients.ts SEED SECONDS NAME=URL…
  */
-import { Dice } from "./dice.ts";
+import { Dice } from "../../lab/dice.ts";
 import type { Asked } from "./judge.ts";
 
 const [seed = "1", seconds = "10", ...hosts] = Deno.args;
@@ -45,7 +45,7 @@ async function work(client: number): Promise<void> {
   const dice = new Dice(Number(seed) * 37 + client), end = Date.now() + Number(seconds) * 1000;
   const networks: string[] = [], endpoints: { id: string; host: string; url: string }[] = [];
   while (Date.now() < end) {
-    const { name: host, url } = dice.pick(agents), dared = dice.throw();
+    const { name: host, url } = dice.one(agents), dared = dice.throw();
     const post = (path: string, body: unknown, keyOf: (body: Record<string, { id: string }>) => string) =>
       ask(`${url}${path}`, { method: "POST", body: JSON.stringify(body) }, "add", keyOf);
     if (networks.length === 0 || (networks.length < 3 && dared < 0.15)) {
@@ -57,7 +57,7 @@ async function work(client: number): Promise<void> {
       const key = `/sc-net/network/${made?.id}`;
       if (made) await ask(`${url}/networks/${made.id}`, { method: "DELETE" }, "delete", () => key);
     } else if (endpoints.length === 0 || (endpoints.length < 20 && dared < 0.65)) {
-      const body = { network_id: dice.pick(networks), activate: false };
+      const body = { network_id: dice.one(networks), activate: false };
       const made = await post(
         "/endpoints",
         body,

@@ -15,8 +15,14 @@ export class Dice {
     return low + Math.floor(this.throw() * (high - low));
   }
 
-  pick<T>(items: readonly T[]): T {
-    const item = items[Math.floor(this.throw() * items.length)];
+  /** One of them; undefined when there is none. */
+  pick<T>(items: readonly T[]): T | undefined {
+    return items[Math.floor(this.throw() * items.length)];
+  }
+
+  /** One of them, of which there is at least one. Throws RangeError. */
+  one<T>(items: readonly T[]): T {
+    const item = this.pick(items);
     if (item === undefined) throw new RangeError("nothing to pick from");
     return item;
   }
