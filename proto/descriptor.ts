@@ -9,64 +9,65 @@ LnByb3RvEg9nb29nbGUucHJvdG9idWYiIwoLRG91YmxlVmFsdWUSFAoFdmFsdWUYASABKAFSBXZhbHVl
 FAoFdmFsdWUYASABKAJSBXZhbHVlIiIKCkludDY0VmFsdWUSFAoFdmFsdWUYASABKANSBXZhbHVlIiMKC1VJbnQ2NFZhbHVlEhQK
 BXZhbHVlGAEgASgEUgV2YWx1ZSIiCgpJbnQzMlZhbHVlEhQKBXZhbHVlGAEgASgFUgV2YWx1ZSIjCgtVSW50MzJWYWx1ZRIUCgV2
 YWx1ZRgBIAEoDVIFdmFsdWUiIQoJQm9vbFZhbHVlEhQKBXZhbHVlGAEgASgIUgV2YWx1ZSIjCgtTdHJpbmdWYWx1ZRIUCgV2YWx1
-ZRgBIAEoCVIFdmFsdWUiIgoKQnl0ZXNWYWx1ZRIUCgV2YWx1ZRgBIAEoDFIFdmFsdWViBnByb3RvMwqBIQoJbmV4LnByb3RvEgNu
-ZXgaH2dvb2dsZS9wcm90b2J1Zi90aW1lc3RhbXAucHJvdG8aHmdvb2dsZS9wcm90b2J1Zi93cmFwcGVycy5wcm90byLVAwoHTmV0
+ZRgBIAEoCVIFdmFsdWUiIgoKQnl0ZXNWYWx1ZRIUCgV2YWx1ZRgBIAEoDFIFdmFsdWViBnByb3RvMwqFIgoJbmV4LnByb3RvEgNu
+ZXgaH2dvb2dsZS9wcm90b2J1Zi90aW1lc3RhbXAucHJvdG8aHmdvb2dsZS9wcm90b2J1Zi93cmFwcGVycy5wcm90byLWAwoHTmV0
 d29yaxISCgRuYW1lGAEgASgJUgRuYW1lEhgKB3N1Ym5ldDQYAiABKAlSB3N1Ym5ldDQSGAoHc3VibmV0NhgDIAEoCVIHc3VibmV0
 NhIgCgtkaGNwNHNlcnZlchgEIAEoCVILZGhjcDRzZXJ2ZXISIAoLZGhjcDZzZXJ2ZXIYBSABKAlSC2RoY3A2c2VydmVyEikKBlJh
 bmdlNBgGIAEoCzIRLm5leC5BZGRyZXNzUmFuZ2VSBlJhbmdlNBIpCgZSYW5nZTYYByABKAsyES5uZXguQWRkcmVzc1JhbmdlUgZS
 YW5nZTYSGgoIZ2F0ZXdheXMYCCADKAlSCGdhdGV3YXlzEiAKC25hbWVzZXJ2ZXJzGAkgAygJUgtuYW1lc2VydmVycxIlCgdvcHRp
 b25zGAogAygLMgsubmV4Lk9wdGlvblIHb3B0aW9ucxIWCgZkb21haW4YCyABKAlSBmRvbWFpbhItCghtYWNSYW5nZRgMIAEoCzIR
-Lm5leC5BZGRyZXNzUmFuZ2VSCG1hY1JhbmdlEhYKBnNpYWRkchgUIAEoCVIGc2lhZGRyEiQKDWxlYXNlRHVyYXRpb24YFSABKARS
-DWxlYXNlRHVyYXRpb24iNgoMQWRkcmVzc1JhbmdlEhQKBWJlZ2luGAEgASgJUgViZWdpbhIQCgNlbmQYAiABKAlSA2VuZCI2CgZP
-cHRpb24SFgoGbnVtYmVyGAEgASgFUgZudW1iZXISFAoFdmFsdWUYAiABKAlSBXZhbHVlInwKBk1lbWJlchIQCgNtYWMYASABKAlS
-A21hYxISCgRuYW1lGAIgASgJUgRuYW1lEhwKA2lwNBgDIAEoCzIKLm5leC5MZWFzZVIDaXA0EhwKA2lwNhgEIAEoCzIKLm5leC5M
-ZWFzZVIDaXA2EhAKA25ldBgFIAEoCVIDbmV0IlcKBUxlYXNlEhgKB2FkZHJlc3MYASABKAlSB2FkZHJlc3MSNAoHZXhwaXJlcxgC
-IAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBSB2V4cGlyZXMiVQoKTWVtYmVyTGlzdBIQCgNuZXQYASABKAlSA25ldBIf
-CgRsaXN0GAIgAygLMgsubmV4Lk1lbWJlclIEbGlzdBIUCgVmb3JjZRgUIAEoCFIFZm9yY2UiFAoSQWRkTWVtYmVyc1Jlc3BvbnNl
-Io4BCgxNZW1iZXJVcGRhdGUSEAoDbWFjGAEgASgJUgNtYWMSMAoEbmFtZRgCIAEoCzIcLmdvb2dsZS5wcm90b2J1Zi5TdHJpbmdW
-YWx1ZVIEbmFtZRIcCgNpcDQYAyABKAsyCi5uZXguTGVhc2VSA2lwNBIcCgNpcDYYBCABKAsyCi5uZXguTGVhc2VSA2lwNiJFCgpV
-cGRhdGVMaXN0EhAKA25ldBgBIAEoCVIDbmV0EiUKBGxpc3QYAiADKAsyES5uZXguTWVtYmVyVXBkYXRlUgRsaXN0IhcKFVVwZGF0
-ZU1lbWJlcnNSZXNwb25zZSItChFHZXRNZW1iZXJzUmVxdWVzdBIYCgduZXR3b3JrGAEgASgJUgduZXR3b3JrIjsKEkdldE1lbWJl
-cnNSZXNwb25zZRIlCgdtZW1iZXJzGAEgAygLMgsubmV4Lk1lbWJlclIHbWVtYmVycyJEChREZWxldGVNZW1iZXJzUmVxdWVzdBIY
-CgduZXR3b3JrGAEgASgJUgduZXR3b3JrEhIKBGxpc3QYAiADKAlSBGxpc3QiFwoVRGVsZXRlTWVtYmVyc1Jlc3BvbnNlIiwKBkNo
-YW5nZRIQCgNvbGQYASABKAlSA29sZBIQCgNuZXcYAiABKAlSA25ldyItCgpDaGFuZ2VMaXN0Eh8KBGxpc3QYASADKAsyCy5uZXgu
-Q2hhbmdlUgRsaXN0IhgKFkNoYW5nZU1lbWJlcklEUmVzcG9uc2UiFAoSR2V0TmV0d29ya3NSZXF1ZXN0IikKE0dldE5ldHdvcmtz
-UmVzcG9uc2USEgoEbmV0cxgBIAMoCVIEbmV0cyInChFHZXROZXR3b3JrUmVxdWVzdBISCgRuYW1lGAEgASgJUgRuYW1lIjQKEkdl
-dE5ldHdvcmtSZXNwb25zZRIeCgNuZXQYASABKAsyDC5uZXguTmV0d29ya1IDbmV0IjsKEUFkZE5ldHdvcmtSZXF1ZXN0EiYKB25l
-dHdvcmsYASABKAsyDC5uZXguTmV0d29ya1IHbmV0d29yayIUChJBZGROZXR3b3JrUmVzcG9uc2Ui5wYKFE5ldHdvcmtVcGRhdGVS
-ZXF1ZXN0EhIKBG5hbWUYASABKAlSBG5hbWUSNgoHc3VibmV0NBgCIAEoCzIcLmdvb2dsZS5wcm90b2J1Zi5TdHJpbmdWYWx1ZVIH
-c3VibmV0NBI2CgdzdWJuZXQ2GAMgASgLMhwuZ29vZ2xlLnByb3RvYnVmLlN0cmluZ1ZhbHVlUgdzdWJuZXQ2Ej4KC2RoY3A0c2Vy
-dmVyGAQgASgLMhwuZ29vZ2xlLnByb3RvYnVmLlN0cmluZ1ZhbHVlUgtkaGNwNHNlcnZlchI+CgtkaGNwNnNlcnZlchgFIAEoCzIc
-Lmdvb2dsZS5wcm90b2J1Zi5TdHJpbmdWYWx1ZVILZGhjcDZzZXJ2ZXISKQoGUmFuZ2U0GAYgASgLMhEubmV4LkFkZHJlc3NSYW5n
-ZVIGUmFuZ2U0EikKBlJhbmdlNhgHIAEoCzIRLm5leC5BZGRyZXNzUmFuZ2VSBlJhbmdlNhIoCg9nYXRld2F5c1ByZXNlbnQYCCAD
-KAlSD2dhdGV3YXlzUHJlc2VudBIuChJuYW1lc2VydmVyc1ByZXNlbnQYCSADKAlSEm5hbWVzZXJ2ZXJzUHJlc2VudBIzCg5vcHRp
-b25zUHJlc2VudBgKIAMoCzILLm5leC5PcHRpb25SDm9wdGlvbnNQcmVzZW50EjQKBmRvbWFpbhgLIAEoCzIcLmdvb2dsZS5wcm90
-b2J1Zi5TdHJpbmdWYWx1ZVIGZG9tYWluEi0KCG1hY1JhbmdlGAwgASgLMhEubmV4LkFkZHJlc3NSYW5nZVIIbWFjUmFuZ2USJgoO
-Z2F0ZXdheXNBYnNlbnQYDSADKAlSDmdhdGV3YXlzQWJzZW50EiwKEW5hbWVzZXJ2ZXJzQWJzZW50GA4gAygJUhFuYW1lc2VydmVy
-c0Fic2VudBIxCg1vcHRpb25zQWJzZW50GA8gAygLMgsubmV4Lk9wdGlvblINb3B0aW9uc0Fic2VudBI0CgZzaWFkZHIYECABKAsy
-HC5nb29nbGUucHJvdG9idWYuU3RyaW5nVmFsdWVSBnNpYWRkchJCCg1sZWFzZUR1cmF0aW9uGBEgASgLMhwuZ29vZ2xlLnByb3Rv
-YnVmLlVJbnQ2NFZhbHVlUg1sZWFzZUR1cmF0aW9uIhcKFU5ldHdvcmtVcGRhdGVSZXNwb25zZSIqChREZWxldGVOZXR3b3JrUmVx
-dWVzdBISCgRuYW1lGAEgASgJUgRuYW1lIhcKFURlbGV0ZU5ldHdvcmtSZXNwb25zZSJ7CgxBcHBseVJlcXVlc3QSKAoIbmV0d29y
-a3MYASADKAsyDC5uZXguTmV0d29ya1IIbmV0d29ya3MSKQoHbWVtYmVycxgCIAMoCzIPLm5leC5NZW1iZXJMaXN0UgdtZW1iZXJz
-EhYKBmRyeVJ1bhgDIAEoCFIGZHJ5UnVuIj0KDUFwcGx5UmVzcG9uc2USLAoHb2JqZWN0cxgBIAMoCzISLm5leC5BcHBsaWVkT2Jq
-ZWN0UgdvYmplY3RzIk8KDUFwcGxpZWRPYmplY3QSEgoEa2luZBgBIAEoCVIEa2luZBISCgRuYW1lGAIgASgJUgRuYW1lEhYKBmFj
-dGlvbhgDIAEoCVIGYWN0aW9uIi4KEkdldERlY2xpbmVkUmVxdWVzdBIYCgduZXR3b3JrGAEgASgJUgduZXR3b3JrIkAKE0dldERl
-Y2xpbmVkUmVzcG9uc2USKQoIZGVjbGluZWQYASADKAsyDS5uZXguRGVjbGluZWRSCGRlY2xpbmVkInoKCERlY2xpbmVkEhgKB2Fk
-ZHJlc3MYASABKAlSB2FkZHJlc3MSEAoDbmV0GAIgASgJUgNuZXQSEAoDbWFjGAMgASgJUgNtYWMSMAoFdW50aWwYBCABKAsyGi5n
-b29nbGUucHJvdG9idWYuVGltZXN0YW1wUgV1bnRpbCJFChVEZWxldGVEZWNsaW5lZFJlcXVlc3QSGAoHbmV0d29yaxgBIAEoCVIH
-bmV0d29yaxISCgRsaXN0GAIgAygJUgRsaXN0IhgKFkRlbGV0ZURlY2xpbmVkUmVzcG9uc2UyzwYKA05leBI9CgpHZXRNZW1iZXJz
-EhYubmV4LkdldE1lbWJlcnNSZXF1ZXN0GhcubmV4LkdldE1lbWJlcnNSZXNwb25zZRI2CgpBZGRNZW1iZXJzEg8ubmV4Lk1lbWJl
-ckxpc3QaFy5uZXguQWRkTWVtYmVyc1Jlc3BvbnNlEkYKDURlbGV0ZU1lbWJlcnMSGS5uZXguRGVsZXRlTWVtYmVyc1JlcXVlc3Qa
-Gi5uZXguRGVsZXRlTWVtYmVyc1Jlc3BvbnNlEjwKDVVwZGF0ZU1lbWJlcnMSDy5uZXguVXBkYXRlTGlzdBoaLm5leC5VcGRhdGVN
-ZW1iZXJzUmVzcG9uc2USPgoOQ2hhbmdlTWVtYmVySUQSDy5uZXguQ2hhbmdlTGlzdBobLm5leC5DaGFuZ2VNZW1iZXJJRFJlc3Bv
-bnNlEkAKC0dldE5ldHdvcmtzEhcubmV4LkdldE5ldHdvcmtzUmVxdWVzdBoYLm5leC5HZXROZXR3b3Jrc1Jlc3BvbnNlEj0KCkdl
-dE5ldHdvcmsSFi5uZXguR2V0TmV0d29ya1JlcXVlc3QaFy5uZXguR2V0TmV0d29ya1Jlc3BvbnNlEj0KCkFkZE5ldHdvcmsSFi5u
-ZXguQWRkTmV0d29ya1JlcXVlc3QaFy5uZXguQWRkTmV0d29ya1Jlc3BvbnNlEkYKDVVwZGF0ZU5ldHdvcmsSGS5uZXguTmV0d29y
-a1VwZGF0ZVJlcXVlc3QaGi5uZXguTmV0d29ya1VwZGF0ZVJlc3BvbnNlEkYKDURlbGV0ZU5ldHdvcmsSGS5uZXguRGVsZXRlTmV0
-d29ya1JlcXVlc3QaGi5uZXguRGVsZXRlTmV0d29ya1Jlc3BvbnNlEi4KBUFwcGx5EhEubmV4LkFwcGx5UmVxdWVzdBoSLm5leC5B
-cHBseVJlc3BvbnNlEkAKC0dldERlY2xpbmVkEhcubmV4LkdldERlY2xpbmVkUmVxdWVzdBoYLm5leC5HZXREZWNsaW5lZFJlc3Bv
-bnNlEkkKDkRlbGV0ZURlY2xpbmVkEhoubmV4LkRlbGV0ZURlY2xpbmVkUmVxdWVzdBobLm5leC5EZWxldGVEZWNsaW5lZFJlc3Bv
-bnNlYgZwcm90bzM=
+Lm5leC5BZGRyZXNzUmFuZ2VSCG1hY1JhbmdlEhYKBnNpYWRkchgNIAEoCVIGc2lhZGRyEiUKDmxlYXNlX2R1cmF0aW9uGA4gASgE
+Ug1sZWFzZUR1cmF0aW9uIjYKDEFkZHJlc3NSYW5nZRIUCgViZWdpbhgBIAEoCVIFYmVnaW4SEAoDZW5kGAIgASgJUgNlbmQiNgoG
+T3B0aW9uEhYKBm51bWJlchgBIAEoBVIGbnVtYmVyEhQKBXZhbHVlGAIgASgJUgV2YWx1ZSK1AQoGTWVtYmVyEhAKA21hYxgBIAEo
+CVIDbWFjEhIKBG5hbWUYAiABKAlSBG5hbWUSHAoDaXA0GAMgASgLMgoubmV4LkxlYXNlUgNpcDQSHAoDaXA2GAQgASgLMgoubmV4
+LkxlYXNlUgNpcDYSEAoDbmV0GAUgASgJUgNuZXQSHwoLY2xpZW50X25hbWUYBiABKAlSCmNsaWVudE5hbWUSFgoGc2hhcmVkGBQg
+ASgIUgZzaGFyZWQiVwoFTGVhc2USGAoHYWRkcmVzcxgBIAEoCVIHYWRkcmVzcxI0CgdleHBpcmVzGAIgASgLMhouZ29vZ2xlLnBy
+b3RvYnVmLlRpbWVzdGFtcFIHZXhwaXJlcyJVCgpNZW1iZXJMaXN0EhAKA25ldBgBIAEoCVIDbmV0Eh8KBGxpc3QYAiADKAsyCy5u
+ZXguTWVtYmVyUgRsaXN0EhQKBWZvcmNlGAMgASgIUgVmb3JjZSIUChJBZGRNZW1iZXJzUmVzcG9uc2UijgEKDE1lbWJlclVwZGF0
+ZRIQCgNtYWMYASABKAlSA21hYxIwCgRuYW1lGAIgASgLMhwuZ29vZ2xlLnByb3RvYnVmLlN0cmluZ1ZhbHVlUgRuYW1lEhwKA2lw
+NBgDIAEoCzIKLm5leC5MZWFzZVIDaXA0EhwKA2lwNhgEIAEoCzIKLm5leC5MZWFzZVIDaXA2IlsKClVwZGF0ZUxpc3QSEAoDbmV0
+GAEgASgJUgNuZXQSJQoEbGlzdBgCIAMoCzIRLm5leC5NZW1iZXJVcGRhdGVSBGxpc3QSFAoFZm9yY2UYFCABKAhSBWZvcmNlIhcK
+FVVwZGF0ZU1lbWJlcnNSZXNwb25zZSItChFHZXRNZW1iZXJzUmVxdWVzdBIYCgduZXR3b3JrGAEgASgJUgduZXR3b3JrIjsKEkdl
+dE1lbWJlcnNSZXNwb25zZRIlCgdtZW1iZXJzGAEgAygLMgsubmV4Lk1lbWJlclIHbWVtYmVycyJaChREZWxldGVNZW1iZXJzUmVx
+dWVzdBIYCgduZXR3b3JrGAEgASgJUgduZXR3b3JrEhIKBGxpc3QYAiADKAlSBGxpc3QSFAoFZm9yY2UYFCABKAhSBWZvcmNlIhcK
+FURlbGV0ZU1lbWJlcnNSZXNwb25zZSIuCghJRENoYW5nZRIQCgNvbGQYASABKAlSA29sZBIQCgNuZXcYAiABKAlSA25ldyJBCgpD
+aGFuZ2VMaXN0EhAKA25ldBgBIAEoCVIDbmV0EiEKBGxpc3QYAiADKAsyDS5uZXguSURDaGFuZ2VSBGxpc3QiGAoWQ2hhbmdlTWVt
+YmVySURSZXNwb25zZSIUChJHZXROZXR3b3Jrc1JlcXVlc3QiKQoTR2V0TmV0d29ya3NSZXNwb25zZRISCgRuZXRzGAEgAygJUgRu
+ZXRzIicKEUdldE5ldHdvcmtSZXF1ZXN0EhIKBG5hbWUYASABKAlSBG5hbWUiNAoSR2V0TmV0d29ya1Jlc3BvbnNlEh4KA25ldBgB
+IAEoCzIMLm5leC5OZXR3b3JrUgNuZXQiOwoRQWRkTmV0d29ya1JlcXVlc3QSJgoHbmV0d29yaxgBIAEoCzIMLm5leC5OZXR3b3Jr
+UgduZXR3b3JrIhQKEkFkZE5ldHdvcmtSZXNwb25zZSLuBgoUTmV0d29ya1VwZGF0ZVJlcXVlc3QSEgoEbmFtZRgBIAEoCVIEbmFt
+ZRI2CgdzdWJuZXQ0GAIgASgLMhwuZ29vZ2xlLnByb3RvYnVmLlN0cmluZ1ZhbHVlUgdzdWJuZXQ0EjYKB3N1Ym5ldDYYAyABKAsy
+HC5nb29nbGUucHJvdG9idWYuU3RyaW5nVmFsdWVSB3N1Ym5ldDYSPgoLZGhjcDRzZXJ2ZXIYBCABKAsyHC5nb29nbGUucHJvdG9i
+dWYuU3RyaW5nVmFsdWVSC2RoY3A0c2VydmVyEj4KC2RoY3A2c2VydmVyGAUgASgLMhwuZ29vZ2xlLnByb3RvYnVmLlN0cmluZ1Zh
+bHVlUgtkaGNwNnNlcnZlchIpCgZSYW5nZTQYBiABKAsyES5uZXguQWRkcmVzc1JhbmdlUgZSYW5nZTQSKQoGUmFuZ2U2GAcgASgL
+MhEubmV4LkFkZHJlc3NSYW5nZVIGUmFuZ2U2EikKEGdhdGV3YXlzX3ByZXNlbnQYCCADKAlSD2dhdGV3YXlzUHJlc2VudBInCg9n
+YXRld2F5c19hYnNlbnQYCSADKAlSDmdhdGV3YXlzQWJzZW50Ei8KE25hbWVzZXJ2ZXJzX3ByZXNlbnQYCiADKAlSEm5hbWVzZXJ2
+ZXJzUHJlc2VudBItChJuYW1lc2VydmVyc19hYnNlbnQYCyADKAlSEW5hbWVzZXJ2ZXJzQWJzZW50EjQKD29wdGlvbnNfcHJlc2Vu
+dBgMIAMoCzILLm5leC5PcHRpb25SDm9wdGlvbnNQcmVzZW50EjIKDm9wdGlvbnNfYWJzZW50GA0gAygLMgsubmV4Lk9wdGlvblIN
+b3B0aW9uc0Fic2VudBI0CgZkb21haW4YDiABKAsyHC5nb29nbGUucHJvdG9idWYuU3RyaW5nVmFsdWVSBmRvbWFpbhItCghtYWNS
+YW5nZRgPIAEoCzIRLm5leC5BZGRyZXNzUmFuZ2VSCG1hY1JhbmdlEjQKBnNpYWRkchgQIAEoCzIcLmdvb2dsZS5wcm90b2J1Zi5T
+dHJpbmdWYWx1ZVIGc2lhZGRyEkMKDmxlYXNlX2R1cmF0aW9uGBEgASgLMhwuZ29vZ2xlLnByb3RvYnVmLlVJbnQ2NFZhbHVlUg1s
+ZWFzZUR1cmF0aW9uIhcKFU5ldHdvcmtVcGRhdGVSZXNwb25zZSIqChREZWxldGVOZXR3b3JrUmVxdWVzdBISCgRuYW1lGAEgASgJ
+UgRuYW1lIhcKFURlbGV0ZU5ldHdvcmtSZXNwb25zZSJ7CgxBcHBseVJlcXVlc3QSKAoIbmV0d29ya3MYASADKAsyDC5uZXguTmV0
+d29ya1IIbmV0d29ya3MSKQoHbWVtYmVycxgCIAMoCzIPLm5leC5NZW1iZXJMaXN0UgdtZW1iZXJzEhYKBmRyeVJ1bhgDIAEoCFIG
+ZHJ5UnVuIj0KDUFwcGx5UmVzcG9uc2USLAoHb2JqZWN0cxgBIAMoCzISLm5leC5BcHBsaWVkT2JqZWN0UgdvYmplY3RzIk8KDUFw
+cGxpZWRPYmplY3QSEgoEa2luZBgBIAEoCVIEa2luZBISCgRuYW1lGAIgASgJUgRuYW1lEhYKBmFjdGlvbhgDIAEoCVIGYWN0aW9u
+Ii4KEkdldERlY2xpbmVkUmVxdWVzdBIYCgduZXR3b3JrGAEgASgJUgduZXR3b3JrIkAKE0dldERlY2xpbmVkUmVzcG9uc2USKQoI
+ZGVjbGluZWQYASADKAsyDS5uZXguRGVjbGluZWRSCGRlY2xpbmVkInoKCERlY2xpbmVkEhgKB2FkZHJlc3MYASABKAlSB2FkZHJl
+c3MSEAoDbmV0GAIgASgJUgNuZXQSEAoDbWFjGAMgASgJUgNtYWMSMAoFdW50aWwYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGlt
+ZXN0YW1wUgV1bnRpbCJFChVEZWxldGVEZWNsaW5lZFJlcXVlc3QSGAoHbmV0d29yaxgBIAEoCVIHbmV0d29yaxISCgRsaXN0GAIg
+AygJUgRsaXN0IhgKFkRlbGV0ZURlY2xpbmVkUmVzcG9uc2UyzwYKA05leBI9CgpHZXRNZW1iZXJzEhYubmV4LkdldE1lbWJlcnNS
+ZXF1ZXN0GhcubmV4LkdldE1lbWJlcnNSZXNwb25zZRI2CgpBZGRNZW1iZXJzEg8ubmV4Lk1lbWJlckxpc3QaFy5uZXguQWRkTWVt
+YmVyc1Jlc3BvbnNlEkYKDURlbGV0ZU1lbWJlcnMSGS5uZXguRGVsZXRlTWVtYmVyc1JlcXVlc3QaGi5uZXguRGVsZXRlTWVtYmVy
+c1Jlc3BvbnNlEjwKDVVwZGF0ZU1lbWJlcnMSDy5uZXguVXBkYXRlTGlzdBoaLm5leC5VcGRhdGVNZW1iZXJzUmVzcG9uc2USPgoO
+Q2hhbmdlTWVtYmVySUQSDy5uZXguQ2hhbmdlTGlzdBobLm5leC5DaGFuZ2VNZW1iZXJJRFJlc3BvbnNlEkAKC0dldE5ldHdvcmtz
+EhcubmV4LkdldE5ldHdvcmtzUmVxdWVzdBoYLm5leC5HZXROZXR3b3Jrc1Jlc3BvbnNlEj0KCkdldE5ldHdvcmsSFi5uZXguR2V0
+TmV0d29ya1JlcXVlc3QaFy5uZXguR2V0TmV0d29ya1Jlc3BvbnNlEj0KCkFkZE5ldHdvcmsSFi5uZXguQWRkTmV0d29ya1JlcXVl
+c3QaFy5uZXguQWRkTmV0d29ya1Jlc3BvbnNlEkYKDVVwZGF0ZU5ldHdvcmsSGS5uZXguTmV0d29ya1VwZGF0ZVJlcXVlc3QaGi5u
+ZXguTmV0d29ya1VwZGF0ZVJlc3BvbnNlEkYKDURlbGV0ZU5ldHdvcmsSGS5uZXguRGVsZXRlTmV0d29ya1JlcXVlc3QaGi5uZXgu
+RGVsZXRlTmV0d29ya1Jlc3BvbnNlEi4KBUFwcGx5EhEubmV4LkFwcGx5UmVxdWVzdBoSLm5leC5BcHBseVJlc3BvbnNlEkAKC0dl
+dERlY2xpbmVkEhcubmV4LkdldERlY2xpbmVkUmVxdWVzdBoYLm5leC5HZXREZWNsaW5lZFJlc3BvbnNlEkkKDkRlbGV0ZURlY2xp
+bmVkEhoubmV4LkRlbGV0ZURlY2xpbmVkUmVxdWVzdBobLm5leC5EZWxldGVEZWNsaW5lZFJlc3BvbnNlYgZwcm90bzM=
 `;
 
 /** The fields of every message. */
@@ -87,19 +88,22 @@ export const fields: Readonly<Record<string, readonly Field[]>> = {
     [10, "options", "Option", true],
     [11, "domain", "string", false],
     [12, "macRange", "AddressRange", false],
-    [20, "siaddr", "string", false],
-    [21, "leaseDuration", "uint64", false],
+    [13, "siaddr", "string", false],
+    [14, "leaseDuration", "uint64", false],
   ],
   "AddressRange": [[1, "begin", "string", false], [2, "end", "string", false]],
   "Option": [[1, "number", "int32", false], [2, "value", "string", false]],
-  "Member": [[1, "mac", "string", false], [2, "name", "string", false], [3, "ip4", "Lease", false], [
-    4,
-    "ip6",
-    "Lease",
-    false,
-  ], [5, "net", "string", false]],
+  "Member": [
+    [1, "mac", "string", false],
+    [2, "name", "string", false],
+    [3, "ip4", "Lease", false],
+    [4, "ip6", "Lease", false],
+    [5, "net", "string", false],
+    [6, "clientName", "string", false],
+    [20, "shared", "bool", false],
+  ],
   "Lease": [[1, "address", "string", false], [2, "expires", "Timestamp", false]],
-  "MemberList": [[1, "net", "string", false], [2, "list", "Member", true], [20, "force", "bool", false]],
+  "MemberList": [[1, "net", "string", false], [2, "list", "Member", true], [3, "force", "bool", false]],
   "AddMembersResponse": [],
   "MemberUpdate": [
     [1, "mac", "string", false],
@@ -107,14 +111,24 @@ export const fields: Readonly<Record<string, readonly Field[]>> = {
     [3, "ip4", "Lease", false],
     [4, "ip6", "Lease", false],
   ],
-  "UpdateList": [[1, "net", "string", false], [2, "list", "MemberUpdate", true]],
+  "UpdateList": [[1, "net", "string", false], [2, "list", "MemberUpdate", true], [
+    20,
+    "force",
+    "bool",
+    false,
+  ]],
   "UpdateMembersResponse": [],
   "GetMembersRequest": [[1, "network", "string", false]],
   "GetMembersResponse": [[1, "members", "Member", true]],
-  "DeleteMembersRequest": [[1, "network", "string", false], [2, "list", "string", true]],
+  "DeleteMembersRequest": [[1, "network", "string", false], [2, "list", "string", true], [
+    20,
+    "force",
+    "bool",
+    false,
+  ]],
   "DeleteMembersResponse": [],
-  "Change": [[1, "old", "string", false], [2, "new", "string", false]],
-  "ChangeList": [[1, "list", "Change", true]],
+  "IDChange": [[1, "old", "string", false], [2, "new", "string", false]],
+  "ChangeList": [[1, "net", "string", false], [2, "list", "IDChange", true]],
   "ChangeMemberIDResponse": [],
   "GetNetworksRequest": [],
   "GetNetworksResponse": [[1, "nets", "string", true]],
@@ -131,13 +145,13 @@ export const fields: Readonly<Record<string, readonly Field[]>> = {
     [6, "Range4", "AddressRange", false],
     [7, "Range6", "AddressRange", false],
     [8, "gatewaysPresent", "string", true],
-    [9, "nameserversPresent", "string", true],
-    [10, "optionsPresent", "Option", true],
-    [11, "domain", "StringValue", false],
-    [12, "macRange", "AddressRange", false],
-    [13, "gatewaysAbsent", "string", true],
-    [14, "nameserversAbsent", "string", true],
-    [15, "optionsAbsent", "Option", true],
+    [9, "gatewaysAbsent", "string", true],
+    [10, "nameserversPresent", "string", true],
+    [11, "nameserversAbsent", "string", true],
+    [12, "optionsPresent", "Option", true],
+    [13, "optionsAbsent", "Option", true],
+    [14, "domain", "StringValue", false],
+    [15, "macRange", "AddressRange", false],
     [16, "siaddr", "StringValue", false],
     [17, "leaseDuration", "UInt64Value", false],
   ],

@@ -36,7 +36,7 @@ const unused = new Set([
 
 /** What descriptor.ts exports, made from the nex.proto beside this file. */
 export function generate() {
-  const definition = loadSync(`${folder}/nex.proto`);
+  const definition = loadSync(`${folder}/nex.proto`, { keepCase: true });
   const message = (name: string) => describe(definition[name] as Message);
   const own = Object.keys(definition).filter((name) => name.startsWith("nex.") && name !== "nex.Nex");
   const files = [
@@ -86,7 +86,12 @@ export const rpcs: Readonly<Record<string, readonly [request: string, response: 
 /** The fields of a message as wire.ts reads them. */
 function row({ number, name, type, typeName, label }: ReturnType<typeof describe>["field"][number]): Field {
   const kind = typeName ? bare(typeName) : type.replace("TYPE_", "").toLowerCase();
-  return [number, name, kind, label === "LABEL_REPEATED"];
+  return [number, jsonName(name), kind, label === "LABEL_REPEATED"];
+}
+
+/** The lowerCamelCase of protoc: an underscore goes, and the letter after it is a capital. */
+function jsonName(name: string): string {
+  return name.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase());
 }
 
 function bare(typeName: string): string {
@@ -102,7 +107,7 @@ function describe(definition: Message) {
       number,
       label,
       type,
-      jsonName: name,
+      jsonName: jsonName(name),
       ...(typeName && { typeName: typeName.includes(".") ? `.${typeName}` : `.nex.${typeName}` }),
     })),
   };

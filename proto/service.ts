@@ -3,7 +3,7 @@ import type { handleUnaryCall, MethodDefinition, ServiceDefinition } from "@grpc
 import type { PackageDefinition } from "@grpc/proto-loader";
 import { descriptorSet, rpcs } from "./descriptor.ts";
 import type { NexMethods, Sent } from "./types.ts";
-import { decode, encode } from "./wire.ts";
+import { decode, decodeRequest, encode } from "./wire.ts";
 
 /** What a server of the API gives to `server.addService(nexService, handlers)`. */
 export type NexHandlers = {
@@ -21,7 +21,7 @@ function method(name: string, request: string, response: string): MethodDefiniti
     requestStream: false,
     responseStream: false,
     requestSerialize: (message) => encode(request, message),
-    requestDeserialize: (bytes) => decode(request, bytes),
+    requestDeserialize: (bytes) => decodeRequest(request, bytes),
     responseSerialize: (message) => encode(response, message),
     responseDeserialize: (bytes) => decode(response, bytes),
   };

@@ -76,6 +76,7 @@ Deno.test("a client and a server agree on what is absent, on numbers and on capi
     await client.call("UpdateMembers", { list: [{ mac: "a", name: { value: "" } }, { mac: "b" }] });
     assert.deepEqual(seen[1], {
       net: "",
+      force: false,
       list: [
         { mac: "a", name: { value: "" }, ip4: null, ip6: null },
         { mac: "b", name: null, ip4: null, ip6: null },

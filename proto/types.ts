@@ -2,8 +2,8 @@
  * The messages of nex.proto as the server and the client receive them.
  *
  * Every field is there: a string that was not sent is "", a number 0, a bool false, a list [], a message null.
- * uint64 and int64 are numbers (seconds, here; above 2^53 they lose digits). The names are those of the proto
- * file, which are also the JSON names: lowerCamelCase, but for `Range4` and `Range6`. To send, any field may
+ * uint64 and int64 are numbers (seconds, here; above 2^53 they lose digits). The names are the
+ * JSON names of the proto's: lowerCamelCase, but for `Range4` and `Range6`. To send, any field may
  * be left out: {@link Sent}.
  */
 
@@ -54,6 +54,10 @@ export interface Member {
   ip4: Lease | null;
   ip6: Lease | null;
   net: string;
+  /** What the client calls itself; told, not taken. */
+  clientName: string;
+  /** Others may have the same name. */
+  shared: boolean;
 }
 
 export interface MemberList {
@@ -77,6 +81,8 @@ export interface MemberUpdate {
 export interface UpdateList {
   net: string;
   list: MemberUpdate[];
+  /** Take an address that is held for the lease of another client. */
+  force: boolean;
 }
 
 export interface GetMembersRequest {
@@ -91,16 +97,19 @@ export interface DeleteMembersRequest {
   network: string;
   /** MACs. */
   list: string[];
+  /** Free the addresses at once, though leases on them still run. */
+  force: boolean;
 }
 
 /** From MAC `old` to MAC `new`. */
-export interface Change {
+export interface IDChange {
   old: string;
   new: string;
 }
 
 export interface ChangeList {
-  list: Change[];
+  net: string;
+  list: IDChange[];
 }
 
 export interface GetNetworksResponse {
@@ -128,13 +137,13 @@ export interface NetworkUpdateRequest {
   Range4: AddressRange | null;
   Range6: AddressRange | null;
   gatewaysPresent: string[];
+  gatewaysAbsent: string[];
   nameserversPresent: string[];
+  nameserversAbsent: string[];
   optionsPresent: Option[];
+  optionsAbsent: Option[];
   domain: StringValue | null;
   macRange: AddressRange | null;
-  gatewaysAbsent: string[];
-  nameserversAbsent: string[];
-  optionsAbsent: Option[];
   siaddr: StringValue | null;
   /** google.protobuf.UInt64Value, seconds. */
   leaseDuration: { value: number } | null;

@@ -33,6 +33,7 @@ interface Scalar {
   read(from: Reader): string | number | boolean;
 }
 
+const otherVersion = "the client has another version of this API";
 const VARINT = 0, FIXED64 = 1, LENGTH = 2, FIXED32 = 5;
 const utf8 = new TextDecoder("utf-8", { ignoreBOM: true });
 const encoder = new TextEncoder();
@@ -48,6 +49,9 @@ const scalars: Readonly<Record<string, Scalar>> = {
   int64: { empty: 0, write: integer, read: (from) => Number(BigInt.asIntN(64, from.varint())) },
   uint64: { empty: 0, write: integer, read: (from) => Number(BigInt.asUintN(64, from.varint())) },
 };
+
+/** Messages of requests in which, at any depth, nothing may be unknown. */
+const exactTypes: ReadonlySet<string> = new Set(["Network", "NetworkUpdateRequest"]);
 
 const types = new Map(Object.entries(fields).map(([name, fields]) => [name, messageType(fields)]));
 
@@ -73,7 +77,15 @@ export function encode(type: string, message: object): Buffer {
 
 /** The message in these bytes, with every field of types.ts; throws on bytes that are no message. */
 export function decode(type: string, bytes: Uint8Array): object {
-  return readMessage(new Reader(bytes), type);
+  return readMessage(new Reader(bytes), type, false);
+}
+
+/**
+ * The same for a request, whose networks and updates must have no field that is not known: one that is left unread is
+ * a change that is not made, or another one. It may come from a client with other numbers.
+ */
+export function decodeRequest(type: string, bytes: Uint8Array): object {
+  return readMessage(new Reader(bytes), type, true);
 }
 
 function writeMessage(out: Writer, type: string, message: Message): void {
@@ -91,24 +103,50 @@ function writeField(out: Writer, { tag, scalar, message }: FieldType, value: unk
   else out.lengthOf(() => writeMessage(out, message, value as Message));
 }
 
-function readMessage(from: Reader, type: string): object {
+/** @param request True: what is unknown in {@link exactTypes} is refused. @param exact True inside of these. */
+function readMessage(
+  from: Reader,
+  type: string,
+  request: boolean,
+  exact = request && exactTypes.has(type),
+): object {
   const { byNumber, scalars, lists } = typeOf(type);
   const message: Record<string, unknown> = { ...scalars };
   for (const name of lists) message[name] = [];
   while (!from.ended) {
     const tag = from.small();
-    const field = byNumber.get(Math.floor(tag / 8));
+    const number = Math.floor(tag / 8), field = byNumber.get(number);
     if (!field || field.tag !== tag) {
+      if (exact) throw field ? notExactly(type, number, field) : notKnown(type, number);
       from.skip(tag % 8);
       continue;
     }
-    const value = field.scalar
-      ? field.scalar.read(from)
-      : readMessage(new Reader(from.bytes()), field.message);
+    let value: unknown;
+    if (field.scalar) value = field.scalar.read(from);
+    else {
+      const inner = from.bytes();
+      try {
+        value = readMessage(new Reader(inner), field.message, request, exact || undefined);
+      } catch (error) {
+        throw exact ? notExactly(type, number, field) : error;
+      }
+    }
     if (field.repeated) (message[field.name] as unknown[]).push(value);
     else message[field.name] = value;
   }
   return message;
+}
+
+function notKnown(type: string, number: number): Error {
+  return new Error(`${type}: field ${number} is not known here; ${otherVersion}`);
+}
+
+function notExactly(type: string, number: number, { name, scalar, message }: FieldType): Error {
+  const wanted = scalar
+    ? message
+    : `${message} (${[...typeOf(message).byNumber.values()].map((f) => f.name).join(", ")})`;
+  const article = /^[aio]/i.test(wanted) ? "an" : "a";
+  return new Error(`${type}: field ${number} (${name}) is not exactly ${article} ${wanted}; ${otherVersion}`);
 }
 
 function typeOf(name: string): MessageType {

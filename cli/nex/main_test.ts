@@ -164,10 +164,18 @@ Deno.test("members are added, changed and deleted one by one", async () => {
   assert.deepEqual(await nex(all, ["delete", "member", "a", mac]), done(""));
   assert.deepEqual(await nex(all, ["delete", "network", "a"]), done(""));
   assert.deepEqual(seen, [
-    { net: "a", list: [{ mac, name: "", ip4: null, ip6: null, net: "" }], force: false },
-    { net: "a", list: [{ mac, name: null, ip4: { address: "10.0.0.5", expires: null }, ip6: null }] },
-    { net: "a", list: [{ mac, name: { value: "x" }, ip4: null, ip6: null }] },
-    { network: "a", list: [mac] },
+    {
+      net: "a",
+      list: [{ mac, name: "", ip4: null, ip6: null, net: "", clientName: "", shared: false }],
+      force: false,
+    },
+    {
+      net: "a",
+      list: [{ mac, name: null, ip4: { address: "10.0.0.5", expires: null }, ip6: null }],
+      force: false,
+    },
+    { net: "a", list: [{ mac, name: { value: "x" }, ip4: null, ip6: null }], force: false },
+    { network: "a", list: [mac], force: false },
     { name: "a" },
   ]);
 });

@@ -66,6 +66,8 @@ const member = (mac: string, name: string, address?: string, left?: number): Mem
     : null,
   ip6: null,
   net: "mini",
+  clientName: "",
+  shared: false,
 });
 const members = [
   member("00:00:11:11:00:01", "whiskey.mini.net", "10.0.0.10", 3 * 3600 + 53 * 60 + 16),

@@ -91,7 +91,7 @@ export function updateMembers(draft: Draft, net: string, list: readonly MemberUp
   for (const update of updates) {
     const field = (f: string) => `member ${update.mac}: ${f}`;
     const before = draft.member(update.mac);
-    if (!before || (before.net ?? draft.networkAt(before.ip4)?.name) !== network.name) {
+    if (!before || !isMember(draft, network, update.mac)) {
       throw new Refusal("not-found", `network ${network.name} has no member ${update.mac}`);
     }
     refuseHeldAddress(draft, update, field);
@@ -123,9 +123,7 @@ export function updateMembers(draft: Draft, net: string, list: readonly MemberUp
 export function deleteMembers(draft: Draft, net: string, macs: readonly string[]): void {
   const network = findNetwork(draft, net);
   for (const mac of new Set(macs.map((m) => parseMac(m, "mac")))) {
-    const member = draft.member(mac);
-    const isThere = member !== undefined &&
-      (member.net ?? draft.networkAt(member.ip4)?.name) === network.name;
+    const isThere = isMember(draft, network, mac);
     if (!draft.attempts.found(`member ${mac}`, isThere)) {
       throw new Refusal("not-found", `network ${network.name} has no member ${mac}`);
     }
@@ -133,11 +131,22 @@ export function deleteMembers(draft: Draft, net: string, macs: readonly string[]
   }
 }
 
+function isMember(draft: Draft, network: Network, mac: string): boolean {
+  const member = draft.member(mac);
+  return member !== undefined && (member.net ?? draft.networkAt(member.ip4)?.name) === network.name;
+}
+
 /**
- * Plans members' moves to other MACs, with their names, addresses and leases. Moves that meet on a MAC, one member
+ * Plans moves of a network's members to other MACs, with their names, addresses and leases. Moves that meet on a MAC, one member
  * taking what another leaves, happen at once; the others are a step each.
  */
-export function changeMemberIds(draft: Draft, list: readonly { old: string; new: string }[]): void {
+export function changeMemberIds(
+  draft: Draft,
+  net: string,
+  list: readonly { old: string; new: string }[],
+): void {
+  if (!net) throw invalid("net: missing: the network whose members get other MACs");
+  const network = findNetwork(draft, net);
   const given = list.map((c) => ({ old: parseMac(c.old, "old"), new: parseMac(c.new, "new") }));
   for (const side of ["old", "new"] as const) {
     const twice = firstTwice(given.map((c) => c[side]));
@@ -145,9 +154,9 @@ export function changeMemberIds(draft: Draft, list: readonly { old: string; new:
   }
   // Once an attempt has moved a member, it is its new MAC that is there.
   const changes = given.filter((c) => {
-    const isThere = draft.member(c.old) !== undefined;
+    const isThere = isMember(draft, network, c.old);
     if (!draft.attempts.found(`move ${c.old}`, isThere)) {
-      throw new Refusal("not-found", `there is no member ${c.old}`);
+      throw new Refusal("not-found", `network ${network.name} has no member ${c.old}`);
     }
     return isThere;
   });

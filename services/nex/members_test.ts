@@ -155,19 +155,19 @@ Deno.test("updateMembers() renames and clears, and refuses strangers", () => {
 Deno.test("changeMemberIds() moves members, in a circle too", () => {
   const it = miniLab();
   const [a, b] = ["00:00:11:11:00:01", "00:00:22:22:00:01"] as const;
-  it.do((d) => changeMemberIds(d, [{ old: a, new: b }, { old: b, new: a }]));
+  it.do((d) => changeMemberIds(d, "mini", [{ old: a, new: b }, { old: b, new: a }]));
   assert.equal(it.view.holderOfName("whiskey.mini.net"), b);
   assert.equal(it.view.member(a)?.ip4, "10.0.0.11");
-  it.do((d) => changeMemberIds(d, [{ old: a, new: "02:00:00:00:00:0a" }]));
+  it.do((d) => changeMemberIds(d, "mini", [{ old: a, new: "02:00:00:00:00:0a" }]));
   const many = Array.from(
     { length: 90 },
     (_, i) => ({ mac: `06:00:00:00:00:${i.toString(16).padStart(2, "0")}` }),
   );
   it.do((d) => addMembers(d, "mini", many));
-  it.do((d) => changeMemberIds(d, many.map((m) => ({ old: m.mac, new: m.mac.replace("06", "0a") }))));
+  it.do((d) => changeMemberIds(d, "mini", many.map((m) => ({ old: m.mac, new: m.mac.replace("06", "0a") }))));
   assert.equal(it.view.member("0a:00:00:00:00:59")?.ip4, "10.0.0.102");
   assert.equal(it.view.member(a), undefined);
-  assert.throws(() => it.do((d) => changeMemberIds(d, [{ old: b, new: "00:00:33:33:00:01" }])), {
+  assert.throws(() => it.do((d) => changeMemberIds(d, "mini", [{ old: b, new: "00:00:33:33:00:01" }])), {
     code: "exists",
   });
 });

@@ -77,8 +77,8 @@ export function nexApi(nex: Nex): NexApi {
       await nex.change((draft) => deleteMembers(draft, network, list));
       return done;
     },
-    async ChangeMemberID({ list }) {
-      await nex.change((draft) => changeMemberIds(draft, list));
+    async ChangeMemberID({ net, list }) {
+      await nex.change((draft) => changeMemberIds(draft, net, list));
       return done;
     },
     async Apply({ networks, members, dryRun }) {

@@ -1,5 +1,7 @@
 /** Between the messages of the API and what the domain and the store call the same things. */
 import type * as proto from "../../proto/types.ts";
+import { Ip } from "../common/ip.ts";
+import { invalid } from "../common/refusal.ts";
 import type { MemberListRequest } from "../nex/apply.ts";
 import type { Member } from "../nex/member.ts";
 import type { MemberRequest, MemberUpdate } from "../nex/members.ts";
@@ -8,14 +10,21 @@ import type { Declined } from "../nex/quarantine.ts";
 import { compact } from "../nex/check_network.ts";
 import type { LeaseRecord, NetworkRecord } from "../store/records.ts";
 
-/** A network as it is stored, without the fields that the message leaves empty. Nothing is checked yet. */
+/**
+ * A network as it is stored, without the fields that the message leaves empty. Nothing is checked yet but its MAC range:
+ * a build of Nex with addresses under that field's number would send a range that is empty.
+ */
 export function networkFrom(message: proto.Network): NetworkRecord {
+  const { macRange } = message;
+  if (macRange && !(macRange.begin && macRange.end)) {
+    throw invalid(`network ${message.name}: macrange: not a range with begin and end (field 12)`);
+  }
   return compact({
     ...message,
     options: message.options.map((option) => ({ ...option })),
     Range4: rangeFrom(message.Range4),
     Range6: rangeFrom(message.Range6),
-    macRange: rangeFrom(message.macRange),
+    macRange: rangeFrom(macRange),
     leaseDuration: message.leaseDuration || undefined,
   });
 }
@@ -37,6 +46,7 @@ export function memberTo(member: Member, network: string): proto.Sent<proto.Memb
     ip4: leaseTo(member.record.ip4),
     ip6: leaseTo(member.record.ip6),
     net: network,
+    clientName: member.record.hostname ?? "",
   };
 }
 
@@ -73,18 +83,20 @@ export function updateFrom(message: proto.MemberUpdate): MemberUpdate {
 
 /**
  * A network's record with an update done to it. A wrapped value that is empty, and a range without ends, take the
- * field away; lists lose what is absent, then gain what is present.
+ * field away; lists lose what is absent, then gain what is present and not in them. An option replaces the one of
+ * its number.
  */
 export function updatedNetwork(record: NetworkRecord, update: proto.NetworkUpdateRequest): NetworkRecord {
   const text = (wrapped: proto.StringValue | null, old: string | undefined) => wrapped ? wrapped.value : old;
-  const set = (old: readonly string[] = [], present: string[], absent: string[]) => {
-    const gone = new Set([...absent, ...present]);
-    return [...old.filter((value) => !gone.has(value)), ...present];
+  // A client with other field numbers sends what is no address.
+  const addresses = (list: string[], field: string) =>
+    list.map((address) => Ip.parse(address, `network ${update.name}: ${field}`).toString());
+  const set = (field: "gateways" | "nameservers") => {
+    const present = addresses(update[`${field}Present`], `${field}_present`);
+    const absent = addresses(update[`${field}Absent`], `${field}_absent`);
+    const kept = (record[field] ?? []).filter((value) => present.includes(value) || !absent.includes(value));
+    return [...kept, ...present.filter((value) => !kept.includes(value))];
   };
-  const { optionsPresent, optionsAbsent } = update;
-  const replaced = new Set(optionsPresent.map((option) => option.number));
-  const absent = (option: proto.Option) =>
-    optionsAbsent.some((a) => a.number === option.number && (a.value === "" || a.value === option.value));
   return compact({
     ...record,
     subnet4: text(update.subnet4, record.subnet4),
@@ -93,15 +105,30 @@ export function updatedNetwork(record: NetworkRecord, update: proto.NetworkUpdat
     dhcp6server: text(update.dhcp6server, record.dhcp6server),
     Range4: rangeFrom(update.Range4) ?? record.Range4,
     Range6: rangeFrom(update.Range6) ?? record.Range6,
-    gateways: set(record.gateways, update.gatewaysPresent, update.gatewaysAbsent),
-    nameservers: set(record.nameservers, update.nameserversPresent, update.nameserversAbsent),
-    options: [
-      ...(record.options ?? []).filter((option) => !replaced.has(option.number) && !absent(option)),
-      ...optionsPresent.map((option) => ({ ...option })),
-    ],
+    gateways: set("gateways"),
+    nameservers: set("nameservers"),
+    options: updatedOptions(record.options ?? [], update),
     domain: text(update.domain, record.domain),
     macRange: rangeFrom(update.macRange) ?? record.macRange,
     siaddr: text(update.siaddr, record.siaddr),
     leaseDuration: update.leaseDuration ? update.leaseDuration.value || undefined : record.leaseDuration,
   });
+}
+
+function updatedOptions(
+  old: NonNullable<NetworkRecord["options"]>,
+  { name, optionsPresent, optionsAbsent }: proto.NetworkUpdateRequest,
+): NetworkRecord["options"] {
+  for (const { number } of optionsAbsent) {
+    if (number < 1 || number > 254) {
+      throw invalid(`network ${name}: options_absent: ${number} is no DHCP option, which are from 1 to 254`);
+    }
+  }
+  const present = new Map(optionsPresent.map((option) => [option.number, { ...option }]));
+  const kept = old.filter((option) =>
+    present.has(option.number) ||
+    !optionsAbsent.some((a) => a.number === option.number && (a.value === "" || a.value === option.value))
+  );
+  const replaced = kept.map((option) => present.get(option.number) ?? option);
+  return [...replaced, ...[...present.values()].filter((option) => !replaced.includes(option))];
 }

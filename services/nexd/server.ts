@@ -14,7 +14,7 @@ import { type NexHandlers, nexPackage, nexService } from "../../proto/service.ts
 import type { HostPort } from "../common/host_port.ts";
 import { connectionLimit } from "../common/http/acceptor.ts";
 import type { Problem } from "../common/http_status.ts";
-import { messageOf, Refusal, type RefusalCode } from "../common/refusal.ts";
+import { invalid, messageOf, Refusal, type RefusalCode } from "../common/refusal.ts";
 import type { TlsMaterial } from "../common/tls.ts";
 import { UnknownOutcome } from "../store/errors.ts";
 import type { NexApi } from "./api.ts";
@@ -88,7 +88,7 @@ export async function serveGrpc(api: NexApi, options: GrpcOptions): Promise<Grpc
     "grpc.max_connection_idle_ms": IDLE,
     interceptors: [unfinished.interceptor],
   });
-  server.addService(unfinished.measured(nexService), handlers(api, options));
+  server.addService(unfinished.measured(readable(nexService)), handlers(api, options));
   const health = new HealthImplementation({ "": "NOT_SERVING", "nex.Nex": "NOT_SERVING" });
   health.addToServer(server);
   new ReflectionService(nexPackage()).addToServer(server);
@@ -117,6 +117,22 @@ export async function serveGrpc(api: NexApi, options: GrpcOptions): Promise<Grpc
   };
 }
 
+/** The service, with the reason for a request that cannot be read in its place: grpc-js would call it a fault of ours. */
+function readable(service: typeof nexService): typeof nexService {
+  return Object.fromEntries(
+    Object.entries(service).map(([name, method]) => [name, {
+      ...method,
+      requestDeserialize: (bytes: Buffer) => {
+        try {
+          return method.requestDeserialize(bytes);
+        } catch (error) {
+          return invalid(messageOf(error));
+        }
+      },
+    }]),
+  ) as unknown as typeof nexService;
+}
+
 function handlers(api: NexApi, { gate, onCall, onError }: GrpcOptions): NexHandlers {
   const handle =
     (method: keyof NexApi) => async (call: ServerUnaryCall<never, never>, callback: sendUnaryData<never>) => {
@@ -124,6 +140,7 @@ function handlers(api: NexApi, { gate, onCall, onError }: GrpcOptions): NexHandl
       let code: status = status.OK;
       try {
         gate?.();
+        if (call.request as unknown instanceof Refusal) throw call.request;
         callback(null, await api[method](call.request) as never);
       } catch (error) {
         code = codeOf(error);

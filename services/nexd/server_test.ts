@@ -115,6 +115,28 @@ const longest = (i: number): Sent<proto.Member> => ({
   ip6: { address: "2001:db8:1111:2222:3333:4444:5555:6666" },
 });
 
+Deno.test("a request that cannot be read is the client's fault, and says which field", async () => {
+  await using it = await serving();
+  const stream = it.http2().request({
+    ":method": "POST",
+    ":path": "/nex.Nex/UpdateNetwork",
+    "content-type": "application/grpc",
+    te: "trailers",
+  });
+  const trailers = new Promise<Record<string, unknown>>((resolve) => {
+    stream.on("response", (headers) => headers["grpc-status"] && resolve(headers));
+    stream.on("trailers", resolve);
+  });
+  stream.resume();
+  stream.end(Buffer.concat([Buffer.from([0, 0, 0, 0, 11, 0x62, 9]), Buffer.from("10.0.0.10")]));
+  const { "grpc-status": code, "grpc-message": message } = await trailers;
+  assert.equal(Number(code), status.INVALID_ARGUMENT);
+  assert.match(
+    decodeURIComponent(String(message)),
+    /^NetworkUpdateRequest: field 12 \(optionsPresent\) is not/,
+  );
+});
+
 Deno.test("one request holds 10,000 members with the longest names, and little more", async () => {
   await using it = await serving();
   const list = (length: number) => Array.from({ length }, (_, i) => longest(i));

@@ -110,12 +110,12 @@ for name in ("", "nex.Nex"):
 
 # A capitalised field name, messages in messages, repeated ones, uint64.
 call("AddNetwork", network=message["Network"](
-    name="py", subnet4="10.7.0.0/24", domain="Py.Net", gateways=["10.7.0.1"], leaseDuration=2**32 - 2,
+    name="py", subnet4="10.7.0.0/24", domain="Py.Net", gateways=["10.7.0.1"], lease_duration=2**32 - 2,
     Range4=message["AddressRange"](begin="10.7.0.10", end="10.7.0.20"),
     options=[message["Option"](number=42, value="10.7.0.2")]))
 print("GetNetworks", *call("GetNetworks").nets)
 net = call("GetNetwork", name="py").net
-print("GetNetwork", net.subnet4, net.Range4.begin, net.leaseDuration, net.options[0].number, net.HasField("Range6"))
+print("GetNetwork", net.subnet4, net.Range4.begin, net.lease_duration, net.options[0].number, net.HasField("Range6"))
 
 call("AddMembers", net="py", list=[message["Member"](mac="02:00:00:00:00:0A", name="Ten"),
                                    message["Member"](mac="02:00:00:00:00:0b")])
@@ -124,17 +124,17 @@ update = message["MemberUpdate"](mac="02:00:00:00:00:0b")
 update.name.value = "eleven"
 call("UpdateMembers", net="py", list=[update])
 print("UpdateMembers", *members("py"))
-call("ChangeMemberID", list=[message["Change"](old="02:00:00:00:00:0a", new="02:00:00:00:00:0c")])
+call("ChangeMemberID", net="py", list=[message["IDChange"](old="02:00:00:00:00:0a", new="02:00:00:00:00:0c")])
 print("ChangeMemberID", *members("py"))
 call("DeleteMembers", network="py", list=["02:00:00:00:00:0b"])
 print("DeleteMembers", *members("py"))
 
-update = message["NetworkUpdateRequest"](name="py", gatewaysPresent=["10.7.0.2"], gatewaysAbsent=["10.7.0.1"])
+update = message["NetworkUpdateRequest"](name="py", gateways_present=["10.7.0.2"], gateways_absent=["10.7.0.1"])
 update.siaddr.value = "10.7.0.3"
-update.leaseDuration.value = 900
+update.lease_duration.value = 900
 call("UpdateNetwork", update)
 net = call("GetNetwork", name="py").net
-print("UpdateNetwork", *net.gateways, net.siaddr, net.leaseDuration, net.domain)
+print("UpdateNetwork", *net.gateways, net.siaddr, net.lease_duration, net.domain)
 
 applied = call("Apply", networks=[net], members=[message["MemberList"](
     net="py", list=[message["Member"](mac="02:00:00:00:00:0d", name="d")])])

@@ -56,17 +56,22 @@ Deno.test("a long delete that somebody's renewal gets in the way of deletes all 
     }
     return await commit(plan);
   };
-  await nexApi(nex).DeleteMembers({ network: "n", list: Array.from({ length: 200 }, (_, i) => mac(i)) });
+  const list = Array.from({ length: 200 }, (_, i) => mac(i));
+  await nexApi(nex).DeleteMembers({ network: "n", list, force: false });
   assert.equal(nex.view.membersOf("n").length, 0);
 });
 
 for (
   const [what, call] of [
     ["DeleteNetwork", (nex: Nex) => nexApi(nex).DeleteNetwork({ name: "n" })],
-    ["DeleteMembers", (nex: Nex) => nexApi(nex).DeleteMembers({ network: "n", list: [mac(1)] })],
+    [
+      "DeleteMembers",
+      (nex: Nex) => nexApi(nex).DeleteMembers({ network: "n", list: [mac(1)], force: false }),
+    ],
     [
       "ChangeMemberID",
-      (nex: Nex) => nexApi(nex).ChangeMemberID({ list: [{ old: mac(1), new: "0b:00:00:00:00:01" }] }),
+      (nex: Nex) =>
+        nexApi(nex).ChangeMemberID({ net: "n", list: [{ old: mac(1), new: "0b:00:00:00:00:01" }] }),
     ],
   ] as const
 ) {
@@ -106,8 +111,8 @@ Deno.test("a change that was made, its answer lost, and that somebody has moved 
   await swallowed;
   const has = (mac: string) => other.mirror.get(`/member/${mac}`) !== undefined;
   await until("both are made", () => has(mac(1)) && has(mac(2)));
-  await nexApi(theirs).ChangeMemberID({ list: [{ old: mac(1), new: mac(11) }] });
-  await nexApi(theirs).DeleteMembers({ network: "n", list: [mac(2)] });
+  await nexApi(theirs).ChangeMemberID({ net: "n", list: [{ old: mac(1), new: mac(11) }] });
+  await nexApi(theirs).DeleteMembers({ network: "n", list: [mac(2)], force: false });
   relay.cut();
 
   for (const outcome of await told) {

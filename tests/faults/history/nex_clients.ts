@@ -104,7 +104,10 @@ async function work(client: number): Promise<void> {
         slow = false;
       } else {
         const moved = newMac(client);
-        const outcome = await ask(server, "ChangeMemberID", { list: [{ old: mac, new: moved }] }, [
+        const outcome = await ask(server, "ChangeMemberID", {
+          net: "names",
+          list: [{ old: mac, new: moved }],
+        }, [
           { what: "delete", key: `/member/${mac}` },
           { what: "add", key: `/member/${moved}` },
         ]);

@@ -1,0 +1,73 @@
+import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import type { AddNetworkRequest, NetworkUpdateRequest } from "../../proto/types.ts";
+import { decodeRequest, encode } from "../../proto/wire.ts";
+import { networkFrom, updatedNetwork } from "./convert.ts";
+
+const before = {
+  name: "mini",
+  subnet4: "10.0.0.0/24",
+  gateways: ["10.0.0.1", "10.0.0.2"],
+  nameservers: ["10.0.0.3", "10.0.0.4"],
+  options: [{ number: 66, value: "a" }, { number: 42, value: "10.0.0.9" }],
+  domain: "mini.net",
+  unknown: { kept: true },
+};
+
+/** The record after an update, which is given in hexadecimal or as a message. */
+function updated(update: string | object) {
+  const sent = typeof update === "string"
+    ? Buffer.from(update, "hex")
+    : encode("NetworkUpdateRequest", { name: "mini", ...update });
+  return updatedNetwork(before, decodeRequest("NetworkUpdateRequest", sent) as NetworkUpdateRequest);
+}
+
+Deno.test("updatedNetwork() adds what is present and takes away what is absent, each in its place", () => {
+  const cases: [update: object, change: object][] = [
+    [{}, {}],
+    [{ gatewaysPresent: ["10.0.0.5", "10.0.0.1"] }, { gateways: ["10.0.0.1", "10.0.0.2", "10.0.0.5"] }],
+    [{ gatewaysAbsent: ["10.0.0.1", "10.0.0.7"] }, { gateways: ["10.0.0.2"] }],
+    [{ nameserversPresent: ["FD00::1"] }, { nameservers: ["10.0.0.3", "10.0.0.4", "fd00::1"] }],
+    [
+      { nameserversPresent: ["10.0.0.5"], nameserversAbsent: ["10.0.0.3", "10.0.0.4"] },
+      { nameservers: ["10.0.0.5"] },
+    ],
+    [
+      { optionsPresent: [{ number: 66, value: "b" }, { number: 67, value: "c" }] },
+      { options: [{ number: 66, value: "b" }, before.options[1], { number: 67, value: "c" }] },
+    ],
+    [{ optionsAbsent: [{ number: 66 }] }, { options: [before.options[1]] }],
+    [{ optionsAbsent: [{ number: 66, value: "other" }] }, {}],
+    [{ domain: { value: "b.net" } }, { domain: "b.net" }],
+    [{ macRange: { begin: "a", end: "b" } }, { macRange: { begin: "a", end: "b" } }],
+    [{ siaddr: { value: "10.0.0.5" } }, { siaddr: "10.0.0.5" }],
+    [{ leaseDuration: { value: 900 } }, { leaseDuration: 900 }],
+  ];
+  for (const [update, change] of cases) {
+    assert.deepEqual(updated(update), { ...before, ...change }, JSON.stringify(update));
+  }
+  const { domain: _, ...without } = before;
+  assert.deepEqual(updated({ domain: { value: "" } }), without);
+});
+
+Deno.test("updatedNetwork() refuses what a client with other field numbers sends, and names the field", () => {
+  const hex = (text: string) => Buffer.from(text).toString("hex");
+  const cases: [update: string, message: RegExp][] = [
+    // An option where name servers are, and a domain where absent name servers are.
+    ["5208" + "08421204" + hex("boot"), /nameservers_present: "\\x08B\\x12\\x04boot" is not an IP/],
+    ["5a0a" + "0a08" + hex("mini.net"), /nameservers_absent: "\\x0a\\x08mini\.net" is not an IP/],
+    ["6a00", /options_absent: 0 is no DHCP option/],
+  ];
+  for (const [update, message] of cases) assert.throws(() => updated(update), { code: "invalid", message });
+});
+
+Deno.test("networkFrom() refuses a MAC range without its ends", () => {
+  for (const macRange of [{}, { begin: "02:00:00:00:00:01" }]) {
+    const bytes = encode("AddNetworkRequest", { network: { name: "mini", macRange } });
+    const { network } = decodeRequest("AddNetworkRequest", bytes) as AddNetworkRequest;
+    assert.throws(() => network && networkFrom(network), {
+      code: "invalid",
+      message: "network mini: macrange: not a range with begin and end (field 12)",
+    });
+  }
+});
