@@ -6,14 +6,14 @@ export function reverseName(ip: Ip): string {
 }
 
 /**
- * The reverse zones of a subnet, cut where a name has its dots: at octets for IPv4, at nibbles for IPv6.
- * A prefix between two cuts gets every zone within it (a /22 four /24 zones); one longer than the last cut
- * that can hold more than one name (/24, /124) gets the zone around it.
+ * The reverse zones that lie wholly within a subnet, cut where a name has its dots: at octets for IPv4, at nibbles
+ * for IPv6. A prefix between two cuts gets every zone within it: a /22 four /24 zones, a /26 a zone for each of its
+ * 64 addresses, since the rest of the /24 may be anybody's.
  */
 export function reverseZones(subnet: Cidr): string[] {
   const unit = subnet.family === 4 ? 8 : 4;
   const bits = subnet.address.bytes.length * 8;
-  const cut = Math.min(Math.max(Math.ceil(subnet.prefix / unit), 1) * unit, bits - unit);
+  const cut = Math.max(Math.ceil(subnet.prefix / unit), 1) * unit;
   const count = 1 << Math.max(cut - subnet.prefix, 0);
   const zones: string[] = [];
   for (let i = 0; i < count; i++) {
@@ -22,6 +22,16 @@ export function reverseZones(subnet: Cidr): string[] {
     zones.push(`${units(address).slice(0, cut / unit).reverse().join(".")}.${suffix(address)}`);
   }
   return zones;
+}
+
+/**
+ * The zone that RFC 2317 has for an IPv4 subnet of more than one address that is longer than /24, named as in its §4
+ * (`64/26.60.168.192.in-addr.arpa`): it can be delegated where a zone for each address would be too many.
+ */
+export function classlessZone({ family, prefix, first }: Cidr): string | undefined {
+  if (family !== 4 || prefix <= 24 || prefix === 32) return undefined;
+  const [last = "", ...rest] = units(first).reverse();
+  return `${last}/${prefix}.${rest.join(".")}.${suffix(first)}`;
 }
 
 function units(ip: Ip): string[] {

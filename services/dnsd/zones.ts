@@ -1,6 +1,6 @@
 import { type Cidr, Ip } from "../common/ip.ts";
 import { invalid } from "../common/refusal.ts";
-import { reverseName, reverseZones } from "./reverse.ts";
+import { classlessZone, reverseName, reverseZones } from "./reverse.ts";
 import type { Rrset, TableWriter } from "./table_writer.ts";
 import { Node } from "./tree.ts";
 import { canonical, nameToWire, TYPE } from "./wire.ts";
@@ -12,7 +12,7 @@ export interface NetworkNames {
   /** Its forward zone, without a last dot; "" for none. */
   readonly domain: string;
   readonly subnets: readonly Cidr[];
-  /** The addresses of `ns.DOMAIN`. */
+  /** The addresses of `ns.DOMAIN`; with none, this server's stand there. */
   readonly nameservers: readonly Ip[];
   /** Seconds, of every record and of negative answers. */
   readonly ttl: number;
@@ -35,7 +35,7 @@ interface Owner {
   /** The addresses of a zone's name server, where no member has its name. */
   glue?: string;
   /** Names that have the address whose reverse name this is. */
-  pointers?: string[];
+  pointers?: readonly string[];
   zone?: Zone;
 }
 
@@ -44,13 +44,17 @@ type Place = Node<Owner>;
 // Nobody transfers our zones: the SOA's first three times are there because there must be some.
 const REFRESH = 3600, RETRY = 600, EXPIRE = 86400;
 
+/** A host may have an address for each of its containers' networks, and an answer holds only so many. */
+const MOST_SERVERS = 8;
+
 /**
  * Which records every name has, from networks and names: plain data in, table changes out.
  *
- * A network's domain is a zone, and so is the reverse zone (or zones) of each of its subnets. Each name belongs to
- * the longest zone that it is in, whatever network it comes from. The SOA of a zone names `ns.DOMAIN` as the primary
- * and `hostmaster.DOMAIN` as the mailbox; `ns.DOMAIN` is its NS too, with the network's name servers as addresses
- * unless a member has that name. For a network without a domain the reverse zone's own name stands for DOMAIN.
+ * A network's domain is a zone, and so is the reverse zone (or zones) of each of its subnets, with the RFC 2317 zone
+ * of one longer than /24. Each name belongs to the longest zone that it is in, whatever network it comes from. The SOA
+ * of a zone names `ns.DOMAIN` as the primary and `hostmaster.DOMAIN` as the mailbox; `ns.DOMAIN` is its NS too, with
+ * the network's name servers as addresses, or else this server's, unless a member has that name. For a network
+ * without a domain the first of its reverse zones stands for DOMAIN.
  *
  * Changes are gathered until {@link publish}.
  */
@@ -61,6 +65,8 @@ export class Zones {
   readonly #dirty = new Set<string>();
   #dead: Zone[] = [];
   #nextZone = 0;
+  #serial = 0;
+  #servers: readonly Ip[] = [];
 
   constructor(table: TableWriter) {
     this.#table = table;
@@ -72,15 +78,17 @@ export class Zones {
     if (network.domain !== "" && !nameToWire(`hostmaster.${network.domain}`)) {
       throw invalid(`domain: "${given.domain}" is not a domain name, like mini.net`);
     }
-    this.deleteNetwork(network.name);
+    const before = this.#networks.get(network.name);
     this.#networks.set(network.name, network);
-    for (const apex of apexes(network)) {
+    const now = apexes(network);
+    for (const apex of now) {
       const owner = this.#grow(apex);
       owner.zone ??= { id: this.#nextZone++, apex, networks: new Map(), serial: 0 };
       owner.zone.networks.set(network.name, network);
       this.#soil(apex);
     }
-    this.#setGlue(network.domain);
+    this.#changed(network);
+    if (before) this.#retire(before, new Set(now));
   }
 
   /** Forgets a network; names stay known and come back with a network that has their zone. */
@@ -88,17 +96,39 @@ export class Zones {
     const network = this.#networks.get(name);
     if (!network) return;
     this.#networks.delete(name);
+    this.#retire(network, new Set());
+  }
+
+  /** Takes a network, as it was, out of its zones but those in `kept`. */
+  #retire(network: NetworkNames, kept: ReadonlySet<string>): void {
     for (const apex of apexes(network)) {
       const owner = this.#root.find(apex)?.value;
-      if (!owner?.zone) continue;
+      if (!owner?.zone || kept.has(apex)) continue;
       this.#soil(apex);
-      owner.zone.networks.delete(name);
+      owner.zone.networks.delete(network.name);
       if (owner.zone.networks.size > 0) continue;
       this.#dead.push(owner.zone);
       delete owner.zone;
       this.#tidy(apex);
     }
-    this.#setGlue(network.domain);
+    this.#changed(network);
+  }
+
+  /** Sets what depends on a network beside its zones. */
+  #changed(network: NetworkNames): void {
+    this.#setGlue(homeOf(network));
+    for (const subnet of network.subnets) this.#copyPointers(subnet);
+  }
+
+  /**
+   * Sets where this server is asked, the best address first: for networks without name servers.
+   * @returns true when that is news, which {@link publish} makes visible
+   */
+  setServers(addresses: readonly Ip[]): boolean {
+    if (toText(addresses) === toText(this.#servers)) return false;
+    this.#servers = addresses;
+    for (const network of this.#networks.values()) this.#setGlue(homeOf(network));
+    return true;
   }
 
   /** Sets all addresses of a name. Throws Refusal "invalid" when it is no domain name. */
@@ -111,11 +141,7 @@ export class Zones {
     this.#dirty.add(fqdn);
     this.#unpoint(fqdn, owner.addresses);
     owner.addresses = toText(addresses);
-    for (const ip of fromText(owner.addresses)) {
-      const reverse = reverseName(ip);
-      (this.#grow(reverse).pointers ??= []).push(fqdn);
-      this.#dirty.add(reverse);
-    }
+    for (const ip of fromText(owner.addresses)) this.#setPointers(ip, [...this.#pointers(ip), fqdn]);
   }
 
   /** Forgets a name and its addresses; nothing happens when it is unknown. */
@@ -131,9 +157,10 @@ export class Zones {
 
   /**
    * Makes all changes since the last time visible to queries.
-   * @param serial the SOA serial of every zone that they touched, taken modulo 2^32: etcd's revision
+   * @param serial the SOA serial of every zone that they touched, taken modulo 2^32: etcd's revision, or the last one
    */
-  publish(serial: number): void {
+  publish(serial: number = this.#serial): void {
+    this.#serial = serial;
     const zones = new Set<Zone>();
     const names = [...this.#dirty].map((name) => ({ name, ...this.#find(name) }));
     this.#dirty.clear();
@@ -188,22 +215,56 @@ export class Zones {
 
   #unpoint(fqdn: string, addresses = ""): void {
     for (const ip of fromText(addresses)) {
-      const name = reverseName(ip);
-      const owner = this.#root.find(name)?.value;
-      const left = owner?.pointers?.filter((pointer) => pointer !== fqdn) ?? [];
-      if (owner && left.length > 0) owner.pointers = left;
-      else delete owner?.pointers;
-      this.#dirty.add(name);
+      this.#setPointers(ip, this.#pointers(ip).filter((pointer) => pointer !== fqdn));
+    }
+  }
+
+  /** Which names have an address. */
+  #pointers(ip: Ip): readonly string[] {
+    return this.#root.find(reverseName(ip))?.value?.pointers ?? [];
+  }
+
+  #setPointers(ip: Ip, pointers: readonly string[]): void {
+    const name = reverseName(ip);
+    this.#setPointersOf(name, pointers);
+    // An address of a subnet longer than /24 is a zone, which knows its networks.
+    for (const { subnets } of this.#root.find(name)?.value?.zone?.networks.values() ?? []) {
+      for (const subnet of subnets) {
+        const zone = classlessZone(subnet);
+        if (zone && subnet.contains(ip)) this.#setPointersOf(`${ip.bytes.at(-1)}.${zone}`, pointers);
+      }
+    }
+  }
+
+  #setPointersOf(name: string, pointers: readonly string[]): void {
+    this.#dirty.add(name);
+    if (pointers.length > 0) this.#grow(name).pointers = pointers;
+    else {
+      delete this.#root.find(name)?.value?.pointers;
       this.#tidy(name);
     }
   }
 
-  /** Gives `ns.DOMAIN` the name servers of all networks with that domain. */
+  /** Gives the names of a subnet's RFC 2317 zone what their addresses have, or nothing where the zone is gone. */
+  #copyPointers(subnet: Cidr): void {
+    const zone = classlessZone(subnet);
+    if (!zone) return;
+    const held = this.#root.find(zone)?.value?.zone !== undefined;
+    for (let i = 0; i < subnet.size; i++) {
+      const ip = subnet.first.plus(i);
+      if (ip) this.#setPointersOf(`${ip.bytes.at(-1)}.${zone}`, held ? this.#pointers(ip) : []);
+    }
+  }
+
+  /** Gives `ns.DOMAIN` the name servers of all networks with that domain, or this server's addresses. */
   #setGlue(domain: string): void {
     if (domain === "") return;
     const name = `ns.${domain}`;
-    const networks = this.#root.find(domain)?.value?.zone?.networks.values() ?? [];
-    const glue = toText([...networks].flatMap((network) => network.nameservers));
+    const networks = [...this.#root.find(domain)?.value?.zone?.networks.values() ?? []]
+      .filter((network) => homeOf(network) === domain);
+    const glue = networks.length === 0
+      ? ""
+      : toText(networks.flatMap((network) => network.nameservers)) || toText(this.#nearest(networks));
     this.#dirty.add(name);
     if (glue !== "") this.#grow(name).glue = glue;
     else {
@@ -211,11 +272,23 @@ export class Zones {
       this.#tidy(name);
     }
   }
+
+  /** This server's addresses in the networks' own subnets; all of them where there are none. */
+  #nearest(networks: readonly NetworkNames[]): readonly Ip[] {
+    const subnets = networks.flatMap((network) => network.subnets);
+    const near = this.#servers.filter((ip) => subnets.some((subnet) => subnet.contains(ip)));
+    return (near.length > 0 ? near : this.#servers).slice(0, MOST_SERVERS);
+  }
 }
 
-function apexes(network: NetworkNames): string[] {
-  const reverse = network.subnets.flatMap(reverseZones);
-  return network.domain === "" ? reverse : [network.domain, ...reverse];
+function apexes({ domain, subnets }: NetworkNames): string[] {
+  const reverse = subnets.flatMap((subnet) => [...reverseZones(subnet), classlessZone(subnet) ?? ""]);
+  return [domain, ...reverse].filter(Boolean);
+}
+
+/** The zone below which a network's name server has its name; "" for a network without any zone. */
+function homeOf({ domain, subnets: [subnet] }: NetworkNames): string {
+  return domain || (subnet ? reverseZones(subnet)[0] : "") || "";
 }
 
 /** Addresses, each once, in their order. */
@@ -241,12 +314,12 @@ function rrsets(owner: Owner | undefined, zone: Zone): Rrset[] {
   const add = (type: number, records: Uint8Array[]) => {
     if (records.length > 0) sets.push({ type, ttl, records });
   };
-  const addresses = fromText(owner?.addresses ?? owner?.glue ?? "");
+  const addresses = fromText(owner?.addresses || owner?.glue || "");
   add(TYPE.A, addresses.filter((ip) => ip.family === 4).map((ip) => ip.bytes));
   add(TYPE.AAAA, addresses.filter((ip) => ip.family === 6).map((ip) => ip.bytes));
   add(TYPE.PTR, [...owner?.pointers ?? []].sort().map(wire));
   if (owner?.zone === zone) {
-    const domain = main?.domain || zone.apex;
+    const domain = main ? homeOf(main) : zone.apex;
     const ns = wire(`ns.${domain}`);
     add(TYPE.NS, [ns]);
     add(TYPE.SOA, [soa(ns, wire(`hostmaster.${domain}`), zone.serial, ttl)]);

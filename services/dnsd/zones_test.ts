@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { Cidr, Ip } from "../common/ip.ts";
 import { Answerer } from "./answer.ts";
+import { reverseName, reverseZones } from "./reverse.ts";
 import { TableWriter } from "./table_writer.ts";
 import { decode, encodeQuery } from "./testing.ts";
 import { TYPE } from "./wire.ts";
@@ -91,13 +92,122 @@ Deno.test("names may come before their network", () => {
 
 Deno.test("networks share a reverse zone: the first by name has its SOA, the last to go takes it along", () => {
   const { zones, ask } = setUp();
-  zones.setNetwork(network("b", "b.net", "10.0.0.0/25"));
-  zones.setNetwork(network("a", "a.net", "10.0.0.128/25"));
+  zones.setNetwork(network("b", "b.net", "10.0.0.0/24"));
+  zones.setNetwork(network("a", "a.net", "10.0.0.0/24"));
   assert.equal(ask("0.0.10.in-addr.arpa", TYPE.NS), "ns.a.net");
   zones.deleteNetwork("a");
   assert.equal(ask("0.0.10.in-addr.arpa", TYPE.NS), "ns.b.net");
   zones.deleteNetwork("b");
   assert.equal(ask("0.0.10.in-addr.arpa", TYPE.NS), "REFUSED");
+});
+
+Deno.test("of a /24 that is not wholly ours, the addresses of our subnets alone are", () => {
+  const { table, zones, ask } = setUp();
+  const empty = table.size;
+  zones.setNetwork(network("a", "a.net", "192.168.60.64/26"));
+  zones.setNetwork(network("b", "b.net", "192.168.60.200/29"));
+  zones.setName("x.a.net", [Ip.parse("192.168.60.65")]);
+  zones.setName("y.b.net", [Ip.parse("192.168.60.201")]);
+  zones.setName("away.a.net", [Ip.parse("192.168.60.5")]);
+  const pointer = (last: number) => ask(`${last}.60.168.192.in-addr.arpa`, TYPE.PTR);
+  assert.equal(pointer(65), "x.a.net");
+  assert.equal(pointer(201), "y.b.net");
+  for (const last of [0, 5, 63, 128, 199, 208]) assert.equal(pointer(last), "REFUSED");
+  assert.equal(ask("60.168.192.in-addr.arpa", TYPE.SOA), "REFUSED");
+  // Each address is a zone, whose SOA its negative answers have: no answer speaks for a neighbour.
+  for (const last of [64, 70, 127, 200, 207]) {
+    const name = `${last}.60.168.192.in-addr.arpa`;
+    assert.equal(pointer(last), `NODATA ${name}`);
+    assert.equal(ask(`x.${name}`), `NXDOMAIN ${name}`);
+    assert.equal(ask(name, TYPE.NS), last < 128 ? "ns.a.net" : "ns.b.net");
+  }
+  zones.deleteNetwork("a");
+  assert.deepEqual([pointer(65), pointer(70), pointer(201)], ["REFUSED", "REFUSED", "y.b.net"]);
+  zones.setNetwork(network("a", "a.net", "192.168.60.64/27"));
+  assert.deepEqual([pointer(65), pointer(96)], ["x.a.net", "REFUSED"]);
+  zones.setNetwork(network("a", "a.net", "192.168.60.0/24"));
+  assert.deepEqual([pointer(65), pointer(5)], ["x.a.net", "away.a.net"]);
+  assert.equal(pointer(70), "NXDOMAIN 60.168.192.in-addr.arpa");
+  assert.equal(pointer(202), "NODATA 202.60.168.192.in-addr.arpa");
+  for (const name of ["a", "b"]) zones.deleteNetwork(name);
+  for (const name of ["x.a.net", "y.b.net", "away.a.net"]) zones.deleteName(name);
+  zones.publish(1);
+  assert.equal(table.size, empty);
+});
+
+Deno.test("a subnet longer than /24 has its RFC 2317 zone, for a parent that delegates it", () => {
+  const { zones, ask } = setUp();
+  const apex = "64/26.60.168.192.in-addr.arpa", pointer = (last: number) => ask(`${last}.${apex}`, TYPE.PTR);
+  zones.setName("early.a.net", [Ip.parse("192.168.60.66")]);
+  zones.setNetwork(network("a", "a.net", "192.168.60.64/26"));
+  zones.setName("x.a.net", [Ip.parse("192.168.60.65")]);
+  assert.equal(ask(apex, TYPE.NS), "ns.a.net");
+  assert.deepEqual([pointer(65), pointer(66)], ["x.a.net", "early.a.net"]);
+  assert.equal(pointer(67), `NXDOMAIN ${apex}`);
+  zones.setName("x.a.net", [Ip.parse("192.168.60.67")]);
+  assert.deepEqual([pointer(65), pointer(67)], [`NXDOMAIN ${apex}`, "x.a.net"]);
+  // Of two networks with one subnet, as an old store may have them, the last to go takes it along.
+  zones.setNetwork(network("b", "b.net", "192.168.60.64/26"));
+  zones.deleteNetwork("a");
+  assert.deepEqual([ask(apex, TYPE.NS), pointer(67)], ["ns.b.net", "x.a.net"]);
+  zones.deleteNetwork("b");
+  assert.deepEqual([ask(apex, TYPE.NS), pointer(67)], ["REFUSED", "REFUSED"]);
+});
+
+Deno.test("a prefix between two dots has the zones within it and none beside", () => {
+  const { zones, ask } = setUp();
+  zones.setNetwork(network("a", "a.net", "10.16.32.0/20"));
+  zones.setNetwork(network("b", "b.net", "172.16.0.0/12"));
+  zones.setNetwork(network("six", "six.net", "2001:db8::40/122"));
+  const pointer = (ip: string) => ask(reverseName(Ip.parse(ip)), TYPE.PTR).split(" ")[0];
+  for (const ours of ["10.16.32.1", "10.16.47.254", "172.16.0.1", "172.31.255.255", "2001:db8::4f"]) {
+    assert.equal(pointer(ours), "NXDOMAIN", ours);
+  }
+  for (
+    const other of ["10.16.31.1", "10.16.48.1", "172.15.0.1", "172.32.0.1", "2001:db8::3f", "2001:db8::80"]
+  ) {
+    assert.equal(pointer(other), "REFUSED", other);
+  }
+});
+
+Deno.test("the NS of a network without name servers is this server, by its addresses there or else by all", () => {
+  const { zones, ask } = setUp();
+  zones.setServers([Ip.parse("192.0.2.1"), Ip.parse("10.0.0.5"), Ip.parse("2001:db8::5")]);
+  const none = { nameservers: [] };
+  zones.setNetwork(network("here", "here.net", "10.0.0.0/24", none));
+  zones.setNetwork(network("there", "there.net", "10.0.1.0/24", none));
+  assert.equal(ask("ns.here.net"), "10.0.0.5");
+  assert.equal(ask("ns.there.net"), "10.0.0.5 192.0.2.1");
+  assert.equal(ask("ns.there.net", TYPE.AAAA), "2001:db8:0:0:0:0:0:5");
+  assert.equal(zones.setServers([Ip.parse("192.0.2.2")]), true);
+  assert.equal(zones.setServers([Ip.parse("192.0.2.2")]), false);
+  assert.deepEqual([ask("ns.here.net"), ask("ns.there.net")], ["192.0.2.2", "192.0.2.2"]);
+  zones.setNetwork(network("here", "here.net", "10.0.0.0/24"));
+  assert.equal(ask("ns.here.net"), "10.0.0.1");
+  // Of two networks with one domain, the name servers of the one are better than this server's addresses.
+  zones.setNetwork(network("more", "here.net", "10.0.2.0/24", none));
+  assert.equal(ask("ns.here.net"), "10.0.0.1");
+  // A member of that name that has no address yet takes nothing away.
+  zones.setName("ns.here.net", []);
+  assert.equal(ask("ns.here.net"), "10.0.0.1");
+});
+
+Deno.test("every zone's NS and SOA name a name server that has an address, without a domain too", () => {
+  const { zones, ask } = setUp();
+  zones.setServers([Ip.parse("192.0.2.1")]);
+  for (const [i, subnet] of ["10.0.0.0/24", "10.1.0.0/22", "10.2.0.64/30"].entries()) {
+    for (const nameservers of [[], [Ip.parse("10.0.0.1")]]) {
+      for (const domain of ["", `n${i}.net`]) {
+        zones.setNetwork(network("n", domain, subnet, { nameservers }));
+        const classless = i === 2 ? ["64/30.0.2.10.in-addr.arpa"] : [];
+        for (const apex of [...domain ? [domain] : [], ...reverseZones(Cidr.parse(subnet)), ...classless]) {
+          const ns = ask(apex, TYPE.NS);
+          assert.equal(ask(apex, TYPE.SOA).split(" ")[0], ns, apex);
+          assert.equal(ask(ns), nameservers[0]?.toString() ?? "192.0.2.1", `${ns} of ${apex}`);
+        }
+      }
+    }
+  }
 });
 
 Deno.test("ns.DOMAIN has the name servers' addresses unless a member has that name", () => {
