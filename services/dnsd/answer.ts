@@ -4,7 +4,7 @@
  * Hostile input gets FORMERR or silence, never an exception, and never more octets than the client has room for.
  */
 import { hashLabel, type TableReader } from "./table.ts";
-import { CLASS_IN, HEADER, LOWER, OPT_LENGTH, RCODE, TYPE, UDP_MAX, UDP_PLAIN } from "./wire.ts";
+import { CLASS_IN, HEADER, LOWER, OPT_LENGTH, RCODE, skipName, TYPE, UDP_MAX, UDP_PLAIN } from "./wire.ts";
 
 /** Results of {@link Answerer.answer} that are no length. */
 export const DROP = 0, FORWARD = -1;
@@ -76,9 +76,8 @@ export class Answerer {
   /** Reads question and EDNS. @returns where the question ends, or -1 when the message is malformed */
   #parse(p: Uint8Array, at: number, end: number): number {
     this.#edns = false;
-    // One question, nothing answered yet (RFC 9619): QDCOUNT, ANCOUNT, NSCOUNT.
-    if (p[at + 4] !== 0 || p[at + 5] !== 1) return -1;
-    if ((p[at + 6]! | p[at + 7]! | p[at + 8]! | p[at + 9]!) !== 0) return -1;
+    // One question, nothing answered yet (RFC 9619): QDCOUNT, ANCOUNT.
+    if (p[at + 4] !== 0 || p[at + 5] !== 1 || (p[at + 6]! | p[at + 7]!) !== 0) return -1;
 
     const begin = at + HEADER, starts = this.#starts, name = this.#name;
     let labels = 0, pos = begin;
@@ -99,6 +98,10 @@ export class Answerer {
     if (questionEnd > end) return -1;
 
     pos = questionEnd;
+    if ((p[at + 8]! | p[at + 9]!) !== 0) {
+      pos = this.#authority(p, at, pos, end);
+      if (pos < 0) return -1;
+    }
     for (let left = (p[at + 10]! << 8) | p[at + 11]!; left > 0; left--) {
       pos = this.#additional(p, pos, end);
       if (pos < 0) return -1;
@@ -106,7 +109,16 @@ export class Answerer {
     return pos === end ? questionEnd : -1;
   }
 
-  /** Reads one record behind the question. @returns where it ends, or -1 */
+  /** Passes over the SOA of IXFR, which no other query has (RFC 1995 §3). @returns where it ends, or -1 */
+  #authority(p: Uint8Array, at: number, pos: number, end: number): number {
+    if (((p[pos - 4]! << 8) | p[pos - 3]!) !== TYPE.IXFR || p[at + 8] !== 0 || p[at + 9] !== 1) return -1;
+    const fixed = skipName(p, pos, end);
+    if (fixed < 0 || fixed + 10 > end || ((p[fixed]! << 8) | p[fixed + 1]!) !== TYPE.SOA) return -1;
+    const next = fixed + 10 + ((p[fixed + 8]! << 8) | p[fixed + 9]!);
+    return next > end ? -1 : next;
+  }
+
+  /** Reads one record of the additional section. @returns where it ends, or -1 */
   #additional(p: Uint8Array, pos: number, end: number): number {
     const owner = pos;
     for (;;) {

@@ -132,6 +132,27 @@ Deno.test("other classes, transfers and opcodes are turned down", () => {
   assert.deepEqual([notify.rcode, notify.opcode, notify.question], [4, 4, undefined]);
 });
 
+Deno.test("IXFR, with the SOA that its client has, is refused; any other query with such a record is malformed", () => {
+  const owner = [0xc0, 12], fixed = [0, 6, 0, 1, 0, 0, 0, 0, 0, 22], rdata = new Array<number>(22).fill(0);
+  const withAuthority = (type: number, record: number[], count = 1, edns?: Query["edns"]) => {
+    const query = encodeQuery({ name: "mini.net", type, ...(edns ? { edns } : {}) }), question = 12 + 10 + 4;
+    query[9] = count;
+    return raw(Uint8Array.from([...query.subarray(0, question), ...record, ...query.subarray(question)]));
+  };
+  const rcode = (answer: Uint8Array | number) => answer instanceof Uint8Array ? decode(answer).rcode : answer;
+  const soa = [...owner, ...fixed, ...rdata];
+  assert.equal(rcode(withAuthority(TYPE.IXFR, soa)), 5);
+  const m = decode(withAuthority(TYPE.IXFR, soa, 1, { size: 1232 }) as Uint8Array);
+  assert.deepEqual([m.rcode, m.question?.type, m.authority, m.edns?.size], [5, TYPE.IXFR, [], 1232]);
+  assert.equal(rcode(withAuthority(TYPE.A, soa)), 1);
+  assert.equal(rcode(withAuthority(TYPE.AXFR, soa)), 1);
+  assert.equal(rcode(withAuthority(TYPE.IXFR, [...soa, ...soa], 2)), 1);
+  assert.equal(rcode(withAuthority(TYPE.IXFR, [...owner, 0, 1, ...fixed.slice(2), ...rdata])), 1);
+  for (let length = 0; length < soa.length; length++) {
+    assert.equal(rcode(withAuthority(TYPE.IXFR, soa.slice(0, length))), 1, `${length}`);
+  }
+});
+
 Deno.test("EDNS: our size, DO given back, unknown options ignored, other flags cleared", () => {
   const options = Uint8Array.of(0, 10, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8, 0xff, 0xfe, 0, 0);
   const m = ask({ name: "whiskey.mini.net", edns: { dnssecOk: true, options } });

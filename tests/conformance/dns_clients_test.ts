@@ -52,6 +52,7 @@ const digs: [args: string, ...patterns: RegExp[]][] = [
   ["any whiskey.mini.net", /NOERROR/, /ANSWER: 1,/],
   ["axfr mini.net", /Transfer failed/],
   ["+noednsneg ixfr=1 mini.net", /Transfer failed/],
+  ["+notcp ixfr=1 mini.net", /REFUSED|Transfer failed/],
   ["ch txt version.bind", /REFUSED/],
   ["example.org", /REFUSED/, /flags: qr rd;/],
 ];
