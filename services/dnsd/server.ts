@@ -8,6 +8,7 @@ import { invalid, messageOf, Refusal } from "../common/refusal.ts";
 import { Answerer, DROP, FORWARD } from "./answer.ts";
 import { COUNTER, Counters, type Counts } from "./counters.ts";
 import { Forwarder } from "./forward.ts";
+import { ownAddresses } from "./own_addresses.ts";
 import { TableWriter } from "./table_writer.ts";
 import { TcpServer } from "./tcp.ts";
 import { RCODE, TCP_MAX, UDP_MAX } from "./wire.ts";
@@ -16,6 +17,9 @@ import { Zones } from "./zones.ts";
 
 /** For a port of the kernel's choice. */
 const MOST_TRIES = 20;
+
+/** How often, in milliseconds, the host's own addresses are read again: nothing tells us of a change. */
+const OWN_ADDRESSES_EVERY = 30_000;
 
 export interface DnsOptions {
   /** Addresses, each with or without a port: `0.0.0.0:53`, `[::]:53`. Port 0: any, the same for UDP and TCP. */
@@ -78,6 +82,7 @@ class Server implements DnsServer {
   readonly #reply = new UdpBatch(1, UDP_MAX);
   readonly #underWay = new Set<Promise<unknown>>();
   #worker: Worker | undefined;
+  #timer: ReturnType<typeof setInterval> | undefined;
   #stopped = false;
   #workerStopped: (() => void) | undefined;
 
@@ -98,6 +103,8 @@ class Server implements DnsServer {
 
   async start(): Promise<void> {
     for (const text of this.#options.listen) this.#listen(text);
+    this.#findOwnAddresses();
+    this.#timer = setInterval(() => this.#findOwnAddresses() && this.zones.publish(), OWN_ADDRESSES_EVERY);
     // Streams are served by this thread: not before this is done either.
     this.#options.fill?.(this.zones);
     const worker = this.#worker = new Worker(new URL("./worker.ts", import.meta.url), {
@@ -123,6 +130,11 @@ class Server implements DnsServer {
       },
     });
     await started.promise;
+  }
+
+  /** @returns true when they have changed */
+  #findOwnAddresses(): boolean {
+    return this.zones.setServers(ownAddresses(this.addresses, Deno.networkInterfaces()));
   }
 
   #listen(text: string): void {
@@ -259,6 +271,7 @@ class Server implements DnsServer {
   async stop(): Promise<void> {
     if (this.#stopped) return;
     this.#stopped = true;
+    clearInterval(this.#timer);
     if (this.#worker) {
       const stopped = new Promise<void>((resolve) => this.#workerStopped = resolve);
       this.#send({ stop: true });

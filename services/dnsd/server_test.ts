@@ -70,6 +70,15 @@ Deno.test("startDns() answers over UDP and counts", async () => {
   });
 });
 
+Deno.test("the NS of a network that names no name server is where this server listens", async () => {
+  await withServer({}, async (server) => {
+    server.zones.setNetwork({ name: "n", domain: "n.net", subnets: [], nameservers: [], ttl: 60 });
+    server.zones.publish(2);
+    const port = portOf(server), { answer: [ns] } = await udp(port, { name: "n.net", type: 2 });
+    assert.equal((await udp(port, { name: ns?.data ?? "" })).answer[0]?.data, "127.0.0.1");
+  });
+});
+
 Deno.test("bound to every address, it answers from the one that was asked; IPv4 and IPv6 side by side", async () => {
   await withServer({ listen: ["0.0.0.0:0", "[::]:0"] }, async (server) => {
     for (const host of ["127.0.0.1", "127.9.8.7"]) {
