@@ -22,15 +22,7 @@ import {
   RTM_DELLINK,
   RTM_NEWLINK,
 } from "./netlink_link.ts";
-import {
-  aligned,
-  HEADER,
-  readAttributes,
-  readNested,
-  readOctets,
-  readText,
-  text,
-} from "./netlink_message.ts";
+import { aligned, eachAttribute, HEADER, readAttributes, readOctets, text } from "./netlink_message.ts";
 import { inNamespace } from "./netns.ts";
 import { attachFilter, type Instruction } from "./packet.ts";
 
@@ -189,40 +181,64 @@ function readNotice(type: number, from: number, to: number): Notice | undefined 
   }
 }
 
+/** Attributes of a link that say how it is set. */
+const SETTINGS: ReadonlySet<number> = new Set([
+  IFLA_ADDRESS,
+  IFLA_IFNAME,
+  IFLA_MTU,
+  IFLA_LINK,
+  IFLA_MASTER,
+  IFLA_LINK_NETNSID,
+]);
+
+/** Each endpoint causes a dozen of these: no object is made for an attribute. */
 function readLink(type: number, from: number, to: number): Notice {
-  const found = readAttributes(view, from + IFINFOMSG, to), info = readNested(found.get(IFLA_LINKINFO));
-  const kind = readText(info.get(IFLA_INFO_KIND)), flags = view.getUint32(from + 8, true);
-  const data = readNested(info.get(IFLA_INFO_DATA));
-  const settings = [
-    flags & (IFF_UP | IFF_NOARP),
-    ...[IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_MASTER, IFLA_LINK_NETNSID].map((attribute) =>
-      readOctets(found.get(attribute)).toHex()
-    ),
-    kind,
-    // A bridge's timers, which are 64 bits wide, and its count of learned MACs change by themselves.
-    ...[...data].filter(([attribute, { byteLength }]) =>
-      kind !== "bridge" || (byteLength <= 4 && attribute !== IFLA_BR_FDB_N_LEARNED)
-    ).map(([attribute, value]) => `${attribute}:${readOctets(value).toHex()}`),
-  ];
+  const flags = view.getUint32(from + 8, true);
+  let settings = `${flags & (IFF_UP | IFF_NOARP)}`, name = "", kind = "";
+  const add = (attribute: number, at: number, length: number) => {
+    settings += `,${attribute}:${octetsAt(at, length)}`;
+  };
+  eachAttribute(view, from + IFINFOMSG, to, (attribute, at, length) => {
+    if (SETTINGS.has(attribute)) add(attribute, at, length);
+    if (attribute === IFLA_IFNAME) name = octetsAt(at, length - 1);
+    if (attribute !== IFLA_LINKINFO) return;
+    eachAttribute(view, at, at + length, (attribute, at, length) => {
+      if (attribute === IFLA_INFO_KIND) settings += `,${kind = octetsAt(at, length - 1)}`;
+      if (attribute !== IFLA_INFO_DATA) return;
+      eachAttribute(view, at, at + length, (attribute, at, length) => {
+        // A bridge's timers, which are 64 bits wide, and its count of learned MACs change by themselves.
+        if (kind !== "bridge" || length <= 4 && attribute !== IFLA_BR_FDB_N_LEARNED) {
+          add(attribute, at, length);
+        }
+      });
+    });
+  });
   return {
     about: "link",
     index: view.getInt32(from + 4, true),
-    name: readText(found.get(IFLA_IFNAME)),
+    name,
     kind,
     gone: type === RTM_DELLINK,
     carrier: (flags & IFF_LOWER_UP) !== 0,
-    settings: settings.join(),
+    settings,
   };
+}
+
+/** Octets as a text of one character each, which is also that of a name in ASCII. */
+function octetsAt(at: number, length: number): string {
+  return String.fromCharCode(...buffer.subarray(at, at + length));
 }
 
 /** Its settings are numbers of 8 bits, but for IFBRPORT_STATE, which follows carrier. */
 function readPort(type: number, from: number, to: number): Notice {
-  const found = readNested(readAttributes(view, from + IFINFOMSG, to).get(IFLA_PROTINFO));
-  const settings = [...found].filter(([attribute, { byteLength }]) =>
-    byteLength === 1 && attribute !== IFBRPORT_STATE
-  ).map(([attribute, value]) => `${attribute}:${value.getUint8(0)}`);
-  const index = view.getInt32(from + 4, true);
-  return { about: "port", index, gone: type === RTM_DELLINK, settings: settings.join() };
+  let settings = "";
+  eachAttribute(view, from + IFINFOMSG, to, (attribute, at, length) => {
+    if (attribute !== IFLA_PROTINFO) return;
+    eachAttribute(view, at, at + length, (attribute, at, length) => {
+      if (length === 1 && attribute !== IFBRPORT_STATE) settings += `,${attribute}:${buffer[at]}`;
+    });
+  });
+  return { about: "port", index: view.getInt32(from + 4, true), gone: type === RTM_DELLINK, settings };
 }
 
 function readNeighbour(family: number, from: number, to: number): Notice | undefined {

@@ -84,16 +84,27 @@ export function text(value: string): Uint8Array {
   return new TextEncoder().encode(value + "\0");
 }
 
-/** The attributes between two offsets, by type; of one that comes twice, the last. */
-export function readAttributes(view: DataView, from: number, to: number): Map<number, DataView> {
-  const found = new Map<number, DataView>();
+/** Calls `take` for each attribute between two offsets, with its type and where its payload is in the view. */
+export function eachAttribute(
+  view: DataView,
+  from: number,
+  to: number,
+  take: (type: number, at: number, length: number) => void,
+): void {
   while (to - from >= ATTRIBUTE) {
     const length = view.getUint16(from, true);
     if (length < ATTRIBUTE || length > to - from) break;
-    const payload = new DataView(view.buffer, view.byteOffset + from + ATTRIBUTE, length - ATTRIBUTE);
-    found.set(view.getUint16(from + 2, true) & TYPE_MASK, payload);
+    take(view.getUint16(from + 2, true) & TYPE_MASK, from + ATTRIBUTE, length - ATTRIBUTE);
     from += aligned(length);
   }
+}
+
+/** The attributes between two offsets, by type; of one that comes twice, the last. */
+export function readAttributes(view: DataView, from: number, to: number): Map<number, DataView> {
+  const found = new Map<number, DataView>();
+  eachAttribute(view, from, to, (type, at, length) => {
+    found.set(type, new DataView(view.buffer, view.byteOffset + at, length));
+  });
   return found;
 }
 

@@ -160,7 +160,7 @@ Deno.test("what was given back less than a minute ago goes last, the oldest firs
   it.release(3);
   assert.deepEqual(it.json(it.keys.cursor(network.id)), {
     next: "10.0.0.6",
-    released: [["10.0.0.4", AT / 1000], ["10.0.0.2", AT / 1000 + 10], ["10.0.0.3", AT / 1000 + 20]],
+    released: [[AT / 1000, 4], [AT / 1000 + 10, 2], [AT / 1000 + 20, 3]],
   });
   assert.deepEqual([it.take(), it.take(), it.take(), it.take()], [6, 4, 2, 3]);
   it.release(2, 3);
@@ -181,13 +181,8 @@ Deno.test("an address that was taken for a request which is refused is the next 
   assert.deepEqual([it.take(), it.take(), it.take(), it.take()], [3, 4, 5, 6]);
   it.release(3, 4);
   it.step((claims) => claims.untake(claims.takeNext()));
-  assert.deepEqual(
-    it.json(it.keys.cursor(network.id)).released.map(([address]: [string]) => address).sort(),
-    [
-      "10.0.0.3",
-      "10.0.0.4",
-    ],
-  );
+  const [[, ...places]] = it.json(it.keys.cursor(network.id)).released;
+  assert.deepEqual(places.sort(), [3, 4]);
 });
 
 Deno.test("old agents, which know no cursor, and a cursor that anybody may have written change nothing of what is free", () => {
@@ -201,7 +196,8 @@ Deno.test("old agents, which know no cursor, and a cursor that anybody may have 
   assert.equal(it.take(), 6);
   for (
     const value of [
-      { next: "192.0.2.1", released: [["10.0.0.9", 1e300], ["x", 5], ["10.0.0.9", AT / 1000]] },
+      { next: "192.0.2.1", released: [[1e300, 9], ["x", 5], [AT / 1000, 9]] },
+      { next: "10.0.0.9", released: [[], [AT / 1000, -1, 0.5, 1e300, 7]] },
       { next: 7, released: "all" },
       { next: "10.0.0.255" },
       [],
@@ -223,8 +219,7 @@ Deno.test("so many addresses as are given back in a minute, the record of them i
   const given = it.step((claims) => Array.from({ length: 6000 }, () => claims.takeNext()));
   it.step((claims) => given.forEach((address) => claims.release(address)));
   const { released } = it.json(it.keys.cursor(network.id));
-  assert.equal(released.length, 256);
-  assert.equal(released.at(-1)[0], given.at(-1)?.toString());
+  assert.deepEqual(released, [[AT / 1000, ...given.slice(-256).map(({ u32 }) => u32 & 0x3fff)]]);
 });
 
 Deno.test("Claims passes over an endpoint's address whose bit an old agent has set elsewhere", () => {

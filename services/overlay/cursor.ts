@@ -5,8 +5,8 @@ import type { CursorRecord } from "../store/sand_records.ts";
 const REST = 60;
 
 /**
- * So many addresses rest at most: beyond that the oldest are as good as any other. The record grows by 26 bytes each, is
- * written with each change, and goes to all hosts.
+ * So many addresses rest at most: beyond that the oldest are given like any other. The record grows with each of them,
+ * is written with each change, and goes to all hosts.
  */
 const MOST = 256;
 
@@ -36,10 +36,9 @@ export class Cursor {
     private readonly now: number,
   ) {
     this.#next = this.#placeOf(record?.next ?? "") ?? 0;
-    const rests = [...record?.released ?? []].sort(([, a], [, b]) => a - b).slice(-MOST);
-    for (const [address, at] of rests) {
-      const place = this.#placeOf(address);
-      if (place !== undefined && Math.abs(this.#seconds - at) < REST) this.#resting.set(place, at);
+    const groups = (record?.released ?? []).filter(([at = 0]) => Math.abs(this.#seconds - at) < REST);
+    for (const [at = 0, ...places] of groups.sort(([a = 0], [b = 0]) => a - b)) {
+      for (const place of places) if (place >= 0 && place < this.size) this.#rest(Math.trunc(place), at);
     }
   }
 
@@ -79,18 +78,25 @@ export class Cursor {
 
   /** The address is given back. */
   released(place: number): void {
-    this.#resting.delete(place);
-    this.#resting.set(place, this.#seconds);
-    const [oldest] = this.#resting.keys();
-    if (this.#resting.size > MOST && oldest !== undefined) this.#resting.delete(oldest);
+    this.#rest(place, this.#seconds);
     this.#changed = true;
+  }
+
+  #rest(place: number, at: number): void {
+    this.#resting.delete(place);
+    this.#resting.set(place, at);
+    if (this.#resting.size <= MOST) return;
+    for (const oldest of this.#resting.keys()) return void this.#resting.delete(oldest);
   }
 
   /** What is to be stored; fields that are not known here stay. */
   record(before: CursorRecord | undefined): CursorRecord {
-    const text = (place: number) => Ip.from4(this.first + place).toString();
-    const released = [...this.#resting].map(([place, at]): [string, number] => [text(place), at]);
-    return { ...before, next: text(this.#next), released };
+    const released = Map.groupBy(this.#resting, ([, at]) => at);
+    return {
+      ...before,
+      next: Ip.from4(this.first + this.#next).toString(),
+      released: [...released].map(([at, group]) => [at, ...group.map(([place]) => place)]),
+    };
   }
 
   get #seconds(): number {

@@ -119,8 +119,8 @@ const allocation = z.looseObject({
 const cursor = z.looseObject({
   /** The address at which the search for a free one goes on. */
   next: text.catch(""),
-  /** Addresses that were given back, and when, in seconds since the epoch. */
-  released: z.array(z.tuple([text, z.number()])).catch([]),
+  /** When addresses were given back, in seconds since the epoch, and behind it their offsets in the range. */
+  released: z.array(z.array(z.number())).catch([]),
 });
 
 const dockerNetwork = z.looseObject({ DockerNetworkID: text, SandNetworkID: text });
