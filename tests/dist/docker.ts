@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { messageOf } from "../../services/common/refusal.ts";
 import { Process, run } from "../lab/host.ts";
 import { until } from "../lab/until.ts";
 
@@ -67,19 +68,42 @@ export class Docker implements AsyncDisposable {
     // As in the image, but looked at more often.
     const health = ["--health-interval", "1s", "--health-retries", "1"];
     await this.run("run", "--name", name, ...flags, ...health, ...args);
-    await until(`${name} is healthy`, async () => {
+    await this.until(`${name} is healthy`, [name], async () => {
       const state = await this.run("inspect", "--format", "{{.State.Status}} {{.State.Health.Status}}", name);
       assert.match(state, /^running (starting|healthy)$/, `${name}: ${state}`);
       return state.endsWith(" healthy");
-    }, 30_000);
+    });
   }
 
   /** Waits until all of these are in this state. */
   async health(names: readonly string[], state: "healthy" | "unhealthy"): Promise<void> {
-    await until(`${names.join(" and ")} are ${state}`, async () => {
+    await this.until(`${names.join(" and ")} are ${state}`, names, async () => {
       const seen = await this.run("inspect", "--format", "{{.State.Health.Status}}", ...names);
       return seen.split("\n").every((line) => line === state);
-    }, 60_000);
+    });
+  }
+
+  /** Waits until something is so of these containers; throws with what they wrote, and their last health checks. */
+  async until(what: string, names: readonly string[], holds: () => Promise<boolean>): Promise<void> {
+    try {
+      await until(what, holds, 120_000);
+    } catch (error) {
+      throw new Error(
+        `${messageOf(error)}\n${(await Promise.all(names.map((name) => this.about(name)))).join("\n")}`,
+      );
+    }
+  }
+
+  /** What a container wrote last, and what its last health checks said. */
+  private async about(name: string): Promise<string> {
+    const state = await this.tryRun("inspect", "--format", "{{json .State}}", name);
+    return `--- ${name}: ${state}\n${await this.tryRun("logs", "--tail", "50", name)}`;
+  }
+
+  /** Both of what a command wrote, whatever its exit status. */
+  private async tryRun(...args: string[]): Promise<string> {
+    const { stdout, stderr } = await run(["docker", ...args], { env: this.env, mayFail: true });
+    return (stdout + stderr).trim();
   }
 
   /** The process that is a container, as this machine knows it. */
