@@ -6,13 +6,15 @@ import { messageOf, Refusal } from "../common/refusal.ts";
 import { KeptLease } from "../store/lease.ts";
 import { type NameClaimRecord, writeSandRecord } from "../store/sand_records.ts";
 import type { SandStore } from "../store/sand_store.ts";
-import { repeat, unlessAborted } from "../store/timers.ts";
+import { repeat, unlessAborted, within } from "../store/timers.ts";
 import type { Guard } from "../store/types.ts";
 
 /** How long a claim outlives an agent that ended without a word, in seconds. */
 export const NAME_TTL = 10;
 /** How often one that does not have the name tries to get it, in ms; changes of the key are followed besides. */
 const AGAIN = 1000;
+/** How long a change that was refused waits to hear whose the name is, in ms. */
+const PATIENCE = 5000;
 /** Others that take the name at the same moment are given so many chances before it is looked at again later. */
 const TRIES = 5;
 
@@ -81,7 +83,12 @@ export class NameClaim {
     });
     this.#stop = [
       store.mirror.subscribe((changes) => {
-        for (const { key, after } of changes) if (key === this.#key) this.#noticed(after?.modRevision ?? 0);
+        for (const { key, before, after, revision } of changes) {
+          if (key !== this.#key) continue;
+          // What the watch tells of a claim that was put again since is over.
+          const held = this.#held?.modRevision ?? 0, over = !after && revision < held;
+          if (!over || before?.modRevision === held) this.#noticed(after?.modRevision ?? 0);
+        }
       }),
       repeat(() => AGAIN, async () => {
         if (this.#hold) await this.#look();
@@ -102,7 +109,8 @@ export class NameClaim {
 
   /** Why it is on hold, as a sentence. */
   get sentence(): string {
-    return `this host is on hold: ${this.#hold?.reason ?? "its name is another's"}`;
+    const unknown = `whether the name ${this.options.hostname} is still this agent's is not known`;
+    return `this host is on hold: ${this.#hold?.reason ?? unknown}`;
   }
 
   /** Whether etcd is known to keep the claim now; while etcd is away, it may not be, and the agent is not on hold. */
@@ -135,9 +143,14 @@ export class NameClaim {
     return false;
   }
 
-  /** etcd has refused a change because the claim is another one, or gone. */
-  lost(modRevision: number): void {
-    this.#noticed(modRevision);
+  /**
+   * etcd has refused a change that was guarded by `guard`, because the claim had another mod revision (0: it was gone).
+   * Resolves to whether the name is this agent's all the same: it may have put its claim again, under another lease.
+   */
+  async keptAfter(guard: Guard, modRevision: number): Promise<boolean> {
+    if (this.#held?.modRevision === guard.modRevision) this.#noticed(modRevision);
+    if (this.#looking) await within(PATIENCE, this.#looking);
+    return this.#held !== undefined && this.#held.modRevision !== guard.modRevision && !this.#hold;
   }
 
   /** Gives the name back, if etcd can be reached. */
@@ -254,8 +267,7 @@ export function guardedBy(claim: NameClaim, store: SandStore): SandStore {
       if (outcome.committed) return outcome;
       const now = outcome.current.find(({ key }) => key === guard.key)?.modRevision;
       if (now !== undefined && now !== guard.modRevision) {
-        claim.lost(now);
-        throw new Refusal("unavailable", claim.sentence);
+        if (!await claim.keptAfter(guard, now)) throw new Refusal("unavailable", claim.sentence);
       }
       return { committed: false, current: outcome.current.filter(({ key }) => key !== guard.key) };
     };
