@@ -54,7 +54,8 @@ export function main(args: string[]): Promise<number> {
     const underlay = await UnderlayWatch.open({ configured: settings.ip, log });
     daemon.defer("underlay", () => underlay.close());
     const { hostname, apiHostname, etcdPrefix: prefix } = settings;
-    const file = new StateFile(settings.stateDir, hostname, prefix);
+    const owner = { hostname, prefix, namespaces: settings.namespacePath("") };
+    const file = new StateFile(settings.stateDir, owner);
 
     const { endpoints, tls: etcdTls } = config.etcd;
     const running: Running = {};

@@ -6,10 +6,22 @@ import type { Known } from "./doubt.ts";
 const contents = z.object({
   /** The host's name; absent in files of earlier versions, whose own name begins with it. */
   hostname: z.string().optional(),
+  /** What tells this agent from others of the same machine; absent in files of earlier versions. */
+  prefix: z.string().optional(),
+  namespaces: z.string().optional(),
   clusterId: z.string(),
   revision: z.int().nonnegative(),
   networks: z.array(z.string()),
 });
+
+/** What tells an agent from others that keep their files in the same directory. */
+export interface StateOwner {
+  readonly hostname: string;
+  /** ETCD_PREFIX */
+  readonly prefix: string;
+  /** How the paths of its networks' namespaces begin: NETNS_PATH and NETNS_PREFIX. */
+  readonly namespaces: string;
+}
 
 /** What an agent of another name has left in the same directory. */
 export interface Left {
@@ -26,15 +38,11 @@ export class StateFile {
 
   /**
    * @param directory Made when it is not there.
-   * @param prefix ETCD_PREFIX. With the host's name it names the file: several agents of one machine have files of their own.
+   * @param owner Its name and prefix name the file: several agents of one machine have files of their own.
    * @throws Refusal when the directory cannot be made or the file cannot be written.
    */
-  constructor(
-    private readonly directory: string,
-    private readonly hostname: string,
-    private readonly prefix: string,
-  ) {
-    this.path = `${directory}/${fileName(hostname + prefix)}.json`;
+  constructor(private readonly directory: string, private readonly owner: StateOwner) {
+    this.path = `${directory}/${fileName(owner.hostname + owner.prefix)}.json`;
     try {
       Deno.mkdirSync(directory, { recursive: true, mode: 0o700 });
       Deno.openSync(this.path, { create: true, append: true }).close();
@@ -58,11 +66,12 @@ export class StateFile {
   }
 
   /**
-   * What agents of other names, which do not run now, know of networks that they have set up for the same store. Files
-   * that cannot be read are left out.
+   * What agents of other names, which do not run now, know of networks that they have set up for the same store, with
+   * their namespaces where this agent has its own: another agent of the machine has them elsewhere. Files that cannot be
+   * read are left out.
    */
   *left(): Generator<Left> {
-    const end = `${fileName(this.prefix)}.json`;
+    const { prefix, namespaces } = this.owner, end = `${fileName(prefix)}.json`;
     for (const { name } of Deno.readDirSync(this.directory)) {
       const path = `${this.directory}/${name}`;
       if (!name.endsWith(end) || path === this.path) continue;
@@ -74,6 +83,7 @@ export class StateFile {
         throw error;
       }
       if (!known?.networks.length) continue;
+      if ((known.prefix ?? prefix) !== prefix || (known.namespaces ?? namespaces) !== namespaces) continue;
       using lock = tryLock(lockOf(path));
       if (!lock) continue;
       const { networks, hostname = name.slice(0, -end.length) } = known;
@@ -82,11 +92,11 @@ export class StateFile {
   }
 
   save(known: Known): void {
-    const { hostname } = this, part = `${this.path}.part`;
+    const part = `${this.path}.part`;
     const file = Deno.openSync(part, { create: true, truncate: true, write: true });
     try {
       const bytes = new TextEncoder().encode(
-        JSON.stringify({ hostname, ...known, networks: [...known.networks] }) + "\n",
+        JSON.stringify({ ...this.owner, ...known, networks: [...known.networks] }) + "\n",
       );
       for (let at = 0; at < bytes.length;) at += file.writeSync(bytes.subarray(at));
       // Without it, a loss of power may leave an empty file, which knows nothing.

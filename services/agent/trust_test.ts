@@ -3,6 +3,10 @@ import { Refusal } from "../common/refusal.ts";
 import { StateFile } from "./state_file.ts";
 import { Trust } from "./trust.ts";
 
+function owner(hostname: string, prefix = "/sc-net", namespaces = "/var/run/netns/sc-ns-") {
+  return { hostname, prefix, namespaces };
+}
+
 /** A store as an agent sees it, and the agent's trust in it across restarts. */
 function setUp(directory: string) {
   const seen = { clusterId: "a", revision: 7, networks: new Set(["N"]) };
@@ -13,7 +17,7 @@ function setUp(directory: string) {
     onUnsaved: (why: string) => void unsaved.push(why),
   };
   const start = (inKernel: readonly string[] = []) =>
-    new Trust(new StateFile(directory, "h1", "/sc-net"), () => seen, events, inKernel);
+    new Trust(new StateFile(directory, owner("h1")), () => seen, events, inKernel);
   return { seen, doubts, unsaved, events, start };
 }
 
@@ -104,16 +108,16 @@ Deno.test("Trust goes on while the disk is full, says so, and keeps what it has 
 
 Deno.test("StateFile refuses what it cannot read, and a place where it cannot write", () =>
   inDirectory((directory) => {
-    const file = new StateFile(directory, "h1", "/sc-net");
+    const file = new StateFile(directory, owner("h1"));
     assert.equal(file.load(), undefined);
     file.save({ clusterId: "a", revision: 7, networks: new Set(["N"]) });
-    assert.deepEqual(file.load(), { hostname: "h1", clusterId: "a", revision: 7, networks: ["N"] });
+    assert.deepEqual(file.load(), { ...owner("h1"), clusterId: "a", revision: 7, networks: ["N"] });
     Deno.writeTextFileSync(file.path, '{"clusterId":');
     assert.throws(() => file.load(), {
       code: "invalid",
       message: /h1_sc-net\.json cannot be read .*remove the file/,
     });
-    assert.throws(() => new StateFile(file.path, "h1", ""), {
+    assert.throws(() => new StateFile(file.path, owner("h1", "")), {
       code: "invalid",
       message: /^STRAND_AGENT_STATE_DIR: /,
     });
@@ -121,14 +125,14 @@ Deno.test("StateFile refuses what it cannot read, and a place where it cannot wr
 
 Deno.test("StateFile finds what an agent of another name and the same store has left, unless that agent runs", () =>
   inDirectory((directory) => {
-    const file = new StateFile(directory, "h6", "/sc-net");
+    const file = new StateFile(directory, owner("h6"));
     const left = () => [...file.left()].map(({ hostname, networks }) => [hostname, networks]);
-    const former = new StateFile(directory, "h5", "/sc-net");
+    const former = new StateFile(directory, owner("h5"));
     assert.deepEqual(left(), [], "an agent that has kept nothing");
     former.save({ clusterId: "a", revision: 7, networks: [] });
     assert.deepEqual(left(), [], "an agent without networks");
     former.save({ clusterId: "a", revision: 7, networks: ["N"] });
-    new StateFile(directory, "h7", "/other").save({ clusterId: "a", revision: 7, networks: ["N"] });
+    new StateFile(directory, owner("h7", "/other")).save({ clusterId: "a", revision: 7, networks: ["N"] });
     assert.deepEqual(left(), [["h5", ["N"]]]);
     assert.deepEqual([...former.left()], []);
     using lock = former.lock();
@@ -136,9 +140,21 @@ Deno.test("StateFile finds what an agent of another name and the same store has 
     assert.deepEqual(left(), [], "an agent that runs");
   }));
 
+Deno.test("StateFile does not take another agent of the machine, stopped just now, for its host under a former name", () =>
+  inDirectory((directory) => {
+    const file = new StateFile(directory, owner("h6"));
+    const known = { clusterId: "a", revision: 7, networks: ["N"] };
+    new StateFile(directory, owner("h5", "/sc-net", "/run/other/sc-ns-")).save(known);
+    // Its file's name ends as those of this agent's prefix do.
+    new StateFile(directory, owner("h5", "/x/sc-net")).save(known);
+    assert.deepEqual([...file.left()], []);
+    new StateFile(directory, owner("h5")).save(known);
+    assert.deepEqual([...file.left()].map(({ hostname }) => hostname), ["h5"]);
+  }));
+
 Deno.test("StateFile knows the former name from a file of an earlier version, which does not hold it", () =>
   inDirectory((directory) => {
-    const file = new StateFile(directory, "h6", "/sc-net");
+    const file = new StateFile(directory, owner("h6"));
     const contents = { clusterId: "a", revision: 7, networks: ["N"] };
     Deno.writeTextFileSync(`${directory}/h5.example_sc-net.json`, JSON.stringify(contents));
     assert.deepEqual([...file.left()].map(({ hostname }) => hostname), ["h5.example"]);
@@ -152,7 +168,7 @@ Deno.test("Trust holds everything while the host's name is not this agent's, and
       sentence: "this host is on hold: the name is another's",
       confirmed: () => claim.hold === undefined,
     };
-    const trust = new Trust(new StateFile(directory, "h1", "/sc-net"), () => seen, events, [], claim);
+    const trust = new Trust(new StateFile(directory, owner("h1")), () => seen, events, [], claim);
     assert.ok(trust.look());
     claim.hold = { reason: "the name is another's", fix: "", since: 1 };
     assert.equal(trust.look(), false);
