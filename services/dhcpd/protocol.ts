@@ -101,8 +101,10 @@ export function handle(view: View, offers: Offers, arrival: Arrival): Step {
     return ignore("malformed");
   }
   const relay = message.giaddr ? message.payload(Opt.relayAgent) : undefined;
-  const link = linkOf(arrival, relay);
-  const placement = placeClient(view, {
+  const address = clientAddress(arrival);
+  const link = linkOf(arrival, relay, address);
+  if (type === Type.inform && !link && !address) return ignore("malformed");
+  const placement = type === Type.inform ? placeInform(view, arrival, link, address) : placeClient(view, {
     mac,
     link: link === undefined ? undefined : Ip.from4(link),
     attached: arrival.attached,
@@ -117,7 +119,7 @@ export function handle(view: View, offers: Offers, arrival: Arrival): Step {
     if (type === Type.request) offers.drop(mac);
     return ignore("other-server");
   }
-  const client: Client = { view, offers, arrival, placement, serverId };
+  const client: Client = { view, offers, arrival, placement, serverId, address };
   switch (type) {
     case Type.discover:
       return discover(client);
@@ -139,12 +141,52 @@ interface Client {
   readonly arrival: Arrival;
   readonly placement: Placement;
   readonly serverId: number;
+  /** See {@link clientAddress}. */
+  readonly address: number;
+}
+
+/**
+ * The address that the client has and can be reached at; 0: none yet. A client that is about to get one, back or anew,
+ * may have one of its past in ciaddr all the same: SELECTING and INIT-REBOOT are told by option 50 (RFC 2131 §4.3.2).
+ */
+function clientAddress({ message, unicast, source }: Arrival): number {
+  const { ciaddr } = message;
+  switch (message.type) {
+    case Type.discover:
+      return 0;
+    case Type.request: {
+      // What a client sends from the address, to us alone, is a renewal in any case.
+      const renews = message.u32(Opt.requestedAddress) === undefined || unicast && source === ciaddr;
+      return renews ? ciaddr : 0;
+    }
+    case Type.inform:
+      return ciaddr || (message.giaddr ? 0 : source);
+    default:
+      return ciaddr;
+  }
 }
 
 /** The address that tells the client's link: the relay's word, or the client's own when a router brought it here. */
-function linkOf({ message, unicast, attached }: Arrival, relay: Uint8Array | undefined): number | undefined {
+function linkOf(
+  { message, unicast, attached }: Arrival,
+  relay: Uint8Array | undefined,
+  address: number,
+): number | undefined {
   if (message.giaddr) return (relay && u32Of(subOption(relay, RelayOpt.linkSelection))) ?? message.giaddr;
-  return unicast && attached && message.ciaddr ? message.ciaddr : undefined;
+  return unicast && attached && address ? address : undefined;
+}
+
+/** INFORM wants no lease: any client is told of the network that its address is in (RFC 2131 §4.3.5). */
+function placeInform(
+  view: View,
+  { mac, attached }: Arrival,
+  link: number | undefined,
+  address: number,
+): Placement | undefined {
+  const network = view.networkAt(Ip.from4(link ?? address));
+  if (!network || link === undefined && attached && !attached(network)) return undefined;
+  const member = view.member(mac);
+  return { network, member: member && view.networkOf(member) === network ? member : undefined };
 }
 
 /** All replicas name the one address that the network gives, if it does. */
@@ -198,8 +240,7 @@ function noneLeft(network: Network): Step {
 
 /** SELECTING and INIT-REBOOT name the address in option 50, RENEWING and REBINDING in ciaddr (RFC 2131 §4.3.2). */
 function request(client: Client): Step {
-  const { message } = client.arrival;
-  const address = message.ciaddr || message.u32(Opt.requestedAddress);
+  const address = client.address || client.arrival.message.u32(Opt.requestedAddress);
   return address ? lease(client, Ip.from4(address)) : ignore("malformed");
 }
 
@@ -216,8 +257,8 @@ function lease(client: Client, address: Ip, rapid = false): Step {
   });
   // A client that renews has its address in use, and keeps it while its lease runs. One that comes anew may have released
   // it through another replica, which this one does not know: etcd decides, and without its word the client is told nothing.
-  if (arrival.storeAway && (arrival.message.ciaddr || arrival.tried)) {
-    const own = arrival.message.ciaddr && running(placement, latest) && ownAddress(view, network, member);
+  if (arrival.storeAway && (client.address || arrival.tried)) {
+    const own = client.address && running(placement, latest) && ownAddress(view, network, member);
     if (!own || !own.equals(address)) return ignore("store-away", network);
     return { do: "answer", reply: ack(member?.expires ?? latest, member?.name) };
   }
@@ -300,6 +341,7 @@ function parameters(client: Client, type: typeof Type.offer | typeof Type.ack, n
   return {
     type,
     serverId: client.serverId,
+    clientAddress: client.address,
     options: networkOptions(network),
     siaddr: network.siaddr?.family === 4 ? network.siaddr.u32 : 0,
     name,

@@ -266,6 +266,49 @@ Deno.test("REQUEST, RENEWING through a router: the client's address tells its ne
   assert.equal(ack.address, "10.7.0.10");
 });
 
+Deno.test("only a client that renews, rebinds or informs is answered at its ciaddr", () => {
+  const stale = ip("192.168.77.7"), own = ip("10.0.0.10");
+  const at = (message: Omit<ClientMessage, "mac">, arrival: Partial<Arrival> = {}) => {
+    const { address, type, clientAddress } = new Server().reply({ mac: whiskey, ...message }, arrival);
+    return [address, type, clientAddress];
+  };
+  assert.deepEqual(at({ type: Type.discover, ciaddr: stale }), ["10.0.0.10", Type.offer, 0]);
+  const selecting = [requested("10.0.0.10"), serverId("10.0.0.1")];
+  for (const options of [selecting, [requested("10.0.0.10")]]) {
+    for (const ciaddr of [stale, own]) {
+      const request = { type: Type.request, ciaddr, options };
+      assert.deepEqual(at(request, { source: 0 }), ["10.0.0.10", Type.ack, 0]);
+      // A router cannot have brought this: the address is on no network of ours, or not yet the client's.
+      assert.deepEqual(at(request, { source: 0, unicast: true }), ["10.0.0.10", Type.ack, 0]);
+    }
+  }
+  const renewal = { type: Type.request, ciaddr: own };
+  for (const arrival of [{}, { unicast: true }, { source: 0 }]) {
+    assert.deepEqual(at(renewal, arrival), ["10.0.0.10", Type.ack, own]);
+  }
+  // Some name the address twice. What comes from it, sent to us alone, is a renewal, also through a router.
+  const twice = { ...renewal, options: [requested("10.0.0.10")] };
+  assert.deepEqual(at(twice, { unicast: true }), ["10.0.0.10", Type.ack, own]);
+  assert.deepEqual(at(twice), ["10.0.0.10", Type.ack, 0]);
+});
+
+Deno.test("a DISCOVER for rapid commit that has a ciaddr is no renewal: with the store away nothing is said", () => {
+  const server = new Server();
+  server.lease(guest);
+  const options = [[Opt.rapidCommit, new Uint8Array(0)] as const, requested("10.0.0.12")];
+  const request = {
+    type: Type.request,
+    mac: guest,
+    ciaddr: ip("10.0.0.12"),
+    options: [requested("10.0.0.12")],
+  };
+  assert.equal(
+    server.ignored({ ...request, type: Type.discover, options }, { storeAway: true }),
+    "store-away",
+  );
+  assert.equal(server.ignored(request, { storeAway: true, tried: true }), "store-away");
+});
+
 Deno.test("REQUEST without an address is malformed", () => {
   assert.equal(new Server().ignored({ type: Type.request, mac: whiskey }), "malformed");
 });
@@ -467,6 +510,35 @@ Deno.test("INFORM is told the parameters, no address and no lease", () => {
   assert.equal(ack.options?.values[Opt.router]?.toHex(), "0a000001");
 });
 
+Deno.test("INFORM of any client is answered from the network that its address is in, on our link or the relay's", () => {
+  const server = new Server();
+  const inform = (ciaddr: string) => ({ type: Type.inform, mac: stranger, ciaddr: ip(ciaddr) });
+  const ack = server.reply(inform("10.0.0.77"));
+  assert.deepEqual([ack.type, ack.yiaddr, ack.seconds, ack.name], [Type.ack, 0, undefined, undefined]);
+  assert.equal(ack.clientAddress, ip("10.0.0.77"));
+  assert.equal(ack.options?.values[Opt.router]?.toHex(), "0a000001");
+  assert.equal(server.ignored(inform("10.9.0.77")), "unknown-client");
+  // It is on another link; a router may have brought it from there.
+  assert.equal(server.ignored(inform("10.7.0.77")), "unknown-client");
+  const far = { options: server.reply(inform("10.7.0.77"), { unicast: true }).options };
+  assert.equal(far.options?.values[Opt.broadcastAddress]?.toHex(), "0a0700ff");
+  const relayed = server.reply({ ...inform("10.7.0.77"), giaddr: ip("10.7.0.1") });
+  assert.equal(relayed.options, far.options);
+  // A member is told of the network that its address is in, and of its name only in its own network.
+  assert.equal(server.reply({ ...inform("10.0.0.10"), mac: whiskey }).name, "whiskey.mini.net");
+  const abroad = server.reply({ ...inform("10.7.0.77"), mac: whiskey }, { attached: undefined });
+  assert.deepEqual([abroad.options, abroad.name], [far.options, undefined]);
+});
+
+Deno.test("INFORM without ciaddr is answered at the address that it came from, without that not at all", () => {
+  const server = new Server(), inform = { type: Type.inform, mac: stranger };
+  assert.equal(server.reply(inform, { source: ip("10.0.0.77") }).clientAddress, ip("10.0.0.77"));
+  for (const mac of [stranger, whiskey]) assert.equal(server.ignored({ ...inform, mac }), "malformed");
+  // The relay is the source: it alone can reach the client.
+  const relayed = { ...inform, giaddr: ip("10.7.0.1") };
+  assert.equal(server.reply(relayed, { source: ip("10.7.0.1") }).clientAddress, 0);
+});
+
 Deno.test("a relay's giaddr chooses the network, its link selection before that (RFC 3527)", () => {
   const server = new Server();
   const discover = { type: Type.discover, mac: guest, giaddr: ip("10.7.0.1") };
@@ -521,6 +593,7 @@ Deno.test("OFFER and ACK tell the name that the lease has, also when the client 
     server.reply({
       type,
       mac: guest,
+      ciaddr: type === Type.inform ? ip("10.0.0.12") : 0,
       options: [[Opt.hostname, text(name)], ...type === Type.request ? [requested("10.0.0.12")] : []],
     }, arrival).name;
   assert.equal(named(Type.request, "laptop"), "laptop.mini.net");

@@ -12,6 +12,8 @@ export interface Reply {
   readonly options?: NetworkOptions;
   /** The client's address; 0: none (NAK, and the answer to INFORM). */
   readonly yiaddr: number;
+  /** The address that the client has and is answered at; 0 or absent: none yet. */
+  readonly clientAddress?: number;
   /** The next server of a boot (siaddr). */
   readonly siaddr?: number;
   /** What is left of the lease; undefined: there is none. */
@@ -32,11 +34,11 @@ export type Destination =
 const everybody = new Uint8Array(6).fill(0xff);
 const broadcast: Destination = { by: "link", address: 0xffffffff, mac: everybody };
 
-/** RFC 2131 §4.1: to the relay, or where the client can hear us. */
+/** RFC 2131 §4.1: to the relay, or where the client can hear us. Not all that have a ciaddr can be reached there. */
 export function destination(request: Message, reply: Reply): Destination {
   if (request.giaddr) return { by: "route", address: request.giaddr, port: SERVER_PORT };
   if (reply.type === Type.nak) return broadcast;
-  if (request.ciaddr) return { by: "route", address: request.ciaddr, port: CLIENT_PORT };
+  if (reply.clientAddress) return { by: "route", address: reply.clientAddress, port: CLIENT_PORT };
   if (request.flags & BROADCAST) return broadcast;
   return { by: "link", address: reply.yiaddr, mac: request.chaddr.subarray(0, 6) };
 }
@@ -85,11 +87,12 @@ export class ReplyWriter {
   /** Writes to `out` from `at`, where at least 1472 bytes must be free; returns the length. */
   write(out: Uint8Array, at: number, request: Message, reply: Reply): number {
     const header = this.#header, { options } = reply;
-    const nak = reply.type === Type.nak;
     header.xid = request.xid;
-    // The relay is to broadcast a NAK: the client has no address that it could be sent to.
-    header.flags = nak && request.giaddr ? request.flags | BROADCAST : request.flags;
-    header.ciaddr = reply.type === Type.ack ? request.ciaddr : 0;
+    // The relay is to broadcast what has no address that it could be sent to: a NAK, and some answers to INFORM.
+    const nowhere = request.giaddr && !reply.yiaddr && !reply.clientAddress;
+    header.flags = nowhere ? request.flags | BROADCAST : request.flags;
+    // "Only filled in if client … can respond to ARP requests" (RFC 2131 §2).
+    header.ciaddr = reply.clientAddress ? request.ciaddr : 0;
     header.yiaddr = reply.yiaddr;
     header.siaddr = reply.siaddr ?? 0;
     header.giaddr = request.giaddr;

@@ -108,7 +108,11 @@ Deno.test("the client's id and the relay's option come back, option 82 last (RFC
 
 Deno.test("an ACK to INFORM has no lease times", () => {
   const { seconds: _, ...inform } = ack;
-  const reply = answer({ type: Type.inform, ciaddr: 0x0a00000a }, { ...inform, yiaddr: 0 });
+  const reply = answer({ type: Type.inform, ciaddr: 0x0a00000a }, {
+    ...inform,
+    yiaddr: 0,
+    clientAddress: 0x0a00000a,
+  });
   assert.equal(reply.ciaddr, 0x0a00000a);
   assert.deepEqual(order(reply), [53, 54, 1, 12, 3, 6, 15, 26, 66, 67]);
 });
@@ -118,6 +122,16 @@ Deno.test("a NAK has a reason and nothing of the network; its relay is told to b
   assert.deepEqual(order(reply), [53, 54, 56]);
   assert.equal(reply.flags, 0x8000);
   assert.equal(reply.ciaddr, 0);
+});
+
+Deno.test("ciaddr comes back only to a client that has the address; a relay broadcasts what it could send nowhere", () => {
+  const ciaddr = 0x0a00000a, giaddr = 0x0a000005;
+  assert.equal(answer({ ciaddr }, ack).ciaddr, 0);
+  assert.equal(answer({ ciaddr }, { ...ack, clientAddress: ciaddr }).ciaddr, ciaddr);
+  const informed = { ...ack, yiaddr: 0 };
+  assert.equal(answer({ giaddr }, { ...informed, clientAddress: 0 }).flags, 0x8000);
+  assert.equal(answer({ giaddr, ciaddr }, { ...informed, clientAddress: ciaddr }).flags, 0);
+  assert.equal(answer({ giaddr }, ack).flags, 0);
 });
 
 Deno.test("a reply keeps to the client's maximum message size, at least 576", () => {
@@ -142,11 +156,14 @@ Deno.test("the longest lease is RFC 2131's infinity", () => {
 
 Deno.test("replies go where RFC 2131 §4.1 says", () => {
   const everybody = { by: "link", address: 0xffffffff, mac: new Uint8Array(6).fill(255) };
+  const reached: Reply = { ...ack, clientAddress: 7 };
   const rows: readonly (readonly [Partial<ClientMessage>, Reply, unknown])[] = [
-    [{ giaddr: 5, ciaddr: 7, flags: 0x8000 }, ack, { by: "route", address: 5, port: 67 }],
+    [{ giaddr: 5, ciaddr: 7, flags: 0x8000 }, reached, { by: "route", address: 5, port: 67 }],
     [{ giaddr: 5 }, nak, { by: "route", address: 5, port: 67 }],
-    [{ ciaddr: 7, flags: 0x8000 }, ack, { by: "route", address: 7, port: 68 }],
+    [{ ciaddr: 7, flags: 0x8000 }, reached, { by: "route", address: 7, port: 68 }],
     [{ ciaddr: 7 }, nak, everybody],
+    [{ ciaddr: 7, flags: 0x8000 }, ack, everybody],
+    [{ ciaddr: 7 }, ack, { by: "link", address: 0x0a00000a, mac: Uint8Array.fromHex("000011110001") }],
     [{ flags: 0x8000 }, offer, everybody],
     [{}, nak, everybody],
     [{}, offer, { by: "link", address: 0x0a00000a, mac: Uint8Array.fromHex("000011110001") }],

@@ -18,6 +18,8 @@ export interface Ask {
   readonly toMac?: string;
   /** The Ethernet source, where it is not the client's, or the relay's. */
   readonly fromMac?: string;
+  /** How many seconds its reply is waited for. */
+  readonly timeout?: number;
 }
 
 /** A reply as scapy reads it. */
@@ -44,11 +46,11 @@ export interface Answer {
   readonly options: readonly (readonly [string, ...unknown[]])[];
 }
 
-/** Sends messages from a host's eth0, one after the other; the reply to each, if there was one within half a second. */
+/** Sends messages from a host's eth0, one after the other; the reply to each, if there was one in time: half a second, or its own. */
 export async function scapy(host: Host, asks: readonly Ask[]): Promise<(Answer | null)[]> {
   const script = fileURLToPath(new URL("dhcp_scapy.py", import.meta.url));
   const stdin = asks.map((ask, i) => JSON.stringify({ xid: i + 1, ...ask }) + "\n").join("");
-  const { stdout } = await host.run(["/usr/bin/python3", script], { stdin });
+  const { stdout } = await host.run(["/usr/bin/python3", script], { stdin, timeout: 180_000 });
   return stdout.trim().split("\n").map((line) => JSON.parse(line));
 }
 
