@@ -3,7 +3,7 @@ import type { AddressRange, Lease, MemberList, Network, Option, Sent } from "../
 import { Cidr, type Family, Ip } from "../../services/common/ip.ts";
 import { parseMac } from "../../services/common/mac.ts";
 import { invalid } from "../../services/common/refusal.ts";
-import { checkOption } from "../../services/nex/dhcp_options.ts";
+import { checkOption, repeated, repeatedOptions } from "../../services/nex/dhcp_options.ts";
 import { tryParseDomain } from "../../services/nex/names.ts";
 import { isMap } from "yaml";
 import {
@@ -68,6 +68,14 @@ const option: Reader<Sent<Option>> = (value) => {
   return option;
 };
 
+const optionList = list(option);
+const options: Reader<Sent<Option>[]> = (value) => {
+  const options = optionList(value);
+  const [twice] = repeatedOptions(options.map(({ number }, place) => ({ number: number ?? 0, place })));
+  if (twice) throw refused(at(value, twice.place), repeated(twice).message);
+  return options;
+};
+
 const networkKeys = mapping({
   kind: text,
   name: text,
@@ -79,7 +87,7 @@ const networkKeys = mapping({
   range6: ipRange(6),
   gateways: list(ip),
   nameservers: list(ip),
-  options: list(option),
+  options,
   domain,
   macrange: macRange,
   siaddr: ofFamily(4),

@@ -164,6 +164,11 @@ const refusals: Record<string, [source: string, sentence: string]> = {
     net + "options: [{number: 53, value: 1}]",
     'document 1, line 3: options: number 53 (value "1") cannot be set: it is the message\'s type',
   ],
+  "an option twice": [
+    net +
+    "options:\n- {number: 26, value: 1400}\n- {number: 3, value: 10.0.0.1}\n- {number: 26, value: 1400}",
+    "document 1, line 6: options: number 26 is there twice; an option is given once, with all of its values",
+  ],
   "a network twice": [net + "---\n" + net, "document 2, line 5: network a is there already, in document 1"],
   "a MAC twice": [
     list + "- mac: 00:00:00:00:00:0a\n- mac: 00:00:00:00:00:0A",

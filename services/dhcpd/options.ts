@@ -24,6 +24,12 @@ export function networkOptions(network: Network): NetworkOptions {
   return options;
 }
 
+/**
+ * Sent only to a client whose parameter list names it: IPv6-Only Preferred (RFC 8925 §3.3), Auto-Configure (RFC 2563),
+ * Subnet Selection (RFC 3011), Port Parameters (RFC 7618).
+ */
+const onlyAsked: ReadonlySet<number> = new Set([108, 116, 118, 159]);
+
 /** From the network's own fields, then its `options`, which override them. */
 function encodeNetwork(network: Network): NetworkOptions {
   const values: (Uint8Array | undefined)[] = [];
@@ -39,11 +45,13 @@ function encodeNetwork(network: Network): NetworkOptions {
   const defaults = [Opt.subnetMask, Opt.router, Opt.nameServer, Opt.domainName]
     .filter((number) => values[number]) as number[];
 
-  const bad: string[] = [];
+  const bad = network.repeatedOptions.map((number) =>
+    `network ${network.name}: options: number ${number} is there twice, and its last value counts`
+  );
   for (const { number, value } of network.record.options ?? []) {
     try {
       values[number] = encodeOption(number, value);
-      if (!defaults.includes(number)) defaults.push(number);
+      if (!defaults.includes(number) && !onlyAsked.has(number)) defaults.push(number);
     } catch (error) {
       // A store that was taken over may hold anything; the other options are still good.
       bad.push(`network ${network.name}: ${messageOf(error)}`);

@@ -53,6 +53,22 @@ Deno.test("networkOptions() leaves out a bad stored option, with the reason", ()
   ]);
 });
 
+Deno.test("networkOptions() has no client told unasked what the RFCs forbid", () => {
+  // RFC 8925, 2563, 3011 and 7618.
+  for (const [number, value] of [[108, "300"], [116, "1"], [118, "10.0.0.0"], [159, "0x00000000"]] as const) {
+    const { values, defaults } = networkOptions(network({ options: [{ number, value }] }));
+    assert(values[number]);
+    assert.deepEqual(defaults, [1, 3, 6, 15], `${number}`);
+  }
+});
+
+Deno.test("networkOptions() says that of a number that is stored twice the last value counts", () => {
+  const options = [{ number: 26, value: "1400" }, { number: 26, value: "1450" }];
+  const { values, bad } = networkOptions(network({ options }));
+  assert.equal(values[26]?.toHex(), "05aa");
+  assert.deepEqual(bad, ["network mini: options: number 26 is there twice, and its last value counts"]);
+});
+
 Deno.test("networkOptions() encodes once for each state of a network", () => {
   const one = network({});
   assert.equal(networkOptions(one), networkOptions(one));

@@ -2,7 +2,7 @@ import { Cidr, Ip } from "../common/ip.ts";
 import { parseMac } from "../common/mac.ts";
 import { invalid } from "../common/refusal.ts";
 import type { NetworkRecord } from "../store/records.ts";
-import { checkOption } from "./dhcp_options.ts";
+import { checkOption, repeated, repeatedOptions } from "./dhcp_options.ts";
 import { tryParseDomain } from "./names.ts";
 
 /**
@@ -63,6 +63,8 @@ export function checkNetwork(given: NetworkRecord): NetworkRecord {
       `${field("leaseDuration")}: ${leaseDuration} is not a number of seconds from 1 to 4294967294`,
     );
   }
+  const [twice] = repeatedOptions(given.options);
+  if (twice) throw invalid(field(repeated(twice).message));
   return compact({
     ...given,
     name,

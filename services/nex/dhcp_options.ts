@@ -1,4 +1,4 @@
-import { invalid } from "../common/refusal.ts";
+import { invalid, type Refusal } from "../common/refusal.ts";
 import { encodings, hex, type OptionType } from "./dhcp_values.ts";
 
 /** The most bytes of one option: several would fill any packet (RFC 3396 splits what is over 255). */
@@ -76,4 +76,15 @@ export function encodeOption(number: number, value: string): Uint8Array {
 /** Refuses an option that {@link encodeOption} could not encode. */
 export function checkOption(number: number, value: string): void {
   encodeOption(number, value);
+}
+
+/** The options whose number another before them has. */
+export function repeatedOptions<T extends { readonly number: number }>(options: readonly T[] = []): T[] {
+  const seen = new Set<number>();
+  return options.filter(({ number }) => seen.size === seen.add(number).size);
+}
+
+/** Why one of {@link repeatedOptions} is refused. */
+export function repeated({ number }: { readonly number: number }): Refusal {
+  return invalid(`options: number ${number} is there twice; an option is given once, with all of its values`);
 }

@@ -1,5 +1,6 @@
 import { Cidr, Ip } from "../common/ip.ts";
 import { tryParseMac } from "../common/mac.ts";
+import { repeatedOptions } from "./dhcp_options.ts";
 import type { Entry } from "../store/types.ts";
 import type { NetworkRecord } from "../store/records.ts";
 
@@ -9,6 +10,7 @@ export const DEFAULT_LEASE_SECONDS = 4 * 3600;
 /** A network as the store holds it, its fields read. */
 export interface Network {
   readonly name: string;
+  /** Each number once in its options. */
   readonly record: NetworkRecord;
   readonly modRevision: number;
   readonly subnet4: Cidr | undefined;
@@ -24,6 +26,8 @@ export interface Network {
   readonly dhcp4server: Ip | undefined;
   readonly siaddr: Ip | undefined;
   readonly leaseSeconds: number;
+  /** Numbers that a store of old has more than once in the options: the last value of each counts. */
+  readonly repeatedOptions: readonly number[];
 }
 
 /** Reads a stored network; its record has been through the schema, so that its fields are what they say. */
@@ -35,11 +39,13 @@ export function readNetwork(
   const ip = (text: string | undefined) => text ? Ip.tryParse(text) : undefined;
   const ips = (texts: readonly string[] | undefined) => (texts ?? []).flatMap((t) => ip(t) ?? []);
   const begin = ip(record.Range4?.begin), end = ip(record.Range4?.end);
+  const { options } = record;
+  const last = new Map(options?.map((option) => [option.number, option]));
   const macBegin = tryParseMac(record.macRange?.begin ?? ""),
     macEnd = tryParseMac(record.macRange?.end ?? "");
   return {
     name,
-    record,
+    record: options ? { ...record, options: [...last.values()] } : record,
     modRevision: entry.modRevision,
     subnet4: record.subnet4 ? Cidr.tryParse(record.subnet4) : undefined,
     subnet6: record.subnet6 ? Cidr.tryParse(record.subnet6) : undefined,
@@ -51,6 +57,7 @@ export function readNetwork(
     dhcp4server: ip(record.dhcp4server),
     siaddr: ip(record.siaddr),
     leaseSeconds: record.leaseDuration || DEFAULT_LEASE_SECONDS,
+    repeatedOptions: [...new Set(repeatedOptions(options).map(({ number }) => number))],
   };
 }
 

@@ -8,6 +8,7 @@ import type { MemberRequest, MemberUpdate } from "../nex/members.ts";
 import type { Network } from "../nex/network.ts";
 import type { Declined } from "../nex/quarantine.ts";
 import { compact } from "../nex/check_network.ts";
+import { repeated, repeatedOptions } from "../nex/dhcp_options.ts";
 import type { LeaseRecord, NetworkRecord } from "../store/records.ts";
 
 /**
@@ -124,6 +125,8 @@ function updatedOptions(
       throw invalid(`network ${name}: options_absent: ${number} is no DHCP option, which are from 1 to 254`);
     }
   }
+  const [twice] = repeatedOptions(optionsPresent);
+  if (twice) throw invalid(`network ${name}: ${repeated(twice).message}`);
   const present = new Map(optionsPresent.map((option) => [option.number, { ...option }]));
   const kept = old.filter((option) =>
     present.has(option.number) ||

@@ -61,6 +61,14 @@ Deno.test("updatedNetwork() refuses what a client with other field numbers sends
   for (const [update, message] of cases) assert.throws(() => updated(update), { code: "invalid", message });
 });
 
+Deno.test("updatedNetwork() refuses an option that is given twice", () => {
+  const mtu = [{ number: 26, value: "1400" }, { number: 26, value: "1450" }];
+  assert.throws(() => updated({ optionsPresent: mtu }), {
+    code: "invalid",
+    message: /^network mini: options: number 26 is there twice/,
+  });
+});
+
 Deno.test("networkFrom() refuses a MAC range without its ends", () => {
   for (const macRange of [{}, { begin: "02:00:00:00:00:01" }]) {
     const bytes = encode("AddNetworkRequest", { network: { name: "mini", macRange } });
