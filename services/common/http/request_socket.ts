@@ -181,9 +181,14 @@ export class RequestSocket extends Duplex {
     }
   }
 
-  /** Up to where the parser may be given these bytes: the end of a line, or of what is left of a body. */
+  /**
+   * Up to where the parser may be given these bytes, so that it begins no second request: the end of a head that has
+   * come whole, else of a line, or of what is left of a body.
+   */
   #boundary(bytes: Buffer, from: number): number {
     if (this.#left) return Math.min(bytes.length, from + this.#left);
+    const head = this.idle ? bytes.indexOf("\n\r\n", from) : -1;
+    if (head >= 0) return head + 3;
     return bytes.indexOf(10, from) + 1 || bytes.length;
   }
 
