@@ -1,5 +1,5 @@
 import type { NetworkRecord } from "../store/records.ts";
-import { addMembers, type MemberRequest } from "./members.ts";
+import { addMembers, askedAddresses, type MemberRequest } from "./members.ts";
 import { type Action, addNetwork } from "./networks.ts";
 import type { Draft } from "./steps.ts";
 
@@ -31,8 +31,9 @@ export function applySpec(
     name: network.name,
     action: draft.attempts.action(`Network ${network.name}`, addNetwork(draft, network, { update: true })),
   }));
+  const reserved = askedAddresses(lists.flatMap(({ list }) => list));
   for (const { net, list, force } of lists) {
-    for (const { name, mac, action } of addMembers(draft, net, list, { force })) {
+    for (const { name, mac, action } of addMembers(draft, net, list, { force, reserved })) {
       applied.push({ kind: "Member", name, action: draft.attempts.action(`Member ${mac}`, action) });
     }
   }

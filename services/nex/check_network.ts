@@ -60,7 +60,7 @@ export function checkNetwork(given: NetworkRecord): NetworkRecord {
   // The lease time travels in 32 bits, of which all ones mean "for ever" (RFC 2131 §3.3).
   if (!Number.isInteger(leaseDuration) || leaseDuration < 0 || leaseDuration >= 0xffffffff) {
     throw invalid(
-      `${field("leaseDuration")}: ${leaseDuration} is not a number of seconds from 1 to 4294967294`,
+      `${field("lease_duration")}: ${leaseDuration} is not a number of seconds from 1 to 4294967294`,
     );
   }
   const [twice] = repeatedOptions(given.options);

@@ -2,7 +2,7 @@ import { Ip } from "../common/ip.ts";
 import { parseMac } from "../common/mac.ts";
 import { invalid, Refusal } from "../common/refusal.ts";
 import type { MemberRecord } from "../store/records.ts";
-import { inRange, type Network, subnetFor } from "./network.ts";
+import { type Network, subnetFor } from "./network.ts";
 import { type Action, findNetwork } from "./networks.ts";
 import { qualify } from "./names.ts";
 import { giveAddress } from "./pool.ts";
@@ -20,6 +20,19 @@ export interface MemberRequest {
 /** A change to a member: undefined leaves a field as it is, an empty text takes it away. */
 export type MemberUpdate = MemberRequest;
 
+export interface AddOptions {
+  /** Replace members that exist with other contents. */
+  readonly force?: boolean;
+  /** Addresses that other members are to have: see {@link askedAddresses}. */
+  readonly reserved?: ReadonlySet<number>;
+}
+
+/** The IPv4 addresses that are asked for by name, as 32-bit values: members without one are given others. */
+export function askedAddresses(list: readonly MemberRequest[]): Set<number> {
+  const ips = list.flatMap(({ ip4 }) => (ip4 && Ip.tryParse(ip4)) || []);
+  return new Set(ips.flatMap((ip) => ip.family === 4 ? ip.u32 : []));
+}
+
 /**
  * Plans members of a network, a step for each in list order. One that exists with the same contents is left as it is;
  * with other contents it is refused, unless `force`.
@@ -30,19 +43,24 @@ export function addMembers(
   draft: Draft,
   net: string,
   list: readonly MemberRequest[],
-  options: { force?: boolean } = {},
+  { force = false, reserved = askedAddresses(list) }: AddOptions = {},
 ): { name: string; mac: string; action: Action }[] {
   const network = findNetwork(draft, net);
-  const asked = list.map((request) => checkRequest(draft, network, request));
+  const asked = list.map((request) => checkRequest(network, request));
   refuseTwice(asked);
   return asked.map((a) => ({
     name: a.name || a.mac,
     mac: a.mac,
-    action: addMember(draft, network, a, options.force === true),
+    action: addMember(draft, network, a, { force, reserved }),
   }));
 }
 
-function addMember(draft: Draft, network: Network, asked: MemberRequest, force: boolean): Action {
+function addMember(
+  draft: Draft,
+  network: Network,
+  asked: MemberRequest,
+  { force, reserved }: Required<AddOptions>,
+): Action {
   const before = draft.member(asked.mac);
   const field = (f: string) => `member ${asked.mac}: ${f}`;
   // What a deleted network has left is as good as gone.
@@ -64,7 +82,7 @@ function addMember(draft: Draft, network: Network, asked: MemberRequest, force: 
   const ip4 = asked.ip4
     ? stays && asked.ip4 === before.ip4 ? before.record.ip4 : { address: asked.ip4 }
     : kept ?? (network.range4
-      ? { address: giveAddress(draft, network, `member ${asked.mac}`).toString() }
+      ? { address: giveAddress(draft, network, `member ${asked.mac}`, reserved).toString() }
       : undefined);
   const { dynamic: _, hostname, name: __, ip4: ___, ip6: ____, ...unknown } = before?.record ??
     {} as MemberRecord;
@@ -84,10 +102,11 @@ function addMember(draft: Draft, network: Network, asked: MemberRequest, force: 
 export function updateMembers(draft: Draft, net: string, list: readonly MemberUpdate[]): void {
   const network = findNetwork(draft, net);
   const updates = list.map((update) => ({
-    ...checkRequest(draft, network, update),
+    ...checkRequest(network, update),
     given: update,
   }));
   refuseTwice(updates);
+  const reserved = askedAddresses(updates);
   for (const update of updates) {
     const field = (f: string) => `member ${update.mac}: ${f}`;
     const before = draft.member(update.mac);
@@ -106,7 +125,9 @@ export function updateMembers(draft: Draft, net: string, list: readonly MemberUp
     }
     if (update.given.ip4 !== undefined) {
       const address = update.ip4 ??
-        (network.range4 ? giveAddress(draft, network, update.mac).toString() : undefined);
+        (network.range4
+          ? giveAddress(draft, network, `member ${update.mac}`, reserved).toString()
+          : undefined);
       if (address === undefined) delete record.ip4;
       // The lease that ran was for the other address.
       else if (address !== before.ip4) record.ip4 = { address };
@@ -200,7 +221,7 @@ function chains(changes: readonly { old: string; new: string }[]): { old: string
 }
 
 /** A request in canonical form, its fields checked by themselves and against the network. */
-function checkRequest(draft: Draft, network: Network, given: MemberRequest): MemberRequest {
+function checkRequest(network: Network, given: MemberRequest): MemberRequest {
   const mac = parseMac(given.mac);
   const field = (f: string) => `member ${mac}: ${f}`;
   const address = (text: string | undefined, family: 4 | 6) => {
@@ -215,15 +236,6 @@ function checkRequest(draft: Draft, network: Network, given: MemberRequest): Mem
     }
     if (subnet.reserved(ip)) {
       throw invalid(`${field("ip4")}: ${ip} is the network or broadcast address of ${subnet}`);
-    }
-    // What a reader was told of a member may be said again.
-    if (inRange(network, ip) && draft.member(mac)?.ip4 !== ip.toString()) {
-      throw invalid(
-        `${field("ip4")}: ${ip} lies in the range that network ${network.name} hands out itself; ` +
-          `a static address must lie outside ${Ip.from4(network.range4?.begin ?? 0)}-${
-            Ip.from4(network.range4?.end ?? 0)
-          }`,
-      );
     }
     return ip.toString();
   };
@@ -254,7 +266,9 @@ function refuseHeldAddress(draft: Draft, asked: MemberRequest, field: (f: string
     if (holder && holder !== asked.mac) {
       throw new Refusal(
         "exists",
-        `${field(f)}: ${address} belongs to ${describeHolder(draft, holder)} already`,
+        `${field(f)}: ${address} belongs to ${describeHolder(draft, holder)} already${
+          leaseOf(draft, holder)
+        }`,
       );
     }
   }
@@ -296,6 +310,11 @@ function differs(
 
 function describe(member: { name: string | undefined; ip4: string | undefined }): string {
   return [member.name, member.ip4].filter(Boolean).join(", ") || "without name and address";
+}
+
+function leaseOf(draft: Draft, mac: string): string {
+  const expires = draft.member(mac)?.expires;
+  return expires === undefined ? "" : `, with a lease until ${new Date(expires * 1000).toISOString()}`;
 }
 
 function describeHolder(draft: Draft, mac: string): string {

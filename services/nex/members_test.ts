@@ -61,7 +61,11 @@ Deno.test("addMembers() refuses what another member has, and plans nothing", () 
       "invalid",
       /x\.mini\.net is in the list twice/,
     ],
-    [[{ mac: "02:00:00:00:00:01", ip4: "10.0.0.20" }], "invalid", /10\.0\.0\.20 lies in the range/],
+    [
+      [{ mac: "02:00:00:00:00:01", ip4: "10.0.0.11" }],
+      "exists",
+      /ip4: 10\.0\.0\.11 belongs to 00:00:22:22:00:01 \(tango\.mini\.net\) already$/,
+    ],
     [[{ mac: "02:00:00:00:00:01", ip4: "10.0.1.20" }], "invalid", /outside 10\.0\.0\.0\/24/],
     [[{ mac: "02:00:00:00:00:01", ip4: "10.0.0.255" }], "invalid", /broadcast/],
     [[{ mac: "02:00:00:00:00:01", ip4: "10.0.0" }], "invalid", /"10\.0\.0" is not an IP address/],
@@ -79,6 +83,61 @@ Deno.test("addMembers() takes a static address outside the range, a gateway's to
   const it = miniLab();
   it.do((d) => addMembers(d, "mini", [{ mac: "02:00:00:00:00:01", name: "gw", ip4: "10.0.0.1" }]));
   assert.equal(it.view.holderOfAddress("10.0.0.1"), "02:00:00:00:00:01");
+});
+
+Deno.test("a static address inside the range is a reservation: claimed at once, and given to nobody else", () => {
+  const it = miniLab();
+  const macs = ["02:00:00:00:00:01", "02:00:00:00:00:02", "02:00:00:00:00:03"] as const;
+  it.do((d) =>
+    addMembers(d, "mini", [{ mac: macs[0] }, { mac: macs[1], ip4: "10.0.0.13" }, { mac: macs[2] }])
+  );
+  assert.deepEqual(macs.map((mac) => it.view.member(mac)?.ip4), ["10.0.0.14", "10.0.0.13", "10.0.0.15"]);
+  assert.equal(it.store.values.get("/member/ip4/10.0.0.13")?.value, macs[1]);
+  const list = [{ mac: macs[0], ip4: "" }, { mac: macs[1], ip4: "10.0.0.16" }, {
+    mac: macs[2],
+    ip4: "10.0.0.13",
+  }];
+  it.do((d) => updateMembers(d, "mini", list));
+  assert.deepEqual(macs.map((mac) => it.view.member(mac)?.ip4), ["10.0.0.17", "10.0.0.16", "10.0.0.13"]);
+});
+
+Deno.test("a spec's reservations are kept from the members of its other lists", () => {
+  const it = lab();
+  const lists = [miniMembers, [{ mac: "02:00:00:00:00:01", ip4: "10.0.0.11" }]]
+    .map((list) => ({ net: "mini", list, force: false }));
+  it.do((d) => applySpec(d, [mini], lists));
+  assert.deepEqual(it.view.membersOf("mini").map((m) => m.ip4), [
+    "10.0.0.10",
+    "10.0.0.12",
+    "10.0.0.13",
+    "10.0.0.11",
+  ]);
+});
+
+Deno.test("a reservation of a leased address is refused, naming by whom and until when", () => {
+  const it = miniLab();
+  const mac = "02:aa:00:00:00:01", ip4 = { address: "10.0.0.20", expires: { seconds: 1_800_000_000 } };
+  it.do((d) => d.setMember(mac, { mac, net: "mini", dynamic: true, hostname: "laptop.mini.net", ip4 }));
+  const refusal = {
+    code: "exists",
+    message:
+      /ip4: 10\.0\.0\.20 belongs to 02:aa:00:00:00:01 \(laptop\.mini\.net\) already, with a lease until 2027-01-15T08:00:00\.000Z$/,
+  };
+  const asked = [{ mac: "00:00:11:11:00:01", ip4: "10.0.0.20" }];
+  assert.throws(() => it.do((d) => updateMembers(d, "mini", asked)), refusal);
+  assert.throws(() => it.do((d) => addMembers(d, "mini", asked, { force: true })), refusal);
+  assert.deepEqual(it.do((d) => addMembers(d, "mini", [{ mac, ip4: "10.0.0.20" }]))[0]?.action, "created");
+  assert.equal(it.view.member(mac)?.expires, 1_800_000_000, "its lease goes on");
+});
+
+Deno.test("two networks on one subnet are refused, with the way to write them as one", () => {
+  const it = miniLab();
+  assert.throws(() => it.do((d) => addNetwork(d, { ...mini, name: "macs", domain: "macs.net" })), {
+    code: "invalid",
+    message:
+      "network macs: subnet4: 10.0.0.0/24 overlaps 10.0.0.0/24 of network mini; write them as one network, " +
+      "which may have range4, macrange and members with an ip4 of their own at once",
+  });
 });
 
 Deno.test("addMembers() takes members as they are told to a reader: the same contents", () => {

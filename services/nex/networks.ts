@@ -103,7 +103,8 @@ function refuseOverlap(draft: Draft, record: NetworkRecord): void {
     ) {
       if (ours && theirs?.overlaps(ours)) {
         throw invalid(
-          `network ${record.name}: ${field}: ${ours} overlaps ${theirs} of network ${other.name}`,
+          `network ${record.name}: ${field}: ${ours} overlaps ${theirs} of network ${other.name}; write them as one ` +
+            "network, which may have range4, macrange and members with an ip4 of their own at once",
         );
       }
     }

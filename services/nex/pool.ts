@@ -66,9 +66,18 @@ function isReusable(from: Reader, network: Network, address: Ip): boolean {
     !ownAddresses(network).has(address.u32);
 }
 
-/** The lowest free address for a member, or a refusal that names the network and its size. */
-export function giveAddress(draft: Draft, network: Network, who: string): Ip {
-  const address = lowestFree(draft, network) ?? oldestDeclined(draft, network);
+/**
+ * The lowest free address for a member, or a refusal that names the network and its size.
+ *
+ * @param besides Further addresses to pass over, as 32-bit values: others get them by the end of the draft.
+ */
+export function giveAddress(
+  draft: Draft,
+  network: Network,
+  who: string,
+  besides?: { has(address: number): boolean },
+): Ip {
+  const address = lowestFree(draft, network, besides) ?? oldestDeclined(draft, network, besides);
   if (address === undefined) {
     const size = network.range4 ? network.range4.end - network.range4.begin + 1 : 0;
     throw new Refusal(
