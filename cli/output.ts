@@ -1,4 +1,5 @@
 /** What is stored, or said by a server, on its way to a terminal or a file: no form of it holds control characters. */
+import { tryParseMac } from "../services/common/mac.ts";
 import { printable } from "../services/common/refusal.ts";
 
 export { printable };
@@ -9,14 +10,15 @@ export function jsonText(value: unknown): string {
   return JSON.stringify(value, null, 2).replace(/[\x7f-\x9f]/g, (c) => `\\u00${hex(c)}`) + "\n";
 }
 
-/** A value as YAML text, with its newline. */
+/** A value as YAML text, with its newline; readers of YAML 1.1 and 1.2 understand the same. */
 export async function yamlText(value: unknown): Promise<string> {
   const { Document, visit } = await import("yaml");
-  const document = new Document(value);
+  const document = new Document(value, { compat: "yaml-1.1" });
   visit(document, {
     Scalar(_, node) {
-      // Only between double quotes has YAML escapes.
-      if (typeof node.value === "string" && /\p{Cc}/u.test(node.value)) node.type = "QUOTE_DOUBLE";
+      if (typeof node.value !== "string") return;
+      // Only between double quotes has YAML escapes. A MAC of digits is a number in base 60 to YAML 1.1.
+      if (/\p{Cc}/u.test(node.value) || tryParseMac(node.value)) node.type = "QUOTE_DOUBLE";
     },
   });
   return document.toString({ doubleQuotedAsJSON: true }).replace(/[\x7f-\x9f]/g, (c) => `\\x${hex(c)}`);

@@ -9,6 +9,27 @@ Deno.test("columns() spells control characters out, so that no cell draws or bre
   assert.equal(columns([["a", "b"]], "  "), "a  b\n");
 });
 
+Deno.test("yamlText() quotes what readers of YAML 1.1 take for something else, and every MAC", async () => {
+  const value = {
+    on: "no",
+    time: "12:34:56",
+    macs: ["00:00:11:11:00:01", "0a:00:00:00:00:0f"],
+    name: "mini",
+  };
+  const text = await yamlText(value);
+  assert.equal(
+    text,
+    `"on": "no"
+time: "12:34:56"
+macs:
+  - "00:00:11:11:00:01"
+  - "0a:00:00:00:00:0f"
+name: mini
+`,
+  );
+  assert.deepEqual(parse(text, { version: "1.1" }), value);
+});
+
 Deno.test("jsonText() and yamlText() escape control characters, and say what they said", async () => {
   const value = { list: [{ name: evil, [evil]: "plain" }], text: "10.0.0.0/24", yes: "true" };
   for (const text of [jsonText(value), await yamlText(value)]) {

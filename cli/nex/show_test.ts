@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { parse } from "yaml";
 import type { Member, Network } from "../../proto/types.ts";
 import { memberSpec, memberTable, networkSpec, networkTable, serialize } from "./show.ts";
 import { readSpec } from "./spec.ts";
@@ -94,6 +95,22 @@ Deno.test("serialize() of a network in YAML is a spec of the same network", asyn
   assert.deepEqual(JSON.parse(JSON.stringify(networks)), [
     { name, subnet4, dhcp4server, Range4, gateways, nameservers, domain },
   ]);
+});
+
+Deno.test("serialize() of members, in YAML and in JSON, is a spec of the same members; MACs are texts to any reader", async () => {
+  const text = await serialize(memberSpec("mini", members), "yaml");
+  assert.match(text, /^ {2}- mac: "00:00:11:11:00:01"$/m);
+  const old = parse(text, { version: "1.1" }) as { list: { mac: unknown }[] };
+  assert.deepEqual(old.list.map(({ mac }) => mac), members.map(({ mac }) => mac));
+  for (const source of [text, await serialize(memberSpec("mini", members), "json")]) {
+    const [list] = readSpec("f", source).members;
+    assert.deepEqual(
+      list?.list?.map(({ mac, name, ip4 }) => [mac, name, ip4]),
+      members.map((
+        { mac, name, ip4 },
+      ) => [mac, name || undefined, ip4 ? { address: ip4.address } : undefined]),
+    );
+  }
 });
 
 Deno.test("memberSpec() has the leases with their ends, and nothing empty", () => {

@@ -76,23 +76,32 @@ const options: Reader<Sent<Option>[]> = (value) => {
   return options;
 };
 
-const networkKeys = mapping({
-  kind: text,
-  name: text,
-  subnet4: cidr(4),
-  subnet6: cidr(6),
-  dhcp4server: ofFamily(4),
-  dhcp6server: ofFamily(6),
-  range4: ipRange(4),
-  range6: ipRange(6),
-  gateways: list(ip),
-  nameservers: list(ip),
-  options,
-  domain,
-  macrange: macRange,
-  siaddr: ofFamily(4),
-  leaseduration: wholeNumber,
-}, ["name"]);
+const networkKeys = mapping(
+  {
+    kind: text,
+    name: text,
+    subnet4: cidr(4),
+    subnet6: cidr(6),
+    dhcp4server: ofFamily(4),
+    dhcp6server: ofFamily(6),
+    range4: ipRange(4),
+    range6: ipRange(6),
+    gateways: list(ip),
+    nameservers: list(ip),
+    options,
+    domain,
+    macrange: macRange,
+    siaddr: ofFamily(4),
+    leaseduration: wholeNumber,
+  },
+  ["name"],
+  {
+    mac_range: "macrange",
+    macRange: "macrange",
+    lease_duration: "leaseduration",
+    leaseDuration: "leaseduration",
+  },
+);
 
 /** Reads a Network document. */
 export const readNetwork: Reader<Sent<Network>> = (value) => {
@@ -112,15 +121,35 @@ export const readNetwork: Reader<Sent<Network>> = (value) => {
   return { ...rest, Range4: range4, Range6: range6, macRange: macrange, leaseDuration: leaseduration };
 };
 
-/** An address by itself, or as the key of a mapping. */
+const time = checked((text, field) => {
+  if (!Number.isNaN(Date.parse(text))) return text;
+  throw invalid(`${field}: "${text}" is not a time, like 2026-01-01T00:00:00Z`);
+});
+
+/**
+ * An address by itself, or as the key of a mapping. The end of a lease may stand beside it, as `nex get` prints it, and is
+ * left out: leases are given by DHCP alone.
+ */
 function lease(family: Family): Reader<Sent<Lease>> {
   const address = ofFamily(family);
-  const keys = mapping({ address }, ["address"]);
-  return (value) => isMap(value.node) ? keys(value) : { address: address(value) };
+  const keys = mapping({ address, expires: time }, ["address"]);
+  return (value) => {
+    if (!isMap(value.node)) return { address: address(value) };
+    const { expires: _, ...lease } = keys(value);
+    return lease;
+  };
 }
 
 const member = mapping({ mac, name: hostName, ip4: lease(4), ip6: lease(6) }, ["mac"]);
-const memberKeys = mapping({ kind: text, net: text, list: list(member), force: flag }, ["net"]);
+const members = list(member);
+const memberList: typeof members = (value) => {
+  if (!isMap(value.node) || !value.node.has("members")) return members(value);
+  throw refused(
+    at(value, "members"),
+    `${value.field}.members: the members are the items of list itself; leave members: out`,
+  );
+};
+const memberKeys = mapping({ kind: text, net: text, list: memberList, force: flag }, ["net"]);
 
 /** Reads a MemberList document. */
 export const readMembers: Reader<Sent<MemberList>> = (value) => {

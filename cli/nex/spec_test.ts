@@ -82,6 +82,24 @@ Deno.test("readSpec() keeps scalars as they are written", () => {
   assert.deepEqual(members[0]?.list, [{ mac: "12:34:56:12:34:56", name: "0x10" }]);
 });
 
+Deno.test("readSpec() takes the spellings of macrange and leaseduration that Nex has", () => {
+  const macRange = { begin: "02:00:00:00:00:00", end: "02:00:00:00:00:ff" };
+  for (
+    const [mac, lease] of [["macrange", "leaseduration"], ["mac_range", "lease_duration"], [
+      "macRange",
+      "leaseDuration",
+    ]]
+  ) {
+    const source = `kind: Network\nname: a\n${mac}: ${JSON.stringify(macRange)}\n${lease}: 900\n`;
+    const [network] = readSpec("f", source).networks;
+    assert.deepEqual([network?.macRange, network?.leaseDuration], [macRange, 900], source);
+  }
+  assert.throws(
+    () => readSpec("f", "kind: Network\nname: a\nmac_range: {begin: x}"),
+    /line 3: mac_range\.begin: "x"/,
+  );
+});
+
 Deno.test("readSpec() skips empty documents and takes empty keys for absent ones", () => {
   const { networks } = readSpec(
     "f",
@@ -101,13 +119,25 @@ const refusals: Record<string, [source: string, sentence: string]> = {
   ],
   "no kind": ["---\n---\nname: a", "document 2, line 3: kind: missing; it is Network or MemberList"],
   "an unknown key": [net + "subnet: a", "document 1, line 3: subnet: unknown key; did you mean subnet4?"],
-  "the JSON name of a key": [
-    net + "macRange: {}",
-    "document 1, line 3: macRange: unknown key; did you mean macrange?",
+  "a key in another case": [
+    net + "Domain: a",
+    "document 1, line 3: Domain: unknown key; did you mean domain?",
+  ],
+  "a key in two spellings": [
+    net + "lease_duration: 1\nleaseduration: 2",
+    "document 1, line 4: leaseduration: is there already, as lease_duration",
   ],
   "members in place of list": [
     "kind: MemberList\nnet: a\nmembers: []",
-    "document 1, line 3: members: unknown key; did you mean list?",
+    "document 1, line 3: members: unknown key; did you mean list? Nex ignores members:, with all that is in it",
+  ],
+  "members in the place of its items": [
+    "kind: MemberList\nnet: a\nlist:\n  members:\n  - mac: 00:00:00:00:00:01",
+    "document 1, line 5: list.members: the members are the items of list itself; leave members: out",
+  ],
+  "an end of a lease that is no time": [
+    list + "- mac: 00:00:00:00:00:01\n  ip4: {address: 10.0.0.1, expires: soon}",
+    'document 1, line 5: list[0].ip4.expires: "soon" is not a time, like 2026-01-01T00:00:00Z',
   ],
   "an unknown key of a member": [
     list + "- mac: 00:00:00:00:00:01\n  nmae: x",

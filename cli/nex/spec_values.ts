@@ -87,10 +87,15 @@ export type Mapped<Readers> = {
   [Key in keyof Readers]?: Readers[Key] extends Reader<infer T> ? T : never;
 };
 
-/** A mapping with these keys and no others; `required` are those that must be there and not empty. */
+/**
+ * A mapping with these keys and no others; `required` are those that must be there and not empty.
+ *
+ * @param spellings Other spellings of keys, and the keys that they stand for.
+ */
 export function mapping<Readers extends Record<string, Reader<unknown>>>(
   readers: Readers,
   required: readonly (keyof Readers & string)[] = [],
+  spellings: Readonly<Record<string, keyof Readers & string>> = {},
 ): Reader<Mapped<Readers>> {
   const known = Object.keys(readers);
   return (value) => {
@@ -98,12 +103,18 @@ export function mapping<Readers extends Record<string, Reader<unknown>>>(
     const prefix = field && `${field}.`;
     if (isAlias(node)) text(value);
     if (!isMap(node)) throw refused(value, `${field}: not a mapping with the keys ${known.join(", ")}`);
-    const read: Record<string, unknown> = {};
+    const read: Record<string, unknown> = {}, spelt = new Map<string, string>();
     for (const { key, value: inner } of node.items) {
-      const name = isScalar(key) ? String(key.value) : "";
+      const written = isScalar(key) ? String(key.value) : "";
+      const name = Object.hasOwn(spellings, written) ? spellings[written] ?? written : written;
       const reader = Object.hasOwn(readers, name) ? readers[name] : undefined;
       if (!reader) throw refused({ ...value, node: key }, unknownKey(prefix + name, name, known));
-      if (!isEmpty(inner)) read[name] = reader({ node: inner, field: prefix + name, place });
+      const before = spelt.get(name);
+      if (before) {
+        throw refused({ ...value, node: key }, `${prefix + written}: is there already, as ${before}`);
+      }
+      spelt.set(name, written);
+      if (!isEmpty(inner)) read[name] = reader({ node: inner, field: prefix + written, place });
     }
     for (const name of required) {
       if (read[name] === undefined) throw refused(value, `${prefix}${name}: missing`);
@@ -130,7 +141,10 @@ export function isEmpty(node: unknown): boolean {
 }
 
 function unknownKey(field: string, name: string, known: readonly string[]): string {
-  const meant = name === "members" && known.includes("list") ? "list" : closest(name.toLowerCase(), known);
+  if (name === "members" && known.includes("list")) {
+    return `${field}: unknown key; did you mean list? Nex ignores members:, with all that is in it`;
+  }
+  const meant = closest(name.toLowerCase(), known);
   const hint = meant ? `did you mean ${meant}?` : `the keys are ${known.join(", ")}`;
   return `${field}: unknown key; ${hint}`;
 }

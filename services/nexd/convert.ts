@@ -127,11 +127,13 @@ function updatedOptions(
   }
   const [twice] = repeatedOptions(optionsPresent);
   if (twice) throw invalid(`network ${name}: ${repeated(twice).message}`);
-  const present = new Map(optionsPresent.map((option) => [option.number, { ...option }]));
-  const kept = old.filter((option) =>
-    present.has(option.number) ||
-    !optionsAbsent.some((a) => a.number === option.number && (a.value === "" || a.value === option.value))
-  );
-  const replaced = kept.map((option) => present.get(option.number) ?? option);
-  return [...replaced, ...[...present.values()].filter((option) => !replaced.includes(option))];
+  const present = optionsPresent.map((option) => ({ ...option }));
+  const replaced = old.flatMap((option) => {
+    const same = present.find(({ number }) => number === option.number);
+    const goes = optionsAbsent.some((a) =>
+      a.number === option.number && (a.value === "" || a.value === option.value)
+    );
+    return same ?? (goes ? [] : option);
+  });
+  return [...replaced, ...present.filter((option) => !replaced.includes(option))];
 }
