@@ -8,10 +8,7 @@ import { type Command, commands } from "./commands.ts";
 /** Runs a command line, given without the program's name; resolves to the exit status. */
 export async function main(args: readonly string[]): Promise<number> {
   const [name = "help", ...rest] = args;
-  if (name === "--version" || name === "-V" || name === "version") {
-    console.log(`strand ${version}`);
-    return 0;
-  }
+  if (isVersion(name) || name === "version") return tellVersion("strand");
   if (name === "help" || name === "--help" || name === "-h") return help(rest[0]);
   if (name === "__complete") return (await import("./strand/completion.ts")).complete(rest);
   const command = find(name);
@@ -19,6 +16,7 @@ export async function main(args: readonly string[]): Promise<number> {
   if (!command.ownHelp && rest[0] === "__complete") { // by a link, like nexd
     return (await import("./strand/completion.ts")).complete([name, ...rest.slice(1)]);
   }
+  if (!command.ownHelp && isVersion(rest[0])) return tellVersion(command.name);
   if (!command.ownHelp && rest.some((arg) => arg === "--help" || arg === "-h")) return help(command.name);
   try {
     const { main } = await command.load();
@@ -29,6 +27,15 @@ export async function main(args: readonly string[]): Promise<number> {
     }
     return complain(1, `strand ${command.name}: ${failure(error)}`);
   }
+}
+
+function isVersion(argument: string | undefined): boolean {
+  return argument === "--version" || argument === "-V";
+}
+
+function tellVersion(of: string): number {
+  console.log(`${of} ${version}`);
+  return 0;
 }
 
 function find(name: string): Command | undefined {
@@ -62,7 +69,7 @@ function help(name: string | undefined): number {
     console.log(`Usage: strand COMMAND [ARGUMENT…]\n\n${rows.join("\n")}
 
   help [COMMAND]   this, or how one command is used
-  --version        the version
+  --version        the version; each command has it too
 
 A link to this program called nex, nexc, nexd, nex-dhcpd, sand-agent or sand-agent-cli is that command.
 Exit status: 0 done, 1 refused or failed, 2 wrong usage.`);

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { withName } from "./main.ts";
+import { commands } from "./commands.ts";
+import { main, withName } from "./main.ts";
 
 Deno.test("withName() takes a link's name for the command", () => {
   const none = new Map();
@@ -13,4 +14,19 @@ Deno.test("withName() takes a call by a container runtime for cni", () => {
   const env = new Map([["CNI_COMMAND", "ADD"]]);
   assert.deepEqual(withName("/opt/cni/bin/strand", [], env), ["cni"]);
   assert.deepEqual(withName("/opt/cni/bin/strand", ["status"], env), ["status"]);
+});
+
+Deno.test("every command says its version when asked with --version, and does nothing else", async () => {
+  const printed: string[] = [], log = console.log;
+  console.log = (line: string) => void printed.push(line);
+  try {
+    for (const { name, ownHelp } of commands) {
+      if (!ownHelp) assert.equal(await main([name, "--version"]), 0, name);
+    }
+    assert.equal(await main(["sand-agent", "-V"]), 0);
+  } finally {
+    console.log = log;
+  }
+  const names = commands.flatMap(({ name, ownHelp }) => ownHelp ? [] : name);
+  assert.deepEqual(printed.map((line) => line.replace(/ \d+\.\d+\.\d+$/, "")), [...names, "agent"]);
 });

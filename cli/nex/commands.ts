@@ -22,6 +22,7 @@ import { addSetMember, addSetNetwork } from "./set.ts";
 /** The whole program; each command throws what goes wrong. */
 export function nexProgram(terminal: Terminal): Command {
   const program = new Command("nex").description("Names and addresses: networks, members, DHCP and DNS")
+    .version(`nex ${version}`, "-V, --version", "print the program's version")
     .addOption(option("-s, --server <host[:port]>", "the server", "NEX_SERVER", "localhost:6000"))
     .addOption(
       option("--ca-file <file>", "who signed the server's certificate; TLS when given", "NEX_CA_FILE"),
@@ -61,6 +62,12 @@ export function nexProgram(terminal: Terminal): Command {
     .action(async (name: string) =>
       // With each of its members: as long as a whole spec may take.
       void await session.call("DeleteNetwork", { name }, APPLY_TIMEOUT)
+    );
+
+  program.command("change").description("move a member, with its name and its lease, to another MAC")
+    .argument("<net>").argument("<old>", "its MAC").argument("<new>", "the other MAC")
+    .action(async (net: string, old: string, moved: string) =>
+      void await session.call("ChangeMemberID", { net, list: [{ old, new: moved }] })
     );
 
   program.command("version").description("print the program's version").action(() =>

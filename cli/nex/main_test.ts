@@ -287,6 +287,20 @@ Deno.test("completion knows commands, options, choices, and networks from the se
   assert.deepEqual(await words("completion", ""), ["bash", "zsh", "fish"]);
 });
 
-Deno.test("nex version prints the version", async () => {
-  assert.match((await run(["version"])).out, /^nex \d+\.\d+\.\d+\n$/);
+Deno.test("nex version, nex --version and nex -V print the version", async () => {
+  for (const word of ["version", "--version", "-V"]) {
+    const { code, out, err } = await run([word]);
+    assert.deepEqual([code, err], [0, ""]);
+    assert.match(out, /^nex \d+\.\d+\.\d+\n$/, word);
+  }
+});
+
+Deno.test("nex change moves a member to another MAC", async () => {
+  let seen: object = {};
+  const ChangeMemberID: NexHandlers["ChangeMemberID"] = (call, answer) => {
+    seen = call.request;
+    answer(null, {});
+  };
+  assert.deepEqual(await nex({ ChangeMemberID }, ["change", "a", "m", "n"]), done(""));
+  assert.deepEqual(seen, { net: "a", list: [{ old: "m", new: "n" }] });
 });

@@ -20,6 +20,7 @@ export function sandProgram(terminal: Terminal): Command {
       new Option("--api-url <url>", "the agent").env("SAND_API_URL").argParser(read.apiUrl)
         .default(new URL("http://localhost:9999"), "http://localhost:9999"),
     )
+    .version(`${NAME} ${version}`, "-V, --version", "print this program's version")
     .addOption(new Option("--cert-file <file>", "client certificate, for https").env("SAND_CERT_FILE"))
     .addOption(new Option("--key-file <file>", "key of the client certificate").env("SAND_KEY_FILE"))
     .addOption(new Option("--ca-file <file>", "who signed the agent's certificate").env("SAND_CA_FILE"))

@@ -22,6 +22,7 @@ Deno.test("the session that SAND users know", async (t) => {
   let network = "", endpoint = "";
   await t.step("version", async () => {
     const { default: { version } } = await import("../../deno.json", { with: { type: "json" } });
+    assert.deepEqual(await $("--version"), done(`sand-agent-cli ${version}\n`));
     assert.deepEqual(await $("version"), done(`Client version: ${version}\nServer version: 9.8.7\n`));
   });
   await t.step(

@@ -130,6 +130,60 @@ range4:      10.0.0.10-10.0.0.254
     assert.deepEqual(await $("delete", "member", "mini", mac), done(""));
     assert.doesNotMatch((await $("get", "members", "mini")).stdout, /zulu/);
   });
+  await t.step("nex change moves a member to another MAC", async () => {
+    const [old, moved] = ["00:00:33:33:00:01", "00:00:33:33:00:02"];
+    const before = (await $("get", "members", "mini")).stdout;
+    assert.deepEqual(await $("change", "mini", old, moved), done(""));
+    assert.equal((await $("get", "members", "mini")).stdout, before.replace(old, moved));
+    assert.deepEqual(await $("change", "mini", moved, old), done(""));
+    const stderr = `nex: network mini has no member ${moved}\n`;
+    assert.deepEqual(await $("change", "mini", moved, old), { code: 1, stdout: "", stderr });
+  });
+  await t.step(
+    "a reservation inside the range is claimed at once; what another has is refused, naming it",
+    async () => {
+      const mac = "00:00:44:44:00:01";
+      assert.deepEqual(await $("add", "member", "mini", mac), done(""));
+      assert.deepEqual(await $("set", "member", "ip4", "mini", mac, "10.0.0.50"), done(""));
+      await using lease = await leaseOf(nexd.etcd.endpoint, "00:00:22:22:00:01", 3600);
+      void lease;
+      await until(
+        "nexd knows the lease",
+        async () => (await $("get", "members", "mini")).stdout.includes("("),
+      );
+      const { code, stderr } = await $("set", "member", "ip4", "mini", mac, "10.0.0.11");
+      assert.equal(code, 1);
+      assert.match(
+        stderr,
+        /10\.0\.0\.11 belongs to 00:00:22:22:00:01 \(tango\.mini\.net\) already, with a lease until 20/,
+      );
+    },
+  );
+  await t.step(
+    "what nex get prints can be applied into an empty store: names and addresses are kept",
+    async () => {
+      const table = async () =>
+        (await $("get", "network", "mini")).stdout + (await $("get", "members", "mini")).stdout;
+      const before = await table();
+      await using lease = await leaseOf(nexd.etcd.endpoint, "00:00:22:22:00:01", 3600);
+      void lease;
+      await until(
+        "nexd knows the lease",
+        async () => (await $("get", "members", "mini")).stdout.includes("("),
+      );
+      for (const format of ["yaml", "json"]) {
+        const [network, members] = await Promise.all(
+          ["network", "members"].map(async (what) => (await $("get", what, "mini", "-o", format)).stdout),
+        );
+        const same = await nex(nexd.address, ["apply", "-"], members);
+        assert.doesNotMatch(same.stdout, /created|updated/, same.stderr);
+        assert.deepEqual(await $("delete", "network", "mini"), done(""));
+        const { code, stdout, stderr } = await nex(nexd.address, ["apply", "-"], `${network}---\n${members}`);
+        assert.deepEqual([code, stderr, stdout.match(/ created$/mg)?.length], [0, "", 5], stdout);
+        assert.equal(await table(), before);
+      }
+    },
+  );
   await t.step("declined addresses are listed, and given back", async () => {
     const declined = { net: "mini", mac: "02:00:00:00:00:07", until: Math.ceil(Date.now() / 1000) + 7300 };
     await put(nexd.etcd.endpoint, "/strand/nex/declined/10.0.0.77", declined);
@@ -241,10 +295,10 @@ Deno.test("bad input gets one sentence and changes nothing", async (t) => {
       list(`{mac: ${a}, ip4: 10.0.0.3}`, `{mac: ${b}, ip4: 10.0.0.3}`),
     ],
     [
-      "a static address inside the range",
+      "two networks on one subnet",
       ["apply", "-"],
-      /10\.0\.0\.77/,
-      list(`{mac: ${a}, ip4: 10.0.0.77}`),
+      /network macs: subnet4: .*of network mini; write them as one network/,
+      net("").replace("10.2.0.0", "10.0.0.0").replace("name: new", "name: macs"),
     ],
     [
       "a static address outside the subnet",
