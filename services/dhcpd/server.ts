@@ -192,6 +192,10 @@ class Server implements DhcpServer {
     const count = batch.receive(link.fd);
     // Of the kernel's time stamps; leases have a clock of their own.
     const now = Date.now();
+    const time = {
+      now: Math.ceil((clock?.now() ?? now) / 1000),
+      ...clock && { clock: clock.verdict, latest: Math.ceil(clock.latest / 1000) },
+    };
     for (let slot = 0; slot < count; slot++) {
       const received = batch.receivedAt(slot);
       if (now - received > MOST_WAITED) ignored.late++;
@@ -210,8 +214,7 @@ class Server implements DhcpServer {
           received,
           addresses: link.addresses,
           attached: this.#links.attached(link),
-          now: Math.ceil((clock?.now() ?? now) / 1000),
-          ...clock && { clock: clock.verdict, latest: Math.ceil(clock.latest / 1000) },
+          ...time,
           registerNames: this.#options.registerNames,
         });
       }
