@@ -56,7 +56,7 @@ export interface Member {
   net: string;
   /** What the client calls itself; told, not taken. */
   clientName: string;
-  /** Others may have the same name. */
+  /** Others may have its name too. */
   shared: boolean;
 }
 

@@ -72,8 +72,8 @@ export function memberSpec(net: string, members: readonly Member[]): object {
       address: lease.address,
       ...(lease.expires && { expires: new Date(lease.expires.seconds * 1000).toISOString() }),
     };
-  const list = members.map(({ mac, name, ip4, ip6 }) =>
-    withoutEmpty({ mac, name, ip4: address(ip4), ip6: address(ip6) })
+  const list = members.map(({ mac, name, ip4, ip6, shared }) =>
+    withoutEmpty({ mac, name, shared, ip4: address(ip4), ip6: address(ip6) })
   );
   return { kind: "MemberList", net, list };
 }

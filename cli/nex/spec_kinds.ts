@@ -140,7 +140,7 @@ function lease(family: Family): Reader<Sent<Lease>> {
   };
 }
 
-const member = mapping({ mac, name: hostName, ip4: lease(4), ip6: lease(6) }, ["mac"]);
+const member = mapping({ mac, name: hostName, shared: flag, ip4: lease(4), ip6: lease(6) }, ["mac"]);
 const members = list(member);
 const memberList: typeof members = (value) => {
   if (!isMap(value.node) || !value.node.has("members")) return members(value);

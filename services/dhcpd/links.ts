@@ -56,7 +56,7 @@ export class Links {
   }
 
   /**
-   * Which networks are on a link: those that one of its addresses belongs to. Undefined when it has no address that
+   * Which networks are on a link: those whose subnet has one of its addresses. Undefined when it has no address that
    * says so; then any may be.
    */
   attached(link: Link): ((network: Network) => boolean) | undefined {
@@ -117,11 +117,8 @@ export class Links {
   }
 
   #attachedBy(addresses: readonly Ip[]): ((network: Network) => boolean) | undefined {
-    const networks = new Set<Network>();
-    for (const network of this.options.view.networks()) {
-      const { subnet4, dhcp4server } = network;
-      if (addresses.some((ip) => subnet4?.contains(ip) || dhcp4server?.equals(ip))) networks.add(network);
-    }
+    const all = [...this.options.view.networks()];
+    const networks = new Set(all.filter(({ subnet4 }) => addresses.some((ip) => subnet4?.contains(ip))));
     return networks.size ? (network) => networks.has(network) : undefined;
   }
 }

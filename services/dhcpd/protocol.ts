@@ -104,10 +104,12 @@ export function handle(view: View, offers: Offers, arrival: Arrival): Step {
   const address = clientAddress(arrival);
   const link = linkOf(arrival, relay, address);
   if (type === Type.inform && !link && !address) return ignore("malformed");
+  const about = address || message.u32(Opt.requestedAddress);
   const placement = type === Type.inform ? placeInform(view, arrival, link, address) : placeClient(view, {
     mac,
     link: link === undefined ? undefined : Ip.from4(link),
     attached: arrival.attached,
+    named: about ? Ip.from4(about) : undefined,
   });
   if (!placement) return ignore("unknown-client");
   const override = relay && u32Of(subOption(relay, RelayOpt.serverIdOverride));
@@ -185,8 +187,7 @@ function placeInform(
 ): Placement | undefined {
   const network = view.networkAt(Ip.from4(link ?? address));
   if (!network || link === undefined && attached && !attached(network)) return undefined;
-  const member = view.member(mac);
-  return { network, member: member && view.networkOf(member) === network ? member : undefined };
+  return { network, member: view.member(mac, network.name) };
 }
 
 /** All replicas name the one address that the network gives, if it does. */

@@ -356,7 +356,7 @@ Deno.test("RELEASE ends the lease; the address is remembered", () => {
   assert(step.do === "commit" && step.reply === undefined);
   assert(server.store.write(step.plan).committed);
   assert.equal(server.view.member(guest), undefined);
-  assert.equal(server.view.formerAddressOf(guest), "10.0.0.12");
+  assert.equal(server.view.formerHolderOf("10.0.0.12"), guest);
   assert.equal(server.ignored(release), "not-held");
 });
 
@@ -580,10 +580,10 @@ Deno.test("the server's id is the network's, else the interface's address in it,
 Deno.test("a hostname is registered with the lease, unless a member holds the name", () => {
   const server = new Server();
   server.lease(guest, [Opt.hostname, text("Laptop")]);
-  assert.equal(server.view.holderOfName("laptop.mini.net"), guest);
+  assert.equal(server.view.membersNamed("laptop.mini.net")[0]?.mac, guest);
   const taken = new Server();
   taken.lease(guest, [Opt.hostname, text("whiskey")]);
-  assert.equal(taken.view.holderOfName("whiskey.mini.net"), whiskey);
+  assert.equal(taken.view.membersNamed("whiskey.mini.net")[0]?.mac, whiskey);
   assert.equal(taken.view.member(guest)?.name, undefined);
 });
 

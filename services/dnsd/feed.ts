@@ -28,10 +28,13 @@ export function feedZones(
       ttl,
     });
   const setName = (name: string) => {
-    const holder = view.member(view.holderOfName(name) ?? "");
-    // A name goes with its network, before the sweep comes to its member.
-    if (!holder || !view.networkOf(holder)) zones.deleteName(name);
-    else zones.setName(name, [holder.ip4, holder.ip6].flatMap((a) => a ? Ip.tryParse(a) ?? [] : []));
+    // A name goes with its network, before the sweep comes to its members.
+    const holders = view.membersNamed(name).filter((member) => view.networkOf(member));
+    const addresses = holders.flatMap(({ ip4, ip6 }) => [ip4, ip6]).flatMap((a) =>
+      a ? Ip.tryParse(a) ?? [] : []
+    );
+    if (holders.length) zones.setName(name, addresses);
+    else zones.deleteName(name);
   };
   const unlessRefused = (set: () => void) => {
     try {

@@ -1,5 +1,5 @@
 import type { NetworkRecord } from "../store/records.ts";
-import { addMembers, askedAddresses, type MemberRequest } from "./members.ts";
+import { addMembers, askedAddresses, type MemberRequest, refuseUnshared } from "./members.ts";
 import { type Action, addNetwork } from "./networks.ts";
 import type { Draft } from "./steps.ts";
 
@@ -34,8 +34,9 @@ export function applySpec(
   const reserved = askedAddresses(lists.flatMap(({ list }) => list));
   for (const { net, list, force } of lists) {
     for (const { name, mac, action } of addMembers(draft, net, list, { force, reserved })) {
-      applied.push({ kind: "Member", name, action: draft.attempts.action(`Member ${mac}`, action) });
+      applied.push({ kind: "Member", name, action: draft.attempts.action(`Member ${net} ${mac}`, action) });
     }
   }
+  refuseUnshared(draft, applied.flatMap(({ kind, name }) => kind === "Member" ? name : []));
   return applied;
 }

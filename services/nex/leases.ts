@@ -3,10 +3,11 @@ import { keyOf } from "../store/keys.ts";
 import { type MemberRecord, writeRecord } from "../store/records.ts";
 import type { Guard, Plan } from "../store/types.ts";
 import type { Member } from "./member.ts";
+import { memberStep } from "./member_step.ts";
 import { qualifyName } from "./names.ts";
-import { inMacRange, type Network } from "./network.ts";
+import { inMacRange, macRangeSize, type Network } from "./network.ts";
 import { isFree, lowestFree, mayReuse, oldestDeclined } from "./pool.ts";
-import { memberStep, merge, type Step } from "./steps.ts";
+import { merge, type Step } from "./steps.ts";
 import type { View } from "./view.ts";
 
 /**
@@ -28,27 +29,49 @@ export interface PlacementRequest {
   readonly link?: Ip | undefined;
   /** Without a relay: the networks on the interface that the packet came in by; undefined: not known, any. */
   readonly attached?: ((network: Network) => boolean) | undefined;
+  /** The address that the client names: of several networks that may be meant, the one that it is of. */
+  readonly named?: Ip | undefined;
 }
 
 /**
  * The network that a client is served from, or undefined for one that we do not know.
- * Behind a relay the link decides; on our own link the member's network, or the macRange.
+ *
+ * Behind a relay its link decides, on our own link the networks that are on it: the client is served in the one that it is a
+ * member of, or else in the one whose macRange lets it in. Where several are left, it is the one that the address which
+ * it names is of, then one that it is listed in, then the narrower one.
  */
-export function placeClient(view: View, { mac, link, attached }: PlacementRequest): Placement | undefined {
-  const member = view.member(mac);
-  if (link) {
-    const network = view.networkAt(link);
-    if (!network) return undefined;
-    if (member && view.networkOf(member) === network) return { network, member };
-    // Listed in another network: at the wrong place. A dynamic one has moved, and starts anew here.
-    return (!member || member.dynamic) && inMacRange(network, mac) ? { network, member } : undefined;
+export function placeClient(
+  view: View,
+  { mac, link, attached, named }: PlacementRequest,
+): Placement | undefined {
+  const here = link && view.networkAt(link);
+  if (link && !here) return undefined;
+  const serves = (network: Network) => here ? network === here : !attached || attached(network);
+  const memberships = view.memberships(mac);
+  const homes = memberships.flatMap((member): Placement[] => {
+    const network = view.networkOf(member);
+    return network && serves(network) ? [{ network, member }] : [];
+  });
+  if (homes.length < 2 && homes[0]) return homes[0];
+  if (homes.length) {
+    const at = named && view.networkAt(named);
+    return homes.find(({ network }) => network === at) ?? homes.sort(byPreference)[0];
   }
-  const home = member && view.networkOf(member);
-  if (home) return !attached || attached(home) ? { network: home, member } : undefined;
-  for (const network of view.networks()) {
-    if (inMacRange(network, mac) && (!attached || attached(network))) return { network, member: undefined };
-  }
-  return undefined;
+  // Listed, but in another network: at the wrong place.
+  if (memberships.some((member) => !member.dynamic && view.networkOf(member))) return undefined;
+  const guests = [...view.networks()].filter((network) => inMacRange(network, mac) && serves(network));
+  const network = guests.sort((a, b) => macRangeSize(a) - macRangeSize(b) || byName(a, b))[0];
+  return network && { network, member: undefined };
+}
+
+function byPreference(a: Placement, b: Placement): number {
+  const dynamic = (p: Placement) => Number(p.member?.dynamic ?? true),
+    prefix = (p: Placement) => p.network.subnet4?.prefix ?? 0;
+  return dynamic(a) - dynamic(b) || prefix(b) - prefix(a) || byName(a.network, b.network);
+}
+
+function byName(a: Network, b: Network): number {
+  return a.name < b.name ? -1 : 1;
 }
 
 /** Addresses offered to others a moment ago, as 32-bit values. */
@@ -76,7 +99,7 @@ export function addressFor(
 ): Ip | undefined {
   const own = ownAddress(view, network, member);
   if (own) return own;
-  const former = view.formerAddressOf(mac);
+  const former = view.formerAddressOf(mac, network);
   for (const wish of [former ? Ip.tryParse(former) : undefined, asked]) {
     if (wish?.family === 4 && isFree(view, network, wish.u32) && !offered.has(wish.u32)) return wish;
   }
@@ -91,7 +114,7 @@ export function addressFor(
 export function ownAddress(view: View, network: Network, member: Member | undefined): Ip | undefined {
   if (!member?.ip4 || view.declined.has(member.ip4)) return undefined;
   // Two records of an old store may name one address: it is one's only.
-  const address = view.holderOfAddress(member.ip4) === member.mac ? Ip.tryParse(member.ip4) : undefined;
+  const address = view.memberAt(member.ip4)?.id === member.id ? Ip.tryParse(member.ip4) : undefined;
   return address && network.subnet4?.contains(address) ? address : undefined;
 }
 
@@ -156,14 +179,16 @@ export function planLease(view: View, placement: Placement, request: LeaseReques
     ...(!member || member.dynamic) ? { dynamic: true } : {},
     ...hostname ? { hostname } : {},
   };
-  return { kind: "commit", plan: memberStep(view, mac, record), address, expires, name };
+  return { kind: "commit", plan: memberStep(view, mac, member, record), address, expires, name };
 }
 
 /** Under these the client still may not have the address: its record, the network, and who has the two addresses. */
 function refusalGuards(view: View, { network, member }: Placement, mac: string, address: Ip): Guard[] {
   const addresses = new Set([address.toString(), ...member?.ip4 ? [member.ip4] : []]);
   return [
-    view.guard(member?.key ?? keyOf.member(mac)),
+    ...(member ? [member.key] : [keyOf.member(mac), keyOf.furtherMember(network.name, mac)]).map((key) =>
+      view.guard(key)
+    ),
     view.guard(keyOf.network(network.name)),
     ...[...addresses].flatMap((text) => [view.guard(keyOf.claimIp(text)), view.guard(keyOf.declined(text))]),
   ];
@@ -191,8 +216,7 @@ export function clientName(
     member?.record.hostname,
   ];
   return wishes.find((name) => {
-    const holder = name && view.holderOfName(name);
-    return name && !reserved.test(name) && (!holder || holder === mac);
+    return name && !reserved.test(name) && view.membersNamed(name).every((holder) => holder.mac === mac);
   });
 }
 
@@ -203,9 +227,9 @@ export function planLeaseEnd(view: View, member: Member, now: number): Step | un
     if (member.expires === undefined) return undefined;
     const { hostname: _, ip4, ...rest } = member.record;
     const { expires: __, ...kept } = ip4 ?? {};
-    return memberStep(view, member.mac, { ...rest, ip4: kept });
+    return memberStep(view, member.mac, member, { ...rest, ip4: kept });
   }
-  const step = memberStep(view, member.mac, undefined);
+  const step = memberStep(view, member.mac, member, undefined);
   return address ? merge([step, remember(address, member.mac, now)]) : step;
 }
 

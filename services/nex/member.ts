@@ -1,9 +1,11 @@
 import type { Entry } from "../store/types.ts";
 import type { MemberRecord } from "../store/records.ts";
 
-/** A member as the store holds it. */
+/** A MAC's membership of one network, as the store holds it; a MAC may have one in each of several networks. */
 export interface Member {
   readonly mac: string;
+  /** No other membership's: the MAC for one under Nex's key, NET/MAC for one under ours. */
+  readonly id: string;
   readonly record: MemberRecord;
   readonly key: string;
   readonly modRevision: number;
@@ -19,14 +21,15 @@ export interface Member {
   readonly name: string | undefined;
 }
 
-/** Reads a stored member. Old daemons stored dynamic members without their network. */
+/** Reads a stored member, whose id says where it lies. Old daemons stored dynamic members without their network. */
 export function readMember(
-  mac: string,
+  id: string,
   entry: Pick<Entry<unknown>, "key" | "modRevision">,
   record: MemberRecord,
 ): Member {
   return {
-    mac,
+    mac: id.slice(id.lastIndexOf("/") + 1),
+    id,
     record,
     key: entry.key,
     modRevision: entry.modRevision,
@@ -37,4 +40,9 @@ export function readMember(
     expires: record.ip4?.expires?.seconds,
     name: (record.name || record.hostname)?.toLowerCase(),
   };
+}
+
+/** The id of a membership under our key, for a MAC that has another one under Nex's. */
+export function furtherId(network: string, mac: string): string {
+  return `${network}/${mac}`;
 }

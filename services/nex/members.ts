@@ -2,12 +2,12 @@ import { Ip } from "../common/ip.ts";
 import { parseMac } from "../common/mac.ts";
 import { invalid, Refusal } from "../common/refusal.ts";
 import type { MemberRecord } from "../store/records.ts";
+import type { Member } from "./member.ts";
 import { type Network, subnetFor } from "./network.ts";
 import { type Action, findNetwork } from "./networks.ts";
 import { qualify } from "./names.ts";
 import { giveAddress } from "./pool.ts";
-import { MAX_PLAN_OPS } from "../store/types.ts";
-import { type Draft, merge } from "./steps.ts";
+import type { Draft } from "./steps.ts";
 
 /** A member as it is asked for. An empty name or address is one that is not given. */
 export interface MemberRequest {
@@ -15,16 +15,23 @@ export interface MemberRequest {
   readonly name?: string | undefined;
   readonly ip4?: string | undefined;
   readonly ip6?: string | undefined;
+  /** Others may have its name too. */
+  readonly shared?: boolean | undefined;
 }
 
 /** A change to a member: undefined leaves a field as it is, an empty text takes it away. */
 export type MemberUpdate = MemberRequest;
 
 export interface AddOptions {
-  /** Replace members that exist with other contents. */
+  /** Members that exist with other contents are replaced. */
   readonly force?: boolean;
   /** Addresses that other members are to have: see {@link askedAddresses}. */
   readonly reserved?: ReadonlySet<number>;
+  /**
+   * A name that another member has is shared with it from now on, and this is told of it, in a sentence. Absent: who may share
+   * a name is as asked; then {@link refuseUnshared} is to follow.
+   */
+  readonly onShared?: (what: string) => void;
 }
 
 /** The IPv4 addresses that are asked for by name, as 32-bit values: members without one are given others. */
@@ -37,65 +44,91 @@ export function askedAddresses(list: readonly MemberRequest[]): Set<number> {
  * Plans members of a network, a step for each in list order. One that exists with the same contents is left as it is;
  * with other contents it is refused, unless `force`.
  *
- * @returns What becomes of each, in list order.
+ * @returns What becomes of each, in list order; `name` is the qualified one, or the MAC where there is none.
  */
 export function addMembers(
   draft: Draft,
   net: string,
   list: readonly MemberRequest[],
-  { force = false, reserved = askedAddresses(list) }: AddOptions = {},
+  options: AddOptions = {},
 ): { name: string; mac: string; action: Action }[] {
   const network = findNetwork(draft, net);
   const asked = list.map((request) => checkRequest(network, request));
   refuseTwice(asked);
+  const complete = { reserved: askedAddresses(list), ...options };
   return asked.map((a) => ({
     name: a.name || a.mac,
     mac: a.mac,
-    action: addMember(draft, network, a, { force, reserved }),
+    action: addMember(draft, network, a, complete),
   }));
 }
 
-function addMember(
-  draft: Draft,
-  network: Network,
-  asked: MemberRequest,
-  { force, reserved }: Required<AddOptions>,
-): Action {
-  const before = draft.member(asked.mac);
+function addMember(draft: Draft, network: Network, asked: MemberRequest, options: AddOptions): Action {
+  const before = draft.member(asked.mac, network.name);
   const field = (f: string) => `member ${asked.mac}: ${f}`;
-  // What a deleted network has left is as good as gone.
-  const listed = before && !before.dynamic && draft.network(before.net ?? "") !== undefined;
-  if (listed && matches(before, network, asked)) return "unchanged";
-  if (listed && !force) {
-    const where = before.net === network.name
-      ? `with another ${differs(before, asked)}`
-      : `in network ${before.net}`;
+  const listed = before && !before.dynamic;
+  const difference = listed && differs(before, asked);
+  if (listed && difference && !options.force) {
     throw new Refusal(
       "exists",
-      `member ${asked.mac} exists ${where} (${describe(before)}); replace it with --force`,
+      `member ${asked.mac} exists with another ${difference} (${describe(before)}); replace it with --force`,
     );
   }
-  refuseHeldAddress(draft, asked, field);
-  const stays = before && draft.networkAt(before.ip4)?.name === network.name &&
-    (before.net ?? network.name) === network.name;
-  const kept = stays && before.ip4 && !asked.ip4 ? before.record.ip4 : undefined;
-  const ip4 = asked.ip4
-    ? stays && asked.ip4 === before.ip4 ? before.record.ip4 : { address: asked.ip4 }
-    : kept ?? (network.range4
-      ? { address: giveAddress(draft, network, `member ${asked.mac}`, reserved).toString() }
+  const shared = asked.shared ?? before?.record.shared ?? false;
+  if (listed && !difference && shared === (before.record.shared ?? false)) return "unchanged";
+  refuseHeldAddress(draft, network, asked, field);
+  const own = before?.ip4 ? Ip.tryParse(before.ip4) : undefined;
+  const stays = own && network.subnet4?.contains(own) && (!asked.ip4 || asked.ip4 === before?.ip4);
+  const kept = stays ? before?.record.ip4 : undefined;
+  const ip4 = kept ??
+    (asked.ip4
+      ? { address: asked.ip4 }
+      : network.range4
+      ? { address: giveAddress(draft, network, `member ${asked.mac}`, options.reserved).toString() }
       : undefined);
-  const { dynamic: _, hostname, name: __, ip4: ___, ip6: ____, ...unknown } = before?.record ??
+  const { dynamic: _, shared: __, hostname, name: ___, ip4: ____, ip6: _____, ...unknown } = before?.record ??
     {} as MemberRecord;
-  freeName(draft, asked.name, asked.mac, field);
-  draft.setMember(asked.mac, {
+  const others = asked.name ? freeName(draft, asked.name, asked.mac) : [];
+  const share = others.length > 0 && options.onShared;
+  if (share) {
+    for (const other of others) {
+      if (!other.record.shared) draft.setMember(other.mac, other, { ...other.record, shared: true });
+    }
+    share(
+      `the name ${asked.name} of member ${asked.mac} is also that of ` +
+        others.map((other) => `${other.mac} of network ${draft.netOf(other)}`).join(", "),
+    );
+  }
+  draft.setMember(asked.mac, before, {
     ...unknown,
     mac: asked.mac,
     net: network.name,
-    ...asked.name ? { name: asked.name } : stays && hostname ? { hostname } : {},
+    ...asked.name ? { name: asked.name } : hostname ? { hostname } : {},
+    ...shared || share ? { shared: true } : {},
     ...ip4 ? { ip4 } : {},
     ...asked.ip6 ? { ip6: { address: asked.ip6 } } : {},
   });
   return listed ? "updated" : "created";
+}
+
+/**
+ * Refuses a name that several members were given, unless each of them says that it is shared. To be called once all is
+ * planned: who has to say so may come later in a list than the other.
+ */
+export function refuseUnshared(draft: Draft, names: Iterable<string>): void {
+  for (const name of new Set(names)) {
+    const holders = draft.membersNamed(name).filter(({ record }) => record.name);
+    const last = holders.at(-1), other = holders.find(({ mac }) => mac !== last?.mac);
+    const missing = holders.filter(({ record }) => !record.shared);
+    if (!last || !other || !missing.length) continue;
+    throw new Refusal(
+      "exists",
+      `member ${last.mac}: name: ${name} belongs to ${
+        whose(draft)(other)
+      } already; a name that several members have ` +
+        `needs "shared: true" on each of them: it is missing on ${missing.map(({ mac }) => mac).join(", ")}`,
+    );
+  }
 }
 
 /** Plans changes to members of a network that exist. */
@@ -109,12 +142,12 @@ export function updateMembers(draft: Draft, net: string, list: readonly MemberUp
   const reserved = askedAddresses(updates);
   for (const update of updates) {
     const field = (f: string) => `member ${update.mac}: ${f}`;
-    const before = draft.member(update.mac);
-    if (!before || !isMember(draft, network, update.mac)) {
+    const before = draft.member(update.mac, network.name);
+    if (!before) {
       throw new Refusal("not-found", `network ${network.name} has no member ${update.mac}`);
     }
-    refuseHeldAddress(draft, update, field);
-    freeName(draft, update.name, update.mac, field);
+    refuseHeldAddress(draft, network, update, field);
+    if (update.name) freeName(draft, update.name, update.mac);
     const record: MemberRecord = { ...before.record, net: network.name };
     // Somebody who is given a name or an address by hand is here to stay.
     delete record.dynamic;
@@ -136,88 +169,21 @@ export function updateMembers(draft: Draft, net: string, list: readonly MemberUp
       if (update.ip6) record.ip6 = { ...record.ip6, address: update.ip6 };
       else delete record.ip6;
     }
-    if (JSON.stringify(record) !== JSON.stringify(before.record)) draft.setMember(update.mac, record);
+    if (JSON.stringify(record) !== JSON.stringify(before.record)) draft.setMember(update.mac, before, record);
   }
+  refuseUnshared(draft, updates.flatMap((update) => update.name ?? []));
 }
 
 /** Plans the end of members; a lease and a name go with them. */
 export function deleteMembers(draft: Draft, net: string, macs: readonly string[]): void {
   const network = findNetwork(draft, net);
   for (const mac of new Set(macs.map((m) => parseMac(m, "mac")))) {
-    const isThere = isMember(draft, network, mac);
-    if (!draft.attempts.found(`member ${mac}`, isThere)) {
+    const member = draft.member(mac, network.name);
+    if (!draft.attempts.found(`member ${mac}`, member !== undefined)) {
       throw new Refusal("not-found", `network ${network.name} has no member ${mac}`);
     }
-    if (isThere) draft.setMember(mac, undefined);
+    if (member) draft.setMember(mac, member, undefined);
   }
-}
-
-function isMember(draft: Draft, network: Network, mac: string): boolean {
-  const member = draft.member(mac);
-  return member !== undefined && (member.net ?? draft.networkAt(member.ip4)?.name) === network.name;
-}
-
-/**
- * Plans moves of a network's members to other MACs, with their names, addresses and leases. Moves that meet on a MAC, one member
- * taking what another leaves, happen at once; the others are a step each.
- */
-export function changeMemberIds(
-  draft: Draft,
-  net: string,
-  list: readonly { old: string; new: string }[],
-): void {
-  if (!net) throw invalid("net: missing: the network whose members get other MACs");
-  const network = findNetwork(draft, net);
-  const given = list.map((c) => ({ old: parseMac(c.old, "old"), new: parseMac(c.new, "new") }));
-  for (const side of ["old", "new"] as const) {
-    const twice = firstTwice(given.map((c) => c[side]));
-    if (twice) throw invalid(`${side}: ${twice} is in the list twice`);
-  }
-  // Once an attempt has moved a member, it is its new MAC that is there.
-  const changes = given.filter((c) => {
-    const isThere = isMember(draft, network, c.old);
-    if (!draft.attempts.found(`move ${c.old}`, isThere)) {
-      throw new Refusal("not-found", `network ${network.name} has no member ${c.old}`);
-    }
-    return isThere;
-  });
-  const leaving = new Set(changes.map((c) => c.old));
-  for (const change of changes) {
-    const holder = draft.member(change.new);
-    if (holder && !leaving.has(change.new)) {
-      throw new Refusal("exists", `member ${change.new} exists (${describe(holder)})`);
-    }
-  }
-  for (const chain of chains(changes)) {
-    const start = draft.steps.length;
-    const moving = chain.map((c) => ({ mac: c.new, record: draft.member(c.old)?.record ?? {} }));
-    for (const { old } of chain) draft.setMember(old, undefined);
-    for (const { mac, record } of moving) draft.setMember(mac, { ...record, mac });
-    const step = merge(draft.steps.splice(start));
-    if (Math.max(step.ops.length, step.guards.length) > MAX_PLAN_OPS) {
-      throw invalid(
-        `list: ${chain.length} moves hang together, each to the MAC that the next one leaves: ` +
-          `that is more than one transaction holds; move them in parts`,
-      );
-    }
-    draft.steps.push(step);
-  }
-}
-
-/** Moves that hang together by a MAC, in groups. */
-function chains(changes: readonly { old: string; new: string }[]): { old: string; new: string }[][] {
-  const from = new Map(changes.map((c) => [c.old, c])), to = new Map(changes.map((c) => [c.new, c]));
-  const left = new Set(changes), found: { old: string; new: string }[][] = [];
-  for (const change of changes) {
-    if (!left.delete(change)) continue;
-    const chain = [change];
-    for (let next = from.get(change.new); next && left.delete(next); next = from.get(next.new)) {
-      chain.push(next);
-    }
-    for (let next = to.get(change.old); next && left.delete(next); next = to.get(next.old)) chain.push(next);
-    found.push(chain);
-  }
-  return found;
 }
 
 /** A request in canonical form, its fields checked by themselves and against the network. */
@@ -244,57 +210,45 @@ function checkRequest(network: Network, given: MemberRequest): MemberRequest {
     name: given.name ? qualify(given.name, network.domain, field("name")) : undefined,
     ip4: address(given.ip4, 4),
     ip6: address(given.ip6, 6),
+    shared: given.shared,
   };
 }
 
 function refuseTwice(list: readonly MemberRequest[]): void {
-  for (const field of ["mac", "name", "ip4", "ip6"] as const) {
+  for (const field of ["mac", "ip4", "ip6"] as const) {
     const twice = firstTwice(list.flatMap((m) => m[field] ?? []));
     if (twice) throw invalid(`${field}: ${twice} is in the list twice`);
   }
 }
 
-function firstTwice(values: readonly string[]): string | undefined {
+export function firstTwice(values: readonly string[]): string | undefined {
   const seen = new Set<string>();
   return values.find((v) => seen.has(v) || !seen.add(v));
 }
 
-function refuseHeldAddress(draft: Draft, asked: MemberRequest, field: (f: string) => string): void {
+function refuseHeldAddress(
+  draft: Draft,
+  network: Network,
+  asked: MemberRequest,
+  field: (f: string) => string,
+): void {
   for (const f of ["ip4", "ip6"] as const) {
     const address = asked[f];
-    const holder = address && draft.holderOfAddress(address);
-    if (holder && holder !== asked.mac) {
-      throw new Refusal(
-        "exists",
-        `${field(f)}: ${address} belongs to ${describeHolder(draft, holder)} already${
-          leaseOf(draft, holder)
-        }`,
-      );
+    const holder = address && draft.memberAt(address);
+    if (holder && !(holder.mac === asked.mac && draft.netOf(holder) === network.name)) {
+      throw new Refusal("exists", `${field(f)}: ${address} belongs to ${whose(holder)} already${leaseOf(holder)}`);
     }
   }
 }
 
-/** Refuses a name that a member holds; one that a client only asked for gives way. */
-function freeName(draft: Draft, name: string | undefined, mac: string, field: (f: string) => string): void {
-  const holder = name && draft.holderOfName(name);
-  if (!holder || holder === mac) return;
-  const member = draft.member(holder);
-  if (member?.record.name || !member) {
-    throw new Refusal(
-      "exists",
-      `${field("name")}: ${name} belongs to ${describeHolder(draft, holder)} already`,
-    );
+/** Takes a name from clients that only asked for it. @returns Members of other MACs that were given it. */
+function freeName(draft: Draft, name: string, mac: string): Member[] {
+  const others = draft.membersNamed(name).filter((member) => member.mac !== mac);
+  for (const member of others) {
+    const { hostname: _, ...record } = member.record;
+    if (!record.name) draft.setMember(member.mac, member, record);
   }
-  const { hostname: _, ...record } = member.record;
-  draft.setMember(holder, record);
-}
-
-function matches(
-  before: { record: MemberRecord; net: string | undefined; ip4: string | undefined },
-  network: Network,
-  asked: MemberRequest,
-) {
-  return before.net === network.name && differs(before, asked) === undefined;
+  return others.filter(({ record }) => record.name);
 }
 
 /** The first field in which a member is not as asked; an address that is not asked for may be any. */
@@ -308,16 +262,14 @@ function differs(
   return undefined;
 }
 
-function describe(member: { name: string | undefined; ip4: string | undefined }): string {
+export function describe(member: { name: string | undefined; ip4: string | undefined }): string {
   return [member.name, member.ip4].filter(Boolean).join(", ") || "without name and address";
 }
 
-function leaseOf(draft: Draft, mac: string): string {
-  const expires = draft.member(mac)?.expires;
-  return expires === undefined ? "" : `, with a lease until ${new Date(expires * 1000).toISOString()}`;
+function whose({ mac, name }: Member): string {
+  return name ? `${mac} (${name})` : mac;
 }
 
-function describeHolder(draft: Draft, mac: string): string {
-  const name = draft.member(mac)?.name;
-  return name ? `${mac} (${name})` : mac;
+function leaseOf({ expires }: Member): string {
+  return expires === undefined ? "" : `, with a lease until ${new Date(expires * 1000).toISOString()}`;
 }

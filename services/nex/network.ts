@@ -72,6 +72,12 @@ export function inRange(network: Network, address: Ip): boolean {
     address.u32 >= network.range4.begin && address.u32 <= network.range4.end;
 }
 
+/** How many MACs a network lets in by its macRange. */
+export function macRangeSize({ macRange }: Network): number {
+  const number = (mac: string) => parseInt(mac.replaceAll(":", ""), 16);
+  return macRange ? number(macRange.end) - number(macRange.begin) + 1 : 0;
+}
+
 /** True when clients with this MAC may come and go in the network without being listed. */
 export function inMacRange(network: Network, mac: string): boolean {
   return network.macRange !== undefined && mac >= network.macRange.begin && mac <= network.macRange.end;

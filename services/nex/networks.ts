@@ -44,7 +44,7 @@ export function replaceNetwork(draft: Draft, before: Network, given: NetworkReco
   const after = readNetwork(before.name, before, record);
   const members = draft.membersOf(before.name);
   for (const member of members) refuseStranded(before, after, member);
-  const overlapChanged = ["subnet4", "subnet6", "macRange"].some((f) => !same(before.record[f], record[f]));
+  const overlapChanged = ["subnet4", "subnet6"].some((f) => !same(before.record[f], record[f]));
   if (overlapChanged) refuseOverlap(draft, record);
   // The members first: were this cut short, doing it again would complete it.
   if (before.domain !== after.domain) renameMembers(draft, before, after, members);
@@ -59,7 +59,7 @@ export function replaceNetwork(draft: Draft, before: Network, given: NetworkReco
   for (const member of draft.membersOf(before.name)) {
     if (member.ip4 || !after.range4) continue;
     const address = giveAddress(draft, after, `member ${member.mac}`).toString();
-    draft.setMember(member.mac, { ...member.record, ip4: { ...member.record.ip4, address } });
+    draft.setMember(member.mac, member, { ...member.record, ip4: { ...member.record.ip4, address } });
   }
   return "updated";
 }
@@ -108,15 +108,6 @@ function refuseOverlap(draft: Draft, record: NetworkRecord): void {
         );
       }
     }
-    if (
-      fresh.macRange && other.macRange && fresh.macRange.begin <= other.macRange.end &&
-      other.macRange.begin <= fresh.macRange.end
-    ) {
-      throw invalid(
-        `network ${record.name}: macrange: ${fresh.macRange.begin}-${fresh.macRange.end} overlaps ` +
-          `${other.macRange.begin}-${other.macRange.end} of network ${other.name}`,
-      );
-    }
   }
 }
 
@@ -148,26 +139,30 @@ function refuseStranded(before: Network, after: Network, member: Member): void {
 
 function renameMembers(draft: Draft, before: Network, after: Network, members: readonly Member[]): void {
   const from = before.domain && `.${before.domain}`, to = after.domain && `.${after.domain}`;
-  const renamed = (name: string | undefined) => {
+  const renamed = (member: Member, name: string | undefined) => {
     const old = name?.toLowerCase();
     // One label and the new domain: done already, by an attempt that was cut short.
     if (!old?.endsWith(from) || (old.endsWith(to) && !old.slice(0, old.length - to.length).includes("."))) {
       return name;
     }
     const full = old.slice(0, old.length - from.length) + to;
-    const holder = draft.holderOfName(full);
-    if (holder && draft.member(holder)?.net !== before.name) {
+    const holder = draft.membersNamed(full).find((other) =>
+      other.mac !== member.mac && draft.netOf(other) !== before.name &&
+      !(other.record.shared && member.record.shared)
+    );
+    if (holder) {
       throw new Refusal(
         "exists",
-        `network ${before.name}: domain: the name ${full} belongs to ${holder} already`,
+        `network ${before.name}: domain: the name ${full} belongs to ${holder.mac} already`,
       );
     }
     return full;
   };
-  for (const { mac, record } of members) {
+  for (const member of members) {
+    const { mac, record } = member;
     if (!record.name && !record.hostname) continue;
-    const name = renamed(record.name), hostname = renamed(record.hostname);
-    draft.setMember(mac, { ...record, ...name ? { name } : {}, ...hostname ? { hostname } : {} });
+    const name = renamed(member, record.name), hostname = renamed(member, record.hostname);
+    draft.setMember(mac, member, { ...record, ...name ? { name } : {}, ...hostname ? { hostname } : {} });
   }
 }
 

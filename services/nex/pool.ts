@@ -1,8 +1,8 @@
 import { Ip } from "../common/ip.ts";
 import { Refusal } from "../common/refusal.ts";
 import { inRange, type Network } from "./network.ts";
-import { Draft } from "./steps.ts";
-import type { Reader } from "./view.ts";
+import type { Reader } from "./reader.ts";
+import type { Draft } from "./steps.ts";
 
 /**
  * The lowest address of the network's range that nobody has and that is not the network's own (network,
@@ -62,7 +62,7 @@ export function mayReuse(from: Reader, network: Network, address: Ip): boolean {
 }
 
 function isReusable(from: Reader, network: Network, address: Ip): boolean {
-  return inRange(network, address) && from.holderOfAddress(address.toString()) === undefined &&
+  return inRange(network, address) && from.memberAt(address.toString()) === undefined &&
     !ownAddresses(network).has(address.u32);
 }
 

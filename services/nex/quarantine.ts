@@ -4,9 +4,10 @@ import { Refusal } from "../common/refusal.ts";
 import { keyOf } from "../store/keys.ts";
 import { type DeclinedRecord, writeRecord } from "../store/records.ts";
 import type { Member } from "./member.ts";
+import { memberStep } from "./member_step.ts";
 import { inRange, type Network } from "./network.ts";
 import { findNetwork } from "./networks.ts";
-import { type Draft, memberStep, merge, type Step } from "./steps.ts";
+import { type Draft, merge, type Step } from "./steps.ts";
 import type { View } from "./view.ts";
 
 /** For how long a declined address is not handed out, unless the pool runs out: a day, in seconds. */
@@ -49,7 +50,7 @@ export function planDecline(view: View, network: Network, member: Member, now: n
   const { hostname: _, ip4: __, ...rest } = member.record;
   const quarantine = writeRecord({ net: network.name, mac: member.mac, until: now + DECLINED_SECONDS });
   return merge([
-    memberStep(view, member.mac, member.dynamic ? undefined : rest),
+    memberStep(view, member.mac, member, member.dynamic ? undefined : rest),
     { guards: [], ops: [{ put: keyOf.declined(address.toString()), value: quarantine }] },
   ]);
 }

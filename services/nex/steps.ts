@@ -1,55 +1,13 @@
 import { keyOf } from "../store/keys.ts";
 import { type MemberRecord, type NetworkRecord, writeRecord } from "../store/records.ts";
 import { type Guard, MAX_PLAN_OPS, type Op, type Plan, type PrefixGuard } from "../store/types.ts";
-import { type Member, readMember } from "./member.ts";
+import type { Member } from "./member.ts";
+import { memberAfter, memberStep } from "./member_step.ts";
 import { type Network, readNetwork } from "./network.ts";
-import type { Reader } from "./view.ts";
+import type { Reader } from "./reader.ts";
 
 /** The least that must happen at once: after each step the store is in a valid state. */
 export type Step = Plan;
-
-/**
- * What it takes to bring a member from what the reader shows to `after` (undefined: gone): its record, and the
- * claims on its addresses, its name and its network.
- */
-export function memberStep(from: Reader, mac: string, after: MemberRecord | undefined): Step {
-  const before = from.member(mac);
-  const key = before?.key ?? keyOf.member(mac);
-  const guards: Guard[] = [from.guard(key)];
-  const ops: Op[] = [after ? { put: key, value: writeRecord(after) } : { remove: key }];
-  const had = claims(before), wants = claims(after && readMember(mac, { key, modRevision: 0 }, after));
-  for (const claim of had) {
-    const holder = from.claim(claim);
-    // In a store that was taken over, another member may have the claim.
-    if (!wants.includes(claim) && (holder === undefined || holder === mac)) ops.push({ remove: claim });
-  }
-  for (const claim of wants) {
-    // Claimed already, unless an old daemon left the claim out or to somebody else.
-    if (had.includes(claim) && from.guard(claim).modRevision && from.claim(claim) === mac) continue;
-    guards.push(from.guard(claim));
-    ops.push({ put: claim, value: mac });
-  }
-  const address = after?.ip4?.address;
-  if (address && from.formerHolderOf(address)) ops.push({ remove: keyOf.former(address) });
-  // Somebody has it from now on: its quarantine is over.
-  if (address && address !== before?.ip4 && from.declined.has(address)) {
-    guards.push(from.guard(keyOf.declined(address)));
-    ops.push({ remove: keyOf.declined(address) });
-  }
-  // Nobody joins a network that is being deleted or changed meanwhile.
-  if (after?.net) guards.push(from.guard(keyOf.network(after.net)));
-  return { guards, ops };
-}
-
-function claims(member: Member | undefined): string[] {
-  if (!member) return [];
-  const keys: string[] = [];
-  if (member.ip4) keys.push(keyOf.claimIp(member.ip4));
-  if (member.ip6) keys.push(keyOf.claimIp(member.ip6));
-  if (member.name) keys.push(keyOf.claimName(member.name));
-  if (member.net && !member.dynamic) keys.push(keyOf.memberOf(member.net, member.mac));
-  return keys;
-}
 
 /** One step out of several that touch different keys, or the same ones in turn: the last word on a key stands. */
 export function merge(steps: readonly Step[]): Step {
@@ -110,9 +68,11 @@ export class Draft implements Reader {
   readonly steps: Step[] = [];
   readonly #newest = new Map<string, number>();
   readonly #networks = new Map<string, Network | undefined>();
-  readonly #members = new Map<string, Member | undefined>();
-  readonly #addresses = new Map<string, string | undefined>();
-  readonly #names = new Map<string, string | undefined>();
+  /** By MAC, then by id. */
+  readonly #members = new Map<string, Map<string, Member | undefined>>();
+  readonly #addresses = new Map<string, Member | undefined>();
+  readonly #names = new Map<string, readonly Member[]>();
+  readonly #claims = new Map<string, string | undefined>();
   readonly #taken = new Map<number, boolean>();
   readonly #lowest = new Map<string, number>();
 
@@ -128,26 +88,40 @@ export class Draft implements Reader {
     for (const network of this.#networks.values()) if (network) yield network;
   }
 
-  member(mac: string): Member | undefined {
-    return this.#members.has(mac) ? this.#members.get(mac) : this.base.member(mac);
+  member(mac: string, network: string): Member | undefined {
+    return this.memberships(mac).find((member) => this.netOf(member) === network);
+  }
+
+  memberships(mac: string): readonly Member[] {
+    const base = this.base.memberships(mac), touched = this.#members.get(mac);
+    if (!touched) return base;
+    const left = base.filter(({ id }) => !touched.has(id));
+    return [...left, ...touched.values()].flatMap((member) => member ?? [])
+      .sort((a, b) => Number(b.id === mac) - Number(a.id === mac));
   }
 
   membersOf(name: string): Member[] {
-    const untouched = this.base.membersOf(name).filter((m) => !this.#members.has(m.mac));
-    const touched = [...this.#members.values()].flatMap((m) => m?.net === name ? m : []);
+    const untouched = this.base.membersOf(name).filter(({ mac, id }) => !this.#members.get(mac)?.has(id));
+    const touched = [...this.#members.values()].flatMap((ids) =>
+      [...ids.values()].flatMap((m) => m?.net === name ? m : [])
+    );
     return [...untouched, ...touched].sort((a, b) => a.mac < b.mac ? -1 : 1);
+  }
+
+  netOf(member: Member): string | undefined {
+    return this.base.netOf(member);
   }
 
   networkAt(address: Parameters<Reader["networkAt"]>[0]): Network | undefined {
     return this.base.networkAt(address);
   }
 
-  holderOfAddress(address: string): string | undefined {
-    return this.#addresses.has(address) ? this.#addresses.get(address) : this.base.holderOfAddress(address);
+  memberAt(address: string): Member | undefined {
+    return this.#addresses.has(address) ? this.#addresses.get(address) : this.base.memberAt(address);
   }
 
-  holderOfName(name: string): string | undefined {
-    return this.#names.has(name) ? this.#names.get(name) : this.base.holderOfName(name);
+  membersNamed(name: string): readonly Member[] {
+    return this.#names.get(name) ?? this.base.membersNamed(name);
   }
 
   get declined(): Reader["declined"] {
@@ -182,19 +156,32 @@ export class Draft implements Reader {
   }
 
   claim(key: string): string | undefined {
-    return this.base.claim(key);
+    return this.#claims.has(key) ? this.#claims.get(key) : this.base.claim(key);
   }
 
-  /** Plans a member's record; undefined: the member goes. */
-  setMember(mac: string, record: MemberRecord | undefined): void {
-    const before = this.member(mac);
-    this.steps.push(memberStep(this, mac, record));
-    const after = record &&
-      readMember(mac, { key: before?.key ?? keyOf.member(mac), modRevision: 0 }, record);
-    this.#members.set(mac, after);
-    this.#hold(this.#addresses, before?.ip4, after?.ip4, mac);
-    this.#hold(this.#addresses, before?.ip6, after?.ip6, mac);
-    this.#hold(this.#names, before?.name, after?.name, mac);
+  /** Plans a membership's record; undefined: it ends. `before` is what this reader shows of it, if it is there. */
+  setMember(mac: string, before: Member | undefined, record: MemberRecord | undefined): void {
+    const step = memberStep(this, mac, before, record);
+    const after = memberAfter(this, mac, before, record);
+    this.steps.push(step);
+    for (const op of step.ops) {
+      if ("remove" in op) this.#claims.set(op.remove, undefined);
+      else if (op.value === mac) this.#claims.set(op.put, mac);
+    }
+    const touched = this.#members.get(mac) ?? new Map();
+    this.#members.set(mac, touched);
+    if (before) touched.set(before.id, undefined);
+    if (after) touched.set(after.id, after);
+    for (const field of ["ip4", "ip6"] as const) {
+      const [had, has] = [before?.[field], after?.[field]];
+      if (had && had !== has && this.memberAt(had)?.id === before?.id) this.#addresses.set(had, undefined);
+      if (has) this.#addresses.set(has, after);
+    }
+    for (const name of new Set([before?.name, after?.name])) {
+      if (!name) continue;
+      const others = this.membersNamed(name).filter(({ id }) => id !== before?.id);
+      this.#names.set(name, after?.name === name ? [...others, after] : others);
+    }
     if (before?.ip4 !== after?.ip4) {
       if (before?.ip4) this.#taken.set(toNumber(before.ip4), false), this.#lowest.clear();
       if (after?.ip4) this.#taken.set(toNumber(after.ip4), true);
@@ -211,21 +198,6 @@ export class Draft implements Reader {
     });
     this.#networks.set(name, record && readNetwork(name, { modRevision: 0 }, record));
     this.#lowest.clear();
-  }
-
-  #hold(
-    index: Map<string, string | undefined>,
-    before: string | undefined,
-    after: string | undefined,
-    mac: string,
-  ) {
-    if (before === after) return;
-    if (before && this.#holder(index, before) === mac) index.set(before, undefined);
-    if (after) index.set(after, mac);
-  }
-
-  #holder(index: Map<string, string | undefined>, value: string): string | undefined {
-    return index === this.#names ? this.holderOfName(value) : this.holderOfAddress(value);
   }
 }
 

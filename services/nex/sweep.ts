@@ -3,7 +3,9 @@ import { keyOf } from "../store/keys.ts";
 import { GRACE_SECONDS, planLeaseEnd } from "./leases.ts";
 import { inRange } from "./network.ts";
 import { lowestFree } from "./pool.ts";
-import { memberStep, merge, type Step } from "./steps.ts";
+import { memberStep } from "./member_step.ts";
+import { isForgedMark } from "./problems.ts";
+import { merge, type Step } from "./steps.ts";
 import type { View } from "./view.ts";
 
 /**
@@ -14,8 +16,8 @@ import type { View } from "./view.ts";
  */
 export function planSweep(view: View, now: number, limit: number): Step[] {
   const steps: Step[] = [];
-  for (const mac of view.expiring.due(now - GRACE_SECONDS, limit)) {
-    const member = view.member(mac);
+  for (const id of view.expiring.due(now - GRACE_SECONDS, limit)) {
+    const member = view.memberById(id);
     const step = member && planLeaseEnd(view, member, now);
     if (step) steps.push(step);
   }
@@ -39,7 +41,7 @@ export function planSweep(view: View, now: number, limit: number): Step[] {
  * an old daemon has replaced, and takes only members that were last written before the network was made.
  */
 export function planDeletedNetwork(view: View, name: string, limit: number): Step[] {
-  if (view.isForgedMark(name)) return [];
+  if (isForgedMark(view, name)) return [];
   const mark = view.guard(keyOf.deletedNetwork(name)), living = view.entry(keyOf.network(name));
   // Another replica may have finished and the name may be in use again: mark and network guard every step.
   const guards = [mark, view.guard(keyOf.network(name))];
@@ -48,7 +50,7 @@ export function planDeletedNetwork(view: View, name: string, limit: number): Ste
   const members = view.membersOf(name)
     .filter((m) => !view.unreadable(m.key) && (!living || m.modRevision < living.createRevision))
     .slice(0, limit);
-  if (members.length) return members.map((m) => marked(memberStep(view, m.mac, undefined)));
+  if (members.length) return members.map((m) => marked(memberStep(view, m.mac, m, undefined)));
   const subnet = living ? undefined : view.deleted.get(name)?.subnet4;
   const traces = subnet ? tracesIn(view, name) : [];
   if (traces.length) {
@@ -80,7 +82,7 @@ export function planMissingAddresses(view: View, limit: number): Step[] {
       if (address === undefined) break;
       given.add(address);
       const ip4 = { ...member.record.ip4, address: Ip.from4(address).toString() };
-      steps.push(memberStep(view, member.mac, { ...member.record, ip4 }));
+      steps.push(memberStep(view, member.mac, member, { ...member.record, ip4 }));
     }
   }
   return steps;

@@ -1,6 +1,8 @@
 import { keyOf } from "../store/keys.ts";
 import { type MemberRecord, writeRecord } from "../store/records.ts";
-import { memberStep, type Step } from "./steps.ts";
+import type { Member } from "./member.ts";
+import { memberStep } from "./member_step.ts";
+import type { Step } from "./steps.ts";
 import { planMissingAddresses } from "./sweep.ts";
 import type { View } from "./view.ts";
 
@@ -13,6 +15,8 @@ import type { View } from "./view.ts";
  * - dynamic members get the network that their address is in;
  * - names get their one spelling, lower-case, and their claims with them;
  * - claims that their member does not agree with go, and those that are missing come;
+ * - members of one name share it;
+ * - of two records for one MAC in one network the one under Nex's key stays;
  * - members of a range without an address get one.
  */
 export function planTakeover(view: View, limit: number): Step[] {
@@ -27,7 +31,12 @@ export function planTakeover(view: View, limit: number): Step[] {
     const move = view.entry(key) ? [] : [{ put: key, value: writeRecord(entry.record.value) }];
     steps.push({ guards: [view.guard(entry.key), view.guard(key)], ops: [{ remove: entry.key }, ...move] });
   }
-  // One spelling of each MAC before anything is made of its record.
+  for (const member of view.members()) {
+    const first = view.member(member.mac, member.net);
+    if (!first || first.id === member.id) continue;
+    steps.push({ guards: [view.guard(member.key), view.guard(first.key)], ops: [{ remove: member.key }] });
+  }
+  // One record of each membership before anything is made of its record.
   if (steps.length) return steps.slice(0, limit);
   for (const member of view.members()) {
     if (steps.length >= limit) return steps;
@@ -36,12 +45,13 @@ export function planTakeover(view: View, limit: number): Step[] {
     const record: MemberRecord = { ...member.record, mac: member.mac, net: network.name };
     if (member.dynamic) record.dynamic = true;
     if (record.name) record.name = record.name.toLowerCase();
-    const step = memberStep(view, member.mac, record);
+    if (record.name && isNameOfOthers(view, member)) record.shared = true;
+    const step = memberStep(view, member.mac, member, record);
     const claims = step.ops.filter((op) =>
       "put" in op && op.put !== member.key && holds(view, op.put, member.mac)
     );
     const asStored = Boolean(member.net) && record.name === member.record.name &&
-      record.mac === member.record.mac;
+      record.mac === member.record.mac && record.shared === member.record.shared;
     if (asStored && !claims.length) continue;
     // A claim on what another member holds by right is not taken from it.
     const ops = step.ops.filter((op) => !("put" in op) || op.put === member.key || claims.includes(op));
@@ -51,21 +61,27 @@ export function planTakeover(view: View, limit: number): Step[] {
     if (steps.length >= limit) return steps;
     if (
       record.kind !== "claim-ip" && record.kind !== "claim-name" && record.kind !== "claim-ip6" &&
-      record.kind !== "member-of"
+      record.kind !== "further-name" && record.kind !== "member-of"
     ) continue;
-    const member = view.member(record.mac);
+    const members = view.memberships(record.mac), keys = members.map((member) => member.key);
+    if (!keys.length) keys.push(keyOf.member(record.mac));
     // Whether its member agrees cannot be known.
-    if (view.unreadable(member?.key ?? keyOf.member(record.mac))) continue;
-    const agrees = record.kind === "member-of"
-      ? member?.net === record.network && key === keyOf.memberOf(record.network, record.mac)
-      : record.kind === "claim-name"
-      ? member?.name !== undefined && key === keyOf.claimName(member.name)
-      : member?.ip4 === record.id || member?.ip6 === record.id;
+    if (keys.some((k) => view.unreadable(k))) continue;
+    const agrees = members.some((member) => {
+      switch (record.kind) {
+        case "member-of":
+          return member.net === record.network && member.id === record.mac &&
+            key === keyOf.memberOf(record.network, record.mac);
+        case "claim-name":
+          return member.name !== undefined && key === keyOf.claimName(member.name);
+        case "further-name":
+          return member.name === record.name;
+        default:
+          return member.ip4 === record.id || member.ip6 === record.id;
+      }
+    });
     if (!agrees) {
-      steps.push({
-        guards: [view.guard(key), view.guard(member?.key ?? keyOf.member(record.mac))],
-        ops: [{ remove: key }],
-      });
+      steps.push({ guards: [view.guard(key), ...keys.map((k) => view.guard(k))], ops: [{ remove: key }] });
     }
   }
   return steps.length ? steps : planMissingAddresses(view, limit);
@@ -74,7 +90,9 @@ export function planTakeover(view: View, limit: number): Step[] {
 /** True when nobody else's record has what the claim is for, so that a missing claim may be written. */
 function holds(view: View, claim: string, mac: string): boolean {
   const value = claim.slice(claim.lastIndexOf("/") + 1);
-  if (claim.startsWith(keyOf.claimName(""))) return view.holderOfName(value) === mac;
-  if (claim === keyOf.claimIp(value)) return view.holderOfAddress(value) === mac;
-  return true;
+  return claim !== keyOf.claimIp(value) || view.memberAt(value)?.mac === mac;
+}
+
+function isNameOfOthers(view: View, { mac, name = "" }: Member): boolean {
+  return view.membersNamed(name).some((other) => other.mac !== mac && other.record.name);
 }

@@ -51,9 +51,9 @@ Deno.test("A store of the old daemons is served as it is", () => {
     ...miniMembers.map((m) => m.mac),
     "02:aa:00:00:00:01",
   ]);
-  assert.equal(view.holderOfName("whiskey.mini.net"), "00:00:11:11:00:01");
+  assert.equal(view.membersNamed("whiskey.mini.net")[0]?.mac, "00:00:11:11:00:01");
   assert.equal(placeClient(view, { mac: "02:aa:00:00:00:01" })?.network.name, "mini");
-  assert.equal(view.holderOfAddress("10.0.0.5"), undefined, "a stale claim holds nothing");
+  assert.equal(view.memberAt("10.0.0.5")?.mac, undefined, "a stale claim holds nothing");
 });
 
 Deno.test("planTakeover() puts right what the old daemons left, keeps what it does not know, and then rests", () => {
@@ -90,7 +90,7 @@ Deno.test("Of two records with one address, the one with the claim has it; the o
   for (let i = 0; i < 5; i++) {
     for (const plan of pack(planTakeover(it.view, 100))) assert.ok(it.store.write(plan).committed);
   }
-  assert.equal(it.view.holderOfAddress("10.0.0.10"), "00:00:22:22:00:01");
+  assert.equal(it.view.memberAt("10.0.0.10")?.mac, "00:00:22:22:00:01");
   const place = placeClient(it.view, { mac: "00:00:11:11:00:01" });
   assert.ok(place);
   const address = addressFor(it.view, place, "00:00:11:11:00:01");

@@ -3,36 +3,11 @@ import type { Change, Entry, Guard, Mirror } from "../store/types.ts";
 import type { DeclinedRecord, DeletedNetworkRecord, FormerRecord, NexRecord } from "../store/records.ts";
 import { keyOf } from "../store/keys.ts";
 import { ExpiryQueue } from "./expiry_queue.ts";
-import { type Member, readMember } from "./member.ts";
+import { Index } from "./index_by.ts";
+import { furtherId, type Member, readMember } from "./member.ts";
 import { type Network, readNetwork, subnetFor } from "./network.ts";
-
-/** What a plan may ask of the state it starts from: the {@link View}, or a draft on top of it. */
-export interface Reader {
-  network(name: string): Network | undefined;
-  networks(): Iterable<Network>;
-  member(mac: string): Member | undefined;
-  membersOf(network: string): Member[];
-  /** The MAC that has the address; undefined when nobody does. */
-  holderOfAddress(address: string): string | undefined;
-  /** The MAC that has the fully qualified name; undefined when nobody does. */
-  holderOfName(name: string): string | undefined;
-  /** The network whose subnet holds the address. */
-  networkAt(address: string | Ip | undefined): Network | undefined;
-  /** The MAC that a claim's key holds, whether or not that member agrees. */
-  claim(key: string): string | undefined;
-  /** The client that had the address last, while nobody else has it. */
-  formerHolderOf(address: string): string | undefined;
-  /** Addresses in quarantine, because a client found them in use. */
-  readonly declined: ReadonlyMap<string, DeclinedRecord>;
-  /** Where a search for the lowest free address of the network's range starts. */
-  lowest(network: Network): number;
-  /** True when an IPv4 address, as a 32-bit value, must not be given to anyone else. */
-  taken(address: number): boolean;
-  /** The guard under which a key is still as it was read. */
-  guard(key: string): Guard;
-  /** The newest mod revision of anything under a prefix, readable or not. */
-  newestUnder(prefix: string): number;
-}
+import type { Reader } from "./reader.ts";
+import { UsedAddresses } from "./used_addresses.ts";
 
 /** What a {@link View} tells of each change, after it took it in. */
 export interface ViewChange {
@@ -42,32 +17,32 @@ export interface ViewChange {
 
 /**
  * The names and addresses of one space, indexed: a mirror's records as the plans read them. Nex's networks share one
- * space, so that a MAC, a name and an address occur once in it.
+ * space, so that an address occurs once in it, and a MAC once in each network.
  */
 export class View implements Reader {
   readonly #mirror: Mirror<NexRecord>;
   readonly #networks = new Map<string, Network>();
+  /** By id. */
   readonly #members = new Map<string, Member>();
+  /** By MAC: those under our keys. */
+  readonly #further = new Index();
   readonly #membersOf = new Map<string, Set<string>>();
   /** Members of old stores whose network follows from their address. */
   readonly #unplaced = new Set<string>();
   readonly #byAddress = new Index();
   readonly #byName = new Index();
-  /** IPv4 addresses in use, for the search of a free one: how many records hold each. */
-  readonly #taken = new Map<number, number>();
-  /** For each network's range: nothing below is free. */
-  readonly #lowest = new Map<string, number>();
+  readonly #used = new UsedAddresses((name) => this.#networks.get(name));
   readonly #listeners = new Set<(change: ViewChange) => void>();
 
   readonly declined = new Map<string, DeclinedRecord>();
   readonly former = new Map<string, FormerRecord>();
-  readonly #formerOf = new Map<string, string>();
+  readonly #formerOf = new Index();
   readonly deleted = new Map<string, DeletedNetworkRecord>();
   /** Documents of the old daemons that are not used here. */
   readonly pools = new Set<string>();
   /** Members whose lease takes something with it when it ends. */
-  readonly expiring = new ExpiryQueue((mac) => {
-    const member = this.#members.get(mac);
+  readonly expiring = new ExpiryQueue((id) => {
+    const member = this.#members.get(id);
     return member && (member.dynamic || member.record.hostname) ? member.expires : undefined;
   });
 
@@ -96,8 +71,19 @@ export class View implements Reader {
     return this.#networks.values();
   }
 
-  member(mac: string): Member | undefined {
-    return this.#members.get(mac);
+  /** The MAC's membership of that network; of none in particular, its first one. */
+  member(mac: string, network?: string): Member | undefined {
+    const all = this.memberships(mac);
+    return network === undefined ? all[0] : all.find((member) => this.netOf(member) === network);
+  }
+
+  memberships(mac: string): Member[] {
+    return [mac, ...this.#further.get(mac)].flatMap((id) => this.#members.get(id) ?? []);
+  }
+
+  /** The membership of that id. */
+  memberById(id: string): Member | undefined {
+    return this.#members.get(id);
   }
 
   members(): IterableIterator<Member> {
@@ -106,6 +92,10 @@ export class View implements Reader {
 
   get size(): { networks: number; members: number } {
     return { networks: this.#networks.size, members: this.#members.size };
+  }
+
+  netOf(member: Member): string | undefined {
+    return member.net ?? this.networkAt(member.ip4)?.name;
   }
 
   /** The network that a member is in; undefined once that network is gone. */
@@ -127,69 +117,27 @@ export class View implements Reader {
 
   /** Sorted by MAC. */
   membersOf(name: string): Member[] {
-    const macs = [...this.#membersOf.get(name) ?? []];
-    for (const mac of this.#unplaced) {
-      if (this.networkAt(this.#members.get(mac)?.ip4)?.name === name) macs.push(mac);
-    }
-    return macs.sort().flatMap((mac) => this.#members.get(mac) ?? []);
+    const found = [...this.#membersOf.get(name) ?? []].flatMap((id) => this.#members.get(id) ?? []);
+    for (const member of this.unplaced()) if (this.netOf(member) === name) found.push(member);
+    return found.sort((a, b) => a.mac < b.mac ? -1 : 1);
   }
 
-  /** Members that no network claims and whose own is gone. */
+  /** Members of old stores whose network follows from their address, if at all. */
   unplaced(): Member[] {
-    return [...this.#unplaced].flatMap((mac) => this.#members.get(mac) ?? []);
+    return [...this.#unplaced].flatMap((id) => this.#members.get(id) ?? []);
   }
 
-  /** What a store that was taken over holds and a new one could not, a sentence each. */
-  problems(): string[] {
-    const networks = [...this.#networks.values()];
-    const lost = [...this.#members.values()].filter((m) =>
-      !this.networkOf(m) && !this.deleted.has(m.net ?? "")
-    );
-    const orphans = lost.length
-      ? [
-        `${lost.length} members are in no network that exists and are not served; the first: ${lost[0]?.mac}`,
-      ]
-      : [];
-    return orphans.concat(
-      this.forgedMarks(),
-      networks.flatMap((a, i) =>
-        networks.slice(i + 1).flatMap((b) =>
-          a.subnet4 && b.subnet4?.overlaps(a.subnet4)
-            ? `networks ${a.name} (${a.subnet4}) and ${b.name} (${b.subnet4}) overlap; the narrower one answers for an address`
-            : []
-        )
-      ),
-    );
-  }
-
-  /** Marks of deletions that are not believed, a sentence each. */
-  forgedMarks(): string[] {
-    return [...this.deleted.keys()].filter((name) => this.isForgedMark(name)).map((name) =>
-      `the record ${
-        keyOf.deletedNetwork(name)
-      } in etcd says that network ${name} was deleted, which is there and older: nothing of it is removed`
-    );
-  }
-
-  /** True for a mark of a deletion that is younger than a network which is there: see planDeletedNetwork(). */
-  isForgedMark(name: string): boolean {
-    const mark = this.#mirror.get(keyOf.deletedNetwork(name)), living = this.#mirror.get(keyOf.network(name));
-    return mark !== undefined && living !== undefined && mark.createRevision > living.createRevision;
-  }
-
-  holderOfAddress(address: string): string | undefined {
-    const holders = this.#byAddress.get(address);
-    if (!holders || holders.length === 1) return holders?.[0];
+  memberAt(address: string): Member | undefined {
+    const [first = "", ...others] = this.#byAddress.get(address);
+    const holder = this.#members.get(first);
+    if (!others.length) return holder;
     // Two records of an old store may name one address: the claim decides.
     const claimed = this.claim(keyOf.claimIp(address));
-    return claimed !== undefined && holders.includes(claimed) ? claimed : holders[0];
+    return [first, ...others].map((id) => this.#members.get(id)).find((m) => m?.mac === claimed) ?? holder;
   }
 
-  holderOfName(name: string): string | undefined {
-    const holders = this.#byName.get(name.toLowerCase());
-    if (!holders || holders.length === 1) return holders?.[0];
-    const claimed = this.claim(keyOf.claimName(name.toLowerCase()));
-    return claimed !== undefined && holders.includes(claimed) ? claimed : holders[0];
+  membersNamed(name: string): readonly Member[] {
+    return this.#byName.get(name.toLowerCase()).flatMap((id) => this.#members.get(id) ?? []);
   }
 
   claim(key: string): string | undefined {
@@ -197,9 +145,12 @@ export class View implements Reader {
     return record && "mac" in record ? record.mac : undefined;
   }
 
-  /** The address that a client had last, while nobody else has it. */
-  formerAddressOf(mac: string): string | undefined {
-    return this.#formerOf.get(mac);
+  /** The address that a client had last in a network, while nobody else has it. */
+  formerAddressOf(mac: string, network: Network): string | undefined {
+    return this.#formerOf.get(mac).findLast((address) => {
+      const ip = Ip.tryParse(address);
+      return ip && network.subnet4?.contains(ip);
+    });
   }
 
   formerHolderOf(address: string): string | undefined {
@@ -207,15 +158,11 @@ export class View implements Reader {
   }
 
   taken(address: number): boolean {
-    return this.#taken.has(address);
+    return this.#used.has(address);
   }
 
   lowest(network: Network): number {
-    const begin = network.range4?.begin ?? 0;
-    let low = Math.max(this.#lowest.get(network.name) ?? begin, begin);
-    while (network.range4 && low <= network.range4.end && this.#taken.has(low)) low++;
-    this.#lowest.set(network.name, low);
-    return low;
+    return this.#used.lowest(network);
   }
 
   guard(key: string): Guard {
@@ -261,6 +208,9 @@ export class View implements Reader {
             members.push(this.#setMember(record.id, after));
           }
           break;
+        case "further-member":
+          members.push(this.#setMember(furtherId(record.network, record.mac), after));
+          break;
         case "declined":
           this.#setDeclined(record.id, after);
           break;
@@ -286,28 +236,35 @@ export class View implements Reader {
     const after = entry?.record.kind === "network" ? readNetwork(name, entry, entry.record.value) : undefined;
     if (after) this.#networks.set(name, after);
     else this.#networks.delete(name);
-    this.#lowest.delete(name);
+    this.#used.forgetNetwork(name);
     return { before, after };
   }
 
-  #setMember(mac: string, entry: Entry<NexRecord> | undefined) {
-    const before = this.#members.get(mac);
-    const after = entry?.record.kind === "member" ? readMember(mac, entry, entry.record.value) : undefined;
+  #setMember(id: string, entry: Entry<NexRecord> | undefined) {
+    const before = this.#members.get(id), record = entry?.record;
+    const isMember = record?.kind === "member" || record?.kind === "further-member";
+    const after = entry && isMember ? readMember(id, entry, record.value) : undefined;
     if (before?.net !== after?.net || !before || !after) {
-      if (before?.net) this.#membersOf.get(before.net)?.delete(mac);
-      if (after?.net) entryOf(this.#membersOf, after.net, () => new Set()).add(mac);
+      if (before?.net) this.#membersOf.get(before.net)?.delete(id);
+      if (after?.net) {
+        const members = this.#membersOf.get(after.net);
+        if (members) members.add(id);
+        else this.#membersOf.set(after.net, new Set([id]));
+      }
     }
-    if (after && !after.net) this.#unplaced.add(mac);
-    else this.#unplaced.delete(mac);
+    if (after && !after.net) this.#unplaced.add(id);
+    else this.#unplaced.delete(id);
     if (before?.ip4 !== after?.ip4) {
-      if (before?.ip4) this.#byAddress.remove(before.ip4, mac), this.#release(before.ip4);
-      if (after?.ip4) this.#byAddress.add(after.ip4, mac), this.#occupy(after.ip4);
+      if (before?.ip4) this.#used.remove(before.ip4);
+      if (after?.ip4) this.#used.add(after.ip4);
     }
-    this.#byAddress.move(before?.ip6, after?.ip6, mac);
-    this.#byName.move(before?.name, after?.name, mac);
-    if (after) this.#members.set(mac, after);
-    else this.#members.delete(mac);
-    this.expiring.changed(mac);
+    this.#byAddress.move(before?.ip4, after?.ip4, id);
+    this.#byAddress.move(before?.ip6, after?.ip6, id);
+    this.#byName.move(before?.name, after?.name, id);
+    if ((after ?? before)?.mac !== id) this.#further.move(before?.mac, after?.mac, id);
+    if (after) this.#members.set(id, after);
+    else this.#members.delete(id);
+    this.expiring.changed(id);
     return { before, after };
   }
 
@@ -315,69 +272,15 @@ export class View implements Reader {
     const had = this.declined.delete(address);
     if (entry?.record.kind === "declined") {
       this.declined.set(address, entry.record.value);
-      if (!had) this.#occupy(address);
-    } else if (had) this.#release(address);
+      if (!had) this.#used.add(address);
+    } else if (had) this.#used.remove(address);
   }
 
   #setFormer(address: string, entry: Entry<NexRecord> | undefined): void {
+    const after = entry?.record.kind === "former" ? entry.record.value : undefined;
     const before = this.former.get(address);
-    if (before && this.#formerOf.get(before.mac) === address) this.#formerOf.delete(before.mac);
-    this.former.delete(address);
-    if (entry?.record.kind === "former") {
-      this.former.set(address, entry.record.value);
-      this.#formerOf.set(entry.record.value.mac, address);
-    }
+    if (before) this.#formerOf.remove(before.mac, address);
+    if (after) this.former.set(address, after), this.#formerOf.add(after.mac, address);
+    else this.former.delete(address);
   }
-
-  #occupy(address: string): void {
-    const ip = Ip.tryParse(address);
-    if (ip?.family === 4) this.#taken.set(ip.u32, (this.#taken.get(ip.u32) ?? 0) + 1);
-  }
-
-  #release(address: string): void {
-    const ip = Ip.tryParse(address);
-    if (ip?.family !== 4) return;
-    const count = (this.#taken.get(ip.u32) ?? 0) - 1;
-    if (count > 0) {
-      this.#taken.set(ip.u32, count);
-      return;
-    }
-    this.#taken.delete(ip.u32);
-    for (const [name, low] of this.#lowest) {
-      if (ip.u32 < low && ip.u32 >= (this.#networks.get(name)?.range4?.begin ?? Infinity)) {
-        this.#lowest.set(name, ip.u32);
-      }
-    }
-  }
-}
-
-/** Which MACs have a value; nearly always one. */
-class Index {
-  readonly #holders = new Map<string, string[]>();
-
-  get(value: string): string[] | undefined {
-    return this.#holders.get(value);
-  }
-
-  add(value: string, mac: string): void {
-    entryOf(this.#holders, value, () => []).push(mac);
-  }
-
-  remove(value: string, mac: string): void {
-    const left = this.#holders.get(value)?.filter((m) => m !== mac);
-    if (left?.length) this.#holders.set(value, left);
-    else this.#holders.delete(value);
-  }
-
-  move(before: string | undefined, after: string | undefined, mac: string): void {
-    if (before === after) return;
-    if (before) this.remove(before, mac);
-    if (after) this.add(after, mac);
-  }
-}
-
-function entryOf<K, V>(map: Map<K, V>, key: K, make: () => V): V {
-  let value = map.get(key);
-  if (value === undefined) map.set(key, value = make());
-  return value;
 }

@@ -2,7 +2,8 @@
 import type { NexMethods, Sent } from "../../proto/types.ts";
 import { invalid } from "../common/refusal.ts";
 import { applySpec } from "../nex/apply.ts";
-import { addMembers, changeMemberIds, deleteMembers, updateMembers } from "../nex/members.ts";
+import { changeMemberIds } from "../nex/change_mac.ts";
+import { addMembers, deleteMembers, updateMembers } from "../nex/members.ts";
 import { addNetwork, deleteNetwork, findNetwork, replaceNetwork } from "../nex/networks.ts";
 import type { Nex } from "../nex/nex.ts";
 import { declinedIn, deleteDeclined } from "../nex/quarantine.ts";
@@ -25,8 +26,11 @@ export type NexApi = {
   ) => Promise<Sent<NexMethods[M][1]>> | Sent<NexMethods[M][1]>;
 };
 
-/** The API over one store. Its functions throw {@link Refusal} for what is asked wrongly or cannot be had. */
-export function nexApi(nex: Nex): NexApi {
+/**
+ * The API over one store. Its functions throw {@link Refusal} for what is asked wrongly or cannot be had.
+ * @param warn Told what was done as asked and may not be what was meant
+ */
+export function nexApi(nex: Nex, warn: (what: string) => void = () => {}): NexApi {
   const { view } = nex;
   const done = {};
   return {
@@ -64,8 +68,14 @@ export function nexApi(nex: Nex): NexApi {
       return done;
     },
     async AddMembers({ net, list, force }) {
-      const asked = list.map(memberFrom);
-      await nex.change((draft) => addMembers(draft, net, asked, { force }));
+      // A client of Nex knows nothing of the field that says whether a name is shared.
+      const asked = list.map(memberFrom).map((m) => ({ ...m, shared: m.shared || undefined }));
+      const shared = await nex.change((draft) => {
+        const told: string[] = [];
+        addMembers(draft, net, asked, { force, onShared: (what) => told.push(what) });
+        return told;
+      });
+      for (const what of shared) warn(what);
       return done;
     },
     async UpdateMembers({ net, list }) {

@@ -48,6 +48,7 @@ export function memberTo(member: Member, network: string): proto.Sent<proto.Memb
     ip6: leaseTo(member.record.ip6),
     net: network,
     clientName: member.record.hostname ?? "",
+    shared: member.record.shared ?? false,
   };
 }
 
@@ -64,7 +65,8 @@ export function declinedTo({ address, net, mac, until }: Declined): proto.Sent<p
 
 /** A member that is asked for. An expiry is not taken from outside: leases are what DHCP gives. */
 export function memberFrom(message: proto.Member): MemberRequest {
-  return { mac: message.mac, name: message.name, ip4: message.ip4?.address, ip6: message.ip6?.address };
+  const { mac, name, ip4, ip6, shared } = message;
+  return { mac, name, ip4: ip4?.address, ip6: ip6?.address, shared };
 }
 
 /** A member list that is asked for, in its order. */

@@ -7,6 +7,7 @@ import { Refusal } from "../common/refusal.ts";
 import { readTls } from "../common/tls.ts";
 import { Clocks } from "../nex/clocks.ts";
 import { Nex } from "../nex/nex.ts";
+import { forgedMarks, problems } from "../nex/problems.ts";
 import { runSweeper } from "../nex/sweeper.ts";
 import { tellClock } from "../nex/tell_clock.ts";
 import { openNexStore } from "../store/nex_store.ts";
@@ -33,7 +34,7 @@ export function main(args: string[]): Promise<number> {
       labelNames: ["method", "code"],
       registers: [metrics],
     });
-    const grpc = await serveGrpc(nexApi(nex), {
+    const grpc = await serveGrpc(nexApi(nex, (what) => log.warn(what)), {
       listen,
       tls,
       gate() {
@@ -64,9 +65,9 @@ export function main(args: string[]): Promise<number> {
     const sweeper = runSweeper(nex, { log, clock, takeOver: true, onSwept: (count) => swept.inc(count) });
     daemon.defer("sweeper", () => sweeper.stop());
     await sweeper.first;
-    for (const problem of nex.view.problems()) log.warn(problem);
+    for (const problem of problems(nex.view)) log.warn(problem);
     daemon.check(() => {
-      const [first] = nex.view.forgedMarks();
+      const [first] = forgedMarks(nex.view);
       if (first === undefined) return undefined;
       return {
         what: first,

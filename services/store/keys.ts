@@ -1,16 +1,20 @@
 /**
  * Every key in etcd, in one table. Nothing else builds a key.
  *
- * The keys under /net, /member and /pool are those that Nex has always used; ours alone lie under /strand.
+ * The keys under /net, /member and /pool are those that Nex has always used; ours alone lie under /strand. Nex's keys hold
+ * one membership of a MAC and one member of a name: further ones lie under ours. Neither depends on the other: when the
+ * one under Nex's key goes, the others stay where they are.
  */
 
 /** What a key under our prefixes is for. */
 export type KeyKind =
   | "network"
   | "member"
+  | "further-member"
   | "claim-ip"
   | "claim-ip6"
   | "claim-name"
+  | "further-name"
   | "member-of"
   | "pool"
   | "deleted-network"
@@ -20,9 +24,11 @@ export type KeyKind =
 const prefixes: Record<KeyKind, string> = {
   "network": "/net/", // NAME → Network
   "member": "/member/", // MAC → Member
+  "further-member": "/strand/member/", // NET/MAC → Member: of a MAC whose record above is another network's
   "claim-ip": "/member/ip4/", // ADDR → MAC: whose the address is
   "claim-ip6": "/strand/nex/ip6/", // ADDR → MAC: the same for IPv6, which the old layout has no key for
   "claim-name": "/member/name/", // FQDN → MAC: whose the name is
+  "further-name": "/strand/name/", // FQDN/MAC → MAC: who has the name besides the one above
   "member-of": "/member/net/", // NET/MAC → MAC: listed members
   "pool": "/pool/", // NET → allocations of the old daemons; removed when taken over
   "deleted-network": "/strand/nex/deleted/", // NET: what is left of it is being swept
@@ -31,7 +37,14 @@ const prefixes: Record<KeyKind, string> = {
 };
 
 /** The prefixes that a mirror of names and addresses follows. */
-export const nexPrefixes: readonly string[] = ["/net/", "/member/", "/pool/", "/strand/nex/"];
+export const nexPrefixes: readonly string[] = [
+  "/net/",
+  "/member/",
+  "/pool/",
+  "/strand/nex/",
+  prefixes["further-member"],
+  prefixes["further-name"],
+];
 
 /** Where all networks lie, and all claims on IPv4 addresses, for guards over the whole of them. */
 export const networksPrefix = prefixes.network, claimsPrefix = prefixes["claim-ip"];
@@ -44,8 +57,10 @@ const CLOCKS = "/strand/clocks/"; // UUID → Clock: the time that a process has
 export const keyOf = {
   network: (name: string) => prefixes.network + name,
   member: (mac: string) => prefixes.member + mac,
+  furtherMember: (network: string, mac: string) => `${prefixes["further-member"]}${network}/${mac}`,
   claimIp: (address: string) => prefixes[address.includes(":") ? "claim-ip6" : "claim-ip"] + address,
   claimName: (fqdn: string) => prefixes["claim-name"] + fqdn,
+  furtherName: (fqdn: string, mac: string) => `${prefixes["further-name"]}${fqdn}/${mac}`,
   memberOf: (network: string, mac: string) => `${prefixes["member-of"]}${network}/${mac}`,
   pool: (network: string) => prefixes.pool + network,
   deletedNetwork: (name: string) => prefixes["deleted-network"] + name,
@@ -54,6 +69,9 @@ export const keyOf = {
   fence: (name: string) => FENCES + name,
   clock: (id: string) => CLOCKS + id,
 };
+
+/** Kinds whose keys are of two parts. */
+const pairs: ReadonlySet<KeyKind> = new Set(["member-of", "further-member", "further-name"]);
 
 // The longest prefixes first, so that /member/ip4/ is not read as the member "ip4/…".
 const byLength = (Object.entries(prefixes) as [KeyKind, string][]).sort((a, b) => b[1].length - a[1].length);
@@ -64,7 +82,7 @@ export function readKey(key: string): { kind: KeyKind; id: string } | undefined 
     if (!key.startsWith(prefix)) continue;
     const id = key.slice(prefix.length);
     // Names and MACs hold no slash: a deeper key is somebody else's.
-    return id === "" || (kind !== "member-of" && id.includes("/")) ? undefined : { kind, id };
+    return id === "" || (!pairs.has(kind) && id.includes("/")) ? undefined : { kind, id };
   }
   return undefined;
 }

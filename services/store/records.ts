@@ -52,6 +52,8 @@ const member = z.looseObject({
   dynamic: z.boolean().optional(),
   /** Ours: the name that the client itself gave, fully qualified; it goes with the lease. */
   hostname: text.optional(),
+  /** Ours: others may have its name too. */
+  shared: z.boolean().optional(),
 });
 
 /** What is left of a deleted network is found by its name, and by the subnet that it had. */
@@ -90,6 +92,8 @@ export interface ClockRecord {
 export type NexRecord =
   | { kind: "network"; id: string; value: NetworkRecord }
   | { kind: "member"; id: string; value: MemberRecord }
+  | { kind: "further-member"; network: string; mac: string; value: MemberRecord }
+  | { kind: "further-name"; name: string; mac: string }
   | { kind: "claim-ip" | "claim-ip6" | "claim-name"; id: string; mac: string }
   | { kind: "member-of"; network: string; mac: string }
   | { kind: "pool"; id: string }
@@ -115,8 +119,16 @@ export const nexSchema: Schema<NexRecord> = {
         // Old daemons wrote the raw MAC; one set of tools wrote it quoted.
         return { kind, id, mac: value.replace(/^"|"$/g, "").toLowerCase() };
       case "member-of": {
-        const slash = id.lastIndexOf("/");
-        return { kind, network: id.slice(0, slash), mac: id.slice(slash + 1).toLowerCase() };
+        const [network, mac] = pairOf(id);
+        return { kind, network, mac: mac.toLowerCase() };
+      }
+      case "further-member": {
+        const [network, mac] = ownPair(id);
+        return { kind, network, mac, value: { ...readRecord(member, value), net: network } };
+      }
+      case "further-name": {
+        const [name, mac] = ownPair(id);
+        return { kind, name, mac };
       }
       case "pool":
         return { kind, id };
@@ -129,6 +141,20 @@ export const nexSchema: Schema<NexRecord> = {
     }
   },
 };
+
+function pairOf(id: string): [string, string] {
+  const slash = id.lastIndexOf("/");
+  return [id.slice(0, slash), id.slice(slash + 1)];
+}
+
+/** Keys of ours have one spelling. */
+function ownPair(id: string): [string, string] {
+  const pair = pairOf(id);
+  if (pair[0] === "" || tryParseMac(pair[1]) !== pair[1]) {
+    throw new Error(`the key does not end in /NAME/MAC, with a MAC address like 00:00:11:11:00:01`);
+  }
+  return pair;
+}
 
 /** The processes' clocks, as {@link Schema} for a mirror of their own. */
 export const clockSchema: Schema<ClockRecord> = {

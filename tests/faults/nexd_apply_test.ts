@@ -40,7 +40,7 @@ Deno.test("A list of 10,000 members cut short by kill -9 leaves a prefix of itse
     assert.ok(written < COUNT);
     for (let n = 0; n < written; n++) {
       assert.equal(view.member(mac(n))?.name, `n${n}.big.net`);
-      assert.ok(view.holderOfAddress(view.member(mac(n))?.ip4 ?? "") === mac(n));
+      assert.ok(view.memberAt(view.member(mac(n))?.ip4 ?? "")?.mac === mac(n));
     }
 
     await services.start("nexd");

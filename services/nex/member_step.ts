@@ -1,0 +1,115 @@
+/** What it takes to change one membership: its record, and the claims on its addresses, its name and its network. */
+import { keyOf } from "../store/keys.ts";
+import { type MemberRecord, writeRecord } from "../store/records.ts";
+import type { Guard, Op, Plan } from "../store/types.ts";
+import { furtherId, type Member, readMember } from "./member.ts";
+import type { Reader } from "./reader.ts";
+
+/**
+ * What it takes to bring a membership of a MAC from `before`, which the reader shows (undefined: it is new), to `after`
+ * (undefined: it ends).
+ */
+export function memberStep(
+  from: Reader,
+  mac: string,
+  before: Member | undefined,
+  after: MemberRecord | undefined,
+): Plan {
+  const member = memberAfter(from, mac, before, after), key = (before ?? member)?.key ?? keyOf.member(mac);
+  const guards: Guard[] = [from.guard(key)];
+  const ops: Op[] = [after ? { put: key, value: writeRecord(after) } : { remove: key }];
+  // A membership of a network may lie under either key: at both, there is none of this network, and none comes.
+  if (member?.net && member.net !== before?.net) {
+    const places = [keyOf.member(mac), keyOf.furtherMember(member.net, mac)];
+    guards.push(...places.filter((place) => place !== key).map((place) => from.guard(place)));
+  }
+  const had = claims(before), wants = claims(member);
+  for (const claim of had) {
+    const holder = from.claim(claim);
+    // In a store that was taken over, another member may have the claim.
+    if (!wants.includes(claim) && (holder === undefined || holder === mac)) ops.push({ remove: claim });
+  }
+  for (const claim of wants) {
+    // Claimed already, unless an old daemon left the claim out or to somebody else.
+    if (had.includes(claim) && from.guard(claim).modRevision && from.claim(claim) === mac) continue;
+    guards.push(from.guard(claim));
+    ops.push({ put: claim, value: mac });
+  }
+  if (before?.name && before.name !== member?.name) dropName(from, before, before.name, guards, ops);
+  if (member?.name) claimName(from, before, member, member.name, guards, ops);
+  const address = after?.ip4?.address;
+  if (address && from.formerHolderOf(address)) ops.push({ remove: keyOf.former(address) });
+  // Somebody has it from now on: its quarantine is over.
+  if (address && address !== before?.ip4 && from.declined.has(address)) {
+    guards.push(from.guard(keyOf.declined(address)));
+    ops.push({ remove: keyOf.declined(address) });
+  }
+  // Nobody joins a network that is being deleted or changed meanwhile.
+  if (after?.net) guards.push(from.guard(keyOf.network(after.net)));
+  return { guards, ops };
+}
+
+/** The membership as it will be: under the key that it has or, when it is new, under Nex's unless another one has that. */
+export function memberAfter(
+  from: Reader,
+  mac: string,
+  before: Member | undefined,
+  after: MemberRecord | undefined,
+): Member | undefined {
+  if (!after) return undefined;
+  if (before) return readMember(before.id, { key: before.key, modRevision: 0 }, after);
+  const isTaken = from.memberships(mac).some(({ id }) => id === mac);
+  const [id, key] = isTaken && after.net
+    ? [furtherId(after.net, mac), keyOf.furtherMember(after.net, mac)]
+    : [mac, keyOf.member(mac)];
+  return readMember(id, { key, modRevision: 0 }, after);
+}
+
+/** The claims that are one membership's alone. */
+function claims(member: Member | undefined): string[] {
+  if (!member) return [];
+  const keys: string[] = [];
+  if (member.ip4) keys.push(keyOf.claimIp(member.ip4));
+  if (member.ip6) keys.push(keyOf.claimIp(member.ip6));
+  // A record under our key says by its key which network it is of.
+  if (member.net && !member.dynamic && member.id === member.mac) {
+    keys.push(keyOf.memberOf(member.net, member.mac));
+  }
+  return keys;
+}
+
+/** Gives up a name, unless the MAC has it in another network too: its claim is for all of its memberships. */
+function dropName(from: Reader, before: Member, name: string, guards: Guard[], ops: Op[]): void {
+  const { mac, id } = before;
+  const other = from.memberships(mac).find((member) => member.id !== id && member.name === name);
+  if (other) {
+    guards.push(from.guard(other.key));
+    return;
+  }
+  for (const claim of [keyOf.claimName(name), keyOf.furtherName(name, mac)]) {
+    if (from.claim(claim) !== mac) continue;
+    guards.push(from.guard(claim));
+    ops.push({ remove: claim });
+  }
+}
+
+/** Claims a name for the MAC: under Nex's key, or under ours where another MAC has that one. */
+function claimName(
+  from: Reader,
+  before: Member | undefined,
+  { mac }: Member,
+  name: string,
+  guards: Guard[],
+  ops: Op[],
+): void {
+  const first = keyOf.claimName(name), further = keyOf.furtherName(name, mac);
+  const held = [first, further].find((claim) => from.claim(claim) === mac);
+  if (held && before?.name === name) return;
+  const holder = from.claim(first);
+  // A claim counts only if the holder's record agrees.
+  const taken = holder !== undefined && from.membersNamed(name).some((member) => member.mac === holder);
+  const claim = held ?? (taken ? further : first);
+  // Written also where another membership of the MAC has claimed it: that one may be giving it up.
+  for (const key of new Set([first, claim])) guards.push(from.guard(key));
+  ops.push({ put: claim, value: mac });
+}

@@ -1,0 +1,39 @@
+/** What is wrong with what a store holds, a sentence each: of a store that was taken over, or one that others write to. */
+import { keyOf } from "../store/keys.ts";
+import type { View } from "./view.ts";
+
+/** What a store that was taken over holds and a new one could not. */
+export function problems(view: View): string[] {
+  const networks = [...view.networks()];
+  const lost = [...view.members()].filter((m) => !view.networkOf(m) && !view.deleted.has(m.net ?? ""));
+  const orphans = lost.length
+    ? [
+      `${lost.length} members are in no network that exists and are not served; the first: ${lost[0]?.mac}`,
+    ]
+    : [];
+  return orphans.concat(
+    forgedMarks(view),
+    networks.flatMap((a, i) =>
+      networks.slice(i + 1).flatMap((b) =>
+        a.subnet4 && b.subnet4?.overlaps(a.subnet4)
+          ? `networks ${a.name} (${a.subnet4}) and ${b.name} (${b.subnet4}) overlap; the narrower one answers for an address`
+          : []
+      )
+    ),
+  );
+}
+
+/** Marks of deletions that are not believed. */
+export function forgedMarks(view: View): string[] {
+  return [...view.deleted.keys()].filter((name) => isForgedMark(view, name)).map((name) =>
+    `the record ${
+      keyOf.deletedNetwork(name)
+    } in etcd says that network ${name} was deleted, which is there and older: nothing of it is removed`
+  );
+}
+
+/** True for a mark of a deletion that is younger than a network which is there: see planDeletedNetwork(). */
+export function isForgedMark(view: View, name: string): boolean {
+  const mark = view.entry(keyOf.deletedNetwork(name)), living = view.entry(keyOf.network(name));
+  return mark !== undefined && living !== undefined && mark.createRevision > living.createRevision;
+}

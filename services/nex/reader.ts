@@ -1,0 +1,39 @@
+/** What plans read: the names and addresses of one space, as they are or as they will be when a plan is carried out. */
+import type { Ip } from "../common/ip.ts";
+import type { DeclinedRecord } from "../store/records.ts";
+import type { Guard } from "../store/types.ts";
+import type { Member } from "./member.ts";
+import type { Network } from "./network.ts";
+
+/** What a plan may ask of the state it starts from: the view, or a draft on top of it. */
+export interface Reader {
+  network(name: string): Network | undefined;
+  networks(): Iterable<Network>;
+  /** The MAC's membership of that network. */
+  member(mac: string, network: string): Member | undefined;
+  /** All memberships of the MAC, the one under Nex's key first. */
+  memberships(mac: string): readonly Member[];
+  membersOf(network: string): Member[];
+  /** Who has the address. */
+  memberAt(address: string): Member | undefined;
+  /** Who has the fully qualified name: nearly always one, or one MAC in several networks. */
+  membersNamed(name: string): readonly Member[];
+  /** The name of the network that a member is in, also when it is gone; undefined when nothing tells. */
+  netOf(member: Member): string | undefined;
+  /** The network whose subnet holds the address. */
+  networkAt(address: string | Ip | undefined): Network | undefined;
+  /** The MAC that a claim's key holds, whether or not that member agrees. */
+  claim(key: string): string | undefined;
+  /** The client that had the address last, while nobody else has it. */
+  formerHolderOf(address: string): string | undefined;
+  /** Addresses in quarantine, because a client found them in use. */
+  readonly declined: ReadonlyMap<string, DeclinedRecord>;
+  /** Where a search for the lowest free address of the network's range starts. */
+  lowest(network: Network): number;
+  /** True when an IPv4 address, as a 32-bit value, must not be given to anyone else. */
+  taken(address: number): boolean;
+  /** The guard under which a key is still as it was read. */
+  guard(key: string): Guard;
+  /** The newest mod revision of anything under a prefix, readable or not. */
+  newestUnder(prefix: string): number;
+}
