@@ -117,7 +117,6 @@ Deno.test("memberSpec() has the leases with their ends, and nothing empty", () =
   assert.deepEqual(memberSpec("mini", members.slice(1)), {
     kind: "MemberList",
     net: "mini",
-    shared: false,
     list: [
       {
         mac: "00:00:22:22:00:01",

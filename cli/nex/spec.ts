@@ -90,9 +90,11 @@ class Once {
   }
 
   checkMembers({ net, list }: Sent<MemberList>, value: Value): void {
-    list?.forEach(({ mac, name, ip4, ip6 }, i) => {
-      this.check("mac", mac ?? "", () => at(value, "list", i, "mac"));
-      this.check("name", name?.toLowerCase() ?? "", () => at(value, "list", i, "name"), net ?? "");
+    list?.forEach(({ mac, name, shared, ip4, ip6 }, i) => {
+      this.check("mac", mac ?? "", () => at(value, "list", i, "mac"), net ?? "");
+      if (!shared) {
+        this.check("name", name?.toLowerCase() ?? "", () => at(value, "list", i, "name"), net ?? "");
+      }
       this.check("address", ip4?.address ?? "", () => at(value, "list", i, "ip4"));
       this.check("address", ip6?.address ?? "", () => at(value, "list", i, "ip6"));
     });

@@ -141,7 +141,7 @@ const refusals: Record<string, [source: string, sentence: string]> = {
   ],
   "an unknown key of a member": [
     list + "- mac: 00:00:00:00:00:01\n  nmae: x",
-    "document 1, line 5: list[0].nmae: unknown key; the keys are mac, name, ip4, ip6",
+    "document 1, line 5: list[0].nmae: unknown key; the keys are mac, name, shared, ip4, ip6",
   ],
   "a prototype's name as a key": [
     net + "constructor: a",
@@ -200,7 +200,7 @@ const refusals: Record<string, [source: string, sentence: string]> = {
     "document 1, line 6: options: number 26 is there twice; an option is given once, with all of its values",
   ],
   "a network twice": [net + "---\n" + net, "document 2, line 5: network a is there already, in document 1"],
-  "a MAC twice": [
+  "a MAC twice in a network": [
     list + "- mac: 00:00:00:00:00:0a\n- mac: 00:00:00:00:00:0A",
     "document 1, line 5: mac 00:00:00:00:00:0a is there already, in document 1",
   ],

@@ -11,7 +11,7 @@ import { type Counts, noCounts, replyNames, typeNames } from "./counters.ts";
 import type { Message } from "./message.ts";
 import { Opt } from "./numbers.ts";
 import { Offers } from "./offers.ts";
-import { type Arrival, type Commit, handle, type Step } from "./protocol.ts";
+import { type Arrival, clientIn, type Commit, handle, type Step } from "./protocol.ts";
 import type { Reply } from "./reply.ts";
 
 export interface ExchangesOptions<From> {
@@ -47,9 +47,9 @@ export class Exchanges<From> {
   readonly #options: ExchangesOptions<From>;
   readonly #offers = new Offers();
   readonly #quiet = new OncePerMinute();
-  /** By MAC: leases being written. */
+  /** By client and network: leases being written. */
   readonly #pending = new Map<string, Promise<void>>();
-  /** By MAC, oldest first: when the mirror showed the client's present record, in ms since the epoch. */
+  /** By client and network, oldest first: when the mirror showed the client's present record, in ms since the epoch. */
   readonly #shown = new Map<string, number>();
   readonly #clock: () => number;
   readonly #unsubscribe: () => void;
@@ -62,13 +62,14 @@ export class Exchanges<From> {
       const now = this.#clock();
       for (const { after } of members) {
         if (!after) continue;
-        this.#offers.drop(after.mac);
-        this.#shown.delete(after.mac);
-        this.#shown.set(after.mac, now);
+        const client = clientIn(after.net ?? "", after.mac);
+        this.#offers.drop(client);
+        this.#shown.delete(client);
+        this.#shown.set(client, now);
       }
-      for (const [mac, at] of this.#shown) {
+      for (const [client, at] of this.#shown) {
         if (now - at < REMEMBERED) break;
-        this.#shown.delete(mac);
+        this.#shown.delete(client);
       }
     });
   }
@@ -82,13 +83,13 @@ export class Exchanges<From> {
     const step = handle(view, this.#offers, known);
     if (step.do !== "commit") this.#finish(from, known, step);
     // A release or decline ends the lease that its client had when it was sent, not one that it has got since.
-    else if (!step.reply && (this.#shown.get(arrival.mac) ?? 0) > arrival.received) {
+    else if (!step.reply && (this.#shown.get(step.client) ?? 0) > arrival.received) {
       this.counts.ignored["not-held"]++;
-    } else if (this.#pending.has(arrival.mac)) this.counts.ignored["in-flight"]++;
+    } else if (this.#pending.has(step.client)) this.counts.ignored["in-flight"]++;
     else if (this.#pending.size >= MOST_PENDING) this.counts.ignored.overload++;
     else {
       const kept = { ...known, message: arrival.message.copy() };
-      this.#pending.set(arrival.mac, this.#commit(from, kept, step));
+      this.#pending.set(step.client, this.#commit(from, kept, step));
     }
   }
 
@@ -117,7 +118,7 @@ export class Exchanges<From> {
         ? { do: "ignore", why: "store-away" }
         : await this.#withoutStore(arrival, planned, error);
     }
-    this.#pending.delete(arrival.mac);
+    this.#pending.delete(planned.client);
     this.#finish(from, arrival, step);
     this.#flushSoon();
   }

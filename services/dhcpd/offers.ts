@@ -13,21 +13,21 @@ const SPREAD = 64, WIDER = 8, WIDEST = 1 << 20, SPREAD_SECONDS = 60;
 interface Search {
   /** Behind the address that was found last: those before it were offered a moment ago. */
   next: number;
-  /** Searches begin, by the client's MAC, on one of so many addresses. */
+  /** Searches begin, by the client, on one of so many addresses. */
   spread: number;
   spreadUntil: number;
 }
 
 /**
- * Addresses offered a moment ago, in this process only: two clients that ask at the same time are offered different
- * ones. It steers offers; which client gets the address is decided by the store when they request it.
+ * Addresses offered a moment ago, in this process only: two clients (MACs, each in one network) that ask at the same time
+ * are offered different ones. It steers offers; which client gets the address is decided by the store when they request it.
  *
  * The lowest free address comes first. Of replicas that offer at the same time, all would offer that one: where this
  * process has lost such a race, it spreads its offers for a while.
  */
 export class Offers {
   /** Oldest first. */
-  readonly #byMac = new Map<string, { address: number; until: number }>();
+  readonly #byClient = new Map<string, { address: number; until: number }>();
   readonly #byAddress = new Map<number, string>();
   readonly #searches = new Map<string, Search>();
   #asking = "";
@@ -39,8 +39,8 @@ export class Offers {
   /** What is offered to others than the client last named; one object, for use at once. */
   readonly #besides: Offered = {
     has: (address) => {
-      const mac = this.#byAddress.get(address);
-      return mac !== undefined && mac !== this.#asking && ++this.#passed <= MOST_PASSED;
+      const client = this.#byAddress.get(address);
+      return client !== undefined && client !== this.#asking && ++this.#passed <= MOST_PASSED;
     },
     begin: (lowest, end) => {
       const { next, spread, spreadUntil } = this.#search;
@@ -51,43 +51,43 @@ export class Offers {
   };
 
   get size(): number {
-    return this.#byMac.size;
+    return this.#byClient.size;
   }
 
-  /** What not to offer to `mac` at `now` (seconds); holds until the next call. */
-  besides(mac: string, network: string, now: number): Offered {
-    for (const [other, { until }] of this.#byMac) {
-      if (until > now && this.#byMac.size <= MOST) break;
+  /** What not to offer to `client` at `now` (seconds); holds until the next call. */
+  besides(client: string, network: string, now: number): Offered {
+    for (const [other, { until }] of this.#byClient) {
+      if (until > now && this.#byClient.size <= MOST) break;
       this.drop(other);
     }
-    this.#asking = mac;
+    this.#asking = client;
     this.#now = now;
     this.#search = this.#searchIn(network);
     // With no offer left, the search is for the lowest address again.
-    if (this.#byMac.size === 0) this.#search.next = 0;
+    if (this.#byClient.size === 0) this.#search.next = 0;
     this.#searched = false;
     this.#passed = 0;
     return this.#besides;
   }
 
   /** Keeps an address for the client that {@link besides} was asked for. */
-  hold(mac: string, address: number, now: number): void {
-    this.drop(mac);
+  hold(client: string, address: number, now: number): void {
+    this.drop(client);
     const other = this.#byAddress.get(address);
-    if (other !== undefined) this.#byMac.delete(other);
-    this.#byMac.set(mac, { address, until: now + HELD_SECONDS });
-    this.#byAddress.set(address, mac);
+    if (other !== undefined) this.#byClient.delete(other);
+    this.#byClient.set(client, { address, until: now + HELD_SECONDS });
+    this.#byAddress.set(address, client);
     if (this.#searched) this.#search.next = address + 1;
   }
 
   /** The address that is kept for a client. */
-  heldBy(mac: string): number | undefined {
-    return this.#byMac.get(mac)?.address;
+  heldBy(client: string): number | undefined {
+    return this.#byClient.get(client)?.address;
   }
 
   /** Somebody else got what a client was offered here: another replica is busy in this network. */
-  lost(mac: string, network: string, now: number): void {
-    this.drop(mac);
+  lost(client: string, network: string, now: number): void {
+    this.drop(client);
     const search = this.#searchIn(network);
     const running = search.spreadUntil > now;
     search.spread = running ? Math.min(search.spread * WIDER, WIDEST) : SPREAD;
@@ -95,10 +95,10 @@ export class Offers {
   }
 
   /** The client took it, or another server's. */
-  drop(mac: string): void {
-    const held = this.#byMac.get(mac);
+  drop(client: string): void {
+    const held = this.#byClient.get(client);
     if (!held) return;
-    this.#byMac.delete(mac);
+    this.#byClient.delete(client);
     this.#byAddress.delete(held.address);
   }
 

@@ -76,10 +76,17 @@ export type Step =
 
 export interface Commit {
   readonly do: "commit";
+  /** Whom it is about, see {@link clientIn}. */
+  readonly client: string;
   readonly plan: Plan;
   readonly reply?: Reply;
   /** The network that an address is quarantined in. */
   readonly declined?: Network;
+}
+
+/** A client of one network: the same MAC may have a lease in another one at the same time. */
+export function clientIn(network: string, mac: string): string {
+  return `${network} ${mac}`;
 }
 
 const ignore = (why: Reason, network?: Network): Step => ({ do: "ignore", why, ...network && { network } });
@@ -112,16 +119,17 @@ export function handle(view: View, offers: Offers, arrival: Arrival): Step {
     named: about ? Ip.from4(about) : undefined,
   });
   if (!placement) return ignore("unknown-client");
+  const id = clientIn(placement.network.name, mac);
   const override = relay && u32Of(subOption(relay, RelayOpt.serverIdOverride));
   const serverId = override ?? serverIdFor(placement.network, arrival.addresses);
   if (serverId === undefined) return ignore("no-server-id", placement.network);
   const named = message.u32(Opt.serverId);
   if (named !== undefined && named !== serverId) {
     // It chose another server's offer.
-    if (type === Type.request) offers.drop(mac);
+    if (type === Type.request) offers.drop(id);
     return ignore("other-server");
   }
-  const client: Client = { view, offers, arrival, placement, serverId, address };
+  const client: Client = { id, view, offers, arrival, placement, serverId, address };
   switch (type) {
     case Type.discover:
       return discover(client);
@@ -138,6 +146,7 @@ export function handle(view: View, offers: Offers, arrival: Arrival): Step {
 
 /** A client that we know, at its network. */
 interface Client {
+  readonly id: string;
   readonly view: View;
   readonly offers: Offers;
   readonly arrival: Arrival;
@@ -198,13 +207,13 @@ function serverIdFor(network: Network, addresses: readonly number[]): number | u
 }
 
 function discover(client: Client): Step {
-  const { view, offers, arrival, placement } = client;
+  const { id, view, offers, arrival, placement } = client;
   const { message, mac, now } = arrival;
   const { network } = placement;
   // Another replica may have given away even the address that this client had.
   if (arrival.storeAway) return ignore("store-away", network);
-  const wish = offers.heldBy(mac) ?? message.u32(Opt.requestedAddress);
-  const held = offers.besides(mac, network.name, now);
+  const wish = offers.heldBy(id) ?? message.u32(Opt.requestedAddress);
+  const held = offers.besides(id, network.name, now);
   const offered: Offered = arrival.clock === "apart"
     ? {
       has: (ip) => held.has(ip) || !neverUsed(client, Ip.from4(ip)),
@@ -214,7 +223,7 @@ function discover(client: Client): Step {
   const address = addressFor(view, placement, mac, wish === undefined ? undefined : Ip.from4(wish), offered);
   if (!address) return noneLeft(network);
   if (!mayGive(client, address)) return ignore("wrong-clock", network);
-  offers.hold(mac, address.u32, now);
+  offers.hold(id, address.u32, now);
   if (message.has(Opt.rapidCommit)) return lease(client, address, true);
   const name = clientName(view, placement, mac, wishedName(arrival));
   const seconds = network.leaseSeconds;
@@ -246,7 +255,7 @@ function request(client: Client): Step {
 }
 
 function lease(client: Client, address: Ip, rapid = false): Step {
-  const { view, arrival, placement } = client;
+  const { id, view, arrival, placement } = client;
   const { mac, now, latest = now, clock = "right" } = arrival;
   const { network, member } = placement;
   const ack = (expires: number, name: string | undefined): Reply => ({
@@ -275,17 +284,18 @@ function lease(client: Client, address: Ip, rapid = false): Step {
   });
   switch (planned.kind) {
     case "commit":
-      return { do: "commit", plan: planned.plan, reply: ack(planned.expires, planned.name) };
+      return { do: "commit", client: id, plan: planned.plan, reply: ack(planned.expires, planned.name) };
     case "current":
       return { do: "answer", reply: ack(planned.expires, planned.name) };
     case "exhausted":
       return noneLeft(network);
     case "wrong-address":
-      if (client.offers.heldBy(mac) === address.u32) client.offers.lost(mac, network.name, now);
+      if (client.offers.heldBy(id) === address.u32) client.offers.lost(id, network.name, now);
       // Without an operation, but under guards: the mirror may be behind, and another replica may have just given the client
       // this address. The NAK goes out once etcd says that all is as the mirror shows it.
       return {
         do: "commit",
+        client: id,
         plan: { guards: planned.guards, ops: [] },
         reply: { type: Type.nak, serverId: client.serverId, yiaddr: 0, text: `${address} is not yours here` },
       };
@@ -300,7 +310,7 @@ function release(client: Client): Step {
   // A client sends it from the address that it gives back (RFC 2131 §4.4.4), also through a router.
   if (!message.giaddr && source !== message.ciaddr || !ownFrame(client)) return ignore("wrong-sender");
   const plan = planLeaseEnd(view, member, now);
-  return plan ? { do: "commit", plan } : ignore("not-held");
+  return plan ? { do: "commit", client: client.id, plan } : ignore("not-held");
 }
 
 function decline(client: Client): Step {
@@ -312,7 +322,9 @@ function decline(client: Client): Step {
   if (message.giaddr ? !ownFrame(client) : !own) return ignore("wrong-sender");
   if (!mayDecline(view, member.mac, latest)) return ignore("declines-too-often", network);
   const plan = planDecline(view, network, member, latest);
-  return plan ? { do: "commit", plan, declined: network } : ignore("static-declined", network);
+  return plan
+    ? { do: "commit", client: client.id, plan, declined: network }
+    : ignore("static-declined", network);
 }
 
 /** The client's member, if it has this address in the network that the message came from. */

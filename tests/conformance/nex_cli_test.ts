@@ -285,8 +285,12 @@ Deno.test("bad input gets one sentence and changes nothing", async (t) => {
     ["an unknown network", ["get", "members", "nope"], /nope/],
     ["an unknown member", ["set", "member", "name", "mini", a, "x"], /00:00:00:00:00:0a/],
     ["a MAC twice in a request", ["apply", "-"], /line 5.*00:00:00:00:00:0a/, list(`mac: ${a}`, `mac: ${a}`)],
-    ["a MAC of another network", ["add", "member", "other", whiskey], /00:00:11:11:00:01/],
-    ["a name in use", ["apply", "-"], /whiskey/, list(`{mac: ${a}, name: whiskey}`)],
+    [
+      "a name in use",
+      ["apply", "-"],
+      /whiskey.*"shared: true".*missing on 00:00:11:11:00:01/,
+      list(`{mac: ${a}, name: whiskey, shared: true}`),
+    ],
     ["an address in use", ["apply", "-"], /10\.0\.0\.10/, list(`{mac: ${a}, ip4: 10.0.0.10}`)],
     [
       "an address twice in a request",

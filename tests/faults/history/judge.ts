@@ -1,6 +1,7 @@
 /**
  * Judges a history of etcd and what clients were told meanwhile: no address, name, MAC or VNI belongs to two at any
- * revision, no acknowledged change was undone and none was applied twice, and no two DHCP leases of one address overlap.
+ * revision, and no MAC is twice in one network; no acknowledged change was undone and none was applied twice; and no two
+ * DHCP leases of one address overlap.
  */
 import type { Transaction } from "./record.ts";
 
@@ -81,14 +82,22 @@ function uniquenessFaults(history: readonly Transaction[], prefix: string): stri
   return [...faults];
 }
 
+interface MemberValue {
+  readonly net?: string;
+  readonly ip4?: { readonly address?: string };
+  readonly name?: string;
+  readonly shared?: boolean;
+}
+
 /** What a record has that no other record may have at the same time. */
 function claimsOf(key: string, value: string, prefix: string): string[] {
-  const member = /^\/member\/([0-9a-f:]{17})$/.exec(key);
-  if (member) {
-    const { ip4, name } = JSON.parse(value) as { ip4?: { address?: string }; name?: string };
+  const [, mac] = /^\/(?:member|strand\/member\/[^/]+)\/([0-9a-f:]{17})$/.exec(key) ?? [];
+  if (mac) {
+    const { net, ip4, name, shared } = JSON.parse(value) as MemberValue;
     return [
+      ...(net ? [`network ${net}'s member ${mac}`] : []),
       ...(ip4?.address ? [`address ${ip4.address}`] : []),
-      ...(name ? [`name ${name.toLowerCase()}`] : []),
+      ...(name && !shared ? [`name ${name.toLowerCase()}`] : []),
     ];
   }
   if (key.startsWith(`${prefix}/network/`)) return [`VNI ${JSON.parse(value).vxlan_vni}`];

@@ -48,6 +48,21 @@ Deno.test("faultsOf() finds an address, a name and a VNI that belong to two", ()
   ]);
 });
 
+Deno.test("faultsOf() lets a MAC be once in each network, and members share a name that they call shared", () => {
+  const further = (net: string, mac: string) => `/strand/member/${net}/${mac}`, mac = "00:00:00:00:00:0a";
+  const member = (net: string, address: string) => ({ net, ip4: { address }, name: "x.net", shared: true });
+  const history = [
+    put(2, A, member("a", "10.0.0.1")),
+    put(3, further("b", mac), member("b", "10.1.0.1")),
+    put(4, further("a", mac), member("a", "10.0.0.2")),
+    put(5, B, member("b", "10.1.0.1")),
+  ];
+  assert.deepEqual(faultsOf(history, []), [
+    `revision 4: network a's member ${mac} belongs to ${A} and ${further("a", mac)}`,
+    `revision 5: address 10.1.0.1 belongs to ${B} and ${further("b", mac)}`,
+  ]);
+});
+
 Deno.test("faultsOf() takes what one transaction moves from one key to another for no fault", () => {
   const record = JSON.stringify({ ip4: { address: "10.0.0.1" } });
   const move: Transaction = {
