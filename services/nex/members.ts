@@ -123,10 +123,9 @@ export function refuseUnshared(draft: Draft, names: Iterable<string>): void {
     if (!last || !other || !missing.length) continue;
     throw new Refusal(
       "exists",
-      `member ${last.mac}: name: ${name} belongs to ${
-        whose(draft)(other)
-      } already; a name that several members have ` +
-        `needs "shared: true" on each of them: it is missing on ${missing.map(({ mac }) => mac).join(", ")}`,
+      `member ${last.mac}: name: ${name} belongs to ${other.mac} of network ${draft.netOf(other)} already; ` +
+        `a name that several members have needs "shared: true" on each of them: it is missing on ` +
+        missing.map(({ mac }) => mac).join(", "),
     );
   }
 }
@@ -236,7 +235,10 @@ function refuseHeldAddress(
     const address = asked[f];
     const holder = address && draft.memberAt(address);
     if (holder && !(holder.mac === asked.mac && draft.netOf(holder) === network.name)) {
-      throw new Refusal("exists", `${field(f)}: ${address} belongs to ${whose(holder)} already${leaseOf(holder)}`);
+      throw new Refusal(
+        "exists",
+        `${field(f)}: ${address} belongs to ${whose(holder)} already${leaseOf(holder)}`,
+      );
     }
   }
 }
