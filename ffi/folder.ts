@@ -36,6 +36,7 @@ export interface Status {
   readonly permissions: number;
   readonly owner: number;
   readonly size: bigint;
+  readonly inode: bigint;
   /** Device and inode. */
   readonly identity: string;
 }
@@ -46,13 +47,14 @@ const statx = new DataView(new ArrayBuffer(256)), empty = cString("");
 /** struct statx: uid at 20, mode at 28, inode at 32, size at 40, device at 136 (major) and 140 (minor). */
 export function statusOf(fd: number): Status {
   checked(libc.statx(fd, empty, AT_EMPTY_PATH, STATX_BASIC, new Uint8Array(statx.buffer)), "statx");
-  const mode = statx.getUint16(28, true);
+  const mode = statx.getUint16(28, true), inode = statx.getBigUint64(32, true);
   return {
     kind: mode & S_IFMT,
+    inode,
     permissions: mode & 0o7777,
     owner: statx.getUint32(20, true),
     size: statx.getBigUint64(40, true),
-    identity: `${statx.getUint32(136, true)}:${statx.getUint32(140, true)}:${statx.getBigUint64(32, true)}`,
+    identity: `${statx.getUint32(136, true)}:${statx.getUint32(140, true)}:${inode}`,
   };
 }
 

@@ -2,9 +2,9 @@ import { checked, EAGAIN, EINTR, ENETDOWN, ENOMEM, errno, SystemError } from "./
 import { libc } from "./libc.ts";
 
 const AF_INET = 2, AF_INET6 = 10;
-const SOCK_DGRAM = 2, SOCK_NONBLOCK = 0x800, SOCK_CLOEXEC = 0x80000;
-const SOL_SOCKET = 1, SO_RCVBUF = 8, SO_RCVBUFFORCE = 33;
-const IPPROTO_IP = 0, IP_PKTINFO = 8, IP_MTU_DISCOVER = 10;
+const SOCK_DGRAM = 2, SOCK_RAW = 3, SOCK_NONBLOCK = 0x800, SOCK_CLOEXEC = 0x80000;
+const SOL_SOCKET = 1, SO_REUSEADDR = 2, SO_RCVBUF = 8, SO_BINDTODEVICE = 25, SO_RCVBUFFORCE = 33;
+const IPPROTO_IP = 0, IP_PKTINFO = 8, IP_MTU_DISCOVER = 10, IP_FREEBIND = 15, IPPROTO_UDP = 17;
 const IPPROTO_IPV6 = 41, IPV6_MTU_DISCOVER = 23, IPV6_V6ONLY = 26, IPV6_RECVPKTINFO = 49;
 const PMTUDISC_OMIT = 5;
 const MSG_DONTWAIT = 0x40;
@@ -20,6 +20,13 @@ export function sockaddr(address: Uint8Array, port: number): Uint8Array<ArrayBuf
   return bytes;
 }
 
+export interface UdpOptions {
+  /** The interface that it receives by and sends out of (SO_BINDTODEVICE); absent: any. */
+  readonly device?: string;
+  /** Other sockets that allow it, too, may have the port, where they are on another interface or not (SO_REUSEADDR). */
+  readonly share?: boolean;
+}
+
 /**
  * A bound UDP socket, not blocking. Bound to the unspecified address, it says and takes with each datagram
  * which local address that goes to and comes from. IPv6 sockets take IPv6 only.
@@ -28,7 +35,12 @@ export function sockaddr(address: Uint8Array, port: number): Uint8Array<ArrayBuf
  * @param port 0 for any
  * @throws SystemError, naming `what`
  */
-export function openUdp(address: Uint8Array, port: number, what: string): number {
+export function openUdp(
+  address: Uint8Array,
+  port: number,
+  what: string,
+  { device, share = false }: UdpOptions = {},
+): number {
   const four = address.length === 4;
   const fd = checked(
     libc.socket(four ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0),
@@ -50,8 +62,43 @@ export function openUdp(address: Uint8Array, port: number, what: string): number
       const on = four ? set(IPPROTO_IP, IP_PKTINFO, 1) : set(IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
       checked(on, `listen on ${what}`);
     }
+    if (device !== undefined) {
+      const name = new TextEncoder().encode(`${device}\0`);
+      checked(libc.setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, name, name.length), `listen on ${what}`);
+    }
+    if (share) checked(set(SOL_SOCKET, SO_REUSEADDR, 1), `listen on ${what}`);
     const name = sockaddr(address, port);
     checked(libc.bind(fd, name, name.length), `listen on ${what}`);
+    return fd;
+  } catch (error) {
+    libc.close(fd);
+    throw error;
+  }
+}
+
+/** Where a socket of {@link openUdpSender} is bound: nothing is sent to it. */
+const unused = Uint8Array.of(127, 0, 0, 255);
+
+/**
+ * A socket to send IPv4 UDP datagrams that bring their UDP header, from any address and port, which it does not hold: it is
+ * in nobody's way, and keeps to no interface (raw(7)). It receives nothing.
+ *
+ * @throws SystemError, naming `what`
+ */
+export function openUdpSender(what: string): number {
+  const fd = checked(
+    libc.socket(AF_INET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_UDP),
+    `open a raw socket for ${what}`,
+  );
+  try {
+    const set = (option: number, value: number) =>
+      checked(libc.setsockopt(fd, IPPROTO_IP, option, Int32Array.of(value), 4), `send ${what}`);
+    // The kernel fragments where it must, as for openUdp().
+    set(IP_MTU_DISCOVER, PMTUDISC_OMIT);
+    // Unbound, it would be given a copy of all UDP that comes in. lo may be down.
+    set(IP_FREEBIND, 1);
+    const name = sockaddr(unused, 0);
+    checked(libc.bind(fd, name, name.length), `send ${what}`);
     return fd;
   } catch (error) {
     libc.close(fd);

@@ -1,6 +1,8 @@
 import { write32 } from "./encode.ts";
 
-const ETHERNET_HEADER = 14, IPV4_HEADER = 20, UDP_HEADER = 8;
+const ETHERNET_HEADER = 14, IPV4_HEADER = 20;
+/** The length of a UDP header. */
+export const UDP_HEADER = 8;
 
 /** Where the payload begins in a frame that {@link writeFrame} completes. */
 export const PAYLOAD_AT = ETHERNET_HEADER + IPV4_HEADER + UDP_HEADER;
@@ -43,14 +45,17 @@ export class Frame {
   }
 }
 
-export interface FrameAddresses {
-  readonly sourceMac: Uint8Array;
-  readonly destinationMac: Uint8Array;
-  /** IPv4 addresses as 32-bit values. */
+/** Where a datagram comes from and goes to; IPv4 addresses as 32-bit values. */
+export interface UdpAddresses {
   readonly source: number;
   readonly destination: number;
   readonly sourcePort: number;
   readonly destinationPort: number;
+}
+
+export interface FrameAddresses extends UdpAddresses {
+  readonly sourceMac: Uint8Array;
+  readonly destinationMac: Uint8Array;
 }
 
 /**
@@ -76,17 +81,27 @@ export function writeFrame(out: Uint8Array, at: number, payload: number, to: Fra
   write32(out, ip + 16, to.destination);
   write16(out, ip + 10, checksum(out, ip, IPV4_HEADER, 0));
 
-  write16(out, udp, to.sourcePort);
-  write16(out, udp + 2, to.destinationPort);
-  write16(out, udp + 4, UDP_HEADER + payload);
-  write16(out, udp + 6, 0);
+  return PAYLOAD_AT - UDP_HEADER + writeUdp(out, udp, payload, to);
+}
+
+/**
+ * Writes the UDP header before the `payload` octets that lie {@link UDP_HEADER} from `at`; with a checksum, unless the
+ * source is 0: not known yet.
+ * @returns the datagram's length
+ */
+export function writeUdp(out: Uint8Array, at: number, payload: number, to: UdpAddresses): number {
+  write16(out, at, to.sourcePort);
+  write16(out, at + 2, to.destinationPort);
+  write16(out, at + 4, UDP_HEADER + payload);
+  write16(out, at + 6, 0);
+  // Zero says that there is none.
+  if (to.source === 0) return UDP_HEADER + payload;
   // The pseudo-header: both addresses, the protocol and the length (RFC 768).
   const pseudo = (to.source >>> 16) + (to.source & 0xffff) + (to.destination >>> 16) +
     (to.destination & 0xffff) +
     17 + UDP_HEADER + payload;
-  // Zero would say that there is none.
-  write16(out, udp + 6, checksum(out, udp, UDP_HEADER + payload, pseudo) || 0xffff);
-  return PAYLOAD_AT + payload;
+  write16(out, at + 6, checksum(out, at, UDP_HEADER + payload, pseudo) || 0xffff);
+  return UDP_HEADER + payload;
 }
 
 /** The Internet checksum (RFC 1071) of `length` octets, on top of `sum`. */

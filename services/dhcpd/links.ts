@@ -8,12 +8,15 @@ import type { Log } from "../common/log.ts";
 import type { Network } from "../nex/network.ts";
 import type { View } from "../nex/view.ts";
 import { SERVER_PORT } from "./numbers.ts";
+import { contestedInterfaces, takePort } from "./port.ts";
 
 /** An interface that is there and served. */
 export interface Link {
   readonly name: string;
   /** The packet socket; -1 once the interface is gone. */
   fd: number;
+  /** The socket that holds the server's port on it. */
+  readonly port: number;
   /** Another one after the interface was deleted and made anew. */
   readonly index: number;
   mac: Uint8Array;
@@ -45,6 +48,13 @@ export class Links {
   /** Interfaces that were asked for and are not there. */
   get missing(): readonly string[] {
     return [...this.#waiting];
+  }
+
+  /** Interfaces on which another server has the port as well, since it began after us. */
+  get contested(): readonly string[] {
+    const links = this.#links.filter((link) => link !== undefined);
+    const found = this.options.inside(() => contestedInterfaces(links.map(({ port }) => port)));
+    return links.filter(({ index }) => found.has(index)).map(({ name }) => name);
   }
 
   get(token: number): Link | undefined {
@@ -90,11 +100,17 @@ export class Links {
 
   #open(token: number, { name, index, mac }: Interface): Link | undefined {
     try {
-      const fd = this.options.inside(() => openPacket(index, udpFilter(SERVER_PORT), name));
+      const { fd, port, shared } = this.options.inside(() => openSockets(name, index));
       this.options.epoll.add(fd, token);
       this.#waiting.delete(name);
       this.options.log.info({ interface: name }, "listening for DHCP");
-      return this.#links[token] = { name, fd, index, mac, addresses: [] };
+      if (shared) {
+        this.options.log.warn(
+          { interface: name },
+          "another DHCP server or relay listens on every interface: have it leave this one to dhcpd",
+        );
+      }
+      return this.#links[token] = { name, fd, port, index, mac, addresses: [] };
     } catch (error) {
       // It went away between being listed and being opened; everything else is for whoever started us.
       if (!(error instanceof SystemError) || this.options.inside(listInterfaces).has(name)) throw error;
@@ -113,6 +129,7 @@ export class Links {
     this.#links[token] = undefined;
     // Closed descriptors leave an epoll by themselves.
     libc.close(link.fd);
+    libc.close(link.port);
     link.fd = -1;
   }
 
@@ -120,6 +137,17 @@ export class Links {
     const all = [...this.options.view.networks()];
     const networks = new Set(all.filter(({ subnet4 }) => addresses.some((ip) => subnet4?.contains(ip))));
     return networks.size ? (network) => networks.has(network) : undefined;
+  }
+}
+
+/** The packet socket of an interface, and the one that holds the server's port there. */
+function openSockets(name: string, index: number): { fd: number; port: number; shared: boolean } {
+  const { fd: port, shared } = takePort(name, index);
+  try {
+    return { fd: openPacket(index, udpFilter(SERVER_PORT), name), port, shared };
+  } catch (error) {
+    libc.close(port);
+    throw error;
   }
 }
 

@@ -59,6 +59,14 @@ export function main(args: string[]): Promise<number> {
       const fix = "create it, or correct dhcpd.interfaces";
       return missing ? { what: `interface ${missing} is not there`, fix, blocks: true } : undefined;
     });
+    daemon.check(() => {
+      const [shared] = server.contested;
+      return shared === undefined ? undefined : {
+        what: `another DHCP server or relay has UDP port 67 of ${shared}, too`,
+        fix: "stop it, or take the interface out of dhcpd.interfaces: clients hear both",
+        blocks: false,
+      };
+    });
     tell(metrics, server.counts);
     new Gauge({
       name: "dhcpd_declined",

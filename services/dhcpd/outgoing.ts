@@ -1,6 +1,6 @@
 import { FrameBatch } from "../../ffi/packet.ts";
 import { Origin4, UdpBatch } from "../../ffi/udp.ts";
-import { PAYLOAD_AT, writeFrame } from "./frame.ts";
+import { PAYLOAD_AT, UDP_HEADER, writeFrame, writeUdp } from "./frame.ts";
 import type { Link } from "./links.ts";
 import type { Message } from "./message.ts";
 import { CLIENT_PORT, SERVER_PORT } from "./numbers.ts";
@@ -9,8 +9,8 @@ import { destination, type Reply, ReplyWriter } from "./reply.ts";
 const SLOTS = 64, SIZE = 2048;
 
 export interface OutgoingOptions {
-  /** The UDP socket on the server's port. */
-  readonly udp: number;
+  /** The socket for datagrams that the routes lead: see openUdpSender(). */
+  readonly sender: number;
   /** True for an address that this host may send from. */
   isLocal(address: number): boolean;
   /** Told how many replies the kernel did not take. */
@@ -34,10 +34,17 @@ export class Outgoing {
     const to = destination(request, reply);
     if (to.by === "route") {
       if (this.#routedCount === SLOTS) this.flush();
-      const slot = this.#routedCount++, batch = this.#routed;
+      const slot = this.#routedCount++, at = slot * SIZE, batch = this.#routed;
       // With a relay's override (RFC 5107) the server's id is an address of the relay.
       const local = this.options.isLocal(reply.serverId) ? reply.serverId : 0;
-      batch.setLength(slot, this.#writer.write(batch.buffer, slot * SIZE, request, reply));
+      const length = this.#writer.write(batch.buffer, at + UDP_HEADER, request, reply);
+      const datagram = writeUdp(batch.buffer, at, length, {
+        source: local,
+        destination: to.address,
+        sourcePort: SERVER_PORT,
+        destinationPort: to.port,
+      });
+      batch.setLength(slot, datagram);
       batch.address(slot, this.#origin.of(to.address, to.port, local));
       return;
     }
@@ -59,7 +66,7 @@ export class Outgoing {
   flush(): void {
     let unsent = 0;
     if (this.#frameCount && this.#link) unsent += this.#frames.send(this.#link.fd, this.#frameCount);
-    if (this.#routedCount) unsent += this.#routed.send(this.options.udp, 0, this.#routedCount);
+    if (this.#routedCount) unsent += this.#routed.send(this.options.sender, 0, this.#routedCount);
     this.#frameCount = this.#routedCount = 0;
     if (unsent) this.options.onUnsent(unsent);
   }

@@ -1,11 +1,11 @@
 import { Epoll, EventFd } from "../../ffi/epoll.ts";
-import { EACCES, EADDRINUSE, EPERM, SystemError } from "../../ffi/errno.ts";
+import { EACCES, EPERM, SystemError } from "../../ffi/errno.ts";
 import { drainInterfaceWatch, openInterfaceWatch } from "../../ffi/interfaces.ts";
 import { libc } from "../../ffi/libc.ts";
 import { inNamespace } from "../../ffi/netns.ts";
-import { attachFilter, FrameBatch, nothing } from "../../ffi/packet.ts";
+import { FrameBatch } from "../../ffi/packet.ts";
 import { readable } from "../../ffi/readable.ts";
-import { openUdp } from "../../ffi/udp.ts";
+import { openUdpSender } from "../../ffi/udp.ts";
 import type { Log } from "../common/log.ts";
 import { macFromBytes } from "../common/mac.ts";
 import { Refusal } from "../common/refusal.ts";
@@ -19,7 +19,7 @@ import { Exchanges } from "./exchanges.ts";
 import { Frame } from "./frame.ts";
 import { type Link, Links } from "./links.ts";
 import { Message } from "./message.ts";
-import { CHADDR_AT, SERVER_PORT, Type } from "./numbers.ts";
+import { CHADDR_AT, Type } from "./numbers.ts";
 import { networkOptions } from "./options.ts";
 import { Outgoing } from "./outgoing.ts";
 
@@ -44,6 +44,8 @@ export interface DhcpServer {
   readonly counts: Counts;
   /** Interfaces that are not there, or not yet. */
   readonly missing: readonly string[];
+  /** Interfaces that another server of this host serves, too. */
+  readonly contested: readonly string[];
   /** Resolves when it has been stopped; rejects when it can go on no longer. */
   readonly ended: Promise<void>;
   /** Finishes what is being written; resolves when nothing is open any more. */
@@ -62,11 +64,7 @@ export function startDhcp(options: DhcpOptions): DhcpServer {
     server.close();
     if (!(error instanceof SystemError)) throw error;
     const denied = error.errno === EPERM || error.errno === EACCES;
-    const hint = denied
-      ? "; run it as root, or with CAP_NET_RAW and CAP_NET_BIND_SERVICE"
-      : error.errno === EADDRINUSE
-      ? "; another DHCP server or relay runs on this host"
-      : "";
+    const hint = denied ? "; run it as root, or with CAP_NET_RAW and CAP_NET_BIND_SERVICE" : "";
     const message = `dhcpd.interfaces: ${error.message}${hint}`;
     throw new Refusal(denied ? "forbidden" : "unavailable", message, { cause: error });
   }
@@ -119,18 +117,20 @@ class Server implements DhcpServer {
     return this.#links.missing;
   }
 
+  get contested(): readonly string[] {
+    return this.#links.contested;
+  }
+
   open(): void {
     const { view } = this.#options;
-    // Without a socket on the port, the kernel would tell clients that unicast to us that nobody is there.
-    const udp = this.#inside(() => openUdp(new Uint8Array(4), SERVER_PORT, `UDP port ${SERVER_PORT}`));
-    this.#closing.push(() => libc.close(udp));
-    attachFilter(udp, nothing);
+    const sender = this.#inside(() => openUdpSender("replies that are routed"));
+    this.#closing.push(() => libc.close(sender));
     this.#watch = this.#inside(openInterfaceWatch);
     this.#closing.push(() => libc.close(this.#watch));
     this.#epoll.add(this.#bell.fd, BELL);
     this.#epoll.add(this.#watch, WATCH);
     this.#outgoing = new Outgoing({
-      udp,
+      sender,
       isLocal: (address) => this.#links.isLocal(address),
       onUnsent: (count) => this.counts.unsent += count,
     });

@@ -67,21 +67,23 @@ export class DhcpLab implements AsyncDisposable {
     const lines: string[] = [];
     const { store, log } = await connect(endpoint, lines);
     const namespace = openNamespace(`/run/netns/${host.netns}`);
-    const server = startDhcp({
-      interfaces,
-      store,
-      view: new View(store.mirror),
-      log,
-      registerNames: true,
-      namespace,
-    });
-    let stopped = false;
+    const closed = () => {
+      store.close();
+      libc.close(namespace);
+    };
+    let server: DhcpServer, stopped = false;
+    try {
+      const view = new View(store.mirror);
+      server = startDhcp({ interfaces, store, view, log, registerNames: true, namespace });
+    } catch (error) {
+      closed();
+      throw error;
+    }
     const stop = async () => {
       if (stopped) return;
       stopped = true;
       await server.stop();
-      store.close();
-      libc.close(namespace);
+      closed();
     };
     this.open.push(stop);
     return { host, server, lines, stop };

@@ -4,21 +4,24 @@ import { until } from "../lab/until.ts";
 import { clients, contained } from "./dhcp_clients.ts";
 import { DhcpLab } from "./dhcp_lab.ts";
 
-const relays: readonly { name: string; command: string; says: RegExp }[] = [
+const relays: readonly { name: string; command: string; says: RegExp; around: boolean }[] = [
   {
     name: "dhcrelay",
+    around: false,
     // With -a it puts its own option 82 in, and takes only replies that bring it back.
     command: "dhcrelay -4 -d -a --no-pid -id eth0 -iu eth1 10.0.0.2",
     says: /Sending on/,
   },
   {
     name: "dnsmasq",
+    // Its way to the server's address, and back, is by another interface of the server.
+    around: true,
     command: "dnsmasq -d --conf-file=/dev/null --port=0 --log-dhcp --dhcp-relay=10.5.0.1,10.0.0.2",
     says: /DHCP relay from 10\.5\.0\.1/,
   },
 ];
 
-for (const { name, command, says } of relays) {
+for (const { name, command, says, around } of relays) {
   Deno.test(`through ${name}: udhcpc, dhclient, dhcpcd lease, renew, release, and get the same address again`, async () => {
     await using lab = await DhcpLab.create({
       name: "edge",
@@ -32,11 +35,15 @@ for (const { name, command, says } of relays) {
     const server = await lab.server("server", "10.0.0.2/24");
     const edge = await lab.lab.segment("edge");
     const relay = await lab.lab.host("relay", { segment: edge, address: "10.5.0.1/24" });
-    await lab.lab.join(relay, lab.lan, { name: "eth1", address: "10.0.0.5/24" });
+    const backbone = around ? await lab.lab.segment("backbone") : lab.lan,
+      prefix = around ? "10.6.0" : "10.0.0";
+    if (around) await lab.lab.join(server, backbone, { name: "eth1", address: `${prefix}.2/24` });
+    await lab.lab.join(relay, backbone, { name: "eth1", address: `${prefix}.5/24` });
     await relay.run(["sysctl", "-qw", "net.ipv4.ip_forward=1"]);
-    await server.run(["ip", "route", "add", "10.5.0.0/24", "via", "10.0.0.5"]);
+    await server.run(["ip", "route", "add", "10.5.0.0/24", "via", `${prefix}.5`]);
+    if (around) await relay.run(["ip", "route", "add", "10.0.0.0/24", "via", `${prefix}.2`]);
     await relay.spawn(contained("", command)).line(says);
-    await lab.replica(server);
+    await lab.replica(server, around ? ["eth0", "eth1"] : ["eth0"]);
 
     const take = async (host: Host, client: (typeof clients)[number]) => {
       const process = client.start(host);
