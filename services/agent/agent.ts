@@ -22,6 +22,7 @@ import type {
 } from "./api.ts";
 import { type Context, sinceBoot, timestamp } from "./context.ts";
 import { failpoint } from "./failpoints.ts";
+import { followed } from "./followed.ts";
 import { OWN_NAMESPACE } from "./kernel/place.ts";
 import { hostRoutes } from "./kernel/surroundings.ts";
 import type { NetworkWorker } from "./network_worker.ts";
@@ -326,10 +327,7 @@ export class Agent implements AgentApi {
         throw error;
       });
       // It is gone from the store: what is left in the kernel goes at the latest with the next comparison.
-      const patience = Promise.withResolvers<void>();
-      const timer = setTimeout(patience.resolve, PATIENCE);
-      await Promise.race([done, patience.promise]).catch(() => {});
-      clearTimeout(timer);
+      await followed(id, done, PATIENCE);
       failpoint("delete:after-kernel");
     } finally {
       using.release();

@@ -326,10 +326,12 @@ export class NetworkWorker {
 
   /** Tells those who wait for one of these endpoints how it went. */
   #settle(changes: readonly EndpointChange[]): void {
+    const fault = this.#networkFault();
     for (const { before, after } of changes) {
-      const id = (after ?? before)?.id ?? "";
-      const waiting = this.#waiting.get(id), problem = this.#broken.get(id);
+      const id = (after ?? before)?.id ?? "", waiting = this.#waiting.get(id);
       if (!waiting) continue;
+      const notSetUp = fault !== undefined && this.#context.view.endpoint(id)?.active;
+      const problem = this.#broken.get(id) ?? (notSetUp ? new Refusal("forbidden", fault) : undefined);
       this.#waiting.delete(id);
       if (problem === undefined) waiting.resolve();
       else waiting.reject(problem);
@@ -477,9 +479,10 @@ export class NetworkWorker {
     this.#broken.clear();
     const fault = this.#networkFault();
     if (fault !== undefined) {
-      // What is there of it stays.
+      // What is there of it stays, but for endpoints that are to go.
       this.#steady = false;
       this.#problems = [fault];
+      await this.#removeGone(changes);
       return;
     }
     const { gone, unknown, identities } = this.#namespacesGone(reason);
@@ -555,6 +558,25 @@ export class NetworkWorker {
     await this.#tellReach();
     if (view.networksOn(host.hostname).has(this.id)) trust.joined(this.id);
     this.#steady = true;
+  }
+
+  /** Removes what endpoints that are no longer active here have in the kernel, without regard to the rest of the network. */
+  async #removeGone(changes: readonly EndpointChange[]): Promise<void> {
+    const { host } = this.#context, owners = vethOwners(this.#local());
+    for (const { before } of changes) {
+      if (!before?.active || before.host !== host.hostname) continue;
+      const { id, record: { overlay_veth_name: name, strand_host_veth: hostEnd } } = before;
+      if (!name || owners.has(name)) continue;
+      const address = hostRouteOf(before), ops: Op[] = [];
+      if (address !== undefined) ops.push({ op: "leg-route-remove", leg: legName(this.id), address });
+      if (hostEnd !== undefined && hostEnd === hostVethName(name)) {
+        ops.push({ op: "host-end-remove", name: hostEnd });
+      }
+      await this.#one(id, async () => {
+        const actual = await this.#kernel.readVeth(name, undefined);
+        await this.#do([...diffVeth(name, actual, undefined), ...ops]);
+      });
+    }
   }
 
   #announce(pairs: ReadonlyMap<number, number>): void {

@@ -3,6 +3,7 @@ import { planDeactivate } from "../overlay/endpoints.ts";
 import type { Endpoint } from "../overlay/space.ts";
 import { change } from "../store/change.ts";
 import type { Context } from "./context.ts";
+import { followed } from "./followed.ts";
 import type { Workers } from "./workers.ts";
 
 /** How long the kernel may take to follow, in ms; what is left undone then, the next comparison does. */
@@ -32,7 +33,6 @@ export async function deactivate(
   const { view, store, host, trust } = context;
   const { worker, release } = await workers.use(network);
   const done = worker.carriedOut(id);
-  const late = Promise.withResolvers<void>(), timer = setTimeout(late.resolve, PATIENCE);
   try {
     const revision = await worker.writer.exclusive(() =>
       change(store, () => {
@@ -40,9 +40,8 @@ export async function deactivate(
         return view.endpoint(id) ? planDeactivate(view, id, host.hostname).plan : undefined;
       })
     );
-    if (revision !== undefined) await Promise.race([done.catch(() => {}), late.promise]);
+    if (revision !== undefined) await followed(id, done, PATIENCE);
   } finally {
-    clearTimeout(timer);
     worker.forget(id);
     release();
   }

@@ -140,6 +140,30 @@ Deno.test("a hostile record does nothing to this host, is told by its key, and e
     await until("the problem is gone", async () => !(await problems()).includes("in etcd is not"));
   });
 
+  await t.step(
+    "an endpoint goes from a network whose record is refused, and its interface with it",
+    async () => {
+      const key = `/sc-net/network/${id}`, record = await lab.kv.get(key) ?? "";
+      const going = await h1.attach(id, { wait: "10s" });
+      const name = going.endpoint.overlay_veth_name;
+      await lab.kv.write({ [key]: JSON.stringify({ ...JSON.parse(record), vxlan_vni: 0 }) });
+      await until("status names it", async () => (await problems()).includes(`${key} in etcd is not`));
+      await assert.rejects(h1.attach(id), /: 400 .*vxlan_vni: 0 is not a VNI/);
+      await h1.api.deleteEndpoint(going.endpoint.id);
+      const left = await links(inNetwork);
+      assert.ok(!left.includes(name) && left.includes(stored.overlay_veth_name), left);
+      assert.equal(
+        (await links(going.container.inside([]))).split("\n").filter(Boolean).length,
+        1,
+        "only lo",
+      );
+      await unharmed();
+      await lab.kv.write({ [key]: record });
+      await until("the problem is gone", async () => !(await problems()).includes("in etcd is not"));
+      await h1.ready();
+    },
+  );
+
   await t.step("the records of what runs here become bad: all of it stays, over a restart too", async () => {
     const keys = [`/sc-net/node-endpoints/h1/${stored.id}`, `/sc-net/network-endpoints/${id}/${stored.id}`];
     const good = JSON.stringify(stored), bad = JSON.stringify({ ...stored, overlay_veth_name: "br0" });

@@ -15,6 +15,7 @@ import {
 import type { Plan } from "../../store/types.ts";
 import { type Context, timestamp } from "../context.ts";
 import { failpoint } from "../failpoints.ts";
+import { followed } from "../followed.ts";
 import { OWN_NAMESPACE } from "../kernel/place.ts";
 import type { NetworkWorker } from "../network_worker.ts";
 import { randomMac, type VethNames } from "../veth_names.ts";
@@ -232,9 +233,7 @@ export class DockerEndpoints implements DockerApi {
       throw error;
     });
     if (revision === undefined) return worker.forget(id);
-    const { promise: late, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, PATIENCE);
-    await Promise.race([done.catch(() => {}), late]).finally(() => clearTimeout(timer));
+    await followed(id, done, PATIENCE);
   }
 
   async #using<T>(network: string, act: (worker: NetworkWorker) => Promise<T>): Promise<T> {
