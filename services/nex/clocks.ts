@@ -8,7 +8,7 @@
  */
 import { SteadyClock } from "../common/clock.ts";
 import type { Log } from "../common/log.ts";
-import { hasEnded, type MaybeProcess, thisProcess } from "../common/machine.ts";
+import { thisProcess } from "../common/machine.ts";
 import { messageOf } from "../common/refusal.ts";
 import type { Connection } from "../store/connection.ts";
 import { keyOf } from "../store/keys.ts";
@@ -16,27 +16,16 @@ import { KeptLease } from "../store/lease.ts";
 import { StoreMirror } from "../store/mirror.ts";
 import { type ClockRecord, clockSchema, writeRecord } from "../store/records.ts";
 import type { Change, Committer } from "../store/types.ts";
-import { APART_MS, type ClockVerdict, judgeClock, type Judgement } from "./clock_verdict.ts";
+import { EVERY, isHeard, type Peer, seen, take, TTL } from "./clock_peer.ts";
+import { Rhythm } from "./clock_rhythm.ts";
+import { type ClockVerdict, judgeClock, type Judgement, TOLD_MS } from "./clock_verdict.ts";
 
-/** How often the time is published, in ms, where not more than MANY others have to hear it. */
-const EVERY = 5_000, MANY = 20;
-/** A process that is new, or whose clock is found to differ, hears from the others after so many ms at the latest. */
-const SOON = 200;
-/** How long a process's time outlives it, in seconds. */
-const TTL = 10;
 /** So long, in ms, a new process waits for the others' times; one that says nothing is stopped, and soon gone. */
 const PATIENCE = 12_000;
 /** A process that cannot compare its clock for so long, in ms, says so, and goes on as one that disagrees with another. */
 const UNCOMPARED = 15_000;
-/** How often, in ms, a process that has not compared its clock looks whether it has waited long enough. */
+/** How often, in ms, a process looks whether its system's clock was set, and whether it has waited long enough for the others. */
 const LOOK = 1_000;
-/** So many of the last times of each other process count. */
-const SAMPLES = 3;
-/**
- * A time that another process had published before this one came, and that is so near to this one's, in ms, says enough:
- * it was published a short while ago, since its process lives or died a short while ago.
- */
-const NEAR = APART_MS - EVERY - TTL * 1000;
 /** Less is what a busy machine and etcd take, in ms. */
 const NOISE = 1_000;
 /** A clock that most others contradict may be right all the same, after a machine has slept; beyond a day, in ms, it is not. */
@@ -47,17 +36,6 @@ export interface ClocksOptions {
   /** What the process is, for those who look: `nexd on host1`. */
   readonly name: string;
   readonly clock?: SteadyClock;
-}
-
-/** Another process. */
-interface Peer {
-  /** By how much its clock was ahead, at least: its last times, in ms. */
-  readonly ahead: number[];
-  /** By how much it has seen this process's clock ahead, in ms. */
-  behind: number;
-  /** Of the last time that it has published. */
-  revision: number;
-  process: MaybeProcess;
 }
 
 /** Time to judge leases by, in milliseconds since the epoch; see {@link Clocks}. */
@@ -94,8 +72,13 @@ export class Clocks implements LeaseClock {
   #unread: string | undefined;
   readonly #judged = Promise.withResolvers<void>();
   readonly #look: ReturnType<typeof setInterval>;
+  readonly #rhythm = new Rhythm();
   #timer: ReturnType<typeof setTimeout> | undefined;
-  #due = Infinity;
+  /** When the timer goes off. */
+  #armed = Infinity;
+  #busy = false;
+  /** By how much the system's clock was set, as the others last heard this process's time. */
+  #steppedThen = 0;
   #publishing: Promise<void> = Promise.resolve();
   #closed = false;
 
@@ -121,6 +104,8 @@ export class Clocks implements LeaseClock {
     });
     this.#look = setInterval(() => {
       if (!this.#compared) this.#judge();
+      // Set, or the machine slept: then this process's time may be wrong, or right again.
+      if (Math.abs(this.#clock.stepped - this.#steppedThen) > NOISE) this.#publishSoon();
     }, LOOK);
   }
 
@@ -202,32 +187,32 @@ export class Clocks implements LeaseClock {
         this.#peers.delete(id);
         continue;
       }
-      const { time, ahead = {}, ...process } = after.record.value;
+      const { time, ahead = {}, every = EVERY, ...process } = after.record.value;
       let peer = this.#peers.get(id);
       if (!peer) {
-        this.#peers.set(id, peer = { ahead: [], behind: 0, revision: 0, process: {} });
-        this.#publishWithin(SOON);
+        this.#peers.set(id, peer = { ahead: [], behind: 0, revision: 0, every, process: {} });
+        this.#publishSoon();
       }
       const known = seen(peer);
-      peer.ahead.push(time - now);
-      if (peer.ahead.length > SAMPLES) peer.ahead.shift();
+      take(peer, time - now);
       peer.behind = ahead[this.#id] ?? 0;
       peer.revision = after.modRevision;
+      peer.every = every;
       peer.process = process;
       // It cannot see by itself that it is ahead.
-      if (seen(peer) > NOISE && known <= NOISE) this.#publishWithin(SOON);
+      if (seen(peer) > NOISE && known <= NOISE) this.#publishSoon();
+      // It may be behind, which it sees by this process's time alone.
+      if (time - now < -NOISE) this.#rhythm.answer(performance.now());
     }
     this.#judge();
+    this.#arm();
   }
 
   #judge(): void {
     const { log } = this.options, peers = [...this.#peers.values()];
     const late = performance.now() - this.#firstAt > PATIENCE;
-    // An ended process's time, from before the machine was started anew for instance, may be old, but not ahead.
-    const heard = (peer: Peer) =>
-      peer.revision > this.#first || Math.abs(seen(peer)) <= NEAR ||
-      seen(peer) <= NEAR && hasEnded(peer.process);
-    const compared = this.#compared = this.#first > 0 && (late || peers.every(heard));
+    const compared = this.#compared = this.#first > 0 &&
+      (late || peers.every((peer) => isHeard(peer, this.#first)));
     const before = this.#judgement.verdict;
     this.#judgement = compared
       ? judgeClock(peers.map((peer) => {
@@ -236,6 +221,7 @@ export class Clocks implements LeaseClock {
       }))
       : { verdict: this.uncompared ? "apart" : "unknown", offset: 0 };
     const { verdict, offset } = this.#judgement;
+    if (!this.#agree) this.#publishNext();
     if (verdict !== "unknown") this.#judged.resolve();
     if (verdict === before) return;
     const seconds = Math.round(offset / 1000), others = this.#peers.size;
@@ -250,24 +236,51 @@ export class Clocks implements LeaseClock {
     }
   }
 
-  /** Publishes the time as soon as that, if it would not be published sooner. */
-  #publishWithin(ms: number): void {
-    const due = performance.now() + ms * (0.5 + Math.random() / 2);
-    if (this.#closed || due >= this.#due) return;
-    this.#due = due;
+  /** Whether no clock differs by as much as would be told. */
+  get #agree(): boolean {
+    return this.#judgement.verdict === "right" &&
+      [...this.#peers.values()].every((peer) => Math.max(seen(peer), peer.behind) <= TOLD_MS);
+  }
+
+  #publishSoon(): void {
+    this.#rhythm.soon(performance.now());
+    this.#arm();
+  }
+
+  /** Plans the next time. Returns how long that is away at most, in ms. */
+  #publishNext(): number {
+    const every = this.#rhythm.next(performance.now(), this.#agree, this.#peers.size);
+    this.#arm();
+    return Math.ceil(every);
+  }
+
+  #arm(): void {
+    const { due } = this.#rhythm;
+    if (this.#closed || this.#busy || due >= this.#armed) return;
+    this.#armed = due;
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => {
-      this.#due = Infinity;
-      this.#publishing = this.#publish().catch((error) => {
-        // Told by readyz where it lasts.
-        this.#failure = messageOf(error);
-        this.options.log.debug(`the time could not be published: ${messageOf(error)}`);
-      }).finally(() => this.#publishWithin(EVERY * Math.max(1, this.#peers.size / MANY)));
-    }, due - performance.now());
+    this.#timer = setTimeout(() => this.#onTime(), due - performance.now());
+  }
+
+  #onTime(): void {
+    this.#armed = Infinity;
+    // It may have been published meanwhile, with a new lease.
+    if (this.#rhythm.due > performance.now() + 1) return this.#arm();
+    this.#busy = true;
+    this.#publishing = this.#publish().catch((error) => {
+      // Told by readyz where it lasts.
+      this.#failure = messageOf(error);
+      this.options.log.debug(`the time could not be published: ${messageOf(error)}`);
+      this.#rhythm.next(performance.now(), false, this.#peers.size);
+    }).finally(() => {
+      this.#busy = false;
+      this.#arm();
+    });
   }
 
   async #publish(): Promise<void> {
     const lease = this.#lease.id;
+    this.#rhythm.begin(performance.now());
     if (lease === undefined || this.#closed) return;
     if (this.#adopted()) {
       this.#former.add(this.#id);
@@ -282,12 +295,13 @@ export class Clocks implements LeaseClock {
     );
     const { name } = this.options;
     // Read before anything is waited for: that the time is older when it arrives is allowed for.
-    const time = Math.floor(this.#clock.now());
+    const time = Math.floor(this.#clock.now()), every = this.#publishNext();
+    this.#steppedThen = this.#clock.stepped;
     const outcome = await this.store.committer.commit({
       guards: [],
       ops: [
         ...former.map((id) => ({ remove: keyOf.clock(id) })),
-        { put: keyOf.clock(id), value: writeRecord({ name, time, ahead, ...thisProcess() }), lease },
+        { put: keyOf.clock(id), value: writeRecord({ name, time, ahead, every, ...thisProcess() }), lease },
       ],
     });
     // Until it is known to be gone, a time that was given up is a false vote.
@@ -297,7 +311,6 @@ export class Clocks implements LeaseClock {
       this.#first = outcome.revision;
       this.#firstAt = performance.now();
     }
-    this.#publishWithin(EVERY * Math.max(1, this.#peers.size / MANY));
     this.#judge();
   }
 
@@ -322,9 +335,4 @@ export class Clocks implements LeaseClock {
     for (const peer of this.#peers.values()) peer.ahead.length = peer.behind = 0;
     return true;
   }
-}
-
-/** By how much a peer's clock is ahead at least. */
-function seen({ ahead }: Peer): number {
-  return ahead.length ? Math.max(...ahead) : 0;
 }

@@ -62,13 +62,15 @@ const deletedNetwork = z.looseObject({ subnet4: text.optional() });
 const declined = z.looseObject({ net: text, mac: text, until: z.int() });
 const former = z.looseObject({ mac: text, ended: z.int() });
 /**
- * In ms: the time that a process had, and by how much it has seen others' clocks ahead of it, by their ids. Of which machine
+ * In ms: the time that a process had, by how much it has seen others' clocks ahead of it, by their ids, and after how long at
+ * most it publishes its next time; absent: 5 s, as in earlier versions. Of which machine
  * and process, and for how many seconds that machine was up: see services/common/machine.ts.
  */
 const clock = z.looseObject({
   name: text.optional(),
   time: z.int(),
   ahead: z.record(text, z.int()).optional(),
+  every: z.int().min(0).optional(),
   host: text.optional(),
   pid: z.int().min(1).optional(),
   up: z.int().optional(),

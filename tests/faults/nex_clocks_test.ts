@@ -3,7 +3,7 @@ import { SteadyClock } from "../../services/common/clock.ts";
 import { createLog } from "../../services/common/log.ts";
 import type { ClockVerdict } from "../../services/nex/clock_verdict.ts";
 import { Clocks } from "../../services/nex/clocks.ts";
-import { keyOf } from "../../services/store/keys.ts";
+import { clocksPrefix, keyOf } from "../../services/store/keys.ts";
 import { thisProcess } from "../../services/common/machine.ts";
 import { Refusal } from "../../services/common/refusal.ts";
 import type { Plan } from "../../services/store/types.ts";
@@ -23,13 +23,13 @@ class Processes implements AsyncDisposable {
   constructor(private readonly etcd: LabEtcd) {}
 
   /**
-   * @param ahead Milliseconds that its system's clock is ahead by, as long as that stays.
+   * @param ahead Milliseconds that its system's clock is ahead by, as long as that stays, and that its machine slept.
    * @param before What is awaited before each commit.
    */
-  start(ahead: { ms: number }, before = (_plan: Plan) => Promise.resolve()): Clocks {
+  start(ahead: { ms: number; slept?: number }, before = (_plan: Plan) => Promise.resolve()): Clocks {
     const store = openStore({ endpoints: [this.etcd.endpoint], schema: nexSchema });
     this.#stack.defer(() => store.close());
-    const clock = new SteadyClock(() => Date.now() + ahead.ms);
+    const clock = new SteadyClock(() => Date.now() + ahead.ms, () => performance.now() - (ahead.slept ?? 0));
     const committer = {
       commit: async (plan: Plan) => {
         await before(plan);
@@ -144,6 +144,36 @@ Deno.test("a system's clock that is set while a process runs changes nothing, bu
   set.ms = -5 * HOUR;
   assert.ok(Math.abs(first.latest - Date.now()) < 3_000);
   assert.ok(Math.abs(first.earliest - Date.now() + 5 * HOUR) < 1_000);
+});
+
+Deno.test("processes that agree publish once a minute, and one whose machine slept is found out within seconds all the same", async () => {
+  await using etcd = await labEtcd();
+  await using processes = new Processes(etcd);
+  const sleeper = { ms: 0, slept: 0 };
+  const clocks = [processes.start({ ms: 0 }), processes.start({ ms: 0 }), processes.start(sleeper)];
+  const store = openStore({ endpoints: [etcd.endpoint], schema: nexSchema });
+  try {
+    await agree(clocks, ["right", "right", "right"]);
+    const published = async () => {
+      const values: { every?: number }[] = [];
+      for await (const { kvs } of store.connection.list([clocksPrefix])) {
+        for (const { value } of kvs) values.push(JSON.parse(new TextDecoder().decode(value)));
+      }
+      return values;
+    };
+    await until("each says so", async () => {
+      return (await published()).filter(({ every }) => every === 60_000).length === 3;
+    }, 30_000);
+    // It has an hour less than the others; what its system's clock has by now is not right either.
+    sleeper.slept = HOUR;
+    sleeper.ms = -0.8 * HOUR;
+    await agree(clocks, ["right", "right", "wrong"]);
+    // Right again, which counts at once too.
+    sleeper.ms = 0;
+    await agree(clocks, ["right", "right", "right"]);
+  } finally {
+    store.close();
+  }
 });
 
 Deno.test("a time that was given up is removed from etcd, also where the commit that was to remove it failed", async () => {
