@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { addMembers, deleteMembers } from "../../services/nex/members.ts";
+import { Nex } from "../../services/nex/nex.ts";
 import type { NetworkRecord } from "../../services/store/records.ts";
 import type { Process } from "../lab/host.ts";
 import { until } from "../lab/until.ts";
@@ -79,4 +81,64 @@ Deno.test("udhcpc, dhclient, dhcpcd: lease, renew, rebind when a replica is kill
   for (const { client, host, address } of stations.reverse()) {
     assert.equal(await event(client.start(host), client.bound), address, `${client.name} again`);
   }
+});
+
+Deno.test("one MAC on two links has a lease and an address in the network of each, and serves its members alone", async () => {
+  const guests = { begin: "00:00:99:00:00:00", end: "00:00:99:00:00:ff" };
+  const maxi: NetworkRecord = {
+    name: "maxi",
+    subnet4: "10.1.0.0/24",
+    domain: "maxi.net",
+    Range4: { begin: "10.1.0.10", end: "10.1.0.99" },
+    macRange: { ...guests, end: "00:00:99:00:00:7f" },
+  };
+  // Its server's address is that of the interface, and it is on neither link.
+  const away: NetworkRecord = { name: "away", subnet4: "10.9.0.0/24", dhcp4server: "10.0.0.1" };
+  await using lab = await DhcpLab.create({ ...mini, macRange: guests }, maxi, away);
+  const [desk, guest, lost] = ["00:00:11:00:00:01", "00:00:99:00:00:07", "00:00:11:00:00:09"] as const;
+  const nex = new Nex(lab.store);
+  for (const net of ["mini", "maxi"]) {
+    await nex.change((d) => addMembers(d, net, [{ mac: desk, name: "desk" }]));
+  }
+  await nex.change((d) => addMembers(d, "away", [{ mac: lost, ip4: "10.9.0.9" }]));
+
+  const server = await lab.server("server", "10.0.0.1/24");
+  const links = { mini: lab.lan, maxi: await lab.lab.segment("maxi") };
+  await lab.lab.join(server, links.maxi, { name: "eth1", address: "10.1.0.1/24" });
+  const { server: dhcpd } = await lab.replica(server, ["eth0", "eth1"]);
+  const [udhcpc, dhclient] = clients;
+  assert(udhcpc && dhclient);
+  const run = async (mac: string, net: keyof typeof links, client = udhcpc) => {
+    const host = await lab.lab.host(`${net}${mac.slice(-2)}`, { segment: links[net], mac });
+    return { host, client, process: client.start(host) };
+  };
+  const expires = (mac: string, net: string) => lab.view.member(mac, net)?.expires ?? 0;
+
+  const atMini = await run(desk, "mini", dhclient), atMaxi = await run(desk, "maxi");
+  assert.equal(await event(atMini.process, dhclient.bound), "10.0.0.10");
+  assert.equal(await event(atMaxi.process, udhcpc.bound), "10.1.0.10");
+  await until("both leases are in etcd", () => expires(desk, "mini") > 0 && expires(desk, "maxi") > 0);
+
+  const visits = [await run(guest, "maxi"), await run(guest, "mini", dhclient)] as const;
+  assert.equal(await event(visits[0].process, udhcpc.bound), "10.1.0.11");
+  assert.equal(await event(visits[1].process, dhclient.bound), "10.0.0.11");
+  await until("the guest has two leases", () => lab.view.memberships(guest).length === 2);
+  await udhcpc.release(visits[0].host, visits[0].process);
+  await until("one of them ends", () => !lab.view.member(guest, "maxi"));
+  assert.equal(lab.view.member(guest, "mini")?.ip4, "10.0.0.11");
+
+  const unknown = dhcpd.counts.ignored["unknown-client"];
+  const nowhere = await run(lost, "mini");
+  await until(
+    "a member of a network that is on no link is not served",
+    () => dhcpd.counts.ignored["unknown-client"] >= unknown + 2,
+  );
+  await nowhere.process.stop();
+
+  await nex.change((d) => deleteMembers(d, "mini", [desk]));
+  const before = expires(desk, "maxi");
+  udhcpc.renew?.(atMaxi.process);
+  assert.equal(await event(atMaxi.process, udhcpc.renewed), "10.1.0.10");
+  await until("its other lease is longer", () => expires(desk, "maxi") > before);
+  assert.deepEqual([lab.view.member(desk, "mini"), expires(lost, "away")], [undefined, 0]);
 });

@@ -23,13 +23,21 @@ const relays: readonly { name: string; command: string; says: RegExp; around: bo
 
 for (const { name, command, says, around } of relays) {
   Deno.test(`through ${name}: udhcpc, dhclient, dhcpcd lease, renew, release, and get the same address again`, async () => {
-    await using lab = await DhcpLab.create({
+    const macRange = { begin: "00:00:99:00:00:00", end: "00:00:99:00:00:ff" };
+    // Its macRange overlaps the other's, as that of guests does in each network.
+    const home = {
+      name: "home",
+      subnet4: "10.0.0.0/24",
+      Range4: { begin: "10.0.0.10", end: "10.0.0.99" },
+      macRange: { ...macRange, end: "00:00:99:00:00:0f" },
+    };
+    await using lab = await DhcpLab.create(home, {
       name: "edge",
       subnet4: "10.5.0.0/24",
       gateways: ["10.5.0.1"],
       dhcp4server: "10.0.0.2",
       Range4: { begin: "10.5.0.10", end: "10.5.0.99" },
-      macRange: { begin: "00:00:99:00:00:00", end: "00:00:99:00:00:ff" },
+      macRange,
       leaseDuration: 12,
     });
     const server = await lab.server("server", "10.0.0.2/24");
@@ -52,13 +60,17 @@ for (const { name, command, says, around } of relays) {
       await host.run(["ip", "route", "replace", "default", "via", "10.5.0.1", "dev", "eth0"]);
       return { process, address };
     };
+    // The same MAC on the server's own link has a lease there, and none of what follows touches it.
+    const [udhcpc] = clients;
+    const atHome = udhcpc?.start(await lab.client("home", "00:00:99:00:00:01"));
+    assert.match(await atHome?.line(/did bound 10\.0\.0\.10/, 15_000) ?? "", /bound/);
     const leases = await Promise.all(clients.map(async (client, i) => {
       const mac = `00:00:99:00:00:0${i + 1}`;
       const host = await lab.lab.host(client.name, { segment: edge, mac });
       const { process, address } = await take(host, client);
       assert.match(address, /^10\.5\.0\.1\d$/);
-      const expires = () => lab.view.member(mac)?.expires ?? 0;
-      await until("the lease is in etcd", () => lab.view.member(mac)?.ip4 === address);
+      const expires = () => lab.view.member(mac, "edge")?.expires ?? 0;
+      await until("the lease is in etcd", () => lab.view.member(mac, "edge")?.ip4 === address);
       const first = expires();
       client.renew?.(process);
       assert.match(await process.line(client.renewed, 15_000), new RegExp(address.replaceAll(".", "\\.")));
@@ -69,11 +81,16 @@ for (const { name, command, says, around } of relays) {
     await Promise.all(leases.map(async ({ client, mac, host, process, address }) => {
       const released = async (running: Process) => {
         await client.release(host, running);
-        await until(`${client.name}'s lease is gone`, () => lab.view.member(mac) === undefined, 8_000);
+        await until(
+          `${client.name}'s lease is gone`,
+          () => lab.view.member(mac, "edge") === undefined,
+          8_000,
+        );
       };
       // What comes within milliseconds of a renewal may be of the lease before it, and ends nothing: another one does.
       await released(process).catch(async () => await released((await take(host, client)).process));
       assert.equal((await take(host, client)).address, address);
     }));
+    assert.equal(lab.view.member("00:00:99:00:00:01", "home")?.ip4, "10.0.0.10");
   });
 }

@@ -120,6 +120,12 @@ print("GetNetwork", net.subnet4, net.Range4.begin, net.lease_duration, net.optio
 call("AddMembers", net="py", list=[message["Member"](mac="02:00:00:00:00:0A", name="Ten"),
                                    message["Member"](mac="02:00:00:00:00:0b")])
 print("AddMembers", *members("py"))
+# A client of Nex gives a taken name again, and adds one MAC to a second network.
+call("AddNetwork", network=message["Network"](name="two", subnet4="10.8.0.0/24", domain="py.net"))
+call("AddMembers", net="two", list=[message["Member"](mac="02:00:00:00:00:0A", name="both", ip4=message["Lease"](address="10.8.0.1")),
+                                    message["Member"](mac="02:00:00:00:00:0E", name="ten")])
+print("AddMembers", *members("two"), *(m.shared for m in call("GetMembers", network="py").members))
+call("DeleteNetwork", name="two")
 update = message["MemberUpdate"](mac="02:00:00:00:00:0b")
 update.name.value = "eleven"
 call("UpdateMembers", net="py", list=[update])

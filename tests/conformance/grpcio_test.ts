@@ -18,6 +18,7 @@ Deno.test("python3-grpcio, knowing nothing but reflection, drives every rpc", as
     "GetNetworks py",
     "GetNetwork 10.7.0.0/24 10.7.0.10 4294967294 42 False",
     "AddMembers 02:00:00:00:00:0a=ten.py.net=10.7.0.10 02:00:00:00:00:0b==10.7.0.11",
+    "AddMembers 02:00:00:00:00:0a=both.py.net=10.8.0.1 02:00:00:00:00:0e=ten.py.net= True False",
     "UpdateMembers 02:00:00:00:00:0a=ten.py.net=10.7.0.10 02:00:00:00:00:0b=eleven.py.net=10.7.0.11",
     "ChangeMemberID 02:00:00:00:00:0b=eleven.py.net=10.7.0.11 02:00:00:00:00:0c=ten.py.net=10.7.0.10",
     "DeleteMembers 02:00:00:00:00:0c=ten.py.net=10.7.0.10",

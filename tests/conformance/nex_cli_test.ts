@@ -130,6 +130,20 @@ range4:      10.0.0.10-10.0.0.254
     assert.deepEqual(await $("delete", "member", "mini", mac), done(""));
     assert.doesNotMatch((await $("get", "members", "mini")).stdout, /zulu/);
   });
+  await t.step("a MAC is a member of two networks, and leaves one of them", async () => {
+    const mac = "00:00:11:11:00:01";
+    const other = "kind: Network\nname: other\nsubnet4: 10.6.0.0/24\ndomain: other.net\n" +
+      `---\nkind: MemberList\nnet: other\nlist: [{mac: "${mac}", name: whiskey, ip4: 10.6.0.7}]\n`;
+    const before = await $("get", "members", "mini");
+    const created = "network other created\nmember whiskey.other.net created\n";
+    assert.deepEqual(await nex(nexd.address, ["apply", "-"], other), done(created));
+    assert.deepEqual(await $("get", "members", "other"), done(`${mac} whiskey.other.net 10.6.0.7\n`));
+    assert.deepEqual(await $("set", "member", "ip4", "other", mac, "10.6.0.8"), done(""));
+    assert.deepEqual(await $("get", "members", "mini"), before);
+    assert.deepEqual(await $("delete", "member", "other", mac), done(""));
+    assert.deepEqual(await $("get", "members", "mini"), before);
+    assert.deepEqual(await $("delete", "network", "other"), done(""));
+  });
   await t.step("nex change moves a member to another MAC", async () => {
     const [old, moved] = ["00:00:33:33:00:01", "00:00:33:33:00:02"];
     const before = (await $("get", "members", "mini")).stdout;

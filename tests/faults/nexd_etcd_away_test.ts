@@ -10,6 +10,18 @@ Deno.test("etcd away: nexd reads on, refuses writes at once with one sentence, n
   const nexd = await services.start("nexd");
   await services.start("dnsd");
   await services.nex("apply", `${import.meta.dirname}/../../examples/mini.yml`);
+  // A name of several members: each query begins with the next of their addresses, and each address has its PTR.
+  const list = [10, 11].map((i) =>
+    `- {mac: "02:00:00:00:01:0${i - 10}", name: www, shared: true, ip4: 10.0.0.${i - 8}}\n`
+  );
+  const spec = `${services.directory}/www.yml`;
+  await Deno.writeTextFile(spec, `kind: MemberList\nnet: mini\nlist:\n${list.join("")}`);
+  await services.nex("apply", spec);
+  const www = await Promise.all([1, 2].map(() => services.dig("www.mini.net")));
+  assert.deepEqual(www.sort(), ["10.0.0.2\n10.0.0.3", "10.0.0.3\n10.0.0.2"]);
+  for (const address of ["10.0.0.2", "10.0.0.3"]) {
+    assert.equal(await services.dig("-x", address), "www.mini.net.");
+  }
   await etcd.kill();
   const nex = (...args: string[]) =>
     run(strandCommand(["nex", "-s", `127.0.0.1:${services.nexdPort}`, ...args]), { mayFail: true });
