@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { loadSync, type MessageTypeDefinition } from "@grpc/proto-loader";
 import { fields } from "./descriptor.ts";
-import { decode, encode } from "./wire.ts";
+import { decode, decodeRequest, encode } from "./wire.ts";
 
 const definition = loadSync(`${import.meta.dirname}/nex.proto`, { defaults: true, longs: Number });
 const reference = (type: string) => definition[`nex.${type}`] as MessageTypeDefinition<object, object>;
@@ -73,10 +73,12 @@ Deno.test("decode() of mutated bytes gives a message or an Error", () => {
   for (let i = 0; i < 2000; i++) {
     const mutated = Buffer.from(bytes.subarray(0, below(8) ? bytes.length : below(bytes.length)));
     for (let n = below(5); n >= 0; n--) mutated[below(mutated.length || 1)] = below(256);
-    try {
-      decode("ApplyRequest", mutated);
-    } catch (error) {
-      assert.ok(error instanceof Error && !(error instanceof TypeError), String(error));
+    for (const read of [decode, decodeRequest]) {
+      try {
+        read("ApplyRequest", mutated);
+      } catch (error) {
+        assert.ok(error instanceof Error && !(error instanceof TypeError), String(error));
+      }
     }
   }
 });

@@ -26,12 +26,15 @@ export function applySpec(
   networks: readonly NetworkRecord[],
   lists: readonly MemberListRequest[],
 ): Applied[] {
+  const reserved = askedAddresses(lists.flatMap(({ list }) => list));
   const applied: Applied[] = networks.map((network) => ({
     kind: "Network",
     name: network.name,
-    action: draft.attempts.action(`Network ${network.name}`, addNetwork(draft, network, { update: true })),
+    action: draft.attempts.action(
+      `Network ${network.name}`,
+      addNetwork(draft, network, { update: true, reserved }),
+    ),
   }));
-  const reserved = askedAddresses(lists.flatMap(({ list }) => list));
   for (const { net, list, force } of lists) {
     for (const { name, mac, action } of addMembers(draft, net, list, { force, reserved })) {
       applied.push({ kind: "Member", name, action: draft.attempts.action(`Member ${net} ${mac}`, action) });

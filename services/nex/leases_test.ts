@@ -51,6 +51,21 @@ Deno.test("planLease() refuses an address that is somebody else's, or no one's t
   }
 });
 
+Deno.test("a reservation inside the range is leased to its member alone", () => {
+  const it = openLab();
+  it.do((d) => addMembers(d, "mini", [{ mac: "06:00:00:00:00:01", ip4: "10.0.0.13" }]));
+  assert.equal(it.lease(stranger, 1000, { address: "10.0.0.13" }).kind, "wrong-address");
+  it.lease(stranger, 1000);
+  it.lease("06:00:00:00:00:01", 1000);
+  assert.deepEqual([it.view.member(stranger)?.ip4, it.view.member("06:00:00:00:00:01")?.ip4], [
+    "10.0.0.14",
+    "10.0.0.13",
+  ]);
+  for (const step of planSweep(it.view, 1_000_000, 10)) assert.ok(it.store.write(step).committed);
+  it.lease(stranger, 1_000_000);
+  assert.equal(it.view.member(stranger)?.ip4, "10.0.0.14", "also when its lease has ended");
+});
+
 Deno.test("placeClient() knows members, the macRange, and nobody else", () => {
   const it = openLab();
   it.do((d) =>

@@ -106,6 +106,20 @@ Deno.test("a spec's reservations are kept from the members of its other lists", 
   ]);
 });
 
+Deno.test("a spec's reservations are kept from members whose network gets a range by it", () => {
+  const it = lab();
+  const { Range4, ...fixed } = mini;
+  it.do((d) => applySpec(d, [fixed], [{ net: "mini", list: miniMembers, force: false }]));
+  const list = [{ mac: "02:00:00:00:00:01", ip4: Range4.begin }];
+  it.do((d) => applySpec(d, [mini], [{ net: "mini", list, force: false }]));
+  assert.deepEqual(it.view.membersOf("mini").map((m) => m.ip4), [
+    "10.0.0.11",
+    "10.0.0.12",
+    "10.0.0.13",
+    "10.0.0.10",
+  ]);
+});
+
 Deno.test("a reservation of a leased address is refused, naming by whom and until when", () => {
   const it = miniLab();
   const mac = "02:aa:00:00:00:01", ip4 = { address: "10.0.0.20", expires: { seconds: 1_800_000_000 } };

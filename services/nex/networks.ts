@@ -15,12 +15,16 @@ export type Action = "created" | "updated" | "unchanged";
  * Plans a new network. One that exists with the same contents is left as it is; with other contents it is
  * refused, unless `update`: then see {@link replaceNetwork}.
  */
-export function addNetwork(draft: Draft, given: NetworkRecord, options: { update?: boolean } = {}): Action {
+export function addNetwork(
+  draft: Draft,
+  given: NetworkRecord,
+  options: { update?: boolean; reserved?: ReadonlySet<number> } = {},
+): Action {
   const record = checkNetwork(given);
   const existing = draft.network(record.name);
   if (existing) {
     if (sameNetwork(existing.record, record)) return "unchanged";
-    if (options.update) return replaceNetwork(draft, existing, record);
+    if (options.update) return replaceNetwork(draft, existing, record, options.reserved);
     const field = differingField(existing.record, record);
     throw new Refusal(
       "exists",
@@ -36,8 +40,17 @@ export function addNetwork(draft: Draft, given: NetworkRecord, options: { update
   return "created";
 }
 
-/** Plans another content for a network; refuses what its members or their leases forbid. */
-export function replaceNetwork(draft: Draft, before: Network, given: NetworkRecord): Action {
+/**
+ * Plans another content for a network; refuses what its members or their leases forbid.
+ *
+ * @param reserved Addresses that members without one are not given, as 32-bit values.
+ */
+export function replaceNetwork(
+  draft: Draft,
+  before: Network,
+  given: NetworkRecord,
+  reserved?: ReadonlySet<number>,
+): Action {
   // Fields of the stored record that we do not know stay.
   const record = checkNetwork({ ...unknownFields(before.record), ...given, name: before.name });
   if (sameNetwork(before.record, record)) return "unchanged";
@@ -58,7 +71,7 @@ export function replaceNetwork(draft: Draft, before: Network, given: NetworkReco
   });
   for (const member of draft.membersOf(before.name)) {
     if (member.ip4 || !after.range4) continue;
-    const address = giveAddress(draft, after, `member ${member.mac}`).toString();
+    const address = giveAddress(draft, after, `member ${member.mac}`, reserved).toString();
     draft.setMember(member.mac, member, { ...member.record, ip4: { ...member.record.ip4, address } });
   }
   return "updated";
