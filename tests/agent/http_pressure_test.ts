@@ -85,6 +85,31 @@ Deno.test("pipelined requests whose answers are not read hold their client back,
   }
 });
 
+Deno.test("bodies that many clients never finish cost no memory, and take no other's request away", async () => {
+  await using server = await testServer(fakeApi(), { limits: { request: 120_000 } });
+  const way = { port: server.at.port, tls: undefined }, before = Deno.memoryUsage();
+  const head = encode(`POST /networks HTTP/1.1\r\nHost: a\r\nContent-Length: ${MB}\r\n\r\n`);
+  const piece = encode("a".repeat(65_535));
+  const attackers = await Promise.all(Array.from({ length: 400 }, () => dial(way)));
+  // Those that are refused are reset at some time.
+  await Promise.allSettled(attackers.map(async (connection) => {
+    await writeAll(connection, head);
+    for (let i = 0; i < 16; i++) await writeAll(connection, piece);
+  }));
+  const other = await dial(way), body = JSON.stringify({ name: "blue" });
+  const request = `POST /networks HTTP/1.1\r\nHost: a\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
+  await writeAll(other, encode(request));
+  assert.match(await readOnce(other), /^HTTP\/1\.1 201/);
+  other.close();
+  const grown = Deno.memoryUsage().external - before.external;
+  for (const connection of attackers) {
+    abortConnection(connection);
+    connection.close();
+  }
+  console.log(`        ${(grown / MB).toFixed(0)} MB more in buffers`);
+  assert(grown < 350 * MB, `memory grew by ${grown / MB} MB`);
+});
+
 Deno.test("a lack of file descriptors is said in readyz and ends no listener; a flood of connections takes none away", async () => {
   const directory = await Deno.makeTempDir(), socket = `${directory}/agent.sock`;
   const script = new URL("http_pressure_process.ts", import.meta.url).pathname;

@@ -50,7 +50,8 @@ export function serveDocker(api: DockerApi, options: DockerServerOptions): Docke
       if (once.due(`${path} ${messageOf(error)}`)) log.error({ err: error }, `${path} failed`);
     };
     try {
-      const answer = await answerCall(api, path, await readBody(request, proceed), fault, asked);
+      using body = await readBody(request, proceed);
+      const answer = await answerCall(api, path, body.bytes, fault, asked);
       if (closing) response.on("finish", () => servers.forEach((server) => server.closeIdle()));
       send(response, answer, closing);
     } catch (error) {

@@ -1,42 +1,110 @@
+/** The bodies of requests. All that are in memory together are limited, however many clients send one. */
 import type { IncomingMessage } from "node:http";
 import { HttpError } from "./answers.ts";
 
 /** The largest body that is read, and the most that is read and thrown away so that the client hears of it. */
 export const LARGEST_BODY = 1 << 20;
 const LARGEST_DISCARDED = 32 << 20;
+/** So many bytes all bodies of this process may take together; of a request it is a few hundred as a rule. */
+const MOST_HELD = 32 << 20;
+const SMALLEST = 1024;
 
 /** The client went away, or was too slow: there is nobody to answer. */
 export class ClientGone extends Error {
   override readonly name = "ClientGone";
 }
 
+/** A request's body, which counts as held until it is disposed of. */
+export class Body implements Disposable {
+  static readonly #held = new Set<Body>();
+  static #total = 0;
+
+  #buffer = new Uint8Array(0);
+  #length = 0;
+  #complete = false;
+
+  /** @param onRefused Called when others are to have the memory: it is given back. */
+  constructor(private readonly onRefused: () => void) {
+    Body.#held.add(this);
+  }
+
+  get bytes(): Uint8Array {
+    return this.#buffer.subarray(0, this.#length);
+  }
+
+  /** The bytes are copied: a piece of a few bytes would keep all that came with it in memory. */
+  add(bytes: Uint8Array): void {
+    const length = this.#length + bytes.length;
+    if (length > this.#buffer.length) this.#grow(Math.max(length, this.#buffer.length * 2, SMALLEST));
+    this.#buffer.set(bytes, this.#length);
+    this.#length = length;
+    while (Body.#total > MOST_HELD && Body.#refuseLargest());
+  }
+
+  complete(): void {
+    this.#complete = true;
+  }
+
+  [Symbol.dispose](): void {
+    if (!Body.#held.delete(this)) return;
+    Body.#total -= this.#buffer.length;
+    this.#buffer = new Uint8Array(0);
+    this.#length = 0;
+  }
+
+  #grow(size: number): void {
+    const buffer = new Uint8Array(size);
+    buffer.set(this.bytes);
+    Body.#total += size - this.#buffer.length;
+    this.#buffer = buffer;
+  }
+
+  /** False when each of them is complete and only waits for its answer, or there is none. */
+  static #refuseLargest(): boolean {
+    let largest: Body | undefined, size = 0;
+    for (const body of Body.#held) {
+      if (body.#complete || body.#buffer.length <= size) continue;
+      largest = body;
+      size = body.#buffer.length;
+    }
+    largest?.[Symbol.dispose]();
+    largest?.onRefused();
+    return largest !== undefined;
+  }
+}
+
 /**
  * Reads a request's body.
  *
  * @param proceed Called before reading where the client waits to be told to go on (Expect: 100-continue).
- * @throws HttpError 413 for one that is too large, ClientGone
+ * @throws HttpError 413 for one that is too large, 503 for one that there is no memory for, ClientGone
  */
-export function readBody(request: IncomingMessage, proceed?: () => void): Promise<Uint8Array> {
-  const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>();
-  const tooLarge = () =>
-    reject(
-      new HttpError(413, `the body is larger than ${LARGEST_BODY} bytes, the most that is taken`, {
-        connection: "close",
-      }),
-    );
+export function readBody(request: IncomingMessage, proceed?: () => void): Promise<Body> {
+  const { promise, resolve, reject } = Promise.withResolvers<Body>();
+  const refuse = (status: number, message: string) =>
+    reject(new HttpError(status, message, { connection: "close" }));
+  const tooLarge = () => refuse(413, `the body is larger than ${LARGEST_BODY} bytes, the most that is taken`);
   if (proceed && Number(request.headers["content-length"]) > LARGEST_BODY) {
     tooLarge();
     return promise;
   }
-  const chunks: Uint8Array[] = [];
-  let length = 0;
+  let length = 0, over = false;
+  const body = new Body(() => {
+    over = true;
+    refuse(503, `requests that are not complete take ${MOST_HELD} bytes, the most that is held: try again`);
+  });
   request.on("data", (chunk: Uint8Array) => {
     length += chunk.length;
-    if (length <= LARGEST_BODY) chunks.push(chunk);
-    else chunks.length = 0;
+    if (over) return;
+    if (length <= LARGEST_BODY) body.add(chunk);
+    else body[Symbol.dispose]();
     if (length > LARGEST_DISCARDED) tooLarge();
   });
-  request.on("end", () => length > LARGEST_BODY ? tooLarge() : resolve(joined(chunks, length)));
+  request.on("end", () => {
+    if (length > LARGEST_BODY) return tooLarge();
+    body.complete();
+    resolve(body);
+  });
   request.on("error", (error) => reject(new ClientGone("the client has gone", { cause: error })));
   request.on("close", () => reject(new ClientGone("the client has gone")));
   const { socket } = request;
@@ -46,15 +114,6 @@ export function readBody(request: IncomingMessage, proceed?: () => void): Promis
   };
   socket.once("end", cut);
   proceed?.();
+  promise.catch(() => body[Symbol.dispose]());
   return promise.finally(() => socket.off("end", cut));
-}
-
-function joined(chunks: readonly Uint8Array[], length: number): Uint8Array {
-  const body = new Uint8Array(length);
-  let at = 0;
-  for (const chunk of chunks) {
-    body.set(chunk, at);
-    at += chunk.length;
-  }
-  return body;
 }

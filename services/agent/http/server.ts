@@ -98,7 +98,8 @@ export async function serveAgentApi(api: AgentApi, options: ApiServerOptions): P
     const route = routeLabel(target);
     let answer: Answer;
     try {
-      answer = await answerTo(sources, { method, target, body: await readBody(request, proceed) });
+      using body = await readBody(request, proceed);
+      answer = await answerTo(sources, { method, target, body: body.bytes });
     } catch (error) {
       if (error instanceof ClientGone) return;
       answer = faults.answer(error, method, route);

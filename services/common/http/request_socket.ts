@@ -5,11 +5,13 @@ import { Duplex } from "node:stream";
 import { AheadEnd } from "./ahead_end.ts";
 import { type End, RestEnd } from "./ends.ts";
 import { PATIENCE } from "./answers.ts";
+import { nextTurn, Turns } from "./turns.ts";
 
 /** So much is written at a time, in bytes: each piece that the client takes shows that it still reads. */
 const PIECE = 65_536;
-/** After so many pieces of input other connections have their turn. */
-const TURN = 128;
+/** After so many pieces of input other connections have their turn: the parser takes up to 100 µs for one. */
+const TURN = 16;
+const LF = 10, CR = 13;
 
 /** In milliseconds: until a client has sent a request's head, its body, and how long it may be silent between two. */
 export interface Limits {
@@ -26,9 +28,10 @@ export interface Peer {
 
 /**
  * Node's parser takes whatever it is given: thousands of pipelined requests in one read become thousands of objects and
- * answers, before anyone looks whether the client reads them. So it is given a line at a time, or as much of a body as
- * its length says, and never a byte of the next request before the last one has been answered and the client has
- * taken the answer. Nothing is read from the connection meanwhile, so that TCP holds the client back.
+ * answers, before anyone looks whether the client reads them. So it is given a head at a time, as much of a body as its
+ * length says, or a line of a body that comes in chunks; and never a byte of the next request before the last one has been
+ * answered and the client has taken the answer. Nothing is read from the connection meanwhile, so that TCP holds the
+ * client back. However many clients send, all of them together have only a part of this process's time, see {@link Turns}.
  */
 export class RequestSocket extends Duplex {
   readonly remoteAddress: string | undefined;
@@ -50,6 +53,7 @@ export class RequestSocket extends Duplex {
   #rest = Buffer.alloc(0);
   #taken = false;
   #wake = () => {};
+  static readonly #turns = new Turns();
 
   constructor(end: End, { remoteAddress, localAddress }: Peer, limits: Limits) {
     super({ allowHalfOpen: true });
@@ -158,21 +162,21 @@ export class RequestSocket extends Duplex {
 
   async #feed(): Promise<void> {
     try {
-      let turn = 0;
       for (let read; (read = await this.#end.read());) {
-        if (this.destroyed) return;
         const bytes = Buffer.from(read);
         // After the last answer of a connection nothing is parsed any more.
-        for (let at = 0; at < bytes.length && !this.writableEnded;) {
+        for (let at = 0, turn = 0; !this.destroyed && !this.writableEnded; turn++) {
+          if (this.idle) at = afterEmptyLines(bytes, at);
+          if (at === bytes.length) break;
+          if (turn % TURN === 0) await RequestSocket.#turns.next();
+          if (this.destroyed) return;
           const from = at;
           at = this.#boundary(bytes, from);
           this.#rest = bytes.subarray(at);
           this.#give(bytes.subarray(from, at));
-          if (this.destroyed) return;
           if (this.#request?.complete || this.readableLength) await this.#turn();
-          if (this.destroyed) return;
-          if (++turn % TURN === 0) await nextTurn();
         }
+        if (this.destroyed) return;
       }
       this.push(null);
     } catch {
@@ -181,15 +185,12 @@ export class RequestSocket extends Duplex {
     }
   }
 
-  /**
-   * Up to where the parser may be given these bytes, so that it begins no second request: the end of a head that has
-   * come whole, else of a line, or of what is left of a body.
-   */
+  /** Up to where the parser may be given these bytes: the end of a head or line, or of what is left of a body. */
   #boundary(bytes: Buffer, from: number): number {
     if (this.#left) return Math.min(bytes.length, from + this.#left);
-    const head = this.idle ? bytes.indexOf("\n\r\n", from) : -1;
-    if (head >= 0) return head + 3;
-    return bytes.indexOf(10, from) + 1 || bytes.length;
+    // What a read begins with may be the rest of a line, even of the empty one that ends a head.
+    const oneLine = this.#request !== undefined || from === 0 && this.#begun;
+    return oneLine ? bytes.indexOf(LF, from) + 1 || bytes.length : endOfHead(bytes, from);
   }
 
   #give(bytes: Buffer): void {
@@ -213,7 +214,18 @@ export class RequestSocket extends Duplex {
   }
 }
 
-/** Lets everything else that is due be done first. */
-function nextTurn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
+/** A request may come after empty lines (RFC 9112 §2.2). */
+function afterEmptyLines(bytes: Buffer, at: number): number {
+  while (bytes[at] === LF || bytes[at] === CR) at++;
+  return at;
+}
+
+/** Behind the first empty line from `at`, where a line begins; the end of what there is when there is none. */
+function endOfHead(bytes: Buffer, at: number): number {
+  while (at < bytes.length) {
+    const end = bytes.indexOf(LF, at) + 1 || bytes.length;
+    if (end - at === 1 || end - at === 2 && bytes[at] === CR) return end;
+    at = end;
+  }
+  return bytes.length;
 }
