@@ -7,7 +7,6 @@ import { type Activation, findEndpoint, namespaceGone } from "../overlay/endpoin
 import { hostVethName } from "../overlay/faults.ts";
 import { findNetwork, planCreateNetwork, planDeleteNetwork } from "../overlay/networks.ts";
 import { conflictsOf, unusableAddress } from "../overlay/ranges.ts";
-import { BRIDGE, VXLAN } from "../overlay/state.ts";
 import { change, definitely } from "../store/change.ts";
 import type { EndpointRecord, NetworkRecord } from "../store/sand_records.ts";
 import type {
@@ -213,7 +212,7 @@ export class Agent implements AgentApi {
     { interfaceName, routes = [], hostRoute = false, hostVeth = false }: NewEndpoint,
     names: string[],
   ): Promise<Activation> {
-    let { identity, vethNames, isHome } = await this.#context.kernel.inspect(path);
+    let { identity, vethNames, isHome, agentsOwn } = await this.#context.kernel.inspect(path);
     const inTheWay = interfaceName !== undefined && vethNames.has(interfaceName)
       ? staleAt(this.#context, path, sinceBoot(identity)).filter(({ record }) =>
         record.target_veth_name === interfaceName
@@ -221,17 +220,15 @@ export class Agent implements AgentApi {
       : [];
     if (inTheWay.length) {
       for (const endpoint of inTheWay) await deactivate(this.#context, this.#workers, endpoint);
-      ({ identity, vethNames, isHome } = await this.#context.kernel.inspect(path));
+      ({ identity, vethNames, isHome, agentsOwn } = await this.#context.kernel.inspect(path));
     }
     if (isHome) {
       throw invalid(
         `ns_handle_path: "${path}" is the agent's own network namespace: name that of a container`,
       );
     }
-    if (vethNames.has(BRIDGE) && vethNames.has(VXLAN)) {
-      throw invalid(
-        `ns_handle_path: "${path}" is the namespace of an overlay network (it has ${BRIDGE} and ${VXLAN}): name that of a container`,
-      );
+    if (agentsOwn !== undefined) {
+      throw invalid(`ns_handle_path: "${path}" is ${agentsOwn}: name that of a container`);
     }
     if (interfaceName !== undefined && vethNames.has(interfaceName)) {
       throw new Refusal("exists", `there is an interface called ${interfaceName} in ${path} already`);

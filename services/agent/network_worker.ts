@@ -450,10 +450,10 @@ export class NetworkWorker {
 
   /** True when the host is to have a route to one of its endpoints. */
   #legWanted(): boolean {
-    const network = this.#context.view.network(this.id);
+    const { view } = this.#context, network = view.network(this.id);
     for (const endpoint of this.#local()) {
       if (!network || hostRouteOf(endpoint) === undefined) continue;
-      if (localFault(endpoint, network) === undefined) return true;
+      if (localFault(endpoint, network, view) === undefined) return true;
     }
     return false;
   }
@@ -841,7 +841,7 @@ export class NetworkWorker {
   #refused(endpoint: Endpoint): boolean {
     const { view, host } = this.#context, network = view.network(this.id);
     if (!network || !endpoint.active || endpoint.host !== host.hostname) return false;
-    const fault = localFault(endpoint, network);
+    const fault = localFault(endpoint, network, view);
     if (fault === undefined) return false;
     this.#broken.set(endpoint.id, this.#refusal(endpoint.id, fault));
     return true;

@@ -65,7 +65,7 @@ export function desiredState(view: View, networkId: string, options: DesiredOpti
     here = true;
     const { overlay_veth_name: name } = endpoint.record;
     // One that is refused is neither made nor taken away.
-    if (!endpoint.active || name === "" || localFault(endpoint, network) !== undefined) continue;
+    if (!endpoint.active || name === "" || localFault(endpoint, network, view) !== undefined) continue;
     const other = owners.get(name);
     if (other) problems.push(twice(view, network, name, endpoint, other));
     if (other && older(other, endpoint) < 0) continue;

@@ -5,7 +5,7 @@
 import { Cidr } from "../common/ip.ts";
 import type { NetworkRecord } from "../store/sand_records.ts";
 import { gatewayOf, rangeOf } from "./claims.ts";
-import { isPublic } from "./ranges.ts";
+import { isPublic, unusableRange } from "./ranges.ts";
 import { type Endpoint, older } from "./space.ts";
 import type { View } from "./view.ts";
 
@@ -55,6 +55,7 @@ export function networkFault({ id, vxlan_vni: vni, ip_range }: NetworkRecord): s
 export function localFault(
   { record, address, mac, hot }: Endpoint,
   network: NetworkRecord,
+  view: View,
 ): string | undefined {
   const { overlay_veth_name: name, strand_host_veth: hostEnd } = record;
   if (hostEnd !== undefined && hostEnd !== hostVethName(name)) {
@@ -63,8 +64,12 @@ export function localFault(
   if (mac !== undefined && hot.mac < 0) return `target_veth_mac: ${mac} is not a MAC that a host can have`;
   if (!address) return undefined;
   const range = rangeOf(network);
-  if ((record.strand_host_route || hostEnd !== undefined) && isPublic(range)) {
-    return `strand_host_route, strand_host_veth: ${range} has public addresses, which are others' for this host`;
+  if (record.strand_host_route || hostEnd !== undefined) {
+    const others = isPublic(range) ? "has public addresses" : unusableRange(range);
+    const theirs = others ?? (view.hasVtep(address) ? `has ${address}, the VTEP of a host` : undefined);
+    if (theirs !== undefined) {
+      return `strand_host_route, strand_host_veth: ${range}: ${theirs}; this host has a way to others there`;
+    }
   }
   if (!range.contains(address) || range.reserved(address) || address.equals(gatewayOf(network))) {
     return `target_veth_ip: no endpoint of ${range} can have ${address}`;

@@ -52,7 +52,7 @@ Deno.test("localFault() refuses what the API would not have made", () => {
     it.putEndpoint(endpointRecord("E", { ...good, ...fields }));
     const endpoint = it.view.endpoint("E");
     assert.ok(endpoint);
-    return localFault(endpoint, network);
+    return localFault(endpoint, network, it.view);
   };
   assert.equal(fault({}), undefined);
   // As agents of old have it: no veth yet, no address.
@@ -73,6 +73,30 @@ Deno.test("localFault() refuses what the API would not have made", () => {
   ) {
     assert.match(fault(fields) ?? "", reason);
   }
+});
+
+Deno.test("localFault() refuses a route on the host to what that reaches elsewhere: cloud metadata, another host's VTEP", () => {
+  const fault = (range: string, ip: string, fields: object) => {
+    const it = lab(), its = { ...network, ip_range: range, gateway: `${Ip.parse(ip).plus(-1)}/16` };
+    it.put({ [it.keys.network(network.id)]: its });
+    it.putEndpoint(
+      endpointRecord("E", { overlay_veth_name: "sand0001", target_veth_ip: `${ip}/16`, ...fields }),
+    );
+    it.putEndpoint(endpointRecord("F", { hostname: "h2", host_ip: "172.16.0.7" }));
+    const endpoint = it.view.endpoint("E");
+    assert.ok(endpoint);
+    const found = localFault(endpoint, its, it.view);
+    it.putEndpoint(endpointRecord("F", { hostname: "h2", host_ip: "192.0.2.2" }));
+    assert.equal(it.view.hasVtep(Ip.parse("172.16.0.7")), false, "it has another VTEP by now");
+    return found;
+  };
+  for (const way of [{ strand_host_route: true }, { strand_host_veth: "sandc0001" }]) {
+    assert.match(fault("169.254.0.0/16", "169.254.169.254", way) ?? "", /169\.254\.0\.0\/16 are link-local/);
+    assert.match(fault("172.16.0.0/16", "172.16.0.7", way) ?? "", /has 172\.16\.0\.7, the VTEP of a host/);
+    assert.match(fault("8.8.0.0/16", "8.8.8.8", way) ?? "", /has public addresses/);
+    assert.equal(fault("172.16.0.0/16", "172.16.0.8", way), undefined);
+  }
+  assert.equal(fault("172.16.0.0/16", "172.16.0.7", {}), undefined, "the network is apart from its host");
 });
 
 Deno.test("what a host says of a network is not believed below an MTU of 576, nor beyond the store's revision", () => {

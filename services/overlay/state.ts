@@ -4,6 +4,9 @@
  * In the two tables, which may have 100,000 rows, an IPv4 address is its 32-bit value and a MAC its 48-bit value.
  */
 
+/** The vxlan device of the probes, in a namespace of its own. */
+export const PROBE = "probe0";
+
 /** What is in the network's namespace; a network without a namespace is `undefined` instead. */
 export interface NetworkState {
   readonly loopbackUp: boolean;

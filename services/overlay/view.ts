@@ -1,4 +1,4 @@
-import type { Ip } from "../common/ip.ts";
+import { Ip } from "../common/ip.ts";
 import { Refusal } from "../common/refusal.ts";
 import type { SandKeys } from "../store/sand_keys.ts";
 import type {
@@ -35,6 +35,8 @@ export class View {
   readonly #mirror: Mirror<SandRecord>;
   readonly #networks = new Map<string, NetworkRecord>();
   readonly #endpoints = new Map<string, Endpoint>();
+  /** How many endpoints are behind each VTEP, by its 32-bit value. */
+  readonly #vteps = new Map<number, number>();
   readonly #onHost = new Map<string, Set<string>>();
   readonly #networksOn = new Map<string, Set<string>>();
   readonly #spaces = new Map<string, Space>();
@@ -81,12 +83,12 @@ export class View {
   }
 
   /** VTEPs of hosts that have endpoints, as far as they are followed. */
-  vteps(): Iterable<Ip> {
-    const found = new Map<number, Ip>();
-    for (const { vtep, hot } of this.#endpoints.values()) {
-      if (vtep && hot.vtep >= 0) found.set(hot.vtep, vtep);
-    }
-    return found.values();
+  *vteps(): Iterable<Ip> {
+    for (const vtep of this.#vteps.keys()) yield Ip.from4(vtep);
+  }
+
+  hasVtep(address: Ip): boolean {
+    return address.family === 4 && this.#vteps.has(address.u32);
   }
 
   endpointsOn(host: string): Endpoint[] {
@@ -209,6 +211,8 @@ export class View {
     const now = readEndpoint(after ? [...others, after] : others);
     if (known && (known.network !== now?.network)) this.#spaces.get(known.network)?.set(id, undefined);
     if (known && known.host !== now?.host) this.#leave(known.host, id);
+    this.#countVtep(known, -1);
+    this.#countVtep(now, 1);
     if (!now) {
       this.#endpoints.delete(id);
       return { before: known, after: undefined };
@@ -219,6 +223,14 @@ export class View {
     if (!onHost) this.#onHost.set(now.host, onHost = new Set());
     onHost.add(id);
     return { before: known, after: now };
+  }
+
+  #countVtep(endpoint: Endpoint | undefined, change: 1 | -1): void {
+    const vtep = endpoint?.hot.vtep ?? -1;
+    if (vtep < 0) return;
+    const count = (this.#vteps.get(vtep) ?? 0) + change;
+    if (count) this.#vteps.set(vtep, count);
+    else this.#vteps.delete(vtep);
   }
 
   #leave(host: string, id: string): void {

@@ -68,6 +68,7 @@ Deno.test("a hostile record does nothing to this host, is told by its key, and e
     ["the agent's own namespace, by its process", { target_netns_path: `/proc/${h1.agent.pid}/ns/net` }],
     ["the agent's own namespace, by /proc", { target_netns_path: "/proc/thread-self/ns/net" }],
     ["the network's own namespace", { target_netns_path: h1.namespaceOf(id) }],
+    ["the namespace of the probes", { target_netns_path: h1.namespaceOf("strand-probe") }],
     ["the underlay's interface for the host's end", { strand_host_veth: "eth0" }],
     ["a host's end that is another endpoint's", { strand_host_veth: "sandc0001" }],
     ["an address outside the range, with a route on the host", {

@@ -9,7 +9,7 @@ import type { Notifications } from "./notifications.ts";
 import { NamespaceGone, Place } from "./place.ts";
 import type { Underlay } from "./read.ts";
 import { missingRoutes } from "./routes.ts";
-import { refuseTarget, TargetRefused } from "./target.ts";
+import { agentsOwn, refuseTarget, TargetRefused } from "./target.ts";
 
 /** Settings of a host. */
 export interface HostOptions {
@@ -29,6 +29,8 @@ export interface Target {
   readonly vethNames: ReadonlySet<string>;
   /** True for the namespace that this process runs in. */
   readonly isHome: boolean;
+  /** Set for one that an agent has made for itself: what it is, as part of a sentence. */
+  readonly agentsOwn: string | undefined;
 }
 
 /** This host's kernel: the namespace that this process runs in is the underlay of all networks. */
@@ -64,6 +66,7 @@ export class HostKernel implements Disposable {
       identity,
       vethNames: new Set(links.map(({ name }) => name)),
       isHome: identity === namespaceIdentity(home),
+      agentsOwn: agentsOwn(links),
     };
   }
 

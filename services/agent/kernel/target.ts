@@ -1,6 +1,7 @@
 import { home, namespaceIdentity } from "../../../ffi/netns.ts";
 import { Refusal } from "../../common/refusal.ts";
-import { BRIDGE, VXLAN } from "../../overlay/state.ts";
+import type { Link } from "../../../ffi/netlink_links.ts";
+import { BRIDGE, PROBE, VXLAN } from "../../overlay/state.ts";
 import type { Place } from "./place.ts";
 
 /** A namespace that no endpoint may be in. */
@@ -13,16 +14,22 @@ export class TargetRefused extends Refusal {
 /**
  * Refuses a namespace that no endpoint may be in, whatever its record says: another host may have written it.
  *
- * @throws TargetRefused for the namespace of this process and for that of an overlay network
+ * @throws TargetRefused for the namespace of this process and for those that agents make
  */
 export async function refuseTarget(place: Place): Promise<void> {
   if (namespaceIdentity(place.fd) === namespaceIdentity(home)) {
     throw new TargetRefused(place.path, "the agent's own network namespace");
   }
-  if (await place.link(BRIDGE) && await place.link(VXLAN)) {
-    throw new TargetRefused(
-      place.path,
-      `the namespace of an overlay network (it has ${BRIDGE} and ${VXLAN})`,
-    );
+  const made = agentsOwn([await place.link(BRIDGE), await place.link(VXLAN), await place.link(PROBE)]);
+  if (made !== undefined) throw new TargetRefused(place.path, made);
+}
+
+/** What a namespace with these links is that agents have made for themselves; undefined: it is none of theirs. */
+export function agentsOwn(links: readonly (Link | undefined)[]): string | undefined {
+  const has = (name: string, kind?: string) =>
+    links.some((link) => link?.name === name && (kind === undefined || link.kind === kind));
+  if (has(BRIDGE) && has(VXLAN)) {
+    return `the namespace of an overlay network (it has ${BRIDGE} and ${VXLAN})`;
   }
+  return has(PROBE, "vxlan") ? `the namespace of an agent's probes (it has ${PROBE})` : undefined;
 }

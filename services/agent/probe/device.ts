@@ -8,12 +8,10 @@ import { deleteMacs, deleteNeighbours, setNeighbours } from "../../../ffi/netlin
 import { home, inNamespace, removeNamespace } from "../../../ffi/netns.ts";
 import { setSysctl } from "../../../ffi/sysctl.ts";
 import type { Ip } from "../../common/ip.ts";
-import { LARGEST_PROBE, PROBE_VNI } from "../../overlay/state.ts";
+import { LARGEST_PROBE, PROBE, PROBE_VNI } from "../../overlay/state.ts";
 import { Place } from "../kernel/place.ts";
 import { addressesOnly, arpEntries, fdbEntries, macsOnly } from "../kernel/tables.ts";
 
-/** The device's name. */
-const NAME = "probe0";
 /** A probe's MAC is these two octets and its host's VTEP. */
 const MAC = 0x0253 * 2 ** 32;
 
@@ -75,7 +73,7 @@ export class ProbeDevice {
       });
       const index = await place.index(name);
       await place.netlink.run(
-        changeLink(index, { name: NAME }),
+        changeLink(index, { name: PROBE }),
         changeLink(index, { up: true }),
         addAddress({ link: index, address: vtep.bytes, prefix: 32 }),
         setRoute({ destination: new Uint8Array(4), prefix: 0, link: index }),
@@ -122,7 +120,7 @@ export class ProbeDevice {
       ...come.size ? await setNeighbours(netlink, "arp", index, arpEntries(come)) : [],
     ];
     const [first] = failures;
-    if (first) throw new SystemError(`change the tables of ${NAME}`, first.errno, first.detail);
+    if (first) throw new SystemError(`change the tables of ${PROBE}`, first.errno, first.detail);
     for (const vtep of gone) this.#peers.delete(vtep);
     for (const vtep of come.keys()) this.#peers.add(vtep);
   }
