@@ -3,12 +3,12 @@ import { Ip } from "../common/ip.ts";
 import { invalid } from "../common/refusal.ts";
 import { Cache, type Cached } from "./cache.ts";
 import { COUNTER, type Counters } from "./counters.ts";
-import { type Layout, layoutOf, write16 } from "./message.ts";
-import { ask, type Resolver } from "./upstream.ts";
-import { HEADER, LOWER, OPT_LENGTH, RCODE, TYPE, UDP_MAX, UDP_PLAIN } from "./wire.ts";
+import { hasAnswer, type Layout, layoutOf, rcodeOf, write16 } from "./message.ts";
+import { type Question, Resolver } from "./resolver.ts";
+import { HEADER, LOWER, OPT_LENGTH, TYPE, UDP_MAX, UDP_PLAIN } from "./wire.ts";
 
 export interface ForwarderOptions {
-  /** `9.9.9.9`, `[2620:fe::fe]:53`: the first one that works is asked. */
+  /** `9.9.9.9`, `[2620:fe::fe]:53`: the first one is asked, the next where it has no answer. */
   readonly resolvers: readonly string[];
   readonly counters: Counters;
   /** Octets of answers that are kept. Default 8 MiB. */
@@ -17,16 +17,15 @@ export interface ForwarderOptions {
   readonly patience?: number;
   /** Milliseconds since whenever. */
   readonly now?: () => number;
+  /** Told, in a sentence, when a resolver is taken to be down. */
+  readonly onDown?: (what: string) => void;
 }
-
-/** How long a resolver that failed is asked only after the others. */
-const SHUNNED = 30_000;
 
 const QR = 0x80, TC = 0x02, RD = 0x01, RA = 0x80, AD = 0x20, CD = 0x10;
 
 /** Answers from other resolvers, kept as long as their TTLs say. One question is asked once however many want it. */
 export class Forwarder {
-  readonly #resolvers: { at: Resolver; shunnedUntil: number }[];
+  readonly #resolvers: Resolver[];
   readonly #counters: Counters;
   readonly #patience: number;
   readonly #now: () => number;
@@ -36,14 +35,15 @@ export class Forwarder {
 
   /** @throws Refusal "invalid" for a resolver that is no address */
   constructor(options: ForwarderOptions) {
+    const { counters, now = () => performance.now(), onDown = () => {} } = options;
     this.#resolvers = options.resolvers.map((text) => {
       const at = parseHostPort(text, "forward", 53);
       if (!Ip.tryParse(at.host)) throw invalid(`forward: "${text}" is not an address, like 9.9.9.9`);
-      return { at, shunnedUntil: -Infinity };
+      return new Resolver({ at, counters, now, onDown });
     });
-    this.#counters = options.counters;
+    this.#counters = counters;
     this.#patience = options.patience ?? 4000;
-    this.#now = options.now ?? (() => performance.now());
+    this.#now = now;
     this.#cache = new Cache(options.cacheBytes ?? 8 << 20, this.#now);
   }
 
@@ -74,7 +74,7 @@ export class Forwarder {
 
   /** Asks one resolver after the other, twice round, until one knows. */
   async #ask(query: Uint8Array, layout: Layout, key: string): Promise<Cached | undefined> {
-    const upstream = upstreamQuery(query, layout);
+    const question = questionOf(query, layout);
     const deadline = this.#now() + this.#patience;
     // With somebody else to ask there is no point in waiting long.
     const each = this.#patience / (this.#resolvers.length > 1 ? 4 : 2);
@@ -83,17 +83,13 @@ export class Forwarder {
       for (const resolver of this.#inOrder()) {
         const left = Math.min(each, deadline - this.#now());
         if (left <= 0 || this.#closing.signal.aborted) return other;
-        this.#counters.add(COUNTER.upstreamQueries);
-        const answer = await this.#askOne(resolver.at, upstream, layout.questionEnd, left);
-        const rcode = answer && rcodeOf(answer);
-        if (answer && (rcode === RCODE.NOERROR || rcode === RCODE.NXDOMAIN)) {
-          resolver.shunnedUntil = -Infinity;
+        const answer = await resolver.ask(question, left, this.#closing.signal);
+        if (answer && hasAnswer(answer.message)) {
           this.#cache.put(key, answer);
           return answer;
         }
         this.#counters.add(COUNTER.upstreamFailures);
-        if (answer) other = answer;
-        else resolver.shunnedUntil = this.#now() + SHUNNED;
+        other = answer ?? other;
       }
       // Every one has said no: asking again will not change that.
       if (other) return other;
@@ -101,56 +97,36 @@ export class Forwarder {
     return undefined;
   }
 
-  async #askOne(
-    at: Resolver,
-    query: Uint8Array,
-    questionEnd: number,
-    timeout: number,
-  ): Promise<Cached | undefined> {
-    const late = new AbortController();
-    const timer = setTimeout(() => late.abort(new Error("timed out")), timeout);
-    try {
-      const message = await ask(at, query, questionEnd, AbortSignal.any([late.signal, this.#closing.signal]));
-      const layout = layoutOf(message);
-      // An RCODE of EDNS's own (BADVERS, BADCOOKIE) concerns us and that resolver, not the client.
-      if (!layout || layout.edns?.rcode) return undefined;
-      return { message: message.slice(0, layout.end), layout };
-    } catch {
-      // Timed out, refused or unreachable: counted by the caller, and the next one is asked.
-      return undefined;
-    } finally {
-      clearTimeout(timer);
-    }
+  /** As the configuration has them, but those that are down last. */
+  #inOrder(): Resolver[] {
+    const due = this.#resolvers.map((resolver) => resolver.isDue);
+    return [...this.#resolvers.filter((_, i) => due[i]), ...this.#resolvers.filter((_, i) => !due[i])];
   }
-
-  #inOrder() {
-    const now = this.#now();
-    const shunned = ({ shunnedUntil }: { shunnedUntil: number }) => Math.max(shunnedUntil - now, 0);
-    return this.#resolvers.toSorted((a, b) => shunned(a) - shunned(b));
-  }
-}
-
-function rcodeOf({ message }: Cached): number {
-  return (message[3] ?? 0) & 15;
 }
 
 /** What tells answers apart: the question in lower case, DO and CD. */
 function keyOf(query: Uint8Array, { questionEnd, edns }: Layout): string {
-  let key = `${edns?.dnssecOk ? "D" : ""}${(query[3] ?? 0) & CD ? "C" : ""} `;
-  for (let i = HEADER; i < questionEnd; i++) key += String.fromCharCode(LOWER[query[i] ?? 0] ?? 0);
-  return key;
+  const flags = `${edns?.dnssecOk ? "D" : ""}${(query[3] ?? 0) & CD ? "C" : ""}`;
+  return `${flags} ${lowerCase(query, HEADER, questionEnd)}`;
+}
+
+function lowerCase(octets: Uint8Array, from: number, to: number): string {
+  let text = "";
+  for (let i = from; i < to; i++) text += String.fromCharCode(LOWER[octets[i] ?? 0] ?? 0);
+  return text;
 }
 
 /** The client's question with its AD, CD and DO, RD set, and our own EDNS: none of its options goes further. */
-function upstreamQuery(query: Uint8Array, { questionEnd, edns }: Layout): Uint8Array {
-  const out = new Uint8Array(questionEnd + OPT_LENGTH);
-  out.set(query.subarray(0, questionEnd));
-  out[2] = RD;
-  out[3] = (query[3] ?? 0) & (AD | CD);
-  out.fill(0, 6, HEADER);
-  out[11] = 1;
-  writeOpt(out, questionEnd, edns?.dnssecOk ?? false);
-  return out;
+function questionOf(query: Uint8Array, { questionEnd, edns }: Layout): Question {
+  const withOpt = new Uint8Array(questionEnd + OPT_LENGTH);
+  withOpt.set(query.subarray(0, questionEnd));
+  withOpt[2] = RD;
+  withOpt[3] = (query[3] ?? 0) & (AD | CD);
+  withOpt.fill(0, 6, HEADER);
+  const plain = withOpt.slice(0, questionEnd);
+  withOpt[11] = 1;
+  writeOpt(withOpt, questionEnd, edns?.dnssecOk ?? false);
+  return { name: lowerCase(query, HEADER, questionEnd - 4), withOpt, plain };
 }
 
 /** Makes an answer the client's: its id, flags, letters and EDNS, and no longer than it takes. */
@@ -173,7 +149,7 @@ export function reply(
   const told = (message[3] ?? 0) & AD;
   const wanted = edns?.dnssecOk || ((query[3] ?? 0) & AD) !== 0;
   out[2] = QR | ((query[2] ?? 0) & RD) | (fits ? 0 : TC);
-  out[3] = RA | (wanted ? told : 0) | ((query[3] ?? 0) & CD) | rcodeOf({ message, layout });
+  out[3] = RA | (wanted ? told : 0) | ((query[3] ?? 0) & CD) | rcodeOf(message);
   if (!fits) out.fill(0, 6, HEADER);
   write16(out, 10, (fits ? layout.additional : 0) + (edns ? 1 : 0));
   if (edns) writeOpt(out, end, edns.dnssecOk);

@@ -138,14 +138,147 @@ Deno.test("a resolver that is silent, away, refuses or fails is followed by the 
   const refuses = await resolver((query, send) => send(response(query, 5, [])));
   const good = await resolver((query, send) => send(response(query, 0, [a(60)])));
   const resolvers = [silent, { ...away, close: () => {} }, refuses, good];
-  await withForwarder(resolvers, { patience: 800 }, async (ask, counters) => {
+  await withForwarder(resolvers, {}, async (ask, counters) => {
     assert.equal((await ask({ name: "one.test" }))?.answer.length, 1);
-    assert.deepEqual([counters().upstreamQueries, counters().upstreamFailures], [4, 3]);
-    // The first two are shunned now.
-    const begun = performance.now();
-    assert.equal((await ask({ name: "two.test" }))?.answer.length, 1);
-    assert(performance.now() - begun < 150);
-    assert.equal(counters().upstreamQueries, 6);
+    assert.equal(counters().upstreamFailures, 3);
+  });
+});
+
+/**
+ * Two resolvers: for `dead` names the first one has only what cannot be read, which is no answer but takes no time;
+ * the second one knows all names otherwise.
+ */
+async function internalAndPublic(dead: (name: string) => boolean) {
+  const asked: string[] = [];
+  const internal = await resolver((query, send) => {
+    const name = decode(query).question?.name ?? "";
+    asked.push(name);
+    send(dead(name) ? response(query, 0, [a(60)]).slice(0, -20) : response(query, 0, [a(60, 10)]));
+  });
+  const open = await resolver((query, send) => send(response(query, 0, [a(60, 99)])));
+  return { resolvers: [internal, open], asked };
+}
+
+Deno.test("a name that the first resolver never answers leaves it the first for all others", async () => {
+  const { resolvers } = await internalAndPublic((name) => name === "dead.test" || name === "worse.test");
+  await withForwarder(resolvers, { patience: 60_000 }, async (ask) => {
+    const last = async (name: string, type = 1) => (await ask({ name, type }))?.answer[0]?.data.split(".")[3];
+    // Two names, of whatever type and letters and however often, are not several.
+    for (const name of ["dead.test", "DEAD.test", "worse.test"]) {
+      for (const type of [1, 28, 15]) await ask({ name, type });
+    }
+    for (let i = 0; i < 3; i++) assert.equal(await last(`good${i}.test`), "10");
+    // An answer in between: no names in a row.
+    for (let i = 0; i < 3; i++) {
+      await ask({ name: "dead.test", type: 100 + i });
+      await ask({ name: "worse.test", type: 100 + i });
+      assert.equal(await last(`between${i}.test`), "10");
+    }
+  });
+});
+
+Deno.test("a resolver is down after three names in a row, tried by one query at a time, and then first again", async () => {
+  let dead = true, now = 0;
+  const { resolvers, asked } = await internalAndPublic(() => dead);
+  const told: string[] = [];
+  const options = { patience: 60_000, now: () => now, onDown: (what: string) => void told.push(what) };
+  await withForwarder(resolvers, options, async (ask) => {
+    const last = async (name: string) => (await ask({ name }))?.answer[0]?.data.split(".")[3];
+    for (let i = 0; i < 3; i++) assert.equal(await last(`n${i}.test`), "99");
+    assert.match(
+      told.join(),
+      /^forward: 127\.0\.0\.1:\d+ left 3 names in a row unanswered and is asked last/,
+    );
+    asked.length = 0;
+    for (let i = 0; i < 5; i++) assert.equal(await last(`down${i}.test`), "99");
+    assert.deepEqual(asked, []);
+    now += 2000;
+    const names = Array.from({ length: 20 }, (_, i) => `probe${i}.test`);
+    assert.deepEqual(new Set(await Promise.all(names.map(last))), new Set(["99"]));
+    assert.deepEqual(new Set(asked), new Set(["probe0.test"]));
+    dead = false;
+    assert.equal(await last("soon.test"), "99");
+    now += 2000;
+    assert.equal(await last("back.test"), "10");
+    assert.equal(await last("first.test"), "10");
+  });
+});
+
+Deno.test("a resolver without EDNS is asked without OPT, and no more with it for a while", async () => {
+  const bare = (query: Uint8Array, rcode: number) =>
+    Uint8Array.of(...query.subarray(0, 2), 0x81, 0x80 | rcode, ...new Array<number>(8).fill(0));
+  const withoutOpt = (message: Uint8Array) => {
+    const copy = message.slice(0, -11);
+    copy[11] = 0;
+    return copy;
+  };
+  const refusals: Record<string, (query: Uint8Array) => Uint8Array | undefined> = {
+    "FORMERR": (query) => withoutOpt(response(query, 1, [])),
+    "FORMERR as a header alone": (query) => bare(query, 1),
+    "FORMERR with what it could not read": (query) => Uint8Array.of(...bare(query, 1), ...query.subarray(12)),
+    "FORMERR with the query's own OPT": (query) => response(query, 1, []),
+    "NOTIMP": (query) => bare(query, 4),
+    "SERVFAIL": (query) => withoutOpt(response(query, 2, [])),
+    "BADVERS": (query) => {
+      const message = response(query, 0, []);
+      message[message.length - 6] = 1;
+      return message;
+    },
+    "nothing": () => undefined,
+  };
+  for (const [what, refuse] of Object.entries(refusals)) {
+    let now = 0;
+    const seen: boolean[] = [];
+    const up = await resolver((query, send) => {
+      const { edns } = decode(query);
+      seen.push(edns !== undefined);
+      const answer = edns ? refuse(query) : withoutOpt(response(query, 0, [a(60)]));
+      if (answer) send(answer);
+    });
+    await withForwarder(
+      [up],
+      { now: () => now, patience: what === "nothing" ? 4000 : 60_000 },
+      async (ask) => {
+        const first = await ask({ name: "one.test", edns: { dnssecOk: true } });
+        assert.deepEqual([first?.rcode, first?.answer.length, first?.edns?.size], [0, 1, 1232], what);
+        assert.equal((await ask({ name: "two.test" }))?.answer.length, 1, what);
+        assert.deepEqual(seen, [true, false, false], what);
+        now += 1e6;
+        assert.equal((await ask({ name: "three.test" }))?.answer.length, 1, what);
+        assert.deepEqual(seen.slice(3), [true, false], what);
+      },
+    );
+  }
+});
+
+Deno.test("a resolver that knows EDNS is asked with OPT whatever it fails at, and a lost query changes nothing", async () => {
+  const plain: string[] = [];
+  let lose = 0;
+  const up = await resolver((query, send) => {
+    const { edns, question } = decode(query);
+    if (!edns) plain.push(question?.name ?? "");
+    if (lose-- > 0) return;
+    send(response(query, question?.name === "fails.test" ? 2 : 0, [a(60)]));
+  });
+  await withForwarder([up], {}, async (ask) => {
+    assert.equal((await ask({ name: "fails.test" }))?.rcode, 2);
+    assert.equal((await ask({ name: "one.test" }))?.rcode, 0);
+    lose = 1;
+    assert.equal((await ask({ name: "two.test" }))?.rcode, 0);
+    assert.deepEqual(plain, []);
+  });
+});
+
+Deno.test("an error that concerns the question is the client's, with OPT and without", async () => {
+  const up = await resolver((query, send) => send(response(query, 4, []).slice(0, 12).fill(0, 4)));
+  let now = 0;
+  await withForwarder([up], { now: () => now }, async (ask, counters) => {
+    for (let i = 1; i < 3; i++) {
+      const m = await ask({ name: "one.test" });
+      assert.deepEqual([m?.rcode, m?.question?.name, m?.answer], [4, "one.test", []]);
+      assert.equal(counters().upstreamQueries, 2 * i);
+      now += 1;
+    }
   });
 });
 
@@ -156,7 +289,8 @@ Deno.test("nobody answering is undefined within the patience", async () => {
     const both = await Promise.all([ask({ name: "one.test" }), ask({ name: "one.test" })]);
     assert.deepEqual(both, [undefined, undefined]);
     assert(performance.now() - begun < 1000);
-    assert.equal(counters().upstreamQueries, 2);
+    // Twice, with OPT and without.
+    assert.equal(counters().upstreamQueries, 4);
   });
 });
 

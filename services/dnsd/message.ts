@@ -1,5 +1,5 @@
 /** Messages of others, read as far as forwarding needs and rewritten without decoding them. */
-import { HEADER, skipName, TYPE } from "./wire.ts";
+import { HEADER, RCODE, skipName, TYPE } from "./wire.ts";
 
 /** Where things are in a message. */
 export interface Layout {
@@ -60,6 +60,17 @@ export function layoutOf(message: Uint8Array): Layout | undefined {
   }
   const ttl = least === Infinity ? 0 : least;
   return { questionEnd, end: end < 0 ? at : end, additional, ttls, ttl, soa, edns };
+}
+
+/** The RCODE of a message's header, without EDNS's upper bits. */
+export function rcodeOf(message: Uint8Array): number {
+  return (message[3] ?? 0) & 15;
+}
+
+/** True when a response says what there is, or that there is nothing: no error. */
+export function hasAnswer(message: Uint8Array): boolean {
+  const rcode = rcodeOf(message);
+  return rcode === RCODE.NOERROR || rcode === RCODE.NXDOMAIN;
 }
 
 /** Two octets in network order; 0 for what lies beyond the end. */

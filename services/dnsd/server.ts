@@ -34,7 +34,7 @@ export interface DnsOptions {
   readonly patience?: number;
   /** See {@link TcpServer}. */
   readonly tcp?: { readonly maxConnections?: number; readonly idle?: number };
-  /** Told, in a sentence, when connections are refused or cannot be accepted. */
+  /** Told, in a sentence, when connections are refused or cannot be accepted, or a resolver is taken to be down. */
   readonly onTrouble?: (what: string) => void;
 }
 
@@ -95,6 +95,7 @@ class Server implements DnsServer {
       this.#forwarder = new Forwarder({
         resolvers: forward,
         counters: this.#counters.main,
+        onDown: (what) => options.onTrouble?.(what),
         ...(patience === undefined ? {} : { patience }),
       });
     }

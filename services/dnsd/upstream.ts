@@ -1,12 +1,8 @@
 import dgram from "node:dgram";
+import type { HostPort } from "../common/host_port.ts";
 import { Ip } from "../common/ip.ts";
+import { hasAnswer, read16, write16 } from "./message.ts";
 import { HEADER, LOWER } from "./wire.ts";
-import { read16, write16 } from "./message.ts";
-
-export interface Resolver {
-  readonly host: string;
-  readonly port: number;
-}
 
 /**
  * Asks one resolver once, by UDP from a port of its own, and by TCP when the answer was cut.
@@ -17,7 +13,7 @@ export interface Resolver {
  * @throws Error, on timeout and on what the network says
  */
 export async function ask(
-  { host, port }: Resolver,
+  { host, port }: HostPort,
   query: Uint8Array,
   questionEnd: number,
   signal: AbortSignal,
@@ -100,8 +96,11 @@ function same(a: string, b: string): boolean {
 
 /** True when `message` is a response with the query's id and question (in any case of letters). */
 function answers(message: Uint8Array, query: Uint8Array, questionEnd: number): boolean {
-  if (message.length < questionEnd || ((message[2] ?? 0) & 0xf8) !== 0x80) return false;
-  if (read16(message, 0) !== read16(query, 0) || read16(message, 4) !== 1) return false;
+  if (message.length < HEADER || ((message[2] ?? 0) & 0xf8) !== 0x80) return false;
+  if (read16(message, 0) !== read16(query, 0)) return false;
+  // One who cannot read a query may answer with a header alone.
+  if (read16(message, 4) === 0) return !hasAnswer(message);
+  if (message.length < questionEnd || read16(message, 4) !== 1) return false;
   for (let i = HEADER; i < questionEnd; i++) {
     if (LOWER[message[i] ?? 0] !== LOWER[query[i] ?? 0]) return false;
   }

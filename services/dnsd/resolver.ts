@@ -1,0 +1,154 @@
+/** One of the resolvers that names are forwarded to: whether it answers at all, and whether it knows EDNS. */
+import { formatHostPort, type HostPort } from "../common/host_port.ts";
+import type { Cached } from "./cache.ts";
+import { COUNTER, type Counters } from "./counters.ts";
+import { hasAnswer, layoutOf, rcodeOf } from "./message.ts";
+import { ask } from "./upstream.ts";
+import { RCODE } from "./wire.ts";
+
+/** A question as it goes out. */
+export interface Question {
+  /** The name alone, whatever type is asked for. */
+  readonly name: string;
+  /** The whole query with an OPT, and without: that one ends with the question. */
+  readonly withOpt: Uint8Array;
+  readonly plain: Uint8Array;
+}
+
+export interface ResolverOptions {
+  readonly at: HostPort;
+  readonly counters: Counters;
+  /** Milliseconds since whenever. */
+  readonly now: () => number;
+  /** Told, in a sentence, when it is taken to be down. */
+  readonly onDown?: (what: string) => void;
+}
+
+/** So many different names in a row without an answer are the resolver's fault; fewer may be their zones'. */
+const NAMES_UNTIL_DOWN = 3;
+
+/** Milliseconds after which one more query tries a resolver that is down. */
+const PROBE_EVERY = 2000;
+
+/** Milliseconds without OPT after it was refused, and after only a query without it was answered: that may be chance. */
+const REFUSED_FOR = 900_000, IGNORED_FOR = 60_000;
+
+export class Resolver {
+  readonly #options: ResolverOptions;
+  /** Names without an answer since the last answer, up to the bound. */
+  readonly #unanswered = new Set<string>();
+  #probeAt = 0;
+  #plainUntil = -Infinity;
+  #knowsEdns = false;
+
+  constructor(options: ResolverOptions) {
+    this.#options = options;
+  }
+
+  get #isDown(): boolean {
+    return this.#unanswered.size >= NAMES_UNTIL_DOWN;
+  }
+
+  /** True when a query should ask it in its turn: it is up, or one query is due that tries whether it is. */
+  get isDue(): boolean {
+    return !this.#isDown || this.#options.now() >= this.#probeAt;
+  }
+
+  /**
+   * Asks it, without OPT where it does not know that.
+   * @param timeout milliseconds
+   * @returns undefined when there was no answer in time, or none that can be read
+   */
+  async ask(question: Question, timeout: number, closing: AbortSignal): Promise<Cached | undefined> {
+    // The others pass it by until this one knows.
+    this.#setProbe();
+    const done = new AbortController();
+    const timer = setTimeout(() => done.abort(new Error("timed out")), timeout);
+    try {
+      const answer = await this.#ask(question, timeout / 2, AbortSignal.any([done.signal, closing]));
+      this.#unanswered.clear();
+      return answer;
+    } catch {
+      // Timed out, refused or unreachable: counted by the caller, and the next one is asked.
+      if (!closing.aborted && !this.#isDown) this.#failed(question.name);
+      return undefined;
+    } finally {
+      clearTimeout(timer);
+      done.abort(new Error("answered"));
+    }
+  }
+
+  #failed(name: string): void {
+    this.#unanswered.add(name);
+    if (!this.#isDown) return;
+    this.#setProbe();
+    // What answers there next may be another program.
+    this.#knowsEdns = false;
+    const at = formatHostPort(this.#options.at);
+    this.#options.onDown?.(
+      `forward: ${at} left ${NAMES_UNTIL_DOWN} names in a row unanswered and is asked last until it answers`,
+    );
+  }
+
+  #setProbe(): void {
+    this.#probeAt = this.#options.now() + PROBE_EVERY;
+  }
+
+  /** A resolver without EDNS refuses a query with OPT, or never answers it (RFC 6891 §6.2.2, §7). */
+  #ask(question: Question, impatience: number, signal: AbortSignal): Promise<Cached> {
+    const { now } = this.#options;
+    if (now() < this.#plainUntil) return this.#exchange(question.plain, question, signal);
+    let refused = false, plain: Promise<Cached> | undefined;
+    const askPlain = () =>
+      plain ??= this.#exchange(question.plain, question, signal).then((answer) => {
+        if (!this.#refusesOpt(answer)) this.#plainUntil = now() + (refused ? REFUSED_FOR : IGNORED_FOR);
+        return answer;
+      });
+    const withOpt = this.#exchange(question.withOpt, question, signal).then((answer) => {
+      refused = this.#refusesOpt(answer);
+      if (refused) return askPlain();
+      if (answer.layout.edns) this.#knowsEdns = true;
+      return answer;
+    });
+    if (this.#knowsEdns) return withOpt;
+    // Both are waited for then: a slow resolver answers the one with OPT first.
+    return Promise.race([withOpt, pause(impatience, signal)])
+      .then((answer) => answer ?? Promise.any([withOpt, askPlain()]));
+  }
+
+  #refusesOpt({ message, layout: { edns } }: Cached): boolean {
+    const rcode = (edns?.rcode ?? 0) | rcodeOf(message);
+    if (rcode === RCODE.SERVFAIL) return !edns && !this.#knowsEdns;
+    return rcode === RCODE.FORMERR || rcode === RCODE.NOTIMP || rcode === RCODE.BADVERS;
+  }
+
+  async #exchange(query: Uint8Array, { plain }: Question, signal: AbortSignal): Promise<Cached> {
+    this.#options.counters.add(COUNTER.upstreamQueries);
+    const message = await ask(this.#options.at, query, plain.length, signal);
+    const layout = layoutOf(message);
+    if (!layout) {
+      if (hasAnswer(message)) throw new Error("an answer that cannot be read");
+      // An error may be a header alone, or with what the resolver could not read either.
+      const error = plain.slice();
+      error.set(message.subarray(2, 4), 2);
+      return { message: error, layout: emptyLayout(plain.length) };
+    }
+    const upper = layout.edns?.rcode ?? 0;
+    // Another RCODE of EDNS's own (BADCOOKIE) concerns us and that resolver, not the client.
+    const badVersion = query !== plain && (upper | rcodeOf(message)) === RCODE.BADVERS;
+    if (upper !== 0 && !badVersion) throw new Error("an error of EDNS");
+    return { message: message.slice(0, layout.end), layout };
+  }
+}
+
+function emptyLayout(end: number): Cached["layout"] {
+  return { questionEnd: end, end, additional: 0, ttls: [], ttl: 0, soa: false, edns: undefined };
+}
+
+/** Resolves after a time, or never when the signal comes first. */
+function pause(milliseconds: number, signal: AbortSignal): Promise<undefined> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => resolve(undefined), milliseconds);
+    signal.addEventListener("abort", () => clearTimeout(timer), { once: true });
+  });
+}
