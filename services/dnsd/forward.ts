@@ -1,11 +1,12 @@
 import { parseHostPort } from "../common/host_port.ts";
 import { Ip } from "../common/ip.ts";
 import { invalid } from "../common/refusal.ts";
+import { type AnswerOurs, completeAliases } from "./alias.ts";
 import { Cache, type Cached } from "./cache.ts";
 import { COUNTER, type Counters } from "./counters.ts";
-import { hasAnswer, type Layout, layoutOf, rcodeOf, write16 } from "./message.ts";
+import { hasAnswer, type Layout, layoutOf, lowerCase, rcodeOf, write16 } from "./message.ts";
 import { type Question, Resolver } from "./resolver.ts";
-import { HEADER, LOWER, OPT_LENGTH, TYPE, UDP_MAX, UDP_PLAIN } from "./wire.ts";
+import { HEADER, OPT_LENGTH, TYPE, UDP_MAX, UDP_PLAIN } from "./wire.ts";
 
 export interface ForwarderOptions {
   /** `9.9.9.9`, `[2620:fe::fe]:53`: the first one is asked, the next where it has no answer. */
@@ -17,6 +18,8 @@ export interface ForwarderOptions {
   readonly patience?: number;
   /** Milliseconds since whenever. */
   readonly now?: () => number;
+  /** What an alias of an upstream leads to, where that is ours. */
+  readonly answerOurs?: AnswerOurs;
   /** Told, in a sentence, when a resolver is taken to be down. */
   readonly onDown?: (what: string) => void;
 }
@@ -29,6 +32,7 @@ export class Forwarder {
   readonly #counters: Counters;
   readonly #patience: number;
   readonly #now: () => number;
+  readonly #answerOurs: AnswerOurs;
   readonly #cache: Cache;
   readonly #underWay = new Map<string, Promise<Cached | undefined>>();
   readonly #closing = new AbortController();
@@ -44,6 +48,7 @@ export class Forwarder {
     this.#counters = counters;
     this.#patience = options.patience ?? 4000;
     this.#now = now;
+    this.#answerOurs = options.answerOurs ?? (() => undefined);
     this.#cache = new Cache(options.cacheBytes ?? 8 << 20, this.#now);
   }
 
@@ -64,7 +69,8 @@ export class Forwarder {
       if (!started) this.#underWay.set(key, wanted);
       found = await wanted;
     }
-    return found && reply(found, query, layout, room);
+    // What is kept is the upstream's: our records may change meanwhile.
+    return found && reply(completeAliases(found, this.#answerOurs), query, layout, room);
   }
 
   /** Gives up what is under way. */
@@ -108,12 +114,6 @@ export class Forwarder {
 function keyOf(query: Uint8Array, { questionEnd, edns }: Layout): string {
   const flags = `${edns?.dnssecOk ? "D" : ""}${(query[3] ?? 0) & CD ? "C" : ""}`;
   return `${flags} ${lowerCase(query, HEADER, questionEnd)}`;
-}
-
-function lowerCase(octets: Uint8Array, from: number, to: number): string {
-  let text = "";
-  for (let i = from; i < to; i++) text += String.fromCharCode(LOWER[octets[i] ?? 0] ?? 0);
-  return text;
 }
 
 /** The client's question with its AD, CD and DO, RD set, and our own EDNS: none of its options goes further. */

@@ -1,5 +1,5 @@
 /** Messages of others, read as far as forwarding needs and rewritten without decoding them. */
-import { HEADER, RCODE, skipName, TYPE } from "./wire.ts";
+import { HEADER, LOWER, RCODE, skipName, TYPE } from "./wire.ts";
 
 /** Where things are in a message. */
 export interface Layout {
@@ -60,6 +60,39 @@ export function layoutOf(message: Uint8Array): Layout | undefined {
   }
   const ttl = least === Infinity ? 0 : least;
   return { questionEnd, end: end < 0 ? at : end, additional, ttls, ttl, soa, edns };
+}
+
+/** The last octet that a compression pointer reaches. */
+export const POINTER_MAX = 0x3fff;
+
+/** A name in a message, uncompressed and with its root label; undefined when it is malformed. */
+export function readName(message: Uint8Array, at: number): Uint8Array | undefined {
+  const name = new Uint8Array(255);
+  let length = 0, limit = at;
+  for (;;) {
+    const octet = message[at];
+    if (octet === undefined) return undefined;
+    if (octet >= 0xc0) {
+      const target = read16(message, at) & POINTER_MAX;
+      // Backwards alone, so that it comes to an end.
+      if (target >= limit) return undefined;
+      at = limit = target;
+      continue;
+    }
+    const next = at + octet + 1;
+    if (octet > 63 || next > message.length || length + octet + 1 > name.length) return undefined;
+    name.set(message.subarray(at, next), length);
+    length += octet + 1;
+    if (octet === 0) return name.slice(0, length);
+    at = next;
+  }
+}
+
+/** Octets as a key: each a character, ASCII letters in lower case. */
+export function lowerCase(octets: Uint8Array, from = 0, to = octets.length): string {
+  let text = "";
+  for (let i = from; i < to; i++) text += String.fromCharCode(LOWER[octets[i] ?? 0] ?? 0);
+  return text;
 }
 
 /** The RCODE of a message's header, without EDNS's upper bits. */

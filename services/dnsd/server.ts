@@ -95,6 +95,7 @@ class Server implements DnsServer {
       this.#forwarder = new Forwarder({
         resolvers: forward,
         counters: this.#counters.main,
+        answerOurs: (query) => this.#answerOurs(query),
         onDown: (what) => options.onTrouble?.(what),
         ...(patience === undefined ? {} : { patience }),
       });
@@ -199,6 +200,12 @@ class Server implements DnsServer {
     this.#answerer.table = this.#table.reader;
     this.#scratch.set(query);
     return this.#answerer.answer(this.#scratch, 0, query.length, udp ? UDP_MAX : TCP_MAX, udp);
+  }
+
+  /** Answers from our zones; undefined for any other name. @param query without RD, so that nothing is forwarded */
+  #answerOurs(query: Uint8Array): Uint8Array | undefined {
+    const length = this.#answerHere(query, false);
+    return this.#answerer.rcode === RCODE.REFUSED ? undefined : this.#scratch.slice(0, length);
   }
 
   #answerStream(query: Uint8Array): Uint8Array | undefined | Promise<Uint8Array | undefined> {
