@@ -136,7 +136,17 @@ class Server implements DnsServer {
 
   /** @returns true when they have changed */
   #findOwnAddresses(): boolean {
-    return this.zones.setServers(ownAddresses(this.addresses, Deno.networkInterfaces()));
+    try {
+      return this.zones.setServers(ownAddresses(this.addresses, Deno.networkInterfaces()));
+    } catch (error) {
+      // A sandbox may forbid AF_NETLINK: all else works without it.
+      this.#options.onTrouble?.(
+        `the host's addresses, for the NS of networks without name servers, cannot be read: ${
+          messageOf(error)
+        }`,
+      );
+      return false;
+    }
   }
 
   #listen(text: string): void {

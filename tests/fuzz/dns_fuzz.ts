@@ -5,12 +5,14 @@
  * transport take, and not an octet outside of its place has changed. Upstream's answers are mutated as well.
  */
 import { Cidr, Ip } from "../../services/common/ip.ts";
+import { completeAliases } from "../../services/dnsd/alias.ts";
 import { Answerer, DROP, FORWARD } from "../../services/dnsd/answer.ts";
 import { Cache } from "../../services/dnsd/cache.ts";
 import { reply } from "../../services/dnsd/forward.ts";
 import { layoutOf } from "../../services/dnsd/message.ts";
 import { TableWriter } from "../../services/dnsd/table_writer.ts";
 import { decode, encodeQuery } from "../../services/dnsd/testing.ts";
+import { nameToWire, RCODE } from "../../services/dnsd/wire.ts";
 import { Zones } from "../../services/dnsd/zones.ts";
 
 export interface FuzzReport {
@@ -33,6 +35,11 @@ export function fuzzDns(count: number, seed: number): FuzzReport {
     const length = answerers[0]?.answer(packet, 0, query.length, 65535, false) ?? 0;
     return length > 0 ? [packet.slice(0, length)] : [];
   });
+  const chains = [["mini.net"], ["whiskey.mini.net"], ["x.test", "many.mini.net"], [
+    "x.test",
+    "whiskey.mini.net",
+  ]]
+    .map((targets) => Uint8Array.from(targets.flatMap(alias)));
   const cache = new Cache(100_000, () => 0);
   const outcomes: Record<string, number> = {};
   const note = (outcome: string) => outcomes[outcome] = (outcomes[outcome] ?? 0) + 1;
@@ -58,6 +65,7 @@ export function fuzzDns(count: number, seed: number): FuzzReport {
       else if (length === FORWARD) {
         note("forwarded");
         upstream(packet, mutate(pick(responses, random), responses, random), cache, udp ? 1232 : 65535);
+        if (aliases(packet, mutate(pick(chains, random), chains, random), answerer)) note("aliases");
       } else {
         check(packet, place.slice(GUARD, GUARD + length), udp);
         note(`rcode ${answerer.rcode}`);
@@ -99,6 +107,47 @@ function upstream(query: Uint8Array, response: Uint8Array, cache: Cache, room: n
   if (out.length > room) throw new Error(`${out.length} octets`);
   if (out[0] !== query[0] || out[1] !== query[1]) throw new Error("another id");
   if (!layoutOf(out)) throw new Error(`reply is not readable: ${out.toHex()}`);
+}
+
+/** An alias record that the question owns, or else `x.test`. */
+function alias(target: string, i: number): number[] {
+  const octets = [...nameToWire(target) ?? []];
+  return [
+    ...i === 0 ? [0xc0, 12] : nameToWire("x.test") ?? [],
+    0,
+    5,
+    0,
+    1,
+    0,
+    0,
+    1,
+    44,
+    0,
+    octets.length,
+    ...octets,
+  ];
+}
+
+/** Aliases that may lead to us. @returns true when our records were added */
+function aliases(query: Uint8Array, chain: Uint8Array, answerer: Answerer): boolean {
+  const asked = layoutOf(query);
+  if (!asked) throw new Error("forwarded, but not readable");
+  const message = Uint8Array.from([...query.subarray(0, asked.questionEnd), ...chain]);
+  message.set([0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0], 2);
+  if (layoutOf(message)?.end !== message.length) message[7] = 2;
+  const layout = layoutOf(message);
+  if (!layout) return false;
+  const found = { message: message.slice(0, layout.end), layout };
+  const completed = completeAliases(found, (question) => {
+    const place = new Uint8Array(66_000);
+    place.set(question);
+    const length = answerer.answer(place, 0, question.length, 65_535, false);
+    return answerer.rcode === RCODE.REFUSED ? undefined : place.slice(0, length);
+  });
+  if (layoutOf(completed.message)?.end !== completed.message.length) {
+    throw new Error(`aliases are not readable: ${completed.message.toHex()}`);
+  }
+  return completed !== found;
 }
 
 function table(): TableWriter {

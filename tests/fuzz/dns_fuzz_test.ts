@@ -6,7 +6,18 @@ const seed = Number(Deno.env.get("FUZZ_SEED") ?? Math.floor(Math.random() * 2 **
 
 Deno.test(`mutated DNS packets: ${count} with seed ${seed}`, () => {
   const { outcomes } = fuzzDns(count, seed);
-  for (const outcome of ["dropped", "forwarded", "rcode 0", "rcode 1", "rcode 3", "rcode 5", "rcode 16"]) {
+  for (
+    const outcome of [
+      "dropped",
+      "forwarded",
+      "aliases",
+      "rcode 0",
+      "rcode 1",
+      "rcode 3",
+      "rcode 5",
+      "rcode 16",
+    ]
+  ) {
     assert((outcomes[outcome] ?? 0) > 0, `no packet was ${outcome}`);
   }
 });
