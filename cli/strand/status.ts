@@ -67,7 +67,9 @@ function table(rows: readonly Status[]): string {
   ];
   const notes = rows.flatMap(({ service, notes = [] }) =>
     notes.length
-      ? `\n${service}:\n${columns(notes.map(({ what, value }) => [`  ${what}`, String(value)]), "  ")}`
+      ? `\n${service}:\n${
+        columns(notes.map(({ what, value }) => [`  ${printable(what)}`, printable(String(value))]), "  ")
+      }`
       : []
   );
   const problems = rows.flatMap(({ service, problems }) =>

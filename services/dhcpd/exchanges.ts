@@ -24,6 +24,8 @@ export interface ExchangesOptions<From> {
   send(from: From, message: Message, reply: Reply): void;
   /** Called when replies were sent that had to wait for a commit, once for all of one shared transaction. */
   flush(): void;
+  /** Told of a client that no network here has, with the address that tells its link where that is not our own. */
+  readonly onUnknown?: (from: From, message: Message, mac: string, link: number | undefined) => void;
   /** Told which network had no address left for a client. */
   readonly onExhausted?: ((network: Network) => void) | undefined;
   /** What leases are counted by; absent: the system's. */
@@ -155,6 +157,7 @@ export class Exchanges<From> {
   #finish(from: From, { message, mac, now }: Arrival, step: Step): void {
     if (step.do === "ignore") {
       this.counts.ignored[step.why]++;
+      if (step.why === "unknown-client") this.#options.onUnknown?.(from, message, mac, step.link);
       if (!step.network) return;
       if (step.why === "exhausted") this.#exhausted(step.network);
       if (step.why === "no-address") this.#noAddress(step.network, mac);

@@ -35,6 +35,7 @@ class Bench {
   readonly sent: { type: number; address: string; xid: number; seconds: number | undefined }[] = [];
   flushes = 0;
   exhausted = 0;
+  readonly unknown: unknown[] = [];
   inStep = true;
   /** What time it is, in ms since the epoch. */
   clock = NOW * 1000;
@@ -69,6 +70,7 @@ class Bench {
         this.sent.push({ type, address: Ip.from4(yiaddr).toString(), xid: message.xid, seconds }),
       flush: () => this.flushes++,
       onExhausted: () => this.exhausted++,
+      onUnknown: (from, { type }, mac, link) => this.unknown.push([from, type, mac, link]),
       systemTime: () => this.clock,
     });
   }
@@ -357,6 +359,19 @@ Deno.test("a member that has no address, and can have none, is told once a minut
   assert.equal(bench.exhausted, 0);
   assert.equal(bench.lines.length, 1);
   assert.match(bench.lines[0] ?? "", /no address.*network=static mac=00:00:44:00:00:01/);
+});
+
+Deno.test("an unknown client is told of, with the address that tells its link", () => {
+  const bench = new Bench(), mac = "00:00:77:00:00:01";
+  bench.take({ type: Type.discover, mac });
+  bench.take({ type: Type.discover, mac, giaddr: ip("10.9.0.1") });
+  bench.take({ type: Type.inform, mac, ciaddr: ip("10.9.0.7") });
+  assert.deepEqual(bench.unknown, [
+    ["eth0", Type.discover, mac, undefined],
+    ["eth0", Type.discover, mac, ip("10.9.0.1")],
+    ["eth0", Type.inform, mac, undefined],
+  ]);
+  assert.equal(bench.exchanges.counts.ignored["unknown-client"], 3);
 });
 
 Deno.test("an exhausted pool is silence, a count, and one line a minute with the network's name", async () => {

@@ -67,6 +67,7 @@ export function main(args: string[]): Promise<number> {
         blocks: false,
       };
     });
+    daemon.tell(() => server.unknown.notes(Date.now()));
     tell(metrics, server.counts);
     new Gauge({
       name: "dhcpd_declined",

@@ -70,9 +70,17 @@ export type Reason =
 
 /** What to do about a message. A plan is committed before its reply goes out; release and decline have no reply. */
 export type Step =
-  | { readonly do: "ignore"; readonly why: Reason; readonly network?: Network }
+  | Ignored
   | { readonly do: "answer"; readonly reply: Reply }
   | Commit;
+
+export interface Ignored {
+  readonly do: "ignore";
+  readonly why: Reason;
+  readonly network?: Network;
+  /** Of a client that is unknown: the address that tells its link, where that is not our own. */
+  readonly link?: number | undefined;
+}
 
 export interface Commit {
   readonly do: "commit";
@@ -118,7 +126,7 @@ export function handle(view: View, offers: Offers, arrival: Arrival): Step {
     attached: arrival.attached,
     named: about ? Ip.from4(about) : undefined,
   });
-  if (!placement) return ignore("unknown-client");
+  if (!placement) return { do: "ignore", why: "unknown-client", link };
   const id = clientIn(placement.network.name, mac);
   const override = relay && u32Of(subOption(relay, RelayOpt.serverIdOverride));
   const serverId = override ?? serverIdFor(placement.network, arrival.addresses);

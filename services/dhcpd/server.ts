@@ -22,6 +22,7 @@ import { Message } from "./message.ts";
 import { CHADDR_AT, Type } from "./numbers.ts";
 import { networkOptions } from "./options.ts";
 import { Outgoing } from "./outgoing.ts";
+import { UnknownClients } from "./unknown_clients.ts";
 
 export interface DhcpOptions {
   readonly interfaces: readonly string[];
@@ -46,6 +47,7 @@ export interface DhcpServer {
   readonly missing: readonly string[];
   /** Interfaces that another server of this host serves, too. */
   readonly contested: readonly string[];
+  readonly unknown: UnknownClients;
   /** Resolves when it has been stopped; rejects when it can go on no longer. */
   readonly ended: Promise<void>;
   /** Finishes what is being written; resolves when nothing is open any more. */
@@ -93,6 +95,7 @@ class Server implements DhcpServer {
   readonly #frame = new Frame();
   readonly #message = new Message();
   readonly #closing: (() => void)[] = [];
+  readonly unknown: UnknownClients;
   #outgoing: Outgoing | undefined;
   #watch = -1;
   #stopping = false;
@@ -100,11 +103,14 @@ class Server implements DhcpServer {
   constructor(options: DhcpOptions) {
     this.#options = options;
     const { interfaces: names, view, log } = options;
+    this.unknown = new UnknownClients(view, log);
     this.#links = new Links({ names, epoll: this.#epoll, view, log, inside: (body) => this.#inside(body) });
     this.#exchanges = new Exchanges({
       ...options,
       send: (link, message, reply) => this.#outgoing?.add(link, message, reply),
       flush: () => this.#outgoing?.flush(),
+      onUnknown: (link, message, mac, relayed) =>
+        this.unknown.note(link.name, mac, relayed, message.type === Type.inform, Date.now()),
     });
     this.#closing.push(() => this.#epoll.close(), () => this.#bell.close(), () => this.#links.close());
   }

@@ -1,9 +1,13 @@
 import assert from "node:assert/strict";
+import { scapy } from "../conformance/dhcp_scapy.ts";
 import { type Host, Lab, type Process, run, strandCommand } from "../lab/host.ts";
 
 interface Up extends AsyncDisposable {
   readonly host: Host;
   readonly process: Process;
+  readonly env: Readonly<Record<string, string>>;
+  /** A host without an address beside it. */
+  client(mac: string): Promise<Host>;
   status(): Promise<{ ok: boolean; services: { service: string; ready: boolean; problems: unknown[] }[] }>;
 }
 
@@ -11,7 +15,8 @@ interface Up extends AsyncDisposable {
 async function up(variables: Record<string, string> = {}): Promise<Up> {
   await using stack = new AsyncDisposableStack();
   const lab = stack.use(await Lab.create("up"));
-  const host = await lab.host("one", { segment: await lab.segment("lan"), address: "192.0.2.1/24" });
+  const segment = await lab.segment("lan");
+  const host = await lab.host("one", { segment, address: "192.0.2.1/24" });
   const directory = await Deno.makeTempDir();
   stack.defer(() => Deno.remove(directory, { recursive: true }));
   const env = {
@@ -31,6 +36,8 @@ async function up(variables: Record<string, string> = {}): Promise<Up> {
   return {
     host,
     process,
+    env,
+    client: (mac) => lab.host("client", { segment, mac }),
     async status() {
       return JSON.parse(
         (await host.run(strandCommand(["status", "-o", "json"]), { env, mayFail: true })).stdout,
@@ -57,6 +64,21 @@ async function times(count: number, fits: RegExp, process: Process): Promise<voi
 async function pids(host: Host): Promise<string[]> {
   return (await run(["ip", "netns", "pids", host.netns])).stdout.split("\n").filter(Boolean);
 }
+
+Deno.test("strand status dhcpd lists the clients that were not answered because nobody knows them", async () => {
+  await using machine = await up({ STRAND_DHCPD_INTERFACES: "eth0", STRAND_LOG_LEVEL: "debug" });
+  const { host, process } = machine, mac = "00:00:77:00:00:01";
+  const client = await machine.client(mac);
+  assert.deepEqual(await scapy(client, [{ type: "discover", mac }, { type: "discover", mac }]), [null, null]);
+  await process.line(
+    /"mac":"00:00:77:00:00:01","link":"eth0","msg":"an unknown client: no member, and in no macrange"/,
+  );
+  const { stdout } = await host.run(strandCommand(["status", "dhcpd"]), { env: machine.env });
+  assert.match(
+    stdout,
+    /\n +unknown client 00:00:77:00:00:01 +on eth0, 2 times, \d+ s ago: no member, and in no macrange\n/,
+  );
+});
 
 Deno.test("strand up: what dies is started again, status says so, and SIGTERM ends all of it", async () => {
   await using machine = await up();

@@ -1,0 +1,66 @@
+import { Ip } from "../common/ip.ts";
+import type { Note } from "../common/http_status.ts";
+import type { Log } from "../common/log.ts";
+import { printable } from "../common/refusal.ts";
+import { inMacRange } from "../nex/network.ts";
+import type { View } from "../nex/view.ts";
+
+/** So many are kept. */
+const MOST = 20;
+
+interface UnknownClient {
+  readonly link: string;
+  readonly reason: string;
+  readonly count: number;
+  /** In ms since the epoch. */
+  readonly last: number;
+}
+
+/** The clients that were last not answered because no network here has them: told at debug, and by `strand status`. */
+export class UnknownClients {
+  /** By MAC, the one that was heard last at the end. */
+  readonly #clients = new Map<string, UnknownClient>();
+
+  constructor(private readonly view: View, private readonly log: Log) {}
+
+  /**
+   * @param name The interface that its message came in by.
+   * @param link The address that tells its link, where that is behind a relay or a router, as a 32-bit value.
+   * @param inform It has an address, and asked for parameters only.
+   * @param now In ms since the epoch.
+   */
+  note(name: string, mac: string, link: number | undefined, inform: boolean, now: number): void {
+    const address = link === undefined ? undefined : Ip.from4(link);
+    const where = address ? `${name} from ${address}` : name;
+    const reason = this.#reason(mac, address, inform);
+    const count = (this.#clients.get(mac)?.count ?? 0) + 1;
+    this.#clients.delete(mac);
+    this.#clients.set(mac, { link: where, reason, count, last: now });
+    if (this.#clients.size > MOST) this.#clients.delete(this.#clients.keys().next().value ?? "");
+    this.log.debug({ mac, link: where }, `an unknown client: ${reason}`);
+  }
+
+  /** What `strand status dhcpd` shows of them, the last one first. */
+  notes(now: number): Note[] {
+    return [...this.#clients].reverse().map(([mac, { link, reason, count, last }]) => ({
+      what: `unknown client ${mac}`,
+      value: printable(
+        `on ${link}, ${count > 1 ? `${count} times, ` : ""}${
+          Math.floor((now - last) / 1000)
+        } s ago: ${reason}`,
+      ),
+    }));
+  }
+
+  #reason(mac: string, link: Ip | undefined, inform: boolean): string {
+    const { view } = this;
+    if (link && !view.networkAt(link)) return `no network's subnet has ${link}`;
+    if (inform) return "its address is of no network on its link";
+    const homes = view.memberships(mac).flatMap((member) => view.networkOf(member)?.name ?? []);
+    if (homes.length) return `a member of ${homes.join(", ")}, which is not on its link`;
+    const networks = [...view.networks()].filter((network) => inMacRange(network, mac));
+    return networks.length
+      ? `the macrange of ${networks.map(({ name }) => name).join(", ")}, which is not on its link, has it`
+      : "no member, and in no macrange";
+  }
+}
