@@ -5,7 +5,7 @@ import { Cluster, RELAY } from "./cluster.ts";
 import { Dice } from "../../lab/dice.ts";
 import { makeFaults } from "./faults.ts";
 import { faultsOf, type Told } from "./judge.ts";
-import { recordHistory } from "./record.ts";
+import { recordHistory, type Transaction } from "./record.ts";
 
 /** STRAND_FAULT_SECONDS: how long faults go on; STRAND_FAULT_SEED: that of an earlier run. */
 const seconds = Number(Deno.env.get("STRAND_FAULT_SECONDS") ?? 25);
@@ -58,9 +58,41 @@ Deno.test(`under faults of three etcd members, hosts and services nothing is hel
       `${count("unknown")} open; ${told.length - asked.length} leases`,
     Object.fromEntries(counts),
   );
-  assert.deepEqual(faults, [], [...faults.slice(0, 40), "", ...timeline].join("\n"));
+  const report = [...faults.slice(0, 40), "", ...timeline, "", ...evidence(faults, history, told)];
+  assert.deepEqual(faults, [], report.join("\n"));
   assert(
     count("done") > seconds && told.length > asked.length + seconds,
     "the clients hardly came to anything",
   );
 });
+
+/** What etcd and the clients have of the first address of which two leases overlap, in the order of each. */
+function evidence(
+  faults: readonly string[],
+  history: readonly Transaction[],
+  told: readonly Told[],
+): string[] {
+  const [address, at] = /^([\d.]+): .* at (\d+)$/m.exec(faults.join("\n"))?.slice(1) ?? [];
+  if (address === undefined) return [];
+  const near = Number(at), around = (ms: number) => Math.abs(ms - near) < 15_000;
+  const leases = told.flatMap((one) =>
+    one.kind === "held" && one.address === address && around(one.from) ? one : []
+  );
+  const macs = new Set(leases.map(({ mac }) => mac));
+  const writes = history.flatMap(({ revision, writes }) =>
+    writes.filter(({ key }) => key.endsWith(`/${address}`) || macs.has(key.slice("/member/".length)))
+      .map(({ key, value }) => ({ revision, key, value }))
+  );
+  // Etcd has no times of its own, but leases say when they end.
+  const close = writes.flatMap(({ revision, value }) => {
+    const [, seconds] = /"seconds":(\d+)/.exec(value ?? "") ?? [];
+    return seconds !== undefined && around(Number(seconds) * 1000) ? revision : [];
+  });
+  return [
+    ...leases.map(({ mac, from, to }) =>
+      `${from - near} ms: ${mac} holds ${address} for ${Math.round(to - from)} ms`
+    ),
+    ...writes.filter(({ revision }) => revision >= Math.min(...close) && revision <= Math.max(...close))
+      .map(({ revision, key, value }) => `revision ${revision}: ${key} ${value ?? "removed"}`),
+  ];
+}

@@ -92,7 +92,7 @@ Deno.test("faultsOf() finds an acknowledged add that never came, and a refusal w
 
 Deno.test("faultsOf() finds leases of one address that overlap, and allows for a release", () => {
   assert.deepEqual(faultsOf([], [held("10.0.0.1", "a", 0, 10), held("10.0.0.1", "b", 9, 20)]), [
-    "10.0.0.1: b got it 1 ms before the lease of a ended",
+    "10.0.0.1: b got it 1 ms before the lease of a ended, at 9",
   ]);
   const released = [held("10.0.0.1", "a", 0, 10), held("10.0.0.1", "a", 3, 3), held("10.0.0.1", "b", 4, 14)];
   assert.deepEqual(faultsOf([], released), []);
