@@ -61,6 +61,11 @@ function octets(address: string): number[] {
   return address.split(".").map(Number);
 }
 
+/** Milliseconds since the epoch, by a clock that is not set meanwhile. */
+function now(): number {
+  return performance.timeOrigin + performance.now();
+}
+
 let xids = 1;
 
 /** Sends to one server or to all of them; the first answer of those types, undefined when none comes. */
@@ -93,13 +98,13 @@ function tell(held: Omit<Held, "kind">): void {
 
 async function client(number: number): Promise<void> {
   const mac = `00:00:99:00:00:${number.toString(16).padStart(2, "0")}`;
-  const dice = new Dice(Number(seed) * 41 + number), end = Date.now() + Number(seconds) * 1000;
+  const dice = new Dice(Number(seed) * 41 + number), end = now() + Number(seconds) * 1000;
   let address = "", until = 0, server: number[] = [];
-  while (Date.now() < end) {
+  while (now() < end) {
     const pause = dice.between(50, 600);
     await new Promise((resolve) => setTimeout(resolve, pause));
-    if (address && Date.now() >= until) address = "";
-    const asked = Date.now();
+    if (address && now() >= until) address = "";
+    const asked = now();
     let reply: Reply | undefined;
     if (address === "") {
       const offer = await ask(dice, DISCOVER, mac, "0.0.0.0", [], [OFFER]);
@@ -115,13 +120,13 @@ async function client(number: number): Promise<void> {
       continue;
     } else reply = await ask(dice, REQUEST, mac, address, [], [ACK, NAK]);
     if (reply?.type === NAK) {
-      if (address) tell({ address, mac, from: Date.now(), to: Date.now() });
+      if (address) tell({ address, mac, from: now(), to: now() });
       address = "";
     } else if (reply?.type === ACK) {
       address = reply.address;
       // A client counts from when it sent its request (RFC 2131 §4.4.1).
       until = asked + reply.lease * 1000;
-      tell({ address, mac, from: Date.now(), to: until });
+      tell({ address, mac, from: now(), to: until });
     }
   }
 }

@@ -151,9 +151,9 @@ function leaseFaults(held: readonly Held[]): string[] {
       for (const [other, end] of ends) {
         if (other !== mac && end > from) {
           faults.push(
-            `${address}: ${mac} got it ${
-              Math.round(end - from)
-            } ms before the lease of ${other} ended, at ${from}`,
+            `${address}: ${mac} got it ${Math.round(end - from)} ms before the lease of ${other} ended, at ${
+              Math.round(from)
+            }`,
           );
         }
       }
