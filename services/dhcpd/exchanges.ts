@@ -7,6 +7,7 @@ import type { View } from "../nex/view.ts";
 import { change, type ChangeStore } from "../store/change.ts";
 import { UnknownOutcome } from "../store/errors.ts";
 import type { NexRecord } from "../store/records.ts";
+import { unlessAborted } from "../store/timers.ts";
 import { type Counts, noCounts, replyNames, typeNames } from "./counters.ts";
 import type { Message } from "./message.ts";
 import { Opt } from "./numbers.ts";
@@ -32,12 +33,18 @@ export interface ExchangesOptions<From> {
   readonly clock?: LeaseClock | undefined;
   /** Milliseconds since the epoch, as messages are stamped; for tests. */
   readonly systemTime?: () => number;
+  /** Milliseconds since any moment, never set; for tests. */
+  readonly monotonic?: () => number;
+  /** How long a lease may take to be written, in ms; for tests. */
+  readonly giveUpMs?: number;
 }
 
 /** Leases being written at once; a client beyond that is not heard, and asks again. */
 const MOST_PENDING = 4096;
 /** An answer is not sent when more seconds have passed since its message came: the client has asked again. */
 const MOST_LATE = 10;
+/** A lease that takes longer than that to be written, in ms, has an answer that is not sent: the client is heard again. */
+const GIVE_UP = (MOST_LATE + 1) * 1000;
 /** So long, in ms, it is remembered when a lease became known: longer than a message may have waited for us. */
 const REMEMBERED = 3000;
 /** How long to wait for the mirror to show what made a commit conflict, in milliseconds. */
@@ -49,30 +56,34 @@ export class Exchanges<From> {
   readonly #options: ExchangesOptions<From>;
   readonly #offers = new Offers();
   readonly #quiet = new OncePerMinute();
-  /** By client and network: leases being written. */
-  readonly #pending = new Map<string, Promise<void>>();
-  /** By client and network, oldest first: when the mirror showed the client's present record, in ms since the epoch. */
-  readonly #shown = new Map<string, number>();
+  /** Clients, by network, whose lease is being written and whose answer is waited for. */
+  readonly #pending = new Set<string>();
+  /** All that is being written, also what was given up and may still be under way to etcd. */
+  readonly #writing = new Set<Promise<void>>();
+  /**
+   * By client and network, oldest first: when the mirror showed the client's present record, in ms since the epoch, and on
+   * the monotonic clock.
+   */
+  readonly #shown = new Map<string, { readonly at: number; readonly since: number }>();
   readonly #clock: () => number;
+  readonly #monotonic: () => number;
   readonly #unsubscribe: () => void;
   #flushing = false;
 
   constructor(options: ExchangesOptions<From>) {
     this.#options = options;
     this.#clock = options.systemTime ?? Date.now;
+    this.#monotonic = options.monotonic ?? (() => performance.now());
     this.#unsubscribe = options.view.subscribe(({ members }) => {
-      const now = this.#clock();
+      const at = this.#clock(), since = this.#monotonic();
       for (const { after } of members) {
         if (!after) continue;
         const client = clientIn(after.net ?? "", after.mac);
         this.#offers.drop(client);
         this.#shown.delete(client);
-        this.#shown.set(client, now);
+        this.#shown.set(client, { at, since });
       }
-      for (const [client, at] of this.#shown) {
-        if (now - at < REMEMBERED) break;
-        this.#shown.delete(client);
-      }
+      this.#forgetShown();
     });
   }
 
@@ -85,52 +96,89 @@ export class Exchanges<From> {
     const step = handle(view, this.#offers, known);
     if (step.do !== "commit") this.#finish(from, known, step);
     // A release or decline ends the lease that its client had when it was sent, not one that it has got since.
-    else if (!step.reply && (this.#shown.get(step.client) ?? 0) > arrival.received) {
+    else if (!step.reply && this.#shownSince(step.client, arrival.received)) {
       this.counts.ignored["not-held"]++;
     } else if (this.#pending.has(step.client)) this.counts.ignored["in-flight"]++;
-    else if (this.#pending.size >= MOST_PENDING) this.counts.ignored.overload++;
+    else if (this.#writing.size >= MOST_PENDING) this.counts.ignored.overload++;
     else {
       const kept = { ...known, message: arrival.message.copy() };
-      this.#pending.set(step.client, this.#commit(from, kept, step));
+      this.#pending.add(step.client);
+      const written = this.#commit(from, kept, step).finally(() => this.#writing.delete(written));
+      this.#writing.add(written);
     }
   }
 
   /** Resolves when nothing is being written any more. */
   async close(): Promise<void> {
-    await Promise.all(this.#pending.values());
+    await Promise.all(this.#writing);
     this.#unsubscribe();
   }
 
-  /** Never rejects. */
+  /** Whether the client's present record was shown after a message of it had come. */
+  #shownSince(client: string, received: number): boolean {
+    this.#forgetShown();
+    return (this.#shown.get(client)?.at ?? 0) > received;
+  }
+
+  #forgetShown(): void {
+    const now = this.#monotonic();
+    for (const [client, { since }] of this.#shown) {
+      if (now - since < REMEMBERED) break;
+      this.#shown.delete(client);
+    }
+  }
+
+  /** Resolves when nothing of it is under way any more; never rejects. */
   async #commit(from: From, arrival: Arrival, planned: Commit): Promise<void> {
+    const { giveUpMs = GIVE_UP } = this.#options, over = new AbortController();
+    const timer = setTimeout(() => over.abort(), giveUpMs);
+    const writing: Promise<Step> = this.#write(arrival, planned, over.signal);
+    const step = await unlessAborted(writing, over.signal).catch(() => undefined);
+    clearTimeout(timer);
+    this.#pending.delete(planned.client);
+    if (step) this.#finish(from, arrival, step);
+    else this.#giveUp(giveUpMs);
+    this.#flushSoon();
+    await writing;
+  }
+
+  /** What was sent to etcd may still be applied: what the client asks for next is planned from whatever is there by then. */
+  #giveUp(ms: number): void {
+    this.counts.failures++;
+    this.counts.ignored.late++;
+    if (!this.#quiet.due("given up")) return;
+    this.#options.log.error(
+      `a lease could not be written in ${Math.round(ms / 1000)} s, and its client asks again: ` +
+        "it may have been written, or may still be",
+    );
+  }
+
+  /** Never rejects. @param over Aborted when the answer is of no use any more: then nothing further is written. */
+  async #write(arrival: Arrival, planned: Commit, over: AbortSignal): Promise<Step> {
     const { committer, mirror } = this.#options.store;
-    let step: Step = planned, outdated = false;
+    let outdated = false;
     try {
       const outcome = await committer.commitGrouped(planned.plan);
-      if (!outcome.committed) {
-        this.counts.conflicts++;
-        outdated = true;
-        await mirror.caughtUp(outcome.current, { signal: AbortSignal.timeout(PATIENCE) });
-        outdated = false;
-        step = await this.#again(arrival, planned);
-      }
+      if (outcome.committed) return planned;
+      this.counts.conflicts++;
+      outdated = true;
+      await mirror.caughtUp(outcome.current, { signal: AbortSignal.timeout(PATIENCE) });
+      outdated = false;
+      return await this.#again(arrival, planned, over);
     } catch (error) {
       // What the view shows of this client is known to be old: nothing is confirmed from it, and the client asks again.
-      step = outdated
-        ? { do: "ignore", why: "store-away" }
-        : await this.#withoutStore(arrival, planned, error);
+      if (outdated || over.aborted) return { do: "ignore", why: "store-away" };
+      return await this.#withoutStore(arrival, planned, error, over);
     }
-    this.#pending.delete(planned.client);
-    this.#finish(from, arrival, step);
-    this.#flushSoon();
   }
 
   /** Decides anew, from what others have written meanwhile, and commits that. */
-  async #again(arrival: Arrival, planned: Commit): Promise<Step> {
+  async #again(arrival: Arrival, planned: Commit, over: AbortSignal): Promise<Step> {
     // A release or decline was of the lease that it met: what the client got since then is not its business.
     if (!planned.reply) return { do: "ignore", why: "not-held" };
     let step: Step = { do: "ignore", why: "store-away" };
     await change(this.#options.store, () => {
+      over.throwIfAborted();
       step = handle(this.#options.view, this.#offers, arrival);
       return step.do === "commit" ? step.plan : undefined;
     }, { grouped: true, patienceMs: PATIENCE, unconfirmed: true });
@@ -138,12 +186,18 @@ export class Exchanges<From> {
   }
 
   /** With etcd away, or its word lost, what was known before may still be confirmed. */
-  async #withoutStore(arrival: Arrival, planned: Commit, error: unknown): Promise<Step> {
+  async #withoutStore(
+    arrival: Arrival,
+    planned: Commit,
+    error: unknown,
+    over: AbortSignal,
+  ): Promise<Step> {
     this.counts.failures++;
     if (error instanceof UnknownOutcome) {
       try {
-        return await this.#again(arrival, planned);
+        return await this.#again(arrival, planned, over);
       } catch (later) {
+        if (over.aborted) return { do: "ignore", why: "store-away" };
         error = later;
       }
     }

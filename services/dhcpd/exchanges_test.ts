@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { until } from "../../tests/lab/until.ts";
 import { Ip } from "../common/ip.ts";
 import { createLog } from "../common/log.ts";
 import { Refusal } from "../common/refusal.ts";
@@ -39,12 +40,14 @@ class Bench {
   inStep = true;
   /** What time it is, in ms since the epoch. */
   clock = NOW * 1000;
+  /** The same on a clock that is never set. */
+  monotonic = 0;
   /** The mirror does not come to show what made a commit conflict. */
   late = false;
   readonly exchanges: Exchanges<string>;
   readonly #reused = new Message();
 
-  constructor() {
+  constructor(giveUpMs = 10_000) {
     const { memory } = this;
     const mirror = {
       ...memory.mirror,
@@ -72,6 +75,8 @@ class Bench {
       onExhausted: () => this.exhausted++,
       onUnknown: (from, { type }, mac, link) => this.unknown.push([from, type, mac, link]),
       systemTime: () => this.clock,
+      monotonic: () => this.monotonic,
+      giveUpMs,
     });
   }
 
@@ -260,6 +265,71 @@ Deno.test("a RELEASE or DECLINE that was sent before the client got its present 
     await bench.exchanges.close();
     assert(!bench.memory.values.has(`/member/${guest}`));
   }
+});
+
+Deno.test("a RELEASE counts again a few seconds after the client got its lease, also where the system's clock was set back", async () => {
+  const bench = new Bench();
+  bench.request(guest, "10.0.0.10");
+  await bench.exchanges.close();
+  const release = { type: Type.release, mac: guest, ciaddr: ip("10.0.0.10") } as const;
+  const before = NOW * 1000 - 3_600_000;
+  bench.monotonic = 2_000;
+  bench.take(release, NOW, before);
+  await bench.exchanges.close();
+  assert(bench.memory.values.has(`/member/${guest}`));
+  bench.monotonic = 3_000;
+  bench.take(release, NOW, before);
+  await bench.exchanges.close();
+  assert(!bench.memory.values.has(`/member/${guest}`));
+});
+
+Deno.test("a client is heard again once the answer that it waits for is of no use, and what etcd owes it is told as not known", async () => {
+  const bench = new Bench(20), owed: Plan[] = [], answered = Promise.withResolvers<void>();
+  bench.commit = async (plan) => {
+    owed.push(plan);
+    await answered.promise;
+    return bench.memory.commit(plan);
+  };
+  bench.request(guest, "10.0.0.10", 1);
+  bench.request(guest, "10.0.0.10", 2);
+  assert.equal(bench.exchanges.counts.ignored["in-flight"], 1);
+  await until("it is given up", () => bench.exchanges.counts.ignored.late === 1);
+  assert.equal(bench.exchanges.counts.failures, 1);
+  assert.match(bench.lines.join(), /may have been written, or may still be/);
+  // The client takes another address meanwhile, and the old transaction is applied after all: it meets that and is refused.
+  bench.commit = (plan) => bench.memory.commit(plan);
+  bench.request(guest, "10.0.0.11", 3);
+  await until("it is answered", () => bench.sent.length === 1);
+  answered.resolve();
+  await bench.exchanges.close();
+  assert.equal(owed.length, 1, "nothing more is written for the one that was given up");
+  assert.deepEqual(bench.sent.map(({ xid, address }) => [xid, address]), [[3, "10.0.0.11"]]);
+  assert(!bench.memory.values.has("/member/ip4/10.0.0.10"));
+});
+
+Deno.test("where a transaction that was given up is applied first, the client's next one is planned from that", async () => {
+  const bench = new Bench(20), answered = Promise.withResolvers<void>();
+  bench.commit = async (plan) => {
+    await answered.promise;
+    return bench.memory.commit(plan);
+  };
+  bench.request(guest, "10.0.0.10", 1);
+  await until("it is given up", () => bench.exchanges.counts.ignored.late === 1);
+  bench.commit = async (plan) => {
+    // Only now the old one arrives.
+    bench.commit = (again) => bench.memory.commit(again);
+    answered.resolve();
+    await new Promise((resolve) => setTimeout(resolve));
+    return bench.memory.commit(plan);
+  };
+  bench.request(guest, "10.0.0.10", 2);
+  await bench.exchanges.close();
+  assert.deepEqual(bench.sent.map(({ type, xid, address }) => [type, xid, address]), [[
+    Type.ack,
+    2,
+    "10.0.0.10",
+  ]]);
+  assert.equal(bench.exchanges.counts.conflicts, 1);
 });
 
 Deno.test("a RELEASE whose commit meets a newer lease ends nothing", async () => {

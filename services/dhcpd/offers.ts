@@ -1,4 +1,5 @@
 import type { Offered } from "../nex/leases.ts";
+import { Unused } from "./unused.ts";
 
 /** How long an offered address is kept for the client that it was offered to, in seconds. */
 const HELD_SECONDS = 30;
@@ -26,6 +27,8 @@ interface Search {
  * process has lost such a race, it spreads its offers for a while.
  */
 export class Offers {
+  /** For while clocks disagree. */
+  readonly unused = new Unused();
   /** Oldest first. */
   readonly #byClient = new Map<string, { address: number; until: number }>();
   readonly #byAddress = new Map<number, string>();

@@ -222,11 +222,9 @@ function discover(client: Client): Step {
   if (arrival.storeAway) return ignore("store-away", network);
   const wish = offers.heldBy(id) ?? message.u32(Opt.requestedAddress);
   const held = offers.besides(id, network.name, now);
+  if (arrival.clock !== "apart") offers.unused.forget();
   const offered: Offered = arrival.clock === "apart"
-    ? {
-      has: (ip) => held.has(ip) || !neverUsed(client, Ip.from4(ip)),
-      begin: (...range) => held.begin(...range),
-    }
+    ? offers.unused.beside(held, network.name, (ip) => neverUsed(client, Ip.from4(ip)))
     : held;
   const address = addressFor(view, placement, mac, wish === undefined ? undefined : Ip.from4(wish), offered);
   if (!address) return noneLeft(network);
