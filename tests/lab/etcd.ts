@@ -32,9 +32,14 @@ interface Place {
   readonly metrics: string;
 }
 
+/** An etcd that nobody has ended does not run any more. */
+export class EndedByItself extends Error {}
+
 /** One member. Its ports and data stay the same across restarts. */
 export class LabEtcd implements AsyncDisposable {
   #child: Deno.ChildProcess | undefined;
+  /** How the present child ended, once it has. */
+  #ended: Deno.CommandStatus | undefined;
 
   constructor(
     readonly place: Place,
@@ -73,7 +78,8 @@ export class LabEtcd implements AsyncDisposable {
       "--heartbeat-interval=50",
       "--election-timeout=500",
       "--logger=zap",
-      "--log-outputs=/dev/null",
+      "--log-outputs=stderr",
+      "--log-level=warn",
       ...(this.options.args ?? []),
       ...more,
     ];
@@ -81,9 +87,24 @@ export class LabEtcd implements AsyncDisposable {
     const command = [...pin, this.binary, ...args];
     // However the test ends, its etcd ends with it.
     const killed = ["setpriv", "--pdeathsig=KILL", ...(this.options.inside?.enter(command) ?? command)];
-    const [program = "", ...rest] = killed;
-    this.#child = new Deno.Command(program, { args: rest, stdin: "null", stdout: "null", stderr: "null" })
-      .spawn();
+    Deno.mkdirSync(this.dir, { recursive: true });
+    const logged = ["-c", 'exec "$@" 2>>"$0"', this.#log, ...killed];
+    const child = new Deno.Command("sh", { args: logged, stdin: "null", stdout: "null" }).spawn();
+    this.#child = child;
+    this.#ended = undefined;
+    void child.status.then((status) => {
+      if (this.#child === child) this.#ended = status;
+    });
+  }
+
+  get #log(): string {
+    return `${this.dir}/${this.place.name}.log`;
+  }
+
+  /** What it wrote last: warnings and errors. */
+  async tail(lines = 20): Promise<string> {
+    const text = await Deno.readTextFile(this.#log).catch(() => "");
+    return text.trimEnd().split("\n").slice(-lines).join("\n");
   }
 
   binary = "";
@@ -100,8 +121,18 @@ export class LabEtcd implements AsyncDisposable {
   async healthy(timeoutMs = 15_000): Promise<void> {
     const deadline = Date.now() + timeoutMs;
     for (;;) {
-      if ((await this.#health()).includes("true")) return;
-      if (Date.now() > deadline) throw new Error(`${this.place.name} is not healthy after ${timeoutMs} ms`);
+      const { name } = this.place;
+      if (this.#ended) {
+        const { code, signal } = this.#ended;
+        throw new EndedByItself(
+          `${name} ended by itself (${signal ?? `status ${code}`}):\n${await this.tail()}`,
+        );
+      }
+      // Another's etcd that had the port first would answer in place of this one, which ends then.
+      if ((await this.#health()).includes("true") && !this.#ended) return;
+      if (Date.now() > deadline) {
+        throw new Error(`${name} is not healthy after ${timeoutMs} ms:\n${await this.tail()}`);
+      }
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
   }
@@ -122,8 +153,10 @@ export class LabEtcd implements AsyncDisposable {
     const child = this.#child;
     this.#child = undefined;
     if (!child) return;
-    child.kill("SIGCONT");
-    child.kill(signal);
+    if (!this.#ended) {
+      child.kill("SIGCONT");
+      child.kill(signal);
+    }
     await child.status;
   }
 
@@ -152,16 +185,38 @@ export async function labEtcd(options: LabEtcdOptions = {}): Promise<LabEtcd> {
   return member;
 }
 
-/** Starts a cluster of `count` members. */
-export async function labCluster(count: number, options: LabEtcdOptions = {}): Promise<LabEtcd[]> {
+/** How often a cluster is started with other ports, where another program has taken one meanwhile. */
+const TRIES = 3;
+
+/** Starts a cluster of `count` members. @param port Chooses ports, for tests. */
+export async function labCluster(
+  count: number,
+  options: LabEtcdOptions = {},
+  port: () => number = freePort,
+): Promise<LabEtcd[]> {
+  for (let tries = 1;; tries++) {
+    try {
+      return await startCluster(count, options, port);
+    } catch (error) {
+      const taken = error instanceof EndedByItself && /address already in use/.test(error.message);
+      if (!taken || tries === TRIES || options.inside) throw error;
+    }
+  }
+}
+
+async function startCluster(
+  count: number,
+  options: LabEtcdOptions,
+  port: () => number,
+): Promise<LabEtcd[]> {
   const binary = await etcdBinary();
   const dir = options.dir ?? await Deno.makeTempDir({ prefix: "strand-etcd-" });
   const { scheme = "http", inside } = options;
   const places = Array.from({ length: count }, (_, i): Place => ({
     name: `m${i}`,
-    client: inside ? `${scheme}://${inside.address}:2379` : `${scheme}://127.0.0.1:${freePort()}`,
-    peer: `http://127.0.0.1:${inside ? 2380 : freePort()}`,
-    metrics: `http://127.0.0.1:${inside ? 2381 : freePort()}`,
+    client: inside ? `${scheme}://${inside.address}:2379` : `${scheme}://127.0.0.1:${port()}`,
+    peer: `http://127.0.0.1:${inside ? 2380 : port()}`,
+    metrics: `http://127.0.0.1:${inside ? 2381 : port()}`,
   }));
   const cluster = places.map(({ name, peer }) => `${name}=${peer}`).join(",");
   const members = places.map((place) => new LabEtcd(place, dir, cluster, options));
