@@ -24,6 +24,13 @@ export function reverseZones(subnet: Cidr): string[] {
   return zones;
 }
 
+/** The names of a subnet's addresses are one label longer than this; undefined where they are longer still. */
+export function nameAround({ first, prefix }: Cidr): string | undefined {
+  const name = reverseName(first);
+  const unit = first.family === 4 ? 8 : 4;
+  return prefix < first.bytes.length * 8 - unit ? undefined : name.slice(name.indexOf(".") + 1);
+}
+
 /**
  * The zone that RFC 2317 has for an IPv4 subnet of more than one address that is longer than /24, named as in its §4
  * (`64/26.60.168.192.in-addr.arpa`): it can be delegated where a zone for each address would be too many.

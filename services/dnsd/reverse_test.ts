@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { Cidr, Ip } from "../common/ip.ts";
-import { classlessZone, reverseName, reverseZones } from "./reverse.ts";
+import { classlessZone, nameAround, reverseName, reverseZones } from "./reverse.ts";
 
 Deno.test("reverseName()", () => {
   assert.equal(reverseName(Ip.parse("10.1.2.3")), "3.2.1.10.in-addr.arpa");
@@ -32,6 +32,14 @@ Deno.test("reverseZones() of what is less than the last cut are its addresses al
     of("2001:db8::4/126"),
     ["4", "5", "6", "7"].map((n) => reverseName(Ip.parse(`2001:db8::${n}`))),
   );
+});
+
+Deno.test("nameAround() is what is left without a subnet's last label, from /24 and /124 on", () => {
+  const of = (subnet: string) => nameAround(Cidr.parse(subnet));
+  assert.equal(of("192.168.60.70/26"), "60.168.192.in-addr.arpa");
+  assert.equal(of("192.168.60.0/24"), "60.168.192.in-addr.arpa");
+  assert.equal(of("192.168.60.0/23"), undefined);
+  assert.equal(of("2001:db8::8/125"), reverseZones(Cidr.parse("2001:db8::/124"))[0]);
 });
 
 Deno.test("classlessZone() is RFC 2317's name, of an IPv4 subnet between /24 and /32", () => {

@@ -1,48 +1,23 @@
-import { type Cidr, Ip } from "../common/ip.ts";
+import type { Cidr, Ip } from "../common/ip.ts";
 import { invalid } from "../common/refusal.ts";
-import { classlessZone, reverseName, reverseZones } from "./reverse.ts";
-import type { Rrset, TableWriter } from "./table_writer.ts";
+import { classlessZone, nameAround, reverseName, reverseZones } from "./reverse.ts";
+import type { TableWriter } from "./table_writer.ts";
 import { Node } from "./tree.ts";
-import { canonical, nameToWire, TYPE } from "./wire.ts";
+import { canonical, nameToWire } from "./wire.ts";
+import {
+  fromText,
+  homeOf,
+  type NetworkNames,
+  type Owner,
+  rrsets,
+  toText,
+  wire,
+  type Zone,
+} from "./zone_records.ts";
 
-/** A network as DNS sees it. */
-export interface NetworkNames {
-  /** The network's own name: of several networks with one domain or reverse zone, the first by name is its SOA's. */
-  readonly name: string;
-  /** Its forward zone, without a last dot; "" for none. */
-  readonly domain: string;
-  readonly subnets: readonly Cidr[];
-  /** The addresses of `ns.DOMAIN`; with none, this server's stand there. */
-  readonly nameservers: readonly Ip[];
-  /** Seconds, of every record and of negative answers. */
-  readonly ttl: number;
-}
-
-interface Zone {
-  readonly id: number;
-  readonly apex: string;
-  readonly networks: Map<string, NetworkNames>;
-  serial: number;
-}
-
-/**
- * What is known of one name. There are tens of thousands: addresses are kept as text, separated by blanks, which is
- * a sixth of what the same as objects takes.
- */
-interface Owner {
-  /** A member's; "" is a name without an address. */
-  addresses?: string;
-  /** The addresses of a zone's name server, where no member has its name. */
-  glue?: string;
-  /** Names that have the address whose reverse name this is. */
-  pointers?: readonly string[];
-  zone?: Zone;
-}
+export type { NetworkNames };
 
 type Place = Node<Owner>;
-
-// Nobody transfers our zones: the SOA's first three times are there because there must be some.
-const REFRESH = 3600, RETRY = 600, EXPIRE = 86400;
 
 /** A host may have an address for each of its containers' networks, and an answer holds only so many. */
 const MOST_SERVERS = 8;
@@ -51,7 +26,7 @@ const MOST_SERVERS = 8;
  * Which records every name has, from networks and names: plain data in, table changes out.
  *
  * A network's domain is a zone, and so is the reverse zone (or zones) of each of its subnets, with the RFC 2317 zone
- * of one longer than /24. Each name belongs to the longest zone that it is in, whatever network it comes from. The SOA
+ * of one longer than /24, and the /24 around it once all its addresses are subnets'. Each name belongs to the longest zone that it is in, whatever network it comes from. The SOA
  * of a zone names `ns.DOMAIN` as the primary and `hostmaster.DOMAIN` as the mailbox; `ns.DOMAIN` is its NS too, with
  * the network's name servers as addresses, or else this server's, unless a member has that name. For a network
  * without a domain the first of its reverse zones stands for DOMAIN.
@@ -82,9 +57,10 @@ export class Zones {
     this.#networks.set(network.name, network);
     const now = apexes(network);
     for (const apex of now) {
-      const owner = this.#grow(apex);
-      owner.zone ??= { id: this.#nextZone++, apex, networks: new Map(), serial: 0 };
-      owner.zone.networks.set(network.name, network);
+      const zone = this.#growZone(apex);
+      if (zone.joined) zone.networks.clear();
+      zone.joined = false;
+      zone.networks.set(network.name, network);
       this.#soil(apex);
     }
     this.#changed(network);
@@ -106,10 +82,7 @@ export class Zones {
       if (!owner?.zone || kept.has(apex)) continue;
       this.#soil(apex);
       owner.zone.networks.delete(network.name);
-      if (owner.zone.networks.size > 0) continue;
-      this.#dead.push(owner.zone);
-      delete owner.zone;
-      this.#tidy(apex);
+      if (owner.zone.networks.size === 0) this.#endZone(owner, owner.zone);
     }
     this.#changed(network);
   }
@@ -117,7 +90,41 @@ export class Zones {
   /** Sets what depends on a network beside its zones. */
   #changed(network: NetworkNames): void {
     this.#setGlue(homeOf(network));
-    for (const subnet of network.subnets) this.#copyPointers(subnet);
+    for (const subnet of network.subnets) {
+      this.#copyPointers(subnet);
+      this.#join(subnet);
+    }
+  }
+
+  /** Makes a zone of a /24 (IPv6: a /124) whose addresses are all subnets' of ours, and ends it when they are not. */
+  #join(subnet: Cidr): void {
+    const apex = nameAround(subnet), place = apex === undefined ? undefined : this.#root.find(apex);
+    const owner = place?.value, zone = owner?.zone;
+    if (apex === undefined || (zone && !zone.joined)) return;
+    const [count, radix] = subnet.family === 4 ? [256, 10] : [16, 16];
+    const parts = Array.from({ length: count }, (_, i) => place?.child(i.toString(radix))?.value?.zone);
+    if (parts.every((part) => part !== undefined)) {
+      const joined = this.#growZone(apex);
+      joined.joined = true;
+      joined.networks.clear();
+      for (const { networks } of parts) {
+        for (const [name, network] of networks) joined.networks.set(name, network);
+      }
+      this.#soil(apex);
+    } else if (owner && zone) {
+      this.#soil(apex);
+      this.#endZone(owner, zone);
+    }
+  }
+
+  #growZone(apex: string): Zone {
+    return this.#grow(apex).zone ??= { id: this.#nextZone++, apex, networks: new Map(), serial: 0 };
+  }
+
+  #endZone(owner: Owner, zone: Zone): void {
+    this.#dead.push(zone);
+    delete owner.zone;
+    this.#tidy(zone.apex);
   }
 
   /**
@@ -250,8 +257,9 @@ export class Zones {
     const zone = classlessZone(subnet);
     if (!zone) return;
     const held = this.#root.find(zone)?.value?.zone !== undefined;
-    for (let i = 0; i < subnet.size; i++) {
-      const ip = subnet.first.plus(i);
+    const { first, size } = subnet;
+    for (let i = 0; i < size; i++) {
+      const ip = first.plus(i);
       if (ip) this.#setPointersOf(`${ip.bytes.at(-1)}.${zone}`, held ? this.#pointers(ip) : []);
     }
   }
@@ -284,55 +292,4 @@ export class Zones {
 function apexes({ domain, subnets }: NetworkNames): string[] {
   const reverse = subnets.flatMap((subnet) => [...reverseZones(subnet), classlessZone(subnet) ?? ""]);
   return [domain, ...reverse].filter(Boolean);
-}
-
-/** The zone below which a network's name server has its name; "" for a network without any zone. */
-function homeOf({ domain, subnets: [subnet] }: NetworkNames): string {
-  return domain || (subnet ? reverseZones(subnet)[0] : "") || "";
-}
-
-/** Addresses, each once, in their order. */
-function toText(addresses: readonly Ip[]): string {
-  return [...new Set(addresses.map(String))].join(" ");
-}
-
-function fromText(text: string): Ip[] {
-  return text === "" ? [] : text.split(" ").map((address) => Ip.parse(address));
-}
-
-function wire(name: string): Uint8Array {
-  const octets = nameToWire(name);
-  if (!octets) throw new Error(`"${name}" got past the checks`);
-  return octets;
-}
-
-/** What a name holds, for the table; `owner` is undefined for an empty non-terminal. */
-function rrsets(owner: Owner | undefined, zone: Zone): Rrset[] {
-  const main = [...zone.networks.values()].sort((a, b) => a.name < b.name ? -1 : 1)[0];
-  const ttl = main?.ttl ?? 0;
-  const sets: Rrset[] = [];
-  const add = (type: number, records: Uint8Array[]) => {
-    if (records.length > 0) sets.push({ type, ttl, records });
-  };
-  const addresses = fromText(owner?.addresses || owner?.glue || "");
-  add(TYPE.A, addresses.filter((ip) => ip.family === 4).map((ip) => ip.bytes));
-  add(TYPE.AAAA, addresses.filter((ip) => ip.family === 6).map((ip) => ip.bytes));
-  add(TYPE.PTR, [...owner?.pointers ?? []].sort().map(wire));
-  if (owner?.zone === zone) {
-    const domain = main ? homeOf(main) : zone.apex;
-    const ns = wire(`ns.${domain}`);
-    add(TYPE.NS, [ns]);
-    add(TYPE.SOA, [soa(ns, wire(`hostmaster.${domain}`), zone.serial, ttl)]);
-  }
-  return sets;
-}
-
-/** SOA RDATA: RFC 1035 §3.3.13, the last field as RFC 2308 §4 has it. */
-function soa(mname: Uint8Array, rname: Uint8Array, serial: number, ttl: number): Uint8Array {
-  const octets = new Uint8Array(mname.length + rname.length + 20);
-  octets.set(mname);
-  octets.set(rname, mname.length);
-  const view = new DataView(octets.buffer, mname.length + rname.length);
-  [serial, REFRESH, RETRY, EXPIRE, ttl].forEach((value, i) => view.setUint32(4 * i, value));
-  return octets;
 }

@@ -135,6 +135,36 @@ Deno.test("of a /24 that is not wholly ours, the addresses of our subnets alone 
   assert.equal(table.size, empty);
 });
 
+Deno.test("a /24 that subnets share out among them is a zone as long as no address is missing", () => {
+  const { table, zones, ask } = setUp();
+  const empty = table.size, apex = "60.168.192.in-addr.arpa";
+  zones.setNetwork(network("b", "b.net", "192.168.60.128/25"));
+  zones.setNetwork(network("c", "c.net", "192.168.60.0/26"));
+  assert.equal(ask(apex, TYPE.SOA), "REFUSED");
+  zones.setNetwork(network("a", "a.net", "192.168.60.64/26"));
+  assert.equal(ask(apex, TYPE.NS), "ns.a.net");
+  assert.equal(ask(`x.${apex}`), `NXDOMAIN ${apex}`);
+  assert.equal(ask(`5.${apex}`, TYPE.PTR), `NODATA 5.${apex}`);
+  zones.deleteNetwork("a");
+  assert.equal(ask(apex, TYPE.SOA), "REFUSED");
+  zones.setNetwork(network("a", "a.net", "192.168.60.64/26"));
+  // A network with the whole of it, as an old store may have one, goes before, and leaves it as it was.
+  zones.setNetwork(network("z", "z.net", "192.168.60.0/24"));
+  assert.equal(ask(apex, TYPE.NS), "ns.z.net");
+  zones.deleteNetwork("a");
+  assert.equal(ask(`70.${apex}`, TYPE.PTR), `NXDOMAIN ${apex}`);
+  zones.setNetwork(network("a", "a.net", "192.168.60.64/26"));
+  zones.deleteNetwork("z");
+  assert.equal(ask(apex, TYPE.NS), "ns.a.net");
+  for (const name of ["a", "b", "c"]) zones.deleteNetwork(name);
+  assert.equal(ask(apex, TYPE.NS), "REFUSED");
+  for (const i of [0, 8]) zones.setNetwork(network(`s${i}`, "", `2001:db8::${i}/125`));
+  assert.match(ask(reverseZones(Cidr.parse("2001:db8::/124"))[0] ?? "", TYPE.NS), /^ns\.0\.0\./);
+  for (const i of [0, 8]) zones.deleteNetwork(`s${i}`);
+  zones.publish(1);
+  assert.equal(table.size, empty);
+});
+
 Deno.test("a subnet longer than /24 has its RFC 2317 zone, for a parent that delegates it", () => {
   const { zones, ask } = setUp();
   const apex = "64/26.60.168.192.in-addr.arpa", pointer = (last: number) => ask(`${last}.${apex}`, TYPE.PTR);
