@@ -1,8 +1,10 @@
 /** What it takes to change one membership: its record, and the claims on its addresses, its name and its network. */
-import { keyOf } from "../store/keys.ts";
+import { Ip } from "../common/ip.ts";
+import { keyOf, readKey } from "../store/keys.ts";
 import { type MemberRecord, writeRecord } from "../store/records.ts";
 import type { Guard, Op, Plan } from "../store/types.ts";
 import { furtherId, type Member, readMember } from "./member.ts";
+import { subnetFor } from "./network.ts";
 import type { Reader } from "./reader.ts";
 
 /**
@@ -25,14 +27,18 @@ export function memberStep(
   }
   const had = claims(before), wants = claims(member);
   for (const claim of had) {
+    if (wants.includes(claim)) continue;
     const holder = from.claim(claim);
     // In a store that was taken over, another member may have the claim.
-    if (!wants.includes(claim) && (holder === undefined || holder === mac)) ops.push({ remove: claim });
+    if (holder === undefined || holder === mac) ops.push({ remove: claim });
+    else guards.push(from.guard(claim));
   }
   for (const claim of wants) {
     // Claimed already, unless an old daemon left the claim out or to somebody else.
-    if (had.includes(claim) && from.guard(claim).modRevision && from.claim(claim) === mac) continue;
+    const holder = from.claim(claim);
+    if (had.includes(claim) && from.guard(claim).modRevision && holder === mac) continue;
     guards.push(from.guard(claim));
+    if (holder !== undefined) guards.push(...unshownHolder(from, claim, holder));
     ops.push({ put: claim, value: mac });
   }
   if (before?.name && before.name !== member?.name) dropName(from, before, before.name, guards, ops);
@@ -47,6 +53,25 @@ export function memberStep(
   // Nobody joins a network that is being deleted or changed meanwhile.
   if (after?.net) guards.push(from.guard(keyOf.network(after.net)));
   return { guards, ops };
+}
+
+/** So many networks of one domain are guarded: what is missed in others costs a claim on a name, which the next lease makes again. */
+const MOST_NETWORKS = 16;
+
+/**
+ * Guards under which no membership that agrees with a claim is still to be shown. A watch tells of claims and of records
+ * under our keys one after the other, so that a claim may be seen before the record that was written with it.
+ *
+ * @param mac Whose the claim is
+ */
+export function unshownHolder(from: Reader, claim: string, mac: string): Guard[] {
+  const value = readKey(claim)?.id.split("/", 1)[0] ?? "", ip = Ip.tryParse(value);
+  const domain = value.includes(".") ? value.slice(value.indexOf(".") + 1) : "";
+  const networks = [...from.networks()].filter((network) =>
+    ip ? subnetFor(network, ip)?.contains(ip) : network.domain === domain
+  );
+  const further = networks.slice(0, MOST_NETWORKS).map(({ name }) => keyOf.furtherMember(name, mac));
+  return [keyOf.member(mac), ...further].map((key) => from.guard(key));
 }
 
 /** The membership as it will be: under the key that it has or, when it is new, under Nex's unless another one has that. */
@@ -87,10 +112,11 @@ function dropName(from: Reader, before: Member, name: string, guards: Guard[], o
     return;
   }
   for (const claim of [keyOf.claimName(name), keyOf.furtherName(name, mac)]) {
-    if (from.claim(claim) !== mac) continue;
+    // Guarded also where it is not the MAC's, since that may be still to be shown.
     guards.push(from.guard(claim));
-    ops.push({ remove: claim });
+    if (from.claim(claim) === mac) ops.push({ remove: claim });
   }
+  guards.push(...unshownHolder(from, keyOf.claimName(name), mac).filter(({ key }) => key !== before.key));
 }
 
 /** Claims a name for the MAC: under Nex's key, or under ours where another MAC has that one. */
@@ -110,6 +136,7 @@ function claimName(
   const taken = holder !== undefined && from.membersNamed(name).some((member) => member.mac === holder);
   const claim = held ?? (taken ? further : first);
   // Written also where another membership of the MAC has claimed it: that one may be giving it up.
-  for (const key of new Set([first, claim])) guards.push(from.guard(key));
+  guards.push(from.guard(first), from.guard(further));
+  if (!held && !taken && holder !== undefined) guards.push(...unshownHolder(from, first, holder));
   ops.push({ put: claim, value: mac });
 }

@@ -11,14 +11,15 @@ export type Step = Plan;
 
 /** One step out of several that touch different keys, or the same ones in turn: the last word on a key stands. */
 export function merge(steps: readonly Step[]): Step {
-  const guards = new Map<string, Guard>(), prefixGuards: PrefixGuard[] = [], ops = new Map<string, Op>();
+  const guards = new Map<string, Guard>(), ops = new Map<string, Op>();
+  const prefixGuards = new Map<string, PrefixGuard>();
   for (const step of steps) {
     // A key that an earlier step wrote is as that step left it: only what was read of the store is guarded.
     for (const guard of step.guards) if (!guards.has(guard.key)) guards.set(guard.key, guard);
-    prefixGuards.push(...step.prefixGuards ?? []);
+    for (const guard of step.prefixGuards ?? []) prefixGuards.set(guard.prefix, guard);
     for (const op of step.ops) ops.set("put" in op ? op.put : op.remove, op);
   }
-  return { guards: [...guards.values()], prefixGuards, ops: [...ops.values()] };
+  return { guards: [...guards.values()], prefixGuards: [...prefixGuards.values()], ops: [...ops.values()] };
 }
 
 /** Gathers steps, in order, into as few transactions as etcd's limit allows; a step is never split. */

@@ -56,7 +56,13 @@ export function planDeletedNetwork(view: View, name: string, limit: number): Ste
   if (traces.length) {
     return traces.slice(0, limit).map((key) => marked({ guards: [], ops: [{ remove: key }] }));
   }
-  return [{ guards, ops: [{ remove: mark.key }] }];
+  // A member that is still to be shown would be left over.
+  const prefix = keyOf.furtherMember(name, "");
+  return [{
+    guards,
+    prefixGuards: [{ prefix, unchangedSince: view.newestUnder(prefix) }],
+    ops: [{ remove: mark.key }],
+  }];
 }
 
 function tracesIn(view: View, name: string): string[] {

@@ -1,7 +1,7 @@
 import { keyOf } from "../store/keys.ts";
 import { type MemberRecord, writeRecord } from "../store/records.ts";
 import type { Member } from "./member.ts";
-import { memberStep } from "./member_step.ts";
+import { memberStep, unshownHolder } from "./member_step.ts";
 import type { Step } from "./steps.ts";
 import { planMissingAddresses } from "./sweep.ts";
 import type { View } from "./view.ts";
@@ -81,7 +81,10 @@ export function planTakeover(view: View, limit: number): Step[] {
       }
     });
     if (!agrees) {
-      steps.push({ guards: [view.guard(key), ...keys.map((k) => view.guard(k))], ops: [{ remove: key }] });
+      steps.push({
+        guards: [view.guard(key), ...keys.map((k) => view.guard(k)), ...unshownHolder(view, key, record.mac)],
+        ops: [{ remove: key }],
+      });
     }
   }
   return steps.length ? steps : planMissingAddresses(view, limit);

@@ -1,5 +1,6 @@
 import { MemoryStore } from "../store/memory_store.ts";
 import { type NexRecord, nexSchema } from "../store/records.ts";
+import type { Change, Mirror } from "../store/types.ts";
 import { Draft, pack } from "./steps.ts";
 import { View } from "./view.ts";
 
@@ -33,6 +34,43 @@ export function lab(initial: Record<string, unknown> = {}) {
     /** The stored JSON of a key. */
     json: (key: string) => JSON.parse(store.values.get(key)?.value ?? "null"),
     keys: () => [...store.values.keys()].sort(),
+  };
+}
+
+/**
+ * A mirror that is told of what lies under one of its schema's prefixes only when `catchUp` is called: a watch tells of each
+ * prefix by itself, so that one may be behind another.
+ */
+export function lagging(mirror: Mirror<NexRecord>, prefix: string) {
+  const entries = new Map([...mirror.entries()].map((entry) => [entry.key, entry]));
+  const listeners = new Set<(changes: readonly Change<NexRecord>[]) => void>();
+  let held: Change<NexRecord>[] = [];
+  const tell = (changes: readonly Change<NexRecord>[]) => {
+    for (const { key, after } of changes) {
+      if (after) entries.set(key, after);
+      else entries.delete(key);
+    }
+    for (const listener of listeners) listener(changes);
+  };
+  mirror.subscribe((changes) => {
+    held.push(...changes.filter(({ key }) => key.startsWith(prefix)));
+    tell(changes.filter(({ key }) => !key.startsWith(prefix)));
+  });
+  const behind: Mirror<NexRecord> = {
+    ...mirror,
+    get: (key) => entries.get(key),
+    entries: () => entries.values(),
+    subscribe: (listener) => {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+  };
+  return {
+    view: new View(behind),
+    catchUp() {
+      tell(held);
+      held = [];
+    },
   };
 }
 

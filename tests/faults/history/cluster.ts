@@ -44,6 +44,12 @@ domain: names.test
 range4: {begin: 10.97.0.1, end: 10.97.9.254}
 ---
 kind: Network
+name: roaming
+subnet4: 10.99.0.0/16
+domain: roaming.test
+range4: {begin: 10.99.0.1, end: 10.99.9.254}
+---
+kind: Network
 name: leases
 subnet4: 10.98.1.0/24
 dhcp4server: 10.98.1.11

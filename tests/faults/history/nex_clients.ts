@@ -82,37 +82,61 @@ function newMac(client: number): string {
   }`;
 }
 
+/** A MAC of one client, with the key that each of its memberships lies under, by network. */
+interface Own {
+  readonly mac: string;
+  readonly keys: Map<string, string>;
+}
+
+const NETWORKS = ["names", "roaming"] as const;
+
 async function work(client: number): Promise<void> {
   const dice = new Dice(Number(seed) * 31 + client), end = Date.now() + Number(seconds) * 1000;
-  const own: string[] = [];
-  let slow = false;
+  const owns: Own[] = [];
+  /** What took long may have been written twice over: its removal would show it. */
+  let slow: { own: Own; net: string } | undefined;
+  const forget = (own: Own) => void owns.splice(owns.indexOf(own), 1);
+  const add = async (own: Own, net: string) => {
+    const { mac, keys } = own, first = `/member/${mac}`, asked = Date.now();
+    const key = [...keys.values()].includes(first) ? `/strand/member/${net}/${mac}` : first;
+    const request = { net, list: [{ mac, name: `m-${mac.replaceAll(":", "")}` }] };
+    const outcome = await ask(dice.one(servers), "AddMembers", request, [{ what: "add", key }]);
+    if (outcome !== "done") return forget(own);
+    keys.set(net, key);
+    if (Date.now() - asked > SLOW) slow = { own, net };
+  };
+  const remove = async (own: Own, net: string) => {
+    const key = own.keys.get(net) ?? "", request = { network: net, list: [own.mac] };
+    const outcome = await ask(dice.one(servers), "DeleteMembers", request, [{ what: "delete", key }]);
+    own.keys.delete(net);
+    if (outcome !== "done" || own.keys.size === 0) forget(own);
+  };
+  const move = async (own: Own, net: string) => {
+    const moved = newMac(client),
+      key = `/member/${moved}`,
+      request = { net, list: [{ old: own.mac, new: moved }] };
+    const outcome = await ask(dice.one(servers), "ChangeMemberID", request, [
+      { what: "delete", key: own.keys.get(net) ?? "" },
+      { what: "add", key },
+    ]);
+    own.keys.delete(net);
+    if (outcome === "done") owns.push({ mac: moved, keys: new Map([[net, key]]) });
+    if (outcome !== "done" || own.keys.size === 0) forget(own);
+  };
   while (Date.now() < end) {
-    const server = dice.one(servers), dared = dice.throw();
-    if (own.length === 0 || (own.length < 12 && dared < 0.5 && !slow)) {
-      const mac = newMac(client);
-      const request = { net: "names", list: [{ mac, name: `m-${mac.replaceAll(":", "")}` }] };
-      const asked = Date.now();
-      const outcome = await ask(server, "AddMembers", request, [{ what: "add", key: `/member/${mac}` }]);
-      if (outcome === "done") own.push(mac);
-      // What took long may have been written twice over: its removal would show it.
-      slow = outcome === "done" && Date.now() - asked > SLOW;
+    const dared = dice.throw();
+    if (slow) {
+      const { own, net } = slow;
+      slow = undefined;
+      await remove(own, net);
+    } else if (owns.length === 0 || (owns.length < 12 && dared < 0.4)) {
+      const own = { mac: newMac(client), keys: new Map<string, string>() };
+      owns.push(own);
+      await add(own, dice.one(NETWORKS));
     } else {
-      const [mac = ""] = own.splice(slow ? own.length - 1 : dice.between(0, own.length), 1);
-      if (dared < 0.85 || slow) {
-        const request = { network: "names", list: [mac] };
-        await ask(server, "DeleteMembers", request, [{ what: "delete", key: `/member/${mac}` }]);
-        slow = false;
-      } else {
-        const moved = newMac(client);
-        const outcome = await ask(server, "ChangeMemberID", {
-          net: "names",
-          list: [{ old: mac, new: moved }],
-        }, [
-          { what: "delete", key: `/member/${mac}` },
-          { what: "add", key: `/member/${moved}` },
-        ]);
-        if (outcome === "done") own.push(moved);
-      }
+      const own = dice.one(owns), other = NETWORKS.find((net) => !own.keys.has(net));
+      if (other && dared < 0.6) await add(own, other);
+      else await (dared < 0.9 ? remove : move)(own, dice.one([...own.keys.keys()]));
     }
     await new Promise((resolve) => setTimeout(resolve, dice.between(0, 60)));
   }
