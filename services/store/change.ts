@@ -137,7 +137,11 @@ function isAboutState(error: unknown): error is Refusal {
   return error instanceof Refusal && error.code !== "unavailable";
 }
 
-async function confirm<T>(store: ChangeStore<T>, patienceMs: number): Promise<void> {
+/**
+ * Resolves when the mirror is known to show what etcd held when this was called, for what is made of a whole list.
+ * Throws Refusal "unavailable".
+ */
+export async function confirm<T>(store: ChangeStore<T>, patienceMs = 10_000): Promise<void> {
   const most = Math.min(patienceMs, CONFIRM_MS), signal = AbortSignal.timeout(most);
   await store.confirmed(signal).catch(unlessLate(signal, () => {
     const seconds = Math.round(most / 100) / 10;

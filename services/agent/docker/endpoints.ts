@@ -5,7 +5,7 @@ import { planDeactivate } from "../../overlay/endpoints.ts";
 import { findNetwork } from "../../overlay/networks.ts";
 import type { Endpoint } from "../../overlay/space.ts";
 import { Step } from "../../overlay/step.ts";
-import { change, definitely } from "../../store/change.ts";
+import { change, confirm, definitely } from "../../store/change.ts";
 import {
   type DockerIds,
   type EndpointRecord,
@@ -70,7 +70,7 @@ export class DockerEndpoints implements DockerApi {
 
   async release(network: string, address: Ip): Promise<void> {
     const { view } = this.#context;
-    if (view.network(network)) {
+    if (await this.#isThere(() => view.network(network))) {
       await this.#holding(network, () => planRelease(view, network, Date.now(), address));
     }
   }
@@ -87,7 +87,9 @@ export class DockerEndpoints implements DockerApi {
   }
 
   async removeNetwork(dockerId: string): Promise<void> {
-    const { view } = this.#context;
+    const { view, store } = this.#context;
+    // One may have been made whose answer was lost, and which the mirror does not show yet.
+    await confirm(store);
     for (const { id, record } of this.#all()) {
       if (record.strand_docker?.network === dockerId) await this.delete(id);
     }
@@ -167,7 +169,7 @@ export class DockerEndpoints implements DockerApi {
   async delete(id: string, options: { readonly keepAddress?: boolean } = {}): Promise<void> {
     const { view, trust } = this.#context;
     trust.assert();
-    const found = view.endpoint(id);
+    const found = await this.#isThere(() => view.endpoint(id));
     if (!found) return;
     await this.#using(
       found.network,
@@ -205,6 +207,14 @@ export class DockerEndpoints implements DockerApi {
       if (!found) throw new Refusal("not-found", `there is no endpoint for Docker's ${dockerId}`);
       return found;
     });
+  }
+
+  /** That it is not there counts only when etcd has confirmed it. */
+  async #isThere<T>(look: () => T | undefined): Promise<T | undefined> {
+    const found = look();
+    if (found !== undefined) return found;
+    await confirm(this.#context.store);
+    return look();
   }
 
   async #networkOf(dockerId: string): Promise<string> {
