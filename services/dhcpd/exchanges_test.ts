@@ -349,6 +349,25 @@ Deno.test("a RELEASE whose commit meets a newer lease ends nothing", async () =>
   assert.equal(bench.exchanges.counts.conflicts, 1);
 });
 
+Deno.test("a renewal that waited for etcd, and meets one that another replica has made since, does not shorten that", async () => {
+  const bench = new Bench();
+  bench.request(guest, "10.0.0.10");
+  await bench.exchanges.close();
+  const expires = NOW + 8 + 14400;
+  bench.commit = (plan) => {
+    bench.commit = (again) => bench.memory.commit(again);
+    const record = JSON.parse(bench.memory.values.get(`/member/${guest}`)?.value ?? "");
+    record.ip4.expires = { seconds: expires };
+    bench.memory.write({ guards: [], ops: [{ put: `/member/${guest}`, value: JSON.stringify(record) }] });
+    return bench.memory.commit(plan);
+  };
+  bench.take({ type: Type.request, mac: guest, ciaddr: ip("10.0.0.10") }, NOW + 1);
+  await bench.exchanges.close();
+  const record = JSON.parse(bench.memory.values.get(`/member/${guest}`)?.value ?? "");
+  assert.deepEqual(record.ip4.expires, { seconds: expires });
+  assert.equal(bench.sent.at(-1)?.seconds, 14400);
+});
+
 Deno.test("a commit that fails otherwise is told once a minute", async () => {
   const bench = new Bench();
   bench.commit = () => Promise.reject(new Error("broken"));

@@ -16,6 +16,12 @@ import type { View } from "./view.ts";
  */
 export const GRACE_SECONDS = 2;
 
+/**
+ * So long, in seconds, a request may have waited for etcd at most, while another replica told its client of a later end: that
+ * is not moved back. An end that is later still was stored by a wrong clock, or with a longer lease time.
+ */
+const MOST_WAITED = 60;
+
 /** Where a client is served from. */
 export interface Placement {
   readonly network: Network;
@@ -159,16 +165,18 @@ export function planLease(view: View, placement: Placement, request: LeaseReques
     : address.family === 4 && (isFree(view, network, address.u32) || mayReuse(view, network, address));
   if (!granted) return { kind: "wrong-address", guards: refusalGuards(view, placement, mac, address) };
 
-  const expires = now + network.leaseSeconds;
+  const wanted = now + network.leaseSeconds;
   const name = clientName(view, placement, mac, request.hostname);
   const hostname = member?.record.name ? undefined : name;
   const remaining = member?.expires;
   if (
-    own && remaining && expires - remaining <= (request.slack ?? 2) &&
+    own && remaining && wanted - remaining <= (request.slack ?? 2) &&
     hostname === (member?.record.hostname ?? undefined)
   ) {
     return { kind: "current", address, expires: remaining, name };
   }
+  const told = own && remaining && remaining - wanted <= MOST_WAITED ? remaining : 0;
+  const expires = Math.max(wanted, told);
   const text = address.toString();
   const { hostname: _, ...before } = (member?.record ?? {}) as MemberRecord;
   const record: MemberRecord = {

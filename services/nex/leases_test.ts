@@ -43,6 +43,19 @@ Deno.test("planLease() gives a member its own address and writes its expiry", ()
   assert.deepEqual(it.lease(whiskey, 1001).kind, "current");
 });
 
+Deno.test("planLease() does not move the end of a lease back that its client may have been told of", () => {
+  const it = openLab();
+  for (const mac of [whiskey, stranger]) {
+    it.lease(mac, 1012);
+    const place = placeClient(it.view, { mac });
+    assert.ok(place);
+    const plan = planLease(it.view, place, { mac, address: undefined, now: 1000, slack: -Infinity });
+    assert.ok(plan.kind === "commit" && it.store.write(plan.plan).committed);
+    assert.equal(plan.expires, 1012 + 4 * 3600);
+    assert.equal(it.view.member(mac)?.expires, 1012 + 4 * 3600);
+  }
+});
+
 Deno.test("planLease() refuses an address that is somebody else's, or no one's to have", () => {
   const it = openLab();
   assert.equal(it.lease(whiskey, 1000, { address: "10.0.0.11" }).kind, "wrong-address");
