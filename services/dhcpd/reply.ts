@@ -36,7 +36,9 @@ const broadcast: Destination = { by: "link", address: 0xffffffff, mac: everybody
 
 /** RFC 2131 §4.1: to the relay, or where the client can hear us. Not all that have a ciaddr can be reached there. */
 export function destination(request: Message, reply: Reply): Destination {
-  if (request.giaddr) return { by: "route", address: request.giaddr, port: SERVER_PORT };
+  // INFORM is answered at the client's address in any case (§4.3.5): to no yiaddr a relay can send.
+  const informed = !reply.yiaddr && reply.clientAddress;
+  if (request.giaddr && !informed) return { by: "route", address: request.giaddr, port: SERVER_PORT };
   if (reply.type === Type.nak) return broadcast;
   if (reply.clientAddress) return { by: "route", address: reply.clientAddress, port: CLIENT_PORT };
   if (request.flags & BROADCAST) return broadcast;

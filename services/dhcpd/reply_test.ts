@@ -159,6 +159,8 @@ Deno.test("replies go where RFC 2131 §4.1 says", () => {
   const reached: Reply = { ...ack, clientAddress: 7 };
   const rows: readonly (readonly [Partial<ClientMessage>, Reply, unknown])[] = [
     [{ giaddr: 5, ciaddr: 7, flags: 0x8000 }, reached, { by: "route", address: 5, port: 67 }],
+    [{ giaddr: 5, ciaddr: 7 }, { ...reached, yiaddr: 0 }, { by: "route", address: 7, port: 68 }],
+    [{ giaddr: 5 }, { ...ack, yiaddr: 0, clientAddress: 0 }, { by: "route", address: 5, port: 67 }],
     [{ giaddr: 5 }, nak, { by: "route", address: 5, port: 67 }],
     [{ ciaddr: 7, flags: 0x8000 }, reached, { by: "route", address: 7, port: 68 }],
     [{ ciaddr: 7 }, nak, everybody],

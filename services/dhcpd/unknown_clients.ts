@@ -56,11 +56,13 @@ export class UnknownClients {
     const { view } = this;
     if (link && !view.networkAt(link)) return `no network's subnet has ${link}`;
     if (inform) return "its address is of no network on its link";
-    const homes = view.memberships(mac).flatMap((member) => view.networkOf(member)?.name ?? []);
-    if (homes.length) return `a member of ${homes.join(", ")}, which is not on its link`;
-    const networks = [...view.networks()].filter((network) => inMacRange(network, mac));
-    return networks.length
-      ? `the macrange of ${networks.map(({ name }) => name).join(", ")}, which is not on its link, has it`
-      : "no member, and in no macrange";
+    const [home] = view.memberships(mac).flatMap((member) => view.networkOf(member)?.name ?? []);
+    if (home !== undefined) return `a member of ${home}, which is not on its link`;
+    for (const network of view.networks()) {
+      if (inMacRange(network, mac)) {
+        return `the macrange of ${network.name}, which is not on its link, has it`;
+      }
+    }
+    return "no member, and in no macrange";
   }
 }

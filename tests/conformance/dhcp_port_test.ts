@@ -69,7 +69,7 @@ const peers: Record<string, Peer> = {
 
 /** Takes a lease, renews it by unicast, and tells what was answered to each message. */
 async function leased(host: Host, server: string, address: string): Promise<unknown[]> {
-  const request = { type: "request", mac, timeout: 10 };
+  const request = { type: "request", mac, timeout: 5, tries: 6 };
   const first = await scapy(host, [
     { ...request, type: "discover" },
     { ...request, options: [["requested_addr", address], ["server_id", server]] },

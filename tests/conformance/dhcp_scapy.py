@@ -77,10 +77,13 @@ def described(reply):
 socket = conf.L2socket(iface=IFACE, filter="udp and (port 67 or port 68)")
 for line in sys.stdin:
     ask = json.loads(line)
-    socket.send(message(ask))
 
     def wanted(packet):
         return BOOTP in packet and packet[BOOTP].op == 2 and packet[BOOTP].xid == ask.get("xid", 1)
 
-    found = sniff(opened_socket=socket, lfilter=wanted, count=1, timeout=ask.get("timeout", 0.5))
+    for _ in range(ask.get("tries", 1)):
+        socket.send(message(ask))
+        found = sniff(opened_socket=socket, lfilter=wanted, count=1, timeout=ask.get("timeout", 0.5))
+        if found:
+            break
     print(json.dumps(described(found[0]) if found else None), flush=True)

@@ -20,6 +20,8 @@ export interface Ask {
   readonly fromMac?: string;
   /** How many seconds its reply is waited for. */
   readonly timeout?: number;
+  /** How often it is sent while there is none: once by default. What waited for a busy server for long is dropped. */
+  readonly tries?: number;
 }
 
 /** A reply as scapy reads it. */
