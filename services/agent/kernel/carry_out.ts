@@ -99,8 +99,8 @@ export class Batch implements Disposable {
     "loopback-up": () => this.#here.netlink.run(changeLink("lo", { up: true })),
     "bridge-add": (op) => this.#addBridge(op),
     "bridge-set": ({ mtu, up }) => this.#here.netlink.run(changeLink(BRIDGE, given({ mtu, up }))),
-    "bridge-address-add": async ({ address }) =>
-      this.#here.netlink.run(addAddress(linkAddress(await this.#here.index(BRIDGE), address))),
+    "bridge-address-add": ({ address }) =>
+      this.#here.netlink.run(addAddress(linkAddress(this.#here.index(BRIDGE), address))),
     "bridge-address-remove": ({ address }) => this.#removeAddress(address),
     "vxlan-add": async ({ vxlan }) => {
       await addVxlan(this.#here, this.netlink, this.underlay.vtep, vxlan);
@@ -112,7 +112,7 @@ export class Batch implements Disposable {
     },
     "vxlan-set": async ({ learning, mtu, inBridge, up }) => {
       const { netlink } = this.#here;
-      const master = inBridge && await this.#here.index(BRIDGE);
+      const master = inBridge && this.#here.index(BRIDGE);
       await netlink.run(
         ...learning === undefined ? [] : [changeLearning(VXLAN, learning)],
         changeLink(VXLAN, given({ mtu, master, up })),
@@ -141,7 +141,7 @@ export class Batch implements Disposable {
     "leg-route-remove": ({ leg, address }) => removeLegRoute(this.#host, leg, address),
     "arp-set": ({ entries }) => this.#set("arp", arpEntries(entries)),
     "arp-remove": async ({ addresses }) => {
-      const { netlink } = this.#here, index = await this.#here.index(VXLAN);
+      const { netlink } = this.#here, index = this.#here.index(VXLAN);
       this.#check("arp", await deleteNeighbours(netlink, "arp", index, addressesOnly(addresses)));
     },
     "fdb-set": async ({ entries }) => {
@@ -176,7 +176,7 @@ export class Batch implements Disposable {
 
   /** With the first address of a subnet the kernel takes away the others: they are put back. */
   async #removeAddress(text: string): Promise<void> {
-    const { netlink } = this.#here, gone = linkAddress(await this.#here.index(BRIDGE), text);
+    const { netlink } = this.#here, gone = linkAddress(this.#here.index(BRIDGE), text);
     const same = (a: LinkAddress) => `${a.address}/${a.prefix}` === `${gone.address}/${gone.prefix}`;
     const others = (await listAddresses(netlink, gone.link)).filter((address) => !same(address));
     await netlink.run(deleteAddress(gone), ...others.map(addAddress));
@@ -188,7 +188,7 @@ export class Batch implements Disposable {
   ): Promise<void> {
     const target = await this.#open(peer.netns);
     // Records of SAND's agents may name no MAC.
-    const near = { name, mtu, mac: randomMacBytes(), ...macOf(mac), ...await this.#vethSettings(set) };
+    const near = { name, mtu, mac: randomMacBytes(), ...macOf(mac), ...this.#vethSettings(set) };
     const far = { name: peer.name, mtu: peer.mtu, mac: randomMacBytes(), ...macOf(peer.mac) };
     if (hostEnd === undefined) {
       await addPair(this.#here, near, target, far).catch((error) => sayFull(error, this.path));
@@ -216,7 +216,7 @@ export class Batch implements Disposable {
     // What a macvlan lies on comes first: it cannot have more than that has.
     const end = link && await hostEndOf(this.#here, link, this.#host);
     if (end && (mtu || up)) await this.#host.netlink.run(changeLink(end.index, given({ mtu, up })));
-    await netlink.run(changeLink(name, await this.#vethSettings(settings)))
+    await netlink.run(changeLink(name, this.#vethSettings(settings)))
       .catch((error) => sayFull(error, this.path));
     await this.#pin(name, settings.pinned);
   }
@@ -228,13 +228,13 @@ export class Batch implements Disposable {
     else await this.#here.netlink.run(deleteLink(link.index));
   }
 
-  async #vethSettings({ mac, mtu, inBridge, up }: Omit<Named<"veth-set">, "op" | "name">) {
-    return given({ ...macOf(mac), mtu, master: inBridge && await this.#here.index(BRIDGE), up });
+  #vethSettings({ mac, mtu, inBridge, up }: Omit<Named<"veth-set">, "op" | "name">) {
+    return given({ ...macOf(mac), mtu, master: inBridge && this.#here.index(BRIDGE), up });
   }
 
   async #setPeer(op: Named<"peer-set">): Promise<void> {
     const { netns, at, name, mac, mtu, addAddresses = [], addRoutes: routes = [], up } = op;
-    const target = await this.#open(netns), index = await target.index(at);
+    const target = await this.#open(netns), index = target.index(at);
     await target.netlink.run(
       changeLink(index, given({ name, ...macOf(mac), mtu, up })),
       ...addAddresses.map((address) => addAddress(linkAddress(index, address))),
@@ -262,13 +262,13 @@ export class Batch implements Disposable {
   }
 
   async #set(table: "arp" | "fdb", entries: Neighbours): Promise<void> {
-    const index = await this.#here.index(VXLAN);
+    const index = this.#here.index(VXLAN);
     const failures = await setNeighbours(this.#here.netlink, table, index, entries);
     this.#check(table, failures, entries);
   }
 
   async #removeMacs(macs: ReadonlySet<number>): Promise<void> {
-    const { netlink } = this.#here, index = await this.#here.index(VXLAN), gone = macsOnly(macs);
+    const { netlink } = this.#here, index = this.#here.index(VXLAN), gone = macsOnly(macs);
     // A frame to an endpoint that has moved here would not be sent out where the bridge believes that it came in.
     this.#check("fdb", await forgetLearned(netlink, index, gone));
     this.#check("fdb", await deleteMacs(netlink, index, gone));

@@ -102,7 +102,7 @@ export class HostKernel implements Disposable {
   ): Promise<RouteState[]> {
     using place = Place.open(path);
     if (namespaceIdentity(place.fd) !== identity) throw new NamespaceGone(path);
-    return await missingRoutes(place, await place.index(name), routes);
+    return await missingRoutes(place, place.index(name), routes);
   }
 
   [Symbol.dispose](): void {

@@ -29,7 +29,7 @@ export async function addOverHost(
     // Before it is up: from then on the host would listen to what the container sends to all.
     keepApart(hostEnd);
     await host.netlink.run(changeLink(hostEnd, { arp: false, up: true, alias: aliasOf(here.path) }));
-    const port = { name: near.name, mtu: near.mtu, lower: await host.index(hostEnd), namespace: here.fd };
+    const port = { name: near.name, mtu: near.mtu, lower: host.index(hostEnd), namespace: here.fd };
     const refused = await unlessThere(host.netlink.run(newMacvlan(port)));
     if (refused) throw taken(near.name, here.path, refused);
   } catch (error) {

@@ -74,7 +74,7 @@ export async function addLeg(place: Place, host: Place, name: string, mtu: numbe
 /** Puts right whatever is not sound. */
 export async function setLeg(place: Place, host: Place, name: string, mtu: number): Promise<void> {
   place.forget(LEG);
-  const index = await place.index(LEG), { mac } = await linkOf(host, name);
+  const index = place.index(LEG), { mac } = await linkOf(host, name);
   await host.netlink.run(changeLink(name, { ...ALONE, mtu }), changeForwarding(name, true));
   await place.netlink.run(
     changeLink(LEG, { ...ALONE, mtu, mac }),

@@ -111,7 +111,7 @@ export class NetworkKernel {
     sendFrames(place.fd, BRIDGE, [...pairs].map(([address, mac]) => announcement(address, mac)));
     if (!learned) return;
     const addresses = addressesOnly(new Set(pairs.keys()));
-    await deleteNeighbours(place.netlink, "arp", await place.index(BRIDGE), addresses);
+    await deleteNeighbours(place.netlink, "arp", place.index(BRIDGE), addresses);
   }
 
   /** Nothing is changed from now on. */

@@ -1,6 +1,7 @@
 import { ENOTDIR, SystemError } from "../../../ffi/errno.ts";
 import { libc } from "../../../ffi/libc.ts";
 import { Netlink } from "../../../ffi/netlink.ts";
+import { linkIndex } from "../../../ffi/netlink_events.ts";
 import { findLink, type Link } from "../../../ffi/netlink_links.ts";
 import { createNamespace, NamespaceError, openNamespaceIfAny } from "../../../ffi/netns.ts";
 
@@ -65,13 +66,10 @@ export class Place implements Disposable {
   }
 
   /** The index of a link that must be there. */
-  async index(name: string): Promise<number> {
-    let index = this.#indexes.get(name);
-    if (index === undefined) {
-      index = (await this.link(name))?.index;
-      if (index === undefined) throw new Error(`there is no ${name} in ${this.path}`);
-      this.#indexes.set(name, index);
-    }
+  index(name: string): number {
+    const index = this.#indexes.get(name) ?? linkIndex(this.fd, name);
+    if (index === 0) throw new Error(`there is no ${name} in ${this.path}`);
+    this.#indexes.set(name, index);
     return index;
   }
 

@@ -77,10 +77,10 @@ export async function unpin({ netlink }: Place, { index }: Link, mac: string): P
 }
 
 export async function setProxy(place: Place, op: Extract<Op, { op: "proxy-set" }>): Promise<void> {
-  const { netlink } = place, bridge = await place.index(BRIDGE);
-  if (op.port) await netlink.run(changePort(await place.index(VXLAN), { answered: true }));
+  const { netlink } = place, bridge = place.index(BRIDGE);
+  if (op.port) await netlink.run(changePort(place.index(VXLAN), { answered: true }));
   if (op.fdb.size) {
-    check("pin MACs to vxlan0", await pinMacs(netlink, await place.index(VXLAN), [...op.fdb].map(macBytes)));
+    check("pin MACs to vxlan0", await pinMacs(netlink, place.index(VXLAN), [...op.fdb].map(macBytes)));
   }
   const own = [...op.arp].filter(([, mac]) => mac === BRIDGE_MAC);
   let arp: ReadonlyMap<number, number> = op.arp;
@@ -88,7 +88,7 @@ export async function setProxy(place: Place, op: Extract<Op, { op: "proxy-set" }
     const mac = await ownMac(place), others = readPermanent(await dumpNeighbours(netlink, "arp", bridge));
     // Given the MAC that it has, a bridge keeps it: one that SAND's agent made has a port's, another whenever its ports
     // change. The kernel drops the ARP entries of a link that is given a MAC.
-    await netlink.run(changeLink(BRIDGE, { mac }), placeOwnMac(await place.index(VXLAN), mac));
+    await netlink.run(changeLink(BRIDGE, { mac }), placeOwnMac(place.index(VXLAN), mac));
     const number = macNumber(macFromBytes(mac));
     arp = new Map([...others, ...op.arp, ...own.map(([address]) => [address, number] as const)]);
   }
@@ -99,7 +99,7 @@ export async function removeProxy(place: Place, op: Extract<Op, { op: "proxy-rem
   const { netlink } = place;
   if (op.arp.size) {
     const gone = addressesOnly(op.arp);
-    check("change the arp of br0", await deleteNeighbours(netlink, "arp", await place.index(BRIDGE), gone));
+    check("change the arp of br0", await deleteNeighbours(netlink, "arp", place.index(BRIDGE), gone));
   }
   const vxlan = op.fdb.size || op.port ? await place.link(VXLAN) : undefined;
   if (!vxlan) return;

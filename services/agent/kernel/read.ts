@@ -88,8 +88,9 @@ export async function readVeth(
   peer: string | undefined,
   mac: string | undefined,
 ): Promise<VethState | undefined> {
-  const [link, bridge] = await Promise.all([place.link(name), place.link(BRIDGE)]);
+  const link = await place.link(name);
   if (!link) return undefined;
+  const bridge = await place.link(BRIDGE);
   const [pinned] = mac ? [...(await readPins(place, bridge, [link], new Map([[name, mac]]))).values()] : [];
   return { ...await vethState(place, link, bridge, underlay, peer), ...pinned ? { pinned } : {} };
 }

@@ -1,5 +1,6 @@
 import { home, namespaceIdentity } from "../../../ffi/netns.ts";
 import { Refusal } from "../../common/refusal.ts";
+import { linkIndex } from "../../../ffi/netlink_events.ts";
 import type { Link } from "../../../ffi/netlink_links.ts";
 import { BRIDGE, PROBE, VXLAN } from "../../overlay/state.ts";
 import type { Place } from "./place.ts";
@@ -20,6 +21,8 @@ export async function refuseTarget(place: Place): Promise<void> {
   if (namespaceIdentity(place.fd) === namespaceIdentity(home)) {
     throw new TargetRefused(place.path, "the agent's own network namespace");
   }
+  // A container has neither, as a rule, and is asked no more.
+  if (!linkIndex(place.fd, BRIDGE) && !linkIndex(place.fd, PROBE)) return;
   const made = agentsOwn([await place.link(BRIDGE), await place.link(VXLAN), await place.link(PROBE)]);
   if (made !== undefined) throw new TargetRefused(place.path, made);
 }

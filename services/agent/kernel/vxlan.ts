@@ -56,7 +56,7 @@ export async function addVxlan(
       await new Promise((resolve) => setTimeout(resolve, pause));
     }
   }
-  await place.netlink.run(changeLink(await place.index(name), { name: VXLAN }));
+  await place.netlink.run(changeLink(place.index(name), { name: VXLAN }));
   place.forget(name);
 }
 

@@ -71,7 +71,7 @@ export class ProbeDevice {
           })
           : error;
       });
-      const index = await place.index(name);
+      const index = place.index(name);
       await place.netlink.run(
         changeLink(index, { name: PROBE }),
         changeLink(index, { up: true }),
