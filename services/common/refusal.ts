@@ -28,9 +28,15 @@ function fit(message: string): string {
   return printable(sentence);
 }
 
-/** The text with control characters spelled out, so that it can neither break a line nor draw on a terminal. */
+/** Control characters, those that begin a line, and those that turn the direction of what follows. */
+const DRAWING = /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu;
+
+/** The text with such characters spelled out, so that it can neither break a line nor draw on a terminal. */
 export function printable(text: string): string {
-  return text.replace(/\p{Cc}/gu, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, "0")}`);
+  return text.replace(DRAWING, (c) => {
+    const code = c.charCodeAt(0).toString(16);
+    return code.length > 2 ? `\\u${code.padStart(4, "0")}` : `\\x${code.padStart(2, "0")}`;
+  });
 }
 
 /** Shorthand for the most frequent refusal. */

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { Refusal } from "./refusal.ts";
+import { printable, Refusal } from "./refusal.ts";
 
 Deno.test("Refusal repeats a long value only as far as it helps", () => {
   const { message } = new Refusal(
@@ -21,4 +21,11 @@ Deno.test("Refusal is one line, and nothing in it draws on a terminal", () => {
     new Refusal("invalid", 'name: "a\n\x1b[2Jb" is no label').message,
     'name: "a\\x0a\\x1b[2Jb" is no label',
   );
+});
+
+Deno.test("printable() spells out what draws on a terminal, breaks a line or turns the text's direction, and nothing else", () => {
+  assert.equal(printable("a\x1b[31mb\x07\n"), "a\\x1b[31mb\\x07\\x0a");
+  assert.equal(printable("\u009b31m"), "\\x9b31m");
+  assert.equal(printable("web\u202egnp.exe\u2066\u2028x"), "web\\u202egnp.exe\\u2066\\u2028x");
+  assert.equal(printable("Zürich 東京 👩‍🔧"), "Zürich 東京 👩‍🔧");
 });
