@@ -76,7 +76,11 @@ const fixtures: Record<string, [written: string, message: object]> = {
     { net: "mini", list: [{ mac, name: { value: "" }, ip4: null, ip6: null }], force: true },
   ],
   GetMembersRequest: ["0a 04 'mini'", { network: "mini" }],
-  GetMembersResponse: [`0a 50 ${memberBytes}`, { members: [member] }],
+  GetMembersResponse: [
+    `0a 50 ${memberBytes} a2 01 2a 0a 11 '${mac}' 12 15 ${leaseBytes}`,
+    { members: [member], held: [{ mac, ip4: lease }] },
+  ],
+  Held: [`0a 11 '${mac}' 12 15 ${leaseBytes}`, { mac, ip4: lease }],
   DeleteMembersRequest: [
     `0a 04 'mini' 12 11 '${mac}' 12 11 '${moved}' a0 01 01`,
     { network: "mini", list: [mac, moved], force: true },

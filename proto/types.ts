@@ -91,6 +91,14 @@ export interface GetMembersRequest {
 
 export interface GetMembersResponse {
   members: Member[];
+  /** Addresses that no member has, kept from others until a client's lease on them ends. */
+  held: Held[];
+}
+
+/** An address, and the MAC of the client that has the lease on it. */
+export interface Held {
+  mac: string;
+  ip4: Lease | null;
 }
 
 export interface DeleteMembersRequest {

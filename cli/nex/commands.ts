@@ -55,8 +55,9 @@ export function nexProgram(terminal: Terminal): Command {
       void await session.call("DeleteDeclined", { network, list: [address] })
     );
   remove.command("member").description("delete a member").argument("<net>").argument("<mac>")
-    .action(async (network: string, mac: string) =>
-      void await session.call("DeleteMembers", { network, list: [mac] })
+    .option("--force", "free its address at once, though its lease still runs")
+    .action(async (network: string, mac: string, { force = false }: { force?: boolean }) =>
+      void await session.call("DeleteMembers", { network, list: [mac], force })
     );
   remove.command("network").description("delete a network and its members").argument("<net>")
     .action(async (name: string) =>
@@ -100,8 +101,12 @@ function addGet(get: Command, session: Session): void {
     });
   command("members", "a network's members, with their names, addresses and leases").argument("<net>")
     .action(async (network: string, { output }: { output: Format }) => {
-      const { members } = await session.call("GetMembers", { network });
-      await print(output, () => memberTable(members, Date.now()), () => memberSpec(network, members));
+      const { members, held } = await session.call("GetMembers", { network });
+      await print(
+        output,
+        () => memberTable(members, held, Date.now()),
+        () => memberSpec(network, members, held),
+      );
     });
   command("declined", "addresses that clients found in use and that are put aside").argument("[net]")
     .action(async (network: string | undefined, { output }: { output: Format }) => {

@@ -74,13 +74,16 @@ export function addSetNetwork(set: Command, session: Session): void {
 /** Adds `nex set member ip4` and `nex set member name`. */
 export function addSetMember(set: Command, session: Session): void {
   const member = set.command("member").description("change a member");
-  const update = async (net: string, change: Sent<MemberUpdate>) => {
-    await session.call("UpdateMembers", { net, list: [change] });
+  const update = async (net: string, change: Sent<MemberUpdate>, force = false) => {
+    await session.call("UpdateMembers", { net, list: [change], force });
   };
   member.command("ip4").description("set its static address").argument("<net>").argument("<mac>").argument(
     "<ip>",
   )
-    .action((net: string, mac: string, address: string) => update(net, { mac, ip4: { address } }));
+    .option("--force", "though a client's lease on it, or on the address that it leaves, still runs")
+    .action((net: string, mac: string, address: string, { force }: { force?: boolean }) =>
+      update(net, { mac, ip4: { address } }, force)
+    );
   member.command("name").description("set its name").argument("<net>").argument("<mac>").argument("<name>")
     .action((net: string, mac: string, value: string) => update(net, { mac, name: { value } }));
 }

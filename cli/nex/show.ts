@@ -1,5 +1,5 @@
 /** How networks and members look on a terminal and in files. */
-import type { AddressRange, Declined, Lease, Member, Network } from "../../proto/types.ts";
+import type { AddressRange, Declined, Held, Lease, Member, Network } from "../../proto/types.ts";
 import { columns, jsonText, yamlText } from "../output.ts";
 
 /** The forms that `-o` offers. */
@@ -37,12 +37,16 @@ export function networkTable(net: Network): string {
   return columns(lines) + (options.length ? `options:\n${columns(options)}` : "");
 }
 
-/** A row per member; the time that a lease still runs as (H:MM:SS). `now` in ms since the epoch. */
-export function memberTable(members: readonly Member[], now: number): string {
-  return columns(members.map(({ mac, name, ip4, ip6 }) => {
-    const addresses = [ip4, ip6].flatMap((lease) => lease?.address ? [lease.address + left(lease, now)] : []);
-    return [mac, name || "-", addresses.join(" ") || "-"];
-  }));
+/**
+ * A row per member, then one per address that is held for a lease; the time that a lease still runs as (H:MM:SS). `now` in ms
+ * since the epoch.
+ */
+export function memberTable(members: readonly Member[], held: readonly Held[], now: number): string {
+  const address = (lease: Lease | null) => lease?.address ? [lease.address + left(lease, now)] : [];
+  const rows = members.map(({ mac, name, ip4, ip6 }) => {
+    return [mac, name || "-", [...address(ip4), ...address(ip6)].join(" ") || "-"];
+  });
+  return columns([...rows, ...held.map(({ mac, ip4 }) => [mac, "-", `${address(ip4)} held`])]);
 }
 
 /** A row per address in quarantine: the address, its network, who declined it, and the time left as (H:MM:SS). */
@@ -65,8 +69,8 @@ export function networkSpec({ Range4, Range6, macRange, leaseDuration, ...net }:
   return { kind: "Network", ...withoutEmpty(spec) };
 }
 
-/** The members of a network as the document of a spec, with the end of each lease that runs. */
-export function memberSpec(net: string, members: readonly Member[]): object {
+/** The members of a network as the document of a spec, with the end of each lease that runs, and what is held for leases. */
+export function memberSpec(net: string, members: readonly Member[], held: readonly Held[]): object {
   const address = (lease: Lease | null) =>
     lease?.address && {
       address: lease.address,
@@ -75,7 +79,8 @@ export function memberSpec(net: string, members: readonly Member[]): object {
   const list = members.map(({ mac, name, ip4, ip6, shared }) =>
     withoutEmpty({ mac, name, shared, ip4: address(ip4), ip6: address(ip6) })
   );
-  return { kind: "MemberList", net, list };
+  const leases = held.map(({ mac, ip4 }) => ({ mac, ip4: address(ip4) }));
+  return { kind: "MemberList", net, list, ...(held.length && { held: leases }) };
 }
 
 /** Addresses in quarantine as JSON and YAML show them. */

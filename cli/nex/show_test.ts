@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { parse } from "yaml";
-import type { Member, Network } from "../../proto/types.ts";
+import type { Held, Member, Network } from "../../proto/types.ts";
 import { memberSpec, memberTable, networkSpec, networkTable, serialize } from "./show.ts";
 import { readSpec } from "./spec.ts";
 
@@ -77,16 +77,22 @@ const members = [
   member("00:00:44:44:00:01", "", undefined),
 ];
 
-Deno.test("memberTable() aligns its columns and shows the time only while a lease runs", () => {
+const held: Held[] = [{
+  mac: "00:00:55:55:00:01",
+  ip4: { address: "10.0.0.13", expires: { seconds: now / 1000 + 61, nanos: 0 } },
+}];
+
+Deno.test("memberTable() aligns its columns, shows the time only while a lease runs, and what is held", () => {
   assert.equal(
-    memberTable(members, now),
+    memberTable(members, held, now),
     `00:00:11:11:00:01 whiskey.mini.net 10.0.0.10 (3:53:16)
 00:00:22:22:00:01 tango.mini.net   10.0.0.11 (0:01:01)
 00:00:33:33:00:01 -                10.0.0.12
 00:00:44:44:00:01 -                -
+00:00:55:55:00:01 -                10.0.0.13 (0:01:01) held
 `,
   );
-  assert.equal(memberTable([], now), "");
+  assert.equal(memberTable([], [], now), "");
 });
 
 Deno.test("serialize() of a network in YAML is a spec of the same network", async () => {
@@ -98,11 +104,11 @@ Deno.test("serialize() of a network in YAML is a spec of the same network", asyn
 });
 
 Deno.test("serialize() of members, in YAML and in JSON, is a spec of the same members; MACs are texts to any reader", async () => {
-  const text = await serialize(memberSpec("mini", members), "yaml");
+  const text = await serialize(memberSpec("mini", members, held), "yaml");
   assert.match(text, /^ {2}- mac: "00:00:11:11:00:01"$/m);
   const old = parse(text, { version: "1.1" }) as { list: { mac: unknown }[] };
   assert.deepEqual(old.list.map(({ mac }) => mac), members.map(({ mac }) => mac));
-  for (const source of [text, await serialize(memberSpec("mini", members), "json")]) {
+  for (const source of [text, await serialize(memberSpec("mini", members, held), "json")]) {
     const [list] = readSpec("f", source).members;
     assert.deepEqual(
       list?.list?.map(({ mac, name, ip4 }) => [mac, name, ip4]),
@@ -114,7 +120,8 @@ Deno.test("serialize() of members, in YAML and in JSON, is a spec of the same me
 });
 
 Deno.test("memberSpec() has the leases with their ends, and nothing empty", () => {
-  assert.deepEqual(memberSpec("mini", members.slice(1)), {
+  assert.equal("held" in memberSpec("mini", members, []), false);
+  assert.deepEqual(memberSpec("mini", members.slice(1), held), {
     kind: "MemberList",
     net: "mini",
     list: [
@@ -125,6 +132,9 @@ Deno.test("memberSpec() has the leases with their ends, and nothing empty", () =
       },
       { mac: "00:00:33:33:00:01", ip4: { address: "10.0.0.12", expires: "2025-12-31T23:59:55.000Z" } },
       { mac: "00:00:44:44:00:01" },
+    ],
+    held: [
+      { mac: "00:00:55:55:00:01", ip4: { address: "10.0.0.13", expires: "2026-01-01T00:01:01.000Z" } },
     ],
   });
 });

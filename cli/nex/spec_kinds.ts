@@ -149,10 +149,12 @@ const memberList: typeof members = (value) => {
     `${value.field}.members: the members are the items of list itself; leave members: out`,
   );
 };
-const memberKeys = mapping({ kind: text, net: text, list: memberList, force: flag }, ["net"]);
+/** Addresses that are held for clients' leases, as `nex get` prints them. */
+const held = list(mapping({ mac, ip4: lease(4) }, ["mac", "ip4"]));
+const memberKeys = mapping({ kind: text, net: text, list: memberList, force: flag, held }, ["net"]);
 
-/** Reads a MemberList document. */
+/** Reads a MemberList document; what is held is left out: leases are given by DHCP alone. */
 export const readMembers: Reader<Sent<MemberList>> = (value) => {
-  const { kind: _, ...members } = memberKeys(value);
+  const { kind: _, held: __, ...members } = memberKeys(value);
   return members;
 };

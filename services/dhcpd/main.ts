@@ -4,6 +4,7 @@ import { Counter, Gauge, type Registry } from "../common/metrics.ts";
 import { Refusal } from "../common/refusal.ts";
 import { Clocks } from "../nex/clocks.ts";
 import { Nex } from "../nex/nex.ts";
+import { declinedIn } from "../nex/quarantine.ts";
 import { runSweeper } from "../nex/sweeper.ts";
 import { tellClock } from "../nex/tell_clock.ts";
 import { openNexStore } from "../store/nex_store.ts";
@@ -74,7 +75,15 @@ export function main(args: string[]): Promise<number> {
       help: "Addresses in quarantine because a client found them in use.",
       registers: [metrics],
       collect() {
-        this.set(view.declined.size);
+        this.set(declinedIn(view).length);
+      },
+    });
+    new Gauge({
+      name: "dhcpd_held",
+      help: "Addresses without a member, held because a client's lease on them still runs.",
+      registers: [metrics],
+      collect() {
+        this.set(view.withheld.size - declinedIn(view).length);
       },
     });
     log.info({ ...view.size, interfaces: interfaces.join(",") }, "serving DHCP");

@@ -1,5 +1,6 @@
 import { Ip } from "../common/ip.ts";
 import type { ClockVerdict } from "../nex/clock_verdict.ts";
+import { isHeldFor } from "../nex/held.ts";
 import {
   addressFor,
   clientName,
@@ -9,6 +10,7 @@ import {
   type Placement,
   planLease,
   planLeaseEnd,
+  planRelease,
 } from "../nex/leases.ts";
 import type { Member } from "../nex/member.ts";
 import type { Network } from "../nex/network.ts";
@@ -125,7 +127,7 @@ export function handle(view: View, offers: Offers, arrival: Arrival): Step {
     link: link === undefined ? undefined : Ip.from4(link),
     attached: arrival.attached,
     named: about ? Ip.from4(about) : undefined,
-  });
+  }) ?? placeHeld(view, arrival);
   if (!placement) return { do: "ignore", why: "unknown-client", link };
   const id = clientIn(placement.network.name, mac);
   const override = relay && u32Of(subOption(relay, RelayOpt.serverIdOverride));
@@ -207,6 +209,13 @@ function placeInform(
   return { network, member: view.member(mac, network.name) };
 }
 
+/** A client that is no member any more, and gives back the address that is held for its lease. */
+function placeHeld(view: View, { message, mac }: Arrival): Placement | undefined {
+  if (message.type !== Type.release) return undefined;
+  const network = view.network(view.withheld.get(Ip.from4(message.ciaddr).toString())?.net ?? "");
+  return network && { network, member: view.member(mac, network.name) };
+}
+
 /** All replicas name the one address that the network gives, if it does. */
 function serverIdFor(network: Network, addresses: readonly number[]): number | undefined {
   const { dhcp4server, subnet4 } = network;
@@ -245,9 +254,10 @@ function mayGive(client: Client, address: Ip): boolean {
 }
 
 /** No other client has had it before: none can still have it because a lease was ended by a wrong clock. */
-function neverUsed({ view, arrival: { mac } }: Client, address: Ip): boolean {
+function neverUsed({ view, placement: { network }, arrival: { mac } }: Client, address: Ip): boolean {
   const text = address.toString(), former = view.formerHolderOf(text);
-  return (former === undefined || former === mac) && !view.declined.has(text);
+  const kept = view.withheld.has(text) && !isHeldFor(view, network, mac, text);
+  return (former === undefined || former === mac) && !kept;
 }
 
 function noneLeft(network: Network): Step {
@@ -310,13 +320,15 @@ function lease(client: Client, address: Ip, rapid = false): Step {
 
 /** Its plan is guarded by the mod revision of the lease that it ends: a lease that was given since is not touched. */
 function release(client: Client): Step {
-  const { view, arrival: { message, source, now } } = client;
+  const { view, placement: { network }, arrival: { message, mac, source, now } } = client;
   const member = holder(client, message.ciaddr);
-  if (!member) return ignore("not-held");
+  const plan = member
+    ? planLeaseEnd(view, member, now)
+    : planRelease(view, network, mac, Ip.from4(message.ciaddr).toString());
+  if (!plan) return ignore("not-held");
   // A client sends it from the address that it gives back (RFC 2131 §4.4.4), also through a router.
   if (!message.giaddr && source !== message.ciaddr || !ownFrame(client)) return ignore("wrong-sender");
-  const plan = planLeaseEnd(view, member, now);
-  return plan ? { do: "commit", client: client.id, plan } : ignore("not-held");
+  return { do: "commit", client: client.id, plan };
 }
 
 function decline(client: Client): Step {

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { Ip } from "../common/ip.ts";
 import { planLeaseEnd } from "../nex/leases.ts";
+import { deleteMembers } from "../nex/members.ts";
 import type { Network } from "../nex/network.ts";
+import { Draft } from "../nex/steps.ts";
 import { View } from "../nex/view.ts";
 import { MemoryStore } from "../store/memory_store.ts";
 import { type MemberRecord, nexSchema } from "../store/records.ts";
@@ -360,6 +362,29 @@ Deno.test("RELEASE ends the lease; the address is remembered", () => {
   assert.equal(server.ignored(release), "not-held");
 });
 
+Deno.test("RELEASE frees an address that is held for the lease of a client that is no member any more", () => {
+  const server = new Server();
+  assert.equal(server.lease(tango), "10.0.0.11");
+  const draft = new Draft(server.view);
+  deleteMembers(draft, "mini", [tango]);
+  for (const step of draft.steps) assert(server.store.write(step).committed);
+  assert.equal(server.lease(guest), "10.0.0.12");
+  assert.equal(server.ignored({ type: Type.discover, mac: "00:00:99:00:00:02" }), "exhausted");
+  assert.equal(
+    server.ignored({ type: Type.request, mac: tango, ciaddr: ip("10.0.0.11") }),
+    "unknown-client",
+    "its lease runs on, and is not renewed",
+  );
+  const release = { type: Type.release, mac: tango, ciaddr: ip("10.0.0.11") };
+  assert.equal(server.ignored({ ...release, mac: stranger }), "not-held");
+  assert.equal(server.ignored(release, { source: ip("10.0.0.99") }), "wrong-sender");
+  assert.equal(server.ignored(release, { ownFrame: false }), "wrong-sender");
+  const step = server.step(release);
+  assert(step.do === "commit" && step.reply === undefined && server.store.write(step.plan).committed);
+  assert.equal(server.ignored(release), "unknown-client");
+  assert.equal(server.lease("00:00:99:00:00:02"), "10.0.0.11");
+});
+
 Deno.test("RELEASE of an address that the client does not hold is ignored", () => {
   const server = new Server();
   server.lease(whiskey);
@@ -412,7 +437,7 @@ Deno.test("DECLINE quarantines the address; the client is offered another", () =
   });
   assert(step.do === "commit" && step.reply === undefined);
   assert(server.store.write(step.plan).committed);
-  assert(server.view.declined.has("10.0.0.12"));
+  assert(server.view.withheld.has("10.0.0.12"));
   assert.equal(
     server.ignored({ type: Type.decline, mac: guest, options: [requested("10.0.0.12")] }),
     "not-held",
@@ -441,7 +466,7 @@ Deno.test("a client that declines address after address is no longer believed, u
   };
   for (let i = 0; i < 8; i++) assert.equal(decline(), "commit");
   assert.equal(decline(), "declines-too-often");
-  assert.equal(server.view.declined.size, 8);
+  assert.equal(server.view.withheld.size, 8);
   server.now += 600;
   assert.equal(decline(), "commit");
 });
@@ -455,9 +480,9 @@ Deno.test("when the pool has run out, the address that was declined longest ago 
     const step = server.step({ type: Type.decline, mac, options: [requested(address)] });
     assert(step.do === "commit" && server.store.write(step.plan).committed);
   }
-  assert.equal(server.view.declined.size, 4);
+  assert.equal(server.view.withheld.size, 4);
   assert.equal(server.lease(guest), "10.0.0.100");
-  assert.deepEqual([...server.view.declined.keys()].sort(), ["10.0.0.101", "10.0.0.102", "10.0.0.103"]);
+  assert.deepEqual([...server.view.withheld.keys()].sort(), ["10.0.0.101", "10.0.0.102", "10.0.0.103"]);
   // What is held is not reused.
   for (let i = 1; i < 4; i++) server.lease(guestNumber(200 + i));
   assert.equal(server.ignored({ type: Type.discover, mac: guestNumber(99) }), "exhausted");
@@ -680,7 +705,7 @@ Deno.test("an address is quarantined by the latest clock that is known", () => {
     latest: NOW + 5 * 3600,
   });
   assert(step.do === "commit" && server.store.write(step.plan).committed);
-  assert.equal(server.view.declined.get(address)?.until, NOW + 29 * 3600);
+  assert.equal(server.view.withheld.get(address)?.until, NOW + 29 * 3600);
 });
 
 Deno.test("with a clock that was not compared yet clients keep what they have, and nobody gets a new address", () => {

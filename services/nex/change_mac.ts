@@ -46,7 +46,7 @@ export function changeMemberIds(draft: Draft, net: string, list: readonly MacCha
   }
   for (const chain of chains(changes)) {
     const start = draft.steps.length;
-    for (const { old, member } of chain) draft.setMember(old, member, undefined);
+    for (const { old, member } of chain) draft.setMember(old, member, undefined, { free: true });
     for (const { new: mac, member } of chain) draft.setMember(mac, undefined, { ...member.record, mac });
     const step = merge(draft.steps.splice(start));
     if (Math.max(step.ops.length, step.guards.length) > MAX_PLAN_OPS) {

@@ -48,6 +48,11 @@ export interface LeaseClock {
   readonly verdict: ClockVerdict;
 }
 
+/** What is over by then is over, in seconds since the epoch, rounded down; -Infinity while the clock is not known to be right. */
+export function surelyPast({ verdict, earliest }: Pick<LeaseClock, "verdict" | "earliest">): number {
+  return verdict === "right" ? Math.floor(earliest / 1000) : -Infinity;
+}
+
 /** Publishes this process's time and follows the others' until it is closed. */
 export class Clocks implements LeaseClock {
   readonly #clock: SteadyClock;

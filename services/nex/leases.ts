@@ -2,19 +2,14 @@ import { Ip } from "../common/ip.ts";
 import { keyOf } from "../store/keys.ts";
 import { type MemberRecord, writeRecord } from "../store/records.ts";
 import type { Guard, Plan } from "../store/types.ts";
+import { isHeldFor } from "./held.ts";
 import type { Member } from "./member.ts";
 import { memberStep } from "./member_step.ts";
 import { qualifyName } from "./names.ts";
 import { inMacRange, macRangeSize, type Network } from "./network.ts";
-import { isFree, lowestFree, mayReuse, oldestDeclined } from "./pool.ts";
+import { heldAddress, isFree, lowestFree, mayReuse, oldestDeclined } from "./pool.ts";
 import { merge, type Step } from "./steps.ts";
 import type { View } from "./view.ts";
-
-/**
- * For how long after its stored end a lease is left alone, in seconds. A client is told a time that ends less than a second
- * after the stored one, and its address is free a second or more after that.
- */
-export const GRACE_SECONDS = 2;
 
 /**
  * So long, in seconds, a request may have waited for etcd at most, while another replica told its client of a later end: that
@@ -91,8 +86,8 @@ export interface Offered {
 }
 
 /**
- * The address to offer a client: the one that it has, else the one that it had last, else the one that it asks for
- * when that is free, else the lowest that is, else the one that was declined longest ago.
+ * The address to offer a client: the one that it has or still has a lease on, else the one that it had last, else the one
+ * that it asks for when that is free, else the lowest that is, else the one that was declined longest ago.
  *
  * @returns undefined when the network has none left, or none for this member.
  */
@@ -103,7 +98,7 @@ export function addressFor(
   asked?: Ip,
   offered: Offered = { has: () => false, begin: (lowest) => lowest },
 ): Ip | undefined {
-  const own = ownAddress(view, network, member);
+  const own = ownAddress(view, network, member) ?? heldAddress(view, network, mac);
   if (own) return own;
   const former = view.formerAddressOf(mac, network);
   for (const wish of [former ? Ip.tryParse(former) : undefined, asked]) {
@@ -116,9 +111,10 @@ export function addressFor(
   return free === undefined ? undefined : Ip.from4(free);
 }
 
-/** The address that a member has in the network and that nobody declined. */
+/** The address that a member has in the network and that is not kept from it. */
 export function ownAddress(view: View, network: Network, member: Member | undefined): Ip | undefined {
-  if (!member?.ip4 || view.declined.has(member.ip4)) return undefined;
+  if (!member?.ip4) return undefined;
+  if (view.withheld.has(member.ip4) && !isHeldFor(view, network, member.mac, member.ip4)) return undefined;
   // Two records of an old store may name one address: it is one's only.
   const address = view.memberAt(member.ip4)?.id === member.id ? Ip.tryParse(member.ip4) : undefined;
   return address && network.subnet4?.contains(address) ? address : undefined;
@@ -162,7 +158,7 @@ export function planLease(view: View, placement: Placement, request: LeaseReques
   if (!address) return { kind: "exhausted" };
   const granted = own
     ? address.equals(own)
-    : address.family === 4 && (isFree(view, network, address.u32) || mayReuse(view, network, address));
+    : address.family === 4 && (isFree(view, network, address.u32) || mayReuse(view, network, mac, address));
   if (!granted) return { kind: "wrong-address", guards: refusalGuards(view, placement, mac, address) };
 
   const wanted = now + network.leaseSeconds;
@@ -198,7 +194,7 @@ function refusalGuards(view: View, { network, member }: Placement, mac: string, 
       view.guard(key)
     ),
     view.guard(keyOf.network(network.name)),
-    ...[...addresses].flatMap((text) => [view.guard(keyOf.claimIp(text)), view.guard(keyOf.declined(text))]),
+    ...[...addresses].flatMap((text) => [view.guard(keyOf.claimIp(text)), view.guard(keyOf.withheld(text))]),
   ];
 }
 
@@ -239,6 +235,13 @@ export function planLeaseEnd(view: View, member: Member, now: number): Step | un
   }
   const step = memberStep(view, member.mac, member, undefined);
   return address ? merge([step, remember(address, member.mac, now)]) : step;
+}
+
+/** Plans that an address is free again which is held for the client's lease in the network: it has given it back. */
+export function planRelease(view: View, network: Network, mac: string, address: string): Step | undefined {
+  if (!isHeldFor(view, network, mac, address)) return undefined;
+  const key = keyOf.withheld(address);
+  return { guards: [view.guard(key)], ops: [{ remove: key }] };
 }
 
 /** So that the same client gets the same address again, as long as nobody else has taken it. */

@@ -45,10 +45,11 @@ export function memberStep(
   if (member?.name) claimName(from, before, member, member.name, guards, ops);
   const address = after?.ip4?.address;
   if (address && from.formerHolderOf(address)) ops.push({ remove: keyOf.former(address) });
-  // Somebody has it from now on: its quarantine is over.
-  if (address && address !== before?.ip4 && from.declined.has(address)) {
-    guards.push(from.guard(keyOf.declined(address)));
-    ops.push({ remove: keyOf.declined(address) });
+  if (address && address !== before?.ip4) {
+    // Also where it is kept from nobody: it may be since, without a trace at its claim, for a lease that came and was cut short.
+    guards.push(from.guard(keyOf.withheld(address)));
+    // Somebody has it from now on.
+    if (from.withheld.has(address)) ops.push({ remove: keyOf.withheld(address) });
   }
   // Nobody joins a network that is being deleted or changed meanwhile.
   if (after?.net) guards.push(from.guard(keyOf.network(after.net)));

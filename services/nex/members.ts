@@ -2,6 +2,7 @@ import { Ip } from "../common/ip.ts";
 import { parseMac } from "../common/mac.ts";
 import { invalid, Refusal } from "../common/refusal.ts";
 import type { MemberRecord } from "../store/records.ts";
+import { isHeldFor, leaseOn, stillRuns } from "./held.ts";
 import type { Member } from "./member.ts";
 import { type Network, subnetFor } from "./network.ts";
 import { type Action, findNetwork } from "./networks.ts";
@@ -76,16 +77,15 @@ function addMember(draft: Draft, network: Network, asked: MemberRequest, options
   }
   const shared = asked.shared ?? before?.record.shared ?? false;
   if (listed && !difference && shared === (before.record.shared ?? false)) return "unchanged";
-  refuseHeldAddress(draft, network, asked, field);
+  refuseTakenAddress(draft, network, asked, field);
   const own = before?.ip4 ? Ip.tryParse(before.ip4) : undefined;
   const stays = own && network.subnet4?.contains(own) && (!asked.ip4 || asked.ip4 === before?.ip4);
   const kept = stays ? before?.record.ip4 : undefined;
-  const ip4 = kept ??
-    (asked.ip4
-      ? { address: asked.ip4 }
-      : network.range4
-      ? { address: giveAddress(draft, network, `member ${asked.mac}`, options.reserved).toString() }
+  const given = asked.ip4 ??
+    (network.range4 && !kept
+      ? giveAddress(draft, network, asked.mac, options.reserved).toString()
       : undefined);
+  const ip4 = kept ?? (given === undefined ? undefined : leaseOn(draft, network, asked.mac, given));
   const { dynamic: _, shared: __, hostname, name: ___, ip4: ____, ip6: _____, ...unknown } = before?.record ??
     {} as MemberRecord;
   const others = asked.name ? freeName(draft, asked.name, asked.mac) : [];
@@ -130,8 +130,18 @@ export function refuseUnshared(draft: Draft, names: Iterable<string>): void {
   }
 }
 
-/** Plans changes to members of a network that exist. */
-export function updateMembers(draft: Draft, net: string, list: readonly MemberUpdate[]): void {
+/**
+ * Plans changes to members of a network that exist.
+ *
+ * @param options.force An address may be taken that is held for another client's lease, and one that a client has a lease on
+ *   and that its member leaves is free at once.
+ */
+export function updateMembers(
+  draft: Draft,
+  net: string,
+  list: readonly MemberUpdate[],
+  { force = false } = {},
+): void {
   const network = findNetwork(draft, net);
   const updates = list.map((update) => ({
     ...checkRequest(network, update),
@@ -145,7 +155,7 @@ export function updateMembers(draft: Draft, net: string, list: readonly MemberUp
     if (!before) {
       throw new Refusal("not-found", `network ${network.name} has no member ${update.mac}`);
     }
-    refuseHeldAddress(draft, network, update, field);
+    refuseTakenAddress(draft, network, update, field, force);
     if (update.name) freeName(draft, update.name, update.mac);
     const record: MemberRecord = { ...before.record, net: network.name };
     // Somebody who is given a name or an address by hand is here to stay.
@@ -157,31 +167,42 @@ export function updateMembers(draft: Draft, net: string, list: readonly MemberUp
     }
     if (update.given.ip4 !== undefined) {
       const address = update.ip4 ??
-        (network.range4
-          ? giveAddress(draft, network, `member ${update.mac}`, reserved).toString()
-          : undefined);
+        (network.range4 ? giveAddress(draft, network, update.mac, reserved).toString() : undefined);
       if (address === undefined) delete record.ip4;
       // The lease that ran was for the other address.
-      else if (address !== before.ip4) record.ip4 = { address };
+      else if (address !== before.ip4) record.ip4 = leaseOn(draft, network, update.mac, address);
     }
     if (update.given.ip6 !== undefined) {
       if (update.ip6) record.ip6 = { ...record.ip6, address: update.ip6 };
       else delete record.ip6;
     }
-    if (JSON.stringify(record) !== JSON.stringify(before.record)) draft.setMember(update.mac, before, record);
+    if (JSON.stringify(record) !== JSON.stringify(before.record)) {
+      draft.setMember(update.mac, before, record, { free: force });
+    }
   }
   refuseUnshared(draft, updates.flatMap((update) => update.name ?? []));
 }
 
-/** Plans the end of members; a lease and a name go with them. */
-export function deleteMembers(draft: Draft, net: string, macs: readonly string[]): void {
+/**
+ * Plans the end of members and of their names. An address that a client has a lease on is held until that is over.
+ *
+ * @param options.force Such addresses are free at once, also those that are held for these MACs already.
+ */
+export function deleteMembers(
+  draft: Draft,
+  net: string,
+  macs: readonly string[],
+  { force = false } = {},
+): void {
   const network = findNetwork(draft, net);
   for (const mac of new Set(macs.map((m) => parseMac(m, "mac")))) {
     const member = draft.member(mac, network.name);
-    if (!draft.attempts.found(`member ${mac}`, member !== undefined)) {
+    const held = force ? draft.heldFor(mac).filter((ip) => isHeldFor(draft, network, mac, ip)) : [];
+    if (!draft.attempts.found(`member ${mac}`, member !== undefined || held.length > 0)) {
       throw new Refusal("not-found", `network ${network.name} has no member ${mac}`);
     }
-    if (member) draft.setMember(mac, member, undefined);
+    if (member) draft.setMember(mac, member, undefined, { free: force });
+    for (const address of held) draft.release(address);
   }
 }
 
@@ -225,11 +246,12 @@ export function firstTwice(values: readonly string[]): string | undefined {
   return values.find((v) => seen.has(v) || !seen.add(v));
 }
 
-function refuseHeldAddress(
+function refuseTakenAddress(
   draft: Draft,
   network: Network,
   asked: MemberRequest,
   field: (f: string) => string,
+  force = false,
 ): void {
   for (const f of ["ip4", "ip6"] as const) {
     const address = asked[f];
@@ -241,6 +263,14 @@ function refuseHeldAddress(
       );
     }
   }
+  const held = asked.ip4 ? draft.withheld.get(asked.ip4) : undefined;
+  if (!asked.ip4 || !held?.leased || force || !stillRuns(held.until, draft.now)) return;
+  if (isHeldFor(draft, network, asked.mac, asked.ip4)) return;
+  throw new Refusal(
+    "exists",
+    `${field("ip4")}: ${asked.ip4} is held for ${held.mac}, whose lease runs until ${timeOf(held.until)}; ` +
+      "take it all the same with: nex set member ip4 --force",
+  );
 }
 
 /** Takes a name from clients that only asked for it. @returns Members of other MACs that were given it. */
@@ -273,5 +303,9 @@ function whose({ mac, name }: Member): string {
 }
 
 function leaseOf({ expires }: Member): string {
-  return expires === undefined ? "" : `, with a lease until ${new Date(expires * 1000).toISOString()}`;
+  return expires === undefined ? "" : `, with a lease until ${timeOf(expires)}`;
+}
+
+function timeOf(seconds: number): string {
+  return new Date(seconds * 1000).toISOString();
 }

@@ -3,6 +3,7 @@ import { invalid, Refusal } from "../common/refusal.ts";
 import { claimsPrefix, keyOf, networksPrefix } from "../store/keys.ts";
 import { type NetworkRecord, writeRecord } from "../store/records.ts";
 import { checkNetwork, compact } from "./check_network.ts";
+import { leaseOn } from "./held.ts";
 import type { Member } from "./member.ts";
 import { inRange, type Network, readNetwork } from "./network.ts";
 import { giveAddress } from "./pool.ts";
@@ -71,8 +72,9 @@ export function replaceNetwork(
   });
   for (const member of draft.membersOf(before.name)) {
     if (member.ip4 || !after.range4) continue;
-    const address = giveAddress(draft, after, `member ${member.mac}`, reserved).toString();
-    draft.setMember(member.mac, member, { ...member.record, ip4: { ...member.record.ip4, address } });
+    const address = giveAddress(draft, after, member.mac, reserved).toString();
+    const ip4 = { ...member.record.ip4, ...leaseOn(draft, after, member.mac, address) };
+    draft.setMember(member.mac, member, { ...member.record, ip4 });
   }
   return "updated";
 }

@@ -16,8 +16,17 @@ export class Nex {
   readonly view: View;
   #turn: Promise<unknown> = Promise.resolve();
 
-  constructor(private readonly store: Store<NexRecord>) {
+  /** @param now Which leases are over, see {@link Draft}; absent: of none it is known. */
+  constructor(
+    private readonly store: Store<NexRecord>,
+    private readonly now: () => number = () => -Infinity,
+  ) {
     this.view = new View(store.mirror);
+  }
+
+  /** What a change would do is planned on it. */
+  draft(attempts?: Attempts): Draft {
+    return new Draft(this.view, attempts, this.now());
   }
 
   /** Plans against the newest view, commits, and waits until the view shows it; on a conflict, again. */
@@ -25,7 +34,7 @@ export class Nex {
     let result: T | undefined;
     const attempts = new Attempts();
     await change(this.store, () => {
-      const draft = new Draft(this.view, attempts);
+      const draft = this.draft(attempts);
       result = plan(draft);
       return pack(draft.steps);
     });

@@ -1,5 +1,6 @@
 import { Ip } from "../common/ip.ts";
 import { Refusal } from "../common/refusal.ts";
+import { isHeldFor } from "./held.ts";
 import { inRange, type Network } from "./network.ts";
 import type { Reader } from "./reader.ts";
 import type { Draft } from "./steps.ts";
@@ -46,8 +47,8 @@ export function oldestDeclined(
   besides?: { has(address: number): boolean },
 ): number | undefined {
   let oldest: number | undefined, least = Infinity;
-  for (const [text, { until }] of from.declined) {
-    if (until >= least) continue;
+  for (const [text, { until, leased }] of from.withheld) {
+    if (leased || until >= least) continue;
     const ip = Ip.tryParse(text);
     if (!ip || !isReusable(from, network, ip) || besides?.has(ip.u32)) continue;
     [oldest, least] = [ip.u32, until];
@@ -55,10 +56,22 @@ export function oldestDeclined(
   return oldest;
 }
 
-/** True when a client may have a declined address, since the network has no other left. */
-export function mayReuse(from: Reader, network: Network, address: Ip): boolean {
-  return from.declined.has(address.toString()) && isReusable(from, network, address) &&
-    lowestFree(from, network) === undefined;
+/** True when a client may have an address that is held for it, or a declined one since the network has no other left. */
+export function mayReuse(from: Reader, network: Network, mac: string, address: Ip): boolean {
+  const record = from.withheld.get(address.toString());
+  if (!record || !isReusable(from, network, address)) return false;
+  return record.leased
+    ? isHeldFor(from, network, mac, address.toString())
+    : lowestFree(from, network) === undefined;
+}
+
+/** The address of the network's range that is held for this client's lease. */
+export function heldAddress(from: Reader, network: Network, mac: string): Ip | undefined {
+  for (const text of from.heldFor(mac)) {
+    const ip = Ip.tryParse(text);
+    if (ip && mayReuse(from, network, mac, ip)) return ip;
+  }
+  return undefined;
 }
 
 function isReusable(from: Reader, network: Network, address: Ip): boolean {
@@ -67,25 +80,27 @@ function isReusable(from: Reader, network: Network, address: Ip): boolean {
 }
 
 /**
- * The lowest free address for a member, or a refusal that names the network and its size.
+ * An address for a member: the one that its client still has a lease on, else the lowest free one, or a refusal that names the network and its size.
  *
  * @param besides Further addresses to pass over, as 32-bit values: others get them by the end of the draft.
  */
 export function giveAddress(
   draft: Draft,
   network: Network,
-  who: string,
+  mac: string,
   besides?: { has(address: number): boolean },
 ): Ip {
+  const held = heldAddress(draft, network, mac);
+  if (held && !besides?.has(held.u32)) return held;
   const address = lowestFree(draft, network, besides) ?? oldestDeclined(draft, network, besides);
   if (address === undefined) {
     const size = network.range4 ? network.range4.end - network.range4.begin + 1 : 0;
     throw new Refusal(
       "exhausted",
-      `network ${network.name}: none of the ${size} addresses of its range is left for ${who}`,
+      `network ${network.name}: none of the ${size} addresses of its range is left for member ${mac}`,
     );
   }
-  if (!draft.declined.has(Ip.from4(address).toString())) draft.searched(network, address);
+  if (!draft.withheld.has(Ip.from4(address).toString())) draft.searched(network, address);
   return Ip.from4(address);
 }
 

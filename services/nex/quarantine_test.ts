@@ -9,7 +9,7 @@ const small = { ...mini, Range4: { begin: "10.0.0.10", end: "10.0.0.12" } };
 
 function quarantined(until: Record<string, number>) {
   const records = Object.entries(until).map(([address, until]) => [
-    `/strand/nex/declined/${address}`,
+    `/strand/nex/withheld/${address}`,
     { net: "mini", mac: "02:aa:00:00:00:07", until },
   ]);
   const it = lab(Object.fromEntries(records));
@@ -46,7 +46,7 @@ Deno.test("deleteDeclined() gives an address back to use, and names one that is 
   assert.equal(refused("mini", "ten")[0], "invalid");
   assert.equal(refused("none", "10.0.0.11")[0], "not-found");
   it.do((d) => deleteDeclined(d, "mini", ["10.0.0.11", "10.0.0.11"]));
-  assert.equal(it.view.declined.size, 0);
+  assert.equal(it.view.withheld.size, 0);
 });
 
 Deno.test("addMembers() takes declined addresses, the oldest first, when the range has no other left", () => {
@@ -59,7 +59,7 @@ Deno.test("addMembers() takes declined addresses, the oldest first, when the ran
     "10.0.0.11",
     "10.0.0.10",
   ]);
-  assert.equal(it.view.declined.size, 0);
+  assert.equal(it.view.withheld.size, 0);
   assert.throws(() => it.do((d) => addMembers(d, "mini", [member(4)])), /none of the 3 addresses/);
 });
 
@@ -68,5 +68,5 @@ Deno.test("an operator who gives a member a declined address ends its quarantine
   const mac = "06:00:00:00:00:01";
   it.do((d) => addMembers(d, "mini", [{ mac }]));
   it.do((d) => updateMembers(d, "mini", [{ mac, ip4: "10.0.0.100" }]));
-  assert.equal(it.view.declined.size, 0);
+  assert.equal(it.view.withheld.size, 0);
 });

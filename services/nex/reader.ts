@@ -1,6 +1,6 @@
 /** What plans read: the names and addresses of one space, as they are or as they will be when a plan is carried out. */
 import type { Ip } from "../common/ip.ts";
-import type { DeclinedRecord } from "../store/records.ts";
+import type { WithheldRecord } from "../store/records.ts";
 import type { Guard } from "../store/types.ts";
 import type { Member } from "./member.ts";
 import type { Network } from "./network.ts";
@@ -26,8 +26,10 @@ export interface Reader {
   claim(key: string): string | undefined;
   /** The client that had the address last, while nobody else has it. */
   formerHolderOf(address: string): string | undefined;
-  /** Addresses in quarantine, because a client found them in use. */
-  readonly declined: ReadonlyMap<string, DeclinedRecord>;
+  /** Addresses kept from others: a client found them in use, or has a lease on them still. */
+  readonly withheld: ReadonlyMap<string, WithheldRecord>;
+  /** Those of them that are held for the MAC's own leases. */
+  heldFor(mac: string): readonly string[];
   /** Where a search for the lowest free address of the network's range starts. */
   lowest(network: Network): number;
   /** True when an IPv4 address, as a 32-bit value, must not be given to anyone else. */

@@ -1,6 +1,8 @@
 import { keyOf } from "../store/keys.ts";
-import { type MemberRecord, type NetworkRecord, writeRecord } from "../store/records.ts";
+import { type MemberRecord, type NetworkRecord, type WithheldRecord, writeRecord } from "../store/records.ts";
 import { type Guard, MAX_PLAN_OPS, type Op, type Plan, type PrefixGuard } from "../store/types.ts";
+import { stillRuns, withhold } from "./held.ts";
+import { Index } from "./index_by.ts";
 import type { Member } from "./member.ts";
 import { memberAfter, memberStep } from "./member_step.ts";
 import { type Network, readNetwork } from "./network.ts";
@@ -76,9 +78,20 @@ export class Draft implements Reader {
   readonly #claims = new Map<string, string | undefined>();
   readonly #taken = new Map<number, boolean>();
   readonly #lowest = new Map<string, number>();
+  /** A copy of the base's once one of them changes. */
+  #withheld: Map<string, WithheldRecord> | undefined;
+  /** Those that this draft holds. */
+  readonly #heldFor = new Index();
 
-  /** @param attempts What earlier plans of the same request found: they may have been carried out in part. */
-  constructor(readonly base: Reader, readonly attempts: Attempts = new Attempts()) {}
+  /**
+   * @param attempts What earlier plans of the same request found: they may have been carried out in part.
+   * @param now Seconds since the epoch, rounded down; -Infinity: of no lease it is known that it is over.
+   */
+  constructor(
+    readonly base: Reader,
+    readonly attempts: Attempts = new Attempts(),
+    readonly now: number = -Infinity,
+  ) {}
 
   network(name: string): Network | undefined {
     return this.#networks.has(name) ? this.#networks.get(name) : this.base.network(name);
@@ -125,8 +138,15 @@ export class Draft implements Reader {
     return this.#names.get(name) ?? this.base.membersNamed(name);
   }
 
-  get declined(): Reader["declined"] {
-    return this.base.declined;
+  get withheld(): Reader["withheld"] {
+    return this.#withheld ?? this.base.withheld;
+  }
+
+  heldFor(mac: string): string[] {
+    return [...this.base.heldFor(mac), ...this.#heldFor.get(mac)].filter((address) => {
+      const record = this.withheld.get(address);
+      return record?.leased && record.mac === mac;
+    });
   }
 
   formerHolderOf(address: string): string | undefined {
@@ -160,11 +180,21 @@ export class Draft implements Reader {
     return this.#claims.has(key) ? this.#claims.get(key) : this.base.claim(key);
   }
 
-  /** Plans a membership's record; undefined: it ends. `before` is what this reader shows of it, if it is there. */
-  setMember(mac: string, before: Member | undefined, record: MemberRecord | undefined): void {
+  /**
+   * Plans a membership's record; undefined: it ends. `before` is what this reader shows of it, if it is there.
+   *
+   * @param free An address that it leaves is free at once, though its client has a lease on it. Otherwise it is held for that.
+   */
+  setMember(
+    mac: string,
+    before: Member | undefined,
+    record: MemberRecord | undefined,
+    { free = false } = {},
+  ): void {
     const step = memberStep(this, mac, before, record);
     const after = memberAfter(this, mac, before, record);
-    this.steps.push(step);
+    const held = free ? undefined : this.#leftWithLease(before, after);
+    this.steps.push(held ? merge([step, withhold(this, held.address, held.record)]) : step);
     for (const op of step.ops) {
       if ("remove" in op) this.#claims.set(op.remove, undefined);
       else if (op.value === mac) this.#claims.set(op.put, mac);
@@ -185,8 +215,39 @@ export class Draft implements Reader {
     }
     if (before?.ip4 !== after?.ip4) {
       if (before?.ip4) this.#taken.set(toNumber(before.ip4), false), this.#lowest.clear();
-      if (after?.ip4) this.#taken.set(toNumber(after.ip4), true);
+      if (after?.ip4) this.#taken.set(toNumber(after.ip4), true), this.#withhold(after.ip4, undefined);
+      if (held) this.#withhold(held.address, held.record);
     }
+  }
+
+  /** The address that a membership leaves although its client has a lease on it. */
+  #leftWithLease(before: Member | undefined, after: Member | undefined) {
+    const address = before?.ip4, until = before?.expires, net = before && this.netOf(before);
+    if (!address || address === after?.ip4 || !net || until === undefined || !stillRuns(until, this.now)) {
+      return undefined;
+    }
+    // In a store that was taken over, another member may have the address.
+    if (this.memberAt(address)?.id !== before.id) return undefined;
+    return { address, record: { net, mac: before.mac, until, leased: true } };
+  }
+
+  #withhold(address: string, record: WithheldRecord | undefined): void {
+    if (!record && !this.withheld.has(address)) return;
+    this.#withheld ??= new Map(this.base.withheld);
+    if (record) {
+      this.#withheld.set(address, record);
+      this.#heldFor.add(record.mac, address);
+      this.#taken.set(toNumber(address), true);
+    } else this.#withheld.delete(address);
+  }
+
+  /** Plans that an address is kept from others no more. */
+  release(address: string): void {
+    const key = keyOf.withheld(address);
+    this.steps.push({ guards: [this.guard(key)], ops: [{ remove: key }] });
+    this.#withhold(address, undefined);
+    this.#taken.set(toNumber(address), this.memberAt(address) !== undefined);
+    this.#lowest.clear();
   }
 
   /** Plans a network's record, in a step with `also`. */

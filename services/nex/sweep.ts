@@ -1,6 +1,7 @@
 import { Ip } from "../common/ip.ts";
 import { keyOf } from "../store/keys.ts";
-import { GRACE_SECONDS, planLeaseEnd } from "./leases.ts";
+import { GRACE_SECONDS, stillRuns } from "./held.ts";
+import { planLeaseEnd } from "./leases.ts";
 import { inRange } from "./network.ts";
 import { lowestFree } from "./pool.ts";
 import { memberStep } from "./member_step.ts";
@@ -9,8 +10,8 @@ import { merge, type Step } from "./steps.ts";
 import type { View } from "./view.ts";
 
 /**
- * What is due to be put right, up to `limit` steps: leases whose time is over, with a grace, declined addresses whose quarantine is,
- * and what deleted networks left. Any replica may do it, any number at once: each step is guarded by what it read.
+ * What is due to be put right, up to `limit` steps: leases whose time is over, with a grace, addresses that were kept from others
+ * long enough, and what deleted networks left. Any replica may do it, any number at once: each step is guarded by what it read.
  *
  * @param now Seconds since the epoch, rounded down; -Infinity: no time is over.
  */
@@ -21,10 +22,12 @@ export function planSweep(view: View, now: number, limit: number): Step[] {
     const step = member && planLeaseEnd(view, member, now);
     if (step) steps.push(step);
   }
-  for (const [address, { until }] of view.declined) {
+  for (const [address, { until, leased }] of view.withheld) {
     if (steps.length >= limit) break;
-    const key = keyOf.declined(address);
-    if (until <= now) steps.push({ guards: [view.guard(key)], ops: [{ remove: key }] });
+    const key = keyOf.withheld(address);
+    if (leased ? !stillRuns(until, now) : until <= now) {
+      steps.push({ guards: [view.guard(key)], ops: [{ remove: key }] });
+    }
   }
   for (const name of view.deleted.keys()) {
     if (steps.length >= limit) break;
@@ -66,14 +69,14 @@ export function planDeletedNetwork(view: View, name: string, limit: number): Ste
 }
 
 function tracesIn(view: View, name: string): string[] {
-  const declined = [...view.declined].flatMap(([address, d]) =>
-    d.net === name ? keyOf.declined(address) : []
+  const withheld = [...view.withheld].flatMap(([address, d]) =>
+    d.net === name ? keyOf.withheld(address) : []
   );
   // An address that no network holds any more needs no memory of who had it.
   const former = [...view.former.keys()].flatMap((address) =>
     view.networkAt(address) ? [] : keyOf.former(address)
   );
-  return [...declined, ...former];
+  return [...withheld, ...former];
 }
 
 /** Listed members of a range that have no address yet, as old stores hold them and as a decline leaves them: they get one. */

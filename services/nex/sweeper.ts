@@ -1,6 +1,6 @@
 import { messageOf } from "../common/refusal.ts";
 import type { Log } from "../common/log.ts";
-import type { LeaseClock } from "./clocks.ts";
+import { type LeaseClock, surelyPast } from "./clocks.ts";
 import type { Nex } from "./nex.ts";
 
 /** How often what is due is looked for, in milliseconds. Without anything due it costs one comparison. */
@@ -37,8 +37,7 @@ export function runSweeper(nex: Nex, { log, clock, takeOver = false, onSwept }: 
         if (changes) log.info({ changes }, "took over what the old daemons left");
         takenOver = true;
       }
-      const now = clock.verdict === "right" ? Math.floor(clock.earliest / 1000) : -Infinity;
-      const count = await nex.sweep(now, stop.signal);
+      const count = await nex.sweep(surelyPast(clock), stop.signal);
       if (count) onSwept?.(count);
       failing = false;
     } catch (error) {

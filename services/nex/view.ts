@@ -1,6 +1,6 @@
 import { Ip } from "../common/ip.ts";
 import type { Change, Entry, Guard, Mirror } from "../store/types.ts";
-import type { DeclinedRecord, DeletedNetworkRecord, FormerRecord, NexRecord } from "../store/records.ts";
+import type { DeletedNetworkRecord, FormerRecord, NexRecord, WithheldRecord } from "../store/records.ts";
 import { keyOf } from "../store/keys.ts";
 import { ExpiryQueue } from "./expiry_queue.ts";
 import { Index } from "./index_by.ts";
@@ -34,9 +34,10 @@ export class View implements Reader {
   readonly #used = new UsedAddresses((name) => this.#networks.get(name));
   readonly #listeners = new Set<(change: ViewChange) => void>();
 
-  readonly declined = new Map<string, DeclinedRecord>();
+  readonly withheld = new Map<string, WithheldRecord>();
   readonly former = new Map<string, FormerRecord>();
   readonly #formerOf = new Index();
+  readonly #heldFor = new Index();
   readonly deleted = new Map<string, DeletedNetworkRecord>();
   /** Documents of the old daemons that are not used here. */
   readonly pools = new Set<string>();
@@ -157,6 +158,10 @@ export class View implements Reader {
     return this.former.get(address)?.mac;
   }
 
+  heldFor(mac: string): readonly string[] {
+    return this.#heldFor.get(mac);
+  }
+
   taken(address: number): boolean {
     return this.#used.has(address);
   }
@@ -211,8 +216,8 @@ export class View implements Reader {
         case "further-member":
           members.push(this.#setMember(furtherId(record.network, record.mac), after));
           break;
-        case "declined":
-          this.#setDeclined(record.id, after);
+        case "withheld":
+          this.#setWithheld(record.id, after);
           break;
         case "former":
           this.#setFormer(record.id, after);
@@ -268,12 +273,15 @@ export class View implements Reader {
     return { before, after };
   }
 
-  #setDeclined(address: string, entry: Entry<NexRecord> | undefined): void {
-    const had = this.declined.delete(address);
-    if (entry?.record.kind === "declined") {
-      this.declined.set(address, entry.record.value);
-      if (!had) this.#used.add(address);
-    } else if (had) this.#used.remove(address);
+  #setWithheld(address: string, entry: Entry<NexRecord> | undefined): void {
+    const after = entry?.record.kind === "withheld" ? entry.record.value : undefined;
+    const before = this.withheld.get(address);
+    if (before?.leased) this.#heldFor.remove(before.mac, address);
+    if (after?.leased) this.#heldFor.add(after.mac, address);
+    if (before && !after) this.withheld.delete(address), this.#used.remove(address);
+    if (!after) return;
+    this.withheld.set(address, after);
+    if (!before) this.#used.add(address);
   }
 
   #setFormer(address: string, entry: Entry<NexRecord> | undefined): void {

@@ -3,13 +3,15 @@ import type { NexMethods, Sent } from "../../proto/types.ts";
 import { invalid } from "../common/refusal.ts";
 import { applySpec } from "../nex/apply.ts";
 import { changeMemberIds } from "../nex/change_mac.ts";
+import { heldIn } from "../nex/held.ts";
 import { addMembers, deleteMembers, updateMembers } from "../nex/members.ts";
 import { addNetwork, deleteNetwork, findNetwork, replaceNetwork } from "../nex/networks.ts";
 import type { Nex } from "../nex/nex.ts";
 import { declinedIn, deleteDeclined } from "../nex/quarantine.ts";
-import { Draft } from "../nex/steps.ts";
+import type { Draft } from "../nex/steps.ts";
 import {
   declinedTo,
+  heldTo,
   listFrom,
   memberFrom,
   memberTo,
@@ -38,7 +40,10 @@ export function nexApi(nex: Nex, warn: (what: string) => void = () => {}): NexAp
     GetNetwork: ({ name }) => ({ net: networkTo(findNetwork(view, name)) }),
     GetMembers: ({ network }) => {
       const { name } = findNetwork(view, network);
-      return { members: view.membersOf(name).map((member) => memberTo(member, name)) };
+      return {
+        members: view.membersOf(name).map((member) => memberTo(member, name)),
+        held: heldIn(view, name).map(heldTo),
+      };
     },
     GetDeclined: ({ network }) => ({
       declined: declinedIn(view, network ? findNetwork(view, network).name : undefined).map(declinedTo),
@@ -78,13 +83,13 @@ export function nexApi(nex: Nex, warn: (what: string) => void = () => {}): NexAp
       for (const what of shared) warn(what);
       return done;
     },
-    async UpdateMembers({ net, list }) {
+    async UpdateMembers({ net, list, force }) {
       const asked = list.map(updateFrom);
-      await nex.change((draft) => updateMembers(draft, net, asked));
+      await nex.change((draft) => updateMembers(draft, net, asked, { force }));
       return done;
     },
-    async DeleteMembers({ network, list }) {
-      await nex.change((draft) => deleteMembers(draft, network, list));
+    async DeleteMembers({ network, list, force }) {
+      await nex.change((draft) => deleteMembers(draft, network, list, { force }));
       return done;
     },
     async ChangeMemberID({ net, list }) {
@@ -93,7 +98,7 @@ export function nexApi(nex: Nex, warn: (what: string) => void = () => {}): NexAp
     },
     async Apply({ networks, members, dryRun }) {
       const plan = (draft: Draft) => applySpec(draft, networks.map(networkFrom), members.map(listFrom));
-      if (dryRun) return { objects: plan(new Draft(view)) };
+      if (dryRun) return { objects: plan(nex.draft()) };
       for (const { name } of networks) if (view.deleted.has(name)) await nex.sweepNetwork(name);
       return { objects: await nex.change(plan) };
     },

@@ -3,10 +3,10 @@ import type * as proto from "../../proto/types.ts";
 import { Ip } from "../common/ip.ts";
 import { invalid } from "../common/refusal.ts";
 import type { MemberListRequest } from "../nex/apply.ts";
+import type { Withheld } from "../nex/held.ts";
 import type { Member } from "../nex/member.ts";
 import type { MemberRequest, MemberUpdate } from "../nex/members.ts";
 import type { Network } from "../nex/network.ts";
-import type { Declined } from "../nex/quarantine.ts";
 import { compact } from "../nex/check_network.ts";
 import { repeated, repeatedOptions } from "../nex/dhcp_options.ts";
 import type { LeaseRecord, NetworkRecord } from "../store/records.ts";
@@ -59,8 +59,13 @@ function leaseTo(lease: LeaseRecord | undefined): proto.Sent<proto.Lease> | null
 }
 
 /** An address in quarantine as the API shows it. */
-export function declinedTo({ address, net, mac, until }: Declined): proto.Sent<proto.Declined> {
+export function declinedTo({ address, net, mac, until }: Withheld): proto.Sent<proto.Declined> {
   return { address, net, mac, until: { seconds: until, nanos: 0 } };
+}
+
+/** An address that is held for a lease as the API shows it. */
+export function heldTo({ address, mac, until }: Withheld): proto.Sent<proto.Held> {
+  return { mac, ip4: leaseTo({ address, expires: { seconds: until } }) };
 }
 
 /** A member that is asked for. An expiry is not taken from outside: leases are what DHCP gives. */

@@ -5,7 +5,7 @@ import { OncePerMinute } from "../common/log.ts";
 import { Counter, Gauge, Histogram } from "../common/metrics.ts";
 import { Refusal } from "../common/refusal.ts";
 import { readTls } from "../common/tls.ts";
-import { Clocks } from "../nex/clocks.ts";
+import { Clocks, surelyPast } from "../nex/clocks.ts";
 import { Nex } from "../nex/nex.ts";
 import { forgedMarks, problems } from "../nex/problems.ts";
 import { runSweeper } from "../nex/sweeper.ts";
@@ -25,7 +25,8 @@ export function main(args: string[]): Promise<number> {
 
     const store = openNexStore(config.etcd, log);
     daemon.defer("etcd", () => store.close());
-    const nex = new Nex(store);
+    let clock: Clocks | undefined;
+    const nex = new Nex(store, () => clock ? surelyPast(clock) : -Infinity);
     const quiet = new OncePerMinute();
     let known = false;
     const seconds = new Histogram({
@@ -59,8 +60,8 @@ export function main(args: string[]): Promise<number> {
       help: "Leases ended and remains removed.",
       registers: [metrics],
     });
-    const clock = new Clocks(store, { log, name: `nexd on ${Deno.hostname()}` });
-    daemon.defer("clock", () => clock.close());
+    const clocks = clock = new Clocks(store, { log, name: `nexd on ${Deno.hostname()}` });
+    daemon.defer("clock", () => clocks.close());
     tellClock(daemon, clock, false);
     const sweeper = runSweeper(nex, { log, clock, takeOver: true, onSwept: (count) => swept.inc(count) });
     daemon.defer("sweeper", () => sweeper.stop());

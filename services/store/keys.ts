@@ -18,7 +18,7 @@ export type KeyKind =
   | "member-of"
   | "pool"
   | "deleted-network"
-  | "declined"
+  | "withheld"
   | "former";
 
 const prefixes: Record<KeyKind, string> = {
@@ -32,7 +32,7 @@ const prefixes: Record<KeyKind, string> = {
   "member-of": "/member/net/", // NET/MAC → MAC: listed members
   "pool": "/pool/", // NET → allocations of the old daemons; removed when taken over
   "deleted-network": "/strand/nex/deleted/", // NET: what is left of it is being swept
-  "declined": "/strand/nex/declined/", // ADDR → Declined: in use by a stranger, not to be handed out for a while
+  "withheld": "/strand/nex/withheld/", // ADDR → Withheld: in use by a stranger, or by a client that is no member any more
   "former": "/strand/nex/former/", // ADDR → Former: who had it last, so that the same client gets it again
 };
 
@@ -64,7 +64,7 @@ export const keyOf = {
   memberOf: (network: string, mac: string) => `${prefixes["member-of"]}${network}/${mac}`,
   pool: (network: string) => prefixes.pool + network,
   deletedNetwork: (name: string) => prefixes["deleted-network"] + name,
-  declined: (address: string) => prefixes.declined + address,
+  withheld: (address: string) => prefixes.withheld + address,
   former: (address: string) => prefixes.former + address,
   fence: (name: string) => FENCES + name,
   clock: (id: string) => CLOCKS + id,

@@ -58,8 +58,15 @@ const member = z.looseObject({
 
 /** What is left of a deleted network is found by its name, and by the subnet that it had. */
 const deletedNetwork = z.looseObject({ subnet4: text.optional() });
+/** Until when, in seconds since the epoch, and whose it was. */
+const withheld = z.looseObject({
+  net: text,
+  mac: text,
+  until: z.int(),
+  /** The client has a lease on it, and no member has it any more; otherwise the client declined it. */
+  leased: z.boolean().optional(),
+});
 /** Seconds since the epoch, and whose it was. */
-const declined = z.looseObject({ net: text, mac: text, until: z.int() });
 const former = z.looseObject({ mac: text, ended: z.int() });
 /**
  * In ms: the time that a process had, by how much it has seen others' clocks ahead of it, by their ids, and after how long at
@@ -80,7 +87,7 @@ export type NetworkRecord = z.infer<typeof network>;
 export type MemberRecord = z.infer<typeof member>;
 export type LeaseRecord = z.infer<typeof lease>;
 export type DeletedNetworkRecord = z.infer<typeof deletedNetwork>;
-export type DeclinedRecord = z.infer<typeof declined>;
+export type WithheldRecord = z.infer<typeof withheld>;
 export type FormerRecord = z.infer<typeof former>;
 export type ClockValue = z.infer<typeof clock>;
 
@@ -100,7 +107,7 @@ export type NexRecord =
   | { kind: "member-of"; network: string; mac: string }
   | { kind: "pool"; id: string }
   | { kind: "deleted-network"; id: string; value: DeletedNetworkRecord }
-  | { kind: "declined"; id: string; value: DeclinedRecord }
+  | { kind: "withheld"; id: string; value: WithheldRecord }
   | { kind: "former"; id: string; value: FormerRecord };
 
 /** Names and addresses, as {@link Schema} for the mirror. */
@@ -136,8 +143,8 @@ export const nexSchema: Schema<NexRecord> = {
         return { kind, id };
       case "deleted-network":
         return { kind, id, value: readRecord(deletedNetwork, value) };
-      case "declined":
-        return { kind, id, value: readRecord(declined, value) };
+      case "withheld":
+        return { kind, id, value: readRecord(withheld, value) };
       case "former":
         return { kind, id, value: readRecord(former, value) };
     }
@@ -166,7 +173,7 @@ export const clockSchema: Schema<ClockRecord> = {
 
 /** The stored text of a record: empty fields left out, as the old daemons do. */
 export function writeRecord(
-  value: NetworkRecord | MemberRecord | DeletedNetworkRecord | DeclinedRecord | FormerRecord | ClockValue,
+  value: NetworkRecord | MemberRecord | DeletedNetworkRecord | WithheldRecord | FormerRecord | ClockValue,
 ): string {
   return JSON.stringify(
     value,

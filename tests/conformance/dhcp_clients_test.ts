@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { heldIn } from "../../services/nex/held.ts";
 import { addMembers, deleteMembers } from "../../services/nex/members.ts";
 import { Nex } from "../../services/nex/nex.ts";
 import type { NetworkRecord } from "../../services/store/records.ts";
@@ -81,6 +82,32 @@ Deno.test("udhcpc, dhclient, dhcpcd: lease, renew, rebind when a replica is kill
   for (const { client, host, address } of stations.reverse()) {
     assert.equal(await event(client.start(host), client.bound), address, `${client.name} again`);
   }
+});
+
+Deno.test("udhcpc keeps the address of a member that was deleted until it releases it, and no other gets it meanwhile", async () => {
+  await using lab = await DhcpLab.create(mini);
+  await lab.replica(await lab.server("s1", "10.0.0.1/24"));
+  const nex = new Nex(lab.store), desk = "00:00:11:00:00:01";
+  await nex.change((draft) => addMembers(draft, "mini", [{ mac: desk }]));
+  const [udhcpc] = clients;
+  assert(udhcpc);
+  const host = await lab.client("desk", desk), station = udhcpc.start(host);
+  assert.equal(await event(station, udhcpc.bound), "10.0.0.10");
+  await nex.change((draft) => deleteMembers(draft, "mini", [desk]));
+  assert.deepEqual(heldIn(nex.view, "mini").map(({ address, mac }) => [address, mac]), [["10.0.0.10", desk]]);
+  const guest = await lab.client("guest", "00:00:99:00:00:01");
+  assert.equal(await event(udhcpc.start(guest, "10.0.0.10"), udhcpc.bound), "10.0.0.11");
+  // The member comes back: the client renews what it has all along.
+  await nex.change((draft) => addMembers(draft, "mini", [{ mac: desk }]));
+  udhcpc.renew?.(station);
+  assert.equal(await event(station, udhcpc.renewed), "10.0.0.10");
+  await nex.change((draft) => deleteMembers(draft, "mini", [desk]));
+  // Its lease ends with the client's own word, though it is no member: then the address is another's.
+  assert.equal(heldIn(nex.view, "mini").length, 1);
+  await udhcpc.release(host, station);
+  await until("the address is free", () => heldIn(nex.view, "mini").length === 0);
+  const next = await lab.client("next", "00:00:99:00:00:02");
+  assert.equal(await event(udhcpc.start(next), udhcpc.bound), "10.0.0.10");
 });
 
 Deno.test("one MAC on two links has a lease and an address in the network of each, and serves its members alone", async () => {

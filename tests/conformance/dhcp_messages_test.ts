@@ -161,7 +161,7 @@ Deno.test("DECLINE: the address is put aside, and the client gets another", asyn
     { type: "discover", mac },
   );
   assert.equal(offer?.yiaddr, "10.0.0.11");
-  await until("it is in quarantine", () => lab.view.declined.has("10.0.0.10"));
+  await until("it is in quarantine", () => lab.view.withheld.has("10.0.0.10"));
   assert.equal(replica.lines.filter((line) => line.includes("in use by somebody else")).length, 1);
 });
 

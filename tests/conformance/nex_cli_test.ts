@@ -198,9 +198,49 @@ range4:      10.0.0.10-10.0.0.254
       }
     },
   );
+  await t.step(
+    "an address with a lease is held when its member goes or moves, unless it is forced",
+    async () => {
+      const [desk, spare] = ["00:00:55:00:00:01", "00:00:55:00:00:02"];
+      assert.deepEqual(await $("add", "member", "mini", desk), done(""));
+      const members = async () => JSON.parse((await $("get", "members", "mini", "-o", "json")).stdout);
+      const address: string =
+        (await members()).list.find(({ mac }: { mac: string }) => mac === desk).ip4.address;
+      await leaseOf(nexd.etcd.endpoint, desk, 3600);
+      const shows = (row: RegExp) =>
+        until(`${row}`, async () => row.test((await $("get", "members", "mini")).stdout));
+      await shows(new RegExp(`^${desk} -  +${address} \\(0:59:\\d\\d\\)$`, "m"));
+      assert.deepEqual(await $("delete", "member", "mini", desk), done(""));
+      await shows(new RegExp(`^${desk} -  +${address} \\(0:59:\\d\\d\\) held$`, "m"));
+      assert.deepEqual(
+        (await members()).held.map(({ mac, ip4 }: { mac: string; ip4: object }) => [mac, Object.keys(ip4)]),
+        [
+          [desk, ["address", "expires"]],
+        ],
+      );
+      const yaml = (await $("get", "members", "mini", "-o", "yaml")).stdout;
+      assert.match(yaml, /^held:\n/m);
+      const applied = await nex(nexd.address, ["apply", "-"], yaml);
+      assert.deepEqual([applied.code, applied.stdout.match(/created|updated/)], [0, null], applied.stderr);
+      assert.deepEqual(await $("add", "member", "mini", spare), done(""));
+      const refused = await $("set", "member", "ip4", "mini", spare, address);
+      assert.match(
+        refused.stderr,
+        new RegExp(
+          `^nex: member ${spare}: ip4: ${address} is held for ${desk}, whose lease runs until \\S+Z; take it all`,
+        ),
+      );
+      assert.deepEqual(await $("set", "member", "ip4", "--force", "mini", spare, address), done(""));
+      await shows(new RegExp(`^${spare} -  +${address}$`, "m"));
+      await leaseOf(nexd.etcd.endpoint, spare, 3600);
+      await shows(new RegExp(`^${spare} -  +${address} \\(0:59:\\d\\d\\)$`, "m"));
+      assert.deepEqual(await $("delete", "member", "mini", spare, "--force"), done(""));
+      assert.equal((await $("get", "members", "mini")).stdout.includes(address), false);
+    },
+  );
   await t.step("declined addresses are listed, and given back", async () => {
     const declined = { net: "mini", mac: "02:00:00:00:00:07", until: Math.ceil(Date.now() / 1000) + 7300 };
-    await put(nexd.etcd.endpoint, "/strand/nex/declined/10.0.0.77", declined);
+    await put(nexd.etcd.endpoint, "/strand/nex/withheld/10.0.0.77", declined);
     await until("nexd knows it", async () => (await $("get", "declined")).stdout !== "");
     for (const net of [[], ["mini"]]) {
       const row = /^10\.0\.0\.77 mini 02:00:00:00:00:07 \(2:0[01]:\d\d\)\n$/;

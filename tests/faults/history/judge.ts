@@ -100,6 +100,8 @@ function claimsOf(key: string, value: string, prefix: string): string[] {
       ...(name && !shared ? [`name ${name.toLowerCase()}`] : []),
     ];
   }
+  const [, address] = /^\/strand\/nex\/withheld\/([0-9.]+)$/.exec(key) ?? [];
+  if (address) return JSON.parse(value).leased ? [`address ${address}`] : [];
   if (key.startsWith(`${prefix}/network/`)) return [`VNI ${JSON.parse(value).vxlan_vni}`];
   if (key.startsWith(`${prefix}/network-endpoints/`)) {
     const { network_id: network, target_veth_ip: ip, target_veth_mac: mac } = JSON.parse(value);

@@ -48,6 +48,17 @@ Deno.test("faultsOf() finds an address, a name and a VNI that belong to two", ()
   ]);
 });
 
+Deno.test("faultsOf() finds an address that is held for one client's lease and given to another", () => {
+  const held = "/strand/nex/withheld/10.0.0.1", declined = "/strand/nex/withheld/10.0.0.2";
+  const history = [
+    put(2, held, { leased: true }),
+    put(3, declined, {}),
+    put(4, B, { ip4: { address: "10.0.0.2" } }),
+    put(5, A, { ip4: { address: "10.0.0.1" } }),
+  ];
+  assert.deepEqual(faultsOf(history, []), [`revision 5: address 10.0.0.1 belongs to ${A} and ${held}`]);
+});
+
 Deno.test("faultsOf() lets a MAC be once in each network, and members share a name that they call shared", () => {
   const further = (net: string, mac: string) => `/strand/member/${net}/${mac}`, mac = "00:00:00:00:00:0a";
   const member = (net: string, address: string) => ({ net, ip4: { address }, name: "x.net", shared: true });

@@ -1,0 +1,70 @@
+/**
+ * Addresses whose lease outlives its membership, as when a member is deleted or given another address: they are held for their
+ * client until the lease is over. They lie in the store where declined addresses do.
+ */
+import { Ip } from "../common/ip.ts";
+import { keyOf } from "../store/keys.ts";
+import { type LeaseRecord, type WithheldRecord, writeRecord } from "../store/records.ts";
+import type { Plan } from "../store/types.ts";
+import type { Network } from "./network.ts";
+import type { Reader } from "./reader.ts";
+
+/**
+ * For how long after its stored end a lease is left alone, in seconds. A client is told a time that ends less than a second
+ * after the stored one, and its address is free a second or more after that.
+ */
+export const GRACE_SECONDS = 2;
+
+/** An address that is kept from others. */
+export interface Withheld extends WithheldRecord {
+  readonly address: string;
+}
+
+/** False once a lease that ends at `until` is over, with its grace. `now` in seconds since the epoch, rounded down. */
+export function stillRuns(until: number, now: number): boolean {
+  return until + GRACE_SECONDS > now;
+}
+
+/** True for an address that is held for this client's own lease in the network. */
+export function isHeldFor(
+  from: Pick<Reader, "withheld">,
+  network: Network,
+  mac: string,
+  address: string,
+): boolean {
+  const record = from.withheld.get(address);
+  return record?.leased === true && record.mac === mac && record.net === network.name;
+}
+
+/** The addresses that are held for leases, of one network, lowest first. */
+export function heldIn(from: Pick<Reader, "withheld">, network: string): Withheld[] {
+  return sorted([...from.withheld].filter(([, { net, leased }]) => leased && net === network));
+}
+
+/** Records with their addresses, by network, lowest address first. */
+export function sorted(found: readonly (readonly [string, WithheldRecord])[]): Withheld[] {
+  return found.map(([address, record]) => ({ ...record, address }))
+    .sort((a, b) => a.net < b.net ? -1 : a.net > b.net ? 1 : numberOf(a.address) - numberOf(b.address));
+}
+
+function numberOf(address: string): number {
+  const ip = Ip.tryParse(address);
+  return ip?.family === 4 ? ip.u32 : 0;
+}
+
+/** Plans that an address is kept from others. */
+export function withhold(from: Pick<Reader, "guard">, address: string, record: WithheldRecord): Plan {
+  const key = keyOf.withheld(address);
+  return { guards: [from.guard(key)], ops: [{ put: key, value: writeRecord(record) }] };
+}
+
+/** An address as it is given to a client: with the lease that the client still has on it, where it was held for that. */
+export function leaseOn(
+  from: Pick<Reader, "withheld">,
+  network: Network,
+  mac: string,
+  address: string,
+): LeaseRecord {
+  const until = isHeldFor(from, network, mac, address) && from.withheld.get(address)?.until;
+  return { address, ...until ? { expires: { seconds: until } } : {} };
+}
