@@ -162,15 +162,24 @@ export class Claims {
   }
 }
 
+const ranges = new WeakMap<NetworkRecord, Cidr>(), gateways = new WeakMap<NetworkRecord, Ip>();
+
 /** The network's range, from its first address on. */
 export function rangeOf(network: NetworkRecord): Cidr {
-  const range = Cidr.parse(network.ip_range, `network ${network.name}: ip_range`);
-  return Cidr.parse(`${range.first}/${range.prefix}`);
+  const known = ranges.get(network);
+  if (known) return known;
+  const { first, prefix } = Cidr.parse(network.ip_range, `network ${network.name}: ip_range`);
+  const range = Cidr.parse(`${first}/${prefix}`);
+  ranges.set(network, range);
+  return range;
 }
 
 /** The gateway's address. */
 export function gatewayOf(network: NetworkRecord): Ip {
-  return Cidr.parse(network.gateway, `network ${network.name}: gateway`).address;
+  const gateway = gateways.get(network) ??
+    Cidr.parse(network.gateway, `network ${network.name}: gateway`).address;
+  gateways.set(network, gateway);
+  return gateway;
 }
 
 /** The claims of a network that nobody is in: its own addresses. */
