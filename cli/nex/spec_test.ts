@@ -259,3 +259,21 @@ Deno.test("readSpec() reads 10,000 members in ten times the time of 1,000, not i
   const few = took(1000), many = took(10_000);
   assert.ok(many < 40 * few, `${few} ms, ${many} ms`);
 });
+
+Deno.test("readSpec() takes a name of several members that share it, and a MAC in several networks", () => {
+  const members =
+    "- {mac: 00:00:00:00:00:01, name: x, shared: true}\n- {mac: 00:00:00:00:00:02, name: x, shared: true}\n";
+  const spec = readSpec(
+    "f.yml",
+    ["a", "b"].map((net) => `kind: MemberList\nnet: ${net}\nlist:\n${members}`).join("---\n"),
+  );
+  assert.deepEqual(
+    spec.members.flatMap(({ list }) => (list ?? []).map(({ name, shared }) => [name, shared])),
+    [
+      ["x", true],
+      ["x", true],
+      ["x", true],
+      ["x", true],
+    ],
+  );
+});

@@ -137,6 +137,34 @@ Deno.test("a second message while the lease is being written is dropped", async 
   assert.equal(bench.exchanges.counts.ignored["in-flight"], 1);
 });
 
+Deno.test("a MAC's leases in two networks are written at the same time, and neither ends the other", async () => {
+  const bench = new Bench();
+  const maxi = {
+    name: "maxi",
+    subnet4: "10.1.0.0/24",
+    dhcp4server: "10.0.0.1",
+    Range4: { begin: "10.1.0.10", end: "10.1.0.11" },
+    macRange: { begin: "00:00:00:00:00:00", end: "ff:ff:ff:ff:ff:ff" },
+  };
+  bench.memory.write({ guards: [], ops: [{ put: "/net/maxi", value: JSON.stringify(maxi) }] });
+  bench.commit = (plan) => Promise.resolve().then(() => bench.memory.commit(plan));
+  const giaddr = ip("10.1.0.1");
+  const asked = (address: string): [number, Uint8Array][] => [[Opt.requestedAddress, bytes32(ip(address))]];
+  bench.take({ type: Type.request, mac: guest, xid: 1, options: asked("10.0.0.10") });
+  bench.take({ type: Type.request, mac: guest, xid: 2, giaddr, options: asked("10.1.0.10") });
+  // One of them conflicts: both were to lie under the same key.
+  await bench.exchanges.close();
+  assert.deepEqual(bench.sent.map(({ type, address }) => [type, address]).sort(), [
+    [Type.ack, "10.0.0.10"],
+    [Type.ack, "10.1.0.10"],
+  ]);
+  const keys = () => [...bench.memory.values.keys()].filter((key) => key.endsWith(`/${guest}`)).sort();
+  assert.deepEqual(keys(), [`/member/${guest}`, `/strand/member/maxi/${guest}`]);
+  bench.take({ type: Type.release, mac: guest, xid: 3, ciaddr: ip("10.0.0.10") }, NOW + 10);
+  await bench.exchanges.close();
+  assert.deepEqual(keys(), [`/strand/member/maxi/${guest}`]);
+});
+
 Deno.test("the replica that loses the commit answers the same address", async () => {
   const bench = new Bench();
   let first = true;

@@ -47,7 +47,11 @@ export function changeMemberIds(draft: Draft, net: string, list: readonly MacCha
   for (const chain of chains(changes)) {
     const start = draft.steps.length;
     for (const { old, member } of chain) draft.setMember(old, member, undefined, { free: true });
-    for (const { new: mac, member } of chain) draft.setMember(mac, undefined, { ...member.record, mac });
+    for (const { new: mac, member: { record, dynamic } } of chain) {
+      // Old daemons left a dynamic member's network out.
+      const moved = { ...record, mac, net: network.name, ...dynamic && { dynamic } };
+      draft.setMember(mac, undefined, moved);
+    }
     const step = merge(draft.steps.splice(start));
     if (Math.max(step.ops.length, step.guards.length) > MAX_PLAN_OPS) {
       throw invalid(

@@ -110,6 +110,21 @@ Deno.test("changeMemberIds() moves the membership of one network", () => {
   assert.deepEqual(planTakeover(it.view, 10), []);
 });
 
+Deno.test("A dynamic member of an old store, which names no network, moves without touching the new MAC's other membership", () => {
+  const it = lab({
+    "/net/mini": mini,
+    "/net/maxi": maxi,
+    [`/member/${guest}`]: { mac: guest, ip4: { address: "10.0.0.20", expires: { seconds: 5000 } } },
+    "/member/ip4/10.0.0.20": guest,
+  });
+  it.do((d) => addMembers(d, "maxi", [{ mac: desk }]));
+  it.do((d) => changeMemberIds(d, "mini", [{ old: guest, new: desk }]));
+  assert.deepEqual(it.view.memberships(desk).map((m) => [m.net, m.ip4, m.dynamic]), [
+    ["maxi", "10.1.0.10", false],
+    ["mini", "10.0.0.20", true],
+  ]);
+});
+
 Deno.test("A guest has a lease, an address and a name in each network that it comes to, and each ends by itself", () => {
   const it = threeNetworks();
   assert.equal(it.lease(guest, "10.0.0.1", 1000, "laptop"), "10.0.0.10");
@@ -244,6 +259,21 @@ Deno.test("An address and a name are not taken from a membership whose record is
     "10.0.0.11",
   ]);
   assert.deepEqual(planTakeover(it.view, 10), []);
+});
+
+Deno.test("What a deleted network left is swept to its end though a member was still to be shown", () => {
+  const it = threeNetworks();
+  for (const net of ["maxi", "mini"]) it.do((d) => addMembers(d, net, [{ mac: desk }]));
+  const { view, catchUp } = lagging(it.store.mirror, "/strand/member/");
+  it.do((d) => addMembers(d, "mini", [{ mac: other }]));
+  it.do((d) => addMembers(d, "maxi", [{ mac: other }]));
+  it.do((d) => deleteNetwork(d, "maxi"));
+  const sweep = () => planSweep(view, 0, 10).map((step) => it.store.write(step).committed);
+  assert.deepEqual(sweep(), [true], "the member that is shown");
+  assert.deepEqual(sweep(), [false], "the mark stays");
+  catchUp();
+  for (let i = 0; i < 5; i++) sweep(), catchUp();
+  assert.deepEqual(it.keys().filter((key) => /maxi|10\.1\.0/.test(key)), []);
 });
 
 Deno.test("Of replicas that plan on what was, none makes a membership twice, nor a claim that no record agrees with", () => {

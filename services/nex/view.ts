@@ -79,7 +79,9 @@ export class View implements Reader {
   }
 
   memberships(mac: string): Member[] {
-    return [mac, ...this.#further.get(mac)].flatMap((id) => this.#members.get(id) ?? []);
+    const first = this.#members.get(mac), further = this.#further.get(mac);
+    if (!further.length) return first ? [first] : [];
+    return [mac, ...further].flatMap((id) => this.#members.get(id) ?? []);
   }
 
   /** The membership of that id. */
