@@ -119,7 +119,7 @@ export class Machine implements AsyncDisposable {
   async reboot(): Promise<void> {
     const before = await this.init();
     await this.sh("systemctl reboot");
-    await until("the machine goes down", async () => await this.init() !== before, 20_000);
+    await until("the machine goes down", async () => await this.init() !== before, 120_000);
     await this.up();
   }
 
@@ -141,7 +141,7 @@ export class Machine implements AsyncDisposable {
       const state = await this.sh("systemctl is-system-running 2>&1 || true");
       assert.doesNotMatch(state, /^(degraded|maintenance)$/, this.nspawn.tail(60));
       return state === "running";
-    }, 30_000);
+    }, 120_000);
   }
 
   /** Its process 1, as this machine numbers it. */

@@ -34,7 +34,7 @@ async function ready(machine: Machine, ...services: string[]): Promise<void> {
   await until("the services are ready", async () => {
     said = await machine.sh(`strand status ${services.join(" ")} 2>&1 && echo yes || true`);
     return said.endsWith("\nyes");
-  }, 30_000).catch(async (error) => {
+  }, 120_000).catch(async (error) => {
     throw new Error(`${error.message}:\n${said}\n${await machine.sh("journalctl --no-pager --lines 50")}`);
   });
 }

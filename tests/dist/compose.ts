@@ -88,7 +88,9 @@ async function healthy(docker: Docker, count: number): Promise<void> {
       "label=com.docker.compose.project",
     );
     return seen.split("\n").filter((line) => line.endsWith("(healthy)")).length === count;
-  }, 90_000).catch((error) => {
-    throw new Error(`${error.message}:\n${seen}`);
+  }, 120_000).catch(async (error) => {
+    const others = seen.split("\n").filter((line) => !line.endsWith("(healthy)"));
+    const about = await Promise.all(others.map((line) => docker.about(line.split(" ", 1)[0] ?? "")));
+    throw new Error([`${error.message}:`, seen, ...about].join("\n"));
   });
 }

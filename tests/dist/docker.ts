@@ -95,7 +95,7 @@ export class Docker implements AsyncDisposable {
   }
 
   /** What a container wrote last, and what its last health checks said. */
-  private async about(name: string): Promise<string> {
+  async about(name: string): Promise<string> {
     const state = await this.tryRun("inspect", "--format", "{{json .State}}", name);
     return `--- ${name}: ${state}\n${await this.tryRun("logs", "--tail", "50", name)}`;
   }
