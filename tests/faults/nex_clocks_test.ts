@@ -155,15 +155,24 @@ Deno.test("processes that agree publish once a minute, and one whose machine sle
   try {
     await agree(clocks, ["right", "right", "right"]);
     const published = async () => {
-      const values: { every?: number }[] = [];
+      const found: { every?: number; modRevision: number }[] = [];
       for await (const { kvs } of store.connection.list([clocksPrefix])) {
-        for (const { value } of kvs) values.push(JSON.parse(new TextDecoder().decode(value)));
+        for (const { value, modRevision } of kvs) {
+          found.push({ ...JSON.parse(new TextDecoder().decode(value)), modRevision });
+        }
       }
-      return values;
+      return found.filter(({ every }) => every === 60_000);
     };
-    await until("each says so", async () => {
-      return (await published()).filter(({ every }) => every === 60_000).length === 3;
+    await until("each says so", async () => (await published()).length === 3, 30_000);
+    // Each hears of a process that comes and goes, answers it, and has seen all answers before it goes: nothing is due then.
+    const key = keyOf.clock("guest"), value = JSON.stringify({ name: "guest", time: Date.now() });
+    const come = await store.committer.commit({ guards: [], ops: [{ put: key, value }] });
+    assert.ok(come.committed);
+    await until("each has answered", async () => {
+      return (await published()).filter(({ modRevision }) => modRevision > come.revision).length === 3;
     }, 30_000);
+    await store.committer.commit({ guards: [], ops: [{ remove: key }] });
+    await until("it is gone", () => clocks.every(({ others }) => others === 2), 30_000);
     // It has an hour less than the others; what its system's clock has by now is not right either.
     sleeper.slept = HOUR;
     sleeper.ms = -0.8 * HOUR;
