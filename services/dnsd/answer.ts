@@ -24,7 +24,8 @@ export class Answerer {
   readonly #name = new Uint8Array(256);
   readonly #starts = new Uint8Array(128);
   readonly #hashes = new Int32Array(128);
-  #rotation = 0;
+  /** Of A and of AAAA: a resolver asks for both in turn, and with one count would always see the same one first. */
+  readonly #rotations = new Uint16Array(2);
 
   // What the query in hand says.
   #question = 0;
@@ -187,7 +188,8 @@ export class Answerer {
     const first = table.rrsetBytes(rrset), last = first + length;
     let from = first;
     if (count > 1) {
-      for (let skip = (this.#rotation = (this.#rotation + 1) & 0xffff) % count; skip > 0; skip--) {
+      const turn = table.words[rrset]! >>> 16 === TYPE.AAAA ? 1 : 0;
+      for (let skip = ++this.#rotations[turn]! % count; skip > 0; skip--) {
         from += 10 + ((bytes[from + 8]! << 8) | bytes[from + 9]!);
       }
     }

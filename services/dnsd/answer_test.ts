@@ -209,3 +209,19 @@ Deno.test("what is no query is dropped or FORMERR, and never raises", () => {
   const long = encodeQuery({ name: Array.from({ length: 4 }, () => "x".repeat(63)).join(".") });
   assert.equal(decode(raw(long) as Uint8Array).rcode, 1);
 });
+
+Deno.test("the first address takes turns for a client that asks for A and AAAA one after the other", () => {
+  const { table, zones } = mini();
+  const addresses = ["10.0.0.20", "10.0.0.21", "2001:db8::20", "2001:db8::21"];
+  zones.setName("dual.mini.net", addresses.map((address) => Ip.parse(address)));
+  zones.publish(8);
+  const answerer = new Answerer(table.reader, false);
+  const first = (type: number) => {
+    const packet = new Uint8Array(2048), query = encodeQuery({ name: "dual.mini.net", type });
+    packet.set(query);
+    const length = answerer.answer(packet, 0, query.length, 1232, true);
+    return decode(packet.slice(0, length)).answer[0]?.data ?? "";
+  };
+  const asked = Array.from({ length: 4 }, () => [first(TYPE.A), first(TYPE.AAAA)]);
+  assert.deepEqual([0, 1].map((i) => new Set(asked.map((pair) => pair[i])).size), [2, 2]);
+});

@@ -34,6 +34,34 @@ Deno.test("feedZones() shows names as members come, change and go, and all gone 
   assert.ok(published > 1);
 });
 
+Deno.test("feedZones() gives a name the addresses of all its members, of several MACs and of one in several networks", () => {
+  const it = lab();
+  const names = new Map<string, string>();
+  feedZones(it.view, {
+    setNetwork: () => {},
+    deleteNetwork: () => {},
+    setName: (name, ips) => void names.set(name, [...ips].sort().join()),
+    deleteName: (name) => void names.delete(name),
+    publish: () => {},
+  }, { ttl: 60, revision: () => 1 });
+  const [one, two] = ["02:00:00:00:00:01", "02:00:00:00:00:02"];
+  const www = (mac: string) => ({ mac, name: "www", shared: true });
+  const wifi = { name: "wifi", subnet4: "10.1.0.0/24", domain: "mini.net" };
+  it.do((d) =>
+    applySpec(d, [mini, wifi], [
+      { net: "mini", list: [www(one), www(two)], force: false },
+      { net: "wifi", list: [{ ...www(one), ip4: "10.1.0.5" }], force: false },
+    ])
+  );
+  assert.equal(names.get("www.mini.net"), "10.0.0.10,10.0.0.11,10.1.0.5");
+  it.do((d) => deleteMembers(d, "mini", [one]));
+  assert.equal(names.get("www.mini.net"), "10.0.0.11,10.1.0.5");
+  it.do((d) => deleteNetwork(d, "wifi"));
+  assert.equal(names.get("www.mini.net"), "10.0.0.11");
+  it.do((d) => deleteMembers(d, "mini", [two]));
+  assert.equal(names.size, 0);
+});
+
 Deno.test("feedZones() passes over what can be no name, and tells why", () => {
   const it = lab();
   it.do((d) => applySpec(d, [mini], [{ net: "mini", list: miniMembers, force: false }]));
