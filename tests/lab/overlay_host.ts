@@ -90,13 +90,16 @@ export class OverlayHost implements AsyncDisposable {
     this.process = new Process(command, { env: { ...this.env, ...env } });
   }
 
-  /** Resolves when the agent says that it is ready; throws with its last lines when it ends before. */
-  async ready(timeoutMs = 30_000): Promise<void> {
+  /** Resolves when the agent says that it is ready; throws with its last lines, and what it said, when it does not in time. */
+  async ready(timeoutMs = 120_000): Promise<void> {
+    let said = "it does not answer";
     await until(`the agent of ${this.name} is ready`, async () => {
       if (!this.running) throw new Error(`the agent of ${this.name} has ended:\n${this.agent.tail()}`);
-      return await this.api.status("/readyz").then(({ status }) => status === 200, () => false);
+      const answer = await this.api.status("/readyz").catch(() => undefined);
+      said = answer?.body ?? said;
+      return answer?.status === 200;
     }, timeoutMs).catch((error) => {
-      throw new Error(`${error.message}\n${this.agent.tail()}`);
+      throw new Error(`${error.message}\n${said}\n${this.agent.tail()}`);
     });
   }
 
