@@ -121,12 +121,11 @@ export function handle(view: View, offers: Offers, arrival: Arrival): Step {
   const address = clientAddress(arrival);
   const link = linkOf(arrival, relay, address);
   if (type === Type.inform && !link && !address) return ignore("malformed");
-  const about = address || message.u32(Opt.requestedAddress);
   const placement = type === Type.inform ? placeInform(view, arrival, link, address) : placeClient(view, {
     mac,
     link: link === undefined ? undefined : Ip.from4(link),
     attached: arrival.attached,
-    named: about ? Ip.from4(about) : undefined,
+    named: address || message.u32(Opt.requestedAddress),
   }) ?? placeHeld(view, arrival);
   if (!placement) return { do: "ignore", why: "unknown-client", link };
   const id = clientIn(placement.network.name, mac);

@@ -30,8 +30,8 @@ export interface PlacementRequest {
   readonly link?: Ip | undefined;
   /** Without a relay: the networks on the interface that the packet came in by; undefined: not known, any. */
   readonly attached?: ((network: Network) => boolean) | undefined;
-  /** The address that the client names: of several networks that may be meant, the one that it is of. */
-  readonly named?: Ip | undefined;
+  /** The address that the client names, as a 32-bit value: of several networks that may be meant, the one that it is of. */
+  readonly named?: number | undefined;
 }
 
 /**
@@ -49,13 +49,16 @@ export function placeClient(
   if (link && !here) return undefined;
   const serves = (network: Network) => here ? network === here : !attached || attached(network);
   const memberships = view.memberships(mac);
+  // Nearly every client has one membership, and all that it sends comes through here.
+  const only = memberships.length === 1 && memberships[0], home = only && view.networkOf(only);
+  if (only && home && serves(home)) return { network: home, member: only };
   const homes = memberships.flatMap((member): Placement[] => {
     const network = view.networkOf(member);
     return network && serves(network) ? [{ network, member }] : [];
   });
   if (homes.length < 2 && homes[0]) return homes[0];
   if (homes.length) {
-    const at = named && view.networkAt(named);
+    const at = named ? view.networkAt(Ip.from4(named)) : undefined;
     return homes.find(({ network }) => network === at) ?? homes.sort(byPreference)[0];
   }
   // Listed, but in another network: at the wrong place.
