@@ -69,16 +69,20 @@ export function networkSpec({ Range4, Range6, macRange, leaseDuration, ...net }:
   return { kind: "Network", ...withoutEmpty(spec) };
 }
 
-/** The members of a network as the document of a spec, with the end of each lease that runs, and what is held for leases. */
+/**
+ * The members of a network as the document of a spec, with what `apply` leaves out: clients' own names, the ends of leases, and what
+ * is held for them.
+ */
 export function memberSpec(net: string, members: readonly Member[], held: readonly Held[]): object {
   const address = (lease: Lease | null) =>
     lease?.address && {
       address: lease.address,
       ...(lease.expires && { expires: new Date(lease.expires.seconds * 1000).toISOString() }),
     };
-  const list = members.map(({ mac, name, ip4, ip6, shared }) =>
-    withoutEmpty({ mac, name, shared, ip4: address(ip4), ip6: address(ip6) })
-  );
+  const list = members.map(({ mac, name, clientName, ip4, ip6, shared }) => {
+    const other = clientName === name ? "" : clientName;
+    return withoutEmpty({ mac, name, client_name: other, shared, ip4: address(ip4), ip6: address(ip6) });
+  });
   const leases = held.map(({ mac, ip4 }) => ({ mac, ip4: address(ip4) }));
   return { kind: "MemberList", net, list, ...(held.length && { held: leases }) };
 }

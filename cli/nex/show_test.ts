@@ -74,7 +74,7 @@ const members = [
   member("00:00:11:11:00:01", "whiskey.mini.net", "10.0.0.10", 3 * 3600 + 53 * 60 + 16),
   member("00:00:22:22:00:01", "tango.mini.net", "10.0.0.11", 61),
   member("00:00:33:33:00:01", "", "10.0.0.12", -5),
-  member("00:00:44:44:00:01", "", undefined),
+  { ...member("00:00:44:44:00:01", "", undefined), clientName: "ppj's iPad" },
 ];
 
 const held: Held[] = [{
@@ -131,7 +131,7 @@ Deno.test("memberSpec() has the leases with their ends, and nothing empty", () =
         ip4: { address: "10.0.0.11", expires: "2026-01-01T00:01:01.000Z" },
       },
       { mac: "00:00:33:33:00:01", ip4: { address: "10.0.0.12", expires: "2025-12-31T23:59:55.000Z" } },
-      { mac: "00:00:44:44:00:01" },
+      { mac: "00:00:44:44:00:01", client_name: "ppj's iPad" },
     ],
     held: [
       { mac: "00:00:55:55:00:01", ip4: { address: "10.0.0.13", expires: "2026-01-01T00:01:01.000Z" } },

@@ -1,5 +1,5 @@
 /** The keys of a Network and of a MemberList document: lower-case proto field names. */
-import type { AddressRange, Lease, MemberList, Network, Option, Sent } from "../../proto/types.ts";
+import type { AddressRange, Lease, Member, MemberList, Network, Option, Sent } from "../../proto/types.ts";
 import { Cidr, type Family, Ip } from "../../services/common/ip.ts";
 import { parseMac } from "../../services/common/mac.ts";
 import { invalid } from "../../services/common/refusal.ts";
@@ -140,7 +140,15 @@ function lease(family: Family): Reader<Sent<Lease>> {
   };
 }
 
-const member = mapping({ mac, name: hostName, shared: flag, ip4: lease(4), ip6: lease(6) }, ["mac"]);
+const memberOf = mapping(
+  { mac, name: hostName, client_name: text, shared: flag, ip4: lease(4), ip6: lease(6) },
+  ["mac"],
+);
+/** What the client calls itself is left out: it tells that itself. */
+const member: Reader<Sent<Member>> = (value) => {
+  const { client_name: _, ...member } = memberOf(value);
+  return member;
+};
 const members = list(member);
 const memberList: typeof members = (value) => {
   if (!isMap(value.node) || !value.node.has("members")) return members(value);

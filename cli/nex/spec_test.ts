@@ -141,7 +141,7 @@ const refusals: Record<string, [source: string, sentence: string]> = {
   ],
   "an unknown key of a member": [
     list + "- mac: 00:00:00:00:00:01\n  nmae: x",
-    "document 1, line 5: list[0].nmae: unknown key; the keys are mac, name, shared, ip4, ip6",
+    "document 1, line 5: list[0].nmae: unknown key; the keys are mac, name, client_name, shared, ip4, ip6",
   ],
   "a prototype's name as a key": [
     net + "constructor: a",

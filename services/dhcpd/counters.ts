@@ -1,3 +1,4 @@
+import type { NameOutcome } from "../nex/client_name.ts";
 import { Type } from "./numbers.ts";
 import type { Reason } from "./protocol.ts";
 
@@ -14,6 +15,8 @@ export interface Counts {
   nak: number;
   /** Messages without an answer, by the reason. */
   ignored: Record<Reason | Dropped, number>;
+  /** Leases whose client did not get the name that it asked for as it is, by what came of it. */
+  names: Record<NameOutcome, number>;
   /** Commits that somebody else was quicker than. */
   conflicts: number;
   /** Commits that etcd did not take or confirm. */
@@ -64,6 +67,7 @@ export function noCounts(): Counts {
       "in-flight": 0,
       "overload": 0,
     },
+    names: { "cleaned": 0, "unusable": 0, "taken": 0, "taken-over": 0 },
     ...{ conflicts: 0, failures: 0, unsent: 0 },
   };
 }

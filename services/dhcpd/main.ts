@@ -118,6 +118,12 @@ function tell(metrics: Registry, counts: Counts): void {
     () => counts.ignored,
   );
   follow(
+    "dhcpd_names_total",
+    "Leases whose client did not get the name that it asked for as it is, by what came of it.",
+    "result",
+    () => counts.names,
+  );
+  follow(
     "dhcpd_trouble_total",
     "Commits that lost a race or failed, and replies that were not sent.",
     "kind",

@@ -44,9 +44,16 @@ function label(bytes: Uint8Array): string | undefined {
   return text(bytes).split(".", 1)[0]?.replace(/\0+$/, "") || undefined;
 }
 
+/** UTF-8, which names with other letters come in, else one byte a letter. */
 function text(bytes: Uint8Array): string {
-  return new TextDecoder("latin1").decode(bytes);
+  try {
+    return utf8.decode(bytes);
+  } catch {
+    return latin1.decode(bytes);
+  }
 }
+
+const utf8 = new TextDecoder("utf-8", { fatal: true }), latin1 = new TextDecoder("latin1");
 
 function toWire(name: string): number[] {
   return [...name.split(".").flatMap((l) => [l.length, ...new TextEncoder().encode(l)]), 0];

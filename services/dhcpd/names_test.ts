@@ -24,6 +24,11 @@ Deno.test("askedName() takes the first label of option 12 or 81", () => {
   assert.equal(asked(fqdn(5, 2, 112, 99, 4, 99, 111, 114, 112, 0)), "pc");
 });
 
+Deno.test("askedName() reads UTF-8, and what is none by the byte", () => {
+  assert.equal(asked([Opt.hostname, text("Jürgens Büro.local")]), "Jürgens Büro");
+  assert.equal(asked([Opt.hostname, Uint8Array.of(0x4a, 0xfc, 0x72, 0x67)]), "Jürg");
+});
+
 Deno.test("askedName() prefers option 81, and heeds a client that wants no name", () => {
   assert.equal(asked([Opt.hostname, text("other")], fqdn(1, ...text("pc"))), "pc");
   assert.equal(asked([Opt.hostname, text("other")], fqdn(8, ...text("pc"))), undefined);

@@ -1,9 +1,9 @@
 import { Ip } from "../common/ip.ts";
 import type { ClockVerdict } from "../nex/clock_verdict.ts";
+import { nameClient, type NameOutcome } from "../nex/client_name.ts";
 import { isHeldFor } from "../nex/held.ts";
 import {
   addressFor,
-  clientName,
   type Offered,
   ownAddress,
   placeClient,
@@ -73,7 +73,7 @@ export type Reason =
 /** What to do about a message. A plan is committed before its reply goes out; release and decline have no reply. */
 export type Step =
   | Ignored
-  | { readonly do: "answer"; readonly reply: Reply }
+  | { readonly do: "answer"; readonly reply: Reply; readonly named?: NameOutcome | undefined }
   | Commit;
 
 export interface Ignored {
@@ -90,6 +90,8 @@ export interface Commit {
   readonly client: string;
   readonly plan: Plan;
   readonly reply?: Reply;
+  /** What came of the name that the client asks for, where it did not get it as it is. */
+  readonly named?: NameOutcome | undefined;
   /** The network that an address is quarantined in. */
   readonly declined?: Network;
 }
@@ -239,7 +241,7 @@ function discover(client: Client): Step {
   if (!mayGive(client, address)) return ignore("wrong-clock", network);
   offers.hold(id, address.u32, now);
   if (message.has(Opt.rapidCommit)) return lease(client, address, true);
-  const name = clientName(view, placement, mac, wishedName(arrival));
+  const { name } = nameClient(view, placement, mac, wishedName(arrival), judgeAt(arrival));
   const seconds = network.leaseSeconds;
   return { do: "answer", reply: { ...parameters(client, Type.offer, name), yiaddr: address.u32, seconds } };
 }
@@ -292,6 +294,7 @@ function lease(client: Client, address: Ip, rapid = false): Step {
     mac,
     address,
     hostname: wishedName(arrival),
+    judgeAt: judgeAt(arrival),
     now: latest,
     // Each lease is written, also where another replica has just written it: the client may have given that one back, and
     // what gives it back may be on its way to etcd. But a clock that is not known to be right moves no end forward.
@@ -299,9 +302,15 @@ function lease(client: Client, address: Ip, rapid = false): Step {
   });
   switch (planned.kind) {
     case "commit":
-      return { do: "commit", client: id, plan: planned.plan, reply: ack(planned.expires, planned.name) };
+      return {
+        do: "commit",
+        client: id,
+        plan: planned.plan,
+        reply: ack(planned.expires, planned.name),
+        named: planned.what,
+      };
     case "current":
-      return { do: "answer", reply: ack(planned.expires, planned.name) };
+      return { do: "answer", reply: ack(planned.expires, planned.name), named: planned.what };
     case "exhausted":
       return noneLeft(network);
     case "wrong-address":
@@ -380,6 +389,11 @@ function parameters(client: Client, type: typeof Type.offer | typeof Type.ack, n
 
 function wishedName({ message, registerNames }: Arrival): string | undefined {
   return registerNames ? askedName(message) : undefined;
+}
+
+/** The time by which another client's lease is judged that is not renewed; undefined without a clock that is known to be right. */
+function judgeAt({ clock = "right", now }: Arrival): number | undefined {
+  return clock === "right" ? now : undefined;
 }
 
 function running({ member }: Placement, now: number): boolean {

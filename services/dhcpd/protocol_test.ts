@@ -602,6 +602,30 @@ Deno.test("the server's id is the network's, else the interface's address in it,
   assert.equal(server.ignored(discover, { addresses: [] }), "no-server-id");
 });
 
+Deno.test("a hostname that is no label is registered as one, which offer and ACK tell; a wrong clock takes no name over", () => {
+  const server = new Server();
+  const value = JSON.stringify({ ...net.mini, Range4: { begin: "10.0.0.10", end: "10.0.0.20" } });
+  assert(server.store.write({ guards: [], ops: [{ put: "/net/mini", value }] }).committed);
+  const options = [[Opt.hostname, text("ppj's iPad")]] as const;
+  assert.equal(server.reply({ type: Type.discover, mac: guest, options }).name, "ppj-s-ipad.mini.net");
+  server.lease(guest, ...options);
+  assert.equal(server.view.member(guest)?.name, "ppj-s-ipad.mini.net");
+  const other = "00:00:99:00:00:02", discover = { type: Type.discover, mac: other, options };
+  assert.equal(server.reply(discover).name, undefined);
+  server.now += 4 * 3600 - 60;
+  for (const clock of ["apart", "wrong", "unknown"] as const) {
+    const step = server.step(discover, { clock, latest: server.now + 5000 });
+    assert(step.do === "ignore" || step.do === "answer" && step.reply.name === undefined, clock);
+  }
+  assert.equal(server.reply(discover).name, "ppj-s-ipad.mini.net");
+  const step = server.step({
+    type: Type.request,
+    mac: other,
+    options: [requested("10.0.0.13"), ...options],
+  });
+  assert(step.do === "commit" && step.named === "taken-over", JSON.stringify(step));
+});
+
 Deno.test("a hostname is registered with the lease, unless a member holds the name", () => {
   const server = new Server();
   server.lease(guest, [Opt.hostname, text("Laptop")]);

@@ -4,6 +4,7 @@ import { addMembers, deleteMembers, updateMembers } from "../nex/members.ts";
 import { deleteNetwork } from "../nex/networks.ts";
 import { applySpec } from "../nex/apply.ts";
 import { lab, mini, miniMembers } from "../nex/testing.ts";
+import { merge } from "../nex/steps.ts";
 import { feedZones } from "./feed.ts";
 
 Deno.test("feedZones() shows names as members come, change and go, and all gone with their network", () => {
@@ -29,6 +30,13 @@ Deno.test("feedZones() shows names as members come, change and go, and all gone 
   assert.equal(names.has("tango.mini.net"), false);
   it.do((d) => addMembers(d, "mini", [{ mac: "02:00:00:00:00:01", name: "gw", ip4: "10.0.0.1" }]));
   assert.equal(names.get("gw.mini.net"), "10.0.0.1");
+  // A name that one membership loses and another gets at once.
+  it.do((d) => {
+    d.setMember("00:00:33:33:00:01", d.member("00:00:33:33:00:01", "mini"), undefined);
+    addMembers(d, "mini", [{ mac: "02:00:00:00:00:02", name: "foxtrot", ip4: "10.0.0.7" }]);
+    d.steps.splice(0, 2, merge(d.steps));
+  });
+  assert.equal(names.get("foxtrot.mini.net"), "10.0.0.7");
   it.do((d) => deleteNetwork(d, "mini"));
   assert.deepEqual([names.size, networks.size], [0, 0]);
   assert.ok(published > 1);

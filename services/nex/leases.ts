@@ -2,13 +2,14 @@ import { Ip } from "../common/ip.ts";
 import { keyOf } from "../store/keys.ts";
 import { type MemberRecord, writeRecord } from "../store/records.ts";
 import type { Guard, Plan } from "../store/types.ts";
+import { nameClient, type NameOutcome, withoutHostname } from "./client_name.ts";
 import { isHeldFor } from "./held.ts";
 import type { Member } from "./member.ts";
 import { memberStep } from "./member_step.ts";
 import { qualifyName } from "./names.ts";
 import { inMacRange, macRangeSize, type Network } from "./network.ts";
 import { heldAddress, isFree, lowestFree, mayReuse, oldestDeclined } from "./pool.ts";
-import { merge, type Step } from "./steps.ts";
+import { Draft, merge, type Step } from "./steps.ts";
 import type { View } from "./view.ts";
 
 /**
@@ -130,6 +131,8 @@ interface Lease {
   readonly expires: number;
   /** The client's fully qualified name, if it has one. */
   readonly name: string | undefined;
+  /** What came of the name that it asks for, where it did not get it as it is. */
+  readonly what?: NameOutcome | undefined;
 }
 
 export type LeasePlan =
@@ -144,8 +147,10 @@ export interface LeaseRequest {
   readonly mac: string;
   /** The address that the client names; undefined: any (rapid commit). */
   readonly address: Ip | undefined;
-  /** The name that the client asks for: a label; undefined: none. */
+  /** The name that the client asks for, see {@link nameClient}; undefined: none. */
   readonly hostname?: string | undefined;
+  /** The time by which it is judged whether another client still renews its lease, and keeps its name; undefined: it does. */
+  readonly judgeAt?: number | undefined;
   /** Seconds since the epoch, whole: rounded up, so that the stored lease begins no earlier than the client's. */
   readonly now: number;
   /** A lease that would end at most so many seconds earlier than a new one is not written again: 2 unless given. */
@@ -165,19 +170,25 @@ export function planLease(view: View, placement: Placement, request: LeaseReques
   if (!granted) return { kind: "wrong-address", guards: refusalGuards(view, placement, mac, address) };
 
   const wanted = now + network.leaseSeconds;
-  const name = clientName(view, placement, mac, request.hostname);
+  const asked = request.hostname;
+  const { name, what, from } = nameClient(view, placement, mac, asked, request.judgeAt);
   const hostname = member?.record.name ? undefined : name;
+  const told = asked === undefined
+    ? member?.record.client_name
+    : asIs(asked, name, network)
+    ? undefined
+    : asked;
   const remaining = member?.expires;
   if (
     own && remaining && wanted - remaining <= (request.slack ?? 2) &&
-    hostname === (member?.record.hostname ?? undefined)
+    hostname === (member?.record.hostname ?? undefined) && told === member?.record.client_name
   ) {
-    return { kind: "current", address, expires: remaining, name };
+    return { kind: "current", address, expires: remaining, name, what };
   }
-  const told = own && remaining && remaining - wanted <= MOST_WAITED ? remaining : 0;
-  const expires = Math.max(wanted, told);
+  const promised = own && remaining && remaining - wanted <= MOST_WAITED ? remaining : 0;
+  const expires = Math.max(wanted, promised);
   const text = address.toString();
-  const { hostname: _, ...before } = (member?.record ?? {}) as MemberRecord;
+  const { hostname: _, client_name: __, ...before } = (member?.record ?? {}) as MemberRecord;
   const record: MemberRecord = {
     ...before,
     mac,
@@ -185,8 +196,31 @@ export function planLease(view: View, placement: Placement, request: LeaseReques
     ip4: { ...before.ip4, address: text, expires: { seconds: expires } },
     ...(!member || member.dynamic) ? { dynamic: true } : {},
     ...hostname ? { hostname } : {},
+    ...told ? { client_name: told } : {},
   };
-  return { kind: "commit", plan: memberStep(view, mac, member, record), address, expires, name };
+  const plan = from.length
+    ? takeName(view, from, mac, member, record)
+    : memberStep(view, mac, member, record);
+  return { kind: "commit", plan, address, expires, name, what };
+}
+
+/** True for a name that a client has just as it asks for it. */
+function asIs(asked: string, name: string | undefined, { domain }: Network): boolean {
+  return name !== undefined && name === qualifyName(asked, domain);
+}
+
+/** A member's record, and those of others that lose their name to it, at once: under the guard that they did not renew. */
+function takeName(
+  view: View,
+  from: readonly Member[],
+  mac: string,
+  before: Member | undefined,
+  record: MemberRecord,
+): Plan {
+  const draft = new Draft(view);
+  for (const holder of from) draft.setMember(holder.mac, holder, withoutHostname(holder.record));
+  draft.setMember(mac, before, record, { free: true });
+  return merge(draft.steps);
 }
 
 /** Under these the client still may not have the address: its record, the network, and who has the two addresses. */
@@ -201,39 +235,13 @@ function refusalGuards(view: View, { network, member }: Placement, mac: string, 
   ];
 }
 
-/** Not for a client to take: our name server's (ns), and those by which other machines look for a service. */
-const reserved = /^(ns|localhost|localdomain|wpad|isatap|_[^.]*)\./;
-
-/**
- * The fully qualified name of a client once its lease is written: its member's, else the one that it asks for, else
- * the one that it had.
- *
- * @param asked A label, or a name in the network's domain; undefined: none.
- */
-export function clientName(
-  view: View,
-  { network, member }: Placement,
-  mac: string,
-  asked: string | undefined,
-): string | undefined {
-  if (member?.record.name) return member.name;
-  if (!network.domain) return undefined;
-  const wishes = [
-    asked === undefined ? undefined : qualifyName(asked, network.domain),
-    member?.record.hostname,
-  ];
-  return wishes.find((name) => {
-    return name && !reserved.test(name) && view.membersNamed(name).every((holder) => holder.mac === mac);
-  });
-}
-
 /** Plans the end of a client's lease, at its own word (DHCPRELEASE) or because its time is over. */
 export function planLeaseEnd(view: View, member: Member, now: number): Step | undefined {
   const address = member.ip4;
   if (!member.dynamic) {
     if (member.expires === undefined) return undefined;
-    const { hostname: _, ip4, ...rest } = member.record;
-    const { expires: __, ...kept } = ip4 ?? {};
+    const { hostname: _, client_name: __, ip4, ...rest } = member.record;
+    const { expires: ___, ...kept } = ip4 ?? {};
     return memberStep(view, member.mac, member, { ...rest, ip4: kept });
   }
   const step = memberStep(view, member.mac, member, undefined);

@@ -3,7 +3,8 @@ import { Ip } from "../common/ip.ts";
 import { applySpec } from "./apply.ts";
 import { addMembers } from "./members.ts";
 import { addNetwork, findNetwork, replaceNetwork } from "./networks.ts";
-import { addressFor, clientName, placeClient, planLease, planLeaseEnd } from "./leases.ts";
+import { nameClient } from "./client_name.ts";
+import { addressFor, placeClient, planLease, planLeaseEnd } from "./leases.ts";
 import { planDecline } from "./quarantine.ts";
 import { Draft, pack } from "./steps.ts";
 import { planSweep } from "./sweep.ts";
@@ -159,11 +160,11 @@ Deno.test("A client does not get a name by which others find services, nor keeps
   assert.equal(it.view.membersNamed("ns.mini.net")[0]?.mac, "06:00:00:00:00:01", "an operator may");
 });
 
-Deno.test("clientName() is the name that the lease will have", () => {
+Deno.test("nameClient() gives the name that the lease will have", () => {
   const it = openLab();
   const name = (mac: string, asked?: string) => {
     const place = placeClient(it.view, { mac });
-    return place && clientName(it.view, place, mac, asked);
+    return place && nameClient(it.view, place, mac, asked).name;
   };
   assert.equal(name(whiskey, "other"), "whiskey.mini.net");
   assert.equal(name(stranger, "Laptop"), "laptop.mini.net");

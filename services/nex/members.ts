@@ -2,6 +2,7 @@ import { Ip } from "../common/ip.ts";
 import { parseMac } from "../common/mac.ts";
 import { invalid, Refusal } from "../common/refusal.ts";
 import type { MemberRecord } from "../store/records.ts";
+import { withoutHostname } from "./client_name.ts";
 import { isHeldFor, leaseOn, stillRuns } from "./held.ts";
 import type { Member } from "./member.ts";
 import { type Network, subnetFor } from "./network.ts";
@@ -277,8 +278,7 @@ function refuseTakenAddress(
 function freeName(draft: Draft, name: string, mac: string): Member[] {
   const others = draft.membersNamed(name).filter((member) => member.mac !== mac);
   for (const member of others) {
-    const { hostname: _, ...record } = member.record;
-    if (!record.name) draft.setMember(member.mac, member, record);
+    if (!member.record.name) draft.setMember(member.mac, member, withoutHostname(member.record));
   }
   return others.filter(({ record }) => record.name);
 }

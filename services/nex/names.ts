@@ -30,3 +30,12 @@ export function qualifyName(name: string, domain: string): string | undefined {
   const full = host + suffix;
   return label.test(host) && full.length <= 253 ? full : undefined;
 }
+
+/**
+ * A name as people give to their machines, made a label: lower-case, with a hyphen for each run of what is no letter, digit or
+ * hyphen (RFC 1123 §2.1). Undefined where nothing is left.
+ */
+export function cleanLabel(name: string): string | undefined {
+  const hyphened = name.toLowerCase().replace(/[^a-z0-9]+/g, "-").replace(/^-/, "");
+  return hyphened.slice(0, 63).replace(/-$/, "") || undefined;
+}

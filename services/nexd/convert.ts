@@ -47,7 +47,7 @@ export function memberTo(member: Member, network: string): proto.Sent<proto.Memb
     ip4: leaseTo(member.record.ip4),
     ip6: leaseTo(member.record.ip6),
     net: network,
-    clientName: member.record.hostname ?? "",
+    clientName: member.record.client_name ?? member.record.hostname ?? "",
     shared: member.record.shared ?? false,
   };
 }

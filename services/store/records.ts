@@ -52,6 +52,8 @@ const member = z.looseObject({
   dynamic: z.boolean().optional(),
   /** Ours: the name that the client itself gave, fully qualified; it goes with the lease. */
   hostname: text.optional(),
+  /** As newer releases of Nex store it: what the client calls itself. Written where its name is another, or it has none. */
+  client_name: text.optional(),
   /** Ours: others may have its name too. */
   shared: z.boolean().optional(),
 });

@@ -3,8 +3,8 @@ import type { Host, Process } from "../lab/host.ts";
 
 export interface Client {
   readonly name: string;
-  /** Starts it on eth0; its lines `did EVENT ADDRESS` say what has come of it. `asked`: an address to ask for, where it can. */
-  start(host: Host, asked?: string): Process;
+  /** Starts it on eth0; its lines `did EVENT ADDRESS` say what has come of it. `more`: further arguments, where it takes them. */
+  start(host: Host, more?: string): Process;
   /** Makes it renew by unicast now; absent: it does so when it is time. */
   renew?(process: Process): void;
   /** Gives the lease back; resolves when the client has ended. */
@@ -27,10 +27,10 @@ export function contained(script: string, command: string): string[] {
 
 const udhcpc: Client = {
   name: "udhcpc",
-  start: (host, asked) =>
+  start: (host, more = "") =>
     host.spawn(contained(
       `case $1 in bound|renew) ip address replace $ip/$mask dev $interface;; esac; echo "did $1 $ip"`,
-      `udhcpc -f -R -t 5 -T 1 -i eth0 -s /tmp/script${asked ? ` -r ${asked}` : ""}`,
+      `udhcpc -f -R -t 5 -T 1 -i eth0 -s /tmp/script ${more}`,
     )),
   // By itself it does not unicast for a lease as short as a test's.
   renew: (process) => process.signal("SIGUSR1"),

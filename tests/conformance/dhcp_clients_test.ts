@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { heldIn } from "../../services/nex/held.ts";
 import { addMembers, deleteMembers } from "../../services/nex/members.ts";
 import { Nex } from "../../services/nex/nex.ts";
-import type { NetworkRecord } from "../../services/store/records.ts";
+import { keyOf } from "../../services/store/keys.ts";
+import { type NetworkRecord, writeRecord } from "../../services/store/records.ts";
 import type { Process } from "../lab/host.ts";
 import { until } from "../lab/until.ts";
 import { clients } from "./dhcp_clients.ts";
@@ -96,7 +97,7 @@ Deno.test("udhcpc keeps the address of a member that was deleted until it releas
   await nex.change((draft) => deleteMembers(draft, "mini", [desk]));
   assert.deepEqual(heldIn(nex.view, "mini").map(({ address, mac }) => [address, mac]), [["10.0.0.10", desk]]);
   const guest = await lab.client("guest", "00:00:99:00:00:01");
-  assert.equal(await event(udhcpc.start(guest, "10.0.0.10"), udhcpc.bound), "10.0.0.11");
+  assert.equal(await event(udhcpc.start(guest, "-r 10.0.0.10"), udhcpc.bound), "10.0.0.11");
   // The member comes back: the client renews what it has all along.
   await nex.change((draft) => addMembers(draft, "mini", [{ mac: desk }]));
   udhcpc.renew?.(station);
@@ -108,6 +109,44 @@ Deno.test("udhcpc keeps the address of a member that was deleted until it releas
   await until("the address is free", () => heldIn(nex.view, "mini").length === 0);
   const next = await lab.client("next", "00:00:99:00:00:02");
   assert.equal(await event(udhcpc.start(next), udhcpc.bound), "10.0.0.10");
+});
+
+Deno.test("a name is made a label, and goes to the machine that replaces one which does not renew", async () => {
+  await using lab = await DhcpLab.create(mini);
+  const replica = await lab.replica(await lab.server("s1", "10.0.0.1/24"));
+  const [dead, alive, fresh] = ["00:00:99:00:00:07", "00:00:99:00:00:08", "00:00:99:00:00:09"] as const;
+  const now = Math.floor(Date.now() / 1000), domain = mini.domain;
+  // Both had a lease of four hours: one has a quarter of an hour left of it, the other has just renewed.
+  const clientsOf = [[dead, "10.0.0.50", "nas", 900], [alive, "10.0.0.51", "tv", 14_000]] as const;
+  await lab.store.committer.commit({
+    guards: [],
+    ops: clientsOf.flatMap(([mac, address, label, left]) => {
+      const ip4 = { address, expires: { seconds: now + left } }, hostname = `${label}.${domain}`;
+      return [
+        { put: keyOf.member(mac), value: writeRecord({ mac, net: "mini", ip4, dynamic: true, hostname }) },
+        { put: keyOf.claimIp(address), value: mac },
+        { put: keyOf.claimName(hostname), value: mac },
+      ];
+    }),
+  });
+  await until("dhcpd knows them", () => lab.view.membersNamed(`tv.${domain}`).length === 1);
+  const [udhcpc] = clients;
+  assert(udhcpc);
+  const name = () => lab.view.member(fresh)?.name;
+  const host = await lab.client("fresh", fresh);
+  for (const [asked, label] of [["ppj's iPad", "ppj-s-ipad"], ["TV", undefined], ["NAS", "nas"]] as const) {
+    // In hexadecimal: as text, it would end at a blank.
+    const station = udhcpc.start(host, `-x 0x0c:${new TextEncoder().encode(asked).toHex()}`);
+    const address = await event(station, udhcpc.bound);
+    await until("the lease is in etcd", () => lab.view.member(fresh)?.ip4 === address);
+    assert.equal(name(), label && `${label}.${domain}`, asked);
+    assert.equal(lab.view.member(fresh)?.record.client_name, label === "nas" ? undefined : asked);
+    await udhcpc.release(host, station);
+    await until("the lease is gone", () => lab.view.member(fresh) === undefined);
+  }
+  const former = lab.view.member(dead);
+  assert.deepEqual([former?.name, former?.ip4, former?.expires], [undefined, "10.0.0.50", now + 900]);
+  assert.deepEqual(replica.server.counts.names, { "cleaned": 1, "unusable": 0, "taken": 1, "taken-over": 1 });
 });
 
 Deno.test("one MAC on two links has a lease and an address in the network of each, and serves its members alone", async () => {

@@ -1,0 +1,73 @@
+/** The names that clients ask for with their lease (DHCP options 12 and 81): made labels, refused, or taken over. */
+import type { MemberRecord } from "../store/records.ts";
+import type { Member } from "./member.ts";
+import { cleanLabel, qualifyName } from "./names.ts";
+import type { Network } from "./network.ts";
+import type { View } from "./view.ts";
+
+/** What came of a name that a client did not get as it is. */
+export type NameOutcome =
+  | "cleaned" // it was made a label
+  | "unusable" // nothing of it can be in a label, or others find a service by it
+  | "taken" // another has it
+  | "taken-over"; // another had it, and does not renew its lease
+
+/** A client's name once its lease is written. */
+export interface ClientName {
+  /** Fully qualified; undefined: none. */
+  readonly name: string | undefined;
+  readonly what?: NameOutcome | undefined;
+  /** Who is to lose the name. */
+  readonly from: readonly Member[];
+}
+
+/** Not for a client to take: our name server's (ns), and those by which other machines look for a service. */
+const reserved = /^(ns|localhost|localdomain|wpad|isatap|_[^.]*)\./;
+
+/**
+ * A client's name: its member's, else the one that it asks for, else the one that it had.
+ *
+ * @param asked A label, or a name in the network's domain, or what is to be made a label; undefined: none.
+ * @param now Seconds since the epoch, by a clock that is right; undefined: no name is taken over from another client.
+ */
+export function nameClient(
+  view: View,
+  { network, member }: { readonly network: Network; readonly member: Member | undefined },
+  mac: string,
+  asked: string | undefined,
+  now?: number,
+): ClientName {
+  if (member?.record.name) return { name: member.name, from: [] };
+  const { domain } = network;
+  if (!domain) return { name: undefined, from: [] };
+  const others = (name: string) => view.membersNamed(name).filter((holder) => holder.mac !== mac);
+  const had = member?.record.hostname;
+  const kept = had && !reserved.test(had) && !others(had).length ? had : undefined;
+  if (asked === undefined) return { name: kept, from: [] };
+  const exact = qualifyName(asked, domain), cleaned = cleanLabel(asked);
+  const name = exact ?? (cleaned && qualifyName(cleaned, domain));
+  if (!name || reserved.test(name)) return { name: kept, what: "unusable", from: [] };
+  const from = others(name);
+  if (!from.every((holder) => isSilent(view, holder, now))) return { name: kept, what: "taken", from: [] };
+  return { name, what: from.length ? "taken-over" : exact ? undefined : "cleaned", from };
+}
+
+/**
+ * True for a client that is not listed and has let more than 7/8 of its lease pass: one that lives renews at half of it. Where its
+ * network was changed since, how long its lease was is not known.
+ */
+function isSilent(
+  view: View,
+  { dynamic, record, expires, modRevision }: Member,
+  now: number | undefined,
+): boolean {
+  const network = record.net === undefined ? undefined : view.network(record.net);
+  if (!dynamic || record.name || !network || expires === undefined || now === undefined) return false;
+  return network.modRevision < modRevision && (expires - now) * 8 < network.leaseSeconds;
+}
+
+/** A record without the name that its client has asked for: that is only told from now on. */
+export function withoutHostname({ hostname, ...record }: MemberRecord): MemberRecord {
+  const label = hostname?.split(".", 1)[0];
+  return { ...label ? { client_name: label } : {}, ...record };
+}
