@@ -23,7 +23,9 @@ export interface WatchHandlers {
 }
 
 /** How long etcd may take to bring a new watcher up to date, in ms, and to say how far it has come. */
-const CATCH_UP_MS = 250, PROGRESS_MS = 500;
+const CATCH_UP_MS = 500, PROGRESS_MS = 500;
+/** How often it is asked that in a row. */
+const MOST_ASKED = 1000;
 
 /** Follows parts on one raw Watch stream. */
 export class Watch {
@@ -100,12 +102,15 @@ export class Watch {
   /** Up to which revision etcd says that it has told every event; 0 when it does not say. */
   async #askTold(): Promise<number> {
     // etcd before 3.4.26 and 3.5.9 (its issue 15220) also says so while a new watcher catches up, which it does every 100 ms,
-    // and ahead of events that it is about to send: those are here when it answers what was asked after that.
+    // and ahead of events that it is about to send: of these, one at least is here when it answers what was asked after that.
     if (performance.now() - this.#responses.complete < CATCH_UP_MS) return 0;
     const first = await this.#progress(), asked = this.#responses.asked;
+    let owed = this.#responses.owe(first);
     // Where earlier answers were late, the next ones may be those.
-    for (let second = first; second; second = await this.#progress()) {
-      if (this.#responses.answered > asked) return Math.min(first, second);
+    for (let second = first, tries = MOST_ASKED; second && tries; second = await this.#progress(), tries--) {
+      const { answered, late } = this.#responses;
+      if (answered > asked && late === owed) return Math.min(first, second);
+      owed = late;
     }
     return 0;
   }
@@ -153,6 +158,8 @@ export class Responses {
   #asked = 0;
   #answered = 0;
   #progress: PromiseWithResolvers<number> | undefined;
+  #owed = 0;
+  #late = 0;
 
   constructor(private readonly clusterId: bigint | undefined, private readonly handlers: WatchHandlers) {}
 
@@ -177,6 +184,17 @@ export class Responses {
    */
   get answered(): number {
     return this.#answered;
+  }
+
+  /** Counts events up to this revision from now on, of which etcd has said that it has told all. Returns {@link late}. */
+  owe(revision: number): number {
+    this.#owed = revision;
+    return this.#late;
+  }
+
+  /** How many responses had events that were to be here already, see {@link owe}. */
+  get late(): number {
+    return this.#late;
   }
 
   /** Notes that another one is asked for. Resolves with the revision of the next that comes. */
@@ -236,6 +254,7 @@ export class Responses {
       this.#uncreated--;
       this.#tell();
     }
+    if (response.events.some(({ kv }) => kv.modRevision <= this.#owed)) this.#late++;
     // The rest of the revision follows: half of it must not be seen.
     watcher.pending.push(...response.events);
     if (response.fragment || !watcher.pending.length) return;

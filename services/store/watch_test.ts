@@ -111,13 +111,21 @@ async function openWatch() {
   const connection = { watch: () => Promise.resolve({ member: {}, stream }), failed() {} };
   const watch = await Watch.open(connection as unknown as Connection, 7n, { created() {}, events() {} });
   let answers = 0;
-  const answer = async (watchId: bigint, revision: number, created = false) => {
+  const answer = async (watchId: bigint, revision: number, created = false, event?: number) => {
     const writer = new Writer(), header = writer.begin(1);
     writer.number(1, 7);
     writer.number(3, revision);
     writer.end(header);
     writer.id(2, watchId);
     if (created) writer.flag(3);
+    if (event !== undefined) {
+      const mark = writer.begin(11), kv = writer.begin(2);
+      writer.text(1, "/a/x");
+      writer.number(2, event);
+      writer.number(3, event);
+      writer.end(kv);
+      writer.end(mark);
+    }
     stream.emit("data", writer.finish());
     await settled();
   };
@@ -131,7 +139,7 @@ async function openWatch() {
   watch.add({ prefix: "/a/", seen: 0 });
   await answer(1n, 10, true);
   stream.written = 0;
-  await new Promise((resolve) => setTimeout(resolve, 300)); // As long as an old etcd may catch up.
+  await new Promise((resolve) => setTimeout(resolve, 600)); // As long as an old etcd may catch up.
   return { watch, stream, answer, report, answers: () => answers };
 }
 
@@ -174,13 +182,33 @@ Deno.test("a watch whose answer comes later than it is waited for does not take 
   assert.equal(await told, true);
 });
 
+Deno.test("a watch that has said how far it is ahead of its own events is asked until none of those comes any more", async () => {
+  const { watch, answer, report } = await openWatch();
+  let known: boolean | undefined;
+  const told = watch.hasTold(30).then((is) => known = is);
+  await settled();
+  await report(30);
+  // A member that was stopped tells of what it missed, and answers in the midst of that.
+  for (let revision = 11; revision <= 30; revision++) {
+    await answer(1n, 30, false, revision);
+    await report(30);
+    await settled();
+    assert.equal(known, undefined, `revision ${revision} was still to come`);
+  }
+  // What is new says nothing of the first answer.
+  await answer(1n, 31, false, 31);
+  await report(31);
+  await told;
+  assert.equal(known, true);
+});
+
 Deno.test("what comes about a watcher that was removed says nothing of the stream", async () => {
   const { watch, answer } = await openWatch();
   const part = { prefix: "/b/", seen: 0 };
   watch.add(part);
   await answer(2n, 10, true);
   watch.remove(part);
-  await new Promise((resolve) => setTimeout(resolve, 300));
+  await new Promise((resolve) => setTimeout(resolve, 600));
   const told = watch.hasTold(10);
   await settled();
   for (let i = 0; i < 4; i++) await answer(2n, 10);
