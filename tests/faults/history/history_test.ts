@@ -58,13 +58,44 @@ Deno.test(`under faults of three etcd members, hosts and services nothing is hel
       `${count("unknown")} open; ${told.length - asked.length} leases`,
     Object.fromEntries(counts),
   );
-  const report = [...faults.slice(0, 40), "", ...timeline, "", ...evidence(faults, history, told)];
+  const report = [
+    ...faults.slice(0, 40),
+    "",
+    ...timeline,
+    "",
+    ...ofKeys(faults, history, told, begun),
+    ...evidence(faults, history, told),
+  ];
   assert.deepEqual(faults, [], report.join("\n"));
   assert(
     count("done") > seconds && told.length > asked.length + seconds,
     "the clients hardly came to anything",
   );
 });
+
+/** What etcd and the clients have of the keys that faults name. */
+function ofKeys(
+  faults: readonly string[],
+  history: readonly Transaction[],
+  told: readonly Told[],
+  begun: number,
+): string[] {
+  const keys = new Set(faults.flatMap((fault) => /^(\/\S+): /.exec(fault)?.[1] ?? []).slice(0, 5));
+  const seconds = (ms: number) => ((ms - begun) / 1000).toFixed(1);
+  return [...keys].flatMap((key) => [
+    ...told.flatMap((one) =>
+      one.kind === "asked" && one.key === key
+        ? `${key}: ${one.what}, asked at ${seconds(one.from)} s, ${one.outcome} at ${seconds(one.to)} s ${
+          one.said ?? ""
+        }`
+        : []
+    ),
+    ...history.flatMap(({ revision, writes }) =>
+      writes.filter((write) => write.key === key)
+        .map(({ value }) => `${key}: revision ${revision}: ${value ?? "removed"}`)
+    ),
+  ]);
+}
 
 /** What etcd and the clients have of the first address of which two leases overlap, in the order of each. */
 function evidence(
