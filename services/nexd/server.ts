@@ -1,4 +1,6 @@
 import { Buffer } from "node:buffer";
+import type { Socket } from "node:net";
+import { createServer as createTlsServer, type Server as TlsServer } from "node:tls";
 import {
   logVerbosity,
   type sendUnaryData,
@@ -13,12 +15,15 @@ import { HealthImplementation } from "grpc-health-check";
 import { type NexHandlers, nexPackage, nexService } from "../../proto/service.ts";
 import type { HostPort } from "../common/host_port.ts";
 import { connectionLimit } from "../common/http/acceptor.ts";
+import type { End } from "../common/http/ends.ts";
+import { handshake } from "../common/http/handshakes.ts";
 import type { Problem } from "../common/http_status.ts";
 import { invalid, messageOf, Refusal, type RefusalCode } from "../common/refusal.ts";
 import type { TlsMaterial } from "../common/tls.ts";
 import { UnknownOutcome } from "../store/errors.ts";
 import type { NexApi } from "./api.ts";
 import { Listener } from "./listener.ts";
+import { PacedSocket, SocketEnd } from "./paced_socket.ts";
 import { type CallLimits, UnfinishedCalls } from "./unfinished.ts";
 
 /** What one request may hold: 10,000 members with the longest names. grpc-js refuses more by the length that stands first. */
@@ -92,11 +97,20 @@ export async function serveGrpc(api: NexApi, options: GrpcOptions): Promise<Grpc
   const health = new HealthImplementation({ "": "NOT_SERVING", "nex.Nex": "NOT_SERVING" });
   health.addToServer(server);
   new ReflectionService(nexPackage()).addToServer(server);
-  const injector = server.createConnectionInjector(credentials(options.tls));
+  const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
+  const tls = options.tls?.cert && options.tls.key ? tlsServer(options.tls) : undefined;
   const listener = await Listener.open({
     listen: options.listen,
     most: limits.connections,
-    onConnection: (socket) => injector.injectConnection(socket),
+    onConnection(socket) {
+      const { remoteAddress, remotePort } = socket;
+      const paced = (end: End) => {
+        injector.injectConnection(new PacedSocket(end, remoteAddress, remotePort) as unknown as Socket);
+      };
+      // TLS is set up beneath, since a record of it holds more than is parsed at a time.
+      if (tls) handshake(tls, new SocketEnd(socket), { remoteAddress }, paced);
+      else paced(new SocketEnd(socket));
+    },
     onTrouble: options.onTrouble ?? (() => {}),
   }).catch((error) => {
     unfinished.stop();
@@ -159,9 +173,14 @@ function codeOf(error: unknown): status {
   return error instanceof UnknownOutcome ? status.UNAVAILABLE : status.INTERNAL;
 }
 
-function credentials(tls: TlsMaterial | undefined): ServerCredentials {
-  if (!tls?.cert || !tls.key) return ServerCredentials.createInsecure();
-  const pair = { cert_chain: Buffer.from(tls.cert), private_key: Buffer.from(tls.key) };
-  // Without an authority grpc-js would serve in the clear here: for one-way TLS any will do, since nobody is asked.
-  return ServerCredentials.createSsl(Buffer.from(tls.ca ?? tls.cert), [pair], tls.ca !== undefined);
+function tlsServer({ cert, key, ca }: TlsMaterial): TlsServer {
+  const pem = (bytes: Uint8Array | undefined) => bytes && Buffer.from(bytes);
+  return createTlsServer({
+    ALPNProtocols: ["h2"],
+    cert: pem(cert),
+    key: pem(key),
+    ca: pem(ca),
+    requestCert: ca !== undefined,
+    rejectUnauthorized: ca !== undefined,
+  });
 }

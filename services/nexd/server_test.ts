@@ -88,6 +88,31 @@ function unread(session: ClientHttp2Session): ClientHttp2Stream {
   return stream;
 }
 
+/** What a client of HTTP/2 sends that begins so many calls, and resets each at once. */
+function resets(calls: number): Buffer {
+  const frame = (type: number, flags: number, stream: number, payload: Buffer) => {
+    const header = Buffer.alloc(9);
+    header.writeUIntBE(payload.length, 0, 3);
+    header.writeUInt8(type, 3);
+    header.writeUInt8(flags, 4);
+    header.writeUInt32BE(stream, 5);
+    return Buffer.concat([header, payload]);
+  };
+  const text = (value: string) => Buffer.concat([Buffer.from([value.length]), Buffer.from(value)]);
+  // HPACK: POST and http by their numbers in its table, a path and an authority by the names' numbers.
+  const headers = Buffer.concat([
+    ...[Buffer.from([0x83, 0x86, 0x04]), text("/nex.Nex/GetNetworks"), Buffer.from([0x01]), text("nexd")],
+    ...[Buffer.from([0x00]), text("content-type"), text("application/grpc")],
+    ...[Buffer.from([0x00]), text("te"), text("trailers")],
+  ]);
+  const CANCEL = Buffer.from([0, 0, 0, 8]);
+  const begun = Array.from({ length: calls }, (_, i) => {
+    return Buffer.concat([frame(1, 4, 2 * i + 1, headers), frame(3, 0, 2 * i + 1, CANCEL)]);
+  });
+  const preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+  return Buffer.concat([preface, frame(4, 0, 0, Buffer.alloc(0)), ...begun]);
+}
+
 /** Begins a call that goes on; resolves when the server has it. */
 async function occupied(session: ClientHttp2Session): Promise<void> {
   unfinished(session, 1 << 20, 1000);
@@ -175,6 +200,30 @@ Deno.test("of too many incomplete requests the oldest are ended", async () => {
     new Promise((resolve) => setTimeout(resolve, 100, "open")),
   ]);
   assert.equal(left, "open");
+});
+
+Deno.test("clients that begin calls and reset them at once do not hold everything else up", async () => {
+  await using it = await serving();
+  await it.client.call("GetNetworks", {});
+  const flood = resets(5000);
+  const begun = performance.now();
+  let last = begun, longest = 0;
+  const clock = setInterval(() => {
+    const now = performance.now();
+    longest = Math.max(longest, now - last);
+    last = now;
+  }, 1);
+  const floods = Array.from({ length: 10 }, async () => {
+    const socket = it.tcp();
+    socket.write(flood);
+    // HTTP/2 closes a connection with too many of them.
+    await new Promise((resolve) => socket.on("close", resolve));
+  });
+  await Promise.all(floods);
+  clearInterval(clock);
+  const took = performance.now() - begun;
+  assert.ok(longest < took / 5, `nothing else was done for ${longest} ms of ${took}`);
+  assert.deepEqual((await it.client.call("GetNetworks", {})).nets, ["mini"]);
 });
 
 Deno.test("an answer that its client does not read ends its connection", async () => {

@@ -1,6 +1,33 @@
+import type { Socket } from "node:net";
 import type { Server, TLSSocket } from "node:tls";
 import { type Log, OncePerMinute } from "../log.ts";
 import { printable } from "../refusal.ts";
+import type { End } from "./ends.ts";
+import type { Peer } from "./request_socket.ts";
+import { TlsEnd } from "./tls_end.ts";
+import { UnderTls } from "./under_tls.ts";
+
+/** Sets TLS up on a connection, and calls `secured` when its client is through; why one is not is an event of `tls`. */
+export function handshake(
+  tls: Server,
+  end: End,
+  peer: Pick<Peer, "remoteAddress">,
+  secured: (end: End) => void,
+): void {
+  const under = new UnderTls(end, peer);
+  // Node tells by an event of the server who is through. This one is the server's, but for the events of this client.
+  const server: Server = Object.create(tls, {
+    emit: {
+      value: (event: string, ...args: unknown[]) => {
+        if (event === "secureConnection") secured(new TlsEnd(args[0] as TLSSocket, under));
+        if (event !== "tlsClientError") return;
+        tls.emit(event, args[0], args[1], peer.remoteAddress);
+        under.destroy();
+      },
+    },
+  });
+  for (const listener of tls.listeners("connection")) listener.call(server, under as unknown as Socket);
+}
 
 /** Logs why clients did not get through the handshake, each cause once a minute. */
 export function logHandshakes(server: Server, log: Log): void {

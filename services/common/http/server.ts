@@ -1,8 +1,7 @@
 /** Servers of HTTP and HTTPS as every process has them, whatever they serve. */
 import { Buffer } from "node:buffer";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { Socket } from "node:net";
-import { createServer as createTlsServer, type Server as TlsServer, type TLSSocket } from "node:tls";
+import { createServer as createTlsServer, type Server as TlsServer } from "node:tls";
 import { Ip } from "../ip.ts";
 import { type Log, OncePerMinute } from "../log.ts";
 import { STOP_WITHIN } from "../signals.ts";
@@ -12,10 +11,8 @@ import type { AheadEnd } from "./ahead_end.ts";
 import { closeWithResponse, json, send } from "./answers.ts";
 import { browserRefusal } from "./browser.ts";
 import { type Abort, ConnectionEnd, type ConnectionOptions, type End } from "./ends.ts";
-import { logHandshakes } from "./handshakes.ts";
+import { handshake, logHandshakes } from "./handshakes.ts";
 import { type Limits, type Peer, RequestSocket } from "./request_socket.ts";
-import { TlsEnd } from "./tls_end.ts";
-import { UnderTls } from "./under_tls.ts";
 
 export interface HttpServerOptions {
   /** For the log: `the API`. */
@@ -147,25 +144,10 @@ export class HttpServer {
     const client = new Connection(connection, { abort, onClose });
     this.#connections.add(client);
     onConnections?.(1);
-    if (this.#tls) this.#handshake(this.#tls, client);
-    else this.#parse(client, client.end);
+    const parse = (end: End) => this.#parse(client, end);
+    if (this.#tls) handshake(this.#tls, client.end, client.peer, parse);
+    else parse(client.end);
     return client;
-  }
-
-  #handshake(tls: TlsServer, client: Connection): void {
-    const under = new UnderTls(client.end, client.peer);
-    // Node tells by an event of the server who is through. This one is the server's, but for the events of this client.
-    const server: TlsServer = Object.create(tls, {
-      emit: {
-        value: (event: string, ...args: unknown[]) => {
-          if (event === "secureConnection") this.#parse(client, new TlsEnd(args[0] as TLSSocket, under));
-          if (event !== "tlsClientError") return;
-          tls.emit(event, args[0], args[1], client.peer.remoteAddress);
-          under.destroy();
-        },
-      },
-    });
-    for (const listener of tls.listeners("connection")) listener.call(server, under as unknown as Socket);
   }
 
   #parse(client: Connection, end: End): void {

@@ -13,7 +13,7 @@ export class UnderTls extends Duplex {
   #held = false;
   #waiting = false;
 
-  constructor(end: End, { remoteAddress }: Peer) {
+  constructor(end: End, { remoteAddress }: Pick<Peer, "remoteAddress">) {
     super({ allowHalfOpen: true });
     this.#end = end;
     this.remoteAddress = remoteAddress;
