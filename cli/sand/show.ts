@@ -8,6 +8,11 @@ export interface Network {
   readonly type: string;
   readonly ip_range: string;
   readonly vxlan_vni: number;
+  /** Why nothing is made of its record in etcd. */
+  readonly broken?: string;
+  /** It is being deleted, and waits for these hosts. */
+  readonly deleting?: boolean;
+  readonly pending_hosts?: readonly string[];
 }
 
 /** What the API says of an endpoint; more than is read here. */
@@ -23,9 +28,14 @@ export interface Endpoint {
   readonly active: boolean;
 }
 
-/** `[ID] NAME (overlay VNI: V)` */
-export function networkRow({ id, name, type, vxlan_vni }: Network): string {
-  return printable(`[${id}] ${name} (${type} VNI: ${vxlan_vni})`);
+/** `[ID] NAME (overlay VNI: V)`, and behind it what is the matter with the network. */
+export function networkRow(network: Network): string {
+  const { id, name, type, vxlan_vni, broken, deleting, pending_hosts: hosts = [] } = network;
+  const trouble = [
+    ...deleting ? [` being deleted${hosts.length ? `, waits for ${hosts.join(", ")}` : ""}`] : [],
+    ...broken === undefined ? [] : [` broken: ${broken}`],
+  ];
+  return printable(`[${id}] ${name} (${type} VNI: ${vxlan_vni})${trouble.join(",")}`);
 }
 
 /** `id=ID name=N type=overlay ip-range=CIDR, vni=V` */

@@ -4,7 +4,7 @@ import { checkNetwork, type NetworkRequest } from "../overlay/check_network.ts";
 import { rangeOf } from "../overlay/claims.ts";
 import type { EndpointRequest } from "../overlay/create_endpoints.ts";
 import { type Activation, findEndpoint, namespaceGone } from "../overlay/endpoints.ts";
-import { hostVethName } from "../overlay/faults.ts";
+import { hostVethName, networkProblem } from "../overlay/faults.ts";
 import { findNetwork, planCreateNetwork, planDeleteNetwork } from "../overlay/networks.ts";
 import { conflictsOf, unusableAddress } from "../overlay/ranges.ts";
 import { change, definitely } from "../store/change.ts";
@@ -15,6 +15,7 @@ import type {
   CreatedNetwork,
   EndpointFilter,
   EndpointList,
+  NetworkTrouble,
   NewEndpoint,
   RemoteAgent,
   Route,
@@ -67,6 +68,12 @@ export class Agent implements AgentApi {
 
   network(id: string): NetworkRecord {
     return findNetwork(this.#context.view, id);
+  }
+
+  trouble(id: string): NetworkTrouble {
+    const { view } = this.#context;
+    const deleting = view.isDeleted(id) ? view.space(id).oldHosts() : undefined;
+    return { broken: networkProblem(view, id), deleting };
   }
 
   async createNetwork(request: NetworkRequest): Promise<CreatedNetwork> {

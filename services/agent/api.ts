@@ -8,6 +8,8 @@ export interface AgentApi {
   networks(): NetworkRecord[];
   /** Throws Refusal "not-found". */
   network(id: string): NetworkRecord;
+  /** What is the matter with a network that is there. */
+  trouble(id: string): NetworkTrouble;
   createNetwork(request: NetworkRequest): Promise<CreatedNetwork>;
   deleteNetwork(id: string): Promise<void>;
   endpoints(filter: EndpointFilter): Promise<EndpointList>;
@@ -25,6 +27,13 @@ export interface CreatedNetwork {
   readonly network: NetworkRecord;
   /** A sentence when its range has what others have too. */
   readonly warning?: string;
+}
+
+export interface NetworkTrouble {
+  /** A sentence when its record in etcd is not carried out: what there is of it stays as it is, and it can be deleted. */
+  readonly broken?: string | undefined;
+  /** Present when it is being deleted: the hosts, with agents of SAND, that still have it. */
+  readonly deleting?: readonly string[] | undefined;
 }
 
 /** Which endpoints are asked for; undefined: any. */

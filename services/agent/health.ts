@@ -1,5 +1,6 @@
 import type { Daemon } from "../common/daemon.ts";
 import { Gauge } from "../common/metrics.ts";
+import { networkProblem } from "../overlay/faults.ts";
 import type { Context } from "./context.ts";
 import { Laggards } from "./laggards.ts";
 import type { NameClaim } from "./name_claim.ts";
@@ -91,6 +92,18 @@ export function tellHealth(
       blocks: false,
     };
   });
+  // Of networks that this host has, that is among the problems above.
+  const broken = () =>
+    [...view.networks()].flatMap(({ id }) => workers.has(id) ? [] : networkProblem(view, id) ?? []);
+  daemon.check(() => {
+    const [first, ...others] = broken();
+    if (first === undefined) return undefined;
+    return {
+      what: others.length ? `${others.length + 1} networks are broken, the first: ${first}` : first,
+      fix: "put the record right in etcd, or delete the network: sand-agent-cli network-delete --network ID",
+      blocks: false,
+    };
+  });
   daemon.check(() => {
     const [first] = late;
     if (!first) return undefined;
@@ -133,6 +146,11 @@ export function tellHealth(
       },
     });
   gauge("agent_networks", "Networks that this host has.", () => networks().length);
+  gauge(
+    "agent_broken_networks",
+    "Networks, of any host, whose record in etcd is not carried out.",
+    () => [...view.networks()].filter(({ id }) => networkProblem(view, id) !== undefined).length,
+  );
   gauge("agent_endpoints", "Endpoints of this host.", () => endpoints().length);
   gauge(
     "agent_underlay_up",

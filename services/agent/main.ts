@@ -286,6 +286,7 @@ function gated(agent: () => AgentApi): AgentApi {
   return {
     networks: () => agent().networks(),
     network: (id) => agent().network(id),
+    trouble: (id) => agent().trouble(id),
     createNetwork: async (request) => await agent().createNetwork(request),
     deleteNetwork: async (id) => await agent().deleteNetwork(id),
     endpoints: async (filter) => await agent().endpoints(filter),

@@ -23,6 +23,7 @@ import {
   hostVethName,
   localFault,
   networkFault,
+  networkProblem,
   notCarriedOut,
   presenceProblems,
   vethOwners,
@@ -797,9 +798,8 @@ export class NetworkWorker {
   /** Why the network is not set up from its record; what is there of it stays. */
   #networkFault(): string | undefined {
     const { view } = this.#context, network = view.network(this.id);
-    const fault = network && networkFault(network);
-    if (fault === undefined) return undefined;
-    return notCarriedOut(view.keys.network(this.id), fault);
+    const wrong = network && (view.isPartial(this.id) || networkFault(network) !== undefined);
+    return wrong ? networkProblem(view, this.id) : undefined;
   }
 
   /** Refuses endpoints of this host whose records are not carried out, and adds their veths to those left as they are. */

@@ -1,7 +1,7 @@
 import type { Op } from "../overlay/ops.ts";
 import type { Context } from "./context.ts";
 
-/** Records that cannot be read: what they are about is not known, and must not be taken for nothing. */
+/** Endpoints' records that cannot be read: what they are about is not known, and must not be taken for nothing. */
 export interface Unreadable {
   /** A sentence that names the first. */
   readonly reason: string;
@@ -11,20 +11,18 @@ export interface Unreadable {
   readonly interfaces: boolean;
 }
 
-/** Records without which the network is not known whole, so that something of it is not taken away; undefined: none. */
+/** Those without which the network is not known whole, so that something of it is not taken away; undefined: none. */
 export function unreadable({ store, view, host }: Context, network: string): Unreadable | undefined {
   const { quarantined } = store.mirror.state, { keys } = view;
   if (!quarantined.size) return undefined;
   const found = { reason: "", tables: false, interfaces: false };
   const own = keys.hostEndpoints(host.hostname), its = keys.networkEndpoints(network);
   for (const key of quarantined.keys()) {
-    const whole = key === keys.network(network);
     const prefix = [own, its].find((prefix) => key.startsWith(prefix));
-    if (!whole && prefix === undefined) continue;
     // What its other key says, or what this one said before, still holds.
-    if (whole ? view.network(network) : view.endpoint(key.slice(prefix?.length))) continue;
-    found.tables ||= whole || prefix === its;
-    found.interfaces ||= whole || prefix === own;
+    if (prefix === undefined || view.endpoint(key.slice(prefix.length))) continue;
+    found.tables ||= prefix === its;
+    found.interfaces ||= prefix === own;
     found.reason ||=
       `the record ${key} in etcd cannot be read, so nothing that may be meant by it is taken away`;
   }

@@ -12,7 +12,7 @@ import type { Plan } from "../store/types.ts";
 import { Batch } from "./batch.ts";
 import { Claims, rangeOf } from "./claims.ts";
 import { type Activation, activeFields, noPort, portsLeft, putEndpoint } from "./endpoints.ts";
-import { networkFault, notCarriedOut } from "./faults.ts";
+import { networkProblem } from "./faults.ts";
 import { joinNetwork } from "./hosts.ts";
 import { findNetwork } from "./networks.ts";
 import { macNumber } from "./state.ts";
@@ -68,11 +68,8 @@ export function planCreateEndpoints(
   requests: readonly EndpointRequest[],
 ): PlannedEndpoints {
   const network = findNetwork(view, networkId);
-  const fault = networkFault(network);
-  if (fault !== undefined) {
-    const key = view.keys.network(networkId);
-    throw new Refusal("forbidden", notCarriedOut(key, fault));
-  }
+  const problem = networkProblem(view, networkId);
+  if (problem !== undefined) throw new Refusal("forbidden", problem);
   if (view.isDeleted(networkId)) {
     throw new Refusal("forbidden", `network ${network.name} is being deleted: no endpoint can be made in it`);
   }

@@ -37,6 +37,12 @@ export function vethOwners(endpoints: Iterable<Endpoint>): Map<string, Endpoint>
   return owners;
 }
 
+/** Why no endpoint is made in a network, as a sentence that names its record; undefined when nothing is wrong with that. */
+export function networkProblem(view: View, id: string): string | undefined {
+  const network = view.network(id), fault = view.broken(id) ?? (network && networkFault(network));
+  return fault === undefined ? undefined : notCarriedOut(view.keys.network(id), fault);
+}
+
 /** Why an endpoint of this host is not set up whose veth is that of an older one. */
 export function vethTaken(name: string, older: Endpoint): string {
   return `overlay_veth_name: ${name} is that of endpoint ${older.id}, which is older`;

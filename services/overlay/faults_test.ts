@@ -2,7 +2,9 @@ import assert from "node:assert/strict";
 import { Refusal } from "../common/refusal.ts";
 import { planCreateEndpoints } from "./create_endpoints.ts";
 import { desiredState } from "./desired.ts";
-import { localFault, networkFault, presenceProblems } from "./faults.ts";
+import { planDeleteEndpoints } from "./endpoints.ts";
+import { localFault, networkFault, networkProblem, presenceProblems } from "./faults.ts";
+import { Neighbours } from "./neighbours.ts";
 import { planDeleteNetwork, planFinishDeletion } from "./networks.ts";
 import { endpointRecord, lab, network } from "./testing.ts";
 import { Ip } from "../common/ip.ts";
@@ -38,6 +40,22 @@ Deno.test("no endpoint is made in a network whose record is not carried out", ()
     code: "forbidden",
     message: /^the record \/sc-net\/network\/.* is not carried out: vxlan_vni: 0 is not a VNI/,
   });
+});
+
+Deno.test("nor in one whose record cannot be read, of which nothing is set up and every endpoint can be deleted", () => {
+  const it = lab();
+  it.put({ [it.keys.network(network.id)]: { ...network, ip_range: "" } });
+  it.putEndpoint(endpointRecord("E", { target_veth_ip: "10.0.0.2/24", active: true }));
+  const host = { hostname: "h1", ip: Ip.parse("192.0.2.1"), apiHostname: "h1", mtu: 1450 };
+  assert.throws(() => planCreateEndpoints(it.view, network.id, host, [{ id: "F", now }]), {
+    code: "forbidden",
+    message: /^the record \/sc-net\/network\/.* in etcd is not carried out: ip_range: no IPv4 CIDR/,
+  });
+  assert.match(networkProblem(it.view, network.id) ?? "", /is not carried out: ip_range: no IPv4 CIDR/);
+  assert.equal(new Neighbours(it.view, network.id, "h2").opsFor([]).length, 0);
+  assert.ok(it.commit(planDeleteEndpoints(it.view, ["E"], { hostname: "h1", now: 0 })));
+  assert.ok(it.commit(planDeleteNetwork(it.view, network.id, now).plan));
+  assert.deepEqual(it.keysUnder("/sc-net/"), []);
 });
 
 Deno.test("localFault() refuses what the API would not have made", () => {

@@ -30,7 +30,7 @@ export class Neighbours {
   ) {
     this.#space = view.space(network);
     const record = view.network(network);
-    if (!record) return;
+    if (!record || view.isPartial(network)) return;
     const range = rangeOf(record);
     this.#first = range.first.u32;
     this.#last = range.last.u32;

@@ -2,7 +2,7 @@ import { Refusal } from "../common/refusal.ts";
 import { type NetworkRecord, writeSandRecord } from "../store/sand_records.ts";
 import type { Plan } from "../store/types.ts";
 import { checkNetwork, type NetworkRequest } from "./check_network.ts";
-import { freshBits, readAllocation, writeBits } from "./claims.ts";
+import { freshBits, writeBits } from "./claims.ts";
 import { PROBE_VNI, VXLAN_PORT } from "./state.ts";
 import { Step } from "./step.ts";
 import type { View } from "./view.ts";
@@ -65,7 +65,8 @@ export function planCreateNetwork(
     .put(key, writeSandRecord(record));
   // An old agent leaves the claims of a network that it deletes, and knows nothing of their order.
   if (view.cursor(id)) step.remove(view.keys.cursor(id));
-  writeBits(view, record, { ...readAllocation(view, id), record: undefined }, freshBits(record), step);
+  const claims = { guard: view.newest(view.keys.allocation(id)), record: undefined };
+  writeBits(view, record, claims, freshBits(record), step);
   if (view.deleted.has(id)) step.remove(view.keys.deleted(id));
   return { record, plan: step.plan() };
 }
@@ -104,7 +105,7 @@ export interface NetworkDeletion {
  *
  * @param now RFC 3339 with nanoseconds.
  * @param found What earlier attempts of this request found: it is no longer there because they deleted it.
- * @throws Refusal "not-found", "forbidden" while it has endpoints.
+ * @throws Refusal "not-found", "forbidden" while it has endpoints, "conflict" for one that is being deleted already.
  */
 export function planDeleteNetwork(
   view: View,
@@ -113,7 +114,7 @@ export function planDeleteNetwork(
   found: Set<string> = new Set(),
 ): NetworkDeletion {
   if (found.has(id) && !view.network(id)) return { plan: undefined, waitsFor: [] };
-  const network = findNetwork(view, id);
+  const network = findNetwork(view, id), again = found.has(id);
   found.add(id);
   view.refuseUnreadable(view.keys.networkEndpoints(id));
   const { endpoints } = view.space(id);
@@ -126,7 +127,14 @@ export function planDeleteNetwork(
   }
   const waitsFor = view.space(id).oldHosts();
   if (waitsFor.length === 0) return { plan: removal(view, id).plan(), waitsFor };
-  if (view.isDeleted(id)) return { plan: undefined, waitsFor };
+  if (view.isDeleted(id) && again) return { plan: undefined, waitsFor };
+  if (view.isDeleted(id)) {
+    throw new Refusal(
+      "conflict",
+      `network ${network.name} is being deleted already: it goes as soon as no host with an agent of SAND has it any ` +
+        `more, now ${waitsFor.join(", ")}`,
+    );
+  }
   const mark = view.keys.deleted(id);
   // One that is left of an earlier network of this id would keep its age.
   const stale = view.deleted.has(id) ? [new Step().guard(view.guard(mark)).remove(mark).plan()] : [];
@@ -158,10 +166,11 @@ function removal(view: View, id: string): Step {
     .guard(view.guard(keys.network(id)))
     .nothingUnder(keys.networkEndpoints(id))
     .remove(keys.network(id));
-  const { guard } = readAllocation(view, id);
-  if (guard.modRevision) {
+  // One that cannot be read goes too.
+  const claims = view.newest(keys.allocation(id));
+  if (claims.modRevision) {
     // Whoever holds this lock is about to write the claims again.
-    step.guard(guard).nothingUnder(keys.allocationLocks(id)).remove(guard.key);
+    step.guard(claims).nothingUnder(keys.allocationLocks(id)).remove(claims.key);
   }
   // A removal without a guard is not sent before the fence is written, which an etcd without space refuses.
   const cursor = view.guard(keys.cursor(id));

@@ -101,13 +101,50 @@ Deno.test("VNIs are the lowest free, different for whoever asks at once, and run
   });
 });
 
-Deno.test("no VNI is given while an old agent gives one, or while a network cannot be read", () => {
+Deno.test("no VNI is given while an old agent gives one", () => {
   const it = lab();
   const { plan } = planCreateNetwork(it.view, {}, options(1));
   it.put({ "/etcd-lock/vni-idgen/694d": "" });
   assert.ok(!it.commit(plan));
-  it.put({ "/etcd-lock/vni-idgen/694d": undefined, [it.keys.network("bad")]: "bad" });
-  assert.throws(() => planCreateNetwork(it.view, {}, options(1)), { code: "forbidden" });
+});
+
+Deno.test("a network whose record cannot be read keeps its VNI and no other network from being made, and is deleted", () => {
+  const bad: readonly (readonly [record: unknown, vni: number, reason: RegExp])[] = [
+    [{ ...network, ip_range: "" }, 2, /^ip_range: no IPv4 CIDR, like 10\.0\.0\.0\/24 \(""\)$/],
+    [{ ...network, gateway: "10.0.0.1" }, 2, /^gateway: no IPv4 address in CIDR form/],
+    [{ ...network, id: "another" }, 2, /^id: "another" under the key of/],
+    [{ ...network, vxlan_vni: "1" }, 1, /^vxlan_vni/],
+    ["bad", 1, /expected object/],
+    [null, 1, /expected object/],
+  ];
+  for (const [record, vni, reason] of bad) {
+    const it = lab();
+    it.put({
+      [it.keys.network(network.id)]: record,
+      [it.keys.allocation(network.id)]: "bad",
+      [it.keys.cursor(network.id)]: "bad",
+    });
+    assert.match(it.view.broken(network.id) ?? "", reason);
+    assert.equal([...it.view.networks()].length, 1);
+    const { record: made, plan } = planCreateNetwork(it.view, {}, options(1));
+    assert.equal(made.vxlan_vni, vni, JSON.stringify(record));
+    assert.ok(it.commit(plan));
+    assert.throws(() => planCreateNetwork(it.view, { id: network.id }, options(2)), { code: "exists" });
+    assert.ok(it.commit(planDeleteNetwork(it.view, network.id, now).plan));
+    assert.deepEqual([...it.view.networks()].map(({ id }) => id), [made.id]);
+    assert.deepEqual(it.keysUnder("/sc-net/"), [it.keys.allocation(made.id), it.keys.network(made.id)]);
+    assert.equal(it.view.broken(network.id), undefined);
+  }
+});
+
+Deno.test("what was known of a network before its record became bad still holds", () => {
+  const it = lab(), key = it.keys.network(network.id);
+  it.put({ [key]: network });
+  it.put({ [key]: "bad" });
+  assert.deepEqual(it.view.network(network.id), network);
+  assert.match(it.view.broken(network.id) ?? "", /expected object/);
+  it.put({ [key]: { ...network, name: "red" } });
+  assert.deepEqual([it.view.network(network.id)?.name, it.view.broken(network.id)], ["red", undefined]);
 });
 
 Deno.test("planDeleteNetwork() refuses while an endpoint is there, and loses to one that comes", () => {
@@ -184,6 +221,12 @@ Deno.test("a network that a host with an old agent has is marked, and goes with 
   assert.ok(it.commit(deletion.plan));
   assert.ok(it.view.network(network.id) && it.view.deleted.has(network.id));
   assert.equal(planFinishDeletion(it.view, network.id), undefined);
+  assert.throws(() => planDeleteNetwork(it.view, network.id, now), {
+    code: "conflict",
+    message: /^network .* is being deleted already: .* agent of SAND .* now old$/,
+  });
+  // An attempt of the first request that was answered late finds its own mark.
+  assert.equal(planDeleteNetwork(it.view, network.id, now, new Set([network.id])).plan, undefined);
   // The host is upgraded, and publishes what it has applied.
   it.commit(planApplied(it.view, network.id, "old", 6));
   assert.ok(it.commit(planFinishDeletion(it.view, network.id)));

@@ -25,6 +25,15 @@ export interface EndpointChange {
   readonly after: Endpoint | undefined;
 }
 
+/** A network as far as its record tells. */
+interface Known {
+  readonly record: NetworkRecord;
+  /** Why the newest record cannot be read whole. */
+  readonly broken?: string | undefined;
+  /** There has been none that could: `record` has what can be read. */
+  readonly partial: boolean;
+}
+
 const NONE: ReadonlySet<string> = new Set();
 
 /**
@@ -33,7 +42,7 @@ const NONE: ReadonlySet<string> = new Set();
  */
 export class View {
   readonly #mirror: Mirror<SandRecord>;
-  readonly #networks = new Map<string, NetworkRecord>();
+  readonly #networks = new Map<string, Known>();
   readonly #endpoints = new Map<string, Endpoint>();
   /** How many endpoints are behind each VTEP, by its 32-bit value. */
   readonly #vteps = new Map<number, number>();
@@ -61,12 +70,23 @@ export class View {
     return () => this.#listeners.delete(listener);
   }
 
+  /** Where its newest record cannot be read whole: an earlier one, or else what can be read of it. */
   network(id: string): NetworkRecord | undefined {
-    return this.#networks.get(id);
+    return this.#networks.get(id)?.record;
   }
 
   networks(): IterableIterator<NetworkRecord> {
-    return this.#networks.values();
+    return this.#networks.values().map(({ record }) => record);
+  }
+
+  /** Why a network's record cannot be read whole; undefined when it can. */
+  broken(id: string): string | undefined {
+    return this.#networks.get(id)?.broken;
+  }
+
+  /** True when no record of the network could ever be read whole: what it is to be like is not known. */
+  isPartial(id: string): boolean {
+    return this.#networks.get(id)?.partial === true;
   }
 
   /** What is known of a network's hosts and endpoints; empty for one that has none. */
@@ -132,10 +152,14 @@ export class View {
     return { key, modRevision: this.#mirror.get(key)?.modRevision ?? 0 };
   }
 
+  /** The same for a key whose value may be one that cannot be read. */
+  newest(key: string): Guard {
+    return { key, modRevision: this.#mirror.version(key) };
+  }
+
   /** The guard under which no network has come or changed since it was read here. */
   networksUnchanged(): PrefixGuard {
     const prefix = this.keys.networks;
-    this.refuseUnreadable(prefix);
     let unchangedSince = 0;
     for (const id of this.#networks.keys()) {
       unchangedSince = Math.max(unchangedSince, this.guard(this.keys.network(id)).modRevision);
@@ -165,7 +189,7 @@ export class View {
       const record = (after ?? before)?.record;
       switch (record?.kind) {
         case "network":
-          if (after?.record.kind === "network") this.#networks.set(record.network, after.record.value);
+          if (after?.record.kind === "network") this.#setNetwork(after.record);
           else this.#networks.delete(record.network);
           of(record.network).kinds.add("network");
           break;
@@ -198,6 +222,13 @@ export class View {
     }
     for (const network of about.keys()) if (this.#spaces.get(network)?.empty) this.#spaces.delete(network);
     for (const listener of about.size ? this.#listeners : []) listener(about);
+  }
+
+  #setNetwork({ network: id, value, broken }: SandRecord & { kind: "network" }): void {
+    const known = this.#networks.get(id);
+    // What was known of it still holds.
+    if (broken !== undefined && known?.partial === false) this.#networks.set(id, { ...known, broken });
+    else this.#networks.set(id, { record: value, broken, partial: broken !== undefined });
   }
 
   #setEndpoint(

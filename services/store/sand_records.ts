@@ -8,6 +8,7 @@ import { z } from "zod";
 import { Cidr, Ip } from "../common/ip.ts";
 import { isInterfaceName } from "../common/interface_name.ts";
 import { tryParseMac } from "../common/mac.ts";
+import { messageOf } from "../common/refusal.ts";
 import { readRecord } from "./read_record.ts";
 import { SandKeys } from "./sand_keys.ts";
 import type { Schema } from "./types.ts";
@@ -17,6 +18,8 @@ const orEmpty = (test: (text: string) => unknown, message: string) =>
   text.refine((t) => t === "" || test(t), message).default("");
 const cidr = (t: string) => Cidr.tryParse(t)?.family === 4;
 
+const vni = z.int().min(0).max(0xffffff);
+
 const network = z.looseObject({
   id: text,
   /** RFC 3339 with nanoseconds and an offset: kept as text, a Date would lose both. */
@@ -25,12 +28,23 @@ const network = z.looseObject({
   type: text.default("overlay"),
   /** On the host that created it; each host has its own. */
   ns_handle_path: text.default(""),
-  vxlan_vni: z.int().min(0).max(0xffffff),
+  vxlan_vni: vni,
   /** Ours: the UDP port of its VXLAN packets, where it is not IANA's. SAND's agents do not know it. */
   strand_vxlan_port: z.int().min(1).max(0xffff).optional(),
   ip_range: text.refine(cidr, "no IPv4 CIDR, like 10.0.0.0/24"),
   /** In CIDR form, like 10.0.0.1/24. */
   gateway: text.refine(cidr, "no IPv4 address in CIDR form, like 10.0.0.1/24"),
+});
+
+/** What can be read of a network's record that is not as it should be: 0 is no network's VNI. */
+const partOfNetwork = z.object({
+  created_at: text.catch(""),
+  name: text.catch(""),
+  type: text.catch("overlay"),
+  ns_handle_path: text.catch(""),
+  vxlan_vni: vni.catch(0),
+  ip_range: text.catch(""),
+  gateway: text.catch(""),
 });
 
 /** What the kernel keeps of a route in 32 bits. */
@@ -166,7 +180,8 @@ export type NameClaimRecord = z.infer<typeof nameClaim>;
 
 /** A value with what it is and the ids that its key gives it. */
 export type SandRecord =
-  | { kind: "network"; network: string; value: NetworkRecord }
+  /** `broken`: why the stored value is not a network's whole record; `value` has what can be read of it. */
+  | { kind: "network"; network: string; value: NetworkRecord; broken?: string }
   | { kind: "host-endpoint"; host: string; id: string; value: EndpointRecord }
   | { kind: "network-endpoint"; network: string; id: string; value: EndpointRecord }
   | { kind: "host-network" | "network-host"; host: string; network: string; value: PresenceRecord }
@@ -195,7 +210,7 @@ function parse(keys: SandKeys, key: string, text: string): SandRecord | undefine
   if (!found) return undefined;
   switch (found.kind) {
     case "network":
-      return { ...found, kind: found.kind, value: as(found.network, "id", readRecord(network, text)) };
+      return { ...found, kind: found.kind, ...readNetwork(found.network, text) };
     case "allocation":
       return { ...found, kind: found.kind, value: readRecord(allocation, text) };
     case "cursor":
@@ -221,6 +236,25 @@ function parse(keys: SandKeys, key: string, text: string): SandRecord | undefine
       return { ...found, kind: found.kind, value: readRecord(dockerNetwork, text) };
     case "docker-endpoint":
       return { ...found, kind: found.kind, value: readRecord(dockerEndpoint, text) };
+  }
+}
+
+/** Other networks are planned around each one, which is deleted like any other: none is left out for its record's sake. */
+function readNetwork(id: string, text: string): { value: NetworkRecord; broken?: string } {
+  try {
+    return { value: as(id, "id", readRecord(network, text)) };
+  } catch (error) {
+    return { value: { ...partOfNetwork.parse(objectIn(text)), id }, broken: messageOf(error) };
+  }
+}
+
+/** The JSON object in a text; an empty one when there is none. */
+function objectIn(text: string): object {
+  try {
+    const json: unknown = JSON.parse(text);
+    return typeof json === "object" && json !== null ? json : {};
+  } catch {
+    return {};
   }
 }
 

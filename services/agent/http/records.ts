@@ -1,3 +1,4 @@
+import type { NetworkTrouble } from "../api.ts";
 import type { EndpointRecord, NetworkRecord } from "../../store/sand_records.ts";
 
 const networkFields = [
@@ -27,9 +28,13 @@ const endpointFields = [
   "active",
 ] as const;
 
-/** A network as clients see it: a stored record may have more fields. */
-export function shownNetwork(record: NetworkRecord): Pick<NetworkRecord, typeof networkFields[number]> {
-  return pick(record, networkFields);
+/** A network as clients see it: a stored record may have more fields. Those of a trouble are there only with it. */
+export function shownNetwork(record: NetworkRecord, { broken, deleting }: NetworkTrouble = {}): object {
+  return {
+    ...pick(record, networkFields),
+    ...(broken !== undefined && { broken }),
+    ...(deleting && { deleting: true, pending_hosts: deleting }),
+  };
 }
 
 /** An endpoint as clients see it. */

@@ -64,6 +64,11 @@ export function readForce(query: URLSearchParams): boolean {
   throw invalid(`force: "${force}" is neither 1 nor 0`);
 }
 
+/** A network's id in stored form. Whether there is one the agent knows: a record may have an id that no agent gives. */
+export function networkId(id: string): string {
+  return UUID.test(id) ? id.toLowerCase() : id;
+}
+
 /** The id in a path. Throws Refusal "not-found" for one that nothing can have. */
 export function pathId(id: string, what: "network" | "endpoint"): string {
   if (!UUID.test(id)) throw new Refusal("not-found", `there is no ${what} "${id}"`);

@@ -5,7 +5,7 @@ import type { AgentApi, AttachmentsApi } from "../api.ts";
 import { type Answer, HttpError, json } from "./answers.ts";
 import { answerAttachments, attachmentMethods } from "./attachments.ts";
 import { shownEndpoint, shownNetwork } from "./records.ts";
-import { pathId, readEndpointRequest, readFilter, readForce, readNetworkRequest } from "./requests.ts";
+import { networkId, pathId, readEndpointRequest, readFilter, readForce, readNetworkRequest } from "./requests.ts";
 import { readTarget } from "./target.ts";
 
 /** What the handlers answer from. */
@@ -51,7 +51,10 @@ const routes: Readonly<Record<string, Readonly<Record<string, Handler>>>> = {
     async GET({ api }, { query }) {
       const name = query.get("name");
       const networks = (await api.networks()).filter((network) => !name || network.name === name);
-      return json(200, { networks: networks.map(shownNetwork) });
+      const shown = await Promise.all(
+        networks.map(async (network) => shownNetwork(network, await api.trouble(network.id))),
+      );
+      return json(200, { networks: shown });
     },
     async POST({ api }, { body }) {
       const { network, warning } = await api.createNetwork(readNetworkRequest(body));
@@ -60,10 +63,11 @@ const routes: Readonly<Record<string, Readonly<Record<string, Handler>>>> = {
   },
   "/networks/ID": {
     async GET({ api }, { id }) {
-      return json(200, { network: shownNetwork(await api.network(pathId(id, "network"))) });
+      const network = await api.network(networkId(id));
+      return json(200, { network: shownNetwork(network, await api.trouble(network.id)) });
     },
     async DELETE({ api }, { id }) {
-      await api.deleteNetwork(pathId(id, "network"));
+      await api.deleteNetwork(networkId(id));
       return nothing;
     },
   },

@@ -49,6 +49,22 @@ Deno.test("networks are shown with the contract's fields in the contract's order
   assert.deepEqual(one.body, { network: shown });
 });
 
+Deno.test("a network that is broken or being deleted is shown so, by its own id too", async () => {
+  const trouble = () => ({ broken: "no range", deleting: ["h9"] });
+  const odd = { ...network, id: "victim", broken: "stored by somebody" };
+  const api = { trouble, networks: () => [odd], network: () => odd };
+  const { body: { networks } } = await call("GET", "/networks", "", api);
+  const [shown] = networks as Record<string, unknown>[];
+  assert.deepEqual([shown?.broken, shown?.deleting, shown?.pending_hosts], ["no range", true, ["h9"]]);
+  assert.deepEqual((await call("GET", "/networks/victim", "", api)).body, { network: shown });
+  const deleted: string[] = [];
+  const deleteNetwork = (id: string) => Promise.resolve(void deleted.push(id));
+  for (const id of ["victim", NETWORK.toUpperCase()]) {
+    assert.equal((await call("DELETE", `/networks/${id}`, "", { deleteNetwork })).status, 204);
+  }
+  assert.deepEqual(deleted, ["victim", NETWORK]);
+});
+
 Deno.test("endpoints are shown with the contract's fields in the contract's order", async () => {
   const { body } = await call("GET", "/endpoints");
   const [shown] = body.endpoints as Record<string, unknown>[];

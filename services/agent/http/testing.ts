@@ -48,6 +48,7 @@ export function fakeApi(given: Partial<AgentApi> = {}): AgentApi {
   return {
     networks: () => [network],
     network: found,
+    trouble: () => ({}),
     createNetwork: (request) =>
       Promise.resolve({ network: { ...network, name: request.name ?? network.name } }),
     deleteNetwork: (id) => Promise.resolve(void found(id)),
