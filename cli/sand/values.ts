@@ -1,6 +1,7 @@
 /** What options take, read as commander's `argParser`: a value that is none is wrong usage. */
 import { InvalidArgumentError } from "commander";
 import { tryParseDuration } from "../../services/common/duration.ts";
+import { tryParseGoInteger } from "../../services/common/go_number.ts";
 import { Ip } from "../../services/common/ip.ts";
 
 /** A time as Go writes it, like `1m30s`. */
@@ -39,9 +40,9 @@ export function ip(text: string): string {
   return text;
 }
 
-/** Reads a TCP port. */
+/** Reads a TCP port, a number as Go writes it. */
 export function port(text: string): number {
-  const number = /^\d{1,5}$/.test(text) ? Number(text) : 0;
+  const number = tryParseGoInteger(text) ?? 0;
   if (number < 1 || number > 65535) throw new InvalidArgumentError(`"${text}" is not a port from 1 to 65535`);
   return number;
 }

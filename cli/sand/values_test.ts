@@ -16,7 +16,7 @@ Deno.test("values that are none are refused with the value and what would be rig
     ]],
     [read.id, ["", " ", "a b", "a/b", "a?b", "a#b", "..\n"]],
     [read.ip, ["", "host", "10.0.0", "10.0.0.1/24", "010.0.0.1"]],
-    [read.port, ["", "0", "65536", "-1", "1e3", "http", "123456"]],
+    [read.port, ["", "0", "65536", "-1", "1e3", "http", "123456", " 80", "08"]],
     [read.path, ["", "a", "./a"]],
     [read.method, ["", "G ET", "GET\r\n", "GÉT"]],
     [read.header, ["", "Accept", ": x", "A b: c", "A: b\r\nC: d", "A: \0"]],
@@ -29,6 +29,10 @@ Deno.test("values that are none are refused with the value and what would be rig
       assert.throws(() => parse(text), refused, `${parse.name}(${JSON.stringify(text)})`);
     }
   }
+});
+
+Deno.test("port() reads numbers as Go writes them", () => {
+  assert.deepEqual(["80", "0x50", "8_080", "0o120", "0120"].map(read.port), [80, 80, 8080, 80, 80]);
 });
 
 Deno.test("header() keeps the values of a name in their order", () => {

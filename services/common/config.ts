@@ -81,7 +81,7 @@ export function loadConfig(options: ConfigOptions = {}): Config {
     const text = env[variable.name];
     if (!text) continue;
     if (variable.name === "ETCD_HOSTS") withoutEtcdHost(values);
-    take(variable, asInFile(variable.name, text));
+    take(variable, asInFile(variable, text));
   }
   const origin = { file, written, fromEnv };
   const checked = schema.safeParse(values);

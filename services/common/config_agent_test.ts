@@ -191,8 +191,22 @@ Deno.test("loadConfig() leaves etcd's certificate unverified in SAND's developme
   assert.equal((await load(text, { GO_ENV: "development" }, false)).etcd.tls?.unverified, undefined);
 });
 
+Deno.test("loadConfig() reads the agent's own numbers as Go writes them, and all others as decimals", async () => {
+  const { agent } = await load("", {
+    PORT: "0x1f90",
+    MAX_VNI: "999_998",
+    DOCKER_PLUGIN_HTTP_PORT: "0o17",
+    STRAND_AGENT_CHECK_EVERY: "010",
+  });
+  assert.deepEqual([agent.listen.port, agent.maxVni, agent.docker.port], [8080, 999_998, 15]);
+  assert.equal(agent.checkEverySeconds, 10);
+});
+
 const refused: [Record<string, string>, RegExp][] = [
   [{ PORT: "abc" }, /^PORT: agent\.port: needs a number, not "abc"$/],
+  [{ PORT: " 80" }, /^PORT: agent\.port: needs a number, not " 80"$/],
+  [{ MAX_VNI: "0o8" }, /^MAX_VNI: agent\.max-vni: needs a number, not "0o8"$/],
+  [{ MAX_VNI: "-0x1" }, /^MAX_VNI: agent\.max-vni: -1 is not a VNI, 1 to 16777215$/],
   [{ HTTP_PORT: "70000" }, /^HTTP_PORT: agent\.port: 70000 is not a port, 1 to 65535$/],
   [
     { PEER_IP: "host1" },

@@ -1,3 +1,5 @@
+import { tryParseGoInteger } from "./go_number.ts";
+
 /**
  * The environment of SAND's agent: variable and key. Of two for one key the first that is set counts: those without
  * an underscore are what the Go agent reads, those with it what its documentation says.
@@ -39,7 +41,8 @@ export const sandNames: readonly (readonly [name: string, key: string])[] = [
 const levels: Readonly<Record<string, string>> = { warning: "warn", panic: "fatal" };
 
 /** The text of one of these variables as the configuration file would have it. */
-export function asInFile(name: string, text: string): string {
+export function asInFile({ name, kind }: { readonly name: string; readonly kind: string }, text: string): string {
+  if (kind === "number") return `${tryParseGoInteger(text) ?? text}`;
   if (name === "LOGGER_LEVEL") return levels[text.toLowerCase()] ?? text.toLowerCase();
   return name === "LOGGER_TYPE" ? text.toLowerCase() : text;
 }

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
-import { type Host, Process } from "../lab/host.ts";
+import { type Host, Process, run } from "../lab/host.ts";
 import { OverlayLab } from "../lab/overlay.ts";
 import { endpointByHand, makeByHand, networkByHand } from "../lab/overlay_by_hand.ts";
 import { pings } from "../lab/overlay_traffic.ts";
+import { until } from "../lab/until.ts";
 
 Deno.test("networks with the same range on the same three hosts reach their own and nobody else's", async () => {
   await using lab = await OverlayLab.started({ hosts: 3 });
@@ -108,3 +109,110 @@ async function throughput(from: Host, to: Host, address: string): Promise<number
     await server.stop();
   }
 }
+
+Deno.test("what a Go neighbour or a lost container leaves is listed as what it is, and goes by ordinary means", async (t) => {
+  await using lab = await OverlayLab.create({ env: { STRAND_AGENT_CHECK_EVERY: "3600" } });
+  const [h1, h2] = [lab.host(1), lab.host(2)];
+  for (const host of [h1, h2]) host.launch();
+  for (const host of [h1, h2]) await host.ready(120_000);
+  const { id } = await h1.api.createNetwork({ name: "blue" });
+  const listed = async (network: string) =>
+    (await h2.api.networks()).find((found) => found.id === network) as Record<string, unknown> | undefined;
+  const said = async (path: string) => (await h1.api.status(path)).body;
+
+  await t.step("a record that cannot be read whole", async () => {
+    const broken = { ...networkByHand(77, "", "10.0.0.1/24"), name: "broken" };
+    const key = `/sc-net/network/${broken.id}`;
+    await lab.kv.write({ [key]: JSON.stringify(broken), [`/sc-net/ipalloc/${broken.id}`]: "{}" });
+    await until("it is listed", async () => await listed(broken.id) !== undefined, 60_000);
+    assert.match(`${(await listed(broken.id))?.["broken"]}`, /is not carried out: ip_range: no IPv4 CIDR/);
+    await h1.api.deleteNetwork((await h1.api.createNetwork({ name: "beside" })).id);
+    await assert.rejects(h1.attach(broken.id), { status: 400, sentence: /is not carried out: ip_range/ });
+    assert.match(await said("/readyz"), /ip_range: no IPv4 CIDR.*network-delete/);
+    assert.match(await said("/metrics"), /^agent_broken_networks 1$/m);
+    const { stdout } = await h1.strand(["sand-agent-cli", "network-list"]);
+    assert.match(stdout, /\] broken \(overlay VNI: 77\) broken: the record .* is not carried out: ip_range/);
+    await h2.api.deleteNetwork(broken.id);
+    assert.deepEqual([...(await lab.kv.under("/sc-net/")).keys()].filter((k) => k.includes(broken.id)), []);
+  });
+
+  await t.step("an endpoint's record that cannot be read", async () => {
+    const { id: network } = await h1.api.createNetwork();
+    const { container, endpoint } = await h1.attach(network);
+    const keys = [`/sc-net/node-endpoints/h1/${endpoint.id}`, `/sc-net/network-endpoints/${network}/${endpoint.id}`];
+    await lab.kv.write(Object.fromEntries(keys.map((key) => [key, "bad"])));
+    await until("it is told", async () => (await said("/readyz")).includes("cannot be read"), 60_000);
+    await h1.stop();
+    h1.launch();
+    await h1.ready(120_000);
+    await assert.rejects(h1.api.deleteNetwork(network), { status: 400, sentence: /endpoint-delete --endpoint/ });
+    await h1.api.deleteEndpoint(endpoint.id);
+    assert.ok(!(await container.run(["ip", "-br", "link"])).stdout.includes("sand"));
+    await h1.api.deleteNetwork(network);
+    await until(
+      "nothing is left",
+      async () => [...(await lab.kv.under("/sc-net/")).keys()].every((key) => !key.includes(network)),
+      60_000,
+    );
+  });
+
+  await t.step("an endpoint whose namespace is gone, and one whose namespace came back at once", async () => {
+    const [lost, back] = [await h1.attach(id), await h1.attach(id)];
+    const far = await h2.attach(id, { wait: "10s" });
+    for (const { container: { netns } } of [lost, back]) await run(["ip", "netns", "delete", netns]);
+    await run(["ip", "netns", "add", back.container.netns]);
+    const active = async ({ endpoint }: typeof lost) =>
+      (await h2.api.endpoints({ network_id: id })).find((found) => found.id === endpoint.id)?.active;
+    await until("it is inactive", async () => await active(lost) === false, 60_000);
+    await until(
+      "the other's interface is there again",
+      async () =>
+        (await back.container.run(["ip", "-br", "link"])).stdout.includes(back.endpoint.target_veth_name),
+      60_000,
+    );
+    assert.equal(await active(back), true);
+    await lab.agree({ timeoutMs: 60_000 });
+    assert.match(await said("/metrics"), /^agent_endpoints_deactivated_total 1$/m);
+    await assert.rejects(h2.api.deleteEndpoint(back.endpoint.id), { sentence: /is on h1, not on h2/ });
+    for (const { endpoint } of [lost, back]) await h1.api.deleteEndpoint(endpoint.id);
+    await h2.api.deleteEndpoint(far.endpoint.id);
+  });
+
+  await t.step("an endpoint that is asked for on a host without its network", async () => {
+    const { endpoint } = await h1.attach(id);
+    await until(
+      "h2 has left the network",
+      async () => !(await lab.kv.get(`/sc-net/nodes-networks/${id}/h2`)),
+      60_000,
+    );
+    const sentence = /^endpoint .* is on h1, not on h2: ask that host, whose API is at 10\.99\.0\.11/;
+    await assert.rejects(h2.api.deleteEndpoint(endpoint.id), { status: 404, sentence });
+    const { stderr, code } = await h2.strand(["sand-agent-cli", "endpoint-delete", "--endpoint", endpoint.id]);
+    assert.deepEqual([code, /is on h1, not on h2: ask that host/.test(stderr)], [1, true], stderr);
+    await h1.api.deleteEndpoint(endpoint.id);
+  });
+
+  await t.step("a network without room for an endpoint", async () => {
+    const narrow = networkByHand(78, "10.0.0.0/32", "10.0.0.0/32");
+    await lab.kv.write({ [`/sc-net/network/${narrow.id}`]: JSON.stringify(narrow) });
+    await until("it is listed", async () => await listed(narrow.id) !== undefined, 60_000);
+    await assert.rejects(h1.attach(narrow.id), {
+      status: 409,
+      sentence: /its range 10\.0\.0\.0\/32 has no address for an endpoint/,
+    });
+    await h1.api.deleteNetwork(narrow.id);
+  });
+
+  await t.step("a network that a host with a Go agent has", async () => {
+    const key = `/sc-net/nodes-networks/${id}/old`;
+    await lab.kv.write({ [key]: JSON.stringify({ id, created_at: "2026-01-01T00:00:00Z" }) });
+    await h1.api.deleteNetwork(id);
+    await until("it is being deleted", async () => (await listed(id))?.["deleting"] === true, 60_000);
+    assert.deepEqual((await listed(id))?.["pending_hosts"], ["old"]);
+    await assert.rejects(h2.api.deleteNetwork(id), { status: 409, sentence: /is being deleted already.*now old$/ });
+    const { stdout } = await h2.strand(["sand-agent-cli", "network-list"]);
+    assert.match(stdout, /\] blue \(overlay VNI: 1\) being deleted, waits for old$/m);
+    await lab.kv.write({ [key]: undefined });
+    await until("it is gone", async () => await listed(id) === undefined, 60_000);
+  });
+});
