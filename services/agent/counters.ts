@@ -5,6 +5,7 @@ export interface Counters {
   /** Differences that a periodic check has repaired, since the start. */
   drifted: number;
   readonly drift: Counter<"op">;
+  readonly deactivated: Counter;
   readonly failures: Counter;
   readonly reconcile: Histogram<"kind">;
   readonly refusedRecords: Counter;
@@ -20,6 +21,11 @@ export function createCounters(metrics: Registry): Counters {
       name: "agent_drift_repaired_total",
       help: "Differences between kernel and store that a periodic check found and repaired, by operation.",
       labelNames: ["op"],
+      registers,
+    }),
+    deactivated: new Counter({
+      name: "agent_endpoints_deactivated_total",
+      help: "Endpoints that were made inactive because the namespace that they were in is gone.",
       registers,
     }),
     failures: new Counter({

@@ -47,6 +47,7 @@ import type { NetworkKernel } from "./kernel/network.ts";
 import { NamespaceGone, OWN_NAMESPACE } from "./kernel/place.ts";
 import { TargetRefused } from "./kernel/target.ts";
 import { isOfTables, unreadable } from "./unreadable.ts";
+import { GRACE_MS, Vanished } from "./vanished.ts";
 
 /** After a failure it is tried again, first after this and then twice as long each time, in ms. */
 const FIRST_PAUSE = 100, LONGEST_PAUSE = 10_000;
@@ -89,6 +90,9 @@ export class NetworkWorker {
   readonly #veths = new Set<string>();
   #failures = 0;
   #retry: ReturnType<typeof setTimeout> | undefined;
+  readonly #vanished = new Vanished();
+  /** When it is looked again for what is away. */
+  #lookAgain: ReturnType<typeof setTimeout> | undefined;
   /** The mirror's return is waited for. */
   #waking = false;
   #problems: readonly string[] = [];
@@ -269,6 +273,7 @@ export class NetworkWorker {
     this.#closing.abort();
     this.#announcer.close();
     clearTimeout(this.#retry);
+    clearTimeout(this.#lookAgain);
     await this.#running;
     await this.#publishing;
     this.#kernel.close();
@@ -332,7 +337,13 @@ export class NetworkWorker {
       const id = (after ?? before)?.id ?? "", waiting = this.#waiting.get(id);
       if (!waiting) continue;
       const notSetUp = fault !== undefined && this.#context.view.endpoint(id)?.active;
-      const problem = this.#broken.get(id) ?? (notSetUp ? new Refusal("forbidden", fault) : undefined);
+      const lost = after?.active && this.#context.view.endpoint(id)?.active === false;
+      const problem = this.#broken.get(id) ??
+        (notSetUp
+          ? new Refusal("forbidden", fault)
+          : lost
+          ? notDone(id, "set up", new NamespaceGone(after.record.target_netns_path))
+          : undefined);
       this.#waiting.delete(id);
       if (problem === undefined) waiting.resolve();
       else waiting.reject(problem);
@@ -519,9 +530,10 @@ export class NetworkWorker {
     }
     const away = ops.some(takesAway) ? await this.#unconfirmed() : undefined;
     if (away) ops = ops.filter((op) => !takesAway(op));
-    const lost = desired && !unread?.interfaces && reason !== "drift"
-      ? lostVeths(actual, without(desired, unknown))
-      : [];
+    const missing = desired && !unread?.interfaces ? lostVeths(actual, without(desired, unknown)) : [];
+    // Docker may be about to say itself that a container has gone.
+    const lost = reason === "drift" ? [] : missing;
+    this.#lookLater(missing.length > lost.length ? GRACE_MS : this.#vanished.dueInMs);
     const { network, veths } = partsOf(ops, unknown);
     const ids = new Map([...this.#local()].map(({ id, record }) => [record.overlay_veth_name, id]));
     for (const [name, { id }] of vethOwners(this.#local())) ids.set(name, id);
@@ -559,6 +571,13 @@ export class NetworkWorker {
     await this.#tellReach();
     if (view.networksOn(host.hostname).has(this.id)) trust.joined(this.id);
     this.#steady = true;
+  }
+
+  /** Has all of it compared again, in so many ms, for what is not known to be gone yet; undefined: there is none. */
+  #lookLater(ms: number | undefined): void {
+    clearTimeout(this.#lookAgain);
+    if (ms === undefined || this.#closed) return;
+    this.#lookAgain = setTimeout(() => void this.compare("check"), ms);
   }
 
   /** Removes what endpoints that are no longer active here have in the kernel, without regard to the rest of the network. */
@@ -651,14 +670,15 @@ export class NetworkWorker {
   }
 
   /**
-   * Names of veths whose endpoint's namespace is gone, and of those of which that cannot be told now: a container that is
-   * started anew has none for a moment, which the kernel tells of at once. Also which namespace is at each path by now.
+   * Names of veths whose endpoint's namespace is gone, and of those of which that cannot be told now, see {@link Vanished}.
+   * Also which namespace is at each path by now.
    */
   #namespacesGone(
     reason: Reason,
   ): { gone: Set<string>; unknown: Set<string>; identities: Map<Endpoint, string> } {
     const gone = new Set<string>(), unknown = new Set<string>(), identities = new Map<Endpoint, string>();
     const owners = vethOwners(this.#local());
+    this.#vanished.keep(new Set([...this.#local()].flatMap(({ id, active }) => active ? [id] : [])));
     for (const endpoint of this.#local()) {
       const { id, active, record } = endpoint;
       if (!active || record.target_netns_path === "") continue;
@@ -668,8 +688,13 @@ export class NetworkWorker {
         const found = this.#context.kernel.identity(record.target_netns_path);
         const identity = found && sinceBoot(found);
         if (identity !== undefined) identities.set(endpoint, identity);
-        if (!namespaceGone(endpoint, identity)) continue;
-        (reason === "drift" ? unknown : gone).add(record.overlay_veth_name);
+        if (!namespaceGone(endpoint, identity)) {
+          this.#vanished.forget(id);
+          continue;
+        }
+        // Of one that is being made it is known at once, and at the start nothing has been seen of it before.
+        const certain = reason === "start" || this.#waiting.has(id) || this.#vanished.missed(id);
+        (certain ? gone : unknown).add(record.overlay_veth_name);
       } catch (error) {
         this.#broken.set(id, notDone(id, "set up", error));
         unknown.add(record.overlay_veth_name);
@@ -689,10 +714,12 @@ export class NetworkWorker {
 
   /** Endpoints whose namespace is gone are not active any more; they keep their addresses. */
   async #deactivate(ids: readonly string[]): Promise<void> {
-    const { view, host, log } = this.#context;
+    const { view, host, log, counters } = this.#context;
     for (const id of ids) {
       const path = view.endpoint(id)?.record.target_netns_path;
       await this.#commit(() => view.endpoint(id) ? planDeactivate(view, id, host.hostname).plan : undefined);
+      this.#vanished.forget(id);
+      counters.deactivated.inc();
       log.info(
         { endpoint: id, network: this.id },
         `endpoint ${id} is inactive: the namespace that it was made for, ${path}, is gone`,
