@@ -29,6 +29,25 @@ export async function ask(end: End, agent: HostPort, { network, ip, port }: Wher
   const query = new URLSearchParams({ ip, port: String(port) });
   const head = `CONNECT /networks/${network}?${query} HTTP/1.1\r\n` +
     `Host: ${formatHostPort(agent)}\r\n${FORWARDED}: 1\r\n\r\n`;
+  const { status, text, rest: begun } = await exchange(end, head);
+  let rest = begun;
+  if (status === 200) return { status, error: "", rest };
+  const length = Number(/^content-length: *(\d+) *$/im.exec(text)?.[1] ?? LONGEST);
+  while (rest.length < Math.min(length, LONGEST)) {
+    const more = await end.read();
+    if (!more) break;
+    rest = joined(rest, more);
+  }
+  return { status, error: sentence(status, new TextDecoder().decode(rest)), rest };
+}
+
+/** Resolves when an agent answers something that it need not ask anybody about; throws Error when that is none of HTTP. */
+export async function isThere(end: End, agent: HostPort): Promise<void> {
+  await exchange(end, `GET /version HTTP/1.1\r\nHost: ${formatHostPort(agent)}\r\nConnection: close\r\n\r\n`);
+}
+
+/** Sends a head, and reads that of the answer and what comes with it. */
+async function exchange(end: End, head: string): Promise<{ status: number; text: string; rest: Uint8Array }> {
   await end.write(new TextEncoder().encode(head));
   let got = new Uint8Array(), split = -1;
   while ((split = headEnd(got)) < 0) {
@@ -39,15 +58,7 @@ export async function ask(end: End, agent: HostPort, { network, ip, port }: Wher
   const text = new TextDecoder().decode(got.subarray(0, split));
   const status = Number(/^HTTP\/1\.[01] (\d{3})/.exec(text)?.[1] ?? 0);
   if (!status) throw new Error("that is no answer of HTTP");
-  let rest = got.subarray(split);
-  if (status === 200) return { status, error: "", rest };
-  const length = Number(/^content-length: *(\d+) *$/im.exec(text)?.[1] ?? LONGEST);
-  while (rest.length < Math.min(length, LONGEST)) {
-    const more = await end.read();
-    if (!more) break;
-    rest = joined(rest, more);
-  }
-  return { status, error: sentence(status, new TextDecoder().decode(rest)), rest };
+  return { status, text, rest: got.subarray(split) };
 }
 
 /** Where the empty line after a head ends; -1: it has not come yet. */

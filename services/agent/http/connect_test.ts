@@ -4,7 +4,8 @@ import { errorAnswer, HttpError } from "./answers.ts";
 import { open, readConnect } from "./connect.ts";
 import { fakeApi, NETWORK } from "./testing.ts";
 
-const options = { tls: undefined, port: 9999, dialWithin: 1000, reachWithin: 1000, answerWithin: 1000 };
+const limits = { dialWithin: 1000, reachWithin: 1000, answerWithin: 1000, silentFor: 1000 };
+const options = { tls: undefined, port: 9999, ...limits };
 
 Deno.test("readConnect() reads what Go's clients send", () => {
   assert.deepEqual(readConnect(`/networks/${NETWORK}?ip=10.0.0.5&port=80`, {}), {

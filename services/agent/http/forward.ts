@@ -3,9 +3,10 @@ import { reasonOf } from "../../common/refusal.ts";
 import type { TlsMaterial } from "../../common/tls.ts";
 import type { RemoteAgent } from "../api.ts";
 import { HttpError } from "./answers.ts";
-import { ask, type Where } from "./ask.ts";
+import { ask, isThere, type Where } from "./ask.ts";
 import { before } from "./before.ts";
 import { type End, RestEnd } from "../../common/http/ends.ts";
+import { pause } from "../../store/timers.ts";
 import { reach } from "./reach.ts";
 
 export interface ForwardOptions {
@@ -16,6 +17,8 @@ export interface ForwardOptions {
   /** How long it may take to reach an agent, and then until it answers, in ms. */
   readonly reachWithin: number;
   readonly answerWithin: number;
+  /** One that has said nothing for so long, in ms, is asked whether it is there at all: it may be waiting for its target. */
+  readonly silentFor: number;
 }
 
 /** Statuses of an agent that has tried to connect: another would meet the same. */
@@ -47,7 +50,9 @@ export async function forward(
       }
       try {
         const late = AbortSignal.timeout(options.answerWithin);
-        const { status, error, rest } = await before(
+        const { status, error, rest } = await unlessFrozen(
+          address,
+          options,
           AbortSignal.any([signal, late]),
           ask(end, address, where),
         );
@@ -65,6 +70,34 @@ export async function forward(
     }
   }
   throw new HttpError(502, `no agent of this network can be had to connect: ${failures.join("; ")}`);
+}
+
+/** What an agent answers, unless it turns out not to answer anybody: its process may be stopped, or its host hang. */
+async function unlessFrozen<T>(
+  address: HostPort,
+  { tls, reachWithin, silentFor }: ForwardOptions,
+  signal: AbortSignal,
+  answer: Promise<T>,
+): Promise<T> {
+  const over = new AbortController(), frozen = new AbortController();
+  const stop = AbortSignal.any([signal, over.signal]);
+  const look = async () => {
+    await pause(silentFor, stop);
+    if (stop.aborted) return;
+    const late = AbortSignal.timeout(reachWithin);
+    const end = await reach(address, tls, reachWithin, stop);
+    try {
+      await before(AbortSignal.any([stop, late]), isThere(end, address));
+    } finally {
+      end.close();
+    }
+  };
+  look().catch((cause) => stop.aborted || frozen.abort(new Error("it answers nobody", { cause })));
+  try {
+    return await before(AbortSignal.any([signal, frozen.signal]), answer);
+  } finally {
+    over.abort();
+  }
 }
 
 /** Where an agent's API may be: where it says, or else at its VTEP. */

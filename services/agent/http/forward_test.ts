@@ -4,7 +4,7 @@ import { HttpError } from "./answers.ts";
 import { addressesOf, forward } from "./forward.ts";
 import { NETWORK } from "./testing.ts";
 
-const options = { tls: undefined, port: 9999, reachWithin: 1000, answerWithin: 300 };
+const options = { tls: undefined, port: 9999, reachWithin: 1000, answerWithin: 300, silentFor: 60_000 };
 const where = { network: NETWORK, ip: "10.0.0.5", port: 80 };
 const never = new AbortController().signal;
 const text = (bytes: Uint8Array | undefined) => new TextDecoder().decode(bytes);
@@ -76,6 +76,42 @@ Deno.test("forward() goes on to the next agent when one is away, mute, no agent,
     message,
     /mute at .* gives no answer.*other at .* no answer of HTTP.*idle at .*: no endpoint here/,
   );
+});
+
+Deno.test("forward() goes on from an agent that is frozen, and waits for one that waits for its target", async () => {
+  await using frozen = fakeAgent("frozen", undefined);
+  await using right = fakeAgent("right", ["HTTP/1.1 200 OK\r\n\r\n"]);
+  const patient = { ...options, answerWithin: 600_000, silentFor: 50 };
+  (await forward([frozen.agent, right.agent], where, { ...patient, reachWithin: 300 }, never)).close();
+  assert.match(frozen.asked[1] ?? "", /^GET \/version HTTP\/1\.1\r\n/);
+
+  const alone = forward([frozen.agent], where, { ...patient, reachWithin: 300 }, never);
+  await assert.rejects(alone, (error: HttpError) => {
+    assert.match(error.message, /frozen at .* gives no answer: it answers nobody/);
+    return error.status === 502;
+  });
+
+  const version = Promise.withResolvers<void>(), listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const serve = async (connection: Deno.Conn) => {
+    const buffer = new Uint8Array(1000);
+    const isConnect = text(buffer.subarray(0, await connection.read(buffer) ?? 0)).startsWith("CONNECT");
+    // The target answers after the agent was found to be there.
+    if (isConnect) await version.promise;
+    await connection.write(new TextEncoder().encode("HTTP/1.1 200 OK\r\n\r\n"));
+    if (!isConnect) version.resolve();
+    while (await connection.read(buffer));
+    connection.close();
+  };
+  const served: Promise<void>[] = [];
+  const accepting = (async () => {
+    for await (const connection of listener) served.push(serve(connection));
+  })();
+  const slow = { hostname: "slow", apiHostname: `127.0.0.1:${listener.addr.port}`, ip: "" };
+  (await forward([slow, right.agent], where, { ...patient, reachWithin: 60_000 }, never)).close();
+  assert.equal(right.asked.length, 1);
+  listener.close();
+  await accepting;
+  await Promise.all(served);
 });
 
 Deno.test("forward() believes an agent that has tried", async () => {

@@ -49,6 +49,8 @@ export interface ApiLimits extends Limits {
   readonly dial: number;
   readonly reach: number;
   readonly answer: number;
+  /** Until another agent that has not answered is asked whether it is there at all. */
+  readonly silent: number;
 }
 
 /** Go's clients keep an idle connection for 90 s: it is not closed while they send. */
@@ -59,6 +61,7 @@ const usual: ApiLimits = {
   dial: 10_000,
   reach: 3000,
   answer: 12_000,
+  silent: 1500,
 };
 
 export interface ApiServer {
@@ -81,7 +84,14 @@ export async function serveAgentApi(api: AgentApi, options: ApiServerOptions): P
   const counters = createCounters(metrics), faults = new Faults(log);
   const streams = new Streams(
     api,
-    { tls, port, dialWithin: limits.dial, reachWithin: limits.reach, answerWithin: limits.answer },
+    {
+      tls,
+      port,
+      dialWithin: limits.dial,
+      reachWithin: limits.reach,
+      answerWithin: limits.answer,
+      silentFor: limits.silent,
+    },
     counters,
     faults,
   );
