@@ -48,6 +48,7 @@ export function main(args: string[]): Promise<number> {
     const settings = config.agent;
     const fields = { cert: "agent.tls.cert", key: "agent.tls.key", ca: "agent.tls.ca" };
     const tls = settings.tls && readTls(settings.tls, fields, config.where);
+    daemon.certificates(tls?.certificates ?? []);
     if (!tls) daemon.warnIfOpen(settings.listen, "HTTP_TLS_CERT, HTTP_TLS_KEY and HTTP_TLS_CA");
     const missing = await missingForLinks();
     if (missing !== undefined) throw new Refusal("forbidden", missing);

@@ -115,7 +115,12 @@ Deno.test("loadConfig() takes SAND's environment over the file and over our own"
   assert.deepEqual(agent.tls, { cert: "a.pem", key: "b.pem", ca: "c.pem" });
   assert.deepEqual(etcd.endpoints, ["https://a:2379", "https://b:1"]);
   assert.equal(etcd.configured, true);
-  assert.deepEqual(etcd.tls, {
+  const { certificates: shown = [], ...material } = etcd.tls ?? {};
+  assert.deepEqual(shown.map(({ setting }) => setting), [
+    "ETCD_TLS_CERT: etcd.cert",
+    "ETCD_CACERT: etcd.cacert",
+  ]);
+  assert.deepEqual(material, {
     cert: await certs.read("client"),
     key: await certs.read("client-key"),
     ca: await certs.read("ca"),

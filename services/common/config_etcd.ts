@@ -51,10 +51,13 @@ export function etcdSettings(etcd: Settings["etcd"], { where, env, unverified }:
     fallback && field === fields.ca
       ? `${where("etcd.endpoints")}: without etcd.cacert the system's authorities are trusted`
       : where(field);
+  const material = tls || secure ? readTls(files, fields, named) : undefined;
+  // The system's authorities are for its administrator to look after.
+  const certificates = (material?.certificates ?? []).filter(({ field }) => !fallback || field !== fields.ca);
   return {
     endpoints,
     configured: urls !== undefined,
-    tls: tls || secure ? { ...readTls(files, fields, named), ...unverified && { unverified } } : undefined,
+    tls: material && { ...material, certificates, ...unverified && { unverified } },
     dataDir: etcd["data-dir"],
     alsoListen: etcd["also-listen"],
   };

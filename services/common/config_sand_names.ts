@@ -41,7 +41,10 @@ export const sandNames: readonly (readonly [name: string, key: string])[] = [
 const levels: Readonly<Record<string, string>> = { warning: "warn", panic: "fatal" };
 
 /** The text of one of these variables as the configuration file would have it. */
-export function asInFile({ name, kind }: { readonly name: string; readonly kind: string }, text: string): string {
+export function asInFile(
+  { name, kind }: { readonly name: string; readonly kind: string },
+  text: string,
+): string {
   if (kind === "number") return `${tryParseGoInteger(text) ?? text}`;
   if (name === "LOGGER_LEVEL") return levels[text.toLowerCase()] ?? text.toLowerCase();
   return name === "LOGGER_TYPE" ? text.toLowerCase() : text;

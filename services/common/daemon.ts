@@ -1,6 +1,7 @@
 /** What every long-running process has: configuration, log, metrics, a status server, and an orderly end. */
 import { parseArgs } from "node:util";
 import type { Registry } from "prom-client";
+import { type Certificate, Certificates } from "./certificates.ts";
 import { type Config, loadConfig } from "./config.ts";
 import { formatHostPort, type HostPort, isLoopback, parseHostPort } from "./host_port.ts";
 import type { Abort } from "./http/ends.ts";
@@ -49,6 +50,8 @@ export interface Daemon {
   report(): Report;
   /** What POST /NAME at the status server does: answers with a sentence, or throws Refusal. */
   action(name: string, run: () => string | Promise<string>): void;
+  /** Tells, now and by /readyz and /metrics, of those that have expired or soon will. */
+  certificates(certificates: readonly Certificate[]): void;
   /** Makes readiness, revision and lag those of this mirror; what the writer is refused is told too. */
   follow(mirror: Followed, writer?: Writer): void;
   /** Warns, once, when `address` can be reached from elsewhere without TLS; `setting` is the key to change. */
@@ -91,6 +94,7 @@ export async function runDaemon(
   const deferred: { what: string; close: () => unknown }[] = [];
   const health = new Health(name, metrics);
   const actions = new Map<string, () => string | Promise<string>>();
+  const certificates = new Certificates(metrics);
   const daemon: Daemon = {
     config,
     log,
@@ -101,6 +105,7 @@ export async function runDaemon(
     tell: (look) => health.tell(look),
     report: () => health.report(),
     action: (name, run) => void actions.set(`/${name}`, run),
+    certificates: (more) => certificates.add(more).forEach((trouble) => log.warn(trouble)),
     follow: (mirror, writer) => {
       health.follow(mirror, config);
       if (writer) health.check(() => refusedWrites(writer));
@@ -117,6 +122,8 @@ export async function runDaemon(
       daemon.defer("failures nobody caught", catchStray(daemon));
     }
     if (config.etcd.tls?.unverified) log.warn("GO_ENV=development: etcd's certificate is not verified");
+    daemon.check(() => certificates.problem());
+    daemon.certificates(config.etcd.tls?.certificates ?? []);
     const at = listen ?? config[name].metricsListen;
     const status = serveStatus(at, { report: daemon.report, metrics, log, abort: options.abort, actions });
     daemon.defer("status server", () => status.close());

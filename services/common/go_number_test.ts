@@ -20,7 +20,23 @@ Deno.test("tryParseGoInteger() reads what Go's strconv.ParseInt reads with base 
     "16777216": 16777216,
   };
   for (const [text, value] of Object.entries(read)) assert.equal(tryParseGoInteger(text), value, text);
-  const refused = ["", " 7", "7 ", "7\n", "\t7", "_7", "7_", "7__7", "0x", "0x_", "_0x1", "0x1_", "08", "0o8", "0b2"];
+  const refused = [
+    "",
+    " 7",
+    "7 ",
+    "7\n",
+    "\t7",
+    "_7",
+    "7_",
+    "7__7",
+    "0x",
+    "0x_",
+    "_0x1",
+    "0x1_",
+    "08",
+    "0o8",
+    "0b2",
+  ];
   for (const text of [...refused, "1e3", "1.0", "--7", "+", "ten", "0xg", "٧", "1,000", "1 000"]) {
     assert.equal(tryParseGoInteger(text), undefined, JSON.stringify(text));
   }

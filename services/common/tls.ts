@@ -1,4 +1,5 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
+import { type Certificate, untimely } from "./certificates.ts";
 import { messageOf, reasonOf, Refusal } from "./refusal.ts";
 
 /** Paths of PEM files. */
@@ -13,6 +14,8 @@ export interface TlsMaterial {
   readonly cert: Uint8Array | undefined;
   readonly key: Uint8Array | undefined;
   readonly ca: Uint8Array | undefined;
+  /** What is in `cert` and `ca`. */
+  readonly certificates?: readonly Certificate[];
   /** True: whoever answers is taken for the right one, his certificate is not checked. */
   readonly unverified?: boolean;
 }
@@ -46,14 +49,29 @@ export function readTls(
     key: readPem(files.key, where(fields.key)),
     ca: readPem(files.ca, where(fields.ca)),
   };
-  const [own] = certificatesIn(material.cert, `${where(fields.cert)}: ${files.cert}`);
+  const chain = certificatesIn(material.cert, `${where(fields.cert)}: ${files.cert}`), [own] = chain;
   const key = keyIn(material.key, `${where(fields.key)}: ${files.key}`);
-  certificatesIn(material.ca, `${where(fields.ca)}: ${files.ca}`);
+  const authorities = certificatesIn(material.ca, `${where(fields.ca)}: ${files.ca}`);
   if (own && key && !own.checkPrivateKey(key)) {
     const message = `${where(fields.key)}: ${files.key} is not the key of ${fields.cert}, ${files.cert}`;
     throw new Refusal("invalid", message);
   }
-  return material;
+  const told = (field: string, file: string | undefined) =>
+  (
+    { subject, validFromDate, validToDate }: X509Certificate,
+  ) => ({
+    field,
+    setting: where(field),
+    file: file ?? "",
+    subject: subject.replaceAll("\n", ", "),
+    from: validFromDate.getTime(),
+    until: validToDate.getTime(),
+  });
+  const certificates = [
+    ...chain.map(told(fields.cert, files.cert)),
+    ...authorities.map(told(fields.ca, files.ca)),
+  ];
+  return { ...material, certificates };
 }
 
 function readPem(file: string | undefined, field: string): Uint8Array | undefined {
@@ -65,11 +83,11 @@ function readPem(file: string | undefined, field: string): Uint8Array | undefine
   }
 }
 
-/** Why nobody takes a certificate at this time, like `expired on Nov 27 16:35:14 2026 GMT`; undefined: its time is now. */
+/** Why nobody takes a certificate at this time, like `expired on 2026-11-27 16:35 UTC`; undefined: its time is now. */
 export function outOfTime(pem: Uint8Array): string | undefined {
-  const { validFrom, validFromDate, validTo, validToDate } = new X509Certificate(textOf(pem));
-  if (validToDate.getTime() < Date.now()) return `expired on ${validTo}`;
-  return validFromDate.getTime() > Date.now() ? `is not valid before ${validFrom}` : undefined;
+  const { validFromDate, validToDate } = new X509Certificate(textOf(pem));
+  const from = validFromDate.getTime(), until = validToDate.getTime(), now = Date.now();
+  return from <= now && now <= until ? undefined : untimely({ from, until }, now);
 }
 
 /** Every certificate of a chain or bundle, the server's or client's own first. */

@@ -21,6 +21,7 @@ export function main(args: string[]): Promise<number> {
     const { listen } = config.nexd;
     const fields = { cert: "nexd.tls.cert", key: "nexd.tls.key", ca: "nexd.tls.ca" };
     const tls = config.nexd.tls && readTls(config.nexd.tls, fields, config.where);
+    daemon.certificates(tls?.certificates ?? []);
     if (!tls) daemon.warnIfOpen(listen, "nexd.tls");
 
     const store = openNexStore(config.etcd, log);

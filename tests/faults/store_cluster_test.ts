@@ -153,7 +153,7 @@ Deno.test("TLS: etcd's certificate is checked, ours is shown, and what is wrong 
   for (
     const [from, name, reason] of [
       [strangers, "client", /\(does its --trusted-ca-file have the authority of etcd\.cert\?\)$/],
-      [certs, "expired", /\(etcd\.cert expired on [A-Z][a-z]{2} .* GMT\)$/],
+      [certs, "expired", /\(etcd\.cert expired on \d{4}-.* UTC\)$/],
     ] as const
   ) {
     await wrong(

@@ -12,7 +12,7 @@ export interface Certificates extends AsyncDisposable {
  */
 export async function certificates(): Promise<Certificates> {
   const dir = await Deno.makeTempDir({ prefix: "strand-certs-" });
-  const key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"];
+  const key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "90"];
   await openssl(dir, [
     "req",
     "-x509",
@@ -47,7 +47,7 @@ extendedKeyUsage=serverAuth,clientAuth
       "ca-key.pem",
       "-CAcreateserial",
       "-days",
-      name === "expired" ? "-1" : "2",
+      name === "expired" ? "-1" : "90",
     ];
     await openssl(dir, [
       "x509",
