@@ -3,10 +3,11 @@ import { invalid, messageOf, Refusal } from "../common/refusal.ts";
 import { checkNetwork, type NetworkRequest } from "../overlay/check_network.ts";
 import { rangeOf } from "../overlay/claims.ts";
 import type { EndpointRequest } from "../overlay/create_endpoints.ts";
-import { type Activation, findEndpoint, namespaceGone } from "../overlay/endpoints.ts";
+import { type Activation, findEndpoint, namespaceGone, onAnotherHost } from "../overlay/endpoints.ts";
 import { hostVethName, networkProblem } from "../overlay/faults.ts";
 import { findNetwork, planCreateNetwork, planDeleteNetwork } from "../overlay/networks.ts";
 import { conflictsOf, unusableAddress } from "../overlay/ranges.ts";
+import { Step } from "../overlay/step.ts";
 import { change, definitely } from "../store/change.ts";
 import type { EndpointRecord, NetworkRecord } from "../store/sand_records.ts";
 import type {
@@ -27,6 +28,7 @@ import { OWN_NAMESPACE } from "./kernel/place.ts";
 import { hostRoutes } from "./kernel/surroundings.ts";
 import type { NetworkWorker } from "./network_worker.ts";
 import { deactivate, staleAt } from "./stale.ts";
+import { unreadableKeys } from "./unreadable.ts";
 import { randomMac, VethNames } from "./veth_names.ts";
 import type { Workers } from "./workers.ts";
 
@@ -308,13 +310,17 @@ export class Agent implements AgentApi {
   async deleteEndpoint(id: string, { force = false }: { readonly force?: boolean } = {}): Promise<void> {
     const { view, store, host } = this.#context;
     this.#assertWritable();
-    const half = force && !view.endpoint(id)
-      ? (await store.allEndpoints()).find((record) => record.id === id)?.network_id
-      : undefined;
+    const unread = unreadableKeys(this.#context, id);
+    if (unread.length && !view.endpoint(id)) return await this.#removeUnreadable(id, unread, force);
+    // This host follows the endpoints of its own networks alone.
+    const far = view.endpoint(id)
+      ? undefined
+      : (await store.allEndpoints()).find((record) => record.id === id && record.hostname !== host.hostname);
     const { own, network } = await definitely(store, () => {
       const known = view.endpoint(id), own = known?.host === host.hostname;
-      const network = known?.network ?? half;
+      const network = known?.network ?? far?.network_id;
       if (network !== undefined && (own || force)) return { own, network };
+      if (!known && far) throw onAnotherHost(far, host.hostname);
       findEndpoint(view, id, host.hostname);
       throw new Refusal("not-found", `there is no endpoint "${id}"`);
     });
@@ -337,6 +343,27 @@ export class Agent implements AgentApi {
       using.release();
     }
     await this.#workers.idle(network);
+  }
+
+  /** Deletes an endpoint of which nothing can be read, so that it holds up its network no longer. */
+  async #removeUnreadable(id: string, keys: readonly string[], force: boolean): Promise<void> {
+    const { view, store, host, trust } = this.#context;
+    const own = keys.some((key) => key.startsWith(view.keys.hostEndpoints(host.hostname)));
+    if (!own && !force) {
+      const message =
+        `the record ${keys[0]} in etcd cannot be read, so that it is not known which host endpoint ` +
+        `${id} is on: ask that host, or force it if nothing of it is left there`;
+      throw new Refusal("forbidden", message);
+    }
+    await change(store, () => {
+      trust.assert();
+      const left = keys.map((key) => view.newest(key)).filter(({ modRevision }) => modRevision);
+      return left.length
+        ? left.reduce((step, { key }) => step.remove(key), new Step().guard(...left)).plan()
+        : undefined;
+    });
+    // What it has in the kernel was left alone until now.
+    await this.#workers.compareAll("change");
   }
 
   /** An old agent that died between its two writes leaves one key, which only the endpoint's own host follows. */

@@ -51,7 +51,9 @@ export class ClaimsSweeper {
     for (const id of networks) {
       const network = view.network(id);
       if (!network) this.#more.delete(id);
-      if (!network || view.broken(id) !== undefined || this.#closed || trust.doubt || !store.mirror.state.inStep) continue;
+      if (
+        !network || view.broken(id) !== undefined || this.#closed || trust.doubt || !store.mirror.state.inStep
+      ) continue;
       const seen = this.#suspects.get(id) ?? new Map();
       let release = () => {};
       try {

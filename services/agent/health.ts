@@ -84,7 +84,10 @@ export function tellHealth(
     };
   });
   daemon.check(() => {
-    const [first, ...others] = [...workers.all()].flatMap(({ problems }) => problems);
+    const [first, ...others] = [...workers.all()].flatMap(({ id, problems }) =>
+      // Those of records of networks are told below, of all networks.
+      problems.filter((problem) => problem !== networkProblem(view, id))
+    );
     if (first === undefined) return undefined;
     return {
       what: others.length ? `${others.length + 1} problems, the first: ${first}` : first,
@@ -92,9 +95,7 @@ export function tellHealth(
       blocks: false,
     };
   });
-  // Of networks that this host has, that is among the problems above.
-  const broken = () =>
-    [...view.networks()].flatMap(({ id }) => workers.has(id) ? [] : networkProblem(view, id) ?? []);
+  const broken = () => [...view.networks()].flatMap(({ id }) => networkProblem(view, id) ?? []);
   daemon.check(() => {
     const [first, ...others] = broken();
     if (first === undefined) return undefined;
@@ -149,7 +150,7 @@ export function tellHealth(
   gauge(
     "agent_broken_networks",
     "Networks, of any host, whose record in etcd is not carried out.",
-    () => [...view.networks()].filter(({ id }) => networkProblem(view, id) !== undefined).length,
+    () => broken().length,
   );
   gauge("agent_endpoints", "Endpoints of this host.", () => endpoints().length);
   gauge(

@@ -29,6 +29,15 @@ export function unreadable({ store, view, host }: Context, network: string): Unr
   return found.reason ? found : undefined;
 }
 
+/** The keys of an endpoint, as far as they are followed, whose values cannot be read. */
+export function unreadableKeys({ store, view }: Context, endpoint: string): string[] {
+  return [...store.mirror.state.quarantined.keys()].filter((key) => {
+    const found = view.keys.read(key);
+    return found !== undefined && "id" in found && found.id === endpoint &&
+      (found.kind === "host-endpoint" || found.kind === "network-endpoint");
+  });
+}
+
 /** True for what is about endpoints of other hosts. */
 export function isOfTables({ op }: Op): boolean {
   return op === "arp-remove" || op === "fdb-remove";

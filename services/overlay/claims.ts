@@ -243,10 +243,14 @@ function taken(network: NetworkRecord, address: Ip, holder: string): Refusal {
 }
 
 function exhausted(network: NetworkRecord, range: Cidr): Refusal {
-  // Network, broadcast and gateway are nobody's.
-  const size = Number(range.size) - 3;
-  return new Refusal(
-    "exhausted",
-    `network ${network.name}: none of the ${size} addresses of ${range} is left`,
+  // Network, broadcast and gateway are nobody's; in the narrowest ranges these are one and the same.
+  const own = new Set(
+    [range.first, range.last, gatewayOf(network)].filter((ip) => range.contains(ip)).map(String),
   );
+  const size = Number(range.size) - own.size;
+  const message = size > 0
+    ? `network ${network.name}: none of the ${size} addresses of ${range} is left`
+    : `network ${network.name}: its range ${range} has no address for an endpoint: give it one of a /30 or wider, ` +
+      "in a network that is made anew";
+  return new Refusal("exhausted", message);
 }

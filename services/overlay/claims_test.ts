@@ -314,3 +314,28 @@ Deno.test("whoever claims and releases in whatever order, an address is never gi
     for (const address of given) assert.ok(bits.has(Ip.parse(address).u32 & 255));
   }
 });
+
+Deno.test("a range that is too narrow for an endpoint is called so, and not one whose addresses are taken", () => {
+  for (
+    const [ip_range, gateway, message] of [
+      [
+        "10.0.0.0/32",
+        "10.0.0.0/32",
+        /^network blue: its range 10\.0\.0\.0\/32 has no address for an endpoint/,
+      ],
+      ["10.0.0.0/31", "10.0.0.1/31", /its range 10\.0\.0\.0\/31 has no address/],
+      ["10.0.0.0/31", "192.0.2.1/31", /its range 10\.0\.0\.0\/31 has no address/],
+    ] as const
+  ) {
+    const it = lab(), narrow = { ...network, ip_range, gateway };
+    it.put({ [it.keys.network(network.id)]: narrow });
+    assert.throws(() => new Claims(it.view, narrow, 0).takeNext(), { code: "exhausted", message });
+  }
+  const it = lab(), small = { ...network, ip_range: "10.0.0.0/30", gateway: "10.0.0.1/30" };
+  it.put({ [it.keys.network(network.id)]: small });
+  const claims = new Claims(it.view, small, 0);
+  assert.equal(`${claims.takeNext()}`, "10.0.0.2");
+  assert.throws(() => claims.takeNext(), {
+    message: "network blue: none of the 1 addresses of 10.0.0.0/30 is left",
+  });
+});

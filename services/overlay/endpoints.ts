@@ -225,7 +225,8 @@ export function planDeleteEndpoints(
       const { address, record: { strand_docker: docker } } = endpoint;
       if (address && !keepAddresses.has(endpoint.id)) claims?.release(address, going);
       work.next((step) => {
-        guarded(endpoint, step)
+        // A key whose newest value cannot be read goes too.
+        step.guard(...endpoint.entries.map(({ key }) => view.newest(key)))
           .remove(view.keys.hostEndpoint(endpoint.host, endpoint.id))
           .remove(view.keys.networkEndpoint(endpoint.network, endpoint.id));
         if (docker) step.remove(view.keys.dockerEndpoint(docker.endpoint));
@@ -258,12 +259,20 @@ export function findEndpoint(view: View, id: string, hostname?: string): Endpoin
   const endpoint = view.endpoint(id);
   if (!endpoint) throw new Refusal("not-found", `there is no endpoint "${id}"`);
   if (hostname !== undefined && endpoint.host !== hostname) {
-    throw new Refusal(
-      "not-found",
-      `endpoint ${id} is on ${endpoint.host}, not on ${hostname}: ask that host, or force it if that host is gone`,
-    );
+    throw onAnotherHost(endpoint.record, hostname);
   }
   return endpoint;
+}
+
+/** Says whom to ask about an endpoint. */
+export function onAnotherHost(
+  { id, hostname, api_hostname, host_ip }: EndpointRecord,
+  here: string,
+): Refusal {
+  const api = api_hostname || host_ip, where = api ? `, whose API is at ${api}` : "";
+  const message =
+    `endpoint ${id} is on ${hostname}, not on ${here}: ask that host${where}, or force it if that host is gone`;
+  return new Refusal("not-found", message);
 }
 
 function guarded(endpoint: Endpoint, step: Step): Step {

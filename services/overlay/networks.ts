@@ -104,7 +104,7 @@ export interface NetworkDeletion {
  * while one of them has the network the record stays, marked as deleted.
  *
  * @param now RFC 3339 with nanoseconds.
- * @param found What earlier attempts of this request found: it is no longer there because they deleted it.
+ * @param found What earlier attempts of this request found, or were about to write: it is gone, or there, because of them.
  * @throws Refusal "not-found", "forbidden" while it has endpoints, "conflict" for one that is being deleted already.
  */
 export function planDeleteNetwork(
@@ -114,9 +114,9 @@ export function planDeleteNetwork(
   found: Set<string> = new Set(),
 ): NetworkDeletion {
   if (found.has(id) && !view.network(id)) return { plan: undefined, waitsFor: [] };
-  const network = findNetwork(view, id), again = found.has(id);
+  const network = findNetwork(view, id), mark = view.keys.deleted(id);
   found.add(id);
-  view.refuseUnreadable(view.keys.networkEndpoints(id));
+  view.refuseUnreadable(id);
   const { endpoints } = view.space(id);
   if (endpoints.size) {
     const [first] = endpoints.values();
@@ -127,7 +127,7 @@ export function planDeleteNetwork(
   }
   const waitsFor = view.space(id).oldHosts();
   if (waitsFor.length === 0) return { plan: removal(view, id).plan(), waitsFor };
-  if (view.isDeleted(id) && again) return { plan: undefined, waitsFor };
+  if (view.isDeleted(id) && found.has(mark)) return { plan: undefined, waitsFor };
   if (view.isDeleted(id)) {
     throw new Refusal(
       "conflict",
@@ -135,7 +135,7 @@ export function planDeleteNetwork(
         `more, now ${waitsFor.join(", ")}`,
     );
   }
-  const mark = view.keys.deleted(id);
+  found.add(mark);
   // One that is left of an earlier network of this id would keep its age.
   const stale = view.deleted.has(id) ? [new Step().guard(view.guard(mark)).remove(mark).plan()] : [];
   const step = new Step()

@@ -38,7 +38,7 @@ export function planSweep(
 ): Sweep {
   const read = readAllocation(view, network.id), { record } = read;
   if (!record) return { plan: undefined, freed: 0, claimed: 0, suspects: new Map() };
-  view.refuseUnreadable(view.keys.networkEndpoints(network.id));
+  view.refuseUnreadable(network.id);
   const stored = storedBits(network, record), right = freshBits(network);
   const { first } = rangeOf(network);
   let since = 0;

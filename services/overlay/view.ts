@@ -167,13 +167,15 @@ export class View {
     return { prefix, unchangedSince };
   }
 
-  /** Refuses when a value under the prefix cannot be read: a plan over all of them would be a guess. */
-  refuseUnreadable(prefix: string): void {
+  /** Refuses when an endpoint of the network cannot be read: a plan over all of them would be a guess. */
+  refuseUnreadable(network: string): void {
+    const prefix = this.keys.networkEndpoints(network);
     for (const [key, reason] of this.#mirror.state.quarantined) {
       if (!key.startsWith(prefix)) continue;
       throw new Refusal(
         "forbidden",
-        `the record ${key} in etcd cannot be read (${reason}): put it right or remove it`,
+        `the record ${key} in etcd cannot be read (${reason}): put it right or remove it, with ` +
+          `endpoint-delete --endpoint ${key.slice(prefix.length)} --force`,
       );
     }
   }

@@ -134,7 +134,10 @@ Deno.test("a record without the fields that came later is read, one that lies un
 
 Deno.test("of a network's record that cannot be read whole, what can be is, with the reason", () => {
   const bad: [string, string, RegExp, Record<string, unknown>][] = [
-    ["N", JSON.stringify({ ...network, ip_range: "" }), /^ip_range: no IPv4 CIDR/, { ...network, ip_range: "" }],
+    ["N", JSON.stringify({ ...network, ip_range: "" }), /^ip_range: no IPv4 CIDR/, {
+      ...network,
+      ip_range: "",
+    }],
     ["N", JSON.stringify({ ...network, vxlan_vni: "4" }), /^vxlan_vni/, { ...network, vxlan_vni: 0 }],
     ["N", JSON.stringify({ ...network, vxlan_vni: 1 << 24 }), /^vxlan_vni/, { ...network, vxlan_vni: 0 }],
     ["M", JSON.stringify(network), /^id: "N" under the key of "M"/, { ...network, id: "M" }],

@@ -136,7 +136,7 @@ Deno.test("what an agent refuses, it refuses with a sentence, and nothing is lef
     await ask("DELETE", `/endpoints/${NOBODY}`, undefined, 404, new RegExp(NOBODY));
     await ask("DELETE", `/endpoints/${far.endpoint.id}`, undefined, 404, /h2/);
     await ask("POST", "/endpoints", { network_id: NOBODY }, 404, new RegExp(NOBODY));
-    await ask("POST", "/endpoints", { network_id: "web" }, 400, /network_id/);
+    await ask("POST", "/endpoints", { network_id: "web" }, 404, /there is no network "web"/);
     await ask("POST", "/endpoints", {}, 400, /network_id/);
   });
 

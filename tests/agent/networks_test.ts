@@ -139,13 +139,19 @@ Deno.test("what a Go neighbour or a lost container leaves is listed as what it i
   await t.step("an endpoint's record that cannot be read", async () => {
     const { id: network } = await h1.api.createNetwork();
     const { container, endpoint } = await h1.attach(network);
-    const keys = [`/sc-net/node-endpoints/h1/${endpoint.id}`, `/sc-net/network-endpoints/${network}/${endpoint.id}`];
+    const keys = [
+      `/sc-net/node-endpoints/h1/${endpoint.id}`,
+      `/sc-net/network-endpoints/${network}/${endpoint.id}`,
+    ];
     await lab.kv.write(Object.fromEntries(keys.map((key) => [key, "bad"])));
     await until("it is told", async () => (await said("/readyz")).includes("cannot be read"), 60_000);
     await h1.stop();
     h1.launch();
     await h1.ready(120_000);
-    await assert.rejects(h1.api.deleteNetwork(network), { status: 400, sentence: /endpoint-delete --endpoint/ });
+    await assert.rejects(h1.api.deleteNetwork(network), {
+      status: 400,
+      sentence: /endpoint-delete --endpoint/,
+    });
     await h1.api.deleteEndpoint(endpoint.id);
     assert.ok(!(await container.run(["ip", "-br", "link"])).stdout.includes("sand"));
     await h1.api.deleteNetwork(network);
@@ -159,7 +165,8 @@ Deno.test("what a Go neighbour or a lost container leaves is listed as what it i
   await t.step("an endpoint whose namespace is gone, and one whose namespace came back at once", async () => {
     const [lost, back] = [await h1.attach(id), await h1.attach(id)];
     const far = await h2.attach(id, { wait: "10s" });
-    for (const { container: { netns } } of [lost, back]) await run(["ip", "netns", "delete", netns]);
+    await h1.removeContainer(lost.container);
+    await run(["ip", "netns", "delete", back.container.netns]);
     await run(["ip", "netns", "add", back.container.netns]);
     const active = async ({ endpoint }: typeof lost) =>
       (await h2.api.endpoints({ network_id: id })).find((found) => found.id === endpoint.id)?.active;
@@ -187,7 +194,12 @@ Deno.test("what a Go neighbour or a lost container leaves is listed as what it i
     );
     const sentence = /^endpoint .* is on h1, not on h2: ask that host, whose API is at 10\.99\.0\.11/;
     await assert.rejects(h2.api.deleteEndpoint(endpoint.id), { status: 404, sentence });
-    const { stderr, code } = await h2.strand(["sand-agent-cli", "endpoint-delete", "--endpoint", endpoint.id]);
+    const { stderr, code } = await h2.strand([
+      "sand-agent-cli",
+      "endpoint-delete",
+      "--endpoint",
+      endpoint.id,
+    ]);
     assert.deepEqual([code, /is on h1, not on h2: ask that host/.test(stderr)], [1, true], stderr);
     await h1.api.deleteEndpoint(endpoint.id);
   });
@@ -209,7 +221,10 @@ Deno.test("what a Go neighbour or a lost container leaves is listed as what it i
     await h1.api.deleteNetwork(id);
     await until("it is being deleted", async () => (await listed(id))?.["deleting"] === true, 60_000);
     assert.deepEqual((await listed(id))?.["pending_hosts"], ["old"]);
-    await assert.rejects(h2.api.deleteNetwork(id), { status: 409, sentence: /is being deleted already.*now old$/ });
+    await assert.rejects(h2.api.deleteNetwork(id), {
+      status: 409,
+      sentence: /is being deleted already.*now old$/,
+    });
     const { stdout } = await h2.strand(["sand-agent-cli", "network-list"]);
     assert.match(stdout, /\] blue \(overlay VNI: 1\) being deleted, waits for old$/m);
     await lab.kv.write({ [key]: undefined });

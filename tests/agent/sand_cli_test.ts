@@ -59,10 +59,17 @@ Deno.test("the session that SAND users know", async (t) => {
   });
   await t.step("a network that is broken, or being deleted", async () => {
     const more = { name: "b", type: "overlay", vxlan_vni: 7 };
-    cluster.networks.set("B", { ...more, id: "B", broken: "the record B in etcd is not carried out: no range" });
+    cluster.networks.set("B", {
+      ...more,
+      id: "B",
+      broken: "the record B in etcd is not carried out: no range",
+    });
     cluster.networks.set("D", { ...more, id: "D", deleting: true, pending_hosts: ["h8", "h9"] });
     const [, , broken, deleting] = (await $("network-list")).stdout.split("\n");
-    assert.equal(broken, "* [B] b (overlay VNI: 7) broken: the record B in etcd is not carried out: no range");
+    assert.equal(
+      broken,
+      "* [B] b (overlay VNI: 7) broken: the record B in etcd is not carried out: no range",
+    );
     assert.equal(deleting, "* [D] b (overlay VNI: 7) being deleted, waits for h8, h9");
     for (const id of ["B", "D"]) cluster.networks.delete(id);
   });

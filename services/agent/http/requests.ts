@@ -32,14 +32,14 @@ export function readNetworkRequest(body: Uint8Array): NetworkRequest {
   return read(networkBody, body);
 }
 
-/** Reads body and query of POST /endpoints. Throws Refusal "invalid". */
+/** Reads body and query of POST /endpoints. Throws Refusal "invalid", "not-found" for a network that nothing can be. */
 export function readEndpointRequest(body: Uint8Array, query: URLSearchParams): NewEndpoint {
   const { network_id, activate, activate_params, ipv4_address, mac_address } = read(endpointBody, body);
   if (network_id === undefined) {
     throw invalid("network_id: missing; the id of the endpoint's network is needed");
   }
   return {
-    network: uuid(network_id, "network_id"),
+    network: pathId(network_id, "network"),
     netns: activate ? namespacePath(activate_params?.ns_handle_path) : undefined,
     address: ipv4_address === undefined ? undefined : readAddress(ipv4_address, "ipv4_address"),
     mac: mac_address === undefined ? undefined : readMac(mac_address),
@@ -47,11 +47,11 @@ export function readEndpointRequest(body: Uint8Array, query: URLSearchParams): N
   };
 }
 
-/** Reads the query of GET /endpoints. Throws Refusal "invalid". */
+/** Reads the query of GET /endpoints. Throws Refusal "not-found" for a network that nothing can be. */
 export function readFilter(query: URLSearchParams): EndpointFilter {
   const network = query.get("network_id");
   return {
-    network: network ? uuid(network, "network_id") : undefined,
+    network: network ? pathId(network, "network") : undefined,
     hostname: query.get("hostname") || undefined,
   };
 }
@@ -69,7 +69,7 @@ export function networkId(id: string): string {
   return UUID.test(id) ? id.toLowerCase() : id;
 }
 
-/** The id in a path. Throws Refusal "not-found" for one that nothing can have. */
+/** The id of something that is asked for. Throws Refusal "not-found" for one that nothing can have. */
 export function pathId(id: string, what: "network" | "endpoint"): string {
   if (!UUID.test(id)) throw new Refusal("not-found", `there is no ${what} "${id}"`);
   return id.toLowerCase();

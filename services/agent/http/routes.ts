@@ -5,7 +5,14 @@ import type { AgentApi, AttachmentsApi } from "../api.ts";
 import { type Answer, HttpError, json } from "./answers.ts";
 import { answerAttachments, attachmentMethods } from "./attachments.ts";
 import { shownEndpoint, shownNetwork } from "./records.ts";
-import { networkId, pathId, readEndpointRequest, readFilter, readForce, readNetworkRequest } from "./requests.ts";
+import {
+  networkId,
+  pathId,
+  readEndpointRequest,
+  readFilter,
+  readForce,
+  readNetworkRequest,
+} from "./requests.ts";
 import { readTarget } from "./target.ts";
 
 /** What the handlers answer from. */

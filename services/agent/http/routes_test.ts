@@ -182,7 +182,6 @@ Deno.test("POST /endpoints refuses each wrong field", async () => {
   const post = (sentence: RegExp, body: object, query = "") =>
     refused(400, sentence, "POST", `/endpoints${query}`, { network_id: NETWORK, ...body });
   await post(/^network_id: missing/, { network_id: "" });
-  await post(/^network_id: "mini" is not a UUID, like /, { network_id: "mini" });
   await post(/^activate_params.ns_handle_path: missing/, { activate: true });
   await post(/ns_handle_path: missing/, { activate: true, activate_params: { ns_handle_path: "" } });
   await post(/ns_handle_path: "a\/b" is not an absolute/, {
@@ -213,7 +212,10 @@ Deno.test("GET /endpoints passes its filters on, empty ones for none, and a warn
   }
   const none = { network: undefined, hostname: undefined };
   assert.deepEqual(seen, [none, none, { ...none, network: NETWORK }, { ...none, hostname: "a b" }]);
-  await refused(400, /^network_id: "x"/, "GET", "/endpoints?network_id=x");
+  await refused(404, /^there is no network "x"$/, "GET", "/endpoints?network_id=x");
+  for (const network_id of ["1", "mini", "../x"]) {
+    await refused(404, /^there is no network "/, "POST", "/endpoints", { network_id });
+  }
 });
 
 Deno.test("DELETE answers 204 without a body; force is 1 or 0", async () => {
