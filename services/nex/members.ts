@@ -242,6 +242,7 @@ function refuseTwice(list: readonly MemberRequest[]): void {
   }
 }
 
+/** The first value that is there a second time. */
 export function firstTwice(values: readonly string[]): string | undefined {
   const seen = new Set<string>();
   return values.find((v) => seen.has(v) || !seen.add(v));
@@ -294,6 +295,7 @@ function differs(
   return undefined;
 }
 
+/** What a member has, for a message: its name and address. */
 export function describe(member: { name: string | undefined; ip4: string | undefined }): string {
   return [member.name, member.ip4].filter(Boolean).join(", ") || "without name and address";
 }

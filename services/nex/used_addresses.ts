@@ -1,7 +1,7 @@
-/** IPv4 addresses in use, as 32-bit values, and where in each network's range a search for a free one begins. */
 import { Ip } from "../common/ip.ts";
 import type { Network } from "./network.ts";
 
+/** IPv4 addresses in use, as 32-bit values, and where in each network's range a search for a free one begins. */
 export class UsedAddresses {
   /** How many records hold each. */
   readonly #counts = new Map<number, number>();
