@@ -1,13 +1,12 @@
 import { type Log, OncePerMinute } from "../common/log.ts";
 import { Ip } from "../common/ip.ts";
-import { messageOf } from "../common/refusal.ts";
+import { messageOf, Refusal } from "../common/refusal.ts";
 import type { Network } from "../nex/network.ts";
 import type { LeaseClock } from "../nex/clocks.ts";
 import type { View } from "../nex/view.ts";
 import { change, type ChangeStore } from "../store/change.ts";
 import { UnknownOutcome } from "../store/errors.ts";
 import type { NexRecord } from "../store/records.ts";
-import { unlessAborted } from "../store/timers.ts";
 import { type Counts, noCounts, replyNames, typeNames } from "./counters.ts";
 import type { Message } from "./message.ts";
 import { Opt } from "./numbers.ts";
@@ -50,16 +49,28 @@ const REMEMBERED = 3000;
 /** How long to wait for the mirror to show what made a commit conflict, in milliseconds. */
 const PATIENCE = 2000;
 
+/** A lease that is being written. */
+interface Attempt {
+  /** When it was begun (performance.now()). */
+  readonly since: number;
+  /** It has taken too long: its answer is not sent, and nothing further is written for it. */
+  over: boolean;
+}
+
 /** Takes messages in, writes what they call for, and only then answers. `From` is where a message came from. */
 export class Exchanges<From> {
   readonly counts: Counts = noCounts();
   readonly #options: ExchangesOptions<From>;
   readonly #offers = new Offers();
   readonly #quiet = new OncePerMinute();
-  /** Clients, by network, whose lease is being written and whose answer is waited for. */
-  readonly #pending = new Set<string>();
-  /** All that is being written, also what was given up and may still be under way to etcd. */
-  readonly #writing = new Set<Promise<void>>();
+  /** By client and network, oldest first: leases that are being written and whose answer is waited for. */
+  readonly #pending = new Map<string, Attempt>();
+  /** How many are being written, those too that were given up and may still be under way to etcd. */
+  #writing = 0;
+  /** Resolves when none is; undefined as long as that is not waited for. */
+  #idle: PromiseWithResolvers<void> | undefined;
+  /** One timer for all: one for each lease would cost more than all else that is done for it. */
+  #timer: ReturnType<typeof setTimeout> | undefined;
   /**
    * By client and network, oldest first: when the mirror showed the client's present record, in ms since the epoch, and on
    * the monotonic clock.
@@ -99,19 +110,26 @@ export class Exchanges<From> {
     else if (!step.reply && this.#shownSince(step.client, arrival.received)) {
       this.counts.ignored["not-held"]++;
     } else if (this.#pending.has(step.client)) this.counts.ignored["in-flight"]++;
-    else if (this.#writing.size >= MOST_PENDING) this.counts.ignored.overload++;
+    else if (this.#writing >= MOST_PENDING) this.counts.ignored.overload++;
     else {
       const kept = { ...known, message: arrival.message.copy() };
-      this.#pending.add(step.client);
-      const written = this.#commit(from, kept, step).finally(() => this.#writing.delete(written));
-      this.#writing.add(written);
+      const attempt: Attempt = { since: performance.now(), over: false };
+      this.#pending.set(step.client, attempt);
+      this.#timer ??= setTimeout(() => this.#giveUp(), this.#giveUpMs / 8);
+      this.#writing++;
+      void this.#commit(from, kept, step, attempt);
     }
   }
 
   /** Resolves when nothing is being written any more. */
   async close(): Promise<void> {
-    await Promise.all(this.#writing);
+    if (this.#writing) await (this.#idle ??= Promise.withResolvers()).promise;
+    clearTimeout(this.#timer);
     this.#unsubscribe();
+  }
+
+  get #giveUpMs(): number {
+    return this.#options.giveUpMs ?? GIVE_UP;
   }
 
   /** Whether the client's present record was shown after a message of it had come. */
@@ -129,32 +147,41 @@ export class Exchanges<From> {
   }
 
   /** Resolves when nothing of it is under way any more; never rejects. */
-  async #commit(from: From, arrival: Arrival, planned: Commit): Promise<void> {
-    const { giveUpMs = GIVE_UP } = this.#options, over = new AbortController();
-    const timer = setTimeout(() => over.abort(), giveUpMs);
-    const writing: Promise<Step> = this.#write(arrival, planned, over.signal);
-    const step = await unlessAborted(writing, over.signal).catch(() => undefined);
-    clearTimeout(timer);
-    this.#pending.delete(planned.client);
-    if (step) this.#finish(from, arrival, step);
-    else this.#giveUp(giveUpMs);
-    this.#flushSoon();
-    await writing;
+  async #commit(from: From, arrival: Arrival, planned: Commit, attempt: Attempt): Promise<void> {
+    const step = await this.#write(arrival, planned, attempt);
+    if (!attempt.over) {
+      this.#pending.delete(planned.client);
+      this.#finish(from, arrival, step);
+      this.#flushSoon();
+    }
+    if (--this.#writing) return;
+    this.#idle?.resolve();
+    this.#idle = undefined;
   }
 
-  /** What was sent to etcd may still be applied: what the client asks for next is planned from whatever is there by then. */
-  #giveUp(ms: number): void {
-    this.counts.failures++;
-    this.counts.ignored.late++;
-    if (!this.#quiet.due("given up")) return;
-    this.#options.log.error(
-      `a lease could not be written in ${Math.round(ms / 1000)} s, and its client asks again: ` +
-        "it may have been written, or may still be",
-    );
+  /**
+   * Hears clients again whose lease takes too long to be written. What was sent to etcd may still be applied: what the client
+   * asks for next is planned from whatever is there by then.
+   */
+  #giveUp(): void {
+    const ms = this.#giveUpMs, latest = performance.now() - ms;
+    for (const [client, attempt] of this.#pending) {
+      if (attempt.since > latest) break;
+      attempt.over = true;
+      this.#pending.delete(client);
+      this.counts.failures++;
+      this.counts.ignored.late++;
+      if (!this.#quiet.due("given up")) continue;
+      this.#options.log.error(
+        `a lease could not be written in ${Math.round(ms / 1000)} s, and its client asks again: ` +
+          "it may have been written, or may still be",
+      );
+    }
+    this.#timer = this.#pending.size ? setTimeout(() => this.#giveUp(), ms / 8) : undefined;
   }
 
-  /** Never rejects. @param over Aborted when the answer is of no use any more: then nothing further is written. */
-  async #write(arrival: Arrival, planned: Commit, over: AbortSignal): Promise<Step> {
+  /** Never rejects. */
+  async #write(arrival: Arrival, planned: Commit, attempt: Attempt): Promise<Step> {
     const { committer, mirror } = this.#options.store;
     let outdated = false;
     try {
@@ -164,21 +191,21 @@ export class Exchanges<From> {
       outdated = true;
       await mirror.caughtUp(outcome.current, { signal: AbortSignal.timeout(PATIENCE) });
       outdated = false;
-      return await this.#again(arrival, planned, over);
+      return await this.#again(arrival, planned, attempt);
     } catch (error) {
       // What the view shows of this client is known to be old: nothing is confirmed from it, and the client asks again.
-      if (outdated || over.aborted) return { do: "ignore", why: "store-away" };
-      return await this.#withoutStore(arrival, planned, error, over);
+      if (outdated || attempt.over) return { do: "ignore", why: "store-away" };
+      return await this.#withoutStore(arrival, planned, error, attempt);
     }
   }
 
   /** Decides anew, from what others have written meanwhile, and commits that. */
-  async #again(arrival: Arrival, planned: Commit, over: AbortSignal): Promise<Step> {
+  async #again(arrival: Arrival, planned: Commit, attempt: Attempt): Promise<Step> {
     // A release or decline was of the lease that it met: what the client got since then is not its business.
     if (!planned.reply) return { do: "ignore", why: "not-held" };
     let step: Step = { do: "ignore", why: "store-away" };
     await change(this.#options.store, () => {
-      over.throwIfAborted();
+      if (attempt.over) throw new Refusal("unavailable", "it took too long");
       step = handle(this.#options.view, this.#offers, arrival);
       return step.do === "commit" ? step.plan : undefined;
     }, { grouped: true, patienceMs: PATIENCE, unconfirmed: true });
@@ -190,14 +217,14 @@ export class Exchanges<From> {
     arrival: Arrival,
     planned: Commit,
     error: unknown,
-    over: AbortSignal,
+    attempt: Attempt,
   ): Promise<Step> {
     this.counts.failures++;
     if (error instanceof UnknownOutcome) {
       try {
-        return await this.#again(arrival, planned, over);
+        return await this.#again(arrival, planned, attempt);
       } catch (later) {
-        if (over.aborted) return { do: "ignore", why: "store-away" };
+        if (attempt.over) return { do: "ignore", why: "store-away" };
         error = later;
       }
     }
