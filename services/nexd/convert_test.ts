@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import type { AddNetworkRequest, NetworkUpdateRequest } from "../../proto/types.ts";
 import { decodeRequest, encode } from "../../proto/wire.ts";
-import { networkFrom, updatedNetwork } from "./convert.ts";
+import { readMember } from "../nex/member.ts";
+import { heldTo, memberTo, networkFrom, updatedNetwork } from "./convert.ts";
 
 const before = {
   name: "mini",
@@ -78,4 +79,17 @@ Deno.test("networkFrom() refuses a MAC range without its ends", () => {
       message: "network mini: macrange: not a range with begin and end (field 12)",
     });
   }
+});
+
+Deno.test("memberTo() and heldTo() tell what a client calls itself, and whose an address is until when", () => {
+  const mac = "02:aa:00:00:00:07", record = { net: "mini", hostname: "ppj-s-ipad.mini.net" };
+  const told = (more: object) =>
+    memberTo(readMember(mac, { key: `/member/${mac}`, modRevision: 1 }, { ...record, ...more }), "mini")
+      .clientName;
+  assert.equal(told({ client_name: "ppj's iPad" }), "ppj's iPad");
+  assert.equal(told({}), "ppj-s-ipad.mini.net");
+  assert.deepEqual(heldTo({ address: "10.0.0.13", net: "mini", mac, until: 5000, leased: true }), {
+    mac,
+    ip4: { address: "10.0.0.13", expires: { seconds: 5000, nanos: 0 } },
+  });
 });

@@ -1,6 +1,6 @@
 /**
- * Clients of nexd that add, move and delete members, each its own, and print what they asked for and were told.
- * They know nothing of Strand but nex.proto. Usage: nex_clients.ts SEED SECONDS ADDRESS…
+ * Clients of nexd that add, move and delete members, each its own, and print what they asked for and were told; and one that
+ * deletes members that have DHCP leases. They know nothing of Strand but nex.proto. Usage: nex_clients.ts SEED SECONDS ADDRESS…
  */
 import {
   Client,
@@ -15,6 +15,8 @@ import { Dice } from "../../lab/dice.ts";
 import type { Asked } from "./judge.ts";
 
 const [seed = "1", seconds = "10", ...addresses] = Deno.args;
+/** As many as dhcp_clients.ts has. */
+const DHCP_CLIENTS = 24;
 const CLIENTS = 6, PATIENCE = 12_000, SLOW = 1_000;
 
 const path = fileURLToPath(new URL("../../../proto/nex.proto", import.meta.url));
@@ -142,5 +144,15 @@ async function work(client: number): Promise<void> {
   }
 }
 
-await Promise.all(Array.from({ length: CLIENTS }, (_, client) => work(client)));
+/** Deletes DHCP clients whose leases run: what they were told is theirs until its end all the same. */
+async function evict(): Promise<void> {
+  const dice = new Dice(Number(seed) * 37), end = Date.now() + Number(seconds) * 1000;
+  while (Date.now() < end) {
+    const mac = `00:00:99:00:00:${dice.between(0, DHCP_CLIENTS).toString(16).padStart(2, "0")}`;
+    await ask(dice.one(servers), "DeleteMembers", { network: "leases", list: [mac] }, []);
+    await new Promise((resolve) => setTimeout(resolve, dice.between(0, 500)));
+  }
+}
+
+await Promise.all([evict(), ...Array.from({ length: CLIENTS }, (_, client) => work(client))]);
 for (const server of servers) server.close();
