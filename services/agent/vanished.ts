@@ -27,9 +27,10 @@ export class Vanished {
     for (const endpoint of this.#since.keys()) if (!endpoints.has(endpoint)) this.#since.delete(endpoint);
   }
 
-  /** In how many ms the first of them will have been away for long enough; undefined: none is away. */
+  /** In how many ms the next of them will have been away for long enough; undefined: there is none. */
   get dueInMs(): number | undefined {
-    if (!this.#since.size) return undefined;
-    return Math.max(0, Math.min(...this.#since.values()) + GRACE_MS - this.now());
+    const now = this.now();
+    const left = [...this.#since.values()].map((since) => since + GRACE_MS - now).filter((ms) => ms > 0);
+    return left.length ? Math.min(...left) : undefined;
   }
 }

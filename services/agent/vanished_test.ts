@@ -13,7 +13,9 @@ Deno.test("a namespace that is away for long enough is gone, and one that comes 
   vanished.forget("a");
   assert.equal(vanished.dueInMs, 1500);
   now += 1500;
-  assert.deepEqual([vanished.missed("a"), vanished.missed("b"), vanished.dueInMs], [false, true, 0]);
-  vanished.keep(new Set(["a"]));
-  assert.equal(vanished.dueInMs, GRACE_MS);
+  assert.deepEqual([vanished.missed("a"), vanished.missed("b"), vanished.dueInMs], [false, true, GRACE_MS]);
+  vanished.keep(new Set(["b"]));
+  assert.deepEqual([vanished.missed("b"), vanished.dueInMs], [true, undefined]);
+  vanished.keep(new Set());
+  assert.equal(vanished.missed("b"), false);
 });

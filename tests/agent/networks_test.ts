@@ -204,6 +204,24 @@ Deno.test("what a Go neighbour or a lost container leaves is listed as what it i
     await h1.api.deleteEndpoint(endpoint.id);
   });
 
+  await t.step("a way in over a host whose agent is frozen", async () => {
+    const { id: network } = await h2.api.createNetwork();
+    const { endpoint, address } = await h2.attach(network);
+    await until("h1 knows it", async () => await listed(network) !== undefined, 60_000);
+    Deno.kill(h2.agent.pid, "SIGSTOP");
+    try {
+      const path = `/networks/${network}?ip=${address}&port=80`;
+      const { status, body } = await h1.api.ask({ method: "CONNECT", path, timeout: 60_000 });
+      assert.equal(status, 502, body);
+      assert.match(body, /h2 at 10\.99\.0\.12:9999 gives no answer: it answers nobody/);
+    } finally {
+      Deno.kill(h2.agent.pid, "SIGCONT");
+    }
+    await h2.ready(60_000);
+    await h2.api.deleteEndpoint(endpoint.id);
+    await h2.api.deleteNetwork(network);
+  });
+
   await t.step("a network without room for an endpoint", async () => {
     const narrow = networkByHand(78, "10.0.0.0/32", "10.0.0.0/32");
     await lab.kv.write({ [`/sc-net/network/${narrow.id}`]: JSON.stringify(narrow) });
