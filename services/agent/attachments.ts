@@ -62,9 +62,10 @@ export class Attachments implements AttachmentsApi {
         const { record } = now;
         const problems = using.worker.problems.filter((problem) => problem.includes(now.id));
         const identity = kernel.identity(netns);
-        if (!now.active) problems.push(`endpoint ${now.id} is not active: the namespace it was in is gone`);
-        else if (!identity) problems.push(`endpoint ${now.id}: there is no network namespace at ${netns}`);
-        else if (record.strand_netns !== sinceBoot(identity)) {
+        // One whose namespace was there just now is active for some seconds more.
+        if (!now.active || !identity) {
+          problems.push(`endpoint ${now.id} is not active: the namespace it was in is gone`);
+        } else if (record.strand_netns !== sinceBoot(identity)) {
           problems.push(`endpoint ${now.id} is in ${record.target_netns_path}, not in ${netns}`);
         }
         const missing = problems.length || !identity

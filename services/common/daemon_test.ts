@@ -147,3 +147,31 @@ Deno.test("runDaemon() says that the agent's etcd goes unverified", async () => 
   const { stderr } = await runAs("agent", env, `throw new Error("over");`).output();
   assert.match(new TextDecoder().decode(stderr), /GO_ENV=development: etcd's certificate is not verified/);
 });
+
+Deno.test("runDaemon() starts with an expired certificate, and says so in its log, /readyz and /metrics", async () => {
+  await using certs = await certificates();
+  const child = runAs("dnsd", {
+    STRAND_ETCD_ENDPOINTS: "https://a",
+    STRAND_ETCD_CACERT: certs.path("ca"),
+    STRAND_ETCD_CERT: certs.path("expired"),
+    STRAND_ETCD_KEY: certs.path("expired-key"),
+  }, "");
+  const log = linesOf(child.stderr);
+  const sentence = /STRAND_ETCD_CERT: etcd\.cert: the certificate CN=expired in .*expired\.pem expired on /;
+  await line(log, sentence);
+  const { metrics } = JSON.parse(await line(log, /started/));
+  const report = await (await fetch(`http://${metrics}/readyz`)).json();
+  assert.equal(report.ready, true);
+  assert.match(report.problems[0].what, sentence);
+  const text = await (await fetch(`http://${metrics}/metrics`)).text();
+  assert.match(
+    text,
+    /^strand_certificate_not_after_seconds\{setting="etcd.cacert",.*CN=lab authority"\} \d+$/m,
+  );
+  assert.match(text, /^strand_certificate_not_after_seconds\{setting="etcd.cert",.*CN=expired"\} \d+$/m);
+  child.kill("SIGTERM");
+  await line(log, /stopping/);
+  await log.return(undefined);
+  assert.equal(await new Response(child.stdout).text(), "");
+  assert.equal((await child.status).code, 0);
+});
