@@ -10,6 +10,8 @@ import type { Workers } from "./workers.ts";
 
 /** How often the other hosts are looked at, in ms. */
 const EVERY = 5000;
+/** So many networks' problems are told in one line. */
+const SHOWN_PROBLEMS = 3;
 
 /**
  * Tells why this host is on hold, by /readyz, /metrics and `strand status`, from before it has its name on.
@@ -97,10 +99,11 @@ export function tellHealth(
   });
   const broken = () => [...view.networks()].flatMap(({ id }) => networkProblem(view, id) ?? []);
   daemon.check(() => {
-    const [first, ...others] = broken();
-    if (first === undefined) return undefined;
+    const all = broken();
+    if (!all.length) return undefined;
+    const shown = all.slice(0, SHOWN_PROBLEMS).join("; ");
     return {
-      what: others.length ? `${others.length + 1} networks are broken, the first: ${first}` : first,
+      what: all.length > 1 ? `${all.length} networks are broken: ${shown}` : shown,
       fix: "put the record right in etcd, or delete the network: sand-agent-cli network-delete --network ID",
       blocks: false,
     };
