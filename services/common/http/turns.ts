@@ -15,15 +15,19 @@ export class Turns {
 
   /** Resolves when it is the caller's turn, until it next waits for something. */
   next(): Promise<void> {
+    // The first in a round of the event loop need not wait for the next one.
+    if (!this.#running) {
+      void this.#run();
+      return Promise.resolve();
+    }
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#waiting.push(resolve);
-    if (!this.#running) void this.#run();
     return promise;
   }
 
   async #run(): Promise<void> {
     this.#running = true;
-    while (this.#waiting.length) {
+    do {
       await nextTurn();
       const until = performance.now() + SHARE, waiting = this.#waiting;
       this.#waiting = [];
@@ -34,7 +38,7 @@ export class Turns {
         await Promise.resolve();
       }
       this.#waiting = [...waiting.slice(served), ...this.#waiting];
-    }
+    } while (this.#waiting.length);
     this.#running = false;
   }
 }
