@@ -95,10 +95,9 @@ function addMember(draft: Draft, network: Network, asked: MemberRequest, options
     for (const other of others) {
       if (!other.record.shared) draft.setMember(other.mac, other, { ...other.record, shared: true });
     }
-    share(
-      `the name ${asked.name} of member ${asked.mac} is also that of ` +
-        others.map((other) => `${other.mac} of network ${draft.netOf(other)}`).join(", "),
-    );
+    const named = others.slice(0, 3).map((other) => `${other.mac} of network ${draft.netOf(other)}`);
+    const more = others.length > named.length ? ` and ${others.length - named.length} more` : "";
+    share(`the name ${asked.name} of member ${asked.mac} is also that of ${named.join(", ")}${more}`);
   }
   draft.setMember(asked.mac, before, {
     ...unknown,
@@ -275,13 +274,27 @@ function refuseTakenAddress(
   );
 }
 
-/** Takes a name from clients that only asked for it. @returns Members of other MACs that were given it. */
+/** A DNS answer holds some four thousand addresses, and each change to a member of a name goes through all of them. */
+const MOST_OF_A_NAME = 1000;
+
+/**
+ * Takes a name from clients that only asked for it.
+ * @returns Members of other MACs that were given it.
+ * @throws Refusal "exhausted" when these are too many
+ */
 function freeName(draft: Draft, name: string, mac: string): Member[] {
   const others = draft.membersNamed(name).filter((member) => member.mac !== mac);
   for (const member of others) {
     if (!member.record.name) draft.setMember(member.mac, member, withoutHostname(member.record));
   }
-  return others.filter(({ record }) => record.name);
+  const given = others.filter(({ record }) => record.name);
+  if (given.length >= MOST_OF_A_NAME) {
+    throw new Refusal(
+      "exhausted",
+      `member ${mac}: name: ${name} has ${given.length} members already, which is the most that a name has`,
+    );
+  }
+  return given;
 }
 
 /** The first field in which a member is not as asked; an address that is not asked for may be any. */

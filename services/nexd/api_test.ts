@@ -3,11 +3,12 @@ import { addNetwork } from "../nex/networks.ts";
 import type { Nex } from "../nex/nex.ts";
 import type { Draft } from "../nex/steps.ts";
 import { lab, mini } from "../nex/testing.ts";
+import type { NetworkRecord } from "../store/records.ts";
 import { nexApi } from "./api.ts";
 
-function api() {
+function api(network: NetworkRecord = mini) {
   const it = lab(), warned: string[] = [];
-  it.do((d) => addNetwork(d, mini));
+  it.do((d) => addNetwork(d, network));
   const change = <T>(plan: (draft: Draft) => T) => Promise.resolve().then(() => it.do(plan));
   const methods = nexApi({ view: it.view, change } as unknown as Nex, (what) => warned.push(what));
   const member = (mac: string, shared = false) => ({
@@ -37,6 +38,42 @@ Deno.test("AddMembers takes a name that another member has, warns, and says of b
     "www.mini.net",
     true,
   ]]);
+});
+
+Deno.test("a name has a thousand members at most, and a warning names three of them", async () => {
+  const { AddMembers, Apply, GetMembers, UpdateMembers, warned, member } = api({
+    ...mini,
+    subnet4: "10.0.0.0/16",
+    Range4: { begin: "10.0.0.10", end: "10.0.255.0" },
+  });
+  const mac = (i: number) => `02:00:00:00:${hex(i >> 8)}:${hex(i & 255)}`;
+  const hex = (byte: number) => byte.toString(16).padStart(2, "0");
+  const list = Array.from({ length: 1001 }, (_, i) => member(mac(i)));
+  const full = {
+    code: "exhausted",
+    message: `member ${
+      mac(1000)
+    }: name: www.mini.net has 1000 members already, which is the most that a name has`,
+  };
+  await assert.rejects(async () => await AddMembers({ net: "mini", list, force: false }), full);
+  assert.deepEqual((await GetMembers({ network: "mini" })).members, []);
+  await AddMembers({ net: "mini", list: list.slice(0, 1000), force: false });
+  assert.equal(
+    warned.at(-1),
+    `the name www.mini.net of member ${mac(999)} is also that of ${mac(0)} of network mini, ${
+      mac(1)
+    } of network mini, ` +
+      `${mac(2)} of network mini and 996 more`,
+  );
+  const last = [{ ...member(mac(1000)), name: "other" }];
+  await AddMembers({ net: "mini", list: last, force: false });
+  const update = [{ mac: mac(1000), name: { value: "www" }, ip4: null, ip6: null }];
+  await assert.rejects(async () => await UpdateMembers({ net: "mini", list: update, force: false }), full);
+  const members = [{ net: "mini", list: [member(mac(1000), true)], force: true }];
+  await assert.rejects(async () => await Apply({ networks: [], members, dryRun: false }), full);
+  const again = [{ net: "mini", list: [member(mac(999), true)], force: false }];
+  const { objects } = await Apply({ networks: [], members: again, dryRun: false });
+  assert.equal(objects?.[0]?.action, "unchanged");
 });
 
 Deno.test("Apply refuses a name that another member has, unless both call it shared", async () => {
