@@ -205,7 +205,7 @@ function placeInform(
   link: number | undefined,
   address: number,
 ): Placement | undefined {
-  const network = view.networkAt(Ip.from4(link ?? address));
+  const network = view.networkAt(Ip.from4(address || link || 0));
   if (!network || link === undefined && attached && !attached(network)) return undefined;
   return { network, member: view.member(mac, network.name) };
 }

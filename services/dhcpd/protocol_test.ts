@@ -549,6 +549,8 @@ Deno.test("INFORM of any client is answered from the network that its address is
   assert.equal(far.options?.values[Opt.broadcastAddress]?.toHex(), "0a0700ff");
   const relayed = server.reply({ ...inform("10.7.0.77"), giaddr: ip("10.7.0.1") });
   assert.equal(relayed.options, far.options);
+  // Any machine can put a relay's address on a message: no datagram is sent to an address outside of our networks.
+  assert.equal(server.ignored({ ...inform("192.0.2.77"), giaddr: ip("10.7.0.1") }), "unknown-client");
   // A member is told of the network that its address is in, and of its name only in its own network.
   assert.equal(server.reply({ ...inform("10.0.0.10"), mac: whiskey }).name, "whiskey.mini.net");
   const abroad = server.reply({ ...inform("10.7.0.77"), mac: whiskey }, { attached: undefined });

@@ -9,6 +9,9 @@ import { CLASS_IN, HEADER, skipName, TCP_MAX, TYPE } from "./wire.ts";
 /** So many aliases are followed, one to the next; more are a loop, or of no use to anybody. */
 const MOST_ALIASES = 16;
 
+/** In an answer of more records no alias is looked for: it would cost as much each time that it is asked for. */
+const MOST_RECORDS = 64;
+
 /** Answers a query from our records; undefined when its name is in no zone of ours. */
 export type AnswerOurs = (query: Uint8Array) => Uint8Array | undefined;
 
@@ -54,9 +57,10 @@ export function completeAliases(found: Cached, answerOurs: AnswerOurs): Cached {
 }
 
 function answerRecords(message: Uint8Array, questionEnd: number): Record[] | undefined {
-  const records: Record[] = [];
+  const records: Record[] = [], count = read16(message, 6);
+  if (count > MOST_RECORDS) return undefined;
   let at = questionEnd;
-  for (let left = read16(message, 6); left > 0; left--) {
+  for (let left = count; left > 0; left--) {
     const name = readName(message, at);
     if (!name) return undefined;
     const fixed = skipName(message, at, message.length);
