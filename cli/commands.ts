@@ -80,6 +80,18 @@ Exit status 1 if anything is wrong.`,
     load: () => import("./strand/status.ts"),
   },
   {
+    name: "takeover",
+    usage: "takeover --check [--config F] [-o table|json]",
+    about: "Show what taking over Nex's store would write and remove, without doing it",
+    details: `  --check          only looks: nexd takes a store over when it starts
+  --config F       the configuration file (/etc/nex/nex.yml, if it exists): its etcd is read
+  -o table|json    the output's form
+
+Lists every key that would be written, with its value, removed or kept, and each that is not understood, with the
+reason; while there is one, nexd writes nothing. Exit status 1 if there is one. docs/UPGRADE-NEX.md has the rest.`,
+    load: () => import("./strand/takeover.ts"),
+  },
+  {
     name: "nexd",
     usage: "nexd [--config F] [--metrics-listen ADDRESS]",
     about: "Serve the gRPC API",

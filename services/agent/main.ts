@@ -72,7 +72,7 @@ export function main(args: string[]): Promise<number> {
     daemon.defer("etcd", () => store.close());
     // Given back when nothing is left that could change anything.
     daemon.defer("the host's name", () => running.claim?.close());
-    daemon.follow(store.mirror, store.committer);
+    daemon.follow(store.mirror, { writer: store.committer });
     const started = <T>(part: T | undefined): T => {
       if (part) return part;
       if (running.claim?.hold) throw new Refusal("unavailable", running.claim.sentence);

@@ -34,6 +34,13 @@ export interface Writer {
   readonly refused: { readonly since: number; readonly reason: string; readonly remedy: string } | undefined;
 }
 
+export interface FollowOptions {
+  /** What writes to the store that is followed. */
+  readonly writer?: Writer;
+  /** True for a key without which nothing is written: the process is not ready while it cannot be read. */
+  readonly isNeeded?: (key: string) => boolean;
+}
+
 export interface Daemon {
   readonly config: Config;
   readonly log: Log;
@@ -53,7 +60,7 @@ export interface Daemon {
   /** Tells, now and by /readyz and /metrics, of those that have expired or soon will. */
   certificates(certificates: readonly Certificate[]): void;
   /** Makes readiness, revision and lag those of this mirror; what the writer is refused is told too. */
-  follow(mirror: Followed, writer?: Writer): void;
+  follow(mirror: Followed, options?: FollowOptions): void;
   /** Warns, once, when `address` can be reached from elsewhere without TLS; `setting` is the key to change. */
   warnIfOpen(address: HostPort, setting: string): void;
   /** Stops the process with exit status 1 because of this error. */
@@ -106,8 +113,8 @@ export async function runDaemon(
     report: () => health.report(),
     action: (name, run) => void actions.set(`/${name}`, run),
     certificates: (more) => certificates.add(more).forEach((trouble) => log.warn(trouble)),
-    follow: (mirror, writer) => {
-      health.follow(mirror, config);
+    follow: (mirror, { writer, isNeeded = () => false } = {}) => {
+      health.follow(mirror, config, isNeeded);
       if (writer) health.check(() => refusedWrites(writer));
     },
     warnIfOpen(address, setting) {
@@ -200,11 +207,11 @@ class Health {
     this.notes.push(look);
   }
 
-  follow(mirror: Followed, config: Config): void {
+  follow(mirror: Followed, config: Config, isNeeded: (key: string) => boolean): void {
     this.mirror = mirror;
     const setting = this.service === "agent" ? "ETCD_HOSTS" : "etcd.endpoints";
     this.check(() => outOfStep(mirror, setting, config));
-    this.check(() => quarantined(mirror));
+    this.check(() => quarantined(mirror, isNeeded));
     const gauges: [string, string, () => number][] = [
       [
         "strand_mirror_in_step",
@@ -280,15 +287,23 @@ function refusedWrites({ refused }: Writer): Problem | undefined {
   };
 }
 
-function quarantined(mirror: Followed): Problem | undefined {
-  const [first] = mirror.state.quarantined;
+function quarantined(
+  { state: { quarantined } }: Followed,
+  isNeeded: (key: string) => boolean,
+): Problem | undefined {
+  if (!quarantined.size) return undefined;
+  const needed = [...quarantined].filter(([key]) => isNeeded(key));
+  const [first] = needed.length ? needed : quarantined;
   if (!first) return undefined;
+  const told = first.join(": ");
   return {
-    what: `${mirror.state.quarantined.size} keys in etcd cannot be read and are skipped; the first: ${
-      first.join(": ")
-    }`,
-    fix: "correct or delete them with etcdctl",
-    blocks: false,
+    what: needed.length
+      ? `${needed.length} keys in etcd are not understood, and nothing is written while that is so; the first: ${told}`
+      : `${quarantined.size} keys in etcd cannot be read and are skipped; the first: ${told}`,
+    fix: needed.length
+      ? "correct or delete them with etcdctl; strand takeover --check lists them"
+      : "correct or delete them with etcdctl",
+    blocks: needed.length > 0,
   };
 }
 

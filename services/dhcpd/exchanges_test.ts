@@ -260,6 +260,24 @@ Deno.test("with etcd away a lease is renewed with the time left, and nobody else
   assert.match(bench.lines[0] ?? "", /a lease could not be written: etcd is away/);
 });
 
+Deno.test("while a key of Nex's is not understood a running lease is confirmed with the time left, and nothing is written", async () => {
+  const bench = new Bench();
+  bench.request(guest, "10.0.0.10");
+  await bench.exchanges.close();
+  bench.sent.length = 0;
+  bench.memory.write({ guards: [], ops: [{ put: "/member/lease/10.0.0.11", value: "{}" }] });
+  const { revision } = bench.memory;
+  bench.take({ type: Type.request, mac: guest, ciaddr: ip("10.0.0.10") }, NOW + 3600);
+  bench.take({ type: Type.discover, mac: other });
+  bench.request(other, "10.0.0.11", 2, NOW + 3600);
+  bench.request(guest, "10.0.0.11", 3, NOW + 3600);
+  bench.take({ type: Type.release, mac: guest, ciaddr: ip("10.0.0.10") }, NOW + 3600);
+  await bench.exchanges.close();
+  assert.deepEqual(bench.sent, [{ type: Type.ack, address: "10.0.0.10", xid: 1, seconds: 10800 }]);
+  assert.equal(bench.exchanges.counts.ignored["store-away"], 4);
+  assert.equal(bench.memory.revision, revision);
+});
+
 Deno.test("a client whose ACK waited for its commit is told a lease that ends within a second of the stored one", async () => {
   for (
     const [waited, seconds] of [[900, 14400], [2100, 14398], [10_900, 14390], [11_000, undefined]] as const

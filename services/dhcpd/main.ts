@@ -7,6 +7,7 @@ import { Nex } from "../nex/nex.ts";
 import { declinedIn } from "../nex/quarantine.ts";
 import { runSweeper } from "../nex/sweeper.ts";
 import { tellClock } from "../nex/tell_clock.ts";
+import { isNexKey } from "../store/keys.ts";
 import { openNexStore } from "../store/nex_store.ts";
 import type { Counts } from "./counters.ts";
 import { startDhcp } from "./server.ts";
@@ -27,7 +28,7 @@ export function main(args: string[]): Promise<number> {
     }
     const store = openNexStore(config.etcd, log);
     daemon.defer("etcd", () => store.close());
-    daemon.follow(store.mirror, store.committer);
+    daemon.follow(store.mirror, { writer: store.committer, isNeeded: isNexKey });
     await store.mirror.ready({ signal: daemon.stopping });
     const nex = new Nex(store), { view } = nex;
 

@@ -4,6 +4,7 @@ import { formatHostPort } from "../common/host_port.ts";
 import { OncePerMinute } from "../common/log.ts";
 import { Counter, Gauge, type Registry } from "../common/metrics.ts";
 import { View } from "../nex/view.ts";
+import { isNexKey } from "../store/keys.ts";
 import { openNexStore } from "../store/nex_store.ts";
 import type { Counts } from "./counters.ts";
 import { feedZones } from "./feed.ts";
@@ -19,7 +20,7 @@ export function main(args: string[]): Promise<number> {
     const { listen = DEFAULT_LISTEN, forward, ttl } = config.dnsd;
     const store = openNexStore(config.etcd, log);
     daemon.defer("etcd", () => store.close());
-    daemon.follow(store.mirror);
+    daemon.follow(store.mirror, { isNeeded: isNexKey });
     // Before that, "no such name" would be a guess, and ours could be asked of a stranger.
     await store.mirror.ready({ signal: daemon.stopping });
     const view = new View(store.mirror);

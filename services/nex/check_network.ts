@@ -56,7 +56,7 @@ export function checkNetwork(given: NetworkRecord): NetworkRecord {
   if (siaddr && siaddr.family !== 4) throw invalid(`${field("siaddr")}: ${siaddr} is not an IPv4 address`);
   if (server4) host(server4, "dhcp4server");
   if (siaddr) host(siaddr, "siaddr");
-  const leaseDuration = given.leaseDuration ?? 0;
+  const leaseDuration = given.lease_duration ?? 0;
   // The lease time travels in 32 bits, of which all ones mean "for ever" (RFC 2131 §3.3).
   if (!Number.isInteger(leaseDuration) || leaseDuration < 0 || leaseDuration >= 0xffffffff) {
     throw invalid(
@@ -91,7 +91,7 @@ export function checkNetwork(given: NetworkRecord): NetworkRecord {
     domain: domain(given.domain, field("domain")),
     macRange: macRange(given.macRange, field("macrange")),
     siaddr: siaddr?.toString(),
-    leaseDuration: leaseDuration || undefined,
+    lease_duration: leaseDuration || undefined,
   });
 }
 

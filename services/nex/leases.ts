@@ -55,7 +55,9 @@ export function placeClient(
   if (only && home && serves(home)) return { network: home, member: only };
   const homes = memberships.flatMap((member): Placement[] => {
     const network = view.networkOf(member);
-    return network && serves(network) ? [{ network, member }] : [];
+    // A store that has not been taken over may hold two records of one membership.
+    const counts = memberships.length < 2 || !network || view.member(mac, network.name) === member;
+    return network && counts && serves(network) ? [{ network, member }] : [];
   });
   if (homes.length < 2 && homes[0]) return homes[0];
   if (homes.length) {

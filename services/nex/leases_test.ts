@@ -8,7 +8,6 @@ import { addressFor, placeClient, planLease, planLeaseEnd } from "./leases.ts";
 import { planDecline } from "./quarantine.ts";
 import { Draft, pack } from "./steps.ts";
 import { planSweep } from "./sweep.ts";
-import { planTakeover } from "./takeover.ts";
 import { lab, mini, miniMembers } from "./testing.ts";
 
 const [whiskey] = ["00:00:11:11:00:01"];
@@ -245,34 +244,4 @@ Deno.test("A range is not taken from under a lease that is committed meanwhile",
   assert.equal(it.lease(stranger, 1000, { address: "10.0.0.150" }).kind, "commit");
   const [plan] = pack(draft.steps);
   assert.ok(plan && !it.store.write(plan).committed);
-});
-
-Deno.test("A record that cannot be read stops neither the sweep of others nor the taking over", () => {
-  const gone = {
-    mac: "02:aa:00:00:00:01",
-    net: "mini",
-    dynamic: true,
-    ip4: { address: "10.0.0.13", expires: { seconds: 5 } },
-  };
-  const it = lab({
-    "/net/mini": open,
-    "/net/bad": "garbage",
-    "/member/02:aa:00:00:00:01": gone,
-    "/member/02:aa:00:00:00:02": "garbage",
-    "/member/ip4/10.0.0.14": "02:aa:00:00:00:02",
-    "/member/02:aa:00:00:00:03": {
-      mac: "02:aa:00:00:00:03",
-      net: "mini",
-      ip4: { address: "10.0.0.15", expires: { seconds: 1.5 } },
-    },
-  });
-  assert.deepEqual([...it.view.members()].map((m) => m.mac), ["02:aa:00:00:00:01"]);
-  for (const step of planSweep(it.view, 10, 10)) assert.ok(it.store.write(step).committed);
-  assert.equal(it.view.member("02:aa:00:00:00:01"), undefined);
-  assert.ok(
-    !planTakeover(it.view, 10).some((s) =>
-      s.ops.some((op) => "remove" in op && op.remove === "/member/ip4/10.0.0.14")
-    ),
-  );
-  it.do((d) => addNetwork(d, { name: "next", subnet4: "10.7.0.0/24" }));
 });

@@ -1,10 +1,14 @@
+import { isNexKey, keyOf } from "../store/keys.ts";
 import type { Entry } from "../store/types.ts";
 import type { MemberRecord } from "../store/records.ts";
 
 /** A MAC's membership of one network, as the store holds it; a MAC may have one in each of several networks. */
 export interface Member {
   readonly mac: string;
-  /** No other membership's: the MAC for one under Nex's key, NET/MAC for one under ours. */
+  /**
+   * No other membership's: the MAC for one under Nex's key, NET/MAC for one under ours, the key for a second record under
+   * Nex's keys, as a store of both of its layouts may hold.
+   */
   readonly id: string;
   readonly record: MemberRecord;
   readonly key: string;
@@ -24,11 +28,12 @@ export interface Member {
 /** Reads a stored member, whose id says where it lies. Old daemons stored dynamic members without their network. */
 export function readMember(
   id: string,
+  mac: string,
   entry: Pick<Entry<unknown>, "key" | "modRevision">,
   record: MemberRecord,
 ): Member {
   return {
-    mac: id.slice(id.lastIndexOf("/") + 1),
+    mac,
     id,
     record,
     key: entry.key,
@@ -45,4 +50,15 @@ export function readMember(
 /** The id of a membership under our key, for a MAC that has another one under Nex's. */
 export function furtherId(network: string, mac: string): string {
   return `${network}/${mac}`;
+}
+
+/**
+ * Of two records of one MAC in one network, as a store of both of Nex's layouts may hold, less than 0 where `a` counts: the
+ * one whose lease ends last, so that no running lease is lost; else the newer layout's, which was made from the other; else the
+ * one under the key that is to be.
+ */
+export function byPrecedence(a: Member, b: Member): number {
+  const rank = ({ key, mac }: Member) =>
+    [keyOf.newerMember(mac), keyOf.member(mac)].indexOf(key) + 1 || (isNexKey(key) ? 3 : 4);
+  return (b.expires ?? 0) - (a.expires ?? 0) || rank(a) - rank(b) || (a.key < b.key ? -1 : 1);
 }

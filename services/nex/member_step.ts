@@ -83,12 +83,12 @@ export function memberAfter(
   after: MemberRecord | undefined,
 ): Member | undefined {
   if (!after) return undefined;
-  if (before) return readMember(before.id, { key: before.key, modRevision: 0 }, after);
+  if (before) return readMember(before.id, mac, { key: before.key, modRevision: 0 }, after);
   const isTaken = from.memberships(mac).some(({ id }) => id === mac);
   const [id, key] = isTaken && after.net
     ? [furtherId(after.net, mac), keyOf.furtherMember(after.net, mac)]
     : [mac, keyOf.member(mac)];
-  return readMember(id, { key, modRevision: 0 }, after);
+  return readMember(id, mac, { key, modRevision: 0 }, after);
 }
 
 /** The claims that are one membership's alone. */

@@ -56,7 +56,7 @@ export function readNetwork(
     nameservers: ips(record.nameservers),
     dhcp4server: ip(record.dhcp4server),
     siaddr: ip(record.siaddr),
-    leaseSeconds: record.leaseDuration || DEFAULT_LEASE_SECONDS,
+    leaseSeconds: record.lease_duration || DEFAULT_LEASE_SECONDS,
     repeatedOptions: [...new Set(repeatedOptions(options).map(({ number }) => number))],
   };
 }

@@ -195,7 +195,7 @@ const known = [
   "domain",
   "macRange",
   "siaddr",
-  "leaseDuration",
+  "lease_duration",
 ] as const;
 
 function unknownFields(record: NetworkRecord): Partial<NetworkRecord> {

@@ -1,15 +1,17 @@
 import { Refusal } from "../common/refusal.ts";
-import { change } from "../store/change.ts";
+import { change, type ChangeStore } from "../store/change.ts";
 import { pause } from "../store/timers.ts";
-import type { Store } from "../store/store.ts";
 import type { NexRecord } from "../store/records.ts";
 import { Attempts, Draft, pack, type Step } from "./steps.ts";
 import { planDeletedNetwork, planSweep } from "./sweep.ts";
 import { planTakeover } from "./takeover.ts";
+import { conflicts } from "./takeover_records.ts";
 import { View } from "./view.ts";
 
 /** Steps planned at a time by the background work: few enough that the mirror keeps pace. */
 const STEPS_AT_ONCE = 500;
+/** The same for taking over, which looks at the whole store each time. */
+const TAKEOVER_STEPS_AT_ONCE = 2000;
 
 /** Names and addresses as one process works with them: the view to plan from, and the way to commit. */
 export class Nex {
@@ -18,7 +20,7 @@ export class Nex {
 
   /** @param now Which leases are over, see {@link Draft}; absent: of none it is known. */
   constructor(
-    private readonly store: Store<NexRecord>,
+    private readonly store: ChangeStore<NexRecord>,
     private readonly now: () => number = () => -Infinity,
   ) {
     this.view = new View(store.mirror);
@@ -34,6 +36,7 @@ export class Nex {
     let result: T | undefined;
     const attempts = new Attempts();
     await change(this.store, () => {
+      this.#refuseMisread();
       const draft = this.draft(attempts);
       result = plan(draft);
       return pack(draft.steps);
@@ -45,18 +48,26 @@ export class Nex {
    * Commits what the plan says until it says nothing more: work that may be cut short and done again, by any
    * replica. One such work goes on at a time in a process; where another replica is quicker, what it leaves is done.
    */
-  finish(plan: (limit: number) => Step[], signal?: AbortSignal): Promise<number> {
-    const turn = this.#turn.then(() => this.#finish(plan, signal));
+  finish(
+    plan: (limit: number) => Step[],
+    signal?: AbortSignal,
+    stepsAtOnce = STEPS_AT_ONCE,
+  ): Promise<number> {
+    const turn = this.#turn.then(() => this.#finish(plan, signal, stepsAtOnce));
     this.#turn = turn.catch(() => {});
     return turn;
   }
 
-  async #finish(plan: (limit: number) => Step[], signal: AbortSignal | undefined): Promise<number> {
+  async #finish(
+    plan: (limit: number) => Step[],
+    signal: AbortSignal | undefined,
+    stepsAtOnce: number,
+  ): Promise<number> {
     let done = 0;
     for (;;) {
       let steps: Step[] = [];
       try {
-        const planned = () => pack(steps = this.#possible(plan(STEPS_AT_ONCE)));
+        const planned = () => pack(steps = this.#possible(plan(stepsAtOnce)));
         await change(this.store, planned, { unconfirmed: true });
         done += steps.length;
         if (steps.length === 0) return done;
@@ -69,8 +80,19 @@ export class Nex {
     }
   }
 
-  /** One record that nobody can read stops what depends on it, and nothing else. */
+  /** A change could be to what a key that is not understood is about, and would be planned without it. */
+  #refuseMisread(): void {
+    const { misread } = this.view;
+    if (!misread) return;
+    throw new Refusal(
+      "forbidden",
+      `nothing is changed while ${misread.key} in etcd is not understood (${misread.reason}): put it right or remove it`,
+    );
+  }
+
+  /** One record of ours that nobody can read stops what depends on it, and nothing else; one of Nex's everything. */
   #possible(steps: Step[]): Step[] {
+    if (this.view.misread) return [];
     if (this.store.mirror.state.quarantined.size === 0) return steps;
     return steps.filter(({ guards }) => !guards.some(({ key }) => this.view.unreadable(key)));
   }
@@ -87,8 +109,13 @@ export class Nex {
     );
   }
 
+  /** What is decided in taking over a store where its records contradict each other, a sentence each. */
+  conflicts(): string[] {
+    return conflicts(this.view);
+  }
+
   /** Makes a store that old daemons filled fully ours; see {@link planTakeover}. */
   takeOver(signal?: AbortSignal): Promise<number> {
-    return this.finish((limit) => planTakeover(this.view, limit), signal);
+    return this.finish((limit) => planTakeover(this.view, limit), signal, TAKEOVER_STEPS_AT_ONCE);
   }
 }

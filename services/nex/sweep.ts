@@ -19,7 +19,9 @@ export function planSweep(view: View, now: number, limit: number): Step[] {
   const steps: Step[] = [];
   for (const id of view.expiring.due(now - GRACE_SECONDS, limit)) {
     const member = view.memberById(id);
-    const step = member && planLeaseEnd(view, member, now);
+    // A listed one without a network gets it first, see planTakeover().
+    if (!member || (member.dynamic && view.isListed(member))) continue;
+    const step = planLeaseEnd(view, member, now);
     if (step) steps.push(step);
   }
   for (const [address, { until, leased }] of view.withheld) {

@@ -10,7 +10,10 @@ export interface SweeperOptions {
   readonly log: Log;
   /** While it is not known to be right, nothing is ended whose time is over; what deleted networks left goes all the same. */
   readonly clock: LeaseClock;
-  /** Before anything else, make a store of the old daemons ours; until that is done it is served as it is. */
+  /**
+   * Before anything else, make a store of the old daemons ours; until that is done it is served as it is. What they write
+   * later is taken over when it comes.
+   */
   readonly takeOver?: boolean;
   /** Told how many steps a sweep took, when any. */
   readonly onSwept?: (count: number) => void;
@@ -29,13 +32,15 @@ export interface Sweeper {
 export function runSweeper(nex: Nex, { log, clock, takeOver = false, onSwept }: SweeperOptions): Sweeper {
   const stop = new AbortController();
   const first = Promise.withResolvers<void>();
-  let failing = false, takenOver = !takeOver, running = Promise.resolve();
+  let failing = false, takenOver = false, running = Promise.resolve();
   const sweep = async () => {
     try {
-      if (!takenOver) {
+      const isOurs = () => takenOver && nex.view.strays.size === 0;
+      if (takeOver && !nex.view.misread && !isOurs()) {
+        if (!failing) { for (const conflict of nex.conflicts()) log.warn(`taking over: ${conflict}`); }
         const changes = await nex.takeOver(stop.signal);
         if (changes) log.info({ changes }, "took over what the old daemons left");
-        takenOver = true;
+        takenOver = !nex.view.misread;
       }
       const count = await nex.sweep(surelyPast(clock), stop.signal);
       if (count) onSwept?.(count);

@@ -1,101 +1,152 @@
+import { Ip } from "../common/ip.ts";
 import { keyOf } from "../store/keys.ts";
 import { type MemberRecord, writeRecord } from "../store/records.ts";
 import type { Member } from "./member.ts";
 import { memberStep, unshownHolder } from "./member_step.ts";
-import type { Step } from "./steps.ts";
+import { inRange, type Network } from "./network.ts";
+import { Draft, type Step } from "./steps.ts";
 import { planMissingAddresses } from "./sweep.ts";
+import { macsToSettle, planRecords } from "./takeover_records.ts";
 import type { View } from "./view.ts";
 
 /**
- * What it takes to make a store that the old daemons filled fully ours, up to `limit` steps; none when there is
- * nothing left to do. Such a store is served as it is meanwhile.
+ * What it takes to make a store that the old daemons filled, in either layout or both, fully ours, up to `limit` steps; none
+ * when there is nothing left to do, and none while a key of Nex's is not understood. Such a store is served as it is meanwhile.
  *
  * - pool documents go: a claim on an address is its key;
- * - a MAC gets its one spelling, lower-case: of two records for one, the lower-case one stays;
+ * - records get the key of the first layout, with the MAC's one spelling, lower-case; one of each membership stays;
+ * - networks get the one spelling of their fields;
  * - dynamic members get the network that their address is in;
  * - names get their one spelling, lower-case, and their claims with them;
  * - claims that their member does not agree with go, and those that are missing come;
  * - members of one name share it;
- * - of two records for one MAC in one network the one under Nex's key stays;
+ * - of two members with one address, one keeps it, and in a range the other gets another;
  * - members of a range without an address get one.
+ *
+ * What comes of it does not depend on where an earlier attempt was cut short: each kind of step is made once all of the
+ * kind before are done, in the order of MACs.
  */
 export function planTakeover(view: View, limit: number): Step[] {
+  if (view.misread) return [];
   const steps: Step[] = [];
-  for (const name of view.pools) {
-    const key = keyOf.pool(name);
-    steps.push({ guards: [view.guard(key)], ops: [{ remove: key }] });
-  }
-  for (const entry of view.entries()) {
-    if (entry.record.kind !== "member" || entry.key === keyOf.member(entry.record.id)) continue;
-    const key = keyOf.member(entry.record.id);
-    const move = view.entry(key) ? [] : [{ put: key, value: writeRecord(entry.record.value) }];
-    steps.push({ guards: [view.guard(entry.key), view.guard(key)], ops: [{ remove: entry.key }, ...move] });
-  }
-  for (const member of view.members()) {
-    const first = view.member(member.mac, member.net);
-    if (!first || first.id === member.id) continue;
-    steps.push({ guards: [view.guard(member.key), view.guard(first.key)], ops: [{ remove: member.key }] });
-  }
+  for (const mac of [...macsToSettle(view)].sort().slice(0, limit)) steps.push(planRecords(view, mac));
   // One record of each membership before anything is made of its record.
-  if (steps.length) return steps.slice(0, limit);
-  for (const member of view.members()) {
-    if (steps.length >= limit) return steps;
-    const network = view.networkOf(member);
-    if (!network) continue;
-    const record: MemberRecord = { ...member.record, mac: member.mac, net: network.name };
-    if (member.dynamic) record.dynamic = true;
-    if (record.name) record.name = record.name.toLowerCase();
-    if (record.name && isNameOfOthers(view, member)) record.shared = true;
-    const step = memberStep(view, member.mac, member, record);
-    const claims = step.ops.filter((op) =>
-      "put" in op && op.put !== member.key && holds(view, op.put, member.mac)
-    );
-    const asStored = Boolean(member.net) && record.name === member.record.name &&
-      record.mac === member.record.mac && record.shared === member.record.shared;
-    if (asStored && !claims.length) continue;
-    // A claim on what another member holds by right is not taken from it.
-    const ops = step.ops.filter((op) => !("put" in op) || op.put === member.key || claims.includes(op));
-    steps.push({ ...step, ops });
+  if (steps.length) return steps;
+  for (const plan of [planNetworks, planMembers, planClaims, planMissingAddresses]) {
+    const steps = plan(view, limit);
+    if (steps.length) return steps;
   }
-  for (const { key, record } of view.entries()) {
-    if (steps.length >= limit) return steps;
-    if (
-      record.kind !== "claim-ip" && record.kind !== "claim-name" && record.kind !== "claim-ip6" &&
-      record.kind !== "further-name" && record.kind !== "member-of"
-    ) continue;
-    const members = view.memberships(record.mac), keys = members.map((member) => member.key);
-    if (!keys.length) keys.push(keyOf.member(record.mac));
-    // Whether its member agrees cannot be known.
-    if (keys.some((k) => view.unreadable(k))) continue;
-    const agrees = members.some((member) => {
-      switch (record.kind) {
-        case "member-of":
-          return member.net === record.network && member.id === record.mac &&
-            key === keyOf.memberOf(record.network, record.mac);
-        case "claim-name":
-          return member.name !== undefined && key === keyOf.claimName(member.name);
-        case "further-name":
-          return member.name === record.name;
-        default:
-          return member.ip4 === record.id || member.ip6 === record.id;
-      }
-    });
-    if (!agrees) {
-      steps.push({
-        guards: [view.guard(key), ...keys.map((k) => view.guard(k)), ...unshownHolder(view, key, record.mac)],
-        ops: [{ remove: key }],
-      });
-    }
-  }
-  return steps.length ? steps : planMissingAddresses(view, limit);
+  return [];
 }
 
-/** True when nobody else's record has what the claim is for, so that a missing claim may be written. */
-function holds(view: View, claim: string, mac: string): boolean {
-  const value = claim.slice(claim.lastIndexOf("/") + 1);
-  return claim !== keyOf.claimIp(value) || view.memberAt(value)?.mac === mac;
+function planNetworks(view: View, limit: number): Step[] {
+  const steps: Step[] = [];
+  for (const { key, record } of view.entries()) {
+    if (steps.length >= limit) break;
+    if (record.kind !== "network" || !record.respelled) continue;
+    steps.push({ guards: [view.guard(key)], ops: [{ put: key, value: writeRecord(record.value) }] });
+  }
+  return steps;
+}
+
+function planMembers(view: View, limit: number): Step[] {
+  // Each sees those before it: members that share a name do not meet on its claim.
+  const draft = new Draft(view);
+  const byMac = (a: Member, b: Member) => a.mac < b.mac ? -1 : a.mac > b.mac ? 1 : a.id < b.id ? -1 : 1;
+  for (const member of [...view.members()].sort(byMac)) {
+    if (draft.steps.length >= limit) break;
+    const network = view.networkOf(member);
+    if (!network) continue;
+    const { mac, ip4, ip6 } = member, isTaken = isOthers(view, member, ip4);
+    const record = recordOf(view, member, network);
+    if (isTaken && ip4 && handsOut(network, ip4)) {
+      delete record.ip4;
+      draft.setMember(mac, member, record.dynamic ? undefined : record);
+      continue;
+    }
+    const step = memberStep(draft, mac, member, record);
+    // A claim on what another member holds by right is not taken from it.
+    const lost = [isTaken && ip4, isOthers(view, member, ip6) && ip6].flatMap((a) =>
+      a ? keyOf.claimIp(a) : []
+    );
+    const ops = step.ops.filter((op) => !("put" in op && lost.includes(op.put)));
+    if (ops.length === 1 && isAsStored(member.record, record)) continue;
+    if (lost.length) draft.steps.push({ ...step, ops });
+    else draft.setMember(mac, member, record);
+  }
+  return draft.steps;
+}
+
+/** A member's record as it is to be. */
+function recordOf(view: View, member: Member, network: Network): MemberRecord {
+  const { mac } = member;
+  const record: MemberRecord = { ...member.record, mac, net: network.name };
+  if (!view.isListed(member)) record.dynamic = true;
+  if (record.name) record.name = record.name.toLowerCase();
+  if (record.name && isNameOfOthers(view, member)) record.shared = true;
+  return record;
+}
+
+function isAsStored(stored: MemberRecord, record: MemberRecord): boolean {
+  return (["mac", "net", "name", "dynamic", "shared"] as const).every((field) =>
+    record[field] === stored[field]
+  );
+}
+
+function isOthers(view: View, member: Member, address: string | undefined): boolean {
+  return address !== undefined && view.memberAt(address)?.mac !== member.mac;
+}
+
+function handsOut(network: Network, address: string): boolean {
+  const ip = Ip.tryParse(address);
+  return ip !== undefined && inRange(network, ip);
 }
 
 function isNameOfOthers(view: View, { mac, name = "" }: Member): boolean {
   return view.membersNamed(name).some((other) => other.mac !== mac && other.record.name);
+}
+
+/** Removes the claims that their member does not agree with, and what is not of our layout. */
+function planClaims(view: View, limit: number): Step[] {
+  const steps: Step[] = [];
+  for (const { key, record } of view.entries()) {
+    if (steps.length >= limit) break;
+    if (record.kind === "pool") {
+      steps.push({ guards: [view.guard(key)], ops: [{ remove: key }] });
+      continue;
+    }
+    if (
+      record.kind !== "claim-ip" && record.kind !== "claim-name" && record.kind !== "claim-ip6" &&
+      record.kind !== "further-name" && record.kind !== "member-of" && record.kind !== "newer-name"
+    ) continue;
+    const { mac } = record, members = view.memberships(mac);
+    // Whether its member agrees cannot be known.
+    if (view.unreadableOf(mac)) continue;
+    const agrees = members.some((member) => {
+      switch (record.kind) {
+        case "member-of":
+          return member.net === record.network && member.id === mac &&
+            key === keyOf.memberOf(record.network, mac);
+        case "claim-name":
+          return member.name !== undefined && key === keyOf.claimName(member.name);
+        case "further-name":
+          return member.name === record.name;
+        case "newer-name":
+          return false;
+        default:
+          return member.ip4 === record.id || member.ip6 === record.id;
+      }
+    });
+    if (agrees) continue;
+    // Also the keys where a record may come meanwhile.
+    const keys = new Set([
+      key,
+      keyOf.member(mac),
+      keyOf.newerMember(mac),
+      ...members.map((member) => member.key),
+    ]);
+    const unshown = record.kind === "newer-name" ? [] : unshownHolder(view, key, mac);
+    steps.push({ guards: [...[...keys].map((k) => view.guard(k)), ...unshown], ops: [{ remove: key }] });
+  }
+  return steps;
 }

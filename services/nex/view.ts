@@ -1,10 +1,10 @@
 import { Ip } from "../common/ip.ts";
 import type { Change, Entry, Guard, Mirror } from "../store/types.ts";
 import type { DeletedNetworkRecord, FormerRecord, NexRecord, WithheldRecord } from "../store/records.ts";
-import { keyOf } from "../store/keys.ts";
+import { isNexKey, keyOf } from "../store/keys.ts";
 import { ExpiryQueue } from "./expiry_queue.ts";
 import { Index } from "./index_by.ts";
-import { furtherId, type Member, readMember } from "./member.ts";
+import { byPrecedence, furtherId, type Member, readMember } from "./member.ts";
 import { type Network, readNetwork, subnetFor } from "./network.ts";
 import type { Reader } from "./reader.ts";
 import { UsedAddresses } from "./used_addresses.ts";
@@ -24,8 +24,10 @@ export class View implements Reader {
   readonly #networks = new Map<string, Network>();
   /** By id. */
   readonly #members = new Map<string, Member>();
-  /** By MAC: those under our keys. */
+  /** By MAC: the ids of those that are not under Nex's key. */
   readonly #further = new Index();
+  /** By MAC: keys of records in the newer layout, or with the MAC in another spelling. */
+  readonly #strayRecords = new Index();
   readonly #membersOf = new Map<string, Set<string>>();
   /** Members of old stores whose network follows from their address. */
   readonly #unplaced = new Set<string>();
@@ -39,8 +41,8 @@ export class View implements Reader {
   readonly #formerOf = new Index();
   readonly #heldFor = new Index();
   readonly deleted = new Map<string, DeletedNetworkRecord>();
-  /** Documents of the old daemons that are not used here. */
-  readonly pools = new Set<string>();
+  /** Keys of Nex's that are not as they are once a store has been taken over, those that their key alone tells. */
+  readonly strays = new Set<string>();
   /** Members whose lease takes something with it when it ends. */
   readonly expiring = new ExpiryQueue((id) => {
     const member = this.#members.get(id);
@@ -75,7 +77,9 @@ export class View implements Reader {
   /** The MAC's membership of that network; of none in particular, its first one. */
   member(mac: string, network?: string): Member | undefined {
     const all = this.memberships(mac);
-    return network === undefined ? all[0] : all.find((member) => this.netOf(member) === network);
+    if (network === undefined) return all[0];
+    const there = all.filter((member) => this.netOf(member) === network);
+    return there.length < 2 ? there[0] : there.sort(byPrecedence)[0];
   }
 
   memberships(mac: string): Member[] {
@@ -99,6 +103,12 @@ export class View implements Reader {
 
   netOf(member: Member): string | undefined {
     return member.net ?? this.networkAt(member.ip4)?.name;
+  }
+
+  /** True for a member that no lease takes away. Old daemons may have listed one whose record names no network. */
+  isListed(member: Member): boolean {
+    if (!member.dynamic || member.net) return !member.dynamic;
+    return this.claim(keyOf.memberOf(this.netOf(member) ?? "", member.mac)) === member.mac;
   }
 
   /** The network that a member is in; undefined once that network is gone. */
@@ -131,12 +141,19 @@ export class View implements Reader {
   }
 
   memberAt(address: string): Member | undefined {
-    const [first = "", ...others] = this.#byAddress.get(address);
-    const holder = this.#members.get(first);
-    if (!others.length) return holder;
-    // Two records of an old store may name one address: the claim decides.
+    const holders = this.membersAt(address);
+    if (holders.length < 2) return holders[0];
+    // The lease that ends last may be running: whoever has it keeps it. Else the claim decides.
     const claimed = this.claim(keyOf.claimIp(address));
-    return [first, ...others].map((id) => this.#members.get(id)).find((m) => m?.mac === claimed) ?? holder;
+    const unclaimed = (member: Member) => Number(member.mac !== claimed);
+    return holders.sort((a, b) =>
+      (b.expires ?? 0) - (a.expires ?? 0) || unclaimed(a) - unclaimed(b) || byPrecedence(a, b)
+    )[0];
+  }
+
+  /** Whose records name the address: one, but for a store that has not been taken over. */
+  membersAt(address: string): Member[] {
+    return this.#byAddress.get(address).flatMap((id) => this.#members.get(id) ?? []);
   }
 
   membersNamed(name: string): readonly Member[] {
@@ -187,6 +204,21 @@ export class View implements Reader {
     return newest;
   }
 
+  /**
+   * A key of Nex's that is not understood, with the reason, or one whose value is not; undefined when there is none. While there
+   * is one nothing is written: a record may hold any address, and a claim that seems stale may be its.
+   */
+  get misread(): { readonly key: string; readonly reason: string } | undefined {
+    for (const [key, reason] of this.#mirror.state.quarantined) if (isNexKey(key)) return { key, reason };
+    return undefined;
+  }
+
+  /** True when a key of the MAC's cannot be read. */
+  unreadableOf(mac: string): boolean {
+    for (const key of this.#mirror.state.quarantined.keys()) if (key.endsWith(`/${mac}`)) return true;
+    return false;
+  }
+
   /** True for a key whose value cannot be read: nothing that depends on it can be committed. */
   unreadable(key: string): boolean {
     return this.#mirror.state.quarantined.has(key);
@@ -210,13 +242,10 @@ export class View implements Reader {
           networks.push(this.#setNetwork(record.id, after));
           break;
         case "member":
-          // An old store may hold a MAC in two spellings: the one in ours counts.
-          if (key === keyOf.member(record.id) || (this.#members.get(record.id)?.key ?? key) === key) {
-            members.push(this.#setMember(record.id, after));
-          }
+          members.push(...this.#setRecord(record.id, key, after));
           break;
         case "further-member":
-          members.push(this.#setMember(furtherId(record.network, record.mac), after));
+          members.push(this.#setMember(furtherId(record.network, record.mac), record.mac, after));
           break;
         case "withheld":
           this.#setWithheld(record.id, after);
@@ -228,9 +257,9 @@ export class View implements Reader {
           if (after) this.deleted.set(record.id, record.value);
           else this.deleted.delete(record.id);
           break;
+        case "newer-name":
         case "pool":
-          if (after) this.pools.add(record.id);
-          else this.pools.delete(record.id);
+          this.#setStray(key, after !== undefined);
       }
     }
     if (networks.length || members.length) {
@@ -247,10 +276,31 @@ export class View implements Reader {
     return { before, after };
   }
 
-  #setMember(id: string, entry: Entry<NexRecord> | undefined) {
+  #setStray(key: string, isThere: boolean): void {
+    if (isThere) this.strays.add(key);
+    else this.strays.delete(key);
+  }
+
+  /** Sets a MAC's record under a key of Nex's. Where there are several, the first has the MAC as its id. */
+  #setRecord(mac: string, key: string, entry: Entry<NexRecord> | undefined) {
+    const own = keyOf.member(mac), known = this.#strayRecords.get(mac);
+    if (key === own && !known.length) return [this.#setMember(mac, mac, entry)];
+    if (key !== own && !known.includes(key)) this.#strayRecords.add(mac, key);
+    this.#setStray(key, entry !== undefined && key !== own);
+    const keys = [own, ...this.#strayRecords.get(mac)];
+    const [first, ...others] = keys.flatMap((key) => this.#mirror.get(key) ?? []);
+    const changes = [
+      this.#setMember(mac, mac, first),
+      ...keys.map((key) => this.#setMember(key, mac, others.find((other) => other.key === key))),
+    ];
+    if (!entry && key !== own) this.#strayRecords.remove(mac, key);
+    return changes;
+  }
+
+  #setMember(id: string, mac: string, entry: Entry<NexRecord> | undefined) {
     const before = this.#members.get(id), record = entry?.record;
     const isMember = record?.kind === "member" || record?.kind === "further-member";
-    const after = entry && isMember ? readMember(id, entry, record.value) : undefined;
+    const after = entry && isMember ? readMember(id, mac, entry, record.value) : undefined;
     if (before?.net !== after?.net || !before || !after) {
       if (before?.net) this.#membersOf.get(before.net)?.delete(id);
       if (after?.net) {
@@ -268,7 +318,7 @@ export class View implements Reader {
     this.#byAddress.move(before?.ip4, after?.ip4, id);
     this.#byAddress.move(before?.ip6, after?.ip6, id);
     this.#byName.move(before?.name, after?.name, id);
-    if ((after ?? before)?.mac !== id) this.#further.move(before?.mac, after?.mac, id);
+    if (mac !== id) this.#further.move(before?.mac, after?.mac, id);
     if (after) this.#members.set(id, after);
     else this.#members.delete(id);
     this.expiring.changed(id);

@@ -16,17 +16,17 @@ import type { LeaseRecord, NetworkRecord } from "../store/records.ts";
  * a build of Nex with addresses under that field's number would send a range that is empty.
  */
 export function networkFrom(message: proto.Network): NetworkRecord {
-  const { macRange } = message;
+  const { macRange, leaseDuration, ...others } = message;
   if (macRange && !(macRange.begin && macRange.end)) {
     throw invalid(`network ${message.name}: macrange: not a range with begin and end (field 12)`);
   }
   return compact({
-    ...message,
+    ...others,
     options: message.options.map((option) => ({ ...option })),
     Range4: rangeFrom(message.Range4),
     Range6: rangeFrom(message.Range6),
     macRange: rangeFrom(macRange),
-    leaseDuration: message.leaseDuration || undefined,
+    lease_duration: leaseDuration || undefined,
   });
 }
 
@@ -36,7 +36,8 @@ function rangeFrom(range: proto.AddressRange | null): NetworkRecord["Range4"] {
 
 /** A network as the API shows it. */
 export function networkTo({ name, record }: Network): proto.Sent<proto.Network> {
-  return { ...record, name };
+  const { lease_duration: leaseDuration = 0, ...others } = record;
+  return { ...others, name, leaseDuration };
 }
 
 /** A member as the API shows it; `network` is the one it is listed in. */
@@ -119,7 +120,7 @@ export function updatedNetwork(record: NetworkRecord, update: proto.NetworkUpdat
     domain: text(update.domain, record.domain),
     macRange: rangeFrom(update.macRange) ?? record.macRange,
     siaddr: text(update.siaddr, record.siaddr),
-    leaseDuration: update.leaseDuration ? update.leaseDuration.value || undefined : record.leaseDuration,
+    lease_duration: update.leaseDuration ? update.leaseDuration.value || undefined : record.lease_duration,
   });
 }
 

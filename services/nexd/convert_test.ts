@@ -42,7 +42,7 @@ Deno.test("updatedNetwork() adds what is present and takes away what is absent, 
     [{ domain: { value: "b.net" } }, { domain: "b.net" }],
     [{ macRange: { begin: "a", end: "b" } }, { macRange: { begin: "a", end: "b" } }],
     [{ siaddr: { value: "10.0.0.5" } }, { siaddr: "10.0.0.5" }],
-    [{ leaseDuration: { value: 900 } }, { leaseDuration: 900 }],
+    [{ leaseDuration: { value: 900 } }, { lease_duration: 900 }],
   ];
   for (const [update, change] of cases) {
     assert.deepEqual(updated(update), { ...before, ...change }, JSON.stringify(update));
@@ -84,7 +84,7 @@ Deno.test("networkFrom() refuses a MAC range without its ends", () => {
 Deno.test("memberTo() and heldTo() tell what a client calls itself, and whose an address is until when", () => {
   const mac = "02:aa:00:00:00:07", record = { net: "mini", hostname: "ppj-s-ipad.mini.net" };
   const told = (more: object) =>
-    memberTo(readMember(mac, { key: `/member/${mac}`, modRevision: 1 }, { ...record, ...more }), "mini")
+    memberTo(readMember(mac, mac, { key: `/member/${mac}`, modRevision: 1 }, { ...record, ...more }), "mini")
       .clientName;
   assert.equal(told({ client_name: "ppj's iPad" }), "ppj's iPad");
   assert.equal(told({}), "ppj-s-ipad.mini.net");

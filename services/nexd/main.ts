@@ -10,6 +10,7 @@ import { Nex } from "../nex/nex.ts";
 import { forgedMarks, problems } from "../nex/problems.ts";
 import { runSweeper } from "../nex/sweeper.ts";
 import { tellClock } from "../nex/tell_clock.ts";
+import { isNexKey } from "../store/keys.ts";
 import { openNexStore } from "../store/nex_store.ts";
 import { nexApi } from "./api.ts";
 import { serveGrpc } from "./server.ts";
@@ -53,7 +54,7 @@ export function main(args: string[]): Promise<number> {
     });
     daemon.defer("gRPC", () => grpc.stop());
     daemon.check(() => grpc.problem());
-    daemon.follow(store.mirror, store.committer);
+    daemon.follow(store.mirror, { writer: store.committer, isNeeded: isNexKey });
 
     await store.mirror.ready({ signal: daemon.stopping });
     const swept = new Counter({

@@ -1,9 +1,10 @@
 /**
  * Every key in etcd, in one table. Nothing else builds a key.
  *
- * The keys under /net, /member and /pool are those that Nex has always used; ours alone lie under /strand. Nex's keys hold
+ * The keys under /net, /member and /pool are those of Nex's first layout; ours alone lie under /strand. Nex's keys hold
  * one membership of a MAC and one member of a name: further ones lie under ours. Neither depends on the other: when the
- * one under Nex's key goes, the others stay where they are.
+ * one under Nex's key goes, the others stay where they are. The keys of Nex's newer layout (0.5) are read where they are,
+ * and rewritten in those of the first one when a store is taken over.
  */
 
 /** What a key under our prefixes is for. */
@@ -16,6 +17,8 @@ export type KeyKind =
   | "claim-name"
   | "further-name"
   | "member-of"
+  | "newer-member"
+  | "newer-name"
   | "pool"
   | "deleted-network"
   | "withheld"
@@ -30,6 +33,8 @@ const prefixes: Record<KeyKind, string> = {
   "claim-name": "/member/name/", // FQDN → MAC: whose the name is
   "further-name": "/strand/name/", // FQDN/MAC → MAC: who has the name besides the one above
   "member-of": "/member/net/", // NET/MAC → MAC: listed members
+  "newer-member": "/member/mac/", // MAC → Member, in the newer layout
+  "newer-name": "/member/name/", // FQDN/MAC → MAC: who has the name, in the newer layout
   "pool": "/pool/", // NET → allocations of the old daemons; removed when taken over
   "deleted-network": "/strand/nex/deleted/", // NET: what is left of it is being swept
   "withheld": "/strand/nex/withheld/", // ADDR → Withheld: in use by a stranger, or by a client that is no member any more
@@ -46,6 +51,11 @@ export const nexPrefixes: readonly string[] = [
   prefixes["further-name"],
 ];
 
+/** True for a key of Nex's: all of them must be understood before any is removed or rewritten. */
+export function isNexKey(key: string): boolean {
+  return key.startsWith(prefixes.network) || key.startsWith(prefixes.member);
+}
+
 /** Where all networks lie, and all claims on IPv4 addresses, for guards over the whole of them. */
 export const networksPrefix = prefixes.network, claimsPrefix = prefixes["claim-ip"];
 
@@ -61,6 +71,7 @@ export const keyOf = {
   claimIp: (address: string) => prefixes[address.includes(":") ? "claim-ip6" : "claim-ip"] + address,
   claimName: (fqdn: string) => prefixes["claim-name"] + fqdn,
   furtherName: (fqdn: string, mac: string) => `${prefixes["further-name"]}${fqdn}/${mac}`,
+  newerMember: (mac: string) => prefixes["newer-member"] + mac,
   memberOf: (network: string, mac: string) => `${prefixes["member-of"]}${network}/${mac}`,
   pool: (network: string) => prefixes.pool + network,
   deletedNetwork: (name: string) => prefixes["deleted-network"] + name,
@@ -71,7 +82,7 @@ export const keyOf = {
 };
 
 /** Kinds whose keys are of two parts. */
-const pairs: ReadonlySet<KeyKind> = new Set(["member-of", "further-member", "further-name"]);
+const pairs: ReadonlySet<KeyKind> = new Set(["member-of", "further-member", "further-name", "newer-name"]);
 
 // The longest prefixes first, so that /member/ip4/ is not read as the member "ip4/…".
 const byLength = (Object.entries(prefixes) as [KeyKind, string][]).sort((a, b) => b[1].length - a[1].length);
@@ -80,9 +91,9 @@ const byLength = (Object.entries(prefixes) as [KeyKind, string][]).sort((a, b) =
 export function readKey(key: string): { kind: KeyKind; id: string } | undefined {
   for (const [kind, prefix] of byLength) {
     if (!key.startsWith(prefix)) continue;
-    const id = key.slice(prefix.length);
+    const id = key.slice(prefix.length), parts = id.split("/");
     // Names and MACs hold no slash: a deeper key is somebody else's.
-    return id === "" || (!pairs.has(kind) && id.includes("/")) ? undefined : { kind, id };
+    if (parts.length === (pairs.has(kind) ? 2 : 1) && parts.every((part) => part !== "")) return { kind, id };
   }
   return undefined;
 }

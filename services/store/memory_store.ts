@@ -2,7 +2,10 @@ import { messageOf } from "../common/refusal.ts";
 import type { Change, Committer, Entry, Guard, Mirror, Outcome, Plan, PrefixGuard, Schema } from "./types.ts";
 import { MAX_PLAN_OPS } from "./types.ts";
 
-/** A store in memory that answers as etcd does: for tests of plans by the thousand, without a lab. */
+/**
+ * A store in memory that answers as etcd does: for tests of plans by the thousand, without a lab, and to see what a change of a
+ * copy would come to.
+ */
 export class MemoryStore<T> implements Committer {
   readonly values = new Map<string, { value: string; createRevision: number; modRevision: number }>();
   revision = 1;
@@ -76,7 +79,10 @@ export class MemoryStore<T> implements Committer {
         const after = { key, record, createRevision, modRevision: revision };
         this.#entries.set(key, after);
         changes.push({ key, before, after, revision });
-      } else if (this.values.delete(key) && this.#entries.delete(key)) {
+        continue;
+      }
+      this.#quarantined.delete(key);
+      if (this.values.delete(key) && this.#entries.delete(key)) {
         changes.push({ key, before, after: undefined, revision });
       }
     }

@@ -1,10 +1,29 @@
 import type { EtcdSettings } from "../common/config.ts";
 import type { Log } from "../common/log.ts";
-import { toLog } from "./mirror_log.ts";
+import { isNexKey } from "./keys.ts";
+import { type MirrorEvent, toLog } from "./mirror_log.ts";
 import { type NexRecord, nexSchema } from "./records.ts";
 import { openStore, type Store } from "./store.ts";
 
 /** Opens the store of names and addresses as the configuration says; what befalls its mirror goes to the log. */
 export function openNexStore({ endpoints, tls }: EtcdSettings, log: Log): Store<NexRecord> {
-  return openStore({ schema: nexSchema, endpoints, ...tls && { tls }, report: toLog(log) });
+  return openStore({ schema: nexSchema, endpoints, ...tls && { tls }, report: tellMisread(log) });
+}
+
+/** So many keys that are not understood are told one by one; a store of a layout of its own may hold thousands. */
+const MOST_TOLD = 10;
+
+function tellMisread(log: Log): (event: MirrorEvent) => void {
+  const tell = toLog(log);
+  let told = 0;
+  return (event) => {
+    if (event.kind !== "bad-record" || !isNexKey(event.key)) return tell(event);
+    if (++told > MOST_TOLD + 1) return;
+    log.error(
+      told > MOST_TOLD
+        ? "further keys in etcd are not understood; strand takeover --check lists them"
+        : `${event.key} in etcd is not understood: ${event.reason}; nothing is written or swept until it is put right or ` +
+          "removed with etcdctl",
+    );
+  };
 }

@@ -1,13 +1,13 @@
 /**
  * Every value in etcd, in one table. Nothing else parses or writes one.
  *
- * The JSON is what Nex has always stored: proto names, empty fields left out. Fields that are not known here
- * are kept when a record is written again.
+ * The JSON is what Nex has always stored: proto names, empty fields left out. They are read in any case, with underscores
+ * or without, and written as they stand here. Fields that are not known here are kept when a record is written again.
  */
 import { z } from "zod";
 import { Cidr, Ip } from "../common/ip.ts";
 import { tryParseMac } from "../common/mac.ts";
-import { clocksPrefix, nexPrefixes, readKey } from "./keys.ts";
+import { clocksPrefix, isNexKey, nexPrefixes, readKey } from "./keys.ts";
 import { readRecord } from "./read_record.ts";
 import type { Schema } from "./types.ts";
 
@@ -19,30 +19,53 @@ const mac = text.refine((t) => tryParseMac(t), "no MAC address, like 00:00:11:11
 const optional = <T extends z.ZodType>(type: T) =>
   z.union([z.literal("").transform(() => undefined), type]).optional();
 
-const network = z.looseObject({
+/** An object of these fields, whose names may be spelled otherwise, and of further ones. */
+function fields<Shape extends z.ZodRawShape>(shape: Shape) {
+  const known = new Map(Object.keys(shape).map((name) => [bare(name), name]));
+  return z.preprocess((value, context) => {
+    if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
+    const spelled = Object.entries(value).map(([name, content]) => [known.get(bare(name)) ?? name, content]);
+    const twice = spelled.find(([name], i) => spelled.findIndex(([other]) => other === name) !== i);
+    if (twice) context.issues.push({ code: "custom", message: `${twice[0]} is there twice`, input: value });
+    return Object.fromEntries(spelled);
+  }, z.looseObject(shape));
+}
+
+function bare(name: string): string {
+  return name.toLowerCase().replaceAll("_", "");
+}
+
+/** Go stores a range without ends, as a spec may have it, as an empty object. */
+function range(end: z.ZodType<string>) {
+  const isEmpty = (value: unknown) => JSON.stringify(value) === "{}";
+  const ends = fields({ begin: end, end }).optional();
+  return z.preprocess((value) => isEmpty(value) ? undefined : value, ends).optional();
+}
+
+const network = fields({
   name: text,
   subnet4: optional(cidr),
   subnet6: optional(cidr),
   dhcp4server: optional(ip),
   dhcp6server: optional(ip),
-  Range4: z.looseObject({ begin: ip, end: ip }).optional(),
-  Range6: z.looseObject({ begin: ip, end: ip }).optional(),
+  Range4: range(ip),
+  Range6: range(ip),
   gateways: z.array(ip).optional(),
   nameservers: z.array(ip).optional(),
-  options: z.array(z.looseObject({ number: z.int().default(0), value: text.default("") })).optional(),
+  options: z.array(fields({ number: z.int().default(0), value: text.default("") })).optional(),
   domain: text.optional(),
-  macRange: z.looseObject({ begin: mac, end: mac }).optional(),
+  macRange: range(mac),
   siaddr: optional(ip),
-  leaseDuration: z.number().int().nonnegative().optional(),
+  lease_duration: z.number().int().nonnegative().optional(),
 });
 
-const lease = z.looseObject({
+const lease = fields({
   address: optional(ip),
   /** protobuf Timestamp as Go's JSON writes it. */
-  expires: z.looseObject({ seconds: z.int().optional(), nanos: z.int().optional() }).optional(),
+  expires: fields({ seconds: z.int().optional(), nanos: z.int().optional() }).optional(),
 });
 
-const member = z.looseObject({
+const member = fields({
   mac: text.optional(),
   name: text.optional(),
   ip4: lease.optional(),
@@ -101,12 +124,15 @@ export interface ClockRecord {
 
 /** A value with what it is and the id that its key gives it. */
 export type NexRecord =
-  | { kind: "network"; id: string; value: NetworkRecord }
+  /** `respelled`: a field's name is stored in another spelling than ours. */
+  | { kind: "network"; id: string; value: NetworkRecord; respelled: boolean }
+  /** Its key may be one of the newer layout, or have the MAC in another spelling. */
   | { kind: "member"; id: string; value: MemberRecord }
   | { kind: "further-member"; network: string; mac: string; value: MemberRecord }
   | { kind: "further-name"; name: string; mac: string }
   | { kind: "claim-ip" | "claim-ip6" | "claim-name"; id: string; mac: string }
   | { kind: "member-of"; network: string; mac: string }
+  | { kind: "newer-name"; name: string; mac: string }
   | { kind: "pool"; id: string }
   | { kind: "deleted-network"; id: string; value: DeletedNetworkRecord }
   | { kind: "withheld"; id: string; value: WithheldRecord }
@@ -117,21 +143,37 @@ export const nexSchema: Schema<NexRecord> = {
   prefixes: nexPrefixes,
   parse(key, value) {
     const found = readKey(key);
-    if (!found) return undefined;
+    if (!found) {
+      if (isNexKey(key)) throw new Error("no key of a layout of Nex that is known");
+      return undefined;
+    }
     const { kind, id } = found;
     switch (kind) {
-      case "network":
-        return { kind, id, value: readRecord(network, value) };
+      case "network": {
+        const record = readRecord(network, value);
+        return { kind, id, value: record, respelled: isRespelled(value, record) };
+      }
       case "member":
-        return { kind, id: id.toLowerCase(), value: readRecord(member, value) };
+      case "newer-member": {
+        const mac = macOf(id, "its key"), record = readRecord(member, value);
+        if (record.mac && tryParseMac(record.mac) !== mac) {
+          throw new Error(`mac: not that of its key (${record.mac})`);
+        }
+        return { kind: "member", id: mac, value: record };
+      }
       case "claim-ip":
+        if (Ip.tryParse(id)?.family !== 4) throw new Error("its key: no IPv4 address, like 10.0.0.1");
+        return { kind, id, mac: holderOf(value) };
       case "claim-ip6":
       case "claim-name":
-        // Old daemons wrote the raw MAC; one set of tools wrote it quoted.
-        return { kind, id, mac: value.replace(/^"|"$/g, "").toLowerCase() };
+        return { kind, id, mac: holderOf(value) };
       case "member-of": {
-        const [network, mac] = pairOf(id);
-        return { kind, network, mac: mac.toLowerCase() };
+        const [network, mac] = nexPair(id, value);
+        return { kind, network, mac };
+      }
+      case "newer-name": {
+        const [name, mac] = nexPair(id, value);
+        return { kind, name, mac };
       }
       case "further-member": {
         const [network, mac] = ownPair(id);
@@ -152,6 +194,29 @@ export const nexSchema: Schema<NexRecord> = {
     }
   },
 };
+
+function macOf(text: string, what: string): string {
+  const mac = tryParseMac(text);
+  if (mac === undefined) throw new Error(`${what}: no MAC address, like 00:00:11:11:00:01 (${text})`);
+  return mac;
+}
+
+/** Old daemons wrote the raw MAC; one set of tools wrote it quoted. */
+function holderOf(value: string): string {
+  return macOf(value.trim().replace(/^"|"$/g, ""), "value");
+}
+
+/** What a key of Nex's ends in, NAME/MAC; its value is the MAC again. */
+function nexPair(id: string, value: string): [string, string] {
+  const [name, text] = pairOf(id), mac = macOf(text, "its key");
+  if (holderOf(value) !== mac) throw new Error(`value: not the MAC address of its key (${value})`);
+  return [name, mac];
+}
+
+/** True when a field of the stored JSON is not in the record under the same name. */
+function isRespelled(text: string, record: object): boolean {
+  return Object.keys(JSON.parse(text)).some((name) => !Object.hasOwn(record, name));
+}
 
 function pairOf(id: string): [string, string] {
   const slash = id.lastIndexOf("/");

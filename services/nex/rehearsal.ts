@@ -1,0 +1,41 @@
+/** What taking over a store would come to, tried on a copy of it in memory by the code that does it. */
+import { isNexKey } from "../store/keys.ts";
+import { MemoryStore } from "../store/memory_store.ts";
+import { type NexRecord, nexSchema } from "../store/records.ts";
+import { Nex } from "./nex.ts";
+
+/** What becomes of a key. */
+export type Fate =
+  | { readonly key: string; readonly action: "write"; readonly value: string }
+  | { readonly key: string; readonly action: "remove" | "keep" }
+  | { readonly key: string; readonly action: "not understood"; readonly reason: string };
+
+export interface Rehearsal {
+  /** Of every key, in their order; while one is not understood, all others are kept. */
+  readonly keys: readonly Fate[];
+  /** What is decided where records contradict each other, a sentence each. */
+  readonly decisions: readonly string[];
+}
+
+/** @param stored Every key of a store with its value. */
+export async function rehearse(stored: Readonly<Record<string, string>>): Promise<Rehearsal> {
+  const memory = new MemoryStore<NexRecord>(nexSchema, stored), { mirror } = memory;
+  const nex = new Nex({
+    mirror,
+    committer: memory,
+    current: (keys) => Promise.resolve(keys.map((key) => ({ key, modRevision: mirror.version(key) }))),
+    confirmed: () => Promise.resolve(),
+  });
+  const decisions = nex.view.misread ? [] : nex.conflicts();
+  await nex.takeOver();
+  const keys = [...new Set([...Object.keys(stored), ...memory.values.keys()])].sort();
+  return { keys: keys.map((key) => fateOf(key, stored[key], memory)), decisions };
+}
+
+function fateOf(key: string, before: string | undefined, { mirror, values }: MemoryStore<NexRecord>): Fate {
+  const reason = isNexKey(key) ? mirror.state.quarantined.get(key) : undefined;
+  if (reason !== undefined) return { key, action: "not understood", reason };
+  const value = values.get(key)?.value;
+  if (value === undefined) return { key, action: "remove" };
+  return value === before ? { key, action: "keep" } : { key, action: "write", value };
+}
