@@ -31,6 +31,11 @@ export function judgeClock(others: readonly number[]): Judgement {
   return { verdict: Math.abs((low + high) / 2) > APART_MS ? "wrong" : "right", offset };
 }
 
+/** How this process's clock differs from others' that are so many ms ahead of it: "18000 s behind". */
+export function differenceOf(offset: number): string {
+  return `${Math.round(Math.abs(offset) / 1000)} s ${offset < 0 ? "ahead of" : "behind"}`;
+}
+
 /** Of two in the middle, the one that is nearer to this process's clock; 0 of none. */
 function median(sorted: readonly number[]): number {
   const low = sorted[(sorted.length - 1) >> 1] ?? 0, high = sorted[sorted.length >> 1] ?? 0;

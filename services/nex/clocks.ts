@@ -18,7 +18,7 @@ import { type ClockRecord, clockSchema, writeRecord } from "../store/records.ts"
 import type { Change, Committer } from "../store/types.ts";
 import { EVERY, isHeard, type Peer, seen, take, TTL } from "./clock_peer.ts";
 import { Rhythm } from "./clock_rhythm.ts";
-import { type ClockVerdict, judgeClock, type Judgement, TOLD_MS } from "./clock_verdict.ts";
+import { type ClockVerdict, differenceOf, judgeClock, type Judgement, TOLD_MS } from "./clock_verdict.ts";
 
 /** So long, in ms, a new process waits for the others' times; one that says nothing is stopped, and soon gone. */
 const PATIENCE = 12_000;
@@ -229,13 +229,13 @@ export class Clocks implements LeaseClock {
     if (!this.#agree) this.#publishNext();
     if (verdict !== "unknown") this.#judged.resolve();
     if (verdict === before) return;
-    const seconds = Math.round(offset / 1000), others = this.#peers.size;
+    const by = differenceOf(offset), others = this.#peers.size;
     if (verdict === "wrong") {
-      log.error({ seconds, others }, "this clock is wrong: no lease is ended, and no new one is given");
+      log.error(`this clock is ${by} most of ${others} others: no lease is ended, and no new one is given`);
     } else if (this.uncompared) {
       log.error(`this clock cannot be compared with others', and no lease is ended: ${this.uncompared.why}`);
     } else if (verdict === "apart") {
-      log.error({ seconds, others }, "clocks differ, and no majority says which is right: no lease is ended");
+      log.error(`this clock is ${by} another, and no majority says which is right: no lease is ended`);
     } else if (verdict === "right" && before !== "unknown") {
       log.info({ others }, "this clock agrees with the others again");
     }

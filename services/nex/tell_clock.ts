@@ -1,7 +1,7 @@
 /** What /readyz, /metrics and `strand status` say of a process's clock. */
 import type { Daemon } from "../common/daemon.ts";
 import { Gauge } from "../common/metrics.ts";
-import { TOLD_MS } from "./clock_verdict.ts";
+import { differenceOf, TOLD_MS } from "./clock_verdict.ts";
 import type { Clocks } from "./clocks.ts";
 
 const FIX = "set this machine's clock, and keep it set by NTP (timedatectl set-ntp true)";
@@ -10,7 +10,7 @@ const FIX = "set this machine's clock, and keep it set by NTP (timedatectl set-n
 export function tellClock(daemon: Daemon, clock: Clocks, gives: boolean): void {
   daemon.check(() => {
     const { verdict, offset, others } = clock;
-    const by = `${Math.round(Math.abs(offset) / 1000)} s ${offset < 0 ? "ahead of" : "behind"}`;
+    const by = differenceOf(offset);
     const stops = gives ? "no lease is ended, and no new one given" : "no lease is ended";
     const never = gives ? ", and only addresses that were never used are given" : "";
     const { uncompared } = clock;

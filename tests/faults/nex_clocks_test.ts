@@ -298,7 +298,7 @@ Deno.test("a nexd whose clock is five hours ahead ends no lease, says so, and en
 
   const services = stack.use(await LabServices.create(etcd.endpoint));
   const nexd = await services.start("nexd", { STRAND_TEST_CLOCK_OFFSET: "18000" });
-  await nexd.line(/this clock is wrong: no lease is ended/, 20_000);
+  await nexd.line(/this clock is 18000 s ahead of most of 2 others: no lease is ended/, 20_000);
   const told = async () => JSON.stringify((await services.status()).services);
   assert.match(await told(), /this clock is 18000 s ahead of most of 2 others: no lease is ended/);
   assert.ok(await there(1) && await there(2));
