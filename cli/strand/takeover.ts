@@ -58,7 +58,9 @@ function count({ keys }: Rehearsal): Counts {
 }
 
 function table({ keys, decisions }: Rehearsal, counts: Counts): string {
-  const rows = keys.map((fate) => [
+  // What asks for a hand comes first, what nothing happens to last.
+  const order = ["not understood", "write", "remove", "keep"];
+  const rows = keys.toSorted((a, b) => order.indexOf(a.action) - order.indexOf(b.action)).map((fate) => [
     fate.action,
     fate.key,
     fate.action === "write" ? fate.value : fate.action === "not understood" ? fate.reason : "",
