@@ -84,13 +84,18 @@ export class Forwarder {
     const deadline = this.#now() + this.#patience;
     // With somebody else to ask there is no point in waiting long.
     const each = this.#patience / (this.#resolvers.length > 1 ? 4 : 2);
+    // Where none answers, the fault is the zone's: names of a dead one must not put a resolver last.
+    const silent = new Set<Resolver>();
     let other: Cached | undefined;
     for (let round = 0; round < 2; round++) {
       for (const resolver of this.#inOrder()) {
         const left = Math.min(each, deadline - this.#now());
         if (left <= 0 || this.#closing.signal.aborted) return other;
         const answer = await resolver.ask(question, left, this.#closing.signal);
+        if (answer) silent.delete(resolver);
+        else silent.add(resolver);
         if (answer && hasAnswer(answer.message)) {
+          for (const one of silent) one.failed(question.name);
           this.#cache.put(key, answer);
           return answer;
         }
@@ -99,6 +104,9 @@ export class Forwarder {
       }
       // Every one has said no: asking again will not change that.
       if (other) return other;
+    }
+    if (this.#resolvers.length === 1 && !this.#closing.signal.aborted) {
+      this.#resolvers[0]?.failed(question.name);
     }
     return undefined;
   }

@@ -204,6 +204,21 @@ Deno.test("a resolver is down after three names in a row, tried by one query at 
   });
 });
 
+Deno.test("names that no resolver answers put none of them last", async () => {
+  const deadZone = (last: number) =>
+    resolver((query, send) => {
+      const dead = decode(query).question?.name.startsWith("dead");
+      send(dead ? response(query, 0, [a(60)]).slice(0, -20) : response(query, 0, [a(60, last)]));
+    });
+  const told: string[] = [];
+  const options = { patience: 60_000, onDown: (what: string) => void told.push(what) };
+  await withForwarder([await deadZone(10), await deadZone(99)], options, async (ask) => {
+    for (let i = 0; i < 4; i++) assert.equal(await ask({ name: `dead${i}.test` }), undefined);
+    assert.equal((await ask({ name: "alive.test" }))?.answer[0]?.data, "192.0.2.10");
+    assert.deepEqual(told, []);
+  });
+});
+
 Deno.test("a resolver without EDNS is asked without OPT, and no more with it for a while", async () => {
   const bare = (query: Uint8Array, rcode: number) =>
     Uint8Array.of(...query.subarray(0, 2), 0x81, 0x80 | rcode, ...new Array<number>(8).fill(0));

@@ -24,7 +24,7 @@ export interface ResolverOptions {
   readonly onDown?: (what: string) => void;
 }
 
-/** So many different names in a row without an answer are the resolver's fault; fewer may be their zones'. */
+/** So many different names in a row without an answer from this one alone are its fault; fewer may be their zones'. */
 const NAMES_UNTIL_DOWN = 3;
 
 /** Milliseconds after which one more query tries a resolver that is down. */
@@ -70,7 +70,6 @@ export class Resolver {
       return answer;
     } catch {
       // Timed out, refused or unreachable: counted by the caller, and the next one is asked.
-      if (!closing.aborted && !this.#isDown) this.#failed(question.name);
       return undefined;
     } finally {
       clearTimeout(timer);
@@ -78,7 +77,9 @@ export class Resolver {
     }
   }
 
-  #failed(name: string): void {
+  /** Notes a name that it left unanswered, and that another one answered or that no other could be asked for. */
+  failed(name: string): void {
+    if (this.#isDown) return;
     this.#unanswered.add(name);
     if (!this.#isDown) return;
     this.#setProbe();
