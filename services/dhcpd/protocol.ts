@@ -168,8 +168,8 @@ interface Client {
 }
 
 /**
- * The address that the client has and can be reached at; 0: none yet. A client that is about to get one, back or anew,
- * may have one of its past in ciaddr all the same: SELECTING and INIT-REBOOT are told by option 50 (RFC 2131 §4.3.2).
+ * The address that the client has and can be reached at; 0: none yet. A client that has none yet may send a former one in
+ * ciaddr all the same: SELECTING and INIT-REBOOT are told by option 50 (RFC 2131 §4.3.2).
  */
 function clientAddress({ message, unicast, source }: Arrival): number {
   const { ciaddr } = message;

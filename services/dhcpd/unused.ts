@@ -5,7 +5,7 @@ const MOST = 1024;
 
 /**
  * Finds addresses that no client has had, which alone are given while clocks disagree. Addresses of the past only become
- * more, so each is passed over once, not by every client anew.
+ * more, so each is passed over once, not again for every client.
  */
 export class Unused {
   /** By network: every free address below has been some client's. */

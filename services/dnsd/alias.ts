@@ -6,7 +6,7 @@ import type { Cached } from "./cache.ts";
 import { layoutOf, lowerCase, POINTER_MAX, rcodeOf, read16, readName, write16 } from "./message.ts";
 import { CLASS_IN, HEADER, skipName, TCP_MAX, TYPE } from "./wire.ts";
 
-/** So many aliases are followed, one to the next; more are a loop, or of no use to anybody. */
+/** So many aliases are followed, one to the next; more are a loop. */
 const MOST_ALIASES = 16;
 
 /** In an answer of more records no alias is looked for: it would cost as much each time that it is asked for. */
@@ -34,7 +34,7 @@ interface Record {
 export function completeAliases(found: Cached, answerOurs: AnswerOurs): Cached {
   const { message, layout: { questionEnd } } = found;
   const type = read16(message, questionEnd - 4);
-  // Who asks for the alias itself has it (RFC 1034 §3.6.2).
+  // A query for the alias itself is answered by it (RFC 1034 §3.6.2).
   if (type === TYPE.CNAME || type === TYPE.ANY) return found;
   const records = answerRecords(message, questionEnd);
   if (!records?.some((record) => record.type === TYPE.CNAME)) return found;

@@ -98,7 +98,7 @@ function same(a: string, b: string): boolean {
 function answers(message: Uint8Array, query: Uint8Array, questionEnd: number): boolean {
   if (message.length < HEADER || ((message[2] ?? 0) & 0xf8) !== 0x80) return false;
   if (read16(message, 0) !== read16(query, 0)) return false;
-  // One who cannot read a query may answer with a header alone.
+  // A resolver that cannot read a query may answer with a header alone.
   if (read16(message, 4) === 0) return !hasAnswer(message);
   if (message.length < questionEnd || read16(message, 4) !== 1) return false;
   for (let i = HEADER; i < questionEnd; i++) {

@@ -40,7 +40,7 @@ export interface Owner {
   zone?: Zone;
 }
 
-// Nobody transfers our zones: the SOA's first three times are there because there must be some.
+// Our zones cannot be transferred: the SOA's first three times are there because it must have some.
 const REFRESH = 3600, RETRY = 600, EXPIRE = 86400;
 
 /** The zone below which a network's name server has its name; "" for a network without any zone. */

@@ -34,7 +34,7 @@ export function memberStep(
     else guards.push(from.guard(claim));
   }
   for (const claim of wants) {
-    // Claimed already, unless an old daemon left the claim out or to somebody else.
+    // Claimed already, unless an old daemon left the claim out or gave it to another member.
     const holder = from.claim(claim);
     if (had.includes(claim) && from.guard(claim).modRevision && holder === mac) continue;
     guards.push(from.guard(claim));
@@ -46,12 +46,13 @@ export function memberStep(
   const address = after?.ip4?.address;
   if (address && from.formerHolderOf(address)) ops.push({ remove: keyOf.former(address) });
   if (address && address !== before?.ip4) {
-    // Also where it is kept from nobody: it may be since, without a trace at its claim, for a lease that came and was cut short.
+    // Guarded also where the view shows no such key: a lease may have come and have been cut short since, which leaves its
+    // claim as it was and the address held.
     guards.push(from.guard(keyOf.withheld(address)));
-    // Somebody has it from now on.
+    // The member has the address from now on: it is not held any more.
     if (from.withheld.has(address)) ops.push({ remove: keyOf.withheld(address) });
   }
-  // Nobody joins a network that is being deleted or changed meanwhile.
+  // No member joins a network that is deleted or changed at the same time.
   if (after?.net) guards.push(from.guard(keyOf.network(after.net)));
   return { guards, ops };
 }

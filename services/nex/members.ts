@@ -158,7 +158,7 @@ export function updateMembers(
     refuseTakenAddress(draft, network, update, field, force);
     if (update.name) freeName(draft, update.name, update.mac);
     const record: MemberRecord = { ...before.record, net: network.name };
-    // Somebody who is given a name or an address by hand is here to stay.
+    // A member that is given a name or an address by hand does not end with its lease.
     delete record.dynamic;
     if (update.given.name !== undefined) {
       delete record.hostname;
