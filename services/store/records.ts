@@ -59,10 +59,13 @@ const network = fields({
   lease_duration: z.number().int().nonnegative().optional(),
 });
 
+/** Seconds since the epoch, as far as protobuf's Timestamp and the texts of times go: to the end of the year 9999. */
+const time = z.int().transform((seconds) => Math.max(0, Math.min(seconds, 253_402_300_799)));
+
 const lease = fields({
   address: optional(ip),
   /** protobuf Timestamp as Go's JSON writes it. */
-  expires: fields({ seconds: z.int().optional(), nanos: z.int().optional() }).optional(),
+  expires: fields({ seconds: time.optional(), nanos: z.int().optional() }).optional(),
 });
 
 const member = fields({
@@ -86,13 +89,13 @@ const deletedNetwork = z.looseObject({ subnet4: text.optional() });
 /** Until when, in seconds since the epoch, and whose it was. */
 const withheld = z.looseObject({
   net: text,
-  mac: text,
-  until: z.int(),
+  mac,
+  until: time,
   /** The client has a lease on it, and no member has it any more; otherwise the client declined it. */
   leased: z.boolean().optional(),
 });
 /** Seconds since the epoch, and whose it was. */
-const former = z.looseObject({ mac: text, ended: z.int() });
+const former = z.looseObject({ mac, ended: time });
 /**
  * In ms: the time that a process had, by how much it has seen others' clocks ahead of it, by their ids, and after how long at
  * most it publishes its next time; absent: 5 s, as in earlier versions. Of which machine
@@ -162,8 +165,7 @@ export const nexSchema: Schema<NexRecord> = {
         return { kind: "member", id: mac, value: record };
       }
       case "claim-ip":
-        if (Ip.tryParse(id)?.family !== 4) throw new Error("its key: no IPv4 address, like 10.0.0.1");
-        return { kind, id, mac: holderOf(value) };
+        return { kind, id: address4(id), mac: holderOf(value) };
       case "claim-ip6":
       case "claim-name":
         return { kind, id, mac: holderOf(value) };
@@ -188,9 +190,9 @@ export const nexSchema: Schema<NexRecord> = {
       case "deleted-network":
         return { kind, id, value: readRecord(deletedNetwork, value) };
       case "withheld":
-        return { kind, id, value: readRecord(withheld, value) };
+        return { kind, id: address4(id), value: readRecord(withheld, value) };
       case "former":
-        return { kind, id, value: readRecord(former, value) };
+        return { kind, id: address4(id), value: readRecord(former, value) };
     }
   },
 };
@@ -199,6 +201,11 @@ function macOf(text: string, what: string): string {
   const mac = tryParseMac(text);
   if (mac === undefined) throw new Error(`${what}: no MAC address, like 00:00:11:11:00:01 (${text})`);
   return mac;
+}
+
+function address4(id: string): string {
+  if (Ip.tryParse(id)?.family !== 4) throw new Error("its key: no IPv4 address, like 10.0.0.1");
+  return id;
 }
 
 /** Old daemons wrote the raw MAC; one set of tools wrote it quoted. */
