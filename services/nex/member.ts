@@ -21,7 +21,10 @@ export interface Member {
   readonly ip6: string | undefined;
   /** When the lease ends, in seconds since the epoch; undefined while none runs. */
   readonly expires: number | undefined;
-  /** Fully qualified and lower-case: the name that it was given, or else the one that its client asked for. */
+  /**
+   * Fully qualified and lower-case: the name that it was given, or else the one that its client asked for. Undefined too for
+   * one with a slash, which others may have stored: the key of a claim on it would be read as another kind of key, or as none.
+   */
   readonly name: string | undefined;
 }
 
@@ -32,6 +35,7 @@ export function readMember(
   entry: Pick<Entry<unknown>, "key" | "modRevision">,
   record: MemberRecord,
 ): Member {
+  const name = record.name || record.hostname;
   return {
     mac,
     id,
@@ -43,7 +47,7 @@ export function readMember(
     ip4: record.ip4?.address,
     ip6: record.ip6?.address,
     expires: record.ip4?.expires?.seconds,
-    name: (record.name || record.hostname)?.toLowerCase(),
+    name: name?.includes("/") ? undefined : name?.toLowerCase(),
   };
 }
 

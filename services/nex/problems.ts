@@ -13,6 +13,13 @@ export function problems(view: View): string[] {
     : [];
   return orphans.concat(
     forgedMarks(view),
+    [...view.members()].flatMap(({ mac, name, record }) => {
+      const stored = record.name || record.hostname;
+      return stored && name === undefined
+        ? `the name ${JSON.stringify(stored)} of member ${mac} holds a slash and is not served; ` +
+          "change it with: nex set member name"
+        : [];
+    }),
     networks.flatMap((a, i) =>
       networks.slice(i + 1).flatMap((b) =>
         a.subnet4 && b.subnet4?.overlaps(a.subnet4)

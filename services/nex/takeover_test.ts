@@ -3,6 +3,7 @@ import { MemoryStore } from "../store/memory_store.ts";
 import { type NexRecord, nexSchema } from "../store/records.ts";
 import { addressFor, placeClient, planLease } from "./leases.ts";
 import { Nex } from "./nex.ts";
+import { problems } from "./problems.ts";
 import { rehearse } from "./rehearsal.ts";
 import { pack } from "./steps.ts";
 import { planTakeover } from "./takeover.ts";
@@ -126,6 +127,29 @@ Deno.test("Of two spellings of a MAC the lower-case one stays; one alone is resp
   assert.deepEqual(it.view.membersOf("mini").map((m) => [m.mac, m.ip4]), [
     ["00:00:aa:11:00:01", "10.0.0.11"],
     ["00:00:bb:22:00:01", "10.0.0.12"],
+  ]);
+});
+
+Deno.test("A name with a slash, which no key can be made of, is not claimed, and told", () => {
+  const [mac, other] = ["00:00:11:11:00:01", "00:00:11:11:00:02"];
+  const it = lab({
+    "/net/mini": mini,
+    [`/member/${mac}`]: { mac, net: "mini", name: "../../x", ip4: { address: "10.0.0.10" } },
+    [`/member/net/mini/${mac}`]: mac,
+    [`/member/${other}`]: { mac: other, dynamic: true, net: "mini", hostname: `x/${mac}` },
+  });
+  for (let steps; (steps = planTakeover(it.view, 10)).length;) {
+    for (const plan of pack(steps)) assert.ok(it.store.write(plan).committed);
+  }
+  const place = placeClient(it.view, { mac }) ?? assert.fail();
+  const planned = planLease(it.view, place, { mac, address: addressFor(it.view, place, mac), now: 1000 });
+  assert.ok(planned.kind === "commit" && it.store.write(planned.plan).committed);
+  assert.equal(it.view.misread, undefined);
+  assert.deepEqual(it.keys().filter((key) => key.startsWith("/member/name/")), []);
+  assert.equal(it.json(`/member/${mac}`).name, "../../x");
+  assert.deepEqual(problems(it.view), [
+    `the name "../../x" of member ${mac} holds a slash and is not served; change it with: nex set member name`,
+    `the name "x/${mac}" of member ${other} holds a slash and is not served; change it with: nex set member name`,
   ]);
 });
 
