@@ -24,6 +24,9 @@ function fields<Shape extends z.ZodRawShape>(shape: Shape) {
   const known = new Map(Object.keys(shape).map((name) => [bare(name), name]));
   return z.preprocess((value, context) => {
     if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
+    // As a rule all is spelled as here, and each event of a lease comes by this way.
+    const isOther = (name: string) => !Object.hasOwn(shape, name) && known.has(bare(name));
+    if (!Object.keys(value).some(isOther)) return value;
     const spelled = Object.entries(value).map(([name, content]) => [known.get(bare(name)) ?? name, content]);
     const twice = spelled.find(([name], i) => spelled.findIndex(([other]) => other === name) !== i);
     if (twice) context.issues.push({ code: "custom", message: `${twice[0]} is there twice`, input: value });
