@@ -330,3 +330,21 @@ Deno.test("No address that a client still has a lease on is given to another, wh
     }
   }
 });
+
+Deno.test("An address whose record cannot be read is given to no client and no member, and keeps no other from them", () => {
+  const it = lab({
+    "/net/mini": { ...mini, Range4: range(13), macRange: guests },
+    "/strand/nex/withheld/10.0.0.10": "garbage",
+    "/strand/nex/withheld/10.0.0.12": "garbage",
+  });
+  const place = placeClient(it.view, { mac: guest }) ?? assert.fail();
+  const planned = planLease(it.view, place, {
+    mac: guest,
+    address: addressFor(it.view, place, guest, Ip.parse("10.0.0.12")),
+    now: 1000,
+  });
+  assert.ok(planned.kind === "commit" && it.store.write(planned.plan).committed);
+  assert.equal(planned.address.toString(), "10.0.0.11");
+  it.do((d) => addMembers(d, "mini", [{ mac: desk }]));
+  assert.equal(it.view.member(desk, "mini")?.ip4, "10.0.0.13");
+});

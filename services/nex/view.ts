@@ -182,7 +182,10 @@ export class View implements Reader {
   }
 
   taken(address: number): boolean {
-    return this.#used.has(address);
+    if (this.#used.has(address)) return true;
+    // The record that holds an address may be one that cannot be read: a plan that takes it could not be committed.
+    return this.#mirror.state.quarantined.size > 0 &&
+      this.unreadable(keyOf.withheld(Ip.from4(address).toString()));
   }
 
   lowest(network: Network): number {
