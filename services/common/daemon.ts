@@ -298,7 +298,7 @@ function quarantined(
   const told = first.join(": ");
   return {
     what: needed.length
-      ? `${needed.length} keys in etcd are not understood, and nothing is written while that is so; the first: ${told}`
+      ? `${needed.length} keys in etcd are not understood, and nothing is swept while that is so; the first: ${told}`
       : `${quarantined.size} keys in etcd cannot be read and are skipped; the first: ${told}`,
     fix: needed.length
       ? "correct or delete them with etcdctl; strand takeover --check lists them"

@@ -103,16 +103,16 @@ export class Exchanges<From> {
     const { view, store } = this.#options;
     const name = typeNames[arrival.message.type];
     if (name) this.counts[name]++;
-    // As if a commit had failed: what a record that is not understood holds could be given away.
-    const isMisread = view.misread !== undefined;
+    // As if a commit had failed: what a record of another layout holds could be given away.
+    const isForeign = view.foreign !== undefined;
     const known = {
       ...arrival,
-      storeAway: isMisread || !store.mirror.state.inStep,
-      ...isMisread && { tried: true },
+      storeAway: isForeign || !store.mirror.state.inStep,
+      ...isForeign && { tried: true },
     };
     const step = handle(view, this.#offers, known);
     if (step.do !== "commit") this.#finish(from, known, step);
-    else if (isMisread) this.counts.ignored["store-away"]++;
+    else if (isForeign) this.counts.ignored["store-away"]++;
     // A release or decline ends the lease that its client had when it was sent, not one that it has got since.
     else if (!step.reply && this.#shownSince(step.client, arrival.received)) {
       this.counts.ignored["not-held"]++;

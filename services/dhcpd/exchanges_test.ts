@@ -260,6 +260,23 @@ Deno.test("with etcd away a lease is renewed with the time left, and nobody else
   assert.match(bench.lines[0] ?? "", /a lease could not be written: etcd is away/);
 });
 
+Deno.test("a record that cannot be read keeps no other client from its lease, and its address from all", async () => {
+  const bench = new Bench();
+  const ops = [
+    { put: `/member/${third}`, value: "garbage" },
+    { put: "/member/ip4/10.0.0.10", value: third },
+    { put: "/net/bad", value: "garbage" },
+  ];
+  bench.memory.write({ guards: [], ops });
+  bench.request(guest, "10.0.0.10");
+  bench.request(other, "10.0.0.11", 2);
+  bench.take({ type: Type.request, mac: third, ciaddr: ip("10.0.0.10") });
+  await bench.exchanges.close();
+  const given = bench.sent.filter(({ type }) => type === Type.ack);
+  assert.deepEqual(given.map(({ address }) => address), ["10.0.0.11"]);
+  assert.equal(bench.memory.values.get("/member/ip4/10.0.0.10")?.value, third);
+});
+
 Deno.test("while a key of Nex's is not understood a running lease is confirmed with the time left, and nothing is written", async () => {
   const bench = new Bench();
   bench.request(guest, "10.0.0.10");

@@ -36,7 +36,7 @@ export class Nex {
     let result: T | undefined;
     const attempts = new Attempts();
     await change(this.store, () => {
-      this.#refuseMisread();
+      this.#refuseForeign();
       const draft = this.draft(attempts);
       result = plan(draft);
       return pack(draft.steps);
@@ -80,17 +80,17 @@ export class Nex {
     }
   }
 
-  /** A change could be to what a key that is not understood is about, and would be planned without it. */
-  #refuseMisread(): void {
-    const { misread } = this.view;
-    if (!misread) return;
+  /** A change could be to what a key of another layout is about, and would be planned without it. */
+  #refuseForeign(): void {
+    const { foreign } = this.view;
+    if (!foreign) return;
     throw new Refusal(
       "forbidden",
-      `nothing is changed while ${misread.key} in etcd is not understood (${misread.reason}): put it right or remove it`,
+      `nothing is changed while ${foreign.key} in etcd is not understood (${foreign.reason}): put it right or remove it`,
     );
   }
 
-  /** One record of ours that nobody can read stops what depends on it, and nothing else; one of Nex's everything. */
+  /** One record of ours that cannot be read stops what depends on it, and nothing else; one under Nex's keys all of this work. */
   #possible(steps: Step[]): Step[] {
     if (this.view.misread) return [];
     if (this.store.mirror.state.quarantined.size === 0) return steps;

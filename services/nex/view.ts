@@ -1,6 +1,12 @@
 import { Ip } from "../common/ip.ts";
 import type { Change, Entry, Guard, Mirror } from "../store/types.ts";
-import type { DeletedNetworkRecord, FormerRecord, NexRecord, WithheldRecord } from "../store/records.ts";
+import {
+  type DeletedNetworkRecord,
+  type FormerRecord,
+  isOwnKey,
+  type NexRecord,
+  type WithheldRecord,
+} from "../store/records.ts";
 import { isNexKey, keyOf } from "../store/keys.ts";
 import { ExpiryQueue } from "./expiry_queue.ts";
 import { Index } from "./index_by.ts";
@@ -209,10 +215,24 @@ export class View implements Reader {
 
   /**
    * A key of Nex's that is not understood, with the reason, or one whose value is not; undefined when there is none. While there
-   * is one nothing is written: a record may hold any address, and a claim that seems stale may be its.
+   * is one nothing is swept or taken over: a claim that seems stale may be its.
    */
   get misread(): { readonly key: string; readonly reason: string } | undefined {
-    for (const [key, reason] of this.#mirror.state.quarantined) if (isNexKey(key)) return { key, reason };
+    return this.#quarantined(isNexKey);
+  }
+
+  /**
+   * The same of a layout that is not known or not taken over yet. While there is one nothing is written at all: it may hold any
+   * address. A value under a key of ours that cannot be read holds up what depends on it, and nothing else.
+   */
+  get foreign(): { readonly key: string; readonly reason: string } | undefined {
+    return this.#quarantined((key) => isNexKey(key) && !isOwnKey(key));
+  }
+
+  #quarantined(
+    isMeant: (key: string) => boolean,
+  ): { readonly key: string; readonly reason: string } | undefined {
+    for (const [key, reason] of this.#mirror.state.quarantined) if (isMeant(key)) return { key, reason };
     return undefined;
   }
 

@@ -22,7 +22,7 @@ function tellMisread(log: Log): (event: MirrorEvent) => void {
     log.error(
       told > MOST_TOLD
         ? "further keys in etcd are not understood; strand takeover --check lists them"
-        : `${event.key} in etcd is not understood: ${event.reason}; nothing is written or swept until it is put right or ` +
+        : `${event.key} in etcd is not understood: ${event.reason}; nothing is swept or taken over until it is put right or ` +
           "removed with etcdctl",
     );
   };

@@ -200,6 +200,25 @@ export const nexSchema: Schema<NexRecord> = {
   },
 };
 
+/**
+ * True for a key as it is written here. Whatever has become of its value: the claims beside it say which addresses are taken.
+ */
+export function isOwnKey(key: string): boolean {
+  const found = readKey(key);
+  switch (found?.kind) {
+    case undefined:
+    case "newer-member":
+    case "newer-name":
+      return false;
+    case "member":
+      return tryParseMac(found.id) === found.id;
+    case "claim-ip":
+      return Ip.tryParse(found.id)?.family === 4;
+    default:
+      return true;
+  }
+}
+
 function macOf(text: string, what: string): string {
   const mac = tryParseMac(text);
   if (mac === undefined) throw new Error(`${what}: no MAC address, like 00:00:11:11:00:01 (${text})`);
