@@ -9,7 +9,7 @@ export const [O_DIRECTORY, O_NOFOLLOW] = Deno.build.arch === "aarch64"
   : [0x10000, 0x20000];
 const AT_EMPTY_PATH = 0x1000, STATX_BASIC = 0x7ff, S_IFMT = 0xf000, S_IFLNK = 0xa000;
 const PROC_SUPER_MAGIC = 0x9fa0;
-const SYS_OPENAT2 = 437n, AT_FDCWD = -100, RESOLVE_NO_SYMLINKS = 4n;
+const SYS_OPENAT2 = 437n, AT_FDCWD = -100, RESOLVE_NO_SYMLINKS = 4n, SIZE_OF_HOW = 24n;
 /** struct open_how: flags, mode, resolve. */
 const withoutLinks = BigUint64Array.of(BigInt(O_PATH | O_DIRECTORY | O_CLOEXEC), 0n, RESOLVE_NO_SYMLINKS);
 /** The kernel's own limit. */
@@ -23,10 +23,12 @@ export class NamespaceError extends Error {
   }
 }
 
+const encoder = new TextEncoder();
+
 /** A path or name as C reads it. */
 export function cString(text: string): Uint8Array<ArrayBuffer> {
   if (text.includes("\0")) throw new NamespaceError(text, "not the path of a file");
-  return new TextEncoder().encode(text + "\0");
+  return encoder.encode(text + "\0");
 }
 
 /** What a descriptor of any kind stands for. */
@@ -58,11 +60,13 @@ export function statusOf(fd: number): Status {
   };
 }
 
-/** struct statfs: the file system's magic number comes first. */
+/** struct statfs, of 120 octets. */
+const statfs = new Uint32Array(30);
+
+/** The file system's magic number, which struct statfs begins with. */
 export function fileSystemOf(fd: number): number {
-  const statfs = new Uint8Array(120);
   checked(libc.fstatfs(fd, statfs), "fstatfs");
-  return new DataView(statfs.buffer).getUint32(0, true);
+  return statfs[0]!;
 }
 
 /** True in /proc, whose links to what processes have are the kernel's: they lead there, whatever their text says. */
@@ -79,14 +83,15 @@ export function isProc(folder: number): boolean {
  * @throws NamespaceError for a path or link that is refused, SystemError
  */
 export function openFolder(path: string): { folder: number; name: string } {
+  const last = path.slice(path.lastIndexOf("/") + 1);
+  if (last !== "" && last !== "." && !path.includes("..") && !path.includes("\0")) {
+    const folder = openWithoutLinks(path.slice(0, -last.length));
+    if (folder >= 0) return { folder, name: last };
+  }
   const left = partsOf(path).reverse(), name = left.shift();
   if (name === undefined || name === ".." || /(^|\/)\.?$/.test(path) || path.includes("\0")) {
     throw new NamespaceError(path, "not the path of a file");
   }
-  const whole = path.split("/").includes("..")
-    ? -1
-    : openWithoutLinks(path.slice(0, path.lastIndexOf("/") + 1));
-  if (whole >= 0) return { folder: whole, name };
   let at = start(path), sure = isRoots(statusOf(at)), links = 0;
   try {
     for (let part; (part = left.pop()) !== undefined;) {
@@ -123,8 +128,7 @@ export function openFolder(path: string): { folder: number; name: string } {
 
 /** Opens a folder by a path in which nothing is a link: one call of openat2(2), for most paths all that is needed. */
 function openWithoutLinks(path: string): number {
-  const how = new Uint8Array(withoutLinks.buffer);
-  return Number(libc.openat2(SYS_OPENAT2, AT_FDCWD, cString(path || "."), how, BigInt(how.length)));
+  return Number(libc.openat2(SYS_OPENAT2, AT_FDCWD, cString(path || "."), withoutLinks, SIZE_OF_HOW));
 }
 
 /** Opens what has this name in a folder, so that it can neither block nor be read. */
