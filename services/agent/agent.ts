@@ -36,7 +36,6 @@ import type { Workers } from "./workers.ts";
 const PATIENCE = 10_000;
 /** An etcd that has not been followed for so long, in ms, is not waited for. */
 const AWAY = 1000;
-const NO_NAMES: ReadonlySet<string> = new Set();
 /** Many hosts may create networks at once, and each VNI is guarded by all networks. */
 const TRIES = 200;
 
@@ -221,31 +220,31 @@ export class Agent implements AgentApi {
     { interfaceName, routes = [], hostRoute = false, hostVeth = false }: NewEndpoint,
     names: string[],
   ): Promise<Activation> {
-    let { identity, vethNames, isHome, agentsOwn } = await this.#context.kernel.inspect(path);
-    const inTheWay = interfaceName !== undefined && vethNames.has(interfaceName)
-      ? staleAt(this.#context, path, sinceBoot(identity)).filter(({ record }) =>
-        record.target_veth_name === interfaceName
-      )
-      : [];
-    if (inTheWay.length) {
-      for (const endpoint of inTheWay) await deactivate(this.#context, this.#workers, endpoint);
-      ({ identity, vethNames, isHome, agentsOwn } = await this.#context.kernel.inspect(path));
+    const { kernel } = this.#context;
+    using target = kernel.inspect(path);
+    const identity = sinceBoot(target.identity);
+    if (interfaceName !== undefined && target.has(interfaceName)) {
+      for (const endpoint of staleAt(this.#context, path, identity)) {
+        if (endpoint.record.target_veth_name !== interfaceName) continue;
+        await deactivate(this.#context, this.#workers, endpoint);
+      }
     }
-    if (isHome) {
+    if (target.isHome) {
       throw invalid(
         `ns_handle_path: "${path}" is the agent's own network namespace: name that of a container`,
       );
     }
+    const agentsOwn = await target.agentsOwn();
     if (agentsOwn !== undefined) {
       throw invalid(`ns_handle_path: "${path}" is ${agentsOwn}: name that of a container`);
     }
-    if (interfaceName !== undefined && vethNames.has(interfaceName)) {
+    if (interfaceName !== undefined && target.has(interfaceName)) {
       throw new Refusal("exists", `there is an interface called ${interfaceName} in ${path} already`);
     }
-    const here = hostVeth ? (await this.#context.kernel.inspect(OWN_NAMESPACE)).vethNames : NO_NAMES;
+    using here = hostVeth ? kernel.inspect(OWN_NAMESPACE) : undefined;
     const choose = () => {
       const name = this.#names.choose((name) =>
-        vethNames.has(name) || here.has(name) || here.has(hostVethName(name)) || worker.hasVeth(name)
+        target.has(name) || here?.has(name) || here?.has(hostVethName(name)) || worker.hasVeth(name)
       );
       names.push(name);
       return name;
@@ -253,7 +252,7 @@ export class Agent implements AgentApi {
     const overlayVethName = choose();
     return {
       targetNetnsPath: path,
-      targetNetnsIdentity: sinceBoot(identity),
+      targetNetnsIdentity: identity,
       overlayVethName,
       overlayVethMac: randomMac(),
       targetVethName: interfaceName ?? choose(),

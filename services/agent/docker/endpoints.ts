@@ -117,11 +117,11 @@ export class DockerEndpoints implements DockerApi {
 
   async join(dockerId: string, sandbox: string): Promise<string> {
     const found = await this.#known(dockerId);
-    const { vethNames } = await this.#context.kernel.inspect(OWN_NAMESPACE);
+    using own = this.#context.kernel.inspect(OWN_NAMESPACE);
     return await this.#using(found.network, async (worker) => {
       const names: string[] = [];
       const choose = () => {
-        const name = this.#names.choose((name) => vethNames.has(name) || worker.hasVeth(name));
+        const name = this.#names.choose((name) => own.has(name) || worker.hasVeth(name));
         names.push(name);
         return name;
       };

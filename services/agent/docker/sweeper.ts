@@ -38,10 +38,11 @@ export class ForgottenEndpoints {
     if (trust.doubt || !store.mirror.state.inStep) return;
     const all = view.endpointsOn(host.hostname).filter(({ record }) => record.strand_docker);
     // The other end of one that Docker has not taken.
-    const left = all.length ? (await kernel.inspect(OWN_NAMESPACE)).vethNames : new Set<string>();
+    if (!all.length) return this.#nowhere.clear();
+    using own = kernel.inspect(OWN_NAMESPACE);
     const now = performance.now(), nowhere = new Map<string, number>();
     for (const { id, active, record } of all) {
-      if (active && !left.has(record.target_veth_name)) continue;
+      if (active && !own.has(record.target_veth_name)) continue;
       const since = this.#nowhere.get(id) ?? now;
       nowhere.set(id, since);
       if (now - since < this.graceMs || this.#closed) continue;

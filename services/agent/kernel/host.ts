@@ -1,5 +1,5 @@
 import { Netlink } from "../../../ffi/netlink.ts";
-import { listLinks } from "../../../ffi/netlink_links.ts";
+import { linkIndex } from "../../../ffi/netlink_events.ts";
 import { home, namespaceIdentity, openNamespace } from "../../../ffi/netns.ts";
 import type { Ip } from "../../common/ip.ts";
 import { invalid, messageOf } from "../../common/refusal.ts";
@@ -9,7 +9,7 @@ import type { Notifications } from "./notifications.ts";
 import { NamespaceGone, Place } from "./place.ts";
 import type { Underlay } from "./read.ts";
 import { missingRoutes } from "./routes.ts";
-import { agentsOwn, refuseTarget, TargetRefused } from "./target.ts";
+import { madeByAgents, refuseTarget, TargetRefused } from "./target.ts";
 
 /** Settings of a host. */
 export interface HostOptions {
@@ -21,16 +21,31 @@ export interface HostOptions {
   readonly notifications?: Notifications;
 }
 
-/** A namespace that a container has, or is to have. */
-export interface Target {
+/** A namespace that a container has, or is to have, while it is looked into. */
+export class Target implements Disposable {
   /** The same text for the same namespace, as long as it is there. */
   readonly identity: string;
-  /** Names that a veth there cannot have: those of all its interfaces. */
-  readonly vethNames: ReadonlySet<string>;
   /** True for the namespace that this process runs in. */
   readonly isHome: boolean;
-  /** Set for one that an agent has made for itself: what it is, as part of a sentence. */
-  readonly agentsOwn: string | undefined;
+
+  constructor(private readonly place: Place) {
+    this.identity = namespaceIdentity(place.fd);
+    this.isHome = this.identity === namespaceIdentity(home);
+  }
+
+  /** True for the name of an interface that is there: the kernel is asked for this one, which waits for nothing. */
+  has(name: string): boolean {
+    return linkIndex(this.place.fd, name) !== 0;
+  }
+
+  /** What it is when an agent has made it for itself, as part of a sentence; undefined: none has. */
+  async agentsOwn(): Promise<string | undefined> {
+    return await madeByAgents(this.place);
+  }
+
+  [Symbol.dispose](): void {
+    this.place[Symbol.dispose]();
+  }
 }
 
 /** This host's kernel: the namespace that this process runs in is the underlay of all networks. */
@@ -58,16 +73,8 @@ export class HostKernel implements Disposable {
    * Looks into a namespace that a request names.
    * @throws Refusal "invalid" when there is none at the path
    */
-  async inspect(path: string): Promise<Target> {
-    using place = openFor(path);
-    const links = await listLinks(place.netlink);
-    const identity = namespaceIdentity(place.fd);
-    return {
-      identity,
-      vethNames: new Set(links.map(({ name }) => name)),
-      isHome: identity === namespaceIdentity(home),
-      agentsOwn: agentsOwn(links),
-    };
+  inspect(path: string): Target {
+    return new Target(openFor(path));
   }
 
   /** Which namespace is at a path, as {@link Target.identity}; undefined: none. */

@@ -21,14 +21,19 @@ export async function refuseTarget(place: Place): Promise<void> {
   if (namespaceIdentity(place.fd) === namespaceIdentity(home)) {
     throw new TargetRefused(place.path, "the agent's own network namespace");
   }
-  // A container has neither, as a rule, and is asked no more.
-  if (!linkIndex(place.fd, BRIDGE) && !linkIndex(place.fd, PROBE)) return;
-  const made = agentsOwn([await place.link(BRIDGE), await place.link(VXLAN), await place.link(PROBE)]);
+  const made = await madeByAgents(place);
   if (made !== undefined) throw new TargetRefused(place.path, made);
 }
 
+/** What a namespace is that agents have made for themselves, as part of a sentence; undefined: it is none of theirs. */
+export async function madeByAgents(place: Place): Promise<string | undefined> {
+  // A container has neither, as a rule, and is asked no more.
+  if (!linkIndex(place.fd, BRIDGE) && !linkIndex(place.fd, PROBE)) return undefined;
+  return agentsOwn([await place.link(BRIDGE), await place.link(VXLAN), await place.link(PROBE)]);
+}
+
 /** What a namespace with these links is that agents have made for themselves; undefined: it is none of theirs. */
-export function agentsOwn(links: readonly (Link | undefined)[]): string | undefined {
+function agentsOwn(links: readonly (Link | undefined)[]): string | undefined {
   const has = (name: string, kind?: string) =>
     links.some((link) => link?.name === name && (kind === undefined || link.kind === kind));
   if (has(BRIDGE) && has(VXLAN)) {
