@@ -80,8 +80,8 @@ export function openUdp(
 const unused = Uint8Array.of(127, 0, 0, 255);
 
 /**
- * A socket to send IPv4 UDP datagrams that bring their UDP header, from any address and port, which it does not hold: it is
- * in nobody's way, and keeps to no interface (raw(7)). It receives nothing.
+ * A socket to send IPv4 UDP datagrams that bring their UDP header, from any address and port: it binds
+ * neither, so that other servers can, and is bound to no interface (raw(7)). It receives nothing.
  *
  * @throws SystemError, naming `what`
  */

@@ -25,8 +25,8 @@ export function thisProcess(): ProcessIdentity {
 }
 
 /**
- * Whether another process is known to have ended: it ran on this machine before that was started anew, or its PID is
- * no process's. Without the boot's id, since /proc/sys is hidden from services (ProcSubset=pid).
+ * Whether another process is known to have ended: it ran on this machine before its last boot, or no process
+ * has its PID. Without the boot's id, since /proc/sys is hidden from services (ProcSubset=pid).
  */
 export function hasEnded({ host, pid, up }: MaybeProcess): boolean {
   const own = thisProcess();

@@ -83,7 +83,7 @@ function readPem(file: string | undefined, field: string): Uint8Array | undefine
   }
 }
 
-/** Why nobody takes a certificate at this time, like `expired on 2026-11-27 16:35 UTC`; undefined: its time is now. */
+/** Why a certificate is not valid at this time, like `expired on 2026-11-27 16:35 UTC`; undefined: it is valid. */
 export function outOfTime(pem: Uint8Array): string | undefined {
   const { validFromDate, validToDate } = new X509Certificate(textOf(pem));
   const from = validFromDate.getTime(), until = validToDate.getTime(), now = Date.now();

@@ -16,8 +16,8 @@ export interface Port {
 }
 
 /**
- * Takes the server's port on one interface. Without a socket there the kernel would tell clients that send to us alone
- * that nobody is there, and the others could not know that the interface is served.
+ * Takes the server's port on one interface. Without a socket there the kernel would answer clients that unicast to
+ * the server with "port unreachable", and other servers could not see that the interface is served.
  *
  * @throws Refusal "unavailable" when another server has the port there, or on every interface for itself
  */

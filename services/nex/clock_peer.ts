@@ -39,6 +39,6 @@ export function seen({ ahead }: Peer): number {
 export function isHeard(peer: Peer, first: number): boolean {
   const near = (every: number) => APART_MS - every - TTL * 1000;
   return peer.revision > first || Math.abs(seen(peer)) <= near(peer.every) ||
-    // An ended process's time, from before the machine was started anew for instance, may be old, but not ahead.
+    // An ended process's time, for instance from before the machine's last boot, may be old, but not ahead.
     seen(peer) <= near(EVERY) && hasEnded(peer.process);
 }

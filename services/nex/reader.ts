@@ -24,7 +24,7 @@ export interface Reader {
   networkAt(address: string | Ip | undefined): Network | undefined;
   /** The MAC that a claim's key holds, whether or not that member agrees. */
   claim(key: string): string | undefined;
-  /** The client that had the address last, while nobody else has it. */
+  /** The client that had the address last, while no other client has it. */
   formerHolderOf(address: string): string | undefined;
   /** Addresses kept from others: a client found them in use, or has a lease on them still. */
   readonly withheld: ReadonlyMap<string, WithheldRecord>;

@@ -149,7 +149,7 @@ export class View implements Reader {
   memberAt(address: string): Member | undefined {
     const holders = this.membersAt(address);
     if (holders.length < 2) return holders[0];
-    // The lease that ends last may be running: whoever has it keeps it. Else the claim decides.
+    // The lease that ends last may be running: its member keeps the address. Without a lease the claim decides.
     const claimed = this.claim(keyOf.claimIp(address));
     const unclaimed = (member: Member) => Number(member.mac !== claimed);
     return holders.sort((a, b) =>
@@ -171,7 +171,7 @@ export class View implements Reader {
     return record && "mac" in record ? record.mac : undefined;
   }
 
-  /** The address that a client had last in a network, while nobody else has it. */
+  /** The address that a client had last in a network, while no other client has it. */
   formerAddressOf(mac: string, network: Network): string | undefined {
     return this.#formerOf.get(mac).findLast((address) => {
       const ip = Ip.tryParse(address);

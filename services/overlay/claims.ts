@@ -243,7 +243,7 @@ function taken(network: NetworkRecord, address: Ip, holder: string): Refusal {
 }
 
 function exhausted(network: NetworkRecord, range: Cidr): Refusal {
-  // Network, broadcast and gateway are nobody's; in the narrowest ranges these are one and the same.
+  // No endpoint has network, broadcast and gateway; in the narrowest ranges these are one and the same.
   const own = new Set(
     [range.first, range.last, gatewayOf(network)].filter((ip) => range.contains(ip)).map(String),
   );

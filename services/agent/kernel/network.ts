@@ -64,7 +64,7 @@ export class NetworkKernel {
     return place && await readVeth(place, this.underlay, name, peer, mac);
   }
 
-  /** Names of the ends that its veths have in the host's namespace, also of those that are nobody's any more. */
+  /** Names of the ends that its veths have in the host's namespace, also of veths whose endpoint is gone. */
   async hostEnds(): Promise<string[]> {
     using host = Place.open(OWN_NAMESPACE);
     return await hostEndsOf(this.path, host);
