@@ -7,7 +7,7 @@ import { type BenchResult, interleaved, machine, plot, type Side, table, writeSe
 export interface EndpointBenchOptions {
   /** Default 5. */
   readonly rounds?: number;
-  /** Where the agent whose endpoints are timed, and `ip`, run; etcd and whoever asks on the other. Default 0. */
+  /** Where the agent whose endpoints are timed, and `ip`, run; etcd and the client on the other. Default 0. */
   readonly core?: number;
   readonly progress?: (line: string) => void;
 }
@@ -54,7 +54,7 @@ export async function bench(progress: (line: string) => void): Promise<BenchResu
 \`./strand bench endpoint\`: hosts are network namespaces with an agent each, and one etcd that syncs to disk. An
 endpoint is made by a request to the API, timed until its answer, its commit to etcd included; beside it \`ip\` makes the
 same veth pair in the same network, without etcd: seven commands of a waiting shell, which move one end to the container,
-or make it there. Both run on one core, etcd and whoever asks on the other; sides are interleaved.
+or make it there. Both run on one core, etcd and the client on the other; sides are interleaved.
 
 With ten hosts on this machine's cores, all agents busy at once, an entry counts as there when \`ip monitor\` in the other
 host's network has told of both the ARP and the FDB entry. It is timed from before the transaction is sent to etcd, for an

@@ -16,7 +16,7 @@ const SIZES = [
 ] as const;
 
 /**
- * A host whose agent, and whatever `ip` does, run on one core; etcd and whoever asks on the other.
+ * A host whose agent, and whatever `ip` does, run on one core; etcd and the client on the other.
  * @returns ours, then theirs
  */
 export async function makingSides(

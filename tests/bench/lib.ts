@@ -272,7 +272,7 @@ export function figure(value: number): string {
 
 /** The result as a Markdown table, legible as plain text too. */
 export function table(result: BenchResult): string {
-  const lines = [["side", "size", "metric", "median", "min – max", "unit", "ours ÷ this"]];
+  const lines = [["side", "size", "metric", "median", "min–max", "unit", "ratio"]];
   for (const row of result.rows) {
     const ratio = result.ratios.find((r) =>
       r.against === row.side && r.size === row.size && r.metric === row.metric
@@ -280,9 +280,9 @@ export function table(result: BenchResult): string {
     lines.push([
       row.side,
       row.size,
-      row.metric,
+      row.metric.replace(/(\d+) of 100$/, "p$1"),
       figure(row.median),
-      `${figure(row.min)} – ${figure(row.max)}`,
+      `${figure(row.min)}–${figure(row.max)}`,
       row.unit,
       ratio ? ratio.median.toFixed(2) : "",
     ]);
