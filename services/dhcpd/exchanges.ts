@@ -254,7 +254,7 @@ export class Exchanges<From> {
       const reply = this.#inTime(step.reply, now);
       if (!reply) return void this.counts.ignored.late++;
       this.counts[replyNames[reply.type]]++;
-      if (step.named) this.counts.names[step.named]++;
+      if (step.do === "commit" && step.named) this.counts.names[step.named]++;
       this.#options.send(from, message, reply);
     } else if (step.do === "commit" && step.declined) {
       this.#declined(step.declined, message, mac, "its");

@@ -73,7 +73,7 @@ export type Reason =
 /** What to do about a message. A plan is committed before its reply goes out; release and decline have no reply. */
 export type Step =
   | Ignored
-  | { readonly do: "answer"; readonly reply: Reply; readonly named?: NameOutcome | undefined }
+  | { readonly do: "answer"; readonly reply: Reply }
   | Commit;
 
 export interface Ignored {
@@ -241,7 +241,7 @@ function discover(client: Client): Step {
   if (!mayGive(client, address)) return ignore("wrong-clock", network);
   offers.hold(id, address.u32, now);
   if (message.has(Opt.rapidCommit)) return lease(client, address, true);
-  const { name } = nameClient(view, placement, mac, wishedName(arrival), judgeAt(arrival));
+  const { name } = nameClient(view, placement, mac, wishedName(arrival), trustedNow(arrival));
   const seconds = network.leaseSeconds;
   return { do: "answer", reply: { ...parameters(client, Type.offer, name), yiaddr: address.u32, seconds } };
 }
@@ -273,7 +273,7 @@ function request(client: Client): Step {
 
 function lease(client: Client, address: Ip, rapid = false): Step {
   const { id, view, arrival, placement } = client;
-  const { mac, now, latest = now, clock = "right" } = arrival;
+  const { mac, now, latest = now } = arrival;
   const { network, member } = placement;
   const ack = (expires: number, name: string | undefined): Reply => ({
     ...parameters(client, Type.ack, name),
@@ -294,11 +294,8 @@ function lease(client: Client, address: Ip, rapid = false): Step {
     mac,
     address,
     hostname: wishedName(arrival),
-    judgeAt: judgeAt(arrival),
+    trustedNow: trustedNow(arrival),
     now: latest,
-    // Each lease is written, also where another replica has just written it: the client may have given that one back, and
-    // what gives it back may be on its way to etcd. But a clock that is not known to be right moves no end forward.
-    slack: clock === "right" ? -Infinity : -1,
   });
   switch (planned.kind) {
     case "commit":
@@ -309,8 +306,6 @@ function lease(client: Client, address: Ip, rapid = false): Step {
         reply: ack(planned.expires, planned.name),
         named: planned.what,
       };
-    case "current":
-      return { do: "answer", reply: ack(planned.expires, planned.name), named: planned.what };
     case "exhausted":
       return noneLeft(network);
     case "wrong-address":
@@ -391,8 +386,8 @@ function wishedName({ message, registerNames }: Arrival): string | undefined {
   return registerNames ? askedName(message) : undefined;
 }
 
-/** The time by which another client's lease is judged that is not renewed; undefined without a clock that is known to be right. */
-function judgeAt({ clock = "right", now }: Arrival): number | undefined {
+/** The time, where this process's clock is known to be right: only by such a clock another client's lease is taken to be over. */
+function trustedNow({ clock = "right", now }: Arrival): number | undefined {
   return clock === "right" ? now : undefined;
 }
 

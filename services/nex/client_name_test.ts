@@ -21,10 +21,10 @@ function openLab() {
       force: false,
     }])
   );
-  const plan = (mac: string, now: number, hostname?: string, judgeAt: number | undefined = now) => {
+  const plan = (mac: string, now: number, hostname?: string, trustedNow: number | undefined = now) => {
     const place = placeClient(it.view, { mac }) ?? assert.fail();
     const address = addressFor(it.view, place, mac);
-    return planLease(it.view, place, { mac, address, now, hostname, judgeAt, slack: -Infinity });
+    return planLease(it.view, place, { mac, address, now, hostname, trustedNow });
   };
   const name = (mac: string) => it.view.member(mac)?.name;
   return {
@@ -32,8 +32,8 @@ function openLab() {
     plan,
     name,
     /** A lease; the client's name after it. */
-    lease(mac: string, now: number, hostname?: string, judgeAt?: number) {
-      const planned = plan(mac, now, hostname, judgeAt);
+    lease(mac: string, now: number, hostname?: string, trustedNow?: number) {
+      const planned = plan(mac, now, hostname, trustedNow);
       assert(planned.kind === "commit" && it.store.write(planned.plan).committed);
       assert.equal(planned.name, name(mac));
       return planned.name;

@@ -28,9 +28,7 @@ function leased(network = { ...mini, Range4: range(12), macRange: guests }) {
     const address = asked ? Ip.parse(asked) : addressFor(it.view, place, mac);
     const planned = planLease(it.view, place, { mac, address, now });
     if (planned.kind === "commit") assert(it.store.write(planned.plan).committed);
-    return planned.kind === "commit" || planned.kind === "current"
-      ? planned.address.toString()
-      : planned.kind;
+    return planned.kind === "commit" ? planned.address.toString() : planned.kind;
   };
   assert.equal(lease(desk, 1000), "10.0.0.10");
   return {

@@ -13,8 +13,8 @@ import { Draft, merge, type Step } from "./steps.ts";
 import type { View } from "./view.ts";
 
 /**
- * So long, in seconds, a request may have waited for etcd at most, while another replica told its client of a later end: that
- * is not moved back. An end that is later still was stored by a wrong clock, or with a longer lease time.
+ * A request may have waited for etcd for this many seconds at most, while another replica told its client a later end: that
+ * end is kept. An end that is later still was stored by a wrong clock, or with a longer lease time.
  */
 const MOST_WAITED = 60;
 
@@ -139,8 +139,6 @@ interface Lease {
 
 export type LeasePlan =
   | Lease & { readonly kind: "commit"; readonly plan: Plan }
-  /** The store holds this very lease already. */
-  | Lease & { readonly kind: "current" }
   /** The client may not have the address that it names (NAK), as long as `guards` hold. */
   | { readonly kind: "wrong-address"; readonly guards: readonly Guard[] }
   | { readonly kind: "exhausted" };
@@ -151,15 +149,19 @@ export interface LeaseRequest {
   readonly address: Ip | undefined;
   /** The name that the client asks for, see {@link nameClient}; undefined: none. */
   readonly hostname?: string | undefined;
-  /** The time by which it is judged whether another client still renews its lease, and keeps its name; undefined: it does. */
-  readonly judgeAt?: number | undefined;
+  /**
+   * The time by a clock that is known to be right, as `now`. Undefined where no clock is: then no other client loses its name
+   * because it seems not to renew its lease, and no stored end of a lease is made earlier.
+   */
+  readonly trustedNow?: number | undefined;
   /** Seconds since the epoch, whole: rounded up, so that the stored lease begins no earlier than the client's. */
   readonly now: number;
-  /** A lease that would end at most so many seconds earlier than a new one is not written again: 2 unless given. */
-  readonly slack?: number;
 }
 
-/** Plans a lease of one address: the member's record with its expiry and, for a new client, the claim on the address. */
+/**
+ * Plans a lease of one address: the member's record with its expiry and, for a new client, the claim on the address. Each
+ * lease is written, also where the stored one is the same: the client may have released that one through another replica.
+ */
 export function planLease(view: View, placement: Placement, request: LeaseRequest): LeasePlan {
   const { network, member } = placement;
   const { mac, now } = request;
@@ -173,22 +175,16 @@ export function planLease(view: View, placement: Placement, request: LeaseReques
 
   const wanted = now + network.leaseSeconds;
   const asked = request.hostname;
-  const { name, what, from } = nameClient(view, placement, mac, asked, request.judgeAt);
+  const { name, what, from } = nameClient(view, placement, mac, asked, request.trustedNow);
   const hostname = member?.record.name ? undefined : name;
   const told = asked === undefined
     ? member?.record.client_name
     : asIs(asked, name, network)
     ? undefined
     : asked;
-  const remaining = member?.expires;
-  if (
-    own && remaining && wanted - remaining <= (request.slack ?? 2) &&
-    hostname === (member?.record.hostname ?? undefined) && told === member?.record.client_name
-  ) {
-    return { kind: "current", address, expires: remaining, name, what };
-  }
-  const promised = own && remaining && remaining - wanted <= MOST_WAITED ? remaining : 0;
-  const expires = Math.max(wanted, promised);
+  const stored = own && member?.expires || 0;
+  const isKept = request.trustedNow === undefined || stored - wanted <= MOST_WAITED;
+  const expires = isKept ? Math.max(wanted, stored) : wanted;
   const text = address.toString();
   const { hostname: _, client_name: __, ...before } = (member?.record ?? {}) as MemberRecord;
   const record: MemberRecord = {

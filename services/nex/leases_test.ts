@@ -40,7 +40,7 @@ Deno.test("planLease() gives a member its own address and writes its expiry", ()
   assert.equal(it.view.member(whiskey)?.ip4, "10.0.0.10");
   assert.equal(it.view.member(whiskey)?.expires, 1000 + 4 * 3600);
   assert.equal(it.view.member(whiskey)?.dynamic, false);
-  assert.deepEqual(it.lease(whiskey, 1001).kind, "current");
+  assert.equal(it.lease(whiskey, 1000).kind, "commit", "the same lease is written again");
 });
 
 Deno.test("planLease() does not move the end of a lease back that its client may have been told of", () => {
@@ -49,11 +49,25 @@ Deno.test("planLease() does not move the end of a lease back that its client may
     it.lease(mac, 1012);
     const place = placeClient(it.view, { mac });
     assert.ok(place);
-    const plan = planLease(it.view, place, { mac, address: undefined, now: 1000, slack: -Infinity });
+    const plan = planLease(it.view, place, { mac, address: undefined, now: 1000, trustedNow: 1000 });
     assert.ok(plan.kind === "commit" && it.store.write(plan.plan).committed);
     assert.equal(plan.expires, 1012 + 4 * 3600);
     assert.equal(it.view.member(mac)?.expires, 1012 + 4 * 3600);
   }
+});
+
+Deno.test("planLease() makes a stored end earlier only by a clock that is known to be right", () => {
+  const it = openLab();
+  const end = (now: number, trustedNow?: number) => {
+    const place = placeClient(it.view, { mac: whiskey }) ?? assert.fail();
+    const plan = planLease(it.view, place, { mac: whiskey, address: undefined, now, trustedNow });
+    assert.ok(plan.kind === "commit" && it.store.write(plan.plan).committed);
+    assert.equal(it.view.member(whiskey)?.expires, plan.expires);
+    return plan.expires - 4 * 3600;
+  };
+  assert.equal(end(20_000), 20_000);
+  assert.equal(end(1000), 20_000);
+  assert.equal(end(1000, 1000), 1000);
 });
 
 Deno.test("planLease() refuses an address that is somebody else's, or no one's to have", () => {
@@ -198,7 +212,9 @@ Deno.test("Two replicas that saw the same request: the second one's commit confl
   assert.ok(!it.store.write(b.plan).committed);
   const again = placeClient(it.view, { mac: stranger });
   assert.ok(again);
-  assert.deepEqual(planLease(it.view, again, request).kind, "current");
+  const next = planLease(it.view, again, request);
+  assert.ok(next.kind === "commit" && it.store.write(next.plan).committed);
+  assert.deepEqual([next.address, next.expires], [a.address, a.expires]);
 });
 
 Deno.test("No address is ever given twice, whatever order leases, ends and declines come in", () => {
