@@ -1,5 +1,6 @@
 /** `strand demo`: the whole of it on one machine, in namespaces that are gone afterwards. */
-import { aborted, onStopSignals } from "../../services/common/signals.ts";
+import { aborted } from "../../services/common/async.ts";
+import { onStopSignals } from "../../services/common/signals.ts";
 import { ask, lease } from "./demo_client.ts";
 import { type Demo, startDemo } from "./demo_lab.ts";
 import { lookAround } from "./demo_look_around.ts";

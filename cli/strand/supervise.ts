@@ -1,5 +1,6 @@
 import type { Log } from "../../services/common/log.ts";
-import { aborted, STOP_WITHIN } from "../../services/common/signals.ts";
+import { delay } from "../../services/common/async.ts";
+import { STOP_WITHIN } from "../../services/common/signals.ts";
 import { Process } from "./process.ts";
 
 export interface ServiceOptions {
@@ -60,7 +61,7 @@ export class Service {
   /** Says when it is ready; gives up without a word when it ends. */
   private async ready(process: Process): Promise<void> {
     const started = performance.now();
-    while (process.alive && !(await answersReady(this.options.statusUrl))) await pause(50);
+    while (process.alive && !(await answersReady(this.options.statusUrl))) await delay(50);
     if (!process.alive) return;
     const ms = Math.round(performance.now() - started);
     this.options.log.info({ ready: this.name, pid: process.pid, ms }, `${this.name} is ready`);
@@ -77,7 +78,7 @@ export class Service {
         { status: by ?? code, againInMs: wait },
         `${this.name} ended; it is started again`,
       );
-      await Promise.race([pause(wait), aborted(signal)]);
+      await delay(wait, signal);
       if (signal.aborted) return;
       wait = Math.min(wait * 2, LONGEST_PAUSE);
       started = performance.now();
@@ -95,8 +96,4 @@ async function answersReady(url: string): Promise<boolean> {
   } catch {
     return false; // Not listening yet: asked again.
   }
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

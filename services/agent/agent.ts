@@ -1,3 +1,4 @@
+import { deadline, Mutex } from "../common/async.ts";
 import type { Ip } from "../common/ip.ts";
 import { invalid, messageOf, Refusal } from "../common/refusal.ts";
 import { checkNetwork, type NetworkRequest } from "../overlay/check_network.ts";
@@ -54,7 +55,7 @@ export class Agent implements AgentApi {
   readonly #options: AgentOptions;
   readonly #names: VethNames;
   /** One network at a time is created here: each is guarded by all of them. */
-  #creating: Promise<unknown> = Promise.resolve();
+  readonly #creating = new Mutex();
 
   constructor(context: Context, workers: Workers, options: AgentOptions) {
     this.#context = context;
@@ -78,9 +79,7 @@ export class Agent implements AgentApi {
   }
 
   async createNetwork(request: NetworkRequest): Promise<CreatedNetwork> {
-    const created = this.#creating.then(() => this.#createNetwork(request));
-    this.#creating = created.catch(() => {});
-    const network = await created;
+    const network = await this.#creating.run(() => this.#createNetwork(request));
     const conflicts = await this.#conflicts(network).catch((error) => {
       // It is made all the same.
       this.#context.log.warn(`the routes of this host cannot be listed: ${messageOf(error)}`);
@@ -264,16 +263,13 @@ export class Agent implements AgentApi {
 
   /** Waits until the new endpoint is set up here; where it cannot be, it is as if it had never been asked for. */
   async #carriedOut(worker: NetworkWorker, record: EndpointRecord, done: Promise<void>): Promise<void> {
-    const late = Promise.withResolvers<never>();
-    const timer = setTimeout(() =>
-      late.reject(
-        new Refusal(
-          "unavailable",
-          `endpoint ${record.id} is not set up on ${record.hostname} after ${PATIENCE / 1000} s`,
-        ),
-      ), PATIENCE);
     try {
-      await Promise.race([done, late.promise]);
+      await deadline(done, PATIENCE, () => {
+        const message = `endpoint ${record.id} is not set up on ${record.hostname} after ${
+          PATIENCE / 1000
+        } s`;
+        throw new Refusal("unavailable", message);
+      });
     } catch (error) {
       worker.forget(record.id);
       const gone = worker.carriedOut(record.id);
@@ -283,10 +279,8 @@ export class Agent implements AgentApi {
         throw new Refusal("unavailable", message, { cause });
       });
       // Half of it may be there: who hears of the failure finds nothing of it.
-      await Promise.race([gone, new Promise((resolve) => setTimeout(resolve, PATIENCE))]).catch(() => {});
+      await deadline(gone, PATIENCE).catch(() => {});
       throw error;
-    } finally {
-      clearTimeout(timer);
     }
   }
 

@@ -1,5 +1,5 @@
 import { messageOf } from "../common/refusal.ts";
-import { pause, within } from "../store/timers.ts";
+import { deadline, delay } from "../common/async.ts";
 import type { Context } from "./context.ts";
 import type { NetworkWorker } from "./network_worker.ts";
 
@@ -35,9 +35,9 @@ export class Checks {
     const { signal } = this.#closing;
     while (!signal.aborted) {
       const workers = [...this.workers.all()], wait = this.everyMs / Math.max(1, workers.length);
-      if (!workers.length) await pause(wait, signal);
+      if (!workers.length) await delay(wait, signal);
       for (const worker of workers) {
-        await pause(wait, signal);
+        await delay(wait, signal);
         if (signal.aborted) return;
         if (!this.context.trust.doubt) await this.#compare(worker);
       }
@@ -54,6 +54,6 @@ export class Checks {
     const compared = network.compare("check").catch((error) =>
       this.context.log.warn(`a network could not be compared: ${messageOf(error)}`)
     );
-    await within(PATIENCE, compared);
+    await deadline(compared, PATIENCE);
   }
 }

@@ -1,5 +1,5 @@
 import { messageOf } from "../common/refusal.ts";
-import { pause } from "../store/timers.ts";
+import { abortable, deadline, delay } from "../common/async.ts";
 import type { Context } from "./context.ts";
 import type { NetworkWorker } from "./network_worker.ts";
 
@@ -61,7 +61,7 @@ export class Drift {
       const wait = due - performance.now();
       if (wait > 0) {
         // Another may be due before.
-        await pause(Math.min(wait, SETTLES), signal);
+        await delay(Math.min(wait, SETTLES), signal);
         continue;
       }
       this.#suspects.delete(network);
@@ -75,7 +75,7 @@ export class Drift {
     if (state) state.compared = started;
     const compared = network.compare("drift")
       .catch((error) => this.context.log.warn(`a network could not be compared: ${messageOf(error)}`));
-    await Promise.race([compared, pause(PATIENCE, signal)]);
-    await pause(Math.min(REST * (performance.now() - started), PATIENCE / 2), signal);
+    await abortable(deadline(compared, PATIENCE), signal).catch(() => {});
+    await delay(Math.min(REST * (performance.now() - started), PATIENCE / 2), signal);
   }
 }

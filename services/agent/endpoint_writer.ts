@@ -1,3 +1,4 @@
+import { Mutex } from "../common/async.ts";
 import { Refusal } from "../common/refusal.ts";
 import { type EndpointRequest, planCreateEndpoints } from "../overlay/create_endpoints.ts";
 import { findEndpoint, planDeleteEndpoints } from "../overlay/endpoints.ts";
@@ -22,7 +23,7 @@ export interface Written {
  * into the next transactions: they all change the record of the network's addresses.
  */
 export class EndpointWriter {
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #turn = new Mutex();
   #making: Job<EndpointRequest, Written>[] = [];
   #deleting: Job<Deletion, number>[] = [];
 
@@ -60,9 +61,7 @@ export class EndpointWriter {
 
   /** Runs what must not meet a change of this network's endpoints by this host. */
   exclusive<T>(act: () => Promise<T>): Promise<T> {
-    const turn = this.#turn.then(act);
-    this.#turn = turn.catch(() => {});
-    return turn;
+    return this.#turn.run(act);
   }
 
   #add<In, Out>(

@@ -8,7 +8,7 @@ import { concernsPeers, vtepsBeside } from "../overlay/peers.ts";
 import { View } from "../overlay/view.ts";
 import { SandKeys } from "../store/sand_keys.ts";
 import { openSandStore, type SandStore } from "../store/sand_store.ts";
-import { pause } from "../store/timers.ts";
+import { delay } from "../common/async.ts";
 import { Agent } from "./agent.ts";
 import type { AgentApi, AttachmentsApi } from "./api.ts";
 import { Attachments } from "./attachments.ts";
@@ -119,7 +119,7 @@ export function main(args: string[]): Promise<number> {
         const started = performance.now();
         claim.hold?.passing && performance.now() - started < PATIENCE;
       ) {
-        await pause(AGAIN, daemon.stopping);
+        await delay(AGAIN, daemon.stopping);
       }
       if (claim.hold) {
         throw new Refusal("forbidden", `nothing to release: ${claim.hold.reason}; ${claim.hold.fix}`);
@@ -265,7 +265,7 @@ async function onceReached(act: () => Promise<void>, stopping: AbortSignal): Pro
       return await act();
     } catch (error) {
       if (!(error instanceof Refusal && error.code === "unavailable")) throw error;
-      await pause(AGAIN, stopping);
+      await delay(AGAIN, stopping);
       if (stopping.aborted) return;
     }
   }

@@ -6,7 +6,7 @@ import { messageOf, Refusal } from "../common/refusal.ts";
 import { KeptLease } from "../store/lease.ts";
 import { type NameClaimRecord, writeSandRecord } from "../store/sand_records.ts";
 import type { SandStore } from "../store/sand_store.ts";
-import { repeat, unlessAborted, within } from "../store/timers.ts";
+import { abortable, deadline, repeat } from "../common/async.ts";
 import type { Guard } from "../store/types.ts";
 
 /** How long a claim outlives an agent that ended without a word, in seconds. */
@@ -123,7 +123,7 @@ export class NameClaim {
    * settings or a state that nothing can be done with.
    */
   async first(signal: AbortSignal): Promise<void> {
-    await unlessAborted(this.#first.promise, signal);
+    await abortable(this.#first.promise, signal);
   }
 
   /**
@@ -149,7 +149,7 @@ export class NameClaim {
    */
   async keptAfter(guard: Guard, modRevision: number): Promise<boolean> {
     if (this.#held?.modRevision === guard.modRevision) this.#noticed(modRevision);
-    if (this.#looking) await within(PATIENCE, this.#looking);
+    if (this.#looking) await deadline(this.#looking, PATIENCE);
     return this.#held !== undefined && this.#held.modRevision !== guard.modRevision && !this.#hold;
   }
 

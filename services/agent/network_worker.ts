@@ -37,7 +37,7 @@ import type { Endpoint } from "../overlay/space.ts";
 import { legName, type NetworkState, type PeerState } from "../overlay/state.ts";
 import type { EndpointChange, NetworkChange } from "../overlay/view.ts";
 import { change } from "../store/change.ts";
-import { pause } from "../store/timers.ts";
+import { delay } from "../common/async.ts";
 import type { Plan } from "../store/types.ts";
 import { Announcer } from "./announcer.ts";
 import { type Context, sinceBoot, timestamp } from "./context.ts";
@@ -771,7 +771,7 @@ export class NetworkWorker {
       // Each host hears from all others: what etcd has to deliver does not grow with the square of their number, and
       // first of all comes what the change asks of them.
       const hosts = view.space(this.id).hosts.size;
-      await pause(Math.min(hosts * hosts / 10, LONGEST_SILENCE), this.#closing.signal);
+      await delay(Math.min(hosts * hosts / 10, LONGEST_SILENCE), this.#closing.signal);
       const revision = this.#applied;
       try {
         await this.#commit(() =>

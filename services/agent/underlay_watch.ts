@@ -4,7 +4,7 @@ import { libc } from "../../ffi/libc.ts";
 import type { Ip } from "../common/ip.ts";
 import type { Log } from "../common/log.ts";
 import { messageOf, Refusal } from "../common/refusal.ts";
-import { pause } from "../store/timers.ts";
+import { delay } from "../common/async.ts";
 import { defaultVtep, routedVtep, type Underlay, underlayOf } from "./kernel/underlay.ts";
 
 /** How often the kernel's notifications are read, and how long after a look the next one is taken at the earliest, in ms. */
@@ -103,7 +103,7 @@ export class UnderlayWatch {
    */
   look(): Promise<void> {
     return this.#next ??= this.#looking = this.#looking.then(async () => {
-      await pause(Math.max(0, this.#lookedAt + EVERY - performance.now()), this.#closing.signal);
+      await delay(Math.max(0, this.#lookedAt + EVERY - performance.now()), this.#closing.signal);
       this.#next = undefined;
       try {
         await this.#look();

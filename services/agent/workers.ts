@@ -3,7 +3,7 @@ import { isNetworkId } from "../overlay/faults.ts";
 import { planFinishDeletion } from "../overlay/networks.ts";
 import type { NetworkChange } from "../overlay/view.ts";
 import { change } from "../store/change.ts";
-import { pause } from "../store/timers.ts";
+import { delay } from "../common/async.ts";
 import type { Context } from "./context.ts";
 import { NetworkWorker, type Reason } from "./network_worker.ts";
 
@@ -147,7 +147,7 @@ export class Workers {
 
   #takeUpLater(): void {
     const { store: { mirror }, trust } = this.#context, { signal } = this.#closing;
-    this.#later ??= pause(LATER_MS, signal).then(() => mirror.inSync({ signal })).then(() => {
+    this.#later ??= delay(LATER_MS, signal).then(() => mirror.inSync({ signal })).then(() => {
       this.#later = undefined;
       if (!trust.doubt) this.#attempt(undefined, this.takeUpMissing());
     }, () => {}); // It is being closed.

@@ -1,6 +1,7 @@
 /** What every long-running process has: configuration, log, metrics, a status server, and an orderly end. */
 import { parseArgs } from "node:util";
 import type { Registry } from "prom-client";
+import { aborted, deadline, unobserved } from "./async.ts";
 import { type Certificate, Certificates } from "./certificates.ts";
 import { type Config, loadConfig } from "./config.ts";
 import { formatHostPort, type HostPort, isLoopback, parseHostPort } from "./host_port.ts";
@@ -11,7 +12,7 @@ import { createMetrics, Gauge } from "./metrics.ts";
 import { messageOf } from "./refusal.ts";
 import { remedyForAway } from "./remedy_for_away.ts";
 import type { Reporter } from "./rollbar.ts";
-import { aborted, onStopSignals, STOP_WITHIN } from "./signals.ts";
+import { onStopSignals, STOP_WITHIN } from "./signals.ts";
 import { usageError } from "./usage.ts";
 import { version } from "./version.ts";
 
@@ -96,8 +97,7 @@ export async function runDaemon(
   const log = createLog(name, config.log, { onFailure: reporter?.report });
   const metrics = createMetrics(name, version);
   const stop = onStopSignals();
-  const failure = Promise.withResolvers<never>();
-  failure.promise.catch(() => {}); // Only looked at once `start` is under way.
+  const failure = unobserved<never>(); // Until `start` is under way.
   const deferred: { what: string; close: () => unknown }[] = [];
   const health = new Health(name, metrics);
   const actions = new Map<string, () => string | Promise<string>>();
@@ -180,10 +180,10 @@ function catchStray(daemon: Daemon): () => void {
 
 /** Closes everything, last opened first; one that fails or hangs keeps no other from being closed. */
 async function closeAll(deferred: { what: string; close: () => unknown }[], log: Log): Promise<void> {
-  const overdue = AbortSignal.timeout(STOP_WITHIN);
+  const overdue = performance.now() + STOP_WITHIN;
   for (const { what, close } of deferred.reverse()) {
     try {
-      await Promise.race([close(), aborted(overdue)]);
+      await deadline(Promise.resolve(close()), Math.max(0, overdue - performance.now()));
     } catch (error) {
       log.warn(`closing ${what}: ${messageOf(error)}`);
     }

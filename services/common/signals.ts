@@ -24,11 +24,3 @@ export function onStopSignals(): StopSignal {
     },
   };
 }
-
-/** Resolves when `signal` is aborted. */
-export function aborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  const { promise, resolve } = Promise.withResolvers<void>();
-  signal.addEventListener("abort", () => resolve(), { once: true });
-  return promise;
-}

@@ -6,6 +6,7 @@
  * other clock is ahead by what is seen, or more; that it is behind is proven by what the other process sees, and publishes along with its time.
  * No delay makes a clock look wrong.
  */
+import { deadline } from "../common/async.ts";
 import { SteadyClock } from "../common/clock.ts";
 import type { Log } from "../common/log.ts";
 import { thisProcess } from "../common/machine.ts";
@@ -149,10 +150,7 @@ export class Clocks implements LeaseClock {
 
   /** Resolves when there is a verdict, or after so many ms. */
   async judged(ms: number): Promise<void> {
-    let timer;
-    const over = new Promise<void>((resolve) => timer = setTimeout(resolve, ms));
-    await Promise.race([this.#judged.promise, over]);
-    clearTimeout(timer);
+    await deadline(this.#judged.promise, ms);
   }
 
   /** Since when, in ms, and why the clock cannot be compared with others'; undefined: it is, or it was tried for a short while only. */

@@ -1,6 +1,6 @@
 import { Refusal } from "../common/refusal.ts";
 import { change, type ChangeStore } from "../store/change.ts";
-import { pause } from "../store/timers.ts";
+import { delay, Mutex } from "../common/async.ts";
 import type { NexRecord } from "../store/records.ts";
 import { Attempts, Draft, pack, type Step } from "./steps.ts";
 import { planDeletedNetwork, planSweep } from "./sweep.ts";
@@ -16,7 +16,7 @@ const TAKEOVER_STEPS_AT_ONCE = 2000;
 /** Names and addresses as one process works with them: the view to plan from, and the way to commit. */
 export class Nex {
   readonly view: View;
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #turn = new Mutex();
 
   /** @param now Which leases are over, see {@link Draft}; absent: of none it is known. */
   constructor(
@@ -53,9 +53,7 @@ export class Nex {
     signal?: AbortSignal,
     stepsAtOnce = STEPS_AT_ONCE,
   ): Promise<number> {
-    const turn = this.#turn.then(() => this.#finish(plan, signal, stepsAtOnce));
-    this.#turn = turn.catch(() => {});
-    return turn;
+    return this.#turn.run(() => this.#finish(plan, signal, stepsAtOnce));
   }
 
   async #finish(
@@ -74,7 +72,7 @@ export class Nex {
       } catch (error) {
         if (!(error instanceof Refusal && error.code === "conflict")) throw error;
         // Replicas that went on in step would be in each other's way again.
-        await pause(50 + Math.random() * 200, signal);
+        await delay(50 + Math.random() * 200, signal);
       }
       if (signal?.aborted) return done;
     }

@@ -1,3 +1,4 @@
+import { repeat } from "../common/async.ts";
 import { messageOf } from "../common/refusal.ts";
 import type { Log } from "../common/log.ts";
 import { type LeaseClock, surelyPast } from "./clocks.ts";
@@ -32,7 +33,7 @@ export interface Sweeper {
 export function runSweeper(nex: Nex, { log, clock, takeOver = false, onSwept }: SweeperOptions): Sweeper {
   const stop = new AbortController();
   const first = Promise.withResolvers<void>();
-  let failing = false, takenOver = false, running = Promise.resolve();
+  let failing = false, takenOver = false;
   const sweep = async () => {
     try {
       const isOurs = () => takenOver && nex.view.strays.size === 0;
@@ -50,17 +51,19 @@ export function runSweeper(nex: Nex, { log, clock, takeOver = false, onSwept }: 
       failing = true;
     }
     first.resolve();
-    if (!stop.signal.aborted) timer = setTimeout(start, EVERY);
   };
-  const start = () => void (running = sweep());
   // Replicas that were started together do not all come at once.
-  let timer = setTimeout(start, takeOver ? 0 : EVERY * (0.5 + Math.random()));
+  let wait = takeOver ? 0 : EVERY * (0.5 + Math.random());
+  const end = repeat(() => {
+    const ms = wait;
+    wait = EVERY;
+    return ms;
+  }, sweep);
   return {
     first: first.promise,
     stop: async () => {
       stop.abort();
-      clearTimeout(timer);
-      await running;
+      await end();
     },
   };
 }

@@ -12,7 +12,7 @@ import {
 } from "./failure.ts";
 import { Member, type RawStream } from "./member.ts";
 import { Patience } from "./patience.ts";
-import { pause, within } from "./timers.ts";
+import { deadline, delay } from "../common/async.ts";
 import {
   decodeRange,
   decodeRanges,
@@ -202,7 +202,7 @@ export class Connection {
         }
         // With nobody connected there is nothing to wait for: the caller hears it now.
         if (verdict === "not-sent" && !reachable) throw this.#unavailable(error, member);
-        await pause(RETRY_MS);
+        await delay(RETRY_MS);
       }
     }
   }
@@ -229,7 +229,7 @@ export class Connection {
           const message = `etcd at ${member.endpoint} did not say whether it wrote: ${callReason(error)}`;
           throw new UnknownOutcome(message, { cause: error });
         }
-        if (isLeaderless(error) && Date.now() < deadline) await pause(RETRY_MS);
+        if (isLeaderless(error) && Date.now() < deadline) await delay(RETRY_MS);
         else if (verdict === "refused" || !reachable || --tries <= 0) throw this.#unavailable(error, member);
       }
     }
@@ -311,7 +311,7 @@ export class Connection {
     const current = this.#current;
     if (current.connected) return { member: current, reachable: true };
     const connecting = current.connect();
-    if (await within(HEAD_START_MS, connecting)) return { member: current, reachable: true };
+    if (await deadline(connecting, HEAD_START_MS)) return { member: current, reachable: true };
     const attempts = this.#members.map(async (member) => {
       if (!(await (member === current ? connecting : member.connect()))) throw new Error(member.endpoint);
       return member;

@@ -1,7 +1,7 @@
 import { fileURLToPath } from "node:url";
 import { formatHostPort, type HostPort } from "../common/host_port.ts";
 import { messageOf, Refusal } from "../common/refusal.ts";
-import { pause } from "./timers.ts";
+import { delay } from "../common/async.ts";
 
 /** What happens to an etcd of our own after it was ready. */
 export type EtcdProcessEvent =
@@ -60,7 +60,7 @@ export async function startEtcd(options: EtcdProcessOptions): Promise<EtcdProces
     while (!(await healthy(endpoint))) {
       if (!alive) throw new Error(`it ended at once: ${await lastLine(`${dataDir}/etcd.log`)}`);
       if (Date.now() - startedAt > startTimeoutMs) throw new Error(`no answer in ${startTimeoutMs / 1000} s`);
-      await Promise.race([pause(30), ended]);
+      await Promise.race([delay(30), ended]);
     }
   };
 
@@ -72,7 +72,7 @@ export async function startEtcd(options: EtcdProcessOptions): Promise<EtcdProces
       if (stopping) return;
       if (Date.now() - startedAt > STEADY_MS) backoff = 200;
       options.report?.({ kind: "died", code: status?.code ?? -1, againInMs: backoff });
-      await Promise.race([pause(backoff), wake.promise]);
+      await Promise.race([delay(backoff), wake.promise]);
       if (stopping) return;
       backoff = Math.min(backoff * 2, 5_000);
       startedAt = Date.now();

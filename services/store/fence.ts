@@ -3,7 +3,7 @@ import type { Connection } from "./connection.ts";
 import { UnknownOutcome } from "./errors.ts";
 import { isLeaseGone } from "./failure.ts";
 import { decodeTxn, encodeTxn } from "./messages.ts";
-import { pause, unlessAborted } from "./timers.ts";
+import { abortable, delay } from "../common/async.ts";
 import type { Guard } from "./types.ts";
 
 /** Of the lease on the key, in seconds: a process that is gone leaves its key for so long, one that lives writes it anew. */
@@ -57,12 +57,12 @@ export class Fence {
    */
   async passed(modRevision: number, signal: AbortSignal): Promise<void> {
     this.left(modRevision);
-    await unlessAborted(this.#settle(), signal);
+    await abortable(this.#settle(), signal);
   }
 
   /** Resolves when every outcome that was not known is settled: none is, as a rule. */
   async settled(signal: AbortSignal): Promise<void> {
-    if (this.#settling) await unlessAborted(this.#settling, signal);
+    if (this.#settling) await abortable(this.#settling, signal);
   }
 
   close(): void {
@@ -83,7 +83,7 @@ export class Fence {
         return;
       } catch (error) {
         if (!(error instanceof Refusal)) throw error;
-        await pause(wait * (0.5 + Math.random() / 2), AbortSignal.any([signal, written]));
+        await delay(wait * (0.5 + Math.random() / 2), AbortSignal.any([signal, written]));
       }
     }
   }

@@ -4,7 +4,7 @@
  */
 import { messageOf } from "../common/refusal.ts";
 import type { Connection } from "./connection.ts";
-import { pause } from "./timers.ts";
+import { delay } from "../common/async.ts";
 
 /** What {@link KeptLease} needs of a connection. */
 export type LeaseConnection = Pick<Connection, "grantLease" | "keepLease" | "revokeLease">;
@@ -80,7 +80,7 @@ export class KeptLease {
         this.#tell(messageOf(error));
         wait = Math.min(wait, AGAIN);
       }
-      await pause(wait, signal);
+      await delay(wait, signal);
     }
   }
 

@@ -1,5 +1,5 @@
 import { Refusal } from "../common/refusal.ts";
-import { pause } from "./timers.ts";
+import { delay } from "../common/async.ts";
 import type { Committer, Guard, Outcome, Plan } from "./types.ts";
 
 export interface LockWaitOptions {
@@ -45,6 +45,6 @@ async function released(store: Locked, key: string, options: LockWaitOptions): P
       const seconds = Math.round(patienceMs / 1000);
       throw new Refusal("unavailable", `the lock ${key} in etcd has been held for ${seconds} s: try again`);
     }
-    await pause(everyMs);
+    await delay(everyMs);
   }
 }

@@ -3,7 +3,7 @@ import { Refusal } from "../common/refusal.ts";
 import type { ChangeStore } from "./change.ts";
 import { UnknownOutcome } from "./errors.ts";
 import { type Fate, fateOf } from "./fate.ts";
-import { pause } from "./timers.ts";
+import { delay } from "../common/async.ts";
 import { type Guard, keyOf, type Outcome, type Plan } from "./types.ts";
 
 const RETRY_MS = 250;
@@ -72,7 +72,7 @@ async function readAgain<T>(
       return await store.current(keys);
     } catch (error) {
       if (!(error instanceof Refusal) && !signal.aborted) throw error;
-      if (!signal.aborted) await pause(RETRY_MS, signal);
+      if (!signal.aborted) await delay(RETRY_MS, signal);
       if (!signal.aborted) continue;
       throw new Refusal(
         "unavailable",

@@ -11,7 +11,7 @@ import { Rounds } from "./rounds.ts";
 import { Subscribers } from "./subscribers.ts";
 import { SyncState } from "./sync_state.ts";
 import { Listing, Table } from "./table.ts";
-import { pause, quietly, unlessAborted } from "./timers.ts";
+import { abortable, delay, unobserved } from "../common/async.ts";
 import type { Change, Entry, Guard, Mirror, MirrorState, Schema } from "./types.ts";
 import { Waiters } from "./waiters.ts";
 import { Doubt, Watch } from "./watch.ts";
@@ -51,7 +51,7 @@ export class StoreMirror<T> implements Mirror<T> {
   readonly #removals = new Removals();
   readonly #waiters: Waiters;
   readonly #subscribers: Subscribers<T>;
-  readonly #ready = quietly<void>();
+  readonly #ready = unobserved<void>();
   readonly #closing = new AbortController();
   readonly #heads: Rounds<Header>;
   /** What is being listed for those who want to follow it, by prefix. */
@@ -59,7 +59,7 @@ export class StoreMirror<T> implements Mirror<T> {
   /** Why everything is to be listed anew; undefined: go on watching. */
   #doubt: string | undefined = "the first listing";
   /** Settled when the present try to get back in step has succeeded or failed. */
-  #resumed = quietly<void>();
+  #resumed = unobserved<void>();
   #watching: Watch | undefined;
   /** The member that was watched last. */
   #watched: Member | undefined;
@@ -128,12 +128,12 @@ export class StoreMirror<T> implements Mirror<T> {
   }
 
   async ready(options: { signal?: AbortSignal } = {}): Promise<void> {
-    await unlessAborted(this.#ready.promise, options.signal);
+    await abortable(this.#ready.promise, options.signal);
   }
 
   /** Resolves when the mirror is in sync with etcd, at once if it is. Rejects once it is closed. */
   async inSync(options: { signal?: AbortSignal } = {}): Promise<void> {
-    await unlessAborted(this.#sync.inSync, options.signal);
+    await abortable(this.#sync.inSync, options.signal);
   }
 
   async caughtUp(keys: readonly Guard[], options: { signal?: AbortSignal } = {}): Promise<void> {
@@ -158,7 +158,7 @@ export class StoreMirror<T> implements Mirror<T> {
    */
   async confirmed(signal: AbortSignal, nudge: () => Promise<unknown>): Promise<void> {
     const asked = this.#revision;
-    const head = await unlessAborted(this.#heads.next(), signal);
+    const head = await abortable(this.#heads.next(), signal);
     const wrong = this.#wrongWith(head, asked);
     if (wrong !== undefined) this.#interrupt(new Doubt(wrong));
     const begun = performance.now();
@@ -168,7 +168,7 @@ export class StoreMirror<T> implements Mirror<T> {
       if (!nudged && performance.now() - begun > SILENT_MS) {
         nudged = true;
         await nudge().catch(unlessRefused);
-      } else await pause(CONFIRM_MS, signal);
+      } else await delay(CONFIRM_MS, signal);
     }
   }
 
@@ -245,7 +245,7 @@ export class StoreMirror<T> implements Mirror<T> {
     while (!signal.aborted) {
       const resumed = this.#resumed;
       try {
-        const listed = await this.#resume().finally(() => this.#resumed = quietly());
+        const listed = await this.#resume().finally(() => this.#resumed = unobserved());
         resumed.resolve();
         await this.#watch(listed);
       } catch (error) {
@@ -253,7 +253,7 @@ export class StoreMirror<T> implements Mirror<T> {
         if (signal.aborted) return;
         if (error instanceof Doubt) this.#doubt = error.message;
         this.#sync.onOutOfSync(callReason(error));
-        await pause(RETRY_MS * (0.5 + Math.random()), signal);
+        await delay(RETRY_MS * (0.5 + Math.random()), signal);
       }
     }
   }
@@ -306,10 +306,10 @@ export class StoreMirror<T> implements Mirror<T> {
     while (wanted.size) {
       signal?.throwIfAborted();
       const relists = this.#relists, revision = this.#revision;
-      const listed = await unlessAborted(this.#list([...wanted.values()]), signal);
+      const listed = await abortable(this.#list([...wanted.values()]), signal);
       this.#closing.signal.throwIfAborted();
       // A listing of everything that is under way, or came in between, may show another store than this one.
-      if (this.#doubt !== undefined) await unlessAborted(this.#resumed.promise, signal);
+      if (this.#doubt !== undefined) await abortable(this.#resumed.promise, signal);
       if (relists === this.#relists) return this.#arrive(wanted, listed, revision);
     }
   }
@@ -334,7 +334,7 @@ export class StoreMirror<T> implements Mirror<T> {
 
   /** Watches on from what is here, which was `listed` just now or is older, and throws why it no longer can. */
   async #watch(listed: boolean): Promise<never> {
-    const interrupted = quietly<never>();
+    const interrupted = unobserved<never>();
     this.#interrupt = interrupted.reject;
     const watch = await Watch.open(this.#connection, this.#clusterId, {
       created: () => this.#sync.onInSync(this.#revision),

@@ -1,6 +1,6 @@
 import { Refusal } from "../common/refusal.ts";
 import type { Connection } from "./connection.ts";
-import { pause } from "./timers.ts";
+import { delay } from "../common/async.ts";
 
 interface Shown {
   /** The newest mod revision that the mirror has seen of the key; 0: absent. */
@@ -58,7 +58,7 @@ export async function selfCheck(
   // A pair of events that cancel each other out may be on its way even when nothing differs.
   let unsure = 0;
   for (let moving = true; moving;) {
-    await pause(settleMs);
+    await delay(settleMs);
     moving = false;
     for (const [key, { version, listed }] of suspects) {
       const moved = shown.version(key);

@@ -4,7 +4,7 @@ import type { Connection } from "./connection.ts";
 import type { Parts } from "./parts.ts";
 import { selfCheck } from "./self_check.ts";
 import type { Table } from "./table.ts";
-import { pause, repeat } from "./timers.ts";
+import { delay, repeat } from "../common/async.ts";
 import type { Waiters } from "./waiters.ts";
 import type { Watch } from "./watch.ts";
 
@@ -61,7 +61,7 @@ function askForWaiters(compared: Compared, { settleMs }: LookOptions, over: Abor
     const { header, kvs } = await connection.range({ key, keysOnly: true });
     const version = table.version(key);
     if ((kvs[0]?.modRevision ?? 0) === version || !(await watch.hasReached(header.revision))) return false;
-    await pause(settleMs, over);
+    await delay(settleMs, over);
     return table.version(key) === version;
   };
   return repeat(() => ASK_MS, async () => {

@@ -1,5 +1,5 @@
 import type { MirrorEvent } from "./mirror_log.ts";
-import { quietly } from "./timers.ts";
+import { unobserved } from "../common/async.ts";
 
 /** Whether a mirror is in sync with etcd: listed and watching. Each change is reported once, not each try. */
 export class SyncState {
@@ -7,7 +7,7 @@ export class SyncState {
   #outSince: number | undefined = Date.now();
   #outReason: string | undefined;
   #reported = false;
-  #inSync = quietly<void>();
+  #inSync = unobserved<void>();
 
   constructor(private readonly report: (event: MirrorEvent) => void) {}
 
@@ -39,7 +39,7 @@ export class SyncState {
   }
 
   onOutOfSync(reason: string): void {
-    if (this.#inStep) this.#inSync = quietly();
+    if (this.#inStep) this.#inSync = unobserved();
     this.#inStep = false;
     this.#outSince ??= Date.now();
     this.#outReason = reason.replace(/^etcd at .*? cannot be used: /, "");

@@ -1,3 +1,4 @@
+import { deadline } from "../common/async.ts";
 import { messageOf } from "../common/refusal.ts";
 import type { Connection } from "./connection.ts";
 import type { Member, RawStream } from "./member.ts";
@@ -118,9 +119,7 @@ export class Watch {
   async #progress(): Promise<number> {
     const told = this.#responses.progress();
     this.#stream.write(encodeWatchProgress());
-    const silent = Promise.withResolvers<number>();
-    const timer = setTimeout(() => silent.resolve(0), PROGRESS_MS);
-    return await Promise.race([told, silent.promise, this.#ended.promise]).finally(() => clearTimeout(timer));
+    return await deadline(Promise.race([told, this.#ended.promise]), PROGRESS_MS, () => 0);
   }
 
   /**

@@ -1,3 +1,4 @@
+import { deadline } from "../../common/async.ts";
 import { messageOf, Refusal } from "../../common/refusal.ts";
 import { UnknownOutcome } from "../../store/errors.ts";
 import type { Answer } from "../http/answers.ts";
@@ -36,7 +37,7 @@ export async function answerCall(
   const call = calls && Object.hasOwn(calls, method) ? calls[method] : undefined;
   if (!call) return answer(404, { Err: `there is no call ${path.slice(0, 80)}` });
   try {
-    return answer(200, await inTime(call(api, body, asked)));
+    return answer(200, await deadline(call(api, body, asked), LONGEST, late));
   } catch (error) {
     if (error instanceof Malformed) return answer(400, { Err: error.message });
     const Err = sentence(error, fault);
@@ -52,16 +53,8 @@ function sentence(error: unknown, fault: (error: unknown) => void): string {
   return `the agent failed at this, its log says more: ${messageOf(error)}`;
 }
 
-async function inTime<T>(work: Promise<T>): Promise<T> {
-  const late = Promise.withResolvers<never>();
-  const timer = setTimeout(() => {
-    late.reject(new Refusal("unavailable", `this is not done after ${LONGEST / 1000} s: try again later`));
-  }, LONGEST);
-  try {
-    return await Promise.race([work, late.promise]);
-  } finally {
-    clearTimeout(timer);
-  }
+function late(): never {
+  throw new Refusal("unavailable", `this is not done after ${LONGEST / 1000} s: try again later`);
 }
 
 function answer(status: number, body: object): Answer {

@@ -1,5 +1,6 @@
 /** Where the Docker plugin listens, and where Docker is told to find it. */
 import { lookup } from "node:dns/promises";
+import { deadline } from "../../common/async.ts";
 import { formatHostPort, type HostPort, isLoopback } from "../../common/host_port.ts";
 import { Ip } from "../../common/ip.ts";
 import { reasonOf } from "../../common/refusal.ts";
@@ -77,18 +78,8 @@ function without(places: readonly HostPort[], others: readonly HostPort[]): Host
 /** The addresses of a name as this host's resolver tells them in time; none where it does not. */
 export async function addressesOf(host: string): Promise<string[]> {
   if (Ip.tryParse(host)) return [host];
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error("no answer in time")), PATIENCE);
-  });
-  try {
-    const found = await Promise.race([lookup(host, { all: true }), late]);
-    return found.map(({ address }) => address);
-  } catch {
-    return [];
-  } finally {
-    clearTimeout(timer);
-  }
+  const found = await deadline(lookup(host, { all: true }), PATIENCE).catch(() => undefined);
+  return found?.map(({ address }) => address) ?? [];
 }
 
 /** A listening socket that takes connections from this machine alone; others are closed, without a word to them. */

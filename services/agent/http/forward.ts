@@ -4,9 +4,8 @@ import type { TlsMaterial } from "../../common/tls.ts";
 import type { RemoteAgent } from "../api.ts";
 import { HttpError } from "./answers.ts";
 import { ask, isThere, type Where } from "./ask.ts";
-import { before } from "./before.ts";
 import { type End, RestEnd } from "../../common/http/ends.ts";
-import { pause } from "../../store/timers.ts";
+import { abortable, delay } from "../../common/async.ts";
 import { reach } from "./reach.ts";
 
 export interface ForwardOptions {
@@ -82,19 +81,19 @@ async function unlessFrozen<T>(
   const over = new AbortController(), frozen = new AbortController();
   const stop = AbortSignal.any([signal, over.signal]);
   const look = async () => {
-    await pause(silentFor, stop);
+    await delay(silentFor, stop);
     if (stop.aborted) return;
     const late = AbortSignal.timeout(reachWithin);
     const end = await reach(address, tls, reachWithin, stop);
     try {
-      await before(AbortSignal.any([stop, late]), isThere(end, address));
+      await abortable(isThere(end, address), AbortSignal.any([stop, late]));
     } finally {
       end.close();
     }
   };
   look().catch((cause) => stop.aborted || frozen.abort(new Error("it answers nobody", { cause })));
   try {
-    return await before(AbortSignal.any([signal, frozen.signal]), answer);
+    return await abortable(answer, AbortSignal.any([signal, frozen.signal]));
   } finally {
     over.abort();
   }

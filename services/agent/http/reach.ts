@@ -2,7 +2,7 @@ import { X509Certificate } from "node:crypto";
 import type { HostPort } from "../../common/host_port.ts";
 import { isVersion3 } from "../../common/server_identity.ts";
 import type { TlsMaterial } from "../../common/tls.ts";
-import { before } from "./before.ts";
+import { abortable } from "../../common/async.ts";
 import { lasting } from "./lasting.ts";
 import { ConnectionEnd, type End } from "../../common/http/ends.ts";
 
@@ -17,7 +17,7 @@ export async function reach(
   const stop = AbortSignal.any([signal, late]);
   try {
     if (tls) return new ConnectionEnd(await secure(host, port, tls, stop));
-    return lasting(await before(stop, Deno.connect({ hostname: host, port, signal: stop }), close));
+    return lasting(await abortable(Deno.connect({ hostname: host, port, signal: stop }), stop, close));
   } catch (error) {
     throw late.aborted ? new Error(`no connection within ${within} ms`) : error;
   }
@@ -38,9 +38,9 @@ async function secure(
     throw new Error("this agent's own certificate is not of X.509 version 3, and cannot be shown to others");
   }
   const opening = Deno.connectTls({ hostname, port, caCerts: [ca], cert, key });
-  const connection = await before(stop, opening, close);
+  const connection = await abortable(opening, stop, close);
   try {
-    await before(stop, connection.handshake());
+    await abortable(connection.handshake(), stop);
     return connection;
   } catch (error) {
     connection.close();

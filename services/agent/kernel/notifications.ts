@@ -6,6 +6,7 @@ import { Epoll, EventFd } from "../../../ffi/epoll.ts";
 import { linkIndex, NetlinkEvents, type Notice } from "../../../ffi/netlink_events.ts";
 import { namespaceIdentity } from "../../../ffi/netns.ts";
 import { readable } from "../../../ffi/readable.ts";
+import { delay } from "../../common/async.ts";
 import { Cidr, Ip } from "../../common/ip.ts";
 import type { Op } from "../../overlay/ops.ts";
 import { BRIDGE, VXLAN } from "../../overlay/state.ts";
@@ -84,7 +85,7 @@ export class Notifications {
       } catch (error) {
         this.#tellOnce(error);
       }
-      if (!signal.aborted) await new Promise((resolve) => setTimeout(resolve, EVERY));
+      await delay(EVERY, signal);
     }
   }
 

@@ -1,6 +1,7 @@
 import { EADDRINUSE, EEXIST, SystemError } from "../../../ffi/errno.ts";
 import type { Netlink } from "../../../ffi/netlink.ts";
 import { changeLink, deleteLink, newVxlan } from "../../../ffi/netlink_link.ts";
+import { delay } from "../../common/async.ts";
 import type { Ip } from "../../common/ip.ts";
 import { randomMacBytes } from "../../common/mac.ts";
 import { Refusal } from "../../common/refusal.ts";
@@ -53,7 +54,7 @@ export async function addVxlan(
       const by = asked ? undefined : await findHolder(underlay, { port, vni, except: place.path });
       asked = true;
       if (by || Date.now() > deadline) throw taken(vni, port, by, error);
-      await new Promise((resolve) => setTimeout(resolve, pause));
+      await delay(pause);
     }
   }
   await place.netlink.run(changeLink(place.index(name), { name: VXLAN }));

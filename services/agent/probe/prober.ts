@@ -3,7 +3,7 @@ import { Ip } from "../../common/ip.ts";
 import { portOf } from "../../overlay/desired.ts";
 import { concernsPeers, peersOf } from "../../overlay/peers.ts";
 import { PROBE_VNI } from "../../overlay/state.ts";
-import { pause } from "../../store/timers.ts";
+import { delay } from "../../common/async.ts";
 import type { Context } from "../context.ts";
 import type { Workers } from "../workers.ts";
 import { type DeviceOptions, ProbeDevice } from "./device.ts";
@@ -99,7 +99,7 @@ export class Prober {
   async #run(): Promise<void> {
     const { signal } = this.#closing, { log } = this.context();
     while (!signal.aborted) {
-      await pause(TICK, signal);
+      await delay(TICK, signal);
       try {
         await this.#tick();
       } catch (error) {

@@ -1,4 +1,5 @@
 /** Accepts connections, and goes on doing so whatever clients and a lack of file descriptors do. */
+import { delay } from "../async.ts";
 import { formatHostPort, type HostPort } from "../host_port.ts";
 import { reasonOf, Refusal } from "../refusal.ts";
 
@@ -63,7 +64,7 @@ export class Acceptor {
         this.#options.onTrouble(`connections cannot be accepted: ${reasonOf(error)}`);
         // One that only waits has the descriptor that is missing.
         this.#closeIdlest();
-        await new Promise((resolve) => setTimeout(resolve, AGAIN));
+        await delay(AGAIN);
         continue;
       }
       this.#failing = undefined;

@@ -1,0 +1,101 @@
+/**
+ * Waiting that can be cut short, work that is done one piece after another, and work that is repeated: what promises,
+ * timers and abort signals lack. Nothing in here leaves a timer or a listener behind.
+ */
+
+/** Resolves after `ms`, or at once when `signal` is aborted. */
+export async function delay(ms: number, signal?: AbortSignal): Promise<void> {
+  if (signal?.aborted) return;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const wake = () => resolve();
+  const timer = setTimeout(wake, ms);
+  signal?.addEventListener("abort", wake);
+  await promise;
+  clearTimeout(timer);
+  signal?.removeEventListener("abort", wake);
+}
+
+/** Resolves when `signal` is aborted. */
+export function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  const { promise, resolve } = Promise.withResolvers<void>();
+  signal.addEventListener("abort", () => resolve(), { once: true });
+  return promise;
+}
+
+/** The result of `promise` or, when that takes longer than `ms`, what `late` returns or throws. */
+export async function deadline<T, L = undefined>(
+  promise: Promise<T>,
+  ms: number,
+  late: () => L = () => undefined as L,
+): Promise<T | L> {
+  const over = Promise.withResolvers<void>();
+  const timer = setTimeout(over.resolve, ms);
+  try {
+    return await Promise.race([promise, over.promise.then(late)]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/**
+ * The result of `promise`, or the reason of `signal` as soon as that is aborted.
+ *
+ * @param discard Called with a result that came too late, to release what it holds.
+ */
+export async function abortable<T>(
+  promise: Promise<T>,
+  signal: AbortSignal | undefined,
+  discard: (late: T) => void = () => {},
+): Promise<T> {
+  if (!signal) return await promise;
+  const stopped = Promise.withResolvers<never>();
+  const abort = () => {
+    promise.then(discard, () => {});
+    stopped.reject(signal.reason);
+  };
+  signal.addEventListener("abort", abort, { once: true });
+  if (signal.aborted) abort();
+  try {
+    return await Promise.race([promise, stopped.promise]);
+  } finally {
+    signal.removeEventListener("abort", abort);
+  }
+}
+
+/** Runs tasks one after another, in the order in which they were given. */
+export class Mutex {
+  #last: Promise<unknown> = Promise.resolve();
+
+  /** @returns what the task returns or throws, which concerns no other task */
+  run<T>(task: () => Promise<T>): Promise<T> {
+    const turn = this.#last.then(task);
+    this.#last = turn.catch(() => {});
+    return turn;
+  }
+}
+
+/**
+ * Runs `task`, which handles its own errors, `next()` ms after this was called and after each end of it.
+ *
+ * @returns what ends this; resolves when a run under way has ended
+ */
+export function repeat(next: () => number, task: () => Promise<void>): () => Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined, running = Promise.resolve(), stopped = false;
+  const schedule = () => {
+    timer = setTimeout(() => running = task().finally(() => stopped || schedule()), next());
+  };
+  schedule();
+  return async () => {
+    stopped = true;
+    clearTimeout(timer);
+    await running;
+  };
+}
+
+/** A promise that may be rejected while nothing waits for it. */
+export function unobserved<T>(): PromiseWithResolvers<T> {
+  const resolvers = Promise.withResolvers<T>();
+  resolvers.promise.catch(() => {});
+  return resolvers;
+}

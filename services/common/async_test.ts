@@ -1,0 +1,77 @@
+import { strict as assert } from "node:assert";
+import { abortable, aborted, deadline, delay, Mutex, repeat } from "./async.ts";
+
+Deno.test("delay: an aborted signal ends it at once, before and during", async () => {
+  const controller = new AbortController();
+  const waiting = delay(60_000, controller.signal);
+  controller.abort();
+  await waiting;
+  await delay(60_000, controller.signal);
+  await aborted(controller.signal);
+});
+
+Deno.test("deadline: a result in time, its error, and what comes in place of a late one", async () => {
+  assert.equal(await deadline(Promise.resolve(1), 60_000), 1);
+  await assert.rejects(deadline(Promise.reject(new Error("broken")), 60_000), /broken/);
+  const never = new Promise<number>(() => {});
+  assert.equal(await deadline(never, 1), undefined);
+  assert.equal(await deadline(never, 1, () => 2), 2);
+  await assert.rejects(
+    deadline(never, 1, () => {
+      throw new Error("late");
+    }),
+    /late/,
+  );
+});
+
+Deno.test("abortable: the signal's reason as soon as it is aborted, and a late result is released", async () => {
+  assert.equal(await abortable(Promise.resolve(1), undefined), 1);
+  assert.equal(await abortable(Promise.resolve(1), new AbortController().signal), 1);
+  const controller = new AbortController(), { promise, resolve } = Promise.withResolvers<string>();
+  const released: string[] = [];
+  const waiting = abortable(promise, controller.signal, (late) => released.push(late));
+  controller.abort(new Error("over"));
+  await assert.rejects(waiting, /over/);
+  resolve("connection");
+  await promise;
+  assert.deepEqual(released, ["connection"]);
+  // One that fails late is no unhandled rejection.
+  await assert.rejects(
+    abortable(delay(0).then(() => Promise.reject(new Error("late"))), controller.signal),
+    /over/,
+  );
+  await delay(1);
+});
+
+Deno.test("Mutex: one task at a time, in order, whatever became of the one before", async () => {
+  const mutex = new Mutex(), told: string[] = [];
+  const gate = Promise.withResolvers<void>();
+  const first = mutex.run(async () => {
+    told.push("first begins");
+    await gate.promise;
+    told.push("first ends");
+    throw new Error("broken");
+  });
+  const second = mutex.run(() => Promise.resolve(told.push("second")));
+  await Promise.resolve();
+  gate.resolve();
+  await assert.rejects(first, /broken/);
+  assert.equal(await second, 3);
+  assert.deepEqual(told, ["first begins", "first ends", "second"]);
+});
+
+Deno.test("repeat: again and again, and its end waits for the run under way", async () => {
+  let runs = 0, over = false;
+  const third = Promise.withResolvers<void>(), gate = Promise.withResolvers<void>();
+  const end = repeat(() => 0, async () => {
+    if (++runs < 3) return;
+    third.resolve();
+    await gate.promise;
+    over = true;
+  });
+  await third.promise;
+  const ended = end();
+  gate.resolve();
+  await ended;
+  assert.deepEqual([runs, over], [3, true]);
+});
