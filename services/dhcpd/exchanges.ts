@@ -104,7 +104,7 @@ export class Exchanges<From> {
     const name = typeNames[arrival.message.type];
     if (name) this.counts[name]++;
     // As if a commit had failed: what a record of another layout holds could be given away.
-    const isForeign = view.foreign !== undefined;
+    const isForeign = view.unreadable.foreign !== undefined;
     const known = {
       ...arrival,
       storeAway: isForeign || !store.mirror.state.inStep,

@@ -80,7 +80,7 @@ export class Nex {
 
   /** A change could be to what a key of another layout is about, and would be planned without it. */
   #refuseForeign(): void {
-    const { foreign } = this.view;
+    const { foreign } = this.view.unreadable;
     if (!foreign) return;
     throw new Refusal(
       "forbidden",
@@ -90,9 +90,9 @@ export class Nex {
 
   /** One record of ours that cannot be read stops what depends on it, and nothing else; one under Nex's keys all of this work. */
   #possible(steps: Step[]): Step[] {
-    if (this.view.misread) return [];
+    if (this.view.unreadable.misread) return [];
     if (this.store.mirror.state.quarantined.size === 0) return steps;
-    return steps.filter(({ guards }) => !guards.some(({ key }) => this.view.unreadable(key)));
+    return steps.filter(({ guards }) => !guards.some(({ key }) => this.view.unreadable.has(key)));
   }
 
   /** Puts right what is due at `now`, in seconds since the epoch; see {@link planSweep}. */

@@ -26,7 +26,7 @@ export async function rehearse(stored: Readonly<Record<string, string>>): Promis
     current: (keys) => Promise.resolve(keys.map((key) => ({ key, modRevision: mirror.version(key) }))),
     confirmed: () => Promise.resolve(),
   });
-  const decisions = nex.view.misread ? [] : nex.conflicts();
+  const decisions = nex.view.unreadable.misread ? [] : nex.conflicts();
   await nex.takeOver();
   const keys = [...new Set([...Object.keys(stored), ...memory.values.keys()])].sort();
   return { keys: keys.map((key) => fateOf(key, stored[key], memory)), decisions };

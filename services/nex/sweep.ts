@@ -53,7 +53,7 @@ export function planDeletedNetwork(view: View, name: string, limit: number): Ste
   const marked = (step: Step): Step => merge([{ guards, ops: [] }, step]);
   // An unreadable record is left for an operator to look at.
   const members = view.membersOf(name)
-    .filter((m) => !view.unreadable(m.key) && (!living || m.modRevision < living.createRevision))
+    .filter((m) => !view.unreadable.has(m.key) && (!living || m.modRevision < living.createRevision))
     .slice(0, limit);
   if (members.length) return members.map((m) => marked(memberStep(view, m.mac, m, undefined)));
   const subnet = living ? undefined : view.deleted.get(name)?.subnet4;

@@ -37,11 +37,11 @@ export function runSweeper(nex: Nex, { log, clock, takeOver = false, onSwept }: 
   const sweep = async () => {
     try {
       const isOurs = () => takenOver && nex.view.strays.size === 0;
-      if (takeOver && !nex.view.misread && !isOurs()) {
+      if (takeOver && !nex.view.unreadable.misread && !isOurs()) {
         if (!failing) { for (const conflict of nex.conflicts()) log.warn(`taking over: ${conflict}`); }
         const changes = await nex.takeOver(stop.signal);
         if (changes) log.info({ changes }, "took over what the old daemons left");
-        takenOver = !nex.view.misread;
+        takenOver = !nex.view.unreadable.misread;
       }
       const count = await nex.sweep(surelyPast(clock), stop.signal);
       if (count) onSwept?.(count);

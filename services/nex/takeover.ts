@@ -27,7 +27,7 @@ import type { View } from "./view.ts";
  * kind before are done, in the order of MACs.
  */
 export function planTakeover(view: View, limit: number): Step[] {
-  if (view.misread) return [];
+  if (view.unreadable.misread) return [];
   const steps: Step[] = [];
   for (const mac of [...macsToSettle(view)].sort().slice(0, limit)) steps.push(planRecords(view, mac));
   // One record of each membership before anything is made of its record.
@@ -121,7 +121,7 @@ function planClaims(view: View, limit: number): Step[] {
     ) continue;
     const { mac } = record, members = view.memberships(mac);
     // Whether its member agrees cannot be known.
-    if (view.unreadableOf(mac)) continue;
+    if (view.unreadable.hasKeyOf(mac)) continue;
     const agrees = members.some((member) => {
       switch (record.kind) {
         case "member-of":

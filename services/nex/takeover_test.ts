@@ -144,7 +144,7 @@ Deno.test("A name with a slash, which no key can be made of, is not claimed, and
   const place = placeClient(it.view, { mac }) ?? assert.fail();
   const planned = planLease(it.view, place, { mac, address: addressFor(it.view, place, mac), now: 1000 });
   assert.ok(planned.kind === "commit" && it.store.write(planned.plan).committed);
-  assert.equal(it.view.misread, undefined);
+  assert.equal(it.view.unreadable.misread, undefined);
   assert.deepEqual(it.keys().filter((key) => key.startsWith("/member/name/")), []);
   assert.equal(it.json(`/member/${mac}`).name, "../../x");
   assert.deepEqual(problems(it.view), [
@@ -268,23 +268,23 @@ Deno.test("While a key or value under /net/ or /member/ is not understood nothin
     for (const [key, [value, reason]] of Object.entries(misread)) {
       const before = { ...await fixture(layout), [key]: value };
       const { memory, nex, held } = nexOn(before);
-      assert.equal(nex.view.misread?.key, key);
-      assert.match(nex.view.misread?.reason ?? "", reason);
+      assert.equal(nex.view.unreadable.misread?.key, key);
+      assert.match(nex.view.unreadable.misread?.reason ?? "", reason);
       assert.equal(await nex.takeOver(), 0);
       assert.equal(await nex.sweep(Infinity), 0);
       if (!isOwnKey(key)) {
-        assert.equal(nex.view.foreign?.key, key);
+        assert.equal(nex.view.unreadable.foreign?.key, key);
         await assert.rejects(nex.change((draft) => draft.setNetwork("mini", undefined)), {
           message:
-            `nothing is changed while ${key} in etcd is not understood (${nex.view.misread?.reason}): put it right or remove it`,
+            `nothing is changed while ${key} in etcd is not understood (${nex.view.unreadable.misread?.reason}): put it right or remove it`,
         });
-      } else assert.equal(nex.view.foreign, undefined);
+      } else assert.equal(nex.view.unreadable.foreign, undefined);
       assert.deepEqual(held(), before);
       const { keys } = await rehearse(before);
       assert.deepEqual(keys.filter(({ action }) => action !== "keep").map((fate) => fate.key), [key]);
       // The operator removes it, and all goes on.
       memory.write({ guards: [], ops: [{ remove: key }] });
-      assert.equal(nex.view.misread, undefined);
+      assert.equal(nex.view.unreadable.misread, undefined);
       await nex.takeOver();
       assert.deepEqual(held(), await fixture(`${layout}_after`));
     }

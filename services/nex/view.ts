@@ -3,16 +3,16 @@ import type { Change, Entry, Guard, Mirror } from "../store/types.ts";
 import {
   type DeletedNetworkRecord,
   type FormerRecord,
-  isOwnKey,
   type NexRecord,
   type WithheldRecord,
 } from "../store/records.ts";
-import { isNexKey, keyOf } from "../store/keys.ts";
+import { keyOf } from "../store/keys.ts";
 import { ExpiryQueue } from "./expiry_queue.ts";
 import { Index } from "./index_by.ts";
 import { byPrecedence, furtherId, type Member, readMember } from "./member.ts";
 import { type Network, readNetwork, subnetFor } from "./network.ts";
 import type { Reader } from "./reader.ts";
+import { UnreadableKeys } from "./unreadable_keys.ts";
 import { UsedAddresses } from "./used_addresses.ts";
 
 /** What a {@link View} tells of each change, after it took it in. */
@@ -42,6 +42,7 @@ export class View implements Reader {
   readonly #used = new UsedAddresses((name) => this.#networks.get(name));
   readonly #listeners = new Set<(change: ViewChange) => void>();
 
+  readonly unreadable: UnreadableKeys;
   readonly withheld = new Map<string, WithheldRecord>();
   readonly former = new Map<string, FormerRecord>();
   readonly #formerOf = new Index();
@@ -57,6 +58,7 @@ export class View implements Reader {
 
   constructor(mirror: Mirror<NexRecord>) {
     this.#mirror = mirror;
+    this.unreadable = new UnreadableKeys(mirror);
     this.#take([...mirror.entries()].map((after) => ({
       key: after.key,
       before: undefined,
@@ -190,8 +192,7 @@ export class View implements Reader {
   taken(address: number): boolean {
     if (this.#used.has(address)) return true;
     // The record that holds an address may be one that cannot be read: a plan that takes it could not be committed.
-    return this.#mirror.state.quarantined.size > 0 &&
-      this.unreadable(keyOf.withheld(Ip.from4(address).toString()));
+    return this.unreadable.size > 0 && this.unreadable.has(keyOf.withheld(Ip.from4(address).toString()));
   }
 
   lowest(network: Network): number {
@@ -211,40 +212,6 @@ export class View implements Reader {
       if (key.startsWith(prefix)) newest = Math.max(newest, this.#mirror.version(key));
     }
     return newest;
-  }
-
-  /**
-   * A key of Nex's that is not understood, with the reason, or one whose value is not; undefined when there is none. While there
-   * is one nothing is swept or taken over: a claim that seems stale may be its.
-   */
-  get misread(): { readonly key: string; readonly reason: string } | undefined {
-    return this.#quarantined(isNexKey);
-  }
-
-  /**
-   * The same of a layout that is not known or not taken over yet. While there is one nothing is written at all: it may hold any
-   * address. A value under a key of ours that cannot be read holds up what depends on it, and nothing else.
-   */
-  get foreign(): { readonly key: string; readonly reason: string } | undefined {
-    return this.#quarantined((key) => isNexKey(key) && !isOwnKey(key));
-  }
-
-  #quarantined(
-    isMeant: (key: string) => boolean,
-  ): { readonly key: string; readonly reason: string } | undefined {
-    for (const [key, reason] of this.#mirror.state.quarantined) if (isMeant(key)) return { key, reason };
-    return undefined;
-  }
-
-  /** True when a key of the MAC's cannot be read. */
-  unreadableOf(mac: string): boolean {
-    for (const key of this.#mirror.state.quarantined.keys()) if (key.endsWith(`/${mac}`)) return true;
-    return false;
-  }
-
-  /** True for a key whose value cannot be read: nothing that depends on it can be committed. */
-  unreadable(key: string): boolean {
-    return this.#mirror.state.quarantined.has(key);
   }
 
   entry(key: string): Entry<NexRecord> | undefined {

@@ -1,25 +1,23 @@
 /**
- * A connection as HTTP/2 sees it: it is given a little at a time. However many clients send, all of them together have only
- * a part of this process's time, see {@link Turns}.
+ * A connection as nexd gives it to HTTP/2: its bytes are passed on a kilobyte at a time. However many clients send, all of
+ * them together get only a part of this process's time, see {@link Turns}.
  */
 import { Buffer } from "node:buffer";
 import type { Socket } from "node:net";
-import { Duplex } from "node:stream";
+import { EndDuplex } from "../common/http/end_duplex.ts";
 import type { End } from "../common/http/ends.ts";
 import { Turns } from "../common/http/turns.ts";
 
 /** So much is parsed at a time, in bytes: it may hold some 30 calls, each begun and reset at once. */
 const PIECE = 1024;
 
-export class PacedSocket extends Duplex {
-  readonly #end: End;
+export class PacedSocket extends EndDuplex {
   #wake = () => {};
   static readonly #turns = new Turns();
 
   /** The address and port are the client's; grpc-js names a call's peer by them. */
   constructor(end: End, readonly remoteAddress: string | undefined, readonly remotePort: number | undefined) {
-    super({ allowHalfOpen: true });
-    this.#end = end;
+    super(end);
     void this.#feed();
   }
 
@@ -27,23 +25,14 @@ export class PacedSocket extends Duplex {
     this.#wake();
   }
 
-  override _write(bytes: Uint8Array, _encoding: string, done: (error?: Error) => void): void {
-    this.#end.write(bytes).then(() => done(), done);
-  }
-
-  override _final(done: (error?: Error) => void): void {
-    this.#end.finish().then(() => done(), done);
-  }
-
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {
-    this.#end.close();
+    super._destroy(error, done);
     this.#wake();
-    done(error);
   }
 
   async #feed(): Promise<void> {
     try {
-      for (let read; (read = await this.#end.read());) {
+      for (let read; (read = await this.transport.read());) {
         for (let at = 0; at < read.length; at += PIECE) {
           await PacedSocket.#turns.next();
           if (this.destroyed) return;
@@ -53,7 +42,7 @@ export class PacedSocket extends Duplex {
       }
       this.push(null);
     } catch {
-      // The client has gone, or this was destroyed.
+      // The client has closed the connection, or this socket was destroyed.
       this.destroy();
     }
   }

@@ -1,4 +1,5 @@
 import { messageOf } from "../common/refusal.ts";
+import { QuarantinedKeys } from "./quarantined_keys.ts";
 import type { Change, Committer, Entry, Guard, Mirror, Outcome, Plan, PrefixGuard, Schema } from "./types.ts";
 import { MAX_PLAN_OPS } from "./types.ts";
 
@@ -12,7 +13,7 @@ export class MemoryStore<T> implements Committer {
   /** Called before each commit: a test's way to let somebody else be quicker. */
   beforeCommit: (() => void) | undefined;
   readonly #entries = new Map<string, Entry<T>>();
-  readonly #quarantined = new Map<string, string>();
+  readonly #quarantined = new QuarantinedKeys();
   readonly #listeners = new Set<(changes: readonly Change<T>[]) => void>();
 
   constructor(private readonly schema: Schema<T>, initial: Record<string, string> = {}) {
@@ -102,9 +103,10 @@ export class MemoryStore<T> implements Committer {
 
   /** The last good record stays in place of one that cannot be read, as in the mirror of etcd. */
   #read(key: string, value: string): T | undefined {
-    this.#quarantined.delete(key);
     try {
-      return this.schema.parse(key, value);
+      const record = this.schema.parse(key, value);
+      this.#quarantined.delete(key);
+      return record;
     } catch (error) {
       this.#quarantined.set(key, messageOf(error));
       return undefined;

@@ -1,6 +1,7 @@
 import { messageOf } from "../common/refusal.ts";
 import type { KeyValue } from "./messages.ts";
 import type { Part, Parts } from "./parts.ts";
+import { QuarantinedKeys } from "./quarantined_keys.ts";
 import type { Change, Entry, Schema } from "./types.ts";
 
 const decoder = new TextDecoder();
@@ -8,8 +9,7 @@ const decoder = new TextDecoder();
 /** What a mirror holds: the last good record of every key, and what is known of the keys that have none. */
 export class Table<T> {
   readonly entries = new Map<string, Entry<T>>();
-  /** Keys whose newest value could not be read, with the reason. */
-  readonly quarantined = new Map<string, string>();
+  readonly quarantined = new QuarantinedKeys();
   /** The newest mod revision of keys that are quarantined or not ours. */
   readonly #skipped = new Map<string, number>();
 

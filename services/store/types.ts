@@ -1,4 +1,5 @@
 /** One change in etcd, as the mirror shows it and as a plan makes it. Revisions are etcd's (whole numbers). */
+import type { QuarantinedKeys } from "./quarantined_keys.ts";
 
 /** A key that held a good record: what it held and when it was written. */
 export interface Entry<T> {
@@ -96,7 +97,7 @@ export interface MirrorState {
   /** Why it is out of step, fit for a sentence; undefined while in step, and before etcd was asked for the first time. */
   readonly outReason: string | undefined;
   /** Keys whose value could not be read, with the reason. */
-  readonly quarantined: ReadonlyMap<string, string>;
+  readonly quarantined: ReadonlyMap<string, string> & Pick<QuarantinedKeys, "changes">;
   /** Keys of which a self-check found that the watch had skipped what became of them. */
   readonly missed: number;
   /** How often everything was listed anew. */

@@ -1,21 +1,19 @@
 import { Buffer } from "node:buffer";
-import { Duplex } from "node:stream";
+import { EndDuplex } from "./end_duplex.ts";
 import type { End } from "./ends.ts";
 import type { Peer } from "./request_socket.ts";
 
 /**
- * The connection under TLS. Node's TLS reads on into memory without limit when it is paused, so whoever reads what was
- * decrypted holds this one instead; the kernel then holds the client back.
+ * The connection under TLS. Node's TLS reads on into memory without limit while it is paused, so the reader of what was
+ * decrypted holds this connection instead; the kernel then holds the client back.
  */
-export class UnderTls extends Duplex {
+export class UnderTls extends EndDuplex {
   readonly remoteAddress: string | undefined;
-  readonly #end: End;
   #held = false;
   #waiting = false;
 
   constructor(end: End, { remoteAddress }: Pick<Peer, "remoteAddress">) {
-    super({ allowHalfOpen: true });
-    this.#end = end;
+    super(end);
     this.remoteAddress = remoteAddress;
   }
 
@@ -31,22 +29,9 @@ export class UnderTls extends Duplex {
   override _read(): void {
     this.#waiting = this.#held;
     if (this.#waiting) return;
-    this.#end.read().then(
+    this.transport.read().then(
       (bytes) => this.push(bytes ? Buffer.from(bytes.slice().buffer) : null),
       (error) => this.destroy(error),
     );
-  }
-
-  override _write(bytes: Uint8Array, _encoding: string, done: (error?: Error) => void): void {
-    this.#end.write(bytes).then(() => done(), done);
-  }
-
-  override _final(done: (error?: Error) => void): void {
-    this.#end.finish().then(() => done(), done);
-  }
-
-  override _destroy(error: Error | null, done: (error: Error | null) => void): void {
-    this.#end.close();
-    done(error);
   }
 }
