@@ -69,7 +69,7 @@ async function act(
   return undefined;
 }
 
-/** Runtimes of old ask with nothing on standard input. */
+/** Older runtimes ask with nothing on standard input. */
 function versionOf(bytes: Uint8Array): JsonObject {
   const asked = bytes.length ? decode(bytes).object()["cniVersion"] : undefined;
   return { cniVersion: typeof asked === "string" ? asked : newest, supportedVersions: versions };

@@ -4,7 +4,7 @@ import { messageOf, printable, Refusal } from "../../services/common/refusal.ts"
 export interface Peer {
   /** What it is called in a message: a URL or an address. */
   readonly name: string;
-  /** What to do when nobody listens there. */
+  /** What to do when no process listens there. */
   readonly absent: string;
   /** Who should have signed its certificate. */
   readonly authority: string;

@@ -8,7 +8,7 @@ export interface RequestBody {
 /** So much is gathered, in bytes, and for so long, in ms, in order to tell the body's length: not every server takes chunks. */
 const MOST = 1 << 20, SOON = 200;
 
-/** Begins to read a body. A pipe that nobody writes to or closes, as ssh gives a command, does not hold it up. */
+/** Begins to read a body. A pipe that no process writes to or closes, which ssh gives to a command, does not delay it. */
 export async function beginBody(source: ReadableStream<Uint8Array>): Promise<RequestBody> {
   const reader = source.getReader();
   const start: Uint8Array[] = [];

@@ -6,7 +6,7 @@ export const PORT = 80;
 const TRIES = 10;
 const PATIENCE = 1000;
 
-/** Greets by HTTP whoever asks, by address, and sends every datagram back; until it is ended. */
+/** Greets each HTTP client, naming its address, and sends every datagram back; until it is ended. */
 export async function serve(name: string): Promise<number> {
   const socket = createSocket("udp4");
   socket.on("message", (message, from) => socket.send(message, from.port, from.address));

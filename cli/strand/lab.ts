@@ -25,7 +25,7 @@ export interface Segment {
 }
 
 export interface StartOptions extends ProcessOptions {
-  /** What it mounts is there for everybody, as for an agent, which keeps namespaces of its own by mounting them. */
+  /** It shares this process's mount namespace, as an agent must, which keeps its namespaces by mounting them. */
   readonly sharesMounts?: boolean;
 }
 
@@ -120,7 +120,7 @@ export class Host {
     return ["ip", "netns", "exec", this.netns, ...command];
   }
 
-  /** A command line that runs in here, but mounts where everybody does. */
+  /** A command line that runs in this network namespace, and in this process's mount namespace. */
   enter(command: readonly string[]): string[] {
     return ["nsenter", `--net=${this.path}`, ...command];
   }

@@ -22,7 +22,7 @@ export class Process {
 
   constructor(readonly command: readonly string[], { env, onLine }: ProcessOptions = {}) {
     this.child = new Deno.Command("setpriv", {
-      // Should this process be killed, its children hear of it: nobody else knows them.
+      // When this process is killed, the kernel ends its children too.
       args: ["--pdeathsig=TERM", ...command],
       ...(env && { env }),
       // A Ctrl-C is for this process alone, which then ends the others in order.

@@ -35,7 +35,7 @@ async function probe(config: Config, file: string | undefined, asked: readonly s
         .map((name) => serviceStatus(name, formatHostPort(config[name].metricsListen))),
     ),
   ]);
-  // Nobody misses a DHCP server or an agent where none was asked for.
+  // A DHCP server or an agent that was not asked for is not reported as missing.
   const optional = new Map([["dhcpd", config.dhcpd.interfaces.length > 0], ["agent", config.agent.wanted]]);
   const expected = ({ service, reachable }: Status) =>
     reachable || asked.includes(service) || (optional.get(service) ?? true);
@@ -45,8 +45,8 @@ async function probe(config: Config, file: string | undefined, asked: readonly s
 /** Each cluster with its members, each member once. The agent may have an etcd of its own, and under `strand up` others use it too. */
 function etcds(config: Config, file: string | undefined): [EtcdSettings, string[]][] {
   const agents = config.agent.wanted ? loadConfig({ file, agent: true }).etcd : undefined;
-  const everybodys = config.etcd.configured || !agents?.configured ? [config.etcd] : [];
-  const used = [...everybodys, ...(agents ? [agents] : [])];
+  const shared = config.etcd.configured || !agents?.configured ? [config.etcd] : [];
+  const used = [...shared, ...(agents ? [agents] : [])];
   const settings = new Map(
     used.flatMap((etcd) => etcd.endpoints.map((endpoint) => [endpoint, etcd] as const)),
   );

@@ -10,7 +10,7 @@ export interface Status {
   readonly reachable: boolean;
   readonly ready: boolean;
   readonly revision?: number;
-  /** Milliseconds out of step with etcd. */
+  /** Milliseconds out of sync with etcd. */
   readonly lag?: number;
   readonly problems: readonly Pick<Problem, "what" | "fix">[];
   readonly notes?: readonly Note[];

@@ -5,7 +5,7 @@ import { invalid, messageOf, Refusal } from "../../services/common/refusal.ts";
 import { capture } from "./capture.ts";
 
 /**
- * Packs `directory/name` as `directory/name.tar.gz`: the same files give the same bytes, whoever owns them and
+ * Packs `directory/name` as `directory/name.tar.gz`: the same files give the same bytes, whichever user owns them and
  * whenever they were written. Deno compresses, so that it does not matter which gzip a machine has.
  *
  * @param epoch What every entry is dated, in seconds since 1970.

@@ -52,7 +52,7 @@ export class ClaimsSweeper {
       const network = view.network(id);
       if (!network) this.#more.delete(id);
       if (
-        !network || view.broken(id) !== undefined || this.#closed || trust.doubt || !store.mirror.state.inStep
+        !network || view.broken(id) !== undefined || this.#closed || trust.doubt || !store.mirror.state.inSync
       ) continue;
       const seen = this.#suspects.get(id) ?? new Map();
       let release = () => {};

@@ -21,14 +21,14 @@ const SHOWN_PROBLEMS = 3;
 export function tellHold(
   daemon: Daemon,
   claim: NameClaim,
-  mirror: { readonly state: { readonly inStep: boolean } },
+  mirror: { readonly state: { readonly inSync: boolean } },
   trust: () => Trust | undefined,
 ): void {
   daemon.check(() => {
     const { hold } = claim;
     if (hold) return { what: hold.passing ? hold.reason : onHold(hold), fix: hold.fix, blocks: true };
     // While etcd is away, that is told in place of this.
-    if (claim.live || !mirror.state.inStep) return undefined;
+    if (claim.live || !mirror.state.inSync) return undefined;
     const what = "etcd has not confirmed yet that this host's name is still this agent's";
     return { what, fix: "wait, or read its log", blocks: true };
   });

@@ -370,7 +370,7 @@ export class NetworkWorker {
     this.#retry = setTimeout(retry, wait * (0.8 + Math.random() * 0.4));
     // With etcd away the next try is due as soon as it is back, however long the pauses have become.
     const { mirror } = this.#context.store;
-    if (mirror.state.inStep || this.#waking) return;
+    if (mirror.state.inSync || this.#waking) return;
     this.#waking = true;
     void mirror.inSync({ signal: this.#closing.signal }).then(retry, () => {}).finally(() =>
       this.#waking = false

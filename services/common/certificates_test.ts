@@ -6,7 +6,7 @@ import { readTls } from "./tls.ts";
 
 const DAY = 86_400_000, now = Date.parse("2026-11-20T20:00:00Z");
 
-Deno.test("untimely() tells of a certificate from 30 days before its end, and of one whose time has not come", () => {
+Deno.test("untimely() tells of a certificate from 30 days before its end, and of one that is not valid yet", () => {
   const at = (from: number, until: number) =>
     untimely({ from: now + from * DAY, until: now + until * DAY }, now);
   assert.equal(at(-1, 31), undefined);

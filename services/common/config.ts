@@ -51,7 +51,7 @@ export interface ConfigOptions {
   readonly env?: Readonly<Record<string, string>>;
   /**
    * True: the configuration as the agent sees it. SAND's variables, like PORT and ETCD_HOSTS, then count too, also
-   * for etcd and the log; nobody else looks at them.
+   * for etcd and the log; no other service reads them.
    */
   readonly agent?: boolean;
 }
@@ -101,7 +101,7 @@ function exists(file: string): boolean {
   try {
     return Deno.statSync(file).isFile;
   } catch {
-    return false; // Not there, or not ours to read: as if it were not there, since nobody named it.
+    return false; // A default file that is absent or unreadable is skipped, since the user did not name it.
   }
 }
 
@@ -115,7 +115,7 @@ function readSettings(file: string): string {
   }
 }
 
-/** ETCD_HOSTS stands in place of whatever way the section names its etcd. */
+/** ETCD_HOSTS replaces each way in which the section can name its etcd. */
 function withoutEtcdHost(values: Record<string, unknown>): void {
   const { etcd } = values;
   if (typeof etcd !== "object" || etcd === null) return;

@@ -180,7 +180,7 @@ Deno.test("loadConfig() wants an agent where a section, its own variable or an a
   assert.equal(await wanted("", { STRAND_AGENT_CHECK_EVERY: "5" }), true);
 });
 
-Deno.test("loadConfig() keeps SAND's general words from everybody but the agent", async () => {
+Deno.test("loadConfig() gives SAND's general words to the agent alone", async () => {
   const env = Object.fromEntries(agentVariables.map(({ name }) => [name, "not that"]));
   const { agent, etcd, log } = await load("", env, false);
   assert.equal(agent.listen.port, 9999);
@@ -271,7 +271,7 @@ for (const [env, message] of refused) {
   });
 }
 
-Deno.test("loadConfig() refuses a wrong key of the agent, whoever reads the file", async () => {
+Deno.test("loadConfig() refuses a wrong key of the agent, whichever service reads the file", async () => {
   await assert.rejects(
     load("agent:\n  netnspath: /run\n", {}, false),
     /nex\.yml:2: agent\.netnspath: no such key; did you mean "netns-path"\?$/,

@@ -13,7 +13,7 @@ export interface EtcdSettings {
   readonly configured: boolean;
   /** What the files held; absent when none was named and no endpoint is https. */
   readonly tls: TlsMaterial | undefined;
-  /** Where an etcd of our own keeps its data; undefined leaves the choice to whoever starts it. */
+  /** Where an etcd of our own keeps its data; undefined: the command that starts it chooses. */
   readonly dataDir: string | undefined;
   /** Where an etcd of our own listens besides loopback, without TLS. */
   readonly alsoListen: readonly HostPort[];

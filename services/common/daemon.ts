@@ -19,7 +19,7 @@ import { version } from "./version.ts";
 /** The part of a mirror's state that readiness and metrics show (a `Mirror` of services/store fits). */
 export interface Followed {
   readonly state: {
-    readonly inStep: boolean;
+    readonly inSync: boolean;
     readonly revision: number;
     readonly outSince: number | undefined;
     readonly outReason: string | undefined;
@@ -84,7 +84,7 @@ export interface DaemonOptions {
  *
  * @param start Opens everything; the process is ready when it resolves and every check is content.
  * @returns The exit status: 0.
- * @throws UsageError for a bad command line; whatever `start` or {@link Daemon.fail} threw.
+ * @throws UsageError for a bad command line, and what `start` or {@link Daemon.fail} threw.
  */
 export async function runDaemon(
   options: DaemonOptions,
@@ -126,7 +126,7 @@ export async function runDaemon(
   try {
     if (reporter) {
       daemon.defer("Rollbar", () => reporter.flush());
-      daemon.defer("failures nobody caught", catchStray(daemon));
+      daemon.defer("uncaught errors", endOnUncaught(daemon));
     }
     if (config.etcd.tls?.unverified) log.warn("GO_ENV=development: etcd's certificate is not verified");
     daemon.check(() => certificates.problem());
@@ -160,8 +160,8 @@ async function openReporter({ agent }: Config, log: () => Log): Promise<Reporter
   return openReporter(agent.rollbar, agent.hostname, (why) => log().warn(`Rollbar was not told: ${why}`));
 }
 
-/** Makes an error that nobody caught end the process in order, so that it is reported; returns what undoes that. */
-function catchStray(daemon: Daemon): () => void {
+/** Makes an uncaught error end the process in order, so that it is reported; returns what undoes that. */
+function endOnUncaught(daemon: Daemon): () => void {
   const onError = (event: ErrorEvent) => {
     event.preventDefault();
     daemon.fail(event.error);
@@ -216,17 +216,17 @@ class Health {
       [
         "strand_mirror_in_step",
         "1 while the mirror of etcd is listed and watching.",
-        () => +mirror.state.inStep,
+        () => +mirror.state.inSync,
       ],
       ["strand_mirror_revision", "The newest etcd revision taken in.", () => mirror.state.revision],
-      ["strand_mirror_lag_seconds", "Since when it is out of step.", () => lag(mirror) / 1000],
+      ["strand_mirror_lag_seconds", "Since when it is out of sync.", () => lag(mirror) / 1000],
       ["strand_mirror_quarantined", "Keys whose value cannot be read.", () => mirror.state.quarantined.size],
       [
         "strand_mirror_missed",
         "Keys that differed from etcd though its watch had not said so.",
         () => mirror.state.missed,
       ],
-      ["strand_mirror_relists", "How often everything was listed anew.", () => mirror.state.relists],
+      ["strand_mirror_relists", "How often everything was listed again.", () => mirror.state.relists],
     ];
     for (const [name, help, read] of gauges) {
       new Gauge({
@@ -258,11 +258,11 @@ class Health {
 }
 
 function lag({ state }: Followed): number {
-  return state.inStep || state.outSince === undefined ? 0 : Math.max(0, Date.now() - state.outSince);
+  return state.inSync || state.outSince === undefined ? 0 : Math.max(0, Date.now() - state.outSince);
 }
 
 function outOfStep(mirror: Followed, setting: string, { etcd }: Config): Problem | undefined {
-  if (mirror.state.inStep) return undefined;
+  if (mirror.state.inSync) return undefined;
   const known = mirror.state.revision > 0
     ? `goes on from revision ${mirror.state.revision}`
     : "nothing was read yet";
@@ -308,7 +308,7 @@ function quarantined(
 }
 
 function readArgs({ name, args }: DaemonOptions): { file: string | undefined; listen: HostPort | undefined } {
-  // The daemons of old took Go's single dash.
+  // Nex's and SAND's daemons took Go's single dash.
   const doubled = args.map((arg) => /^-(config|metrics-listen)(=|$)/.test(arg) ? `-${arg}` : arg);
   let values;
   try {

@@ -108,7 +108,7 @@ Deno.test("runDaemon() takes Go's single dash, and reads the configuration befor
   );
 });
 
-Deno.test("runDaemon() tells Rollbar what it logs as an error and what ends the agent, and nobody else's", async () => {
+Deno.test("runDaemon() tells Rollbar what it logs as an error and what ends the agent, and what no other service tells", async () => {
   const told: string[] = [];
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, async (request) => {
     const { data: { level, server, body } } = await request.json();

@@ -33,7 +33,7 @@ export interface Report {
   readonly ready: boolean;
   /** etcd's revision that its mirror has taken in; absent where there is none. */
   readonly revision?: number;
-  /** Milliseconds since its mirror fell out of step; 0 while in step. */
+  /** Milliseconds since its mirror fell behind etcd; 0 while it is not behind. */
   readonly lag?: number;
   readonly problems: readonly Problem[];
   readonly notes?: readonly Note[];
@@ -52,7 +52,7 @@ export interface StatusOptions {
   readonly metrics: Registry;
   readonly log: Log;
   readonly abort: Abort;
-  /** What this machine's users may have it do besides; nobody else may. */
+  /** Actions that requests from this machine alone may start, by path. */
   readonly actions?: Actions;
 }
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { hasEnded, thisProcess } from "./machine.ts";
 
-Deno.test("hasEnded() knows processes of this machine that have ended, and those from before it was started anew", async () => {
+Deno.test("hasEnded() knows processes of this machine that have ended, and those from before its last boot", async () => {
   const own = thisProcess();
   assert.match(own.host, /^[0-9a-f]{16}$/);
   assert.equal(hasEnded(own), false);

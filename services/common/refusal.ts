@@ -19,7 +19,7 @@ export class Refusal extends Error {
   }
 }
 
-/** What somebody sent may be long, and hold anything: it is repeated so far as it helps, on one line. */
+/** Text from outside may be long and hold any character: its beginning is repeated, escaped, on one line. */
 function fit(message: string): string {
   const cut = message.replace(new RegExp(`"([^"]{${VALUE}})[^"]+"`, "g"), '"$1…"');
   const sentence = cut.length > SENTENCE

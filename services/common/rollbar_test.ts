@@ -35,7 +35,7 @@ Deno.test("openReporter() sends what is logged as an error, with its cause and f
     write: () => {},
     onFailure: reporter.report,
   });
-  log.warn("nobody's business");
+  log.warn("not an error");
   log.error({ err: new Error("no such device"), network: "n1" }, "a network could not be set up");
   log.fatal("it is over");
   await reporter.flush();

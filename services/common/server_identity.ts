@@ -1,7 +1,7 @@
 import { X509Certificate } from "node:crypto";
 import { checkServerIdentity, type DetailedPeerCertificate, type PeerCertificate } from "node:tls";
 
-/** Longer chains are taken from nobody. */
+/** A server that sends a longer chain is refused. */
 const LONGEST_CHAIN = 8;
 
 /**
@@ -9,9 +9,9 @@ const LONGEST_CHAIN = 8;
  * certificate, or undefined.
  *
  * Deno 2.9.3 trusts a chain by the mere names of its issuers when one of its certificates cannot be read by webpki, as
- * those of X.509 version 1 (denoland/deno#36248): whoever knows an authority's name could make one. So the signatures
+ * those of X.509 version 1 (denoland/deno#36248): anyone who knows an authority's name could make one. So the signatures
  * from the server's certificate up to an authority are verified here once more. A certificate of version 1 is not taken at
- * all: Deno does not make sure either that whoever shows it has its key.
+ * all: Deno does not verify either that the server that shows it has its key.
  *
  * @param ca PEM of the authorities that are trusted; it must be what the client was given.
  */
@@ -49,7 +49,7 @@ interface Element {
 
 /**
  * The tbsCertificate (RFC 5280 §4.1); undefined when what is around it is not encoded as DER wants: readers differ over
- * such a certificate, and whoever has one could change it without breaking its signature.
+ * such a certificate, and its owner could change it without breaking its signature.
  */
 function signedPart(der: Uint8Array): Element | undefined {
   const all = elementAt(der, 0);

@@ -16,7 +16,7 @@ export interface TlsMaterial {
   readonly ca: Uint8Array | undefined;
   /** What is in `cert` and `ca`. */
   readonly certificates?: readonly Certificate[];
-  /** True: whoever answers is taken for the right one, his certificate is not checked. */
+  /** True: the server's certificate is not checked, any server is accepted. */
   readonly unverified?: boolean;
 }
 

@@ -107,7 +107,7 @@ export class Exchanges<From> {
     const isForeign = view.unreadable.foreign !== undefined;
     const known = {
       ...arrival,
-      storeAway: isForeign || !store.mirror.state.inStep,
+      storeAway: isForeign || !store.mirror.state.inSync,
       ...isForeign && { tried: true },
     };
     const step = handle(view, this.#offers, known);

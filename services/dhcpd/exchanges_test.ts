@@ -37,7 +37,7 @@ class Bench {
   flushes = 0;
   exhausted = 0;
   readonly unknown: unknown[] = [];
-  inStep = true;
+  inSync = true;
   /** What time it is, in ms since the epoch. */
   clock = NOW * 1000;
   /** The same on a clock that is never set. */
@@ -54,7 +54,7 @@ class Bench {
       caughtUp: () =>
         this.late ? Promise.reject(new DOMException("late", "TimeoutError")) : Promise.resolve(),
     };
-    Object.defineProperty(mirror, "state", { get: () => ({ ...memory.mirror.state, inStep: this.inStep }) });
+    Object.defineProperty(mirror, "state", { get: () => ({ ...memory.mirror.state, inSync: this.inSync }) });
     const committer = {
       commit: (plan: Plan) => this.commit(plan),
       commitGrouped: (plan: Plan) => this.commit(plan),
@@ -238,8 +238,8 @@ Deno.test("with etcd away a lease is renewed with the time left, and nobody else
   await bench.exchanges.close();
   bench.sent.length = 0;
   bench.commit = away;
-  for (const inStep of [true, false]) {
-    bench.inStep = inStep;
+  for (const inSync of [true, false]) {
+    bench.inSync = inSync;
     bench.take({ type: Type.request, mac: guest, ciaddr: ip("10.0.0.10") }, NOW + 3600);
     bench.request(other, "10.0.0.11", 2, NOW + 3600);
     bench.take({ type: Type.request, mac: third, ciaddr: ip("10.0.0.10") }, NOW + 3600);
@@ -256,7 +256,7 @@ Deno.test("with etcd away a lease is renewed with the time left, and nobody else
     }]);
   }
   assert.equal(bench.exchanges.counts.ignored["store-away"], 8);
-  assert.equal(bench.lines.length, 1, "what etcd refuses while the mirror is in step is told once a minute");
+  assert.equal(bench.lines.length, 1, "what etcd refuses while the mirror is in sync is told once a minute");
   assert.match(bench.lines[0] ?? "", /a lease could not be written: etcd is away/);
 });
 

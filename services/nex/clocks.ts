@@ -95,8 +95,8 @@ export class Clocks implements LeaseClock {
     this.#clock = options.clock ?? new SteadyClock();
     this.#mirror = new StoreMirror<ClockRecord>(store.connection, clockSchema, {
       report: (event) => {
-        if (event.kind === "out-of-step") this.#unread = event.reason;
-        else if (event.kind === "in-step") this.#unread = undefined;
+        if (event.kind === "out-of-sync") this.#unread = event.reason;
+        else if (event.kind === "in-sync") this.#unread = undefined;
       },
     });
     this.#unsubscribe = this.#mirror.subscribe((changes) => this.#take(changes));

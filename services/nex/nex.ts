@@ -71,7 +71,7 @@ export class Nex {
         if (steps.length === 0) return done;
       } catch (error) {
         if (!(error instanceof Refusal && error.code === "conflict")) throw error;
-        // Replicas that went on in step would be in each other's way again.
+        // Replicas that try again at the same moment would conflict again.
         await delay(50 + Math.random() * 200, signal);
       }
       if (signal?.aborted) return done;

@@ -27,7 +27,7 @@ export class MemoryStore<T> implements Committer {
     version: (key) => this.values.get(key)?.modRevision ?? 0,
     existedSince: () => true,
     state: {
-      inStep: true,
+      inSync: true,
       revision: 1,
       outSince: undefined,
       outReason: undefined,

@@ -58,7 +58,7 @@ export class StoreMirror<T> implements Mirror<T> {
   readonly #arriving = new Set<Map<string, Part>>();
   /** Why everything is to be listed anew; undefined: go on watching. */
   #doubt: string | undefined = "the first listing";
-  /** Settled when the present try to get back in step has succeeded or failed. */
+  /** Settled when the present try to get back in sync has succeeded or failed. */
   #resumed = unobserved<void>();
   #watching: Watch | undefined;
   /** The member that was watched last. */
@@ -108,7 +108,7 @@ export class StoreMirror<T> implements Mirror<T> {
 
   get state(): MirrorState {
     return {
-      inStep: this.#sync.inStep,
+      inSync: this.#sync.inSync,
       revision: this.#revision,
       outSince: this.#sync.outSince,
       outReason: this.#sync.outReason,
@@ -133,7 +133,7 @@ export class StoreMirror<T> implements Mirror<T> {
 
   /** Resolves when the mirror is in sync with etcd, at once if it is. Rejects once it is closed. */
   async inSync(options: { signal?: AbortSignal } = {}): Promise<void> {
-    await abortable(this.#sync.inSync, options.signal);
+    await abortable(this.#sync.whenInSync, options.signal);
   }
 
   async caughtUp(keys: readonly Guard[], options: { signal?: AbortSignal } = {}): Promise<void> {

@@ -2,9 +2,9 @@ import type { Log } from "../common/log.ts";
 
 /** What a mirror has to say to whoever keeps the log: once per change of state, not per try. */
 export type MirrorEvent =
-  | { readonly kind: "in-step"; readonly revision: number }
+  | { readonly kind: "in-sync"; readonly revision: number }
   /** etcd went away, or has not been reached yet; reads go on from what is here. */
-  | { readonly kind: "out-of-step"; readonly reason: string }
+  | { readonly kind: "out-of-sync"; readonly reason: string }
   | { readonly kind: "relisted"; readonly reason: string; readonly changes: number }
   /** The watch said nothing of so many keys that differ; `restored`: its history lacks what was known. */
   | { readonly kind: "missed"; readonly count: number; readonly restored: boolean }
@@ -15,9 +15,9 @@ export type MirrorEvent =
 export function toLog(log: Log): (event: MirrorEvent) => void {
   return (event) => {
     switch (event.kind) {
-      case "in-step":
-        return log.info({ revision: event.revision }, "in step with etcd");
-      case "out-of-step":
+      case "in-sync":
+        return log.info({ revision: event.revision }, "in sync with etcd");
+      case "out-of-sync":
         return log.warn(`etcd cannot be followed, going on with what is known: ${event.reason}`);
       case "relisted":
         return log.warn({ changes: event.changes }, `etcd was listed anew: ${event.reason}`);

@@ -3,16 +3,16 @@ import { unobserved } from "../common/async.ts";
 
 /** Whether a mirror is in sync with etcd: listed and watching. Each change is reported once, not each try. */
 export class SyncState {
-  #inStep = false;
+  #synced = false;
   #outSince: number | undefined = Date.now();
   #outReason: string | undefined;
   #reported = false;
-  #inSync = unobserved<void>();
+  #whenInSync = unobserved<void>();
 
   constructor(private readonly report: (event: MirrorEvent) => void) {}
 
-  get inStep(): boolean {
-    return this.#inStep;
+  get inSync(): boolean {
+    return this.#synced;
   }
 
   /** In ms since the epoch; undefined while in sync. */
@@ -26,30 +26,30 @@ export class SyncState {
   }
 
   /** Resolved while in sync. */
-  get inSync(): Promise<void> {
-    return this.#inSync.promise;
+  get whenInSync(): Promise<void> {
+    return this.#whenInSync.promise;
   }
 
   onInSync(revision: number): void {
-    this.#inStep = true;
+    this.#synced = true;
     this.#outSince = this.#outReason = undefined;
     this.#reported = false;
-    this.#inSync.resolve();
-    this.report({ kind: "in-step", revision });
+    this.#whenInSync.resolve();
+    this.report({ kind: "in-sync", revision });
   }
 
   onOutOfSync(reason: string): void {
-    if (this.#inStep) this.#inSync = unobserved();
-    this.#inStep = false;
+    if (this.#synced) this.#whenInSync = unobserved();
+    this.#synced = false;
     this.#outSince ??= Date.now();
     this.#outReason = reason.replace(/^etcd at .*? cannot be used: /, "");
     if (this.#reported) return;
     this.#reported = true;
-    this.report({ kind: "out-of-step", reason });
+    this.report({ kind: "out-of-sync", reason });
   }
 
-  /** Refuses whoever waits. */
+  /** Rejects what waits for {@link whenInSync}. */
   close(reason: unknown): void {
-    this.#inSync.reject(reason);
+    this.#whenInSync.reject(reason);
   }
 }

@@ -89,12 +89,12 @@ export interface Committer {
 /** A mirror's state, for readiness, metrics and `status`. */
 export interface MirrorState {
   /** True when listed and watching; false while etcd is away or a re-list is under way. */
-  readonly inStep: boolean;
+  readonly inSync: boolean;
   /** The newest revision that the mirror has taken in. */
   readonly revision: number;
-  /** When the mirror fell out of step (ms since the epoch); undefined while in step. */
+  /** When the mirror fell out of sync (ms since the epoch); undefined while in sync. */
   readonly outSince: number | undefined;
-  /** Why it is out of step, fit for a sentence; undefined while in step, and before etcd was asked for the first time. */
+  /** Why it is out of sync, fit for a sentence; undefined while in sync, and before etcd was asked for the first time. */
   readonly outReason: string | undefined;
   /** Keys whose value could not be read, with the reason. */
   readonly quarantined: ReadonlyMap<string, string> & Pick<QuarantinedKeys, "changes">;

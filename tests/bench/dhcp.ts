@@ -27,7 +27,7 @@ export interface DhcpBenchOptions {
 
 export const METRIC = "full exchanges per second";
 
-/** They come again and again: after the first time each is a known client, whose lease is written anew. */
+/** They come again and again: after the first time each is a known client, whose lease is written again. */
 const CLIENTS = 10_000;
 /** A rate is kept up when no more than this part of the messages is lost. */
 const MOST_LOST = 0.001;
@@ -100,7 +100,7 @@ class Station {
   async round(seconds: number, progress: (line: string) => void): Promise<Sample[]> {
     const attempt = async (rate: number) => {
       let load = await this.#attempt(Math.round(rate), seconds);
-      // Once may be somebody else's doing.
+      // One may be the doing of another process.
       if (load.lost > MOST_LOST) load = await this.#attempt(Math.round(rate), seconds);
       progress(`  ${this.peer.name}: ${Math.round(rate)}/s, ${(100 * load.lost).toFixed(2)} % lost`);
       return load;

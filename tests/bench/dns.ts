@@ -173,7 +173,7 @@ async function changesUnderLoad(strand: Strand, port: number, seconds: number): 
 /** The first address of a name; undefined when there is none, or no answer within 200 ms. */
 async function lookUp(port: number, name: string): Promise<string | undefined> {
   const socket = dgram.createSocket("udp4");
-  socket.on("error", () => {}); // Nobody there yet: no answer either.
+  socket.on("error", () => {}); // The server does not listen yet, so there is no answer either.
   try {
     socket.send(encodeQuery({ name }), port, "127.0.0.1");
     const [message] = await once(socket, "message", { signal: AbortSignal.timeout(200) });

@@ -14,7 +14,7 @@ export interface Place {
   readonly ip: string;
 }
 
-/** One network with an active endpoint in each of `here`, and `away` active endpoints of hosts that nobody runs. */
+/** One network with an active endpoint in each of `here`, and `away` active endpoints of hosts that do not run. */
 export interface Filling {
   /** A small number: of it are made its id and its VNI. */
   readonly number: number;
@@ -36,7 +36,7 @@ const ELSEWHERE: readonly Place[] = Array.from({ length: 9 }, (_, i) => ({
   name: `away${i}`,
   ip: `10.99.1.${i + 1}`,
 }));
-/** So that nobody waits for those hosts. */
+/** So that no agent waits for those hosts. */
 const NEVER_BEHIND = 2 ** 40;
 /** Under what etcd takes in one transaction; and so many transactions at once. */
 const OPERATIONS = 120, AT_ONCE = 4;

@@ -9,14 +9,14 @@ import { median, percentile, run, type Sample, type Side } from "./lib.ts";
 const ENDPOINTS = 30;
 export const UNDERLAY_MTU = 1500;
 export const MTU = UNDERLAY_MTU - 50;
-/** Two networks: one has hardly anybody, one has many. */
+/** Two networks: one has few endpoints, one has many. */
 const SIZES = [
   { away: 9, range: "10.0.0.0/24" },
   { away: 10_000, range: "10.0.0.0/18" },
 ] as const;
 
 /**
- * A host whose agent, and whatever `ip` does, run on one core; etcd and the client on the other.
+ * A host whose agent, and `ip`, run on one core; etcd and the client on the other.
  * @returns ours, then theirs
  */
 export async function makingSides(

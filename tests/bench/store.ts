@@ -198,7 +198,7 @@ function commitSamples(atOnce: number, took: Took): Sample[] {
   ];
 }
 
-/** Each service in a namespace where dhcpd has an interface, started anew each round. */
+/** Each service in a namespace where dhcpd has an interface, started again each round. */
 async function memory(stack: AsyncDisposableStack, members: number): Promise<Side> {
   const lab = stack.use(await Lab.create("bench"));
   const host = await lab.host("store", { segment: await lab.segment("lan"), address: "10.0.0.1/16" });

@@ -13,7 +13,7 @@ function open(endpoint: string): Store<string> {
   return openStore({ endpoints: [endpoint], schema: texts });
 }
 
-/** A key that nobody may have made, as a lease or a name is claimed. */
+/** A key that must not exist, as for the claim of a lease or a name. */
 function claim(key: string, bytes: number): Plan {
   return { guards: [{ key, modRevision: 0 }], ops: [{ put: key, value: "x".repeat(bytes) }] };
 }
@@ -94,7 +94,7 @@ async function latency(endpoint: string, count: number, etcdctl: string | undefi
     return { acknowledged: acknowledged - begun, shown: shown - begun };
   };
   const folder = `/load/${Date.now()}`;
-  // Whoever watches says nothing of when it began to.
+  // The watcher does not tell when it began.
   for (let i = 0; Number.isNaN((await once(`${folder}/first-${i}`, 200)).shown); i++);
   const acknowledged: number[] = [], shown: number[] = [];
   for (let i = 0; i < count; i++) {

@@ -9,7 +9,7 @@ export interface Client {
   renew?(process: Process): void;
   /** Gives the lease back; resolves when the client has ended. */
   release(host: Host, process: Process): Promise<unknown>;
-  /** Its lines for a new lease, and for one that was renewed, whoever did it. */
+  /** Its lines for a new lease, and for one that was renewed. */
   readonly bound: RegExp;
   readonly renewed: RegExp;
 }

@@ -32,7 +32,7 @@ export async function labNexd(tls?: NexdTls): Promise<Nexd> {
   };
 }
 
-/** Runs `nex` to its end, whatever its exit status. */
+/** Runs `nex` to its end; its exit status may be an error. */
 export function nex(address: string, args: readonly string[], stdin?: string): ReturnType<typeof run> {
   const command = strandCommand(["nex", "-s", address, ...args]);
   return run(command, { mayFail: true, ...(stdin !== undefined && { stdin }) });

@@ -49,7 +49,7 @@ async function replicas(endpoint: string, count: number, deliver: (xid: number, 
   }));
 }
 
-Deno.test("two replicas and more clients than addresses, coming and going: nobody is told an address that another holds", async () => {
+Deno.test("two replicas and more clients than addresses, coming and going: no client is told an address that another holds", async () => {
   await using etcd = await labEtcd();
   const waiting = new Map<number, (reply: Reply) => void>();
   const both = await replicas(etcd.endpoint, 2, (xid, reply) => waiting.get(xid)?.(reply));

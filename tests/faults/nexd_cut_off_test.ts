@@ -119,7 +119,7 @@ Deno.test("many that ask at once are confirmed by few questions, also while othe
     asked++;
     return head.call(store.connection);
   };
-  await until("the mirror is in step", () => store.mirror.state.inStep);
+  await until("the mirror is in sync", () => store.mirror.state.inSync);
   await Promise.all(Array.from({ length: 500 }, () => change(store, () => undefined)));
   stop = true;
   await writing;

@@ -39,7 +39,7 @@ async function filled() {
   };
 }
 
-Deno.test("a long delete that somebody's renewal gets in the way of deletes all the same", async () => {
+Deno.test("a long delete that a renewal gets in the way of deletes all the same", async () => {
   await using lab = await filled();
   const { store, nex } = lab;
   // A renewal of the last member between planning and committing.
@@ -90,7 +90,7 @@ for (
   });
 }
 
-Deno.test("a change that was made, its answer lost, and that somebody has moved since is told as one that may have been made", async () => {
+Deno.test("a change that was made, its answer lost, and that another client has moved since is told as one that may have been made", async () => {
   await using etcd = await labEtcd();
   using relay = new Relay(() => etcd.endpoint);
   const open = (endpoint: string) =>

@@ -65,7 +65,7 @@ Deno.test("a member cut off from the others, or hanging, is left for one that is
   withCluster(async (members) => {
     using store = labStore(members.map(({ endpoint }) => endpoint), { timeoutMs: 2_000 });
     await store.mirror.ready();
-    await until("in step", () => store.mirror.state.inStep);
+    await until("in sync", () => store.mirror.state.inSync);
     await store.committer.commit(put("/a/first", 1));
     const used = at(members, 0);
     used.freeze();
@@ -87,7 +87,7 @@ Deno.test("what the watch does not tell because its member hangs does not count 
     const [used, ...others] = members.map(({ endpoint }) => endpoint);
     using store = labStore([used ?? "", ...others], { checkEveryMs: 100, settleMs: 20 });
     using writer = labStore(others);
-    await until("in step", () => store.mirror.state.inStep);
+    await until("in sync", () => store.mirror.state.inSync);
     at(members, 0).freeze();
     try {
       const write = (n: number) => writer.committer.commit(put("/a/x", n)).then(() => true, () => false);
@@ -101,7 +101,7 @@ Deno.test("what the watch does not tell because its member hangs does not count 
     assert.deepEqual([store.mirror.state.missed, store.mirror.state.relists], [0, 0]);
   }));
 
-Deno.test("with two of three members down, writes and reads are refused and the mirror falls out of step", () =>
+Deno.test("with two of three members down, writes and reads are refused and the mirror falls out of sync", () =>
   withCluster(async (members) => {
     using store = labStore(members.map(({ endpoint }) => endpoint), { timeoutMs: 2_000 });
     await store.mirror.ready();
@@ -109,12 +109,12 @@ Deno.test("with two of three members down, writes and reads are refused and the 
     await until("seen", () => store.mirror.get("/a/x") !== undefined);
     await at(members, 1).kill();
     await at(members, 2).kill();
-    await until("noticed", () => !store.mirror.state.inStep, 20_000);
+    await until("noticed", () => !store.mirror.state.inSync, 20_000);
     await assert.rejects(store.committer.commit(put("/a/x", 2)));
     await assert.rejects(store.connection.get("/a/x"), { code: "unavailable" });
     assert.equal(store.mirror.get("/a/x")?.record.n, 1, "reads go on from what is here");
     await Promise.all([at(members, 1).start(), at(members, 2).start()]);
-    await until("in step", () => store.mirror.state.inStep, 20_000);
+    await until("in sync", () => store.mirror.state.inSync, 20_000);
   }));
 
 Deno.test("TLS: etcd's certificate is checked, ours is shown, and what is wrong is said", async () => {

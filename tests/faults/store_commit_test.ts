@@ -188,7 +188,7 @@ Deno.test("change() finds after a lost answer that it had been written, and does
   assert.equal(kv?.createRevision, kv?.modRevision);
 });
 
-Deno.test("change() plans again from the newer mirror until nobody else was quicker", async () => {
+Deno.test("change() plans again from the newer mirror until no other writer was quicker", async () => {
   await using etcd = await labEtcd();
   using one = labStore([etcd.endpoint]);
   using two = labStore([etcd.endpoint]);
@@ -214,7 +214,7 @@ Deno.test("change() commits several plans in order, and goes on after a conflict
   let planned = 0;
   await change(store, () => {
     const missing = Array.from({ length: 10 }, (_, i) => `/a/${i}`).filter((key) => !store.mirror.get(key));
-    // The mirror of the first round is behind on one key, as if somebody else were quicker.
+    // The mirror of the first round is behind on one key, as if another writer had been quicker.
     if (++planned === 1) {
       return missing.map((key) => ({
         ...create(key, 1),

@@ -90,7 +90,7 @@ Deno.test("mirror.follow() of what is followed already asks nothing of etcd", as
   await store.mirror.follow(["/p/1/", "/a/"]);
 });
 
-Deno.test("mirror.unfollow() forgets, tells so, and hears no more; following again starts anew", async () => {
+Deno.test("mirror.unfollow() forgets, tells so, and gets no more events; following again begins with a listing", async () => {
   await using etcd = await labEtcd();
   using store = labStore([etcd.endpoint]);
   const { mirror, committer } = store;
@@ -129,7 +129,7 @@ Deno.test("mirror.unfollow() forgets, tells so, and hears no more; following aga
   assert.deepEqual(shown(mirror), [["/p/1/x", 3], ["/p/2/x", 2]]);
   assert.throws(() => mirror.unfollow(["/a/"]), /for good/);
   assert.equal(mirror.state.relists, 0);
-  assert.equal(mirror.state.inStep, true);
+  assert.equal(mirror.state.inSync, true);
 });
 
 Deno.test("mirror tells every listener of changes in order, also when one unfollows meanwhile", async () => {
@@ -180,7 +180,7 @@ Deno.test("all prefixes of one mirror.follow() are listed at one revision, in a 
   assert.deepEqual([mirror.state.relists, mirror.state.missed], [0, 0]);
 });
 
-Deno.test("mirror.follow() rejects fast when etcd is away, and it is as if nobody had asked", async () => {
+Deno.test("mirror.follow() rejects fast when etcd is away, and nothing of the call is left", async () => {
   await using etcd = await labEtcd();
   using store = labStore([etcd.endpoint]);
   await store.committer.commit(put("/p/1/x", 1));
@@ -190,7 +190,7 @@ Deno.test("mirror.follow() rejects fast when etcd is away, and it is as if nobod
   await assert.rejects(store.mirror.follow(["/p/1/"]), { code: "unavailable" });
   assert(performance.now() - began < 1_500);
   await etcd.start();
-  await until("in step", () => store.mirror.state.inStep);
+  await until("in sync", () => store.mirror.state.inSync);
   assert.deepEqual(shown(store.mirror), []);
   await store.mirror.reached(1e9, ["/p/1/x"]); // not followed: nothing to wait for
   await store.mirror.follow(["/p/1/"]);
@@ -224,7 +224,7 @@ Deno.test("mirror.follow() before etcd was ever reached rejects; at its start it
   await late.mirror.ready();
 });
 
-Deno.test("mirror.close() refuses whoever waits in mirror.follow(), and what is shown stays", async () => {
+Deno.test("mirror.close() refuses calls that wait in mirror.follow(), and keeps what it has", async () => {
   await using etcd = await labEtcd();
   using writer = labStore([etcd.endpoint]);
   await writer.committer.commit(put("/p/1/x", 1));
@@ -261,7 +261,7 @@ Deno.test("mirror.follow() whose listing is cut short by etcd's end leaves nothi
   await assert.rejects(it.mirror.follow(["/p/1/", "/p/2/"]), { code: "unavailable" });
   assert.deepEqual([it.changes.length, shown(it.mirror).length], [0, 0]);
   await etcd.start();
-  await until("in step", () => it.mirror.state.inStep);
+  await until("in sync", () => it.mirror.state.inSync);
   await it.mirror.follow(["/p/1/", "/p/2/"]);
   assert.equal(shown(it.mirror).length, 400);
 });
@@ -272,7 +272,7 @@ Deno.test("mirror.follow() survives that what its watch needs was compacted mean
   await writer.committer.commit(put("/p/1/x", 1));
   await writer.committer.commit(put("/p/1/goes", 1));
   using it = listed(etcd.endpoint);
-  await until("in step", () => it.mirror.state.inStep);
+  await until("in sync", () => it.mirror.state.inSync);
   it.connection.onPage = async (page, names) => {
     if (names.length === 1 && it.mirror.state.relists === 0) {
       await writer.committer.commit(put("/p/1/x", 2));
@@ -283,7 +283,7 @@ Deno.test("mirror.follow() survives that what its watch needs was compacted mean
     return page;
   };
   await it.mirror.follow(["/p/1/"]);
-  await until("listed anew", () => it.mirror.state.relists === 1 && it.mirror.state.inStep);
+  await until("listed again", () => it.mirror.state.relists === 1 && it.mirror.state.inSync);
   assert.deepEqual(shown(it.mirror), [["/a/x", 1], ["/p/1/x", 2]]);
 });
 
@@ -315,7 +315,7 @@ Deno.test("mirror.unfollow() of a prefix whose mirror.follow() is under way wins
   await writer.committer.commit(put("/p/1/x", 1));
   await writer.committer.commit(put("/p/2/x", 1));
   using it = listed(etcd.endpoint);
-  await until("in step", () => it.mirror.state.inStep);
+  await until("in sync", () => it.mirror.state.inSync);
   it.connection.onPage = (page, names) => {
     if (names.includes("/p/1/")) it.mirror.unfollow(["/p/1/"]);
     return page;
@@ -334,7 +334,7 @@ Deno.test("mirror.follow() and mirror.unfollow() during a re-list come out right
   using it = listed(relay.endpoint);
   const { mirror, connection } = it;
   await mirror.follow(["/p/1/", "/p/2/"]);
-  await until("in step", () => mirror.state.inStep);
+  await until("in sync", () => mirror.state.inSync);
   const reached = Promise.withResolvers<void>(), gate = Promise.withResolvers<void>();
   connection.onPage = async (page, names) => {
     if (names.includes("/a/")) {
@@ -354,7 +354,7 @@ Deno.test("mirror.follow() and mirror.unfollow() during a re-list come out right
   await writer.committer.commit(put("/p/3/x", 3));
   gate.resolve();
   await Promise.all([following, again]);
-  await until("in step", () => mirror.state.inStep);
+  await until("in sync", () => mirror.state.inSync);
   assert.deepEqual(shown(mirror), [["/p/1/x", 1], ["/p/1/y", 2], ["/p/2/x", 2], ["/p/3/x", 3]]);
   assert.equal(mirror.state.relists, 1);
   assert.deepEqual(told(it.changes).filter(([key]) => key === "/p/1/x").map(([, , after]) => after), [
@@ -377,12 +377,12 @@ for (
     const committer = new StoreCommitter(connection);
     await committer.commit(put("/p/1/x", 1));
     const seen = committed(await committer.commit(put("/a/x", 1)));
-    await until("in step", () => mirror.state.inStep && mirror.state.revision >= seen);
+    await until("in sync", () => mirror.state.inSync && mirror.state.revision >= seen);
     it.changes.length = 0;
     connection.onPage = (page, names) => names.length === 1 ? { ...page, header: falsify(page) } : page;
     await assert.rejects(mirror.follow(["/p/1/"]), { code: "unavailable", message: /^etcd is in doubt: / });
     assert.deepEqual(it.changes, []);
-    await until("listed anew", () => mirror.state.relists === 1 && mirror.state.inStep);
+    await until("listed again", () => mirror.state.relists === 1 && mirror.state.inSync);
     connection.onPage = (page) => page;
     await mirror.follow(["/p/1/"]);
     assert.deepEqual(shown(mirror), [["/a/x", 1], ["/p/1/x", 1]]);
@@ -399,7 +399,7 @@ Deno.test("subscribers see the cluster id and the revision of the store that a r
   using it = listed(relay.endpoint);
   const { mirror } = it;
   await mirror.follow(["/p/1/"]);
-  await until("in step", () => mirror.state.inStep);
+  await until("in sync", () => mirror.state.inSync);
   const first = mirror.clusterId;
   const seen: unknown[] = [];
   mirror.subscribe((changes) => {
@@ -411,7 +411,7 @@ Deno.test("subscribers see the cluster id and the revision of the store that a r
   });
   target = after.endpoint;
   relay.cut();
-  await until("listed anew", () => mirror.state.relists === 1);
+  await until("listed again", () => mirror.state.relists === 1);
   using other = labStore([after.endpoint]);
   await other.mirror.ready();
   assert.notEqual(mirror.clusterId, first);
@@ -429,7 +429,7 @@ Deno.test("4,000 prefixes are followed, and one event costs no more than it does
   }
   using store = labStore([etcd.endpoint], { checkEveryMs: 500 });
   const { mirror } = store;
-  await until("in step", () => mirror.state.inStep);
+  await until("in sync", () => mirror.state.inSync);
 
   const millis = async (work: () => Promise<void>) => {
     const began = performance.now();
@@ -466,10 +466,10 @@ Deno.test("4,000 prefixes are followed, and one event costs no more than it does
   );
   await mirror.reached(all, ["/p/3999/y"]);
   await etcd.kill();
-  await until("away", () => !mirror.state.inStep);
+  await until("away", () => !mirror.state.inSync);
   await etcd.start();
-  const back = await millis(() => until("in step again", () => mirror.state.inStep));
-  console.log(`in step again after ${back.toFixed()} ms`);
+  const back = await millis(() => until("in sync again", () => mirror.state.inSync));
+  console.log(`in sync again after ${back.toFixed()} ms`);
   const gone = await millis(async () => {
     mirror.unfollow(prefixes.slice(0, 2_000));
     await mirror.follow(prefixes.slice(0, 4));
@@ -485,7 +485,7 @@ Deno.test("mirror finds what the watch has lost of a followed prefix", async () 
   const connection = new Forgetful({ endpoints: [etcd.endpoint] });
   const mirror = new StoreMirror(connection, things, { checkEveryMs: 200, settleMs: 50 });
   await mirror.follow(["/p/1/"]);
-  await until("in step", () => mirror.state.inStep);
+  await until("in sync", () => mirror.state.inSync);
   connection.forget = "/p/1/lost";
   const committer = new StoreCommitter(connection);
   const revision = committed(await committer.commit(create("/p/1/lost", 1)));
@@ -502,7 +502,7 @@ Deno.test("a followed prefix is followed on by another member when the first is 
     using store = labStore([first ?? "", ...others]);
     using writer = labStore(others);
     await store.mirror.follow(["/p/1/", "/p/2/"]);
-    await until("in step", () => store.mirror.state.inStep);
+    await until("in sync", () => store.mirror.state.inSync);
     await members[0]?.kill();
     store.mirror.unfollow(["/p/2/"]);
     await until("a leader", () => writer.committer.commit(put("/p/1/x", 1)).then(() => true, () => false));
@@ -576,7 +576,7 @@ Deno.test(`follow, unfollow, writes and troubles in random order end as a listin
   await Promise.all(calls);
   stop = true;
   await Promise.all(writing);
-  await until("in step", () => mirror.state.inStep);
+  await until("in sync", () => mirror.state.inSync);
   // Those that were refused are asked for again.
   await mirror.follow([...followed]);
   const { revision } = await writer.connection.head();

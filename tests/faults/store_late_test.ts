@@ -71,7 +71,7 @@ Deno.test("of many transactions under way when an answer is lost each is committ
       return (before?.record.n ?? 0) >= 10 ? undefined : { ...put(key, (before?.record.n ?? 0) + 1), guards };
     }, { grouped: true });
   const keys = Array.from({ length: 100 }, (_, i) => `/a/${i}`);
-  // Only a connection that is not there yet may be an error for whoever counts: then nothing was written.
+  // Only a connection that is not there yet may be an error for the client: then nothing was written.
   const away = (error: unknown) => {
     if (!(error instanceof Refusal && error.code === "unavailable")) throw error;
   };

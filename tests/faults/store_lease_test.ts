@@ -36,7 +36,7 @@ Deno.test("a key put with a lease outlives the lease's time to live while the le
   assert(!lease.live);
 });
 
-Deno.test("a lease that nobody keeps ends by itself, and takes its keys along", async () => {
+Deno.test("a lease that is not kept alive ends by itself, and takes its keys along", async () => {
   await using etcd = await labEtcd();
   using store = labStore([etcd.endpoint]);
   const { id, ttlSeconds } = await store.connection.grantLease(1);
@@ -75,7 +75,7 @@ Deno.test("a lease that ended behind its keeper's back is replaced, and its keys
   const { lease, granted } = holding(store, 2);
   await until("held", () => granted.length === 1);
   await store.connection.revokeLease(granted[0] ?? 0n);
-  await until("held anew", () => granted.length === 2);
+  await until("held again", () => granted.length === 2);
   assert(lease.live);
   assert.notEqual(granted[0], granted[1]);
   assert.notEqual(await store.connection.get("/a/held"), undefined);

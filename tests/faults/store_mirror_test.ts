@@ -40,7 +40,7 @@ Deno.test("mirror.reached() of a removal of what was not there does not wait for
   await store.mirror.reached(outcome.revision + 1, ["/a/none", "/elsewhere"]);
 });
 
-Deno.test("mirror lists anew when the history it needs was compacted during the watch", async () => {
+Deno.test("mirror lists again when the history it needs was compacted during the watch", async () => {
   await using etcd = await labEtcd();
   using relay = new Relay(() => etcd.endpoint);
   using writer = labStore([etcd.endpoint]);
@@ -59,7 +59,7 @@ Deno.test("mirror lists anew when the history it needs was compacted during the 
   relay.cut();
 
   await reader.mirror.reached(last.revision, ["/b/new"]);
-  await until("in step", () => reader.mirror.state.inStep);
+  await until("in sync", () => reader.mirror.state.inSync);
   assert.deepEqual([...reader.mirror.entries()].map(({ key, record }) => [key, record.n]).sort(), [[
     "/a/stays",
     2,
@@ -99,9 +99,9 @@ Deno.test("mirror shows every acknowledged write exactly once while etcd is kill
     const before = acknowledged.size;
     await until("writes go on", () => acknowledged.size > before + 200);
     await etcd.kill("SIGKILL");
-    await until("the mirror notices", () => !store.mirror.state.inStep);
+    await until("the mirror notices", () => !store.mirror.state.inSync);
     await etcd.start();
-    await until("the mirror recovers", () => store.mirror.state.inStep);
+    await until("the mirror recovers", () => store.mirror.state.inSync);
   }
   stop = true;
   await Promise.all(writers);
@@ -114,7 +114,7 @@ Deno.test("mirror shows every acknowledged write exactly once while etcd is kill
     seen.set(key, after.modRevision);
   }
   for (const [key, revision] of acknowledged) assert.equal(seen.get(key), revision, key);
-  const outs = store.events.filter(({ kind }) => kind === "out-of-step");
+  const outs = store.events.filter(({ kind }) => kind === "out-of-sync");
   assert.equal(outs.length, 3, "reported once each time");
 });
 
@@ -161,11 +161,11 @@ Deno.test("mirror notices an etcd that hangs with its connections open, and goes
   await using etcd = await labEtcd();
   using store = labStore([etcd.endpoint], { timeoutMs: 1_000 });
   await store.mirror.ready();
-  await until("in step", () => store.mirror.state.inStep);
+  await until("in sync", () => store.mirror.state.inSync);
   etcd.freeze();
-  await until("noticed", () => !store.mirror.state.inStep, 20_000);
+  await until("noticed", () => !store.mirror.state.inSync, 20_000);
   etcd.thaw();
-  await until("in step again", () => store.mirror.state.inStep);
+  await until("in sync again", () => store.mirror.state.inSync);
   const outcome = await store.committer.commit(put("/a/x", 1));
   assert(outcome.committed);
   await store.mirror.reached(outcome.revision, ["/a/x"]);
@@ -187,7 +187,7 @@ Deno.test("mirror finds what the watch has lost by comparing itself with a listi
   const connection = new Forgetful({ endpoints: [etcd.endpoint] });
   const mirror = new StoreMirror(connection, things, { checkEveryMs: 200, settleMs: 100 });
   await mirror.ready();
-  await until("in step", () => mirror.state.inStep);
+  await until("in sync", () => mirror.state.inSync);
   await writer.committer.commit(put("/a/lost", 1));
   await writer.committer.commit(put("/a/kept", 1));
   await until("lost one", () => connection.lost === 1);
@@ -229,7 +229,7 @@ Deno.test("mirror finds nothing missed in a busy store", async () => {
   assert.equal(store.mirror.state.relists, 0);
 });
 
-Deno.test("mirror lists anew from a store that was set back, and emits the difference", async () => {
+Deno.test("mirror lists again from a store that was set back, and emits the difference", async () => {
   await using before = await labEtcd();
   await using after = await labEtcd();
   using writer = labStore([before.endpoint]);
@@ -253,7 +253,7 @@ Deno.test("a mirror that comes back to the same member does not list everything 
   await using etcd = await labEtcd();
   using relay = new Relay(() => etcd.endpoint);
   using store = labStore([relay.endpoint]);
-  await until("in sync", () => store.mirror.state.inStep);
+  await until("in sync", () => store.mirror.state.inSync);
   const { connection } = store, list = connection.list.bind(connection);
   const listed: number[] = [];
   connection.list = (...what) => {
@@ -267,7 +267,7 @@ Deno.test("a mirror that comes back to the same member does not list everything 
   assert(listed[0]! - cut >= 800, `after ${listed[0]! - cut} ms`);
 });
 
-Deno.test("a store restored past the revision that was known is read anew soon after the reconnection", async () => {
+Deno.test("a store restored past the revision that was known is read again soon after the reconnection", async () => {
   await using etcd = await labEtcd();
   const writer = labStore([etcd.endpoint]);
   await writer.committer.commit(put("/a/stays", 1));
@@ -282,7 +282,7 @@ Deno.test("a store restored past the revision that was known is read anew soon a
   using relay = new Relay(() => target);
   using store = labStore([relay.endpoint]);
   await store.committer.commit(put("/a/changed", 2));
-  await until("seen", () => store.mirror.get("/a/changed")?.record.n === 2 && store.mirror.state.inStep);
+  await until("seen", () => store.mirror.get("/a/changed")?.record.n === 2 && store.mirror.state.inSync);
   const known = store.mirror.state.revision;
 
   target = "http://127.0.0.1:1";

@@ -30,13 +30,13 @@ const writers = Array.from({ length: 4 }, async (_, i) => {
   }
 });
 
-/** How long it takes from now until a write is confirmed that began from now on, and the mirror is in step, in s. */
+/** How long it takes from now until a write is confirmed that began from now on, and the mirror is in sync, in s. */
 async function recovery(): Promise<{ write: number; mirror: number; slowest: number }> {
   const began = performance.now();
   slowest = 0;
   await until("a write", () => (confirmed.at(-1) ?? 0) > began, 60_000);
   const write = performance.now() - began;
-  await until("in step", () => store.mirror.state.inStep, 60_000);
+  await until("in sync", () => store.mirror.state.inSync, 60_000);
   const mirror = performance.now() - began;
   return { write: write / 1000, mirror: mirror / 1000, slowest: slowest / 1000 };
 }

@@ -88,7 +88,7 @@ Deno.test("a network that cannot be listed is not held, and can be when etcd is 
   await assert.rejects(store.holdAll([blue, red]), { code: "unavailable" });
   await assert.rejects(store.allEndpoints(), { code: "unavailable" });
   await etcd.start();
-  await until("in step", () => store.mirror.state.inStep);
+  await until("in sync", () => store.mirror.state.inSync);
   assert.deepEqual(kinds(store), base);
   await store.hold(blue);
   assert.deepEqual(kinds(store), { ...base, ...held });

@@ -14,7 +14,7 @@ Deno.test("an answer that came while the process was busy for longer than a call
   using store = labStore([etcd.endpoint], { maxInFlight: 8 });
   await store.mirror.ready();
   await store.committer.commit(create("/a/first", 1));
-  await until("in sync", () => store.mirror.state.inStep);
+  await until("in sync", () => store.mirror.state.inSync);
   etcd.freeze();
   const outcomes = Array.from({ length: 4 }, (_, i) => store.committer.commit(create(`/a/${i}`, 1)));
   // Long enough for them to be sent; etcd answers while this process does nothing.

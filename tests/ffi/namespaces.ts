@@ -1,4 +1,4 @@
-/** Namespaces for tests of ffi/, removed whatever happens, and what iproute2 sees in them. */
+/** Namespaces for tests of ffi/, removed also when a test fails, and what iproute2 sees in them. */
 import { libc } from "../../ffi/libc.ts";
 import { createNamespace, removeNamespace } from "../../ffi/netns.ts";
 import { run } from "../lab/host.ts";

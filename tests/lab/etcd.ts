@@ -32,7 +32,7 @@ interface Place {
   readonly metrics: string;
 }
 
-/** An etcd that nobody has ended does not run any more. */
+/** An etcd that the test did not end does not run any more. */
 export class EndedByItself extends Error {}
 
 /** One member. Its ports and data stay the same across restarts. */

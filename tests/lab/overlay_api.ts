@@ -100,7 +100,7 @@ export class Api {
     await this.#json({ method: "DELETE", path: `/endpoints/${id}${force ? "?force=1" : ""}` });
   }
 
-  /** Any request, whatever its answer. */
+  /** Any request; its answer may be an error. */
   ask(question: Question): Promise<Answer> {
     return requestIn(this.namespace, { hostname: "127.0.0.1", port: API_PORT }, question);
   }

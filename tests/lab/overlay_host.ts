@@ -120,7 +120,7 @@ export class OverlayHost implements AsyncDisposable {
     this.removeNamespaces();
   }
 
-  /** A namespace of somebody's that endpoints can be active in. */
+  /** A namespace, as a container has, that endpoints can be active in. */
   async container(name = `c${this.made++}`): Promise<Host> {
     const container = await this.lab.host(`${this.name}-${name}`);
     this.containers.push(container);

@@ -43,7 +43,7 @@ export class Operations {
     const failures: unknown[] = [];
     const over = () => failures.length > 0 || performance.now() >= untilMs;
     const work = this.workers.map(({ host, dice }) => this.work(host, dice, over));
-    // All of them end before this does, whatever became of one.
+    // All of them end before this does, also when one fails.
     await Promise.all(
       [...work, this.makeTrouble(over)].map((task) => task.catch((error) => failures.push(error))),
     );
@@ -128,7 +128,7 @@ export class Operations {
   }
 
   private async deleteEndpoint(host: OverlayHost, id: string): Promise<void> {
-    // Perhaps before whoever made it has heard of that.
+    // Perhaps before the client that made it has its answer.
     this.asked.add(id);
     this.made.delete(id);
     await host.api.deleteEndpoint(id);

@@ -1,4 +1,4 @@
-/** What must hold of a store whatever has been done to it; shares no code with what it judges. */
+/** What must hold of a store after any operation; shares no code with what it judges. */
 import type { Records } from "./etcd_kv.ts";
 import type { ApiEndpoint, ApiNetwork } from "./overlay_api.ts";
 import { addressOf, read } from "./overlay_judge.ts";

@@ -44,7 +44,7 @@ export class LabServices implements AsyncDisposable {
     return (await run(this.nexCommand(args), { timeout: 120_000 })).stdout;
   }
 
-  /** The same, whatever its exit status. */
+  /** The same; its exit status may be an error. */
   tryNex(...args: string[]): ReturnType<typeof run> {
     return run(this.nexCommand(args), { mayFail: true });
   }

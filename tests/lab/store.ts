@@ -35,7 +35,7 @@ export function labStore(
   return { ...store, events, changes, [Symbol.dispose]: () => store.close() };
 }
 
-/** Puts a record, whatever was there. */
+/** Puts a record, in place of what was there. */
 export function put(key: string, n: number): Plan {
   return { guards: [], ops: [{ put: key, value: JSON.stringify({ n }) }] };
 }

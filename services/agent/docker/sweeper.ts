@@ -35,7 +35,7 @@ export class ForgottenEndpoints {
   /** Looks through all of them once. */
   async sweep(): Promise<void> {
     const { view, host, kernel, trust, store, log } = this.context;
-    if (trust.doubt || !store.mirror.state.inStep) return;
+    if (trust.doubt || !store.mirror.state.inSync) return;
     const all = view.endpointsOn(host.hostname).filter(({ record }) => record.strand_docker);
     // The other end of one that Docker has not taken.
     if (!all.length) return this.#nowhere.clear();
