@@ -78,6 +78,7 @@ export function main(args: string[]): Promise<number> {
       if (running.claim?.hold) throw new Refusal("unavailable", running.claim.sentence);
       throw new Refusal("unavailable", `etcd at ${config.etcd.endpoints.join(", ")} was not reached yet`);
     };
+    const dockerStarted = Promise.withResolvers<void>();
     const api = gated(() => started(running.agent));
     const { listen } = settings;
     const server = await serveAgentApi(api, {
@@ -97,7 +98,13 @@ export function main(args: string[]): Promise<number> {
     daemon.defer("API", () => server.close());
     daemon.check(() => server.problem());
     if (settings.docker.enabled) {
-      const plugin = await servePlugin(() => started(running.docker), settings, tls, log);
+      const plugin = await servePlugin(
+        () => started(running.docker),
+        dockerStarted.promise,
+        settings,
+        tls,
+        log,
+      );
       daemon.defer("Docker plugin", () => plugin.close());
       daemon.check(() => plugin.problem());
     }
@@ -222,6 +229,7 @@ export function main(args: string[]): Promise<number> {
     if (settings.docker.enabled) {
       const docker = new DockerEndpoints(context, workers, names, (network) => sweeper.look(network));
       running.docker = docker;
+      dockerStarted.resolve();
       const forgotten = new ForgottenEndpoints(context, docker, graceMs);
       daemon.defer("forgotten endpoints", () => forgotten.close());
     }

@@ -54,7 +54,7 @@ export class DockerHost implements AsyncDisposable {
   }
 
   /** Starts it and waits until it answers. @returns how long that took, in ms */
-  async start(timeoutMs = 30_000): Promise<number> {
+  async start(timeoutMs = 90_000): Promise<number> {
     const { directory } = this, started = performance.now();
     // Of one that was killed, and of its containerd, which dies with it: what may have their pids now is not they.
     for (const file of ["pid", "exec/containerd/containerd.pid"]) {

@@ -1,12 +1,30 @@
-/** Resolves when `holds` does; throws naming `what` after `timeoutMs`. */
+/** Waits for a condition, which a test does in place of a sleep. A wait that fails prints what it saw last. */
+
+/** Keeps a value as what was seen last, and gives it back. */
+export type See = <T>(value: T) => T;
+
+/**
+ * Resolves when `holds` does; throws naming `what`, with what the condition saw last, after `timeoutMs`. The default is
+ * long, since a machine may be busy with other tests, and waiting costs nothing when the condition comes.
+ */
 export async function until(
   what: string,
-  holds: () => boolean | Promise<boolean>,
-  timeoutMs = 10_000,
+  holds: (see: See) => boolean | Promise<boolean>,
+  timeoutMs = 60_000,
 ): Promise<void> {
   const deadline = Date.now() + timeoutMs;
-  while (!(await holds())) {
-    if (Date.now() > deadline) throw new Error(`${what}: not so after ${timeoutMs} ms`);
+  let last: { readonly seen: unknown } | undefined;
+  const see: See = (value) => {
+    last = { seen: value };
+    return value;
+  };
+  while (!(await holds(see))) {
+    if (Date.now() > deadline) {
+      const seen = last
+        ? `; seen last: ${Deno.inspect(last.seen, { depth: 8, strAbbreviateSize: 10_000 })}`
+        : "";
+      throw new Error(`${what}: not so after ${timeoutMs} ms${seen}`);
+    }
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }

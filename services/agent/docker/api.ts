@@ -2,10 +2,10 @@ import type { Ip } from "../../common/ip.ts";
 import type { DockerIds, EndpointRecord, NetworkRecord } from "../../store/sand_records.ts";
 import type { AskedPools } from "./pools.ts";
 
-/** What an agent does for its host's Docker; every method answers at once, or throws Refusal with a sentence. */
+/** What an agent does for its host's Docker; every method throws Refusal with a sentence for what cannot be done. */
 export interface DockerApi {
   /** Throws Refusal "not-found". */
-  network(id: string): NetworkRecord;
+  network(id: string): NetworkRecord | Promise<NetworkRecord>;
   /** Takes an address, the next free one unless it is given, for an endpoint that is made next. */
   claim(network: string, address: Ip | undefined): Promise<Ip>;
   /** Does nothing for an address that nobody, or an endpoint, has. */
@@ -17,7 +17,7 @@ export interface DockerApi {
   /** An endpoint that is inactive yet. One that is there already is answered again. */
   createEndpoint(ids: DockerIds, wanted: WantedEndpoint): Promise<EndpointRecord>;
   /** Undefined: Docker knows none of that id here. */
-  endpoint(dockerId: string): EndpointRecord | undefined;
+  endpoint(dockerId: string): EndpointRecord | undefined | Promise<EndpointRecord | undefined>;
   /** Makes it active. @returns the name of the interface that Docker is to take from its own namespace */
   join(dockerId: string, sandbox: string): Promise<string>;
   /** Makes it inactive: its interface is gone. Does nothing where there is none. */

@@ -16,9 +16,9 @@ export const ipamDriver: Calls = {
   GetDefaultAddressSpaces: () =>
     Promise.resolve({ LocalDefaultAddressSpace: ADDRESS_SPACE, GlobalDefaultAddressSpace: ADDRESS_SPACE }),
 
-  RequestPool(api, body, asked) {
+  async RequestPool(api, body, asked) {
     const { Pool, SubPool, Options, V6 } = readCall(requests.requestPool, body);
-    const network = api.network(poolOption(Options)), range = rangeOf(network);
+    const network = await api.network(poolOption(Options)), range = rangeOf(network);
     if (V6) throw invalid("V6: networks have IPv4 addresses only: leave --ipv6 out");
     if (SubPool !== "") {
       throw invalid(
@@ -32,11 +32,7 @@ export const ipamDriver: Calls = {
       );
     }
     asked.ask(network.id, `${range}`);
-    return Promise.resolve({
-      PoolID: network.id,
-      Pool: range.toString(),
-      Data: { [GATEWAY]: gatewayText(network) },
-    });
+    return { PoolID: network.id, Pool: range.toString(), Data: { [GATEWAY]: gatewayText(network) } };
   },
 
   // The pool is the network, which stays.
@@ -47,7 +43,7 @@ export const ipamDriver: Calls = {
 
   async RequestAddress(api, body) {
     const { PoolID, Address, Options } = readCall(requests.address, body);
-    const network = api.network(poolNetwork(PoolID)), wanted = optionalAddress(Address, "Address");
+    const network = await api.network(poolNetwork(PoolID)), wanted = optionalAddress(Address, "Address");
     if (Options[ADDRESS_TYPE] === GATEWAY) {
       if (!wanted || wanted.equals(gatewayOf(network))) return { Address: gatewayText(network), Data: {} };
       throw invalid(

@@ -17,7 +17,7 @@ export const networkDriver: Calls = {
 
   async CreateNetwork(api, body, asked) {
     const { NetworkID, Options, IPv4Data, IPv6Data } = readCall(requests.createNetwork, body);
-    const network = api.network(networkOption(Options));
+    const network = await api.network(networkOption(Options));
     if (IPv6Data.length) throw invalid("IPv6Data: networks have IPv4 addresses only: leave --ipv6 out");
     if (Options[ENABLE_IPV4] === false) {
       throw invalid("IPv4Data: networks have IPv4 addresses only: leave --ipv4=false out");
@@ -57,10 +57,10 @@ export const networkDriver: Calls = {
     };
   },
 
-  EndpointOperInfo(api, body) {
+  async EndpointOperInfo(api, body) {
     const { EndpointID } = readCall(requests.endpoint, body);
-    const record = api.endpoint(EndpointID);
-    return Promise.resolve({
+    const record = await api.endpoint(EndpointID);
+    return {
       Value: record
         ? {
           "sand-id": record.network_id,
@@ -70,7 +70,7 @@ export const networkDriver: Calls = {
           "sand-active": `${record.active}`,
         }
         : {},
-    });
+    };
   },
 
   async DeleteEndpoint(api, body) {

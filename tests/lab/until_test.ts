@@ -1,0 +1,13 @@
+import assert from "node:assert/strict";
+import { until } from "./until.ts";
+
+Deno.test("until() waits for a condition, and says what it saw last when that does not come", async () => {
+  let looks = 0;
+  await until("three looks", () => ++looks === 3);
+  assert.equal(looks, 3);
+  await assert.rejects(
+    until("all run", (see) => see(["c1", "c2"]).length === 3, 20),
+    /^Error: all run: not so after 20 ms; seen last: \[ "c1", "c2" \]$/,
+  );
+  await assert.rejects(until("it holds", () => false, 20), /^Error: it holds: not so after 20 ms$/);
+});
