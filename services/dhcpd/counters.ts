@@ -1,6 +1,6 @@
 import type { NameOutcome } from "../nex/client_name.ts";
 import { Type } from "./numbers.ts";
-import type { Reason } from "./protocol.ts";
+import type { Reason } from "./decision.ts";
 
 /** What dhcpd counts. */
 export interface Counts {

@@ -11,7 +11,9 @@ import { type Counts, noCounts, replyNames, typeNames } from "./counters.ts";
 import type { Message } from "./message.ts";
 import { Opt } from "./numbers.ts";
 import { Offers } from "./offers.ts";
-import { type Arrival, clientIn, type Commit, handle, type Step } from "./protocol.ts";
+import type { Arrival } from "./arrival.ts";
+import { clientIn, type Commit, type Decision } from "./decision.ts";
+import { handle } from "./protocol.ts";
 import type { Reply } from "./reply.ts";
 
 export interface ExchangesOptions<From> {
@@ -110,21 +112,21 @@ export class Exchanges<From> {
       storeAway: isForeign || !store.mirror.state.inSync,
       ...isForeign && { tried: true },
     };
-    const step = handle(view, this.#offers, known);
-    if (step.do !== "commit") this.#finish(from, known, step);
+    const decision = handle(view, this.#offers, known);
+    if (decision.do !== "commit") this.#finish(from, known, decision);
     else if (isForeign) this.counts.ignored["store-away"]++;
     // A release or decline ends the lease that its client had when it was sent, not one that it has got since.
-    else if (!step.reply && this.#shownSince(step.client, arrival.received)) {
+    else if (!decision.reply && this.#shownSince(decision.client, arrival.received)) {
       this.counts.ignored["not-held"]++;
-    } else if (this.#pending.has(step.client)) this.counts.ignored["in-flight"]++;
+    } else if (this.#pending.has(decision.client)) this.counts.ignored["in-flight"]++;
     else if (this.#writing >= MOST_PENDING) this.counts.ignored.overload++;
     else {
       const kept = { ...known, message: arrival.message.copy() };
       const attempt: Attempt = { since: performance.now(), over: false };
-      this.#pending.set(step.client, attempt);
+      this.#pending.set(decision.client, attempt);
       this.#timer ??= setTimeout(() => this.#giveUp(), this.#giveUpMs / 8);
       this.#writing++;
-      void this.#commit(from, kept, step, attempt);
+      void this.#commit(from, kept, decision, attempt);
     }
   }
 
@@ -155,10 +157,10 @@ export class Exchanges<From> {
 
   /** Resolves when nothing of it is under way any more; never rejects. */
   async #commit(from: From, arrival: Arrival, planned: Commit, attempt: Attempt): Promise<void> {
-    const step = await this.#write(arrival, planned, attempt);
+    const decision = await this.#write(arrival, planned, attempt);
     if (!attempt.over) {
       this.#pending.delete(planned.client);
-      this.#finish(from, arrival, step);
+      this.#finish(from, arrival, decision);
       this.#flushSoon();
     }
     if (--this.#writing) return;
@@ -188,7 +190,7 @@ export class Exchanges<From> {
   }
 
   /** Never rejects. */
-  async #write(arrival: Arrival, planned: Commit, attempt: Attempt): Promise<Step> {
+  async #write(arrival: Arrival, planned: Commit, attempt: Attempt): Promise<Decision> {
     const { committer, mirror } = this.#options.store;
     let outdated = false;
     try {
@@ -207,16 +209,16 @@ export class Exchanges<From> {
   }
 
   /** Decides anew, from what others have written meanwhile, and commits that. */
-  async #again(arrival: Arrival, planned: Commit, attempt: Attempt): Promise<Step> {
+  async #again(arrival: Arrival, planned: Commit, attempt: Attempt): Promise<Decision> {
     // A release or decline was of the lease that it met: what the client got since then is not its business.
     if (!planned.reply) return { do: "ignore", why: "not-held" };
-    let step: Step = { do: "ignore", why: "store-away" };
+    let decision: Decision = { do: "ignore", why: "store-away" };
     await change(this.#options.store, () => {
       if (attempt.over) throw new Refusal("unavailable", "it took too long");
-      step = handle(this.#options.view, this.#offers, arrival);
-      return step.do === "commit" ? step.plan : undefined;
+      decision = handle(this.#options.view, this.#offers, arrival);
+      return decision.do === "commit" ? decision.plan : undefined;
     }, { grouped: true, patienceMs: PATIENCE, unconfirmed: true });
-    return step;
+    return decision;
   }
 
   /** With etcd away, or its word lost, what was known before may still be confirmed. */
@@ -225,7 +227,7 @@ export class Exchanges<From> {
     planned: Commit,
     error: unknown,
     attempt: Attempt,
-  ): Promise<Step> {
+  ): Promise<Decision> {
     this.counts.failures++;
     if (error instanceof UnknownOutcome) {
       try {
@@ -242,22 +244,22 @@ export class Exchanges<From> {
     return handle(this.#options.view, this.#offers, { ...arrival, storeAway: true, tried: true });
   }
 
-  #finish(from: From, { message, mac, now }: Arrival, step: Step): void {
-    if (step.do === "ignore") {
-      this.counts.ignored[step.why]++;
-      if (step.why === "unknown-client") this.#options.onUnknown?.(from, message, mac, step.link);
-      if (!step.network) return;
-      if (step.why === "exhausted") this.#exhausted(step.network);
-      if (step.why === "no-address") this.#noAddress(step.network, mac);
-      if (step.why === "static-declined") this.#declined(step.network, message, mac, "a static");
-    } else if (step.reply) {
-      const reply = this.#inTime(step.reply, now);
+  #finish(from: From, { message, mac, now }: Arrival, decision: Decision): void {
+    if (decision.do === "ignore") {
+      this.counts.ignored[decision.why]++;
+      if (decision.why === "unknown-client") this.#options.onUnknown?.(from, message, mac, decision.link);
+      if (!decision.network) return;
+      if (decision.why === "exhausted") this.#exhausted(decision.network);
+      if (decision.why === "no-address") this.#noAddress(decision.network, mac);
+      if (decision.why === "static-declined") this.#declined(decision.network, message, mac, "a static");
+    } else if (decision.reply) {
+      const reply = this.#inTime(decision.reply, now);
       if (!reply) return void this.counts.ignored.late++;
       this.counts[replyNames[reply.type]]++;
-      if (step.do === "commit" && step.named) this.counts.names[step.named]++;
+      if (decision.do === "commit" && decision.named) this.counts.names[decision.named]++;
       this.#options.send(from, message, reply);
-    } else if (step.do === "commit" && step.declined) {
-      this.#declined(step.declined, message, mac, "its");
+    } else if (decision.do === "commit" && decision.declined) {
+      this.#declined(decision.declined, message, mac, "its");
     }
   }
 

@@ -40,7 +40,7 @@ export class Offers {
   #now = 0;
 
   /** What is offered to others than the client last named; one object, for use at once. */
-  readonly #besides: Offered = {
+  readonly #excluding: Offered = {
     has: (address) => {
       const client = this.#byAddress.get(address);
       return client !== undefined && client !== this.#asking && ++this.#passed <= MOST_PASSED;
@@ -58,7 +58,7 @@ export class Offers {
   }
 
   /** What not to offer to `client` at `now` (seconds); holds until the next call. */
-  besides(client: string, network: string, now: number): Offered {
+  excluding(client: string, network: string, now: number): Offered {
     for (const [other, { until }] of this.#byClient) {
       if (until > now && this.#byClient.size <= MOST) break;
       this.drop(other);
@@ -70,10 +70,10 @@ export class Offers {
     if (this.#byClient.size === 0) this.#search.next = 0;
     this.#searched = false;
     this.#passed = 0;
-    return this.#besides;
+    return this.#excluding;
   }
 
-  /** Keeps an address for the client that {@link besides} was asked for. */
+  /** Keeps an address for the client that {@link excluding} was asked for. */
   hold(client: string, address: number, now: number): void {
     this.drop(client);
     const other = this.#byAddress.get(address);

@@ -27,7 +27,7 @@ export function takePort(name: string, ifindex: number): Port {
   const fd = open(name, ifindex, visible);
   try {
     attachFilter(fd, nothing);
-    const others = besides([fd]);
+    const others = socketsExcept([fd]);
     if (others.some((other) => other.ifindex === ifindex)) throw taken(name, "of this interface");
     return { fd, shared: others.some((other) => other.ifindex === 0) };
   } catch (error) {
@@ -38,7 +38,7 @@ export function takePort(name: string, ifindex: number): Port {
 
 /** The interfaces on which sockets besides our own, `fds`, have the server's port. */
 export function contestedInterfaces(fds: readonly number[]): Set<number> {
-  return new Set(besides(fds).map(({ ifindex }) => ifindex));
+  return new Set(socketsExcept(fds).map(({ ifindex }) => ifindex));
 }
 
 function open(device: string, ifindex: number, share: boolean): number {
@@ -66,7 +66,7 @@ function taken(name: string, where: string): Refusal {
   );
 }
 
-function besides(fds: readonly number[]): UdpOwner[] {
+function socketsExcept(fds: readonly number[]): UdpOwner[] {
   const own = new Set(fds.map((fd) => Number(statusOf(fd).inode)));
   return (udpOwners(SERVER_PORT) ?? []).filter(({ inode }) => !own.has(inode));
 }

@@ -12,7 +12,9 @@ import { Message } from "./message.ts";
 import { Opt, Type } from "./numbers.ts";
 import { Offers } from "./offers.ts";
 import { bytes32 } from "./options.ts";
-import { type Arrival, handle, type Step } from "./protocol.ts";
+import type { Arrival } from "./arrival.ts";
+import type { Decision } from "./decision.ts";
+import { handle } from "./protocol.ts";
 
 const NOW = 1_000_000;
 const ip = (text: string) => Ip.parse(text).u32;
@@ -66,7 +68,7 @@ class Server {
     this.store.write({ guards: [], ops: claims });
   }
 
-  step(message: ClientMessage, arrival: Partial<Arrival> = {}): Step {
+  step(message: ClientMessage, arrival: Partial<Arrival> = {}): Decision {
     const bytes = clientMessage(message);
     const decoded = new Message();
     assert(decoded.read(bytes, 0, bytes.length));

@@ -20,7 +20,7 @@ export class Unused {
    * What not to offer while clocks disagree, for one search. Where that finds nothing in time, it ends with an address that
    * has been used.
    */
-  beside(held: Offered, network: string, isUnused: (address: number) => boolean): Offered {
+  excluding(held: Offered, network: string, isUnused: (address: number) => boolean): Offered {
     let from = this.#from.get(network) ?? 0, left = MOST;
     let searching = false, contiguous = true;
     return {

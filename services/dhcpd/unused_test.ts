@@ -9,7 +9,7 @@ function search(
   held: ReadonlySet<number> = new Set(),
 ): { found: number | undefined; looked: number } {
   let looked = 0;
-  const offered = unused.beside(
+  const offered = unused.excluding(
     { has: (address) => held.has(address), begin: (lowest) => lowest },
     "mini",
     (address) => {

@@ -9,13 +9,13 @@ import type { Draft } from "./steps.ts";
  * The lowest address of the network's range that nobody has and that is not the network's own (network,
  * broadcast, gateway, server); undefined when there is none.
  *
- * @param besides Further addresses to pass over, as 32-bit values.
+ * @param excluded Further addresses to pass over, as 32-bit values.
  * @param above Addresses below are passed over too.
  */
 export function lowestFree(
   from: Reader,
   network: Network,
-  besides?: { has(address: number): boolean },
+  excluded?: { has(address: number): boolean },
   above = 0,
 ): number | undefined {
   const { range4 } = network;
@@ -23,7 +23,7 @@ export function lowestFree(
   const own = ownAddresses(network);
   const begin = Math.max(from.lowest(network), range4.begin, above);
   for (let address = begin; address <= range4.end; address++) {
-    if (!from.taken(address) && !own.has(address) && !besides?.has(address)) return address;
+    if (!from.taken(address) && !own.has(address) && !excluded?.has(address)) return address;
   }
   return undefined;
 }
@@ -39,18 +39,18 @@ export function isFree(from: Reader, network: Network, address: number): boolean
  * The address of the network's range that was declined longest ago and that no member has; undefined when there is none.
  * For when nothing else is left.
  *
- * @param besides Further addresses to pass over, as 32-bit values.
+ * @param excluded Further addresses to pass over, as 32-bit values.
  */
 export function oldestDeclined(
   from: Reader,
   network: Network,
-  besides?: { has(address: number): boolean },
+  excluded?: { has(address: number): boolean },
 ): number | undefined {
   let oldest: number | undefined, least = Infinity;
   for (const [text, { until, leased }] of from.withheld) {
     if (leased || until >= least) continue;
     const ip = Ip.tryParse(text);
-    if (!ip || !isReusable(from, network, ip) || besides?.has(ip.u32)) continue;
+    if (!ip || !isReusable(from, network, ip) || excluded?.has(ip.u32)) continue;
     [oldest, least] = [ip.u32, until];
   }
   return oldest;
@@ -82,17 +82,17 @@ function isReusable(from: Reader, network: Network, address: Ip): boolean {
 /**
  * An address for a member: the one that its client still has a lease on, else the lowest free one, or a refusal that names the network and its size.
  *
- * @param besides Further addresses to pass over, as 32-bit values: others get them by the end of the draft.
+ * @param excluded Further addresses to pass over, as 32-bit values: others get them by the end of the draft.
  */
 export function giveAddress(
   draft: Draft,
   network: Network,
   mac: string,
-  besides?: { has(address: number): boolean },
+  excluded?: { has(address: number): boolean },
 ): Ip {
   const held = heldAddress(draft, network, mac);
-  if (held && !besides?.has(held.u32)) return held;
-  const address = lowestFree(draft, network, besides) ?? oldestDeclined(draft, network, besides);
+  if (held && !excluded?.has(held.u32)) return held;
+  const address = lowestFree(draft, network, excluded) ?? oldestDeclined(draft, network, excluded);
   if (address === undefined) {
     const size = network.range4 ? network.range4.end - network.range4.begin + 1 : 0;
     throw new Refusal(

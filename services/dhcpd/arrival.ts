@@ -1,0 +1,69 @@
+import type { ClockVerdict } from "../nex/clock_verdict.ts";
+import type { Network } from "../nex/network.ts";
+import { type Message, subOption, u32Of } from "./message.ts";
+import { Opt, RelayOpt, Type } from "./numbers.ts";
+
+/** A DHCP message as it was received, with all that the answer depends on beside the mirror. */
+export interface Arrival {
+  readonly message: Message;
+  /** The client's hardware address in stored form. */
+  readonly mac: string;
+  /** The message was sent to one of our addresses, not broadcast. */
+  readonly unicast: boolean;
+  /** The packet's source address, as a 32-bit value. */
+  readonly source: number;
+  /** The frame's Ethernet source is the client's hardware address: neither a router nor a relay forwarded it. */
+  readonly ownFrame: boolean;
+  /** When the kernel received it, in ms since the epoch. */
+  readonly received: number;
+  /** The interface's own IPv4 addresses, as 32-bit values. */
+  readonly addresses: readonly number[];
+  /** Which networks are on the interface; undefined: it is not known, and may be any. */
+  readonly attached: ((network: Network) => boolean) | undefined;
+  /** Seconds since the epoch, rounded up: the client counts its lease from no earlier than this less a second. */
+  readonly now: number;
+  /** The latest time that may be right, as `now`: stored leases end by it; absent: `now`. */
+  readonly latest?: number;
+  /** etcd cannot be written to: a stored lease may be confirmed, nothing else. */
+  readonly storeAway: boolean;
+  /** Whether `now` can be trusted; absent: it can. */
+  readonly clock?: ClockVerdict;
+  /** A plan for this message could not be committed. */
+  readonly tried?: boolean;
+  /** Names that clients ask for are registered. */
+  readonly registerNames: boolean;
+}
+
+/**
+ * The address that the client has and can be reached at; 0: none yet. A client without an address may still send a former
+ * one in ciaddr: SELECTING and INIT-REBOOT are told by option 50 (RFC 2131 §4.3.2).
+ */
+export function clientAddress({ message, unicast, source }: Arrival): number {
+  const { ciaddr } = message;
+  switch (message.type) {
+    case Type.discover:
+      return 0;
+    case Type.request: {
+      // A message sent from ciaddr to this server alone is a renewal, also with option 50.
+      const renews = message.u32(Opt.requestedAddress) === undefined || unicast && source === ciaddr;
+      return renews ? ciaddr : 0;
+    }
+    case Type.inform:
+      return ciaddr || (message.giaddr ? 0 : source);
+    default:
+      return ciaddr;
+  }
+}
+
+/** Option 82, from a relay only. */
+export function relayInformation({ message }: Arrival): Uint8Array | undefined {
+  return message.giaddr ? message.payload(Opt.relayAgent) : undefined;
+}
+
+/** The address that tells the client's link: the relay's link selection or giaddr, or the client's own behind a router. */
+export function linkOf(arrival: Arrival, address: number): number | undefined {
+  const { message, unicast, attached } = arrival;
+  if (!message.giaddr) return unicast && attached && address ? address : undefined;
+  const relay = relayInformation(arrival);
+  return (relay && u32Of(subOption(relay, RelayOpt.linkSelection))) ?? message.giaddr;
+}
