@@ -8,7 +8,7 @@ import { formatHostPort, type HostPort, isLoopback, parseHostPort } from "./host
 import type { Abort } from "./http/ends.ts";
 import { type Note, type Problem, type Report, serveStatus } from "./http_status.ts";
 import { createLog, type Log } from "./log.ts";
-import { createMetrics, Gauge } from "./metrics.ts";
+import { createMetrics, gauge } from "./metrics.ts";
 import { messageOf } from "./refusal.ts";
 import { remedyForAway } from "./remedy_for_away.ts";
 import type { Reporter } from "./rollbar.ts";
@@ -228,16 +228,7 @@ class Health {
       ],
       ["strand_mirror_relists", "How often everything was listed again.", () => mirror.state.relists],
     ];
-    for (const [name, help, read] of gauges) {
-      new Gauge({
-        name,
-        help,
-        registers: [this.metrics],
-        collect() {
-          this.set(read());
-        },
-      });
-    }
+    for (const [name, help, read] of gauges) gauge(this.metrics, name, help, read);
   }
 
   report(): Report {

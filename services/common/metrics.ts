@@ -1,3 +1,4 @@
+/** Prometheus metrics of one process: its registry, and metrics whose values are read when they are scraped. */
 import process from "node:process";
 import { Counter, Gauge, Registry } from "prom-client";
 
@@ -11,14 +12,7 @@ export function createMetrics(service: string, version: string): Registry {
     .set({ service, version }, 1);
   new Gauge({ name: "process_start_time_seconds", help: "When it started, since the epoch.", registers })
     .set(performance.timeOrigin / 1000);
-  new Gauge({
-    name: "process_resident_memory_bytes",
-    help: "Resident memory.",
-    registers,
-    collect() {
-      this.set(Deno.memoryUsage().rss);
-    },
-  });
+  gauge(registry, "process_resident_memory_bytes", "Resident memory.", () => Deno.memoryUsage().rss);
   let seen = 0;
   new Counter({
     name: "process_cpu_seconds_total",
@@ -31,4 +25,36 @@ export function createMetrics(service: string, version: string): Registry {
     },
   });
   return registry;
+}
+
+/** A gauge without labels whose value is read at each scrape. */
+export function gauge(registry: Registry, name: string, help: string, read: () => number): void {
+  new Gauge({
+    name,
+    help,
+    registers: [registry],
+    collect() {
+      this.set(read());
+    },
+  });
+}
+
+/** Counters that differ in one label, whose values are read at each scrape. */
+export function counters(
+  registry: Registry,
+  name: string,
+  help: string,
+  label: string,
+  read: () => Record<string, number>,
+): void {
+  new Counter({
+    name,
+    help,
+    labelNames: [label],
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const [value, count] of Object.entries(read())) this.inc({ [label]: value }, count);
+    },
+  });
 }

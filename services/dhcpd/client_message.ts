@@ -2,7 +2,7 @@ import { macToBytes } from "../common/mac.ts";
 import { encode, OptionList } from "./encode.ts";
 import { BOOTREQUEST, ETHERNET, Opt } from "./numbers.ts";
 
-/** A client's side of DHCP; addresses are 32-bit values. */
+/** A message as a DHCP client sends it; addresses are 32-bit values. */
 export interface ClientMessage {
   readonly type: number;
   readonly mac: string;
@@ -14,7 +14,7 @@ export interface ClientMessage {
   readonly options?: readonly (readonly [number, Uint8Array])[];
 }
 
-/** Encodes what a client, or its relay, sends: for tests, the benchmark and the demo's own client. */
+/** Encodes the message of a client, or of its relay: for tests, the benchmark and the demo's own client. */
 export function clientMessage(message: ClientMessage): Uint8Array {
   const options = new OptionList();
   options.add(Opt.type, Uint8Array.of(message.type));

@@ -13,22 +13,22 @@ export interface Counts {
   offer: number;
   ack: number;
   nak: number;
-  /** Messages without an answer, by the reason. */
+  /** Messages that were not answered, by reason. */
   ignored: Record<Reason | Dropped, number>;
-  /** Leases whose client did not get the name that it asked for as it is, by what came of it. */
+  /** Leases whose client did not get the name that it asked for unchanged, by what happened to the name. */
   names: Record<NameOutcome, number>;
-  /** Commits that somebody else was quicker than. */
+  /** Commits that failed because another process had written first. */
   conflicts: number;
-  /** Commits that etcd did not take or confirm. */
+  /** Commits that etcd refused, or did not confirm. */
   failures: number;
-  /** Replies that the kernel did not take. */
+  /** Replies that the kernel did not send. */
   unsent: number;
 }
 
-/** What is dropped before, or instead of, being looked at. */
+/** Why a message is dropped before it is handled. */
 export type Dropped =
   | "late" // it, or its answer, waited for too long
-  | "not-for-us" // unicast to an address that is not this host's
+  | "not-for-us" // unicast to an address of another host
   | "in-flight" // the same client's lease is being written already
   | "overload"; // too many leases are being written
 

@@ -1,3 +1,5 @@
+/** Encodes DHCP messages (RFC 2131 §2) into a buffer: the fixed fields, and options with overloading (RFC 2132 §9.3). */
+import { write16, write32 } from "../common/bytes.ts";
 import { MAGIC_COOKIE, Opt, OPTIONS_AT } from "./numbers.ts";
 
 /** The fixed fields of a message (RFC 2131 §2); addresses are 32-bit values. */
@@ -14,15 +16,15 @@ export interface Header {
   giaddr: number;
   /** Up to 16 bytes. */
   chaddr: Uint8Array;
-  /** Option values that go into the fields of old as well, when these are free: 66 and 67. */
+  /** The values of options 66 and 67, which are put into BOOTP's sname and file as well when these fields are free. */
   sname?: Uint8Array | undefined;
   file?: Uint8Array | undefined;
 }
 
-/** Options in the order in which they are to be sent; one list is used again and again. */
+/** Options in the order in which they are to be sent; one list is reused for message after message. */
 export class OptionList {
   length = 0;
-  /** What they take encoded, END not counted. */
+  /** Their encoded length, without END. */
   size = 0;
   readonly #numbers: number[] = [];
   readonly #values: Uint8Array[] = [];
@@ -101,10 +103,8 @@ function writeHeader(out: Uint8Array, at: number, header: Header): void {
   out[at + 1] = header.htype;
   out[at + 2] = header.hlen;
   write32(out, at + 4, header.xid);
-  out[at + 8] = header.secs >> 8;
-  out[at + 9] = header.secs;
-  out[at + 10] = header.flags >> 8;
-  out[at + 11] = header.flags;
+  write16(out, at + 8, header.secs);
+  write16(out, at + 10, header.flags);
   write32(out, at + 12, header.ciaddr);
   write32(out, at + 16, header.yiaddr);
   write32(out, at + 20, header.siaddr);
@@ -125,7 +125,7 @@ function writeOverloaded(out: Uint8Array, at: number, options: OptionList, limit
   let relay: Uint8Array | undefined;
   for (let i = 0; i < options.length; i++) if (options.number(i) === Opt.relayAgent) relay = options.value(i);
   const kept = 1 + 3 + (relay ? encodedSize(relay.length) : 0); // END, option 52, option 82
-  // A relay that sent more than there is room for gets none of it back.
+  // An option 82 that does not fit is not echoed at all.
   if (relay && OPTIONS_AT + kept + 64 > limit) relay = undefined;
   const room = limit - (relay ? kept : 4);
   const field = (from: number, to: number): Field => ({ start: at + from, next: at + from, end: at + to });
@@ -160,7 +160,7 @@ function place(out: Uint8Array, fields: readonly Field[], number: number, value:
   }
 }
 
-/** What a value takes: two bytes and itself, in pieces of at most 255 (RFC 3396). */
+/** The encoded length of a value of this length: in pieces of at most 255 bytes, each after two bytes (RFC 3396). */
 function encodedSize(length: number): number {
   return length + 2 * Math.max(1, Math.ceil(length / 255));
 }
@@ -178,7 +178,7 @@ function writeOption(out: Uint8Array, at: number, number: number, value: Uint8Ar
     const length = Math.min(255, value.length - from);
     out[at++] = number;
     out[at++] = length;
-    // For the few bytes that most options have, a loop is quicker than set().
+    // For the few bytes that most options have, a loop is faster than set().
     for (let i = 0; i < length; i++) out[at++] = value[from + i] ?? 0;
     from += length;
   } while (from < value.length);
@@ -188,12 +188,4 @@ function writeOption(out: Uint8Array, at: number, number: number, value: Uint8Ar
 /** Text with a zero after it, when both fit. */
 function writeText(out: Uint8Array, at: number, text: Uint8Array | undefined, room: number): void {
   if (text && text.length < room) out.set(text, at);
-}
-
-/** A 32-bit value in network order. */
-export function write32(out: Uint8Array, at: number, value: number): void {
-  out[at] = value >>> 24;
-  out[at + 1] = value >>> 16;
-  out[at + 2] = value >>> 8;
-  out[at + 3] = value;
 }

@@ -3,7 +3,7 @@ import { Ip } from "../common/ip.ts";
 import { messageOf, Refusal } from "../common/refusal.ts";
 import type { Network } from "../nex/network.ts";
 import type { LeaseClock } from "../nex/clocks.ts";
-import type { View } from "../nex/view.ts";
+import type { NexView } from "../nex/view.ts";
 import { change, type ChangeStore } from "../store/change.ts";
 import { UnknownOutcome } from "../store/errors.ts";
 import type { NexRecord } from "../store/records.ts";
@@ -17,61 +17,64 @@ import { handle } from "./protocol.ts";
 import type { Reply } from "./reply.ts";
 
 export interface ExchangesOptions<From> {
-  /** Its mirror must have been read once. */
+  /** Its mirror must be ready. */
   readonly store: ChangeStore<NexRecord>;
-  /** Of that mirror. */
-  readonly view: View;
+  /** The view of that mirror. */
+  readonly view: NexView;
   readonly log: Log;
-  /** Sends a reply to a message, back by where that came from. */
+  /** Sends a reply to a message, by the link that the message came from. */
   send(from: From, message: Message, reply: Reply): void;
-  /** Called when replies were sent that had to wait for a commit, once for all of one shared transaction. */
+  /** Called after replies that had to wait for a commit, once for all of one shared transaction. */
   flush(): void;
-  /** Told of a client that no network here has, with the address that tells its link where that is not our own. */
+  /** Called for a client of no network here, with the address that tells its link where that is not our own. */
   readonly onUnknown?: (from: From, message: Message, mac: string, link: number | undefined) => void;
-  /** Told which network had no address left for a client. */
+  /** Called with the network that had no address left for a client. */
   readonly onExhausted?: ((network: Network) => void) | undefined;
-  /** What leases are counted by; absent: the system's. */
+  /** The clock of leases; absent: the system's. */
   readonly clock?: LeaseClock | undefined;
   /** Milliseconds since the epoch, as messages are stamped; for tests. */
   readonly systemTime?: () => number;
-  /** Milliseconds since any moment, never set; for tests. */
+  /** A monotonic clock in milliseconds; for tests. */
   readonly monotonic?: () => number;
   /** How long a lease may take to be written, in ms; for tests. */
   readonly giveUpMs?: number;
 }
 
-/** Leases being written at once; a client beyond that is not heard, and asks again. */
+/** The most leases that are being written at once; messages beyond that are dropped, and their clients retry. */
 const MOST_PENDING = 4096;
-/** An answer is not sent when more seconds have passed since its message came: the client has asked again. */
+/** An answer older than this many seconds is not sent: its client has retried by then. */
 const MOST_LATE = 10;
-/** A lease that takes longer than that to be written, in ms, has an answer that is not sent: the client is heard again. */
+/** After this many ms a lease that is still being written is given up: its answer is not sent, and the client's next message is heard. */
 const GIVE_UP = (MOST_LATE + 1) * 1000;
-/** So long, in ms, it is remembered when a lease became known: longer than a message may have waited for us. */
+/** For how long it is remembered when the mirror showed a lease, in ms: longer than a message may have waited in the socket. */
 const REMEMBERED = 3000;
 /** How long to wait for the mirror to show what made a commit conflict, in milliseconds. */
 const PATIENCE = 2000;
 
 /** A lease that is being written. */
 interface Attempt {
-  /** When it was begun (performance.now()). */
+  /** When it began (performance.now()). */
   readonly since: number;
-  /** It has taken too long: its answer is not sent, and nothing further is written for it. */
+  /** True once it has taken too long: its answer is not sent, and nothing further is written for it. */
   over: boolean;
 }
 
-/** Takes messages in, writes what they call for, and only then answers. `From` is where a message came from. */
+/**
+ * The exchanges of messages between clients and this server: each lease is written to etcd, and only then its client is
+ * answered. `From` is the link that a message came from.
+ */
 export class Exchanges<From> {
   readonly counts: Counts = noCounts();
   readonly #options: ExchangesOptions<From>;
   readonly #offers = new Offers();
   readonly #quiet = new OncePerMinute();
-  /** By client and network, oldest first: leases that are being written and whose answer is waited for. */
+  /** By client and network, oldest first: leases that are being written and whose answer is still to be sent. */
   readonly #pending = new Map<string, Attempt>();
-  /** How many are being written, those too that were given up and may still be under way to etcd. */
+  /** How many leases are being written, including those that were given up and may still reach etcd. */
   #writing = 0;
-  /** Resolves when none is; undefined as long as that is not waited for. */
+  /** Resolves when no lease is being written; undefined while close() does not wait for that. */
   #idle: PromiseWithResolvers<void> | undefined;
-  /** One timer for all: one for each lease would cost more than all else that is done for it. */
+  /** One timer for all leases: a timer for each would cost more than everything else that is done for it. */
   #timer: ReturnType<typeof setTimeout> | undefined;
   /**
    * By client and network, oldest first: when the mirror showed the client's present record, in ms since the epoch, and on
@@ -100,12 +103,12 @@ export class Exchanges<From> {
     });
   }
 
-  /** The message of `arrival` may be used for another one when this returns. */
+  /** Handles a message. Its buffer may be used again when this returns. */
   take(from: From, arrival: Omit<Arrival, "storeAway">): void {
     const { view, store } = this.#options;
     const name = typeNames[arrival.message.type];
     if (name) this.counts[name]++;
-    // As if a commit had failed: what a record of another layout holds could be given away.
+    // Handled as if a commit had failed: an address that a record of an unknown layout holds could be given away.
     const isForeign = view.unreadable.foreign !== undefined;
     const known = {
       ...arrival,
@@ -115,7 +118,7 @@ export class Exchanges<From> {
     const decision = handle(view, this.#offers, known);
     if (decision.do !== "commit") this.#finish(from, known, decision);
     else if (isForeign) this.counts.ignored["store-away"]++;
-    // A release or decline ends the lease that its client had when it was sent, not one that it has got since.
+    // A RELEASE or DECLINE ends the lease that its client had when it sent the message, not one that it was given since.
     else if (!decision.reply && this.#shownSince(decision.client, arrival.received)) {
       this.counts.ignored["not-held"]++;
     } else if (this.#pending.has(decision.client)) this.counts.ignored["in-flight"]++;
@@ -130,7 +133,7 @@ export class Exchanges<From> {
     }
   }
 
-  /** Resolves when nothing is being written any more. */
+  /** Resolves when no lease is being written any more. */
   async close(): Promise<void> {
     if (this.#writing) await (this.#idle ??= Promise.withResolvers()).promise;
     clearTimeout(this.#timer);
@@ -141,7 +144,7 @@ export class Exchanges<From> {
     return this.#options.giveUpMs ?? GIVE_UP;
   }
 
-  /** Whether the client's present record was shown after a message of it had come. */
+  /** Whether the mirror showed the client's present record after its message was received. */
   #shownSince(client: string, received: number): boolean {
     this.#forgetShown();
     return (this.#shown.get(client)?.at ?? 0) > received;
@@ -155,7 +158,7 @@ export class Exchanges<From> {
     }
   }
 
-  /** Resolves when nothing of it is under way any more; never rejects. */
+  /** Writes a lease and answers its client; never rejects. */
   async #commit(from: From, arrival: Arrival, planned: Commit, attempt: Attempt): Promise<void> {
     const decision = await this.#write(arrival, planned, attempt);
     if (!attempt.over) {
@@ -169,8 +172,8 @@ export class Exchanges<From> {
   }
 
   /**
-   * Hears clients again whose lease takes too long to be written. What was sent to etcd may still be applied: what the client
-   * asks for next is planned from whatever is there by then.
+   * Gives up leases that take too long to be written, so that their clients' next messages are heard. What was sent to etcd may
+   * still be applied: the next plan is made from what the mirror shows by then.
    */
   #giveUp(): void {
     const ms = this.#giveUpMs, latest = performance.now() - ms;
@@ -189,7 +192,7 @@ export class Exchanges<From> {
     this.#timer = this.#pending.size ? setTimeout(() => this.#giveUp(), ms / 8) : undefined;
   }
 
-  /** Never rejects. */
+  /** Commits a plan; returns what is to be answered by its outcome. Never rejects. */
   async #write(arrival: Arrival, planned: Commit, attempt: Attempt): Promise<Decision> {
     const { committer, mirror } = this.#options.store;
     let outdated = false;
@@ -202,15 +205,15 @@ export class Exchanges<From> {
       outdated = false;
       return await this.#again(arrival, planned, attempt);
     } catch (error) {
-      // What the view shows of this client is known to be old: nothing is confirmed from it, and the client asks again.
+      // The mirror is behind for this client, so no lease is confirmed from it; the client will retry.
       if (outdated || attempt.over) return { do: "ignore", why: "store-away" };
       return await this.#withoutStore(arrival, planned, error, attempt);
     }
   }
 
-  /** Decides anew, from what others have written meanwhile, and commits that. */
+  /** Decides again, from what other processes have written meanwhile, and commits that. */
   async #again(arrival: Arrival, planned: Commit, attempt: Attempt): Promise<Decision> {
-    // A release or decline was of the lease that it met: what the client got since then is not its business.
+    // A RELEASE or DECLINE was for the lease that it met: a lease that the client was given since then stays.
     if (!planned.reply) return { do: "ignore", why: "not-held" };
     let decision: Decision = { do: "ignore", why: "store-away" };
     await change(this.#options.store, () => {
@@ -221,7 +224,7 @@ export class Exchanges<From> {
     return decision;
   }
 
-  /** With etcd away, or its word lost, what was known before may still be confirmed. */
+  /** With etcd away, or its answer lost, a lease that the mirror shows may still be confirmed. */
   async #withoutStore(
     arrival: Arrival,
     planned: Commit,
@@ -264,8 +267,8 @@ export class Exchanges<From> {
   }
 
   /**
-   * A client counts its lease from when it is told: what passed since `now` is taken off. Undefined when the reply, or
-   * what is left of the lease, comes too late.
+   * A client counts its lease from when it receives the reply, so the time since `now` is subtracted. Undefined where the reply
+   * is too late, or nothing of the lease is left.
    */
   #inTime(reply: Reply, now: number): Reply | undefined {
     const passed = Math.floor((this.#options.clock?.now() ?? this.#clock()) / 1000) - now;
@@ -281,7 +284,7 @@ export class Exchanges<From> {
     const address = Ip.from4(message.u32(Opt.requestedAddress) ?? 0).toString();
     this.#options.log.warn(
       { network, address, mac },
-      `a client found ${whose} address in use by somebody else`,
+      `a client found ${whose} address in use by another machine`,
     );
   }
 

@@ -3,7 +3,7 @@ import { until } from "../../tests/lab/until.ts";
 import { Ip } from "../common/ip.ts";
 import { createLog } from "../common/log.ts";
 import { Refusal } from "../common/refusal.ts";
-import { View } from "../nex/view.ts";
+import { NexView } from "../nex/view.ts";
 import { UnknownOutcome } from "../store/errors.ts";
 import { MemoryStore } from "../store/memory_store.ts";
 import { type NexRecord, nexSchema } from "../store/records.ts";
@@ -12,7 +12,7 @@ import { type ClientMessage, clientMessage } from "./client_message.ts";
 import { Exchanges } from "./exchanges.ts";
 import { Message } from "./message.ts";
 import { Opt, Type } from "./numbers.ts";
-import { bytes32 } from "./options.ts";
+import { bytesOf32 } from "../common/bytes.ts";
 import type { Reply } from "./reply.ts";
 
 const guest = "00:00:99:00:00:01", other = "00:00:99:00:00:02", third = "00:00:99:00:00:03";
@@ -65,7 +65,7 @@ class Bench {
       );
     this.exchanges = new Exchanges({
       store: { mirror, committer, current, confirmed: () => Promise.resolve() },
-      view: new View(mirror),
+      view: new NexView(mirror),
       log: createLog("dhcpd", { level: "warn", format: "text" }, {
         write: (line) => this.lines.push(line),
       }),
@@ -101,7 +101,10 @@ class Bench {
   }
 
   request(mac: string, address: string, xid = 1, now = NOW): void {
-    this.take({ type: Type.request, mac, xid, options: [[Opt.requestedAddress, bytes32(ip(address))]] }, now);
+    this.take(
+      { type: Type.request, mac, xid, options: [[Opt.requestedAddress, bytesOf32(ip(address))]] },
+      now,
+    );
   }
 }
 
@@ -149,7 +152,7 @@ Deno.test("a MAC's leases in two networks are written at the same time, and neit
   bench.memory.write({ guards: [], ops: [{ put: "/net/maxi", value: JSON.stringify(maxi) }] });
   bench.commit = (plan) => Promise.resolve().then(() => bench.memory.commit(plan));
   const giaddr = ip("10.1.0.1");
-  const asked = (address: string): [number, Uint8Array][] => [[Opt.requestedAddress, bytes32(ip(address))]];
+  const asked = (address: string): [number, Uint8Array][] => [[Opt.requestedAddress, bytesOf32(ip(address))]];
   bench.take({ type: Type.request, mac: guest, xid: 1, options: asked("10.0.0.10") });
   bench.take({ type: Type.request, mac: guest, xid: 2, giaddr, options: asked("10.1.0.10") });
   // One of them conflicts: both were to lie under the same key.
@@ -314,7 +317,7 @@ Deno.test("a client whose ACK waited for its commit is told a lease that ends wi
 Deno.test("a RELEASE or DECLINE that was sent before the client got its present lease does not end that", async () => {
   const gone = [
     { type: Type.release, mac: guest, ciaddr: ip("10.0.0.10") },
-    { type: Type.decline, mac: guest, options: [[Opt.requestedAddress, bytes32(ip("10.0.0.10"))]] },
+    { type: Type.decline, mac: guest, options: [[Opt.requestedAddress, bytesOf32(ip("10.0.0.10"))]] },
   ] as const;
   for (const message of gone) {
     const bench = new Bench();
@@ -458,7 +461,7 @@ Deno.test("what made a commit conflict does not come in: nothing is confirmed fr
 
 Deno.test("a DECLINE is told once a minute, with address and network, once it is written", async () => {
   const decline = (bench: Bench, mac: string, address: string) =>
-    bench.take({ type: Type.decline, mac, options: [[Opt.requestedAddress, bytes32(ip(address))]] });
+    bench.take({ type: Type.decline, mac, options: [[Opt.requestedAddress, bytesOf32(ip(address))]] });
   for (const [commit, lines] of [[undefined, 1], [away, 1], [lostRace, 0]] as const) {
     const bench = new Bench();
     bench.request(guest, "10.0.0.10");
@@ -490,7 +493,7 @@ Deno.test("a static address that is declined is told once a minute", () => {
     bench.take({
       type: Type.decline,
       mac: desk,
-      options: [[Opt.requestedAddress, bytes32(ip("10.0.0.40"))]],
+      options: [[Opt.requestedAddress, bytesOf32(ip("10.0.0.40"))]],
     });
   }
   assert.equal(bench.lines.length, 1);

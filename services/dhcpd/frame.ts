@@ -1,4 +1,5 @@
-import { write32 } from "./encode.ts";
+/** Ethernet frames with an IPv4 UDP datagram in them: read where they lie, and written around a payload. */
+import { read16, read32, write16, write32 } from "../common/bytes.ts";
 
 const ETHERNET_HEADER = 14, IPV4_HEADER = 20;
 /** The length of a UDP header. */
@@ -7,7 +8,7 @@ export const UDP_HEADER = 8;
 /** Where the payload begins in a frame that {@link writeFrame} completes. */
 export const PAYLOAD_AT = ETHERNET_HEADER + IPV4_HEADER + UDP_HEADER;
 
-/** What a received frame holds; one object serves frame after frame. */
+/** The addresses and payload of a received frame; one object is used for frame after frame. */
 export class Frame {
   /** Where the UDP payload lies in the buffer. */
   payloadAt = 0;
@@ -19,8 +20,8 @@ export class Frame {
   #at = 0;
 
   /**
-   * Reads an Ethernet frame with an IPv4 UDP datagram; false when its lengths do not hold together. Checksums are
-   * not looked at: those of a local veth are not filled in yet (packet(7), TP_STATUS_CSUMNOTREADY).
+   * Reads an Ethernet frame with an IPv4 UDP datagram; false when its lengths contradict each other. Checksums are not
+   * verified: those of a local veth are not filled in yet (packet(7), TP_STATUS_CSUMNOTREADY).
    */
   read(bytes: Uint8Array, at: number, length: number): boolean {
     const ip = at + ETHERNET_HEADER;
@@ -38,7 +39,7 @@ export class Frame {
     return true;
   }
 
-  /** True when the frame's Ethernet source is the six octets at `at` of its buffer; holds until that is used anew. */
+  /** True when the frame's Ethernet source is the six octets at `at` of its buffer; valid until the buffer is used again. */
   isFrom(at: number): boolean {
     for (let i = 0; i < 6; i++) if (this.#bytes[this.#at + 6 + i] !== this.#bytes[at + i]) return false;
     return true;
@@ -86,7 +87,7 @@ export function writeFrame(out: Uint8Array, at: number, payload: number, to: Fra
 
 /**
  * Writes the UDP header before the `payload` octets that lie {@link UDP_HEADER} from `at`; with a checksum, unless the
- * source is 0: not known yet.
+ * source is 0, which is when it is not known yet.
  * @returns the datagram's length
  */
 export function writeUdp(out: Uint8Array, at: number, payload: number, to: UdpAddresses): number {
@@ -94,7 +95,7 @@ export function writeUdp(out: Uint8Array, at: number, payload: number, to: UdpAd
   write16(out, at + 2, to.destinationPort);
   write16(out, at + 4, UDP_HEADER + payload);
   write16(out, at + 6, 0);
-  // Zero says that there is none.
+  // A checksum of zero says that there is none.
   if (to.source === 0) return UDP_HEADER + payload;
   // The pseudo-header: both addresses, the protocol and the length (RFC 768).
   const pseudo = (to.source >>> 16) + (to.source & 0xffff) + (to.destination >>> 16) +
@@ -111,17 +112,4 @@ export function checksum(bytes: Uint8Array, at: number, length: number, sum: num
   if (length & 1) sum += (bytes[even] ?? 0) << 8;
   while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
   return ~sum & 0xffff;
-}
-
-function read16(bytes: Uint8Array, at: number): number {
-  return ((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0);
-}
-
-function read32(bytes: Uint8Array, at: number): number {
-  return ((read16(bytes, at) << 16) | read16(bytes, at + 2)) >>> 0;
-}
-
-function write16(out: Uint8Array, at: number, value: number): void {
-  out[at] = value >>> 8;
-  out[at + 1] = value;
 }

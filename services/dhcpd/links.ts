@@ -6,7 +6,7 @@ import { openPacket, udpFilter } from "../../ffi/packet.ts";
 import { Ip } from "../common/ip.ts";
 import type { Log } from "../common/log.ts";
 import type { Network } from "../nex/network.ts";
-import type { View } from "../nex/view.ts";
+import type { NexView } from "../nex/view.ts";
 import { SERVER_PORT } from "./numbers.ts";
 import { contestedInterfaces, takePort } from "./port.ts";
 
@@ -15,9 +15,9 @@ export interface Link {
   readonly name: string;
   /** The packet socket; -1 once the interface is gone. */
   fd: number;
-  /** The socket that holds the server's port on it. */
+  /** The socket that is bound to the server's port on it. */
   readonly port: number;
-  /** Another one after the interface was deleted and made anew. */
+  /** The interface's index: another one after the interface was deleted and created again. */
   readonly index: number;
   mac: Uint8Array;
   /** Its own IPv4 addresses, as 32-bit values. */
@@ -27,17 +27,17 @@ export interface Link {
 export interface LinksOptions {
   readonly names: readonly string[];
   readonly epoll: Epoll;
-  readonly view: View;
+  readonly view: NexView;
   readonly log: Log;
-  /** How to do things in the interfaces' network namespace. */
+  /** Runs a function in the interfaces' network namespace. */
   readonly inside: <T>(body: () => T) => T;
 }
 
-/** The interfaces that are served, as they come, change and go. Tokens of the epoll are their places in `names`. */
+/** The interfaces that are served, as they appear, change and disappear. Each one's epoll token is its index in `names`. */
 export class Links {
   readonly #links: (Link | undefined)[];
   readonly #waiting = new Set<string>();
-  /** Every IPv4 address of this host, as 32-bit values: an anycast address may be on lo. */
+  /** Every IPv4 address of this host, as 32-bit values, since an anycast address may be on lo. */
   readonly #local = new Set<number>();
   #attached = new Map<Link, ((network: Network) => boolean) | undefined>();
 
@@ -45,12 +45,12 @@ export class Links {
     this.#links = options.names.map(() => undefined);
   }
 
-  /** Interfaces that were asked for and are not there. */
+  /** Configured interfaces that do not exist. */
   get missing(): readonly string[] {
     return [...this.#waiting];
   }
 
-  /** Interfaces on which another server has the port as well, since it began after us. */
+  /** Interfaces on which another server has bound the port as well, which it did after us. */
   get contested(): readonly string[] {
     const links = this.#links.filter((link) => link !== undefined);
     const found = this.options.inside(() => contestedInterfaces(links.map(({ port }) => port)));
@@ -66,8 +66,8 @@ export class Links {
   }
 
   /**
-   * Which networks are on a link: those whose subnet has one of its addresses. Undefined when it has no address that
-   * says so; then any may be.
+   * Which networks are on a link: those whose subnet contains one of its addresses. Undefined when it has no such address:
+   * then any network may be.
    */
   attached(link: Link): ((network: Network) => boolean) | undefined {
     if (!this.#attached.has(link)) this.#attached.set(link, this.#attachedBy(link.addresses.map(Ip.from4)));
@@ -79,18 +79,18 @@ export class Links {
     this.#attached.clear();
   }
 
-  /** Looks at all interfaces anew: opens those that have come, closes those that are gone. */
+  /** Reads the list of interfaces again: opens sockets on those that have appeared, closes those of the ones that are gone. */
   refresh(): void {
     this.#attached.clear();
     const interfaces = this.options.inside(listInterfaces);
     this.#local.clear();
-    for (const found of interfaces.values()) for (const address of fourOf(found)) this.#local.add(address);
+    for (const found of interfaces.values()) for (const address of ipv4Of(found)) this.#local.add(address);
     this.options.names.forEach((name, token) => {
       const found = interfaces.get(name), link = this.#links[token];
       if (link && link.index !== found?.index) this.#close(token, link);
       if (!found) return this.#wait(name);
       const served = this.#links[token] ?? this.#open(token, found);
-      if (served) [served.mac, served.addresses] = [found.mac, fourOf(found)];
+      if (served) [served.mac, served.addresses] = [found.mac, ipv4Of(found)];
     });
   }
 
@@ -112,7 +112,7 @@ export class Links {
       }
       return this.#links[token] = { name, fd, port, index, mac, addresses: [] };
     } catch (error) {
-      // It went away between being listed and being opened; everything else is for whoever started us.
+      // The interface was deleted between being listed and being opened; any other error goes to the caller.
       if (!(error instanceof SystemError) || this.options.inside(listInterfaces).has(name)) throw error;
       this.#wait(name);
       return undefined;
@@ -127,7 +127,7 @@ export class Links {
 
   #close(token: number, link: Link): void {
     this.#links[token] = undefined;
-    // Closed descriptors leave an epoll by themselves.
+    // The kernel removes a closed descriptor from the epoll.
     libc.close(link.fd);
     libc.close(link.port);
     link.fd = -1;
@@ -140,7 +140,7 @@ export class Links {
   }
 }
 
-/** The packet socket of an interface, and the one that holds the server's port there. */
+/** The packet socket of an interface, and the UDP socket that is bound to the server's port there. */
 function openSockets(name: string, index: number): { fd: number; port: number; shared: boolean } {
   const { fd: port, shared } = takePort(name, index);
   try {
@@ -151,6 +151,6 @@ function openSockets(name: string, index: number): { fd: number; port: number; s
   }
 }
 
-function fourOf({ addresses }: Interface): number[] {
+function ipv4Of({ addresses }: Interface): number[] {
   return addresses.filter(({ bytes }) => bytes.length === 4).map(({ bytes }) => new Ip(4, bytes).u32);
 }

@@ -1,6 +1,6 @@
 import { abortConnection } from "../../ffi/abort.ts";
 import { runDaemon } from "../common/daemon.ts";
-import { Counter, Gauge, type Registry } from "../common/metrics.ts";
+import { Counter, counters, gauge, type Registry } from "../common/metrics.ts";
 import { Refusal } from "../common/refusal.ts";
 import { Clocks } from "../nex/clocks.ts";
 import { Nex } from "../nex/nex.ts";
@@ -12,7 +12,7 @@ import { openNexStore } from "../store/nex_store.ts";
 import type { Counts } from "./counters.ts";
 import { startDhcp } from "./server.ts";
 
-/** So long, in ms, the start waits for the clock to be compared with the others'. */
+/** For how long the start waits for the clock to be compared with other processes' clocks, in ms. */
 const FIRST_VERDICT = 1_000;
 
 /** Runs dhcpd: leases on the configured interfaces, from what etcd holds. */
@@ -41,7 +41,7 @@ export function main(args: string[]): Promise<number> {
     const clock = new Clocks(store, { log, name: `dhcpd on ${Deno.hostname()}` });
     daemon.defer("clock", () => clock.close());
     tellClock(daemon, clock, true);
-    // So that no first message is dropped only because the clock was not compared yet.
+    // Otherwise the first messages would be dropped, since the clock was not compared yet.
     await clock.judged(FIRST_VERDICT);
     const server = startDhcp({
       interfaces,
@@ -70,61 +70,49 @@ export function main(args: string[]): Promise<number> {
       };
     });
     daemon.tell(() => server.unknown.notes(Date.now()));
-    tell(metrics, server.counts);
-    new Gauge({
-      name: "dhcpd_declined",
-      help: "Addresses in quarantine because a client found them in use.",
-      registers: [metrics],
-      collect() {
-        this.set(declinedIn(view).length);
-      },
-    });
-    new Gauge({
-      name: "dhcpd_held",
-      help: "Addresses without a member, held because a client's lease on them still runs.",
-      registers: [metrics],
-      collect() {
-        this.set(view.withheld.size - declinedIn(view).length);
-      },
-    });
+    exportCounts(metrics, server.counts);
+    const declined = () => declinedIn(view).length;
+    gauge(
+      metrics,
+      "dhcpd_declined",
+      "Addresses in quarantine because a client found them in use.",
+      declined,
+    );
+    gauge(
+      metrics,
+      "dhcpd_held",
+      "Addresses without a member, held because a client's lease on them still runs.",
+      () => view.withheld.size - declined(),
+    );
     log.info({ ...view.size, interfaces: interfaces.join(",") }, "serving DHCP");
   });
 }
 
-function tell(metrics: Registry, counts: Counts): void {
-  const registers = [metrics];
-  const follow = (name: string, help: string, label: string, read: () => Record<string, number>) =>
-    new Counter({
-      name,
-      help,
-      labelNames: [label],
-      registers,
-      collect() {
-        this.reset();
-        for (const [key, value] of Object.entries(read())) this.inc({ [label]: key }, value);
-      },
-    });
-  follow("dhcpd_received_total", "Messages from clients and relays, by type.", "type", () => {
+function exportCounts(metrics: Registry, counts: Counts): void {
+  counters(metrics, "dhcpd_received_total", "Messages from clients and relays, by type.", "type", () => {
     const { discover, request, decline, release, inform } = counts;
     return { discover, request, decline, release, inform };
   });
-  follow("dhcpd_sent_total", "Replies, by type.", "type", () => {
+  counters(metrics, "dhcpd_sent_total", "Replies, by type.", "type", () => {
     const { offer, ack, nak } = counts;
     return { offer, ack, nak };
   });
-  follow(
+  counters(
+    metrics,
     "dhcpd_ignored_total",
     "Messages that were not answered, by reason.",
     "reason",
     () => counts.ignored,
   );
-  follow(
+  counters(
+    metrics,
     "dhcpd_names_total",
     "Leases whose client did not get the name that it asked for as it is, by what came of it.",
     "result",
     () => counts.names,
   );
-  follow(
+  counters(
+    metrics,
     "dhcpd_trouble_total",
     "Commits that lost a race or failed, and replies that were not sent.",
     "kind",

@@ -1,3 +1,5 @@
+/** Reads DHCP messages (RFC 2131 §2) in place, without copying what is not asked for. */
+import { read16, read32 } from "../common/bytes.ts";
 import { MAGIC_COOKIE, Opt, OPTIONS_AT } from "./numbers.ts";
 
 const FILE_AT = 108;
@@ -6,8 +8,8 @@ const SNAME_AT = 44;
 const nothing = new Uint8Array(0);
 
 /**
- * A DHCP message (RFC 2131 §2), read where it lies: `read` only notes where each option is, and the rest is
- * looked up when asked for. One object serves packet after packet; addresses are 32-bit values.
+ * A DHCP message in a buffer: `read` only notes where each option is, and fields are decoded when asked for. One object is
+ * reused for packet after packet; addresses are 32-bit values.
  */
 export class Message {
   /** The buffer that the message lies in, at `at`, `length` bytes. */
@@ -34,7 +36,7 @@ export class Message {
       (!(overload & 2) || this.#scan(SNAME_AT, FILE_AT));
   }
 
-  /** A copy that lives on when the buffer is used for the next packet. */
+  /** A copy that stays valid when the buffer is used for the next packet. */
   copy(): Message {
     const copy = new Message();
     copy.read(this.bytes.slice(this.at, this.at + this.length), 0, this.length);
@@ -54,10 +56,10 @@ export class Message {
     return this.#u32At(4);
   }
   get secs(): number {
-    return (this.#u8At(8) << 8) | this.#u8At(9);
+    return read16(this.bytes, this.at + 8);
   }
   get flags(): number {
-    return (this.#u8At(10) << 8) | this.#u8At(11);
+    return read16(this.bytes, this.at + 10);
   }
   get ciaddr(): number {
     return this.#u32At(12);
@@ -93,7 +95,7 @@ export class Message {
   /** An option of two bytes; undefined when absent or of another length. */
   u16(number: number): number | undefined {
     const place = this.#placeOf(number, 2);
-    return place && (this.#u8At(place) << 8) | this.#u8At(place + 1);
+    return place && read16(this.bytes, this.at + place);
   }
 
   /** An option of four bytes; undefined when absent or of another length. */
@@ -132,7 +134,7 @@ export class Message {
       else this.#where[number] = i + 1;
       i = next;
     }
-    // Some clients leave END out.
+    // Some clients omit END.
     return true;
   }
 
@@ -152,13 +154,11 @@ export class Message {
   }
 
   #u32At(offset: number): number {
-    const { bytes } = this, i = this.at + offset;
-    return (((bytes[i] ?? 0) << 24) | ((bytes[i + 1] ?? 0) << 16) | ((bytes[i + 2] ?? 0) << 8) |
-      (bytes[i + 3] ?? 0)) >>> 0;
+    return read32(this.bytes, this.at + offset);
   }
 }
 
-/** The payload of a sub-option (RFC 3046 §2.0); undefined when absent or cut off. */
+/** The payload of a sub-option (RFC 3046 §2.0); undefined when absent or truncated. */
 export function subOption(payload: Uint8Array, number: number): Uint8Array | undefined {
   for (let i = 0; i + 1 < payload.length;) {
     const end = i + 2 + (payload[i + 1] ?? 0);
@@ -170,8 +170,7 @@ export function subOption(payload: Uint8Array, number: number): Uint8Array | und
 
 /** Four bytes as a 32-bit value; undefined when there are more or fewer. */
 export function u32Of(bytes: Uint8Array | undefined): number | undefined {
-  if (bytes?.length !== 4) return undefined;
-  return (((bytes[0] ?? 0) << 24) | ((bytes[1] ?? 0) << 16) | ((bytes[2] ?? 0) << 8) | (bytes[3] ?? 0)) >>> 0;
+  return bytes?.length === 4 ? read32(bytes, 0) : undefined;
 }
 
 function join(parts: readonly Uint8Array[]): Uint8Array {

@@ -1,21 +1,22 @@
+/** The client's name in DHCP messages: option 12, and option 81 (RFC 4702) with its answer. */
 import type { Message } from "./message.ts";
 import { Opt } from "./numbers.ts";
 
 /** Bits of option 81's first byte (RFC 4702 §2.1). */
 export const Fqdn = {
-  /** The server keeps the A record. */
+  /** The server updates the A record. */
   S: 1,
-  /** The server decided otherwise than the client asked. */
+  /** The server overrides the client's S. */
   O: 2,
   /** The name is in DNS wire format, not in ASCII. */
   E: 4,
-  /** The server keeps no record. */
+  /** The server updates no record. */
   N: 8,
 } as const;
 
 /**
- * The name that a client asks for, of which the first label counts: option 81, else option 12. Undefined when it
- * gives none, or wants it in no DNS.
+ * The name that a client asks for, of which the first label counts: option 81, else option 12. Undefined when it sends
+ * neither, or asks for no DNS record.
  */
 export function askedName(message: Message): string | undefined {
   const fqdn = message.payload(Opt.fqdn);
@@ -28,7 +29,7 @@ export function askedName(message: Message): string | undefined {
   return hostname && label(hostname);
 }
 
-/** Option 81's answer, to what the client asked: we keep the A record if there is a name (RFC 4702 §4). */
+/** The option 81 of a reply: the server keeps the A record if the client has a name (RFC 4702 §4). */
 export function answerFqdn(asked: Uint8Array, name: string | undefined): Uint8Array {
   const flags = asked[0] ?? 0;
   const wire = flags & Fqdn.E;
@@ -39,12 +40,12 @@ export function answerFqdn(asked: Uint8Array, name: string | undefined): Uint8Ar
   return Uint8Array.of(kept, 255, 255, ...rest);
 }
 
-/** Up to the first dot, without the zero that some clients end it with. */
+/** The name up to its first dot, without the zero byte that some clients end it with. */
 function label(bytes: Uint8Array): string | undefined {
   return text(bytes).split(".", 1)[0]?.replace(/\0+$/, "") || undefined;
 }
 
-/** UTF-8, which names with other letters come in, else one byte a letter. */
+/** Decoded as UTF-8, else as Latin-1. */
 function text(bytes: Uint8Array): string {
   try {
     return utf8.decode(bytes);

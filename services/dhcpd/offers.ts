@@ -1,55 +1,55 @@
 import type { Offered } from "../nex/leases.ts";
 import { Unused } from "./unused.ts";
 
-/** How long an offered address is kept for the client that it was offered to, in seconds. */
+/** How long an offered address is reserved for its client, in seconds. */
 const HELD_SECONDS = 30;
-/** So many offers are remembered at most. */
+/** The most offers that are remembered. */
 const MOST = 32_768;
-/** So many offered addresses are passed over in one search; then an address may be offered twice. */
+/** The most offered addresses that one search passes over; after that an address may be offered twice. */
 const MOST_PASSED = 256;
-/** Over how many addresses offers are spread after the first lost race, how much wider after each, and for how long. */
+/** Over how many addresses offers are spread after the first lost race, by what factor that grows with each, and for how long. */
 const SPREAD = 64, WIDER = 8, WIDEST = 1 << 20, SPREAD_SECONDS = 60;
 
-/** How the searches in one network go. */
+/** Where searches for a free address begin in one network. */
 interface Search {
-  /** Behind the address that was found last: those before it were offered a moment ago. */
+  /** The address after the one that was found last: those before it were offered a moment ago. */
   next: number;
-  /** Searches begin, by the client, on one of so many addresses. */
+  /** A search begins on one of this many addresses, chosen by the client's key. */
   spread: number;
   spreadUntil: number;
 }
 
 /**
- * Addresses offered a moment ago, in this process only: two clients (MACs, each in one network) that ask at the same time
- * are offered different ones. It steers offers; which client gets the address is decided by the store when they request it.
+ * The addresses that this process has offered in the last seconds, so that two clients which ask at the same time are offered
+ * different ones. Which client gets an address is decided by etcd when it is requested.
  *
- * The lowest free address comes first. Of replicas that offer at the same time, all would offer that one: where this
- * process has lost such a race, it spreads its offers for a while.
+ * The lowest free address is offered first. Replicas that offer at the same time would all offer that one: a process that has
+ * lost such a race spreads its offers for a while.
  */
 export class Offers {
-  /** For while clocks disagree. */
+  /** The addresses that may be given while clocks disagree. */
   readonly unused = new Unused();
   /** Oldest first. */
   readonly #byClient = new Map<string, { address: number; until: number }>();
   readonly #byAddress = new Map<number, string>();
   readonly #searches = new Map<string, Search>();
-  #asking = "";
+  #client = "";
   #search: Search = { next: 0, spread: 0, spreadUntil: 0 };
-  #searched = false;
+  #hasSearched = false;
   #passed = 0;
   #now = 0;
 
-  /** What is offered to others than the client last named; one object, for use at once. */
+  /** What is offered to clients other than the one last named; one object, which is valid until the next call. */
   readonly #excluding: Offered = {
     has: (address) => {
       const client = this.#byAddress.get(address);
-      return client !== undefined && client !== this.#asking && ++this.#passed <= MOST_PASSED;
+      return client !== undefined && client !== this.#client && ++this.#passed <= MOST_PASSED;
     },
     begin: (lowest, end) => {
       const { next, spread, spreadUntil } = this.#search;
-      this.#searched = true;
+      this.#hasSearched = true;
       if (spreadUntil <= this.#now) return Math.max(lowest, next);
-      return lowest + hash(this.#asking) % Math.max(1, Math.min(spread, end - lowest + 1));
+      return lowest + hash(this.#client) % Math.max(1, Math.min(spread, end - lowest + 1));
     },
   };
 
@@ -57,38 +57,38 @@ export class Offers {
     return this.#byClient.size;
   }
 
-  /** What not to offer to `client` at `now` (seconds); holds until the next call. */
+  /** The offers to other clients than `client` at `now` (seconds); valid until the next call. */
   excluding(client: string, network: string, now: number): Offered {
     for (const [other, { until }] of this.#byClient) {
       if (until > now && this.#byClient.size <= MOST) break;
       this.drop(other);
     }
-    this.#asking = client;
+    this.#client = client;
     this.#now = now;
     this.#search = this.#searchIn(network);
     // With no offer left, the search is for the lowest address again.
     if (this.#byClient.size === 0) this.#search.next = 0;
-    this.#searched = false;
+    this.#hasSearched = false;
     this.#passed = 0;
     return this.#excluding;
   }
 
-  /** Keeps an address for the client that {@link excluding} was asked for. */
+  /** Reserves an address for the client that {@link excluding} was called for. */
   hold(client: string, address: number, now: number): void {
     this.drop(client);
     const other = this.#byAddress.get(address);
     if (other !== undefined) this.#byClient.delete(other);
     this.#byClient.set(client, { address, until: now + HELD_SECONDS });
     this.#byAddress.set(address, client);
-    if (this.#searched) this.#search.next = address + 1;
+    if (this.#hasSearched) this.#search.next = address + 1;
   }
 
-  /** The address that is kept for a client. */
+  /** The address that is reserved for a client. */
   heldBy(client: string): number | undefined {
     return this.#byClient.get(client)?.address;
   }
 
-  /** Somebody else got what a client was offered here: another replica is busy in this network. */
+  /** Another client got the address that was offered here, so another replica gives addresses of this network too. */
   lost(client: string, network: string, now: number): void {
     this.drop(client);
     const search = this.#searchIn(network);
@@ -97,7 +97,7 @@ export class Offers {
     search.spreadUntil = now + SPREAD_SECONDS;
   }
 
-  /** The client took it, or another server's. */
+  /** Forgets a client's offer: it took the address, or another server's offer. */
   drop(client: string): void {
     const held = this.#byClient.get(client);
     if (!held) return;

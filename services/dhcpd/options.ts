@@ -1,3 +1,5 @@
+/** The DHCP options that a network gives its clients, encoded once for all of them. */
+import { bytesOf32 } from "../common/bytes.ts";
 import type { Ip } from "../common/ip.ts";
 import { messageOf } from "../common/refusal.ts";
 import { encodeOption } from "../nex/dhcp_options.ts";
@@ -5,19 +7,19 @@ import { domains } from "../nex/dhcp_values.ts";
 import type { Network } from "../nex/network.ts";
 import { Opt } from "./numbers.ts";
 
-/** What a network tells its clients, encoded once and used for each of its packets. */
+/** A network's options, encoded once and used for each of its packets. */
 export interface NetworkOptions {
   /** Payload by option number; sparse. */
   readonly values: readonly (Uint8Array | undefined)[];
-  /** What a client gets that did not say what it wants, in this order. */
+  /** The options that a client without a parameter request list gets, in this order. */
   readonly defaults: readonly number[];
-  /** Why a stored option was left out: one sentence each. */
+  /** Why stored options were left out: a sentence each. */
   readonly bad: readonly string[];
 }
 
 const cache = new WeakMap<Network, NetworkOptions>();
 
-/** The options of a network as it now is; a changed network is another object. */
+/** The options of a network. A network that is changed is another object, so that the cache never holds old options. */
 export function networkOptions(network: Network): NetworkOptions {
   let options = cache.get(network);
   if (!options) cache.set(network, options = encodeNetwork(network));
@@ -30,13 +32,13 @@ export function networkOptions(network: Network): NetworkOptions {
  */
 const onlyAsked: ReadonlySet<number> = new Set([108, 116, 118, 159]);
 
-/** From the network's own fields, then its `options`, which override them. */
+/** The network's own fields as options, then its `options`, which override them. */
 function encodeNetwork(network: Network): NetworkOptions {
   const values: (Uint8Array | undefined)[] = [];
   const { subnet4, domain } = network;
   const mask = subnet4 && (0xffffffff << (32 - subnet4.prefix)) >>> 0;
-  // A shift by 32 does nothing.
-  if (subnet4 && mask !== undefined) values[Opt.subnetMask] = bytes32(subnet4.prefix ? mask : 0);
+  // In JavaScript a shift by 32 is a shift by 0.
+  if (subnet4 && mask !== undefined) values[Opt.subnetMask] = bytesOf32(subnet4.prefix ? mask : 0);
   if (subnet4) values[Opt.broadcastAddress] = subnet4.last.bytes;
   values[Opt.router] = addresses(network.gateways);
   values[Opt.nameServer] = addresses(network.nameservers);
@@ -53,7 +55,7 @@ function encodeNetwork(network: Network): NetworkOptions {
       values[number] = encodeOption(number, value);
       if (!defaults.includes(number) && !onlyAsked.has(number)) defaults.push(number);
     } catch (error) {
-      // A store that was taken over may hold anything; the other options are still good.
+      // A store that was taken over may hold any value; the other options are still served.
       bad.push(`network ${network.name}: ${messageOf(error)}`);
     }
   }
@@ -63,9 +65,4 @@ function encodeNetwork(network: Network): NetworkOptions {
 function addresses(ips: readonly Ip[]): Uint8Array | undefined {
   const bytes = ips.filter((ip) => ip.family === 4).flatMap((ip) => [...ip.bytes]);
   return bytes.length ? Uint8Array.from(bytes) : undefined;
-}
-
-/** A 32-bit value as four bytes. */
-export function bytes32(value: number): Uint8Array {
-  return Uint8Array.of(value >>> 24, value >>> 16, value >>> 8, value);
 }

@@ -1,3 +1,4 @@
+/** Replies on their way out: gathered, and sent many at a time with sendmmsg(2). */
 import { FrameBatch } from "../../ffi/packet.ts";
 import { Origin4, UdpBatch } from "../../ffi/udp.ts";
 import { PAYLOAD_AT, UDP_HEADER, writeFrame, writeUdp } from "./frame.ts";
@@ -9,15 +10,15 @@ import { destination, type Reply, ReplyWriter } from "./reply.ts";
 const SLOTS = 64, SIZE = 2048;
 
 export interface OutgoingOptions {
-  /** The socket for datagrams that the routes lead: see openUdpSender(). */
+  /** The socket for replies that are routed, see openUdpSender(). */
   readonly sender: number;
   /** True for an address that this host may send from. */
   isLocal(address: number): boolean;
-  /** Told how many replies the kernel did not take. */
+  /** Called with the number of replies that the kernel did not send. */
   onUnsent(count: number): void;
 }
 
-/** Gathers replies, and sends them many at a time. */
+/** Queues replies until there are enough, or until {@link flush}. */
 export class Outgoing {
   readonly #frames = new FrameBatch(SLOTS, SIZE);
   readonly #routed = new UdpBatch(SLOTS, SIZE);
@@ -29,13 +30,13 @@ export class Outgoing {
 
   constructor(private readonly options: OutgoingOptions) {}
 
-  /** Adds the reply to a request that came in by `link`; it is sent by {@link flush}, at the latest. */
+  /** Adds the reply to a request that was received on `link`; it is sent by {@link flush} at the latest. */
   add(link: Link, request: Message, reply: Reply): void {
     const to = destination(request, reply);
     if (to.by === "route") {
       if (this.#routedCount === SLOTS) this.flush();
       const slot = this.#routedCount++, at = slot * SIZE, batch = this.#routed;
-      // With a relay's override (RFC 5107) the server's id is an address of the relay.
+      // With a relay's server identifier override (RFC 5107), serverId is an address of the relay.
       const local = this.options.isLocal(reply.serverId) ? reply.serverId : 0;
       const length = this.#writer.write(batch.buffer, at + UDP_HEADER, request, reply);
       const datagram = writeUdp(batch.buffer, at, length, {

@@ -1,4 +1,4 @@
-/** The server's UDP port on an interface, and the other servers that have it. */
+/** The server's UDP port on an interface, and other servers that have bound it too. */
 import { EADDRINUSE, SystemError } from "../../ffi/errno.ts";
 import { statusOf } from "../../ffi/folder.ts";
 import { libc } from "../../ffi/libc.ts";
@@ -9,9 +9,9 @@ import { Refusal } from "../common/refusal.ts";
 import { SERVER_PORT } from "./numbers.ts";
 
 export interface Port {
-  /** Its socket, by which nothing is received. */
+  /** The socket that is bound to it, by which nothing is received. */
   readonly fd: number;
-  /** Another server's socket is on every interface: whether that serves this one as well cannot be seen. */
+  /** Another server's socket is bound on every interface, so that it cannot be seen whether it serves this one. */
   readonly shared: boolean;
 }
 
@@ -36,7 +36,7 @@ export function takePort(name: string, ifindex: number): Port {
   }
 }
 
-/** The interfaces on which sockets besides our own, `fds`, have the server's port. */
+/** The interfaces on which sockets other than our own, `fds`, are bound to the server's port. */
 export function contestedInterfaces(fds: readonly number[]): Set<number> {
   return new Set(socketsExcept(fds).map(({ ifindex }) => ifindex));
 }

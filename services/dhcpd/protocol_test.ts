@@ -4,14 +4,14 @@ import { planLeaseEnd } from "../nex/leases.ts";
 import { deleteMembers } from "../nex/members.ts";
 import type { Network } from "../nex/network.ts";
 import { Draft } from "../nex/steps.ts";
-import { View } from "../nex/view.ts";
+import { NexView } from "../nex/view.ts";
 import { MemoryStore } from "../store/memory_store.ts";
 import { type MemberRecord, nexSchema } from "../store/records.ts";
 import { type ClientMessage, clientMessage } from "./client_message.ts";
 import { Message } from "./message.ts";
 import { Opt, Type } from "./numbers.ts";
 import { Offers } from "./offers.ts";
-import { bytes32 } from "./options.ts";
+import { bytesOf32 } from "../common/bytes.ts";
 import type { Arrival } from "./arrival.ts";
 import type { Decision } from "./decision.ts";
 import { handle } from "./protocol.ts";
@@ -19,8 +19,8 @@ import { handle } from "./protocol.ts";
 const NOW = 1_000_000;
 const ip = (text: string) => Ip.parse(text).u32;
 const text = (value: string) => new TextEncoder().encode(value);
-const requested = (address: string) => [Opt.requestedAddress, bytes32(ip(address))] as const;
-const serverId = (address: string) => [Opt.serverId, bytes32(ip(address))] as const;
+const requested = (address: string) => [Opt.requestedAddress, bytesOf32(ip(address))] as const;
+const serverId = (address: string) => [Opt.serverId, bytesOf32(ip(address))] as const;
 
 const whiskey = "00:00:11:11:00:01", tango = "00:00:22:22:00:01", guest = "00:00:99:00:00:01";
 const stranger = "00:00:77:00:00:01";
@@ -50,7 +50,7 @@ class Server {
     "/net/mini": JSON.stringify(net.mini),
     "/net/far": JSON.stringify(net.far),
   });
-  readonly view = new View(this.store.mirror);
+  readonly view = new NexView(this.store.mirror);
   readonly offers = new Offers();
   now = NOW;
 
@@ -573,7 +573,7 @@ Deno.test("a relay's giaddr chooses the network, its link selection before that 
   const discover = { type: Type.discover, mac: guest, giaddr: ip("10.7.0.1") };
   assert.equal(server.reply(discover).address, "10.7.0.10");
   const link = (address: string) =>
-    [Opt.relayAgent, Uint8Array.of(1, 1, 65, 5, 4, ...bytes32(ip(address)))] as const;
+    [Opt.relayAgent, Uint8Array.of(1, 1, 65, 5, 4, ...bytesOf32(ip(address)))] as const;
   assert.equal(server.reply({ ...discover, options: [link("10.0.0.77")] }).address, "10.0.0.12");
   assert.equal(server.ignored({ ...discover, giaddr: ip("10.9.0.1") }), "unknown-client");
   assert.equal(server.ignored({ ...discover, mac: whiskey }), "unknown-client");
@@ -581,7 +581,7 @@ Deno.test("a relay's giaddr chooses the network, its link selection before that 
 
 Deno.test("a relay's server-id override is used and accepted (RFC 5107)", () => {
   const server = new Server();
-  const relay = [Opt.relayAgent, Uint8Array.of(11, 4, ...bytes32(ip("10.0.0.5")))] as const;
+  const relay = [Opt.relayAgent, Uint8Array.of(11, 4, ...bytesOf32(ip("10.0.0.5")))] as const;
   const giaddr = ip("10.0.0.5");
   assert.equal(
     server.reply({ type: Type.discover, mac: whiskey, giaddr, options: [relay] }).serverId,

@@ -1,26 +1,28 @@
-import { encode, type Header, OptionList, write32 } from "./encode.ts";
+/** DHCP replies: what one says, where it is sent to, and how it is written. */
+import { write32 } from "../common/bytes.ts";
+import { encode, type Header, OptionList } from "./encode.ts";
 import type { Message } from "./message.ts";
 import { answerFqdn } from "./names.ts";
 import { BOOTREPLY, BROADCAST, CLIENT_PORT, ETHERNET, Opt, SERVER_PORT, Type } from "./numbers.ts";
 import type { NetworkOptions } from "./options.ts";
 
-/** What to answer a message. Addresses are 32-bit values. */
+/** The contents of a reply. Addresses are 32-bit values. */
 export interface Reply {
   readonly type: typeof Type.offer | typeof Type.ack | typeof Type.nak;
   readonly serverId: number;
-  /** The network's options; undefined: none of them (NAK). */
+  /** The network's options; undefined: none (NAK). */
   readonly options?: NetworkOptions;
   /** The client's address; 0: none (NAK, and the answer to INFORM). */
   readonly yiaddr: number;
-  /** The address that the client has and is answered at; 0 or absent: none yet. */
+  /** The address that the client already has and is answered at; 0 or absent: none yet. */
   readonly clientAddress?: number;
   /** The next server of a boot (siaddr). */
   readonly siaddr?: number;
-  /** What is left of the lease; undefined: there is none. */
+  /** The rest of the lease; undefined: there is no lease. */
   readonly seconds?: number;
   /** The client's registered name, fully qualified. */
   readonly name?: string | undefined;
-  /** Answers a DISCOVER with its lease (RFC 4039). */
+  /** An ACK to a DISCOVER (RFC 4039). */
   readonly rapid?: boolean;
   /** The reason, for a NAK. */
   readonly text?: string;
@@ -31,12 +33,12 @@ export type Destination =
   | { readonly by: "route"; readonly address: number; readonly port: number }
   | { readonly by: "link"; readonly address: number; readonly mac: Uint8Array };
 
-const everybody = new Uint8Array(6).fill(0xff);
-const broadcast: Destination = { by: "link", address: 0xffffffff, mac: everybody };
+const broadcastMac = new Uint8Array(6).fill(0xff);
+const broadcast: Destination = { by: "link", address: 0xffffffff, mac: broadcastMac };
 
-/** RFC 2131 §4.1: to the relay, or where the client can hear us. Not all that have a ciaddr can be reached there. */
+/** Where a reply is sent (RFC 2131 §4.1): to the relay, or to the client. A client with a ciaddr is not always reachable there. */
 export function destination(request: Message, reply: Reply): Destination {
-  // INFORM is answered at the client's address in any case (§4.3.5): to no yiaddr a relay can send.
+  // INFORM is answered at the client's address in any case (§4.3.5): without a yiaddr a relay has nowhere to send it.
   const informed = !reply.yiaddr && reply.clientAddress;
   if (request.giaddr && !informed) return { by: "route", address: request.giaddr, port: SERVER_PORT };
   if (reply.type === Type.nak) return broadcast;
@@ -45,11 +47,11 @@ export function destination(request: Message, reply: Reply): Destination {
   return { by: "link", address: reply.yiaddr, mac: request.chaddr.subarray(0, 6) };
 }
 
-/** Messages that every client and link can take, and the longest that we make, both without IP and UDP headers. */
+/** The length that every client accepts (RFC 2131 §2), and the longest message that is sent, both without IP and UDP headers. */
 const LEAST_MAXIMUM = 576 - 28;
 const MOST_MAXIMUM = 1500 - 28;
 
-/** Options that PRL entries do not bring in: the message's own, written in any case or never. */
+/** Options that a parameter request list does not add: those of the message itself, which are written always or never. */
 const ownOptions = new Set<number>([
   Opt.subnetMask,
   Opt.hostname,
@@ -64,7 +66,7 @@ const ownOptions = new Set<number>([
   Opt.relayAgent,
 ]);
 
-/** Writes replies, one after the other, without making anything new for most of them. */
+/** Encodes replies one after the other, in most cases without allocating memory. */
 export class ReplyWriter {
   readonly #list = new OptionList();
   readonly #type = new Uint8Array(1);
@@ -90,9 +92,9 @@ export class ReplyWriter {
   write(out: Uint8Array, at: number, request: Message, reply: Reply): number {
     const header = this.#header, { options } = reply;
     header.xid = request.xid;
-    // The relay is to broadcast what has no address that it could be sent to: a NAK, and some answers to INFORM.
-    const nowhere = request.giaddr && !reply.yiaddr && !reply.clientAddress;
-    header.flags = nowhere ? request.flags | BROADCAST : request.flags;
+    // A reply with no address to send it to is to be broadcast by the relay: a NAK, and some answers to INFORM.
+    const isUnaddressed = request.giaddr && !reply.yiaddr && !reply.clientAddress;
+    header.flags = isUnaddressed ? request.flags | BROADCAST : request.flags;
     // "Only filled in if client … can respond to ARP requests" (RFC 2131 §2).
     header.ciaddr = reply.clientAddress ? request.ciaddr : 0;
     header.yiaddr = reply.yiaddr;
@@ -101,13 +103,13 @@ export class ReplyWriter {
     header.chaddr = request.chaddr;
     header.sname = options?.values[Opt.tftpServer];
     header.file = options?.values[Opt.bootFile];
-    this.#gather(request, reply);
+    this.#listOptions(request, reply);
     const most = Math.max(LEAST_MAXIMUM, (request.u16(Opt.maxSize) ?? 0) - 28);
     return encode(out, at, header, this.#list, Math.min(most, MOST_MAXIMUM));
   }
 
-  /** What no client can do without comes first, for the case that not everything fits. */
-  #gather(request: Message, reply: Reply): void {
+  /** Lists the options. The indispensable ones are first, since not everything may fit. */
+  #listOptions(request: Message, reply: Reply): void {
     const list = this.#list;
     list.clear();
     this.#type[0] = reply.type;
@@ -127,12 +129,12 @@ export class ReplyWriter {
     const clientId = request.payload(Opt.clientId);
     if (clientId) list.add(Opt.clientId, clientId);
     if (reply.text) list.add(Opt.message, ascii.encode(reply.text));
-    if (reply.options) this.#gatherNetwork(request, reply, reply.options);
+    if (reply.options) this.#listNetworkOptions(request, reply, reply.options);
     const relay = request.payload(Opt.relayAgent);
     if (relay) list.add(Opt.relayAgent, relay);
   }
 
-  #gatherNetwork(request: Message, reply: Reply, { values, defaults }: NetworkOptions): void {
+  #listNetworkOptions(request: Message, reply: Reply, { values, defaults }: NetworkOptions): void {
     const list = this.#list;
     // Before the routers, in any case (RFC 2132 §3.3).
     const mask = values[Opt.subnetMask];
@@ -152,7 +154,7 @@ export class ReplyWriter {
 const empty = new Uint8Array(0);
 const ascii = new TextEncoder();
 
-/** The host's part of a qualified name. */
+/** The first label of a fully qualified name. */
 function hostLabel(name: string | undefined): Uint8Array | undefined {
   return name ? ascii.encode(name.split(".", 1)[0]) : undefined;
 }

@@ -1,3 +1,4 @@
+/** dhcpd's server: receives DHCP messages on the configured interfaces and answers them until it is stopped. */
 import { Epoll, EventFd } from "../../ffi/epoll.ts";
 import { EACCES, EPERM, SystemError } from "../../ffi/errno.ts";
 import { drainInterfaceWatch, openInterfaceWatch } from "../../ffi/interfaces.ts";
@@ -11,7 +12,7 @@ import { macFromBytes } from "../common/mac.ts";
 import { Refusal } from "../common/refusal.ts";
 import type { LeaseClock } from "../nex/clocks.ts";
 import type { Network } from "../nex/network.ts";
-import type { View } from "../nex/view.ts";
+import type { NexView } from "../nex/view.ts";
 import type { ChangeStore } from "../store/change.ts";
 import type { NexRecord } from "../store/records.ts";
 import type { Counts } from "./counters.ts";
@@ -26,31 +27,31 @@ import { UnknownClients } from "./unknown_clients.ts";
 
 export interface DhcpOptions {
   readonly interfaces: readonly string[];
-  /** Its mirror must have been read once. */
+  /** Its mirror must be ready. */
   readonly store: ChangeStore<NexRecord>;
-  /** Of that mirror. */
-  readonly view: View;
+  /** The view of that mirror. */
+  readonly view: NexView;
   readonly log: Log;
   /** Names that clients ask for are registered with their lease. */
   readonly registerNames: boolean;
-  /** What leases are counted by; absent: the system's. */
+  /** The clock of leases; absent: the system's. */
   readonly clock?: LeaseClock;
   /** A descriptor of the network namespace that the interfaces are in; this thread's by default. */
   readonly namespace?: number;
-  /** Told which network had no address left for a client. */
+  /** Called with the network that had no address left for a client. */
   readonly onExhausted?: (network: Network) => void;
 }
 
 export interface DhcpServer {
   readonly counts: Counts;
-  /** Interfaces that are not there, or not yet. */
+  /** Configured interfaces that do not exist. */
   readonly missing: readonly string[];
-  /** Interfaces that another server of this host serves, too. */
+  /** Interfaces that another server of this host serves as well. */
   readonly contested: readonly string[];
   readonly unknown: UnknownClients;
-  /** Resolves when it has been stopped; rejects when it can go on no longer. */
+  /** Resolves once it is stopped; rejects when it has failed. */
   readonly ended: Promise<void>;
-  /** Finishes what is being written; resolves when nothing is open any more. */
+  /** Waits for the leases that are being written, then closes everything. */
   stop(): Promise<void>;
 }
 
@@ -75,20 +76,20 @@ export function startDhcp(options: DhcpOptions): DhcpServer {
 
 const SLOTS = 64, SIZE = 2048;
 /**
- * What waited longer for us, in ms, is dropped: while this process was stopped or overloaded, the client asked again, and
- * another replica may have answered.
+ * A message that waited in the socket for longer, in ms, is dropped: while this process was stopped or overloaded, the client
+ * retried, and another replica may have answered.
  */
 const MOST_WAITED = 2000;
-/** The same for a DISCOVER: when there are more messages than can be answered, exchanges that have begun come first. */
+/** The same for a DISCOVER: under overload, exchanges that have begun are answered before new ones. */
 const DISCOVER_WAITED = 1000;
-/** Tokens of the epoll beside those of the links. */
-const BELL = 0xffffffff, WATCH = 0xfffffffe;
+/** The epoll's tokens beside those of the links. */
+const WAKE_UP = 0xffffffff, WATCH = 0xfffffffe;
 
 class Server implements DhcpServer {
   ended: Promise<void> = Promise.resolve();
   readonly #options: DhcpOptions;
   readonly #epoll = new Epoll();
-  readonly #bell = new EventFd();
+  readonly #wakeUp = new EventFd();
   readonly #links: Links;
   readonly #exchanges: Exchanges<Link>;
   readonly #batch = new FrameBatch(SLOTS, SIZE);
@@ -112,7 +113,7 @@ class Server implements DhcpServer {
       onUnknown: (link, message, mac, relayed) =>
         this.unknown.note(link.name, mac, relayed, message.type === Type.inform, Date.now()),
     });
-    this.#closing.push(() => this.#epoll.close(), () => this.#bell.close(), () => this.#links.close());
+    this.#closing.push(() => this.#epoll.close(), () => this.#wakeUp.close(), () => this.#links.close());
   }
 
   get counts(): Counts {
@@ -133,7 +134,7 @@ class Server implements DhcpServer {
     this.#closing.push(() => libc.close(sender));
     this.#watch = this.#inside(openInterfaceWatch);
     this.#closing.push(() => libc.close(this.#watch));
-    this.#epoll.add(this.#bell.fd, BELL);
+    this.#epoll.add(this.#wakeUp.fd, WAKE_UP);
     this.#epoll.add(this.#watch, WATCH);
     this.#outgoing = new Outgoing({
       sender,
@@ -151,7 +152,7 @@ class Server implements DhcpServer {
 
   async stop(): Promise<void> {
     this.#stopping = true;
-    this.#bell.signal();
+    this.#wakeUp.signal();
     try {
       await this.ended;
     } finally {
@@ -172,20 +173,20 @@ class Server implements DhcpServer {
     }
   }
 
-  /** Takes what is ready; false when nothing was. */
+  /** Handles the sockets that are ready; false when none was. */
   #serve(): boolean {
     const count = this.#epoll.wait(0);
     for (let i = 0; i < count; i++) {
       const token = this.#epoll.token(i);
-      if (token === BELL) this.#bell.drain();
-      else if (token === WATCH) this.#lookAgain();
+      if (token === WAKE_UP) this.#wakeUp.drain();
+      else if (token === WATCH) this.#refreshLinks();
       else this.#receive(token);
     }
     this.#outgoing?.flush();
     return count > 0;
   }
 
-  #lookAgain(): void {
+  #refreshLinks(): void {
     drainInterfaceWatch(this.#watch);
     this.#links.refresh();
   }
@@ -196,7 +197,7 @@ class Server implements DhcpServer {
     const batch = this.#batch, frame = this.#frame, message = this.#message, { ignored } = this.counts;
     const { clock } = this.#options;
     const count = batch.receive(link.fd);
-    // Of the kernel's time stamps; leases have a clock of their own.
+    // The clock of the kernel's time stamps; leases have their own.
     const now = Date.now();
     const time = {
       now: Math.ceil((clock?.now() ?? now) / 1000),
@@ -242,8 +243,8 @@ class Server implements DhcpServer {
 }
 
 /**
- * Lets a millisecond pass before the next look. Being woken from {@link readable} costs as much as a few packets:
- * under load, this way, many come in and are committed together, and a single one is answered at once all the same.
+ * Waits a millisecond before the sockets are read again. Waking up from {@link readable} costs as much as a few packets: this
+ * way many are received and committed together under load, and a single message is still answered at once.
  */
 function gather(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, 1));

@@ -3,9 +3,9 @@ import type { Note } from "../common/http_status.ts";
 import type { Log } from "../common/log.ts";
 import { printable } from "../common/refusal.ts";
 import { inMacRange } from "../nex/network.ts";
-import type { View } from "../nex/view.ts";
+import type { NexView } from "../nex/view.ts";
 
-/** So many are kept. */
+/** The most clients that are remembered. */
 const MOST = 20;
 
 interface UnknownClient {
@@ -16,17 +16,17 @@ interface UnknownClient {
   readonly last: number;
 }
 
-/** The clients that were last not answered because no network here has them: told at debug, and by `strand status`. */
+/** The clients that were last ignored because they belong to no network here: for the log at debug, and for `strand status`. */
 export class UnknownClients {
-  /** By MAC, the one that was heard last at the end. */
+  /** By MAC, the one that was received last at the end. */
   readonly #clients = new Map<string, UnknownClient>();
 
-  constructor(private readonly view: View, private readonly log: Log) {}
+  constructor(private readonly view: NexView, private readonly log: Log) {}
 
   /**
-   * @param name The interface that its message came in by.
-   * @param link The address that tells its link, where that is behind a relay or a router, as a 32-bit value.
-   * @param inform It has an address, and asked for parameters only.
+   * @param name The interface that the message was received on.
+   * @param link The address that tells the client's link, where it is behind a relay or a router, as a 32-bit value.
+   * @param inform The message is an INFORM: the client has an address and asks for parameters only.
    * @param now In ms since the epoch.
    */
   note(name: string, mac: string, link: number | undefined, inform: boolean, now: number): void {

@@ -1,24 +1,24 @@
 import type { Offered } from "../nex/leases.ts";
 
-/** So many addresses are looked at for one client; the next one's search goes on from there. */
+/** The most addresses that are examined for one client; the next client's search goes on from there. */
 const MOST = 1024;
 
 /**
- * Finds addresses that no client has had, which alone are given while clocks disagree. Addresses of the past only become
- * more, so each is passed over once, not again for every client.
+ * Finds addresses that no client has had before: while clocks disagree, no others are given. The addresses that have been used
+ * only become more, so each is passed over once and not again for every client.
  */
 export class Unused {
-  /** By network: every free address below has been some client's. */
+  /** By network: every free address below this one has been used by some client. */
   readonly #from = new Map<string, number>();
 
-  /** Clocks agree again: by the next time records of the past may have been removed. */
+  /** To be called once clocks agree: by the next time that they do not, records of former leases may have been removed. */
   forget(): void {
     this.#from.clear();
   }
 
   /**
-   * What not to offer while clocks disagree, for one search. Where that finds nothing in time, it ends with an address that
-   * has been used.
+   * The addresses not to offer while clocks disagree, for one search: those in `held`, and those that have been used. A search
+   * that finds none within the bound ends with an address that has been used.
    */
   excluding(held: Offered, network: string, isUnused: (address: number) => boolean): Offered {
     let from = this.#from.get(network) ?? 0, left = MOST;
@@ -29,7 +29,7 @@ export class Unused {
         return Math.max(lowest, from);
       },
       has: (address) => {
-        // Before the search, an address that the client had or wishes for is looked at.
+        // Before the search, the address that the client had or asks for is tried.
         if (!searching) return held.has(address) || !isUnused(address);
         if (address < from || left-- <= 0) return false;
         if (isUnused(address)) {

@@ -1,21 +1,22 @@
 /**
- * An upstream's aliases (CNAME) that lead into a zone of ours, followed: a stub resolver does not ask for their target
- * again, and what an upstream says of a name of ours is not ours.
+ * Completes an upstream's answer whose aliases (CNAME) lead into a zone of ours with our own records. A stub resolver does
+ * not ask for the target again, and an upstream does not know our names.
  */
+import { read16, write16 } from "../common/bytes.ts";
 import type { Cached } from "./cache.ts";
-import { layoutOf, lowerCase, POINTER_MAX, rcodeOf, read16, readName, write16 } from "./message.ts";
+import { layoutOf, lowerCase, POINTER_MAX, rcodeOf, readName } from "./message.ts";
 import { CLASS_IN, HEADER, skipName, TCP_MAX, TYPE } from "./wire.ts";
 
-/** So many aliases are followed, one to the next; more are a loop. */
+/** The longest chain of aliases that is followed; a longer one is a loop. */
 const MOST_ALIASES = 16;
 
-/** In an answer of more records no alias is looked for: it would cost as much each time that it is asked for. */
+/** In an answer of more records no alias is looked for, since that would cost as much each time that it is asked for. */
 const MOST_RECORDS = 64;
 
 /** Answers a query from our records; undefined when its name is in no zone of ours. */
 export type AnswerOurs = (query: Uint8Array) => Uint8Array | undefined;
 
-interface Record {
+interface AnswerRecord {
   /** In lower case, as a key. */
   readonly owner: string;
   readonly name: Uint8Array;
@@ -47,7 +48,7 @@ export function completeAliases(found: Cached, answerOurs: AnswerOurs): Cached {
     const alias = links.find((link) => link.type === TYPE.CNAME);
     const target = alias && readName(message, alias.fixed + 10);
     if (!target) return found;
-    // The alias first, then its signatures: some stub resolvers go by the order.
+    // The alias first, then its signatures: some stub resolvers depend on the order.
     kept.push(alias, ...links.filter((link) => link.type === TYPE.RRSIG));
     const ours = answerOurs(queryOf(target, type));
     if (ours) return compose(found, kept, target, ours) ?? found;
@@ -56,8 +57,8 @@ export function completeAliases(found: Cached, answerOurs: AnswerOurs): Cached {
   return found;
 }
 
-function answerRecords(message: Uint8Array, questionEnd: number): Record[] | undefined {
-  const records: Record[] = [], count = read16(message, 6);
+function answerRecords(message: Uint8Array, questionEnd: number): AnswerRecord[] | undefined {
+  const records: AnswerRecord[] = [], count = read16(message, 6);
   if (count > MOST_RECORDS) return undefined;
   let at = questionEnd;
   for (let left = count; left > 0; left--) {
@@ -72,14 +73,14 @@ function answerRecords(message: Uint8Array, questionEnd: number): Record[] | und
 }
 
 /** A record's type, or the one that it signs. */
-function coveredType(message: Uint8Array, { type, fixed }: Record): number {
+function coveredType(message: Uint8Array, { type, fixed }: AnswerRecord): number {
   return type === TYPE.RRSIG ? read16(message, fixed + 10) : type;
 }
 
 /** The aliases, then our answer to a query for the last one's target. @returns undefined when that is too long */
 function compose(
   { message, layout: { questionEnd } }: Cached,
-  aliases: readonly Record[],
+  aliases: readonly AnswerRecord[],
   target: Uint8Array,
   ours: Uint8Array,
 ): Cached | undefined {
@@ -119,7 +120,7 @@ function compose(
     at += next - from;
     from = next;
   }
-  // Nothing of it is authentic data (AD) any more.
+  // The completed answer is not authentic data (AD).
   out[3] = rcodeOf(ours);
   write16(out, 6, aliases.length + answers);
   write16(out, 8, authority);

@@ -1,24 +1,24 @@
 /**
- * A query's octets to its answer's, in the same place, from the table alone: no clock, no socket, no allocation.
+ * Turns a query into its answer, in the same buffer and from the table alone: without a clock, a socket or an allocation.
  *
- * Hostile input gets FORMERR or silence, never an exception, and never more octets than the client has room for.
+ * A malformed query is answered FORMERR or not at all. It never throws, and an answer is never longer than the client accepts.
  */
 import { hashLabel, type TableReader } from "./table.ts";
 import { CLASS_IN, HEADER, LOWER, OPT_LENGTH, RCODE, skipName, TYPE, UDP_MAX, UDP_PLAIN } from "./wire.ts";
 
-/** Results of {@link Answerer.answer} that are no length. */
+/** Results of {@link Answerer.answer} other than a length. */
 export const DROP = 0, FORWARD = -1;
 
 const QR = 0x80, OPCODE = 0x78, AA = 0x04, TC = 0x02, RD = 0x01, RA = 0x80;
 
-/** Answers from one table; kept for the scratch space and the rotation between queries. */
+/** Answers queries from one table. One object is reused, for its scratch space and for the rotation of records. */
 export class Answerer {
   table: TableReader;
   /** True when names outside our zones are to be forwarded: they give FORWARD, else REFUSED. */
   recursion: boolean;
   /** The RCODE of the last answer, EDNS's upper bits included. */
   rcode: number = RCODE.NOERROR;
-  /** True when the last answer was cut. */
+  /** True when the last answer was truncated. */
   truncated = false;
 
   readonly #name = new Uint8Array(256);
@@ -27,7 +27,7 @@ export class Answerer {
   /** Of A and of AAAA: a resolver asks for both in turn, and with one count would always see the same one first. */
   readonly #rotations = new Uint16Array(2);
 
-  // What the query in hand says.
+  // The query that is being answered.
   #question = 0;
   #nameLength = 0;
   #edns = false;
@@ -41,10 +41,10 @@ export class Answerer {
   }
 
   /**
-   * Answers the query at `p[at]`, over it.
+   * Answers the query at `p[at]` in place.
    *
-   * @param room the longest answer that the transport takes; `p` must have as much from `at`. Over UDP that is
-   *   cut further to what the client allows (RFC 6891 §6.2.3)
+   * @param room the longest answer that the transport takes; `p` must have as much from `at`. Over UDP it is
+   *   limited further to what the client accepts (RFC 6891 §6.2.3)
    * @param udp false for a stream
    * @returns the answer's length, or {@link DROP}, or {@link FORWARD} with the query as it was
    */
@@ -110,7 +110,7 @@ export class Answerer {
     return pos === end ? questionEnd : -1;
   }
 
-  /** Passes over the SOA of IXFR, which no other query has (RFC 1995 §3). @returns where it ends, or -1 */
+  /** Skips the SOA of IXFR, which no other query has (RFC 1995 §3). @returns where it ends, or -1 */
   #authority(p: Uint8Array, at: number, pos: number, end: number): number {
     if (((p[pos - 4]! << 8) | p[pos - 3]!) !== TYPE.IXFR || p[at + 8] !== 0 || p[at + 9] !== 1) return -1;
     const fixed = skipName(p, pos, end);
@@ -184,7 +184,9 @@ export class Answerer {
   #positive(p: Uint8Array, at: number, end: number, limit: number, rrset: number): number {
     const { table } = this, { bytes } = table;
     const count = table.rrsetCount(rrset), length = table.rrsetLength(rrset);
-    if (end + length + 2 * count > limit - (this.#edns ? OPT_LENGTH : 0)) return this.#cut(p, at, end, 0);
+    if (end + length + 2 * count > limit - (this.#edns ? OPT_LENGTH : 0)) {
+      return this.#truncate(p, at, end, 0);
+    }
     const first = table.rrsetBytes(rrset), last = first + length;
     let from = first;
     if (count > 1) {
@@ -212,7 +214,7 @@ export class Answerer {
     // The writer sets an apex with its SOA; without one there is no zone.
     if (soa === 0) return this.#finish(p, at, end, RCODE.REFUSED, 0, 0, 0);
     const length = table.rrsetLength(soa);
-    if (end + 2 + length > limit - (this.#edns ? OPT_LENGTH : 0)) return this.#cut(p, at, end, rcode);
+    if (end + 2 + length > limit - (this.#edns ? OPT_LENGTH : 0)) return this.#truncate(p, at, end, rcode);
     // The zone's name is the end of the question's.
     const owner = HEADER + this.#nameLength - table.nameLength(apex);
     p[end] = 0xc0 | (owner >> 8);
@@ -222,12 +224,12 @@ export class Answerer {
     return this.#finish(p, at, to + length, rcode, AA, 0, 1);
   }
 
-  #cut(p: Uint8Array, at: number, end: number, rcode: number): number {
+  #truncate(p: Uint8Array, at: number, end: number, rcode: number): number {
     this.truncated = true;
     return this.#finish(p, at, end, rcode, AA | TC, 0, 0);
   }
 
-  /** A header alone, for what could not be read. */
+  /** A header alone, for a query that could not be read. */
   #bare(p: Uint8Array, at: number, rcode: number): number {
     this.rcode = rcode;
     p[at + 2] = QR | (p[at + 2]! & (OPCODE | RD));

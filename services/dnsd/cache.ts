@@ -1,6 +1,9 @@
-import { ageTtls, type Layout } from "./message.ts";
+/** The forwarder's cache: answers of resolvers by question, until their TTLs have run out. */
+import { read16 } from "../common/bytes.ts";
+import { ageTtls, type Layout, rcodeOf } from "./message.ts";
+import { RCODE } from "./wire.ts";
 
-/** What a resolver answered, without its OPT. */
+/** A resolver's answer, without its OPT. */
 export interface Cached {
   readonly message: Uint8Array;
   readonly layout: Layout;
@@ -14,10 +17,10 @@ interface Slot extends Cached {
 
 /** RFC 2308 §5 and RFC 8767 §4 as upper bounds, in seconds. */
 const POSITIVE_MAX = 86_400, NEGATIVE_MAX = 10_800;
-/** What an entry takes beside its octets, about. */
+/** Roughly the memory that an entry takes beside its octets. */
 const OVERHEAD = 400;
 
-/** Answers by question until their TTL has run out; the ones not asked for longest make room. */
+/** Answers by question until their TTLs have run out; the least recently used ones make room for new ones. */
 export class Cache {
   readonly #slots = new Map<string, Slot>();
   readonly #max: number;
@@ -37,7 +40,7 @@ export class Cache {
     return this.#slots.size;
   }
 
-  /** An answer whose TTLs are what is left of them. */
+  /** An answer, its TTLs reduced by its age. */
   get(key: string): Cached | undefined {
     const slot = this.#slots.get(key);
     if (!slot) return undefined;
@@ -53,10 +56,9 @@ export class Cache {
     return { message, layout: slot.layout };
   }
 
-  /** Keeps an answer for as long as its TTL says, if at all. */
+  /** Caches an answer for its TTL, if it may be cached at all. */
   put(key: string, { message, layout }: Cached): void {
-    const answers = ((message[6] ?? 0) << 8) | (message[7] ?? 0);
-    const negative = answers === 0 || ((message[3] ?? 0) & 15) !== 0;
+    const negative = read16(message, 6) === 0 || rcodeOf(message) !== RCODE.NOERROR;
     // No SOA, no negative caching: RFC 2308 §5.
     if (negative && !layout.soa) return;
     const ttl = Math.min(layout.ttl, negative ? NEGATIVE_MAX : POSITIVE_MAX);

@@ -11,14 +11,14 @@ const names = [
   "refused",
   "badvers",
   "otherRcode",
-  "dropped", // no query at all: shorter than a header, or a response
+  "dropped", // shorter than a header, or a response
   "truncated",
-  "unsent", // the kernel did not take the answer
-  "forwarded", // handed to the forwarder
+  "unsent", // the kernel did not send the answer
+  "forwarded", // passed to the forwarder
   "overload", // for the forwarder, but too many were under way: dropped
   "cacheHits",
   "upstreamQueries",
-  "upstreamFailures", // timeouts and answers that were of no use
+  "upstreamFailures", // timeouts and unusable answers
   "tcpConnections",
   "tcpRefused", // over the bound on connections
 ] as const;

@@ -1,7 +1,8 @@
+/** Fills dnsd's zones from the mirror's networks and members, and keeps them up to date. */
 import { Ip } from "../common/ip.ts";
 import { Refusal } from "../common/refusal.ts";
 import type { Network } from "../nex/network.ts";
-import type { View, ViewChange } from "../nex/view.ts";
+import type { NexView, ViewChange } from "../nex/view.ts";
 import type { Zones } from "./zones.ts";
 
 export interface FeedOptions {
@@ -9,13 +10,13 @@ export interface FeedOptions {
   readonly ttl: number;
   /** etcd's revision that the view shows: the zones' serial. */
   readonly revision: () => number;
-  /** Told why a domain or name cannot be served: an old store may hold anything, and the others go on. */
+  /** Called with the reason why a domain or name cannot be served, as an old store may hold; all others are served. */
   readonly report?: (why: string) => void;
 }
 
-/** Fills the zones from the view, and keeps them as the view is. Returns the way to stop. */
+/** Fills the zones from the view, and updates them with each of its changes until the returned function is called. */
 export function feedZones(
-  view: View,
+  view: NexView,
   zones: Pick<Zones, "setNetwork" | "deleteNetwork" | "setName" | "deleteName" | "publish">,
   { ttl, revision, report = () => {} }: FeedOptions,
 ): () => void {
@@ -28,7 +29,7 @@ export function feedZones(
       ttl,
     });
   const setName = (name: string) => {
-    // A name goes with its network, before the sweep comes to its members.
+    // A name is removed with its network, although the members are swept later.
     const holders = view.membersNamed(name).filter((member) => view.networkOf(member));
     const addresses = holders.flatMap(({ ip4, ip6 }) => [ip4, ip6]).flatMap((a) =>
       a ? Ip.tryParse(a) ?? [] : []

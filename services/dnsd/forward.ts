@@ -1,10 +1,12 @@
+/** Forwards queries for names outside our zones to other resolvers, and caches their answers. */
+import { write16 } from "../common/bytes.ts";
 import { parseHostPort } from "../common/host_port.ts";
 import { Ip } from "../common/ip.ts";
 import { invalid } from "../common/refusal.ts";
 import { type AnswerOurs, completeAliases } from "./alias.ts";
 import { Cache, type Cached } from "./cache.ts";
 import { COUNTER, type Counters } from "./counters.ts";
-import { hasAnswer, type Layout, layoutOf, lowerCase, rcodeOf, write16 } from "./message.ts";
+import { hasAnswer, type Layout, layoutOf, lowerCase, rcodeOf } from "./message.ts";
 import { type Question, Resolver } from "./resolver.ts";
 import { HEADER, OPT_LENGTH, TYPE, UDP_MAX, UDP_PLAIN } from "./wire.ts";
 
@@ -12,13 +14,13 @@ export interface ForwarderOptions {
   /** `9.9.9.9`, `[2620:fe::fe]:53`: the first one is asked, the next where it has no answer. */
   readonly resolvers: readonly string[];
   readonly counters: Counters;
-  /** Octets of answers that are kept. Default 8 MiB. */
+  /** Octets of answers that are cached. Default 8 MiB. */
   readonly cacheBytes?: number;
   /** Milliseconds that a client waits: no answer by then is SERVFAIL. Default 4,000, below dig's and libc's 5,000. */
   readonly patience?: number;
-  /** Milliseconds since whenever. */
+  /** A monotonic clock in milliseconds. */
   readonly now?: () => number;
-  /** What an alias of an upstream leads to, where that is ours. */
+  /** Answers the target of an upstream's alias, where it is in a zone of ours. */
   readonly answerOurs?: AnswerOurs;
   /** Told, in a sentence, when a resolver is taken to be down. */
   readonly onDown?: (what: string) => void;
@@ -26,7 +28,7 @@ export interface ForwarderOptions {
 
 const QR = 0x80, TC = 0x02, RD = 0x01, RA = 0x80, AD = 0x20, CD = 0x10;
 
-/** Answers from other resolvers, kept as long as their TTLs say. One question is asked once however many want it. */
+/** Answers from other resolvers, cached for their TTLs. A question is asked once, however many clients wait for its answer. */
 export class Forwarder {
   readonly #resolvers: Resolver[];
   readonly #counters: Counters;
@@ -69,22 +71,22 @@ export class Forwarder {
       if (!started) this.#underWay.set(key, wanted);
       found = await wanted;
     }
-    // What is kept is the upstream's: our records may change meanwhile.
+    // The cache holds the upstream's answer, since our own records may change meanwhile.
     return found && reply(completeAliases(found, this.#answerOurs), query, layout, room);
   }
 
-  /** Gives up what is under way. */
+  /** Aborts the queries that are under way. */
   close(): void {
     this.#closing.abort(new Error("stopped"));
   }
 
-  /** Asks one resolver after the other, twice round, until one knows. */
+  /** Asks one resolver after the other, in two rounds, until one has an answer. */
   async #ask(query: Uint8Array, layout: Layout, key: string): Promise<Cached | undefined> {
     const question = questionOf(query, layout);
     const deadline = this.#now() + this.#patience;
-    // With somebody else to ask there is no point in waiting long.
+    // With several resolvers, the next one is asked soon.
     const each = this.#patience / (this.#resolvers.length > 1 ? 4 : 2);
-    // Where none answers, the fault is the zone's: names of a dead one must not put a resolver last.
+    // Where no resolver answers, the zone is at fault: names of a dead zone must not mark a resolver as down.
     const silent = new Set<Resolver>();
     let other: Cached | undefined;
     for (let round = 0; round < 2; round++) {
@@ -102,7 +104,7 @@ export class Forwarder {
         this.#counters.add(COUNTER.upstreamFailures);
         other = answer ?? other;
       }
-      // Every one has said no: asking again will not change that.
+      // Every resolver has answered with an error, which a second round would not change.
       if (other) return other;
     }
     if (this.#resolvers.length === 1 && !this.#closing.signal.aborted) {
@@ -111,20 +113,20 @@ export class Forwarder {
     return undefined;
   }
 
-  /** As the configuration has them, but those that are down last. */
+  /** The resolvers in the order of the configuration, those that are down last. */
   #inOrder(): Resolver[] {
     const due = this.#resolvers.map((resolver) => resolver.isDue);
     return [...this.#resolvers.filter((_, i) => due[i]), ...this.#resolvers.filter((_, i) => !due[i])];
   }
 }
 
-/** What tells answers apart: the question in lower case, DO and CD. */
+/** The cache key of a query: the question in lower case, DO and CD. */
 function keyOf(query: Uint8Array, { questionEnd, edns }: Layout): string {
   const flags = `${edns?.dnssecOk ? "D" : ""}${(query[3] ?? 0) & CD ? "C" : ""}`;
   return `${flags} ${lowerCase(query, HEADER, questionEnd)}`;
 }
 
-/** The client's question with its AD, CD and DO, RD set, and our own EDNS: none of its options goes further. */
+/** The client's question with its AD, CD and DO, with RD set, and with our own EDNS: the client's options are not forwarded. */
 function questionOf(query: Uint8Array, { questionEnd, edns }: Layout): Question {
   const withOpt = new Uint8Array(questionEnd + OPT_LENGTH);
   withOpt.set(query.subarray(0, questionEnd));
@@ -137,7 +139,7 @@ function questionOf(query: Uint8Array, { questionEnd, edns }: Layout): Question 
   return { name: lowerCase(query, HEADER, questionEnd - 4), withOpt, plain };
 }
 
-/** Makes an answer the client's: its id, flags, letters and EDNS, and no longer than it takes. */
+/** Adapts an answer to the client: its id, flags, spelling of the name, EDNS, and the length that it accepts. */
 export function reply(
   { message, layout }: Cached,
   query: Uint8Array,
@@ -152,7 +154,7 @@ export function reply(
   const out = new Uint8Array(end + optLength);
   out.set(message.subarray(0, end));
   out.set(query.subarray(0, 2));
-  // The name as the client wrote it: some check.
+  // The name as the client spelled it, which some clients check.
   out.set(query.subarray(HEADER, questionEnd), HEADER);
   const told = (message[3] ?? 0) & AD;
   const wanted = edns?.dnssecOk || ((query[3] ?? 0) & AD) !== 0;

@@ -2,11 +2,10 @@ import { abortConnection } from "../../ffi/abort.ts";
 import { runDaemon } from "../common/daemon.ts";
 import { formatHostPort } from "../common/host_port.ts";
 import { OncePerMinute } from "../common/log.ts";
-import { Counter, Gauge, type Registry } from "../common/metrics.ts";
-import { View } from "../nex/view.ts";
+import { counters, gauge, type Registry } from "../common/metrics.ts";
+import { NexView } from "../nex/view.ts";
 import { isNexKey } from "../store/keys.ts";
 import { openNexStore } from "../store/nex_store.ts";
-import type { Counts } from "./counters.ts";
 import { feedZones } from "./feed.ts";
 import { type DnsServer, startDns } from "./server.ts";
 
@@ -21,9 +20,9 @@ export function main(args: string[]): Promise<number> {
     const store = openNexStore(config.etcd, log);
     daemon.defer("etcd", () => store.close());
     daemon.follow(store.mirror, { isNeeded: isNexKey });
-    // Before that, "no such name" would be a guess, and ours could be asked of a stranger.
+    // Before the mirror is ready, an answer could be a wrong NXDOMAIN, and names of ours would be sent to the resolvers.
     await store.mirror.ready({ signal: daemon.stopping });
-    const view = new View(store.mirror);
+    const view = new NexView(store.mirror);
     const server = await startDns({
       listen: listen.map(formatHostPort),
       forward: forward.map(formatHostPort),
@@ -45,28 +44,13 @@ export function main(args: string[]): Promise<number> {
   });
 }
 
-function exportMetrics(registry: Registry, server: DnsServer, view: View): void {
-  const registers = [registry];
-  let seen: Partial<Counts> = {};
-  new Counter({
-    name: "dnsd_events_total",
-    help: "Queries, answers by RCODE, and what became of the rest.",
-    labelNames: ["event"],
-    registers,
-    collect() {
-      const counts = server.counters();
-      for (const [event, count] of Object.entries(counts)) {
-        this.inc({ event }, count - (seen[event as keyof Counts] ?? 0));
-      }
-      seen = counts;
-    },
-  });
-  new Gauge({
-    name: "dnsd_names",
-    help: "Members whose names are answered.",
-    registers,
-    collect() {
-      this.set(view.size.members);
-    },
-  });
+function exportMetrics(registry: Registry, server: DnsServer, view: NexView): void {
+  counters(
+    registry,
+    "dnsd_events_total",
+    "Queries, answers by RCODE, and what became of the rest.",
+    "event",
+    () => server.counters(),
+  );
+  gauge(registry, "dnsd_names", "Members whose names are answered.", () => view.size.members);
 }

@@ -1,4 +1,5 @@
-/** Messages of others, read as far as forwarding needs and rewritten without decoding them. */
+/** DNS messages of clients and resolvers, read as far as forwarding needs and rewritten without decoding them. */
+import { read16 } from "../common/bytes.ts";
 import { HEADER, LOWER, RCODE, skipName, TYPE } from "./wire.ts";
 
 /** Where things are in a message. */
@@ -74,7 +75,7 @@ export function readName(message: Uint8Array, at: number): Uint8Array | undefine
     if (octet === undefined) return undefined;
     if (octet >= 0xc0) {
       const target = read16(message, at) & POINTER_MAX;
-      // Backwards alone, so that it comes to an end.
+      // A pointer may only point backwards, so that the loop ends.
       if (target >= limit) return undefined;
       at = limit = target;
       continue;
@@ -88,7 +89,7 @@ export function readName(message: Uint8Array, at: number): Uint8Array | undefine
   }
 }
 
-/** Octets as a key: each a character, ASCII letters in lower case. */
+/** Octets as a key: a character for each, ASCII letters in lower case. */
 export function lowerCase(octets: Uint8Array, from = 0, to = octets.length): string {
   let text = "";
   for (let i = from; i < to; i++) text += String.fromCharCode(LOWER[octets[i] ?? 0] ?? 0);
@@ -104,17 +105,6 @@ export function rcodeOf(message: Uint8Array): number {
 export function hasAnswer(message: Uint8Array): boolean {
   const rcode = rcodeOf(message);
   return rcode === RCODE.NOERROR || rcode === RCODE.NXDOMAIN;
-}
-
-/** Two octets in network order; 0 for what lies beyond the end. */
-export function read16(bytes: Uint8Array, at: number): number {
-  return ((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0);
-}
-
-/** Puts a number of 16 bits in network order. */
-export function write16(bytes: Uint8Array, at: number, value: number): void {
-  bytes[at] = value >> 8;
-  bytes[at + 1] = value & 255;
 }
 
 /** Takes `seconds` off every TTL. */

@@ -2,8 +2,8 @@ import { Ip } from "../common/ip.ts";
 import { parseHostPort } from "../common/host_port.ts";
 
 /**
- * The addresses at which a server can be asked that listens on these: a wildcard stands for the host's own ones of
- * its family, loopback and link-local ones only where it has no others.
+ * The addresses at which a server with these listening addresses is reached: a wildcard stands for the host's own addresses
+ * of its family, of which loopback and link-local ones count only where it has no others.
  *
  * @param listen with or without ports: `0.0.0.0:53`, `10.0.0.1:53`
  * @param interfaces the host's addresses, as `Deno.networkInterfaces()` gives them

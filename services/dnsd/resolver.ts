@@ -1,4 +1,4 @@
-/** One of the resolvers that names are forwarded to: whether it answers at all, and whether it knows EDNS. */
+/** One of the resolvers that queries are forwarded to, with what is known of it: whether it answers, and whether it knows EDNS. */
 import { formatHostPort, type HostPort } from "../common/host_port.ts";
 import type { Cached } from "./cache.ts";
 import { COUNTER, type Counters } from "./counters.ts";
@@ -6,7 +6,7 @@ import { hasAnswer, layoutOf, rcodeOf } from "./message.ts";
 import { ask } from "./upstream.ts";
 import { RCODE } from "./wire.ts";
 
-/** A question as it goes out. */
+/** A question as it is sent to a resolver. */
 export interface Question {
   /** The name alone, whatever type is asked for. */
   readonly name: string;
@@ -18,19 +18,19 @@ export interface Question {
 export interface ResolverOptions {
   readonly at: HostPort;
   readonly counters: Counters;
-  /** Milliseconds since whenever. */
+  /** A monotonic clock in milliseconds. */
   readonly now: () => number;
   /** Told, in a sentence, when it is taken to be down. */
   readonly onDown?: (what: string) => void;
 }
 
-/** So many different names in a row without an answer from this one alone are its fault; fewer may be their zones'. */
+/** After this many different names in a row that only this resolver left unanswered it is down; fewer may be their zones' fault. */
 const NAMES_UNTIL_DOWN = 3;
 
-/** Milliseconds after which one more query tries a resolver that is down. */
+/** A resolver that is down is tried again after this many milliseconds. */
 const PROBE_EVERY = 2000;
 
-/** Milliseconds without OPT after it was refused, and after only a query without it was answered: that may be chance. */
+/** For how many milliseconds no OPT is sent, after it was refused, and after only a query without it was answered. */
 const REFUSED_FOR = 900_000, IGNORED_FOR = 60_000;
 
 export class Resolver {
@@ -60,7 +60,7 @@ export class Resolver {
    * @returns undefined when there was no answer in time, or none that can be read
    */
   async ask(question: Question, timeout: number, closing: AbortSignal): Promise<Cached | undefined> {
-    // The others pass it by until this one knows.
+    // Other queries do not try it until this one has its result.
     this.#setProbe();
     const done = new AbortController();
     const timer = setTimeout(() => done.abort(new Error("timed out")), timeout);
@@ -83,7 +83,7 @@ export class Resolver {
     this.#unanswered.add(name);
     if (!this.#isDown) return;
     this.#setProbe();
-    // What answers there next may be another program.
+    // Another program may answer at that address next.
     this.#knowsEdns = false;
     const at = formatHostPort(this.#options.at);
     this.#options.onDown?.(
@@ -112,7 +112,7 @@ export class Resolver {
       return answer;
     });
     if (this.#knowsEdns) return withOpt;
-    // Both are waited for then: a slow resolver answers the one with OPT first.
+    // Both queries are waited for then: a slow resolver answers the one with OPT first.
     return Promise.race([withOpt, pause(impatience, signal)])
       .then((answer) => answer ?? Promise.any([withOpt, askPlain()]));
   }

@@ -1,3 +1,4 @@
+/** The reverse names and reverse zones of addresses and subnets (in-addr.arpa, ip6.arpa). */
 import type { Cidr, Ip } from "../common/ip.ts";
 
 /** An address's name in in-addr.arpa (RFC 1035 §3.5) or ip6.arpa (RFC 3596 §2.5), without the last dot. */
@@ -8,7 +9,7 @@ export function reverseName(ip: Ip): string {
 /**
  * The reverse zones that lie wholly within a subnet, cut where a name has its dots: at octets for IPv4, at nibbles
  * for IPv6. A prefix between two cuts gets every zone within it: a /22 four /24 zones, a /26 a zone for each of its
- * 64 addresses, since the rest of the /24 may be anybody's.
+ * 64 addresses, since the rest of the /24 may belong to others.
  */
 export function reverseZones(subnet: Cidr): string[] {
   const unit = subnet.family === 4 ? 8 : 4;

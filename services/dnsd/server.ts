@@ -1,3 +1,4 @@
+/** dnsd's server: DNS over UDP in a worker thread, DNS over TCP and forwarding in the main thread. */
 import { libc } from "../../ffi/libc.ts";
 import { EventFd } from "../../ffi/epoll.ts";
 import { localPort, openUdp, UdpBatch } from "../../ffi/udp.ts";
@@ -12,10 +13,10 @@ import { ownAddresses } from "./own_addresses.ts";
 import { TableWriter } from "./table_writer.ts";
 import { TcpServer } from "./tcp.ts";
 import { RCODE, TCP_MAX, UDP_MAX } from "./wire.ts";
-import { FORWARDED, type FromWorker, type Handed, SENT, type ToWorker } from "./worker.ts";
+import { FORWARDED, type ForwardedQuery, type FromWorker, SENT, type ToWorker } from "./worker.ts";
 import { Zones } from "./zones.ts";
 
-/** For a port of the kernel's choice. */
+/** How often a port is tried that the kernel chooses. */
 const MOST_TRIES = 20;
 
 /** How often, in milliseconds, the host's own addresses are read again: nothing tells us of a change. */
@@ -24,7 +25,7 @@ const OWN_ADDRESSES_EVERY = 30_000;
 export interface DnsOptions {
   /** Addresses, each with or without a port: `0.0.0.0:53`, `[::]:53`. Port 0: any, the same for UDP and TCP. */
   readonly listen: readonly string[];
-  /** Called before the first query is answered: nobody is told that a name of ours is none. */
+  /** Called before the first query is answered, so that no name of ours is answered NXDOMAIN. */
   readonly fill?: (zones: Zones) => void;
   /** Resolvers for names outside our zones, the first one preferred; none: those names are refused. */
   readonly forward?: readonly string[];
@@ -39,14 +40,14 @@ export interface DnsOptions {
 }
 
 export interface DnsServer {
-  /** What is answered: set networks and names, then publish. */
+  /** The zones that are answered: set networks and names, then publish. */
   readonly zones: Zones;
   /** Where it listens, with the ports that were chosen: `127.0.0.1:5353`. */
   readonly addresses: readonly string[];
   counters(): Counts;
   /** What is wrong, for /readyz. */
   problem(): Problem | undefined;
-  /** Answers what is under way, then closes everything. */
+  /** Waits for queries that are being answered, then closes everything. */
   stop(): Promise<void>;
 }
 
@@ -72,12 +73,12 @@ class Server implements DnsServer {
   readonly #table: TableWriter;
   readonly #sockets: number[] = [];
   readonly #streams: TcpServer[] = [];
-  readonly #bell = new EventFd();
-  readonly #mail = new Int32Array(new SharedArrayBuffer(8));
+  readonly #wakeUp = new EventFd();
+  readonly #pending = new Int32Array(new SharedArrayBuffer(8));
   readonly #counters = { worker: new Counters(), main: new Counters() };
   readonly #forwarder: Forwarder | undefined;
   readonly #answerer: Answerer;
-  /** Where this thread works on a message: a stream's may be as long as they get. */
+  /** Where this thread answers a message: one of a TCP connection may have the greatest length. */
   readonly #scratch = new Uint8Array(TCP_MAX + 512);
   readonly #reply = new UdpBatch(1, UDP_MAX);
   readonly #underWay = new Set<Promise<unknown>>();
@@ -107,7 +108,7 @@ class Server implements DnsServer {
     for (const text of this.#options.listen) this.#listen(text);
     this.#findOwnAddresses();
     this.#timer = setInterval(() => this.#findOwnAddresses() && this.zones.publish(), OWN_ADDRESSES_EVERY);
-    // Streams are served by this thread: not before this is done either.
+    // TCP connections are served by this thread, so they too wait until the zones are filled.
     this.#options.fill?.(this.zones);
     const worker = this.#worker = new Worker(new URL("./worker.ts", import.meta.url), {
       type: "module",
@@ -115,15 +116,15 @@ class Server implements DnsServer {
     });
     const started = Promise.withResolvers<void>();
     worker.onmessage = ({ data }: MessageEvent<FromWorker>) => {
-      if ("handed" in data) { for (const query of data.handed) this.#forward(query); }
+      if ("forward" in data) { for (const query of data.forward) this.#forward(query); }
       else if ("started" in data) started.resolve();
       else this.#workerStopped?.();
     };
     this.#send({
       start: {
         sockets: this.#sockets,
-        bell: this.#bell.fd,
-        mail: this.#mail.buffer,
+        wakeUp: this.#wakeUp.fd,
+        pending: this.#pending.buffer,
         block: this.#table.reader.block,
         epochs: this.#table.epochs,
         counters: this.#counters.worker.row,
@@ -139,7 +140,7 @@ class Server implements DnsServer {
     try {
       return this.zones.setServers(ownAddresses(this.addresses, Deno.networkInterfaces()));
     } catch (error) {
-      // A sandbox may forbid AF_NETLINK: all else works without it.
+      // A sandbox may forbid AF_NETLINK; everything else works without it.
       this.#options.onTrouble?.(
         `the host's addresses, for the NS of networks without name servers, cannot be read: ${
           messageOf(error)
@@ -189,7 +190,7 @@ class Server implements DnsServer {
     this.#streams.push(stream);
   }
 
-  /** Deno's `[::]` takes IPv4 too, and nothing else may then listen on 0.0.0.0. */
+  /** Deno's `[::]` accepts IPv4 too, and no other socket can then listen on 0.0.0.0. */
   #sharesStream({ host, port }: HostPort): boolean {
     return host === "0.0.0.0" && this.#options.listen.some((text) => {
       const other = parseHostPort(text, "listen", 53);
@@ -197,12 +198,12 @@ class Server implements DnsServer {
     });
   }
 
-  /** The worker may be asleep: it looks for mail when the bell rings. */
+  /** Sends the worker a message, and wakes it up: asleep in epoll it receives none. */
   #send(message: ToWorker): void {
     if (!this.#worker) return;
     this.#worker.postMessage(message);
-    Atomics.add(this.#mail, SENT, 1);
-    this.#bell.signal();
+    Atomics.add(this.#pending, SENT, 1);
+    this.#wakeUp.signal();
   }
 
   /** Answers in the scratch space. @returns a length, DROP or FORWARD, as {@link Answerer} does */
@@ -223,13 +224,13 @@ class Server implements DnsServer {
     counters.add(COUNTER.queries);
     const length = this.#answerHere(query, false);
     if (length === FORWARD) {
-      if (Atomics.load(this.#mail, FORWARDED) >= (this.#options.maxForwarded ?? 1024)) {
+      if (Atomics.load(this.#pending, FORWARDED) >= (this.#options.maxForwarded ?? 1024)) {
         counters.add(COUNTER.overload);
         return undefined;
       }
       counters.add(COUNTER.forwarded);
-      Atomics.add(this.#mail, FORWARDED, 1);
-      return this.#resolve(query, TCP_MAX).finally(() => Atomics.sub(this.#mail, FORWARDED, 1));
+      Atomics.add(this.#pending, FORWARDED, 1);
+      return this.#resolve(query, TCP_MAX).finally(() => Atomics.sub(this.#pending, FORWARDED, 1));
     }
     if (length === DROP) {
       counters.add(COUNTER.dropped);
@@ -239,10 +240,10 @@ class Server implements DnsServer {
     return this.#scratch.slice(0, length);
   }
 
-  /** Answers a query that the worker has handed over, by the socket and from the address that it came to. */
-  async #forward({ socket, origin, query }: Handed): Promise<void> {
+  /** Answers a query that the worker could not, by the socket and from the address that it was sent to. */
+  async #forward({ socket, origin, query }: ForwardedQuery): Promise<void> {
     try {
-      // A name may have become ours since.
+      // The name may be in a zone of ours by now.
       const length = this.#answerHere(query, true);
       const answer = length === FORWARD
         ? await this.#resolve(query, UDP_MAX)
@@ -254,7 +255,7 @@ class Server implements DnsServer {
       const unsent = this.#reply.send(this.#sockets[socket] ?? -1, 0, 1);
       this.#counters.main.add(COUNTER.unsent, unsent);
     } finally {
-      Atomics.sub(this.#mail, FORWARDED, 1);
+      Atomics.sub(this.#pending, FORWARDED, 1);
     }
   }
 
@@ -280,7 +281,7 @@ class Server implements DnsServer {
     return Counters.sum([this.#counters.worker, this.#counters.main]);
   }
 
-  /** Over UDP it goes on. */
+  /** It does not block readiness, since UDP is still answered. */
   problem(): Problem | undefined {
     const problem = this.#streams.map((stream) => stream.problem()).find(Boolean);
     return problem && { ...problem, blocks: false };
@@ -296,11 +297,11 @@ class Server implements DnsServer {
       await stopped;
       this.#worker.terminate();
     }
-    // Clients still get what is on its way: the forwarder's patience bounds the wait.
+    // Clients still get the answers that are on their way: the forwarder's patience bounds the wait.
     await Promise.allSettled([...this.#underWay]);
     await Promise.all(this.#streams.map((stream) => stream.stop()));
     this.#forwarder?.close();
     for (const fd of this.#sockets) libc.close(fd);
-    this.#bell.close();
+    this.#wakeUp.close();
   }
 }

@@ -1,10 +1,10 @@
 /**
  * Names and their records in one flat block of shared memory: one isolate writes, any number read, no locks.
  *
- * A name's record is never changed once it can be seen: a change writes a new one and swaps it in with one
- * atomic store. The old one's memory is used again once every reader has been seen outside of a lookup since
- * (epochs, as in RCU). When memory or slots run out, everything moves to a new block, which the readers are
- * handed; the old one stays as it is for those who still read it.
+ * A name's record is never changed once readers can find it: a change writes a new record and swaps it in with one
+ * atomic store. The old record's memory is used again once every reader has been outside of a lookup since then
+ * (epochs, as in RCU). When memory or slots run out, everything is copied to a new block, which the readers are
+ * given; the old block stays as it is for readers that still use it.
  *
  * Block, in 32-bit words: header · hash slots (0 free, 1 deleted, else where a record begins) · zones (where the
  * apex's record begins, by zone number) · records. Record: hash · zone · name's length, number of RRsets << 8 ·
@@ -53,7 +53,7 @@ export class ReaderEpoch {
   }
 }
 
-/** Goes on with a name's hash by one label's octets, from the root's side: a name's hash holds its parents' too. */
+/** Adds one label's octets to a hash. Labels are added from the root on, so that a name's hash extends its parent's. */
 export function hashLabel(hash: number, octets: Uint8Array, from: number, to: number): number {
   for (let i = from; i < to; i++) hash = Math.imul(hash ^ LOWER[octets[i]!]!, 0x01000193);
   return hash;

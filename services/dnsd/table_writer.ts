@@ -53,7 +53,7 @@ export class TableWriter {
     this.#reader = this.#newBlock(1 << 10, 64, 1 << 14);
   }
 
-  /** A reader of the present block for the writer's own isolate: needs no epoch, but must be asked for anew each time. */
+  /** A reader of the present block for the writer's own isolate. It needs no epoch, but is to be read again for each use. */
   get reader(): TableReader {
     return this.#reader;
   }
@@ -93,7 +93,7 @@ export class TableWriter {
     else this.#retire(old);
   }
 
-  /** Forgets a name; nothing happens when it is unknown. */
+  /** Removes a name, if it is there. */
   delete(name: Uint8Array): void {
     const { words } = this.#reader;
     const slot = this.#slotOf(hashName(this.#seed, name), name);
@@ -104,7 +104,7 @@ export class TableWriter {
     this.#retire(old);
   }
 
-  /** Forgets a zone; names still in it are answered as if it were not ours. */
+  /** Removes a zone; names that are still in it are answered like names outside our zones. */
   deleteZone(zone: number): void {
     const { words } = this.#reader;
     if (zone < this.#zoneCapacity) Atomics.store(words, (words[ZONES] ?? 0) + zone, 0);
@@ -134,8 +134,8 @@ export class TableWriter {
   #retire(record: number): void {
     const size = this.#sizeOf(record);
     this.#livingWords -= size;
-    // Whoever announces a later epoch than this began after the record was out of sight. Epochs are odd, so
-    // that 0 stays "asleep" when they wrap round.
+    // A reader that announces a later epoch began after the record was unlinked. Epochs are odd, so that 0 still means
+    // "asleep" when they wrap around.
     const epoch = Atomics.add(this.epochs, 0, 2);
     this.#retired.push({ record, size, epoch });
   }

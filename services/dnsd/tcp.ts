@@ -1,24 +1,25 @@
-/** DNS over TCP: RFC 7766. Queries of one connection are answered as they come, several under way at once. */
+/** DNS over TCP (RFC 7766). Several queries of one connection are answered at once. */
 import { abortConnection } from "../../ffi/abort.ts";
+import { read16, write16 } from "../common/bytes.ts";
 import { formatHostPort } from "../common/host_port.ts";
 import { Acceptor, type Client, connectionLimit } from "../common/http/acceptor.ts";
 import { HEADER } from "./wire.ts";
 
-/** A client whose unread answers come to more than this is not read from until it has taken them. */
+/** While the answers that a client has not read are longer than this in octets, no query is read from it. */
 const UNWRITTEN_MAX = 65536;
 
-/** Answers a query of a stream; undefined for silence. */
+/** Answers a query; undefined: it gets no answer. */
 export type StreamAnswer = (query: Uint8Array) => Promise<Uint8Array | undefined> | Uint8Array | undefined;
 
 export interface TcpOptions {
   readonly hostname: string;
   readonly port: number;
   readonly answer: StreamAnswer;
-  /** Connections at once; one more closes the one that has been silent the longest, or is refused. Default 256. */
+  /** Connections at once; one more closes the one that has been idle the longest, or is refused. Default 256. */
   readonly maxConnections?: number;
   /** Milliseconds without a whole query after which a connection is closed (RFC 7766 §6.2.3). Default 10,000. */
   readonly idle?: number;
-  /** Queries of one connection that may be under way at once; no more are read meanwhile. Default 32. */
+  /** Queries of one connection that are answered at once; no more are read meanwhile. Default 32. */
   readonly maxPipelined?: number;
   readonly onConnection?: (accepted: boolean) => void;
   /** Told, in a sentence, when a connection is refused or none can be accepted. */
@@ -89,7 +90,7 @@ class Connection implements Client {
   async serve(): Promise<void> {
     try {
       await this.#read();
-      // The client may have shut its side only: what is under way still goes out.
+      // The client may have closed its side only: answers that are under way are still sent.
       while (this.#open && this.underWay > 0) await new Promise<void>((resolve) => this.#resume = resolve);
     } catch {
       // Reset by the peer, or closed by us.
@@ -102,7 +103,7 @@ class Connection implements Client {
     return this.underWay ? undefined : this.lastUse;
   }
 
-  /** Cuts the stream into messages: two octets of length, then the message, in whatever pieces they come. */
+  /** Splits the stream into messages: each is two octets of length and the message itself. */
   async #read(): Promise<void> {
     const { maxPipelined = 32 } = this.#options;
     let have = new Uint8Array(512), used = 0;
@@ -112,7 +113,7 @@ class Connection implements Client {
       used += count;
       let at = 0;
       while (used - at >= 2) {
-        const length = (have[at]! << 8) | have[at + 1]!;
+        const length = read16(have, at);
         if (used - at - 2 < length) break;
         if (length < HEADER) return;
         this.lastUse = performance.now();
@@ -125,7 +126,7 @@ class Connection implements Client {
       }
       have.copyWithin(0, at, used);
       used -= at;
-      const wanted = used >= 2 ? 2 + ((have[0]! << 8) | have[1]!) : 2;
+      const wanted = used >= 2 ? 2 + read16(have, 0) : 2;
       if (wanted > have.length || used === have.length) {
         const larger = new Uint8Array(Math.max(wanted, 512));
         larger.set(have.subarray(0, used));
@@ -139,8 +140,7 @@ class Connection implements Client {
       const answer = await this.#options.answer(query);
       if (answer) {
         const message = new Uint8Array(2 + answer.length);
-        message[0] = answer.length >> 8;
-        message[1] = answer.length & 255;
+        write16(message, 0, answer.length);
         message.set(answer, 2);
         this.#unwritten += message.length;
         this.#writing = this.#writing.then(() => this.#write(message));
@@ -160,7 +160,7 @@ class Connection implements Client {
     for (let at = 0; at < message.length;) at += await this.#conn.write(message.subarray(at));
   }
 
-  /** A client that sends no query, or does not read its answers, is let go. */
+  /** Closes the connection of a client that sends no query, or does not read its answers. */
   #checkIdle(): void {
     if (performance.now() - this.lastUse >= this.#idle) this.close();
   }
@@ -170,7 +170,7 @@ class Connection implements Client {
     this.#open = false;
     clearInterval(this.#timer);
     this.#onClose();
-    // An answer that is not read would keep the socket open.
+    // An answer that the client does not read would keep the socket open.
     if (this.#unwritten) abortConnection(this.#conn);
     this.#conn.close();
     this.#resume?.();

@@ -1,8 +1,8 @@
-/** Names as the tree that they are, so that a zone's names and the empty nodes between names are at hand. */
+/** A node of the tree of domain names, in which a zone's names and the empty non-terminals between names are found. */
 export class Node<T> {
-  /** What the caller keeps at this name. */
+  /** The caller's value for this name. */
   value: T | undefined;
-  // Most nodes have no child or one (ip6.arpa: 32 nodes a name), so that a Map is rarely worth its memory.
+  // Most nodes have no child or one (ip6.arpa: 32 nodes a name), so a Map is rarely worth its memory.
   #children: Node<T> | Map<string, Node<T>> | undefined;
 
   constructor(readonly label: string, readonly parent: Node<T> | undefined) {}
@@ -30,7 +30,7 @@ export class Node<T> {
     return node;
   }
 
-  /** The same, made with those between where they are missing; each new one is passed to `made`. */
+  /** The same, created together with the nodes between where they are missing; each new node is passed to `made`. */
   grow(name: string, made: (node: Node<T>) => void): Node<T> {
     let node: Node<T> = this as Node<T>;
     for (const label of name.split(".").reverse()) {
@@ -49,7 +49,7 @@ export class Node<T> {
     return this.parent && this.parent.label !== "" ? `${this.label}.${this.parent.name}` : this.label;
   }
 
-  /** Takes this node out of the tree, and those above it that then hold nothing. Gives each that went. */
+  /** Removes this node from the tree, and those above it that are empty then. Yields each removed node. */
   *prune(): IterableIterator<Node<T>> {
     let empty: Node<T> | undefined = this as Node<T>;
     while (empty?.parent && empty.isLeaf && empty.value === undefined) {

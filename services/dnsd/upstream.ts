@@ -1,16 +1,18 @@
+/** One exchange with a resolver: a query over UDP, and over TCP where the answer was truncated. */
 import dgram from "node:dgram";
 import type { HostPort } from "../common/host_port.ts";
 import { Ip } from "../common/ip.ts";
-import { hasAnswer, read16, write16 } from "./message.ts";
+import { read16, write16 } from "../common/bytes.ts";
+import { hasAnswer } from "./message.ts";
 import { HEADER, LOWER } from "./wire.ts";
 
 /**
- * Asks one resolver once, by UDP from a port of its own, and by TCP when the answer was cut.
+ * Asks one resolver once, over UDP from a new port, and over TCP when the answer was truncated.
  *
- * @param query whole, without an id: each way gets a random one (RFC 5452 §9)
+ * @param query the whole query without an id: each transport gets a random one (RFC 5452 §9)
  * @param questionEnd where its question ends
  * @returns the first answer from that address with that id and question
- * @throws Error, on timeout and on what the network says
+ * @throws Error, on timeout and on errors of the network
  */
 export async function ask(
   { host, port }: HostPort,
@@ -19,8 +21,8 @@ export async function ask(
   signal: AbortSignal,
 ): Promise<Uint8Array> {
   const answer = await askUdp(host, port, withId(query), questionEnd, signal);
-  const cut = ((answer[2] ?? 0) & 0x02) !== 0;
-  return cut ? await askTcp(host, port, withId(query), questionEnd, signal) : answer;
+  const isTruncated = ((answer[2] ?? 0) & 0x02) !== 0;
+  return isTruncated ? await askTcp(host, port, withId(query), questionEnd, signal) : answer;
 }
 
 function withId(query: Uint8Array): Uint8Array {
@@ -43,7 +45,7 @@ function askUdp(
   if (signal.aborted) stop();
   socket.on("error", reject);
   socket.on("message", (message, from) => {
-    // A forged answer must not keep the true one out: what does not fit is passed over.
+    // A forged answer must not keep out the true one, so an answer that does not match is ignored.
     if (from.port !== port || !same(from.address, host)) return;
     if (answers(message, query, questionEnd)) resolve(new Uint8Array(message));
   });

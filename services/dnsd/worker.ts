@@ -1,7 +1,7 @@
 /**
- * The thread that answers UDP: it sleeps in epoll, takes up to 64 queries at once, answers each in the place where
- * it came in, and sends them off together. It sees no messages while it sleeps: whoever sends it one adds to
- * `mail` first and then rings the eventfd.
+ * The thread that answers DNS over UDP: it sleeps in epoll, receives up to 64 queries at once, answers each in its own buffer,
+ * and sends the answers together. It receives no messages of the main thread while it sleeps, so the sender of one increments
+ * the `pending` counter and then signals the wake-up eventfd.
  */
 import { Epoll, EventFd } from "../../ffi/epoll.ts";
 import { UdpBatch } from "../../ffi/udp.ts";
@@ -13,31 +13,31 @@ import { UDP_MAX } from "./wire.ts";
 /** What the worker is started with. */
 export interface WorkerStart {
   readonly sockets: readonly number[];
-  readonly bell: number;
-  readonly mail: SharedArrayBuffer;
+  readonly wakeUp: number;
+  readonly pending: SharedArrayBuffer;
   readonly block: SharedArrayBuffer;
   readonly epochs: Epochs;
   readonly counters: SharedArrayBuffer;
   readonly recursion: boolean;
-  /** So many queries may be with the forwarder at once. */
+  /** The most queries that may be with the forwarder at once. */
   readonly maxForwarded: number;
 }
 
 export type ToWorker = { start: WorkerStart } | { block: SharedArrayBuffer } | { stop: true };
 
-/** A query for the forwarder: which socket, from whom and to which of our addresses. */
-export interface Handed {
+/** A query for the forwarder, with its socket, its sender and the local address that it was sent to. */
+export interface ForwardedQuery {
   readonly socket: number;
   readonly origin: Uint8Array<ArrayBuffer>;
   readonly query: Uint8Array<ArrayBuffer>;
 }
 
-export type FromWorker = { started: true } | { stopped: true } | { handed: Handed[] };
+export type FromWorker = { started: true } | { stopped: true } | { forward: ForwardedQuery[] };
 
-/** Words of `mail`: messages sent to the worker so far, and queries that are with the forwarder. */
+/** Words of `pending`: messages sent to the worker so far, and queries that are with the forwarder. */
 export const SENT = 0, FORWARDED = 1;
 
-// The checker takes every file for a window's.
+// TypeScript types the global scope as a window's.
 const scope = self as unknown as {
   postMessage(message: FromWorker): void;
   onmessage: (event: MessageEvent<ToWorker>) => void;
@@ -45,15 +45,15 @@ const scope = self as unknown as {
 };
 
 const SLOTS = 64, SLOT_SIZE = 4096;
-const BELL = 0xffffffff;
+const WAKE_UP = 0xffffffff;
 
 class Server {
   readonly #start: WorkerStart;
   readonly #answerer: Answerer;
   readonly #epoch: ReaderEpoch;
   readonly #counters: Counters;
-  readonly #mail: Int32Array;
-  readonly #bell: EventFd;
+  readonly #pending: Int32Array;
+  readonly #wakeUp: EventFd;
   readonly #epoll = new Epoll();
   readonly #batch = new UdpBatch(SLOTS, SLOT_SIZE);
 
@@ -62,9 +62,9 @@ class Server {
     this.#answerer = new Answerer(new TableReader(start.block), start.recursion);
     this.#epoch = new ReaderEpoch(start.epochs, 0);
     this.#counters = new Counters(start.counters);
-    this.#mail = new Int32Array(start.mail);
-    this.#bell = new EventFd(start.bell);
-    this.#epoll.add(start.bell, BELL);
+    this.#pending = new Int32Array(start.pending);
+    this.#wakeUp = new EventFd(start.wakeUp);
+    this.#epoll.add(start.wakeUp, WAKE_UP);
     start.sockets.forEach((fd, i) => this.#epoll.add(fd, i));
   }
 
@@ -72,15 +72,15 @@ class Server {
     this.#answerer.table = new TableReader(block);
   }
 
-  /** Serves until there is mail. @param seen messages that have been read */
+  /** Serves until there is a message from the main thread. @param seen messages that have been read */
   run(seen: number): void {
-    while (Atomics.load(this.#mail, SENT) <= seen) {
+    while (Atomics.load(this.#pending, SENT) <= seen) {
       this.#epoch.leave();
       const count = this.#epoll.wait(-1);
       this.#epoch.enter();
       for (let i = 0; i < count; i++) {
         const token = this.#epoll.token(i);
-        if (token === BELL) this.#bell.drain();
+        if (token === WAKE_UP) this.#wakeUp.drain();
         else this.#serve(token);
       }
     }
@@ -92,9 +92,10 @@ class Server {
     const fd = this.#start.sockets[socket] ?? -1;
     const batch = this.#batch, { buffer } = batch, answerer = this.#answerer, counters = this.#counters;
     const count = batch.receive(fd);
-    counters.add(COUNTER.queries, count); // Before anybody has an answer, who may look at the counters next.
+    // Counted before a client has an answer and may read the counters next.
+    counters.add(COUNTER.queries, count);
     let first = 0;
-    let handed: Handed[] | undefined;
+    let forward: ForwardedQuery[] | undefined;
     for (let i = 0; i < count; i++) {
       const length = batch.length(i), at = i * SLOT_SIZE;
       const answered = answerer.answer(buffer, at, length, UDP_MAX, true);
@@ -104,17 +105,17 @@ class Server {
         if (answerer.truncated) counters.add(COUNTER.truncated);
         continue;
       }
-      // A slot without an answer parts the run of those that go out together.
+      // A slot without an answer ends the run of answers that are sent together.
       if (i > first) this.#send(fd, first, i - first);
       first = i + 1;
       if (answered === DROP) counters.add(COUNTER.dropped);
       else if (answered === FORWARD) {
-        const query = this.#hand(socket, i, buffer.slice(at, at + length));
-        if (query) (handed ??= []).push(query);
+        const query = this.#forward(socket, i, buffer.slice(at, at + length));
+        if (query) (forward ??= []).push(query);
       }
     }
     if (count > first) this.#send(fd, first, count - first);
-    if (handed) scope.postMessage({ handed });
+    if (forward) scope.postMessage({ forward });
   }
 
   #send(fd: number, first: number, count: number): void {
@@ -122,12 +123,12 @@ class Server {
     if (failed > 0) this.#counters.add(COUNTER.unsent, failed);
   }
 
-  #hand(socket: number, slot: number, query: Uint8Array<ArrayBuffer>): Handed | undefined {
-    if (Atomics.load(this.#mail, FORWARDED) >= this.#start.maxForwarded) {
+  #forward(socket: number, slot: number, query: Uint8Array<ArrayBuffer>): ForwardedQuery | undefined {
+    if (Atomics.load(this.#pending, FORWARDED) >= this.#start.maxForwarded) {
       this.#counters.add(COUNTER.overload);
       return undefined;
     }
-    Atomics.add(this.#mail, FORWARDED, 1);
+    Atomics.add(this.#pending, FORWARDED, 1);
     this.#counters.add(COUNTER.forwarded);
     return { socket, origin: this.#batch.origin(slot), query };
   }

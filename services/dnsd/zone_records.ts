@@ -1,17 +1,17 @@
-/** What is known of a name, and which records it has from that. */
+/** What dnsd knows of a name, and the DNS records that follow from it. */
 import { type Cidr, Ip } from "../common/ip.ts";
 import { reverseZones } from "./reverse.ts";
 import type { Rrset } from "./table_writer.ts";
 import { nameToWire, TYPE } from "./wire.ts";
 
-/** A network as DNS sees it. */
+/** The parts of a network that DNS depends on. */
 export interface NetworkNames {
   /** The network's own name: of several networks with one domain or reverse zone, the first by name is its SOA's. */
   readonly name: string;
   /** Its forward zone, without a last dot; "" for none. */
   readonly domain: string;
   readonly subnets: readonly Cidr[];
-  /** The addresses of `ns.DOMAIN`; with none, this server's stand there. */
+  /** The addresses of `ns.DOMAIN`; with none, this server's addresses are served. */
   readonly nameservers: readonly Ip[];
   /** Seconds, of every record and of negative answers. */
   readonly ttl: number;
@@ -21,7 +21,7 @@ export interface Zone {
   readonly id: number;
   readonly apex: string;
   readonly networks: Map<string, NetworkNames>;
-  /** No network has it, but networks have all addresses in it together. */
+  /** It is no network's own zone, but several networks together have all of its addresses. */
   joined?: boolean;
   serial: number;
 }
@@ -40,7 +40,7 @@ export interface Owner {
   zone?: Zone;
 }
 
-// Our zones cannot be transferred: the SOA's first three times are there because it must have some.
+// Our zones cannot be transferred, so the SOA's first three times have no effect.
 const REFRESH = 3600, RETRY = 600, EXPIRE = 86400;
 
 /** The zone below which a network's name server has its name; "" for a network without any zone. */
@@ -63,7 +63,7 @@ export function wire(name: string): Uint8Array {
   return octets;
 }
 
-/** What a name holds, for the table; `owner` is undefined for an empty non-terminal. */
+/** The RRsets of a name; `owner` is undefined for an empty non-terminal. */
 export function rrsets(owner: Owner | undefined, zone: Zone): Rrset[] {
   const main = [...zone.networks.values()].sort((a, b) => a.name < b.name ? -1 : 1)[0];
   const ttl = main?.ttl ?? 0;

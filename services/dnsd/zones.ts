@@ -1,3 +1,4 @@
+/** dnsd's zones: from networks and their members' names to the records of each name in the table. */
 import type { Cidr, Ip } from "../common/ip.ts";
 import { invalid } from "../common/refusal.ts";
 import { classlessZone, nameAround, reverseName, reverseZones } from "./reverse.ts";
@@ -17,13 +18,13 @@ import {
 
 export type { NetworkNames };
 
-type Place = Node<Owner>;
+type NameNode = Node<Owner>;
 
-/** A host may have an address for each of its containers' networks, and an answer holds only so many. */
+/** The most addresses of this server that are served: a host may have one for each of its containers' networks. */
 const MOST_SERVERS = 8;
 
 /**
- * Which records every name has, from networks and names: plain data in, table changes out.
+ * The records of every name, derived from networks and names, and written to the table.
  *
  * A network's domain is a zone, and so is the reverse zone (or zones) of each of its subnets, with the RFC 2317 zone
  * of one longer than /24, and the /24 around it once all its addresses are subnets'. Each name belongs to the longest zone that it is in, whatever network it comes from. The SOA
@@ -35,7 +36,7 @@ const MOST_SERVERS = 8;
  */
 export class Zones {
   readonly #table: TableWriter;
-  readonly #root: Place = new Node<Owner>("", undefined);
+  readonly #root: NameNode = new Node<Owner>("", undefined);
   readonly #networks = new Map<string, NetworkNames>();
   readonly #dirty = new Set<string>();
   #dead: Zone[] = [];
@@ -47,7 +48,7 @@ export class Zones {
     this.#table = table;
   }
 
-  /** Adds a network or puts it in place of the one of that name. Throws Refusal "invalid" for a domain that is none. */
+  /** Adds a network, or replaces the one of that name. Throws Refusal "invalid" for a domain that is none. */
   setNetwork(given: NetworkNames): void {
     const network = { ...given, domain: canonical(given.domain) };
     if (network.domain !== "" && !nameToWire(`hostmaster.${network.domain}`)) {
@@ -61,13 +62,13 @@ export class Zones {
       if (zone.joined) zone.networks.clear();
       zone.joined = false;
       zone.networks.set(network.name, network);
-      this.#soil(apex);
+      this.#markDirty(apex);
     }
     this.#changed(network);
     if (before) this.#retire(before, new Set(now));
   }
 
-  /** Forgets a network; names stay known and come back with a network that has their zone. */
+  /** Removes a network. Its names are kept, and are served again with a network that has their zone. */
   deleteNetwork(name: string): void {
     const network = this.#networks.get(name);
     if (!network) return;
@@ -75,19 +76,19 @@ export class Zones {
     this.#retire(network, new Set());
   }
 
-  /** Takes a network, as it was, out of its zones but those in `kept`. */
+  /** Removes a network, as it was, from its zones except those in `kept`. */
   #retire(network: NetworkNames, kept: ReadonlySet<string>): void {
     for (const apex of apexes(network)) {
       const owner = this.#root.find(apex)?.value;
       if (!owner?.zone || kept.has(apex)) continue;
-      this.#soil(apex);
+      this.#markDirty(apex);
       owner.zone.networks.delete(network.name);
       if (owner.zone.networks.size === 0) this.#endZone(owner, owner.zone);
     }
     this.#changed(network);
   }
 
-  /** Sets what depends on a network beside its zones. */
+  /** Updates what depends on a network beside its zones. */
   #changed(network: NetworkNames): void {
     this.#setGlue(homeOf(network));
     for (const subnet of network.subnets) {
@@ -96,13 +97,13 @@ export class Zones {
     }
   }
 
-  /** Makes a zone of a /24 (IPv6: a /124) whose addresses are all subnets' of ours, and ends it when they are not. */
+  /** Creates a zone for a /24 (IPv6: a /124) whose addresses all belong to subnets of ours, and removes it when they no longer do. */
   #join(subnet: Cidr): void {
-    const apex = nameAround(subnet), place = apex === undefined ? undefined : this.#root.find(apex);
-    const owner = place?.value, zone = owner?.zone;
+    const apex = nameAround(subnet), node = apex === undefined ? undefined : this.#root.find(apex);
+    const owner = node?.value, zone = owner?.zone;
     if (apex === undefined || (zone && !zone.joined)) return;
     const [count, radix] = subnet.family === 4 ? [256, 10] : [16, 16];
-    const parts = Array.from({ length: count }, (_, i) => place?.child(i.toString(radix))?.value?.zone);
+    const parts = Array.from({ length: count }, (_, i) => node?.child(i.toString(radix))?.value?.zone);
     if (parts.every((part) => part !== undefined)) {
       const joined = this.#growZone(apex);
       joined.joined = true;
@@ -110,9 +111,9 @@ export class Zones {
       for (const { networks } of parts) {
         for (const [name, network] of networks) joined.networks.set(name, network);
       }
-      this.#soil(apex);
+      this.#markDirty(apex);
     } else if (owner && zone) {
-      this.#soil(apex);
+      this.#markDirty(apex);
       this.#endZone(owner, zone);
     }
   }
@@ -128,8 +129,8 @@ export class Zones {
   }
 
   /**
-   * Sets where this server is asked, the best address first: for networks without name servers.
-   * @returns true when that is news, which {@link publish} makes visible
+   * Sets this server's own addresses, the best one first: they are served for networks without name servers.
+   * @returns true when they have changed, which {@link publish} makes visible
    */
   setServers(addresses: readonly Ip[]): boolean {
     if (toText(addresses) === toText(this.#servers)) return false;
@@ -151,7 +152,7 @@ export class Zones {
     for (const ip of fromText(owner.addresses)) this.#setPointers(ip, [...this.#pointers(ip), fqdn]);
   }
 
-  /** Forgets a name and its addresses; nothing happens when it is unknown. */
+  /** Removes a name with its addresses, if it is there. */
   deleteName(name: string): void {
     const fqdn = canonical(name);
     const owner = this.#root.find(fqdn)?.value;
@@ -171,53 +172,53 @@ export class Zones {
     const zones = new Set<Zone>();
     const names = [...this.#dirty].map((name) => ({ name, ...this.#find(name) }));
     this.#dirty.clear();
-    // Apexes first: a name that can be seen always finds its zone's SOA.
+    // Apexes first, so that a name in the table always finds its zone's SOA.
     for (const { zone } of names) if (zone) zones.add(zone);
     for (const zone of zones) {
       zone.serial = serial % 2 ** 32;
       this.#table.set(wire(zone.apex), zone.id, rrsets(this.#root.find(zone.apex)?.value, zone), true);
     }
-    for (const { name, place, zone } of names) {
-      if (!place || !zone) this.#table.delete(wire(name));
-      else if (name !== zone.apex) this.#table.set(wire(name), zone.id, rrsets(place.value, zone));
+    for (const { name, node, zone } of names) {
+      if (!node || !zone) this.#table.delete(wire(name));
+      else if (name !== zone.apex) this.#table.set(wire(name), zone.id, rrsets(node.value, zone));
     }
     for (const zone of this.#dead) this.#table.deleteZone(zone.id);
     this.#dead = [];
   }
 
-  /** The place of a name, if any, and the longest zone around it. */
-  #find(name: string): { place: Place | undefined; zone: Zone | undefined } {
-    let place: Place | undefined = this.#root, zone: Zone | undefined;
+  /** The node of a name, if any, and the longest zone around it. */
+  #find(name: string): { node: NameNode | undefined; zone: Zone | undefined } {
+    let node: NameNode | undefined = this.#root, zone: Zone | undefined;
     for (const label of name.split(".").reverse()) {
-      place = place?.child(label);
-      zone = place?.value?.zone ?? zone;
+      node = node?.child(label);
+      zone = node?.value?.zone ?? zone;
     }
-    return { place, zone };
+    return { node, zone };
   }
 
   #grow(name: string): Owner {
-    const place = this.#root.grow(name, (made) => this.#dirty.add(made.name));
-    return place.value ??= {};
+    const node = this.#root.grow(name, (made) => this.#dirty.add(made.name));
+    return node.value ??= {};
   }
 
-  /** Takes empty places out of the tree. */
+  /** Removes empty nodes from the tree. */
   #tidy(name: string): void {
-    const place = this.#root.find(name);
-    if (!place?.value) return;
-    const { addresses, glue, pointers, zone } = place.value;
+    const node = this.#root.find(name);
+    if (!node?.value) return;
+    const { addresses, glue, pointers, zone } = node.value;
     if (addresses !== undefined || glue || pointers || zone) return;
-    place.value = undefined;
-    for (const gone of place.prune()) this.#dirty.add(gone.name);
+    node.value = undefined;
+    for (const gone of node.prune()) this.#dirty.add(gone.name);
   }
 
-  /** Marks every name of the zone that begins at `apex`. */
-  #soil(apex: string): void {
-    const soil = (place: Place) => {
-      this.#dirty.add(place.name);
-      for (const child of place.children()) if (!child.value?.zone) soil(child);
+  /** Marks every name of the zone at `apex` as changed. */
+  #markDirty(apex: string): void {
+    const mark = (node: NameNode) => {
+      this.#dirty.add(node.name);
+      for (const child of node.children()) if (!child.value?.zone) mark(child);
     };
-    const place = this.#root.find(apex);
-    if (place) soil(place);
+    const node = this.#root.find(apex);
+    if (node) mark(node);
   }
 
   #unpoint(fqdn: string, addresses = ""): void {
@@ -226,7 +227,7 @@ export class Zones {
     }
   }
 
-  /** Which names have an address. */
+  /** The names that have an address. */
   #pointers(ip: Ip): readonly string[] {
     return this.#root.find(reverseName(ip))?.value?.pointers ?? [];
   }
@@ -252,7 +253,7 @@ export class Zones {
     }
   }
 
-  /** Gives the names of a subnet's RFC 2317 zone what their addresses have, or nothing where the zone is gone. */
+  /** Copies the pointers of a subnet's addresses to its RFC 2317 zone, or removes them there once the zone is gone. */
   #copyPointers(subnet: Cidr): void {
     const zone = classlessZone(subnet);
     if (!zone) return;
@@ -264,7 +265,7 @@ export class Zones {
     }
   }
 
-  /** Gives `ns.DOMAIN` the name servers of all networks with that domain, or this server's addresses. */
+  /** Sets `ns.DOMAIN` to the name servers of all networks with that domain, or to this server's addresses. */
   #setGlue(domain: string): void {
     if (domain === "") return;
     const name = `ns.${domain}`;
@@ -281,7 +282,7 @@ export class Zones {
     }
   }
 
-  /** This server's addresses in the networks' own subnets; all of them where there are none. */
+  /** This server's addresses in the networks' own subnets; all of its addresses where it has none there. */
   #nearest(networks: readonly NetworkNames[]): readonly Ip[] {
     const subnets = networks.flatMap((network) => network.subnets);
     const near = this.#servers.filter((ip) => subnets.some((subnet) => subnet.contains(ip)));

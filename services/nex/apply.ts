@@ -1,3 +1,4 @@
+/** Plans a whole YAML spec: networks and lists of members. */
 import type { NetworkRecord } from "../store/records.ts";
 import { addMembers, askedAddresses, type MemberRequest, refuseUnshared } from "./members.ts";
 import { type Action, addNetwork } from "./networks.ts";
@@ -10,7 +11,7 @@ export interface MemberListRequest {
   readonly force: boolean;
 }
 
-/** What becomes of one object of a spec. */
+/** What the plan does with one object of a spec. */
 export interface Applied {
   readonly kind: "Network" | "Member";
   readonly name: string;
@@ -18,8 +19,8 @@ export interface Applied {
 }
 
 /**
- * Plans a whole spec: the networks, then the lists, each seeing what comes before it. Anything that is refused
- * refuses the whole, and nothing of it is done.
+ * Plans a whole spec: the networks, then the lists, where each sees those before it. If a part is refused, the whole spec is, and
+ * nothing is written.
  */
 export function applySpec(
   draft: Draft,

@@ -1,4 +1,4 @@
-/** Members' moves to other MACs, as when a machine's network card is replaced. */
+/** Moves of members to other MACs, as when a machine's network card is replaced. */
 import { parseMac } from "../common/mac.ts";
 import { invalid, Refusal } from "../common/refusal.ts";
 import { MAX_PLAN_OPS } from "../store/types.ts";
@@ -7,7 +7,7 @@ import { describe, firstTwice } from "./members.ts";
 import { findNetwork } from "./networks.ts";
 import { type Draft, merge } from "./steps.ts";
 
-/** From which MAC to which. */
+/** A member's old and new MAC. */
 export interface MacChange {
   readonly old: string;
   readonly new: string;
@@ -18,8 +18,8 @@ interface Move extends MacChange {
 }
 
 /**
- * Plans moves of a network's members to other MACs, with their names, addresses and leases. Moves that meet on a MAC, one
- * member taking what another leaves, happen at once; the others are a step each.
+ * Plans moves of a network's members to other MACs, with their names, addresses and leases. Moves where one member gets the MAC
+ * that another leaves are one step; the others are a step each.
  */
 export function changeMemberIds(draft: Draft, net: string, list: readonly MacChange[]): void {
   if (!net) throw invalid("net: missing: the network whose members get other MACs");
@@ -29,7 +29,7 @@ export function changeMemberIds(draft: Draft, net: string, list: readonly MacCha
     const twice = firstTwice(given.map((c) => c[side]));
     if (twice) throw invalid(`${side}: ${twice} is in the list twice`);
   }
-  // Once an attempt has moved a member, it is its new MAC that is there.
+  // Once an earlier attempt has moved a member, it is found under its new MAC.
   const changes = given.flatMap((c): Move[] => {
     const member = draft.member(c.old, network.name);
     if (!draft.attempts.found(`move ${c.old}`, member !== undefined)) {
@@ -48,7 +48,7 @@ export function changeMemberIds(draft: Draft, net: string, list: readonly MacCha
     const start = draft.steps.length;
     for (const { old, member } of chain) draft.setMember(old, member, undefined, { free: true });
     for (const { new: mac, member: { record, dynamic } } of chain) {
-      // Old daemons left a dynamic member's network out.
+      // Nex's daemons do not store a dynamic member's network.
       const moved = { ...record, mac, net: network.name, ...dynamic && { dynamic } };
       draft.setMember(mac, undefined, moved);
     }
@@ -63,7 +63,7 @@ export function changeMemberIds(draft: Draft, net: string, list: readonly MacCha
   }
 }
 
-/** Moves that hang together by a MAC, in groups. */
+/** Moves in groups, each of those that are connected by a MAC. */
 function chains(changes: readonly Move[]): Move[][] {
   const from = new Map(changes.map((c) => [c.old, c])), to = new Map(changes.map((c) => [c.new, c]));
   const left = new Set(changes), found: Move[][] = [];

@@ -1,3 +1,4 @@
+/** Checks the contents of a network, and writes them in their canonical form. */
 import { Cidr, Ip } from "../common/ip.ts";
 import { parseMac } from "../common/mac.ts";
 import { invalid } from "../common/refusal.ts";
@@ -57,7 +58,7 @@ export function checkNetwork(given: NetworkRecord): NetworkRecord {
   if (server4) host(server4, "dhcp4server");
   if (siaddr) host(siaddr, "siaddr");
   const leaseDuration = given.lease_duration ?? 0;
-  // The lease time travels in 32 bits, of which all ones mean "for ever" (RFC 2131 §3.3).
+  // A lease time has 32 bits on the wire, and all ones mean "infinity" (RFC 2131 §3.3).
   if (!Number.isInteger(leaseDuration) || leaseDuration < 0 || leaseDuration >= 0xffffffff) {
     throw invalid(
       `${field("lease_duration")}: ${leaseDuration} is not a number of seconds from 1 to 4294967294`,
@@ -95,7 +96,7 @@ export function checkNetwork(given: NetworkRecord): NetworkRecord {
   });
 }
 
-/** A network's name as a key and a command line can hold it. */
+/** Refuses a network's name that a key or a command line could not contain. */
 function checkName(name: string): string {
   if (!/^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/.test(name)) {
     throw invalid(
@@ -105,7 +106,7 @@ function checkName(name: string): string {
   return name;
 }
 
-/** False for what no single host can have: 0.0.0.0/8, multicast, the broadcast address, and their like in IPv6. */
+/** False for an address that no single host can have: in 0.0.0.0/8, multicast, broadcast, and the same of IPv6. */
 function isUnicast({ family, bytes }: Ip): boolean {
   const [first = 0] = bytes;
   if (family === 6) return first !== 255 && bytes.some((byte) => byte !== 0);
@@ -133,7 +134,7 @@ function macRange(given: NetworkRecord["macRange"], field: string): NetworkRecor
   return { ...given, begin, end };
 }
 
-/** Without the fields that are empty: one form for one network, so that two can be compared. */
+/** A record without its empty fields, so that two records can be compared. */
 export function compact(record: { [K in keyof NetworkRecord]: NetworkRecord[K] | undefined }): NetworkRecord {
   const kept = Object.entries(record).filter(([, v]) =>
     v !== undefined && v !== "" && !(Array.isArray(v) && !v.length)

@@ -1,37 +1,37 @@
-/** The names that clients ask for with their lease (DHCP options 12 and 81): made labels, refused, or taken over. */
+/** The names that clients ask for with their lease (DHCP options 12 and 81): each is made a label, refused, or taken over. */
 import type { MemberRecord } from "../store/records.ts";
 import type { Member } from "./member.ts";
 import { cleanLabel, qualifyName } from "./names.ts";
 import type { Network } from "./network.ts";
-import type { View } from "./view.ts";
+import type { NexView } from "./view.ts";
 
-/** What came of a name that a client did not get as it is. */
+/** What happened to a name that a client did not get unchanged. */
 export type NameOutcome =
   | "cleaned" // it was made a label
-  | "unusable" // nothing of it can be in a label, or others find a service by it
-  | "taken" // another has it
-  | "taken-over"; // another had it, and does not renew its lease
+  | "unusable" // no character of it can be in a label, or other machines find a service by it
+  | "taken" // another client has it
+  | "taken-over"; // another client had it, which does not renew its lease
 
 /** A client's name once its lease is written. */
 export interface ClientName {
   /** Fully qualified; undefined: none. */
   readonly name: string | undefined;
   readonly what?: NameOutcome | undefined;
-  /** Who is to lose the name. */
+  /** The members that are to lose the name. */
   readonly from: readonly Member[];
 }
 
-/** Not for a client to take: our name server's (ns), and those by which other machines look for a service. */
+/** Names that no client gets: the name server's (ns), and those by which other machines find a service. */
 const reserved = /^(ns|localhost|localdomain|wpad|isatap|_[^.]*)\./;
 
 /**
  * A client's name: its member's, else the one that it asks for, else the one that it had.
  *
- * @param asked A label, or a name in the network's domain, or what is to be made a label; undefined: none.
+ * @param asked A label, a name in the network's domain, or text to make a label of; undefined: none.
  * @param now Seconds since the epoch, by a clock that is right; undefined: no name is taken over from another client.
  */
 export function nameClient(
-  view: View,
+  view: NexView,
   { network, member }: { readonly network: Network; readonly member: Member | undefined },
   mac: string,
   asked: string | undefined,
@@ -53,11 +53,11 @@ export function nameClient(
 }
 
 /**
- * True for a client that is not listed and has let more than 7/8 of its lease pass: one that lives renews at half of it. Where its
- * network was changed since, how long its lease was is not known.
+ * True for a client that is not a listed member and has let more than 7/8 of its lease pass: a running client renews at half of
+ * it. Where its network was changed since, the length of its lease is not known.
  */
 function isSilent(
-  view: View,
+  view: NexView,
   { dynamic, record, expires, modRevision }: Member,
   now: number | undefined,
 ): boolean {
@@ -66,7 +66,7 @@ function isSilent(
   return network.modRevision < modRevision && (expires - now) * 8 < network.leaseSeconds;
 }
 
-/** A record without the name that its client has asked for: that is only told from now on. */
+/** A record without the name that its client has asked for, which is kept as client_name only. */
 export function withoutHostname({ hostname, ...record }: MemberRecord): MemberRecord {
   const label = hostname?.split(".", 1)[0];
   return { ...label ? { client_name: label } : {}, ...record };

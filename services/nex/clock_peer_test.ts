@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { isHeard, type Peer, seen, take } from "./clock_peer.ts";
+import { addSample, isHeard, leastAhead, type Peer } from "./clock_peer.ts";
 
 function peer(every: number, ahead: number): Peer {
   return { ahead: [ahead], behind: 0, revision: 5, every, process: {} };
@@ -12,8 +12,8 @@ Deno.test("isHeard(): a time from before says enough where it cannot be older th
   assert.ok(isHeard(peer(60_000, 3_600_000), 4), "it came after this process's own");
 });
 
-Deno.test("seen(): of the last three times the one that took least to arrive counts", () => {
+Deno.test("leastAhead(): of the last three times the one that took least to arrive counts", () => {
   const other = peer(5_000, 7_000);
-  for (const ahead of [-9_000, -20, -30]) take(other, ahead);
-  assert.equal(seen(other), -20);
+  for (const ahead of [-9_000, -20, -30]) addSample(other, ahead);
+  assert.equal(leastAhead(other), -20);
 });

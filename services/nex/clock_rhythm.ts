@@ -1,20 +1,21 @@
-/** When a process publishes its time next. Without a clock of its own: times are given, in ms since any moment. */
+/** When a process publishes its time next. It has no clock of its own: times are passed in, in ms of a monotonic clock. */
 
-/** How often the time is published, in ms: while all clocks agree, and while one differs or was not compared yet. */
+/** The interval between published times, in ms: while all clocks agree, and while one differs or was not compared yet. */
 const QUIET = 60_000, EVERY = 5_000;
-/** As often as that where not more than so many others have to hear it. */
+/** The second interval holds for up to this many other processes; with more of them it is longer. */
 const MANY = 20;
-/** What has just come up is told after so many ms at the latest. */
+/** News is published within this many ms. */
 const SOON = 200;
 
+/** The times at which a process publishes its time. */
 export class Rhythm {
   #due = Infinity;
   #published = -Infinity;
 
-  /** @param random From 0 to 1: processes that were told of something at the same moment do not all write then. */
+  /** @param random From 0 to 1: processes that get the same news at the same time do not all write then. */
   constructor(private readonly random: () => number = Math.random) {}
 
-  /** When the time is to be published; Infinity: nothing is planned. */
+  /** When the time is to be published; Infinity: it is not planned. */
   get due(): number {
     return this.#due;
   }
@@ -31,14 +32,14 @@ export class Rhythm {
   }
 
   /**
-   * Another process's time came late, or its clock is behind, which only it can find out: it hears this one's time. Late
-   * times call for no more than what is written while clocks differ.
+   * Another process's time arrived late, or its clock is behind, which only that process can find out, from this one's time.
+   * Late times cause no more writes than there are while clocks differ.
    */
   answer(now: number): void {
     this.#within(Math.max(now, this.#published + EVERY), SOON);
   }
 
-  /** By the next time that is due anyway. Returns how far apart they are at most, in ms. */
+  /** Plans the next regular time. Returns the interval, in ms. */
   next(now: number, agree: boolean, others: number): number {
     const many = EVERY * Math.max(1, others / MANY), period = agree ? Math.max(QUIET, many) : many;
     this.#within(now, period);

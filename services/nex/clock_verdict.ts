@@ -1,23 +1,23 @@
-/** Whether a process may judge by its clock which leases are over, from how its clock differs from the others'. Pure. */
+/** Whether a process may decide by its clock which leases are over, derived from how the clock differs from other processes'. */
 
-/** Beyond so much, in ms, a difference is told; beyond so much it keeps a process from ending and giving leases. */
+/** Beyond the first difference, in ms, it is reported; beyond the second the process neither ends nor gives leases. */
 export const TOLD_MS = 5_000, APART_MS = 30_000;
 
 export type ClockVerdict =
   | "right"
   /**
-   * Clocks differ, and no majority says which is right, or they could not be compared for long: this process ends no lease, and
-   * gives only addresses never used.
+   * Clocks differ and no majority agrees, or they could not be compared for a long time: this process ends no lease, and gives
+   * only addresses that were never used.
    */
   | "apart"
-  /** Most others agree that it is another time: this process ends no lease and gives no new one. */
+  /** Most other clocks agree on another time: this process ends no lease and gives no new one. */
   | "wrong"
-  /** Not compared with the others for the first seconds: as wrong. */
+  /** The clock was not compared yet, in the first seconds: the same as wrong. */
   | "unknown";
 
 export interface Judgement {
   readonly verdict: ClockVerdict;
-  /** What most others' clocks are ahead of this one, in ms; negative: behind. */
+  /** How far most other clocks are ahead of this one, in ms; negative: behind. */
   readonly offset: number;
 }
 
@@ -31,12 +31,12 @@ export function judgeClock(others: readonly number[]): Judgement {
   return { verdict: Math.abs((low + high) / 2) > APART_MS ? "wrong" : "right", offset };
 }
 
-/** How this process's clock differs from others' that are so many ms ahead of it: "18000 s behind". */
+/** How this process's clock differs from clocks that are `offset` ms ahead of it: "18000 s behind". */
 export function differenceOf(offset: number): string {
   return `${Math.round(Math.abs(offset) / 1000)} s ${offset < 0 ? "ahead of" : "behind"}`;
 }
 
-/** Of two in the middle, the one that is nearer to this process's clock; 0 of none. */
+/** The median; of two values in the middle the one nearer to 0, and 0 of an empty list. */
 function median(sorted: readonly number[]): number {
   const low = sorted[(sorted.length - 1) >> 1] ?? 0, high = sorted[sorted.length >> 1] ?? 0;
   return Math.abs(low) < Math.abs(high) ? low : high;

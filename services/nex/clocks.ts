@@ -1,10 +1,10 @@
 /**
- * Compares this process's clock with those of the other processes that end leases or give them. Each publishes its time
- * under a key in etcd, which vanishes with the process.
+ * Compares this process's clock with those of the other processes that end or give leases. Each process publishes its time under
+ * a key in etcd, which is removed with the process's etcd lease.
  *
- * A time that arrives is older by as long as it took to arrive, which may be long where a process was stopped. So it proves only that the
- * other clock is ahead by what is seen, or more; that it is behind is proven by what the other process sees, and publishes along with its time.
- * No delay makes a clock look wrong.
+ * A time has aged when it arrives, by much where a process was stopped. So it proves only that the other clock is ahead by that
+ * difference or more. That the other clock is behind is proven by the difference that the other process measures, and publishes with
+ * its time. No delay makes a clock look wrong.
  */
 import { deadline } from "../common/async.ts";
 import { SteadyClock } from "../common/clock.ts";
@@ -17,39 +17,39 @@ import { KeptLease } from "../store/lease.ts";
 import { StoreMirror } from "../store/mirror.ts";
 import { type ClockRecord, clockSchema, writeRecord } from "../store/records.ts";
 import type { Change, Committer } from "../store/types.ts";
-import { EVERY, isHeard, type Peer, seen, take, TTL } from "./clock_peer.ts";
+import { addSample, EVERY, isHeard, leastAhead, type Peer, TTL } from "./clock_peer.ts";
 import { Rhythm } from "./clock_rhythm.ts";
 import { type ClockVerdict, differenceOf, judgeClock, type Judgement, TOLD_MS } from "./clock_verdict.ts";
 
-/** So long, in ms, a new process waits for the others' times; one that says nothing is stopped, and soon gone. */
+/** For how long a new process waits for the others' times, in ms; a process that publishes none by then is stopped, and its key soon gone. */
 const PATIENCE = 12_000;
-/** A process that cannot compare its clock for so long, in ms, says so, and goes on as one that disagrees with another. */
+/** A process that cannot compare its clock for this long, in ms, reports that, and goes on like one whose clock differs from another. */
 const UNCOMPARED = 15_000;
-/** How often, in ms, a process looks whether its system's clock was set, and whether it has waited long enough for the others. */
-const LOOK = 1_000;
-/** Less is what a busy machine and etcd take, in ms. */
+/** How often a process checks whether its system's clock was set, and whether it has waited long enough for the others, in ms. */
+const CHECK = 1_000;
+/** Smaller differences, in ms, are the delays of a busy machine and of etcd. */
 const NOISE = 1_000;
-/** A clock that most others contradict may be right all the same, after a machine has slept; beyond a day, in ms, it is not. */
+/** A clock that most others contradict may still be right, after a machine has slept; with a difference of over a day, in ms, it is not. */
 const CREDIBLE = 24 * 3_600_000;
 
 export interface ClocksOptions {
   readonly log: Log;
-  /** What the process is, for those who look: `nexd on host1`. */
+  /** The process, as operators know it: `nexd on host1`. */
   readonly name: string;
   readonly clock?: SteadyClock;
 }
 
-/** Time to judge leases by, in milliseconds since the epoch; see {@link Clocks}. */
+/** The clock of leases, in milliseconds since the epoch; see {@link Clocks}. */
 export interface LeaseClock {
   now(): number;
-  /** The latest time that may be right: what is stored to end later is ended by no other process too early. */
+  /** The latest time that may be right: a lease stored with an end after it is ended too early by no other process. */
   readonly latest: number;
-  /** The earliest time that this machine has: what is over by it is over. */
+  /** The earliest time that may be right: a lease that has ended by it is over. */
   readonly earliest: number;
   readonly verdict: ClockVerdict;
 }
 
-/** What is over by then is over, in seconds since the epoch, rounded down; -Infinity while the clock is not known to be right. */
+/** The time by which ended leases are over, in seconds since the epoch, rounded down; -Infinity while the clock is not known to be right. */
 export function surelyPast({ verdict, earliest }: Pick<LeaseClock, "verdict" | "earliest">): number {
   return verdict === "right" ? Math.floor(earliest / 1000) : -Infinity;
 }
@@ -62,28 +62,28 @@ export class Clocks implements LeaseClock {
   readonly #peers = new Map<string, Peer>();
   readonly #unsubscribe: () => void;
   #id = crypto.randomUUID();
-  /** Every id that this process has had: what is under them is no other process's time. */
+  /** Every id that this process has had: the times under them are its own. */
   readonly #mine = new Set<string>([this.#id]);
   /** Former ids under which a time may still be in etcd. */
   readonly #former = new Set<string>();
-  /** Of this process's first time under its id; 0: none was published. */
+  /** The revision of this process's first time under its id; 0: none was published yet. */
   #first = 0;
   #firstAt = Infinity;
   #judgement: Judgement = { verdict: "unknown", offset: 0 };
   #compared = false;
   #uncomparedSince = performance.now();
-  /** Why nothing could be published, or the lease not be kept, last. */
+  /** Why the last time could not be published, or the etcd lease not be kept. */
   #failure: string | undefined;
   /** Why others' times cannot be read. */
   #unread: string | undefined;
   readonly #judged = Promise.withResolvers<void>();
-  readonly #look: ReturnType<typeof setInterval>;
+  readonly #check: ReturnType<typeof setInterval>;
   readonly #rhythm = new Rhythm();
   #timer: ReturnType<typeof setTimeout> | undefined;
-  /** When the timer goes off. */
+  /** When the timer fires. */
   #armed = Infinity;
   #busy = false;
-  /** By how much the system's clock was set, as the others last heard this process's time. */
+  /** By how much the system's clock had been set when this process's time was last published. */
   #steppedThen = 0;
   #publishing: Promise<void> = Promise.resolve();
   #closed = false;
@@ -108,27 +108,27 @@ export class Clocks implements LeaseClock {
       },
       onTrouble: (reason) => this.#failure = reason,
     });
-    this.#look = setInterval(() => {
+    this.#check = setInterval(() => {
       if (!this.#compared) this.#judge();
-      // Set, or the machine slept: then this process's time may be wrong, or right again.
+      // The clock was set, or the machine slept: this process's time may be wrong, or right again.
       if (Math.abs(this.#clock.stepped - this.#steppedThen) > NOISE) this.#publishSoon();
-    }, LOOK);
+    }, CHECK);
   }
 
-  /** The time, in ms since the epoch: by most others' clocks where this process's own is known to be wrong. */
+  /** The time, in ms since the epoch; that of most other clocks where this process's own is known to be wrong. */
   now(): number {
     const { verdict, offset } = this.#judgement;
     return this.#clock.now() + (verdict === "wrong" ? offset : 0);
   }
 
   /**
-   * A process that missed a step of its system's clock, or a sleep of its machine, is behind one that is started later. So
-   * the system's present time counts, as do the times of processes that are ahead.
+   * A process that missed a step of its system's clock, or a sleep of its machine, is behind one that is started later. So the
+   * system's present time counts too, and the times of processes that are ahead.
    */
   get latest(): number {
     const now = this.now(), own = this.#clock.now(), { verdict } = this.#judgement;
     let latest = verdict === "wrong" ? now : now + Math.max(0, this.#clock.stepped);
-    for (const time of [own, ...[...this.#peers.values()].map((peer) => own + seen(peer))]) {
+    for (const time of [own, ...[...this.#peers.values()].map((peer) => own + leastAhead(peer))]) {
       const ahead = time - now;
       if (ahead > NOISE && (verdict === "apart" || ahead <= CREDIBLE)) latest = Math.max(latest, time);
     }
@@ -143,17 +143,17 @@ export class Clocks implements LeaseClock {
     return this.#judgement.verdict;
   }
 
-  /** What most others' clocks are ahead of this process's, in ms. */
+  /** How far most other clocks are ahead of this process's, in ms. */
   get offset(): number {
     return this.#judgement.offset;
   }
 
-  /** Resolves when there is a verdict, or after so many ms. */
+  /** Resolves when there is a verdict, or after `ms`. */
   async judged(ms: number): Promise<void> {
     await deadline(this.#judged.promise, ms);
   }
 
-  /** Since when, in ms, and why the clock cannot be compared with others'; undefined: it is, or it was tried for a short while only. */
+  /** For how long, in ms, and why the clock could not be compared; undefined where it was, or was tried for a short time only. */
   get uncompared(): { readonly ms: number; readonly why: string } | undefined {
     const ms = performance.now() - this.#uncomparedSince;
     if (this.#compared || ms < UNCOMPARED) return undefined;
@@ -161,7 +161,7 @@ export class Clocks implements LeaseClock {
     return { ms, why };
   }
 
-  /** How many other processes there are. */
+  /** The number of other processes. */
   get others(): number {
     return this.#peers.size;
   }
@@ -174,7 +174,7 @@ export class Clocks implements LeaseClock {
   async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#timer);
-    clearInterval(this.#look);
+    clearInterval(this.#check);
     this.#unsubscribe();
     this.#mirror.close();
     await this.#publishing;
@@ -196,15 +196,15 @@ export class Clocks implements LeaseClock {
         this.#peers.set(id, peer = { ahead: [], behind: 0, revision: 0, every, process: {} });
         this.#publishSoon();
       }
-      const known = seen(peer);
-      take(peer, time - now);
+      const known = leastAhead(peer);
+      addSample(peer, time - now);
       peer.behind = ahead[this.#id] ?? 0;
       peer.revision = after.modRevision;
       peer.every = every;
       peer.process = process;
-      // It cannot see by itself that it is ahead.
-      if (seen(peer) > NOISE && known <= NOISE) this.#publishSoon();
-      // It may be behind, which it sees by this process's time alone.
+      // That process cannot find out by itself that its clock is ahead.
+      if (leastAhead(peer) > NOISE && known <= NOISE) this.#publishSoon();
+      // Its clock may be behind, which it finds out from this process's time only.
       if (time - now < -NOISE) this.#rhythm.answer(performance.now());
     }
     this.#judge();
@@ -219,7 +219,7 @@ export class Clocks implements LeaseClock {
     const before = this.#judgement.verdict;
     this.#judgement = compared
       ? judgeClock(peers.map((peer) => {
-        const difference = Math.max(0, seen(peer)) - peer.behind;
+        const difference = Math.max(0, leastAhead(peer)) - peer.behind;
         return Math.abs(difference) < NOISE ? 0 : difference;
       }))
       : { verdict: this.uncompared ? "apart" : "unknown", offset: 0 };
@@ -239,10 +239,10 @@ export class Clocks implements LeaseClock {
     }
   }
 
-  /** Whether no clock differs by as much as would be told. */
+  /** Whether no clock differs by as much as is reported. */
   get #agree(): boolean {
     return this.#judgement.verdict === "right" &&
-      [...this.#peers.values()].every((peer) => Math.max(seen(peer), peer.behind) <= TOLD_MS);
+      [...this.#peers.values()].every((peer) => Math.max(leastAhead(peer), peer.behind) <= TOLD_MS);
   }
 
   #publishSoon(): void {
@@ -250,7 +250,7 @@ export class Clocks implements LeaseClock {
     this.#arm();
   }
 
-  /** Plans the next time. Returns how long that is away at most, in ms. */
+  /** Plans the next time that is published. Returns the most ms until then. */
   #publishNext(): number {
     const every = this.#rhythm.next(performance.now(), this.#agree, this.#peers.size);
     this.#arm();
@@ -267,11 +267,11 @@ export class Clocks implements LeaseClock {
 
   #onTime(): void {
     this.#armed = Infinity;
-    // It may have been published meanwhile, with a new lease.
+    // The time may have been published meanwhile, under a new etcd lease.
     if (this.#rhythm.due > performance.now() + 1) return this.#arm();
     this.#busy = true;
     this.#publishing = this.#publish().catch((error) => {
-      // Told by readyz where it lasts.
+      // /readyz reports it where it lasts.
       this.#failure = messageOf(error);
       this.options.log.debug(`the time could not be published: ${messageOf(error)}`);
       this.#rhythm.next(performance.now(), false, this.#peers.size);
@@ -288,16 +288,16 @@ export class Clocks implements LeaseClock {
     if (this.#adopted()) {
       this.#former.add(this.#id);
       this.#mine.add(this.#id = crypto.randomUUID());
-      this.#again();
+      this.#restart();
     }
     const id = this.#id, former = [...this.#former];
     const ahead = Object.fromEntries(
-      [...this.#peers].filter(([, peer]) => seen(peer) > NOISE).map((
+      [...this.#peers].filter(([, peer]) => leastAhead(peer) > NOISE).map((
         [id, peer],
-      ) => [id, Math.floor(seen(peer))]),
+      ) => [id, Math.floor(leastAhead(peer))]),
     );
     const { name } = this.options;
-    // Read before anything is waited for: that the time is older when it arrives is allowed for.
+    // The time is read before anything is awaited; that it has aged when it arrives is allowed for.
     const time = Math.floor(this.#clock.now()), every = this.#publishNext();
     this.#steppedThen = this.#clock.stepped;
     const outcome = await this.store.committer.commit({
@@ -307,7 +307,7 @@ export class Clocks implements LeaseClock {
         { put: keyOf.clock(id), value: writeRecord({ name, time, ahead, every, ...thisProcess() }), lease },
       ],
     });
-    // Until it is known to be gone, a time that was given up is a false vote.
+    // A time under a former id counts as another process's until it is known to be removed.
     if (outcome.committed) { for (const id of former) this.#former.delete(id); }
     this.#failure = undefined;
     if (outcome.committed && !this.#first && id === this.#id) {
@@ -317,15 +317,15 @@ export class Clocks implements LeaseClock {
     this.#judge();
   }
 
-  /** All is compared anew. */
-  #again(): void {
+  /** Starts the comparison with all other clocks again. */
+  #restart(): void {
     this.#first = 0;
     this.#firstAt = Infinity;
     this.#compared = false;
     this.#uncomparedSince = performance.now();
   }
 
-  /** Takes the system's time over where that has been set to what most others have. */
+  /** Adopts the system's time where it has been set to that of most other clocks. */
   #adopted(): boolean {
     const { verdict, offset } = this.#judgement, { stepped } = this.#clock;
     if (!this.#compared || verdict !== "wrong" && verdict !== "apart") return false;

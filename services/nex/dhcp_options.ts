@@ -1,7 +1,8 @@
+/** DHCP options by number: the type of each one's value, and the encoding of a value that a network sets. */
 import { invalid, type Refusal } from "../common/refusal.ts";
 import { encodings, hex, type OptionType } from "./dhcp_values.ts";
 
-/** The most bytes of one option: several would fill any packet (RFC 3396 splits what is over 255). */
+/** The most bytes of one option's value, which RFC 3396 splits over 255: a few longer ones would fill any packet. */
 const MAX_LENGTH = 1024;
 
 /** Option numbers by the type of their value: RFC 2132 and, where named, later ones. */
@@ -29,7 +30,7 @@ const types = new Map<number, OptionType>(
   ),
 );
 
-/** What the server itself fills in, for each packet or lease. */
+/** Options that no network can set, with the reason: the server or the client fills them in. */
 const serversOwn: Record<number, string> = {
   0: "is padding",
   50: "is the client's",

@@ -1,6 +1,7 @@
+/** The types of DHCP options' values, and how the text of each is encoded. */
 import { Cidr, Ip } from "../common/ip.ts";
 
-/** How the text of an option's value is read. */
+/** The type of an option's value. */
 export type OptionType =
   | "address"
   | "addresses"
@@ -17,7 +18,7 @@ export type OptionType =
   | "bytes";
 
 interface Encoding {
-  /** What a right value looks like, for the refusal. */
+  /** What a valid value looks like, for the refusal. */
   readonly wanted: string;
   /** The option's payload; undefined when the text is no such value. */
   encode(text: string): Uint8Array | undefined;
@@ -66,7 +67,7 @@ export function hex(text: string): Uint8Array | undefined {
     : Uint8Array.from(digits.match(/../g) ?? [], (pair) => parseInt(pair, 16));
 }
 
-/** Names as RFC 1035 labels, each tail that stood before replaced by a pointer to it (RFC 3397 §2). */
+/** Names as RFC 1035 labels, where a suffix that occurred before is a pointer to it (RFC 3397 §2). */
 export function domains(names: readonly string[]): Uint8Array | undefined {
   const out: number[] = [];
   const seen = new Map<string, number>();
@@ -105,7 +106,7 @@ function words(text: string): string[] {
   return text.split(/[\s,]+/).filter((word) => word !== "");
 }
 
-/** The encodings of all parts, one after the other; undefined when there is none or one is bad. */
+/** The encodings of all parts, one after the other; undefined where there is no part, or one is invalid. */
 function each(
   parts: readonly string[],
   encode: (part: string) => Uint8Array | undefined,

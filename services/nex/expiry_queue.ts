@@ -1,6 +1,6 @@
 /**
- * Who is due next: a binary heap with at most one place for each id, so that the sweep looks at what is due and
- * at nothing else. When somebody's time moves on (a renewal), its place is corrected when it comes up.
+ * Ids in the order of the time at which they are due: a binary heap, so that the sweep touches only what is due. When an id's time
+ * becomes later (a renewal), its place in the heap is corrected once that place is due.
  */
 export class ExpiryQueue {
   readonly #heap: { at: number; id: string }[] = [];
@@ -9,12 +9,12 @@ export class ExpiryQueue {
   /** @param timeOf When an id is due now, in seconds since the epoch; undefined: never. */
   constructor(private readonly timeOf: (id: string) => number | undefined) {}
 
-  /** Says that the time of `id` may have changed. */
+  /** Notes that the time of `id` may have changed. */
   changed(id: string): void {
     const at = this.timeOf(id);
     if (at === undefined) return;
     const queued = this.#queued.get(id);
-    // Later than its place in the heap: corrected when that place comes up.
+    // A later time than its place in the heap: the place is corrected once it is due.
     if (queued === undefined || at < queued) this.#push(id, at);
   }
 
@@ -25,14 +25,14 @@ export class ExpiryQueue {
       const top = this.#heap[0];
       if (!top || top.at > now) break;
       this.#pop();
-      if (this.#queued.get(top.id) !== top.at) continue; // an earlier place overtook this one
+      if (this.#queued.get(top.id) !== top.at) continue; // an earlier place of the same id was handled
       this.#queued.delete(top.id);
       const at = this.timeOf(top.id);
       if (at === undefined) continue;
       if (at > now) this.#push(top.id, at);
       else found.push(top.id);
     }
-    // What could not be done this time comes up again.
+    // Queued again for the case that the caller cannot handle them now.
     for (const id of found) this.changed(id);
     return found;
   }

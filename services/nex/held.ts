@@ -1,13 +1,13 @@
 /**
- * Addresses whose lease outlives its membership, as when a member is deleted or given another address: they are held for their
- * client until the lease is over. They lie in the store where declined addresses do.
+ * Addresses whose lease outlives the membership, as when a member is deleted or given another address: they are held for their
+ * client until the lease is over. In etcd they are under the same prefix as declined addresses.
  */
 import { Ip } from "../common/ip.ts";
 import { keyOf } from "../store/keys.ts";
 import { type LeaseRecord, type WithheldRecord, writeRecord } from "../store/records.ts";
 import type { Plan } from "../store/types.ts";
 import type { Network } from "./network.ts";
-import type { Reader } from "./reader.ts";
+import type { NexState } from "./nex_state.ts";
 
 /**
  * For how long after its stored end a lease is left alone, in seconds. A client is told a time that ends less than a second
@@ -15,7 +15,7 @@ import type { Reader } from "./reader.ts";
  */
 export const GRACE_SECONDS = 2;
 
-/** An address that is kept from others. */
+/** An address that is withheld from other clients, with its record. */
 export interface Withheld extends WithheldRecord {
   readonly address: string;
 }
@@ -27,7 +27,7 @@ export function stillRuns(until: number, now: number): boolean {
 
 /** True for an address that is held for this client's own lease in the network. */
 export function isHeldFor(
-  from: Pick<Reader, "withheld">,
+  from: Pick<NexState, "withheld">,
   network: Network,
   mac: string,
   address: string,
@@ -37,30 +37,31 @@ export function isHeldFor(
 }
 
 /** The addresses that are held for leases, of one network, lowest first. */
-export function heldIn(from: Pick<Reader, "withheld">, network: string): Withheld[] {
+export function heldIn(from: Pick<NexState, "withheld">, network: string): Withheld[] {
   return sorted([...from.withheld].filter(([, { net, leased }]) => leased && net === network));
 }
 
 /** Records with their addresses, by network, lowest address first. */
 export function sorted(found: readonly (readonly [string, WithheldRecord])[]): Withheld[] {
   return found.map(([address, record]) => ({ ...record, address }))
-    .sort((a, b) => a.net < b.net ? -1 : a.net > b.net ? 1 : numberOf(a.address) - numberOf(b.address));
+    .sort((a, b) => a.net < b.net ? -1 : a.net > b.net ? 1 : ip4Number(a.address) - ip4Number(b.address));
 }
 
-function numberOf(address: string): number {
+/** An IPv4 address as a 32-bit value; 0 for any other text. */
+export function ip4Number(address: string): number {
   const ip = Ip.tryParse(address);
   return ip?.family === 4 ? ip.u32 : 0;
 }
 
-/** Plans that an address is kept from others. */
-export function withhold(from: Pick<Reader, "guard">, address: string, record: WithheldRecord): Plan {
+/** Plans that an address is withheld from other clients. */
+export function withhold(from: Pick<NexState, "guard">, address: string, record: WithheldRecord): Plan {
   const key = keyOf.withheld(address);
   return { guards: [from.guard(key)], ops: [{ put: key, value: writeRecord(record) }] };
 }
 
 /** An address as it is given to a client: with the lease that the client still has on it, where it was held for that. */
 export function leaseOn(
-  from: Pick<Reader, "withheld">,
+  from: Pick<NexState, "withheld">,
   network: Network,
   mac: string,
   address: string,

@@ -1,8 +1,8 @@
-/** Which ids have a value, like the members that have a name: nearly always one. */
+/** An index of ids by a value, such as members by their name: a value nearly always has one id. */
 export class Index {
   readonly #holders = new Map<string, string[]>();
 
-  /** In the order in which they came. */
+  /** In the order in which they were added. */
   get(value: string): readonly string[] {
     return this.#holders.get(value) ?? none;
   }

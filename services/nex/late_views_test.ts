@@ -10,7 +10,7 @@ import { planSweep } from "./sweep.ts";
 import { planTakeover } from "./takeover.ts";
 import { lagging } from "./testing.ts";
 import { desk, far, guest, other, threeNetworks } from "./testing_networks.ts";
-import type { View } from "./view.ts";
+import type { NexView } from "./view.ts";
 
 Deno.test("An address and a name are not taken from a membership whose record is still to be shown", () => {
   const it = threeNetworks();
@@ -52,7 +52,7 @@ Deno.test("Of replicas that plan on what was, none makes a membership twice, nor
   const random = (n: number) => (seed = (seed * 1103515245 + 12345) & 0x7fffffff) % n;
   const nets = ["mini", "maxi", "wifi"], macs = [desk, other, guest];
   /** What a replica does that shows this view. */
-  const planned = (view: View, now: number) => {
+  const planned = (view: NexView, now: number) => {
     const mac = macs[random(3)] ?? desk, net = nets[random(3)] ?? "mini", name = `h${random(2)}`;
     const draft = new Draft(view);
     const at = placeClient(view, { mac, link: view.network(net)?.subnet4?.first.plus(1n) });

@@ -1,3 +1,4 @@
+/** Plans of leases: the network that a client is served from, the address that it gets, and the lease's record and end. */
 import { Ip } from "../common/ip.ts";
 import { keyOf } from "../store/keys.ts";
 import { type MemberRecord, writeRecord } from "../store/records.ts";
@@ -9,8 +10,8 @@ import { memberStep } from "./member_step.ts";
 import { qualifyName } from "./names.ts";
 import { inMacRange, macRangeSize, type Network } from "./network.ts";
 import { heldAddress, isFree, lowestFree, mayReuse, oldestDeclined } from "./pool.ts";
-import { Draft, merge, type Step } from "./steps.ts";
-import type { View } from "./view.ts";
+import { Draft, merge, type PlanStep } from "./steps.ts";
+import type { NexView } from "./view.ts";
 
 /**
  * A request may have waited for etcd for this many seconds at most, while another replica told its client a later end: that
@@ -18,7 +19,7 @@ import type { View } from "./view.ts";
  */
 const MOST_WAITED = 60;
 
-/** Where a client is served from. */
+/** The network that a client is served from, and its membership there. */
 export interface Placement {
   readonly network: Network;
   /** Undefined for a client that the network's macRange lets in and that has no lease yet. */
@@ -27,35 +28,35 @@ export interface Placement {
 
 export interface PlacementRequest {
   readonly mac: string;
-  /** The link that a relay names (giaddr, or the link selection of RFC 3527); undefined: the client is on our link. */
+  /** The link that a relay names (giaddr, or the link selection of RFC 3527); undefined: the client is on the server's link. */
   readonly link?: Ip | undefined;
-  /** Without a relay: the networks on the interface that the packet came in by; undefined: not known, any. */
+  /** Without a relay: the networks on the interface that received the packet; undefined: not known, any. */
   readonly attached?: ((network: Network) => boolean) | undefined;
-  /** The address that the client names, as a 32-bit value: of several networks that may be meant, the one that it is of. */
+  /** The address that the client names, as a 32-bit value: it decides between several networks. */
   readonly named?: number | undefined;
 }
 
 /**
- * The network that a client is served from, or undefined for one that we do not know.
+ * The network that a client is served from; undefined for an unknown client.
  *
- * Behind a relay its link decides, on our own link the networks that are on it: the client is served in the one that it is a
- * member of, or else in the one whose macRange lets it in. Where several are left, it is the one that the address which
- * it names is of, then one that it is listed in, then the narrower one.
+ * Behind a relay the relay's link decides, on the server's own link the networks on it: the client is served in the one that it is
+ * a member of, or else in one whose macRange contains it. Of several, the one with the address that it names is taken, then one
+ * that it is listed in, then the narrower one.
  */
 export function placeClient(
-  view: View,
+  view: NexView,
   { mac, link, attached, named }: PlacementRequest,
 ): Placement | undefined {
   const here = link && view.networkAt(link);
   if (link && !here) return undefined;
   const serves = (network: Network) => here ? network === here : !attached || attached(network);
   const memberships = view.memberships(mac);
-  // Nearly every client has one membership, and all that it sends comes through here.
+  // The fast path: nearly every client has one membership, and each of its messages gets here.
   const only = memberships.length === 1 && memberships[0], home = only && view.networkOf(only);
   if (only && home && serves(home)) return { network: home, member: only };
   const homes = memberships.flatMap((member): Placement[] => {
     const network = view.networkOf(member);
-    // A store that has not been taken over may hold two records of one membership.
+    // A store that is not taken over yet may hold two records of one membership.
     const counts = memberships.length < 2 || !network || view.member(mac, network.name) === member;
     return network && counts && serves(network) ? [{ network, member }] : [];
   });
@@ -64,7 +65,7 @@ export function placeClient(
     const at = named ? view.networkAt(Ip.from4(named)) : undefined;
     return homes.find(({ network }) => network === at) ?? homes.sort(byPreference)[0];
   }
-  // Listed, but in another network: at the wrong place.
+  // A listed member of another network is on the wrong link.
   if (memberships.some((member) => !member.dynamic && view.networkOf(member))) return undefined;
   const guests = [...view.networks()].filter((network) => inMacRange(network, mac) && serves(network));
   const network = guests.sort((a, b) => macRangeSize(a) - macRangeSize(b) || byName(a, b))[0];
@@ -81,24 +82,25 @@ function byName(a: Network, b: Network): number {
   return a.name < b.name ? -1 : 1;
 }
 
-/** Addresses offered to others a moment ago, as 32-bit values. */
+/** Addresses offered to other clients a moment ago, as 32-bit values. */
 export interface Offered {
   has(address: number): boolean;
   /**
-   * Where a search for one that is not offered begins; called once for a search.
-   * @param lowest the lowest address that is not taken, @param end the last one of the range
+   * Where a search for an address that is not offered begins; called once for each search.
+   * @param lowest the lowest address that is not taken
+   * @param end the last address of the range
    */
   begin(lowest: number, end: number): number;
 }
 
 /**
- * The address to offer a client: the one that it has or still has a lease on, else the one that it had last, else the one
- * that it asks for when that is free, else the lowest that is, else the one that was declined longest ago.
+ * The address to offer a client: the one that it has or still has a lease on, else its former one, else the one that it asks for
+ * where that is free, else the lowest free one, else the one that was declined longest ago.
  *
  * @returns undefined when the network has none left, or none for this member.
  */
 export function addressFor(
-  view: View,
+  view: NexView,
   { network, member }: Placement,
   mac: string,
   asked?: Ip,
@@ -117,23 +119,23 @@ export function addressFor(
   return free === undefined ? undefined : Ip.from4(free);
 }
 
-/** The address that a member has in the network and that is not kept from it. */
-export function ownAddress(view: View, network: Network, member: Member | undefined): Ip | undefined {
+/** The address that a member has in the network and that is not withheld from it. */
+export function ownAddress(view: NexView, network: Network, member: Member | undefined): Ip | undefined {
   if (!member?.ip4) return undefined;
   if (view.withheld.has(member.ip4) && !isHeldFor(view, network, member.mac, member.ip4)) return undefined;
-  // Two records of an old store may name one address: it is one's only.
+  // Two records of a store of Nex's daemons may name one address: only one of them has it.
   const address = view.memberAt(member.ip4)?.id === member.id ? Ip.tryParse(member.ip4) : undefined;
   return address && network.subnet4?.contains(address) ? address : undefined;
 }
 
-/** What the client is told. */
+/** A lease as the client is told. */
 interface Lease {
   readonly address: Ip;
   /** Seconds since the epoch. */
   readonly expires: number;
   /** The client's fully qualified name, if it has one. */
   readonly name: string | undefined;
-  /** What came of the name that it asks for, where it did not get it as it is. */
+  /** What happened to the name that it asks for, where it did not get it unchanged. */
   readonly what?: NameOutcome | undefined;
 }
 
@@ -162,7 +164,7 @@ export interface LeaseRequest {
  * Plans a lease of one address: the member's record with its expiry and, for a new client, the claim on the address. Each
  * lease is written, also where the stored one is the same: the client may have released that one through another replica.
  */
-export function planLease(view: View, placement: Placement, request: LeaseRequest): LeasePlan {
+export function planLease(view: NexView, placement: Placement, request: LeaseRequest): LeasePlan {
   const { network, member } = placement;
   const { mac, now } = request;
   const own = ownAddress(view, network, member);
@@ -202,14 +204,14 @@ export function planLease(view: View, placement: Placement, request: LeaseReques
   return { kind: "commit", plan, address, expires, name, what };
 }
 
-/** True for a name that a client has just as it asks for it. */
+/** True for a name that is exactly the one that the client asks for. */
 function asIs(asked: string, name: string | undefined, { domain }: Network): boolean {
   return name !== undefined && name === qualifyName(asked, domain);
 }
 
-/** A member's record, and those of others that lose their name to it, at once: under the guard that they did not renew. */
+/** A member's record, and those of the members that lose their name to it, guarded by their not having renewed. */
 function takeName(
-  view: View,
+  view: NexView,
   from: readonly Member[],
   mac: string,
   before: Member | undefined,
@@ -221,8 +223,8 @@ function takeName(
   return merge(draft.steps);
 }
 
-/** Under these the client still may not have the address: its record, the network, and who has the two addresses. */
-function refusalGuards(view: View, { network, member }: Placement, mac: string, address: Ip): Guard[] {
+/** The guards of a NAK: the client's record, the network, and the claims on both addresses are as the mirror shows them. */
+function refusalGuards(view: NexView, { network, member }: Placement, mac: string, address: Ip): Guard[] {
   const addresses = new Set([address.toString(), ...member?.ip4 ? [member.ip4] : []]);
   return [
     ...(member ? [member.key] : [keyOf.member(mac), keyOf.furtherMember(network.name, mac)]).map((key) =>
@@ -233,8 +235,8 @@ function refusalGuards(view: View, { network, member }: Placement, mac: string, 
   ];
 }
 
-/** Plans the end of a client's lease, at its own word (DHCPRELEASE) or because its time is over. */
-export function planLeaseEnd(view: View, member: Member, now: number): Step | undefined {
+/** Plans the end of a client's lease, because the client has released it (DHCPRELEASE) or because its time is over. */
+export function planLeaseEnd(view: NexView, member: Member, now: number): PlanStep | undefined {
   const address = member.ip4;
   if (!member.dynamic) {
     if (member.expires === undefined) return undefined;
@@ -246,14 +248,19 @@ export function planLeaseEnd(view: View, member: Member, now: number): Step | un
   return address ? merge([step, remember(address, member.mac, now)]) : step;
 }
 
-/** Plans that an address is free again which is held for the client's lease in the network: it has given it back. */
-export function planRelease(view: View, network: Network, mac: string, address: string): Step | undefined {
+/** Plans that an address is free again that is held for the client's lease in the network: the client has released it. */
+export function planRelease(
+  view: NexView,
+  network: Network,
+  mac: string,
+  address: string,
+): PlanStep | undefined {
   if (!isHeldFor(view, network, mac, address)) return undefined;
   const key = keyOf.withheld(address);
   return { guards: [view.guard(key)], ops: [{ remove: key }] };
 }
 
-/** So that the same client gets the same address again, as long as nobody else has taken it. */
-function remember(address: string, mac: string, now: number): Step {
+/** Stores the address's former holder, so that the same client gets it again as long as no other client has taken it. */
+function remember(address: string, mac: string, now: number): PlanStep {
   return { guards: [], ops: [{ put: keyOf.former(address), value: writeRecord({ mac, ended: now }) }] };
 }

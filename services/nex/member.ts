@@ -1,3 +1,4 @@
+/** A member: a MAC's membership of one network. */
 import { isNexKey, keyOf } from "../store/keys.ts";
 import type { Entry } from "../store/types.ts";
 import type { MemberRecord } from "../store/records.ts";
@@ -6,29 +7,29 @@ import type { MemberRecord } from "../store/records.ts";
 export interface Member {
   readonly mac: string;
   /**
-   * No other membership's: the MAC for one under Nex's key, NET/MAC for one under ours, the key for a second record under
+   * Unique among memberships: the MAC for one under Nex's key, NET/MAC for one under ours, the key for a second record under
    * Nex's keys, as a store of both of its layouts may hold.
    */
   readonly id: string;
   readonly record: MemberRecord;
   readonly key: string;
   readonly modRevision: number;
-  /** The network that the record names; a member of old stores may have none, then its address tells. */
+  /** The network that the record names; members of Nex's daemons may have none, and their network follows from their address. */
   readonly net: string | undefined;
-  /** There only because of a lease, and gone with it. */
+  /** It exists only because of a lease, and ends with it. */
   readonly dynamic: boolean;
   readonly ip4: string | undefined;
   readonly ip6: string | undefined;
   /** When the lease ends, in seconds since the epoch; undefined while none runs. */
   readonly expires: number | undefined;
   /**
-   * Fully qualified and lower-case: the name that it was given, or else the one that its client asked for. Undefined too for
-   * one with a slash, which others may have stored: the key of a claim on it would be read as another kind of key, or as none.
+   * Fully qualified and lower-case: the name that it was given, or else the one that its client asked for. Undefined also for a
+   * name with a slash, as others may have stored: the key of a claim on it would be read as another kind of key, or as none.
    */
   readonly name: string | undefined;
 }
 
-/** Reads a stored member, whose id says where it lies. Old daemons stored dynamic members without their network. */
+/** Reads a stored member, whose id follows from its key. Nex's daemons store dynamic members without their network. */
 export function readMember(
   id: string,
   mac: string,
@@ -57,9 +58,9 @@ export function furtherId(network: string, mac: string): string {
 }
 
 /**
- * Of two records of one MAC in one network, as a store of both of Nex's layouts may hold, less than 0 where `a` counts: the
- * one whose lease ends last, so that no running lease is lost; else the newer layout's, which was made from the other; else the
- * one under the key that is to be.
+ * Compares two records of one MAC in one network, as a store of both of Nex's layouts may hold: less than 0 where `a` counts. That is
+ * the record whose lease ends last, so that no running lease is lost; else that of the newer layout, which was made from the
+ * other; else the one under the key of the first layout.
  */
 export function byPrecedence(a: Member, b: Member): number {
   const rank = ({ key, mac }: Member) =>

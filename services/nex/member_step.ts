@@ -1,18 +1,18 @@
-/** What it takes to change one membership: its record, and the claims on its addresses, its name and its network. */
+/** The step that changes one membership: its record, and the claims on its addresses, its name and its network. */
 import { Ip } from "../common/ip.ts";
 import { keyOf, readKey } from "../store/keys.ts";
 import { type MemberRecord, writeRecord } from "../store/records.ts";
 import type { Guard, Op, Plan } from "../store/types.ts";
 import { furtherId, type Member, readMember } from "./member.ts";
 import { subnetFor } from "./network.ts";
-import type { Reader } from "./reader.ts";
+import type { NexState } from "./nex_state.ts";
 
 /**
- * What it takes to bring a membership of a MAC from `before`, which the reader shows (undefined: it is new), to `after`
- * (undefined: it ends).
+ * The step that changes a membership of a MAC from `before`, as the state shows it (undefined: it is new), to `after` (undefined:
+ * it ends).
  */
 export function memberStep(
-  from: Reader,
+  from: NexState,
   mac: string,
   before: Member | undefined,
   after: MemberRecord | undefined,
@@ -20,7 +20,7 @@ export function memberStep(
   const member = memberAfter(from, mac, before, after), key = (before ?? member)?.key ?? keyOf.member(mac);
   const guards: Guard[] = [from.guard(key)];
   const ops: Op[] = [after ? { put: key, value: writeRecord(after) } : { remove: key }];
-  // A membership of a network may lie under either key: at both, there is none of this network, and none comes.
+  // A membership of a network may be under either key, so both are guarded: no other one of this network is written.
   if (member?.net && member.net !== before?.net) {
     const places = [keyOf.member(mac), keyOf.furtherMember(member.net, mac)];
     guards.push(...places.filter((place) => place !== key).map((place) => from.guard(place)));
@@ -29,12 +29,12 @@ export function memberStep(
   for (const claim of had) {
     if (wants.includes(claim)) continue;
     const holder = from.claim(claim);
-    // In a store that was taken over, another member may have the claim.
+    // In a store of Nex's daemons, another member may have the claim.
     if (holder === undefined || holder === mac) ops.push({ remove: claim });
     else guards.push(from.guard(claim));
   }
   for (const claim of wants) {
-    // Claimed already, unless an old daemon left the claim out or gave it to another member.
+    // Claimed already, unless one of Nex's daemons omitted the claim or gave it to another member.
     const holder = from.claim(claim);
     if (had.includes(claim) && from.guard(claim).modRevision && holder === mac) continue;
     guards.push(from.guard(claim));
@@ -46,10 +46,10 @@ export function memberStep(
   const address = after?.ip4?.address;
   if (address && from.formerHolderOf(address)) ops.push({ remove: keyOf.former(address) });
   if (address && address !== before?.ip4) {
-    // Guarded also where the view shows no such key: a lease may have come and have been cut short since, which leaves its
-    // claim as it was and the address held.
+    // Guarded also where the mirror shows no such key: a lease may have been given and its member deleted since, which leaves the
+    // claim as it was, and the address held.
     guards.push(from.guard(keyOf.withheld(address)));
-    // The member has the address from now on: it is not held any more.
+    // The member gets the address, so it is not held any more.
     if (from.withheld.has(address)) ops.push({ remove: keyOf.withheld(address) });
   }
   // No member joins a network that is deleted or changed at the same time.
@@ -57,16 +57,16 @@ export function memberStep(
   return { guards, ops };
 }
 
-/** So many networks of one domain are guarded: what is missed in others costs a claim on a name, which the next lease makes again. */
+/** The most networks of one domain that are guarded: an omission in others costs a claim on a name, which the next lease writes again. */
 const MOST_NETWORKS = 16;
 
 /**
- * Guards under which no membership that agrees with a claim is still to be shown. A watch tells of claims and of records
- * under our keys one after the other, so that a claim may be seen before the record that was written with it.
+ * Guards against a membership that agrees with a claim and that the mirror does not show yet: the watch delivers claims and records
+ * under our keys one after the other, so a claim may be seen before the record that was written with it.
  *
- * @param mac Whose the claim is
+ * @param mac The MAC that the claim's key holds
  */
-export function unshownHolder(from: Reader, claim: string, mac: string): Guard[] {
+export function unshownHolder(from: NexState, claim: string, mac: string): Guard[] {
   const value = readKey(claim)?.id.split("/", 1)[0] ?? "", ip = Ip.tryParse(value);
   const domain = value.includes(".") ? value.slice(value.indexOf(".") + 1) : "";
   const networks = [...from.networks()].filter((network) =>
@@ -76,9 +76,9 @@ export function unshownHolder(from: Reader, claim: string, mac: string): Guard[]
   return [keyOf.member(mac), ...further].map((key) => from.guard(key));
 }
 
-/** The membership as it will be: under the key that it has or, when it is new, under Nex's unless another one has that. */
+/** The membership after the step: under its key, or, where it is new, under Nex's key unless another membership has that. */
 export function memberAfter(
-  from: Reader,
+  from: NexState,
   mac: string,
   before: Member | undefined,
   after: MemberRecord | undefined,
@@ -92,21 +92,21 @@ export function memberAfter(
   return readMember(id, mac, { key, modRevision: 0 }, after);
 }
 
-/** The claims that are one membership's alone. */
+/** The claims that belong to one membership alone. */
 function claims(member: Member | undefined): string[] {
   if (!member) return [];
   const keys: string[] = [];
   if (member.ip4) keys.push(keyOf.claimIp(member.ip4));
   if (member.ip6) keys.push(keyOf.claimIp(member.ip6));
-  // A record under our key says by its key which network it is of.
+  // The network of a record under our key follows from the key.
   if (member.net && !member.dynamic && member.id === member.mac) {
     keys.push(keyOf.memberOf(member.net, member.mac));
   }
   return keys;
 }
 
-/** Gives up a name, unless the MAC has it in another network too: its claim is for all of its memberships. */
-function dropName(from: Reader, before: Member, name: string, guards: Guard[], ops: Op[]): void {
+/** Removes the claim on a name, unless the MAC has the name in another network too: one claim is for all of its memberships. */
+function dropName(from: NexState, before: Member, name: string, guards: Guard[], ops: Op[]): void {
   const { mac, id } = before;
   const other = from.memberships(mac).find((member) => member.id !== id && member.name === name);
   if (other) {
@@ -114,7 +114,7 @@ function dropName(from: Reader, before: Member, name: string, guards: Guard[], o
     return;
   }
   for (const claim of [keyOf.claimName(name), keyOf.furtherName(name, mac)]) {
-    // Guarded also where it is not the MAC's, since that may be still to be shown.
+    // Guarded also where it is not the MAC's, since the mirror may not show its claim yet.
     guards.push(from.guard(claim));
     if (from.claim(claim) === mac) ops.push({ remove: claim });
   }
@@ -123,7 +123,7 @@ function dropName(from: Reader, before: Member, name: string, guards: Guard[], o
 
 /** Claims a name for the MAC: under Nex's key, or under ours where another MAC has that one. */
 function claimName(
-  from: Reader,
+  from: NexState,
   before: Member | undefined,
   { mac }: Member,
   name: string,
@@ -137,7 +137,7 @@ function claimName(
   // A claim counts only if the holder's record agrees.
   const taken = holder !== undefined && from.membersNamed(name).some((member) => member.mac === holder);
   const claim = held ?? (taken ? further : first);
-  // Written also where another membership of the MAC has claimed it: that one may be giving it up.
+  // Written also where another membership of the MAC has claimed it, since that one may be losing the name at the same time.
   guards.push(from.guard(first), from.guard(further));
   if (!held && !taken && holder !== undefined) guards.push(...unshownHolder(from, first, holder));
   ops.push({ put: claim, value: mac });

@@ -1,3 +1,4 @@
+/** Plans of members that operators ask for: new ones, changed ones, deleted ones. */
 import { Ip } from "../common/ip.ts";
 import { parseMac } from "../common/mac.ts";
 import { invalid, Refusal } from "../common/refusal.ts";
@@ -11,17 +12,17 @@ import { qualify } from "./names.ts";
 import { giveAddress } from "./pool.ts";
 import type { Draft } from "./steps.ts";
 
-/** A member as it is asked for. An empty name or address is one that is not given. */
+/** A member as a request has it. An empty name or address counts as not given. */
 export interface MemberRequest {
   readonly mac: string;
   readonly name?: string | undefined;
   readonly ip4?: string | undefined;
   readonly ip6?: string | undefined;
-  /** Others may have its name too. */
+  /** Other members may have the same name. */
   readonly shared?: boolean | undefined;
 }
 
-/** A change to a member: undefined leaves a field as it is, an empty text takes it away. */
+/** A change to a member: undefined leaves a field as it is, an empty text removes it. */
 export type MemberUpdate = MemberRequest;
 
 export interface AddOptions {
@@ -30,8 +31,8 @@ export interface AddOptions {
   /** Addresses that other members are to have: see {@link askedAddresses}. */
   readonly reserved?: ReadonlySet<number>;
   /**
-   * A name that another member has is shared with it from now on, and this is told of it, in a sentence. Absent: who may share
-   * a name is as asked; then {@link refuseUnshared} is to follow.
+   * Given: a name that another member has becomes shared with it, and this is called with a sentence about it. Absent: a name is
+   * shared only where the request says so, and {@link refuseUnshared} is to be called.
    */
   readonly onShared?: (what: string) => void;
 }
@@ -112,8 +113,8 @@ function addMember(draft: Draft, network: Network, asked: MemberRequest, options
 }
 
 /**
- * Refuses a name that several members were given, unless each of them says that it is shared. To be called once all is
- * planned: who has to say so may come later in a list than the other.
+ * Refuses a name that several members were given, unless each of them says that it is shared. To be called once everything is
+ * planned, since the other member may be later in the list.
  */
 export function refuseUnshared(draft: Draft, names: Iterable<string>): void {
   for (const name of new Set(names)) {
@@ -158,7 +159,7 @@ export function updateMembers(
     refuseTakenAddress(draft, network, update, field, force);
     if (update.name) freeName(draft, update.name, update.mac);
     const record: MemberRecord = { ...before.record, net: network.name };
-    // A member that is given a name or an address by hand does not end with its lease.
+    // A member with a name or an address set by hand does not end with its lease.
     delete record.dynamic;
     if (update.given.name !== undefined) {
       delete record.hostname;
@@ -241,7 +242,7 @@ function refuseTwice(list: readonly MemberRequest[]): void {
   }
 }
 
-/** The first value that is there a second time. */
+/** The first value that occurs twice. */
 export function firstTwice(values: readonly string[]): string | undefined {
   const seen = new Set<string>();
   return values.find((v) => seen.has(v) || !seen.add(v));
@@ -274,13 +275,13 @@ function refuseTakenAddress(
   );
 }
 
-/** A DNS answer holds some four thousand addresses, and each change to a member of a name goes through all of them. */
+/** The most members of one name: a DNS answer holds some four thousand addresses, and each change of a member goes through all of them. */
 const MOST_OF_A_NAME = 1000;
 
 /**
- * Takes a name from clients that only asked for it.
- * @returns Members of other MACs that were given it.
- * @throws Refusal "exhausted" when these are too many
+ * Plans that clients lose a name that they only asked for.
+ * @returns Members of other MACs that were given the name.
+ * @throws Refusal "exhausted" where these are too many
  */
 function freeName(draft: Draft, name: string, mac: string): Member[] {
   const others = draft.membersNamed(name).filter((member) => member.mac !== mac);
@@ -297,7 +298,7 @@ function freeName(draft: Draft, name: string, mac: string): Member[] {
   return given;
 }
 
-/** The first field in which a member is not as asked; an address that is not asked for may be any. */
+/** The first field in which a member differs from the request, where an address that is not given may be any. */
 function differs(
   before: { record: MemberRecord; ip4: string | undefined },
   asked: MemberRequest,
@@ -308,7 +309,7 @@ function differs(
   return undefined;
 }
 
-/** What a member has, for a message: its name and address. */
+/** A member's name and address, for a message. */
 export function describe(member: { name: string | undefined; ip4: string | undefined }): string {
   return [member.name, member.ip4].filter(Boolean).join(", ") || "without name and address";
 }

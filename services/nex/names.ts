@@ -1,3 +1,4 @@
+/** Names as DNS has them: domains, members' qualified names, and labels made of what clients call themselves. */
 import { invalid } from "../common/refusal.ts";
 
 const label = /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/;
@@ -22,7 +23,7 @@ export function qualify(name: string, domain: string, field = "name"): string {
   return full;
 }
 
-/** The same for a name that a client asks for: undefined where it will not do. */
+/** The same for a name that a client asks for; undefined where it is none. */
 export function qualifyName(name: string, domain: string): string | undefined {
   const suffix = domain && `.${domain}`;
   let host = name.toLowerCase().replace(/\.$/, "");
@@ -32,8 +33,8 @@ export function qualifyName(name: string, domain: string): string | undefined {
 }
 
 /**
- * A name as people give to their machines, made a label: lower-case, with a hyphen for each run of what is no letter, digit or
- * hyphen (RFC 1123 §2.1). Undefined where nothing is left.
+ * A label made of the name that a user gave to a machine: lower-case, with a hyphen for each run of other characters than
+ * letters, digits and hyphens (RFC 1123 §2.1). Undefined where nothing is left.
  */
 export function cleanLabel(name: string): string | undefined {
   const hyphened = name.toLowerCase().replace(/[^a-z0-9]+/g, "-").replace(/^-/, "");

@@ -1,3 +1,4 @@
+/** A network as the store holds it, and questions about its subnets and ranges. */
 import { Cidr, Ip } from "../common/ip.ts";
 import { tryParseMac } from "../common/mac.ts";
 import { repeatedOptions } from "./dhcp_options.ts";
@@ -26,11 +27,11 @@ export interface Network {
   readonly dhcp4server: Ip | undefined;
   readonly siaddr: Ip | undefined;
   readonly leaseSeconds: number;
-  /** Numbers that a store of old has more than once in the options: the last value of each counts. */
+  /** Numbers that occur more than once in the options, as in stores of Nex's daemons: the last value of each counts. */
   readonly repeatedOptions: readonly number[];
 }
 
-/** Reads a stored network; its record has been through the schema, so that its fields are what they say. */
+/** Reads a stored network, whose record the schema has checked. */
 export function readNetwork(
   name: string,
   entry: Pick<Entry<unknown>, "modRevision">,
@@ -66,19 +67,19 @@ export function subnetFor(network: Pick<Network, "subnet4" | "subnet6">, address
   return address.family === 4 ? network.subnet4 : network.subnet6;
 }
 
-/** True when `address` lies in what the network hands out. */
+/** True when `address` is in the network's range. */
 export function inRange(network: Network, address: Ip): boolean {
   return address.family === 4 && network.range4 !== undefined &&
     address.u32 >= network.range4.begin && address.u32 <= network.range4.end;
 }
 
-/** How many MACs a network lets in by its macRange. */
+/** The number of MACs in a network's macRange. */
 export function macRangeSize({ macRange }: Network): number {
   const number = (mac: string) => parseInt(mac.replaceAll(":", ""), 16);
   return macRange ? number(macRange.end) - number(macRange.begin) + 1 : 0;
 }
 
-/** True when clients with this MAC may come and go in the network without being listed. */
+/** True when a client with this MAC gets a lease in the network without being a listed member. */
 export function inMacRange(network: Network, mac: string): boolean {
   return network.macRange !== undefined && mac >= network.macRange.begin && mac <= network.macRange.end;
 }

@@ -1,3 +1,4 @@
+/** Plans of networks: new ones, changed ones, deleted ones. */
 import { Ip } from "../common/ip.ts";
 import { invalid, Refusal } from "../common/refusal.ts";
 import { claimsPrefix, keyOf, networksPrefix } from "../store/keys.ts";
@@ -34,7 +35,7 @@ export function addNetwork(
   }
   refuseOverlap(draft, record);
   draft.setNetwork(record.name, record, {
-    // What is left of a network of this name must not come back to life in the new one.
+    // The remains of a deleted network of this name must not become members of the new one.
     guards: [{ key: keyOf.deletedNetwork(record.name), modRevision: 0 }],
     prefixGuards: [unchanged(draft, networksPrefix)],
   });
@@ -42,7 +43,7 @@ export function addNetwork(
 }
 
 /**
- * Plans another content for a network; refuses what its members or their leases forbid.
+ * Plans new contents of a network; refuses what its members or their leases forbid.
  *
  * @param reserved Addresses that members without one are not given, as 32-bit values.
  */
@@ -52,7 +53,7 @@ export function replaceNetwork(
   given: NetworkRecord,
   reserved?: ReadonlySet<number>,
 ): Action {
-  // Fields of the stored record that we do not know stay.
+  // Unknown fields of the stored record are kept.
   const record = checkNetwork({ ...unknownFields(before.record), ...given, name: before.name });
   if (sameNetwork(before.record, record)) return "unchanged";
   const after = readNetwork(before.name, before, record);
@@ -60,9 +61,9 @@ export function replaceNetwork(
   for (const member of members) refuseStranded(before, after, member);
   const overlapChanged = ["subnet4", "subnet6"].some((f) => !same(before.record[f], record[f]));
   if (overlapChanged) refuseOverlap(draft, record);
-  // The members first: were this cut short, doing it again would complete it.
+  // The members first: after an interruption, the same change completes it.
   if (before.domain !== after.domain) renameMembers(draft, before, after, members);
-  // A lease that is being written now must not find itself outside.
+  // A lease that is being written at the same time must not end up outside of the network.
   const heldChanged = ["subnet4", "Range4"].some((f) => !same(before.record[f], record[f]));
   draft.setNetwork(before.name, record, {
     prefixGuards: [
@@ -80,11 +81,11 @@ export function replaceNetwork(
 }
 
 /**
- * Plans the end of a network: gone for every reader with its record. Members, names and leases are left to
- * the sweep, which the key left behind asks for.
+ * Plans the end of a network, which is gone for every reader with its record. Members, names and leases are removed by the
+ * sweep, because of the mark that is set.
  */
 export function deleteNetwork(draft: Draft, name: string): void {
-  // Gone since an earlier attempt of this request: that did it.
+  // Gone since an earlier attempt of this request, which has deleted it.
   if (draft.attempts.found(`network ${name}`, draft.network(name) !== undefined) && !draft.network(name)) {
     return;
   }
@@ -156,7 +157,7 @@ function renameMembers(draft: Draft, before: Network, after: Network, members: r
   const from = before.domain && `.${before.domain}`, to = after.domain && `.${after.domain}`;
   const renamed = (member: Member, name: string | undefined) => {
     const old = name?.toLowerCase();
-    // One label and the new domain: done already, by an attempt that was cut short.
+    // One label and the new domain: an attempt that was interrupted has renamed it already.
     if (!old?.endsWith(from) || (old.endsWith(to) && !old.slice(0, old.length - to.length).includes("."))) {
       return name;
     }
@@ -213,7 +214,7 @@ function sameNetwork(a: NetworkRecord, b: NetworkRecord): boolean {
   return differingField(a, b) === undefined;
 }
 
-/** Records of old stores may be spelled otherwise, or hold what would be refused today. */
+/** The canonical form; records of Nex's daemons may be spelled otherwise, or hold values that would be refused now. */
 function canonical(record: NetworkRecord): NetworkRecord {
   try {
     return checkNetwork(record);

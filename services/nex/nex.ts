@@ -1,32 +1,33 @@
+/** Changes of names and addresses in one process: planned from the mirror's view, committed to etcd. */
 import { Refusal } from "../common/refusal.ts";
 import { change, type ChangeStore } from "../store/change.ts";
 import { delay, Mutex } from "../common/async.ts";
 import type { NexRecord } from "../store/records.ts";
-import { Attempts, Draft, pack, type Step } from "./steps.ts";
+import { Attempts, Draft, pack, type PlanStep } from "./steps.ts";
 import { planDeletedNetwork, planSweep } from "./sweep.ts";
 import { planTakeover } from "./takeover.ts";
 import { conflicts } from "./takeover_records.ts";
-import { View } from "./view.ts";
+import { NexView } from "./view.ts";
 
 /** Steps planned at a time by the background work: few enough that the mirror keeps pace. */
 const STEPS_AT_ONCE = 500;
 /** The same for taking over, which looks at the whole store each time. */
 const TAKEOVER_STEPS_AT_ONCE = 2000;
 
-/** Names and addresses as one process works with them: the view to plan from, and the way to commit. */
+/** The names and addresses of one store: the view that plans are made from, and their commit. */
 export class Nex {
-  readonly view: View;
+  readonly view: NexView;
   readonly #turn = new Mutex();
 
-  /** @param now Which leases are over, see {@link Draft}; absent: of none it is known. */
+  /** @param now The time by which leases are over, see {@link Draft}; absent: none is known to be over. */
   constructor(
     private readonly store: ChangeStore<NexRecord>,
     private readonly now: () => number = () => -Infinity,
   ) {
-    this.view = new View(store.mirror);
+    this.view = new NexView(store.mirror);
   }
 
-  /** What a change would do is planned on it. */
+  /** A draft on the newest view, on which changes are planned. */
   draft(attempts?: Attempts): Draft {
     return new Draft(this.view, attempts, this.now());
   }
@@ -45,11 +46,11 @@ export class Nex {
   }
 
   /**
-   * Commits what the plan says until it says nothing more: work that may be cut short and done again, by any
-   * replica. One such work goes on at a time in a process; where another replica is quicker, what it leaves is done.
+   * Commits the plan's steps until it has none left: work that may be interrupted and repeated, by any replica. A process does one
+   * such work at a time; where another replica is faster, only what that leaves is done.
    */
   finish(
-    plan: (limit: number) => Step[],
+    plan: (limit: number) => PlanStep[],
     signal?: AbortSignal,
     stepsAtOnce = STEPS_AT_ONCE,
   ): Promise<number> {
@@ -57,13 +58,13 @@ export class Nex {
   }
 
   async #finish(
-    plan: (limit: number) => Step[],
+    plan: (limit: number) => PlanStep[],
     signal: AbortSignal | undefined,
     stepsAtOnce: number,
   ): Promise<number> {
     let done = 0;
     for (;;) {
-      let steps: Step[] = [];
+      let steps: PlanStep[] = [];
       try {
         const planned = () => pack(steps = this.#possible(plan(stepsAtOnce)));
         await change(this.store, planned, { unconfirmed: true });
@@ -78,7 +79,7 @@ export class Nex {
     }
   }
 
-  /** A change could be to what a key of another layout is about, and would be planned without it. */
+  /** Refuses changes while a key of an unknown layout may hold what they would affect. */
   #refuseForeign(): void {
     const { foreign } = this.view.unreadable;
     if (!foreign) return;
@@ -88,14 +89,14 @@ export class Nex {
     );
   }
 
-  /** One record of ours that cannot be read stops what depends on it, and nothing else; one under Nex's keys all of this work. */
-  #possible(steps: Step[]): Step[] {
+  /** The steps that can be committed: an unreadable record of ours stops those that depend on it, one under Nex's keys all of them. */
+  #possible(steps: PlanStep[]): PlanStep[] {
     if (this.view.unreadable.misread) return [];
     if (this.store.mirror.state.quarantined.size === 0) return steps;
     return steps.filter(({ guards }) => !guards.some(({ key }) => this.view.unreadable.has(key)));
   }
 
-  /** Puts right what is due at `now`, in seconds since the epoch; see {@link planSweep}. */
+  /** Sweeps what is due at `now`, in seconds since the epoch; see {@link planSweep}. */
   sweep(now: number, signal?: AbortSignal): Promise<number> {
     return this.finish((limit) => planSweep(this.view, now, limit), signal);
   }
@@ -107,12 +108,12 @@ export class Nex {
     );
   }
 
-  /** What is decided in taking over a store where its records contradict each other, a sentence each. */
+  /** The decisions of a takeover where the store's records contradict each other, a sentence each. */
   conflicts(): string[] {
     return conflicts(this.view);
   }
 
-  /** Makes a store that old daemons filled fully ours; see {@link planTakeover}. */
+  /** Takes over a store that Nex's daemons filled; see {@link planTakeover}. */
   takeOver(signal?: AbortSignal): Promise<number> {
     return this.finish((limit) => planTakeover(this.view, limit), signal, TAKEOVER_STEPS_AT_ONCE);
   }

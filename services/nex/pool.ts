@@ -1,19 +1,20 @@
+/** Free addresses of a network's range, and those that may be used again. */
 import { Ip } from "../common/ip.ts";
 import { Refusal } from "../common/refusal.ts";
 import { isHeldFor } from "./held.ts";
 import { inRange, type Network } from "./network.ts";
-import type { Reader } from "./reader.ts";
+import type { NexState } from "./nex_state.ts";
 import type { Draft } from "./steps.ts";
 
 /**
- * The lowest address of the network's range that nobody has and that is not the network's own (network,
- * broadcast, gateway, server); undefined when there is none.
+ * The lowest address of the network's range that no member has and that is not the network's own (network, broadcast, gateway,
+ * server); undefined when there is none.
  *
  * @param excluded Further addresses to pass over, as 32-bit values.
  * @param above Addresses below are passed over too.
  */
 export function lowestFree(
-  from: Reader,
+  from: NexState,
   network: Network,
   excluded?: { has(address: number): boolean },
   above = 0,
@@ -29,20 +30,20 @@ export function lowestFree(
 }
 
 /** True when an address of the range may be given to a client. */
-export function isFree(from: Reader, network: Network, address: number): boolean {
+export function isFree(from: NexState, network: Network, address: number): boolean {
   const { range4 } = network;
   return range4 !== undefined && address >= range4.begin && address <= range4.end && !from.taken(address) &&
     !ownAddresses(network).has(address);
 }
 
 /**
- * The address of the network's range that was declined longest ago and that no member has; undefined when there is none.
- * For when nothing else is left.
+ * The address of the network's range that was declined longest ago and that no member has; undefined when there is none. It is used
+ * where no other address is left.
  *
  * @param excluded Further addresses to pass over, as 32-bit values.
  */
 export function oldestDeclined(
-  from: Reader,
+  from: NexState,
   network: Network,
   excluded?: { has(address: number): boolean },
 ): number | undefined {
@@ -56,8 +57,8 @@ export function oldestDeclined(
   return oldest;
 }
 
-/** True when a client may have an address that is held for it, or a declined one since the network has no other left. */
-export function mayReuse(from: Reader, network: Network, mac: string, address: Ip): boolean {
+/** True when a client may have an address that is held for it, or a declined one because the network has no other left. */
+export function mayReuse(from: NexState, network: Network, mac: string, address: Ip): boolean {
   const record = from.withheld.get(address.toString());
   if (!record || !isReusable(from, network, address)) return false;
   return record.leased
@@ -66,7 +67,7 @@ export function mayReuse(from: Reader, network: Network, mac: string, address: I
 }
 
 /** The address of the network's range that is held for this client's lease. */
-export function heldAddress(from: Reader, network: Network, mac: string): Ip | undefined {
+export function heldAddress(from: NexState, network: Network, mac: string): Ip | undefined {
   for (const text of from.heldFor(mac)) {
     const ip = Ip.tryParse(text);
     if (ip && mayReuse(from, network, mac, ip)) return ip;
@@ -74,15 +75,16 @@ export function heldAddress(from: Reader, network: Network, mac: string): Ip | u
   return undefined;
 }
 
-function isReusable(from: Reader, network: Network, address: Ip): boolean {
+function isReusable(from: NexState, network: Network, address: Ip): boolean {
   return inRange(network, address) && from.memberAt(address.toString()) === undefined &&
     !ownAddresses(network).has(address.u32);
 }
 
 /**
- * An address for a member: the one that its client still has a lease on, else the lowest free one, or a refusal that names the network and its size.
+ * An address for a member: the one that its client still has a lease on, else the lowest free one; or a refusal that names the
+ * network and its size.
  *
- * @param excluded Further addresses to pass over, as 32-bit values: others get them by the end of the draft.
+ * @param excluded Further addresses to pass over, as 32-bit values: the draft gives them to other members.
  */
 export function giveAddress(
   draft: Draft,

@@ -1,9 +1,9 @@
-/** What is wrong with what a store holds, a sentence each: of a store that was taken over, or one that others write to. */
+/** Problems in a store's contents, a sentence each: of a store that was taken over, or that other programs write to. */
 import { keyOf } from "../store/keys.ts";
-import type { View } from "./view.ts";
+import type { NexView } from "./view.ts";
 
-/** What a store that was taken over holds and a new one could not. */
-export function problems(view: View): string[] {
+/** What a store that was taken over may hold, and Strand itself would not write. */
+export function problems(view: NexView): string[] {
   const networks = [...view.networks()];
   const lost = [...view.members()].filter((m) => !view.networkOf(m) && !view.deleted.has(m.net ?? ""));
   const orphans = lost.length
@@ -30,8 +30,8 @@ export function problems(view: View): string[] {
   );
 }
 
-/** Marks of deletions that are not believed. */
-export function forgedMarks(view: View): string[] {
+/** Marks of deletions that have no effect, since no deletion can have set them. */
+export function forgedMarks(view: NexView): string[] {
   return [...view.deleted.keys()].filter((name) => isForgedMark(view, name)).map((name) =>
     `the record ${
       keyOf.deletedNetwork(name)
@@ -39,8 +39,8 @@ export function forgedMarks(view: View): string[] {
   );
 }
 
-/** True for a mark of a deletion that is younger than a network which is there: see planDeletedNetwork(). */
-export function isForgedMark(view: View, name: string): boolean {
+/** True for a mark of a deletion that is younger than the existing network, see planDeletedNetwork(). */
+export function isForgedMark(view: NexView, name: string): boolean {
   const mark = view.entry(keyOf.deletedNetwork(name)), living = view.entry(keyOf.network(name));
   return mark !== undefined && living !== undefined && mark.createRevision > living.createRevision;
 }

@@ -1,4 +1,4 @@
-/** Addresses that a client found in use by another machine (DHCPDECLINE): put aside for a while, listed, given back. */
+/** Addresses that a client found in use by another machine (DHCPDECLINE), which are quarantined for a day: plans, list, early end. */
 import { Ip } from "../common/ip.ts";
 import { Refusal } from "../common/refusal.ts";
 import { sorted, type Withheld, withhold } from "./held.ts";
@@ -6,23 +6,23 @@ import type { Member } from "./member.ts";
 import { memberStep } from "./member_step.ts";
 import { inRange, type Network } from "./network.ts";
 import { findNetwork } from "./networks.ts";
-import { type Draft, merge, type Step } from "./steps.ts";
-import type { View } from "./view.ts";
+import { type Draft, merge, type PlanStep } from "./steps.ts";
+import type { NexView } from "./view.ts";
 
 /** For how long a declined address is not handed out, unless the pool runs out: a day, in seconds. */
 export const DECLINED_SECONDS = 24 * 3600;
-/** So many addresses one client may decline within so many seconds. */
+/** The most addresses that one client may decline, and within how many seconds. */
 const MOST_DECLINES = 8, WITHIN_SECONDS = 600;
 
 /** The addresses in quarantine, of one network or of all, lowest first. */
-export function declinedIn(view: View, network?: string): Withheld[] {
+export function declinedIn(view: NexView, network?: string): Withheld[] {
   return sorted(
     [...view.withheld].filter(([, { net, leased }]) => !leased && (network === undefined || net === network)),
   );
 }
 
-/** False for a client that has declined many addresses within the last minutes: it is not taken at its word again. */
-export function mayDecline(view: View, mac: string, now: number): boolean {
+/** False for a client that has declined many addresses within the last minutes: its next DECLINE is ignored. */
+export function mayDecline(view: NexView, mac: string, now: number): boolean {
   const since = now - WITHIN_SECONDS + DECLINED_SECONDS;
   let count = 0;
   for (const { mac: whose, until, leased } of view.withheld.values()) {
@@ -32,10 +32,15 @@ export function mayDecline(view: View, mac: string, now: number): boolean {
 }
 
 /**
- * Plans the quarantine of an address that its client found in use: a dynamic client goes, and a member gets another
- * address of the range when it next asks. Static addresses are left alone.
+ * Plans the quarantine of an address that its client found in use: a dynamic member is removed, and a listed one gets another
+ * address of the range with its next request. Static addresses stay as they are.
  */
-export function planDecline(view: View, network: Network, member: Member, now: number): Step | undefined {
+export function planDecline(
+  view: NexView,
+  network: Network,
+  member: Member,
+  now: number,
+): PlanStep | undefined {
   const address = member.ip4 ? Ip.tryParse(member.ip4) : undefined;
   if (!address || !inRange(network, address)) return undefined;
   const { hostname: _, ip4: __, ...rest } = member.record;

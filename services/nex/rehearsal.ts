@@ -1,19 +1,19 @@
-/** What taking over a store would come to, tried on a copy of it in memory by the code that does it. */
+/** A trial of a takeover on a copy of the store in memory, by the same code, to show what the takeover would write. */
 import { isNexKey } from "../store/keys.ts";
 import { MemoryStore } from "../store/memory_store.ts";
 import { type NexRecord, nexSchema } from "../store/records.ts";
 import { Nex } from "./nex.ts";
 
-/** What becomes of a key. */
+/** What the takeover does with a key. */
 export type Fate =
   | { readonly key: string; readonly action: "write"; readonly value: string }
   | { readonly key: string; readonly action: "remove" | "keep" }
   | { readonly key: string; readonly action: "not understood"; readonly reason: string };
 
 export interface Rehearsal {
-  /** Of every key, in their order; while one is not understood, all others are kept. */
+  /** For every key, in order; while one is not understood, all others are kept. */
   readonly keys: readonly Fate[];
-  /** What is decided where records contradict each other, a sentence each. */
+  /** The decisions where records contradict each other, a sentence each. */
   readonly decisions: readonly string[];
 }
 

@@ -1,22 +1,23 @@
+/** Plans under construction: a draft on top of the mirror, and steps that are merged and packed into transactions. */
 import { keyOf } from "../store/keys.ts";
 import { type MemberRecord, type NetworkRecord, type WithheldRecord, writeRecord } from "../store/records.ts";
 import { type Guard, MAX_PLAN_OPS, type Op, type Plan, type PrefixGuard } from "../store/types.ts";
-import { stillRuns, withhold } from "./held.ts";
+import { ip4Number, stillRuns, withhold } from "./held.ts";
 import { Index } from "./index_by.ts";
 import type { Member } from "./member.ts";
 import { memberAfter, memberStep } from "./member_step.ts";
 import { type Network, readNetwork } from "./network.ts";
-import type { Reader } from "./reader.ts";
+import type { NexState } from "./nex_state.ts";
 
-/** The least that must happen at once: after each step the store is in a valid state. */
-export type Step = Plan;
+/** The part of a plan that must not be split: after each step the store is in a valid state. */
+export type PlanStep = Plan;
 
-/** One step out of several that touch different keys, or the same ones in turn: the last word on a key stands. */
-export function merge(steps: readonly Step[]): Step {
+/** Merges steps into one: of several operations on a key the last one counts. */
+export function merge(steps: readonly PlanStep[]): PlanStep {
   const guards = new Map<string, Guard>(), ops = new Map<string, Op>();
   const prefixGuards = new Map<string, PrefixGuard>();
   for (const step of steps) {
-    // A key that an earlier step wrote is as that step left it: only what was read of the store is guarded.
+    // The first guard of a key counts: later steps see the key as an earlier step leaves it, not as the store has it.
     for (const guard of step.guards) if (!guards.has(guard.key)) guards.set(guard.key, guard);
     for (const guard of step.prefixGuards ?? []) prefixGuards.set(guard.prefix, guard);
     for (const op of step.ops) ops.set("put" in op ? op.put : op.remove, op);
@@ -24,10 +25,10 @@ export function merge(steps: readonly Step[]): Step {
   return { guards: [...guards.values()], prefixGuards: [...prefixGuards.values()], ops: [...ops.values()] };
 }
 
-/** Gathers steps, in order, into as few transactions as etcd's limit allows; a step is never split. */
-export function pack(steps: readonly Step[], limit = MAX_PLAN_OPS): Plan[] {
+/** Packs steps, in order, into as few transactions as etcd's limit allows; a step is never split. */
+export function pack(steps: readonly PlanStep[], limit = MAX_PLAN_OPS): Plan[] {
   const plans: Plan[] = [];
-  let batch: Step[] = [], guards = 0, ops = 0;
+  let batch: PlanStep[] = [], guards = 0, ops = 0;
   for (const step of steps) {
     const compares = step.guards.length + (step.prefixGuards?.length ?? 0);
     if (batch.length && (guards + compares > limit || ops + step.ops.length > limit)) {
@@ -41,20 +42,20 @@ export function pack(steps: readonly Step[], limit = MAX_PLAN_OPS): Plan[] {
 }
 
 /**
- * What the plans of one request found, over all its attempts. A plan that is made again, after a conflict or an answer
- * that was lost, knows by it what an earlier one has done already.
+ * What all attempts of one request have found and done. A plan that is made again, after a conflict or a lost answer, knows from it
+ * what an earlier attempt has done already.
  */
 export class Attempts {
   readonly #found = new Set<string>();
   readonly #actions = new Map<string, string>();
 
-  /** True when `what` is there now, or was when it was first looked for and has been dealt with since. */
+  /** True when `what` exists, or existed at an earlier attempt, which has dealt with it since. */
   found(what: string, isThere: boolean): boolean {
     if (isThere) this.#found.add(what);
     return this.#found.has(what);
   }
 
-  /** What became of an object: what the first plan that did something with it says. */
+  /** The action on an object: that of the first attempt that changed it. */
   action<A extends string>(object: string, now: A): A {
     const before = this.#actions.get(object);
     if (before !== undefined && before !== "unchanged") return before as A;
@@ -64,11 +65,11 @@ export class Attempts {
 }
 
 /**
- * A reader on top of another, as it will be when the steps so far are done. Plans of several changes are made
- * against it one after the other, so that each sees those before it.
+ * The state on top of another one, as it will be once the steps so far are done. Several changes are planned against it one after
+ * the other, so that each sees those before it.
  */
-export class Draft implements Reader {
-  readonly steps: Step[] = [];
+export class Draft implements NexState {
+  readonly steps: PlanStep[] = [];
   readonly #newest = new Map<string, number>();
   readonly #networks = new Map<string, Network | undefined>();
   /** By MAC, then by id. */
@@ -78,17 +79,17 @@ export class Draft implements Reader {
   readonly #claims = new Map<string, string | undefined>();
   readonly #taken = new Map<number, boolean>();
   readonly #lowest = new Map<string, number>();
-  /** A copy of the base's once one of them changes. */
+  /** A copy of the base's, from the first change on. */
   #withheld: Map<string, WithheldRecord> | undefined;
-  /** Those that this draft holds. */
+  /** By MAC: the addresses that this draft holds. */
   readonly #heldFor = new Index();
 
   /**
-   * @param attempts What earlier plans of the same request found: they may have been carried out in part.
-   * @param now Seconds since the epoch, rounded down; -Infinity: of no lease it is known that it is over.
+   * @param attempts What earlier attempts of the same request have found: they may have been committed in part.
+   * @param now Seconds since the epoch, rounded down; -Infinity: no lease is known to be over.
    */
   constructor(
-    readonly base: Reader,
+    readonly base: NexState,
     readonly attempts: Attempts = new Attempts(),
     readonly now: number = -Infinity,
   ) {}
@@ -126,7 +127,7 @@ export class Draft implements Reader {
     return this.base.netOf(member);
   }
 
-  networkAt(address: Parameters<Reader["networkAt"]>[0]): Network | undefined {
+  networkAt(address: Parameters<NexState["networkAt"]>[0]): Network | undefined {
     return this.base.networkAt(address);
   }
 
@@ -138,7 +139,7 @@ export class Draft implements Reader {
     return this.#names.get(name) ?? this.base.membersNamed(name);
   }
 
-  get withheld(): Reader["withheld"] {
+  get withheld(): NexState["withheld"] {
     return this.#withheld ?? this.base.withheld;
   }
 
@@ -161,7 +162,7 @@ export class Draft implements Reader {
     return Math.max(this.#lowest.get(network.name) ?? 0, this.base.lowest(network));
   }
 
-  /** Says that a search up to `address` found nothing free below it. */
+  /** Notes that a search has found no free address below `address`. */
   searched(network: Network, address: number): void {
     this.#lowest.set(network.name, address);
   }
@@ -181,9 +182,9 @@ export class Draft implements Reader {
   }
 
   /**
-   * Plans a membership's record; undefined: it ends. `before` is what this reader shows of it, if it is there.
+   * Plans a membership's record; undefined: it ends. `before` is the membership as this draft shows it, if there is one.
    *
-   * @param free An address that it leaves is free at once, though its client has a lease on it. Otherwise it is held for that.
+   * @param free True where an address that it leaves is free at once, although its client has a lease on it; else it is held.
    */
   setMember(
     mac: string,
@@ -214,13 +215,13 @@ export class Draft implements Reader {
       this.#names.set(name, after?.name === name ? [...others, after] : others);
     }
     if (before?.ip4 !== after?.ip4) {
-      if (before?.ip4) this.#taken.set(toNumber(before.ip4), false), this.#lowest.clear();
-      if (after?.ip4) this.#taken.set(toNumber(after.ip4), true), this.#withhold(after.ip4, undefined);
+      if (before?.ip4) this.#taken.set(ip4Number(before.ip4), false), this.#lowest.clear();
+      if (after?.ip4) this.#taken.set(ip4Number(after.ip4), true), this.#withhold(after.ip4, undefined);
       if (held) this.#withhold(held.address, held.record);
     }
   }
 
-  /** The address that a membership leaves although its client has a lease on it. */
+  /** The address that a membership leaves while its client has a lease on it. */
   #leftWithLease(before: Member | undefined, after: Member | undefined) {
     const address = before?.ip4, until = before?.expires, net = before && this.netOf(before);
     if (!address || address === after?.ip4 || !net || until === undefined || !stillRuns(until, this.now)) {
@@ -237,21 +238,21 @@ export class Draft implements Reader {
     if (record) {
       this.#withheld.set(address, record);
       this.#heldFor.add(record.mac, address);
-      this.#taken.set(toNumber(address), true);
+      this.#taken.set(ip4Number(address), true);
     } else this.#withheld.delete(address);
   }
 
-  /** Plans that an address is kept from others no more. */
+  /** Plans that an address is not withheld any more. */
   release(address: string): void {
     const key = keyOf.withheld(address);
     this.steps.push({ guards: [this.guard(key)], ops: [{ remove: key }] });
     this.#withhold(address, undefined);
-    this.#taken.set(toNumber(address), this.memberAt(address) !== undefined);
+    this.#taken.set(ip4Number(address), this.memberAt(address) !== undefined);
     this.#lowest.clear();
   }
 
   /** Plans a network's record, in a step with `also`. */
-  setNetwork(name: string, record: NetworkRecord | undefined, also: Partial<Step> = {}): void {
+  setNetwork(name: string, record: NetworkRecord | undefined, also: Partial<PlanStep> = {}): void {
     const key = keyOf.network(name);
     this.steps.push({
       guards: [this.guard(key), ...also.guards ?? []],
@@ -261,8 +262,4 @@ export class Draft implements Reader {
     this.#networks.set(name, record && readNetwork(name, { modRevision: 0 }, record));
     this.#lowest.clear();
   }
-}
-
-function toNumber(address: string): number {
-  return address.split(".").reduce((n, part) => n * 256 + Number(part), 0);
 }

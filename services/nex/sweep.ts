@@ -1,3 +1,4 @@
+/** Plans of the background work: ended leases, addresses that need not be withheld any more, remains of deleted networks. */
 import { Ip } from "../common/ip.ts";
 import { keyOf } from "../store/keys.ts";
 import { GRACE_SECONDS, stillRuns } from "./held.ts";
@@ -6,20 +7,20 @@ import { inRange } from "./network.ts";
 import { lowestFree } from "./pool.ts";
 import { memberStep } from "./member_step.ts";
 import { isForgedMark } from "./problems.ts";
-import { merge, type Step } from "./steps.ts";
-import type { View } from "./view.ts";
+import { merge, type PlanStep } from "./steps.ts";
+import type { NexView } from "./view.ts";
 
 /**
- * What is due to be put right, up to `limit` steps: leases whose time is over, with a grace, addresses that were kept from others
- * long enough, and what deleted networks left. Any replica may do it, any number at once: each step is guarded by what it read.
+ * Plans what is due, up to `limit` steps: the end of leases whose time is over, with a grace, of addresses that were withheld long
+ * enough, and of what deleted networks left. Any number of replicas may do it at once: each step is guarded by what it read.
  *
- * @param now Seconds since the epoch, rounded down; -Infinity: no time is over.
+ * @param now Seconds since the epoch, rounded down; -Infinity: no lease is over.
  */
-export function planSweep(view: View, now: number, limit: number): Step[] {
-  const steps: Step[] = [];
+export function planSweep(view: NexView, now: number, limit: number): PlanStep[] {
+  const steps: PlanStep[] = [];
   for (const id of view.expiring.due(now - GRACE_SECONDS, limit)) {
     const member = view.memberById(id);
-    // A listed one without a network gets it first, see planTakeover().
+    // A listed member without a network gets its network first, see planTakeover().
     if (!member || (member.dynamic && view.isListed(member))) continue;
     const step = planLeaseEnd(view, member, now);
     if (step) steps.push(step);
@@ -39,19 +40,20 @@ export function planSweep(view: View, now: number, limit: number): Step[] {
 }
 
 /**
- * What is left of a deleted network: its members with their claims, then the traces of its leases, then the mark itself.
+ * Plans the removal of what a deleted network left: its members with their claims, then the traces of its leases, then the mark
+ * of the deletion itself.
  *
- * A deletion removes the network in the transaction that sets the mark. So beside a network that is there, a mark that is
- * younger than it was not set by a deletion and takes nothing; an older one is of an earlier network of that name, which
- * an old daemon has replaced, and takes only members that were last written before the network was made.
+ * A deletion removes the network in the transaction that sets the mark. So a mark that is younger than an existing network was not
+ * set by a deletion, and removes nothing. An older mark belongs to an earlier network of that name, which one of Nex's daemons has
+ * replaced, and removes only members that were last written before the network was created.
  */
-export function planDeletedNetwork(view: View, name: string, limit: number): Step[] {
+export function planDeletedNetwork(view: NexView, name: string, limit: number): PlanStep[] {
   if (isForgedMark(view, name)) return [];
   const mark = view.guard(keyOf.deletedNetwork(name)), living = view.entry(keyOf.network(name));
-  // Another replica may have finished and the name may be in use again: mark and network guard every step.
+  // Another replica may have finished, and the name may be in use again, so mark and network guard every step.
   const guards = [mark, view.guard(keyOf.network(name))];
-  const marked = (step: Step): Step => merge([{ guards, ops: [] }, step]);
-  // An unreadable record is left for an operator to look at.
+  const marked = (step: PlanStep): PlanStep => merge([{ guards, ops: [] }, step]);
+  // An unreadable record stays for the operator.
   const members = view.membersOf(name)
     .filter((m) => !view.unreadable.has(m.key) && (!living || m.modRevision < living.createRevision))
     .slice(0, limit);
@@ -61,7 +63,7 @@ export function planDeletedNetwork(view: View, name: string, limit: number): Ste
   if (traces.length) {
     return traces.slice(0, limit).map((key) => marked({ guards: [], ops: [{ remove: key }] }));
   }
-  // A member that is still to be shown would be left over.
+  // A member that the mirror does not show yet would be left over.
   const prefix = keyOf.furtherMember(name, "");
   return [{
     guards,
@@ -70,20 +72,20 @@ export function planDeletedNetwork(view: View, name: string, limit: number): Ste
   }];
 }
 
-function tracesIn(view: View, name: string): string[] {
+function tracesIn(view: NexView, name: string): string[] {
   const withheld = [...view.withheld].flatMap(([address, d]) =>
     d.net === name ? keyOf.withheld(address) : []
   );
-  // An address that no network holds any more needs no memory of who had it.
+  // The former holder of an address that is in no network any more is of no use.
   const former = [...view.former.keys()].flatMap((address) =>
     view.networkAt(address) ? [] : keyOf.former(address)
   );
   return [...withheld, ...former];
 }
 
-/** Listed members of a range that have no address yet, as old stores hold them and as a decline leaves them: they get one. */
-export function planMissingAddresses(view: View, limit: number): Step[] {
-  const steps: Step[] = [];
+/** Plans addresses for listed members of a range that have none, as in stores of Nex's daemons and after a DHCPDECLINE. */
+export function planMissingAddresses(view: NexView, limit: number): PlanStep[] {
+  const steps: PlanStep[] = [];
   for (const network of view.networks()) {
     if (!network.range4) continue;
     const given = new Set<number>();
@@ -99,8 +101,8 @@ export function planMissingAddresses(view: View, limit: number): Step[] {
   return steps;
 }
 
-/** True for an address that a network hands out by itself, rather than one set by hand. */
-export function isHandedOut(view: View, address: string): boolean {
+/** True for an address of a network's range, rather than one set by hand. */
+export function isHandedOut(view: NexView, address: string): boolean {
   const ip = Ip.tryParse(address), network = view.networkAt(address);
   return ip !== undefined && network !== undefined && inRange(network, ip);
 }

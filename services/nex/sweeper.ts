@@ -1,35 +1,34 @@
+/** The background work on names and addresses: takes a store over, and ends leases that are over. */
 import { repeat } from "../common/async.ts";
 import { messageOf } from "../common/refusal.ts";
 import type { Log } from "../common/log.ts";
 import { type LeaseClock, surelyPast } from "./clocks.ts";
 import type { Nex } from "./nex.ts";
 
-/** How often what is due is looked for, in milliseconds. Without anything due it costs one comparison. */
+/** How often it is checked what is due, in milliseconds. With nothing due that costs one comparison. */
 const EVERY = 1000;
 
 export interface SweeperOptions {
   readonly log: Log;
-  /** While it is not known to be right, nothing is ended whose time is over; what deleted networks left goes all the same. */
+  /** While the clock is not known to be right, no lease is ended; what deleted networks left is removed even so. */
   readonly clock: LeaseClock;
   /**
-   * Before anything else, make a store of the old daemons ours; until that is done it is served as it is. What they write
-   * later is taken over when it comes.
+   * True to take over a store of Nex's own daemons before anything else; until that is done it is served as it is. What these
+   * daemons write later is taken over too.
    */
   readonly takeOver?: boolean;
-  /** Told how many steps a sweep took, when any. */
+  /** Called with the number of steps of a sweep that had any. */
   readonly onSwept?: (count: number) => void;
 }
 
 export interface Sweeper {
-  /** Resolves when the first sweep is over, done or put off. */
+  /** Resolves when the first sweep has ended, also where it failed and is put off. */
   readonly first: Promise<void>;
   /** Resolves when the sweep under way, if any, has ended. */
   stop(): Promise<void>;
 }
 
-/**
- * Sweeps, once a second, what is due. Every replica does: whichever comes first wins, and the others find nothing left.
- */
+/** Sweeps once a second what is due. Every replica does: the first one wins, and the others find nothing left to do. */
 export function runSweeper(nex: Nex, { log, clock, takeOver = false, onSwept }: SweeperOptions): Sweeper {
   const stop = new AbortController();
   const first = Promise.withResolvers<void>();
@@ -52,7 +51,7 @@ export function runSweeper(nex: Nex, { log, clock, takeOver = false, onSwept }: 
     }
     first.resolve();
   };
-  // Replicas that were started together do not all come at once.
+  // Replicas that were started at the same time do not all sweep at the same time.
   let wait = takeOver ? 0 : EVERY * (0.5 + Math.random());
   const end = repeat(() => {
     const ms = wait;

@@ -1,36 +1,37 @@
+/** Plans that take over a store of Nex's daemons: its records, names and claims get the form that Strand's have. */
 import { Ip } from "../common/ip.ts";
 import { keyOf } from "../store/keys.ts";
 import { type MemberRecord, writeRecord } from "../store/records.ts";
 import type { Member } from "./member.ts";
 import { memberStep, unshownHolder } from "./member_step.ts";
 import { inRange, type Network } from "./network.ts";
-import { Draft, type Step } from "./steps.ts";
+import { Draft, type PlanStep } from "./steps.ts";
 import { planMissingAddresses } from "./sweep.ts";
 import { macsToSettle, planRecords } from "./takeover_records.ts";
-import type { View } from "./view.ts";
+import type { NexView } from "./view.ts";
 
 /**
- * What it takes to make a store that the old daemons filled, in either layout or both, fully ours, up to `limit` steps; none
- * when there is nothing left to do, and none while a key of Nex's is not understood. Such a store is served as it is meanwhile.
+ * Plans the takeover of a store that Nex's daemons filled, in either layout or both, up to `limit` steps. There is no step when
+ * nothing is left to do, and none while a key of Nex's is not understood. Meanwhile the store is served as it is.
  *
- * - pool documents go: a claim on an address is its key;
- * - records get the key of the first layout, with the MAC's one spelling, lower-case; one of each membership stays;
- * - networks get the one spelling of their fields;
- * - dynamic members get the network that their address is in;
- * - names get their one spelling, lower-case, and their claims with them;
- * - claims that their member does not agree with go, and those that are missing come;
+ * - pool documents are removed: a claim on an address is its key;
+ * - records get the key of the first layout, with the MAC in lower case; one record of each membership is kept;
+ * - networks get the canonical spelling of their fields;
+ * - dynamic members get the network that contains their address;
+ * - names, and the claims on them, get lower case;
+ * - claims that their member does not agree with are removed, and missing ones are added;
  * - members of one name share it;
- * - of two members with one address, one keeps it, and in a range the other gets another;
+ * - of two members with one address, one keeps it, and in a range the other gets another one;
  * - members of a range without an address get one.
  *
- * What comes of it does not depend on where an earlier attempt was cut short: each kind of step is made once all of the
+ * The result does not depend on where an earlier attempt was interrupted: each kind of step is planned once all steps of the
  * kind before are done, in the order of MACs.
  */
-export function planTakeover(view: View, limit: number): Step[] {
+export function planTakeover(view: NexView, limit: number): PlanStep[] {
   if (view.unreadable.misread) return [];
-  const steps: Step[] = [];
+  const steps: PlanStep[] = [];
   for (const mac of [...macsToSettle(view)].sort().slice(0, limit)) steps.push(planRecords(view, mac));
-  // One record of each membership before anything is made of its record.
+  // Each membership has one record before that record is changed.
   if (steps.length) return steps;
   for (const plan of [planNetworks, planMembers, planClaims, planMissingAddresses]) {
     const steps = plan(view, limit);
@@ -39,8 +40,8 @@ export function planTakeover(view: View, limit: number): Step[] {
   return [];
 }
 
-function planNetworks(view: View, limit: number): Step[] {
-  const steps: Step[] = [];
+function planNetworks(view: NexView, limit: number): PlanStep[] {
+  const steps: PlanStep[] = [];
   for (const { key, record } of view.entries()) {
     if (steps.length >= limit) break;
     if (record.kind !== "network" || !record.respelled) continue;
@@ -49,8 +50,8 @@ function planNetworks(view: View, limit: number): Step[] {
   return steps;
 }
 
-function planMembers(view: View, limit: number): Step[] {
-  // Each sees those before it: members that share a name do not meet on its claim.
+function planMembers(view: NexView, limit: number): PlanStep[] {
+  // Each step sees those before it, so that members which share a name do not conflict on its claim.
   const draft = new Draft(view);
   const byMac = (a: Member, b: Member) => a.mac < b.mac ? -1 : a.mac > b.mac ? 1 : a.id < b.id ? -1 : 1;
   for (const member of [...view.members()].sort(byMac)) {
@@ -65,7 +66,7 @@ function planMembers(view: View, limit: number): Step[] {
       continue;
     }
     const step = memberStep(draft, mac, member, record);
-    // A claim on what another member holds by right is not taken from it.
+    // The claim of another member that keeps the address stays.
     const lost = [isTaken && ip4, isOthers(view, member, ip6) && ip6].flatMap((a) =>
       a ? keyOf.claimIp(a) : []
     );
@@ -77,8 +78,8 @@ function planMembers(view: View, limit: number): Step[] {
   return draft.steps;
 }
 
-/** A member's record as it is to be. */
-function recordOf(view: View, member: Member, network: Network): MemberRecord {
+/** A member's record after the takeover. */
+function recordOf(view: NexView, member: Member, network: Network): MemberRecord {
   const { mac } = member;
   const record: MemberRecord = { ...member.record, mac, net: network.name };
   if (!view.isListed(member)) record.dynamic = true;
@@ -93,7 +94,7 @@ function isAsStored(stored: MemberRecord, record: MemberRecord): boolean {
   );
 }
 
-function isOthers(view: View, member: Member, address: string | undefined): boolean {
+function isOthers(view: NexView, member: Member, address: string | undefined): boolean {
   return address !== undefined && view.memberAt(address)?.mac !== member.mac;
 }
 
@@ -102,13 +103,13 @@ function handsOut(network: Network, address: string): boolean {
   return ip !== undefined && inRange(network, ip);
 }
 
-function isNameOfOthers(view: View, { mac, name = "" }: Member): boolean {
+function isNameOfOthers(view: NexView, { mac, name = "" }: Member): boolean {
   return view.membersNamed(name).some((other) => other.mac !== mac && other.record.name);
 }
 
-/** Removes the claims that their member does not agree with, and what is not of our layout. */
-function planClaims(view: View, limit: number): Step[] {
-  const steps: Step[] = [];
+/** Plans the removal of claims that their member does not agree with, and of keys outside our layout. */
+function planClaims(view: NexView, limit: number): PlanStep[] {
+  const steps: PlanStep[] = [];
   for (const { key, record } of view.entries()) {
     if (steps.length >= limit) break;
     if (record.kind === "pool") {
@@ -120,7 +121,7 @@ function planClaims(view: View, limit: number): Step[] {
       record.kind !== "further-name" && record.kind !== "member-of" && record.kind !== "newer-name"
     ) continue;
     const { mac } = record, members = view.memberships(mac);
-    // Whether its member agrees cannot be known.
+    // Where a record of the MAC cannot be read, it is not known whether it agrees with the claim.
     if (view.unreadable.hasKeyOf(mac)) continue;
     const agrees = members.some((member) => {
       switch (record.kind) {
@@ -138,7 +139,7 @@ function planClaims(view: View, limit: number): Step[] {
       }
     });
     if (agrees) continue;
-    // Also the keys where a record may come meanwhile.
+    // The guards include the keys under which a record may be written meanwhile.
     const keys = new Set([
       key,
       keyOf.member(mac),

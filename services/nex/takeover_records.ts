@@ -1,23 +1,23 @@
 /**
- * A MAC's records as a store of both of Nex's layouts may hold them: one of each network counts, under the key that it is to
- * have. What was decided between records that differ is told in sentences.
+ * Takes over a MAC's records from a store of both of Nex's layouts: one record of each network is kept, under the key that it is
+ * to have. Decisions between records that differ are reported in sentences.
  */
 import { isNexKey, keyOf } from "../store/keys.ts";
 import { type MemberRecord, writeRecord } from "../store/records.ts";
 import type { Guard, Op } from "../store/types.ts";
 import { withhold } from "./held.ts";
 import { byPrecedence, type Member } from "./member.ts";
-import type { Step } from "./steps.ts";
-import type { View } from "./view.ts";
+import type { PlanStep } from "./steps.ts";
+import type { NexView } from "./view.ts";
 
-/** The records of a MAC in one network, the one that counts first. */
+/** The records of a MAC in one network; the first one counts. */
 interface Records {
   readonly net: string | undefined;
   readonly members: readonly [Member, ...Member[]];
 }
 
-/** MACs with a record under another key than it is to have, or with two of one network. */
-export function macsToSettle(view: View): Set<string> {
+/** MACs with a record under another key than it is to have, or with two records of one network. */
+export function macsToSettle(view: NexView): Set<string> {
   const macs = new Set<string>();
   for (const member of view.members()) {
     const { id, mac, key } = member;
@@ -29,8 +29,8 @@ export function macsToSettle(view: View): Set<string> {
   return macs;
 }
 
-/** Moves a MAC's records to their keys, in one step, and makes one of those in one network. */
-export function planRecords(view: View, mac: string): Step {
+/** Plans that a MAC's records move to their keys, in one step, and that those of one network become one. */
+export function planRecords(view: NexView, mac: string): PlanStep {
   const found = recordsOf(view, mac), home = homeOf(found, mac);
   const guards = new Map<string, Guard>(), ops = new Map<string, Op>();
   const guard = (key: string) => guards.set(key, view.guard(key));
@@ -60,8 +60,8 @@ export function planRecords(view: View, mac: string): Step {
   return { guards: [...guards.values()], ops: [...ops.values()] };
 }
 
-/** By network; a record that no network is known of goes with those of another one, if there are any. */
-function recordsOf(view: View, mac: string): Records[] {
+/** A MAC's records by network; a record without a known network is added to those of another network, if there are any. */
+function recordsOf(view: NexView, mac: string): Records[] {
   const groups = new Map<string | undefined, [Member, ...Member[]]>();
   for (const member of view.memberships(mac)) {
     const net = view.netOf(member), group = groups.get(net);
@@ -77,13 +77,13 @@ function recordsOf(view: View, mac: string): Records[] {
   return [{ net: first.net, members: [...first.members, ...lost] }, ...rest];
 }
 
-/** Which network's record lies under Nex's key, where there is only one: the one that does now, else the first. */
+/** The network whose record is to be under Nex's key, which is only one: the network whose record is there now, else the first. */
 function homeOf(found: readonly Records[], mac: string): Records | undefined {
   return found.find(({ members }) => members.some(({ key }) => key === keyOf.member(mac))) ?? found[0];
 }
 
-/** The record that counts, with what it lacks and another has. */
-function merged(view: View, { net, members }: Records): MemberRecord {
+/** The record that counts, with the fields that it lacks and another one has. */
+function merged(view: NexView, { net, members }: Records): MemberRecord {
   const addressed = members.find(({ ip4 }) => ip4);
   const { dynamic: _, ...record }: MemberRecord = Object.assign(
     {},
@@ -95,16 +95,16 @@ function merged(view: View, { net, members }: Records): MemberRecord {
   return members.some((member) => view.isListed(member)) ? record : { ...record, dynamic: true };
 }
 
-/** An address that only a record that does not count has is kept from others until its lease ends. */
-function addressesHeld(view: View, { net, members }: Records, record: MemberRecord): readonly Op[] {
+/** An address that only a discarded record has is withheld from other clients until its lease ends. */
+function addressesHeld(view: NexView, { net, members }: Records, record: MemberRecord): readonly Op[] {
   return members.flatMap(({ id, mac, ip4, expires }): readonly Op[] => {
     if (!net || !ip4 || !expires || ip4 === record.ip4?.address || view.memberAt(ip4)?.id !== id) return [];
     return view.withheld.has(ip4) ? [] : withhold(view, ip4, { net, mac, until: expires, leased: true }).ops;
   });
 }
 
-/** What is decided where the records of a store contradict each other, a sentence each. */
-export function conflicts(view: View): string[] {
+/** The decisions where records of a store contradict each other, a sentence each. */
+export function conflicts(view: NexView): string[] {
   const told: string[] = [];
   for (const mac of macsToSettle(view)) {
     const found = recordsOf(view, mac);

@@ -1,12 +1,12 @@
-/** What /readyz, /metrics and `strand status` say of a process's clock. */
+/** What /readyz, /metrics and `strand status` report about a process's clock. */
 import type { Daemon } from "../common/daemon.ts";
-import { Gauge } from "../common/metrics.ts";
+import { gauge } from "../common/metrics.ts";
 import { differenceOf, TOLD_MS } from "./clock_verdict.ts";
 import type { Clocks } from "./clocks.ts";
 
 const FIX = "set this machine's clock, and keep it set by NTP (timedatectl set-ntp true)";
 
-/** @param gives The process gives leases: with a wrong clock it is not ready. */
+/** @param gives True for a process that gives leases: with a wrong clock it is not ready. */
 export function tellClock(daemon: Daemon, clock: Clocks, gives: boolean): void {
   daemon.check(() => {
     const { verdict, offset, others } = clock;
@@ -49,21 +49,16 @@ export function tellClock(daemon: Daemon, clock: Clocks, gives: boolean): void {
       value: verdict === "unknown" ? "not compared yet" : `${verdict}, of ${others + 1}`,
     }];
   });
-  const registers = [daemon.metrics];
-  new Gauge({
-    name: "strand_clock_offset_seconds",
-    help: "By how much most other processes' clocks are ahead of this one's.",
-    registers,
-    collect() {
-      this.set(clock.offset / 1000);
-    },
-  });
-  new Gauge({
-    name: "strand_clock_trusted",
-    help: "0 while this clock differs from most others', or was not compared yet: no lease is ended.",
-    registers,
-    collect() {
-      this.set(Number(clock.verdict === "right"));
-    },
-  });
+  gauge(
+    daemon.metrics,
+    "strand_clock_offset_seconds",
+    "By how much most other processes' clocks are ahead of this one's.",
+    () => clock.offset / 1000,
+  );
+  gauge(
+    daemon.metrics,
+    "strand_clock_trusted",
+    "0 while this clock differs from most others', or was not compared yet: no lease is ended.",
+    () => Number(clock.verdict === "right"),
+  );
 }

@@ -1,8 +1,9 @@
+/** Helpers for tests of plans: a store in memory, a mirror that is behind, and the network of the walk-throughs. */
 import { MemoryStore } from "../store/memory_store.ts";
 import { type NexRecord, nexSchema } from "../store/records.ts";
 import type { Change, Mirror } from "../store/types.ts";
 import { Draft, pack } from "./steps.ts";
-import { View } from "./view.ts";
+import { NexView } from "./view.ts";
 
 /** A store in memory with a view on it, for tests: plans are committed at once. */
 export function lab(initial: Record<string, unknown> = {}) {
@@ -11,7 +12,7 @@ export function lab(initial: Record<string, unknown> = {}) {
     nexSchema,
     Object.fromEntries(Object.entries(initial).map(([k, v]) => [k, text(v)])),
   );
-  const view = new View(store.mirror);
+  const view = new NexView(store.mirror);
   return {
     store,
     view,
@@ -38,8 +39,8 @@ export function lab(initial: Record<string, unknown> = {}) {
 }
 
 /**
- * A mirror that is told of what lies under one of its schema's prefixes only when `catchUp` is called: a watch tells of each
- * prefix by itself, so that one may be behind another.
+ * A mirror that shows changes under one of its schema's prefixes only when `catchUp` is called: etcd's watch delivers each prefix
+ * by itself, so one may be behind another.
  */
 export function lagging(mirror: Mirror<NexRecord>, prefix: string) {
   const entries = new Map([...mirror.entries()].map((entry) => [entry.key, entry]));
@@ -66,7 +67,7 @@ export function lagging(mirror: Mirror<NexRecord>, prefix: string) {
     },
   };
   return {
-    view: new View(behind),
+    view: new NexView(behind),
     catchUp() {
       tell(held);
       held = [];

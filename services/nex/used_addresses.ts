@@ -1,3 +1,4 @@
+/** The IPv4 addresses of one space that are in use. */
 import { Ip } from "../common/ip.ts";
 import type { Network } from "./network.ts";
 
@@ -5,7 +6,7 @@ import type { Network } from "./network.ts";
 export class UsedAddresses {
   /** How many records hold each. */
   readonly #counts = new Map<number, number>();
-  /** By network: nothing of its range below is free. */
+  /** By network: no address of its range below this one is free. */
   readonly #lowest = new Map<string, number>();
 
   constructor(private readonly network: (name: string) => Network | undefined) {}
@@ -28,13 +29,13 @@ export class UsedAddresses {
     this.#lowest.delete(name);
   }
 
-  /** Counts one record more that holds the address; one that is not IPv4 is passed over. */
+  /** Counts one more record with the address; an address that is not IPv4 is ignored. */
   add(address: string): void {
     const ip = Ip.tryParse(address);
     if (ip?.family === 4) this.#counts.set(ip.u32, (this.#counts.get(ip.u32) ?? 0) + 1);
   }
 
-  /** Counts one record less. */
+  /** Counts one record less with the address. */
   remove(address: string): void {
     const ip = Ip.tryParse(address);
     if (ip?.family !== 4) return;

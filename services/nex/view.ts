@@ -1,3 +1,4 @@
+/** The view of a mirror: its networks and members, indexed by MAC, address and name. */
 import { Ip } from "../common/ip.ts";
 import type { Change, Entry, Guard, Mirror } from "../store/types.ts";
 import {
@@ -11,31 +12,31 @@ import { ExpiryQueue } from "./expiry_queue.ts";
 import { Index } from "./index_by.ts";
 import { byPrecedence, furtherId, type Member, readMember } from "./member.ts";
 import { type Network, readNetwork, subnetFor } from "./network.ts";
-import type { Reader } from "./reader.ts";
+import type { NexState } from "./nex_state.ts";
 import { UnreadableKeys } from "./unreadable_keys.ts";
 import { UsedAddresses } from "./used_addresses.ts";
 
-/** What a {@link View} tells of each change, after it took it in. */
+/** The change that a {@link NexView} passes to its listeners, once it shows it. */
 export interface ViewChange {
   readonly networks: readonly { before: Network | undefined; after: Network | undefined }[];
   readonly members: readonly { before: Member | undefined; after: Member | undefined }[];
 }
 
 /**
- * The names and addresses of one space, indexed: a mirror's records as the plans read them. Nex's networks share one
- * space, so that an address occurs once in it, and a MAC once in each network.
+ * The names and addresses of one space, as plans read them. Nex's networks share one space, so that an address occurs once in it,
+ * and a MAC once in each network.
  */
-export class View implements Reader {
+export class NexView implements NexState {
   readonly #mirror: Mirror<NexRecord>;
   readonly #networks = new Map<string, Network>();
   /** By id. */
   readonly #members = new Map<string, Member>();
-  /** By MAC: the ids of those that are not under Nex's key. */
+  /** By MAC: the ids of memberships that are not under Nex's key. */
   readonly #further = new Index();
   /** By MAC: keys of records in the newer layout, or with the MAC in another spelling. */
   readonly #strayRecords = new Index();
   readonly #membersOf = new Map<string, Set<string>>();
-  /** Members of old stores whose network follows from their address. */
+  /** Ids of members of Nex's daemons whose record has no network: it follows from their address. */
   readonly #unplaced = new Set<string>();
   readonly #byAddress = new Index();
   readonly #byName = new Index();
@@ -48,9 +49,9 @@ export class View implements Reader {
   readonly #formerOf = new Index();
   readonly #heldFor = new Index();
   readonly deleted = new Map<string, DeletedNetworkRecord>();
-  /** Keys of Nex's that are not as they are once a store has been taken over, those that their key alone tells. */
+  /** Keys of Nex's that a store has no more once it is taken over, as far as the key alone tells. */
   readonly strays = new Set<string>();
-  /** Members whose lease takes something with it when it ends. */
+  /** Members with a lease whose end removes something: a dynamic member, or a client's name. */
   readonly expiring = new ExpiryQueue((id) => {
     const member = this.#members.get(id);
     return member && (member.dynamic || member.record.hostname) ? member.expires : undefined;
@@ -68,7 +69,7 @@ export class View implements Reader {
     mirror.subscribe((changes) => this.#take(changes));
   }
 
-  /** Calls back, synchronously, after each batch of changes that touched a network or a member. */
+  /** Calls the listener, synchronously, after each batch of changes that affected a network or a member. */
   subscribe(listener: (change: ViewChange) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
@@ -82,7 +83,7 @@ export class View implements Reader {
     return this.#networks.values();
   }
 
-  /** The MAC's membership of that network; of none in particular, its first one. */
+  /** The MAC's membership of that network; without a network its first membership. */
   member(mac: string, network?: string): Member | undefined {
     const all = this.memberships(mac);
     if (network === undefined) return all[0];
@@ -113,7 +114,7 @@ export class View implements Reader {
     return member.net ?? this.networkAt(member.ip4)?.name;
   }
 
-  /** True for a member that no lease takes away. Old daemons may have listed one whose record names no network. */
+  /** True for a member that does not end with its lease. Nex's daemons may list one whose record names no network. */
   isListed(member: Member): boolean {
     if (!member.dynamic || member.net) return !member.dynamic;
     return this.claim(keyOf.memberOf(this.netOf(member) ?? "", member.mac)) === member.mac;
@@ -124,7 +125,7 @@ export class View implements Reader {
     return member.net ? this.#networks.get(member.net) : this.networkAt(member.ip4);
   }
 
-  /** The network whose subnet holds the address, the narrowest when a store that was taken over has several. */
+  /** The network whose subnet contains the address; the narrowest where a store that was taken over has several. */
   networkAt(address: string | Ip | undefined): Network | undefined {
     const ip = typeof address === "string" ? Ip.tryParse(address) : address;
     let found: Network | undefined, prefix = -1;
@@ -143,7 +144,7 @@ export class View implements Reader {
     return found.sort((a, b) => a.mac < b.mac ? -1 : 1);
   }
 
-  /** Members of old stores whose network follows from their address, if at all. */
+  /** Members of Nex's daemons whose network follows from their address, if at all. */
   unplaced(): Member[] {
     return [...this.#unplaced].flatMap((id) => this.#members.get(id) ?? []);
   }
@@ -151,7 +152,7 @@ export class View implements Reader {
   memberAt(address: string): Member | undefined {
     const holders = this.membersAt(address);
     if (holders.length < 2) return holders[0];
-    // The lease that ends last may be running: its member keeps the address. Without a lease the claim decides.
+    // The lease that ends last may be running, so its member keeps the address. Without a lease the claim decides.
     const claimed = this.claim(keyOf.claimIp(address));
     const unclaimed = (member: Member) => Number(member.mac !== claimed);
     return holders.sort((a, b) =>
@@ -159,7 +160,7 @@ export class View implements Reader {
     )[0];
   }
 
-  /** Whose records name the address: one, but for a store that has not been taken over. */
+  /** The members with the address: more than one only in a store that is not taken over yet. */
   membersAt(address: string): Member[] {
     return this.#byAddress.get(address).flatMap((id) => this.#members.get(id) ?? []);
   }
@@ -191,7 +192,7 @@ export class View implements Reader {
 
   taken(address: number): boolean {
     if (this.#used.has(address)) return true;
-    // The record that holds an address may be one that cannot be read: a plan that takes it could not be committed.
+    // The record that withholds an address may be unreadable: a plan that gives the address could not be committed.
     return this.unreadable.size > 0 && this.unreadable.has(keyOf.withheld(Ip.from4(address).toString()));
   }
 
@@ -271,7 +272,7 @@ export class View implements Reader {
     else this.strays.delete(key);
   }
 
-  /** Sets a MAC's record under a key of Nex's. Where there are several, the first has the MAC as its id. */
+  /** Sets a MAC's record under a key of Nex's. Of several records the first one has the MAC as its id. */
   #setRecord(mac: string, key: string, entry: Entry<NexRecord> | undefined) {
     const own = keyOf.member(mac), known = this.#strayRecords.get(mac);
     if (key === own && !known.length) return [this.#setMember(mac, mac, entry)];

@@ -2,7 +2,7 @@ import { abortConnection } from "../../ffi/abort.ts";
 import { runDaemon } from "../common/daemon.ts";
 import { formatHostPort } from "../common/host_port.ts";
 import { OncePerMinute } from "../common/log.ts";
-import { Counter, Gauge, Histogram } from "../common/metrics.ts";
+import { Counter, gauge, Histogram } from "../common/metrics.ts";
 import { Refusal } from "../common/refusal.ts";
 import { readTls } from "../common/tls.ts";
 import { Clocks, surelyPast } from "../nex/clocks.ts";
@@ -41,7 +41,7 @@ export function main(args: string[]): Promise<number> {
       listen,
       tls,
       gate() {
-        // Nothing is answered from a store that was never read.
+        // No call is answered before etcd has been read once.
         if (!known) {
           throw new Refusal("unavailable", `etcd at ${config.etcd.endpoints.join(", ")} was not reached yet`);
         }
@@ -80,22 +80,8 @@ export function main(args: string[]): Promise<number> {
     });
     known = true;
     grpc.setServing(true);
-    new Gauge({
-      name: "nexd_networks",
-      help: "Networks.",
-      registers: [metrics],
-      collect() {
-        this.set(nex.view.size.networks);
-      },
-    });
-    new Gauge({
-      name: "nexd_members",
-      help: "Members, dynamic ones included.",
-      registers: [metrics],
-      collect() {
-        this.set(nex.view.size.members);
-      },
-    });
+    gauge(metrics, "nexd_networks", "Networks.", () => nex.view.size.networks);
+    gauge(metrics, "nexd_members", "Members, dynamic ones included.", () => nex.view.size.members);
     log.info(
       { ...nex.view.size, tls: tls ? (tls.ca ? "mutual" : "one-way") : "none" },
       `serving on ${formatHostPort(grpc.at)}`,

@@ -3,7 +3,7 @@ import { libc } from "../../ffi/libc.ts";
 import { openNamespace } from "../../ffi/netns.ts";
 import { createLog } from "../../services/common/log.ts";
 import { type DhcpServer, startDhcp } from "../../services/dhcpd/server.ts";
-import { View } from "../../services/nex/view.ts";
+import { NexView } from "../../services/nex/view.ts";
 import { keyOf } from "../../services/store/keys.ts";
 import { openNexStore } from "../../services/store/nex_store.ts";
 import { type NetworkRecord, type NexRecord, writeRecord } from "../../services/store/records.ts";
@@ -29,7 +29,7 @@ export class DhcpLab implements AsyncDisposable {
     readonly etcd: LabEtcd,
     /** The test's own look at etcd. */
     readonly store: Store<NexRecord>,
-    readonly view: View,
+    readonly view: NexView,
   ) {}
 
   static async create(...networks: NetworkRecord[]): Promise<DhcpLab> {
@@ -40,7 +40,7 @@ export class DhcpLab implements AsyncDisposable {
     stack.defer(() => store.close());
     const ops = networks.map((record) => ({ put: keyOf.network(record.name), value: writeRecord(record) }));
     await store.committer.commit({ guards: [], ops });
-    const made = new DhcpLab(lab, await lab.segment("lan"), etcd, store, new View(store.mirror));
+    const made = new DhcpLab(lab, await lab.segment("lan"), etcd, store, new NexView(store.mirror));
     const rest = stack.move();
     made.open.push(() => rest.disposeAsync());
     return made;
@@ -73,7 +73,7 @@ export class DhcpLab implements AsyncDisposable {
     };
     let server: DhcpServer, stopped = false;
     try {
-      const view = new View(store.mirror);
+      const view = new NexView(store.mirror);
       server = startDhcp({ interfaces, store, view, log, registerNames: true, namespace });
     } catch (error) {
       closed();

@@ -162,7 +162,7 @@ Deno.test("DECLINE: the address is put aside, and the client gets another", asyn
   );
   assert.equal(offer?.yiaddr, "10.0.0.11");
   await until("it is in quarantine", () => lab.view.withheld.has("10.0.0.10"));
-  assert.equal(replica.lines.filter((line) => line.includes("in use by somebody else")).length, 1);
+  assert.equal(replica.lines.filter((line) => line.includes("in use by another machine")).length, 1);
 });
 
 Deno.test("one replica sees the DISCOVER, another the REQUEST", async () => {

@@ -5,9 +5,9 @@ import { type ClientMessage, clientMessage } from "../../services/dhcpd/client_m
 import { Exchanges } from "../../services/dhcpd/exchanges.ts";
 import { Message } from "../../services/dhcpd/message.ts";
 import { Opt, Type } from "../../services/dhcpd/numbers.ts";
-import { bytes32 } from "../../services/dhcpd/options.ts";
+import { bytesOf32 } from "../../services/common/bytes.ts";
 import type { Reply } from "../../services/dhcpd/reply.ts";
-import { View } from "../../services/nex/view.ts";
+import { NexView } from "../../services/nex/view.ts";
 import { openNexStore } from "../../services/store/nex_store.ts";
 import { labEtcd } from "../lab/etcd.ts";
 
@@ -40,7 +40,7 @@ async function replicas(endpoint: string, count: number, deliver: (xid: number, 
     const send = (_: undefined, message: Message, reply: Reply) => deliver(message.xid, reply);
     const exchanges = new Exchanges<undefined>({
       store,
-      view: new View(store.mirror),
+      view: new NexView(store.mirror),
       log,
       send,
       flush() {},
@@ -99,13 +99,13 @@ Deno.test("two replicas and more clients than addresses, coming and going: no cl
   const conflicts = () => both.reduce((sum, { exchanges }) => sum + exchanges.counts.conflicts, 0);
   const isEnough = () => acks > 1000 && naks > 5 && conflicts() > 50;
   const client = async (mac: string) => {
-    const server = [Opt.serverId, bytes32(SERVER)] as const;
+    const server = [Opt.serverId, bytesOf32(SERVER)] as const;
     let mine = 0;
     for (let round = 0; round < (isEnough() ? ROUNDS : MOST_ROUNDS); round++) {
       if (!mine) {
         const offer = await ask({ type: Type.discover, mac });
         if (!offer) continue;
-        const options = [[Opt.requestedAddress, bytes32(offer.yiaddr)], server] as const;
+        const options = [[Opt.requestedAddress, bytesOf32(offer.yiaddr)], server] as const;
         const answer = await ask({ type: Type.request, mac, options });
         if (answer?.type === Type.nak) naks++;
         if (answer?.type !== Type.ack) continue;
@@ -123,7 +123,7 @@ Deno.test("two replicas and more clients than addresses, coming and going: no cl
       const gone = { type: Math.random() < 0.95 ? Type.release : Type.decline, mac };
       const options = gone.type === Type.release
         ? { ciaddr: mine, options: [server] }
-        : { options: [[Opt.requestedAddress, bytes32(mine)], server] as const };
+        : { options: [[Opt.requestedAddress, bytesOf32(mine)], server] as const };
       await ask({ ...gone, ...options }, 5);
       mine = 0;
     }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { View } from "../../services/nex/view.ts";
+import { NexView } from "../../services/nex/view.ts";
 import { openStore } from "../../services/store/store.ts";
 import { nexSchema } from "../../services/store/records.ts";
 import { labEtcd } from "../lab/etcd.ts";
@@ -25,7 +25,7 @@ Deno.test("A list of 10,000 members cut short by kill -9 leaves a prefix of itse
   const store = openStore({ endpoints: [etcd.endpoint], schema: nexSchema });
   try {
     await store.mirror.ready();
-    const view = new View(store.mirror);
+    const view = new NexView(store.mirror);
     const file = `${services.directory}/big.yml`;
     await Deno.writeTextFile(file, spec());
     const nexd = await services.start("nexd");

@@ -11,7 +11,7 @@ import { Message } from "../../services/dhcpd/message.ts";
 import { BOOTREPLY, CHADDR_AT, Opt, Type } from "../../services/dhcpd/numbers.ts";
 import { handle } from "../../services/dhcpd/protocol.ts";
 import { destination, ReplyWriter } from "../../services/dhcpd/reply.ts";
-import { View } from "../../services/nex/view.ts";
+import { NexView } from "../../services/nex/view.ts";
 import { MemoryStore } from "../../services/store/memory_store.ts";
 import { nexSchema } from "../../services/store/records.ts";
 
@@ -124,7 +124,7 @@ export function fuzz(count: number, seed: number): Record<string, number> {
   const seen: Record<string, number> = {};
   const fresh = () => {
     const store = new MemoryStore(nexSchema, { "/net/fuzz": JSON.stringify(net) });
-    return { store, view: new View(store.mirror), offers: new Offers() };
+    return { store, view: new NexView(store.mirror), offers: new Offers() };
   };
   let state = fresh();
   for (let i = 0; i < count; i++) {

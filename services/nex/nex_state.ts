@@ -1,12 +1,12 @@
-/** What plans read: the names and addresses of one space, as they are or as they will be when a plan is carried out. */
+/** The state that plans read: the names and addresses of one space, as they are or as they will be once a plan is committed. */
 import type { Ip } from "../common/ip.ts";
 import type { WithheldRecord } from "../store/records.ts";
 import type { Guard } from "../store/types.ts";
 import type { Member } from "./member.ts";
 import type { Network } from "./network.ts";
 
-/** What a plan may ask of the state it starts from: the view, or a draft on top of it. */
-export interface Reader {
+/** The state that a plan starts from: the view of the mirror, or a draft on top of it. */
+export interface NexState {
   network(name: string): Network | undefined;
   networks(): Iterable<Network>;
   /** The MAC's membership of that network. */
@@ -18,23 +18,23 @@ export interface Reader {
   memberAt(address: string): Member | undefined;
   /** Who has the fully qualified name: nearly always one, or one MAC in several networks. */
   membersNamed(name: string): readonly Member[];
-  /** The name of the network that a member is in, also when it is gone; undefined when nothing tells. */
+  /** The name of a member's network, also where that is gone; undefined where it is not known. */
   netOf(member: Member): string | undefined;
   /** The network whose subnet holds the address. */
   networkAt(address: string | Ip | undefined): Network | undefined;
   /** The MAC that a claim's key holds, whether or not that member agrees. */
   claim(key: string): string | undefined;
-  /** The client that had the address last, while no other client has it. */
+  /** The client that had the address last, as long as no other client has it. */
   formerHolderOf(address: string): string | undefined;
-  /** Addresses kept from others: a client found them in use, or has a lease on them still. */
+  /** Addresses withheld from other clients: a client found them in use, or still has a lease on them. */
   readonly withheld: ReadonlyMap<string, WithheldRecord>;
-  /** Those of them that are held for the MAC's own leases. */
+  /** The withheld addresses that are held for the MAC's own leases. */
   heldFor(mac: string): readonly string[];
   /** Where a search for the lowest free address of the network's range starts. */
   lowest(network: Network): number;
-  /** True when an IPv4 address, as a 32-bit value, must not be given to anyone else. */
+  /** True when an IPv4 address, as a 32-bit value, must not be given to another client. */
   taken(address: number): boolean;
-  /** The guard under which a key is still as it was read. */
+  /** The guard that a key is unchanged since it was read. */
   guard(key: string): Guard;
   /** The newest mod revision of anything under a prefix, readable or not. */
   newestUnder(prefix: string): number;
