@@ -31,7 +31,7 @@ export type Code = typeof codes[keyof typeof codes];
 /** What a plugin answers when it cannot do what it is asked for. */
 export class CniError extends Error {
   override readonly name = "CniError";
-  constructor(readonly code: Code, message: string, readonly details = "") {
-    super(printable(message));
+  constructor(readonly code: Code, message: string, readonly details = "", options?: ErrorOptions) {
+    super(printable(message), options);
   }
 }

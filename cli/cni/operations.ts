@@ -1,8 +1,10 @@
-import { Agent, sentenceOf } from "./agent.ts";
+import type { AgentClient } from "../../services/agent/client/client.ts";
+import { AgentRefusal } from "../../services/agent/client/errors.ts";
+import { openAgent } from "./agent.ts";
 import { type Basics, readWanted, type Route } from "./config.ts";
 import type { Parameters } from "./environment.ts";
 import { CniError, codes } from "./error.ts";
-import type { Field, JsonObject } from "./json.ts";
+import { Field, type JsonObject } from "./json.ts";
 import { resultOf } from "./result.ts";
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
@@ -13,20 +15,22 @@ const STATUS_PATIENCE = 5000;
 export async function add(basics: Basics, parameters: Parameters): Promise<JsonObject> {
   const { version, json } = basics;
   const wanted = readWanted(basics, parameters);
-  using agent = new Agent(basics.agent);
+  const agent = openAgent(basics.agent);
   const network = await findNetwork(agent, wanted.network);
   const gateway = textOf(network, "gateway").split("/")[0] ?? "";
   const routes: Route[] = wanted.routes.map((route) => ({ ...route, gw: route.gw ?? gateway }));
-  const { body } = await agent.get("POST", "/attachments", {
-    attachment: attachmentOf(basics, parameters),
-    network_id: textOf(network, "id"),
-    netns: parameters.netns,
-    ipv4_address: wanted.address,
-    mac_address: wanted.mac,
-    routes,
-    host_route: wanted.gateway,
-    host_veth: wanted.hostInterface,
-  });
+  const body = answerOf(
+    await agent.attach({
+      attachment: attachmentOf(basics, parameters),
+      network_id: textOf(network, "id"),
+      netns: parameters.netns,
+      ipv4_address: wanted.address,
+      mac_address: wanted.mac,
+      routes,
+      host_route: wanted.gateway,
+      host_veth: wanted.hostInterface,
+    }),
+  );
   const endpoint = body.get("endpoint"), mtu = body.get("mtu").count() ?? 0;
   const outer = wanted.hostInterface
     ? { name: textOf(body, "host_veth_name") }
@@ -54,8 +58,7 @@ export async function add(basics: Basics, parameters: Parameters): Promise<JsonO
 
 /** Takes the container's interface away and gives its address back; done already, it is done. */
 export async function del(basics: Basics, parameters: Parameters): Promise<void> {
-  using agent = new Agent(basics.agent);
-  await agent.get("DELETE", `/attachments?${new URLSearchParams({ ...attachmentOf(basics, parameters) })}`);
+  await openAgent(basics.agent).detach(attachmentOf(basics, parameters));
 }
 
 /** @throws CniError 3, 103 when the container's interface is not what its ADD has made */
@@ -63,11 +66,13 @@ export async function check(basics: Basics, parameters: Parameters): Promise<voi
   readWanted(basics, parameters);
   const previous = basics.json.get("prevResult"), { ifname, netns } = parameters;
   if (!previous.given) throw new CniError(codes.config, "prevResult: missing; CHECK needs the result of ADD");
-  using agent = new Agent(basics.agent);
-  const query = new URLSearchParams({ ...attachmentOf(basics, parameters), netns });
-  const { refusal, ...answer } = await agent.ask("GET", `/attachments?${query}`);
-  if (refusal === "not-found") throw new CniError(codes.unknownContainer, sentenceOf(answer));
-  const { body } = answer.status < 300 ? answer : await agent.get("GET", `/attachments?${query}`);
+  const agent = openAgent(basics.agent);
+  const body = answerOf(
+    await agent.checkAttachment(attachmentOf(basics, parameters), netns).catch((error) => {
+      const unknown = error.cause instanceof AgentRefusal && error.cause.code === "not-found";
+      throw unknown ? new CniError(codes.unknownContainer, error.message) : error;
+    }),
+  );
   const endpoint = body.get("endpoint"), found = body.get("problems").texts();
   const all = previous.get("interfaces").list();
   const index = all.findIndex((each) => each.get("name").text() === ifname && each.get("sandbox").given);
@@ -92,9 +97,10 @@ export async function check(basics: Basics, parameters: Parameters): Promise<voi
 /** @throws CniError 50, 51 when nothing could be added */
 export async function status(basics: Basics, parameters: Parameters): Promise<void> {
   const wanted = readWanted(basics, parameters);
-  using agent = new Agent(basics.agent);
-  const { status, body } = await agent.ask("GET", "/readyz", undefined, STATUS_PATIENCE).catch(notAvailable);
-  if (status !== 200) {
+  const agent = openAgent(basics.agent);
+  const report = await agent.readiness({ timeoutMs: STATUS_PATIENCE }).catch(notAvailable);
+  if (!report.ready) {
+    const body = answerOf(report);
     const problems = body.get("problems").list().filter((problem) => problem.get("blocks").flag());
     const sentence = problems.map((problem) => `${textOf(problem, "what")}: ${textOf(problem, "fix")}`).join(
       "; ",
@@ -121,8 +127,7 @@ export async function gc(basics: Basics): Promise<void> {
     container: textOf(each, "containerID"),
     ifname: textOf(each, "ifname"),
   }));
-  using agent = new Agent(basics.agent);
-  await agent.get("PUT", "/attachments", { network: name, valid });
+  await openAgent(basics.agent).collectAttachments(name, valid);
 }
 
 function notAvailable(error: unknown): never {
@@ -130,15 +135,19 @@ function notAvailable(error: unknown): never {
   throw error;
 }
 
+/** An answer of the agent's, whose members are checked as they are read. */
+function answerOf(answer: unknown): Field {
+  return new Field("", answer);
+}
+
 function attachmentOf({ name }: Basics, { container, ifname }: Parameters) {
   return { network: name, container, ifname };
 }
 
 /** The overlay network of that id or name. @throws CniError 7 when there is none, or several */
-async function findNetwork(agent: Agent, wanted: string): Promise<Field> {
-  if (UUID.test(wanted)) return (await agent.get("GET", `/networks/${wanted}`)).body.get("network");
-  const { body } = await agent.get("GET", `/networks?${new URLSearchParams({ name: wanted })}`);
-  const [network, ...others] = body.get("networks").list();
+async function findNetwork(agent: AgentClient, wanted: string): Promise<Field> {
+  if (UUID.test(wanted)) return answerOf(await agent.network(wanted)).get("network");
+  const [network, ...others] = answerOf(await agent.networks({ name: wanted })).get("networks").list();
   if (!network) {
     throw new CniError(
       codes.config,

@@ -1,5 +1,6 @@
 /** The commands of `nex`. */
 import { Argument, Command, Option } from "commander";
+import { columns } from "../output.ts";
 import {
   declinedList,
   declinedTable,
@@ -7,7 +8,6 @@ import {
   formats,
   memberSpec,
   memberTable,
-  networkNames,
   networkSpec,
   networkTable,
   serialize,
@@ -86,13 +86,12 @@ function addGet(get: Command, session: Session): void {
   const command = (name: string, description: string) =>
     get.command(name).description(description)
       .addOption(new Option("-o, --output <format>", "how to print it").choices(formats).default("table"));
-  const { terminal } = session;
   const print = async (output: Format, table: () => string, value: () => unknown) =>
-    terminal.print(output === "table" ? table() : await serialize(value(), output));
+    session.terminal.print(output === "table" ? table() : await serialize(value(), output));
 
   command("networks", "the names of all networks").action(async ({ output }: { output: Format }) => {
     const { nets } = await session.call("GetNetworks", {});
-    await print(output, () => networkNames(nets, terminal.isTerminal), () => nets);
+    await print(output, () => columns(nets.map((name) => [name])), () => nets);
   });
   command("network", "a network's properties").argument("<net>")
     .action(async (name: string, { output }: { output: Format }) => {
@@ -105,15 +104,14 @@ function addGet(get: Command, session: Session): void {
       const { members, held } = await session.call("GetMembers", { network });
       await print(
         output,
-        () => memberTable(members, held, Date.now(), terminal.isTerminal),
+        () => memberTable(members, held, Date.now()),
         () => memberSpec(network, members, held),
       );
     });
   command("declined", "addresses that clients found in use and that are put aside").argument("[net]")
     .action(async (network: string | undefined, { output }: { output: Format }) => {
       const { declined } = await session.call("GetDeclined", { network: network ?? "" });
-      const table = () => declinedTable(declined, Date.now(), terminal.isTerminal);
-      await print(output, table, () => declinedList(declined));
+      await print(output, () => declinedTable(declined, Date.now()), () => declinedList(declined));
     });
 }
 

@@ -6,7 +6,7 @@ import { version } from "../../services/common/version.ts";
 import type { Shell } from "../completion.ts";
 import type { Terminal } from "../terminal.ts";
 import { type Format, Session } from "./session.ts";
-import { type Endpoint, endpointRow, type Network, networkDetails, networkRow } from "./show.ts";
+import { endpointRow, networkDetails, networkRow } from "./show.ts";
 import * as read from "./values.ts";
 
 export const NAME = "sand-agent-cli";
@@ -36,7 +36,7 @@ export function sandProgram(terminal: Terminal): Command {
   program.command("version").description("print this program's version and the agent's").action(async () => {
     session.line(`Client version: ${version}`);
     const agent = await session.agent();
-    const answer = await session.wait(agent.ask<{ version: string }>("version", "GET", "/version"));
+    const answer = await session.wait(agent.version());
     session.line(`Server version: ${answer.version}`);
   });
   program.command("completion").description("print a shell's completion script")
@@ -56,7 +56,7 @@ function addNetworks(program: Command, session: Session): void {
       const body = { name, ip_range: ipRange };
       const agent = await session.agent();
       const answer = await session.wait(
-        agent.ask<{ network: Network; warning?: string }>("network", "POST", "/networks", { body }),
+        agent.createNetwork(body),
       );
       session.show(output, answer, () => ["New network created:", `* ${networkDetails(answer.network)}`]);
       if (answer.warning) session.warn(answer.warning);
@@ -65,7 +65,7 @@ function addNetworks(program: Command, session: Session): void {
     .action(async ({ output }: { output: Format }) => {
       const agent = await session.agent();
       const answer = await session.wait(
-        agent.ask<{ networks: Network[] | null }>("networks", "GET", "/networks"),
+        agent.networks(),
       );
       const rows = (answer.networks ?? []).map((network) => `* ${networkRow(network)}`);
       session.show(
@@ -78,7 +78,7 @@ function addNetworks(program: Command, session: Session): void {
     .action(async ({ network, output }: { network: string; output: Format }) => {
       const agent = await session.agent();
       const answer = await session.wait(
-        agent.ask<{ network: Network }>("network", "GET", `/networks/${network}`),
+        agent.network(network),
       );
       session.show(output, answer, () => [networkRow(answer.network)]);
     });
@@ -94,7 +94,7 @@ function addNetworks(program: Command, session: Session): void {
           deleteEndpoints(agent, options.network, { ...options, onDeleted: deleted(session) }),
         );
       }
-      await session.wait(agent.call("DELETE", `/networks/${options.network}`));
+      await session.wait(agent.deleteNetwork(options.network));
       session.line(`Network ${options.network} has been deleted`);
     });
 }
@@ -145,12 +145,12 @@ function addEndpoints(program: Command, session: Session): void {
     .addOption(format())
     .action(async (options: { network?: string; hostname?: string; output: Format }) => {
       const hostname = options.hostname === "all" ? "" : options.hostname;
-      const query = {
+      const filter = {
         ...(options.network && { network_id: options.network }),
         ...(hostname && { hostname }),
       };
       const agent = await session.agent();
-      const answer = await session.wait(agent.ask<EndpointList>("endpoints", "GET", "/endpoints", { query }));
+      const answer = await session.wait(agent.endpoints(filter));
       const rows = (answer.endpoints ?? []).map((endpoint) => `* ${endpointRow(endpoint)}`);
       session.show(options.output, answer, () => ["List of endpoints:", ...rows]);
       if (answer.warning) session.warn(answer.warning);
@@ -174,10 +174,7 @@ function addEndpoints(program: Command, session: Session): void {
       };
       const agent = await session.agent();
       const answer = await session.wait(
-        agent.ask<CreatedEndpoint>("endpoint", "POST", "/endpoints", {
-          body,
-          ...(wait && { query: { wait: wait.text }, waits: wait.ms }),
-        }),
+        agent.createEndpoint(body, { wait }),
       );
       session.show(output, answer, () => ["New endpoint created:", `* ${endpointRow(answer.endpoint)}`]);
       if (answer.pending_hosts?.length) {
@@ -193,15 +190,10 @@ function addEndpoints(program: Command, session: Session): void {
     .action(async ({ endpoint, force }: { endpoint: string; force?: boolean }) => {
       const agent = await session.agent();
       await session.wait(
-        agent.call("DELETE", `/endpoints/${endpoint}`, force ? { query: { force: "1" } } : {}),
+        agent.deleteEndpoint(endpoint, { force: force ?? false }),
       );
       deleted(session)(endpoint);
     });
-}
-
-interface EndpointList {
-  readonly endpoints: readonly Endpoint[] | null;
-  readonly warning?: string;
 }
 
 interface EndpointOptions {
@@ -210,11 +202,6 @@ interface EndpointOptions {
   readonly ip?: string;
   readonly wait?: read.Duration;
   readonly output: Format;
-}
-
-interface CreatedEndpoint {
-  readonly endpoint: Endpoint;
-  readonly pending_hosts?: readonly string[];
 }
 
 const deleted = (session: Session) => (id: string) => session.line(`Endpoint '${id}' deleted.`);

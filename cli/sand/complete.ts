@@ -1,23 +1,24 @@
 import type { Command } from "commander";
 import { complete } from "../completion.ts";
+import type { Agent } from "./agent.ts";
 import { openAgent } from "./session.ts";
 import { apiUrl, duration } from "./values.ts";
 
 /** How long a shell may wait for the agent. */
 const TIMEOUT = duration("1s");
 
-/** Options whose values the agent knows: where they are listed, and under which properties. */
-const listed: Record<string, [list: string, property: string]> = {
-  network: ["networks", "id"],
-  endpoint: ["endpoints", "id"],
-  hostname: ["endpoints", "hostname"],
+/** Options whose values the agent knows. */
+const known: Readonly<Record<string, (agent: Agent) => Promise<string[]>>> = {
+  network: async (agent) => ((await agent.networks()).networks ?? []).map(({ id }) => id),
+  endpoint: async (agent) => ((await agent.endpoints()).endpoints ?? []).map(({ id }) => id),
+  hostname: async (agent) => ((await agent.endpoints()).endpoints ?? []).map(({ hostname }) => hostname),
 };
 
 /** The words that may stand in place of the last of `words`; ids and hosts come from the agent. */
 export function completeSand(program: Command, words: readonly string[]): Promise<string[]> {
   return complete(program, words, async ({ argument, options }) => {
-    const [list, property] = listed[argument] ?? [];
-    if (!list || !property) return [];
+    const values = known[argument];
+    if (!values) return [];
     try {
       const { apiUrl: url, ...files } = { ...program.opts(), ...options };
       const agent = await openAgent({
@@ -25,12 +26,7 @@ export function completeSand(program: Command, words: readonly string[]): Promis
         apiUrl: typeof url === "string" ? apiUrl(url) : url,
         timeout: TIMEOUT,
       });
-      const answer = await agent.ask<Record<string, Record<string, string>[] | null>>(
-        list,
-        "GET",
-        `/${list}`,
-      );
-      return [...new Set(answer[list]?.map((item) => item[property] ?? "") ?? [])];
+      return [...new Set(await values(agent))];
     } catch {
       return []; // there is no place for the reason in the middle of a line
     }

@@ -1,6 +1,8 @@
 import { once } from "node:events";
 import type { ClientRequest, IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
+import { hostOf, portOf } from "../../services/common/host_port.ts";
+import { EndStream } from "../../services/common/http/end_stream.ts";
 import { messageOf, Refusal } from "../../services/common/refusal.ts";
 import { serverCheck } from "../../services/common/server_identity.ts";
 import { version } from "../../services/common/version.ts";
@@ -8,7 +10,7 @@ import type { Agent } from "./agent.ts";
 import { explained } from "./explain.ts";
 import { beginBody, type RequestBody } from "./request_body.ts";
 import { systemAuthorities } from "./tls.ts";
-import { type Duration, duration, type Headers, hostOf, portOf } from "./values.ts";
+import { type Duration, duration, type Headers } from "./values.ts";
 
 export interface CurlRequest {
   readonly network: string;
@@ -42,7 +44,7 @@ export async function curl(agent: Agent, request: CurlRequest): Promise<void> {
 async function exchange(agent: Agent, request: CurlRequest): Promise<void> {
   const { network, url } = request;
   const [tunnel, body] = await Promise.all([
-    agent.connect(network, hostOf(url), portOf(url)),
+    agent.connect(network, hostOf(url), portOf(url)).then((end) => new EndStream(end)),
     Deno.stdin.isTerminal() ? { start: [] } : beginBody(Deno.stdin.readable),
   ]);
   const peer = {

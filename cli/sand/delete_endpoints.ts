@@ -1,6 +1,7 @@
+import { AgentRefusal } from "../../services/agent/client/errors.ts";
+import type { Endpoint } from "../../services/agent/client/types.ts";
 import { Refusal } from "../../services/common/refusal.ts";
-import { type Agent, ApiError } from "./agent.ts";
-import type { Endpoint } from "./show.ts";
+import type { Agent } from "./agent.ts";
 
 export interface DeleteOptions {
   /** True: where a host's agent cannot be reached, its endpoints are deleted without it. */
@@ -16,10 +17,7 @@ type Way = (id: string) => Promise<boolean>;
  * address that its endpoints' records give. Endpoints that are gone by then are passed over.
  */
 export async function deleteEndpoints(agent: Agent, network: string, options: DeleteOptions): Promise<void> {
-  const query = { network_id: network };
-  const { endpoints } = await agent.ask<{ endpoints: Endpoint[] | null }>("endpoints", "GET", "/endpoints", {
-    query,
-  });
+  const { endpoints } = await agent.endpoints({ network_id: network });
   const ways = new Map<string, Way>();
   for (const endpoint of endpoints ?? []) {
     const { id, hostname } = endpoint;
@@ -51,16 +49,16 @@ function waysTo(
       throw new Refusal("unavailable", message, { cause: error });
     }
   };
-  const forced: Way = (id) => remove(agent, id, { force: "1" });
+  const forced: Way = (id) => remove(agent, id, true);
   return force ? [here, there, forced] : [here, there];
 }
 
-async function remove(agent: Agent, id: string, query: Record<string, string> = {}): Promise<boolean> {
+async function remove(agent: Agent, id: string, force = false): Promise<boolean> {
   try {
-    await agent.call("DELETE", `/endpoints/${encodeURIComponent(id)}`, { query });
+    await agent.deleteEndpoint(id, { force });
     return true;
   } catch (error) {
-    if (error instanceof ApiError && error.status === 404) return false;
+    if (error instanceof AgentRefusal && error.status === 404) return false;
     throw error;
   }
 }

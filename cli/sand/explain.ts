@@ -48,7 +48,7 @@ const reasons: readonly [RegExp, (peer: Peer, said: string) => string][] = [
   ],
   [/InvalidContentType|WRONG_VERSION/, () => "it does not speak TLS: use http:// in place of https://"],
   [
-    /Parse Error/,
+    /Parse Error|no answer of HTTP/,
     ({ closed }) =>
       closed ? "it does not speak HTTP" : "it does not speak HTTP; if that is TLS, use https://",
   ],

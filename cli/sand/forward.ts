@@ -1,9 +1,10 @@
 import type { Duplex } from "node:stream";
 import { formatHostPort } from "../../services/common/host_port.ts";
+import { EndStream } from "../../services/common/http/end_stream.ts";
+import { ConnectionEnd } from "../../services/common/http/ends.ts";
 import { messageOf } from "../../services/common/refusal.ts";
 import { onStopSignals } from "../../services/common/signals.ts";
 import type { Agent } from "./agent.ts";
-import { streamOf } from "./dial.ts";
 
 /** A TCP server inside a network. */
 export interface Target {
@@ -22,11 +23,11 @@ export interface ForwardEvents {
 /**
  * Forwards every connection to a free port of this machine's loopback to `target`, until SIGINT or SIGTERM.
  *
- * @throws ApiError at once, when there is no such network.
+ * @throws AgentRefusal at once, when there is no such network.
  */
 export async function forward(agent: Agent, target: Target, events: ForwardEvents): Promise<void> {
   const stop = onStopSignals();
-  await agent.ask("network", "GET", `/networks/${target.network}`);
+  await agent.network(target.network);
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   stop.signal.addEventListener("abort", () => listener.close());
   if (stop.signal.aborted) return;
@@ -36,10 +37,13 @@ export async function forward(agent: Agent, target: Target, events: ForwardEvent
     const fail = (error: unknown) =>
       events.onFailure(`connection from ${address(connection.remoteAddr)}: ${messageOf(error)}`);
     agent.connect(target.network, target.ip, target.port)
-      .then((tunnel) => join(streamOf(connection), tunnel, fail), (error) => {
-        connection.close();
-        fail(error);
-      });
+      .then(
+        (tunnel) => join(new EndStream(new ConnectionEnd(connection)), new EndStream(tunnel), fail),
+        (error) => {
+          connection.close();
+          fail(error);
+        },
+      );
   }
 }
 

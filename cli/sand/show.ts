@@ -1,32 +1,6 @@
 /** How networks and endpoints look on a terminal. */
+import type { Endpoint, Network } from "../../services/agent/client/types.ts";
 import { printable } from "../output.ts";
-
-/** What the API says of a network; more than is read here. */
-export interface Network {
-  readonly id: string;
-  readonly name: string;
-  readonly type: string;
-  readonly ip_range: string;
-  readonly vxlan_vni: number;
-  /** Why nothing is made of its record in etcd. */
-  readonly broken?: string;
-  /** It is being deleted, and waits for these hosts. */
-  readonly deleting?: boolean;
-  readonly pending_hosts?: readonly string[];
-}
-
-/** What the API says of an endpoint; more than is read here. */
-export interface Endpoint {
-  readonly id: string;
-  readonly network_id: string;
-  readonly hostname: string;
-  readonly host_ip: string;
-  readonly api_hostname: string;
-  readonly target_netns_path: string;
-  /** In CIDR form. */
-  readonly target_veth_ip: string;
-  readonly active: boolean;
-}
 
 /** `[ID] NAME (overlay VNI: V)`, and behind it what is the matter with the network. */
 export function networkRow(network: Network): string {

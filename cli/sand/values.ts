@@ -2,6 +2,7 @@
 import { InvalidArgumentError } from "commander";
 import { tryParseDuration } from "../../services/common/duration.ts";
 import { tryParseGoInteger } from "../../services/common/go_number.ts";
+import { hostOf } from "../../services/common/host_port.ts";
 import { Ip } from "../../services/common/ip.ts";
 
 /** A time as Go writes it, like `1m30s`. */
@@ -86,14 +87,4 @@ export function insideUrl(text: string): URL {
     );
   }
   return url;
-}
-
-/** A URL's host, an IPv6 address without its brackets. */
-export function hostOf(url: URL): string {
-  return url.hostname.replace(/^\[(.*)\]$/, "$1");
-}
-
-/** A URL's port, also where it is the scheme's own. */
-export function portOf(url: URL): number {
-  return Number(url.port) || (url.protocol === "https:" ? 443 : 80);
 }

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { InvalidArgumentError } from "commander";
+import { hostOf, portOf } from "../../services/common/host_port.ts";
 import * as read from "./values.ts";
 
 Deno.test("values that are none are refused with the value and what would be right", () => {
@@ -45,7 +46,7 @@ Deno.test("header() keeps the values of a name in their order", () => {
 });
 
 Deno.test("a URL tells its host and port, also those that it leaves out", () => {
-  const at = (text: string) => [read.hostOf(read.insideUrl(text)), read.portOf(read.insideUrl(text))];
+  const at = (text: string) => [hostOf(read.insideUrl(text)), portOf(read.insideUrl(text))];
   assert.deepEqual(at("http://10.0.0.2"), ["10.0.0.2", 80]);
   assert.deepEqual(at("https://10.0.0.2/a"), ["10.0.0.2", 443]);
   assert.deepEqual(at("HTTP://[fd00::1]:8080/"), ["fd00::1", 8080]);

@@ -22,10 +22,12 @@ const RELEASE_PATIENCE = 30_000;
 /** Ends the hold on a store that the agent does not believe. */
 async function release(args: string[]): Promise<number> {
   const { config: file } = readOptions(args, { config: { type: "string" } });
-  const at = formatHostPort(loadConfig({ file }).agent.metricsListen);
-  const answer = await ask(`http://${at}/release`, "POST", RELEASE_PATIENCE).catch((error) => {
+  const at = loadConfig({ file }).agent.metricsListen;
+  const answer = await ask(at, "POST", "/release", RELEASE_PATIENCE).catch((error) => {
     const message =
-      `the agent does not answer at ${at}: ${messageOf(error)}; start it with "strand agent", ` +
+      `the agent does not answer at ${formatHostPort(at)}: ${
+        messageOf(error)
+      }; start it with "strand agent", ` +
       "or correct agent.metrics-listen";
     throw new Refusal("unavailable", message, { cause: error });
   });

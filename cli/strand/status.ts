@@ -1,5 +1,4 @@
 import { type Config, type EtcdSettings, loadConfig } from "../../services/common/config.ts";
-import { formatHostPort } from "../../services/common/host_port.ts";
 import { UsageError } from "../../services/common/usage.ts";
 import { columns, jsonText, printable } from "../output.ts";
 import { systemTerminal } from "../terminal.ts";
@@ -32,7 +31,7 @@ async function probe(config: Config, file: string | undefined, asked: readonly s
     Promise.all(etcds(config, file).map(([{ tls }, endpoints]) => etcdStatus(endpoints, tls))),
     Promise.all(
       names.filter((name) => asked.length === 0 || asked.includes(name))
-        .map((name) => serviceStatus(name, formatHostPort(config[name].metricsListen))),
+        .map((name) => serviceStatus(name, config[name].metricsListen)),
     ),
   ]);
   // A DHCP server or an agent that was not asked for is not reported as missing.

@@ -1,5 +1,8 @@
 /** Asking a service how it is. */
-import { request as httpRequest } from "node:http";
+import { abortable } from "../../services/common/async.ts";
+import { formatHostPort, type HostPort } from "../../services/common/host_port.ts";
+import { dial } from "../../services/common/http/dial.ts";
+import { exchange } from "../../services/common/http/exchange.ts";
 import type { Note, Problem, Report } from "../../services/common/http_status.ts";
 import { messageOf } from "../../services/common/refusal.ts";
 
@@ -19,9 +22,10 @@ export interface Status {
 const PATIENCE = 2000;
 
 /** Asks one of our services at its `--metrics-listen` address. */
-export async function serviceStatus(service: string, address: string): Promise<Status> {
+export async function serviceStatus(service: string, at: HostPort): Promise<Status> {
+  const address = formatHostPort(at);
   try {
-    const report = JSON.parse((await ask(`http://${address}/readyz`)).body) as Report;
+    const report = JSON.parse((await ask(at, "GET", "/readyz")).body) as Report;
     const { ready, revision, lag, problems, notes } = report;
     return {
       service,
@@ -45,22 +49,25 @@ function away(service: string, address: string, error: unknown, fix: string): St
 }
 
 /** Sends a request without a body; its answer is small. */
-export function ask(
-  url: string,
-  method = "GET",
+export async function ask(
+  at: HostPort,
+  method: string,
+  path: string,
   patience = PATIENCE,
-): Promise<{ status: number | undefined; body: string }> {
-  const { promise, resolve, reject } = Promise.withResolvers<{ status: number | undefined; body: string }>();
-  const request = httpRequest(url, { method, timeout: patience, agent: false });
-  request.on("timeout", () => request.destroy(new Error(`no answer in ${patience / 1000} s`)));
-  request.on("error", reject);
-  request.on("response", (response) => {
-    let body = "";
-    response.setEncoding("utf8");
-    response.on("data", (chunk: string) => body += chunk);
-    response.on("error", reject);
-    response.on("end", () => resolve({ status: response.statusCode, body }));
-  });
-  request.end();
-  return promise;
+): Promise<{ status: number; body: string }> {
+  const late = AbortSignal.timeout(patience), host = formatHostPort(at);
+  try {
+    const end = await dial(at, { signal: late });
+    try {
+      const { status, body } = await abortable(exchange(end, { method, target: path, host }), late);
+      return { status, body: new TextDecoder().decode(body) };
+    } finally {
+      end.close();
+    }
+  } catch (error) {
+    if (late.aborted) throw new Error(`no answer in ${patience / 1000} s`);
+    // In the words that an operator knows from etcd's client too.
+    if (error instanceof Deno.errors.ConnectionRefused) throw new Error(`connect ECONNREFUSED ${host}`);
+    throw error;
+  }
 }

@@ -43,3 +43,13 @@ export function formatHostPort({ host, port }: HostPort): string {
 export function isLoopback(host: string): boolean {
   return host === "localhost" || host === "::1" || Ip.tryParse(host)?.bytes[0] === 127 && !host.includes(":");
 }
+
+/** A URL's host, an IPv6 address without its brackets. */
+export function hostOf(url: URL): string {
+  return url.hostname.replace(/^\[(.*)\]$/, "$1");
+}
+
+/** A URL's port, also where it is the scheme's own. */
+export function portOf(url: URL): number {
+  return Number(url.port) || (url.protocol === "https:" ? 443 : 80);
+}

@@ -129,7 +129,7 @@ Deno.test("curl says what went wrong in one line", async (t) => {
     ["no answer", [`${url}/gone`], "", /it closed the connection without an answer/],
     ["no TLS", [url.replace("http", "https"), "-k"], "", /it does not speak TLS/],
     ["silence", ["--timeout", "400ms", `${url}/silent`], "", /not answered in full within 400ms; --timeout/],
-    ["a closed port", ["http://127.0.0.1:1/"], "", /127\.0\.0\.1:1/],
+    ["nobody there", ["http://127.0.0.1:1/"], "", /127\.0\.0\.1:1/],
     ["no such network", ["-n", NETWORK.replace("3", "4"), url], "", /there is no network/],
   ];
   for (const [what, args, printed, says] of cases) {
@@ -202,12 +202,12 @@ Deno.test("what is sent to an agent, byte by byte", async () => {
   });
   const url = `http://127.0.0.1:${agent.port}`;
   const lines = (...lines: string[]) => lines.join("\r\n") + "\r\n\r\n";
-  const common = [`host: 127.0.0.1:${agent.port}`, `user-agent: sand-agent-cli/${version}`];
+  const host = `Host: 127.0.0.1:${agent.port}`, program = `User-Agent: sand-agent-cli/${version}`;
   assert.equal((await sand({ url }, ["curl", "-n", NETWORK, "http://10.0.0.9:8080/"])).stdout, "body");
   const connect = `CONNECT /networks/${NETWORK}?ip=10.0.0.9&port=8080 HTTP/1.1`;
-  assert.equal(request, lines(connect, ...common, "Connection: close"));
+  assert.equal(request, lines(connect, host, program));
   assert.equal((await sand({ url: `${url}/` }, ["network-create", "--name", "blau ä"])).code, 0);
-  const post = ["accept: application/json", "content-type: application/json", "content-length: 18"];
-  const head = lines("POST /networks HTTP/1.1", ...common, ...post, "Connection: close");
+  const json = [program, "Accept: application/json", "Content-Type: application/json"];
+  const head = lines("POST /networks HTTP/1.1", host, "Connection: close", "Content-Length: 18", ...json);
   assert.equal(request, `${head}{"name":"blau ä"}`);
 });

@@ -1,43 +1,20 @@
 /** The HTTP API of an agent, asked from inside its host's namespace. */
+import { connectIn } from "../../ffi/sockets_in.ts";
+import { AgentClient, type AgentClientOptions, sentenceIn } from "../../services/agent/client/client.ts";
+import { AgentRefusal } from "../../services/agent/client/errors.ts";
+import type { Endpoint, Network, NewNetwork } from "../../services/agent/client/types.ts";
+import { ConnectionEnd } from "../../services/common/http/ends.ts";
 import { type Answer, type Question, requestIn } from "./http_in.ts";
 
-export interface ApiNetwork {
-  readonly id: string;
-  readonly created_at: string;
-  readonly name: string;
-  readonly type: string;
-  readonly ns_handle_path: string;
-  readonly vxlan_vni: number;
-  readonly ip_range: string;
-  readonly gateway: string;
+export interface ApiNetwork extends Network {
   /** In etcd, not in the API's answers. */
   readonly strand_vxlan_port?: number;
 }
 
-export interface ApiEndpoint {
-  readonly id: string;
-  readonly network_id: string;
-  readonly hostname: string;
-  readonly host_ip: string;
-  readonly api_hostname: string;
-  readonly created_at: string;
-  readonly target_netns_path: string;
-  readonly overlay_veth_name: string;
-  readonly overlay_veth_mac: string;
-  readonly target_veth_name: string;
-  readonly target_veth_mac: string;
-  readonly target_veth_ip: string;
-  readonly active: boolean;
+export interface ApiEndpoint extends Endpoint {
   /** In etcd, not in the API's answers. */
   readonly strand_host_route?: boolean;
   readonly strand_host_veth?: string;
-}
-
-export interface NewNetwork {
-  readonly id?: string;
-  readonly name?: string;
-  readonly ip_range?: string;
-  readonly gateway?: string;
 }
 
 export interface NewEndpoint {
@@ -52,52 +29,67 @@ export interface NewEndpoint {
 /** An answer that is no success. */
 export class ApiError extends Error {
   override readonly name = "ApiError";
-  constructor(readonly asked: string, readonly status: number, readonly sentence: string) {
-    super(`${asked}: ${status} ${sentence}`);
+  constructor(agent: string, readonly status: number, readonly sentence: string) {
+    super(`${agent}: ${status} ${sentence}`);
   }
 }
 
 export const API_PORT = 9999, METRICS_PORT = 9643;
 
-export class Api {
-  /** @param namespace A descriptor of the host's namespace. */
-  constructor(private readonly namespace: number) {}
+/** A client whose refusals are ApiErrors. */
+export function apiClient(options: AgentClientOptions): AgentClient {
+  const client: AgentClient = new AgentClient({
+    ...options,
+    explain: (error) =>
+      error instanceof AgentRefusal ? new ApiError(client.name, error.status, error.sentence ?? "") : error,
+  });
+  return client;
+}
 
-  async networks(): Promise<ApiNetwork[]> {
-    return (await this.#json<{ networks: ApiNetwork[] }>({ path: "/networks" })).networks;
+export class Api {
+  readonly #client: AgentClient;
+
+  /** @param namespace A descriptor of the host's namespace. */
+  constructor(private readonly namespace: number) {
+    const at = { hostname: "127.0.0.1", port: API_PORT };
+    this.#client = apiClient({
+      address: { host: at.hostname, port: at.port },
+      connect: async (signal) => new ConnectionEnd(await connectIn(namespace, { ...at, signal })),
+    });
+  }
+
+  async networks(): Promise<readonly ApiNetwork[]> {
+    return (await this.#client.networks()).networks ?? [];
   }
 
   async network(id: string): Promise<ApiNetwork> {
-    return (await this.#json<{ network: ApiNetwork }>({ path: `/networks/${id}` })).network;
+    return (await this.#client.network(id)).network;
   }
 
   async createNetwork(network: NewNetwork = {}): Promise<ApiNetwork> {
-    const body = JSON.stringify(network);
-    return (await this.#json<{ network: ApiNetwork }>({ method: "POST", path: "/networks", body })).network;
+    return (await this.#client.createNetwork(network)).network;
   }
 
   async deleteNetwork(id: string): Promise<void> {
-    await this.#json({ method: "DELETE", path: `/networks/${id}` });
+    await this.#client.deleteNetwork(id);
   }
 
   async endpoints(filter: { network_id?: string; hostname?: string } = {}): Promise<ApiEndpoint[]> {
-    const path = `/endpoints?${new URLSearchParams(filter)}`;
-    return (await this.#json<{ endpoints: ApiEndpoint[] }>({ path })).endpoints;
+    return [...(await this.#client.endpoints(filter)).endpoints ?? []];
   }
 
   async createEndpoint(network: string, options: NewEndpoint = {}): Promise<ApiEndpoint> {
     const { netns, wait, ...rest } = options;
-    const body = JSON.stringify({
+    const answer = await this.#client.createEndpoint({
       network_id: network,
       ...rest,
       ...(netns !== undefined && { activate: true, activate_params: { ns_handle_path: netns } }),
-    });
-    const path = wait === undefined ? "/endpoints" : `/endpoints?wait=${wait}`;
-    return (await this.#json<{ endpoint: ApiEndpoint }>({ method: "POST", path, body })).endpoint;
+    }, { wait: wait === undefined ? undefined : { text: wait, ms: 0 } });
+    return answer.endpoint;
   }
 
   async deleteEndpoint(id: string, { force = false } = {}): Promise<void> {
-    await this.#json({ method: "DELETE", path: `/endpoints/${id}${force ? "?force=1" : ""}` });
+    await this.#client.deleteEndpoint(id, { force });
   }
 
   /** Any request; its answer may be an error. */
@@ -109,20 +101,9 @@ export class Api {
   status(path: string): Promise<Answer> {
     return requestIn(this.namespace, { hostname: "127.0.0.1", port: METRICS_PORT }, { path, timeout: 5_000 });
   }
-
-  async #json<T>(question: Question): Promise<T> {
-    const { status, body } = await this.ask(question);
-    if (status >= 200 && status < 300) return (body === "" ? undefined : JSON.parse(body)) as T;
-    throw new ApiError(`${question.method ?? "GET"} ${question.path}`, status, sentenceOf(body));
-  }
 }
 
 /** The sentence of `{"error": "sentence"}`; the body itself where it is something else. */
 export function sentenceOf(body: string): string {
-  try {
-    const { error } = JSON.parse(body) as { error?: unknown };
-    return typeof error === "string" ? error : body;
-  } catch {
-    return body;
-  }
+  return sentenceIn(body) ?? body;
 }

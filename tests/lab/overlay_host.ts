@@ -1,7 +1,7 @@
 import { libc } from "../../ffi/libc.ts";
 import { openNamespace, removeNamespace } from "../../ffi/netns.ts";
 import { type Host, type Lab, type Output, Process, run, strandCommand } from "./host.ts";
-import { Api, type ApiEndpoint, ApiError, type NewEndpoint } from "./overlay_api.ts";
+import { Api, apiClient, type ApiEndpoint, type NewEndpoint } from "./overlay_api.ts";
 import { addressOf } from "./overlay_judge.ts";
 import { until } from "./until.ts";
 
@@ -138,21 +138,13 @@ export class OverlayHost implements AsyncDisposable {
   async attachAs(network: string, container: Host, { hostRoute = false, hostVeth = false } = {}) {
     // `eth0` and the like would be taken by the second.
     const ifname = `net${this.made++}`;
-    const asked = "POST /attachments";
-    using client = Deno.createHttpClient({ proxy: { transport: "unix", path: this.socket } });
-    const answer = await fetch("http://agent/attachments", {
-      client,
-      method: "POST",
-      body: JSON.stringify({
-        attachment: { network, container: crypto.randomUUID(), ifname },
-        network_id: network,
-        netns: container.path,
-        host_route: hostRoute,
-        host_veth: hostVeth,
-      }),
+    const { endpoint } = await apiClient({ address: { socket: this.socket } }).attach({
+      attachment: { network, container: crypto.randomUUID(), ifname },
+      network_id: network,
+      netns: container.path,
+      host_route: hostRoute,
+      host_veth: hostVeth,
     });
-    const { endpoint, error } = await answer.json() as { endpoint: ApiEndpoint; error?: string };
-    if (!answer.ok) throw new ApiError(asked, answer.status, error ?? "");
     return { container, endpoint, address: addressOf(endpoint) } satisfies Attached;
   }
 

@@ -1,5 +1,4 @@
-import { Buffer } from "node:buffer";
-import { EndDuplex } from "./end_duplex.ts";
+import { EndStream } from "./end_stream.ts";
 import type { End } from "./ends.ts";
 import type { Peer } from "./request_socket.ts";
 
@@ -7,7 +6,7 @@ import type { Peer } from "./request_socket.ts";
  * The connection under TLS. Node's TLS reads on into memory without limit while it is paused, so the reader of what was
  * decrypted holds this connection instead; the kernel then holds the client back.
  */
-export class UnderTls extends EndDuplex {
+export class UnderTls extends EndStream {
   readonly remoteAddress: string | undefined;
   #held = false;
   #waiting = false;
@@ -28,10 +27,6 @@ export class UnderTls extends EndDuplex {
 
   override _read(): void {
     this.#waiting = this.#held;
-    if (this.#waiting) return;
-    this.transport.read().then(
-      (bytes) => this.push(bytes ? Buffer.from(bytes.slice().buffer) : null),
-      (error) => this.destroy(error),
-    );
+    if (!this.#waiting) super._read();
   }
 }

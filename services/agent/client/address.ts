@@ -1,0 +1,28 @@
+import type { Address } from "../../common/http/dial.ts";
+import { hostOf, portOf } from "../../common/host_port.ts";
+import { invalid } from "../../common/refusal.ts";
+import type { TlsMaterial } from "../../common/tls.ts";
+
+/**
+ * Where an agent's API is: `http://host:9999`, `https://host:9999`, or `unix:/run/strand/agent.sock`.
+ *
+ * @param tls For https: the authority, and a client certificate with its key.
+ * @throws Refusal "invalid"
+ */
+export function agentAddress(url: string | URL, tls?: TlsMaterial): Address {
+  const parsed = URL.parse(url);
+  switch (parsed?.protocol) {
+    case "unix:":
+      return { socket: decodeURIComponent(parsed.pathname) };
+    case "http:":
+      return { host: hostOf(parsed), port: portOf(parsed) };
+    case "https:":
+      return { host: hostOf(parsed), port: portOf(parsed), tls: tls ?? none };
+    default:
+      throw invalid(
+        `"${url}" is not the URL of an agent, like http://localhost:9999 or unix:/run/strand/agent.sock`,
+      );
+  }
+}
+
+const none: TlsMaterial = { cert: undefined, key: undefined, ca: undefined };

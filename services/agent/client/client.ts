@@ -1,0 +1,286 @@
+/**
+ * A client of an agent's HTTP API: every verb as a typed method, with the agent's own sentence in its errors, a deadline
+ * for each call, TLS with a client certificate, and the Unix socket of the agent's host. The command lines and the CNI
+ * plugin use it; so may other programs.
+ *
+ * @example
+ * const agent = new AgentClient({ address: agentAddress("https://host-a:9999", tls) });
+ * const { network } = await agent.createNetwork({ name: "blue" });
+ * const { endpoint } = await agent.createEndpoint({
+ *   network_id: network.id,
+ *   activate: true,
+ *   activate_params: { ns_handle_path: "/var/run/netns/web" },
+ * });
+ */
+import { abortable } from "../../common/async.ts";
+import { formatHostPort } from "../../common/host_port.ts";
+import { type Address, dial } from "../../common/http/dial.ts";
+import { type End, RestEnd } from "../../common/http/ends.ts";
+import { exchange, type HttpResponse } from "../../common/http/exchange.ts";
+import type { Report } from "../../common/http_status.ts";
+import { AgentRefusal, AgentUnavailable } from "./errors.ts";
+import type {
+  Attached,
+  Attachment,
+  Checked,
+  Endpoint,
+  Network,
+  NewAttachment,
+  NewEndpoint,
+  NewNetwork,
+} from "./types.ts";
+
+export interface AgentClientOptions {
+  readonly address: Address;
+  /** What the agent is called in messages; its address otherwise. */
+  readonly name?: string;
+  /** What comes before every path, where a proxy serves the API below one. */
+  readonly basePath?: string;
+  readonly userAgent?: string;
+  /** How long an answer may take, in ms (30,000); 0: for ever. */
+  readonly timeoutMs?: number;
+  /** Makes the connections in place of dial(). */
+  readonly connect?: (signal: AbortSignal) => Promise<End>;
+  /** Puts what goes wrong in the caller's words: its result is thrown. */
+  readonly explain?: (error: AgentRefusal | AgentUnavailable) => Error | Promise<Error>;
+}
+
+/** A request that has no method of its own here. */
+export interface AgentRequest {
+  readonly method: string;
+  readonly path: string;
+  readonly query?: Readonly<Record<string, string>>;
+  /** What is sent as JSON. */
+  readonly body?: unknown;
+  /** In place of that of the client. */
+  readonly timeoutMs?: number;
+}
+
+/** The longest that a timer takes, in ms. */
+const LONGEST = 2 ** 31 - 1;
+/** So much of what refuses a CONNECT is read, in bytes. */
+const LONGEST_REFUSAL = 65_536;
+
+/** Every method throws AgentRefusal when the agent refuses, and AgentUnavailable when there is no answer from it. */
+export class AgentClient {
+  readonly #options: AgentClientOptions;
+  /** What the agent is called in messages. */
+  readonly name: string;
+
+  constructor(options: AgentClientOptions) {
+    const { address } = options;
+    this.#options = options;
+    this.name = options.name ?? ("socket" in address ? address.socket : formatHostPort(address));
+  }
+
+  version(): Promise<{ version: string }> {
+    return this.#call("version", { method: "GET", path: "/version" });
+  }
+
+  /** Those of all hosts; `networks` is null in answers of SAND's agent where there is none. */
+  networks(filter: { readonly name?: string } = {}): Promise<{ networks: readonly Network[] | null }> {
+    return this.#call("networks", { method: "GET", path: "/networks", query: given(filter) });
+  }
+
+  network(id: string): Promise<{ network: Network }> {
+    return this.#call("network", { method: "GET", path: `/networks/${encodeURIComponent(id)}` });
+  }
+
+  createNetwork(body: NewNetwork = {}): Promise<{ network: Network; warning?: string }> {
+    return this.#call("network", { method: "POST", path: "/networks", body });
+  }
+
+  async deleteNetwork(id: string): Promise<void> {
+    await this.request({ method: "DELETE", path: `/networks/${encodeURIComponent(id)}` });
+  }
+
+  /** Those of all hosts, or what `filter` leaves of them; `endpoints` as with {@link networks}. */
+  endpoints(
+    filter: { readonly network_id?: string; readonly hostname?: string } = {},
+  ): Promise<{ endpoints: readonly Endpoint[] | null; warning?: string }> {
+    return this.#call("endpoints", { method: "GET", path: "/endpoints", query: given(filter) });
+  }
+
+  /**
+   * Makes an endpoint on the agent's host.
+   *
+   * @param options.wait The agent answers when every host has programmed it, or after this time; `text` as Go writes
+   * it, like 5s. It is added to the deadline.
+   * @returns `pending_hosts` has those that have not programmed it by then.
+   */
+  createEndpoint(
+    body: NewEndpoint,
+    { wait }: { readonly wait?: { readonly text: string; readonly ms: number } | undefined } = {},
+  ): Promise<{ endpoint: Endpoint; pending_hosts?: readonly string[] }> {
+    const { timeoutMs } = this;
+    return this.#call("endpoint", {
+      method: "POST",
+      path: "/endpoints",
+      body,
+      ...(wait && { query: { wait: wait.text }, timeoutMs: timeoutMs && timeoutMs + wait.ms }),
+    });
+  }
+
+  /** @param options.force Also the endpoint of another host, which is gone. */
+  async deleteEndpoint(id: string, { force = false } = {}): Promise<void> {
+    const query = force ? { force: "1" } : {};
+    await this.request({ method: "DELETE", path: `/endpoints/${encodeURIComponent(id)}`, query });
+  }
+
+  /** Attaches a container; like the next three, only at the Unix socket. */
+  attach(body: NewAttachment): Promise<Attached> {
+    return this.#call("endpoint", { method: "POST", path: "/attachments", body });
+  }
+
+  /** Does nothing where there is no such attachment. */
+  async detach(attachment: Attachment): Promise<void> {
+    await this.request({ method: "DELETE", path: "/attachments", query: { ...attachment } });
+  }
+
+  /** Has the agent mend what others have changed; the answer says what was found. */
+  checkAttachment(attachment: Attachment, netns: string): Promise<Checked> {
+    return this.#call("problems", {
+      method: "GET",
+      path: "/attachments",
+      query: { ...attachment, netns },
+    });
+  }
+
+  /** Detaches every container of a runtime's network on this host but the valid ones. */
+  async collectAttachments(
+    network: string,
+    valid: readonly Pick<Attachment, "container" | "ifname">[],
+  ): Promise<readonly string[]> {
+    const body = { network, valid };
+    return (await this.#call<{ removed: string[] }>("removed", { method: "PUT", path: "/attachments", body }))
+      .removed;
+  }
+
+  /** What the agent says of itself, ready or not. */
+  async readiness(options: { readonly timeoutMs?: number } = {}): Promise<Report> {
+    const answer = await this.answer({ method: "GET", path: "/readyz", ...options });
+    return await this.#has<Report>("ready", textOf(answer.body));
+  }
+
+  /**
+   * Opens a TCP connection to an address inside a network: a stream in both directions.
+   * @param options.headers Are sent with the request.
+   */
+  async connect(
+    network: string,
+    ip: string,
+    port: number,
+    { headers = {} }: { readonly headers?: Readonly<Record<string, string>> } = {},
+  ): Promise<End> {
+    const { end, answer } = await this.#exchange({
+      method: "CONNECT",
+      path: `/networks/${encodeURIComponent(network)}`,
+      query: { ip, port: String(port) },
+    }, headers);
+    if (answer.status === 200) return new RestEnd(answer.rest, end);
+    end.close();
+    throw await this.#explained(this.#refusal(answer));
+  }
+
+  /** Any request; resolves to the text of an answer that is a success. */
+  async request(request: AgentRequest): Promise<string> {
+    const answer = await this.answer(request);
+    if (answer.status < 300) return textOf(answer.body);
+    throw await this.#explained(this.#refusal(answer));
+  }
+
+  /** Any request; resolves to its answer, whatever that is. */
+  async answer(request: AgentRequest): Promise<HttpResponse> {
+    const { end, answer } = await this.#exchange(request);
+    end.close();
+    return answer;
+  }
+
+  /** The deadline of a call that has none of its own. */
+  get timeoutMs(): number {
+    return this.#options.timeoutMs ?? 30_000;
+  }
+
+  /** A call whose answer is a JSON object with that property. */
+  async #call<T>(property: string, request: AgentRequest): Promise<T> {
+    return await this.#has<T>(property, await this.request(request));
+  }
+
+  async #has<T>(property: string, text: string): Promise<T> {
+    const answer = objectIn(text);
+    if (answer && property in answer) return answer as T;
+    const message = `${this.name} answers without ${property}: is it an agent's API?`;
+    throw await this.#explained(new AgentUnavailable("foreign", message));
+  }
+
+  async #exchange(
+    { method, path, query = {}, body, timeoutMs = this.timeoutMs }: AgentRequest,
+    more: Readonly<Record<string, string>> = {},
+  ): Promise<{ end: End; answer: HttpResponse }> {
+    const { address, basePath = "", userAgent, connect } = this.#options;
+    const json = body === undefined ? undefined : new TextEncoder().encode(JSON.stringify(body));
+    const search = new URLSearchParams(query).toString();
+    const late = new AbortController();
+    const timer = timeoutMs ? setTimeout(() => late.abort(), Math.min(timeoutMs, LONGEST)) : undefined;
+    let end: End | undefined;
+    try {
+      end = await (connect?.(late.signal) ?? dial(address, { signal: late.signal }));
+      const answering = exchange(end, {
+        method,
+        target: basePath + path + (search && `?${search}`),
+        host: "socket" in address ? "agent" : formatHostPort(address),
+        headers: {
+          ...(userAgent !== undefined && { "User-Agent": userAgent }),
+          ...(method !== "CONNECT" && { "Accept": "application/json" }),
+          ...(json && { "Content-Type": "application/json" }),
+          ...more,
+        },
+        body: json,
+      }, method === "CONNECT" ? { most: LONGEST_REFUSAL } : {});
+      return { end, answer: await abortable(answering, late.signal) };
+    } catch (cause) {
+      end?.close();
+      const [why, message] = late.signal.aborted
+        ? ["late", `${this.name} gave no answer within ${timeoutMs / 1000} s`] as const
+        : [
+          "lost",
+          `${this.name} cannot be reached: ${cause instanceof Error ? cause.message : cause}`,
+        ] as const;
+      throw await this.#explained(new AgentUnavailable(why, message, { cause }));
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #refusal({ status, headers, body }: HttpResponse): AgentRefusal {
+    return new AgentRefusal(this.name, status, sentenceIn(textOf(body)), headers.get("strand-refusal"));
+  }
+
+  async #explained(error: AgentRefusal | AgentUnavailable): Promise<Error> {
+    return await this.#options.explain?.(error) ?? error;
+  }
+}
+
+/** The sentence of a refusal's body, `{"error": "sentence"}`; undefined when it has none. */
+export function sentenceIn(body: string): string | undefined {
+  const error = objectIn(body)?.["error"];
+  return typeof error === "string" && error ? error : undefined;
+}
+
+function objectIn(text: string): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === "object" && value !== null ? value as Record<string, unknown> : undefined;
+  } catch {
+    return undefined; // The caller says what was expected.
+  }
+}
+
+/** What of a filter is given. */
+function given(filter: Readonly<Record<string, string | undefined>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(filter).filter((entry): entry is [string, string] => !!entry[1]));
+}
+
+function textOf(bytes: Uint8Array): string {
+  return new TextDecoder().decode(bytes);
+}

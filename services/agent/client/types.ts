@@ -1,0 +1,92 @@
+/** What goes over the wire of an agent's API, as the contract of SAND has it. */
+
+export interface Network {
+  readonly id: string;
+  readonly created_at: string;
+  readonly name: string;
+  readonly type: string;
+  readonly ns_handle_path: string;
+  readonly vxlan_vni: number;
+  /** Like 10.0.0.0/24. */
+  readonly ip_range: string;
+  readonly gateway: string;
+  /** A sentence when its record in etcd is not carried out. */
+  readonly broken?: string;
+  /** True while hosts with agents of SAND still have it; they are the pending ones. */
+  readonly deleting?: boolean;
+  readonly pending_hosts?: readonly string[];
+}
+
+export interface NewNetwork {
+  readonly id?: string | undefined;
+  readonly name?: string | undefined;
+  readonly ip_range?: string | undefined;
+  readonly gateway?: string | undefined;
+}
+
+export interface Endpoint {
+  readonly id: string;
+  readonly network_id: string;
+  readonly hostname: string;
+  readonly host_ip: string;
+  readonly api_hostname: string;
+  readonly created_at: string;
+  readonly target_netns_path: string;
+  readonly overlay_veth_name: string;
+  readonly overlay_veth_mac: string;
+  readonly target_veth_name: string;
+  readonly target_veth_mac: string;
+  /** Like 10.0.0.5/24. */
+  readonly target_veth_ip: string;
+  readonly active: boolean;
+}
+
+export interface NewEndpoint {
+  readonly network_id: string;
+  readonly activate?: boolean;
+  /** Where it is made active: the path of a network namespace on the agent's host. */
+  readonly activate_params?: { readonly ns_handle_path: string };
+  readonly ipv4_address?: string | undefined;
+  readonly mac_address?: string | undefined;
+}
+
+/** A container's interface, by the names that a container runtime has for it. */
+export interface Attachment {
+  readonly network: string;
+  readonly container: string;
+  readonly ifname: string;
+}
+
+export interface NewAttachment {
+  readonly attachment: Attachment;
+  readonly network_id: string;
+  /** Path of the container's network namespace. */
+  readonly netns: string;
+  readonly ipv4_address?: string | undefined;
+  readonly mac_address?: string | undefined;
+  readonly routes?: readonly Route[];
+  readonly host_route?: boolean;
+  readonly host_veth?: boolean;
+}
+
+export interface Route {
+  readonly dst: string;
+  readonly gw?: string | undefined;
+  readonly mtu?: number | undefined;
+  readonly advmss?: number | undefined;
+  readonly priority?: number | undefined;
+}
+
+export interface Attached {
+  readonly endpoint: Endpoint;
+  readonly mtu: number;
+  readonly overlay_netns_path: string;
+  readonly host_veth_name?: string;
+}
+
+export interface Checked extends Attached {
+  /** A sentence each. */
+  readonly problems: readonly string[];
+  /** Destinations that the container has no route to. */
+  readonly missing_routes: readonly string[];
+}

@@ -1,0 +1,71 @@
+/**
+ * Connections of clients: by TCP, by TLS with a certificate of their own, or to a Unix socket of this machine.
+ *
+ * TLS is Deno's own and not Node's: in 2.9.3 that one takes servers unverified (see server_identity.ts), and now and then
+ * misses the end of what a server says.
+ */
+import { abortable } from "../async.ts";
+import type { HostPort } from "../host_port.ts";
+import type { TlsMaterial } from "../tls.ts";
+import { type Abort, ConnectionEnd, type End } from "./ends.ts";
+
+/** Where a server is. */
+export type Address = TcpAddress | { readonly socket: string };
+
+export interface TcpAddress extends HostPort {
+  /** Undefined: without TLS. */
+  readonly tls?: TlsMaterial | undefined;
+}
+
+export interface DialOptions {
+  /** Gives the connection up; its reason is thrown. */
+  readonly signal?: AbortSignal | undefined;
+  /** See {@link ConnectionEnd}: for processes that live on after the connection. */
+  readonly abort?: Abort;
+}
+
+/** @throws Error of Deno's when there is no connection; Refusal "invalid" for a certificate that cannot be shown */
+export async function dial(address: Address, { signal, abort }: DialOptions = {}): Promise<End> {
+  if ("socket" in address) {
+    const connection = Deno.connect({ transport: "unix", path: address.socket });
+    return new ConnectionEnd(await abortable(connection, signal, close));
+  }
+  const { host: hostname, port, tls } = address;
+  if (tls) return new ConnectionEnd(await secure(hostname, port, tls, signal));
+  const connecting = Deno.connect({ hostname, port, ...(signal && { signal }) });
+  const connection = await abortable(connecting, signal, close);
+  // The kernel notices when the other side has ended without a word.
+  connection.setKeepAlive(true);
+  connection.setNoDelay(true);
+  return new ConnectionEnd(connection, abort ? { abort } : {});
+}
+
+async function secure(
+  hostname: string,
+  port: number,
+  tls: TlsMaterial,
+  signal: AbortSignal | undefined,
+): Promise<Deno.TlsConn> {
+  // Loaded only here: a program that is started for one request has no time for what it does not need.
+  const { assertUsable } = await import("./client_certificate.ts");
+  assertUsable(tls);
+  const text = (pem: Uint8Array) => new TextDecoder().decode(pem);
+  const opening = Deno.connectTls({
+    hostname,
+    port,
+    ...(tls.ca && { caCerts: [text(tls.ca)] }),
+    ...(tls.cert && tls.key && { cert: text(tls.cert), key: text(tls.key) }),
+  });
+  const connection = await abortable(opening, signal, close);
+  try {
+    await abortable(connection.handshake(), signal);
+    return connection;
+  } catch (error) {
+    connection.close();
+    throw error;
+  }
+}
+
+function close(connection: Deno.Conn): void {
+  connection.close();
+}

@@ -1,0 +1,223 @@
+/**
+ * One request of HTTP/1.1 over a connection of its own, and its answer: the client's side for the programs and services
+ * that ask each other. It needs no more than bytes in both directions, so a Unix socket, TLS and a connection that was
+ * made inside a network namespace are all the same to it; and it is small, since a container runtime starts a process
+ * for each request.
+ */
+import type { End } from "./ends.ts";
+
+export interface HttpRequest {
+  readonly method: string;
+  /** Path and query. */
+  readonly target: string;
+  /** The header Host. */
+  readonly host: string;
+  /** By name; Connection, Host and Content-Length are added. */
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: Uint8Array | undefined;
+}
+
+export interface HttpResponse {
+  readonly status: number;
+  /** By lower-case name. */
+  readonly headers: ReadonlyMap<string, string>;
+  readonly body: Uint8Array;
+  /** What followed the head of a 200 to a CONNECT: the first bytes of the stream. */
+  readonly rest: Uint8Array;
+}
+
+/** What came is no answer of HTTP/1.1. */
+export class NotHttp extends Error {
+  override readonly name = "NotHttp";
+  constructor(what = "that is no answer of HTTP") {
+    super(what);
+  }
+}
+
+/** The longest head that is read, in bytes. */
+const LONGEST_HEAD = 16_384;
+
+const none = new Uint8Array();
+
+/**
+ * Sends a request and reads its answer. The connection is not closed, since after a CONNECT it is the stream.
+ *
+ * @param options.most So much of the body is read, in bytes.
+ * @throws NotHttp; Error when the connection fails or ends before the answer does.
+ */
+export async function exchange(
+  end: End,
+  request: HttpRequest,
+  { most = Infinity }: { readonly most?: number } = {},
+): Promise<HttpResponse> {
+  const input = new Input(end);
+  // A server may refuse a body before it has read all of it, and its answer counts then. A connection that has failed
+  // shows that to the reads as well.
+  end.write(encoded(request)).catch(() => {});
+  let head: Head;
+  do head = await readHead(input); while (head.status < 200);
+  const { status, headers } = head;
+  if (request.method === "CONNECT" && status === 200) {
+    return { status, headers, body: none, rest: input.takeAll() };
+  }
+  const empty = request.method === "HEAD" || status === 204 || status === 304;
+  return { status, headers, body: empty ? none : await readBody(input, headers, most), rest: none };
+}
+
+function encoded({ method, target, host, headers = {}, body }: HttpRequest): Uint8Array {
+  const fields = {
+    "Host": host,
+    // After a CONNECT the connection is the stream, whose end its two sides tell.
+    ...(method !== "CONNECT" && { "Connection": "close" }),
+    ...(body && { "Content-Length": String(body.length) }),
+    ...headers,
+  };
+  const lines = Object.entries(fields).map(([name, value]) => `${name}: ${value}\r\n`).join("");
+  const head = new TextEncoder().encode(`${method} ${target} HTTP/1.1\r\n${lines}\r\n`);
+  return body ? joined([head, body]) : head;
+}
+
+interface Head {
+  readonly status: number;
+  readonly headers: ReadonlyMap<string, string>;
+}
+
+async function readHead(input: Input): Promise<Head> {
+  const [first = "", ...lines] = (await input.head()).split(/\r?\n/);
+  const status = Number(/^HTTP\/1\.[01] (\d{3})( |$)/.exec(first)?.[1] ?? 0);
+  if (!status) throw new NotHttp();
+  const headers = new Map<string, string>();
+  for (const line of lines) {
+    const colon = line.indexOf(":");
+    if (colon > 0) headers.set(line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim());
+  }
+  return { status, headers };
+}
+
+/** RFC 9112 §6.3: in chunks, of a length that is told, or all until the connection ends. */
+async function readBody(input: Input, headers: Head["headers"], most: number): Promise<Uint8Array> {
+  if (/\bchunked$/i.test(headers.get("transfer-encoding") ?? "")) return await readChunks(input, most);
+  const length = headers.get("content-length");
+  if (length === undefined) return await input.untilEnd(most);
+  if (!/^\d+$/.test(length)) throw new NotHttp(`the answer has the length "${length}"`);
+  return await input.take(Math.min(Number(length), most));
+}
+
+async function readChunks(input: Input, most: number): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  for (let length = 0; length < most;) {
+    const line = await input.line(), size = /^([\da-f]{1,8}) *(;.*)?$/i.exec(line)?.[1];
+    if (size === undefined) throw new NotHttp(`the answer has a chunk of the length "${line.slice(0, 20)}"`);
+    const chunk = await input.take(Number.parseInt(size, 16));
+    if (!chunk.length) break;
+    chunks.push(chunk);
+    length += chunk.length;
+    await input.line();
+  }
+  return joined(chunks);
+}
+
+/** What has come of an answer, and what is still to come. */
+class Input {
+  /** What has come and was not taken is in here, between the two places. */
+  #buffer = new Uint8Array(4096);
+  #from = 0;
+  #to = 0;
+
+  constructor(private readonly end: End) {}
+
+  /** The head's lines, without the empty one that ends it. */
+  async head(): Promise<string> {
+    for (let seen = 0;;) {
+      const bytes = this.#buffer.subarray(this.#from, this.#to), length = headLength(bytes, seen);
+      if (!beginsAsHttp(bytes) || (length === undefined && bytes.length > LONGEST_HEAD)) throw new NotHttp();
+      if (length !== undefined) {
+        this.#from += length;
+        return text(bytes.subarray(0, length)).trimEnd();
+      }
+      seen = Math.max(0, bytes.length - 2);
+      await this.#more();
+    }
+  }
+
+  async line(): Promise<string> {
+    for (let seen = 0;;) {
+      const bytes = this.#buffer.subarray(this.#from, this.#to), at = bytes.indexOf(10, seen);
+      if (at < 0 && bytes.length > LONGEST_HEAD) throw new NotHttp();
+      if (at >= 0) {
+        this.#from += at + 1;
+        return text(bytes.subarray(0, at)).trimEnd();
+      }
+      seen = bytes.length;
+      await this.#more();
+    }
+  }
+
+  async take(length: number): Promise<Uint8Array> {
+    while (this.#to - this.#from < length) await this.#more();
+    return this.#slice(length);
+  }
+
+  takeAll(): Uint8Array {
+    return this.#slice(this.#to - this.#from);
+  }
+
+  async untilEnd(most: number): Promise<Uint8Array> {
+    while (this.#to - this.#from < most && await this.#read());
+    return this.#slice(Math.min(this.#to - this.#from, most));
+  }
+
+  #slice(length: number): Uint8Array {
+    return this.#buffer.slice(this.#from, this.#from += length);
+  }
+
+  async #more(): Promise<void> {
+    if (!await this.#read()) throw new Error("the connection came to its end of file before the answer did");
+  }
+
+  async #read(): Promise<boolean> {
+    const bytes = await this.end.read();
+    if (!bytes) return false;
+    if (this.#to + bytes.length > this.#buffer.length) this.#makeRoom(bytes.length);
+    this.#buffer.set(bytes, this.#to);
+    this.#to += bytes.length;
+    return true;
+  }
+
+  #makeRoom(length: number): void {
+    const left = this.#buffer.subarray(this.#from, this.#to), needed = left.length + length;
+    const larger = new Uint8Array(Math.max(needed, this.#buffer.length * 2));
+    larger.set(left);
+    [this.#buffer, this.#from, this.#to] = [larger, 0, left.length];
+  }
+}
+
+const BEGINNING = new TextEncoder().encode("HTTP/1.");
+
+/** False as soon as it is plain that this becomes no answer: a server of another protocol may keep the connection open. */
+function beginsAsHttp(bytes: Uint8Array): boolean {
+  return bytes.subarray(0, BEGINNING.length).every((byte, i) => byte === BEGINNING[i]);
+}
+
+/** Up to behind the empty line that ends a head; undefined: that has not come yet. */
+function headLength(bytes: Uint8Array, from: number): number | undefined {
+  for (let at = from; (at = bytes.indexOf(10, at) + 1) > 0;) {
+    if (bytes[at] === 10) return at + 1;
+    if (bytes[at] === 13 && bytes[at + 1] === 10) return at + 2;
+  }
+  return undefined;
+}
+
+function text(bytes: Uint8Array): string {
+  return new TextDecoder().decode(bytes);
+}
+
+function joined(parts: readonly Uint8Array[]): Uint8Array {
+  const all = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
+}
