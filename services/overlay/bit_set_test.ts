@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { BitSet } from "./bit_set.ts";
-import { randomFrom } from "./testing.ts";
+import { randomFrom } from "../../tests/lab/dice.ts";
 
 function of(length: number, bits: Iterable<number>): BitSet {
   const set = BitSet.empty(length);

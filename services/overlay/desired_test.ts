@@ -4,7 +4,8 @@ import { desiredState } from "./desired.ts";
 import { planApplied, planPresence } from "./hosts.ts";
 import { Neighbours } from "./neighbours.ts";
 import type { NetworkState } from "./state.ts";
-import { endpointRecord, lab, network, randomFrom } from "./testing.ts";
+import { endpointRecord, lab, network } from "./testing.ts";
+import { randomFrom } from "../../tests/lab/dice.ts";
 import { perform } from "./testing_kernel.ts";
 
 const options = { hostname: "h1", underlayMtu: 1500 };

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { diff, diffVeth, lostVeths } from "./diff.ts";
 import type { Op } from "./ops.ts";
 import type { NetworkState, PeerState, VethState } from "./state.ts";
-import { randomFrom } from "./testing.ts";
+import { randomFrom } from "../../tests/lab/dice.ts";
 import { perform, singly } from "./testing_kernel.ts";
 
 function performAll(state: NetworkState | undefined, ops: readonly Op[]): NetworkState | undefined {

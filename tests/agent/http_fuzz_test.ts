@@ -4,18 +4,9 @@ import { answerTo } from "../../services/agent/http/routes.ts";
 import { errorAnswer } from "../../services/agent/http/answers.ts";
 import { ENDPOINT, fakeApi, NETWORK, report, testServer } from "../../services/agent/http/testing.ts";
 import { Registry } from "../../services/common/metrics.ts";
+import { randomFrom } from "../lab/dice.ts";
 import { until } from "../lab/until.ts";
 import { connectHead, decode, encode } from "./http_lab.ts";
-
-/** mulberry32: the same run for the same seed. */
-function random(seed: number): (below: number) => number {
-  return (below) => {
-    seed = (seed + 0x6d2b79f5) | 0;
-    let t = Math.imul(seed ^ (seed >>> 15), seed | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) % below;
-  };
-}
 
 const seed = Number(Deno.env.get("STRAND_FUZZ_SEED") ?? Date.now() % 2 ** 31);
 const rounds = Number(Deno.env.get("STRAND_FUZZ_ROUNDS") ?? 10_000);
@@ -75,7 +66,7 @@ const strict: Partial<AgentApi> = {
 
 Deno.test(`${rounds} mutated requests over sockets: each is answered or closed, no fault, no memory (seed ${seed})`, async () => {
   await using server = await testServer(fakeApi(strict), { limits: { head: 2000, request: 2000 } });
-  const pick = random(seed);
+  const pick = randomFrom(seed);
   const counts = new Map<string, number>();
   const one = async () => {
     const connection = await Deno.connect({ port: server.at.port });
@@ -113,7 +104,7 @@ Deno.test(`${rounds} mutated requests over sockets: each is answered or closed, 
 });
 
 Deno.test(`${rounds} mutated targets and bodies without a socket: never a 500 (seed ${seed})`, async () => {
-  const pick = random(seed + 1);
+  const pick = randomFrom(seed + 1);
   const sources = { api: fakeApi(strict), report, metrics: new Registry() };
   for (let i = 0; i < rounds; i++) {
     const bytes = mutated(pick), text = decode(bytes);

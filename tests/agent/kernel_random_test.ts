@@ -1,4 +1,4 @@
-import { randomFrom } from "../../services/overlay/testing.ts";
+import { randomFrom } from "../lab/dice.ts";
 import { Ip } from "../../services/common/ip.ts";
 import { diff } from "../../services/overlay/diff.ts";
 import { BRIDGE_MAC } from "../../services/overlay/proxy.ts";

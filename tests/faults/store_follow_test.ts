@@ -5,7 +5,7 @@ import type { Page } from "../../services/store/connection.ts";
 import { StoreMirror } from "../../services/store/mirror.ts";
 import type { MirrorEvent } from "../../services/store/mirror_log.ts";
 import type { Change } from "../../services/store/types.ts";
-import { randomFrom } from "../../services/overlay/testing.ts";
+import { randomFrom } from "../lab/dice.ts";
 import { compact, Forgetful, Listed } from "../lab/connections.ts";
 import { labCluster, labEtcd } from "../lab/etcd.ts";
 import { Relay } from "../lab/relay.ts";

@@ -14,6 +14,7 @@ import { destination, ReplyWriter } from "../../services/dhcpd/reply.ts";
 import { NexView } from "../../services/nex/view.ts";
 import { MemoryStore } from "../../services/store/memory_store.ts";
 import { nexSchema } from "../../services/store/records.ts";
+import { randomFrom } from "../lab/dice.ts";
 
 const net = {
   name: "fuzz",
@@ -26,17 +27,6 @@ const net = {
   macRange: { begin: "00:00:99:00:00:00", end: "00:00:99:00:00:ff" },
   options: [{ number: 43, value: "0x" + "ab".repeat(300) }, { number: 67, value: "pxelinux.0" }],
 };
-
-/** A generator of whole numbers below a bound (mulberry32). */
-function randomFrom(seed: number): (below: number) => number {
-  let state = seed >>> 0;
-  return (below) => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return Math.floor(((t ^ (t >>> 14)) >>> 0) / 2 ** 32 * below);
-  };
-}
 
 /** Good messages of every type, from which the bad ones are made. */
 function corpus(): Uint8Array[] {

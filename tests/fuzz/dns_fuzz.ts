@@ -14,6 +14,7 @@ import { TableWriter } from "../../services/dnsd/table_writer.ts";
 import { decode, encodeQuery } from "../../services/dnsd/testing.ts";
 import { nameToWire, RCODE } from "../../services/dnsd/wire.ts";
 import { Zones } from "../../services/dnsd/zones.ts";
+import { randomFrom } from "../lab/dice.ts";
 
 export interface FuzzReport {
   readonly packets: number;
@@ -237,17 +238,6 @@ function mutate(original: Uint8Array, others: readonly Uint8Array[], random: Ran
 }
 
 type Random = (below: number) => number;
-
-/** xorshift32. */
-function randomFrom(seed: number): Random {
-  let state = (seed | 0) || 1;
-  return (below) => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return (state >>> 0) % below;
-  };
-}
 
 function pick<T>(list: readonly T[], random: Random): T {
   return list[random(list.length)] as T;

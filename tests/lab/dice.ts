@@ -27,3 +27,9 @@ export class Dice {
     return item;
   }
 }
+
+/** Random whole numbers from 0 to below `n`, the same for the same seed. */
+export function randomFrom(seed: number): (n: number) => number {
+  const dice = new Dice(seed);
+  return (n) => dice.between(0, n);
+}
