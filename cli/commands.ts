@@ -46,7 +46,7 @@ and stays until Ctrl-C. Needs root. Nothing is left behind.
     details: `  unit     beside the code; needs nothing
   lab      with real daemons and clients in network namespaces; needs root
   all      both (the default)
-  FILTER   only tests whose name contains this
+  FILTER   only files whose path contains this, or else tests whose name does
 
 Closes with "N passed, N failed, N skipped".`,
     load: () => import("./strand/test.ts"),

@@ -1,9 +1,11 @@
 import { parseArgs } from "node:util";
+import { deadline } from "../../services/common/async.ts";
 import { messageOf, Refusal } from "../../services/common/refusal.ts";
 import { UsageError } from "../../services/common/usage.ts";
 import { linesOf } from "./process.ts";
 import { cloneRoot } from "./program.ts";
-import { add, type Counts, countsOf, none, totals } from "./test_counts.ts";
+import { add, type Counts, countsOf, failedFile, none, totals } from "./test_counts.ts";
+import { Load, processorTime } from "./test_load.ts";
 
 interface Group {
   readonly name: string;
@@ -26,10 +28,13 @@ const lab: Group = { name: "lab", folders: ["tests"], flags: [], apart: true };
 const LIMIT = 900_000;
 
 /**
- * So many files run at a time. Most of them wait for clocks, namespaces and other processes half of their time, so one
- * more than this machine has processors keeps all of them busy.
+ * So many files run at a time, for most of them wait half of their time for clocks, namespaces and other processes. More
+ * of them run, up to the second figure, while the processors are idle.
  */
-const AT_ONCE = navigator.hardwareConcurrency + 1;
+const AT_ONCE = navigator.hardwareConcurrency + 1, AT_MOST = 4 * navigator.hardwareConcurrency;
+
+/** How long to look whether the processors are idle, in ms: a file that has begun has been busy by then. */
+const LOOK = 2000;
 
 /** Files that take long begin first, so that none of them is left over at the end when the others are done. */
 const LONGEST = [
@@ -58,9 +63,10 @@ export async function main(args: string[]): Promise<number> {
     const message = "the lab tests make network namespaces, which needs root; `strand test unit` does not";
     throw new Refusal("forbidden", message);
   }
+  const selected = await select(root, groups, filter);
   let sum = none;
-  const wrong: string[] = [];
-  for (const group of groups) {
+  const wrong: string[] = [], took: Result[] = [];
+  for (const { group, batches, name } of selected) {
     console.log(`\n${group.name} tests`);
     // Once for all of its processes, each of which would look at most of the sources again.
     if (!await typesHold(root, group.folders)) {
@@ -68,26 +74,39 @@ export async function main(args: string[]): Promise<number> {
       sum = add(sum, { ...none, failed: 1 });
       continue;
     }
-    let counts = none;
-    const waiting = await batches(root, group, filter);
-    const take = async () => {
-      for (let paths = waiting.shift(); paths; paths = waiting.shift()) {
-        const result = await runDeno(root, group, paths, filter);
-        counts = add(counts, result.counts);
-        if (result.fault) wrong.push(`${paths.join(" ")}: ${result.fault}`);
-      }
-    };
-    await Promise.all(Array.from({ length: AT_ONCE }, take));
+    const results = await inLanes(batches, (paths) => runDeno(root, group, paths, name));
+    const counts = results.reduce((sum, { counts }) => add(sum, counts), none);
+    for (const { fault } of results) if (fault) wrong.push(fault);
     if (filter === undefined && counts.passed + counts.failed === 0) {
       wrong.push(`${group.name}: no test was run`);
     }
     sum = add(sum, counts);
+    took.push(...results);
   }
+  if (took.length > 1) console.log(`\nThe longest:\n${longest(took)}`);
   if (wrong.length > 0) console.log(`\nNot in order:\n  ${wrong.join("\n  ")}`);
   if (sum.passed + sum.failed === 0) console.log("\nNo test was run.");
   console.log(`\n${totals(sum)}`);
   Deno.removeSignalListener("SIGTERM", stop);
   return wrong.length === 0 && sum.failed === 0 && sum.passed > 0 ? 0 : 1;
+}
+
+/** Does `work` for each, in their order, as many at a time as the machine has room for. */
+async function inLanes<T, R>(waiting: readonly T[], work: (one: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = [], running = new Set<Promise<void>>();
+  const load = new Load();
+  for (const one of waiting) {
+    while (running.size >= AT_ONCE && !(running.size < AT_MOST && load.hasRoom())) {
+      await deadline(Promise.race(running), LOOK);
+    }
+    const done: Promise<void> = work(one).then((result) => {
+      results.push(result);
+      running.delete(done);
+    });
+    running.add(done);
+  }
+  await Promise.all(running);
+  return results;
 }
 
 function read(args: string[]): { groups: Group[]; filter: string | undefined } {
@@ -103,13 +122,45 @@ function read(args: string[]): { groups: Group[]; filter: string | undefined } {
   return { groups: named ?? [unit, lab], filter };
 }
 
-/** What each process is given to run. */
-async function batches(root: string, group: Group, filter: string | undefined): Promise<string[][]> {
-  if (!group.apart || filter !== undefined) return [[...group.folders]];
-  const files: string[] = [];
-  for (const folder of group.folders) for await (const file of testFiles(root, folder)) files.push(file);
-  const rank = (file: string) => (LONGEST.indexOf(file) + 1) || LONGEST.length + 1;
-  return files.sort().sort((a, b) => rank(a) - rank(b)).map((file) => [file]);
+/** What a group has to run. */
+interface Selected {
+  readonly group: Group;
+  /** The paths that each process is given. */
+  readonly batches: readonly (readonly string[])[];
+  /** Only tests whose name contains this. */
+  readonly name: string | undefined;
+}
+
+/** A filter that is part of the path of any file chooses files, another one tests by their names. */
+async function select(root: string, groups: readonly Group[], filter?: string): Promise<Selected[]> {
+  const all = await Promise.all(groups.map(async (group) => {
+    const files: string[] = [];
+    for (const folder of group.folders) for await (const file of testFiles(root, folder)) files.push(file);
+    return { group, files: files.sort((a, b) => rank(a) - rank(b) || (a < b ? -1 : 1)) };
+  }));
+  const chosen = all.map(({ group, files }) => ({
+    group,
+    files: files.filter((file) => filter === undefined || file.includes(filter)),
+  })).filter(({ files }) => files.length > 0);
+  if (chosen.length === 0) {
+    return groups.map((group) => ({ group, batches: [group.folders], name: filter }));
+  }
+  return chosen.map(({ group, files }) => ({
+    group,
+    batches: group.apart ? files.map((file) => [file]) : [files],
+    name: undefined,
+  }));
+}
+
+function rank(file: string): number {
+  return (LONGEST.indexOf(file) + 1) || LONGEST.length + 1;
+}
+
+/** The files that took longest, a line each. */
+function longest(results: readonly Result[]): string {
+  return results.toSorted((a, b) => b.seconds - a.seconds).slice(0, 10).map(({ seconds, processor, what }) =>
+    `  ${seconds.toFixed(0).padStart(4)} s, ${processor.toFixed(0).padStart(3)} s of processor time  ${what}`
+  ).join("\n");
 }
 
 async function* testFiles(root: string, folder: string): AsyncGenerator<string> {
@@ -135,22 +186,29 @@ function environment(): Record<string, string> {
 }
 
 interface Result {
+  /** What was run, as it is called in what is printed. */
+  readonly what: string;
   /** With one more failed where the process did not come to its own end. */
   readonly counts: Counts;
+  /** What went wrong, and how to run it again. */
   readonly fault?: string;
+  readonly seconds: number;
+  /** Of it and of its children, in seconds, as it was shortly before the end. */
+  readonly processor: number;
 }
 
 async function runDeno(
   root: string,
   group: Group,
   paths: readonly string[],
-  filter: string | undefined,
+  name: string | undefined,
 ): Promise<Result> {
+  const begun = performance.now(), one = group.apart && name === undefined;
   const child = new Deno.Command(Deno.execPath(), {
     args: [
       ...["test", "--allow-all", "--no-check", "--cached-only", "--no-prompt", "--permit-no-files"],
       ...group.flags,
-      ...(filter === undefined ? [] : ["--filter", filter]),
+      ...(name === undefined ? [] : ["--filter", name]),
       ...paths,
     ],
     cwd: root,
@@ -163,26 +221,49 @@ async function runDeno(
   const timer = setTimeout(() => {
     overdue = true;
     child.kill("SIGKILL");
-  }, filter === undefined && group.apart ? LIMIT : 4 * LIMIT);
+  }, one ? LIMIT : 4 * LIMIT);
   running.add(child);
+  let processor = 0;
+  const sampling = setInterval(async () => {
+    const stat = await Deno.readTextFile(`/proc/${child.pid}/stat`).catch(() => undefined);
+    if (stat) processor = processorTime(stat);
+  }, 500);
   let counts = none;
+  const again = new Set<string>();
   // The lines of files that run at the same time do not mix: each file's come together, at its end.
   const kept: string[] = [];
-  const show = (line: string) => group.apart && filter === undefined ? kept.push(line) : console.log(line);
+  const show = (line: string) => one ? kept.push(line) : console.log(line);
   const read = async (stream: typeof child.stdout, take: (line: string) => void) => {
     for await (const line of linesOf(stream)) take(line);
   };
   const summed = (line: string) => {
     show(line);
     counts = add(counts, countsOf(line));
+    const failed = failedFile(line);
+    if (failed) again.add(failed);
   };
   await Promise.all([read(child.stdout, summed), read(child.stderr, show)]);
   const { code } = await child.status;
   if (kept.length) console.log(kept.join("\n"));
   clearTimeout(timer);
+  clearInterval(sampling);
   running.delete(child);
   const broken = overdue || (code !== 0 && counts.failed === 0);
-  if (!broken) return counts.failed ? { counts, fault: `${counts.failed} failed` } : { counts };
-  const fault = overdue ? "ended after its time was up" : `status ${code} without a failed test`;
-  return { counts: add(counts, { ...none, failed: 1 }), fault };
+  if (broken) counts = add(counts, { ...none, failed: 1 });
+  const why = overdue
+    ? "ended after its time was up"
+    : broken
+    ? `status ${code} without a failed test`
+    : counts.failed
+    ? `${counts.failed} failed`
+    : undefined;
+  const what = one ? paths.join(" ") : group.name;
+  const files = one || again.size === 0 ? [what] : [...again];
+  return {
+    what,
+    counts,
+    ...why && { fault: `${what}: ${why}; again: ${files.map((file) => `./strand test ${file}`).join("; ")}` },
+    seconds: (performance.now() - begun) / 1000,
+    processor,
+  };
 }

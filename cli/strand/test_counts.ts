@@ -29,3 +29,8 @@ export function countsOf(line: string): Counts {
   if (!summary) return none;
   return { passed: Number(summary[1]), failed: Number(summary[2]), skipped: Number(summary[3] ?? 0) };
 }
+
+/** The file that `deno test` names in this line as one with a failed test, from the clone's directory. */
+export function failedFile(line: string): string | undefined {
+  return / => \.\/(\S+_test\.ts):\d+:\d+$/.exec(stripVTControlCharacters(line))?.[1];
+}

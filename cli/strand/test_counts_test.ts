@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { add, countsOf, none, totals } from "./test_counts.ts";
+import { add, countsOf, failedFile, none, totals } from "./test_counts.ts";
 
 Deno.test("countsOf() reads deno's summary, with and without colours, steps and ignored ones", () => {
   assert.deepEqual(countsOf("ok | 38 passed | 0 failed (1s)"), { passed: 38, failed: 0, skipped: 0 });
@@ -25,4 +25,11 @@ Deno.test("totals() is the closing line", () => {
     totals(add({ passed: 2, failed: 0, skipped: 1 }, { passed: 1, failed: 1, skipped: 0 })),
     "3 passed, 1 failed, 1 skipped",
   );
+});
+
+Deno.test("failedFile() finds the file of a failed test or step, and nothing in other lines", () => {
+  const named = "a name => b ... a step => ./tests/docker/trouble_test.ts:246:11";
+  assert.equal(failedFile(named), "tests/docker/trouble_test.ts");
+  assert.equal(failedFile("\u001b[1mx\u001b[0m => ./cli/a_test.ts:1:6\u001b[0m"), "cli/a_test.ts");
+  assert.equal(failedFile("running 3 tests from ./cli/a_test.ts"), undefined);
 });
