@@ -59,7 +59,7 @@ export class Process {
    *
    * @throws Error with the last lines when the process ends or `timeout` (ms) passes before there is one.
    */
-  async line(fits: RegExp, timeout = 10_000): Promise<string> {
+  async line(fits: RegExp, timeout = 60_000): Promise<string> {
     const deadline = Date.now() + timeout;
     for (;;) {
       const found = this.lines.find((line) => fits.test(line));
@@ -130,7 +130,7 @@ export interface RunOptions {
   readonly stdin?: string;
   /** True: a status other than 0 is an answer, not an error. */
   readonly mayFail?: boolean;
-  /** Milliseconds after which it is ended (default 30,000). */
+  /** Milliseconds after which it is ended (default 120,000). */
   readonly timeout?: number;
 }
 
@@ -144,7 +144,7 @@ export async function run(command: readonly string[], options: RunOptions = {}):
     stdout: "piped",
     stderr: "piped",
   }).spawn();
-  const { timeout = 30_000 } = options;
+  const { timeout = 120_000 } = options;
   let late = false;
   const timer = setTimeout(() => {
     late = true;

@@ -87,7 +87,7 @@ Deno.test("a hostile record does nothing to this host, is told by its key, and e
       await lab.kv.write(Object.fromEntries(keys.map((key) => [key, value])));
       await until(`status names ${keys.join(" or ")}`, async () => (await problems()).includes(forgedId));
       const before = await comparisons();
-      await until("it was compared again", async () => await comparisons() > before, 30_000);
+      await until("it was compared again", async () => await comparisons() > before);
       await unharmed();
       await lab.kv.write(Object.fromEntries(keys.map((key) => [key, undefined])));
       await until("the problem is gone", async () => !(await problems()).includes(forgedId));

@@ -219,7 +219,7 @@ s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
 s.bind(("e2", 0))
 for text in sys.argv[1:]: s.send(bytes.fromhex(text).ljust(60, b"\\0"))`;
     await run(["ip", "netns", "exec", asker.name, "python3", "-c", send, ...frames]);
-    await listening.line(/all/, 15_000);
+    await listening.line(/all/);
   } finally {
     await listening.stop("SIGKILL");
   }

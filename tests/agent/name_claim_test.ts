@@ -80,7 +80,7 @@ Deno.test("an agent that was killed has its name again at once, and its networks
   await h1.kill();
   await h1.start();
   // The claim passed from one to the other: it did not end in between.
-  await h1.agent.line(/the name h1 is this agent's, from the agent that had it since .* has ended/, 5000);
+  await h1.agent.line(/the name h1 is this agent's, from the agent that had it since .* has ended/);
   const second = JSON.parse(await lab.kv.get(NAME) ?? "{}");
   assert.notEqual(second.start, first.start);
   assert.equal(second.lock, first.lock);
@@ -150,7 +150,7 @@ Deno.test("a stopped agent whose claim has ended and passed on writes nothing wh
   await holds(h3, /the name h1 is held/);
   h1.agent.signal("SIGSTOP");
   const asked = h1.api.createEndpoint(id).then(() => "made", (error) => `${error}`);
-  await h3.ready(30_000);
+  await h3.ready();
   h1.agent.signal("SIGCONT");
   assert.match(await asked, /: 503 .*on hold|: 503 .*etcd/);
   await holds(h1, /the name h1 is held by another agent since \S+ \(VTEP 10\.99\.0\.13/);

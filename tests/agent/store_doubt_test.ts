@@ -82,7 +82,7 @@ Deno.test("etcd that hangs: as soon as that is known, writes are refused and rea
   lab.etcd.freeze();
   await until("h1 has noticed", async () => {
     return /since ([2-9]|\d\d+) s/.test((await h1.api.status("/readyz")).body);
-  }, 30_000);
+  });
   await refused(h1.api.createNetwork(), 503, /etcd/);
   await refused(h1.api.createEndpoint(id), 503, /etcd/);
   await refused(h1.api.deleteEndpoint(endpoint.id), 503, /etcd/);
@@ -228,5 +228,5 @@ Deno.test("an agent that is cut off from etcd does not say that a network or an 
   } finally {
     lab.etcd.thaw();
   }
-  await until("it knows again", async () => (await refusals()).every((status) => status === 404), 30_000);
+  await until("it knows again", async () => (await refusals()).every((status) => status === 404));
 });

@@ -68,7 +68,7 @@ Deno.test({
       const read = () => h1.host.run(["cat", "/sys/class/net/probe0/addr_assign_type"]);
       for (let tries = 0; tries < 50; tries++) if ((await read()).stdout.trim() === SET) return true;
       return false;
-    }, 30_000);
+    });
     for (let round = 0; round < 10; round++) {
       const { id } = await h1.api.createNetwork({ name: `blue${round}`, ip_range: `10.${round}.0.0/24` });
       const { container, endpoint, address } = await attach(h1, id, await h1.container());

@@ -248,7 +248,7 @@ Deno.test("dhcpd answers as dnsmasq and ISC's dhcpd do, and otherwise only where
   const beside = async (name: "dnsmasq" | "isc", command: readonly string[], says: RegExp) => {
     const segment = await lab.lab.segment(name);
     const host: Host = await lab.lab.host(name, { segment, address: `${server}/24` });
-    await host.spawn(command).line(says, 30_000);
+    await host.spawn(command).line(says);
     return await ask(segment, name);
   };
   await lab.replica(await lab.server("server", `${server}/24`));

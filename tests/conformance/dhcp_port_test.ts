@@ -86,7 +86,7 @@ for (const [name, { command, says, warns }] of Object.entries(peers)) {
     Deno.test(`dhcpd and ${name} serve an interface each of one host, ${first} started first`, async () => {
       const { lab, server, client, guest } = await beside();
       await using _ = lab;
-      const start = () => server.spawn(command).line(says, 30_000);
+      const start = () => server.spawn(command).line(says);
       if (first === name) await start();
       const replica = await lab.replica(server);
       if (first !== name) await start();
@@ -112,7 +112,7 @@ Deno.test("a second server on the same interface, or one that shares no port, is
   const while_ = async (args: string, body: (process: Process) => Promise<void>) => {
     const process = server.spawn(masq(args, "--dhcp-range=10.0.0.10,10.0.0.99", range));
     try {
-      await process.line(started, 30_000);
+      await process.line(started);
       await body(process);
     } finally {
       await process.stop();

@@ -176,7 +176,7 @@ async function clients(folder: string): Promise<Record<string, (question: string
 
 /** What a client prints: each address once, or the name. */
 async function answer(host: Host, command: string[], question: string): Promise<string> {
-  const { stdout } = await host.run(command, { mayFail: true, timeout: 60_000 });
+  const { stdout } = await host.run(command, { mayFail: true, timeout: 300_000 });
   const words = stdout.split("\n").filter(Boolean).map((line) => line.split(/\s+/));
   // getent puts the address before the name that it has.
   const column = words.map((line) => line[0] === question ? line[1] : line[0]);
@@ -212,7 +212,7 @@ Deno.test({
     const config = ["--config", `${folder}/nex.yml`];
     const services = ["nexd", "dnsd"].map((name) => host.strand([name, ...config]));
     await Promise.all(services.map((service) => service.line(/ started /, 60_000)));
-    await host.run(strandCommand(["nex", "apply", `${folder}/spec.yml`]), { timeout: 120_000 });
+    await host.run(strandCommand(["nex", "apply", `${folder}/spec.yml`]), { timeout: 300_000 });
     const digs = Object.entries({
       unbound: "inner.internal.test",
       nsd: "nsd.test",

@@ -87,7 +87,7 @@ async function filled(stored: Record<string, string>, stack: AsyncDisposableStac
 /** `strand takeover --check`, as JSON. */
 async function check(services: LabServices) {
   const command = ["takeover", "--check", "-o", "json", "--config", `${services.directory}/nex.yml`];
-  const { code, stdout } = await run(strandCommand(command), { mayFail: true, timeout: 120_000 });
+  const { code, stdout } = await run(strandCommand(command), { mayFail: true, timeout: 300_000 });
   return { code, ...JSON.parse(stdout) as Rehearsal & { counts: Record<string, number> } };
 }
 

@@ -106,7 +106,7 @@ Deno.test("strand demo --once: what the environment says of services and etcd is
 Deno.test("strand demo: what it says to type to look around works", async () => {
   await using room = new Room();
   const demo = room.demo();
-  await demo.line(/^Ctrl-C ends/, 30_000);
+  await demo.line(/^Ctrl-C ends/);
   const typed = demo.lines.slice(demo.lines.findIndex((line) => line.startsWith("Look around")))
     .filter((line) => line.startsWith("  "))
     .map((line) => line.replace("tail -f", "tail"));
@@ -120,7 +120,7 @@ Deno.test("strand demo: SIGTERM at any step leaves nothing", async () => {
   await using room = new Room();
   for (const step of [/etcd/, /apply/, /whiskey \(/, /network-create/, /for alpha/, /for bravo/]) {
     const demo = room.demo();
-    await demo.line(step, 30_000);
+    await demo.line(step);
     const { code } = await demo.stop();
     assert.equal(code, 0, demo.tail());
     assert.deepEqual(await room.leftOf(demo), []);
@@ -130,7 +130,7 @@ Deno.test("strand demo: SIGTERM at any step leaves nothing", async () => {
 Deno.test("strand demo: what a killed one left is removed by the next", async () => {
   await using room = new Room();
   const killed = room.demo();
-  await killed.line(/^Ctrl-C ends/, 30_000);
+  await killed.line(/^Ctrl-C ends/);
   killed.signal("SIGKILL");
   await killed.ended;
   assert.notDeepEqual(room.mounts(), []);

@@ -49,7 +49,7 @@ Deno.test({
       await run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", `${work}/key`]);
       const [made, { stdout }] = await Promise.all([
         Debian.made(`${work}/key.pub`),
-        run([...dist, "--out", work], { timeout: 120_000 }),
+        run([...dist, "--out", work], { timeout: 300_000 }),
       ]);
       await using debian = made;
       const tarball = stdout.trim();
@@ -71,7 +71,7 @@ async function units(t: Deno.TestContext, debian: Debian, lab: Lab, tarball: str
   await step(t, "docs/INSTALL.md and deploy/README.md, line by line: the services are ready", async () => {
     await machine.give(tarball);
     const install = commandsOf("docs/INSTALL.md", "From the tarball");
-    await machine.sh(install.replace(/^strand up$/m, ""), { stdin: "y\n", timeout: 120_000 });
+    await machine.sh(install.replace(/^strand up$/m, ""), { stdin: "y\n", timeout: 300_000 });
     await machine.sh(commandsOf("deploy/README.md", "systemd"));
     await ready(machine, "nexd", "dnsd");
   });
@@ -83,7 +83,7 @@ async function units(t: Deno.TestContext, debian: Debian, lab: Lab, tarball: str
       printf '[Service]\\nRestartSec=0\\n' >/run/systemd/system/strand-agent.service.d/soon.conf
       systemctl daemon-reload`);
     const begun = () => machine.sh("systemctl show --value -p NRestarts strand-agent");
-    await until("it was begun again six times", async () => Number(await begun()) >= 6, 30_000);
+    await until("it was begun again six times", async () => Number(await begun()) >= 6);
     await machine.sh(`
       rm -r /run/systemd/system/strand-agent.service.d
       systemctl daemon-reload
@@ -201,7 +201,7 @@ async function role(t: Deno.TestContext, debian: Debian, lab: Lab, tarball: stri
     const variables = ["--extra-vars", `strand_tarball=${tarball}`, "--extra-vars", `strand_tls=${work}`];
     const files = ["--inventory", `${root}deploy/ansible/inventory.yml`, `${root}deploy/ansible/site.yml`];
     const command = ["ansible-playbook", ...variables, ...more, ...files];
-    const { code, stdout, stderr } = await control.run(command, { env, timeout: 200_000, mayFail: true });
+    const { code, stdout, stderr } = await control.run(command, { env, timeout: 300_000, mayFail: true });
     assert.equal(code, 0, stdout + stderr);
     return [...stdout.matchAll(/^(host\d) +: ok=\d+ +changed=(\d+) +unreachable=0 +failed=0 /gm)]
       .map(([, host, changed]) => `${host} ${Number(changed) > 0 ? "changed" : "as it was"}`);

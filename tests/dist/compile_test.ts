@@ -15,7 +15,7 @@ function compile(out: string, env: Record<string, string>, first = ":") {
   const command = [Deno.execPath(), "run", "-A", "--quiet", "--cached-only", script, "--out", out];
   return run(["unshare", "--net", "--mount", "sh", "-euc", `${first}; "$@"`, "sh", ...command], {
     env: { SOURCE_DATE_EPOCH: "1700000000", ...env },
-    timeout: 120_000,
+    timeout: 300_000,
     mayFail: true,
   });
 }
@@ -78,7 +78,7 @@ Deno.test("compile: the same each time, and what is put behind the stub is all t
           CNI_COMMAND=VERSION strand </dev/null | grep -c cniVersion
           kill $up; wait $up`,
         ),
-        { timeout: 60_000 },
+        { timeout: 300_000 },
       );
       const [member, address, usage, versions] = stdout.trimEnd().split("\n").slice(-4);
       assert.equal(member, "00:00:33:33:00:01 foxtrot.mini.net 10.0.0.12");

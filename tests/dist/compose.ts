@@ -14,7 +14,7 @@ export async function composeSession(docker: Docker): Promise<void> {
     (await run(["docker-compose", "--project-directory", folder, "--file", `${folder}compose.yml`, ...args], {
       env,
       stdin,
-      timeout: 60_000,
+      timeout: 300_000,
     })).stdout.trim();
   const inside = (service: string, ...command: string[]) => compose(["exec", "-T", service, ...command]);
 

@@ -23,7 +23,7 @@ function task(checkout: string, task: string, args: readonly string[], more: Rec
     ...args,
   ], {
     env: { ...env, ...more },
-    timeout: 120_000,
+    timeout: 300_000,
     mayFail: true,
   });
 }
@@ -43,7 +43,7 @@ async function secondCheckout(path: string): Promise<void> {
 Deno.test("dist", async (t) => {
   const work = await Deno.makeTempDir({ prefix: "strand dist test " });
   const machine = async (script: string) =>
-    await run(await onMachine(`${work}/${name}`, script), { timeout: 120_000 });
+    await run(await onMachine(`${work}/${name}`, script), { timeout: 300_000 });
   try {
     await t.step("builds in different places are the same, byte for byte", async () => {
       await secondCheckout(`${work}/checkout`);
@@ -91,7 +91,7 @@ Deno.test("dist", async (t) => {
           );
         }
         const judge = await new Deno.Command("sh", { args: ["-c", "command -v pyspdxtools"] }).output();
-        if (judge.success) await run(["pyspdxtools", "--infile", path], { timeout: 60_000 });
+        if (judge.success) await run(["pyspdxtools", "--infile", path], { timeout: 300_000 });
         else console.log("pyspdxtools (Debian's python3-spdx-tools) is not here to judge the manifest");
       },
     );
@@ -181,7 +181,7 @@ Deno.test("dist: on a full disk, what an earlier run has made stays whole, and n
   const dist = [Deno.execPath(), "run", "-A", "--quiet", "--cached-only", `${root}deploy/dist/dist.ts`];
   const { code, stdout, stderr } = await run(["unshare", "--mount", "sh", "-euc", script, "sh", ...dist], {
     env,
-    timeout: 60_000,
+    timeout: 300_000,
     mayFail: true,
   });
   assert.match(stderr, /^dist: No space left on device [^\n]+\n$/);

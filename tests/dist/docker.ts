@@ -35,7 +35,7 @@ export class Docker implements AsyncDisposable {
     await until("dockerd answers", async () => {
       assert.ok(process.alive, process.tail());
       return (await run(["docker", "version"], { env: docker.env, mayFail: true })).code === 0;
-    }, 30_000);
+    }, 120_000);
     return docker;
   }
 
@@ -53,7 +53,7 @@ export class Docker implements AsyncDisposable {
   }
 
   async run(...args: string[]): Promise<string> {
-    return (await run(["docker", ...args], { env: this.env, timeout: 120_000 })).stdout.trim();
+    return (await run(["docker", ...args], { env: this.env, timeout: 300_000 })).stdout.trim();
   }
 
   /** Starts a service with a read-only root and no capability but these, and waits until it is healthy. */
@@ -70,7 +70,8 @@ export class Docker implements AsyncDisposable {
     await this.run("run", "--name", name, ...flags, ...health, ...args);
     await this.until(`${name} is healthy`, [name], async () => {
       const state = await this.run("inspect", "--format", "{{.State.Status}} {{.State.Health.Status}}", name);
-      assert.match(state, /^running (starting|healthy)$/, `${name}: ${state}`);
+      // A check of a busy machine may come too late: what counts is that the container gets healthy.
+      assert.match(state, /^running /, `${name}: ${state}`);
       return state.endsWith(" healthy");
     });
   }
@@ -117,10 +118,10 @@ export class Docker implements AsyncDisposable {
     return [...status.matchAll(/^Cap(?:Eff|Bnd):\t(\w+)$/gm)].map(([, mask = ""]) => mask);
   }
 
-  /** Ends a container as an orchestrator does; returns its exit code. It has five seconds. */
+  /** Ends a container as an orchestrator does; returns its exit code. It has the ten seconds of `docker stop`. */
   async stop(name: string): Promise<number> {
     await this.run("kill", "--signal", "TERM", name);
-    return Number((await run(["docker", "wait", name], { env: this.env, timeout: 5_000 })).stdout);
+    return Number((await run(["docker", "wait", name], { env: this.env, timeout: 10_000 })).stdout);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -49,7 +49,7 @@ Deno.test("the image's health check asks /readyz where the service listens, and 
       ];
       const env = { PATH: `${folder}:${Deno.env.get("PATH")}` };
       const all = [...apart, ...command, `${folder}/cli/main.ts`, ...args];
-      return (await run(all, { env, timeout: 60_000 })).stdout.trim().split("\n").map((line) => line.trim());
+      return (await run(all, { env, timeout: 300_000 })).stdout.trim().split("\n").map((line) => line.trim());
     };
     assert.deepEqual(await service("agent"), [
       "0 200 /readyz",

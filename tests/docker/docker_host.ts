@@ -93,13 +93,13 @@ export class DockerHost implements AsyncDisposable {
 
   /** Runs `docker ARGS`. @returns what it prints, trimmed */
   async docker(...args: string[]): Promise<string> {
-    const { stdout } = await run([DOCKER, ...args], { env: this.env, timeout: 60_000 });
+    const { stdout } = await run([DOCKER, ...args], { env: this.env, timeout: 300_000 });
     return stdout.trim();
   }
 
   /** The same, whatever comes of it. */
   try(args: readonly string[]): Promise<Output> {
-    return run([DOCKER, ...args], { env: this.env, mayFail: true, timeout: 120_000 });
+    return run([DOCKER, ...args], { env: this.env, mayFail: true, timeout: 300_000 });
   }
 
   /** Runs `docker-compose ARGS` in a directory of that file. */
@@ -108,7 +108,7 @@ export class DockerHost implements AsyncDisposable {
     await Deno.mkdir(`${this.directory}/compose`, { recursive: true });
     await Deno.writeTextFile(path, file);
     const env = { ...this.env, PATH: "/usr/bin:/bin" };
-    return (await run([COMPOSE, "-f", path, ...args], { env, timeout: 60_000 })).stdout.trim();
+    return (await run([COMPOSE, "-f", path, ...args], { env, timeout: 300_000 })).stdout.trim();
   }
 
   /** Starts a container that stays. */

@@ -59,7 +59,7 @@ Deno.test("docs/TLS.md: from the authority to an etcd, a nexd and an agent that 
   host.spawn(["bash", "-c", `exec ${here(etcd)}`], { env: own.env });
   const env = { STRAND_AGENT_STATE_DIR: `${own.path}/agent`, STRAND_AGENT_SOCKET: `${own.path}/agent.sock` };
   const up = host.strand(["up", "--config", `${own.path}/nex.yml`], { env, sharesMounts: true });
-  await up.line(/every service is ready/, 30_000);
+  await up.line(/every service is ready/);
   const { stdout } = await own.type(`${clients}strand status --config nex.yml`, {}, host);
   assert.match(stdout, /^agent +\S+ +ready/m);
   const ours = "--ca-file ca.pem --cert-file host1.pem --key-file host1-key.pem";

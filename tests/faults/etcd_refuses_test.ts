@@ -64,9 +64,9 @@ Deno.test("etcd with authentication on: the refusal says so, and so does status"
 
   // Started now, a service waits for its store and says why.
   const late = services.launch("dnsd");
-  await late.line(/user name is empty/, 20_000);
+  await late.line(/user name is empty/);
   await shell(`${ctl} --user root:x auth disable`);
-  await late.line(/ started /, 20_000);
+  await late.line(/ started /);
   await services.nex("apply", mini);
   await until("all is well", async () => (await services.status()).ok);
 });

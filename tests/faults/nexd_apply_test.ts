@@ -30,7 +30,7 @@ Deno.test("A list of 10,000 members cut short by kill -9 leaves a prefix of itse
     await Deno.writeTextFile(file, spec());
     const nexd = await services.start("nexd");
     const apply = ["nex", "-s", `127.0.0.1:${services.nexdPort}`, "apply", file];
-    const cut = run(strandCommand(apply), { mayFail: true, timeout: 120_000 });
+    const cut = run(strandCommand(apply), { mayFail: true, timeout: 300_000 });
     await until("some members are written", () => view.size.members > 1000, 60_000);
     Deno.kill(nexd.pid, "SIGKILL");
     const { stderr, code } = await cut;
@@ -44,7 +44,7 @@ Deno.test("A list of 10,000 members cut short by kill -9 leaves a prefix of itse
     }
 
     await services.start("nexd");
-    const out = (await run(strandCommand(apply), { timeout: 120_000 })).stdout.trim().split("\n");
+    const out = (await run(strandCommand(apply), { timeout: 300_000 })).stdout.trim().split("\n");
     assert.equal(out.length, COUNT + 1);
     assert.ok(out.filter((line) => line.endsWith(" unchanged")).length > written);
     await until("all members", () => view.size.members === COUNT);

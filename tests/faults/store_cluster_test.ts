@@ -47,10 +47,10 @@ Deno.test("a member killed under load costs no acknowledged write, and the mirro
     });
     for (const member of members) {
       const before = acknowledged.size;
-      await until("writes go on", () => acknowledged.size > before + 100, 20_000);
+      await until("writes go on", () => acknowledged.size > before + 100);
       await member.kill();
       const down = acknowledged.size;
-      await until("writes go on with one down", () => acknowledged.size > down + 100, 20_000);
+      await until("writes go on with one down", () => acknowledged.size > down + 100);
       await member.start();
     }
     stop = true;
@@ -76,7 +76,7 @@ Deno.test("a member cut off from the others, or hanging, is left for one that is
         () => store.committer.commit(put("/a/y", 2)).then(() => true, () => false),
         20_000,
       );
-      await until("mirror by another", () => store.mirror.get("/a/y")?.record.n === 2, 30_000);
+      await until("mirror by another", () => store.mirror.get("/a/y")?.record.n === 2);
     } finally {
       used.thaw();
     }
@@ -91,8 +91,8 @@ Deno.test("what the watch does not tell because its member hangs does not count 
     at(members, 0).freeze();
     try {
       const write = (n: number) => writer.committer.commit(put("/a/x", n)).then(() => true, () => false);
-      await until("a leader", () => write(1), 20_000);
-      await until("seen", () => store.mirror.get("/a/x") !== undefined, 30_000);
+      await until("a leader", () => write(1));
+      await until("seen", () => store.mirror.get("/a/x") !== undefined);
       await write(2);
       await until("seen", () => store.mirror.get("/a/x")?.record.n === 2);
     } finally {
@@ -109,12 +109,12 @@ Deno.test("with two of three members down, writes and reads are refused and the 
     await until("seen", () => store.mirror.get("/a/x") !== undefined);
     await at(members, 1).kill();
     await at(members, 2).kill();
-    await until("noticed", () => !store.mirror.state.inSync, 20_000);
+    await until("noticed", () => !store.mirror.state.inSync);
     await assert.rejects(store.committer.commit(put("/a/x", 2)));
     await assert.rejects(store.connection.get("/a/x"), { code: "unavailable" });
     assert.equal(store.mirror.get("/a/x")?.record.n, 1, "reads go on from what is here");
     await Promise.all([at(members, 1).start(), at(members, 2).start()]);
-    await until("in sync", () => store.mirror.state.inSync, 20_000);
+    await until("in sync", () => store.mirror.state.inSync);
   }));
 
 Deno.test("TLS: etcd's certificate is checked, ours is shown, and what is wrong is said", async () => {

@@ -66,7 +66,7 @@ async function drop(verb: "-I" | "-D"): Promise<void> {
 
 try {
   await store.mirror.ready();
-  await until("writes", () => confirmed.length > 20, 20_000);
+  await until("writes", () => confirmed.length > 20);
   // The first endpoint is the one in use.
   const [used] = members;
   if (!used) throw new Error("no member");

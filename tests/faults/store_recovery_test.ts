@@ -7,7 +7,7 @@ Deno.test("a store is back soon after a member hangs, the leader dies, or no pac
   const host = await lab.host("a");
   const script = fileURLToPath(new URL("store_recovery_host.ts", import.meta.url));
   const deno = [Deno.execPath(), "run", "--quiet", "--allow-all", "--cached-only", "--no-check", script];
-  const { stdout } = await host.run(deno, { timeout: 120_000 });
+  const { stdout } = await host.run(deno, { timeout: 300_000 });
   const seen = JSON.parse(stdout);
   const within = (what: string, seconds: number, limit: number) =>
     assert(seconds <= limit, `${what}: ${seconds} s, ${limit} s at most; ${stdout}`);

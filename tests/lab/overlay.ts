@@ -95,7 +95,7 @@ export class OverlayLab implements AsyncDisposable {
 
   /** Resolves when every kernel is what the store says; throws with what is not when that takes too long. */
   async agree(options: { timeoutMs?: number; hosts?: readonly OverlayHost[]; mtu?: number } = {}) {
-    const deadline = Date.now() + (options.timeoutMs ?? 10_000);
+    const deadline = Date.now() + (options.timeoutMs ?? 60_000);
     for (;;) {
       const late = Date.now() > deadline;
       const found = await this.differences(options.hosts, options.mtu);

@@ -41,7 +41,7 @@ export class LabServices implements AsyncDisposable {
 
   /** What `nex ARGS` prints. */
   async nex(...args: string[]): Promise<string> {
-    return (await run(this.nexCommand(args), { timeout: 120_000 })).stdout;
+    return (await run(this.nexCommand(args), { timeout: 300_000 })).stdout;
   }
 
   /** The same; its exit status may be an error. */

@@ -13,7 +13,7 @@ function machine(port: number) {
 async function agent(env: Record<string, string>): Promise<AsyncDisposable> {
   const command = [Deno.execPath(), "run", "-A", "--quiet", "--cached-only", standIn];
   const process = new Process(command, { env });
-  await process.line(/ started /, 20_000);
+  await process.line(/ started /);
   return { [Symbol.asyncDispose]: async () => void await process.stop() };
 }
 

@@ -31,7 +31,7 @@ async function up(variables: Record<string, string> = {}): Promise<Up> {
   };
   const process = host.strand(["up"], { env, sharesMounts: true });
   stack.defer(async () => void await process.stop());
-  await process.line(/"ready":"all"/, 30_000);
+  await process.line(/"ready":"all"/);
   const all = stack.move();
   return {
     host,
