@@ -85,12 +85,14 @@ export function openInterfaceWatch({ routes = false } = {}): number {
   return fd;
 }
 
+/** What is read away; never looked at. */
+const sink = new Uint8Array(65536);
+
 /**
  * Reads away what a watch has reported; what matters is read anew by {@link listInterfaces}. Returns whether there was
  * anything.
  */
 export function drainInterfaceWatch(fd: number): boolean {
-  const sink = new Uint8Array(65536);
   let changed = false;
   for (;;) {
     if (libc.read(fd, sink, sink.length) > 0) changed = true;

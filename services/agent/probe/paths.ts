@@ -94,6 +94,13 @@ export class Paths {
     return [...this.#states.values()].flatMap(pathsOf);
   }
 
+  /** When a question will be due, as known now; a time that is past while an answer is awaited. */
+  get nextAt(): number {
+    let next = Infinity;
+    for (const state of this.#states.values()) next = Math.min(next, state.asked ? -Infinity : state.next);
+    return next;
+  }
+
   /** Notes answers that are overdue, and gives the questions that are due, at most `limit`. */
   due(now: number, limit: number): Question[] {
     const questions: Question[] = [];

@@ -50,6 +50,19 @@ Deno.test("a host that answers is asked every 10 s, and with a full-size packet 
   assert.deepEqual(lab.asked.filter(({ size }) => size === MTU).length, 2);
 });
 
+Deno.test("nextAt is when the next question is due, and is past while an answer is awaited", () => {
+  const { paths } = new Lab(2);
+  for (let now = 0; now < 120_000; now = Math.max(now + 250, paths.nextAt)) {
+    if (now > 0) assert.deepEqual(paths.due(Math.min(now, paths.nextAt) - 1, 125), []);
+    for (const [token, question] of paths.due(now, 125).entries()) {
+      paths.sent(question, token, now);
+      assert.ok(paths.nextAt < now);
+      assert(paths.answered(question.vtep, token, now));
+    }
+    assert.ok(paths.nextAt >= now && paths.nextAt <= now + 10_000, `${paths.nextAt - now}`);
+  }
+});
+
 Deno.test("a host that stops answering is asked every second, and told of once, after 5 to 20 s", () => {
   const lab = new Lab();
   lab.run(30_000);

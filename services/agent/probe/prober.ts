@@ -11,7 +11,9 @@ import { type Path, Paths } from "./paths.ts";
 
 /** How often answers are read and questions asked, in ms, and how many questions at most each time: 500 a second. */
 const TICK = 250, QUESTIONS = 125;
-/** What comes in is read up to so many packets each time: more is somebody's flood, and lost. */
+/** While no answer is awaited and no question is due, that long is waited at most. */
+const LONGEST_TICK = 2000;
+/** What comes in is read up to so many packets a tick: more is somebody's flood, and lost. */
 const READ = 1000;
 /** Peers are looked up so often at most, and a device that could not be made is tried again, in ms. */
 const PEERS_EVERY = 1000, AGAIN = 10_000;
@@ -43,6 +45,10 @@ export class Prober {
   #workers: Workers | undefined;
   #running: Promise<void> = Promise.resolve();
   #unsubscribe: () => void = () => {};
+  /** Ends the wait for the next tick, or has there be none. */
+  #wake = new AbortController();
+  /** When the last tick began. */
+  #tickedAt = -Infinity;
 
   /** @param options Where its device is to be, as it is now. */
   constructor(
@@ -57,7 +63,9 @@ export class Prober {
     this.#workers = workers;
     const { view, host: { hostname } } = this.context();
     this.#unsubscribe = view.subscribe((changes) => {
-      for (const [id, change] of changes) this.#changed ||= concernsPeers(view, hostname, id, change);
+      for (const [id, change] of changes) {
+        if (!this.#changed && concernsPeers(view, hostname, id, change)) this.#lookSoon();
+      }
     });
     this.#running = this.#run();
   }
@@ -72,7 +80,7 @@ export class Prober {
     const isProbed = this.#isProbed(network);
     // The network may have another UDP port or MTU since its peers were looked up.
     const mtu = isProbed ? this.#workers?.get(network)?.mtu : undefined;
-    if (mtu !== this.#lookedUp.get(network)) this.#changed = true;
+    if (mtu !== this.#lookedUp.get(network)) this.#lookSoon();
     return this.#told && isProbed ? PROBE_VNI : null;
   }
 
@@ -89,6 +97,7 @@ export class Prober {
   /** The device stays: its host is reached as it was. */
   async close(): Promise<void> {
     this.#closing.abort();
+    this.#wake.abort();
     this.#unsubscribe();
     await this.#running;
     await this.#making;
@@ -100,6 +109,9 @@ export class Prober {
     const { signal } = this.#closing, { log } = this.context();
     while (!signal.aborted) {
       await delay(TICK, signal);
+      const idle = this.#idleFor(performance.now());
+      if (idle > 0) await delay(idle, this.#wake.signal);
+      this.#wake = new AbortController();
       try {
         await this.#tick();
       } catch (error) {
@@ -110,8 +122,22 @@ export class Prober {
     }
   }
 
+  /** Peers have changed: they are looked up at the next tick. */
+  #lookSoon(): void {
+    this.#changed = true;
+    this.#wake.abort();
+  }
+
+  /** For how many ms more there is nothing to do. */
+  #idleFor(now: number): number {
+    const due = this.#changed ? this.#peersAt + PEERS_EVERY : this.#paths.nextAt;
+    return Math.min(this.#device ? due - now : Infinity, LONGEST_TICK - TICK);
+  }
+
   async #tick(): Promise<void> {
     const { trust } = this.context(), now = performance.now();
+    const ticks = Math.min((now - this.#tickedAt) / TICK, LONGEST_TICK / TICK);
+    this.#tickedAt = now;
     if (trust.doubt) return;
     if (this.#workers?.all().next().done) return await this.#remove();
     await this.#make(now);
@@ -122,7 +148,7 @@ export class Prober {
     }
     if (!device) return;
     if (this.#changed && now - this.#peersAt >= PEERS_EVERY) await this.#lookUp(device, now);
-    device.read(READ, ({ kind, from, token }) => {
+    device.read(READ * Math.max(1, ticks), ({ kind, from, token }) => {
       const known = kind === "question"
         ? this.#paths.heard(from, now)
         : this.#paths.answered(from, token, now);
@@ -156,7 +182,7 @@ export class Prober {
     try {
       this.#device = await ProbeDevice.create(options);
       this.#problem = undefined;
-      this.#changed = true;
+      this.#lookSoon();
       this.#peersAt = -Infinity;
     } catch (error) {
       this.#tryAt = now + AGAIN;
