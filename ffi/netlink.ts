@@ -1,5 +1,6 @@
 import { checked, EAGAIN, EBADF, EINTR, errno, SystemError } from "./errno.ts";
 import { libc, libcNonblocking } from "./libc.ts";
+import { interfaceIndex } from "./interface_index.ts";
 import { aligned, NLM_F_ACK, NLM_F_DUMP } from "./netlink_message.ts";
 import { DumpReplies, type Failure, Replies, type Visit } from "./netlink_replies.ts";
 import { inNamespace } from "./netns.ts";
@@ -36,6 +37,7 @@ export interface Request {
 export class Netlink implements Disposable {
   readonly fd: number;
   #sequence = 1;
+  #isSetUp = false;
   #closed = false;
   #last: Promise<unknown> = Promise.resolve();
   /** What a thread of the pool reads: kept here so that it is not freed under it. */
@@ -46,6 +48,12 @@ export class Netlink implements Disposable {
   /** @param namespace a descriptor; without one, this thread's. It is not needed any longer afterwards */
   constructor(namespace?: number) {
     this.fd = namespace === undefined ? open() : inNamespace(namespace, open);
+  }
+
+  /** The index of a link of the socket's namespace; 0 when there is none. The kernel is asked at once, which waits for nothing. */
+  index(name: string): number {
+    if (this.#closed) throw new SystemError("use a closed netlink socket", EBADF);
+    return interfaceIndex(this.fd, name);
   }
 
   /**
@@ -178,6 +186,8 @@ export class Netlink implements Disposable {
   }
 
   async #send(bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+    if (!this.#isSetUp) setUp(this.fd);
+    this.#isSetUp = true;
     this.#sending = bytes;
     const sent = await onPool(() => libcNonblocking.send(this.fd, bytes, bytes.length, 0));
     // The kernel takes all messages or none. Once more on this thread, which can tell why not.
@@ -194,22 +204,17 @@ export class Netlink implements Disposable {
 }
 
 function open(): number {
-  const fd = checked(
-    libc.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE),
-    "open a netlink socket",
-  );
+  return checked(libc.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE), "open a netlink socket");
+}
+
+/** Only what is sent needs it: many sockets are asked for an index alone. */
+function setUp(fd: number): void {
   const set = (level: number, option: number, value: number) =>
     libc.setsockopt(fd, level, option, Int32Array.of(value), 4);
-  try {
-    // Beyond the system's limits when we may.
-    if (set(SOL_SOCKET, SO_SNDBUFFORCE, bufferSize) < 0) set(SOL_SOCKET, SO_SNDBUF, bufferSize);
-    if (set(SOL_SOCKET, SO_RCVBUFFORCE, bufferSize) < 0) set(SOL_SOCKET, SO_RCVBUF, bufferSize);
-    for (const option of [NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK]) {
-      checked(set(SOL_NETLINK, option, 1), "set up a netlink socket");
-    }
-    return fd;
-  } catch (error) {
-    libc.close(fd);
-    throw error;
+  // Beyond the system's limits when we may.
+  if (set(SOL_SOCKET, SO_SNDBUFFORCE, bufferSize) < 0) set(SOL_SOCKET, SO_SNDBUF, bufferSize);
+  if (set(SOL_SOCKET, SO_RCVBUFFORCE, bufferSize) < 0) set(SOL_SOCKET, SO_RCVBUF, bufferSize);
+  for (const option of [NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK]) {
+    checked(set(SOL_NETLINK, option, 1), "set up a netlink socket");
   }
 }

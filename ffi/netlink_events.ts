@@ -4,6 +4,7 @@
  * kernel resolves by itself) are dropped in the kernel, since guests can cause any number of them.
  */
 import { checked, EINTR, ENOBUFS, errno } from "./errno.ts";
+import { interfaceIndex } from "./interface_index.ts";
 import { libc } from "./libc.ts";
 import {
   AF_INET,
@@ -22,7 +23,7 @@ import {
   RTM_DELLINK,
   RTM_NEWLINK,
 } from "./netlink_link.ts";
-import { aligned, eachAttribute, HEADER, readAttributes, readOctets, text } from "./netlink_message.ts";
+import { aligned, HEADER, readAttributes, readOctets, TYPE_MASK } from "./netlink_message.ts";
 import { inNamespace } from "./netns.ts";
 import { attachFilter, type Instruction } from "./packet.ts";
 
@@ -79,11 +80,11 @@ export type Notice =
     /** It was deleted, or has left the namespace. */
     readonly gone: boolean;
     readonly carrier: boolean;
-    /** The same text as long as its settings are the same, whatever becomes of carrier and counters. */
-    readonly settings: string;
+    /** A hash: the same as long as its settings are the same, whatever becomes of carrier and counters. */
+    readonly settings: number;
   }
   /** A link as the port of a bridge. */
-  | { readonly about: "port"; readonly index: number; readonly gone: boolean; readonly settings: string }
+  | { readonly about: "port"; readonly index: number; readonly gone: boolean; readonly settings: number }
   | { readonly about: "address"; readonly address: Uint8Array }
   /** A route for IPv4 is gone. */
   | { readonly about: "route"; readonly prefix: number }
@@ -127,6 +128,11 @@ export class NetlinkEvents implements Disposable {
     return whole;
   }
 
+  /** The index of a link of the namespace; 0 when there is none. */
+  index(name: string): number {
+    return interfaceIndex(this.fd, name);
+  }
+
   /** Has the kernel tell of neighbours, or not: it tells of each one that is set. */
   tellNeighbours(on: boolean): void {
     const option = on ? NETLINK_ADD_MEMBERSHIP : NETLINK_DROP_MEMBERSHIP;
@@ -152,12 +158,6 @@ function walk(length: number, take: (notice: Notice) => void): void {
     if (notice) take(notice);
     at += aligned(size);
   }
-}
-
-/** The index of a link of that name in a namespace; 0 when there is none. */
-export function linkIndex(namespace: number, name: string): number {
-  const bytes = Uint8Array.from(text(name));
-  return inNamespace(namespace, () => libc.if_nametoindex(bytes));
 }
 
 /** Reads a message from `from` (after its header) to `to`; undefined for what says nothing. */
@@ -191,28 +191,30 @@ const SETTINGS: ReadonlySet<number> = new Set([
   IFLA_LINK_NETNSID,
 ]);
 
-/** Each endpoint causes a dozen of these: no object is made for an attribute. */
+/** Each endpoint causes a dozen of these: neither an object nor a text is made for an attribute. */
 function readLink(type: number, from: number, to: number): Notice {
   const flags = view.getUint32(from + 8, true);
-  let settings = `${flags & (IFF_UP | IFF_NOARP)}`, name = "", kind = "";
-  const add = (attribute: number, at: number, length: number) => {
-    settings += `,${attribute}:${octetsAt(at, length)}`;
-  };
-  eachAttribute(view, from + IFINFOMSG, to, (attribute, at, length) => {
-    if (SETTINGS.has(attribute)) add(attribute, at, length);
-    if (attribute === IFLA_IFNAME) name = octetsAt(at, length - 1);
-    if (attribute !== IFLA_LINKINFO) return;
-    eachAttribute(view, at, at + length, (attribute, at, length) => {
-      if (attribute === IFLA_INFO_KIND) settings += `,${kind = octetsAt(at, length - 1)}`;
-      if (attribute !== IFLA_INFO_DATA) return;
-      eachAttribute(view, at, at + length, (attribute, at, length) => {
+  let settings = hashed(HASH, flags & (IFF_UP | IFF_NOARP)), name = "", kind = "";
+  for (let at = from + IFINFOMSG, next; (next = nextAttribute(at, to)); at = next) {
+    const attribute = attributeAt(at), length = lengthAt(at);
+    if (SETTINGS.has(attribute)) settings = withAttribute(settings, at);
+    if (attribute === IFLA_IFNAME) name = textAt(at + 4, length - 1);
+    if (attribute !== IFLA_LINKINFO) continue;
+    for (let in1 = at + 4, end1 = in1 + length, next1; (next1 = nextAttribute(in1, end1)); in1 = next1) {
+      const attribute = attributeAt(in1), length = lengthAt(in1);
+      if (attribute === IFLA_INFO_KIND) {
+        kind = textAt(in1 + 4, length - 1);
+        settings = withAttribute(settings, in1);
+      }
+      if (attribute !== IFLA_INFO_DATA) continue;
+      for (let in2 = in1 + 4, end2 = in2 + length, next2; (next2 = nextAttribute(in2, end2)); in2 = next2) {
         // A bridge's timers, which are 64 bits wide, and its count of learned MACs change by themselves.
-        if (kind !== "bridge" || length <= 4 && attribute !== IFLA_BR_FDB_N_LEARNED) {
-          add(attribute, at, length);
+        if (kind !== "bridge" || lengthAt(in2) <= 4 && attributeAt(in2) !== IFLA_BR_FDB_N_LEARNED) {
+          settings = withAttribute(settings, in2);
         }
-      });
-    });
-  });
+      }
+    }
+  }
   return {
     about: "link",
     index: view.getInt32(from + 4, true),
@@ -224,20 +226,55 @@ function readLink(type: number, from: number, to: number): Notice {
   };
 }
 
+/** Where the attribute ends that begins at an offset, as the next one begins there; 0 when there is none before `to`. */
+function nextAttribute(at: number, to: number): number {
+  if (to - at < 4) return 0;
+  const length = view.getUint16(at, true);
+  return length < 4 || length > to - at ? 0 : at + aligned(length);
+}
+
+function attributeAt(at: number): number {
+  return view.getUint16(at + 2, true) & TYPE_MASK;
+}
+
+/** Of an attribute's payload. */
+function lengthAt(at: number): number {
+  return view.getUint16(at, true) - 4;
+}
+
 /** Octets as a text of one character each, which is also that of a name in ASCII. */
-function octetsAt(at: number, length: number): string {
-  return String.fromCharCode(...buffer.subarray(at, at + length));
+function textAt(at: number, length: number): string {
+  let text = "";
+  for (let i = 0; i < length; i++) text += String.fromCharCode(buffer[at + i]!);
+  return text;
+}
+
+/** 32-bit FNV-1a (RFC 9923): of two values that differ in one octet it is never the same. */
+const HASH = 0x811c9dc5;
+
+function hashed(hash: number, octet: number): number {
+  return Math.imul(hash ^ octet, 0x01000193);
+}
+
+/** The hash with an attribute's length, type and payload. */
+function withAttribute(hash: number, at: number): number {
+  for (let i = at, end = at + 4 + lengthAt(at); i < end; i++) hash = hashed(hash, buffer[i]!);
+  return hash;
 }
 
 /** Its settings are numbers of 8 bits, but for IFBRPORT_STATE, which follows carrier. */
 function readPort(type: number, from: number, to: number): Notice {
-  let settings = "";
-  eachAttribute(view, from + IFINFOMSG, to, (attribute, at, length) => {
-    if (attribute !== IFLA_PROTINFO) return;
-    eachAttribute(view, at, at + length, (attribute, at, length) => {
-      if (length === 1 && attribute !== IFBRPORT_STATE) settings += `,${attribute}:${buffer[at]}`;
-    });
-  });
+  let settings = HASH;
+  for (let at = from + IFINFOMSG, next; (next = nextAttribute(at, to)); at = next) {
+    if (attributeAt(at) !== IFLA_PROTINFO) continue;
+    for (
+      let in1 = at + 4, end1 = in1 + lengthAt(at), next1;
+      (next1 = nextAttribute(in1, end1));
+      in1 = next1
+    ) {
+      if (lengthAt(in1) === 1 && attributeAt(in1) !== IFBRPORT_STATE) settings = withAttribute(settings, in1);
+    }
+  }
   return { about: "port", index: view.getInt32(from + 4, true), gone: type === RTM_DELLINK, settings };
 }
 

@@ -6,7 +6,9 @@ export const NLMSG_ERROR = 2, NLMSG_DONE = 3, NLMSG_OVERRUN = 4;
 
 /** Octets of struct nlmsghdr {u32 length, u16 type, u16 flags, u32 seq, u32 pid}. */
 export const HEADER = 16;
-const ATTRIBUTE = 4, NESTED = 0x8000, TYPE_MASK = 0x3fff;
+const ATTRIBUTE = 4, NESTED = 0x8000;
+/** The bits of an attribute's type that tell it from others. */
+export const TYPE_MASK = 0x3fff;
 
 /** An attribute: its type, and its octets or the attributes in it. What is undefined is left out. */
 export type Attribute = readonly [type: number, payload: Uint8Array | readonly (Attribute | undefined)[]];
@@ -84,27 +86,16 @@ export function text(value: string): Uint8Array {
   return new TextEncoder().encode(value + "\0");
 }
 
-/** Calls `take` for each attribute between two offsets, with its type and where its payload is in the view. */
-export function eachAttribute(
-  view: DataView,
-  from: number,
-  to: number,
-  take: (type: number, at: number, length: number) => void,
-): void {
-  while (to - from >= ATTRIBUTE) {
-    const length = view.getUint16(from, true);
-    if (length < ATTRIBUTE || length > to - from) break;
-    take(view.getUint16(from + 2, true) & TYPE_MASK, from + ATTRIBUTE, length - ATTRIBUTE);
-    from += aligned(length);
-  }
-}
-
 /** The attributes between two offsets, by type; of one that comes twice, the last. */
 export function readAttributes(view: DataView, from: number, to: number): Map<number, DataView> {
   const found = new Map<number, DataView>();
-  eachAttribute(view, from, to, (type, at, length) => {
-    found.set(type, new DataView(view.buffer, view.byteOffset + at, length));
-  });
+  while (to - from >= ATTRIBUTE) {
+    const length = view.getUint16(from, true);
+    if (length < ATTRIBUTE || length > to - from) break;
+    const type = view.getUint16(from + 2, true) & TYPE_MASK;
+    found.set(type, new DataView(view.buffer, view.byteOffset + from + ATTRIBUTE, length - ATTRIBUTE));
+    from += aligned(length);
+  }
   return found;
 }
 

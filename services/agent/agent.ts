@@ -204,7 +204,7 @@ export class Agent implements AgentApi {
       const { targetNetnsPath = "", targetNetnsIdentity = "" } = activation ?? {};
       const stale = staleAt(this.#context, targetNetnsPath, targetNetnsIdentity);
       if (stale.some(({ network }) => network === request.network)) await worker.compare("change");
-      const pending = request.waitMs ? await this.#programmed(request.network, revision, request.waitMs) : [];
+      const pending = request.waitMs ? await this.#programmed(worker, revision, request.waitMs) : [];
       return { endpoint: view.endpoint(id)?.record ?? record, pending };
     } finally {
       this.#names.letGo(names);
@@ -285,8 +285,9 @@ export class Agent implements AgentApi {
   }
 
   /** Waits until every host has carried out what was written at that revision. @returns those that have not */
-  async #programmed(network: string, revision: number, waitMs: number): Promise<string[]> {
-    const { view } = this.#context;
+  async #programmed(worker: NetworkWorker, revision: number, waitMs: number): Promise<string[]> {
+    const { view } = this.#context, network = worker.id;
+    worker.tellSoon(revision);
     const behind = () => view.space(network).hostsBehind(revision);
     if (behind().length) {
       const { promise, resolve } = Promise.withResolvers<void>();

@@ -34,7 +34,7 @@ import { Neighbours } from "../overlay/neighbours.ts";
 import type { Op } from "../overlay/ops.ts";
 import { partsOf, takesAway } from "../overlay/parts.ts";
 import type { Endpoint } from "../overlay/space.ts";
-import { legName, type NetworkState, type PeerState } from "../overlay/state.ts";
+import { legName, type NetworkState, type PeerState, type VethState } from "../overlay/state.ts";
 import type { EndpointChange, NetworkChange } from "../overlay/view.ts";
 import { change } from "../store/change.ts";
 import { delay } from "../common/async.ts";
@@ -52,7 +52,10 @@ import { GRACE_MS, Vanished } from "./vanished.ts";
 /** After a failure it is tried again, first after this and then twice as long each time, in ms. */
 const FIRST_PAUSE = 100, LONGEST_PAUSE = 10_000;
 
-/** What has been carried out is told to the other hosts after so many ms at the latest. */
+/**
+ * What has been carried out is told to the other hosts after so many ms at the latest. Changes of this host's own endpoints
+ * take as long, since no other host waits for this one to carry them out.
+ */
 const LONGEST_SILENCE = 2000;
 
 /** Problems that are some record's: see notCarriedOut() and presenceProblems(). */
@@ -108,6 +111,10 @@ export class NetworkWorker {
   #applied = 0;
   #publishing: Promise<void> | undefined;
   #published = 0;
+  /** What is applied is told without delay up to this revision, since it may be waited for. */
+  #awaited = 0;
+  /** Ends the delay of what nothing waits for. */
+  #hurry = new AbortController();
 
   /** @param onGone Called when nothing of the network is left on this host. */
   constructor(readonly id: string, context: Context, private readonly onGone: () => void) {
@@ -172,7 +179,13 @@ export class NetworkWorker {
   overlook({ revision }: NetworkChange): void {
     // A store that was restored has lower ones.
     if (revision) this.#revision = revision;
-    this.#applied = this.#published = 0;
+    this.#applied = this.#published = this.#awaited = 0;
+  }
+
+  /** Has the other hosts, and this one's view, told without delay when this host has applied that revision. */
+  tellSoon(revision: number): void {
+    this.#awaited = Math.max(this.#awaited, revision);
+    this.#hurry.abort();
   }
 
   /** True when an endpoint of this host has a veth of that name, made or not. */
@@ -271,6 +284,7 @@ export class NetworkWorker {
   /** Ends after what is under way; the kernel stays as it is. */
   async close(): Promise<void> {
     this.#closing.abort();
+    this.#hurry.abort();
     this.#announcer.close();
     clearTimeout(this.#retry);
     clearTimeout(this.#lookAgain);
@@ -317,7 +331,7 @@ export class NetworkWorker {
         this.#tellProblems("all");
         const neighbours = new Neighbours(this.#context.view, this.id, this.#context.host.hostname);
         this.#announcer.notice(changes, (address) => neighbours.macOf(address));
-        this.#publish(revision);
+        this.#publish(revision, reason === undefined && changes.every((change) => this.#isOwn(change)));
       } catch (error) {
         if (this.#context.trust.doubt) return;
         this.#failed(error, changes);
@@ -327,7 +341,13 @@ export class NetworkWorker {
         this.#context.counters.reconcile.observe({ kind: reason ? "all" : "some" }, seconds);
       }
     }
-    this.#publish(this.#revision);
+    this.#publish(this.#revision, true);
+  }
+
+  /** True for a change of an endpoint that is this host's, before and after. */
+  #isOwn({ before, after }: EndpointChange): boolean {
+    const { hostname } = this.#context.host;
+    return (before ?? after)?.host === hostname && (after ?? before)?.host === hostname;
   }
 
   /** Tells those who wait for one of these endpoints how it went. */
@@ -411,7 +431,9 @@ export class NetworkWorker {
     }
     await this.#do(neighbours.opsFor(changes));
     this.#renewProblems(changes, neighbours);
-    const owners = local.size ? vethOwners(this.#local()) : new Map<string, Endpoint>();
+    const touched = new Set([...local.values()].flatMap((names) => [...names]));
+    const owners = touched.size ? vethOwners(this.#local(), touched) : new Map<string, Endpoint>();
+    const fresh = new Set(changes.flatMap(({ before, after }) => after && !before ? [after.id] : []));
     for (const [id, names] of local) {
       const endpoint = view.endpoint(id);
       this.#broken.delete(id);
@@ -431,7 +453,6 @@ export class NetworkWorker {
           ? desiredVeth(endpoint, this.#mtu ?? this.#wantedMtu(), neighbours)
           : undefined;
         await this.#one(id, async () => {
-          const actual = await this.#kernel.readVeth(name, wanted?.peer?.netns, wanted?.pinned);
           const address = routes.get(id), leg = legName(this.id);
           const way: Op[] = address === undefined ? [] : [
             wanted && hostRouteOf(endpoint) === address
@@ -441,7 +462,17 @@ export class NetworkWorker {
           const end = wanted ? undefined : hostEnds.get(id);
           // Its port may be gone, by others' doing.
           const left: Op[] = end === undefined ? [] : [{ op: "host-end-remove", name: end }];
-          await this.#do([...diffVeth(name, actual, wanted), ...left, ...way], endpoint);
+          const bring = async (actual: VethState | undefined) =>
+            await this.#do([...diffVeth(name, actual, wanted), ...left, ...way], endpoint);
+          if (wanted?.peer && fresh.has(id)) {
+            try {
+              // Of an endpoint that has just been made there is nothing, as a rule.
+              return await bring(undefined);
+            } catch (error) {
+              if (!(error instanceof Refusal && error.code === "exists")) throw error;
+            }
+          }
+          await bring(await this.#kernel.readVeth(name, wanted?.peer?.netns, wanted?.pinned));
         });
       }
     }
@@ -738,7 +769,7 @@ export class NetworkWorker {
       failpoint("leave:after-commit");
       if (!this.#leaving()) return;
       this.#steady = false;
-      this.#applied = this.#published = 0;
+      this.#applied = this.#published = this.#awaited = 0;
       this.onGone();
     });
   }
@@ -751,8 +782,11 @@ export class NetworkWorker {
     }, { unconfirmed: true });
   }
 
-  /** Tells the other hosts up to which revision this one has carried out the network's changes. */
-  #publish(revision: number): void {
+  /**
+   * Tells the other hosts up to which revision this one has carried out the network's changes.
+   * @param own Nothing but this host's own endpoints has changed since it was told of last.
+   */
+  #publish(revision: number, own: boolean): void {
     const { view, host } = this.#context;
     if (!this.#steady) return;
     if (!this.#applied) {
@@ -762,16 +796,21 @@ export class NetworkWorker {
     }
     this.#applied = Math.max(this.#applied, revision);
     if (this.#applied === this.#published) return;
+    if (!own) this.tellSoon(this.#applied);
     this.#publishing ??= this.#tell(host.hostname).finally(() => this.#publishing = undefined);
   }
 
   async #tell(hostname: string): Promise<void> {
-    const { view, log } = this.#context;
+    const { view, log } = this.#context, { signal } = this.#closing;
     while (this.#applied !== this.#published && !this.#closed) {
+      this.#hurry = new AbortController();
+      if (this.#awaited <= this.#published) {
+        await delay(LONGEST_SILENCE, this.#hurry.signal);
+      }
       // Each host hears from all others: what etcd has to deliver does not grow with the square of their number, and
       // first of all comes what the change asks of them.
       const hosts = view.space(this.id).hosts.size;
-      await delay(Math.min(hosts * hosts / 10, LONGEST_SILENCE), this.#closing.signal);
+      await delay(Math.min(hosts * hosts / 10, LONGEST_SILENCE), signal);
       const revision = this.#applied;
       try {
         await this.#commit(() =>

@@ -27,11 +27,19 @@ export function notCarriedOut(key: string, why: string): string {
   return `the record ${key} in etcd is not carried out: ${why}`;
 }
 
-/** By the name of a veth, the oldest of a host's active endpoints that claims it. */
-export function vethOwners(endpoints: Iterable<Endpoint>): Map<string, Endpoint> {
+/**
+ * By the name of a veth, the oldest of a host's active endpoints that claims it.
+ * @param names Those that are asked for; without it, all.
+ */
+export function vethOwners(
+  endpoints: Iterable<Endpoint>,
+  names?: ReadonlySet<string>,
+): Map<string, Endpoint> {
   const owners = new Map<string, Endpoint>();
   for (const endpoint of endpoints) {
-    const name = endpoint.record.overlay_veth_name, other = owners.get(name);
+    const name = endpoint.record.overlay_veth_name;
+    if (names && !names.has(name)) continue;
+    const other = owners.get(name);
     if (endpoint.active && name && (!other || older(endpoint, other) < 0)) owners.set(name, endpoint);
   }
   return owners;

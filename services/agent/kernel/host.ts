@@ -1,5 +1,4 @@
 import { Netlink } from "../../../ffi/netlink.ts";
-import { linkIndex } from "../../../ffi/netlink_events.ts";
 import { home, namespaceIdentity, openNamespace } from "../../../ffi/netns.ts";
 import type { Ip } from "../../common/ip.ts";
 import { invalid, messageOf } from "../../common/refusal.ts";
@@ -33,9 +32,9 @@ export class Target implements Disposable {
     this.isHome = this.identity === namespaceIdentity(home);
   }
 
-  /** True for the name of an interface that is there: the kernel is asked for this one, which waits for nothing. */
+  /** True for the name of an interface that is there. */
   has(name: string): boolean {
-    return linkIndex(this.place.fd, name) !== 0;
+    return this.place.has(name);
   }
 
   /** What it is when an agent has made it for itself, as part of a sentence; undefined: none has. */

@@ -3,7 +3,7 @@
  * one epoll: the work of one thread, however many networks there are.
  */
 import { Epoll, EventFd } from "../../../ffi/epoll.ts";
-import { linkIndex, NetlinkEvents, type Notice } from "../../../ffi/netlink_events.ts";
+import { NetlinkEvents, type Notice } from "../../../ffi/netlink_events.ts";
 import { namespaceIdentity } from "../../../ffi/netns.ts";
 import { readable } from "../../../ffi/readable.ts";
 import { delay } from "../../common/async.ts";
@@ -119,8 +119,8 @@ export class Watch {
   readonly #events: NetlinkEvents;
   readonly #identity: string;
   /** Links' settings when they were last told, and whether they had a carrier. */
-  readonly #links = new Map<number, { readonly settings: string; readonly carrier: boolean }>();
-  readonly #ports = new Map<number, string>();
+  readonly #links = new Map<number, { readonly settings: number; readonly carrier: boolean }>();
+  readonly #ports = new Map<number, number>();
   /** Of vxlan0 and of br0. */
   #vxlan: number;
   #bridge: number;
@@ -134,8 +134,8 @@ export class Watch {
     this.#identity = namespaceIdentity(namespace);
     this.#events = new NetlinkEvents(namespace);
     try {
-      this.#vxlan = linkIndex(namespace, VXLAN);
-      this.#bridge = linkIndex(namespace, BRIDGE);
+      this.#vxlan = this.#events.index(VXLAN);
+      this.#bridge = this.#events.index(BRIDGE);
       this.#forget = all.add(this);
     } catch (error) {
       this.#events.close();

@@ -1,7 +1,6 @@
 import { ENOTDIR, SystemError } from "../../../ffi/errno.ts";
 import { libc } from "../../../ffi/libc.ts";
 import { Netlink } from "../../../ffi/netlink.ts";
-import { linkIndex } from "../../../ffi/netlink_events.ts";
 import { findLink, type Link } from "../../../ffi/netlink_links.ts";
 import { createNamespace, NamespaceError, openNamespaceIfAny } from "../../../ffi/netns.ts";
 
@@ -65,9 +64,14 @@ export class Place implements Disposable {
     return findLink(this.netlink, link);
   }
 
+  /** True when there is a link of that name: the kernel is asked for this one, which waits for nothing. */
+  has(name: string): boolean {
+    return this.netlink.index(name) !== 0;
+  }
+
   /** The index of a link that must be there. */
   index(name: string): number {
-    const index = this.#indexes.get(name) ?? linkIndex(this.fd, name);
+    const index = this.#indexes.get(name) ?? this.netlink.index(name);
     if (index === 0) throw new Error(`there is no ${name} in ${this.path}`);
     this.#indexes.set(name, index);
     return index;

@@ -1,7 +1,6 @@
 import { setChecksumOffload } from "../../../ffi/checksum_offload.ts";
 import { Netlink } from "../../../ffi/netlink.ts";
 import { listAddresses } from "../../../ffi/netlink_address.ts";
-import { linkIndex } from "../../../ffi/netlink_events.ts";
 import { type Link, listLinks, namespaceNumber } from "../../../ffi/netlink_links.ts";
 import { dumpNeighbours } from "../../../ffi/netlink_neigh.ts";
 import { home, namespaceIdentity } from "../../../ffi/netns.ts";
@@ -90,7 +89,7 @@ export async function readVeth(
   mac: string | undefined,
 ): Promise<VethState | undefined> {
   // One that is about to be made is not there: that much is known at once.
-  const link = linkIndex(place.fd, name) === 0 ? undefined : await place.link(name);
+  const link = place.has(name) ? await place.link(name) : undefined;
   if (!link) return undefined;
   const bridge = await place.link(BRIDGE);
   const [pinned] = mac ? [...(await readPins(place, bridge, [link], new Map([[name, mac]]))).values()] : [];

@@ -1,6 +1,5 @@
 import { home, namespaceIdentity } from "../../../ffi/netns.ts";
 import { Refusal } from "../../common/refusal.ts";
-import { linkIndex } from "../../../ffi/netlink_events.ts";
 import type { Link } from "../../../ffi/netlink_links.ts";
 import { BRIDGE, PROBE, VXLAN } from "../../overlay/state.ts";
 import type { Place } from "./place.ts";
@@ -28,7 +27,7 @@ export async function refuseTarget(place: Place): Promise<void> {
 /** What a namespace is that agents have made for themselves, as part of a sentence; undefined: it is none of theirs. */
 export async function madeByAgents(place: Place): Promise<string | undefined> {
   // A container has neither, as a rule, and is asked no more.
-  if (!linkIndex(place.fd, BRIDGE) && !linkIndex(place.fd, PROBE)) return undefined;
+  if (!place.has(BRIDGE) && !place.has(PROBE)) return undefined;
   return agentsOwn([await place.link(BRIDGE), await place.link(VXLAN), await place.link(PROBE)]);
 }
 
