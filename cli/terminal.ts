@@ -4,6 +4,8 @@ import type { Screen } from "./progress.ts";
 export interface Terminal {
   /** Standard output. */
   print(text: string): void;
+  /** Standard output is a terminal: a table gets a header there, which a pipe or file does not. */
+  readonly isTerminal: boolean;
   /** Standard error. */
   readonly screen: Screen;
   /** All of standard input. */
@@ -13,6 +15,7 @@ export interface Terminal {
 /** This process's own. */
 export const systemTerminal: Terminal = {
   print: (text) => writeAll(Deno.stdout, text),
+  isTerminal: Deno.stdout.isTerminal(),
   screen: { isTerminal: Deno.stderr.isTerminal(), write: (text) => writeAll(Deno.stderr, text) },
   read: () => new Response(Deno.stdin.readable).text(),
 };

@@ -1,6 +1,5 @@
 /** The commands of `nex`. */
 import { Argument, Command, Option } from "commander";
-import { columns } from "../output.ts";
 import {
   declinedList,
   declinedTable,
@@ -8,6 +7,7 @@ import {
   formats,
   memberSpec,
   memberTable,
+  networkNames,
   networkSpec,
   networkTable,
   serialize,
@@ -86,12 +86,13 @@ function addGet(get: Command, session: Session): void {
   const command = (name: string, description: string) =>
     get.command(name).description(description)
       .addOption(new Option("-o, --output <format>", "how to print it").choices(formats).default("table"));
+  const { terminal } = session;
   const print = async (output: Format, table: () => string, value: () => unknown) =>
-    session.terminal.print(output === "table" ? table() : await serialize(value(), output));
+    terminal.print(output === "table" ? table() : await serialize(value(), output));
 
   command("networks", "the names of all networks").action(async ({ output }: { output: Format }) => {
     const { nets } = await session.call("GetNetworks", {});
-    await print(output, () => columns(nets.map((name) => [name])), () => nets);
+    await print(output, () => networkNames(nets, terminal.isTerminal), () => nets);
   });
   command("network", "a network's properties").argument("<net>")
     .action(async (name: string, { output }: { output: Format }) => {
@@ -104,14 +105,15 @@ function addGet(get: Command, session: Session): void {
       const { members, held } = await session.call("GetMembers", { network });
       await print(
         output,
-        () => memberTable(members, held, Date.now()),
+        () => memberTable(members, held, Date.now(), terminal.isTerminal),
         () => memberSpec(network, members, held),
       );
     });
   command("declined", "addresses that clients found in use and that are put aside").argument("[net]")
     .action(async (network: string | undefined, { output }: { output: Format }) => {
       const { declined } = await session.call("GetDeclined", { network: network ?? "" });
-      await print(output, () => declinedTable(declined, Date.now()), () => declinedList(declined));
+      const table = () => declinedTable(declined, Date.now(), terminal.isTerminal);
+      await print(output, table, () => declinedList(declined));
     });
 }
 

@@ -4,7 +4,12 @@ import { type NexHandlers, nexService } from "../../proto/service.ts";
 import { main } from "./main.ts";
 
 /** Runs a command line against a server with these handlers; the others answer UNIMPLEMENTED. */
-async function nex(handlers: Partial<NexHandlers>, args: string[], stdin = "", first: string[] = []) {
+async function nex(
+  handlers: Partial<NexHandlers>,
+  args: string[],
+  stdin = "",
+  { first = [], isTerminal = false }: { first?: string[]; isTerminal?: boolean } = {},
+) {
   const server = new Server();
   server.addService(nexService, handlers as UntypedServiceImplementation);
   const port = await new Promise<number>((resolve, reject) =>
@@ -15,16 +20,17 @@ async function nex(handlers: Partial<NexHandlers>, args: string[], stdin = "", f
     )
   );
   try {
-    return await run([...first, "-s", `127.0.0.1:${port}`, ...args], stdin);
+    return await run([...first, "-s", `127.0.0.1:${port}`, ...args], stdin, isTerminal);
   } finally {
     server.forceShutdown();
   }
 }
 
-async function run(args: string[], stdin = "") {
+async function run(args: string[], stdin = "", isTerminal = false) {
   const result = { code: 0, out: "", err: "" };
   result.code = await main(args, {
     print: (text) => void (result.out += text),
+    isTerminal,
     screen: { isTerminal: false, write: (text) => void (result.err += text) },
     read: () => Promise.resolve(stdin),
   });
@@ -41,6 +47,36 @@ Deno.test("nex get networks prints a name per line, or JSON, or YAML", async () 
     done('[\n  "mini",\n  "big"\n]\n'),
   );
   assert.deepEqual(await nex({ GetNetworks }, ["get", "networks", "-o", "yaml"]), done("- mini\n- big\n"));
+});
+
+Deno.test("nex get has a header on a terminal, where there is a row, and none in a pipe", async () => {
+  const expires = { seconds: 0 };
+  const handlers: Partial<NexHandlers> = {
+    GetNetworks,
+    GetMembers: (_, answer) =>
+      answer(null, {
+        members: [{ mac: "00:00:11:11:00:01", name: "whiskey.mini.net", ip4: { address: "10.0.0.10" } }],
+      }),
+    GetDeclined: (_, answer) =>
+      answer(null, {
+        declined: [{ address: "10.0.0.9", net: "mini", mac: "00:00:11:11:00:01", until: expires }],
+      }),
+  };
+  const shown = async (isTerminal: boolean, ...args: string[]) =>
+    (await nex(handlers, ["get", ...args], "", { isTerminal })).out;
+  const members = "00:00:11:11:00:01 whiskey.mini.net 10.0.0.10\n";
+  const declined = "10.0.0.9 mini    00:00:11:11:00:01\n";
+  assert.equal(await shown(true, "networks"), "NETWORK\nmini\nbig\n");
+  assert.equal(
+    await shown(true, "members", "mini"),
+    `MAC               NAME             ADDRESS (LEASE)\n${members}`,
+  );
+  assert.equal(await shown(false, "members", "mini"), members);
+  assert.equal(await shown(true, "declined"), `ADDRESS  NETWORK DECLINED BY (TIME LEFT)\n${declined}`);
+  assert.equal(await shown(false, "declined"), "10.0.0.9 mini 00:00:11:11:00:01\n");
+  assert.doesNotMatch(await shown(true, "members", "mini", "-o", "yaml"), /ADDRESS/);
+  const none: Partial<NexHandlers> = { GetNetworks: (_, answer) => answer(null, { nets: [] }) };
+  assert.equal((await nex(none, ["get", "networks"], "", { isTerminal: true })).out, "");
 });
 
 Deno.test("what is stored, or said by a server, cannot draw on a terminal, in any form of output", async () => {
@@ -65,7 +101,7 @@ Deno.test("what is stored, or said by a server, cannot draw on a terminal, in an
     assert.match(out + err, /owned/, args.join(" "));
     assert.doesNotMatch((out + err).replaceAll("\n", ""), /\p{Cc}/u, args.join(" "));
   }
-  const words = await nex(handlers, ["get", "network", ""], "", ["__complete"]);
+  const words = await nex(handlers, ["get", "network", ""], "", { first: ["__complete"] });
   assert.doesNotMatch(words.out.replaceAll("\n", ""), /\p{Cc}/u);
 });
 
@@ -274,7 +310,7 @@ Deno.test("nex apply to a server without Apply goes one by one, and says what wa
 
 Deno.test("completion knows commands, options, choices, and networks from the server", async () => {
   const words = async (...typed: string[]) => {
-    const { code, out } = await nex({ GetNetworks }, typed, "", ["__complete"]);
+    const { code, out } = await nex({ GetNetworks }, typed, "", { first: ["__complete"] });
     assert.equal(code, 0);
     return out.split("\n").filter(Boolean);
   };

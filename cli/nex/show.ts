@@ -11,6 +11,16 @@ export async function serialize(value: unknown, format: "json" | "yaml"): Promis
   return format === "json" ? jsonText(value) : await yamlText(value);
 }
 
+/** A row per network. @param header Whether the table has one, here and below: where people read it, and programs do not. */
+export function networkNames(names: readonly string[], header = false): string {
+  return table(["NETWORK"], names.map((name) => [name]), header);
+}
+
+/** No header stands alone. */
+function table(titles: readonly string[], rows: readonly (readonly string[])[], header: boolean): string {
+  return columns(header && rows.length ? [titles, ...rows] : rows);
+}
+
 /** A network in lines of `key: value`, the values under one another. */
 export function networkTable(net: Network): string {
   const range = (range: AddressRange | null) => range ? `${range.begin}-${range.end}` : "";
@@ -41,19 +51,28 @@ export function networkTable(net: Network): string {
  * A row per member, then one per address that is held for a lease; the time that a lease still runs as (H:MM:SS). `now` in ms
  * since the epoch.
  */
-export function memberTable(members: readonly Member[], held: readonly Held[], now: number): string {
+export function memberTable(
+  members: readonly Member[],
+  held: readonly Held[],
+  now: number,
+  header = false,
+): string {
   const address = (lease: Lease | null) => lease?.address ? [lease.address + left(lease, now)] : [];
   const rows = members.map(({ mac, name, ip4, ip6 }) => {
     return [mac, name || "-", [...address(ip4), ...address(ip6)].join(" ") || "-"];
   });
-  return columns([...rows, ...held.map(({ mac, ip4 }) => [mac, "-", `${address(ip4)} held`])]);
+  const all = [...rows, ...held.map(({ mac, ip4 }) => [mac, "-", `${address(ip4)} held`])];
+  return table(["MAC", "NAME", "ADDRESS (LEASE)"], all, header);
 }
 
 /** A row per address in quarantine: the address, its network, who declined it, and the time left as (H:MM:SS). */
-export function declinedTable(declined: readonly Declined[], now: number): string {
-  return columns(
-    declined.map(({ address, net, mac, until }) => [address, net, mac + left({ expires: until }, now)]),
-  );
+export function declinedTable(declined: readonly Declined[], now: number, header = false): string {
+  const rows = declined.map(({ address, net, mac, until }) => [
+    address,
+    net,
+    mac + left({ expires: until }, now),
+  ]);
+  return table(["ADDRESS", "NETWORK", "DECLINED BY (TIME LEFT)"], rows, header);
 }
 
 function left({ expires }: Pick<Lease, "expires">, now: number): string {

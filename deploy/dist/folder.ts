@@ -8,7 +8,7 @@ export const links = ["strand", "nex", "nexc", "nexd", "nex-dhcpd", "sand-agent"
 /** Folders that are taken whole, but for tests and what builds the folder itself. */
 const program = ["cli", "services", "ffi", "proto", "examples"];
 const folders = ["docs", "deploy"];
-const files = ["LICENSE", "README.md", "CHANGELOG.md"];
+const files = ["LICENSE", "README.md", "CHANGELOG.md", "CONTRIBUTING.md"];
 const excluded = /_test\.ts$|^deploy\/(dist|image)$|^proto\/generate\.ts$|\.svg$|^docs\/BENCHMARKS\.md$/;
 
 /** Fills `target`, an empty directory, from the checkout `source`; returns the npm packages in it. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { OverlayLab } from "../lab/overlay.ts";
 
-Deno.test("an address that is given back is not the next container's, on whatever host and however it is asked for", async () => {
+Deno.test("an address that is given back is not the next container's, on any host and in any form of request", async () => {
   await using lab = await OverlayLab.started({ env: { STRAND_AGENT_ADDRESS_GRACE: "600" } });
   const [h1, h2] = [lab.host(1), lab.host(2)];
   const { id } = await h1.api.createNetwork({ ip_range: "10.0.0.0/29" });
@@ -18,7 +18,7 @@ Deno.test("an address that is given back is not the next container's, on whateve
   assert.equal(asked.endpoint.target_veth_mac, "02:84:0a:00:00:03");
   await h1.stop();
   await h1.start();
-  // All at once, in one transaction: those that nobody had, and then the one that was given back.
+  // All at once, in one transaction: those that were never used, and then the one that was given back.
   const rest = await Promise.all([1, 2, 3].map(() => h1.attach(id)));
   assert.deepEqual(rest.map(({ address }) => address).sort(), ["10.0.0.2", "10.0.0.5", "10.0.0.6"]);
   await assert.rejects(h2.attach(id), {

@@ -5,7 +5,7 @@ import { ApiError } from "../lab/overlay_api.ts";
 import { pings } from "../lab/overlay_traffic.ts";
 import { until } from "../lab/until.ts";
 
-/** Refused because it is gone, or nobody there to ask: an agent that was killed may have done it or not. */
+/** Refused because it is gone, or not answered: an agent that was killed may have done it or not. */
 function mayBeGone(error: unknown): void {
   if (error instanceof ApiError && error.status !== 404) throw error;
 }

@@ -33,7 +33,7 @@ class Refused extends Error {
   }
 }
 
-/** Starts an agent; what a CONNECT asks for is dialled on 127.0.0.1, whatever its address. */
+/** Starts an agent; what a CONNECT asks for is dialled on 127.0.0.1, at any address. */
 export async function fakeAgent(
   { cluster = new FakeCluster(), hostname = "host-a", tls }: FakeAgentOptions = {},
 ) {

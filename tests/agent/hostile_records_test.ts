@@ -1,4 +1,4 @@
-/** Records that nobody's API would have written: another host's, or those of someone who can write to etcd. */
+/** Records that no API would have written: a hostile host's, or those of another writer of etcd. */
 import assert from "node:assert/strict";
 import { OverlayLab } from "../lab/overlay.ts";
 import type { ApiEndpoint } from "../lab/overlay_api.ts";

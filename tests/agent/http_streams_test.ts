@@ -81,7 +81,7 @@ Deno.test("who does not read holds the other side back, and no memory grows", as
           return stalled;
         });
         const grown = Deno.memoryUsage().rss - before;
-        assert(offered < 40 * MB, `${offered / MB} MB were taken with nobody reading`);
+        assert(offered < 40 * MB, `${offered / MB} MB were taken while the peer read nothing`);
         assert(grown < 60 * MB, `memory grew by ${grown / MB} MB`);
         go.resolve();
         const started = performance.now();

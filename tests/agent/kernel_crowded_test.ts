@@ -169,7 +169,7 @@ Deno.test("on a crowded host broadcasts, multicasts, gratuitous ARP and MACs tha
   using lab = new KernelLab();
   const { network, desired, asker, other } = await crowd(lab, 10);
   await settle(network, desired(true));
-  // A second MAC behind an endpoint's port, as of a nested container or of VRRP, with an address that is nobody's.
+  // A second MAC behind an endpoint's port, as of a nested container or of VRRP, with an address that no endpoint has.
   const second = [
     "link add vip0 link e3 address 00:00:5e:00:01:07 type macvlan mode bridge",
     "link set vip0 up",
@@ -194,7 +194,7 @@ print("all")`;
     `ffffffffffff${mac}0806000108000604000${op}${mac}${address}ffffffffffff${address}`;
   const mac = "02840a000002";
   const frames = [
-    // A broadcast and a multicast of any kind, and the two forms of gratuitous ARP, for an address that is nobody's.
+    // A broadcast and a multicast of any kind, and the two forms of gratuitous ARP, for an address that no endpoint has.
     `ffffffffffff${mac}88b5aa`,
     `01005e0000fb${mac}88b5bb`,
     arp(1, mac, "0a0000c8"),
@@ -223,7 +223,7 @@ for text in sys.argv[1:]: s.send(bytes.fromhex(text).ljust(60, b"\\0"))`;
   } finally {
     await listening.stop("SIGKILL");
   }
-  // Whoever sends as another endpoint does not get what is for that.
+  // A guest that sends as another endpoint does not get that endpoint's packets.
   const spoof = `
 import socket
 s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)

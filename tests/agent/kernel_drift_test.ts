@@ -3,7 +3,7 @@ import { readKernel } from "../lab/overlay_kernel.ts";
 import { run } from "../lab/host.ts";
 import { KernelLab, type LabNetwork, remote, veth, VTEP } from "./kernel_lab.ts";
 
-/** What somebody does to a network by hand. */
+/** Changes that are made to a network by hand. */
 interface Drift {
   readonly what: string;
   /** In the network's namespace. */
@@ -49,7 +49,7 @@ const drifts: readonly Drift[] = [
   { what: "vxlan0 out of the bridge", ip: ["link set vxlan0 nomaster"], ops: ["vxlan-set"] },
   // The kernel drops its ARP entries then.
   { what: "vxlan0 down", ip: ["link set vxlan0 down"], ops: ["vxlan-set", "arp-set"] },
-  // The bridge follows its ports as long as nobody has set its own.
+  // The bridge follows its ports as long as its own was not set.
   { what: "vxlan0 MTU", ip: ["link set vxlan0 mtu 1400"], ops: ["bridge-set", "vxlan-set"] },
   {
     what: "br0 deleted",
@@ -238,7 +238,7 @@ Deno.test("an old agent's vxlan0 is taken over as it is, learned entries and all
   const before = (await readKernel(network.path)).devices.get("vxlan0")?.index;
   await network.ip("link set vxlan0 type vxlan learning");
   await network.bridge(
-    // What it is wanted for, but learned from elsewhere; and a MAC that nobody has any more.
+    // A wanted MAC that was learned at another port, and a MAC that no endpoint has any more.
     "fdb replace 02:84:0a:00:00:02 dev vxlan0 dst 192.0.2.9 self dynamic",
     "fdb add 02:84:0a:00:00:63 dev vxlan0 dst 192.0.2.9 self dynamic",
   );

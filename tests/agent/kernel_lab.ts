@@ -1,4 +1,4 @@
-/** Networks of a host's kernel for tests: namespaces of their own, removed whatever happens, judged by iproute2. */
+/** Networks of a host's kernel for tests: namespaces of their own, removed also when a test fails, judged by iproute2. */
 import assert from "node:assert/strict";
 import { removeNamespace } from "../../ffi/netns.ts";
 import { HostKernel } from "../../services/agent/kernel/host.ts";

@@ -10,7 +10,7 @@ import { KernelLab, type LabNetwork, remote, veth } from "./kernel_lab.ts";
 
 const ROUNDS = 25;
 
-Deno.test("from any state one apply reaches what is wanted, cut short and begun anew too", async () => {
+Deno.test("from any state one apply reaches what is wanted, also when it is cut short and begun again", async () => {
   const seed = Number(Deno.env.get("STRAND_SEED") ?? Date.now() % 2 ** 31);
   const random = randomFrom(seed);
   using lab = new KernelLab(), restarted = new KernelLab();

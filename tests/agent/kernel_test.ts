@@ -50,7 +50,7 @@ async function identity(network: LabNetwork): Promise<string> {
   return `${link.ifindex} ${link.address}`;
 }
 
-Deno.test("a bridge keeps its MAC whatever its ports have", async () => {
+Deno.test("a bridge keeps its MAC when its ports change theirs", async () => {
   using lab = new KernelLab();
   const network = lab.network(), target = lab.target();
   await network.settle(network.desired());
@@ -221,7 +221,7 @@ Deno.test("a VNI that another device has is named, at once where that can be see
   await add();
 });
 
-Deno.test("a device left under its first name, by one that was killed, is in nobody's way", async () => {
+Deno.test("a device that a killed agent left under its first name is replaced", async () => {
   using lab = new KernelLab();
   const network = lab.network();
   const wanted = network.desired();
@@ -345,7 +345,7 @@ Deno.test("no descriptor is left after 200 rounds, failed ones too", async () =>
   await until("as many descriptors as before", () => descriptors() <= before);
 });
 
-Deno.test("a namespace is nobody's after a call: deleted by hand, it is gone with its VNI", async () => {
+Deno.test("no descriptor of a namespace outlives a call: deleted by hand, it is gone with its VNI", async () => {
   using lab = new KernelLab();
   const network = lab.network(), wanted = network.desired(remote([2, 2]));
   for (let round = 0; round < 3; round++) {

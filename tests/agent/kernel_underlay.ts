@@ -13,7 +13,7 @@ const found = {
 };
 console.log(JSON.stringify(found));
 
-/** What is said when somebody else has VXLAN's port. */
+/** The error when another program has VXLAN's port. */
 async function occupied(path: string): Promise<string> {
   const port = 4789;
   const socket = createSocket("udp4");

@@ -65,7 +65,7 @@ Deno.test("a second machine with the same host name changes nothing and says who
   assert.deepEqual([...Deno.readDirSync(h3.namespaces)], []);
   assert.equal((await h1.api.status("/readyz")).status, 200);
 
-  // One that ends in order gives its name back: nobody waits for the claim's time to live.
+  // One that ends in order gives its name back: no agent waits for the claim's time to live.
   await h1.stop();
   await h3.ready();
   assert.match(await lab.kv.get(NAME) ?? "", /10\.99\.0\.13/);

@@ -15,7 +15,7 @@ while time.time() < end:
         os.rename(link + ".new", link)
 `;
 
-Deno.test("whoever turns a link on the way to a namespace gets no interface into the host, and into no container either", async () => {
+Deno.test("a user who replaces a link on the way to a namespace gets an interface neither into the host nor into a container", async () => {
   await using lab = await OverlayLab.started({ hosts: 1 });
   const h1 = lab.host(1), victim = await h1.container("victim");
   const { id } = await h1.api.createNetwork();

@@ -5,7 +5,7 @@ import { endpointByHand, makeByHand, networkByHand } from "../lab/overlay_by_han
 import { pings } from "../lab/overlay_traffic.ts";
 import { until } from "../lab/until.ts";
 
-Deno.test("networks with the same range on the same three hosts reach their own and nobody else's", async () => {
+Deno.test("networks with the same range on the same three hosts reach their own endpoints and no others", async () => {
   await using lab = await OverlayLab.started({ hosts: 3 });
   const [one, two] = [
     await lab.host(1).api.createNetwork({ name: "one" }),

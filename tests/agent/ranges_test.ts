@@ -5,7 +5,7 @@ import { encodeBits } from "../lab/overlay_store.ts";
 import { pings } from "../lab/overlay_traffic.ts";
 import { until } from "../lab/until.ts";
 
-Deno.test("ranges whose addresses no host can have are refused, and networks of old in them are no way to a container's loopback", async () => {
+Deno.test("ranges whose addresses no host can have are refused, and earlier networks in them are no way to a container's loopback", async () => {
   await using lab = await OverlayLab.started({ hosts: 1 });
   const h1 = lab.host(1);
   for (const ip_range of ["127.0.0.0/24", "169.254.1.0/24", "0.0.0.0/24", "224.0.0.0/24", "240.0.0.0/24"]) {

@@ -69,7 +69,7 @@ Deno.test("a new container at an old one's path gets its own interfaces and none
     );
     await run(["ip", "netns", "add", container.netns]);
     const fresh = await h1.attach(red.id, { container });
-    // Whatever was seen of it meanwhile, with the next comparison the old one is at an end.
+    // The next comparison removes the old one in any case.
     await h1.stop();
     await h1.start({ STRAND_AGENT_CHECK_EVERY: "1" });
     await until("the old one is inactive", async () => await state(old.endpoint.id) === false);

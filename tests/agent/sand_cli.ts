@@ -40,7 +40,7 @@ export interface SandOptions {
   readonly env?: Record<string, string>;
 }
 
-/** Runs it to its end, whatever its exit status. */
+/** Runs it to its end, with any exit status. */
 export function sand(
   { url, options = [] }: { url: string; options?: readonly string[] },
   args: readonly string[],

@@ -129,7 +129,7 @@ Deno.test("curl says what went wrong in one line", async (t) => {
     ["no answer", [`${url}/gone`], "", /it closed the connection without an answer/],
     ["no TLS", [url.replace("http", "https"), "-k"], "", /it does not speak TLS/],
     ["silence", ["--timeout", "400ms", `${url}/silent`], "", /not answered in full within 400ms; --timeout/],
-    ["nobody there", ["http://127.0.0.1:1/"], "", /127\.0\.0\.1:1/],
+    ["a closed port", ["http://127.0.0.1:1/"], "", /127\.0\.0\.1:1/],
     ["no such network", ["-n", NETWORK.replace("3", "4"), url], "", /there is no network/],
   ];
   for (const [what, args, printed, says] of cases) {

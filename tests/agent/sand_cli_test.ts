@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { run, strandCommand } from "../lab/host.ts";
 import { fakeAgent, FakeCluster } from "./fake_agent.ts";
 
-/** Runs `sand-agent-cli` to its end, whatever its exit status. */
+/** Runs `sand-agent-cli` to its end, with any exit status. */
 function sand(url: string, args: readonly string[], env: Record<string, string> = {}, stdin?: string) {
   const options = {
     mayFail: true,

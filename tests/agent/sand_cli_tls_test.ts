@@ -106,7 +106,7 @@ Deno.test("https: the right certificates work, each wrong one gets its sentence"
       [certs, "expired", /its certificate has expired/],
       [certs, "elsewhere", /its certificate is another host's: .*elsewhere/],
       [certs, "old", /its certificate is not of X\.509 version 3/],
-      // Signed by nobody of ours: Node's TLS would take it.
+      // Not signed by our authority: Node's TLS would accept it.
       [stranger, "old", /its certificate is not of X\.509 version 3/],
     ];
     for (const [from, name, says] of wrong) {

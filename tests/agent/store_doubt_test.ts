@@ -99,7 +99,7 @@ Deno.test("an agent that meets a store for the first time, which knows nothing o
   await using lab = await OverlayLab.started();
   const h1 = lab.host(1), { flows } = await pair(lab);
   await h1.stop();
-  // The same as with an etcd that is another's: what the host has is nobody's.
+  // The same as with another cluster's etcd: what the host has belongs to no network of it.
   h1.launch({ PEER_HOSTNAME: "h1.example" });
   await until("h1 is on hold", async () => {
     return (await h1.api.status("/readyz").catch(() => undefined))?.body.includes("on hold") === true;

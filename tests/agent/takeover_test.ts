@@ -7,7 +7,7 @@ import { leftByGoAgents, printedKernel } from "../lab/overlay_takeover.ts";
 import { pings, SteadyPing } from "../lab/overlay_traffic.ts";
 import { until } from "../lab/until.ts";
 
-/** What the fixture has wrong and is nobody's to put right: the address of an endpoint that is active was given twice. */
+/** The fixture's fault that no agent may repair: the address of an endpoint that is active was given twice. */
 const duplicate = /(address 10\.0\.0\.2|MAC 02:84:0a:00:00:02) is there twice$/;
 
 Deno.test("hosts of Go agents are taken over one by one, and no ping between their containers is lost", async () => {

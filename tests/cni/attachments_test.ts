@@ -60,7 +60,7 @@ Deno.test("CNI: an address and a MAC are had by each of the ways there are, the 
   await lab.agree();
 });
 
-Deno.test("CNI: routes come with the interface, come back with it, and nobody's are taken", async () => {
+Deno.test("CNI: routes come with the interface, come back with it, and no other routes are touched", async () => {
   await using made = await oneHost({ env: { STRAND_AGENT_CHECK_EVERY: "1" } });
   const { lab, host, runtime, network } = made;
   const container = await host.container();
@@ -100,7 +100,7 @@ Deno.test("CNI: routes come with the interface, come back with it, and nobody's 
   await container.run(["ip", "link", "set", "net1", "address", "02:00:00:00:00:01"]);
   await runtime.check(list, attachment);
 
-  // A second default route would be nobody's wish.
+  // A second default route is refused.
   const second = { ...attachment, ifname: "net2" };
   await assert.rejects(runtime.add(list, second), /100.*another route to 0\.0\.0\.0\/0/);
   assert.deepEqual(await routesIn(container), wanted);
@@ -135,14 +135,14 @@ Deno.test("CNI: DEL works after the agent was away, after the container is gone 
   await host.removeContainer(c.container);
   await runtime.del(list, { container: "c" });
   await lab.agree();
-  // A container of the same name in a new namespace, whose end nobody has told: it gets what it asks for.
-  const anew = await host.container();
-  await runtime.add(list, { container: "d", netns: anew.path });
+  // A container of the same name in a new namespace, whose end was not reported: it gets what it asks for.
+  const again = await host.container();
+  await runtime.add(list, { container: "d", netns: again.path });
   assert.equal(await interfaceIn(d.container, "eth0"), undefined);
-  assert.ok(await interfaceIn(anew, "eth0"));
+  assert.ok(await interfaceIn(again, "eth0"));
   // What is named alike in another runtime's network stays.
   await runtime.del({ ...list, name: "other" }, { container: "d" });
-  assert.ok(await interfaceIn(anew, "eth0"));
+  assert.ok(await interfaceIn(again, "eth0"));
   await runtime.del(list, { container: "d" });
   assert.deepEqual(await host.api.endpoints(), []);
   await lab.agree();

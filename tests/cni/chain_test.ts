@@ -46,7 +46,7 @@ Deno.test({
       assert.equal((await container.run(sysctl)).stdout.trim(), "1");
       assert.deepEqual((await routesIn(container)).length, 2);
       assert.ok(await pings(container, there.address));
-      // Debian's portmap 1.1.1 misses rules for IPv6 where there is no address of it, whoever is before it; of its
+      // Debian's portmap 1.1.1 misses rules for IPv6 where there is no address of it, in any chain; of its
       // bandwidth see below.
       const checked = {
         ...list,

@@ -97,7 +97,7 @@ Deno.test({
     assert.equal(await fetched(h2.host, `http://${h1.ip}:8080/`), `web greets ${h2.ip}`);
     assert.match(await fetched(h1.host, "http://127.0.0.1:8080/"), /^web greets /);
     assert.match(await fetched(web.container, `http://${h1.ip}:8080/`), /^web greets /);
-    // Beyond the host, where nobody has a route back.
+    // Beyond the host, where there is no route back.
     assert.ok(!await pings(web.container, h2.ip));
     const masquerade = "-t nat -A POSTROUTING -s 10.0.0.0/24 ! -o sandh+ -j MASQUERADE";
     await h1.host.run(["iptables", ...masquerade.split(" ")]);
@@ -181,7 +181,7 @@ Deno.test({
       const slow = await attach(runtime, h1, "slow", list, { dynamic: { ...dynamic, bandwidth: limits } });
       const [outer] = slow.result["interfaces"] as { name: string; sandbox?: string }[];
       assert.ok(outer && !outer.sandbox);
-      // Debian's portmap 1.1.1 misses rules for IPv6 where there is no address of it, whoever is before it.
+      // Debian's portmap 1.1.1 misses rules for IPv6 where there is no address of it, in any chain.
       const checked = { ...list, plugins: list.plugins.filter(({ type }) => type !== "portmap") };
       if (version !== "0.3.1") await runtime.check(checked, slow.attachment);
       await using _server = await serve(slow.container, "x", 1 << 20);
@@ -231,7 +231,7 @@ print("answered" if answer else "silent")`;
   await lab.agree();
 });
 
-Deno.test("CNI: an end in the host's namespace goes with its endpoint, though somebody took its port away", async () => {
+Deno.test("CNI: an end in the host's namespace goes with its endpoint, also when its port was taken away by hand", async () => {
   await using lab = await OverlayLab.started({ hosts: 1 });
   const h1 = lab.host(1), runtime = await Runtime.on(h1);
   const network = await h1.api.createNetwork({ name: "blue" });
@@ -247,7 +247,7 @@ Deno.test("CNI: an end in the host's namespace goes with its endpoint, though so
   await deletePort();
   await runtime.del(list, one.attachment);
   await lab.agree();
-  // The same while nobody is there to see it: with the network's namespace as well, and the endpoint deleted by another.
+  // The same while the agent does not run: with the network's namespace as well, and the endpoint deleted by another.
   const two = await attach(runtime, h1, "two", list);
   await h1.kill();
   await h1.start({ STRAND_FAILPOINT: "delete:after-commit" });
@@ -317,7 +317,7 @@ Deno.test("CNI: what others change of a host's way to containers is mended, also
   for (const change of Object.values(drifts).slice(3)) await change().catch(() => {});
   await h1.start();
   await right();
-  // Its container gone while nobody looked, and the address wanted by another.
+  // Its container ended while the agent did not run, and the address wanted by another.
   await h1.kill();
   await h1.removeContainer(one.container);
   await h1.start();
@@ -347,7 +347,7 @@ Deno.test("CNI: an agent that dies at any step of a host's way to containers goe
         for (const attachment of [first, second]) await runtime.add(list, attachment);
         for (const attachment of attachments) await runtime.del(list, attachment);
       };
-      // Whoever calls while there is nobody to answer is told to try again.
+      // A call while no agent answers is told to try again.
       const error = await refused(life());
       assert.equal(error.code, 11, error.message);
       await until(`the agent dies at ${name}`, () => !h1.running);

@@ -217,7 +217,7 @@ Deno.test("CNI: every error code", async (t) => {
     const red = await h1.api.createNetwork({ name: "red" });
     await lab.kv.write({
       [`/sc-net/strand/deleted/${red.id}`]: JSON.stringify({ created_at: red.created_at }),
-      // With an agent of old that has it, it stays until that lets it go.
+      // While an older agent has it, it stays until that agent releases it.
       [`/sc-net/nodes-networks/${red.id}/old`]: JSON.stringify({ id: red.id, created_at: red.created_at }),
     });
     await until("the agent knows", async () => {

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
 import { Process, run, strandCommand } from "../lab/host.ts";
 import { until } from "../lab/until.ts";
 
@@ -63,6 +64,16 @@ class Room implements AsyncDisposable {
   }
 }
 
+const withoutTimes = (line: string) => line.replaceAll(/ *[0-9.]+ (?=m?s\b)/g, " N ");
+
+/** The lines that README.md shows of the demo, without their times. */
+function cutInReadme(): string[] {
+  const readme = Deno.readTextFileSync(fileURLToPath(new URL("../../README.md", import.meta.url)));
+  const lines = readme.split("\n").filter((line) => /^ +[0-9.]+ s {2}/.test(line));
+  assert.ok(lines.length > 3, readme);
+  return lines.map(withoutTimes);
+}
+
 /** The PATH's programs under one directory, but for some. */
 async function pathWithout(...programs: string[]): Promise<AsyncDisposable & { path: string }> {
   const path = await Deno.makeTempDir();
@@ -103,7 +114,7 @@ Deno.test("strand demo --once: what the environment says of services and etcd is
   });
 });
 
-Deno.test("strand demo: what it says to type to look around works", async () => {
+Deno.test("strand demo: what it says to type to look around works, and it prints what README.md shows of it", async () => {
   await using room = new Room();
   const demo = room.demo();
   await demo.line(/^Ctrl-C ends/);
@@ -112,6 +123,8 @@ Deno.test("strand demo: what it says to type to look around works", async () => 
     .map((line) => line.replace("tail -f", "tail"));
   assert.ok(typed.length > 10, demo.tail());
   for (const line of typed) await run(["sh", "-c", line]);
+  const printed = new Set(demo.lines.map(withoutTimes));
+  assert.deepEqual(cutInReadme().filter((line) => !printed.has(line)), []);
   assert.equal((await demo.stop("SIGINT")).code, 0);
   assert.deepEqual(await room.leftOf(demo), []);
 });

@@ -68,7 +68,7 @@ mount -t tmpfs -o mode=755 tmpfs "/mnt/$name"
 cd "/mnt/$name"
 mkdir upper work root
 mount -t overlay overlay -o lowerdir=/mnt/debian,upperdir=upper,workdir=work root
-# Not a first boot, which enables whatever there is.
+# Not a first boot, which enables every unit.
 tr -d - </proc/sys/kernel/random/uuid >root/etc/machine-id
 echo "$name" >root/etc/hostname
 mkdir -p /run/systemd/nspawn

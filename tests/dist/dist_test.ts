@@ -36,7 +36,9 @@ async function sha256(path: string): Promise<string> {
 async function secondCheckout(path: string): Promise<void> {
   await Deno.mkdir(path);
   const parts = ["cli", "services", "ffi", "proto", "examples", "docs", "deploy", "deno.json", "deno.lock"];
-  const files = [...parts, "LICENSE", "README.md", "CHANGELOG.md"].map((part) => root + part);
+  const files = [...parts, "LICENSE", "README.md", "CHANGELOG.md", "CONTRIBUTING.md"].map((part) =>
+    root + part
+  );
   await run(["cp", "-r", "--no-preserve=all", ...files, path]);
 }
 

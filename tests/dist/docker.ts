@@ -101,7 +101,7 @@ export class Docker implements AsyncDisposable {
     return `--- ${name}: ${state}\n${await this.tryRun("logs", "--tail", "50", name)}`;
   }
 
-  /** Both of what a command wrote, whatever its exit status. */
+  /** Both of what a command wrote, with any exit status. */
   private async tryRun(...args: string[]): Promise<string> {
     const { stdout, stderr } = await run(["docker", ...args], { env: this.env, mayFail: true });
     return (stdout + stderr).trim();

@@ -83,7 +83,7 @@ Deno.test("Docker's containers are taken over from an old agent, and follow the 
   });
 });
 
-Deno.test("with HTTPS Docker shows the agent's certificate, and nobody without one is answered", async () => {
+Deno.test("with HTTPS Docker shows the agent's certificate, and no client without one is answered", async () => {
   await using lab = await OverlayLab.create({ hosts: 1 });
   await using certs = await certificates();
   const host = lab.host(1);

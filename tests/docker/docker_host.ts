@@ -6,7 +6,7 @@ import { until } from "../lab/until.ts";
 /** The only image: busybox. */
 export const IMAGE = "lab/busybox";
 
-/** Debian's, whatever else is on the PATH. */
+/** Debian's, also where another is on the PATH. */
 const DOCKER = "/usr/bin/docker", COMPOSE = "/usr/bin/docker-compose", DOCKERD = "/usr/sbin/dockerd";
 
 /** What the host's agent is started with. */
@@ -97,7 +97,7 @@ export class DockerHost implements AsyncDisposable {
     return stdout.trim();
   }
 
-  /** The same, whatever comes of it. */
+  /** The same; it may fail. */
   try(args: readonly string[]): Promise<Output> {
     return run([DOCKER, ...args], { env: this.env, mayFail: true, timeout: 300_000 });
   }

@@ -58,7 +58,7 @@ Deno.test("Docker's port is this machine's alone, at every address that an engin
   });
 
   await t.step(
-    "an earlier address that is nobody's any more is told, and keeps nothing from starting",
+    "an earlier address that the host has lost is told, and keeps nothing from starting",
     async () => {
       await Deno.writeTextFile(spec, JSON.stringify({ Name: "sand", Addr: "http://192.0.2.77:9998" }));
       await h1.start(env);

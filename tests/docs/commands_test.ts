@@ -44,6 +44,27 @@ async function desk() {
   };
 }
 
+Deno.test("README.md: the first session prints what stands there, on a terminal", async () => {
+  await using own = await desk();
+  await using lab = await Lab.create("readme");
+  const host = await lab.host("host1", {});
+  const [from, to] = ["## A first session", "## Where to go on"];
+  assert.deepEqual(blocks("README.md", "sh", from, to), ["./strand up\n"]);
+  const [session = ""] = blocks("README.md", "console", from, to);
+  await Deno.writeTextFile(`${own.path}/empty.yml`, "log: {}\n");
+  const env = { STRAND_CONFIG: `${own.path}/empty.yml`, STRAND_ETCD_DATA_DIR: `${own.path}/etcd` };
+  const up = host.strand(["up"], { env });
+  await up.line(/every service is ready/, 60_000);
+  const steps = session.split(/^\$ /m).slice(1).map((step) => step.split(/\n([^]*)/));
+  assert.ok(steps.length > 4, session);
+  for (const [command = "", printed] of steps) {
+    // It makes a terminal for the command, which ends lines with CR LF.
+    const typed = ["script", "--quiet", "--return", "--command", `cd '${root}' && ${command}`, "/dev/null"];
+    const { stdout } = await run(host.enter(typed), { env });
+    assert.equal(stdout.replaceAll("\r\n", "\n"), printed, command);
+  }
+});
+
 Deno.test("docs/TLS.md: from the authority to an etcd, a nexd and an agent that ask for certificates", async () => {
   await using own = await desk();
   await using lab = await Lab.create("docs");

@@ -15,7 +15,13 @@ const named = (folder: string, ending: string) =>
   [...Deno.readDirSync(root + folder)].map(({ name }) => name).filter((name) => name.endsWith(ending)).sort();
 
 const pages = new Map(
-  ["README.md", "CHANGELOG.md", "deploy/README.md", ...named("docs", ".md").map((name) => `docs/${name}`)]
+  [
+    "README.md",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "deploy/README.md",
+    ...named("docs", ".md").map((name) => `docs/${name}`),
+  ]
     .map((path) => [path, read(path)]),
 );
 const manual = new Map(named("docs/man", "").map((name) => [name, read(`docs/man/${name}`)]));
@@ -58,7 +64,7 @@ function page(path: string): string {
 }
 
 Deno.test("no line of a table is too long for a terminal of 160 columns", () => {
-  const long = [...pages].filter(([path]) => path !== "README.md").flatMap(([path, text]) =>
+  const long = [...pages].flatMap(([path, text]) =>
     text.split("\n").flatMap((line, i) =>
       /^\s*\|/.test(line) && line.length > 160 ? `${path}:${i + 1}: ${line.length} characters` : []
     )
@@ -79,6 +85,48 @@ Deno.test("links between the pages lead to what is there", () => {
     }
   }
   assert.deepEqual(broken, []);
+});
+
+Deno.test("files and folders that the documentation names are there", () => {
+  const named = /`((?:cli|services|ffi|proto|tests|deploy|docs|examples|\.ci)\/[\w./-]*)`/g;
+  const absent: string[] = [];
+  let count = 0;
+  for (const [path, text] of pages) {
+    // What was once there stays in the history.
+    if (path === "CHANGELOG.md") continue;
+    for (const [, file = ""] of text.matchAll(named)) {
+      count++;
+      if (!exists(file)) absent.push(`${path}: ${file}`);
+    }
+  }
+  assert.ok(count > 100, `${count} files`);
+  assert.deepEqual(absent, []);
+});
+
+Deno.test("each walk of docs/ARCHITECTURE.md names its files", () => {
+  const walks = page("docs/ARCHITECTURE.md").split(/^## /m).find((part) => part.startsWith("Five walks"));
+  const counts = (walks ?? "").split(/^### /m).slice(1).map((walk) =>
+    walk.match(/`\w+\/[\w./]+\.ts`/g)?.length ?? 0
+  );
+  assert.equal(counts.length, 5);
+  assert.ok(counts.every((count) => count >= 7), `${counts}`);
+});
+
+Deno.test("the README is short, has CI's command, and names each package that the launcher installs", () => {
+  const readme = page("README.md"), launcher = read("strand");
+  assert.ok(readme.split("\n").length <= 121, "120 lines at most");
+  const [ci = ""] = /\.\/strand .*$/m.exec(read(".ci/run")) ?? [];
+  assert.match(ci, /^\.\/strand test$/);
+  assert.match(readme, new RegExp(`^${ci} `, "m"));
+  const installed = launcher.slice(
+    launcher.indexOf("missing_packages() {"),
+    launcher.indexOf("has_packages() {"),
+  );
+  const told = /through apt-get ([^.]*)\./.exec(readme)?.[1] ?? "";
+  assert.deepEqual(
+    told.split(/,\s+|\s+and\s+/).sort(),
+    [...installed.matchAll(/echo ([\w-]+)/g)].map(([, name]) => name).sort(),
+  );
 });
 
 Deno.test("every page of docs/ is in the README's list", () => {

@@ -65,7 +65,7 @@ async function pids(host: Host): Promise<string[]> {
   return (await run(["ip", "netns", "pids", host.netns])).stdout.split("\n").filter(Boolean);
 }
 
-Deno.test("strand status dhcpd lists the clients that were not answered because nobody knows them", async () => {
+Deno.test("strand status dhcpd lists the clients that were not answered because they are not known", async () => {
   await using machine = await up({ STRAND_DHCPD_INTERFACES: "eth0", STRAND_LOG_LEVEL: "debug" });
   const { host, process } = machine, mac = "00:00:77:00:00:01";
   const client = await machine.client(mac);
