@@ -69,7 +69,7 @@ const withoutTimes = (line: string) => line.replaceAll(/ *[0-9.]+ (?=m?s\b)/g, "
 /** The lines that README.md shows of the demo, without their times. */
 function cutInReadme(): string[] {
   const readme = Deno.readTextFileSync(fileURLToPath(new URL("../../README.md", import.meta.url)));
-  const lines = readme.split("\n").filter((line) => /^ +[0-9.]+ s {2}/.test(line));
+  const lines = readme.split("\n").filter((line) => /^[0-9.]+ s {2}/.test(line));
   assert.ok(lines.length > 3, readme);
   return lines.map(withoutTimes);
 }
