@@ -1,5 +1,6 @@
 /** Shell completion for a commander program: a script per shell, which asks the program itself for the words. */
 import type { Command, Option } from "commander";
+import { type Candidate, DESCRIBED, WORDS } from "./candidates.ts";
 
 export type Shell = "bash" | "zsh" | "fish";
 
@@ -28,7 +29,7 @@ export function completionScript(shell: Shell, name: string, links: readonly str
   local line="\${COMP_LINE:0:COMP_POINT}" words
   read -ra words <<<"$line"
   [[ "$line" == *[[:space:]] ]] && words+=("")
-  mapfile -t COMPREPLY < <("\${words[0]}" __complete "\${words[@]:1}" 2>/dev/null)
+  mapfile -t COMPREPLY < <("\${words[0]}" ${WORDS} "\${words[@]:1}" 2>/dev/null)
 }
 complete -o default -F _${id}_complete ${names.join(" ")}
 `,
@@ -36,15 +37,22 @@ complete -o default -F _${id}_complete ${names.join(" ")}
     zsh: `#compdef ${names.join(" ")}
 _${id}_complete() {
   local -a found
-  found=("\${(@f)$("\${words[1]}" __complete "\${(@)words[2,CURRENT]}" 2>/dev/null)}")
-  if [[ -n "\${found[1]}" ]]; then compadd -a found; else _files; fi
+  local line about
+  local -a described
+  found=("\${(@f)$("\${words[1]}" ${DESCRIBED} "\${(@)words[2,CURRENT]}" 2>/dev/null)}")
+  if [[ -z "\${found[1]}" ]]; then _files; return; fi
+  for line in "\${(@)found}"; do
+    about="\${line#*$'\\t'}"
+    described+=("\${\${line%%$'\\t'*}//:/\\\\:}\${about:+:$about}")
+  done
+  _describe -V -t words word described
 }
 compdef _${id}_complete ${names.join(" ")}
 if [[ "\${funcstack[1]}" == _${name} ]]; then _${id}_complete "$@"; fi
 `,
     fish: `function __${id}_complete
   set -l words (commandline -opc) (commandline -ct)
-  set -l found ($words[1] __complete $words[2..-1] 2>/dev/null)
+  set -l found ($words[1] ${DESCRIBED} $words[2..-1] 2>/dev/null)
   if set -q found[1]; printf '%s\\n' $found; else; __fish_complete_path (commandline -ct); end
 end
 complete ${names.map((name) => `-c ${name}`).join(" ")} -f -a '(__${id}_complete)'
@@ -62,7 +70,7 @@ export async function complete(
   program: Command,
   words: readonly string[],
   values: (line: Line) => Promise<readonly string[]>,
-): Promise<string[]> {
+): Promise<Candidate[]> {
   const typed = words.at(-1) ?? "";
   const options: Record<string, string> = {};
   for (const option of program.options) {
@@ -85,20 +93,33 @@ export async function complete(
       else operands++;
     }
   }
-  return (await candidates()).filter((word) => word.startsWith(typed));
+  return (await candidates()).filter(({ word }) => word.startsWith(typed));
 
-  async function candidates(): Promise<readonly string[]> {
-    if (pending) return pending.argChoices ?? await values({ argument: pending.attributeName(), options });
-    if (typed.startsWith("-")) {
-      return [...optionsOf(command).map(({ long }) => long ?? "").filter(Boolean), "--help"];
+  async function candidates(): Promise<readonly Candidate[]> {
+    if (pending) {
+      return bare(pending.argChoices ?? await values({ argument: pending.attributeName(), options }));
     }
-    const inner = operands ? [] : command.commands.map((inner) => inner.name());
+    if (typed.startsWith("-")) {
+      const named = optionsOf(command).flatMap(({ long, description }) =>
+        long ? { word: long, about: description } : []
+      );
+      return [...named, { word: "--help", about: "say how the command is used" }];
+    }
+    const inner: Candidate[] = operands
+      ? []
+      : command.commands.map((inner) => ({ word: inner.name(), about: inner.description() }));
     if (helps) return inner;
-    if (inner.length && command.parent === null) inner.push(HELP);
+    if (inner.length && command.parent === null) {
+      inner.push({ word: HELP, about: "say how a command is used" });
+    }
     const argument = command.registeredArguments[operands];
     if (!argument) return inner;
-    return [...inner, ...argument.argChoices ?? await values({ argument: argument.name(), options })];
+    return [...inner, ...bare(argument.argChoices ?? await values({ argument: argument.name(), options }))];
   }
+}
+
+function bare(words: readonly string[]): Candidate[] {
+  return words.map((word) => ({ word }));
 }
 
 /** A command's own options and those of the commands it stands under. */

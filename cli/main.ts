@@ -3,6 +3,7 @@ import { closest } from "../services/common/closest.ts";
 import { messageOf, printable, Refusal } from "../services/common/refusal.ts";
 import { UsageError } from "../services/common/usage.ts";
 import { version } from "../services/common/version.ts";
+import { asksForWords } from "./candidates.ts";
 import { type Command, commands } from "./commands.ts";
 
 /** Runs a command line, given without the program's name; resolves to the exit status. */
@@ -10,11 +11,12 @@ export async function main(args: readonly string[]): Promise<number> {
   const [name = "help", ...rest] = args;
   if (isVersion(name) || name === "version") return tellVersion("strand");
   if (name === "help" || name === "--help" || name === "-h") return help(rest[0]);
-  if (name === "__complete") return (await import("./strand/completion.ts")).complete(rest);
+  if (asksForWords(name)) return (await import("./strand/completion.ts")).complete(name, rest);
   const command = find(name);
   if (!command) return unknown(name);
-  if (!command.ownHelp && rest[0] === "__complete") { // by a link, like nexd
-    return (await import("./strand/completion.ts")).complete([name, ...rest.slice(1)]);
+  const [question, ...line] = rest;
+  if (!command.ownHelp && asksForWords(question)) { // by a link, like nexd
+    return (await import("./strand/completion.ts")).complete(question, [name, ...line]);
   }
   if (!command.ownHelp && isVersion(rest[0])) return tellVersion(command.name);
   if (!command.ownHelp && rest.some((arg) => arg === "--help" || arg === "-h")) return help(command.name);

@@ -1,5 +1,6 @@
 import { type Command, CommanderError } from "commander";
 import { UsageError } from "../services/common/usage.ts";
+import { answerTo, asksForWords, type Candidate } from "./candidates.ts";
 import { printable } from "./output.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -9,7 +10,7 @@ export interface ProgramParts {
   /** One sentence, without a line feed, for anything that a command threw. */
   explain(error: unknown): string;
   /** The words that may stand in place of the last of `words`. */
-  complete(words: readonly string[]): Promise<readonly string[]>;
+  complete(words: readonly string[]): Promise<readonly Candidate[]>;
 }
 
 /** Runs one command line of a commander program. @returns 0 done, 1 refused or failed, 2 wrong usage */
@@ -18,8 +19,9 @@ export async function runProgram(
   args: string[],
   { terminal, explain, complete }: ProgramParts,
 ): Promise<number> {
-  if (args[0] === "__complete") {
-    terminal.print((await complete(args.slice(1))).map((word) => printable(word) + "\n").join(""));
+  const [question, ...line] = args;
+  if (asksForWords(question)) {
+    terminal.print(answerTo(question, await complete(line)));
     return 0;
   }
   if (args.length === 0) {

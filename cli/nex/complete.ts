@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import type { Candidate } from "../candidates.ts";
 import { complete } from "../completion.ts";
 import { connect, type ServerOptions } from "./connect.ts";
 
@@ -6,7 +7,7 @@ import { connect, type ServerOptions } from "./connect.ts";
 const TIMEOUT = 1000;
 
 /** The words that may stand in place of the last of `words`; networks come from the server. */
-export function completeNex(program: Command, words: readonly string[]): Promise<string[]> {
+export function completeNex(program: Command, words: readonly string[]): Promise<Candidate[]> {
   return complete(program, words, async ({ argument, options }) => {
     if (argument !== "net") return [];
     try {

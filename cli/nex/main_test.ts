@@ -321,6 +321,11 @@ Deno.test("completion knows commands, options, choices, and networks from the se
   assert.deepEqual(await words("get", "networks", "--o"), ["--output"]);
   assert.deepEqual(await words("get", "network", "mini", ""), []);
   assert.deepEqual(await words("completion", ""), ["bash", "zsh", "fish"]);
+  const described = async (...typed: string[]) =>
+    (await nex({ GetNetworks }, typed, "", { first: ["__describe"] })).out;
+  assert.equal(await described("ap"), "apply\tmake the server hold what a spec file says\n");
+  assert.equal(await described("get", "networks", "--o"), "--output\thow to print it\n");
+  assert.equal(await described("get", "network", "m"), "mini\t\n");
 });
 
 Deno.test("nex version, nex --version and nex -V print the version", async () => {

@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import type { Candidate } from "../candidates.ts";
 import { complete } from "../completion.ts";
 import type { Agent } from "./agent.ts";
 import { openAgent } from "./session.ts";
@@ -15,7 +16,7 @@ const known: Readonly<Record<string, (agent: Agent) => Promise<string[]>>> = {
 };
 
 /** The words that may stand in place of the last of `words`; ids and hosts come from the agent. */
-export function completeSand(program: Command, words: readonly string[]): Promise<string[]> {
+export function completeSand(program: Command, words: readonly string[]): Promise<Candidate[]> {
   return complete(program, words, async ({ argument, options }) => {
     const values = known[argument];
     if (!values) return [];

@@ -1,5 +1,6 @@
 /** Shell completion for `strand` itself; its words are those of the commands' usage lines. */
 import { UsageError } from "../../services/common/usage.ts";
+import { answerTo, type Candidate } from "../candidates.ts";
 import { type Command, commands } from "../commands.ts";
 import { completionScript, type Shell } from "../completion.ts";
 
@@ -17,26 +18,42 @@ export function main(args: string[]): Promise<number> {
   return Promise.resolve(0);
 }
 
-/** Prints what may stand in place of the last of `words`, which stand after the program's name, a line each. */
-export async function complete(words: readonly string[]): Promise<number> {
+/**
+ * Prints what may stand in place of the last of `words`, which stand after the program's name, a line each.
+ *
+ * @param question how a script has asked for it
+ */
+export async function complete(question: string, words: readonly string[]): Promise<number> {
   const [name, ...rest] = words;
   const command = commands.find((command) => command.name === name || command.aliases?.includes(name ?? ""));
   if (command?.ownHelp && rest.length) {
     const { main } = await command.load();
-    return await main(["__complete", ...rest]);
+    return await main([question, ...rest]);
   }
-  for (const word of candidates(words, command)) console.log(word);
+  const text = answerTo(question, candidates(words, command));
+  if (text) console.log(text.slice(0, -1)); // It ends the last line itself.
   return 0;
 }
 
-function candidates(words: readonly string[], command: Command | undefined): string[] {
+function candidates(words: readonly string[], command: Command | undefined): Candidate[] {
   const typed = words.at(-1) ?? "";
-  const names = commands.map(({ name }) => name);
-  let all: readonly string[] = [];
-  if (words.length < 2) all = [...names, "help", "--version"];
-  else if (words[0] === "help") all = words.length === 2 ? names : [];
-  else if (command) all = candidatesOf(command, words.slice(1, -1), typed.startsWith("-"));
-  return all.filter((word) => word.startsWith(typed));
+  const names = commands.map(({ name, about }) => ({ word: name, about }));
+  let all: readonly Candidate[] = [];
+  if (words.length < 2) {
+    const help = { word: "help", about: "Say how a command is used" };
+    all = [...names, help, { word: "--version", about: "Print the version" }];
+  } else if (words[0] === "help") all = words.length === 2 ? names : [];
+  else if (command) {
+    const found = candidatesOf(command, words.slice(1, -1), typed.startsWith("-"));
+    all = found.map((word) => ({ word, about: aboutWord(command, word) }));
+  }
+  return all.filter(({ word }) => word.startsWith(typed));
+}
+
+/** What the command's details say of an option or operand: a line that begins with it has that behind a gap. */
+function aboutWord({ details = "" }: Command, word: string): string | undefined {
+  if (word === "--help") return "say how the command is used";
+  return new RegExp(`^ {2}${word}\\b.*? {2,}(\\S.*)$`, "m").exec(details)?.[1];
 }
 
 /** A part of a usage line, like `[-o table|json]`, `[agent|dnsd]…` or `FILTER`. */

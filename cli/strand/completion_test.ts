@@ -5,13 +5,13 @@ import { complete } from "./completion.ts";
 
 /** What is printed for a line after `strand`, in which the last word is being typed. */
 function words(...line: string[]): Promise<string[]> {
-  return printed(() => complete(line));
+  return printed(() => complete("__complete", line));
 }
 
 async function printed(command: () => Promise<number>): Promise<string[]> {
   const printed: string[] = [];
   const { log } = console;
-  console.log = (word: string) => void printed.push(word);
+  console.log = (text: string) => void printed.push(...text.split("\n"));
   try {
     assert.equal(await command(), 0);
   } finally {
@@ -26,6 +26,18 @@ Deno.test("complete() knows every command", async () => {
   assert.deepEqual(await words("st"), ["status"]);
   assert.deepEqual(await words("help", "dn"), ["dnsd"]);
   assert.deepEqual(await words("help", "dnsd", ""), []);
+});
+
+Deno.test("complete() describes commands, options and operands to shells that ask for that", async () => {
+  const described = (...line: string[]) => printed(() => complete("__describe", line));
+  assert.deepEqual(await described("st"), [
+    "status\tShow each service of this machine, what is wrong and what to do about it",
+  ]);
+  assert.deepEqual(await described("demo", "--o"), [
+    "--once\tclean up at the end; exit 0 only if every step held",
+  ]);
+  assert.deepEqual(await described("test", "u"), ["unit\tbeside the code; needs nothing"]);
+  assert.deepEqual(await described("status", "-o", "js"), ["json\t"]);
 });
 
 Deno.test("complete() takes options, operands and values from a command's usage", async () => {
@@ -44,8 +56,8 @@ Deno.test("complete() takes options, operands and values from a command's usage"
 });
 
 Deno.test("a link that is a service is completed by the script of strand", async () => {
-  const [script = ""] = await printed(() => main(["completion", "bash"]));
-  assert.match(script, /_strand_complete strand nexd nex-dhcpd sand-agent$/);
+  const script = await printed(() => main(["completion", "bash"]));
+  assert.match(script.at(-1) ?? "", /_strand_complete strand nexd nex-dhcpd sand-agent$/);
   assert.deepEqual(await printed(() => main(["nexd", "__complete", "--c"])), ["--config"]);
   assert.deepEqual(await printed(() => main(["sand-agent", "__complete", "r"])), ["release"]);
 });

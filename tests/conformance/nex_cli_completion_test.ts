@@ -55,15 +55,36 @@ Deno.test("zsh and fish take the scripts, and fish offers files only where nothi
         ignore: !(await installed(shell)),
         async fn() {
           await run([shell, "-n", `${directory}/${shell}`]);
-          if (shell === "zsh") return;
+          if (shell === "zsh") {
+            // What the function hands to zsh, in place of zsh's own _describe and _files.
+            const offered = async (...words: string[]) => {
+              const script =
+                `compdef() { }; _files() { print files }; _describe() { print -l -- "\${(@)described}" }
+                source ${directory}/zsh; words=("$@"); CURRENT=$#; _nex_complete`;
+              return (await run(["zsh", "-f", "-c", script, "zsh", ...words], { env })).stdout.trim().split(
+                "\n",
+              );
+            };
+            assert.deepEqual(await offered("nex", "ge"), [
+              "get:show networks, members and declined addresses",
+            ]);
+            assert.deepEqual(await offered("nex", "get", "members", "mini", "-o", "js"), ["json"]);
+            assert.deepEqual(await offered("nex", "apply", ""), ["files"]);
+            return;
+          }
           const complete = async (line: string) =>
             (await run(["fish", "--no-config", "-c", `source ${directory}/fish; complete -C '${line}'`], {
               env,
             }))
               .stdout.trim().split("\n");
-          assert.deepEqual(await complete("nex ge"), ["get"]);
-          assert.deepEqual(await complete("nex get "), ["members", "network", "networks"]);
-          assert.deepEqual(await complete("nex get members mini --o"), ["--output"]);
+          assert.deepEqual(await complete("nex ge"), ["get\tshow networks, members and declined addresses"]);
+          assert.deepEqual((await complete("nex get ")).map((line) => line.replace(/\t.*/, "")).sort(), [
+            "declined",
+            "members",
+            "network",
+            "networks",
+          ]);
+          assert.deepEqual(await complete("nex get members mini --o"), ["--output\thow to print it"]);
           assert.deepEqual(await complete(`nex apply ${directory}/zs`), [`${directory}/zsh`]);
         },
       });
