@@ -1,4 +1,5 @@
 import { messageOf } from "../../services/common/refusal.ts";
+import { type Paint, painter } from "../colour.ts";
 
 /** Tells the steps of a demonstration as they happen: for people, or an object per line. */
 export class Narrator {
@@ -9,6 +10,7 @@ export class Narrator {
     private readonly form: "text" | "json",
     private readonly stopped?: AbortSignal,
     private readonly write: (line: string) => void = console.log,
+    private readonly paint: Paint = painter(Deno.stdout.isTerminal()),
   ) {}
 
   /** Runs a step and tells how it went and how long it took, with what it returns; throws what the step threw. */
@@ -33,7 +35,7 @@ export class Narrator {
   failed(what: string, detail: string): void {
     if (this.stopped?.aborted) return;
     if (this.form === "json") this.write(JSON.stringify({ step: what, ok: false, detail }));
-    else this.write(`${this.clock()}  FAILED: ${what}\n${indent(detail)}`);
+    else this.write(`${this.clock()}  ${this.paint("red", `FAILED: ${what}`)}\n${indent(detail)}`);
   }
 
   /** Something to read, for people only. */

@@ -1,5 +1,6 @@
 import { type Config, type EtcdSettings, loadConfig } from "../../services/common/config.ts";
 import { UsageError } from "../../services/common/usage.ts";
+import { type Paint, painter } from "../colour.ts";
 import { columns, jsonText, printable } from "../output.ts";
 import { systemTerminal } from "../terminal.ts";
 import { etcdStatus } from "./status_etcd.ts";
@@ -21,7 +22,9 @@ export async function main(args: string[]): Promise<number> {
   if (unknown !== undefined) throw new UsageError(`no service "${unknown}"; known are ${names.join(", ")}`);
   const rows = await probe(loadConfig({ file }), file, asked);
   const ok = rows.every(({ ready, problems }) => ready && problems.length === 0);
-  systemTerminal.print(output === "json" ? jsonText({ ok, services: rows }) : table(rows));
+  systemTerminal.print(
+    output === "json" ? jsonText({ ok, services: rows }) : table(rows, painter(systemTerminal.isTerminal)),
+  );
   return ok ? 0 : 1;
 }
 
@@ -53,17 +56,24 @@ function etcds(config: Config, file: string | undefined): [EtcdSettings, string[
     .map(([etcd, members]) => [etcd, members.map(([endpoint]) => endpoint)]);
 }
 
-function table(rows: readonly Status[]): string {
+/** For people: the services, what they tell of themselves, and what is wrong. */
+export function table(rows: readonly Status[], paint: Paint): string {
   const cells = [
     ["SERVICE", "ADDRESS", "STATE", "REVISION", "LAG"],
     ...rows.map(({ service, address, reachable, ready, revision, lag }) => [
       service,
       address,
-      !reachable ? "unreachable" : ready ? "ready" : "not ready",
+      stateOf({ reachable, ready }),
       revision === undefined ? "-" : String(revision),
       lag === undefined ? "-" : `${(lag / 1000).toFixed(1)} s`,
     ]),
   ];
+  const [head = "", ...lines] = columns(cells, "  ").split("\n");
+  const services = lines.map((line, i) => {
+    const row = rows[i], state = row && stateOf(row);
+    // With the blanks around it, it is in this column alone.
+    return state ? line.replace(` ${state} `, ` ${paint(row.ready ? "green" : "red", state)} `) : line;
+  });
   const notes = rows.flatMap(({ service, notes = [] }) =>
     notes.length
       ? `\n${service}:\n${
@@ -72,7 +82,17 @@ function table(rows: readonly Status[]): string {
       : []
   );
   const problems = rows.flatMap(({ service, problems }) =>
-    problems.map(({ what, fix }) => `${service}: ${printable(what)}\n  → ${printable(fix)}\n`)
+    problems.map(({ what, fix }) =>
+      `${paint("red", `${service}: ${printable(what)}`)}\n  → ${printable(fix)}\n`
+    )
   );
-  return [columns(cells, "  "), ...notes, ...(problems.length ? ["\n", ...problems] : [])].join("");
+  return [
+    [paint("bold", head), ...services].join("\n"),
+    ...notes,
+    ...(problems.length ? ["\n", ...problems] : []),
+  ].join("");
+}
+
+function stateOf({ reachable, ready }: Pick<Status, "reachable" | "ready">): string {
+  return !reachable ? "unreachable" : ready ? "ready" : "not ready";
 }

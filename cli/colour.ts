@@ -1,0 +1,15 @@
+/** Colours on a terminal; NO_COLOR (https://no-color.org) and a terminal that knows none keep them away. */
+
+const codes = { bold: 1, red: 31, green: 32 } as const;
+
+/** Text in a colour, or as it is where there are none. */
+export type Paint = (colour: keyof typeof codes, text: string) => string;
+
+/** @param isTerminal Whether the text goes to a terminal: a pipe or a file never gets colours. */
+export function painter(
+  isTerminal: boolean,
+  env: { get(name: string): string | undefined } = Deno.env,
+): Paint {
+  if (!isTerminal || env.get("NO_COLOR") || env.get("TERM") === "dumb") return (_, text) => text;
+  return (colour, text) => `\x1b[${codes[colour]}m${text}\x1b[0m`;
+}
