@@ -15,8 +15,11 @@ export function strandCommand(args: readonly string[]): string[] {
   // A portable folder has a Deno of its own, and its launcher does nothing but start it.
   if (Deno.build.standalone || Deno.execPath() === at("deno")) return [programPath(), ...args];
   const flags = ["--quiet", "--allow-all", "--cached-only", "--no-prompt", "--config", at("deno.json")];
-  const heap = SERVICES.includes(args[0] ?? "") ? SERVICE_FLAGS : [];
-  return [Deno.execPath(), "run", ...heap, ...flags, at("cli/main.ts"), ...args];
+  const service = SERVICES.includes(args[0] ?? ""), cache = Deno.env.get("DENO_DIR");
+  // Code that was compiled with other flags is of no use, and would be compiled and stored again at each start.
+  const own = service && cache ? ["env", `DENO_DIR=${cache}/services`] : [];
+  const run = [Deno.execPath(), "run", ...(service ? SERVICE_FLAGS : [])];
+  return [...own, ...run, ...flags, at("cli/main.ts"), ...args];
 }
 
 /**

@@ -66,14 +66,14 @@ export async function main(args: string[]): Promise<number> {
   const selected = await select(root, groups, filter);
   let sum = none;
   const wrong: string[] = [], took: Result[] = [];
-  for (const { group, batches, name } of selected) {
+  // Once for all processes, each of which would look at most of the sources again.
+  const folders = selected.flatMap(({ group }) => group.folders), typed = await typesHold(root, folders);
+  if (!typed) {
+    wrong.push("types do not hold: no test was run");
+    sum = add(sum, { ...none, failed: 1 });
+  }
+  for (const { group, batches, name } of typed ? selected : []) {
     console.log(`\n${group.name} tests`);
-    // Once for all of its processes, each of which would look at most of the sources again.
-    if (!await typesHold(root, group.folders)) {
-      wrong.push(`${group.folders.join(" ")}: types do not hold`);
-      sum = add(sum, { ...none, failed: 1 });
-      continue;
-    }
     const results = await inLanes(batches, (paths) => runDeno(root, group, paths, name));
     const counts = results.reduce((sum, { counts }) => add(sum, counts), none);
     for (const { fault } of results) if (fault) wrong.push(fault);

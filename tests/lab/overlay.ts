@@ -95,14 +95,11 @@ export class OverlayLab implements AsyncDisposable {
 
   /** Resolves when every kernel is what the store says; throws with what is not when that takes too long. */
   async agree(options: { timeoutMs?: number; hosts?: readonly OverlayHost[]; mtu?: number } = {}) {
-    const deadline = Date.now() + (options.timeoutMs ?? 60_000);
-    for (;;) {
-      const late = Date.now() > deadline;
+    await until("kernels are what the store says", async (see) => {
       const found = await this.differences(options.hosts, options.mtu);
-      if (found.length === 0) return;
-      if (late) throw new Error(`${found.length} differences, the first:\n${found.slice(0, 20).join("\n")}`);
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
+      see(found.slice(0, 20).join("\n"));
+      return found.length === 0;
+    }, options.timeoutMs);
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -18,13 +18,18 @@ export async function until(
     last = { seen: value };
     return value;
   };
-  while (!(await holds(see))) {
+  for (;;) {
+    const begun = Date.now();
+    if (await holds(see)) return;
     if (Date.now() > deadline) {
-      const seen = last
-        ? `; seen last: ${Deno.inspect(last.seen, { depth: 8, strAbbreviateSize: 10_000 })}`
-        : "";
+      const text = typeof last?.seen === "string"
+        ? last.seen
+        : Deno.inspect(last?.seen, { depth: 8, strAbbreviateSize: 10_000 });
+      const seen = last ? `; seen last: ${text}` : "";
       throw new Error(`${what}: not so after ${timeoutMs} ms${seen}`);
     }
-    await new Promise((resolve) => setTimeout(resolve, 10));
+    // A look that takes long, like a command's, leaves most of the processor to what it waits for.
+    const rest = Math.min(500, Math.max(10, 2 * (Date.now() - begun)));
+    await new Promise((resolve) => setTimeout(resolve, rest));
   }
 }
