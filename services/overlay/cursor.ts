@@ -18,9 +18,11 @@ const MOST = 256;
 export class Cursor {
   #next = 0;
   #changed = false;
-  /** Place → when it was given back, in seconds since the epoch; the oldest first. */
-  readonly #resting = new Map<number, number>();
-  #restedUntilTaken: number | undefined;
+  /** When places were given back, in seconds since the epoch, and the places; the oldest first. As it is stored. */
+  #groups: readonly (readonly number[])[];
+  /** The places of all groups. */
+  #resting: Set<number>;
+  #restedUntilTaken: readonly (readonly number[])[] | undefined;
 
   /**
    * Reads the record, whatever another host has put in it.
@@ -36,10 +38,13 @@ export class Cursor {
     private readonly now: number,
   ) {
     this.#next = this.#placeOf(record?.next ?? "") ?? 0;
-    const groups = (record?.released ?? []).filter(([at = 0]) => Math.abs(this.#seconds - at) < REST);
-    for (const [at = 0, ...places] of groups.sort(([a = 0], [b = 0]) => a - b)) {
-      for (const place of places) if (place >= 0 && place < this.size) this.#rest(Math.trunc(place), at);
-    }
+    this.#groups = (record?.released ?? []).filter(([at = 0]) => Math.abs(this.#seconds - at) < REST)
+      .sort(([a = 0], [b = 0]) => a - b);
+    const places = this.#groups.flatMap((group) => group.slice(1));
+    this.#resting = new Set(places);
+    const sound = this.#resting.size === places.length && places.length <= MOST &&
+      places.every((place) => Number.isInteger(place) && place >= 0 && place < size);
+    if (!sound) this.#mend();
   }
 
   /** Where to look first. */
@@ -57,14 +62,17 @@ export class Cursor {
   }
 
   /** Those, the oldest first. */
-  resting(): Iterable<number> {
-    return this.#resting.keys();
+  *resting(): Generator<number> {
+    for (const [, ...places] of this.#groups) yield* places;
   }
 
   /** The address is given out. @param searched It was found from {@link next} on, not asked for. */
   taken(place: number, searched: boolean): void {
-    this.#restedUntilTaken = this.#resting.get(place);
-    if (this.#resting.delete(place)) this.#changed = true;
+    this.#restedUntilTaken = this.#resting.has(place) ? this.#groups : undefined;
+    if (this.#restedUntilTaken) {
+      this.#forget(place);
+      this.#changed = true;
+    }
     if (!searched) return;
     this.#next = (place + 1) % this.size;
     this.#changed = true;
@@ -72,30 +80,64 @@ export class Cursor {
 
   /** The one that was given out last was so for nothing, and nobody has had it. */
   untaken(place: number): void {
-    if (this.#restedUntilTaken !== undefined) this.#resting.set(place, this.#restedUntilTaken);
+    if (this.#restedUntilTaken) {
+      this.#groups = this.#restedUntilTaken;
+      this.#resting.add(place);
+    }
     if (this.#next === (place + 1) % this.size) this.#next = place;
   }
 
   /** The address is given back. */
   released(place: number): void {
+    this.#forget(place);
     this.#rest(place, this.#seconds);
     this.#changed = true;
   }
 
+  /** Behind all others that rest; of too many the oldest goes. */
   #rest(place: number, at: number): void {
-    this.#resting.delete(place);
-    this.#resting.set(place, at);
+    this.#resting.add(place);
+    const last = this.#groups.at(-1);
+    this.#groups = last?.[0] === at
+      ? [...this.#groups.slice(0, -1), [...last, place]]
+      : [...this.#groups, [at, place]];
     if (this.#resting.size <= MOST) return;
-    for (const oldest of this.#resting.keys()) return void this.#resting.delete(oldest);
+    for (const oldest of this.resting()) return this.#forget(oldest);
+  }
+
+  #forget(place: number): void {
+    if (!this.#resting.delete(place)) return;
+    this.#groups = this.#groups.map((group) =>
+      group.indexOf(place, 1) < 0 ? group : group.filter((other, i) => i === 0 || other !== place)
+    ).filter(({ length }) => length > 1);
+  }
+
+  /** Leaves out what is no place of the range, what is there twice, and what is too much. */
+  #mend(): void {
+    const since = new Map<number, number>();
+    for (const [at = 0, ...places] of this.#groups) {
+      for (const place of places) {
+        if (!(place >= 0 && place < this.size)) continue;
+        since.delete(Math.trunc(place));
+        since.set(Math.trunc(place), at);
+        if (since.size <= MOST) continue;
+        for (const oldest of since.keys()) {
+          since.delete(oldest);
+          break;
+        }
+      }
+    }
+    this.#resting = new Set(since.keys());
+    this.#groups = [...Map.groupBy(since, ([, at]) => at)]
+      .map(([at, group]) => [at, ...group.map(([place]) => place)]);
   }
 
   /** What is to be stored; fields that are not known here stay. */
   record(before: CursorRecord | undefined): CursorRecord {
-    const released = Map.groupBy(this.#resting, ([, at]) => at);
     return {
       ...before,
       next: Ip.from4(this.first + this.#next).toString(),
-      released: [...released].map(([at, group]) => [at, ...group.map(([place]) => place)]),
+      released: this.#groups as number[][],
     };
   }
 

@@ -41,8 +41,12 @@ function usable(vtep: Ip | undefined): number {
   return vtep?.family === 4 && first !== 0 && first !== 127 && first < 224 ? vtep.u32 : -1;
 }
 
-/** What the entries of one endpoint say; where they differ, the one written last. */
-export function readEndpoint(entries: readonly Entry<SandRecord>[]): Endpoint | undefined {
+/**
+ * What the entries of one endpoint say; where they differ, the one written last.
+ *
+ * @param before What they said before this: of the same record it need not be read again.
+ */
+export function readEndpoint(entries: readonly Entry<SandRecord>[], before?: Endpoint): Endpoint | undefined {
   let newest: Entry<SandRecord> | undefined, created: number | undefined;
   for (const entry of entries) {
     if (!newest || entry.modRevision > newest.modRevision) newest = entry;
@@ -52,6 +56,8 @@ export function readEndpoint(entries: readonly Entry<SandRecord>[]): Endpoint | 
   const found = newest?.record;
   if (found?.kind !== "host-endpoint" && found?.kind !== "network-endpoint") return undefined;
   const record = found.value;
+  const times = { created: created ?? 0, modified: newest?.modRevision ?? 0 };
+  if (before?.record === record) return { ...before, ...times, entries };
   const address = Cidr.tryParse(record.target_veth_ip)?.address;
   const mac = tryParseMac(record.target_veth_mac), vtep = Ip.tryParse(record.host_ip);
   return {
@@ -68,8 +74,7 @@ export function readEndpoint(entries: readonly Entry<SandRecord>[]): Endpoint | 
     },
     active: record.active,
     record,
-    created: created ?? 0,
-    modified: newest?.modRevision ?? 0,
+    ...times,
     entries,
   };
 }

@@ -241,7 +241,7 @@ export class View {
     const known = this.#endpoints.get(id);
     const key = (after ?? before)?.key;
     const others = known?.entries.filter((entry) => entry.key !== key) ?? [];
-    const now = readEndpoint(after ? [...others, after] : others);
+    const now = readEndpoint(after ? [...others, after] : others, known);
     if (known && (known.network !== now?.network)) this.#spaces.get(known.network)?.set(id, undefined);
     if (known && known.host !== now?.host) this.#leave(known.host, id);
     this.#countVtep(known, -1);

@@ -129,12 +129,18 @@ const allocation = z.looseObject({
   bit_set: text,
 });
 
+/** By hand, since there may be hundreds of numbers, which each change of an endpoint writes and reads anew. */
+function isListOfNumbers(value: unknown): boolean {
+  return Array.isArray(value) &&
+    value.every((list) => Array.isArray(list) && list.every((n) => Number.isFinite(n)));
+}
+
 /** Hints alone: what is not as it should be is left out, and the next host to write it puts it right. */
 const cursor = z.looseObject({
   /** The address at which the search for a free one goes on. */
   next: text.catch(""),
   /** When addresses were given back, in seconds since the epoch, and behind it their offsets in the range. */
-  released: z.array(z.array(z.number())).catch([]),
+  released: z.custom<number[][]>(isListOfNumbers).catch([]),
 });
 
 const dockerNetwork = z.looseObject({ DockerNetworkID: text, SandNetworkID: text });
@@ -218,11 +224,11 @@ function parse(keys: SandKeys, key: string, text: string): SandRecord | undefine
     case "deleted":
       return { ...found, kind: found.kind, value: readRecord(deleted, text) };
     case "host-endpoint": {
-      const value = as(found.id, "id", readRecord(endpoint, text));
+      const value = as(found.id, "id", readEndpoint(text));
       return { ...found, value: as(found.host, "hostname", value) };
     }
     case "network-endpoint": {
-      const value = as(found.id, "id", readRecord(endpoint, text));
+      const value = as(found.id, "id", readEndpoint(text));
       return { ...found, value: as(found.network, "network_id", value) };
     }
     case "host-network":
@@ -237,6 +243,14 @@ function parse(keys: SandKeys, key: string, text: string): SandRecord | undefine
     case "docker-endpoint":
       return { ...found, kind: found.kind, value: readRecord(dockerEndpoint, text) };
   }
+}
+
+let lastEndpoint: { readonly text: string; readonly value: EndpointRecord } | undefined;
+
+/** An endpoint has one text under two keys, which are written together: one after the other it is read once. */
+function readEndpoint(text: string): EndpointRecord {
+  if (lastEndpoint?.text !== text) lastEndpoint = { text, value: readRecord(endpoint, text) };
+  return lastEndpoint.value;
 }
 
 /** Other networks are planned around each one, which is deleted like any other: none is left out for its record's sake. */
