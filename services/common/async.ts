@@ -39,6 +39,28 @@ export async function deadline<T, L = undefined>(
 }
 
 /**
+ * A signal that is aborted after a time, unless this is disposed of before. AbortSignal.timeout() lives until then, and
+ * fires though nothing waits for it any more, which costs more than most of what it is for.
+ */
+export class TimeLimit implements Disposable {
+  readonly #over = new AbortController();
+  readonly #timer: ReturnType<typeof setTimeout>;
+
+  constructor(ms: number) {
+    const late = () => this.#over.abort(new DOMException(`not within ${ms} ms`, "TimeoutError"));
+    this.#timer = setTimeout(late, ms);
+  }
+
+  get signal(): AbortSignal {
+    return this.#over.signal;
+  }
+
+  [Symbol.dispose](): void {
+    clearTimeout(this.#timer);
+  }
+}
+
+/**
  * The result of `promise`, or the reason of `signal` as soon as that is aborted.
  *
  * @param discard Called with a result that came too late, to release what it holds.

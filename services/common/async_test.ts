@@ -1,5 +1,5 @@
 import { strict as assert } from "node:assert";
-import { abortable, aborted, deadline, delay, Mutex, repeat } from "./async.ts";
+import { abortable, aborted, deadline, delay, Mutex, repeat, TimeLimit } from "./async.ts";
 
 Deno.test("delay: an aborted signal ends it at once, before and during", async () => {
   const controller = new AbortController();
@@ -22,6 +22,16 @@ Deno.test("deadline: a result in time, its error, and what comes in place of a l
     }),
     /late/,
   );
+});
+
+Deno.test("a TimeLimit's signal is aborted when the time is over, and never once it is disposed of", async () => {
+  using limit = new TimeLimit(1);
+  await aborted(limit.signal);
+  assert.equal(limit.signal.reason.name, "TimeoutError");
+  const kept = new TimeLimit(5);
+  kept[Symbol.dispose]();
+  await delay(20);
+  assert.ok(!kept.signal.aborted);
 });
 
 Deno.test("abortable: the signal's reason as soon as it is aborted, and a late result is released", async () => {

@@ -1,3 +1,4 @@
+import { TimeLimit } from "../common/async.ts";
 import { Refusal } from "../common/refusal.ts";
 import { commitSettled, type Lost, refuseInDoubt } from "./lost_answer.ts";
 import { type Committer, type Guard, keyOf, type Mirror, type Plan } from "./types.ts";
@@ -85,7 +86,8 @@ export async function change<T>(
       conflicts = 0;
     }
     if (!current && !written.length) return undefined;
-    const signal = AbortSignal.timeout(patienceMs);
+    using limit = new TimeLimit(patienceMs);
+    const { signal } = limit;
     const shown = Promise.all(
       written.map(({ revision, keys }) => store.mirror.reached(revision, keys, { signal })),
     );
@@ -142,7 +144,9 @@ function isAboutState(error: unknown): error is Refusal {
  * Throws Refusal "unavailable".
  */
 export async function confirm<T>(store: ChangeStore<T>, patienceMs = 10_000): Promise<void> {
-  const most = Math.min(patienceMs, CONFIRM_MS), signal = AbortSignal.timeout(most);
+  const most = Math.min(patienceMs, CONFIRM_MS);
+  using limit = new TimeLimit(most);
+  const { signal } = limit;
   await store.confirmed(signal).catch(unlessLate(signal, () => {
     const seconds = Math.round(most / 100) / 10;
     throw new Refusal(
