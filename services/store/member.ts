@@ -17,6 +17,7 @@ import type { TlsMaterial } from "../common/tls.ts";
 import { isLate, lateCall, notConnected } from "./failure.ts";
 import { tiedTo } from "./lifeline.ts";
 import { decodeRange, encodeRange } from "./messages.ts";
+import { unaryCall } from "./unary_call.ts";
 
 /** A stream of raw etcd messages in both directions. */
 export type RawStream = ClientDuplexStream<Uint8Array, Uint8Array>;
@@ -148,12 +149,12 @@ export class Member {
     const done = this.#wait(), client = this.#client;
     // grpc-js's own deadline would end the call before what has come meanwhile is read.
     return await new Promise<Uint8Array>((resolve, reject) => {
-      const call = client.makeUnaryRequest(path, toBuffer, same, request, needsLeader, (error, answer) => {
+      const call = unaryCall(client.getChannel(), path, toBuffer(request), needsLeader, (error, answer) => {
         stop();
         if (late) return;
         this.#heard = performance.now();
         if (error) reject(error);
-        else resolve(answer ?? new Uint8Array());
+        else resolve(answer);
       });
       let late = false;
       const stop = afterTime(timeoutMs, () => {
