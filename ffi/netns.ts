@@ -157,6 +157,9 @@ export function namespaceIdentity(namespace: number): string {
 /** The namespace that this process began in. */
 export const home: number = openSelf();
 
+/** Its {@link namespaceIdentity}. */
+export const homeIdentity: string = namespaceIdentity(home);
+
 /**
  * Runs `body` in another network namespace and comes back, whatever happens. Sockets made in it belong to that
  * namespace for good. `body` must be synchronous: a thread born inside would stay inside.

@@ -12,7 +12,7 @@ import {
   setNeighbours,
 } from "../../../ffi/netlink_neigh.ts";
 import type { Failure } from "../../../ffi/netlink_replies.ts";
-import { namespaceIdentity, removeNamespace } from "../../../ffi/netns.ts";
+import { removeNamespace } from "../../../ffi/netns.ts";
 import { Cidr, Ip } from "../../common/ip.ts";
 import { macFromBytes, macToBytes, randomMacBytes, tryParseMac } from "../../common/mac.ts";
 import { Refusal } from "../../common/refusal.ts";
@@ -251,7 +251,7 @@ export class Batch implements Disposable {
     try {
       // Docker takes its interfaces from the agent's own namespace; no record can name that.
       if (path !== OWN_NAMESPACE) {
-        if (!this.isTarget(namespaceIdentity(target.fd))) throw new NamespaceGone(path);
+        if (!this.isTarget(target.identity)) throw new NamespaceGone(path);
         await refuseTarget(target);
       }
     } catch (error) {

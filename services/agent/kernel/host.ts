@@ -1,5 +1,5 @@
 import { Netlink } from "../../../ffi/netlink.ts";
-import { home, namespaceIdentity, openNamespace } from "../../../ffi/netns.ts";
+import { home, homeIdentity, openNamespace } from "../../../ffi/netns.ts";
 import type { Ip } from "../../common/ip.ts";
 import { invalid, messageOf } from "../../common/refusal.ts";
 import type { RouteState } from "../../overlay/state.ts";
@@ -28,8 +28,8 @@ export class Target implements Disposable {
   readonly isHome: boolean;
 
   constructor(private readonly place: Place) {
-    this.identity = namespaceIdentity(place.fd);
-    this.isHome = this.identity === namespaceIdentity(home);
+    this.identity = place.identity;
+    this.isHome = this.identity === homeIdentity;
   }
 
   /** True for the name of an interface that is there. */
@@ -79,7 +79,7 @@ export class HostKernel implements Disposable {
   /** Which namespace is at a path, as {@link Target.identity}; undefined: none. */
   identity(path: string): string | undefined {
     using place = Place.openOrNone(path);
-    return place && namespaceIdentity(place.fd);
+    return place?.identity;
   }
 
   /** The same for a namespace that an endpoint may be in: neither this process's own nor an overlay network's. */
@@ -91,7 +91,7 @@ export class HostKernel implements Disposable {
       if (error instanceof TargetRefused) return undefined;
       throw error;
     }
-    return place && namespaceIdentity(place.fd);
+    return place?.identity;
   }
 
   /**
@@ -107,7 +107,7 @@ export class HostKernel implements Disposable {
     routes: readonly RouteState[],
   ): Promise<RouteState[]> {
     using place = Place.open(path);
-    if (namespaceIdentity(place.fd) !== identity) throw new NamespaceGone(path);
+    if (place.identity !== identity) throw new NamespaceGone(path);
     return await missingRoutes(place, place.index(name), routes);
   }
 

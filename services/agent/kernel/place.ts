@@ -2,7 +2,12 @@ import { ENOTDIR, SystemError } from "../../../ffi/errno.ts";
 import { libc } from "../../../ffi/libc.ts";
 import { Netlink } from "../../../ffi/netlink.ts";
 import { findLink, type Link } from "../../../ffi/netlink_links.ts";
-import { createNamespace, NamespaceError, openNamespaceIfAny } from "../../../ffi/netns.ts";
+import {
+  createNamespace,
+  NamespaceError,
+  namespaceIdentity,
+  openNamespaceIfAny,
+} from "../../../ffi/netns.ts";
 
 /** The path of the namespace that this process runs in. */
 export const OWN_NAMESPACE = "/proc/thread-self/ns/net";
@@ -21,6 +26,7 @@ export class NamespaceGone extends Error {
  */
 export class Place implements Disposable {
   #netlink: Netlink | undefined;
+  #identity: string | undefined;
   readonly #indexes = new Map<string, number>();
 
   /** @param fd of the namespace, which is closed with this */
@@ -62,6 +68,11 @@ export class Place implements Disposable {
 
   link(link: number | string): Promise<Link | undefined> {
     return findLink(this.netlink, link);
+  }
+
+  /** The same text for the same namespace, see namespaceIdentity(). */
+  get identity(): string {
+    return this.#identity ??= namespaceIdentity(this.fd);
   }
 
   /** True when there is a link of that name: the kernel is asked for this one, which waits for nothing. */

@@ -3,7 +3,7 @@ import { Netlink } from "../../../ffi/netlink.ts";
 import { listAddresses } from "../../../ffi/netlink_address.ts";
 import { type Link, listLinks, namespaceNumber } from "../../../ffi/netlink_links.ts";
 import { dumpNeighbours } from "../../../ffi/netlink_neigh.ts";
-import { home, namespaceIdentity } from "../../../ffi/netns.ts";
+import { home } from "../../../ffi/netns.ts";
 import { Cidr, Ip } from "../../common/ip.ts";
 import { macFromBytes } from "../../common/mac.ts";
 import {
@@ -188,7 +188,7 @@ async function peerState(
 
 async function leadsTo(place: Place, { peerNamespace }: Link, target: Place): Promise<boolean> {
   return peerNamespace === undefined
-    ? namespaceIdentity(target.fd) === namespaceIdentity(place.fd)
+    ? target.identity === place.identity
     : peerNamespace === await namespaceNumber(place.netlink, target.fd);
 }
 

@@ -1,4 +1,4 @@
-import { home, namespaceIdentity } from "../../../ffi/netns.ts";
+import { homeIdentity } from "../../../ffi/netns.ts";
 import { Refusal } from "../../common/refusal.ts";
 import type { Link } from "../../../ffi/netlink_links.ts";
 import { BRIDGE, PROBE, VXLAN } from "../../overlay/state.ts";
@@ -17,7 +17,7 @@ export class TargetRefused extends Refusal {
  * @throws TargetRefused for the namespace of this process and for those that agents make
  */
 export async function refuseTarget(place: Place): Promise<void> {
-  if (namespaceIdentity(place.fd) === namespaceIdentity(home)) {
+  if (place.identity === homeIdentity) {
     throw new TargetRefused(place.path, "the agent's own network namespace");
   }
   const made = await madeByAgents(place);

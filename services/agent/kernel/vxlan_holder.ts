@@ -2,7 +2,7 @@
 import { libc } from "../../../ffi/libc.ts";
 import { Netlink } from "../../../ffi/netlink.ts";
 import { type Link, listLinks, namespaceNumber } from "../../../ffi/netlink_links.ts";
-import { home, namespaceIdentity, openNamespace } from "../../../ffi/netns.ts";
+import { home, homeIdentity, namespaceIdentity, openNamespace } from "../../../ffi/netns.ts";
 
 /** Where programs bind network namespaces: iproute2 and container runtimes, Docker. */
 const DIRECTORIES = ["/run/netns", "/run/docker/netns"];
@@ -26,7 +26,7 @@ export async function findHolder(underlay: Netlink, sought: Sought): Promise<str
     has(link, sought) && link.peerNamespace === undefined
   );
   if (here) return `the interface ${here.name} of this host`;
-  const seen = new Set<string>([namespaceIdentity(home)]);
+  const seen = new Set<string>([homeIdentity]);
   try {
     const own = openNamespace(sought.except);
     seen.add(namespaceIdentity(own));
