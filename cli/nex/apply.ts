@@ -1,3 +1,4 @@
+/** Applies a spec by the server's Apply, or by single requests where the server does not have it. */
 import type { NexClient } from "../../proto/client.ts";
 import type { AppliedObject, Member, Network, Sent } from "../../proto/types.ts";
 import { Refusal } from "../../services/common/refusal.ts";
@@ -6,16 +7,16 @@ import { hasStatus, UNIMPLEMENTED } from "./explain.ts";
 import type { Spec } from "./spec.ts";
 
 export interface ApplyOptions {
-  /** Say what would happen, change nothing. */
+  /** Report what would happen, and change nothing. */
   readonly dryRun?: boolean;
   /** Replace members that exist with other contents. */
   readonly force?: boolean;
 }
 
 /**
- * Makes the server hold what the spec says.
+ * Applies a spec.
  *
- * @param report is told what became of each object as soon as that is known
+ * @param report Called with the action on each object as soon as it is known
  */
 export async function apply(
   client: NexClient,
@@ -24,7 +25,7 @@ export async function apply(
   report: (object: AppliedObject) => void,
 ): Promise<void> {
   const members = spec.members.map((list) => ({ ...list, force: force || list.force }));
-  // A server that does not answer is found out here, not at the end of the longer time that a large spec may take.
+  // This call detects a server that does not answer sooner than the longer timeout of Apply.
   const { nets } = await client.call("GetNetworks", {}, CALL_TIMEOUT);
   try {
     const { objects } = await client.call(
@@ -41,7 +42,7 @@ export async function apply(
   }
 }
 
-/** The single requests, for a server without Apply: what exists must already be as the spec says. */
+/** Applies a network on a server without Apply: one that exists must already have the spec's contents. */
 async function applyNetwork(
   client: NexClient,
   network: Sent<Network>,
@@ -82,7 +83,7 @@ async function applyMembers(
   }
 }
 
-/** True when the member is there as the spec says; the server qualifies names. */
+/** True when the member exists with the spec's contents; the server qualifies names. */
 function isSame(wanted: Sent<Member>, there: Member | undefined): boolean {
   const name = wanted.name?.toLowerCase() ?? "";
   return there !== undefined && (!name || there.name === name || there.name.startsWith(`${name}.`)) &&

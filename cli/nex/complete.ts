@@ -1,3 +1,4 @@
+/** Shell completion of `nex`, with the names of networks from the server. */
 import type { Command } from "commander";
 import type { Candidate } from "../candidates.ts";
 import { complete } from "../completion.ts";
@@ -18,7 +19,8 @@ export function completeNex(program: Command, words: readonly string[]): Promise
         client.close();
       }
     } catch {
-      return []; // there is no place for the reason in the middle of a line
+      // A reason could not be shown in the middle of a command line.
+      return [];
     }
   });
 }

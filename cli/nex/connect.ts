@@ -1,3 +1,4 @@
+/** The connection to the server that the program's options name. */
 import { Buffer } from "node:buffer";
 import type { ClientOptions, VerifyOptions } from "@grpc/grpc-js";
 import type { NexClient } from "../../proto/client.ts";
@@ -43,7 +44,7 @@ export async function connect(options: ServerOptions): Promise<NexClient> {
   ]);
   const channel: ClientOptions = {
     "grpc.max_receive_message_length": -1,
-    // Neither is of use here: one costs a look-up, the other sends local calls through a proxy.
+    // The first would cost a DNS query, the second would send local calls through a proxy.
     "grpc.service_config_disable_resolution": 1,
     "grpc.enable_http_proxy": 0,
   };

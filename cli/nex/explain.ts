@@ -1,12 +1,13 @@
+/** One sentence about why a call to the server failed, for the user of `nex`. */
 import { messageOf } from "../../services/common/refusal.ts";
 
-/** What grpc-js rejects a call with. */
+/** The error of a failed call, as grpc-js throws it. */
 interface CallError extends Error {
   readonly code: number;
   readonly details: string;
 }
 
-/** gRPC status codes; the library itself is slow to import where it is not needed. */
+/** gRPC status codes, repeated here since grpc-js itself is slow to import. */
 const DEADLINE_EXCEEDED = 4, RESOURCE_EXHAUSTED = 8, UNAVAILABLE = 14;
 export const UNIMPLEMENTED = 12;
 
@@ -15,7 +16,7 @@ export function hasStatus(error: unknown, status: number): boolean {
   return isCallError(error) && error.code === status;
 }
 
-/** One sentence for anything that went wrong in talking to `server`. */
+/** One sentence about any error in talking to `server`. */
 export function explain(error: unknown, server: string): string {
   return (isCallError(error) ? explainCall(error, server) : messageOf(error)).replace(/\s*[\r\n]+\s*/g, " ");
 }
@@ -35,7 +36,7 @@ function explainCall({ code, details }: CallError, server: string): string {
   }
 }
 
-/** What grpc-js says of a request that is larger than the server takes. */
+/** Explains grpc-js's message about a request that is longer than the server accepts. */
 function explainTooLarge(details: string): string | undefined {
   const [, sent, most] = /^Received message larger than max \((\d+) vs (\d+)\)/.exec(details) ?? [];
   if (sent === undefined || most === undefined) return undefined;
@@ -43,9 +44,9 @@ function explainTooLarge(details: string): string | undefined {
   return `the request is of ${mebibytes(sent)}, and the server takes ${mebibytes(most)}: apply it in parts`;
 }
 
-/** The server's own words, unless it is grpc-js that tells what it met on the way. */
+/** The server's own message, unless grpc-js reports an error of the connection. */
 function explainUnavailable(details: string, server: string): string {
-  // nexd tells what it met on its own way to etcd.
+  // nexd's own report about its connection to etcd.
   if (details.startsWith("etcd at ")) return details;
   if (details.startsWith("Name resolution failed")) {
     return `${server} cannot be reached: there is no such host`;
@@ -61,7 +62,7 @@ function explainUnavailable(details: string, server: string): string {
   return details;
 }
 
-/** What grpc-js and TLS say, and what is to be done about it. */
+/** Messages of grpc-js and TLS, and what to do about each. */
 const reasons: readonly [RegExp, string][] = [
   [/ECONNREFUSED/, "nothing listens there"],
   [/ETIMEDOUT|timed out/i, "there is no answer"],

@@ -1,3 +1,4 @@
+/** What the commands of `nex` share: the terminal, the server's options, calls and specs. */
 import type { Command } from "commander";
 import type { NexClient } from "../../proto/client.ts";
 import type { NexMethods, Sent } from "../../proto/types.ts";
@@ -8,7 +9,7 @@ import { CALL_TIMEOUT, connect, type ServerOptions } from "./connect.ts";
 import { explain } from "./explain.ts";
 import type { Spec } from "./spec.ts";
 
-/** What the commands share: the terminal, and the server that the program's options name. */
+/** One run of the program, with the terminal and the server that its options name. */
 export class Session {
   constructor(readonly program: Command, readonly terminal: Terminal) {}
 
@@ -25,7 +26,7 @@ export class Session {
     return this.use("waiting for the server", (client) => client.call(method, request, timeout));
   }
 
-  /** Does something with a client, which is closed after it. */
+  /** Runs `work` with a client, which is closed afterwards. */
   async use<T>(what: string, work: (client: NexClient) => Promise<T>): Promise<T> {
     const client = await connect(this.options);
     try {
@@ -53,7 +54,7 @@ export class Session {
           lines.push(`${printable(`${kind.toLowerCase()} ${name} ${action}${suffix}`)}\n`);
         }));
     } catch (error) {
-      // An old server takes one object after the other.
+      // On a server without Apply, the objects before the refused one are applied already.
       if (lines.length === 0) throw error;
       const message = `${explain(error, this.options.server)}; what is listed above was applied`;
       throw new Refusal("conflict", message, { cause: error });

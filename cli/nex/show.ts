@@ -1,4 +1,4 @@
-/** How networks and members look on a terminal and in files. */
+/** The output of `nex get`: networks and members as tables, JSON and YAML. */
 import type { AddressRange, Declined, Held, Lease, Member, Network } from "../../proto/types.ts";
 import { columns, jsonText, yamlText } from "../output.ts";
 

@@ -6,7 +6,7 @@ import { messageOf, Refusal } from "../../services/common/refusal.ts";
 import { readMembers, readNetwork } from "./spec_kinds.ts";
 import { at, isEmpty, refused, text, type Value } from "./spec_values.ts";
 
-/** What a spec asks for: networks, and members of these or of networks that are there; each in file order. */
+/** A spec's contents: networks, and members of these or of existing networks; each in file order. */
 export interface Spec {
   networks: Sent<Network>[];
   members: Sent<MemberList>[];
@@ -23,7 +23,7 @@ const kinds = ["Network", "MemberList"] as const;
 export function readSpec(file: string, source: string): Spec {
   const lines = new LineCounter();
   const spec: Spec = { networks: [], members: [] };
-  const once = new Once();
+  const duplicates = new Duplicates();
   parse(file, source, lines).forEach((document, i) => {
     const value: Value = {
       node: document.contents,
@@ -35,11 +35,11 @@ export function readSpec(file: string, source: string): Spec {
     if (isEmpty(value.node)) return;
     if (kindOf(value) === "Network") {
       const network = readNetwork(value);
-      once.check("network", network.name ?? "", () => at(value, "name"));
+      duplicates.check("network", network.name ?? "", () => at(value, "name"));
       spec.networks.push(network);
     } else {
       const members = readMembers(value);
-      once.checkMembers(members, value);
+      duplicates.checkMembers(members, value);
       spec.members.push(members);
     }
   });
@@ -75,8 +75,8 @@ function kindOf(value: Value): typeof kinds[number] {
   );
 }
 
-/** What must not occur twice in a file. */
-class Once {
+/** Values that must not occur twice in a file. */
+class Duplicates {
   readonly #documents = new Map<string, number>();
 
   check(what: string, id: string, where: () => Value, scope = ""): void {

@@ -12,9 +12,9 @@ import {
   flag,
   list,
   mapping,
-  type Reader,
   refused,
   text,
+  type ValueReader,
   wholeNumber,
   within,
 } from "./spec_values.ts";
@@ -45,9 +45,9 @@ const hostName = checked((text, field) => {
 });
 
 function range(
-  end: Reader<string>,
+  end: ValueReader<string>,
   compare: (begin: string, end: string) => number,
-): Reader<Sent<AddressRange>> {
+): ValueReader<Sent<AddressRange>> {
   const keys = mapping({ begin: end, end }, ["begin", "end"]);
   return (value) => {
     const range = keys(value);
@@ -62,14 +62,14 @@ const ipRange = (family: Family) => range(ofFamily(family), (a, b) => Ip.parse(a
 const macRange = range(mac, (a, b) => a < b ? -1 : Number(a > b));
 
 const optionKeys = mapping({ number: wholeNumber, value: text }, ["number", "value"]);
-const option: Reader<Sent<Option>> = (value) => {
+const option: ValueReader<Sent<Option>> = (value) => {
   const option = optionKeys(value);
   within(value, () => checkOption(option.number ?? 0, option.value ?? ""));
   return option;
 };
 
 const optionList = list(option);
-const options: Reader<Sent<Option>[]> = (value) => {
+const options: ValueReader<Sent<Option>[]> = (value) => {
   const options = optionList(value);
   const [twice] = repeatedOptions(options.map(({ number }, place) => ({ number: number ?? 0, place })));
   if (twice) throw refused(at(value, twice.place), repeated(twice).message);
@@ -104,7 +104,7 @@ const networkKeys = mapping(
 );
 
 /** Reads a Network document. */
-export const readNetwork: Reader<Sent<Network>> = (value) => {
+export const readNetwork: ValueReader<Sent<Network>> = (value) => {
   const { kind: _, range4, range6, macrange, leaseduration, ...rest } = networkKeys(value);
   for (
     const [key, range, subnet] of [["range4", range4, rest.subnet4], [
@@ -127,10 +127,10 @@ const time = checked((text, field) => {
 });
 
 /**
- * An address by itself, or as the key of a mapping. The end of a lease may stand beside it, as `nex get` prints it, and is
- * left out: leases are given by DHCP alone.
+ * An address by itself, or in a mapping. The end of its lease may be in the mapping too, as `nex get` prints it, and is ignored:
+ * leases are given by DHCP only.
  */
-function lease(family: Family): Reader<Sent<Lease>> {
+function lease(family: Family): ValueReader<Sent<Lease>> {
   const address = ofFamily(family);
   const keys = mapping({ address, expires: time }, ["address"]);
   return (value) => {
@@ -144,8 +144,8 @@ const memberOf = mapping(
   { mac, name: hostName, client_name: text, shared: flag, ip4: lease(4), ip6: lease(6) },
   ["mac"],
 );
-/** What the client calls itself is left out: it tells that itself. */
-const member: Reader<Sent<Member>> = (value) => {
+/** The client's own name is ignored, since the client sends it itself. */
+const member: ValueReader<Sent<Member>> = (value) => {
   const { client_name: _, ...member } = memberOf(value);
   return member;
 };
@@ -161,8 +161,8 @@ const memberList: typeof members = (value) => {
 const held = list(mapping({ mac, ip4: lease(4) }, ["mac", "ip4"]));
 const memberKeys = mapping({ kind: text, net: text, list: memberList, force: flag, held }, ["net"]);
 
-/** Reads a MemberList document; what is held is left out: leases are given by DHCP alone. */
-export const readMembers: Reader<Sent<MemberList>> = (value) => {
+/** Reads a MemberList document; held addresses are ignored, since leases are given by DHCP only. */
+export const readMembers: ValueReader<Sent<MemberList>> = (value) => {
   const { kind: _, held: __, ...members } = memberKeys(value);
   return members;
 };

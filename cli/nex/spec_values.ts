@@ -1,8 +1,9 @@
+/** Readers of the values in a YAML spec, and the refusal of a value with its file, document and line. */
 import { isAlias, isMap, isScalar, isSeq, type LineCounter, type Node } from "yaml";
 import { closest } from "../../services/common/closest.ts";
 import { Refusal } from "../../services/common/refusal.ts";
 
-/** A node of a YAML file, and what to say of it. */
+/** A node of a YAML file, with its place for messages. */
 export interface Value {
   readonly node: unknown;
   /** Its path in the document, like `list[2].mac`; empty for the document itself. */
@@ -21,7 +22,7 @@ export interface Place {
 }
 
 /** Reads a value, or throws a Refusal that names file, document, line and field. */
-export type Reader<T> = (value: Value) => T;
+export type ValueReader<T> = (value: Value) => T;
 
 /** The refusal of a value. */
 export function refused({ node, place }: Value, message: string): Refusal {
@@ -30,7 +31,7 @@ export function refused({ node, place }: Value, message: string): Refusal {
   return new Refusal("invalid", `${place.file}: document ${place.document}, line ${line}: ${message}`);
 }
 
-/** Gives a refusal of what `check` does the value's place. */
+/** Runs `check`, and adds the value's place to its refusal. */
 export function within<T>(value: Value, check: () => T): T {
   try {
     return check();
@@ -40,16 +41,16 @@ export function within<T>(value: Value, check: () => T): T {
 }
 
 /** A scalar as it is written: `007` and `12:34:56:12:34:56` stay what they are. */
-export const text: Reader<string> = (value) => {
+export const text: ValueReader<string> = (value) => {
   const { node, field } = value;
-  // Expanding aliases is how a small file becomes a huge one, and specs have no need of them.
+  // Expanding aliases would make a huge file of a small one, and specs need none.
   if (isAlias(node)) throw refused(value, `${field}: *${node.source} is an alias; write the value itself`);
   if (!isScalar(node) || typeof node.value !== "string") throw refused(value, `${field}: not a single value`);
   return node.value;
 };
 
 /** A text that `check` accepts, in the form that it returns. */
-export function checked(check: (text: string, field: string) => string): Reader<string> {
+export function checked(check: (text: string, field: string) => string): ValueReader<string> {
   return (value) => {
     const given = text(value);
     return within(value, () => check(given, value.field));
@@ -57,14 +58,14 @@ export function checked(check: (text: string, field: string) => string): Reader<
 }
 
 /** A whole number from 0. */
-export const wholeNumber: Reader<number> = (value) => {
+export const wholeNumber: ValueReader<number> = (value) => {
   const given = text(value);
   if (!/^\d{1,15}$/.test(given)) throw refused(value, `${value.field}: "${given}" is not a whole number`);
   return Number(given);
 };
 
 /** true or false. */
-export const flag: Reader<boolean> = (value) => {
+export const flag: ValueReader<boolean> = (value) => {
   const given = text(value);
   if (given !== "true" && given !== "false") {
     throw refused(value, `${value.field}: "${given}" is not true or false`);
@@ -73,7 +74,7 @@ export const flag: Reader<boolean> = (value) => {
 };
 
 /** A list of what `item` reads. */
-export function list<T>(item: Reader<T>): Reader<T[]> {
+export function list<T>(item: ValueReader<T>): ValueReader<T[]> {
   return (value) => {
     const { node, field, place } = value;
     if (isAlias(node)) text(value);
@@ -82,9 +83,9 @@ export function list<T>(item: Reader<T>): Reader<T[]> {
   };
 }
 
-/** What a mapping with these readers gives; a key that is not there, or has nothing after it, is absent. */
+/** The result of a mapping with these readers; a key that is missing or has no value is absent. */
 export type Mapped<Readers> = {
-  [Key in keyof Readers]?: Readers[Key] extends Reader<infer T> ? T : never;
+  [Key in keyof Readers]?: Readers[Key] extends ValueReader<infer T> ? T : never;
 };
 
 /**
@@ -92,11 +93,11 @@ export type Mapped<Readers> = {
  *
  * @param spellings Other spellings of keys, and the keys that they stand for.
  */
-export function mapping<Readers extends Record<string, Reader<unknown>>>(
+export function mapping<Readers extends Record<string, ValueReader<unknown>>>(
   readers: Readers,
   required: readonly (keyof Readers & string)[] = [],
   spellings: Readonly<Record<string, keyof Readers & string>> = {},
-): Reader<Mapped<Readers>> {
+): ValueReader<Mapped<Readers>> {
   const known = Object.keys(readers);
   return (value) => {
     const { node, field, place } = value;
@@ -135,7 +136,7 @@ export function at(value: Value, ...path: (string | number)[]): Value {
   return { ...value, node };
 }
 
-/** True where nothing stands. */
+/** True for a missing value. */
 export function isEmpty(node: unknown): boolean {
   return node === null || (isScalar(node) && (node.value === null || node.source === ""));
 }

@@ -1,3 +1,4 @@
+/** From a received message to its client: the network that serves it, and the server identifier. */
 import { Ip } from "../common/ip.ts";
 import { placeClient, type Placement } from "../nex/leases.ts";
 import type { Network } from "../nex/network.ts";

@@ -1,3 +1,4 @@
+/** Messages as DHCP clients send them, for tests, the benchmark and the demo. */
 import { macToBytes } from "../common/mac.ts";
 import { encode, OptionList } from "./encode.ts";
 import { BOOTREQUEST, ETHERNET, Opt } from "./numbers.ts";

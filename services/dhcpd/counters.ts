@@ -1,3 +1,4 @@
+/** What dhcpd counts: messages, replies, ignored messages by reason, commits that failed. */
 import type { NameOutcome } from "../nex/client_name.ts";
 import { Type } from "./numbers.ts";
 import type { Reason } from "./decision.ts";

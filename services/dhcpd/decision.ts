@@ -1,3 +1,4 @@
+/** The result of handling a DHCP message: ignore it, answer it, or commit a plan first. */
 import type { NameOutcome } from "../nex/client_name.ts";
 import type { Network } from "../nex/network.ts";
 import type { Plan } from "../store/types.ts";

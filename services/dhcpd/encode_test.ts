@@ -59,7 +59,7 @@ Deno.test("encode() keeps the order, but writes option 82 last", () => {
   assert.deepEqual(message.payload(82), filled(9));
 });
 
-Deno.test("encode() writes boot server and file into the fields of old too", () => {
+Deno.test("encode() writes boot server and file into sname and file too", () => {
   const text = (s: string) => new TextEncoder().encode(s);
   const { bytes } = written([], 548, { sname: text("boot.mini.net"), file: text("pxelinux.0") });
   const field = (from: number) => new TextDecoder().decode(bytes.subarray(from)).split("\0")[0];

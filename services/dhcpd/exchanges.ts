@@ -1,3 +1,4 @@
+/** From a received DHCP message to its reply, by way of a commit in etcd where a lease changes. */
 import { type Log, OncePerMinute } from "../common/log.ts";
 import { Ip } from "../common/ip.ts";
 import { messageOf, Refusal } from "../common/refusal.ts";

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { until } from "../../tests/lab/until.ts";
 import { Ip } from "../common/ip.ts";
+import { openMini } from "../nex/testing.ts";
 import { createLog } from "../common/log.ts";
 import { Refusal } from "../common/refusal.ts";
 import { NexView } from "../nex/view.ts";
@@ -23,11 +24,8 @@ const ip = (text: string) => Ip.parse(text).u32;
 class Bench {
   readonly memory = new MemoryStore<NexRecord>(nexSchema, {
     "/net/mini": JSON.stringify({
-      name: "mini",
-      subnet4: "10.0.0.0/24",
-      dhcp4server: "10.0.0.1",
+      ...openMini("00:00:99"),
       Range4: { begin: "10.0.0.10", end: "10.0.0.11" },
-      macRange: { begin: "00:00:99:00:00:00", end: "00:00:99:ff:ff:ff" },
     }),
   });
   /** What happens in place of a commit. */
@@ -235,7 +233,7 @@ Deno.test("a lost answer is looked up before anything is sent", async () => {
   }
 });
 
-Deno.test("with etcd away a lease is renewed with the time left, and nobody else is told anything, no NAK either", async () => {
+Deno.test("with etcd away a lease is renewed with the time left, and no other client gets an answer, not even a NAK", async () => {
   const bench = new Bench();
   bench.request(guest, "10.0.0.10");
   await bench.exchanges.close();
@@ -247,7 +245,7 @@ Deno.test("with etcd away a lease is renewed with the time left, and nobody else
     bench.request(other, "10.0.0.11", 2, NOW + 3600);
     bench.take({ type: Type.request, mac: third, ciaddr: ip("10.0.0.10") }, NOW + 3600);
     await bench.exchanges.close();
-    // A client that begins anew may have released its lease through another replica.
+    // A client in INIT-REBOOT may have released its lease through another replica.
     bench.request(guest, "10.0.0.10", 3, NOW + 3600);
     bench.request(other, "10.0.0.10", 4, NOW + 3600);
     await bench.exchanges.close();
@@ -404,7 +402,7 @@ Deno.test("a RELEASE whose commit meets a newer lease ends nothing", async () =>
   await bench.exchanges.close();
   bench.commit = (plan) => {
     bench.commit = (again) => bench.memory.commit(again);
-    // Another replica has just confirmed the lease anew.
+    // Another replica has just confirmed the lease again.
     const record = JSON.parse(bench.memory.values.get(`/member/${guest}`)?.value ?? "");
     bench.memory.write({ guards: [], ops: [{ put: `/member/${guest}`, value: JSON.stringify(record) }] });
     return bench.memory.commit(plan);

@@ -1,3 +1,4 @@
+/** The interfaces that dhcpd serves, with their sockets, addresses and networks. */
 import type { Epoll } from "../../ffi/epoll.ts";
 import { SystemError } from "../../ffi/errno.ts";
 import { type Interface, listInterfaces } from "../../ffi/interfaces.ts";

@@ -1,3 +1,4 @@
+/** The process dhcpd: wires the store, the clock, the DHCP server and the sweeper. */
 import { abortConnection } from "../../ffi/abort.ts";
 import { runDaemon } from "../common/daemon.ts";
 import { Counter, counters, gauge, type Registry } from "../common/metrics.ts";

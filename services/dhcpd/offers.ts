@@ -1,3 +1,4 @@
+/** Addresses that were offered a moment ago, and are offered to no other client meanwhile. */
 import type { Offered } from "../nex/leases.ts";
 import { Unused } from "./unused.ts";
 

@@ -1,17 +1,16 @@
 import assert from "node:assert/strict";
 import type { NetworkRecord } from "../store/records.ts";
 import { readNetwork } from "../nex/network.ts";
+import { mini } from "../nex/testing.ts";
 import { networkOptions } from "./options.ts";
 
-const mini: NetworkRecord = {
-  name: "mini",
-  subnet4: "10.0.0.0/24",
+const base: NetworkRecord = {
+  ...mini,
   gateways: ["10.0.0.1", "2001:db8::1"],
   nameservers: ["10.0.0.1", "10.0.0.2"],
-  domain: "mini.net",
 };
 const network = (record: Partial<NetworkRecord>) =>
-  readNetwork("mini", { modRevision: 1 }, { ...mini, ...record });
+  readNetwork("mini", { modRevision: 1 }, { ...base, ...record });
 const hex = (record: Partial<NetworkRecord>, number: number) =>
   networkOptions(network(record)).values[number]?.toHex();
 

@@ -1,3 +1,4 @@
+/** The DHCP protocol: what dhcpd answers to each type of message, as pure functions. */
 import { Ip } from "../common/ip.ts";
 import { nameClient } from "../nex/client_name.ts";
 import { isHeldFor } from "../nex/held.ts";

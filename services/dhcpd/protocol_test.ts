@@ -4,6 +4,7 @@ import { planLeaseEnd } from "../nex/leases.ts";
 import { deleteMembers } from "../nex/members.ts";
 import type { Network } from "../nex/network.ts";
 import { Draft } from "../nex/steps.ts";
+import { macsWith, openMini } from "../nex/testing.ts";
 import { NexView } from "../nex/view.ts";
 import { MemoryStore } from "../store/memory_store.ts";
 import { type MemberRecord, nexSchema } from "../store/records.ts";
@@ -27,20 +28,14 @@ const stranger = "00:00:77:00:00:01";
 
 const net = {
   mini: {
-    name: "mini",
-    subnet4: "10.0.0.0/24",
-    gateways: ["10.0.0.1"],
-    nameservers: ["10.0.0.1"],
-    dhcp4server: "10.0.0.1",
-    domain: "mini.net",
+    ...openMini("00:00:99"),
     Range4: { begin: "10.0.0.10", end: "10.0.0.12" },
-    macRange: { begin: "00:00:99:00:00:00", end: "00:00:99:ff:ff:ff" },
   },
   far: {
     name: "far",
     subnet4: "10.7.0.0/24",
     Range4: { begin: "10.7.0.10", end: "10.7.0.20" },
-    macRange: { begin: "00:00:99:00:00:00", end: "00:00:99:ff:ff:ff" },
+    macRange: macsWith("00:00:99"),
   },
 };
 
@@ -130,7 +125,7 @@ Deno.test("DISCOVER is offered the member's address, and nothing is written", ()
   assert.equal(server.expires(whiskey), undefined);
 });
 
-Deno.test("DISCOVER of a client that nobody knows gets silence", () => {
+Deno.test("DISCOVER of an unknown client gets no answer", () => {
   assert.equal(new Server().ignored({ type: Type.discover, mac: stranger }), "unknown-client");
 });
 
@@ -208,7 +203,7 @@ Deno.test("REQUEST, SELECTING: another server's is not answered, and frees our o
   assert.equal(server.offers.size, 0);
 });
 
-Deno.test("REQUEST, SELECTING: an address that somebody else took meanwhile gets a NAK", () => {
+Deno.test("REQUEST, SELECTING: an address that another client took meanwhile gets a NAK", () => {
   const server = new Server();
   server.reply({ type: Type.discover, mac: guest });
   server.member({ mac: "00:00:99:00:00:02", ip4: { address: "10.0.0.12" }, net: "mini", dynamic: true });
@@ -689,18 +684,18 @@ Deno.test("what is no client's message is malformed", () => {
   }
 });
 
-Deno.test("with a mirror that lags a client that comes anew is confirmed by the store alone, one that renews by what is known", () => {
+Deno.test("with a mirror that is behind, a client in INIT-REBOOT is confirmed by the store alone, one that renews by the mirror", () => {
   const server = new Server();
   const lease = { type: Type.request, mac: guest, options: [requested("10.0.0.12")] };
   server.reply(lease);
   const lags = { storeAway: true };
   assert.equal(server.step({ type: Type.request, mac: guest, ciaddr: ip("10.0.0.12") }, lags).do, "answer");
-  // It may have given it back through another replica, and somebody else may have it by now.
+  // It may have released it through another replica, and another client may have it by now.
   assert.equal(server.step(lease, lags).do, "commit");
   assert.equal(server.ignored(lease, { ...lags, tried: true }), "store-away");
 });
 
-Deno.test("with a wrong clock a client keeps the address that it has, and nobody gets a new one", () => {
+Deno.test("with a wrong clock a client keeps the address that it has, and no client gets a new one", () => {
   const server = new Server(), wrong = { clock: "wrong" as const };
   assert.equal(server.ignored({ type: Type.discover, mac: guest }, wrong), "wrong-clock");
   const asked = { type: Type.request, mac: guest, options: [requested("10.0.0.12")] };
@@ -741,7 +736,7 @@ Deno.test("an address is quarantined by the latest clock that is known", () => {
   assert.equal(server.view.withheld.get(address)?.until, NOW + 29 * 3600);
 });
 
-Deno.test("with a clock that was not compared yet clients keep what they have, and nobody gets a new address", () => {
+Deno.test("with a clock that was not compared yet clients keep what they have, and no client gets a new address", () => {
   const server = new Server(), unknown = { clock: "unknown" as const };
   assert.equal(server.ignored({ type: Type.discover, mac: guest }, unknown), "wrong-clock");
   assert.equal(server.lease(guest), "10.0.0.12");

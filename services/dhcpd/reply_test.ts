@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { readNetwork } from "../nex/network.ts";
+import { mini } from "../nex/testing.ts";
 import { type ClientMessage, clientMessage } from "./client_message.ts";
 import { Message } from "./message.ts";
 import { Opt, OPTIONS_AT, Type } from "./numbers.ts";
@@ -8,11 +9,7 @@ import { destination, type Reply, ReplyWriter } from "./reply.ts";
 
 const mac = "00:00:11:11:00:01";
 const options = networkOptions(readNetwork("mini", { modRevision: 1 }, {
-  name: "mini",
-  subnet4: "10.0.0.0/24",
-  gateways: ["10.0.0.1"],
-  nameservers: ["10.0.0.1"],
-  domain: "mini.net",
+  ...mini,
   options: [
     { number: 26, value: "1450" },
     { number: 66, value: "boot.mini.net" },
@@ -87,7 +84,7 @@ Deno.test("a client gets what it asks for, once and in its order, and always the
   );
 });
 
-Deno.test("boot server and file are in the fields of old as well", () => {
+Deno.test("boot server and file are in sname and file as well", () => {
   const { bytes } = answer({}, offer);
   assert.equal(new TextDecoder().decode(bytes.subarray(44, 57)), "boot.mini.net");
   assert.equal(new TextDecoder().decode(bytes.subarray(108, 118)), "pxelinux.0");

@@ -1,3 +1,4 @@
+/** The list of clients that dhcpd ignored because no network here has them. */
 import { Ip } from "../common/ip.ts";
 import type { Note } from "../common/http_status.ts";
 import type { Log } from "../common/log.ts";

@@ -4,7 +4,7 @@ import { completeAliases } from "./alias.ts";
 import { Answerer } from "./answer.ts";
 import { layoutOf } from "./message.ts";
 import { TableWriter } from "./table_writer.ts";
-import { decode, encodeQuery } from "./testing.ts";
+import { decode, encodeQuery, mini } from "./testing.ts";
 import { nameToWire, RCODE, TYPE } from "./wire.ts";
 import { Zones } from "./zones.ts";
 
@@ -26,11 +26,9 @@ function upstream(name: string, type: number, answer: Rr[], rcode = 0, authority
 const a = [192, 0, 2, 66];
 const table = new TableWriter(), zones = new Zones(table);
 zones.setNetwork({
-  name: "mini",
-  domain: "mini.net",
+  ...mini,
   subnets: [Cidr.parse("10.0.0.64/26")],
   nameservers: [Ip.parse("10.0.0.65")],
-  ttl: 60,
 });
 zones.setName("whiskey.mini.net", [Ip.parse("10.0.0.70"), Ip.parse("2001:db8::70")]);
 zones.setName("two.mini.net", [Ip.parse("10.0.0.71"), Ip.parse("10.0.0.72")]);

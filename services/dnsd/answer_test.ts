@@ -1,21 +1,15 @@
 import assert from "node:assert/strict";
-import { Cidr, Ip } from "../common/ip.ts";
+import { Ip } from "../common/ip.ts";
 import { Answerer, DROP, FORWARD } from "./answer.ts";
 import { TableWriter } from "./table_writer.ts";
-import { decode, encodeQuery, type Message, type Query } from "./testing.ts";
+import { decode, encodeQuery, type Message, mini, type Query } from "./testing.ts";
 import { TYPE } from "./wire.ts";
 import { Zones } from "./zones.ts";
 
-function mini(): { table: TableWriter; zones: Zones } {
+function miniZones(): { table: TableWriter; zones: Zones } {
   const table = new TableWriter();
   const zones = new Zones(table);
-  zones.setNetwork({
-    name: "mini",
-    domain: "mini.net",
-    subnets: [Cidr.parse("10.0.0.0/24"), Cidr.parse("2001:db8::/64")],
-    nameservers: [Ip.parse("10.0.0.1")],
-    ttl: 60,
-  });
+  zones.setNetwork(mini);
   zones.setName("whiskey.mini.net", [Ip.parse("10.0.0.10"), Ip.parse("2001:db8::10")]);
   zones.setName("many.mini.net", Array.from({ length: 100 }, (_, i) => Ip.from4(0x0a000064 + i)));
   zones.setName("two.mini.net", [Ip.parse("10.0.0.20"), Ip.parse("10.0.0.21")]);
@@ -36,7 +30,7 @@ function ask(query: Query, options: { udp?: boolean; recursion?: boolean } = {})
 }
 
 function raw(query: Uint8Array, { udp = true, recursion = false } = {}): Uint8Array | number {
-  const answerer = new Answerer(mini().table.reader, recursion);
+  const answerer = new Answerer(miniZones().table.reader, recursion);
   const packet = new Uint8Array(16 + 70000);
   packet.set(query, 16);
   const length = answerer.answer(packet, 16, query.length, udp ? 1232 : 65535, udp);
@@ -66,7 +60,7 @@ Deno.test("AAAA, PTR, NS and SOA are answered", () => {
 });
 
 Deno.test("every address of a name is answered, each first in its turn", () => {
-  const answerer = new Answerer(mini().table.reader, false);
+  const answerer = new Answerer(miniZones().table.reader, false);
   const query = encodeQuery({ name: "two.mini.net" });
   const orders = new Set<string>();
   for (let i = 0; i < 4; i++) {
@@ -211,7 +205,7 @@ Deno.test("what is no query is dropped or FORMERR, and never raises", () => {
 });
 
 Deno.test("the first address takes turns for a client that asks for A and AAAA one after the other", () => {
-  const { table, zones } = mini();
+  const { table, zones } = miniZones();
   const addresses = ["10.0.0.20", "10.0.0.21", "2001:db8::20", "2001:db8::21"];
   zones.setName("dual.mini.net", addresses.map((address) => Ip.parse(address)));
   zones.publish(8);

@@ -297,7 +297,7 @@ Deno.test("an error that concerns the question is the client's, with OPT and wit
   });
 });
 
-Deno.test("nobody answering is undefined within the patience", async () => {
+Deno.test("without an answer the result is undefined within the patience", async () => {
   const silent = await resolver(() => {});
   await withForwarder([silent], { patience: 200 }, async (ask, counters) => {
     const begun = performance.now();

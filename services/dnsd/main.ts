@@ -1,3 +1,4 @@
+/** The process dnsd: wires the mirror, the zones and the DNS server. */
 import { abortConnection } from "../../ffi/abort.ts";
 import { runDaemon } from "../common/daemon.ts";
 import { formatHostPort } from "../common/host_port.ts";

@@ -4,18 +4,12 @@ import { once } from "node:events";
 import { Cidr, Ip } from "../common/ip.ts";
 import { parseHostPort } from "../common/host_port.ts";
 import { type DnsOptions, type DnsServer, startDns } from "./server.ts";
-import { decode, encodeQuery, type Message, type Query } from "./testing.ts";
+import { decode, encodeQuery, type Message, mini, type Query } from "./testing.ts";
 
 async function withServer(options: Partial<DnsOptions>, test: (server: DnsServer) => Promise<void>) {
   const server = await startDns({ listen: ["127.0.0.1:0"], ...options });
   try {
-    server.zones.setNetwork({
-      name: "mini",
-      domain: "mini.net",
-      subnets: [Cidr.parse("10.0.0.0/16")],
-      nameservers: [Ip.parse("10.0.0.1")],
-      ttl: 60,
-    });
+    server.zones.setNetwork({ ...mini, subnets: [Cidr.parse("10.0.0.0/16")] });
     server.zones.setName("whiskey.mini.net", [Ip.parse("10.0.0.10")]);
     server.zones.publish(1);
     await test(server);

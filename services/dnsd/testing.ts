@@ -1,4 +1,15 @@
-/** For tests only: queries made, and messages read strictly, independent of the code under test. */
+/** For tests only: encodes queries and reads messages strictly, independent of the code under test. */
+import { Cidr, Ip } from "../common/ip.ts";
+import type { NetworkNames } from "./zones.ts";
+
+/** The network of most tests, as the zones have it. */
+export const mini: NetworkNames = {
+  name: "mini",
+  domain: "mini.net",
+  subnets: [Cidr.parse("10.0.0.0/24"), Cidr.parse("2001:db8::/64")],
+  nameservers: [Ip.parse("10.0.0.1")],
+  ttl: 60,
+};
 
 export interface Query {
   name: string;

@@ -6,11 +6,11 @@ import { addressFor, placeClient, planLease, planLeaseEnd } from "./leases.ts";
 import { addMembers, updateMembers } from "./members.ts";
 import { findNetwork, replaceNetwork } from "./networks.ts";
 import { planSweep } from "./sweep.ts";
-import { lab, mini } from "./testing.ts";
+import { lab, openMini } from "./testing.ts";
 
 const first = "02:aa:00:00:00:01", second = "02:aa:00:00:00:02", third = "02:aa:00:00:00:03";
 const HOUR = 3600, FULL = 4 * HOUR;
-const open = { ...mini, macRange: { begin: "02:aa:00:00:00:00", end: "02:aa:ff:ff:ff:ff" } };
+const open = openMini();
 
 function openLab() {
   const it = lab();

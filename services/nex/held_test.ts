@@ -11,12 +11,12 @@ import { addNetwork, deleteNetwork, findNetwork, replaceNetwork } from "./networ
 import { deleteDeclined } from "./quarantine.ts";
 import { Draft, pack } from "./steps.ts";
 import { planDeletedNetwork, planSweep } from "./sweep.ts";
-import { lab, mini } from "./testing.ts";
+import { lab, macsWith, mini } from "./testing.ts";
 
 const desk = "02:00:00:00:00:01", other = "02:00:00:00:00:02", third = "02:00:00:00:00:03";
 const guest = "02:aa:00:00:00:07";
 const range = (end: number) => ({ begin: "10.0.0.10", end: `10.0.0.${end}` });
-const guests = { begin: "02:aa:00:00:00:00", end: "02:aa:ff:ff:ff:ff" };
+const guests = macsWith("02:aa");
 const HOURS = 4 * 3600;
 
 /** A network of three addresses in which `desk` has a lease on the first, from 1000 on. */
@@ -55,7 +55,7 @@ function leased(network = { ...mini, Range4: range(12), macRange: guests }) {
 
 const heldForDesk = [["10.0.0.10", desk, 1000 + HOURS]];
 
-Deno.test("The address of a deleted member is nobody else's until its lease and the grace are over", () => {
+Deno.test("The address of a deleted member is given to no other until its lease and the grace are over", () => {
   const it = leased();
   it.do((d) => deleteMembers(d, "mini", [desk]));
   assert.deepEqual(it.held(), heldForDesk);

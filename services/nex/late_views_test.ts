@@ -1,5 +1,6 @@
 /** Plans that are made from a view which is behind, in whole or under one prefix alone, and what becomes of them. */
 import assert from "node:assert/strict";
+import { randomFrom } from "../../tests/lab/dice.ts";
 import { Refusal } from "../common/refusal.ts";
 import { changeMemberIds } from "./change_mac.ts";
 import { addressFor, placeClient, planLease, planLeaseEnd } from "./leases.ts";
@@ -48,8 +49,7 @@ Deno.test("What a deleted network left is swept to its end though a member was s
 });
 
 Deno.test("Of replicas that plan on what was, none makes a membership twice, nor a claim that no record agrees with", () => {
-  let seed = 11;
-  const random = (n: number) => (seed = (seed * 1103515245 + 12345) & 0x7fffffff) % n;
+  const random = randomFrom(11);
   const nets = ["mini", "maxi", "wifi"], macs = [desk, other, guest];
   /** What a replica does that shows this view. */
   const planned = (view: NexView, now: number) => {

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { randomFrom } from "../../tests/lab/dice.ts";
 import { Ip } from "../common/ip.ts";
 import { applySpec } from "./apply.ts";
 import { addMembers } from "./members.ts";
@@ -8,11 +9,11 @@ import { addressFor, placeClient, planLease, planLeaseEnd } from "./leases.ts";
 import { planDecline } from "./quarantine.ts";
 import { Draft, pack } from "./steps.ts";
 import { planSweep } from "./sweep.ts";
-import { lab, mini, miniMembers } from "./testing.ts";
+import { lab, miniMembers, openMini } from "./testing.ts";
 
 const [whiskey] = ["00:00:11:11:00:01"];
 const stranger = "02:aa:00:00:00:07";
-const open = { ...mini, macRange: { begin: "02:aa:00:00:00:00", end: "02:aa:ff:ff:ff:ff" } };
+const open = openMini();
 
 function openLab() {
   const it = lab();
@@ -70,7 +71,7 @@ Deno.test("planLease() makes a stored end earlier only by a clock that is known 
   assert.equal(end(1000, 1000), 1000);
 });
 
-Deno.test("planLease() refuses an address that is somebody else's, or no one's to have", () => {
+Deno.test("planLease() refuses an address of another member, or one that no member may have", () => {
   const it = openLab();
   assert.equal(it.lease(whiskey, 1000, { address: "10.0.0.11" }).kind, "wrong-address");
   for (const address of ["10.0.0.11", "10.0.0.1", "10.0.0.9", "10.0.0.255", "10.9.0.1"]) {
@@ -93,7 +94,7 @@ Deno.test("a reservation inside the range is leased to its member alone", () => 
   assert.equal(it.view.member(stranger)?.ip4, "10.0.0.14", "also when its lease has ended");
 });
 
-Deno.test("placeClient() knows members, the macRange, and nobody else", () => {
+Deno.test("placeClient() knows members, clients in the macRange, and no others", () => {
   const it = openLab();
   it.do((d) =>
     addNetwork(d, {
@@ -218,8 +219,7 @@ Deno.test("Two replicas that saw the same request: the second one's commit confl
 });
 
 Deno.test("No address is ever given twice, whatever order leases, ends and declines come in", () => {
-  let seed = 7;
-  const random = (n: number) => (seed = (seed * 1103515245 + 12345) & 0x7fffffff) % n;
+  const random = randomFrom(7);
   for (let round = 0; round < 20; round++) {
     const it = openLab();
     for (let i = 0, now = 1000; i < 300; i++, now += random(3000)) {

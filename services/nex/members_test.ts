@@ -77,7 +77,7 @@ Deno.test("addMembers() takes a static address outside the range, a gateway's to
   assert.equal(it.view.memberAt("10.0.0.1")?.mac, "02:00:00:00:00:01");
 });
 
-Deno.test("a static address inside the range is a reservation: claimed at once, and given to nobody else", () => {
+Deno.test("a static address inside the range is a reservation: claimed at once, and given to no other member", () => {
   const it = miniLab();
   const macs = ["02:00:00:00:00:01", "02:00:00:00:00:02", "02:00:00:00:00:03"] as const;
   it.do((d) =>
@@ -274,7 +274,7 @@ Deno.test("a mark of a deletion that is younger than the network takes nothing, 
   assert.deepEqual(it.keys(), [], "the network can be deleted all the same");
 });
 
-Deno.test("where an old daemon has made a network anew, the sweep takes what is left of the earlier one alone", () => {
+Deno.test("where an old daemon has created a network again, the sweep takes what is left of the earlier one alone", () => {
   const it = miniLab(), [old, late] = miniMembers.map(({ mac }) => mac);
   it.do((d) => deleteNetwork(d, "mini"));
   it.store.write({ guards: [], ops: [{ put: keyOf.network("mini"), value: JSON.stringify(mini) }] });

@@ -86,6 +86,17 @@ export const mini = {
   Range4: { begin: "10.0.0.10", end: "10.0.0.254" },
 };
 
+/** The MACs that begin with these octets, as a macRange. */
+export function macsWith(prefix: string): { begin: string; end: string } {
+  const rest = 6 - prefix.split(":").length;
+  return { begin: prefix + ":00".repeat(rest), end: prefix + ":ff".repeat(rest) };
+}
+
+/** `mini` with a macRange: clients with such a MAC get a lease without being members. */
+export function openMini(prefix = "02:aa") {
+  return { ...mini, macRange: macsWith(prefix) };
+}
+
 export const miniMembers = [
   { mac: "00:00:11:11:00:01", name: "whiskey" },
   { mac: "00:00:22:22:00:01", name: "tango" },

@@ -3,10 +3,10 @@ import assert from "node:assert/strict";
 import { Ip } from "../common/ip.ts";
 import { applySpec } from "./apply.ts";
 import { addressFor, placeClient, type PlacementRequest, planLease } from "./leases.ts";
-import { lab, mini } from "./testing.ts";
+import { lab, macsWith, openMini } from "./testing.ts";
 
 export const desk = "02:00:00:00:00:01", other = "02:00:00:00:00:02", guest = "02:aa:00:00:00:07";
-const guests = { begin: "02:aa:00:00:00:00", end: "02:aa:ff:ff:ff:ff" };
+const guests = macsWith("02:aa");
 export const maxi = {
   name: "maxi",
   subnet4: "10.1.0.0/24",
@@ -18,13 +18,13 @@ export const far = {
   name: "far",
   subnet4: "10.2.0.0/24",
   Range4: { begin: "10.2.0.10", end: "10.2.0.200" },
-  macRange: { begin: "02:aa:00:00:00:00", end: "02:aa:00:00:00:ff" },
+  macRange: macsWith("02:aa:00:00:00"),
 };
 
 /** Three networks; macRanges of all of them overlap. */
 export function threeNetworks() {
   const it = lab();
-  it.do((d) => applySpec(d, [{ ...mini, macRange: guests }, maxi, far], []));
+  it.do((d) => applySpec(d, [openMini(), maxi, far], []));
   const place = (mac: string, request: Partial<PlacementRequest> = {}) =>
     placeClient(it.view, { mac, ...request });
   return {

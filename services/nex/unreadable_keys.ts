@@ -1,3 +1,4 @@
+/** Keys in etcd that could not be read, and what they stop. */
 import { isNexKey } from "../store/keys.ts";
 import { isOwnKey } from "../store/records.ts";
 import type { Mirror } from "../store/types.ts";

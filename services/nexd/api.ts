@@ -1,4 +1,4 @@
-/** The API's methods, without the wire: messages in, messages out, a Refusal for what is refused. */
+/** The methods of the gRPC API as functions from request to response, without gRPC. */
 import type { NexMethods, Sent } from "../../proto/types.ts";
 import { invalid } from "../common/refusal.ts";
 import { applySpec } from "../nex/apply.ts";
@@ -21,7 +21,7 @@ import {
   updateFrom,
 } from "./convert.ts";
 
-/** Each method as a function; all of them answer from the mirror, and see what they wrote. */
+/** Each method as a function; all of them answer from the mirror, which shows their own writes. */
 export type NexApi = {
   [M in keyof NexMethods]: (
     request: NexMethods[M][0],
@@ -29,8 +29,8 @@ export type NexApi = {
 };
 
 /**
- * The API over one store. Its functions throw {@link Refusal} for what is asked wrongly or cannot be had.
- * @param warn Told what was done as asked and may not be what was meant
+ * The API over one store. Its functions throw {@link Refusal} for an invalid request, or one that cannot be fulfilled.
+ * @param warn Called with a sentence where a request was fulfilled that may not be what the operator meant
  */
 export function nexApi(nex: Nex, warn: (what: string) => void = () => {}): NexApi {
   const { view } = nex;
@@ -73,7 +73,7 @@ export function nexApi(nex: Nex, warn: (what: string) => void = () => {}): NexAp
       return done;
     },
     async AddMembers({ net, list, force }) {
-      // A client of Nex knows nothing of the field that says whether a name is shared.
+      // Nex's own client does not know the field that says whether a name is shared.
       const asked = list.map(memberFrom).map((m) => ({ ...m, shared: m.shared || undefined }));
       const shared = await nex.change((draft) => {
         const told: string[] = [];

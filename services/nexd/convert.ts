@@ -1,4 +1,4 @@
-/** Between the messages of the API and what the domain and the store call the same things. */
+/** Conversions between the messages of the API and the records and requests of the domain. */
 import type * as proto from "../../proto/types.ts";
 import { Ip } from "../common/ip.ts";
 import { invalid } from "../common/refusal.ts";
@@ -12,8 +12,8 @@ import { repeated, repeatedOptions } from "../nex/dhcp_options.ts";
 import type { LeaseRecord, NetworkRecord } from "../store/records.ts";
 
 /**
- * A network as it is stored, without the fields that the message leaves empty. Nothing is checked yet but its MAC range:
- * a build of Nex with addresses under that field's number would send a range that is empty.
+ * A network as it is stored, without the fields that are empty in the message. Only its MAC range is checked here: a build of Nex
+ * that has addresses under that field's number would send an empty range.
  */
 export function networkFrom(message: proto.Network): NetworkRecord {
   const { macRange, leaseDuration, ...others } = message;
@@ -75,12 +75,12 @@ export function memberFrom(message: proto.Member): MemberRequest {
   return { mac, name, ip4: ip4?.address, ip6: ip6?.address, shared };
 }
 
-/** A member list that is asked for, in its order. */
+/** A member list of a request, in its order. */
 export function listFrom(message: proto.MemberList): MemberListRequest {
   return { net: message.net, list: message.list.map(memberFrom), force: message.force };
 }
 
-/** A change to one member; what the message leaves out stays undefined, and as it is. */
+/** A change to one member; fields that are not in the message are undefined, and stay as they are. */
 export function updateFrom(message: proto.MemberUpdate): MemberUpdate {
   return {
     mac: message.mac,
@@ -91,13 +91,12 @@ export function updateFrom(message: proto.MemberUpdate): MemberUpdate {
 }
 
 /**
- * A network's record with an update done to it. A wrapped value that is empty, and a range without ends, take the
- * field away; lists lose what is absent, then gain what is present and not in them. An option replaces the one of
- * its number.
+ * A network's record with an update applied. An empty wrapped value, and a range without ends, remove the field; lists lose the
+ * "absent" values, then gain the "present" ones that they do not contain. An option replaces the one with its number.
  */
 export function updatedNetwork(record: NetworkRecord, update: proto.NetworkUpdateRequest): NetworkRecord {
   const text = (wrapped: proto.StringValue | null, old: string | undefined) => wrapped ? wrapped.value : old;
-  // A client with other field numbers sends what is no address.
+  // A client with other field numbers sends values that are no addresses.
   const addresses = (list: string[], field: string) =>
     list.map((address) => Ip.parse(address, `network ${update.name}: ${field}`).toString());
   const set = (field: "gateways" | "nameservers") => {

@@ -1,4 +1,4 @@
-/** nexd's listening sockets: connections are capped, and accepted again after file descriptors had run out. */
+/** nexd's listening sockets. The number of connections is limited, and accepting goes on after a lack of file descriptors. */
 import { lookup } from "node:dns/promises";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 import { formatHostPort, type HostPort } from "../common/host_port.ts";
@@ -6,34 +6,34 @@ import type { Problem } from "../common/http_status.ts";
 import { Ip } from "../common/ip.ts";
 import { reasonOf, Refusal } from "../common/refusal.ts";
 
-/** How often connections are looked at, and whether any is accepted, in ms. */
+/** How often connections, and whether any is accepted, are checked, in ms. */
 const EVERY = 1000;
-/** With nothing accepted for so long, the listener connects to itself, in ms. */
+/** After this time without an accepted connection the listener connects to itself, in ms. */
 const QUIET = 5000;
 /**
- * It then looks so often, and every so many ms, whether that was accepted. Looks are counted rather than time: while this
- * process stands still, it accepts nothing and does not look either.
+ * How often, and at what interval in ms, it then checks whether that connection was accepted. Checks are counted rather than
+ * time, since a process that is stopped accepts nothing and does not check either.
  */
-const LOOKS = 100, BETWEEN = 20;
-/** So many attempts in a row are to fail before a socket counts as one that accepts nothing. */
+const CHECKS = 100, INTERVAL = 20;
+/** After this many failed attempts in a row a socket counts as one that accepts nothing. */
 const FAILURES = 2;
 /** A connection that has made no call within this time is closed, in ms. */
 const SILENT = 30_000;
 
 export interface ListenerOptions {
-  /** With port 0 the kernel chooses. */
+  /** Port 0: the kernel chooses one. */
   readonly listen: HostPort;
   /** Connections at once. One more closes the one that has been idle for longest; where none is idle, it is refused. */
   readonly most: number;
   readonly onConnection: (socket: Socket) => void;
-  /** Told, in a sentence, when a connection is refused or none is accepted. */
+  /** Called with a sentence when a connection is refused or none is accepted. */
   readonly onTrouble: (what: string) => void;
-  /** With nothing accepted for so long, in ms, it connects to itself; for tests. */
+  /** After this time without an accepted connection, in ms, the listener connects to itself; for tests. */
   readonly quietMs?: number;
 }
 
-/** A listening socket; `server` is undefined while it could not be opened anew. */
-interface Opened {
+/** A listening socket; `server` is undefined while it could not be opened again. */
+interface ListeningSocket {
   readonly host: string;
   readonly port: number;
   server: Server | undefined;
@@ -50,17 +50,17 @@ interface Connection {
 }
 
 /**
- * Accepts TCP connections. Deno's node:net accepts nothing more, and says nothing, once accepting has failed for want of a
- * file descriptor: so this one looks whether it is still reached, and listens anew where it is not.
+ * Accepts TCP connections. Once accepting has failed for lack of a file descriptor, Deno's node:net silently accepts no further
+ * connection. So this listener connects to itself, and opens its socket again where that is not accepted.
  */
 export class Listener {
   readonly #connections = new Map<string, Connection>();
-  readonly #opened: Opened[] = [];
+  readonly #opened: ListeningSocket[] = [];
   #accepted = 0;
   #lastAccepted = performance.now();
   #failing: { readonly since: number; readonly reason: string } | undefined;
   #checking = false;
-  /** It is connecting to itself: one connection more than `most` is its own. */
+  /** True while it connects to itself: then one connection more than `most` is allowed. */
   #probing = false;
   #closed = false;
   #timer: ReturnType<typeof setInterval> | undefined;
@@ -89,7 +89,7 @@ export class Listener {
       const message = `nexd.listen: cannot listen on ${formatHostPort(options.listen)}: ${reason}`;
       throw new Refusal("unavailable", message, { cause: error });
     }
-    listener.#timer = setInterval(() => listener.#look(), EVERY);
+    listener.#timer = setInterval(() => listener.#checkAll(), EVERY);
     return listener;
   }
 
@@ -129,12 +129,12 @@ export class Listener {
     if (connection && --connection.calls === 0) connection.idleSince = performance.now();
   }
 
-  /** Tears down the connection from this address. */
+  /** Closes the connection from this address. */
   drop(from: string): void {
     this.#connections.get(from)?.socket.destroy();
   }
 
-  /** Accepts no more; the connections there are stay. */
+  /** Accepts no more connections; existing ones stay open. */
   stop(): void {
     this.#closed = true;
     clearInterval(this.#timer);
@@ -144,7 +144,7 @@ export class Listener {
     }
   }
 
-  /** The same, and tears down what connections there are. */
+  /** The same, and closes all connections. */
   close(): void {
     this.stop();
     for (const { socket } of this.#connections.values()) socket.destroy();
@@ -166,7 +166,8 @@ export class Listener {
   #take(socket: Socket): void {
     this.#accepted++;
     this.#lastAccepted = performance.now();
-    socket.on("error", () => {}); // What a client does to its connection is its own affair; "close" follows.
+    // An error of a client's connection needs no action: "close" follows.
+    socket.on("error", () => {});
     const { most, onConnection, onTrouble } = this.options;
     if (this.#connections.size >= most + Number(this.#probing) && !this.#closeIdlest()) {
       onTrouble(`a connection is refused: ${most} are in use, which is the most that it takes`);
@@ -182,7 +183,7 @@ export class Listener {
     onConnection(socket);
   }
 
-  /** False when all are in use. */
+  /** Closes the connection that has been idle for longest; false when all are in use. */
   #closeIdlest(): boolean {
     let idlest: [string, Connection] | undefined;
     for (const entry of this.#connections) {
@@ -196,17 +197,17 @@ export class Listener {
     return true;
   }
 
-  #look(): void {
+  #checkAll(): void {
     const now = performance.now();
     for (const { socket, called, idleSince } of this.#connections.values()) {
       if (!called && now - idleSince > SILENT) socket.destroy();
     }
     const { quietMs = QUIET } = this.options;
-    if (!this.#checking && (this.#failing || now - this.#lastAccepted > quietMs)) void this.#check();
+    if (!this.#checking && (this.#failing || now - this.#lastAccepted > quietMs)) void this.#checkSockets();
   }
 
-  /** Connects to each of its sockets; where that is not accepted, listens anew. */
-  async #check(): Promise<void> {
+  /** Connects to each of its sockets, and opens those again that accept no connection. */
+  async #checkSockets(): Promise<void> {
     this.#checking = true;
     let reason: string | undefined;
     for (const opened of this.#opened) {
@@ -219,15 +220,15 @@ export class Listener {
       this.#failing ??= { since: performance.now(), reason };
       // An idle connection may have the descriptor that is missing.
       this.#closeIdlest();
-      // Without a descriptor for the attempt, there is none to listen anew with.
-      if (!outOfDescriptors.test(reason)) await this.#again(opened);
+      // Where no descriptor was left for the attempt, there is none to open the socket again with.
+      if (!outOfDescriptors.test(reason)) await this.#reopen(opened);
     }
     if (reason === undefined) this.#failing = undefined;
     this.#checking = false;
   }
 
   /** Why a socket accepts no connection; undefined: it does. */
-  #problem({ host, port, server }: Opened): Promise<string | undefined> {
+  #problem({ host, port, server }: ListeningSocket): Promise<string | undefined> {
     if (!server) return Promise.resolve("it is not listened on");
     const { promise, resolve } = Promise.withResolvers<string | undefined>();
     const before = this.#accepted;
@@ -237,18 +238,18 @@ export class Listener {
       port,
     });
     probe.on("error", (error) => resolve(reasonOf(error)));
-    let looks = 0;
-    const look = setInterval(() => {
+    let checks = 0;
+    const timer = setInterval(() => {
       if (this.#accepted > before) resolve(undefined);
-      else if (++looks > LOOKS) resolve("nothing is accepted");
-    }, BETWEEN);
+      else if (++checks > CHECKS) resolve("nothing is accepted");
+    }, INTERVAL);
     return promise.finally(() => {
-      clearInterval(look);
+      clearInterval(timer);
       this.#forgetProbe(probe);
     });
   }
 
-  /** Ends the listener's connection to itself; where a client has come meanwhile, there may be one too many. */
+  /** Closes the listener's connection to itself. A client may have connected meanwhile, so that there is one connection too many. */
   #forgetProbe(probe: Socket): void {
     this.#probing = false;
     const from = `${probe.localAddress}:${probe.localPort}`;
@@ -258,7 +259,7 @@ export class Listener {
     if (this.#connections.size > this.options.most) this.#closeIdlest();
   }
 
-  async #again(opened: Opened): Promise<void> {
+  async #reopen(opened: ListeningSocket): Promise<void> {
     opened.server?.close();
     opened.server = undefined;
     try {
@@ -266,7 +267,7 @@ export class Listener {
       if (this.#closed) server.close();
       else opened.server = server;
     } catch {
-      // What it says now is not why it came to this; it is tried again a second later.
+      // This error is not the first cause, which is reported already; the socket is tried again a second later.
     }
   }
 }

@@ -1,3 +1,4 @@
+/** The process nexd: wires the store, the clock, the gRPC server and the sweeper. */
 import { abortConnection } from "../../ffi/abort.ts";
 import { runDaemon } from "../common/daemon.ts";
 import { formatHostPort } from "../common/host_port.ts";

@@ -8,7 +8,7 @@ import { EndDuplex } from "../common/http/end_duplex.ts";
 import type { End } from "../common/http/ends.ts";
 import { Turns } from "../common/http/turns.ts";
 
-/** So much is parsed at a time, in bytes: it may hold some 30 calls, each begun and reset at once. */
+/** The bytes that are parsed at a time: they may contain some 30 calls, each begun and reset at once. */
 const PIECE = 1024;
 
 export class PacedSocket extends EndDuplex {

@@ -1,3 +1,4 @@
+/** nexd's gRPC server: the API, grpc.health.v1 and reflection on one listener, with and without TLS. */
 import { Buffer } from "node:buffer";
 import type { Socket } from "node:net";
 import { createServer as createTlsServer, type Server as TlsServer } from "node:tls";
@@ -26,11 +27,11 @@ import { Listener } from "./listener.ts";
 import { PacedSocket, SocketEnd } from "./paced_socket.ts";
 import { type CallLimits, UnfinishedCalls } from "./unfinished.ts";
 
-/** What one request may hold: 10,000 members with the longest names. grpc-js refuses more by the length that stands first. */
+/** The longest request in bytes, enough for 10,000 members with the longest names. grpc-js refuses a longer one by its length prefix. */
 const MAX_REQUEST = 4 << 20;
-/** A list of 100,000 members is some 10 MB. */
+/** The longest answer in bytes: a list of 100,000 members is some 10 MB. */
 const MAX_ANSWER = 64 << 20;
-/** Calls at once on one connection, and after how long without any it is closed, in ms. */
+/** The most calls at once on one connection, and after how long without a call it is closed, in ms. */
 const MAX_STREAMS = 100, IDLE = 300_000;
 
 export interface GrpcLimits extends CallLimits {
@@ -53,32 +54,35 @@ const statusOf: Record<RefusalCode, status> = {
 export interface GrpcOptions {
   readonly listen: HostPort;
   readonly limits?: Partial<GrpcLimits>;
-  /** With `ca`, a client must show a certificate that it signed. */
+  /** With `ca`, a client must have a certificate signed by it. */
   readonly tls?: TlsMaterial | undefined;
-  /** Throws when no call can be answered now. */
+  /** Throws while no call can be answered. */
   readonly gate?: () => void;
-  /** Told of each call when it ends: the method, the status's name, and how long it took in seconds. */
+  /** Called at the end of each call with the method, the name of the status, and the duration in seconds. */
   readonly onCall?: (method: string, code: string, seconds: number) => void;
-  /** Told, in a sentence, when a connection is refused or none can be accepted. */
+  /** Called with a sentence when a connection is refused or none can be accepted. */
   readonly onTrouble?: (what: string) => void;
-  /** Told of what went wrong in us, rather than in the request. */
+  /** Called with an error of the server, rather than of the request. */
   readonly onError?: (method: string, error: unknown) => void;
 }
 
 export interface GrpcServer {
-  /** What is wrong, for /readyz: connections cannot be accepted. */
+  /** The problem for /readyz where connections cannot be accepted. */
   problem(): Problem | undefined;
-  /** With the port that the kernel chose, when 0 was asked for. */
+  /** The address and port; for port 0 the one that the kernel chose. */
   readonly at: HostPort;
-  /** Health as grpc.health.v1 tells it. */
+  /** Sets the status that grpc.health.v1 reports. */
   setServing(serving: boolean): void;
-  /** Takes no more calls and finishes those in flight. */
+  /** Accepts no more calls, and resolves when those in progress have ended. */
   stop(): Promise<void>;
 }
 
-/** Serves the API, grpc.health.v1 and reflection; a Refusal when the address cannot be listened on. */
+/**
+ * Starts the server.
+ * @throws Refusal "unavailable" when the address cannot be listened on
+ */
 export async function serveGrpc(api: NexApi, options: GrpcOptions): Promise<GrpcServer> {
-  // Its errors come to us too, and are told in our log.
+  // grpc-js's errors are passed to callbacks too, and logged there.
   setLogVerbosity(logVerbosity.NONE);
   const limits = { connections: connectionLimit(512, 1 / 4), ...usual, ...options.limits };
   const unfinished = new UnfinishedCalls(limits, {
@@ -107,7 +111,7 @@ export async function serveGrpc(api: NexApi, options: GrpcOptions): Promise<Grpc
       const paced = (end: End) => {
         injector.injectConnection(new PacedSocket(end, remoteAddress, remotePort) as unknown as Socket);
       };
-      // TLS is set up beneath, since a record of it holds more than is parsed at a time.
+      // TLS is set up below PacedSocket, since a TLS record is longer than what is parsed at a time.
       if (tls) handshake(tls, new SocketEnd(socket), { remoteAddress }, paced);
       else paced(new SocketEnd(socket));
     },
@@ -131,7 +135,7 @@ export async function serveGrpc(api: NexApi, options: GrpcOptions): Promise<Grpc
   };
 }
 
-/** The service, with the reason for a request that cannot be read in its place: grpc-js would call it a fault of ours. */
+/** The service with deserializers that return a Refusal for an unreadable request, which grpc-js would report as INTERNAL. */
 function readable(service: typeof nexService): typeof nexService {
   return Object.fromEntries(
     Object.entries(service).map(([name, method]) => [name, {

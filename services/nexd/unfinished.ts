@@ -1,4 +1,4 @@
-/** Calls that do not get on: a request that does not become complete, or an answer that its client does not read, is ended. */
+/** Ends stalled gRPC calls: requests that do not become complete, and answers that their client does not read. */
 import {
   ServerInterceptingCall,
   type ServerInterceptingCallInterface,
@@ -8,20 +8,20 @@ import {
 } from "@grpc/grpc-js";
 
 export interface CallLimits {
-  /** Milliseconds within which a request, once begun, is to be complete. */
+  /** Milliseconds within which a request must be complete. */
   readonly requestMs: number;
-  /** Milliseconds within which the client is to have taken its answer. */
+  /** Milliseconds within which the client must have read its answer. */
   readonly answerMs: number;
-  /** So many requests may be incomplete; of more, the oldest are ended once they are a second old. */
+  /** The most requests that may be incomplete; of more, the oldest are ended once they are a second old. */
   readonly most: number;
   /**
-   * So many octets of answers may wait to be taken, of all clients together. Beyond that, the connection that most of them
-   * wait on is closed once its oldest is a second old.
+   * The most octets of answers that may wait to be read, of all clients together. Beyond that, the connection with most of them
+   * is closed once its oldest answer is a second old.
    */
   readonly unsent: number;
 }
 
-/** The connections that calls come by, named by the client's address and port. */
+/** The connections of the calls, by the client's address and port. */
 export interface CallConnections {
   begin(from: string): void;
   end(from: string): void;
@@ -29,12 +29,12 @@ export interface CallConnections {
 }
 
 const SECOND = 1000;
-/** What an answer holds of memory besides its octets, about. */
+/** Roughly the memory of an answer beside its octets. */
 const OVERHEAD = 2048;
 
 export class UnfinishedCalls {
-  readonly #requests: Stalled;
-  readonly #answers: Unsent;
+  readonly #requests: IncompleteRequests;
+  readonly #answers: UnreadAnswers;
   readonly #timer: ReturnType<typeof setInterval>;
   /** The length of the answer that was serialized last. */
   #length = 0;
@@ -43,8 +43,8 @@ export class UnfinishedCalls {
     { requestMs, answerMs, most, unsent }: CallLimits,
     private readonly connections: CallConnections,
   ) {
-    this.#requests = new Stalled(requestMs, most);
-    this.#answers = new Unsent(answerMs, unsent, (from) => connections.drop(from));
+    this.#requests = new IncompleteRequests(requestMs, most);
+    this.#answers = new UnreadAnswers(answerMs, unsent, (from) => connections.drop(from));
     this.#timer = setInterval(() => {
       this.#requests.check();
       this.#answers.check();
@@ -55,7 +55,7 @@ export class UnfinishedCalls {
     clearInterval(this.#timer);
   }
 
-  /** The service, with the length of each answer noted for the interceptor, which grpc-js does not tell it. */
+  /** The service with serializers that note the length of each answer, which grpc-js does not pass to interceptors. */
   measured<Service extends ServiceDefinition>(service: Service): Service {
     return Object.fromEntries(
       Object.entries(service).map(([name, method]) => [name, {
@@ -69,7 +69,7 @@ export class UnfinishedCalls {
     ) as Service;
   }
 
-  /** For grpc-js, around every call. */
+  /** An interceptor of grpc-js around every call. */
   readonly interceptor: ServerInterceptor = ({ requestStream, responseStream }, call) => {
     const from = call.getPeer();
     let ended = false;
@@ -80,7 +80,7 @@ export class UnfinishedCalls {
         this.#requests.add(call, late);
         next({
           onReceiveMessage: (message, forward) => {
-            // A stream of requests may go on as long as they come.
+            // A stream of requests may last as long as requests arrive.
             if (requestStream) this.#requests.add(call, late);
             forward(message);
           },
@@ -88,7 +88,7 @@ export class UnfinishedCalls {
             this.#requests.delete(call);
             forward();
           },
-          // The end of a call of any kind, also a good one.
+          // grpc-js calls this at the end of every call, also of a successful one.
           onCancel: () => {
             ended = true;
             this.#requests.delete(call);
@@ -99,9 +99,9 @@ export class UnfinishedCalls {
       },
       sendMessage: (message, forward) => {
         this.#length = 0;
-        // It is serialized before this returns.
+        // The answer is serialized before this returns.
         forward(message);
-        // A client that has cancelled its call takes no answer, and is not to be closed for that.
+        // A client that has cancelled its call reads no answer, and its connection is not closed for that.
         if (!responseStream && !ended) this.#answers.add(from, call, this.#length + OVERHEAD);
       },
     });
@@ -117,8 +117,8 @@ const crowded = {
   details: "too many requests are incomplete: this one has been for longest",
 };
 
-/** Requests that are not complete, oldest first. */
-class Stalled {
+/** Requests that are not complete yet, oldest first. */
+class IncompleteRequests {
   readonly #calls = new Map<
     ServerInterceptingCallInterface,
     { since: number; end: (tooMany: boolean) => void }
@@ -126,7 +126,7 @@ class Stalled {
 
   constructor(private readonly within: number, private readonly most: number) {}
 
-  /** A call that is in here begins anew. */
+  /** Adds a call; for one that is there already, its time begins again. */
   add(call: ServerInterceptingCallInterface, end: (tooMany: boolean) => void): void {
     this.#calls.delete(call);
     this.#calls.set(call, { since: performance.now(), end });
@@ -137,7 +137,7 @@ class Stalled {
     this.#calls.delete(call);
   }
 
-  /** Ends what is overdue, and the oldest of too many. */
+  /** Ends requests that are overdue, and the oldest of too many. */
   check(): void {
     const now = performance.now();
     for (const [call, { since, end }] of this.#calls) {
@@ -149,8 +149,8 @@ class Stalled {
   }
 }
 
-/** Answers that their clients have not taken yet. */
-class Unsent {
+/** Answers that their clients have not read yet. */
+class UnreadAnswers {
   /** By the client's address and port, oldest first. */
   readonly #waiting = new Map<
     string,
@@ -179,7 +179,7 @@ class Unsent {
     if (answers.size === 0) this.#waiting.delete(from);
   }
 
-  /** Closes the connections with an overdue answer and, while too much waits, the one that most of it waits on. */
+  /** Closes the connections with an overdue answer and, while too many octets wait, the one with most of them. */
   check(): void {
     const now = performance.now();
     const waiting = [...this.#waiting].map(([from, answers]) => {

@@ -1,4 +1,5 @@
 /** Other DNS servers with the benchmark's 10,000 names, each with one worker and nothing that would slow it. */
+import { knotConfig, nsdConfig } from "../lab/dns_servers.ts";
 import { installed } from "./lib.ts";
 
 export interface Peer {
@@ -16,25 +17,7 @@ const nsd: Peer = {
     await Deno.writeTextFile(`${folder}/bench.zone`, zoneFile(names));
     await Deno.writeTextFile(
       `${folder}/nsd.conf`,
-      `server:
-  server-count: 1
-  ip-address: 127.0.0.1@${port}
-  username: ""
-  zonesdir: "${folder}"
-  database: ""
-  pidfile: ""
-  logfile: "${folder}/nsd.log"
-  xfrdfile: "${folder}/xfrd.state"
-  xfrdir: "${folder}"
-  zonelistfile: "${folder}/zone.list"
-  rrl-ratelimit: 0
-  rrl-whitelist-ratelimit: 0
-remote-control:
-  control-enable: no
-zone:
-  name: bench.test
-  zonefile: bench.zone
-`,
+      nsdConfig(folder, port, { "bench.test": "bench.zone" }, "rrl-whitelist-ratelimit: 0"),
     );
     return ["nsd", "-d", "-c", `${folder}/nsd.conf`];
   },
@@ -46,23 +29,9 @@ const knot: Peer = {
     await Deno.writeTextFile(`${folder}/bench.zone`, zoneFile(names));
     await Deno.writeTextFile(
       `${folder}/knot.conf`,
-      `server:
-  rundir: "${folder}"
-  listen: 127.0.0.1@${port}
-  udp-workers: 1
-  tcp-workers: 1
-  background-workers: 1
-database:
-  storage: "${folder}"
-log:
-  - target: stderr
-    any: error
-zone:
-  - domain: bench.test
-    file: "${folder}/bench.zone"
-    zonefile-sync: -1
-    journal-content: none
-`,
+      knotConfig(folder, port, { "bench.test": "bench.zone" }, {
+        server: ["udp-workers: 1", "tcp-workers: 1", "background-workers: 1"],
+      }),
     );
     return ["knotd", "-c", `${folder}/knot.conf`];
   },

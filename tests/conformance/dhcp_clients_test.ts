@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { heldIn } from "../../services/nex/held.ts";
 import { addMembers, deleteMembers } from "../../services/nex/members.ts";
 import { Nex } from "../../services/nex/nex.ts";
+import { openMini } from "../../services/nex/testing.ts";
 import { keyOf } from "../../services/store/keys.ts";
 import { type NetworkRecord, writeRecord } from "../../services/store/records.ts";
 import type { Process } from "../lab/host.ts";
@@ -9,16 +10,7 @@ import { until } from "../lab/until.ts";
 import { clients } from "./dhcp_clients.ts";
 import { DhcpLab } from "./dhcp_lab.ts";
 
-const mini: NetworkRecord = {
-  name: "mini",
-  subnet4: "10.0.0.0/24",
-  gateways: ["10.0.0.1"],
-  nameservers: ["10.0.0.1"],
-  dhcp4server: "10.0.0.1",
-  domain: "mini.net",
-  Range4: { begin: "10.0.0.10", end: "10.0.0.254" },
-  macRange: { begin: "00:00:99:00:00:00", end: "00:00:99:00:00:ff" },
-};
+const mini: NetworkRecord = openMini("00:00:99:00:00");
 
 /** The address in the nth line that fits, once there are that many. */
 async function event(process: Process, fits: RegExp, n = 1): Promise<string> {
@@ -79,7 +71,7 @@ Deno.test("udhcpc, dhclient, dhcpcd: lease, renew, rebind when a replica is kill
     await until(`${client.name}'s lease is gone`, () => lab.view.member(mac) === undefined);
   }
 
-  // Not in order: the lowest free address would be somebody else's.
+  // Not in order: the lowest free address would be another client's.
   for (const { client, host, address } of stations.reverse()) {
     assert.equal(await event(client.start(host), client.bound), address, `${client.name} again`);
   }

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { openMini } from "../../services/nex/testing.ts";
 import type { NetworkRecord } from "../../services/store/records.ts";
 import { until } from "../lab/until.ts";
 import { DhcpLab, type Replica } from "./dhcp_lab.ts";
@@ -9,16 +10,10 @@ const everybody = "ff:ff:ff:ff:ff:ff";
 const hex = (text: string) => new TextEncoder().encode(text).toHex();
 
 const mini: NetworkRecord = {
-  name: "mini",
-  subnet4: "10.0.0.0/24",
-  gateways: ["10.0.0.1"],
+  ...openMini("00:00:99:00:00"),
   nameservers: ["10.0.0.1", "10.0.0.2"],
-  dhcp4server: "10.0.0.1",
-  domain: "mini.net",
   siaddr: "10.0.0.5",
   leaseDuration: 3600,
-  Range4: { begin: "10.0.0.10", end: "10.0.0.99" },
-  macRange: { begin: "00:00:99:00:00:00", end: "00:00:99:00:00:ff" },
   options: [
     { number: 26, value: "1450" },
     { number: 42, value: "10.0.0.3, 10.0.0.4" },

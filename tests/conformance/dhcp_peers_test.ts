@@ -6,7 +6,7 @@ import { contained } from "./dhcp_clients.ts";
 import { DhcpLab } from "./dhcp_lab.ts";
 import { type Answer, type Ask, scapy } from "./dhcp_scapy.ts";
 
-/** A member that has no address yet, one that has its own, a client that nobody knows, and their hosts' router. */
+/** A member that has no address yet, one that has its own, an unknown client, and their hosts' router. */
 const fresh = { mac: "00:00:99:00:00:01", address: "10.0.0.10" };
 const bound = { mac: "00:00:99:00:00:02", address: "10.0.0.20" };
 const stranger = { mac: "00:00:77:00:00:01", address: "10.0.0.77" };

@@ -1,6 +1,6 @@
 /** Other DHCP servers on the host of a dhcpd: each serves its own interfaces, whichever started first. */
 import assert from "node:assert/strict";
-import type { NetworkRecord } from "../../services/store/records.ts";
+import { openMini } from "../../services/nex/testing.ts";
 import type { Host, Process } from "../lab/host.ts";
 import { until } from "../lab/until.ts";
 import { contained } from "./dhcp_clients.ts";
@@ -9,17 +9,11 @@ import { option, scapy } from "./dhcp_scapy.ts";
 
 const mac = "00:00:99:00:00:01";
 
-const mini: NetworkRecord = {
-  name: "mini",
-  subnet4: "10.0.0.0/24",
-  dhcp4server: "10.0.0.1",
-  Range4: { begin: "10.0.0.10", end: "10.0.0.99" },
-  macRange: { begin: mac, end: mac },
-};
+const network = openMini(mac);
 
 /** One host with the lan on eth0 and what stands for virtual machines on eth1, and a client on each. */
 async function beside() {
-  const lab = await DhcpLab.create(mini);
+  const lab = await DhcpLab.create(network);
   const server = await lab.server("server", "10.0.0.1/24");
   const virtual = await lab.lab.segment("virtual");
   await lab.lab.join(server, virtual, { name: "eth1", address: "10.8.0.1/24" });
@@ -106,7 +100,7 @@ for (const [name, { command, says, warns }] of Object.entries(peers)) {
   }
 }
 
-Deno.test("a second server on the same interface, or one that shares no port, is named; whoever came first", async () => {
+Deno.test("a second server on the same interface, or one that shares no port, is named; whichever started first", async () => {
   const { lab, server } = await beside();
   await using _ = lab;
   const while_ = async (args: string, body: (process: Process) => Promise<void>) => {

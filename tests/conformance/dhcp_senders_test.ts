@@ -12,7 +12,7 @@ import { Type } from "../../services/dhcpd/numbers.ts";
 import { Nex } from "../../services/nex/nex.ts";
 import { runSweeper } from "../../services/nex/sweeper.ts";
 import { createLog } from "../../services/common/log.ts";
-import type { NetworkRecord } from "../../services/store/records.ts";
+import { openMini } from "../../services/nex/testing.ts";
 import type { Host } from "../lab/host.ts";
 import { until } from "../lab/until.ts";
 import { DhcpLab } from "./dhcp_lab.ts";
@@ -21,13 +21,7 @@ import { option, scapy } from "./dhcp_scapy.ts";
 const mac = "00:00:99:00:00:01", thief = "00:00:77:00:00:01";
 const server = ["server_id", "10.0.0.1"] as const;
 
-const mini: NetworkRecord = {
-  name: "mini",
-  subnet4: "10.0.0.0/24",
-  dhcp4server: "10.0.0.1",
-  Range4: { begin: "10.0.0.10", end: "10.0.0.99" },
-  macRange: { begin: "00:00:99:00:00:00", end: "00:00:99:00:00:ff" },
-};
+const mini = openMini("00:00:99:00:00");
 
 Deno.test("a neighbour's RELEASE or DECLINE in a client's name is ignored and counted; the client's own counts", async () => {
   await using lab = await DhcpLab.create(mini);

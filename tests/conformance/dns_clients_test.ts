@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { freePort } from "../../services/store/etcd_process.ts";
 import { installed } from "../bench/lib.ts";
+import { knotConfig } from "../lab/dns_servers.ts";
 import { Process, run } from "../lab/host.ts";
 import { until } from "../lab/until.ts";
 import { askAll, DnsLab, fillMini } from "./dns_lab.ts";
@@ -123,21 +124,7 @@ se. 86400 DS 59407 8 2 67FAC65D9CA3A4F69DE42D25D1D01D78A5E5C9B5B4D8E4B9A0FAD26CE
     await Deno.writeTextFile(`${folder}/root.zone`, root);
     await Deno.writeTextFile(
       `${folder}/knot.conf`,
-      `server:
-  rundir: "${folder}"
-  listen: 127.0.0.1@${port}
-database:
-  storage: "${folder}"
-log:
-  - target: stderr
-    any: error
-zone:
-  - domain: "."
-    file: "${folder}/root.zone"
-    zonefile-sync: -1
-    journal-content: none
-    dnssec-signing: on
-`,
+      knotConfig(folder, port, { ".": "root.zone" }, { zone: ["dnssec-signing: on"] }),
     );
     const knot = new Process(["knotd", "-c", `${folder}/knot.conf`], {
       env: { PATH: `${Deno.env.get("PATH") ?? ""}:/usr/sbin` },

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { openNamespace } from "../../ffi/netns.ts";
 import { libc } from "../../ffi/libc.ts";
 import { installed } from "../bench/lib.ts";
+import { knotConfig, nsdConfig } from "../lab/dns_servers.ts";
 import { labEtcd } from "../lab/etcd.ts";
 import { type Host, Lab, run, strandCommand } from "../lab/host.ts";
 import { until } from "../lab/until.ts";
@@ -31,7 +32,7 @@ list: [{mac: "02:00:00:00:00:02", name: deep, ip4: 10.20.47.9}]
 
 /** What is asked, and what comes of it: addresses or a name, nothing where there is none. */
 const expected: Record<string, string> = {
-  // Ours, of a /26 and a /20; an address of ours without a member is nobody's, whatever the forwarder says.
+  // Ours, of a /26 and a /20; an address of ours without a member has no name, whatever the forwarder answers.
   "whiskey.mini.net": "192.168.60.70",
   "192.168.60.70": "whiskey.mini.net",
   "10.20.47.9": "deep.bare.net",
@@ -64,6 +65,10 @@ const nsdZones: Record<string, string> = {
 const knotZones: Record<string, string> = {
   "knot.test": "www CNAME middle\nmiddle CNAME Whiskey.Mini.NET.\nloop CNAME pool\npool CNAME loop\n",
 };
+
+/** The file of each zone. */
+const zoneNames = (zones: Record<string, string>) =>
+  Object.fromEntries(Object.keys(zones).map((name) => [name, `${name}.zone`]));
 
 const configurations = (folder: string): Record<string, string> => ({
   "resolv.conf": "nameserver 127.0.0.1\n",
@@ -101,35 +106,8 @@ forward-zone:
 remote-control:
   control-enable: no
 `,
-  "nsd.conf": `server:
-  server-count: 1
-  ip-address: 127.0.0.1@${ports.nsd}
-  username: ""
-  zonesdir: "${folder}"
-  database: ""
-  pidfile: ""
-  logfile: "${folder}/nsd.log"
-  xfrdfile: "${folder}/xfrd.state"
-  xfrdir: "${folder}"
-  zonelistfile: "${folder}/zone.list"
-  rrl-ratelimit: 0
-remote-control:
-  control-enable: no
-${Object.keys(nsdZones).map((name) => `zone:\n  name: ${name}\n  zonefile: ${name}.zone\n`).join("")}`,
-  "knot.conf": `server:
-  rundir: "${folder}"
-  listen: 127.0.0.1@${ports.knot}
-database:
-  storage: "${folder}"
-log:
-  - target: stderr
-    any: error
-zone:
-  - domain: knot.test
-    file: "${folder}/knot.test.zone"
-    zonefile-sync: -1
-    journal-content: none
-`,
+  "nsd.conf": nsdConfig(folder, ports.nsd, zoneNames(nsdZones)),
+  "knot.conf": knotConfig(folder, ports.knot, zoneNames(knotZones)),
   ...Object.fromEntries(
     Object.entries({ ...nsdZones, ...knotZones }).map((
       [name, text],

@@ -1,9 +1,9 @@
-/** A DNS server of ours for tests, in this process, on a loopback port of its own; gone with `dispose`. */
+/** A DNS server of ours for tests, in this process, on a loopback port of its own; `dispose` stops it. */
 import dgram from "node:dgram";
 import { parseHostPort } from "../../services/common/host_port.ts";
-import { Cidr, Ip } from "../../services/common/ip.ts";
+import { Ip } from "../../services/common/ip.ts";
 import { type DnsOptions, type DnsServer, startDns } from "../../services/dnsd/server.ts";
-import { decode, encodeQuery, type Message, type Query } from "../../services/dnsd/testing.ts";
+import { decode, encodeQuery, type Message, mini, type Query } from "../../services/dnsd/testing.ts";
 import type { Zones } from "../../services/dnsd/zones.ts";
 
 export class DnsLab implements AsyncDisposable {
@@ -24,13 +24,7 @@ export class DnsLab implements AsyncDisposable {
 
 /** `mini.net`, with a name of 100 addresses, an empty non-terminal, and IPv6. */
 export function fillMini(zones: Zones): void {
-  zones.setNetwork({
-    name: "mini",
-    domain: "mini.net",
-    subnets: [Cidr.parse("10.0.0.0/24"), Cidr.parse("2001:db8::/64")],
-    nameservers: [Ip.parse("10.0.0.1")],
-    ttl: 60,
-  });
+  zones.setNetwork(mini);
   zones.setName("whiskey.mini.net", [Ip.parse("10.0.0.10"), Ip.parse("2001:db8::10")]);
   zones.setName("many.mini.net", Array.from({ length: 100 }, (_, i) => Ip.from4(0x0a000064 + i)));
   zones.setName("a.b.mini.net", [Ip.parse("10.0.0.30")]);

@@ -6,6 +6,7 @@ import type { Zones } from "../../services/dnsd/zones.ts";
 import { freePort } from "../../services/store/etcd_process.ts";
 import { installed } from "../bench/lib.ts";
 import { Process } from "../lab/host.ts";
+import { knotConfig, nsdConfig } from "../lab/dns_servers.ts";
 import { until } from "../lab/until.ts";
 import { askAll, DnsLab } from "./dns_lab.ts";
 
@@ -108,6 +109,11 @@ function queries(): Query[] {
   return all;
 }
 
+/** The file of each zone. */
+function zoneNames(): Record<string, string> {
+  return Object.fromEntries(zoneFiles().map(([apex]) => [apex, `${apex}.zone`]));
+}
+
 /** What must be the same, in any order of records; names in lower case, as servers keep their own letters. */
 function essence(message: Message): string[] {
   const { rcode, aa, tc, answer, authority } = message;
@@ -158,25 +164,7 @@ Deno.test({
   ignore: !installed("nsd"),
   fn: () =>
     compare(async (folder, port) => {
-      const zones = zoneFiles().map(([apex]) => `zone:\n  name: ${apex}\n  zonefile: ${apex}.zone\n`);
-      await Deno.writeTextFile(
-        `${folder}/nsd.conf`,
-        `server:
-  server-count: 1
-  ip-address: 127.0.0.1@${port}
-  username: ""
-  zonesdir: "${folder}"
-  database: ""
-  pidfile: ""
-  logfile: "${folder}/nsd.log"
-  xfrdfile: "${folder}/xfrd.state"
-  xfrdir: "${folder}"
-  zonelistfile: "${folder}/zone.list"
-  rrl-ratelimit: 0
-remote-control:
-  control-enable: no
-${zones.join("")}`,
-      );
+      await Deno.writeTextFile(`${folder}/nsd.conf`, nsdConfig(folder, port, zoneNames()));
       return ["nsd", "-d", "-c", `${folder}/nsd.conf`];
     }),
 });
@@ -186,22 +174,7 @@ Deno.test({
   ignore: !installed("knotd"),
   fn: () =>
     compare(async (folder, port) => {
-      const zones = zoneFiles().map(([apex]) =>
-        `  - domain: ${apex}\n    file: "${folder}/${apex}.zone"\n    zonefile-sync: -1\n    journal-content: none\n`
-      );
-      await Deno.writeTextFile(
-        `${folder}/knot.conf`,
-        `server:
-  rundir: "${folder}"
-  listen: 127.0.0.1@${port}
-database:
-  storage: "${folder}"
-log:
-  - target: stderr
-    any: error
-zone:
-${zones.join("")}`,
-      );
+      await Deno.writeTextFile(`${folder}/knot.conf`, knotConfig(folder, port, zoneNames()));
       return ["knotd", "-c", `${folder}/knot.conf`];
     }),
 });

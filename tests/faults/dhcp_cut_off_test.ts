@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { openMini } from "../../services/nex/testing.ts";
 import { DhcpLab } from "../conformance/dhcp_lab.ts";
 import { type Ask, option, scapy } from "../conformance/dhcp_scapy.ts";
 import type { Host } from "../lab/host.ts";
@@ -14,13 +15,7 @@ async function macOf(host: Host): Promise<string> {
 }
 
 Deno.test("a dhcpd that is cut off from etcd sends no NAK and no offer to clients of the healthy one, but renews what it knows", async () => {
-  await using lab = await DhcpLab.create({
-    name: "mini",
-    subnet4: "10.0.0.0/24",
-    dhcp4server: "10.0.0.1",
-    Range4: { begin: "10.0.0.10", end: "10.0.0.99" },
-    macRange: { begin: "00:00:99:00:00:00", end: "00:00:99:00:00:ff" },
-  });
+  await using lab = await DhcpLab.create(openMini("00:00:99:00:00"));
   using relay = new Relay(() => lab.etcd.endpoint);
   const hosts = {
     healthy: await lab.server("healthy", "10.0.0.2/24", "10.0.0.1/32"),

@@ -1,17 +1,11 @@
 import assert from "node:assert/strict";
+import { openMini } from "../../services/nex/testing.ts";
 import { clients } from "../conformance/dhcp_clients.ts";
 import { DhcpLab } from "../conformance/dhcp_lab.ts";
 import { until } from "../lab/until.ts";
 
 Deno.test("etcd is killed and comes back while udhcpc, dhclient, dhcpcd renew: no renewal fails", async () => {
-  await using lab = await DhcpLab.create({
-    name: "mini",
-    subnet4: "10.0.0.0/24",
-    dhcp4server: "10.0.0.1",
-    Range4: { begin: "10.0.0.10", end: "10.0.0.99" },
-    macRange: { begin: "00:00:99:00:00:00", end: "00:00:99:00:00:ff" },
-    leaseDuration: 16,
-  });
+  await using lab = await DhcpLab.create({ ...openMini("00:00:99:00:00"), leaseDuration: 16 });
   const replica = await lab.replica(await lab.server("server", "10.0.0.1/24"));
   const stations = await Promise.all(clients.map(async (client, i) => {
     const mac = `00:00:99:00:00:0${i + 1}`;

@@ -7,6 +7,7 @@ import { Message } from "../../services/dhcpd/message.ts";
 import { Opt, Type } from "../../services/dhcpd/numbers.ts";
 import { bytesOf32 } from "../../services/common/bytes.ts";
 import type { Reply } from "../../services/dhcpd/reply.ts";
+import { macsWith } from "../../services/nex/testing.ts";
 import { NexView } from "../../services/nex/view.ts";
 import { openNexStore } from "../../services/store/nex_store.ts";
 import { labEtcd } from "../lab/etcd.ts";
@@ -21,7 +22,7 @@ const network = {
   subnet4: "10.0.0.0/16",
   dhcp4server: "10.0.0.1",
   Range4: { begin: "10.0.1.0", end: `10.0.1.${POOL - 1}` },
-  macRange: { begin: "00:00:99:00:00:00", end: "00:00:99:ff:ff:ff" },
+  macRange: macsWith("00:00:99"),
 };
 
 /** Replicas without sockets: `deliver` is called with the reply that one of them sends, and its transaction id. */

@@ -203,7 +203,7 @@ Deno.test("a time that was given up is removed from etcd, also where the commit 
   await until("its former time is gone", () => first.others === 2 && third.others === 2);
 });
 
-Deno.test("what processes have left that ended on this machine, or before that was started anew, keeps no new one waiting", async () => {
+Deno.test("what processes have left that ended on this machine, or before its last boot, keeps no new one waiting", async () => {
   await using etcd = await labEtcd();
   await using processes = new Processes(etcd);
   const store = openStore({ endpoints: [etcd.endpoint], schema: nexSchema });

@@ -1,5 +1,5 @@
 /**
- * Mutated packets through the whole of DHCP's way, sockets and etcd left out: frame, message, decision, reply.
+ * Fuzzes dhcpd without sockets and etcd: mutated packets go through frame, message, decision and reply.
  * `deno run -A tests/fuzz/dhcp_fuzz.ts [COUNT [SEED]]`; the seed of a failure is in its message.
  */
 import assert from "node:assert/strict";
@@ -14,17 +14,11 @@ import { destination, ReplyWriter } from "../../services/dhcpd/reply.ts";
 import { NexView } from "../../services/nex/view.ts";
 import { MemoryStore } from "../../services/store/memory_store.ts";
 import { nexSchema } from "../../services/store/records.ts";
+import { openMini } from "../../services/nex/testing.ts";
 import { randomFrom } from "../lab/dice.ts";
 
 const net = {
-  name: "fuzz",
-  subnet4: "10.0.0.0/24",
-  gateways: ["10.0.0.1"],
-  nameservers: ["10.0.0.1"],
-  dhcp4server: "10.0.0.1",
-  domain: "fuzz.net",
-  Range4: { begin: "10.0.0.10", end: "10.0.0.250" },
-  macRange: { begin: "00:00:99:00:00:00", end: "00:00:99:00:00:ff" },
+  ...openMini("00:00:99:00:00"),
   options: [{ number: 43, value: "0x" + "ab".repeat(300) }, { number: 67, value: "pxelinux.0" }],
 };
 

@@ -4,14 +4,14 @@
  * For every packet: no exception; the answer is a valid message, belongs to the query, is no longer than client and
  * transport take, and not an octet outside of its place has changed. Upstream's answers are mutated as well.
  */
-import { Cidr, Ip } from "../../services/common/ip.ts";
+import { Ip } from "../../services/common/ip.ts";
 import { completeAliases } from "../../services/dnsd/alias.ts";
 import { Answerer, DROP, FORWARD } from "../../services/dnsd/answer.ts";
 import { Cache } from "../../services/dnsd/cache.ts";
 import { reply } from "../../services/dnsd/forward.ts";
 import { layoutOf } from "../../services/dnsd/message.ts";
 import { TableWriter } from "../../services/dnsd/table_writer.ts";
-import { decode, encodeQuery } from "../../services/dnsd/testing.ts";
+import { decode, encodeQuery, mini } from "../../services/dnsd/testing.ts";
 import { nameToWire, RCODE } from "../../services/dnsd/wire.ts";
 import { Zones } from "../../services/dnsd/zones.ts";
 import { randomFrom } from "../lab/dice.ts";
@@ -154,13 +154,7 @@ function aliases(query: Uint8Array, chain: Uint8Array, answerer: Answerer): bool
 function table(): TableWriter {
   const table = new TableWriter();
   const zones = new Zones(table);
-  zones.setNetwork({
-    name: "mini",
-    domain: "mini.net",
-    subnets: [Cidr.parse("10.0.0.0/24"), Cidr.parse("2001:db8::/64")],
-    nameservers: [Ip.parse("10.0.0.1")],
-    ttl: 60,
-  });
+  zones.setNetwork(mini);
   zones.setName("whiskey.mini.net", [Ip.parse("10.0.0.10"), Ip.parse("2001:db8::10")]);
   zones.setName("many.mini.net", Array.from({ length: 70 }, (_, i) => Ip.from4(0x0a000064 + i)));
   zones.setName("a.b.c.mini.net", [Ip.parse("10.0.0.30")]);

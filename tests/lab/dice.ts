@@ -1,4 +1,4 @@
-/** Chance that comes out the same way again for the same seed (mulberry32). */
+/** Random numbers that are the same again for the same seed (mulberry32). */
 export class Dice {
   constructor(private state: number) {}
 
