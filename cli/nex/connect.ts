@@ -8,7 +8,7 @@ import { Refusal } from "../../services/common/refusal.ts";
 import { readTls } from "../../services/common/tls.ts";
 import { UsageError } from "../../services/common/usage.ts";
 
-/** Where the server is and how to talk to it: the program's global options. */
+/** The program's global options: the server's address, and the files for TLS. */
 export interface ServerOptions {
   /** HOST or HOST:PORT. */
   server: string;

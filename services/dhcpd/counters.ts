@@ -3,7 +3,7 @@ import type { NameOutcome } from "../nex/client_name.ts";
 import { Type } from "./numbers.ts";
 import type { Reason } from "./decision.ts";
 
-/** What dhcpd counts. */
+/** The counters since the start. */
 export interface Counts {
   /** Messages from clients and relays. */
   discover: number;

@@ -41,7 +41,7 @@ export interface Commit {
   readonly client: string;
   readonly plan: Plan;
   readonly reply?: Reply;
-  /** What came of the name that the client asks for, where it did not get it as it is. */
+  /** What happened to the name that the client asks for, where it did not get it unchanged. */
   readonly named?: NameOutcome | undefined;
   /** The network in which an address is quarantined. */
   readonly declined?: Network;

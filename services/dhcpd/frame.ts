@@ -10,7 +10,7 @@ export const PAYLOAD_AT = ETHERNET_HEADER + IPV4_HEADER + UDP_HEADER;
 
 /** The addresses and payload of a received frame; one object is used for frame after frame. */
 export class Frame {
-  /** Where the UDP payload lies in the buffer. */
+  /** The offset of the UDP payload in the buffer. */
   payloadAt = 0;
   payloadLength = 0;
   /** IPv4 addresses as 32-bit values. */

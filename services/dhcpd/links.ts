@@ -11,7 +11,7 @@ import type { NexView } from "../nex/view.ts";
 import { SERVER_PORT } from "./numbers.ts";
 import { contestedInterfaces, takePort } from "./port.ts";
 
-/** An interface that is there and served. */
+/** A configured interface that exists and is served. */
 export interface Link {
   readonly name: string;
   /** The packet socket; -1 once the interface is gone. */
@@ -108,7 +108,7 @@ export class Links {
       if (shared) {
         this.options.log.warn(
           { interface: name },
-          "another DHCP server or relay listens on every interface: have it leave this one to dhcpd",
+          "another DHCP server or relay listens on every interface: configure it to leave this one to dhcpd",
         );
       }
       return this.#links[token] = { name, fd, port, index, mac, addresses: [] };
@@ -123,7 +123,7 @@ export class Links {
   #wait(name: string): void {
     if (this.#waiting.has(name)) return;
     this.#waiting.add(name);
-    this.options.log.warn({ interface: name }, "this interface is not there: waiting for it");
+    this.options.log.warn({ interface: name }, "this interface does not exist: waiting for it");
   }
 
   #close(token: number, link: Link): void {

@@ -60,7 +60,7 @@ export function main(args: string[]): Promise<number> {
     daemon.check(() => {
       const [missing] = server.missing;
       const fix = "create it, or correct dhcpd.interfaces";
-      return missing ? { what: `interface ${missing} is not there`, fix, blocks: true } : undefined;
+      return missing ? { what: `interface ${missing} does not exist`, fix, blocks: true } : undefined;
     });
     daemon.check(() => {
       const [shared] = server.contested;

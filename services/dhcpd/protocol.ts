@@ -143,7 +143,7 @@ function noneLeft(network: Network): Decision {
   return ignore(network.range4 ? "exhausted" : "no-address", network);
 }
 
-/** What every answer but a NAK tells of the client's network. */
+/** The part of every answer but a NAK that follows from the client's network. */
 function parameters(client: Client, type: typeof Type.offer | typeof Type.ack, name: string | undefined) {
   const { network } = client.placement;
   return {

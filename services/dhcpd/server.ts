@@ -238,7 +238,9 @@ class Server implements DhcpServer {
   }
 
   #tellBadOptions(network: Network): void {
-    for (const problem of networkOptions(network).bad) this.#options.log.warn(`left out: ${problem}`);
+    for (const problem of networkOptions(network).bad) {
+      this.#options.log.warn(`an option is not sent: ${problem}`);
+    }
   }
 }
 

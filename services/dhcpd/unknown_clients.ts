@@ -56,12 +56,12 @@ export class UnknownClients {
   #reason(mac: string, link: Ip | undefined, inform: boolean): string {
     const { view } = this;
     if (link && !view.networkAt(link)) return `no network's subnet has ${link}`;
-    if (inform) return "its address is of no network on its link";
+    if (inform) return "its address is in no network on its link";
     const [home] = view.memberships(mac).flatMap((member) => view.networkOf(member)?.name ?? []);
     if (home !== undefined) return `a member of ${home}, which is not on its link`;
     for (const network of view.networks()) {
       if (inMacRange(network, mac)) {
-        return `the macrange of ${network.name}, which is not on its link, has it`;
+        return `in the macrange of ${network.name}, which is not on its link`;
       }
     }
     return "no member, and in no macrange";

@@ -32,10 +32,10 @@ Deno.test("an unknown client is told with its MAC, its link and the reason, in t
   note(guest);
   note("00:00:77:00:00:04", undefined, true);
   assert.deepEqual(clients.notes(3500).map(({ what, value }) => [what, value]), [
-    ["unknown client 00:00:77:00:00:04", "on eth1, 2 s ago: its address is of no network on its link"],
+    ["unknown client 00:00:77:00:00:04", "on eth1, 2 s ago: its address is in no network on its link"],
     [
       `unknown client ${guest}`,
-      "on eth1, 2 s ago: the macrange of far\\x0a\\x1b[2J, which is not on its link, has it",
+      "on eth1, 2 s ago: in the macrange of far\\x0a\\x1b[2J, which is not on its link",
     ],
     [
       `unknown client ${whiskey}`,

@@ -2,11 +2,11 @@
 import { read16 } from "../common/bytes.ts";
 import { HEADER, LOWER, RCODE, skipName, TYPE } from "./wire.ts";
 
-/** Where things are in a message. */
+/** The offsets of a message's parts. */
 export interface Layout {
   /** Where the one question ends. */
   readonly questionEnd: number;
-  /** Where the OPT begins, or the message's end: what is behind it is of no use without it. */
+  /** Where the OPT begins, or the message's end: records behind it are not used. */
   readonly end: number;
   /** Additional records before `end`. */
   readonly additional: number;

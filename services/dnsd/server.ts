@@ -42,10 +42,10 @@ export interface DnsOptions {
 export interface DnsServer {
   /** The zones that are answered: set networks and names, then publish. */
   readonly zones: Zones;
-  /** Where it listens, with the ports that were chosen: `127.0.0.1:5353`. */
+  /** The addresses that it listens on, with the ports that were chosen: `127.0.0.1:5353`. */
   readonly addresses: readonly string[];
   counters(): Counts;
-  /** What is wrong, for /readyz. */
+  /** The problem for /readyz, if there is one. */
   problem(): Problem | undefined;
   /** Waits for queries that are being answered, then closes everything. */
   stop(): Promise<void>;

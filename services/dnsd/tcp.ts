@@ -53,7 +53,7 @@ export class TcpServer {
     return this.#listener.addr.port;
   }
 
-  /** What is wrong, for /readyz. */
+  /** The problem for /readyz, if there is one. */
   problem(): ReturnType<Acceptor["problem"]> {
     return this.#acceptor.problem(this.#name);
   }

@@ -30,7 +30,7 @@ export const CLASS_IN = 1;
 /** Octets of a header, and the longest message with and without what a client allows (RFC 1035, RFC 6891). */
 export const HEADER = 12;
 export const UDP_PLAIN = 512;
-/** What we say we take and the most we send over UDP: unfragmented on any path (DNS flag day 2020). */
+/** The EDNS size that we announce, and the longest answer over UDP: it is not fragmented on any path (DNS flag day 2020). */
 export const UDP_MAX = 1232;
 export const TCP_MAX = 65535;
 export const OPT_LENGTH = 11;

@@ -332,7 +332,7 @@ export class Clocks implements LeaseClock {
     if (Math.abs(offset - stepped) > Math.abs(offset) / 2) return false;
     this.options.log.warn(
       { seconds: Math.round(stepped / 1000) },
-      "the system's clock was set to what the others have: it counts from now on",
+      "the system's clock was set to the time of the others, and is used from now on",
     );
     this.#clock.adopt();
     for (const peer of this.#peers.values()) peer.ahead.length = peer.behind = 0;

@@ -14,9 +14,9 @@ export interface NexState {
   /** All memberships of the MAC, the one under Nex's key first. */
   memberships(mac: string): readonly Member[];
   membersOf(network: string): Member[];
-  /** Who has the address. */
+  /** The member with the address. */
   memberAt(address: string): Member | undefined;
-  /** Who has the fully qualified name: nearly always one, or one MAC in several networks. */
+  /** The members with the fully qualified name: nearly always one, or one MAC in several networks. */
   membersNamed(name: string): readonly Member[];
   /** The name of a member's network, also where that is gone; undefined where it is not known. */
   netOf(member: Member): string | undefined;

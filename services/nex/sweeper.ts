@@ -39,14 +39,14 @@ export function runSweeper(nex: Nex, { log, clock, takeOver = false, onSwept }: 
       if (takeOver && !nex.view.unreadable.misread && !isOurs()) {
         if (!failing) { for (const conflict of nex.conflicts()) log.warn(`taking over: ${conflict}`); }
         const changes = await nex.takeOver(stop.signal);
-        if (changes) log.info({ changes }, "took over what the old daemons left");
+        if (changes) log.info({ changes }, "took over the store of Nex's daemons");
         takenOver = !nex.view.unreadable.misread;
       }
       const count = await nex.sweep(surelyPast(clock), stop.signal);
       if (count) onSwept?.(count);
       failing = false;
     } catch (error) {
-      if (!failing) log.warn(`sweeping is put off: ${messageOf(error)}`);
+      if (!failing) log.warn(`the sweep has failed, and is tried again: ${messageOf(error)}`);
       failing = true;
     }
     first.resolve();

@@ -16,7 +16,7 @@ export function tellClock(daemon: Daemon, clock: Clocks, gives: boolean): void {
     const { uncompared } = clock;
     if (uncompared) {
       return {
-        what: `this clock is not compared with others' since ${
+        what: `this clock could not be compared with others' for ${
           Math.round(uncompared.ms / 1000)
         } s: ${uncompared.why}: no lease is ended${never}`,
         fix: "let its etcd user read and write /strand/clocks/, or see to etcd: docs/CAPACITY.md",

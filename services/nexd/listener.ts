@@ -98,7 +98,7 @@ export class Listener {
     return this.#opened[0]?.port ?? 0;
   }
 
-  /** What is wrong, for /readyz: connections cannot be accepted. */
+  /** The problem for /readyz, where connections cannot be accepted. */
   problem(): Problem | undefined {
     if (!this.#failing) return undefined;
     const { since, reason } = this.#failing;
