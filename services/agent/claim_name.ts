@@ -7,7 +7,7 @@ import type { SandStore } from "../store/sand_store.ts";
 import { bootId } from "./context.ts";
 import { hasEnded, type Hold, NameClaim } from "./name_claim.ts";
 import { networksIn } from "./namespaces.ts";
-import type { StateFile } from "./state_file.ts";
+import type { StateFile } from "./store_guard/state_file.ts";
 
 export interface ClaimNameOptions {
   /** The VTEP. */

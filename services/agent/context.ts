@@ -6,7 +6,7 @@ import type { Counters } from "./counters.ts";
 import type { Drift } from "./drift.ts";
 import type { HostKernel } from "./kernel/host.ts";
 import type { Prober } from "./probe/prober.ts";
-import type { Trust } from "./trust.ts";
+import type { Trust } from "./store_guard/hold.ts";
 
 /** What the parts of an agent have in common. */
 export interface Context {

@@ -4,7 +4,7 @@ import { networkProblem } from "../overlay/faults.ts";
 import type { Context } from "./context.ts";
 import { Laggards } from "./laggards.ts";
 import type { NameClaim } from "./name_claim.ts";
-import type { Trust } from "./trust.ts";
+import type { Trust } from "./store_guard/hold.ts";
 import type { UnderlayWatch } from "./underlay_watch.ts";
 import type { Workers } from "./workers.ts";
 

@@ -17,7 +17,7 @@ import { createCounters } from "./counters.ts";
 import { Faults } from "./faults.ts";
 import { listenLocally } from "./local.ts";
 import { answerTo, routeLabel, type Sources } from "./routes.ts";
-import { Streams } from "./streams.ts";
+import { Streams } from "../connect/streams.ts";
 
 export interface ApiServerOptions {
   readonly listen: HostPort;

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import type { RemoteAgent } from "../api.ts";
-import { HttpError } from "./answers.ts";
+import { HttpError } from "../http/answers.ts";
 import { addressesOf, forward } from "./forward.ts";
-import { NETWORK } from "./testing.ts";
+import { NETWORK } from "../http/testing.ts";
 
 const options = { tls: undefined, port: 9999, reachWithin: 1000, answerWithin: 300, silentFor: 60_000 };
 const where = { network: NETWORK, ip: "10.0.0.5", port: 80 };
@@ -87,7 +87,7 @@ Deno.test("forward() goes on from an agent that is frozen, and waits for one tha
 
   const alone = forward([frozen.agent], where, { ...patient, reachWithin: 300 }, never);
   await assert.rejects(alone, (error: HttpError) => {
-    assert.match(error.message, /frozen at .* gives no answer: it answers nobody/);
+    assert.match(error.message, /frozen at .* gives no answer: it answers no request/);
     return error.status === 502;
   });
 

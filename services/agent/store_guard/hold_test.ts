@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { Refusal } from "../common/refusal.ts";
+import { Refusal } from "../../common/refusal.ts";
 import { StateFile } from "./state_file.ts";
-import { Trust } from "./trust.ts";
+import { Trust } from "./hold.ts";
 
 function owner(hostname: string, prefix = "/sc-net", namespaces = "/var/run/netns/sc-ns-") {
   return { hostname, prefix, namespaces };

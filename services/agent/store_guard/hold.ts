@@ -1,6 +1,6 @@
-import { messageOf, Refusal } from "../common/refusal.ts";
-import { doubtOf, type Known, type Seen } from "./doubt.ts";
-import type { NameClaim } from "./name_claim.ts";
+import { messageOf, Refusal } from "../../common/refusal.ts";
+import type { NameClaim } from "../name_claim.ts";
+import { identityFault, type KnownStore, type SeenStore } from "./identity.ts";
 import type { StateFile } from "./state_file.ts";
 
 /** How often what was seen goes to disk, in ms. */
@@ -14,12 +14,12 @@ export interface TrustEvents {
 }
 
 /**
- * Whether this agent may act. It must believe the store (see {@link doubtOf}): while it does not, this host's networks
+ * Whether this agent may act. It must believe the store (see {@link identityFault}): while it does not, this host's networks
  * stay as they are, and nothing is written, until an operator says that the store is right. The host's name must also
  * be its own, see name_claim.ts.
  */
 export class Trust {
-  #known: Omit<Known, "networks"> | undefined;
+  #known: Omit<KnownStore, "networks"> | undefined;
   /** Networks that are set up here, as far as this agent has seen to it. */
   readonly #networks: Set<string>;
   #doubt: string | undefined;
@@ -35,7 +35,7 @@ export class Trust {
    */
   constructor(
     private readonly file: StateFile,
-    private readonly see: () => Seen,
+    private readonly see: () => SeenStore,
     private readonly events: TrustEvents,
     inKernel: Iterable<string> = [],
     private readonly claim?: Pick<NameClaim, "hold" | "sentence" | "confirmed">,
@@ -75,7 +75,7 @@ export class Trust {
   look(networks?: ReadonlySet<string>): boolean {
     if (this.#doubt !== undefined || this.claim?.confirmed() === false) return false;
     const seen = { ...this.see(), ...networks && { networks } };
-    const reason = doubtOf({ ...this.#known, networks: this.#networks }, seen);
+    const reason = identityFault({ ...this.#known, networks: this.#networks }, seen);
     if (reason !== undefined) {
       this.begin(reason);
       return false;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { End } from "../../common/http/ends.ts";
-import { join } from "./tunnel.ts";
+import { join } from "./join.ts";
 
 /** One end in memory: what is said to it comes out of `heard`, what it says is fed by `say`. */
 class FakeEnd implements End {

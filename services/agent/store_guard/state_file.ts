@@ -1,7 +1,7 @@
-import { type FileLock, tryLock } from "../../ffi/file_lock.ts";
-import { messageOf, reasonOf, Refusal } from "../common/refusal.ts";
+import { type FileLock, tryLock } from "../../../ffi/file_lock.ts";
+import { messageOf, reasonOf, Refusal } from "../../common/refusal.ts";
 import { z } from "zod";
-import type { Known } from "./doubt.ts";
+import type { KnownStore } from "./identity.ts";
 
 const contents = z.object({
   /** The host's name; absent in files of earlier versions, whose own name begins with it. */
@@ -32,7 +32,7 @@ export interface Left {
   readonly lock: string;
 }
 
-/** What an agent keeps on its host's disk: see {@link Known}. */
+/** What an agent keeps on its host's disk: see {@link KnownStore}. */
 export class StateFile {
   readonly path: string;
 
@@ -61,7 +61,7 @@ export class StateFile {
    * Undefined when nothing was kept yet.
    * @throws Refusal when what is there cannot be read: it must not be taken for nothing.
    */
-  load(): Known | undefined {
+  load(): KnownStore | undefined {
     return read(this.path);
   }
 
@@ -91,7 +91,7 @@ export class StateFile {
     }
   }
 
-  save(known: Known): void {
+  save(known: KnownStore): void {
     const part = `${this.path}.part`;
     const file = Deno.openSync(part, { create: true, truncate: true, write: true });
     try {

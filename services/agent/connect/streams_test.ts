@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { Refusal } from "../../common/refusal.ts";
-import { errorAnswer, HttpError } from "./answers.ts";
-import { open, readConnect } from "./connect.ts";
-import { fakeApi, NETWORK } from "./testing.ts";
+import { errorAnswer, HttpError } from "../http/answers.ts";
+import { fakeApi, NETWORK } from "../http/testing.ts";
+import { readConnect } from "./request.ts";
+import { connect } from "./streams.ts";
 
 const limits = { dialWithin: 1000, reachWithin: 1000, answerWithin: 1000, silentFor: 1000 };
 const options = { tls: undefined, port: 9999, ...limits };
@@ -51,17 +52,17 @@ Deno.test("readConnect() says what is wrong with any other target", () => {
   }
 });
 
-Deno.test("open() passes the agent's refusal on, and forwards nothing that was forwarded", async () => {
+Deno.test("connect() passes the agent's refusal on, and forwards nothing that was forwarded", async () => {
   const request = { network: NETWORK, ip: "10.0.0.5", port: 80, forwarded: true };
   const never = new AbortController().signal;
   const idle = fakeApi({ route: () => Promise.reject(new Refusal("invalid", "no active endpoint")) });
-  await assert.rejects(open(idle, request, options, never), /no active endpoint/);
+  await assert.rejects(connect(idle, request, options, never), /no active endpoint/);
   const elsewhere = fakeApi({
     route: () =>
       Promise.resolve({ kind: "remote", agents: [{ hostname: "b", apiHostname: "127.0.0.1:1", ip: "" }] }),
   });
   await assert.rejects(
-    open(elsewhere, request, options, never),
+    connect(elsewhere, request, options, never),
     (error) => error instanceof HttpError && error.status === 421,
   );
 });

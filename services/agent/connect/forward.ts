@@ -1,0 +1,146 @@
+/** CONNECT through another host's agent, where this host has no active endpoint of the network. */
+import { abortConnection } from "../../../ffi/abort.ts";
+import { abortable, delay } from "../../common/async.ts";
+import { formatHostPort, type HostPort, tryParseHostPort } from "../../common/host_port.ts";
+import { dial } from "../../common/http/dial.ts";
+import { type End, RestEnd } from "../../common/http/ends.ts";
+import { exchange, type HttpResponse } from "../../common/http/exchange.ts";
+import { reasonOf } from "../../common/refusal.ts";
+import type { TlsMaterial } from "../../common/tls.ts";
+import type { RemoteAgent } from "../api.ts";
+import { sentenceIn } from "../client/client.ts";
+import { HttpError } from "../http/answers.ts";
+import { type Destination, FORWARDED } from "./request.ts";
+
+export interface ForwardOptions {
+  /** What this agent shows others, and their authority; undefined: plain HTTP. */
+  readonly tls: TlsMaterial | undefined;
+  /** Where an agent listens whose API_HOSTNAME names no port. */
+  readonly port: number;
+  /** How long it may take to connect to an agent, and then until it answers, in ms. */
+  readonly reachWithin: number;
+  readonly answerWithin: number;
+  /**
+   * After so many ms of silence an agent is asked on another connection whether it answers at all: it may be waiting for
+   * its target, or its process may be stopped.
+   */
+  readonly silentFor: number;
+}
+
+/** Statuses of an agent that has tried to connect: another agent would meet the same. */
+const TRIED = [502, 504];
+/** The longest refusal that is read, in bytes. */
+const LONGEST_REFUSAL = 16_384;
+
+/**
+ * Has one of the agents connect to an address inside a network: each is asked in turn, until one has tried.
+ *
+ * @param signal Gives it up; its reason is thrown.
+ * @throws HttpError 502 or 504 with the sentence of the agent that tried, or 502 with what each of them said.
+ */
+export async function forward(
+  agents: readonly RemoteAgent[],
+  destination: Destination,
+  options: ForwardOptions,
+  signal: AbortSignal,
+): Promise<End> {
+  const failures: string[] = [];
+  for (const agent of agents) {
+    for (const address of addressesOf(agent, options.port)) {
+      const at = `${agent.hostname} at ${formatHostPort(address)}`;
+      let end: End;
+      try {
+        end = await connectTo(address, options, signal);
+      } catch (error) {
+        signal.throwIfAborted();
+        failures.push(`${at} cannot be reached: ${reasonOf(error)}`);
+        continue;
+      }
+      try {
+        const late = AbortSignal.timeout(options.answerWithin);
+        const { status, body, rest } = await unlessFrozen(
+          address,
+          options,
+          AbortSignal.any([signal, late]),
+          sendConnect(end, address, destination),
+        );
+        if (status === 200) return new RestEnd(rest, end);
+        const sentence = sentenceIn(new TextDecoder().decode(body)) ?? `it answers ${status}`;
+        if (TRIED.includes(status)) throw new HttpError(status, `${agent.hostname}: ${sentence}`);
+        end.close();
+        failures.push(`${at}: ${sentence}`);
+      } catch (error) {
+        end.close();
+        signal.throwIfAborted();
+        if (error instanceof HttpError) throw error;
+        failures.push(`${at} gives no answer: ${reasonOf(error)}`);
+      }
+      break;
+    }
+  }
+  throw new HttpError(502, `no agent of this network can be had to connect: ${failures.join("; ")}`);
+}
+
+/** A connection to an agent's API, with TLS where this agent has it. */
+async function connectTo(
+  address: HostPort,
+  { tls, reachWithin }: ForwardOptions,
+  signal: AbortSignal,
+): Promise<End> {
+  const late = AbortSignal.timeout(reachWithin);
+  try {
+    return await dial({ ...address, tls }, {
+      signal: AbortSignal.any([signal, late]),
+      abort: abortConnection,
+    });
+  } catch (error) {
+    throw late.aborted ? new Error(`no connection within ${reachWithin} ms`) : error;
+  }
+}
+
+function sendConnect(end: End, agent: HostPort, { network, ip, port }: Destination): Promise<HttpResponse> {
+  const query = new URLSearchParams({ ip, port: String(port) });
+  return exchange(end, {
+    method: "CONNECT",
+    target: `/networks/${network}?${query}`,
+    host: formatHostPort(agent),
+    headers: { [FORWARDED]: "1" },
+  }, { most: LONGEST_REFUSAL });
+}
+
+/** What an agent answers, unless it turns out that it answers no request at all. */
+async function unlessFrozen<T>(
+  address: HostPort,
+  options: ForwardOptions,
+  signal: AbortSignal,
+  answer: Promise<T>,
+): Promise<T> {
+  const over = new AbortController(), frozen = new AbortController();
+  const stop = AbortSignal.any([signal, over.signal]);
+  const askVersion = async () => {
+    await delay(options.silentFor, stop);
+    if (stop.aborted) return;
+    const late = AbortSignal.timeout(options.reachWithin);
+    const end = await connectTo(address, options, stop);
+    try {
+      const version = { method: "GET", target: "/version", host: formatHostPort(address) };
+      await abortable(exchange(end, version), AbortSignal.any([stop, late]));
+    } finally {
+      end.close();
+    }
+  };
+  askVersion().catch((cause) => stop.aborted || frozen.abort(new Error("it answers no request", { cause })));
+  try {
+    return await abortable(answer, AbortSignal.any([signal, frozen.signal]));
+  } finally {
+    over.abort();
+  }
+}
+
+/** Where an agent's API may be: where it says, or else at its VTEP. */
+export function addressesOf({ apiHostname, ip }: RemoteAgent, port: number): HostPort[] {
+  const named = tryParseHostPort(apiHostname, port);
+  const addresses = named ? [named] : [];
+  if (ip !== "" && named?.host !== ip) addresses.push({ host: ip, port: named?.port ?? port });
+  return addresses;
+}

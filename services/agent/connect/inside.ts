@@ -1,0 +1,51 @@
+/** Connections that are made from inside a container's network namespace. */
+import { abortConnection } from "../../../ffi/abort.ts";
+import { libc } from "../../../ffi/libc.ts";
+import { namespaceIdentity, openNamespace } from "../../../ffi/netns.ts";
+import { connectIn } from "../../../ffi/sockets_in.ts";
+import { ConnectionEnd, type End } from "../../common/http/ends.ts";
+import { messageOf, reasonOf } from "../../common/refusal.ts";
+import { HttpError } from "../http/answers.ts";
+import type { Destination } from "./request.ts";
+
+/** Where a network namespace is, and which one it is, as namespaceIdentity() says it. */
+export interface CheckedNamespace {
+  readonly netns: string;
+  readonly identity: string;
+}
+
+/**
+ * Connects from inside a namespace that was checked before. It is opened again for each connection, since a descriptor
+ * that is kept would keep the namespace alive.
+ *
+ * @param signal Gives it up; its reason is thrown.
+ * @throws HttpError 502 when the namespace is gone, or nothing answers there.
+ */
+export async function connectInside(
+  { netns, identity }: CheckedNamespace,
+  { ip, port }: Destination,
+  signal: AbortSignal,
+): Promise<End> {
+  let namespace: number;
+  try {
+    namespace = openNamespace(netns);
+  } catch (error) {
+    throw new HttpError(502, `the endpoint's network namespace cannot be entered: ${messageOf(error)}`);
+  }
+  try {
+    if (namespaceIdentity(namespace) !== identity) {
+      throw new HttpError(502, `the endpoint's network namespace is gone: another one is at ${netns}`);
+    }
+    const connection = await connectIn(namespace, { hostname: ip, port, signal });
+    // The kernel notices when the target's host has ended without a word.
+    connection.setKeepAlive(true);
+    connection.setNoDelay(true);
+    return new ConnectionEnd(connection, { abort: abortConnection });
+  } catch (error) {
+    signal.throwIfAborted();
+    if (error instanceof HttpError) throw error;
+    throw new HttpError(502, `no connection to ${ip}:${port} inside the network: ${reasonOf(error)}`);
+  } finally {
+    libc.close(namespace);
+  }
+}
