@@ -17,6 +17,7 @@ import { ClaimsSweeper } from "./claims_sweeper.ts";
 import type { Context } from "./context.ts";
 import { createCounters } from "./counters.ts";
 import { adoptEndpoints } from "./docker/adopt.ts";
+import type { DockerApi } from "./docker/api.ts";
 import { DockerEndpoints } from "./docker/endpoints.ts";
 import { servePlugin } from "./docker/plugin.ts";
 import { ForgottenEndpoints } from "./docker/sweeper.ts";
@@ -30,16 +31,15 @@ import { claimName } from "./claim_name.ts";
 import { networksIn, watchRemoved } from "./namespaces.ts";
 import { tellPeers } from "./probe/health.ts";
 import { Prober } from "./probe/prober.ts";
-import { StateFile } from "./store_guard/state_file.ts";
 import { Trust } from "./store_guard/hold.ts";
+import { releaseHold } from "./store_guard/release.ts";
+import { StateFile } from "./store_guard/state_file.ts";
 import { UnderlayWatch } from "./underlay_watch.ts";
 import { VethNames } from "./veth_names.ts";
 import { Workers } from "./workers.ts";
 
 /** How long to wait before etcd is asked again at the start, in ms. */
 const AGAIN = 500;
-/** How long a release waits for the host's name, in ms. */
-const PATIENCE = 5000;
 
 /** Runs the agent: this host's part of the overlay networks, and the API. */
 export function main(args: string[]): Promise<number> {
@@ -59,7 +59,7 @@ export function main(args: string[]): Promise<number> {
     const file = new StateFile(settings.stateDir, owner);
 
     const { endpoints, tls: etcdTls } = config.etcd;
-    const running: Running = {};
+    const running: Running = {}, parts: Parts = {};
     const onRelisted = () => void running.trust?.look();
     const store = openSandStore({
       endpoints,
@@ -73,15 +73,16 @@ export function main(args: string[]): Promise<number> {
     // Given back when nothing is left that could change anything.
     daemon.defer("the host's name", () => running.claim?.close());
     daemon.follow(store.mirror, { writer: store.committer });
-    const started = <T>(part: T | undefined): T => {
+    // The one gate in front of everything that is answered from: nothing is, until etcd was read and the name is ours.
+    const started = <K extends keyof Parts>(name: K): NonNullable<Parts[K]> => {
+      const part = parts[name];
       if (part) return part;
       if (running.claim?.hold) throw new Refusal("unavailable", running.claim.sentence);
       throw new Refusal("unavailable", `etcd at ${config.etcd.endpoints.join(", ")} was not reached yet`);
     };
     const dockerStarted = Promise.withResolvers<void>();
-    const api = gated(() => started(running.agent));
     const { listen } = settings;
-    const server = await serveAgentApi(api, {
+    const server = await serveAgentApi(() => started("api"), {
       listen,
       tls,
       port: listen.port,
@@ -92,14 +93,14 @@ export function main(args: string[]): Promise<number> {
       local: {
         path: settings.socket.path,
         required: settings.socket.configured,
-        attachments: gatedAttachments(() => started(running.attachments)),
+        attachments: () => started("attachments"),
       },
     });
     daemon.defer("API", () => server.close());
     daemon.check(() => server.problem());
     if (settings.docker.enabled) {
       const plugin = await servePlugin(
-        () => started(running.docker),
+        () => started("docker"),
         dockerStarted.promise,
         settings,
         tls,
@@ -119,24 +120,9 @@ export function main(args: string[]): Promise<number> {
       },
     });
     tellHold(daemon, claim, store.mirror, () => running.trust);
-    daemon.action("release", async () => {
-      const { trust, goOn } = running;
-      // Another etcd, say, does not have the claim yet.
-      for (
-        const started = performance.now();
-        claim.hold?.passing && performance.now() - started < PATIENCE;
-      ) {
-        await delay(AGAIN, daemon.stopping);
-      }
-      if (claim.hold) {
-        throw new Refusal("forbidden", `nothing to release: ${claim.hold.reason}; ${claim.hold.fix}`);
-      }
-      const doubt = trust?.storeDoubt;
-      if (!trust || !doubt) return "the agent is not on hold";
-      trust.release();
-      log.warn(`the hold is released: etcd is believed as it is; it was on hold because ${doubt.reason}`);
-      await goOn?.();
-      return "released: this host follows etcd again";
+    daemon.action("release", () => {
+      const { trust, goOn = () => Promise.resolve() } = running;
+      return releaseHold({ claim, trust, goOn, log, stopping: daemon.stopping });
     });
     await claim.first(daemon.stopping);
 
@@ -221,18 +207,19 @@ export function main(args: string[]): Promise<number> {
     await onceReached(() => workers.start(inKernel), daemon.stopping);
     prober.start(workers);
     const names = new VethNames();
-    running.agent = new Agent(context, workers, { ...settings, names });
-    running.attachments = new Attachments(running.agent, context, workers);
+    const agent = new Agent(context, workers, { ...settings, names });
     const graceMs = settings.addressGraceSeconds * 1000;
     const sweeper = new ClaimsSweeper(context, () => [...workers.all()].map(({ id }) => id), graceMs);
     daemon.defer("sweeper", () => sweeper.close());
     if (settings.docker.enabled) {
       const docker = new DockerEndpoints(context, workers, names, (network) => sweeper.look(network));
-      running.docker = docker;
+      parts.docker = docker;
       dockerStarted.resolve();
       const forgotten = new ForgottenEndpoints(context, docker, graceMs);
       daemon.defer("forgotten endpoints", () => forgotten.close());
     }
+    parts.api = agent;
+    parts.attachments = new Attachments(agent, context, workers);
     const checks = new Checks(context, workers, settings.checkEverySeconds * 1000, () => underlay.look());
     daemon.defer("checks", () => checks.close());
     log.info(
@@ -248,15 +235,19 @@ export function main(args: string[]): Promise<number> {
   });
 }
 
-/** What there is of an agent so far. */
+/** What there is of an agent so far, for what begins before it. */
 interface Running {
   claim?: NameClaim;
   trust?: Trust;
   /** After a hold: does what was left undone meanwhile. */
   goOn?: () => Promise<void>;
-  agent?: Agent;
-  attachments?: Attachments;
-  docker?: DockerEndpoints;
+}
+
+/** What answers requests, once it has started. */
+interface Parts {
+  api?: AgentApi;
+  attachments?: AttachmentsApi;
+  docker?: DockerApi;
 }
 
 /** @see {@link Running.goOn} */
@@ -288,28 +279,4 @@ async function refuseOtherPrefix(store: SandStore): Promise<void> {
     "invalid",
     `ETCD_PREFIX: nothing is under ${prefix} in etcd, and ${count} networks are under ${usual}: set ETCD_PREFIX=${usual}`,
   );
-}
-
-/** The API before there is anything to answer from. */
-function gated(agent: () => AgentApi): AgentApi {
-  return {
-    networks: () => agent().networks(),
-    network: (id) => agent().network(id),
-    trouble: (id) => agent().trouble(id),
-    createNetwork: async (request) => await agent().createNetwork(request),
-    deleteNetwork: async (id) => await agent().deleteNetwork(id),
-    endpoints: async (filter) => await agent().endpoints(filter),
-    createEndpoint: async (request) => await agent().createEndpoint(request),
-    deleteEndpoint: async (id, options) => await agent().deleteEndpoint(id, options),
-    route: async (network, address) => await agent().route(network, address),
-  };
-}
-
-function gatedAttachments(attachments: () => AttachmentsApi): AttachmentsApi {
-  return {
-    attach: async (request) => await attachments().attach(request),
-    detach: async (attachment) => await attachments().detach(attachment),
-    check: async (attachment, netns) => await attachments().check(attachment, netns),
-    collect: async (network, valid) => await attachments().collect(network, valid),
-  };
 }

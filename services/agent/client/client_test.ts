@@ -38,12 +38,12 @@ Deno.test("AgentClient reaches an agent by its Unix socket, and its refusals hav
       local: {
         path,
         required: true,
-        attachments: {
+        attachments: () => ({
           attach: () => Promise.resolve(attached),
           detach: () => Promise.reject(new Refusal("unavailable", "on hold")),
           check: () => Promise.resolve({ ...attached, problems: ["down"], missingRoutes: [] }),
           collect: () => Promise.resolve(["x"]),
-        },
+        }),
       },
     });
     const client = new AgentClient({ address: agentAddress(`unix:${path}`) });

@@ -29,7 +29,7 @@ export class Streams {
   readonly #clients = new Set<AheadEnd>();
 
   constructor(
-    private readonly api: AgentApi,
+    private readonly route: AgentApi["route"],
     private readonly options: ConnectOptions,
     private readonly counters: Counters,
     private readonly faults: Faults,
@@ -48,7 +48,7 @@ export class Streams {
     let inside: End, forwarded: boolean;
     try {
       const wanted = readConnect(target, request.headers);
-      inside = await connect(this.api, wanted, this.options, client.gone);
+      inside = await connect(this.route, wanted, this.options, client.gone);
       forwarded = wanted.forwarded;
     } catch (error) {
       if (client.gone.aborted) return client.close();
@@ -87,13 +87,13 @@ export class Streams {
  * @throws Refusal of the API; HttpError 502 when there is no connection, 504 when there was none in time.
  */
 export async function connect(
-  api: AgentApi,
+  routeTo: AgentApi["route"],
   request: ConnectRequest,
   options: ConnectOptions,
   gone: AbortSignal,
 ): Promise<End> {
   const { network, ip, port } = request;
-  const route = await api.route(network, Ip.parse(ip));
+  const route = await routeTo(network, Ip.parse(ip));
   gone.throwIfAborted();
   if (route.kind === "remote") {
     if (!request.forwarded) return await forward(route.agents, request, options, gone);

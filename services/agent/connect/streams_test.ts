@@ -56,13 +56,13 @@ Deno.test("connect() passes the agent's refusal on, and forwards nothing that wa
   const request = { network: NETWORK, ip: "10.0.0.5", port: 80, forwarded: true };
   const never = new AbortController().signal;
   const idle = fakeApi({ route: () => Promise.reject(new Refusal("invalid", "no active endpoint")) });
-  await assert.rejects(connect(idle, request, options, never), /no active endpoint/);
+  await assert.rejects(connect(idle.route, request, options, never), /no active endpoint/);
   const elsewhere = fakeApi({
     route: () =>
       Promise.resolve({ kind: "remote", agents: [{ hostname: "b", apiHostname: "127.0.0.1:1", ip: "" }] }),
   });
   await assert.rejects(
-    connect(elsewhere, request, options, never),
+    connect(elsewhere.route, request, options, never),
     (error) => error instanceof HttpError && error.status === 421,
   );
 });

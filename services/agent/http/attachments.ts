@@ -73,14 +73,14 @@ export const attachmentMethods: readonly string[] = Object.keys(handlers);
 
 /** Answers a request for /attachments. Throws HttpError with the header `strand-refusal`. */
 export async function answerAttachments(
-  attachments: AttachmentsApi,
+  attachments: () => AttachmentsApi,
   method: string,
   call: Call,
 ): Promise<Answer> {
   try {
     const handler = handlers[method];
     if (!handler) throw new HttpError(405, `/attachments does not take ${method}`);
-    return await handler(attachments, call);
+    return await handler(attachments(), call);
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
     throw new HttpError(statusOf[error.code], error.message, { [REFUSAL]: error.code });

@@ -32,7 +32,7 @@ async function ask(path: string, method: string, target: string, body?: unknown)
 
 Deno.test("the Unix socket has the whole API and attachments, for root alone; TCP has no attachments", async () => {
   const directory = await Deno.makeTempDir(), path = `${directory}/strand/agent.sock`, asked: unknown[] = [];
-  const local = { path, required: true, attachments: recorder(asked) };
+  const local = { path, required: true, attachments: () => recorder(asked) };
   {
     await using server = await testServer(fakeApi(), { local });
     assert.equal((Deno.lstatSync(path).mode ?? 0) & 0o777, 0o600);

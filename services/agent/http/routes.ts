@@ -17,11 +17,12 @@ import { readTarget } from "./target.ts";
 
 /** What the handlers answer from. */
 export interface Sources {
-  readonly api: AgentApi;
+  /** Throws Refusal "unavailable" until there is an API. */
+  readonly api: () => AgentApi;
   readonly report: () => Report;
   readonly metrics: Registry;
   /** Only for those who come through the Unix socket. */
-  readonly attachments?: AttachmentsApi;
+  readonly attachments?: () => AttachmentsApi;
 }
 
 /** A whole request, apart from its socket. */
@@ -57,37 +58,37 @@ const routes: Readonly<Record<string, Readonly<Record<string, Handler>>>> = {
   "/networks": {
     async GET({ api }, { query }) {
       const name = query.get("name");
-      const networks = (await api.networks()).filter((network) => !name || network.name === name);
+      const networks = (await api().networks()).filter((network) => !name || network.name === name);
       const shown = await Promise.all(
-        networks.map(async (network) => shownNetwork(network, await api.trouble(network.id))),
+        networks.map(async (network) => shownNetwork(network, await api().trouble(network.id))),
       );
       return json(200, { networks: shown });
     },
     async POST({ api }, { body }) {
-      const { network, warning } = await api.createNetwork(readNetworkRequest(body));
+      const { network, warning } = await api().createNetwork(readNetworkRequest(body));
       return json(201, { network: shownNetwork(network), ...(warning !== undefined && { warning }) });
     },
   },
   "/networks/ID": {
     async GET({ api }, { id }) {
-      const network = await api.network(networkId(id));
-      return json(200, { network: shownNetwork(network, await api.trouble(network.id)) });
+      const network = await api().network(networkId(id));
+      return json(200, { network: shownNetwork(network, await api().trouble(network.id)) });
     },
     async DELETE({ api }, { id }) {
-      await api.deleteNetwork(networkId(id));
+      await api().deleteNetwork(networkId(id));
       return nothing;
     },
   },
   "/endpoints": {
     async GET({ api }, { query }) {
-      const { endpoints, warning } = await api.endpoints(readFilter(query));
+      const { endpoints, warning } = await api().endpoints(readFilter(query));
       return json(200, {
         endpoints: endpoints.map(shownEndpoint),
         ...(warning !== undefined && { warning }),
       });
     },
     async POST({ api }, { body, query }) {
-      const { endpoint, pending } = await api.createEndpoint(readEndpointRequest(body, query));
+      const { endpoint, pending } = await api().createEndpoint(readEndpointRequest(body, query));
       return json(201, {
         endpoint: shownEndpoint(endpoint),
         ...(pending.length > 0 && { pending_hosts: pending }),
@@ -96,7 +97,7 @@ const routes: Readonly<Record<string, Readonly<Record<string, Handler>>>> = {
   },
   "/endpoints/ID": {
     async DELETE({ api }, { id, query }) {
-      await api.deleteEndpoint(pathId(id, "endpoint"), { force: readForce(query) });
+      await api().deleteEndpoint(pathId(id, "endpoint"), { force: readForce(query) });
       return nothing;
     },
   },

@@ -40,7 +40,8 @@ export interface LocalOptions {
   readonly path: string;
   /** False: without it the API is served all the same, and the log says why. */
   readonly required: boolean;
-  readonly attachments: AttachmentsApi;
+  /** As the `api` of serveAgentApi(). */
+  readonly attachments: () => AttachmentsApi;
 }
 
 /** In milliseconds. */
@@ -76,14 +77,15 @@ export interface ApiServer {
 /**
  * Serves the API, /healthz, /readyz and /metrics.
  *
+ * @param api Called for each request that needs it; throws Refusal "unavailable" until there is an API.
  * @throws Refusal when the address, or a local way in that is required, cannot be listened on.
  */
-export async function serveAgentApi(api: AgentApi, options: ApiServerOptions): Promise<ApiServer> {
+export async function serveAgentApi(api: () => AgentApi, options: ApiServerOptions): Promise<ApiServer> {
   const { listen, tls, port, names = [], log, report, metrics, local } = options;
   const limits = { ...usual, ...options.limits };
   const counters = createCounters(metrics), faults = new Faults(log);
   const streams = new Streams(
-    api,
+    async (network, address) => await api().route(network, address),
     {
       tls,
       port,
@@ -146,13 +148,14 @@ export async function serveAgentApi(api: AgentApi, options: ApiServerOptions): P
     await Promise.all(servers.map((server) => server.close()));
   };
 
+  const sources = { api, report, metrics };
   const listener = listenOn(listen, "HTTP_HOST and PORT");
-  open(listener, { name: "the API", most: connectionLimit(4096, 1 / 4), tls }, { api, report, metrics });
+  open(listener, { name: "the API", most: connectionLimit(4096, 1 / 4), tls }, sources);
   if (local) {
     const { path, required, attachments } = local;
     try {
       const most = connectionLimit(1024, 1 / 16);
-      open(await listenLocally(path), { name: path, most }, { api, report, metrics, attachments });
+      open(await listenLocally(path), { name: path, most }, { ...sources, attachments });
     } catch (error) {
       if (required) {
         await close();

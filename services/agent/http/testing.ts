@@ -81,7 +81,7 @@ export async function testServer(
   options: Partial<ApiServerOptions> = {},
 ): Promise<ApiServer & { lines: string[]; metrics: Registry } & AsyncDisposable> {
   const { log, lines } = keptLog(), metrics = new Registry();
-  const server = await serveAgentApi(api, {
+  const server = await serveAgentApi(() => api, {
     listen: { host: "127.0.0.1", port: 0 },
     tls: undefined,
     port: 9999,
