@@ -177,6 +177,16 @@ Deno.test("messages that docs/TROUBLE.md quotes are in the code", () => {
   assert.deepEqual(unknown, []);
 });
 
+Deno.test("the documentation says who does what: a client, a program, an operator", () => {
+  const vague = [...pages, ...manual].filter(([path]) => path !== "CHANGELOG.md").flatMap(([path, text]) =>
+    // What a message says is quoted as it is.
+    [...text.replace(/`[^`]*`/g, "").matchAll(/\b(whoever|nobody|somebody)\b/gi)].map(([word]) =>
+      `${path}: ${word}`
+    )
+  );
+  assert.deepEqual(vague, []);
+});
+
 /** A page's text without its markup. */
 const plain = (name: string) =>
   (manual.get(name) ?? "").replaceAll("\\-", "-").replace(/\\f[A-Z]|^\.[A-Z]+ /gm, "");
