@@ -88,13 +88,15 @@ Deno.test("links between the pages lead to what is there", () => {
 });
 
 Deno.test("files and folders that the documentation names are there", () => {
-  const named = /`((?:cli|services|ffi|proto|tests|deploy|docs|examples|\.ci)\/[\w./-]*)`/g;
+  const named =
+    /`((?:cli|services|ffi|proto|tests|deploy|docs|examples|\.ci)\/[\w./-]*)`|\b((?:cli|services|ffi|proto|tests)\/[\w/]+\.ts)\b/g;
   const absent: string[] = [];
   let count = 0;
   for (const [path, text] of pages) {
     // What was once there stays in the history.
     if (path === "CHANGELOG.md") continue;
-    for (const [, file = ""] of text.matchAll(named)) {
+    for (const [, quoted, typed] of text.matchAll(named)) {
+      const file = quoted ?? typed ?? "";
       count++;
       if (!exists(file)) absent.push(`${path}: ${file}`);
     }
