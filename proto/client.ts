@@ -1,5 +1,5 @@
 import { type ChannelCredentials, Client, type ClientOptions } from "@grpc/grpc-js";
-import { nexService } from "./service.ts";
+import { encode, rpcs } from "./codec.ts";
 import type { NexMethods, Sent } from "./types.ts";
 
 /** A connection to a server of the Nex API. */
@@ -27,17 +27,17 @@ export function nexClient(
   return {
     call: (method, request, timeout) =>
       new Promise((resolve, reject) => {
-        const { path, requestSerialize, responseDeserialize } = nexService[method];
+        const { path, request: sent, response: received } = rpcs[method];
         const deadline = timeout === undefined ? {} : { deadline: Date.now() + timeout };
         client.makeUnaryRequest(
           path,
-          requestSerialize,
-          responseDeserialize,
+          (message: object) => encode(sent, message),
+          (bytes) => received.decode(bytes) as NexMethods[typeof method][1],
           request,
           deadline,
           (error, response) => {
             if (error) reject(error);
-            else resolve(response);
+            else resolve(response as NexMethods[typeof method][1]);
           },
         );
       }),

@@ -1,9 +1,12 @@
+/** The service of nex.proto for a server: what grpc-js and its reflection ask for. */
 import { Buffer } from "node:buffer";
 import type { handleUnaryCall, MethodDefinition, ServiceDefinition } from "@grpc/grpc-js";
 import type { PackageDefinition } from "@grpc/proto-loader";
-import { descriptorSet, rpcs } from "./descriptor.ts";
+import { BinaryReader } from "@bufbuild/protobuf/wire";
+import { encode, type Rpc, rpcs } from "./codec.ts";
+import { descriptorSet } from "./gen/descriptor.ts";
+import { decodeRequest } from "./request_check.ts";
 import type { NexMethods, Sent } from "./types.ts";
-import { decode, decodeRequest, encode } from "./wire.ts";
 
 /** What a server of the API gives to `server.addService(nexService, handlers)`. */
 export type NexHandlers = {
@@ -12,18 +15,18 @@ export type NexHandlers = {
 
 /** The service `nex.Nex`; its messages look as types.ts says. */
 export const nexService = Object.fromEntries(
-  Object.entries(rpcs).map(([name, types]) => [name, method(name, ...types)]),
+  Object.entries(rpcs).map(([name, rpc]) => [name, method(rpc)]),
 ) as unknown as ServiceDefinition<NexHandlers>;
 
-function method(name: string, request: string, response: string): MethodDefinition<object, object> {
+function method({ path, request, response }: Rpc): MethodDefinition<object, object> {
   return {
-    path: `/nex.Nex/${name}`,
+    path,
     requestStream: false,
     responseStream: false,
     requestSerialize: (message) => encode(request, message),
     requestDeserialize: (bytes) => decodeRequest(request, bytes),
     responseSerialize: (message) => encode(response, message),
-    responseDeserialize: (bytes) => decode(response, bytes),
+    responseDeserialize: (bytes) => response.decode(bytes),
   };
 }
 
@@ -33,16 +36,10 @@ export function nexPackage(): PackageDefinition {
   return { "nex.proto": { format: "Protocol Buffer 3 EnumDescriptorProto", type: {}, fileDescriptorProtos } };
 }
 
-/** The FileDescriptorProtos in a FileDescriptorSet: field 1, length-delimited, again and again. */
+/** The FileDescriptorProtos in a FileDescriptorSet, whose one field they are. */
 function* filesOf(set: Buffer): Generator<Buffer> {
-  for (let at = 0; at < set.length;) {
-    at++; // the tag
-    let length = 0;
-    for (let shift = 0;; shift += 7) {
-      const byte = set[at++] ?? 0;
-      length |= (byte & 127) << shift;
-      if (byte < 128) break;
-    }
-    yield set.subarray(at, at += length);
+  for (const reader = new BinaryReader(set); reader.pos < reader.len;) {
+    reader.tag();
+    yield Buffer.from(reader.bytes());
   }
 }

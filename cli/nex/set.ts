@@ -45,7 +45,7 @@ export function addSetNetwork(set: Command, session: Session): void {
   };
   for (const [name, argument, field] of texts) {
     property(name, `set its ${name}; "" clears it`).argument(argument)
-      .action((name: string, value: string) => update({ name, [field]: { value } }));
+      .action((name: string, value: string) => update({ name, [field]: value }));
   }
   for (const [name, what, field] of ranges) {
     property(name, `set ${what}, both ends included`).argument("<begin>").argument("<end>")
@@ -67,7 +67,7 @@ export function addSetNetwork(set: Command, session: Session): void {
     });
   property("duration", "set how long its leases last").argument("<seconds>")
     .action((name: string, digits: string) =>
-      update({ name, leaseDuration: { value: wholeNumber("duration", digits) } })
+      update({ name, leaseDuration: wholeNumber("duration", digits) })
     );
 }
 
@@ -85,7 +85,7 @@ export function addSetMember(set: Command, session: Session): void {
       update(net, { mac, ip4: { address } }, force)
     );
   member.command("name").description("set its name").argument("<net>").argument("<mac>").argument("<name>")
-    .action((net: string, mac: string, value: string) => update(net, { mac, name: { value } }));
+    .action((net: string, mac: string, value: string) => update(net, { mac, name: value }));
 }
 
 function wholeNumber(field: string, text: string): number {

@@ -67,7 +67,7 @@ Deno.test("a name has a thousand members at most, and a warning names three of t
   );
   const last = [{ ...member(mac(1000)), name: "other" }];
   await AddMembers({ net: "mini", list: last, force: false });
-  const update = [{ mac: mac(1000), name: { value: "www" }, ip4: null, ip6: null }];
+  const update = [{ mac: mac(1000), name: "www", ip4: null, ip6: null }];
   await assert.rejects(async () => await UpdateMembers({ net: "mini", list: update, force: false }), full);
   const members = [{ net: "mini", list: [member(mac(1000), true)], force: true }];
   await assert.rejects(async () => await Apply({ networks: [], members, dryRun: false }), full);

@@ -84,7 +84,7 @@ export function listFrom(message: proto.MemberList): MemberListRequest {
 export function updateFrom(message: proto.MemberUpdate): MemberUpdate {
   return {
     mac: message.mac,
-    name: message.name?.value,
+    name: message.name ?? undefined,
     ip4: message.ip4?.address,
     ip6: message.ip6?.address,
   };
@@ -95,7 +95,6 @@ export function updateFrom(message: proto.MemberUpdate): MemberUpdate {
  * "absent" values, then gain the "present" ones that they do not contain. An option replaces the one with its number.
  */
 export function updatedNetwork(record: NetworkRecord, update: proto.NetworkUpdateRequest): NetworkRecord {
-  const text = (wrapped: proto.StringValue | null, old: string | undefined) => wrapped ? wrapped.value : old;
   // A client with other field numbers sends values that are no addresses.
   const addresses = (list: string[], field: string) =>
     list.map((address) => Ip.parse(address, `network ${update.name}: ${field}`).toString());
@@ -107,19 +106,19 @@ export function updatedNetwork(record: NetworkRecord, update: proto.NetworkUpdat
   };
   return compact({
     ...record,
-    subnet4: text(update.subnet4, record.subnet4),
-    subnet6: text(update.subnet6, record.subnet6),
-    dhcp4server: text(update.dhcp4server, record.dhcp4server),
-    dhcp6server: text(update.dhcp6server, record.dhcp6server),
+    subnet4: update.subnet4 ?? record.subnet4,
+    subnet6: update.subnet6 ?? record.subnet6,
+    dhcp4server: update.dhcp4server ?? record.dhcp4server,
+    dhcp6server: update.dhcp6server ?? record.dhcp6server,
     Range4: rangeFrom(update.Range4) ?? record.Range4,
     Range6: rangeFrom(update.Range6) ?? record.Range6,
     gateways: set("gateways"),
     nameservers: set("nameservers"),
     options: updatedOptions(record.options ?? [], update),
-    domain: text(update.domain, record.domain),
+    domain: update.domain ?? record.domain,
     macRange: rangeFrom(update.macRange) ?? record.macRange,
-    siaddr: text(update.siaddr, record.siaddr),
-    lease_duration: update.leaseDuration ? update.leaseDuration.value || undefined : record.lease_duration,
+    siaddr: update.siaddr ?? record.siaddr,
+    lease_duration: update.leaseDuration === null ? record.lease_duration : update.leaseDuration || undefined,
   });
 }
 

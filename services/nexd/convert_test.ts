@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import type { AddNetworkRequest, NetworkUpdateRequest } from "../../proto/types.ts";
-import { decodeRequest, encode } from "../../proto/wire.ts";
+import { encode } from "../../proto/codec.ts";
+import { AddNetworkRequest, NetworkUpdateRequest } from "../../proto/gen/nex.ts";
+import { decodeRequest } from "../../proto/request_check.ts";
 import { readMember } from "../nex/member.ts";
 import { heldTo, memberTo, networkFrom, updatedNetwork } from "./convert.ts";
 
@@ -19,8 +20,8 @@ const before = {
 function updated(update: string | object) {
   const sent = typeof update === "string"
     ? Buffer.from(update, "hex")
-    : encode("NetworkUpdateRequest", { name: "mini", ...update });
-  return updatedNetwork(before, decodeRequest("NetworkUpdateRequest", sent) as NetworkUpdateRequest);
+    : encode(NetworkUpdateRequest, { name: "mini", ...update });
+  return updatedNetwork(before, decodeRequest(NetworkUpdateRequest, sent));
 }
 
 Deno.test("updatedNetwork() adds what is present and takes away what is absent, each in its place", () => {
@@ -39,16 +40,16 @@ Deno.test("updatedNetwork() adds what is present and takes away what is absent, 
     ],
     [{ optionsAbsent: [{ number: 66 }] }, { options: [before.options[1]] }],
     [{ optionsAbsent: [{ number: 66, value: "other" }] }, {}],
-    [{ domain: { value: "b.net" } }, { domain: "b.net" }],
+    [{ domain: "b.net" }, { domain: "b.net" }],
     [{ macRange: { begin: "a", end: "b" } }, { macRange: { begin: "a", end: "b" } }],
-    [{ siaddr: { value: "10.0.0.5" } }, { siaddr: "10.0.0.5" }],
-    [{ leaseDuration: { value: 900 } }, { lease_duration: 900 }],
+    [{ siaddr: "10.0.0.5" }, { siaddr: "10.0.0.5" }],
+    [{ leaseDuration: 900 }, { lease_duration: 900 }],
   ];
   for (const [update, change] of cases) {
     assert.deepEqual(updated(update), { ...before, ...change }, JSON.stringify(update));
   }
   const { domain: _, ...without } = before;
-  assert.deepEqual(updated({ domain: { value: "" } }), without);
+  assert.deepEqual(updated({ domain: "" }), without);
 });
 
 Deno.test("updatedNetwork() refuses what a client with other field numbers sends, and names the field", () => {
@@ -72,8 +73,8 @@ Deno.test("updatedNetwork() refuses an option that is given twice", () => {
 
 Deno.test("networkFrom() refuses a MAC range without its ends", () => {
   for (const macRange of [{}, { begin: "02:00:00:00:00:01" }]) {
-    const bytes = encode("AddNetworkRequest", { network: { name: "mini", macRange } });
-    const { network } = decodeRequest("AddNetworkRequest", bytes) as AddNetworkRequest;
+    const bytes = encode(AddNetworkRequest, { network: { name: "mini", macRange } });
+    const { network } = decodeRequest(AddNetworkRequest, bytes);
     assert.throws(() => network && networkFrom(network), {
       code: "invalid",
       message: "network mini: macrange: not a range with begin and end (field 12)",

@@ -1,17 +1,11 @@
 import assert from "node:assert/strict";
+import { type ResponseOp, TxnRequest, TxnResponse } from "../../proto/gen/etcd.ts";
 import { StoreCommitter } from "./commit.ts";
 import type { Connection } from "./connection.ts";
 import { UnknownOutcome } from "./errors.ts";
 import type { Plan } from "./types.ts";
-import { Reader, Writer } from "./wire.ts";
 
 const FENCE = "/strand/fence/test";
-
-interface Answer {
-  readonly holds: boolean;
-  readonly nested: readonly Answer[];
-  readonly found: readonly [key: string, modRevision: number][];
-}
 
 /** Applies transactions as etcd does, as far as plans use them: compares, puts, removals and nested transactions. */
 class TinyEtcd {
@@ -23,40 +17,27 @@ class TinyEtcd {
 
   apply(bytes: Uint8Array): Uint8Array {
     const next = this.revision + 1;
-    const answer = this.#txn(bytes, new Map(this.keys), next);
+    const answer = this.#txn(TxnRequest.decode(bytes), new Map(this.keys), next);
     if ([...this.keys.values()].includes(next)) this.revision = next;
-    const writer = new Writer();
-    const header = writer.begin(1);
-    writer.number(3, this.revision);
-    writer.end(header);
-    write(writer, answer);
-    return writer.finish();
+    const header = { clusterId: 0n, memberId: 0n, revision: BigInt(this.revision) };
+    return TxnResponse.encode({ ...answer, header }).finish();
   }
 
-  #txn(bytes: Uint8Array, before: ReadonlyMap<string, number>, revision: number): Answer {
-    const reader = new Reader(bytes);
-    const ops: [kind: number, body: Uint8Array][] = [], reads: string[] = [];
-    let holds = true;
-    for (let field; (field = reader.next());) {
-      const inner = new Reader(reader.bytes());
-      if (field === 1) {
-        inner.next(), inner.number(), inner.next();
-        const key = inner.text();
-        inner.next();
-        holds &&= (before.get(key) ?? 0) === inner.number();
-      } else {
-        const kind = inner.next(), body = inner.bytes();
-        if (field === 2) ops.push([kind, body]);
-        else reads.push(firstText(body));
-      }
+  #txn(request: TxnRequest, before: ReadonlyMap<string, number>, revision: number): TxnResponse {
+    const version = (key: string) => BigInt(before.get(key) ?? 0);
+    const succeeded = request.compare.every(({ key, modRevision }) => version(key) === modRevision);
+    const responses: ResponseOp[] = [];
+    for (const op of succeeded ? request.success : request.failure) {
+      const { requestTxn, requestPut, requestDeleteRange, requestRange } = op;
+      if (requestTxn) responses.push({ responseTxn: this.#txn(requestTxn, before, revision) });
+      if (requestPut) this.#write(requestPut.key, true, revision);
+      if (requestDeleteRange) this.#write(requestDeleteRange.key, false, revision);
+      if (!requestRange) continue;
+      const { key } = requestRange, modRevision = version(key);
+      const kvs = modRevision ? [{ key, createRevision: 0n, modRevision, value: null }] : [];
+      responses.push({ responseRange: { header: null, kvs, more: false } });
     }
-    if (!holds) return { holds, nested: [], found: reads.map((key) => [key, before.get(key) ?? 0]) };
-    const nested: Answer[] = [];
-    for (const [kind, body] of ops) {
-      if (kind === 4) nested.push(this.#txn(body, before, revision));
-      else this.#write(firstText(body), kind === 2, revision);
-    }
-    return { holds, nested, found: [] };
+    return { header: null, succeeded, responses };
   }
 
   #write(key: string, put: boolean, revision: number): void {
@@ -64,32 +45,6 @@ class TinyEtcd {
     else this.writes.push(key);
     if (put) this.keys.set(key, revision);
     else this.keys.delete(key);
-  }
-}
-
-function firstText(body: Uint8Array): string {
-  const reader = new Reader(body);
-  reader.next();
-  return reader.text();
-}
-
-/** The fields of a TxnResponse behind its header. */
-function write(writer: Writer, { holds, nested, found }: Answer): void {
-  if (holds) writer.flag(2);
-  const within = (field: number, fill: () => void) => {
-    const mark = writer.begin(field);
-    fill();
-    writer.end(mark);
-  };
-  for (const answer of nested) within(3, () => within(4, () => write(writer, answer)));
-  for (const [key, modRevision] of found) {
-    if (!modRevision) continue;
-    within(3, () =>
-      within(1, () =>
-        within(2, () => {
-          writer.text(1, key);
-          writer.number(3, modRevision);
-        })));
   }
 }
 

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
+import { TxnResponse } from "../../proto/gen/etcd.ts";
 import { Refusal } from "../common/refusal.ts";
 import type { Connection } from "./connection.ts";
 import { Fence } from "./fence.ts";
-import { Writer } from "./wire.ts";
 
 /** An etcd that grants leases and writes the fence's key, unless `fails` says otherwise. */
 function setUp() {
@@ -21,11 +21,8 @@ function setUp() {
     },
     async txn() {
       await Promise.resolve(called("put"));
-      const writer = new Writer(), header = writer.begin(1);
-      writer.number(3, ++state.revision);
-      writer.end(header);
-      writer.flag(2);
-      return writer.finish();
+      const header = { clusterId: 0n, memberId: 0n, revision: BigInt(++state.revision) };
+      return TxnResponse.encode({ header, succeeded: true, responses: [] }).finish();
     },
   };
   return { calls, ids, state, fence: new Fence(connection as Connection, "/fence") };

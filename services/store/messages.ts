@@ -1,6 +1,17 @@
-/** etcd's messages (api/etcdserverpb/rpc.proto, 3.4), as far as the store uses them. */
+/**
+ * Between what the store asks and is told, and etcd's messages, whose codec is generated from proto/etcd.proto. Revisions, which
+ * are bigints there, are numbers here: exact up to 2^53, which a write every microsecond reaches after 285 years.
+ */
+import { BinaryWriter } from "@bufbuild/protobuf/wire";
+import {
+  Compare_CompareResult as CompareResult,
+  Compare_CompareTarget as CompareTarget,
+  Event_EventType as EventType,
+  RangeRequest_SortOrder as SortOrder,
+  RangeRequest_SortTarget as SortTarget,
+} from "../../proto/gen/etcd.ts";
+import * as etcd from "../../proto/gen/etcd.ts";
 import type { Guard, Plan } from "./types.ts";
-import { Reader, Writer } from "./wire.ts";
 
 /** Which store answered, and at which revision. */
 export interface Header {
@@ -83,33 +94,44 @@ export function rangeUnder(name: string): { readonly key: string; readonly end?:
   return name.endsWith("/") ? { key: name, end: prefixEnd(name) } : { key: name };
 }
 
-/** The bytes of an etcdserverpb.RangeRequest. */
-export function encodeRange(request: RangeRequest): Uint8Array {
-  const writer = new Writer();
-  rangeFields(writer, request);
-  return writer.finish();
+let writer = new BinaryWriter();
+/** So many bytes a writer may keep for the next message. */
+const KEPT_BYTES = 65_536;
+
+/** The bytes of a message. They are written by one writer, which keeps its buffer: to grow a new one takes longer than to write. */
+function encode<T>(codec: etcd.MessageFns<T>, message: T): Uint8Array {
+  const own = writer;
+  // One that throws is left with half a message in it.
+  writer = new BinaryWriter();
+  const bytes = codec.encode(message, own).finish();
+  if (bytes.length <= KEPT_BYTES) writer = own;
+  return bytes;
 }
 
-function rangeFields(writer: Writer, request: RangeRequest): void {
-  writer.text(1, request.key);
-  if (request.end !== undefined) writer.text(2, request.end);
-  if (request.limit) writer.number(3, request.limit);
-  if (request.revision) writer.number(4, request.revision);
-  if (request.serializable) writer.flag(7);
-  if (request.keysOnly) writer.flag(8);
+/** The bytes of an etcdserverpb.RangeRequest. */
+export function encodeRange(request: RangeRequest): Uint8Array {
+  return encode(etcd.RangeRequest, rangeOf(request));
+}
+
+function rangeOf(request: RangeRequest): etcd.RangeRequest {
+  const { key, end = "", limit, revision, keysOnly = false, serializable = false } = request;
+  return {
+    key,
+    rangeEnd: end,
+    limit: limit ? BigInt(limit) : 0n,
+    revision: revision ? BigInt(revision) : 0n,
+    sortOrder: SortOrder.NONE,
+    sortTarget: SortTarget.KEY,
+    serializable,
+    keysOnly,
+    minModRevision: 0n,
+  };
 }
 
 /** Several ranges, read at one revision: a transaction without a condition. */
 export function encodeRanges(requests: readonly RangeRequest[]): Uint8Array {
-  const writer = new Writer();
-  for (const request of requests) {
-    const op = writer.begin(2);
-    const range = writer.begin(1);
-    rangeFields(writer, request);
-    writer.end(range);
-    writer.end(op);
-  }
-  return writer.finish();
+  const success = requests.map((request) => ({ requestRange: rangeOf(request) }));
+  return encode(etcd.TxnRequest, { compare: [], success, failure: [] });
 }
 
 /**
@@ -117,9 +139,7 @@ export function encodeRanges(requests: readonly RangeRequest[]): Uint8Array {
  * one more guard.
  */
 export function encodeTxn(plan: Plan, fence?: Guard): Uint8Array {
-  const writer = new Writer();
-  txnFields(writer, plan, fence);
-  return writer.finish();
+  return encode(etcd.TxnRequest, txnOf(plan, fence));
 }
 
 /**
@@ -127,73 +147,59 @@ export function encodeTxn(plan: Plan, fence?: Guard): Uint8Array {
  * succeed when the fence has moved: none of the plans is looked at then.
  */
 export function encodeSharedTxn(plans: readonly Plan[], fence?: Guard): Uint8Array {
-  const writer = new Writer();
-  if (fence) compareModRevision(writer, fence);
-  for (const plan of plans) {
-    const op = writer.begin(2);
-    const txn = writer.begin(4);
-    txnFields(writer, plan);
-    writer.end(txn);
-    writer.end(op);
-  }
-  return writer.finish();
+  const compare = fence ? [unchanged(fence)] : [];
+  const success = plans.map((plan) => ({ requestTxn: txnOf(plan) }));
+  return encode(etcd.TxnRequest, { compare, success, failure: [] });
 }
 
-const MOD = 2, LESS = 2, DESCEND = 2, SORT_BY_MOD = 3;
-
-function compareModRevision(writer: Writer, { key, modRevision }: Guard): void {
-  const compare = writer.begin(1);
-  writer.number(2, MOD);
-  writer.text(3, key);
-  writer.number(6, modRevision);
-  writer.end(compare);
+/** Holds as long as the key has this mod revision. */
+function unchanged({ key, modRevision }: Guard): etcd.Compare {
+  return {
+    result: CompareResult.EQUAL,
+    target: CompareTarget.MOD,
+    key,
+    modRevision: BigInt(modRevision),
+    rangeEnd: "",
+  };
 }
 
-function readModRevision(writer: Writer, { key }: Guard): void {
-  const request = writer.begin(3);
-  const range = writer.begin(1);
-  rangeFields(writer, { key, keysOnly: true });
-  writer.end(range);
-  writer.end(request);
+function modRevisionOf({ key }: Guard): etcd.RequestOp {
+  return { requestRange: rangeOf({ key, keysOnly: true }) };
 }
 
-function txnFields(writer: Writer, plan: Plan, fence?: Guard): void {
-  if (fence) compareModRevision(writer, fence);
-  for (const guard of plan.guards) compareModRevision(writer, guard);
-  for (const { prefix, unchangedSince } of plan.prefixGuards ?? []) {
-    const compare = writer.begin(1);
-    writer.number(1, LESS);
-    writer.number(2, MOD);
-    writer.text(3, prefix);
-    writer.number(6, unchangedSince + 1);
-    writer.text(64, prefixEnd(prefix));
-    writer.end(compare);
+function txnOf({ guards, prefixGuards = [], ops }: Plan, fence?: Guard): etcd.TxnRequest {
+  const compare: etcd.Compare[] = [], success: etcd.RequestOp[] = [], failure: etcd.RequestOp[] = [];
+  if (fence) {
+    compare.push(unchanged(fence));
+    failure.push(modRevisionOf(fence));
   }
-  for (const op of plan.ops) {
-    const request = writer.begin(2);
-    const kind = writer.begin("put" in op ? 2 : 3);
-    if ("put" in op) {
-      writer.text(1, op.put);
-      writer.text(2, op.value);
-      if (op.lease !== undefined) writer.id(3, op.lease);
-    } else {
-      writer.text(1, op.remove);
-    }
-    writer.end(kind);
-    writer.end(request);
+  for (const guard of guards) {
+    compare.push(unchanged(guard));
+    failure.push(modRevisionOf(guard));
   }
-  if (fence) readModRevision(writer, fence);
-  for (const guard of plan.guards) readModRevision(writer, guard);
-  for (const { prefix, unchangedSince } of plan.prefixGuards ?? []) {
-    const request = writer.begin(3);
-    const range = writer.begin(1);
-    rangeFields(writer, { key: prefix, end: prefixEnd(prefix), limit: 1, keysOnly: true });
-    writer.number(5, DESCEND);
-    writer.number(6, SORT_BY_MOD);
-    writer.number(10, unchangedSince + 1);
-    writer.end(range);
-    writer.end(request);
+  for (const { prefix, unchangedSince } of prefixGuards) {
+    const after = BigInt(unchangedSince + 1), rangeEnd = prefixEnd(prefix);
+    compare.push({
+      result: CompareResult.LESS,
+      target: CompareTarget.MOD,
+      key: prefix,
+      modRevision: after,
+      rangeEnd,
+    });
+    const newest = rangeOf({ key: prefix, end: rangeEnd, limit: 1, keysOnly: true });
+    newest.sortOrder = SortOrder.DESCEND;
+    newest.sortTarget = SortTarget.MOD;
+    newest.minModRevision = after;
+    failure.push({ requestRange: newest });
   }
+  for (const op of ops) {
+    success.push(
+      "put" in op
+        ? { requestPut: { key: op.put, value: op.value, lease: op.lease ?? 0n } }
+        : { requestDeleteRange: { key: op.remove } },
+    );
+  }
+  return { compare, success, failure };
 }
 
 /** What the failure branch found, as guards: the guarded keys first, then what stands under guarded prefixes; not the fence. */
@@ -207,185 +213,111 @@ export function currentOf(plan: Plan, found: ReadonlyMap<string, number>, fence?
 
 /** Follows {@link rangeUnder} a name from `startRevision` on; events come in order, marked with `watchId`. */
 export function encodeWatchCreate(name: string, startRevision: number, watchId: number): Uint8Array {
-  const { key, end } = rangeUnder(name);
-  const writer = new Writer();
-  const create = writer.begin(1);
-  writer.text(1, key);
-  if (end !== undefined) writer.text(2, end);
-  writer.number(3, startRevision);
-  writer.number(7, watchId);
-  writer.flag(8);
-  writer.end(create);
-  return writer.finish();
+  const { key, end = "" } = rangeUnder(name);
+  const createRequest = {
+    key,
+    rangeEnd: end,
+    startRevision: BigInt(startRevision),
+    watchId: BigInt(watchId),
+    fragment: true,
+  };
+  return encode(etcd.WatchRequest, { createRequest });
 }
 
 /** Asks how far everything on the stream has been told: the answer belongs to no watcher, and has nothing but a header. */
 export function encodeWatchProgress(): Uint8Array {
-  const writer = new Writer();
-  writer.end(writer.begin(3));
-  return writer.finish();
+  return encode(etcd.WatchRequest, { progressRequest: {} });
 }
 
 /** Ends what {@link encodeWatchCreate} began. */
 export function encodeWatchCancel(watchId: number): Uint8Array {
-  const writer = new Writer();
-  const cancel = writer.begin(2);
-  writer.number(1, watchId);
-  writer.end(cancel);
-  return writer.finish();
+  return encode(etcd.WatchRequest, { cancelRequest: { watchId: BigInt(watchId) } });
 }
 
-/** Reads an etcdserverpb.RangeResponse. Throws RangeError for bytes that are none. */
+/** Reads an etcdserverpb.RangeResponse. Throws Error for bytes that are none. */
 export function decodeRange(bytes: Uint8Array): RangeResponse {
-  return readRange(new Reader(bytes));
+  return rangeFrom(etcd.RangeResponse.decode(bytes));
 }
 
-function readRange(reader: Reader): RangeResponse {
-  let header = noHeader, more = false;
-  const kvs: KeyValue[] = [];
-  for (let field; (field = reader.next());) {
-    if (field === 1) header = readHeader(reader);
-    else if (field === 2) kvs.push(readKeyValue(reader));
-    else if (field === 3) more = reader.flag();
-    else reader.skip();
-  }
-  return { header, kvs, more };
+function rangeFrom({ header, kvs, more }: etcd.RangeResponse): RangeResponse {
+  return { header: headerFrom(header), kvs: kvs.map(keyValueFrom), more };
 }
 
-/** Reads the answer to {@link encodeRanges} of `count` requests. Throws RangeError for bytes that are none. */
+/** Reads the answer to {@link encodeRanges} of `count` requests. Throws Error for bytes that are none. */
 export function decodeRanges(bytes: Uint8Array, count: number): RangeResponse[] {
-  const reader = new Reader(bytes);
-  const ranges: RangeResponse[] = [];
-  let header = noHeader;
-  for (let field; (field = reader.next());) {
-    if (field === 1) header = readHeader(reader);
-    else if (field === 3) {
-      const op = reader.enter();
-      for (let kind; (kind = reader.next());) {
-        if (kind !== 1) {
-          reader.skip();
-          continue;
-        }
-        const range = reader.enter();
-        ranges.push(readRange(reader));
-        reader.leave(range);
-      }
-      reader.leave(op);
-    } else reader.skip();
-  }
+  const { header, responses } = etcd.TxnResponse.decode(bytes);
+  const ranges = responses.flatMap(({ responseRange }) => responseRange ?? []);
   if (ranges.length !== count) throw new RangeError(`${ranges.length} of ${count} ranges were answered`);
   // Only the transaction as a whole says who answers.
-  return ranges.map((range) => ({ ...range, header }));
+  return ranges.map((range) => rangeFrom({ ...range, header }));
 }
 
-/** Reads an etcdserverpb.TxnResponse and those nested in it. Throws RangeError for bytes that are none. */
+/** Reads an etcdserverpb.TxnResponse and those nested in it. Throws Error for bytes that are none. */
 export function decodeTxn(bytes: Uint8Array): TxnResponse {
-  return readTxn(new Reader(bytes));
+  return txnFrom(etcd.TxnResponse.decode(bytes));
 }
 
 const nothing: ReadonlyMap<string, number> = new Map();
 
-function readTxn(reader: Reader): TxnResponse {
-  let header = noHeader, succeeded = false;
+function txnFrom({ header, succeeded, responses }: etcd.TxnResponse): TxnResponse {
   let found: Map<string, number> | undefined;
   const nested: TxnResponse[] = [];
-  for (let field; (field = reader.next());) {
-    if (field === 1) header = readHeader(reader);
-    else if (field === 2) succeeded = reader.flag();
-    else if (field === 3) {
-      const op = reader.enter();
-      for (let kind; (kind = reader.next());) {
-        if (kind !== 1 && kind !== 4) {
-          reader.skip();
-          continue;
-        }
-        const inner = reader.enter();
-        if (kind === 4) nested.push(readTxn(reader));
-        else for (const kv of readRange(reader).kvs) (found ??= new Map()).set(kv.key, kv.modRevision);
-        reader.leave(inner);
-      }
-      reader.leave(op);
-    } else reader.skip();
+  for (const { responseTxn, responseRange } of responses) {
+    if (responseTxn) nested.push(txnFrom(responseTxn));
+    if (!responseRange) continue;
+    for (const { key, modRevision } of responseRange.kvs) (found ??= new Map()).set(key, Number(modRevision));
   }
-  return { header, succeeded, found: found ?? nothing, nested };
+  return { header: headerFrom(header), succeeded, found: found ?? nothing, nested };
 }
 
-/** Reads an etcdserverpb.WatchResponse. Throws RangeError for bytes that are none. */
+/** Reads an etcdserverpb.WatchResponse. Throws Error for bytes that are none. */
 export function decodeWatch(bytes: Uint8Array): WatchResponse {
-  const reader = new Reader(bytes);
-  let header = noHeader, watchId = 0, created = false, canceled = false;
-  let compactRevision = 0, cancelReason = "", fragment = false;
-  const events: WatchEvent[] = [];
-  for (let field; (field = reader.next());) {
-    if (field === 1) header = readHeader(reader);
-    else if (field === 2) watchId = reader.number();
-    else if (field === 3) created = reader.flag();
-    else if (field === 4) canceled = reader.flag();
-    else if (field === 5) compactRevision = reader.number();
-    else if (field === 6) cancelReason = reader.text();
-    else if (field === 7) fragment = reader.flag();
-    else if (field === 11) events.push(readEvent(reader));
-    else reader.skip();
-  }
-  return { header, watchId, created, canceled, compactRevision, cancelReason, fragment, events };
+  const { header, watchId, created, canceled, compactRevision, cancelReason, fragment, events } = etcd
+    .WatchResponse.decode(bytes);
+  return {
+    header: headerFrom(header),
+    watchId: Number(watchId),
+    created,
+    canceled,
+    compactRevision: Number(compactRevision),
+    cancelReason,
+    fragment,
+    events: events.map(eventFrom),
+  };
 }
 
-/** Reads an etcdserverpb.StatusResponse. Throws RangeError for bytes that are none. */
+/** Reads an etcdserverpb.StatusResponse. Throws Error for bytes that are none. */
 export function decodeStatus(bytes: Uint8Array): StatusResponse {
-  const reader = new Reader(bytes);
-  const errors: string[] = [];
-  let header = { ...noHeader, memberId: 0n }, version = "", dbSize = 0, leader = 0n;
-  for (let field; (field = reader.next());) {
-    if (field === 1) header = readHeader(reader);
-    else if (field === 2) version = reader.text();
-    else if (field === 3) dbSize = reader.number();
-    else if (field === 4) leader = reader.id();
-    else if (field === 8) errors.push(reader.text().trim());
-    else reader.skip();
-  }
-  return { header, version, dbSize, leader, errors };
+  const { header, version, dbSize, leader, errors } = etcd.StatusResponse.decode(bytes);
+  return {
+    header: headerFrom(header),
+    version,
+    dbSize: Number(dbSize),
+    leader,
+    errors: errors.map((error) => error.trim()),
+  };
 }
 
-function readEvent(reader: Reader): WatchEvent {
-  const outer = reader.enter();
-  let removed = false, kv: KeyValue | undefined;
-  for (let field; (field = reader.next());) {
-    if (field === 1) removed = reader.number() === 1;
-    else if (field === 2) kv = readKeyValue(reader);
-    else reader.skip();
-  }
-  reader.leave(outer);
+function eventFrom({ type, kv }: etcd.Event): WatchEvent {
   if (!kv) throw new RangeError("a watch event names no key");
-  return { removed, kv };
+  return { removed: type === EventType.DELETE, kv: keyValueFrom(kv) };
 }
 
-const noHeader: Header = { clusterId: 0n, revision: 0 };
+const noHeader = { clusterId: 0n, memberId: 0n, revision: 0 };
 
-function readHeader(reader: Reader): Header & { readonly memberId: bigint } {
-  const outer = reader.enter();
-  let clusterId = 0n, memberId = 0n, revision = 0;
-  for (let field; (field = reader.next());) {
-    if (field === 1) clusterId = reader.id();
-    else if (field === 2) memberId = reader.id();
-    else if (field === 3) revision = reader.number();
-    else reader.skip();
-  }
-  reader.leave(outer);
-  return { clusterId, memberId, revision };
+function headerFrom(header: etcd.ResponseHeader | null): Header & { readonly memberId: bigint } {
+  if (!header) return noHeader;
+  const { clusterId, memberId, revision } = header;
+  return { clusterId, memberId, revision: Number(revision) };
 }
 
 const noValue: Uint8Array = new Uint8Array();
 
-function readKeyValue(reader: Reader): KeyValue {
-  const outer = reader.enter();
-  let key = "", value = noValue, createRevision = 0, modRevision = 0;
-  for (let field; (field = reader.next());) {
-    if (field === 1) key = reader.text();
-    else if (field === 2) createRevision = reader.number();
-    else if (field === 3) modRevision = reader.number();
-    else if (field === 5) value = reader.bytes();
-    else reader.skip();
-  }
-  reader.leave(outer);
-  return { key, value, createRevision, modRevision };
+function keyValueFrom({ key, value, createRevision, modRevision }: etcd.KeyValue): KeyValue {
+  return {
+    key,
+    value: value ?? noValue,
+    createRevision: Number(createRevision),
+    modRevision: Number(modRevision),
+  };
 }

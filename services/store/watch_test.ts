@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { EventEmitter } from "node:events";
+import { Event_EventType as EventType, WatchResponse as RpcWatchResponse } from "../../proto/gen/etcd.ts";
 import type { Connection } from "./connection.ts";
 import type { WatchEvent, WatchResponse } from "./messages.ts";
 import type { Part } from "./parts.ts";
 import { Doubt, Responses, Watch } from "./watch.ts";
-import { Writer } from "./wire.ts";
 
 function event(key: string, modRevision: number): WatchEvent {
   return { removed: false, kv: { key, value: new Uint8Array(), createRevision: modRevision, modRevision } };
@@ -112,21 +112,12 @@ async function openWatch() {
   const watch = await Watch.open(connection as unknown as Connection, 7n, { created() {}, events() {} });
   let answers = 0;
   const answer = async (watchId: bigint, revision: number, created = false, event?: number) => {
-    const writer = new Writer(), header = writer.begin(1);
-    writer.number(1, 7);
-    writer.number(3, revision);
-    writer.end(header);
-    writer.id(2, watchId);
-    if (created) writer.flag(3);
-    if (event !== undefined) {
-      const mark = writer.begin(11), kv = writer.begin(2);
-      writer.text(1, "/a/x");
-      writer.number(2, event);
-      writer.number(3, event);
-      writer.end(kv);
-      writer.end(mark);
-    }
-    stream.emit("data", writer.finish());
+    const header = { clusterId: 7n, memberId: 0n, revision: BigInt(revision) };
+    const kv = (at: bigint) => ({ key: "/a/x", createRevision: at, modRevision: at, value: null });
+    const events = event === undefined ? [] : [{ type: EventType.PUT, kv: kv(BigInt(event)) }];
+    const more = { canceled: false, compactRevision: 0n, cancelReason: "", fragment: false };
+    const bytes = RpcWatchResponse.encode({ header, watchId, created, ...more, events }).finish();
+    stream.emit("data", bytes);
     await settled();
   };
   /** Answers the oldest request that was not answered yet: true if there was one. */

@@ -1,8 +1,8 @@
 /** Connections to etcd that a test can meddle with, and what is done to etcd behind a store's back. */
+import { CompactionRequest } from "../../proto/gen/etcd.ts";
 import { Connection, type ListOptions, type Page } from "../../services/store/connection.ts";
 import { Member, type RawStream } from "../../services/store/member.ts";
 import { decodeWatch } from "../../services/store/messages.ts";
-import { Writer } from "../../services/store/wire.ts";
 
 /** Its watch loses every event of one key, as etcd's sometimes does. */
 export class Forgetful extends Connection {
@@ -35,10 +35,8 @@ export class Listed extends Connection {
 /** Forgets what was before the revision. */
 export async function compact(endpoint: string, revision: number): Promise<void> {
   const member = new Member(endpoint, undefined);
-  const writer = new Writer();
-  writer.number(1, revision);
-  writer.flag(2);
+  const request = CompactionRequest.encode({ revision: BigInt(revision), physical: true }).finish();
   await member.connect();
-  await member.call("/etcdserverpb.KV/Compact", writer.finish(), 5_000);
+  await member.call("/etcdserverpb.KV/Compact", request, 5_000);
   member.close();
 }
