@@ -15,7 +15,7 @@ export const protobufFileName = "etcd.proto";
  * Changed: messages and fields that the store neither sends nor reads are left out, and are skipped when etcd
  * sends them; mvccpb's messages stand in this package; a key, and a value that is sent, are strings here where etcd has bytes,
  * for ours are UTF-8 and the two are the same on the wire; a value that is read is optional, so that none is made for
- * each key of a listing without values.
+ * each key of a listing without values, and a key's revisions are numbers, of which the reader refuses those above 2^53 - 1.
  */
 
 export interface ResponseHeader {
@@ -26,8 +26,8 @@ export interface ResponseHeader {
 
 export interface KeyValue {
   key: string;
-  createRevision: bigint;
-  modRevision: bigint;
+  createRevision: number;
+  modRevision: number;
   value?: Uint8Array | null | undefined;
 }
 
@@ -278,7 +278,7 @@ export const ResponseHeader: MessageFns<ResponseHeader> = {
 };
 
 function createBaseKeyValue(): KeyValue {
-  return { key: "", createRevision: 0n, modRevision: 0n, value: null };
+  return { key: "", createRevision: 0, modRevision: 0, value: null };
 }
 
 export const KeyValue: MessageFns<KeyValue> = {
@@ -286,17 +286,17 @@ export const KeyValue: MessageFns<KeyValue> = {
     if (message.key !== "") {
       writer.uint32(10).string(message.key);
     }
-    if (message.createRevision !== 0n) {
-      if (BigInt.asIntN(64, message.createRevision) !== message.createRevision) {
-        throw new globalThis.Error("value provided for field message.createRevision of type int64 too large");
+    if (message.createRevision !== 0) {
+      if (BigInt.asIntN(64, BigInt(message.createRevision)) !== BigInt(message.createRevision)) {
+        throw new globalThis.Error("value provided for field BigInt(message.createRevision) of type int64 too large");
       }
-      writer.uint32(16).int64(message.createRevision);
+      writer.uint32(16).int64(BigInt(message.createRevision));
     }
-    if (message.modRevision !== 0n) {
-      if (BigInt.asIntN(64, message.modRevision) !== message.modRevision) {
-        throw new globalThis.Error("value provided for field message.modRevision of type int64 too large");
+    if (message.modRevision !== 0) {
+      if (BigInt.asIntN(64, BigInt(message.modRevision)) !== BigInt(message.modRevision)) {
+        throw new globalThis.Error("value provided for field BigInt(message.modRevision) of type int64 too large");
       }
-      writer.uint32(24).int64(message.modRevision);
+      writer.uint32(24).int64(BigInt(message.modRevision));
     }
     if (message.value !== undefined && message.value !== null) {
       writer.uint32(42).bytes(message.value);
@@ -330,7 +330,7 @@ export const KeyValue: MessageFns<KeyValue> = {
               break;
             }
 
-            message.createRevision = reader.int64() as bigint;
+            message.createRevision = longToNumber(reader.int64());
             continue;
           }
           case 3: {
@@ -338,7 +338,7 @@ export const KeyValue: MessageFns<KeyValue> = {
               break;
             }
 
-            message.modRevision = reader.int64() as bigint;
+            message.modRevision = longToNumber(reader.int64());
             continue;
           }
           case 5: {
@@ -1989,6 +1989,17 @@ export const StatusResponse: MessageFns<StatusResponse> = {
     }
   },
 };
+
+function longToNumber(int64: { toString(): string }): number {
+  const num = globalThis.Number(int64);
+  if (num > globalThis.Number.MAX_SAFE_INTEGER) {
+    throw new globalThis.Error("Value is larger than Number.MAX_SAFE_INTEGER");
+  }
+  if (num < globalThis.Number.MIN_SAFE_INTEGER) {
+    throw new globalThis.Error("Value is smaller than Number.MIN_SAFE_INTEGER");
+  }
+  return num;
+}
 
 export interface MessageFns<T> {
   encode(message: T, writer?: BinaryWriter): BinaryWriter;

@@ -18,7 +18,7 @@ const modules = {
   "nex.proto":
     `${options},forceLong=number,outputServices=generic-definitions,outputTypeAnnotations=static-only`,
   "etcd.proto":
-    `${options},forceLong=bigint,outputServices=none,outputPartialMethods=false,removeEnumPrefix=true`,
+    `${options},forceLong=bigint,outputServices=none,outputPartialMethods=false,removeEnumPrefix=true,useJsTypeOverride=true`,
 };
 
 /** Every file of proto/gen by its name in there, with its text. Throws Error when a generator cannot be had or fails. */
@@ -67,7 +67,7 @@ async function* filesUnder(folder: string, within = ""): AsyncGenerator<string> 
 
 /**
  * ts-proto's decoders stop without a word at a tag of 0 or a group's end, and a field of an inner message may reach into the
- * outer one. Here each throws RangeError for that.
+ * outer one. Here each throws RangeError for that. Numbers come from bigints as they are: ts-proto writes them out and reads them again.
  */
 function strict(name: string, text: string): string {
   const stops = /if \(\(tag & 7\) === 4 \|\| tag === 0\) \{\n\s+break;\n\s+\}/g;
@@ -78,6 +78,7 @@ function strict(name: string, text: string): string {
     if (found !== decoders) throw new Error(`${name}: ${found} of ${decoders} decoders match ${pattern}`);
   }
   return text
+    .replace("globalThis.Number(int64.toString())", "globalThis.Number(int64)")
     .replace(
       stops,
       `if ((tag & 7) === 4 || tag >>> 3 === 0) {

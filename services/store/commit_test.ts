@@ -24,8 +24,8 @@ class TinyEtcd {
   }
 
   #txn(request: TxnRequest, before: ReadonlyMap<string, number>, revision: number): TxnResponse {
-    const version = (key: string) => BigInt(before.get(key) ?? 0);
-    const succeeded = request.compare.every(({ key, modRevision }) => version(key) === modRevision);
+    const version = (key: string) => before.get(key) ?? 0;
+    const succeeded = request.compare.every(({ key, modRevision }) => BigInt(version(key)) === modRevision);
     const responses: ResponseOp[] = [];
     for (const op of succeeded ? request.success : request.failure) {
       const { requestTxn, requestPut, requestDeleteRange, requestRange } = op;
@@ -34,7 +34,7 @@ class TinyEtcd {
       if (requestDeleteRange) this.#write(requestDeleteRange.key, false, revision);
       if (!requestRange) continue;
       const { key } = requestRange, modRevision = version(key);
-      const kvs = modRevision ? [{ key, createRevision: 0n, modRevision, value: null }] : [];
+      const kvs = modRevision ? [{ key, createRevision: 0, modRevision, value: null }] : [];
       responses.push({ responseRange: { header: null, kvs, more: false } });
     }
     return { header: null, succeeded, responses };

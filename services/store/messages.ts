@@ -1,6 +1,6 @@
 /**
  * Between what the store asks and is told, and etcd's messages, whose codec is generated from proto/etcd.proto. Revisions, which
- * are bigints there, are numbers here: exact up to 2^53, which a write every microsecond reaches after 285 years.
+ * are mostly bigints there, are numbers here: exact up to 2^53, which a write every microsecond reaches after 285 years.
  */
 import { BinaryWriter } from "@bufbuild/protobuf/wire";
 import {
@@ -265,7 +265,7 @@ function txnFrom({ header, succeeded, responses }: etcd.TxnResponse): TxnRespons
   for (const { responseTxn, responseRange } of responses) {
     if (responseTxn) nested.push(txnFrom(responseTxn));
     if (!responseRange) continue;
-    for (const { key, modRevision } of responseRange.kvs) (found ??= new Map()).set(key, Number(modRevision));
+    for (const { key, modRevision } of responseRange.kvs) (found ??= new Map()).set(key, modRevision);
   }
   return { header: headerFrom(header), succeeded, found: found ?? nothing, nested };
 }
@@ -313,11 +313,8 @@ function headerFrom(header: etcd.ResponseHeader | null): Header & { readonly mem
 
 const noValue: Uint8Array = new Uint8Array();
 
-function keyValueFrom({ key, value, createRevision, modRevision }: etcd.KeyValue): KeyValue {
-  return {
-    key,
-    value: value ?? noValue,
-    createRevision: Number(createRevision),
-    modRevision: Number(modRevision),
-  };
+/** The message itself: a listing has many. */
+function keyValueFrom(kv: etcd.KeyValue): KeyValue {
+  kv.value ??= noValue;
+  return kv as KeyValue;
 }

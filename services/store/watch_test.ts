@@ -113,8 +113,8 @@ async function openWatch() {
   let answers = 0;
   const answer = async (watchId: bigint, revision: number, created = false, event?: number) => {
     const header = { clusterId: 7n, memberId: 0n, revision: BigInt(revision) };
-    const kv = (at: bigint) => ({ key: "/a/x", createRevision: at, modRevision: at, value: null });
-    const events = event === undefined ? [] : [{ type: EventType.PUT, kv: kv(BigInt(event)) }];
+    const kv = (at: number) => ({ key: "/a/x", createRevision: at, modRevision: at, value: null });
+    const events = event === undefined ? [] : [{ type: EventType.PUT, kv: kv(event) }];
     const more = { canceled: false, compactRevision: 0n, cancelReason: "", fragment: false };
     const bytes = RpcWatchResponse.encode({ header, watchId, created, ...more, events }).finish();
     stream.emit("data", bytes);
