@@ -2,14 +2,16 @@
  * `deno task compile [--arch x64|arm64] [--out DIRECTORY]`: Strand as one program, into `dist/` when no other
  * directory is named. A link to it called nex, nexd, sand-agent… is that command.
  */
+import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { messageOf, Refusal } from "../../services/common/refusal.ts";
+import { version } from "../../services/common/version.ts";
 import { capture } from "./capture.ts";
 import { copyProgram } from "./folder.ts";
 import { outDirectory } from "./out.ts";
 import { epochOf } from "./pack.ts";
-import { targetOf } from "./target.ts";
+import { isHost, type Target, targetOf } from "./target.ts";
 
 /** What is read or started at run time under a name that no import says. */
 const read = ["services/dnsd/worker.ts", "examples/mini.yml"];
@@ -20,16 +22,24 @@ const read = ["services/dnsd/worker.ts", "examples/mini.yml"];
  */
 const v8Flags = "--v8-flags=--max-semi-space-size=2,--optimize-for-size";
 
+/** What Deno says of itself, and its runtime stub, which knows no options, does not. */
+const denosHelp = "A modern JavaScript and TypeScript runtime";
+
 async function main(): Promise<void> {
   const { values } = parseArgs({ options: { arch: { type: "string" }, out: { type: "string" } } });
   const target = targetOf(values.arch);
   const stub = Deno.env.get("DENORT_BIN");
   if (stub) {
-    await Deno.stat(stub).catch((error) => {
+    const bytes = await readFile(stub).catch((error) => {
       throw new Refusal("invalid", `DENORT_BIN: ${stub} cannot be read: ${messageOf(error)}`, {
         cause: error,
       });
     });
+    if (bytes.includes(denosHelp)) {
+      // The program would be Deno, whatever is put behind it.
+      const message = `DENORT_BIN: ${stub} is Deno itself: name its runtime stub, ${stubOf(target)}`;
+      throw new Refusal("invalid", message);
+    }
   } else {
     // Deno would look for a file without a name.
     Deno.env.delete("DENORT_BIN");
@@ -57,12 +67,12 @@ async function main(): Promise<void> {
       "+",
     ]);
     await compile(work, target.triple).catch((error) => {
-      throw messageOf(error).includes("Setting up base binary") && !stub
-        ? noRuntime(target.triple, error)
-        : error;
+      throw messageOf(error).includes("Setting up base binary") && !stub ? noRuntime(target, error) : error;
     });
     // It may be another file system.
     await Deno.copyFile(`${work}/strand`, `${program}.part`);
+    if (isHost(target)) await start(`${program}.part`);
+    else console.error(`compile: it was not started, since it is for ${target.arch}`);
     await Deno.rename(`${program}.part`, program);
   } finally {
     await Deno.remove(`${program}.part`).catch((error) => {
@@ -91,9 +101,22 @@ async function compile(work: string, triple: string): Promise<void> {
   ], { cwd: work });
 }
 
-function noRuntime(triple: string, cause: unknown): Refusal {
-  const message =
-    `Deno's runtime stub could not be downloaded: set DENORT_BIN to denort ${Deno.version.deno} for ${triple}`;
+/** Starts the program once: a stub of another version makes one that compiles and does not run. */
+async function start(program: string): Promise<void> {
+  const said = (await capture([program, "--version"])).trim();
+  if (said === `strand ${version}`) return;
+  throw new Refusal(
+    "invalid",
+    `what was compiled says "${said}" to --version, in place of "strand ${version}"`,
+  );
+}
+
+function stubOf({ triple }: Target): string {
+  return `denort ${Deno.version.deno} for ${triple}`;
+}
+
+function noRuntime(target: Target, cause: unknown): Refusal {
+  const message = `Deno's runtime stub could not be downloaded: set DENORT_BIN to ${stubOf(target)}`;
   return new Refusal("unavailable", message, { cause });
 }
 

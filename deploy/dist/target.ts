@@ -8,6 +8,8 @@ export interface Target {
   readonly arch: "x64" | "arm64";
   /** As `deno compile --target` calls it. */
   readonly triple: string;
+  /** As Debian calls it. */
+  readonly debian: "amd64" | "arm64";
   /** The npm package that holds Deno for it. */
   readonly denoPackage: string;
   /** In the header of its programs: ELF's e_machine. */
@@ -15,10 +17,17 @@ export interface Target {
 }
 
 const targets: readonly Target[] = [
-  { arch: "x64", triple: "x86_64-unknown-linux-gnu", denoPackage: "@deno/linux-x64-glibc", machine: 62 },
+  {
+    arch: "x64",
+    triple: "x86_64-unknown-linux-gnu",
+    debian: "amd64",
+    denoPackage: "@deno/linux-x64-glibc",
+    machine: 62,
+  },
   {
     arch: "arm64",
     triple: "aarch64-unknown-linux-gnu",
+    debian: "arm64",
     denoPackage: "@deno/linux-arm64-glibc",
     machine: 183,
   },
@@ -32,7 +41,8 @@ export function targetOf(arch: string | undefined): Target {
   throw invalid(`--arch: "${arch ?? Deno.build.arch}" is none of ${known}`);
 }
 
-function isHost({ triple }: Target): boolean {
+/** True: a program for it can be started here. */
+export function isHost({ triple }: Target): boolean {
   return triple === Deno.build.target;
 }
 

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
+import { version } from "../../services/common/version.ts";
 import { run } from "../lab/host.ts";
 import { onMachine, PLACE } from "./machine.ts";
 import { unpack } from "./unpack.ts";
@@ -7,8 +8,13 @@ import { unpack } from "./unpack.ts";
 const script = fileURLToPath(new URL("../../deploy/dist/compile.ts", import.meta.url));
 const program = `strand-linux-${Deno.build.arch === "x86_64" ? "x64" : "arm64"}`;
 
-// Deno itself stands in for its stub: what is put behind it is the same, but it is not started from there.
-const stub = { DENORT_BIN: Deno.execPath() };
+/** A program that stands in for Deno's stub: what is put behind it is the same, but it says `said` and runs none of it. */
+async function stubIn(directory: string, said = `strand ${version}`): Promise<Record<string, string>> {
+  const path = `${directory}/stub`;
+  const source = `#include <stdio.h>\nint main(void) { puts("${said}"); return 0; }\n`;
+  await run(["gcc", "-x", "c", "-o", path, "-"], { stdin: source });
+  return { DENORT_BIN: path };
+}
 
 /** `deno task compile` where nothing can be downloaded; `first` is a shell's work before it. */
 function compile(out: string, env: Record<string, string>, first = ":") {
@@ -32,11 +38,33 @@ Deno.test("compile: without Deno's runtime stub one sentence says what to set", 
     assert.equal(none.code, 1);
     const absent = await compile(out, { DENORT_BIN: "/nonexistent" });
     assert.match(absent.stderr, /^compile: DENORT_BIN: \/nonexistent cannot be read: [^\n]+\n$/);
-    const full = await compile("/mnt", stub, "mount -t tmpfs -o size=20m tmpfs /mnt");
-    assert.match(full.stderr, /^compile: No space left on device [^\n]+\n$/);
     assert.deepEqual([...Deno.readDirSync(out)], []);
   } finally {
     await Deno.remove(out, { recursive: true });
+  }
+});
+
+Deno.test("compile: what is not the stub, or makes no program that starts, is refused, and nothing is left", async () => {
+  const work = await Deno.makeTempDir({ prefix: "strand compile test " });
+  const out = `${work}/out`;
+  try {
+    const deno = await compile(out, { DENORT_BIN: Deno.execPath() });
+    assert.equal(
+      deno.stderr,
+      `compile: DENORT_BIN: ${Deno.execPath()} is Deno itself: name its runtime stub, denort ${Deno.version.deno} for ${Deno.build.target}\n`,
+    );
+    assert.deepEqual([deno.code, deno.stdout], [1, ""]);
+    const other = await compile(out, await stubIn(work, "deno 1"));
+    assert.equal(
+      other.stderr,
+      `compile: what was compiled says "deno 1" to --version, in place of "strand ${version}"\n`,
+    );
+    assert.deepEqual([other.code, other.stdout], [1, ""]);
+    const full = await compile("/mnt", await stubIn(work), "mount -t tmpfs -o size=4m tmpfs /mnt");
+    assert.match(full.stderr, /^compile: No space left on device [^\n]+\n$/);
+    assert.deepEqual([...Deno.readDirSync(out)], []);
+  } finally {
+    await Deno.remove(work, { recursive: true });
   }
 });
 
@@ -46,6 +74,7 @@ Deno.test("compile: the same each time, and what is put behind the stub is all t
   try {
     await t.step("two are the same, byte for byte", async () => {
       await Deno.mkdir(`${out}/first`);
+      const stub = await stubIn(out);
       // Of the two, one goes to another file system than it is made in.
       const elsewhere = `mount -t tmpfs tmpfs /mnt`, back = `cp /mnt/${program} '${out}/first'`;
       const first = await compile("/mnt", stub, `${elsewhere}; trap "${back}" EXIT`);
