@@ -1,5 +1,6 @@
 /** The one program: `strand COMMAND`, or a link called nex, nexd, sand-agent… whose name is the command. */
 import { closest } from "../services/common/closest.ts";
+import { errorPriority } from "../services/common/journal.ts";
 import { messageOf, printable, Refusal } from "../services/common/refusal.ts";
 import { UsageError } from "../services/common/usage.ts";
 import { version } from "../services/common/version.ts";
@@ -45,7 +46,7 @@ function find(name: string): Command | undefined {
 }
 
 function complain(status: number, line: string): number {
-  console.error(printable(line));
+  console.error(errorPriority() + printable(line));
   return status;
 }
 

@@ -1,5 +1,6 @@
 import { pino } from "pino";
 import type { Config } from "./config.ts";
+import { priority, stderrIsJournal } from "./journal.ts";
 import { messageOf, printable } from "./refusal.ts";
 
 /** pino's logger: `log.info({network: "mini"}, "pool exhausted")`. */
@@ -31,11 +32,14 @@ export interface LogOptions {
   readonly write?: (line: string) => void;
   /** Told of everything that is logged as an error or worse, too. */
   readonly onFailure?: ((failure: Failure) => void) | undefined;
+  /** True: each line begins with its priority for the journal (default: when standard error is that). */
+  readonly journal?: boolean;
 }
 
 /** A log: JSON objects, or lines that are easy on the eye. `name` is the process's. */
 export function createLog(name: string, { level, format }: Config["log"], options: LogOptions = {}): Log {
   const { write = toStderr, onFailure } = options;
+  const journal = options.journal ?? (write === toStderr && stderrIsJournal());
   return pino({
     level,
     base: { service: name },
@@ -45,7 +49,12 @@ export function createLog(name: string, { level, format }: Config["log"], option
         if (at >= ERROR) onFailure?.(failureOf(args, at));
       },
     },
-  }, { write: format === "json" ? write : (line: string) => write(textLine(line)) });
+  }, {
+    write(line: string) {
+      const text = format === "json" ? line : textLine(line);
+      write(journal ? priority(Number(/^{"level":(\d+)/.exec(line)?.[1])) + text : text);
+    },
+  });
 }
 
 /** What pino's methods take: an error or fields, then a message; or the message alone. */

@@ -66,3 +66,15 @@ Deno.test("OncePerMinute lets each key through once a minute", () => {
   now = 60_000;
   assert.equal(limit.due("a"), true);
 });
+
+Deno.test("createLog() begins each line with its priority for the journal", () => {
+  for (const format of ["text", "json"] as const) {
+    let out = "";
+    const log = createLog("dnsd", { level: "trace", format }, {
+      write: (line) => out += line,
+      journal: true,
+    });
+    for (const level of ["trace", "debug", "info", "warn", "error", "fatal"] as const) log[level]("x");
+    assert.deepEqual(out.match(/^<\d>/gm), ["<7>", "<7>", "<6>", "<4>", "<3>", "<2>"]);
+  }
+});
