@@ -4,6 +4,7 @@ import { formatHostPort, type HostPort, isLoopback } from "../../services/common
 import { createLog, type Log } from "../../services/common/log.ts";
 import { messageOf, Refusal } from "../../services/common/refusal.ts";
 import { aborted } from "../../services/common/async.ts";
+import { takeNotifySocket } from "../../services/common/service_manager.ts";
 import { onStopSignals } from "../../services/common/signals.ts";
 import { type EtcdProcess, startEtcd } from "../../services/store/etcd_process.ts";
 import { readOptions } from "./options.ts";
@@ -26,6 +27,7 @@ export async function main(args: string[]): Promise<number> {
   // What is wrong with the agent's variables is said before anything is started.
   const agents = config.agent.wanted ? loadConfig({ file, agent: true }) : undefined;
   const log = createLog("up", config.log);
+  takeNotifySocket();
   const stop = onStopSignals();
   const env: Record<string, string> = {};
   const services: Service[] = [];

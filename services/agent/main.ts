@@ -1,5 +1,6 @@
 import { abortConnection } from "../../ffi/abort.ts";
 import { missingForLinks } from "../../ffi/network_check.ts";
+import { sendDatagram } from "../../ffi/unix_datagram.ts";
 import { runDaemon } from "../common/daemon.ts";
 import { formatHostPort, tryParseHostPort } from "../common/host_port.ts";
 import { messageOf, Refusal } from "../common/refusal.ts";
@@ -43,7 +44,7 @@ const AGAIN = 500;
 
 /** Runs the agent: this host's part of the overlay networks, and the API. */
 export function main(args: string[]): Promise<number> {
-  return runDaemon({ name: "agent", args, abort: abortConnection }, async (daemon) => {
+  return runDaemon({ name: "agent", args, abort: abortConnection, notify: sendDatagram }, async (daemon) => {
     const { config, log, metrics } = daemon;
     const settings = config.agent;
     const fields = { cert: "agent.tls.cert", key: "agent.tls.key", ca: "agent.tls.ca" };

@@ -12,6 +12,7 @@ import { createMetrics, gauge } from "./metrics.ts";
 import { messageOf } from "./refusal.ts";
 import { remedyForAway } from "./remedy_for_away.ts";
 import type { Reporter } from "./rollbar.ts";
+import { ServiceManager } from "./service_manager.ts";
 import { onStopSignals, STOP_WITHIN } from "./signals.ts";
 import { usageError } from "./usage.ts";
 import { version } from "./version.ts";
@@ -76,6 +77,8 @@ export interface DaemonOptions {
   readonly args: readonly string[];
   /** Ends a connection of the status server on which a write is pending. */
   readonly abort: Abort;
+  /** Sends a datagram to the service manager's socket. */
+  readonly notify: (socket: string, text: string) => void;
 }
 
 /**
@@ -102,6 +105,7 @@ export async function runDaemon(
   const health = new Health(name, metrics);
   const actions = new Map<string, () => string | Promise<string>>();
   const certificates = new Certificates(metrics);
+  const manager = new ServiceManager({ send: options.notify, report: () => health.report(), log });
   const daemon: Daemon = {
     config,
     log,
@@ -139,6 +143,7 @@ export async function runDaemon(
     await Promise.race([start(daemon), asked, failure.promise]);
     if (!stop.signal.aborted) {
       health.started = true;
+      manager.started();
       log.info({ metrics: formatHostPort(status.at), version }, "started");
       await Promise.race([asked, failure.promise]);
     }
@@ -148,6 +153,7 @@ export async function runDaemon(
     reporter?.report({ message: `${name} ends: ${messageOf(error)}`, error, fields: {}, fatal: true });
     throw error;
   } finally {
+    manager.stopping();
     await closeAll(deferred, log);
     stop.release();
   }

@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import { fileURLToPath as fromFileUrl } from "node:url";
 import { certificates } from "../../tests/lab/certificates.ts";
+import { NotifySocket } from "../../tests/lab/notify_socket.ts";
 import type { DaemonName } from "./daemon.ts";
 
 const daemon = new URL("./daemon.ts", import.meta.url).href;
+const datagram = new URL("../../ffi/unix_datagram.ts", import.meta.url).href;
 const config = fromFileUrl(import.meta.resolve("../../deno.json"));
 
 /** A daemon whose `start` is `body`, as a process of its own. */
@@ -14,9 +16,10 @@ function run(body: string, ...args: string[]) {
 function runAs(name: DaemonName, env: Record<string, string>, body: string, ...args: string[]) {
   const code = `
     import { runDaemon } from "${daemon}";
+    import { sendDatagram as notify } from "${datagram}";
     const args = ${JSON.stringify(["--metrics-listen", "127.0.0.1:0", ...args])};
     try {
-      Deno.exit(await runDaemon({ name: "${name}", args, abort: () => {} }, async (daemon) => { ${body} }));
+      Deno.exit(await runDaemon({ name: "${name}", args, abort: () => {}, notify }, async (daemon) => { ${body} }));
     } catch (error) {
       console.error(error.message);
       Deno.exit(1);
@@ -174,4 +177,54 @@ Deno.test("runDaemon() starts with an expired certificate, and says so in its lo
   await log.return(undefined);
   assert.equal(await new Response(child.stdout).text(), "");
   assert.equal((await child.status).code, 0);
+});
+
+Deno.test("runDaemon() tells systemd of its start, its life and its stop, and its children cannot", async () => {
+  const socket = `@strand-daemon-test-${Deno.pid}`;
+  await using manager = await NotifySocket.bound(socket);
+  const child = runAs(
+    "dnsd",
+    { NOTIFY_SOCKET: socket, WATCHDOG_USEC: "30000" },
+    `
+    const { stdout } = await new Deno.Command("env").output();
+    console.log(new TextDecoder().decode(stdout).match(/^(NOTIFY|WATCHDOG)_.*/gm)?.join(" ") ?? "none");
+    daemon.check(() => ({ what: "one key cannot be read", fix: "delete it", blocks: false }));`,
+  );
+  await manager.until(/READY=1/);
+  child.kill("SIGTERM");
+  const messages = await manager.until(/STOPPING/);
+  assert.deepEqual(new Set(messages.map(({ pid }) => pid)), new Set([child.pid]));
+  const texts = messages.map(({ text }) => text);
+  assert.match(texts[0] ?? "", /^STATUS=not ready; still starting: /);
+  assert.deepEqual(texts.filter((text) => text.includes("READY=1")), [
+    "READY=1\nSTATUS=ready; one key cannot be read: delete it\nWATCHDOG=1",
+  ]);
+  assert.equal(texts.at(-1), "STOPPING=1\nSTATUS=stopping");
+  const { code, stdout } = await child.output();
+  assert.deepEqual([code, new TextDecoder().decode(stdout)], [0, "none\n"]);
+});
+
+Deno.test("runDaemon() writes priorities on a stream of the journal, and there alone", async () => {
+  const child = (stream: string) => {
+    const code = `import { runDaemon } from "${daemon}";
+      await runDaemon({ name: "dnsd", args: ["--metrics-listen", "127.0.0.1:0"], abort() {}, notify() {} }, (daemon) => {
+        daemon.log.warn("a warning");
+        daemon.log.error("an error");
+        throw new Error("over");
+      }).catch(() => {});`;
+    const url = `data:text/typescript,${encodeURIComponent(code)}`;
+    const script = `JOURNAL_STREAM=${stream} exec "$@"`;
+    const deno = [Deno.execPath(), "run", "-A", "--cached-only", "--config", config, url];
+    const env = { STRAND_CONFIG: "/dev/null", STRAND_LOG_FORMAT: "json" };
+    return new Deno.Command("sh", { args: ["-euc", script, "sh", ...deno], env }).output();
+  };
+  const said = ({ stderr }: Deno.CommandOutput) =>
+    new TextDecoder().decode(stderr).trimEnd().split("\n").map((line) =>
+      line.replace(/{.*"msg":"([^"]*)"}$/, "$1")
+    );
+  assert.deepEqual(said(await child("$(stat --dereference --format=%d:%i /proc/self/fd/2)")), [
+    "<4>a warning",
+    "<3>an error",
+  ]);
+  assert.deepEqual(said(await child("1:2")), ["a warning", "an error"]);
 });

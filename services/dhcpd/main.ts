@@ -1,5 +1,6 @@
 /** The process dhcpd: wires the store, the clock, the DHCP server and the sweeper. */
 import { abortConnection } from "../../ffi/abort.ts";
+import { sendDatagram } from "../../ffi/unix_datagram.ts";
 import { runDaemon } from "../common/daemon.ts";
 import { Counter, counters, gauge, type Registry } from "../common/metrics.ts";
 import { Refusal } from "../common/refusal.ts";
@@ -18,7 +19,7 @@ const FIRST_VERDICT = 1_000;
 
 /** Runs dhcpd: leases on the configured interfaces, from what etcd holds. */
 export function main(args: string[]): Promise<number> {
-  return runDaemon({ name: "dhcpd", args, abort: abortConnection }, async (daemon) => {
+  return runDaemon({ name: "dhcpd", args, abort: abortConnection, notify: sendDatagram }, async (daemon) => {
     const { config, log, metrics } = daemon;
     const { interfaces, dnsRegister } = config.dhcpd;
     if (interfaces.length === 0) {

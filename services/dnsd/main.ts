@@ -1,5 +1,6 @@
 /** The process dnsd: wires the mirror, the zones and the DNS server. */
 import { abortConnection } from "../../ffi/abort.ts";
+import { sendDatagram } from "../../ffi/unix_datagram.ts";
 import { runDaemon } from "../common/daemon.ts";
 import { formatHostPort } from "../common/host_port.ts";
 import { OncePerMinute } from "../common/log.ts";
@@ -15,7 +16,7 @@ const DEFAULT_LISTEN = [{ host: "0.0.0.0", port: 53 }];
 
 /** Runs dnsd: DNS for every network's domain and the reverse zones of its subnets, and forwarding of the rest. */
 export function main(args: string[]): Promise<number> {
-  return runDaemon({ name: "dnsd", args, abort: abortConnection }, async (daemon) => {
+  return runDaemon({ name: "dnsd", args, abort: abortConnection, notify: sendDatagram }, async (daemon) => {
     const { config, log } = daemon, once = new OncePerMinute();
     const { listen = DEFAULT_LISTEN, forward, ttl } = config.dnsd;
     const store = openNexStore(config.etcd, log);

@@ -1,5 +1,6 @@
 /** The process nexd: wires the store, the clock, the gRPC server and the sweeper. */
 import { abortConnection } from "../../ffi/abort.ts";
+import { sendDatagram } from "../../ffi/unix_datagram.ts";
 import { runDaemon } from "../common/daemon.ts";
 import { formatHostPort } from "../common/host_port.ts";
 import { OncePerMinute } from "../common/log.ts";
@@ -18,7 +19,7 @@ import { serveGrpc } from "./server.ts";
 
 /** Runs nexd: the gRPC API over what etcd holds. */
 export function main(args: string[]): Promise<number> {
-  return runDaemon({ name: "nexd", args, abort: abortConnection }, async (daemon) => {
+  return runDaemon({ name: "nexd", args, abort: abortConnection, notify: sendDatagram }, async (daemon) => {
     const { config, log, metrics } = daemon;
     const { listen } = config.nexd;
     const fields = { cert: "nexd.tls.cert", key: "nexd.tls.key", ca: "nexd.tls.ca" };
