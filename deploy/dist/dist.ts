@@ -1,11 +1,12 @@
 /**
- * `deno task dist [--arch x64|arm64] [--out DIRECTORY]`: Strand as a portable folder, the same as a tarball, and the
- * manifest of both; into `dist/` when no other directory is named.
+ * `deno task dist [--arch x64|arm64] [--out DIRECTORY]`: Strand as a portable folder, the same as a tarball and as a
+ * Debian package, and the manifest of all three; into `dist/` when no other directory is named.
  */
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { messageOf } from "../../services/common/refusal.ts";
 import { version } from "../../services/common/version.ts";
+import { buildDeb, debName } from "./deb.ts";
 import { fillFolder } from "./folder.ts";
 import { outDirectory } from "./out.ts";
 import { epochOf, pack } from "./pack.ts";
@@ -30,15 +31,21 @@ async function main(): Promise<void> {
       "\n";
     await Deno.writeTextFile(`${folder}/strand-${version}.spdx.json`, document);
     await Deno.writeTextFile(`${work}/${name}.spdx.json`, document);
-    await pack(work, name, epoch);
+    const deb = debName(version, target);
+    // Both compress, which is what takes the time.
+    await Promise.all([
+      pack(work, name, epoch),
+      buildDeb(`${work}/${deb}`, { source, directory: work, name, version, target, epoch }),
+    ]);
     await removeTree(`${out}/${name}`);
-    for (const made of [name, `${name}.spdx.json`, `${name}.tar.gz`]) {
+    for (const made of [name, `${name}.spdx.json`, `${name}.tar.gz`, deb]) {
       await Deno.rename(`${work}/${made}`, `${out}/${made}`);
     }
   } finally {
     await removeTree(work);
   }
   console.log(`${out}/${name}.tar.gz`);
+  console.log(`${out}/${debName(version, target)}`);
 }
 
 async function removeTree(path: string): Promise<void> {

@@ -11,12 +11,15 @@ import { capture } from "./capture.ts";
  * @param epoch What every entry is dated, in seconds since 1970.
  */
 export async function pack(directory: string, name: string, epoch: number): Promise<void> {
-  const archive = `${directory}/${name}.tar`;
+  await packTar(`${directory}/${name}.tar`, epoch, [`--directory=${directory}`, name]);
+}
+
+/** Packs what tar's arguments `what` name as `archive`.gz. */
+export async function packTar(archive: string, epoch: number, what: readonly string[]): Promise<void> {
   await capture([
     "tar",
     "--create",
     `--file=${archive}`,
-    `--directory=${directory}`,
     "--format=gnu",
     "--sort=name",
     `--mtime=@${epoch}`,
@@ -24,7 +27,7 @@ export async function pack(directory: string, name: string, epoch: number): Prom
     "--group=0",
     "--numeric-owner",
     "--mode=u=rwX,go=rX",
-    name,
+    ...what,
   ], { env: { LC_ALL: "C" } });
   await pipeline(createReadStream(archive), createGzip({ level: 6 }), createWriteStream(`${archive}.gz`));
   await Deno.remove(archive);

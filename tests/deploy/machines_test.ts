@@ -1,24 +1,10 @@
 /** deploy/ at work on machines that boot: what its README and docs/ have in blocks of commands, line by line, and the role. */
 import assert from "node:assert/strict";
-import { fileURLToPath } from "node:url";
 import { Lab, run } from "../lab/host.ts";
 import { until } from "../lab/until.ts";
 import { Debian, Machine, NEEDED } from "./machines.ts";
-
-const root = fileURLToPath(new URL("../../", import.meta.url));
-
-/** The first commands under a heading of one of the repository's pages. */
-function commandsOf(page: string, heading: string): string {
-  const [, rest = ""] = Deno.readTextFileSync(root + page).split(`\n## ${heading}\n`);
-  const [, block = ""] = /^```sh\n([^]*?)^```$/m.exec(rest) ?? [];
-  assert.ok(block, `${page}: ${heading}`);
-  return block;
-}
-
-/** A step without which there is no next one. */
-async function step(t: Deno.TestContext, name: string, fn: () => Promise<void>): Promise<void> {
-  assert.ok(await t.step(name, fn), "the steps after it are left out");
-}
+import { packageSteps } from "./package.ts";
+import { commandsOf, ready, root, step } from "./steps.ts";
 
 async function missing(programs: readonly string[]): Promise<string[]> {
   const script = 'for p; do command -v "$p" >/dev/null || echo "$p"; done';
@@ -27,17 +13,6 @@ async function missing(programs: readonly string[]): Promise<string[]> {
 
 const absent = await missing([...NEEDED, "ansible-playbook", "ssh", "busybox", "dig", "openssl"]);
 if (absent.length) console.log(`no machines are booted to judge deploy/, for want of ${absent.join(" ")}`);
-
-/** Waits until these services are ready there, as `strand status` has it. */
-async function ready(machine: Machine, ...services: string[]): Promise<void> {
-  let said = "";
-  await until("the services are ready", async () => {
-    said = await machine.sh(`strand status ${services.join(" ")} 2>&1 && echo yes || true`);
-    return said.endsWith("\nyes");
-  }, 120_000).catch(async (error) => {
-    throw new Error(`${error.message}:\n${said}\n${await machine.sh("journalctl --no-pager --lines 50")}`);
-  });
-}
 
 Deno.test({
   name: "deploy: machines that boot",
@@ -52,9 +27,9 @@ Deno.test({
         run([...dist, "--out", work], { timeout: 300_000 }),
       ]);
       await using debian = made;
-      const tarball = stdout.trim();
+      const [tarball = "", deb = ""] = stdout.trim().split("\n");
       await using lab = await Lab.create("deploy");
-      await t.step("systemd", (t) => units(t, debian, lab, tarball));
+      await t.step("systemd", (t) => units(t, debian, lab, tarball, deb));
       await t.step("Ansible", (t) => role(t, debian, lab, tarball, work));
     } finally {
       await Deno.remove(work, { recursive: true });
@@ -62,26 +37,59 @@ Deno.test({
   },
 });
 
-async function units(t: Deno.TestContext, debian: Debian, lab: Lab, tarball: string): Promise<void> {
+async function units(t: Deno.TestContext, debian: Debian, lab: Lab, tarball: string, deb: string) {
   const lan = await lab.segment("lan"), underlay = await lab.segment("sw0");
   const host = await lab.host("alone", { segment: underlay, address: "192.0.2.10/24" });
   await lab.join(host, lan, { name: "eth1", address: "10.0.0.1/24" });
   await using machine = await Machine.booted(debian, host, "alone");
+  await packageSteps(t, machine, deb);
 
   await step(t, "docs/INSTALL.md and deploy/README.md, line by line: the services are ready", async () => {
     await machine.give(tarball);
     const install = commandsOf("docs/INSTALL.md", "From the tarball");
     await machine.sh(install.replace(/^strand up$/m, ""), { stdin: "y\n", timeout: 300_000 });
-    await machine.sh(commandsOf("deploy/README.md", "systemd"));
-    await ready(machine, "nexd", "dnsd");
+    // Without a default route the agent cannot find its VTEP by itself.
+    await machine.sh("echo PEER_IP=192.0.2.10 >/etc/default/strand-agent");
+    await machine.sh(commandsOf("deploy/README.md", "systemd"), { timeout: 300_000 });
+    // What systemd calls active is ready: nothing is to be waited for.
+    assert.match(await machine.sh("strand status nexd dnsd agent"), /^nexd .* ready /m);
+    assert.equal(await machine.sh("systemctl show --value -p StatusText strand-nexd"), "ready");
+  });
+
+  await step(
+    t,
+    "without etcd a unit is starting and says why; with it, it is started and was not killed",
+    async () => {
+      const show = (what: string) => machine.sh(`systemctl show --value -p ${what} strand-dnsd`);
+      await machine.sh("systemctl stop etcd && systemctl restart --no-block strand-dnsd");
+      await until(
+        "dnsd says what it waits for",
+        async () => /^not ready; etcd /.test(await show("StatusText")),
+      );
+      assert.equal(await show("ActiveState"), "activating");
+      await machine.sh("systemctl start etcd");
+      await until("dnsd is started", async () => await show("ActiveState") === "active");
+      assert.deepEqual([await show("StatusText"), await show("NRestarts")], ["ready", "0"]);
+    },
+  );
+
+  await step(t, "the journal knows a warning from the rest", async () => {
+    for (const [priority, level] of [["warning..warning", "WARN "], ["info..info", "INFO "]] as const) {
+      const command = `journalctl --unit strand-dnsd --output cat --grep 'dnsd: ' --priority ${priority}`;
+      for (const line of (await machine.sh(command)).split("\n")) {
+        assert.match(line, new RegExp(`^[-\\d]+ [\\d:.]+ ${level} dnsd: `));
+      }
+    }
   });
 
   await step(t, "an agent that its host's network comes too late for is not given up", async () => {
-    // Without a default route it cannot find its VTEP. The test waits less than the unit does.
+    // The test waits less than the unit does.
     await machine.sh(`
+      rm /etc/default/strand-agent
       mkdir -p /run/systemd/system/strand-agent.service.d
       printf '[Service]\\nRestartSec=0\\n' >/run/systemd/system/strand-agent.service.d/soon.conf
-      systemctl daemon-reload`);
+      systemctl daemon-reload
+      systemctl restart --no-block strand-agent`);
     const begun = () => machine.sh("systemctl show --value -p NRestarts strand-agent");
     await until("it was begun again six times", async () => Number(await begun()) >= 6);
     await machine.sh(`
@@ -157,11 +165,36 @@ async function units(t: Deno.TestContext, debian: Debian, lab: Lab, tarball: str
     await machine.sh(ping);
   });
 
+  await step(t, "hung, every service is started again", async () => {
+    const units = ["nexd", "dnsd", "dhcpd", "agent"].map((name) => `strand-${name}`);
+    // The test waits less than the units do.
+    await machine.sh(
+      `
+      for unit in ${units.join(" ")}; do
+        mkdir -p /run/systemd/system/$unit.service.d
+        printf '[Service]\\nWatchdogSec=6\\n' >/run/systemd/system/$unit.service.d/soon.conf
+      done
+      systemctl daemon-reload
+      systemctl restart ${units.join(" ")}
+      systemctl kill --signal STOP ${units.join(" ")}`,
+    );
+    await until("each was hung", async () => {
+      const said = await machine.sh("journalctl --output cat --grep 'Watchdog timeout' _PID=1 || true");
+      return units.every((unit) => said.includes(`${unit}.service: Watchdog timeout`));
+    });
+    await ready(machine, "nexd", "dnsd", "dhcpd", "agent");
+    await machine.sh(`rm /run/systemd/system/strand-*.service.d/soon.conf; systemctl daemon-reload; ${ping}`);
+  });
+
   await step(t, "after a reboot everything is there that is enabled", async () => {
     await machine.reboot();
     await ready(machine, "nexd", "dnsd", "dhcpd", "agent");
     const link = await machine.sh(`ip netns exec sc-ns-${id} ip -brief link`);
     assert.match(link, /^br0 +UP[^]*^vxlan0@/m);
+    const begun = await machine.sh(`systemctl show --value -p ActiveEnterTimestampMonotonic \\
+      strand-nexd strand-dnsd strand-dhcpd strand-agent strand.target`);
+    const [target = 0, ...units] = begun.split("\n\n").map(Number).reverse();
+    assert.ok(target >= Math.max(...units), `the target is reached when its units are ready: ${begun}`);
   });
 }
 

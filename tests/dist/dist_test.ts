@@ -6,6 +6,7 @@ import { onMachine, PLACE } from "./machine.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const name = `strand-${version}-linux-${Deno.build.arch === "x86_64" ? "x64" : "arm64"}`;
+const deb = `strand_${version}_${Deno.build.arch === "x86_64" ? "amd64" : "arm64"}.deb`;
 const env = { SOURCE_DATE_EPOCH: "1700000000" };
 
 /** Runs a task of a checkout: `dist` or `compile`. */
@@ -53,9 +54,10 @@ Deno.test("dist", async (t) => {
         await task(root.slice(0, -1), "dist", ["--out", `${work}/first`]),
         await task(`${work}/checkout`, "dist", ["--out", `${work}/second`]),
       ];
-      assert.equal(first.stdout, `${work}/first/${name}.tar.gz\n`, first.stderr);
-      assert.equal(second.stdout, `${work}/second/${name}.tar.gz\n`, second.stderr);
-      for (const file of [`${name}.tar.gz`, `${name}.spdx.json`]) {
+      const made = (at: string) => `${work}/${at}/${name}.tar.gz\n${work}/${at}/${deb}\n`;
+      assert.equal(first.stdout, made("first"), first.stderr);
+      assert.equal(second.stdout, made("second"), second.stderr);
+      for (const file of [`${name}.tar.gz`, `${name}.spdx.json`, deb]) {
         assert.equal(await sha256(`${work}/first/${file}`), await sha256(`${work}/second/${file}`), file);
       }
       await run(["tar", "-xzf", `${work}/first/${name}.tar.gz`, "-C", work]);
@@ -95,6 +97,33 @@ Deno.test("dist", async (t) => {
         const judge = await new Deno.Command("sh", { args: ["-c", "command -v pyspdxtools"] }).output();
         if (judge.success) await run(["pyspdxtools", "--infile", path], { timeout: 300_000 });
         else console.log("pyspdxtools (Debian's python3-spdx-tools) is not here to judge the manifest");
+      },
+    );
+
+    await t.step(
+      "the Debian package has the same folder, its sums are right, and its conffiles are there",
+      async () => {
+        await run(["dpkg-deb", "--raw-extract", `${work}/first/${deb}`, `${work}/deb`], { timeout: 60_000 });
+        await run([
+          "diff",
+          "--recursive",
+          "--no-dereference",
+          `${work}/${name}`,
+          `${work}/deb/usr/lib/strand`,
+        ]);
+        const check = `cd "$0" && md5sum --check --quiet --strict DEBIAN/md5sums && find . -type f | wc -l &&
+        wc -l <DEBIAN/md5sums && wc -l <DEBIAN/conffiles && sed s,^,., DEBIAN/conffiles | xargs cat | grep -v '^#'
+        find DEBIAN -type f | wc -l; find . -xtype l`;
+        const { stdout } = await run(["sh", "-c", check, `${work}/deb`]);
+        const [files = 0, sums = 0, conffiles = 0, about = 0, ...others] = stdout.trim().split("\n").map(
+          Number,
+        );
+        assert.deepEqual([files, conffiles, others], [sums + conffiles + about, 3, []], stdout);
+        const judge = await new Deno.Command("sh", { args: ["-c", "command -v lintian"] }).output();
+        if (!judge.success) return console.log("lintian is not here to judge the package");
+        await run(["lintian", "--allow-root", "--fail-on=error", `${work}/first/${deb}`], {
+          timeout: 120_000,
+        });
       },
     );
 

@@ -26,7 +26,8 @@ Deno.test({
   async fn(t) {
     await using docker = await Docker.started();
     const dist = [Deno.execPath(), "run", "-A", "--quiet", "--cached-only", `${deploy}dist/dist.ts`];
-    const tarball = (await run([...dist, "--out", docker.directory], { timeout: 300_000 })).stdout.trim();
+    const { stdout } = await run([...dist, "--out", docker.directory], { timeout: 300_000 });
+    const tarball = stdout.split("\n", 1)[0] ?? "";
     await run([`${deploy}image/build.sh`, tarball], { env: docker.env, timeout: 600_000 });
     const none = ["run", "--rm", "--read-only", "--cap-drop", "ALL", "--network", "none"];
     assert.equal(await docker.run(...none, "strand", "--version"), `strand ${version}`);
