@@ -16,8 +16,8 @@ export interface NpmPackage {
   readonly dependencies: readonly string[];
 }
 
-/** What only a compiler or a debugger reads. */
-const unneeded = /\.(d\.)?[cm]?ts$|\.map$/;
+/** What only a compiler or a debugger reads, or what made the package, like .npmignore. */
+const unneeded = /\.(d\.)?[cm]?ts$|\.map$|^\./;
 /** Packages of declarations alone. */
 const declarations = /^@types\/|^undici-types$/;
 /** Where these are in node_modules, and what only Deno's installer reads. */
