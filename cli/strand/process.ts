@@ -144,22 +144,46 @@ export async function run(command: readonly string[], options: RunOptions = {}):
     stdout: "piped",
     stderr: "piped",
   }).spawn();
-  const { timeout = 120_000 } = options;
-  let late = false;
+  const { timeout = 120_000 } = options, late = Promise.withResolvers<never>();
   const timer = setTimeout(() => {
-    late = true;
-    child.kill("SIGKILL");
+    for (const pid of withDescendants(child.pid)) kill(pid);
+    // Not once all has been read: a process that has left the family may keep the streams open for ever.
+    late.reject(new Error(`${command.join(" ")}: ended after ${timeout} ms, which is all it had`));
   }, timeout);
   // Both at once: a command may write more than a pipe holds before it reads, and would wait for us for ever.
   const written = options.stdin === undefined ? undefined : feed(child.stdin, options.stdin);
-  const { code, stdout, stderr } = await child.output().finally(() => clearTimeout(timer));
+  const ended = child.output();
+  const { code, stdout, stderr } = await Promise.race([ended, late.promise]).finally(() =>
+    clearTimeout(timer)
+  );
   await written;
-  if (late) throw new Error(`${command.join(" ")}: ended after ${timeout} ms, which is all it had`);
   const output = { code, stdout: text(stdout), stderr: text(stderr) };
   if (code !== 0 && !options.mayFail) {
     throw new Error(`${command.join(" ")}: exit status ${code}: ${(output.stderr || output.stdout).trim()}`);
   }
   return output;
+}
+
+/** A process and all that came of it, as far as their parents run. */
+function withDescendants(pid: number): number[] {
+  try {
+    // Each of its threads has children of its own.
+    const children = [...Deno.readDirSync(`/proc/${pid}/task`)].flatMap(({ name }) =>
+      Deno.readTextFileSync(`/proc/${pid}/task/${name}/children`).split(" ").filter(Boolean)
+    );
+    return [pid, ...children.flatMap((child) => withDescendants(Number(child)))];
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return []; // It has ended.
+    throw error;
+  }
+}
+
+function kill(pid: number): void {
+  try {
+    Deno.kill(pid, "SIGKILL");
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error; // It ended by itself in between.
+  }
 }
 
 /** Writes it all, as far as it is read: a command may end earlier, and what counts is its status. */

@@ -27,3 +27,12 @@ Deno.test("run() throws what a failed command wrote, unless it may fail", async 
 Deno.test("run() ends a command whose time is up", async () => {
   await assert.rejects(run(["sleep", "100"], { timeout: 50, mayFail: true }), /sleep 100: ended after 50 ms/);
 });
+
+Deno.test("run() ends what a command has started too, and does not wait for what has left its family", async () => {
+  const mark = `1${Deno.pid}`;
+  const both = `sleep ${mark}1 & sh -c 'setsid sleep ${mark}2 & wait' & sh -c '(setsid sleep 3 &)'; wait`;
+  const begun = performance.now();
+  await assert.rejects(run(["sh", "-c", both], { timeout: 500 }), /ended after 500 ms/);
+  assert.ok(performance.now() - begun < 2900);
+  assert.equal((await run(["pgrep", "-xf", `sleep ${mark}[12]`], { mayFail: true })).stdout, "");
+});

@@ -39,10 +39,22 @@ const LOOK = 2000;
 /** Files that take long begin first, so that none of them is left over at the end when the others are done. */
 const LONGEST = [
   "tests/dist/image_test.ts",
-  "tests/deploy/machines_test.ts",
   "tests/docker/trouble_test.ts",
+  "tests/deploy/machines_test.ts",
   "tests/agent/failpoints_test.ts",
-  "tests/fuzz/dhcp_fuzz_test.ts",
+  "tests/cni/host_test.ts",
+  "tests/demo/demo_test.ts",
+  "tests/agent/store_doubt_test.ts",
+  "tests/conformance/dhcp_replicas_test.ts",
+  "tests/cni/attachments_test.ts",
+  "tests/dist/dist_test.ts",
+  "tests/faults/nexd_apply_test.ts",
+  "tests/agent/name_claim_test.ts",
+  "tests/conformance/nex_cli_test.ts",
+  "tests/conformance/dns_zone_test.ts",
+  "tests/docker/session_test.ts",
+  "tests/launcher/launcher_test.ts",
+  "tests/up/up_test.ts",
 ];
 
 /** Test processes that have not ended. */

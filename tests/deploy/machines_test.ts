@@ -234,7 +234,7 @@ async function role(t: Deno.TestContext, debian: Debian, lab: Lab, tarball: stri
     const variables = ["--extra-vars", `strand_tarball=${tarball}`, "--extra-vars", `strand_tls=${work}`];
     const files = ["--inventory", `${root}deploy/ansible/inventory.yml`, `${root}deploy/ansible/site.yml`];
     const command = ["ansible-playbook", ...variables, ...more, ...files];
-    const { code, stdout, stderr } = await control.run(command, { env, timeout: 300_000, mayFail: true });
+    const { code, stdout, stderr } = await control.run(command, { env, timeout: 600_000, mayFail: true });
     assert.equal(code, 0, stdout + stderr);
     return [...stdout.matchAll(/^(host\d) +: ok=\d+ +changed=(\d+) +unreachable=0 +failed=0 /gm)]
       .map(([, host, changed]) => `${host} ${Number(changed) > 0 ? "changed" : "as it was"}`);
