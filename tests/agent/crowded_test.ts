@@ -24,7 +24,7 @@ Deno.test("from 128 endpoints on an agent's bridge answers ARP itself, for later
   const many = await more(126);
   assert.deepEqual(await neighbours(), new Set());
   const last = await h1.attach(id);
-  await until("br0 answers for all", async () => (await neighbours()).size === 130);
+  await until("br0 answers for all", async (see) => see(await neighbours()).size === 130);
   const later = await h2.attach(id), here = await h1.attach(id);
   await until("br0 answers for later ones", async () => {
     const found = await neighbours();
@@ -37,7 +37,7 @@ Deno.test("from 128 endpoints on an agent's bridge answers ARP itself, for later
   for (let i = 0; i < many.length; i += 16) {
     await Promise.all(many.slice(i, i + 16).map(({ endpoint }) => h1.api.deleteEndpoint(endpoint.id)));
   }
-  await until("br0 answers for none", async () => (await neighbours()).size === 0);
+  await until("br0 answers for none", async (see) => see(await neighbours()).size === 0);
   assert.ok(await pings(last.container, here.address));
   await lab.agree();
   await ping.noneLost(10);

@@ -39,7 +39,7 @@ Deno.test("what others change in a network's namespace is mended and counted wit
     await t.step(what, async () => {
       const before = await repaired(h1);
       await act();
-      await until("it is counted", async () => await repaired(h1) > before);
+      await until("it is counted", async (see) => see(await repaired(h1)) > before);
       await lab.agree({ timeoutMs: 10_000 });
       assert.ok((await lab.differences()).length === 0);
     });

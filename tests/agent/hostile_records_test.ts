@@ -85,9 +85,12 @@ Deno.test("a hostile record does nothing to this host, is told by its key, and e
     await t.step(what, async () => {
       const { keys, value, id: forgedId } = forged(fields);
       await lab.kv.write(Object.fromEntries(keys.map((key) => [key, value])));
-      await until(`status names ${keys.join(" or ")}`, async () => (await problems()).includes(forgedId));
+      await until(
+        `status names ${keys.join(" or ")}`,
+        async (see) => see(await problems()).includes(forgedId),
+      );
       const before = await comparisons();
-      await until("it was compared again", async () => await comparisons() > before);
+      await until("it was compared again", async (see) => see(await comparisons()) > before);
       await unharmed();
       await lab.kv.write(Object.fromEntries(keys.map((key) => [key, undefined])));
       await until("the problem is gone", async () => !(await problems()).includes(forgedId));
@@ -106,7 +109,7 @@ Deno.test("a hostile record does nothing to this host, is told by its key, and e
       [keys[1]!]: JSON.stringify({ revision: 1_000_000_000 }),
     });
     for (const key of keys) {
-      await until(`status names ${key}`, async () => (await problems()).includes("not believed"));
+      await until(`status names ${key}`, async (see) => see(await problems()).includes("not believed"));
     }
     await unharmed();
     await lab.kv.write({ [keys[0]!]: undefined, [keys[1]!]: undefined });
@@ -148,7 +151,7 @@ Deno.test("a hostile record does nothing to this host, is told by its key, and e
       const going = await h1.attach(id, { wait: "10s" });
       const name = going.endpoint.overlay_veth_name;
       await lab.kv.write({ [key]: JSON.stringify({ ...JSON.parse(record), vxlan_vni: 0 }) });
-      await until("status names it", async () => (await problems()).includes(`${key} in etcd is not`));
+      await until("status names it", async (see) => see(await problems()).includes(`${key} in etcd is not`));
       await assert.rejects(h1.attach(id), /: 400 .*vxlan_vni: 0 is not a VNI/);
       await h1.api.deleteEndpoint(going.endpoint.id);
       const left = await links(inNetwork);
@@ -169,10 +172,10 @@ Deno.test("a hostile record does nothing to this host, is told by its key, and e
     const keys = [`/sc-net/node-endpoints/h1/${stored.id}`, `/sc-net/network-endpoints/${id}/${stored.id}`];
     const good = JSON.stringify(stored), bad = JSON.stringify({ ...stored, overlay_veth_name: "br0" });
     await lab.kv.write({ [keys[0]!]: bad, [keys[1]!]: bad });
-    await until("status names it", async () => (await problems()).includes(stored.id));
+    await until("status names it", async (see) => see(await problems()).includes(stored.id));
     await h1.stop();
     await h1.start({ STRAND_AGENT_CHECK_EVERY: "1" });
-    await until("status names it again", async () => (await problems()).includes(stored.id));
+    await until("status names it again", async (see) => see(await problems()).includes(stored.id));
     // The rest of the network goes on meanwhile: here, and with what other hosts have.
     const c = await h1.attach(id), d = await h2.attach(id, { wait: "10s" });
     assert.ok(await pings(c.container, d.address) && await pings(c.container, b.address));

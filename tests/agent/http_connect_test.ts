@@ -150,8 +150,11 @@ Deno.test("streams, by HTTP and HTTPS, from this agent and through another", asy
 
   await t.step("and nothing is left of them", async () => {
     for (const server of lab.servers) {
-      await until("no streams", async () => await streamsOf(server) === 0);
-      await until("no connections", async () => /connections 0$/m.test(await server.metrics.metrics()));
+      await until("no streams", async (see) => see(await streamsOf(server)) === 0);
+      await until(
+        "no connections",
+        async (see) => /connections 0$/m.test(see(await server.metrics.metrics())),
+      );
       assert.deepEqual(server.lines, []);
     }
     assert.match(
@@ -171,8 +174,8 @@ Deno.test("a client's reset, before and after the 200, leaves nothing", async ()
     if (i % 2) await new Promise((resolve) => socket.once("data", resolve));
     socket.resetAndDestroy();
   }
-  await until("no streams", async () => await streamsOf(server) === 0);
-  await until("no connections", async () => /connections 0$/m.test(await server.metrics.metrics()));
+  await until("no streams", async (see) => see(await streamsOf(server)) === 0);
+  await until("no connections", async (see) => /connections 0$/m.test(see(await server.metrics.metrics())));
   assert.deepEqual(server.lines, []);
 });
 

@@ -95,7 +95,7 @@ Deno.test(`${rounds} mutated requests over sockets: each is answered or closed, 
   assert(counts.get("HTTP/1.1 200")! > 0 && counts.get("HTTP/1.1 400")! > 0, JSON.stringify([...counts]));
   assert.deepEqual(server.lines, []);
   assert(grown < 100, `memory grew by ${grown} MB`);
-  await until("no connections", async () => /connections 0$/m.test(await server.metrics.metrics()));
+  await until("no connections", async (see) => /connections 0$/m.test(see(await server.metrics.metrics())));
   console.log(
     `      ${
       [...counts].map(([status, n]) => `${status.slice(9)}: ${n}`).sort().join(", ")

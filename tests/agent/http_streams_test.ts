@@ -128,7 +128,7 @@ Deno.test("500 streams, however they end, leave no descriptor open", async () =>
   const before = descriptors();
   for (let i = 0; i < 500; i += 10) await Promise.all(Array.from({ length: 10 }, (_, j) => one(i + j)));
   await idle();
-  await until("no descriptor is left", () => descriptors() <= before);
+  await until("no descriptor is left", (see) => see(descriptors()) <= before);
   for (const { lines } of lab.servers) {
     assert.deepEqual(lines.filter((line) => !/has left before TLS/.test(line)), []);
   }

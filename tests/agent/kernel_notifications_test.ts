@@ -19,10 +19,10 @@ Deno.test("a failure over one namespace's notifications is told once, and ends n
   try {
     for (const i of [1, 2]) {
       await broken.ip("link", "add", `br${i}`, "type", "bridge");
-      await until("the broken one is tried", () => tries >= i);
+      await until("the broken one is tried", (see) => see(tries) >= i);
       const before = told;
       await sound.ip("link", "add", `br${i}`, "type", "bridge");
-      await until("the sound one is told", () => told > before);
+      await until("the sound one is told", (see) => see(told) > before);
     }
     assert.deepEqual(problems.map(String), ["Error: cannot be looked at"]);
   } finally {
@@ -56,7 +56,7 @@ Deno.test("an entry from which br0 answers ARP is missed at once, and others of 
     done();
     assert.equal(told, 0, "what the agent does itself");
     await ip("neigh", "del", "10.0.0.2", "dev", "br0");
-    await until("it is told", () => told > 0);
+    await until("it is told", (see) => see(told) > 0);
   } finally {
     watch.close();
     await all.close();

@@ -40,7 +40,7 @@ Deno.test("a network is built, changed in place and taken away, as ip and bridge
   assert.equal(await identity(network), before);
   assert.deepEqual(await network.settle(undefined), [{ op: "namespace-remove" }]);
   await network.settle(undefined);
-  await until("the other end is gone", async () => (await target.ip("link")).length === 1);
+  await until("the other end is gone", async (see) => see(await target.ip("link")).length === 1);
   // Its VNI is free at once.
   await network.settle(first);
 });
@@ -342,7 +342,7 @@ Deno.test("no descriptor is left after 200 rounds, failed ones too", async () =>
     );
     lab.host.inspect(target.path)[Symbol.dispose]();
   }
-  await until("as many descriptors as before", () => descriptors() <= before);
+  await until("as many descriptors as before", (see) => see(descriptors()) <= before);
 });
 
 Deno.test("no descriptor of a namespace outlives a call: deleted by hand, it is gone with its VNI", async () => {

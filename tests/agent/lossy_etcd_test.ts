@@ -22,7 +22,7 @@ Deno.test("an endpoint that was deleted is removed as soon as etcd can be asked 
   await lossy(h1, "-I");
   await lab.host(2).api.deleteEndpoint(endpoint.id, { force: true });
   const readyz = async () => (await h1.api.status("/readyz")).body;
-  await until("it says so", async () => (await readyz()).includes("could not be removed"));
+  await until("it says so", async (see) => see(await readyz()).includes("could not be removed"));
   assert.ok(!(await readyz()).includes("set up"), await readyz());
   assert.ok((await addresses()).includes(address), "etcd's word is waited for");
   await until(
@@ -53,6 +53,6 @@ Deno.test("an endpoint of a network that is new to its host is made as soon as e
   await h1.agent.line(/put off/);
   await lossy(h1, "-D");
   const addresses = async () => (await container.run(["ip", "-4", "address"])).stdout;
-  await until("it is made", async () => (await addresses()).includes(address));
+  await until("it is made", async (see) => see(await addresses()).includes(address));
   await lab.agree();
 });

@@ -124,7 +124,7 @@ Deno.test("what a Go neighbour or a lost container leaves is listed as what it i
     const broken = { ...networkByHand(77, "", "10.0.0.1/24"), name: "broken" };
     const key = `/sc-net/network/${broken.id}`;
     await lab.kv.write({ [key]: JSON.stringify(broken), [`/sc-net/ipalloc/${broken.id}`]: "{}" });
-    await until("it is listed", async () => await listed(broken.id) !== undefined, 60_000);
+    await until("it is listed", async (see) => see(await listed(broken.id)) !== undefined, 60_000);
     assert.match(`${(await listed(broken.id))?.["broken"]}`, /is not carried out: ip_range: no IPv4 CIDR/);
     await h1.api.deleteNetwork((await h1.api.createNetwork({ name: "beside" })).id);
     await assert.rejects(h1.attach(broken.id), { status: 400, sentence: /is not carried out: ip_range/ });
@@ -144,7 +144,7 @@ Deno.test("what a Go neighbour or a lost container leaves is listed as what it i
       `/sc-net/network-endpoints/${network}/${endpoint.id}`,
     ];
     await lab.kv.write(Object.fromEntries(keys.map((key) => [key, "bad"])));
-    await until("it is told", async () => (await said("/readyz")).includes("cannot be read"), 60_000);
+    await until("it is told", async (see) => see(await said("/readyz")).includes("cannot be read"), 60_000);
     await h1.stop();
     h1.launch();
     await h1.ready(120_000);
@@ -170,7 +170,7 @@ Deno.test("what a Go neighbour or a lost container leaves is listed as what it i
     await run(["ip", "netns", "add", back.container.netns]);
     const active = async ({ endpoint }: typeof lost) =>
       (await h2.api.endpoints({ network_id: id })).find((found) => found.id === endpoint.id)?.active;
-    await until("it is inactive", async () => await active(lost) === false, 60_000);
+    await until("it is inactive", async (see) => see(await active(lost)) === false, 60_000);
     await until(
       "the other's interface is there again",
       async () =>
@@ -229,7 +229,7 @@ Deno.test("what a Go neighbour or a lost container leaves is listed as what it i
   await t.step("a network without room for an endpoint", async () => {
     const narrow = networkByHand(78, "10.0.0.0/32", "10.0.0.0/32");
     await lab.kv.write({ [`/sc-net/network/${narrow.id}`]: JSON.stringify(narrow) });
-    await until("it is listed", async () => await listed(narrow.id) !== undefined, 60_000);
+    await until("it is listed", async (see) => see(await listed(narrow.id)) !== undefined, 60_000);
     await assert.rejects(h1.attach(narrow.id), {
       status: 409,
       sentence: /its range 10\.0\.0\.0\/32 has no address for an endpoint/,
@@ -241,7 +241,7 @@ Deno.test("what a Go neighbour or a lost container leaves is listed as what it i
     const key = `/sc-net/nodes-networks/${id}/old`;
     await lab.kv.write({ [key]: JSON.stringify({ id, created_at: "2026-01-01T00:00:00Z" }) });
     await h1.api.deleteNetwork(id);
-    await until("it is being deleted", async () => (await listed(id))?.["deleting"] === true, 60_000);
+    await until("it is being deleted", async (see) => see((await listed(id))?.["deleting"]) === true, 60_000);
     assert.deepEqual((await listed(id))?.["pending_hosts"], ["old"]);
     await assert.rejects(h2.api.deleteNetwork(id), {
       status: 409,
@@ -250,6 +250,6 @@ Deno.test("what a Go neighbour or a lost container leaves is listed as what it i
     const { stdout } = await h2.strand(["sand-agent-cli", "network-list"]);
     assert.match(stdout, /\] blue \(overlay VNI: 1\) being deleted, waits for old$/m);
     await lab.kv.write({ [key]: undefined });
-    await until("it is gone", async () => await listed(id) === undefined, 60_000);
+    await until("it is gone", async (see) => see(await listed(id)) === undefined, 60_000);
   });
 });

@@ -51,7 +51,7 @@ Deno.test("hosts find out that UDP 4789 or full-size packets do not pass between
   const stopped = async () => {
     await h3.stop();
     const asked = await probes(h3);
-    await until("h3 has been asked", async () => await probes(h3) >= asked + 3, PATIENCE);
+    await until("h3 has been asked", async (see) => see(await probes(h3)) >= asked + 3, PATIENCE);
     assert.equal(await reached(h1, "h3"), 1);
     await h3.start();
     await reaches(1, [h3, "h1"], [h1, "h3"]);
@@ -62,7 +62,11 @@ Deno.test("hosts find out that UDP 4789 or full-size packets do not pass between
     // An agent that has just been started looks at full-size packets at once.
     await h4.stop();
     await h4.start();
-    await until("h4 knows", async () => (await metric(h4, "agent_peers_narrow") ?? 0) > 0, 2 * PATIENCE);
+    await until(
+      "h4 knows",
+      async (see) => see(await metric(h4, "agent_peers_narrow") ?? 0) > 0,
+      2 * PATIENCE,
+    );
     assert.match((await problems(h4)).join(), /packets of more than 1400 octets do not reach h\d.*send 1500/);
   };
   await t.step("a firewall, a stopped agent, a smaller MTU on the way", async () => {
@@ -73,7 +77,7 @@ Deno.test("hosts find out that UDP 4789 or full-size packets do not pass between
     for (const { id } of await h2.api.endpoints({ hostname: "h2" })) await h2.api.deleteEndpoint(id);
     const path = h2.namespaceOf("strand-probe");
     await until("it is gone", () => Deno.lstat(path).then(() => false, () => true));
-    await until("h1 asks two hosts", async () => await metric(h1, "agent_peers") === 2);
+    await until("h1 asks two hosts", async (see) => see(await metric(h1, "agent_peers")) === 2);
   });
 
   await t.step("a host whose agent does not say that it answers raises no alarm", async () => {
@@ -99,7 +103,7 @@ Deno.test("hosts find out that UDP 4789 or full-size packets do not pass between
       );
       const { endpoint } = await h5.attach(odd.id);
       assert.equal(endpoint.active, true);
-      await until("h1 asks h5 no more", async () => await reached(h1, "h5") === undefined, PATIENCE);
+      await until("h1 asks h5 no more", async (see) => see(await reached(h1, "h5")) === undefined, PATIENCE);
       await h5.api.deleteEndpoint(endpoint.id);
       await reaches(1, [h1, "h5"], [h5, "h1"]);
     },

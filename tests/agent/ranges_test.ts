@@ -23,7 +23,10 @@ Deno.test("ranges whose addresses no host can have are refused, and earlier netw
   const network = networkByHand(77, "127.0.0.0/24", "127.0.0.254/24");
   const endpoint = endpointByHand(network, h1, "127.0.0.1", container.path);
   await lab.kv.write(recordsByHand(network, [endpoint], encodeBits(256, [0, 1, 254, 255])));
-  await until("it is listed", async () => (await h1.api.networks()).some(({ id }) => id === network.id));
+  await until(
+    "it is listed",
+    async (see) => see(await h1.api.networks()).some(({ id }) => id === network.id),
+  );
   const ask = (ip: string) =>
     h1.api.ask({ method: "CONNECT", path: `/networks/${network.id}?ip=${ip}&port=9999` });
   const { status, body } = await ask("127.0.0.1");
@@ -31,7 +34,7 @@ Deno.test("ranges whose addresses no host can have are refused, and earlier netw
   assert.match(body, /ip: 127\.0\.0\.1: the addresses of 127\.0\.0\.0\/8 are loopback/);
   await h1.api.deleteEndpoint(endpoint.id);
   await h1.api.deleteNetwork(network.id);
-  await until("nothing is left", async () => (await lab.kv.under("/sc-net/network/")).size === 0);
+  await until("nothing is left", async (see) => see(await lab.kv.under("/sc-net/network/")).size === 0);
 });
 
 Deno.test("a range that the host or others have is allowed with a warning, and has no way into the host", async () => {

@@ -93,7 +93,7 @@ Deno.test("what is changed behind the agent's back is put right at its next chec
   let counted = await drift();
   for (const change of changes) {
     await h1.host.run(h1.host.enter(["sh", "-ec", change]));
-    await until(`${change}: counted`, async () => await drift() > counted);
+    await until(`${change}: counted`, async (see) => see(await drift()) > counted);
     counted = await drift();
     await lab.agree().catch((error) => assert.fail(`${change}: ${error.message}`));
     assert.ok(await pings(a.container, b.address), change);

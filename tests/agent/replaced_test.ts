@@ -43,7 +43,7 @@ Deno.test("a new container at an old one's path gets its own interfaces and none
       }
       if (when === "while it is stopped") await h1.start({ STRAND_AGENT_CHECK_EVERY: "600" });
       const fresh = await h1.attach(blue.id, { container });
-      await until("the old one is inactive", async () => await state(old.endpoint.id) === false);
+      await until("the old one is inactive", async (see) => see(await state(old.endpoint.id)) === false);
       assert.deepEqual(await interfaces(container), [fresh.endpoint.target_veth_name]);
       assert.ok(await pings(container, far.address));
       await lab.agree();
@@ -72,7 +72,7 @@ Deno.test("a new container at an old one's path gets its own interfaces and none
     // The next comparison removes the old one in any case.
     await h1.stop();
     await h1.start({ STRAND_AGENT_CHECK_EVERY: "1" });
-    await until("the old one is inactive", async () => await state(old.endpoint.id) === false);
+    await until("the old one is inactive", async (see) => see(await state(old.endpoint.id)) === false);
     assert.deepEqual(await interfaces(container), [fresh.endpoint.target_veth_name]);
     assert.ok(await pings(container, near.address));
     await lab.agree();
@@ -97,7 +97,7 @@ Deno.test("a new container at an old one's path gets its own interfaces and none
     await h1.stop();
     await replace(container);
     await h1.start({ STRAND_AGENT_CHECK_EVERY: "1" });
-    await until("it came back", async () => (await interfaces(container)).includes("eth0"));
+    await until("it came back", async (see) => see(await interfaces(container)).includes("eth0"));
     await attach("eth0");
     assert.deepEqual(await interfaces(container), ["eth0"]);
     await lab.agree();
@@ -106,7 +106,10 @@ Deno.test("a new container at an old one's path gets its own interfaces and none
   await t.step("a container that came back keeps what it had, and gets further networks", async () => {
     const [container, first] = await h1.attach(blue.id).then((a) => [a.container, a.endpoint] as const);
     await replace(container);
-    await until("it came back", async () => (await interfaces(container)).includes(first.target_veth_name));
+    await until(
+      "it came back",
+      async (see) => see(await interfaces(container)).includes(first.target_veth_name),
+    );
     const second = await h1.attach(red.id, { container });
     await h1.strand(["status", "agent"]);
     await lab.agree();

@@ -30,7 +30,7 @@ Deno.test("etcd away: traffic goes on, reads are answered, writes are refused, a
   const [h1] = lab.hosts as [typeof lab.hosts[0]];
 
   await lab.etcd.kill();
-  await until("h1 says so", async () => (await h1.api.status("/readyz")).status === 503);
+  await until("h1 says so", async (see) => see(await h1.api.status("/readyz")).status === 503);
   assert.equal((await h1.api.status("/healthz")).status, 200);
   assert.match((await h1.api.status("/readyz")).body, /etcd/);
   assert.ok(await flows());
@@ -116,7 +116,7 @@ Deno.test("what others did while a host was on hold is carried out once it is re
   const [h1, h2] = [lab.host(1), lab.host(2)], { id } = await pair(lab);
   const kept = [`/sc-net/nodes/h1/networks/${id}`, `/sc-net/nodes-networks/${id}/h1`];
   await lab.kv.write(Object.fromEntries(kept.map((key) => [key, undefined])));
-  await until("h1 is on hold", async () => (await h1.api.status("/readyz")).body.includes("on hold"));
+  await until("h1 is on hold", async (see) => see(await h1.api.status("/readyz")).body.includes("on hold"));
   const { endpoint } = await h2.attach(id);
   await h2.api.deleteEndpoint(endpoint.id);
   await h1.strand(["agent", "release"]);
@@ -228,5 +228,5 @@ Deno.test("an agent that is cut off from etcd does not say that a network or an 
   } finally {
     lab.etcd.thaw();
   }
-  await until("it knows again", async () => (await refusals()).every((status) => status === 404));
+  await until("it knows again", async (see) => see(await refusals()).every((status) => status === 404));
 });

@@ -17,7 +17,7 @@ Deno.test("what a host has carried out of its own endpoints alone is told once f
   for (const container of containers) await h1.attach(id, { container });
   const after = await lab.kv.revision();
   assert.ok(after - before <= 18, `${after - before} revisions for 12 endpoints`);
-  await until("all of it is told", async () => await told(lab, id, "h1") >= after);
+  await until("all of it is told", async (see) => see(await told(lab, id, "h1")) >= after);
 });
 
 Deno.test("where a host waits for the others, each tells at once what it has carried out", async () => {

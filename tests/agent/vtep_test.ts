@@ -91,7 +91,7 @@ Deno.test("a VTEP that was not configured outlasts a short loss of its address, 
   };
 
   await ip(h1, "address", "del", `${h1.ip}/24`, "dev", eth);
-  await until("h1 has noticed", async () => (await h1.api.status("/readyz")).body.includes("VTEP"));
+  await until("h1 has noticed", async (see) => see(await h1.api.status("/readyz")).body.includes("VTEP"));
   // The loss itself: longer than another address must stand before it is followed.
   await new Promise((resolve) => setTimeout(resolve, 5000));
   assert.equal(await told(), h1.ip);
@@ -102,8 +102,8 @@ Deno.test("a VTEP that was not configured outlasts a short loss of its address, 
   assert.doesNotMatch(h1.agent.tail(), /has another address/);
 
   await route("172.17.0.2");
-  await until("h1 follows the default route", async () => await told() === "172.17.0.1");
+  await until("h1 follows the default route", async (see) => see(await told()) === "172.17.0.1");
   await route("10.99.0.1");
-  await until("h1 follows it back", async () => await told() === h1.ip);
+  await until("h1 follows it back", async (see) => see(await told()) === h1.ip);
   await until("packets flow", flows);
 });

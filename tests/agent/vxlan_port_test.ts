@@ -65,7 +65,7 @@ Deno.test("whose device has the port or the VNI is said, and what is right", asy
   await sandbox.run(["ip", "link", "del", "swarm1"]);
   // Until the probes' device has gone with the last network, it has the port.
   const ebpf = h1.host.enter("ip link add ebpf0 up type vxlan external dstport 4789".split(" "));
-  await until("the port is free", async () => (await run(ebpf, { mayFail: true })).code === 0);
+  await until("the port is free", async (see) => see(await run(ebpf, { mayFail: true })).code === 0);
   assert.match(
     await refusal("green"),
     /UDP port 4789, which VXLAN needs, is taken by the interface ebpf0 of this host: end that, or make the network anew with/,

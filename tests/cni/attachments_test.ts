@@ -89,7 +89,7 @@ Deno.test("CNI: routes come with the interface, come back with it, and no other 
   // The container loses its interface with the network's bridge, and gets all of it back.
   const veth = (await host.api.endpoints())[0]?.overlay_veth_name ?? "";
   await run(["nsenter", `--net=${host.namespaceOf(network.id)}`, "ip", "link", "delete", veth]);
-  await until("it has its routes again", async () => `${await routesIn(container)}` === `${wanted}`);
+  await until("it has its routes again", async (see) => see(`${await routesIn(container)}`) === `${wanted}`);
   await runtime.check(list, attachment);
   // What its owner does with them afterwards is his affair, but CHECK says it.
   await container.run(["ip", "route", "delete", "10.8.0.0/16"]);

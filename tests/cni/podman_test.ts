@@ -131,7 +131,10 @@ Deno.test({
         assert.equal(stdout, "a greets\n");
       }
       await p2.run("stop", "--time", "0", "b");
-      await until("b has no endpoint", async () => (await h2.api.endpoints({ hostname: "h2" })).length === 0);
+      await until(
+        "b has no endpoint",
+        async (see) => see(await h2.api.endpoints({ hostname: "h2" })).length === 0,
+      );
       await p2.run("start", "b");
       assert.equal((await h2.api.endpoints({ hostname: "h2" }))[0]?.target_veth_mac, "02:00:00:00:00:0b");
       for (let i = 0; i < 3; i++) {

@@ -235,7 +235,7 @@ Deno.test("CNI: every error code", async (t) => {
     "51 and 11: etcd is away; 50: the agent has not begun; 103: what is lost cannot be had back",
     async () => {
       await lab.etcd.kill();
-      await until("h1 says so", async () => (await h1.api.status("/readyz")).status === 503);
+      await until("h1 says so", async (see) => see(await h1.api.status("/readyz")).status === 503);
       const status = await refused(runtime.call("STATUS", conf));
       assert.equal(status.code, 51);
       assert.match(status.text, /etcd/);

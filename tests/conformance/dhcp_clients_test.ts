@@ -36,7 +36,7 @@ Deno.test("udhcpc, dhclient, dhcpcd: lease, renew, rebind when a replica is kill
   const expires = (mac: string) => lab.view.member(mac)?.expires ?? 0;
   for (const station of stations) {
     station.address = await event(station.process, station.client.bound);
-    await until("the lease is in etcd", () => lab.view.member(station.mac)?.ip4 === station.address);
+    await until("the lease is in etcd", (see) => see(lab.view.member(station.mac)?.ip4) === station.address);
   }
   assert.equal(new Set(stations.map(({ address }) => address)).size, 3);
 
@@ -55,7 +55,7 @@ Deno.test("udhcpc, dhclient, dhcpcd: lease, renew, rebind when a replica is kill
   await killed.stop();
   const atItsEnd = stations.map(({ mac }) => expires(mac));
   for (const [i, { client, process, mac, address }] of stations.entries()) {
-    await until(`${client.name}'s lease is longer`, () => expires(mac) > (atItsEnd[i] ?? 0), 25_000);
+    await until(`${client.name}'s lease is longer`, (see) => see(expires(mac)) > (atItsEnd[i] ?? 0), 25_000);
     assert.equal(await event(process, client.renewed, 2), address, client.name);
     assert.equal(lab.view.member(mac)?.ip4, address);
   }
@@ -68,7 +68,7 @@ Deno.test("udhcpc, dhclient, dhcpcd: lease, renew, rebind when a replica is kill
   await lab.replica(first);
   for (const { client, host, process, mac } of stations) {
     await client.release(host, process);
-    await until(`${client.name}'s lease is gone`, () => lab.view.member(mac) === undefined);
+    await until(`${client.name}'s lease is gone`, (see) => see(lab.view.member(mac)) === undefined);
   }
 
   // Not in order: the lowest free address would be another client's.
@@ -98,7 +98,7 @@ Deno.test("udhcpc keeps the address of a member that was deleted until it releas
   // Its lease ends with the client's own word, though it is no member: then the address is another's.
   assert.equal(heldIn(nex.view, "mini").length, 1);
   await udhcpc.release(host, station);
-  await until("the address is free", () => heldIn(nex.view, "mini").length === 0);
+  await until("the address is free", (see) => see(heldIn(nex.view, "mini").length) === 0);
   const next = await lab.client("next", "00:00:99:00:00:02");
   assert.equal(await event(udhcpc.start(next), udhcpc.bound), "10.0.0.10");
 });
@@ -121,7 +121,7 @@ Deno.test("a name is made a label, and goes to the machine that replaces one whi
       ];
     }),
   });
-  await until("dhcpd knows them", () => lab.view.membersNamed(`tv.${domain}`).length === 1);
+  await until("dhcpd knows them", (see) => see(lab.view.membersNamed(`tv.${domain}`).length) === 1);
   const [udhcpc] = clients;
   assert(udhcpc);
   const name = () => lab.view.member(fresh)?.name;
@@ -130,11 +130,11 @@ Deno.test("a name is made a label, and goes to the machine that replaces one whi
     // In hexadecimal: as text, it would end at a blank.
     const station = udhcpc.start(host, `-x 0x0c:${new TextEncoder().encode(asked).toHex()}`);
     const address = await event(station, udhcpc.bound);
-    await until("the lease is in etcd", () => lab.view.member(fresh)?.ip4 === address);
+    await until("the lease is in etcd", (see) => see(lab.view.member(fresh)?.ip4) === address);
     assert.equal(name(), label && `${label}.${domain}`, asked);
     assert.equal(lab.view.member(fresh)?.record.client_name, label === "nas" ? undefined : asked);
     await udhcpc.release(host, station);
-    await until("the lease is gone", () => lab.view.member(fresh) === undefined);
+    await until("the lease is gone", (see) => see(lab.view.member(fresh)) === undefined);
   }
   const former = lab.view.member(dead);
   assert.deepEqual([former?.name, former?.ip4, former?.expires], [undefined, "10.0.0.50", now + 900]);
@@ -180,7 +180,7 @@ Deno.test("one MAC on two links has a lease and an address in the network of eac
   const visits = [await run(guest, "maxi"), await run(guest, "mini", dhclient)] as const;
   assert.equal(await event(visits[0].process, udhcpc.bound), "10.1.0.11");
   assert.equal(await event(visits[1].process, dhclient.bound), "10.0.0.11");
-  await until("the guest has two leases", () => lab.view.memberships(guest).length === 2);
+  await until("the guest has two leases", (see) => see(lab.view.memberships(guest).length) === 2);
   await udhcpc.release(visits[0].host, visits[0].process);
   await until("one of them ends", () => !lab.view.member(guest, "maxi"));
   assert.equal(lab.view.member(guest, "mini")?.ip4, "10.0.0.11");
@@ -197,6 +197,6 @@ Deno.test("one MAC on two links has a lease and an address in the network of eac
   const before = expires(desk, "maxi");
   udhcpc.renew?.(atMaxi.process);
   assert.equal(await event(atMaxi.process, udhcpc.renewed), "10.1.0.10");
-  await until("its other lease is longer", () => expires(desk, "maxi") > before);
+  await until("its other lease is longer", (see) => see(expires(desk, "maxi")) > before);
   assert.deepEqual([lab.view.member(desk, "mini"), expires(lost, "away")], [undefined, 0]);
 });

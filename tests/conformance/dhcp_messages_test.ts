@@ -221,10 +221,10 @@ Deno.test("an interface that is deleted and made again is served again, with a l
   await server.run(["ip", "link", "set", "eth0", "up"]);
   assert.equal(await offered(), "10.0.0.10");
   await server.run(["ip", "link", "del", "eth0"]);
-  await until("it is missed", () => replica.server.missing.length === 2);
+  await until("it is missed", (see) => see(replica.server.missing.length) === 2);
   assert.equal(await offered(), undefined);
   await lab.lab.join(server, lab.lan, { name: "eth0", address: "10.0.0.1/24" });
-  await until("it is back", () => replica.server.missing.length === 1);
+  await until("it is back", (see) => see(replica.server.missing.length) === 1);
   assert.equal(await offered(), "10.0.0.10");
   assert.equal(
     replica.lines.filter((line) => line.includes("interface=eth0")).length,

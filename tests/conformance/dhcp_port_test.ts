@@ -134,5 +134,5 @@ Deno.test("a second server on the same interface, or one that shares no port, is
     assert.deepEqual(replica.server.contested, ["eth0"]);
     await assert.rejects(lab.replica(server), { code: "unavailable", message: /of this interface/ });
   });
-  await until("it is gone", () => replica.server.contested.length === 0);
+  await until("it is gone", (see) => see(replica.server.contested.length) === 0);
 });

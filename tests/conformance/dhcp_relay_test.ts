@@ -70,7 +70,7 @@ for (const { name, command, says, around } of relays) {
       const { process, address } = await take(host, client);
       assert.match(address, /^10\.5\.0\.1\d$/);
       const expires = () => lab.view.member(mac, "edge")?.expires ?? 0;
-      await until("the lease is in etcd", () => lab.view.member(mac, "edge")?.ip4 === address);
+      await until("the lease is in etcd", (see) => see(lab.view.member(mac, "edge")?.ip4) === address);
       const first = expires();
       client.renew?.(process);
       assert.match(await process.line(client.renewed), new RegExp(address.replaceAll(".", "\\.")));

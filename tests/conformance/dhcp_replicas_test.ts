@@ -92,7 +92,7 @@ Deno.test("20,000 clients and two replicas: no address twice, the last one is gi
     fruitless = given.size > before ? 0 : fruitless + 1;
   }
   assert.equal(given.size, 20_000);
-  await until("the mirror shows all", () => made.view.size.members === 20_000);
+  await until("the mirror shows all", (see) => see(made.view.size.members) === 20_000);
   assert.deepEqual(claims(made), given);
   assert(given.has(range(20_000).end), "the last address is given");
 

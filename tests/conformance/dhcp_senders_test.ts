@@ -28,7 +28,7 @@ Deno.test("a neighbour's RELEASE or DECLINE in a client's name is ignored and co
   const replica = await lab.replica(await lab.server("server", "10.0.0.1/24"));
   const client = await lab.client("client", mac), neighbour = await lab.client("neighbour", thief);
   await scapy(client, [{ type: "request", mac, options: [["requested_addr", "10.0.0.10"], server] }]);
-  await until("it has its lease", () => lab.view.member(mac)?.ip4 === "10.0.0.10");
+  await until("it has its lease", (see) => see(lab.view.member(mac)?.ip4) === "10.0.0.10");
   const release = { type: "release", mac, ciaddr: "10.0.0.10", to: "10.0.0.1", options: [server] };
   const decline = { type: "decline", mac, options: [["requested_addr", "10.0.0.10"] as const, server] };
   await scapy(neighbour, [
@@ -40,11 +40,11 @@ Deno.test("a neighbour's RELEASE or DECLINE in a client's name is ignored and co
     { ...decline, giaddr: "10.0.0.1", fromMac: thief },
   ]);
   const { counts } = replica.server;
-  await until("all have come", () => counts.release + counts.decline === 6);
+  await until("all have come", (see) => see(counts.release + counts.decline) === 6);
   assert.equal(counts.ignored["wrong-sender"], 6);
   assert.equal(lab.view.member(mac)?.ip4, "10.0.0.10");
   await scapy(client, [{ ...release, from: "10.0.0.10" }]);
-  await until("its own release counts", () => lab.view.member(mac) === undefined);
+  await until("its own release counts", (see) => see(lab.view.member(mac)) === undefined);
 });
 
 /** Sends a client's RELEASE of 10.0.0.10 from a host, at once: nothing is awaited. */
@@ -78,14 +78,14 @@ Deno.test("a RELEASE that waited for more than 2 s in a stopped dhcpd's socket i
   const replica = await lab.replica(await lab.server("server", "10.0.0.1/24"));
   const client = await lab.client("client", mac);
   await scapy(client, [{ type: "request", mac, options: [["requested_addr", "10.0.0.10"], server] }]);
-  await until("it has its lease", () => lab.view.member(mac)?.ip4 === "10.0.0.10");
+  await until("it has its lease", (see) => see(lab.view.member(mac)?.ip4) === "10.0.0.10");
   sendRelease(client);
   // dhcpd runs in this process: it stands still with it.
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2500);
-  await until("it has come", () => replica.server.counts.ignored.late === 1);
+  await until("it has come", (see) => see(replica.server.counts.ignored.late) === 1);
   assert.equal(replica.server.counts.release, 0);
   sendRelease(client);
-  await until("one in time counts", () => lab.view.member(mac) === undefined);
+  await until("one in time counts", (see) => see(lab.view.member(mac)) === undefined);
 });
 
 Deno.test("an address is given to another client a second or more after the end of the lease that was told", async () => {

@@ -241,7 +241,7 @@ range4:      10.0.0.10-10.0.0.254
   await t.step("declined addresses are listed, and given back", async () => {
     const declined = { net: "mini", mac: "02:00:00:00:00:07", until: Math.ceil(Date.now() / 1000) + 7300 };
     await put(nexd.etcd.endpoint, "/strand/nex/withheld/10.0.0.77", declined);
-    await until("nexd knows it", async () => (await $("get", "declined")).stdout !== "");
+    await until("nexd knows it", async (see) => see(await $("get", "declined")).stdout !== "");
     for (const net of [[], ["mini"]]) {
       const row = /^10\.0\.0\.77 mini 02:00:00:00:00:07 \(2:0[01]:\d\d\)\n$/;
       assert.match((await $("get", "declined", ...net)).stdout, row);

@@ -102,7 +102,11 @@ Deno.test("a collector gets spans of nex, nexd and its calls to etcd, in one tra
   assert.equal(stdout, "network mini created\n");
   await until("metrics of nexd", () => receiver.metrics.has("nexd v8js.memory.heap.size"), 30_000);
   await nexd.stop();
-  await until("spans of nexd", () => receiver.span("nexd", 2, "/nex.Nex/Apply") !== undefined, 30_000);
+  await until(
+    "spans of nexd",
+    (see) => see(receiver.span("nexd", 2, "/nex.Nex/Apply")) !== undefined,
+    30_000,
+  );
   const asked = receiver.span("nex", 3, "/nex.Nex/Apply");
   const answered = receiver.span("nexd", 2, "/nex.Nex/Apply");
   assert.ok(asked && answered);

@@ -176,7 +176,11 @@ Deno.test("A store with a key that is not understood stays as it is until an ope
   assert.match(refused.stderr, named);
   const machine = await lab.client("new", "02:aa:00:00:00:02"), [udhcpc] = clients;
   const early = udhcpc?.start(machine);
-  await until("a new client is not answered", () => replica.server.counts.ignored["store-away"] > 0, 60_000);
+  await until(
+    "a new client is not answered",
+    (see) => see(replica.server.counts.ignored["store-away"]) > 0,
+    60_000,
+  );
   // It could have the address that a member without one is given in the take-over.
   await early?.stop();
   assert.deepEqual(sorted(await held(lab.store)), sorted(before));

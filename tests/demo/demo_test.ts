@@ -147,7 +147,7 @@ Deno.test("strand demo: what a killed one left is removed by the next", async ()
   killed.signal("SIGKILL");
   await killed.ended;
   assert.notDeepEqual(room.mounts(), []);
-  await until("its processes have ended", () => room.processes().length === 0);
+  await until("its processes have ended", (see) => see(room.processes().length) === 0);
   await room.assertHolds();
   assert.deepEqual(await room.leftOf(killed), []);
 });

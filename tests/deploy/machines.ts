@@ -119,7 +119,7 @@ export class Machine implements AsyncDisposable {
   async reboot(): Promise<void> {
     const before = await this.init();
     await this.sh("systemctl reboot");
-    await until("the machine goes down", async () => await this.init() !== before, 120_000);
+    await until("the machine goes down", async (see) => see(await this.init()) !== before, 120_000);
     await this.up();
   }
 

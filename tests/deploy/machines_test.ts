@@ -91,7 +91,7 @@ async function units(t: Deno.TestContext, debian: Debian, lab: Lab, tarball: str
       systemctl daemon-reload
       systemctl restart --no-block strand-agent`);
     const begun = () => machine.sh("systemctl show --value -p NRestarts strand-agent");
-    await until("it was begun again six times", async () => Number(await begun()) >= 6);
+    await until("it was begun again six times", async (see) => see(Number(await begun())) >= 6);
     await machine.sh(`
       rm -r /run/systemd/system/strand-agent.service.d
       systemctl daemon-reload

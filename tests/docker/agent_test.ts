@@ -53,9 +53,9 @@ Deno.test("Docker's containers are taken over from an old agent, and follow the 
     await docker.detached("c1", "blue", "sleep 1000");
     const key = `/sc-net/nodes-networks/${id}/old`;
     await lab.kv.write({ [key]: JSON.stringify({ id, created_at: "2026-01-01T00:00:00Z", mtu: 1400 }) });
-    await until("its MTU is 1400", async () => / sand0.* mtu 1400 /.test(await link()));
+    await until("its MTU is 1400", async (see) => / sand0.* mtu 1400 /.test(see(await link())));
     await lab.kv.write({ [key]: undefined });
-    await until("its MTU is 8950", async () => / sand0.* mtu 8950 /.test(await link()));
+    await until("its MTU is 8950", async (see) => / sand0.* mtu 8950 /.test(see(await link())));
   });
 
   await t.step("docker inspect, docker network inspect", async () => {
@@ -79,7 +79,7 @@ Deno.test("Docker's containers are taken over from an old agent, and follow the 
       /there is no network/,
     );
     await docker.docker("network", "rm", "blue");
-    await until("nothing is left", async () => (await lab.kv.under("/sc-net/")).size === 0);
+    await until("nothing is left", async (see) => see(await lab.kv.under("/sc-net/")).size === 0);
   });
 });
 

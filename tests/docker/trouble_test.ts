@@ -251,9 +251,9 @@ Deno.test("dockerd does not wait for an agent that was stopped, and waits for on
     await h1.kill();
     await lab.etcd.kill();
     h1.launch(env(h1));
-    await until("the agent takes calls", async () => (await sockets(h1, "listening")).length > 0);
+    await until("the agent takes calls", async (see) => see(await sockets(h1, "listening")).length > 0);
     const starting = d1.start();
-    await until("dockerd has called", async () => (await sockets(h1, "established")).length > 0);
+    await until("dockerd has called", async (see) => see(await sockets(h1, "established")).length > 0);
     await lab.etcd.start();
     await h1.ready();
     await starting;

@@ -129,11 +129,11 @@ Deno.test("docs/UPGRADE-SAND.md: a host that goes back is one with an agent of o
     const { stdout } = await h2.strand(["status", "agent"]);
     return /hosts with an agent of old +(.*)/.exec(stdout)?.[1];
   };
-  await until("both are ours", async () => await old() === undefined);
+  await until("both are ours", async (see) => see(await old()) === undefined);
   await h1.stop();
   const back = blocks("docs/UPGRADE-SAND.md", "sh", "## Back again").find((text) => text.startsWith("HOST="));
   await own.type(back?.replace("host1", "h1") ?? "", { ETCDCTL_ENDPOINTS: lab.etcd.endpoint }, h1.host);
-  await until("h1 is none of ours", async () => await old() === "h1");
+  await until("h1 is none of ours", async (see) => see(await old()) === "h1");
   const records = await lab.kv.under("/sc-net/");
   const its = [...records].filter(([key]) =>
     /^\/sc-net\/(nodes\/h1\/networks\/|nodes-networks\/.*\/h1$)/.test(key)

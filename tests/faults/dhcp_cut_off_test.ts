@@ -64,11 +64,11 @@ Deno.test("a dhcpd that is cut off from etcd sends no NAK and no offer to client
     from: "10.0.0.10",
     options: [server],
   });
-  await until("it is released", () => lab.view.member(first) === undefined);
+  await until("it is released", (see) => see(lab.view.member(first)) === undefined);
   assert.equal(await type("healthy", named(second, "10.0.0.10")), 5);
   const silent = counts.ignored["store-away"];
   assert.equal(await type("cutOff", renewal(second, "10.0.0.10")), undefined, "before the cut is noticed");
-  await until("it gave up", () => counts.ignored["store-away"] > silent);
+  await until("it gave up", (see) => see(counts.ignored["store-away"]) > silent);
   await until(
     "the cut is noticed",
     () => cutOff.lines.some((line) => line.includes("cannot be followed")),

@@ -22,7 +22,7 @@ Deno.test("etcd is killed and comes back while udhcpc, dhclient, dhcpcd renew: n
   await lab.etcd.kill();
   for (const { client, process } of stations) client.renew?.(process);
   for (const [i, station] of stations.entries()) {
-    await until(`${station.client.name} renews`, () => renewals(station) > (before[i]?.done ?? 0));
+    await until(`${station.client.name} renews`, (see) => see(renewals(station)) > (before[i]?.done ?? 0));
     assert.equal(expires(station.mac), before[i]?.expires, "nothing was written");
   }
   const stranger = await lab.client("stranger", "00:00:99:00:00:99");
@@ -32,7 +32,7 @@ Deno.test("etcd is killed and comes back while udhcpc, dhclient, dhcpcd renew: n
 
   await lab.etcd.start();
   for (const [i, { client, mac, process }] of stations.entries()) {
-    await until(`${client.name}'s lease is longer`, () => expires(mac) > (before[i]?.expires ?? 0));
+    await until(`${client.name}'s lease is longer`, (see) => see(expires(mac)) > (before[i]?.expires ?? 0));
     assert(
       !process.lines.some((line) => /did (EXPIRE|FAIL|TIMEOUT|nak|leasefail)/.test(line)),
       process.tail(40),

@@ -42,7 +42,7 @@ Deno.test("etcd full: nexd and status say so with what to do, and that mends it"
   assert.equal(commands.length, 3, `${commands}`);
   for (const command of commands) await shell(command);
   await services.nex("apply", mini);
-  await until("all is well", async () => (await services.status()).ok);
+  await until("all is well", async (see) => see(await services.status()).ok);
 });
 
 Deno.test("etcd with authentication on: the refusal says so, and so does status", async () => {
@@ -68,5 +68,5 @@ Deno.test("etcd with authentication on: the refusal says so, and so does status"
   await shell(`${ctl} --user root:x auth disable`);
   await late.line(/ started /);
   await services.nex("apply", mini);
-  await until("all is well", async () => (await services.status()).ok);
+  await until("all is well", async (see) => see(await services.status()).ok);
 });

@@ -83,7 +83,7 @@ Deno.test("of three processes, the one whose clock is wrong finds out by itself,
     assert.ok(Math.abs(wrong.now() - Date.now()) < 3_000);
     await wrong.close();
     await agree([first, second], ["right", "right"]);
-    await until("it is forgotten", () => first.others === 1);
+    await until("it is forgotten", (see) => see(first.others) === 1);
   }
 });
 
@@ -163,7 +163,7 @@ Deno.test("processes that agree publish once a minute, and one whose machine sle
       }
       return found.filter(({ every }) => every === 60_000);
     };
-    await until("each says so", async () => (await published()).length === 3);
+    await until("each says so", async (see) => see(await published()).length === 3);
     // Each hears of a process that comes and goes, answers it, and has seen all answers before it goes: nothing is due then.
     const key = keyOf.clock("guest"), value = JSON.stringify({ name: "guest", time: Date.now() });
     const come = await store.committer.commit({ guards: [], ops: [{ put: key, value }] });

@@ -31,7 +31,7 @@ Deno.test("A list of 10,000 members cut short by kill -9 leaves a prefix of itse
     const nexd = await services.start("nexd");
     const apply = ["nex", "-s", `127.0.0.1:${services.nexdPort}`, "apply", file];
     const cut = run(strandCommand(apply), { mayFail: true, timeout: 300_000 });
-    await until("some members are written", () => view.size.members > 1000, 60_000);
+    await until("some members are written", (see) => see(view.size.members) > 1000, 60_000);
     Deno.kill(nexd.pid, "SIGKILL");
     const { stderr, code } = await cut;
     assert.equal(code, 1);
@@ -47,7 +47,7 @@ Deno.test("A list of 10,000 members cut short by kill -9 leaves a prefix of itse
     const out = (await run(strandCommand(apply), { timeout: 300_000 })).stdout.trim().split("\n");
     assert.equal(out.length, COUNT + 1);
     assert.ok(out.filter((line) => line.endsWith(" unchanged")).length > written);
-    await until("all members", () => view.size.members === COUNT);
+    await until("all members", (see) => see(view.size.members) === COUNT);
     const addresses = Array.from({ length: COUNT }, (_, n) => view.member(mac(n))?.ip4);
     assert.equal(new Set(addresses).size, COUNT);
     assert.deepEqual([addresses[0], addresses[255], addresses[COUNT - 1]], [

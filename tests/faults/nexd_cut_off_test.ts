@@ -38,7 +38,7 @@ Deno.test("nexd that is cut off from etcd says neither that nothing is to be don
   } finally {
     etcd.thaw();
   }
-  await until("it knows again", async () => (await services.tryNex("apply", mini)).code === 0);
+  await until("it knows again", async (see) => see(await services.tryNex("apply", mini)).code === 0);
 });
 
 Deno.test("change() on a mirror that is behind refuses nothing, and finds nothing to do, before the mirror has caught up", async () => {
@@ -51,7 +51,7 @@ Deno.test("change() on a mirror that is behind refuses nothing, and finds nothin
   using others = labStore([other.endpoint]);
   await store.mirror.ready();
   await store.committer.commit(put("/a/old", 1));
-  await until("the mirror shows it", () => store.mirror.get("/a/old") !== undefined);
+  await until("the mirror shows it", (see) => see(store.mirror.get("/a/old")) !== undefined);
 
   // The watch hangs with its member; what others write does not reach the mirror until it watches another.
   watched.freeze();

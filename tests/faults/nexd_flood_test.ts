@@ -67,5 +67,5 @@ Deno.test("nexd accepts again after its file descriptors had run out, and says s
     30_000,
   );
   const rows = async () => (await it.services.status()).services.find(({ service }) => service === "nexd");
-  await until("it is ready again", async () => (await rows())?.ready === true);
+  await until("it is ready again", async (see) => see((await rows())?.ready) === true);
 });

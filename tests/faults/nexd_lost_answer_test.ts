@@ -101,7 +101,7 @@ Deno.test("a change that was made, its answer lost, and that another client has 
   await Promise.all([cut.mirror.ready(), other.mirror.ready()]);
   const [ours, theirs] = [new Nex(cut), new Nex(other)];
   await ours.change((draft) => addNetwork(draft, { name: "n", subnet4: "10.0.0.0/16", domain: "n.net" }));
-  await until("all know the network", () => theirs.view.network("n") !== undefined);
+  await until("all know the network", (see) => see(theirs.view.network("n")) !== undefined);
   const add = (mac: string, name: string) =>
     ours.change((draft) => void addMembers(draft, "n", [{ mac, name }]));
 

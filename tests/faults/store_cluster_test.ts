@@ -47,10 +47,10 @@ Deno.test("a member killed under load costs no acknowledged write, and the mirro
     });
     for (const member of members) {
       const before = acknowledged.size;
-      await until("writes go on", () => acknowledged.size > before + 100);
+      await until("writes go on", (see) => see(acknowledged.size) > before + 100);
       await member.kill();
       const down = acknowledged.size;
-      await until("writes go on with one down", () => acknowledged.size > down + 100);
+      await until("writes go on with one down", (see) => see(acknowledged.size) > down + 100);
       await member.start();
     }
     stop = true;
@@ -76,7 +76,7 @@ Deno.test("a member cut off from the others, or hanging, is left for one that is
         () => store.committer.commit(put("/a/y", 2)).then(() => true, () => false),
         20_000,
       );
-      await until("mirror by another", () => store.mirror.get("/a/y")?.record.n === 2);
+      await until("mirror by another", (see) => see(store.mirror.get("/a/y")?.record.n) === 2);
     } finally {
       used.thaw();
     }

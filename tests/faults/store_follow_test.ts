@@ -145,7 +145,7 @@ Deno.test("mirror tells every listener of changes in order, also when one unfoll
     later.push(...changes.map(({ before, after }) => [before?.record.n, after?.record.n]))
   );
   await store.committer.commit(put("/p/1/x", 1));
-  await until("both told", () => later.length === 2);
+  await until("both told", (see) => see(later.length) === 2);
   assert.deepEqual(later, [[undefined, 1], [1, undefined]]);
 });
 
@@ -171,7 +171,10 @@ Deno.test("all prefixes of one mirror.follow() are listed at one revision, in a 
     const [first, second] = store.changes.splice(0).slice(0, 2);
     assert.equal(first?.after?.record.n, second?.after?.record.n);
     assert.deepEqual([first?.key, second?.key], ends);
-    await until("it goes on", () => (mirror.get("/p/299/x")?.record.n ?? 0) > (second?.after?.record.n ?? 0));
+    await until(
+      "it goes on",
+      (see) => see(mirror.get("/p/299/x")?.record.n ?? 0) > (second?.after?.record.n ?? 0),
+    );
     mirror.unfollow(prefixes);
     store.changes.length = 0;
   }
@@ -411,7 +414,7 @@ Deno.test("subscribers see the cluster id and the revision of the store that a r
   });
   target = after.endpoint;
   relay.cut();
-  await until("listed again", () => mirror.state.relists === 1);
+  await until("listed again", (see) => see(mirror.state.relists) === 1);
   using other = labStore([after.endpoint]);
   await other.mirror.ready();
   assert.notEqual(mirror.clusterId, first);
@@ -476,7 +479,7 @@ Deno.test("4,000 prefixes are followed, and one event costs no more than it does
   });
   console.log(`2,000 unfollowed in ${gone.toFixed()} ms`);
   // Each prefix has a watcher of its own, and their events come one after the other.
-  await until("all is shown", () => [...mirror.entries()].length === 2_204);
+  await until("all is shown", (see) => see([...mirror.entries()].length) === 2_204);
   assert.deepEqual([mirror.state.missed, mirror.state.relists], [0, 0]);
 });
 
@@ -506,7 +509,7 @@ Deno.test("a followed prefix is followed on by another member when the first is 
     await members[0]?.kill();
     store.mirror.unfollow(["/p/2/"]);
     await until("a leader", () => writer.committer.commit(put("/p/1/x", 1)).then(() => true, () => false));
-    await until("it is shown", () => store.mirror.get("/p/1/x") !== undefined);
+    await until("it is shown", (see) => see(store.mirror.get("/p/1/x")) !== undefined);
     await store.mirror.follow(["/p/3/"]);
     const last = committed(await writer.committer.commit(put("/p/3/x", 2)));
     await store.mirror.reached(last, ["/p/3/x"]);

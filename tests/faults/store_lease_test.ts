@@ -24,10 +24,10 @@ Deno.test("a key put with a lease outlives the lease's time to live while the le
   using store = labStore([etcd.endpoint]);
   await store.mirror.ready();
   const { lease, granted } = holding(store, 2);
-  await until("held", () => store.mirror.get("/a/held") !== undefined);
+  await until("held", (see) => see(store.mirror.get("/a/held")) !== undefined);
   assert(lease.live);
   const first = lease.liveUntil;
-  await until("kept past its first time to live", () => performance.now() > first + 1_000);
+  await until("kept past its first time to live", (see) => see(performance.now()) > first + 1_000);
   assert(lease.live);
   assert.equal(granted.length, 1);
   assert.notEqual(await store.connection.get("/a/held"), undefined);
@@ -46,7 +46,7 @@ Deno.test("a lease that is not kept alive ends by itself, and takes its keys alo
     ops: [{ put: "/a/held", value: '{"n":1}', lease: id }, { put: "/a/stays", value: '{"n":2}' }],
   });
   assert(put.committed);
-  await until("gone", async () => await store.connection.get("/a/held") === undefined);
+  await until("gone", async (see) => see(await store.connection.get("/a/held")) === undefined);
   assert.notEqual(await store.connection.get("/a/stays"), undefined);
   assert.equal(await store.connection.keepLease(id), 0);
   assert.equal(await store.connection.revokeLease(id), false);
@@ -56,13 +56,13 @@ Deno.test("an etcd that was away longer than the time to live: the lease is know
   await using etcd = await labEtcd();
   using store = labStore([etcd.endpoint], { timeoutMs: 1_000 });
   const { lease, granted, troubles } = holding(store, 2);
-  await until("held", () => granted.length === 1);
+  await until("held", (see) => see(granted.length) === 1);
   await etcd.kill();
   await until("not known to live", () => !lease.live);
   assert.notEqual(lease.id, undefined);
   await etcd.start();
   await until("lives again", () => lease.live);
-  await until("held again", async () => await store.connection.get("/a/held") !== undefined);
+  await until("held again", async (see) => see(await store.connection.get("/a/held")) !== undefined);
   assert.equal(troubles.length, 2);
   assert.match(troubles[0] ?? "", /etcd at/);
   assert.equal(troubles[1], undefined);
@@ -73,9 +73,9 @@ Deno.test("a lease that ended behind its keeper's back is replaced, and its keys
   await using etcd = await labEtcd();
   using store = labStore([etcd.endpoint]);
   const { lease, granted } = holding(store, 2);
-  await until("held", () => granted.length === 1);
+  await until("held", (see) => see(granted.length) === 1);
   await store.connection.revokeLease(granted[0] ?? 0n);
-  await until("held again", () => granted.length === 2);
+  await until("held again", (see) => see(granted.length) === 2);
   assert(lease.live);
   assert.notEqual(granted[0], granted[1]);
   assert.notEqual(await store.connection.get("/a/held"), undefined);
@@ -87,7 +87,7 @@ Deno.test("answers that are lost do not make a lease look alive, and it is kept 
   using relay = new Relay(() => etcd.endpoint);
   using store = labStore([relay.endpoint], { timeoutMs: 500 });
   const { lease, granted } = holding(store, 2);
-  await until("held", () => granted.length === 1);
+  await until("held", (see) => see(granted.length) === 1);
   await relay.swallowReplies();
   await until("not known to live", () => !lease.live);
   relay.cut();

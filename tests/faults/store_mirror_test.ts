@@ -97,7 +97,7 @@ Deno.test("mirror shows every acknowledged write exactly once while etcd is kill
   const writers = Array.from({ length: 20 }, (_, worker) => write(worker));
   for (let round = 0; round < 3; round++) {
     const before = acknowledged.size;
-    await until("writes go on", () => acknowledged.size > before + 200);
+    await until("writes go on", (see) => see(acknowledged.size) > before + 200);
     await etcd.kill("SIGKILL");
     await until("the mirror notices", () => !store.mirror.state.inSync);
     await etcd.start();
@@ -190,11 +190,11 @@ Deno.test("mirror finds what the watch has lost by comparing itself with a listi
   await until("in sync", () => mirror.state.inSync);
   await writer.committer.commit(put("/a/lost", 1));
   await writer.committer.commit(put("/a/kept", 1));
-  await until("lost one", () => connection.lost === 1);
-  await until("found it", () => mirror.get("/a/lost") !== undefined);
+  await until("lost one", (see) => see(connection.lost) === 1);
+  await until("found it", (see) => see(mirror.get("/a/lost")) !== undefined);
   assert.equal(mirror.state.missed, 1);
   await writer.committer.commit({ guards: [], ops: [{ remove: "/a/lost" }] });
-  await until("found the removal", () => mirror.get("/a/lost") === undefined);
+  await until("found the removal", (see) => see(mirror.get("/a/lost")) === undefined);
   assert.equal(mirror.state.missed, 2);
   assert.equal(mirror.get("/a/kept")?.record.n, 1);
   mirror.close();
@@ -244,7 +244,7 @@ Deno.test("mirror lists again from a store that was set back, and emits the diff
   assert.equal([...store.mirror.entries()].length, 10);
   target = after.endpoint;
   relay.cut();
-  await until("relisted", () => store.mirror.state.relists === 1);
+  await until("relisted", (see) => see(store.mirror.state.relists) === 1);
   assert.deepEqual([...store.mirror.entries()].map(({ key, record }) => [key, record.n]), [["/a/3", 33]]);
   assert.notEqual(store.mirror.clusterId, cluster);
 });
@@ -262,7 +262,7 @@ Deno.test("a mirror that comes back to the same member does not list everything 
   };
   const cut = performance.now();
   relay.cut();
-  await until("compared", () => listed.length > 0);
+  await until("compared", (see) => see(listed.length) > 0);
   // A thousand processes come back within some 400 ms.
   assert(listed[0]! - cut >= 800, `after ${listed[0]! - cut} ms`);
 });
@@ -298,7 +298,7 @@ Deno.test("a store restored past the revision that was known is read again soon 
   target = etcd.endpoint;
   const all = [["/a/changed", 1], ["/a/stays", 1], ["/b/n", 9]];
   const shown = () => [...store.mirror.entries()].map(({ key, record }) => [key, record.n]).sort();
-  await until("shows what is there", () => JSON.stringify(shown()) === JSON.stringify(all));
+  await until("shows what is there", (see) => see(JSON.stringify(shown())) === JSON.stringify(all));
   assert(
     store.changes.some(({ key, after }) => key === "/a/changed" && after?.record.n === 1),
     "and tells so",

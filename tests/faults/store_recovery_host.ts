@@ -34,7 +34,7 @@ const writers = Array.from({ length: 4 }, async (_, i) => {
 async function recovery(): Promise<{ write: number; mirror: number; slowest: number }> {
   const began = performance.now();
   slowest = 0;
-  await until("a write", () => (confirmed.at(-1) ?? 0) > began, 60_000);
+  await until("a write", (see) => see(confirmed.at(-1) ?? 0) > began, 60_000);
   const write = performance.now() - began;
   await until("in sync", () => store.mirror.state.inSync, 60_000);
   const mirror = performance.now() - began;
@@ -66,7 +66,7 @@ async function drop(verb: "-I" | "-D"): Promise<void> {
 
 try {
   await store.mirror.ready();
-  await until("writes", () => confirmed.length > 20);
+  await until("writes", (see) => see(confirmed.length) > 20);
   // The first endpoint is the one in use.
   const [used] = members;
   if (!used) throw new Error("no member");

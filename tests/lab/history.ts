@@ -16,7 +16,7 @@ export async function historyOf(endpoint: string, prefix: string, last: string):
     });
     watch.add({ prefix, seen: 0 });
     const stop = Promise.withResolvers<never>(), running = watch.run(stop.promise).catch(() => {});
-    await until("etcd's history is read", () => (events.at(-1)?.kv.modRevision ?? 0) >= end);
+    await until("etcd's history is read", (see) => see(events.at(-1)?.kv.modRevision ?? 0) >= end);
     stop.reject(new Error("read"));
     await running;
     return events;

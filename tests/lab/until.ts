@@ -24,7 +24,7 @@ export async function until(
     if (Date.now() > deadline) {
       const text = typeof last?.seen === "string"
         ? last.seen
-        : Deno.inspect(last?.seen, { depth: 8, strAbbreviateSize: 10_000 });
+        : Deno.inspect(last?.seen, { depth: 4, strAbbreviateSize: 10_000 });
       const seen = last ? `; seen last: ${text}` : "";
       throw new Error(`${what}: not so after ${timeoutMs} ms${seen}`);
     }
