@@ -14,7 +14,9 @@ export function programPath(): string {
 export function strandCommand(args: readonly string[]): string[] {
   // A portable folder has a Deno of its own, and its launcher does nothing but start it.
   if (Deno.build.standalone || Deno.execPath() === at("deno")) return [programPath(), ...args];
-  const flags = ["--quiet", "--allow-all", "--cached-only", "--no-prompt", "--config", at("deno.json")];
+  // The npm packages are there, and were compared with deno.lock when they were installed.
+  const modules = ["--cached-only", "--no-lock", "--node-modules-dir=manual"];
+  const flags = ["--quiet", "--allow-all", "--no-prompt", ...modules, "--config", at("deno.json")];
   const service = SERVICES.includes(args[0] ?? ""), cache = Deno.env.get("DENO_DIR");
   // Code that was compiled with other flags is of no use, and would be compiled and stored again at each start.
   const own = service && cache ? ["env", `DENO_DIR=${cache}/services`] : [];

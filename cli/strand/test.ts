@@ -31,7 +31,7 @@ const LIMIT = 900_000;
  * So many files run at a time, for most of them wait half of their time for clocks, namespaces and other processes. More
  * of them run, up to the second figure, while the processors are idle.
  */
-const AT_ONCE = navigator.hardwareConcurrency + 1, AT_MOST = 4 * navigator.hardwareConcurrency;
+const AT_ONCE = navigator.hardwareConcurrency + 1, AT_MOST = 3 * navigator.hardwareConcurrency;
 
 /** How long to look whether the processors are idle, in ms: a file that has begun has been busy by then. */
 const LOOK = 2000;

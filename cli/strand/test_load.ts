@@ -12,7 +12,7 @@ export class Load {
     const now = ticks(Deno.readTextFileSync("/proc/stat")), before = this.#last;
     this.#last = now;
     const idle = (now.idle - before.idle) / Math.max(1, now.all - before.all);
-    return idle > 0.2 && available(Deno.readTextFileSync("/proc/meminfo")) > ROOM;
+    return idle > 0.25 && available(Deno.readTextFileSync("/proc/meminfo")) > ROOM;
   }
 }
 

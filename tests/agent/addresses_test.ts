@@ -8,7 +8,7 @@ Deno.test("an address that is given back is not the next container's, on any hos
   const first = await h1.attach(id);
   assert.equal(first.address, "10.0.0.2");
   await h1.api.deleteEndpoint(first.endpoint.id);
-  const second = await h2.attach(id, { wait: "10s" });
+  const second = await h2.attach(id, { wait: "20s" });
   assert.equal(second.address, "10.0.0.3");
   await h2.api.deleteEndpoint(second.endpoint.id);
   const third = await h1.attachAs(id, await h1.container());

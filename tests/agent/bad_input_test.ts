@@ -10,7 +10,7 @@ Deno.test("what an agent refuses, it refuses with a sentence, and nothing is lef
   await using lab = await OverlayLab.started();
   const [h1, h2] = [lab.host(1), lab.host(2)];
   const { id } = await h1.api.createNetwork({ name: "web" });
-  const good = await h1.attach(id), far = await h2.attach(id, { wait: "10s" });
+  const good = await h1.attach(id), far = await h2.attach(id, { wait: "20s" });
   await lab.agree();
   await lab.probesTold();
   const before = await lab.kv.under("/sc-net/");

@@ -28,7 +28,7 @@ async function life(lab: OverlayLab, id: string): Promise<void> {
 async function end(lab: OverlayLab, id: string): Promise<void> {
   const [h1, h2] = [lab.host(1), lab.host(2)];
   await h1.api.createNetwork({ id }).catch((error) => assert.match(error.message, /409/));
-  const a = await h1.attach(id), b = await h2.attach(id, { wait: "10s" });
+  const a = await h1.attach(id), b = await h2.attach(id, { wait: "20s" });
   assert.ok(await pings(a.container, b.address));
   await lab.agree();
   for (const host of [h1, h2]) {

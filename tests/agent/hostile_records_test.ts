@@ -11,7 +11,7 @@ Deno.test("a hostile record does nothing to this host, is told by its key, and e
   await using lab = await OverlayLab.started({ env: { STRAND_AGENT_CHECK_EVERY: "1" } });
   const [h1, h2] = [lab.host(1), lab.host(2)];
   const { id } = await h1.api.createNetwork({ name: "blue" });
-  const [a, b] = [await h1.attach(id), await h2.attach(id, { wait: "10s" })];
+  const [a, b] = [await h1.attach(id), await h2.attach(id, { wait: "20s" })];
   await using ping = new SteadyPing(a.container, b.address);
   await ping.flowing();
   const indexOf = async (name: string, netns: string[]) =>
@@ -148,7 +148,7 @@ Deno.test("a hostile record does nothing to this host, is told by its key, and e
     "an endpoint goes from a network whose record is refused, and its interface with it",
     async () => {
       const key = `/sc-net/network/${id}`, record = await lab.kv.get(key) ?? "";
-      const going = await h1.attach(id, { wait: "10s" });
+      const going = await h1.attach(id, { wait: "20s" });
       const name = going.endpoint.overlay_veth_name;
       await lab.kv.write({ [key]: JSON.stringify({ ...JSON.parse(record), vxlan_vni: 0 }) });
       await until("status names it", async (see) => see(await problems()).includes(`${key} in etcd is not`));
@@ -177,7 +177,7 @@ Deno.test("a hostile record does nothing to this host, is told by its key, and e
     await h1.start({ STRAND_AGENT_CHECK_EVERY: "1" });
     await until("status names it again", async (see) => see(await problems()).includes(stored.id));
     // The rest of the network goes on meanwhile: here, and with what other hosts have.
-    const c = await h1.attach(id), d = await h2.attach(id, { wait: "10s" });
+    const c = await h1.attach(id), d = await h2.attach(id, { wait: "20s" });
     assert.ok(await pings(c.container, d.address) && await pings(c.container, b.address));
     await h1.api.deleteEndpoint(c.endpoint.id);
     const ends = await links(inNetwork);

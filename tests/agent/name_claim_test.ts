@@ -10,7 +10,7 @@ const NAME = "/sc-net/strand/names/h1";
 /** A network of h1 and h2 in which one pings the other. */
 async function pair(lab: OverlayLab) {
   const { id } = await lab.host(1).api.createNetwork({ name: "pair" });
-  const a = await lab.host(1).attach(id), b = await lab.host(2).attach(id, { wait: "10s" });
+  const a = await lab.host(1).attach(id), b = await lab.host(2).attach(id, { wait: "20s" });
   await lab.agree({ hosts: lab.hosts.slice(0, 2) });
   await lab.probesTold();
   return { id, a, b, flows: () => pings(a.container, b.address) };
@@ -106,7 +106,7 @@ Deno.test("a claim that is deleted is taken again, and the agent goes on", async
   await until("claimed again", async () => ![undefined, first].includes(await lab.kv.get(NAME)));
   await h1.ready();
   assert.ok(await flows());
-  await h1.attach(id, { wait: "10s" });
+  await h1.attach(id, { wait: "20s" });
   await lab.agree();
 });
 
@@ -192,7 +192,7 @@ for (const rebooted of [false, true]) {
     });
     await h1.stop();
     await h1.start({ PEER_HOSTNAME: "h9" });
-    await h1.attach(id, { wait: "10s" });
+    await h1.attach(id, { wait: "20s" });
   });
 }
 
@@ -205,7 +205,7 @@ Deno.test("a machine made from another's disk, with a name of its own, is no ren
   await keeps(h1, id);
   await clone(h3, h1);
   await h3.start();
-  await h3.attach(id, { wait: "10s" });
+  await h3.attach(id, { wait: "20s" });
   await lab.agree();
 });
 

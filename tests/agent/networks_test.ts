@@ -15,7 +15,7 @@ Deno.test("networks with the same range on the same three hosts reach their own 
   assert.equal(two.name, `net-sc-${two.id}`);
   const its = async (network: string, first: number) =>
     await Promise.all(
-      lab.hosts.map((host, i) => host.attach(network, { ipv4_address: `10.0.0.${first + i}`, wait: "10s" })),
+      lab.hosts.map((host, i) => host.attach(network, { ipv4_address: `10.0.0.${first + i}`, wait: "20s" })),
     );
   const [ones, twos] = [await its(one.id, 10), await its(two.id, 20)];
   await lab.agree();
@@ -42,7 +42,7 @@ Deno.test("networks with the same range on the same three hosts reach their own 
     "net.ipv6.conf.all.disable_ipv6=1",
     "net.ipv6.conf.default.disable_ipv6=1",
   ]);
-  const again = { ipv4_address: ones[0]!.address, container: silent, wait: "10s" };
+  const again = { ipv4_address: ones[0]!.address, container: silent, wait: "20s" };
   const moved = await lab.host(3).attach(one.id, again);
   assert.ok(await pings(ones[1]!.container, moved.address));
   await lab.agree();
@@ -60,7 +60,7 @@ Deno.test("an underlay of 9000 gives an overlay of 8950", async () => {
   await using lab = await OverlayLab.started({ mtu: 9000 });
   const { id } = await lab.host(1).api.createNetwork();
   const a = await lab.host(1).attach(id);
-  const b = await lab.host(2).attach(id, { wait: "10s" });
+  const b = await lab.host(2).attach(id, { wait: "20s" });
   await lab.agree({ mtu: 8950 });
   assert.ok(await pings(a.container, b.address, ["-M", "do", "-s", "8922"]));
   assert.ok(!(await pings(a.container, b.address, ["-M", "do", "-s", "8923"])));
@@ -70,7 +70,7 @@ Deno.test("iperf3 is as fast across a network as across one made by hand", async
   await using lab = await OverlayLab.started();
   const [h1, h2] = [lab.host(1), lab.host(2)];
   const { id } = await h1.api.createNetwork();
-  const a = await h1.attach(id), b = await h2.attach(id, { wait: "10s" });
+  const a = await h1.attach(id), b = await h2.attach(id, { wait: "20s" });
   const byHand = networkByHand(900, "10.0.0.0/24", "10.0.0.1/24");
   const [left, right] = [await lab.lab.host("left"), await lab.lab.host("right")];
   const ends = [
@@ -164,7 +164,7 @@ Deno.test("what a Go neighbour or a lost container leaves is listed as what it i
 
   await t.step("an endpoint whose namespace is gone, and one whose namespace came back at once", async () => {
     const [lost, back] = [await h1.attach(id), await h1.attach(id)];
-    const far = await h2.attach(id, { wait: "10s" });
+    const far = await h2.attach(id, { wait: "20s" });
     await h1.removeContainer(lost.container);
     await run(["ip", "netns", "delete", back.container.netns]);
     await run(["ip", "netns", "add", back.container.netns]);

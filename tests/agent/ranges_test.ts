@@ -59,7 +59,7 @@ Deno.test("a range that the host or others have is allowed with a warning, and h
   assert.equal(status, 201);
   assert.match((JSON.parse(body) as { warning: string }).warning, /public addresses/);
   // Apart from their hosts they work as any other.
-  const [a, b] = [await h1.attach(id), await h2.attach(id, { wait: "10s" })];
+  const [a, b] = [await h1.attach(id), await h2.attach(id, { wait: "20s" })];
   assert.ok(await pings(a.container, b.address));
   for (const network of [id, (JSON.parse(body) as { network: { id: string } }).network.id]) {
     for (const way of [{ hostRoute: true }, { hostVeth: true }]) {

@@ -7,7 +7,7 @@ Deno.test("a host that was rebooted starts clean, and the others do not notice",
   await using lab = await OverlayLab.started({ hosts: 3 });
   const [h1, h2, h3] = [lab.host(1), lab.host(2), lab.host(3)];
   const { id } = await h1.api.createNetwork(), other = await h1.api.createNetwork();
-  const a = await h1.attach(id), b = await h2.attach(id), c = await h3.attach(id, { wait: "10s" });
+  const a = await h1.attach(id), b = await h2.attach(id), c = await h3.attach(id, { wait: "20s" });
   await h1.attach(other.id);
   await lab.agree();
   await using steady = new SteadyPing(b.container, c.address);
@@ -24,7 +24,7 @@ Deno.test("a host that was rebooted starts clean, and the others do not notice",
   // The address is the inactive endpoint's, which can be deleted as any other.
   await assert.rejects(h2.api.createEndpoint(id, { ipv4_address: a.address }), /409/);
   await h1.api.deleteEndpoint(a.endpoint.id);
-  const again = await h1.attach(id, { ipv4_address: a.address, wait: "10s" });
+  const again = await h1.attach(id, { ipv4_address: a.address, wait: "20s" });
   assert.ok(await pings(b.container, again.address));
   await lab.agree();
   await steady.noneLost(100);
@@ -34,7 +34,7 @@ Deno.test("what was deleted while an agent was down is gone within a second of i
   await using lab = await OverlayLab.started();
   const [h1, h2] = [lab.host(1), lab.host(2)];
   const { id } = await h1.api.createNetwork();
-  const a = await h1.attach(id), gone = await h2.attach(id), stays = await h2.attach(id, { wait: "10s" });
+  const a = await h1.attach(id), gone = await h2.attach(id), stays = await h2.attach(id, { wait: "20s" });
   await lab.agree();
   for (const end of ["stop", "kill"] as const) {
     await h1[end]();
@@ -66,7 +66,7 @@ Deno.test("what is changed behind the agent's back is put right at its next chec
   await using lab = await OverlayLab.started({ env: { STRAND_AGENT_CHECK_EVERY: "1" } });
   const [h1, h2] = [lab.host(1), lab.host(2)];
   const { id } = await h1.api.createNetwork();
-  const a = await h1.attach(id), b = await h2.attach(id, { wait: "10s" });
+  const a = await h1.attach(id), b = await h2.attach(id, { wait: "20s" });
   await lab.agree();
   const veth = a.endpoint.overlay_veth_name, peer = a.endpoint.target_veth_name;
   const inside = `nsenter --net=${h1.namespaceOf(id)}`, target = `nsenter --net=${a.container.path}`;

@@ -24,7 +24,7 @@ Deno.test("a new container at an old one's path gets its own interfaces and none
   const [h1, h2] = [lab.host(1), lab.host(2)];
   const blue = await h1.api.createNetwork({ name: "blue" }),
     red = await h1.api.createNetwork({ name: "red" });
-  const far = await h2.attach(blue.id), near = await h2.attach(red.id, { wait: "10s" });
+  const far = await h2.attach(blue.id), near = await h2.attach(red.id, { wait: "20s" });
   const state = async (id: string) =>
     (await h1.api.endpoints({ hostname: "h1" })).find((e) => e.id === id)?.active;
 

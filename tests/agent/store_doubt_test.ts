@@ -8,7 +8,7 @@ import { until } from "../lab/until.ts";
 /** Two hosts with a network in which one pings the other. */
 async function pair(lab: OverlayLab) {
   const { id } = await lab.host(1).api.createNetwork({ name: "pair" });
-  const a = await lab.host(1).attach(id), b = await lab.host(2).attach(id, { wait: "10s" });
+  const a = await lab.host(1).attach(id), b = await lab.host(2).attach(id, { wait: "20s" });
   await lab.agree();
   return { id, a, b, flows: () => pings(a.container, b.address) };
 }
@@ -56,7 +56,7 @@ Deno.test("etcd away: traffic goes on, reads are answered, writes are refused, a
   await h1.ready();
   await lab.agree();
   assert.ok(await flows());
-  await h1.attach(id, { wait: "10s" });
+  await h1.attach(id, { wait: "20s" });
   await lab.agree();
 });
 

@@ -24,7 +24,7 @@ Deno.test("where a host waits for the others, each tells at once what it has car
   await using lab = await OverlayLab.started();
   const [h1, h2] = [lab.host(1), lab.host(2)], { id } = await h1.api.createNetwork();
   await h1.attach(id);
-  await h2.attach(id, { wait: "10s" });
+  await h2.attach(id, { wait: "20s" });
   for (const host of [h1, h2, h1]) {
     // Before the next one is made, which is waited for, this one is not told of yet.
     await host.attach(id);

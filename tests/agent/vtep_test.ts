@@ -7,7 +7,7 @@ import { until } from "../lab/until.ts";
 /** A network of two hosts in which one pings the other. */
 async function pair(lab: OverlayLab) {
   const { id } = await lab.host(1).api.createNetwork({ name: "pair" });
-  const a = await lab.host(1).attach(id), b = await lab.host(2).attach(id, { wait: "10s" });
+  const a = await lab.host(1).attach(id), b = await lab.host(2).attach(id, { wait: "20s" });
   return { id, a, b, flows: () => pings(a.container, b.address) };
 }
 

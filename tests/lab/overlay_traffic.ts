@@ -4,7 +4,7 @@ import { type Host, Process } from "./host.ts";
 
 /** True when a host answers a ping within a second. */
 export async function pings(from: Host, address: string, options: readonly string[] = []): Promise<boolean> {
-  const command = ["ping", "-n", "-c", "1", "-W", "1", ...options, address];
+  const command = ["ping", "-n", "-c", "1", "-W", "3", ...options, address];
   return (await from.run(command, { mayFail: true })).code === 0;
 }
 
