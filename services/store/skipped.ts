@@ -4,7 +4,7 @@ import type { Connection } from "./connection.ts";
 import type { Parts } from "./parts.ts";
 import { selfCheck } from "./self_check.ts";
 import type { Table } from "./table.ts";
-import { delay, repeat } from "../common/async.ts";
+import { abortable, delay, repeat } from "../common/async.ts";
 import type { Waiters } from "./waiters.ts";
 import type { Watch } from "./watch.ts";
 
@@ -65,7 +65,9 @@ function askForWaiters(compared: Compared, { settleMs }: LookOptions, over: Abor
     return table.version(key) === version;
   };
   return repeat(() => ASK_MS, async () => {
-    if (!watch.created || !waiters.size) return;
+    // A process at rest has none, and need not wake up to see that.
+    await abortable(waiters.some, over).catch(() => {});
+    if (!watch.created || over.aborted) return;
     const suspect = await waiters.ask((key) => connection.modRevision(key), ASK_MS, LOST_MS)
       .catch(unlessRefused);
     if (suspect === undefined || !(await skipped(suspect).catch(unlessRefused)) || over.aborted) return;

@@ -29,11 +29,17 @@ interface Open extends Need {
 /** Those who wait until the mirror shows what they name. A wait ends when each of its needs is met, or by its signal. */
 export class Waiters {
   readonly #waiters = new Set<Waiter>();
+  #first = Promise.withResolvers<void>();
 
   constructor(private readonly shown: Shown) {}
 
   get size(): number {
     return this.#waiters.size;
+  }
+
+  /** Resolves when there is one, at once while there is. */
+  get some(): Promise<void> {
+    return this.#first.promise;
   }
 
   async wait(needs: readonly Need[], signal: AbortSignal | undefined): Promise<void> {
@@ -47,10 +53,11 @@ export class Waiters {
     const abort = () => reject(signal?.reason);
     signal?.addEventListener("abort", abort, { once: true });
     this.#waiters.add(waiter);
+    this.#first.resolve();
     try {
       await promise;
     } finally {
-      this.#waiters.delete(waiter);
+      if (this.#waiters.delete(waiter) && !this.#waiters.size) this.#first = Promise.withResolvers();
       signal?.removeEventListener("abort", abort);
     }
   }
