@@ -27,11 +27,11 @@ import { failpoint } from "./failpoints.ts";
 import { followed } from "./followed.ts";
 import { OWN_NAMESPACE } from "./kernel/place.ts";
 import { hostRoutes } from "./kernel/surroundings.ts";
-import type { NetworkWorker } from "./network_worker.ts";
+import type { NetworkWorker } from "./reconcile/network.ts";
 import { deactivate, staleAt } from "./stale.ts";
 import { unreadableKeys } from "./unreadable.ts";
 import { randomMac, VethNames } from "./veth_names.ts";
-import type { Workers } from "./workers.ts";
+import type { Workers } from "./reconcile/networks.ts";
 
 /** How long an endpoint that is written may take to be set up here, in ms: etcd may be losing events. */
 const PATIENCE = 10_000;

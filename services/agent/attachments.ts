@@ -4,7 +4,7 @@ import { definitely } from "../store/change.ts";
 import type { AttachmentRecord } from "../store/sand_records.ts";
 import type { AgentApi, Attached, AttachmentsApi, Checked, NewAttachment } from "./api.ts";
 import { type Context, sinceBoot } from "./context.ts";
-import type { Workers } from "./workers.ts";
+import type { Workers } from "./reconcile/networks.ts";
 
 /**
  * Interfaces of containers, by the names that a runtime has for them. The endpoints' records have these names, so that

@@ -5,7 +5,7 @@ import { Attachments } from "./attachments.ts";
 import type { Context } from "./context.ts";
 import { DockerEndpoints } from "./docker/endpoints.ts";
 import { VethNames } from "./veth_names.ts";
-import type { Workers } from "./workers.ts";
+import type { Workers } from "./reconcile/networks.ts";
 
 const attachment = { network: "blue", container: "c1", ifname: "eth0" };
 /** One endpoint, which is both a container's by CNI and Docker's here. */

@@ -3,7 +3,7 @@ import type { Ip } from "../common/ip.ts";
 import type { View } from "../overlay/view.ts";
 import type { SandStore } from "../store/sand_store.ts";
 import type { Counters } from "./counters.ts";
-import type { Drift } from "./drift.ts";
+import type { Drift } from "./reconcile/drift_check.ts";
 import type { HostKernel } from "./kernel/host.ts";
 import type { Prober } from "./probe/prober.ts";
 import type { Trust } from "./store_guard/hold.ts";

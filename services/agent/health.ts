@@ -2,11 +2,11 @@ import type { Daemon } from "../common/daemon.ts";
 import { Gauge } from "../common/metrics.ts";
 import { networkProblem } from "../overlay/faults.ts";
 import type { Context } from "./context.ts";
-import { Laggards } from "./laggards.ts";
+import { Laggards } from "./reconcile/lagging_hosts.ts";
 import type { NameClaim } from "./name_claim.ts";
 import type { Trust } from "./store_guard/hold.ts";
 import type { UnderlayWatch } from "./underlay_watch.ts";
-import type { Workers } from "./workers.ts";
+import type { Workers } from "./reconcile/networks.ts";
 
 /** How often the other hosts are looked at, in ms. */
 const EVERY = 5000;

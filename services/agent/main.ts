@@ -13,7 +13,7 @@ import { delay } from "../common/async.ts";
 import { Agent } from "./agent.ts";
 import type { AgentApi, AttachmentsApi } from "./api.ts";
 import { Attachments } from "./attachments.ts";
-import { Checks } from "./checks.ts";
+import { Checks } from "./reconcile/checks.ts";
 import { ClaimsSweeper } from "./claims_sweeper.ts";
 import type { Context } from "./context.ts";
 import { createCounters } from "./counters.ts";
@@ -22,7 +22,7 @@ import type { DockerApi } from "./docker/api.ts";
 import { DockerEndpoints } from "./docker/endpoints.ts";
 import { servePlugin } from "./docker/plugin.ts";
 import { ForgottenEndpoints } from "./docker/sweeper.ts";
-import { Drift } from "./drift.ts";
+import { Drift } from "./reconcile/drift_check.ts";
 import { serveAgentApi } from "./http/server.ts";
 import { tellHealth, tellHold } from "./health.ts";
 import { HostKernel } from "./kernel/host.ts";
@@ -37,7 +37,7 @@ import { releaseHold } from "./store_guard/release.ts";
 import { StateFile } from "./store_guard/state_file.ts";
 import { UnderlayWatch } from "./underlay_watch.ts";
 import { VethNames } from "./veth_names.ts";
-import { Workers } from "./workers.ts";
+import { Workers } from "./reconcile/networks.ts";
 
 /** How long to wait before etcd is asked again at the start, in ms. */
 const AGAIN = 500;

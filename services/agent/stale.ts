@@ -4,7 +4,7 @@ import type { Endpoint } from "../overlay/space.ts";
 import { change } from "../store/change.ts";
 import type { Context } from "./context.ts";
 import { followed } from "./followed.ts";
-import type { Workers } from "./workers.ts";
+import type { Workers } from "./reconcile/networks.ts";
 
 /** How long the kernel may take to follow, in ms; what is left undone then, the next comparison does. */
 const PATIENCE = 3000;

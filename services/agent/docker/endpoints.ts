@@ -17,9 +17,9 @@ import { type Context, timestamp } from "../context.ts";
 import { failpoint } from "../failpoints.ts";
 import { followed } from "../followed.ts";
 import { OWN_NAMESPACE } from "../kernel/place.ts";
-import type { NetworkWorker } from "../network_worker.ts";
+import type { NetworkWorker } from "../reconcile/network.ts";
 import { randomMac, type VethNames } from "../veth_names.ts";
-import type { Workers } from "../workers.ts";
+import type { Workers } from "../reconcile/networks.ts";
 import type { DockerApi, WantedEndpoint } from "./api.ts";
 
 /** Many hosts may take addresses of one network at once. */

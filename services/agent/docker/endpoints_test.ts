@@ -4,7 +4,7 @@ import type { Op, Plan } from "../../store/types.ts";
 import { Ip } from "../../common/ip.ts";
 import type { Context } from "../context.ts";
 import { VethNames } from "../veth_names.ts";
-import type { Workers } from "../workers.ts";
+import type { Workers } from "../reconcile/networks.ts";
 import { DockerEndpoints } from "./endpoints.ts";
 
 const keys = new SandKeys();

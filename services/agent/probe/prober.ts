@@ -5,7 +5,7 @@ import { concernsPeers, peersOf } from "../../overlay/peers.ts";
 import { PROBE_VNI } from "../../overlay/state.ts";
 import { delay } from "../../common/async.ts";
 import type { Context } from "../context.ts";
-import type { Workers } from "../workers.ts";
+import type { Workers } from "../reconcile/networks.ts";
 import { type DeviceOptions, ProbeDevice } from "./device.ts";
 import { type Path, Paths } from "./paths.ts";
 

@@ -1,7 +1,7 @@
-import { messageOf } from "../common/refusal.ts";
-import { deadline, delay } from "../common/async.ts";
-import type { Context } from "./context.ts";
-import type { NetworkWorker } from "./network_worker.ts";
+import { messageOf } from "../../common/refusal.ts";
+import { deadline, delay } from "../../common/async.ts";
+import type { Context } from "../context.ts";
+import type { NetworkWorker } from "./network.ts";
 
 /** A network that is changed all the time, or hangs, keeps the next one from being compared for so long at most, in ms. */
 const PATIENCE = 1000;

@@ -1,5 +1,5 @@
-import type { Context } from "./context.ts";
-import type { Workers } from "./workers.ts";
+import type { Context } from "../context.ts";
+import type { Workers } from "./networks.ts";
 
 /** A host may take so long to carry out what is in etcd, in ms, before that is told as a problem. */
 const PATIENCE = 10_000;

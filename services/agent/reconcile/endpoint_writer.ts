@@ -1,11 +1,11 @@
-import { Mutex } from "../common/async.ts";
-import { Refusal } from "../common/refusal.ts";
-import { type EndpointRequest, planCreateEndpoints } from "../overlay/create_endpoints.ts";
-import { findEndpoint, planDeleteEndpoints } from "../overlay/endpoints.ts";
-import { change } from "../store/change.ts";
-import type { EndpointRecord } from "../store/sand_records.ts";
-import type { Context } from "./context.ts";
-import { failpoint } from "./failpoints.ts";
+import { Mutex } from "../../common/async.ts";
+import { Refusal } from "../../common/refusal.ts";
+import { type EndpointRequest, planCreateEndpoints } from "../../overlay/create_endpoints.ts";
+import { findEndpoint, planDeleteEndpoints } from "../../overlay/endpoints.ts";
+import { change } from "../../store/change.ts";
+import type { EndpointRecord } from "../../store/sand_records.ts";
+import type { Context } from "../context.ts";
+import { failpoint } from "../failpoints.ts";
 
 /** At once: some transactions, each with its part of them. */
 const BATCH = 256;

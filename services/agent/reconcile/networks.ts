@@ -1,11 +1,12 @@
-import { messageOf, Refusal } from "../common/refusal.ts";
-import { isNetworkId } from "../overlay/faults.ts";
-import { planFinishDeletion } from "../overlay/networks.ts";
-import type { NetworkChange } from "../overlay/view.ts";
-import { change } from "../store/change.ts";
-import { delay } from "../common/async.ts";
-import type { Context } from "./context.ts";
-import { NetworkWorker, type Reason } from "./network_worker.ts";
+import { messageOf, Refusal } from "../../common/refusal.ts";
+import { isNetworkId } from "../../overlay/faults.ts";
+import { planFinishDeletion } from "../../overlay/networks.ts";
+import type { NetworkChange } from "../../overlay/view.ts";
+import { change } from "../../store/change.ts";
+import { delay } from "../../common/async.ts";
+import type { Context } from "../context.ts";
+import { NetworkWorker } from "./network.ts";
+import type { Reason } from "./reason.ts";
 
 /** The least time between two tries of what etcd could not be asked about, in ms. */
 const LATER_MS = 1_000;
@@ -126,7 +127,7 @@ export class Workers {
   #notice(changes: ReadonlyMap<string, NetworkChange>): void {
     const { view, host, trust } = this.#context;
     if (!trust.look()) {
-      for (const [id, about] of changes) this.#workers.get(id)?.overlook(about);
+      for (const [id, about] of changes) this.#workers.get(id)?.noticeWhileHeld(about);
       return;
     }
     for (const [id, about] of changes) {

@@ -1,5 +1,5 @@
 /** Tells a network's containers on this host when an address has another MAC: they would go on sending to the old one. */
-import type { EndpointChange } from "../overlay/view.ts";
+import type { EndpointChange } from "../../overlay/view.ts";
 
 /** So many addresses are told of at once, and the next ones after so many ms: each goes to every port of the bridge. */
 const AT_ONCE = 32, PAUSE = 100;

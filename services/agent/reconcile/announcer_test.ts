@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { Endpoint } from "../overlay/space.ts";
+import type { Endpoint } from "../../overlay/space.ts";
 import { Announcer } from "./announcer.ts";
 
 const endpoint = (address: number, mac: number, active = true) =>

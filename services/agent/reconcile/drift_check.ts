@@ -1,7 +1,7 @@
-import { messageOf } from "../common/refusal.ts";
-import { abortable, deadline, delay } from "../common/async.ts";
-import type { Context } from "./context.ts";
-import type { NetworkWorker } from "./network_worker.ts";
+import { messageOf } from "../../common/refusal.ts";
+import { abortable, deadline, delay } from "../../common/async.ts";
+import type { Context } from "../context.ts";
+import type { NetworkWorker } from "./network.ts";
 
 /** What comes together is looked at together, in ms. */
 const SETTLES = 100;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { createLog } from "../common/log.ts";
-import { Drift } from "./drift.ts";
-import type { Trust } from "./store_guard/hold.ts";
+import { createLog } from "../../common/log.ts";
+import { Drift } from "./drift_check.ts";
+import type { Trust } from "../store_guard/hold.ts";
 
 const log = createLog("agent", { level: "fatal", format: "text" });
 

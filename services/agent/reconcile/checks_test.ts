@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { createLog } from "../common/log.ts";
+import { createLog } from "../../common/log.ts";
 import { Checks } from "./checks.ts";
-import type { Trust } from "./store_guard/hold.ts";
+import type { Trust } from "../store_guard/hold.ts";
 
 const log = createLog("agent", { level: "fatal", format: "text" });
 

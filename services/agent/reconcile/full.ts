@@ -1,0 +1,228 @@
+import { Refusal } from "../../common/refusal.ts";
+import { desiredState, hostRouteOf } from "../../overlay/desired.ts";
+import { diff, diffVeth, lostVeths } from "../../overlay/diff.ts";
+import { byNamespace, planDeactivate, supersededBy } from "../../overlay/endpoints.ts";
+import { hostVethName, vethOwners } from "../../overlay/faults.ts";
+import type { Op } from "../../overlay/ops.ts";
+import { partsOf, takesAway } from "../../overlay/parts.ts";
+import { legName, type NetworkState } from "../../overlay/state.ts";
+import type { EndpointChange } from "../../overlay/view.ts";
+import { isOfTables, unreadable } from "../unreadable.ts";
+import type { Announcer } from "./announcer.ts";
+import type { Applier } from "./apply.ts";
+import type { HostNetwork } from "./host_network.ts";
+import { TargetNamespaces } from "./namespaces_gone.ts";
+import type { Problems } from "./problems.ts";
+import { isLook, type Reason } from "./reason.ts";
+import type { RemovalGuard } from "./removal_guard.ts";
+import type { Status } from "./status.ts";
+import { GRACE_MS } from "./vanished.ts";
+
+/** What a comparison needs to know of the network's queue. */
+export interface Queue {
+  /** True when something has changed in the store since the comparison began. */
+  hasChanged(): boolean;
+  /** A request of the API waits for this endpoint. */
+  isAwaited(endpoint: string): boolean;
+  /** Has all of it compared again, in so many ms; undefined: when something else asks for it. */
+  lookAgainIn(ms: number | undefined): void;
+}
+
+export interface FullParts {
+  readonly applier: Applier;
+  readonly problems: Problems;
+  readonly guard: RemovalGuard;
+  readonly status: Status;
+  readonly announcer: Announcer;
+  readonly queue: Queue;
+}
+
+/** Brings all of a network's part of the kernel to what the store says: reads, works out what is desired, and applies the difference. */
+export class FullComparison {
+  readonly #targets: TargetNamespaces;
+
+  constructor(private readonly network: HostNetwork, private readonly parts: FullParts) {
+    this.#targets = new TargetNamespaces(network, parts.problems);
+  }
+
+  /**
+   * Compares and mends.
+   * @param changes Those that have led to it.
+   * @returns true when nothing of the network is left on this host, which the store is to be told
+   */
+  async run(reason: Reason, changes: readonly EndpointChange[]): Promise<boolean> {
+    const { network, parts: { applier, problems, guard, status, announcer, queue } } = this;
+    const { id: networkId, context: { view, host, trust } } = network;
+    const wasRight = network.steady && problems.endpoints.size === 0 && !changes.length;
+    problems.endpoints.clear();
+    const fault = network.fault;
+    if (fault !== undefined) {
+      // What is there of it stays, but for endpoints that are to go.
+      network.steady = false;
+      problems.network = [fault];
+      await this.#removeGone(changes);
+      return false;
+    }
+
+    // What the kernel has.
+    const { gone, unknown, identities } = this.#targets.look((id) =>
+      // Of one that is being made it is known at once, and at the start nothing has been seen of it before.
+      reason === "start" || queue.isAwaited(id)
+    );
+    const refused = this.#refuseEndpoints(unknown);
+    const peers = new Map<string, string>();
+    for (const [name, { record: { target_netns_path: path } }] of vethOwners(network.endpoints)) {
+      if (path && !unknown.has(name)) peers.set(name, path);
+    }
+    const actual = await network.kernel.read(peers, network.pins());
+    const madeFor = byNamespace(view, host.hostname);
+    for (const [endpoint, identity] of identities) {
+      const name = endpoint.record.overlay_veth_name;
+      const inPlace = actual?.veths.get(name)?.peer !== undefined;
+      if (supersededBy(madeFor, endpoint, identity, inPlace)) gone.add(name);
+    }
+
+    // What it should have.
+    const proxied = actual?.proxy !== undefined;
+    const options = { ...network.options(actual?.vxlan?.mtu), proxied };
+    const { state: full, problems: found } = desiredState(view, networkId, options);
+    const desired = full && without(full, gone);
+    // What has changed in the store since it was read is not the doing of others on this host.
+    const drifted = isLook(reason) && wasRight && !queue.hasChanged();
+    problems.network = found;
+
+    // The difference, as far as it may be carried out.
+    const unread = unreadable(network.context, networkId);
+    let ops = [...diff(actual, desired), ...await this.#strays(reason, desired)];
+    if (unread) problems.network = [...found, unread.reason];
+    problems.lookAtHosts();
+    if (unread?.tables) ops = ops.filter((op) => !isOfTables(op));
+    if (unread?.interfaces || refused) {
+      // What is to be made anew goes first.
+      const replaced = (op: Op) => op.op === "veth-remove" && desired?.veths.has(op.name);
+      ops = ops.filter((op) => !takesAway(op) || isOfTables(op) || replaced(op));
+    }
+    const away = ops.some(takesAway) ? await guard.unconfirmed() : undefined;
+    if (away) ops = ops.filter((op) => !takesAway(op));
+    const missing = desired && !unread?.interfaces ? lostVeths(actual, without(desired, unknown)) : [];
+    // Docker may be about to say itself that a container has gone.
+    const lost = reason === "drift" ? [] : missing;
+    queue.lookAgainIn(missing.length > lost.length ? GRACE_MS : this.#targets.dueInMs);
+
+    const { network: shared, veths } = partsOf(ops, unknown);
+    const ids = new Map([...network.endpoints].map(({ id, record }) => [record.overlay_veth_name, id]));
+    for (const [name, { id }] of vethOwners(network.endpoints)) ids.set(name, id);
+    // Removed ones come first: what is made anew may have one of their names.
+    for (const [name, own] of veths) if (!desired?.veths.has(name)) await applier.apply(own);
+    await applier.apply(shared);
+    for (const [address, mac] of shared.flatMap((op) => op.op === "arp-set" ? [...op.entries] : [])) {
+      // What has moved while this agent was away.
+      if ((actual?.arp.get(address) ?? -1) > 0) announcer.announce(address, mac);
+    }
+    for (const [name, own] of veths) {
+      const id = ids.get(name) ?? name;
+      if (desired?.veths.has(name)) await applier.forOne(id, () => applier.apply(own, view.endpoint(id)));
+    }
+    const done = [...shared, ...[...veths.values()].flat()];
+    if (drifted && done.length) this.#tellDrift(done);
+    // What was missing is there; the rest is tried again.
+    if (away) {
+      const message = `what is no longer in etcd could not be removed: ${away.message}`;
+      throw new Refusal("unavailable", message, { cause: away });
+    }
+
+    // What is known from now on.
+    network.mtu = desired?.vxlan?.mtu;
+    network.hasUplink = desired?.leg !== undefined;
+    network.port = desired?.vxlan?.port;
+    network.proxied = desired?.proxy !== undefined;
+    await this.#deactivate([...gone, ...lost].flatMap((name) => ids.get(name) ?? []));
+    if (unread?.interfaces && !desired) return false;
+    if (!desired) {
+      // Nothing is there any more to carry single changes out in.
+      network.steady = false;
+      return true;
+    }
+    await status.tellPresence();
+    if (view.networksOn(host.hostname).has(networkId)) trust.joined(networkId);
+    network.steady = true;
+    return false;
+  }
+
+  /** Ends in the host's namespace that are left of endpoints which are gone, and whose port is too. */
+  async #strays(reason: Reason, desired: NetworkState | undefined): Promise<Op[]> {
+    if (reason !== "start" && !this.network.hadHostEnds) return [];
+    const wanted = new Set([...desired?.veths.values() ?? []].map(({ hostEnd }) => hostEnd));
+    return (await this.network.kernel.hostEnds()).filter((name) => !wanted.has(name))
+      .map((name) => ({ op: "host-end-remove", name }));
+  }
+
+  /** Removes what endpoints that are no longer active here have in the kernel, without regard to the rest of the network. */
+  async #removeGone(changes: readonly EndpointChange[]): Promise<void> {
+    const { network, parts: { applier } } = this, { hostname } = network.context.host;
+    const owners = vethOwners(network.endpoints);
+    for (const { before } of changes) {
+      if (!before?.active || before.host !== hostname) continue;
+      const { id, record: { overlay_veth_name: name, strand_host_veth: hostEnd } } = before;
+      if (!name || owners.has(name)) continue;
+      const address = hostRouteOf(before), ops: Op[] = [];
+      if (address !== undefined) ops.push({ op: "leg-route-remove", leg: legName(network.id), address });
+      if (hostEnd !== undefined && hostEnd === hostVethName(name)) {
+        ops.push({ op: "host-end-remove", name: hostEnd });
+      }
+      await applier.forOne(id, async () => {
+        const actual = await network.kernel.readVeth(name, undefined);
+        await applier.apply([...diffVeth(name, actual, undefined), ...ops]);
+      });
+    }
+  }
+
+  /** Refuses endpoints of this host whose records are not carried out, and adds their veths to those left as they are. */
+  #refuseEndpoints(unknown: Set<string>): boolean {
+    const { network, parts: { problems } } = this;
+    let refused = false;
+    const owners = vethOwners(network.endpoints);
+    for (const endpoint of network.endpoints) {
+      if (!problems.refuses(endpoint)) continue;
+      refused = true;
+      const name = endpoint.record.overlay_veth_name;
+      // The veth of that name may be another endpoint's.
+      if ((owners.get(name) ?? endpoint) === endpoint) unknown.add(name);
+    }
+    return refused;
+  }
+
+  /** Endpoints whose namespace is gone are not active any more; they keep their addresses. */
+  async #deactivate(ids: readonly string[]): Promise<void> {
+    const { network } = this, { view, host, log, counters } = network.context;
+    for (const id of ids) {
+      const path = view.endpoint(id)?.record.target_netns_path;
+      await network.commit(() =>
+        view.endpoint(id) ? planDeactivate(view, id, host.hostname).plan : undefined
+      );
+      this.#targets.forget(id);
+      counters.deactivated.inc();
+      log.info(
+        { endpoint: id, network: network.id },
+        `endpoint ${id} is inactive: the namespace that it was made for, ${path}, is gone`,
+      );
+    }
+  }
+
+  /** The kernel was not as this agent had left it. */
+  #tellDrift(ops: readonly Op[]): void {
+    const { counters, log } = this.network.context;
+    counters.drifted += ops.length;
+    const counts = new Map<string, number>();
+    for (const { op } of ops) {
+      counters.drift.inc({ op });
+      counts.set(op, (counts.get(op) ?? 0) + 1);
+    }
+    const what = [...counts].map(([op, count]) => count > 1 ? `${op} (${count})` : op).join(", ");
+    log.warn(`network ${this.network.name} was changed on this host by others, and is mended: ${what}`);
+  }
+}
+
+function without(state: NetworkState, veths: ReadonlySet<string>): NetworkState {
+  return { ...state, veths: new Map([...state.veths].filter(([name]) => !veths.has(name))) };
+}

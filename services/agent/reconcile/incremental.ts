@@ -1,0 +1,133 @@
+import { Refusal } from "../../common/refusal.ts";
+import { desiredVeth, hostRouteOf, isProxied } from "../../overlay/desired.ts";
+import { diffVeth } from "../../overlay/diff.ts";
+import { hostVethName, vethOwners, vethTaken } from "../../overlay/faults.ts";
+import { Neighbours } from "../../overlay/neighbours.ts";
+import type { Op } from "../../overlay/ops.ts";
+import type { Endpoint } from "../../overlay/space.ts";
+import { legName, type VethState } from "../../overlay/state.ts";
+import type { EndpointChange } from "../../overlay/view.ts";
+import type { Applier } from "./apply.ts";
+import type { HostNetwork } from "./host_network.ts";
+import type { Problems } from "./problems.ts";
+
+/** What the changed endpoints of this host have, or had, in the kernel, by their ids. */
+interface Touched {
+  /** Names of veths. */
+  readonly veths: ReadonlyMap<string, ReadonlySet<string>>;
+  /** Addresses that the host has, or had, a route to. */
+  readonly routes: ReadonlyMap<string, string>;
+  /** Names of ends in the host's namespace. */
+  readonly hostEnds: ReadonlyMap<string, string>;
+  /** Those that have just been made. */
+  readonly fresh: ReadonlySet<string>;
+}
+
+/** Carries out single changes in a network that is set up, at a cost that does not depend on the rest of the network. */
+export class Incremental {
+  constructor(
+    private readonly network: HostNetwork,
+    private readonly applier: Applier,
+    private readonly problems: Problems,
+  ) {}
+
+  /**
+   * Carries the changes out.
+   * @returns false when they concern more than these endpoints: then nothing was done, and all is to be compared
+   */
+  async run(changes: readonly EndpointChange[]): Promise<boolean> {
+    const { network, problems } = this, { id: networkId, context: { view, host } } = network;
+    const neighbours = new Neighbours(view, networkId, host.hostname, network.proxied, host.ip.u32);
+    const touched = this.#touchedBy(changes);
+    if (touched.routes.size && network.uplinkWanted !== network.hasUplink) return false;
+    if (touched.veths.size) {
+      const contested = ({ before, after }: EndpointChange) =>
+        [before, after].some((endpoint) => endpoint && neighbours.contested(endpoint));
+      const proxied = isProxied(view, networkId, network.options());
+      if (proxied !== network.proxied || (proxied && changes.some(contested))) return false;
+    }
+    await this.applier.apply(neighbours.opsFor(changes));
+    problems.renew(changes, neighbours);
+    await this.#bringVeths(touched, neighbours);
+    for (const id of touched.veths.keys()) {
+      const problem = problems.endpoints.get(id);
+      // What etcd could not be asked about is tried again; what the request or its namespace is to blame for is not.
+      if (problem && !(problem instanceof Refusal && problem.code !== "unavailable")) throw problem;
+    }
+    return true;
+  }
+
+  /** Each endpoint is looked at as it is by now: of several changes of one the last one counts. */
+  #touchedBy(changes: readonly EndpointChange[]): Touched {
+    const { hostname } = this.network.context.host;
+    const veths = new Map<string, Set<string>>();
+    const routes = new Map<string, string>(), hostEnds = new Map<string, string>();
+    for (const { before, after } of changes) {
+      for (const endpoint of [before, after]) {
+        if (endpoint?.host !== hostname) continue;
+        const { overlay_veth_name: name, strand_host_veth: hostEnd } = endpoint.record;
+        const route = hostRouteOf(endpoint);
+        if (name) veths.set(endpoint.id, (veths.get(endpoint.id) ?? new Set()).add(name));
+        if (route !== undefined) routes.set(endpoint.id, route);
+        if (hostEnd !== undefined && hostEnd === hostVethName(name)) hostEnds.set(endpoint.id, hostEnd);
+      }
+    }
+    const fresh = new Set(changes.flatMap(({ before, after }) => after && !before ? [after.id] : []));
+    return { veths, routes, hostEnds, fresh };
+  }
+
+  async #bringVeths(touched: Touched, neighbours: Neighbours): Promise<void> {
+    const { network, problems } = this, { context: { view, host } } = network;
+    const names = new Set([...touched.veths.values()].flatMap((names) => [...names]));
+    const owners = names.size ? vethOwners(network.endpoints, names) : new Map<string, Endpoint>();
+    for (const [id, names] of touched.veths) {
+      const endpoint = view.endpoint(id);
+      problems.endpoints.delete(id);
+      // What is there of it stays.
+      if (endpoint && problems.refuses(endpoint)) continue;
+      for (const name of names) {
+        const isIts = endpoint?.active && endpoint.record.overlay_veth_name === name;
+        // A record that names an older endpoint's veth comes and goes without it.
+        const owner = owners.get(name);
+        if (owner && owner.id !== id) {
+          if (isIts) problems.endpoints.set(id, network.refusal(id, vethTaken(name, owner)));
+          continue;
+        }
+        const wanted = isIts && endpoint.host === host.hostname
+          ? desiredVeth(endpoint, network.mtu ?? network.wantedMtu, neighbours)
+          : undefined;
+        await this.applier.forOne(id, () => this.#bringVeth(id, name, endpoint, wanted, touched));
+      }
+    }
+  }
+
+  async #bringVeth(
+    id: string,
+    name: string,
+    endpoint: Endpoint | undefined,
+    wanted: VethState | undefined,
+    { routes, hostEnds, fresh }: Touched,
+  ): Promise<void> {
+    const { network } = this;
+    const address = routes.get(id), leg = legName(network.id);
+    const way: Op[] = address === undefined ? [] : [
+      wanted && endpoint && hostRouteOf(endpoint) === address
+        ? { op: "leg-route-add", veth: name, leg, address }
+        : { op: "leg-route-remove", leg, address },
+    ];
+    const end = wanted ? undefined : hostEnds.get(id);
+    // Its port may be gone, by others' doing.
+    const left: Op[] = end === undefined ? [] : [{ op: "host-end-remove", name: end }];
+    const bring = async (actual: VethState | undefined) =>
+      await this.applier.apply([...diffVeth(name, actual, wanted), ...left, ...way], endpoint);
+    if (wanted?.peer && fresh.has(id)) {
+      try {
+        // Of an endpoint that has just been made there is nothing, as a rule.
+        return await bring(undefined);
+      } catch (error) {
+        if (!(error instanceof Refusal && error.code === "exists")) throw error;
+      }
+    }
+    await bring(await network.kernel.readVeth(name, wanted?.peer?.netns, wanted?.pinned));
+  }
+}

@@ -1,0 +1,342 @@
+/**
+ * One network's part of this host. An event's way: the store's view hands a change to {@link Networks} (networks.ts), which
+ * calls notice() here. Changes gather in a queue; one run at a time takes all of them, carries them out one by one
+ * (incremental.ts) or compares all of the network (full.ts), and both change the kernel by apply.ts, which asks
+ * removal_guard.ts before it takes anything away. Then the requests that wait (waiters.ts) hear of it, and the other hosts
+ * (status.ts). What fails is tried again, first soon and then less often, by a full comparison.
+ */
+import { messageOf, Refusal } from "../../common/refusal.ts";
+import { portOf } from "../../overlay/desired.ts";
+import type { Activation } from "../../overlay/endpoints.ts";
+import { planLeave } from "../../overlay/hosts.ts";
+import { Neighbours } from "../../overlay/neighbours.ts";
+import type { EndpointChange, NetworkChange } from "../../overlay/view.ts";
+import type { Context } from "../context.ts";
+import { failpoint } from "../failpoints.ts";
+import { NamespaceGone } from "../kernel/place.ts";
+import { unreadable } from "../unreadable.ts";
+import { Announcer } from "./announcer.ts";
+import { Applier, notDone } from "./apply.ts";
+import { EndpointWriter } from "./endpoint_writer.ts";
+import { FullComparison } from "./full.ts";
+import { handOver } from "./hand_over.ts";
+import { HostNetwork } from "./host_network.ts";
+import { Incremental } from "./incremental.ts";
+import { Problems } from "./problems.ts";
+import { isLook, type Reason } from "./reason.ts";
+import { RemovalGuard } from "./removal_guard.ts";
+import { Status } from "./status.ts";
+import { Waiters } from "./waiters.ts";
+
+/** After a failure it is tried again, first after this and then twice as long each time, in ms. */
+const FIRST_PAUSE = 100, LONGEST_PAUSE = 10_000;
+
+/** Brings the kernel to what the store says of one network, one thing after another. */
+export class NetworkWorker {
+  readonly writer: EndpointWriter;
+  readonly #context: Context;
+  readonly #network: HostNetwork;
+  readonly #problems: Problems;
+  readonly #applier: Applier;
+  readonly #incremental: Incremental;
+  readonly #full: FullComparison;
+  readonly #status: Status;
+  readonly #waiters = new Waiters();
+  readonly #announcer: Announcer;
+  /** All of it is to be compared. */
+  #reason: Reason | undefined;
+  /** These are to be carried out. */
+  #changes: EndpointChange[] = [];
+  /** Of the newest change. */
+  #revision = 0;
+  #running: Promise<void> | undefined;
+  #failures = 0;
+  #retry: ReturnType<typeof setTimeout> | undefined;
+  /** When all is compared again for namespaces that are away. */
+  #lookAgain: ReturnType<typeof setTimeout> | undefined;
+  /** The mirror's return is waited for. */
+  #waking = false;
+  #users = 0;
+  readonly #closing = new AbortController();
+
+  /** @param onGone Called when nothing of the network is left on this host. */
+  constructor(readonly id: string, context: Context, private readonly onGone: () => void) {
+    this.#context = context;
+    const network = this.#network = new HostNetwork(id, context);
+    network.kernel.watch(() => context.drift.suspect(this));
+    const problems = this.#problems = new Problems(network), guard = new RemovalGuard(network);
+    const applier = this.#applier = new Applier(network, problems, guard);
+    const status = this.#status = new Status(network);
+    const announcer = this.#announcer = new Announcer((pairs) => this.#announce(pairs));
+    this.#incremental = new Incremental(network, applier, problems);
+    this.#full = new FullComparison(network, {
+      applier,
+      problems,
+      guard,
+      status,
+      announcer,
+      queue: {
+        hasChanged: () => this.#changes.length > 0 || (this.#reason !== undefined && !isLook(this.#reason)),
+        isAwaited: (endpoint) => this.#waiters.has(endpoint),
+        lookAgainIn: (ms) => this.#lookAgainIn(ms),
+      },
+    });
+    this.writer = new EndpointWriter(id, context, () => network.mtuHere);
+  }
+
+  /** Of the newest change of its endpoints in the store. */
+  get revision(): number {
+    return this.#revision;
+  }
+
+  /** Of the network on this host. */
+  get mtu(): number {
+    return this.#network.mtu ?? this.#network.wantedMtu;
+  }
+
+  /** True while the kernel is known to show what the store says. */
+  get steady(): boolean {
+    return this.#network.steady && !this.#reason && !this.#changes.length &&
+      this.#problems.endpoints.size === 0;
+  }
+
+  /** What keeps this host from what the store says, a sentence each. */
+  get problems(): readonly string[] {
+    return this.#problems.all;
+  }
+
+  /** The network changed in the store. */
+  notice({ kinds, endpoints, revision }: NetworkChange): void {
+    const network = this.#network, { view, host: { hostname } } = this.#context;
+    network.noteVeths(endpoints);
+    // Both keys of an endpoint are written at once and seen one after the other.
+    this.#changes.push(...endpoints.filter(({ before, after }) => before?.modified !== after?.modified));
+    this.#revision = Math.max(this.#revision, revision);
+    const ofHosts = kinds.has("hosts") || kinds.has("applied");
+    const otherMtu = ofHosts && network.mtu !== undefined && network.wantedMtu !== network.mtu;
+    const presenceLost = kinds.has("hosts") && network.steady && !view.networksOn(hostname).has(this.id);
+    if (ofHosts) this.#problems.lookAtHosts();
+    const record = view.network(this.id);
+    const otherPort = record && network.port !== undefined && portOf(view, record, hostname) !== network.port;
+    if (kinds.has("network") || otherMtu || otherPort || presenceLost) this.#reason ??= "change";
+    // After a failure it is the next try's.
+    if (this.#failures === 0 || this.#waiters.size) this.#start();
+  }
+
+  /** The network changed in the store while this host is on hold: once that is over, all of it is compared. */
+  noticeWhileHeld({ revision }: NetworkChange): void {
+    // A store that was restored has lower ones.
+    if (revision) this.#revision = revision;
+    this.#status.reset();
+  }
+
+  /** Has the other hosts, and this one's view, told without delay when this host has applied that revision. */
+  tellSoon(revision: number): void {
+    this.#status.tellSoon(revision);
+  }
+
+  /** True when an endpoint of this host has a veth of that name, made or not. */
+  hasVeth(name: string): boolean {
+    return this.#network.vethNames.has(name);
+  }
+
+  /** Keeps the worker while an endpoint is about to be made. @returns how to let it go */
+  use(): () => void {
+    this.#users++;
+    return () => {
+      this.#users--;
+      if (this.#users === 0 && this.#network.unwanted && !this.#closed) void this.compare("change");
+    };
+  }
+
+  /** Has all of it compared. Resolves when that is done, however it went. */
+  async compare(reason: Reason): Promise<void> {
+    this.#reason ??= reason;
+    this.#start();
+    await this.#running;
+  }
+
+  /** Resolves when the next change of that endpoint is carried out here; rejects when it cannot be. */
+  carriedOut(endpoint: string): Promise<void> {
+    return this.#waiters.wait(endpoint);
+  }
+
+  /** One of the requests that wait for that endpoint does so no longer. */
+  forget(endpoint: string): void {
+    this.#waiters.forget(endpoint);
+  }
+
+  /** Makes an endpoint's veth for Docker to take: see {@link handOver}. */
+  async handOver(endpoint: string, activation: Activation): Promise<void> {
+    // Nothing may come between: a comparison would find the veth before the store knows of it, and remove it.
+    while (this.#running) await this.#running;
+    const handing = handOver(this.#network, this.#applier, endpoint, activation, {
+      isSetUp: this.#network.steady && !this.#closed,
+      problem: this.#problems.network[0],
+      onUnknown: () => this.#reason ??= "retry",
+    });
+    this.#running = handing.catch(() => {}).finally(() => {
+      this.#running = undefined;
+      if ((this.#reason || this.#changes.length) && this.#failures === 0) this.#start();
+    });
+    await handing;
+  }
+
+  /** Resolves when nothing is left to be done. */
+  async idle(): Promise<void> {
+    while (this.#running) await this.#running;
+  }
+
+  /** Ends after what is under way; the kernel stays as it is. */
+  async close(): Promise<void> {
+    this.#closing.abort();
+    const told = this.#status.close();
+    this.#announcer.close();
+    clearTimeout(this.#retry);
+    clearTimeout(this.#lookAgain);
+    await this.#running;
+    await told;
+    this.#network.kernel.close();
+  }
+
+  get #closed(): boolean {
+    return this.#closing.signal.aborted;
+  }
+
+  #start(): void {
+    this.#running ??= this.#run().finally(() => {
+      this.#running = undefined;
+      // It may have come at the very end.
+      const more = this.#reason || this.#changes.length;
+      if (more && !this.#failures && !this.#closed && !this.#context.trust.doubt) this.#start();
+    });
+  }
+
+  async #run(): Promise<void> {
+    const { trust, counters } = this.#context;
+    // What comes in the same batch of events is done together.
+    await Promise.resolve();
+    while (!this.#closed && (this.#reason || this.#changes.length)) {
+      if (trust.doubt) return;
+      const reason = this.#reason, changes = this.#changes, revision = this.#revision;
+      this.#reason = undefined;
+      this.#changes = [];
+      const started = performance.now();
+      try {
+        await this.#bring(reason, changes);
+        this.#failures = 0;
+        this.#settle(changes);
+        this.#problems.tell("all");
+        this.#announceMoved(changes);
+        this.#status.publish(
+          revision,
+          reason === undefined && changes.every((change) => this.#isOwn(change)),
+        );
+      } catch (error) {
+        if (!trust.doubt) this.#failed(error, changes);
+        return;
+      } finally {
+        const seconds = (performance.now() - started) / 1000;
+        counters.reconcile.observe({ kind: reason ? "all" : "some" }, seconds);
+      }
+    }
+    this.#status.publish(this.#revision, true);
+  }
+
+  async #bring(reason: Reason | undefined, changes: readonly EndpointChange[]): Promise<void> {
+    // With a record that cannot be read the network stays, and single endpoints go from it.
+    const leaves = this.#network.unwanted && !unreadable(this.#context, this.id)?.interfaces;
+    if (!reason && this.#network.steady && !leaves) {
+      try {
+        if (await this.#incremental.run(changes)) return;
+      } catch (error) {
+        // Where the kernel is not as it was left, that is mended with it.
+        if (this.#context.trust.doubt) throw error;
+      }
+    }
+    if (await this.#full.run(reason ?? "change", changes)) await this.#leave();
+  }
+
+  /** True for a change of an endpoint that is this host's, before and after. */
+  #isOwn({ before, after }: EndpointChange): boolean {
+    const { hostname } = this.#context.host;
+    return (before ?? after)?.host === hostname && (after ?? before)?.host === hostname;
+  }
+
+  /** Tells the requests that wait for one of these endpoints how it went. */
+  #settle(changes: readonly EndpointChange[]): void {
+    const { view } = this.#context, fault = this.#network.fault;
+    for (const { before, after } of changes) {
+      const id = (after ?? before)?.id ?? "";
+      if (!this.#waiters.has(id)) continue;
+      const notSetUp = fault !== undefined && view.endpoint(id)?.active;
+      const lost = after?.active && view.endpoint(id)?.active === false;
+      const problem = this.#problems.endpoints.get(id) ??
+        (notSetUp
+          ? new Refusal("forbidden", fault)
+          : lost
+          ? notDone(id, "set up", new NamespaceGone(after.record.target_netns_path))
+          : undefined);
+      this.#waiters.settle(id, problem);
+    }
+  }
+
+  #failed(error: unknown, changes: readonly EndpointChange[]): void {
+    const { log, counters, store: { mirror } } = this.#context;
+    this.#network.steady = false;
+    this.#reason ??= "retry";
+    counters.failures.inc();
+    const message = `network ${this.#network.name} could not be brought to what etcd says: ${
+      messageOf(error)
+    }`;
+    if (this.#failures++ === 0) log.warn(`${message}; it is tried again`);
+    this.#problems.network = [message];
+    for (const { before, after } of changes) this.#waiters.settle((after ?? before)?.id ?? "", error);
+    clearTimeout(this.#retry);
+    const wait = Math.min(FIRST_PAUSE * 2 ** (this.#failures - 1), LONGEST_PAUSE);
+    const retry = () => this.#closed || this.#start();
+    this.#retry = setTimeout(retry, wait * (0.8 + Math.random() * 0.4));
+    // With etcd away the next try is due as soon as it is back, however long the pauses have become.
+    if (mirror.state.inSync || this.#waking) return;
+    this.#waking = true;
+    void mirror.inSync({ signal: this.#closing.signal }).then(retry, () => {}).finally(() =>
+      this.#waking = false
+    );
+  }
+
+  #lookAgainIn(ms: number | undefined): void {
+    clearTimeout(this.#lookAgain);
+    if (ms === undefined || this.#closed) return;
+    this.#lookAgain = setTimeout(() => void this.compare("check"), ms);
+  }
+
+  #announceMoved(changes: readonly EndpointChange[]): void {
+    const neighbours = new Neighbours(this.#context.view, this.id, this.#context.host.hostname);
+    this.#announcer.notice(changes, (address) => neighbours.macOf(address));
+  }
+
+  #announce(pairs: ReadonlyMap<number, number>): void {
+    this.#network.kernel.announce(pairs, { learned: !this.#network.proxied }).catch((error) =>
+      this.#context.log.debug(
+        { network: this.id },
+        `containers were not told of another MAC: ${messageOf(error)}`,
+      )
+    );
+  }
+
+  /** Tells the store that nothing of the network is left here. */
+  async #leave(): Promise<void> {
+    const { view, host, trust } = this.#context, network = this.#network;
+    await this.writer.exclusive(async () => {
+      if (!network.unwanted || this.#changes.length || this.#users) return;
+      trust.left(this.id);
+      failpoint("leave:before-commit");
+      await network.commit(() => network.unwanted ? planLeave(view, this.id, host.hostname) : undefined);
+      failpoint("leave:after-commit");
+      if (!network.unwanted) return;
+      network.steady = false;
+      this.#status.reset();
+      this.onGone();
+    });
+  }
+}

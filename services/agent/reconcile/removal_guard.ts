@@ -1,0 +1,39 @@
+import { Refusal } from "../../common/refusal.ts";
+import type { HostNetwork } from "./host_network.ts";
+
+/**
+ * Makes sure, before anything is taken away, that the store means what it no longer says: deleting networks and endpoints
+ * leaves this host's own keys to its agent, losing the store's contents does not.
+ */
+export class RemovalGuard {
+  constructor(private readonly network: HostNetwork) {}
+
+  /** @throws Refusal "unavailable" when etcd cannot be asked, or this host is on hold; Error while etcd is losing keys */
+  async confirm(): Promise<void> {
+    const { id, context: { store, view, host, trust } } = this.network;
+    const keyOf = (network: string) => view.keys.hostNetwork(host.hostname, network);
+    if (view.guard(keyOf(id)).modRevision === 0) {
+      // Never written: there is nothing to be compared with.
+      if (!trust.networks.has(id)) return;
+      // The first of many that are being lost? What is shown may lag behind.
+      const all = [...trust.networks];
+      const there = await store.current(all.map(keyOf));
+      if (!trust.look(new Set(all.filter((_, i) => there[i]?.modRevision)))) trust.assert();
+      return;
+    }
+    const [guard] = await store.current([keyOf(id)]);
+    if (guard?.modRevision === 0) throw new Error("etcd is losing this host's keys: looking again");
+  }
+
+  /** Why the store could not be asked whether it means what it says; undefined when it could, and does. */
+  async unconfirmed(): Promise<Refusal | undefined> {
+    try {
+      await this.confirm();
+      return undefined;
+    } catch (error) {
+      const away = error instanceof Refusal && error.code === "unavailable";
+      if (this.network.context.trust.doubt || !away) throw error;
+      return error;
+    }
+  }
+}

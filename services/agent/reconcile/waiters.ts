@@ -1,0 +1,39 @@
+import { unobserved } from "../../common/async.ts";
+
+/** Requests of the API that wait until a change of an endpoint is carried out on this host. */
+export class Waiters {
+  readonly #waiting = new Map<string, PromiseWithResolvers<void> & { count: number }>();
+
+  get size(): number {
+    return this.#waiting.size;
+  }
+
+  has(endpoint: string): boolean {
+    return this.#waiting.has(endpoint);
+  }
+
+  /** Resolves when the next change of that endpoint is carried out; rejects when it cannot be. */
+  wait(endpoint: string): Promise<void> {
+    let waiting = this.#waiting.get(endpoint);
+    if (!waiting) {
+      waiting = { ...unobserved<void>(), count: 0 };
+      this.#waiting.set(endpoint, waiting);
+    }
+    waiting.count++;
+    return waiting.promise;
+  }
+
+  /** One of the requests that wait for that endpoint does so no longer. */
+  forget(endpoint: string): void {
+    const waiting = this.#waiting.get(endpoint);
+    if (waiting && --waiting.count === 0) this.#waiting.delete(endpoint);
+  }
+
+  /** Tells those that wait for that endpoint how it went. */
+  settle(endpoint: string, problem: unknown): void {
+    const waiting = this.#waiting.get(endpoint);
+    this.#waiting.delete(endpoint);
+    if (problem === undefined) waiting?.resolve();
+    else waiting?.reject(problem);
+  }
+}
