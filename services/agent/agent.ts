@@ -1,13 +1,12 @@
-import { deadline, Mutex } from "../common/async.ts";
+import { Mutex } from "../common/async.ts";
 import type { Ip } from "../common/ip.ts";
 import { invalid, messageOf, Refusal } from "../common/refusal.ts";
 import { checkNetwork, type NetworkRequest } from "../overlay/check_network.ts";
 import { rangeOf } from "../overlay/claims.ts";
-import type { EndpointRequest } from "../overlay/create_endpoints.ts";
-import { type Activation, findEndpoint, namespaceGone, onAnotherHost } from "../overlay/endpoints.ts";
-import { hostVethName, networkProblem } from "../overlay/faults.ts";
+import { findEndpoint, namespaceGone, onAnotherHost } from "../overlay/endpoints.ts";
+import { networkProblem } from "../overlay/faults.ts";
 import { findNetwork, planCreateNetwork, planDeleteNetwork } from "../overlay/networks.ts";
-import { conflictsOf, unusableAddress } from "../overlay/ranges.ts";
+import { unusableAddress } from "../overlay/ranges.ts";
 import { Step } from "../overlay/step.ts";
 import { change, definitely } from "../store/change.ts";
 import type { EndpointRecord, NetworkRecord } from "../store/sand_records.ts";
@@ -23,14 +22,12 @@ import type {
   Route,
 } from "./api.ts";
 import { type Context, sinceBoot, timestamp } from "./context.ts";
+import { createEndpoint, type EndpointMaker } from "./create_endpoint.ts";
 import { failpoint } from "./failpoints.ts";
 import { followed } from "./followed.ts";
-import { OWN_NAMESPACE } from "./kernel/place.ts";
-import { hostRoutes } from "./kernel/surroundings.ts";
-import type { NetworkWorker } from "./reconcile/network.ts";
-import { deactivate, staleAt } from "./stale.ts";
+import { rangeConflicts } from "./range_conflicts.ts";
 import { unreadableKeys } from "./unreadable.ts";
-import { randomMac, VethNames } from "./veth_names.ts";
+import { VethNames } from "./veth_names.ts";
 import type { Workers } from "./reconcile/networks.ts";
 
 /** How long an endpoint that is written may take to be set up here, in ms: etcd may be losing events. */
@@ -53,7 +50,7 @@ export class Agent implements AgentApi {
   readonly #context: Context;
   readonly #workers: Workers;
   readonly #options: AgentOptions;
-  readonly #names: VethNames;
+  readonly #maker: EndpointMaker;
   /** One network at a time is created here: each is guarded by all of them. */
   readonly #creating = new Mutex();
 
@@ -61,7 +58,7 @@ export class Agent implements AgentApi {
     this.#context = context;
     this.#workers = workers;
     this.#options = options;
-    this.#names = options.names ?? new VethNames();
+    this.#maker = { context, workers, names: options.names ?? new VethNames() };
   }
 
   networks(): NetworkRecord[] {
@@ -80,7 +77,7 @@ export class Agent implements AgentApi {
 
   async createNetwork(request: NetworkRequest): Promise<CreatedNetwork> {
     const network = await this.#creating.run(() => this.#createNetwork(request));
-    const conflicts = await this.#conflicts(network).catch((error) => {
+    const conflicts = await rangeConflicts(this.#context, network).catch((error) => {
       // It is made all the same.
       this.#context.log.warn(`the routes of this host cannot be listed: ${messageOf(error)}`);
       return [];
@@ -91,25 +88,6 @@ export class Agent implements AgentApi {
       "interfaces, and isGateway and hostInterface are refused in it";
     this.#context.log.warn({ network: network.id }, warning);
     return { network, warning };
-  }
-
-  /** What the network's range has that is others' too, as far as this host knows; a part of a sentence each. */
-  async #conflicts(network: NetworkRecord): Promise<string[]> {
-    const { view, host } = this.#context;
-    const vteps = [host.ip, ...[...view.vteps()].filter((vtep) => !vtep.equals(host.ip))];
-    return conflictsOf(rangeOf(network), { vteps, routes: await hostRoutes() });
-  }
-
-  /** Refuses a way between the host and a network whose addresses the host, or the Internet, has elsewhere. */
-  async #refuseWay(network: NetworkRecord, { hostRoute, hostVeth }: NewEndpoint): Promise<void> {
-    if (!hostRoute && !hostVeth) return;
-    const [conflict] = await this.#conflicts(network);
-    if (conflict === undefined) return;
-    const option = hostRoute ? "isGateway" : "hostInterface";
-    const message =
-      `${option}: ${conflict}, and the range of network ${network.name} is ${network.ip_range}: ` +
-      `give the network another range, or set ${option} to false`;
-    throw new Refusal("exists", message);
   }
 
   async #createNetwork(request: NetworkRequest): Promise<NetworkRecord> {
@@ -181,124 +159,8 @@ export class Agent implements AgentApi {
   }
 
   async createEndpoint(request: NewEndpoint): Promise<CreatedEndpoint> {
-    const { view, store } = this.#context;
     this.#assertWritable();
-    await this.#refuseWay(await definitely(store, () => findNetwork(view, request.network)), request);
-    const using = await this.#workers.use(request.network);
-    const names: string[] = [];
-    try {
-      const { worker } = using;
-      const activation = request.netns === undefined
-        ? undefined
-        : await this.#activation(worker, request.netns, request, names);
-      const id = crypto.randomUUID();
-      const done = activation && worker.carriedOut(id);
-      const { address, mac, attachment } = request;
-      const wanted: EndpointRequest = { id, now: timestamp(), address, mac, activation, attachment };
-      const { record, revision } = await worker.writer.create(wanted).catch((error) => {
-        worker.forget(id);
-        throw error;
-      });
-      if (done) await this.#carriedOut(worker, record, done);
-      failpoint("endpoint:after-kernel");
-      const { targetNetnsPath = "", targetNetnsIdentity = "" } = activation ?? {};
-      const stale = staleAt(this.#context, targetNetnsPath, targetNetnsIdentity);
-      if (stale.some(({ network }) => network === request.network)) await worker.compare("change");
-      const pending = request.waitMs ? await this.#programmed(worker, revision, request.waitMs) : [];
-      return { endpoint: view.endpoint(id)?.record ?? record, pending };
-    } finally {
-      this.#names.letGo(names);
-      using.release();
-    }
-  }
-
-  /** Checks the namespace and chooses the veth's names, which stay reserved in `names`. */
-  async #activation(
-    worker: NetworkWorker,
-    path: string,
-    { interfaceName, routes = [], hostRoute = false, hostVeth = false }: NewEndpoint,
-    names: string[],
-  ): Promise<Activation> {
-    const { kernel } = this.#context;
-    using target = kernel.inspect(path);
-    const identity = sinceBoot(target.identity);
-    if (interfaceName !== undefined && target.has(interfaceName)) {
-      for (const endpoint of staleAt(this.#context, path, identity)) {
-        if (endpoint.record.target_veth_name !== interfaceName) continue;
-        await deactivate(this.#context, this.#workers, endpoint);
-      }
-    }
-    if (target.isHome) {
-      throw invalid(
-        `ns_handle_path: "${path}" is the agent's own network namespace: name that of a container`,
-      );
-    }
-    const agentsOwn = await target.agentsOwn();
-    if (agentsOwn !== undefined) {
-      throw invalid(`ns_handle_path: "${path}" is ${agentsOwn}: name that of a container`);
-    }
-    if (interfaceName !== undefined && target.has(interfaceName)) {
-      throw new Refusal("exists", `there is an interface called ${interfaceName} in ${path} already`);
-    }
-    using here = hostVeth ? kernel.inspect(OWN_NAMESPACE) : undefined;
-    const choose = () => {
-      const name = this.#names.choose((name) =>
-        target.has(name) || here?.has(name) || here?.has(hostVethName(name)) || worker.hasVeth(name)
-      );
-      names.push(name);
-      return name;
-    };
-    const overlayVethName = choose();
-    return {
-      targetNetnsPath: path,
-      targetNetnsIdentity: identity,
-      overlayVethName,
-      overlayVethMac: randomMac(),
-      targetVethName: interfaceName ?? choose(),
-      routes,
-      hostRoute,
-      hostVethName: hostVeth ? hostVethName(overlayVethName) : undefined,
-    };
-  }
-
-  /** Waits until the new endpoint is set up here; where it cannot be, it is as if it had never been asked for. */
-  async #carriedOut(worker: NetworkWorker, record: EndpointRecord, done: Promise<void>): Promise<void> {
-    try {
-      await deadline(done, PATIENCE, () => {
-        const message = `endpoint ${record.id} is not set up on ${record.hostname} after ${
-          PATIENCE / 1000
-        } s`;
-        throw new Refusal("unavailable", message);
-      });
-    } catch (error) {
-      worker.forget(record.id);
-      const gone = worker.carriedOut(record.id);
-      await worker.writer.delete(record.id).catch((cause) => {
-        worker.forget(record.id);
-        const message = `${messageOf(error)}; and it could not be taken back: ${messageOf(cause)}`;
-        throw new Refusal("unavailable", message, { cause });
-      });
-      // Half of it may be there: who hears of the failure finds nothing of it.
-      await deadline(gone, PATIENCE).catch(() => {});
-      throw error;
-    }
-  }
-
-  /** Waits until every host has carried out what was written at that revision. @returns those that have not */
-  async #programmed(worker: NetworkWorker, revision: number, waitMs: number): Promise<string[]> {
-    const { view } = this.#context, network = worker.id;
-    worker.tellSoon(revision);
-    const behind = () => view.space(network).hostsBehind(revision);
-    if (behind().length) {
-      const { promise, resolve } = Promise.withResolvers<void>();
-      const timer = setTimeout(resolve, waitMs);
-      const stop = view.subscribe((changes) => changes.has(network) && !behind().length && resolve());
-      await promise;
-      clearTimeout(timer);
-      stop();
-    }
-    // Nobody knows what agents of old have done.
-    return [...behind(), ...view.space(network).oldHosts()].sort();
+    return await createEndpoint(this.#maker, request);
   }
 
   async deleteEndpoint(id: string, { force = false }: { readonly force?: boolean } = {}): Promise<void> {

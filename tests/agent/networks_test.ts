@@ -217,7 +217,7 @@ Deno.test("what a Go neighbour or a lost container leaves is listed as what it i
       const path = `/networks/${network}?ip=${address}&port=80`;
       const { status, body } = await h1.api.ask({ method: "CONNECT", path, timeout: 300_000 });
       assert.equal(status, 502, body);
-      assert.match(body, /h2 at 10\.99\.0\.12:9999 gives no answer: it answers nobody/);
+      assert.match(body, /h2 at 10\.99\.0\.12:9999 gives no answer: it answers no request/);
     } finally {
       Deno.kill(h2.agent.pid, "SIGCONT");
     }

@@ -1,4 +1,4 @@
-import { desiredState, hostRouteOf, mtuHere, mtuOf } from "../../overlay/desired.ts";
+import { hostRouteOf, mtuHere, mtuOf } from "../../overlay/desired.ts";
 import { localFault, networkFault, networkProblem, notCarriedOut, vethOwners } from "../../overlay/faults.ts";
 import type { Endpoint } from "../../overlay/space.ts";
 import type { EndpointChange } from "../../overlay/view.ts";
@@ -80,7 +80,7 @@ export class HostNetwork {
     return false;
   }
 
-  /** For {@link desiredState} and what else is worked out from the store for this host. */
+  /** For desiredState() and what else is worked out from the store for this host. */
   options(currentMtu = this.mtu) {
     const { host, underlayMtu } = this.context;
     return {

@@ -1,0 +1,184 @@
+/** POST /endpoints, and what a container runtime asks for in its place, from the request to the answer. */
+import { deadline } from "../common/async.ts";
+import { invalid, messageOf, Refusal } from "../common/refusal.ts";
+import type { EndpointRequest } from "../overlay/create_endpoints.ts";
+import type { Activation } from "../overlay/endpoints.ts";
+import { hostVethName } from "../overlay/faults.ts";
+import { findNetwork } from "../overlay/networks.ts";
+import { definitely } from "../store/change.ts";
+import type { EndpointRecord } from "../store/sand_records.ts";
+import type { CreatedEndpoint, NewEndpoint } from "./api.ts";
+import { type Context, sinceBoot, timestamp } from "./context.ts";
+import { failpoint } from "./failpoints.ts";
+import { OWN_NAMESPACE } from "./kernel/place.ts";
+import { refuseWayToHost } from "./range_conflicts.ts";
+import type { NetworkWorker } from "./reconcile/network.ts";
+import type { Workers } from "./reconcile/networks.ts";
+import { deactivate, staleAt } from "./stale.ts";
+import { randomMac, type VethNames } from "./veth_names.ts";
+
+/** How long an endpoint that is written may take to be set up here, in ms: etcd may be losing events. */
+const PATIENCE = 10_000;
+
+/** What makes endpoints on this host. */
+export interface EndpointMaker {
+  readonly context: Context;
+  readonly workers: Workers;
+  readonly names: VethNames;
+}
+
+/**
+ * Makes an endpoint on this host.
+ *
+ * The network's worker is kept for as long as this takes. The container's namespace is opened and checked, and names are
+ * chosen for the two ends of the veth. The worker's writer then plans the endpoint together with its address from the
+ * mirror of etcd, and commits both in one transaction, which requests that come at the same time share. That write comes
+ * back as an event of etcd's like any other host's: the mirror takes it in, the worker makes the veth, and this waits until
+ * it has. What cannot be set up is deleted again, so that a refused request leaves nothing behind. Last, where the request
+ * asks for it, the other hosts of the network are waited for.
+ *
+ * @throws Refusal
+ */
+export async function createEndpoint(maker: EndpointMaker, request: NewEndpoint): Promise<CreatedEndpoint> {
+  const { context, workers, names } = maker, { view, store } = context;
+  const network = await definitely(store, () => findNetwork(view, request.network));
+  await refuseWayToHost(context, network, request);
+  const { worker, release } = await workers.use(network.id);
+  const reserved: string[] = [];
+  try {
+    const activation = request.netns === undefined
+      ? undefined
+      : await prepareActivation(maker, worker, request.netns, request, reserved);
+    const { record, revision } = await writeAndSetUp(worker, request, activation);
+    failpoint("endpoint:after-kernel");
+    await compareWhereReplaced(context, worker, activation);
+    const pending = request.waitMs ? await waitForHosts(context, worker, revision, request.waitMs) : [];
+    return { endpoint: view.endpoint(record.id)?.record ?? record, pending };
+  } finally {
+    names.letGo(reserved);
+    release();
+  }
+}
+
+/** Checks the namespace and chooses the veth's names, which stay reserved in `reserved`. */
+async function prepareActivation(
+  { context, workers, names }: EndpointMaker,
+  worker: NetworkWorker,
+  path: string,
+  { interfaceName, routes = [], hostRoute = false, hostVeth = false }: NewEndpoint,
+  reserved: string[],
+): Promise<Activation> {
+  const { kernel } = context;
+  using target = kernel.inspect(path);
+  const identity = sinceBoot(target.identity);
+  if (interfaceName !== undefined && target.has(interfaceName)) {
+    for (const endpoint of staleAt(context, path, identity)) {
+      if (endpoint.record.target_veth_name !== interfaceName) continue;
+      await deactivate(context, workers, endpoint);
+    }
+  }
+  if (target.isHome) {
+    throw invalid(
+      `ns_handle_path: "${path}" is the agent's own network namespace: name that of a container`,
+    );
+  }
+  const agentsOwn = await target.agentsOwn();
+  if (agentsOwn !== undefined) {
+    throw invalid(`ns_handle_path: "${path}" is ${agentsOwn}: name that of a container`);
+  }
+  if (interfaceName !== undefined && target.has(interfaceName)) {
+    throw new Refusal("exists", `there is an interface called ${interfaceName} in ${path} already`);
+  }
+  using here = hostVeth ? kernel.inspect(OWN_NAMESPACE) : undefined;
+  const choose = () => {
+    const name = names.choose((name) =>
+      target.has(name) || here?.has(name) || here?.has(hostVethName(name)) || worker.hasVeth(name)
+    );
+    reserved.push(name);
+    return name;
+  };
+  const overlayVethName = choose();
+  return {
+    targetNetnsPath: path,
+    targetNetnsIdentity: identity,
+    overlayVethName,
+    overlayVethMac: randomMac(),
+    targetVethName: interfaceName ?? choose(),
+    routes,
+    hostRoute,
+    hostVethName: hostVeth ? hostVethName(overlayVethName) : undefined,
+  };
+}
+
+/** Writes the endpoint and, where it is to be active, waits until it is set up here; deletes it again where it cannot be. */
+async function writeAndSetUp(
+  worker: NetworkWorker,
+  { address, mac, attachment }: NewEndpoint,
+  activation: Activation | undefined,
+): Promise<{ record: EndpointRecord; revision: number }> {
+  const id = crypto.randomUUID();
+  const setUp = activation && worker.carriedOut(id);
+  const wanted: EndpointRequest = { id, now: timestamp(), address, mac, activation, attachment };
+  const written = await worker.writer.create(wanted).catch((error) => {
+    worker.forget(id);
+    throw error;
+  });
+  if (!setUp) return written;
+  const { hostname } = written.record;
+  try {
+    await deadline(setUp, PATIENCE, () => {
+      const message = `endpoint ${id} is not set up on ${hostname} after ${PATIENCE / 1000} s`;
+      throw new Refusal("unavailable", message);
+    });
+    return written;
+  } catch (error) {
+    worker.forget(id);
+    await takeBack(worker, id, error);
+    throw error;
+  }
+}
+
+/** Deletes an endpoint that could not be set up. Half of it may be there: a client that hears of the failure finds nothing of it. */
+async function takeBack(worker: NetworkWorker, id: string, error: unknown): Promise<void> {
+  const gone = worker.carriedOut(id);
+  await worker.writer.delete(id).catch((cause) => {
+    worker.forget(id);
+    const message = `${messageOf(error)}; and it could not be taken back: ${messageOf(cause)}`;
+    throw new Refusal("unavailable", message, { cause });
+  });
+  await deadline(gone, PATIENCE).catch(() => {});
+}
+
+/** A container that was replaced leaves endpoints of its former namespace: those of this network become inactive now. */
+async function compareWhereReplaced(
+  context: Context,
+  worker: NetworkWorker,
+  activation: Activation | undefined,
+): Promise<void> {
+  if (!activation) return;
+  const { targetNetnsPath: path, targetNetnsIdentity: identity = "" } = activation;
+  const stale = staleAt(context, path, identity);
+  if (stale.some(({ network }) => network === worker.id)) await worker.compare("change");
+}
+
+/** Waits until every host has carried out what was written at that revision. @returns those that have not */
+async function waitForHosts(
+  { view }: Context,
+  worker: NetworkWorker,
+  revision: number,
+  waitMs: number,
+): Promise<string[]> {
+  const network = worker.id;
+  worker.tellSoon(revision);
+  const behind = () => view.space(network).hostsBehind(revision);
+  if (behind().length) {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, waitMs);
+    const stop = view.subscribe((changes) => changes.has(network) && !behind().length && resolve());
+    await promise;
+    clearTimeout(timer);
+    stop();
+  }
+  // Agents of SAND do not say what they have done.
+  return [...behind(), ...view.space(network).oldHosts()].sort();
+}
