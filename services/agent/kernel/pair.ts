@@ -47,7 +47,10 @@ export async function unlessThere(making: Promise<void>): Promise<SystemError | 
   }
 }
 
-/** What is said where an interface of another kind, or of another pair, has a name. */
-export function taken(name: string, path: string, cause: unknown): Refusal {
-  return new Refusal("exists", `there is an interface called ${name} in ${path} already`, { cause });
+/** An interface of another kind, or of another pair, has the name that a new one was to have. */
+export class NameTaken extends Refusal {}
+
+/** What is said of it. */
+export function taken(name: string, path: string, cause: unknown): NameTaken {
+  return new NameTaken("exists", `there is an interface called ${name} in ${path} already`, { cause });
 }

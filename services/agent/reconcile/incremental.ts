@@ -7,6 +7,7 @@ import type { Op } from "../../overlay/ops.ts";
 import type { Endpoint } from "../../overlay/space.ts";
 import { legName, type VethState } from "../../overlay/state.ts";
 import type { EndpointChange } from "../../overlay/view.ts";
+import { NameTaken } from "../kernel/pair.ts";
 import type { Applier } from "./apply.ts";
 import type { HostNetwork } from "./host_network.ts";
 import type { Problems } from "./problems.ts";
@@ -125,7 +126,8 @@ export class Incremental {
         // Of an endpoint that has just been made there is nothing, as a rule.
         return await bring(undefined);
       } catch (error) {
-        if (!(error instanceof Refusal && error.code === "exists")) throw error;
+        // A leftover has its name. A route of the container's that is in the way, say, is no reason to look again.
+        if (!(error instanceof NameTaken)) throw error;
       }
     }
     await bring(await network.kernel.readVeth(name, wanted?.peer?.netns, wanted?.pinned));
