@@ -11,12 +11,12 @@ import {
   verdictOf,
 } from "./failure.ts";
 import { Member, type RawStream } from "./member.ts";
+import { type MemberStatus, memberStatus } from "./member_status.ts";
 import { Patience } from "./patience.ts";
 import { deadline, delay } from "../common/async.ts";
 import {
   decodeRange,
   decodeRanges,
-  decodeStatus,
   encodeRange,
   encodeRanges,
   type Header,
@@ -28,6 +28,8 @@ import {
 import { decodeGrant, decodeKeepAlive, encodeGrant, encodeLeaseId, type Granted } from "./lease_messages.ts";
 import { MAX_TXN_OPS } from "./types.ts";
 
+export type { MemberStatus };
+
 export interface ConnectionOptions {
   /** The members, like `http://10.0.0.1:2379`; all http or all https. */
   readonly endpoints: readonly string[];
@@ -35,20 +37,6 @@ export interface ConnectionOptions {
   readonly tls?: TlsMaterial | undefined;
   /** How long one request may take, in ms (default 5,000). */
   readonly timeoutMs?: number;
-}
-
-/** What one member says of itself. `problem` is absent when it answers and knows a leader. */
-export interface MemberStatus {
-  readonly endpoint: string;
-  readonly answers: boolean;
-  readonly version?: string;
-  readonly revision?: number;
-  /** Bytes of its database file. */
-  readonly dbSize?: number;
-  readonly memberId?: bigint;
-  /** Alarms raised in its cluster, by any member: NOSPACE, CORRUPT. */
-  readonly alarms?: readonly { readonly alarm: string; readonly memberId: bigint }[];
-  readonly problem?: string;
 }
 
 export interface ListOptions {
@@ -71,15 +59,16 @@ const HEAD_START_MS = 500;
 const RETRY_MS = 100;
 /** How long one member may take for a small read before the next is asked, in ms; a page of a listing may take longer. */
 const READ_MS = 2_000;
+/** How long one member may take to say how it is, in ms. */
+const STATUS_MS = 2_000;
 /** How long a write may take as long as etcd is quick, and how much longer for each KiB that it has, in ms. */
 const WRITE_MS = 2_000, WRITE_MS_PER_KIB = 4;
 /** How long an election is waited for, in ms: etcd's takes 1 to 2 s with its default settings. */
 const ELECTION_MS = 2_500;
 /** So many keys come in one answer, or of each name where many are asked for at once. */
 const PAGE_SIZE = 1_000, SHARED_PAGE_SIZE = 128;
-const leaderless = "no leader";
 const RANGE = "/etcdserverpb.KV/Range", TXN = "/etcdserverpb.KV/Txn";
-const WATCH = "/etcdserverpb.Watch/Watch", STATUS = "/etcdserverpb.Maintenance/Status";
+const WATCH = "/etcdserverpb.Watch/Watch";
 const GRANT = "/etcdserverpb.Lease/LeaseGrant", REVOKE = "/etcdserverpb.Lease/LeaseRevoke";
 const KEEP_ALIVE = "/etcdserverpb.Lease/LeaseKeepAlive";
 
@@ -273,24 +262,8 @@ export class Connection {
 
   /** Asks every member, each on its own. */
   async status(): Promise<MemberStatus[]> {
-    return await Promise.all(this.#members.map(async (member): Promise<MemberStatus> => {
-      const { endpoint } = member;
-      try {
-        await member.connect();
-        const answer = await member.call(STATUS, new Uint8Array(), Math.min(2_000, this.#timeoutMs));
-        const { version, header, dbSize, leader, errors } = decodeStatus(answer);
-        const alarms = errors.flatMap((text) => {
-          const [, id = "0", alarm] = /\bmemberID:(\d+) alarm:(\w+)/.exec(text) ?? [];
-          return alarm === undefined ? [] : [{ alarm, memberId: BigInt(id) }];
-        });
-        const { memberId, revision } = header;
-        const known = { endpoint, answers: true, version, memberId, revision, dbSize, alarms };
-        return leader ? known : { ...known, problem: leaderless };
-      } catch (error) {
-        const answers = isLeaderless(error);
-        return { endpoint, answers, problem: answers ? leaderless : callReason(error) };
-      }
-    }));
+    const timeoutMs = Math.min(STATUS_MS, this.#timeoutMs);
+    return await Promise.all(this.#members.map((member) => memberStatus(member, timeoutMs)));
   }
 
   /** This member let a request down: others are asked first from now on. */

@@ -1,19 +1,16 @@
 import { Refusal } from "../common/refusal.ts";
 import type { Connection } from "./connection.ts";
 import { callReason } from "./failure.ts";
-import type { Header, WatchEvent } from "./messages.ts";
+import type { Header } from "./messages.ts";
 import type { Member } from "./member.ts";
+import { type Listed, MirrorData } from "./mirror_data.ts";
 import type { MirrorEvent } from "./mirror_log.ts";
-import { type Part, Parts } from "./parts.ts";
+import type { Part } from "./parts.ts";
 import { type Found, lookForSkipped } from "./skipped.ts";
-import { Removals } from "./removals.ts";
 import { Rounds } from "./rounds.ts";
-import { Subscribers } from "./subscribers.ts";
 import { SyncState } from "./sync_state.ts";
-import { Listing, Table } from "./table.ts";
 import { abortable, delay, unobserved } from "../common/async.ts";
 import type { Change, Entry, Guard, Mirror, MirrorState, Schema } from "./types.ts";
-import { Waiters } from "./waiters.ts";
 import { Doubt, Watch } from "./watch.ts";
 
 export interface MirrorOptions {
@@ -30,11 +27,6 @@ const FIRST_CHECK_MS = 3_000;
 /** And where the watch goes on without that: with another member, whose data may be others, or with the same one. */
 const MOVED_CHECK_MS = 200, SAME_CHECK_MS = 1_000, SAME_SPREAD_MS = 4_000;
 
-/** Some parts as they were at one revision. */
-interface Listed<T> extends Header {
-  readonly listing: Listing<T>;
-}
-
 /**
  * The reading half of the store, see {@link Mirror}: lists at a revision, then watches on from there. What it follows
  * besides its schema's prefixes may change while it runs.
@@ -44,13 +36,9 @@ interface Listed<T> extends Header {
  */
 export class StoreMirror<T> implements Mirror<T> {
   readonly #connection: Connection;
-  readonly #parts = new Parts();
+  readonly #data: MirrorData<T>;
   readonly #report: (event: MirrorEvent) => void;
   readonly #options: MirrorOptions;
-  readonly #table: Table<T>;
-  readonly #removals = new Removals();
-  readonly #waiters: Waiters;
-  readonly #subscribers: Subscribers<T>;
   readonly #ready = unobserved<void>();
   readonly #closing = new AbortController();
   readonly #heads: Rounds<Header>;
@@ -65,9 +53,7 @@ export class StoreMirror<T> implements Mirror<T> {
   #watched: Member | undefined;
   /** Ends the present watch. */
   #interrupt: (reason: Error) => void = () => {};
-  #clusterId: bigint | undefined;
   readonly #sync: SyncState;
-  #revision = 0;
   #missed = 0;
   #relists = -1;
 
@@ -78,41 +64,33 @@ export class StoreMirror<T> implements Mirror<T> {
     this.#options = options;
     this.#report = options.report ?? (() => {});
     this.#sync = new SyncState(this.#report);
-    this.#table = new Table(schema, (key, reason) => this.#report({ kind: "bad-record", key, reason }));
-    this.#subscribers = new Subscribers((error) => this.#report({ kind: "listener-failed", error }));
-    for (const prefix of schema.prefixes) this.#parts.add({ prefix, seen: 0 });
-    this.#waiters = new Waiters({
-      version: (key) => this.#table.version(key),
-      seen: (key) => this.#parts.of(key)?.seen ?? Infinity,
-    });
+    this.#data = new MirrorData(schema, this.#report);
     this.#run();
   }
 
   get(key: string): Entry<T> | undefined {
-    return this.#table.entries.get(key);
+    return this.#data.table.entries.get(key);
   }
 
   entries(): IterableIterator<Entry<T>> {
-    return this.#table.entries.values();
+    return this.#data.table.entries.values();
   }
 
   version(key: string): number {
-    return this.#table.version(key);
+    return this.#data.table.version(key);
   }
 
   existedSince(key: string, revision: number): boolean {
-    const part = this.#parts.of(key);
-    if (!part || revision < (part.listed ?? Infinity)) return true;
-    return this.version(key) > 0 || this.#removals.since(key, revision);
+    return this.#data.existedSince(key, revision);
   }
 
   get state(): MirrorState {
     return {
       inSync: this.#sync.inSync,
-      revision: this.#revision,
+      revision: this.#data.revision,
       outSince: this.#sync.outSince,
       outReason: this.#sync.outReason,
-      quarantined: this.#table.quarantined,
+      quarantined: this.#data.table.quarantined,
       missed: this.#missed,
       relists: Math.max(0, this.#relists),
     };
@@ -120,11 +98,11 @@ export class StoreMirror<T> implements Mirror<T> {
 
   /** The id of the cluster that was listed, in hex as etcdctl prints it; undefined before that. */
   get clusterId(): string | undefined {
-    return this.#clusterId?.toString(16);
+    return this.#data.clusterId?.toString(16);
   }
 
   subscribe(listener: (changes: readonly Change<T>[]) => void): () => void {
-    return this.#subscribers.add(listener);
+    return this.#data.subscribers.add(listener);
   }
 
   async ready(options: { signal?: AbortSignal } = {}): Promise<void> {
@@ -138,7 +116,7 @@ export class StoreMirror<T> implements Mirror<T> {
 
   async caughtUp(keys: readonly Guard[], options: { signal?: AbortSignal } = {}): Promise<void> {
     const needs = keys.map(({ key, modRevision }) => ({ key, revision: modRevision }));
-    await this.#waiters.wait(needs, options.signal);
+    await this.#data.waiters.wait(needs, options.signal);
   }
 
   async reached(
@@ -146,7 +124,7 @@ export class StoreMirror<T> implements Mirror<T> {
     keys: readonly string[],
     options: { signal?: AbortSignal } = {},
   ): Promise<void> {
-    await this.#waiters.wait(keys.map((key) => ({ key, revision })), options.signal);
+    await this.#data.waiters.wait(keys.map((key) => ({ key, revision })), options.signal);
   }
 
   /**
@@ -157,9 +135,9 @@ export class StoreMirror<T> implements Mirror<T> {
    * that begins with the next revision before there is one.
    */
   async confirmed(signal: AbortSignal, nudge: () => Promise<unknown>): Promise<void> {
-    const asked = this.#revision;
+    const asked = this.#data.revision;
     const head = await abortable(this.#heads.next(), signal);
-    const wrong = this.#wrongWith(head, asked);
+    const wrong = this.#data.contradiction(head, asked);
     if (wrong !== undefined) this.#interrupt(new Doubt(wrong));
     const begun = performance.now();
     for (let nudged = false; !(await this.#shows(head));) {
@@ -174,8 +152,8 @@ export class StoreMirror<T> implements Mirror<T> {
 
   /** True when nothing up to that revision of that cluster can be missing here. */
   async #shows({ clusterId, revision }: Header): Promise<boolean> {
-    if (this.#doubt !== undefined || clusterId !== this.#clusterId) return false;
-    if (this.#parts.all().every(({ seen }) => seen >= revision)) return true;
+    if (this.#doubt !== undefined || clusterId !== this.#data.clusterId) return false;
+    if (this.#data.parts.all().every(({ seen }) => seen >= revision)) return true;
     const watching = this.#watching;
     return watching !== undefined && await watching.hasTold(revision).catch(() => false) &&
       watching === this.#watching;
@@ -192,7 +170,7 @@ export class StoreMirror<T> implements Mirror<T> {
   async follow(prefixes: readonly string[], options: { signal?: AbortSignal } = {}): Promise<void> {
     const wanted = new Map<string, Part>();
     for (const prefix of prefixes) {
-      const outer = this.#parts.of(prefix);
+      const outer = this.#data.parts.of(prefix);
       if (!outer) wanted.set(prefix, { prefix, seen: 0, keys: new Set() });
       else if (outer.prefix !== prefix) throw new Error(`${prefix} lies inside ${outer.prefix}`);
     }
@@ -216,17 +194,13 @@ export class StoreMirror<T> implements Mirror<T> {
     const changes: Change<T>[] = [];
     for (const prefix of prefixes) {
       for (const wanted of this.#arriving) wanted.delete(prefix);
-      const part = this.#parts.get(prefix);
+      const part = this.#data.parts.get(prefix);
       if (!part) continue;
       if (!part.keys) throw new Error(`${prefix} is followed for good`);
-      this.#parts.delete(part);
+      changes.push(...this.#data.removePart(part));
       this.#watching?.remove(part);
-      for (const key of part.keys) {
-        const change = this.#table.remove(undefined, key, this.#revision);
-        if (change) changes.push(change);
-      }
     }
-    this.#emit(changes);
+    this.#data.tell(changes);
   }
 
   /** Stops following. What is here stays readable; whoever waits is refused. */
@@ -237,7 +211,7 @@ export class StoreMirror<T> implements Mirror<T> {
     this.#ready.reject(closed);
     this.#sync.close(closed);
     this.#resumed.reject(closed);
-    this.#waiters.fail(closed);
+    this.#data.waiters.fail(closed);
   }
 
   async #run(): Promise<void> {
@@ -261,52 +235,29 @@ export class StoreMirror<T> implements Mirror<T> {
   /** Makes sure that watching on from what is here is right, and lists everything where it is not: then it returns true. */
   async #resume(): Promise<boolean> {
     if (this.#doubt === undefined) {
-      const revision = this.#revision;
+      const revision = this.#data.revision;
       const head = await this.#connection.head();
-      this.#doubt = this.#wrongWith(head, revision);
+      this.#doubt = this.#data.contradiction(head, revision);
     }
     if (this.#doubt === undefined) return false;
     await this.#relist(this.#doubt);
     return true;
   }
 
-  /** What is wrong with an answer that was asked for when the mirror was at `revision`. */
-  #wrongWith(answer: Header, revision: number): string | undefined {
-    if (answer.clusterId !== this.#clusterId) return "another cluster answers";
-    if (answer.revision >= revision) return undefined;
-    return `the store went back from revision ${revision} to ${answer.revision}`;
-  }
-
   async #relist(reason: string): Promise<void> {
-    const { listing, clusterId, revision } = await this.#list(this.#parts.all());
+    const listed = await this.#data.list(this.#connection, this.#data.parts.all());
     this.#doubt = undefined;
-    this.#clusterId = clusterId;
-    this.#revision = revision;
-    for (const part of this.#parts.all()) part.seen = part.listed = revision;
-    const changes = listing.replace(this.#parts, revision);
+    const changes = this.#data.replace(listed);
     if (++this.#relists > 0) this.#report({ kind: "relisted", reason, changes: changes.length });
-    this.#emit(changes);
+    this.#data.tell(changes);
     this.#ready.resolve();
-  }
-
-  async #list(parts: readonly Part[]): Promise<Listed<T>> {
-    const listing = new Listing(this.#table);
-    let head: Header | undefined;
-    for await (const { index, header, kvs } of this.#connection.list(parts.map(({ prefix }) => prefix))) {
-      if (head && head.clusterId !== header.clusterId) throw new Doubt("two clusters answer in turn");
-      head = header;
-      const part = parts[index];
-      if (part) listing.add(part, kvs);
-    }
-    if (!head) throw new Error("a listing of nothing");
-    return { listing, ...head };
   }
 
   async #follow(wanted: ReadonlyMap<string, Part>, signal: AbortSignal | undefined): Promise<void> {
     while (wanted.size) {
       signal?.throwIfAborted();
-      const relists = this.#relists, revision = this.#revision;
-      const listed = await abortable(this.#list([...wanted.values()]), signal);
+      const relists = this.#relists, revision = this.#data.revision;
+      const listed = await abortable(this.#data.list(this.#connection, [...wanted.values()]), signal);
       this.#closing.signal.throwIfAborted();
       // A listing of everything that is under way, or came in between, may show another store than this one.
       if (this.#doubt !== undefined) await abortable(this.#resumed.promise, signal);
@@ -315,41 +266,37 @@ export class StoreMirror<T> implements Mirror<T> {
   }
 
   /** @param asked Where the mirror was when the listing was asked for. */
-  #arrive(wanted: ReadonlyMap<string, Part>, { listing, ...head }: Listed<T>, asked: number): void {
-    const wrong = this.#wrongWith(head, asked);
+  #arrive(wanted: ReadonlyMap<string, Part>, listed: Listed<T>, asked: number): void {
+    const wrong = this.#data.contradiction(listed, asked);
     if (wrong !== undefined) {
       const doubt = new Doubt(wrong);
       this.#interrupt(doubt);
       throw doubt;
     }
     for (const part of wanted.values()) {
-      if (this.#parts.get(part.prefix)) continue; // Somebody else was quicker.
-      part.seen = part.listed = head.revision;
-      this.#parts.add(part);
-      this.#watching?.add(part);
+      if (this.#data.addPart(part, listed.revision)) this.#watching?.add(part);
     }
-    this.#revision = Math.max(this.#revision, head.revision);
-    this.#emit(listing.append(this.#parts, head.revision));
+    this.#data.append(listed);
   }
 
   /** Watches on from what is here, which was `listed` just now or is older, and throws why it no longer can. */
   async #watch(listed: boolean): Promise<never> {
     const interrupted = unobserved<never>();
     this.#interrupt = interrupted.reject;
-    const watch = await Watch.open(this.#connection, this.#clusterId, {
-      created: () => this.#sync.onInSync(this.#revision),
-      events: (part, events) => this.#take(part, events),
+    const watch = await Watch.open(this.#connection, this.#data.clusterId, {
+      created: () => this.#sync.onInSync(this.#data.revision),
+      events: (part, events) => this.#data.take(part, events),
     });
-    for (const part of this.#parts.all()) watch.add(part);
+    for (const part of this.#data.parts.all()) watch.add(part);
     this.#watching = watch;
     const firstCheckMs = listed ? FIRST_CHECK_MS : this.#checkAfter(watch.member);
     this.#watched = watch.member;
     const { checkEveryMs = 300_000, settleMs = 1_000 } = this.#options;
     const stop = lookForSkipped({
       connection: this.#connection,
-      parts: this.#parts,
-      table: this.#table,
-      waiters: this.#waiters,
+      parts: this.#data.parts,
+      table: this.#data.table,
+      waiters: this.#data.waiters,
       watch,
       lost: (found, reason) => this.#lost(found, reason),
     }, { firstCheckMs, checkEveryMs, settleMs });
@@ -364,26 +311,6 @@ export class StoreMirror<T> implements Mirror<T> {
   /** Every process comes back at once to a member that has restarted: they do not all ask it for everything at once. */
   #checkAfter(member: Member): number {
     return member === this.#watched ? SAME_CHECK_MS + Math.random() * SAME_SPREAD_MS : MOVED_CHECK_MS;
-  }
-
-  #take(part: Part, events: readonly WatchEvent[]): void {
-    const changes = events.map((event) => this.#apply(part, event)).filter((change) => change !== undefined);
-    part.seen = Math.max(part.seen, events.at(-1)?.kv.modRevision ?? 0);
-    this.#revision = Math.max(this.#revision, part.seen);
-    this.#emit(changes);
-  }
-
-  #apply(part: Part, { removed, kv }: WatchEvent): Change<T> | undefined {
-    // What a listing has shown already is not news.
-    if (kv.modRevision <= this.#table.version(kv.key)) return undefined;
-    if (!removed) return this.#table.put(part, kv);
-    this.#removals.note(kv.key, kv.modRevision);
-    return this.#table.remove(part, kv.key, kv.modRevision);
-  }
-
-  #emit(changes: readonly Change<T>[]): void {
-    this.#subscribers.tell(changes);
-    this.#waiters.check();
   }
 
   #lost({ missed, restored }: Found, reason: string): void {

@@ -1,0 +1,128 @@
+/**
+ * The data of a mirror: the records of the parts of etcd that it follows, and the cluster and revision that they show.
+ * Listings and watch events change it; subscribers and waiting callers are told of each change.
+ */
+import type { Connection } from "./connection.ts";
+import type { Header, WatchEvent } from "./messages.ts";
+import { type Part, Parts } from "./parts.ts";
+import { Removals } from "./removals.ts";
+import { Subscribers } from "./subscribers.ts";
+import { Listing, Table } from "./table.ts";
+import type { MirrorEvent } from "./mirror_log.ts";
+import type { Change, Schema } from "./types.ts";
+import { Waiters } from "./waiters.ts";
+import { Doubt } from "./watch.ts";
+
+/** The contents of some parts at one revision. */
+export interface Listed<T> extends Header {
+  readonly listing: Listing<T>;
+}
+
+export class MirrorData<T> {
+  readonly parts = new Parts();
+  readonly table: Table<T>;
+  readonly waiters: Waiters;
+  readonly subscribers: Subscribers<T>;
+  readonly #removals = new Removals();
+  #clusterId: bigint | undefined;
+  #revision = 0;
+
+  /** @param report Is called for each record that cannot be parsed and each subscriber that throws. */
+  constructor(schema: Schema<T>, report: (event: MirrorEvent) => void) {
+    this.table = new Table(schema, (key, reason) => report({ kind: "bad-record", key, reason }));
+    this.subscribers = new Subscribers((error) => report({ kind: "listener-failed", error }));
+    for (const prefix of schema.prefixes) this.parts.add({ prefix, seen: 0 });
+    this.waiters = new Waiters({
+      version: (key) => this.table.version(key),
+      seen: (key) => this.parts.of(key)?.seen ?? Infinity,
+    });
+  }
+
+  /** The cluster that was listed; undefined before the first listing. */
+  get clusterId(): bigint | undefined {
+    return this.#clusterId;
+  }
+
+  /** The newest revision that was listed or that a watch event had; 0 before the first listing. */
+  get revision(): number {
+    return this.#revision;
+  }
+
+  /** See {@link Mirror.existedSince}. */
+  existedSince(key: string, revision: number): boolean {
+    const part = this.parts.of(key);
+    if (!part || revision < (part.listed ?? Infinity)) return true;
+    return this.table.version(key) > 0 || this.#removals.since(key, revision);
+  }
+
+  /** Returns how an answer contradicts this data, which was at `revision` when the request was sent; undefined: it does not. */
+  contradiction(answer: Header, revision: number): string | undefined {
+    if (answer.clusterId !== this.#clusterId) return "another cluster answers";
+    if (answer.revision >= revision) return undefined;
+    return `the store went back from revision ${revision} to ${answer.revision}`;
+  }
+
+  /** Reads the parts from etcd at one revision, and changes nothing here yet. */
+  async list(connection: Connection, parts: readonly Part[]): Promise<Listed<T>> {
+    const listing = new Listing(this.table);
+    let head: Header | undefined;
+    for await (const { index, header, kvs } of connection.list(parts.map(({ prefix }) => prefix))) {
+      if (head && head.clusterId !== header.clusterId) throw new Doubt("two clusters answer in turn");
+      head = header;
+      const part = parts[index];
+      if (part) listing.add(part, kvs);
+    }
+    if (!head) throw new Error("a listing of nothing");
+    return { listing, ...head };
+  }
+
+  /** Replaces everything by a listing of all parts. Returns the changes, which are still to be told ({@link tell}). */
+  replace({ listing, clusterId, revision }: Listed<T>): Change<T>[] {
+    this.#clusterId = clusterId;
+    this.#revision = revision;
+    for (const part of this.parts.all()) part.seen = part.listed = revision;
+    return listing.replace(this.parts, revision);
+  }
+
+  /** Adds a part that was listed at this revision. Returns false if another call has added it meanwhile. */
+  addPart(part: Part, revision: number): boolean {
+    if (this.parts.get(part.prefix)) return false;
+    part.seen = part.listed = revision;
+    this.parts.add(part);
+    return true;
+  }
+
+  /** Adds what was listed of parts that are followed now, and tells of it. */
+  append({ listing, revision }: Listed<T>): void {
+    this.#revision = Math.max(this.#revision, revision);
+    this.tell(listing.append(this.parts, revision));
+  }
+
+  /** Removes a part and its records. Returns the changes, which are still to be told ({@link tell}). */
+  removePart(part: Part): Change<T>[] {
+    this.parts.delete(part);
+    return [...part.keys ?? []].flatMap((key) => this.table.remove(undefined, key, this.#revision) ?? []);
+  }
+
+  /** Applies events of the watch, and tells of them. */
+  take(part: Part, events: readonly WatchEvent[]): void {
+    const changes = events.map((event) => this.#apply(part, event)).filter((change) => change !== undefined);
+    part.seen = Math.max(part.seen, events.at(-1)?.kv.modRevision ?? 0);
+    this.#revision = Math.max(this.#revision, part.seen);
+    this.tell(changes);
+  }
+
+  /** Tells the subscribers of the changes, and wakes the callers that wait for them. */
+  tell(changes: readonly Change<T>[]): void {
+    this.subscribers.tell(changes);
+    this.waiters.check();
+  }
+
+  #apply(part: Part, { removed, kv }: WatchEvent): Change<T> | undefined {
+    // A listing may have shown this version already.
+    if (kv.modRevision <= this.table.version(kv.key)) return undefined;
+    if (!removed) return this.table.put(part, kv);
+    this.#removals.note(kv.key, kv.modRevision);
+    return this.table.remove(part, kv.key, kv.modRevision);
+  }
+}
