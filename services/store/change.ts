@@ -1,9 +1,10 @@
+/** Changes of the store: plans against the mirror are committed, and planned again after a conflict. */
 import { TimeLimit } from "../common/async.ts";
 import { Refusal } from "../common/refusal.ts";
 import { commitSettled, type Lost, refuseInDoubt } from "./lost_answer.ts";
 import { type Committer, type Guard, keyOf, type Mirror, type Plan } from "./types.ts";
 
-/** How long a mirror may take to be confirmed, in ms: one whose member hangs follows another by then. */
+/** How long the confirmation of a mirror may take, in ms: a mirror whose member hangs has changed to another by then. */
 const CONFIRM_MS = 5_000;
 
 /** What {@link change} needs of a store. */
@@ -43,7 +44,7 @@ export interface ChangeOptions {
  *
  * @returns The revision of the last commit; undefined when there was nothing to do.
  * @throws Refusal "conflict" after too many conflicts, "forbidden" when a guarded key holds an unreadable
- * record, "unavailable" when etcd is away, or when the change may or may not have been made; and whatever `makePlan` throws.
+ * record, "unavailable" when etcd is away, or when the change may or may not have been made; and what `makePlan` throws.
  */
 export async function change<T>(
   store: ChangeStore<T>,
@@ -61,7 +62,7 @@ export async function change<T>(
       confirmed = true;
       plans = attempt(makePlan);
     }
-    // What looks again by itself may well be done twice.
+    // Callers that retry by themselves tolerate a change that is made twice.
     if (lost && !options.unconfirmed) refuseInDoubt(lost, plans, refuses());
     if (plans instanceof Refusal) throw plans;
     let current: readonly Guard[] | undefined;
@@ -92,7 +93,7 @@ export async function change<T>(
       written.map(({ revision, keys }) => store.mirror.reached(revision, keys, { signal })),
     );
     if (!current) {
-      // It is written; that the mirror lags behind is no reason to say otherwise.
+      // The change is written: a mirror that lags behind must not turn that into an error.
       await shown.catch(unlessLate(signal));
       return written.at(-1)?.revision;
     }
@@ -180,7 +181,7 @@ function plansOf(made: Plan | readonly Plan[] | undefined): readonly Plan[] {
   return "ops" in made ? [made] : made;
 }
 
-/** Planning over a record that nobody can read would only lose again. */
+/** Refuses when a record cannot be read: a plan over it would conflict again each time. */
 function refuseUnreadable<T>(mirror: Mirror<T>, guards: readonly Guard[]): void {
   for (const { key } of guards) {
     const reason = mirror.state.quarantined.get(key);

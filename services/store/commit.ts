@@ -1,3 +1,4 @@
+/** The committer sends plans to etcd as guarded transactions. Several plans may share one transaction. */
 import { messageOf, Refusal } from "../common/refusal.ts";
 import type { Connection } from "./connection.ts";
 import { UnknownOutcome } from "./errors.ts";

@@ -1,3 +1,4 @@
+/** The connection to the etcd cluster: range requests, transactions, leases and watch streams. */
 import { Refusal } from "../common/refusal.ts";
 import { outOfTime, type TlsMaterial } from "../common/tls.ts";
 import { UnknownOutcome } from "./errors.ts";
@@ -46,9 +47,9 @@ export interface ListOptions {
   readonly keysOnly?: boolean;
 }
 
-/** A part of a listing, and the revision that the whole of it shows. */
+/** A part of a listing, and the revision of the whole listing. */
 export interface Page {
-  /** Which of the names that were listed it belongs to. */
+  /** The index of the listed name to which the keys belong. */
   readonly index: number;
   readonly header: Header;
   readonly kvs: readonly KeyValue[];
@@ -61,11 +62,11 @@ const RETRY_MS = 100;
 const READ_MS = 2_000;
 /** How long one member may take to say how it is, in ms. */
 const STATUS_MS = 2_000;
-/** How long a write may take as long as etcd is quick, and how much longer for each KiB that it has, in ms. */
+/** How long a write may take while etcd answers fast, and how much longer for each KiB of the request, in ms. */
 const WRITE_MS = 2_000, WRITE_MS_PER_KIB = 4;
-/** How long an election is waited for, in ms: etcd's takes 1 to 2 s with its default settings. */
+/** How long a request waits for an election, in ms: etcd's takes 1 to 2 s with its default settings. */
 const ELECTION_MS = 2_500;
-/** So many keys come in one answer, or of each name where many are asked for at once. */
+/** The most keys in one answer, and the most of each name where one request lists several. */
 const PAGE_SIZE = 1_000, SHARED_PAGE_SIZE = 128;
 const RANGE = "/etcdserverpb.KV/Range", TXN = "/etcdserverpb.KV/Txn";
 const WATCH = "/etcdserverpb.Watch/Watch";
@@ -73,8 +74,8 @@ const GRANT = "/etcdserverpb.Lease/LeaseGrant", REVOKE = "/etcdserverpb.Lease/Le
 const KEEP_ALIVE = "/etcdserverpb.Lease/LeaseKeepAlive";
 
 /**
- * The way to etcd, one for a process: talks to one member as long as that answers, else to the next.
- * Reads are tried again on another member until their time is over; a transaction is sent once.
+ * The process's connection to the etcd cluster: it uses one member as long as that answers, else the next one.
+ * Reads are retried on another member until their time is over; a transaction is sent once.
  */
 export class Connection {
   readonly endpoints: readonly string[];
@@ -82,7 +83,7 @@ export class Connection {
   readonly #timeoutMs: number;
   readonly #tls: TlsMaterial | undefined;
   #current: Member;
-  /** For transactions and leases, which etcd writes to disk: an etcd that is slow is not one that is away. */
+  /** The time limit of transactions and leases, which etcd writes to disk: a slow disk must not look like a dead member. */
   readonly #patience: Patience;
   #closed = false;
 
@@ -163,8 +164,8 @@ export class Connection {
   }
 
   /**
-   * Sends what may be sent more than once, to another member if need be. Each may take `time`: so many ms, or what etcd
-   * takes for its writes now; where there is no other, that one has all the time that there is.
+   * Sends a request that may be sent more than once, and retries it with other members. One member may take `time`: so many
+   * ms, or the current limit for writes. If there is only one member, it may take the whole time of the request.
    */
   async #read<T>(
     path: string,
@@ -189,7 +190,7 @@ export class Connection {
         if (verdict === "refused" || Date.now() + RETRY_MS > deadline || this.#closed) {
           throw this.#unavailable(error, member);
         }
-        // With nobody connected there is nothing to wait for: the caller hears it now.
+        // If no member is connected, waiting does not help: the caller gets the error now.
         if (verdict === "not-sent" && !reachable) throw this.#unavailable(error, member);
         await delay(RETRY_MS);
       }
@@ -225,8 +226,8 @@ export class Connection {
   }
 
   /**
-   * Asks for a new lease. One whose answer was lost is asked for anew: nothing hangs on the first, and it ends by itself.
-   * With an `id` that this process has chosen there is one at most, and one that is there already is as good as a new one.
+   * Asks for a new lease, and again if the answer was lost: no key uses the first lease yet, and it expires by itself.
+   * With an `id` that this process has chosen there is one lease at most, and an existing one counts as granted.
    * Throws Refusal "unavailable".
    */
   async grantLease(ttlSeconds: number, id?: bigint): Promise<Granted> {
@@ -238,7 +239,7 @@ export class Connection {
     }
   }
 
-  /** Begins a lease's time anew; returns the seconds that it has, 0 when it has ended. Throws Refusal "unavailable". */
+  /** Renews a lease; returns the seconds until it expires, 0 when it has expired. Throws Refusal "unavailable". */
   async keepLease(id: bigint): Promise<number> {
     // A stream of one message each way is on the wire what a plain call is.
     return await this.#read(KEEP_ALIVE, encodeLeaseId(id), decodeKeepAlive);
@@ -254,7 +255,7 @@ export class Connection {
     }
   }
 
-  /** Opens a raw Watch stream; whoever sees it fail says so by {@link Connection.failed}. */
+  /** Opens a raw Watch stream. When it fails, the caller has to call {@link Connection.failed}. */
   async watch(): Promise<{ member: Member; stream: RawStream }> {
     const { member } = await this.#pick();
     return { member, stream: member.stream(WATCH) };
@@ -266,7 +267,7 @@ export class Connection {
     return await Promise.all(this.#members.map((member) => memberStatus(member, timeoutMs)));
   }
 
-  /** This member let a request down: others are asked first from now on. */
+  /** Notes that a request to this member failed: the next member is used from now on. */
   failed(member: Member): void {
     if (member !== this.#current) return;
     const next = (this.#members.indexOf(member) + 1) % this.#members.length;
@@ -278,7 +279,7 @@ export class Connection {
     for (const member of this.#members) member.close();
   }
 
-  /** The current member; if that is not connected, whichever connects first. `reachable` is false when none does. */
+  /** The current member, or if it is not connected, the first one that connects. `reachable` is false when none does. */
   async #pick(): Promise<{ member: Member; reachable: boolean }> {
     if (this.#closed) throw new Refusal("unavailable", `the connection to etcd at ${this.#names} is closed`);
     const current = this.#current;
@@ -296,13 +297,13 @@ export class Connection {
 
   #unavailable(error: unknown, { endpoint }: Member): Refusal {
     const reason = callReason(error);
-    // Others may be well: it is this one's network or leader that is to be looked at.
+    // Other members may work: the operator has to check the network or the leader of this one.
     const where = this.#members.length > 1 && /^no (answer|leader)/.test(reason) ? ` (${endpoint})` : "";
     const message = `etcd at ${this.#names} cannot be used: ${reason}${where}${this.#hint(reason)}`;
     return new Refusal("unavailable", message, { cause: error });
   }
 
-  /** What a hang-up in the middle of the greeting most often means, or OpenSSL's words for an unknown authority. */
+  /** The most likely cause of a connection closed during the TLS handshake, or of OpenSSL's error for an unknown authority. */
   #hint(reason: string): string {
     if (/unable to (verify|get)|self-signed/.test(reason)) {
       return " (is etcd.cacert the authority that signed it?)";

@@ -1,9 +1,10 @@
+/** An etcd process that this program starts, watches and restarts, for hosts without an etcd cluster. */
 import { fileURLToPath } from "node:url";
 import { formatHostPort, type HostPort } from "../common/host_port.ts";
 import { messageOf, Refusal } from "../common/refusal.ts";
 import { delay } from "../common/async.ts";
 
-/** What happens to an etcd of our own after it was ready. */
+/** The events of an etcd process of this program after it became ready. */
 export type EtcdProcessEvent =
   | { readonly kind: "died"; readonly code: number; readonly againInMs: number }
   | { readonly kind: "back" };
@@ -20,7 +21,7 @@ export interface EtcdProcessOptions {
   readonly startTimeoutMs?: number;
 }
 
-/** An etcd of our own, running and watched over. */
+/** An etcd process that this program has started, and restarts when it ends. */
 export interface EtcdProcess {
   /** Where clients find it, like `http://127.0.0.1:2379`; the same across restarts. */
   readonly endpoint: string;
@@ -51,7 +52,7 @@ export async function startEtcd(options: EtcdProcessOptions): Promise<EtcdProces
 
   const launch = async (): Promise<void> => {
     const startedAt = Date.now();
-    // Asked first, because an etcd of somebody else on this port would answer in place of ours.
+    // Checked first, because a foreign etcd on this port would answer in place of this process.
     if (!portIsFree(port)) throw new Error(`port ${port} of 127.0.0.1 is taken by another program`);
     const running = child = spawn(binary, dataDir, urls);
     const drained = keepLog(running.stderr, `${dataDir}/etcd.log`);
@@ -76,7 +77,7 @@ export async function startEtcd(options: EtcdProcessOptions): Promise<EtcdProces
       if (stopping) return;
       backoff = Math.min(backoff * 2, 5_000);
       startedAt = Date.now();
-      // One that neither answers nor ends is as good as dead: it makes room for the next.
+      // A process that neither answers nor ends is killed, so that the next one can start.
       await launch().then(() => options.report?.({ kind: "back" }), () => end(child));
     }
   };
@@ -148,7 +149,7 @@ function spawn(binary: string, dataDir: string, urls: string): Deno.ChildProcess
   const peer = `http://127.0.0.1:${freePort()}`;
   return new Deno.Command("setpriv", {
     args: [
-      // Should this process be killed, its etcd goes too: nobody else would know of it.
+      // If this process is killed, the kernel ends its etcd too: no other process would do that.
       "--pdeathsig=TERM",
       binary,
       "--name=strand",
@@ -158,7 +159,7 @@ function spawn(binary: string, dataDir: string, urls: string): Deno.ChildProcess
       `--listen-peer-urls=${peer}`,
       `--initial-advertise-peer-urls=${peer}`,
       `--initial-cluster=strand=${peer}`,
-      // Alone it waits for nobody's vote: a restart need not sit out the default second.
+      // A single member needs no other votes: a short election timeout saves the default second at a restart.
       "--heartbeat-interval=20",
       "--election-timeout=200",
       "--auto-compaction-mode=periodic",
@@ -167,7 +168,7 @@ function spawn(binary: string, dataDir: string, urls: string): Deno.ChildProcess
       "--log-outputs=stderr",
       "--log-level=warn",
     ],
-    // A Ctrl-C is for this process, which ends its etcd last, when nothing is in flight any more.
+    // etcd gets its own process group: Ctrl-C must end only this process, which stops etcd after its last request.
     detached: true,
     stdin: "null",
     stdout: "null",
@@ -226,7 +227,7 @@ function signal(child: Deno.ChildProcess, name: Deno.Signal): void {
   try {
     child.kill(name);
   } catch (error) {
-    // It ended by itself in the meantime, which is what was wanted.
+    // The process has ended by itself meanwhile.
     if (!(error instanceof TypeError) && !(error instanceof Deno.errors.NotFound)) throw error;
   }
 }

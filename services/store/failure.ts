@@ -1,3 +1,4 @@
+/** Classifies the errors of calls to etcd: whether the request may have been applied, and what to tell the operator. */
 import { status as Code } from "@grpc/grpc-js";
 import { messageOf } from "../common/refusal.ts";
 
@@ -16,7 +17,7 @@ function isCallError(error: unknown): error is CallError {
   return error instanceof Error && "code" in error && "details" in error && typeof error.details === "string";
 }
 
-/** Said by grpc-js before it has a connection to send on. */
+/** The details of grpc-js's errors for a request that had no connection yet. */
 const beforeSending =
   /^No connection established|^no connection|^Name resolution failed|Waiting for LB pick|^Failed to connect|^Channel closed before/;
 const noLeader = "etcdserver: no leader";
@@ -40,7 +41,7 @@ export function verdictOf(error: unknown): Verdict {
   if ((code === Code.UNAVAILABLE || code === Code.DEADLINE_EXCEEDED) && beforeSending.test(details)) {
     return "not-sent";
   }
-  // Only etcd's own word counts: grpc-js uses some of these codes for what happened on the way back.
+  // Only etcd's own errors count: grpc-js uses some of these codes for failures while the answer was received.
   return refusals.has(code) && details.startsWith("etcdserver: ") ? "refused" : "unknown";
 }
 
@@ -55,7 +56,7 @@ export function lateCall(timeoutMs: number, sent: boolean): Error {
   return Object.assign(new Error(details), { code: Code.DEADLINE_EXCEEDED, details });
 }
 
-/** True when the time that a request had was over here, whatever became of it there. */
+/** True when the request's deadline passed on this side; etcd may still have processed it. */
 export function isLate(error: unknown): boolean {
   return isCallError(error) && error.code === Code.DEADLINE_EXCEEDED &&
     error.details.startsWith("Deadline exceeded");
@@ -76,10 +77,10 @@ export function isLeaseThere(error: unknown): boolean {
   return isCallError(error) && error.details === "etcdserver: lease already exists";
 }
 
-/** What etcd says under the codes of a wrong request when it is its own settings that rule us out. */
+/** Errors that have the code of a malformed request, but are caused by etcd's authentication settings. */
 const ownSettings = /^etcdserver: (user name is empty|authentication is not enabled)/;
 
-/** Nothing wrong with the request: etcd has no room, no time or no permission for it. */
+/** True when the request is valid, but etcd has no space, is overloaded, or does not permit it. */
 export function isOperational(error: unknown): boolean {
   return isCallError(error) &&
     (error.code === Code.RESOURCE_EXHAUSTED || error.code === Code.PERMISSION_DENIED ||
@@ -105,7 +106,7 @@ export function remedyFor(reason: string, endpoints: readonly string[], revision
   return `see etcd's log, and ${etcdctl} endpoint status and alarm list`;
 }
 
-/** What grpc-js makes of a connection that was dropped because its member hung. */
+/** grpc-js's error for a connection that this client closed because its member did not answer. */
 const dropped = /The operation was aborted/;
 
 /** The reason in words fit for a sentence. */

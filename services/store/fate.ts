@@ -1,3 +1,4 @@
+/** Finds out from etcd's current keys whether a transaction with a lost answer was applied. */
 import { keyOf, type Plan } from "./types.ts";
 
 /** What became of a transaction whose answer was lost, as far as can be told. */

@@ -1,3 +1,7 @@
+/**
+ * A fence for transactions whose answer was lost: a key that each transaction compares.
+ * Writing the key again makes sure that no earlier transaction can still be applied.
+ */
 import { Refusal } from "../common/refusal.ts";
 import type { Connection } from "./connection.ts";
 import { UnknownOutcome } from "./errors.ts";
@@ -6,9 +10,9 @@ import { decodeTxn, encodeTxn } from "./messages.ts";
 import { abortable, delay } from "../common/async.ts";
 import type { Guard } from "./types.ts";
 
-/** Of the lease on the key, in seconds: a process that is gone leaves its key for so long, one that lives writes it anew. */
+/** The TTL of the key's lease, in seconds: the key of a process that has ended expires; a running process writes it again. */
 const TTL = 3600;
-/** How soon the key is tried again after a failure, and how seldom after many, in ms. */
+/** The first and the longest delay before the key is written again after a failure, in ms. */
 const RETRY_MS = 100, SELDOM_MS = 3_000;
 
 /**
@@ -26,7 +30,7 @@ export class Fence {
   #moving: Promise<Guard> | undefined;
   /** While an outcome is not known: resolves when the key has been written again. */
   #settling: Promise<void> | undefined;
-  /** Aborted when the key has been written, whoever asked for it. */
+  /** Aborted when the key has been written, by any caller. */
   #written = new AbortController();
   /** One lease for as long as the process lives. Its id is chosen here: asking for it twice makes no second one. */
   readonly #lease = randomId();
@@ -69,7 +73,7 @@ export class Fence {
     this.#closing.abort();
   }
 
-  /** However many outcomes are not known, etcd is asked for all of them at once. */
+  /** Writes the key once for all outcomes that are unknown at that time. */
   #settle(): Promise<void> {
     return this.#settling ??= this.#writeAtLast().finally(() => this.#settling = undefined);
   }
@@ -96,7 +100,7 @@ export class Fence {
       return this.#guard = { key: this.key, modRevision };
     } catch (error) {
       if (!(error instanceof UnknownOutcome)) throw error;
-      // Should it be written after all, later than the next try, then that is seen to have been overwritten.
+      // If this write is applied late, after the next attempt, the key's new mod revision shows it.
       throw new Refusal("unavailable", error.message, { cause: error });
     }
   }
@@ -111,7 +115,7 @@ export class Fence {
         return decodeTxn(await this.#connection.txn(put)).header.revision;
       } catch (error) {
         if (!isLeaseGone(error)) throw error;
-        // It has ended, or the store is another one.
+        // The lease has expired, or the store was replaced.
         this.#granted = false;
         if (tries <= 1) {
           throw new Refusal("unavailable", "etcd does not keep the lease that it has granted", {
@@ -123,7 +127,7 @@ export class Fence {
   }
 }
 
-/** An id for a lease: etcd takes any positive 64-bit integer. */
+/** Returns a random lease id: etcd accepts any positive 64-bit integer. */
 function randomId(): bigint {
   const [id = 0n] = crypto.getRandomValues(new BigUint64Array(1));
   return BigInt.asUintN(62, id) + 1n;

@@ -1,3 +1,4 @@
+/** Reference counting for the parts of etcd that a mirror follows. */
 import type { StoreMirror } from "./mirror.ts";
 
 interface Held {
@@ -6,19 +7,19 @@ interface Held {
   count: number;
 }
 
-/** Follows what somebody holds: from the first who does to the last. */
+/** Counts the holders of each id. Its prefixes are followed from the first hold until the last release. */
 export class Holds {
   readonly #held = new Map<string, Held>();
 
-  /** @param prefixesOf What is to be followed for the thing of that id. */
+  /** @param prefixesOf Returns the prefixes to follow for an id. */
   constructor(
     private readonly mirror: Pick<StoreMirror<unknown>, "follow" | "unfollow">,
     private readonly prefixesOf: (id: string) => readonly string[],
   ) {}
 
   /**
-   * Resolves when the mirror shows all of them; those that it did not follow yet are listed together. Returns how to let
-   * go of them. Throws what {@link StoreMirror.follow} does, and holds none of them then.
+   * Resolves when the mirror shows all of the ids; those that it did not follow yet are listed together. Returns the function
+   * that releases them. Throws what {@link StoreMirror.follow} throws, and then holds none of them.
    */
   async hold(ids: readonly string[]): Promise<() => void> {
     const wanted = [...new Set(ids)];

@@ -7,7 +7,7 @@
  * and rewritten in those of the first one when a store is taken over.
  */
 
-/** What a key under our prefixes is for. */
+/** The kinds of keys under the prefixes of this table. */
 export type KeyKind =
   | "network"
   | "member"
@@ -31,13 +31,13 @@ const prefixes: Record<KeyKind, string> = {
   "claim-ip": "/member/ip4/", // ADDR → MAC: whose the address is
   "claim-ip6": "/strand/nex/ip6/", // ADDR → MAC: the same for IPv6, which the old layout has no key for
   "claim-name": "/member/name/", // FQDN → MAC: whose the name is
-  "further-name": "/strand/name/", // FQDN/MAC → MAC: who has the name besides the one above
+  "further-name": "/strand/name/", // FQDN/MAC → MAC: further members with the name above
   "member-of": "/member/net/", // NET/MAC → MAC: listed members
   "newer-member": "/member/mac/", // MAC → Member, in the newer layout
   "newer-name": "/member/name/", // FQDN/MAC → MAC: who has the name, in the newer layout
   "pool": "/pool/", // NET → allocations of the old daemons; removed when taken over
   "deleted-network": "/strand/nex/deleted/", // NET: what is left of it is being swept
-  "withheld": "/strand/nex/withheld/", // ADDR → Withheld: in use by a stranger, or by a client that is no member any more
+  "withheld": "/strand/nex/withheld/", // ADDR → Withheld: in use by a foreign host, or by a client that is no member any more
   "former": "/strand/nex/former/", // ADDR → Former: who had it last, so that the same client gets it again
 };
 
@@ -92,7 +92,7 @@ export function readKey(key: string): { kind: KeyKind; id: string } | undefined 
   for (const [kind, prefix] of byLength) {
     if (!key.startsWith(prefix)) continue;
     const id = key.slice(prefix.length), parts = id.split("/");
-    // Names and MACs hold no slash: a deeper key is somebody else's.
+    // Names and MACs contain no slash: a deeper key belongs to another program.
     if (parts.length === (pairs.has(kind) ? 2 : 1) && parts.every((part) => part !== "")) return { kind, id };
   }
   return undefined;

@@ -13,7 +13,7 @@ export interface LeaseOptions {
   /** How long the lease lives without being kept. */
   readonly ttlSeconds: number;
   /**
-   * Called with each new lease: the first one, and one in place of each that ended. Whatever was held by the lease before
+   * Called with each new lease: the first one, and one in place of each that ended. Every key that was put with the lease before
    * is gone, or about to be, and has to be put again. When it rejects it is called again with the same lease.
    */
   readonly onGranted: (id: bigint) => Promise<void> | void;
@@ -21,7 +21,7 @@ export interface LeaseOptions {
   readonly onTrouble?: (reason: string | undefined) => void;
 }
 
-/** The lease is kept so many times in its life, so that one lost call or two do not end it. */
+/** The lease is renewed so many times in its TTL, so that one or two lost calls do not end it. */
 const KEEPS = 4;
 /** After a failure it is tried again after so many ms. */
 const AGAIN = 500;
@@ -66,7 +66,7 @@ export class KeptLease {
     await this.#running;
     const id = this.#id;
     this.#id = undefined;
-    if (id !== undefined) await this.connection.revokeLease(id).catch(() => {}); // It ends by itself.
+    if (id !== undefined) await this.connection.revokeLease(id).catch(() => {}); // The lease expires by itself.
   }
 
   async #run(): Promise<void> {

@@ -1,3 +1,4 @@
+/** Waiting for the etcd locks of SAND's older agents. */
 import { Refusal } from "../common/refusal.ts";
 import { delay } from "../common/async.ts";
 import type { Committer, Guard, Outcome, Plan } from "./types.ts";
@@ -11,7 +12,7 @@ export interface LockWaitOptions {
   readonly everyMs?: number;
 }
 
-/** What {@link waitForLocks} asks. */
+/** The part of a connection that {@link waitForLocks} needs. */
 export interface Locked {
   readonly committer: Committer;
   /** The mod revisions that these keys have in etcd now; 0: absent. */
@@ -19,7 +20,7 @@ export interface Locked {
 }
 
 /**
- * A committer for plans that must not be committed while somebody else holds a lock: a conflict with one is told only
+ * A committer for plans that must not be committed while another process holds a lock: a conflict with one is told only
  * when the lock is gone, so that the next plan has a chance.
  *
  * Both methods throw Refusal "unavailable" with the lock's key when it is held for longer than that.

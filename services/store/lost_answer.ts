@@ -1,4 +1,4 @@
-/** What becomes of a change whose answer from etcd was lost. */
+/** Handles a change whose answer from etcd was lost: it finds out whether the change was applied. */
 import { Refusal } from "../common/refusal.ts";
 import type { ChangeStore } from "./change.ts";
 import { UnknownOutcome } from "./errors.ts";
@@ -38,7 +38,7 @@ export function refuseInDoubt(
   );
 }
 
-/** An answer that was lost counts as a conflict with whatever is there now: the next plan starts from that. */
+/** A lost answer counts as a conflict with the current state: the next plan starts from that state. */
 export async function commitSettled<T>(
   store: ChangeStore<T>,
   plan: Plan,

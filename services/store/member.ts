@@ -1,3 +1,4 @@
+/** One member of the etcd cluster: its connection, its calls and the detection of a member that hangs. */
 import { Buffer } from "node:buffer";
 import { isIP } from "node:net";
 import { checkServerIdentity } from "node:tls";
@@ -24,11 +25,11 @@ export type RawStream = ClientDuplexStream<Uint8Array, Uint8Array>;
 
 const MAX_MESSAGE = 256 << 20;
 
-/** A connection that does not stand after this time is given up and begun anew, in ms. */
+/** A connection attempt that takes longer than this is aborted and started again, in ms. */
 const CONNECT_MS = 2_000;
 /** How often a member that owes something is asked whether it still answers, and how long that may take, in ms. */
 const PROBE_EVERY_MS = 2_000, PROBE_MS = 2_000;
-/** A member that has let a request's time pass has this long to answer anything at all, in ms. */
+/** After a request timed out, the member has this long to answer any other request, in ms. */
 const SUSPECT_MS = 1_000;
 /** A timer this late means that this process was stopped or busy, and says nothing of the member, in ms. */
 const STALL_MS = 500;
@@ -46,7 +47,7 @@ export class Member {
   readonly #address: string;
   readonly #security: { readonly credentials: ChannelCredentials; readonly options: ChannelOptions };
   #client: Client;
-  /** Aborted to close the client's sockets, whatever their state. */
+  /** Aborted to close the client's sockets in any state. */
   #lifeline: AbortController;
   /** Since when the client has been trying to connect (performance.now()); undefined: it is not. */
   #connecting: number | undefined;
@@ -89,7 +90,7 @@ export class Member {
       if (left <= 0) continue;
       const wait = Math.min(left, deadline - now);
       await changed(channel, state, wait);
-      // What has come meanwhile was not looked at yet: the attempt gets its time anew.
+      // This process was stopped or busy, and has not processed its events yet: the attempt gets its full time again.
       const woken = performance.now();
       if (woken - now > wait + STALL_MS) deadline = (this.#connecting = woken) + CONNECT_MS;
     }
@@ -123,7 +124,7 @@ export class Member {
     return decodeRange(await this.#send(RANGE, anyKey, timeoutMs)).header.revision;
   }
 
-  /** Closes the connection at once, or the attempt at one: whatever waits fails, and the next request connects anew. */
+  /** Closes the connection, or aborts the attempt: pending requests fail, and the next request connects again. */
   drop(): void {
     const client = this.#client, lifeline = this.#lifeline;
     this.#connecting = undefined;
@@ -167,7 +168,7 @@ export class Member {
     }).finally(done);
   }
 
-  /** The member owes something until the returned function is called. */
+  /** Counts a pending request until the returned function is called. */
   #wait(): () => void {
     this.#waiting++;
     this.#watchdog ??= setInterval(() => {
@@ -176,7 +177,7 @@ export class Member {
     return () => this.#waiting--;
   }
 
-  /** Drops the connection if the member does not answer the least of questions. */
+  /** Closes the connection if the member does not answer a minimal request. */
   async #probe(timeoutMs: number): Promise<void> {
     const client = this.#client;
     await this.revision(timeoutMs).catch((error) => {
@@ -223,7 +224,7 @@ const channelOptions: ChannelOptions = {
   "grpc.initial_reconnect_backoff_ms": 100,
   "grpc.min_reconnect_backoff_ms": 100,
   "grpc.max_reconnect_backoff_ms": 500,
-  // etcd hangs up on who pings more often than every 5 s.
+  // etcd closes the connection of a client that pings more often than every 5 s.
   "grpc.keepalive_time_ms": 6_000,
   "grpc.keepalive_timeout_ms": 4_000,
   "grpc.enable_retries": 0,

@@ -1,3 +1,4 @@
+/** A store in memory that behaves like etcd, for tests and dry runs. */
 import { messageOf } from "../common/refusal.ts";
 import { QuarantinedKeys } from "./quarantined_keys.ts";
 import type { Change, Committer, Entry, Guard, Mirror, Outcome, Plan, PrefixGuard, Schema } from "./types.ts";
@@ -10,7 +11,7 @@ import { MAX_PLAN_OPS } from "./types.ts";
 export class MemoryStore<T> implements Committer {
   readonly values = new Map<string, { value: string; createRevision: number; modRevision: number }>();
   revision = 1;
-  /** Called before each commit: a test's way to let somebody else be quicker. */
+  /** Is called before each commit: a test uses it to write first, and so to cause a conflict. */
   beforeCommit: (() => void) | undefined;
   readonly #entries = new Map<string, Entry<T>>();
   readonly #quarantined = new QuarantinedKeys();
@@ -101,7 +102,7 @@ export class MemoryStore<T> implements Committer {
     return newest;
   }
 
-  /** The last good record stays in place of one that cannot be read, as in the mirror of etcd. */
+  /** The last valid record stays in place of one that cannot be read, as in the mirror of etcd. */
   #read(key: string, value: string): T | undefined {
     try {
       const record = this.schema.parse(key, value);

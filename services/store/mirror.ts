@@ -1,3 +1,4 @@
+/** A mirror: an in-memory copy of a part of etcd, kept up to date by a watch. */
 import { Refusal } from "../common/refusal.ts";
 import type { Connection } from "./connection.ts";
 import { callReason } from "./failure.ts";
@@ -24,15 +25,15 @@ export interface MirrorOptions {
 const RETRY_MS = 250, CONFIRM_MS = 25, SILENT_MS = 400;
 /** How soon the mirror compares itself with a listing after it was listed, in ms. */
 const FIRST_CHECK_MS = 3_000;
-/** And where the watch goes on without that: with another member, whose data may be others, or with the same one. */
+/** The same where the watch goes on without a new listing: with another member, whose data may differ, or with the same one. */
 const MOVED_CHECK_MS = 200, SAME_CHECK_MS = 1_000, SAME_SPREAD_MS = 4_000;
 
 /**
- * The reading half of the store, see {@link Mirror}: lists at a revision, then watches on from there. What it follows
- * besides its schema's prefixes may change while it runs.
+ * The reading half of the store, see {@link Mirror}: it lists etcd's keys at a revision, then watches from there. The parts
+ * that it follows in addition to its schema's prefixes may change while it runs.
  *
- * `clusterId` and `state.revision` are those of a change when subscribers are told of it: whoever doubts the store that
- * was listed can do so before acting on what it shows.
+ * When subscribers are told of a change, `clusterId` and `state.revision` are already those of the change: a subscriber can
+ * check that it is the same store before it acts on the change.
  */
 export class StoreMirror<T> implements Mirror<T> {
   readonly #connection: Connection;
@@ -42,22 +43,22 @@ export class StoreMirror<T> implements Mirror<T> {
   readonly #ready = unobserved<void>();
   readonly #closing = new AbortController();
   readonly #heads: Rounds<Header>;
-  /** What is being listed for those who want to follow it, by prefix. */
+  /** The parts that calls of {@link StoreMirror.follow} are listing now, by prefix. */
   readonly #arriving = new Set<Map<string, Part>>();
-  /** Why everything is to be listed anew; undefined: go on watching. */
+  /** The reason why everything has to be listed again; undefined: watching can go on. */
   #doubt: string | undefined = "the first listing";
-  /** Settled when the present try to get back in sync has succeeded or failed. */
+  /** Settles when the current attempt to get in sync has succeeded or failed. */
   #resumed = unobserved<void>();
   #watching: Watch | undefined;
   /** The member that was watched last. */
   #watched: Member | undefined;
-  /** Ends the present watch. */
+  /** Ends the current watch. */
   #interrupt: (reason: Error) => void = () => {};
   readonly #sync: SyncState;
   #missed = 0;
   #relists = -1;
 
-  /** Starts following at once, and keeps trying until {@link StoreMirror.close}. */
+  /** Starts following at once, and retries until {@link StoreMirror.close}. */
   constructor(connection: Connection, schema: Schema<T>, options: MirrorOptions = {}) {
     this.#connection = connection;
     this.#heads = new Rounds(() => connection.head());
@@ -131,8 +132,8 @@ export class StoreMirror<T> implements Mirror<T> {
    * Resolves when the mirror shows everything that had been committed when this was called, as a majority of etcd's members
    * knows it. Throws Refusal "unavailable" when they cannot be asked, or the reason of `signal`.
    *
-   * @param nudge Writes something. New versions of etcd (3.5.22, its issue 20221) do not say how far they have told a watcher
-   * that begins with the next revision before there is one.
+   * @param nudge Writes something. Newer versions of etcd (3.5.22, its issue 20221) report no progress to a watcher that
+   * begins with the next revision until that revision exists.
    */
   async confirmed(signal: AbortSignal, nudge: () => Promise<unknown>): Promise<void> {
     const asked = this.#data.revision;
@@ -150,7 +151,7 @@ export class StoreMirror<T> implements Mirror<T> {
     }
   }
 
-  /** True when nothing up to that revision of that cluster can be missing here. */
+  /** True when this mirror certainly has everything up to that revision of that cluster. */
   async #shows({ clusterId, revision }: Header): Promise<boolean> {
     if (this.#doubt !== undefined || clusterId !== this.#data.clusterId) return false;
     if (this.#data.parts.all().every(({ seen }) => seen >= revision)) return true;
@@ -160,12 +161,12 @@ export class StoreMirror<T> implements Mirror<T> {
   }
 
   /**
-   * Follows further parts: prefixes that end in a slash, or single keys; none may lie inside another. All of one
-   * call are listed at one revision. Resolves when the mirror shows them, but for those that were unfollowed
-   * meanwhile, and misses nothing from then on. What is followed already costs nothing.
+   * Follows further parts: prefixes that end in a slash, or single keys; none may lie inside another. The parts of one
+   * call are listed at one revision. Resolves when the mirror shows them, except those that were unfollowed meanwhile, and
+   * the mirror misses no event of them from then on. Parts that are followed already cause no request.
    *
-   * @throws Refusal "unavailable" when etcd is away or is not the store that is followed; it is then as if nobody
-   * had asked.
+   * @throws Refusal "unavailable" when etcd cannot be reached or is not the store that is followed; the call has then
+   * changed nothing.
    */
   async follow(prefixes: readonly string[], options: { signal?: AbortSignal } = {}): Promise<void> {
     const wanted = new Map<string, Part>();
@@ -186,8 +187,8 @@ export class StoreMirror<T> implements Mirror<T> {
   }
 
   /**
-   * Stops following parts that {@link StoreMirror.follow} began, and forgets what is in them: subscribers are told of
-   * its removal. Does nothing once the mirror is closed.
+   * Stops following parts that {@link StoreMirror.follow} began, and removes their records: subscribers are told of the
+   * removal. Does nothing once the mirror is closed.
    */
   unfollow(prefixes: readonly string[]): void {
     if (this.#closing.signal.aborted) return;
@@ -203,7 +204,7 @@ export class StoreMirror<T> implements Mirror<T> {
     this.#data.tell(changes);
   }
 
-  /** Stops following. What is here stays readable; whoever waits is refused. */
+  /** Stops following. The records stay readable; callers that wait get a Refusal. */
   close(): void {
     const closed = new Refusal("unavailable", "the store is being closed");
     this.#closing.abort(closed);
@@ -232,7 +233,7 @@ export class StoreMirror<T> implements Mirror<T> {
     }
   }
 
-  /** Makes sure that watching on from what is here is right, and lists everything where it is not: then it returns true. */
+  /** Checks that the watch may go on from the current data, else lists everything again. Returns true if it listed. */
   async #resume(): Promise<boolean> {
     if (this.#doubt === undefined) {
       const revision = this.#data.revision;
@@ -259,13 +260,13 @@ export class StoreMirror<T> implements Mirror<T> {
       const relists = this.#relists, revision = this.#data.revision;
       const listed = await abortable(this.#data.list(this.#connection, [...wanted.values()]), signal);
       this.#closing.signal.throwIfAborted();
-      // A listing of everything that is under way, or came in between, may show another store than this one.
+      // A full listing that is running, or ran meanwhile, may show another store than the listing of these parts.
       if (this.#doubt !== undefined) await abortable(this.#resumed.promise, signal);
       if (relists === this.#relists) return this.#arrive(wanted, listed, revision);
     }
   }
 
-  /** @param asked Where the mirror was when the listing was asked for. */
+  /** @param asked The revision of the mirror when the listing was requested. */
   #arrive(wanted: ReadonlyMap<string, Part>, listed: Listed<T>, asked: number): void {
     const wrong = this.#data.contradiction(listed, asked);
     if (wrong !== undefined) {
@@ -279,7 +280,7 @@ export class StoreMirror<T> implements Mirror<T> {
     this.#data.append(listed);
   }
 
-  /** Watches on from what is here, which was `listed` just now or is older, and throws why it no longer can. */
+  /** Watches from the current data on, which was `listed` just now or is older, and throws the reason when the watch ends. */
   async #watch(listed: boolean): Promise<never> {
     const interrupted = unobserved<never>();
     this.#interrupt = interrupted.reject;
@@ -308,7 +309,7 @@ export class StoreMirror<T> implements Mirror<T> {
     }
   }
 
-  /** Every process comes back at once to a member that has restarted: they do not all ask it for everything at once. */
+  /** The delay is random where a member has restarted: all processes reconnect at once, and should not all list at once. */
   #checkAfter(member: Member): number {
     return member === this.#watched ? SAME_CHECK_MS + Math.random() * SAME_SPREAD_MS : MOVED_CHECK_MS;
   }
@@ -320,7 +321,7 @@ export class StoreMirror<T> implements Mirror<T> {
   }
 }
 
-/** etcd being away is for the watch to notice and report. */
+/** A Refusal is dropped: the watch notices and reports it when etcd cannot be reached. */
 function unlessRefused(error: unknown): void {
   if (!(error instanceof Refusal)) throw error;
 }

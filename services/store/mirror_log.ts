@@ -1,17 +1,18 @@
+/** The events of a mirror, and the log lines for them. */
 import type { Log } from "../common/log.ts";
 
-/** What a mirror has to say to whoever keeps the log: once per change of state, not per try. */
+/** The events that a mirror reports for the log: one for each change of state, not one for each attempt. */
 export type MirrorEvent =
   | { readonly kind: "in-sync"; readonly revision: number }
-  /** etcd went away, or has not been reached yet; reads go on from what is here. */
+  /** etcd cannot be reached, or not yet; reads go on from the mirror. */
   | { readonly kind: "out-of-sync"; readonly reason: string }
   | { readonly kind: "relisted"; readonly reason: string; readonly changes: number }
-  /** The watch said nothing of so many keys that differ; `restored`: its history lacks what was known. */
+  /** The watch skipped events of so many keys; `restored`: etcd's history lacks versions that the mirror had seen. */
   | { readonly kind: "missed"; readonly count: number; readonly restored: boolean }
   | { readonly kind: "bad-record"; readonly key: string; readonly reason: string }
   | { readonly kind: "listener-failed"; readonly error: unknown };
 
-/** Writes what befalls a mirror to the log. */
+/** Writes the events of a mirror to the log. */
 export function toLog(log: Log): (event: MirrorEvent) => void {
   return (event) => {
     switch (event.kind) {

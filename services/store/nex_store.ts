@@ -1,3 +1,4 @@
+/** Opens the store of names and addresses (Nex's keys) for dnsd, dhcpd and nexd. */
 import type { EtcdSettings } from "../common/config.ts";
 import type { Log } from "../common/log.ts";
 import { isNexKey } from "./keys.ts";
@@ -5,7 +6,7 @@ import { type MirrorEvent, toLog } from "./mirror_log.ts";
 import { type NexRecord, nexSchema } from "./records.ts";
 import { openStore, type Store } from "./store.ts";
 
-/** Opens the store of names and addresses as the configuration says; what befalls its mirror goes to the log. */
+/** Opens the store of names and addresses as the configuration says; the events of its mirror go to the log. */
 export function openNexStore({ endpoints, tls }: EtcdSettings, log: Log): Store<NexRecord> {
   return openStore({ schema: nexSchema, endpoints, ...tls && { tls }, report: tellMisread(log) });
 }

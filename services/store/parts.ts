@@ -1,12 +1,12 @@
 /** A part of etcd that a mirror shows and follows. */
 export interface Part {
-  /** What is followed, see rangeUnder(). */
+  /** The followed prefix or key, see rangeUnder(). */
   readonly prefix: string;
-  /** Every event up to this revision has been taken in. */
+  /** Every event up to this revision has been processed. */
   seen: number;
-  /** The revision at which it was last listed, if it was: what became of its keys before that is not known. */
+  /** The revision of its last listing, if there was one: earlier events of its keys are not known. */
   listed?: number;
-  /** The keys that the mirror holds of it, to be forgotten with it; absent where it is followed for good. */
+  /** The keys of the part that the mirror has, to be removed with it; absent where the part is always followed. */
   readonly keys?: Set<string>;
 }
 
@@ -18,7 +18,7 @@ export class Parts {
     return this.#byPrefix.get(prefix);
   }
 
-  /** True for this very part: one that was left and taken up again since is another. */
+  /** True for this very object: a part that was unfollowed and followed again since is another one. */
   has(part: Part): boolean {
     return this.#byPrefix.get(part.prefix) === part;
   }
@@ -31,7 +31,7 @@ export class Parts {
   of(key: string): Part | undefined {
     let found = this.#byPrefix.get(key);
     for (let end = key.length; !found && end > 0;) {
-      // Up to the slash before this one.
+      // The next shorter prefix ends in the slash before this one.
       end = end > 1 ? key.lastIndexOf("/", end - 2) + 1 : 0;
       if (end > 0) found = this.#byPrefix.get(key.slice(0, end));
     }

@@ -1,3 +1,4 @@
+/** Parses a stored JSON value by its schema. */
 import { printable } from "../common/refusal.ts";
 import type { z } from "zod";
 

@@ -201,7 +201,7 @@ export const nexSchema: Schema<NexRecord> = {
 };
 
 /**
- * True for a key as it is written here. Whatever has become of its value: the claims beside it say which addresses are taken.
+ * True for a key as it is written here, even if its value cannot be read: the claim keys say which addresses are taken.
  */
 export function isOwnKey(key: string): boolean {
   const found = readKey(key);

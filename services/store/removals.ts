@@ -1,3 +1,4 @@
+/** The latest removals that a mirror has seen. They show whether a key that is absent now existed at a revision. */
 const MOST = 4_096;
 
 interface Removal {
@@ -5,7 +6,7 @@ interface Removal {
   readonly revision: number;
 }
 
-/** The last removals that a mirror has seen: whether a key that is absent has been there in between. */
+/** A list of the latest removals, limited to the newest ones. */
 export class Removals {
   readonly #last = new Map<string, number>();
   /** A ring: looking for the first entry of a Map whose first entries are deleted costs more with each of those. */
@@ -19,7 +20,7 @@ export class Removals {
     this.#ring[this.#oldest] = { key, revision };
     this.#oldest = (this.#oldest + 1) % MOST;
     this.#last.set(key, revision);
-    // A key that was removed again since has a later entry.
+    // A key that has been removed again since has a later entry.
     if (!oldest || this.#last.get(oldest.key) !== oldest.revision) return;
     this.#last.delete(oldest.key);
     this.#from = Math.max(this.#from, oldest.revision);

@@ -1,11 +1,14 @@
-/** One question for all who ask: whoever comes while it is under way shares the next one, which begins after he came. */
+/**
+ * Shares one request among all callers that need its answer. A caller that comes while a request is running shares the next
+ * one with other such callers, so that its answer is from after the call.
+ */
 export class Rounds<T> {
   #running: Promise<unknown> = Promise.resolve();
   #next: Promise<T> | undefined;
 
   constructor(private readonly ask: () => Promise<T>) {}
 
-  /** The answer to a question that is asked from now on. Rejects when asking does. */
+  /** The answer to a request that begins after this call. Rejects when the request does. */
   next(): Promise<T> {
     return this.#next ??= this.#running.then(() => {
       this.#next = undefined;

@@ -1,7 +1,7 @@
 /**
  * Every key that overlay networks have in etcd, in one table. Nothing else builds one.
  *
- * They are those that SAND has always used, under a prefix of the user's choice; ours alone lie under /strand of it.
+ * They are the keys of SAND under a configurable prefix; the keys that only Strand uses lie under /strand of that prefix.
  */
 
 /** What a key under the prefix is, with the parts of its path. */
@@ -17,7 +17,7 @@ export type SandKey =
   | { readonly kind: "docker-network" | "docker-endpoint"; readonly id: string }
   | { readonly kind: "name-claim"; readonly host: string };
 
-/** Where the locks of old agents lie, outside every prefix: we take none, but write nothing while one is held. */
+/** The prefix of the locks of SAND's older agents. This agent takes none of them, but writes nothing while one is held. */
 const LOCKS = "/etcd-lock";
 
 /** The keys of one SAND cluster. */
@@ -39,7 +39,7 @@ export class SandKeys {
     return `${this.prefix}/network/`;
   }
 
-  /** HOST/ID → Endpoint: what a host has, in all its networks. */
+  /** HOST/ID → Endpoint: the endpoints of a host in all its networks. */
   hostEndpoint(host: string, id: string): string {
     return this.hostEndpoints(host) + id;
   }
@@ -52,7 +52,7 @@ export class SandKeys {
     return `${this.prefix}/node-endpoints/`;
   }
 
-  /** NETWORK/ID → the same record: what a network has, on all its hosts. */
+  /** NETWORK/ID → the same record: the endpoints of a network on all its hosts. */
   networkEndpoint(network: string, id: string): string {
     return this.networkEndpoints(network) + id;
   }
@@ -110,7 +110,7 @@ export class SandKeys {
     return `${this.prefix}/strand/applied/${network}/`;
   }
 
-  /** Ours: the network is to go, and waits for the last host with an old agent. */
+  /** Strand only: the network is being deleted, and waits for the last host with an older SAND agent. */
   deleted(network: string): string {
     return this.allDeleted + network;
   }
@@ -119,7 +119,7 @@ export class SandKeys {
     return `${this.prefix}/strand/deleted/`;
   }
 
-  /** Ours: HOST → NameClaim: which agent has the host's name; it vanishes with that agent. */
+  /** Strand only: HOST → NameClaim: the agent that has the host's name; a lease removes the key when that agent ends. */
   nameClaim(host: string): string {
     return `${this.prefix}/strand/names/${host}`;
   }
@@ -129,12 +129,12 @@ export class SandKeys {
     return `${this.prefix}/strand/fence/${name}`;
   }
 
-  /** Under it lies the lock of whoever gives out an address of the network. */
+  /** The prefix of the lock that an older SAND agent holds while it allocates an address of the network. */
   allocationLocks(network: string): string {
     return `${LOCKS}/ipalloc-lock/${network}/`;
   }
 
-  /** Under it lies the lock of whoever picks a VNI. */
+  /** The prefix of the lock that an older SAND agent holds while it allocates a VNI. */
   get vniLocks(): string {
     return `${LOCKS}/vni-idgen/`;
   }
@@ -144,7 +144,7 @@ export class SandKeys {
     return key.startsWith(`${LOCKS}/`);
   }
 
-  /** What a key is; undefined when it is not in the table. */
+  /** The kind and the parts of a key; undefined when it is not in the table. */
   read(key: string): SandKey | undefined {
     if (!key.startsWith(`${this.prefix}/`)) return undefined;
     const parts = key.slice(this.prefix.length + 1).split("/");

@@ -68,7 +68,7 @@ const overlayVethName = orEmpty(
 );
 /** What an agent of ours calls the veth's end in the host's namespace: this host deletes the interface of that name. */
 const hostVethName = text.regex(/^sandc[\da-f]{4}$/i, "not sandc and four hex digits, like sandc00ff");
-/** A path that can be opened; the agent's own namespace is no target, whatever it is called. */
+/** A path that can be opened; no path of the agent's own namespace is a valid target. */
 const targetPath = orEmpty(
   (t) =>
     t.startsWith("/") && !t.includes("\0") && t.length < 4096 && !/^\/+proc\/+(self|thread-self)\//.test(t),
@@ -115,7 +115,7 @@ const endpoint = z.looseObject({
 const presence = z.looseObject({
   id: text.default(""),
   created_at: text.default(""),
-  /** Ours: the largest that the network can have on the host; agents of old do not write it. */
+  /** Strand only: the largest MTU that the network can have on the host; SAND's older agents do not write it. */
   mtu: z.int().positive().optional(),
   /** Ours: the VNI on which the host answers probes of the underlay. */
   probe_vni: z.int().positive().optional(),
@@ -129,7 +129,7 @@ const allocation = z.looseObject({
   bit_set: text,
 });
 
-/** By hand, since there may be hundreds of numbers, which each change of an endpoint writes and reads anew. */
+/** Parsed without a schema: there may be hundreds of numbers, which each change of an endpoint reads and writes again. */
 function isListOfNumbers(value: unknown): boolean {
   return Array.isArray(value) &&
     value.every((list) => Array.isArray(list) && list.every((n) => Number.isFinite(n)));

@@ -1,3 +1,4 @@
+/** Opens the store of overlay networks (SAND's keys) for the agent. */
 import type { Log } from "../common/log.ts";
 import { Refusal } from "../common/refusal.ts";
 import type { ConnectionOptions } from "./connection.ts";
@@ -23,7 +24,7 @@ export interface SandStoreOptions extends ConnectionOptions {
   readonly hostname: string;
   /** What befalls the mirror goes there. */
   readonly log: Log;
-  /** All was listed anew, perhaps from another etcd, and before what has changed is told: perhaps nothing has. */
+  /** Is called after a full listing, perhaps of another etcd, and before its changes, if any, are reported. */
   readonly onRelisted?: () => void;
 }
 
@@ -31,13 +32,13 @@ export interface SandStoreOptions extends ConnectionOptions {
  * Overlay networks as one host needs them. The mirror follows every network's record, what this host has, and of a
  * network that is held its endpoints, hosts, claims and applied revisions.
  *
- * The committer waits for the locks of old agents, see {@link waitForLocks}. What reads etcd throws Refusal "unavailable".
+ * The committer waits for the locks of older SAND agents, see {@link waitForLocks}. What reads etcd throws Refusal "unavailable".
  */
 export interface SandStore extends Store<SandRecord> {
   readonly keys: SandKeys;
   /**
    * Resolves when the mirror shows everything about the network, and follows that until the returned function is called.
-   * Whoever else holds it makes this cost nothing. Throws Refusal "unavailable", "not-found" for what cannot be an id.
+   * If another caller holds it already, no request is sent. Throws Refusal "unavailable", "not-found" for what cannot be an id.
    */
   hold(network: string): Promise<() => void>;
   /** The same for many, in one round. */
@@ -46,7 +47,7 @@ export interface SandStore extends Store<SandRecord> {
   allEndpoints(): Promise<EndpointRecord[]>;
   endpointsOfHost(hostname: string): Promise<EndpointRecord[]>;
   endpointsOfNetwork(network: string): Promise<EndpointRecord[]>;
-  /** Which network one of Docker's is; undefined when nobody has said so. */
+  /** The id of the network that a Docker network stands for; undefined when none is recorded. */
   dockerNetwork(id: string): Promise<DockerNetworkRecord | undefined>;
   /** Which endpoints are Docker's, those of other hosts too; what cannot be read is left out. */
   allDockerEndpoints(): Promise<DockerEndpointRecord[]>;
@@ -133,7 +134,7 @@ export function openSandStore(options: SandStoreOptions): SandStore {
       const usual = new SandKeys();
       if (keys.prefix === usual.prefix) return 0;
       const here = await connection.range({ ...rangeUnder(`${keys.prefix}/`), limit: 1, keysOnly: true });
-      // What all agents of old write comes before what is ours alone.
+      // In key order, the keys that all agents write come before those that only Strand writes.
       if (here.kvs.some(({ key }) => !key.startsWith(`${keys.prefix}/strand/`))) return 0;
       let count = 0;
       for await (const { kvs } of connection.list([usual.networks], { keysOnly: true })) {

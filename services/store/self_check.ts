@@ -1,3 +1,4 @@
+/** Compares a mirror with a listing of etcd, to find events that the watch has skipped. */
 import { Refusal } from "../common/refusal.ts";
 import type { Connection } from "./connection.ts";
 import { delay } from "../common/async.ts";

@@ -1,4 +1,7 @@
-/** How a mirror that watches finds what its watch has skipped: it compares itself with etcd now and then, and in part when asked. */
+/**
+ * Finds events that etcd's watch has skipped. The mirror is compared with a listing of etcd from time to time, and single
+ * keys are compared when a caller waits for them.
+ */
 import { Refusal } from "../common/refusal.ts";
 import type { Connection } from "./connection.ts";
 import type { Parts } from "./parts.ts";
@@ -9,25 +12,25 @@ import type { Waiters } from "./waiters.ts";
 import type { Watch } from "./watch.ts";
 
 const ASK_MS = 200, LOST_MS = 2_000;
-/** How soon a self-check that came to nothing is begun again, in ms. */
+/** The delay before a self-check that could not be completed is repeated, in ms. */
 const AGAIN_MS = 3_000;
 
-/** What was found. */
+/** The result of a comparison. */
 export interface Found {
   /** How many keys differ. */
   readonly missed: number;
-  /** etcd's history lacks a version that was known, as after the restore of a backup. */
+  /** etcd's history lacks a version that the mirror had seen, as after the restore of a backup. */
   readonly restored: boolean;
 }
 
-/** A mirror, as far as it is compared. */
+/** The parts of a mirror that a comparison needs. */
 export interface Compared {
   readonly connection: Connection;
   readonly parts: Parts;
   readonly table: Pick<Table<unknown>, "keys" | "version">;
   readonly waiters: Waiters;
   readonly watch: Watch;
-  /** Called when something was skipped: everything is to be listed anew. */
+  /** Is called when an event was skipped: the mirror has to list everything again. */
   lost(found: Found, reason: string): void;
 }
 
@@ -40,7 +43,7 @@ export interface LookOptions {
   readonly settleMs: number;
 }
 
-/** Looks for what the watch skips, until the returned function is called. */
+/** Looks for skipped events until the returned function is called. */
 export function lookForSkipped(compared: Compared, options: LookOptions): () => void {
   const over = new AbortController();
   const stops = [
@@ -53,10 +56,10 @@ export function lookForSkipped(compared: Compared, options: LookOptions): () => 
   };
 }
 
-/** Asks etcd about keys that are waited for. */
+/** Asks etcd about keys that callers wait for. */
 function askForWaiters(compared: Compared, { settleMs }: LookOptions, over: AbortSignal): () => void {
   const { connection, table, waiters, watch, lost } = compared;
-  /** True when the watch says nothing of what became of the key, though the watched member knows of it. */
+  /** True when the watch has not reported a change of the key that the watched member has applied. */
   const skipped = async (key: string) => {
     const { header, kvs } = await connection.range({ key, keysOnly: true });
     const version = table.version(key);
@@ -65,7 +68,7 @@ function askForWaiters(compared: Compared, { settleMs }: LookOptions, over: Abor
     return table.version(key) === version;
   };
   return repeat(() => ASK_MS, async () => {
-    // A process at rest has none, and need not wake up to see that.
+    // An idle process has no waiting callers, and should not wake up to find that out.
     await abortable(waiters.some, over).catch(() => {});
     if (!watch.created || over.aborted) return;
     const suspect = await waiters.ask((key) => connection.modRevision(key), ASK_MS, LOST_MS)
@@ -95,12 +98,12 @@ function checkNowAndThen(compared: Compared, options: LookOptions, over: AbortSi
     every = check ? checkEveryMs : Math.min(AGAIN_MS, checkEveryMs);
     if (!check) return;
     if (check.missed) return lost(check, `a self-check found ${check.missed} keys that differ`);
-    // Proven complete up to here: a watch can go on from it long after older history was compacted away.
+    // The parts are complete up to this revision: a later watch can start here even if older history has been compacted.
     for (const part of parts) part.seen = Math.max(part.seen, check.revision);
   });
 }
 
-/** etcd being away is for the watch to notice and report; what asked in the background asks again. */
+/** A Refusal is dropped: the watch reports an etcd that cannot be reached, and the comparison is repeated later. */
 function unlessRefused(error: unknown): undefined {
   if (!(error instanceof Refusal)) throw error;
 }

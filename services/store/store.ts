@@ -1,3 +1,4 @@
+/** Opens a store: one connection with a mirror for reads and a committer for writes. */
 import type { ChangeStore } from "./change.ts";
 import { type CommitterOptions, type RefusedWrites, StoreCommitter } from "./commit.ts";
 import { Connection, type ConnectionOptions } from "./connection.ts";

@@ -1,3 +1,4 @@
+/** The listeners that a mirror calls with each batch of changes. */
 import type { Change } from "./types.ts";
 
 type Listener<T> = (changes: readonly Change<T>[]) => void;

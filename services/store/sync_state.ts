@@ -1,7 +1,8 @@
+/** The state of a mirror: in sync with etcd, or out of sync since a time and for a reason. */
 import type { MirrorEvent } from "./mirror_log.ts";
 import { unobserved } from "../common/async.ts";
 
-/** Whether a mirror is in sync with etcd: listed and watching. Each change is reported once, not each try. */
+/** Whether a mirror is in sync with etcd: listed and watching. Each change is reported once, not each attempt. */
 export class SyncState {
   #synced = false;
   #outSince: number | undefined = Date.now();
@@ -20,7 +21,7 @@ export class SyncState {
     return this.#outSince;
   }
 
-  /** Why it is out of sync; undefined while it is not, and before etcd was asked for the first time. */
+  /** The reason why it is out of sync; undefined while it is in sync, and before the first request to etcd. */
   get outReason(): string | undefined {
     return this.#outReason;
   }
@@ -48,7 +49,7 @@ export class SyncState {
     this.report({ kind: "out-of-sync", reason });
   }
 
-  /** Rejects what waits for {@link whenInSync}. */
+  /** Rejects {@link whenInSync} for the callers that wait for it. */
   close(reason: unknown): void {
     this.#whenInSync.reject(reason);
   }

@@ -1,3 +1,4 @@
+/** The table of a mirror's records, and listings that change it. */
 import { messageOf } from "../common/refusal.ts";
 import type { KeyValue } from "./messages.ts";
 import type { Part, Parts } from "./parts.ts";
@@ -6,7 +7,7 @@ import type { Change, Entry, Schema } from "./types.ts";
 
 const decoder = new TextDecoder();
 
-/** What a mirror holds: the last good record of every key, and what is known of the keys that have none. */
+/** The records of a mirror: the last valid record of every key, and the revisions of keys without one. */
 export class Table<T> {
   readonly entries = new Map<string, Entry<T>>();
   readonly quarantined = new QuarantinedKeys();
@@ -18,7 +19,7 @@ export class Table<T> {
     private readonly reportBad: (key: string, reason: string) => void,
   ) {}
 
-  /** The newest mod revision seen of the key, good or bad; 0: absent. */
+  /** The newest mod revision seen of the key, valid or not; 0: absent. */
   version(key: string): number {
     return this.#skipped.get(key) ?? this.entries.get(key)?.modRevision ?? 0;
   }
@@ -28,14 +29,14 @@ export class Table<T> {
     for (const key of this.#skipped.keys()) if (!this.entries.has(key)) yield key;
   }
 
-  /** @param revision What the change is to say, see {@link Change.revision}. */
+  /** @param revision The value of {@link Change.revision}. */
   put(part: Part, kv: KeyValue, revision = kv.modRevision): Change<T> | undefined {
     part.keys?.add(kv.key);
     let record: T | undefined;
     try {
       record = this.schema.parse(kv.key, decoder.decode(kv.value));
     } catch (error) {
-      // The last good record stays, under its old mod revision: whoever plans on it loses the commit.
+      // The last valid record stays under its old mod revision, so that a plan based on it fails at the commit.
       this.#skipped.set(kv.key, kv.modRevision);
       this.quarantined.set(kv.key, messageOf(error));
       this.reportBad(kv.key, messageOf(error));
@@ -52,7 +53,7 @@ export class Table<T> {
     return { key, before, after, revision };
   }
 
-  /** @param part That of the key, if it is still followed. */
+  /** @param part The part of the key, if it is still followed. */
   remove(part: Part | undefined, key: string, revision: number): Change<T> | undefined {
     part?.keys?.delete(key);
     if (this.#skipped.delete(key)) this.quarantined.delete(key);
@@ -63,7 +64,7 @@ export class Table<T> {
   }
 }
 
-/** Takes in a listing of some parts, page by page, and changes the table only when it is complete. */
+/** Collects a listing of some parts page by page, and changes the table only when the listing is complete. */
 export class Listing<T> {
   readonly #news = new Map<Part, KeyValue[]>();
   readonly #listed = new Set<string>();
@@ -79,14 +80,14 @@ export class Listing<T> {
     }
   }
 
-  /** Makes the table show what was listed and nothing else; returns the difference. */
+  /** Replaces the whole table by the listing; returns the changes. */
   replace(parts: Parts, revision: number): Change<T>[] {
     const gone = [...this.table.keys()].filter((key) => !this.#listed.has(key));
     const removals = gone.map((key) => this.table.remove(parts.of(key), key, revision));
     return removals.filter((change) => change !== undefined).concat(this.append(parts, revision));
   }
 
-  /** Makes the table show what was listed of parts that are followed (still, or from now on); returns the difference. */
+  /** Adds the listed records of those parts that are followed now; returns the changes. */
   append(parts: Parts, revision: number): Change<T>[] {
     return [...this.#news].flatMap(([part, kvs]) =>
       parts.has(part) ? kvs.flatMap((kv) => this.table.put(part, kv, revision) ?? []) : []

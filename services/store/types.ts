@@ -100,7 +100,7 @@ export interface MirrorState {
   readonly quarantined: ReadonlyMap<string, string> & Pick<QuarantinedKeys, "changes">;
   /** Keys of which a self-check found that the watch had skipped what became of them. */
   readonly missed: number;
-  /** How often everything was listed anew. */
+  /** How many times everything was listed again. */
   readonly relists: number;
 }
 

@@ -1,15 +1,15 @@
-/** Those who wait until the mirror shows a revision of some keys. */
+/** Callers that wait until the mirror shows a revision of some keys. A wait ends when the mirror does, or by its signal. */
 
 export interface Need {
   readonly key: string;
-  /** That mod revision or a later one; 0: absent, or changed since the waiting began. */
+  /** The mod revision that the mirror has to show, or a later one; 0: absent, or changed since the wait began. */
   readonly revision: number;
 }
 
 export interface Shown {
   /** The newest mod revision that the mirror has seen of the key; 0: absent. */
   version(key: string): number;
-  /** Up to which revision the mirror has everything that happens to the key; Infinity for keys it does not follow. */
+  /** The revision up to which the mirror has every event of the key; Infinity for keys that it does not follow. */
   seen(key: string): number;
 }
 
@@ -26,7 +26,7 @@ interface Open extends Need {
   readonly versionAtStart: number;
 }
 
-/** Those who wait until the mirror shows what they name. A wait ends when each of its needs is met, or by its signal. */
+/** The set of waiting callers. A wait ends when each of its needs is met, or by its signal. */
 export class Waiters {
   readonly #waiters = new Set<Waiter>();
   #first = Promise.withResolvers<void>();
@@ -37,7 +37,7 @@ export class Waiters {
     return this.#waiters.size;
   }
 
-  /** Resolves when there is one, at once while there is. */
+  /** Resolves when at least one caller waits. */
   get some(): Promise<void> {
     return this.#first.promise;
   }
@@ -62,7 +62,7 @@ export class Waiters {
     }
   }
 
-  /** Lets go of everyone whose keys are there by now; called after each change of the mirror. */
+  /** Ends the waits whose needs are met; called after each change of the mirror. */
   check(): void {
     for (const waiter of this.#waiters) {
       waiter.left = waiter.left.filter((need) => !this.#met(need));
@@ -75,8 +75,8 @@ export class Waiters {
   }
 
   /**
-   * Asks the store itself about keys waited for longer than `patienceMs`: a removal of what was not there
-   * makes no event. Returns a key that the mirror shows wrongly after `lostMs`, if there is one.
+   * Asks etcd about keys that have been waited for longer than `patienceMs`: removing an absent key makes no event. Returns
+   * a key for which the mirror still differs after `lostMs`, if there is one.
    */
   async ask(modRevision: (key: string) => Promise<number>, patienceMs: number, lostMs: number) {
     const now = Date.now();
@@ -84,7 +84,7 @@ export class Waiters {
     for (const waiter of [...this.#waiters]) {
       if (now - waiter.since < patienceMs) continue;
       for (const need of waiter.left) {
-        // The mirror may only be slow, under a load that many questions would add to.
+        // The mirror may only be slow under load, which many requests would increase.
         if (++asked > ASK_AT_ONCE) return undefined;
         const before = this.shown.version(need.key);
         const actual = await modRevision(need.key);

@@ -1,3 +1,4 @@
+/** A watch of several parts of etcd over one gRPC stream, with checks that no event is missing. */
 import { deadline } from "../common/async.ts";
 import { messageOf } from "../common/refusal.ts";
 import type { Connection } from "./connection.ts";
@@ -13,19 +14,19 @@ import {
 import type { Part } from "./parts.ts";
 import { Rounds } from "./rounds.ts";
 
-/** The watch cannot be trusted, or cannot go on from where it was: everything has to be listed anew. */
+/** The watch is unreliable, or cannot go on from its last revision: everything has to be listed again. */
 export class Doubt extends Error {}
 
 export interface WatchHandlers {
-  /** Every watcher stands for the first time: from here on nothing should be missing. */
+  /** etcd has confirmed every watcher for the first time: no event should be missing from here on. */
   created(): void;
   /** All events of the part in one or several whole revisions, in order. */
   events(part: Part, events: readonly WatchEvent[]): void;
 }
 
-/** How long etcd may take to bring a new watcher up to date, in ms, and to say how far it has come. */
+/** How long etcd may take to bring a new watcher up to date, and to answer a progress request, in ms. */
 const CATCH_UP_MS = 500, PROGRESS_MS = 500;
-/** How often it is asked that in a row. */
+/** The most progress requests in a row. */
 const MOST_ASKED = 1000;
 
 /** Follows parts on one raw Watch stream. */
@@ -34,7 +35,7 @@ export class Watch {
   readonly #responses: Responses;
   readonly #ended = Promise.withResolvers<never>();
   readonly #told = new Rounds(() => this.#askTold());
-  /** Nothing is wrong with the member when a watch fails that was cancelled here. */
+  /** Set when this side cancels the watch: its failure says nothing about the member then. */
   #cancelled = false;
 
   /** @param clusterId The cluster that was listed. */
@@ -56,7 +57,7 @@ export class Watch {
   ) {
     this.#stream = stream;
     this.#responses = responses;
-    this.#ended.promise.catch(() => {}); // It may come before anybody asks.
+    this.#ended.promise.catch(() => {}); // It may reject before run() awaits it.
     stream.on("data", (bytes) => {
       try {
         responses.take(decodeWatch(bytes));
@@ -76,38 +77,39 @@ export class Watch {
     this.#stream.write(encodeWatchCreate(part.prefix, part.seen + 1, this.#responses.add(part)));
   }
 
-  /** Nothing more is told of the part from here on. */
+  /** Stops following the part: no event of it is reported any more. */
   remove(part: Part): void {
     const watchId = this.#responses.remove(part);
     if (watchId !== undefined) this.#stream.write(encodeWatchCancel(watchId));
   }
 
-  /** Every watcher stands. */
+  /** True once etcd has confirmed every watcher that was added at the beginning. */
   get created(): boolean {
     return this.#responses.created;
   }
 
-  /** True when the member that is watched has come as far as this revision; false also when it does not answer. */
+  /** True when the watched member has applied this revision; false also when it does not answer. */
   async hasReached(revision: number): Promise<boolean> {
     return await this.member.revision().then((own) => own >= revision, () => false);
   }
 
   /**
-   * True when etcd says that it has told every event up to this revision; false when it does not say so yet: one that has
-   * still to catch up may say nothing. Rejects when the watch ends.
+   * True when etcd reports that it has sent every event up to this revision; false when it does not report that yet, as
+   * while watchers catch up. Rejects when the watch ends.
    */
   async hasTold(revision: number): Promise<boolean> {
     return await this.#told.next() >= revision;
   }
 
-  /** Up to which revision etcd says that it has told every event; 0 when it does not say. */
+  /** The revision up to which etcd reports to have sent every event; 0 when it does not report one. */
   async #askTold(): Promise<number> {
-    // etcd before 3.4.26 and 3.5.9 (its issue 15220) also says so while a new watcher catches up, which it does every 100 ms,
-    // and ahead of events that it is about to send: of these, one at least is here when it answers what was asked after that.
+    // etcd before 3.4.26 and 3.5.9 (its issue 15220) reports progress too early: while a new watcher catches up, which it does
+    // every 100 ms, and before events that it is about to send. At least one of those events arrives before the answer to the
+    // next progress request.
     if (performance.now() - this.#responses.complete < CATCH_UP_MS) return 0;
     const first = await this.#progress(), asked = this.#responses.asked;
     let owed = this.#responses.owe(first);
-    // Where earlier answers were late, the next ones may be those.
+    // If earlier answers were late, the next ones may belong to earlier requests.
     for (let second = first, tries = MOST_ASKED; second && tries; second = await this.#progress(), tries--) {
       const { answered, late } = this.#responses;
       if (answered > asked && late === owed) return Math.min(first, second);
@@ -123,7 +125,7 @@ export class Watch {
   }
 
   /**
-   * Goes on until that fails or `interrupted` rejects, and throws why: {@link Doubt} for compacted history, a cancelled
+   * Runs until the watch fails or `interrupted` rejects, and throws the reason: {@link Doubt} for compacted history, a cancelled
    * watcher, another cluster or a revision that went back.
    */
   async run(interrupted: Promise<never>): Promise<never> {
@@ -140,16 +142,16 @@ export class Watch {
 interface Watcher {
   readonly part: Part;
   created: boolean;
-  /** The newest revision that a response had in its header. */
+  /** The newest revision in the header of a response to this watcher. */
   header: number;
   pending: WatchEvent[];
 }
 
-/** Makes sense of what comes back on one stream. */
+/** Assigns the responses of one stream to its watchers, and checks them. */
 export class Responses {
   readonly #watchers = new Map<number, Watcher>();
   readonly #ids = new Map<Part, number>();
-  /** Ids are ours to choose; 0 would let etcd choose. None is used twice: what is said of a former one is nobody's. */
+  /** The client chooses the watch ids; 0 would let etcd choose. None is used twice, so that late responses match no watcher. */
   #lastId = 0;
   #uncreated = 0;
   #told = false;
@@ -162,41 +164,41 @@ export class Responses {
 
   constructor(private readonly clusterId: bigint | undefined, private readonly handlers: WatchHandlers) {}
 
-  /** Every watcher that was there at the beginning stands. */
+  /** True once etcd has confirmed every watcher that was added at the beginning. */
   get created(): boolean {
     return this.#told;
   }
 
-  /** Since when all watchers have stood (performance.now()); Infinity while one does not. */
+  /** When etcd confirmed the last watcher (performance.now()); Infinity while one is unconfirmed. */
   get complete(): number {
     return this.#uncreated ? Infinity : this.#youngest;
   }
 
-  /** How many reports on the stream as a whole were asked for. */
+  /** The number of progress requests sent for the whole stream. */
   get asked(): number {
     return this.#asked;
   }
 
   /**
-   * How many have come. They come in the order in which they were asked for, though new versions of etcd leave some out: the
-   * last one answers the request of this number, or a later one.
+   * The number of progress reports received. They arrive in the order of the requests, though newer versions of etcd leave
+   * some out: the last report answers the request of this number, or a later one.
    */
   get answered(): number {
     return this.#answered;
   }
 
-  /** Counts events up to this revision from now on, of which etcd has said that it has told all. Returns {@link late}. */
+  /** From now on counts events up to this revision as late: etcd has reported to have sent them all. Returns {@link late}. */
   owe(revision: number): number {
     this.#owed = revision;
     return this.#late;
   }
 
-  /** How many responses had events that were to be here already, see {@link owe}. */
+  /** The number of responses with late events, see {@link owe}. */
   get late(): number {
     return this.#late;
   }
 
-  /** Notes that another one is asked for. Resolves with the revision of the next that comes. */
+  /** Notes that a progress request is sent. Resolves with the revision of the next report. */
   progress(): Promise<number> {
     this.#asked++;
     this.#progress ??= Promise.withResolvers();
@@ -228,13 +230,13 @@ export class Responses {
     this.#watchers.clear();
   }
 
-  /** Takes one response in. Throws {@link Doubt}. */
+  /** Processes one response. Throws {@link Doubt}. */
   take(response: WatchResponse): void {
     const { header, watchId, compactRevision } = response;
     if (header.clusterId !== this.clusterId) throw new Doubt("another cluster answers");
     const watcher = this.#watchers.get(watchId);
     if (!watcher) {
-      // About a watcher that was removed, or else a report on the stream as a whole.
+      // The response is about a removed watcher, or it is a progress report for the whole stream.
       const removed = watchId > 0 && watchId <= this.#lastId;
       if (!removed && !response.created && !response.canceled) this.#report(header.revision);
       return;
@@ -254,7 +256,7 @@ export class Responses {
       this.#tell();
     }
     if (response.events.some(({ kv }) => kv.modRevision <= this.#owed)) this.#late++;
-    // The rest of the revision follows: half of it must not be seen.
+    // A fragment is kept until the rest of its revision has come: the handlers get whole revisions only.
     watcher.pending.push(...response.events);
     if (response.fragment || !watcher.pending.length) return;
     const events = watcher.pending;
