@@ -18,7 +18,7 @@ interface Group {
 
 const unit: Group = {
   name: "unit",
-  folders: ["services", "ffi", "cli"],
+  folders: ["services", "ffi", "cli", "proto"],
   flags: ["--parallel"],
   apart: false,
 };
