@@ -1,3 +1,4 @@
+/** Ends a TCP connection whose peer may have stopped reading (shutdown(2)). */
 import { libc } from "./libc.ts";
 
 const SHUT_RDWR = 2;

@@ -1,3 +1,4 @@
+/** The checksum offload setting of a network interface (ethtool ioctl). */
 import { checked } from "./errno.ts";
 import { libc } from "./libc.ts";
 import { inNamespace } from "./netns.ts";
@@ -8,8 +9,8 @@ const SIOCETHTOOL = 0x8946, ETHTOOL_STXCSUM = 0x17;
 const IFREQ = 40, NAME = 16;
 
 /**
- * Whether an interface leaves the checksums of what it sends to the hardware, or to nobody on this host's virtual
- * links (`ethtool -K NAME tx on|off`). Where it is so already, nothing happens.
+ * Turns an interface's transmit checksum offload on or off (`ethtool -K NAME tx on|off`). With it on, packets over this
+ * host's virtual links have no checksum. Nothing happens if the setting is the same already.
  *
  * @param namespace a descriptor
  * @throws SystemError when there is no such interface, or it cannot do that

@@ -1,3 +1,4 @@
+/** epoll(7) and eventfd(2), by which a Worker waits for its sockets and for other threads. */
 import { checked, EINTR, errno, SystemError } from "./errno.ts";
 import { libc } from "./libc.ts";
 
@@ -56,7 +57,7 @@ export class Epoll {
   }
 }
 
-/** eventfd(2): wakes whoever waits for `fd`, in this thread or another one. */
+/** eventfd(2): wakes the thread that waits for `fd`, this one or another. */
 export class EventFd {
   readonly #value = new Uint8Array(8);
 

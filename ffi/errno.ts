@@ -1,3 +1,4 @@
+/** errno(3) of calls through FFI, and the error class for failed system calls. */
 import { libc } from "./libc.ts";
 
 /** errno(3) values that callers tell apart. */

@@ -69,15 +69,15 @@ export function fileSystemOf(fd: number): number {
   return statfs[0]!;
 }
 
-/** True in /proc, whose links to what processes have are the kernel's: they lead there, whatever their text says. */
+/** True in /proc, whose links to processes' files are resolved by the kernel and not by their text. */
 export function isProc(folder: number): boolean {
   return fileSystemOf(folder) === PROC_SUPER_MAGIC;
 }
 
 /**
  * Opens the folder that a path's last part is in, one part after another. A symbolic link is followed only where root
- * alone can change it and what leads to it, like `/var/run`: who else can turn a link between a check and a use decides
- * what is used. Without links a folder may be anybody's, since only root can mount a namespace in it.
+ * alone can change it and its path, like `/var/run`: another user who can change a link between check and use decides
+ * what is used. Without links a folder may belong to any user, since only root can mount a namespace in it.
  *
  * @returns a descriptor that the caller closes, and the last part
  * @throws NamespaceError for a path or link that is refused, SystemError

@@ -25,7 +25,7 @@ export interface Echo {
 
 /**
  * A socket in a network namespace for echo requests, which are answered by the kernel of the host that they reach. It
- * never blocks, and its packets are not to be fragmented, whatever path MTU the kernel believes in.
+ * never blocks, and its packets are never fragmented: the kernel's path MTU is ignored.
  */
 export class EchoSocket implements Disposable {
   readonly #fd: number;
@@ -68,7 +68,7 @@ export class EchoSocket implements Disposable {
     view.setUint32(ICMP + 4, ~token);
     view.setUint16(2, checksum(view, ICMP + 8));
     new DataView(this.#name.buffer).setUint32(4, to);
-    // An error of an earlier packet, which anybody's ICMP may have caused, is told once and in place of this one's.
+    // sendto() may return the pending error of an earlier packet, which any host's ICMP can cause: it is reported once.
     for (let tries = 0;; tries++) {
       const sent = libc.sendto(this.#fd, this.#sent, length, 0, this.#name, this.#name.length);
       if (sent >= 0) return true;

@@ -1,3 +1,4 @@
+/** Looks up the index of a network interface by its name. */
 import { ENODEV, errno, SystemError } from "./errno.ts";
 import { libc } from "./libc.ts";
 

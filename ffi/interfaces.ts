@@ -1,3 +1,4 @@
+/** The network interfaces of this namespace with their addresses, and notifications of their changes. */
 import { checked, ENOBUFS, errno } from "./errno.ts";
 import { libc } from "./libc.ts";
 
@@ -85,12 +86,12 @@ export function openInterfaceWatch({ routes = false } = {}): number {
   return fd;
 }
 
-/** What is read away; never looked at. */
+/** The buffer for discarded notifications. */
 const sink = new Uint8Array(65536);
 
 /**
- * Reads away what a watch has reported; what matters is read anew by {@link listInterfaces}. Returns whether there was
- * anything.
+ * Discards the notifications of a watch: the caller reads the current state by {@link listInterfaces}. Returns whether
+ * there were any.
  */
 export function drainInterfaceWatch(fd: number): boolean {
   let changed = false;

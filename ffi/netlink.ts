@@ -1,3 +1,4 @@
+/** A rtnetlink(7) socket: requests, batches of changes, and dumps that are complete and consistent. */
 import { checked, EAGAIN, EBADF, EINTR, errno, SystemError } from "./errno.ts";
 import { libc, libcNonblocking } from "./libc.ts";
 import { interfaceIndex } from "./interface_index.ts";
@@ -11,10 +12,10 @@ const SOL_SOCKET = 1, SO_SNDBUF = 7, SO_RCVBUF = 8, SO_SNDBUFFORCE = 32, SO_RCVB
 const SOL_NETLINK = 270, NETLINK_CAP_ACK = 10, NETLINK_EXT_ACK = 11, NETLINK_GET_STRICT_CHK = 12;
 const MSG_TRUNC = 0x20, MSG_DONTWAIT = 0x40;
 const bufferSize = 8 << 20;
-/** How often a dump is begun anew before it is given up. */
+/** How often a dump is attempted before it fails. */
 const dumpTries = 20;
 
-/** Buffers of sockets that are closed: most are open for a moment only, and V8 would clear up after each of them. */
+/** Buffers of closed sockets for reuse: most sockets are open only briefly, and V8 would have to collect each buffer. */
 const spare: Uint8Array<ArrayBuffer>[] = [];
 
 /** A change for the kernel to make. */
@@ -23,7 +24,7 @@ export interface Request {
   readonly what: string;
   /** From encodeMessage(). */
   readonly message: Uint8Array;
-  /** The error that says that it is so already. */
+  /** The errno by which the kernel says that the change is in effect already. */
   readonly already?: number;
 }
 
@@ -104,7 +105,7 @@ export class Netlink implements Disposable {
   }
 
   /**
-   * Lists what the kernel has. A listing that is short, or was changed while it was read, is begun anew.
+   * Lists what the kernel has. A listing that is incomplete, or changed while it was read, is repeated.
    *
    * @param what for errors: `list the links`
    * @param message from encodeMessage(), without NLM_F_DUMP

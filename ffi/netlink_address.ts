@@ -1,3 +1,4 @@
+/** Addresses and routes by rtnetlink(7). */
 import { EADDRNOTAVAIL, ESRCH, SystemError } from "./errno.ts";
 import type { Netlink, Request } from "./netlink.ts";
 import {
@@ -62,7 +63,7 @@ export interface Route {
   readonly advmss?: number;
 }
 
-/** Gives a link an address, which it may have already. IPv6 addresses are usable at once: nobody is asked. */
+/** Gives a link an address, which it may have already. IPv6 addresses are usable at once, without duplicate address detection. */
 export function addAddress({ link, address, prefix }: LinkAddress): Request {
   return {
     what: `add an address to interface ${link}`,
@@ -100,7 +101,7 @@ export function addRoute(route: Route): Request {
   };
 }
 
-/** Removes a route, whoever made it, which may be gone already. */
+/** Removes a route of any origin (rtm_protocol), which may be gone already. */
 export function deleteRoute(route: Route): Request {
   return {
     what: "delete a route",

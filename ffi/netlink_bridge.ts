@@ -70,7 +70,7 @@ export function readPort(info: Map<number, DataView>): PortSettings | undefined 
   };
 }
 
-/** Has the bridge know that a MAC (6 octets) is behind a port, whatever it knew before. */
+/** Adds or replaces the bridge's FDB entry for a MAC (6 octets): it is behind the port. */
 export function pinMac(port: number, mac: Uint8Array): Request {
   return { what: `pin a MAC to port ${port}`, message: pinning(port, mac) };
 }

@@ -80,7 +80,7 @@ export type Notice =
     /** It was deleted, or has left the namespace. */
     readonly gone: boolean;
     readonly carrier: boolean;
-    /** A hash: the same as long as its settings are the same, whatever becomes of carrier and counters. */
+    /** A hash of the link's settings, without carrier and counters. */
     readonly settings: number;
   }
   /** A link as the port of a bridge. */

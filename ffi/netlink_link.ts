@@ -1,3 +1,4 @@
+/** Creates, changes and deletes links by rtnetlink(7): bridges, veths, vxlan devices and macvlans. */
 import { ENODEV } from "./errno.ts";
 import type { Request } from "./netlink.ts";
 import {
@@ -46,7 +47,7 @@ export interface LinkSettings {
   /** Six octets. */
   readonly mac?: Uint8Array;
   readonly up?: boolean;
-  /** False: it asks nobody for MACs, and answers nobody (IFF_NOARP of netdevice(7)). */
+  /** False: it neither sends nor answers ARP requests (IFF_NOARP of netdevice(7)). */
   readonly arp?: boolean;
   /** What else it is known by, 255 octets at most. */
   readonly alias?: string;
@@ -61,7 +62,7 @@ export interface NewLink extends LinkSettings {
   readonly name: string;
 }
 
-/** A vxlan device (RFC 7348) of a network that is told where everybody is, and floods to nobody. */
+/** A vxlan device (RFC 7348) whose FDB is filled by netlink: it neither learns nor floods. */
 export interface NewVxlan extends NewLink {
   readonly vni: number;
   readonly port: number;
@@ -84,8 +85,8 @@ export function newBridge(link: NewLink): Request {
 }
 
 /**
- * Creates a vxlan device. Its underlay is the namespace of the socket that this is sent through, wherever
- * `namespace` puts it.
+ * Creates a vxlan device. Its underlay is the namespace of the socket that this is sent through, even if
+ * `namespace` moves the device elsewhere.
  */
 export function newVxlan(link: NewVxlan): Request {
   return create(link, "vxlan", [
@@ -110,8 +111,8 @@ export function newVeth(link: NewLink, peer: Omit<NewLink, "up" | "master">): Re
 }
 
 /**
- * Creates a macvlan that has all of another link's traffic, and its MAC (mode passthru): whatever that link receives
- * from one host comes out of this one.
+ * Creates a macvlan that has all of another link's traffic, and its MAC (mode passthru): every frame that the link
+ * receives is delivered to the macvlan.
  *
  * @param link.lower index of the other link, in the namespace of the socket that this is sent through
  */

@@ -1,3 +1,4 @@
+/** Lists links by rtnetlink(7) with their settings. */
 import { ENODEV, SystemError } from "./errno.ts";
 import type { Netlink } from "./netlink.ts";
 import { type PortSettings, readPort } from "./netlink_bridge.ts";
@@ -54,7 +55,7 @@ export interface Link {
   /** `bridge`, `vxlan`, `veth`, `macvlan`; empty for hardware and `lo`. */
   readonly kind: string;
   readonly up: boolean;
-  /** False: it asks nobody for MACs, and answers nobody. */
+  /** False: it neither sends nor answers ARP requests (IFF_NOARP). */
   readonly arp: boolean;
   /** IPv4 packets that it receives are sent on. */
   readonly forwarding: boolean;
@@ -85,7 +86,7 @@ export interface Vxlan {
   readonly port: number;
   /** 4 or 16 octets; none when the routes choose it. */
   readonly local: Uint8Array;
-  /** Where unknown MACs go: 4 or 16 octets; none on a device that floods to nobody. */
+  /** Where unknown MACs go: 4 or 16 octets; none on a device that does not flood. */
   readonly group: Uint8Array;
   readonly learning: boolean;
   readonly proxy: boolean;

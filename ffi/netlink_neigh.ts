@@ -1,3 +1,4 @@
+/** ARP and FDB entries of a device by rtnetlink(7), in batches of any size. */
 import { EINVAL, ENOENT } from "./errno.ts";
 import type { Netlink } from "./netlink.ts";
 import { aligned, encodeMessage, HEADER, NLM_F_CREATE, NLM_F_REPLACE, u32 } from "./netlink_message.ts";
@@ -79,7 +80,7 @@ export async function deleteNeighbours(
 }
 
 /**
- * Removes all that a device's `fdb` has for MACs, wherever it leads.
+ * Removes all entries of a device's `fdb` for MACs, with any destination.
  * @param macs 6 octets each
  * @see {@link deleteNeighbours}
  */

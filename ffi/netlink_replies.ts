@@ -1,3 +1,4 @@
+/** Parses the kernel's replies to netlink requests and dumps. */
 import { EINVAL } from "./errno.ts";
 import {
   aligned,

@@ -1,3 +1,4 @@
+/** Network namespaces: opening, creating, mounting and entering them (setns(2)). */
 import { checked, EINVAL, ENOENT, errno, SystemError } from "./errno.ts";
 import {
   cString,
@@ -24,9 +25,9 @@ const S_IFREG = 0x8000, S_IFLNK = 0xa000;
 const own = "/proc/thread-self/ns/net";
 
 /**
- * Opens a network namespace by the path of its file, which may be of anybody's choosing: nothing else is opened for
+ * Opens a network namespace by the path of its file, which any user may have chosen: nothing else is opened for
  * reading, a symbolic link is not followed (but those of /proc, which the kernel makes, are; and see openFolder() for
- * those on the way), and what has been checked is what the descriptor stands for, whatever becomes of the path.
+ * those on the way), and the checks apply to the opened descriptor, even if the path changes later.
  *
  * @returns a descriptor that the caller closes
  * @throws SystemError when there is no such path, NamespaceError when it is none of a network namespace
@@ -161,8 +162,8 @@ export const home: number = openSelf();
 export const homeIdentity: string = namespaceIdentity(home);
 
 /**
- * Runs `body` in another network namespace and comes back, whatever happens. Sockets made in it belong to that
- * namespace for good. `body` must be synchronous: a thread born inside would stay inside.
+ * Runs `body` in another network namespace and returns to this one, also when it throws. Sockets made in it stay in that
+ * namespace. `body` must be synchronous: a thread that is created inside would stay inside.
  */
 export function inNamespace<T>(namespace: number, body: () => T): T {
   checked(libc.setns(namespace, CLONE_NEWNET), "enter a network namespace");

@@ -1,3 +1,4 @@
+/** Checks whether this process may create network namespaces and links, and whether the kernel supports them. */
 import { EOPNOTSUPP, EPERM, SystemError } from "./errno.ts";
 import { libc } from "./libc.ts";
 import { Netlink, type Request } from "./netlink.ts";

@@ -1,3 +1,4 @@
+/** AF_PACKET sockets with a BPF filter (packet(7)), and batches of frames received and sent by one system call. */
 import { checked, EAGAIN, EINTR, ENETDOWN, ENODEV, errno, SystemError } from "./errno.ts";
 import { libc } from "./libc.ts";
 import { inNamespace } from "./netns.ts";
@@ -182,7 +183,7 @@ export class FrameBatch {
     return this.#headers[(slot * HEADER + LENGTH) / 4] ?? 0;
   }
 
-  /** True for a frame that was sent to everybody on the link. */
+  /** True for a broadcast frame. */
   broadcast(slot: number): boolean {
     return this.#names[slot * NAME + PKTTYPE] === 1;
   }

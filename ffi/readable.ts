@@ -1,3 +1,4 @@
+/** Waits for an epoll descriptor without blocking the main isolate. */
 import type { Epoll } from "./epoll.ts";
 import { libcNonblocking } from "./libc.ts";
 

@@ -1,12 +1,13 @@
+/** TCP listeners and connections inside another network namespace. */
 import { libc } from "./libc.ts";
 import { createNamespace, inNamespace } from "./netns.ts";
 
-/** Where a connection goes, or where one is waited for. */
+/** The address to connect to or to listen at. */
 export interface Endpoint {
   /** An address: a name would be looked up on another thread, outside. */
   readonly hostname: string;
   readonly port: number;
-  /** Gives a connection up that is being made. */
+  /** Aborts a connection attempt. */
   readonly signal?: AbortSignal;
 }
 
@@ -35,7 +36,7 @@ function begin(namespace: number, endpoint: Endpoint): Promise<Deno.TcpConn> {
 
 let proven: Promise<void> | undefined;
 
-/** Nobody is to reach this host's own services in place of a namespace's should another Deno do it differently. */
+/** Checks that Deno connects inside the namespace: otherwise a client would reach this host's own services instead. */
 async function prove(): Promise<void> {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const nowhere = createNamespace();

@@ -1,3 +1,4 @@
+/** Sets kernel settings (sysctl(8)) of this network namespace. */
 import { checked } from "./errno.ts";
 import { libc } from "./libc.ts";
 

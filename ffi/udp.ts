@@ -1,3 +1,4 @@
+/** UDP sockets, and batches of datagrams received and sent by one system call (recvmmsg(2), sendmmsg(2)). */
 import { checked, EAGAIN, EINTR, ENETDOWN, ENOMEM, errno, SystemError } from "./errno.ts";
 import { libc } from "./libc.ts";
 
@@ -134,7 +135,7 @@ export class UdpBatch {
   readonly #controlWords: Uint32Array<ArrayBuffer>;
   /** Where the header of each slot is. */
   readonly #pointers: Deno.PointerValue[] = [];
-  /** How many slots the last call filled: only theirs need their lengths set anew. */
+  /** How many slots the last call filled: only their lengths have to be reset. */
   #filled: number;
 
   constructor(readonly slots: number, readonly size: number) {

@@ -1,3 +1,4 @@
+/** Plans that allocate and release single addresses of a network, as Docker's IPAM asks for them. */
 import type { Ip } from "../common/ip.ts";
 import { Refusal } from "../common/refusal.ts";
 import type { Plan } from "../store/types.ts";
@@ -38,7 +39,7 @@ export function planRelease(view: View, networkId: string, now: number, address:
   return plan.ops.length ? plan : undefined;
 }
 
-/** Undefined when there is nothing to give addresses back to: that must not keep an endpoint from being deleted. */
+/** Undefined when the network or its bit set is gone: the deletion of an endpoint must go on without releasing its address. */
 export function claimsOf(view: View, networkId: string, now: number): Claims | undefined {
   const network = view.network(networkId);
   if (!network || !view.allocation(networkId)) return undefined;

@@ -1,3 +1,4 @@
+/** Gathers the writes of several endpoints into few etcd transactions. */
 import type { Plan } from "../store/types.ts";
 import type { Claims } from "./claims.ts";
 import type { Step } from "./step.ts";

@@ -6,7 +6,7 @@
 
 const HEAD = 8;
 
-/** A row of bits, held as it is stored: 4 million of them (a /10) cost half a megabyte. */
+/** A set of bits in its stored form: 4 million bits (a /10) take half a megabyte. */
 export class BitSet {
   private constructor(readonly length: number, readonly bytes: Uint8Array<ArrayBuffer>) {}
 
@@ -57,7 +57,7 @@ export class BitSet {
   /** The lowest bit from `from` on that is not set; undefined when all are. */
   firstClear(from = 0): number | undefined {
     for (let i = from; i < this.length; i++) {
-      // A full byte says the same whatever the order of its bits.
+      // A byte of ones can be skipped in any bit order.
       while ((i & 7) === 0 && i < this.length && this.bytes[byteOf(i)] === 255) i += 8;
       if (i < this.length && !this.has(i)) return i;
     }

@@ -1,3 +1,4 @@
+/** Validates a user's request for a new network. */
 import { Cidr, Ip } from "../common/ip.ts";
 import { invalid } from "../common/refusal.ts";
 import { unusableRange } from "./ranges.ts";

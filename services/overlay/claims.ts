@@ -1,3 +1,4 @@
+/** The allocated addresses of a network: a bit set in etcd, which each allocation and release changes. */
 import { Cidr, Ip } from "../common/ip.ts";
 import { invalid, messageOf, Refusal } from "../common/refusal.ts";
 import { type AllocationRecord, type NetworkRecord, writeSandRecord } from "../store/sand_records.ts";
@@ -20,7 +21,7 @@ export class Claims {
   readonly #gateway: number;
   readonly #bits: BitSet;
   readonly #cursor: Cursor;
-  /** Nothing is free but what rests. */
+  /** Set when the only free addresses are those that were released less than a minute ago. */
   #full = false;
   #changed = false;
   readonly #given = new Set<number>();
@@ -43,8 +44,8 @@ export class Claims {
   }
 
   /**
-   * The next address that nobody has: after the one that was given last, so that one which is given back is not soon
-   * another's. What was given back less than a minute ago comes last, the oldest first.
+   * Allocates the next free address after the last one allocated, so that a released address is not reused soon. Addresses
+   * that were released less than a minute ago come last, the oldest first.
    *
    * @throws Refusal "exhausted" with the network's name and size
    */
@@ -78,9 +79,9 @@ export class Claims {
   }
 
   /**
-   * That very address.
+   * Allocates this address.
    *
-   * @param claimed It has been claimed before, for an endpoint that is made now: Docker asks for the address first.
+   * @param claimed The address was allocated before for the endpoint that is created now: Docker asks for the address first.
    * @throws Refusal "invalid" for an address that no endpoint can have, "exists" for one that is taken.
    */
   take(address: Ip, options: { readonly claimed?: boolean } = {}): Ip {
@@ -88,14 +89,14 @@ export class Claims {
     const holder = this.#view.space(this.#network.id).holdersOf(address.u32)[0];
     if (holder) throw taken(this.#network, address, `endpoint ${holder.id} on ${holder.host}`);
     if (this.#given.has(i) || (this.#bits.has(i) && !options.claimed)) {
-      throw taken(this.#network, address, "somebody else");
+      throw taken(this.#network, address, "another allocation");
     }
     this.#cursor.taken(i, false);
     this.#set(i);
     return address;
   }
 
-  /** Takes back what was given out for a request that is refused: nobody has had it. */
+  /** Undoes an allocation for a request that is refused: no endpoint has used the address. */
   untake(address: Ip): void {
     const place = address.u32 - this.#first;
     this.#bits.delete(place);
@@ -120,7 +121,7 @@ export class Claims {
     this.#changed = true;
   }
 
-  /** Puts what has changed into the transaction. */
+  /** Adds the changes to the transaction. */
   writeTo(step: Step): void {
     if (this.#changed) writeBits(this.#view, this.#network, this.#read, this.#bits, step);
     if (!this.#cursor.changed) return;
@@ -151,12 +152,12 @@ export class Claims {
     return address.u32 - this.#first;
   }
 
-  /** The network's own: never given out, whatever an old agent has written. */
+  /** True for the network's own addresses: they are never allocated, even if the stored bit set has them free. */
   #own(i: number): boolean {
     return i === 0 || i === this.#bits.length - 1 || this.#first + i === this.#gateway;
   }
 
-  /** Old agents set wrong bits in ranges wider than a /24: the endpoints themselves count too. */
+  /** SAND's older agents set wrong bits in ranges wider than a /24, so the endpoints' addresses are checked too. */
   #held(i: number): boolean {
     return this.#view.space(this.#network.id).holdersOf(this.#first + i).length > 0;
   }
@@ -182,7 +183,7 @@ export function gatewayOf(network: NetworkRecord): Ip {
   return gateway;
 }
 
-/** The claims of a network that nobody is in: its own addresses. */
+/** The bit set of a network without endpoints: only the network's own addresses are taken. */
 export function freshBits(network: NetworkRecord): BitSet {
   const range = rangeOf(network), bits = BitSet.empty(Number(range.size));
   bits.add(0);
@@ -219,12 +220,12 @@ export interface Stored {
   readonly guard: Guard;
 }
 
-/** A network's claims as they are now, and the guard under which they still are. */
+/** A network's stored bit set, and the guard that fails when it has changed. */
 export function readAllocation(view: View, network: string): Stored {
   return { record: view.allocation(network), guard: view.guard(view.keys.allocation(network)) };
 }
 
-/** Puts the claims of a network into a transaction that loses if anybody else changes them, or is about to. */
+/** Writes a network's bit set in a transaction that fails if another process has changed it, or holds the lock to do so. */
 export function writeBits(view: View, network: NetworkRecord, from: Stored, bits: BitSet, step: Step): void {
   const record: AllocationRecord = {
     ...from.record ?? {
@@ -251,6 +252,6 @@ function exhausted(network: NetworkRecord, range: Cidr): Refusal {
   const message = size > 0
     ? `network ${network.name}: none of the ${size} addresses of ${range} is left`
     : `network ${network.name}: its range ${range} has no address for an endpoint: give it one of a /30 or wider, ` +
-      "in a network that is made anew";
+      "in a new network";
   return new Refusal("exhausted", message);
 }

@@ -59,7 +59,7 @@ Deno.test("Claims loses to another claim and to an old agent's lock, and wins on
   assert.ok(it.commit(planned(c)));
 });
 
-Deno.test("Claims takes a given address only if an endpoint can have it and nobody does", () => {
+Deno.test("Claims takes a given address only if an endpoint can have it and none does", () => {
   const it = lab();
   it.putEndpoint(endpointRecord("E", { target_veth_ip: "10.0.0.9/24" }));
   const claims = new Claims(it.view, network, AT);
@@ -67,7 +67,7 @@ Deno.test("Claims takes a given address only if an endpoint can have it and nobo
   assert.equal(take("10.0.0.7").toString(), "10.0.0.7");
   for (
     const [address, code, message] of [
-      ["10.0.0.7", "exists", /10\.0\.0\.7 of network blue belongs to somebody else/],
+      ["10.0.0.7", "exists", /10\.0\.0\.7 of network blue belongs to another allocation/],
       ["10.0.0.9", "exists", /belongs to endpoint E on h1/],
       ["10.0.0.1", "exists", /belongs to the gateway/],
       ["10.0.0.0", "invalid", /is the network address of 10\.0\.0\.0\/24/],
@@ -186,7 +186,7 @@ Deno.test("an address that was taken for a request which is refused is the next 
   assert.deepEqual(places.sort(), [3, 4]);
 });
 
-Deno.test("old agents, which know no cursor, and a cursor that anybody may have written change nothing of what is free", () => {
+Deno.test("old agents, which know no cursor, and a cursor that any process may have written change nothing of what is free", () => {
   const it = hosts();
   assert.deepEqual([it.take(), it.take()], [2, 3]);
   // A Go agent takes the lowest that is free, and drops what it does not know.

@@ -1,3 +1,4 @@
+/** Plans that create endpoints: their addresses, MACs and records. */
 import type { Ip } from "../common/ip.ts";
 import { parseMac } from "../common/mac.ts";
 import { invalid, Refusal } from "../common/refusal.ts";

@@ -1,19 +1,20 @@
+/** The order in which a network's addresses are allocated. */
 import { Ip } from "../common/ip.ts";
 import type { CursorRecord } from "../store/sand_records.ts";
 
-/** For so long after it was given back an address goes last, in seconds: ARP caches and connections still know it. */
+/** How long a released address is allocated last, in seconds: ARP caches and connections still know it. */
 const REST = 60;
 
 /**
- * So many addresses rest at most: beyond that the oldest are given like any other. The record grows with each of them,
- * is written with each change, and goes to all hosts.
+ * The most released addresses that are remembered: older ones are allocated like any other. The record grows with each of
+ * them, is written with each change, and goes to all hosts.
  */
 const MOST = 256;
 
 /**
- * Where the search for a free address of one network goes on, and which addresses were given back just now. Places in the
- * range are counted from its first address. It only says in which order addresses are given: which are free is for the
- * bit set to say, which old agents share, and they give the lowest.
+ * The position from which one network's next free address is searched, and the addresses released recently. Places in the
+ * range are counted from its first address. The cursor only decides the order of allocation; the bit set, which SAND's
+ * older agents share, decides which addresses are free, and those agents allocate the lowest one.
  */
 export class Cursor {
   #next = 0;
@@ -25,7 +26,7 @@ export class Cursor {
   #restedUntilTaken: readonly (readonly number[])[] | undefined;
 
   /**
-   * Reads the record, whatever another host has put in it.
+   * Reads the record, which another host may have written with any content.
    *
    * @param first The range's first address, as 32 bits.
    * @param size How many addresses the range has.
@@ -78,7 +79,7 @@ export class Cursor {
     this.#changed = true;
   }
 
-  /** The one that was given out last was so for nothing, and nobody has had it. */
+  /** Undoes the last allocation: no endpoint has used the address. */
   untaken(place: number): void {
     if (this.#restedUntilTaken) {
       this.#groups = this.#restedUntilTaken;
@@ -94,7 +95,7 @@ export class Cursor {
     this.#changed = true;
   }
 
-  /** Behind all others that rest; of too many the oldest goes. */
+  /** Adds a released address behind the others; of too many the oldest is dropped. */
   #rest(place: number, at: number): void {
     this.#resting.add(place);
     const last = this.#groups.at(-1);

@@ -1,3 +1,4 @@
+/** Computes from etcd's records the kernel state that a network should have on a host. */
 import { Cidr } from "../common/ip.ts";
 import { tryParseMac } from "../common/mac.ts";
 import type { NetworkRecord } from "../store/sand_records.ts";
@@ -9,7 +10,7 @@ import { type Endpoint, older } from "./space.ts";
 import { legName, type NetworkState, type PeerState, type VethState, VXLAN_PORT } from "./state.ts";
 import type { View } from "./view.ts";
 
-/** What VXLAN puts around a frame: Ethernet 14, IPv4 20, UDP 8, VXLAN 8 (RFC 7348 §5). */
+/** The octets that VXLAN adds to a frame: Ethernet 14, IPv4 20, UDP 8, VXLAN 8 (RFC 7348 §5). */
 const VXLAN_OVERHEAD = 50;
 
 /** The MTU that SAND's agents give every network. */
@@ -28,13 +29,13 @@ export interface DesiredOptions {
 }
 
 export interface Desired {
-  /** Undefined: the network has no business on this host. */
+  /** Undefined: this host has no endpoint of the network. */
   readonly state: NetworkState | undefined;
-  /** What in the store cannot be made true, a sentence each. */
+  /** Why parts of the store's records are not applied, a sentence each. */
   readonly problems: readonly string[];
 }
 
-/** What a host's kernel should hold of a network: with an endpoint here all of it, else nothing. */
+/** The state of a network that a host's kernel should have: all of it if the host has an endpoint, else nothing. */
 export function desiredState(view: View, networkId: string, options: DesiredOptions): Desired {
   const network = view.network(networkId), { endpoints } = view.space(networkId);
   const problems: string[] = [];
@@ -64,7 +65,7 @@ export function desiredState(view: View, networkId: string, options: DesiredOpti
     if (endpoint.host !== options.hostname) continue;
     here = true;
     const { overlay_veth_name: name } = endpoint.record;
-    // One that is refused is neither made nor taken away.
+    // The veth of a refused endpoint is neither created nor removed.
     if (!endpoint.active || name === "" || localFault(endpoint, network, view) !== undefined) continue;
     const other = owners.get(name);
     if (other) problems.push(twice(view, network, name, endpoint, other));
@@ -129,7 +130,7 @@ export function isProxied(
   return isCrowded(view.space(network).endpointsOn(hostname).size, proxied);
 }
 
-/** What an active endpoint of this host has in the kernel. */
+/** The kernel state of an active endpoint of this host. */
 export function desiredVeth(endpoint: Endpoint, mtu: number, neighbours: Neighbours): VethState {
   const { overlay_veth_mac, strand_host_veth: hostEnd } = endpoint.record;
   const mac = tryParseMac(overlay_veth_mac);
@@ -144,13 +145,13 @@ export function desiredVeth(endpoint: Endpoint, mtu: number, neighbours: Neighbo
   };
 }
 
-/** The address by which its host is to reach an endpoint; undefined: it is not to. */
+/** The address to which the host gets a route for the endpoint; undefined: no route. */
 export function hostRouteOf(endpoint: Endpoint | undefined): string | undefined {
   if (!endpoint?.active || !endpoint.record.strand_host_route) return undefined;
   return endpoint.address?.toString();
 }
 
-/** Undefined where it is Docker's affair, or no namespace is named, as Docker's endpoints of old agents have it. */
+/** Undefined where Docker moves the veth, or the record names no namespace, as for Docker's endpoints of older SAND agents. */
 function peerOf({ record, address, mac }: Endpoint, mtu: number): PeerState | undefined {
   if (record.target_netns_path === "" || record.strand_docker) return undefined;
   return {
@@ -164,7 +165,7 @@ function peerOf({ record, address, mac }: Endpoint, mtu: number): PeerState | un
   };
 }
 
-/** As the kernel tells it: a record may have it as 10.0.0.2/024. */
+/** Returns the address as the kernel writes it: a record may have it as 10.0.0.2/024. */
 function canonical(cidr: string): string {
   return Cidr.parse(cidr).toString();
 }

@@ -131,7 +131,7 @@ Deno.test("of two active endpoints with one address or MAC the older is programm
   assert.equal(desiredState(it.view, network.id, options).state?.arp.get(0x0a000003), 0x020000000001);
 });
 
-Deno.test("Neighbours.opsFor() keeps the tables as desiredState() has them, whatever changes", () => {
+Deno.test("Neighbours.opsFor() keeps the tables as desiredState() has them after any change", () => {
   const random = randomFrom(11);
   for (let round = 0; round < 20; round++) {
     // In some rounds so many on this host that it answers ARP itself.
@@ -198,7 +198,7 @@ Deno.test("desiredState() of 20,000 endpoints takes a moment, and one change doe
   assert.ok(one < whole / 20, `${one} ms for one, ${whole} ms for all`);
 });
 
-Deno.test("a MAC that is a group's or nobody's gets no entry, and no other endpoint loses its own over it", () => {
+Deno.test("a multicast or all-zero MAC gets no entry, and no other endpoint loses its own over it", () => {
   const it = setUp(
     endpoint("1", 1, 2),
     endpoint("2", 2, 3, { target_veth_mac: "01:00:5e:00:00:01" }),

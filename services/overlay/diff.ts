@@ -1,11 +1,12 @@
+/** Compares a network's kernel state with the desired one, and returns the operations between them. */
 import type { Op } from "./ops.ts";
 import { proxyOps } from "./proxy.ts";
 import type { BridgeState, LegState, NetworkState, PeerState, VethState, VxlanState } from "./state.ts";
 
 /**
- * What to do, in order, to bring a network's part of a host's kernel from what it is to what it should be; nothing
- * when it is that already. Whatever can be changed in place is, so that traffic goes on. Cut short anywhere, the
- * difference from there leads to the same end.
+ * Returns the operations, in order, that bring a network's kernel state on a host from `actual` to `desired`; none when they
+ * are equal. State that can be changed in place is not recreated, so that traffic goes on. If the operations are
+ * interrupted anywhere, a new diff from there leads to the same state.
  */
 export function diff(actual: NetworkState | undefined, desired: NetworkState | undefined): Op[] {
   if (!desired) return actual ? [{ op: "namespace-remove" }] : [];
@@ -40,8 +41,8 @@ export function diffVeth(name: string, actual: VethState | undefined, desired: V
 }
 
 /**
- * Veths whose other end was Docker's and that are gone, with their container: nobody can make them anew from here, so
- * their endpoints are not active any more.
+ * Veths that are gone and whose other end Docker had moved into a container. The agent cannot create these again, so their
+ * endpoints are not active any more.
  */
 export function lostVeths(actual: NetworkState | undefined, desired: NetworkState): string[] {
   return [...desired.veths].filter(([name, { peer }]) => !peer && !actual?.veths.has(name)).map(([name]) =>
@@ -59,7 +60,7 @@ const EMPTY: NetworkState = {
   flood: new Set(),
 };
 
-/** What the kernel cannot change on a device that exists (vxlan_nl2conf, changelink). */
+/** Compares the settings that the kernel cannot change on an existing device (vxlan_nl2conf, changelink). */
 function sameDevice(a: VxlanState, b: VxlanState): boolean {
   return a.vni === b.vni && a.port === b.port && a.proxy === b.proxy && a.rootUnderlay === b.rootUnderlay;
 }
@@ -119,7 +120,7 @@ function routeOps(
     .map((address) => ({ op: "leg-route-add", veth, leg: leg.name, address }));
 }
 
-/** A host answers for an address only while it can deliver: ARP goes before FDB, and comes after it. */
+/** A host answers ARP only while it can deliver frames: ARP entries are removed before FDB entries, and added after them. */
 function tableOps(actual: NetworkState, desired: NetworkState): Op[] {
   const ops: Op[] = [];
   const addresses = missing(actual.arp, desired.arp), macs = missing(actual.fdb, desired.fdb);
@@ -157,7 +158,7 @@ function removedVeths(
   return ops;
 }
 
-/** True when its ends are where they should be: one that was moved elsewhere cannot be had back. */
+/** True when both ends are in their namespaces: an end that was moved elsewhere cannot be moved back. */
 function reaches(actual: VethState, desired: VethState): boolean {
   return !desired.peer || (actual.peer?.netns === desired.peer.netns && actual.hostEnd === desired.hostEnd);
 }

@@ -86,7 +86,7 @@ Deno.test("diff() replaces an entry that moved in place, and removes what is for
   ]);
 });
 
-Deno.test("diff() makes a vxlan0 with another VNI anew, with all its entries", () => {
+Deno.test("diff() recreates a vxlan0 that has another VNI, with all its entries", () => {
   const actual = { ...desired, vxlan: { ...desired.vxlan, vni: 5 } } as NetworkState;
   const ops = diff(actual, desired);
   assert.deepEqual(ops.map(({ op }) => op), [
@@ -310,7 +310,7 @@ Deno.test("diff() has br0 know an endpoint's MAC before it answers for it, and t
   ]);
 });
 
-Deno.test("diff() makes a veth anew whose outer end is not where it should be", () => {
+Deno.test("diff() recreates a veth whose outer end is not where it should be", () => {
   const [name = ""] = desired.veths.keys(), [veth] = desired.veths.values();
   assert.ok(veth);
   const wanted = { ...veth, hostEnd: "sand2001" };

@@ -1,3 +1,4 @@
+/** Plans that activate, deactivate, move and delete endpoints. */
 import type { Ip } from "../common/ip.ts";
 import { Refusal } from "../common/refusal.ts";
 import {
@@ -68,7 +69,7 @@ export function portsLeft(view: View, network: string, hostname: string): number
   return left;
 }
 
-/** Why no more can. */
+/** The reason why no more can. */
 export function noPort(network: NetworkRecord, hostname: string): Refusal {
   return new Refusal(
     "exhausted",
@@ -133,7 +134,7 @@ export function activeFields(activation: Activation): Partial<EndpointRecord> {
  * @param identity Of what is at the path now; undefined: nothing.
  */
 export function namespaceGone({ record }: Endpoint, identity: string | undefined): boolean {
-  // Where Docker's are is Docker's affair: see lostVeths().
+  // Docker itself places its endpoints' veths: see lostVeths().
   if (record.target_netns_path === "" || record.strand_docker) return false;
   if (identity === undefined) return true;
   const { strand_netns: known } = record;
@@ -141,8 +142,8 @@ export function namespaceGone({ record }: Endpoint, identity: string | undefined
 }
 
 /**
- * The endpoint that has taken the place of one whose namespace is gone: its container was replaced, and what is at the
- * path now is another container's. Undefined: none has, so that one is in its namespace, or came back with it.
+ * The endpoint that replaces one whose namespace is gone: the container was replaced, and the namespace at the path
+ * belongs to another container. Undefined: the endpoint was not replaced; its namespace is still there, or is back.
  *
  * An endpoint of the same network takes its place even where the older one came back first. One of another network does
  * only before that: a container that came back may get further networks.
@@ -264,7 +265,7 @@ export function findEndpoint(view: View, id: string, hostname?: string): Endpoin
   return endpoint;
 }
 
-/** Says whom to ask about an endpoint. */
+/** Names the host that owns an endpoint, for an error. */
 export function onAnotherHost(
   { id, hostname, api_hostname, host_ip }: EndpointRecord,
   here: string,

@@ -316,7 +316,7 @@ Deno.test("a MAC that is made of an address belongs to the endpoint of that addr
   assert.deepEqual(it.bits(), [0, 1, 2, 7, 255], "what was refused keeps no address");
 });
 
-Deno.test("whoever forces a host's last endpoint away makes the others forget the host, which still knows by itself", () => {
+Deno.test("deleting a host's last endpoint by force makes the others forget the host, which still knows by itself", () => {
   const it = setUp();
   it.commit(it.create(it.request("E"), it.request("F")).plans);
   it.commit(planApplied(it.view, network.id, "h1", 5));

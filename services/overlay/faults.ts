@@ -1,6 +1,6 @@
 /**
- * What is wrong with records that can be read and must not be carried out all the same. Another host wrote them, or
- * whoever has etcd: what this host's API refuses, its agent does not do for a record either. What is there stays.
+ * Checks of records that can be read, but must not be applied. Other hosts and any etcd client can write them, so the
+ * agent refuses in a record what its API refuses in a request. The kernel's current state stays then.
  */
 import { Cidr } from "../common/ip.ts";
 import type { NetworkRecord } from "../store/sand_records.ts";
@@ -22,7 +22,7 @@ export function isNetworkId(id: string): boolean {
   return UUID.test(id);
 }
 
-/** The sentence by which a record is refused. */
+/** The error sentence for a record that is refused. */
 export function notCarriedOut(key: string, why: string): string {
   return `the record ${key} in etcd is not carried out: ${why}`;
 }
@@ -100,7 +100,7 @@ export function hostVethName(overlayVethName: string): string {
   return overlayVethName.replace(/^sand/i, "sandc");
 }
 
-/** What hosts say of a network and is not believed, a sentence each. */
+/** Values that hosts have stored about a network and that are ignored, a sentence each. */
 export function presenceProblems(view: View, network: string): string[] {
   const problems: string[] = [];
   const { hostsByMtu, refusedApplied } = view.space(network);

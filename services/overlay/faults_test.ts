@@ -73,7 +73,7 @@ Deno.test("localFault() refuses what the API would not have made", () => {
     return localFault(endpoint, network, it.view);
   };
   assert.equal(fault({}), undefined);
-  // As agents of old have it: no veth yet, no address.
+  // As SAND's older agents have it: no veth yet, no address.
   assert.equal(fault({ target_veth_ip: "", target_veth_mac: "", strand_host_veth: undefined }), undefined);
   for (
     const [fields, reason] of [
@@ -220,6 +220,6 @@ Deno.test("a mark of a deletion that is older than the network says nothing of i
   });
   it.put({ [it.keys.network(network.id)]: network });
   assert.ok(it.commit(planFinishDeletion(it.view, network.id)));
-  assert.ok(it.view.network(network.id), "made anew by an old agent");
+  assert.ok(it.view.network(network.id), "created again by an older agent");
   assert.equal(it.view.deleted.size, 0);
 });

@@ -1,3 +1,4 @@
+/** Plans for the keys by which a host tells that it has a network, and which revision it has applied. */
 import { writeSandRecord } from "../store/sand_records.ts";
 import type { Plan } from "../store/types.ts";
 import { Step } from "./step.ts";
@@ -47,7 +48,7 @@ export function planLeave(view: View, network: string, host: string): Plan | und
     ]
   ) {
     const guard = view.guard(key);
-    // What is not there may just be on its way.
+    // An absent key may only not have reached the mirror yet.
     step.guard(guard);
     if (guard.modRevision) step.remove(key);
   }
@@ -64,7 +65,7 @@ export function planLeave(view: View, network: string, host: string): Plan | und
  */
 export function planApplied(view: View, network: string, host: string, revision: number): Plan | undefined {
   if ((view.space(network).applied.get(host) ?? -1) >= revision) return undefined;
-  // A host that has left the network meanwhile tells no more of it.
+  // A host that has left the network meanwhile must not write this any more.
   return new Step().guard(view.guard(view.keys.hostNetwork(host, network)))
     .put(view.keys.applied(network, host), writeSandRecord({ revision })).plan();
 }

@@ -1,15 +1,16 @@
+/** Computes the ARP and FDB entries that a host needs for a network's endpoints on other hosts. */
 import { gatewayOf, rangeOf } from "./claims.ts";
 import { notCarriedOut } from "./faults.ts";
 import type { Op } from "./ops.ts";
 import type { Endpoint, Space } from "./space.ts";
 import type { EndpointChange, View } from "./view.ts";
 
-/** What a host has in its two tables for an endpoint; see {@link Endpoint.hot} for the numbers. */
+/** The ARP and the FDB entry of a host for an endpoint; see {@link Endpoint.hot} for the numbers. */
 export type Neighbour = Endpoint["hot"];
 
 /**
- * Which of a network's endpoints a host has ARP and FDB entries for: active ones on other hosts. Where old agents gave
- * an address or a MAC twice, the older endpoint has it: a leaked one that comes later cannot take over traffic.
+ * Which of a network's endpoints a host has ARP and FDB entries for: active ones on other hosts. Where SAND's older
+ * agents gave an address or a MAC twice, the older endpoint has it: one that comes later cannot take over traffic.
  */
 export class Neighbours {
   readonly #space: Space;
@@ -58,14 +59,14 @@ export class Neighbours {
     return `${who} has the address or MAC of endpoint ${other.id} on ${other.host}, which is older: ${address}, ${mac}`;
   }
 
-  /** What this host is to have for the endpoint; undefined: nothing. */
+  /** The entries that this host needs for the endpoint; undefined: none. */
   entryOf(endpoint: Endpoint): Neighbour | undefined {
     if (endpoint.host === this.hostname || !this.#eligible(endpoint)) return undefined;
     const { hot } = endpoint;
     return this.#ofAddress(hot.address) === endpoint && this.#ofMac(hot.mac) === endpoint ? hot : undefined;
   }
 
-  /** What br0 is to answer for the endpoint, of this host or another; undefined: it is not to. */
+  /** The ARP answer that br0 gives for the endpoint, of this host or another; undefined: it gives none. */
   answerOf(endpoint: Endpoint): Neighbour | undefined {
     if (!this.proxied || !this.#eligible(endpoint)) return undefined;
     const { hot } = endpoint;
@@ -94,10 +95,10 @@ export class Neighbours {
       for (const endpoint of [before, after]) {
         if (!endpoint) continue;
         const { hot } = endpoint;
-        // Whoever shares its address or its MAC may have won or lost them, and with one the other.
+        // An endpoint with the same address or MAC may become, or cease to be, the oldest one, which gets the entries.
         const near = [endpoint, ...this.#space.holdersOf(hot.address), ...this.#space.holdersOfMac(hot.mac)];
         if (this.proxied) { for (const { hot } of near) answered.add(hot.address); }
-        // Between endpoints of this host there is nothing in vxlan0's tables, and nothing to be taken away.
+        // Endpoints of this host have no entries in vxlan0's tables.
         if (near.every(({ host }) => host === this.hostname)) continue;
         for (const { hot } of near) addresses.add(hot.address), macs.add(hot.mac);
       }

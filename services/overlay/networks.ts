@@ -1,3 +1,4 @@
+/** Plans that create and delete networks. */
 import { Refusal } from "../common/refusal.ts";
 import { type NetworkRecord, writeSandRecord } from "../store/sand_records.ts";
 import type { Plan } from "../store/types.ts";
@@ -91,7 +92,7 @@ export function findNetwork(view: View, id: string): NetworkRecord {
   return network;
 }
 
-/** What becomes of a network that is deleted. */
+/** The result of planning a network's deletion. */
 export interface NetworkDeletion {
   /** Several are committed in order. */
   readonly plan: Plan | readonly Plan[] | undefined;
@@ -136,7 +137,7 @@ export function planDeleteNetwork(
     );
   }
   found.add(mark);
-  // One that is left of an earlier network of this id would keep its age.
+  // A mark that an earlier network of this id has left would keep its create revision.
   const stale = view.deleted.has(id) ? [new Step().guard(view.guard(mark)).remove(mark).plan()] : [];
   const step = new Step()
     .guard(view.guard(view.keys.network(id)), view.guard(mark))
@@ -159,17 +160,17 @@ export function planFinishDeletion(view: View, id: string): Plan | undefined {
   return view.space(id).oldHosts().length ? undefined : removal(view, id).plan();
 }
 
-/** The hosts' own keys stay: each removes them once it has torn its part down, however often it dies over it. */
+/** The hosts' own keys stay: each host removes them when it has removed its kernel state, even after crashes. */
 function removal(view: View, id: string): Step {
   const { keys } = view;
   const step = new Step()
     .guard(view.guard(keys.network(id)))
     .nothingUnder(keys.networkEndpoints(id))
     .remove(keys.network(id));
-  // One that cannot be read goes too.
+  // A record that cannot be read is removed too.
   const claims = view.newest(keys.allocation(id));
   if (claims.modRevision) {
-    // Whoever holds this lock is about to write the claims again.
+    // The older SAND agent that holds this lock is about to write the bit set again.
     step.guard(claims).nothingUnder(keys.allocationLocks(id)).remove(claims.key);
   }
   // A removal without a guard is not sent before the fence is written, which an etcd without space refuses.

@@ -19,7 +19,7 @@ const options = (n: number, maxVni = 999_999, minVni = 1) => ({
   vxlanPort: 4789,
 });
 
-/** As an agent of old does it. */
+/** As SAND's older agent does it. */
 function join(it: ReturnType<typeof lab>, host: string) {
   const value = { id: network.id, created_at: now };
   it.put({ [it.keys.hostNetwork(host, network.id)]: value, [it.keys.networkHost(network.id, host)]: value });
@@ -86,7 +86,7 @@ Deno.test("planCreateNetwork() refuses with field, value and what would be right
   }
 });
 
-Deno.test("VNIs are the lowest free, different for whoever asks at once, and run out with a sentence", () => {
+Deno.test("VNIs are the lowest free, different for requests at the same time, and run out with a sentence", () => {
   const it = lab();
   const plans = [1, 2].map((n) => planCreateNetwork(it.view, {}, options(n)));
   assert.ok(it.commit(plans[0]?.plan));

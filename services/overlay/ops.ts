@@ -1,8 +1,9 @@
+/** The operations by which the agent changes a network's kernel state. */
 import type { PeerState, RouteState, VxlanState } from "./state.ts";
 
 /**
- * One thing to do in a network's namespace, which `arp-*`, `fdb-*` and `flood-*` do in bulk. Each is complete by itself:
- * after any of them the kernel is in a state from which the difference can be taken again.
+ * One operation in a network's namespace; `arp-*`, `fdb-*` and `flood-*` change many entries. Each operation is complete by
+ * itself: after any of them a new diff can start from the kernel's state.
  */
 export type Op =
   | { readonly op: "namespace-add" }

@@ -1,6 +1,7 @@
+/** Splits operations into groups that may fail independently: the network's own, and those of each veth. */
 import type { Op } from "./ops.ts";
 
-/** Operations that one that fails must not keep from being carried out: those of the network, and of each veth. */
+/** Groups of operations that are applied independently, so that a failure in one does not stop the others. */
 export interface Parts {
   readonly network: readonly Op[];
   /** By the name of the veth's end in the network's namespace. */
@@ -22,8 +23,8 @@ export function partsOf(ops: readonly Op[], without: ReadonlySet<string> = new S
   return { network, veths };
 }
 
-/** True for what takes something away that may be in use: not to be done on a doubt. */
-export function takesAway({ op }: Op): boolean {
+/** True for an operation that removes what may be in use: it must not be applied while etcd's data is in doubt. */
+export function isDestructive({ op }: Op): boolean {
   return op === "namespace-remove" || op === "veth-remove" || op === "arp-remove" || op === "fdb-remove" ||
     op === "leg-remove" || op === "leg-route-remove" || op === "host-end-remove";
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { Op } from "./ops.ts";
-import { partsOf, takesAway } from "./parts.ts";
+import { isDestructive, partsOf } from "./parts.ts";
 
 Deno.test("partsOf() keeps the order of the network's operations and of each veth's", () => {
   const ops: Op[] = [
@@ -17,5 +17,5 @@ Deno.test("partsOf() keeps the order of the network's operations and of each vet
     ["sand0002", ["veth-set"]],
   ]);
   assert.deepEqual([...partsOf(ops, new Set(["sand0001"])).veths.keys()], ["sand0002"]);
-  assert.deepEqual(ops.filter(takesAway).map(({ op }) => op), ["veth-remove"]);
+  assert.deepEqual(ops.filter(isDestructive).map(({ op }) => op), ["veth-remove"]);
 });

@@ -1,3 +1,4 @@
+/** The hosts that share networks with this one, as targets of the probes between hosts. */
 import type { Ip } from "../common/ip.ts";
 import type { Endpoint } from "./space.ts";
 import { LARGEST_PROBE, PROBE_VNI } from "./state.ts";

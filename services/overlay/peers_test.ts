@@ -35,7 +35,7 @@ Deno.test("no peer is asked with more than a probe can be, however large the und
   assert.equal(peer?.mtu, LARGEST_PROBE);
 });
 
-Deno.test("peers are looked up anew for hosts that come, go or move, and not for each endpoint", () => {
+Deno.test("peers are looked up again for hosts that come, go or move, and not for each endpoint", () => {
   const found = shared(), { view } = found;
   const told: boolean[] = [];
   view.subscribe((changes) => {

@@ -42,7 +42,7 @@ export interface HostRoute {
   readonly far: boolean;
 }
 
-/** What is around a host's networks. */
+/** The addresses and routes with which a network's range may conflict. */
 export interface Surroundings {
   /** VTEPs of hosts, this one's too. */
   readonly vteps: Iterable<Ip>;
@@ -51,14 +51,14 @@ export interface Surroundings {
 }
 
 /**
- * What a network's range takes from others in the containers' eyes, a part of a sentence each. Networks are apart from
- * their hosts, so this does no harm until there is a way from one to the other.
+ * The destinations that containers cannot reach because the network's range covers them, a part of a sentence each. This does
+ * no harm while a network is isolated from its host.
  */
 export function conflictsOf(range: Cidr, { vteps, routes }: Surroundings): string[] {
   const found: string[] = [];
   for (const { destination, far, interface: name } of routes) {
     const inside = range.prefix <= destination.prefix && range.contains(destination.address);
-    // A wide route over a next hop leaves the narrower range to whoever wants it.
+    // A wide route over a next hop does not conflict: the network's longer prefix wins.
     const around = !far && destination.prefix > 0 && destination.contains(range.address);
     if (inside || around) found.push(`this host has ${destination} behind ${name} already`);
   }
@@ -70,5 +70,5 @@ export function conflictsOf(range: Cidr, { vteps, routes }: Surroundings): strin
   return found.slice(0, MOST);
 }
 
-/** So many are told: there may be a VTEP of each of 10,000 hosts. */
+/** The most conflicts that are reported: there may be a VTEP of each of 10,000 hosts. */
 const MOST = 5;

@@ -1,3 +1,4 @@
+/** The endpoints and hosts of one network, indexed by address, MAC and host. */
 import { Cidr, Ip } from "../common/ip.ts";
 import { tryParseMac } from "../common/mac.ts";
 import type { EndpointRecord, PresenceRecord, SandRecord } from "../store/sand_records.ts";
@@ -26,15 +27,15 @@ export interface Endpoint {
   readonly entries: readonly Entry<SandRecord>[];
 }
 
-/** The 48-bit value; -1 for none, and for what is a group's or nobody's: the kernel sends nothing to one of these. */
+/** The 48-bit value of a unicast MAC; -1 for none, and for a multicast or all-zero MAC, for which no entry is useful. */
 function unicast(mac: string | undefined): number {
   const value = mac === undefined ? 0 : macNumber(mac);
   return value === 0 || parseInt(mac?.slice(0, 2) ?? "", 16) & 1 ? -1 : value;
 }
 
 /**
- * The 32-bit value of an address that one host can have in the underlay; -1 for none, and for what is nobody's (0/8),
- * this host's own (127/8), a group's or reserved (224/3): frames to one of these would come back or go to many.
+ * The 32-bit value of an address that one host can have in the underlay; -1 for none, and for 0/8, loopback (127/8),
+ * multicast and reserved addresses (224/3): frames to one of these would come back or go to many hosts.
  */
 function usable(vtep: Ip | undefined): number {
   const [first = 0] = vtep?.bytes ?? [];
@@ -50,7 +51,7 @@ export function readEndpoint(entries: readonly Entry<SandRecord>[], before?: End
   let newest: Entry<SandRecord> | undefined, created: number | undefined;
   for (const entry of entries) {
     if (!newest || entry.modRevision > newest.modRevision) newest = entry;
-    // The key that every host of the network follows: all must agree on who is older.
+    // Every host of the network follows this key: all must agree which endpoint is older.
     if (created === undefined || entry.record.kind === "network-endpoint") created = entry.createRevision;
   }
   const found = newest?.record;
@@ -169,7 +170,7 @@ export class Space {
     return this.#byHost.get(host) ?? NONE;
   }
 
-  /** Who has the address, by its 32-bit value, the oldest first; old agents may have given it twice. */
+  /** The endpoints with the address, by its 32-bit value, the oldest first; SAND's older agents may have given it twice. */
   holdersOf(address: number): readonly Endpoint[] {
     return this.#byAddress.get(address);
   }
@@ -189,11 +190,11 @@ export class Space {
     return this.#old.size > (this.#old.has(hostname) ? 1 : 0);
   }
 
-  /** Hosts of ours with endpoints that have not applied the revision yet, sorted. */
+  /** Lagging hosts: those with Strand's agent and endpoints that have not applied the revision yet, sorted. */
   hostsBehind(revision: number): string[] {
     const found: string[] = [];
     for (const host of this.#hosts.keys()) {
-      // One without endpoints has nothing to apply: it is leaving, or is gone for good.
+      // A host without endpoints has nothing to apply: it is leaving the network, or has failed for good.
       if ((this.#applied.get(host) ?? 0) >= revision || !this.#byHost.has(host)) continue;
       if (!this.#old.has(host)) found.push(host);
     }
@@ -211,14 +212,14 @@ export class Space {
   }
 }
 
-const NOBODY: readonly Endpoint[] = [];
+const NO_ENDPOINTS: readonly Endpoint[] = [];
 const NONE: ReadonlySet<Endpoint> = new Set();
 
 class Holders {
   readonly #of = new Map<number, readonly Endpoint[]>();
 
   get(value: number): readonly Endpoint[] {
-    return this.#of.get(value) ?? NOBODY;
+    return this.#of.get(value) ?? NO_ENDPOINTS;
   }
 
   add(value: number, endpoint: Endpoint): void {

@@ -80,11 +80,12 @@ export interface VethState {
    */
   readonly hostEnd?: string | undefined;
   /**
-   * The MAC, in text form, that br0 knows to be behind this port whatever others send (a static, sticky FDB entry). What is
-   * for a MAC that br0 does not know is not flooded to the port then, and br0 answers ARP requests for its endpoint.
+   * The MAC, in text form, that br0 has behind this port in a static, sticky FDB entry, which frames at other ports cannot
+   * move. A frame for a MAC that br0 does not know is not flooded to the port then, and br0 answers ARP requests for the
+   * port's endpoint.
    */
   readonly pinned?: string | undefined;
-  /** Wanted: undefined where the other end is Docker's affair. Found: undefined where it was not found. */
+  /** Wanted: undefined where Docker moves the other end. Found: undefined where it was not found. */
   readonly peer: PeerState | undefined;
 }
 

@@ -1,3 +1,4 @@
+/** Builds one etcd transaction piece by piece. */
 import { type Guard, MAX_PLAN_OPS, type Op, type Plan, type PrefixGuard } from "../store/types.ts";
 
 /** The agent adds one guard to each plan: its claim on its host's name. */

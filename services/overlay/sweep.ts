@@ -1,3 +1,4 @@
+/** Finds addresses that are allocated without an endpoint, and plans their release. */
 import type { NetworkRecord } from "../store/sand_records.ts";
 import type { Plan } from "../store/types.ts";
 import { freshBits, rangeOf, readAllocation, storedBits, writeBits } from "./claims.ts";
@@ -62,7 +63,7 @@ export function planSweep(
   }
   if (!freed && !claimed) return { plan: undefined, freed, claimed, suspects: left };
   const step = new Step().guard(view.guard(view.keys.network(network.id)));
-  // An endpoint that is just being written must not lose its address.
+  // An endpoint that is being written right now must not lose its address.
   step.unchanged(view.keys.networkEndpoints(network.id), since);
   writeBits(view, network, read, right, step);
   return { plan: step.plan(), freed, claimed, suspects: left };

@@ -1,3 +1,4 @@
+/** Fixtures for tests of overlay plans: a network, endpoints, and a store in memory. */
 import { MemoryStore } from "../store/memory_store.ts";
 import { SandKeys } from "../store/sand_keys.ts";
 import {
@@ -64,7 +65,7 @@ export function lab() {
       }
       return true;
     },
-    /** Writes as somebody else would, each key by itself. */
+    /** Writes as another process would, each key in its own transaction. */
     put(values: Record<string, unknown>): void {
       for (const [put, value] of Object.entries(values)) {
         const ops = [value === undefined ? { remove: put } : { put, value: JSON.stringify(value) }];

@@ -1,3 +1,4 @@
+/** A model of the kernel for tests: it applies operations to a network's state. */
 import type { Op } from "./ops.ts";
 import type { NetworkState, PeerState, ProxyState, VethState } from "./state.ts";
 

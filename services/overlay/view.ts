@@ -1,3 +1,4 @@
+/** The overlay networks of a mirror, indexed for plans and for the kernel's state. */
 import { Ip } from "../common/ip.ts";
 import { Refusal } from "../common/refusal.ts";
 import type { SandKeys } from "../store/sand_keys.ts";
@@ -11,7 +12,7 @@ import type {
 import type { Change, Entry, Guard, Mirror, PrefixGuard } from "../store/types.ts";
 import { type Endpoint, readEndpoint, Space } from "./space.ts";
 
-/** What changed about one network. */
+/** The changes of one network in a batch. */
 export interface NetworkChange {
   readonly kinds: Set<"network" | "hosts" | "applied" | "deleted">;
   readonly endpoints: EndpointChange[];
@@ -19,26 +20,26 @@ export interface NetworkChange {
   revision: number;
 }
 
-/** What became of one endpoint. */
+/** The change of one endpoint. */
 export interface EndpointChange {
   readonly before: Endpoint | undefined;
   readonly after: Endpoint | undefined;
 }
 
-/** A network as far as its record tells. */
+/** A network's record, and what is wrong with its newest version. */
 interface Known {
   readonly record: NetworkRecord;
   /** Why the newest record cannot be read whole. */
   readonly broken?: string | undefined;
-  /** There has been none that could: `record` has what can be read. */
+  /** No version of the record could be read whole: `record` has the readable fields. */
   readonly partial: boolean;
 }
 
 const NONE: ReadonlySet<string> = new Set();
 
 /**
- * Overlay networks, indexed: a mirror's records as the plans read them. The work of a change depends on what it is
- * about, not on how much else there is.
+ * The overlay networks of a mirror with indexes for the plans. The cost of a change depends on its own size, not on the
+ * number of networks and endpoints.
  */
 export class View {
   readonly #mirror: Mirror<SandRecord>;
@@ -50,7 +51,7 @@ export class View {
   readonly #networksOn = new Map<string, Set<string>>();
   readonly #spaces = new Map<string, Space>();
   readonly #listeners = new Set<(changes: ReadonlyMap<string, NetworkChange>) => void>();
-  /** Networks with a mark that they are to go once no old agent has them; see {@link View.isDeleted}. */
+  /** Networks that are marked for deletion once no older SAND agent has them; see {@link View.isDeleted}. */
   readonly deleted = new Set<string>();
 
   constructor(mirror: Mirror<SandRecord>, readonly keys: SandKeys) {
@@ -121,33 +122,33 @@ export class View {
   }
 
   /**
-   * True for a network that is marked as deleted. A mark that is older than the network is of an earlier one of that id,
-   * which an old agent has made anew: it says nothing of this one.
+   * True for a network that is marked as deleted. A mark that is older than the network is ignored: it belongs to an
+   * earlier network of that id, which an older SAND agent has created again.
    */
   isDeleted(id: string): boolean {
     const mark = this.#mirror.get(this.keys.deleted(id)), network = this.#mirror.get(this.keys.network(id));
     return mark !== undefined && (network === undefined || mark.createRevision > network.createRevision);
   }
 
-  /** The network's claims on addresses; undefined when nobody has taken one yet. */
+  /** The network's allocated addresses; undefined when none has been allocated yet. */
   allocation(network: string): AllocationRecord | undefined {
     const record = this.#mirror.get(this.keys.allocation(network))?.record;
     return record?.kind === "allocation" ? record.value : undefined;
   }
 
-  /** In which order the network's addresses are given out; undefined when nobody has said so yet. */
+  /** The position from which the network's addresses are allocated; undefined when none is stored yet. */
   cursor(network: string): CursorRecord | undefined {
     const record = this.#mirror.get(this.keys.cursor(network))?.record;
     return record?.kind === "cursor" ? record.value : undefined;
   }
 
-  /** What one of the two keys says that tell of a network's being set up on a host. */
+  /** The record of one of the two keys by which a host tells that it has the network set up. */
   presence(key: string): PresenceRecord | undefined {
     const record = this.#mirror.get(key)?.record;
     return record?.kind === "network-host" || record?.kind === "host-network" ? record.value : undefined;
   }
 
-  /** The guard under which a key is still as it was read. */
+  /** The guard that fails when a key has changed since it was read. */
   guard(key: string): Guard {
     return { key, modRevision: this.#mirror.get(key)?.modRevision ?? 0 };
   }
@@ -157,7 +158,7 @@ export class View {
     return { key, modRevision: this.#mirror.version(key) };
   }
 
-  /** The guard under which no network has come or changed since it was read here. */
+  /** The guard that fails when a network was created or changed since the networks were read. */
   networksUnchanged(): PrefixGuard {
     const prefix = this.keys.networks;
     let unchangedSince = 0;
@@ -228,7 +229,7 @@ export class View {
 
   #setNetwork({ network: id, value, broken }: SandRecord & { kind: "network" }): void {
     const known = this.#networks.get(id);
-    // What was known of it still holds.
+    // The last version that could be read whole stays valid.
     if (broken !== undefined && known?.partial === false) this.#networks.set(id, { ...known, broken });
     else this.#networks.set(id, { record: value, broken, partial: broken !== undefined });
   }
@@ -287,7 +288,7 @@ export class View {
     const space = this.#spaceOf(network);
     if (after?.record.kind !== "applied") return space.setApplied(host, undefined);
     const { revision } = after.record.value;
-    // What is applied was there before that is written: any other number would have the host never be behind.
+    // A host writes only revisions that exist already: a larger number would hide that the host lags behind.
     if (revision > after.modRevision) space.setApplied(host, 0, revision);
     else space.setApplied(host, revision);
   }

@@ -96,7 +96,7 @@ Deno.test("a shared transaction that was given up writes nothing when it arrives
   (await next()).answer(); // the fence
   const lost = await next();
   lost.fail(new UnknownOutcome("no answer"));
-  (await next()).answer(); // the fence moves before anybody is told
+  (await next()).answer(); // the fence moves before any caller is told
   assert.deepEqual((await outcomes).map(({ status }) => status), ["rejected", "rejected"]);
   assert.equal(etcd.fences.length, 2);
 

@@ -56,8 +56,8 @@ export class Fence {
   }
 
   /**
-   * Resolves when nothing that compares that mod revision can be applied any more; tries until it is so, whatever becomes
-   * of `signal`, which only ends the waiting.
+   * Resolves when no transaction that compares that mod revision can be applied any more. The attempts go on until that is
+   * so: `signal` only ends this call's wait.
    */
   async passed(modRevision: number, signal: AbortSignal): Promise<void> {
     this.left(modRevision);

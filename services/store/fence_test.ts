@@ -47,7 +47,7 @@ Deno.test("a lease whose grant was not answered is asked for by the same id, so 
   assert(([...ids][0] ?? 0n) > 0n);
 });
 
-Deno.test("a lease that has ended is asked for anew when the key is next put", async () => {
+Deno.test("a lease that has ended is requested again when the key is next put", async () => {
   const { calls, state, fence } = setUp();
   fence.left((await fence.held()).modRevision);
   const details = "etcdserver: requested lease not found";
@@ -71,7 +71,7 @@ Deno.test("many answers that were lost at once cost an etcd that is away no more
   await new Promise((resolve) => setTimeout(resolve, 1_000));
   assert(calls.length <= 6, `${calls.length} tries in a second`);
   delete state.fails;
-  // Whoever writes next ends the waiting of all the others.
+  // The next write ends the wait of all the others.
   await fence.held();
   const asked = calls.length;
   await Promise.all([...settled, fence.settled(AbortSignal.timeout(20_000))]);

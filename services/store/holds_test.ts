@@ -27,7 +27,7 @@ Deno.test("Holds follows for the first who holds something and stops after the l
   assert.equal(asked.at(-1), "+ /x/A/ /y/A");
 });
 
-Deno.test("Holds waits for whoever is following already, and a refusal leaves nothing held", async () => {
+Deno.test("Holds waits for a follow that is running already, and a refusal leaves nothing held", async () => {
   const { asked, holds, answerWith } = lab();
   const answer = Promise.withResolvers<void>();
   answerWith(answer.promise);

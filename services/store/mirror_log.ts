@@ -21,7 +21,7 @@ export function toLog(log: Log): (event: MirrorEvent) => void {
       case "out-of-sync":
         return log.warn(`etcd cannot be followed, going on with what is known: ${event.reason}`);
       case "relisted":
-        return log.warn({ changes: event.changes }, `etcd was listed anew: ${event.reason}`);
+        return log.warn({ changes: event.changes }, `etcd was listed again: ${event.reason}`);
       case "missed":
         return log.error(
           { keys: event.count },

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Rounds } from "./rounds.ts";
 
-Deno.test("Rounds answers nobody with a question that was asked before he came, and all who wait with one", async () => {
+Deno.test("Rounds never answers a caller with a request that began before the call, and shares one among waiting callers", async () => {
   const asked: PromiseWithResolvers<number>[] = [];
   const rounds = new Rounds<number>(() => {
     const question = Promise.withResolvers<number>();

@@ -1,7 +1,7 @@
 import { messageOf, Refusal } from "../../common/refusal.ts";
 import { namespaceGone } from "../../overlay/endpoints.ts";
 import type { Op } from "../../overlay/ops.ts";
-import { takesAway } from "../../overlay/parts.ts";
+import { isDestructive } from "../../overlay/parts.ts";
 import type { Endpoint } from "../../overlay/space.ts";
 import { sinceBoot } from "../context.ts";
 import { failpoint } from "../failpoints.ts";
@@ -22,7 +22,7 @@ export class Applier {
   /** Carries out operations; those that take something away only once the store is known to mean it. */
   async apply(ops: readonly Op[], endpoint?: Endpoint): Promise<void> {
     if (!ops.length) return;
-    if (ops.some(takesAway)) await this.guard.confirm();
+    if (ops.some(isDestructive)) await this.guard.confirm();
     const { kernel, context } = this.network;
     context.trust.assert();
     // The namespace has been looked at before; the one that is opened now may be another one.

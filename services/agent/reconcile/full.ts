@@ -4,7 +4,7 @@ import { diff, diffVeth, lostVeths } from "../../overlay/diff.ts";
 import { byNamespace, planDeactivate, supersededBy } from "../../overlay/endpoints.ts";
 import { hostVethName, vethOwners } from "../../overlay/faults.ts";
 import type { Op } from "../../overlay/ops.ts";
-import { partsOf, takesAway } from "../../overlay/parts.ts";
+import { isDestructive, partsOf } from "../../overlay/parts.ts";
 import { legName, type NetworkState } from "../../overlay/state.ts";
 import type { EndpointChange } from "../../overlay/view.ts";
 import { isOfTables, unreadable } from "../unreadable.ts";
@@ -100,10 +100,10 @@ export class FullComparison {
     if (unread?.interfaces || refused) {
       // What is to be made anew goes first.
       const replaced = (op: Op) => op.op === "veth-remove" && desired?.veths.has(op.name);
-      ops = ops.filter((op) => !takesAway(op) || isOfTables(op) || replaced(op));
+      ops = ops.filter((op) => !isDestructive(op) || isOfTables(op) || replaced(op));
     }
-    const away = ops.some(takesAway) ? await guard.unconfirmed() : undefined;
-    if (away) ops = ops.filter((op) => !takesAway(op));
+    const away = ops.some(isDestructive) ? await guard.unconfirmed() : undefined;
+    if (away) ops = ops.filter((op) => !isDestructive(op));
     const missing = desired && !unread?.interfaces ? lostVeths(actual, without(desired, unknown)) : [];
     // Docker may be about to say itself that a container has gone.
     const lost = reason === "drift" ? [] : missing;
