@@ -97,11 +97,11 @@ export class Claims {
   }
 
   /** Undoes an allocation for a request that is refused: no endpoint has used the address. */
-  untake(address: Ip): void {
+  undoTake(address: Ip): void {
     const place = address.u32 - this.#first;
     this.#bits.delete(place);
     this.#given.delete(place);
-    this.#cursor.untaken(place);
+    this.#cursor.undoTaken(place);
     this.#full = false;
   }
 

@@ -125,7 +125,7 @@ function newEndpoint(
   const address = request.address ? claims.take(request.address, { claimed }) : claims.takeNext();
   const own = macFor(address), mac = given ?? own;
   if (mac.startsWith(own.slice(0, PREFIX)) && mac !== own) {
-    if (!claimed) claims.untake(address);
+    if (!claimed) claims.undoTake(address);
     throw invalid(
       `mac_address: ${mac} is for the endpoint of another address than ${address}, whose own is ${own}`,
     );

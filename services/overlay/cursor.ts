@@ -80,7 +80,7 @@ export class Cursor {
   }
 
   /** Undoes the last allocation: no endpoint has used the address. */
-  untaken(place: number): void {
+  undoTaken(place: number): void {
     if (this.#restedUntilTaken) {
       this.#groups = this.#restedUntilTaken;
       this.#resting.add(place);

@@ -9,7 +9,7 @@ import { currentOf, decodeTxn, encodeSharedTxn, encodeTxn, type TxnResponse } fr
 import { type Committer, type Guard, keyOf, MAX_TXN_OPS, type Outcome, type Plan } from "./types.ts";
 
 export interface CommitterOptions {
-  /** The key of this process's fence, see {@link Fence}, by a name for it. Default: that of names and addresses. */
+  /** Returns the key of this process's fence, see {@link Fence}, for a name. Default: the key of names and addresses. */
   readonly fenceKey?: (name: string) => string;
   /** Plans in one shared transaction, at most (default 64). */
   readonly maxPlans?: number;
@@ -26,18 +26,18 @@ interface Waiting {
 /** etcd answers, but takes no writes. Times are in ms since the epoch. */
 export interface RefusedWrites {
   readonly since: number;
-  /** In one sentence. */
+  /** The reason in one sentence. */
   readonly reason: string;
   readonly remedy: string;
 }
 
 /** Together these keep a shared transaction inside etcd's limits: 128 operations a level, 1.5 MiB a request. */
 const GROUPED_OPS = 32, GROUPED_SIZE = 8_192;
-/** One more compare is the fence's. */
+/** One compare is reserved for the fence. */
 const MOST_OPS = MAX_TXN_OPS - 1;
 /** How long the fence may take to move after an answer was lost, in ms. */
 const MOVE_MS = 5_000;
-/** A fence that has moved so often under a transaction is moved by others. */
+/** The most times that a transaction is sent again because its fence has changed: another process writes the key then. */
 const FENCES = 16;
 
 /** The writing half of the store, see {@link Committer}. */
@@ -58,7 +58,7 @@ export class StoreCommitter implements Committer {
     this.#maxInFlight = options.maxInFlight ?? 2;
   }
 
-  /** Set while etcd refuses what it is sent, for want of room or rights: until it next takes a value. */
+  /** Set while etcd refuses writes for lack of space or permission: until it accepts the next value. */
   get refused(): RefusedWrites | undefined {
     return this.#refused;
   }
@@ -69,7 +69,7 @@ export class StoreCommitter implements Committer {
     return outcomeOf(plan, answer, answer.header.revision, fence);
   }
 
-  /** Resolves when nothing that was given up can be applied any more; rejects with the signal's reason. */
+  /** Resolves when no transaction with an unknown outcome can be applied any more; rejects with the signal's reason. */
   async settled(signal: AbortSignal): Promise<void> {
     await this.#fence.settled(signal);
   }
@@ -81,7 +81,7 @@ export class StoreCommitter implements Committer {
     await this.#fence.held();
   }
 
-  /** Lets go of what waits for the fence. */
+  /** Rejects the calls that wait for the fence. */
   close(): void {
     this.#fence.close();
   }
@@ -93,7 +93,7 @@ export class StoreCommitter implements Committer {
       this.#queue.push({ plan, resolve, reject });
       if (this.#flushing) return;
       this.#flushing = true;
-      // By then everything planned from the same batch of packets is in the queue.
+      // The delay lets all plans from the same batch of packets join the queue.
       queueMicrotask(() => this.#flush());
     });
   }
@@ -125,7 +125,7 @@ export class StoreCommitter implements Committer {
     }
   }
 
-  /** The fence for these plans; none where etcd has no room for one, and what they remove can be removed only once. */
+  /** The fence for these plans; none where etcd has no space for one, and the plans only remove keys of known revisions. */
   async #held(plans: readonly Plan[]): Promise<Guard | undefined> {
     try {
       return await this.#fence.held();
@@ -138,7 +138,7 @@ export class StoreCommitter implements Committer {
     }
   }
 
-  /** Once. An answer that makes no sense is as good as none: it may have been written, so it is not sent again. */
+  /** Sends the transaction once. A malformed answer counts as a lost one: the transaction may have been applied. */
   async #send(plans: readonly Plan[], bytes: Uint8Array): Promise<TxnResponse> {
     let answer;
     try {
@@ -147,7 +147,7 @@ export class StoreCommitter implements Committer {
       this.#note(error);
       throw error;
     }
-    // A full etcd goes on removing keys.
+    // An etcd without space still removes keys.
     if (plans.some(({ ops }) => ops.some((op) => "put" in op))) this.#refused = undefined;
     try {
       const decoded = decodeTxn(answer), expected = plans.length > 1 && decoded.succeeded ? plans.length : 0;
@@ -158,7 +158,7 @@ export class StoreCommitter implements Committer {
     }
   }
 
-  /** An outcome that is not known is told only when it is settled, one way or the other. */
+  /** An unknown outcome is reported only when the fence has settled it. */
   async #settle(error: unknown, fence: Guard | undefined): Promise<void> {
     if (!fence || !(error instanceof UnknownOutcome)) return;
     const late = AbortSignal.timeout(MOVE_MS);
@@ -194,7 +194,7 @@ export class StoreCommitter implements Committer {
     }
   }
 
-  /** The longest-waiting plans that can share a transaction; those that clash with one of them stay queued. */
+  /** The longest-waiting plans that can share a transaction; plans that conflict with one of them stay queued. */
   #take(): Waiting[] {
     const batch: Waiting[] = [], left: Waiting[] = [];
     const touched = new Touched();
@@ -223,23 +223,23 @@ export class StoreCommitter implements Committer {
         for (const { reject } of batch) reject(error);
         return;
       }
-      // etcd finds one of them malformed and wrote none: alone, each gets what it deserves.
+      // etcd finds one plan malformed and wrote none: each is sent again alone, so that only the malformed one fails.
       await Promise.all(batch.map(({ plan, resolve, reject }) => this.commit(plan).then(resolve, reject)));
     }
   }
 }
 
-/** What the plans of one shared transaction read and write; two of them must not meet on a written key. */
+/** The keys that the plans of one shared transaction read and write: none may use a key that another one writes. */
 class Touched {
   readonly #read = new Set<string>();
   readonly #written = new Set<string>();
   readonly #prefixes: string[] = [];
 
-  /** Takes the plan in, or returns false if it meets one that is in. */
+  /** Adds the plan, or returns false if it conflicts with one that was added. */
   add(plan: Plan): boolean {
     const writes = plan.ops.map(keyOf);
     const prefixes = plan.prefixGuards?.map(({ prefix }) => prefix) ?? [];
-    // etcd evaluates every guard before it writes anything, so a guard on a neighbour's key would see the old state.
+    // etcd evaluates every guard before it writes anything, so a guard on another plan's key would see the old state.
     if (plan.guards.some(({ key }) => this.#written.has(key))) return false;
     if (writes.some((key) => this.#written.has(key) || this.#read.has(key))) return false;
     if (
@@ -261,17 +261,17 @@ function outcomeOf(plan: Plan, answer: TxnResponse, revision: number, fence?: Gu
     : { committed: false, current: currentOf(plan, answer.found, fence) };
 }
 
-/** True when etcd has read what was sent, and does not take it. */
+/** True when etcd has read the transaction and refuses it. */
 function isRefused(error: unknown): error is Refusal {
   return error instanceof Refusal && verdictOf(error.cause) === "refused";
 }
 
-/** True when the fence stood in the way: a shared transaction has no other condition, and a plan of its own reads it. */
+/** True when the fence's compare failed: a shared transaction has no other one, and a single plan reads the fence. */
 function met({ succeeded, found }: TxnResponse, { key, modRevision }: Guard): boolean {
   return !succeeded && found.get(key) !== modRevision;
 }
 
-/** True when nothing but keys of certain revisions is removed: a revision does not come again. */
+/** True when nothing but keys of certain revisions is removed: a mod revision never recurs. */
 function removesOnce({ guards, ops }: Plan): boolean {
   return ops.every((op) =>
     "remove" in op && guards.some(({ key, modRevision }) => key === op.remove && modRevision > 0)
@@ -286,7 +286,7 @@ function size(plan: Plan): number {
   return plan.ops.reduce((sum, op) => sum + ("put" in op ? op.value.length : 0), 0);
 }
 
-/** Throws for a plan that no etcd could take: a mistake of the planner, not of its user. */
+/** Throws for a plan that etcd can never accept: this is a programming error, not a user's. */
 function check(plan: Plan): void {
   if (weight(plan) > MOST_OPS) {
     const guards = plan.guards.length + (plan.prefixGuards?.length ?? 0);

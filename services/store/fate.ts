@@ -1,11 +1,11 @@
 /** Finds out from etcd's current keys whether a transaction with a lost answer was applied. */
 import { keyOf, type Plan } from "./types.ts";
 
-/** What became of a transaction whose answer was lost, as far as can be told. */
+/** The outcome of a transaction whose answer was lost, as far as it can be determined. */
 export type Fate =
-  | "applied" // or so it seems: all that it writes stands as one transaction left it
+  | "applied" // most likely: all its keys are as one transaction has written them
   | "not-applied" // for certain
-  | "unclear"; // others have changed since all that it writes
+  | "unclear"; // other transactions have changed all its keys since
 
 /**
  * The fate of a plan that cannot be applied any more.
@@ -25,7 +25,7 @@ export function fateOf(
   for (const op of ops) {
     const key = keyOf(op);
     const was = before.get(key) ?? 0, is = now.get(key) ?? 0;
-    // A revision does not come again; absence does.
+    // A mod revision never recurs, but a key can become absent again.
     if (was === is && (was > 0 || ("put" in op && absent(key)))) return "not-applied";
     if ("put" in op) revisions.add(is);
     else whole &&= is === 0;

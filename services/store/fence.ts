@@ -32,7 +32,7 @@ export class Fence {
   #settling: Promise<void> | undefined;
   /** Aborted when the key has been written, by any caller. */
   #written = new AbortController();
-  /** One lease for as long as the process lives. Its id is chosen here: asking for it twice makes no second one. */
+  /** The id of the process's one lease. It is chosen here, so that a repeated request does not make a second lease. */
   readonly #lease = randomId();
   #granted = false;
 
@@ -40,17 +40,17 @@ export class Fence {
     this.#connection = connection;
   }
 
-  /** What a transaction has to compare now; undefined where the key is to be written before that, see {@link Fence.held}. */
+  /** The guard for a transaction; undefined where the key has to be written first, see {@link Fence.held}. */
   get guard(): Guard | undefined {
     return this.#guard;
   }
 
-  /** What a transaction has to compare. Throws Refusal "unavailable". */
+  /** Returns the guard for a transaction, and writes the key first if needed. Throws Refusal "unavailable". */
   async held(): Promise<Guard> {
     return this.#guard ?? await (this.#moving ??= this.#write().finally(() => this.#moving = undefined));
   }
 
-  /** The key does not have that mod revision any more, or must not: it is written again before it is next held. */
+  /** Drops the guard of this mod revision: the key is written again before the next transaction. */
   left(modRevision: number): void {
     if (this.#guard?.modRevision === modRevision) this.#guard = undefined;
   }
@@ -64,7 +64,7 @@ export class Fence {
     await abortable(this.#settle(), signal);
   }
 
-  /** Resolves when every outcome that was not known is settled: none is, as a rule. */
+  /** Resolves when every unknown outcome is settled; usually there is none. */
   async settled(signal: AbortSignal): Promise<void> {
     if (this.#settling) await abortable(this.#settling, signal);
   }

@@ -36,7 +36,7 @@ const prefixes: Record<KeyKind, string> = {
   "newer-member": "/member/mac/", // MAC → Member, in the newer layout
   "newer-name": "/member/name/", // FQDN/MAC → MAC: who has the name, in the newer layout
   "pool": "/pool/", // NET → allocations of the old daemons; removed when taken over
-  "deleted-network": "/strand/nex/deleted/", // NET: what is left of it is being swept
+  "deleted-network": "/strand/nex/deleted/", // NET: its remaining keys are being removed
   "withheld": "/strand/nex/withheld/", // ADDR → Withheld: in use by a foreign host, or by a client that is no member any more
   "former": "/strand/nex/former/", // ADDR → Former: who had it last, so that the same client gets it again
 };
@@ -59,10 +59,10 @@ export function isNexKey(key: string): boolean {
 /** Where all networks lie, and all claims on IPv4 addresses, for guards over the whole of them. */
 export const networksPrefix = prefixes.network, claimsPrefix = prefixes["claim-ip"];
 
-/** Outside of what a mirror follows: no replica is told when another's fence moves. */
+/** No mirror follows this prefix: a replica need not know when another's fence changes. */
 const FENCES = "/strand/fence/"; // UUID → "": see Fence
-/** Outside too: those who compare their clocks follow these alone. */
-const CLOCKS = "/strand/clocks/"; // UUID → Clock: the time that a process has; it vanishes with the process
+/** No other mirror follows this prefix: only the comparison of clocks does. */
+const CLOCKS = "/strand/clocks/"; // UUID → Clock: a process's clock; a lease removes it when the process ends
 
 export const keyOf = {
   network: (name: string) => prefixes.network + name,
@@ -98,5 +98,5 @@ export function readKey(key: string): { kind: KeyKind; id: string } | undefined 
   return undefined;
 }
 
-/** Where the processes' times lie. */
+/** The prefix of the processes' clocks. */
 export const clocksPrefix = CLOCKS;

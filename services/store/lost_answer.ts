@@ -15,7 +15,7 @@ export interface Lost {
   readonly fate: Fate;
 }
 
-/** Who had a change made, and undone or overwritten by others since, is not told that it was refused; nor is it made again. */
+/** A change that was applied, and then undone by another process, is not reported as refused, and not made again. */
 export function refuseInDoubt(
   { lost, plan, fate }: Lost,
   plans: readonly Plan[] | Refusal,
@@ -24,7 +24,7 @@ export function refuseInDoubt(
   const refused = plans instanceof Refusal;
   if (!refused) {
     if (!plans.length && !refuses) return;
-    // What was applied and stands is not planned again; only a part may be, where what is left has keys in common with it.
+    // An applied plan that still stands is not planned again, unless the remaining plans have keys in common with it.
     const again = new Set(plans.flatMap(({ ops }) => ops.map(keyOf)));
     if (fate === "applied" && !plan.ops.every((op) => again.has(keyOf(op)))) return;
   }

@@ -27,11 +27,11 @@ const MAX_MESSAGE = 256 << 20;
 
 /** A connection attempt that takes longer than this is aborted and started again, in ms. */
 const CONNECT_MS = 2_000;
-/** How often a member that owes something is asked whether it still answers, and how long that may take, in ms. */
+/** How often a member with pending requests is probed, and how long the probe may take, in ms. */
 const PROBE_EVERY_MS = 2_000, PROBE_MS = 2_000;
 /** After a request timed out, the member has this long to answer any other request, in ms. */
 const SUSPECT_MS = 1_000;
-/** A timer this late means that this process was stopped or busy, and says nothing of the member, in ms. */
+/** A timer this late, in ms, shows that this process was stopped or busy: the member is not to blame for a timeout. */
 const STALL_MS = 500;
 /** How late the timer of a call may be, in ms: else an answer may have come that was not read yet, and it gets so much more time. */
 const CALL_STALL_MS = 100, MORE_MS = 1_000;
@@ -51,7 +51,7 @@ export class Member {
   #lifeline: AbortController;
   /** Since when the client has been trying to connect (performance.now()); undefined: it is not. */
   #connecting: number | undefined;
-  /** Requests and streams that the member owes an answer. */
+  /** The number of pending requests and streams. */
   #waiting = 0;
   /** When it last answered anything (performance.now()). */
   #heard = 0;
@@ -83,7 +83,7 @@ export class Member {
       }
       if (state === connectivityState.SHUTDOWN) return false;
       this.#connecting ??= now;
-      // The kernel repeats a lost SYN more and more seldom, after 32 s in the end: a new attempt is answered sooner.
+      // The kernel retransmits a lost SYN after growing delays, up to 32 s: a new attempt is answered sooner.
       const left = this.#connecting + CONNECT_MS - now;
       if (left <= 0) this.drop();
       if (now >= deadline || state === connectivityState.TRANSIENT_FAILURE) return false;
@@ -148,7 +148,7 @@ export class Member {
 
   async #send(path: string, request: Uint8Array, timeoutMs: number): Promise<Uint8Array> {
     const done = this.#wait(), client = this.#client;
-    // grpc-js's own deadline would end the call before what has come meanwhile is read.
+    // grpc-js's own deadline would end the call before an answer that has arrived is read.
     return await new Promise<Uint8Array>((resolve, reject) => {
       const call = unaryCall(client.getChannel(), path, toBuffer(request), needsLeader, (error, answer) => {
         stop();
@@ -228,9 +228,9 @@ const channelOptions: ChannelOptions = {
   "grpc.keepalive_time_ms": 6_000,
   "grpc.keepalive_timeout_ms": 4_000,
   "grpc.enable_retries": 0,
-  // Shared with another connection of this process, its failures would come without their reason.
+  // A subchannel shared with another connection would report failures without their reason.
   "grpc.use_local_subchannel_pool": 1,
-  // Neither is of use here: one costs a look-up, the other sends local calls through a proxy.
+  // Both are turned off: a service configuration costs a DNS look-up, and a proxy must not get calls to etcd.
   "grpc.service_config_disable_resolution": 1,
   "grpc.enable_http_proxy": 0,
   "grpc.max_receive_message_length": MAX_MESSAGE,

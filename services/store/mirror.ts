@@ -8,7 +8,7 @@ import { type Listed, MirrorData } from "./mirror_data.ts";
 import type { MirrorEvent } from "./mirror_log.ts";
 import type { Part } from "./parts.ts";
 import { type Found, lookForSkipped } from "./skipped.ts";
-import { Rounds } from "./rounds.ts";
+import { SharedRequest } from "./shared_request.ts";
 import { SyncState } from "./sync_state.ts";
 import { abortable, delay, unobserved } from "../common/async.ts";
 import type { Change, Entry, Guard, Mirror, MirrorState, Schema } from "./types.ts";
@@ -42,7 +42,7 @@ export class StoreMirror<T> implements Mirror<T> {
   readonly #options: MirrorOptions;
   readonly #ready = unobserved<void>();
   readonly #closing = new AbortController();
-  readonly #heads: Rounds<Header>;
+  readonly #heads: SharedRequest<Header>;
   /** The parts that calls of {@link StoreMirror.follow} are listing now, by prefix. */
   readonly #arriving = new Set<Map<string, Part>>();
   /** The reason why everything has to be listed again; undefined: watching can go on. */
@@ -61,7 +61,7 @@ export class StoreMirror<T> implements Mirror<T> {
   /** Starts following at once, and retries until {@link StoreMirror.close}. */
   constructor(connection: Connection, schema: Schema<T>, options: MirrorOptions = {}) {
     this.#connection = connection;
-    this.#heads = new Rounds(() => connection.head());
+    this.#heads = new SharedRequest(() => connection.head());
     this.#options = options;
     this.#report = options.report ?? (() => {});
     this.#sync = new SyncState(this.#report);

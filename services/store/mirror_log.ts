@@ -13,7 +13,7 @@ export type MirrorEvent =
   | { readonly kind: "listener-failed"; readonly error: unknown };
 
 /** Writes the events of a mirror to the log. */
-export function toLog(log: Log): (event: MirrorEvent) => void {
+export function logMirrorEvents(log: Log): (event: MirrorEvent) => void {
   return (event) => {
     switch (event.kind) {
       case "in-sync":

@@ -2,20 +2,20 @@
 import type { EtcdSettings } from "../common/config.ts";
 import type { Log } from "../common/log.ts";
 import { isNexKey } from "./keys.ts";
-import { type MirrorEvent, toLog } from "./mirror_log.ts";
+import { logMirrorEvents, type MirrorEvent } from "./mirror_log.ts";
 import { type NexRecord, nexSchema } from "./records.ts";
 import { openStore, type Store } from "./store.ts";
 
 /** Opens the store of names and addresses as the configuration says; the events of its mirror go to the log. */
 export function openNexStore({ endpoints, tls }: EtcdSettings, log: Log): Store<NexRecord> {
-  return openStore({ schema: nexSchema, endpoints, ...tls && { tls }, report: tellMisread(log) });
+  return openStore({ schema: nexSchema, endpoints, ...tls && { tls }, report: reportUnreadable(log) });
 }
 
-/** So many keys that are not understood are told one by one; a store of a layout of its own may hold thousands. */
+/** The most unreadable keys that are logged one by one: a store of another layout may have thousands. */
 const MOST_TOLD = 10;
 
-function tellMisread(log: Log): (event: MirrorEvent) => void {
-  const tell = toLog(log);
+function reportUnreadable(log: Log): (event: MirrorEvent) => void {
+  const tell = logMirrorEvents(log);
   let told = 0;
   return (event) => {
     if (event.kind !== "bad-record" || !isNexKey(event.key)) return tell(event);

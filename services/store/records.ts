@@ -77,13 +77,13 @@ const member = fields({
   ip4: lease.optional(),
   ip6: lease.optional(),
   net: text.optional(),
-  /** Ours: there only because of a lease, and gone with it. */
+  /** Strand only: there only because of a lease, and gone with it. */
   dynamic: z.boolean().optional(),
-  /** Ours: the name that the client itself gave, fully qualified; it goes with the lease. */
+  /** Strand only: the name that the client itself gave, fully qualified; it goes with the lease. */
   hostname: text.optional(),
   /** As newer releases of Nex store it: what the client calls itself. Written where its name is another, or it has none. */
   client_name: text.optional(),
-  /** Ours: others may have its name too. */
+  /** Strand only: others may have its name too. */
   shared: z.boolean().optional(),
 });
 

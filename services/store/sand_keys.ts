@@ -84,7 +84,7 @@ export class SandKeys {
     return `${this.prefix}/ipalloc/${network}`;
   }
 
-  /** Ours: NETWORK → Cursor: in which order its free addresses are given out. */
+  /** Strand only: NETWORK → Cursor: in which order its free addresses are given out. */
   cursor(network: string): string {
     return `${this.prefix}/strand/cursor/${network}`;
   }
@@ -101,7 +101,7 @@ export class SandKeys {
     return `${this.prefix}/docker-endpoints/`;
   }
 
-  /** Ours: NETWORK/HOST → up to which revision the host has brought its kernel. */
+  /** Strand only: NETWORK/HOST → up to which revision the host has brought its kernel. */
   applied(network: string, host: string): string {
     return this.appliedOf(network) + host;
   }
@@ -124,7 +124,7 @@ export class SandKeys {
     return `${this.prefix}/strand/names/${host}`;
   }
 
-  /** Ours: UUID → "", see Fence; nothing follows it. */
+  /** Strand only: UUID → "", see Fence; nothing follows it. */
   fence(name: string): string {
     return `${this.prefix}/strand/fence/${name}`;
   }

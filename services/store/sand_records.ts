@@ -29,7 +29,7 @@ const network = z.looseObject({
   /** On the host that created it; each host has its own. */
   ns_handle_path: text.default(""),
   vxlan_vni: vni,
-  /** Ours: the UDP port of its VXLAN packets, where it is not IANA's. SAND's agents do not know it. */
+  /** Strand only: the UDP port of its VXLAN packets, where it is not IANA's. SAND's agents do not know it. */
   strand_vxlan_port: z.int().min(1).max(0xffff).optional(),
   ip_range: text.refine(cidr, "no IPv4 CIDR, like 10.0.0.0/24"),
   /** In CIDR form, like 10.0.0.1/24. */
@@ -97,17 +97,17 @@ const endpoint = z.looseObject({
   /** In CIDR form, like 10.0.0.2/24. */
   target_veth_ip: orEmpty(cidr, "no IPv4 address in CIDR form, like 10.0.0.2/24"),
   active: z.boolean().default(false),
-  /** Ours: which namespace is at target_netns_path, as the host's kernel calls it. */
+  /** Strand only: which namespace is at target_netns_path, as the host's kernel calls it. */
   strand_netns: text.optional(),
-  /** Ours: routes that the target namespace gets along with the address. */
+  /** Strand only: routes that the target namespace gets along with the address. */
   strand_routes: z.array(route).max(256).optional(),
-  /** Ours: its host has a route to its address, and is reached from it, over the network's gateway. */
+  /** Strand only: its host has a route to its address, and is reached from it, over the network's gateway. */
   strand_host_route: z.boolean().optional(),
-  /** Ours: the name of the veth's end in the host's own namespace, where it has one there. */
+  /** Strand only: the name of the veth's end in the host's own namespace, where it has one there. */
   strand_host_veth: hostVethName.optional(),
-  /** Ours: what a runtime of containers knows the endpoint by (CNI). */
+  /** Strand only: what a runtime of containers knows the endpoint by (CNI). */
   strand_cni: attachment.optional(),
-  /** Ours: it is Docker's, which moves the veth's other end and gives it its name and addresses. */
+  /** Strand only: it is Docker's, which moves the veth's other end and gives it its name and addresses. */
   strand_docker: docker.optional(),
 });
 
@@ -117,7 +117,7 @@ const presence = z.looseObject({
   created_at: text.default(""),
   /** Strand only: the largest MTU that the network can have on the host; SAND's older agents do not write it. */
   mtu: z.int().positive().optional(),
-  /** Ours: the VNI on which the host answers probes of the underlay. */
+  /** Strand only: the VNI on which the host answers probes of the underlay. */
   probe_vni: z.int().positive().optional(),
 });
 

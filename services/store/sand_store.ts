@@ -5,7 +5,7 @@ import type { ConnectionOptions } from "./connection.ts";
 import { Holds } from "./holds.ts";
 import { waitForLocks } from "./lock_wait.ts";
 import { rangeUnder } from "./messages.ts";
-import { toLog } from "./mirror_log.ts";
+import { logMirrorEvents } from "./mirror_log.ts";
 import { SandKeys } from "./sand_keys.ts";
 import {
   type DockerEndpointRecord,
@@ -20,9 +20,9 @@ import { openStore, type Store } from "./store.ts";
 export interface SandStoreOptions extends ConnectionOptions {
   /** ETCD_PREFIX */
   readonly prefix: string;
-  /** Whose networks and endpoints are followed from the start. */
+  /** The host whose networks and endpoints are followed from the start. */
   readonly hostname: string;
-  /** What befalls the mirror goes there. */
+  /** The log for the events of the mirror. */
   readonly log: Log;
   /** Is called after a full listing, perhaps of another etcd, and before its changes, if any, are reported. */
   readonly onRelisted?: () => void;
@@ -59,7 +59,7 @@ export interface SandStore extends Store<SandRecord> {
 
 /** Opens the store of overlay networks; etcd need not be there yet. Throws Refusal as {@link openStore} does. */
 export function openSandStore(options: SandStoreOptions): SandStore {
-  const { hostname, log, onRelisted } = options, toTheLog = toLog(log);
+  const { hostname, log, onRelisted } = options, toTheLog = logMirrorEvents(log);
   const keys = new SandKeys(options.prefix);
   const schema = sandSchema(keys, [
     keys.networks,

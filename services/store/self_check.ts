@@ -9,20 +9,20 @@ interface Shown {
   keys(): IterableIterator<string>;
   /** True for a key that the mirror followed when the check began, and still does. */
   followed(key: string): boolean;
-  /** True when the member that is watched has come as far as this revision, so that the watch can tell of it. */
+  /** True when the watched member has applied this revision, so that the watch can report it. */
   watchable(revision: number): Promise<boolean>;
 }
 
 export interface SelfCheck {
-  /** How many keys differ without the watch having said so; beyond {@link ENOUGH} they are not counted. */
+  /** How many keys differ without a watch event; counting stops at {@link ENOUGH}. */
   readonly missed: number;
-  /** etcd's history lacks a version that was known, as after the restore of a backup. */
+  /** etcd's history lacks a version that the mirror had seen, as after the restore of a backup. */
   readonly restored: boolean;
-  /** Up to which revision the mirror is proven complete; 0: some key changes too fast to tell. */
+  /** The revision up to which the mirror is complete; 0: unknown, since some key changes too fast. */
   readonly revision: number;
 }
 
-/** With so many keys confirmed to differ there is no need to look at the rest. */
+/** The check ends when so many keys are confirmed to differ. */
 const ENOUGH = 64;
 
 /**
@@ -56,7 +56,7 @@ export async function selfCheck(
     }
   }
   if (!(await shown.watchable(revision))) return undefined;
-  // A pair of events that cancel each other out may be on its way even when nothing differs.
+  // Even when nothing differs, two events that cancel each other out may not have arrived yet.
   let unsure = 0;
   for (let moving = true; moving;) {
     await delay(settleMs);
@@ -64,7 +64,7 @@ export async function selfCheck(
     for (const [key, { version, listed }] of suspects) {
       const moved = shown.version(key);
       if (moved === version) continue;
-      // As long as the watch goes on to tell of what was listed, the rest may follow.
+      // While the watch still reports listed changes, it may report the remaining ones too.
       moving = true;
       suspects.delete(key);
       if (moved !== listed && moved <= revision) unsure++;
@@ -88,7 +88,7 @@ async function isUnknown(connection: Connection, key: string, version: number): 
     const { kvs } = await connection.range({ key, revision: version, keysOnly: true });
     return kvs[0]?.modRevision !== version;
   } catch (error) {
-    if (error instanceof Refusal) return false; // Compacted away: nothing can be said.
+    if (error instanceof Refusal) return false; // The history was compacted, so the version cannot be checked.
     throw error;
   }
 }

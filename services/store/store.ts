@@ -9,7 +9,7 @@ export interface StoreOptions<T> extends ConnectionOptions, MirrorOptions, Commi
   readonly schema: Schema<T>;
 }
 
-/** One process's way to etcd: what to read from, and what to write with. */
+/** A process's access to etcd: the mirror to read from, and the committer to write with. */
 export interface Store<T> extends ChangeStore<T> {
   readonly connection: Connection;
   readonly mirror: StoreMirror<T>;

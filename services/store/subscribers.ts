@@ -3,7 +3,7 @@ import type { Change } from "./types.ts";
 
 type Listener<T> = (changes: readonly Change<T>[]) => void;
 
-/** Those who are told of each batch of changes, all in the same order, also when one of them causes more. */
+/** A set of listeners. All get the batches in the same order, also when a listener causes further changes. */
 export class Subscribers<T> {
   readonly #listeners = new Set<Listener<T>>();
   readonly #untold: (readonly Change<T>[])[] = [];
@@ -11,7 +11,7 @@ export class Subscribers<T> {
 
   constructor(private readonly failed: (error: unknown) => void) {}
 
-  /** Returns the way to stop. */
+  /** Returns the function that removes the listener. */
   add(listener: Listener<T>): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);

@@ -1,7 +1,7 @@
 /** One change in etcd, as the mirror shows it and as a plan makes it. Revisions are etcd's (whole numbers). */
 import type { QuarantinedKeys } from "./quarantined_keys.ts";
 
-/** A key that held a good record: what it held and when it was written. */
+/** A key with a valid record: the record, and the revisions at which it was written. */
 export interface Entry<T> {
   readonly key: string;
   readonly record: T;
@@ -9,7 +9,7 @@ export interface Entry<T> {
   readonly modRevision: number;
 }
 
-/** What became of one key. `before` is absent for a new key, `after` for one that is gone. */
+/** The change of one key. `before` is absent for a new key, `after` for a removed one. */
 export interface Change<T> {
   readonly key: string;
   readonly before: Entry<T> | undefined;
@@ -67,7 +67,7 @@ export type Outcome =
 /** etcd takes so many compares, and so many operations, in one transaction (its --max-txn-ops default). */
 export const MAX_TXN_OPS = 128;
 
-/** So many guards, and so many operations, are planned: one more compare is the fence's, and one that of an agent's claim on its name. */
+/** The most guards and operations of a plan: one compare is reserved for the fence, one for the claim on the host's name. */
 export const MAX_PLAN_OPS = MAX_TXN_OPS - 2;
 
 /** The writing half of the store. */
@@ -88,9 +88,9 @@ export interface Committer {
 
 /** A mirror's state, for readiness, metrics and `status`. */
 export interface MirrorState {
-  /** True when listed and watching; false while etcd is away or a re-list is under way. */
+  /** True when listed and watching; false while etcd cannot be reached or a new listing is running. */
   readonly inSync: boolean;
-  /** The newest revision that the mirror has taken in. */
+  /** The newest revision that the mirror has processed. */
   readonly revision: number;
   /** When the mirror fell out of sync (ms since the epoch); undefined while in sync. */
   readonly outSince: number | undefined;
@@ -98,7 +98,7 @@ export interface MirrorState {
   readonly outReason: string | undefined;
   /** Keys whose value could not be read, with the reason. */
   readonly quarantined: ReadonlyMap<string, string> & Pick<QuarantinedKeys, "changes">;
-  /** Keys of which a self-check found that the watch had skipped what became of them. */
+  /** How many keys a self-check found whose events the watch had skipped. */
   readonly missed: number;
   /** How many times everything was listed again. */
   readonly relists: number;
@@ -113,12 +113,12 @@ export interface Mirror<T> {
   /** False when the key has certainly been absent from that revision on, which the mirror has seen, until its newest. */
   existedSince(key: string, revision: number): boolean;
   readonly state: MirrorState;
-  /** Calls back, synchronously and in order, with each batch of changes from now on. Returns the way to stop. */
+  /** Calls back, synchronously and in order, with each batch of changes from now on. Returns the function that stops it. */
   subscribe(listener: (changes: readonly Change<T>[]) => void): () => void;
   /** Resolves when the first listing is complete. */
   ready(): Promise<void>;
   /** Resolves when the mirror shows, for each key, that mod revision or a later one (0: absent or any later). */
   caughtUp(keys: readonly Guard[], options?: { signal?: AbortSignal }): Promise<void>;
-  /** Resolves when the mirror has taken in what was committed to `keys` at `revision`. */
+  /** Resolves when the mirror shows what was committed to `keys` at `revision`. */
   reached(revision: number, keys: readonly string[], options?: { signal?: AbortSignal }): Promise<void>;
 }

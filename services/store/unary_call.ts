@@ -5,11 +5,11 @@
 import type { Buffer } from "node:buffer";
 import { type ChannelInterface, type Metadata, status as Status } from "@grpc/grpc-js";
 
-/** What becomes of a call: its answer, or an error with etcd's or grpc-js's `code` and `details`. */
+/** The result of a call: its answer, or an error with etcd's or grpc-js's `code` and `details`. */
 export type Ended = (error: Error | undefined, answer: Uint8Array) => void;
 
 export interface UnaryCall {
-  /** Where it was sent; the channel's target as long as it was not. */
+  /** The address to which it was sent; the channel's target before that. */
   getPeer(): string;
   cancel(): void;
 }

@@ -12,7 +12,7 @@ import {
   type WatchResponse,
 } from "./messages.ts";
 import type { Part } from "./parts.ts";
-import { Rounds } from "./rounds.ts";
+import { SharedRequest } from "./shared_request.ts";
 
 /** The watch is unreliable, or cannot go on from its last revision: everything has to be listed again. */
 export class Doubt extends Error {}
@@ -34,7 +34,7 @@ export class Watch {
   readonly #stream: RawStream;
   readonly #responses: Responses;
   readonly #ended = Promise.withResolvers<never>();
-  readonly #told = new Rounds(() => this.#askTold());
+  readonly #told = new SharedRequest(() => this.#askTold());
   /** Set when this side cancels the watch: its failure says nothing about the member then. */
   #cancelled = false;
 

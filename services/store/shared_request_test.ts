@@ -1,16 +1,16 @@
 import assert from "node:assert/strict";
-import { Rounds } from "./rounds.ts";
+import { SharedRequest } from "./shared_request.ts";
 
-Deno.test("Rounds never answers a caller with a request that began before the call, and shares one among waiting callers", async () => {
+Deno.test("SharedRequest never answers a caller with a request that began before the call, and shares one among waiting callers", async () => {
   const asked: PromiseWithResolvers<number>[] = [];
-  const rounds = new Rounds<number>(() => {
+  const request = new SharedRequest<number>(() => {
     const question = Promise.withResolvers<number>();
     asked.push(question);
     return question.promise;
   });
-  const first = rounds.next();
+  const first = request.next();
   await Promise.resolve();
-  const second = rounds.next(), third = rounds.next();
+  const second = request.next(), third = request.next();
   await Promise.resolve();
   assert.equal(asked.length, 1);
   asked[0]?.resolve(1);
@@ -20,7 +20,7 @@ Deno.test("Rounds never answers a caller with a request that began before the ca
   asked[1]?.reject(new Error("away"));
   await assert.rejects(second, /away/);
   await assert.rejects(third, /away/);
-  const fourth = rounds.next();
+  const fourth = request.next();
   await Promise.resolve();
   asked[2]?.resolve(4);
   assert.equal(await fourth, 4, "one that fails is no end");

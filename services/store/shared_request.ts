@@ -2,7 +2,7 @@
  * Shares one request among all callers that need its answer. A caller that comes while a request is running shares the next
  * one with other such callers, so that its answer is from after the call.
  */
-export class Rounds<T> {
+export class SharedRequest<T> {
   #running: Promise<unknown> = Promise.resolve();
   #next: Promise<T> | undefined;
 
