@@ -192,7 +192,7 @@ Deno.test("close() lets a request finish that is being answered, and closes idle
   assert.deepEqual(statuses(answer), [201]);
   assert.match(answer, /^connection: close$/im);
   await closed;
-  assert(performance.now() - started < 2000);
+  assert(performance.now() - started < 4500, "sooner than it ends what is in flight");
 });
 
 Deno.test("an address that cannot be listened on is named", async () => {

@@ -207,7 +207,7 @@ Deno.test("a VNI that another device has is named, at once where that can be see
       message: `VNI ${network.vni} on UDP port 4789 is taken by the interface ${name} of this host: ` +
         "remove that, or make the network anew with agent.min-vni above its VNIs, or with another agent.vxlan-port",
     });
-    assert(performance.now() - started < 1000);
+    assert(performance.now() - started < 4000, "sooner than one that is being cleared away is waited for");
     const elsewhere = lab.target();
     await run(["ip", "link", "set", name, "netns", elsewhere.name]);
     await assert.rejects(add, {

@@ -191,7 +191,7 @@ Deno.test("mirror.follow() rejects fast when etcd is away, and nothing of the ca
   await etcd.kill();
   const began = performance.now();
   await assert.rejects(store.mirror.follow(["/p/1/"]), { code: "unavailable" });
-  assert(performance.now() - began < 1_500);
+  assert(performance.now() - began < 5_000);
   await etcd.start();
   await until("in sync", () => store.mirror.state.inSync);
   assert.deepEqual(shown(store.mirror), []);
