@@ -36,8 +36,6 @@ const ELSEWHERE: readonly Place[] = Array.from({ length: 9 }, (_, i) => ({
   name: `away${i}`,
   ip: `10.99.1.${i + 1}`,
 }));
-/** So that no agent waits for those hosts. */
-const NEVER_BEHIND = 2 ** 40;
 /** Under what etcd takes in one transaction; and so many transactions at once. */
 const OPERATIONS = 120, AT_ONCE = 4;
 
@@ -57,7 +55,20 @@ export class Fill {
   }
 
   async write(networks: readonly Filling[], mtu: number): Promise<void> {
-    const records = networks.flatMap((network) => Object.entries(this.#network(network, mtu)));
+    await this.#write(networks.flatMap((network) => Object.entries(this.#network(network, mtu))));
+    // No agent waits for the hosts that do not run: they have applied all that is there.
+    const revision = await this.kv.revision();
+    await this.#write(
+      networks.flatMap(({ number, away }) =>
+        ELSEWHERE.slice(0, away).map(({ name }): [string, string] => [
+          this.#keys.applied(networkId(number), name),
+          writeSandRecord({ revision }),
+        ])
+      ),
+    );
+  }
+
+  async #write(records: [string, string][]): Promise<void> {
     const writer = async () => {
       while (records.length) await this.kv.write(Object.fromEntries(records.splice(-OPERATIONS)));
     };
@@ -103,9 +114,6 @@ export class Fill {
       const presence = writeSandRecord({ id, created_at: CREATED, mtu });
       records[keys.hostNetwork(host.name, id)] = presence;
       records[keys.networkHost(id, host.name)] = presence;
-      if (i >= here.length) {
-        records[keys.applied(id, host.name)] = writeSandRecord({ revision: NEVER_BEHIND });
-      }
     }
     records[keys.allocation(id)] = writeSandRecord({
       id,
