@@ -146,6 +146,7 @@ async function takeBack(worker: NetworkWorker, id: string, error: unknown): Prom
     const message = `${messageOf(error)}; and it could not be taken back: ${messageOf(cause)}`;
     throw new Refusal("unavailable", message, { cause });
   });
+  // The record is gone from etcd; what is left in the kernel is removed by the next comparison.
   await deadline(gone, PATIENCE).catch(() => {});
 }
 

@@ -12,7 +12,7 @@ import { madeByAgents, refuseTarget, TargetRefused } from "./target.ts";
 
 /** Settings of a host. */
 export interface HostOptions {
-  /** The address that its vxlan devices send from. It may be another one later: devices are then made anew when compared. */
+  /** The address that its vxlan devices send from. It may be another one later: devices are then made again when compared. */
   readonly vtep: Ip;
   /** False: checksums are made on this host, for hardware or drivers that get them wrong. Default true. */
   readonly checksumOffload?: boolean;

@@ -13,7 +13,7 @@ import { type Path, Paths } from "./paths.ts";
 const TICK = 250, QUESTIONS = 125;
 /** While no answer is awaited and no question is due, that long is waited at most. */
 const LONGEST_TICK = 2000;
-/** What comes in is read up to so many packets a tick: more is somebody's flood, and lost. */
+/** At most so many packets are read in a tick. A host that floods the socket loses the rest, and delays nothing. */
 const READ = 1000;
 /** Peers are looked up so often at most, and a device that could not be made is tried again, in ms. */
 const PEERS_EVERY = 1000, AGAIN = 10_000;

@@ -98,7 +98,7 @@ export class FullComparison {
     problems.lookAtHosts();
     if (unread?.tables) ops = ops.filter((op) => !isOfTables(op));
     if (unread?.interfaces || refused) {
-      // What is to be made anew goes first.
+      // A veth that is to be made again is removed first.
       const replaced = (op: Op) => op.op === "veth-remove" && desired?.veths.has(op.name);
       ops = ops.filter((op) => !isDestructive(op) || isOfTables(op) || replaced(op));
     }
@@ -112,7 +112,7 @@ export class FullComparison {
     const { network: shared, veths } = partsOf(ops, unknown);
     const ids = new Map([...network.endpoints].map(({ id, record }) => [record.overlay_veth_name, id]));
     for (const [name, { id }] of vethOwners(network.endpoints)) ids.set(name, id);
-    // Removed ones come first: what is made anew may have one of their names.
+    // Removals come first, because a veth that is made may have the name of one that goes.
     for (const [name, own] of veths) if (!desired?.veths.has(name)) await applier.apply(own);
     await applier.apply(shared);
     for (const [address, mac] of shared.flatMap((op) => op.op === "arp-set" ? [...op.entries] : [])) {
