@@ -120,7 +120,7 @@ export class Netlink implements Disposable {
     add: (into: T, ...args: Parameters<Visit>) => void,
   ): Promise<T> {
     const bytes = Uint8Array.from(message);
-    let doubt = "";
+    let inconsistency = "";
     for (let tries = 0; tries < dumpTries; tries++) {
       const collected = make();
       const replies = await this.#exclusive(async () => {
@@ -133,10 +133,10 @@ export class Netlink implements Disposable {
         return replies;
       });
       if (replies.failure) throw new SystemError(what, replies.failure.errno, replies.failure.detail);
-      if (!replies.doubt) return collected;
-      doubt = replies.doubt;
+      if (!replies.inconsistency) return collected;
+      inconsistency = replies.inconsistency;
     }
-    throw new Error(`${what}: each of ${dumpTries} tries was ${doubt}`);
+    throw new Error(`${what}: each of ${dumpTries} tries was ${inconsistency}`);
   }
 
   /** Closes the socket; what is under way goes on to its end first. */
@@ -154,7 +154,7 @@ export class Netlink implements Disposable {
     this.close();
   }
 
-  /** Reads to the dump's end also when it is in doubt: until then, the kernel would not begin another. */
+  /** Reads to the dump's end also when it is inconsistent: until then, the kernel would not begin another. */
   async #readDump(replies: DumpReplies): Promise<void> {
     while (replies.state === "more") {
       const buffer = this.#received;

@@ -53,7 +53,7 @@ export class Replies {
 export class DumpReplies {
   state: "more" | "done" = "more";
   /** Why the dump must be repeated. */
-  doubt = "";
+  inconsistency = "";
   /** The kernel's refusal. */
   failure: Failure | undefined;
 
@@ -62,26 +62,26 @@ export class DumpReplies {
   /** Takes what one recv(2) gave; `length` is what there was, which may be more than the view has. */
   take(view: DataView, length: number): void {
     if (length > view.byteLength) {
-      this.doubt = "cut off";
+      this.inconsistency = "cut off";
       return;
     }
     const whole = walk(view, length, (type, flags, seq, from, to) => {
       if (seq !== this.seq || this.state === "done") return;
-      if (flags & NLM_F_DUMP_INTR) this.doubt = "changed meanwhile";
-      if (type === NLMSG_OVERRUN) this.doubt = "overrun";
+      if (flags & NLM_F_DUMP_INTR) this.inconsistency = "changed meanwhile";
+      if (type === NLMSG_OVERRUN) this.inconsistency = "overrun";
       else if (type === NLMSG_DONE || type === NLMSG_ERROR) {
         this.state = "done";
         const errno = to - from < 4 ? EINVAL : -view.getInt32(from, true);
         if (errno) this.failure = { index: 0, errno, detail: explanation(view, flags, from, to) };
-        else if (type === NLMSG_ERROR) this.doubt = "acknowledged without an end";
+        else if (type === NLMSG_ERROR) this.inconsistency = "acknowledged without an end";
       } else this.visit(view, from, to);
     });
-    if (!whole) this.doubt = "malformed";
+    if (!whole) this.inconsistency = "malformed";
   }
 
   /** There is nothing more to read. */
   end(): void {
-    if (this.state === "more") this.doubt ||= "without an end";
+    if (this.state === "more") this.inconsistency ||= "without an end";
   }
 }
 

@@ -34,23 +34,26 @@ const done = message(NLMSG_DONE, u32(0)), row = message(entry, u32(1));
 
 Deno.test("a dump is believed when it has an end and was not changed meanwhile", () => {
   const { replies, seen } = dump(row, row, done);
-  assert.deepEqual([seen, replies.state, replies.doubt, replies.failure], [2, "done", "", undefined]);
+  assert.deepEqual([seen, replies.state, replies.inconsistency, replies.failure], [2, "done", "", undefined]);
 });
 
-Deno.test("a dump that is short, changed, cut off or malformed is in doubt", () => {
-  assert.equal(dump(row, row).replies.doubt, "without an end");
-  assert.equal(dump().replies.doubt, "without an end");
+Deno.test("a dump that is short, changed, cut off or malformed is inconsistent", () => {
+  assert.equal(dump(row, row).replies.inconsistency, "without an end");
+  assert.equal(dump().replies.inconsistency, "without an end");
   const interrupted = message(NLMSG_DONE, u32(0), NLM_F_MULTI | NLM_F_DUMP_INTR);
-  assert.equal(dump(row, interrupted).replies.doubt, "changed meanwhile");
-  assert.equal(dump(message(entry, u32(1), NLM_F_DUMP_INTR), done).replies.doubt, "changed meanwhile");
-  assert.equal(dump(message(NLMSG_ERROR, u32(0)), done).replies.doubt, "acknowledged without an end");
+  assert.equal(dump(row, interrupted).replies.inconsistency, "changed meanwhile");
+  assert.equal(
+    dump(message(entry, u32(1), NLM_F_DUMP_INTR), done).replies.inconsistency,
+    "changed meanwhile",
+  );
+  assert.equal(dump(message(NLMSG_ERROR, u32(0)), done).replies.inconsistency, "acknowledged without an end");
   const long = row.slice();
   new DataView(long.buffer).setUint32(0, 1000, true);
-  assert.equal(dump(long, done).replies.doubt, "malformed");
+  assert.equal(dump(long, done).replies.inconsistency, "malformed");
   const cut = new DumpReplies(seq, () => assert.fail("half a message"));
   cut.take(new DataView(row.buffer), 100000);
   cut.take(new DataView(done.buffer), done.length);
-  assert.equal(cut.doubt, "cut off");
+  assert.equal(cut.inconsistency, "cut off");
 });
 
 Deno.test("a dump's refusal is its error, and what belongs to another is passed over", () => {
@@ -58,7 +61,7 @@ Deno.test("a dump's refusal is its error, and what belongs to another is passed 
   assert.deepEqual(replies.failure, { index: 0, errno: 19, detail: "" });
   const old = message(entry, u32(1), NLM_F_MULTI, seq - 1), oldEnd = message(NLMSG_DONE, u32(0), 0, seq - 1);
   const mixed = dump(old, oldEnd, row, done);
-  assert.deepEqual([mixed.seen, mixed.replies.doubt], [1, ""]);
+  assert.deepEqual([mixed.seen, mixed.replies.inconsistency], [1, ""]);
 });
 
 Deno.test("errors find their message, over the wrap of the sequence number", () => {

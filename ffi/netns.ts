@@ -33,7 +33,7 @@ const own = "/proc/thread-self/ns/net";
  * @throws SystemError when there is no such path, NamespaceError when it is none of a network namespace
  */
 export function openNamespace(path: string): number {
-  const found = look(path);
+  const found = inspectPath(path);
   try {
     if (found.kind !== "namespace") throw new NamespaceError(path, reasons[found.kind]);
     const fd = checked(libc.open(through(found.fd), O_RDONLY | O_CLOEXEC, 0), `open ${path}`);
@@ -194,7 +194,7 @@ const reasons: Record<Exclude<Kind, "namespace">, string> = {
 };
 
 /** What is at a path, by a descriptor that stands for it and can neither block nor read. */
-function look(path: string): { fd: number; kind: Kind } {
+function inspectPath(path: string): { fd: number; kind: Kind } {
   const { folder, name } = openFolder(path);
   try {
     return lookIn(folder, name, path);

@@ -3,7 +3,7 @@ import { libc } from "./libc.ts";
 import { createNamespace, inNamespace } from "./netns.ts";
 
 /** The address to connect to or to listen at. */
-export interface Endpoint {
+export interface SocketAddress {
   /** An address: a name would be looked up on another thread, outside. */
   readonly hostname: string;
   readonly port: number;
@@ -12,7 +12,7 @@ export interface Endpoint {
 }
 
 /** Listens inside a network namespace; everything else about the listener is as usual. */
-export function listenIn(namespace: number, endpoint: Endpoint): Deno.TcpListener {
+export function listenIn(namespace: number, endpoint: SocketAddress): Deno.TcpListener {
   return inNamespace(namespace, () => Deno.listen(endpoint));
 }
 
@@ -20,7 +20,7 @@ export function listenIn(namespace: number, endpoint: Endpoint): Deno.TcpListene
  * Connects to an address inside a network namespace, as that is reached from there.
  * @throws TypeError for a name in place of an address; what Deno.connect() throws
  */
-export async function connectIn(namespace: number, endpoint: Endpoint): Promise<Deno.TcpConn> {
+export async function connectIn(namespace: number, endpoint: SocketAddress): Promise<Deno.TcpConn> {
   if (!/^(\d+\.\d+\.\d+\.\d+|[\da-fA-F:.]*:[\da-fA-F:.]*)$/.test(endpoint.hostname)) {
     throw new TypeError(`"${endpoint.hostname}" is not an IP address`);
   }
@@ -29,7 +29,7 @@ export async function connectIn(namespace: number, endpoint: Endpoint): Promise<
 }
 
 /** For an address, Deno makes the socket and begins to connect before it returns its promise. */
-function begin(namespace: number, endpoint: Endpoint): Promise<Deno.TcpConn> {
+function begin(namespace: number, endpoint: SocketAddress): Promise<Deno.TcpConn> {
   const { connecting } = inNamespace(namespace, () => ({ connecting: Deno.connect(endpoint) }));
   return connecting;
 }

@@ -8,11 +8,11 @@ export interface Value {
   readonly node: unknown;
   /** Its path in the document, like `list[2].mac`; empty for the document itself. */
   readonly field: string;
-  readonly place: Place;
+  readonly place: SpecPosition;
 }
 
 /** Where a document is. */
-export interface Place {
+export interface SpecPosition {
   readonly file: string;
   /** The document's number in the file, from 1. */
   readonly document: number;

@@ -12,7 +12,7 @@ import type { Duration } from "./values.ts";
  * The agent that the program's options name. Every method throws AgentRefusal when the agent refuses, and Refusal
  * "unavailable", in the words of a command line, when no answer is to be had from it.
  */
-export class Agent extends AgentClient {
+export class SandAgent extends AgentClient {
   constructor(
     private readonly url: URL,
     /** How long an answer may take; 0: for ever. */
@@ -45,9 +45,9 @@ export class Agent extends AgentClient {
   }
 
   /** The API of another host; `host` is a name or address, with this one's port when it has none. */
-  at(host: string): Agent {
+  at(host: string): SandAgent {
     const url = new URL(this.url);
     url.host = formatHostPort(parseHostPort(host, "api_hostname", portOf(url)));
-    return new Agent(url, this.timeout, this.tls);
+    return new SandAgent(url, this.timeout, this.tls);
   }
 }

@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import type { Candidate } from "../candidates.ts";
 import { complete } from "../completion.ts";
-import type { Agent } from "./agent.ts";
+import type { SandAgent } from "./agent.ts";
 import { openAgent } from "./session.ts";
 import { apiUrl, duration } from "./values.ts";
 
@@ -9,7 +9,7 @@ import { apiUrl, duration } from "./values.ts";
 const TIMEOUT = duration("1s");
 
 /** Options whose values the agent knows. */
-const known: Readonly<Record<string, (agent: Agent) => Promise<string[]>>> = {
+const known: Readonly<Record<string, (agent: SandAgent) => Promise<string[]>>> = {
   network: async (agent) => ((await agent.networks()).networks ?? []).map(({ id }) => id),
   endpoint: async (agent) => ((await agent.endpoints()).endpoints ?? []).map(({ id }) => id),
   hostname: async (agent) => ((await agent.endpoints()).endpoints ?? []).map(({ hostname }) => hostname),

@@ -6,7 +6,7 @@ import { EndStream } from "../../services/common/http/end_stream.ts";
 import { messageOf, Refusal } from "../../services/common/refusal.ts";
 import { serverCheck } from "../../services/common/server_identity.ts";
 import { version } from "../../services/common/version.ts";
-import type { Agent } from "./agent.ts";
+import type { SandAgent } from "./agent.ts";
 import { explained } from "./explain.ts";
 import { beginBody, type RequestBody } from "./request_body.ts";
 import { systemAuthorities } from "./tls.ts";
@@ -27,7 +27,7 @@ export interface CurlRequest {
 const TIMEOUT = duration("10s");
 
 /** Sends an HTTP request inside a network, with standard input as its body, and the answer's body to standard output. */
-export async function curl(agent: Agent, request: CurlRequest): Promise<void> {
+export async function curl(agent: SandAgent, request: CurlRequest): Promise<void> {
   const { url, timeout = TIMEOUT } = request;
   const { promise: late, reject } = Promise.withResolvers<never>();
   const message = `${url.host} has not answered in full within ${timeout.text}; --timeout gives it longer`;
@@ -41,7 +41,7 @@ export async function curl(agent: Agent, request: CurlRequest): Promise<void> {
   }
 }
 
-async function exchange(agent: Agent, request: CurlRequest): Promise<void> {
+async function exchange(agent: SandAgent, request: CurlRequest): Promise<void> {
   const { network, url } = request;
   const [tunnel, body] = await Promise.all([
     agent.connect(network, hostOf(url), portOf(url)).then((end) => new EndStream(end)),

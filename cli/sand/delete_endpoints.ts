@@ -1,7 +1,7 @@
 import { AgentRefusal } from "../../services/agent/client/errors.ts";
 import type { Endpoint } from "../../services/agent/client/types.ts";
 import { Refusal } from "../../services/common/refusal.ts";
-import type { Agent } from "./agent.ts";
+import type { SandAgent } from "./agent.ts";
 
 export interface DeleteOptions {
   /** True: where a host's agent cannot be reached, its endpoints are deleted without it. */
@@ -16,7 +16,11 @@ type Way = (id: string) => Promise<boolean>;
  * Deletes every endpoint of a network. An agent deletes only its own host's, so each host's agent is asked, at the
  * address that its endpoints' records give. Endpoints that are gone by then are passed over.
  */
-export async function deleteEndpoints(agent: Agent, network: string, options: DeleteOptions): Promise<void> {
+export async function deleteEndpoints(
+  agent: SandAgent,
+  network: string,
+  options: DeleteOptions,
+): Promise<void> {
   const { endpoints } = await agent.endpoints({ network_id: network });
   const ways = new Map<string, Way>();
   for (const endpoint of endpoints ?? []) {
@@ -34,7 +38,7 @@ export async function deleteEndpoints(agent: Agent, network: string, options: De
 /** How an endpoint may be deleted, in the order to be tried. */
 function waysTo(
   { hostname, host_ip, api_hostname }: Endpoint,
-  agent: Agent,
+  agent: SandAgent,
   { force }: DeleteOptions,
 ): Way[] {
   const here: Way = (id) => remove(agent, id);
@@ -53,7 +57,7 @@ function waysTo(
   return force ? [here, there, forced] : [here, there];
 }
 
-async function remove(agent: Agent, id: string, force = false): Promise<boolean> {
+async function remove(agent: SandAgent, id: string, force = false): Promise<boolean> {
   try {
     await agent.deleteEndpoint(id, { force });
     return true;

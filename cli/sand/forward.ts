@@ -4,10 +4,10 @@ import { EndStream } from "../../services/common/http/end_stream.ts";
 import { ConnectionEnd } from "../../services/common/http/ends.ts";
 import { messageOf } from "../../services/common/refusal.ts";
 import { onStopSignals } from "../../services/common/signals.ts";
-import type { Agent } from "./agent.ts";
+import type { SandAgent } from "./agent.ts";
 
 /** A TCP server inside a network. */
-export interface Target {
+export interface ForwardTarget {
   readonly network: string;
   readonly ip: string;
   readonly port: number;
@@ -25,7 +25,7 @@ export interface ForwardEvents {
  *
  * @throws AgentRefusal at once, when there is no such network.
  */
-export async function forward(agent: Agent, target: Target, events: ForwardEvents): Promise<void> {
+export async function forward(agent: SandAgent, target: ForwardTarget, events: ForwardEvents): Promise<void> {
   const stop = onStopSignals();
   await agent.network(target.network);
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });

@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import { jsonText, printable } from "../output.ts";
 import { withProgress } from "../progress.ts";
 import type { Terminal } from "../terminal.ts";
-import type { Agent } from "./agent.ts";
+import type { SandAgent } from "./agent.ts";
 import type { TlsOptions } from "./tls.ts";
 import type { Duration } from "./values.ts";
 
@@ -19,7 +19,7 @@ export class Session {
   constructor(private readonly program: Command, readonly terminal: Terminal) {}
 
   /** The agent; nothing is sent yet. */
-  agent(): Promise<Agent> {
+  agent(): Promise<SandAgent> {
     return openAgent(this.program.opts<GlobalOptions>());
   }
 
@@ -51,9 +51,9 @@ export class Session {
 }
 
 /** Loads what talks to an agent, which a command that talks to none is spared. */
-export async function openAgent({ apiUrl, timeout, ...files }: GlobalOptions): Promise<Agent> {
-  const { Agent } = await import("./agent.ts");
-  if (apiUrl.protocol === "http:") return new Agent(apiUrl, timeout, undefined);
+export async function openAgent({ apiUrl, timeout, ...files }: GlobalOptions): Promise<SandAgent> {
+  const { SandAgent } = await import("./agent.ts");
+  if (apiUrl.protocol === "http:") return new SandAgent(apiUrl, timeout, undefined);
   const { readClientTls } = await import("./tls.ts");
-  return new Agent(apiUrl, timeout, readClientTls(files));
+  return new SandAgent(apiUrl, timeout, readClientTls(files));
 }

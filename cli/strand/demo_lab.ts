@@ -1,5 +1,5 @@
 /** The hosts of the demo: a server with every service, three clients on the same Ethernet, two hosts with agents. */
-import { OverlayHost, UNDERLAY } from "./demo_overlay.ts";
+import { DemoHost, UNDERLAY } from "./demo_overlay.ts";
 import { type Host, Lab } from "./lab.ts";
 import type { Process } from "./process.ts";
 import { run } from "./process.ts";
@@ -29,7 +29,7 @@ export class Demo implements AsyncDisposable {
     private readonly clients: ReadonlyMap<string, Host>,
     private readonly services: Process,
     /** Those with an agent. */
-    readonly hosts: readonly [OverlayHost, OverlayHost],
+    readonly hosts: readonly [DemoHost, DemoHost],
     readonly tools: { readonly udhcpc: boolean; readonly dig: boolean; readonly ping: boolean },
   ) {}
 
@@ -86,7 +86,7 @@ export class Demo implements AsyncDisposable {
   }
 
   /** Has one container reach another's address; resolves to how long that took. */
-  async reach(from: OverlayHost, address: string): Promise<string> {
+  async reach(from: DemoHost, address: string): Promise<string> {
     const command = this.tools.ping
       ? ["ping", "-n", "-c", "1", "-W", "5", address]
       : strandCommand(["demo", "echo", address]);
@@ -124,7 +124,7 @@ export async function startDemo(): Promise<Demo> {
   const names = new Map<string, Host>();
   for (const { name, mac } of clients) names.set(name, await lab.host(name, { segment: ethernet, mac }));
   const overlayHost = (number: number, container: string) =>
-    OverlayHost.create({
+    DemoHost.create({
       ...{ lab, underlay, number, container },
       directory: `${directory}/host${number}`,
       etcd: `http://${STORE}:2379`,

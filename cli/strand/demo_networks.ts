@@ -1,6 +1,6 @@
 /** The steps of the demo's second half: an overlay network across two hosts. */
 import type { Demo } from "./demo_lab.ts";
-import type { OverlayHost } from "./demo_overlay.ts";
+import type { DemoHost } from "./demo_overlay.ts";
 import type { Narrator } from "./narrator.ts";
 
 /** What the steps have made. */
@@ -23,7 +23,7 @@ export async function playNetworks(demo: Demo, tell: Narrator): Promise<Overlay>
     return text;
   });
 
-  const addresses = new Map<OverlayHost, string>();
+  const addresses = new Map<DemoHost, string>();
   for (const host of demo.hosts) {
     const { name, host: { path } } = host.container;
     await tell.step(`${host.name}: sand-agent-cli endpoint-create, for ${name}`, async () => {

@@ -22,7 +22,7 @@ export interface OverlayHostOptions {
 }
 
 /** A host of the demo that takes part in overlay networks. */
-export class OverlayHost {
+export class DemoHost {
   private processes: { readonly agent: Process; readonly server: Process } | undefined;
   private began = 0;
 
@@ -35,14 +35,14 @@ export class OverlayHost {
     private readonly directory: string,
   ) {}
 
-  static async create(options: OverlayHostOptions): Promise<OverlayHost> {
+  static async create(options: OverlayHostOptions): Promise<DemoHost> {
     const { lab, underlay, directory, etcd, number, container } = options;
     const name = `host${number}`, ip = `${UNDERLAY}${10 + number}`;
     const [host, contained] = [
       await lab.host(name, { segment: underlay, address: `${ip}/24` }),
       await lab.host(container),
     ];
-    const made = new OverlayHost(name, ip, host, { name: container, host: contained }, directory);
+    const made = new DemoHost(name, ip, host, { name: container, host: contained }, directory);
     await Deno.mkdir(made.namespaces, { recursive: true });
     await Deno.writeTextFile(made.config, configuration(made, etcd));
     return made;
@@ -129,7 +129,7 @@ export class OverlayHost {
   }
 }
 
-function configuration({ name, ip, namespaces, state, socket }: OverlayHost, etcd: string): string {
+function configuration({ name, ip, namespaces, state, socket }: DemoHost, etcd: string): string {
   return `agent:
   hostname: ${name}
   ip: ${ip}

@@ -2,7 +2,7 @@
 import { remedyForAway } from "../../services/common/remedy_for_away.ts";
 import { messageOf, Refusal } from "../../services/common/refusal.ts";
 import type { TlsMaterial } from "../../services/common/tls.ts";
-import { Connection, type MemberStatus } from "../../services/store/connection.ts";
+import { EtcdConnection, type MemberStatus } from "../../services/store/connection.ts";
 import { callReason, remedyFor } from "../../services/store/failure.ts";
 import type { Status } from "./status_probe.ts";
 
@@ -25,7 +25,7 @@ export async function etcdStatus(
 }
 
 async function ask(endpoint: string, tls: TlsMaterial | undefined): Promise<Asked> {
-  const connection = new Connection({ endpoints: [endpoint], tls, timeoutMs: PATIENCE });
+  const connection = new EtcdConnection({ endpoints: [endpoint], tls, timeoutMs: PATIENCE });
   try {
     const [member = { endpoint, answers: false, problem: "it was not asked" }] = await connection.status();
     if (!member.answers || member.problem !== undefined) return member;

@@ -1,7 +1,7 @@
 import { loadConfig } from "../../services/common/config.ts";
 import { UsageError } from "../../services/common/usage.ts";
 import { type Rehearsal, rehearse } from "../../services/nex/rehearsal.ts";
-import { Connection } from "../../services/store/connection.ts";
+import { EtcdConnection } from "../../services/store/connection.ts";
 import { nexPrefixes } from "../../services/store/keys.ts";
 import { columns, jsonText } from "../output.ts";
 import { systemTerminal } from "../terminal.ts";
@@ -36,7 +36,7 @@ export async function main(args: string[]): Promise<number> {
 async function readAll(
   { endpoints, tls }: Pick<ReturnType<typeof loadConfig>["etcd"], "endpoints" | "tls">,
 ): Promise<Record<string, string>> {
-  const connection = new Connection({ endpoints, tls });
+  const connection = new EtcdConnection({ endpoints, tls });
   const decoder = new TextDecoder(), stored: Record<string, string> = {};
   try {
     // Nex keeps its hosts' interfaces under the last one: nothing is done to them.

@@ -44,7 +44,7 @@ const LONGEST = [
   "tests/agent/failpoints_test.ts",
   "tests/cni/host_test.ts",
   "tests/demo/demo_test.ts",
-  "tests/agent/store_doubt_test.ts",
+  "tests/agent/store_guard_test.ts",
   "tests/conformance/dhcp_replicas_test.ts",
   "tests/cni/attachments_test.ts",
   "tests/dist/dist_test.ts",

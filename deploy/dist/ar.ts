@@ -1,13 +1,13 @@
 /** Archives of ar(5) with short names, which is what a Debian package is (deb(5)). */
 
-export interface Member {
+export interface ArMember {
   /** At most 16 octets, without a slash. */
   readonly name: string;
   readonly path: string;
 }
 
 /** Writes files as the members of an archive, in this order, owned by root and dated `epoch` seconds since 1970. */
-export async function writeAr(archive: string, members: readonly Member[], epoch: number): Promise<void> {
+export async function writeAr(archive: string, members: readonly ArMember[], epoch: number): Promise<void> {
   using file = await Deno.open(archive, { write: true, createNew: true });
   const write = async (bytes: Uint8Array) => {
     while (bytes.length) bytes = bytes.subarray(await file.write(bytes));

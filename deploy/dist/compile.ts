@@ -11,7 +11,7 @@ import { capture } from "./capture.ts";
 import { copyProgram } from "./folder.ts";
 import { outDirectory } from "./out.ts";
 import { epochOf } from "./pack.ts";
-import { isHost, type Target, targetOf } from "./target.ts";
+import { type BuildTarget, isHost, targetOf } from "./target.ts";
 
 /** What is read or started at run time under a name that no import says. */
 const read = ["services/dnsd/worker.ts", "examples/mini.yml"];
@@ -111,11 +111,11 @@ async function start(program: string): Promise<void> {
   );
 }
 
-function stubOf({ triple }: Target): string {
+function stubOf({ triple }: BuildTarget): string {
   return `denort ${Deno.version.deno} for ${triple}`;
 }
 
-function noRuntime(target: Target, cause: unknown): Refusal {
+function noRuntime(target: BuildTarget, cause: unknown): Refusal {
   const message = `Deno's runtime stub could not be downloaded: set DENORT_BIN to ${stubOf(target)}`;
   return new Refusal("unavailable", message, { cause });
 }

@@ -10,10 +10,10 @@ import { createHash } from "node:crypto";
 import { writeAr } from "./ar.ts";
 import { layOut, MAINTAINER, PLACE } from "./deb_files.ts";
 import { packTar } from "./pack.ts";
-import type { Target } from "./target.ts";
+import type { BuildTarget } from "./target.ts";
 
 /** What it needs: the C library of Deno and of `ffi/`, and what makes its account and its directories. */
-const control = (version: string, target: Target, size: number) =>
+const control = (version: string, target: BuildTarget, size: number) =>
   `Package: strand
 Version: ${version}
 Architecture: ${target.debian}
@@ -40,13 +40,13 @@ export interface DebOptions {
   readonly directory: string;
   readonly name: string;
   readonly version: string;
-  readonly target: Target;
+  readonly target: BuildTarget;
   /** In seconds since 1970. */
   readonly epoch: number;
 }
 
 /** The name of the package's file. */
-export function debName(version: string, target: Target): string {
+export function debName(version: string, target: BuildTarget): string {
   return `strand_${debVersion(version)}_${target.debian}.deb`;
 }
 

@@ -1,5 +1,5 @@
 /** What goes into the portable folder. */
-import { copyDeno, type Target } from "./target.ts";
+import { type BuildTarget, copyDeno } from "./target.ts";
 import { installPackages, type NpmPackage } from "./packages.ts";
 
 /** The links beside the launcher, in `bin/`: each is the command of its name. */
@@ -12,7 +12,11 @@ const files = ["LICENSE", "README.md", "CHANGELOG.md", "CONTRIBUTING.md"];
 const excluded = /_test\.ts$|^deploy\/(dist|image)$|^proto\/generator$|\.svg$|^docs\/BENCHMARKS\.md$/;
 
 /** Fills `target`, an empty directory, from the checkout `source`; returns the npm packages in it. */
-export async function fillFolder(source: string, target: string, machine: Target): Promise<NpmPackage[]> {
+export async function fillFolder(
+  source: string,
+  target: string,
+  machine: BuildTarget,
+): Promise<NpmPackage[]> {
   const packages = await copyProgram(source, target);
   for (const file of files) await Deno.copyFile(`${source}/${file}`, `${target}/${file}`);
   for (const folder of folders) await copySources(source, target, folder);

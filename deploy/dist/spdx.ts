@@ -1,7 +1,7 @@
 /** The manifest of what is shipped: SPDX 2.3, as JSON. */
 import { createHash } from "node:crypto";
 import type { NpmPackage } from "./packages.ts";
-import type { Target } from "./target.ts";
+import type { BuildTarget } from "./target.ts";
 
 interface Part {
   readonly id: string;
@@ -14,7 +14,7 @@ export interface ManifestOptions {
   /** The folder that is shipped; the manifest itself is not to be in it yet. */
   readonly folder: string;
   readonly version: string;
-  readonly target: Target;
+  readonly target: BuildTarget;
   readonly packages: readonly NpmPackage[];
   /** When what is shipped was last changed, in seconds since 1970. */
   readonly epoch: number;

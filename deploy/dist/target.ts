@@ -3,7 +3,7 @@ import { invalid, messageOf, reasonOf, Refusal } from "../../services/common/ref
 import { capture } from "./capture.ts";
 
 /** A kind of machine that Strand is built for. */
-export interface Target {
+export interface BuildTarget {
   /** As in the name of what is built. */
   readonly arch: "x64" | "arm64";
   /** As `deno compile --target` calls it. */
@@ -16,7 +16,7 @@ export interface Target {
   readonly machine: number;
 }
 
-const targets: readonly Target[] = [
+const targets: readonly BuildTarget[] = [
   {
     arch: "x64",
     triple: "x86_64-unknown-linux-gnu",
@@ -34,7 +34,7 @@ const targets: readonly Target[] = [
 ];
 
 /** The target of that name; this machine's own when none is named. Throws Refusal when there is none such. */
-export function targetOf(arch: string | undefined): Target {
+export function targetOf(arch: string | undefined): BuildTarget {
   const target = targets.find((target) => arch === undefined ? isHost(target) : target.arch === arch);
   if (target) return target;
   const known = targets.map(({ arch }) => arch).join(", ");
@@ -42,7 +42,7 @@ export function targetOf(arch: string | undefined): Target {
 }
 
 /** True: a program for it can be started here. */
-export function isHost({ triple }: Target): boolean {
+export function isHost({ triple }: BuildTarget): boolean {
   return triple === Deno.build.target;
 }
 
@@ -52,7 +52,7 @@ export function isHost({ triple }: Target): boolean {
  *
  * @throws Refusal when it cannot be had, or what is named is another
  */
-export async function copyDeno(target: Target, path: string): Promise<void> {
+export async function copyDeno(target: BuildTarget, path: string): Promise<void> {
   const named = Deno.env.get("DENO_BIN");
   if (named) {
     await checkNamed(named, target);
@@ -62,7 +62,7 @@ export async function copyDeno(target: Target, path: string): Promise<void> {
 }
 
 /** It cannot be asked: it may be another machine's. */
-async function checkNamed(path: string, { arch, machine }: Target): Promise<void> {
+async function checkNamed(path: string, { arch, machine }: BuildTarget): Promise<void> {
   const wanted = Deno.version.deno;
   const bytes = await readFile(path).catch((error) => {
     throw invalid(`DENO_BIN: ${path} cannot be read: ${reasonOf(error)}`);
@@ -72,7 +72,7 @@ async function checkNamed(path: string, { arch, machine }: Target): Promise<void
   throw invalid(`DENO_BIN: ${path} is not Deno ${wanted} for ${arch}`);
 }
 
-async function fetchDeno(target: Target, path: string): Promise<void> {
+async function fetchDeno(target: BuildTarget, path: string): Promise<void> {
   const work = await Deno.makeTempDir({ prefix: "strand-dist-" });
   try {
     const id = `${target.denoPackage}@${Deno.version.deno}`;

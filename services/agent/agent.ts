@@ -7,7 +7,7 @@ import { findEndpoint, namespaceGone, onAnotherHost } from "../overlay/endpoints
 import { networkProblem } from "../overlay/faults.ts";
 import { findNetwork, planCreateNetwork, planDeleteNetwork } from "../overlay/networks.ts";
 import { unusableAddress } from "../overlay/ranges.ts";
-import { Step } from "../overlay/step.ts";
+import { PlanBuilder } from "../overlay/plan_builder.ts";
 import { change, definitely } from "../store/change.ts";
 import type { EndpointRecord, NetworkRecord } from "../store/sand_records.ts";
 import type {
@@ -91,7 +91,7 @@ export class Agent implements AgentApi {
   }
 
   async #createNetwork(request: NetworkRequest): Promise<NetworkRecord> {
-    const { view, store, trust, namespacePath } = this.#context;
+    const { view, store, storeGuard, namespacePath } = this.#context;
     this.#assertWritable();
     const newId = crypto.randomUUID();
     checkNetwork(request, newId);
@@ -108,7 +108,7 @@ export class Agent implements AgentApi {
     try {
       let record: NetworkRecord | undefined;
       await change(store, () => {
-        trust.assert();
+        storeGuard.assertNotHeld();
         const planned = planCreateNetwork(view, request, options);
         record = planned.record;
         return planned.plan;
@@ -121,14 +121,14 @@ export class Agent implements AgentApi {
   }
 
   async deleteNetwork(id: string): Promise<void> {
-    const { view, store, trust } = this.#context;
+    const { view, store, storeGuard } = this.#context;
     this.#assertWritable();
     await definitely(store, () => findNetwork(view, id));
     const release = await store.hold(id);
     try {
       const now = timestamp(), found = new Set<string>();
       await change(store, () => {
-        trust.assert();
+        storeGuard.assertNotHeld();
         return planDeleteNetwork(view, id, now, found).plan;
       }, { tries: TRIES });
       await this.#workers.idle(id);
@@ -203,7 +203,7 @@ export class Agent implements AgentApi {
 
   /** Deletes an endpoint of which nothing can be read, so that it holds up its network no longer. */
   async #removeUnreadable(id: string, keys: readonly string[], force: boolean): Promise<void> {
-    const { view, store, host, trust } = this.#context;
+    const { view, store, host, storeGuard } = this.#context;
     const own = keys.some((key) => key.startsWith(view.keys.hostEndpoints(host.hostname)));
     if (!own && !force) {
       const message =
@@ -212,10 +212,10 @@ export class Agent implements AgentApi {
       throw new Refusal("forbidden", message);
     }
     await change(store, () => {
-      trust.assert();
+      storeGuard.assertNotHeld();
       const left = keys.map((key) => view.newest(key)).filter(({ modRevision }) => modRevision);
       return left.length
-        ? left.reduce((step, { key }) => step.remove(key), new Step().guard(...left)).plan()
+        ? left.reduce((builder, { key }) => builder.remove(key), new PlanBuilder().guard(...left)).plan()
         : undefined;
     });
     // What it has in the kernel was left alone until now.
@@ -266,7 +266,7 @@ export class Agent implements AgentApi {
 
   /** Throws Refusal "unavailable" while nothing can be written: at once, where a request would wait for an answer. */
   #assertWritable(): void {
-    this.#context.trust.assert();
+    this.#context.storeGuard.assertNotHeld();
     this.#assertReached();
   }
 

@@ -1,5 +1,5 @@
 import { messageOf, Refusal } from "../common/refusal.ts";
-import type { Endpoint } from "../overlay/space.ts";
+import type { OverlayEndpoint } from "../overlay/space.ts";
 import { definitely } from "../store/change.ts";
 import type { AttachmentRecord } from "../store/sand_records.ts";
 import type { AgentApi, Attached, AttachmentsApi, Checked, NewAttachment } from "./api.ts";
@@ -40,7 +40,7 @@ export class Attachments implements AttachmentsApi {
 
   detach(attachment: AttachmentRecord): Promise<void> {
     return this.#turn(attachment, async () => {
-      this.context.trust.assert();
+      this.context.storeGuard.assertNotHeld();
       const known = await this.#known(attachment).catch((error) => {
         if (!(error instanceof Refusal && error.code === "not-found")) throw error;
         return [];
@@ -51,8 +51,8 @@ export class Attachments implements AttachmentsApi {
 
   check(attachment: AttachmentRecord, netns: string): Promise<Checked> {
     return this.#turn(attachment, async () => {
-      const { kernel, trust, view } = this.context;
-      trust.assert();
+      const { kernel, storeGuard, view } = this.context;
+      storeGuard.assertNotHeld();
       const [known] = await this.#known(attachment);
       const using = await this.workers.use(known.network);
       try {
@@ -86,8 +86,8 @@ export class Attachments implements AttachmentsApi {
     network: string,
     valid: readonly Pick<AttachmentRecord, "container" | "ifname">[],
   ): Promise<string[]> {
-    const { view, host, trust } = this.context;
-    trust.assert();
+    const { view, host, storeGuard } = this.context;
+    storeGuard.assertNotHeld();
     const keep = new Set(valid.map(({ container, ifname }) => keyOf({ network, container, ifname })));
     const garbage = view.endpointsOn(host.hostname).filter(({ record: { strand_cni: its } }) =>
       // What is being attached right now came after the list.
@@ -108,7 +108,7 @@ export class Attachments implements AttachmentsApi {
    * At least one. That there is none counts only when etcd has confirmed it: one may have been made whose answer was lost.
    * @throws Refusal "not-found" or "unavailable"
    */
-  #known(attachment: AttachmentRecord): Promise<[Endpoint, ...Endpoint[]]> {
+  #known(attachment: AttachmentRecord): Promise<[OverlayEndpoint, ...OverlayEndpoint[]]> {
     return definitely(this.context.store, () => {
       const [first, ...others] = this.#find(attachment);
       if (!first) throw none(attachment);
@@ -116,7 +116,7 @@ export class Attachments implements AttachmentsApi {
     });
   }
 
-  #find(attachment: AttachmentRecord): Endpoint[] {
+  #find(attachment: AttachmentRecord): OverlayEndpoint[] {
     const { view, host } = this.context;
     const key = keyOf(attachment);
     return view.endpointsOn(host.hostname).filter(({ record: { strand_cni: its } }) =>

@@ -19,7 +19,7 @@ const endpoint = {
 function agent(confirmed: () => object[]) {
   const deleted: string[] = [], shown: object[] = [];
   const context = {
-    trust: { assert() {} },
+    storeGuard: { assertNotHeld() {} },
     host: { hostname: "h1" },
     view: { endpointsOn: () => shown, endpoint: () => shown[0] },
     store: { confirmed: () => Promise.resolve().then(() => void shown.push(...confirmed())) },

@@ -38,21 +38,22 @@ export class ClaimsSweeper {
     }, wait);
   }
 
-  /** Has a network looked through until nothing is left of an address that was just taken there. */
-  look(network: string): void {
+  /** Includes a network in each sweep until none of its addresses is without an endpoint. */
+  include(network: string): void {
     this.#more.add(network);
   }
 
   /** Looks through all networks once. */
   async sweep(): Promise<void> {
-    const { log, trust, view, store } = this.context;
+    const { log, storeGuard, view, store } = this.context;
     const networks = new Set([...this.networks(), ...this.#more]);
     for (const id of this.#suspects.keys()) if (!networks.has(id)) this.#suspects.delete(id);
     for (const id of networks) {
       const network = view.network(id);
       if (!network) this.#more.delete(id);
       if (
-        !network || view.broken(id) !== undefined || this.#closed || trust.doubt || !store.mirror.state.inSync
+        !network || view.broken(id) !== undefined || this.#closed || storeGuard.hold ||
+        !store.mirror.state.inSync
       ) continue;
       const seen = this.#suspects.get(id) ?? new Map();
       let release = () => {};
@@ -61,7 +62,7 @@ export class ClaimsSweeper {
         release = await store.hold(id);
         let swept = { freed: 0, claimed: 0 };
         await change(store, () => {
-          trust.assert();
+          storeGuard.assertNotHeld();
           const sweep = planSweep(view, network, seen, performance.now(), this.graceMs);
           // A further round finds nothing left: what the one before it did counts.
           if (sweep.plan) swept = sweep;

@@ -6,14 +6,14 @@ import type { Counters } from "./counters.ts";
 import type { Drift } from "./reconcile/drift_check.ts";
 import type { HostKernel } from "./kernel/host.ts";
 import type { Prober } from "./probe/prober.ts";
-import type { Trust } from "./store_guard/hold.ts";
+import type { StoreGuard } from "./store_guard/guard.ts";
 
 /** What the parts of an agent have in common. */
 export interface Context {
   readonly store: SandStore;
   readonly view: View;
   readonly kernel: HostKernel;
-  readonly trust: Trust;
+  readonly storeGuard: StoreGuard;
   /** Networks that others have changed in the kernel. */
   readonly drift: Drift;
   /** Whether other hosts are reached. */

@@ -10,7 +10,7 @@ import type { EndpointRecord } from "../store/sand_records.ts";
 import type { CreatedEndpoint, NewEndpoint } from "./api.ts";
 import { type Context, sinceBoot, timestamp } from "./context.ts";
 import { failpoint } from "./failpoints.ts";
-import { OWN_NAMESPACE } from "./kernel/place.ts";
+import { OWN_NAMESPACE } from "./kernel/network_namespace.ts";
 import { refuseWayToHost } from "./range_conflicts.ts";
 import type { NetworkWorker } from "./reconcile/network.ts";
 import type { Workers } from "./reconcile/networks.ts";

@@ -40,12 +40,12 @@ export const dockerFailpoints = [
 
 /** The same for containers that their host has to do with. */
 export const hostFailpoints = [
-  "op:leg-add",
-  "op:leg-route-add",
+  "op:uplink-add",
+  "op:uplink-route-add",
   "op:veth-add",
   "op:veth-set",
-  "op:leg-route-remove",
-  "op:leg-remove",
+  "op:uplink-route-remove",
+  "op:uplink-remove",
   "op:veth-remove",
   "op:namespace-remove",
 ] as const;

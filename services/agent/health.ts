@@ -2,9 +2,9 @@ import type { Daemon } from "../common/daemon.ts";
 import { Gauge } from "../common/metrics.ts";
 import { networkProblem } from "../overlay/faults.ts";
 import type { Context } from "./context.ts";
-import { Laggards } from "./reconcile/lagging_hosts.ts";
+import { LaggingHosts } from "./reconcile/lagging_hosts.ts";
 import type { NameClaim } from "./name_claim.ts";
-import type { Trust } from "./store_guard/hold.ts";
+import type { StoreGuard } from "./store_guard/guard.ts";
 import type { UnderlayWatch } from "./underlay_watch.ts";
 import type { Workers } from "./reconcile/networks.ts";
 
@@ -16,13 +16,13 @@ const SHOWN_PROBLEMS = 3;
 /**
  * Tells why this host is on hold, by /readyz, /metrics and `strand status`, from before it has its name on.
  *
- * @param trust Undefined until there is one.
+ * @param storeGuard Undefined until there is one.
  */
 export function tellHold(
   daemon: Daemon,
   claim: NameClaim,
   mirror: { readonly state: { readonly inSync: boolean } },
-  trust: () => Trust | undefined,
+  storeGuard: () => StoreGuard | undefined,
 ): void {
   daemon.check(() => {
     const { hold } = claim;
@@ -33,16 +33,17 @@ export function tellHold(
     return { what, fix: "wait, or read its log", blocks: true };
   });
   daemon.check(() => {
-    const doubt = trust()?.storeDoubt;
+    const hold = storeGuard()?.storeHold;
     const fix = 'put etcd right, or, if it is right as it is, run "strand agent release"';
-    return doubt && { what: onHold(doubt), fix, blocks: true };
+    return hold && { what: onHold(hold), fix, blocks: true };
   });
   new Gauge({
     name: "agent_on_hold",
-    help: "1 while nothing is changed: etcd is in doubt, or the host's name is another's.",
+    help:
+      "1 while the agent is on hold and changes nothing: etcd may be another store, or another agent has the host's name.",
     registers: [daemon.metrics],
     collect() {
-      this.set(Number(Boolean(claim.hold ?? trust()?.doubt)));
+      this.set(Number(Boolean(claim.hold ?? storeGuard()?.hold)));
     },
   });
 }
@@ -59,10 +60,10 @@ export function tellHealth(
   workers: Workers,
   underlay: UnderlayWatch,
 ): void {
-  const { trust, view, host, counters } = context;
-  const laggards = new Laggards(context, workers);
-  let late = laggards.look(performance.now());
-  const timer = setInterval(() => late = laggards.look(performance.now()), EVERY);
+  const { storeGuard, view, host, counters } = context;
+  const laggingHosts = new LaggingHosts(context, workers);
+  let late = laggingHosts.check(performance.now());
+  const timer = setInterval(() => late = laggingHosts.check(performance.now()), EVERY);
   daemon.defer("a look at other hosts", () => clearInterval(timer));
 
   daemon.check(() => {
@@ -78,9 +79,10 @@ export function tellHealth(
     };
   });
   daemon.check(() => {
-    if (trust.unsaved === undefined) return undefined;
+    if (storeGuard.unsaved === undefined) return undefined;
     return {
-      what: `what this agent has seen of etcd cannot be kept, a restart will not know it: ${trust.unsaved}`,
+      what:
+        `what this agent has seen of etcd cannot be kept, a restart will not know it: ${storeGuard.unsaved}`,
       fix: "make room on the disk of STRAND_AGENT_STATE_DIR, or mend it",
       blocks: false,
     };

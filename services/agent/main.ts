@@ -32,7 +32,7 @@ import { claimName } from "./claim_name.ts";
 import { networksIn, watchRemoved } from "./namespaces.ts";
 import { tellPeers } from "./probe/health.ts";
 import { Prober } from "./probe/prober.ts";
-import { Trust } from "./store_guard/hold.ts";
+import { StoreGuard } from "./store_guard/guard.ts";
 import { releaseHold } from "./store_guard/release.ts";
 import { StateFile } from "./store_guard/state_file.ts";
 import { UnderlayWatch } from "./underlay_watch.ts";
@@ -61,7 +61,7 @@ export function main(args: string[]): Promise<number> {
 
     const { endpoints, tls: etcdTls } = config.etcd;
     const running: Running = {}, parts: Parts = {};
-    const onRelisted = () => void running.trust?.look();
+    const onRelisted = () => void running.storeGuard?.verify();
     const store = openSandStore({
       endpoints,
       ...etcdTls && { tls: etcdTls },
@@ -117,19 +117,19 @@ export function main(args: string[]): Promise<number> {
       ip: () => underlay.ip,
       log,
       onHeld: async () => {
-        if (running.trust?.look()) await running.goOn?.();
+        if (running.storeGuard?.verify()) await running.goOn?.();
       },
     });
-    tellHold(daemon, claim, store.mirror, () => running.trust);
+    tellHold(daemon, claim, store.mirror, () => running.storeGuard);
     daemon.action("release", () => {
-      const { trust, goOn = () => Promise.resolve() } = running;
-      return releaseHold({ claim, trust, goOn, log, stopping: daemon.stopping });
+      const { storeGuard, goOn = () => Promise.resolve() } = running;
+      return releaseHold({ claim, storeGuard, goOn, log, stopping: daemon.stopping });
     });
     await claim.first(daemon.stopping);
 
     const view = new View(store.mirror, store.keys);
     const inKernel = networksIn(settings);
-    const trust = new Trust(
+    const storeGuard = new StoreGuard(
       file,
       () => ({
         clusterId: store.mirror.clusterId ?? "",
@@ -137,13 +137,13 @@ export function main(args: string[]): Promise<number> {
         networks: view.networksOn(hostname),
       }),
       {
-        onDoubt: (reason) => log.error(`on hold, this host's networks stay as they are: ${reason}`),
+        onHold: (reason) => log.error(`on hold, this host's networks stay as they are: ${reason}`),
         onUnsaved: (reason) => log.warn(`what this agent has seen of etcd cannot be kept: ${reason}`),
       },
       inKernel,
       claim,
     );
-    daemon.defer("state file", () => trust.close());
+    daemon.defer("state file", () => storeGuard.close());
     const notifications = new Notifications((error) =>
       log.warn(`changes by others are found by periodic checks alone: ${messageOf(error)}`)
     );
@@ -156,7 +156,7 @@ export function main(args: string[]): Promise<number> {
       notifications,
     });
     daemon.defer("kernel", () => kernel[Symbol.dispose]());
-    const drift = new Drift({ log, trust });
+    const drift = new Drift({ log, storeGuard });
     const prober = new Prober(() => context, () => ({
       path: settings.namespacePath("strand-probe"),
       vtep: context.host.ip,
@@ -166,7 +166,7 @@ export function main(args: string[]): Promise<number> {
       store: guardedBy(claim, store),
       view,
       kernel,
-      trust,
+      storeGuard,
       drift,
       prober,
       host: {
@@ -191,15 +191,15 @@ export function main(args: string[]): Promise<number> {
       "peers",
       view.subscribe((changes) => {
         for (const [network, change] of changes) {
-          if (concernsPeers(view, hostname, network, change)) return void underlay.look();
+          if (concernsPeers(view, hostname, network, change)) return void underlay.check();
         }
       }),
     );
     daemon.defer("probes", () => prober.close());
     tellHealth(daemon, context, workers, underlay);
     tellPeers(daemon, prober, settings.vxlanPort);
-    trust.look();
-    running.trust = trust;
+    storeGuard.verify();
+    running.storeGuard = storeGuard;
     const adopt = async () => {
       if (settings.docker.enabled) await onceReached(() => adoptEndpoints(context), daemon.stopping);
     };
@@ -213,7 +213,7 @@ export function main(args: string[]): Promise<number> {
     const sweeper = new ClaimsSweeper(context, () => [...workers.all()].map(({ id }) => id), graceMs);
     daemon.defer("sweeper", () => sweeper.close());
     if (settings.docker.enabled) {
-      const docker = new DockerEndpoints(context, workers, names, (network) => sweeper.look(network));
+      const docker = new DockerEndpoints(context, workers, names, (network) => sweeper.include(network));
       parts.docker = docker;
       dockerStarted.resolve();
       const forgotten = new ForgottenEndpoints(context, docker, graceMs);
@@ -221,7 +221,7 @@ export function main(args: string[]): Promise<number> {
     }
     parts.api = agent;
     parts.attachments = new Attachments(agent, context, workers);
-    const checks = new Checks(context, workers, settings.checkEverySeconds * 1000, () => underlay.look());
+    const checks = new Checks(context, workers, settings.checkEverySeconds * 1000, () => underlay.check());
     daemon.defer("checks", () => checks.close());
     log.info(
       {
@@ -239,7 +239,7 @@ export function main(args: string[]): Promise<number> {
 /** What there is of an agent so far, for what begins before it. */
 interface Running {
   claim?: NameClaim;
-  trust?: Trust;
+  storeGuard?: StoreGuard;
   /** After a hold: does what was left undone meanwhile. */
   goOn?: () => Promise<void>;
 }

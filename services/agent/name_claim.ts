@@ -78,8 +78,8 @@ export class NameClaim {
     this.#hold = { reason, fix: "wait, or read its log", passing: true, since: Date.now() };
     this.#lease = new KeptLease(store.connection, {
       ttlSeconds: options.ttlSeconds ?? NAME_TTL,
-      onGranted: () => this.#look(),
-      onTrouble: () => void this.#look(),
+      onGranted: () => this.#check(),
+      onTrouble: () => void this.#check(),
     });
     this.#stop = [
       store.mirror.subscribe((changes) => {
@@ -91,7 +91,7 @@ export class NameClaim {
         }
       }),
       repeat(() => AGAIN, async () => {
-        if (this.#hold) await this.#look();
+        if (this.#hold) await this.#check();
       }),
     ];
   }
@@ -139,7 +139,7 @@ export class NameClaim {
       fix: "wait until etcd has answered",
       passing: true,
     });
-    void this.#look();
+    void this.#check();
     return false;
   }
 
@@ -171,7 +171,7 @@ export class NameClaim {
         passing: true,
       });
     }
-    void this.#look();
+    void this.#check();
   }
 
   #begin(hold: Hold): void {
@@ -182,7 +182,7 @@ export class NameClaim {
   }
 
   /** One look at a time; what comes up during one is looked at after it. Never rejects. */
-  #look(): Promise<void> {
+  #check(): Promise<void> {
     this.#lookAgain = true;
     return this.#looking ??= this.#lookWhileNew().finally(() => this.#looking = undefined);
   }

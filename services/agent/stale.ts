@@ -1,6 +1,6 @@
 /** Endpoints of containers that were replaced: the namespace at their path is another than they were made for. */
 import { planDeactivate } from "../overlay/endpoints.ts";
-import type { Endpoint } from "../overlay/space.ts";
+import type { OverlayEndpoint } from "../overlay/space.ts";
 import { change } from "../store/change.ts";
 import type { Context } from "./context.ts";
 import { followed } from "./followed.ts";
@@ -14,7 +14,7 @@ const PATIENCE = 3000;
  *
  * @param identity Of the namespace that is there.
  */
-export function staleAt({ view, host }: Context, path: string, identity: string): Endpoint[] {
+export function staleAt({ view, host }: Context, path: string, identity: string): OverlayEndpoint[] {
   const at = canonical(path);
   // Hosts have thousands of endpoints: what costs least to compare comes first.
   return view.endpointsOn(host.hostname).filter(({ active, record }) =>
@@ -28,15 +28,15 @@ export function staleAt({ view, host }: Context, path: string, identity: string)
 export async function deactivate(
   context: Context,
   workers: Workers,
-  { id, network }: Endpoint,
+  { id, network }: OverlayEndpoint,
 ): Promise<void> {
-  const { view, store, host, trust } = context;
+  const { view, store, host, storeGuard } = context;
   const { worker, release } = await workers.use(network);
   const done = worker.carriedOut(id);
   try {
     const revision = await worker.writer.exclusive(() =>
       change(store, () => {
-        trust.assert();
+        storeGuard.assertNotHeld();
         return view.endpoint(id) ? planDeactivate(view, id, host.hostname).plan : undefined;
       })
     );

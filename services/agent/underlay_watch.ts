@@ -64,7 +64,7 @@ export class UnderlayWatch {
     this.#now = now;
     this.#watch = openInterfaceWatch({ routes: !options.configured });
     this.#timer = setInterval(() => {
-      if (drainInterfaceWatch(this.#watch) || this.#candidate || this.#failed) void this.look();
+      if (drainInterfaceWatch(this.#watch) || this.#candidate || this.#failed) void this.check();
     }, EVERY);
   }
 
@@ -94,19 +94,19 @@ export class UnderlayWatch {
    */
   async follow(peers: () => Iterable<Ip>, onChange: () => Promise<unknown>): Promise<void> {
     this.#peers = peers;
-    await this.look();
+    await this.check();
     this.#onChange = onChange;
   }
 
   /**
    * Looks again, once for all who ask before that look begins, and at least a second after the last one. Never rejects.
    */
-  look(): Promise<void> {
+  check(): Promise<void> {
     return this.#next ??= this.#looking = this.#looking.then(async () => {
       await delay(Math.max(0, this.#lookedAt + EVERY - performance.now()), this.#closing.signal);
       this.#next = undefined;
       try {
-        await this.#look();
+        await this.#check();
         this.#failed = false;
       } catch (error) {
         if (!this.#failed) this.options.log.warn(`the underlay could not be looked at: ${messageOf(error)}`);
@@ -123,7 +123,7 @@ export class UnderlayWatch {
     libc.close(this.#watch);
   }
 
-  async #look(): Promise<void> {
+  async #check(): Promise<void> {
     if (this.#closing.signal.aborted) return;
     const { configured, log } = this.options;
     const ip = configured ?? this.#followed(await routedVtep(this.#ip));

@@ -1,4 +1,4 @@
-import type { Op } from "../overlay/ops.ts";
+import type { KernelOp } from "../overlay/ops.ts";
 import type { Context } from "./context.ts";
 
 /** Endpoints' records that cannot be read: what they are about is not known, and must not be taken for nothing. */
@@ -39,6 +39,6 @@ export function unreadableKeys({ store, view }: Context, endpoint: string): stri
 }
 
 /** True for what is about endpoints of other hosts. */
-export function isOfTables({ op }: Op): boolean {
+export function isOfTables({ op }: KernelOp): boolean {
   return op === "arp-remove" || op === "fdb-remove";
 }

@@ -238,7 +238,7 @@ class Health {
   }
 
   report(): Report {
-    const problems = this.checks.map((look) => look()).filter((problem) => problem !== undefined);
+    const problems = this.checks.map((check) => check()).filter((problem) => problem !== undefined);
     if (!this.started && problems.length === 0) {
       problems.push({ what: "still starting", fix: "wait, or read its log", blocks: true });
     }
@@ -249,7 +249,7 @@ class Health {
       ready: this.started && !problems.some(({ blocks }) => blocks),
       ...(mirror && { revision: mirror.state.revision, lag: lag(mirror) }),
       problems,
-      ...(this.notes.length && { notes: this.notes.flatMap((look) => look()) }),
+      ...(this.notes.length && { notes: this.notes.flatMap((note) => note()) }),
     };
   }
 }

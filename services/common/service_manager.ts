@@ -67,15 +67,15 @@ export class ServiceManager {
     // A third, where sd_watchdog_enabled(3) says half: a busy machine runs timers late.
     this.#watchdog = watchdog === undefined ? undefined : watchdog / 3;
     if (!socket) return;
-    this.#look();
+    this.#check();
     const pause = () => Math.min(this.#ready ? EVERY_RUNNING : EVERY_STARTING, this.#watchdog ?? Infinity);
     // On the event loop: a process that hangs gives no sign of life.
-    this.#stop = repeat(pause, () => Promise.resolve(this.#look()));
+    this.#stop = repeat(pause, () => Promise.resolve(this.#check()));
   }
 
   /** Says so at once when the service is ready by now. */
   started(): void {
-    if (this.#socket) this.#look();
+    if (this.#socket) this.#check();
   }
 
   /** The last that is said. */
@@ -84,7 +84,7 @@ export class ServiceManager {
     if (this.#socket) this.#send(["STOPPING=1", "STATUS=stopping"]);
   }
 
-  #look(): void {
+  #check(): void {
     const { ready, status } = this.#state();
     const becomesReady = !this.#ready && (ready || this.#now() - this.#begun >= LONGEST_START);
     const lines = [

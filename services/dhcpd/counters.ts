@@ -1,7 +1,7 @@
 /** What dhcpd counts: messages, replies, ignored messages by reason, commits that failed. */
 import type { NameOutcome } from "../nex/client_name.ts";
 import { Type } from "./numbers.ts";
-import type { Reason } from "./decision.ts";
+import type { IgnoreReason } from "./decision.ts";
 
 /** The counters since the start. */
 export interface Counts {
@@ -15,7 +15,7 @@ export interface Counts {
   ack: number;
   nak: number;
   /** Messages that were not answered, by reason. */
-  ignored: Record<Reason | Dropped, number>;
+  ignored: Record<IgnoreReason | Dropped, number>;
   /** Leases whose client did not get the name that it asked for unchanged, by what happened to the name. */
   names: Record<NameOutcome, number>;
   /** Commits that failed because another process had written first. */

@@ -8,7 +8,7 @@ import type { Reply } from "./reply.ts";
 export type Decision = Ignored | Answered | Commit;
 
 /** Why a message is not answered. */
-export type Reason =
+export type IgnoreReason =
   | "malformed"
   | "unknown-client"
   | "other-server"
@@ -24,7 +24,7 @@ export type Reason =
 
 export interface Ignored {
   readonly do: "ignore";
-  readonly why: Reason;
+  readonly why: IgnoreReason;
   readonly network?: Network;
   /** Of an unknown client: the address that tells its link, where that is not our own. */
   readonly link?: number | undefined;
@@ -52,6 +52,6 @@ export function clientIn(network: string, mac: string): string {
   return `${network} ${mac}`;
 }
 
-export function ignore(why: Reason, network?: Network): Ignored {
+export function ignore(why: IgnoreReason, network?: Network): Ignored {
   return { do: "ignore", why, ...network && { network } };
 }

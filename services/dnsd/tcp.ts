@@ -40,7 +40,7 @@ export class TcpServer {
       most: connectionLimit(maxConnections, 1 / 4),
       serve: (conn, closed) => {
         onConnection?.(true);
-        const connection = new Connection(conn as Deno.TcpConn, options, closed);
+        const connection = new TcpConnection(conn as Deno.TcpConn, options, closed);
         connection.serve();
         return connection;
       },
@@ -65,7 +65,7 @@ export class TcpServer {
   }
 }
 
-class Connection implements Client {
+class TcpConnection implements Client {
   lastUse = performance.now();
   underWay = 0;
   readonly #conn: Deno.TcpConn;

@@ -9,7 +9,7 @@ export const TTL = 10;
 /** The number of last times of each other process that count. */
 const SAMPLES = 3;
 
-export interface Peer {
+export interface ClockPeer {
   /** By how much its clock was ahead at least, in ms, at each of its last times. */
   readonly ahead: number[];
   /** By how much it has seen this process's clock ahead, in ms. */
@@ -22,13 +22,13 @@ export interface Peer {
 }
 
 /** Adds by how much its clock was ahead, in ms, when one of its times arrived. */
-export function addSample({ ahead: samples }: Peer, ahead: number): void {
+export function addSample({ ahead: samples }: ClockPeer, ahead: number): void {
   samples.push(ahead);
   if (samples.length > SAMPLES) samples.shift();
 }
 
 /** By how much its clock is ahead at least, in ms. */
-export function leastAhead({ ahead }: Peer): number {
+export function leastAhead({ ahead }: ClockPeer): number {
   return ahead.length ? Math.max(...ahead) : 0;
 }
 
@@ -36,7 +36,7 @@ export function leastAhead({ ahead }: Peer): number {
  * Whether its times suffice to compare the clocks. A time that it published before this process did, at revision `first`, may
  * be old: its next one may be late, or the process may have ended. It suffices where it is near enough even so.
  */
-export function isHeard(peer: Peer, first: number): boolean {
+export function isHeard(peer: ClockPeer, first: number): boolean {
   const near = (every: number) => APART_MS - every - TTL * 1000;
   return peer.revision > first || Math.abs(leastAhead(peer)) <= near(peer.every) ||
     // An ended process's time, for instance from before the machine's last boot, may be old, but not ahead.

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { addSample, isHeard, leastAhead, type Peer } from "./clock_peer.ts";
+import { addSample, type ClockPeer, isHeard, leastAhead } from "./clock_peer.ts";
 
-function peer(every: number, ahead: number): Peer {
+function peer(every: number, ahead: number): ClockPeer {
   return { ahead: [ahead], behind: 0, revision: 5, every, process: {} };
 }
 

@@ -11,13 +11,13 @@ import { SteadyClock } from "../common/clock.ts";
 import type { Log } from "../common/log.ts";
 import { thisProcess } from "../common/machine.ts";
 import { messageOf } from "../common/refusal.ts";
-import type { Connection } from "../store/connection.ts";
+import type { EtcdConnection } from "../store/connection.ts";
 import { keyOf } from "../store/keys.ts";
 import { KeptLease } from "../store/lease.ts";
 import { StoreMirror } from "../store/mirror.ts";
 import { type ClockRecord, clockSchema, writeRecord } from "../store/records.ts";
 import type { Change, Committer } from "../store/types.ts";
-import { addSample, EVERY, isHeard, leastAhead, type Peer, TTL } from "./clock_peer.ts";
+import { addSample, type ClockPeer, EVERY, isHeard, leastAhead, TTL } from "./clock_peer.ts";
 import { Rhythm } from "./clock_rhythm.ts";
 import { type ClockVerdict, differenceOf, judgeClock, type Judgement, TOLD_MS } from "./clock_verdict.ts";
 
@@ -59,7 +59,7 @@ export class Clocks implements LeaseClock {
   readonly #clock: SteadyClock;
   readonly #lease: KeptLease;
   readonly #mirror: StoreMirror<ClockRecord>;
-  readonly #peers = new Map<string, Peer>();
+  readonly #peers = new Map<string, ClockPeer>();
   readonly #unsubscribe: () => void;
   #id = crypto.randomUUID();
   /** Every id that this process has had: the times under them are its own. */
@@ -89,7 +89,7 @@ export class Clocks implements LeaseClock {
   #closed = false;
 
   constructor(
-    private readonly store: { readonly connection: Connection; readonly committer: Committer },
+    private readonly store: { readonly connection: EtcdConnection; readonly committer: Committer },
     private readonly options: ClocksOptions,
   ) {
     this.#clock = options.clock ?? new SteadyClock();

@@ -2,7 +2,7 @@
 import { Ip } from "../common/ip.ts";
 import { keyOf, readKey } from "../store/keys.ts";
 import { type MemberRecord, writeRecord } from "../store/records.ts";
-import type { Guard, Op, Plan } from "../store/types.ts";
+import type { Guard, Plan, StoreOp } from "../store/types.ts";
 import { furtherId, type Member, readMember } from "./member.ts";
 import { subnetFor } from "./network.ts";
 import type { NexState } from "./nex_state.ts";
@@ -19,7 +19,7 @@ export function memberStep(
 ): Plan {
   const member = memberAfter(from, mac, before, after), key = (before ?? member)?.key ?? keyOf.member(mac);
   const guards: Guard[] = [from.guard(key)];
-  const ops: Op[] = [after ? { put: key, value: writeRecord(after) } : { remove: key }];
+  const ops: StoreOp[] = [after ? { put: key, value: writeRecord(after) } : { remove: key }];
   // A membership of a network may be under either key, so both are guarded: no other one of this network is written.
   if (member?.net && member.net !== before?.net) {
     const places = [keyOf.member(mac), keyOf.furtherMember(member.net, mac)];
@@ -106,7 +106,7 @@ function claims(member: Member | undefined): string[] {
 }
 
 /** Removes the claim on a name, unless the MAC has the name in another network too: one claim is for all of its memberships. */
-function dropName(from: NexState, before: Member, name: string, guards: Guard[], ops: Op[]): void {
+function dropName(from: NexState, before: Member, name: string, guards: Guard[], ops: StoreOp[]): void {
   const { mac, id } = before;
   const other = from.memberships(mac).find((member) => member.id !== id && member.name === name);
   if (other) {
@@ -128,7 +128,7 @@ function claimName(
   { mac }: Member,
   name: string,
   guards: Guard[],
-  ops: Op[],
+  ops: StoreOp[],
 ): void {
   const first = keyOf.claimName(name), further = keyOf.furtherName(name, mac);
   const held = [first, further].find((claim) => from.claim(claim) === mac);

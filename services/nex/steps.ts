@@ -1,7 +1,7 @@
 /** Plans under construction: a draft on top of the mirror, and steps that are merged and packed into transactions. */
 import { keyOf } from "../store/keys.ts";
 import { type MemberRecord, type NetworkRecord, type WithheldRecord, writeRecord } from "../store/records.ts";
-import { type Guard, MAX_PLAN_OPS, type Op, type Plan, type PrefixGuard } from "../store/types.ts";
+import { type Guard, MAX_PLAN_OPS, type Plan, type PrefixGuard, type StoreOp } from "../store/types.ts";
 import { ip4Number, stillRuns, withhold } from "./held.ts";
 import { Index } from "./index_by.ts";
 import type { Member } from "./member.ts";
@@ -14,7 +14,7 @@ export type PlanStep = Plan;
 
 /** Merges steps into one: of several operations on a key the last one counts. */
 export function merge(steps: readonly PlanStep[]): PlanStep {
-  const guards = new Map<string, Guard>(), ops = new Map<string, Op>();
+  const guards = new Map<string, Guard>(), ops = new Map<string, StoreOp>();
   const prefixGuards = new Map<string, PrefixGuard>();
   for (const step of steps) {
     // The first guard of a key counts: later steps see the key as an earlier step leaves it, not as the store has it.

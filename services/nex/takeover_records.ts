@@ -4,7 +4,7 @@
  */
 import { isNexKey, keyOf } from "../store/keys.ts";
 import { type MemberRecord, writeRecord } from "../store/records.ts";
-import type { Guard, Op } from "../store/types.ts";
+import type { Guard, StoreOp } from "../store/types.ts";
 import { withhold } from "./held.ts";
 import { byPrecedence, type Member } from "./member.ts";
 import type { PlanStep } from "./steps.ts";
@@ -32,7 +32,7 @@ export function macsToSettle(view: NexView): Set<string> {
 /** Plans that a MAC's records move to their keys, in one step, and that those of one network become one. */
 export function planRecords(view: NexView, mac: string): PlanStep {
   const found = recordsOf(view, mac), home = homeOf(found, mac);
-  const guards = new Map<string, Guard>(), ops = new Map<string, Op>();
+  const guards = new Map<string, Guard>(), ops = new Map<string, StoreOp>();
   const guard = (key: string) => guards.set(key, view.guard(key));
   for (const key of [keyOf.member(mac), keyOf.newerMember(mac)]) guard(key);
   for (const { members } of found) {
@@ -96,8 +96,8 @@ function merged(view: NexView, { net, members }: Records): MemberRecord {
 }
 
 /** An address that only a discarded record has is withheld from other clients until its lease ends. */
-function addressesHeld(view: NexView, { net, members }: Records, record: MemberRecord): readonly Op[] {
-  return members.flatMap(({ id, mac, ip4, expires }): readonly Op[] => {
+function addressesHeld(view: NexView, { net, members }: Records, record: MemberRecord): readonly StoreOp[] {
+  return members.flatMap(({ id, mac, ip4, expires }): readonly StoreOp[] => {
     if (!net || !ip4 || !expires || ip4 === record.ip4?.address || view.memberAt(ip4)?.id !== id) return [];
     return view.withheld.has(ip4) ? [] : withhold(view, ip4, { net, mac, until: expires, leased: true }).ops;
   });

@@ -41,7 +41,7 @@ interface ListeningSocket {
   failures: number;
 }
 
-interface Connection {
+interface GrpcConnection {
   readonly socket: Socket;
   calls: number;
   called: boolean;
@@ -54,7 +54,7 @@ interface Connection {
  * connection. So this listener connects to itself, and opens its socket again where that is not accepted.
  */
 export class Listener {
-  readonly #connections = new Map<string, Connection>();
+  readonly #connections = new Map<string, GrpcConnection>();
   readonly #opened: ListeningSocket[] = [];
   #accepted = 0;
   #lastAccepted = performance.now();
@@ -185,7 +185,7 @@ export class Listener {
 
   /** Closes the connection that has been idle for longest; false when all are in use. */
   #closeIdlest(): boolean {
-    let idlest: [string, Connection] | undefined;
+    let idlest: [string, GrpcConnection] | undefined;
     for (const entry of this.#connections) {
       if (entry[1].calls === 0 && !(entry[1].idleSince >= (idlest?.[1].idleSince ?? Infinity))) {
         idlest = entry;

@@ -4,7 +4,7 @@ import { Refusal } from "../common/refusal.ts";
 import type { Plan } from "../store/types.ts";
 import { Claims } from "./claims.ts";
 import { findNetwork } from "./networks.ts";
-import { Step } from "./step.ts";
+import { PlanBuilder } from "./plan_builder.ts";
 import type { View } from "./view.ts";
 
 /**
@@ -21,9 +21,9 @@ export function planClaim(
 ): { address: Ip; plan: Plan } {
   const network = findNetwork(view, networkId), claims = new Claims(view, network, now);
   const claimed = address ? claims.take(address) : claims.takeNext();
-  const step = new Step().guard(view.guard(view.keys.network(networkId)));
-  claims.writeTo(step);
-  return { address: claimed, plan: step.plan() };
+  const builder = new PlanBuilder().guard(view.guard(view.keys.network(networkId)));
+  claims.writeTo(builder);
+  return { address: claimed, plan: builder.plan() };
 }
 
 /**
@@ -32,10 +32,10 @@ export function planClaim(
  * @param now Milliseconds since the epoch.
  */
 export function planRelease(view: View, networkId: string, now: number, address: Ip): Plan | undefined {
-  const claims = claimsOf(view, networkId, now), step = new Step();
+  const claims = claimsOf(view, networkId, now), builder = new PlanBuilder();
   claims?.release(address);
-  claims?.writeTo(step);
-  const plan = step.plan();
+  claims?.writeTo(builder);
+  const plan = builder.plan();
   return plan.ops.length ? plan : undefined;
 }
 

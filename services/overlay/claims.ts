@@ -5,7 +5,7 @@ import { type AllocationRecord, type NetworkRecord, writeSandRecord } from "../s
 import type { Guard } from "../store/types.ts";
 import { BitSet } from "./bit_set.ts";
 import { Cursor } from "./cursor.ts";
-import type { Step } from "./step.ts";
+import type { PlanBuilder } from "./plan_builder.ts";
 import type { View } from "./view.ts";
 
 /**
@@ -122,12 +122,12 @@ export class Claims {
   }
 
   /** Adds the changes to the transaction. */
-  writeTo(step: Step): void {
-    if (this.#changed) writeBits(this.#view, this.#network, this.#read, this.#bits, step);
+  writeTo(builder: PlanBuilder): void {
+    if (this.#changed) writeBits(this.#view, this.#network, this.#read, this.#bits, builder);
     if (!this.#cursor.changed) return;
     const key = this.#view.keys.cursor(this.#network.id);
     const record = this.#cursor.record(this.#view.cursor(this.#network.id));
-    step.guard(this.#view.guard(key)).put(key, writeSandRecord(record));
+    builder.guard(this.#view.guard(key)).put(key, writeSandRecord(record));
   }
 
   #set(i: number): void {
@@ -226,7 +226,13 @@ export function readAllocation(view: View, network: string): Stored {
 }
 
 /** Writes a network's bit set in a transaction that fails if another process has changed it, or holds the lock to do so. */
-export function writeBits(view: View, network: NetworkRecord, from: Stored, bits: BitSet, step: Step): void {
+export function writeBits(
+  view: View,
+  network: NetworkRecord,
+  from: Stored,
+  bits: BitSet,
+  builder: PlanBuilder,
+): void {
   const record: AllocationRecord = {
     ...from.record ?? {
       id: network.id,
@@ -235,7 +241,7 @@ export function writeBits(view: View, network: NetworkRecord, from: Stored, bits
     },
     bit_set: bits.encode(),
   };
-  step.guard(from.guard).nothingUnder(view.keys.allocationLocks(network.id))
+  builder.guard(from.guard).nothingUnder(view.keys.allocationLocks(network.id))
     .put(from.guard.key, writeSandRecord(record));
 }
 

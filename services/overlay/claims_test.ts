@@ -3,7 +3,7 @@ import { Ip } from "../common/ip.ts";
 import type { NetworkRecord } from "../store/sand_records.ts";
 import { BitSet } from "./bit_set.ts";
 import { Claims, freshBits, rangeOf } from "./claims.ts";
-import { Step } from "./step.ts";
+import { PlanBuilder } from "./plan_builder.ts";
 import { endpointRecord, lab, network } from "./testing.ts";
 import { randomFrom } from "../../tests/lab/dice.ts";
 
@@ -11,9 +11,9 @@ import { randomFrom } from "../../tests/lab/dice.ts";
 const AT = 1_790_000_000_000;
 
 function planned(claims: Claims) {
-  const step = new Step();
-  claims.writeTo(step);
-  return step.plan();
+  const builder = new PlanBuilder();
+  claims.writeTo(builder);
+  return builder.plan();
 }
 
 function bitsOf(it: ReturnType<typeof lab>, id = network.id): number[] {

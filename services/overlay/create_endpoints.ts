@@ -10,14 +10,14 @@ import {
   writeSandRecord,
 } from "../store/sand_records.ts";
 import type { Plan } from "../store/types.ts";
-import { Batch } from "./batch.ts";
+import { PlanBatch } from "./plan_batch.ts";
 import { Claims, rangeOf } from "./claims.ts";
 import { type Activation, activeFields, noPort, portsLeft, putEndpoint } from "./endpoints.ts";
 import { networkProblem } from "./faults.ts";
 import { joinNetwork } from "./hosts.ts";
 import { findNetwork } from "./networks.ts";
 import { macNumber } from "./state.ts";
-import { Step } from "./step.ts";
+import { PlanBuilder } from "./plan_builder.ts";
 import type { View } from "./view.ts";
 
 /** The host that an endpoint is made on. */
@@ -77,15 +77,15 @@ export function planCreateEndpoints(
   const claims = new Claims(view, network, Date.parse(requests[0]?.now ?? ""));
   let ports = portsLeft(view, networkId, host.hostname);
   const macs = new Set<string>();
-  const work = new Batch(() => {
+  const work = new PlanBatch(() => {
     // A network that is deleted meanwhile takes no endpoint.
-    const step = new Step().guard(view.guard(view.keys.network(networkId)));
+    const builder = new PlanBuilder().guard(view.guard(view.keys.network(networkId)));
     // Others' MACs were looked at too, and may be newer than what their claims of addresses have shown.
     if (requests.some(({ mac }) => mac)) {
-      step.unchanged(view.keys.networkEndpoints(networkId), newest(view, networkId));
+      builder.unchanged(view.keys.networkEndpoints(networkId), newest(view, networkId));
     }
-    joinNetwork(view, networkId, { ...host, now: requests[0]?.now ?? "" }, step);
-    return step;
+    joinNetwork(view, networkId, { ...host, now: requests[0]?.now ?? "" }, builder);
+    return builder;
   }, claims);
   const results = requests.map((request) => {
     const existing = view.endpoint(request.id);
@@ -93,7 +93,7 @@ export function planCreateEndpoints(
     try {
       if (request.activation && ports-- <= 0) throw noPort(network, host.hostname);
       const record = newEndpoint(view, network, host, request, claims, macs);
-      work.next((step) => putNew(view, record, step));
+      work.next((builder) => putNew(view, record, builder));
       return record;
     } catch (error) {
       if (error instanceof Refusal) return error;
@@ -186,9 +186,9 @@ export function vethName(used: { has(name: string): boolean }, random: (n: numbe
   throw new Refusal("exhausted", "all 65536 names that a veth can have are in use");
 }
 
-function putNew(view: View, record: EndpointRecord, step: Step): void {
-  step.guard(view.guard(view.keys.networkEndpoint(record.network_id, record.id)));
-  putEndpoint(view, record, step);
+function putNew(view: View, record: EndpointRecord, builder: PlanBuilder): void {
+  builder.guard(view.guard(view.keys.networkEndpoint(record.network_id, record.id)));
+  putEndpoint(view, record, builder);
   const { strand_docker: docker } = record;
   if (!docker) return;
   const ids = {
@@ -197,5 +197,5 @@ function putNew(view: View, record: EndpointRecord, step: Step): void {
     DockerEndpointID: docker.endpoint,
     SandEndpointID: record.id,
   };
-  step.put(view.keys.dockerEndpoint(docker.endpoint), writeSandRecord(ids));
+  builder.put(view.keys.dockerEndpoint(docker.endpoint), writeSandRecord(ids));
 }

@@ -6,8 +6,8 @@ import { gatewayOf } from "./claims.ts";
 import { LEAST_MTU, localFault, notCarriedOut, vethTaken } from "./faults.ts";
 import { Neighbours } from "./neighbours.ts";
 import { BRIDGE_MAC, isCrowded } from "./proxy.ts";
-import { type Endpoint, older } from "./space.ts";
-import { legName, type NetworkState, type PeerState, type VethState, VXLAN_PORT } from "./state.ts";
+import { older, type OverlayEndpoint } from "./space.ts";
+import { type NetworkState, type PeerState, uplinkName, type VethState, VXLAN_PORT } from "./state.ts";
 import type { View } from "./view.ts";
 
 /** The octets that VXLAN adds to a frame: Ethernet 14, IPv4 20, UDP 8, VXLAN 8 (RFC 7348 §5). */
@@ -44,7 +44,7 @@ export function desiredState(view: View, networkId: string, options: DesiredOpti
     fdb = new Map<number, number>(),
     veths = new Map<string, VethState>(),
     routes = new Set<string>(),
-    owners = new Map<string, Endpoint>();
+    owners = new Map<string, OverlayEndpoint>();
   if (!network) return { state: undefined, problems };
   const mtu = mtuOf(view, networkId, options);
   const proxied = isProxied(view, networkId, options);
@@ -75,14 +75,20 @@ export function desiredState(view: View, networkId: string, options: DesiredOpti
     const route = hostRouteOf(endpoint);
     if (route !== undefined) routes.add(route);
   }
-  const leg = routes.size ? { leg: { name: legName(networkId), mtu, sound: true, routes } } : {};
-  const parts = { veths, arp, fdb, ...leg, ...proxied ? { proxy } : {} };
+  const uplink = routes.size ? { uplink: { name: uplinkName(networkId), mtu, sound: true, routes } } : {};
+  const parts = { veths, arp, fdb, ...uplink, ...proxied ? { proxy } : {} };
   return here
     ? { state: stateOf(network, mtu, portOf(view, network, options.hostname), parts), problems }
     : { state: undefined, problems: [] };
 }
 
-function twice(view: View, { name: network }: NetworkRecord, name: string, a: Endpoint, b: Endpoint): string {
+function twice(
+  view: View,
+  { name: network }: NetworkRecord,
+  name: string,
+  a: OverlayEndpoint,
+  b: OverlayEndpoint,
+): string {
   const [first, second] = older(a, b) < 0 ? [a, b] : [b, a];
   const key = view.keys.hostEndpoint(second.host, second.id);
   return `network ${network}: ${notCarriedOut(key, vethTaken(name, first))}`;
@@ -131,7 +137,7 @@ export function isProxied(
 }
 
 /** The kernel state of an active endpoint of this host. */
-export function desiredVeth(endpoint: Endpoint, mtu: number, neighbours: Neighbours): VethState {
+export function desiredVeth(endpoint: OverlayEndpoint, mtu: number, neighbours: Neighbours): VethState {
   const { overlay_veth_mac, strand_host_veth: hostEnd } = endpoint.record;
   const mac = tryParseMac(overlay_veth_mac);
   return {
@@ -146,13 +152,13 @@ export function desiredVeth(endpoint: Endpoint, mtu: number, neighbours: Neighbo
 }
 
 /** The address to which the host gets a route for the endpoint; undefined: no route. */
-export function hostRouteOf(endpoint: Endpoint | undefined): string | undefined {
+export function hostRouteOf(endpoint: OverlayEndpoint | undefined): string | undefined {
   if (!endpoint?.active || !endpoint.record.strand_host_route) return undefined;
   return endpoint.address?.toString();
 }
 
 /** Undefined where Docker moves the veth, or the record names no namespace, as for Docker's endpoints of older SAND agents. */
-function peerOf({ record, address, mac }: Endpoint, mtu: number): PeerState | undefined {
+function peerOf({ record, address, mac }: OverlayEndpoint, mtu: number): PeerState | undefined {
   if (record.target_netns_path === "" || record.strand_docker) return undefined;
   return {
     netns: record.target_netns_path,
@@ -174,7 +180,7 @@ function stateOf(
   network: NetworkRecord,
   mtu: number,
   port: number,
-  tables: Pick<NetworkState, "veths" | "arp" | "fdb" | "leg" | "proxy">,
+  tables: Pick<NetworkState, "veths" | "arp" | "fdb" | "uplink" | "proxy">,
 ): NetworkState {
   return {
     loopbackUp: true,

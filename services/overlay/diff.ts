@@ -1,16 +1,16 @@
 /** Compares a network's kernel state with the desired one, and returns the operations between them. */
-import type { Op } from "./ops.ts";
+import type { KernelOp } from "./ops.ts";
 import { proxyOps } from "./proxy.ts";
-import type { BridgeState, LegState, NetworkState, PeerState, VethState, VxlanState } from "./state.ts";
+import type { BridgeState, NetworkState, PeerState, UplinkState, VethState, VxlanState } from "./state.ts";
 
 /**
  * Returns the operations, in order, that bring a network's kernel state on a host from `actual` to `desired`; none when they
  * are equal. State that can be changed in place is not recreated, so that traffic goes on. If the operations are
  * interrupted anywhere, a new diff from there leads to the same state.
  */
-export function diff(actual: NetworkState | undefined, desired: NetworkState | undefined): Op[] {
+export function diff(actual: NetworkState | undefined, desired: NetworkState | undefined): KernelOp[] {
   if (!desired) return actual ? [{ op: "namespace-remove" }] : [];
-  const ops: Op[] = [];
+  const ops: KernelOp[] = [];
   if (!actual) ops.push({ op: "namespace-add" });
   let from = actual ?? EMPTY;
   if (from.vxlan && desired.vxlan && !sameDevice(from.vxlan, desired.vxlan)) {
@@ -22,20 +22,24 @@ export function diff(actual: NetworkState | undefined, desired: NetworkState | u
   ops.push(...removedVeths(from.veths, desired.veths));
   ops.push(...bridgeOps(from.bridge, desired.bridge));
   ops.push(...vxlanOps(from.vxlan, desired.vxlan));
-  ops.push(...legOps(from.leg, desired.leg));
+  ops.push(...uplinkOps(from.uplink, desired.uplink));
   ops.push(...tableOps(from, desired));
   // The kernel drops a link's ARP entries with its last address.
   const flushed = ops.some(({ op }) => op === "bridge-address-remove");
   ops.push(...proxyOps(from.proxy, desired.proxy, flushed));
-  const routes = from.leg?.name === desired.leg?.name ? from.leg?.routes : undefined;
+  const routes = from.uplink?.name === desired.uplink?.name ? from.uplink?.routes : undefined;
   for (const [name, veth] of desired.veths) {
-    ops.push(...vethOps(name, from.veths.get(name), veth), ...routeOps(name, veth, desired.leg, routes));
+    ops.push(...vethOps(name, from.veths.get(name), veth), ...routeOps(name, veth, desired.uplink, routes));
   }
   return ops;
 }
 
 /** The same for one endpoint's veth alone. */
-export function diffVeth(name: string, actual: VethState | undefined, desired: VethState | undefined): Op[] {
+export function diffVeth(
+  name: string,
+  actual: VethState | undefined,
+  desired: VethState | undefined,
+): KernelOp[] {
   const of = (veth: VethState | undefined) => new Map(veth ? [[name, veth] as const] : []);
   return [...removedVeths(of(actual), of(desired)), ...desired ? vethOps(name, actual, desired) : []];
 }
@@ -65,9 +69,9 @@ function sameDevice(a: VxlanState, b: VxlanState): boolean {
   return a.vni === b.vni && a.port === b.port && a.proxy === b.proxy && a.rootUnderlay === b.rootUnderlay;
 }
 
-function bridgeOps(actual: BridgeState | undefined, desired: BridgeState | undefined): Op[] {
+function bridgeOps(actual: BridgeState | undefined, desired: BridgeState | undefined): KernelOp[] {
   if (!desired) return [];
-  const ops: Op[] = [];
+  const ops: KernelOp[] = [];
   if (!actual) ops.push({ op: "bridge-add", mtu: desired.mtu });
   const from = actual ?? { up: false, mtu: desired.mtu, addresses: [] };
   for (const address of from.addresses) {
@@ -81,10 +85,10 @@ function bridgeOps(actual: BridgeState | undefined, desired: BridgeState | undef
   return ops;
 }
 
-function vxlanOps(actual: VxlanState | undefined, desired: VxlanState | undefined): Op[] {
+function vxlanOps(actual: VxlanState | undefined, desired: VxlanState | undefined): KernelOp[] {
   if (!desired) return [];
   const { vni, port, mtu } = desired;
-  const ops: Op[] = actual ? [] : [{ op: "vxlan-add", vxlan: { vni, port, mtu } }];
+  const ops: KernelOp[] = actual ? [] : [{ op: "vxlan-add", vxlan: { vni, port, mtu } }];
   const from = actual ?? { ...desired, learning: false, inBridge: false, up: false };
   const set = {
     ...from.learning ? { learning: false as const } : {},
@@ -96,33 +100,33 @@ function vxlanOps(actual: VxlanState | undefined, desired: VxlanState | undefine
   return ops;
 }
 
-function legOps(actual: LegState | undefined, desired: LegState | undefined): Op[] {
-  if (!desired) return actual ? [{ op: "leg-remove" }] : [];
+function uplinkOps(actual: UplinkState | undefined, desired: UplinkState | undefined): KernelOp[] {
+  if (!desired) return actual ? [{ op: "uplink-remove" }] : [];
   const { name, mtu } = desired;
   if (actual?.name !== name) {
-    return [...actual ? [{ op: "leg-remove" as const }] : [], { op: "leg-add", name, mtu }];
+    return [...actual ? [{ op: "uplink-remove" as const }] : [], { op: "uplink-add", name, mtu }];
   }
-  const set: Op[] = actual.mtu === mtu && actual.sound ? [] : [{ op: "leg-set", name, mtu }];
+  const set: KernelOp[] = actual.mtu === mtu && actual.sound ? [] : [{ op: "uplink-set", name, mtu }];
   const gone = [...actual.routes].filter((address) => !desired.routes.has(address));
-  return [...gone.map((address) => ({ op: "leg-route-remove" as const, leg: name, address })), ...set];
+  return [...gone.map((address) => ({ op: "uplink-route-remove" as const, uplink: name, address })), ...set];
 }
 
 /** The host's routes to an endpoint that are missing. */
 function routeOps(
   veth: string,
   { peer }: VethState,
-  leg: LegState | undefined,
+  uplink: UplinkState | undefined,
   there: ReadonlySet<string> = new Set(),
-): Op[] {
-  if (!leg) return [];
+): KernelOp[] {
+  if (!uplink) return [];
   return (peer?.addresses ?? []).map((address) => address.slice(0, address.indexOf("/")))
-    .filter((address) => leg.routes.has(address) && !there.has(address))
-    .map((address) => ({ op: "leg-route-add", veth, leg: leg.name, address }));
+    .filter((address) => uplink.routes.has(address) && !there.has(address))
+    .map((address) => ({ op: "uplink-route-add", veth, uplink: uplink.name, address }));
 }
 
 /** A host answers ARP only while it can deliver frames: ARP entries are removed before FDB entries, and added after them. */
-function tableOps(actual: NetworkState, desired: NetworkState): Op[] {
-  const ops: Op[] = [];
+function tableOps(actual: NetworkState, desired: NetworkState): KernelOp[] {
+  const ops: KernelOp[] = [];
   const addresses = missing(actual.arp, desired.arp), macs = missing(actual.fdb, desired.fdb);
   if (addresses.size) ops.push({ op: "arp-remove", addresses });
   if (macs.size) ops.push({ op: "fdb-remove", macs });
@@ -149,8 +153,8 @@ function changed(actual: ReadonlyMap<number, number>, desired: ReadonlyMap<numbe
 function removedVeths(
   actual: ReadonlyMap<string, VethState>,
   desired: ReadonlyMap<string, VethState>,
-): Op[] {
-  const ops: Op[] = [];
+): KernelOp[] {
+  const ops: KernelOp[] = [];
   for (const [name, veth] of actual) {
     const wanted = desired.get(name);
     if (!wanted || !reaches(veth, wanted)) ops.push({ op: "veth-remove", name });
@@ -163,10 +167,10 @@ function reaches(actual: VethState, desired: VethState): boolean {
   return !desired.peer || (actual.peer?.netns === desired.peer.netns && actual.hostEnd === desired.hostEnd);
 }
 
-function vethOps(name: string, actual: VethState | undefined, desired: VethState): Op[] {
+function vethOps(name: string, actual: VethState | undefined, desired: VethState): KernelOp[] {
   const { peer, mac, mtu } = desired;
   let from = actual && reaches(actual, desired) ? actual : undefined;
-  const ops: Op[] = [];
+  const ops: KernelOp[] = [];
   if (!from) {
     // See lostVeths().
     if (!peer) return [];
@@ -202,7 +206,7 @@ function vethOps(name: string, actual: VethState | undefined, desired: VethState
   return ops;
 }
 
-function peerOps(veth: string, actual: PeerState, desired: PeerState): Op[] {
+function peerOps(veth: string, actual: PeerState, desired: PeerState): KernelOp[] {
   const addAddresses = desired.addresses.filter((address) => !actual.addresses.includes(address));
   // The kernel takes the routes away with the address, and when the device goes down.
   const routesGone = desired.routes?.length && (addAddresses.length || !actual.up);

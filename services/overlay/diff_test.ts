@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { diff, diffVeth, lostVeths } from "./diff.ts";
-import type { Op } from "./ops.ts";
+import type { KernelOp } from "./ops.ts";
 import type { NetworkState, PeerState, VethState } from "./state.ts";
 import { randomFrom } from "../../tests/lab/dice.ts";
 import { perform, singly } from "./testing_kernel.ts";
 
-function performAll(state: NetworkState | undefined, ops: readonly Op[]): NetworkState | undefined {
+function performAll(state: NetworkState | undefined, ops: readonly KernelOp[]): NetworkState | undefined {
   return ops.reduce(perform, state);
 }
 
@@ -224,8 +224,8 @@ function randomState(random: (n: number) => number, found: boolean): NetworkStat
   }
   const addresses = new Map(veths).values().flatMap(({ peer }) => peer?.addresses ?? [])
     .map((address) => address.slice(0, -"/24".length)).toArray();
-  const leg = !bridge || random(2) === 0 ? {} : {
-    leg: {
+  const uplink = !bridge || random(2) === 0 ? {} : {
+    uplink: {
       name: `sandh${random(found ? 2 : 1)}`,
       mtu: mtu(),
       sound: flag(),
@@ -250,7 +250,7 @@ function randomState(random: (n: number) => number, found: boolean): NetworkStat
     vxlan,
     veths: new Map(veths),
     ...tables,
-    ...leg,
+    ...uplink,
     ...proxied ? { proxy } : {},
   };
 }
@@ -272,18 +272,26 @@ Deno.test("diff() gives a container its routes along with its address, and leave
 Deno.test("diff() makes the host's way to endpoints, mends it and takes it away again", () => {
   const [name = ""] = desired.veths.keys(), [veth] = desired.veths.values();
   const [address = ""] = veth?.peer?.addresses[0]?.split("/") ?? [];
-  const leg = { name: "sandh320a669fe4", mtu: 1450, sound: true, routes: new Set([address]) };
-  const wanted = { ...desired, leg };
-  const add = { op: "leg-route-add", veth: name, leg: leg.name, address };
-  assert.deepEqual(diff(desired, wanted), [{ op: "leg-add", name: leg.name, mtu: 1450 }, add]);
-  assert.deepEqual(diff({ ...desired, leg: { ...leg, routes: new Set() } }, wanted), [add]);
-  const broken = { ...desired, leg: { ...leg, sound: false } };
-  assert.deepEqual(diff(broken, wanted), [{ op: "leg-set", name: leg.name, mtu: 1450 }]);
-  const more = { ...desired, leg: { ...leg, routes: new Set([address, "10.0.0.77"]) } };
-  assert.deepEqual(diff(more, wanted), [{ op: "leg-route-remove", leg: leg.name, address: "10.0.0.77" }]);
-  assert.deepEqual(diff(wanted, desired), [{ op: "leg-remove" }]);
-  const other = { ...desired, leg: { ...leg, name: "sandh0000000000" } };
-  assert.deepEqual(diff(other, wanted).map(({ op }) => op), ["leg-remove", "leg-add", "leg-route-add"]);
+  const uplink = { name: "sandh320a669fe4", mtu: 1450, sound: true, routes: new Set([address]) };
+  const wanted = { ...desired, uplink };
+  const add = { op: "uplink-route-add", veth: name, uplink: uplink.name, address };
+  assert.deepEqual(diff(desired, wanted), [{ op: "uplink-add", name: uplink.name, mtu: 1450 }, add]);
+  assert.deepEqual(diff({ ...desired, uplink: { ...uplink, routes: new Set() } }, wanted), [add]);
+  const broken = { ...desired, uplink: { ...uplink, sound: false } };
+  assert.deepEqual(diff(broken, wanted), [{ op: "uplink-set", name: uplink.name, mtu: 1450 }]);
+  const more = { ...desired, uplink: { ...uplink, routes: new Set([address, "10.0.0.77"]) } };
+  assert.deepEqual(diff(more, wanted), [{
+    op: "uplink-route-remove",
+    uplink: uplink.name,
+    address: "10.0.0.77",
+  }]);
+  assert.deepEqual(diff(wanted, desired), [{ op: "uplink-remove" }]);
+  const other = { ...desired, uplink: { ...uplink, name: "sandh0000000000" } };
+  assert.deepEqual(diff(other, wanted).map(({ op }) => op), [
+    "uplink-remove",
+    "uplink-add",
+    "uplink-route-add",
+  ]);
 });
 
 Deno.test("diff() has br0 know an endpoint's MAC before it answers for it, and takes both away again", () => {

@@ -9,12 +9,12 @@ import {
 } from "../store/sand_records.ts";
 import type { Plan } from "../store/types.ts";
 import { claimsOf } from "./addresses.ts";
-import { Batch } from "./batch.ts";
+import { PlanBatch } from "./plan_batch.ts";
 import { findNetwork, type Planned } from "./networks.ts";
 import { MOST_PORTS } from "./proxy.ts";
-import { type Endpoint, older } from "./space.ts";
+import { older, type OverlayEndpoint } from "./space.ts";
 import type { RouteState } from "./state.ts";
-import { Step } from "./step.ts";
+import { PlanBuilder } from "./plan_builder.ts";
 import type { View } from "./view.ts";
 
 /** What an active endpoint has in the kernel. */
@@ -133,7 +133,7 @@ export function activeFields(activation: Activation): Partial<EndpointRecord> {
  *
  * @param identity Of what is at the path now; undefined: nothing.
  */
-export function namespaceGone({ record }: Endpoint, identity: string | undefined): boolean {
+export function namespaceGone({ record }: OverlayEndpoint, identity: string | undefined): boolean {
   // Docker itself places its endpoints' veths: see lostVeths().
   if (record.target_netns_path === "" || record.strand_docker) return false;
   if (identity === undefined) return true;
@@ -153,11 +153,11 @@ export function namespaceGone({ record }: Endpoint, identity: string | undefined
  * @param inPlace Its interface is in that namespace.
  */
 export function supersededBy(
-  madeFor: (identity: string) => readonly Endpoint[],
-  endpoint: Endpoint,
+  madeFor: (identity: string) => readonly OverlayEndpoint[],
+  endpoint: OverlayEndpoint,
   identity: string,
   inPlace: boolean,
-): Endpoint | undefined {
+): OverlayEndpoint | undefined {
   const { record: { strand_netns: known, strand_docker: docker } } = endpoint;
   if (docker || known === identity || (inPlace && known === undefined)) return undefined;
   return madeFor(identity).find((other) =>
@@ -169,8 +169,8 @@ export function supersededBy(
  * A host's active endpoints by the namespace that they were made for. All of them are looked through once, and only if
  * one is asked for: after a reboot each of thousands is.
  */
-export function byNamespace(view: View, hostname: string): (identity: string) => readonly Endpoint[] {
-  let found: ReadonlyMap<string | undefined, readonly Endpoint[]> | undefined;
+export function byNamespace(view: View, hostname: string): (identity: string) => readonly OverlayEndpoint[] {
+  let found: ReadonlyMap<string | undefined, readonly OverlayEndpoint[]> | undefined;
   return (identity) => {
     found ??= Map.groupBy(
       view.endpointsOn(hostname).filter(({ active }) => active),
@@ -180,13 +180,17 @@ export function byNamespace(view: View, hostname: string): (identity: string) =>
   };
 }
 
-function update(view: View, endpoint: Endpoint, fields: Partial<EndpointRecord>): Planned<EndpointRecord> {
+function update(
+  view: View,
+  endpoint: OverlayEndpoint,
+  fields: Partial<EndpointRecord>,
+): Planned<EndpointRecord> {
   const record = { ...endpoint.record, ...fields } as EndpointRecord;
   const same = (Object.keys(fields) as (keyof EndpointRecord)[])
     .every((field) => record[field] === endpoint.record[field]);
   if (same) return { record: endpoint.record, plan: undefined };
-  const step = guarded(endpoint, new Step()).guard(view.guard(view.keys.network(endpoint.network)));
-  return { record, plan: putEndpoint(view, record, step).plan() };
+  const builder = guarded(endpoint, new PlanBuilder()).guard(view.guard(view.keys.network(endpoint.network)));
+  return { record, plan: putEndpoint(view, record, builder).plan() };
 }
 
 export interface DeleteOptions {
@@ -212,7 +216,7 @@ export function planDeleteEndpoints(
   ids: readonly string[],
   { hostname, now, found = new Set(), keepAddresses = new Set() }: DeleteOptions,
 ): readonly Plan[] {
-  const going = new Set(ids), networks = new Map<string, Endpoint[]>();
+  const going = new Set(ids), networks = new Map<string, OverlayEndpoint[]>();
   for (const id of going) {
     if (found.has(id) && !view.endpoint(id)) continue;
     const endpoint = findEndpoint(view, id, hostname);
@@ -221,17 +225,17 @@ export function planDeleteEndpoints(
   }
   return [...networks].flatMap(([network, endpoints]) => {
     const claims = claimsOf(view, network, now);
-    const work = new Batch(() => new Step(), claims);
+    const work = new PlanBatch(() => new PlanBuilder(), claims);
     for (const endpoint of endpoints) {
       const { address, record: { strand_docker: docker } } = endpoint;
       if (address && !keepAddresses.has(endpoint.id)) claims?.release(address, going);
-      work.next((step) => {
+      work.next((builder) => {
         // A key whose newest value cannot be read goes too.
-        step.guard(...endpoint.entries.map(({ key }) => view.newest(key)))
+        builder.guard(...endpoint.entries.map(({ key }) => view.newest(key)))
           .remove(view.keys.hostEndpoint(endpoint.host, endpoint.id))
           .remove(view.keys.networkEndpoint(endpoint.network, endpoint.id));
-        if (docker) step.remove(view.keys.dockerEndpoint(docker.endpoint));
-        if (hostname === undefined) forgetHost(view, endpoint, going, step);
+        if (docker) builder.remove(view.keys.dockerEndpoint(docker.endpoint));
+        if (hostname === undefined) forgetHost(view, endpoint, going, builder);
       });
     }
     return work.plans();
@@ -242,11 +246,16 @@ export function planDeleteEndpoints(
  * Adds that a host is gone whose last endpoint of a network goes: it must neither keep the network from being deleted
  * nor hold its MTU down. Its own key stays, from which it knows, should it come back, that nothing was lost.
  */
-function forgetHost(view: View, { network, host }: Endpoint, going: ReadonlySet<string>, step: Step): void {
+function forgetHost(
+  view: View,
+  { network, host }: OverlayEndpoint,
+  going: ReadonlySet<string>,
+  builder: PlanBuilder,
+): void {
   for (const { id } of view.space(network).endpointsOn(host)) if (!going.has(id)) return;
   for (const key of [view.keys.networkHost(network, host), view.keys.applied(network, host)]) {
     const guard = view.guard(key);
-    if (guard.modRevision) step.guard(guard).remove(key);
+    if (guard.modRevision) builder.guard(guard).remove(key);
   }
 }
 
@@ -256,7 +265,7 @@ function forgetHost(view: View, { network, host }: Endpoint, going: ReadonlySet<
  * @param hostname The host that must own it; undefined: any may.
  * @throws Refusal "not-found"
  */
-export function findEndpoint(view: View, id: string, hostname?: string): Endpoint {
+export function findEndpoint(view: View, id: string, hostname?: string): OverlayEndpoint {
   const endpoint = view.endpoint(id);
   if (!endpoint) throw new Refusal("not-found", `there is no endpoint "${id}"`);
   if (hostname !== undefined && endpoint.host !== hostname) {
@@ -276,13 +285,13 @@ export function onAnotherHost(
   return new Refusal("not-found", message);
 }
 
-function guarded(endpoint: Endpoint, step: Step): Step {
-  return step.guard(...endpoint.entries.map(({ key, modRevision }) => ({ key, modRevision })));
+function guarded(endpoint: OverlayEndpoint, builder: PlanBuilder): PlanBuilder {
+  return builder.guard(...endpoint.entries.map(({ key, modRevision }) => ({ key, modRevision })));
 }
 
 /** Both keys of an endpoint. */
-export function putEndpoint(view: View, record: EndpointRecord, step: Step): Step {
+export function putEndpoint(view: View, record: EndpointRecord, builder: PlanBuilder): PlanBuilder {
   const value = writeSandRecord(record);
-  return step.put(view.keys.hostEndpoint(record.hostname, record.id), value)
+  return builder.put(view.keys.hostEndpoint(record.hostname, record.id), value)
     .put(view.keys.networkEndpoint(record.network_id, record.id), value);
 }

@@ -6,7 +6,7 @@ import { Cidr } from "../common/ip.ts";
 import type { NetworkRecord } from "../store/sand_records.ts";
 import { gatewayOf, rangeOf } from "./claims.ts";
 import { isPublic, unusableRange } from "./ranges.ts";
-import { type Endpoint, older } from "./space.ts";
+import { older, type OverlayEndpoint } from "./space.ts";
 import type { View } from "./view.ts";
 
 /** The least that a host of a network may have: what every IPv4 host must take (RFC 791 §3.2). */
@@ -32,10 +32,10 @@ export function notCarriedOut(key: string, why: string): string {
  * @param names Those that are asked for; without it, all.
  */
 export function vethOwners(
-  endpoints: Iterable<Endpoint>,
+  endpoints: Iterable<OverlayEndpoint>,
   names?: ReadonlySet<string>,
-): Map<string, Endpoint> {
-  const owners = new Map<string, Endpoint>();
+): Map<string, OverlayEndpoint> {
+  const owners = new Map<string, OverlayEndpoint>();
   for (const endpoint of endpoints) {
     const name = endpoint.record.overlay_veth_name;
     if (names && !names.has(name)) continue;
@@ -52,7 +52,7 @@ export function networkProblem(view: View, id: string): string | undefined {
 }
 
 /** Why an endpoint of this host is not set up whose veth is that of an older one. */
-export function vethTaken(name: string, older: Endpoint): string {
+export function vethTaken(name: string, older: OverlayEndpoint): string {
   return `overlay_veth_name: ${name} is that of endpoint ${older.id}, which is older`;
 }
 
@@ -67,7 +67,7 @@ export function networkFault({ id, vxlan_vni: vni, ip_range }: NetworkRecord): s
 
 /** Why an endpoint of this host is not set up from its record, as part of a sentence; undefined when it is. */
 export function localFault(
-  { record, address, mac, hot }: Endpoint,
+  { record, address, mac, hot }: OverlayEndpoint,
   network: NetworkRecord,
   view: View,
 ): string | undefined {

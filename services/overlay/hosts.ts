@@ -1,7 +1,7 @@
 /** Plans for the keys by which a host tells that it has a network, and which revision it has applied. */
 import { writeSandRecord } from "../store/sand_records.ts";
 import type { Plan } from "../store/types.ts";
-import { Step } from "./step.ts";
+import { PlanBuilder } from "./plan_builder.ts";
 import type { View } from "./view.ts";
 
 /** What a host tells of a network that is set up on it. */
@@ -16,7 +16,7 @@ export interface Presence {
 }
 
 /** Adds that the network is set up on the host, where that is not written yet. */
-export function joinNetwork(view: View, network: string, presence: Presence, step: Step): void {
+export function joinNetwork(view: View, network: string, presence: Presence, builder: PlanBuilder): void {
   const { hostname, mtu, probeVni, now } = presence;
   for (const key of [view.keys.hostNetwork(hostname, network), view.keys.networkHost(network, hostname)]) {
     const told = view.presence(key);
@@ -24,22 +24,22 @@ export function joinNetwork(view: View, network: string, presence: Presence, ste
     if (told?.mtu === mtu && told.probe_vni === vni) continue;
     // JSON leaves out what is undefined.
     const value = { id: network, created_at: now, ...told, mtu, probe_vni: vni };
-    step.guard(view.guard(key)).put(key, writeSandRecord(value));
+    builder.guard(view.guard(key)).put(key, writeSandRecord(value));
   }
 }
 
 /** Plans what {@link joinNetwork} adds, for a network that is set up already; undefined when it is told already. */
 export function planPresence(view: View, network: string, presence: Presence): Plan | undefined {
-  const step = new Step().guard(view.guard(view.keys.network(network)));
-  joinNetwork(view, network, presence, step);
-  const plan = step.plan();
+  const builder = new PlanBuilder().guard(view.guard(view.keys.network(network)));
+  joinNetwork(view, network, presence, builder);
+  const plan = builder.plan();
   return plan.ops.length ? plan : undefined;
 }
 
 /** Plans that a host has torn its part of a network down; undefined when nothing says that it has one. */
 export function planLeave(view: View, network: string, host: string): Plan | undefined {
   const { keys } = view;
-  const step = new Step();
+  const builder = new PlanBuilder();
   for (
     const key of [
       keys.hostNetwork(host, network),
@@ -49,13 +49,13 @@ export function planLeave(view: View, network: string, host: string): Plan | und
   ) {
     const guard = view.guard(key);
     // An absent key may only not have reached the mirror yet.
-    step.guard(guard);
-    if (guard.modRevision) step.remove(key);
+    builder.guard(guard);
+    if (guard.modRevision) builder.remove(key);
   }
   // An old agent that deletes a network leaves it.
   const cursor = view.guard(keys.cursor(network));
-  if (!view.network(network) && cursor.modRevision) step.guard(cursor).remove(cursor.key);
-  const plan = step.plan();
+  if (!view.network(network) && cursor.modRevision) builder.guard(cursor).remove(cursor.key);
+  const plan = builder.plan();
   return plan.ops.length ? plan : undefined;
 }
 
@@ -66,6 +66,6 @@ export function planLeave(view: View, network: string, host: string): Plan | und
 export function planApplied(view: View, network: string, host: string, revision: number): Plan | undefined {
   if ((view.space(network).applied.get(host) ?? -1) >= revision) return undefined;
   // A host that has left the network meanwhile must not write this any more.
-  return new Step().guard(view.guard(view.keys.hostNetwork(host, network)))
+  return new PlanBuilder().guard(view.guard(view.keys.hostNetwork(host, network)))
     .put(view.keys.applied(network, host), writeSandRecord({ revision })).plan();
 }

@@ -1,12 +1,12 @@
 /** Computes the ARP and FDB entries that a host needs for a network's endpoints on other hosts. */
 import { gatewayOf, rangeOf } from "./claims.ts";
 import { notCarriedOut } from "./faults.ts";
-import type { Op } from "./ops.ts";
-import type { Endpoint, Space } from "./space.ts";
+import type { KernelOp } from "./ops.ts";
+import type { OverlayEndpoint, Space } from "./space.ts";
 import type { EndpointChange, View } from "./view.ts";
 
-/** The ARP and the FDB entry of a host for an endpoint; see {@link Endpoint.hot} for the numbers. */
-export type Neighbour = Endpoint["hot"];
+/** The ARP and the FDB entry of a host for an endpoint; see {@link OverlayEndpoint.hot} for the numbers. */
+export type Neighbour = OverlayEndpoint["hot"];
 
 /**
  * Which of a network's endpoints a host has ARP and FDB entries for: active ones on other hosts. Where SAND's older
@@ -39,7 +39,7 @@ export class Neighbours {
   }
 
   /** Why an active endpoint gets no entry; undefined when it is local or gets one. */
-  problem(endpoint: Endpoint): string | undefined {
+  problem(endpoint: OverlayEndpoint): string | undefined {
     const { id, host, active, address, mac, hot } = endpoint;
     if (!active) return undefined;
     const who = `endpoint ${id} on ${host}`, elsewhere = host !== this.hostname;
@@ -60,14 +60,14 @@ export class Neighbours {
   }
 
   /** The entries that this host needs for the endpoint; undefined: none. */
-  entryOf(endpoint: Endpoint): Neighbour | undefined {
+  entryOf(endpoint: OverlayEndpoint): Neighbour | undefined {
     if (endpoint.host === this.hostname || !this.#eligible(endpoint)) return undefined;
     const { hot } = endpoint;
     return this.#ofAddress(hot.address) === endpoint && this.#ofMac(hot.mac) === endpoint ? hot : undefined;
   }
 
   /** The ARP answer that br0 gives for the endpoint, of this host or another; undefined: it gives none. */
-  answerOf(endpoint: Endpoint): Neighbour | undefined {
+  answerOf(endpoint: OverlayEndpoint): Neighbour | undefined {
     if (!this.proxied || !this.#eligible(endpoint)) return undefined;
     const { hot } = endpoint;
     return this.#ofAddress(hot.address) === endpoint && this.#ofMac(hot.mac) === endpoint ? hot : undefined;
@@ -80,7 +80,7 @@ export class Neighbours {
   }
 
   /** True when another endpoint of this host has the same address or MAC: which of them has it may change. */
-  contested({ id, hot }: Endpoint): boolean {
+  contested({ id, hot }: OverlayEndpoint): boolean {
     return [...this.#space.holdersOf(hot.address), ...this.#space.holdersOfMac(hot.mac)]
       .some((other) => other.id !== id && other.host === this.hostname);
   }
@@ -89,7 +89,7 @@ export class Neighbours {
    * What some changes of endpoints mean for the tables, without looking at the rest of the network. It may set what the
    * kernel has already, and remove what it does not have.
    */
-  opsFor(changes: readonly EndpointChange[]): Op[] {
+  opsFor(changes: readonly EndpointChange[]): KernelOp[] {
     const addresses = new Set<number>(), macs = new Set<number>(), answered = new Set<number>();
     for (const { before, after } of changes) {
       for (const endpoint of [before, after]) {
@@ -115,7 +115,7 @@ export class Neighbours {
       if (entry) fdb.set(mac, entry.vtep);
       else if (mac >= 0) noFdb.add(mac);
     }
-    const ops: Op[] = [];
+    const ops: KernelOp[] = [];
     if (noArp.size) ops.push({ op: "arp-remove", addresses: noArp });
     if (noFdb.size) ops.push({ op: "fdb-remove", macs: noFdb });
     if (fdb.size) ops.push({ op: "fdb-set", entries: fdb });
@@ -124,20 +124,24 @@ export class Neighbours {
     return ops;
   }
 
-  #proxyOps(addresses: ReadonlySet<number>, fdb: ReadonlySet<number>, noFdb: ReadonlySet<number>): Op[] {
+  #proxyOps(
+    addresses: ReadonlySet<number>,
+    fdb: ReadonlySet<number>,
+    noFdb: ReadonlySet<number>,
+  ): KernelOp[] {
     const arp = new Map<number, number>(), noArp = new Set<number>();
     for (const address of addresses) {
       const answer = this.#space.holdersOf(address).map((endpoint) => this.answerOf(endpoint)).find(Boolean);
       if (answer) arp.set(address, answer.mac);
       else if (address >= 0 && address !== this.#gateway) noArp.add(address);
     }
-    const ops: Op[] = [];
+    const ops: KernelOp[] = [];
     if (noArp.size || noFdb.size) ops.push({ op: "proxy-remove", arp: noArp, fdb: noFdb });
     if (arp.size || fdb.size) ops.push({ op: "proxy-set", arp, fdb });
     return ops;
   }
 
-  #entryAmong(endpoints: readonly Endpoint[]): Neighbour | undefined {
+  #entryAmong(endpoints: readonly OverlayEndpoint[]): Neighbour | undefined {
     for (const endpoint of endpoints) {
       const entry = this.entryOf(endpoint);
       if (entry) return entry;
@@ -146,17 +150,17 @@ export class Neighbours {
   }
 
   /** True for an endpoint that can be reached, at an address that an endpoint of this network can have. */
-  #eligible({ active, host, hot: { address, mac, vtep } }: Endpoint): boolean {
+  #eligible({ active, host, hot: { address, mac, vtep } }: OverlayEndpoint): boolean {
     const reachable = host === this.hostname || (vtep >= 0 && vtep !== this.vtep);
     return active && mac >= 0 && reachable && address > this.#first && address < this.#last &&
       address !== this.#gateway;
   }
 
-  #ofAddress(address: number): Endpoint | undefined {
+  #ofAddress(address: number): OverlayEndpoint | undefined {
     return this.#space.holdersOf(address).find((e) => this.#eligible(e));
   }
 
-  #ofMac(mac: number): Endpoint | undefined {
+  #ofMac(mac: number): OverlayEndpoint | undefined {
     return this.#space.holdersOfMac(mac).find((e) => this.#eligible(e));
   }
 }

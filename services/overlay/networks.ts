@@ -5,7 +5,7 @@ import type { Plan } from "../store/types.ts";
 import { checkNetwork, type NetworkRequest } from "./check_network.ts";
 import { freshBits, writeBits } from "./claims.ts";
 import { PROBE_VNI, VXLAN_PORT } from "./state.ts";
-import { Step } from "./step.ts";
+import { PlanBuilder } from "./plan_builder.ts";
 import type { View } from "./view.ts";
 
 /** What a new network takes from where and when it is made; the same for every attempt of one request. */
@@ -59,17 +59,17 @@ export function planCreateNetwork(
     gateway,
   };
   const key = view.keys.network(id);
-  const step = new Step()
+  const builder = new PlanBuilder()
     .guard(view.guard(key))
     .unchanged(unchanged.prefix, unchanged.unchangedSince)
     .nothingUnder(view.keys.vniLocks)
     .put(key, writeSandRecord(record));
   // An old agent leaves the claims of a network that it deletes, and knows nothing of their order.
-  if (view.cursor(id)) step.remove(view.keys.cursor(id));
+  if (view.cursor(id)) builder.remove(view.keys.cursor(id));
   const claims = { guard: view.newest(view.keys.allocation(id)), record: undefined };
-  writeBits(view, record, claims, freshBits(record), step);
-  if (view.deleted.has(id)) step.remove(view.keys.deleted(id));
-  return { record, plan: step.plan() };
+  writeBits(view, record, claims, freshBits(record), builder);
+  if (view.deleted.has(id)) builder.remove(view.keys.deleted(id));
+  return { record, plan: builder.plan() };
 }
 
 function lowestVni(view: View, { minVni, maxVni }: Pick<NetworkOptions, "minVni" | "maxVni">): number {
@@ -138,12 +138,12 @@ export function planDeleteNetwork(
   }
   found.add(mark);
   // A mark that an earlier network of this id has left would keep its create revision.
-  const stale = view.deleted.has(id) ? [new Step().guard(view.guard(mark)).remove(mark).plan()] : [];
-  const step = new Step()
+  const stale = view.deleted.has(id) ? [new PlanBuilder().guard(view.guard(mark)).remove(mark).plan()] : [];
+  const builder = new PlanBuilder()
     .guard(view.guard(view.keys.network(id)), view.guard(mark))
     .nothingUnder(view.keys.networkEndpoints(id))
     .put(mark, writeSandRecord({ created_at: now }));
-  return { plan: [...stale, step.plan()], waitsFor };
+  return { plan: [...stale, builder.plan()], waitsFor };
 }
 
 /**
@@ -155,15 +155,15 @@ export function planFinishDeletion(view: View, id: string): Plan | undefined {
   const mark = view.keys.deleted(id);
   const { endpoints } = view.space(id);
   if (!view.network(id) || endpoints.size || !view.isDeleted(id)) {
-    return new Step().guard(view.guard(mark)).remove(mark).plan();
+    return new PlanBuilder().guard(view.guard(mark)).remove(mark).plan();
   }
   return view.space(id).oldHosts().length ? undefined : removal(view, id).plan();
 }
 
 /** The hosts' own keys stay: each host removes them when it has removed its kernel state, even after crashes. */
-function removal(view: View, id: string): Step {
+function removal(view: View, id: string): PlanBuilder {
   const { keys } = view;
-  const step = new Step()
+  const builder = new PlanBuilder()
     .guard(view.guard(keys.network(id)))
     .nothingUnder(keys.networkEndpoints(id))
     .remove(keys.network(id));
@@ -171,16 +171,16 @@ function removal(view: View, id: string): Step {
   const claims = view.newest(keys.allocation(id));
   if (claims.modRevision) {
     // The older SAND agent that holds this lock is about to write the bit set again.
-    step.guard(claims).nothingUnder(keys.allocationLocks(id)).remove(claims.key);
+    builder.guard(claims).nothingUnder(keys.allocationLocks(id)).remove(claims.key);
   }
   // A removal without a guard is not sent before the fence is written, which an etcd without space refuses.
   const cursor = view.guard(keys.cursor(id));
-  if (cursor.modRevision) step.guard(cursor).remove(cursor.key);
-  if (view.deleted.has(id)) step.remove(keys.deleted(id));
+  if (cursor.modRevision) builder.guard(cursor).remove(cursor.key);
+  if (view.deleted.has(id)) builder.remove(keys.deleted(id));
   // A host that sets the network up right now may run an old agent, which would keep it.
   let newest = 0;
   for (const host of view.space(id).hosts.keys()) {
     newest = Math.max(newest, view.guard(keys.networkHost(id, host)).modRevision);
   }
-  return step.unchanged(keys.networkHosts(id), newest);
+  return builder.unchanged(keys.networkHosts(id), newest);
 }

@@ -5,7 +5,7 @@ import type { PeerState, RouteState, VxlanState } from "./state.ts";
  * One operation in a network's namespace; `arp-*`, `fdb-*` and `flood-*` change many entries. Each operation is complete by
  * itself: after any of them a new diff can start from the kernel's state.
  */
-export type Op =
+export type KernelOp =
   | { readonly op: "namespace-add" }
   /** Everything in it goes too, and with their other ends the veths in target namespaces. */
   | { readonly op: "namespace-remove" }
@@ -66,19 +66,19 @@ export type Op =
     readonly up?: true;
   }
   /** Sound, without routes of the host's. */
-  | { readonly op: "leg-add"; readonly name: string; readonly mtu: number }
+  | { readonly op: "uplink-add"; readonly name: string; readonly mtu: number }
   /** The host's routes over it go too. */
-  | { readonly op: "leg-remove" }
-  | { readonly op: "leg-set"; readonly name: string; readonly mtu: number }
+  | { readonly op: "uplink-remove" }
+  | { readonly op: "uplink-set"; readonly name: string; readonly mtu: number }
   /** For the endpoint that has the veth. */
   | {
-    readonly op: "leg-route-add";
+    readonly op: "uplink-route-add";
     readonly veth: string;
     /** Its name in the host's namespace. */
-    readonly leg: string;
+    readonly uplink: string;
     readonly address: string;
   }
-  | { readonly op: "leg-route-remove"; readonly leg: string; readonly address: string }
+  | { readonly op: "uplink-route-remove"; readonly uplink: string; readonly address: string }
   /** Adds or replaces: address → MAC. */
   | { readonly op: "arp-set"; readonly entries: ReadonlyMap<number, number> }
   | { readonly op: "arp-remove"; readonly addresses: ReadonlySet<number> }

@@ -1,11 +1,11 @@
 /** The hosts that share networks with this one, as targets of the probes between hosts. */
 import type { Ip } from "../common/ip.ts";
-import type { Endpoint } from "./space.ts";
+import type { OverlayEndpoint } from "./space.ts";
 import { LARGEST_PROBE, PROBE_VNI } from "./state.ts";
 import type { NetworkChange, View } from "./view.ts";
 
 /** A host that shares a network with another one, and answers its probes. */
-export interface Peer {
+export interface OverlayPeer {
   readonly hostname: string;
   /** Where it is reached, as a 32-bit value. */
   readonly vtep: number;
@@ -23,8 +23,8 @@ export function peersOf(
   view: View,
   hostname: string,
   networks: Iterable<{ readonly id: string; readonly mtu: number }>,
-): Map<string, Peer> {
-  const found = new Map<string, Peer>();
+): Map<string, OverlayPeer> {
+  const found = new Map<string, OverlayPeer>();
   for (const { id, mtu: whole } of networks) {
     const space = view.space(id), mtu = Math.min(whole, LARGEST_PROBE);
     for (const [host, { probe_vni }] of space.hosts) {
@@ -69,7 +69,7 @@ export function concernsPeers(
   });
 }
 
-function vtepIn(endpoints: Iterable<Pick<Endpoint, "hot">>): number | undefined {
+function vtepIn(endpoints: Iterable<Pick<OverlayEndpoint, "hot">>): number | undefined {
   for (const { hot: { vtep } } of endpoints) if (vtep >= 0) return vtep;
   return undefined;
 }

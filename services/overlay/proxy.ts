@@ -1,5 +1,5 @@
 /** ARP on a host that has many of a network's endpoints: the bridge answers it itself, from a table of its own. */
-import type { Op } from "./ops.ts";
+import type { KernelOp } from "./ops.ts";
 import type { ProxyState } from "./state.ts";
 
 /**
@@ -37,7 +37,7 @@ export function proxyOps(
   actual: ProxyState = NOTHING,
   desired: ProxyState = NOTHING,
   flushed = false,
-): Op[] {
+): KernelOp[] {
   const remove = {
     ...actual.port && !desired.port ? { port: true as const } : {},
     arp: new Set([...actual.arp.keys()].filter((address) => !desired.arp.has(address))),

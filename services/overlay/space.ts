@@ -6,7 +6,7 @@ import type { Entry } from "../store/types.ts";
 import { macNumber } from "./state.ts";
 
 /** An endpoint as plans and the kernel's state need it. */
-export interface Endpoint {
+export interface OverlayEndpoint {
   readonly id: string;
   readonly network: string;
   readonly host: string;
@@ -47,7 +47,10 @@ function usable(vtep: Ip | undefined): number {
  *
  * @param before What they said before this: of the same record it need not be read again.
  */
-export function readEndpoint(entries: readonly Entry<SandRecord>[], before?: Endpoint): Endpoint | undefined {
+export function readEndpoint(
+  entries: readonly Entry<SandRecord>[],
+  before?: OverlayEndpoint,
+): OverlayEndpoint | undefined {
   let newest: Entry<SandRecord> | undefined, created: number | undefined;
   for (const entry of entries) {
     if (!newest || entry.modRevision > newest.modRevision) newest = entry;
@@ -84,7 +87,7 @@ export function readEndpoint(entries: readonly Entry<SandRecord>[], before?: End
  * One network's addresses and who has them: an address space of its own, since many networks use the same range.
  */
 export class Space {
-  readonly endpoints = new Map<string, Endpoint>();
+  readonly endpoints = new Map<string, OverlayEndpoint>();
   /** Hosts that have the network set up, with what they say of it. */
   readonly #hosts = new Map<string, PresenceRecord>();
   readonly #applied = new Map<string, number>();
@@ -94,7 +97,7 @@ export class Space {
   readonly #old = new Set<string>();
   readonly #byAddress = new Holders();
   readonly #byMac = new Holders();
-  readonly #byHost = new Map<string, Set<Endpoint>>();
+  readonly #byHost = new Map<string, Set<OverlayEndpoint>>();
 
   /** Hosts that have the network set up, with what they say of it. */
   get hosts(): ReadonlyMap<string, PresenceRecord> {
@@ -146,7 +149,7 @@ export class Space {
     this.#setOld(host);
   }
 
-  set(id: string, after: Endpoint | undefined): void {
+  set(id: string, after: OverlayEndpoint | undefined): void {
     const before = this.endpoints.get(id);
     if (before) {
       const others = this.#byHost.get(before.host);
@@ -166,17 +169,17 @@ export class Space {
   }
 
   /** The endpoints of one host. */
-  endpointsOn(host: string): ReadonlySet<Endpoint> {
+  endpointsOn(host: string): ReadonlySet<OverlayEndpoint> {
     return this.#byHost.get(host) ?? NONE;
   }
 
   /** The endpoints with the address, by its 32-bit value, the oldest first; SAND's older agents may have given it twice. */
-  holdersOf(address: number): readonly Endpoint[] {
+  holdersOf(address: number): readonly OverlayEndpoint[] {
     return this.#byAddress.get(address);
   }
 
   /** The same for the 48-bit value of a MAC. */
-  holdersOfMac(mac: number): readonly Endpoint[] {
+  holdersOfMac(mac: number): readonly OverlayEndpoint[] {
     return this.#byMac.get(mac);
   }
 
@@ -212,21 +215,21 @@ export class Space {
   }
 }
 
-const NO_ENDPOINTS: readonly Endpoint[] = [];
-const NONE: ReadonlySet<Endpoint> = new Set();
+const NO_ENDPOINTS: readonly OverlayEndpoint[] = [];
+const NONE: ReadonlySet<OverlayEndpoint> = new Set();
 
 class Holders {
-  readonly #of = new Map<number, readonly Endpoint[]>();
+  readonly #of = new Map<number, readonly OverlayEndpoint[]>();
 
-  get(value: number): readonly Endpoint[] {
+  get(value: number): readonly OverlayEndpoint[] {
     return this.#of.get(value) ?? NO_ENDPOINTS;
   }
 
-  add(value: number, endpoint: Endpoint): void {
+  add(value: number, endpoint: OverlayEndpoint): void {
     if (value >= 0) this.#of.set(value, [...this.get(value), endpoint].sort(older));
   }
 
-  remove(value: number, endpoint: Endpoint): void {
+  remove(value: number, endpoint: OverlayEndpoint): void {
     const left = this.get(value).filter(({ id }) => id !== endpoint.id);
     if (left.length) this.#of.set(value, left);
     else this.#of.delete(value);
@@ -234,6 +237,6 @@ class Holders {
 }
 
 /** The order in which endpoints were made, the same on every host. */
-export function older(a: Endpoint, b: Endpoint): number {
+export function older(a: OverlayEndpoint, b: OverlayEndpoint): number {
   return a.created - b.created || (a.id < b.id ? -1 : 1);
 }

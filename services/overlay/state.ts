@@ -23,7 +23,7 @@ export interface NetworkState {
   /** VTEPs of the all-zero MAC, to which unknown frames are flooded: none is ever wanted. */
   readonly flood: ReadonlySet<number>;
   /** Absent: the network is apart from the host that it is on. */
-  readonly leg?: LegState | undefined;
+  readonly uplink?: UplinkState | undefined;
   /** Absent: ARP requests are flooded, and answered by the endpoints themselves and by vxlan0. */
   readonly proxy?: ProxyState | undefined;
 }
@@ -39,8 +39,8 @@ export interface ProxyState {
 }
 
 /** The way between the host's own namespace and the network's gateway on it: a pair of veths. */
-export interface LegState {
-  /** Of the end in the host's namespace; the other one is {@link LEG}. */
+export interface UplinkState {
+  /** Of the end in the host's namespace; the other one is {@link UPLINK}. */
   readonly name: string;
   readonly mtu: number;
   /** Both ends are up, need no ARP, and packets go over them and br0 in both directions. */
@@ -116,10 +116,10 @@ export interface RouteState {
 }
 
 /** The devices' names, in every network's namespace. */
-export const BRIDGE = "br0", VXLAN = "vxlan0", LEG = "host0";
+export const BRIDGE = "br0", VXLAN = "vxlan0", UPLINK = "host0";
 
-/** What a network's leg is called in the host's namespace, where those of other networks are too. */
-export function legName(networkId: string): string {
+/** What a network's uplink is called in the host's namespace, where those of other networks are too. */
+export function uplinkName(networkId: string): string {
   return `sandh${networkId.replaceAll("-", "").slice(0, 10)}`;
 }
 

@@ -2,7 +2,7 @@
 import type { NetworkRecord } from "../store/sand_records.ts";
 import type { Plan } from "../store/types.ts";
 import { freshBits, rangeOf, readAllocation, storedBits, writeBits } from "./claims.ts";
-import { Step } from "./step.ts";
+import { PlanBuilder } from "./plan_builder.ts";
 import type { View } from "./view.ts";
 
 /** How long an address may be taken without an endpoint, in ms: Docker asks for it before it makes the endpoint. */
@@ -62,9 +62,9 @@ export function planSweep(
     right.add(i);
   }
   if (!freed && !claimed) return { plan: undefined, freed, claimed, suspects: left };
-  const step = new Step().guard(view.guard(view.keys.network(network.id)));
+  const builder = new PlanBuilder().guard(view.guard(view.keys.network(network.id)));
   // An endpoint that is being written right now must not lose its address.
-  step.unchanged(view.keys.networkEndpoints(network.id), since);
-  writeBits(view, network, read, right, step);
-  return { plan: step.plan(), freed, claimed, suspects: left };
+  builder.unchanged(view.keys.networkEndpoints(network.id), since);
+  writeBits(view, network, read, right, builder);
+  return { plan: builder.plan(), freed, claimed, suspects: left };
 }

@@ -1,9 +1,9 @@
 /** A model of the kernel for tests: it applies operations to a network's state. */
-import type { Op } from "./ops.ts";
+import type { KernelOp } from "./ops.ts";
 import type { NetworkState, PeerState, ProxyState, VethState } from "./state.ts";
 
 /** What the kernel makes of one operation, on data; throws where the kernel would refuse. */
-export function perform(state: NetworkState | undefined, op: Op): NetworkState | undefined {
+export function perform(state: NetworkState | undefined, op: KernelOp): NetworkState | undefined {
   if (op.op === "namespace-add") {
     if (state) throw new Error("EEXIST");
     const none = { veths: new Map(), arp: new Map(), fdb: new Map(), flood: new Set<number>() };
@@ -73,27 +73,27 @@ export function perform(state: NetworkState | undefined, op: Op): NetworkState |
     }
     case "host-end-remove":
       return state;
-    case "leg-add":
+    case "uplink-add":
       there(bridge);
-      if (state.leg) throw new Error("EEXIST");
-      return { ...state, leg: { name: op.name, mtu: op.mtu, sound: true, routes: new Set() } };
-    case "leg-remove": {
-      const { leg, ...rest } = state;
-      there(leg);
+      if (state.uplink) throw new Error("EEXIST");
+      return { ...state, uplink: { name: op.name, mtu: op.mtu, sound: true, routes: new Set() } };
+    case "uplink-remove": {
+      const { uplink, ...rest } = state;
+      there(uplink);
       return rest;
     }
-    case "leg-set":
+    case "uplink-set":
       there(bridge);
-      return { ...state, leg: { ...there(state.leg), mtu: op.mtu, sound: true } };
-    case "leg-route-add": {
-      const leg = there(state.leg);
-      if (leg.name !== op.leg) throw new Error("ENODEV");
-      return { ...state, leg: { ...leg, routes: new Set([...leg.routes, op.address]) } };
+      return { ...state, uplink: { ...there(state.uplink), mtu: op.mtu, sound: true } };
+    case "uplink-route-add": {
+      const uplink = there(state.uplink);
+      if (uplink.name !== op.uplink) throw new Error("ENODEV");
+      return { ...state, uplink: { ...uplink, routes: new Set([...uplink.routes, op.address]) } };
     }
-    case "leg-route-remove": {
-      const leg = there(state.leg), routes = new Set(leg.routes);
-      if (leg.name !== op.leg || !routes.delete(op.address)) throw new Error("ESRCH");
-      return { ...state, leg: { ...leg, routes } };
+    case "uplink-route-remove": {
+      const uplink = there(state.uplink), routes = new Set(uplink.routes);
+      if (uplink.name !== op.uplink || !routes.delete(op.address)) throw new Error("ESRCH");
+      return { ...state, uplink: { ...uplink, routes } };
     }
     case "proxy-set": {
       there(bridge);
@@ -126,8 +126,8 @@ export function perform(state: NetworkState | undefined, op: Op): NetworkState |
 }
 
 /** The same operations one row or address at a time, as far as a batch that is cut short may get. */
-export function singly(ops: readonly Op[]): Op[] {
-  return ops.flatMap((op): Op[] => {
+export function singly(ops: readonly KernelOp[]): KernelOp[] {
+  return ops.flatMap((op): KernelOp[] => {
     switch (op.op) {
       case "arp-set":
       case "fdb-set":
@@ -139,23 +139,23 @@ export function singly(ops: readonly Op[]): Op[] {
       case "proxy-set":
         return [
           ...op.port ? [{ ...op, arp: new Map(), fdb: new Set<number>() }] : [],
-          ...[...op.fdb].map((mac): Op => ({ op: op.op, arp: new Map(), fdb: new Set([mac]) })),
-          ...[...op.arp].map((entry): Op => ({ op: op.op, arp: new Map([entry]), fdb: new Set() })),
+          ...[...op.fdb].map((mac): KernelOp => ({ op: op.op, arp: new Map(), fdb: new Set([mac]) })),
+          ...[...op.arp].map((entry): KernelOp => ({ op: op.op, arp: new Map([entry]), fdb: new Set() })),
         ];
       case "proxy-remove":
         return [
-          ...[...op.arp].map((address): Op => ({ op: op.op, arp: new Set([address]), fdb: new Set() })),
-          ...[...op.fdb].map((mac): Op => ({ op: op.op, arp: new Set(), fdb: new Set([mac]) })),
+          ...[...op.arp].map((address): KernelOp => ({ op: op.op, arp: new Set([address]), fdb: new Set() })),
+          ...[...op.fdb].map((mac): KernelOp => ({ op: op.op, arp: new Set(), fdb: new Set([mac]) })),
           ...op.port ? [{ ...op, arp: new Set<number>(), fdb: new Set<number>() }] : [],
         ];
       case "flood-remove":
         return [...op.vteps].map((vtep) => ({ op: op.op, vteps: new Set([vtep]) }));
       case "vxlan-set":
       case "bridge-set":
-        return Object.entries(fields(op)).map(([key, value]) => ({ op: op.op, [key]: value }) as Op);
+        return Object.entries(fields(op)).map(([key, value]) => ({ op: op.op, [key]: value }) as KernelOp);
       case "veth-set":
         return Object.entries(fields(op)).map(([key, value]) =>
-          ({ op: op.op, name: op.name, [key]: value }) as Op
+          ({ op: op.op, name: op.name, [key]: value }) as KernelOp
         );
       default:
         return [op];
@@ -163,7 +163,7 @@ export function singly(ops: readonly Op[]): Op[] {
   });
 }
 
-function fields<T extends Op>({ op: _, ...rest }: T): Fields<T> {
+function fields<T extends KernelOp>({ op: _, ...rest }: T): Fields<T> {
   const set: Record<string, unknown> = { ...rest };
   const isPeer = "at" in set;
   for (const key of isPeer ? ["veth", "netns", "at"] : ["name"]) delete set[key];

@@ -10,7 +10,7 @@ import type {
   SandRecord,
 } from "../store/sand_records.ts";
 import type { Change, Entry, Guard, Mirror, PrefixGuard } from "../store/types.ts";
-import { type Endpoint, readEndpoint, Space } from "./space.ts";
+import { type OverlayEndpoint, readEndpoint, Space } from "./space.ts";
 
 /** The changes of one network in a batch. */
 export interface NetworkChange {
@@ -22,8 +22,8 @@ export interface NetworkChange {
 
 /** The change of one endpoint. */
 export interface EndpointChange {
-  readonly before: Endpoint | undefined;
-  readonly after: Endpoint | undefined;
+  readonly before: OverlayEndpoint | undefined;
+  readonly after: OverlayEndpoint | undefined;
 }
 
 /** A network's record, and what is wrong with its newest version. */
@@ -44,7 +44,7 @@ const NONE: ReadonlySet<string> = new Set();
 export class View {
   readonly #mirror: Mirror<SandRecord>;
   readonly #networks = new Map<string, Known>();
-  readonly #endpoints = new Map<string, Endpoint>();
+  readonly #endpoints = new Map<string, OverlayEndpoint>();
   /** How many endpoints are behind each VTEP, by its 32-bit value. */
   readonly #vteps = new Map<number, number>();
   readonly #onHost = new Map<string, Set<string>>();
@@ -95,11 +95,11 @@ export class View {
     return this.#spaces.get(network) ?? new Space();
   }
 
-  endpoint(id: string): Endpoint | undefined {
+  endpoint(id: string): OverlayEndpoint | undefined {
     return this.#endpoints.get(id);
   }
 
-  endpoints(): IterableIterator<Endpoint> {
+  endpoints(): IterableIterator<OverlayEndpoint> {
     return this.#endpoints.values();
   }
 
@@ -112,7 +112,7 @@ export class View {
     return address.family === 4 && this.#vteps.has(address.u32);
   }
 
-  endpointsOn(host: string): Endpoint[] {
+  endpointsOn(host: string): OverlayEndpoint[] {
     return [...this.#onHost.get(host) ?? []].flatMap((id) => this.#endpoints.get(id) ?? []);
   }
 
@@ -259,7 +259,7 @@ export class View {
     return { before: known, after: now };
   }
 
-  #countVtep(endpoint: Endpoint | undefined, change: 1 | -1): void {
+  #countVtep(endpoint: OverlayEndpoint | undefined, change: 1 | -1): void {
     const vtep = endpoint?.hot.vtep ?? -1;
     if (vtep < 0) return;
     const count = (this.#vteps.get(vtep) ?? 0) + change;

@@ -1,7 +1,7 @@
 /** Changes of the store: plans against the mirror are committed, and planned again after a conflict. */
 import { TimeLimit } from "../common/async.ts";
 import { Refusal } from "../common/refusal.ts";
-import { commitSettled, type Lost, refuseInDoubt } from "./lost_answer.ts";
+import { commitSettled, type Lost, refuseUnknownOutcome } from "./lost_answer.ts";
 import { type Committer, type Guard, keyOf, type Mirror, type Plan } from "./types.ts";
 
 /** How long the confirmation of a mirror may take, in ms: a mirror whose member hangs has changed to another by then. */
@@ -63,7 +63,7 @@ export async function change<T>(
       plans = attempt(makePlan);
     }
     // Callers that retry by themselves tolerate a change that is made twice.
-    if (lost && !options.unconfirmed) refuseInDoubt(lost, plans, refuses());
+    if (lost && !options.unconfirmed) refuseUnknownOutcome(lost, plans, refuses());
     if (plans instanceof Refusal) throw plans;
     let current: readonly Guard[] | undefined;
     const own: Own = { keys: new Map(), prefixes: new Map() };

@@ -132,7 +132,7 @@ Deno.test("definitely() refuses only by a mirror that is confirmed", async () =>
   assert.equal(await definitely(lab.store, read("/a/x")), "/a/x");
 });
 
-const doubt = {
+const unknownOutcome = {
   code: "unavailable",
   message: /its answer was lost: the change may or may not have been made, and /,
 };
@@ -147,15 +147,15 @@ Deno.test("an answer that was lost: what was not made is made, what was made is 
   assert.equal(typeof await lab.add("/a/z"), "number");
 });
 
-Deno.test("an answer that was lost: what others have overwritten since is not told as refused, but in doubt", async () => {
+Deno.test("an answer that was lost: what others have overwritten since is reported as an unknown outcome, not as refused", async () => {
   const lab = new Lagging();
   lab.next = (plan) => {
     lab.memory.write(plan);
     lab.put("/a/x");
   };
-  await assert.rejects(lab.add("/a/x"), doubt);
+  await assert.rejects(lab.add("/a/x"), unknownOutcome);
   lab.next = () => lab.put("/a/y");
-  await assert.rejects(lab.add("/a/y"), doubt);
+  await assert.rejects(lab.add("/a/y"), unknownOutcome);
 });
 
 Deno.test("an answer that was lost: what others have deleted since is not made a second time", async () => {
@@ -165,7 +165,7 @@ Deno.test("an answer that was lost: what others have deleted since is not made a
     lab.remove("/a/x");
     lab.existed = true;
   };
-  await assert.rejects(lab.add("/a/x"), doubt);
+  await assert.rejects(lab.add("/a/x"), unknownOutcome);
   assert.equal(lab.memory.values.has("/a/x"), false);
 });
 
@@ -178,7 +178,7 @@ Deno.test("an answer that was lost: what others have written since is not overwr
     lab.put("/a/x");
   };
   const set = () => lab.memory.values.get("/a/x")?.value === "ours" ? undefined : lab.plan("/a/x");
-  await assert.rejects(change(lab.store, set), doubt);
+  await assert.rejects(change(lab.store, set), unknownOutcome);
   assert.equal(lab.memory.values.get("/a/x")?.value, "theirs");
 });
 

@@ -1,6 +1,6 @@
 /** The committer sends plans to etcd as guarded transactions. Several plans may share one transaction. */
 import { messageOf, Refusal } from "../common/refusal.ts";
-import type { Connection } from "./connection.ts";
+import type { EtcdConnection } from "./connection.ts";
 import { UnknownOutcome } from "./errors.ts";
 import { remedyFor, verdictOf } from "./failure.ts";
 import { Fence } from "./fence.ts";
@@ -42,7 +42,7 @@ const FENCES = 16;
 
 /** The writing half of the store, see {@link Committer}. */
 export class StoreCommitter implements Committer {
-  readonly #connection: Connection;
+  readonly #connection: EtcdConnection;
   readonly #fence: Fence;
   readonly #maxPlans: number;
   readonly #maxInFlight: number;
@@ -51,7 +51,7 @@ export class StoreCommitter implements Committer {
   #flushing = false;
   #refused: RefusedWrites | undefined;
 
-  constructor(connection: Connection, options: CommitterOptions = {}) {
+  constructor(connection: EtcdConnection, options: CommitterOptions = {}) {
     this.#connection = connection;
     this.#fence = new Fence(connection, (options.fenceKey ?? nexKeyOf.fence)(crypto.randomUUID()));
     this.#maxPlans = Math.min(options.maxPlans ?? 64, MAX_TXN_OPS - GROUPED_OPS);

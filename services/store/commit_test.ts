@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { type ResponseOp, TxnRequest, TxnResponse } from "../../proto/gen/etcd.ts";
 import { StoreCommitter } from "./commit.ts";
-import type { Connection } from "./connection.ts";
+import type { EtcdConnection } from "./connection.ts";
 import { UnknownOutcome } from "./errors.ts";
 import type { Plan } from "./types.ts";
 
@@ -69,7 +69,7 @@ function setUp(maxPlans = 64) {
       return promise;
     },
   };
-  const committer = new StoreCommitter(connection as unknown as Connection, {
+  const committer = new StoreCommitter(connection as unknown as EtcdConnection, {
     fenceKey: () => FENCE,
     maxInFlight: 4,
     maxPlans,

@@ -31,7 +31,7 @@ import { MAX_TXN_OPS } from "./types.ts";
 
 export type { MemberStatus };
 
-export interface ConnectionOptions {
+export interface EtcdConnectionOptions {
   /** The members, like `http://10.0.0.1:2379`; all http or all https. */
   readonly endpoints: readonly string[];
   /** Needed for https: `ca`, and `cert` with `key` where etcd asks for a client certificate. */
@@ -77,7 +77,7 @@ const KEEP_ALIVE = "/etcdserverpb.Lease/LeaseKeepAlive";
  * The process's connection to the etcd cluster: it uses one member as long as that answers, else the next one.
  * Reads are retried on another member until their time is over; a transaction is sent once.
  */
-export class Connection {
+export class EtcdConnection {
   readonly endpoints: readonly string[];
   readonly #members: readonly Member[];
   readonly #timeoutMs: number;
@@ -88,7 +88,7 @@ export class Connection {
   #closed = false;
 
   /** Opens nothing yet. Throws Refusal for endpoints or certificates that cannot be right. */
-  constructor(options: ConnectionOptions) {
+  constructor(options: EtcdConnectionOptions) {
     this.endpoints = options.endpoints.map(checkedEndpoint);
     const secure = this.endpoints.filter((endpoint) => endpoint.startsWith("https:")).length;
     if (secure && secure < this.endpoints.length) {
@@ -255,7 +255,7 @@ export class Connection {
     }
   }
 
-  /** Opens a raw Watch stream. When it fails, the caller has to call {@link Connection.failed}. */
+  /** Opens a raw Watch stream. When it fails, the caller has to call {@link EtcdConnection.failed}. */
   async watch(): Promise<{ member: Member; stream: RawStream }> {
     const { member } = await this.#pick();
     return { member, stream: member.stream(WATCH) };

@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { fateOf } from "./fate.ts";
-import type { Op, Plan } from "./types.ts";
+import type { Plan, StoreOp } from "./types.ts";
 
-const put = (key: string): Op => ({ put: key, value: "x" }), remove = (key: string): Op => ({ remove: key });
+const put = (key: string): StoreOp => ({ put: key, value: "x" }),
+  remove = (key: string): StoreOp => ({ remove: key });
 
 type Case = [
-  ops: Op[],
+  ops: StoreOp[],
   before: Record<string, number>,
   now: Record<string, number>,
   absent: boolean,

@@ -3,7 +3,7 @@
  * Writing the key again makes sure that no earlier transaction can still be applied.
  */
 import { Refusal } from "../common/refusal.ts";
-import type { Connection } from "./connection.ts";
+import type { EtcdConnection } from "./connection.ts";
 import { UnknownOutcome } from "./errors.ts";
 import { isLeaseGone } from "./failure.ts";
 import { decodeTxn, encodeTxn } from "./messages.ts";
@@ -23,7 +23,7 @@ const RETRY_MS = 100, SELDOM_MS = 3_000;
  * vanish at any time, with its lease or in a store that is emptied: it is written again then, too.
  */
 export class Fence {
-  readonly #connection: Connection;
+  readonly #connection: EtcdConnection;
   readonly #closing = new AbortController();
   /** Undefined: not written yet, or it has to be written again. */
   #guard: Guard | undefined;
@@ -36,7 +36,7 @@ export class Fence {
   readonly #lease = randomId();
   #granted = false;
 
-  constructor(connection: Connection, private readonly key: string) {
+  constructor(connection: EtcdConnection, private readonly key: string) {
     this.#connection = connection;
   }
 

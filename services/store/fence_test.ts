@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { TxnResponse } from "../../proto/gen/etcd.ts";
 import { Refusal } from "../common/refusal.ts";
-import type { Connection } from "./connection.ts";
+import type { EtcdConnection } from "./connection.ts";
 import { Fence } from "./fence.ts";
 
 /** An etcd that grants leases and writes the fence's key, unless `fails` says otherwise. */
@@ -13,7 +13,7 @@ function setUp() {
     const error = state.fails?.(call);
     if (error) throw error;
   };
-  const connection: Pick<Connection, "grantLease" | "txn"> = {
+  const connection: Pick<EtcdConnection, "grantLease" | "txn"> = {
     async grantLease(ttlSeconds, id) {
       ids.add(id);
       await Promise.resolve(called("grant"));
@@ -25,7 +25,7 @@ function setUp() {
       return TxnResponse.encode({ header, succeeded: true, responses: [] }).finish();
     },
   };
-  return { calls, ids, state, fence: new Fence(connection as Connection, "/fence") };
+  return { calls, ids, state, fence: new Fence(connection as EtcdConnection, "/fence") };
 }
 
 const away = () => new Refusal("unavailable", "no answer in time");

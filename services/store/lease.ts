@@ -3,11 +3,11 @@
  * etcd has not heard of it for the lease's time to live.
  */
 import { messageOf } from "../common/refusal.ts";
-import type { Connection } from "./connection.ts";
+import type { EtcdConnection } from "./connection.ts";
 import { delay } from "../common/async.ts";
 
 /** What {@link KeptLease} needs of a connection. */
-export type LeaseConnection = Pick<Connection, "grantLease" | "keepLease" | "revokeLease">;
+export type LeaseConnection = Pick<EtcdConnection, "grantLease" | "keepLease" | "revokeLease">;
 
 export interface LeaseOptions {
   /** How long the lease lives without being kept. */

@@ -16,7 +16,7 @@ export interface Lost {
 }
 
 /** A change that was applied, and then undone by another process, is not reported as refused, and not made again. */
-export function refuseInDoubt(
+export function refuseUnknownOutcome(
   { lost, plan, fate }: Lost,
   plans: readonly Plan[] | Refusal,
   refuses: boolean,

@@ -1,18 +1,18 @@
 /** A mirror: an in-memory copy of a part of etcd, kept up to date by a watch. */
 import { Refusal } from "../common/refusal.ts";
-import type { Connection } from "./connection.ts";
+import type { EtcdConnection } from "./connection.ts";
 import { callReason } from "./failure.ts";
 import type { Header } from "./messages.ts";
 import type { Member } from "./member.ts";
 import { type Listed, MirrorData } from "./mirror_data.ts";
 import type { MirrorEvent } from "./mirror_log.ts";
-import type { Part } from "./parts.ts";
+import type { FollowedPart } from "./followed_parts.ts";
 import { type Found, lookForSkipped } from "./skipped.ts";
 import { SharedRequest } from "./shared_request.ts";
 import { SyncState } from "./sync_state.ts";
 import { abortable, delay, unobserved } from "../common/async.ts";
 import type { Change, Entry, Guard, Mirror, MirrorState, Schema } from "./types.ts";
-import { Doubt, Watch } from "./watch.ts";
+import { RelistNeeded, Watch } from "./watch.ts";
 
 export interface MirrorOptions {
   readonly report?: (event: MirrorEvent) => void;
@@ -36,7 +36,7 @@ const MOVED_CHECK_MS = 200, SAME_CHECK_MS = 1_000, SAME_SPREAD_MS = 4_000;
  * check that it is the same store before it acts on the change.
  */
 export class StoreMirror<T> implements Mirror<T> {
-  readonly #connection: Connection;
+  readonly #connection: EtcdConnection;
   readonly #data: MirrorData<T>;
   readonly #report: (event: MirrorEvent) => void;
   readonly #options: MirrorOptions;
@@ -44,9 +44,9 @@ export class StoreMirror<T> implements Mirror<T> {
   readonly #closing = new AbortController();
   readonly #heads: SharedRequest<Header>;
   /** The parts that calls of {@link StoreMirror.follow} are listing now, by prefix. */
-  readonly #arriving = new Set<Map<string, Part>>();
+  readonly #arriving = new Set<Map<string, FollowedPart>>();
   /** The reason why everything has to be listed again; undefined: watching can go on. */
-  #doubt: string | undefined = "the first listing";
+  #relistReason: string | undefined = "the first listing";
   /** Settles when the current attempt to get in sync has succeeded or failed. */
   #resumed = unobserved<void>();
   #watching: Watch | undefined;
@@ -59,7 +59,7 @@ export class StoreMirror<T> implements Mirror<T> {
   #relists = -1;
 
   /** Starts following at once, and retries until {@link StoreMirror.close}. */
-  constructor(connection: Connection, schema: Schema<T>, options: MirrorOptions = {}) {
+  constructor(connection: EtcdConnection, schema: Schema<T>, options: MirrorOptions = {}) {
     this.#connection = connection;
     this.#heads = new SharedRequest(() => connection.head());
     this.#options = options;
@@ -139,7 +139,7 @@ export class StoreMirror<T> implements Mirror<T> {
     const asked = this.#data.revision;
     const head = await abortable(this.#heads.next(), signal);
     const wrong = this.#data.contradiction(head, asked);
-    if (wrong !== undefined) this.#interrupt(new Doubt(wrong));
+    if (wrong !== undefined) this.#interrupt(new RelistNeeded(wrong));
     const begun = performance.now();
     for (let nudged = false; !(await this.#shows(head));) {
       signal.throwIfAborted();
@@ -153,7 +153,7 @@ export class StoreMirror<T> implements Mirror<T> {
 
   /** True when this mirror certainly has everything up to that revision of that cluster. */
   async #shows({ clusterId, revision }: Header): Promise<boolean> {
-    if (this.#doubt !== undefined || clusterId !== this.#data.clusterId) return false;
+    if (this.#relistReason !== undefined || clusterId !== this.#data.clusterId) return false;
     if (this.#data.parts.all().every(({ seen }) => seen >= revision)) return true;
     const watching = this.#watching;
     return watching !== undefined && await watching.hasTold(revision).catch(() => false) &&
@@ -169,7 +169,7 @@ export class StoreMirror<T> implements Mirror<T> {
    * changed nothing.
    */
   async follow(prefixes: readonly string[], options: { signal?: AbortSignal } = {}): Promise<void> {
-    const wanted = new Map<string, Part>();
+    const wanted = new Map<string, FollowedPart>();
     for (const prefix of prefixes) {
       const outer = this.#data.parts.of(prefix);
       if (!outer) wanted.set(prefix, { prefix, seen: 0, keys: new Set() });
@@ -180,7 +180,9 @@ export class StoreMirror<T> implements Mirror<T> {
     try {
       await this.#follow(wanted, options.signal);
     } catch (error) {
-      throw error instanceof Doubt ? new Refusal("unavailable", `etcd is in doubt: ${error.message}`) : error;
+      throw error instanceof RelistNeeded
+        ? new Refusal("unavailable", `etcd's data contradicts what was read before: ${error.message}`)
+        : error;
     } finally {
       this.#arriving.delete(wanted);
     }
@@ -226,7 +228,7 @@ export class StoreMirror<T> implements Mirror<T> {
       } catch (error) {
         resumed.reject(error);
         if (signal.aborted) return;
-        if (error instanceof Doubt) this.#doubt = error.message;
+        if (error instanceof RelistNeeded) this.#relistReason = error.message;
         this.#sync.onOutOfSync(callReason(error));
         await delay(RETRY_MS * (0.5 + Math.random()), signal);
       }
@@ -235,44 +237,44 @@ export class StoreMirror<T> implements Mirror<T> {
 
   /** Checks that the watch may go on from the current data, else lists everything again. Returns true if it listed. */
   async #resume(): Promise<boolean> {
-    if (this.#doubt === undefined) {
+    if (this.#relistReason === undefined) {
       const revision = this.#data.revision;
       const head = await this.#connection.head();
-      this.#doubt = this.#data.contradiction(head, revision);
+      this.#relistReason = this.#data.contradiction(head, revision);
     }
-    if (this.#doubt === undefined) return false;
-    await this.#relist(this.#doubt);
+    if (this.#relistReason === undefined) return false;
+    await this.#relist(this.#relistReason);
     return true;
   }
 
   async #relist(reason: string): Promise<void> {
     const listed = await this.#data.list(this.#connection, this.#data.parts.all());
-    this.#doubt = undefined;
+    this.#relistReason = undefined;
     const changes = this.#data.replace(listed);
     if (++this.#relists > 0) this.#report({ kind: "relisted", reason, changes: changes.length });
     this.#data.tell(changes);
     this.#ready.resolve();
   }
 
-  async #follow(wanted: ReadonlyMap<string, Part>, signal: AbortSignal | undefined): Promise<void> {
+  async #follow(wanted: ReadonlyMap<string, FollowedPart>, signal: AbortSignal | undefined): Promise<void> {
     while (wanted.size) {
       signal?.throwIfAborted();
       const relists = this.#relists, revision = this.#data.revision;
       const listed = await abortable(this.#data.list(this.#connection, [...wanted.values()]), signal);
       this.#closing.signal.throwIfAborted();
       // A full listing that is running, or ran meanwhile, may show another store than the listing of these parts.
-      if (this.#doubt !== undefined) await abortable(this.#resumed.promise, signal);
+      if (this.#relistReason !== undefined) await abortable(this.#resumed.promise, signal);
       if (relists === this.#relists) return this.#arrive(wanted, listed, revision);
     }
   }
 
   /** @param asked The revision of the mirror when the listing was requested. */
-  #arrive(wanted: ReadonlyMap<string, Part>, listed: Listed<T>, asked: number): void {
+  #arrive(wanted: ReadonlyMap<string, FollowedPart>, listed: Listed<T>, asked: number): void {
     const wrong = this.#data.contradiction(listed, asked);
     if (wrong !== undefined) {
-      const doubt = new Doubt(wrong);
-      this.#interrupt(doubt);
-      throw doubt;
+      const needed = new RelistNeeded(wrong);
+      this.#interrupt(needed);
+      throw needed;
     }
     for (const part of wanted.values()) {
       if (this.#data.addPart(part, listed.revision)) this.#watching?.add(part);
@@ -317,7 +319,7 @@ export class StoreMirror<T> implements Mirror<T> {
   #lost({ missed, restored }: Found, reason: string): void {
     this.#missed += missed;
     this.#report({ kind: "missed", count: missed, restored });
-    this.#interrupt(new Doubt(reason));
+    this.#interrupt(new RelistNeeded(reason));
   }
 }
 

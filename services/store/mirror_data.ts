@@ -2,16 +2,16 @@
  * The data of a mirror: the records of the parts of etcd that it follows, and the cluster and revision that they show.
  * Listings and watch events change it; subscribers and waiting callers are told of each change.
  */
-import type { Connection } from "./connection.ts";
+import type { EtcdConnection } from "./connection.ts";
 import type { Header, WatchEvent } from "./messages.ts";
-import { type Part, Parts } from "./parts.ts";
+import { type FollowedPart, FollowedParts } from "./followed_parts.ts";
 import { Removals } from "./removals.ts";
 import { Subscribers } from "./subscribers.ts";
 import { Listing, Table } from "./table.ts";
 import type { MirrorEvent } from "./mirror_log.ts";
 import type { Change, Schema } from "./types.ts";
 import { Waiters } from "./waiters.ts";
-import { Doubt } from "./watch.ts";
+import { RelistNeeded } from "./watch.ts";
 
 /** The contents of some parts at one revision. */
 export interface Listed<T> extends Header {
@@ -19,7 +19,7 @@ export interface Listed<T> extends Header {
 }
 
 export class MirrorData<T> {
-  readonly parts = new Parts();
+  readonly parts = new FollowedParts();
   readonly table: Table<T>;
   readonly waiters: Waiters;
   readonly subscribers: Subscribers<T>;
@@ -63,11 +63,11 @@ export class MirrorData<T> {
   }
 
   /** Reads the parts from etcd at one revision, and changes nothing here yet. */
-  async list(connection: Connection, parts: readonly Part[]): Promise<Listed<T>> {
+  async list(connection: EtcdConnection, parts: readonly FollowedPart[]): Promise<Listed<T>> {
     const listing = new Listing(this.table);
     let head: Header | undefined;
     for await (const { index, header, kvs } of connection.list(parts.map(({ prefix }) => prefix))) {
-      if (head && head.clusterId !== header.clusterId) throw new Doubt("two clusters answer in turn");
+      if (head && head.clusterId !== header.clusterId) throw new RelistNeeded("two clusters answer in turn");
       head = header;
       const part = parts[index];
       if (part) listing.add(part, kvs);
@@ -85,7 +85,7 @@ export class MirrorData<T> {
   }
 
   /** Adds a part that was listed at this revision. Returns false if another call has added it meanwhile. */
-  addPart(part: Part, revision: number): boolean {
+  addPart(part: FollowedPart, revision: number): boolean {
     if (this.parts.get(part.prefix)) return false;
     part.seen = part.listed = revision;
     this.parts.add(part);
@@ -99,13 +99,13 @@ export class MirrorData<T> {
   }
 
   /** Removes a part and its records. Returns the changes, which are still to be told ({@link tell}). */
-  removePart(part: Part): Change<T>[] {
+  removePart(part: FollowedPart): Change<T>[] {
     this.parts.delete(part);
     return [...part.keys ?? []].flatMap((key) => this.table.remove(undefined, key, this.#revision) ?? []);
   }
 
   /** Applies events of the watch, and tells of them. */
-  take(part: Part, events: readonly WatchEvent[]): void {
+  take(part: FollowedPart, events: readonly WatchEvent[]): void {
     const changes = events.map((event) => this.#apply(part, event)).filter((change) => change !== undefined);
     part.seen = Math.max(part.seen, events.at(-1)?.kv.modRevision ?? 0);
     this.#revision = Math.max(this.#revision, part.seen);
@@ -118,7 +118,7 @@ export class MirrorData<T> {
     this.waiters.check();
   }
 
-  #apply(part: Part, { removed, kv }: WatchEvent): Change<T> | undefined {
+  #apply(part: FollowedPart, { removed, kv }: WatchEvent): Change<T> | undefined {
     // A listing may have shown this version already.
     if (kv.modRevision <= this.table.version(kv.key)) return undefined;
     if (!removed) return this.table.put(part, kv);

@@ -1,7 +1,7 @@
 /** Opens the store of overlay networks (SAND's keys) for the agent. */
 import type { Log } from "../common/log.ts";
 import { Refusal } from "../common/refusal.ts";
-import type { ConnectionOptions } from "./connection.ts";
+import type { EtcdConnectionOptions } from "./connection.ts";
 import { Holds } from "./holds.ts";
 import { waitForLocks } from "./lock_wait.ts";
 import { rangeUnder } from "./messages.ts";
@@ -17,7 +17,7 @@ import {
 } from "./sand_records.ts";
 import { openStore, type Store } from "./store.ts";
 
-export interface SandStoreOptions extends ConnectionOptions {
+export interface SandStoreOptions extends EtcdConnectionOptions {
   /** ETCD_PREFIX */
   readonly prefix: string;
   /** The host whose networks and endpoints are followed from the start. */

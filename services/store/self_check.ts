@@ -1,6 +1,6 @@
 /** Compares a mirror with a listing of etcd, to find events that the watch has skipped. */
 import { Refusal } from "../common/refusal.ts";
-import type { Connection } from "./connection.ts";
+import type { EtcdConnection } from "./connection.ts";
 import { delay } from "../common/async.ts";
 
 interface Shown {
@@ -34,7 +34,7 @@ const ENOUGH = 64;
  * not answer: then nothing is known.
  */
 export async function selfCheck(
-  connection: Connection,
+  connection: EtcdConnection,
   prefixes: readonly string[],
   shown: Shown,
   settleMs: number,
@@ -83,7 +83,7 @@ export async function selfCheck(
 }
 
 /** True when etcd's history has no such version of the key. */
-async function isUnknown(connection: Connection, key: string, version: number): Promise<boolean> {
+async function isUnknown(connection: EtcdConnection, key: string, version: number): Promise<boolean> {
   try {
     const { kvs } = await connection.range({ key, revision: version, keysOnly: true });
     return kvs[0]?.modRevision !== version;

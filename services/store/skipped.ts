@@ -3,8 +3,8 @@
  * keys are compared when a caller waits for them.
  */
 import { Refusal } from "../common/refusal.ts";
-import type { Connection } from "./connection.ts";
-import type { Parts } from "./parts.ts";
+import type { EtcdConnection } from "./connection.ts";
+import type { FollowedParts } from "./followed_parts.ts";
 import { selfCheck } from "./self_check.ts";
 import type { Table } from "./table.ts";
 import { abortable, delay, repeat } from "../common/async.ts";
@@ -25,8 +25,8 @@ export interface Found {
 
 /** The parts of a mirror that a comparison needs. */
 export interface Compared {
-  readonly connection: Connection;
-  readonly parts: Parts;
+  readonly connection: EtcdConnection;
+  readonly parts: FollowedParts;
   readonly table: Pick<Table<unknown>, "keys" | "version">;
   readonly waiters: Waiters;
   readonly watch: Watch;

@@ -1,17 +1,17 @@
 /** Opens a store: one connection with a mirror for reads and a committer for writes. */
 import type { ChangeStore } from "./change.ts";
 import { type CommitterOptions, type RefusedWrites, StoreCommitter } from "./commit.ts";
-import { Connection, type ConnectionOptions } from "./connection.ts";
+import { EtcdConnection, type EtcdConnectionOptions } from "./connection.ts";
 import { type MirrorOptions, StoreMirror } from "./mirror.ts";
 import type { Committer, Guard, Schema } from "./types.ts";
 
-export interface StoreOptions<T> extends ConnectionOptions, MirrorOptions, CommitterOptions {
+export interface StoreOptions<T> extends EtcdConnectionOptions, MirrorOptions, CommitterOptions {
   readonly schema: Schema<T>;
 }
 
 /** A process's access to etcd: the mirror to read from, and the committer to write with. */
 export interface Store<T> extends ChangeStore<T> {
-  readonly connection: Connection;
+  readonly connection: EtcdConnection;
   readonly mirror: StoreMirror<T>;
   readonly committer: Committer & {
     /** See {@link StoreCommitter.refused}. */
@@ -25,7 +25,7 @@ export interface Store<T> extends ChangeStore<T> {
  * Throws Refusal for endpoints and certificates that cannot be right.
  */
 export function openStore<T>(options: StoreOptions<T>): Store<T> {
-  const connection = new Connection(options);
+  const connection = new EtcdConnection(options);
   const committer = new StoreCommitter(connection, options);
   const mirror = new StoreMirror(connection, options.schema, options);
   return {

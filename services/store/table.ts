@@ -1,7 +1,7 @@
 /** The table of a mirror's records, and listings that change it. */
 import { messageOf } from "../common/refusal.ts";
 import type { KeyValue } from "./messages.ts";
-import type { Part, Parts } from "./parts.ts";
+import type { FollowedPart, FollowedParts } from "./followed_parts.ts";
 import { QuarantinedKeys } from "./quarantined_keys.ts";
 import type { Change, Entry, Schema } from "./types.ts";
 
@@ -30,7 +30,7 @@ export class Table<T> {
   }
 
   /** @param revision The value of {@link Change.revision}. */
-  put(part: Part, kv: KeyValue, revision = kv.modRevision): Change<T> | undefined {
+  put(part: FollowedPart, kv: KeyValue, revision = kv.modRevision): Change<T> | undefined {
     part.keys?.add(kv.key);
     let record: T | undefined;
     try {
@@ -54,7 +54,7 @@ export class Table<T> {
   }
 
   /** @param part The part of the key, if it is still followed. */
-  remove(part: Part | undefined, key: string, revision: number): Change<T> | undefined {
+  remove(part: FollowedPart | undefined, key: string, revision: number): Change<T> | undefined {
     part?.keys?.delete(key);
     if (this.#skipped.delete(key)) this.quarantined.delete(key);
     const before = this.entries.get(key);
@@ -66,12 +66,12 @@ export class Table<T> {
 
 /** Collects a listing of some parts page by page, and changes the table only when the listing is complete. */
 export class Listing<T> {
-  readonly #news = new Map<Part, KeyValue[]>();
+  readonly #news = new Map<FollowedPart, KeyValue[]>();
   readonly #listed = new Set<string>();
 
   constructor(private readonly table: Table<T>) {}
 
-  add(part: Part, kvs: readonly KeyValue[]): void {
+  add(part: FollowedPart, kvs: readonly KeyValue[]): void {
     let news = this.#news.get(part);
     if (!news) this.#news.set(part, news = []);
     for (const kv of kvs) {
@@ -81,14 +81,14 @@ export class Listing<T> {
   }
 
   /** Replaces the whole table by the listing; returns the changes. */
-  replace(parts: Parts, revision: number): Change<T>[] {
+  replace(parts: FollowedParts, revision: number): Change<T>[] {
     const gone = [...this.table.keys()].filter((key) => !this.#listed.has(key));
     const removals = gone.map((key) => this.table.remove(parts.of(key), key, revision));
     return removals.filter((change) => change !== undefined).concat(this.append(parts, revision));
   }
 
   /** Adds the listed records of those parts that are followed now; returns the changes. */
-  append(parts: Parts, revision: number): Change<T>[] {
+  append(parts: FollowedParts, revision: number): Change<T>[] {
     return [...this.#news].flatMap(([part, kvs]) =>
       parts.has(part) ? kvs.flatMap((kv) => this.table.put(part, kv, revision) ?? []) : []
     );

@@ -44,11 +44,11 @@ export interface PrefixGuard {
 }
 
 /** `lease`: etcd removes the key by itself when that lease ends, see lease.ts. */
-export type Op =
+export type StoreOp =
   | { readonly put: string; readonly value: string; readonly lease?: bigint }
   | { readonly remove: string };
 
-export function keyOf(op: Op): string {
+export function keyOf(op: StoreOp): string {
   return "put" in op ? op.put : op.remove;
 }
 
@@ -56,7 +56,7 @@ export function keyOf(op: Op): string {
 export interface Plan {
   readonly guards: readonly Guard[];
   readonly prefixGuards?: readonly PrefixGuard[];
-  readonly ops: readonly Op[];
+  readonly ops: readonly StoreOp[];
 }
 
 /** What etcd said. On a conflict, `current` holds the mod revision that each guarded key has (0: absent). */

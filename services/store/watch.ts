@@ -1,7 +1,7 @@
 /** A watch of several parts of etcd over one gRPC stream, with checks that no event is missing. */
 import { deadline } from "../common/async.ts";
 import { messageOf } from "../common/refusal.ts";
-import type { Connection } from "./connection.ts";
+import type { EtcdConnection } from "./connection.ts";
 import type { Member, RawStream } from "./member.ts";
 import {
   decodeWatch,
@@ -11,17 +11,17 @@ import {
   type WatchEvent,
   type WatchResponse,
 } from "./messages.ts";
-import type { Part } from "./parts.ts";
+import type { FollowedPart } from "./followed_parts.ts";
 import { SharedRequest } from "./shared_request.ts";
 
 /** The watch is unreliable, or cannot go on from its last revision: everything has to be listed again. */
-export class Doubt extends Error {}
+export class RelistNeeded extends Error {}
 
 export interface WatchHandlers {
   /** etcd has confirmed every watcher for the first time: no event should be missing from here on. */
   created(): void;
   /** All events of the part in one or several whole revisions, in order. */
-  events(part: Part, events: readonly WatchEvent[]): void;
+  events(part: FollowedPart, events: readonly WatchEvent[]): void;
 }
 
 /** How long etcd may take to bring a new watcher up to date, and to answer a progress request, in ms. */
@@ -40,7 +40,7 @@ export class Watch {
 
   /** @param clusterId The cluster that was listed. */
   static async open(
-    connection: Connection,
+    connection: EtcdConnection,
     clusterId: bigint | undefined,
     handlers: WatchHandlers,
   ): Promise<Watch> {
@@ -62,7 +62,9 @@ export class Watch {
       try {
         responses.take(decodeWatch(bytes));
       } catch (error) {
-        this.#ended.reject(error instanceof Doubt ? error : new Doubt(messageOf(error), { cause: error }));
+        this.#ended.reject(
+          error instanceof RelistNeeded ? error : new RelistNeeded(messageOf(error), { cause: error }),
+        );
       }
     });
     stream.on("error", (error) => {
@@ -73,12 +75,12 @@ export class Watch {
   }
 
   /** Follows a part from the revision behind the last one seen of it. */
-  add(part: Part): void {
+  add(part: FollowedPart): void {
     this.#stream.write(encodeWatchCreate(part.prefix, part.seen + 1, this.#responses.add(part)));
   }
 
   /** Stops following the part: no event of it is reported any more. */
-  remove(part: Part): void {
+  remove(part: FollowedPart): void {
     const watchId = this.#responses.remove(part);
     if (watchId !== undefined) this.#stream.write(encodeWatchCancel(watchId));
   }
@@ -125,7 +127,7 @@ export class Watch {
   }
 
   /**
-   * Runs until the watch fails or `interrupted` rejects, and throws the reason: {@link Doubt} for compacted history, a cancelled
+   * Runs until the watch fails or `interrupted` rejects, and throws the reason: {@link RelistNeeded} for compacted history, a cancelled
    * watcher, another cluster or a revision that went back.
    */
   async run(interrupted: Promise<never>): Promise<never> {
@@ -140,7 +142,7 @@ export class Watch {
 }
 
 interface Watcher {
-  readonly part: Part;
+  readonly part: FollowedPart;
   created: boolean;
   /** The newest revision in the header of a response to this watcher. */
   header: number;
@@ -150,7 +152,7 @@ interface Watcher {
 /** Assigns the responses of one stream to its watchers, and checks them. */
 export class Responses {
   readonly #watchers = new Map<number, Watcher>();
-  readonly #ids = new Map<Part, number>();
+  readonly #ids = new Map<FollowedPart, number>();
   /** The client chooses the watch ids; 0 would let etcd choose. None is used twice, so that late responses match no watcher. */
   #lastId = 0;
   #uncreated = 0;
@@ -206,7 +208,7 @@ export class Responses {
   }
 
   /** Returns the watcher's id. */
-  add(part: Part): number {
+  add(part: FollowedPart): number {
     const id = ++this.#lastId;
     this.#ids.set(part, id);
     this.#watchers.set(id, { part, created: false, header: 0, pending: [] });
@@ -215,7 +217,7 @@ export class Responses {
   }
 
   /** Returns the id that the watcher had; undefined when there is none. */
-  remove(part: Part): number | undefined {
+  remove(part: FollowedPart): number | undefined {
     const id = this.#ids.get(part);
     if (id === undefined) return undefined;
     if (this.#watchers.get(id)?.created === false) this.#uncreated--;
@@ -230,10 +232,10 @@ export class Responses {
     this.#watchers.clear();
   }
 
-  /** Processes one response. Throws {@link Doubt}. */
+  /** Processes one response. Throws {@link RelistNeeded}. */
   take(response: WatchResponse): void {
     const { header, watchId, compactRevision } = response;
-    if (header.clusterId !== this.clusterId) throw new Doubt("another cluster answers");
+    if (header.clusterId !== this.clusterId) throw new RelistNeeded("another cluster answers");
     const watcher = this.#watchers.get(watchId);
     if (!watcher) {
       // The response is about a removed watcher, or it is a progress report for the whole stream.
@@ -241,12 +243,14 @@ export class Responses {
       if (!removed && !response.created && !response.canceled) this.#report(header.revision);
       return;
     }
-    if (compactRevision) throw new Doubt(`history before revision ${compactRevision} was compacted away`);
+    if (compactRevision) {
+      throw new RelistNeeded(`history before revision ${compactRevision} was compacted away`);
+    }
     if (response.canceled) {
-      throw new Doubt(`etcd cancelled the watch: ${response.cancelReason || "no reason given"}`);
+      throw new RelistNeeded(`etcd cancelled the watch: ${response.cancelReason || "no reason given"}`);
     }
     if (header.revision < watcher.header) {
-      throw new Doubt(`the watch went back to revision ${header.revision}`);
+      throw new RelistNeeded(`the watch went back to revision ${header.revision}`);
     }
     watcher.header = header.revision;
     if (response.created && !watcher.created) {

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { EventEmitter } from "node:events";
 import { Event_EventType as EventType, WatchResponse as RpcWatchResponse } from "../../proto/gen/etcd.ts";
-import type { Connection } from "./connection.ts";
+import type { EtcdConnection } from "./connection.ts";
 import type { WatchEvent, WatchResponse } from "./messages.ts";
-import type { Part } from "./parts.ts";
-import { Doubt, Responses, Watch } from "./watch.ts";
+import type { FollowedPart } from "./followed_parts.ts";
+import { RelistNeeded, Responses, Watch } from "./watch.ts";
 
 function event(key: string, modRevision: number): WatchEvent {
   return { removed: false, kv: { key, value: new Uint8Array(), createRevision: modRevision, modRevision } };
@@ -29,7 +29,7 @@ function watching(count: number) {
     events: ({ prefix }, events) =>
       told.push(`${prefix}: ${events.map(({ kv }) => `${kv.key}@${kv.modRevision}`).join(" ")}`),
   });
-  const parts = Array.from({ length: count }, (_, i): Part => ({ prefix: `${i}`, seen: 0 }));
+  const parts = Array.from({ length: count }, (_, i): FollowedPart => ({ prefix: `${i}`, seen: 0 }));
   for (const part of parts) responses.add(part);
   return { told, responses, parts, take: (r: WatchResponse) => responses.take(r) };
 }
@@ -60,13 +60,13 @@ Deno.test("Responses ignores a progress report on the whole stream", () => {
   assert.deepEqual(told, ["created"]);
 });
 
-Deno.test("Responses doubts another cluster, a revision that went back, a cancelled and a compacted watch", () => {
+Deno.test("Responses asks for a new listing at another cluster, a revision that went back, a cancelled and a compacted watch", () => {
   const fresh = () => {
     const { take } = watching(1);
     take(response(1, 10, { created: true }));
     return take;
   };
-  assert.throws(() => fresh()(response(1, 11, { header: { clusterId: 8n, revision: 11 } })), Doubt);
+  assert.throws(() => fresh()(response(1, 11, { header: { clusterId: 8n, revision: 11 } })), RelistNeeded);
   assert.throws(() => fresh()(response(1, 9)), { message: "the watch went back to revision 9" });
   assert.throws(() => fresh()(response(1, 11, { canceled: true, cancelReason: "permission denied" })), {
     message: "etcd cancelled the watch: permission denied",
@@ -109,7 +109,7 @@ async function openWatch() {
     cancel() {},
   });
   const connection = { watch: () => Promise.resolve({ member: {}, stream }), failed() {} };
-  const watch = await Watch.open(connection as unknown as Connection, 7n, { created() {}, events() {} });
+  const watch = await Watch.open(connection as unknown as EtcdConnection, 7n, { created() {}, events() {} });
   let answers = 0;
   const answer = async (watchId: bigint, revision: number, created = false, event?: number) => {
     const header = { clusterId: 7n, memberId: 0n, revision: BigInt(revision) };

@@ -6,7 +6,7 @@ import type { NetworkKernel } from "../../services/agent/kernel/network.ts";
 import { Ip } from "../../services/common/ip.ts";
 import { macFromBytes } from "../../services/common/mac.ts";
 import { diff } from "../../services/overlay/diff.ts";
-import type { Op } from "../../services/overlay/ops.ts";
+import type { KernelOp } from "../../services/overlay/ops.ts";
 import { macNumber, type NetworkState, type VethState } from "../../services/overlay/state.ts";
 import { TestNamespace } from "../ffi/namespaces.ts";
 import { run } from "../lab/host.ts";
@@ -91,7 +91,7 @@ export class LabNetwork {
   }
 
   /** One look, one apply; the kernel is then as desired, by our look and by iproute2's. @returns what was done */
-  async settle(desired: NetworkState | undefined, what = ""): Promise<Op[]> {
+  async settle(desired: NetworkState | undefined, what = ""): Promise<KernelOp[]> {
     const ops = diff(await this.read(desired), desired);
     await this.kernel.carryOut(ops);
     const found = await this.read(desired);

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { NamespaceGone, OWN_NAMESPACE } from "../../services/agent/kernel/place.ts";
+import { NamespaceGone, OWN_NAMESPACE } from "../../services/agent/kernel/network_namespace.ts";
 import { Ip } from "../../services/common/ip.ts";
 import { diffVeth } from "../../services/overlay/diff.ts";
 import type { NetworkState } from "../../services/overlay/state.ts";

@@ -269,21 +269,21 @@ Deno.test("CNI: what others change of a host's way to containers is mended, also
   const one = await attach(runtime, h1, "one", list);
   const [{ name: outer }] = one.result["interfaces"] as [{ name: string }];
   await lab.agree();
-  const leg = `sandh${network.id.replaceAll("-", "").slice(0, 10)}`, overlay = h1.namespaceOf(network.id);
+  const uplink = `sandh${network.id.replaceAll("-", "").slice(0, 10)}`, overlay = h1.namespaceOf(network.id);
   const port = (await h1.api.endpoints({ hostname: "h1" }))[0]?.overlay_veth_name ?? "";
   const host = (...command: string[]) => h1.host.run(command).then(() => {});
   const inside = (...command: string[]) =>
     h1.host.run(["nsenter", `--net=${overlay}`, ...command]).then(() => {});
   const drifts: Record<string, () => Promise<void>> = {
-    "its leg deleted": () => host("ip", "link", "delete", leg),
-    "its leg down": () => host("ip", "link", "set", leg, "down"),
-    "its leg's MTU": () => host("ip", "link", "set", leg, "mtu", "1300"),
-    "its leg with ARP": () => inside("ip", "link", "set", "host0", "arp", "on"),
-    "its leg's MAC": () => host("ip", "link", "set", leg, "address", "02:00:00:00:00:77"),
+    "its uplink deleted": () => host("ip", "link", "delete", uplink),
+    "its uplink down": () => host("ip", "link", "set", uplink, "down"),
+    "its uplink's MTU": () => host("ip", "link", "set", uplink, "mtu", "1300"),
+    "its uplink with ARP": () => inside("ip", "link", "set", "host0", "arp", "on"),
+    "its uplink's MAC": () => host("ip", "link", "set", uplink, "address", "02:00:00:00:00:77"),
     "its route deleted": () => host("ip", "route", "delete", one.address),
-    "a route too many": () => host("ip", "route", "add", "10.0.0.99", "dev", leg),
+    "a route too many": () => host("ip", "route", "add", "10.0.0.99", "dev", uplink),
     "no way out of the network": () => inside("ip", "route", "delete", "default"),
-    "no forwarding by the leg": () => inside("sysctl", "-qw", "net.ipv4.conf.host0.forwarding=0"),
+    "no forwarding by the uplink": () => inside("sysctl", "-qw", "net.ipv4.conf.host0.forwarding=0"),
     "no forwarding by br0": () => inside("sysctl", "-qw", "net.ipv4.conf.br0.forwarding=0"),
     "br0 deleted": () => inside("ip", "link", "delete", "br0"),
     "something else called host0": async () => {

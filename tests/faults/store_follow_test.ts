@@ -383,7 +383,10 @@ for (
     await until("in sync", () => mirror.state.inSync && mirror.state.revision >= seen);
     it.changes.length = 0;
     connection.onPage = (page, names) => names.length === 1 ? { ...page, header: falsify(page) } : page;
-    await assert.rejects(mirror.follow(["/p/1/"]), { code: "unavailable", message: /^etcd is in doubt: / });
+    await assert.rejects(mirror.follow(["/p/1/"]), {
+      code: "unavailable",
+      message: /^etcd's data contradicts what was read before: /,
+    });
     assert.deepEqual(it.changes, []);
     await until("listed again", () => mirror.state.relists === 1 && mirror.state.inSync);
     connection.onPage = (page) => page;

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { Connection } from "../../services/store/connection.ts";
+import type { EtcdConnection } from "../../services/store/connection.ts";
 import type { Outcome, Plan } from "../../services/store/types.ts";
 import { labEtcd } from "../lab/etcd.ts";
 import { type LabStore, labStore } from "../lab/store.ts";
@@ -17,7 +17,7 @@ interface Tried {
 
 type State = ReadonlyMap<string, number>;
 
-async function stateAt(connection: Connection, revision: number): Promise<State> {
+async function stateAt(connection: EtcdConnection, revision: number): Promise<State> {
   const state = new Map<string, number>();
   for await (const page of connection.list(["/a/"], { revision, keysOnly: true })) {
     for (const { key, modRevision } of page.kvs) state.set(key, modRevision);

@@ -52,7 +52,7 @@ Deno.test("a lease that is not kept alive ends by itself, and takes its keys alo
   assert.equal(await store.connection.revokeLease(id), false);
 });
 
-Deno.test("an etcd that was away longer than the time to live: the lease is known to be in doubt, and goes on, or a new one does", async () => {
+Deno.test("an etcd that was away longer than the time to live: the lease is known to be uncertain, and goes on, or a new one does", async () => {
   await using etcd = await labEtcd();
   using store = labStore([etcd.endpoint], { timeoutMs: 1_000 });
   const { lease, granted, troubles } = holding(store, 2);

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { LeaseGrantResponse } from "../../proto/gen/etcd.ts";
-import { Connection } from "../../services/store/connection.ts";
+import { EtcdConnection } from "../../services/store/connection.ts";
 import { UnknownOutcome } from "../../services/store/errors.ts";
 
 /** Longer than a write may take at first. */
@@ -37,7 +37,7 @@ async function slowEtcd(answer: Uint8Array) {
 Deno.test("an etcd that takes 2.5 s for every write is written to: no more than the first is given up, and a lease is granted", async () => {
   // The bytes of a lease's grant, read as a transaction's answer, say that it succeeded.
   using etcd = await slowEtcd(LeaseGrantResponse.encode({ header: null, ID: 1n, TTL: 60n }).finish());
-  const open = () => new Connection({ endpoints: [etcd.endpoint] });
+  const open = () => new EtcdConnection({ endpoints: [etcd.endpoint] });
   const grants = open(), writes = open();
   try {
     const write = () =>

@@ -9,7 +9,7 @@ function block(ms: number): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 }
 
-Deno.test("an answer that came while the process was busy for longer than a call may take is read: nothing is in doubt", async () => {
+Deno.test("an answer that came while the process was busy for longer than a call may take is read, and the fence stays", async () => {
   await using etcd = await labEtcd();
   using store = labStore([etcd.endpoint], { maxInFlight: 8 });
   await store.mirror.ready();

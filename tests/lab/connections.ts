@@ -1,11 +1,11 @@
 /** Connections to etcd that a test can meddle with, and what is done to etcd behind a store's back. */
 import { CompactionRequest } from "../../proto/gen/etcd.ts";
-import { Connection, type ListOptions, type Page } from "../../services/store/connection.ts";
+import { EtcdConnection, type ListOptions, type Page } from "../../services/store/connection.ts";
 import { Member, type RawStream } from "../../services/store/member.ts";
 import { decodeWatch } from "../../services/store/messages.ts";
 
 /** Its watch loses every event of one key, as etcd's sometimes does. */
-export class Forgetful extends Connection {
+export class Forgetful extends EtcdConnection {
   lost = 0;
   forget = "/a/lost";
 
@@ -23,7 +23,7 @@ export class Forgetful extends Connection {
 }
 
 /** Its listings can be looked into, held up and falsified. */
-export class Listed extends Connection {
+export class Listed extends EtcdConnection {
   /** Called with each page before it is handed on; what it returns is handed on. */
   onPage: (page: Page, names: readonly string[]) => Page | Promise<Page> = (page) => page;
 

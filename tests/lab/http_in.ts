@@ -1,5 +1,5 @@
 /** HTTP inside a network namespace, one connection a request: enough to ask an agent or an etcd that lives there. */
-import { connectIn, type Endpoint } from "../../ffi/sockets_in.ts";
+import { connectIn, type SocketAddress } from "../../ffi/sockets_in.ts";
 import { formatHostPort } from "../../services/common/host_port.ts";
 import { ConnectionEnd } from "../../services/common/http/ends.ts";
 import { exchange } from "../../services/common/http/exchange.ts";
@@ -24,7 +24,7 @@ export interface Answer {
  *
  * @throws Error when it cannot be reached, goes away before it has answered, or takes too long.
  */
-export async function requestIn(namespace: number, at: Endpoint, question: Question): Promise<Answer> {
+export async function requestIn(namespace: number, at: SocketAddress, question: Question): Promise<Answer> {
   const { method = "GET", path: target, body, timeout = 30_000 } = question;
   const end = new ConnectionEnd(await connectIn(namespace, at));
   let late: string | undefined;

@@ -6,18 +6,18 @@ import type { Context } from "../context.ts";
  * Marks the endpoints that an old agent of this host has made for Docker, which only keys of their own tell from others:
  * what Docker has named and moved must not be named and moved back.
  */
-export async function adoptEndpoints({ store, view, host, trust, log }: Context): Promise<void> {
+export async function adoptEndpoints({ store, view, host, storeGuard, log }: Context): Promise<void> {
   const old = view.endpointsOn(host.hostname).filter(({ record }) =>
     !record.strand_docker && !record.strand_netns && !record.strand_cni
   );
-  if (!old.length || trust.doubt) return;
+  if (!old.length || storeGuard.hold) return;
   const docker = new Map((await store.allDockerEndpoints()).map((ids) => [ids.SandEndpointID, ids]));
   for (const { id } of old) {
     const ids = docker.get(id);
     if (!ids) continue;
     const { DockerNetworkID: network, DockerEndpointID: endpoint } = ids;
     await change(store, () => {
-      trust.assert();
+      storeGuard.assertNotHeld();
       return view.endpoint(id) && planAdopt(view, id, host.hostname, { network, endpoint }).plan;
     }, { unconfirmed: true });
     log.info({ endpoint: id }, `endpoint ${id} is Docker's ${endpoint}`);

@@ -3,8 +3,8 @@ import { Refusal } from "../../common/refusal.ts";
 import { planClaim, planRelease } from "../../overlay/addresses.ts";
 import { planDeactivate } from "../../overlay/endpoints.ts";
 import { findNetwork } from "../../overlay/networks.ts";
-import type { Endpoint } from "../../overlay/space.ts";
-import { Step } from "../../overlay/step.ts";
+import type { OverlayEndpoint } from "../../overlay/space.ts";
+import { PlanBuilder } from "../../overlay/plan_builder.ts";
 import { change, confirm, definitely } from "../../store/change.ts";
 import {
   type DockerIds,
@@ -16,7 +16,7 @@ import type { Plan } from "../../store/types.ts";
 import { type Context, timestamp } from "../context.ts";
 import { failpoint } from "../failpoints.ts";
 import { followed } from "../followed.ts";
-import { OWN_NAMESPACE } from "../kernel/place.ts";
+import { OWN_NAMESPACE } from "../kernel/network_namespace.ts";
 import type { NetworkWorker } from "../reconcile/network.ts";
 import { randomMac, type VethNames } from "../veth_names.ts";
 import type { Workers } from "../reconcile/networks.ts";
@@ -80,7 +80,7 @@ export class DockerEndpoints implements DockerApi {
     await this.#commit(() => {
       this.network(network);
       const value = writeSandRecord({ DockerNetworkID: dockerId, SandNetworkID: network });
-      return new Step().guard(view.guard(view.keys.network(network)))
+      return new PlanBuilder().guard(view.guard(view.keys.network(network)))
         .put(view.keys.dockerNetwork(dockerId), value).plan();
     });
     this.#networks.set(dockerId, network);
@@ -93,13 +93,13 @@ export class DockerEndpoints implements DockerApi {
     for (const { id, record } of this.#all()) {
       if (record.strand_docker?.network === dockerId) await this.delete(id);
     }
-    await this.#commit(() => new Step().remove(view.keys.dockerNetwork(dockerId)).plan());
+    await this.#commit(() => new PlanBuilder().remove(view.keys.dockerNetwork(dockerId)).plan());
     this.#networks.delete(dockerId);
   }
 
   async createEndpoint(docker: DockerIds, { address, mac }: WantedEndpoint): Promise<EndpointRecord> {
-    const { trust } = this.#context;
-    trust.assert();
+    const { storeGuard } = this.#context;
+    storeGuard.assertNotHeld();
     const known = this.endpoint(docker.endpoint);
     if (known) return known;
     const network = await this.#networkOf(docker.network);
@@ -167,8 +167,8 @@ export class DockerEndpoints implements DockerApi {
 
   /** Deletes an endpoint by our id. */
   async delete(id: string, options: { readonly keepAddress?: boolean } = {}): Promise<void> {
-    const { view, trust } = this.#context;
-    trust.assert();
+    const { view, storeGuard } = this.#context;
+    storeGuard.assertNotHeld();
     const found = await this.#isThere(() => view.endpoint(id));
     if (!found) return;
     await this.#using(
@@ -181,19 +181,22 @@ export class DockerEndpoints implements DockerApi {
   }
 
   /** What Docker asks for again and is nowhere any more, it has forgotten: see {@link ForgottenEndpoints}. */
-  async #deleteForgotten(network: string, fits: (endpoint: Endpoint) => boolean | undefined): Promise<void> {
+  async #deleteForgotten(
+    network: string,
+    fits: (endpoint: OverlayEndpoint) => boolean | undefined,
+  ): Promise<void> {
     for (const endpoint of this.#all()) {
       if (endpoint.network === network && !endpoint.active && fits(endpoint)) await this.delete(endpoint.id);
     }
   }
 
   /** This host's. */
-  #all(): Endpoint[] {
+  #all(): OverlayEndpoint[] {
     const { view, host } = this.#context;
     return view.endpointsOn(host.hostname).filter(({ record }) => record.strand_docker);
   }
 
-  #find(dockerId: string): Endpoint | undefined {
+  #find(dockerId: string): OverlayEndpoint | undefined {
     return this.#all().find(({ record }) => record.strand_docker?.endpoint === dockerId);
   }
 
@@ -201,7 +204,7 @@ export class DockerEndpoints implements DockerApi {
    * That there is none counts only when etcd has confirmed it: one may have been made whose answer was lost.
    * @throws Refusal "not-found" or "unavailable"
    */
-  #known(dockerId: string): Promise<Endpoint> {
+  #known(dockerId: string): Promise<OverlayEndpoint> {
     return definitely(this.#context.store, () => {
       const found = this.#find(dockerId);
       if (!found) throw new Refusal("not-found", `there is no endpoint for Docker's ${dockerId}`);
@@ -265,9 +268,9 @@ export class DockerEndpoints implements DockerApi {
   }
 
   #commit(plan: () => Plan | undefined): Promise<number | undefined> {
-    const { store, trust } = this.#context;
+    const { store, storeGuard } = this.#context;
     return change(store, () => {
-      trust.assert();
+      storeGuard.assertNotHeld();
       return plan();
     }, { tries: TRIES });
   }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { SandKeys } from "../../store/sand_keys.ts";
-import type { Op, Plan } from "../../store/types.ts";
+import type { Plan, StoreOp } from "../../store/types.ts";
 import { Ip } from "../../common/ip.ts";
 import type { Context } from "../context.ts";
 import { VethNames } from "../veth_names.ts";
@@ -23,7 +23,7 @@ function lagging() {
     guard: (key: string) => ({ key, modRevision: 0 }),
   };
   const commit = ({ ops }: Plan) => {
-    done.push(...ops.map((op: Op) => "put" in op ? `put ${op.put}` : `remove ${op.remove}`));
+    done.push(...ops.map((op: StoreOp) => "put" in op ? `put ${op.put}` : `remove ${op.remove}`));
     return Promise.resolve({ committed: true, revision: 9 });
   };
   const store = {
@@ -42,7 +42,7 @@ function lagging() {
     view,
     store,
     host: { hostname: "h1" },
-    trust: { assert: () => {} },
+    storeGuard: { assertNotHeld: () => {} },
   } as unknown as Context;
   const writer = {
     delete: (id: string) => {

@@ -1,6 +1,6 @@
 import { messageOf } from "../../common/refusal.ts";
 import type { Context } from "../context.ts";
-import { OWN_NAMESPACE } from "../kernel/place.ts";
+import { OWN_NAMESPACE } from "../kernel/network_namespace.ts";
 import type { DockerEndpoints } from "./endpoints.ts";
 
 /** How often they are looked through, as a part of the time that one may be nowhere. */
@@ -34,8 +34,8 @@ export class ForgottenEndpoints {
 
   /** Looks through all of them once. */
   async sweep(): Promise<void> {
-    const { view, host, kernel, trust, store, log } = this.context;
-    if (trust.doubt || !store.mirror.state.inSync) return;
+    const { view, host, kernel, storeGuard, store, log } = this.context;
+    if (storeGuard.hold || !store.mirror.state.inSync) return;
     const all = view.endpointsOn(host.hostname).filter(({ record }) => record.strand_docker);
     // The other end of one that Docker has not taken.
     if (!all.length) return this.#nowhere.clear();

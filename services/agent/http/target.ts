@@ -1,7 +1,7 @@
 import { HttpError } from "./answers.ts";
 
 /** A request's path and query. */
-export interface Target {
+export interface RequestTarget {
   /** Its parts, percent-decoded: `["networks", "320a…"]`. */
   readonly path: readonly string[];
   readonly query: URLSearchParams;
@@ -12,7 +12,7 @@ export interface Target {
  *
  * @throws HttpError 400
  */
-export function readTarget(text: string): Target {
+export function readTarget(text: string): RequestTarget {
   const origin = text.replace(/^https?:\/\/[^/?]*/i, "");
   const [path = "", ...query] = origin.split("?");
   if (origin !== "" && !/^[/?]/.test(origin)) {

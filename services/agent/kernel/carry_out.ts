@@ -16,24 +16,24 @@ import { removeNamespace } from "../../../ffi/netns.ts";
 import { Cidr, Ip } from "../../common/ip.ts";
 import { macFromBytes, macToBytes, randomMacBytes, tryParseMac } from "../../common/mac.ts";
 import { Refusal } from "../../common/refusal.ts";
-import type { Op } from "../../overlay/ops.ts";
+import type { KernelOp } from "../../overlay/ops.ts";
 import { MOST_PORTS } from "../../overlay/proxy.ts";
-import { BRIDGE, LEG, VXLAN } from "../../overlay/state.ts";
+import { BRIDGE, UPLINK, VXLAN } from "../../overlay/state.ts";
 import { addOverHost, hostEndOf } from "./host_end.ts";
-import { addLeg, addLegRoute, removeLeg, removeLegRoute, setLeg } from "./leg.ts";
+import { addUplink, addUplinkRoute, removeUplink, removeUplinkRoute, setUplink } from "./uplink.ts";
 import { addPair } from "./pair.ts";
-import { NamespaceGone, OWN_NAMESPACE, Place } from "./place.ts";
+import { NamespaceGone, NetworkNamespace, OWN_NAMESPACE } from "./network_namespace.ts";
 import { pin, removeProxy, setProxy, unpin } from "./proxy.ts";
-import type { Underlay } from "./read.ts";
+import type { UnderlaySettings } from "./read.ts";
 import { addRoutes } from "./routes.ts";
 import { refuseTarget } from "./target.ts";
 import { addressesOnly, arpEntries, fdbEntries, macsOnly } from "./tables.ts";
 import { addVxlan, sayPort } from "./vxlan.ts";
 
 /** An operation by its name. */
-type Named<Name extends Op["op"]> = Extract<Op, { readonly op: Name }>;
+type Named<Name extends KernelOp["op"]> = Extract<KernelOp, { readonly op: Name }>;
 /** What carries each kind of operation out. */
-type Handlers = { readonly [Name in Op["op"]]: (op: Named<Name>) => void | Promise<void> };
+type Handlers = { readonly [Name in KernelOp["op"]]: (op: Named<Name>) => void | Promise<void> };
 
 const NO_MACS: ReadonlySet<number> = new Set();
 
@@ -41,11 +41,11 @@ const NO_MACS: ReadonlySet<number> = new Set();
 export type IsTarget = (identity: string) => boolean;
 
 /** Operations on one network's namespace, which is opened once for all of them. */
-export class Batch implements Disposable {
-  #place: Place | undefined;
+export class KernelBatch implements Disposable {
+  #namespace: NetworkNamespace | undefined;
   /** Operations on one endpoint follow one another. */
-  #target: Place | undefined;
-  #home: Place | undefined;
+  #target: NetworkNamespace | undefined;
+  #home: NetworkNamespace | undefined;
 
   /**
    * @param netlink a socket in the underlay's namespace
@@ -54,16 +54,16 @@ export class Batch implements Disposable {
    */
   constructor(
     private readonly path: string,
-    private readonly underlay: Underlay,
+    private readonly underlay: UnderlaySettings,
     private readonly netlink: Netlink,
     private readonly irreplaceable: ReadonlySet<number> = NO_MACS,
     private readonly isTarget: IsTarget = () => true,
   ) {
-    this.#place = Place.openIfAny(path);
+    this.#namespace = NetworkNamespace.openIfAny(path);
   }
 
   /** @see {@link NetworkKernel.carryOut}; @throws NamespaceGone for a target's namespace; Refusal for a name or VNI that is taken; SystemError */
-  async carryOut(ops: readonly Op[], done: (op: Op) => void = () => {}): Promise<void> {
+  async carryOut(ops: readonly KernelOp[], done: (op: KernelOp) => void = () => {}): Promise<void> {
     for (let i = 0; i < ops.length; i++) {
       const op = ops[i]!, next = ops[i + 1];
       // A pair is made a port and up in the message that makes it.
@@ -79,21 +79,21 @@ export class Batch implements Disposable {
     }
   }
 
-  async #carryOut<Name extends Op["op"]>(op: Named<Name>): Promise<void> {
+  async #carryOut<Name extends KernelOp["op"]>(op: Named<Name>): Promise<void> {
     const handler = this.#handlers[op.op as Name] as (op: Named<Name>) => void | Promise<void>;
     await handler(op);
   }
 
   readonly #handlers: Handlers = {
-    "namespace-add": () => void (this.#place = Place.create(this.path)),
+    "namespace-add": () => void (this.#namespace = NetworkNamespace.create(this.path)),
     "namespace-remove": async () => {
       // With the namespace alone they go when the kernel gets round to it: VNIs and names in containers are wanted again.
-      const netlink = this.#place?.netlink, links = netlink ? await listLinks(netlink) : [];
+      const netlink = this.#namespace?.netlink, links = netlink ? await listLinks(netlink) : [];
       for (const link of links) if (link.kind === "macvlan") await this.#removeVeth(link);
       const pairs = links.filter(({ kind }) => kind === "veth");
       await netlink?.run(deleteLink(VXLAN), ...pairs.map(({ index }) => deleteLink(index)));
-      this.#place?.[Symbol.dispose]();
-      this.#place = undefined;
+      this.#namespace?.[Symbol.dispose]();
+      this.#namespace = undefined;
       removeNamespace(this.path);
     },
     "loopback-up": () => this.#here.netlink.run(changeLink("lo", { up: true })),
@@ -130,15 +130,15 @@ export class Batch implements Disposable {
     "host-end-remove": ({ name }) => this.#host.netlink.run(deleteLink(name)),
     "veth-set": (op) => this.#setVeth(op),
     "peer-set": (op) => this.#setPeer(op),
-    "leg-add": async ({ name, mtu }) => {
-      await addLeg(this.#here, this.#host, name, mtu);
-      this.#made(this.#here, LEG);
+    "uplink-add": async ({ name, mtu }) => {
+      await addUplink(this.#here, this.#host, name, mtu);
+      this.#made(this.#here, UPLINK);
       this.#made(this.#host, name);
     },
-    "leg-remove": () => removeLeg(this.#here),
-    "leg-set": ({ name, mtu }) => setLeg(this.#here, this.#host, name, mtu),
-    "leg-route-add": ({ leg, address }) => addLegRoute(this.#host, leg, address),
-    "leg-route-remove": ({ leg, address }) => removeLegRoute(this.#host, leg, address),
+    "uplink-remove": () => removeUplink(this.#here),
+    "uplink-set": ({ name, mtu }) => setUplink(this.#here, this.#host, name, mtu),
+    "uplink-route-add": ({ uplink, address }) => addUplinkRoute(this.#host, uplink, address),
+    "uplink-route-remove": ({ uplink, address }) => removeUplinkRoute(this.#host, uplink, address),
     "arp-set": ({ entries }) => this.#set("arp", arpEntries(entries)),
     "arp-remove": async ({ addresses }) => {
       const { netlink } = this.#here, index = this.#here.index(VXLAN);
@@ -156,14 +156,14 @@ export class Batch implements Disposable {
     "proxy-remove": (op) => removeProxy(this.#here, op),
   };
 
-  get #here(): Place {
-    if (!this.#place) throw new Error(`there is no network namespace at ${this.path}`);
-    return this.#place;
+  get #here(): NetworkNamespace {
+    if (!this.#namespace) throw new Error(`there is no network namespace at ${this.path}`);
+    return this.#namespace;
   }
 
   /** The host's own namespace. */
-  get #host(): Place {
-    return this.#home ??= Place.open(OWN_NAMESPACE);
+  get #host(): NetworkNamespace {
+    return this.#home ??= NetworkNamespace.open(OWN_NAMESPACE);
   }
 
   async #addBridge({ mtu }: Named<"bridge-add">): Promise<void> {
@@ -243,11 +243,11 @@ export class Batch implements Disposable {
     await addRoutes(target, index, routes);
   }
 
-  async #open(path: string): Promise<Place> {
+  async #open(path: string): Promise<NetworkNamespace> {
     if (this.#target?.path === path) return this.#target;
     this.#target?.[Symbol.dispose]();
     this.#target = undefined;
-    const target = Place.open(path);
+    const target = NetworkNamespace.open(path);
     try {
       // Docker takes its interfaces from the agent's own namespace; no record can name that.
       if (path !== OWN_NAMESPACE) {
@@ -287,14 +287,14 @@ export class Batch implements Disposable {
     throw new SystemError(`change the ${table} of ${VXLAN}:${which ?? ""}${more}`, errno, detail);
   }
 
-  #made(place: Place, name: string): void {
-    if (!this.underlay.checksumOffload) setChecksumOffload(place.fd, name, false);
+  #made(namespace: NetworkNamespace, name: string): void {
+    if (!this.underlay.checksumOffload) setChecksumOffload(namespace.fd, name, false);
   }
 
   [Symbol.dispose](): void {
     this.#target?.[Symbol.dispose]();
     this.#home?.[Symbol.dispose]();
-    this.#place?.[Symbol.dispose]();
+    this.#namespace?.[Symbol.dispose]();
   }
 }
 

@@ -5,8 +5,8 @@ import { invalid, messageOf } from "../../common/refusal.ts";
 import type { RouteState } from "../../overlay/state.ts";
 import { NetworkKernel } from "./network.ts";
 import type { Notifications } from "./notifications.ts";
-import { NamespaceGone, Place } from "./place.ts";
-import type { Underlay } from "./read.ts";
+import { NamespaceGone, NetworkNamespace } from "./network_namespace.ts";
+import type { UnderlaySettings } from "./read.ts";
 import { missingRoutes } from "./routes.ts";
 import { madeByAgents, refuseTarget, TargetRefused } from "./target.ts";
 
@@ -21,36 +21,36 @@ export interface HostOptions {
 }
 
 /** A namespace that a container has, or is to have, while it is looked into. */
-export class Target implements Disposable {
+export class ContainerNamespace implements Disposable {
   /** The same text for the same namespace, as long as it is there. */
   readonly identity: string;
   /** True for the namespace that this process runs in. */
   readonly isHome: boolean;
 
-  constructor(private readonly place: Place) {
-    this.identity = place.identity;
+  constructor(private readonly namespace: NetworkNamespace) {
+    this.identity = namespace.identity;
     this.isHome = this.identity === homeIdentity;
   }
 
   /** True for the name of an interface that is there. */
   has(name: string): boolean {
-    return this.place.has(name);
+    return this.namespace.has(name);
   }
 
   /** What it is when an agent has made it for itself, as part of a sentence; undefined: none has. */
   async agentsOwn(): Promise<string | undefined> {
-    return await madeByAgents(this.place);
+    return await madeByAgents(this.namespace);
   }
 
   [Symbol.dispose](): void {
-    this.place[Symbol.dispose]();
+    this.namespace[Symbol.dispose]();
   }
 }
 
 /** This host's kernel: the namespace that this process runs in is the underlay of all networks. */
 export class HostKernel implements Disposable {
   readonly #netlink = new Netlink(home);
-  readonly #underlay: Underlay;
+  readonly #underlay: UnderlaySettings;
   readonly #notifications: Notifications | undefined;
 
   constructor(options: HostOptions) {
@@ -72,26 +72,26 @@ export class HostKernel implements Disposable {
    * Looks into a namespace that a request names.
    * @throws Refusal "invalid" when there is none at the path
    */
-  inspect(path: string): Target {
-    return new Target(openFor(path));
+  inspect(path: string): ContainerNamespace {
+    return new ContainerNamespace(openFor(path));
   }
 
-  /** Which namespace is at a path, as {@link Target.identity}; undefined: none. */
+  /** Which namespace is at a path, as {@link ContainerNamespace.identity}; undefined: none. */
   identity(path: string): string | undefined {
-    using place = Place.openOrNone(path);
-    return place?.identity;
+    using namespace = NetworkNamespace.openOrNone(path);
+    return namespace?.identity;
   }
 
   /** The same for a namespace that an endpoint may be in: neither this process's own nor an overlay network's. */
   async targetIdentity(path: string): Promise<string | undefined> {
-    using place = Place.openOrNone(path);
+    using namespace = NetworkNamespace.openOrNone(path);
     try {
-      if (place) await refuseTarget(place);
+      if (namespace) await refuseTarget(namespace);
     } catch (error) {
       if (error instanceof TargetRefused) return undefined;
       throw error;
     }
-    return place?.identity;
+    return namespace?.identity;
   }
 
   /**
@@ -106,9 +106,9 @@ export class HostKernel implements Disposable {
     name: string,
     routes: readonly RouteState[],
   ): Promise<RouteState[]> {
-    using place = Place.open(path);
-    if (place.identity !== identity) throw new NamespaceGone(path);
-    return await missingRoutes(place, place.index(name), routes);
+    using namespace = NetworkNamespace.open(path);
+    if (namespace.identity !== identity) throw new NamespaceGone(path);
+    return await missingRoutes(namespace, namespace.index(name), routes);
   }
 
   [Symbol.dispose](): void {
@@ -116,9 +116,9 @@ export class HostKernel implements Disposable {
   }
 }
 
-function openFor(path: string): Place {
+function openFor(path: string): NetworkNamespace {
   try {
-    return new Place(path, openNamespace(path));
+    return new NetworkNamespace(path, openNamespace(path));
   } catch (error) {
     const reason = messageOf(error).replace(`${path}: `, "").replace(/^open /, "");
     throw invalid(

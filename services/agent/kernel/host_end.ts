@@ -5,7 +5,7 @@ import { home } from "../../../ffi/netns.ts";
 import { setSysctl } from "../../../ffi/sysctl.ts";
 import { invalid } from "../../common/refusal.ts";
 import { addPair, type End, type Near, taken, unlessThere } from "./pair.ts";
-import type { Place } from "./place.ts";
+import type { NetworkNamespace } from "./network_namespace.ts";
 
 /**
  * Makes a pair of veths from a container to the host's own namespace, and on the end there a macvlan that is a port in
@@ -16,11 +16,11 @@ import type { Place } from "./place.ts";
  * @throws Refusal "exists" when one of the names is taken
  */
 export async function addOverHost(
-  here: Place,
+  here: NetworkNamespace,
   near: Near,
-  host: Place,
+  host: NetworkNamespace,
   hostEnd: string,
-  target: Place,
+  target: NetworkNamespace,
   far: End,
 ): Promise<void> {
   const { master, up, ...rest } = near;
@@ -44,7 +44,11 @@ export async function addOverHost(
 }
 
 /** The veth's end that a port is a macvlan on; undefined when it lies on anything but a veth in the host's namespace. */
-export async function hostEndOf(here: Place, port: Link, host: Place): Promise<Link | undefined> {
+export async function hostEndOf(
+  here: NetworkNamespace,
+  port: Link,
+  host: NetworkNamespace,
+): Promise<Link | undefined> {
   if (port.kind !== "macvlan" || port.peerNamespace === undefined) return undefined;
   if (port.peerNamespace !== await namespaceNumber(here.netlink, home)) return undefined;
   const end = await host.link(port.peer);
@@ -52,7 +56,7 @@ export async function hostEndOf(here: Place, port: Link, host: Place): Promise<L
 }
 
 /** Names of all such ends of a network, also of those whose port is gone. */
-export async function hostEndsOf(path: string, host: Place): Promise<string[]> {
+export async function hostEndsOf(path: string, host: NetworkNamespace): Promise<string[]> {
   const alias = aliasOf(path);
   return (await listLinks(host.netlink)).filter((link) => link.kind === "veth" && link.alias === alias)
     .map(({ name }) => name);
@@ -64,7 +68,7 @@ function aliasOf(path: string): string {
 }
 
 /** Sees to it, at every look, that nothing which a container sends is taken for the host's by the host. */
-export async function seeToHostEnd(host: Place, { name, arp }: Link): Promise<void> {
+export async function seeToHostEnd(host: NetworkNamespace, { name, arp }: Link): Promise<void> {
   keepApart(name);
   if (arp) await host.netlink.run(changeLink(name, { arp: false }));
 }

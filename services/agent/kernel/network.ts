@@ -1,15 +1,15 @@
 import type { Netlink } from "../../../ffi/netlink.ts";
 import { deleteNeighbours } from "../../../ffi/netlink_neigh.ts";
 import { sendFrames } from "../../../ffi/packet.ts";
-import type { Op } from "../../overlay/ops.ts";
+import type { KernelOp } from "../../overlay/ops.ts";
 import { BRIDGE, type NetworkState, type VethState } from "../../overlay/state.ts";
 import { announcement } from "./announcement.ts";
-import { Batch, type IsTarget } from "./carry_out.ts";
+import { type IsTarget, KernelBatch } from "./carry_out.ts";
 import { hostEndsOf } from "./host_end.ts";
-import type { Notifications, Watch } from "./notifications.ts";
-import { OWN_NAMESPACE, Place } from "./place.ts";
+import type { NamespaceWatch, Notifications } from "./notifications.ts";
+import { NetworkNamespace, OWN_NAMESPACE } from "./network_namespace.ts";
 import type { Pins } from "./proxy.ts";
-import { type Peers, readNetwork, readVeth, type Underlay } from "./read.ts";
+import { type Peers, readNetwork, readVeth, type UnderlaySettings } from "./read.ts";
 import { addressesOnly } from "./tables.ts";
 
 /**
@@ -20,7 +20,7 @@ export class NetworkKernel {
   #irreplaceable: ReadonlySet<number> = new Set();
   #closed = false;
   #onForeign: (() => void) | undefined;
-  #watch: Watch | undefined;
+  #watch: NamespaceWatch | undefined;
 
   /**
    * @param netlink a socket in the underlay's namespace
@@ -28,7 +28,7 @@ export class NetworkKernel {
    */
   constructor(
     readonly path: string,
-    private readonly underlay: Underlay,
+    private readonly underlay: UnderlaySettings,
     private readonly netlink: Netlink,
     private readonly notifications?: Notifications,
   ) {}
@@ -44,11 +44,11 @@ export class NetworkKernel {
    * @throws NamespaceError when something else is at the path
    */
   async read(peers: Peers, pins: Pins = new Map()): Promise<NetworkState | undefined> {
-    using place = Place.openIfAny(this.path);
-    this.#listen(place);
+    using namespace = NetworkNamespace.openIfAny(this.path);
+    this.#listen(namespace);
     this.#watch?.skip();
-    if (!place) return undefined;
-    const { state, irreplaceable } = await readNetwork(place, this.underlay, peers, pins);
+    if (!namespace) return undefined;
+    const { state, irreplaceable } = await readNetwork(namespace, this.underlay, peers, pins);
     this.#irreplaceable = irreplaceable;
     this.#watch?.answers(state.proxy?.arp.keys() ?? []);
     return state;
@@ -60,13 +60,13 @@ export class NetworkKernel {
    * @param mac what its port should be known for
    */
   async readVeth(name: string, peer: string | undefined, mac?: string): Promise<VethState | undefined> {
-    using place = Place.openIfAny(this.path);
-    return place && await readVeth(place, this.underlay, name, peer, mac);
+    using namespace = NetworkNamespace.openIfAny(this.path);
+    return namespace && await readVeth(namespace, this.underlay, name, peer, mac);
   }
 
   /** Names of the ends that its veths have in the host's namespace, also of veths whose endpoint is gone. */
   async hostEnds(): Promise<string[]> {
-    using host = Place.open(OWN_NAMESPACE);
+    using host = NetworkNamespace.open(OWN_NAMESPACE);
     return await hostEndsOf(this.path, host);
   }
 
@@ -78,20 +78,24 @@ export class NetworkKernel {
    * @throws NamespaceGone when a target's namespace is gone or another one, Refusal "exists" when a name or the VNI is taken,
    * SystemError with what was done and the kernel's reason
    */
-  async carryOut(ops: readonly Op[], onDone?: (op: Op) => void, isTarget?: IsTarget): Promise<void> {
+  async carryOut(
+    ops: readonly KernelOp[],
+    onDone?: (op: KernelOp) => void,
+    isTarget?: IsTarget,
+  ): Promise<void> {
     if (this.#closed) throw new Error(`the network at ${this.path} is not looked after any more`);
     // The socket would keep the namespace, and the VNI with it.
     if (ops.some(({ op }) => op === "namespace-remove")) this.#listen(undefined);
     const done = this.#watch?.own(ops);
     try {
-      using batch = new Batch(this.path, this.underlay, this.netlink, this.#irreplaceable, isTarget);
+      using batch = new KernelBatch(this.path, this.underlay, this.netlink, this.#irreplaceable, isTarget);
       await batch.carryOut(ops, onDone);
     } finally {
       done?.();
     }
     if (ops.some(({ op }) => op === "namespace-add")) {
-      using place = Place.openIfAny(this.path);
-      this.#listen(place);
+      using namespace = NetworkNamespace.openIfAny(this.path);
+      this.#listen(namespace);
     }
   }
 
@@ -106,12 +110,12 @@ export class NetworkKernel {
     pairs: ReadonlyMap<number, number>,
     { learned }: { readonly learned: boolean },
   ): Promise<void> {
-    using place = this.#closed ? undefined : Place.openIfAny(this.path);
-    if (!place) return;
-    sendFrames(place.fd, BRIDGE, [...pairs].map(([address, mac]) => announcement(address, mac)));
+    using namespace = this.#closed ? undefined : NetworkNamespace.openIfAny(this.path);
+    if (!namespace) return;
+    sendFrames(namespace.fd, BRIDGE, [...pairs].map(([address, mac]) => announcement(address, mac)));
     if (!learned) return;
     const addresses = addressesOnly(new Set(pairs.keys()));
-    await deleteNeighbours(place.netlink, "arp", place.index(BRIDGE), addresses);
+    await deleteNeighbours(namespace.netlink, "arp", namespace.index(BRIDGE), addresses);
   }
 
   /** Nothing is changed from now on. */
@@ -121,11 +125,11 @@ export class NetworkKernel {
   }
 
   /** Watches this namespace and no other. */
-  #listen(place: Place | undefined): void {
-    if (place && this.#watch?.isOf(place.fd)) return;
+  #listen(namespace: NetworkNamespace | undefined): void {
+    if (namespace && this.#watch?.isOf(namespace.fd)) return;
     this.#watch?.close();
     this.#watch = undefined;
-    if (!place || !this.#onForeign || this.#closed) return;
-    this.#watch = this.notifications?.watch(place.fd, this.#onForeign);
+    if (!namespace || !this.#onForeign || this.#closed) return;
+    this.#watch = this.notifications?.watch(namespace.fd, this.#onForeign);
   }
 }

@@ -8,7 +8,7 @@ import { namespaceIdentity } from "../../../ffi/netns.ts";
 import { readable } from "../../../ffi/readable.ts";
 import { delay } from "../../common/async.ts";
 import { Cidr, Ip } from "../../common/ip.ts";
-import type { Op } from "../../overlay/ops.ts";
+import type { KernelOp } from "../../overlay/ops.ts";
 import { BRIDGE, VXLAN } from "../../overlay/state.ts";
 
 /** Notifications are read so often at most, in ms: a storm of them costs no more than the sockets have room for. */
@@ -23,7 +23,7 @@ const MANY = 256;
 export class Notifications {
   readonly #epoll = new Epoll();
   readonly #stop = new EventFd();
-  readonly #watches = new Map<number, Watch>();
+  readonly #watches = new Map<number, NamespaceWatch>();
   readonly #closing = new AbortController();
   #token = STOP;
   #failed = false;
@@ -43,9 +43,9 @@ export class Notifications {
    * @param namespace a descriptor, which is not needed any longer afterwards
    * @param onForeign Called, perhaps often, when others have changed something.
    */
-  watch(namespace: number, onForeign: () => void): Watch | undefined {
+  watch(namespace: number, onForeign: () => void): NamespaceWatch | undefined {
     try {
-      const watch = new Watch(namespace, this, onForeign);
+      const watch = new NamespaceWatch(namespace, this, onForeign);
       this.#failed = false;
       return watch;
     } catch (error) {
@@ -55,7 +55,7 @@ export class Notifications {
   }
 
   /** Reads what comes to a watch from now on. @returns what ends that */
-  add(watch: Watch): () => void {
+  add(watch: NamespaceWatch): () => void {
     const token = this.#token = (this.#token + 1) >>> 0 || 1;
     this.#epoll.add(watch.fd, token);
     this.#watches.set(token, watch);
@@ -115,7 +115,7 @@ interface Touched {
  * tables, what is about their entries; of others, everything. A change that somebody makes in these few milliseconds is
  * left to the periodic check.
  */
-export class Watch {
+export class NamespaceWatch {
   readonly #events: NetlinkEvents;
   readonly #identity: string;
   /** Links' settings when they were last told, and whether they had a carrier. */
@@ -172,7 +172,7 @@ export class Watch {
   }
 
   /** Takes what is told from now on as the doing of these operations, until the returned function is called. */
-  own(ops: readonly Op[]): () => void {
+  own(ops: readonly KernelOp[]): () => void {
     this.take();
     const many = ops.reduce((sum, op) => sum + ("entries" in op ? op.entries.size : 0), 0) > MANY;
     if (many) this.#events.tellNeighbours(false);
@@ -239,7 +239,7 @@ export class Watch {
   }
 }
 
-function touchedBy(ops: readonly Op[]): Touched | undefined {
+function touchedBy(ops: readonly KernelOp[]): Touched | undefined {
   const arp = new Set<number>(), fdb = new Set<number>();
   const add = (set: Set<number>, keys: Iterable<number>) => {
     for (const key of keys) set.add(key);

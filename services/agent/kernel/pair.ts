@@ -1,7 +1,7 @@
 import { EEXIST, SystemError } from "../../../ffi/errno.ts";
 import { deleteLink, newVeth } from "../../../ffi/netlink_link.ts";
 import { Refusal } from "../../common/refusal.ts";
-import type { Place } from "./place.ts";
+import type { NetworkNamespace } from "./network_namespace.ts";
 
 /** What an end of a pair is made with. */
 export interface End {
@@ -21,7 +21,12 @@ export interface Near extends End {
  * Makes a pair of veths, one end in each of two namespaces.
  * @throws Refusal "exists" when one of the names is taken
  */
-export async function addPair(here: Place, near: Near, target: Place, far: End): Promise<void> {
+export async function addPair(
+  here: NetworkNamespace,
+  near: Near,
+  target: NetworkNamespace,
+  far: End,
+): Promise<void> {
   const make = () => unlessThere(here.netlink.run(newVeth(near, { ...far, namespace: target.fd })));
   let refused = await make();
   if (!refused) return;

@@ -9,21 +9,21 @@ import { macFromBytes } from "../../common/mac.ts";
 import {
   BRIDGE,
   type BridgeState,
-  LEG,
   type NetworkState,
   type PeerState,
+  UPLINK,
   type VethState,
   VXLAN,
   type VxlanState,
 } from "../../overlay/state.ts";
 import { hostEndOf, seeToHostEnd } from "./host_end.ts";
-import { readLeg } from "./leg.ts";
-import { OWN_NAMESPACE, Place } from "./place.ts";
+import { readUplink } from "./uplink.ts";
+import { NetworkNamespace, OWN_NAMESPACE } from "./network_namespace.ts";
 import { type Pins, readPins, readProxy } from "./proxy.ts";
 import { type Fdb, readArp, readFdb } from "./tables.ts";
 
 /** What of the host a network's state depends on. */
-export interface Underlay {
+export interface UnderlaySettings {
   /** Where the host's vxlan devices send from. */
   readonly vtep: Ip;
   /** False: checksums are made on this host. */
@@ -44,36 +44,38 @@ const vethName = /^sand[\da-f]{4}$/i;
 
 /** All of a network's namespace. */
 export async function readNetwork(
-  place: Place,
-  underlay: Underlay,
+  namespace: NetworkNamespace,
+  underlay: UnderlaySettings,
   peers: Peers,
   pins: Pins,
 ): Promise<Found> {
-  const links = new Map((await listLinks(place.netlink)).map((link) => [link.name, link]));
-  const bridge = links.get(BRIDGE), vxlan = links.get(VXLAN), leg = links.get(LEG);
+  const links = new Map((await listLinks(namespace.netlink)).map((link) => [link.name, link]));
+  const bridge = links.get(BRIDGE), vxlan = links.get(VXLAN), uplink = links.get(UPLINK);
   const veths = new Map<string, VethState>();
   const base = {
     loopbackUp: links.get("lo")?.up ?? false,
-    bridge: bridge?.kind === "bridge" ? await bridgeState(place, bridge) : undefined,
-    vxlan: vxlan && await vxlanState(place, vxlan, bridge, underlay),
+    bridge: bridge?.kind === "bridge" ? await bridgeState(namespace, bridge) : undefined,
+    vxlan: vxlan && await vxlanState(namespace, vxlan, bridge, underlay),
     veths,
-    ...leg && await legState(place, leg, bridge, underlay),
+    ...uplink && await uplinkState(namespace, uplink, bridge, underlay),
   };
-  const pinned = await readPins(place, bridge, links.values(), pins);
+  const pinned = await readPins(namespace, bridge, links.values(), pins);
   for (const link of links.values()) {
     if (!vethName.test(link.name) && !peers.has(link.name)) continue;
     veths.set(link.name, {
-      ...await vethState(place, link, bridge, underlay, peers.get(link.name)),
+      ...await vethState(namespace, link, bridge, underlay, peers.get(link.name)),
       ...pinned.has(link.index) ? { pinned: pinned.get(link.index) } : {},
     });
   }
   if (!underlay.checksumOffload) {
     for (const name of [BRIDGE, VXLAN]) {
-      withoutOffload(place, links.get(name));
+      withoutOffload(namespace, links.get(name));
     }
   }
-  const proxy = bridge?.kind === "bridge" ? await readProxy(place, bridge, base.vxlan && vxlan) : undefined;
-  const tables = await readTables(place, base.vxlan?.vni ? vxlan : undefined);
+  const proxy = bridge?.kind === "bridge"
+    ? await readProxy(namespace, bridge, base.vxlan && vxlan)
+    : undefined;
+  const tables = await readTables(namespace, base.vxlan?.vni ? vxlan : undefined);
   return {
     state: { ...base, arp: tables.arp, fdb: tables.entries, flood: tables.flood, ...proxy && { proxy } },
     irreplaceable: tables.irreplaceable,
@@ -82,29 +84,31 @@ export async function readNetwork(
 
 /** One veth of it, whatever else is there. */
 export async function readVeth(
-  place: Place,
-  underlay: Underlay,
+  namespace: NetworkNamespace,
+  underlay: UnderlaySettings,
   name: string,
   peer: string | undefined,
   mac: string | undefined,
 ): Promise<VethState | undefined> {
   // One that is about to be made is not there: that much is known at once.
-  const link = place.has(name) ? await place.link(name) : undefined;
+  const link = namespace.has(name) ? await namespace.link(name) : undefined;
   if (!link) return undefined;
-  const bridge = await place.link(BRIDGE);
-  const [pinned] = mac ? [...(await readPins(place, bridge, [link], new Map([[name, mac]]))).values()] : [];
-  return { ...await vethState(place, link, bridge, underlay, peer), ...pinned ? { pinned } : {} };
+  const bridge = await namespace.link(BRIDGE);
+  const [pinned] = mac
+    ? [...(await readPins(namespace, bridge, [link], new Map([[name, mac]]))).values()]
+    : [];
+  return { ...await vethState(namespace, link, bridge, underlay, peer), ...pinned ? { pinned } : {} };
 }
 
-async function bridgeState(place: Place, { index, up, mtu }: Link): Promise<BridgeState> {
-  return { up, mtu, addresses: await addressesOf(place, index) };
+async function bridgeState(namespace: NetworkNamespace, { index, up, mtu }: Link): Promise<BridgeState> {
+  return { up, mtu, addresses: await addressesOf(namespace, index) };
 }
 
 async function vxlanState(
-  place: Place,
+  namespace: NetworkNamespace,
   link: Link,
   bridge: Link | undefined,
-  { vtep }: Underlay,
+  { vtep }: UnderlaySettings,
 ): Promise<VxlanState> {
   const { vxlan, mtu, up } = link;
   const ours = vxlan && (vxlan.local.length === 0 || ipOf(vxlan.local).equals(vtep));
@@ -114,7 +118,7 @@ async function vxlanState(
     port: vxlan?.port ?? 0,
     proxy: vxlan?.proxy ?? false,
     rootUnderlay: link.peerNamespace !== undefined &&
-      link.peerNamespace === await namespaceNumber(place.netlink, home),
+      link.peerNamespace === await namespaceNumber(namespace.netlink, home),
     learning: vxlan?.learning ?? false,
     mtu,
     inBridge: isPort(link, bridge),
@@ -123,19 +127,22 @@ async function vxlanState(
 }
 
 async function vethState(
-  place: Place,
+  namespace: NetworkNamespace,
   link: Link,
   bridge: Link | undefined,
-  underlay: Underlay,
+  underlay: UnderlaySettings,
   peer: string | undefined,
 ): Promise<VethState> {
-  if (!underlay.checksumOffload) withoutOffload(place, link);
+  if (!underlay.checksumOffload) withoutOffload(namespace, link);
   const state = { mac: macFromBytes(link.mac), mtu: link.mtu, inBridge: isPort(link, bridge), up: link.up };
   if (link.kind === "veth") {
-    return { ...state, peer: peer === undefined ? undefined : await peerState(place, link, underlay, peer) };
+    return {
+      ...state,
+      peer: peer === undefined ? undefined : await peerState(namespace, link, underlay, peer),
+    };
   }
-  using host = Place.open(OWN_NAMESPACE);
-  const end = await hostEndOf(place, link, host);
+  using host = NetworkNamespace.open(OWN_NAMESPACE);
+  const end = await hostEndOf(namespace, link, host);
   if (!end) return { ...state, peer: undefined };
   await seeToHostEnd(host, end);
   if (!underlay.checksumOffload) withoutOffload(host, end);
@@ -148,31 +155,33 @@ async function vethState(
   };
 }
 
-/** Undefined also for what is called like a leg and is none. */
-async function legState(
-  place: Place,
+/** Undefined also for what is called like a uplink and is none. */
+async function uplinkState(
+  namespace: NetworkNamespace,
   link: Link,
   bridge: Link | undefined,
-  { checksumOffload }: Underlay,
-): Promise<Pick<NetworkState, "leg"> | undefined> {
-  using host = Place.open(OWN_NAMESPACE);
-  const leg = await leadsTo(place, link, host) ? await readLeg(place, link, bridge, host) : undefined;
-  if (!leg) return undefined;
+  { checksumOffload }: UnderlaySettings,
+): Promise<Pick<NetworkState, "uplink"> | undefined> {
+  using host = NetworkNamespace.open(OWN_NAMESPACE);
+  const uplink = await leadsTo(namespace, link, host)
+    ? await readUplink(namespace, link, bridge, host)
+    : undefined;
+  if (!uplink) return undefined;
   if (!checksumOffload) {
-    withoutOffload(place, link);
-    setChecksumOffload(host.fd, leg.name, false);
+    withoutOffload(namespace, link);
+    setChecksumOffload(host.fd, uplink.name, false);
   }
-  return { leg };
+  return { uplink };
 }
 
 async function peerState(
-  place: Place,
+  namespace: NetworkNamespace,
   link: Link,
-  underlay: Underlay,
+  underlay: UnderlaySettings,
   path: string,
 ): Promise<PeerState | undefined> {
-  using target = Place.openOrNone(path);
-  if (!target || !(await leadsTo(place, link, target))) return undefined;
+  using target = NetworkNamespace.openOrNone(path);
+  if (!target || !(await leadsTo(namespace, link, target))) return undefined;
   const peer = await target.link(link.peer);
   if (peer?.kind !== "veth") return undefined;
   if (!underlay.checksumOffload) withoutOffload(target, peer);
@@ -186,29 +195,33 @@ async function peerState(
   };
 }
 
-async function leadsTo(place: Place, { peerNamespace }: Link, target: Place): Promise<boolean> {
+async function leadsTo(
+  namespace: NetworkNamespace,
+  { peerNamespace }: Link,
+  target: NetworkNamespace,
+): Promise<boolean> {
   return peerNamespace === undefined
-    ? target.identity === place.identity
-    : peerNamespace === await namespaceNumber(place.netlink, target.fd);
+    ? target.identity === namespace.identity
+    : peerNamespace === await namespaceNumber(namespace.netlink, target.fd);
 }
 
 async function readTables(
-  place: Place,
+  namespace: NetworkNamespace,
   vxlan: Link | undefined,
 ): Promise<Fdb & { readonly arp: Map<number, number> }> {
   if (!vxlan) return { arp: new Map(), entries: new Map(), flood: new Set(), irreplaceable: new Set() };
   // At the same time, each through a socket: the kernel goes through an fdb from its start for every 400 entries.
-  using other = new Netlink(place.fd);
+  using other = new Netlink(namespace.fd);
   const [arp, fdb] = await Promise.all([
     dumpNeighbours(other, "arp", vxlan.index).then(readArp),
-    dumpNeighbours(place.netlink, "fdb", vxlan.index).then(readFdb),
+    dumpNeighbours(namespace.netlink, "fdb", vxlan.index).then(readFdb),
   ]);
   return { arp, ...fdb };
 }
 
 /** In CIDR form, without those that the kernel makes itself. */
-async function addressesOf(place: Place, link: number): Promise<string[]> {
-  const found = await listAddresses(place.netlink, link);
+async function addressesOf(namespace: NetworkNamespace, link: number): Promise<string[]> {
+  const found = await listAddresses(namespace.netlink, link);
   return found.map(({ address, prefix }) => ({ ip: ipOf(address), prefix }))
     .filter(({ ip }) => !LINK_LOCAL.contains(ip)).map(({ ip, prefix }) => `${ip}/${prefix}`);
 }
@@ -225,6 +238,6 @@ function isPort({ master }: Link, bridge: Link | undefined): boolean {
 }
 
 /** Not a part of the state: seen to at every look, which changes nothing where it is so. */
-function withoutOffload(place: Place, link: Link | undefined): void {
-  if (link) setChecksumOffload(place.fd, link.name, false);
+function withoutOffload(namespace: NetworkNamespace, link: Link | undefined): void {
+  if (link) setChecksumOffload(namespace.fd, link.name, false);
 }

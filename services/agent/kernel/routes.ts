@@ -3,7 +3,7 @@ import { addRoute, listRoutes, type Route } from "../../../ffi/netlink_address.t
 import { Cidr, Ip } from "../../common/ip.ts";
 import { invalid, Refusal } from "../../common/refusal.ts";
 import type { RouteState } from "../../overlay/state.ts";
-import type { Place } from "./place.ts";
+import type { NetworkNamespace } from "./network_namespace.ts";
 
 /**
  * Gives a namespace routes over one of its links. Those that are there stay; what leads elsewhere is the container's own,
@@ -11,18 +11,18 @@ import type { Place } from "./place.ts";
  * @throws Refusal "exists" for a destination that has another way, "invalid" for a next hop that is not on the link
  */
 export async function addRoutes(
-  place: Place,
+  namespace: NetworkNamespace,
   link: number,
   routes: readonly RouteState[],
 ): Promise<void> {
   for (const wanted of routes) {
     const route = routeOver(link, wanted);
     try {
-      await place.netlink.run(addRoute(route));
+      await namespace.netlink.run(addRoute(route));
     } catch (error) {
       if (!(error instanceof SystemError)) throw error;
       if (error.errno !== EEXIST) throw refused(wanted, error);
-      if ((await listRoutes(place.netlink)).some((other) => same(other, route))) continue;
+      if ((await listRoutes(namespace.netlink)).some((other) => same(other, route))) continue;
       const message = `the container has another route to ${wanted.dst} already: remove one of the two`;
       throw new Refusal("exists", message, { cause: error });
     }
@@ -31,12 +31,12 @@ export async function addRoutes(
 
 /** Those that are not there, or lead elsewhere. */
 export async function missingRoutes(
-  place: Place,
+  namespace: NetworkNamespace,
   link: number,
   routes: readonly RouteState[],
 ): Promise<RouteState[]> {
   if (!routes.length) return [];
-  const there = await listRoutes(place.netlink);
+  const there = await listRoutes(namespace.netlink);
   return routes.filter((wanted) => !there.some((other) => same(other, routeOver(link, wanted))));
 }
 

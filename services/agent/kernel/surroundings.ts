@@ -4,8 +4,8 @@ import { listLinks } from "../../../ffi/netlink_links.ts";
 import { Cidr, Ip } from "../../common/ip.ts";
 import type { HostRoute } from "../../overlay/ranges.ts";
 
-/** Interfaces that lead from the host to its networks' containers, by name: see legName(). */
-const LEG = /^sandh[\da-f]{10}$/;
+/** Interfaces that lead from the host to its networks' containers, by name: see uplinkName(). */
+const UPLINK = /^sandh[\da-f]{10}$/;
 
 /** The IPv4 routes of this process's namespace, without the default route and those to containers of networks. */
 export async function hostRoutes(): Promise<HostRoute[]> {
@@ -13,7 +13,7 @@ export async function hostRoutes(): Promise<HostRoute[]> {
   const names = new Map((await listLinks(netlink)).map(({ index, name }) => [index, name]));
   return (await listRoutes(netlink)).flatMap(({ destination, prefix, gateway, link }) => {
     const name = names.get(link) ?? `interface ${link}`;
-    if (destination.length !== 4 || prefix === 0 || LEG.test(name)) return [];
+    if (destination.length !== 4 || prefix === 0 || UPLINK.test(name)) return [];
     return [{
       destination: Cidr.parse(`${new Ip(4, destination)}/${prefix}`),
       interface: name,

@@ -2,7 +2,7 @@ import { homeIdentity } from "../../../ffi/netns.ts";
 import { Refusal } from "../../common/refusal.ts";
 import type { Link } from "../../../ffi/netlink_links.ts";
 import { BRIDGE, PROBE, VXLAN } from "../../overlay/state.ts";
-import type { Place } from "./place.ts";
+import type { NetworkNamespace } from "./network_namespace.ts";
 
 /** A namespace that no endpoint may be in. */
 export class TargetRefused extends Refusal {
@@ -16,19 +16,19 @@ export class TargetRefused extends Refusal {
  *
  * @throws TargetRefused for the namespace of this process and for those that agents make
  */
-export async function refuseTarget(place: Place): Promise<void> {
-  if (place.identity === homeIdentity) {
-    throw new TargetRefused(place.path, "the agent's own network namespace");
+export async function refuseTarget(namespace: NetworkNamespace): Promise<void> {
+  if (namespace.identity === homeIdentity) {
+    throw new TargetRefused(namespace.path, "the agent's own network namespace");
   }
-  const made = await madeByAgents(place);
-  if (made !== undefined) throw new TargetRefused(place.path, made);
+  const made = await madeByAgents(namespace);
+  if (made !== undefined) throw new TargetRefused(namespace.path, made);
 }
 
 /** What a namespace is that agents have made for themselves, as part of a sentence; undefined: it is none of theirs. */
-export async function madeByAgents(place: Place): Promise<string | undefined> {
+export async function madeByAgents(namespace: NetworkNamespace): Promise<string | undefined> {
   // A container has neither, as a rule, and is asked no more.
-  if (!place.has(BRIDGE) && !place.has(PROBE)) return undefined;
-  return agentsOwn([await place.link(BRIDGE), await place.link(VXLAN), await place.link(PROBE)]);
+  if (!namespace.has(BRIDGE) && !namespace.has(PROBE)) return undefined;
+  return agentsOwn([await namespace.link(BRIDGE), await namespace.link(VXLAN), await namespace.link(PROBE)]);
 }
 
 /** What a namespace with these links is that agents have made for themselves; undefined: it is none of theirs. */

@@ -6,7 +6,7 @@ import type { Ip } from "../../common/ip.ts";
 import { randomMacBytes } from "../../common/mac.ts";
 import { Refusal } from "../../common/refusal.ts";
 import { PROBE_VNI, VXLAN, type VxlanState } from "../../overlay/state.ts";
-import type { Place } from "./place.ts";
+import type { NetworkNamespace } from "./network_namespace.ts";
 import { findHolder } from "./vxlan_holder.ts";
 
 /** How long the kernel may take to clear away a namespace whose device has the VNI, in ms. */
@@ -20,7 +20,7 @@ const FIRST_PAUSE = 10, LONGEST_PAUSE = 320;
  * @throws Refusal "exists" when another device has the VNI and keeps it
  */
 export async function addVxlan(
-  place: Place,
+  namespace: NetworkNamespace,
   underlay: Netlink,
   vtep: Ip,
   { vni, port, mtu }: Pick<VxlanState, "vni" | "port" | "mtu">,
@@ -28,7 +28,7 @@ export async function addVxlan(
   // Kernels before 6.15 refuse a name that is taken in either namespace, and others call theirs vxlan0 too.
   const name = `sandvx${vni.toString(16).padStart(6, "0")}`;
   // Of one who ended before he gave it its name.
-  await place.netlink.run(deleteLink(name));
+  await namespace.netlink.run(deleteLink(name));
   const request = newVxlan({
     name,
     vni,
@@ -39,7 +39,7 @@ export async function addVxlan(
     proxy: true,
     l2miss: true,
     l3miss: true,
-    namespace: place.fd,
+    namespace: namespace.fd,
   });
   const deadline = Date.now() + PATIENCE;
   // The prober's own device has the reserved VNI, and is removed as soon as the prober sees the network.
@@ -51,14 +51,14 @@ export async function addVxlan(
     } catch (error) {
       if (!(error instanceof SystemError && error.errno === EEXIST)) throw error;
       // One that is found stays; one of ours that is being cleared away is not found any more.
-      const by = asked ? undefined : await findHolder(underlay, { port, vni, except: place.path });
+      const by = asked ? undefined : await findHolder(underlay, { port, vni, except: namespace.path });
       asked = true;
       if (by || Date.now() > deadline) throw taken(vni, port, by, error);
       await delay(pause);
     }
   }
-  await place.netlink.run(changeLink(place.index(name), { name: VXLAN }));
-  place.forget(name);
+  await namespace.netlink.run(changeLink(namespace.index(name), { name: VXLAN }));
+  namespace.forget(name);
 }
 
 /**
@@ -66,10 +66,14 @@ export async function addVxlan(
  *
  * @throws Refusal "exists" in place of the kernel's word for it, and what else `error` is
  */
-export async function sayPort(place: Place, underlay: Netlink, error: unknown): Promise<never> {
+export async function sayPort(
+  namespace: NetworkNamespace,
+  underlay: Netlink,
+  error: unknown,
+): Promise<never> {
   if (!(error instanceof SystemError && error.errno === EADDRINUSE)) throw error;
-  const port = (await place.link(VXLAN))?.vxlan?.port ?? 0;
-  const by = await findHolder(underlay, { port, except: place.path });
+  const port = (await namespace.link(VXLAN))?.vxlan?.port ?? 0;
+  const by = await findHolder(underlay, { port, except: namespace.path });
   const message =
     `UDP port ${port}, which VXLAN needs, is taken by ${by ?? "another program of this host"}: end that, ` +
     "or make the network anew with another agent.vxlan-port";

@@ -9,7 +9,7 @@ import { home, inNamespace, removeNamespace } from "../../../ffi/netns.ts";
 import { setSysctl } from "../../../ffi/sysctl.ts";
 import type { Ip } from "../../common/ip.ts";
 import { LARGEST_PROBE, PROBE, PROBE_VNI } from "../../overlay/state.ts";
-import { Place } from "../kernel/place.ts";
+import { NetworkNamespace } from "../kernel/network_namespace.ts";
 import { addressesOnly, arpEntries, fdbEntries, macsOnly } from "../kernel/tables.ts";
 
 /** A probe's MAC is these two octets and its host's VTEP. */
@@ -36,7 +36,7 @@ export class ProbeDevice {
 
   private constructor(
     private readonly options: DeviceOptions,
-    private readonly place: Place,
+    private readonly namespace: NetworkNamespace,
     private readonly index: number,
     private readonly socket: EchoSocket,
   ) {}
@@ -45,9 +45,9 @@ export class ProbeDevice {
   static async create(options: DeviceOptions): Promise<ProbeDevice> {
     await ProbeDevice.remove(options.path);
     const { path, vtep, port } = options;
-    const place = Place.create(path);
+    const namespace = NetworkNamespace.create(path);
     try {
-      inNamespace(place.fd, () => {
+      inNamespace(namespace.fd, () => {
         // Nothing is to be sent but what is asked for.
         for (const which of ["all", "default"]) setSysctl(`net/ipv6/conf/${which}/disable_ipv6`, "1");
       });
@@ -62,7 +62,7 @@ export class ProbeDevice {
           mac,
           local: vtep.bytes,
           dontFragment: true,
-          namespace: place.fd,
+          namespace: namespace.fd,
         }),
       ).catch((error) => {
         throw error instanceof SystemError && error.errno === EEXIST
@@ -71,16 +71,16 @@ export class ProbeDevice {
           })
           : error;
       });
-      const index = place.index(name);
-      await place.netlink.run(
+      const index = namespace.index(name);
+      await namespace.netlink.run(
         changeLink(index, { name: PROBE }),
         changeLink(index, { up: true }),
         addAddress({ link: index, address: vtep.bytes, prefix: 32 }),
         setRoute({ destination: new Uint8Array(4), prefix: 0, link: index }),
       );
-      return new ProbeDevice(options, place, index, new EchoSocket(place.fd));
+      return new ProbeDevice(options, namespace, index, new EchoSocket(namespace.fd));
     } catch (error) {
-      place[Symbol.dispose]();
+      namespace[Symbol.dispose]();
       await ProbeDevice.remove(path);
       throw error;
     }
@@ -88,18 +88,18 @@ export class ProbeDevice {
 
   /** Removes what is at a path, which may be nothing. */
   static async remove(path: string): Promise<void> {
-    using place = Place.openOrNone(path);
+    using namespace = NetworkNamespace.openOrNone(path);
     // With the namespace alone it would go when the kernel gets round to it, and the VNI is wanted again.
-    if (place) {
-      const left = (await listLinks(place.netlink)).filter(({ kind }) => kind === "vxlan");
-      await place.netlink.run(...left.map(({ index }) => deleteLink(index)));
+    if (namespace) {
+      const left = (await listLinks(namespace.netlink)).filter(({ kind }) => kind === "vxlan");
+      await namespace.netlink.run(...left.map(({ index }) => deleteLink(index)));
     }
     removeNamespace(path);
   }
 
   /** Lets these hosts, by their VTEPs' 32-bit values, ask and be asked, and no others. */
   async setPeers(vteps: ReadonlySet<number>): Promise<void> {
-    const { netlink } = this.place, { index } = this;
+    const { netlink } = this.namespace, { index } = this;
     const gone = new Set([...this.#peers].filter((vtep) => !vteps.has(vtep)));
     const come = new Map(
       [...vteps].filter((vtep) => !this.#peers.has(vtep)).map((vtep) => [vtep, MAC + vtep]),
@@ -143,6 +143,6 @@ export class ProbeDevice {
   /** Leaves it to the kernel, which goes on answering. */
   close(): void {
     this.socket[Symbol.dispose]();
-    this.place[Symbol.dispose]();
+    this.namespace[Symbol.dispose]();
   }
 }

@@ -1,4 +1,4 @@
-import type { Peer } from "../../overlay/peers.ts";
+import type { OverlayPeer } from "../../overlay/peers.ts";
 
 /** A host is asked so often, and whether full-size packets reach it so often, in ms. */
 const EVERY = 10_000, FULL_EVERY = 60_000;
@@ -17,7 +17,7 @@ const OVERHEAD = 50;
 
 /** What is known of the path to a host. */
 export interface Path {
-  readonly peer: Peer;
+  readonly peer: OverlayPeer;
   /** Undefined: not known yet. */
   readonly reachable: boolean | undefined;
   /** When that began, on the clock of the calls. */
@@ -36,7 +36,7 @@ export interface Question {
 
 interface State {
   /** Hosts that are reached there: one, unless a host has been given another name and its old one is left in etcd. */
-  peers: readonly Peer[];
+  peers: readonly OverlayPeer[];
   /** The largest of theirs. */
   mtu: number;
   reachable: boolean | undefined;
@@ -66,8 +66,8 @@ export class Paths {
   constructor(private readonly onChange: (path: Path, before: Path) => void) {}
 
   /** These are asked from now on, and no others. */
-  setPeers(peers: ReadonlyMap<string, Peer>, now: number): void {
-    const wanted = new Map<number, Peer[]>();
+  setPeers(peers: ReadonlyMap<string, OverlayPeer>, now: number): void {
+    const wanted = new Map<number, OverlayPeer[]>();
     for (const peer of peers.values()) {
       const others = wanted.get(peer.vtep);
       if (others) others.push(peer);
@@ -203,7 +203,7 @@ export class Paths {
   }
 }
 
-function newState(peers: readonly Peer[], mtu: number, now: number): State {
+function newState(peers: readonly OverlayPeer[], mtu: number, now: number): State {
   return {
     peers,
     mtu,

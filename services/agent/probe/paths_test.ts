@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { Peer } from "../../overlay/peers.ts";
+import type { OverlayPeer } from "../../overlay/peers.ts";
 import { type Path, Paths } from "./paths.ts";
 
 const MTU = 1450;
@@ -36,7 +36,7 @@ class Lab {
   }
 }
 
-function peer(i: number, mtu = MTU): Peer {
+function peer(i: number, mtu = MTU): OverlayPeer {
   return { hostname: `h${i}`, vtep: 0x0a630000 + i, mtu };
 }
 
@@ -147,7 +147,8 @@ Deno.test("a host that is a peer no longer is not asked, and one with another VT
 
 Deno.test("two host names with one VTEP are asked once, and told of both", () => {
   const lab = new Lab(), twin = { ...peer(0), hostname: "old-name" };
-  const set = (...peers: Peer[]) => lab.paths.setPeers(new Map(peers.map((p) => [p.hostname, p])), lab.now);
+  const set = (...peers: OverlayPeer[]) =>
+    lab.paths.setPeers(new Map(peers.map((p) => [p.hostname, p])), lab.now);
   set(peer(0), twin);
   lab.run(30_000);
   assert.deepEqual(lab.paths.all().map(({ peer, reachable }) => [peer.hostname, reachable]), [

@@ -135,10 +135,10 @@ export class Prober {
   }
 
   async #tick(): Promise<void> {
-    const { trust } = this.context(), now = performance.now();
+    const { storeGuard } = this.context(), now = performance.now();
     const ticks = Math.min((now - this.#tickedAt) / TICK, LONGEST_TICK / TICK);
     this.#tickedAt = now;
-    if (trust.doubt) return;
+    if (storeGuard.hold) return;
     if (this.#workers?.all().next().done) return await this.#remove();
     await this.#make(now);
     const device = this.#device;

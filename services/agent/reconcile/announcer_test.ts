@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
-import type { Endpoint } from "../../overlay/space.ts";
+import type { OverlayEndpoint } from "../../overlay/space.ts";
 import { Announcer } from "./announcer.ts";
 
 const endpoint = (address: number, mac: number, active = true) =>
-  ({ active, hot: { address, mac, vtep: 1 } }) as unknown as Endpoint;
+  ({ active, hot: { address, mac, vtep: 1 } }) as unknown as OverlayEndpoint;
 
 function setUp() {
   const told: [number, number][][] = [], macs = new Map<number, number>();
   const announcer = new Announcer((pairs) => told.push([...pairs]));
-  const notice = (before: Endpoint | undefined, after: Endpoint | undefined) => {
+  const notice = (before: OverlayEndpoint | undefined, after: OverlayEndpoint | undefined) => {
     if (before) macs.delete(before.hot.address);
     if (after?.active) macs.set(after.hot.address, after.hot.mac);
     announcer.notice([{ before, after }], (address) => macs.get(address));

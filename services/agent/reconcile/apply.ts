@@ -1,11 +1,11 @@
 import { messageOf, Refusal } from "../../common/refusal.ts";
 import { namespaceGone } from "../../overlay/endpoints.ts";
-import type { Op } from "../../overlay/ops.ts";
-import { isDestructive } from "../../overlay/parts.ts";
-import type { Endpoint } from "../../overlay/space.ts";
+import type { KernelOp } from "../../overlay/ops.ts";
+import { isDestructive } from "../../overlay/op_groups.ts";
+import type { OverlayEndpoint } from "../../overlay/space.ts";
 import { sinceBoot } from "../context.ts";
 import { failpoint } from "../failpoints.ts";
-import { NamespaceGone } from "../kernel/place.ts";
+import { NamespaceGone } from "../kernel/network_namespace.ts";
 import { TargetRefused } from "../kernel/target.ts";
 import type { HostNetwork } from "./host_network.ts";
 import type { Problems } from "./problems.ts";
@@ -20,11 +20,11 @@ export class Applier {
   ) {}
 
   /** Carries out operations; those that take something away only once the store is known to mean it. */
-  async apply(ops: readonly Op[], endpoint?: Endpoint): Promise<void> {
+  async apply(ops: readonly KernelOp[], endpoint?: OverlayEndpoint): Promise<void> {
     if (!ops.length) return;
     if (ops.some(isDestructive)) await this.guard.confirm();
     const { kernel, context } = this.network;
-    context.trust.assert();
+    context.storeGuard.assertNotHeld();
     // The namespace has been looked at before; the one that is opened now may be another one.
     const isTarget = (identity: string) => !endpoint || !namespaceGone(endpoint, sinceBoot(identity));
     await kernel.carryOut(ops, (op) => failpoint(`op:${op.op}`), isTarget);
@@ -32,11 +32,11 @@ export class Applier {
 
   /** Does what concerns one endpoint: where it fails, that is a problem of this endpoint, and the others go on. */
   async forOne(endpoint: string, act: () => Promise<void>): Promise<void> {
-    const { trust, view } = this.network.context;
+    const { storeGuard, view } = this.network.context;
     try {
       await act();
     } catch (error) {
-      if (trust.doubt) throw error;
+      if (storeGuard.hold) throw error;
       const removing = !view.endpoint(endpoint)?.active;
       const problem = error instanceof TargetRefused
         ? this.network.refusal(endpoint, error.message)

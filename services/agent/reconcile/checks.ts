@@ -17,7 +17,7 @@ export class Checks {
   readonly #running: Promise<void>;
 
   constructor(
-    private readonly context: Pick<Context, "log" | "trust">,
+    private readonly context: Pick<Context, "log" | "storeGuard">,
     private readonly workers: { all(): Iterable<Network>; takeUpMissing(): Promise<void> },
     private readonly everyMs: number,
     /** Told at each round: what else is to be looked at. */
@@ -39,11 +39,11 @@ export class Checks {
       for (const worker of workers) {
         await delay(wait, signal);
         if (signal.aborted) return;
-        if (!this.context.trust.doubt) await this.#compare(worker);
+        if (!this.context.storeGuard.hold) await this.#compare(worker);
       }
       try {
         await this.onRound();
-        if (!this.context.trust.doubt) await this.workers.takeUpMissing();
+        if (!this.context.storeGuard.hold) await this.workers.takeUpMissing();
       } catch (error) {
         this.context.log.warn(`a periodic check is put off: ${messageOf(error)}`);
       }

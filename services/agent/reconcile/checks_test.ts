@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { createLog } from "../../common/log.ts";
 import { Checks } from "./checks.ts";
-import type { Trust } from "../store_guard/hold.ts";
+import type { StoreGuard } from "../store_guard/guard.ts";
 
 const log = createLog("agent", { level: "fatal", format: "text" });
 
@@ -20,7 +20,7 @@ Deno.test("a network whose comparison does not end, or fails, keeps no other fro
   ];
   let rounds = 0;
   const checks = new Checks(
-    { log, trust: { doubt: undefined } as Trust },
+    { log, storeGuard: { hold: undefined } as StoreGuard },
     { all: () => networks, takeUpMissing: () => Promise.resolve() },
     30,
     () => {

@@ -35,7 +35,7 @@ export class Drift {
   readonly #closing = new AbortController();
   #running: Promise<void> | undefined;
 
-  constructor(private readonly context: Pick<Context, "log" | "trust">) {}
+  constructor(private readonly context: Pick<Context, "log" | "storeGuard">) {}
 
   /** Something has changed in the network's namespace. */
   suspect(network: Network): void {
@@ -55,7 +55,7 @@ export class Drift {
   }
 
   async #run(): Promise<void> {
-    const { signal } = this.#closing, { trust } = this.context;
+    const { signal } = this.#closing, { storeGuard } = this.context;
     while (this.#suspects.size && !signal.aborted) {
       const [network, due] = [...this.#suspects].reduce((a, b) => b[1] < a[1] ? b : a);
       const wait = due - performance.now();
@@ -65,7 +65,7 @@ export class Drift {
         continue;
       }
       this.#suspects.delete(network);
-      if (!trust.doubt) await this.#compare(network);
+      if (!storeGuard.hold) await this.#compare(network);
     }
   }
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { createLog } from "../../common/log.ts";
 import { Drift } from "./drift_check.ts";
-import type { Trust } from "../store_guard/hold.ts";
+import type { StoreGuard } from "../store_guard/guard.ts";
 
 const log = createLog("agent", { level: "fatal", format: "text" });
 
@@ -13,8 +13,8 @@ class Network {
   }
 }
 
-function drift(doubt = false): Drift {
-  return new Drift({ log, trust: { doubt: doubt ? {} : undefined } as unknown as Trust });
+function drift(hold = false): Drift {
+  return new Drift({ log, storeGuard: { hold: hold ? {} : undefined } as unknown as StoreGuard });
 }
 
 const after = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -45,7 +45,7 @@ Deno.test("a network whose comparison hangs does not keep another from being com
   await looking.close();
 });
 
-Deno.test("while etcd is in doubt nothing is compared", async () => {
+Deno.test("while this host is on hold nothing is compared", async () => {
   const looking = drift(true), network = new Network();
   looking.suspect(network);
   await after(300);

@@ -49,11 +49,11 @@ export class EndpointWriter {
 
   /** The same for an endpoint of any host, which may be gone. @throws Refusal */
   async forceDelete(id: string): Promise<void> {
-    const { view, store, trust } = this.context;
+    const { view, store, storeGuard } = this.context;
     const found = new Set<string>();
     await this.exclusive(() =>
       change(store, () => {
-        trust.assert();
+        storeGuard.assertNotHeld();
         return planDeleteEndpoints(view, [id], { hostname: undefined, now: Date.now(), found });
       }, { tries: TRIES })
     );
@@ -85,12 +85,12 @@ export class EndpointWriter {
   }
 
   async #create(jobs: readonly Job<EndpointRequest, Written>[]): Promise<void> {
-    const { view, store, trust } = this.context;
+    const { view, store, storeGuard } = this.context;
     const host = { ...this.context.host, mtu: this.mtuHere() };
     let results: readonly (EndpointRecord | Refusal)[] = [];
     failpoint("endpoint:before-commit");
     const revision = await change(store, () => {
-      trust.assert();
+      storeGuard.assertNotHeld();
       const planned = planCreateEndpoints(view, this.network, host, jobs.map((job) => job.request));
       results = planned.results;
       return planned.plans;
@@ -104,12 +104,12 @@ export class EndpointWriter {
   }
 
   async #delete(jobs: readonly Job<Deletion, number>[]): Promise<void> {
-    const { view, store, host: { hostname }, trust } = this.context;
+    const { view, store, host: { hostname }, storeGuard } = this.context;
     const found = new Set<string>();
     let refused = new Map<Job<Deletion, number>, Refusal>();
     failpoint("delete:before-commit");
     const revision = await change(store, () => {
-      trust.assert();
+      storeGuard.assertNotHeld();
       refused = new Map();
       for (const job of jobs) {
         const { id } = job.request;

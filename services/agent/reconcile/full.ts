@@ -3,9 +3,9 @@ import { desiredState, hostRouteOf } from "../../overlay/desired.ts";
 import { diff, diffVeth, lostVeths } from "../../overlay/diff.ts";
 import { byNamespace, planDeactivate, supersededBy } from "../../overlay/endpoints.ts";
 import { hostVethName, vethOwners } from "../../overlay/faults.ts";
-import type { Op } from "../../overlay/ops.ts";
-import { isDestructive, partsOf } from "../../overlay/parts.ts";
-import { legName, type NetworkState } from "../../overlay/state.ts";
+import type { KernelOp } from "../../overlay/ops.ts";
+import { groupOps, isDestructive } from "../../overlay/op_groups.ts";
+import { type NetworkState, uplinkName } from "../../overlay/state.ts";
 import type { EndpointChange } from "../../overlay/view.ts";
 import { isOfTables, unreadable } from "../unreadable.ts";
 import type { Announcer } from "./announcer.ts";
@@ -13,7 +13,7 @@ import type { Applier } from "./apply.ts";
 import type { HostNetwork } from "./host_network.ts";
 import { TargetNamespaces } from "./namespaces_gone.ts";
 import type { Problems } from "./problems.ts";
-import { isLook, type Reason } from "./reason.ts";
+import { type CompareReason, isCheck } from "./reason.ts";
 import type { RemovalGuard } from "./removal_guard.ts";
 import type { Status } from "./status.ts";
 import { GRACE_MS } from "./vanished.ts";
@@ -50,9 +50,9 @@ export class FullComparison {
    * @param changes Those that have led to it.
    * @returns true when nothing of the network is left on this host, which the store is to be told
    */
-  async run(reason: Reason, changes: readonly EndpointChange[]): Promise<boolean> {
+  async run(reason: CompareReason, changes: readonly EndpointChange[]): Promise<boolean> {
     const { network, parts: { applier, problems, guard, status, announcer, queue } } = this;
-    const { id: networkId, context: { view, host, trust } } = network;
+    const { id: networkId, context: { view, host, storeGuard } } = network;
     const wasRight = network.steady && problems.endpoints.size === 0 && !changes.length;
     problems.endpoints.clear();
     const fault = network.fault;
@@ -65,7 +65,7 @@ export class FullComparison {
     }
 
     // What the kernel has.
-    const { gone, unknown, identities } = this.#targets.look((id) =>
+    const { gone, unknown, identities } = this.#targets.check((id) =>
       // Of one that is being made it is known at once, and at the start nothing has been seen of it before.
       reason === "start" || queue.isAwaited(id)
     );
@@ -88,7 +88,7 @@ export class FullComparison {
     const { state: full, problems: found } = desiredState(view, networkId, options);
     const desired = full && without(full, gone);
     // What has changed in the store since it was read is not the doing of others on this host.
-    const drifted = isLook(reason) && wasRight && !queue.hasChanged();
+    const drifted = isCheck(reason) && wasRight && !queue.hasChanged();
     problems.network = found;
 
     // The difference, as far as it may be carried out.
@@ -99,7 +99,7 @@ export class FullComparison {
     if (unread?.tables) ops = ops.filter((op) => !isOfTables(op));
     if (unread?.interfaces || refused) {
       // A veth that is to be made again is removed first.
-      const replaced = (op: Op) => op.op === "veth-remove" && desired?.veths.has(op.name);
+      const replaced = (op: KernelOp) => op.op === "veth-remove" && desired?.veths.has(op.name);
       ops = ops.filter((op) => !isDestructive(op) || isOfTables(op) || replaced(op));
     }
     const away = ops.some(isDestructive) ? await guard.unconfirmed() : undefined;
@@ -109,7 +109,7 @@ export class FullComparison {
     const lost = reason === "drift" ? [] : missing;
     queue.lookAgainIn(missing.length > lost.length ? GRACE_MS : this.#targets.dueInMs);
 
-    const { network: shared, veths } = partsOf(ops, unknown);
+    const { network: shared, veths } = groupOps(ops, unknown);
     const ids = new Map([...network.endpoints].map(({ id, record }) => [record.overlay_veth_name, id]));
     for (const [name, { id }] of vethOwners(network.endpoints)) ids.set(name, id);
     // Removals come first, because a veth that is made may have the name of one that goes.
@@ -133,7 +133,7 @@ export class FullComparison {
 
     // What is known from now on.
     network.mtu = desired?.vxlan?.mtu;
-    network.hasUplink = desired?.leg !== undefined;
+    network.hasUplink = desired?.uplink !== undefined;
     network.port = desired?.vxlan?.port;
     network.proxied = desired?.proxy !== undefined;
     await this.#deactivate([...gone, ...lost].flatMap((name) => ids.get(name) ?? []));
@@ -144,13 +144,13 @@ export class FullComparison {
       return true;
     }
     await status.tellPresence();
-    if (view.networksOn(host.hostname).has(networkId)) trust.joined(networkId);
+    if (view.networksOn(host.hostname).has(networkId)) storeGuard.joined(networkId);
     network.steady = true;
     return false;
   }
 
   /** Ends in the host's namespace that are left of endpoints which are gone, and whose port is too. */
-  async #strays(reason: Reason, desired: NetworkState | undefined): Promise<Op[]> {
+  async #strays(reason: CompareReason, desired: NetworkState | undefined): Promise<KernelOp[]> {
     if (reason !== "start" && !this.network.hadHostEnds) return [];
     const wanted = new Set([...desired?.veths.values() ?? []].map(({ hostEnd }) => hostEnd));
     return (await this.network.kernel.hostEnds()).filter((name) => !wanted.has(name))
@@ -165,8 +165,10 @@ export class FullComparison {
       if (!before?.active || before.host !== hostname) continue;
       const { id, record: { overlay_veth_name: name, strand_host_veth: hostEnd } } = before;
       if (!name || owners.has(name)) continue;
-      const address = hostRouteOf(before), ops: Op[] = [];
-      if (address !== undefined) ops.push({ op: "leg-route-remove", leg: legName(network.id), address });
+      const address = hostRouteOf(before), ops: KernelOp[] = [];
+      if (address !== undefined) {
+        ops.push({ op: "uplink-route-remove", uplink: uplinkName(network.id), address });
+      }
       if (hostEnd !== undefined && hostEnd === hostVethName(name)) {
         ops.push({ op: "host-end-remove", name: hostEnd });
       }
@@ -210,7 +212,7 @@ export class FullComparison {
   }
 
   /** The kernel was not as this agent had left it. */
-  #tellDrift(ops: readonly Op[]): void {
+  #tellDrift(ops: readonly KernelOp[]): void {
     const { counters, log } = this.network.context;
     counters.drifted += ops.length;
     const counts = new Map<string, number>();

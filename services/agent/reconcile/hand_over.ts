@@ -2,7 +2,7 @@ import { Refusal } from "../../common/refusal.ts";
 import { type Activation, findEndpoint, planActivate } from "../../overlay/endpoints.ts";
 import type { PeerState } from "../../overlay/state.ts";
 import { failpoint } from "../failpoints.ts";
-import { OWN_NAMESPACE } from "../kernel/place.ts";
+import { OWN_NAMESPACE } from "../kernel/network_namespace.ts";
 import type { Applier } from "./apply.ts";
 import type { HostNetwork } from "./host_network.ts";
 
@@ -25,8 +25,8 @@ export async function handOver(
     readonly onUnknown: () => void;
   },
 ): Promise<void> {
-  const { view, host, trust } = network.context;
-  trust.assert();
+  const { view, host, storeGuard } = network.context;
+  storeGuard.assertNotHeld();
   if (!isSetUp) {
     throw new Refusal(
       "unavailable",

@@ -1,6 +1,6 @@
 import { hostRouteOf, mtuHere, mtuOf } from "../../overlay/desired.ts";
 import { localFault, networkFault, networkProblem, notCarriedOut, vethOwners } from "../../overlay/faults.ts";
-import type { Endpoint } from "../../overlay/space.ts";
+import type { OverlayEndpoint } from "../../overlay/space.ts";
 import type { EndpointChange } from "../../overlay/view.ts";
 import { Refusal } from "../../common/refusal.ts";
 import { change } from "../../store/change.ts";
@@ -38,7 +38,7 @@ export class HostNetwork {
   }
 
   /** Those of this host. */
-  get endpoints(): ReadonlySet<Endpoint> {
+  get endpoints(): ReadonlySet<OverlayEndpoint> {
     const { view, host } = this.context;
     return view.space(this.id).endpointsOn(host.hostname);
   }
@@ -119,9 +119,9 @@ export class HostNetwork {
 
   /** Writes to the store what was found or done here. */
   commit(plan: () => Plan | undefined): Promise<unknown> {
-    const { store, trust } = this.context;
+    const { store, storeGuard } = this.context;
     return change(store, () => {
-      trust.assert();
+      storeGuard.assertNotHeld();
       return plan();
     }, { unconfirmed: true });
   }

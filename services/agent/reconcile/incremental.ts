@@ -3,9 +3,9 @@ import { desiredVeth, hostRouteOf, isProxied } from "../../overlay/desired.ts";
 import { diffVeth } from "../../overlay/diff.ts";
 import { hostVethName, vethOwners, vethTaken } from "../../overlay/faults.ts";
 import { Neighbours } from "../../overlay/neighbours.ts";
-import type { Op } from "../../overlay/ops.ts";
-import type { Endpoint } from "../../overlay/space.ts";
-import { legName, type VethState } from "../../overlay/state.ts";
+import type { KernelOp } from "../../overlay/ops.ts";
+import type { OverlayEndpoint } from "../../overlay/space.ts";
+import { uplinkName, type VethState } from "../../overlay/state.ts";
 import type { EndpointChange } from "../../overlay/view.ts";
 import { NameTaken } from "../kernel/pair.ts";
 import type { Applier } from "./apply.ts";
@@ -80,7 +80,7 @@ export class Incremental {
   async #bringVeths(touched: Touched, neighbours: Neighbours): Promise<void> {
     const { network, problems } = this, { context: { view, host } } = network;
     const names = new Set([...touched.veths.values()].flatMap((names) => [...names]));
-    const owners = names.size ? vethOwners(network.endpoints, names) : new Map<string, Endpoint>();
+    const owners = names.size ? vethOwners(network.endpoints, names) : new Map<string, OverlayEndpoint>();
     for (const [id, names] of touched.veths) {
       const endpoint = view.endpoint(id);
       problems.endpoints.delete(id);
@@ -105,20 +105,20 @@ export class Incremental {
   async #bringVeth(
     id: string,
     name: string,
-    endpoint: Endpoint | undefined,
+    endpoint: OverlayEndpoint | undefined,
     wanted: VethState | undefined,
     { routes, hostEnds, fresh }: Touched,
   ): Promise<void> {
     const { network } = this;
-    const address = routes.get(id), leg = legName(network.id);
-    const way: Op[] = address === undefined ? [] : [
+    const address = routes.get(id), uplink = uplinkName(network.id);
+    const way: KernelOp[] = address === undefined ? [] : [
       wanted && endpoint && hostRouteOf(endpoint) === address
-        ? { op: "leg-route-add", veth: name, leg, address }
-        : { op: "leg-route-remove", leg, address },
+        ? { op: "uplink-route-add", veth: name, uplink, address }
+        : { op: "uplink-route-remove", uplink, address },
     ];
     const end = wanted ? undefined : hostEnds.get(id);
     // Its port may be gone, by others' doing.
-    const left: Op[] = end === undefined ? [] : [{ op: "host-end-remove", name: end }];
+    const left: KernelOp[] = end === undefined ? [] : [{ op: "host-end-remove", name: end }];
     const bring = async (actual: VethState | undefined) =>
       await this.applier.apply([...diffVeth(name, actual, wanted), ...left, ...way], endpoint);
     if (wanted?.peer && fresh.has(id)) {

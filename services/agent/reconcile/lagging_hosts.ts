@@ -5,7 +5,7 @@ import type { Workers } from "./networks.ts";
 const PATIENCE = 10_000;
 
 /** A host that has not carried out what others have. */
-export interface Laggard {
+export interface LaggingHost {
   readonly hostname: string;
   /** Names of networks. */
   readonly networks: readonly string[];
@@ -19,14 +19,14 @@ interface State {
 }
 
 /** Which hosts do not keep up with the networks that this host has too. */
-export class Laggards {
+export class LaggingHosts {
   /** By network and host: since when, and what it had carried out then. */
   #behind = new Map<string, State>();
 
   constructor(private readonly context: Context, private readonly workers: Workers) {}
 
-  /** Looks again; to be called now and then. @param now milliseconds on a clock that does not go back */
-  look(now: number): Laggard[] {
+  /** Compares again; called periodically. @param now milliseconds of a monotonic clock */
+  check(now: number): LaggingHost[] {
     const { view } = this.context;
     const behind = new Map<string, State>(), late = new Map<string, { networks: string[]; since: number }>();
     for (const { id, revision } of this.workers.all()) {

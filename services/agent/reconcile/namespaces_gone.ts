@@ -1,6 +1,6 @@
 import { namespaceGone } from "../../overlay/endpoints.ts";
 import { vethOwners } from "../../overlay/faults.ts";
-import type { Endpoint } from "../../overlay/space.ts";
+import type { OverlayEndpoint } from "../../overlay/space.ts";
 import { sinceBoot } from "../context.ts";
 import { notDone } from "./apply.ts";
 import type { HostNetwork } from "./host_network.ts";
@@ -13,7 +13,7 @@ export interface NamespacesGone {
   /** The same where that cannot be told yet: what is there of them stays as it is. */
   readonly unknown: Set<string>;
   /** Which namespace is at each endpoint's path by now. */
-  readonly identities: ReadonlyMap<Endpoint, string>;
+  readonly identities: ReadonlyMap<OverlayEndpoint, string>;
 }
 
 /** Looks for the containers' namespaces that a network's endpoints on this host are in. */
@@ -33,8 +33,10 @@ export class TargetNamespaces {
   }
 
   /** @param isCertain True for an endpoint whose namespace is gone for certain when it is not found once. */
-  look(isCertain: (endpoint: string) => boolean): NamespacesGone {
-    const gone = new Set<string>(), unknown = new Set<string>(), identities = new Map<Endpoint, string>();
+  check(isCertain: (endpoint: string) => boolean): NamespacesGone {
+    const gone = new Set<string>(),
+      unknown = new Set<string>(),
+      identities = new Map<OverlayEndpoint, string>();
     const { endpoints, context: { kernel } } = this.network, owners = vethOwners(endpoints);
     this.#vanished.keep(new Set([...endpoints].flatMap(({ id, active }) => active ? [id] : [])));
     for (const endpoint of endpoints) {

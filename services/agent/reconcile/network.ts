@@ -13,7 +13,7 @@ import { Neighbours } from "../../overlay/neighbours.ts";
 import type { EndpointChange, NetworkChange } from "../../overlay/view.ts";
 import type { Context } from "../context.ts";
 import { failpoint } from "../failpoints.ts";
-import { NamespaceGone } from "../kernel/place.ts";
+import { NamespaceGone } from "../kernel/network_namespace.ts";
 import { unreadable } from "../unreadable.ts";
 import { Announcer } from "./announcer.ts";
 import { Applier, notDone } from "./apply.ts";
@@ -23,10 +23,10 @@ import { handOver } from "./hand_over.ts";
 import { HostNetwork } from "./host_network.ts";
 import { Incremental } from "./incremental.ts";
 import { Problems } from "./problems.ts";
-import { isLook, type Reason } from "./reason.ts";
+import { type CompareReason, isCheck } from "./reason.ts";
 import { RemovalGuard } from "./removal_guard.ts";
 import { Status } from "./status.ts";
-import { Waiters } from "./waiters.ts";
+import { AppliedWaiters } from "./waiters.ts";
 
 /** After a failure it is tried again, first after this and then twice as long each time, in ms. */
 const FIRST_PAUSE = 100, LONGEST_PAUSE = 10_000;
@@ -41,10 +41,10 @@ export class NetworkWorker {
   readonly #incremental: Incremental;
   readonly #full: FullComparison;
   readonly #status: Status;
-  readonly #waiters = new Waiters();
+  readonly #waiters = new AppliedWaiters();
   readonly #announcer: Announcer;
   /** All of it is to be compared. */
-  #reason: Reason | undefined;
+  #reason: CompareReason | undefined;
   /** These are to be carried out. */
   #changes: EndpointChange[] = [];
   /** Of the newest change. */
@@ -76,7 +76,7 @@ export class NetworkWorker {
       status,
       announcer,
       queue: {
-        hasChanged: () => this.#changes.length > 0 || (this.#reason !== undefined && !isLook(this.#reason)),
+        hasChanged: () => this.#changes.length > 0 || (this.#reason !== undefined && !isCheck(this.#reason)),
         isAwaited: (endpoint) => this.#waiters.has(endpoint),
         lookAgainIn: (ms) => this.#lookAgainIn(ms),
       },
@@ -150,7 +150,7 @@ export class NetworkWorker {
   }
 
   /** Has all of it compared. Resolves when that is done, however it went. */
-  async compare(reason: Reason): Promise<void> {
+  async compare(reason: CompareReason): Promise<void> {
     this.#reason ??= reason;
     this.#start();
     await this.#running;
@@ -208,16 +208,16 @@ export class NetworkWorker {
       this.#running = undefined;
       // It may have come at the very end.
       const more = this.#reason || this.#changes.length;
-      if (more && !this.#failures && !this.#closed && !this.#context.trust.doubt) this.#start();
+      if (more && !this.#failures && !this.#closed && !this.#context.storeGuard.hold) this.#start();
     });
   }
 
   async #run(): Promise<void> {
-    const { trust, counters } = this.#context;
+    const { storeGuard, counters } = this.#context;
     // What comes in the same batch of events is done together.
     await Promise.resolve();
     while (!this.#closed && (this.#reason || this.#changes.length)) {
-      if (trust.doubt) return;
+      if (storeGuard.hold) return;
       const reason = this.#reason, changes = this.#changes, revision = this.#revision;
       this.#reason = undefined;
       this.#changes = [];
@@ -233,7 +233,7 @@ export class NetworkWorker {
           reason === undefined && changes.every((change) => this.#isOwn(change)),
         );
       } catch (error) {
-        if (!trust.doubt) this.#failed(error, changes);
+        if (!storeGuard.hold) this.#failed(error, changes);
         return;
       } finally {
         const seconds = (performance.now() - started) / 1000;
@@ -243,7 +243,7 @@ export class NetworkWorker {
     this.#status.publish(this.#revision, true);
   }
 
-  async #bring(reason: Reason | undefined, changes: readonly EndpointChange[]): Promise<void> {
+  async #bring(reason: CompareReason | undefined, changes: readonly EndpointChange[]): Promise<void> {
     // With a record that cannot be read the network stays, and single endpoints go from it.
     const leaves = this.#network.unwanted && !unreadable(this.#context, this.id)?.interfaces;
     if (!reason && this.#network.steady && !leaves) {
@@ -251,7 +251,7 @@ export class NetworkWorker {
         if (await this.#incremental.run(changes)) return;
       } catch (error) {
         // Where the kernel is not as it was left, that is mended with it.
-        if (this.#context.trust.doubt) throw error;
+        if (this.#context.storeGuard.hold) throw error;
       }
     }
     if (await this.#full.run(reason ?? "change", changes)) await this.#leave();
@@ -326,10 +326,10 @@ export class NetworkWorker {
 
   /** Tells the store that nothing of the network is left here. */
   async #leave(): Promise<void> {
-    const { view, host, trust } = this.#context, network = this.#network;
+    const { view, host, storeGuard } = this.#context, network = this.#network;
     await this.writer.exclusive(async () => {
       if (!network.unwanted || this.#changes.length || this.#users) return;
-      trust.left(this.id);
+      storeGuard.left(this.id);
       failpoint("leave:before-commit");
       await network.commit(() => network.unwanted ? planLeave(view, this.id, host.hostname) : undefined);
       failpoint("leave:after-commit");

@@ -6,7 +6,7 @@ import { change } from "../../store/change.ts";
 import { delay } from "../../common/async.ts";
 import type { Context } from "../context.ts";
 import { NetworkWorker } from "./network.ts";
-import type { Reason } from "./reason.ts";
+import type { CompareReason } from "./reason.ts";
 
 /** The least time between two tries of what etcd could not be asked about, in ms. */
 const LATER_MS = 1_000;
@@ -78,7 +78,7 @@ export class Workers {
   }
 
   /** Compares every network with the kernel. */
-  async compareAll(reason: Reason): Promise<void> {
+  async compareAll(reason: CompareReason): Promise<void> {
     await Promise.all([...this.#workers.values()].map((worker) => worker.compare(reason)));
   }
 
@@ -125,8 +125,8 @@ export class Workers {
   }
 
   #notice(changes: ReadonlyMap<string, NetworkChange>): void {
-    const { view, host, trust } = this.#context;
-    if (!trust.look()) {
+    const { view, host, storeGuard } = this.#context;
+    if (!storeGuard.verify()) {
       for (const [id, about] of changes) this.#workers.get(id)?.noticeWhileHeld(about);
       return;
     }
@@ -147,16 +147,16 @@ export class Workers {
   }
 
   #takeUpLater(): void {
-    const { store: { mirror }, trust } = this.#context, { signal } = this.#closing;
+    const { store: { mirror }, storeGuard } = this.#context, { signal } = this.#closing;
     this.#later ??= delay(LATER_MS, signal).then(() => mirror.inSync({ signal })).then(() => {
       this.#later = undefined;
-      if (!trust.doubt) this.#attempt(undefined, this.takeUpMissing());
+      if (!storeGuard.hold) this.#attempt(undefined, this.takeUpMissing());
     }, () => {}); // It is being closed.
   }
 
   /** A network that was deleted while a host with an old agent had it goes with the last such host. */
   async #finishDeletion(id: string): Promise<void> {
-    const { store, view, trust } = this.#context;
+    const { store, view, storeGuard } = this.#context;
     if (this.#ending.has(id)) return;
     this.#ending.add(id);
     const release = await store.hold(id).catch((error) => {
@@ -166,7 +166,7 @@ export class Workers {
     try {
       while (view.deleted.has(id) && !this.#closing.signal.aborted) {
         await change(store, () => {
-          trust.assert();
+          storeGuard.assertNotHeld();
           return planFinishDeletion(view, id);
         }, { unconfirmed: true });
         if (view.deleted.has(id)) await this.#changed(id);

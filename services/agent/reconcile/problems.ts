@@ -1,7 +1,7 @@
 import { messageOf } from "../../common/refusal.ts";
 import { localFault, presenceProblems } from "../../overlay/faults.ts";
 import type { Neighbours } from "../../overlay/neighbours.ts";
-import type { Endpoint } from "../../overlay/space.ts";
+import type { OverlayEndpoint } from "../../overlay/space.ts";
 import type { EndpointChange } from "../../overlay/view.ts";
 import type { HostNetwork } from "./host_network.ts";
 
@@ -47,7 +47,7 @@ export class Problems {
   }
 
   /** True for an active endpoint of this host whose record is not carried out, which is a problem of it from then on. */
-  refuses(endpoint: Endpoint): boolean {
+  refuses(endpoint: OverlayEndpoint): boolean {
     const { id, context: { view, host } } = this.of, network = view.network(id);
     if (!network || !endpoint.active || endpoint.host !== host.hostname) return false;
     const fault = localFault(endpoint, network, view);

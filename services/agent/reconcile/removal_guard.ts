@@ -10,15 +10,17 @@ export class RemovalGuard {
 
   /** @throws Refusal "unavailable" when etcd cannot be asked, or this host is on hold; Error while etcd is losing keys */
   async confirm(): Promise<void> {
-    const { id, context: { store, view, host, trust } } = this.network;
+    const { id, context: { store, view, host, storeGuard } } = this.network;
     const keyOf = (network: string) => view.keys.hostNetwork(host.hostname, network);
     if (view.guard(keyOf(id)).modRevision === 0) {
       // Never written: there is nothing to be compared with.
-      if (!trust.networks.has(id)) return;
+      if (!storeGuard.networks.has(id)) return;
       // The first of many that are being lost? What is shown may lag behind.
-      const all = [...trust.networks];
+      const all = [...storeGuard.networks];
       const there = await store.current(all.map(keyOf));
-      if (!trust.look(new Set(all.filter((_, i) => there[i]?.modRevision)))) trust.assert();
+      if (!storeGuard.verify(new Set(all.filter((_, i) => there[i]?.modRevision)))) {
+        storeGuard.assertNotHeld();
+      }
       return;
     }
     const [guard] = await store.current([keyOf(id)]);
@@ -32,7 +34,7 @@ export class RemovalGuard {
       return undefined;
     } catch (error) {
       const away = error instanceof Refusal && error.code === "unavailable";
-      if (this.network.context.trust.doubt || !away) throw error;
+      if (this.network.context.storeGuard.hold || !away) throw error;
       return error;
     }
   }

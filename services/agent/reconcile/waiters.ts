@@ -1,7 +1,7 @@
 import { unobserved } from "../../common/async.ts";
 
 /** Requests of the API that wait until a change of an endpoint is carried out on this host. */
-export class Waiters {
+export class AppliedWaiters {
   readonly #waiting = new Map<string, PromiseWithResolvers<void> & { count: number }>();
 
   get size(): number {

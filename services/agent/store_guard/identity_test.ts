@@ -10,7 +10,7 @@ Deno.test("identityFault() believes the store that it knows, and one that it see
   assert.equal(identityFault({ ...known, networks: [] }, { ...seen, networks: new Set() }), undefined);
 });
 
-Deno.test("identityFault() doubts another cluster, an older store and an emptied one", () => {
+Deno.test("identityFault() reports another cluster, an older store and an emptied one", () => {
   assert.match(
     identityFault(known, { ...seen, clusterId: "b" }) ?? "",
     /^another etcd cluster answers \(b; /,
@@ -22,7 +22,7 @@ Deno.test("identityFault() doubts another cluster, an older store and an emptied
   );
 });
 
-Deno.test("identityFault() doubts a store seen for the first time that knows none of the networks which the kernel has", () => {
+Deno.test("identityFault() reports a store seen for the first time that knows none of the networks which the kernel has", () => {
   assert.match(identityFault({ networks: ["N"] }, seen) ?? "", /knows nothing any more of the networks/);
   assert.equal(identityFault({ networks: ["N", "M"] }, seen), undefined);
 });

@@ -3,7 +3,7 @@ import type { Server, TLSSocket } from "node:tls";
 import { type Log, OncePerMinute } from "../log.ts";
 import { printable } from "../refusal.ts";
 import type { End } from "./ends.ts";
-import type { Peer } from "./request_socket.ts";
+import type { ClientPeer } from "./request_socket.ts";
 import { TlsEnd } from "./tls_end.ts";
 import { UnderTls } from "./under_tls.ts";
 
@@ -11,7 +11,7 @@ import { UnderTls } from "./under_tls.ts";
 export function handshake(
   tls: Server,
   end: End,
-  peer: Pick<Peer, "remoteAddress">,
+  peer: Pick<ClientPeer, "remoteAddress">,
   secured: (end: End) => void,
 ): void {
   const under = new UnderTls(end, peer);

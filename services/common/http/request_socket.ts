@@ -21,7 +21,7 @@ export interface Limits {
 }
 
 /** Addresses of a connection, where it has them. */
-export interface Peer {
+export interface ClientPeer {
   readonly remoteAddress: string | undefined;
   readonly localAddress: string | undefined;
 }
@@ -55,7 +55,7 @@ export class RequestSocket extends Duplex {
   #wake = () => {};
   static readonly #turns = new Turns();
 
-  constructor(end: End, { remoteAddress, localAddress }: Peer, limits: Limits) {
+  constructor(end: End, { remoteAddress, localAddress }: ClientPeer, limits: Limits) {
     super({ allowHalfOpen: true });
     this.#end = end;
     this.#limits = limits;

@@ -12,7 +12,7 @@ import { closeWithResponse, json, send } from "./answers.ts";
 import { browserRefusal } from "./browser.ts";
 import { type Abort, ConnectionEnd, type ConnectionOptions, type End } from "./ends.ts";
 import { handshake, logHandshakes } from "./handshakes.ts";
-import { type Limits, type Peer, RequestSocket } from "./request_socket.ts";
+import { type ClientPeer, type Limits, RequestSocket } from "./request_socket.ts";
 
 export interface HttpServerOptions {
   /** For the log: `the API`. */
@@ -41,7 +41,7 @@ export class HttpServer {
   readonly #http: Server;
   readonly #tls: TlsServer | undefined;
   readonly #once = new OncePerMinute();
-  readonly #connections = new Set<Connection>();
+  readonly #connections = new Set<HttpConnection>();
   readonly #timer: ReturnType<typeof setInterval>;
   #closing = false;
   /** Called when a connection has been closed. */
@@ -141,7 +141,7 @@ export class HttpServer {
       onConnections?.(-1);
       this.#closed();
     };
-    const client = new Connection(connection, { abort, onClose });
+    const client = new HttpConnection(connection, { abort, onClose });
     this.#connections.add(client);
     onConnections?.(1);
     const parse = (end: End) => this.#parse(client, end);
@@ -150,7 +150,7 @@ export class HttpServer {
     return client;
   }
 
-  #parse(client: Connection, end: End): void {
+  #parse(client: HttpConnection, end: End): void {
     client.http = new RequestSocket(end, client.peer, this.#options.limits);
     this.#http.emit("connection", client.http);
   }
@@ -169,9 +169,9 @@ export class HttpServer {
 const TOO_LATE = "the request did not come to its end in time";
 
 /** A connection and what becomes of it. */
-class Connection implements Client {
+class HttpConnection implements Client {
   readonly end: ConnectionEnd;
-  readonly peer: Peer;
+  readonly peer: ClientPeer;
   /** Undefined until TLS is set up. */
   http: RequestSocket | undefined;
   readonly #accepted = performance.now();

@@ -1,6 +1,6 @@
 import { EndStream } from "./end_stream.ts";
 import type { End } from "./ends.ts";
-import type { Peer } from "./request_socket.ts";
+import type { ClientPeer } from "./request_socket.ts";
 
 /**
  * The connection under TLS. Node's TLS reads on into memory without limit while it is paused, so the reader of what was
@@ -11,7 +11,7 @@ export class UnderTls extends EndStream {
   #held = false;
   #waiting = false;
 
-  constructor(end: End, { remoteAddress }: Pick<Peer, "remoteAddress">) {
+  constructor(end: End, { remoteAddress }: Pick<ClientPeer, "remoteAddress">) {
     super(end);
     this.remoteAddress = remoteAddress;
   }

@@ -1,11 +1,11 @@
 /** Splits operations into groups that may fail independently: the network's own, and those of each veth. */
-import type { Op } from "./ops.ts";
+import type { KernelOp } from "./ops.ts";
 
 /** Groups of operations that are applied independently, so that a failure in one does not stop the others. */
-export interface Parts {
-  readonly network: readonly Op[];
+export interface OpGroups {
+  readonly network: readonly KernelOp[];
   /** By the name of the veth's end in the network's namespace. */
-  readonly veths: ReadonlyMap<string, readonly Op[]>;
+  readonly veths: ReadonlyMap<string, readonly KernelOp[]>;
 }
 
 /**
@@ -13,8 +13,8 @@ export interface Parts {
  *
  * @param without Veths that are left as they are.
  */
-export function partsOf(ops: readonly Op[], without: ReadonlySet<string> = new Set()): Parts {
-  const network: Op[] = [], veths = new Map<string, Op[]>();
+export function groupOps(ops: readonly KernelOp[], without: ReadonlySet<string> = new Set()): OpGroups {
+  const network: KernelOp[] = [], veths = new Map<string, KernelOp[]>();
   for (const op of ops) {
     const name = vethOf(op);
     if (name === undefined) network.push(op);
@@ -23,13 +23,13 @@ export function partsOf(ops: readonly Op[], without: ReadonlySet<string> = new S
   return { network, veths };
 }
 
-/** True for an operation that removes what may be in use: it must not be applied while etcd's data is in doubt. */
-export function isDestructive({ op }: Op): boolean {
+/** True for an operation that removes what may be in use: it must not be applied while etcd may be another store. */
+export function isDestructive({ op }: KernelOp): boolean {
   return op === "namespace-remove" || op === "veth-remove" || op === "arp-remove" || op === "fdb-remove" ||
-    op === "leg-remove" || op === "leg-route-remove" || op === "host-end-remove";
+    op === "uplink-remove" || op === "uplink-route-remove" || op === "host-end-remove";
 }
 
-function vethOf(op: Op): string | undefined {
+function vethOf(op: KernelOp): string | undefined {
   switch (op.op) {
     case "veth-add":
     case "veth-remove":
@@ -37,7 +37,7 @@ function vethOf(op: Op): string | undefined {
     case "veth-unpin":
       return op.name;
     case "peer-set":
-    case "leg-route-add":
+    case "uplink-route-add":
       return op.veth;
     default:
       return undefined;

@@ -1,5 +1,5 @@
 /** A part of etcd that a mirror shows and follows. */
-export interface Part {
+export interface FollowedPart {
   /** The followed prefix or key, see rangeUnder(). */
   readonly prefix: string;
   /** Every event up to this revision has been processed. */
@@ -11,24 +11,24 @@ export interface Part {
 }
 
 /** The parts that a mirror follows; none lies inside another. */
-export class Parts {
-  readonly #byPrefix = new Map<string, Part>();
+export class FollowedParts {
+  readonly #byPrefix = new Map<string, FollowedPart>();
 
-  get(prefix: string): Part | undefined {
+  get(prefix: string): FollowedPart | undefined {
     return this.#byPrefix.get(prefix);
   }
 
   /** True for this very object: a part that was unfollowed and followed again since is another one. */
-  has(part: Part): boolean {
+  has(part: FollowedPart): boolean {
     return this.#byPrefix.get(part.prefix) === part;
   }
 
-  all(): Part[] {
+  all(): FollowedPart[] {
     return [...this.#byPrefix.values()];
   }
 
   /** The part that a key belongs to; its cost does not depend on how many there are. */
-  of(key: string): Part | undefined {
+  of(key: string): FollowedPart | undefined {
     let found = this.#byPrefix.get(key);
     for (let end = key.length; !found && end > 0;) {
       // The next shorter prefix ends in the slash before this one.
@@ -38,11 +38,11 @@ export class Parts {
     return found;
   }
 
-  add(part: Part): void {
+  add(part: FollowedPart): void {
     this.#byPrefix.set(part.prefix, part);
   }
 
-  delete(part: Part): void {
+  delete(part: FollowedPart): void {
     this.#byPrefix.delete(part.prefix);
   }
 }

@@ -146,7 +146,7 @@ Deno.test("another cluster that shows a host nothing new puts it on hold at once
   await h1.attach((await h1.api.createNetwork()).id);
 });
 
-const doubts: readonly {
+const holds: readonly {
   readonly store: string;
   readonly args?: readonly string[];
   readonly says: RegExp;
@@ -156,7 +156,7 @@ const doubts: readonly {
   { store: "another cluster's", args: ["--initial-cluster-token=another"], says: /another etcd cluster/ },
 ];
 
-for (const { store, args = [], says } of doubts) {
+for (const { store, args = [], says } of holds) {
   for (const started of [true, false]) {
     Deno.test(`a store that is ${store}, ${started ? "while the agent runs" : "at its start"}: nothing is torn down until that is released`, async () => {
       await using lab = await OverlayLab.started();

@@ -14,30 +14,30 @@ import { setSysctl } from "../../../ffi/sysctl.ts";
 import { Ip } from "../../common/ip.ts";
 import { randomMacBytes } from "../../common/mac.ts";
 import { Refusal } from "../../common/refusal.ts";
-import { BRIDGE, LEG, type LegState } from "../../overlay/state.ts";
-import type { Place } from "./place.ts";
+import { BRIDGE, UPLINK, type UplinkState } from "../../overlay/state.ts";
+import type { NetworkNamespace } from "./network_namespace.ts";
 
 /** An end without ARP sends to its own MAC: both have the same one, so that nobody has to be asked. */
 const ALONE = { arp: false, up: true };
 const DEFAULT: Omit<Route, "link"> = { destination: new Uint8Array(4), prefix: 0 };
 
 /**
- * What there is of a leg.
+ * What there is of a uplink.
  *
- * @param place the network's namespace
+ * @param namespace the network's namespace
  * @param end its link of that name
  * @param host the host's own namespace
  */
-export async function readLeg(
-  place: Place,
+export async function readUplink(
+  namespace: NetworkNamespace,
   end: Link,
   bridge: Link | undefined,
-  host: Place,
-): Promise<LegState | undefined> {
+  host: NetworkNamespace,
+): Promise<UplinkState | undefined> {
   const other = end.kind === "veth" ? await host.link(end.peer) : undefined;
   if (other?.kind !== "veth" || other.peer !== end.index) return undefined;
   const [inside, outside] = await Promise.all([
-    listRoutes(place.netlink, end.index),
+    listRoutes(namespace.netlink, end.index),
     listRoutes(host.netlink, other.index),
   ]);
   const right = [end, other].every(({ arp, up, forwarding }) => !arp && up && forwarding);
@@ -59,35 +59,45 @@ function isOne({ destination, prefix }: Route): boolean {
 }
 
 /**
- * Makes a leg that {@link readLeg} finds sound. What is left of one goes. The host forwards packets from then on: what
+ * Makes a uplink that {@link readUplink} finds sound. What is left of one goes. The host forwards packets from then on: what
  * comes from elsewhere for a container, and its answers.
  */
-export async function addLeg(place: Place, host: Place, name: string, mtu: number): Promise<void> {
-  await place.netlink.run(deleteLink(LEG));
+export async function addUplink(
+  namespace: NetworkNamespace,
+  host: NetworkNamespace,
+  name: string,
+  mtu: number,
+): Promise<void> {
+  await namespace.netlink.run(deleteLink(UPLINK));
   await host.netlink.run(deleteLink(name));
   const mac = randomMacBytes();
-  await place.netlink.run(newVeth({ name: LEG, mtu, mac }, { name, mtu, mac, namespace: home }));
-  await setLeg(place, host, name, mtu);
+  await namespace.netlink.run(newVeth({ name: UPLINK, mtu, mac }, { name, mtu, mac, namespace: home }));
+  await setUplink(namespace, host, name, mtu);
   setSysctl("net/ipv4/ip_forward", "1");
 }
 
 /** Puts right whatever is not sound. */
-export async function setLeg(place: Place, host: Place, name: string, mtu: number): Promise<void> {
-  place.forget(LEG);
-  const index = place.index(LEG), { mac } = await linkOf(host, name);
+export async function setUplink(
+  namespace: NetworkNamespace,
+  host: NetworkNamespace,
+  name: string,
+  mtu: number,
+): Promise<void> {
+  namespace.forget(UPLINK);
+  const index = namespace.index(UPLINK), { mac } = await linkOf(host, name);
   await host.netlink.run(changeLink(name, { ...ALONE, mtu }), changeForwarding(name, true));
-  await place.netlink.run(
-    changeLink(LEG, { ...ALONE, mtu, mac }),
-    changeForwarding(LEG, true),
+  await namespace.netlink.run(
+    changeLink(UPLINK, { ...ALONE, mtu, mac }),
+    changeForwarding(UPLINK, true),
     changeForwarding(BRIDGE, true),
     setRoute({ ...DEFAULT, link: index }),
   );
 }
 
 /** Takes it away with the routes over it: the network is apart from its host again. */
-export async function removeLeg(place: Place): Promise<void> {
-  await place.netlink.run(deleteLink(LEG), changeForwarding(BRIDGE, false));
-  place.forget(LEG);
+export async function removeUplink(namespace: NetworkNamespace): Promise<void> {
+  await namespace.netlink.run(deleteLink(UPLINK), changeForwarding(BRIDGE, false));
+  namespace.forget(UPLINK);
 }
 
 /**
@@ -95,7 +105,7 @@ export async function removeLeg(place: Place): Promise<void> {
  *
  * @throws Refusal "exists" when the address is, for the host, another one's
  */
-export async function addLegRoute(host: Place, name: string, address: string): Promise<void> {
+export async function addUplinkRoute(host: NetworkNamespace, name: string, address: string): Promise<void> {
   const { bytes } = Ip.parse(address), { index } = await linkOf(host, name);
   const way = await findRoute(host.netlink, bytes);
   if (way?.link === index && way.prefix === 32) return;
@@ -111,20 +121,24 @@ export async function addLegRoute(host: Place, name: string, address: string): P
 }
 
 /** Takes it away, which may have happened already. */
-export async function removeLegRoute(host: Place, name: string, address: string): Promise<void> {
+export async function removeUplinkRoute(
+  host: NetworkNamespace,
+  name: string,
+  address: string,
+): Promise<void> {
   const link = await host.link(name);
   if (!link) return;
   await host.netlink.run(deleteRoute({ destination: Ip.parse(address).bytes, prefix: 32, link: link.index }));
 }
 
-async function linkOf(host: Place, name: string): Promise<Link> {
+async function linkOf(host: NetworkNamespace, name: string): Promise<Link> {
   const link = await host.link(name);
   if (!link) throw new Error(`there is no ${name} in the host's namespace`);
   return link;
 }
 
 async function refused(
-  host: Place,
+  host: NetworkNamespace,
   address: string,
   by: number | undefined,
   cause?: unknown,

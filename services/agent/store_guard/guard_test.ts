@@ -1,24 +1,24 @@
 import assert from "node:assert/strict";
 import { Refusal } from "../../common/refusal.ts";
 import { StateFile } from "./state_file.ts";
-import { Trust } from "./hold.ts";
+import { StoreGuard } from "./guard.ts";
 
 function owner(hostname: string, prefix = "/sc-net", namespaces = "/var/run/netns/sc-ns-") {
   return { hostname, prefix, namespaces };
 }
 
-/** A store as an agent sees it, and the agent's trust in it across restarts. */
+/** A store as an agent sees it, and the agent's storeGuard in it across restarts. */
 function setUp(directory: string) {
   const seen = { clusterId: "a", revision: 7, networks: new Set(["N"]) };
-  const doubts: string[] = [];
+  const holds: string[] = [];
   const unsaved: string[] = [];
   const events = {
-    onDoubt: (why: string) => void doubts.push(why),
+    onHold: (why: string) => void holds.push(why),
     onUnsaved: (why: string) => void unsaved.push(why),
   };
   const start = (inKernel: readonly string[] = []) =>
-    new Trust(new StateFile(directory, owner("h1")), () => seen, events, inKernel);
-  return { seen, doubts, unsaved, events, start };
+    new StoreGuard(new StateFile(directory, owner("h1")), () => seen, events, inKernel);
+  return { seen, holds, unsaved, events, start };
 }
 
 async function inDirectory(test: (directory: string) => void): Promise<void> {
@@ -30,79 +30,82 @@ async function inDirectory(test: (directory: string) => void): Promise<void> {
   }
 }
 
-Deno.test("Trust remembers the store over a restart, and holds everything when another one answers", () =>
+Deno.test("StoreGuard remembers the store over a restart, and holds everything when another one answers", () =>
   inDirectory((directory) => {
-    const { seen, doubts, start } = setUp(directory);
+    const { seen, holds, start } = setUp(directory);
     const first = start();
-    assert.ok(first.look());
+    assert.ok(first.verify());
     first.joined("N");
     first.close();
     seen.clusterId = "b";
     const second = start();
-    assert.equal(second.look(), false);
-    assert.equal(second.look(), false, "once in doubt, it stays so");
-    assert.equal(doubts.length, 1);
-    assert.throws(() => second.assert(), (error) => error instanceof Refusal && error.code === "unavailable");
+    assert.equal(second.verify(), false);
+    assert.equal(second.verify(), false, "a hold does not end by itself");
+    assert.equal(holds.length, 1);
+    assert.throws(
+      () => second.assertNotHeld(),
+      (error) => error instanceof Refusal && error.code === "unavailable",
+    );
     second.close();
 
     const third = start();
-    assert.equal(third.look(), false, "a restart is no release");
+    assert.equal(third.verify(), false, "a restart is no release");
     third.release();
-    assert.ok(third.look());
+    assert.ok(third.verify());
     third.close();
     const fourth = start();
-    assert.ok(fourth.look());
+    assert.ok(fourth.verify());
     fourth.close();
   }));
 
-Deno.test("Trust knows a store that was emptied from a network that this host has left", () =>
+Deno.test("StoreGuard detects a store that was emptied from a network that this host has left", () =>
   inDirectory((directory) => {
     const { seen, start } = setUp(directory);
-    const trust = start();
-    trust.look();
-    trust.joined("N");
-    trust.left("N");
+    const storeGuard = start();
+    storeGuard.verify();
+    storeGuard.joined("N");
+    storeGuard.left("N");
     seen.networks.clear();
-    assert.ok(trust.look());
-    trust.joined("M");
-    assert.equal(trust.look(), false);
-    trust.close();
+    assert.ok(storeGuard.verify());
+    storeGuard.joined("M");
+    assert.equal(storeGuard.verify(), false);
+    storeGuard.close();
   }));
 
-Deno.test("Trust has nothing but the kernel to know a store by that it sees for the first time", () =>
+Deno.test("StoreGuard compares a store that it sees for the first time with the networks of the kernel", () =>
   inDirectory((directory) => {
     const { seen, start } = setUp(directory);
     const wrong = start(["M"]);
-    assert.equal(wrong.look(), false, "the wrong etcd, or this host under the wrong name");
+    assert.equal(wrong.verify(), false, "the wrong etcd, or this host under the wrong name");
     wrong.close();
     const again = start(["M"]);
-    assert.equal(again.look(), false, "a restart is no release");
+    assert.equal(again.verify(), false, "a restart is no release");
     again.close();
     const right = start(["M", "N"]);
-    assert.ok(right.look());
-    assert.equal(right.look(new Set()), false, "etcd itself says that all of them are gone");
+    assert.ok(right.verify());
+    assert.equal(right.verify(new Set()), false, "etcd itself says that all of them are gone");
     assert.deepEqual([...seen.networks], ["N"]);
     right.close();
   }));
 
-Deno.test("Trust goes on while the disk is full, says so, and keeps what it has seen once there is room", () =>
+Deno.test("StoreGuard goes on while the disk is full, says so, and keeps what it has seen once there is room", () =>
   inDirectory((directory) => {
     const { seen, unsaved, start } = setUp(directory);
-    const trust = start();
+    const storeGuard = start();
     // A file cannot be written where a folder is.
     const part = `${directory}/h1_sc-net.json.part`;
     Deno.mkdirSync(part);
-    trust.release();
-    trust.release();
+    storeGuard.release();
+    storeGuard.release();
     assert.equal(unsaved.length, 1, "said once");
-    assert.match(trust.unsaved ?? "", /directory/i);
+    assert.match(storeGuard.unsaved ?? "", /directory/i);
     Deno.removeSync(part);
-    trust.release();
-    assert.equal(trust.unsaved, undefined);
-    trust.close();
+    storeGuard.release();
+    assert.equal(storeGuard.unsaved, undefined);
+    storeGuard.close();
     seen.clusterId = "b";
     const next = start();
-    assert.equal(next.look(), false, "it was kept");
+    assert.equal(next.verify(), false, "it was kept");
     next.close();
   }));
 
@@ -160,7 +163,7 @@ Deno.test("StateFile knows the former name from a file of an earlier version, wh
     assert.deepEqual([...file.left()].map(({ hostname }) => hostname), ["h5.example"]);
   }));
 
-Deno.test("Trust holds everything while the host's name is not this agent's, and that is no doubt of the store", () =>
+Deno.test("StoreGuard holds everything while the host's name is not this agent's, which is no hold because of etcd", () =>
   inDirectory((directory) => {
     const { seen, events } = setUp(directory);
     const claim = {
@@ -168,15 +171,15 @@ Deno.test("Trust holds everything while the host's name is not this agent's, and
       sentence: "this host is on hold: the name is another's",
       confirmed: () => claim.hold === undefined,
     };
-    const trust = new Trust(new StateFile(directory, owner("h1")), () => seen, events, [], claim);
-    assert.ok(trust.look());
+    const storeGuard = new StoreGuard(new StateFile(directory, owner("h1")), () => seen, events, [], claim);
+    assert.ok(storeGuard.verify());
     claim.hold = { reason: "the name is another's", fix: "", since: 1 };
-    assert.equal(trust.look(), false);
-    assert.equal(trust.doubt?.reason, "the name is another's");
-    assert.equal(trust.storeDoubt, undefined);
-    assert.throws(() => trust.assert(), /on hold: the name is another's/);
+    assert.equal(storeGuard.verify(), false);
+    assert.equal(storeGuard.hold?.reason, "the name is another's");
+    assert.equal(storeGuard.storeHold, undefined);
+    assert.throws(() => storeGuard.assertNotHeld(), /on hold: the name is another's/);
     claim.hold = undefined;
-    assert.ok(trust.look(), "it goes on by itself");
-    trust.assert();
-    trust.close();
+    assert.ok(storeGuard.verify(), "it goes on by itself");
+    storeGuard.assertNotHeld();
+    storeGuard.close();
   }));

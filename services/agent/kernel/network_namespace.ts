@@ -24,7 +24,7 @@ export class NamespaceGone extends Error {
  * A network namespace while something is done in it. Opened anew each time, which costs 60 µs: what somebody has put
  * in its place is never mistaken for it, and nothing is kept alive that was removed.
  */
-export class Place implements Disposable {
+export class NetworkNamespace implements Disposable {
   #netlink: Netlink | undefined;
   #identity: string | undefined;
   readonly #indexes = new Map<string, number>();
@@ -33,22 +33,22 @@ export class Place implements Disposable {
   constructor(readonly path: string, readonly fd: number) {}
 
   /** @throws NamespaceGone; what openNamespace() throws */
-  static open(path: string): Place {
-    const place = Place.openIfAny(path);
-    if (!place) throw new NamespaceGone(path);
-    return place;
+  static open(path: string): NetworkNamespace {
+    const namespace = NetworkNamespace.openIfAny(path);
+    if (!namespace) throw new NamespaceGone(path);
+    return namespace;
   }
 
   /** Undefined when there is none. @throws what openNamespaceIfAny() throws */
-  static openIfAny(path: string): Place | undefined {
+  static openIfAny(path: string): NetworkNamespace | undefined {
     const fd = openNamespaceIfAny(path);
-    return fd === undefined ? undefined : new Place(path, fd);
+    return fd === undefined ? undefined : new NetworkNamespace(path, fd);
   }
 
   /** Undefined when there is none, whatever else is at the path. @throws SystemError when there is no telling */
-  static openOrNone(path: string): Place | undefined {
+  static openOrNone(path: string): NetworkNamespace | undefined {
     try {
-      return Place.openIfAny(path);
+      return NetworkNamespace.openIfAny(path);
     } catch (error) {
       if (error instanceof NamespaceError) return undefined;
       if (error instanceof SystemError && error.errno === ENOTDIR) return undefined;
@@ -57,9 +57,9 @@ export class Place implements Disposable {
   }
 
   /** Makes the namespace, and the folder of its path. */
-  static create(path: string): Place {
+  static create(path: string): NetworkNamespace {
     Deno.mkdirSync(path.slice(0, path.lastIndexOf("/")) || "/", { recursive: true });
-    return new Place(path, createNamespace(path));
+    return new NetworkNamespace(path, createNamespace(path));
   }
 
   get netlink(): Netlink {

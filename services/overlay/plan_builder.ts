@@ -1,14 +1,14 @@
-/** Builds one etcd transaction piece by piece. */
-import { type Guard, MAX_PLAN_OPS, type Op, type Plan, type PrefixGuard } from "../store/types.ts";
+/** Collects the guards and operations of one etcd transaction; a later operation on a key replaces the earlier one. */
+import { type Guard, MAX_PLAN_OPS, type Plan, type PrefixGuard, type StoreOp } from "../store/types.ts";
 
 /** The agent adds one guard to each plan: its claim on its host's name. */
 const CLAIM = 1;
 
-/** What belongs together in one transaction, gathered piece by piece. */
-export class Step {
+/** A plan under construction. */
+export class PlanBuilder {
   readonly #guards = new Map<string, Guard>();
   readonly #prefixGuards = new Map<string, PrefixGuard>();
-  readonly #ops = new Map<string, Op>();
+  readonly #ops = new Map<string, StoreOp>();
 
   guard(...guards: readonly Guard[]): this {
     for (const guard of guards) this.#guards.set(guard.key, guard);
