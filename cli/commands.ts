@@ -40,24 +40,6 @@ and stays until Ctrl-C. Needs root. Nothing is left behind.
     load: () => import("./strand/demo.ts"),
   },
   {
-    name: "test",
-    usage: "test [unit|lab|all] [FILTER]",
-    about: "Run the tests",
-    details: `  unit     beside the code; needs nothing
-  lab      with real daemons and clients in network namespaces; needs root
-  all      both (the default)
-  FILTER   only files whose path contains this, or else tests whose name does
-
-Closes with "N passed, N failed, N skipped".`,
-    load: () => import("./strand/test.ts"),
-  },
-  {
-    name: "bench",
-    usage: "bench dns|dhcp|endpoint|neigh|store [--json FILE] [--install-peers]",
-    about: "Measure, side by side with the peers that are installed",
-    load: () => import("./strand/bench.ts"),
-  },
-  {
     name: "up",
     usage: "up [--config F]",
     about: "Run every service of this machine in the foreground",

@@ -7,20 +7,26 @@ import { version } from "../services/common/version.ts";
 import { asksForWords } from "./candidates.ts";
 import { type Command, commands } from "./commands.ts";
 
-/** Runs a command line, given without the program's name; resolves to the exit status. */
-export async function main(args: readonly string[]): Promise<number> {
+/**
+ * Runs a command line, given without the program's name; resolves to the exit status.
+ *
+ * @param known The commands that there are: a clone has more of them than what is shipped.
+ */
+export async function main(args: readonly string[], known: readonly Command[] = commands): Promise<number> {
   const [name = "help", ...rest] = args;
   if (isVersion(name) || name === "version") return tellVersion("strand");
-  if (name === "help" || name === "--help" || name === "-h") return help(rest[0]);
-  if (asksForWords(name)) return (await import("./strand/completion.ts")).complete(name, rest);
-  const command = find(name);
-  if (!command) return unknown(name);
+  if (name === "help" || name === "--help" || name === "-h") return help(rest[0], known);
+  if (asksForWords(name)) return (await import("./strand/completion.ts")).complete(name, rest, known);
+  const command = find(name, known);
+  if (!command) return unknown(name, known);
   const [question, ...line] = rest;
   if (!command.ownHelp && asksForWords(question)) { // by a link, like nexd
-    return (await import("./strand/completion.ts")).complete(question, [name, ...line]);
+    return (await import("./strand/completion.ts")).complete(question, [name, ...line], known);
   }
   if (!command.ownHelp && isVersion(rest[0])) return tellVersion(command.name);
-  if (!command.ownHelp && rest.some((arg) => arg === "--help" || arg === "-h")) return help(command.name);
+  if (!command.ownHelp && rest.some((arg) => arg === "--help" || arg === "-h")) {
+    return help(command.name, known);
+  }
   try {
     const { main } = await command.load();
     return await main(rest);
@@ -41,8 +47,8 @@ function tellVersion(of: string): number {
   return 0;
 }
 
-function find(name: string): Command | undefined {
-  return commands.find((command) => command.name === name || command.aliases?.includes(name));
+function find(name: string, known: readonly Command[]): Command | undefined {
+  return known.find((command) => command.name === name || command.aliases?.includes(name));
 }
 
 function complain(status: number, line: string): number {
@@ -58,17 +64,17 @@ function failure(error: unknown): string {
   return messageOf(error).replaceAll("\n", "; ") + (frame ? ` (${frame})` : "");
 }
 
-function unknown(name: string): number {
-  const meant = closest(name, commands.map((command) => command.name));
+function unknown(name: string, known: readonly Command[]): number {
+  const meant = closest(name, known.map((command) => command.name));
   return complain(
     2,
     `strand: no command "${name}"; ${meant ? `did you mean "${meant}"?` : 'see "strand help"'}`,
   );
 }
 
-function help(name: string | undefined): number {
+function help(name: string | undefined, known: readonly Command[]): number {
   if (name === undefined) {
-    const rows = commands.map(({ name, about }) => `  ${name.padEnd(16)} ${about}`);
+    const rows = known.map(({ name, about }) => `  ${name.padEnd(16)} ${about}`);
     console.log(`Usage: strand COMMAND [ARGUMENT…]\n\n${rows.join("\n")}
 
   help [COMMAND]   this, or how one command is used
@@ -78,8 +84,8 @@ A link to this program called nex, nexc, nexd, nex-dhcpd, sand-agent or sand-age
 Exit status: 0 done, 1 refused or failed, 2 wrong usage.`);
     return 0;
   }
-  const command = find(name);
-  if (!command) return unknown(name);
+  const command = find(name, known);
+  if (!command) return unknown(name, known);
   console.log(
     `Usage: strand ${command.usage}\n\n${command.about}.\n${command.details ? `\n${command.details}\n` : ""}`
       .trimEnd(),
@@ -97,7 +103,7 @@ export function withName(
   env: { has(name: string): boolean },
 ): string[] {
   const name = program.slice(program.lastIndexOf("/") + 1);
-  if (find(name)) return [name, ...args];
+  if (find(name, commands)) return [name, ...args];
   return args.length === 0 && env.has("CNI_COMMAND") ? ["cni"] : [...args];
 }
 

@@ -22,22 +22,31 @@ export function main(args: string[]): Promise<number> {
  * Prints what may stand in place of the last of `words`, which stand after the program's name, a line each.
  *
  * @param question how a script has asked for it
+ * @param known the commands that there are
  */
-export async function complete(question: string, words: readonly string[]): Promise<number> {
+export async function complete(
+  question: string,
+  words: readonly string[],
+  known: readonly Command[] = commands,
+): Promise<number> {
   const [name, ...rest] = words;
-  const command = commands.find((command) => command.name === name || command.aliases?.includes(name ?? ""));
+  const command = known.find((command) => command.name === name || command.aliases?.includes(name ?? ""));
   if (command?.ownHelp && rest.length) {
     const { main } = await command.load();
     return await main([question, ...rest]);
   }
-  const text = answerTo(question, candidates(words, command));
+  const text = answerTo(question, candidates(words, command, known));
   if (text) console.log(text.slice(0, -1)); // It ends the last line itself.
   return 0;
 }
 
-function candidates(words: readonly string[], command: Command | undefined): Candidate[] {
+function candidates(
+  words: readonly string[],
+  command: Command | undefined,
+  known: readonly Command[],
+): Candidate[] {
   const typed = words.at(-1) ?? "";
-  const names = commands.map(({ name, about }) => ({ word: name, about }));
+  const names = known.map(({ name, about }) => ({ word: name, about }));
   let all: readonly Candidate[] = [];
   if (words.length < 2) {
     const help = { word: "help", about: "Say how a command is used" };

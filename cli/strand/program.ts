@@ -1,5 +1,4 @@
 import { fileURLToPath } from "node:url";
-import { Refusal } from "../../services/common/refusal.ts";
 
 /** What a service's V8 is told, as in the launcher: keep the heap close around what it holds for months. */
 const SERVICE_FLAGS = ["--v8-flags=--max-semi-space-size=2,--optimize-for-size"];
@@ -22,21 +21,6 @@ export function strandCommand(args: readonly string[]): string[] {
   const own = service && cache ? ["env", `DENO_DIR=${cache}/services`] : [];
   const run = [Deno.execPath(), "run", ...(service ? SERVICE_FLAGS : [])];
   return [...own, ...run, ...flags, at("cli/main.ts"), ...args];
-}
-
-/**
- * The clone's directory, with a slash at its end.
- *
- * @throws Refusal where this is none: tests and benchmarks are not shipped.
- */
-export function cloneRoot(): string {
-  try {
-    Deno.statSync(at("tests"));
-  } catch (error) {
-    const message = "tests and benchmarks are not part of what is installed: run them from a clone";
-    throw new Refusal("unavailable", message, { cause: error });
-  }
-  return at("");
 }
 
 function at(path: string): string {

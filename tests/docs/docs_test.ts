@@ -193,8 +193,14 @@ Deno.test("the documentation says who does what: a client, a program, an operato
 const plain = (name: string) =>
   (manual.get(name) ?? "").replaceAll("\\-", "-").replace(/\\f[A-Z]|^\.[A-Z]+ /gm, "");
 
-Deno.test("strand.1 has every command, with its options", () => {
+Deno.test("strand.1 has every command, with its options, and no other one", () => {
   const page = plain("strand.1");
+  const [, section = ""] = /^\.SH COMMANDS\n([^]*?)^\.SH /m.exec(manual.get("strand.1") ?? "") ?? [];
+  const told = [...section.matchAll(/^\.TP\n(?:\.BR? |\\fB)([a-z](?:[a-z]|\\-)*)/gm)].map(([, name = ""]) =>
+    name.replaceAll("\\-", "-")
+  );
+  const known = new Set([...commands.map(({ name }) => name), "help"]);
+  assert.deepEqual(new Set(told), known);
   const absent = commands.flatMap(({ name, usage }) =>
     [name, ...usage.match(/--[a-z-]+/g) ?? []].filter((word) => !page.includes(word))
   );

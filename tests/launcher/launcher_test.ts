@@ -43,6 +43,24 @@ Deno.test("strand: wrong usage is status 2 and one line", async () => {
   }
 });
 
+Deno.test("strand: in a clone help and completion have its own commands too, and each says how it is used", async () => {
+  const said = async (...args: string[]) => (await run([launcher, ...args])).stdout;
+  assert.match(await said("help"), /^ {2}demo .*\n[^]*^ {2}test .*\n {2}bench /m);
+  assert.match(await said("__complete", "tes"), /^test\n$/);
+  const usage = await said("help", "bench");
+  assert.match(usage, /^Usage: strand bench dns\|/);
+  assert.equal(await said("bench", "--help"), usage);
+});
+
+Deno.test("strand: what follows test or bench arrives as it was typed", async () => {
+  const odd = "no 'such'  \"$HOME\" *";
+  const { code, stderr } = await run([launcher, "test", "unit", "a", odd], { mayFail: true });
+  assert.deepEqual([code, stderr], [
+    2,
+    `strand test: one FILTER, not also "${odd}"; see "strand help test"\n`,
+  ]);
+});
+
 Deno.test("strand: a word that is nearly right is told the right one", async () => {
   const cases: [args: string[], said: RegExp][] = [
     [["nexd", "--confg", "f"], /^strand nexd: Unknown option '--confg'; did you mean --config\?; see /],

@@ -1,11 +1,14 @@
+import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { deadline } from "../../services/common/async.ts";
 import { messageOf, Refusal } from "../../services/common/refusal.ts";
 import { UsageError } from "../../services/common/usage.ts";
-import { linesOf } from "./process.ts";
-import { cloneRoot } from "./program.ts";
-import { add, type Counts, countsOf, failedFile, none, totals } from "./test_counts.ts";
-import { Load, processorTime } from "./test_load.ts";
+import { linesOf } from "../../cli/strand/process.ts";
+import { add, type Counts, countsOf, failedFile, none, totals } from "./counts.ts";
+import { Load, processorTime } from "./load.ts";
+
+/** The clone's directory, with a slash at its end. */
+const root = fileURLToPath(new URL("../../", import.meta.url));
 
 interface Group {
   readonly name: string;
@@ -18,7 +21,7 @@ interface Group {
 
 const unit: Group = {
   name: "unit",
-  folders: ["services", "ffi", "cli", "proto"],
+  folders: ["services", "ffi", "cli", "proto", "tests/runner"],
   flags: ["--parallel"],
   apart: false,
 };
@@ -70,23 +73,22 @@ function stop(): void {
 export async function main(args: string[]): Promise<number> {
   const { groups, filter } = read(args);
   Deno.addSignalListener("SIGTERM", stop);
-  const root = cloneRoot();
   if (groups.includes(lab) && Deno.uid() !== 0) {
     const message = "the lab tests make network namespaces, which needs root; `strand test unit` does not";
     throw new Refusal("forbidden", message);
   }
-  const selected = await select(root, groups, filter);
+  const selected = await select(groups, filter);
   let sum = none;
   const wrong: string[] = [], took: Result[] = [];
   // Once for all processes, each of which would look at most of the sources again.
-  const folders = selected.flatMap(({ group }) => group.folders), typed = await typesHold(root, folders);
+  const folders = selected.flatMap(({ group }) => group.folders), typed = await typesHold(folders);
   if (!typed) {
     wrong.push("types do not hold: no test was run");
     sum = add(sum, { ...none, failed: 1 });
   }
   for (const { group, batches, name } of typed ? selected : []) {
     console.log(`\n${group.name} tests`);
-    const results = await inLanes(batches, (paths) => runDeno(root, group, paths, name));
+    const results = await inLanes(batches, (paths) => runDeno(group, paths, name));
     const counts = results.reduce((sum, { counts }) => add(sum, counts), none);
     for (const { fault } of results) if (fault) wrong.push(fault);
     if (filter === undefined && counts.passed + counts.failed === 0) {
@@ -144,10 +146,10 @@ interface Selected {
 }
 
 /** A filter that is part of the path of any file chooses files, another one tests by their names. */
-async function select(root: string, groups: readonly Group[], filter?: string): Promise<Selected[]> {
+async function select(groups: readonly Group[], filter?: string): Promise<Selected[]> {
   const all = await Promise.all(groups.map(async (group) => {
     const files: string[] = [];
-    for (const folder of group.folders) for await (const file of testFiles(root, folder)) files.push(file);
+    for (const folder of group.folders) for await (const file of testFiles(folder)) files.push(file);
     return { group, files: files.sort((a, b) => rank(a) - rank(b) || (a < b ? -1 : 1)) };
   }));
   const chosen = all.map(({ group, files }) => ({
@@ -175,14 +177,16 @@ function longest(results: readonly Result[]): string {
   ).join("\n");
 }
 
-async function* testFiles(root: string, folder: string): AsyncGenerator<string> {
+async function* testFiles(folder: string): AsyncGenerator<string> {
   for await (const { name, isDirectory } of Deno.readDir(root + folder)) {
-    if (isDirectory) yield* testFiles(root, `${folder}/${name}`);
-    else if (name.endsWith("_test.ts")) yield `${folder}/${name}`;
+    const path = `${folder}/${name}`;
+    // What one group names by itself is no other's.
+    if (isDirectory && !unit.folders.includes(path)) yield* testFiles(path);
+    else if (!isDirectory && name.endsWith("_test.ts")) yield path;
   }
 }
 
-async function typesHold(root: string, folders: readonly string[]): Promise<boolean> {
+async function typesHold(folders: readonly string[]): Promise<boolean> {
   const command = new Deno.Command(Deno.execPath(), {
     args: ["test", "--no-run", "--quiet", "--cached-only", ...folders],
     cwd: root,
@@ -210,7 +214,6 @@ interface Result {
 }
 
 async function runDeno(
-  root: string,
   group: Group,
   paths: readonly string[],
   name: string | undefined,

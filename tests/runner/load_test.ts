@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { available, Load, processorTime, ticks } from "./test_load.ts";
+import { available, Load, processorTime, ticks } from "./load.ts";
 
 Deno.test("ticks() reads what all processors had together", () => {
   assert.deepEqual(ticks("cpu  10 2 3 100 5 0 1 4 7 0\ncpu0 1 1 1 1 1 1 1 1 1 1\n"), { all: 125, idle: 100 });

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { add, countsOf, failedFile, none, totals } from "./test_counts.ts";
+import { add, countsOf, failedFile, none, totals } from "./counts.ts";
 
 Deno.test("countsOf() reads deno's summary, with and without colours, steps and ignored ones", () => {
   assert.deepEqual(countsOf("ok | 38 passed | 0 failed (1s)"), { passed: 38, failed: 0, skipped: 0 });

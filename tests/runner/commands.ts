@@ -1,0 +1,25 @@
+/** The commands of a clone, which are no part of the program that is shipped: `./strand test` and `./strand bench`. */
+import type { Command } from "../../cli/commands.ts";
+
+export const cloneCommands: readonly Command[] = [
+  {
+    name: "test",
+    usage: "test [unit|lab|all] [FILTER]",
+    about: "Run the tests (in a clone)",
+    details: `  unit     beside the code; needs nothing
+  lab      with real daemons and clients in network namespaces; needs root
+  all      both (the default)
+  FILTER   only files whose path contains this, or else tests whose name does
+
+Closes with "N passed, N failed, N skipped".`,
+    load: () => import("./run_tests.ts"),
+  },
+  {
+    name: "bench",
+    usage: "bench dns|dhcp|endpoint|neigh|store [--json FILE] [--install-peers]",
+    about: "Measure, side by side with the peers that are installed (in a clone)",
+    details: `  --json FILE       what was measured goes into FILE too
+  --install-peers   install the peers from their Debian packages before`,
+    load: () => import("./run_bench.ts"),
+  },
+];
