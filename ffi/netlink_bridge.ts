@@ -168,6 +168,15 @@ function readEntry(view: DataView, from: number, to: number): BridgeEntry | unde
   };
 }
 
+/**
+ * Reads such an entry from struct ndmsg and its attributes; undefined for one that the bridge has learned, and for what is
+ * none of its entries.
+ */
+export function readStaticEntry(view: DataView, from: number, to: number): BridgeEntry | undefined {
+  if (to - from < NDMSG || view.getUint8(from + 10) & NTF_SELF) return undefined;
+  return view.getUint16(from + 8, true) & (NUD_NOARP | NUD_PERMANENT) ? readEntry(view, from, to) : undefined;
+}
+
 async function each(
   netlink: Netlink,
   macs: readonly Uint8Array[],

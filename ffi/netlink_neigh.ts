@@ -1,6 +1,7 @@
 /** ARP and FDB entries of a device by rtnetlink(7), in batches of any size. */
 import { EINVAL, ENOENT } from "./errno.ts";
 import type { Netlink } from "./netlink.ts";
+import { type BridgeEntry, readStaticEntry } from "./netlink_bridge.ts";
 import { aligned, encodeMessage, HEADER, NLM_F_CREATE, NLM_F_REPLACE, u32 } from "./netlink_message.ts";
 import type { Failure } from "./netlink_replies.ts";
 
@@ -170,23 +171,40 @@ export async function dumpNeighbours(
   ifindex: number,
   width: 4 | 16 = 4,
 ): Promise<DumpedNeighbours> {
+  return (await dump(netlink, table, ifindex, width)).result();
+}
+
+/**
+ * Lists the `fdb` of a device together with what the bridge that it is a port of has behind it, apart from what the bridge
+ * has learned: the kernel gives both in one dump.
+ */
+export async function dumpPort(
+  netlink: Netlink,
+  ifindex: number,
+): Promise<{ readonly fdb: DumpedNeighbours; readonly behind: readonly BridgeEntry[] }> {
+  const found = await dump(netlink, "fdb", ifindex, 4);
+  return { fdb: found.result(), behind: found.behind };
+}
+
+function dump(netlink: Netlink, table: Table, ifindex: number, width: 4 | 16): Promise<Collection> {
   const fixed = new Uint8Array(NDMSG);
   fixed[0] = table === "fdb" ? AF_BRIDGE : width === 4 ? AF_INET : AF_INET6;
   // Each kind of dump has its own way to ask for one device.
   if (table === "fdb") fixed.set(u32(ifindex), 4);
   const message = encodeMessage(RTM_GETNEIGH, 0, fixed, table === "arp" ? [[NDA_IFINDEX, u32(ifindex)]] : []);
-  const found = await netlink.dump(
+  return netlink.dump(
     `list the ${table} of interface ${ifindex}`,
     message,
     () => new Collection(table, ifindex, width),
     (into, view, from, to) => into.add(view, from, to),
   );
-  return found.result();
 }
 
 /** Flat arrays that grow. */
 class Collection {
   count = 0;
+  /** What is the bridge's, in a dump of an `fdb`. */
+  readonly behind: BridgeEntry[] = [];
   #capacity = 64;
   #addresses: Uint8Array;
   #macs = new Uint8Array(this.#capacity * 6);
@@ -201,7 +219,11 @@ class Collection {
     if (to - from < NDMSG || view.getInt32(from + 4, true) !== this.ifindex) return;
     const state = view.getUint16(from + 8, true), flags = view.getUint8(from + 10);
     // A bridge's own entry for its port is not the device's.
-    if (this.table === "fdb" && !(flags & NTF_SELF)) return;
+    if (this.table === "fdb" && !(flags & NTF_SELF)) {
+      const entry = readStaticEntry(view, from, to);
+      if (entry) this.behind.push(entry);
+      return;
+    }
     if (this.count === this.#capacity) this.#grow();
     const i = this.count, width = this.width;
     let exact = state === NUD_PERMANENT &&

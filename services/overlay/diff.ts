@@ -1,7 +1,15 @@
 /** Compares a network's kernel state with the desired one, and returns the operations between them. */
 import type { KernelOp } from "./ops.ts";
 import { proxyOps } from "./proxy.ts";
-import type { BridgeState, NetworkState, PeerState, UplinkState, VethState, VxlanState } from "./state.ts";
+import {
+  type BridgeState,
+  type NetworkState,
+  PARTLY_PINNED,
+  type PeerState,
+  type UplinkState,
+  type VethState,
+  type VxlanState,
+} from "./state.ts";
 
 /**
  * Returns the operations, in order, that bring a network's kernel state on a host from `actual` to `desired`; none when they
@@ -199,7 +207,7 @@ function vethOps(name: string, actual: VethState | undefined, desired: VethState
     ...desired.pinned === undefined || from.pinned === desired.pinned ? {} : { pinned: desired.pinned },
   };
   if (from.pinned !== undefined && desired.pinned === undefined) {
-    ops.push({ op: "veth-unpin", name, mac: from.pinned });
+    ops.push({ op: "veth-unpin", name, ...from.pinned === PARTLY_PINNED ? {} : { mac: from.pinned } });
   }
   if (Object.keys(set).length) ops.push({ op: "veth-set", name, ...set });
   if (from.peer) ops.push(...peerOps(name, from.peer, peer ?? { ...from.peer, mtu, routes: [] }));

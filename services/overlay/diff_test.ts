@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { diff, diffVeth, lostVeths } from "./diff.ts";
 import type { KernelOp } from "./ops.ts";
-import type { NetworkState, PeerState, VethState } from "./state.ts";
+import { type NetworkState, PARTLY_PINNED, type PeerState, type VethState } from "./state.ts";
 import { randomFrom } from "../../tests/lab/dice.ts";
 import { perform, singly } from "./testing_kernel.ts";
 
@@ -215,7 +215,9 @@ function randomState(random: (n: number) => number, found: boolean): NetworkStat
     inBridge: inBridge(),
     up: flag(),
     ...random(3) === 0 ? { hostEnd: `sand200${random(2)}` } : {},
-    ...random(2) === 0 ? { pinned: `02:84:0a:00:00:0${random(3)}` } : {},
+    ...random(2) === 0
+      ? { pinned: found && random(4) === 0 ? PARTLY_PINNED : `02:84:0a:00:00:0${random(3)}` }
+      : {},
     peer: found && random(4) === 0 ? undefined : peer(),
   }]);
   // What is no port is known behind none.
@@ -316,6 +318,9 @@ Deno.test("diff() has br0 know an endpoint's MAC before it answers for it, and t
     { op: "proxy-remove", port: true, arp: new Set(proxy.arp.keys()), fdb: proxy.fdb },
     { op: "veth-unpin", name, mac: pinned },
   ]);
+  const partly = { ...desired, veths: new Map([[name, { ...veth, pinned: PARTLY_PINNED }]]) };
+  assert.deepEqual(diff(partly, desired), [{ op: "veth-unpin", name }]);
+  assert.deepEqual(diff({ ...partly, proxy }, wanted), [{ op: "veth-set", name, pinned }]);
 });
 
 Deno.test("diff() recreates a veth whose outer end is not where it should be", () => {

@@ -48,8 +48,8 @@ export type KernelOp =
     readonly up?: true;
     readonly pinned?: string;
   }
-  /** The port is again one that frames are flooded to. */
-  | { readonly op: "veth-unpin"; readonly name: string; readonly mac: string }
+  /** The port is again one that frames are flooded to. Without a MAC, whatever is pinned to it goes. */
+  | { readonly op: "veth-unpin"; readonly name: string; readonly mac?: string }
   | {
     readonly op: "peer-set";
     /** Of the end in the overlay's namespace. */

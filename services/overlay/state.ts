@@ -82,7 +82,7 @@ export interface VethState {
   /**
    * The MAC, in text form, that br0 has behind this port in a static, sticky FDB entry, which frames at other ports cannot
    * move. A frame for a MAC that br0 does not know is not flooded to the port then, and br0 answers ARP requests for the
-   * port's endpoint.
+   * port's endpoint. Found: {@link PARTLY_PINNED} where only a part of this is so.
    */
   readonly pinned?: string | undefined;
   /** Wanted: undefined where Docker moves the other end. Found: undefined where it was not found. */
@@ -114,6 +114,9 @@ export interface RouteState {
   readonly advmss?: number | undefined;
   readonly priority?: number | undefined;
 }
+
+/** In place of a MAC in {@link VethState.pinned}, so that the port is pinned anew or made one that is flooded to. */
+export const PARTLY_PINNED = "partly";
 
 /** The devices' names, in every network's namespace. */
 export const BRIDGE = "br0", VXLAN = "vxlan0", UPLINK = "host0";

@@ -1,6 +1,12 @@
 /** A model of the kernel for tests: it applies operations to a network's state. */
 import type { KernelOp } from "./ops.ts";
-import type { NetworkState, PeerState, ProxyState, VethState } from "./state.ts";
+import {
+  type NetworkState,
+  PARTLY_PINNED,
+  type PeerState,
+  type ProxyState,
+  type VethState,
+} from "./state.ts";
 
 /** What the kernel makes of one operation, on data; throws where the kernel would refuse. */
 export function perform(state: NetworkState | undefined, op: KernelOp): NetworkState | undefined {
@@ -61,7 +67,7 @@ export function perform(state: NetworkState | undefined, op: KernelOp): NetworkS
       return withVeth(state, op.name, { ...there(state.veths.get(op.name)), ...fields(op) });
     case "veth-unpin": {
       const { pinned, ...veth } = there(state.veths.get(op.name));
-      if (pinned !== op.mac) throw new Error("ENOENT");
+      if (pinned !== (op.mac ?? PARTLY_PINNED)) throw new Error("ENOENT");
       return withVeth(state, op.name, veth);
     }
     case "peer-set": {

@@ -270,6 +270,33 @@ for (
   });
 }
 
+for (
+  const [what, ...commands] of [
+    [
+      "vxlan0 not answered for, and br0 without an address",
+      "ip link set vxlan0 type bridge_slave proxy_arp_wifi off",
+      "ip address flush dev br0",
+    ],
+    ["a port that is flooded to", "ip link set sand0002 type bridge_slave flood on"],
+    ["a port that is not answered for", "ip link set sand0002 type bridge_slave proxy_arp_wifi off"],
+    // An agent that is killed before it has forgotten the MAC leaves this.
+    ["a port with nothing but its MAC", "ip link set sand0002 type bridge_slave flood on proxy_arp_wifi off"],
+    ["a port without its MAC", "bridge fdb del 02:84:0a:00:00:02 dev sand0002 master"],
+  ]
+) {
+  Deno.test(`of a host that is no longer crowded nothing is left, whatever others did before: ${what}`, async () => {
+    using lab = new KernelLab();
+    const { network, desired, asker } = await crowd(lab, 4);
+    await settle(network, desired(true));
+    for (const command of commands) {
+      const [program = "", ...args] = command.split(" ");
+      await run([program, "-n", network.name, ...args]);
+    }
+    await network.settle(desired(false));
+    assert.deepEqual(await unanswered(asker, [addressOf(4096), "10.0.0.1", "10.0.0.3"]), []);
+  });
+}
+
 /** A ping every 10 ms. @returns how to end it and get its summary */
 function steadyPing(from: TestNamespace, address: string): () => Promise<string> {
   const ping = new Deno.Command("ip", {

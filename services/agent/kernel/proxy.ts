@@ -1,6 +1,7 @@
-/** Has br0 answer ARP in its endpoints' place, and know behind which port each of them is: {@link ProxyState}. */
+/** Has br0 answer ARP in its endpoints' namespace, and know behind which port each of them is: {@link ProxyState}. */
 import { ENOENT, SystemError } from "../../../ffi/errno.ts";
 import {
+  type BridgeEntry,
   changePort,
   findBridgeEntries,
   listBridgeEntries,
@@ -9,6 +10,7 @@ import {
   placeOwnMac,
   unpinMacs,
 } from "../../../ffi/netlink_bridge.ts";
+import type { Netlink } from "../../../ffi/netlink.ts";
 import { changeLink } from "../../../ffi/netlink_link.ts";
 import type { Link } from "../../../ffi/netlink_links.ts";
 import { deleteNeighbours, dumpNeighbours, setNeighbours } from "../../../ffi/netlink_neigh.ts";
@@ -16,34 +18,37 @@ import type { Failure } from "../../../ffi/netlink_replies.ts";
 import { macFromBytes, macToBytes } from "../../common/mac.ts";
 import type { KernelOp } from "../../overlay/ops.ts";
 import { BRIDGE_MAC } from "../../overlay/proxy.ts";
-import { BRIDGE, macNumber, type ProxyState, VXLAN } from "../../overlay/state.ts";
+import { BRIDGE, macNumber, PARTLY_PINNED, type ProxyState, UPLINK, VXLAN } from "../../overlay/state.ts";
 import type { NetworkNamespace } from "./network_namespace.ts";
 import { addressesOnly, arpEntries, FOREIGN, macBytes, readPermanent } from "./tables.ts";
 
 /** Veths by their names → the MAC, in text form, that each one's port should be known for. */
 export type Pins = ReadonlyMap<string, string>;
 
-/** What br0 answers from; undefined when it is nothing. */
+/**
+ * What br0 answers from, and what it has pinned to vxlan0's port; undefined when it is nothing.
+ * @param behind the entries for that port of the bridge that it is in, those that the bridge has learned apart
+ */
 export async function readProxy(
   namespace: NetworkNamespace,
   bridge: Link,
   vxlan: Link | undefined,
+  behind: readonly BridgeEntry[],
 ): Promise<ProxyState | undefined> {
   const arp = readPermanent(await dumpNeighbours(namespace.netlink, "arp", bridge.index));
-  const port = vxlan?.master === bridge.index && vxlan.port?.answered === true;
-  if (!port && !arp.size) return undefined;
-  const entries = vxlan?.master === bridge.index
-    ? await listBridgeEntries(namespace.netlink, vxlan.index)
-    : [];
+  const isPort = vxlan?.master === bridge.index, port = isPort && vxlan.port?.answered === true;
+  // Also where br0 answers for no address any more: an entry that stayed would send frames to vxlan0 for ever.
+  const fdb = new Set(isPort ? behind.filter(({ pinned }) => pinned).map(({ mac }) => mac) : []);
+  if (!port && !arp.size && !fdb.size) return undefined;
   const own = macNumber(macFromBytes(bridge.mac));
-  const placed = entries.some(({ mac, local }) => local && mac === own);
+  const placed = behind.some(({ mac, local }) => local && mac === own);
   for (const [address, mac] of arp) if (mac === own) arp.set(address, placed ? BRIDGE_MAC : FOREIGN);
-  return { port, arp, fdb: new Set(entries.filter(({ pinned }) => pinned).map(({ mac }) => mac)) };
+  return { port, arp, fdb };
 }
 
 /**
- * Which of br0's ports are known for the MACs that they should be known for, and are not flooded to.
- * @returns the MACs by the ports' indexes
+ * Which of br0's ports are known for the MACs that they should be known for, are answered for and not flooded to.
+ * @returns by the ports' indexes, the MACs, or {@link PARTLY_PINNED} for a port of which only a part of that is so
  */
 export async function readPins(
   namespace: NetworkNamespace,
@@ -51,35 +56,46 @@ export async function readPins(
   links: Iterable<Link>,
   pins: Pins,
 ): Promise<Map<number, string>> {
-  const wanted = new Map<number, string>();
-  for (const { name, index, master, port } of links) {
-    const mac = pins.get(name);
-    if (mac && master === bridge?.index && port?.answered && !port.flood) wanted.set(index, mac);
-  }
-  if (!bridge || !wanted.size) return new Map();
-  const found = await findBridgeEntries(
-    namespace.netlink,
-    bridge.index,
-    [...wanted.values()].map(macToBytes),
+  const found = new Map<number, string>();
+  if (bridge?.kind !== "bridge") return found;
+  const ports = [...links].filter(({ master, port, name }) =>
+    master === bridge.index && port && name !== VXLAN && name !== UPLINK
   );
-  const ports = new Map(found.filter(({ pinned }) => pinned).map(({ mac, port }) => [mac, port]));
-  return new Map([...wanted].filter(([index, mac]) => ports.get(macNumber(mac)) === index));
+  const macs = ports.flatMap(({ name }) => pins.get(name) ?? []);
+  const entries = macs.length
+    ? await findBridgeEntries(namespace.netlink, bridge.index, macs.map(macToBytes))
+    : [];
+  const behind = new Map(entries.filter(({ pinned }) => pinned).map(({ mac, port }) => [mac, port]));
+  for (const { name, index, port } of ports) {
+    const mac = pins.get(name), isBehind = mac !== undefined && behind.get(macNumber(mac)) === index;
+    if (isBehind && port?.answered && !port.flood) found.set(index, mac);
+    else if (isBehind || port?.answered || !port?.flood) found.set(index, PARTLY_PINNED);
+  }
+  return found;
 }
 
 /** A port that had another MAC is known for this one alone. */
 export async function pin({ netlink }: NetworkNamespace, { index, port }: Link, mac: string): Promise<void> {
-  if (port?.answered) {
-    const others = (await listBridgeEntries(netlink, index))
-      .filter((entry) => entry.pinned && entry.mac !== macNumber(mac));
-    check(`forget what was behind interface ${index}`, await unpinMacs(netlink, index, bytesOf(others)));
-  }
+  if (port?.answered) await forgetPinned(netlink, index, macNumber(mac));
   // The entry first: until it is there, the port is one that is flooded to.
   await netlink.run(pinMac(index, macToBytes(mac)), changePort(index, { flood: false, answered: true }));
 }
 
-export async function unpin({ netlink }: NetworkNamespace, { index }: Link, mac: string): Promise<void> {
+/** Without a MAC, whatever is pinned to the port goes. */
+export async function unpin(
+  { netlink }: NetworkNamespace,
+  { index }: Link,
+  mac: string | undefined,
+): Promise<void> {
   await netlink.run(changePort(index, { flood: true, answered: false }));
-  check(`forget ${mac}`, await unpinMacs(netlink, index, [macToBytes(mac)]));
+  if (mac === undefined) await forgetPinned(netlink, index);
+  else check(`forget ${mac}`, await unpinMacs(netlink, index, [macToBytes(mac)]));
+}
+
+async function forgetPinned(netlink: Netlink, index: number, except?: number): Promise<void> {
+  const pinned = (await listBridgeEntries(netlink, index))
+    .filter((entry) => entry.pinned && entry.mac !== except);
+  check(`forget what was behind interface ${index}`, await unpinMacs(netlink, index, bytesOf(pinned)));
 }
 
 export async function setProxy(

@@ -1,8 +1,9 @@
 import { setChecksumOffload } from "../../../ffi/checksum_offload.ts";
 import { Netlink } from "../../../ffi/netlink.ts";
+import type { BridgeEntry } from "../../../ffi/netlink_bridge.ts";
 import { listAddresses } from "../../../ffi/netlink_address.ts";
 import { type Link, listLinks, namespaceNumber } from "../../../ffi/netlink_links.ts";
-import { dumpNeighbours } from "../../../ffi/netlink_neigh.ts";
+import { dumpNeighbours, dumpPort } from "../../../ffi/netlink_neigh.ts";
 import { home } from "../../../ffi/netns.ts";
 import { Cidr, Ip } from "../../common/ip.ts";
 import { macFromBytes } from "../../common/mac.ts";
@@ -72,10 +73,10 @@ export async function readNetwork(
       withoutOffload(namespace, links.get(name));
     }
   }
-  const proxy = bridge?.kind === "bridge"
-    ? await readProxy(namespace, bridge, base.vxlan && vxlan)
-    : undefined;
   const tables = await readTables(namespace, base.vxlan?.vni ? vxlan : undefined);
+  const proxy = bridge?.kind === "bridge"
+    ? await readProxy(namespace, bridge, base.vxlan && vxlan, tables.behind)
+    : undefined;
   return {
     state: { ...base, arp: tables.arp, fdb: tables.entries, flood: tables.flood, ...proxy && { proxy } },
     irreplaceable: tables.irreplaceable,
@@ -94,9 +95,9 @@ export async function readVeth(
   const link = namespace.has(name) ? await namespace.link(name) : undefined;
   if (!link) return undefined;
   const bridge = await namespace.link(BRIDGE);
-  const [pinned] = mac
-    ? [...(await readPins(namespace, bridge, [link], new Map([[name, mac]]))).values()]
-    : [];
+  const pinned = (await readPins(namespace, bridge, [link], new Map(mac ? [[name, mac]] : []))).get(
+    link.index,
+  );
   return { ...await vethState(namespace, link, bridge, underlay, peer), ...pinned ? { pinned } : {} };
 }
 
@@ -208,15 +209,17 @@ async function leadsTo(
 async function readTables(
   namespace: NetworkNamespace,
   vxlan: Link | undefined,
-): Promise<Fdb & { readonly arp: Map<number, number> }> {
-  if (!vxlan) return { arp: new Map(), entries: new Map(), flood: new Set(), irreplaceable: new Set() };
+): Promise<Fdb & { readonly arp: Map<number, number>; readonly behind: readonly BridgeEntry[] }> {
+  if (!vxlan) {
+    return { arp: new Map(), entries: new Map(), flood: new Set(), irreplaceable: new Set(), behind: [] };
+  }
   // At the same time, each through a socket: the kernel goes through an fdb from its start for every 400 entries.
   using other = new Netlink(namespace.fd);
-  const [arp, fdb] = await Promise.all([
+  const [arp, { fdb, behind }] = await Promise.all([
     dumpNeighbours(other, "arp", vxlan.index).then(readArp),
-    dumpNeighbours(namespace.netlink, "fdb", vxlan.index).then(readFdb),
+    dumpPort(namespace.netlink, vxlan.index),
   ]);
-  return { arp, ...fdb };
+  return { arp, ...readFdb(fdb), behind };
 }
 
 /** In CIDR form, without those that the kernel makes itself. */
