@@ -7,8 +7,8 @@ import { findEndpoint, namespaceGone, onAnotherHost } from "../overlay/endpoints
 import { networkProblem } from "../overlay/faults.ts";
 import { findNetwork, planCreateNetwork, planDeleteNetwork } from "../overlay/networks.ts";
 import { unusableAddress } from "../overlay/ranges.ts";
-import { PlanBuilder } from "../overlay/plan_builder.ts";
 import { change, definitely } from "../store/change.ts";
+import { PlanBuilder } from "../store/plan_builder.ts";
 import type { EndpointRecord, NetworkRecord } from "../store/sand_records.ts";
 import type {
   AgentApi,

@@ -4,7 +4,7 @@ import { addMembers, deleteMembers, updateMembers } from "../nex/members.ts";
 import { deleteNetwork } from "../nex/networks.ts";
 import { applySpec } from "../nex/apply.ts";
 import { lab, mini, miniMembers } from "../nex/testing.ts";
-import { merge } from "../nex/steps.ts";
+import { merge } from "../store/plan_builder.ts";
 import { feedZones } from "./feed.ts";
 
 Deno.test("feedZones() shows names as members come, change and go, and all gone with their network", () => {

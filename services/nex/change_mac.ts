@@ -1,11 +1,12 @@
 /** Moves of members to other MACs, as when a machine's network card is replaced. */
 import { parseMac } from "../common/mac.ts";
 import { invalid, Refusal } from "../common/refusal.ts";
+import { merge } from "../store/plan_builder.ts";
 import { MAX_PLAN_OPS } from "../store/types.ts";
 import type { Member } from "./member.ts";
 import { describe, firstTwice } from "./members.ts";
 import { findNetwork } from "./networks.ts";
-import { type Draft, merge } from "./steps.ts";
+import type { Draft } from "./steps.ts";
 
 /** A member's old and new MAC. */
 export interface MacChange {

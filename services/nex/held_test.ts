@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { Ip } from "../common/ip.ts";
 import { Refusal } from "../common/refusal.ts";
 import { Dice } from "../../tests/lab/dice.ts";
+import { pack } from "../store/plan_builder.ts";
 import { applySpec } from "./apply.ts";
 import { changeMemberIds } from "./change_mac.ts";
 import { heldIn } from "./held.ts";
@@ -9,7 +10,7 @@ import { addressFor, placeClient, planLease, planLeaseEnd, planRelease } from ".
 import { addMembers, deleteMembers, updateMembers } from "./members.ts";
 import { addNetwork, deleteNetwork, findNetwork, replaceNetwork } from "./networks.ts";
 import { deleteDeclined } from "./quarantine.ts";
-import { Draft, pack } from "./steps.ts";
+import { Draft } from "./steps.ts";
 import { planDeletedNetwork, planSweep } from "./sweep.ts";
 import { lab, macsWith, mini } from "./testing.ts";
 

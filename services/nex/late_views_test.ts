@@ -2,11 +2,12 @@
 import assert from "node:assert/strict";
 import { randomFrom } from "../../tests/lab/dice.ts";
 import { Refusal } from "../common/refusal.ts";
+import { pack } from "../store/plan_builder.ts";
 import { changeMemberIds } from "./change_mac.ts";
 import { addressFor, placeClient, planLease, planLeaseEnd } from "./leases.ts";
 import { addMembers, deleteMembers } from "./members.ts";
 import { addNetwork, deleteNetwork } from "./networks.ts";
-import { Draft, pack } from "./steps.ts";
+import { Draft } from "./steps.ts";
 import { planSweep } from "./sweep.ts";
 import { planTakeover } from "./takeover.ts";
 import { lagging } from "./testing.ts";

@@ -1,6 +1,7 @@
 /** Plans of leases: the network that a client is served from, the address that it gets, and the lease's record and end. */
 import { Ip } from "../common/ip.ts";
 import { keyOf } from "../store/keys.ts";
+import { merge } from "../store/plan_builder.ts";
 import { type MemberRecord, writeRecord } from "../store/records.ts";
 import type { Guard, Plan } from "../store/types.ts";
 import { nameClient, type NameOutcome, withoutHostname } from "./client_name.ts";
@@ -10,7 +11,7 @@ import { memberStep } from "./member_step.ts";
 import { qualifyName } from "./names.ts";
 import { inMacRange, macRangeSize, type Network } from "./network.ts";
 import { heldAddress, isFree, lowestFree, mayReuse, oldestDeclined } from "./pool.ts";
-import { Draft, merge, type PlanStep } from "./steps.ts";
+import { Draft, type PlanStep } from "./steps.ts";
 import type { NexView } from "./view.ts";
 
 /**

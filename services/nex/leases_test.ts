@@ -1,13 +1,14 @@
 import assert from "node:assert/strict";
 import { randomFrom } from "../../tests/lab/dice.ts";
 import { Ip } from "../common/ip.ts";
+import { pack } from "../store/plan_builder.ts";
 import { applySpec } from "./apply.ts";
 import { addMembers } from "./members.ts";
 import { addNetwork, findNetwork, replaceNetwork } from "./networks.ts";
 import { nameClient } from "./client_name.ts";
 import { addressFor, placeClient, planLease, planLeaseEnd } from "./leases.ts";
 import { planDecline } from "./quarantine.ts";
-import { Draft, pack } from "./steps.ts";
+import { Draft } from "./steps.ts";
 import { planSweep } from "./sweep.ts";
 import { lab, miniMembers, openMini } from "./testing.ts";
 

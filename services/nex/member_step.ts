@@ -1,8 +1,9 @@
 /** The step that changes one membership: its record, and the claims on its addresses, its name and its network. */
 import { Ip } from "../common/ip.ts";
 import { keyOf, readKey } from "../store/keys.ts";
+import { PlanBuilder } from "../store/plan_builder.ts";
 import { type MemberRecord, writeRecord } from "../store/records.ts";
-import type { Guard, Plan, StoreOp } from "../store/types.ts";
+import type { Guard, Plan } from "../store/types.ts";
 import { furtherId, type Member, readMember } from "./member.ts";
 import { subnetFor } from "./network.ts";
 import type { NexState } from "./nex_state.ts";
@@ -18,43 +19,43 @@ export function memberStep(
   after: MemberRecord | undefined,
 ): Plan {
   const member = memberAfter(from, mac, before, after), key = (before ?? member)?.key ?? keyOf.member(mac);
-  const guards: Guard[] = [from.guard(key)];
-  const ops: StoreOp[] = [after ? { put: key, value: writeRecord(after) } : { remove: key }];
+  const step = new PlanBuilder().guard(from.guard(key));
+  if (after) step.put(key, writeRecord(after));
+  else step.remove(key);
   // A membership of a network may be under either key, so both are guarded: no other one of this network is written.
   if (member?.net && member.net !== before?.net) {
     const places = [keyOf.member(mac), keyOf.furtherMember(member.net, mac)];
-    guards.push(...places.filter((place) => place !== key).map((place) => from.guard(place)));
+    step.guard(...places.map((place) => from.guard(place)));
   }
   const had = claims(before), wants = claims(member);
   for (const claim of had) {
     if (wants.includes(claim)) continue;
     const holder = from.claim(claim);
     // In a store of Nex's daemons, another member may have the claim.
-    if (holder === undefined || holder === mac) ops.push({ remove: claim });
-    else guards.push(from.guard(claim));
+    if (holder === undefined || holder === mac) step.remove(claim);
+    else step.guard(from.guard(claim));
   }
   for (const claim of wants) {
     // Claimed already, unless one of Nex's daemons omitted the claim or gave it to another member.
     const holder = from.claim(claim);
     if (had.includes(claim) && from.guard(claim).modRevision && holder === mac) continue;
-    guards.push(from.guard(claim));
-    if (holder !== undefined) guards.push(...unshownHolder(from, claim, holder));
-    ops.push({ put: claim, value: mac });
+    step.guard(from.guard(claim)).put(claim, mac);
+    if (holder !== undefined) step.guard(...unshownHolder(from, claim, holder));
   }
-  if (before?.name && before.name !== member?.name) dropName(from, before, before.name, guards, ops);
-  if (member?.name) claimName(from, before, member, member.name, guards, ops);
+  if (before?.name && before.name !== member?.name) dropName(from, before, before.name, step);
+  if (member?.name) claimName(from, before, member, member.name, step);
   const address = after?.ip4?.address;
-  if (address && from.formerHolderOf(address)) ops.push({ remove: keyOf.former(address) });
+  if (address && from.formerHolderOf(address)) step.remove(keyOf.former(address));
   if (address && address !== before?.ip4) {
     // Guarded also where the mirror shows no such key: a lease may have been given and its member deleted since, which leaves the
     // claim as it was, and the address held.
-    guards.push(from.guard(keyOf.withheld(address)));
+    step.guard(from.guard(keyOf.withheld(address)));
     // The member gets the address, so it is not held any more.
-    if (from.withheld.has(address)) ops.push({ remove: keyOf.withheld(address) });
+    if (from.withheld.has(address)) step.remove(keyOf.withheld(address));
   }
   // No member joins a network that is deleted or changed at the same time.
-  if (after?.net) guards.push(from.guard(keyOf.network(after.net)));
-  return { guards, ops };
+  if (after?.net) step.guard(from.guard(keyOf.network(after.net)));
+  return step.plan();
 }
 
 /** The most networks of one domain that are guarded: an omission in others costs a claim on a name, which the next lease writes again. */
@@ -106,19 +107,19 @@ function claims(member: Member | undefined): string[] {
 }
 
 /** Removes the claim on a name, unless the MAC has the name in another network too: one claim is for all of its memberships. */
-function dropName(from: NexState, before: Member, name: string, guards: Guard[], ops: StoreOp[]): void {
+function dropName(from: NexState, before: Member, name: string, step: PlanBuilder): void {
   const { mac, id } = before;
   const other = from.memberships(mac).find((member) => member.id !== id && member.name === name);
   if (other) {
-    guards.push(from.guard(other.key));
+    step.guard(from.guard(other.key));
     return;
   }
   for (const claim of [keyOf.claimName(name), keyOf.furtherName(name, mac)]) {
     // Guarded also where it is not the MAC's, since the mirror may not show its claim yet.
-    guards.push(from.guard(claim));
-    if (from.claim(claim) === mac) ops.push({ remove: claim });
+    step.guard(from.guard(claim));
+    if (from.claim(claim) === mac) step.remove(claim);
   }
-  guards.push(...unshownHolder(from, keyOf.claimName(name), mac).filter(({ key }) => key !== before.key));
+  step.guard(...unshownHolder(from, keyOf.claimName(name), mac));
 }
 
 /** Claims a name for the MAC: under Nex's key, or under ours where another MAC has that one. */
@@ -127,8 +128,7 @@ function claimName(
   before: Member | undefined,
   { mac }: Member,
   name: string,
-  guards: Guard[],
-  ops: StoreOp[],
+  step: PlanBuilder,
 ): void {
   const first = keyOf.claimName(name), further = keyOf.furtherName(name, mac);
   const held = [first, further].find((claim) => from.claim(claim) === mac);
@@ -138,7 +138,7 @@ function claimName(
   const taken = holder !== undefined && from.membersNamed(name).some((member) => member.mac === holder);
   const claim = held ?? (taken ? further : first);
   // Written also where another membership of the MAC has claimed it, since that one may be losing the name at the same time.
-  guards.push(from.guard(first), from.guard(further));
-  if (!held && !taken && holder !== undefined) guards.push(...unshownHolder(from, first, holder));
-  ops.push({ put: claim, value: mac });
+  step.guard(from.guard(first), from.guard(further));
+  if (!held && !taken && holder !== undefined) step.guard(...unshownHolder(from, first, holder));
+  step.put(claim, mac);
 }

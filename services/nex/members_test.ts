@@ -4,8 +4,9 @@ import { changeMemberIds } from "./change_mac.ts";
 import { addMembers, deleteMembers, updateMembers } from "./members.ts";
 import { problems } from "./problems.ts";
 import { addNetwork, deleteNetwork, findNetwork, replaceNetwork } from "./networks.ts";
-import { Draft, pack } from "./steps.ts";
+import { Draft } from "./steps.ts";
 import { keyOf } from "../store/keys.ts";
+import { pack } from "../store/plan_builder.ts";
 import { planDeletedNetwork } from "./sweep.ts";
 import { lab, mini, miniMembers } from "./testing.ts";
 

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { Ip } from "../common/ip.ts";
+import { pack } from "../store/plan_builder.ts";
 import { applySpec } from "./apply.ts";
 import { changeMemberIds } from "./change_mac.ts";
 import type { PlacementRequest } from "./leases.ts";
 import { addMembers, deleteMembers, updateMembers } from "./members.ts";
 import { addNetwork, deleteNetwork } from "./networks.ts";
-import { pack } from "./steps.ts";
 import { planSweep } from "./sweep.ts";
 import { planTakeover } from "./takeover.ts";
 import { lab, mini } from "./testing.ts";

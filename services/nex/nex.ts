@@ -2,8 +2,9 @@
 import { Refusal } from "../common/refusal.ts";
 import { change, type ChangeStore } from "../store/change.ts";
 import { delay, Mutex } from "../common/async.ts";
+import { pack } from "../store/plan_builder.ts";
 import type { NexRecord } from "../store/records.ts";
-import { Attempts, Draft, pack, type PlanStep } from "./steps.ts";
+import { Attempts, Draft, type PlanStep } from "./steps.ts";
 import { planDeletedNetwork, planSweep } from "./sweep.ts";
 import { planTakeover } from "./takeover.ts";
 import { conflicts } from "./takeover_records.ts";

@@ -1,12 +1,13 @@
 /** Addresses that a client found in use by another machine (DHCPDECLINE), which are quarantined for a day: plans, list, early end. */
 import { Ip } from "../common/ip.ts";
 import { Refusal } from "../common/refusal.ts";
+import { merge } from "../store/plan_builder.ts";
 import { sorted, type Withheld, withhold } from "./held.ts";
 import type { Member } from "./member.ts";
 import { memberStep } from "./member_step.ts";
 import { inRange, type Network } from "./network.ts";
 import { findNetwork } from "./networks.ts";
-import { type Draft, merge, type PlanStep } from "./steps.ts";
+import type { Draft, PlanStep } from "./steps.ts";
 import type { NexView } from "./view.ts";
 
 /** For how long a declined address is not handed out, unless the pool runs out: a day, in seconds. */

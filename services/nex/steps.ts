@@ -1,7 +1,8 @@
-/** Plans under construction: a draft on top of the mirror, and steps that are merged and packed into transactions. */
+/** Plans under construction: a draft on top of the mirror, on which the changes of one request are planned step by step. */
 import { keyOf } from "../store/keys.ts";
+import { merge, PlanBuilder } from "../store/plan_builder.ts";
 import { type MemberRecord, type NetworkRecord, type WithheldRecord, writeRecord } from "../store/records.ts";
-import { type Guard, MAX_PLAN_OPS, type Plan, type PrefixGuard, type StoreOp } from "../store/types.ts";
+import type { Guard, Plan } from "../store/types.ts";
 import { ip4Number, stillRuns, withhold } from "./held.ts";
 import { Index } from "./index_by.ts";
 import type { Member } from "./member.ts";
@@ -11,35 +12,6 @@ import type { NexState } from "./nex_state.ts";
 
 /** The part of a plan that must not be split: after each step the store is in a valid state. */
 export type PlanStep = Plan;
-
-/** Merges steps into one: of several operations on a key the last one counts. */
-export function merge(steps: readonly PlanStep[]): PlanStep {
-  const guards = new Map<string, Guard>(), ops = new Map<string, StoreOp>();
-  const prefixGuards = new Map<string, PrefixGuard>();
-  for (const step of steps) {
-    // The first guard of a key counts: later steps see the key as an earlier step leaves it, not as the store has it.
-    for (const guard of step.guards) if (!guards.has(guard.key)) guards.set(guard.key, guard);
-    for (const guard of step.prefixGuards ?? []) prefixGuards.set(guard.prefix, guard);
-    for (const op of step.ops) ops.set("put" in op ? op.put : op.remove, op);
-  }
-  return { guards: [...guards.values()], prefixGuards: [...prefixGuards.values()], ops: [...ops.values()] };
-}
-
-/** Packs steps, in order, into as few transactions as etcd's limit allows; a step is never split. */
-export function pack(steps: readonly PlanStep[], limit = MAX_PLAN_OPS): Plan[] {
-  const plans: Plan[] = [];
-  let batch: PlanStep[] = [], guards = 0, ops = 0;
-  for (const step of steps) {
-    const compares = step.guards.length + (step.prefixGuards?.length ?? 0);
-    if (batch.length && (guards + compares > limit || ops + step.ops.length > limit)) {
-      plans.push(merge(batch));
-      batch = [], guards = 0, ops = 0;
-    }
-    batch.push(step), guards += compares, ops += step.ops.length;
-  }
-  if (batch.length) plans.push(merge(batch));
-  return plans;
-}
 
 /**
  * What all attempts of one request have found and done. A plan that is made again, after a conflict or a lost answer, knows from it
@@ -254,11 +226,10 @@ export class Draft implements NexState {
   /** Plans a network's record, in a step with `also`. */
   setNetwork(name: string, record: NetworkRecord | undefined, also: Partial<PlanStep> = {}): void {
     const key = keyOf.network(name);
-    this.steps.push({
-      guards: [this.guard(key), ...also.guards ?? []],
-      prefixGuards: also.prefixGuards ?? [],
-      ops: [record ? { put: key, value: writeRecord(record) } : { remove: key }, ...also.ops ?? []],
-    });
+    const step = new PlanBuilder().guard(this.guard(key));
+    if (record) step.put(key, writeRecord(record));
+    else step.remove(key);
+    this.steps.push(step.add({ guards: [], ops: [], ...also }).plan());
     this.#networks.set(name, record && readNetwork(name, { modRevision: 0 }, record));
     this.#lowest.clear();
   }

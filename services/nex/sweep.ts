@@ -1,13 +1,14 @@
 /** Plans of the background work: ended leases, addresses that need not be withheld any more, remains of deleted networks. */
 import { Ip } from "../common/ip.ts";
 import { keyOf } from "../store/keys.ts";
+import { merge } from "../store/plan_builder.ts";
 import { GRACE_SECONDS, stillRuns } from "./held.ts";
 import { planLeaseEnd } from "./leases.ts";
 import { inRange } from "./network.ts";
 import { lowestFree } from "./pool.ts";
 import { memberStep } from "./member_step.ts";
 import { isForgedMark } from "./problems.ts";
-import { merge, type PlanStep } from "./steps.ts";
+import type { PlanStep } from "./steps.ts";
 import type { NexView } from "./view.ts";
 
 /**

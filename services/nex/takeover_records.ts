@@ -3,8 +3,8 @@
  * to have. Decisions between records that differ are reported in sentences.
  */
 import { isNexKey, keyOf } from "../store/keys.ts";
+import { PlanBuilder } from "../store/plan_builder.ts";
 import { type MemberRecord, writeRecord } from "../store/records.ts";
-import type { Guard, StoreOp } from "../store/types.ts";
 import { withhold } from "./held.ts";
 import { byPrecedence, type Member } from "./member.ts";
 import type { PlanStep } from "./steps.ts";
@@ -32,32 +32,22 @@ export function macsToSettle(view: NexView): Set<string> {
 /** Plans that a MAC's records move to their keys, in one step, and that those of one network become one. */
 export function planRecords(view: NexView, mac: string): PlanStep {
   const found = recordsOf(view, mac), home = homeOf(found, mac);
-  const guards = new Map<string, Guard>(), ops = new Map<string, StoreOp>();
-  const guard = (key: string) => guards.set(key, view.guard(key));
-  for (const key of [keyOf.member(mac), keyOf.newerMember(mac)]) guard(key);
+  const step = new PlanBuilder().guard(view.guard(keyOf.member(mac)), view.guard(keyOf.newerMember(mac)));
   for (const { members } of found) {
-    for (const { key } of members) {
-      guard(key);
-      ops.set(key, { remove: key });
-    }
+    for (const { key } of members) step.guard(view.guard(key)).remove(key);
   }
   for (const records of found) {
     const { net, members } = records, [first] = members;
     const key = records === home || net === undefined ? keyOf.member(mac) : keyOf.furtherMember(net, mac);
     if (members.length === 1 && key === first.key) {
-      ops.delete(key);
+      step.leave(key);
       continue;
     }
     const record = merged(view, records);
-    guard(key);
-    ops.set(key, { put: key, value: writeRecord(record) });
-    for (const op of addressesHeld(view, records, record)) {
-      const held = "put" in op ? op.put : op.remove;
-      guard(held);
-      ops.set(held, op);
-    }
+    step.guard(view.guard(key)).put(key, writeRecord(record));
+    for (const held of addressesHeld(view, records, record)) step.add(held);
   }
-  return { guards: [...guards.values()], ops: [...ops.values()] };
+  return step.plan();
 }
 
 /** A MAC's records by network; a record without a known network is added to those of another network, if there are any. */
@@ -96,10 +86,10 @@ function merged(view: NexView, { net, members }: Records): MemberRecord {
 }
 
 /** An address that only a discarded record has is withheld from other clients until its lease ends. */
-function addressesHeld(view: NexView, { net, members }: Records, record: MemberRecord): readonly StoreOp[] {
-  return members.flatMap(({ id, mac, ip4, expires }): readonly StoreOp[] => {
+function addressesHeld(view: NexView, { net, members }: Records, record: MemberRecord): readonly PlanStep[] {
+  return members.flatMap(({ id, mac, ip4, expires }): readonly PlanStep[] => {
     if (!net || !ip4 || !expires || ip4 === record.ip4?.address || view.memberAt(ip4)?.id !== id) return [];
-    return view.withheld.has(ip4) ? [] : withhold(view, ip4, { net, mac, until: expires, leased: true }).ops;
+    return view.withheld.has(ip4) ? [] : [withhold(view, ip4, { net, mac, until: expires, leased: true })];
   });
 }
 

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { MemoryStore } from "../store/memory_store.ts";
+import { pack } from "../store/plan_builder.ts";
 import { isOwnKey, type NexRecord, nexSchema } from "../store/records.ts";
 import { addressFor, placeClient, planLease } from "./leases.ts";
 import { Nex } from "./nex.ts";
 import { problems } from "./problems.ts";
 import { rehearse } from "./rehearsal.ts";
-import { pack } from "./steps.ts";
 import { planTakeover } from "./takeover.ts";
 import { lab, mini, miniMembers } from "./testing.ts";
 

@@ -1,8 +1,9 @@
 /** Helpers for tests of plans: a store in memory, a mirror that is behind, and the network of the walk-throughs. */
 import { MemoryStore } from "../store/memory_store.ts";
+import { pack } from "../store/plan_builder.ts";
 import { type NexRecord, nexSchema } from "../store/records.ts";
 import type { Change, Mirror } from "../store/types.ts";
-import { Draft, pack } from "./steps.ts";
+import { Draft } from "./steps.ts";
 import { NexView } from "./view.ts";
 
 /** A store in memory with a view on it, for tests: plans are committed at once. */

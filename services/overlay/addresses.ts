@@ -1,10 +1,10 @@
 /** Plans that allocate and release single addresses of a network, as Docker's IPAM asks for them. */
 import type { Ip } from "../common/ip.ts";
 import { Refusal } from "../common/refusal.ts";
+import { PlanBuilder } from "../store/plan_builder.ts";
 import type { Plan } from "../store/types.ts";
 import { Claims } from "./claims.ts";
 import { findNetwork } from "./networks.ts";
-import { PlanBuilder } from "./plan_builder.ts";
 import type { View } from "./view.ts";
 
 /**

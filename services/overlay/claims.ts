@@ -1,11 +1,11 @@
 /** The allocated addresses of a network: a bit set in etcd, which each allocation and release changes. */
 import { Cidr, Ip } from "../common/ip.ts";
 import { invalid, messageOf, Refusal } from "../common/refusal.ts";
+import type { PlanBuilder } from "../store/plan_builder.ts";
 import { type AllocationRecord, type NetworkRecord, writeSandRecord } from "../store/sand_records.ts";
 import type { Guard } from "../store/types.ts";
 import { BitSet } from "./bit_set.ts";
 import { Cursor } from "./cursor.ts";
-import type { PlanBuilder } from "./plan_builder.ts";
 import type { View } from "./view.ts";
 
 /**

@@ -3,9 +3,9 @@ import { Ip } from "../common/ip.ts";
 import type { NetworkRecord } from "../store/sand_records.ts";
 import { BitSet } from "./bit_set.ts";
 import { Claims, freshBits, rangeOf } from "./claims.ts";
-import { PlanBuilder } from "./plan_builder.ts";
 import { endpointRecord, lab, network } from "./testing.ts";
 import { randomFrom } from "../../tests/lab/dice.ts";
+import { PlanBuilder } from "../store/plan_builder.ts";
 
 /** Milliseconds since the epoch. */
 const AT = 1_790_000_000_000;

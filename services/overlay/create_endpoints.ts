@@ -2,6 +2,7 @@
 import type { Ip } from "../common/ip.ts";
 import { parseMac } from "../common/mac.ts";
 import { invalid, Refusal } from "../common/refusal.ts";
+import { PlanBuilder } from "../store/plan_builder.ts";
 import {
   type AttachmentRecord,
   type DockerIds,
@@ -17,7 +18,6 @@ import { networkProblem } from "./faults.ts";
 import { joinNetwork } from "./hosts.ts";
 import { findNetwork } from "./networks.ts";
 import { macNumber } from "./state.ts";
-import { PlanBuilder } from "./plan_builder.ts";
 import type { View } from "./view.ts";
 
 /** The host that an endpoint is made on. */

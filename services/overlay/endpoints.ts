@@ -1,6 +1,7 @@
 /** Plans that activate, deactivate, move and delete endpoints. */
 import type { Ip } from "../common/ip.ts";
 import { Refusal } from "../common/refusal.ts";
+import { PlanBuilder } from "../store/plan_builder.ts";
 import {
   type DockerIds,
   type EndpointRecord,
@@ -14,7 +15,6 @@ import { findNetwork, type Planned } from "./networks.ts";
 import { MOST_PORTS } from "./proxy.ts";
 import { older, type OverlayEndpoint } from "./space.ts";
 import type { RouteState } from "./state.ts";
-import { PlanBuilder } from "./plan_builder.ts";
 import type { View } from "./view.ts";
 
 /** What an active endpoint has in the kernel. */

@@ -1,7 +1,7 @@
 /** Plans for the keys by which a host tells that it has a network, and which revision it has applied. */
+import { PlanBuilder } from "../store/plan_builder.ts";
 import { writeSandRecord } from "../store/sand_records.ts";
 import type { Plan } from "../store/types.ts";
-import { PlanBuilder } from "./plan_builder.ts";
 import type { View } from "./view.ts";
 
 /** What a host tells of a network that is set up on it. */

@@ -1,11 +1,11 @@
 /** Plans that create and delete networks. */
 import { Refusal } from "../common/refusal.ts";
+import { PlanBuilder } from "../store/plan_builder.ts";
 import { type NetworkRecord, writeSandRecord } from "../store/sand_records.ts";
 import type { Plan } from "../store/types.ts";
 import { checkNetwork, type NetworkRequest } from "./check_network.ts";
 import { freshBits, writeBits } from "./claims.ts";
 import { PROBE_VNI, VXLAN_PORT } from "./state.ts";
-import { PlanBuilder } from "./plan_builder.ts";
 import type { View } from "./view.ts";
 
 /** What a new network takes from where and when it is made; the same for every attempt of one request. */

@@ -1,10 +1,10 @@
 /** Gathers the writes of several endpoints into few etcd transactions. */
+import type { PlanBuilder } from "../store/plan_builder.ts";
 import type { Plan } from "../store/types.ts";
 import type { Claims } from "./claims.ts";
-import type { PlanBuilder } from "./plan_builder.ts";
 
 /** An endpoint takes two keys, Docker's three; a plan may also hold claims, the network's guard and the host's two keys. */
-const ROOM = 8;
+const ROOM = 9;
 
 /** Packs endpoints into as few plans as etcd's limit on a transaction allows; each plan also writes the claims made so far. */
 export class PlanBatch {

@@ -1,8 +1,8 @@
 /** Finds addresses that are allocated without an endpoint, and plans their release. */
+import { PlanBuilder } from "../store/plan_builder.ts";
 import type { NetworkRecord } from "../store/sand_records.ts";
 import type { Plan } from "../store/types.ts";
 import { freshBits, rangeOf, readAllocation, storedBits, writeBits } from "./claims.ts";
-import { PlanBuilder } from "./plan_builder.ts";
 import type { View } from "./view.ts";
 
 /** How long an address may be taken without an endpoint, in ms: Docker asks for it before it makes the endpoint. */

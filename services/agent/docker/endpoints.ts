@@ -4,8 +4,8 @@ import { planClaim, planRelease } from "../../overlay/addresses.ts";
 import { planDeactivate } from "../../overlay/endpoints.ts";
 import { findNetwork } from "../../overlay/networks.ts";
 import type { OverlayEndpoint } from "../../overlay/space.ts";
-import { PlanBuilder } from "../../overlay/plan_builder.ts";
 import { change, confirm, definitely } from "../../store/change.ts";
+import { PlanBuilder } from "../../store/plan_builder.ts";
 import {
   type DockerIds,
   type EndpointRecord,
