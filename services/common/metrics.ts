@@ -1,8 +1,8 @@
 /** Prometheus metrics of one process: its registry, and metrics whose values are read when they are scraped. */
 import process from "node:process";
-import { Counter, Gauge, Registry } from "prom-client";
+import { Counter, Gauge, Registry } from "./prometheus.ts";
 
-export { Counter, Gauge, Histogram, Registry } from "prom-client";
+export { Counter, Gauge, Histogram, Registry } from "./prometheus.ts";
 
 /** A registry that knows which program this is, and its processor time, memory and age. */
 export function createMetrics(service: string, version: string): Registry {
