@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
-import { labNexd, nex } from "./nexd.ts";
+import { nexProcess } from "../lab/nex.ts";
+import { labNexd } from "./nexd.ts";
 import { run, strandCommand } from "../lab/host.ts";
 
 Deno.test("bash completes commands, options and the server's networks", async () => {
   await using nexd = await labNexd();
   assert.equal(
-    (await nex(nexd.address, ["apply", "-"], "kind: Network\nname: mini\nsubnet4: 10.0.0.0/24\n")).code,
+    (await nexProcess(nexd.address, ["apply", "-"], "kind: Network\nname: mini\nsubnet4: 10.0.0.0/24\n"))
+      .code,
     0,
   );
   const directory = await Deno.makeTempDir();

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
+import { nexHere, nexProcess } from "../lab/nex.ts";
 import { until } from "../lab/until.ts";
-import { labNexd, nex } from "./nexd.ts";
+import { labNexd } from "./nexd.ts";
 
 const mini = `kind: Network
 name: mini
@@ -28,7 +29,7 @@ const done = (stdout: string) => ({ code: 0, stdout, stderr: "" });
 
 Deno.test("the session that Nex users know", async (t) => {
   await using nexd = await labNexd();
-  const $ = (...args: string[]) => nex(nexd.address, args);
+  const $ = (...args: string[]) => nexHere(nexd.address, args);
   const members = `00:00:11:11:00:01 whiskey.mini.net 10.0.0.10
 00:00:22:22:00:01 tango.mini.net   10.0.0.11
 00:00:33:33:00:01 foxtrot.mini.net 10.0.0.12
@@ -44,7 +45,8 @@ Deno.test("the session that Nex users know", async (t) => {
         "member foxtrot.mini.net",
       ];
       const lines = (action: string) => created.map((object) => `${object} ${action}\n`).join("");
-      assert.deepEqual(await $("apply", "--dry-run", file), done(lines("created (dry run)")));
+      const dry = await nexProcess(nexd.address, ["apply", "--dry-run", file]);
+      assert.deepEqual(dry, done(lines("created (dry run)")));
       assert.deepEqual(await $("get", "networks"), done(""));
       assert.deepEqual(await $("apply", file), done(lines("created")));
       assert.deepEqual(await $("apply", file), done(lines("unchanged")));
@@ -52,7 +54,9 @@ Deno.test("the session that Nex users know", async (t) => {
   } finally {
     await Deno.remove(file);
   }
-  await t.step("nex get networks", async () => assert.deepEqual(await $("get", "networks"), done("mini\n")));
+  await t.step("nex get networks", async () => {
+    assert.deepEqual(await nexProcess(nexd.address, ["get", "networks"]), done("mini\n"));
+  });
   await t.step("nex get network mini", async () =>
     assert.deepEqual(
       await $("get", "network", "mini"),
@@ -111,10 +115,13 @@ range4:      10.0.0.10-10.0.0.254
   });
   await t.step("what nex get network -o yaml prints can be applied again", async () => {
     const { stdout } = await $("get", "network", "mini", "-o", "yaml");
-    assert.deepEqual(await nex(nexd.address, ["apply", "-"], stdout), done("network mini unchanged\n"));
+    assert.deepEqual(
+      await nexProcess(nexd.address, ["apply", "-"], stdout),
+      done("network mini unchanged\n"),
+    );
     const changed = stdout.replace("leaseduration: 900", "leaseduration: 1200");
     assert.deepEqual(
-      await nex(nexd.address, ["set", "network", "-"], changed),
+      await nexHere(nexd.address, ["set", "network", "-"], changed),
       done("network mini updated\n"),
     );
   });
@@ -136,7 +143,7 @@ range4:      10.0.0.10-10.0.0.254
       `---\nkind: MemberList\nnet: other\nlist: [{mac: "${mac}", name: whiskey, ip4: 10.6.0.7}]\n`;
     const before = await $("get", "members", "mini");
     const created = "network other created\nmember whiskey.other.net created\n";
-    assert.deepEqual(await nex(nexd.address, ["apply", "-"], other), done(created));
+    assert.deepEqual(await nexHere(nexd.address, ["apply", "-"], other), done(created));
     assert.deepEqual(await $("get", "members", "other"), done(`${mac} whiskey.other.net 10.6.0.7\n`));
     assert.deepEqual(await $("set", "member", "ip4", "other", mac, "10.6.0.8"), done(""));
     assert.deepEqual(await $("get", "members", "mini"), before);
@@ -189,10 +196,14 @@ range4:      10.0.0.10-10.0.0.254
         const [network, members] = await Promise.all(
           ["network", "members"].map(async (what) => (await $("get", what, "mini", "-o", format)).stdout),
         );
-        const same = await nex(nexd.address, ["apply", "-"], members);
+        const same = await nexHere(nexd.address, ["apply", "-"], members);
         assert.doesNotMatch(same.stdout, /created|updated/, same.stderr);
         assert.deepEqual(await $("delete", "network", "mini"), done(""));
-        const { code, stdout, stderr } = await nex(nexd.address, ["apply", "-"], `${network}---\n${members}`);
+        const { code, stdout, stderr } = await nexHere(
+          nexd.address,
+          ["apply", "-"],
+          `${network}---\n${members}`,
+        );
         assert.deepEqual([code, stderr, stdout.match(/ created$/mg)?.length], [0, "", 5], stdout);
         assert.equal(await table(), before);
       }
@@ -220,7 +231,7 @@ range4:      10.0.0.10-10.0.0.254
       );
       const yaml = (await $("get", "members", "mini", "-o", "yaml")).stdout;
       assert.match(yaml, /^held:\n/m);
-      const applied = await nex(nexd.address, ["apply", "-"], yaml);
+      const applied = await nexHere(nexd.address, ["apply", "-"], yaml);
       assert.deepEqual([applied.code, applied.stdout.match(/created|updated/)], [0, null], applied.stderr);
       assert.deepEqual(await $("add", "member", "mini", spare), done(""));
       const refused = await $("set", "member", "ip4", "mini", spare, address);
@@ -291,7 +302,7 @@ async function leaseOf(endpoint: string, mac: string, seconds: number): Promise<
 
 Deno.test("bad input gets one sentence and changes nothing", async (t) => {
   await using nexd = await labNexd();
-  const $ = (args: readonly string[], stdin?: string) => nex(nexd.address, args, stdin);
+  const $ = (args: readonly string[], stdin?: string) => nexHere(nexd.address, args, stdin);
   assert.equal((await $(["apply", "-"], mini)).code, 0);
   const other = "kind: Network\nname: other\nsubnet4: 10.1.0.0/24\ndomain: other.net\n";
   assert.equal((await $(["apply", "-"], other)).code, 0);
@@ -394,7 +405,7 @@ Deno.test("bad input gets one sentence and changes nothing", async (t) => {
   }
   await t.step("nothing was changed", async () => assert.deepEqual(await state(), before));
   await t.step("nexd unreachable", async () => {
-    const { code, stderr } = await nex("127.0.0.1:1", ["get", "networks"]);
+    const { code, stderr } = await nexProcess("127.0.0.1:1", ["get", "networks"]);
     assert.deepEqual([code, stderr], [1, "nex: 127.0.0.1:1 cannot be reached: nothing listens there\n"]);
   });
   await t.step("etcd unreachable: reads go on, writes are refused", async () => {

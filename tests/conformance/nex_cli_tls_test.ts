@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { certificates } from "../lab/certificates.ts";
-import { labNexd, nex } from "./nexd.ts";
+import { nexProcess } from "../lab/nex.ts";
+import { labNexd } from "./nexd.ts";
 
 Deno.test("TLS: the right certificates work, each wrong one gets its sentence", async (t) => {
   await using certs = await certificates();
@@ -9,7 +10,7 @@ Deno.test("TLS: the right certificates work, each wrong one gets its sentence", 
   const ca = ["--ca-file", certs.path("ca")];
   const client = ["--cert-file", certs.path("client"), "--key-file", certs.path("client-key")];
   const one = async (address: string, options: string[], code: number, says: RegExp) => {
-    const output = await nex(address, [...options, "get", "networks"]);
+    const output = await nexProcess(address, [...options, "get", "networks"]);
     assert.equal(output.code, code, output.stderr);
     assert.match(output.stderr, says);
   };

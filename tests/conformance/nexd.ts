@@ -1,6 +1,5 @@
-/** A nexd on an etcd of its own, and the `nex` command, as processes. */
+/** A nexd on an etcd of its own. */
 import { type LabEtcd, labEtcd } from "../lab/etcd.ts";
-import { run, strandCommand } from "../lab/host.ts";
 import { LabServices } from "../lab/services.ts";
 
 export interface Nexd extends AsyncDisposable {
@@ -30,10 +29,4 @@ export async function labNexd(tls?: NexdTls): Promise<Nexd> {
     etcd,
     [Symbol.asyncDispose]: () => all.disposeAsync(),
   };
-}
-
-/** Runs `nex` to its end; its exit status may be an error. */
-export function nex(address: string, args: readonly string[], stdin?: string): ReturnType<typeof run> {
-  const command = strandCommand(["nex", "-s", address, ...args]);
-  return run(command, { mayFail: true, ...(stdin !== undefined && { stdin }) });
 }

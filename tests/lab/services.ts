@@ -1,6 +1,7 @@
 import { freePort } from "../../services/store/etcd_process.ts";
 import type { Status } from "../../cli/strand/status_probe.ts";
-import { Process, run, strandCommand } from "./host.ts";
+import { type Output, Process, run, strandCommand } from "./host.ts";
+import { nexHere } from "./nex.ts";
 
 /** Services on loopback, with ports of their own, against one etcd; ended with `dispose`. */
 export class LabServices implements AsyncDisposable {
@@ -41,12 +42,14 @@ export class LabServices implements AsyncDisposable {
 
   /** What `nex ARGS` prints. */
   async nex(...args: string[]): Promise<string> {
-    return (await run(this.nexCommand(args), { timeout: 300_000 })).stdout;
+    const { code, stdout, stderr } = await this.tryNex(...args);
+    if (code !== 0) throw new Error(`nex ${args.join(" ")}: exit status ${code}: ${stderr}`);
+    return stdout;
   }
 
   /** The same; its exit status may be an error. */
-  tryNex(...args: string[]): ReturnType<typeof run> {
-    return run(this.nexCommand(args), { mayFail: true });
+  tryNex(...args: string[]): Promise<Output> {
+    return nexHere(`127.0.0.1:${this.nexdPort}`, args);
   }
 
   /** What `strand status` says. */
@@ -58,10 +61,6 @@ export class LabServices implements AsyncDisposable {
   /** What `dig +short` prints for a question to dnsd, without its last line feed. */
   async dig(...question: string[]): Promise<string> {
     return (await run(["dig", "+short", "@127.0.0.1", "-p", `${this.dnsPort}`, ...question])).stdout.trim();
-  }
-
-  private nexCommand(args: readonly string[]): string[] {
-    return strandCommand(["nex", "-s", `127.0.0.1:${this.nexdPort}`, ...args]);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
