@@ -30,28 +30,34 @@ import { unreadableKeys } from "./unreadable.ts";
 import { VethNames } from "./veth_names.ts";
 import type { Workers } from "./reconcile/networks.ts";
 
-/** How long an endpoint that is written may take to be set up here, in ms: etcd may be losing events. */
+/**
+ * How long this host may take to set up an endpoint whose record is written, in ms; if etcd loses events, it never
+ * does.
+ */
 const PATIENCE = 10_000;
-/** An etcd that has not been followed for so long, in ms, is not waited for. */
+/** A request that must write fails at once when etcd has been out of reach for this long, in ms. */
 const AWAY = 1000;
-/** Many hosts may create networks at once, and each VNI is guarded by all networks. */
+/**
+ * How often creating a network is tried again: many hosts may create networks at once, and each VNI is guarded by all
+ * networks.
+ */
 const TRIES = 200;
 
 export interface AgentOptions {
   readonly minVni: number;
   readonly maxVni: number;
   readonly vxlanPort: number;
-  /** Shared with whoever else makes veths on this host. */
+  /** Names reserved for veths; shared with everything that makes veths on this host. */
   readonly names?: VethNames;
 }
 
-/** What this host's agent does for those who ask it. */
+/** This host's agent as the HTTP API and the command line see it: each method is one request. */
 export class Agent implements AgentApi {
   readonly #context: Context;
   readonly #workers: Workers;
   readonly #options: AgentOptions;
   readonly #maker: EndpointMaker;
-  /** One network at a time is created here: each is guarded by all of them. */
+  /** Networks are created one at a time on this host, since each creation is guarded by all networks. */
   readonly #creating = new Mutex();
 
   constructor(context: Context, workers: Workers, options: AgentOptions) {
@@ -78,7 +84,7 @@ export class Agent implements AgentApi {
   async createNetwork(request: NetworkRequest): Promise<CreatedNetwork> {
     const network = await this.#creating.run(() => this.#createNetwork(request));
     const conflicts = await rangeConflicts(this.#context, network).catch((error) => {
-      // It is made all the same.
+      // The network is created without the check of conflicting routes.
       this.#context.log.warn(`the routes of this host cannot be listed: ${messageOf(error)}`);
       return [];
     });
@@ -103,7 +109,8 @@ export class Agent implements AgentApi {
       maxVni: this.#options.maxVni,
       vxlanPort: this.#options.vxlanPort,
     };
-    // An old agent leaves the claims of a network that it deletes; one with the same id would meet them.
+    // A SAND agent that deletes a network leaves its address claims behind; a new network with the same id would find
+    // them.
     const release = request.id ? await store.hold(request.id.toLowerCase()) : () => {};
     try {
       let record: NetworkRecord | undefined;
@@ -168,7 +175,7 @@ export class Agent implements AgentApi {
     this.#assertWritable();
     const unread = unreadableKeys(this.#context, id);
     if (unread.length && !view.endpoint(id)) return await this.#removeUnreadable(id, unread, force);
-    // This host follows the endpoints of its own networks alone.
+    // The mirror holds endpoints only of this host's networks; others are read from etcd.
     const far = view.endpoint(id)
       ? undefined
       : (await store.allEndpoints()).find((record) => record.id === id && record.hostname !== host.hostname);
@@ -192,7 +199,7 @@ export class Agent implements AgentApi {
         worker.forget(id);
         throw error;
       });
-      // It is gone from the store: what is left in the kernel goes at the latest with the next comparison.
+      // The record is gone from etcd; what is left in the kernel goes at the latest with the next full comparison.
       await followed(id, done, PATIENCE);
       failpoint("delete:after-kernel");
     } finally {
@@ -201,7 +208,7 @@ export class Agent implements AgentApi {
     await this.#workers.idle(network);
   }
 
-  /** Deletes an endpoint of which nothing can be read, so that it holds up its network no longer. */
+  /** Deletes an endpoint whose records cannot be read, so that it no longer holds up its network. */
   async #removeUnreadable(id: string, keys: readonly string[], force: boolean): Promise<void> {
     const { view, store, host, storeGuard } = this.#context;
     const own = keys.some((key) => key.startsWith(view.keys.hostEndpoints(host.hostname)));
@@ -218,18 +225,21 @@ export class Agent implements AgentApi {
         ? left.reduce((builder, { key }) => builder.remove(key), new PlanBuilder().guard(...left)).plan()
         : undefined;
     });
-    // What it has in the kernel was left alone until now.
+    // Until now its devices were left alone in the kernel; the comparison removes them.
     await this.#workers.compareAll("change");
   }
 
-  /** An old agent that died between its two writes leaves one key, which only the endpoint's own host follows. */
+  /**
+   * Removes one key of an endpoint without the other: a SAND agent that died between its two writes leaves one key,
+   * which only the endpoint's own host follows.
+   */
   async #removeHalf(id: string): Promise<void> {
     const { store, view } = this.#context;
     const record = (await store.allEndpoints()).find((record) => record.id === id);
     if (!record) return;
     const key = view.keys.hostEndpoint(record.hostname, id);
     const [guard] = await store.current([key]);
-    // Whoever changed it meanwhile lives.
+    // A guard that fails means that the agent which writes this key still runs, so the key stays.
     if (guard) await store.committer.commit({ guards: [guard], ops: [{ remove: key }] });
   }
 
@@ -239,12 +249,12 @@ export class Agent implements AgentApi {
     if (!range.contains(address)) {
       throw invalid(`ip: ${address} is outside the range ${range} of network ${found.name}`);
     }
-    // Networks of old may have such a range, and each container has services of its own there.
+    // Networks made by SAND may have such a range, and each container has services of its own at these addresses.
     const unusable = unusableAddress(address);
     if (unusable !== undefined) throw invalid(`ip: ${address}: ${unusable}; nothing is connected to it`);
     for (const endpoint of view.space(network).endpointsOn(host.hostname)) {
       const path = endpoint.active ? endpoint.record.target_netns_path : "";
-      // A container may have just ended; one of Docker's may be on its way there.
+      // The namespace may have ended just now, and a Docker endpoint's may not be moved to its container yet.
       const identity = path ? await kernel.targetIdentity(path) : undefined;
       if (identity === undefined || namespaceGone(endpoint, sinceBoot(identity))) continue;
       return { kind: "local", netns: path, identity };

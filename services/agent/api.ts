@@ -3,12 +3,12 @@ import type { NetworkRequest } from "../overlay/check_network.ts";
 import type { RouteState } from "../overlay/state.ts";
 import type { AttachmentRecord, EndpointRecord, NetworkRecord } from "../store/sand_records.ts";
 
-/** What an agent does for those who ask it; every method throws Refusal with a sentence for them. */
+/** The agent's operations behind its HTTP API; every method throws a Refusal whose sentence is the response's error. */
 export interface AgentApi {
   networks(): NetworkRecord[];
   /** Throws Refusal "not-found". */
   network(id: string): NetworkRecord;
-  /** What is the matter with a network that is there. */
+  /** Problems of an existing network. */
   trouble(id: string): NetworkTrouble;
   createNetwork(request: NetworkRequest): Promise<CreatedNetwork>;
   deleteNetwork(id: string): Promise<void>;
@@ -25,18 +25,21 @@ export interface AgentApi {
 
 export interface CreatedNetwork {
   readonly network: NetworkRecord;
-  /** A sentence when its range has what others have too. */
+  /** A sentence, when the range overlaps with routes of this host or with VTEPs. */
   readonly warning?: string;
 }
 
 export interface NetworkTrouble {
-  /** A sentence when its record in etcd is not carried out: what there is of it stays as it is, and it can be deleted. */
+  /**
+   * A sentence, when the record in etcd is invalid and not applied: what exists of the network stays as it is, and it
+   * can be deleted.
+   */
   readonly broken?: string | undefined;
   /** Present when it is being deleted: the hosts, with agents of SAND, that still have it. */
   readonly deleting?: readonly string[] | undefined;
 }
 
-/** Which endpoints are asked for; undefined: any. */
+/** Which endpoints are listed; an undefined field matches any. */
 export interface EndpointFilter {
   readonly network: string | undefined;
   readonly hostname: string | undefined;
@@ -44,7 +47,7 @@ export interface EndpointFilter {
 
 export interface EndpointList {
   readonly endpoints: readonly EndpointRecord[];
-  /** A sentence when etcd is away and only what this host knows is listed. */
+  /** A sentence, when etcd is out of reach and only the networks of this host are listed. */
   readonly warning?: string;
 }
 
@@ -54,25 +57,25 @@ export interface NewEndpoint {
   readonly netns?: string | undefined;
   /** Undefined: the next free one. */
   readonly address?: Ip | undefined;
-  /** Undefined: made of the address. */
+  /** Undefined: derived from the address. */
   readonly mac?: string | undefined;
-  /** How long to wait until every host of the network has programmed it, in ms; 0: not at all. */
+  /** How long to wait until every host of the network has applied it, in ms; 0: not at all. */
   readonly waitMs?: number;
-  /** What the interface in the namespace is called; undefined: a name that is free there. */
+  /** The interface's name in the namespace; undefined: a free one is chosen. */
   readonly interfaceName?: string;
-  /** What the namespace gets over it. */
+  /** Routes that the namespace gets over the interface. */
   readonly routes?: readonly RouteState[];
-  /** Its host and it are to reach one another, over the network's gateway. */
+  /** The host and the endpoint reach each other over the network's gateway. */
   readonly hostRoute?: boolean;
-  /** The veth is to have its other end in the host's own namespace. */
+  /** The veth's other end is in the host's own namespace instead of the network's. */
   readonly hostVeth?: boolean;
-  /** What a runtime of containers knows it by. */
+  /** The names by which a container runtime knows it. */
   readonly attachment?: AttachmentRecord;
 }
 
 export interface CreatedEndpoint {
   readonly endpoint: EndpointRecord;
-  /** Hosts that had not programmed it when the time was up. */
+  /** Hosts that had not applied it when the time was up. */
   readonly pending: readonly string[];
 }
 
@@ -81,7 +84,7 @@ export type Route =
   | { readonly kind: "local"; readonly netns: string; readonly identity: string }
   | { readonly kind: "remote"; readonly agents: readonly RemoteAgent[] };
 
-/** A host that has an active endpoint of the network. */
+/** A host with an active endpoint of the network. */
 export interface RemoteAgent {
   readonly hostname: string;
   /** API_HOSTNAME of that host: a name or address, perhaps with a port. */
@@ -91,21 +94,23 @@ export interface RemoteAgent {
 }
 
 /**
- * What programs of this machine may ask its agent besides: interfaces of containers, each known by the names that a
- * runtime has for network, container and interface (CNI). What is done for one of them is done one after another.
+ * Operations of the local socket: interfaces of containers (CNI attachments), each known by the names that a runtime
+ * has for network, container and interface. Requests for one attachment are carried out one after another.
  */
 export interface AttachmentsApi {
-  /** Throws Refusal "exists" when it is there already, in this very namespace; one in another is replaced. */
+  /**
+   * Throws Refusal "exists" when the attachment exists in this very namespace; one in another namespace is replaced.
+   */
   attach(request: NewAttachment): Promise<Attached>;
   /** Does nothing where there is none. */
   detach(attachment: AttachmentRecord): Promise<void>;
   /**
-   * Has it mended where others have changed it, and says what is wrong all the same.
+   * Repairs what other programs have changed, and reports what is still wrong.
    * @param netns Path of the namespace that it should be in.
    * @throws Refusal "not-found"
    */
   check(attachment: AttachmentRecord, netns: string): Promise<Checked>;
-  /** Detaches all of a runtime's network on this host but those; returns the endpoints' ids. */
+  /** Detaches all attachments of a runtime's network on this host except the given ones; returns the endpoints' ids. */
   collect(
     network: string,
     valid: readonly Pick<AttachmentRecord, "container" | "ifname">[],
@@ -127,6 +132,6 @@ export interface Attached {
 export interface Checked extends Attached {
   /** A sentence each. */
   readonly problems: readonly string[];
-  /** Destinations of its routes that the container does not have. */
+  /** Destinations of the endpoint's routes that the container lacks. */
   readonly missingRoutes: readonly string[];
 }

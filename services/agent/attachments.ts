@@ -7,11 +7,12 @@ import { type Context, sinceBoot } from "./context.ts";
 import type { Workers } from "./reconcile/networks.ts";
 
 /**
- * Interfaces of containers, by the names that a runtime has for them. The endpoints' records have these names, so that
- * nothing is kept on disk, and what an agent has made before it died is found by the next one.
+ * Attachments of container interfaces (CNI), by the names that the runtime has for them. The endpoints' records in
+ * etcd carry these names, so nothing is kept on disk and an agent that is started again finds what the previous one
+ * made.
  */
 export class Attachments implements AttachmentsApi {
-  /** What is under way, by attachment: a runtime that has lost an answer detaches while it is still attached. */
+  /** Running requests, by attachment: a runtime that has lost a response may detach while its attach still runs. */
   readonly #turns = new Map<string, Promise<unknown>>();
 
   constructor(
@@ -30,7 +31,7 @@ export class Attachments implements AttachmentsApi {
           const { container, ifname, network } = attachment;
           throw new Refusal("exists", `container ${container} has ${ifname} in network ${network} already`);
         }
-        // Of an earlier life of the container, whose end nobody has told.
+        // It belongs to an earlier run of the container that was never detached.
         await this.agent.deleteEndpoint(id);
       }
       const { endpoint } = await this.agent.createEndpoint({ ...request, interfaceName: attachment.ifname });
@@ -62,7 +63,7 @@ export class Attachments implements AttachmentsApi {
         const { record } = now;
         const problems = using.worker.problems.filter((problem) => problem.includes(now.id));
         const identity = kernel.identity(netns);
-        // One whose namespace was there just now is active for some seconds more.
+        // An endpoint whose namespace is missing stays active for some seconds, so its record alone does not tell.
         if (!now.active || !identity) {
           problems.push(`endpoint ${now.id} is not active: the namespace it was in is gone`);
         } else if (record.strand_netns !== sinceBoot(identity)) {
@@ -90,7 +91,7 @@ export class Attachments implements AttachmentsApi {
     storeGuard.assertNotHeld();
     const keep = new Set(valid.map(({ container, ifname }) => keyOf({ network, container, ifname })));
     const garbage = view.endpointsOn(host.hostname).filter(({ record: { strand_cni: its } }) =>
-      // What is being attached right now came after the list.
+      // An attachment that is being made now is newer than the runtime's list.
       its?.network === network && !keep.has(keyOf(its)) && !this.#turns.has(keyOf(its))
     );
     const results = await Promise.allSettled(garbage.map(({ id }) => this.#delete(id)));
@@ -105,7 +106,8 @@ export class Attachments implements AttachmentsApi {
   }
 
   /**
-   * At least one. That there is none counts only when etcd has confirmed it: one may have been made whose answer was lost.
+   * Returns at least one endpoint. Their absence counts only when etcd has confirmed it: an endpoint may have been
+   * made whose response was lost.
    * @throws Refusal "not-found" or "unavailable"
    */
   #known(attachment: AttachmentRecord): Promise<[OverlayEndpoint, ...OverlayEndpoint[]]> {
@@ -158,7 +160,7 @@ function none({ container, ifname, network }: AttachmentRecord): Refusal {
   return new Refusal("not-found", `container ${container} has no ${ifname} in network ${network}`);
 }
 
-/** None of the three may have a slash in it. */
+/** The names cannot contain a slash, so the key is unambiguous. */
 function keyOf({ network, container, ifname }: AttachmentRecord): string {
   return `${network}/${container}/${ifname}`;
 }

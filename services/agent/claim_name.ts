@@ -1,4 +1,7 @@
-/** How an agent comes to claim its host's name: once its state is locked, and unless the host had another name before. */
+/**
+ * Sets up the claim on the host's name: it starts once the state file is locked, and is refused if the host still has
+ * networks under a former name.
+ */
 import type { AgentConfig } from "../common/config_agent.ts";
 import type { Ip } from "../common/ip.ts";
 import type { Log } from "../common/log.ts";
@@ -13,11 +16,11 @@ export interface ClaimNameOptions {
   /** The VTEP. */
   readonly ip: () => Ip;
   readonly log: Log;
-  /** The name is this agent's, for the first time or again. */
+  /** Called when the name is claimed by this agent, for the first time or again. */
   readonly onHeld: () => Promise<void>;
 }
 
-/** Begins to claim the name for the agent that has this state file. */
+/** Starts to claim the name for the agent that owns this state file. */
 export function claimName(
   store: SandStore,
   settings: AgentConfig,
@@ -53,14 +56,16 @@ export function claimName(
     onHeld(from) {
       const how = from ? `, from the agent that had it since ${from.since} and has ended` : "";
       log.info(`the name ${hostname} is this agent's${how}`);
-      onHeld().catch((error) => log.warn(`what was left undone is put off: ${messageOf(error)}`));
+      onHeld().catch((error) =>
+        log.warn(`what the hold had delayed is tried again later: ${messageOf(error)}`)
+      );
     },
   });
 }
 
 /**
- * Set when this host had another name and still has networks under it: under the new name no agent would look after them.
- * A host whose disk is a copy of another's, which lives on under that name, is none.
+ * Returns a hold when this host had another name and still has networks under it: under the new name no agent would
+ * maintain them. A host whose disk is a copy of another host, which still runs under that name, is not held.
  */
 async function formerName(
   store: SandStore,

@@ -3,24 +3,24 @@ import { planSweep, type Suspects } from "../overlay/sweep.ts";
 import { change } from "../store/change.ts";
 import type { Context } from "./context.ts";
 
-/** How often the addresses of a network are looked through, as a part of the time that one may go unused. */
+/** The interval between two sweeps of a network, as a part of the time that an address may go unused. */
 const PART = 1 / 4;
 
 /**
- * Gives back addresses that no endpoint has, and claims those that endpoints have: agents of old do neither right. Each
- * host does it for its own networks, whoever comes first.
+ * Frees claimed addresses that no endpoint has, and claims addresses of endpoints that are not claimed: SAND's agents
+ * leave both behind. Each host sweeps its own networks; guards in etcd keep two hosts from doing it twice.
  */
 export class ClaimsSweeper {
   readonly #suspects = new Map<string, Suspects>();
-  /** Networks that this host may have taken addresses of without having an endpoint in them. */
+  /** Networks in which this host may have claimed addresses without having an endpoint. */
   readonly #more = new Set<string>();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #running: Promise<void> = Promise.resolve();
   #closed = false;
 
   /**
-   * @param networks Those that this host has.
-   * @param graceMs How long an address may be taken without an endpoint.
+   * The networks of this host.
+   * @param graceMs How long an address may be claimed without an endpoint.
    */
   constructor(
     private readonly context: Context,
@@ -31,7 +31,7 @@ export class ClaimsSweeper {
   }
 
   #next(): void {
-    // Hosts that were started together do not all come at once.
+    // The random part keeps hosts that were started together from sweeping at the same moment.
     const wait = this.graceMs * PART * (0.8 + Math.random() * 0.4);
     this.#timer = setTimeout(() => {
       this.#running = this.sweep().finally(() => this.#closed || this.#next());
@@ -43,7 +43,7 @@ export class ClaimsSweeper {
     this.#more.add(network);
   }
 
-  /** Looks through all networks once. */
+  /** Sweeps all networks once. */
   async sweep(): Promise<void> {
     const { log, storeGuard, view, store } = this.context;
     const networks = new Set([...this.networks(), ...this.#more]);
@@ -64,7 +64,7 @@ export class ClaimsSweeper {
         await change(store, () => {
           storeGuard.assertNotHeld();
           const sweep = planSweep(view, network, seen, performance.now(), this.graceMs);
-          // A further round finds nothing left: what the one before it did counts.
+          // A retry after a conflict may find nothing left; the result of the round before it counts.
           if (sweep.plan) swept = sweep;
           this.#suspects.set(id, sweep.suspects);
           return sweep.plan;
@@ -73,7 +73,9 @@ export class ClaimsSweeper {
         this.#tell(network.name, swept);
       } catch (error) {
         this.#more.add(id);
-        log.warn(`the addresses of network ${network.name} could not be looked through: ${messageOf(error)}`);
+        log.warn(
+          `the claimed addresses of network ${network.name} could not be checked: ${messageOf(error)}`,
+        );
       } finally {
         release();
       }
@@ -93,7 +95,7 @@ export class ClaimsSweeper {
     counters.swept.inc({ what: "claimed" }, claimed);
     log.info(
       { freed, claimed },
-      `network ${name}: its taken addresses are those of its endpoints again`,
+      `network ${name}: its claimed addresses match its endpoints again`,
     );
   }
 }

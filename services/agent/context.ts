@@ -8,15 +8,15 @@ import type { HostKernel } from "./kernel/host.ts";
 import type { Prober } from "./probe/prober.ts";
 import type { StoreGuard } from "./store_guard/guard.ts";
 
-/** What the parts of an agent have in common. */
+/** What the agent's parts share: store, mirror's view, kernel, and the host's own data. */
 export interface Context {
   readonly store: SandStore;
   readonly view: View;
   readonly kernel: HostKernel;
   readonly storeGuard: StoreGuard;
-  /** Networks that others have changed in the kernel. */
+  /** Networks in which another program has changed the kernel. */
   readonly drift: Drift;
-  /** Whether other hosts are reached. */
+  /** Which other hosts answer probes. */
   readonly prober: Pick<Prober, "answering">;
   readonly host: {
     readonly hostname: string;
@@ -24,17 +24,17 @@ export interface Context {
     readonly ip: Ip;
     readonly apiHostname: string;
   };
-  /** Where the namespace of a network is bound on this host. */
+  /** The path at which a network's namespace is mounted on this host. */
   readonly namespacePath: (network: string) => string;
-  /** Of the routes to the other hosts, as it was last seen. */
+  /** The smallest MTU of the routes to the other hosts, as last read. */
   underlayMtu(): number;
   readonly counters: Counters;
   readonly log: Log;
 }
 
 /**
- * RFC 3339 with nanoseconds, as the store has it. By those that the clock does not have, each is another: what was made
- * by two hosts in one millisecond can be told apart.
+ * The current time in RFC 3339 with nanoseconds, as stored records have it. The digits below a millisecond are
+ * random, so that records made by two hosts in the same millisecond differ.
  */
 export function timestamp(): string {
   const [random = 0] = crypto.getRandomValues(new Uint32Array(1));
@@ -43,12 +43,12 @@ export function timestamp(): string {
 
 let boot: string | undefined;
 
-/** Random, and another after each boot of the kernel. */
+/** The kernel's boot id: random, and different after each boot. */
 export function bootId(): string {
   return boot ??= Deno.readTextFileSync("/proc/sys/kernel/random/boot_id").trim();
 }
 
-/** What the kernel calls something, so that it is told from what it calls the same after a reboot. */
+/** Qualifies an identity that is valid only until the next boot, such as a namespace's inode, with the boot id. */
 export function sinceBoot(identity: string): string {
   return `${bootId()}/${identity}`;
 }

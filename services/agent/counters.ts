@@ -1,8 +1,8 @@
 import { Counter, Histogram, type Registry } from "../common/metrics.ts";
 
-/** What an agent counts. */
+/** The agent's metrics. */
 export interface Counters {
-  /** Differences that a periodic check has repaired, since the start. */
+  /** Differences that periodic checks have repaired since the start. */
   drifted: number;
   readonly drift: Counter<"op">;
   readonly deactivated: Counter;
@@ -12,7 +12,7 @@ export interface Counters {
   readonly swept: Counter<"what">;
 }
 
-/** The counters, each at zero, in that registry. */
+/** Creates the metrics in a registry. */
 export function createCounters(metrics: Registry): Counters {
   const registers = [metrics];
   return {

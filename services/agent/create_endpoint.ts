@@ -1,4 +1,7 @@
-/** POST /endpoints, and what a container runtime asks for in its place, from the request to the answer. */
+/**
+ * Creates an endpoint on this host, for POST /endpoints and for attachments of a container runtime, from the checked
+ * request to the answer.
+ */
 import { deadline } from "../common/async.ts";
 import { invalid, messageOf, Refusal } from "../common/refusal.ts";
 import type { EndpointRequest } from "../overlay/create_endpoints.ts";
@@ -17,10 +20,13 @@ import type { Workers } from "./reconcile/networks.ts";
 import { deactivate, staleAt } from "./stale.ts";
 import { randomMac, type VethNames } from "./veth_names.ts";
 
-/** How long an endpoint that is written may take to be set up here, in ms: etcd may be losing events. */
+/**
+ * How long this host may take to set up an endpoint whose record is written, in ms; if etcd loses events, it never
+ * does.
+ */
 const PATIENCE = 10_000;
 
-/** What makes endpoints on this host. */
+/** What is needed to create endpoints on this host. */
 export interface EndpointMaker {
   readonly context: Context;
   readonly workers: Workers;
@@ -138,7 +144,10 @@ async function writeAndSetUp(
   }
 }
 
-/** Deletes an endpoint that could not be set up. Half of it may be there: a client that hears of the failure finds nothing of it. */
+/**
+ * Deletes an endpoint that could not be set up, whose parts may be in etcd or the kernel: a client that is refused
+ * must find nothing of it.
+ */
 async function takeBack(worker: NetworkWorker, id: string, error: unknown): Promise<void> {
   const gone = worker.carriedOut(id);
   await worker.writer.delete(id).catch((cause) => {
@@ -162,7 +171,7 @@ async function compareWhereReplaced(
   if (stale.some(({ network }) => network === worker.id)) await worker.compare("change");
 }
 
-/** Waits until every host has carried out what was written at that revision. @returns those that have not */
+/** Waits until every host has applied that revision. @returns the hosts that have not */
 async function waitForHosts(
   { view }: Context,
   worker: NetworkWorker,
@@ -180,6 +189,6 @@ async function waitForHosts(
     clearTimeout(timer);
     stop();
   }
-  // Agents of SAND do not say what they have done.
+  // SAND's agents do not report what they have applied.
   return [...behind(), ...view.space(network).oldHosts()].sort();
 }

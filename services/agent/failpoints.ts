@@ -1,6 +1,9 @@
-/** Places in which an agent can be made to die, so that tests see what a crash there leaves. */
+/**
+ * Failpoints: places in which an agent can be made to kill itself, so that tests see what a crash there leaves
+ * behind.
+ */
 
-/** Every place; an operation on the kernel is `op:` and its name, after it was carried out. */
+/** All failpoints; `op:` and the name of a kernel operation stands for the moment after that operation. */
 export const failpoints = [
   "endpoint:before-commit",
   "endpoint:after-commit",
@@ -30,7 +33,7 @@ export const failpoints = [
   "op:namespace-remove",
 ] as const;
 
-/** The same for what Docker asks for. */
+/** The failpoints in Docker's requests. */
 export const dockerFailpoints = [
   "claim:after-commit",
   "join:before-commit",
@@ -38,7 +41,7 @@ export const dockerFailpoints = [
   "leave-sandbox:after-commit",
 ] as const;
 
-/** The same for containers that their host has to do with. */
+/** The failpoints of endpoints that have an interface in the host or a route to it. */
 export const hostFailpoints = [
   "op:uplink-add",
   "op:uplink-route-add",
@@ -57,7 +60,7 @@ export type Failpoint =
 
 const chosen = Deno.env.get("STRAND_FAILPOINT");
 
-/** Kills this process without a word when STRAND_FAILPOINT names the place. */
+/** Kills this process with SIGKILL when STRAND_FAILPOINT names this failpoint. */
 export function failpoint(name: Failpoint | `op:${string}`): void {
   if (name === chosen) Deno.kill(Deno.pid, "SIGKILL");
 }

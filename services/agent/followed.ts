@@ -1,17 +1,17 @@
-/** What is told of a change that is in etcd already, and that this host's kernel is to follow. */
+/** Waits until this host's kernel has applied a change that is in etcd already. */
 import { messageOf, Refusal } from "../common/refusal.ts";
 import { deadline } from "../common/async.ts";
 
 /**
- * Waits until the kernel has followed a change that takes an endpoint away, or that many ms; what is left undone then is
- * done with the next comparison.
+ * Waits until the removal of an endpoint is applied to the kernel, for that many ms at most; the next full comparison
+ * does what is left then.
  *
  * @param done See {@link NetworkWorker.carriedOut}.
- * @throws Refusal "unavailable" with the reason when it could not be carried out.
+ * @throws Refusal "unavailable" with the reason when it could not be applied
  */
 export async function followed(endpoint: string, done: Promise<void>, patienceMs: number): Promise<void> {
   await deadline(done, patienceMs).catch((cause) => {
-    const message = `what is in etcd of endpoint ${endpoint} is not carried out on this host yet, ` +
+    const message = `the change of endpoint ${endpoint} is in etcd and not applied on this host yet, ` +
       `and is tried again: ${messageOf(cause)}`;
     throw new Refusal("unavailable", message, { cause });
   });

@@ -7,7 +7,10 @@ Deno.test("followed() tells why the kernel has not followed a deletion, and does
   await followed("e1", new Promise(() => {}), 1);
   await assert.rejects(followed("e1", Promise.reject(new Error("no buffer space")), 10_000), (error) => {
     assert.ok(error instanceof Refusal && error.code === "unavailable");
-    assert.match(error.message, /endpoint e1 is not carried out on this host yet.*: no buffer space$/);
+    assert.match(
+      error.message,
+      /endpoint e1 is in etcd and not applied on this host yet.*: no buffer space$/,
+    );
     return true;
   });
 });

@@ -8,15 +8,16 @@ import type { StoreGuard } from "./store_guard/guard.ts";
 import type { UnderlayWatch } from "./underlay_watch.ts";
 import type { Workers } from "./reconcile/networks.ts";
 
-/** How often the other hosts are looked at, in ms. */
+/** How often the other hosts are checked, in ms. */
 const EVERY = 5000;
-/** So many networks' problems are told in one line. */
+/** How many networks' problems are shown in one line. */
 const SHOWN_PROBLEMS = 3;
 
 /**
- * Tells why this host is on hold, by /readyz, /metrics and `strand status`, from before it has its name on.
+ * Reports why this host is on hold, at /readyz, in /metrics and in `strand status`. It begins before the name is
+ * claimed.
  *
- * @param storeGuard Undefined until there is one.
+ * @param storeGuard Undefined until the store has been read.
  */
 export function tellHold(
   daemon: Daemon,
@@ -27,7 +28,7 @@ export function tellHold(
   daemon.check(() => {
     const { hold } = claim;
     if (hold) return { what: hold.passing ? hold.reason : onHold(hold), fix: hold.fix, blocks: true };
-    // While etcd is away, that is told in place of this.
+    // While etcd is out of reach, that is reported instead of this.
     if (claim.live || !mirror.state.inSync) return undefined;
     const what = "etcd has not confirmed yet that this host's name is still this agent's";
     return { what, fix: "wait, or read its log", blocks: true };
@@ -53,7 +54,7 @@ function onHold({ reason, since }: { readonly reason: string; readonly since: nu
   return `on hold since ${seconds} s: ${reason}; this host's networks stay as they are`;
 }
 
-/** Tells of this host's networks, and of the hosts that share them, by /readyz, /metrics and `strand status`. */
+/** Reports this host's networks, and the hosts that share them, at /readyz, in /metrics and in `strand status`. */
 export function tellHealth(
   daemon: Daemon,
   context: Context,
@@ -64,7 +65,7 @@ export function tellHealth(
   const laggingHosts = new LaggingHosts(context, workers);
   let late = laggingHosts.check(performance.now());
   const timer = setInterval(() => late = laggingHosts.check(performance.now()), EVERY);
-  daemon.defer("a look at other hosts", () => clearInterval(timer));
+  daemon.defer("check of other hosts", () => clearInterval(timer));
 
   daemon.check(() => {
     const { problem } = underlay;
@@ -82,14 +83,14 @@ export function tellHealth(
     if (storeGuard.unsaved === undefined) return undefined;
     return {
       what:
-        `what this agent has seen of etcd cannot be kept, a restart will not know it: ${storeGuard.unsaved}`,
-      fix: "make room on the disk of STRAND_AGENT_STATE_DIR, or mend it",
+        `this agent's state file cannot be written, so a restart will not know the store: ${storeGuard.unsaved}`,
+      fix: "make room on the disk of STRAND_AGENT_STATE_DIR, or repair it",
       blocks: false,
     };
   });
   daemon.check(() => {
     const [first, ...others] = [...workers.all()].flatMap(({ id, problems }) =>
-      // Those of records of networks are told below, of all networks.
+      // Problems with records of networks are reported below, for all networks.
       problems.filter((problem) => problem !== networkProblem(view, id))
     );
     if (first === undefined) return undefined;
@@ -129,13 +130,13 @@ export function tellHealth(
   const old = () => new Set(networks().flatMap(({ id }) => view.space(id).oldHosts()));
   daemon.tell(() => {
     const active = endpoints().filter((endpoint) => endpoint.active).length;
-    const agentsOfOld = [...old()].sort(), behind = late.map(({ hostname }) => hostname);
+    const sandAgents = [...old()].sort(), behind = late.map(({ hostname }) => hostname);
     return [
       { what: "host", value: `${host.hostname}, VTEP ${host.ip}, underlay MTU ${context.underlayMtu()}` },
       { what: "networks here", value: networks().length },
       { what: "endpoints here", value: `${active} active, ${endpoints().length - active} inactive` },
       { what: "hosts of these networks", value: namesOf([...hosts()].sort()) },
-      ...agentsOfOld.length ? [{ what: "hosts with an agent of old", value: namesOf(agentsOfOld) }] : [],
+      ...sandAgents.length ? [{ what: "hosts with a SAND agent", value: namesOf(sandAgents) }] : [],
       { what: "hosts behind", value: namesOf(behind) },
       { what: "drift repaired", value: counters.drifted },
     ];

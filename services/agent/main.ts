@@ -39,10 +39,13 @@ import { UnderlayWatch } from "./underlay_watch.ts";
 import { VethNames } from "./veth_names.ts";
 import { Workers } from "./reconcile/networks.ts";
 
-/** How long to wait before etcd is asked again at the start, in ms. */
-const AGAIN = 500;
+/** How long to wait at the start before etcd is asked again, in ms. */
+const RETRY_MS = 500;
 
-/** Runs the agent: this host's part of the overlay networks, and the API. */
+/**
+ * Runs the agent: it applies the overlay networks of etcd to this host's kernel and serves the HTTP API. This file
+ * opens and connects its parts in order.
+ */
 export function main(args: string[]): Promise<number> {
   return runDaemon({ name: "agent", args, abort: abortConnection, notify: sendDatagram }, async (daemon) => {
     const { config, log, metrics } = daemon;
@@ -60,7 +63,7 @@ export function main(args: string[]): Promise<number> {
     const file = new StateFile(settings.stateDir, owner);
 
     const { endpoints, tls: etcdTls } = config.etcd;
-    const running: Running = {}, parts: Parts = {};
+    const running: Running = {}, apis: StartedApis = {};
     const onRelisted = () => void running.storeGuard?.verify();
     const store = openSandStore({
       endpoints,
@@ -71,13 +74,13 @@ export function main(args: string[]): Promise<number> {
       onRelisted,
     });
     daemon.defer("etcd", () => store.close());
-    // Given back when nothing is left that could change anything.
+    // The claim on the name is released last, when nothing is left that could change anything.
     daemon.defer("the host's name", () => running.claim?.close());
     daemon.follow(store.mirror, { writer: store.committer });
-    // The one gate in front of everything that is answered from: nothing is, until etcd was read and the name is ours.
-    const started = <K extends keyof Parts>(name: K): NonNullable<Parts[K]> => {
-      const part = parts[name];
-      if (part) return part;
+    // The single readiness gate of all APIs: each is refused until etcd has been read and the name is claimed.
+    const started = <K extends keyof StartedApis>(name: K): NonNullable<StartedApis[K]> => {
+      const api = apis[name];
+      if (api) return api;
       if (running.claim?.hold) throw new Refusal("unavailable", running.claim.sentence);
       throw new Refusal("unavailable", `etcd at ${config.etcd.endpoints.join(", ")} was not reached yet`);
     };
@@ -117,13 +120,13 @@ export function main(args: string[]): Promise<number> {
       ip: () => underlay.ip,
       log,
       onHeld: async () => {
-        if (running.storeGuard?.verify()) await running.goOn?.();
+        if (running.storeGuard?.verify()) await running.resume?.();
       },
     });
     tellHold(daemon, claim, store.mirror, () => running.storeGuard);
     daemon.action("release", () => {
-      const { storeGuard, goOn = () => Promise.resolve() } = running;
-      return releaseHold({ claim, storeGuard, goOn, log, stopping: daemon.stopping });
+      const { storeGuard, resume = () => Promise.resolve() } = running;
+      return releaseHold({ claim, storeGuard, resume, log, stopping: daemon.stopping });
     });
     await claim.first(daemon.stopping);
 
@@ -138,14 +141,18 @@ export function main(args: string[]): Promise<number> {
       }),
       {
         onHold: (reason) => log.error(`on hold, this host's networks stay as they are: ${reason}`),
-        onUnsaved: (reason) => log.warn(`what this agent has seen of etcd cannot be kept: ${reason}`),
+        onUnsaved: (reason) => log.warn(`the state file cannot be written: ${reason}`),
       },
       inKernel,
       claim,
     );
     daemon.defer("state file", () => storeGuard.close());
     const notifications = new Notifications((error) =>
-      log.warn(`changes by others are found by periodic checks alone: ${messageOf(error)}`)
+      log.warn(
+        `the kernel's notifications are not available, so changes by other programs are found by periodic checks alone: ${
+          messageOf(error)
+        }`,
+      )
     );
     daemon.defer("notifications", () => notifications.close());
     const kernel = new HostKernel({
@@ -186,7 +193,7 @@ export function main(args: string[]): Promise<number> {
     daemon.defer("drift", () => drift.close());
     daemon.defer("removed namespaces", watchRemoved(settings, workers, drift, log));
     await underlay.follow(() => vtepsBeside(view, hostname), () => workers.compareAll("change"));
-    // A host that comes may be reached by another route.
+    // A new host may be reached by another route.
     daemon.defer(
       "peers",
       view.subscribe((changes) => {
@@ -203,7 +210,7 @@ export function main(args: string[]): Promise<number> {
     const adopt = async () => {
       if (settings.docker.enabled) await onceReached(() => adoptEndpoints(context), daemon.stopping);
     };
-    running.goOn = () => goOn(adopt, workers);
+    running.resume = () => resume(adopt, workers);
     await adopt();
     await onceReached(() => workers.start(inKernel), daemon.stopping);
     prober.start(workers);
@@ -214,13 +221,13 @@ export function main(args: string[]): Promise<number> {
     daemon.defer("sweeper", () => sweeper.close());
     if (settings.docker.enabled) {
       const docker = new DockerEndpoints(context, workers, names, (network) => sweeper.include(network));
-      parts.docker = docker;
+      apis.docker = docker;
       dockerStarted.resolve();
       const forgotten = new ForgottenEndpoints(context, docker, graceMs);
       daemon.defer("forgotten endpoints", () => forgotten.close());
     }
-    parts.api = agent;
-    parts.attachments = new Attachments(agent, context, workers);
+    apis.api = agent;
+    apis.attachments = new Attachments(agent, context, workers);
     const checks = new Checks(context, workers, settings.checkEverySeconds * 1000, () => underlay.check());
     daemon.defer("checks", () => checks.close());
     log.info(
@@ -236,42 +243,45 @@ export function main(args: string[]): Promise<number> {
   });
 }
 
-/** What there is of an agent so far, for what begins before it. */
+/** The parts that are used by others which start before them. */
 interface Running {
   claim?: NameClaim;
   storeGuard?: StoreGuard;
-  /** After a hold: does what was left undone meanwhile. */
-  goOn?: () => Promise<void>;
+  /** After a hold: applies what it has delayed. */
+  resume?: () => Promise<void>;
 }
 
-/** What answers requests, once it has started. */
-interface Parts {
+/** The APIs, each present once it has started. */
+interface StartedApis {
   api?: AgentApi;
   attachments?: AttachmentsApi;
   docker?: DockerApi;
 }
 
-/** @see {@link Running.goOn} */
-async function goOn(adopt: () => Promise<void>, workers: Workers): Promise<void> {
-  // A comparison would name and move back what Docker has named and moved.
+/** @see {@link Running.resume} */
+async function resume(adopt: () => Promise<void>, workers: Workers): Promise<void> {
+  // Adoption comes first: a comparison would rename and move back the interfaces that Docker has renamed and moved.
   await adopt();
   await Promise.all([workers.takeUpMissing(), workers.compareAll("start")]);
 }
 
-/** Tries again for as long as etcd cannot be reached. */
+/** Runs an action, and repeats it while etcd cannot be reached. */
 async function onceReached(act: () => Promise<void>, stopping: AbortSignal): Promise<void> {
   for (;;) {
     try {
       return await act();
     } catch (error) {
       if (!(error instanceof Refusal && error.code === "unavailable")) throw error;
-      await delay(AGAIN, stopping);
+      await delay(RETRY_MS, stopping);
       if (stopping.aborted) return;
     }
   }
 }
 
-/** A misspelt prefix must not look like a cluster in which everything was deleted. */
+/**
+ * Refuses a prefix under which nothing is while another one has networks: a misspelt prefix must not look like a
+ * cluster in which everything was deleted.
+ */
 async function refuseOtherPrefix(store: SandStore): Promise<void> {
   const count = await store.networksElsewhere();
   if (!count) return;

@@ -9,25 +9,25 @@ import type { SandStore } from "../store/sand_store.ts";
 import { abortable, deadline, repeat } from "../common/async.ts";
 import type { Guard } from "../store/types.ts";
 
-/** How long a claim outlives an agent that ended without a word, in seconds. */
+/** The time to live of the claim's lease, in seconds: how long a claim outlives an agent that crashed. */
 export const NAME_TTL = 10;
-/** How often one that does not have the name tries to get it, in ms; changes of the key are followed besides. */
-const AGAIN = 1000;
-/** How long a change that was refused waits to hear whose the name is, in ms. */
+/** How often an agent without the name tries to claim it, in ms; changes of the key in etcd are followed as well. */
+const RETRY_MS = 1000;
+/** How long a change whose guard on the claim failed waits until the claim's state is known, in ms. */
 const PATIENCE = 5000;
-/** Others that take the name at the same moment are given so many chances before it is looked at again later. */
+/** How often a claim is tried at once when another agent takes the name at the same moment. */
 const TRIES = 5;
 
-/** Why an agent changes nothing. */
+/** The reason why an agent changes nothing. */
 export interface Hold {
   /** As part of a sentence. */
   readonly reason: string;
   readonly fix: string;
-  /** True: it ends by itself as soon as etcd has answered, unless a reason that stays is found then. */
+  /** True: the hold ends by itself when etcd answers, unless a lasting reason is found then. */
   readonly passing?: boolean;
 }
 
-/** What tells one run of an agent from all others. */
+/** Identifies one run of an agent. */
 export interface ClaimIdentity {
   /** Random. */
   readonly start: string;
@@ -38,42 +38,45 @@ export interface ClaimIdentity {
 export interface ClaimOptions {
   readonly hostname: string;
   readonly identity: ClaimIdentity;
-  /** For those who look for the one that has the name. */
+  /** Stored in the claim, so that operators can find the agent that has the name. */
   readonly about: () => { readonly host_ip: string; readonly machine: string };
   /**
-   * Locks the agent's state; called again until it has succeeded once. Returns what the kernel calls the lock, or why
-   * this agent must not have the name.
+   * Locks the agent's state file; called repeatedly until it has succeeded once. Returns the kernel's name for the
+   * lock, or why this agent must not have the name.
    */
   readonly obtain: () => Promise<{ readonly lock: string } | Hold>;
   readonly onHold: (hold: Hold) => void;
-  /** The name is this agent's, for the first time or again. `from`: it was taken over from an agent that has ended. */
+  /**
+   * Called when the name is claimed by this agent, for the first time or again. `from`: the claim of an agent that
+   * has ended, which this one took over.
+   */
   readonly onHeld: (from: NameClaimRecord | undefined) => void;
   readonly ttlSeconds?: number;
 }
 
-/** True when the agent that put the claim is known to have ended: only one process at a time has the lock. */
+/** True when the agent that wrote the claim is known to have ended: only one process at a time can hold the lock. */
 export function hasEnded(claim: NameClaimRecord, own: { boot: string; lock: string }): boolean {
   return claim.boot === own.boot && claim.lock === own.lock;
 }
 
-/** Tries to get the name from now on, and keeps it. */
+/** Claims the name, and keeps the claim alive by its lease. */
 export class NameClaim {
   readonly #key: string;
   readonly #lease: KeptLease;
   readonly #first = Promise.withResolvers<void>();
   readonly #stop: (() => void)[];
   #lock: string | undefined;
-  /** The claim as it stands in etcd: while its mod revision is this one, the name is ours. */
+  /** The claim in etcd; it is valid while the key's mod revision is this one. */
   #held: { readonly modRevision: number; readonly lease: bigint } | undefined;
   #hold: (Hold & { readonly since: number }) | undefined;
   #looking: Promise<void> | undefined;
   #lookAgain = false;
   #closed = false;
 
-  /** @param store What it writes with is not guarded by the claim itself. */
+  /** @param store Its committer must not be guarded by the claim itself. */
   constructor(private readonly store: SandStore, private readonly options: ClaimOptions) {
     this.#key = store.keys.nameClaim(options.hostname);
-    this.#first.promise.catch(() => {}); // It may come before anybody waits.
+    this.#first.promise.catch(() => {}); // It may reject before first() is called.
     const reason = `whether the name ${options.hostname} is free is not known yet`;
     this.#hold = { reason, fix: "wait, or read its log", passing: true, since: Date.now() };
     this.#lease = new KeptLease(store.connection, {
@@ -85,50 +88,59 @@ export class NameClaim {
       store.mirror.subscribe((changes) => {
         for (const { key, before, after, revision } of changes) {
           if (key !== this.#key) continue;
-          // What the watch tells of a claim that was put again since is over.
+          // An event about a claim that this agent has written again since is outdated.
           const held = this.#held?.modRevision ?? 0, over = !after && revision < held;
           if (!over || before?.modRevision === held) this.#noticed(after?.modRevision ?? 0);
         }
       }),
-      repeat(() => AGAIN, async () => {
+      repeat(() => RETRY_MS, async () => {
         if (this.#hold) await this.#check();
       }),
     ];
   }
 
-  /** Why nothing may be changed, and since when (ms since the epoch); undefined while the name is this agent's. */
+  /**
+   * Why nothing may be changed, and since when (ms since the epoch); undefined while the name is claimed by this
+   * agent.
+   */
   get hold(): (Hold & { readonly since: number }) | undefined {
     return this.#hold;
   }
 
-  /** The guard under which the name is still this agent's. Throws Refusal "unavailable" while it is not. */
+  /**
+   * The guard that holds while the name is still claimed by this agent. Throws Refusal "unavailable" while it is not.
+   */
   get guard(): Guard {
     if (!this.#held) throw new Refusal("unavailable", this.sentence);
     return { key: this.#key, modRevision: this.#held.modRevision };
   }
 
-  /** Why it is on hold, as a sentence. */
+  /** The reason for the hold, as a sentence. */
   get sentence(): string {
     const unknown = `whether the name ${this.options.hostname} is still this agent's is not known`;
     return `this host is on hold: ${this.#hold?.reason ?? unknown}`;
   }
 
-  /** Whether etcd is known to keep the claim now; while etcd is away, it may not be, and the agent is not on hold. */
+  /**
+   * True while the lease is known to be alive. While etcd is out of reach it may not be, and the agent is not on hold
+   * for that.
+   */
   get live(): boolean {
     return !this.#hold && this.#lease.live;
   }
 
   /**
-   * Resolves when the name is this agent's for the first time. Throws the signal's reason, and Refusal "invalid" for
-   * settings or a state that nothing can be done with.
+   * Resolves when the name is claimed by this agent for the first time. Throws the signal's reason, and Refusal
+   * "invalid" when settings or state file are wrong.
    */
   async first(signal: AbortSignal): Promise<void> {
     await abortable(this.#first.promise, signal);
   }
 
   /**
-   * To be called before anything is made of a change in the store: true while the name is known to be this agent's. When
-   * etcd was away for longer than a claim lives, it may be another's by now, and that is asked first.
+   * Called before a change from etcd is acted on. Returns true while the name is known to be claimed by this agent.
+   * When etcd was out of reach for longer than the lease lives, another agent may have the name, so etcd is asked
+   * first.
    */
   confirmed(): boolean {
     if (this.#hold) return false;
@@ -144,8 +156,8 @@ export class NameClaim {
   }
 
   /**
-   * etcd has refused a change that was guarded by `guard`, because the claim had another mod revision (0: it was gone).
-   * Resolves to whether the name is this agent's all the same: it may have put its claim again, under another lease.
+   * Called when etcd refused a change because the claim had another mod revision (0: it was gone). Resolves to
+   * whether this agent still has the name: it may have written its claim again under another lease.
    */
   async keptAfter(guard: Guard, modRevision: number): Promise<boolean> {
     if (this.#held?.modRevision === guard.modRevision) this.#noticed(modRevision);
@@ -153,7 +165,7 @@ export class NameClaim {
     return this.#held !== undefined && this.#held.modRevision !== guard.modRevision && !this.#hold;
   }
 
-  /** Gives the name back, if etcd can be reached. */
+  /** Releases the name, if etcd can be reached. */
   async close(): Promise<void> {
     this.#closed = true;
     for (const stop of this.#stop) stop();
@@ -166,7 +178,7 @@ export class NameClaim {
     if (this.#held && !this.#looking) {
       this.#held = undefined;
       this.#begin({
-        reason: `this agent's claim on the name ${this.options.hostname} was taken away in etcd`,
+        reason: `this agent's claim on the name ${this.options.hostname} was removed in etcd`,
         fix: "wait: it is claimed again unless another has it",
         passing: true,
       });
@@ -181,7 +193,7 @@ export class NameClaim {
     this.options.onHold(hold);
   }
 
-  /** One look at a time; what comes up during one is looked at after it. Never rejects. */
+  /** Runs one check at a time; a check requested during one runs after it. Never rejects. */
   #check(): Promise<void> {
     this.#lookAgain = true;
     return this.#looking ??= this.#lookWhileNew().finally(() => this.#looking = undefined);
@@ -193,9 +205,9 @@ export class NameClaim {
       try {
         await this.#claim();
       } catch (error) {
-        // What is wrong with this host's own settings or files does not pass.
+        // Wrong settings or files of this host do not pass by themselves.
         if (error instanceof Refusal && error.code === "invalid") this.#first.reject(error);
-        // While the name is ours, only what comes of a change may be in question: see confirmed().
+        // While the name is claimed, etcd being away is no reason for a hold; see confirmed().
         if (this.#held) continue;
         this.#begin({
           reason: `the name ${this.options.hostname} cannot be claimed: ${messageOf(error)}`,
@@ -217,7 +229,7 @@ export class NameClaim {
     for (let tries = 0; tries < TRIES; tries++) {
       const { modRevision, record } = await store.nameClaim(hostname);
       const lease = this.#lease.id;
-      // Nothing can be held by a lease that may have ended: it is looked at again when there is one.
+      // A lease that may have expired cannot hold the name: the check is repeated when there is a new one.
       if (lease === undefined || !this.#lease.live) return;
       if (record?.start === identity.start && record.lease === lease.toString(16)) {
         return this.#take(modRevision, lease, undefined);
@@ -258,7 +270,10 @@ function heldBy(hostname: string, { since, host_ip: ip, machine, boot }: NameCla
   };
 }
 
-/** The store with every change guarded by the claim: an agent that has lost its name, and does not know it, changes nothing. */
+/**
+ * Returns the store with every change guarded by the claim, so that an agent which has lost its name without knowing
+ * it changes nothing.
+ */
 export function guardedBy(claim: NameClaim, store: SandStore): SandStore {
   const guarded =
     (commit: SandStore["committer"]["commit"]): SandStore["committer"]["commit"] => async (plan) => {

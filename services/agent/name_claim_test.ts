@@ -139,8 +139,8 @@ Deno.test("an event that an earlier claim of the agent was deleted does not put 
   await until("the claim is put again", () => claim.guard.modRevision > first, 30_000);
   const { modRevision } = claim.guard;
   fake.tellDeleted(first, modRevision - 1);
-  assert.doesNotMatch(claim.sentence, /was taken away in etcd/);
+  assert.doesNotMatch(claim.sentence, /was removed in etcd/);
   fake.tellDeleted(modRevision, modRevision + 1);
-  assert.match(claim.sentence, /was taken away in etcd/);
+  assert.match(claim.sentence, /was removed in etcd/);
   await claim.close();
 });

@@ -5,15 +5,16 @@ import type { Workers } from "./reconcile/networks.ts";
 
 const V4_UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
-/** Where the namespaces of networks are bound. */
+/** Where the namespaces of networks are mounted. */
 interface Where {
   readonly netnsPath: string;
   readonly netnsPrefix: string;
 }
 
 /**
- * The ids of the networks that have a namespace bound at NETNS_PATH/NETNS_PREFIX and their id. What only begins alike
- * belongs to others: one machine may have several agents. The directory is made when there is none.
+ * Returns the ids of networks that have a namespace at NETNS_PATH/NETNS_PREFIX followed by the id. A name with the
+ * same beginning and no id after it belongs to another agent of the machine. Creates the directory where it does not
+ * exist.
  */
 export function networksIn({ netnsPath, netnsPrefix }: Where): string[] {
   try {
@@ -26,10 +27,10 @@ export function networksIn({ netnsPath, netnsPrefix }: Where): string[] {
 }
 
 /**
- * Has a network compared whose namespace somebody removes: the kernel tells nothing of that, since it keeps a namespace
- * that is watched.
+ * Compares a network when another program removes its namespace: the kernel sends no notification of that, since a
+ * watched namespace stays alive.
  *
- * @returns what ends it
+ * @returns a function that ends the watch
  */
 export function watchRemoved(
   { netnsPath, netnsPrefix }: Where,

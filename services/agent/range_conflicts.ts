@@ -1,4 +1,4 @@
-/** Ranges of networks that have addresses which this host, or the Internet, has elsewhere. */
+/** Finds conflicts of a network's range with addresses that this host, or the Internet, uses elsewhere. */
 import { Refusal } from "../common/refusal.ts";
 import { rangeOf } from "../overlay/claims.ts";
 import { conflictsOf } from "../overlay/ranges.ts";
@@ -7,7 +7,7 @@ import type { NewEndpoint } from "./api.ts";
 import type { Context } from "./context.ts";
 import { hostRoutes } from "./kernel/surroundings.ts";
 
-/** What the network's range has that is others' too, as far as this host knows; a part of a sentence each. */
+/** The addresses of the range that are in use elsewhere as far as this host knows; each a part of a sentence. */
 export async function rangeConflicts(
   { view, host }: Context,
   network: NetworkRecord,
@@ -16,7 +16,10 @@ export async function rangeConflicts(
   return conflictsOf(rangeOf(network), { vteps, routes: await hostRoutes() });
 }
 
-/** Refuses a way between the host and a network whose addresses are elsewhere for this host. @throws Refusal "exists" */
+/**
+ * Refuses routes between the host and a network whose range has addresses that the host reaches elsewhere. @throws
+ * Refusal "exists"
+ */
 export async function refuseWayToHost(
   context: Context,
   network: NetworkRecord,

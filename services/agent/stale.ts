@@ -1,4 +1,7 @@
-/** Endpoints of containers that were replaced: the namespace at their path is another than they were made for. */
+/**
+ * Finds and deactivates endpoints of containers that were replaced: the namespace at their path is not the one that
+ * they were made for.
+ */
 import { planDeactivate } from "../overlay/endpoints.ts";
 import type { OverlayEndpoint } from "../overlay/space.ts";
 import { change } from "../store/change.ts";
@@ -6,17 +9,18 @@ import type { Context } from "./context.ts";
 import { followed } from "./followed.ts";
 import type { Workers } from "./reconcile/networks.ts";
 
-/** How long the kernel may take to follow, in ms; what is left undone then, the next comparison does. */
+/** How long this host may take to apply the change, in ms; the next full comparison does what is left. */
 const PATIENCE = 3000;
 
 /**
- * This host's active endpoints at a path that were made for another namespace than the one that is there.
+ * This host's active endpoints at a path whose records were made for another namespace than the one that is there
+ * now.
  *
- * @param identity Of the namespace that is there.
+ * @param identity The identity of the namespace that is there.
  */
 export function staleAt({ view, host }: Context, path: string, identity: string): OverlayEndpoint[] {
   const at = canonical(path);
-  // Hosts have thousands of endpoints: what costs least to compare comes first.
+  // A host may have thousands of endpoints, so the cheapest comparison comes first.
   return view.endpointsOn(host.hostname).filter(({ active, record }) =>
     active && record.strand_netns !== undefined && record.strand_netns !== identity &&
     !record.strand_docker &&
@@ -24,7 +28,7 @@ export function staleAt({ view, host }: Context, path: string, identity: string)
   );
 }
 
-/** Makes one inactive, so that its interface is gone. @throws Refusal */
+/** Makes an endpoint inactive, which removes its interface. @throws Refusal */
 export async function deactivate(
   context: Context,
   workers: Workers,
@@ -47,7 +51,7 @@ export async function deactivate(
   }
 }
 
-/** /var/run is a link to /run on every host. */
+/** Paths are compared with /run, since /var/run is a link to it on every host. */
 function canonical(path: string): string {
   return path.startsWith("/var/run/") ? path.slice("/var".length) : path;
 }

@@ -1,4 +1,7 @@
-/** Keeps watch over what the host's overlay packets travel over: the VTEP's address, its interface and the MTU to the peers. */
+/**
+ * Watches what the host's overlay packets are sent over: the VTEP's address, its interface, and the MTU of the routes
+ * to the other hosts.
+ */
 import { drainInterfaceWatch, openInterfaceWatch } from "../../ffi/interfaces.ts";
 import { libc } from "../../ffi/libc.ts";
 import type { Ip } from "../common/ip.ts";
@@ -7,23 +10,23 @@ import { messageOf, Refusal } from "../common/refusal.ts";
 import { delay } from "../common/async.ts";
 import { defaultVtep, routedVtep, type Underlay, underlayOf } from "./kernel/underlay.ts";
 
-/** How often the kernel's notifications are read, and how long after a look the next one is taken at the earliest, in ms. */
+/** How often the kernel's notifications are read, and the least time between two checks, in ms. */
 const EVERY = 1000;
 /**
- * How long the default route's interface must have shown another address before that is followed, in ms: while a network
- * is configured anew, or a lease is renewed, addresses and routes are gone for a moment.
+ * How long the default route's interface must have had another address before the agent follows it, in ms: while a
+ * network is reconfigured or a lease renewed, addresses and routes are absent for a moment.
  */
 const STANDS = 3000;
-/** The routes to so many peers are looked at; more hosts rarely mean more routes. */
+/** How many peers the routes are looked up for; more hosts rarely mean more routes. */
 const PEERS = 64;
 
 export interface UnderlayOptions {
-  /** PEER_IP; undefined: the address is found, and followed when it becomes another. */
+  /** PEER_IP; undefined: the address of the default route's interface, also after it changes. */
   readonly configured: Ip | undefined;
   readonly log: Log;
 }
 
-/** What the underlay is, as it was last seen. */
+/** The underlay as last read. */
 export class UnderlayWatch {
   #ip: Ip;
   #now: Underlay;
@@ -32,13 +35,13 @@ export class UnderlayWatch {
   #onChange: () => Promise<unknown> = () => Promise.resolve();
   readonly #watch: number;
   readonly #timer: ReturnType<typeof setInterval>;
-  /** The look that has not begun yet. */
+  /** The check that is requested and has not begun yet. */
   #next: Promise<void> | undefined;
   #looking: Promise<void> = Promise.resolve();
   #lookedAt = -Infinity;
   /** The address that will be followed if it stays, and since when it has been seen, by performance.now(). */
   #candidate: { readonly ip: Ip; readonly since: number } | undefined;
-  /** The last look has failed. */
+  /** True when the last check failed. */
   #failed = false;
   readonly #closing = new AbortController();
 
@@ -73,12 +76,12 @@ export class UnderlayWatch {
     return this.#ip;
   }
 
-  /** Its interface; where that has lost the address, the one that had it. */
+  /** The name of its interface; when no interface has the address, the one that had it. */
   get name(): string {
     return this.#now.name;
   }
 
-  /** Of the routes to the peers, see {@link underlayOf}. */
+  /** The least MTU of the routes to the peers, see {@link underlayOf}. */
   get mtu(): number {
     return this.#now.mtu;
   }
@@ -89,8 +92,8 @@ export class UnderlayWatch {
   }
 
   /**
-   * From now on the MTU is that of the routes to these, and what the networks are to be made by is told when it has
-   * changed.
+   * From now on the MTU is the least one of the routes to these peers, and `onChange` is called whenever address or
+   * MTU have changed.
    */
   async follow(peers: () => Iterable<Ip>, onChange: () => Promise<unknown>): Promise<void> {
     this.#peers = peers;
@@ -99,7 +102,8 @@ export class UnderlayWatch {
   }
 
   /**
-   * Looks again, once for all who ask before that look begins, and at least a second after the last one. Never rejects.
+   * Checks again. Calls before a check begins share it, and it begins at least a second after the last one. Never
+   * rejects.
    */
   check(): Promise<void> {
     return this.#next ??= this.#looking = this.#looking.then(async () => {
@@ -109,7 +113,7 @@ export class UnderlayWatch {
         await this.#check();
         this.#failed = false;
       } catch (error) {
-        if (!this.#failed) this.options.log.warn(`the underlay could not be looked at: ${messageOf(error)}`);
+        if (!this.#failed) this.options.log.warn(`the underlay could not be read: ${messageOf(error)}`);
         this.#failed = true;
       }
       this.#lookedAt = performance.now();
@@ -136,14 +140,14 @@ export class UnderlayWatch {
     if (!ip.equals(before.ip)) {
       log.warn(
         { from: before.ip.toString(), to: ip.toString() },
-        "the default route's interface has another address: this host's networks follow",
+        "the default route's interface has another address, and this host's networks are changed to it",
       );
     }
     if (now.mtu !== before.mtu) {
       log.info({ from: before.mtu, to: now.mtu }, `the MTU towards the other hosts has changed`);
     }
     if (!ip.equals(before.ip) || now.mtu !== before.mtu) {
-      // Not waited for: a network that cannot be brought to it must not keep the next look from being taken.
+      // This is not awaited: a network that cannot be changed must not delay the next check.
       void this.#onChange();
     }
   }

@@ -1,17 +1,20 @@
 import type { KernelOp } from "../overlay/ops.ts";
 import type { Context } from "./context.ts";
 
-/** Endpoints' records that cannot be read: what they are about is not known, and must not be taken for nothing. */
+/**
+ * Records of endpoints in etcd that cannot be read. Because their content is unknown, nothing that they may mean is
+ * removed from the kernel.
+ */
 export interface Unreadable {
-  /** A sentence that names the first. */
+  /** A sentence that names the first of them. */
   readonly reason: string;
-  /** An endpoint of the network: perhaps one of another host, which has entries in the tables. */
+  /** True when one of them may be an endpoint of another host, which has entries in the ARP and FDB tables. */
   readonly tables: boolean;
-  /** An endpoint of this host, perhaps in this network: it may have interfaces, and with them the namespace. */
+  /** True when one of them may be an endpoint of this host, whose interfaces and namespace must stay. */
   readonly interfaces: boolean;
 }
 
-/** Those without which the network is not known whole, so that something of it is not taken away; undefined: none. */
+/** The unreadable records that may belong to the network; undefined where there are none. */
 export function unreadable({ store, view, host }: Context, network: string): Unreadable | undefined {
   const { quarantined } = store.mirror.state, { keys } = view;
   if (!quarantined.size) return undefined;
@@ -19,17 +22,16 @@ export function unreadable({ store, view, host }: Context, network: string): Unr
   const own = keys.hostEndpoints(host.hostname), its = keys.networkEndpoints(network);
   for (const key of quarantined.keys()) {
     const prefix = [own, its].find((prefix) => key.startsWith(prefix));
-    // What its other key says, or what this one said before, still holds.
+    // The endpoint's other key, or the last readable value of this one, still holds.
     if (prefix === undefined || view.endpoint(key.slice(prefix.length))) continue;
     found.tables ||= prefix === its;
     found.interfaces ||= prefix === own;
-    found.reason ||=
-      `the record ${key} in etcd cannot be read, so nothing that may be meant by it is taken away`;
+    found.reason ||= `the record ${key} in etcd cannot be read, so nothing that it may describe is removed`;
   }
   return found.reason ? found : undefined;
 }
 
-/** The keys of an endpoint, as far as they are followed, whose values cannot be read. */
+/** The followed keys of an endpoint whose values cannot be read. */
 export function unreadableKeys({ store, view }: Context, endpoint: string): string[] {
   return [...store.mirror.state.quarantined.keys()].filter((key) => {
     const found = view.keys.read(key);
@@ -38,7 +40,7 @@ export function unreadableKeys({ store, view }: Context, endpoint: string): stri
   });
 }
 
-/** True for what is about endpoints of other hosts. */
+/** True for an operation that removes entries of endpoints of other hosts. */
 export function isOfTables({ op }: KernelOp): boolean {
   return op === "arp-remove" || op === "fdb-remove";
 }

@@ -1,11 +1,11 @@
 import { macFromBytes, randomMacBytes } from "../common/mac.ts";
 import { vethName } from "../overlay/create_endpoints.ts";
 
-/** Names of veths that are about to be made: nobody else is given them meanwhile. */
+/** Reserves names of veths until they are made, so that two requests do not choose the same one. */
 export class VethNames {
   readonly #reserved = new Set<string>();
 
-  /** A name that is free, reserved until it is let go. */
+  /** Returns a free name, reserved until it is released. */
   choose(taken: (name: string) => boolean): string {
     const used = { has: (name: string) => taken(name) || this.#reserved.has(name) };
     const name = vethName(used, (n) => crypto.getRandomValues(new Uint32Array(1))[0]! % n);
@@ -18,7 +18,7 @@ export class VethNames {
   }
 }
 
-/** A MAC of no vendor's, in stored form. */
+/** A random locally administered MAC, in stored form. */
 export function randomMac(): string {
   return macFromBytes(randomMacBytes());
 }

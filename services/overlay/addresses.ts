@@ -8,7 +8,7 @@ import { findNetwork } from "./networks.ts";
 import type { View } from "./view.ts";
 
 /**
- * Plans a claim on an address before there is an endpoint, as Docker asks for it; it lasts for the sweep's grace.
+ * Plans a claim on an address without an endpoint, as Docker requests it; the claim lasts for the sweep's grace time.
  *
  * @param now Milliseconds since the epoch.
  * @param address Undefined: the next free one.
@@ -27,7 +27,7 @@ export function planClaim(
 }
 
 /**
- * Plans that an address without an endpoint is given back; undefined when nothing is to be done.
+ * Plans to release an address without an endpoint; undefined when nothing is to be done.
  *
  * @param now Milliseconds since the epoch.
  */
@@ -39,7 +39,10 @@ export function planRelease(view: View, networkId: string, now: number, address:
   return plan.ops.length ? plan : undefined;
 }
 
-/** Undefined when the network or its bit set is gone: the deletion of an endpoint must go on without releasing its address. */
+/**
+ * The network's claims; undefined when the network or its bit set is gone: an endpoint must be deletable without
+ * releasing its address.
+ */
 export function claimsOf(view: View, networkId: string, now: number): Claims | undefined {
   const network = view.network(networkId);
   if (!network || !view.allocation(networkId)) return undefined;

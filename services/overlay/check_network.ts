@@ -3,7 +3,7 @@ import { Cidr, Ip } from "../common/ip.ts";
 import { invalid } from "../common/refusal.ts";
 import { unusableRange } from "./ranges.ts";
 
-/** What a user gives for a new network; everything may be left out. */
+/** The fields of a request for a new network; all are optional. */
 export interface NetworkRequest {
   readonly id?: string | undefined;
   readonly name?: string | undefined;
@@ -15,17 +15,20 @@ export interface NetworkRequest {
 
 const V4_UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
-/** A wider range's bit set would outgrow what etcd takes in one request; a narrower one has no room. */
+/**
+ * The limits of a range's prefix length: the bit set of a wider one exceeds etcd's request size, and a narrower one
+ * has no address for an endpoint.
+ */
 const WIDEST = 10, NARROWEST = 30;
 
 /**
- * A request with its defaults, every field checked.
+ * Returns a request with defaults, after checking every field.
  *
- * @param newId The id, when none is given.
- * @throws Refusal "invalid" that names field, value and what would be right.
+ * @param newId The id, when the request has none.
+ * @throws Refusal "invalid" that names field, value and what would be right
  */
 export function checkNetwork(request: NetworkRequest, newId: string) {
-  // Go's clients send what is not set as empty text.
+  // Go's clients send unset fields as empty text.
   const id = (request.id || newId).toLowerCase();
   if (!V4_UUID.test(id)) {
     throw invalid(`id: "${request.id}" is not a v4 UUID, like 320a669f-e465-4806-ab46-f2e6620c4311`);

@@ -9,8 +9,8 @@ import { Cursor } from "./cursor.ts";
 import type { View } from "./view.ts";
 
 /**
- * Which addresses of one network are taken, as the claims and releases so far leave it. They all go into one
- * transaction, guarded by the record that they start from and by there being no lock of an old agent.
+ * The claimed addresses of one network, including the claims and releases of the plan under construction. All changes
+ * go into one transaction, guarded by the record that they start from and by the absence of a SAND agent's lock.
  */
 export class Claims {
   readonly #network: NetworkRecord;
@@ -66,7 +66,7 @@ export class Claims {
     return undefined;
   }
 
-  /** The first of the places from `from` to below `end` that is free and does not rest. */
+  /** The first place from `from` to below `end` that is free and was not released recently. */
   #free(from: number, end: number): number | undefined {
     for (let i = this.#bits.firstClear(from); i !== undefined && i < end; i = this.#bits.firstClear(i + 1)) {
       if (!this.#cursor.rests(i) && this.#isFree(i)) return i;
@@ -106,9 +106,9 @@ export class Claims {
   }
 
   /**
-   * Gives an address back.
+   * Releases an address.
    *
-   * @param without Endpoints that go too: the address of any other endpoint stays taken.
+   * @param without Endpoints that are deleted in the same plan: the address of any other endpoint stays claimed.
    */
   release(address: Ip, without: ReadonlySet<string> = new Set()): void {
     if (!this.#range.contains(address)) return;
@@ -194,7 +194,7 @@ export function freshBits(network: NetworkRecord): BitSet {
 
 const decoded = new WeakMap<AllocationRecord, BitSet>();
 
-/** The stored claims; not to be changed. Throws Refusal "forbidden" when they are not those of the range. */
+/** The stored bit set, which must not be changed. Throws Refusal "forbidden" when it does not match the range. */
 export function storedBits(network: NetworkRecord, record: AllocationRecord): BitSet {
   let bits = decoded.get(record);
   if (bits) return bits;
@@ -214,7 +214,7 @@ export function storedBits(network: NetworkRecord, record: AllocationRecord): Bi
   return bits;
 }
 
-/** A network's claims as they were read. */
+/** A network's claims as read from etcd. */
 export interface Stored {
   readonly record: AllocationRecord | undefined;
   readonly guard: Guard;
@@ -250,7 +250,7 @@ function taken(network: NetworkRecord, address: Ip, holder: string): Refusal {
 }
 
 function exhausted(network: NetworkRecord, range: Cidr): Refusal {
-  // No endpoint has network, broadcast and gateway; in the narrowest ranges these are one and the same.
+  // No endpoint can have the network, broadcast or gateway address; in the narrowest ranges some of these coincide.
   const own = new Set(
     [range.first, range.last, gatewayOf(network)].filter((ip) => range.contains(ip)).map(String),
   );

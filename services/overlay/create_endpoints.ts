@@ -20,17 +20,17 @@ import { findNetwork } from "./networks.ts";
 import { macNumber } from "./state.ts";
 import type { View } from "./view.ts";
 
-/** The host that an endpoint is made on. */
+/** The host on which an endpoint is created. */
 export interface Host {
   readonly hostname: string;
   /** Its VTEP. */
   readonly ip: Ip;
   readonly apiHostname: string;
-  /** The largest that the network can have there. */
+  /** The largest MTU that the network can have there. */
   readonly mtu: number;
 }
 
-/** One endpoint to be made; the same for every attempt of one request. */
+/** One endpoint to be created; the request is the same for every attempt. */
 export interface EndpointRequest {
   /** A random v4 UUID. */
   readonly id: string;
@@ -42,15 +42,15 @@ export interface EndpointRequest {
   readonly claimed?: boolean;
   /** Undefined: 02:84 and the address. */
   readonly mac?: string | undefined;
-  /** Undefined: the endpoint is made inactive. */
+  /** Undefined: the endpoint is created inactive. */
   readonly activation?: Activation | undefined;
-  /** What a runtime of containers knows it by. */
+  /** The names by which a container runtime knows it. */
   readonly attachment?: AttachmentRecord | undefined;
-  /** It is made for Docker, which knows it by these. */
+  /** Docker's ids of the endpoint, where it is created for Docker. */
   readonly docker?: DockerIds | undefined;
 }
 
-/** What becomes of several endpoints: each one's record, or why it is refused, in the order of the requests. */
+/** The results for several endpoints, in the order of the requests: each is a record or a Refusal. */
 export interface PlannedEndpoints {
   readonly results: readonly (EndpointRecord | Refusal)[];
   /** To be committed in order; the results hold once all of them are. */
@@ -78,9 +78,9 @@ export function planCreateEndpoints(
   let ports = portsLeft(view, networkId, host.hostname);
   const macs = new Set<string>();
   const work = new PlanBatch(() => {
-    // A network that is deleted meanwhile takes no endpoint.
+    // The guard refuses the plan when the network is deleted meanwhile.
     const builder = new PlanBuilder().guard(view.guard(view.keys.network(networkId)));
-    // Others' MACs were looked at too, and may be newer than what their claims of addresses have shown.
+    // MACs of other endpoints were compared too, and may be newer than the guarded record of addresses.
     if (requests.some(({ mac }) => mac)) {
       builder.unchanged(view.keys.networkEndpoints(networkId), newest(view, networkId));
     }
@@ -164,18 +164,18 @@ function checkMac(view: View, network: NetworkRecord, text: string, macs: Set<st
   return mac;
 }
 
-/** Characters of the part that the MACs of addresses have in common. */
+/** The length of the prefix that MACs derived from addresses have in common. */
 const PREFIX = "02:84:".length;
 
-/** The MAC of an endpoint that is given none: 02:84 and the four bytes of its address. */
+/** The default MAC of an endpoint: 02:84 and the four bytes of its address. */
 export function macFor(address: Ip): string {
   return ["02", "84", ...Array.from(address.bytes, (byte) => byte.toString(16).padStart(2, "0"))].join(":");
 }
 
 /**
- * A name for a veth, `sand` and four hex digits, that none of the given names has.
+ * Chooses a name for a veth, `sand` and four hex digits, that is not in use.
  *
- * @param random A whole number from 0 to below `n`.
+ * @param random Returns a whole number from 0 to below `n`.
  */
 export function vethName(used: { has(name: string): boolean }, random: (n: number) => number): string {
   const start = random(0x10000);

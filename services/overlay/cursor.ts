@@ -19,7 +19,10 @@ const MOST = 256;
 export class Cursor {
   #next = 0;
   #changed = false;
-  /** When places were given back, in seconds since the epoch, and the places; the oldest first. As it is stored. */
+  /**
+   * The stored groups: each is a time of release, in seconds since the epoch, followed by the released places; the
+   * oldest group first.
+   */
   #groups: readonly (readonly number[])[];
   /** The places of all groups. */
   #resting: Set<number>;
@@ -45,10 +48,10 @@ export class Cursor {
     this.#resting = new Set(places);
     const sound = this.#resting.size === places.length && places.length <= MOST &&
       places.every((place) => Number.isInteger(place) && place >= 0 && place < size);
-    if (!sound) this.#mend();
+    if (!sound) this.#sanitize();
   }
 
-  /** Where to look first. */
+  /** The place from which the search begins. */
   get next(): number {
     return this.#next;
   }
@@ -57,17 +60,17 @@ export class Cursor {
     return this.#changed;
   }
 
-  /** True for an address that was given back less than a minute ago. */
+  /** True for an address that was released less than a minute ago. */
   rests(place: number): boolean {
     return this.#resting.has(place);
   }
 
-  /** Those, the oldest first. */
+  /** The addresses released less than a minute ago, the oldest first. */
   *resting(): Generator<number> {
     for (const [, ...places] of this.#groups) yield* places;
   }
 
-  /** The address is given out. @param searched It was found from {@link next} on, not asked for. */
+  /** Records an allocation. @param searched True: the address was found from {@link next} on, not requested. */
   taken(place: number, searched: boolean): void {
     this.#restedUntilTaken = this.#resting.has(place) ? this.#groups : undefined;
     if (this.#restedUntilTaken) {
@@ -88,7 +91,7 @@ export class Cursor {
     if (this.#next === (place + 1) % this.size) this.#next = place;
   }
 
-  /** The address is given back. */
+  /** Records a release. */
   released(place: number): void {
     this.#forget(place);
     this.#rest(place, this.#seconds);
@@ -113,8 +116,8 @@ export class Cursor {
     ).filter(({ length }) => length > 1);
   }
 
-  /** Leaves out what is no place of the range, what is there twice, and what is too much. */
-  #mend(): void {
+  /** Drops values that are outside of the range, duplicate or too many. */
+  #sanitize(): void {
     const since = new Map<number, number>();
     for (const [at = 0, ...places] of this.#groups) {
       for (const place of places) {
@@ -133,7 +136,7 @@ export class Cursor {
       .map(([at, group]) => [at, ...group.map(([place]) => place)]);
   }
 
-  /** What is to be stored; fields that are not known here stay. */
+  /** The record to store; unknown fields are kept. */
   record(before: CursorRecord | undefined): CursorRecord {
     return {
       ...before,

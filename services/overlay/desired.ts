@@ -13,29 +13,32 @@ import type { View } from "./view.ts";
 /** The octets that VXLAN adds to a frame: Ethernet 14, IPv4 20, UDP 8, VXLAN 8 (RFC 7348 §5). */
 const VXLAN_OVERHEAD = 50;
 
-/** The MTU that SAND's agents give every network. */
+/** The MTU that SAND's agents set for every network. */
 const OLD_MTU = 1450;
 
 export interface DesiredOptions {
   readonly hostname: string;
-  /** Of the interface that leads to the other hosts. */
+  /** The MTU of the path to the other hosts. */
   readonly underlayMtu: number;
-  /** The host's address in the underlay, as 32 bits: no endpoint of another host is behind it. */
+  /** The host's VTEP, as 32 bits: no endpoint of another host can be behind it. */
   readonly vtep?: number | undefined;
-  /** What the network's vxlan0 has on this host; undefined when there is none. */
+  /** The current MTU of the network's vxlan0 on this host; undefined when there is none. */
   readonly currentMtu?: number | undefined;
-  /** True when its br0 answers ARP in the endpoints' place already. */
+  /** True when br0 already answers ARP for the endpoints. */
   readonly proxied?: boolean | undefined;
 }
 
 export interface Desired {
-  /** Undefined: this host has no endpoint of the network. */
+  /** Undefined: this host has no endpoint of the network, so nothing should exist. */
   readonly state: NetworkState | undefined;
   /** Why parts of the store's records are not applied, a sentence each. */
   readonly problems: readonly string[];
 }
 
-/** The state of a network that a host's kernel should have: all of it if the host has an endpoint, else nothing. */
+/**
+ * Computes the kernel state of a network on a host: the whole network if the host has an endpoint of it, nothing
+ * otherwise.
+ */
 export function desiredState(view: View, networkId: string, options: DesiredOptions): Desired {
   const network = view.network(networkId), { endpoints } = view.space(networkId);
   const problems: string[] = [];
@@ -95,8 +98,8 @@ function twice(
 }
 
 /**
- * The network's MTU: all its ends must agree, so it is the least that one of its hosts can have; 1450 as long as an old
- * agent, which knows nothing else, has the network too.
+ * The network's MTU, which must be the same on all hosts: the least that one of them can have, or 1450 while a host
+ * with a SAND agent, which knows no other, has the network.
  */
 export function mtuOf(view: View, network: string, options: DesiredOptions): number {
   const space = view.space(network), { hostname } = options;
@@ -108,8 +111,8 @@ export function mtuOf(view: View, network: string, options: DesiredOptions): num
 }
 
 /**
- * The UDP port of the network's VXLAN packets: the one that it was made with, and SAND's as long as another host with one
- * of its agents, which knows no other, has the network too.
+ * The UDP port of the network's VXLAN packets: the one that the network was created with, or SAND's while a host with
+ * a SAND agent, which knows no other, has the network.
  */
 export function portOf(
   view: View,
@@ -120,14 +123,17 @@ export function portOf(
   return view.space(id).hasOldHostBeside(hostname) ? VXLAN_PORT : port;
 }
 
-/** What is left of the underlay's MTU here; 1450 where the device has that from an old agent. */
+/**
+ * The largest MTU that the network can have on this host: the underlay's less VXLAN's overhead, or 1450 where a SAND
+ * agent created the device.
+ */
 export function mtuHere({ underlayMtu, currentMtu }: DesiredOptions): number {
   return currentMtu === OLD_MTU
     ? Math.min(OLD_MTU, underlayMtu - VXLAN_OVERHEAD)
     : underlayMtu - VXLAN_OVERHEAD;
 }
 
-/** True when this host's br0 is to answer ARP in the network's endpoints' place. */
+/** True when this host's br0 should answer ARP for the network's endpoints. */
 export function isProxied(
   view: View,
   network: string,
@@ -157,7 +163,10 @@ export function hostRouteOf(endpoint: OverlayEndpoint | undefined): string | und
   return endpoint.address?.toString();
 }
 
-/** Undefined where Docker moves the veth, or the record names no namespace, as for Docker's endpoints of older SAND agents. */
+/**
+ * The other end of an endpoint's veth; undefined where Docker moves it, or where the record has no namespace, as
+ * those of SAND's Docker endpoints.
+ */
 function peerOf({ record, address, mac }: OverlayEndpoint, mtu: number): PeerState | undefined {
   if (record.target_netns_path === "" || record.strand_docker) return undefined;
   return {
@@ -190,7 +199,7 @@ function stateOf(
       port,
       proxy: true,
       rootUnderlay: true,
-      // With it on, a static entry that moves drops inbound frames.
+      // With learning enabled, the kernel drops inbound frames for a static entry that has moved.
       learning: false,
       mtu,
       inBridge: true,

@@ -53,8 +53,8 @@ export function diffVeth(
 }
 
 /**
- * Veths that are gone and whose other end Docker had moved into a container. The agent cannot create these again, so their
- * endpoints are not active any more.
+ * Names of missing veths whose other end Docker had moved into a container. The agent cannot create these again, so
+ * their endpoints become inactive.
  */
 export function lostVeths(actual: NetworkState | undefined, desired: NetworkState): string[] {
   return [...desired.veths].filter(([name, { peer }]) => !peer && !actual?.veths.has(name)).map(([name]) =>
@@ -170,7 +170,7 @@ function removedVeths(
   return ops;
 }
 
-/** True when both ends are in their namespaces: an end that was moved elsewhere cannot be moved back. */
+/** True when both ends are in the right namespaces: an end that was moved elsewhere cannot be moved back. */
 function reaches(actual: VethState, desired: VethState): boolean {
   return !desired.peer || (actual.peer?.netns === desired.peer.netns && actual.hostEnd === desired.hostEnd);
 }
@@ -180,7 +180,7 @@ function vethOps(name: string, actual: VethState | undefined, desired: VethState
   let from = actual && reaches(actual, desired) ? actual : undefined;
   const ops: KernelOp[] = [];
   if (!from) {
-    // See lostVeths().
+    // A missing veth without a peer cannot be created again: see lostVeths().
     if (!peer) return [];
     const { hostEnd } = desired;
     const ends = {
@@ -216,7 +216,7 @@ function vethOps(name: string, actual: VethState | undefined, desired: VethState
 
 function peerOps(veth: string, actual: PeerState, desired: PeerState): KernelOp[] {
   const addAddresses = desired.addresses.filter((address) => !actual.addresses.includes(address));
-  // The kernel takes the routes away with the address, and when the device goes down.
+  // The kernel deletes an interface's routes with its address, and when the interface goes down.
   const routesGone = desired.routes?.length && (addAddresses.length || !actual.up);
   const set = {
     ...actual.name === desired.name ? {} : { name: desired.name },

@@ -17,28 +17,31 @@ import { older, type OverlayEndpoint } from "./space.ts";
 import type { RouteState } from "./state.ts";
 import type { View } from "./view.ts";
 
-/** What an active endpoint has in the kernel. */
+/** The fields of an active endpoint that describe its interfaces. */
 export interface Activation {
-  /** For an endpoint of Docker's, where Docker will put it: there may be nothing yet, and nothing is done there. */
+  /**
+   * The path of the container namespace. For a Docker endpoint it is where Docker will move the interface; it may not
+   * exist yet, and the agent does nothing there.
+   */
   readonly targetNetnsPath: string;
-  /** Which namespace is at that path: the same text for the same one, different after a reboot. */
+  /** The identity of the namespace at that path, which differs after a reboot. */
   readonly targetNetnsIdentity?: string;
   readonly overlayVethName: string;
   readonly overlayVethMac: string;
   readonly targetVethName: string;
-  /** What the target namespace gets along with the address. */
+  /** Routes that the target namespace gets with the address. */
   readonly routes?: readonly RouteState[];
-  /** The host is to have a route to the address. */
+  /** True: the host gets a route to the address. */
   readonly hostRoute?: boolean;
-  /** What the veth's end in the host's own namespace is called; undefined: it has none there. */
+  /** The name of the veth's end in the host's own namespace; undefined: it has none there. */
   readonly hostVethName?: string | undefined;
 }
 
 /**
- * Plans that an endpoint is active.
+ * Plans to activate an endpoint.
  *
  * @throws Refusal "not-found" when the host does not own it, "forbidden" when it is active in another namespace,
- * "exhausted" when the host has no port left for it.
+ *   "exhausted" when the host has no port left for it
  */
 export function planActivate(
   view: View,
@@ -69,7 +72,7 @@ export function portsLeft(view: View, network: string, hostname: string): number
   return left;
 }
 
-/** The reason why no more can. */
+/** The error when no more can be active. */
 export function noPort(network: NetworkRecord, hostname: string): Refusal {
   return new Refusal(
     "exhausted",
@@ -78,12 +81,14 @@ export function noPort(network: NetworkRecord, hostname: string): Refusal {
   );
 }
 
-/** Plans that an endpoint is inactive: it keeps its address. Throws Refusal "not-found" when the host does not own it. */
+/**
+ * Plans to deactivate an endpoint, which keeps its address. Throws Refusal "not-found" when the host does not own it.
+ */
 export function planDeactivate(view: View, id: string, hostname: string): Planned<EndpointRecord> {
   return update(view, findEndpoint(view, id, hostname), { target_netns_path: "", active: false });
 }
 
-/** Where a host is reached. */
+/** A host's addresses for other hosts. */
 export interface Reach {
   readonly hostname: string;
   /** Its VTEP. */
@@ -91,7 +96,7 @@ export interface Reach {
   readonly apiHostname: string;
 }
 
-/** Plans that an endpoint is behind its host's present VTEP: it may have been made behind another. */
+/** Plans to write the host's current VTEP into an endpoint that may have been created with another one. */
 export function planReach(
   view: View,
   id: string,
@@ -101,7 +106,7 @@ export function planReach(
   return update(view, findEndpoint(view, id, hostname), fields);
 }
 
-/** Plans that an endpoint that an old agent has made is known for Docker's. */
+/** Plans to mark an endpoint of a SAND agent as Docker's. */
 export function planAdopt(
   view: View,
   id: string,
@@ -111,7 +116,7 @@ export function planAdopt(
   return update(view, findEndpoint(view, id, hostname), { strand_docker: docker });
 }
 
-/** What the record of an active endpoint says. */
+/** The record's fields of an active endpoint. */
 export function activeFields(activation: Activation): Partial<EndpointRecord> {
   return {
     target_netns_path: activation.targetNetnsPath,
@@ -127,14 +132,13 @@ export function activeFields(activation: Activation): Partial<EndpointRecord> {
 }
 
 /**
- * True when the namespace that an active endpoint is in is gone: there is none at its path, or, with a path in /proc,
- * that of a process, another one than it was put in. A path of any other kind that has a new namespace is a container
- * that came back.
+ * True when the namespace of an active endpoint is gone: nothing is at its path, or the path is that of a process in
+ * /proc and another namespace is there. A new namespace at any other path is a container that was restarted.
  *
- * @param identity Of what is at the path now; undefined: nothing.
+ * @param identity The identity of the namespace at the path now; undefined: none.
  */
 export function namespaceGone({ record }: OverlayEndpoint, identity: string | undefined): boolean {
-  // Docker itself places its endpoints' veths: see lostVeths().
+  // Docker itself moves its endpoints' veths: see lostVeths().
   if (record.target_netns_path === "" || record.strand_docker) return false;
   if (identity === undefined) return true;
   const { strand_netns: known } = record;
@@ -142,15 +146,16 @@ export function namespaceGone({ record }: OverlayEndpoint, identity: string | un
 }
 
 /**
- * The endpoint that replaces one whose namespace is gone: the container was replaced, and the namespace at the path
- * belongs to another container. Undefined: the endpoint was not replaced; its namespace is still there, or is back.
+ * Finds the endpoint that replaces one whose namespace is gone: the container was replaced, and the namespace at the
+ * path belongs to another container. Undefined: the endpoint was not replaced; its namespace still exists, or exists
+ * again.
  *
- * An endpoint of the same network takes its place even where the older one came back first. One of another network does
- * only before that: a container that came back may get further networks.
+ * An endpoint of the same network replaces it even if the older one came back first. One of another network does so
+ * only before that, since a restarted container may get further networks.
  *
  * @param madeFor See {@link byNamespace}, of the endpoint's host.
- * @param identity Of what is at the path now.
- * @param inPlace Its interface is in that namespace.
+ * @param identity The identity of the namespace at the path now.
+ * @param inPlace True: its interface is in that namespace.
  */
 export function supersededBy(
   madeFor: (identity: string) => readonly OverlayEndpoint[],
@@ -166,8 +171,8 @@ export function supersededBy(
 }
 
 /**
- * A host's active endpoints by the namespace that they were made for. All of them are looked through once, and only if
- * one is asked for: after a reboot each of thousands is.
+ * Indexes a host's active endpoints by the namespace that they were created for. The index is built on the first call
+ * only: after a reboot it is used for thousands of endpoints.
  */
 export function byNamespace(view: View, hostname: string): (identity: string) => readonly OverlayEndpoint[] {
   let found: ReadonlyMap<string | undefined, readonly OverlayEndpoint[]> | undefined;
@@ -194,22 +199,22 @@ function update(
 }
 
 export interface DeleteOptions {
-  /** Milliseconds since the epoch: from then on the addresses rest. */
+  /** Milliseconds since the epoch, from which on the released addresses are allocated last. */
   readonly now: number;
-  /** The host that deletes, which must own the endpoints; undefined: force, for a host that is gone. */
+  /** The deleting host, which must own the endpoints; undefined: forced, for a host that is gone. */
   readonly hostname: string | undefined;
-  /** What earlier attempts of this request found: what is no longer there they deleted. */
+  /** Endpoints that earlier attempts of this request found: those that are gone now were deleted by them. */
   readonly found?: Set<string>;
-  /** Those whose addresses stay taken, since Docker gives them back by itself. */
+  /** Endpoints whose addresses stay claimed, since Docker releases them itself. */
   readonly keepAddresses?: ReadonlySet<string>;
 }
 
 /**
- * Plans the end of endpoints, which gives their addresses back; many in one transaction. Endpoints of a network that is
- * gone, or whose claims cannot be read, go too.
+ * Plans to delete endpoints and release their addresses, many in one transaction. Endpoints of a network that is
+ * gone, or whose claims cannot be read, are deleted as well.
  *
- * @returns Plans to be committed in order.
- * @throws Refusal "not-found" for one that the host does not own.
+ * @returns plans to be committed in order
+ * @throws Refusal "not-found" for an endpoint that the host does not own
  */
 export function planDeleteEndpoints(
   view: View,
@@ -230,7 +235,7 @@ export function planDeleteEndpoints(
       const { address, record: { strand_docker: docker } } = endpoint;
       if (address && !keepAddresses.has(endpoint.id)) claims?.release(address, going);
       work.next((builder) => {
-        // A key whose newest value cannot be read goes too.
+        // A key whose newest value cannot be read is deleted too.
         builder.guard(...endpoint.entries.map(({ key }) => view.newest(key)))
           .remove(view.keys.hostEndpoint(endpoint.host, endpoint.id))
           .remove(view.keys.networkEndpoint(endpoint.network, endpoint.id));
@@ -243,8 +248,9 @@ export function planDeleteEndpoints(
 }
 
 /**
- * Adds that a host is gone whose last endpoint of a network goes: it must neither keep the network from being deleted
- * nor hold its MTU down. Its own key stays, from which it knows, should it come back, that nothing was lost.
+ * Removes the keys of a host that is gone with its last endpoint in a network: it must neither keep the network from
+ * being deleted nor limit its MTU. The key under the host's own name stays: should the host come back, it shows that
+ * nothing was lost.
  */
 function forgetHost(
   view: View,
@@ -260,9 +266,9 @@ function forgetHost(
 }
 
 /**
- * The endpoint of that id.
+ * Finds an endpoint by id.
  *
- * @param hostname The host that must own it; undefined: any may.
+ * @param hostname The host that must own it; undefined: any.
  * @throws Refusal "not-found"
  */
 export function findEndpoint(view: View, id: string, hostname?: string): OverlayEndpoint {
@@ -289,7 +295,7 @@ function guarded(endpoint: OverlayEndpoint, builder: PlanBuilder): PlanBuilder {
   return builder.guard(...endpoint.entries.map(({ key, modRevision }) => ({ key, modRevision })));
 }
 
-/** Both keys of an endpoint. */
+/** Adds both keys of an endpoint to a plan. */
 export function putEndpoint(view: View, record: EndpointRecord, builder: PlanBuilder): PlanBuilder {
   const value = writeSandRecord(record);
   return builder.put(view.keys.hostEndpoint(record.hostname, record.id), value)

@@ -1,6 +1,6 @@
 /**
- * Checks of records that can be read, but must not be applied. Other hosts and any etcd client can write them, so the
- * agent refuses in a record what its API refuses in a request. The kernel's current state stays then.
+ * Checks records that can be parsed but must not be applied. Other hosts and any etcd client can write them, so the
+ * agent refuses in a record what its API refuses in a request. The kernel's state stays as it is then.
  */
 import { Cidr } from "../common/ip.ts";
 import type { NetworkRecord } from "../store/sand_records.ts";
@@ -9,27 +9,27 @@ import { isPublic, unusableRange } from "./ranges.ts";
 import { older, type OverlayEndpoint } from "./space.ts";
 import type { View } from "./view.ts";
 
-/** The least that a host of a network may have: what every IPv4 host must take (RFC 791 §3.2). */
+/** The least MTU of a host: what every IPv4 host must accept (RFC 791 §3.2). */
 export const LEAST_MTU = 576;
 
-/** The widest range that the record of a network's addresses can be of: etcd takes 1.5 MiB in a request. */
+/** The widest range: the bit set of a wider one exceeds the 1.5 MiB of an etcd request. */
 const WIDEST = 8;
 
 const UUID = /^[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}$/i;
 
-/** True for what can be a network's id: it becomes a part of a path on every host that has the network. */
+/** True for a valid network id, which becomes part of a path on every host that has the network. */
 export function isNetworkId(id: string): boolean {
   return UUID.test(id);
 }
 
-/** The error sentence for a record that is refused. */
+/** The sentence for a record that is not applied. */
 export function notCarriedOut(key: string, why: string): string {
   return `the record ${key} in etcd is not carried out: ${why}`;
 }
 
 /**
- * By the name of a veth, the oldest of a host's active endpoints that claims it.
- * @param names Those that are asked for; without it, all.
+ * The oldest of a host's active endpoints that claims a veth name, by that name.
+ * @param names The names to look up; without it, all.
  */
 export function vethOwners(
   endpoints: Iterable<OverlayEndpoint>,
@@ -45,18 +45,18 @@ export function vethOwners(
   return owners;
 }
 
-/** Why no endpoint is made in a network, as a sentence that names its record; undefined when nothing is wrong with that. */
+/** Why no endpoint can be created in a network, as a sentence that names its record; undefined when one can. */
 export function networkProblem(view: View, id: string): string | undefined {
   const network = view.network(id), fault = view.broken(id) ?? (network && networkFault(network));
   return fault === undefined ? undefined : notCarriedOut(view.keys.network(id), fault);
 }
 
-/** Why an endpoint of this host is not set up whose veth is that of an older one. */
+/** The reason not to set up an endpoint whose veth name belongs to an older one. */
 export function vethTaken(name: string, older: OverlayEndpoint): string {
   return `overlay_veth_name: ${name} is that of endpoint ${older.id}, which is older`;
 }
 
-/** Why a network is not set up from its record, as part of a sentence; undefined when it is. */
+/** Why the record of a network is not applied, as part of a sentence; undefined when it is valid. */
 export function networkFault({ id, vxlan_vni: vni, ip_range }: NetworkRecord): string | undefined {
   if (!isNetworkId(id)) return `id: "${id}" is not a UUID`;
   if (vni < 1) return `vxlan_vni: ${vni} is not a VNI from 1 to 16777215`;
@@ -65,7 +65,7 @@ export function networkFault({ id, vxlan_vni: vni, ip_range }: NetworkRecord): s
   return undefined;
 }
 
-/** Why an endpoint of this host is not set up from its record, as part of a sentence; undefined when it is. */
+/** Why the record of an endpoint of this host is not applied, as part of a sentence; undefined when it is valid. */
 export function localFault(
   { record, address, mac, hot }: OverlayEndpoint,
   network: NetworkRecord,
@@ -95,12 +95,15 @@ export function localFault(
   return undefined;
 }
 
-/** What a veth's end in the host's own namespace is called: like none of those that Docker has yet to take from there. */
+/**
+ * The name of a veth's end in the host's own namespace; it differs from the names of ends that Docker has yet to take
+ * from there.
+ */
 export function hostVethName(overlayVethName: string): string {
   return overlayVethName.replace(/^sand/i, "sandc");
 }
 
-/** Values that hosts have stored about a network and that are ignored, a sentence each. */
+/** Invalid values in the hosts' records of a network, which are ignored; a sentence each. */
 export function presenceProblems(view: View, network: string): string[] {
   const problems: string[] = [];
   const { hostsByMtu, refusedApplied } = view.space(network);

@@ -9,8 +9,9 @@ import type { EndpointChange, View } from "./view.ts";
 export type Neighbour = OverlayEndpoint["hot"];
 
 /**
- * Which of a network's endpoints a host has ARP and FDB entries for: active ones on other hosts. Where SAND's older
- * agents gave an address or a MAC twice, the older endpoint has it: one that comes later cannot take over traffic.
+ * Decides for which endpoints a host has ARP and FDB entries: active ones on other hosts. Where SAND's older agents
+ * allocated an address or a MAC twice, the older endpoint gets the entries, so that a later one cannot take over its
+ * traffic.
  */
 export class Neighbours {
   readonly #space: Space;
@@ -19,8 +20,9 @@ export class Neighbours {
   readonly #gateway: number = 0;
 
   /**
-   * @param proxied br0 answers ARP in the endpoints' place; see {@link ProxyState}
-   * @param vtep of this host, as 32 bits: what another host claims to have behind it would come back here
+   * @param proxied True: br0 answers ARP for the endpoints; see {@link ProxyState}.
+   * @param vtep This host's VTEP, as 32 bits: frames for an endpoint that another host claims behind it would come
+   *   back here.
    */
   constructor(
     private readonly view: View,
@@ -73,21 +75,21 @@ export class Neighbours {
     return this.#ofAddress(hot.address) === endpoint && this.#ofMac(hot.mac) === endpoint ? hot : undefined;
   }
 
-  /** The MAC that an address has, on this host or another; undefined when no endpoint that can be reached has it. */
+  /** The MAC of an address, on this host or another; undefined when no reachable endpoint has it. */
   macOf(address: number): number | undefined {
     const endpoint = this.#ofAddress(address);
     return endpoint && this.#ofMac(endpoint.hot.mac) === endpoint ? endpoint.hot.mac : undefined;
   }
 
-  /** True when another endpoint of this host has the same address or MAC: which of them has it may change. */
+  /** True when another endpoint of this host has the same address or MAC: which of them gets the entries may change. */
   contested({ id, hot }: OverlayEndpoint): boolean {
     return [...this.#space.holdersOf(hot.address), ...this.#space.holdersOfMac(hot.mac)]
       .some((other) => other.id !== id && other.host === this.hostname);
   }
 
   /**
-   * What some changes of endpoints mean for the tables, without looking at the rest of the network. It may set what the
-   * kernel has already, and remove what it does not have.
+   * Computes the table operations for some changed endpoints, without reading the rest of the network. They may set
+   * what the kernel has already, and remove what it does not have.
    */
   opsFor(changes: readonly EndpointChange[]): KernelOp[] {
     const addresses = new Set<number>(), macs = new Set<number>(), answered = new Set<number>();
@@ -149,7 +151,7 @@ export class Neighbours {
     return undefined;
   }
 
-  /** True for an endpoint that can be reached, at an address that an endpoint of this network can have. */
+  /** True for a reachable endpoint at an address that an endpoint of this network can have. */
   #eligible({ active, host, hot: { address, mac, vtep } }: OverlayEndpoint): boolean {
     const reachable = host === this.hostname || (vtep >= 0 && vtep !== this.vtep);
     return active && mac >= 0 && reachable && address > this.#first && address < this.#last &&

@@ -8,7 +8,7 @@ import { freshBits, writeBits } from "./claims.ts";
 import { PROBE_VNI, VXLAN_PORT } from "./state.ts";
 import type { View } from "./view.ts";
 
-/** What a new network takes from where and when it is made; the same for every attempt of one request. */
+/** Inputs of a new network that come from the host and the moment; the same for every attempt of one request. */
 export interface NetworkOptions {
   /** A random v4 UUID. */
   readonly newId: string;
@@ -22,7 +22,7 @@ export interface NetworkOptions {
   readonly vxlanPort: number;
 }
 
-/** A plan and the record that it writes. No plan: it is written already, by an earlier attempt. */
+/** A plan and the record that it writes. No plan: an earlier attempt has written it already. */
 export interface Planned<T> {
   readonly record: T;
   readonly plan: Plan | undefined;
@@ -64,7 +64,8 @@ export function planCreateNetwork(
     .unchanged(unchanged.prefix, unchanged.unchangedSince)
     .nothingUnder(view.keys.vniLocks)
     .put(key, writeSandRecord(record));
-  // An old agent leaves the claims of a network that it deletes, and knows nothing of their order.
+  // A SAND agent that deletes a network leaves its claims, and does not know the allocation cursor, which must start
+  // over.
   if (view.cursor(id)) builder.remove(view.keys.cursor(id));
   const claims = { guard: view.newest(view.keys.allocation(id)), record: undefined };
   writeBits(view, record, claims, freshBits(record), builder);
@@ -85,7 +86,7 @@ function lowestVni(view: View, { minVni, maxVni }: Pick<NetworkOptions, "minVni"
   );
 }
 
-/** The network of that id, or a refusal. */
+/** Finds a network by id. Throws Refusal "not-found". */
 export function findNetwork(view: View, id: string): NetworkRecord {
   const network = view.network(id);
   if (!network) throw new Refusal("not-found", `there is no network "${id}"`);
@@ -94,19 +95,21 @@ export function findNetwork(view: View, id: string): NetworkRecord {
 
 /** The result of planning a network's deletion. */
 export interface NetworkDeletion {
-  /** Several are committed in order. */
+  /** Several plans are committed in order. */
   readonly plan: Plan | readonly Plan[] | undefined;
-  /** Hosts with an old agent that still have the network: its record stays until the last of them lets it go. */
+  /** Hosts with a SAND agent that still have the network: its record stays until the last of them has left it. */
   readonly waitsFor: readonly string[];
 }
 
 /**
- * Plans the end of a network. With its record gone, every host of ours tears its part down; old agents would not, so
- * while one of them has the network the record stays, marked as deleted.
+ * Plans to delete a network. When its record is gone, every host with this agent tears its part down. SAND's agents
+ * do not, so while one of them has the network the record stays, marked as deleted.
  *
  * @param now RFC 3339 with nanoseconds.
- * @param found What earlier attempts of this request found, or were about to write: it is gone, or there, because of them.
- * @throws Refusal "not-found", "forbidden" while it has endpoints, "conflict" for one that is being deleted already.
+ * @param found What earlier attempts of this request found or were about to write: if it has changed, they changed
+ *   it.
+ * @throws Refusal "not-found", "forbidden" while the network has endpoints, "conflict" when it is being deleted
+ *   already
  */
 export function planDeleteNetwork(
   view: View,
@@ -137,7 +140,7 @@ export function planDeleteNetwork(
     );
   }
   found.add(mark);
-  // A mark that an earlier network of this id has left would keep its create revision.
+  // A mark that an earlier network of this id left would keep its create revision, so it is removed first.
   const stale = view.deleted.has(id) ? [new PlanBuilder().guard(view.guard(mark)).remove(mark).plan()] : [];
   const builder = new PlanBuilder()
     .guard(view.guard(view.keys.network(id)), view.guard(mark))
@@ -147,8 +150,8 @@ export function planDeleteNetwork(
 }
 
 /**
- * Plans what is next for a network that is marked as deleted: nothing while a host with an old agent has it, its
- * removal after that. One that an old agent has put endpoints in again lives on.
+ * Plans the next step for a network that is marked as deleted: none while a host with a SAND agent has it, then its
+ * removal. A network in which a SAND agent has created endpoints again is kept.
  */
 export function planFinishDeletion(view: View, id: string): Plan | undefined {
   if (!view.deleted.has(id)) return undefined;
@@ -160,24 +163,28 @@ export function planFinishDeletion(view: View, id: string): Plan | undefined {
   return view.space(id).oldHosts().length ? undefined : removal(view, id).plan();
 }
 
-/** The hosts' own keys stay: each host removes them when it has removed its kernel state, even after crashes. */
+/**
+ * Removes the network's keys. The hosts' own keys stay: each host removes them when it has removed its kernel state,
+ * even after crashes.
+ */
 function removal(view: View, id: string): PlanBuilder {
   const { keys } = view;
   const builder = new PlanBuilder()
     .guard(view.guard(keys.network(id)))
     .nothingUnder(keys.networkEndpoints(id))
     .remove(keys.network(id));
-  // A record that cannot be read is removed too.
+  // A record that cannot be parsed is removed too.
   const claims = view.newest(keys.allocation(id));
   if (claims.modRevision) {
-    // The older SAND agent that holds this lock is about to write the bit set again.
+    // A SAND agent that holds this lock is about to write the bit set again.
     builder.guard(claims).nothingUnder(keys.allocationLocks(id)).remove(claims.key);
   }
-  // A removal without a guard is not sent before the fence is written, which an etcd without space refuses.
+  // A plan without guards is sent only after the fence is written, which an etcd without space refuses; so this
+  // removal has a guard.
   const cursor = view.guard(keys.cursor(id));
   if (cursor.modRevision) builder.guard(cursor).remove(cursor.key);
   if (view.deleted.has(id)) builder.remove(keys.deleted(id));
-  // A host that sets the network up right now may run an old agent, which would keep it.
+  // A host that is setting the network up may run a SAND agent, which would keep it.
   let newest = 0;
   for (const host of view.space(id).hosts.keys()) {
     newest = Math.max(newest, view.guard(keys.networkHost(id, host)).modRevision);

@@ -9,9 +9,9 @@ export interface OpGroups {
 }
 
 /**
- * Splits the operations that lead from one state to another, each part in its order.
+ * Splits operations into groups, keeping their order in each.
  *
- * @param without Veths that are left as they are.
+ * @param without Veths whose operations are left out.
  */
 export function groupOps(ops: readonly KernelOp[], without: ReadonlySet<string> = new Set()): OpGroups {
   const network: KernelOp[] = [], veths = new Map<string, KernelOp[]>();

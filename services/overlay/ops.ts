@@ -7,17 +7,17 @@ import type { PeerState, RouteState, VxlanState } from "./state.ts";
  */
 export type KernelOp =
   | { readonly op: "namespace-add" }
-  /** Everything in it goes too, and with their other ends the veths in target namespaces. */
+  /** Deletes everything in it, and the other ends of veths in target namespaces. */
   | { readonly op: "namespace-remove" }
   | { readonly op: "loopback-up" }
-  /** Down, without an address. */
+  /** Creates the bridge, down and without an address. */
   | { readonly op: "bridge-add"; readonly mtu: number }
   | { readonly op: "bridge-set"; readonly mtu?: number; readonly up?: true }
   | { readonly op: "bridge-address-add"; readonly address: string }
   | { readonly op: "bridge-address-remove"; readonly address: string }
-  /** Down and outside the bridge, with l2miss and l3miss as SAND's agents have it. */
+  /** Creates vxlan0, down and outside the bridge, with l2miss and l3miss as SAND's agents do. */
   | { readonly op: "vxlan-add"; readonly vxlan: Pick<VxlanState, "vni" | "port" | "mtu"> }
-  /** Its ARP and FDB entries go too. */
+  /** Deletes its ARP and FDB entries as well. */
   | { readonly op: "vxlan-remove" }
   | {
     readonly op: "vxlan-set";
@@ -26,7 +26,10 @@ export type KernelOp =
     readonly inBridge?: true;
     readonly up?: true;
   }
-  /** The pair, down and outside the bridge; the other end in its namespace with its MAC, without an address. */
+  /**
+   * Creates the pair, down and outside the bridge; the other end is in its namespace with its MAC, without an
+   * address.
+   */
   | {
     readonly op: "veth-add";
     readonly name: string;
@@ -35,9 +38,9 @@ export type KernelOp =
     readonly hostEnd?: string | undefined;
     readonly peer: PeerState;
   }
-  /** With its end in the host's namespace, where it has one. */
+  /** Deletes it with its end in the host's namespace, where it has one. */
   | { readonly op: "veth-remove"; readonly name: string }
-  /** An end in the host's namespace whose port is gone already; with it, the veth's other end. */
+  /** Deletes an end in the host's namespace whose port is gone already, and with it the veth's other end. */
   | { readonly op: "host-end-remove"; readonly name: string }
   | {
     readonly op: "veth-set";
@@ -48,33 +51,33 @@ export type KernelOp =
     readonly up?: true;
     readonly pinned?: string;
   }
-  /** The port is again one that frames are flooded to. Without a MAC, whatever is pinned to it goes. */
+  /** Floods frames to the port again. Without a MAC, all pinned entries of the port are removed. */
   | { readonly op: "veth-unpin"; readonly name: string; readonly mac?: string }
   | {
     readonly op: "peer-set";
-    /** Of the end in the overlay's namespace. */
+    /** The name of the end in the overlay's namespace. */
     readonly veth: string;
     readonly netns: string;
-    /** Of the end that is to be changed, as it is now. */
+    /** The present name of the end that is changed. */
     readonly at: string;
     readonly name?: string;
     readonly mac?: string;
     readonly mtu?: number;
     readonly addAddresses?: readonly string[];
-    /** Once it is up and has its addresses. */
+    /** Added once it is up and has its addresses. */
     readonly addRoutes?: readonly RouteState[];
     readonly up?: true;
   }
-  /** Sound, without routes of the host's. */
+  /** Creates a sound uplink, without routes of the host. */
   | { readonly op: "uplink-add"; readonly name: string; readonly mtu: number }
-  /** The host's routes over it go too. */
+  /** Deletes the host's routes over it as well. */
   | { readonly op: "uplink-remove" }
   | { readonly op: "uplink-set"; readonly name: string; readonly mtu: number }
-  /** For the endpoint that has the veth. */
+  /** Adds the host's route to the endpoint with that veth. */
   | {
     readonly op: "uplink-route-add";
     readonly veth: string;
-    /** Its name in the host's namespace. */
+    /** The uplink's name in the host's namespace. */
     readonly uplink: string;
     readonly address: string;
   }

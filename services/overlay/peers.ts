@@ -7,17 +7,17 @@ import type { NetworkChange, View } from "./view.ts";
 /** A host that shares a network with another one, and answers its probes. */
 export interface OverlayPeer {
   readonly hostname: string;
-  /** Where it is reached, as a 32-bit value. */
+  /** Its VTEP, as a 32-bit value. */
   readonly vtep: number;
-  /** The largest of the MTUs of the networks that both have, and at most what a probe can be. */
+  /** The largest MTU of the networks that both have, limited to the size of a probe. */
   readonly mtu: number;
 }
 
 /**
- * Hosts that answer probes and have one of these networks too, by name. A host says in its presence record that it does:
- * agents of SAND's never do.
+ * The hosts that answer probes and have one of these networks too, by name. A host publishes in its presence record
+ * that it answers; SAND's agents never do.
  *
- * @param networks Those of the host that asks, with the MTU that they have there.
+ * @param networks The probing host's networks, with their MTUs there.
  */
 export function peersOf(
   view: View,
@@ -53,7 +53,7 @@ export function* vtepsBeside(view: View, hostname: string): Generator<Ip> {
   }
 }
 
-/** True when the hosts that have the network, or where these are reached, may be others since the change. */
+/** True when a change may affect which hosts have the network, or their VTEPs. */
 export function concernsPeers(
   view: View,
   hostname: string,
@@ -64,7 +64,7 @@ export function concernsPeers(
   return endpoints.some(({ before, after }) => {
     const host = (after ?? before)?.host;
     if (host === undefined || host === hostname || before?.hot.vtep === after?.hot.vtep) return false;
-    // Of an endpoint that comes to a host, or goes, the others there have the same VTEP.
+    // When an endpoint is created or deleted, the host's other endpoints still have the same VTEP.
     return (before && after) || view.space(network).endpointsOn(host).size <= endpoints.length;
   });
 }

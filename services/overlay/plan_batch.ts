@@ -1,4 +1,4 @@
-/** Gathers the writes of several endpoints into few etcd transactions. */
+/** Packs the writes of several endpoints into few etcd transactions. */
 import type { PlanBuilder } from "../store/plan_builder.ts";
 import type { Plan } from "../store/types.ts";
 import type { Claims } from "./claims.ts";
@@ -13,7 +13,7 @@ export class PlanBatch {
 
   constructor(private readonly begin: () => PlanBuilder, private readonly claims: Claims | undefined) {}
 
-  /** Adds one endpoint. What it claims or gives back is in the claims by now. */
+  /** Adds one endpoint; its claims and releases are in the claims already. */
   next(add: (builder: PlanBuilder) => void): void {
     const builder = this.#builder ??= this.begin();
     add(builder);

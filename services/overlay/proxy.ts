@@ -1,27 +1,30 @@
-/** ARP on a host that has many of a network's endpoints: the bridge answers it itself, from a table of its own. */
+/**
+ * Decides when the bridge of a host with many endpoints of a network answers ARP itself, and computes the operations
+ * for that.
+ */
 import type { KernelOp } from "./ops.ts";
 import type { ProxyState } from "./state.ts";
 
 /**
- * From so many endpoints of a network on a host the bridge answers ARP itself. Before that a request is flooded to every
- * port, and each copy waits in the receiving CPU's queue: a few requests at once to so many ports fill it
- * (net.core.netdev_max_backlog, 1,000), and what is queued last is lost, which is vxlan0's answer.
+ * The number of endpoints of a network on a host from which the bridge answers ARP itself. Below it a request is
+ * flooded to every port, and each copy waits in the receiving CPU's queue: a few requests at once to many ports fill
+ * it (net.core.netdev_max_backlog, 1,000), and the packet queued last, which is the copy for vxlan0, is lost.
  */
 export const CROWDED = 128;
 
-/** It goes on until there are fewer than this, so that one endpoint more or less does not turn it on and off. */
+/** The number below which it stops, so that a single endpoint does not switch it on and off. */
 const NOT_CROWDED = 64;
 
 /**
- * Endpoints of one network that can be active on one host: a bridge has 1,023 ports (BR_MAX_PORTS of net/bridge, less
- * port 0), and vxlan0 is one of them.
+ * The most endpoints of one network that can be active on one host: a bridge has 1,023 ports (BR_MAX_PORTS in
+ * net/bridge, without port 0), and vxlan0 uses one.
  */
 export const MOST_PORTS = 1022;
 
-/** In place of a MAC in {@link ProxyState.arp}: br0's own. */
+/** Stands for br0's own MAC in {@link ProxyState.arp}. */
 export const BRIDGE_MAC = 0;
 
-/** True when a host with so many endpoints of a network is to answer ARP itself. `now`: it does so already. */
+/** True when a host with that many endpoints of a network should answer ARP itself. `now`: whether it does already. */
 export function isCrowded(endpoints: number, now: boolean): boolean {
   return endpoints >= (now ? NOT_CROWDED : CROWDED);
 }
@@ -29,9 +32,9 @@ export function isCrowded(endpoints: number, now: boolean): boolean {
 const NOTHING: ProxyState = { port: false, arp: new Map(), fdb: new Set() };
 
 /**
- * What leads from one to the other: what is wrong or not wanted goes first.
+ * The operations from one state to the other; wrong and unwanted entries are removed first.
  *
- * @param flushed The ARP entries that are there may be gone by then.
+ * @param flushed True: the existing ARP entries may be gone by then.
  */
 export function proxyOps(
   actual: ProxyState = NOTHING,

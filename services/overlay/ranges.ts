@@ -1,7 +1,7 @@
-/** Which ranges a network cannot have, and what a range has in common with others. */
+/** Decides which ranges a network cannot have, and finds conflicts of a range with addresses in use elsewhere. */
 import { Cidr, type Ip } from "../common/ip.ts";
 
-/** Addresses that no host can have, or that mean something of their own to each (RFC 6890, RFC 1112 §4). */
+/** Addresses that no host can have or that are local to each host (RFC 6890, RFC 1112 §4). */
 const UNUSABLE: readonly (readonly [range: Cidr, what: string])[] = [
   [Cidr.parse("0.0.0.0/8"), 'stand for "this host" and no other'],
   [Cidr.parse("127.0.0.0/8"), "are loopback: each container has them for itself"],
@@ -10,7 +10,7 @@ const UNUSABLE: readonly (readonly [range: Cidr, what: string])[] = [
   [Cidr.parse("240.0.0.0/4"), "are reserved, and kernels refuse them"],
 ];
 
-/** What is not routed on the Internet (IANA's IPv4 special-purpose address registry). */
+/** Ranges that are not routed on the Internet (IANA's IPv4 special-purpose address registry). */
 const PRIVATE = [
   ...["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10"],
   ...["192.0.0.0/24", "192.0.2.0/24", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24"],
@@ -22,7 +22,7 @@ export function unusableRange(range: Cidr): string | undefined {
   return found && `the addresses of ${found[0]} ${found[1]}`;
 }
 
-/** The same for one address, to which nothing is to be connected. */
+/** The same for one address, to which no connection can be made. */
 export function unusableAddress(address: Ip): string | undefined {
   const found = UNUSABLE.find(([block]) => block.contains(address));
   return found && `the addresses of ${found[0]} ${found[1]}`;
@@ -38,7 +38,7 @@ export function isPublic(range: Cidr): boolean {
 export interface HostRoute {
   readonly destination: Cidr;
   readonly interface: string;
-  /** It is reached over a next hop. */
+  /** True: it is reached over a next hop. */
   readonly far: boolean;
 }
 
@@ -46,7 +46,7 @@ export interface HostRoute {
 export interface Surroundings {
   /** VTEPs of hosts, this one's too. */
   readonly vteps: Iterable<Ip>;
-  /** The host's, apart from those to containers. */
+  /** The host's routes, without those to containers. */
   readonly routes: readonly HostRoute[];
 }
 

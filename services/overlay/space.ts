@@ -5,25 +5,28 @@ import type { EndpointRecord, PresenceRecord, SandRecord } from "../store/sand_r
 import type { Entry } from "../store/types.ts";
 import { macNumber } from "./state.ts";
 
-/** An endpoint as plans and the kernel's state need it. */
+/** An endpoint in the form that plans and the computation of the kernel state use. */
 export interface OverlayEndpoint {
   readonly id: string;
   readonly network: string;
   readonly host: string;
-  /** Undefined in a record that names none. */
+  /** Undefined where the record has none. */
   readonly address: Ip | undefined;
   readonly mac: string | undefined;
   /** The address of its host in the underlay. */
   readonly vtep: Ip | undefined;
-  /** The three as IPv4's 32 bits and a MAC's 48, -1 for none: networks of 100,000 endpoints are compared with the kernel. */
+  /**
+   * Address, MAC and VTEP as numbers of 32, 48 and 32 bits, -1 for none, since networks of 100,000 endpoints are
+   * compared with the kernel.
+   */
   readonly hot: { readonly address: number; readonly mac: number; readonly vtep: number };
   readonly active: boolean;
   readonly record: EndpointRecord;
-  /** The revision that it was made at: of two that claim one address, the older has it. */
+  /** The create revision: of two endpoints that claim one address, the older has it. */
   readonly created: number;
-  /** The revision that it was last written at. */
+  /** The mod revision. */
   readonly modified: number;
-  /** Its two keys, as far as they are there and followed. */
+  /** Its keys, as far as they exist and are followed. */
   readonly entries: readonly Entry<SandRecord>[];
 }
 
@@ -43,9 +46,9 @@ function usable(vtep: Ip | undefined): number {
 }
 
 /**
- * What the entries of one endpoint say; where they differ, the one written last.
+ * Reads an endpoint from its entries; where they differ, the one written last counts.
  *
- * @param before What they said before this: of the same record it need not be read again.
+ * @param before The result for the earlier entries: an unchanged record is not parsed again.
  */
 export function readEndpoint(
   entries: readonly Entry<SandRecord>[],
@@ -83,38 +86,39 @@ export function readEndpoint(
   };
 }
 
-/**
- * One network's addresses and who has them: an address space of its own, since many networks use the same range.
- */
+/** The address space of one network: many networks use the same range, so each has its own. */
 export class Space {
   readonly endpoints = new Map<string, OverlayEndpoint>();
-  /** Hosts that have the network set up, with what they say of it. */
+  /** Hosts on which the network is set up, with their presence records. */
   readonly #hosts = new Map<string, PresenceRecord>();
   readonly #applied = new Map<string, number>();
   readonly #refusedApplied = new Map<string, number>();
-  /** Hosts by the MTU that they tell, and those that run an old agent: asked about with every change. */
+  /** Hosts by the MTU that they publish, and those with a SAND agent; both are used with every change. */
   readonly #byMtu = new Map<number, Set<string>>();
   readonly #old = new Set<string>();
   readonly #byAddress = new Holders();
   readonly #byMac = new Holders();
   readonly #byHost = new Map<string, Set<OverlayEndpoint>>();
 
-  /** Hosts that have the network set up, with what they say of it. */
+  /** Hosts on which the network is set up, with their presence records. */
   get hosts(): ReadonlyMap<string, PresenceRecord> {
     return this.#hosts;
   }
 
-  /** The revision that each host with an agent of ours has applied. */
+  /** The revision that each host with this agent has applied. */
   get applied(): ReadonlyMap<string, number> {
     return this.#applied;
   }
 
-  /** Revisions that hosts claim to have applied and that were not there yet: these hosts have applied nothing. */
+  /**
+   * Published revisions that did not exist yet when they were written, by host: these hosts count as having applied
+   * nothing.
+   */
   get refusedApplied(): ReadonlyMap<string, number> {
     return this.#refusedApplied;
   }
 
-  /** Hosts by the MTU that they tell. */
+  /** Hosts by the MTU that they publish. */
   get hostsByMtu(): ReadonlyMap<number, ReadonlySet<string>> {
     return this.#byMtu;
   }
@@ -138,8 +142,8 @@ export class Space {
   }
 
   /**
-   * @param revision what the host has applied; undefined: it tells nothing of that
-   * @param refused what it claims to have applied and is not believed
+   * @param revision The revision that the host has applied; undefined: it publishes none.
+   * @param refused A published revision that is not accepted.
    */
   setApplied(host: string, revision: number | undefined, refused?: number): void {
     if (revision === undefined) this.#applied.delete(host);
@@ -183,12 +187,12 @@ export class Space {
     return this.#byMac.get(mac);
   }
 
-  /** Hosts that run an old agent, which tells neither an MTU nor an applied revision; sorted. */
+  /** Hosts with a SAND agent, which publishes neither an MTU nor an applied revision; sorted. */
   oldHosts(): string[] {
     return [...this.#old].sort();
   }
 
-  /** True when a host other than this one runs an old agent. */
+  /** True when a host other than this one runs a SAND agent. */
   hasOldHostBeside(hostname: string): boolean {
     return this.#old.size > (this.#old.has(hostname) ? 1 : 0);
   }
@@ -236,7 +240,7 @@ class Holders {
   }
 }
 
-/** The order in which endpoints were made, the same on every host. */
+/** Orders endpoints by creation, the same way on every host. */
 export function older(a: OverlayEndpoint, b: OverlayEndpoint): number {
   return a.created - b.created || (a.id < b.id ? -1 : 1);
 }

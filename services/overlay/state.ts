@@ -1,20 +1,21 @@
 /**
- * One network's part of a host's kernel, as data: what it should be, and what a dump says it is.
+ * One network's part of a host's kernel as data, both as desired and as read from the kernel.
  *
- * In the two tables, which may have 100,000 rows, an IPv4 address is its 32-bit value and a MAC its 48-bit value.
+ * In the ARP and FDB tables, which may have 100,000 rows, an IPv4 address is its 32-bit value and a MAC its 48-bit
+ * value.
  */
 
-/** The vxlan device of the probes, in a namespace of its own. */
+/** The name of the probes' vxlan device, which is in a namespace of its own. */
 export const PROBE = "probe0";
 
-/** What is in the network's namespace; a network without a namespace is `undefined` instead. */
+/** The state of the network's namespace; `undefined` stands for a network without one. */
 export interface NetworkState {
   readonly loopbackUp: boolean;
   /** br0 */
   readonly bridge: BridgeState | undefined;
   /** vxlan0; a device of that name that is something else has a VNI of 0. */
   readonly vxlan: VxlanState | undefined;
-  /** By the name of the end in this namespace: those called `sandXXXX`. */
+  /** The veths called `sandXXXX`, by the name of the end in this namespace. */
   readonly veths: ReadonlyMap<string, VethState>;
   /** Permanent ARP entries on vxlan0: address → MAC. */
   readonly arp: ReadonlyMap<number, number>;
@@ -22,15 +23,18 @@ export interface NetworkState {
   readonly fdb: ReadonlyMap<number, number>;
   /** VTEPs of the all-zero MAC, to which unknown frames are flooded: none is ever wanted. */
   readonly flood: ReadonlySet<number>;
-  /** Absent: the network is apart from the host that it is on. */
+  /** Absent: the network is isolated from its host. */
   readonly uplink?: UplinkState | undefined;
   /** Absent: ARP requests are flooded, and answered by the endpoints themselves and by vxlan0. */
   readonly proxy?: ProxyState | undefined;
 }
 
-/** What br0 answers ARP requests from, which are then not flooded to the ports (net/bridge/br_arp_nd_proxy.c). */
+/**
+ * The entries from which br0 answers ARP requests, which are then not flooded to the ports
+ * (net/bridge/br_arp_nd_proxy.c).
+ */
 export interface ProxyState {
-  /** vxlan0's port is one that is answered for (IFLA_BRPORT_PROXYARP_WIFI). */
+  /** True: br0 also answers requests from vxlan0's port (IFLA_BRPORT_PROXYARP_WIFI). */
   readonly port: boolean;
   /** Permanent ARP entries on br0: address → MAC. */
   readonly arp: ReadonlyMap<number, number>;
@@ -38,12 +42,12 @@ export interface ProxyState {
   readonly fdb: ReadonlySet<number>;
 }
 
-/** The way between the host's own namespace and the network's gateway on it: a pair of veths. */
+/** A veth pair between the host's own namespace and the network's. */
 export interface UplinkState {
-  /** Of the end in the host's namespace; the other one is {@link UPLINK}. */
+  /** The name of the end in the host's namespace; the other end is {@link UPLINK}. */
   readonly name: string;
   readonly mtu: number;
-  /** Both ends are up, need no ARP, and packets go over them and br0 in both directions. */
+  /** True when both ends are up, need no ARP, and packets are forwarded over them and br0 in both directions. */
   readonly sound: boolean;
   /** Endpoints' addresses that the host has a route to over it, in text form. */
   readonly routes: ReadonlySet<string>;
@@ -60,7 +64,7 @@ export interface VxlanState {
   readonly vni: number;
   readonly port: number;
   readonly proxy: boolean;
-  /** Its packets travel in the host's root namespace. */
+  /** True when its packets are sent in the host's root namespace. */
   readonly rootUnderlay: boolean;
   readonly learning: boolean;
   readonly mtu: number;
@@ -69,23 +73,23 @@ export interface VxlanState {
 }
 
 export interface VethState {
-  /** Of this end, in text form. Wanted: undefined where any will do. */
+  /** The MAC of this end, in text form. Desired: undefined where any will do. */
   readonly mac?: string | undefined;
   readonly mtu: number;
   readonly inBridge: boolean;
   readonly up: boolean;
   /**
-   * The name of the veth's end in the host's own namespace, which br0 has a macvlan of for its port; absent: the veth's
+   * The name of the veth's end in the host's own namespace; a macvlan over it is the port of br0. Absent: the veth's
    * end is the port.
    */
   readonly hostEnd?: string | undefined;
   /**
-   * The MAC, in text form, that br0 has behind this port in a static, sticky FDB entry, which frames at other ports cannot
-   * move. A frame for a MAC that br0 does not know is not flooded to the port then, and br0 answers ARP requests for the
-   * port's endpoint. Found: {@link PARTLY_PINNED} where only a part of this is so.
+   * The MAC, in text form, of the port's static, sticky FDB entry, which frames at other ports cannot move. Frames
+   * for unknown MACs are then not flooded to the port, and br0 answers ARP requests for its endpoint. Read:
+   * {@link PARTLY_PINNED} where only a part of this applies.
    */
   readonly pinned?: string | undefined;
-  /** Wanted: undefined where Docker moves the other end. Found: undefined where it was not found. */
+  /** Desired: undefined where Docker moves the other end. Read: undefined where it was not found. */
   readonly peer: PeerState | undefined;
 }
 
@@ -94,17 +98,17 @@ export interface PeerState {
   /** Path of the namespace. */
   readonly netns: string;
   readonly name: string;
-  /** In text form. Wanted: empty where any will do. */
+  /** In text form. Desired: empty where any will do. */
   readonly mac: string;
-  /** In CIDR form. Wanted: all of them; others may be there, they are the container's. */
+  /** In CIDR form. Desired: the required ones; the container may have added others. */
   readonly addresses: readonly string[];
-  /** Wanted: those that it gets along with its addresses. They are the container's from then on: never looked for. */
+  /** Desired: routes that are added with its addresses. They belong to the container from then on and are not read. */
   readonly routes?: readonly RouteState[];
   readonly mtu: number;
   readonly up: boolean;
 }
 
-/** A route in a container, over the end that is there. */
+/** A route in a container over the veth's end. */
 export interface RouteState {
   /** In CIDR form: 0.0.0.0/0 for the default route. */
   readonly dst: string;
@@ -115,13 +119,13 @@ export interface RouteState {
   readonly priority?: number | undefined;
 }
 
-/** In place of a MAC in {@link VethState.pinned}, so that the port is pinned anew or made one that is flooded to. */
+/** Stands for the MAC in {@link VethState.pinned} of a port that is partly pinned, so that it is pinned again or unpinned. */
 export const PARTLY_PINNED = "partly";
 
-/** The devices' names, in every network's namespace. */
+/** The devices' names in each network's namespace. */
 export const BRIDGE = "br0", VXLAN = "vxlan0", UPLINK = "host0";
 
-/** What a network's uplink is called in the host's namespace, where those of other networks are too. */
+/** The name of a network's uplink in the host's namespace, where those of other networks are as well. */
 export function uplinkName(networkId: string): string {
   return `sandh${networkId.replaceAll("-", "").slice(0, 10)}`;
 }
@@ -129,10 +133,10 @@ export function uplinkName(networkId: string): string {
 /** IANA's port for VXLAN (RFC 7348 §5). */
 export const VXLAN_PORT = 4789;
 
-/** The VNI by which hosts find out whether VXLAN passes between them: the last one, which no network gets. */
+/** The VNI of the probes between hosts: the highest one, which no network gets. */
 export const PROBE_VNI = 0xffffff;
 
-/** Octets of the largest probe, a whole IPv4 packet: the MTU that every kernel lets the probes' device have. */
+/** The size of the largest probe in octets, a whole IPv4 packet: the MTU that every kernel allows for the device. */
 export const LARGEST_PROBE = 65_000;
 
 /** The 48-bit value of a MAC in stored form. */

@@ -1,34 +1,34 @@
-/** Finds addresses that are allocated without an endpoint, and plans their release. */
+/** Finds addresses that are claimed without an endpoint, and plans their release. */
 import { PlanBuilder } from "../store/plan_builder.ts";
 import type { NetworkRecord } from "../store/sand_records.ts";
 import type { Plan } from "../store/types.ts";
 import { freshBits, rangeOf, readAllocation, storedBits, writeBits } from "./claims.ts";
 import type { View } from "./view.ts";
 
-/** How long an address may be taken without an endpoint, in ms: Docker asks for it before it makes the endpoint. */
+/** How long an address may be claimed without an endpoint, in ms: Docker claims it before it creates the endpoint. */
 export const GRACE_MS = 10 * 60_000;
 
-/** Addresses, by their place in the range, that were seen taken without an endpoint, and when first (ms). */
+/** Places in the range of claimed addresses without an endpoint, and when each was first seen (ms). */
 export type Suspects = ReadonlyMap<number, number>;
 
 export interface Sweep {
-  /** Undefined when nothing is wrong, or nothing for long enough. */
+  /** Undefined when nothing is wrong, or not for long enough. */
   readonly plan: Plan | undefined;
-  /** Addresses that were given back, and endpoints' addresses that were free for others to take. */
+  /** The number of released addresses, and of newly claimed addresses of endpoints. */
   readonly freed: number;
   readonly claimed: number;
-  /** For the next sweep. */
+  /** The input of the next sweep. */
   readonly suspects: Suspects;
 }
 
 /**
- * Makes the claims of a network those of its endpoints and its gateway. Old agents never give an address back, and
- * set wrong bits in ranges wider than a /24.
+ * Makes the claims of a network match its endpoints and gateway. SAND's agents never release an address, and set
+ * wrong bits in ranges wider than a /24.
  *
- * @param suspects What the sweep before this one of the same network has seen.
+ * @param suspects What the previous sweep of the network returned.
  * @param now Milliseconds on the same clock for all sweeps.
- * @throws Refusal "forbidden" when the stored claims are not those of the network's range, or an endpoint cannot be
- * read: its address must not be given back.
+ * @throws Refusal "forbidden" when the stored claims do not match the network's range, or an endpoint cannot be read,
+ *   whose address must not be released
  */
 export function planSweep(
   view: View,
@@ -45,7 +45,7 @@ export function planSweep(
   let since = 0;
   for (const { address, entries } of view.space(network.id).endpoints.values()) {
     for (const { modRevision } of entries) since = Math.max(since, modRevision);
-    // Below the range the place is no bit, and beyond it neither.
+    // An address below or beyond the range has no bit.
     if (address && address.u32 >= first.u32) right.add(address.u32 - first.u32);
   }
   let claimed = 0, freed = 0;
@@ -63,7 +63,7 @@ export function planSweep(
   }
   if (!freed && !claimed) return { plan: undefined, freed, claimed, suspects: left };
   const builder = new PlanBuilder().guard(view.guard(view.keys.network(network.id)));
-  // An endpoint that is being written right now must not lose its address.
+  // The guard keeps an endpoint that is being written from losing its address.
   builder.unchanged(view.keys.networkEndpoints(network.id), since);
   writeBits(view, network, read, right, builder);
   return { plan: builder.plan(), freed, claimed, suspects: left };

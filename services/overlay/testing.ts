@@ -72,7 +72,7 @@ export function lab() {
         store.write({ guards: [], ops });
       }
     },
-    /** Both keys of an endpoint. */
+    /** Writes both keys of an endpoint. */
     putEndpoint(record: EndpointRecord): void {
       this.put({
         [keys.hostEndpoint(record.hostname, record.id)]: record,

@@ -8,7 +8,7 @@ import {
   type VethState,
 } from "./state.ts";
 
-/** What the kernel makes of one operation, on data; throws where the kernel would refuse. */
+/** Applies one operation to a state as the kernel does; throws where the kernel would refuse. */
 export function perform(state: NetworkState | undefined, op: KernelOp): NetworkState | undefined {
   if (op.op === "namespace-add") {
     if (state) throw new Error("EEXIST");
@@ -131,7 +131,7 @@ export function perform(state: NetworkState | undefined, op: KernelOp): NetworkS
   }
 }
 
-/** The same operations one row or address at a time, as far as a batch that is cut short may get. */
+/** Splits operations into single rows and addresses, the smallest steps at which a batch can be interrupted. */
 export function singly(ops: readonly KernelOp[]): KernelOp[] {
   return ops.flatMap((op): KernelOp[] => {
     switch (op.op) {
@@ -178,7 +178,7 @@ function fields<T extends KernelOp>({ op: _, ...rest }: T): Fields<T> {
 
 const NO_PROXY: ProxyState = { port: false, arp: new Map(), fdb: new Set() };
 
-/** What is not there at all is found as nothing. */
+/** Sets parts of the proxy state; an empty one is absent. */
 function withProxy(state: NetworkState, change: Partial<ProxyState>): NetworkState {
   const { proxy, ...rest } = state, after = { ...proxy ?? NO_PROXY, ...change };
   return after.port || after.arp.size || after.fdb.size ? { ...rest, proxy: after } : rest;
@@ -197,6 +197,6 @@ function there<T>(value: T | undefined): T {
   return value;
 }
 
-/** What an operation sets, without what it sets it on. */
+/** The fields that an operation sets, without those that identify the device. */
 type Fields<T> = T extends { op: "peer-set" } ? Omit<T, "op" | "veth" | "netns" | "at">
   : Omit<T, "op" | "name">;

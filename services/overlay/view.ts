@@ -26,12 +26,12 @@ export interface EndpointChange {
   readonly after: OverlayEndpoint | undefined;
 }
 
-/** A network's record, and what is wrong with its newest version. */
+/** A network's record, and the fault of its newest version. */
 interface Known {
   readonly record: NetworkRecord;
   /** Why the newest record cannot be read whole. */
   readonly broken?: string | undefined;
-  /** No version of the record could be read whole: `record` has the readable fields. */
+  /** True: no version of the record could be parsed whole, so `record` has only the valid fields. */
   readonly partial: boolean;
 }
 
@@ -65,13 +65,13 @@ export class View {
     mirror.subscribe((changes) => this.#take(changes));
   }
 
-  /** Calls back, synchronously, with what a batch of changes is about, by network. */
+  /** Calls the listener synchronously with the networks that a batch of changes concerns. */
   subscribe(listener: (changes: ReadonlyMap<string, NetworkChange>) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
 
-  /** Where its newest record cannot be read whole: an earlier one, or else what can be read of it. */
+  /** The network's record. Where the newest one cannot be parsed whole: an earlier one, or else its valid fields. */
   network(id: string): NetworkRecord | undefined {
     return this.#networks.get(id)?.record;
   }
@@ -85,12 +85,12 @@ export class View {
     return this.#networks.get(id)?.broken;
   }
 
-  /** True when no record of the network could ever be read whole: what it is to be like is not known. */
+  /** True when no record of the network could ever be parsed whole, so its settings are unknown. */
   isPartial(id: string): boolean {
     return this.#networks.get(id)?.partial === true;
   }
 
-  /** What is known of a network's hosts and endpoints; empty for one that has none. */
+  /** The hosts and endpoints of a network; empty for an unknown one. */
   space(network: string): Space {
     return this.#spaces.get(network) ?? new Space();
   }
@@ -103,7 +103,7 @@ export class View {
     return this.#endpoints.values();
   }
 
-  /** VTEPs of hosts that have endpoints, as far as they are followed. */
+  /** VTEPs of hosts with endpoints, as far as these are followed. */
   *vteps(): Iterable<Ip> {
     for (const vtep of this.#vteps.keys()) yield Ip.from4(vtep);
   }
@@ -116,7 +116,7 @@ export class View {
     return [...this.#onHost.get(host) ?? []].flatMap((id) => this.#endpoints.get(id) ?? []);
   }
 
-  /** Networks that are set up on the host, as the store says. */
+  /** Networks that the store lists as set up on the host. */
   networksOn(host: string): ReadonlySet<string> {
     return this.#networksOn.get(host) ?? NONE;
   }
@@ -142,7 +142,7 @@ export class View {
     return record?.kind === "cursor" ? record.value : undefined;
   }
 
-  /** The record of one of the two keys by which a host tells that it has the network set up. */
+  /** The presence record under one of the two keys by which a host publishes that it has the network. */
   presence(key: string): PresenceRecord | undefined {
     const record = this.#mirror.get(key)?.record;
     return record?.kind === "network-host" || record?.kind === "host-network" ? record.value : undefined;
@@ -153,7 +153,7 @@ export class View {
     return { key, modRevision: this.#mirror.get(key)?.modRevision ?? 0 };
   }
 
-  /** The same for a key whose value may be one that cannot be read. */
+  /** The same for a key whose value may be unreadable. */
   newest(key: string): Guard {
     return { key, modRevision: this.#mirror.version(key) };
   }
@@ -168,7 +168,10 @@ export class View {
     return { prefix, unchangedSince };
   }
 
-  /** Refuses when an endpoint of the network cannot be read: a plan over all of them would be a guess. */
+  /**
+   * Throws a Refusal when an endpoint of the network cannot be parsed, since a plan over all endpoints would be
+   * wrong.
+   */
   refuseUnreadable(network: string): void {
     const prefix = this.keys.networkEndpoints(network);
     for (const [key, reason] of this.#mirror.state.quarantined) {
@@ -229,7 +232,7 @@ export class View {
 
   #setNetwork({ network: id, value, broken }: SandRecord & { kind: "network" }): void {
     const known = this.#networks.get(id);
-    // The last version that could be read whole stays valid.
+    // The last version that could be parsed whole stays valid.
     if (broken !== undefined && known?.partial === false) this.#networks.set(id, { ...known, broken });
     else this.#networks.set(id, { record: value, broken, partial: broken !== undefined });
   }

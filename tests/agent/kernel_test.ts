@@ -163,7 +163,7 @@ Deno.test("a namespace that is gone, or is none, and a name that is taken are sa
     /there is no network namespace at/,
   );
   network.kernel.close();
-  await assert.rejects(network.kernel.carryOut([{ op: "loopback-up" }]), /not looked after any more/);
+  await assert.rejects(network.kernel.carryOut([{ op: "loopback-up" }]), /has been closed on this host/);
 });
 
 Deno.test("an entry that the kernel refuses is named, and keeps no other back", async () => {

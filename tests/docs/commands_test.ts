@@ -119,7 +119,7 @@ Deno.test("docs/UPGRADE-NEX.md: after the way back etcd is as the old daemons le
   assert.equal(await typed(everything), before);
 });
 
-Deno.test("docs/UPGRADE-SAND.md: a host that goes back is one with an agent of old to the others", async () => {
+Deno.test("docs/UPGRADE-SAND.md: a host that goes back is one with a SAND agent to the others", async () => {
   await using own = await desk();
   await using lab = await OverlayLab.create();
   await leftByGoAgents(lab);
@@ -127,7 +127,7 @@ Deno.test("docs/UPGRADE-SAND.md: a host that goes back is one with an agent of o
   await Promise.all([h1.start(), h2.start()]);
   const old = async () => {
     const { stdout } = await h2.strand(["status", "agent"]);
-    return /hosts with an agent of old +(.*)/.exec(stdout)?.[1];
+    return /hosts with a SAND agent +(.*)/.exec(stdout)?.[1];
   };
   await until("both are ours", async (see) => see(await old()) === undefined);
   await h1.stop();

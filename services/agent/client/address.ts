@@ -4,7 +4,7 @@ import { invalid } from "../../common/refusal.ts";
 import type { TlsMaterial } from "../../common/tls.ts";
 
 /**
- * Where an agent's API is: `http://host:9999`, `https://host:9999`, or `unix:/run/strand/agent.sock`.
+ * Parses the URL of an agent's API: `http://host:9999`, `https://host:9999`, or `unix:/run/strand/agent.sock`.
  *
  * @param tls For https: the authority, and a client certificate with its key.
  * @throws Refusal "invalid"

@@ -32,16 +32,16 @@ import type {
 
 export interface AgentClientOptions {
   readonly address: Address;
-  /** What the agent is called in messages; its address otherwise. */
+  /** The agent's name in messages; its address by default. */
   readonly name?: string;
-  /** What comes before every path, where a proxy serves the API below one. */
+  /** A prefix of every path, where a proxy serves the API below one. */
   readonly basePath?: string;
   readonly userAgent?: string;
-  /** How long an answer may take, in ms (30,000); 0: for ever. */
+  /** How long an answer may take, in ms (30,000); 0: no limit. */
   readonly timeoutMs?: number;
   /** Makes the connections in place of dial(). */
   readonly connect?: (signal: AbortSignal) => Promise<End>;
-  /** Puts what goes wrong in the caller's words: its result is thrown. */
+  /** Converts errors into the caller's words; its result is thrown. */
   readonly explain?: (error: AgentRefusal | AgentUnavailable) => Error | Promise<Error>;
 }
 
@@ -52,13 +52,13 @@ export interface AgentRequest {
   readonly query?: Readonly<Record<string, string>>;
   /** What is sent as JSON. */
   readonly body?: unknown;
-  /** In place of that of the client. */
+  /** Replaces the client's own. */
   readonly timeoutMs?: number;
 }
 
 /** The longest that a timer takes, in ms. */
 const LONGEST = 2 ** 31 - 1;
-/** So much of what refuses a CONNECT is read, in bytes. */
+/** The most of a refused CONNECT's body that is read, in bytes. */
 const LONGEST_REFUSAL = 65_536;
 
 /** Every method throws AgentRefusal when the agent refuses, and AgentUnavailable when there is no answer from it. */
@@ -77,7 +77,7 @@ export class AgentClient {
     return this.#call("version", { method: "GET", path: "/version" });
   }
 
-  /** Those of all hosts; `networks` is null in answers of SAND's agent where there is none. */
+  /** Lists all networks; `networks` is null in answers of SAND's agent when there are none. */
   networks(filter: { readonly name?: string } = {}): Promise<{ networks: readonly Network[] | null }> {
     return this.#call("networks", { method: "GET", path: "/networks", query: given(filter) });
   }
@@ -94,7 +94,7 @@ export class AgentClient {
     await this.request({ method: "DELETE", path: `/networks/${encodeURIComponent(id)}` });
   }
 
-  /** Those of all hosts, or what `filter` leaves of them; `endpoints` as with {@link networks}. */
+  /** Lists the endpoints of all hosts that match `filter`; `endpoints` may be null as with {@link networks}. */
   endpoints(
     filter: { readonly network_id?: string; readonly hostname?: string } = {},
   ): Promise<{ endpoints: readonly Endpoint[] | null; warning?: string }> {
@@ -102,11 +102,11 @@ export class AgentClient {
   }
 
   /**
-   * Makes an endpoint on the agent's host.
+   * Creates an endpoint on the agent's host.
    *
-   * @param options.wait The agent answers when every host has programmed it, or after this time; `text` as Go writes
-   * it, like 5s. It is added to the deadline.
-   * @returns `pending_hosts` has those that have not programmed it by then.
+   * @param options.wait The agent answers when every host has applied it, or after this time; `text` is a Go
+   *   duration, like 5s. It is added to the deadline.
+   * @returns `pending_hosts` lists the hosts that have not applied it by then.
    */
   createEndpoint(
     body: NewEndpoint,
@@ -121,13 +121,13 @@ export class AgentClient {
     });
   }
 
-  /** @param options.force Also the endpoint of another host, which is gone. */
+  /** @param options.force True: also an endpoint of another host, whose agent is gone. */
   async deleteEndpoint(id: string, { force = false } = {}): Promise<void> {
     const query = force ? { force: "1" } : {};
     await this.request({ method: "DELETE", path: `/endpoints/${encodeURIComponent(id)}`, query });
   }
 
-  /** Attaches a container; like the next three, only at the Unix socket. */
+  /** Attaches a container; available only at the Unix socket, like the next three methods. */
   attach(body: NewAttachment): Promise<Attached> {
     return this.#call("endpoint", { method: "POST", path: "/attachments", body });
   }
@@ -137,7 +137,7 @@ export class AgentClient {
     await this.request({ method: "DELETE", path: "/attachments", query: { ...attachment } });
   }
 
-  /** Has the agent mend what others have changed; the answer says what was found. */
+  /** Makes the agent repair what other programs have changed; the answer lists remaining problems. */
   checkAttachment(attachment: Attachment, netns: string): Promise<Checked> {
     return this.#call("problems", {
       method: "GET",
@@ -146,7 +146,7 @@ export class AgentClient {
     });
   }
 
-  /** Detaches every container of a runtime's network on this host but the valid ones. */
+  /** Detaches all containers of a runtime's network on this host except the valid ones. */
   async collectAttachments(
     network: string,
     valid: readonly Pick<Attachment, "container" | "ifname">[],
@@ -156,15 +156,15 @@ export class AgentClient {
       .removed;
   }
 
-  /** What the agent says of itself, ready or not. */
+  /** The agent's report of its state, ready or not. */
   async readiness(options: { readonly timeoutMs?: number } = {}): Promise<Report> {
     const answer = await this.answer({ method: "GET", path: "/readyz", ...options });
     return await this.#has<Report>("ready", textOf(answer.body));
   }
 
   /**
-   * Opens a TCP connection to an address inside a network: a stream in both directions.
-   * @param options.headers Are sent with the request.
+   * Opens a TCP connection to an address inside a network, as a duplex stream.
+   * @param options.headers Sent with the request.
    */
   async connect(
     network: string,
@@ -182,26 +182,26 @@ export class AgentClient {
     throw await this.#explained(this.#refusal(answer));
   }
 
-  /** Any request; resolves to the text of an answer that is a success. */
+  /** Sends any request; resolves to the body of a successful answer. */
   async request(request: AgentRequest): Promise<string> {
     const answer = await this.answer(request);
     if (answer.status < 300) return textOf(answer.body);
     throw await this.#explained(this.#refusal(answer));
   }
 
-  /** Any request; resolves to its answer, whatever that is. */
+  /** Sends any request; resolves to its answer, also when that is an error. */
   async answer(request: AgentRequest): Promise<HttpResponse> {
     const { end, answer } = await this.#exchange(request);
     end.close();
     return answer;
   }
 
-  /** The deadline of a call that has none of its own. */
+  /** The deadline of a call without its own, in ms. */
   get timeoutMs(): number {
     return this.#options.timeoutMs ?? 30_000;
   }
 
-  /** A call whose answer is a JSON object with that property. */
+  /** Sends a request whose answer is a JSON object with that property. */
   async #call<T>(property: string, request: AgentRequest): Promise<T> {
     return await this.#has<T>(property, await this.request(request));
   }
@@ -276,7 +276,7 @@ function objectIn(text: string): Record<string, unknown> | undefined {
   }
 }
 
-/** What of a filter is given. */
+/** The filter's defined fields. */
 function given(filter: Readonly<Record<string, string | undefined>>): Record<string, string> {
   return Object.fromEntries(Object.entries(filter).filter((entry): entry is [string, string] => !!entry[1]));
 }

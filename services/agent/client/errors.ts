@@ -1,12 +1,12 @@
-/** What a call of the agent's API ends with when it does not succeed. */
+/** The errors of calls to an agent's API. */
 
 /** The agent's answer is a refusal. */
 export class AgentRefusal extends Error {
   override readonly name = "AgentRefusal";
 
   /**
-   * @param sentence The agent's own; undefined when it gave none.
-   * @param code A RefusalCode where the agent names one, as it does at its Unix socket.
+   * @param sentence The agent's sentence; undefined when it sent none.
+   * @param code A RefusalCode where the agent sends one, as it does at its Unix socket.
    */
   constructor(
     agent: string,
@@ -18,11 +18,14 @@ export class AgentRefusal extends Error {
   }
 }
 
-/** No answer of an agent was to be had. */
+/** The agent did not answer. */
 export class AgentUnavailable extends Error {
   override readonly name = "AgentUnavailable";
 
-  /** @param why "late": the time was up; "foreign": what answers is no agent; "lost": there is no connection, see the cause */
+  /**
+   * @param why "late": the deadline passed; "foreign": the server is no agent; "lost": there is no connection, see
+   *   the cause
+   */
   constructor(readonly why: "late" | "foreign" | "lost", message: string, options?: ErrorOptions) {
     super(message, options);
   }

@@ -1,4 +1,4 @@
-/** What goes over the wire of an agent's API, as the contract of SAND has it. */
+/** The JSON of the agent's API, as SAND's contract defines it. */
 
 export interface Network {
   readonly id: string;
@@ -10,9 +10,9 @@ export interface Network {
   /** Like 10.0.0.0/24. */
   readonly ip_range: string;
   readonly gateway: string;
-  /** A sentence when its record in etcd is not carried out. */
+  /** A sentence, when the record in etcd is invalid and not applied. */
   readonly broken?: string;
-  /** True while hosts with agents of SAND still have it; they are the pending ones. */
+  /** True while hosts with SAND agents still have it; `pending_hosts` lists them. */
   readonly deleting?: boolean;
   readonly pending_hosts?: readonly string[];
 }

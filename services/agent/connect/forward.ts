@@ -1,4 +1,4 @@
-/** CONNECT through another host's agent, where this host has no active endpoint of the network. */
+/** Forwards a CONNECT to the agent of another host, where this host has no active endpoint of the network. */
 import { abortConnection } from "../../../ffi/abort.ts";
 import { abortable, delay } from "../../common/async.ts";
 import { formatHostPort, type HostPort, tryParseHostPort } from "../../common/host_port.ts";
@@ -13,30 +13,30 @@ import { HttpError } from "../http/answers.ts";
 import { type Destination, FORWARDED } from "./request.ts";
 
 export interface ForwardOptions {
-  /** What this agent shows others, and their authority; undefined: plain HTTP. */
+  /** This agent's certificate for other agents, and their authority; undefined: plain HTTP. */
   readonly tls: TlsMaterial | undefined;
-  /** Where an agent listens whose API_HOSTNAME names no port. */
+  /** The port of agents whose API_HOSTNAME has none. */
   readonly port: number;
-  /** How long it may take to connect to an agent, and then until it answers, in ms. */
+  /** How long connecting to an agent may take, and then its answer, in ms. */
   readonly reachWithin: number;
   readonly answerWithin: number;
   /**
-   * After so many ms of silence an agent is asked on another connection whether it answers at all: it may be waiting for
-   * its target, or its process may be stopped.
+   * After this time without an answer, in ms, the agent is asked over another connection whether it answers at all:
+   * it may be waiting for its target, or its process may be stopped.
    */
   readonly silentFor: number;
 }
 
-/** Statuses of an agent that has tried to connect: another agent would meet the same. */
+/** Statuses by which an agent says that it tried to connect and failed: another agent would meet the same. */
 const TRIED = [502, 504];
 /** The longest refusal that is read, in bytes. */
 const LONGEST_REFUSAL = 16_384;
 
 /**
- * Has one of the agents connect to an address inside a network: each is asked in turn, until one has tried.
+ * Asks the agents, one after another, to connect to an address inside a network, until one has tried.
  *
- * @param signal Gives it up; its reason is thrown.
- * @throws HttpError 502 or 504 with the sentence of the agent that tried, or 502 with what each of them said.
+ * @param signal Aborts the attempt; its reason is thrown.
+ * @throws HttpError 502 or 504 with the sentence of the agent that tried, or 502 with what each of them said
  */
 export async function forward(
   agents: readonly RemoteAgent[],
@@ -81,7 +81,7 @@ export async function forward(
   throw new HttpError(502, `no agent of this network can be had to connect: ${failures.join("; ")}`);
 }
 
-/** A connection to an agent's API, with TLS where this agent has it. */
+/** Connects to an agent's API, with TLS where this agent has it. */
 async function connectTo(
   address: HostPort,
   { tls, reachWithin }: ForwardOptions,
@@ -108,7 +108,7 @@ function sendConnect(end: End, agent: HostPort, { network, ip, port }: Destinati
   }, { most: LONGEST_REFUSAL });
 }
 
-/** What an agent answers, unless it turns out that it answers no request at all. */
+/** Waits for the answer of an agent, unless it turns out that it answers no request at all. */
 async function unlessFrozen<T>(
   address: HostPort,
   options: ForwardOptions,
@@ -137,7 +137,7 @@ async function unlessFrozen<T>(
   }
 }
 
-/** Where an agent's API may be: where it says, or else at its VTEP. */
+/** The addresses of an agent's API: its API_HOSTNAME, or else its VTEP. */
 export function addressesOf({ apiHostname, ip }: RemoteAgent, port: number): HostPort[] {
   const named = tryParseHostPort(apiHostname, port);
   const addresses = named ? [named] : [];

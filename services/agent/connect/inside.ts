@@ -1,4 +1,4 @@
-/** Connections that are made from inside a container's network namespace. */
+/** Connects from inside a container's network namespace. */
 import { abortConnection } from "../../../ffi/abort.ts";
 import { libc } from "../../../ffi/libc.ts";
 import { namespaceIdentity, openNamespace } from "../../../ffi/netns.ts";
@@ -8,18 +8,18 @@ import { messageOf, reasonOf } from "../../common/refusal.ts";
 import { HttpError } from "../http/answers.ts";
 import type { Destination } from "./request.ts";
 
-/** Where a network namespace is, and which one it is, as namespaceIdentity() says it. */
+/** The path of a network namespace, and its identity as namespaceIdentity() returns it. */
 export interface CheckedNamespace {
   readonly netns: string;
   readonly identity: string;
 }
 
 /**
- * Connects from inside a namespace that was checked before. It is opened again for each connection, since a descriptor
- * that is kept would keep the namespace alive.
+ * Connects from inside a namespace that was checked before. The namespace is opened for each connection, since a
+ * descriptor that stays open would keep it alive.
  *
- * @param signal Gives it up; its reason is thrown.
- * @throws HttpError 502 when the namespace is gone, or nothing answers there.
+ * @param signal Aborts the attempt; its reason is thrown.
+ * @throws HttpError 502 when the namespace is gone, or the connection is refused
  */
 export async function connectInside(
   { netns, identity }: CheckedNamespace,
@@ -37,7 +37,7 @@ export async function connectInside(
       throw new HttpError(502, `the endpoint's network namespace is gone: another one is at ${netns}`);
     }
     const connection = await connectIn(namespace, { hostname: ip, port, signal });
-    // The kernel notices when the target's host has ended without a word.
+    // Keepalive probes notice when the target's host disappeared without closing.
     connection.setKeepAlive(true);
     connection.setNoDelay(true);
     return new ConnectionEnd(connection, { abort: abortConnection });

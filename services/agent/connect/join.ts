@@ -1,11 +1,12 @@
 import type { End } from "../../common/http/ends.ts";
 
-/** Told how many bytes have been passed on. */
+/** Called with the number of bytes that were passed on. */
 export type Count = (bytes: number) => void;
 
 /**
- * Passes bytes between two ends until each has said all; an end that has said all can still hear. One that fails takes
- * the other with it, which is all that can be told of it. Both are closed when it resolves.
+ * Passes bytes between two ends in both directions until both have sent everything; an end that has finished sending
+ * may still receive. An error at one end closes the other, the only way to signal it. Both are closed when this
+ * resolves.
  */
 export async function join(a: End, b: End, counts: { aToB: Count; bToA: Count }): Promise<void> {
   const close = () => {

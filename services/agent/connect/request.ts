@@ -1,4 +1,4 @@
-/** CONNECT requests as they come, read and checked. */
+/** Reads and checks CONNECT requests. */
 import type { IncomingHttpHeaders } from "node:http";
 import { invalid } from "../../common/refusal.ts";
 import { HttpError } from "../http/answers.ts";
@@ -15,11 +15,11 @@ export interface Destination {
 }
 
 export interface ConnectRequest extends Destination {
-  /** It comes from another agent, which found no endpoint of the network on its own host. */
+  /** True when another agent sent it, because its own host has no endpoint of the network. */
   readonly forwarded: boolean;
 }
 
-/** The header by which an agent says that it sends a CONNECT for a client of its own: it is not forwarded again. */
+/** The header of a CONNECT that an agent forwards for its client; it is not forwarded a second time. */
 export const FORWARDED = "strand-forwarded";
 
 /**
@@ -30,7 +30,7 @@ export const FORWARDED = "strand-forwarded";
 export function readConnect(target: string, headers: IncomingHttpHeaders): ConnectRequest {
   const wanted = "CONNECT /networks/ID?ip=10.0.0.5&port=80";
   if (!target.startsWith("/")) {
-    // What a client sends that takes the agent for a proxy.
+    // A client that uses the agent as an HTTP proxy sends this form.
     const given = target.slice(0, 80);
     throw new HttpError(
       400,

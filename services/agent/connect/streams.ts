@@ -1,4 +1,4 @@
-/** CONNECT /networks/ID?ip=A&port=P: a TCP connection into a network for a client that is outside of it. */
+/** Serves CONNECT /networks/ID?ip=A&port=P: a TCP connection into a network for a client outside of it. */
 import type { IncomingMessage } from "node:http";
 import type { AheadEnd } from "../../common/http/ahead_end.ts";
 import { closeWithResponse } from "../../common/http/answers.ts";
@@ -19,12 +19,15 @@ export interface ConnectOptions extends ForwardOptions {
   readonly dialWithin: number;
 }
 
-/** Go's clients drop what they read together with the head: a target that speaks first is held back so long, in ms. */
+/**
+ * Go's clients lose data that arrives together with the response head, so data of a target that sends first is
+ * delayed this long, in ms.
+ */
 const HEAD_START = 20;
 
 const HEAD = new TextEncoder().encode("HTTP/1.1 200 OK\r\n\r\n");
 
-/** The streams that CONNECT has made. */
+/** The open streams of CONNECT requests. */
 export class Streams {
   readonly #clients = new Set<AheadEnd>();
 
@@ -60,14 +63,14 @@ export class Streams {
     answered(200);
     try {
       await client.write(HEAD);
-      // Another agent reads heads as it should.
+      // Other agents read the head correctly, so nothing is delayed for them.
       if (!forwarded) await client.speaks(HEAD_START);
       await join(client, inside, {
         aToB: (bytes) => this.counters.bytes.inc({ direction: "in" }, bytes),
         bToA: (bytes) => this.counters.bytes.inc({ direction: "out" }, bytes),
       });
     } catch {
-      // The client has gone before it was told.
+      // The client closed before the answer.
       inside.close();
       client.close();
     } finally {
@@ -83,8 +86,8 @@ export class Streams {
 /**
  * Connects to the address inside the network, from this host or through another agent.
  *
- * @param gone Aborted when the client has gone; its reason is thrown.
- * @throws Refusal of the API; HttpError 502 when there is no connection, 504 when there was none in time.
+ * @param gone Aborted when the client closes; its reason is thrown.
+ * @throws Refusal of the API; HttpError 502 when the connection fails, 504 when it takes too long
  */
 export async function connect(
   routeTo: AgentApi["route"],

@@ -3,8 +3,8 @@ import { change } from "../../store/change.ts";
 import type { Context } from "../context.ts";
 
 /**
- * Marks the endpoints that an old agent of this host has made for Docker, which only keys of their own tell from others:
- * what Docker has named and moved must not be named and moved back.
+ * Marks endpoints that a SAND agent of this host made for Docker, which are recognised only by separate keys:
+ * interfaces that Docker has renamed and moved must not be renamed and moved back.
  */
 export async function adoptEndpoints({ store, view, host, storeGuard, log }: Context): Promise<void> {
   const old = view.endpointsOn(host.hostname).filter(({ record }) =>

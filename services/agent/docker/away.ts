@@ -1,29 +1,30 @@
 /**
- * What an engine is told while the agent is stopped. One that starts then, and asks a plugin that does not answer, waits
- * for 15 s at each network, endpoint and container that it has: minutes, at the end of which it goes on without. Being
- * told a socket that nobody can have, it goes on without at once.
+ * Keeps a Docker engine from waiting for a stopped agent. An engine that starts while a plugin does not answer waits
+ * up to 15 s for each network, endpoint and container, minutes in all, and then continues without the plugin. While
+ * the agent is stopped, a plugin file with an address that cannot be connected to makes it continue immediately.
  *
- * The word lies where nothing outlasts a reboot: an engine that starts before the agent does at boot waits for it.
+ * The file is in a directory that is empty after a reboot: an engine that starts before the agent at boot should wait
+ * for it.
  */
 export class Away {
   readonly #link: string;
   readonly #file: string;
 
   /**
-   * @param spec The file by which Docker knows the plugin, like /etc/docker/plugins/sand.json.
+   * @param spec The file by which Docker finds the plugin, like /etc/docker/plugins/sand.json.
    * @param directory A directory that is empty after a reboot.
    */
   constructor(spec: string, directory: string) {
-    // Engines look for a .spec, which holds an address alone, before they look for a .json.
+    // Engines look for a .spec file, which contains an address only, before they look for a .json file.
     this.#link = spec.replace(/\.json$/, ".spec");
     this.#file = `${directory}/docker-away.spec`;
   }
 
-  /** Nobody is told anything. */
+  /** Removes the file, so that engines find the running plugin. */
   async end(): Promise<void> {
     await Deno.remove(this.#file).catch(unlessAbsent);
     await Deno.remove(this.#link).catch(unlessAbsent);
-    // It leads nowhere while the agent runs, and is the first to be found once it does not.
+    // The link is dangling while the agent runs, and is the first file that engines find once it does not.
     await Deno.symlink(this.#file, this.#link);
   }
 
@@ -33,7 +34,7 @@ export class Away {
   }
 }
 
-/** Longer than the path of a socket can be: the engine quotes it in its refusal. */
+/** Longer than a socket's path may be, so that connecting fails; the engine quotes it in its error. */
 const ADDRESS = `unix:///${"the agent is stopped: start it".padEnd(120, ".")}`;
 
 function unlessAbsent(error: unknown): void {

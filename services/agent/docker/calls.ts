@@ -14,16 +14,16 @@ const drivers: Readonly<Record<string, Calls>> = {
   IpamDriver: ipamDriver,
 };
 
-/** How long Docker is kept waiting, in ms: it waits for ever, and much of it with it. */
+/** How long a call may take, in ms: Docker has no time limit of its own, and other operations of it wait too. */
 const LONGEST = 10_000;
 
 /**
- * Answers a call, as libnetwork's protocol for remote drivers has it: `{"Err": "sentence"}` with status 200 for what
- * is refused, 400 for a body that is none, and 404, by which an engine knows that a driver is older than the call.
+ * Answers a call of libnetwork's protocol for remote drivers: `{"Err": "sentence"}` with status 200 for a refusal,
+ * 400 for a malformed body, and 404 for an unknown call, by which an engine recognises an older driver.
  *
  * @param path Like /NetworkDriver.Join.
- * @param fault Told of what went wrong in here.
- * @param asked The same for every call.
+ * @param fault Called with errors of the agent itself.
+ * @param asked The pools that were requested; the same object for every call.
  */
 export async function answerCall(
   api: DockerApi,
@@ -41,7 +41,7 @@ export async function answerCall(
   } catch (error) {
     if (error instanceof Malformed) return answer(400, { Err: error.message });
     const Err = sentence(error, fault);
-    // Engines look for another field in the answers of an IPAM driver.
+    // Engines read another field in the answers of an IPAM driver.
     return answer(200, driver === "IpamDriver" ? { Err, Error: Err } : { Err });
   }
 }

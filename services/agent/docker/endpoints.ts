@@ -22,23 +22,23 @@ import { randomMac, type VethNames } from "../veth_names.ts";
 import type { Workers } from "../reconcile/networks.ts";
 import type { DockerApi, WantedEndpoint } from "./api.ts";
 
-/** Many hosts may take addresses of one network at once. */
+/** How often a conflicting write is planned again: many hosts may claim addresses of one network at once. */
 const TRIES = 200;
-/** How long the kernel may take to follow, in ms: what is left undone then, the next comparison does. */
+/** How long applying a change to the kernel may take, in ms; the next comparison does what is left. */
 const PATIENCE = 3000;
 
 /**
- * Endpoints of this host's Docker. Their records have Docker's ids, so that nothing is kept on disk, and what an agent
- * did before it died is found by the next one.
+ * The endpoints of this host's Docker. Their records contain Docker's ids, so nothing is kept on disk and an agent
+ * that is started again finds what the previous one made.
  */
 export class DockerEndpoints implements DockerApi {
   readonly #context: Context;
   readonly #workers: Workers;
   readonly #names: VethNames;
-  /** Docker's networks → ours. Docker never gives an id twice. */
+  /** Docker's network ids → ours. Docker never reuses an id. */
   readonly #networks = new Map<string, string>();
 
-  /** @param onClaim Told of networks in which an address may be taken now that no endpoint has. */
+  /** @param onClaim Called with a network in which an address may be claimed now without an endpoint. */
   constructor(
     context: Context,
     workers: Workers,
@@ -88,7 +88,7 @@ export class DockerEndpoints implements DockerApi {
 
   async removeNetwork(dockerId: string): Promise<void> {
     const { view, store } = this.#context;
-    // One may have been made whose answer was lost, and which the mirror does not show yet.
+    // An endpoint may have been created whose answer was lost and which the mirror does not show yet.
     await confirm(store);
     for (const { id, record } of this.#all()) {
       if (record.strand_docker?.network === dockerId) await this.delete(id);
@@ -165,7 +165,7 @@ export class DockerEndpoints implements DockerApi {
     await this.delete(found.id, { keepAddress: true }).finally(() => this.onClaim(found.network));
   }
 
-  /** Deletes an endpoint by our id. */
+  /** Deletes an endpoint by its id in the store. */
   async delete(id: string, options: { readonly keepAddress?: boolean } = {}): Promise<void> {
     const { view, storeGuard } = this.#context;
     storeGuard.assertNotHeld();
@@ -175,12 +175,15 @@ export class DockerEndpoints implements DockerApi {
       found.network,
       (worker) =>
         this.#carriedOut(worker, id, () =>
-          // Another request may have been quicker.
+          // Another request may have deleted it meanwhile.
           worker.writer.delete(id, options).catch(unlessNone)),
     );
   }
 
-  /** What Docker asks for again and is nowhere any more, it has forgotten: see {@link ForgottenEndpoints}. */
+  /**
+   * Deletes endpoints that Docker requests again while they have no interface anywhere, since it has forgotten them:
+   * see {@link ForgottenEndpoints}.
+   */
   async #deleteForgotten(
     network: string,
     fits: (endpoint: OverlayEndpoint) => boolean | undefined,
@@ -190,7 +193,7 @@ export class DockerEndpoints implements DockerApi {
     }
   }
 
-  /** This host's. */
+  /** All Docker endpoints of this host. */
   #all(): OverlayEndpoint[] {
     const { view, host } = this.#context;
     return view.endpointsOn(host.hostname).filter(({ record }) => record.strand_docker);
@@ -201,7 +204,8 @@ export class DockerEndpoints implements DockerApi {
   }
 
   /**
-   * That there is none counts only when etcd has confirmed it: one may have been made whose answer was lost.
+   * Finds an endpoint. Its absence counts only when etcd has confirmed it: one may have been created whose answer was
+   * lost.
    * @throws Refusal "not-found" or "unavailable"
    */
   #known(dockerId: string): Promise<OverlayEndpoint> {
@@ -212,12 +216,12 @@ export class DockerEndpoints implements DockerApi {
     });
   }
 
-  /** That it is not there counts only when etcd has confirmed it. */
-  async #isThere<T>(look: () => T | undefined): Promise<T | undefined> {
-    const found = look();
+  /** Finds something; its absence counts only when etcd has confirmed it. */
+  async #isThere<T>(find: () => T | undefined): Promise<T | undefined> {
+    const found = find();
     if (found !== undefined) return found;
     await confirm(this.#context.store);
-    return look();
+    return find();
   }
 
   async #networkOf(dockerId: string): Promise<string> {

@@ -31,7 +31,7 @@ export const ipamDriver: Calls = {
         `Pool: ${Pool} is not ${range}, the range of network ${network.name}: leave --subnet out`,
       );
     }
-    asked.ask(network.id, `${range}`);
+    asked.request(network.id, `${range}`);
     return { PoolID: network.id, Pool: range.toString(), Data: { [GATEWAY]: gatewayText(network) } };
   },
 

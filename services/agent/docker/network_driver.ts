@@ -6,12 +6,12 @@ import type { Calls } from "./api.ts";
 import { ADDRESS_SPACE } from "./pools.ts";
 import { networkOption, optionalAddress, optionalMac, readCall, requests } from "./requests.ts";
 
-/** Engines from 28 on can do without. */
+/** An option that engines from version 28 on send, by which IPv4 can be disabled. */
 const ENABLE_IPV4 = "com.docker.network.enable_ipv4";
 
 const nothing = () => Promise.resolve({});
 
-/** NetworkDriver of libnetwork's remote drivers. */
+/** The calls NetworkDriver.* of libnetwork's protocol for remote drivers. */
 export const networkDriver: Calls = {
   GetCapabilities: () => Promise.resolve({ Scope: "local", ConnectivityScope: "global" }),
 
@@ -48,7 +48,7 @@ export const networkDriver: Calls = {
       { network: NetworkID, endpoint: EndpointID },
       { address: optionalAddress(Address, "Address"), mac: optionalMac(MacAddress) },
     );
-    // What is in the request must not be in the answer.
+    // libnetwork refuses an answer that repeats fields of the request.
     return {
       Interface: {
         ...Address === "" && { Address: record.target_veth_ip },
@@ -79,9 +79,9 @@ export const networkDriver: Calls = {
   },
 
   /**
-   * No gateway: the network's address on br0 leads nowhere, so a default route to it would only take the place of one
-   * that leads somewhere. Docker sees to the way out, as with its own overlay networks, unless the network is made with
-   * --internal.
+   * Join answers without a gateway: the network's address on br0 leads nowhere, so a default route to it would only
+   * replace one that works. Docker itself provides the way out, as with its own overlay networks, unless the network
+   * is created with --internal.
    */
   async Join(api, body) {
     const { EndpointID, SandboxKey } = readCall(requests.join, body);
@@ -101,7 +101,7 @@ export const networkDriver: Calls = {
   FreeNetwork: nothing,
 };
 
-/** Another IPAM driver's pool may be a network's own range, or none. */
+/** With another IPAM driver, the pool must be the network's own range, or empty. */
 function checkPool(network: NetworkRecord, pool: string): void {
   const range = rangeOf(network);
   const given = Cidr.tryParse(pool);

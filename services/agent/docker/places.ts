@@ -1,13 +1,13 @@
-/** Where the Docker plugin listens, and where Docker is told to find it. */
+/** Decides on which addresses the Docker plugin listens, and which one Docker is told. */
 import { lookup } from "node:dns/promises";
 import { deadline } from "../../common/async.ts";
 import { formatHostPort, type HostPort, isLoopback } from "../../common/host_port.ts";
 import { Ip } from "../../common/ip.ts";
 import { reasonOf } from "../../common/refusal.ts";
 
-/** Of this machine alone: that is where Docker is. */
+/** The loopback address: Docker runs on this machine. */
 const LOOPBACK = "127.0.0.1";
-/** How long a name may take to be looked up, in ms: the agent must start without a resolver too. */
+/** How long resolving a name may take, in ms: the agent must start without a resolver too. */
 const PATIENCE = 2000;
 
 export interface PlacesOptions {
@@ -17,26 +17,27 @@ export interface PlacesOptions {
   /** HTTP_HOST, where it is set. */
   readonly configured: string | undefined;
   readonly https: boolean;
-  /** What engines that run already may have been told before. */
+  /** Addresses that running engines may have been told before. */
   readonly earlier: readonly HostPort[];
-  /** The addresses of a name, or of an address itself; none where it has none. */
+  /** Resolves a name, or returns an address itself; empty where there is none. */
   readonly addressesOf: (host: string) => Promise<readonly string[]>;
 }
 
 export interface Places {
-  /** Must be listened on: one of them at least. */
+  /** Addresses of which at least one must be listened on. */
   readonly listen: readonly HostPort[];
-  /** To be listened on in place of these where none of them can be. */
+  /** The address for the case that none of these can be listened on. */
   readonly otherwise: HostPort | undefined;
-  /** Listened on as far as that can be done. */
+  /** Further addresses, listened on as far as possible. */
   readonly also: readonly HostPort[];
-  /** What Docker is told. */
+  /** The address that Docker is told. */
   readonly told: HostPort;
 }
 
 /**
- * Plain HTTP is listened for on loopback, or where HTTP_HOST says; HTTPS where PEER_HOSTNAME points, since Docker checks
- * the certificate by that name. What engines were told earlier is listened on too: they keep it until they are restarted.
+ * Plain HTTP is served on loopback, or on HTTP_HOST; HTTPS on the addresses of PEER_HOSTNAME, since Docker checks the
+ * certificate against that name. Addresses that engines were told earlier are listened on too: an engine keeps them
+ * until it is restarted.
  */
 export async function placesOf(options: PlacesOptions): Promise<Places> {
   const { hostname, port, configured, https, earlier, addressesOf } = options;
@@ -59,14 +60,14 @@ export async function placesOf(options: PlacesOptions): Promise<Places> {
     listen,
     otherwise: undefined,
     also: without([...pointed, ...told], listen),
-    // Where the name leads nowhere, the address that is listened on is right, if it is one.
+    // Without addresses for the name, the configured address is the right one, if it is specific.
     told: named && (pointed.length || configured === "0.0.0.0" || configured === "::")
       ? at(hostname)
       : listen[0] ?? at(LOOPBACK),
   };
 }
 
-/** Each once, and none of the others. */
+/** The addresses without duplicates and without the others. */
 function without(places: readonly HostPort[], others: readonly HostPort[]): HostPort[] {
   const seen = new Set(others.map(formatHostPort));
   return places.filter((place) => {
@@ -75,14 +76,17 @@ function without(places: readonly HostPort[], others: readonly HostPort[]): Host
   });
 }
 
-/** The addresses of a name as this host's resolver tells them in time; none where it does not. */
+/** Resolves a name by this host's resolver; empty where that fails or takes too long. */
 export async function addressesOf(host: string): Promise<string[]> {
   if (Ip.tryParse(host)) return [host];
   const found = await deadline(lookup(host, { all: true }), PATIENCE).catch(() => undefined);
   return found?.map(({ address }) => address) ?? [];
 }
 
-/** A listening socket that takes connections from this machine alone; others are closed, without a word to them. */
+/**
+ * Wraps a listening socket so that only connections from this machine are accepted; others are closed without an
+ * answer.
+ */
 export function fromThisMachine<T extends Pick<Deno.Listener, "accept" | "close">>(
   listener: T,
   onRefused: (from: string) => void,
@@ -92,7 +96,8 @@ export function fromThisMachine<T extends Pick<Deno.Listener, "accept" | "close"
       for (;;) {
         const connection = await listener.accept();
         const [from, to] = [connection.remoteAddr, connection.localAddr].map(hostOf);
-        // A host sends to its own address from that address; a packet of another host with that source is not accepted.
+        // A host connects to its own address from that same address, and the kernel drops packets from other hosts
+        // with that source.
         if (from !== undefined && (isLoopback(from) || from === to)) return connection;
         connection.close();
         onRefused(from ?? "elsewhere");
@@ -106,19 +111,22 @@ function hostOf(address: Deno.Addr): string | undefined {
   return "hostname" in address ? address.hostname.replace(/^::ffff:/, "") : undefined;
 }
 
-/** What engines that run since before were told, which is kept until a reboot, when no engine knows it any more. */
+/**
+ * The addresses that running engines were told before; they are kept until a reboot, after which no engine knows them
+ * any more.
+ */
 export class Earlier {
   readonly #file: string;
 
   /**
-   * @param spec The file by which Docker knows the plugin, as it was left.
+   * @param spec The file by which Docker finds the plugin, as it was left.
    * @param directory A directory that is empty after a reboot.
    */
   constructor(private readonly spec: string, private readonly directory: string) {
     this.#file = `${directory}/docker-earlier.json`;
   }
 
-  /** Those of the same scheme, the newest first. */
+  /** The addresses of the same scheme, the newest first. */
   async read(https: boolean): Promise<HostPort[]> {
     const texts: unknown[] = [await this.#told(), ...await this.#kept()];
     const places = texts.flatMap((text) => addressIn(text, https) ?? []);
@@ -143,10 +151,10 @@ export class Earlier {
   }
 }
 
-/** An engine knows one address; few agents have had several. */
+/** The most addresses that are kept: an engine knows one, and few agents have had several. */
 const MOST = 4;
 
-/** What is in a file, which may be anybody's; undefined where it is none of JSON. */
+/** Parses a JSON file, which another program may have written; undefined where it is not JSON. */
 async function readJson(path: string): Promise<unknown> {
   try {
     return JSON.parse(await Deno.readTextFile(path));
@@ -162,7 +170,7 @@ function addressIn(text: unknown, https: boolean): HostPort | undefined {
   return { host: hostname.replace(/^\[|\]$/g, ""), port: Number(port || (https ? 443 : 80)) };
 }
 
-/** Why an address cannot be listened on, for the log. */
+/** The log line for an address that cannot be listened on. */
 export function whyNot(place: HostPort, error: unknown): string {
   return `Docker may have been told ${formatHostPort(place)} before, which cannot be listened on (${
     reasonOf(error)

@@ -10,18 +10,18 @@ import { type DockerServer, serveDocker } from "./server.ts";
 import { writeSpec } from "./spec_file.ts";
 
 /**
- * How long after the agent's start calls wait for what they need, in ms. An engine that starts with the machine calls once
- * for each container to be restarted, and leaves the container stopped when that call is refused. Less than a call may
- * take, so that the refusal can say what is missing.
+ * How long after the agent's start calls wait until it is ready, in ms. An engine that starts with the machine makes
+ * one call for each container to be restarted, and leaves the container stopped when that call is refused. The time
+ * is shorter than the limit of a call, so that the refusal can say what is missing.
  */
 const STARTING = 8000;
 
 /**
- * Serves Docker, and tells it where. Calls are taken from the start. What cannot be done yet waits for {@link STARTING},
- * and is refused at once after that.
+ * Serves the Docker plugin, and writes the file by which Docker finds it. Calls are accepted from the start; while
+ * the agent is not ready they wait for {@link STARTING}, and are refused at once after that.
  *
- * @param docker Throws Refusal while there is nothing to answer from.
- * @param started Resolves when there is.
+ * @param docker Throws Refusal while the agent is not ready.
+ * @param started Resolves when it is.
  */
 export async function servePlugin(
   docker: () => DockerApi,
@@ -38,9 +38,9 @@ export async function servePlugin(
   const stopped = Promise.withResolvers<void>();
   const waited = deadline(Promise.race([started, stopped.promise]), starting);
   const server = serveDocker(gated(() => waited.then(docker)), { places, tls, names: [hostname], log });
-  // Kept before it is written over: an engine that runs knows what was there.
+  // The address is saved before the file is overwritten, since a running engine knows the previous one.
   await earlier.keep(before, https).catch((error) =>
-    log.warn(`what Docker was told before cannot be kept: ${messageOf(error)}`)
+    log.warn(`the plugin address that Docker was told before cannot be saved: ${messageOf(error)}`)
   );
   await writeSpec(spec, { at: places.told, tls: files });
   const away = new Away(spec, directory);
@@ -53,14 +53,16 @@ export async function servePlugin(
     async close() {
       stopped.resolve();
       await away.begin().catch((error) =>
-        log.warn(`Docker is not told that the agent stops: ${messageOf(error)}`)
+        log.warn(
+          `the file that tells Docker that the agent is stopped cannot be written: ${messageOf(error)}`,
+        )
       );
       await server.close();
     },
   };
 }
 
-/** @param docker Resolves when the agent has started, or is rejected with what is missing. */
+/** @param docker Resolves when the agent has started, or rejects with what is missing. */
 function gated(docker: () => Promise<DockerApi>): DockerApi {
   return {
     network: async (id) => (await docker()).network(id),

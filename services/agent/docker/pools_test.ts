@@ -12,37 +12,37 @@ function pools() {
 Deno.test("an engine that asks for ever is refused, one that makes many networks is not", () => {
   const { pools: asked, after } = pools();
   for (let n = 0; n < 1000; n++) {
-    asked.ask(A, "10.0.0.0/24");
+    asked.request(A, "10.0.0.0/24");
     if (n % 2) asked.use(A);
     else asked.release(A);
   }
-  for (let n = 0; n < 50; n++) asked.ask(A, "10.0.0.0/24");
-  asked.ask(B, "10.0.0.0/24");
-  assert.throws(() => asked.ask(A, "10.0.0.0/24"), {
+  for (let n = 0; n < 50; n++) asked.request(A, "10.0.0.0/24");
+  asked.request(B, "10.0.0.0/24");
+  assert.throws(() => asked.request(A, "10.0.0.0/24"), {
     name: "Refusal",
     message: /^Pool: .* than 10\.0\.0\.0\/24 .*: add --subnet 10\.0\.0\.0\/24$/,
   });
   // It gives back what it was given, or is killed.
   asked.release(A);
-  asked.ask(A, "10.0.0.0/24");
-  assert.throws(() => asked.ask(A, "10.0.0.0/24"));
+  asked.request(A, "10.0.0.0/24");
+  assert.throws(() => asked.request(A, "10.0.0.0/24"));
   after(30_000);
-  asked.ask(A, "10.0.0.0/24");
+  asked.request(A, "10.0.0.0/24");
 });
 
 Deno.test("a network is made with the pool that was asked for", () => {
   const { pools: asked, after } = pools();
   asked.use(B);
-  asked.ask(A, "10.0.0.0/24");
+  asked.request(A, "10.0.0.0/24");
   assert.throws(() => asked.use(B), {
     name: "Refusal",
     message: `sand-id: --opt says ${B}, and --ipam-opt says ${A}: say the same id in both`,
   });
-  asked.ask(B, "10.0.0.0/24");
+  asked.request(B, "10.0.0.0/24");
   asked.use(B);
   asked.use(A);
   asked.use(A);
-  asked.ask(A, "10.0.0.0/24");
+  asked.request(A, "10.0.0.0/24");
   after(30_000);
   asked.use(B);
 });

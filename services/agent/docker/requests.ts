@@ -3,7 +3,7 @@ import { Cidr, Ip } from "../../common/ip.ts";
 import { parseMac } from "../../common/mac.ts";
 import { invalid, Refusal } from "../../common/refusal.ts";
 
-// What an engine does not set is empty text, null or left out; newer engines say more than is asked for here.
+// An engine sends unset fields as empty text, as null or not at all; fields that newer engines add are ignored.
 const text = z.string().nullish().transform((value) => value ?? "");
 const flag = z.boolean().nullish().transform((value) => value ?? false);
 const map = z.record(z.string(), z.unknown()).nullish().transform((value) => value ?? {});
@@ -11,13 +11,13 @@ const poolData = z.array(z.object({ AddressSpace: text, Pool: text, AuxAddresses
   (v) => v ?? [],
 );
 
-// What an engine has made up, it is known by: with another text in its place nothing would be found again.
+// The engine's ids are stored as they are: endpoints are found again only by the same text.
 const ID = "a network's or endpoint's id of Docker's is needed, letters and digits";
 const id = z.string(ID).regex(/^[0-9a-z]{1,128}$/i, ID);
 
 const ids = z.object({ NetworkID: id, EndpointID: id });
 
-/** What each call says, as far as it matters. */
+/** The fields of each call that are used. */
 export const requests = {
   network: z.object({ NetworkID: id }),
   createNetwork: z.object({ NetworkID: id, Options: map, IPv4Data: poolData, IPv6Data: poolData }),
@@ -31,7 +31,7 @@ export const requests = {
   address: z.object({ PoolID: text, Address: text, Options: map }),
 } as const;
 
-/** The body as JSON of that shape. Throws Malformed. */
+/** Parses the body as JSON of that shape. Throws Malformed. */
 export function readCall<T>(schema: z.ZodType<T>, body: Uint8Array): T {
   const result = schema.safeParse(parse(body));
   if (result.success) return result.data;
@@ -39,7 +39,7 @@ export function readCall<T>(schema: z.ZodType<T>, body: Uint8Array): T {
   throw new Malformed(`${issue?.path.join(".") || "body"}: ${issue?.message}`);
 }
 
-/** No request of an engine's: the protocol has a status of its own for these. */
+/** The body is no request of the protocol, which has a status of its own for that. */
 export class Malformed extends Error {
   override readonly name = "Malformed";
 }
@@ -56,7 +56,7 @@ function parse(body: Uint8Array): unknown {
 const GENERIC = "com.docker.network.generic";
 const UUID = /[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/i;
 
-/** Which of our networks one of Docker's is to be, from the options that its driver is given. */
+/** The id of our network, from the options of the network driver (--opt). */
 export function networkOption(options: Record<string, unknown>): string {
   const generic = options[GENERIC];
   return sandId(
@@ -65,7 +65,7 @@ export function networkOption(options: Record<string, unknown>): string {
   );
 }
 
-/** The same from the options that its IPAM driver is given. */
+/** The same from the options of the IPAM driver (--ipam-opt). */
 export function poolOption(options: Record<string, unknown>): string {
   return sandId(new Map(Object.entries(options)), "--ipam-opt");
 }
@@ -81,7 +81,7 @@ function sandId(options: ReadonlyMap<string, unknown>, flag: string): string {
   throw invalid(`sand-id: "${id}" is not a network's id, like 320a669f-e465-4806-ab46-f2e6620c4311`);
 }
 
-/** The network that a pool's id names: it is the network's. */
+/** The network of a pool: the pool's id contains the network's. */
 export function poolNetwork(poolId: string): string {
   const id = UUID.exec(poolId)?.[0];
   if (id === undefined) throw new Refusal("not-found", `PoolID: there is no pool "${poolId}"`);

@@ -15,15 +15,15 @@ import { fromThisMachine, type Places, whyNot } from "./places.ts";
 import { AskedPools } from "./pools.ts";
 
 /**
- * In milliseconds. An engine keeps its connections for ever, and what it repeats after one has been closed on it, it
- * sends without the body.
+ * Limits in milliseconds. An engine keeps its connections open without limit, and repeats a request on a closed one
+ * without the body, so idle connections are kept for a day.
  */
 const LIMITS = { head: 10_000, request: 30_000, idle: 86_400_000 };
 
 export interface DockerServerOptions {
-  /** Where, see {@link placesOf}. Of plain HTTP, connections from other machines are closed. */
+  /** The addresses, see {@link placesOf}. With plain HTTP, connections from other machines are closed. */
   readonly places: Places;
-  /** HTTPS, and the engine must show a certificate of the same authority. */
+  /** HTTPS, for which the engine must show a certificate of the same authority. */
   readonly tls: TlsMaterial | undefined;
   /** Names of this host by which a browser's own pages may be served. */
   readonly names?: readonly string[];
@@ -33,13 +33,13 @@ export interface DockerServerOptions {
 export interface DockerServer {
   /** The first of the addresses, with the port that the kernel chose where 0 was asked for. */
   readonly at: HostPort;
-  /** What is wrong, for /readyz. */
+  /** A problem, for /readyz. */
   problem(): Problem | undefined;
-  /** Lets calls finish that are being answered. */
+  /** Stops listening, and lets running calls finish. */
   close(): Promise<void>;
 }
 
-/** Serves libnetwork's remote drivers. Throws Refusal when none of the places can be listened on. */
+/** Serves libnetwork's protocol for remote drivers. Throws Refusal when none of the addresses can be listened on. */
 export function serveDocker(api: DockerApi, options: DockerServerOptions): DockerServer {
   const { places, tls, names = [], log } = options, once = new OncePerMinute();
   const asked = new AskedPools();
@@ -91,7 +91,7 @@ export function serveDocker(api: DockerApi, options: DockerServerOptions): Docke
   };
 }
 
-/** At least one of those that must be, and of the others what can be. */
+/** Listens on at least one required address, and on the others as far as possible. */
 function listenersOf({ listen, otherwise, also }: Places, log: Log): Deno.TcpListener[] {
   const settings = "HTTP_HOST and DOCKER_PLUGIN_HTTP_PORT";
   const attempt = (place: HostPort) => {
@@ -111,7 +111,7 @@ function listenersOf({ listen, otherwise, also }: Places, log: Log): Deno.TcpLis
   for (const place of also) {
     const listener = attempt(place);
     if (!(listener instanceof Error)) listeners.push(listener as Deno.TcpListener);
-    // One that is listened on already, by this agent or for the same engine by another.
+    // An address that is in use needs no warning: this agent or another one of the same engine listens there.
     else if (!(listener.cause instanceof Deno.errors.AddrInUse)) log.warn(whyNot(place, listener.cause));
   }
   return listeners;

@@ -2,17 +2,17 @@ import { formatHostPort, type HostPort } from "../../common/host_port.ts";
 import { reasonOf, Refusal } from "../../common/refusal.ts";
 import type { TlsFiles } from "../../common/tls.ts";
 
-/** Where Docker finds the plugin. */
+/** How Docker connects to the plugin. */
 export interface PluginAddress {
   /** The name or address that Docker is to connect to. */
   readonly at: HostPort;
-  /** Paths of what the plugin's own server has: Docker shows the same certificate. Undefined: plain HTTP. */
+  /** Paths of the plugin server's certificate files; Docker shows the same certificate. Undefined: plain HTTP. */
   readonly tls: Required<TlsFiles> | undefined;
 }
 
 /**
- * The file by which Docker knows a plugin, like /etc/docker/plugins/sand.json. It stays when the agent ends: Docker looks
- * for it when it starts, which may be before the agent does.
+ * The content of the file by which Docker finds a plugin, like /etc/docker/plugins/sand.json. The file stays when the
+ * agent ends: Docker reads it when it starts, which may be before the agent does.
  */
 export function specOf({ at, tls }: PluginAddress): string {
   const spec = {
@@ -25,7 +25,10 @@ export function specOf({ at, tls }: PluginAddress): string {
   return JSON.stringify(spec, null, 2) + "\n";
 }
 
-/** Writes the file and its directory; whoever reads it meanwhile sees the old one or the new one. Throws Refusal. */
+/**
+ * Writes the file and its directory; the file is replaced at once, so that readers never see half of it. Throws
+ * Refusal.
+ */
 export async function writeSpec(path: string, address: PluginAddress): Promise<void> {
   const part = `${path}.${crypto.randomUUID()}.part`;
   try {

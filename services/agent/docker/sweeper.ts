@@ -3,21 +3,21 @@ import type { Context } from "../context.ts";
 import { OWN_NAMESPACE } from "../kernel/network_namespace.ts";
 import type { DockerEndpoints } from "./endpoints.ts";
 
-/** How often they are looked through, as a part of the time that one may be nowhere. */
+/** The interval between sweeps, as a part of the grace time. */
 const PART = 1 / 4;
 
 /**
- * Deletes endpoints that Docker has forgotten: those that have been nowhere for long. Docker says goodbye to each, once;
- * who was not there to hear it is not told again.
+ * Deletes endpoints that Docker has forgotten: those that have had no interface for the grace time. Docker announces
+ * the deletion of each endpoint only once, and the agent may not have run then.
  */
 export class ForgottenEndpoints {
-  /** By id, since when it has been nowhere, in ms. */
+  /** By id, since when the endpoint has had no interface, in ms. */
   #nowhere = new Map<string, number>();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #running: Promise<void> = Promise.resolve();
   #closed = false;
 
-  /** @param graceMs How long one may be nowhere. */
+  /** @param graceMs How long an endpoint may be without an interface. */
   constructor(
     private readonly context: Context,
     private readonly docker: Pick<DockerEndpoints, "delete">,
@@ -32,12 +32,12 @@ export class ForgottenEndpoints {
     }, this.graceMs * PART);
   }
 
-  /** Looks through all of them once. */
+  /** Checks all Docker endpoints once. */
   async sweep(): Promise<void> {
     const { view, host, kernel, storeGuard, store, log } = this.context;
     if (storeGuard.hold || !store.mirror.state.inSync) return;
     const all = view.endpointsOn(host.hostname).filter(({ record }) => record.strand_docker);
-    // The other end of one that Docker has not taken.
+    // The agent's own namespace has the ends that Docker has not taken yet.
     if (!all.length) return this.#nowhere.clear();
     using own = kernel.inspect(OWN_NAMESPACE);
     const now = performance.now(), nowhere = new Map<string, number>();

@@ -14,7 +14,10 @@ export const statusOf: Readonly<Record<RefusalCode, number>> = {
   "unavailable": 503,
 };
 
-/** `{"error": "sentence"}` for anything thrown; what is neither a Refusal nor an HttpError is a fault of ours: 500. */
+/**
+ * The answer to a thrown error: `{"error": "sentence"}`. Anything but a Refusal or HttpError is a defect of the
+ * agent, with status 500.
+ */
 export function errorAnswer(error: unknown): Answer {
   const sentence = messageOf(error);
   if (error instanceof HttpError) {

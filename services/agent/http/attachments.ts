@@ -1,4 +1,4 @@
-/** What programs of this machine alone may ask: interfaces of containers, for the CNI plugin. */
+/** Serves /attachments, at the Unix socket only: interfaces of containers, for the CNI plugin. */
 import { z } from "zod";
 import { Cidr, Ip } from "../../common/ip.ts";
 import { isInterfaceName } from "../../common/interface_name.ts";
@@ -9,7 +9,7 @@ import { type Answer, HttpError, json, statusOf } from "./answers.ts";
 import { shownEndpoint } from "./records.ts";
 import { namespacePath, read, readAddress, readMac, text, uuid } from "./requests.ts";
 
-/** A header that says why a request was refused, more exactly than its status does: a RefusalCode. */
+/** A header with the RefusalCode of a refused request, which is more specific than the status. */
 export const REFUSAL = "strand-refusal";
 
 const name = z.string().regex(/^[a-z0-9][\w.-]*$/i);
@@ -46,7 +46,7 @@ interface Call {
 
 type Handler = (attachments: AttachmentsApi, call: Call) => Promise<Answer>;
 
-/** By method, at /attachments. */
+/** The handlers of /attachments, by method. */
 const handlers: Readonly<Record<string, Handler>> = {
   async POST(attachments, { body }) {
     return json(201, shown(await attachments.attach(readNewAttachment(body))));

@@ -1,20 +1,20 @@
-/** The bodies of requests. All that are in memory together are limited, however many clients send one. */
+/** Reads request bodies. The total in memory is limited, however many clients send one. */
 import type { IncomingMessage } from "node:http";
 import { HttpError } from "./answers.ts";
 
-/** The largest body that is read, and the most that is read and thrown away so that the client hears of it. */
+/** The largest body, and the most that is read and discarded so that the client receives the refusal. */
 export const LARGEST_BODY = 1 << 20;
 const LARGEST_DISCARDED = 32 << 20;
-/** So many bytes all bodies of this process may take together; of a request it is a few hundred as a rule. */
+/** The most bytes of all bodies in memory together; one request usually has a few hundred. */
 const MOST_HELD = 32 << 20;
 const SMALLEST = 1024;
 
-/** The client went away, or was too slow: there is nobody to answer. */
+/** The client closed or was too slow: no answer can be sent. */
 export class ClientGone extends Error {
   override readonly name = "ClientGone";
 }
 
-/** A request's body, which counts as held until it is disposed of. */
+/** A request's body, which counts towards the limit until it is disposed of. */
 export class Body implements Disposable {
   static readonly #held = new Set<Body>();
   static #total = 0;
@@ -23,7 +23,7 @@ export class Body implements Disposable {
   #length = 0;
   #complete = false;
 
-  /** @param onRefused Called when others are to have the memory: it is given back. */
+  /** @param onRefused Called when the body must give up its memory for others. */
   constructor(private readonly onRefused: () => void) {
     Body.#held.add(this);
   }
@@ -32,7 +32,7 @@ export class Body implements Disposable {
     return this.#buffer.subarray(0, this.#length);
   }
 
-  /** The bytes are copied: a piece of a few bytes would keep all that came with it in memory. */
+  /** The bytes are copied: a small view would keep the whole buffer that it is part of in memory. */
   add(bytes: Uint8Array): void {
     const length = this.#length + bytes.length;
     if (length > this.#buffer.length) this.#grow(Math.max(length, this.#buffer.length * 2, SMALLEST));
@@ -59,7 +59,7 @@ export class Body implements Disposable {
     this.#buffer = buffer;
   }
 
-  /** False when each of them is complete and only waits for its answer, or there is none. */
+  /** Drops the largest incomplete body; false where all are complete and only wait for their answers. */
   static #refuseLargest(): boolean {
     let largest: Body | undefined, size = 0;
     for (const body of Body.#held) {
@@ -76,8 +76,8 @@ export class Body implements Disposable {
 /**
  * Reads a request's body.
  *
- * @param proceed Called before reading where the client waits to be told to go on (Expect: 100-continue).
- * @throws HttpError 413 for one that is too large, 503 for one that there is no memory for, ClientGone
+ * @param proceed Called before reading, where the client waits for 100 Continue.
+ * @throws HttpError 413 for a body that is too large, 503 when there is no memory for it, ClientGone
  */
 export function readBody(request: IncomingMessage, proceed?: () => void): Promise<Body> {
   const { promise, resolve, reject } = Promise.withResolvers<Body>();
@@ -108,7 +108,7 @@ export function readBody(request: IncomingMessage, proceed?: () => void): Promis
   request.on("error", (error) => reject(new ClientGone("the client has gone", { cause: error })));
   request.on("close", () => reject(new ClientGone("the client has gone")));
   const { socket } = request;
-  // Node leaves it to us to see that the rest will never come, since it may be ended while it waits for its answer.
+  // Node does not report that the rest will never arrive when the request is ended while it waits for its answer.
   const cut = () => {
     if (!request.complete) socket.destroy();
   };

@@ -1,12 +1,12 @@
 import { Counter, Gauge, Histogram, type Registry } from "../../common/metrics.ts";
 
-/** What the API counts. */
+/** The API's metrics. */
 export interface Counters {
-  /** How long a request took until its answer was sent; for a CONNECT, until its stream began. */
+  /** Counts a request with its duration until the answer was sent; for CONNECT, until its stream began. */
   answered(method: string, route: string, code: number, seconds: number): void;
   readonly connections: Gauge;
   readonly streams: Gauge;
-  /** Bytes that streams have passed on, "in" to the network and "out" of it. */
+  /** Bytes of streams: "in" to the network and "out" of it. */
   readonly bytes: Counter;
 }
 

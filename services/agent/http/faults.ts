@@ -2,7 +2,7 @@ import { type Log, OncePerMinute } from "../../common/log.ts";
 import { messageOf } from "../../common/refusal.ts";
 import { type Answer, errorAnswer } from "./answers.ts";
 
-/** The answer to a request that threw; faults of ours are logged, one cause once a minute. */
+/** Answers a request whose handler threw; defects are logged, each cause once a minute. */
 export class Faults {
   readonly #log: Log;
   readonly #once = new OncePerMinute();

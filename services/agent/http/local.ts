@@ -2,22 +2,22 @@ import type { Listening } from "../../common/http/acceptor.ts";
 import { messageOf, reasonOf, Refusal } from "../../common/refusal.ts";
 
 /**
- * Listens on a Unix socket that only this process's user, root, may connect to. One that is left of an agent that has
- * died is replaced.
+ * Listens on a Unix socket to which only this process's user, root, may connect. A socket left by an agent that died
+ * is replaced.
  *
- * @throws Refusal when another agent listens there, when something else is there, or when it cannot be made.
+ * @throws Refusal when another agent listens there, when something else is at the path, or when it cannot be created
  */
 export async function listenLocally(path: string): Promise<Listening> {
   await removeLeftOver(path);
   try {
     Deno.mkdirSync(path.slice(0, path.lastIndexOf("/")) || "/", { recursive: true, mode: 0o755 });
-    // It is made in this very call: at no time may others connect.
+    // The umask applies to this call, so other users can connect at no time.
     const mask = Deno.umask(0o177);
     try {
       const listener = Deno.listen({ transport: "unix", path });
       const close = () => {
         try {
-          // Still our own: an agent that is started meanwhile finds that someone listens, or nothing.
+          // The path is still ours: an agent that started meanwhile would have refused to listen while this one did.
           Deno.removeSync(path);
         } catch (error) {
           if (!(error instanceof Deno.errors.NotFound)) throw error;

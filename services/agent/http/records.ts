@@ -28,7 +28,10 @@ const endpointFields = [
   "active",
 ] as const;
 
-/** A network as clients see it: a stored record may have more fields. Those of a trouble are there only with it. */
+/**
+ * The JSON of a network; a stored record may have more fields. `broken` and `deleting` are present only where they
+ * apply.
+ */
 export function shownNetwork(record: NetworkRecord, { broken, deleting }: NetworkTrouble = {}): object {
   return {
     ...pick(record, networkFields),
@@ -37,7 +40,7 @@ export function shownNetwork(record: NetworkRecord, { broken, deleting }: Networ
   };
 }
 
-/** An endpoint as clients see it. */
+/** The JSON of an endpoint. */
 export function shownEndpoint(record: EndpointRecord): Pick<EndpointRecord, typeof endpointFields[number]> {
   return pick(record, endpointFields);
 }

@@ -12,7 +12,7 @@ const LONGEST_WAIT = 60_000;
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 const ID_LIKE = "like 320a669f-e465-4806-ab46-f2e6620c4311";
 
-// Go's clients send what is not set as empty text, false or null.
+// Go's clients send unset fields as empty text, false or null.
 export const text = z.string().nullish().transform((value) => value || undefined);
 const flag = z.boolean().nullish().transform((value) => value ?? false);
 
@@ -21,7 +21,7 @@ const networkBody = z.object({ id: text, name: text, type: text, ip_range: text,
 const endpointBody = z.object({
   network_id: text,
   activate: flag,
-  // Over HTTP an endpoint's veth is always moved and given its address.
+  // set_addr and move_veth are accepted and ignored: over HTTP the veth is always moved and given its address.
   activate_params: z.object({ ns_handle_path: text, set_addr: flag, move_veth: flag }).nullish(),
   ipv4_address: text,
   mac_address: text,
@@ -32,7 +32,10 @@ export function readNetworkRequest(body: Uint8Array): NetworkRequest {
   return read(networkBody, body);
 }
 
-/** Reads body and query of POST /endpoints. Throws Refusal "invalid", "not-found" for a network that nothing can be. */
+/**
+ * Reads body and query of POST /endpoints. Throws Refusal "invalid", or "not-found" for an id that no network can
+ * have.
+ */
 export function readEndpointRequest(body: Uint8Array, query: URLSearchParams): NewEndpoint {
   const { network_id, activate, activate_params, ipv4_address, mac_address } = read(endpointBody, body);
   if (network_id === undefined) {
@@ -47,7 +50,7 @@ export function readEndpointRequest(body: Uint8Array, query: URLSearchParams): N
   };
 }
 
-/** Reads the query of GET /endpoints. Throws Refusal "not-found" for a network that nothing can be. */
+/** Reads the query of GET /endpoints. Throws Refusal "not-found" for an id that no network can have. */
 export function readFilter(query: URLSearchParams): EndpointFilter {
   const network = query.get("network_id");
   return {
@@ -64,12 +67,15 @@ export function readForce(query: URLSearchParams): boolean {
   throw invalid(`force: "${force}" is neither 1 nor 0`);
 }
 
-/** A network's id in stored form. Whether there is one the agent knows: a record may have an id that no agent gives. */
+/**
+ * A network's id in stored form. Whether the network exists is checked by the agent, since a record may have an id of
+ * another form.
+ */
 export function networkId(id: string): string {
   return UUID.test(id) ? id.toLowerCase() : id;
 }
 
-/** The id of something that is asked for. Throws Refusal "not-found" for one that nothing can have. */
+/** The id in a path. Throws Refusal "not-found" for a text that is no id. */
 export function pathId(id: string, what: "network" | "endpoint"): string {
   if (!UUID.test(id)) throw new Refusal("not-found", `there is no ${what} "${id}"`);
   return id.toLowerCase();
@@ -118,7 +124,7 @@ function readWait(text: string | null): number {
   return Math.min(ms, LONGEST_WAIT);
 }
 
-/** The JSON object that a body must be, checked. */
+/** Parses a body as a JSON object and checks it against the schema. */
 export function read<T>(schema: z.ZodType<T>, body: Uint8Array): T {
   const result = schema.safeParse(parse(body), { reportInput: true });
   if (result.success) return result.data;
@@ -152,7 +158,7 @@ function parse(body: Uint8Array): unknown {
   }
 }
 
-/** V8's sentence without the text that it quotes, which may be long. */
+/** V8's error message without the quoted text, which may be long. */
 function reason(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);
   return message.replace(/,? ?(\.\.\.)?".*$/s, "");

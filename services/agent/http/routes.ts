@@ -15,26 +15,26 @@ import {
 } from "./requests.ts";
 import { readTarget } from "./target.ts";
 
-/** What the handlers answer from. */
+/** What the handlers use. */
 export interface Sources {
-  /** Throws Refusal "unavailable" until there is an API. */
+  /** Throws Refusal "unavailable" until the agent is ready. */
   readonly api: () => AgentApi;
   readonly report: () => Report;
   readonly metrics: Registry;
-  /** Only for those who come through the Unix socket. */
+  /** Present only for requests at the Unix socket. */
   readonly attachments?: () => AttachmentsApi;
 }
 
-/** A whole request, apart from its socket. */
+/** A request without its socket. */
 export interface ApiRequest {
   readonly method: string;
-  /** As it came: `/endpoints?hostname=a`. */
+  /** The raw target, like `/endpoints?hostname=a`. */
   readonly target: string;
   readonly body: Uint8Array;
 }
 
 interface Call {
-  /** What stands in the path for `ID`. */
+  /** The path's part at `ID`. */
   readonly id: string;
   readonly query: URLSearchParams;
   readonly body: Uint8Array;
@@ -50,7 +50,7 @@ const side: (path: string) => Record<string, Handler> = (path) => ({
 
 const nothing: Answer = { status: 204, body: "" };
 
-/** Every path with what may be done there. CONNECT, which takes the socket, is in connect.ts. */
+/** All paths with their methods. CONNECT, which takes over the socket, is in connect/streams.ts. */
 const routes: Readonly<Record<string, Readonly<Record<string, Handler>>>> = {
   "/version": {
     GET: () => Promise.resolve(json(200, { version })),
@@ -116,7 +116,7 @@ const routes: Readonly<Record<string, Readonly<Record<string, Handler>>>> = {
   "/metrics": side("/metrics"),
 };
 
-/** Which of the routes a path is, with its id; undefined: none. */
+/** Finds the route of a path, with its id; undefined where there is none. */
 export function routeOf(path: readonly string[]): { route: string; id: string } | undefined {
   const [first = "", id] = path;
   const route = id === undefined ? `/${first}` : `/${first}/ID`;
@@ -124,7 +124,7 @@ export function routeOf(path: readonly string[]): { route: string; id: string } 
   return { route, id: id ?? "" };
 }
 
-/** The path as a metric's label, of which there must not be more than a few. */
+/** The route as a metric's label, so that the number of labels stays small. */
 export function routeLabel(target: string): string {
   try {
     return routeOf(readTarget(target).path)?.route ?? "other";
@@ -133,7 +133,7 @@ export function routeLabel(target: string): string {
   }
 }
 
-/** What a path takes, as the header Allow says it. */
+/** The methods of a route, for the header Allow. */
 export function allowed(route: string): string {
   const methods = Object.keys(routes[route] ?? {});
   if (methods.includes("GET")) methods.push("HEAD");
@@ -141,7 +141,7 @@ export function allowed(route: string): string {
   return methods.join(", ");
 }
 
-/** The error for a path or method that is none. */
+/** The error for an unknown path or method. */
 export function notServed(method: string, path: readonly string[]): HttpError {
   const found = routeOf(path);
   if (!found) {
@@ -154,7 +154,7 @@ export function notServed(method: string, path: readonly string[]): HttpError {
   return new HttpError(405, `${found.route} does not take ${method}, only ${allow}`, { allow });
 }
 
-/** Answers a request; throws Refusal, HttpError, or whatever the API threw. */
+/** Answers a request; throws Refusal, HttpError, or any error that the API threw. */
 export async function answerTo(sources: Sources, { method, target, body }: ApiRequest): Promise<Answer> {
   const { path, query } = readTarget(target);
   const found = routeOf(path);

@@ -1,4 +1,7 @@
-/** The agent's HTTP API: sockets to requests, and answers back. Nothing in here knows what is asked. */
+/**
+ * Serves the agent's HTTP API: it turns sockets into requests and sends the answers. What requests mean is in
+ * routes.ts.
+ */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { abortConnection } from "../../../ffi/abort.ts";
 import type { Registry } from "prom-client";
@@ -21,9 +24,12 @@ import { Streams } from "../connect/streams.ts";
 
 export interface ApiServerOptions {
   readonly listen: HostPort;
-  /** Certificate, key and authority: HTTPS, and clients must show a certificate of that authority. */
+  /**
+   * Certificate, key and authority of HTTPS; clients must show a certificate of that authority. Undefined: plain
+   * HTTP.
+   */
   readonly tls: TlsMaterial | undefined;
-  /** Where other agents' APIs are whose API_HOSTNAME names no port. */
+  /** The port of other agents' APIs whose API_HOSTNAME has none. */
   readonly port: number;
   /** Names of this host by which a browser's own pages may be served. */
   readonly names?: readonly string[];
@@ -34,27 +40,30 @@ export interface ApiServerOptions {
   readonly local?: LocalOptions;
 }
 
-/** The way in for programs of this machine. */
+/** The Unix socket for programs of this machine. */
 export interface LocalOptions {
-  /** Of the Unix socket. */
+  /** The path of the Unix socket. */
   readonly path: string;
-  /** False: without it the API is served all the same, and the log says why. */
+  /** False: if it cannot be created, the API is served without it, and the log says why. */
   readonly required: boolean;
   /** As the `api` of serveAgentApi(). */
   readonly attachments: () => AttachmentsApi;
 }
 
-/** In milliseconds. */
+/** Time limits in milliseconds. */
 export interface ApiLimits extends Limits {
-  /** Until the target of a CONNECT has answered, another agent is reached, and that has answered. */
+  /** How long the target of a CONNECT may take to answer, another agent to be reached, and that agent to answer. */
   readonly dial: number;
   readonly reach: number;
   readonly answer: number;
-  /** Until another agent that has not answered is asked whether it is there at all. */
+  /** How long another agent may be silent before it is asked whether it answers at all. */
   readonly silent: number;
 }
 
-/** Go's clients keep an idle connection for 90 s: it is not closed while they send. */
+/**
+ * Go's clients keep an idle connection for 90 s; the server keeps it longer, so that it is not closed while they
+ * send.
+ */
 const usual: ApiLimits = {
   head: 10_000,
   request: 30_000,
@@ -66,11 +75,11 @@ const usual: ApiLimits = {
 };
 
 export interface ApiServer {
-  /** With the port that the kernel chose, when 0 was asked for. */
+  /** The address, with the port that the kernel chose when 0 was configured. */
   readonly at: HostPort;
-  /** What is wrong, for /readyz. */
+  /** A problem, for /readyz. */
   problem(): Problem | undefined;
-  /** Ends streams, lets requests finish that are being answered. */
+  /** Ends streams, and lets running requests finish. */
   close(): Promise<void>;
 }
 

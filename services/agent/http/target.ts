@@ -2,7 +2,7 @@ import { HttpError } from "./answers.ts";
 
 /** A request's path and query. */
 export interface RequestTarget {
-  /** Its parts, percent-decoded: `["networks", "320a…"]`. */
+  /** The parts of the path, percent-decoded: `["networks", "320a…"]`. */
   readonly path: readonly string[];
   readonly query: URLSearchParams;
 }

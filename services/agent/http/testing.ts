@@ -39,7 +39,7 @@ export const endpoint: EndpointRecord = {
   target_veth_ip: "10.0.0.5/24",
 };
 
-/** An agent with one network and one endpoint, apart from what is given. */
+/** An API with one network and one endpoint, whose methods can be replaced. */
 export function fakeApi(given: Partial<AgentApi> = {}): AgentApi {
   const found = (id: string) => {
     if (id !== NETWORK) throw new Refusal("not-found", `there is no network "${id}"`);
@@ -65,17 +65,17 @@ export function fakeApi(given: Partial<AgentApi> = {}): AgentApi {
   };
 }
 
-/** What an agent in order says of itself. */
+/** The report of a ready agent. */
 export const report = (): Report => ({ service: "agent", version: "1", ready: true, problems: [] });
 
-/** A log whose lines are kept. */
+/** A log whose lines are collected. */
 export function keptLog(): { log: Log; lines: string[] } {
   const lines: string[] = [];
   const log = createLog("agent", { level: "debug", format: "text" }, { write: (line) => lines.push(line) });
   return { log, lines };
 }
 
-/** The API on a free port of the loopback, with what it logged and counted. */
+/** Serves the API on a free loopback port, and collects what it logs and counts. */
 export async function testServer(
   api: AgentApi = fakeApi(),
   options: Partial<ApiServerOptions> = {},

@@ -1,20 +1,20 @@
 import { macBytes } from "./tables.ts";
 
-/** Octets of an Ethernet frame with an ARP packet for IPv4 (RFC 826), padded to the least that a frame has. */
+/** The length in octets of an Ethernet frame with an ARP packet for IPv4 (RFC 826), padded to the minimum. */
 const LENGTH = 60;
 const REPLY = 2;
 
 /**
- * A gratuitous ARP reply, broadcast: a neighbour that has the address under another MAC takes this one. Linux believes one at once
- * only when both hardware addresses in it are the same (arp_is_garp() of net/ipv4/arp.c). A reply and not a request, since a
- * request would be answered by vxlan0.
+ * A gratuitous ARP reply, broadcast: a neighbour that has the address with another MAC takes this one. Linux accepts
+ * one immediately only when both hardware addresses in it are the same (arp_is_garp() in net/ipv4/arp.c). It is a
+ * reply, since vxlan0 would answer a request.
  */
 export function announcement(address: number, mac: number): Uint8Array<ArrayBuffer> {
   const frame = new Uint8Array(LENGTH), view = new DataView(frame.buffer), octets = macBytes(mac);
   frame.fill(0xff, 0, 6);
   frame.set(octets, 6);
   view.setUint16(12, 0x0806);
-  // Ethernet, IPv4, 6 and 4 octets, operation.
+  // Hardware type Ethernet, protocol type IPv4, lengths 6 and 4, then the operation.
   view.setUint16(14, 1);
   view.setUint16(16, 0x0800);
   view.setUint16(18, 0x0604);

@@ -30,27 +30,27 @@ import { refuseTarget } from "./target.ts";
 import { addressesOnly, arpEntries, fdbEntries, macsOnly } from "./tables.ts";
 import { addVxlan, sayPort } from "./vxlan.ts";
 
-/** An operation by its name. */
+/** The operation of that name. */
 type Named<Name extends KernelOp["op"]> = Extract<KernelOp, { readonly op: Name }>;
-/** What carries each kind of operation out. */
+/** One handler for each kind of operation. */
 type Handlers = { readonly [Name in KernelOp["op"]]: (op: Named<Name>) => void | Promise<void> };
 
 const NO_MACS: ReadonlySet<number> = new Set();
 
-/** True when this identity, as namespaceIdentity() gives it, is that of the namespace that is meant. */
+/** True when this identity, as namespaceIdentity() returns it, is that of the intended namespace. */
 export type IsTarget = (identity: string) => boolean;
 
-/** Operations on one network's namespace, which is opened once for all of them. */
+/** Carries out operations in one network's namespace, which is opened once for all of them. */
 export class KernelBatch implements Disposable {
   #namespace: NetworkNamespace | undefined;
-  /** Operations on one endpoint follow one another. */
+  /** The target namespace that was opened last: operations on one endpoint follow one another. */
   #target: NetworkNamespace | undefined;
   #home: NetworkNamespace | undefined;
 
   /**
-   * @param netlink a socket in the underlay's namespace
-   * @param isTarget Whether a target's namespace is the one that is meant.
-   * @param irreplaceable MACs whose entry must go before they get another; see {@link Fdb.irreplaceable}
+   * @param netlink A socket in the underlay's namespace.
+   * @param isTarget Whether the namespace at a target's path is the intended one.
+   * @param irreplaceable MACs whose entry must be deleted before another one is set; see {@link Fdb.irreplaceable}.
    */
   constructor(
     private readonly path: string,
@@ -66,7 +66,7 @@ export class KernelBatch implements Disposable {
   async carryOut(ops: readonly KernelOp[], done: (op: KernelOp) => void = () => {}): Promise<void> {
     for (let i = 0; i < ops.length; i++) {
       const op = ops[i]!, next = ops[i + 1];
-      // A pair is made a port and up in the message that makes it.
+      // A new veth becomes a port and is set up in the message that creates it.
       if (op.op === "veth-add" && next?.op === "veth-set" && next.name === op.name) {
         await this.#addVeth(op, next);
         done(op);
@@ -87,7 +87,8 @@ export class KernelBatch implements Disposable {
   readonly #handlers: Handlers = {
     "namespace-add": () => void (this.#namespace = NetworkNamespace.create(this.path)),
     "namespace-remove": async () => {
-      // With the namespace alone they go when the kernel gets round to it: VNIs and names in containers are wanted again.
+      // Deleting the namespace deletes these links only when the kernel gets round to it, but their VNIs and names
+      // may be needed at once.
       const netlink = this.#namespace?.netlink, links = netlink ? await listLinks(netlink) : [];
       for (const link of links) if (link.kind === "macvlan") await this.#removeVeth(link);
       const pairs = links.filter(({ kind }) => kind === "veth");
@@ -150,7 +151,8 @@ export class KernelBatch implements Disposable {
       await this.#set("fdb", fdbEntries(entries));
     },
     "fdb-remove": ({ macs }) => this.#removeMacs(macs),
-    // Whatever VTEPs there are: none is ever wanted, and one by one some would stay, for a port of their own.
+    // All flood entries are deleted at once: none is ever wanted, and deleting them one by one would leave those with
+    // a port of their own.
     "flood-remove": () => this.#removeMacs(new Set([0])),
     "proxy-set": (op) => setProxy(this.#here, op),
     "proxy-remove": (op) => removeProxy(this.#here, op),
@@ -161,7 +163,7 @@ export class KernelBatch implements Disposable {
     return this.#namespace;
   }
 
-  /** The host's own namespace. */
+  /** The namespace that this process runs in. */
   get #host(): NetworkNamespace {
     return this.#home ??= NetworkNamespace.open(OWN_NAMESPACE);
   }
@@ -169,12 +171,15 @@ export class KernelBatch implements Disposable {
   async #addBridge({ mtu }: Named<"bridge-add">): Promise<void> {
     const { netlink } = this.#here, there = await this.#here.link(BRIDGE);
     if (there && there.kind !== "bridge") await netlink.run(deleteLink(there.index));
-    // Without a MAC of its own it would take its ports', another one whenever a port comes or goes.
+    // Without a MAC of its own the bridge takes one of its ports, and changes it whenever ports come and go.
     await netlink.run(newBridge({ name: BRIDGE, mtu, mac: randomMacBytes() }));
     this.#made(this.#here, BRIDGE);
   }
 
-  /** With the first address of a subnet the kernel takes away the others: they are put back. */
+  /**
+   * When the first address of a subnet is deleted, the kernel deletes the others of it as well; these are added
+   * again.
+   */
   async #removeAddress(text: string): Promise<void> {
     const { netlink } = this.#here, gone = linkAddress(this.#here.index(BRIDGE), text);
     const same = (a: LinkAddress) => `${a.address}/${a.prefix}` === `${gone.address}/${gone.prefix}`;
@@ -187,7 +192,7 @@ export class KernelBatch implements Disposable {
     set: Omit<Named<"veth-set">, "op" | "name"> = {},
   ): Promise<void> {
     const target = await this.#open(peer.netns);
-    // Records of SAND's agents may name no MAC.
+    // Records that SAND's agents wrote may have no MAC.
     const near = { name, mtu, mac: randomMacBytes(), ...macOf(mac), ...this.#vethSettings(set) };
     const far = { name: peer.name, mtu: peer.mtu, mac: randomMacBytes(), ...macOf(peer.mac) };
     if (hostEnd === undefined) {
@@ -213,7 +218,7 @@ export class KernelBatch implements Disposable {
 
   async #setVeth({ op: _, name, ...settings }: Named<"veth-set">): Promise<void> {
     const { netlink } = this.#here, link = await this.#here.link(name), { mtu, up } = settings;
-    // What a macvlan lies on comes first: it cannot have more than that has.
+    // The lower interface comes first: a macvlan cannot have a larger MTU.
     const end = link && await hostEndOf(this.#here, link, this.#host);
     if (end && (mtu || up)) await this.#host.netlink.run(changeLink(end.index, given({ mtu, up })));
     await netlink.run(changeLink(name, this.#vethSettings(settings)))
@@ -221,7 +226,7 @@ export class KernelBatch implements Disposable {
     await this.#pin(name, settings.pinned);
   }
 
-  /** A macvlan goes with what it lies on, and that with the veth's other end. */
+  /** Deleting the lower interface deletes the macvlan and the veth's other end. */
   async #removeVeth(link: Link): Promise<void> {
     const end = await hostEndOf(this.#here, link, this.#host);
     if (end) await this.#host.netlink.run(deleteLink(end.index));
@@ -249,7 +254,7 @@ export class KernelBatch implements Disposable {
     this.#target = undefined;
     const target = NetworkNamespace.open(path);
     try {
-      // Docker takes its interfaces from the agent's own namespace; no record can name that.
+      // Docker takes its interfaces from the agent's own namespace; a record can never name that path.
       if (path !== OWN_NAMESPACE) {
         if (!this.isTarget(target.identity)) throw new NamespaceGone(path);
         await refuseTarget(target);
@@ -269,12 +274,13 @@ export class KernelBatch implements Disposable {
 
   async #removeMacs(macs: ReadonlySet<number>): Promise<void> {
     const { netlink } = this.#here, index = this.#here.index(VXLAN), gone = macsOnly(macs);
-    // A frame to an endpoint that has moved here would not be sent out where the bridge believes that it came in.
+    // The bridge does not send a frame out of the port behind which it has learned the destination, so what it has
+    // learned of an endpoint that moved here is deleted.
     this.#check("fdb", await forgetLearned(netlink, index, gone));
     this.#check("fdb", await deleteMacs(netlink, index, gone));
   }
 
-  /** The others have been done; who reads the error learns of the first. */
+  /** Throws for the first of the failed entries; all others have been set. */
   #check(table: string, failures: readonly Failure[], entries?: Neighbours): void {
     const [first] = failures;
     if (!first) return;
@@ -298,7 +304,7 @@ export class KernelBatch implements Disposable {
   }
 }
 
-/** The kernel's word for a bridge with all of its ports taken. */
+/** Replaces the error that the kernel reports for a bridge without a free port. */
 function sayFull(error: unknown, path: string): never {
   if (!(error instanceof SystemError && error.errno === EXFULL)) throw error;
   const message = `the bridge ${BRIDGE} in ${path} has no port left, of ${MOST_PORTS} for endpoints`;
@@ -315,7 +321,7 @@ function macOf(text: string | undefined): { mac?: Uint8Array } {
   return mac === undefined ? {} : { mac: macToBytes(mac) };
 }
 
-/** The properties that are not undefined. */
+/** Returns the properties whose values are defined. */
 function given<T extends object>(properties: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
   return Object.fromEntries(Object.entries(properties).filter(([, value]) => value !== undefined)) as {
     [K in keyof T]?: Exclude<T[K], undefined>;

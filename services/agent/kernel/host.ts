@@ -10,19 +10,19 @@ import type { UnderlaySettings } from "./read.ts";
 import { missingRoutes } from "./routes.ts";
 import { madeByAgents, refuseTarget, TargetRefused } from "./target.ts";
 
-/** Settings of a host. */
+/** Settings of this host's kernel side. */
 export interface HostOptions {
-  /** The address that its vxlan devices send from. It may be another one later: devices are then made again when compared. */
+  /** The source address of vxlan devices. It may change: devices are then recreated by the next comparison. */
   readonly vtep: Ip;
-  /** False: checksums are made on this host, for hardware or drivers that get them wrong. Default true. */
+  /** False: checksums are computed in software, for hardware or drivers with broken offload. Default true. */
   readonly checksumOffload?: boolean;
-  /** Where the networks' namespaces are watched; without it, none is. */
+  /** Where the networks' namespaces are watched; without it, none is watched. */
   readonly notifications?: Notifications;
 }
 
-/** A namespace that a container has, or is to have, while it is looked into. */
+/** An open network namespace of a container, to be inspected before an endpoint is made in it. */
 export class ContainerNamespace implements Disposable {
-  /** The same text for the same namespace, as long as it is there. */
+  /** The same text for the same namespace, for as long as that exists. */
   readonly identity: string;
   /** True for the namespace that this process runs in. */
   readonly isHome: boolean;
@@ -32,12 +32,12 @@ export class ContainerNamespace implements Disposable {
     this.isHome = this.identity === homeIdentity;
   }
 
-  /** True for the name of an interface that is there. */
+  /** True when an interface of that name exists. */
   has(name: string): boolean {
     return this.namespace.has(name);
   }
 
-  /** What it is when an agent has made it for itself, as part of a sentence; undefined: none has. */
+  /** What the namespace is, as part of a sentence, when an agent created it for its own use; undefined otherwise. */
   async agentsOwn(): Promise<string | undefined> {
     return await madeByAgents(this.namespace);
   }
@@ -63,26 +63,29 @@ export class HostKernel implements Disposable {
     this.#notifications = options.notifications;
   }
 
-  /** Opens nothing yet. */
+  /** Returns the part of a network; nothing is opened until it is used. */
   network(namespacePath: string): NetworkKernel {
     return new NetworkKernel(namespacePath, this.#underlay, this.#netlink, this.#notifications);
   }
 
   /**
-   * Looks into a namespace that a request names.
+   * Opens a namespace that a request names.
    * @throws Refusal "invalid" when there is none at the path
    */
   inspect(path: string): ContainerNamespace {
     return new ContainerNamespace(openFor(path));
   }
 
-  /** Which namespace is at a path, as {@link ContainerNamespace.identity}; undefined: none. */
+  /** The identity of the namespace at a path, as {@link ContainerNamespace.identity}; undefined where there is none. */
   identity(path: string): string | undefined {
     using namespace = NetworkNamespace.openOrNone(path);
     return namespace?.identity;
   }
 
-  /** The same for a namespace that an endpoint may be in: neither this process's own nor an overlay network's. */
+  /**
+   * The same, but undefined as well for namespaces in which no endpoint may be: this process's own and those of
+   * overlay networks.
+   */
   async targetIdentity(path: string): Promise<string | undefined> {
     using namespace = NetworkNamespace.openOrNone(path);
     try {
@@ -95,10 +98,10 @@ export class HostKernel implements Disposable {
   }
 
   /**
-   * Those of an interface's routes that a namespace does not have.
+   * Returns the routes of an interface that the namespace lacks.
    *
-   * @param identity Which namespace is meant.
-   * @throws NamespaceGone when another one is at the path; Error when there is no such interface
+   * @param identity The identity of the intended namespace.
+   * @throws NamespaceGone when another namespace is at the path; Error when the interface does not exist
    */
   async missingRoutes(
     path: string,

@@ -8,11 +8,11 @@ import { addPair, type End, type Near, taken, unlessThere } from "./pair.ts";
 import type { NetworkNamespace } from "./network_namespace.ts";
 
 /**
- * Makes a pair of veths from a container to the host's own namespace, and on the end there a macvlan that is a port in
- * the network's: all that the container sends comes out of that, none of it is the host's, and whoever shapes or counts
- * the host's interfaces finds one for the container.
+ * Creates a veth pair from a container to the host's own namespace, and over the end there a macvlan that is a port
+ * of the network's bridge. All frames of the container leave by the macvlan and none reaches the host's stack, while
+ * tools that shape or count the host's interfaces find one for the container.
  *
- * @param hostEnd the name of the veth's end in the host's namespace
+ * @param hostEnd The name of the veth's end in the host's namespace.
  * @throws Refusal "exists" when one of the names is taken
  */
 export async function addOverHost(
@@ -26,7 +26,7 @@ export async function addOverHost(
   const { master, up, ...rest } = near;
   await addPair(host, { ...rest, name: hostEnd }, target, far);
   try {
-    // Before it is up: from then on the host would listen to what the container sends to all.
+    // This precedes setting it up: from then on the host would receive what the container broadcasts.
     keepApart(hostEnd);
     await host.netlink.run(changeLink(hostEnd, { arp: false, up: true, alias: aliasOf(here.path) }));
     const port = { name: near.name, mtu: near.mtu, lower: host.index(hostEnd), namespace: here.fd };
@@ -43,7 +43,10 @@ export async function addOverHost(
   }
 }
 
-/** The veth's end that a port is a macvlan on; undefined when it lies on anything but a veth in the host's namespace. */
+/**
+ * The veth end below a port that is a macvlan; undefined when the port lies on anything else than a veth in the
+ * host's namespace.
+ */
 export async function hostEndOf(
   here: NetworkNamespace,
   port: Link,
@@ -55,25 +58,25 @@ export async function hostEndOf(
   return end?.kind === "veth" ? end : undefined;
 }
 
-/** Names of all such ends of a network, also of those whose port is gone. */
+/** Names of all these ends of a network, including those whose port is gone. */
 export async function hostEndsOf(path: string, host: NetworkNamespace): Promise<string[]> {
   const alias = aliasOf(path);
   return (await listLinks(host.netlink)).filter((link) => link.kind === "veth" && link.alias === alias)
     .map(({ name }) => name);
 }
 
-/** By the path of its namespace, a network's ends are told from others'. */
+/** The alias by which a network's ends are recognised: the path of its namespace. */
 function aliasOf(path: string): string {
   return path.slice(-255);
 }
 
-/** Sees to it, at every look, that nothing which a container sends is taken for the host's by the host. */
+/** Ensures, at each comparison, that the host processes nothing that a container sends. */
 export async function seeToHostEnd(host: NetworkNamespace, { name, arp }: Link): Promise<void> {
   keepApart(name);
   if (arp) await host.netlink.run(changeLink(name, { arp: false }));
 }
 
-/** IPv6 would have the host believe a container's router advertisements, IPv4 its broadcasts. */
+/** Otherwise the host would accept a container's router advertisements (IPv6) and answer its broadcasts (IPv4). */
 function keepApart(name: string): void {
   setSysctl(`net/ipv6/conf/${name}/disable_ipv6`, "1");
   setSysctl(`net/ipv4/conf/${name}/rp_filter`, "1");

@@ -13,8 +13,8 @@ import { type Peers, readNetwork, readVeth, type UnderlaySettings } from "./read
 import { addressesOnly } from "./tables.ts";
 
 /**
- * One network's part of this host's kernel. Between two calls only the socket of {@link watch} is held open: whatever
- * others have done to the namespace meanwhile is met as it is. Calls on one network must not overlap.
+ * One network's part of this host's kernel. Between two calls only the socket of {@link watch} is open, so each call
+ * sees the namespace as it is then, with what other programs have done to it. Calls on one network must not overlap.
  */
 export class NetworkKernel {
   #irreplaceable: ReadonlySet<number> = new Set();
@@ -23,8 +23,8 @@ export class NetworkKernel {
   #watch: NamespaceWatch | undefined;
 
   /**
-   * @param netlink a socket in the underlay's namespace
-   * @param notifications where namespaces are watched
+   * @param netlink A socket in the underlay's namespace.
+   * @param notifications Where namespaces are watched.
    */
   constructor(
     readonly path: string,
@@ -33,14 +33,17 @@ export class NetworkKernel {
     private readonly notifications?: Notifications,
   ) {}
 
-  /** Has a change that others make in the namespace told of: from the next {@link read} on, perhaps several times. */
+  /**
+   * Reports changes by other programs in the namespace, from the next {@link read} on; one change may be reported
+   * several times.
+   */
   watch(onForeign: () => void): void {
     this.#onForeign = onForeign;
   }
 
   /**
-   * All of it; undefined without a namespace.
-   * @param pins the MACs that ports should be known for: whether they are is found for these alone
+   * Reads the whole network; undefined without a namespace.
+   * @param pins The MACs that ports should be pinned to: only for these it is read whether they are.
    * @throws NamespaceError when something else is at the path
    */
   async read(peers: Peers, pins: Pins = new Map()): Promise<NetworkState | undefined> {
@@ -55,36 +58,37 @@ export class NetworkKernel {
   }
 
   /**
-   * One veth, at a cost that does not depend on what else is there; undefined when it is not.
-   * @param peer path of the namespace where the other end should be
-   * @param mac what its port should be known for
+   * Reads one veth, at a cost that does not depend on the rest of the namespace; undefined when it does not exist.
+   * @param peer Path of the namespace where the other end should be.
+   * @param mac The MAC that its port should be pinned to.
    */
   async readVeth(name: string, peer: string | undefined, mac?: string): Promise<VethState | undefined> {
     using namespace = NetworkNamespace.openIfAny(this.path);
     return namespace && await readVeth(namespace, this.underlay, name, peer, mac);
   }
 
-  /** Names of the ends that its veths have in the host's namespace, also of veths whose endpoint is gone. */
+  /** Names of veth ends of this network in the host's namespace, including those of endpoints that are gone. */
   async hostEnds(): Promise<string[]> {
     using host = NetworkNamespace.open(OWN_NAMESPACE);
     return await hostEndsOf(this.path, host);
   }
 
   /**
-   * Carries out operations in their order, up to the first that fails; of a table's entries, all that can be.
+   * Carries out operations in order, up to the first that fails; of a table's entries, all that can be set.
    *
-   * @param onDone Called after each; of two that the kernel is given in one message, after both.
-   * @param isTarget Whether the namespace at a target's path is the one that is meant: it is asked of the one in use.
-   * @throws NamespaceGone when a target's namespace is gone or another one, Refusal "exists" when a name or the VNI is taken,
-   * SystemError with what was done and the kernel's reason
+   * @param onDone Called after each operation; where two go to the kernel in one message, after both.
+   * @param isTarget Whether the namespace at a target's path is the intended one; it is asked about the namespace
+   *   that was opened.
+   * @throws NamespaceGone when a target's namespace is gone or another one, Refusal "exists" when a name or the VNI
+   *   is taken, SystemError with the operation and the kernel's reason
    */
   async carryOut(
     ops: readonly KernelOp[],
     onDone?: (op: KernelOp) => void,
     isTarget?: IsTarget,
   ): Promise<void> {
-    if (this.#closed) throw new Error(`the network at ${this.path} is not looked after any more`);
-    // The socket would keep the namespace, and the VNI with it.
+    if (this.#closed) throw new Error(`the network at ${this.path} has been closed on this host`);
+    // An open socket keeps the namespace alive, and the VNI with it.
     if (ops.some(({ op }) => op === "namespace-remove")) this.#listen(undefined);
     const done = this.#watch?.own(ops);
     try {
@@ -100,11 +104,11 @@ export class NetworkKernel {
   }
 
   /**
-   * Tells the containers on this host which MAC some addresses have now, in a broadcast of br0's: it goes to its ports,
-   * and no further, since vxlan0 sends no ARP on.
+   * Announces the MACs of some addresses to the containers on this host, in broadcasts of br0. They reach the
+   * bridge's ports only, since vxlan0 forwards no ARP.
    *
    * @param pairs address → MAC
-   * @param learned br0's own entries for these are such that the kernel has learned, and are forgotten
+   * @param learned Addresses for which br0's own entries were learned by the kernel; these are deleted.
    */
   async announce(
     pairs: ReadonlyMap<number, number>,
@@ -118,13 +122,13 @@ export class NetworkKernel {
     await deleteNeighbours(namespace.netlink, "arp", namespace.index(BRIDGE), addresses);
   }
 
-  /** Nothing is changed from now on. */
+  /** Refuses all operations from now on. */
   close(): void {
     this.#closed = true;
     this.#listen(undefined);
   }
 
-  /** Watches this namespace and no other. */
+  /** Moves the watch to this namespace, or ends it. */
   #listen(namespace: NetworkNamespace | undefined): void {
     if (namespace && this.#watch?.isOf(namespace.fd)) return;
     this.#watch?.close();

@@ -9,10 +9,10 @@ import {
   openNamespaceIfAny,
 } from "../../../ffi/netns.ts";
 
-/** The path of the namespace that this process runs in. */
+/** The path of the network namespace that this process runs in. */
 export const OWN_NAMESPACE = "/proc/thread-self/ns/net";
 
-/** The namespace that a path named is gone: with its container, or in a reboot. */
+/** The namespace at a path no longer exists: it ended with its container or by a reboot. */
 export class NamespaceGone extends Error {
   override readonly name = "NamespaceGone";
   constructor(readonly path: string) {
@@ -21,15 +21,15 @@ export class NamespaceGone extends Error {
 }
 
 /**
- * A network namespace while something is done in it. Opened anew each time, which costs 60 µs: what somebody has put
- * in its place is never mistaken for it, and nothing is kept alive that was removed.
+ * An open network namespace. It is opened for each use, which costs 60 µs, so that a namespace which replaced it at
+ * the path is never mistaken for it, and a deleted one is not kept alive.
  */
 export class NetworkNamespace implements Disposable {
   #netlink: Netlink | undefined;
   #identity: string | undefined;
   readonly #indexes = new Map<string, number>();
 
-  /** @param fd of the namespace, which is closed with this */
+  /** @param fd The descriptor of the namespace, which is closed with this object. */
   constructor(readonly path: string, readonly fd: number) {}
 
   /** @throws NamespaceGone; what openNamespace() throws */
@@ -39,13 +39,16 @@ export class NetworkNamespace implements Disposable {
     return namespace;
   }
 
-  /** Undefined when there is none. @throws what openNamespaceIfAny() throws */
+  /** Undefined when nothing is at the path. @throws what openNamespaceIfAny() throws */
   static openIfAny(path: string): NetworkNamespace | undefined {
     const fd = openNamespaceIfAny(path);
     return fd === undefined ? undefined : new NetworkNamespace(path, fd);
   }
 
-  /** Undefined when there is none, whatever else is at the path. @throws SystemError when there is no telling */
+  /**
+   * Undefined when no namespace is at the path, also when something else is. @throws SystemError when that cannot be
+   * determined
+   */
   static openOrNone(path: string): NetworkNamespace | undefined {
     try {
       return NetworkNamespace.openIfAny(path);
@@ -56,7 +59,7 @@ export class NetworkNamespace implements Disposable {
     }
   }
 
-  /** Makes the namespace, and the folder of its path. */
+  /** Creates the namespace, and the directory of its path. */
   static create(path: string): NetworkNamespace {
     Deno.mkdirSync(path.slice(0, path.lastIndexOf("/")) || "/", { recursive: true });
     return new NetworkNamespace(path, createNamespace(path));
@@ -75,12 +78,15 @@ export class NetworkNamespace implements Disposable {
     return this.#identity ??= namespaceIdentity(this.fd);
   }
 
-  /** True when there is a link of that name: the kernel is asked for this one, which waits for nothing. */
+  /**
+   * True when a link of that name exists. This asks for the index alone, which does not wait for the kernel's RTNL
+   * lock.
+   */
   has(name: string): boolean {
     return this.netlink.index(name) !== 0;
   }
 
-  /** The index of a link that must be there. */
+  /** The index of a link that must exist. */
   index(name: string): number {
     const index = this.#indexes.get(name) ?? this.netlink.index(name);
     if (index === 0) throw new Error(`there is no ${name} in ${this.path}`);
@@ -88,7 +94,7 @@ export class NetworkNamespace implements Disposable {
     return index;
   }
 
-  /** Another link may have the name from now on. */
+  /** Drops the cached index of a name that another link may have from now on. */
   forget(name: string): void {
     this.#indexes.delete(name);
   }

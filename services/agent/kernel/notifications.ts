@@ -1,6 +1,7 @@
 /**
- * What others change in the networks' namespaces, as the kernel tells of it. A socket for each namespace, all of them in
- * one epoll: the work of one thread, however many networks there are.
+ * Reads the kernel's notifications of changes in the networks' namespaces, to find those that other programs make.
+ * Each namespace has a netlink socket, and all sockets are in one epoll, so that one thread serves any number of
+ * networks.
  */
 import { Epoll, EventFd } from "../../../ffi/epoll.ts";
 import { NetlinkEvents, type Notice } from "../../../ffi/netlink_events.ts";
@@ -11,15 +12,21 @@ import { Cidr, Ip } from "../../common/ip.ts";
 import type { KernelOp } from "../../overlay/ops.ts";
 import { BRIDGE, VXLAN } from "../../overlay/state.ts";
 
-/** Notifications are read so often at most, in ms: a storm of them costs no more than the sockets have room for. */
+/** The least time between two reads, in ms: a storm of notifications costs no more than the socket buffers hold. */
 const EVERY = 100;
-/** RFC 4291 §2.5.6: the kernel adds these by itself, and they are no part of a network's state. */
+/**
+ * IPv6 link-local addresses (RFC 4291 §2.5.6): the kernel adds them by itself, and they are no part of a network's
+ * state.
+ */
 const LINK_LOCAL = Cidr.parse("fe80::/10");
 const STOP = 0;
-/** Of more entries that the agent sets at once nothing is told: their notifications would outgrow the socket's room. */
+/**
+ * When the agent sets more entries than this at once, notifications are not evaluated: they would overflow the
+ * socket's buffer.
+ */
 const MANY = 256;
 
-/** All of a host's watched namespaces. */
+/** All watched namespaces of this host. */
 export class Notifications {
   readonly #epoll = new Epoll();
   readonly #stop = new EventFd();
@@ -30,18 +37,18 @@ export class Notifications {
   #running: Promise<void> | undefined;
 
   /**
-   * @param onProblem Called once when a namespace cannot be watched, for want of descriptors, say, and when what was told
-   * of one cannot be read.
+   * Called once when a namespace cannot be watched, for example for lack of descriptors, and when notifications
+   * cannot be read.
    */
   constructor(private readonly onProblem: (error: unknown) => void) {
     this.#epoll.add(this.#stop.fd, STOP);
   }
 
   /**
-   * Watches a namespace; undefined where that is not to be had.
+   * Watches a namespace; undefined where that is not possible.
    *
-   * @param namespace a descriptor, which is not needed any longer afterwards
-   * @param onForeign Called, perhaps often, when others have changed something.
+   * @param namespace A descriptor, which is not needed after the call.
+   * @param onForeign Called when other programs have changed something, possibly often.
    */
   watch(namespace: number, onForeign: () => void): NamespaceWatch | undefined {
     try {
@@ -54,7 +61,7 @@ export class Notifications {
     }
   }
 
-  /** Reads what comes to a watch from now on. @returns what ends that */
+  /** Starts reading notifications for a watch. @returns a function that ends that */
   add(watch: NamespaceWatch): () => void {
     const token = this.#token = (this.#token + 1) >>> 0 || 1;
     this.#epoll.add(watch.fd, token);
@@ -89,7 +96,7 @@ export class Notifications {
     }
   }
 
-  /** What goes wrong with one namespace must not end the others' notifications. */
+  /** An error of one namespace must not end the notifications of others. */
   #take(token: number): void {
     try {
       this.#watches.get(token)?.take();
@@ -104,27 +111,27 @@ export class Notifications {
   }
 }
 
-/** The entries that operations set or remove; undefined: they change more than entries. */
+/** The table entries that operations set or remove; undefined: they change more than entries. */
 interface Touched {
   readonly arp: Set<number>;
   readonly fdb: Set<number>;
 }
 
 /**
- * One network's namespace. What is told while operations of ours are carried out is theirs: of operations on the two
- * tables, what is about their entries; of others, everything. A change that somebody makes in these few milliseconds is
- * left to the periodic check.
+ * The watch on one network's namespace. Notifications that arrive while the agent carries out operations are
+ * attributed to these: those about their entries for operations on ARP and FDB tables, all of them for other
+ * operations. A change that another program makes in these few milliseconds is left to the periodic check.
  */
 export class NamespaceWatch {
   readonly #events: NetlinkEvents;
   readonly #identity: string;
-  /** Links' settings when they were last told, and whether they had a carrier. */
+  /** Each link's settings as last notified, and whether it had a carrier. */
   readonly #links = new Map<number, { readonly settings: number; readonly carrier: boolean }>();
   readonly #ports = new Map<number, number>();
-  /** Of vxlan0 and of br0. */
+  /** The indexes of vxlan0 and br0. */
   #vxlan: number;
   #bridge: number;
-  /** Addresses for which br0 answers ARP: it has other entries too, which containers can have come and go. */
+  /** Addresses for which br0 answers ARP; containers can make it have other entries, which are ignored. */
   readonly #answered = new Set<number>();
   #own: Touched | "all" | undefined;
   readonly #forget: () => void;
@@ -147,31 +154,31 @@ export class NamespaceWatch {
     return this.#events.fd;
   }
 
-  /** True for the namespace that is watched. */
+  /** True for a descriptor of the watched namespace. */
   isOf(namespace: number): boolean {
     return namespaceIdentity(namespace) === this.#identity;
   }
 
-  /** Reads what was told. */
+  /** Reads the pending notifications. */
   take(): void {
     let foreign = false;
     const whole = this.#events.read((notice) => foreign = this.#isForeign(notice) || foreign);
-    // What was dropped may have been anything.
+    // Dropped notifications may have been about any change.
     if (foreign || !whole && this.#own !== "all") this.onForeign();
   }
 
-  /** br0 answers ARP for these addresses, as was read. */
+  /** Records for which addresses br0 answers ARP. */
   answers(addresses: Iterable<number>): void {
     this.#answered.clear();
     for (const address of addresses) this.#answered.add(address);
   }
 
-  /** Takes what was told until now as known, since all of the namespace is about to be read. */
+  /** Discards pending notifications, since the whole namespace is about to be read. */
   skip(): void {
     this.#events.read((notice) => this.#isForeign(notice));
   }
 
-  /** Takes what is told from now on as the doing of these operations, until the returned function is called. */
+  /** Attributes notifications to these operations until the returned function is called. */
   own(ops: readonly KernelOp[]): () => void {
     this.take();
     const many = ops.reduce((sum, op) => sum + ("entries" in op ? op.entries.size : 0), 0) > MANY;
@@ -204,7 +211,7 @@ export class NamespaceWatch {
         return this.#own !== "all" && !(address.length === 16 && LINK_LOCAL.contains(new Ip(6, address)));
       }
       case "route":
-        // The one that leads to the host.
+        // This is the default route over the uplink.
         return this.#own !== "all" && notice.prefix === 0;
       case "bridge":
         return this.#own === undefined;
@@ -217,7 +224,7 @@ export class NamespaceWatch {
     }
   }
 
-  /** A carrier that comes is no change: it does so after each of our own links. */
+  /** A carrier that appears is no change by another program: it follows each of our own link operations. */
   #otherLink({ index, name, kind, gone, carrier, settings }: Notice & { about: "link" }): boolean {
     const before = this.#links.get(index);
     if (name === VXLAN) this.#vxlan = gone ? 0 : index;

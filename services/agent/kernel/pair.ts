@@ -3,22 +3,24 @@ import { deleteLink, newVeth } from "../../../ffi/netlink_link.ts";
 import { Refusal } from "../../common/refusal.ts";
 import type { NetworkNamespace } from "./network_namespace.ts";
 
-/** What an end of a pair is made with. */
+/** How one end of a veth pair is created. */
 export interface End {
   readonly name: string;
   readonly mtu: number;
-  /** Required, since udev gives another MAC to a link that is made without one (MACAddressPolicy of systemd.link(5)). */
+  /**
+   * Required, since udev gives a link that is created without one another MAC (MACAddressPolicy in systemd.link(5)).
+   */
   readonly mac: Uint8Array;
 }
 
-/** The end that is a port, or is to be one. */
+/** The end that is a port of the network's bridge, or becomes one. */
 export interface Near extends End {
   readonly master?: number;
   readonly up?: boolean;
 }
 
 /**
- * Makes a pair of veths, one end in each of two namespaces.
+ * Creates a veth pair with its ends in two namespaces.
  * @throws Refusal "exists" when one of the names is taken
  */
 export async function addPair(
@@ -32,7 +34,8 @@ export async function addPair(
   if (!refused) return;
   const there = await target.link(far.name);
   if (there) {
-    // What is left of this very pair: its namespace was deleted and is still being cleared away, or it was moved.
+    // The link is left from this very pair: its namespace was deleted and is still being destroyed, or the link was
+    // moved.
     const left = there.kind === "veth" && `${there.mac}` === `${far.mac}`;
     if (!left) throw taken(far.name, target.path, refused);
     await target.netlink.run(deleteLink(there.index));
@@ -41,7 +44,7 @@ export async function addPair(
   if (refused) throw taken(near.name, here.path, refused);
 }
 
-/** @returns what the kernel said when it is there already */
+/** @returns the error EEXIST, undefined where creation succeeded */
 export async function unlessThere(making: Promise<void>): Promise<SystemError | undefined> {
   try {
     await making;
@@ -52,10 +55,10 @@ export async function unlessThere(making: Promise<void>): Promise<SystemError | 
   }
 }
 
-/** An interface of another kind, or of another pair, has the name that a new one was to have. */
+/** The wanted name belongs to an interface of another kind or another pair. */
 export class NameTaken extends Refusal {}
 
-/** What is said of it. */
+/** The error for it. */
 export function taken(name: string, path: string, cause: unknown): NameTaken {
   return new NameTaken("exists", `there is an interface called ${name} in ${path} already`, { cause });
 }

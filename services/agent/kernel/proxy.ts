@@ -1,4 +1,7 @@
-/** Has br0 answer ARP in its endpoints' namespace, and know behind which port each of them is: {@link ProxyState}. */
+/**
+ * Makes br0 answer ARP on behalf of its endpoints, and pins each port to its endpoint's MAC, so that neither ARP nor
+ * unknown unicast is flooded: see {@link ProxyState}.
+ */
 import { ENOENT, SystemError } from "../../../ffi/errno.ts";
 import {
   type BridgeEntry,
@@ -22,12 +25,12 @@ import { BRIDGE, macNumber, PARTLY_PINNED, type ProxyState, UPLINK, VXLAN } from
 import type { NetworkNamespace } from "./network_namespace.ts";
 import { addressesOnly, arpEntries, FOREIGN, macBytes, readPermanent } from "./tables.ts";
 
-/** Veths by their names → the MAC, in text form, that each one's port should be known for. */
+/** Name of a veth → the MAC, as text, that its port should be pinned to. */
 export type Pins = ReadonlyMap<string, string>;
 
 /**
- * What br0 answers from, and what it has pinned to vxlan0's port; undefined when it is nothing.
- * @param behind the entries for that port of the bridge that it is in, those that the bridge has learned apart
+ * Reads from which entries br0 answers, and what is pinned to vxlan0's port; undefined when there is nothing of either.
+ * @param behind The bridge's static entries for that port, without learned ones.
  */
 export async function readProxy(
   namespace: NetworkNamespace,
@@ -47,8 +50,8 @@ export async function readProxy(
 }
 
 /**
- * Which of br0's ports are known for the MACs that they should be known for, are answered for and not flooded to.
- * @returns by the ports' indexes, the MACs, or {@link PARTLY_PINNED} for a port of which only a part of that is so
+ * Reads which ports of br0 are pinned to their MACs, answered for and not flooded to.
+ * @returns the MACs by the ports' indexes, or {@link PARTLY_PINNED} for a port to which only a part of that applies
  */
 export async function readPins(
   namespace: NetworkNamespace,
@@ -74,10 +77,10 @@ export async function readPins(
   return found;
 }
 
-/** A port that had another MAC is known for this one alone. */
+/** Pins a port to a MAC, and removes its other pinned MACs. */
 export async function pin({ netlink }: NetworkNamespace, { index, port }: Link, mac: string): Promise<void> {
   if (port?.answered) await forgetPinned(netlink, index, macNumber(mac));
-  // The entry first: until it is there, the port is one that is flooded to.
+  // The entry comes first: without it, frames for the MAC must still be flooded to the port.
   await netlink.run(pinMac(index, macToBytes(mac)), changePort(index, { flood: false, answered: true }));
 }
 
@@ -111,8 +114,8 @@ export async function setProxy(
   let arp: ReadonlyMap<number, number> = op.arp;
   if (own.length) {
     const mac = await ownMac(namespace), others = readPermanent(await dumpNeighbours(netlink, "arp", bridge));
-    // Given the MAC that it has, a bridge keeps it: one that SAND's agent made has a port's, another whenever its ports
-    // change. The kernel drops the ARP entries of a link that is given a MAC.
+    // A bridge keeps a MAC that was set, even to the one it has; a bridge that SAND's agent made has a port's MAC,
+    // which changes with its ports. The kernel drops the ARP entries of a link whose MAC is set.
     await netlink.run(changeLink(BRIDGE, { mac }), placeOwnMac(namespace.index(VXLAN), mac));
     const number = macNumber(macFromBytes(mac));
     arp = new Map([...others, ...op.arp, ...own.map(([address]) => [address, number] as const)]);

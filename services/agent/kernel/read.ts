@@ -23,27 +23,27 @@ import { NetworkNamespace, OWN_NAMESPACE } from "./network_namespace.ts";
 import { type Pins, readPins, readProxy } from "./proxy.ts";
 import { type Fdb, readArp, readFdb } from "./tables.ts";
 
-/** What of the host a network's state depends on. */
+/** The host's settings that a network's state depends on. */
 export interface UnderlaySettings {
-  /** Where the host's vxlan devices send from. */
+  /** The source address of the vxlan devices. */
   readonly vtep: Ip;
-  /** False: checksums are made on this host. */
+  /** False: checksums are computed in software. */
   readonly checksumOffload: boolean;
 }
 
-/** A network's state, with what the kernel would not let a forwarding table's entries be replaced by. */
+/** A network's state, and the MACs whose FDB entries the kernel does not replace. */
 export interface Found {
   readonly state: NetworkState;
   readonly irreplaceable: ReadonlySet<number>;
 }
 
-/** Veths by their names in the network's namespace → path of the namespace where the other end should be. */
+/** Name of a veth's end in the network's namespace → path of the namespace where the other end should be. */
 export type Peers = ReadonlyMap<string, string>;
 
-/** The names that SAND's agents give to veths. */
+/** Names of veths as SAND's agents and this one choose them. */
 const vethName = /^sand[\da-f]{4}$/i;
 
-/** All of a network's namespace. */
+/** Reads the state of a network's whole namespace. */
 export async function readNetwork(
   namespace: NetworkNamespace,
   underlay: UnderlaySettings,
@@ -83,7 +83,7 @@ export async function readNetwork(
   };
 }
 
-/** One veth of it, whatever else is there. */
+/** Reads one veth, at a cost that does not depend on the rest of the namespace. */
 export async function readVeth(
   namespace: NetworkNamespace,
   underlay: UnderlaySettings,
@@ -91,7 +91,7 @@ export async function readVeth(
   peer: string | undefined,
   mac: string | undefined,
 ): Promise<VethState | undefined> {
-  // One that is about to be made is not there: that much is known at once.
+  // For a veth that is about to be made, this answers at once.
   const link = namespace.has(name) ? await namespace.link(name) : undefined;
   if (!link) return undefined;
   const bridge = await namespace.link(BRIDGE);
@@ -114,7 +114,8 @@ async function vxlanState(
   const { vxlan, mtu, up } = link;
   const ours = vxlan && (vxlan.local.length === 0 || ipOf(vxlan.local).equals(vtep));
   return {
-    // Of another kind, or sending from another address: nothing that can be made ours.
+    // A device of another kind or with another source address cannot be changed into ours, so it is reported without
+    // a VNI and will be replaced.
     vni: ours ? vxlan.vni : 0,
     port: vxlan?.port ?? 0,
     proxy: vxlan?.proxy ?? false,
@@ -156,7 +157,7 @@ async function vethState(
   };
 }
 
-/** Undefined also for what is called like a uplink and is none. */
+/** Undefined also for a link with the name of the uplink that is none. */
 async function uplinkState(
   namespace: NetworkNamespace,
   link: Link,
@@ -213,7 +214,7 @@ async function readTables(
   if (!vxlan) {
     return { arp: new Map(), entries: new Map(), flood: new Set(), irreplaceable: new Set(), behind: [] };
   }
-  // At the same time, each through a socket: the kernel goes through an fdb from its start for every 400 entries.
+  // Both tables are read at the same time over two sockets: the kernel walks an FDB from its start for every 400 entries.
   using other = new Netlink(namespace.fd);
   const [arp, { fdb, behind }] = await Promise.all([
     dumpNeighbours(other, "arp", vxlan.index).then(readArp),
@@ -222,7 +223,7 @@ async function readTables(
   return { arp, ...readFdb(fdb), behind };
 }
 
-/** In CIDR form, without those that the kernel makes itself. */
+/** Addresses in CIDR form, without the link-local ones that the kernel adds. */
 async function addressesOf(namespace: NetworkNamespace, link: number): Promise<string[]> {
   const found = await listAddresses(namespace.netlink, link);
   return found.map(({ address, prefix }) => ({ ip: ipOf(address), prefix }))
@@ -233,14 +234,14 @@ function ipOf(octets: Uint8Array): Ip {
   return new Ip(octets.length === 4 ? 4 : 6, octets);
 }
 
-/** RFC 4291 §2.5.6. */
+/** IPv6 link-local addresses (RFC 4291 §2.5.6). */
 const LINK_LOCAL = Cidr.parse("fe80::/10");
 
 function isPort({ master }: Link, bridge: Link | undefined): boolean {
   return bridge?.kind === "bridge" && master === bridge.index;
 }
 
-/** Not a part of the state: seen to at every look, which changes nothing where it is so. */
+/** Offload is no part of the state: it is turned off at each comparison, which changes nothing where it is off. */
 function withoutOffload(namespace: NetworkNamespace, link: Link | undefined): void {
   if (link) setChecksumOffload(namespace.fd, link.name, false);
 }

@@ -6,9 +6,9 @@ import type { RouteState } from "../../overlay/state.ts";
 import type { NetworkNamespace } from "./network_namespace.ts";
 
 /**
- * Gives a namespace routes over one of its links. Those that are there stay; what leads elsewhere is the container's own,
- * and not to be taken from it.
- * @throws Refusal "exists" for a destination that has another way, "invalid" for a next hop that is not on the link
+ * Adds routes over one of a namespace's links. Existing ones stay; a route of the container that leads elsewhere is
+ * never replaced.
+ * @throws Refusal "exists" for a destination that has another route, "invalid" for a next hop that is not on the link
  */
 export async function addRoutes(
   namespace: NetworkNamespace,
@@ -29,7 +29,7 @@ export async function addRoutes(
   }
 }
 
-/** Those that are not there, or lead elsewhere. */
+/** Returns the routes that are missing or lead elsewhere. */
 export async function missingRoutes(
   namespace: NetworkNamespace,
   link: number,

@@ -4,10 +4,10 @@ import { listLinks } from "../../../ffi/netlink_links.ts";
 import { Cidr, Ip } from "../../common/ip.ts";
 import type { HostRoute } from "../../overlay/ranges.ts";
 
-/** Interfaces that lead from the host to its networks' containers, by name: see uplinkName(). */
+/** Names of the host's uplink interfaces into networks: see uplinkName(). */
 const UPLINK = /^sandh[\da-f]{10}$/;
 
-/** The IPv4 routes of this process's namespace, without the default route and those to containers of networks. */
+/** Lists the IPv4 routes of this process's namespace, without the default route and those to endpoints of networks. */
 export async function hostRoutes(): Promise<HostRoute[]> {
   using netlink = new Netlink();
   const names = new Map((await listLinks(netlink)).map(({ index, name }) => [index, name]));

@@ -1,16 +1,19 @@
-/** The two tables between a network's state, which is maps of numbers, and netlink's flat arrays. */
+/** Converts ARP and FDB tables between a network's state, which has maps of numbers, and netlink's flat arrays. */
 import type { DumpedNeighbours, Neighbours } from "../../../ffi/netlink_neigh.ts";
 
-/** In place of a MAC or VTEP: an entry that is there and is not as ours are, so that it is set anew or removed. */
+/** Stands for the MAC or VTEP of an entry that differs from what the agent sets, so that it is replaced or removed. */
 export const FOREIGN = -1;
 
-/** A vxlan device's forwarding table as it was found. */
+/** A vxlan device's forwarding table as read. */
 export interface Fdb {
   /** MAC → VTEP, or FOREIGN. */
   readonly entries: Map<number, number>;
-  /** VTEPs of the all-zero MAC. */
+  /** VTEPs of the all-zero MAC, which unknown unicast and broadcast are flooded to. */
   readonly flood: Set<number>;
-  /** MACs with several destinations or a nexthop: the kernel does not replace these, they must go first. */
+  /**
+   * MACs with several destinations or a nexthop group: the kernel does not replace their entries, so they must be
+   * deleted first.
+   */
   readonly irreplaceable: Set<number>;
 }
 
@@ -24,9 +27,7 @@ export function readArp({ count, addresses, macs, exact }: DumpedNeighbours): Ma
   return entries;
 }
 
-/**
- * Address → MAC of the permanent ones alone: others are the kernel's own affair.
- */
+/** Address → MAC of the permanent entries; the kernel manages the others by itself. */
 export function readPermanent({ count, addresses, macs, exact }: DumpedNeighbours): Map<number, number> {
   const entries = new Map<number, number>();
   const address = viewOf(addresses), mac = viewOf(macs);
@@ -34,7 +35,7 @@ export function readPermanent({ count, addresses, macs, exact }: DumpedNeighbour
   return entries;
 }
 
-/** Reads a dump of the table. */
+/** Converts a dump of the forwarding table. */
 export function readFdb({ count, addresses, macs, exact }: DumpedNeighbours): Fdb {
   const entries = new Map<number, number>(), flood = new Set<number>(), irreplaceable = new Set<number>();
   const address = viewOf(addresses), macView = viewOf(macs);
@@ -51,22 +52,22 @@ export function readFdb({ count, addresses, macs, exact }: DumpedNeighbours): Fd
   return { entries, flood, irreplaceable };
 }
 
-/** Address → MAC. */
+/** Converts address → MAC to ARP entries. */
 export function arpEntries(entries: ReadonlyMap<number, number>): Neighbours {
   return collect(entries.size, (add) => entries.forEach((mac, address) => add(address, mac)));
 }
 
-/** MAC → VTEP. */
+/** Converts MAC → VTEP to FDB entries. */
 export function fdbEntries(entries: ReadonlyMap<number, number>): Neighbours {
   return collect(entries.size, (add) => entries.forEach((vtep, mac) => add(vtep, mac)));
 }
 
-/** Addresses whose MACs do not matter. */
+/** Converts addresses to entries without a MAC, as deletion takes them. */
 export function addressesOnly(addresses: ReadonlySet<number>): Neighbours {
   return collect(addresses.size, (add) => addresses.forEach((address) => add(address, 0)));
 }
 
-/** MACs, 6 octets each. */
+/** Converts MACs to a flat array of 6 octets each. */
 export function macsOnly(macs: ReadonlySet<number>): Uint8Array {
   return collect(macs.size, (add) => macs.forEach((mac) => add(0, mac))).macs;
 }

@@ -4,7 +4,7 @@ import type { Link } from "../../../ffi/netlink_links.ts";
 import { BRIDGE, PROBE, VXLAN } from "../../overlay/state.ts";
 import type { NetworkNamespace } from "./network_namespace.ts";
 
-/** A namespace that no endpoint may be in. */
+/** The namespace is one in which no endpoint may be. */
 export class TargetRefused extends Refusal {
   constructor(path: string, what: string) {
     super("forbidden", `target_netns_path: "${path}" is ${what}: nothing is made there`);
@@ -12,9 +12,9 @@ export class TargetRefused extends Refusal {
 }
 
 /**
- * Refuses a namespace that no endpoint may be in, whatever its record says: another host may have written it.
+ * Refuses a namespace in which no endpoint may be, regardless of the record, which another host may have written.
  *
- * @throws TargetRefused for the namespace of this process and for those that agents make
+ * @throws TargetRefused for the namespace of this process and for those that agents create
  */
 export async function refuseTarget(namespace: NetworkNamespace): Promise<void> {
   if (namespace.identity === homeIdentity) {
@@ -24,14 +24,14 @@ export async function refuseTarget(namespace: NetworkNamespace): Promise<void> {
   if (made !== undefined) throw new TargetRefused(namespace.path, made);
 }
 
-/** What a namespace is that agents have made for themselves, as part of a sentence; undefined: it is none of theirs. */
+/** What the namespace is, as part of a sentence, when an agent created it for its own use; undefined otherwise. */
 export async function madeByAgents(namespace: NetworkNamespace): Promise<string | undefined> {
-  // A container has neither, as a rule, and is asked no more.
+  // Containers usually have neither interface, so this cheap question is enough for them.
   if (!namespace.has(BRIDGE) && !namespace.has(PROBE)) return undefined;
   return agentsOwn([await namespace.link(BRIDGE), await namespace.link(VXLAN), await namespace.link(PROBE)]);
 }
 
-/** What a namespace with these links is that agents have made for themselves; undefined: it is none of theirs. */
+/** The same for a namespace with these links. */
 function agentsOwn(links: readonly (Link | undefined)[]): string | undefined {
   const has = (name: string, kind?: string) =>
     links.some((link) => link?.name === name && (kind === undefined || link.kind === kind));

@@ -10,10 +10,10 @@ import { listLinks } from "../../../ffi/netlink_links.ts";
 import { Ip } from "../../common/ip.ts";
 
 const LOOPBACK = 127, IFF_LOOPBACK = 8;
-/** Where nothing else tells: what every Ethernet carries. */
+/** The MTU where no route or interface tells one: that of Ethernet. */
 const ETHERNET = 1500;
 
-/** What the networks' packets travel over. */
+/** The interface and MTU that VXLAN packets are sent with. */
 export interface Underlay {
   /** The interface that has the VTEP. */
   readonly name: string;
@@ -23,10 +23,10 @@ export interface Underlay {
 }
 
 /**
- * The underlay of this process's namespace; undefined when no interface has the VTEP's address.
+ * Finds the underlay in this process's namespace; undefined when no interface has the VTEP's address.
  *
- * The MTU is that of the routes to the peers. Without any it is the interface's; that of the default route's where the
- * VTEP is on a loopback interface, over which nothing leaves.
+ * The MTU is the least one of the routes to the peers. Without peers it is the interface's, or the default route's
+ * where the VTEP is on a loopback interface, over which nothing is sent.
  *
  * @param peers Other hosts' VTEPs.
  */
@@ -54,8 +54,8 @@ export async function underlayOf(vtep: Ip, peers: Iterable<Ip> = []): Promise<Un
 }
 
 /**
- * The address to be reached at when none is configured: the first of the default route's interface, else the only
- * IPv4 address that is not loopback's; undefined when there is none, or no telling which.
+ * The VTEP where none is configured: the first address of the default route's interface, else the only IPv4 address
+ * that is not loopback's; undefined when there is none or more than one.
  */
 export async function defaultVtep(): Promise<Ip | undefined> {
   using netlink = new Netlink();
@@ -64,9 +64,9 @@ export async function defaultVtep(): Promise<Ip | undefined> {
 }
 
 /**
- * Where a running agent may follow to: `current` while the default route's interface has it, else that interface's first
- * IPv4 address; undefined when there is none. An address that is left alone on the host for a moment, such as a
- * container bridge's, is never one.
+ * The address that a running agent may change to: `current` while the default route's interface has it, else that
+ * interface's first IPv4 address; undefined when there is none. An address that remains on the host for a moment
+ * while it is reconfigured, such as a container bridge's, is never chosen.
  */
 export async function routedVtep(current: Ip): Promise<Ip | undefined> {
   using netlink = new Netlink();
@@ -87,7 +87,7 @@ async function candidates(netlink: Netlink) {
 }
 
 async function defaultRoute(netlink: Netlink): Promise<Route | undefined> {
-  // The kernel lists the one that it prefers first.
+  // The kernel lists its preferred default route first.
   return (await listRoutes(netlink)).find(({ prefix, destination }) =>
     prefix === 0 && destination.length === 4
   );

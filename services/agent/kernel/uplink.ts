@@ -1,3 +1,7 @@
+/**
+ * An uplink connects the host's own namespace with a network's: a veth pair, and a route on the host for each
+ * endpoint that it should reach. Endpoints ask for it by `isGateway` (see docs/CNI.md).
+ */
 import { EEXIST, SystemError } from "../../../ffi/errno.ts";
 import {
   addRoute,
@@ -17,16 +21,18 @@ import { Refusal } from "../../common/refusal.ts";
 import { BRIDGE, UPLINK, type UplinkState } from "../../overlay/state.ts";
 import type { NetworkNamespace } from "./network_namespace.ts";
 
-/** An end without ARP sends to its own MAC: both have the same one, so that nobody has to be asked. */
+/**
+ * An interface without ARP sends to its own MAC: both ends have the same one, so that no address has to be resolved.
+ */
 const ALONE = { arp: false, up: true };
 const DEFAULT: Omit<Route, "link"> = { destination: new Uint8Array(4), prefix: 0 };
 
 /**
- * What there is of a uplink.
+ * Reads a network's uplink: a veth pair between the network's namespace and the host's own.
  *
- * @param namespace the network's namespace
- * @param end its link of that name
- * @param host the host's own namespace
+ * @param namespace The network's namespace.
+ * @param end The uplink's end there.
+ * @param host The host's own namespace.
  */
 export async function readUplink(
   namespace: NetworkNamespace,
@@ -59,8 +65,8 @@ function isOne({ destination, prefix }: Route): boolean {
 }
 
 /**
- * Makes a uplink that {@link readUplink} finds sound. What is left of one goes. The host forwards packets from then on: what
- * comes from elsewhere for a container, and its answers.
+ * Creates an uplink that {@link readUplink} reports as sound, after deleting what remains of an earlier one. IP
+ * forwarding is enabled on the host, for packets from elsewhere to containers and their answers.
  */
 export async function addUplink(
   namespace: NetworkNamespace,
@@ -76,7 +82,7 @@ export async function addUplink(
   setSysctl("net/ipv4/ip_forward", "1");
 }
 
-/** Puts right whatever is not sound. */
+/** Sets everything that a sound uplink needs. */
 export async function setUplink(
   namespace: NetworkNamespace,
   host: NetworkNamespace,
@@ -94,22 +100,23 @@ export async function setUplink(
   );
 }
 
-/** Takes it away with the routes over it: the network is apart from its host again. */
+/** Deletes the uplink with the routes over it, so that host and network are separated again. */
 export async function removeUplink(namespace: NetworkNamespace): Promise<void> {
   await namespace.netlink.run(deleteLink(UPLINK), changeForwarding(BRIDGE, false));
   namespace.forget(UPLINK);
 }
 
 /**
- * Gives the host a route to an endpoint's address, which it may have already.
+ * Adds the host's route to an endpoint's address, unless it exists.
  *
- * @throws Refusal "exists" when the address is, for the host, another one's
+ * @throws Refusal "exists" when the host reaches the address elsewhere already
  */
 export async function addUplinkRoute(host: NetworkNamespace, name: string, address: string): Promise<void> {
   const { bytes } = Ip.parse(address), { index } = await linkOf(host, name);
   const way = await findRoute(host.netlink, bytes);
   if (way?.link === index && way.prefix === 32) return;
-  // A neighbour of the host's is not to be taken from it, perhaps the very one that it reaches everybody else by.
+  // A directly connected address must stay reachable: it may be the gateway by which the host reaches everything
+  // else.
   const taken = way && (way.own || (way.prefix > 0 && !way.gateway));
   if (taken) throw await refused(host, address, way.link);
   try {
@@ -120,7 +127,7 @@ export async function addUplinkRoute(host: NetworkNamespace, name: string, addre
   }
 }
 
-/** Takes it away, which may have happened already. */
+/** Deletes the route, if it exists. */
 export async function removeUplinkRoute(
   host: NetworkNamespace,
   name: string,

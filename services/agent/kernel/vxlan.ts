@@ -9,13 +9,13 @@ import { PROBE_VNI, VXLAN, type VxlanState } from "../../overlay/state.ts";
 import type { NetworkNamespace } from "./network_namespace.ts";
 import { findHolder } from "./vxlan_holder.ts";
 
-/** How long the kernel may take to clear away a namespace whose device has the VNI, in ms. */
+/** How long the kernel may take to destroy a namespace whose device has the VNI, in ms. */
 const PATIENCE = 6000;
 const FIRST_PAUSE = 10, LONGEST_PAUSE = 320;
 
 /**
- * Makes vxlan0, down: its packets travel in the namespace of `underlay`. A namespace of ours that is being cleared
- * away may have the VNI for some seconds yet.
+ * Creates vxlan0, down; its packets are sent in the namespace of `underlay`. A namespace of ours that the kernel is
+ * still destroying may hold the VNI for some seconds.
  *
  * @throws Refusal "exists" when another device has the VNI and keeps it
  */
@@ -25,9 +25,10 @@ export async function addVxlan(
   vtep: Ip,
   { vni, port, mtu }: Pick<VxlanState, "vni" | "port" | "mtu">,
 ): Promise<void> {
-  // Kernels before 6.15 refuse a name that is taken in either namespace, and others call theirs vxlan0 too.
+  // The device is created under a unique name: kernels before 6.15 refuse a name that exists in either namespace, and
+  // other programs also call theirs vxlan0.
   const name = `sandvx${vni.toString(16).padStart(6, "0")}`;
-  // Of one who ended before he gave it its name.
+  // Left behind by an agent that exited between creating the device and renaming it.
   await namespace.netlink.run(deleteLink(name));
   const request = newVxlan({
     name,
@@ -50,7 +51,7 @@ export async function addVxlan(
       break;
     } catch (error) {
       if (!(error instanceof SystemError && error.errno === EEXIST)) throw error;
-      // One that is found stays; one of ours that is being cleared away is not found any more.
+      // A device that is found will stay; one in a namespace that is being destroyed is not found.
       const by = asked ? undefined : await findHolder(underlay, { port, vni, except: namespace.path });
       asked = true;
       if (by || Date.now() > deadline) throw taken(vni, port, by, error);
@@ -62,9 +63,9 @@ export async function addVxlan(
 }
 
 /**
- * Says who has the port, where a device could not be brought up for that: it listens only once it is.
+ * Names the holder of the UDP port when a vxlan device could not be set up: the socket is opened only then.
  *
- * @throws Refusal "exists" in place of the kernel's word for it, and what else `error` is
+ * @throws Refusal "exists" for a taken port; otherwise `error` itself
  */
 export async function sayPort(
   namespace: NetworkNamespace,

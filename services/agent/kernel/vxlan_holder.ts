@@ -1,25 +1,26 @@
-/** Whose vxlan device has a port or VNI that another one was to have: for the message, so that it can be removed. */
+/** Finds the vxlan device that has a UDP port or VNI which the agent needs, so that an error can name it. */
 import { libc } from "../../../ffi/libc.ts";
 import { Netlink } from "../../../ffi/netlink.ts";
 import { type Link, listLinks, namespaceNumber } from "../../../ffi/netlink_links.ts";
 import { home, homeIdentity, namespaceIdentity, openNamespace } from "../../../ffi/netns.ts";
 
-/** Where programs bind network namespaces: iproute2 and container runtimes, Docker. */
+/** Where programs mount network namespaces: iproute2 and container runtimes, Docker. */
 const DIRECTORIES = ["/run/netns", "/run/docker/netns"];
-/** So many namespaces are looked into at most. */
+/** The most namespaces that are searched. */
 const MOST = 1024;
 
 export interface Sought {
   readonly port: number;
-  /** Undefined: any. */
+  /** Undefined: any VNI. */
   readonly vni?: number;
-  /** The path of a namespace whose devices are not meant. */
+  /** The path of a namespace to leave out. */
   readonly except: string;
 }
 
 /**
- * The device that has the port in this process's namespace, wherever it is itself; undefined when it is not found.
- * @returns like `the interface vxlan.calico of this host`
+ * Finds the device that has the port in this process's namespace, wherever the device itself is; undefined when it is
+ * not found.
+ * @returns a phrase such as `the interface vxlan.calico of this host`
  */
 export async function findHolder(underlay: Netlink, sought: Sought): Promise<string | undefined> {
   const here = (await listLinks(underlay)).find((link) =>
@@ -32,7 +33,7 @@ export async function findHolder(underlay: Netlink, sought: Sought): Promise<str
     seen.add(namespaceIdentity(own));
     libc.close(own);
   } catch {
-    // It may be gone by now: nothing to leave out.
+    // The namespace is gone, so there is nothing to leave out.
   }
   for (const path of namespacePaths(sought.except)) {
     const found = seen.size > MOST ? undefined : await inNamespaceAt(path, sought, seen);
@@ -45,7 +46,7 @@ function has({ vxlan }: Link, { port, vni }: Sought): boolean {
   return vxlan?.port === port && (vni === undefined || vxlan.vni === vni);
 }
 
-/** One that cannot be looked into, or has gone meanwhile, tells nothing. */
+/** A namespace that cannot be opened, or is gone by now, counts as having no such device. */
 async function inNamespaceAt(path: string, sought: Sought, seen: Set<string>): Promise<Link | undefined> {
   let namespace: number;
   try {
@@ -68,7 +69,7 @@ async function inNamespaceAt(path: string, sought: Sought, seen: Set<string>): P
   }
 }
 
-/** Of bound namespaces first, whose paths say more than a process's. */
+/** Mounted namespaces come first, since their paths tell more than those of processes. */
 function* namespacePaths(own: string): Generator<string> {
   const folders = new Set([own.slice(0, own.lastIndexOf("/")), ...DIRECTORIES]);
   for (const folder of folders) for (const name of names(folder)) yield `${folder}/${name}`;

@@ -12,24 +12,24 @@ import { LARGEST_PROBE, PROBE, PROBE_VNI } from "../../overlay/state.ts";
 import { NetworkNamespace } from "../kernel/network_namespace.ts";
 import { addressesOnly, arpEntries, fdbEntries, macsOnly } from "../kernel/tables.ts";
 
-/** A probe's MAC is these two octets and its host's VTEP. */
+/** The first two octets of a probe device's MAC; the rest is its host's VTEP. */
 const MAC = 0x0253 * 2 ** 32;
 
 export interface DeviceOptions {
-  /** Where its namespace is bound. */
+  /** Where its namespace is mounted. */
   readonly path: string;
   readonly vtep: Ip;
-  /** UDP port of VXLAN in this cluster. */
+  /** The UDP port of VXLAN in this cluster. */
   readonly port: number;
 }
 
 /**
- * A vxlan device like those of the networks, in a namespace of its own, with a VNI that no network has. The kernel answers
- * echo requests there, whatever becomes of the agent: they come and go the very way of the networks' frames, through the
- * same port and the same firewalls, but are never fragmented on it.
+ * A vxlan device like those of the networks, in a namespace of its own, with a VNI that no network has. The kernel
+ * answers echo requests there, also while the agent does not run. Probes take the same path as the networks' frames,
+ * through the same port and firewalls, but are never fragmented on it.
  *
- * Inside, a host has the address of its VTEP. There are entries for known peers alone, so that nothing is ever sent to
- * anybody else, and an answer is no larger than its question.
+ * Inside the namespace a host has the address of its VTEP. Only known peers have entries, so nothing is ever sent to
+ * other hosts, and an answer is no larger than its question.
  */
 export class ProbeDevice {
   readonly #peers = new Set<number>();
@@ -41,14 +41,14 @@ export class ProbeDevice {
     private readonly socket: EchoSocket,
   ) {}
 
-  /** Makes it, in place of what an earlier agent has left. @throws Error when the kernel does not let it be made */
+  /** Creates the device, after removing that of an earlier agent. @throws Error when the kernel refuses */
   static async create(options: DeviceOptions): Promise<ProbeDevice> {
     await ProbeDevice.remove(options.path);
     const { path, vtep, port } = options;
     const namespace = NetworkNamespace.create(path);
     try {
       inNamespace(namespace.fd, () => {
-        // Nothing is to be sent but what is asked for.
+        // IPv6 is disabled so that the kernel sends nothing by itself.
         for (const which of ["all", "default"]) setSysctl(`net/ipv6/conf/${which}/disable_ipv6`, "1");
       });
       const name = `sandvx${PROBE_VNI.toString(16)}`, mac = macsOnly(new Set([MAC + vtep.u32]));
@@ -86,10 +86,11 @@ export class ProbeDevice {
     }
   }
 
-  /** Removes what is at a path, which may be nothing. */
+  /** Removes the namespace at a path, if there is one. */
   static async remove(path: string): Promise<void> {
     using namespace = NetworkNamespace.openOrNone(path);
-    // With the namespace alone it would go when the kernel gets round to it, and the VNI is wanted again.
+    // Deleting the namespace deletes the device only when the kernel gets round to it, but the VNI may be needed at
+    // once.
     if (namespace) {
       const left = (await listLinks(namespace.netlink)).filter(({ kind }) => kind === "vxlan");
       await namespace.netlink.run(...left.map(({ index }) => deleteLink(index)));
@@ -97,7 +98,7 @@ export class ProbeDevice {
     removeNamespace(path);
   }
 
-  /** Lets these hosts, by their VTEPs' 32-bit values, ask and be asked, and no others. */
+  /** Sets the peers, by the 32-bit values of their VTEPs: packets go to these hosts only. */
   async setPeers(vteps: ReadonlySet<number>): Promise<void> {
     const { netlink } = this.namespace, { index } = this;
     const gone = new Set([...this.#peers].filter((vtep) => !vteps.has(vtep)));
@@ -135,12 +136,12 @@ export class ProbeDevice {
     this.socket.read(limit, take);
   }
 
-  /** True while it is as it was made for. */
+  /** True while the options are those that the device was created with. */
   fits({ path, vtep, port }: DeviceOptions): boolean {
     return path === this.options.path && vtep.equals(this.options.vtep) && port === this.options.port;
   }
 
-  /** Leaves it to the kernel, which goes on answering. */
+  /** Closes the sockets; the kernel goes on answering. */
   close(): void {
     this.socket[Symbol.dispose]();
     this.namespace[Symbol.dispose]();

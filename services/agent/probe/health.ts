@@ -4,14 +4,14 @@ import { Counter, Gauge } from "../../common/metrics.ts";
 import type { Path } from "./paths.ts";
 import { type Prober, short, unreachable } from "./prober.ts";
 
-/** So many peers have a series of their own in the metrics, those with trouble before others. */
+/** The most peers that have a series of their own in the metrics; those with problems come first. */
 const SERIES = 500;
 
 /**
- * Tells which hosts are reached over VXLAN, by /readyz, /metrics and `strand status`. None of it makes the agent not
- * ready: what is wrong is between hosts, the others are served, and starting the agent anew would mend nothing.
+ * Reports which hosts are reached over VXLAN, at /readyz, in /metrics and in `strand status`. A problem does not make
+ * the agent unready: it lies between hosts, other hosts are served, and a restart of the agent would repair nothing.
  *
- * @param port UDP port that is probed.
+ * @param port The probed UDP port.
  */
 export function tellPeers(daemon: Daemon, prober: Prober, port: number): void {
   const away = () => prober.paths().filter(({ reachable }) => reachable === false);

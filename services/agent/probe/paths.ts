@@ -1,43 +1,46 @@
 import type { OverlayPeer } from "../../overlay/peers.ts";
 
-/** A host is asked so often, and whether full-size packets reach it so often, in ms. */
+/** How often each host is probed, and how often with full-size packets, in ms. */
 const EVERY = 10_000, FULL_EVERY = 60_000;
-/** An answer that takes longer is lost, in ms. */
+/** An answer that takes longer counts as lost, in ms. */
 const WITHIN = 1000;
-/** A host that has not answered for so long, asked every second meanwhile, is not reachable, in ms. */
+/** A host is unreachable when it has not answered for this long, in ms, while it is probed every second. */
 const PATIENCE = 5000;
-/** The same for one that has never answered: its agent may be about to learn of this host. */
+/** The same for a host that has never answered: its agent may not know this host yet. */
 const FIRST_PATIENCE = 20_000;
-/** So many full-size packets in a row are lost before the path is measured, and so many of each size while it is. */
+/**
+ * How many full-size packets in a row must be lost before the path MTU is measured, and how many of each size while
+ * it is.
+ */
 const FULL_TRIES = 3, SIZE_TRIES = 2;
-/** Octets of the smallest packet that is sent. */
+/** The size of the smallest packet, in octets. */
 const SMALL = 64;
-/** What VXLAN puts around a packet: see services/overlay/desired.ts. */
+/** The octets that VXLAN adds to a packet: see services/overlay/desired.ts. */
 const OVERHEAD = 50;
 
-/** What is known of the path to a host. */
+/** What probes have shown about the path to a host. */
 export interface Path {
   readonly peer: OverlayPeer;
-  /** Undefined: not known yet. */
+  /** Undefined: unknown yet. */
   readonly reachable: boolean | undefined;
-  /** When that began, on the clock of the calls. */
+  /** Since when, in the time of the calls. */
   readonly since: number;
-  /** True where questions of the host have arrived since then. */
+  /** True when probes from the host have arrived since then. */
   readonly heard: boolean;
-  /** The largest underlay packet that passes, where that is less than the networks need; else undefined. */
+  /** The largest underlay packet that passes, where that is less than the networks need; undefined otherwise. */
   readonly pathMtu: number | undefined;
 }
 
-/** A question to be sent: an IPv4 packet of `size` octets. */
+/** A probe to be sent: an IPv4 packet of `size` octets. */
 export interface Question {
   readonly vtep: number;
   readonly size: number;
 }
 
 interface State {
-  /** Hosts that are reached there: one, unless a host has been given another name and its old one is left in etcd. */
+  /** The hosts with this VTEP: one, unless a host was renamed and its old name is still in etcd. */
   peers: readonly OverlayPeer[];
-  /** The largest of theirs. */
+  /** The largest MTU of theirs. */
   mtu: number;
   reachable: boolean | undefined;
   since: number;
@@ -46,26 +49,26 @@ interface State {
   asked: { readonly at: number; readonly token: number; readonly size: number } | undefined;
   next: number;
   fullAt: number;
-  /** When the first of the answers that are missing now was due. */
+  /** When the first of the missing answers was due. */
   missingSince: number | undefined;
-  /** Full-size packets lost in a row. */
+  /** The number of full-size packets lost in a row. */
   fullLost: number;
-  /** Sizes that pass and that do not, while the path is measured. */
+  /** The largest size known to pass and the smallest known not to, while the path is measured. */
   search: { low: number; high: number; lost: number } | undefined;
 }
 
 /**
- * What a host asks others to learn whether VXLAN passes between them, and what follows from the answers. Pure: time and
- * tokens come in as arguments.
+ * Decides which probes are sent to learn whether VXLAN passes between hosts, and evaluates the answers. It is pure:
+ * time and tokens are arguments.
  */
 export class Paths {
   /** By VTEP. */
   readonly #states = new Map<number, State>();
 
-  /** @param onChange Told when what is known of a path becomes another. */
+  /** @param onChange Called when the state of a path changes. */
   constructor(private readonly onChange: (path: Path, before: Path) => void) {}
 
-  /** These are asked from now on, and no others. */
+  /** Sets the peers; only these are probed from now on. */
   setPeers(peers: ReadonlyMap<string, OverlayPeer>, now: number): void {
     const wanted = new Map<number, OverlayPeer[]>();
     for (const peer of peers.values()) {
@@ -94,14 +97,14 @@ export class Paths {
     return [...this.#states.values()].flatMap(pathsOf);
   }
 
-  /** When a question will be due, as known now; a time that is past while an answer is awaited. */
+  /** When the next probe is due, as known now; a past time while an answer is awaited. */
   get nextAt(): number {
     let next = Infinity;
     for (const state of this.#states.values()) next = Math.min(next, state.asked ? -Infinity : state.next);
     return next;
   }
 
-  /** Notes answers that are overdue, and gives the questions that are due, at most `limit`. */
+  /** Records overdue answers, and returns the probes that are due, at most `limit`. */
   due(now: number, limit: number): Question[] {
     const questions: Question[] = [];
     for (const [vtep, state] of this.#states) {
@@ -109,18 +112,18 @@ export class Paths {
       if (state.asked || now < state.next || questions.length >= limit) continue;
       questions.push({ vtep, size: sizeFor(state, now) });
     }
-    // Those that found no room are the first next time.
+    // Hosts that did not fit come first the next time.
     if (questions.length >= limit) this.#rotate(questions[questions.length - 1]?.vtep);
     return questions;
   }
 
-  /** The question was sent. */
+  /** Records that a probe was sent. */
   sent({ vtep, size }: Question, token: number, now: number): void {
     const state = this.#states.get(vtep);
     if (state) state.asked = { at: now, token, size };
   }
 
-  /** An answer has come. @returns false when nobody was asked that */
+  /** Records an answer. @returns false when no such probe was sent */
   answered(from: number, token: number, now: number): boolean {
     const state = this.#states.get(from), asked = state?.asked;
     if (!asked || asked.token !== token) return false;
@@ -129,7 +132,7 @@ export class Paths {
     return true;
   }
 
-  /** A host has asked. @returns false when it is none of ours */
+  /** Records a probe from a host. @returns false when it is no peer */
   heard(from: number, now: number): boolean {
     const state = this.#states.get(from);
     if (state) state.heardAt = now;
@@ -176,7 +179,7 @@ export class Paths {
     this.#tell(before, state);
   }
 
-  /** Goes on measuring, or is done with it. */
+  /** Continues the measurement of the path MTU, or ends it. */
   #measure(state: State, now: number): void {
     const { search } = state;
     if (!search) return;
@@ -221,13 +224,13 @@ function newState(peers: readonly OverlayPeer[], mtu: number, now: number): Stat
 }
 
 function sizeFor({ mtu, reachable, fullAt, missingSince, search }: State, now: number): number {
-  // Whether anything passes at all is the first thing to know.
+  // First of all it must be known whether anything passes.
   if (search) return search.low === 0 ? SMALL : (search.low + search.high) >> 1;
   const full = reachable && missingSince === undefined && fullAt <= now;
   return full ? mtu : SMALL;
 }
 
-/** One for each of the hosts there. */
+/** One path for each host with this VTEP. */
 function pathsOf({ peers, reachable, since, heardAt, pathMtu }: State): Path[] {
   return peers.map((peer) => ({ peer, reachable, since, heard: heardAt > since, pathMtu }));
 }

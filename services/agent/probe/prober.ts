@@ -9,23 +9,23 @@ import type { Workers } from "../reconcile/networks.ts";
 import { type DeviceOptions, ProbeDevice } from "./device.ts";
 import { type Path, Paths } from "./paths.ts";
 
-/** How often answers are read and questions asked, in ms, and how many questions at most each time: 500 a second. */
+/** How often answers are read and probes sent, in ms, and the most probes each time: 500 a second. */
 const TICK = 250, QUESTIONS = 125;
-/** While no answer is awaited and no question is due, that long is waited at most. */
+/** The longest pause while no answer is awaited and no probe is due, in ms. */
 const LONGEST_TICK = 2000;
-/** At most so many packets are read in a tick. A host that floods the socket loses the rest, and delays nothing. */
+/** The most packets that are read in a tick. A host that floods the socket loses the rest, and delays nothing. */
 const READ = 1000;
-/** Peers are looked up so often at most, and a device that could not be made is tried again, in ms. */
-const PEERS_EVERY = 1000, AGAIN = 10_000;
-/** Lines of the log at most for what becomes of paths in one tick. */
+/** How often peers are looked up at most, and how soon a device that could not be created is tried again, in ms. */
+const PEERS_EVERY = 1000, RETRY_MS = 10_000;
+/** The most log lines for changes of paths in one tick. */
 const LINES = 5;
 
 /**
- * Asks the hosts that share a network with this one, over the networks' own way, whether they are reached; and answers
- * them. As long as this host has a network there is a device for that, which outlasts the agent.
+ * Probes the hosts that share a network with this one over VXLAN, and lets the kernel answer theirs. While this host
+ * has a network, there is a device for that, which outlasts the agent.
  */
 export class Prober {
-  /** Packets from hosts that are none of this host's peers, and answers to nothing that was asked. */
+  /** The number of packets from hosts that are no peers, and of answers without a question. */
   strangers = 0;
   readonly #paths: Paths;
   readonly #closing = new AbortController();
@@ -35,22 +35,22 @@ export class Prober {
   #tryAt = -Infinity;
   #peersAt = -Infinity;
   #changed = true;
-  /** The networks of which the peers were looked up, with their MTUs then. */
+  /** The networks whose peers were looked up, with their MTUs then. */
   #lookedUp: ReadonlyMap<string, number> = new Map();
   #removed = false;
-  /** What the other hosts were told last: whether this one answers. */
+  /** What was published to the other hosts last: whether this one answers probes. */
   #told: boolean | undefined;
-  /** What has become of paths since it was last written to the log. */
+  /** Changes of paths that are not logged yet. */
   #news: { readonly bad: boolean; readonly fields: object; readonly message: string }[] = [];
   #workers: Workers | undefined;
   #running: Promise<void> = Promise.resolve();
   #unsubscribe: () => void = () => {};
-  /** Ends the wait for the next tick, or has there be none. */
+  /** Aborting it ends the wait for the next tick, or all ticks. */
   #wake = new AbortController();
   /** When the last tick began. */
   #tickedAt = -Infinity;
 
-  /** @param options Where its device is to be, as it is now. */
+  /** @param options The current options of the device. */
   constructor(
     private readonly context: () => Context,
     private readonly options: () => DeviceOptions,
@@ -58,43 +58,43 @@ export class Prober {
     this.#paths = new Paths((path, before) => this.#tell(path, before));
   }
 
-  /** Asks from now on. */
+  /** Starts probing. */
   start(workers: Workers): void {
     this.#workers = workers;
     const { view, host: { hostname } } = this.context();
     this.#unsubscribe = view.subscribe((changes) => {
       for (const [id, change] of changes) {
-        if (!this.#changed && concernsPeers(view, hostname, id, change)) this.#lookSoon();
+        if (!this.#changed && concernsPeers(view, hostname, id, change)) this.#lookUpSoon();
       }
     });
     this.#running = this.#run();
   }
 
   /**
-   * The VNI on which this host answers hosts of a network; null when it does not: what passes on another UDP port says
-   * nothing of the network's. Makes the device where there is none yet.
+   * The VNI on which this host answers probes of a network's hosts; null when it does not, since packets on another
+   * UDP port say nothing about the network's. Creates the device where there is none.
    */
   async answering(network: string): Promise<number | null> {
     await this.#make(performance.now());
     this.#told = this.#device !== undefined;
     const isProbed = this.#isProbed(network);
-    // The network may have another UDP port or MTU since its peers were looked up.
+    // The UDP port or MTU of the network may have changed since its peers were looked up.
     const mtu = isProbed ? this.#workers?.get(network)?.mtu : undefined;
-    if (mtu !== this.#lookedUp.get(network)) this.#lookSoon();
+    if (mtu !== this.#lookedUp.get(network)) this.#lookUpSoon();
     return this.#told && isProbed ? PROBE_VNI : null;
   }
 
-  /** What is known of the paths to all peers. */
+  /** The state of the paths to all peers. */
   paths(): Path[] {
     return this.#paths.all();
   }
 
-  /** Why nobody is asked; undefined when there is no reason. */
+  /** Why no host is probed; undefined when probing works. */
   get problem(): string | undefined {
     return this.#problem;
   }
 
-  /** The device stays: its host is reached as it was. */
+  /** Ends probing; the device stays, so that other hosts still get answers. */
   async close(): Promise<void> {
     this.#closing.abort();
     this.#wake.abort();
@@ -115,20 +115,20 @@ export class Prober {
       try {
         await this.#tick();
       } catch (error) {
-        // Somebody has deleted the device, or an address of it.
+        // Another program has deleted the device, or an address of it.
         log.debug(`probes: ${messageOf(error)}`);
         this.#drop(messageOf(error));
       }
     }
   }
 
-  /** Peers have changed: they are looked up at the next tick. */
-  #lookSoon(): void {
+  /** Schedules a lookup of the peers at the next tick. */
+  #lookUpSoon(): void {
     this.#changed = true;
     this.#wake.abort();
   }
 
-  /** For how many ms more there is nothing to do. */
+  /** How long there is nothing to do, in ms. */
   #idleFor(now: number): number {
     const due = this.#changed ? this.#peersAt + PEERS_EVERY : this.#paths.nextAt;
     return Math.min(this.#device ? due - now : Infinity, LONGEST_TICK - TICK);
@@ -161,7 +161,7 @@ export class Prober {
     this.#log();
   }
 
-  /** Brings the device to what is wanted: there, while this host has a network. */
+  /** Creates the device when this host has a network, and removes it otherwise. */
   #make(now: number): Promise<void> {
     return this.#making ??= this.#made(now).finally(() => this.#making = undefined);
   }
@@ -182,17 +182,17 @@ export class Prober {
     try {
       this.#device = await ProbeDevice.create(options);
       this.#problem = undefined;
-      this.#lookSoon();
+      this.#lookUpSoon();
       this.#peersAt = -Infinity;
     } catch (error) {
-      this.#tryAt = now + AGAIN;
+      this.#tryAt = now + RETRY_MS;
       const problem = messageOf(error);
-      if (problem !== this.#problem) log.warn(`whether other hosts are reached is not probed: ${problem}`);
+      if (problem !== this.#problem) log.warn(`other hosts are not probed: ${problem}`);
       this.#problem = problem;
     }
   }
 
-  /** This host has no network: nothing of it stays, also of what an earlier agent has left. */
+  /** Removes the device, also one of an earlier agent, since this host has no network. */
   async #remove(): Promise<void> {
     if (this.#removed) return;
     this.#drop("this host has no network");
@@ -201,7 +201,9 @@ export class Prober {
     this.#removed = true;
   }
 
-  /** A network that has the VNI, as an old agent may have chosen it, comes first. */
+  /**
+   * Why the device cannot be used: a network with the same VNI, which a SAND agent may have chosen, takes precedence.
+   */
   #obstacle(): string | undefined {
     const { view } = this.context();
     for (const { id } of this.#workers?.all() ?? []) {
@@ -248,7 +250,7 @@ export class Prober {
     }
   }
 
-  /** With a host's own link, all of its paths fail at once. */
+  /** Logs the changes, and few lines at once: when the host loses its own link, all paths fail together. */
   #log(): void {
     const { log } = this.context(), news = this.#news.splice(0);
     for (const { bad, fields, message } of news.slice(0, LINES)) {
@@ -259,14 +261,14 @@ export class Prober {
   }
 }
 
-/** What is wrong with a path over which nothing comes back, as a sentence. */
+/** The problem of a path over which nothing comes back, as a sentence. */
 export function unreachable({ peer: { hostname }, heard }: Path): string {
   return heard
     ? `${hostname} does not answer over VXLAN, though its own packets arrive: what this host sends to it is dropped`
     : `${hostname} does not answer over VXLAN: packets are dropped on the way to it or back, or it is down`;
 }
 
-/** What is wrong with a path that carries small packets alone, as a sentence. */
+/** The problem of a path that carries only small packets, as a sentence. */
 export function short({ peer: { hostname, mtu }, pathMtu }: Path): string {
   return `packets of more than ${pathMtu} octets do not reach ${hostname} or do not come back, and networks that both ` +
     `hosts have send ${mtu + 50}: something in between has a smaller MTU`;

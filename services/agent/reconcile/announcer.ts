@@ -1,29 +1,35 @@
-/** Tells a network's containers on this host when an address has another MAC: they would go on sending to the old one. */
+/**
+ * Announces to a network's containers on this host when an address has got another MAC, since they would go on
+ * sending to the old one.
+ */
 import type { EndpointChange } from "../../overlay/view.ts";
 
-/** So many addresses are told of at once, and the next ones after so many ms: each goes to every port of the bridge. */
+/**
+ * How many addresses are announced at once, and the pause before the next ones in ms: each announcement goes to every
+ * port of the bridge.
+ */
 const AT_ONCE = 32, PAUSE = 100;
-/** Addresses that are remembered once no endpoint has them, or that wait for their turn. */
+/** The most addresses that are remembered without an endpoint, or that wait to be announced. */
 const MOST = 4096;
 
 /**
- * One network's announcements. An endpoint that moves is deleted and made again, so the MAC of an address is remembered
- * while no endpoint has that address.
+ * One network's announcements. An endpoint that moves is deleted and created again, so the MAC of an address is
+ * remembered while no endpoint has it.
  */
 export class Announcer {
-  /** Addresses that no active endpoint has → the MAC that the last one had. */
+  /** Addresses without an active endpoint → the MAC of the last one. */
   readonly #left = new Map<number, number>();
   readonly #waiting = new Map<number, number>();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #closed = false;
 
-  /** @param send Tells of some pairs of address and MAC, by their values. */
+  /** @param send Announces some pairs of address and MAC, both as numbers. */
   constructor(private readonly send: (pairs: ReadonlyMap<number, number>) => void) {}
 
   /**
-   * Looks at what some changes, which have been carried out, mean for the addresses that they are about.
+   * Finds the addresses whose MAC differs after some applied changes, and announces these.
    *
-   * @param macOf The MAC that an address has by now; undefined when no active endpoint has it.
+   * @param macOf The MAC that an address has now; undefined when no active endpoint has it.
    */
   notice(changes: readonly EndpointChange[], macOf: (address: number) => number | undefined): void {
     const before = new Map<number, number | undefined>();
@@ -43,7 +49,7 @@ export class Announcer {
     }
   }
 
-  /** Tells of a pair, at once or when those before it have been told of. */
+  /** Announces a pair, after those that wait already. */
   announce(address: number, mac: number): void {
     if (this.#closed) return;
     remember(this.#waiting, address, mac);
@@ -63,7 +69,7 @@ export class Announcer {
   }
 }
 
-/** The oldest give way. */
+/** Adds a pair; the oldest are dropped beyond the limit. */
 function remember(pairs: Map<number, number>, address: number, mac: number): void {
   pairs.delete(address);
   pairs.set(address, mac);

@@ -11,7 +11,7 @@ import type { HostNetwork } from "./host_network.ts";
 import type { Problems } from "./problems.ts";
 import type { RemovalGuard } from "./removal_guard.ts";
 
-/** The one way by which the kernel is changed. */
+/** Changes one network's part of the kernel; every change of it goes through here. */
 export class Applier {
   constructor(
     private readonly network: HostNetwork,
@@ -19,18 +19,18 @@ export class Applier {
     private readonly guard: RemovalGuard,
   ) {}
 
-  /** Carries out operations; those that take something away only once the store is known to mean it. */
+  /** Carries out operations; those that remove something only after etcd has confirmed that the agent should. */
   async apply(ops: readonly KernelOp[], endpoint?: OverlayEndpoint): Promise<void> {
     if (!ops.length) return;
     if (ops.some(isDestructive)) await this.guard.confirm();
     const { kernel, context } = this.network;
     context.storeGuard.assertNotHeld();
-    // The namespace has been looked at before; the one that is opened now may be another one.
+    // The namespace at the path may have been replaced since it was inspected, so the one that is opened is checked.
     const isTarget = (identity: string) => !endpoint || !namespaceGone(endpoint, sinceBoot(identity));
     await kernel.carryOut(ops, (op) => failpoint(`op:${op.op}`), isTarget);
   }
 
-  /** Does what concerns one endpoint: where it fails, that is a problem of this endpoint, and the others go on. */
+  /** Runs a step for one endpoint: a failure is recorded as a problem of this endpoint, and the others go on. */
   async forOne(endpoint: string, act: () => Promise<void>): Promise<void> {
     const { storeGuard, view } = this.network.context;
     try {
@@ -46,7 +46,7 @@ export class Applier {
   }
 }
 
-/** A failure with the endpoint that it concerns. Where the request was wrong, that is told as such. */
+/** The error of a failed step, with the endpoint that it concerns. A cause that lies in the request keeps its code. */
 export function notDone(endpoint: string, what: "set up" | "removed", error: unknown): Error {
   const message = `endpoint ${endpoint} could not be ${what}: ${messageOf(error)}`;
   if (error instanceof Refusal) return new Refusal(error.code, message, { cause: error });

@@ -3,14 +3,14 @@ import { deadline, delay } from "../../common/async.ts";
 import type { Context } from "../context.ts";
 import type { NetworkWorker } from "./network.ts";
 
-/** A network that is changed all the time, or hangs, keeps the next one from being compared for so long at most, in ms. */
+/** The longest that one network may delay the comparison of the next, in ms. */
 const PATIENCE = 1000;
 
 type Network = Pick<NetworkWorker, "compare">;
 
 /**
- * Compares every network with the kernel once in `everyMs`, one after another and evenly spread, until it is closed:
- * what others changed behind the agent's back is found and mended.
+ * Compares every network with the kernel once in `everyMs`, one after another and evenly spread, until it is closed.
+ * This finds and repairs what other programs have changed without the agent noticing.
  */
 export class Checks {
   readonly #closing = new AbortController();
@@ -20,7 +20,7 @@ export class Checks {
     private readonly context: Pick<Context, "log" | "storeGuard">,
     private readonly workers: { all(): Iterable<Network>; takeUpMissing(): Promise<void> },
     private readonly everyMs: number,
-    /** Told at each round: what else is to be looked at. */
+    /** Called at each round, for further periodic checks. */
     private readonly onRound: () => Promise<void>,
   ) {
     this.#running = this.#run();
@@ -45,7 +45,7 @@ export class Checks {
         await this.onRound();
         if (!this.context.storeGuard.hold) await this.workers.takeUpMissing();
       } catch (error) {
-        this.context.log.warn(`a periodic check is put off: ${messageOf(error)}`);
+        this.context.log.warn(`a periodic check is skipped: ${messageOf(error)}`);
       }
     }
   }

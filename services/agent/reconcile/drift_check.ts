@@ -3,41 +3,41 @@ import { abortable, deadline, delay } from "../../common/async.ts";
 import type { Context } from "../context.ts";
 import type { NetworkWorker } from "./network.ts";
 
-/** What comes together is looked at together, in ms. */
+/** Changes within this time are compared together, in ms. */
 const SETTLES = 100;
-/** Between two comparisons of one network, in ms. */
+/** The least time between two comparisons of one network, in ms. */
 const GAP = 500;
-/** So many comparisons of one network may follow one another like that; then, one in so many ms. */
+/** The most comparisons of one network in a row with that pause; then one in REFILL ms. */
 const BURST = 20, REFILL = 5000;
-/** For so many times its own length nothing is compared after a comparison: all of them take a fifth of the time at most. */
+/** The pause after a comparison, as a multiple of its duration: comparisons take a fifth of the time at most. */
 const REST = 4;
-/** The next network is not kept waiting for longer, in ms. */
+/** The longest that one network may delay the next, in ms. */
 const PATIENCE = 1000;
 
 type Network = Pick<NetworkWorker, "compare">;
 
 interface State {
-  /** When it was compared last. */
+  /** The time of its last comparison. */
   compared: number;
-  /** How many comparisons it has left, and when that was so. */
+  /** The remaining comparisons of the burst, and the time of that count. */
   left: number;
   at: number;
 }
 
 /**
- * Compares networks that others have changed, as the kernel tells, one after another. A program that goes on changing a
- * network, or many of them, slows this down and nothing else; the periodic check finds the rest.
+ * Compares networks in which another program has changed the kernel, as its notifications tell, one after another. A
+ * program that keeps changing networks slows this down but nothing else; the periodic check finds the rest.
  */
 export class Drift {
   readonly #states = new WeakMap<Network, State>();
-  /** When each is due, on the clock of performance.now(). */
+  /** When each suspected network is due, by performance.now(). */
   readonly #suspects = new Map<Network, number>();
   readonly #closing = new AbortController();
   #running: Promise<void> | undefined;
 
   constructor(private readonly context: Pick<Context, "log" | "storeGuard">) {}
 
-  /** Something has changed in the network's namespace. */
+  /** Requests a comparison: something has changed in the network's namespace. */
   suspect(network: Network): void {
     if (this.#suspects.has(network) || this.#closing.signal.aborted) return;
     const now = performance.now();
@@ -60,7 +60,7 @@ export class Drift {
       const [network, due] = [...this.#suspects].reduce((a, b) => b[1] < a[1] ? b : a);
       const wait = due - performance.now();
       if (wait > 0) {
-        // Another may be due before.
+        // Another network may become due earlier.
         await delay(Math.min(wait, SETTLES), signal);
         continue;
       }

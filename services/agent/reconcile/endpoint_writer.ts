@@ -7,27 +7,30 @@ import type { EndpointRecord } from "../../store/sand_records.ts";
 import type { Context } from "../context.ts";
 import { failpoint } from "../failpoints.ts";
 
-/** At once: some transactions, each with its part of them. */
+/** The most endpoints that are written at once, in as many transactions as needed. */
 const BATCH = 256;
-/** Three hosts that fill one network lose to each other often; each time, somebody wins. */
+/**
+ * How often a conflicting write is planned again: hosts that fill one network at the same time conflict often, and
+ * one of them succeeds each time.
+ */
 const TRIES = 200;
 
-/** An endpoint as it was written, and at which revision. */
+/** A written endpoint, with the revision of the write. */
 export interface Written {
   readonly record: EndpointRecord;
   readonly revision: number;
 }
 
 /**
- * Writes one network's endpoints of this host. Those that are asked for while others are being written go together
- * into the next transactions: they all change the record of the network's addresses.
+ * Writes one network's endpoints of this host to etcd. Requests that arrive during a write share the next
+ * transactions, since all of them change the record of the network's claimed addresses.
  */
 export class EndpointWriter {
   readonly #turn = new Mutex();
   #making: Job<EndpointRequest, Written>[] = [];
   #deleting: Job<Deletion, number>[] = [];
 
-  /** @param mtuHere The largest that the network can have on this host. */
+  /** @param mtuHere The largest MTU that the network can have on this host. */
   constructor(
     private readonly network: string,
     private readonly context: Context,
@@ -40,14 +43,14 @@ export class EndpointWriter {
   }
 
   /**
-   * @param options.keepAddress Its address stays taken: Docker gives it back by itself.
-   * @returns the revision at which it is gone. @throws Refusal
+   * @param options.keepAddress True: the address stays claimed, since Docker releases it by itself.
+   * @returns the revision of the deletion. @throws Refusal
    */
   delete(id: string, { keepAddress = false } = {}): Promise<number> {
     return this.#add(this.#deleting, { id, keepAddress }, (jobs) => this.#delete(jobs));
   }
 
-  /** The same for an endpoint of any host, which may be gone. @throws Refusal */
+  /** Deletes an endpoint of any host, whose agent may be gone. @throws Refusal */
   async forceDelete(id: string): Promise<void> {
     const { view, store, storeGuard } = this.context;
     const found = new Set<string>();
@@ -59,7 +62,7 @@ export class EndpointWriter {
     );
   }
 
-  /** Runs what must not meet a change of this network's endpoints by this host. */
+  /** Runs an action while this host changes no other endpoint of this network. */
   exclusive<T>(act: () => Promise<T>): Promise<T> {
     return this.#turn.run(act);
   }
@@ -134,7 +137,7 @@ export class EndpointWriter {
   }
 }
 
-/** Why it is refused; undefined when it is not. */
+/** The Refusal that the action throws; undefined when it throws none. */
 function refusal(act: () => unknown): Refusal | undefined {
   try {
     act();

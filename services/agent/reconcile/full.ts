@@ -18,13 +18,13 @@ import type { RemovalGuard } from "./removal_guard.ts";
 import type { Status } from "./status.ts";
 import { GRACE_MS } from "./vanished.ts";
 
-/** What a comparison needs to know of the network's queue. */
+/** What a comparison needs from the network's queue. */
 export interface Queue {
   /** True when something has changed in the store since the comparison began. */
   hasChanged(): boolean;
-  /** A request of the API waits for this endpoint. */
+  /** True when an API request waits for this endpoint. */
   isAwaited(endpoint: string): boolean;
-  /** Has all of it compared again, in so many ms; undefined: when something else asks for it. */
+  /** Schedules another comparison in that many ms; undefined: none. */
   lookAgainIn(ms: number | undefined): void;
 }
 
@@ -37,7 +37,10 @@ export interface FullParts {
   readonly queue: Queue;
 }
 
-/** Brings all of a network's part of the kernel to what the store says: reads, works out what is desired, and applies the difference. */
+/**
+ * Compares a whole network with the kernel: reads the state, computes the desired one from etcd, and applies the
+ * difference.
+ */
 export class FullComparison {
   readonly #targets: TargetNamespaces;
 
@@ -46,9 +49,9 @@ export class FullComparison {
   }
 
   /**
-   * Compares and mends.
-   * @param changes Those that have led to it.
-   * @returns true when nothing of the network is left on this host, which the store is to be told
+   * Compares, and applies the difference.
+   * @param changes The changes that led to the comparison.
+   * @returns true when nothing of the network is left on this host, which is then to be written to etcd
    */
   async run(reason: CompareReason, changes: readonly EndpointChange[]): Promise<boolean> {
     const { network, parts: { applier, problems, guard, status, announcer, queue } } = this;
@@ -57,16 +60,17 @@ export class FullComparison {
     problems.endpoints.clear();
     const fault = network.fault;
     if (fault !== undefined) {
-      // What is there of it stays, but for endpoints that are to go.
+      // Existing state stays, except for endpoints that are to be removed.
       network.steady = false;
       problems.network = [fault];
       await this.#removeGone(changes);
       return false;
     }
 
-    // What the kernel has.
+    // First the state of the kernel is read.
     const { gone, unknown, identities } = this.#targets.check((id) =>
-      // Of one that is being made it is known at once, and at the start nothing has been seen of it before.
+      // A missing namespace is certain at once for an endpoint that is being created, and at the start, where nothing
+      // was seen before.
       reason === "start" || queue.isAwaited(id)
     );
     const refused = this.#refuseEndpoints(unknown);
@@ -82,30 +86,30 @@ export class FullComparison {
       if (supersededBy(madeFor, endpoint, identity, inPlace)) gone.add(name);
     }
 
-    // What it should have.
+    // Then the desired state is computed.
     const proxied = actual?.proxy !== undefined;
     const options = { ...network.options(actual?.vxlan?.mtu), proxied };
     const { state: full, problems: found } = desiredState(view, networkId, options);
     const desired = full && without(full, gone);
-    // What has changed in the store since it was read is not the doing of others on this host.
+    // A change in etcd since the state was read is not drift caused by another program.
     const drifted = isCheck(reason) && wasRight && !queue.hasChanged();
     problems.network = found;
 
-    // The difference, as far as it may be carried out.
+    // Then the difference is taken, as far as it may be applied.
     const unread = unreadable(network.context, networkId);
     let ops = [...diff(actual, desired), ...await this.#strays(reason, desired)];
     if (unread) problems.network = [...found, unread.reason];
     problems.lookAtHosts();
     if (unread?.tables) ops = ops.filter((op) => !isOfTables(op));
     if (unread?.interfaces || refused) {
-      // A veth that is to be made again is removed first.
+      // A veth that is to be recreated is removed first.
       const replaced = (op: KernelOp) => op.op === "veth-remove" && desired?.veths.has(op.name);
       ops = ops.filter((op) => !isDestructive(op) || isOfTables(op) || replaced(op));
     }
     const away = ops.some(isDestructive) ? await guard.unconfirmed() : undefined;
     if (away) ops = ops.filter((op) => !isDestructive(op));
     const missing = desired && !unread?.interfaces ? lostVeths(actual, without(desired, unknown)) : [];
-    // Docker may be about to say itself that a container has gone.
+    // After a mere notification, Docker may be about to report itself that the container is gone.
     const lost = reason === "drift" ? [] : missing;
     queue.lookAgainIn(missing.length > lost.length ? GRACE_MS : this.#targets.dueInMs);
 
@@ -116,7 +120,7 @@ export class FullComparison {
     for (const [name, own] of veths) if (!desired?.veths.has(name)) await applier.apply(own);
     await applier.apply(shared);
     for (const [address, mac] of shared.flatMap((op) => op.op === "arp-set" ? [...op.entries] : [])) {
-      // What has moved while this agent was away.
+      // These endpoints moved while this agent did not run.
       if ((actual?.arp.get(address) ?? -1) > 0) announcer.announce(address, mac);
     }
     for (const [name, own] of veths) {
@@ -125,13 +129,13 @@ export class FullComparison {
     }
     const done = [...shared, ...[...veths.values()].flat()];
     if (drifted && done.length) this.#tellDrift(done);
-    // What was missing is there; the rest is tried again.
+    // What was missing has been added; the removals are tried again.
     if (away) {
       const message = `what is no longer in etcd could not be removed: ${away.message}`;
       throw new Refusal("unavailable", message, { cause: away });
     }
 
-    // What is known from now on.
+    // From here on the state is known.
     network.mtu = desired?.vxlan?.mtu;
     network.hasUplink = desired?.uplink !== undefined;
     network.port = desired?.vxlan?.port;
@@ -139,7 +143,7 @@ export class FullComparison {
     await this.#deactivate([...gone, ...lost].flatMap((name) => ids.get(name) ?? []));
     if (unread?.interfaces && !desired) return false;
     if (!desired) {
-      // Nothing is there any more to carry single changes out in.
+      // Without a namespace, single changes cannot be applied.
       network.steady = false;
       return true;
     }
@@ -149,7 +153,7 @@ export class FullComparison {
     return false;
   }
 
-  /** Ends in the host's namespace that are left of endpoints which are gone, and whose port is too. */
+  /** Operations that remove ends in the host's namespace which remain of deleted endpoints and whose port is gone. */
   async #strays(reason: CompareReason, desired: NetworkState | undefined): Promise<KernelOp[]> {
     if (reason !== "start" && !this.network.hadHostEnds) return [];
     const wanted = new Set([...desired?.veths.values() ?? []].map(({ hostEnd }) => hostEnd));
@@ -157,7 +161,7 @@ export class FullComparison {
       .map((name) => ({ op: "host-end-remove", name }));
   }
 
-  /** Removes what endpoints that are no longer active here have in the kernel, without regard to the rest of the network. */
+  /** Removes the devices of endpoints that are no longer active here, regardless of the rest of the network. */
   async #removeGone(changes: readonly EndpointChange[]): Promise<void> {
     const { network, parts: { applier } } = this, { hostname } = network.context.host;
     const owners = vethOwners(network.endpoints);
@@ -179,7 +183,7 @@ export class FullComparison {
     }
   }
 
-  /** Refuses endpoints of this host whose records are not carried out, and adds their veths to those left as they are. */
+  /** Refuses endpoints of this host with invalid records, and adds their veths to those that stay as they are. */
   #refuseEndpoints(unknown: Set<string>): boolean {
     const { network, parts: { problems } } = this;
     let refused = false;
@@ -188,13 +192,13 @@ export class FullComparison {
       if (!problems.refuses(endpoint)) continue;
       refused = true;
       const name = endpoint.record.overlay_veth_name;
-      // The veth of that name may be another endpoint's.
+      // The veth of that name may belong to another endpoint.
       if ((owners.get(name) ?? endpoint) === endpoint) unknown.add(name);
     }
     return refused;
   }
 
-  /** Endpoints whose namespace is gone are not active any more; they keep their addresses. */
+  /** Marks endpoints whose namespace is gone as inactive in etcd; they keep their addresses. */
   async #deactivate(ids: readonly string[]): Promise<void> {
     const { network } = this, { view, host, log, counters } = network.context;
     for (const id of ids) {
@@ -211,7 +215,7 @@ export class FullComparison {
     }
   }
 
-  /** The kernel was not as this agent had left it. */
+  /** Logs and counts what other programs had changed in the kernel. */
   #tellDrift(ops: readonly KernelOp[]): void {
     const { counters, log } = this.network.context;
     counters.drifted += ops.length;
@@ -221,7 +225,9 @@ export class FullComparison {
       counts.set(op, (counts.get(op) ?? 0) + 1);
     }
     const what = [...counts].map(([op, count]) => count > 1 ? `${op} (${count})` : op).join(", ");
-    log.warn(`network ${this.network.name} was changed on this host by others, and is mended: ${what}`);
+    log.warn(
+      `network ${this.network.name} was changed on this host by other programs, and is repaired: ${what}`,
+    );
   }
 }
 

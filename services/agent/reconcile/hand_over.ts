@@ -7,10 +7,11 @@ import type { Applier } from "./apply.ts";
 import type { HostNetwork } from "./host_network.ts";
 
 /**
- * Makes an endpoint's veth with its other end in the agent's own namespace, from where Docker takes it, and says in the
- * store that it is active: in this order, since a veth that the store does not know of is removed by the next comparison.
+ * Creates an endpoint's veth with its other end in the agent's own namespace, from where Docker takes it, and then
+ * writes to etcd that the endpoint is active. The comparison of this network must not run in between: it would remove
+ * a veth that etcd does not know of.
  *
- * @throws Refusal "unavailable" while it is not
+ * @throws Refusal "unavailable" while the network is not set up here
  */
 export async function handOver(
   network: HostNetwork,
@@ -19,9 +20,9 @@ export async function handOver(
   activation: Activation,
   { problem, isSetUp, onUnknown }: {
     readonly isSetUp: boolean;
-    /** Why it is not. */
+    /** Why the network is not set up here. */
     readonly problem: string | undefined;
-    /** Called when it may be written or not: all is to be compared. */
+    /** Called when it is unknown whether the write succeeded: the network is then compared. */
     readonly onUnknown: () => void;
   },
 ): Promise<void> {
@@ -51,7 +52,7 @@ export async function handOver(
   try {
     await network.commit(() => planActivate(view, endpoint, host.hostname, activation).plan);
   } catch (error) {
-    // Perhaps it is written all the same: then it is known for lost.
+    // The write may have succeeded all the same; the comparison then finds the endpoint without a veth.
     onUnknown();
     await network.kernel.carryOut([{ op: "veth-remove", name }]);
     throw error;

@@ -9,24 +9,24 @@ import type { Context } from "../context.ts";
 import type { NetworkKernel } from "../kernel/network.ts";
 
 /**
- * One network as this host has it: what the store says of it here, and what its part of the kernel was like when that was
- * last read or changed. The files of this folder share it; each changes only what it says here that it does.
+ * One network on this host: what etcd says of it, and what its part of the kernel was when that was last read or
+ * changed. The files of this folder share this object.
  */
 export class HostNetwork {
   readonly kernel: NetworkKernel;
-  /** The kernel was brought to what the store says, and every change since has been carried out. */
+  /** True when the kernel matched etcd at the last full comparison and every change since has been applied. */
   steady = false;
-  /** Of vxlan0, like the next three since the last full comparison. */
+  /** The MTU of vxlan0; like the next three properties, as of the last full comparison. */
   mtu: number | undefined;
   /** The UDP port of vxlan0. */
   port: number | undefined;
   /** The host has an uplink veth into the network. */
   hasUplink = false;
-  /** br0 answers ARP in the endpoints' place. */
+  /** True when br0 answers ARP for the endpoints. */
   proxied = false;
-  /** One of its endpoints here has, or had, an end in the host's namespace. */
+  /** True when an endpoint here has, or had, a veth end in the host's namespace. */
   hadHostEnds = false;
-  /** Of the endpoints of this host, whether made or not. */
+  /** Names of the veths of this host's endpoints, created or not. */
   readonly vethNames = new Set<string>();
 
   constructor(readonly id: string, readonly context: Context) {
@@ -37,23 +37,23 @@ export class HostNetwork {
     }
   }
 
-  /** Those of this host. */
+  /** This host's endpoints of the network. */
   get endpoints(): ReadonlySet<OverlayEndpoint> {
     const { view, host } = this.context;
     return view.space(this.id).endpointsOn(host.hostname);
   }
 
-  /** For messages. */
+  /** The network's name in messages, or its id where there is no record. */
   get name(): string {
     return this.context.view.network(this.id)?.name ?? this.id;
   }
 
-  /** True when this host has no business with the network any more. */
+  /** True when this host has nothing to do with the network any more. */
   get unwanted(): boolean {
     return !this.context.view.network(this.id) || !this.endpoints.size;
   }
 
-  /** Why the network is not set up from its record; what is there of it stays. */
+  /** Why the record is invalid, so that the network is not set up from it; existing state stays. */
   get fault(): string | undefined {
     const { view } = this.context, network = view.network(this.id);
     const wrong = network && (view.isPartial(this.id) || networkFault(network) !== undefined);
@@ -65,12 +65,12 @@ export class HostNetwork {
     return mtuHere(this.options());
   }
 
-  /** The MTU that the network is to have, for all of its hosts. */
+  /** The MTU of the network, which is the same on all of its hosts. */
   get wantedMtu(): number {
     return mtuOf(this.context.view, this.id, this.options());
   }
 
-  /** True when the host is to have a route to one of its endpoints. */
+  /** True when the host should have a route to one of its endpoints. */
   get uplinkWanted(): boolean {
     const { view } = this.context, network = view.network(this.id);
     for (const endpoint of this.endpoints) {
@@ -80,7 +80,7 @@ export class HostNetwork {
     return false;
   }
 
-  /** For desiredState() and what else is worked out from the store for this host. */
+  /** The options of desiredState() for this host. */
   options(currentMtu = this.mtu) {
     const { host, underlayMtu } = this.context;
     return {
@@ -92,14 +92,14 @@ export class HostNetwork {
     };
   }
 
-  /** The MACs that the ports of its active endpoints may be known for, by the ports' names. */
+  /** The MACs that the ports of active endpoints may be pinned to, by the ports' names. */
   pins(): Map<string, string> {
     const pins = new Map<string, string>();
     for (const [name, { mac }] of vethOwners(this.endpoints)) if (mac) pins.set(name, mac);
     return pins;
   }
 
-  /** Remembers which veths this host's endpoints have. */
+  /** Records the veth names of this host's changed endpoints. */
   noteVeths(changes: readonly EndpointChange[]): void {
     const { hostname } = this.context.host;
     for (const { before, after } of changes) {
@@ -111,13 +111,13 @@ export class HostNetwork {
     }
   }
 
-  /** Why an endpoint of this host is not carried out. */
+  /** The error for an endpoint of this host with an invalid record. */
   refusal(endpoint: string, why: string): Refusal {
     const { view, host } = this.context;
     return new Refusal("forbidden", notCarriedOut(view.keys.hostEndpoint(host.hostname, endpoint), why));
   }
 
-  /** Writes to the store what was found or done here. */
+  /** Writes to etcd what was found or done on this host. */
   commit(plan: () => Plan | undefined): Promise<unknown> {
     const { store, storeGuard } = this.context;
     return change(store, () => {

@@ -12,19 +12,19 @@ import type { Applier } from "./apply.ts";
 import type { HostNetwork } from "./host_network.ts";
 import type { Problems } from "./problems.ts";
 
-/** What the changed endpoints of this host have, or had, in the kernel, by their ids. */
+/** What the changed endpoints of this host have, or had, in the kernel, by endpoint id. */
 interface Touched {
   /** Names of veths. */
   readonly veths: ReadonlyMap<string, ReadonlySet<string>>;
   /** Addresses that the host has, or had, a route to. */
   readonly routes: ReadonlyMap<string, string>;
-  /** Names of ends in the host's namespace. */
+  /** Names of veth ends in the host's namespace. */
   readonly hostEnds: ReadonlyMap<string, string>;
-  /** Those that have just been made. */
+  /** Endpoints that have just been created. */
   readonly fresh: ReadonlySet<string>;
 }
 
-/** Carries out single changes in a network that is set up, at a cost that does not depend on the rest of the network. */
+/** Applies single changes to a network that is set up, at a cost that does not depend on the rest of the network. */
 export class Incremental {
   constructor(
     private readonly network: HostNetwork,
@@ -33,8 +33,9 @@ export class Incremental {
   ) {}
 
   /**
-   * Carries the changes out.
-   * @returns false when they concern more than these endpoints: then nothing was done, and all is to be compared
+   * Applies the changes.
+   * @returns false when they concern more than these endpoints: nothing was done then, and the whole network is to be
+   *   compared
    */
   async run(changes: readonly EndpointChange[]): Promise<boolean> {
     const { network, problems } = this, { id: networkId, context: { view, host } } = network;
@@ -52,13 +53,13 @@ export class Incremental {
     await this.#bringVeths(touched, neighbours);
     for (const id of touched.veths.keys()) {
       const problem = problems.endpoints.get(id);
-      // What etcd could not be asked about is tried again; what the request or its namespace is to blame for is not.
+      // A failed question to etcd is tried again; an error that lies in the request or its namespace is not.
       if (problem && !(problem instanceof Refusal && problem.code !== "unavailable")) throw problem;
     }
     return true;
   }
 
-  /** Each endpoint is looked at as it is by now: of several changes of one the last one counts. */
+  /** Each endpoint is taken as it is now: of several changes of one endpoint the last one counts. */
   #touchedBy(changes: readonly EndpointChange[]): Touched {
     const { hostname } = this.network.context.host;
     const veths = new Map<string, Set<string>>();
@@ -84,11 +85,11 @@ export class Incremental {
     for (const [id, names] of touched.veths) {
       const endpoint = view.endpoint(id);
       problems.endpoints.delete(id);
-      // What is there of it stays.
+      // Existing state of the endpoint stays.
       if (endpoint && problems.refuses(endpoint)) continue;
       for (const name of names) {
         const isIts = endpoint?.active && endpoint.record.overlay_veth_name === name;
-        // A record that names an older endpoint's veth comes and goes without it.
+        // A record that names an older endpoint's veth does not change that veth.
         const owner = owners.get(name);
         if (owner && owner.id !== id) {
           if (isIts) problems.endpoints.set(id, network.refusal(id, vethTaken(name, owner)));
@@ -117,16 +118,17 @@ export class Incremental {
         : { op: "uplink-route-remove", uplink, address },
     ];
     const end = wanted ? undefined : hostEnds.get(id);
-    // Its port may be gone, by others' doing.
+    // Another program may have removed its port.
     const left: KernelOp[] = end === undefined ? [] : [{ op: "host-end-remove", name: end }];
     const bring = async (actual: VethState | undefined) =>
       await this.applier.apply([...diffVeth(name, actual, wanted), ...left, ...way], endpoint);
     if (wanted?.peer && fresh.has(id)) {
       try {
-        // Of an endpoint that has just been made there is nothing, as a rule.
+        // An endpoint that has just been created usually has nothing in the kernel, so reading can be skipped.
         return await bring(undefined);
       } catch (error) {
-        // A leftover has its name. A route of the container's that is in the way, say, is no reason to look again.
+        // A leftover has the name, so the state must be read. Other refusals, such as a conflicting route of the
+        // container, are final.
         if (!(error instanceof NameTaken)) throw error;
       }
     }

@@ -1,10 +1,10 @@
 import type { Context } from "../context.ts";
 import type { Workers } from "./networks.ts";
 
-/** A host may take so long to carry out what is in etcd, in ms, before that is told as a problem. */
+/** How long a host may take to apply what is in etcd, in ms, before that is reported as a problem. */
 const PATIENCE = 10_000;
 
-/** A host that has not carried out what others have. */
+/** A host that has not applied what others have. */
 export interface LaggingHost {
   readonly hostname: string;
   /** Names of networks. */
@@ -18,9 +18,9 @@ interface State {
   readonly applied: number;
 }
 
-/** Which hosts do not keep up with the networks that this host has too. */
+/** Finds hosts that lag behind in applying changes of networks which this host also has. */
 export class LaggingHosts {
-  /** By network and host: since when, and what it had carried out then. */
+  /** By network and host: since when it is behind, and the revision that it had applied then. */
   #behind = new Map<string, State>();
 
   constructor(private readonly context: Context, private readonly workers: Workers) {}
@@ -34,7 +34,7 @@ export class LaggingHosts {
       for (const hostname of space.hostsBehind(revision)) {
         const key = `${id}/${hostname}`, applied = space.applied.get(hostname) ?? 0;
         const before = this.#behind.get(key);
-        // One that goes on is slow, not stuck.
+        // A host that makes progress is slow, not stuck.
         const state = before?.applied === applied ? before : { since: now, applied };
         behind.set(key, state);
         if (now - state.since < PATIENCE) continue;

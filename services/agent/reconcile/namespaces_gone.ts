@@ -10,29 +10,32 @@ import { Vanished } from "./vanished.ts";
 export interface NamespacesGone {
   /** Names of veths whose endpoint's namespace is gone. */
   readonly gone: Set<string>;
-  /** The same where that cannot be told yet: what is there of them stays as it is. */
+  /** Names of veths for which that is not certain yet: they stay as they are. */
   readonly unknown: Set<string>;
-  /** Which namespace is at each endpoint's path by now. */
+  /** The identity of the namespace that is at each endpoint's path now. */
   readonly identities: ReadonlyMap<OverlayEndpoint, string>;
 }
 
-/** Looks for the containers' namespaces that a network's endpoints on this host are in. */
+/** Checks whether the container namespaces of a network's endpoints on this host still exist. */
 export class TargetNamespaces {
   readonly #vanished = new Vanished();
 
   constructor(private readonly network: HostNetwork, private readonly problems: Problems) {}
 
-  /** When the next one may be known to be gone, in ms; undefined: none is missing. */
+  /** In how many ms the next missing namespace will count as gone; undefined: none is missing. */
   get dueInMs(): number | undefined {
     return this.#vanished.dueInMs;
   }
 
-  /** The endpoint is inactive by now, or its namespace is there. */
+  /** Forgets an endpoint that is inactive now, or whose namespace exists. */
   forget(endpoint: string): void {
     this.#vanished.forget(endpoint);
   }
 
-  /** @param isCertain True for an endpoint whose namespace is gone for certain when it is not found once. */
+  /**
+   * Checks all endpoints. @param isCertain True for an endpoint whose namespace counts as gone when it is not found
+   * once.
+   */
   check(isCertain: (endpoint: string) => boolean): NamespacesGone {
     const gone = new Set<string>(),
       unknown = new Set<string>(),
@@ -42,7 +45,7 @@ export class TargetNamespaces {
     for (const endpoint of endpoints) {
       const { id, active, record } = endpoint;
       if (!active || record.target_netns_path === "") continue;
-      // The veth of that name is another endpoint's.
+      // The veth of that name belongs to another endpoint.
       if ((owners.get(record.overlay_veth_name) ?? endpoint) !== endpoint) continue;
       try {
         const found = kernel.identity(record.target_netns_path);

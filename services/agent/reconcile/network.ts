@@ -1,9 +1,10 @@
 /**
- * One network's part of this host. An event's way: the store's view hands a change to {@link Networks} (networks.ts), which
- * calls notice() here. Changes gather in a queue; one run at a time takes all of them, carries them out one by one
- * (incremental.ts) or compares all of the network (full.ts), and both change the kernel by apply.ts, which asks
- * removal_guard.ts before it takes anything away. Then the requests that wait (waiters.ts) hear of it, and the other hosts
- * (status.ts). What fails is tried again, first soon and then less often, by a full comparison.
+ * The worker of one network on this host. A change in etcd takes this path: the store's view reports it to {@link
+ * Workers} (networks.ts), which calls notice() here. Changes gather in a queue, and one run at a time takes all of
+ * them. It applies them one by one (incremental.ts) or compares the whole network (full.ts); both change the kernel
+ * through apply.ts, which asks removal_guard.ts before it removes anything. Then waiting requests are answered
+ * (waiters.ts) and the other hosts informed (status.ts). A failure leads to a full comparison, soon at first and then
+ * less often.
  */
 import { messageOf, Refusal } from "../../common/refusal.ts";
 import { portOf } from "../../overlay/desired.ts";
@@ -28,10 +29,10 @@ import { RemovalGuard } from "./removal_guard.ts";
 import { Status } from "./status.ts";
 import { AppliedWaiters } from "./waiters.ts";
 
-/** After a failure it is tried again, first after this and then twice as long each time, in ms. */
+/** The pause after a failure, in ms: the first one, which doubles each time up to the longest one. */
 const FIRST_PAUSE = 100, LONGEST_PAUSE = 10_000;
 
-/** Brings the kernel to what the store says of one network, one thing after another. */
+/** Keeps one network's part of the kernel in the state that etcd describes, one step at a time. */
 export class NetworkWorker {
   readonly writer: EndpointWriter;
   readonly #context: Context;
@@ -43,18 +44,18 @@ export class NetworkWorker {
   readonly #status: Status;
   readonly #waiters = new AppliedWaiters();
   readonly #announcer: Announcer;
-  /** All of it is to be compared. */
+  /** The reason why the whole network is to be compared; undefined: it is not. */
   #reason: CompareReason | undefined;
-  /** These are to be carried out. */
+  /** The changes that are to be applied. */
   #changes: EndpointChange[] = [];
-  /** Of the newest change. */
+  /** The revision of the newest change. */
   #revision = 0;
   #running: Promise<void> | undefined;
   #failures = 0;
   #retry: ReturnType<typeof setTimeout> | undefined;
-  /** When all is compared again for namespaces that are away. */
+  /** The timer of the next comparison for missing namespaces. */
   #lookAgain: ReturnType<typeof setTimeout> | undefined;
-  /** The mirror's return is waited for. */
+  /** True while the worker waits for the mirror to be in sync with etcd again. */
   #waking = false;
   #users = 0;
   readonly #closing = new AbortController();
@@ -84,32 +85,33 @@ export class NetworkWorker {
     this.writer = new EndpointWriter(id, context, () => network.mtuHere);
   }
 
-  /** Of the newest change of its endpoints in the store. */
+  /** The revision of the newest change of its endpoints in etcd. */
   get revision(): number {
     return this.#revision;
   }
 
-  /** Of the network on this host. */
+  /** The MTU of the network on this host. */
   get mtu(): number {
     return this.#network.mtu ?? this.#network.wantedMtu;
   }
 
-  /** True while the kernel is known to show what the store says. */
+  /** True while the kernel is known to match etcd. */
   get steady(): boolean {
     return this.#network.steady && !this.#reason && !this.#changes.length &&
       this.#problems.endpoints.size === 0;
   }
 
-  /** What keeps this host from what the store says, a sentence each. */
+  /** Why this host does not match etcd, a sentence each. */
   get problems(): readonly string[] {
     return this.#problems.all;
   }
 
-  /** The network changed in the store. */
+  /** Takes a change of the network in etcd. */
   notice({ kinds, endpoints, revision }: NetworkChange): void {
     const network = this.#network, { view, host: { hostname } } = this.#context;
     network.noteVeths(endpoints);
-    // Both keys of an endpoint are written at once and seen one after the other.
+    // Both keys of an endpoint are written in one transaction but arrive as two events; the second one changes
+    // nothing.
     this.#changes.push(...endpoints.filter(({ before, after }) => before?.modified !== after?.modified));
     this.#revision = Math.max(this.#revision, revision);
     const ofHosts = kinds.has("hosts") || kinds.has("applied");
@@ -119,28 +121,28 @@ export class NetworkWorker {
     const record = view.network(this.id);
     const otherPort = record && network.port !== undefined && portOf(view, record, hostname) !== network.port;
     if (kinds.has("network") || otherMtu || otherPort || presenceLost) this.#reason ??= "change";
-    // After a failure it is the next try's.
+    // After a failure, the next try takes it.
     if (this.#failures === 0 || this.#waiters.size) this.#start();
   }
 
-  /** The network changed in the store while this host is on hold: once that is over, all of it is compared. */
+  /** Takes a change while this host is on hold; the whole network is compared after the hold. */
   noticeWhileHeld({ revision }: NetworkChange): void {
-    // A store that was restored has lower ones.
+    // A restored store has lower revisions, so the newest one counts, not the highest.
     if (revision) this.#revision = revision;
     this.#status.reset();
   }
 
-  /** Has the other hosts, and this one's view, told without delay when this host has applied that revision. */
+  /** Publishes without delay when this host has applied that revision, since a request may wait for it. */
   tellSoon(revision: number): void {
     this.#status.tellSoon(revision);
   }
 
-  /** True when an endpoint of this host has a veth of that name, made or not. */
+  /** True when an endpoint of this host has a veth of that name, created or not. */
   hasVeth(name: string): boolean {
     return this.#network.vethNames.has(name);
   }
 
-  /** Keeps the worker while an endpoint is about to be made. @returns how to let it go */
+  /** Keeps the worker while an endpoint is about to be created. @returns a function that releases it */
   use(): () => void {
     this.#users++;
     return () => {
@@ -149,26 +151,26 @@ export class NetworkWorker {
     };
   }
 
-  /** Has all of it compared. Resolves when that is done, however it went. */
+  /** Compares the whole network. Resolves when that is done, whether it succeeded or not. */
   async compare(reason: CompareReason): Promise<void> {
     this.#reason ??= reason;
     this.#start();
     await this.#running;
   }
 
-  /** Resolves when the next change of that endpoint is carried out here; rejects when it cannot be. */
+  /** Resolves when the next change of that endpoint is applied here; rejects when it cannot be. */
   carriedOut(endpoint: string): Promise<void> {
     return this.#waiters.wait(endpoint);
   }
 
-  /** One of the requests that wait for that endpoint does so no longer. */
+  /** Ends one wait for that endpoint. */
   forget(endpoint: string): void {
     this.#waiters.forget(endpoint);
   }
 
-  /** Makes an endpoint's veth for Docker to take: see {@link handOver}. */
+  /** Creates an endpoint's veth for Docker to take: see {@link handOver}. */
   async handOver(endpoint: string, activation: Activation): Promise<void> {
-    // Nothing may come between: a comparison would find the veth before the store knows of it, and remove it.
+    // No run may come in between: a comparison would find a veth that etcd does not know of, and remove it.
     while (this.#running) await this.#running;
     const handing = handOver(this.#network, this.#applier, endpoint, activation, {
       isSetUp: this.#network.steady && !this.#closed,
@@ -182,12 +184,12 @@ export class NetworkWorker {
     await handing;
   }
 
-  /** Resolves when nothing is left to be done. */
+  /** Resolves when no work is left. */
   async idle(): Promise<void> {
     while (this.#running) await this.#running;
   }
 
-  /** Ends after what is under way; the kernel stays as it is. */
+  /** Ends after the current run; the kernel stays as it is. */
   async close(): Promise<void> {
     this.#closing.abort();
     const told = this.#status.close();
@@ -206,7 +208,7 @@ export class NetworkWorker {
   #start(): void {
     this.#running ??= this.#run().finally(() => {
       this.#running = undefined;
-      // It may have come at the very end.
+      // Work may have been added at the very end of the run.
       const more = this.#reason || this.#changes.length;
       if (more && !this.#failures && !this.#closed && !this.#context.storeGuard.hold) this.#start();
     });
@@ -214,7 +216,7 @@ export class NetworkWorker {
 
   async #run(): Promise<void> {
     const { storeGuard, counters } = this.#context;
-    // What comes in the same batch of events is done together.
+    // Changes of the same batch of events are taken together.
     await Promise.resolve();
     while (!this.#closed && (this.#reason || this.#changes.length)) {
       if (storeGuard.hold) return;
@@ -244,26 +246,26 @@ export class NetworkWorker {
   }
 
   async #bring(reason: CompareReason | undefined, changes: readonly EndpointChange[]): Promise<void> {
-    // With a record that cannot be read the network stays, and single endpoints go from it.
+    // While a record cannot be read, the network itself stays and only single endpoints are removed.
     const leaves = this.#network.unwanted && !unreadable(this.#context, this.id)?.interfaces;
     if (!reason && this.#network.steady && !leaves) {
       try {
         if (await this.#incremental.run(changes)) return;
       } catch (error) {
-        // Where the kernel is not as it was left, that is mended with it.
+        // An unexpected state of the kernel is repaired by a full comparison.
         if (this.#context.storeGuard.hold) throw error;
       }
     }
     if (await this.#full.run(reason ?? "change", changes)) await this.#leave();
   }
 
-  /** True for a change of an endpoint that is this host's, before and after. */
+  /** True for a change of an endpoint that belongs to this host before and after. */
   #isOwn({ before, after }: EndpointChange): boolean {
     const { hostname } = this.#context.host;
     return (before ?? after)?.host === hostname && (after ?? before)?.host === hostname;
   }
 
-  /** Tells the requests that wait for one of these endpoints how it went. */
+  /** Answers the requests that wait for one of these endpoints. */
   #settle(changes: readonly EndpointChange[]): void {
     const { view } = this.#context, fault = this.#network.fault;
     for (const { before, after } of changes) {
@@ -296,7 +298,7 @@ export class NetworkWorker {
     const wait = Math.min(FIRST_PAUSE * 2 ** (this.#failures - 1), LONGEST_PAUSE);
     const retry = () => this.#closed || this.#start();
     this.#retry = setTimeout(retry, wait * (0.8 + Math.random() * 0.4));
-    // With etcd away the next try is due as soon as it is back, however long the pauses have become.
+    // While etcd is out of reach, the next try is due as soon as it is back, however long the pauses have become.
     if (mirror.state.inSync || this.#waking) return;
     this.#waking = true;
     void mirror.inSync({ signal: this.#closing.signal }).then(retry, () => {}).finally(() =>
@@ -319,12 +321,12 @@ export class NetworkWorker {
     this.#network.kernel.announce(pairs, { learned: !this.#network.proxied }).catch((error) =>
       this.#context.log.debug(
         { network: this.id },
-        `containers were not told of another MAC: ${messageOf(error)}`,
+        `another MAC could not be announced to containers: ${messageOf(error)}`,
       )
     );
   }
 
-  /** Tells the store that nothing of the network is left here. */
+  /** Writes to etcd that nothing of the network is left on this host. */
   async #leave(): Promise<void> {
     const { view, host, storeGuard } = this.#context, network = this.#network;
     await this.writer.exclusive(async () => {

@@ -8,24 +8,24 @@ import type { Context } from "../context.ts";
 import { NetworkWorker } from "./network.ts";
 import type { CompareReason } from "./reason.ts";
 
-/** The least time between two tries of what etcd could not be asked about, in ms. */
+/** The least time between two tries of what failed because etcd was out of reach, in ms. */
 const LATER_MS = 1_000;
 
-/** A network's worker that stays until it is released. */
+/** A network's worker that is kept until it is released. */
 export interface Using {
   readonly worker: NetworkWorker;
   release(): void;
 }
 
-/** The networks that this host has anything to do with, each with its worker and followed in etcd. */
+/** The networks of this host, each with its worker; their endpoints are followed in etcd while the worker exists. */
 export class Workers {
   readonly #context: Context;
   readonly #workers = new Map<string, NetworkWorker>();
-  /** Networks whose deletion waits for an old agent. */
+  /** Networks whose deletion waits for a SAND agent. */
   readonly #ending = new Set<string>();
   readonly #closing = new AbortController();
   #stop: () => void = () => {};
-  /** What was put off is about to be tried again. */
+  /** The pending retry of delayed work. */
   #later: Promise<void> | undefined;
 
   constructor(context: Context) {
@@ -33,14 +33,14 @@ export class Workers {
   }
 
   /**
-   * Takes up every network that the store has on this host, or that the host's kernel has, and brings each to what the
-   * store says; from then on it follows the changes.
+   * Starts a worker for every network that etcd lists on this host or that the kernel has, and brings each into the
+   * state that etcd describes; from then on changes are followed.
    *
    * @param inKernel Networks that have a namespace here.
    */
   async start(inKernel: readonly string[]): Promise<void> {
     const { view, host } = this.#context;
-    this.#stop(); // Of a try before, during which etcd went away.
+    this.#stop(); // Ends an earlier attempt, which failed because etcd went away.
     this.#stop = view.subscribe((changes) => this.#notice(changes));
     const ids = new Set(inKernel);
     for (const { network } of view.endpointsOn(host.hostname)) ids.add(network);
@@ -62,17 +62,17 @@ export class Workers {
     return this.#workers.values();
   }
 
-  /** Keeps a network's worker for what is done next, and makes one where there is none. Throws Refusal "unavailable". */
+  /** Keeps a network's worker for a request, and creates it where there is none. Throws Refusal "unavailable". */
   async use(network: string): Promise<Using> {
     if (!isNetworkId(network)) throw new Refusal("not-found", `there is no network "${network}"`);
     if (!this.#workers.has(network)) await this.#takeUp([network]);
-    // Another may have been quicker, and be done with it.
+    // Another request may have created the worker meanwhile, and be done with it.
     const worker = this.#workers.get(network);
     if (!worker) return await this.use(network);
     return { worker, release: worker.use() };
   }
 
-  /** Resolves when nothing is left to be done for the network here. */
+  /** Resolves when no work is left for the network here. */
   async idle(network: string): Promise<void> {
     await this.#workers.get(network)?.idle();
   }
@@ -88,7 +88,7 @@ export class Workers {
     await Promise.all([...this.#workers.values()].map((worker) => worker.close()));
   }
 
-  /** Takes up what has come in while etcd could not be asked for the rest of it, or was not believed. */
+  /** Starts workers for networks that were added while etcd was out of reach or this host on hold. */
   async takeUpMissing(): Promise<void> {
     const { view, host } = this.#context;
     for (const id of view.deleted) this.#attempt(id, this.#finishDeletion(id));
@@ -99,9 +99,9 @@ export class Workers {
 
   async #takeUp(all: readonly string[], compare = false): Promise<void> {
     const { store } = this.#context;
-    // An id becomes a part of a path on this host: what another host has put in its place leads nowhere.
+    // An id becomes part of a path on this host, so an invalid one that another host wrote must not be used.
     const ids = all.filter(isNetworkId);
-    // All in one go; each is then held by its worker alone.
+    // All are followed with one call; then each worker keeps its own.
     const letGo = await store.holdAll(ids);
     try {
       for (const id of ids) {
@@ -138,10 +138,13 @@ export class Workers {
     }
   }
 
-  /** What etcd's absence keeps from being done now is done as soon as it is back, what else does by a later check. */
+  /**
+   * Runs delayed work: what fails because etcd is out of reach is tried again when it is back, anything else at a
+   * later check.
+   */
   #attempt(network: string | undefined, work: Promise<void>): void {
     work.catch((error) => {
-      this.#context.log.debug({ network }, `put off: ${messageOf(error)}`);
+      this.#context.log.debug({ network }, `delayed until etcd is back: ${messageOf(error)}`);
       if (error instanceof Refusal && error.code === "unavailable") this.#takeUpLater();
     });
   }
@@ -151,10 +154,10 @@ export class Workers {
     this.#later ??= delay(LATER_MS, signal).then(() => mirror.inSync({ signal })).then(() => {
       this.#later = undefined;
       if (!storeGuard.hold) this.#attempt(undefined, this.takeUpMissing());
-    }, () => {}); // It is being closed.
+    }, () => {}); // The agent is closing.
   }
 
-  /** A network that was deleted while a host with an old agent had it goes with the last such host. */
+  /** Finishes the deletion of a network when the last host with a SAND agent has left it. */
   async #finishDeletion(id: string): Promise<void> {
     const { store, view, storeGuard } = this.#context;
     if (this.#ending.has(id)) return;
@@ -177,7 +180,7 @@ export class Workers {
     }
   }
 
-  /** Resolves when the network changes in the store, or this ends. */
+  /** Resolves when the network changes in etcd, or the worker set is closed. */
   #changed(id: string): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     const stop = this.#context.view.subscribe((changes) => changes.has(id) && resolve());

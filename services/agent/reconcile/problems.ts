@@ -5,16 +5,16 @@ import type { OverlayEndpoint } from "../../overlay/space.ts";
 import type { EndpointChange } from "../../overlay/view.ts";
 import type { HostNetwork } from "./host_network.ts";
 
-/** Problems that are some record's: see notCarriedOut() and presenceProblems(). */
+/** Matches problems of single records: see notCarriedOut() and presenceProblems(). */
 const REFUSED = / in etcd is not (carried out|believed): /;
 
-/** What keeps this host from bringing one network to what the store says. */
+/** The problems that keep this host from bringing one network into the state that etcd describes. */
 export class Problems {
-  /** Of the network and of other hosts' endpoints, a sentence each. */
+  /** Problems of the network and of other hosts' endpoints, a sentence each. */
   network: readonly string[] = [];
-  /** Of this host's endpoints, by their ids. */
+  /** Problems of this host's endpoints, by their ids. */
   readonly endpoints = new Map<string, Error>();
-  /** Of what hosts say of the network. */
+  /** Problems of the hosts' own records in the network. */
   #hosts: readonly string[] = [];
   /** Problems with records that have been logged. */
   #told: ReadonlySet<string> = new Set();
@@ -25,7 +25,7 @@ export class Problems {
     return [...this.network, ...this.#hosts, ...[...this.endpoints.values()].map(messageOf)];
   }
 
-  /** Looks for what hosts say of the network and is not believed. */
+  /** Collects the hosts' records in the network that are invalid. */
   lookAtHosts(): void {
     const { id, context: { view } } = this.of, found = presenceProblems(view, id);
     if (!found.length && !this.#hosts.length) return;
@@ -33,7 +33,7 @@ export class Problems {
     this.tell("some");
   }
 
-  /** Says of each changed endpoint what keeps other hosts' records from being carried out. */
+  /** Updates the problems of other hosts' endpoints after changes. */
   renew(changes: readonly EndpointChange[], neighbours: Neighbours): void {
     const { id: network, context: { view } } = this.of;
     for (const { before, after } of changes) {
@@ -46,7 +46,7 @@ export class Problems {
     }
   }
 
-  /** True for an active endpoint of this host whose record is not carried out, which is a problem of it from then on. */
+  /** True for an active endpoint of this host with an invalid record, which is then recorded as its problem. */
   refuses(endpoint: OverlayEndpoint): boolean {
     const { id, context: { view, host } } = this.of, network = view.network(id);
     if (!network || !endpoint.active || endpoint.host !== host.hostname) return false;
@@ -57,8 +57,8 @@ export class Problems {
   }
 
   /**
-   * Logs and counts each problem with a record once, as long as it stays.
-   * @param known "some": a comparison is under way, and what is not among them may come yet
+   * Logs and counts each problem of a record once, for as long as it stays.
+   * @param known "some": a comparison is running, so a problem that is missing may still be found
    */
   tell(known: "all" | "some"): void {
     const { id, context: { log, counters } } = this.of;

@@ -2,8 +2,8 @@ import { Refusal } from "../../common/refusal.ts";
 import type { HostNetwork } from "./host_network.ts";
 
 /**
- * Makes sure, before anything is taken away, that the store means what it no longer says: deleting networks and endpoints
- * leaves this host's own keys to its agent, losing the store's contents does not.
+ * Confirms with etcd, before anything is removed from the kernel, that its absence in the mirror is real. Deleting
+ * networks and endpoints leaves this host's own keys to its agent; losing the store's contents does not.
  */
 export class RemovalGuard {
   constructor(private readonly network: HostNetwork) {}
@@ -13,9 +13,10 @@ export class RemovalGuard {
     const { id, context: { store, view, host, storeGuard } } = this.network;
     const keyOf = (network: string) => view.keys.hostNetwork(host.hostname, network);
     if (view.guard(keyOf(id)).modRevision === 0) {
-      // Never written: there is nothing to be compared with.
+      // This host's key was never written, so there is nothing to compare with.
       if (!storeGuard.networks.has(id)) return;
-      // The first of many that are being lost? What is shown may lag behind.
+      // The key may be the first of many that are being lost, and the mirror may lag behind; etcd is asked for all of
+      // them.
       const all = [...storeGuard.networks];
       const there = await store.current(all.map(keyOf));
       if (!storeGuard.verify(new Set(all.filter((_, i) => there[i]?.modRevision)))) {
@@ -24,10 +25,12 @@ export class RemovalGuard {
       return;
     }
     const [guard] = await store.current([keyOf(id)]);
-    if (guard?.modRevision === 0) throw new Error("etcd is losing this host's keys: looking again");
+    if (guard?.modRevision === 0) {
+      throw new Error("etcd is losing this host's keys: the network is compared again");
+    }
   }
 
-  /** Why the store could not be asked whether it means what it says; undefined when it could, and does. */
+  /** Returns the Refusal when etcd could not be asked; undefined when it confirmed the removal. */
   async unconfirmed(): Promise<Refusal | undefined> {
     try {
       await this.confirm();

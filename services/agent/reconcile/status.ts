@@ -7,37 +7,40 @@ import { failpoint } from "../failpoints.ts";
 import type { HostNetwork } from "./host_network.ts";
 
 /**
- * What has been carried out is told to the other hosts after so many ms at the latest. Changes of this host's own endpoints
- * take as long, since no other host waits for this one to carry them out.
+ * The longest delay before the applied revision is published, in ms. Changes of this host's own endpoints take that
+ * long, since no other host waits for this one to apply them.
  */
 const LONGEST_SILENCE = 2000;
 
-/** What this host tells the other hosts of a network by way of the store: that it has it, and what it has carried out. */
+/**
+ * Publishes to the other hosts of a network, by keys in etcd, that this host has the network and up to which revision
+ * it has applied changes.
+ */
 export class Status {
-  /** Revisions: carried out, and told. */
+  /** The applied revision and the published one. */
   #applied = 0;
   #published = 0;
-  /** What is applied is told without delay up to this revision, since it may be waited for. */
+  /** Up to this revision publishing is not delayed, since a request may wait for it. */
   #awaited = 0;
-  /** Ends the delay of what nothing waits for. */
+  /** Aborting it ends the delay. */
   #hurry = new AbortController();
   #publishing: Promise<void> | undefined;
   readonly #closing = new AbortController();
 
   constructor(private readonly network: HostNetwork) {}
 
-  /** The network is to be told of from the beginning: it has left this host, or the store may be another one. */
+  /** Starts over: the network has left this host, or the store may be another one. */
   reset(): void {
     this.#applied = this.#published = this.#awaited = 0;
   }
 
-  /** Has the other hosts, and this one's view, told without delay when this host has applied that revision. */
+  /** Publishes without delay when this host has applied that revision. */
   tellSoon(revision: number): void {
     this.#awaited = Math.max(this.#awaited, revision);
     this.#hurry.abort();
   }
 
-  /** Tells that the network is set up here, and where the other hosts reach its endpoints. */
+  /** Publishes that the network is set up here, with this host's VTEP. */
   async tellPresence(): Promise<void> {
     const { id, context: { view, host, prober } } = this.network;
     const probeVni = await prober.answering(id);
@@ -48,7 +51,7 @@ export class Status {
       probeVni,
     });
     await this.network.commit(() => planPresence(view, id, presence()));
-    // This host may have had another VTEP when its endpoints were made.
+    // This host may have had another VTEP when its endpoints were created.
     for (const { id: endpoint, record } of [...this.network.endpoints]) {
       if (record.host_ip === host.ip.toString() && record.api_hostname === host.apiHostname) continue;
       await this.network.commit(() =>
@@ -58,8 +61,8 @@ export class Status {
   }
 
   /**
-   * Tells the other hosts up to which revision this one has carried out the network's changes.
-   * @param own Nothing but this host's own endpoints has changed since it was told of last.
+   * Publishes up to which revision this host has applied the network's changes.
+   * @param own Only endpoints of this host have changed since the last publication.
    */
   publish(revision: number, own: boolean): void {
     const { id, steady, context: { view } } = this.network;
@@ -75,7 +78,7 @@ export class Status {
     this.#publishing ??= this.#publishAll().finally(() => this.#publishing = undefined);
   }
 
-  /** Ends after what is under way. */
+  /** Ends after a publication that is running. */
   async close(): Promise<void> {
     this.#closing.abort();
     this.#hurry.abort();
@@ -89,8 +92,8 @@ export class Status {
       if (this.#awaited <= this.#published) {
         await delay(LONGEST_SILENCE, this.#hurry.signal);
       }
-      // Each host hears from all others: what etcd has to deliver does not grow with the square of their number, and
-      // first of all comes what the change asks of them.
+      // Each host receives the publications of all others, so the delay grows with their number: the load on etcd
+      // then does not grow with its square, and the change itself is delivered first.
       const hosts = view.space(id).hosts.size;
       await delay(Math.min(hosts * hosts / 10, LONGEST_SILENCE), signal);
       const revision = this.#applied;
@@ -101,8 +104,8 @@ export class Status {
         failpoint("applied:after-commit");
         this.#published = revision;
       } catch (error) {
-        // The next change tells it, or the next comparison.
-        log.debug({ network: id }, `what is applied could not be told: ${messageOf(error)}`);
+        // The next change or comparison publishes it.
+        log.debug({ network: id }, `the applied revision could not be published: ${messageOf(error)}`);
         return;
       }
     }

@@ -1,23 +1,26 @@
-/** Endpoints of one network whose namespace was not found at its path: a container that is restarted has none for a moment. */
+/**
+ * Endpoints of one network whose namespace was not found at its path. A container that is restarted has none for a
+ * moment, so an endpoint becomes inactive only after a grace time.
+ */
 
-/** So long a namespace may be away, in ms, before its endpoint is inactive. */
+/** How long a namespace may be missing, in ms, before its endpoint is inactive. */
 export const GRACE_MS = 5_000;
 
-/** Since when each has not been found. */
+/** Since when each of them has been missing. */
 export class Vanished {
   readonly #since = new Map<string, number>();
 
-  /** @param now Milliseconds on a clock that does not go back. */
+  /** @param now Milliseconds of a monotonic clock. */
   constructor(private readonly now: () => number = () => performance.now()) {}
 
-  /** It was looked for in vain. @returns whether it has been so for long enough */
+  /** Records that it was not found. @returns whether the grace time is over */
   missed(endpoint: string): boolean {
     const now = this.now(), since = this.#since.get(endpoint) ?? now;
     this.#since.set(endpoint, since);
     return now - since >= GRACE_MS;
   }
 
-  /** It is there, or is looked for no longer. */
+  /** Forgets one that exists, or is not checked any more. */
   forget(endpoint: string): void {
     this.#since.delete(endpoint);
   }
@@ -27,7 +30,7 @@ export class Vanished {
     for (const endpoint of this.#since.keys()) if (!endpoints.has(endpoint)) this.#since.delete(endpoint);
   }
 
-  /** In how many ms the next of them will have been away for long enough; undefined: there is none. */
+  /** In how many ms the grace time of the next one ends; undefined: none is missing. */
   get dueInMs(): number | undefined {
     const now = this.now();
     const left = [...this.#since.values()].map((since) => since + GRACE_MS - now).filter((ms) => ms > 0);

@@ -1,6 +1,6 @@
 import { unobserved } from "../../common/async.ts";
 
-/** Requests of the API that wait until a change of an endpoint is carried out on this host. */
+/** API requests that wait until a change of an endpoint is applied on this host. */
 export class AppliedWaiters {
   readonly #waiting = new Map<string, PromiseWithResolvers<void> & { count: number }>();
 
@@ -12,7 +12,7 @@ export class AppliedWaiters {
     return this.#waiting.has(endpoint);
   }
 
-  /** Resolves when the next change of that endpoint is carried out; rejects when it cannot be. */
+  /** Resolves when the next change of that endpoint is applied; rejects when it cannot be. */
   wait(endpoint: string): Promise<void> {
     let waiting = this.#waiting.get(endpoint);
     if (!waiting) {
@@ -23,13 +23,13 @@ export class AppliedWaiters {
     return waiting.promise;
   }
 
-  /** One of the requests that wait for that endpoint does so no longer. */
+  /** Ends one wait for that endpoint. */
   forget(endpoint: string): void {
     const waiting = this.#waiting.get(endpoint);
     if (waiting && --waiting.count === 0) this.#waiting.delete(endpoint);
   }
 
-  /** Tells those that wait for that endpoint how it went. */
+  /** Answers the waits for that endpoint. */
   settle(endpoint: string, problem: unknown): void {
     const waiting = this.#waiting.get(endpoint);
     this.#waiting.delete(endpoint);

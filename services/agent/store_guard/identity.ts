@@ -1,10 +1,10 @@
 /**
- * Whether etcd is still the store that this agent has worked with. A network that is absent from it means deleted, but a
- * store that was restored from a backup, replaced or emptied lacks networks that were never deleted: while that is in
- * question, nothing is torn down until an operator says so.
+ * Compares the store in etcd with the one that this agent has worked with. A network that is missing from etcd was
+ * deleted; but a store that was restored from a backup, replaced or emptied lacks networks that were never deleted,
+ * so while that is possible nothing is torn down until an operator decides.
  */
 
-/** What the agent has seen of the store, kept on disk. */
+/** What the agent has seen of the store so far, as its state file has it. */
 export interface KnownStore {
   /** In hex, as etcdctl prints it. */
   readonly clusterId: string;
@@ -13,18 +13,18 @@ export interface KnownStore {
   readonly networks: Iterable<string>;
 }
 
-/** What the store looks like now. */
+/** The same of the store as it is now. */
 export interface SeenStore {
   readonly clusterId: string;
   readonly revision: number;
-  /** Networks that are set up on this host, as the store says. */
+  /** Networks that the store lists as set up on this host. */
   readonly networks: ReadonlySet<string>;
 }
 
 /**
- * Why the store may be another one, as part of a sentence; undefined while there is no sign of that.
+ * The reason why the store may be another one, as part of a sentence; undefined where nothing suggests that.
  *
- * @param known Of an agent that has not seen the store yet, only the networks that its host's kernel has.
+ * @param known For an agent that has not seen the store yet: only the networks that its host's kernel has.
  */
 export function identityFault(known: Partial<KnownStore>, seen: SeenStore): string | undefined {
   const { clusterId = seen.clusterId, revision = 0, networks = [] } = known;
@@ -34,7 +34,8 @@ export function identityFault(known: Partial<KnownStore>, seen: SeenStore): stri
   if (seen.revision < revision) {
     return `etcd went back from revision ${revision} to ${seen.revision}, as after the restore of a backup`;
   }
-  // A network that is deleted leaves this host's own key for it, which its agent removes.
+  // When a network is deleted, this host's key for it stays until its own agent removes it. So at least one of these
+  // keys must exist.
   let lost = 0;
   for (const id of networks) {
     if (seen.networks.has(id)) return undefined;

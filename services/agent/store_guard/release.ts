@@ -4,27 +4,27 @@ import { Refusal } from "../../common/refusal.ts";
 import type { NameClaim } from "../name_claim.ts";
 import type { StoreGuard } from "./guard.ts";
 
-/** How long a release waits for the host's name, in ms, and how often it looks. */
+/** How long a release waits for the claim on the host's name, and how often it checks, in ms. */
 const PATIENCE = 5000, LOOK_EVERY = 500;
 
 export interface ReleaseOptions {
   readonly claim: Pick<NameClaim, "hold">;
-  /** Undefined until the agent has looked at the store. */
+  /** Undefined until the agent has read the store. */
   readonly storeGuard: StoreGuard | undefined;
-  /** Does what was left undone during the hold. */
-  readonly goOn: () => Promise<void>;
+  /** Applies what the hold had delayed. */
+  readonly resume: () => Promise<void>;
   readonly log: Log;
   readonly stopping: AbortSignal;
 }
 
 /**
- * `strand agent release`: etcd is taken for right as it is now, and this host follows it again.
+ * `strand agent release`: takes etcd as it is for the right store, and makes this host follow it again.
  *
- * @returns what is told to the operator
- * @throws Refusal "forbidden" when the hold is not one that an operator can release
+ * @returns the sentence for the operator
+ * @throws Refusal "forbidden" when an operator cannot release the hold
  */
 export async function releaseHold(
-  { claim, storeGuard, goOn, log, stopping }: ReleaseOptions,
+  { claim, storeGuard, resume, log, stopping }: ReleaseOptions,
 ): Promise<string> {
   // In another etcd, the host's name has to be claimed first.
   const started = performance.now();
@@ -36,6 +36,6 @@ export async function releaseHold(
   if (!storeGuard || !hold) return "the agent is not on hold";
   storeGuard.release();
   log.warn(`the hold is released: etcd is believed as it is; it was on hold because ${hold.reason}`);
-  await goOn();
+  await resume();
   return "released: this host follows etcd again";
 }

@@ -4,9 +4,9 @@ import { z } from "zod";
 import type { KnownStore } from "./identity.ts";
 
 const contents = z.object({
-  /** The host's name; absent in files of earlier versions, whose own name begins with it. */
+  /** The host's name; absent in files of earlier versions, whose file name begins with it. */
   hostname: z.string().optional(),
-  /** What tells this agent from others of the same machine; absent in files of earlier versions. */
+  /** Distinguishes agents of the same machine; absent in files of earlier versions. */
   prefix: z.string().optional(),
   namespaces: z.string().optional(),
   clusterId: z.string(),
@@ -14,32 +14,32 @@ const contents = z.object({
   networks: z.array(z.string()),
 });
 
-/** What tells an agent from others that keep their files in the same directory. */
+/** Distinguishes agents that keep their files in the same directory. */
 export interface StateOwner {
   readonly hostname: string;
   /** ETCD_PREFIX */
   readonly prefix: string;
-  /** How the paths of its networks' namespaces begin: NETNS_PATH and NETNS_PREFIX. */
+  /** The common beginning of the paths of its networks' namespaces: NETNS_PATH and NETNS_PREFIX. */
   readonly namespaces: string;
 }
 
-/** What an agent of another name has left in the same directory. */
+/** The state that an agent under another host name has left in the same directory. */
 export interface Left {
   readonly path: string;
   readonly hostname: string;
   readonly networks: readonly string[];
-  /** The file that its agent held locked, as the kernel calls it. */
+  /** The locked file, by the kernel's name for it. */
   readonly lock: string;
 }
 
-/** What an agent keeps on its host's disk: see {@link KnownStore}. */
+/** The agent's file on the host's disk, which holds a {@link KnownStore}. It is locked while the agent runs. */
 export class StateFile {
   readonly path: string;
 
   /**
-   * @param directory Made when it is not there.
-   * @param owner Its name and prefix name the file: several agents of one machine have files of their own.
-   * @throws Refusal when the directory cannot be made or the file cannot be written.
+   * Created where it does not exist.
+   * @param owner Its name and prefix name the file, so that several agents of one machine have separate files.
+   * @throws Refusal when the directory cannot be made or the file cannot be written
    */
   constructor(private readonly directory: string, private readonly owner: StateOwner) {
     this.path = `${directory}/${fileName(owner.hostname + owner.prefix)}.json`;
@@ -52,23 +52,25 @@ export class StateFile {
     }
   }
 
-  /** Locks it for this agent alone, until it is disposed of or the process ends; undefined while another agent has it locked. */
+  /**
+   * Locks the file for this agent until the lock is disposed of or the process ends; undefined while another agent
+   * holds it.
+   */
   lock(): FileLock | undefined {
     return tryLock(lockOf(this.path));
   }
 
   /**
-   * Undefined when nothing was kept yet.
-   * @throws Refusal when what is there cannot be read: it must not be taken for nothing.
+   * Returns undefined when there is no file yet.
+   * @throws Refusal when the file cannot be read: that must not count as an empty state
    */
   load(): KnownStore | undefined {
     return read(this.path);
   }
 
   /**
-   * What agents of other names, which do not run now, know of networks that they have set up for the same store, with
-   * their namespaces where this agent has its own: another agent of the machine has them elsewhere. Files that cannot be
-   * read are left out.
+   * The states of agents under other host names that do not run now and kept their namespaces under the same paths:
+   * networks that they have set up for the same store. Files that cannot be read are left out.
    */
   *left(): Generator<Left> {
     const { prefix, namespaces } = this.owner, end = `${fileName(prefix)}.json`;
@@ -99,7 +101,7 @@ export class StateFile {
         JSON.stringify({ ...this.owner, ...known, networks: [...known.networks] }) + "\n",
       );
       for (let at = 0; at < bytes.length;) at += file.writeSync(bytes.subarray(at));
-      // Without it, a loss of power may leave an empty file, which knows nothing.
+      // Without fsync, a loss of power may leave an empty file.
       file.syncDataSync();
     } finally {
       file.close();
