@@ -30,7 +30,7 @@ export type Pins = ReadonlyMap<string, string>;
 
 /**
  * Reads from which entries br0 answers, and what is pinned to vxlan0's port; undefined when there is nothing of either.
- * @param behind The bridge's static entries for that port, without learned ones.
+ * @param behind The bridge's entries for that port, without learned ones.
  */
 export async function readProxy(
   namespace: NetworkNamespace,
