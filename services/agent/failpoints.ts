@@ -59,8 +59,10 @@ export type Failpoint =
   | typeof hostFailpoints[number];
 
 const chosen = Deno.env.get("STRAND_FAILPOINT");
+const file = chosen?.startsWith("/") ? chosen : undefined;
 
-/** Kills this process with SIGKILL when STRAND_FAILPOINT names this failpoint. */
+/** Kills this process with SIGKILL when STRAND_FAILPOINT names this failpoint, or a file whose text names it at this moment. */
 export function failpoint(name: Failpoint | `op:${string}`): void {
-  if (name === chosen) Deno.kill(Deno.pid, "SIGKILL");
+  if (chosen === undefined) return;
+  if (name === (file === undefined ? chosen : Deno.readTextFileSync(file))) Deno.kill(Deno.pid, "SIGKILL");
 }

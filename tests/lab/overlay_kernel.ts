@@ -1,4 +1,5 @@
 /** What a network namespace holds, as `ip` and `bridge` print it. */
+import { fileURLToPath } from "node:url";
 import { run } from "./host.ts";
 
 export interface Device {
@@ -70,13 +71,18 @@ interface BridgeEntry {
   readonly state?: string;
 }
 
+/** All of it from one process: a test looks at many namespaces, again and again. */
+const BATCH = fileURLToPath(new URL("overlay_kernel.batch", import.meta.url));
+
 /** Reads the namespace at a path. */
 export async function readKernel(path: string): Promise<Kernel> {
-  // One process to enter; without a vxlan0 there is nothing to list.
-  const script =
-    "ip -j -d address && ip -j neighbour show && ip -j -4 route show && { bridge -j -d fdb show dev vxlan0 || echo []; }";
-  const { stdout } = await run(["nsenter", `--net=${path}`, "sh", "-c", `{ ${script}; } 2>/dev/null`]);
-  const [devices = "", neighbours = "", routes = "", entries = ""] = stdout.split("\n");
+  const inside = ["nsenter", `--net=${path}`];
+  const { stdout } = await run([...inside, "ip", "-json", "-details", "-batch", BATCH]);
+  const [devices = "", neighbours = "", routes = ""] = stdout.split("\n");
+  // Only vxlan0 has entries of its own; where it is not, or not any more, there is nothing to list.
+  const entries = devices.includes('"ifname":"vxlan0"')
+    ? (await run([...inside, "bridge", "-j", "-d", "fdb", "show", "dev", "vxlan0"], { mayFail: true })).stdout
+    : "";
   const arp = (JSON.parse(neighbours) as IpNeighbour[])
     .filter(({ dev, state }) => dev === "vxlan0" && !state.includes("NOARP"))
     .map(({ dst, lladdr = "", state }) => ({
@@ -84,7 +90,7 @@ export async function readKernel(path: string): Promise<Kernel> {
       to: lladdr,
       permanent: state.includes("PERMANENT"),
     }));
-  const fdb = (JSON.parse(entries || "[]") as BridgeEntry[])
+  const fdb = (JSON.parse(entries.trim() || "[]") as BridgeEntry[])
     // The others are the bridge's own affair.
     .flatMap(({ mac, dst, state }) =>
       dst === undefined ? [] : { from: mac, to: dst, permanent: state === "permanent" }
