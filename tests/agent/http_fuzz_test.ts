@@ -9,7 +9,7 @@ import { until } from "../lab/until.ts";
 import { connectHead, decode, encode } from "./http_lab.ts";
 
 const seed = Number(Deno.env.get("STRAND_FUZZ_SEED") ?? Date.now() % 2 ** 31);
-const rounds = Number(Deno.env.get("STRAND_FUZZ_ROUNDS") ?? 10_000);
+const rounds = Number(Deno.env.get("STRAND_FUZZ_ROUNDS") ?? 4_000);
 
 const body = JSON.stringify({
   network_id: NETWORK,

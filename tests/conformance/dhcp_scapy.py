@@ -7,7 +7,13 @@ import logging
 import sys
 
 logging.getLogger("scapy.runtime").setLevel(logging.ERROR)
-from scapy.all import BOOTP, DHCP, IP, UDP, Ether, conf, get_if_hwaddr, sniff
+# Not scapy.all: it loads every protocol, which takes three times as long, at each start of this.
+from scapy.arch import get_if_hwaddr
+from scapy.config import conf
+from scapy.layers.dhcp import BOOTP, DHCP
+from scapy.layers.inet import IP, UDP
+from scapy.layers.l2 import Ether
+from scapy.sendrecv import sniff
 
 IFACE = "eth0"
 conf.checkIPaddr = False

@@ -1,4 +1,4 @@
-/** The whole of a zone of 10,000 names, record by record, as another server answers it from a zone file. */
+/** The whole of a zone, record by record, as another server answers it from a zone file. */
 import assert from "node:assert/strict";
 import { Cidr, Ip } from "../../services/common/ip.ts";
 import type { Message, Query } from "../../services/dnsd/testing.ts";
@@ -19,8 +19,11 @@ interface Host {
 const domain = "Wide.Test", reverse4 = "1.10.in-addr.arpa";
 const reverse6 = "0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa";
 
+/** How many names: each kind of name that there is comes again after 385. */
+const count = Number(Deno.env.get("STRAND_ZONE_NAMES") ?? 2_000);
+
 /** Every seventh name lies three labels deep, every fifth has IPv6, every eleventh four addresses. */
-const hosts: Host[] = Array.from({ length: 10_000 }, (_, i) => {
+const hosts: Host[] = Array.from({ length: count }, (_, i) => {
   const four = (n: number) => `10.1.${(i * 4 + n) >> 8}.${(i * 4 + n) & 255}`;
   return {
     name: i % 7 === 0 ? `Host${i}.rack${i % 50}.row` : `host${i}`,
@@ -152,7 +155,7 @@ async function compare(command: (folder: string, port: number) => Promise<string
       else assert.deepEqual(essence(answer), essence(judged), `${query?.name} type ${query?.type}`);
       assert.equal(answer.question?.name, query?.name);
     });
-    assert(asked.length > 35_000, `${asked.length} questions`);
+    assert(asked.length > 3.5 * count, `${asked.length} questions`);
   } finally {
     await judge.stop();
     await Deno.remove(folder, { recursive: true });
@@ -160,7 +163,7 @@ async function compare(command: (folder: string, port: number) => Promise<string
 }
 
 Deno.test({
-  name: "NSD, serving the same zones of 10,000 names, answers every question alike",
+  name: `NSD, serving the same zones of ${count} names, answers every question alike`,
   ignore: !installed("nsd"),
   fn: () =>
     compare(async (folder, port) => {
@@ -170,7 +173,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "Knot DNS, serving the same zones of 10,000 names, answers every question alike",
+  name: `Knot DNS, serving the same zones of ${count} names, answers every question alike`,
   ignore: !installed("knotd"),
   fn: () =>
     compare(async (folder, port) => {

@@ -8,7 +8,7 @@ import { faultsOf, type Told } from "./judge.ts";
 import { recordHistory, type Transaction } from "./record.ts";
 
 /** STRAND_FAULT_SECONDS: how long faults go on; STRAND_FAULT_SEED: that of an earlier run. */
-const seconds = Number(Deno.env.get("STRAND_FAULT_SECONDS") ?? 25);
+const seconds = Number(Deno.env.get("STRAND_FAULT_SECONDS") ?? 15);
 const seed = Number(Deno.env.get("STRAND_FAULT_SEED") ?? Math.floor(Math.random() * 2 ** 31));
 
 Deno.test(`under faults of three etcd members, hosts and services nothing is held twice, undone or done twice (seed ${seed})`, async () => {
