@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { loadSync, type MessageTypeDefinition } from "@grpc/proto-loader";
+import { forAll } from "../tests/lab/property.ts";
 import { type Codec, encode as encodeWith } from "./codec.ts";
 import { fields } from "./gen/descriptor.ts";
 import * as nex from "./gen/nex.ts";
@@ -16,14 +17,6 @@ const definition = loadSync(`${import.meta.dirname}/nex.proto`, { defaults: true
 const reference = (type: string) => definition[`nex.${type}`] as MessageTypeDefinition<object, object>;
 const wrapper = /Value$/;
 const plain = (message: object): unknown => JSON.parse(JSON.stringify(message));
-
-/** A small generator with a seed, so that a failure can be repeated. */
-function random(seed: number): (below: number) => number {
-  return (below) => {
-    seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0;
-    return seed % below;
-  };
-}
 
 const texts = ["", "a", "10.0.0.1", "ü€😀", "x".repeat(127), "x".repeat(128), "é".repeat(9000), "\ufeffa"];
 const numbers: Record<string, number[]> = {
@@ -62,9 +55,8 @@ function wrapped(type: string, message: unknown): unknown {
 const messages = Object.keys(fields).filter((type) => `nex.${type}` in definition);
 
 Deno.test("encode() and decode() agree with proto-loader on every message", () => {
-  const below = random(1);
   for (const type of messages) {
-    for (let i = 0; i < 50; i++) {
+    forAll({ runs: 50, choices: 200, seed: 1 }, (below) => {
       const message = sample(type, below) as object;
       const bytes = encode(type, message);
       const theirs = reference(type).serialize(wrapped(type, message) as object);
@@ -73,7 +65,7 @@ Deno.test("encode() and decode() agree with proto-loader on every message", () =
       assert.deepEqual(decode(type, bytes), decode(type, theirs), type);
       assert.deepEqual(decodeRequest(type, bytes), decode(type, theirs), type);
       assert.deepEqual(read(bytes), wrapped(type, decode(type, bytes)), type);
-    }
+    });
   }
 });
 
@@ -121,9 +113,8 @@ Deno.test("a number that JavaScript does not hold exactly is refused, in a reque
 });
 
 Deno.test("decode() of mutated bytes gives a message or an Error", () => {
-  const below = random(2);
-  const bytes = encode("ApplyRequest", sample("ApplyRequest", random(5)) as object);
-  for (let i = 0; i < 2000; i++) {
+  forAll({ runs: 2000, choices: 300, seed: 2 }, (below) => {
+    const bytes = encode("ApplyRequest", sample("ApplyRequest", below) as object);
     const mutated = Buffer.from(bytes.subarray(0, below(8) ? bytes.length : below(bytes.length)));
     for (let n = below(5); n >= 0; n--) mutated[below(mutated.length || 1)] = below(256);
     for (const read of [decode, decodeRequest]) {
@@ -133,7 +124,7 @@ Deno.test("decode() of mutated bytes gives a message or an Error", () => {
         assert.ok(error instanceof Error && !(error instanceof TypeError), String(error));
       }
     }
-  }
+  });
 });
 
 Deno.test("encode() refuses a number that is not whole, or more than its field holds", () => {

@@ -31,7 +31,12 @@ export async function fillFolder(
 
 /** Copies what runs: sources and npm packages, which are returned. */
 export async function copyProgram(source: string, target: string): Promise<NpmPackage[]> {
-  await Deno.copyFile(`${source}/deno.json`, `${target}/deno.json`);
+  // Tasks, and how sources are formatted and checked, are a clone's.
+  const { version, license, nodeModulesDir, imports } = JSON.parse(
+    await Deno.readTextFile(`${source}/deno.json`),
+  );
+  const config = JSON.stringify({ version, license, nodeModulesDir, imports }, null, 2);
+  await Deno.writeTextFile(`${target}/deno.json`, `${config}\n`);
   for (const folder of program) await copySources(source, target, folder);
   return await installPackages(source, target);
 }

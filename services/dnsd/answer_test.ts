@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { decode as decodeByDnsPacket, encode as encodeByDnsPacket } from "dns-packet";
 import { Ip } from "../common/ip.ts";
 import { Answerer, DROP, FORWARD } from "./answer.ts";
 import { TableWriter } from "./table_writer.ts";
@@ -57,6 +58,29 @@ Deno.test("AAAA, PTR, NS and SOA are answered", () => {
   assert.deepEqual(data("mini.net", TYPE.SOA), [soa]);
   assert.deepEqual(data("0.0.10.in-addr.arpa", TYPE.SOA), [soa]);
   assert.deepEqual(data("ns.mini.net", TYPE.A), ["10.0.0.1"]);
+});
+
+Deno.test("npm's dns-packet is answered, and reads each record as it is meant", () => {
+  const asked = (name: string, type: "A" | "AAAA" | "PTR" | "NS" | "SOA" | "MX") => {
+    const questions = [{ name, type }], additionals = [{ type: "OPT", name: ".", udpPayloadSize: 1232 }];
+    const query = encodeByDnsPacket({ type: "query", id: 99, questions, additionals } as never);
+    const answer = raw(new Uint8Array(query));
+    assert(answer instanceof Uint8Array, `no answer but ${answer}`);
+    const { id, rcode, flag_aa, answers = [], authorities = [], additionals: more } = decodeByDnsPacket(
+      Buffer.from(answer),
+    ) as ReturnType<typeof decodeByDnsPacket> & { rcode: string };
+    assert.deepEqual([id, flag_aa, more?.map(({ type }) => type)], [99, true, ["OPT"]]);
+    return [rcode, ...[...answers, ...authorities].map((record) => "data" in record ? record.data : record)];
+  };
+  const start = { mname: "ns.mini.net", rname: "hostmaster.mini.net", serial: 7 };
+  const soa = { ...start, refresh: 3600, retry: 600, expire: 86400, minimum: 60 };
+  assert.deepEqual(asked("whiskey.mini.net", "A"), ["NOERROR", "10.0.0.10"]);
+  assert.deepEqual(asked("whiskey.mini.net", "AAAA"), ["NOERROR", "2001:db8::10"]);
+  assert.deepEqual(asked("10.0.0.10.in-addr.arpa", "PTR"), ["NOERROR", "whiskey.mini.net"]);
+  assert.deepEqual(asked("mini.net", "NS"), ["NOERROR", "ns.mini.net"]);
+  assert.deepEqual(asked("mini.net", "SOA"), ["NOERROR", soa]);
+  assert.deepEqual(asked("whiskey.mini.net", "MX"), ["NOERROR", soa]);
+  assert.deepEqual(asked("absent.mini.net", "A"), ["NXDOMAIN", soa]);
 });
 
 Deno.test("every address of a name is answered, each first in its turn", () => {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { Dice } from "../../tests/lab/dice.ts";
+import { forAll } from "../../tests/lab/property.ts";
 import { applySpec } from "./apply.ts";
 import { nameClient } from "./client_name.ts";
 import { addressFor, placeClient, planLease, planLeaseEnd } from "./leases.ts";
@@ -187,25 +187,25 @@ Deno.test("A renewal that comes first keeps the name: the other's transaction co
 });
 
 Deno.test("Of machines with one name that all renew, the name stays with one; each name has one claim, its holder's", () => {
-  for (let seed = 1; seed <= 20; seed++) {
-    const dice = new Dice(seed), it = openLab();
+  forAll({ runs: 20, choices: 150, seed: 1 }, (random) => {
+    const it = openLab(), macs = [first, second, third];
     // Each renews at half of its lease, or somewhat later; one of them stops for good.
-    const due = new Map([first, second, third].map((mac) => [mac, 1000 + dice.between(0, 1000)]));
-    const dead = dice.one([first, second, third]), dies = 1000 + dice.between(2, 5) * FULL;
+    const due = new Map(macs.map((mac) => [mac, 1000 + random(1000)]));
+    const dead = macs[random(3)], dies = 1000 + (2 + random(3)) * FULL;
     const holders: string[] = [];
     for (let now = 1000; now < 1000 + 8 * FULL; now += 60) {
       for (const [mac, at] of due) {
         if (at > now || (mac === dead && now > dies)) continue;
         it.lease(mac, now, "same name");
-        due.set(mac, now + FULL / 2 + dice.between(0, FULL / 4));
+        due.set(mac, now + FULL / 2 + random(FULL / 4));
       }
       it.sweep(now);
       const named = it.named("same-name.mini.net"), [holder] = named;
-      assert.ok(named.length <= 1, `seed ${seed}: ${named}`);
+      assert.ok(named.length <= 1, `${named}`);
       assert.equal(it.store.values.get("/member/name/same-name.mini.net")?.value, holder);
       if (holder && holders.at(-1) !== holder) holders.push(holder);
     }
-    assert.ok(holders.length <= (holders[0] === dead ? 2 : 1), `seed ${seed}: ${holders.join(", ")}`);
+    assert.ok(holders.length <= (holders[0] === dead ? 2 : 1), holders.join(", "));
     assert.notEqual(holders.at(-1), holders.length > 1 ? dead : undefined);
-  }
+  });
 });

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { Ip } from "../common/ip.ts";
 import { Refusal } from "../common/refusal.ts";
-import { Dice } from "../../tests/lab/dice.ts";
 import { pack } from "../store/plan_builder.ts";
+import { forAll } from "../../tests/lab/property.ts";
 import { applySpec } from "./apply.ts";
 import { changeMemberIds } from "./change_mac.ts";
 import { heldIn } from "./held.ts";
@@ -246,8 +246,7 @@ Deno.test("A plan that was made before an address was leased and held does not g
 });
 
 Deno.test("No address that a client still has a lease on is given to another, whatever is done, cut short or done again", () => {
-  for (let seed = 1; seed <= 25; seed++) {
-    const dice = new Dice(seed), pick = (n: number) => dice.between(0, n);
+  forAll({ runs: 40, choices: 1500, seed: 1 }, (pick) => {
     const it = leased({ ...mini, Range4: range(17), macRange: guests });
     const macs = [desk, other, third, guest, "02:aa:00:00:00:08", "02:aa:00:00:00:09"];
     /** What each client was told: how long it may use which address. */
@@ -257,7 +256,7 @@ Deno.test("No address that a client still has a lease on is given to another, wh
     let now = 1000;
     // A view of the past, from which late plans are made.
     const asPlanned: (() => boolean)[] = [];
-    for (let i = 0; i < 150; i++) {
+    for (let steps = pick(200); steps > 0; steps--) {
       now += pick(1500);
       const mac = macs[pick(macs.length)] ?? desk, ip4 = `10.0.0.${10 + pick(10)}`;
       const commit = (plan: (draft: Draft) => unknown) => {
@@ -309,7 +308,7 @@ Deno.test("No address that a client still has a lease on is given to another, wh
             for (const [who, lease] of told) {
               assert.ok(
                 who === mac || lease.address !== text || lease.until <= at,
-                `seed ${seed}: ${text} was given to ${mac} at ${at}, and is ${who}'s until ${lease.until}`,
+                `${text} was given to ${mac} at ${at}, and is ${who}'s until ${lease.until}`,
               );
             }
             told.set(mac, { address: text, until: planned.expires });
@@ -323,11 +322,11 @@ Deno.test("No address that a client still has a lease on is given to another, wh
         const holder = it.view.memberAt(address);
         if (!holder || holder.mac === whose || until <= now) continue;
         assert.fail(
-          `seed ${seed}: ${holder.mac} has ${address} at ${now}, which is ${whose}'s until ${until}`,
+          `${holder.mac} has ${address} at ${now}, which is ${whose}'s until ${until}`,
         );
       }
     }
-  }
+  });
 });
 
 Deno.test("An address whose record cannot be read is given to no client and no member, and keeps no other from them", () => {

@@ -1,6 +1,6 @@
 /** Plans that are made from a view which is behind, in whole or under one prefix alone, and what becomes of them. */
 import assert from "node:assert/strict";
-import { randomFrom } from "../../tests/lab/dice.ts";
+import { forAll, type Random } from "../../tests/lab/property.ts";
 import { Refusal } from "../common/refusal.ts";
 import { pack } from "../store/plan_builder.ts";
 import { changeMemberIds } from "./change_mac.ts";
@@ -50,10 +50,9 @@ Deno.test("What a deleted network left is swept to its end though a member was s
 });
 
 Deno.test("Of replicas that plan on what was, none makes a membership twice, nor a claim that no record agrees with", () => {
-  const random = randomFrom(11);
   const nets = ["mini", "maxi", "wifi"], macs = [desk, other, guest];
   /** What a replica does that shows this view. */
-  const planned = (view: NexView, now: number) => {
+  const planned = (random: Random, view: NexView, now: number) => {
     const mac = macs[random(3)] ?? desk, net = nets[random(3)] ?? "mini", name = `h${random(2)}`;
     const draft = new Draft(view);
     const at = placeClient(view, { mac, link: view.network(net)?.subnet4?.first.plus(1n) });
@@ -87,17 +86,17 @@ Deno.test("Of replicas that plan on what was, none makes a membership twice, nor
     return pack(draft.steps);
   };
   let conflicts = 0;
-  for (let round = 0; round < 20; round++) {
+  forAll({ runs: 30, choices: 3000, seed: 11 }, (random) => {
     const it = threeNetworks();
     it.do((d) =>
       addNetwork(d, { ...far, name: "wifi", subnet4: "10.3.0.0/24", Range4: undefined, domain: "mini.net" })
     );
     const behind = ["/strand/member/", "/member/", "/strand/name/"].map((p) => lagging(it.store.mirror, p));
-    for (let i = 0; i < 120; i++) {
+    for (let i = random(160); i > 0; i--) {
       // Several plans from one state, carried out in turn: those of replicas that do not know of each other yet.
       const plans = [it.view, ...behind.map(({ view }) => view)].flatMap((view) => {
         try {
-          return planned(view, 1000 + i);
+          return planned(random, view, 1160 - i);
         } catch (error) {
           if (error instanceof Refusal) return [];
           throw error;
@@ -113,11 +112,11 @@ Deno.test("Of replicas that plan on what was, none makes a membership twice, nor
         return `${value} ${it.store.values.get(key)?.value}`;
       });
       const wanted = members.flatMap((m) => [m.name, m.ip4].flatMap((v) => v ? `${v} ${m.mac}` : []));
-      assert.deepEqual(claimed.sort(), [...new Set(wanted)].sort(), `round ${round}, ${i}`);
+      assert.deepEqual(claimed.sort(), [...new Set(wanted)].sort());
     }
     // A name may be another MAC's since a member has moved: what is left is to mark it as shared.
     for (const plan of pack(planTakeover(it.view, 10))) it.store.write(plan);
     assert.deepEqual(planTakeover(it.view, 10), []);
-  }
+  });
   assert.ok(conflicts > 100, `${conflicts} conflicts`);
 });

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { randomFrom } from "../../tests/lab/dice.ts";
+import { forAll } from "../../tests/lab/property.ts";
 import { Ip } from "../common/ip.ts";
 import { pack } from "../store/plan_builder.ts";
 import { applySpec } from "./apply.ts";
@@ -220,10 +220,9 @@ Deno.test("Two replicas that saw the same request: the second one's commit confl
 });
 
 Deno.test("No address is ever given twice, whatever order leases, ends and declines come in", () => {
-  const random = randomFrom(7);
-  for (let round = 0; round < 20; round++) {
+  forAll({ runs: 30, choices: 2000, seed: 7 }, (random) => {
     const it = openLab();
-    for (let i = 0, now = 1000; i < 300; i++, now += random(3000)) {
+    for (let steps = random(400), now = 1000; steps > 0; steps--, now += random(3000)) {
       const mac = `02:aa:00:00:00:${random(24).toString(16).padStart(2, "0")}`;
       const place = placeClient(it.view, { mac });
       assert.ok(place);
@@ -248,7 +247,7 @@ Deno.test("No address is ever given twice, whatever order leases, ends and decli
       const claims = it.keys().filter((k) => k.startsWith("/member/ip4/"));
       assert.equal(claims.length, held.length);
     }
-  }
+  });
 });
 
 Deno.test("A range is not taken from under a lease that is committed meanwhile", () => {

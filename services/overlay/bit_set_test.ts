@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { BitSet } from "./bit_set.ts";
-import { randomFrom } from "../../tests/lab/dice.ts";
+import { forAll } from "../../tests/lab/property.ts";
 
 function of(length: number, bits: Iterable<number>): BitSet {
   const set = BitSet.empty(length);
@@ -52,8 +52,7 @@ Deno.test("BitSet refuses what is no bit set", () => {
 });
 
 Deno.test("BitSet agrees with a Set over random operations, and survives being stored", () => {
-  const random = randomFrom(1);
-  for (let round = 0; round < 300; round++) {
+  forAll({ runs: 300, choices: 500, seed: 1 }, (random) => {
     const length = 4 << random(12), model = new Set<number>(), set = BitSet.empty(length);
     for (let n = random(200); n > 0; n--) {
       const bit = random(length);
@@ -68,7 +67,7 @@ Deno.test("BitSet agrees with a Set over random operations, and survives being s
     while (model.has(lowest)) lowest++;
     if (lowest >= length) lowest = undefined;
     assert.equal(read.firstClear(from), lowest);
-  }
+  });
 });
 
 Deno.test("BitSet of a /10 is searched, written and read in a moment", () => {

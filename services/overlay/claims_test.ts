@@ -4,8 +4,8 @@ import type { NetworkRecord } from "../store/sand_records.ts";
 import { BitSet } from "./bit_set.ts";
 import { Claims, freshBits, rangeOf } from "./claims.ts";
 import { endpointRecord, lab, network } from "./testing.ts";
-import { randomFrom } from "../../tests/lab/dice.ts";
 import { PlanBuilder } from "../store/plan_builder.ts";
+import { forAll } from "../../tests/lab/property.ts";
 
 /** Milliseconds since the epoch. */
 const AT = 1_790_000_000_000;
@@ -272,12 +272,11 @@ Deno.test("Claims keeps unknown fields, and refuses a record of another range", 
 });
 
 Deno.test("claims and releases in any order: an address is never given twice, and soon again only where none is left", () => {
-  const random = randomFrom(3);
-  for (let round = 0; round < 20; round++) {
+  forAll({ runs: 30, choices: 2000, seed: 3 }, (random) => {
     const it = lab(), net = ranged(`10.0.0.0/${24 + random(4)}`, "10.0.0.1/24"), given = new Set<string>();
     const rested = new Map<string, number>();
     let now = AT;
-    for (let n = 0; n < 60; n++) {
+    for (let n = random(80); n > 0; n--) {
       now += random(20_000);
       const writers = [new Claims(it.view, net, now), new Claims(it.view, net, now)];
       // What both have read: a release of what came later would be none.
@@ -314,7 +313,7 @@ Deno.test("claims and releases in any order: an address is never given twice, an
     }
     const bits = new Set(bitsOf(it));
     for (const address of given) assert.ok(bits.has(Ip.parse(address).u32 & 255));
-  }
+  });
 });
 
 Deno.test("a range that is too narrow for an endpoint is called so, and not one whose addresses are taken", () => {

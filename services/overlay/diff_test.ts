@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { diff, diffVeth, lostVeths } from "./diff.ts";
 import type { KernelOp } from "./ops.ts";
 import { type NetworkState, PARTLY_PINNED, type PeerState, type VethState } from "./state.ts";
-import { randomFrom } from "../../tests/lab/dice.ts";
+import { forAll } from "../../tests/lab/property.ts";
 import { perform, singly } from "./testing_kernel.ts";
 
 function performAll(state: NetworkState | undefined, ops: readonly KernelOp[]): NetworkState | undefined {
@@ -118,28 +118,26 @@ Deno.test("diff() leaves Docker's end of a veth alone but for its MTU, and says 
 });
 
 Deno.test("from any state one batch leads to what is wanted, cut short anywhere too, and a second does nothing", () => {
-  const random = randomFrom(7);
-  for (let round = 0; round < 2000; round++) {
+  forAll({ runs: 2000, choices: 400, seed: 7 }, (random) => {
     const actual = randomState(random, true), wanted = randomState(random, false);
     const ops = diff(actual, wanted);
     const end = performAll(actual, ops);
-    assert.deepEqual(ours(end, wanted), wanted, `round ${round}`);
-    assert.deepEqual(diff(end, wanted), [], `round ${round}`);
+    assert.deepEqual(ours(end, wanted), wanted);
+    assert.deepEqual(diff(end, wanted), []);
     const steps = singly(ops);
     const cut = performAll(actual, steps.slice(0, random(steps.length + 1)));
     const after = performAll(cut, diff(cut, wanted));
-    assert.deepEqual(ours(after, wanted), wanted, `round ${round}, cut short`);
-  }
+    assert.deepEqual(ours(after, wanted), wanted, "cut short");
+  });
 });
 
 Deno.test("add and delete are symmetric: there and back leaves what was there", () => {
-  const random = randomFrom(8);
-  for (let round = 0; round < 500; round++) {
+  forAll({ runs: 500, choices: 400, seed: 8 }, (random) => {
     const a = randomState(random, false), b = randomState(random, false);
     const there = performAll(a, diff(a, b));
     const back = performAll(there, diff(there, a));
-    assert.deepEqual(ours(back, a), a, `round ${round}`);
-  }
+    assert.deepEqual(ours(back, a), a);
+  });
 });
 
 Deno.test("the difference of 100,000 entries that are right is none, each looked at once", () => {

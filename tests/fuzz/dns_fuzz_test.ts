@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
+import { anySeed } from "../lab/property.ts";
 import { fuzzDns } from "./dns_fuzz.ts";
 
 const count = Number(Deno.env.get("FUZZ_COUNT") ?? 50_000);
-const seed = Number(Deno.env.get("FUZZ_SEED") ?? Math.floor(Math.random() * 2 ** 31));
+const seed = anySeed();
 
 Deno.test(`mutated DNS packets: ${count} with seed ${seed}`, () => {
   const { outcomes } = fuzzDns(count, seed);

@@ -102,7 +102,7 @@ Deno.test("strand: is quick when nothing is missing, and becomes the program", a
 
 Deno.test("strand: two at once in a fresh clone install everything once", async () => {
   await using at = await scratch();
-  const parts = ["strand", "deno.json", "deno.lock", "cli", "services", "proto", "ffi"];
+  const parts = ["strand", "deno.json", "package.json", "deno.lock", "cli", "services", "proto", "ffi"];
   await run(["cp", "-r", ...parts.map((part) => root + part), at.path]);
   const all = await Promise.all(
     ["--version", "help"].map((arg) => run([`${at.path}/strand`, arg], { timeout: 300_000 })),
