@@ -27,7 +27,7 @@ export function setChecksumOffload(namespace: number, name: string, on: boolean)
     () => checked(libc.socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), "open a socket"),
   );
   try {
-    // What is said of a failure reads `value`, which so lives as long as the kernel needs it.
+    // The error text uses `value`, which keeps it alive as long as the kernel needs it.
     checked(
       libc.ioctl_buffer(socket, SIOCETHTOOL, request),
       `turn the checksum offload of ${name} ${value[1] ? "on" : "off"}`,

@@ -21,7 +21,7 @@ export class Epoll {
     this.#view = new DataView(this.#events.buffer);
   }
 
-  /** Watches `fd`; its events are told apart by `token` (32 bits). */
+  /** Watches `fd`; its events carry `token` (32 bits). */
   add(fd: number, token: number, events = EPOLLIN): void {
     const event = new Uint8Array(stride);
     const view = new DataView(event.buffer);
@@ -36,8 +36,8 @@ export class Epoll {
 
   /**
    * Waits for events.
-   * @param timeout milliseconds; -1 for ever
-   * @returns how many there are; 0 after the timeout or a signal. Read them with {@link token}
+   * @param timeout In milliseconds; -1: no limit.
+   * @returns their number; 0 after the timeout or a signal. Read them with {@link token}
    */
   wait(timeout: number): number {
     const count = libc.epoll_wait(this.fd, this.#events, this.capacity, timeout);
@@ -69,7 +69,7 @@ export class EventFd {
     checked(libc.write(this.fd, this.#value, 8), "write to an eventfd");
   }
 
-  /** Takes back all signals so far; nothing happens when there are none. */
+  /** Resets all signals so far; does nothing when there are none. */
   drain(): void {
     libc.read(this.fd, this.#value, 8);
   }

@@ -1,7 +1,7 @@
 /** errno(3) of calls through FFI, and the error class for failed system calls. */
 import { libc } from "./libc.ts";
 
-/** errno(3) values that callers tell apart. */
+/** errno(3) values that callers distinguish. */
 export const EPERM = 1;
 export const ENOENT = 2;
 export const ESRCH = 3;
@@ -75,7 +75,7 @@ export class SystemError extends Error {
   }
 }
 
-/** Passes on a call's result; throws SystemError, saying what was being done, when it is negative. */
+/** Returns a call's result; throws SystemError, which names the call, when it is negative. */
 export function checked(result: number, call: string): number {
   if (result < 0) throw new SystemError(call, errno());
   return result;

@@ -1,21 +1,21 @@
-/** A lock on a file (flock(2)) that ends with the process that holds it, however that ends. */
+/** Locks a file (flock(2)); the lock ends with the process that holds it, also after a crash. */
 import { checked, EAGAIN, EINTR, errno, SystemError } from "./errno.ts";
 import { libc } from "./libc.ts";
 
 const O_RDWR = 2, O_CREAT = 0o100, O_CLOEXEC = 0o2000000;
 const LOCK_EX = 2, LOCK_NB = 4;
 
-/** A lock that this process has. Several in one process exclude each other too. */
+/** A lock that this process holds. Several locks in one process exclude each other too. */
 export interface FileLock extends Disposable {
-  /** What the kernel calls the file: two paths with the same identity are one file. */
+  /** The kernel's identity of the file: two paths with the same identity are one file. */
   readonly identity: string;
 }
 
 /**
- * Locks the file, which is made (mode 0600) when it is not there.
+ * Locks the file, and creates it (mode 0600) where it does not exist.
  *
- * @returns undefined while another process has it locked
- * @throws SystemError when it cannot be opened or locked at all
+ * @returns undefined while another process holds the lock
+ * @throws SystemError when the file cannot be opened or locked at all
  */
 export function tryLock(path: string): FileLock | undefined {
   const name = new TextEncoder().encode(`${path}\0`);
@@ -28,7 +28,7 @@ export function tryLock(path: string): FileLock | undefined {
     if (reason === EAGAIN) return undefined;
     throw new SystemError(`lock ${path}`, reason);
   }
-  // By way of the descriptor: the path may name another file by now.
+  // The descriptor is used, since the path may name another file by now.
   const { dev, ino } = Deno.statSync(`/proc/self/fd/${fd}`);
   return { identity: `${dev}:${ino}`, [Symbol.dispose]: () => void libc.close(fd) };
 }

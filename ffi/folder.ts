@@ -1,4 +1,7 @@
-/** The folder of a path from outside, opened so that root alone decides where it leads. */
+/**
+ * Opens the folder of a path that another user may have chosen, in such a way that only root decides which folder
+ * that is.
+ */
 import { checked } from "./errno.ts";
 import { libc } from "./libc.ts";
 
@@ -31,9 +34,9 @@ export function cString(text: string): Uint8Array<ArrayBuffer> {
   return encoder.encode(text + "\0");
 }
 
-/** What a descriptor of any kind stands for. */
+/** The status of the file behind a descriptor. */
 export interface Status {
-  /** Of the file's kind, as S_IFMT cuts it out. */
+  /** The file's kind: the bits of S_IFMT. */
   readonly kind: number;
   readonly permissions: number;
   readonly owner: number;
@@ -43,7 +46,7 @@ export interface Status {
   readonly identity: string;
 }
 
-/** struct statx, of which each call reads all that it needs before the next. */
+/** A buffer for struct statx; each call reads all that it needs before the next. */
 const statx = new DataView(new ArrayBuffer(256)), empty = cString("");
 
 /** struct statx: uid at 20, mode at 28, inode at 32, size at 40, device at 136 (major) and 140 (minor). */
@@ -63,7 +66,7 @@ export function statusOf(fd: number): Status {
 /** struct statfs, of 120 octets. */
 const statfs = new Uint32Array(30);
 
-/** The file system's magic number, which struct statfs begins with. */
+/** The file system's magic number, the first field of struct statfs. */
 export function fileSystemOf(fd: number): number {
   checked(libc.fstatfs(fd, statfs), "fstatfs");
   return statfs[0]!;
@@ -102,7 +105,7 @@ export function openFolder(path: string): { folder: number; name: string } {
         let to = next;
         if (status.kind !== S_IFLNK) sure &&= isRoots(status);
         else if (isProc(at) && part === "root" && status.owner === 0) {
-          // What a process has as its root: all that it may be trusted with is to have the namespace there.
+          // This is a process's own root: the process can only be trusted with the namespaces there.
           to = open(at, part, 0, path);
           sure = false;
         } else {
@@ -126,12 +129,12 @@ export function openFolder(path: string): { folder: number; name: string } {
   }
 }
 
-/** Opens a folder by a path in which nothing is a link: one call of openat2(2), for most paths all that is needed. */
+/** Opens a folder by a path without symbolic links: one call of openat2(2) is enough for most paths. */
 function openWithoutLinks(path: string): number {
   return Number(libc.openat2(SYS_OPENAT2, AT_FDCWD, cString(path || "."), withoutLinks, SIZE_OF_HOW));
 }
 
-/** Opens what has this name in a folder, so that it can neither block nor be read. */
+/** Opens a name in a folder as a mere path (O_PATH), so that it can neither block nor be read. */
 export function open(folder: number, name: string, flags: number, path: string): number {
   return checked(libc.openat(folder, cString(name), O_PATH | O_CLOEXEC | flags, 0), `open ${path}`);
 }
@@ -145,7 +148,7 @@ function partsOf(path: string): string[] {
   return path.split("/").filter((part) => part !== "" && part !== ".");
 }
 
-/** Only root can change what is in it; of a sticky one like /tmp, what root itself has in it. */
+/** True when only root can change the entries of a folder; in a sticky one like /tmp, those that belong to root. */
 function isRoots({ owner, permissions }: Status): boolean {
   return owner === 0 && ((permissions & 0o022) === 0 || (permissions & 0o1000) !== 0);
 }

@@ -1,4 +1,6 @@
-/** ICMP echo over IPv4 (RFC 792) through a raw socket: questions of any size, and all that comes in. */
+/**
+ * Sends ICMP echo requests over IPv4 (RFC 792) through a raw socket, with any size, and reads incoming echo packets.
+ */
 import { checked, EAGAIN, EINTR, EMSGSIZE, ENOBUFS, errno, SystemError } from "./errno.ts";
 import { libc } from "./libc.ts";
 import { inNamespace } from "./netns.ts";
@@ -15,9 +17,9 @@ export const smallestEcho = IP + ICMP + 8, largestEcho = 65_000;
 /** An echo packet that came in. */
 export interface Echo {
   readonly kind: "question" | "answer";
-  /** Where it says that it comes from, as a 32-bit value. */
+  /** Its source address, as a 32-bit value; it may be forged. */
   readonly from: number;
-  /** What the question carried; of a foreign one, anything. */
+  /** The token of the request; arbitrary in other hosts' packets. */
   readonly token: number;
   /** Octets of the whole IPv4 packet. */
   readonly size: number;
@@ -34,7 +36,7 @@ export class EchoSocket implements Disposable {
   readonly #received = new Uint8Array(2048);
   readonly #name = new Uint8Array(16);
 
-  /** @param namespace a descriptor, which is not needed any longer afterwards */
+  /** @param namespace A descriptor, which is not needed after the call. */
   constructor(namespace: number) {
     const type = SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC;
     this.#fd = inNamespace(
@@ -47,17 +49,16 @@ export class EchoSocket implements Disposable {
   }
 
   /**
-   * Sends a question.
+   * Sends an echo request.
    *
-   * @param to the address as a 32-bit value
-   * @param token 32 bits, to know the answer by
-   * @param size octets of the whole IPv4 packet, from {@link smallestEcho} to {@link largestEcho}
-   * @returns false when there is no room now
-   * @throws RangeError for another size
-   * @throws SystemError when the namespace has no way to the address
+   * @param to The address as a 32-bit value.
+   * @param token 32 bits by which the answer is recognised.
+   * @param size Octets of the whole IPv4 packet, from {@link smallestEcho} to {@link largestEcho}.
+   * @returns false when the socket's buffer is full
+   * @throws RangeError for another size; SystemError when the namespace has no route to the address
    */
   ask(to: number, token: number, size: number): boolean {
-    // The kernel reads as much as it is told to, also beyond the end of the buffer.
+    // The kernel reads the given number of bytes, also beyond the end of the buffer.
     if (!(size >= smallestEcho && size <= largestEcho)) {
       throw new RangeError(`size: ${size} is not from ${smallestEcho} to ${largestEcho} octets`);
     }
@@ -74,13 +75,13 @@ export class EchoSocket implements Disposable {
       if (sent >= 0) return true;
       const code = errno();
       if (code === EAGAIN || code === EINTR || code === ENOBUFS) return false;
-      // It cannot leave this host, which is a loss like one on the way.
+      // The packet cannot leave this host, which counts like a loss on the way.
       if (code === EMSGSIZE) return true;
       if (tries > 0) throw new SystemError("send an echo request", code);
     }
   }
 
-  /** Reads what has come in, at most `limit` packets. What is no echo, or too short for one of ours, is passed over. */
+  /** Reads at most `limit` incoming packets. Others than echo packets, and those that are too short, are ignored. */
   read(limit: number, take: (echo: Echo) => void): void {
     const octets = this.#received, view = new DataView(octets.buffer);
     for (let i = 0; i < limit; i++) {

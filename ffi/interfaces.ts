@@ -64,9 +64,9 @@ export function listInterfaces(): Map<string, Interface> {
 }
 
 /**
- * A socket that becomes readable when a link or an address changes in this thread's namespace (rtnetlink(7)).
+ * Opens a socket that becomes readable when a link or an address changes in this thread's namespace (rtnetlink(7)).
  *
- * @param routes True: also when an IPv4 route does.
+ * @param routes True: also when an IPv4 route changes.
  */
 export function openInterfaceWatch({ routes = false } = {}): number {
   const fd = checked(
@@ -97,7 +97,7 @@ export function drainInterfaceWatch(fd: number): boolean {
   let changed = false;
   for (;;) {
     if (libc.read(fd, sink, sink.length) > 0) changed = true;
-    // An overrun (ENOBUFS) says no more than that something changed, and is reported once.
+    // An overrun (ENOBUFS) only means that something changed, and is reported once.
     else if (errno() === ENOBUFS) changed = true;
     else return changed;
   }

@@ -41,24 +41,27 @@ export class Netlink implements Disposable {
   #isSetUp = false;
   #closed = false;
   #last: Promise<unknown> = Promise.resolve();
-  /** What a thread of the pool reads: kept here so that it is not freed under it. */
+  /** The buffer that a thread of the pool reads; the reference keeps it from being freed meanwhile. */
   #sending = new Uint8Array(0);
   #received = spare.pop() ?? new Uint8Array(64 << 10);
   #view = new DataView(this.#received.buffer);
 
-  /** @param namespace a descriptor; without one, this thread's. It is not needed any longer afterwards */
+  /** @param namespace A descriptor, which is not needed after the call; without one, this thread's namespace. */
   constructor(namespace?: number) {
     this.fd = namespace === undefined ? open() : inNamespace(namespace, open);
   }
 
-  /** The index of a link of the socket's namespace; 0 when there is none. The kernel is asked at once, which waits for nothing. */
+  /**
+   * The index of a link of the socket's namespace; 0 when there is none. It is read by an ioctl, which does not wait
+   * for the kernel's RTNL lock.
+   */
   index(name: string): number {
     if (this.#closed) throw new SystemError("use a closed netlink socket", EBADF);
     return interfaceIndex(this.fd, name);
   }
 
   /**
-   * Carries out requests in their order, in one send. One that fails does not keep the later ones back.
+   * Carries out requests in order, in one send. A failed one does not hold back later ones.
    * @throws SystemError of the first that failed
    */
   async run(...requests: readonly Request[]): Promise<void> {
@@ -75,22 +78,22 @@ export class Netlink implements Disposable {
     }
   }
 
-  /** Asks for what is not a dump; `visit` gets the answers. @throws SystemError when there is none */
+  /** Sends a request other than a dump; `visit` gets the answers. @throws SystemError when there is none */
   async ask({ what, message }: Request, visit: Visit): Promise<void> {
     const [failure] = await this.exchange(Uint8Array.from(message), 1, visit);
     if (failure) throw new SystemError(what, failure.errno, failure.detail);
   }
 
   /**
-   * Sends `count` messages that lie one after another in `bytes`, which must not change until this is done. Only
-   * the last is acknowledged; what the kernel refused comes back with its place.
-   * @throws Error when it is not known what has been done
+   * Sends `count` messages that are stored one after another in `bytes`, which must not change until this is done.
+   * Only the last is acknowledged; refused ones are returned with their positions.
+   * @throws Error when it is unknown what has been done
    */
   exchange(bytes: Uint8Array<ArrayBuffer>, count: number, visit?: Visit): Promise<Failure[]> {
     return this.#exclusive(async () => {
       const replies = new Replies(this.#number(bytes, count, NLM_F_ACK), count, visit);
       await this.#send(bytes);
-      // All answers are there when the send returns.
+      // All answers are queued when the send returns.
       while (!replies.done) {
         const length = libc.recv(this.fd, this.#received, this.#received.length, MSG_DONTWAIT | MSG_TRUNC);
         if (length >= 0) replies.take(this.#view, Math.min(length, this.#received.length));
@@ -105,12 +108,12 @@ export class Netlink implements Disposable {
   }
 
   /**
-   * Lists what the kernel has. A listing that is incomplete, or changed while it was read, is repeated.
+   * Lists objects of the kernel. A listing that is incomplete, or changed while it was read, is repeated.
    *
-   * @param what for errors: `list the links`
-   * @param message from encodeMessage(), without NLM_F_DUMP
-   * @param make gives an empty collection, for each try
-   * @param add puts a message into it
+   * @param what For errors: `list the links`.
+   * @param message From encodeMessage(), without NLM_F_DUMP.
+   * @param make Returns an empty collection, for each try.
+   * @param add Adds a message to it.
    * @throws SystemError when the kernel refuses; Error after 20 tries
    */
   async dump<T>(
@@ -139,7 +142,7 @@ export class Netlink implements Disposable {
     throw new Error(`${what}: each of ${dumpTries} tries was ${inconsistency}`);
   }
 
-  /** Closes the socket; what is under way goes on to its end first. */
+  /** Closes the socket after a running call has ended. */
   close(): void {
     if (this.#closed) return;
     const underWay = this.#last;
@@ -154,14 +157,14 @@ export class Netlink implements Disposable {
     this.close();
   }
 
-  /** Reads to the dump's end also when it is inconsistent: until then, the kernel would not begin another. */
+  /** Reads to the dump's end also when it is inconsistent: the kernel does not begin another one before that. */
   async #readDump(replies: DumpReplies): Promise<void> {
     while (replies.state === "more") {
       const buffer = this.#received;
       const length = await onPool(() =>
         libcNonblocking.recv(this.fd, buffer, buffer.length, MSG_DONTWAIT | MSG_TRUNC)
       );
-      // errno is not to be had from there. An overrun or the end: in both cases, this dump is not whole.
+      // errno is not available from that thread. It is an overrun or the end; in both cases this dump is incomplete.
       if (length < 0) return replies.end();
       replies.take(this.#view, length);
       if (length > buffer.length) {
@@ -171,7 +174,7 @@ export class Netlink implements Disposable {
     }
   }
 
-  /** Gives the messages their sequence numbers, and the last one a flag. @returns the first number */
+  /** Sets the sequence numbers of the messages, and a flag of the last one. @returns the first number */
   #number(bytes: Uint8Array<ArrayBuffer>, count: number, flag: number): number {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     const first = this.#sequence;
@@ -191,12 +194,12 @@ export class Netlink implements Disposable {
     this.#isSetUp = true;
     this.#sending = bytes;
     const sent = await onPool(() => libcNonblocking.send(this.fd, bytes, bytes.length, 0));
-    // The kernel takes all messages or none. Once more on this thread, which can tell why not.
+    // The kernel takes all messages or none. The send is repeated on this thread, where errno can be read.
     if (sent < 0) checked(libc.send(this.fd, this.#sending, bytes.length, 0), "send to the kernel");
   }
 
   #exclusive<T>(body: () => Promise<T>): Promise<T> {
-    // Its number may be another file's by now.
+    // The descriptor's number may belong to another file by now.
     if (this.#closed) return Promise.reject(new SystemError("use a closed netlink socket", EBADF));
     const result = this.#last.then(body);
     this.#last = result.catch(() => {});
@@ -208,11 +211,11 @@ function open(): number {
   return checked(libc.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE), "open a netlink socket");
 }
 
-/** Only what is sent needs it: many sockets are asked for an index alone. */
+/** Sets the buffer sizes, which only sending needs: many sockets are opened for an index alone. */
 function setUp(fd: number): void {
   const set = (level: number, option: number, value: number) =>
     libc.setsockopt(fd, level, option, Int32Array.of(value), 4);
-  // Beyond the system's limits when we may.
+  // This exceeds the system's limits where the process may.
   if (set(SOL_SOCKET, SO_SNDBUFFORCE, bufferSize) < 0) set(SOL_SOCKET, SO_SNDBUF, bufferSize);
   if (set(SOL_SOCKET, SO_RCVBUFFORCE, bufferSize) < 0) set(SOL_SOCKET, SO_RCVBUF, bufferSize);
   for (const option of [NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK]) {

@@ -1,4 +1,4 @@
-/** Addresses and routes by rtnetlink(7). */
+/** Adds, deletes and lists addresses and routes by rtnetlink(7). */
 import { EADDRNOTAVAIL, ESRCH, SystemError } from "./errno.ts";
 import type { Netlink, Request } from "./netlink.ts";
 import {
@@ -47,7 +47,7 @@ export interface LinkAddress {
   readonly prefix: number;
 }
 
-/** Where what goes to a prefix is sent. */
+/** A route: where packets to a prefix are sent. */
 export interface Route {
   /** 4 or 16 octets, those of `0.0.0.0` or `::` for the default route. */
   readonly destination: Uint8Array;
@@ -56,14 +56,17 @@ export interface Route {
   readonly gateway?: Uint8Array;
   /** The link's index. */
   readonly link: number;
-  /** Of several to one destination, the one with the lowest goes first; 0 when it is not given. */
+  /** The metric: of several routes to one destination, the one with the lowest is used; 0 when it is not set. */
   readonly priority?: number;
   readonly mtu?: number;
   /** The largest TCP segment that is announced to the other side. */
   readonly advmss?: number;
 }
 
-/** Gives a link an address, which it may have already. IPv6 addresses are usable at once, without duplicate address detection. */
+/**
+ * Adds an address to a link, unless it has it. IPv6 addresses are usable at once, without duplicate address
+ * detection.
+ */
 export function addAddress({ link, address, prefix }: LinkAddress): Request {
   return {
     what: `add an address to interface ${link}`,
@@ -76,7 +79,7 @@ export function addAddress({ link, address, prefix }: LinkAddress): Request {
   };
 }
 
-/** Takes an address from a link, which may have lost it already. */
+/** Deletes an address of a link, if it has it. */
 export function deleteAddress({ link, address, prefix }: LinkAddress): Request {
   return {
     what: `take an address from interface ${link}`,
@@ -85,7 +88,7 @@ export function deleteAddress({ link, address, prefix }: LinkAddress): Request {
   };
 }
 
-/** Makes a route of the main table, in place of one to the same destination. */
+/** Sets a route of the main table, replacing one to the same destination. */
 export function setRoute(route: Route): Request {
   return {
     what: "set a route",
@@ -93,7 +96,7 @@ export function setRoute(route: Route): Request {
   };
 }
 
-/** The same, refused with EEXIST when there is one to the same destination with the same priority. */
+/** Adds a route; fails with EEXIST when there is one to the same destination with the same priority. */
 export function addRoute(route: Route): Request {
   return {
     what: "add a route",
@@ -101,7 +104,7 @@ export function addRoute(route: Route): Request {
   };
 }
 
-/** Removes a route of any origin (rtm_protocol), which may be gone already. */
+/** Deletes a route of any origin (rtm_protocol), if it exists. */
 export function deleteRoute(route: Route): Request {
   return {
     what: "delete a route",
@@ -110,7 +113,7 @@ export function deleteRoute(route: Route): Request {
   };
 }
 
-/** All addresses of the socket's namespace, of both families, or of one link. */
+/** Lists the addresses of the socket's namespace, of both families, optionally of one link only. */
 export function listAddresses(netlink: Netlink, link = 0): Promise<LinkAddress[]> {
   const message = encodeMessage(RTM_GETADDR, 0, ifaddrmsg(link, new Uint8Array(), 0));
   return netlink.dump("list the addresses", message, () => [] as LinkAddress[], (list, view, from, to) => {
@@ -124,7 +127,10 @@ export function listAddresses(netlink: Netlink, link = 0): Promise<LinkAddress[]
   });
 }
 
-/** The unicast routes of the main table that lead over one link, of both families; over this one, if it is named. */
+/**
+ * Lists the unicast routes of the main table that lead over a single link, of both families; optionally over this
+ * link only.
+ */
 export function listRoutes(netlink: Netlink, link?: number): Promise<Route[]> {
   const filter: Attribute[] = link === undefined ? [] : [[RTA_OIF, u32(link)]];
   return netlink.dump(
@@ -142,11 +148,11 @@ export function listRoutes(netlink: Netlink, link?: number): Promise<Route[]> {
 
 /** The route by which the socket's namespace reaches an address. */
 export interface Way extends Route {
-  /** It is one of the namespace's own, or a broadcast address, not one of others. */
+  /** True: the address is local to the namespace, or a broadcast address. */
   readonly own: boolean;
 }
 
-/** How the socket's namespace reaches an address of 4 or 16 octets; undefined when it does not. */
+/** Looks up the route to an address of 4 or 16 octets; undefined when there is none. */
 export async function findRoute(netlink: Netlink, address: Uint8Array): Promise<Way | undefined> {
   const fixed = new Uint8Array(RTMSG), view = new DataView(fixed.buffer);
   fixed[0] = familyOf(address);
@@ -167,8 +173,8 @@ export async function findRoute(netlink: Netlink, address: Uint8Array): Promise<
 }
 
 /**
- * The link by which packets from one address of the socket's namespace to another address leave, and the MTU that the
- * route sets, if it does; undefined when there is no way there. What path MTU discovery has found, which passes, is left out.
+ * The link by which packets from a local address to another address leave, and the MTU that the route sets, if any;
+ * undefined when there is no route. Results of path MTU discovery, which expire, are ignored.
  */
 export async function outgoingLink(
   netlink: Netlink,

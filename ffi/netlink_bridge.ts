@@ -1,4 +1,6 @@
-/** What a bridge does with its ports: flooding, answering ARP, and the static entries of its forwarding table (FDB). */
+/**
+ * Sets and reads a bridge's port settings for flooding and ARP, and the static entries of its forwarding table (FDB).
+ */
 import { EINVAL, ENOENT, SystemError } from "./errno.ts";
 import type { Netlink, Request } from "./netlink.ts";
 import { IFINFOMSG, IFLA_LINKINFO, RTM_NEWLINK } from "./netlink_link.ts";
@@ -24,11 +26,11 @@ const BATCH = 128;
 
 /** How a bridge treats one of its ports. */
 export interface PortSettings {
-  /** Unicast frames for MACs that the bridge does not know are sent to it too. */
+  /** True: unicast frames for unknown MACs are flooded to the port. */
   readonly flood: boolean;
   /**
-   * ARP requests for addresses whose MAC is behind it are answered by the bridge, from the ARP entries of its own
-   * interface, and are not flooded to ports like it (IFLA_BRPORT_PROXYARP_WIFI).
+   * True: the bridge answers ARP requests for addresses whose MAC is behind this port, from the ARP entries of its
+   * own interface, and does not flood them to such ports (IFLA_BRPORT_PROXYARP_WIFI).
    */
   readonly answered: boolean;
 }
@@ -39,13 +41,13 @@ export interface BridgeEntry {
   readonly mac: number;
   /** The index of the port that it leads to. */
   readonly port: number;
-  /** Static and sticky: it stays, whichever port frames from that MAC come in at. */
+  /** True: static and sticky, so frames from that MAC at other ports do not move it. */
   readonly pinned: boolean;
-  /** The bridge's own MAC, or one of its ports': frames for it are the bridge's to receive. */
+  /** True: the bridge's own MAC or one of its ports', whose frames the bridge itself receives. */
   readonly local: boolean;
 }
 
-/** Changes a port's settings, by its index; what is not given stays. */
+/** Changes a port's settings, by its index; omitted ones stay. */
 export function changePort(port: number, { flood, answered }: Partial<PortSettings>): Request {
   const fixed = new Uint8Array(IFINFOMSG);
   fixed.set(u32(port), 4);
@@ -59,7 +61,7 @@ export function changePort(port: number, { flood, answered }: Partial<PortSettin
   };
 }
 
-/** Reads them from a link's IFLA_LINKINFO; undefined for what is no bridge's port. */
+/** Reads the settings from a link's IFLA_LINKINFO; undefined for a link that is no bridge port. */
 export function readPort(info: Map<number, DataView>): PortSettings | undefined {
   const settings = readNested(info.get(IFLA_INFO_SLAVE_DATA));
   const flood = settings.get(IFLA_BRPORT_UNICAST_FLOOD);
@@ -75,12 +77,12 @@ export function pinMac(port: number, mac: Uint8Array): Request {
   return { what: `pin a MAC to port ${port}`, message: pinning(port, mac) };
 }
 
-/** The same for many MACs. @returns what the kernel has refused, with its place in `macs` */
+/** The same for many MACs. @returns refused ones, with their positions in `macs` */
 export function pinMacs(netlink: Netlink, port: number, macs: readonly Uint8Array[]): Promise<Failure[]> {
   return each(netlink, macs, (mac) => pinning(port, mac));
 }
 
-/** Takes such entries away; those that are not there, or lead to another port, are no failures. */
+/** Deletes such entries; missing ones, and those that lead to another port, are no failures. */
 export async function unpinMacs(
   netlink: Netlink,
   port: number,
@@ -92,8 +94,9 @@ export async function unpinMacs(
 }
 
 /**
- * Has a bridge's own MAC be known behind a port: it stays the bridge's, and ARP requests for an address that has it are
- * answered as those for addresses behind that port are. When the port is removed the entry is as it was before.
+ * Places a bridge's own MAC behind a port: frames for it still reach the bridge, and ARP requests for an address with
+ * that MAC are answered like those for addresses behind that port. When the port is removed, the kernel restores the
+ * entry.
  */
 export function placeOwnMac(port: number, mac: Uint8Array): Request {
   return {
@@ -107,7 +110,7 @@ export function placeOwnMac(port: number, mac: Uint8Array): Request {
   };
 }
 
-/** All entries that lead to a port, those that the bridge has learned too. */
+/** Lists all entries that lead to a port, including learned ones. */
 export function listBridgeEntries(netlink: Netlink, port: number): Promise<BridgeEntry[]> {
   return netlink.dump(
     `list what is behind port ${port}`,
@@ -115,13 +118,13 @@ export function listBridgeEntries(netlink: Netlink, port: number): Promise<Bridg
     () => [] as BridgeEntry[],
     (list, view, from, to) => {
       const entry = readEntry(view, from, to);
-      // A port that has a table of its own lists that too.
+      // A port with its own table, such as a vxlan device, lists that too.
       if (entry?.port === port && !(view.getUint8(from + 10) & NTF_SELF)) list.push(entry);
     },
   );
 }
 
-/** Which of the MACs a bridge knows, by its index. @throws SystemError */
+/** Looks up MACs in a bridge's table, by its index. @throws SystemError */
 export async function findBridgeEntries(
   netlink: Netlink,
   bridge: number,
@@ -169,8 +172,8 @@ function readEntry(view: DataView, from: number, to: number): BridgeEntry | unde
 }
 
 /**
- * Reads such an entry from struct ndmsg and its attributes; undefined for one that the bridge has learned, and for what is
- * none of its entries.
+ * Reads an entry from struct ndmsg and its attributes; undefined for a learned entry, and for an entry of another
+ * table.
  */
 export function readStaticEntry(view: DataView, from: number, to: number): BridgeEntry | undefined {
   if (to - from < NDMSG || view.getUint8(from + 10) & NTF_SELF) return undefined;
@@ -185,7 +188,7 @@ async function each(
 ): Promise<Failure[]> {
   const failures: Failure[] = [];
   for (let first = 0; first < macs.length; first += BATCH) {
-    // All are of one length, which netlink's alignment divides.
+    // All messages have the same length, a multiple of netlink's alignment.
     const messages = macs.slice(first, first + BATCH).map(encode), size = messages[0]!.length;
     const bytes = new Uint8Array(messages.length * size);
     messages.forEach((message, i) => bytes.set(message, i * size));

@@ -1,7 +1,7 @@
 /**
- * Notifications of rtnetlink(7): what changes in a network namespace, as the kernel tells of it. Messages that say
- * nothing about a namespace's settings (misses of a vxlan device, MACs that a bridge has learned, neighbours that the
- * kernel resolves by itself) are dropped in the kernel, since guests can cause any number of them.
+ * Reads notifications of rtnetlink(7) about changes in a network namespace. Those that say nothing about its settings
+ * (misses of a vxlan device, MACs that a bridge has learned, neighbours that the kernel resolves by itself) are
+ * dropped in the kernel by a BPF filter, since guests can cause any number of them.
  */
 import { checked, EINTR, ENOBUFS, errno } from "./errno.ts";
 import { interfaceIndex } from "./interface_index.ts";
@@ -32,7 +32,7 @@ const SOL_SOCKET = 1, SO_RCVBUFFORCE = 33;
 const RTMGRP_LINK = 1, RTMGRP_NEIGH = 4, RTMGRP_IPV4_IFADDR = 0x10, RTMGRP_IPV6_IFADDR = 0x100;
 const RTMGRP_IPV4_ROUTE = 0x40;
 const SOL_NETLINK = 270, NETLINK_ADD_MEMBERSHIP = 1, NETLINK_DROP_MEMBERSHIP = 2, RTNLGRP_NEIGH = 3;
-/** Charged only while notifications wait to be read. */
+/** The size of the socket buffer; memory is used only while notifications wait to be read. */
 const room = 512 << 10;
 
 const RTM_NEWADDR = 20, RTM_DELADDR = 21, RTM_DELROUTE = 25, RTM_NEWNEIGH = 28, RTM_DELNEIGH = 29;
@@ -44,7 +44,7 @@ const IFLA_PROTINFO = 12, IFBRPORT_STATE = 1, IFLA_BR_FDB_N_LEARNED = 48, IFF_LO
 
 const LD_H_ABS = 0x28, LD_B_ABS = 0x30, JEQ = 0x15, JSET = 0x45, RET = 0x06;
 
-/** Classic BPF reads 16 bits in network order; netlink has them in the host's, which is little-endian. */
+/** Swaps 16 bits: classic BPF reads them in network order, while netlink uses the host's order, little-endian. */
 const swapped = (value: number) => ((value & 0xff) << 8) | (value >> 8);
 
 /** Offsets from the message's start: its type, and of struct ndmsg the family, the state and the flags. */
@@ -59,7 +59,7 @@ const filter: readonly Instruction[] = [
   [JEQ, 9, 0, swapped(RTM_DELROUTE)],
   [JEQ, 3, 0, swapped(RTM_NEWNEIGH)],
   [JEQ, 0, 6, swapped(RTM_DELNEIGH)],
-  // Deletions in an ARP table pass: the kernel tells of an entry as failed, not as the permanent one that it was.
+  // Deletions in an ARP table pass the filter: the kernel reports a deleted permanent entry in state failed.
   [LD_B_ABS, 0, 0, FAMILY],
   [JEQ, 0, 5, AF_BRIDGE],
   [LD_B_ABS, 0, 0, FLAGS],
@@ -70,14 +70,14 @@ const filter: readonly Instruction[] = [
   [RET, 0, 0, 0xffffffff],
 ];
 
-/** What a notification is about. */
+/** A notification. */
 export type Notice =
   | {
     readonly about: "link";
     readonly index: number;
     readonly name: string;
     readonly kind: string;
-    /** It was deleted, or has left the namespace. */
+    /** True: the link was deleted, or has left the namespace. */
     readonly gone: boolean;
     readonly carrier: boolean;
     /** A hash of the link's settings, without carrier and counters. */
@@ -86,33 +86,33 @@ export type Notice =
   /** A link as the port of a bridge. */
   | { readonly about: "port"; readonly index: number; readonly gone: boolean; readonly settings: number }
   | { readonly about: "address"; readonly address: Uint8Array }
-  /** A route for IPv4 is gone. */
+  /** An IPv4 route was deleted. */
   | { readonly about: "route"; readonly prefix: number }
   /** An entry of a link's ARP table (IPv4), or of its forwarding table, `fdb`, by the value of address or MAC. */
   | { readonly about: "arp" | "fdb"; readonly index: number; readonly key: number }
   /** A permanent entry of a bridge's own forwarding table. */
   | { readonly about: "bridge"; readonly index: number };
 
-/** One for all sockets: each message is looked at before the next read. */
+/** One buffer for all sockets: each message is evaluated before the next read. */
 const buffer = new Uint8Array(64 << 10);
 const view = new DataView(buffer.buffer);
 
 /**
- * A socket that is told of changes in one network namespace, and keeps that namespace until it is closed. It becomes
- * readable when there are any.
+ * A socket that receives notifications of one network namespace, and keeps that namespace alive until it is closed.
+ * It becomes readable when there are any.
  */
 export class NetlinkEvents implements Disposable {
   readonly fd: number;
   #closed = false;
 
-  /** @param namespace a descriptor, which is not needed any longer afterwards */
+  /** @param namespace A descriptor, which is not needed after the call. */
   constructor(namespace: number) {
     this.fd = inNamespace(namespace, open);
   }
 
   /**
-   * Reads all that has come, without waiting.
-   * @returns false when the kernel had more to tell than there was room for
+   * Reads all pending notifications, without waiting.
+   * @returns false when the socket's buffer overflowed
    */
   read(take: (notice: Notice) => void): boolean {
     let whole = true;
@@ -133,11 +133,11 @@ export class NetlinkEvents implements Disposable {
     return interfaceIndex(this.fd, name);
   }
 
-  /** Has the kernel tell of neighbours, or not: it tells of each one that is set. */
-  tellNeighbours(on: boolean): void {
+  /** Subscribes to notifications of neighbours or unsubscribes: there is one for each entry that is set. */
+  subscribeNeighbours(on: boolean): void {
     const option = on ? NETLINK_ADD_MEMBERSHIP : NETLINK_DROP_MEMBERSHIP;
     const result = libc.setsockopt(this.fd, SOL_NETLINK, option, Int32Array.of(RTNLGRP_NEIGH), 4);
-    checked(result, "choose what is told of a network namespace");
+    checked(result, "choose the notifications of a network namespace");
   }
 
   close(): void {
@@ -160,7 +160,7 @@ function walk(length: number, take: (notice: Notice) => void): void {
   }
 }
 
-/** Reads a message from `from` (after its header) to `to`; undefined for what says nothing. */
+/** Reads a message from `from` (after its header) to `to`; undefined for one without information. */
 function readNotice(type: number, from: number, to: number): Notice | undefined {
   const family = view.getUint8(from);
   switch (type) {
@@ -181,7 +181,7 @@ function readNotice(type: number, from: number, to: number): Notice | undefined 
   }
 }
 
-/** Attributes of a link that say how it is set. */
+/** Attributes that are settings of a link. */
 const SETTINGS: ReadonlySet<number> = new Set([
   IFLA_ADDRESS,
   IFLA_IFNAME,
@@ -191,7 +191,7 @@ const SETTINGS: ReadonlySet<number> = new Set([
   IFLA_LINK_NETNSID,
 ]);
 
-/** Each endpoint causes a dozen of these: neither an object nor a text is made for an attribute. */
+/** Each endpoint causes a dozen of these, so no object or text is created for an attribute. */
 function readLink(type: number, from: number, to: number): Notice {
   const flags = view.getUint32(from + 8, true);
   let settings = hashed(HASH, flags & (IFF_UP | IFF_NOARP)), name = "", kind = "";
@@ -226,7 +226,7 @@ function readLink(type: number, from: number, to: number): Notice {
   };
 }
 
-/** Where the attribute ends that begins at an offset, as the next one begins there; 0 when there is none before `to`. */
+/** The end of the attribute at an offset, where the next one begins; 0 when there is none before `to`. */
 function nextAttribute(at: number, to: number): number {
   if (to - at < 4) return 0;
   const length = view.getUint16(at, true);
@@ -237,7 +237,7 @@ function attributeAt(at: number): number {
   return view.getUint16(at + 2, true) & TYPE_MASK;
 }
 
-/** Of an attribute's payload. */
+/** The length of an attribute's payload. */
 function lengthAt(at: number): number {
   return view.getUint16(at, true) - 4;
 }
@@ -249,20 +249,20 @@ function textAt(at: number, length: number): string {
   return text;
 }
 
-/** 32-bit FNV-1a (RFC 9923): of two values that differ in one octet it is never the same. */
+/** The offset basis of 32-bit FNV-1a (RFC 9923), whose hashes differ for two values that differ in one octet. */
 const HASH = 0x811c9dc5;
 
 function hashed(hash: number, octet: number): number {
   return Math.imul(hash ^ octet, 0x01000193);
 }
 
-/** The hash with an attribute's length, type and payload. */
+/** Updates the hash with an attribute's length, type and payload. */
 function withAttribute(hash: number, at: number): number {
   for (let i = at, end = at + 4 + lengthAt(at); i < end; i++) hash = hashed(hash, buffer[i]!);
   return hash;
 }
 
-/** Its settings are numbers of 8 bits, but for IFBRPORT_STATE, which follows carrier. */
+/** Reads a bridge port. Its settings are numbers of 8 bits, except IFBRPORT_STATE, which follows the carrier. */
 function readPort(type: number, from: number, to: number): Notice {
   let settings = HASH;
   for (let at = from + IFINFOMSG, next; (next = nextAttribute(at, to)); at = next) {
@@ -309,7 +309,7 @@ function open(): number {
     const groups = RTMGRP_LINK | RTMGRP_NEIGH | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR | RTMGRP_IPV4_ROUTE;
     view.setUint16(0, AF_NETLINK, true);
     view.setUint32(8, groups, true);
-    checked(libc.bind(fd, name, name.length), "be told of changes in a network namespace");
+    checked(libc.bind(fd, name, name.length), "subscribe to notifications of a network namespace");
     return fd;
   } catch (error) {
     libc.close(fd);

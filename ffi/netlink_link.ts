@@ -25,7 +25,7 @@ export const IFLA_ADDRESS = 1,
   IFLA_IFALIAS = 20,
   IFLA_AF_SPEC = 26;
 export const AF_INET = 2, IFLA_INET_CONF = 1;
-/** Of linux/ip.h: which of a link's settings under net.ipv4.conf is which. */
+/** The number of a setting under net.ipv4.conf (linux/ip.h). */
 export const IPV4_DEVCONF_FORWARDING = 1;
 export const IFLA_GROUP = 27, IFLA_EXT_MASK = 29, IFLA_LINK_NETNSID = 37;
 export const IFLA_INFO_KIND = 1, IFLA_INFO_DATA = 2;
@@ -41,7 +41,7 @@ export const nameLimit = 15;
 /** A link by its index, or by its name. */
 export type LinkReference = number | string;
 
-/** What any link may have. What is not given stays as it is, or is the kernel's choice. */
+/** Settings of any link. Omitted ones stay as they are, or are the kernel's choice. */
 export interface LinkSettings {
   readonly mtu?: number;
   /** Six octets. */
@@ -49,11 +49,11 @@ export interface LinkSettings {
   readonly up?: boolean;
   /** False: it neither sends nor answers ARP requests (IFF_NOARP of netdevice(7)). */
   readonly arp?: boolean;
-  /** What else it is known by, 255 octets at most. */
+  /** The alias, 255 octets at most. */
   readonly alias?: string;
   /** The index of the bridge that it is a port of, in the namespace where it is; 0 for none. */
   readonly master?: number;
-  /** A descriptor of the namespace where it goes. */
+  /** A descriptor of the namespace to which it is moved. */
   readonly namespace?: number;
 }
 
@@ -70,12 +70,12 @@ export interface NewVxlan extends NewLink {
   readonly local: Uint8Array;
   /** Answers ARP and neighbour solicitations from its table. */
   readonly proxy?: boolean;
-  /** Tells of MACs that are not in its forwarding table. */
+  /** True: notifies about unknown MACs (RTM_GETNEIGH to user space). */
   readonly l2miss?: boolean;
-  /** Tells of addresses that are not in its ARP table. */
+  /** True: notifies about addresses that are not in its ARP table. */
   readonly l3miss?: boolean;
   readonly learning?: boolean;
-  /** True: no router may fragment what it sends. Kernels before 4.20 do not know that. */
+  /** True: sets DF in outer packets. Kernels before 4.20 do not support that. */
   readonly dontFragment?: boolean;
 }
 
@@ -102,8 +102,8 @@ export function newVxlan(link: NewVxlan): Request {
 }
 
 /**
- * Creates two links, each the other's far end. The kernel does not let the second one be up from the start, or be a
- * port: those are changes of their own, where it is.
+ * Creates a veth pair. The kernel does not create the second end up or as a port: those are separate changes in its
+ * namespace.
  */
 export function newVeth(link: NewLink, peer: Omit<NewLink, "up" | "master">): Request {
   const far = encodeMessage(0, 0, ifinfomsg(0), settings(peer, peer.name)).subarray(HEADER);
@@ -111,10 +111,9 @@ export function newVeth(link: NewLink, peer: Omit<NewLink, "up" | "master">): Re
 }
 
 /**
- * Creates a macvlan that has all of another link's traffic, and its MAC (mode passthru): every frame that the link
- * receives is delivered to the macvlan.
+ * Creates a macvlan in mode passthru: it has the lower link's MAC, and gets every frame that the lower link receives.
  *
- * @param link.lower index of the other link, in the namespace of the socket that this is sent through
+ * @param link.lower The index of the lower link, in the namespace of the socket that this is sent through.
  */
 export function newMacvlan(link: NewLink & { readonly lower: number }): Request {
   return create(link, "macvlan", [[IFLA_MACVLAN_MODE, u32(MACVLAN_MODE_PASSTHRU)]], [
@@ -123,7 +122,7 @@ export function newMacvlan(link: NewLink & { readonly lower: number }): Request 
   ]);
 }
 
-/** Turns on or off that IPv4 packets which a link receives are sent on (net.ipv4.conf.LINK.forwarding). */
+/** Enables or disables forwarding of IPv4 packets that a link receives (net.ipv4.conf.LINK.forwarding). */
 export function changeForwarding(link: LinkReference, on: boolean): Request {
   const settings: Attribute = [AF_INET, [[IFLA_INET_CONF, [[IPV4_DEVCONF_FORWARDING, u32(Number(on))]]]]];
   return {
@@ -157,7 +156,7 @@ export function changeLearning(link: LinkReference, learning: boolean): Request 
   };
 }
 
-/** Deletes a link, and with one end of a pair, the other. It may take the kernel 40 ms. */
+/** Deletes a link; with one end of a veth pair the other is deleted too. It may take the kernel 40 ms. */
 export function deleteLink(link: LinkReference): Request {
   return {
     what: `delete ${label(link)}`,

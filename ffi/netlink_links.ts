@@ -46,20 +46,20 @@ import {
 const RTEXT_FILTER_SKIP_STATS = 8, IFF_LOWER_UP = 0x10000;
 const RTM_GETNSID = 90, NETNSA_NSID = 1, NETNSA_FD = 3, RTGENMSG = 1;
 
-/** A link as the kernel has it. */
+/** A link with its settings. */
 export interface Link {
   readonly index: number;
   readonly name: string;
-  /** What else it is known by; empty when nothing. */
+  /** Its alias; empty when it has none. */
   readonly alias: string;
   /** `bridge`, `vxlan`, `veth`, `macvlan`; empty for hardware and `lo`. */
   readonly kind: string;
   readonly up: boolean;
   /** False: it neither sends nor answers ARP requests (IFF_NOARP). */
   readonly arp: boolean;
-  /** IPv4 packets that it receives are sent on. */
+  /** True: IPv4 packets that it receives are forwarded. */
   readonly forwarding: boolean;
-  /** Its far end, or what is below it, is up too. */
+  /** True: its peer or lower link is up too. */
   readonly carrier: boolean;
   /** IFF_… of netdevice(7). */
   readonly flags: number;
@@ -67,26 +67,26 @@ export interface Link {
   readonly mac: Uint8Array;
   /** The index of the bridge that it is a port of; 0 when there is none. */
   readonly master: number;
-  /** How that bridge treats it. */
+  /** Its settings as a port of that bridge. */
   readonly port: PortSettings | undefined;
-  /** The index of a veth's far end or of what a macvlan lies on, which is in `peerNamespace`; 0 when there is none. */
+  /** The index of a veth's peer, or of a macvlan's lower link, in `peerNamespace`; 0 when there is none. */
   readonly peer: number;
   /**
-   * The number, as {@link namespaceNumber} gives it, of the namespace where a veth's far end, what a macvlan lies on or
-   * a vxlan's underlay is; undefined when that is this one.
+   * The number, as {@link namespaceNumber} returns it, of the namespace of a veth's peer, a macvlan's lower link or a
+   * vxlan's underlay; undefined when that is this one.
    */
   readonly peerNamespace: number | undefined;
-  /** Of a vxlan device. */
+  /** The settings of a vxlan device. */
   readonly vxlan: Vxlan | undefined;
 }
 
-/** What makes a vxlan device. */
+/** Settings of a vxlan device. */
 export interface Vxlan {
   readonly vni: number;
   readonly port: number;
   /** 4 or 16 octets; none when the routes choose it. */
   readonly local: Uint8Array;
-  /** Where unknown MACs go: 4 or 16 octets; none on a device that does not flood. */
+  /** The destination of unknown MACs: 4 or 16 octets; empty on a device that does not flood. */
   readonly group: Uint8Array;
   readonly learning: boolean;
   readonly proxy: boolean;
@@ -117,8 +117,8 @@ export async function findLink(netlink: Netlink, link: number | string): Promise
 }
 
 /**
- * The number by which links of the socket's namespace name another one in {@link Link.peerNamespace}; undefined when
- * none of them ever did.
+ * The number by which links of the socket's namespace refer to another one in {@link Link.peerNamespace}; undefined
+ * when none ever did.
  */
 export async function namespaceNumber(netlink: Netlink, namespace: number): Promise<number | undefined> {
   const message = encodeMessage(RTM_GETNSID, 0, new Uint8Array(RTGENMSG), [[NETNSA_FD, u32(namespace)]]);
@@ -165,7 +165,7 @@ function readLink(view: DataView, from: number, to: number): Link {
   };
 }
 
-/** Of a link's settings for IPv4, which the kernel lists as an array that begins with the one numbered 1. */
+/** Reads the forwarding flag from a link's IPv4 settings, an array that begins with the one numbered 1. */
 function forwards(settings: DataView | undefined): boolean {
   const values = readNested(settings).get(IFLA_INET_CONF), at = 4 * (IPV4_DEVCONF_FORWARDING - 1);
   return values !== undefined && values.byteLength >= at + 4 && values.getUint32(at, true) !== 0;

@@ -1,4 +1,4 @@
-/** Netlink messages as bytes (netlink(7), RFC 3549 §2): a header, a fixed part, then attributes. */
+/** Encodes and decodes netlink messages (netlink(7), RFC 3549 §2): a header, a fixed part, then attributes. */
 
 export const NLM_F_REQUEST = 1, NLM_F_MULTI = 2, NLM_F_ACK = 4, NLM_F_DUMP_INTR = 0x10, NLM_F_DUMP = 0x300;
 export const NLM_F_REPLACE = 0x100, NLM_F_EXCL = 0x200, NLM_F_CREATE = 0x400, NLM_F_ACK_TLVS = 0x200;
@@ -7,13 +7,13 @@ export const NLMSG_ERROR = 2, NLMSG_DONE = 3, NLMSG_OVERRUN = 4;
 /** Octets of struct nlmsghdr {u32 length, u16 type, u16 flags, u32 seq, u32 pid}. */
 export const HEADER = 16;
 const ATTRIBUTE = 4, NESTED = 0x8000;
-/** The bits of an attribute's type that tell it from others. */
+/** The bits of an attribute's type without flags. */
 export const TYPE_MASK = 0x3fff;
 
-/** An attribute: its type, and its octets or the attributes in it. What is undefined is left out. */
+/** An attribute: its type, and its octets or nested attributes. Undefined ones are omitted. */
 export type Attribute = readonly [type: number, payload: Uint8Array | readonly (Attribute | undefined)[]];
 
-/** Rounds up to where the next message or attribute begins. */
+/** Rounds a length up to the alignment of messages and attributes. */
 export function aligned(length: number): number {
   return (length + 3) & ~3;
 }

@@ -1,4 +1,4 @@
-/** ARP and FDB entries of a device by rtnetlink(7), in batches of any size. */
+/** Sets, deletes and lists a device's ARP and FDB entries by rtnetlink(7), in batches of any size. */
 import { EINVAL, ENOENT } from "./errno.ts";
 import type { Netlink } from "./netlink.ts";
 import { type BridgeEntry, readStaticEntry } from "./netlink_bridge.ts";
@@ -12,17 +12,17 @@ const NDA_PROTOCOL = 12;
 const NUD_NOARP = 0x40, NUD_PERMANENT = 0x80, NTF_SELF = 2, NTF_MASTER = 4;
 /** Octets of struct ndmsg {u8 family, pad, i32 ifindex, u16 state, u8 flags, u8 type}, and where its flags are. */
 const NDMSG = 12, FLAGS = 10;
-/** Attributes that make no difference to where a frame goes. */
+/** Attributes that do not affect where a frame is sent. */
 const harmless: ReadonlySet<number> = new Set([NDA_CACHEINFO, NDA_PROBES, NDA_LINK_NETNSID, NDA_PROTOCOL]);
 /**
- * Messages per send. The kernel's answers to all of them fit the socket's buffer; with more, it gets no chance to make
- * room for a growing fdb in between, which then takes up to twice as long.
+ * Messages per send. The kernel's answers to all of them fit the socket's buffer; with larger batches the kernel
+ * cannot grow a large fdb in between, which then takes up to twice as long.
  */
 const batch = 128;
 
 /**
- * Which of a device's tables: `arp` (which MAC an address has; NDP's for IPv6) or `fdb` (behind which host a MAC
- * is: the forwarding table of a vxlan device).
+ * A device's table: `arp` (the MAC of an address; NDP's for IPv6) or `fdb` (the host behind which a MAC is: a vxlan
+ * device's forwarding table).
  */
 export type Table = "arp" | "fdb";
 
@@ -37,22 +37,22 @@ export interface Neighbours {
   readonly macs: Uint8Array;
 }
 
-/** What the kernel has. */
+/** Entries as listed. */
 export interface DumpedNeighbours extends Neighbours {
   /**
-   * 1 where the entry is just as {@link setNeighbours} makes it: permanent, and nothing more to it than the pair (and
-   * who says to have made it, which cannot be taken back). Where the entry has no address, there are zeros.
+   * 1 where the entry is exactly as {@link setNeighbours} sets it: permanent, with nothing but the pair (and its
+   * origin, which cannot be removed). An entry without an address has zeros.
    */
   readonly exact: Uint8Array;
 }
 
 /**
- * Makes entries permanent ones of a device's table, whether they are there or not: an address has one MAC in `arp`, a
- * MAC is behind one host in `fdb`.
+ * Sets permanent entries of a device's table, replacing existing ones: an address has one MAC in `arp`, a MAC is
+ * behind one host in `fdb`.
  *
- * @param ifindex the device's
- * @returns what the kernel has refused, with its place in `entries`
- * @throws Error when it is not known what has been done
+ * @param ifindex The device's index.
+ * @returns refused entries, with their positions in `entries`
+ * @throws Error when it is unknown what has been done
  */
 export function setNeighbours(
   netlink: Netlink,
@@ -68,7 +68,7 @@ export function setNeighbours(
 }
 
 /**
- * Removes entries. Those that are not there are no failures, and in `fdb`, those that lead to another host by now.
+ * Deletes entries. Missing ones are no failures, nor are `fdb` entries that lead to another host by now.
  * @see {@link setNeighbours}
  */
 export async function deleteNeighbours(
@@ -81,7 +81,7 @@ export async function deleteNeighbours(
 }
 
 /**
- * Removes all entries of a device's `fdb` for MACs, with any destination.
+ * Deletes all entries of a device's `fdb` for MACs, with any destination.
  * @param macs 6 octets each
  * @see {@link deleteNeighbours}
  */
@@ -91,8 +91,8 @@ export async function deleteMacs(netlink: Netlink, ifindex: number, macs: Uint8A
 }
 
 /**
- * Makes the bridge that a device is a port of forget that it has seen MACs behind that port. What it has not seen, and
- * a device in no bridge, are no failures.
+ * Deletes what a bridge has learned about MACs behind a device that is its port. Unknown MACs, and a device that is
+ * no port, are no failures.
  * @param macs 6 octets each
  * @see {@link deleteNeighbours}
  */
@@ -107,7 +107,7 @@ function unlessGone(failures: readonly Failure[]): Failure[] {
   return failures.filter(({ errno }) => errno !== ENOENT);
 }
 
-/** A message whose pair is still to be filled in, and where it goes. */
+/** A message without its pair, and the positions of the pair. */
 interface Template {
   readonly bytes: Uint8Array;
   readonly addressAt: number;
@@ -160,10 +160,9 @@ async function send(
 }
 
 /**
- * Lists a device's table, with entries that others have made and those that the kernel has learned. A device that
- * is not there has an empty one.
+ * Lists a device's table, including entries of other programs and learned ones. A missing device has an empty table.
  *
- * @param width the octets of the addresses that are wanted
+ * @param width Octets of the wanted addresses.
  */
 export async function dumpNeighbours(
   netlink: Netlink,
@@ -189,7 +188,7 @@ export async function dumpPort(
 function dump(netlink: Netlink, table: Table, ifindex: number, width: 4 | 16): Promise<Collection> {
   const fixed = new Uint8Array(NDMSG);
   fixed[0] = table === "fdb" ? AF_BRIDGE : width === 4 ? AF_INET : AF_INET6;
-  // Each kind of dump has its own way to ask for one device.
+  // Each kind of dump selects a device in its own way.
   if (table === "fdb") fixed.set(u32(ifindex), 4);
   const message = encodeMessage(RTM_GETNEIGH, 0, fixed, table === "arp" ? [[NDA_IFINDEX, u32(ifindex)]] : []);
   return netlink.dump(
@@ -200,7 +199,7 @@ function dump(netlink: Netlink, table: Table, ifindex: number, width: 4 | 16): P
   );
 }
 
-/** Flat arrays that grow. */
+/** Collects entries in flat arrays that grow. */
 class Collection {
   count = 0;
   /** What is the bridge's, in a dump of an `fdb`. */
@@ -218,7 +217,7 @@ class Collection {
   add(view: DataView, from: number, to: number): void {
     if (to - from < NDMSG || view.getInt32(from + 4, true) !== this.ifindex) return;
     const state = view.getUint16(from + 8, true), flags = view.getUint8(from + 10);
-    // A bridge's own entry for its port is not the device's.
+    // An entry of the bridge for its port is no entry of the device.
     if (this.table === "fdb" && !(flags & NTF_SELF)) {
       const entry = readStaticEntry(view, from, to);
       if (entry) this.behind.push(entry);
@@ -244,7 +243,7 @@ class Collection {
       } else if (!harmless.has(type)) exact = false;
       at += aligned(length);
     }
-    // The kernel's own, for multicast and broadcast: ip does not show these either.
+    // The kernel's own entries for multicast and broadcast are left out, as ip does.
     if (this.table === "arp" && state === NUD_NOARP && this.#addresses[i * width]! >= 0xe0) return;
     this.#exact[i] = Number(exact && address && mac);
     this.count++;

@@ -14,10 +14,10 @@ import {
 
 const NLMSGERR_ATTR_MSG = 1;
 
-/** Takes the message from `from` (after its header) to `to`; `view` is only valid during the call. */
+/** Gets a message from `from` (after its header) to `to`; `view` is only valid during the call. */
 export type Visit = (view: DataView, from: number, to: number) => void;
 
-/** A message that the kernel has refused: the how-manieth it was, and why. */
+/** A message that the kernel refused: its position, and the reason. */
 export interface Failure {
   readonly index: number;
   readonly errno: number;
@@ -26,17 +26,17 @@ export interface Failure {
 }
 
 /**
- * What comes back for `count` messages that were sent with the sequence numbers from `first` on: errors, the
- * acknowledgement of the last, and for questions, answers.
+ * Collects the replies to `count` messages with the sequence numbers from `first` on: errors, the acknowledgement of
+ * the last, and answers to requests.
  */
 export class Replies {
   readonly failures: Failure[] = [];
-  /** The last one has been answered, so that no more is to come. */
+  /** True when the last one has been answered, so no more replies follow. */
   done = false;
 
   constructor(readonly first: number, readonly count: number, readonly visit?: Visit) {}
 
-  /** Takes what one recv(2) gave. */
+  /** Takes the bytes of one recv(2). */
   take(view: DataView, length: number): void {
     walk(view, length, (type, flags, seq, from, to) => {
       const index = (seq - this.first) >>> 0;
@@ -49,7 +49,7 @@ export class Replies {
   }
 }
 
-/** What comes back for a dump: believed only when it is whole and was not changed on the way. */
+/** Collects the replies to a dump, which counts only when it is complete and consistent. */
 export class DumpReplies {
   state: "more" | "done" = "more";
   /** Why the dump must be repeated. */
@@ -59,7 +59,7 @@ export class DumpReplies {
 
   constructor(readonly seq: number, readonly visit: Visit) {}
 
-  /** Takes what one recv(2) gave; `length` is what there was, which may be more than the view has. */
+  /** Takes the bytes of one recv(2); `length` is the datagram's size, which may exceed the view's. */
   take(view: DataView, length: number): void {
     if (length > view.byteLength) {
       this.inconsistency = "cut off";
@@ -79,7 +79,7 @@ export class DumpReplies {
     if (!whole) this.inconsistency = "malformed";
   }
 
-  /** There is nothing more to read. */
+  /** Records that there is nothing more to read. */
   end(): void {
     if (this.state === "more") this.inconsistency ||= "without an end";
   }

@@ -47,7 +47,7 @@ export function openNamespace(path: string): number {
 }
 
 /**
- * The same for a path where there may be nothing, or the empty file that is left of one after a reboot.
+ * The same for a path at which may be nothing, or the empty file that remains of a namespace after a reboot.
  * @returns undefined in both cases
  */
 export function openNamespaceIfAny(path: string): number | undefined {
@@ -61,11 +61,11 @@ export function openNamespaceIfAny(path: string): number | undefined {
 }
 
 /**
- * Makes a network namespace that lasts until its path is removed (or, without a path, as long as its descriptor, its
- * sockets or a process in it). It has only `lo`, which is down. An empty file, as a process leaves it that died
- * halfway, is used.
+ * Creates a network namespace that exists until its path is removed (or, without a path, until its descriptor, its
+ * sockets and processes in it are gone). It has only `lo`, which is down. An empty file, as a process leaves it that
+ * died halfway, is reused.
  *
- * The path is a mount: it is gone with this process when that has a mount namespace of its own.
+ * The path is a mount: if this process has a mount namespace of its own, it is gone with the process.
  *
  * @returns a descriptor that the caller closes
  * @throws NamespaceError when something else is at the path already
@@ -105,7 +105,7 @@ function newNamespace(): number {
 }
 
 /**
- * Removes a namespace's path; its devices are gone, in the background, as soon as nothing else holds it.
+ * Removes a namespace's path; the kernel destroys its devices in the background when nothing else holds it.
  *
  * @returns false when there was nothing
  * @throws NamespaceError when something else is at the path
@@ -128,7 +128,7 @@ export function removeNamespace(path: string): boolean {
 
 function removeIn(folder: number, name: string, path: string): boolean {
   const place = through(folder, name);
-  // Mounted more than once, as by two processes that made it at the same time: all go.
+  // It may be mounted more than once, as by two processes that created it at the same time; all mounts are removed.
   for (;;) {
     let found;
     try {
@@ -150,7 +150,7 @@ function removeIn(folder: number, name: string, path: string): boolean {
   return true;
 }
 
-/** Which namespace a descriptor stands for: the same text for the same one, as long as it is held open. */
+/** The identity of a namespace: the same text for the same namespace, as long as it is held open. */
 export function namespaceIdentity(namespace: number): string {
   return statusOf(namespace).identity;
 }
@@ -184,7 +184,7 @@ function openSelf(): number {
   return checked(libc.open(cString(own), O_RDONLY | O_CLOEXEC, 0), `open ${own}`);
 }
 
-/** What may be found at a path. */
+/** What a path may lead to. */
 type Kind = "namespace" | "empty file" | "symbolic link" | "other";
 
 const reasons: Record<Exclude<Kind, "namespace">, string> = {
@@ -193,7 +193,7 @@ const reasons: Record<Exclude<Kind, "namespace">, string> = {
   other: "not a network namespace",
 };
 
-/** What is at a path, by a descriptor that stands for it and can neither block nor read. */
+/** Opens a path as a mere path (O_PATH), so that it can neither block nor be read, and finds its kind. */
 function inspectPath(path: string): { fd: number; kind: Kind } {
   const { folder, name } = openFolder(path);
   try {
@@ -221,7 +221,7 @@ function kindOf(fd: number): Kind {
   return kind === S_IFREG && size === 0n ? "empty file" : "other";
 }
 
-/** Opens or makes the empty file that a namespace is to be mounted on. */
+/** Opens or creates the empty file on which a namespace is mounted. */
 function reserve(folder: number, name: string, path: string): number {
   const flags = O_RDONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
   const fd = checked(libc.openat(folder, cString(name), flags, 0o444), `create ${path}`);
@@ -231,7 +231,7 @@ function reserve(folder: number, name: string, path: string): number {
   throw new NamespaceError(path, kind === "namespace" ? "exists already" : "something else is there");
 }
 
-/** The path of what a descriptor stands for, or of what is in that folder. */
+/** The path under /proc of a descriptor, or of a name in the folder that it stands for. */
 function through(fd: number, name?: string): Uint8Array<ArrayBuffer> {
   return cString(`/proc/thread-self/fd/${fd}${name === undefined ? "" : `/${name}`}`);
 }

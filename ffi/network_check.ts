@@ -14,10 +14,10 @@ const kinds: Readonly<Record<string, Request>> = {
 };
 
 /**
- * Tries, in a namespace of its own that is gone afterwards, whether this process may make namespaces and links and
- * the kernel has all that they need.
+ * Tries, in a temporary namespace, whether this process may create namespaces and links and the kernel supports all
+ * kinds.
  *
- * @param trials a request for each kernel module
+ * @param trials A request for each kernel module.
  * @returns a sentence that says what is missing and what to do; undefined when nothing is
  */
 export async function missingForLinks(trials = kinds): Promise<string | undefined> {

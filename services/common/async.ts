@@ -1,6 +1,6 @@
 /**
- * Waiting that can be cut short, work that is done one piece after another, and work that is repeated: what promises,
- * timers and abort signals lack. Nothing in here leaves a timer or a listener behind.
+ * Helpers for promises, timers and abort signals: waits that can be aborted or limited, tasks that run one after
+ * another, and repeated tasks. None of them leaves a timer or a listener behind.
  */
 
 /** Resolves after `ms`, or at once when `signal` is aborted. */
@@ -39,8 +39,8 @@ export async function deadline<T, L = undefined>(
 }
 
 /**
- * A signal that is aborted after a time, unless this is disposed of before. AbortSignal.timeout() lives until then, and
- * fires though nothing waits for it any more, which costs more than most of what it is for.
+ * A signal that is aborted after a time, unless it is disposed of before. AbortSignal.timeout() lives until then and
+ * fires although nothing waits for it any more, which often costs more than the awaited work.
  */
 export class TimeLimit implements Disposable {
   readonly #over = new AbortController();
@@ -98,9 +98,9 @@ export class Mutex {
 }
 
 /**
- * Runs `task`, which handles its own errors, `next()` ms after this was called and after each end of it.
+ * Runs `task`, which handles its own errors, `next()` ms after this call and after each end of it.
  *
- * @returns what ends this; resolves when a run under way has ended
+ * @returns a function that ends this; it resolves when a running task has ended
  */
 export function repeat(next: () => number, task: () => Promise<void>): () => Promise<void> {
   let timer: ReturnType<typeof setTimeout> | undefined, running = Promise.resolve(), stopped = false;

@@ -1,4 +1,4 @@
-/** Reads and writes numbers in network byte order. What lies beyond the end of the bytes is read as 0. */
+/** Reads and writes numbers in network byte order. Bytes beyond the end are read as 0. */
 
 export function read16(bytes: Uint8Array, at: number): number {
   return ((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0);

@@ -1,12 +1,15 @@
-/** Until when the certificates of a process hold: each is told of in time, by log, /readyz and /metrics. */
+/**
+ * Watches the validity of a process's certificates: each is reported in the log, at /readyz and in /metrics before it
+ * expires.
+ */
 import { Gauge, type Registry } from "./metrics.ts";
 import type { Problem } from "./http_status.ts";
 
 /** One of a PEM file's certificates. */
 export interface Certificate {
-  /** The configuration's key: `agent.tls.cert`. */
+  /** The configuration's key, like `agent.tls.cert`. */
   readonly field: string;
-  /** What the key is called in a message, with file and line or its variable. */
+  /** The key's name in messages, with its file and line or its variable. */
   readonly setting: string;
   readonly file: string;
   /** Like `CN=host1`. */
@@ -17,10 +20,12 @@ export interface Certificate {
 }
 
 const DAY = 86_400_000;
-/** So long before its end a certificate is told of, in ms. */
+/** How long before its end a certificate is reported, in ms. */
 const SOON = 30 * DAY;
 
-/** Why a certificate is refused, or soon will be, as part of a sentence; undefined: it holds for more than 30 days. */
+/**
+ * Why a certificate is refused, or soon will be, as part of a sentence; undefined: it is valid for more than 30 days.
+ */
 export function untimely(
   { from, until }: Pick<Certificate, "from" | "until">,
   now: number,
@@ -36,11 +41,11 @@ function day(time: number): string {
   return new Date(time).toISOString().replace(/:\d\d\.\d+Z$/, " UTC").replace("T", " ");
 }
 
-/** The certificates that one process shows or believes. */
+/** The certificates that one process presents or trusts. */
 export class Certificates {
   readonly #all: Certificate[] = [];
 
-  /** @param registry gets a metric with the end of each */
+  /** @param registry Gets a metric with each certificate's end. */
   constructor(registry: Registry, private readonly now: () => number = Date.now) {
     const all = this.#all;
     new Gauge({
@@ -56,13 +61,13 @@ export class Certificates {
     });
   }
 
-  /** Looks after these too. @returns a sentence for each that is not in order now */
+  /** Adds certificates. @returns a sentence for each that is invalid or expires soon */
   add(certificates: readonly Certificate[]): string[] {
     this.#all.push(...certificates);
     return this.#troubles(certificates);
   }
 
-  /** What is wrong with the first of those that are not in order. */
+  /** The problem of the first certificate that is invalid or expires soon. */
   problem(): Problem | undefined {
     const [first, ...others] = this.#troubles(this.#all);
     if (first === undefined) return undefined;

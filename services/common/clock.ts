@@ -1,11 +1,11 @@
 /**
- * The time of a process: the system's clock as it was at the start, carried on by the monotonic clock. A system clock that
- * is set while the process runs ends no lease.
+ * A process's clock: the system's time at the start, continued by the monotonic clock, so that setting the system's
+ * clock while the process runs ends no lease.
  */
 
 /**
- * For tests alone: so many seconds are added to the system's clock, as if this machine's clock were wrong. A whole machine
- * cannot be given another time without giving it to all others on it.
+ * For tests only: seconds that are added to the system's clock, as if this machine's clock were wrong. The real clock
+ * cannot be changed for one process alone.
  */
 const TEST_OFFSET_MS = 1000 * Number(Deno.env.get("STRAND_TEST_CLOCK_OFFSET") ?? 0);
 
@@ -35,7 +35,7 @@ export class SteadyClock {
     return this.system() - this.now();
   }
 
-  /** Takes the system's time over. */
+  /** Adopts the system's present time. */
   adopt(): void {
     this.#anchor = this.system() - this.monotonic();
   }

@@ -6,7 +6,10 @@ import type { RollbarSettings } from "./rollbar.ts";
 import type { TlsFiles } from "./tls.ts";
 
 export interface AgentConfig {
-  /** True: this machine is to have an agent, since it has a section `agent`, PEER_IP or PUBLIC_IP. */
+  /**
+   * True: this machine should have an agent, since the configuration has a section `agent`, or PEER_IP or PUBLIC_IP
+   * is set.
+   */
   readonly wanted: boolean;
   /** The host's name in etcd. */
   readonly hostname: string;
@@ -17,38 +20,38 @@ export interface AgentConfig {
   readonly listen: HostPort;
   /** False: nothing names a host to listen on, and `listen` has every address. */
   readonly hostConfigured: boolean;
-  /** Where the API is served to programs of this machine, for root alone: the path of a Unix socket. */
+  /** The Unix socket at which root programs of this machine use the API. */
   readonly socket: { readonly path: string; readonly configured: boolean };
-  /** Paths, all three; undefined: plain HTTP. */
+  /** The paths of all three files; undefined: plain HTTP. */
   readonly tls: Required<TlsFiles> | undefined;
   readonly netnsPath: string;
   readonly netnsPrefix: string;
   /** The path of a network's namespace, by the network's id. */
   readonly namespacePath: (network: string) => string;
   readonly etcdPrefix: string;
-  /** What new networks get: a VNI from the one to the other, and a UDP port for VXLAN. */
+  /** Settings of new networks: the range of VNIs, and the UDP port for VXLAN. */
   readonly minVni: number;
   readonly maxVni: number;
   readonly vxlanPort: number;
   readonly docker: {
     readonly enabled: boolean;
     readonly port: number;
-    /** The file that tells Docker where the plugin is. */
+    /** The path of the file by which Docker finds the plugin. */
     readonly spec: string;
   };
   /** False: checksum offload is switched off on endpoints' veths; true: left as it is. */
   readonly checksumOffload: boolean;
-  /** Where the agents of this machine keep what they know between their runs. */
+  /** The directory of the agents' state files. */
   readonly stateDir: string;
-  /** How often the kernel is looked at for drift, in seconds. */
+  /** How often the kernel is compared for drift, in seconds. */
   readonly checkEverySeconds: number;
-  /** How long an address may be taken without an endpoint, in seconds: Docker asks for it first. */
+  /** How long an address may be claimed without an endpoint, in seconds: Docker claims it first. */
   readonly addressGraceSeconds: number;
   readonly rollbar: RollbarSettings | undefined;
   readonly metricsListen: HostPort;
 }
 
-/** Where programs of this machine find its agent. */
+/** The default path of the agent's Unix socket. */
 export const AGENT_SOCKET = "/run/strand/agent.sock";
 
 /** The agent's part of the settings, in its final form. */
@@ -96,7 +99,7 @@ function vnis(
 
 const tlsVariables = { cert: "HTTP_TLS_CERT", key: "HTTP_TLS_KEY", ca: "HTTP_TLS_CA" };
 
-/** SAND's API is open to all or only to its clients' certificates: nothing in between. */
+/** Returns the files only if all three are set: SAND's API is open to all, or only to clients with certificates. */
 function allOf(files: TlsFiles, where: (key: string) => string): Required<TlsFiles> | undefined {
   const { cert, key, ca } = files;
   if (cert !== undefined && key !== undefined && ca !== undefined) return { cert, key, ca };

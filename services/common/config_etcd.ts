@@ -3,7 +3,7 @@ import { type HostPort, tryParseHostPort } from "./host_port.ts";
 import { Refusal } from "./refusal.ts";
 import { readTls, type TlsMaterial } from "./tls.ts";
 
-/** Whom https trusts unless the configuration names others; SSL_CERT_FILE, as elsewhere, names another file. */
+/** The authorities that are trusted for https where the configuration names none; SSL_CERT_FILE names another file. */
 const SYSTEM_AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt";
 
 export interface EtcdSettings {
@@ -11,15 +11,15 @@ export interface EtcdSettings {
   readonly endpoints: readonly string[];
   /** False: nothing names an etcd, and `endpoints` is only the default of 127.0.0.1:2379. */
   readonly configured: boolean;
-  /** What the files held; absent when none was named and no endpoint is https. */
+  /** The contents of the files; absent when none was named and no endpoint is https. */
   readonly tls: TlsMaterial | undefined;
-  /** Where an etcd of our own keeps its data; undefined: the command that starts it chooses. */
+  /** The data directory of an etcd that `strand etcd` starts; undefined: the command chooses. */
   readonly dataDir: string | undefined;
-  /** Where an etcd of our own listens besides loopback, without TLS. */
+  /** Further addresses on which that etcd listens without TLS, in addition to loopback. */
   readonly alsoListen: readonly HostPort[];
 }
 
-/** What else the final form depends on. */
+/** Further inputs of the settings. */
 export interface Surroundings {
   readonly where: (key: string) => string;
   readonly env: Readonly<Record<string, string>>;
@@ -43,7 +43,8 @@ export function etcdSettings(etcd: Settings["etcd"], { where, env, unverified }:
     endpointUrl(text, tls ? "https" : "http", where)
   );
   const secure = endpoints.some((endpoint) => endpoint.startsWith("https:"));
-  // Without a word Deno's TLS would trust a list of its own, and not what the machine's administrator added.
+  // Otherwise Deno's TLS would silently trust a list of its own, and not the authorities that the machine's
+  // administrator added.
   const fallback = secure && cacert === undefined;
   const files = { cert, key, ca: fallback ? env["SSL_CERT_FILE"] ?? SYSTEM_AUTHORITIES : cacert };
   const fields = { cert: "etcd.cert", key: "etcd.key", ca: "etcd.cacert" };
@@ -52,7 +53,7 @@ export function etcdSettings(etcd: Settings["etcd"], { where, env, unverified }:
       ? `${where("etcd.endpoints")}: without etcd.cacert the system's authorities are trusted`
       : where(field);
   const material = tls || secure ? readTls(files, fields, named) : undefined;
-  // The system's authorities are for its administrator to look after.
+  // The validity of the system's authorities is its administrator's concern, so they are not reported.
   const certificates = (material?.certificates ?? []).filter(({ field }) => !fallback || field !== fields.ca);
   return {
     endpoints,

@@ -1,8 +1,8 @@
 import { tryParseGoInteger } from "./go_number.ts";
 
 /**
- * The environment of SAND's agent: variable and key. Of two for one key the first that is set counts: those without
- * an underscore are what the Go agent reads, those with it what its documentation says.
+ * The environment variables of SAND's agent and their keys. Of two for one key the first that is set counts: those
+ * without an underscore are read by the Go agent, those with it are in its documentation.
  */
 export const sandNames: readonly (readonly [name: string, key: string])[] = [
   ["PEER_HOSTNAME", "agent.hostname"],

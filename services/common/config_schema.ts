@@ -1,4 +1,7 @@
-/** Every key of the configuration file, in one table: the file, the environment and the README follow it. */
+/**
+ * The schema of the configuration file, with every key; the environment variables and docs/CONFIGURATION.md follow
+ * it.
+ */
 import { z } from "zod";
 import { tryParseHostPort } from "./host_port.ts";
 import { Ip } from "./ip.ts";
@@ -46,10 +49,10 @@ const socketPath = z.string().startsWith("/", {
 const hostPart = (error: string) =>
   z.string().refine((text) => tryParseHostPort(text, 1)?.host === text, { error });
 
-/** It becomes a part of a path, or of a key in etcd. */
+/** The text becomes part of a path, or of a key in etcd. */
 const segment = z.string().regex(/^[^\s/]*$/, { error: "has a space or a slash in it" });
 
-/** Other hosts send their packets to it. */
+/** An address to which other hosts can send packets. */
 const unicast4 = z.string().transform((text, context) => {
   const ip = Ip.tryParse(text), first = ip?.bytes[0] ?? 0;
   if (ip?.family === 4 && first > 0 && first < 224) return ip;
@@ -149,7 +152,7 @@ export type Settings = z.output<typeof schema>;
 export type Kind = "text" | "number" | "boolean" | "list";
 
 export interface Variable {
-  /** STRAND_, the section and the key in capitals: STRAND_DNSD_LISTEN. The agent has SAND's names besides. */
+  /** STRAND_, the section and the key in capitals, like STRAND_DNSD_LISTEN. The agent also has SAND's names. */
   readonly name: string;
   readonly path: readonly string[];
   readonly kind: Kind;
@@ -161,8 +164,8 @@ export const variables: readonly Variable[] = [...variablesOf(schema, [])].filte
 );
 
 /**
- * The variables that an agent has always had, in its view of the configuration over everything else: with more than
- * one name for a key, the first that is set counts. They are general words, so no other process looks at them.
+ * SAND's variables, which override everything else for the agent: of several names for one key, the first that is set
+ * counts. They are general words, so no other process reads them.
  */
 export const agentVariables: readonly Variable[] = sandNames.map(([name, key]) => {
   const path = key.split(".");
@@ -198,7 +201,7 @@ function kindOf(type: z.core.$ZodType | undefined): Kind {
   return type instanceof z.ZodBoolean ? "boolean" : "text";
 }
 
-/** The type as it is written in the file, without its default and what is made of it. */
+/** The type of a key's value in the file, without default and transformation. */
 function unwrap(type: z.core.$ZodType): z.core.$ZodType {
   if (type instanceof z.ZodOptional || type instanceof z.ZodDefault || type instanceof z.ZodPrefault) {
     return unwrap(type.unwrap());

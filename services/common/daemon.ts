@@ -1,4 +1,4 @@
-/** What every long-running process has: configuration, log, metrics, a status server, and an orderly end. */
+/** Runs a long-running process: configuration, log, metrics, status server, and an orderly shutdown. */
 import { parseArgs } from "node:util";
 import type { Registry } from "prom-client";
 import { aborted, deadline, unobserved } from "./async.ts";
@@ -30,14 +30,14 @@ export interface Followed {
   };
 }
 
-/** What writes to etcd (a committer of services/store fits). */
+/** The part of a committer that /readyz shows. */
 export interface Writer {
   /** Set while etcd refuses writes; `since` in ms since the epoch. */
   readonly refused: { readonly since: number; readonly reason: string; readonly remedy: string } | undefined;
 }
 
 export interface FollowOptions {
-  /** What writes to the store that is followed. */
+  /** The committer of the followed store. */
   readonly writer?: Writer;
   /** True for a key without which nothing is written: the process is not ready while it cannot be read. */
   readonly isNeeded?: (key: string) => boolean;
@@ -51,17 +51,19 @@ export interface Daemon {
   readonly stopping: AbortSignal;
   /** Runs `close` when the process stops; what was deferred last is closed first. */
   defer(what: string, close: () => unknown): void;
-  /** Adds a look at one thing's health to /readyz; it returns what is wrong, or undefined. */
-  check(look: () => Problem | undefined): void;
-  /** Adds what is worth knowing, and not wrong, to /readyz and `strand status`. */
-  tell(look: () => readonly Note[]): void;
-  /** What /readyz says now. */
+  /** Adds a check to /readyz; it returns a problem, or undefined. */
+  check(run: () => Problem | undefined): void;
+  /** Adds information that is no problem to /readyz and `strand status`. */
+  tell(note: () => readonly Note[]): void;
+  /** The report of /readyz. */
   report(): Report;
-  /** What POST /NAME at the status server does: answers with a sentence, or throws Refusal. */
+  /** Sets what POST /NAME at the status server does: it answers with a sentence, or throws Refusal. */
   action(name: string, run: () => string | Promise<string>): void;
-  /** Tells, now and by /readyz and /metrics, of those that have expired or soon will. */
+  /** Reports certificates that have expired or soon will, in the log now, and at /readyz and in /metrics. */
   certificates(certificates: readonly Certificate[]): void;
-  /** Makes readiness, revision and lag those of this mirror; what the writer is refused is told too. */
+  /**
+   * Makes readiness, revision and lag those of this mirror; writes that etcd refuses to the writer are reported too.
+   */
   follow(mirror: Followed, options?: FollowOptions): void;
   /** Warns, once, when `address` can be reached from elsewhere without TLS; `setting` is the key to change. */
   warnIfOpen(address: HostPort, setting: string): void;
@@ -73,7 +75,7 @@ export type DaemonName = "nexd" | "dhcpd" | "dnsd" | "agent";
 
 export interface DaemonOptions {
   readonly name: DaemonName;
-  /** What followed the command's name. */
+  /** The arguments after the command's name. */
   readonly args: readonly string[];
   /** Ends a connection of the status server on which a write is pending. */
   readonly abort: Abort;
@@ -159,14 +161,18 @@ export async function runDaemon(
   }
 }
 
-/** The way to Rollbar, where one is configured; its code is not loaded otherwise. */
+/** Opens the reporter to Rollbar where it is configured; its code is not loaded otherwise. */
 async function openReporter({ agent }: Config, log: () => Log): Promise<Reporter | undefined> {
   if (!agent.rollbar) return undefined;
   const { openReporter } = await import("./rollbar.ts");
-  return openReporter(agent.rollbar, agent.hostname, (why) => log().warn(`Rollbar was not told: ${why}`));
+  return openReporter(
+    agent.rollbar,
+    agent.hostname,
+    (why) => log().warn(`an error could not be reported to Rollbar: ${why}`),
+  );
 }
 
-/** Makes an uncaught error end the process in order, so that it is reported; returns what undoes that. */
+/** Makes an uncaught error end the process in order, so that it is reported; returns a function that undoes this. */
 function endOnUncaught(daemon: Daemon): () => void {
   const onError = (event: ErrorEvent) => {
     event.preventDefault();
@@ -184,7 +190,7 @@ function endOnUncaught(daemon: Daemon): () => void {
   };
 }
 
-/** Closes everything, last opened first; one that fails or hangs keeps no other from being closed. */
+/** Closes everything, last opened first; one that fails or hangs does not keep others from being closed. */
 async function closeAll(deferred: { what: string; close: () => unknown }[], log: Log): Promise<void> {
   const overdue = performance.now() + STOP_WITHIN;
   for (const { what, close } of deferred.reverse()) {
@@ -196,7 +202,7 @@ async function closeAll(deferred: { what: string; close: () => unknown }[], log:
   }
 }
 
-/** What /readyz and the mirror's metrics say. */
+/** The data of /readyz and of the mirror's metrics. */
 class Health {
   started = false;
   private readonly checks: (() => Problem | undefined)[] = [];
@@ -205,12 +211,12 @@ class Health {
 
   constructor(private readonly service: string, private readonly metrics: Registry) {}
 
-  check(look: () => Problem | undefined): void {
-    this.checks.push(look);
+  check(run: () => Problem | undefined): void {
+    this.checks.push(run);
   }
 
-  tell(look: () => readonly Note[]): void {
-    this.notes.push(look);
+  tell(note: () => readonly Note[]): void {
+    this.notes.push(note);
   }
 
   follow(mirror: Followed, config: Config, isNeeded: (key: string) => boolean): void {
@@ -273,7 +279,7 @@ function outOfStep(mirror: Followed, setting: string, { etcd }: Config): Problem
   };
 }
 
-/** What is known is still served, so the process stays ready. */
+/** Known data is still served, so the process stays ready. */
 function refusedWrites({ refused }: Writer): Problem | undefined {
   if (!refused) return undefined;
   const seconds = Math.round((Date.now() - refused.since) / 1000);

@@ -1,4 +1,4 @@
-/** The HTTP side door of every process: /healthz, /readyz and /metrics. */
+/** The status server of every process: /healthz, /readyz and /metrics over HTTP. */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Registry } from "prom-client";
 import { type HostPort, isLoopback } from "./host_port.ts";
@@ -9,40 +9,40 @@ import { HttpServer } from "./http/server.ts";
 import type { Log } from "./log.ts";
 import { messageOf, Refusal } from "./refusal.ts";
 
-/** Something that is wrong, and what to do about it. */
+/** A problem and its remedy. */
 export interface Problem {
   readonly what: string;
   readonly fix: string;
-  /** True: the process must not be given work until this is mended. */
+  /** True: the process must not be given work until this is repaired. */
   readonly blocks: boolean;
 }
 
-/** Something worth knowing that is not wrong: `{what: "networks", value: 3}`. */
+/** A fact that is no problem: `{what: "networks", value: 3}`. */
 export interface Note {
   readonly what: string;
   readonly value: string | number;
 }
 
-/** What a process can be told to do, by its path: POST /release. It answers with a sentence, or throws Refusal. */
+/** Actions that a process offers, by path, like POST /release. An action returns a sentence, or throws Refusal. */
 export type Actions = ReadonlyMap<string, () => string | Promise<string>>;
 
-/** What a process says of itself: the body of /readyz, and a row of `strand status`. */
+/** A process's report of its state: the body of /readyz, and a row of `strand status`. */
 export interface Report {
   readonly service: string;
   readonly version: string;
   readonly ready: boolean;
-  /** etcd's revision that its mirror has taken in; absent where there is none. */
+  /** The etcd revision that its mirror has processed; absent where it has none. */
   readonly revision?: number;
-  /** Milliseconds since its mirror fell behind etcd; 0 while it is not behind. */
+  /** For how many milliseconds its mirror has been out of sync with etcd; 0 while it is in sync. */
   readonly lag?: number;
   readonly problems: readonly Problem[];
   readonly notes?: readonly Note[];
 }
 
 export interface StatusServer {
-  /** With the port that the kernel chose, when 0 was asked for. */
+  /** The address, with the port that the kernel chose when 0 was configured. */
   readonly at: HostPort;
-  /** What is wrong, for /readyz where that is served elsewhere too. */
+  /** A problem, for the /readyz of another server. */
   problem(): Problem | undefined;
   close(): Promise<void>;
 }
@@ -56,7 +56,7 @@ export interface StatusOptions {
   readonly actions?: Actions;
 }
 
-/** In milliseconds. Prometheus keeps its connection from one scrape to the next. */
+/** Limits in milliseconds. Prometheus keeps its connection open between scrapes. */
 const LIMITS = { head: 10_000, request: 10_000, idle: 120_000 };
 
 /**
@@ -102,7 +102,7 @@ export interface StatusAnswer {
   readonly type: string;
 }
 
-/** What is answered to GET /healthz, /readyz and /metrics, wherever they are served; undefined: it is another path. */
+/** Answers GET /healthz, /readyz and /metrics for any server; undefined: the path is another one. */
 export async function statusAnswer(
   path: string,
   report: () => Report,
@@ -129,7 +129,7 @@ export async function statusAnswer(
   }
 }
 
-/** How long a text of metrics is answered again, in ms: clients that ask without end must not have it built without end. */
+/** How long a text of metrics is reused, in ms: clients that ask without pause must not make it be built each time. */
 const TEXT_MS = 100;
 
 interface BuiltText {

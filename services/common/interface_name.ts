@@ -1,4 +1,4 @@
-/** What the kernel takes for the name of a network interface (dev_valid_name; IFNAMSIZ is 16 with the closing zero). */
+/** Checks names of network interfaces as the kernel does (dev_valid_name; IFNAMSIZ is 16 with the closing zero). */
 
 const LONGEST = 15;
 

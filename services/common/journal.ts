@@ -1,4 +1,7 @@
-/** The journal's priorities (sd-daemon(3)): `<4>` before a line makes it a warning for `journalctl -p warning`. */
+/**
+ * Adds priorities for systemd's journal (sd-daemon(3)): `<4>` before a line makes it a warning for `journalctl -p
+ * warning`.
+ */
 
 /** syslog(3)'s levels. */
 const CRITICAL = 2, ERROR = 3, WARNING = 4, INFO = 6, DEBUG = 7;
@@ -8,7 +11,7 @@ export function stderrIsJournal(): boolean {
   const named = Deno.env.get("JOURNAL_STREAM");
   if (!named) return false;
   try {
-    // A process whose standard error was redirected since inherits the variable all the same.
+    // A process whose standard error was redirected later inherits the variable all the same.
     const { dev, ino } = Deno.statSync("/proc/self/fd/2");
     return named === `${dev}:${ino}`;
   } catch {
@@ -16,7 +19,7 @@ export function stderrIsJournal(): boolean {
   }
 }
 
-/** What stands before a line of the journal. `level` is pino's: 30 for info, 40 for a warning. */
+/** The prefix of a line for the journal. `level` is pino's: 30 for info, 40 for a warning. */
 export function priority(level: number): string {
   const of = level >= 60
     ? CRITICAL
@@ -30,7 +33,7 @@ export function priority(level: number): string {
   return `<${of}>`;
 }
 
-/** The same for a line that says why a process ends; empty where standard error is not the journal. */
+/** The prefix of the line that says why a process ends; empty where standard error is not the journal. */
 export function errorPriority(): string {
   return stderrIsJournal() ? priority(50) : "";
 }

@@ -17,26 +17,26 @@ const labels: Record<number, string> = {
   [FATAL]: "FATAL",
 };
 
-/** A line of the log that says that something failed. */
+/** A log line of a failure. */
 export interface Failure {
   readonly message: string;
-  /** What was thrown, if that was logged. */
+  /** The thrown error, if it was logged. */
   readonly error: unknown;
   readonly fields: Readonly<Record<string, unknown>>;
-  /** True: the process ends of it. */
+  /** True: the process ends because of it. */
   readonly fatal: boolean;
 }
 
 export interface LogOptions {
-  /** Takes the lines (default: to standard error). */
+  /** Writes the lines (default: to standard error). */
   readonly write?: (line: string) => void;
-  /** Told of everything that is logged as an error or worse, too. */
+  /** Called with everything that is logged as an error or worse. */
   readonly onFailure?: ((failure: Failure) => void) | undefined;
   /** True: each line begins with its priority for the journal (default: when standard error is that). */
   readonly journal?: boolean;
 }
 
-/** A log: JSON objects, or lines that are easy on the eye. `name` is the process's. */
+/** Creates a log that writes JSON objects, or lines for people. `name` is the process's. */
 export function createLog(name: string, { level, format }: Config["log"], options: LogOptions = {}): Log {
   const { write = toStderr, onFailure } = options;
   const journal = options.journal ?? (write === toStderr && stderrIsJournal());
@@ -57,7 +57,7 @@ export function createLog(name: string, { level, format }: Config["log"], option
   });
 }
 
-/** What pino's methods take: an error or fields, then a message; or the message alone. */
+/** The failure in the arguments of pino's methods: an error or fields, then a message; or the message alone. */
 function failureOf([first, second]: readonly unknown[], level: number): Failure {
   const fatal = level >= FATAL;
   if (typeof first !== "object" || first === null) {
@@ -67,17 +67,17 @@ function failureOf([first, second]: readonly unknown[], level: number): Failure 
   return { message: String(second ?? messageOf(error)), error, fields, fatal };
 }
 
-/** True for the first time a key is seen and then once a minute: for lines that one cause could repeat for ever. */
+/** True for the first time of a key and then once a minute: for log lines that one cause could repeat endlessly. */
 export class OncePerMinute {
   private readonly last = new Map<string, number>();
 
-  /** @param now Milliseconds on any clock that does not go back. */
+  /** @param now Milliseconds of a monotonic clock. */
   constructor(private readonly now: () => number = () => performance.now()) {}
 
   due(key: string): boolean {
     const now = this.now(), last = this.last.get(key);
     if (last !== undefined && now - last < 60_000) return false;
-    // Keys can come from the network: what is old goes, so that they cannot fill the memory.
+    // Keys may come from the network, so old ones are dropped to bound the memory.
     if (this.last.size >= 1000) this.last.clear();
     this.last.set(key, now);
     return true;
@@ -94,7 +94,7 @@ function textLine(line: string): string {
   const text = error?.message === undefined || error.message === msg ? msg : `${msg}: ${error.message}`;
   const stamp = new Date(Number(time)).toISOString().slice(0, 23).replace("T", " ");
   const tail = fields.length ? ` (${fields.join(" ")})` : "";
-  // What came from the network or a file must not draw on the reader's terminal.
+  // Text from the network or a file must not control the reader's terminal.
   return `${stamp} ${labels[Number(level)] ?? level} ${service}: ${printable(String(text))}${
     printable(tail)
   }\n`;

@@ -2,7 +2,10 @@ import { invalid } from "./refusal.ts";
 
 const form = /^[0-9a-f]{2}(?::[0-9a-f]{2}){5}$/;
 
-/** The stored form of a MAC, lower-case with colons; undefined when `text` is none. Dashes are accepted. */
+/**
+ * Reads a MAC and returns its stored form, lower-case with colons; undefined when `text` is none. Dashes are
+ * accepted.
+ */
 export function tryParseMac(text: string): string | undefined {
   const mac = text.toLowerCase().replaceAll("-", ":");
   return form.test(mac) ? mac : undefined;
@@ -17,13 +20,13 @@ export function parseMac(text: string, field = "mac"): string {
 
 const hex = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
 
-/** The MAC in six bytes of `bytes` from `offset`. */
+/** Formats the six bytes at `offset` as a MAC. */
 export function macFromBytes(bytes: Uint8Array, offset = 0): string {
   const at = (i: number) => hex[bytes[offset + i] ?? 0];
   return `${at(0)}:${at(1)}:${at(2)}:${at(3)}:${at(4)}:${at(5)}`;
 }
 
-/** Six random bytes that are a MAC of no vendor's: locally administered, not a group's (IEEE 802-2014 §8.4). */
+/** A random MAC of six bytes: locally administered and unicast (IEEE 802-2014 §8.4). */
 export function randomMacBytes(): Uint8Array {
   const bytes = crypto.getRandomValues(new Uint8Array(6));
   bytes[0] = (bytes[0]! & 0xfc) | 2;

@@ -1,17 +1,20 @@
-/** Which machine and process this is, so that what an earlier process of this machine left can be told from what a live one says. */
+/**
+ * Identifies machine and process, so that records of an earlier process of this machine can be distinguished from
+ * those of a running one.
+ */
 import { createHash } from "node:crypto";
 import { readFileSync, readlinkSync } from "node:fs";
 import process from "node:process";
 
 export interface ProcessIdentity {
-  /** Of the machine and its PID namespace: a hash, so that it tells nothing else. */
+  /** A hash of the machine and its PID namespace, which reveals nothing else. */
   readonly host: string;
   readonly pid: number;
   /** For how many seconds the machine had been up. */
   readonly up: number;
 }
 
-/** As an older version, or anything else, may have published it. */
+/** The same as another version, or any etcd client, may have published it. */
 export type MaybeProcess = { readonly [K in keyof ProcessIdentity]?: ProcessIdentity[K] | undefined };
 
 let host: string | undefined;
@@ -25,8 +28,8 @@ export function thisProcess(): ProcessIdentity {
 }
 
 /**
- * Whether another process is known to have ended: it ran on this machine before its last boot, or no process
- * has its PID. Without the boot's id, since /proc/sys is hidden from services (ProcSubset=pid).
+ * Whether another process is known to have ended: it ran on this machine before its last boot, or no process has its
+ * PID. The boot id is not used, since /proc/sys is hidden from services (ProcSubset=pid).
  */
 export function hasEnded({ host, pid, up }: MaybeProcess): boolean {
   const own = thisProcess();

@@ -4,7 +4,7 @@ import { Counter, Gauge, Registry } from "./prometheus.ts";
 
 export { Counter, Gauge, Histogram, Registry } from "./prometheus.ts";
 
-/** A registry that knows which program this is, and its processor time, memory and age. */
+/** Creates a registry with the program's version, processor time, memory and start. */
 export function createMetrics(service: string, version: string): Registry {
   // prom-client's own default metrics read Node's internals, which Deno only imitates.
   const registry = new Registry(), registers = [registry];

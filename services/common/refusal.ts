@@ -8,10 +8,10 @@ export type RefusalCode =
   | "conflict" // lost the race too often; trying again is right
   | "unavailable"; // the store cannot be reached or its answer is unknown
 
-/** So much of a quoted value is repeated, and so long is a sentence at most, in characters. */
+/** The most characters of a quoted value and of a whole sentence. */
 const VALUE = 80, SENTENCE = 1000;
 
-/** An error meant for the person who asked: one sentence that names field, value and what would be right. */
+/** An error for the caller of a request: one sentence that names field, value and what would be right. */
 export class Refusal extends Error {
   override readonly name = "Refusal";
   constructor(readonly code: RefusalCode, message: string, options?: ErrorOptions) {
@@ -19,7 +19,10 @@ export class Refusal extends Error {
   }
 }
 
-/** Text from outside may be long and hold any character: its beginning is repeated, escaped, on one line. */
+/**
+ * Limits a message: text from outside may be long and hold any character, so its beginning is kept, escaped, on one
+ * line.
+ */
 function fit(message: string): string {
   const cut = message.replace(new RegExp(`"([^"]{${VALUE}})[^"]+"`, "g"), '"$1…"');
   const sentence = cut.length > SENTENCE
@@ -28,10 +31,10 @@ function fit(message: string): string {
   return printable(sentence);
 }
 
-/** Control characters, those that begin a line, and those that turn the direction of what follows. */
+/** Control characters, line separators, and characters that change the direction of text. */
 const DRAWING = /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu;
 
-/** The text with such characters spelled out, so that it can neither break a line nor draw on a terminal. */
+/** Escapes such characters, so that a text can neither break a line nor control a terminal. */
 export function printable(text: string): string {
   return text.replace(DRAWING, (c) => {
     const code = c.charCodeAt(0).toString(16);
@@ -44,12 +47,12 @@ export function invalid(message: string): Refusal {
   return new Refusal("invalid", message);
 }
 
-/** The text of anything thrown. */
+/** The message of any thrown value. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** Why a system call failed, in the system's own words: "No such file or directory". */
+/** The reason of a failed system call in the system's words, like "No such file or directory". */
 export function reasonOf(error: unknown): string {
   return messageOf(error).replace(/ \(os error \d+\).*$/s, "");
 }

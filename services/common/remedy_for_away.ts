@@ -1,6 +1,6 @@
 /**
- * What to do about a server that cannot be used, by the reason that its client gives: a program that is not running, a
- * network that loses packets and a wrong certificate want different hands.
+ * Returns what to do about an unreachable server, depending on the client's reason: a program that does not run, a
+ * network that loses packets and a wrong certificate have different remedies.
  *
  * @param setting The configuration key that names the server.
  */

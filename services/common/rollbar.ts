@@ -4,7 +4,7 @@ import { version } from "./version.ts";
 
 export interface RollbarSettings {
   readonly token: string;
-  /** What the errors are filed under: production, staging… */
+  /** The environment of the reports: production, staging… */
   readonly environment: string;
   /** Undefined: Rollbar's own API. */
   readonly endpoint?: string | undefined;
@@ -17,13 +17,13 @@ export interface Reporter {
   flush(): Promise<void>;
 }
 
-/** So many a minute at most: a fault that repeats itself is known by then. */
+/** The most reports in a minute: a repeating fault is known by then. */
 const PER_MINUTE = 60;
 
 /**
- * Opens the way to Rollbar.
+ * Creates a reporter to Rollbar.
  *
- * @param host What the machine is called there.
+ * @param host The machine's name in reports.
  * @param onLost Called when a report could not be delivered.
  */
 export function openReporter(
@@ -37,7 +37,8 @@ export function openReporter(
     host,
     codeVersion: version,
     itemsPerMinute: PER_MINUTE,
-    // Our own processes say what ends them, and nothing of what they send elsewhere is Rollbar's business.
+    // Automatic instrumentation is off: fatal errors are reported explicitly, and Rollbar must not get the requests
+    // of this process.
     autoInstrument: false,
     captureUncaught: false,
     captureUnhandledRejections: false,

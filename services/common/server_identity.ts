@@ -1,19 +1,19 @@
 import { X509Certificate } from "node:crypto";
 import { checkServerIdentity, type DetailedPeerCertificate, type PeerCertificate } from "node:tls";
 
-/** A server that sends a longer chain is refused. */
+/** The longest certificate chain that is accepted. */
 const LONGEST_CHAIN = 8;
 
 /**
- * The `checkServerIdentity` for clients of node:tls, node:https and grpc-js: it resolves to what is wrong with a server's
- * certificate, or undefined.
+ * Creates the `checkServerIdentity` for clients of node:tls, node:https and grpc-js: it resolves to the fault of a
+ * server's certificate, or undefined.
  *
- * Deno 2.9.3 trusts a chain by the mere names of its issuers when one of its certificates cannot be read by webpki, as
- * those of X.509 version 1 (denoland/deno#36248): anyone who knows an authority's name could make one. So the signatures
- * from the server's certificate up to an authority are verified here once more. A certificate of version 1 is not taken at
- * all: Deno does not verify either that the server that shows it has its key.
+ * Deno 2.9.3 trusts a chain by the mere names of its issuers when webpki cannot read one of its certificates, as
+ * those of X.509 version 1 (denoland/deno#36248): any attacker who knows an authority's name could make one. So the
+ * signatures from the server's certificate up to an authority are verified here again. Certificates of version 1 are
+ * refused: for these Deno does not even verify that the server has the key.
  *
- * @param ca PEM of the authorities that are trusted; it must be what the client was given.
+ * @param ca PEM of the trusted authorities; it must be what the client was given.
  */
 export function serverCheck(
   ca: Uint8Array | string,
@@ -33,7 +33,7 @@ export function serverCheck(
   };
 }
 
-/** True for a certificate in DER whose version field (RFC 5280 §4.1.2.1) says 3. */
+/** True for a DER certificate of version 3 (RFC 5280 §4.1.2.1). */
 export function isVersion3(der: Uint8Array): boolean {
   const { from } = signedPart(der) ?? {};
   return from !== undefined && [0xa0, 3, 2, 1, 2].every((byte, i) => der[from + i] === byte);
@@ -42,14 +42,14 @@ export function isVersion3(der: Uint8Array): boolean {
 /** An element of DER (X.690 §8.1). */
 interface Element {
   readonly tag: number;
-  /** Where its contents begin and end. */
+  /** The positions of its contents. */
   readonly from: number;
   readonly to: number;
 }
 
 /**
- * The tbsCertificate (RFC 5280 §4.1); undefined when what is around it is not encoded as DER wants: readers differ over
- * such a certificate, and its owner could change it without breaking its signature.
+ * Returns the tbsCertificate (RFC 5280 §4.1); undefined when the structure around it is not DER: readers differ over
+ * such a certificate, and its owner could change it without invalidating its signature.
  */
 function signedPart(der: Uint8Array): Element | undefined {
   const all = elementAt(der, 0);
@@ -69,13 +69,13 @@ function elementAt(der: Uint8Array, at: number): Element | undefined {
   const length = more
     ? der.subarray(at + 2, at + 2 + more).reduce((sum, byte) => sum * 256 + byte, 0)
     : first;
-  // Its length in as few bytes as it can be said in.
+  // DER requires the shortest encoding of the length.
   const shortest = length < 0x80 ? 0 : Math.ceil(Math.log2(length + 1) / 8);
   const from = at + 2 + more, to = from + length;
   return more === shortest && to <= der.length ? { tag, from, to } : undefined;
 }
 
-/** The server's certificate and those that it sent along. */
+/** The server's certificate and the others that it sent. */
 function chainOf(certificate: PeerCertificate): X509Certificate[] {
   const chain: X509Certificate[] = [];
   let next: Partial<DetailedPeerCertificate> | undefined = certificate;
@@ -91,7 +91,10 @@ function authoritiesIn(pem: string): X509Certificate[] {
   return blocks.map((block) => new X509Certificate(block));
 }
 
-/** True when signatures lead from the certificate, perhaps by way of those presented, to one that is trusted. */
+/**
+ * True when a chain of signatures leads from the certificate, possibly over the presented ones, to a trusted
+ * authority.
+ */
 function isSigned(
   certificate: X509Certificate,
   presented: readonly X509Certificate[],

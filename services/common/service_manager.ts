@@ -1,6 +1,6 @@
 /**
- * What a service tells systemd, or another manager that gave it NOTIFY_SOCKET (sd_notify(3)): that it is ready, what
- * keeps it from that, that it lives, and that it stops.
+ * Notifies systemd, or another manager that set NOTIFY_SOCKET (sd_notify(3)): that the service is ready, what it
+ * waits for, that its main loop runs (the watchdog), and that it stops.
  */
 import { repeat } from "./async.ts";
 import type { Report } from "./http_status.ts";
@@ -8,32 +8,34 @@ import type { Log } from "./log.ts";
 import { messageOf, printable } from "./refusal.ts";
 
 /**
- * A service that is not ready after so long, in ms, is called ready all the same, and STATUS says what it waits for.
- * It waits for etcd without end; a manager that waited with it would hold back the boot, every unit ordered after this
- * one (Docker, in which that etcd may run) and a package's upgrade. Units must allow more: TimeoutStartSec=90.
+ * After this time, in ms, a service that is not ready is reported as ready all the same, and STATUS says what it
+ * waits for. It waits for etcd without limit; if the manager waited too, that would hold back the boot, every unit
+ * ordered after this one (such as Docker, in which etcd may run) and package upgrades. Units must allow more:
+ * TimeoutStartSec=90.
  */
 const LONGEST_START = 30_000;
-/** How often it looks whether the service is ready, and whether its status is another, in ms. */
+/** How often readiness and status are checked, in ms. */
 const EVERY_STARTING = 500, EVERY_RUNNING = 5000;
 
 export interface ManagerOptions {
-  /** Sends a datagram to a Unix socket, `@NAME` being an abstract one; throws when it cannot. */
+  /** Sends a datagram to a Unix socket (`@NAME` is an abstract one); throws when that fails. */
   readonly send: (socket: string, text: string) => void;
   readonly report: () => Report;
   readonly log: Log;
   readonly env?: Environment;
-  /** Milliseconds on a clock that does not go back. */
+  /** Milliseconds of a monotonic clock. */
   readonly now?: () => number;
 }
 
-/** Where the manager's variables are (default: this process's environment). */
+/** The source of the manager's variables (default: this process's environment). */
 type Environment = Pick<typeof Deno.env, "get" | "delete">;
 
 /**
- * Takes the manager's variables out of the environment: a child that inherited them would speak in this process's name,
- * and be believed where NotifyAccess=all.
+ * Removes the manager's variables from the environment: a child process that inherited them could send notifications
+ * in this process's name, which NotifyAccess=all accepts.
  *
- * @returns the socket, and the longest time in ms between two signs of life; undefined where none is wanted
+ * @returns the socket, and the longest time in ms between two keep-alive notifications; undefined where none are
+ *   required
  */
 export function takeNotifySocket(env: Environment = Deno.env): { socket?: string; watchdog?: number } {
   const [socket, usec, pid] = ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"].map((name) => {
@@ -49,7 +51,7 @@ export function takeNotifySocket(env: Environment = Deno.env): { socket?: string
 export class ServiceManager {
   readonly #options: ManagerOptions;
   readonly #socket: string | undefined;
-  /** After so long, in ms, it gives its next sign of life; undefined: none is wanted. */
+  /** The interval of keep-alive notifications in ms; undefined: none are required. */
   readonly #watchdog: number | undefined;
   readonly #now: () => number;
   readonly #begun: number;
@@ -64,21 +66,22 @@ export class ServiceManager {
     this.#begun = now();
     const { socket, watchdog } = takeNotifySocket(env);
     this.#socket = socket;
-    // A third, where sd_watchdog_enabled(3) says half: a busy machine runs timers late.
+    // A third of the limit, although sd_watchdog_enabled(3) recommends half: a busy machine runs timers late.
     this.#watchdog = watchdog === undefined ? undefined : watchdog / 3;
     if (!socket) return;
     this.#check();
     const pause = () => Math.min(this.#ready ? EVERY_RUNNING : EVERY_STARTING, this.#watchdog ?? Infinity);
-    // On the event loop: a process that hangs gives no sign of life.
+    // This runs on the event loop, so a process whose main loop hangs sends no keep-alive. Other threads are not
+    // observed.
     this.#stop = repeat(pause, () => Promise.resolve(this.#check()));
   }
 
-  /** Says so at once when the service is ready by now. */
+  /** Checks at once whether the service is ready by now. */
   started(): void {
     if (this.#socket) this.#check();
   }
 
-  /** The last that is said. */
+  /** Sends the last notification: the service stops. */
   stopping(): void {
     void this.#stop();
     if (this.#socket) this.#send(["STOPPING=1", "STATUS=stopping"]);
@@ -92,7 +95,7 @@ export class ServiceManager {
       ...status === this.#status ? [] : [`STATUS=${status}`],
       ...this.#watchdog === undefined ? [] : ["WATCHDOG=1"],
     ];
-    // What could not be sent is said again the next time.
+    // A notification that could not be sent is repeated the next time.
     if (lines.length && this.#send(lines)) {
       this.#ready ||= becomesReady;
       this.#status = status;
@@ -116,7 +119,9 @@ export class ServiceManager {
       this.#failed = false;
       return true;
     } catch (error) {
-      if (!this.#failed) this.#options.log.warn(`NOTIFY_SOCKET: systemd is not told: ${messageOf(error)}`);
+      if (!this.#failed) {
+        this.#options.log.warn(`NOTIFY_SOCKET: systemd cannot be notified: ${messageOf(error)}`);
+      }
       this.#failed = true;
       return false;
     }

@@ -115,7 +115,7 @@ Deno.test("ServiceManager says again what could not be sent, and logs that once"
   assert.equal(logged.length, 1);
   assert.match(
     logged[0] ?? "",
-    /WARN .*NOTIFY_SOCKET: systemd is not told: send to \/run\/notify: would block/,
+    /WARN .*NOTIFY_SOCKET: systemd cannot be notified: send to \/run\/notify: would block/,
   );
 });
 

@@ -4,14 +4,14 @@ import { Refusal } from "./refusal.ts";
 
 const require = createRequire(import.meta.url);
 
-/** A YAML file as plain values, and the line that each of them stands in. */
+/** A parsed YAML file, with the line of each value. */
 export interface SettingsFile {
   readonly values: Record<string, unknown>;
   /** The line of the deepest key or item on `path` that is in the file, counted from 1. */
   lineOf(path: readonly PropertyKey[]): number;
 }
 
-/** Reads YAML text; a refusal names `file` and the line where it is none. A key left empty counts as absent. */
+/** Parses YAML text; a refusal names `file` and the line of an error. An empty key counts as absent. */
 export function parseSettings(file: string, text: string): SettingsFile {
   // Loaded only when there is a file: an agent has its settings from the environment, and its start takes 73 modules less.
   const { isMap, isScalar, isSeq, LineCounter, parseDocument }: typeof import("yaml") = require("yaml");
@@ -45,7 +45,7 @@ function offsetOf(node: unknown): number | undefined {
   return (node as Node | undefined)?.range?.[0];
 }
 
-/** A section without keys is there all the same. */
+/** Replaces an empty section by one without keys. */
 function sections(values: Record<string, unknown>): Record<string, unknown> {
   return Object.fromEntries(Object.entries(values).map(([name, keys]) => [name, withoutNulls(keys) ?? {}]));
 }

@@ -1,15 +1,15 @@
-/** How long what is in flight may take to finish after a stop signal, in milliseconds. */
+/** How long running work may take to finish after a stop signal, in milliseconds. */
 export const STOP_WITHIN = 5000;
 
 /** SIGTERM and SIGINT as one abort signal. SIGUSR1 is left alone: the runtime opens its inspector on it. */
 export interface StopSignal {
   /** Aborted at the first SIGTERM or SIGINT. */
   readonly signal: AbortSignal;
-  /** Gives the signals back to the runtime. */
+  /** Restores the default handling of the signals. */
   release(): void;
 }
 
-/** Listens for the signals that ask a process to stop; a second SIGINT ends it at once, for the impatient. */
+/** Handles the signals that ask a process to stop; a second SIGINT ends it at once. */
 export function onStopSignals(): StopSignal {
   const controller = new AbortController();
   const stop = () => controller.abort();

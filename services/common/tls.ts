@@ -9,18 +9,18 @@ export interface TlsFiles {
   readonly ca?: string | undefined;
 }
 
-/** What PEM files held. */
+/** The contents of the PEM files. */
 export interface TlsMaterial {
   readonly cert: Uint8Array | undefined;
   readonly key: Uint8Array | undefined;
   readonly ca: Uint8Array | undefined;
-  /** What is in `cert` and `ca`. */
+  /** The parsed certificates of `cert` and `ca`. */
   readonly certificates?: readonly Certificate[];
-  /** True: the server's certificate is not checked, any server is accepted. */
+  /** True: the server's certificate is not verified. */
   readonly unverified?: boolean;
 }
 
-/** What each of the files is called in the configuration. */
+/** The configuration key of each file. */
 export interface TlsFields {
   readonly cert: string;
   readonly key: string;
@@ -30,10 +30,10 @@ export interface TlsFields {
 /**
  * Reads certificate, key and authority.
  *
- * @param fields What to call each file in a message.
- * @param where Turns such a name into one with file and line.
- * @throws Refusal when a file cannot be read or holds something else, when cert and key are not both there, or when
- * the key belongs to another certificate: found here, since otherwise every handshake would fail without a word.
+ * @param fields The name of each file's setting in messages.
+ * @param where Adds file and line to such a name.
+ * @throws Refusal when a file cannot be read or holds something else, when only one of cert and key is given, or when
+ *   the key belongs to another certificate, which would otherwise make every handshake fail without a reason
  */
 export function readTls(
   files: TlsFiles,
@@ -90,7 +90,7 @@ export function outOfTime(pem: Uint8Array): string | undefined {
   return from <= now && now <= until ? undefined : untimely({ from, until }, now);
 }
 
-/** Every certificate of a chain or bundle, the server's or client's own first. */
+/** All certificates of a chain or bundle, the server's or client's own first. */
 function certificatesIn(pem: Uint8Array | undefined, file: string): X509Certificate[] {
   if (!pem) return [];
   const blocks = textOf(pem).match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g);

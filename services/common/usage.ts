@@ -6,7 +6,7 @@ export class UsageError extends Error {
   override readonly name = "UsageError";
 }
 
-/** What node:util's `parseArgs` threw, as wrong usage; `options` are the names that it knows. */
+/** Converts an error of node:util's `parseArgs` to wrong usage; `options` are the known names. */
 export function usageError(error: unknown, options: Iterable<string>): UsageError {
   const message = messageOf(error).replace(/\. To specify a positional argument.*$/s, "");
   const typed = /^Unknown option '--([^']+)'/.exec(message)?.[1];

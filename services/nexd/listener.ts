@@ -2,6 +2,7 @@
 import { lookup } from "node:dns/promises";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 import { formatHostPort, type HostPort } from "../common/host_port.ts";
+import { ACCEPT_FIX } from "../common/http/acceptor.ts";
 import type { Problem } from "../common/http_status.ts";
 import { Ip } from "../common/ip.ts";
 import { reasonOf, Refusal } from "../common/refusal.ts";
@@ -106,7 +107,7 @@ export class Listener {
       what: `nexd accepts no connections since ${
         Math.round((performance.now() - since) / 1000)
       } s: ${reason}`,
-      fix: "it is tried again all the time; where files are too many, raise LimitNOFILE or see who connects",
+      fix: ACCEPT_FIX,
       blocks: true,
     };
   }

@@ -11,7 +11,7 @@ import {
   isOperational,
   verdictOf,
 } from "./failure.ts";
-import { Member, type RawStream } from "./member.ts";
+import { EtcdMember, type RawStream } from "./member.ts";
 import { type MemberStatus, memberStatus } from "./member_status.ts";
 import { Patience } from "./patience.ts";
 import { deadline, delay } from "../common/async.ts";
@@ -79,10 +79,10 @@ const KEEP_ALIVE = "/etcdserverpb.Lease/LeaseKeepAlive";
  */
 export class EtcdConnection {
   readonly endpoints: readonly string[];
-  readonly #members: readonly Member[];
+  readonly #members: readonly EtcdMember[];
   readonly #timeoutMs: number;
   readonly #tls: TlsMaterial | undefined;
-  #current: Member;
+  #current: EtcdMember;
   /** The time limit of transactions and leases, which etcd writes to disk: a slow disk must not look like a dead member. */
   readonly #patience: Patience;
   #closed = false;
@@ -104,7 +104,7 @@ export class EtcdConnection {
       throw new Refusal("invalid", "etcd.cert and etcd.key: one is missing, a client certificate needs both");
     }
     this.#tls = secure ? options.tls : undefined;
-    this.#members = this.endpoints.map((endpoint) => new Member(endpoint, this.#tls));
+    this.#members = this.endpoints.map((endpoint) => new EtcdMember(endpoint, this.#tls));
     const [first] = this.#members;
     if (!first) throw new Refusal("invalid", "etcd.endpoints: empty, at least one is needed");
     this.#current = first;
@@ -256,7 +256,7 @@ export class EtcdConnection {
   }
 
   /** Opens a raw Watch stream. When it fails, the caller has to call {@link EtcdConnection.failed}. */
-  async watch(): Promise<{ member: Member; stream: RawStream }> {
+  async watch(): Promise<{ member: EtcdMember; stream: RawStream }> {
     const { member } = await this.#pick();
     return { member, stream: member.stream(WATCH) };
   }
@@ -268,7 +268,7 @@ export class EtcdConnection {
   }
 
   /** Notes that a request to this member failed: the next member is used from now on. */
-  failed(member: Member): void {
+  failed(member: EtcdMember): void {
     if (member !== this.#current) return;
     const next = (this.#members.indexOf(member) + 1) % this.#members.length;
     this.#current = this.#members[next] ?? member;
@@ -280,7 +280,7 @@ export class EtcdConnection {
   }
 
   /** The current member, or if it is not connected, the first one that connects. `reachable` is false when none does. */
-  async #pick(): Promise<{ member: Member; reachable: boolean }> {
+  async #pick(): Promise<{ member: EtcdMember; reachable: boolean }> {
     if (this.#closed) throw new Refusal("unavailable", `the connection to etcd at ${this.#names} is closed`);
     const current = this.#current;
     if (current.connected) return { member: current, reachable: true };
@@ -295,7 +295,7 @@ export class EtcdConnection {
     return { member: first ?? current, reachable: first !== undefined };
   }
 
-  #unavailable(error: unknown, { endpoint }: Member): Refusal {
+  #unavailable(error: unknown, { endpoint }: EtcdMember): Refusal {
     const reason = callReason(error);
     // Other members may work: the operator has to check the network or the leader of this one.
     const where = this.#members.length > 1 && /^no (answer|leader)/.test(reason) ? ` (${endpoint})` : "";

@@ -8,7 +8,7 @@ export interface LockWaitOptions {
   readonly isLock: (key: string) => boolean;
   /** How long a lock may be held, in ms (default 30,000). */
   readonly patienceMs?: number;
-  /** How often it is looked at, in ms (default 50). */
+  /** How often the lock is checked, in ms (default 50). */
   readonly everyMs?: number;
 }
 

@@ -43,7 +43,7 @@ const anyKey = encodeRange({ key: "\0", keysOnly: true, serializable: true });
  * One etcd member and the one channel to it. A request is sent once or not at all. A member that hangs is found while a
  * request or stream waits for it, and everything that waits fails then.
  */
-export class Member {
+export class EtcdMember {
   readonly #address: string;
   readonly #security: { readonly credentials: ChannelCredentials; readonly options: ChannelOptions };
   #client: Client;
@@ -96,7 +96,7 @@ export class Member {
     }
   }
 
-  /** Sends one request over the connection that {@link Member.connect} made. Rejects with grpc-js's ServiceError, see {@link verdictOf}. */
+  /** Sends one request over the connection that {@link EtcdMember.connect} made. Rejects with grpc-js's ServiceError, see {@link verdictOf}. */
   async call(path: string, request: Uint8Array, timeoutMs: number): Promise<Uint8Array> {
     const state = this.#client.getChannel().getConnectivityState(false);
     if (state !== connectivityState.READY && state !== connectivityState.TRANSIENT_FAILURE) {
@@ -119,7 +119,7 @@ export class Member {
     return stream;
   }
 
-  /** The newest revision that this member itself has applied. Rejects as {@link Member.call} does. */
+  /** The newest revision that this member itself has applied. Rejects as {@link EtcdMember.call} does. */
   async revision(timeoutMs = PROBE_MS): Promise<number> {
     return decodeRange(await this.#send(RANGE, anyKey, timeoutMs)).header.revision;
   }

@@ -1,6 +1,6 @@
 /** The status of one member of the etcd cluster, as it reports it itself (Maintenance.Status). */
 import { callReason, isLeaderless } from "./failure.ts";
-import type { Member } from "./member.ts";
+import type { EtcdMember } from "./member.ts";
 import { decodeStatus } from "./messages.ts";
 
 /** What one member reports. `problem` is absent when it answers and knows a leader. */
@@ -21,7 +21,7 @@ const STATUS = "/etcdserverpb.Maintenance/Status";
 const leaderless = "no leader";
 
 /** Asks the member. An error of the call becomes the status's `problem`. */
-export async function memberStatus(member: Member, timeoutMs: number): Promise<MemberStatus> {
+export async function memberStatus(member: EtcdMember, timeoutMs: number): Promise<MemberStatus> {
   const { endpoint } = member;
   try {
     await member.connect();

@@ -1,6 +1,7 @@
 /**
- * Between what the store asks and is told, and etcd's messages, whose codec is generated from proto/etcd.proto. Revisions, which
- * are mostly bigints there, are numbers here: exact up to 2^53, which a write every microsecond reaches after 285 years.
+ * Converts the store's requests and answers to and from etcd's messages, whose codec is generated from
+ * proto/etcd.proto. Revisions, which are mostly bigints there, are numbers here: exact up to 2^53, which a write
+ * every microsecond reaches after 285 years.
  */
 import { BinaryWriter } from "@bufbuild/protobuf/wire";
 import {
@@ -13,7 +14,7 @@ import {
 import * as etcd from "../../proto/gen/etcd.ts";
 import type { Guard, Plan } from "./types.ts";
 
-/** Which store answered, and at which revision. */
+/** The cluster that answered, and its revision. */
 export interface Header {
   readonly clusterId: bigint;
   readonly revision: number;
@@ -27,15 +28,15 @@ export interface KeyValue {
   readonly modRevision: number;
 }
 
-/** What a range request asks for: one key, or every key from `key` up to `end`. */
+/** A range request: one key, or every key from `key` up to `end`. */
 export interface RangeRequest {
   readonly key: string;
   readonly end?: string;
   readonly limit?: number;
-  /** As of this revision; 0: now, agreed on by a majority (linearizable). */
+  /** The revision to read at; 0: the newest one that a majority agrees on (linearizable). */
   readonly revision?: number;
   readonly keysOnly?: boolean;
-  /** As far as the member that is asked has come, in place of what a majority agrees on. */
+  /** True: the newest revision of the member that is asked, without a majority's agreement (serializable). */
   readonly serializable?: boolean;
 }
 
@@ -48,7 +49,7 @@ export interface RangeResponse {
 export interface TxnResponse {
   readonly header: Header;
   readonly succeeded: boolean;
-  /** What the failure branch read: the newest mod revisions of guarded keys that exist. */
+  /** The result of the failure branch: the mod revisions of guarded keys that exist. */
   readonly found: ReadonlyMap<string, number>;
   /** The answers to nested transactions, in order. */
   readonly nested: readonly TxnResponse[];
@@ -64,23 +65,23 @@ export interface WatchResponse {
   readonly watchId: number;
   readonly created: boolean;
   readonly canceled: boolean;
-  /** Above 0: history before it is gone, and the watcher with it. */
+  /** Above 0: history before this revision was compacted away, and the watcher is cancelled. */
   readonly compactRevision: number;
   readonly cancelReason: string;
-  /** More of the same revision follows in the next response. */
+  /** True: more events of the same revision follow in the next response. */
   readonly fragment: boolean;
   readonly events: readonly WatchEvent[];
 }
 
-/** A member's own view of itself. */
+/** The answer of Maintenance.Status: how a member describes itself. */
 export interface StatusResponse {
   readonly header: Header & { readonly memberId: bigint };
   readonly version: string;
   /** Bytes of its database file. */
   readonly dbSize: number;
-  /** The member id of the leader; 0n: it knows none. */
+  /** The member id of the leader; 0n: the member knows none. */
   readonly leader: bigint;
-  /** What it finds wrong: like `memberID:1 alarm:NOSPACE`. */
+  /** Errors that it reports, like `memberID:1 alarm:NOSPACE`. */
   readonly errors: readonly string[];
 }
 
@@ -89,26 +90,29 @@ export function prefixEnd(prefix: string): string {
   return prefix.slice(0, -1) + String.fromCharCode(prefix.charCodeAt(prefix.length - 1) + 1);
 }
 
-/** What can be listed and followed: every key that begins with a name, if that ends in a slash; else the key itself. */
+/** The range that stands for a name: every key that begins with it, if it ends in a slash; else the key itself. */
 export function rangeUnder(name: string): { readonly key: string; readonly end?: string } {
   return name.endsWith("/") ? { key: name, end: prefixEnd(name) } : { key: name };
 }
 
 let writer = new BinaryWriter();
-/** So many bytes a writer may keep for the next message. */
+/** The largest buffer, in bytes, that the writer keeps for the next message. */
 const KEPT_BYTES = 65_536;
 
-/** The bytes of a message. They are written by one writer, which keeps its buffer: to grow a new one takes longer than to write. */
+/**
+ * Encodes a message. All messages share one writer, which keeps its buffer: growing a new one takes longer than
+ * encoding.
+ */
 function encode<T>(codec: etcd.MessageFns<T>, message: T): Uint8Array {
   const own = writer;
-  // One that throws is left with half a message in it.
+  // After an error the old writer contains half a message.
   writer = new BinaryWriter();
   const bytes = codec.encode(message, own).finish();
   if (bytes.length <= KEPT_BYTES) writer = own;
   return bytes;
 }
 
-/** The bytes of an etcdserverpb.RangeRequest. */
+/** Encodes an etcdserverpb.RangeRequest. */
 export function encodeRange(request: RangeRequest): Uint8Array {
   return encode(etcd.RangeRequest, rangeOf(request));
 }
@@ -128,23 +132,23 @@ function rangeOf(request: RangeRequest): etcd.RangeRequest {
   };
 }
 
-/** Several ranges, read at one revision: a transaction without a condition. */
+/** Encodes several ranges that are read at one revision: a transaction without a condition. */
 export function encodeRanges(requests: readonly RangeRequest[]): Uint8Array {
   const success = requests.map((request) => ({ requestRange: rangeOf(request) }));
   return encode(etcd.TxnRequest, { compare: [], success, failure: [] });
 }
 
 /**
- * A plan as a transaction; its failure branch reads what became of the guarded keys, and of the fence, which is
- * one more guard.
+ * Encodes a plan as a transaction. Its failure branch reads the mod revisions of the guarded keys and of the fence,
+ * which is one more guard.
  */
 export function encodeTxn(plan: Plan, fence?: Guard): Uint8Array {
   return encode(etcd.TxnRequest, txnOf(plan, fence));
 }
 
 /**
- * Plans that touch different keys, each with guards of its own, as one transaction (RequestOp.request_txn). It does not
- * succeed when the fence has moved: none of the plans is looked at then.
+ * Encodes plans with different keys, each with guards of its own, as one transaction (RequestOp.request_txn). If the
+ * fence has moved, it fails as a whole and none of the plans is evaluated.
  */
 export function encodeSharedTxn(plans: readonly Plan[], fence?: Guard): Uint8Array {
   const compare = fence ? [unchanged(fence)] : [];
@@ -152,7 +156,7 @@ export function encodeSharedTxn(plans: readonly Plan[], fence?: Guard): Uint8Arr
   return encode(etcd.TxnRequest, { compare, success, failure: [] });
 }
 
-/** Holds as long as the key has this mod revision. */
+/** The compare that holds while the key has this mod revision. */
 function unchanged({ key, modRevision }: Guard): etcd.Compare {
   return {
     result: CompareResult.EQUAL,
@@ -202,7 +206,9 @@ function txnOf({ guards, prefixGuards = [], ops }: Plan, fence?: Guard): etcd.Tx
   return { compare, success, failure };
 }
 
-/** What the failure branch found, as guards: the guarded keys first, then what stands under guarded prefixes; not the fence. */
+/**
+ * The failure branch's result as guards: the guarded keys first, then keys under guarded prefixes; without the fence.
+ */
 export function currentOf(plan: Plan, found: ReadonlyMap<string, number>, fence?: Guard): Guard[] {
   const current = plan.guards.map(({ key }) => ({ key, modRevision: found.get(key) ?? 0 }));
   const guarded = new Set(plan.guards.map(({ key }) => key));
@@ -211,7 +217,10 @@ export function currentOf(plan: Plan, found: ReadonlyMap<string, number>, fence?
   return current;
 }
 
-/** Follows {@link rangeUnder} a name from `startRevision` on; events come in order, marked with `watchId`. */
+/**
+ * Encodes the creation of a watcher on {@link rangeUnder} a name, from `startRevision` on. Events arrive in order,
+ * with `watchId`.
+ */
 export function encodeWatchCreate(name: string, startRevision: number, watchId: number): Uint8Array {
   const { key, end = "" } = rangeUnder(name);
   const createRequest = {
@@ -224,17 +233,20 @@ export function encodeWatchCreate(name: string, startRevision: number, watchId: 
   return encode(etcd.WatchRequest, { createRequest });
 }
 
-/** Asks how far everything on the stream has been told: the answer belongs to no watcher, and has nothing but a header. */
+/**
+ * Encodes a progress request: how far all events of the stream have been sent. The answer belongs to no watcher, and
+ * has nothing but a header.
+ */
 export function encodeWatchProgress(): Uint8Array {
   return encode(etcd.WatchRequest, { progressRequest: {} });
 }
 
-/** Ends what {@link encodeWatchCreate} began. */
+/** Encodes the end of the watcher that {@link encodeWatchCreate} began. */
 export function encodeWatchCancel(watchId: number): Uint8Array {
   return encode(etcd.WatchRequest, { cancelRequest: { watchId: BigInt(watchId) } });
 }
 
-/** Reads an etcdserverpb.RangeResponse. Throws Error for bytes that are none. */
+/** Reads an etcdserverpb.RangeResponse. Throws Error for malformed bytes. */
 export function decodeRange(bytes: Uint8Array): RangeResponse {
   return rangeFrom(etcd.RangeResponse.decode(bytes));
 }
@@ -243,16 +255,16 @@ function rangeFrom({ header, kvs, more }: etcd.RangeResponse): RangeResponse {
   return { header: headerFrom(header), kvs: kvs.map(keyValueFrom), more };
 }
 
-/** Reads the answer to {@link encodeRanges} of `count` requests. Throws Error for bytes that are none. */
+/** Reads the answer to {@link encodeRanges} of `count` requests. Throws Error for malformed bytes. */
 export function decodeRanges(bytes: Uint8Array, count: number): RangeResponse[] {
   const { header, responses } = etcd.TxnResponse.decode(bytes);
   const ranges = responses.flatMap(({ responseRange }) => responseRange ?? []);
   if (ranges.length !== count) throw new RangeError(`${ranges.length} of ${count} ranges were answered`);
-  // Only the transaction as a whole says who answers.
+  // Only the header of the whole transaction names the cluster.
   return ranges.map((range) => rangeFrom({ ...range, header }));
 }
 
-/** Reads an etcdserverpb.TxnResponse and those nested in it. Throws Error for bytes that are none. */
+/** Reads an etcdserverpb.TxnResponse and those nested in it. Throws Error for malformed bytes. */
 export function decodeTxn(bytes: Uint8Array): TxnResponse {
   return txnFrom(etcd.TxnResponse.decode(bytes));
 }
@@ -270,7 +282,7 @@ function txnFrom({ header, succeeded, responses }: etcd.TxnResponse): TxnRespons
   return { header: headerFrom(header), succeeded, found: found ?? nothing, nested };
 }
 
-/** Reads an etcdserverpb.WatchResponse. Throws Error for bytes that are none. */
+/** Reads an etcdserverpb.WatchResponse. Throws Error for malformed bytes. */
 export function decodeWatch(bytes: Uint8Array): WatchResponse {
   const { header, watchId, created, canceled, compactRevision, cancelReason, fragment, events } = etcd
     .WatchResponse.decode(bytes);
@@ -286,7 +298,7 @@ export function decodeWatch(bytes: Uint8Array): WatchResponse {
   };
 }
 
-/** Reads an etcdserverpb.StatusResponse. Throws Error for bytes that are none. */
+/** Reads an etcdserverpb.StatusResponse. Throws Error for malformed bytes. */
 export function decodeStatus(bytes: Uint8Array): StatusResponse {
   const { header, version, dbSize, leader, errors } = etcd.StatusResponse.decode(bytes);
   return {
@@ -313,7 +325,7 @@ function headerFrom(header: etcd.ResponseHeader | null): Header & { readonly mem
 
 const noValue: Uint8Array = new Uint8Array();
 
-/** The message itself: a listing has many. */
+/** Returns the message itself, unconverted, since a listing has many. */
 function keyValueFrom(kv: etcd.KeyValue): KeyValue {
   kv.value ??= noValue;
   return kv as KeyValue;

@@ -3,7 +3,7 @@ import { Refusal } from "../common/refusal.ts";
 import type { EtcdConnection } from "./connection.ts";
 import { callReason } from "./failure.ts";
 import type { Header } from "./messages.ts";
-import type { Member } from "./member.ts";
+import type { EtcdMember } from "./member.ts";
 import { type Listed, MirrorData } from "./mirror_data.ts";
 import type { MirrorEvent } from "./mirror_log.ts";
 import type { FollowedPart } from "./followed_parts.ts";
@@ -29,11 +29,11 @@ const FIRST_CHECK_MS = 3_000;
 const MOVED_CHECK_MS = 200, SAME_CHECK_MS = 1_000, SAME_SPREAD_MS = 4_000;
 
 /**
- * The reading half of the store, see {@link Mirror}: it lists etcd's keys at a revision, then watches from there. The parts
- * that it follows in addition to its schema's prefixes may change while it runs.
+ * The reading half of the store, see {@link Mirror}: it lists etcd's keys at a revision, then watches from there. The
+ * parts that it follows in addition to its schema's prefixes may change while it runs.
  *
- * When subscribers are told of a change, `clusterId` and `state.revision` are already those of the change: a subscriber can
- * check that it is the same store before it acts on the change.
+ * When subscribers are notified of a change, `clusterId` and `state.revision` are already those of the change: a
+ * subscriber can check that it is the same store before it acts on the change.
  */
 export class StoreMirror<T> implements Mirror<T> {
   readonly #connection: EtcdConnection;
@@ -51,7 +51,7 @@ export class StoreMirror<T> implements Mirror<T> {
   #resumed = unobserved<void>();
   #watching: Watch | undefined;
   /** The member that was watched last. */
-  #watched: Member | undefined;
+  #watched: EtcdMember | undefined;
   /** Ends the current watch. */
   #interrupt: (reason: Error) => void = () => {};
   readonly #sync: SyncState;
@@ -189,8 +189,8 @@ export class StoreMirror<T> implements Mirror<T> {
   }
 
   /**
-   * Stops following parts that {@link StoreMirror.follow} began, and removes their records: subscribers are told of the
-   * removal. Does nothing once the mirror is closed.
+   * Stops following parts that {@link StoreMirror.follow} began, and removes their records, of which subscribers are
+   * notified. Does nothing once the mirror is closed.
    */
   unfollow(prefixes: readonly string[]): void {
     if (this.#closing.signal.aborted) return;
@@ -203,7 +203,7 @@ export class StoreMirror<T> implements Mirror<T> {
       changes.push(...this.#data.removePart(part));
       this.#watching?.remove(part);
     }
-    this.#data.tell(changes);
+    this.#data.notify(changes);
   }
 
   /** Stops following. The records stay readable; callers that wait get a Refusal. */
@@ -252,7 +252,7 @@ export class StoreMirror<T> implements Mirror<T> {
     this.#relistReason = undefined;
     const changes = this.#data.replace(listed);
     if (++this.#relists > 0) this.#report({ kind: "relisted", reason, changes: changes.length });
-    this.#data.tell(changes);
+    this.#data.notify(changes);
     this.#ready.resolve();
   }
 
@@ -312,7 +312,7 @@ export class StoreMirror<T> implements Mirror<T> {
   }
 
   /** The delay is random where a member has restarted: all processes reconnect at once, and should not all list at once. */
-  #checkAfter(member: Member): number {
+  #checkAfter(member: EtcdMember): number {
     return member === this.#watched ? SAME_CHECK_MS + Math.random() * SAME_SPREAD_MS : MOVED_CHECK_MS;
   }
 

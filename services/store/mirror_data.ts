@@ -1,6 +1,6 @@
 /**
- * The data of a mirror: the records of the parts of etcd that it follows, and the cluster and revision that they show.
- * Listings and watch events change it; subscribers and waiting callers are told of each change.
+ * The data of a mirror: the records of the parts of etcd that it follows, and the cluster and revision that they
+ * show. Listings and watch events change it; subscribers and waiting callers are notified of each change.
  */
 import type { EtcdConnection } from "./connection.ts";
 import type { Header, WatchEvent } from "./messages.ts";
@@ -76,7 +76,7 @@ export class MirrorData<T> {
     return { listing, ...head };
   }
 
-  /** Replaces everything by a listing of all parts. Returns the changes, which are still to be told ({@link tell}). */
+  /** Replaces everything by a listing of all parts. Returns the changes; the caller passes them to {@link notify}. */
   replace({ listing, clusterId, revision }: Listed<T>): Change<T>[] {
     this.#clusterId = clusterId;
     this.#revision = revision;
@@ -92,28 +92,28 @@ export class MirrorData<T> {
     return true;
   }
 
-  /** Adds what was listed of parts that are followed now, and tells of it. */
+  /** Adds the listed records of parts that are followed now, and notifies subscribers. */
   append({ listing, revision }: Listed<T>): void {
     this.#revision = Math.max(this.#revision, revision);
-    this.tell(listing.append(this.parts, revision));
+    this.notify(listing.append(this.parts, revision));
   }
 
-  /** Removes a part and its records. Returns the changes, which are still to be told ({@link tell}). */
+  /** Removes a part and its records. Returns the changes; the caller passes them to {@link notify}. */
   removePart(part: FollowedPart): Change<T>[] {
     this.parts.delete(part);
     return [...part.keys ?? []].flatMap((key) => this.table.remove(undefined, key, this.#revision) ?? []);
   }
 
-  /** Applies events of the watch, and tells of them. */
+  /** Applies events of the watch, and notifies subscribers. */
   take(part: FollowedPart, events: readonly WatchEvent[]): void {
     const changes = events.map((event) => this.#apply(part, event)).filter((change) => change !== undefined);
     part.seen = Math.max(part.seen, events.at(-1)?.kv.modRevision ?? 0);
     this.#revision = Math.max(this.#revision, part.seen);
-    this.tell(changes);
+    this.notify(changes);
   }
 
-  /** Tells the subscribers of the changes, and wakes the callers that wait for them. */
-  tell(changes: readonly Change<T>[]): void {
+  /** Notifies the subscribers of the changes, and wakes the callers that wait for them. */
+  notify(changes: readonly Change<T>[]): void {
     this.subscribers.tell(changes);
     this.waiters.check();
   }

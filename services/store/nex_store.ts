@@ -12,16 +12,16 @@ export function openNexStore({ endpoints, tls }: EtcdSettings, log: Log): Store<
 }
 
 /** The most unreadable keys that are logged one by one: a store of another layout may have thousands. */
-const MOST_TOLD = 10;
+const MOST_LOGGED = 10;
 
 function reportUnreadable(log: Log): (event: MirrorEvent) => void {
   const tell = logMirrorEvents(log);
   let told = 0;
   return (event) => {
     if (event.kind !== "bad-record" || !isNexKey(event.key)) return tell(event);
-    if (++told > MOST_TOLD + 1) return;
+    if (++told > MOST_LOGGED + 1) return;
     log.error(
-      told > MOST_TOLD
+      told > MOST_LOGGED
         ? "further keys in etcd are not understood; strand takeover --check lists them"
         : `${event.key} in etcd is not understood: ${event.reason}; nothing is swept or taken over until it is put right or ` +
           "removed with etcdctl",

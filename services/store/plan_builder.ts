@@ -15,14 +15,14 @@ export class PlanBuilder {
     return this;
   }
 
-  /** Refused if anything under the prefix was written after that revision; 0: if there is anything at all. */
+  /** Adds a guard that fails if a key under the prefix was written after that revision; 0: if there is any key. */
   unchanged(prefix: string, unchangedSince: number): this {
     this.#prefixGuards ??= new Map();
     if (!this.#prefixGuards.has(prefix)) this.#prefixGuards.set(prefix, { prefix, unchangedSince });
     return this;
   }
 
-  /** Refused if anything is under the prefix. */
+  /** Adds a guard that fails if there is any key under the prefix. */
   nothingUnder(prefix: string): this {
     return this.unchanged(prefix, 0);
   }
@@ -37,7 +37,7 @@ export class PlanBuilder {
     return this;
   }
 
-  /** Takes back what was to be done with the key; guards on it stay. */
+  /** Drops the operation on the key; guards on it stay. */
   leave(key: string): this {
     this.#ops.delete(key);
     return this;

@@ -1,8 +1,8 @@
 /**
- * Every value in etcd, in one table. Nothing else parses or writes one.
+ * Parses and writes every value that names and addresses (Nex) have in etcd; no other file does.
  *
- * The JSON is what Nex has always stored: proto names, empty fields left out. They are read in any case, with underscores
- * or without, and written as they stand here. Fields that are not known here are kept when a record is written again.
+ * The JSON is that of Nex: proto field names, empty fields omitted. Field names are read in any case, with or without
+ * underscores, and written as they are here. Unknown fields are kept when a record is written again.
  */
 import { z } from "zod";
 import { Cidr, Ip } from "../common/ip.ts";
@@ -15,16 +15,16 @@ const text = z.string();
 const cidr = text.refine((t) => Cidr.tryParse(t), "no CIDR, like 10.0.0.0/24");
 const ip = text.refine((t) => Ip.tryParse(t), "no IP address, like 10.0.0.1");
 const mac = text.refine((t) => tryParseMac(t), "no MAC address, like 00:00:11:11:00:01");
-// The old daemons leave an address out by storing it empty.
+// Nex's daemons store an omitted address as empty text.
 const optional = <T extends z.ZodType>(type: T) =>
   z.union([z.literal("").transform(() => undefined), type]).optional();
 
-/** An object of these fields, whose names may be spelled otherwise, and of further ones. */
+/** An object with these fields, whose names may be spelled otherwise, and with further ones. */
 function fields<Shape extends z.ZodRawShape>(shape: Shape) {
   const known = new Map(Object.keys(shape).map((name) => [bare(name), name]));
   return z.preprocess((value, context) => {
     if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
-    // As a rule all is spelled as here, and each event of a lease comes by this way.
+    // Nearly all names are spelled as here, and each event of a lease is parsed here, so this case must be quick.
     const isOther = (name: string) => !Object.hasOwn(shape, name) && known.has(bare(name));
     if (!Object.keys(value).some(isOther)) return value;
     const spelled = Object.entries(value).map(([name, content]) => [known.get(bare(name)) ?? name, content]);
@@ -38,7 +38,7 @@ function bare(name: string): string {
   return name.toLowerCase().replaceAll("_", "");
 }
 
-/** Go stores a range without ends, as a spec may have it, as an empty object. */
+/** A range. Go stores one without ends, as a spec may have it, as an empty object. */
 function range(end: z.ZodType<string>) {
   const isEmpty = (value: unknown) => JSON.stringify(value) === "{}";
   const ends = fields({ begin: end, end }).optional();
@@ -62,12 +62,15 @@ const network = fields({
   lease_duration: z.number().int().nonnegative().optional(),
 });
 
-/** Seconds since the epoch, as far as protobuf's Timestamp and the texts of times go: to the end of the year 9999. */
+/**
+ * Seconds since the epoch, limited to what a protobuf Timestamp and texts of times can hold: the end of the year
+ * 9999.
+ */
 const time = z.int().transform((seconds) => Math.max(0, Math.min(seconds, 253_402_300_799)));
 
 const lease = fields({
   address: optional(ip),
-  /** protobuf Timestamp as Go's JSON writes it. */
+  /** A protobuf Timestamp as Go's JSON has it. */
   expires: fields({ seconds: time.optional(), nanos: z.int().optional() }).optional(),
 });
 
@@ -77,32 +80,34 @@ const member = fields({
   ip4: lease.optional(),
   ip6: lease.optional(),
   net: text.optional(),
-  /** Strand only: there only because of a lease, and gone with it. */
+  /** Strand only: the member exists only because of a lease, and ends with it. */
   dynamic: z.boolean().optional(),
-  /** Strand only: the name that the client itself gave, fully qualified; it goes with the lease. */
+  /** Strand only: the fully qualified name that the client itself asked for; it is removed with the lease. */
   hostname: text.optional(),
-  /** As newer releases of Nex store it: what the client calls itself. Written where its name is another, or it has none. */
+  /**
+   * The client's own name, as newer releases of Nex store it. Written where the member's name differs or is missing.
+   */
   client_name: text.optional(),
-  /** Strand only: others may have its name too. */
+  /** Strand only: other members may have the same name. */
   shared: z.boolean().optional(),
 });
 
-/** What is left of a deleted network is found by its name, and by the subnet that it had. */
+/** The mark of a deleted network; what it leaves is found by its name, and by the subnet that it had. */
 const deletedNetwork = z.looseObject({ subnet4: text.optional() });
-/** Until when, in seconds since the epoch, and whose it was. */
+/** An address withheld from other clients: until when, in seconds since the epoch, and which client had it. */
 const withheld = z.looseObject({
   net: text,
   mac,
   until: time,
-  /** The client has a lease on it, and no member has it any more; otherwise the client declined it. */
+  /** True: the client still has a lease on it, and no member has it; absent: the client declined it. */
   leased: z.boolean().optional(),
 });
-/** Seconds since the epoch, and whose it was. */
+/** An address's former holder: when its lease ended, in seconds since the epoch, and its MAC. */
 const former = z.looseObject({ mac, ended: time });
 /**
- * In ms: the time that a process had, by how much it has seen others' clocks ahead of it, by their ids, and after how long at
- * most it publishes its next time; absent: 5 s, as in earlier versions. Of which machine
- * and process, and for how many seconds that machine was up: see services/common/machine.ts.
+ * A process's clock, in ms: its time, by how much it has seen others' clocks ahead, by their ids, and the longest
+ * interval until it publishes its next time; absent: 5 s, as in earlier versions. It also names machine and process,
+ * and for how many seconds the machine has been up: see services/common/machine.ts.
  */
 const clock = z.looseObject({
   name: text.optional(),
@@ -122,17 +127,17 @@ export type WithheldRecord = z.infer<typeof withheld>;
 export type FormerRecord = z.infer<typeof former>;
 export type ClockValue = z.infer<typeof clock>;
 
-/** What a process says of its clock. */
+/** A process's record of its clock. */
 export interface ClockRecord {
   readonly id: string;
   readonly value: ClockValue;
 }
 
-/** A value with what it is and the id that its key gives it. */
+/** A parsed value with its kind and the id from its key. */
 export type NexRecord =
   /** `respelled`: a field's name is stored in another spelling than ours. */
   | { kind: "network"; id: string; value: NetworkRecord; respelled: boolean }
-  /** Its key may be one of the newer layout, or have the MAC in another spelling. */
+  /** Its key may be of the newer layout, or spell the MAC differently. */
   | { kind: "member"; id: string; value: MemberRecord }
   | { kind: "further-member"; network: string; mac: string; value: MemberRecord }
   | { kind: "further-name"; name: string; mac: string }
@@ -144,7 +149,7 @@ export type NexRecord =
   | { kind: "withheld"; id: string; value: WithheldRecord }
   | { kind: "former"; id: string; value: FormerRecord };
 
-/** Names and addresses, as {@link Schema} for the mirror. */
+/** The {@link Schema} by which a mirror follows names and addresses. */
 export const nexSchema: Schema<NexRecord> = {
   prefixes: nexPrefixes,
   parse(key, value) {
@@ -201,7 +206,8 @@ export const nexSchema: Schema<NexRecord> = {
 };
 
 /**
- * True for a key as it is written here, even if its value cannot be read: the claim keys say which addresses are taken.
+ * True for a key in the form that is written here, even if its value cannot be read: claim keys alone say which
+ * addresses are taken.
  */
 export function isOwnKey(key: string): boolean {
   const found = readKey(key);
@@ -230,19 +236,19 @@ function address4(id: string): string {
   return id;
 }
 
-/** Old daemons wrote the raw MAC; one set of tools wrote it quoted. */
+/** Reads a claim's MAC: Nex's daemons wrote it raw, one set of tools wrote it quoted. */
 function holderOf(value: string): string {
   return macOf(value.trim().replace(/^"|"$/g, ""), "value");
 }
 
-/** What a key of Nex's ends in, NAME/MAC; its value is the MAC again. */
+/** Reads the end of one of Nex's keys, NAME/MAC; the value repeats the MAC. */
 function nexPair(id: string, value: string): [string, string] {
   const [name, text] = pairOf(id), mac = macOf(text, "its key");
   if (holderOf(value) !== mac) throw new Error(`value: not the MAC address of its key (${value})`);
   return [name, mac];
 }
 
-/** True when a field of the stored JSON is not in the record under the same name. */
+/** True when a field of the stored JSON is spelled differently in the record. */
 function isRespelled(text: string, record: object): boolean {
   return Object.keys(JSON.parse(text)).some((name) => !Object.hasOwn(record, name));
 }
@@ -252,7 +258,7 @@ function pairOf(id: string): [string, string] {
   return [id.slice(0, slash), id.slice(slash + 1)];
 }
 
-/** Keys of ours have one spelling. */
+/** Reads the end of one of our keys, which have one spelling only. */
 function ownPair(id: string): [string, string] {
   const pair = pairOf(id);
   if (pair[0] === "" || tryParseMac(pair[1]) !== pair[1]) {
@@ -261,13 +267,13 @@ function ownPair(id: string): [string, string] {
   return pair;
 }
 
-/** The processes' clocks, as {@link Schema} for a mirror of their own. */
+/** The {@link Schema} by which a mirror of its own follows the clocks of processes. */
 export const clockSchema: Schema<ClockRecord> = {
   prefixes: [clocksPrefix],
   parse: (key, value) => ({ id: key.slice(clocksPrefix.length), value: readRecord(clock, value) }),
 };
 
-/** The stored text of a record: empty fields left out, as the old daemons do. */
+/** Encodes a record, omitting empty fields as Nex's daemons do. */
 export function writeRecord(
   value: NetworkRecord | MemberRecord | DeletedNetworkRecord | WithheldRecord | FormerRecord | ClockValue,
 ): string {

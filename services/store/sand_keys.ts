@@ -1,10 +1,10 @@
 /**
- * Every key that overlay networks have in etcd, in one table. Nothing else builds one.
+ * Builds and parses every key that overlay networks have in etcd; no other file does.
  *
- * They are the keys of SAND under a configurable prefix; the keys that only Strand uses lie under /strand of that prefix.
+ * The keys are SAND's under a configurable prefix; those that only Strand uses are under /strand of that prefix.
  */
 
-/** What a key under the prefix is, with the parts of its path. */
+/** The kind of a key under the prefix, with the parts of its path. */
 export type SandKey =
   | { readonly kind: "network" | "allocation" | "cursor" | "deleted"; readonly network: string }
   | { readonly kind: "host-endpoint"; readonly host: string; readonly id: string }
@@ -70,7 +70,7 @@ export class SandKeys {
     return `${this.prefix}/nodes/${host}/networks/`;
   }
 
-  /** The same, to be found by network. */
+  /** The same, indexed by network. */
   networkHost(network: string, host: string): string {
     return this.networkHosts(network) + host;
   }
@@ -84,7 +84,7 @@ export class SandKeys {
     return `${this.prefix}/ipalloc/${network}`;
   }
 
-  /** Strand only: NETWORK → Cursor: in which order its free addresses are given out. */
+  /** Strand only: NETWORK → Cursor: the order in which its free addresses are allocated. */
   cursor(network: string): string {
     return `${this.prefix}/strand/cursor/${network}`;
   }
@@ -101,7 +101,7 @@ export class SandKeys {
     return `${this.prefix}/docker-endpoints/`;
   }
 
-  /** Strand only: NETWORK/HOST → up to which revision the host has brought its kernel. */
+  /** Strand only: NETWORK/HOST → the revision that the host's kernel has applied. */
   applied(network: string, host: string): string {
     return this.appliedOf(network) + host;
   }

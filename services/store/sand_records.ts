@@ -1,8 +1,8 @@
 /**
- * Every value that overlay networks have in etcd, in one table. Nothing else parses or writes one.
+ * Parses and writes every value that overlay networks (SAND) have in etcd; no other file does.
  *
- * The JSON is what SAND has always stored, shared live with its agents: fields that are not known here and the text
- * of times are kept when a record is written again.
+ * The JSON is that of SAND, shared with its running agents: unknown fields and the text of times are kept when a
+ * record is written again.
  */
 import { z } from "zod";
 import { Cidr, Ip } from "../common/ip.ts";
@@ -22,11 +22,11 @@ const vni = z.int().min(0).max(0xffffff);
 
 const network = z.looseObject({
   id: text,
-  /** RFC 3339 with nanoseconds and an offset: kept as text, a Date would lose both. */
+  /** RFC 3339 with nanoseconds and an offset; it stays text, since a Date would lose both. */
   created_at: text.default(""),
   name: text.default(""),
   type: text.default("overlay"),
-  /** On the host that created it; each host has its own. */
+  /** The path on the host that created the network; each host has its own. */
   ns_handle_path: text.default(""),
   vxlan_vni: vni,
   /** Strand only: the UDP port of its VXLAN packets, where it is not IANA's. SAND's agents do not know it. */
@@ -36,7 +36,7 @@ const network = z.looseObject({
   gateway: text.refine(cidr, "no IPv4 address in CIDR form, like 10.0.0.1/24"),
 });
 
-/** What can be read of a network's record that is not as it should be: 0 is no network's VNI. */
+/** The valid fields of a network's record that is invalid as a whole; VNI 0 stands for an invalid one. */
 const partOfNetwork = z.object({
   created_at: text.catch(""),
   name: text.catch(""),
@@ -47,7 +47,7 @@ const partOfNetwork = z.object({
   gateway: text.catch(""),
 });
 
-/** What the kernel keeps of a route in 32 bits. */
+/** A route's metrics have 32 bits in the kernel. */
 const metric = z.int().nonnegative().max(0xffffffff);
 
 const route = z.object({
@@ -59,23 +59,29 @@ const route = z.object({
 });
 
 /**
- * The name of a veth's end in the network's namespace, as every agent makes it. Another host may have written anything:
- * `br0` would have this host remove its bridge.
+ * The name of a veth's end in the network's namespace, in the form that every agent uses. It is checked because any
+ * host can write it: `br0` would make this host remove its bridge.
  */
 const overlayVethName = orEmpty(
   (t) => /^sand[\da-f]{4}$/i.test(t),
   "not sand and four hex digits, like sand00ff",
 );
-/** What an agent of ours calls the veth's end in the host's namespace: this host deletes the interface of that name. */
+/**
+ * The name of a veth's end in the host's namespace, in the form that this agent uses. It is checked because this host
+ * deletes the interface of that name.
+ */
 const hostVethName = text.regex(/^sandc[\da-f]{4}$/i, "not sandc and four hex digits, like sandc00ff");
-/** A path that can be opened; no path of the agent's own namespace is a valid target. */
+/**
+ * The path of a target namespace. It is checked because the agent opens it; a path of the agent's own namespace is
+ * never valid.
+ */
 const targetPath = orEmpty(
   (t) =>
     t.startsWith("/") && !t.includes("\0") && t.length < 4096 && !/^\/+proc\/+(self|thread-self)\//.test(t),
   "not the absolute path of another process's or a bound network namespace, like /var/run/netns/blue",
 );
 
-/** An interface of a container in a network, by the runtime's names for the three. */
+/** A container's interface in a network, by the runtime's names for the three. */
 const attachment = z.object({ network: text, container: text, ifname: text });
 
 /** Docker's ids of an endpoint and its network. */
@@ -97,21 +103,21 @@ const endpoint = z.looseObject({
   /** In CIDR form, like 10.0.0.2/24. */
   target_veth_ip: orEmpty(cidr, "no IPv4 address in CIDR form, like 10.0.0.2/24"),
   active: z.boolean().default(false),
-  /** Strand only: which namespace is at target_netns_path, as the host's kernel calls it. */
+  /** Strand only: the identity of the namespace at target_netns_path. */
   strand_netns: text.optional(),
-  /** Strand only: routes that the target namespace gets along with the address. */
+  /** Strand only: routes that the target namespace gets with the address. */
   strand_routes: z.array(route).max(256).optional(),
-  /** Strand only: its host has a route to its address, and is reached from it, over the network's gateway. */
+  /** Strand only: the host has a route to its address and is reached from it over the network's gateway. */
   strand_host_route: z.boolean().optional(),
   /** Strand only: the name of the veth's end in the host's own namespace, where it has one there. */
   strand_host_veth: hostVethName.optional(),
-  /** Strand only: what a runtime of containers knows the endpoint by (CNI). */
+  /** Strand only: the names by which a container runtime knows the endpoint (CNI). */
   strand_cni: attachment.optional(),
-  /** Strand only: it is Docker's, which moves the veth's other end and gives it its name and addresses. */
+  /** Strand only: it is Docker's endpoint; Docker moves the veth's other end, and sets its name and addresses. */
   strand_docker: docker.optional(),
 });
 
-/** The network is set up on a host. */
+/** A presence record: the network is set up on a host. */
 const presence = z.looseObject({
   id: text.default(""),
   created_at: text.default(""),
@@ -129,17 +135,17 @@ const allocation = z.looseObject({
   bit_set: text,
 });
 
-/** Parsed without a schema: there may be hundreds of numbers, which each change of an endpoint reads and writes again. */
+/** Parsed without a zod schema, since each change of an endpoint reads and writes hundreds of numbers. */
 function isListOfNumbers(value: unknown): boolean {
   return Array.isArray(value) &&
     value.every((list) => Array.isArray(list) && list.every((n) => Number.isFinite(n)));
 }
 
-/** Hints alone: what is not as it should be is left out, and the next host to write it puts it right. */
+/** The cursor is only a hint: invalid fields are ignored, and the next host that writes it corrects them. */
 const cursor = z.looseObject({
-  /** The address at which the search for a free one goes on. */
+  /** The address at which the search for a free one continues. */
   next: text.catch(""),
-  /** When addresses were given back, in seconds since the epoch, and behind it their offsets in the range. */
+  /** Groups of released addresses: the time in seconds since the epoch, followed by offsets in the range. */
   released: z.custom<number[][]>(isListOfNumbers).catch([]),
 });
 
@@ -154,19 +160,19 @@ const dockerEndpoint = z.looseObject({
 const applied = z.looseObject({ revision: z.int().nonnegative() });
 const deleted = z.looseObject({ created_at: text });
 
-/** Which agent has a host's name, see services/agent/name_claim.ts. */
+/** The claim of an agent on a host's name, see services/agent/name_claim.ts. */
 const nameClaim = z.looseObject({
-  /** Of this run of the agent alone. */
+  /** Random, different for each run of the agent. */
   start: text,
   /** The kernel's boot id. */
   boot: text,
-  /** The file that the agent holds locked, as the kernel calls it. */
+  /** The agent's locked file, by the kernel's name for it. */
   lock: text,
-  /** The lease that the key was put with, in hex. */
+  /** The id of the lease of the key, in hex. */
   lease: text,
-  /** RFC 3339: when the agent took the name. */
+  /** When the agent claimed the name, in RFC 3339. */
   since: text,
-  /** The VTEP, and the machine's own name, for those who look for it. */
+  /** The VTEP; with the machine's own name it helps operators to find the agent. */
   host_ip: text.default(""),
   machine: text.default(""),
 });
@@ -184,9 +190,9 @@ export type AppliedRecord = z.infer<typeof applied>;
 export type DeletedRecord = z.infer<typeof deleted>;
 export type NameClaimRecord = z.infer<typeof nameClaim>;
 
-/** A value with what it is and the ids that its key gives it. */
+/** A parsed value with its kind and the ids from its key. */
 export type SandRecord =
-  /** `broken`: why the stored value is not a network's whole record; `value` has what can be read of it. */
+  /** `broken`: why the stored value is no valid record of a network; `value` then has the valid fields. */
   | { kind: "network"; network: string; value: NetworkRecord; broken?: string }
   | { kind: "host-endpoint"; host: string; id: string; value: EndpointRecord }
   | { kind: "network-endpoint"; network: string; id: string; value: EndpointRecord }
@@ -200,9 +206,9 @@ export type SandRecord =
   | { kind: "name-claim"; host: string; value: NameClaimRecord };
 
 /**
- * Overlay networks, as {@link Schema} for the mirror.
+ * The {@link Schema} by which a mirror follows overlay networks.
  *
- * @param prefixes What the mirror follows: everything, or what concerns one host.
+ * @param prefixes The followed prefixes: all, or those that concern one host.
  */
 export function sandSchema(
   keys: SandKeys = new SandKeys(),
@@ -247,13 +253,19 @@ function parse(keys: SandKeys, key: string, text: string): SandRecord | undefine
 
 let lastEndpoint: { readonly text: string; readonly value: EndpointRecord } | undefined;
 
-/** An endpoint has one text under two keys, which are written together: one after the other it is read once. */
+/**
+ * Reads an endpoint. The same text is stored under two keys that are written together, so a repeated text is parsed
+ * once.
+ */
 function readEndpoint(text: string): EndpointRecord {
   if (lastEndpoint?.text !== text) lastEndpoint = { text, value: readRecord(endpoint, text) };
   return lastEndpoint.value;
 }
 
-/** Other networks are planned around each one, which is deleted like any other: none is left out for its record's sake. */
+/**
+ * Reads a network. An invalid record is kept with its valid fields, since other networks are planned around it and it
+ * must be deletable.
+ */
 function readNetwork(id: string, text: string): { value: NetworkRecord; broken?: string } {
   try {
     return { value: as(id, "id", readRecord(network, text)) };
@@ -262,7 +274,7 @@ function readNetwork(id: string, text: string): { value: NetworkRecord; broken?:
   }
 }
 
-/** The JSON object in a text; an empty one when there is none. */
+/** Parses a JSON object; returns an empty one for any other text. */
 function objectIn(text: string): object {
   try {
     const json: unknown = JSON.parse(text);
@@ -272,7 +284,7 @@ function objectIn(text: string): object {
   }
 }
 
-/** Addresses can be given out without it: one that is none is no reason to refuse that. */
+/** Reads a cursor. Addresses can be allocated without one, so an invalid one is no error. */
 function readCursor(text: string): CursorRecord {
   try {
     return readRecord(cursor, text);
@@ -281,13 +293,13 @@ function readCursor(text: string): CursorRecord {
   }
 }
 
-/** A record must be the one that its key names, or two keys could stand for one thing. */
+/** Checks that a record names what its key names, so that two keys cannot stand for the same object. */
 function as<T extends Record<string, unknown>>(wanted: string, field: string, value: T): T {
   if (value[field] !== wanted) throw new Error(`${field}: "${value[field]}" under the key of "${wanted}"`);
   return value;
 }
 
-/** The stored text of a record. Fields stay as they are, empty ones too: old agents expect each of them. */
+/** Encodes a record. Empty fields are written too, since SAND's agents expect each field. */
 export function writeSandRecord(value: SandRecord["value"]): string {
   return JSON.stringify(value);
 }

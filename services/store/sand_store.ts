@@ -29,10 +29,11 @@ export interface SandStoreOptions extends EtcdConnectionOptions {
 }
 
 /**
- * Overlay networks as one host needs them. The mirror follows every network's record, what this host has, and of a
- * network that is held its endpoints, hosts, claims and applied revisions.
+ * The overlay networks as one host needs them. The mirror follows every network's record, everything about this host,
+ * and for each held network its endpoints, hosts, claims and applied revisions.
  *
- * The committer waits for the locks of older SAND agents, see {@link waitForLocks}. What reads etcd throws Refusal "unavailable".
+ * The committer waits for the locks of older SAND agents, see {@link waitForLocks}. Methods that read etcd throw
+ * Refusal "unavailable".
  */
 export interface SandStore extends Store<SandRecord> {
   readonly keys: SandKeys;
@@ -43,17 +44,23 @@ export interface SandStore extends Store<SandRecord> {
   hold(network: string): Promise<() => void>;
   /** The same for many, in one round. */
   holdAll(networks: readonly string[]): Promise<() => void>;
-  /** Every endpoint in etcd now, those of other hosts too; what cannot be read is left out. */
+  /** Reads all endpoints of all hosts from etcd; unreadable ones are left out. */
   allEndpoints(): Promise<EndpointRecord[]>;
   endpointsOfHost(hostname: string): Promise<EndpointRecord[]>;
   endpointsOfNetwork(network: string): Promise<EndpointRecord[]>;
   /** The id of the network that a Docker network stands for; undefined when none is recorded. */
   dockerNetwork(id: string): Promise<DockerNetworkRecord | undefined>;
-  /** Which endpoints are Docker's, those of other hosts too; what cannot be read is left out. */
+  /** Reads from etcd which endpoints of all hosts are Docker's; unreadable ones are left out. */
   allDockerEndpoints(): Promise<DockerEndpointRecord[]>;
-  /** Which agent has a host's name now, with its key's mod revision (0: none has); throws Error for one that cannot be read. */
+  /**
+   * Reads the claim on a host's name from etcd, with its key's mod revision (0: there is none); throws Error for an
+   * unreadable one.
+   */
   nameClaim(hostname: string): Promise<{ readonly modRevision: number; readonly record?: NameClaimRecord }>;
-  /** How many networks lie under /sc-net while nothing at all lies under the prefix: 0, unless that is wrong. */
+  /**
+   * The number of networks under /sc-net where nothing at all is under the configured prefix, which suggests a
+   * misspelt one; else 0.
+   */
   networksElsewhere(): Promise<number>;
 }
 

@@ -1,4 +1,7 @@
-/** One change in etcd, as the mirror shows it and as a plan makes it. Revisions are etcd's (whole numbers). */
+/**
+ * The types of the store's two halves: entries and changes that the mirror shows, plans that the committer writes.
+ * Revisions are etcd's (whole numbers).
+ */
 import type { QuarantinedKeys } from "./quarantined_keys.ts";
 
 /** A key with a valid record: the record, and the revisions at which it was written. */
@@ -15,16 +18,16 @@ export interface Change<T> {
   readonly before: Entry<T> | undefined;
   readonly after: Entry<T> | undefined;
   /**
-   * When it happened, of a removal too. A change that a listing shows may have happened before: it has the
-   * listing's revision. One of a part that is no longer followed has the mirror's.
+   * When it happened, also for a removal. A change found by a listing may have happened earlier: it has the listing's
+   * revision. One of a part that is no longer followed has the mirror's.
    */
   readonly revision: number;
 }
 
 /**
- * What a mirror follows: prefixes that end in a slash, or single keys; and how a value under them is read.
- * `parse` returns undefined for a key that is not ours, and throws with the reason for a value that is
- * not what its key promises (it is then reported, quarantined and skipped).
+ * What a mirror follows: prefixes that end in a slash, or single keys; and how a value under them is parsed. `parse`
+ * returns undefined for a key that is not ours, and throws with the reason for an invalid value (which is then
+ * reported, quarantined and skipped).
  */
 export interface Schema<T> {
   readonly prefixes: readonly string[];
@@ -59,12 +62,12 @@ export interface Plan {
   readonly ops: readonly StoreOp[];
 }
 
-/** What etcd said. On a conflict, `current` holds the mod revision that each guarded key has (0: absent). */
+/** The answer of etcd. On a conflict, `current` holds the mod revision that each guarded key has (0: absent). */
 export type Outcome =
   | { readonly committed: true; readonly revision: number }
   | { readonly committed: false; readonly current: readonly Guard[] };
 
-/** etcd takes so many compares, and so many operations, in one transaction (its --max-txn-ops default). */
+/** The most compares, and the most operations, in one transaction (etcd's --max-txn-ops default). */
 export const MAX_TXN_OPS = 128;
 
 /** The most guards and operations of a plan: one compare is reserved for the fence, one for the claim on the host's name. */
@@ -73,10 +76,9 @@ export const MAX_PLAN_OPS = MAX_TXN_OPS - 2;
 /** The writing half of the store. */
 export interface Committer {
   /**
-   * Commits a plan as one transaction of its own.
-   * Throws Refusal "unavailable" when etcd cannot be reached (nothing was written), and
-   * {@link UnknownOutcome} when the answer was lost after the request was sent: it has been written by then or never will
-   * be. Where not even that can be had, Refusal "unavailable" says so.
+   * Commits a plan as one transaction of its own. Throws Refusal "unavailable" when etcd cannot be reached (nothing
+   * was written), and {@link UnknownOutcome} when the answer was lost after the request was sent: the plan has been
+   * written by then or never will be. Where not even that can be established, Refusal "unavailable" says so.
    */
   commit(plan: Plan): Promise<Outcome>;
   /**

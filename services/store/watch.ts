@@ -2,7 +2,7 @@
 import { deadline } from "../common/async.ts";
 import { messageOf } from "../common/refusal.ts";
 import type { EtcdConnection } from "./connection.ts";
-import type { Member, RawStream } from "./member.ts";
+import type { EtcdMember, RawStream } from "./member.ts";
 import {
   decodeWatch,
   encodeWatchCancel,
@@ -50,7 +50,7 @@ export class Watch {
 
   private constructor(
     /** The member that is watched. */
-    readonly member: Member,
+    readonly member: EtcdMember,
     stream: RawStream,
     responses: Responses,
     failed: () => void,

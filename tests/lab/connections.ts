@@ -1,7 +1,7 @@
 /** Connections to etcd that a test can meddle with, and what is done to etcd behind a store's back. */
 import { CompactionRequest } from "../../proto/gen/etcd.ts";
 import { EtcdConnection, type ListOptions, type Page } from "../../services/store/connection.ts";
-import { Member, type RawStream } from "../../services/store/member.ts";
+import { EtcdMember, type RawStream } from "../../services/store/member.ts";
 import { decodeWatch } from "../../services/store/messages.ts";
 
 /** Its watch loses every event of one key, as etcd's sometimes does. */
@@ -9,7 +9,7 @@ export class Forgetful extends EtcdConnection {
   lost = 0;
   forget = "/a/lost";
 
-  override async watch(): Promise<{ member: Member; stream: RawStream }> {
+  override async watch(): Promise<{ member: EtcdMember; stream: RawStream }> {
     const { member, stream } = await super.watch();
     const on = stream.on.bind(stream);
     const drop = (listener: (bytes: Uint8Array) => void) => (bytes: Uint8Array) => {
@@ -34,7 +34,7 @@ export class Listed extends EtcdConnection {
 
 /** Forgets what was before the revision. */
 export async function compact(endpoint: string, revision: number): Promise<void> {
-  const member = new Member(endpoint, undefined);
+  const member = new EtcdMember(endpoint, undefined);
   const request = CompactionRequest.encode({ revision: BigInt(revision), physical: true }).finish();
   await member.connect();
   await member.call("/etcdserverpb.KV/Compact", request, 5_000);

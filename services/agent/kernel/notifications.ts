@@ -182,7 +182,7 @@ export class NamespaceWatch {
   own(ops: readonly KernelOp[]): () => void {
     this.take();
     const many = ops.reduce((sum, op) => sum + ("entries" in op ? op.entries.size : 0), 0) > MANY;
-    if (many) this.#events.tellNeighbours(false);
+    if (many) this.#events.subscribeNeighbours(false);
     this.#own = touchedBy(ops) ?? "all";
     for (const op of ops) {
       if (op.op === "proxy-remove") { for (const address of op.arp) this.#answered.delete(address); }
@@ -191,7 +191,7 @@ export class NamespaceWatch {
     return () => {
       this.take();
       this.#own = undefined;
-      if (many) this.#events.tellNeighbours(true);
+      if (many) this.#events.subscribeNeighbours(true);
     };
   }
 

@@ -1,19 +1,23 @@
-/** Accepts connections, and goes on doing so whatever clients and a lack of file descriptors do. */
+/** Accepts connections up to a limit, and continues after errors such as a lack of file descriptors. */
 import { delay } from "../async.ts";
 import { formatHostPort, type HostPort } from "../host_port.ts";
 import { reasonOf, Refusal } from "../refusal.ts";
 
-/** Connections that the kernel keeps until they are accepted: thousands may come at once. */
+/** The backlog of the listening socket: thousands of connections may arrive at once. */
 const BACKLOG = 4096;
-/** Milliseconds until accepting is tried again after it failed, as it does when file descriptors have run out. */
-const AGAIN = 100;
+/** The pause in ms after accepting failed, as it does when file descriptors have run out. */
+const RETRY_MS = 100;
+
+/** What an operator can do when connections are not accepted. */
+export const ACCEPT_FIX =
+  "wait, since accepting is retried; if file descriptors ran out, raise LimitNOFILE or find the clients that connect";
 
 /** A listening socket of any kind. */
 export type Listening = Pick<Deno.Listener, "accept" | "close">;
 
-/** A connection that was accepted, as far as making room for others goes. */
+/** An accepted connection, as far as closing idle ones needs it. */
 export interface Client {
-  /** Since when it has been waiting for its client, by performance.now(); undefined: it is in use. */
+  /** Since when it has been idle, by performance.now(); undefined: it is in use. */
   idleSince(): number | undefined;
   close(): void;
 }
@@ -21,9 +25,9 @@ export interface Client {
 export interface AcceptorOptions {
   /** Connections at once. One more closes the one that has been idle for longest; where none is idle, it is refused. */
   readonly most: number;
-  /** Serves a connection; `closed` is to be called once, when it has been closed. */
+  /** Serves a connection; it calls `closed` once when the connection has been closed. */
   readonly serve: (connection: Deno.Conn, closed: () => void) => Client;
-  /** Told, in a sentence, when a connection is refused or accepting fails. */
+  /** Called with a sentence when a connection is refused or accepting fails. */
   readonly onTrouble: (what: string) => void;
   readonly onRefused?: () => void;
 }
@@ -62,16 +66,16 @@ export class Acceptor {
         if (this.#stopped) return;
         this.#failing ??= { since: performance.now(), reason: reasonOf(error) };
         this.#options.onTrouble(`connections cannot be accepted: ${reasonOf(error)}`);
-        // One that only waits has the descriptor that is missing.
+        // An idle connection may free the descriptor that is missing.
         this.#closeIdlest();
-        await delay(AGAIN);
+        await delay(RETRY_MS);
         continue;
       }
       this.#failing = undefined;
       try {
         this.#take(connection);
       } catch (error) {
-        // Nobody else would be accepted any more.
+        // An exception here would end the loop, and no further connection would be accepted.
         this.#options.onTrouble(`a connection is closed, since it cannot be served: ${reasonOf(error)}`);
         closeQuietly(connection);
       }
@@ -107,18 +111,18 @@ export class Acceptor {
     return idlest;
   }
 
-  /** What is wrong, for /readyz: connections cannot be accepted. */
+  /** The problem for /readyz while connections cannot be accepted. */
   problem(name: string): { what: string; fix: string; blocks: true } | undefined {
     if (!this.#failing) return undefined;
     const { since, reason } = this.#failing, seconds = Math.round((performance.now() - since) / 1000);
     return {
       what: `${name} accepts no connections since ${seconds} s: ${reason}`,
-      fix: "it is tried again all the time; where files are too many, raise LimitNOFILE or see who connects",
+      fix: ACCEPT_FIX,
       blocks: true,
     };
   }
 
-  /** Accepts no more; the connections there are stay. */
+  /** Accepts no more connections; existing ones stay open. */
   async stop(): Promise<void> {
     if (this.#stopped) return;
     this.#stopped = true;
@@ -127,20 +131,20 @@ export class Acceptor {
   }
 }
 
-/** It may be closed already, by its client or by what failed. */
+/** Closes a connection that its client or an error may have closed already. */
 function closeQuietly(connection: { close(): void }): void {
   try {
     connection.close();
   } catch {
-    // It is gone, which is all that was wanted.
+    // It is closed already.
   }
 }
 
 /**
  * Listens for TCP connections.
  *
- * @param settings What to change where that cannot be listened on.
- * @throws Refusal
+ * @param settings The settings to change when the address cannot be listened on.
+ * @throws Refusal "unavailable"
  */
 export function listenOn(listen: HostPort, settings: string): Deno.TcpListener {
   try {
@@ -152,14 +156,14 @@ export function listenOn(listen: HostPort, settings: string): Deno.TcpListener {
 }
 
 /**
- * How many connections a listener may have: `most`, or `share` of the file descriptors that this process may open,
- * if that is less.
+ * The limit of connections of a listener: `most`, or `share` of the file descriptors that this process may open, if
+ * that is less.
  */
 export function connectionLimit(most: number, share: number): number {
   return Math.min(most, Math.max(8, Math.floor(descriptorLimit() * share)));
 }
 
-/** RLIMIT_NOFILE; what Linux gives by default where it cannot be read. */
+/** RLIMIT_NOFILE; Linux's default where it cannot be read. */
 function descriptorLimit(): number {
   try {
     const [, soft] = /^Max open files +(\d+|unlimited)/m.exec(Deno.readTextFileSync("/proc/self/limits")) ??

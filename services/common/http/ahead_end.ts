@@ -1,11 +1,11 @@
 import type { End } from "./ends.ts";
 
-/** So much is read ahead of the one who takes it, in bytes; then the sender is held back. */
+/** The most bytes that are read ahead of the reader; then TCP holds the sender back. */
 const AHEAD = 262_144;
 
 /**
- * An end that is read from before anyone asks, so that a reset is noticed at once. Only a little is read ahead: a
- * sender that is faster than the reader is held back by TCP.
+ * An end that reads ahead of its reader, so that a reset is noticed at once. Only a little is read ahead: TCP holds
+ * back a sender that is faster than the reader.
  */
 export class AheadEnd implements End {
   readonly #end: End;
@@ -13,7 +13,7 @@ export class AheadEnd implements End {
   readonly #queue: Uint8Array[] = [];
   #queued = 0;
   #ended = false;
-  /** Called when something has come, or everything has; and when something was taken. */
+  /** Called when data or the end has arrived, and when data was taken. */
   #came = () => {};
   #taken = () => {};
 
@@ -27,7 +27,7 @@ export class AheadEnd implements End {
     return this.#gone.signal;
   }
 
-  /** Resolves when there is something to read, or after so many ms. */
+  /** Resolves when there is something to read, or after that many ms. */
   async speaks(within: number): Promise<void> {
     if (this.#queued || this.#ended || this.gone.aborted) return;
     const { promise, resolve } = Promise.withResolvers<void>();
@@ -67,7 +67,7 @@ export class AheadEnd implements End {
   async #pump(): Promise<void> {
     try {
       for (let bytes; (bytes = await this.#end.read());) {
-        // What an end gives is valid until its next read only.
+        // An end's bytes are valid only until its next read.
         this.#queue.push(bytes.slice());
         this.#queued += bytes.length;
         this.#came();

@@ -1,10 +1,10 @@
-/** Answers of HTTP/1.1, by a response object or as bytes. */
+/** Sends HTTP/1.1 responses, through a response object or as raw bytes. */
 import { Buffer } from "node:buffer";
 import { type ServerResponse, STATUS_CODES } from "node:http";
 import { printable } from "../refusal.ts";
 import type { End } from "./ends.ts";
 
-/** What goes back for a request. */
+/** A response to a request. */
 export interface Answer {
   readonly status: number;
   /** Empty for none. */
@@ -13,7 +13,7 @@ export interface Answer {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** A refusal of HTTP's own, for which the domain has no word. */
+/** An error that only HTTP has a status for, so that it is no Refusal of the domain. */
 export class HttpError extends Error {
   override readonly name = "HttpError";
   constructor(
@@ -25,12 +25,12 @@ export class HttpError extends Error {
   }
 }
 
-/** An answer with this as its JSON. */
+/** A response with a JSON body. */
 export function json(status: number, body: unknown): Answer {
   return { status, body: JSON.stringify(body) + "\n", type: "application/json" };
 }
 
-/** Sends an answer; the last one of its connection when the server is closing. */
+/** Sends a response; while the server is closing, it is the connection's last one. */
 export function send(
   response: ServerResponse,
   { status, body, type, headers }: Answer,
@@ -48,7 +48,7 @@ export function send(
   response.end(body);
 }
 
-/** An answer as bytes of HTTP/1.1 that end the connection, for connections that have no response object. */
+/** A response as raw HTTP/1.1 that ends the connection, for connections without a response object. */
 export function rawAnswer({ status, body, type = "text/plain", headers = {} }: Answer): string {
   const fields = {
     ...headers,
@@ -64,8 +64,8 @@ export function rawAnswer({ status, body, type = "text/plain", headers = {} }: A
 export const PATIENCE = 2000;
 
 /**
- * Sends a last answer and closes, not before the client has closed its side: if the connection were closed with bytes
- * unread, the kernel would reset it and the client would lose the answer.
+ * Sends a last response and closes only after the client has closed its side: if bytes were unread at closing, the
+ * kernel would reset the connection and the client would lose the response.
  */
 export async function closeWithResponse(end: End, answer: Answer): Promise<void> {
   const timer = setTimeout(() => end.close(), PATIENCE);
@@ -74,7 +74,7 @@ export async function closeWithResponse(end: End, answer: Answer): Promise<void>
     await end.finish();
     while (await end.read());
   } catch {
-    // The client has gone: there is no one to tell.
+    // The client is gone, so no response can be sent.
   } finally {
     clearTimeout(timer);
     end.close();

@@ -3,21 +3,22 @@ import { tryParseHostPort } from "../host_port.ts";
 import { Ip } from "../ip.ts";
 import { printable } from "../refusal.ts";
 
-/** Where a server is, as its own pages would name it. */
+/** A server's own address, as its pages name it. */
 export interface Own {
   readonly secure: boolean;
-  /** Names of this host, besides localhost. */
+  /** Names of this host in addition to localhost. */
   readonly names: readonly string[];
 }
 
-/** `Sec-Fetch-Site` of a page of the same server, and of an address that the user has typed. */
+/** Values of `Sec-Fetch-Site` for a page of the same server, and for an address that the user has typed. */
 const OWN_SITES = ["same-origin", "none"];
 
 /**
- * Why a request that a browser sends is refused; undefined: it is not, or no browser sends it. A page of any site can
- * have a browser send requests to servers that only its user can reach, without any right there. A browser then tells
- * the page's origin, which no page can forge; other clients send neither Origin nor Sec-Fetch-Site. A page that claims
- * to be of this server is one only if it was not loaded under a name of its own that points here (DNS rebinding).
+ * Why a browser's request is refused; undefined: it is allowed, or no browser sent it. A page of any site can make a
+ * browser send requests to servers that only its user can reach, which gives the page rights that it does not have.
+ * The browser then sends the page's origin, which no page can forge; other clients send neither Origin nor
+ * Sec-Fetch-Site. A page that claims to be of this server is accepted only if it was not loaded under another name
+ * that points here (DNS rebinding).
  */
 export function browserRefusal(headers: IncomingHttpHeaders, { secure, names }: Own): string | undefined {
   const { origin, host = "" } = headers, site = headers["sec-fetch-site"];

@@ -7,9 +7,9 @@ import type { TlsMaterial } from "../tls.ts";
 const KINDS = "RSA of 2048 bits or more, P-256, P-384, P-521 and Ed25519";
 
 /**
- * To be called before a certificate is given to Deno.connectTls().
+ * Checks a certificate; it must be called before the certificate is passed to Deno.connectTls().
  *
- * @param names What to call certificate and key in a message.
+ * @param names The names of certificate and key in messages.
  * @throws Refusal "invalid" with what would be right
  */
 export function assertUsable(

@@ -1,8 +1,8 @@
 /**
- * Connections of clients: by TCP, by TLS with a certificate of their own, or to a Unix socket of this machine.
+ * Opens client connections: TCP, TLS with a client certificate, or a Unix socket of this machine.
  *
- * TLS is Deno's own and not Node's: in 2.9.3 that one takes servers unverified (see server_identity.ts), and now and then
- * misses the end of what a server says.
+ * TLS is Deno's own and not Node's: Node's in 2.9.3 accepts unverified servers (see server_identity.ts), and
+ * sometimes misses the end of what a server sends.
  */
 import { abortable } from "../async.ts";
 import type { HostPort } from "../host_port.ts";
@@ -18,9 +18,9 @@ export interface TcpAddress extends HostPort {
 }
 
 export interface DialOptions {
-  /** Gives the connection up; its reason is thrown. */
+  /** Aborts the attempt; its reason is thrown. */
   readonly signal?: AbortSignal | undefined;
-  /** See {@link ConnectionEnd}: for processes that live on after the connection. */
+  /** See {@link ConnectionEnd}; needed by processes that outlive the connection. */
   readonly abort?: Abort;
 }
 
@@ -34,7 +34,7 @@ export async function dial(address: Address, { signal, abort }: DialOptions = {}
   if (tls) return new ConnectionEnd(await secure(hostname, port, tls, signal));
   const connecting = Deno.connect({ hostname, port, ...(signal && { signal }) });
   const connection = await abortable(connecting, signal, close);
-  // The kernel notices when the other side has ended without a word.
+  // Keepalive probes notice when the other side disappeared without closing.
   connection.setKeepAlive(true);
   connection.setNoDelay(true);
   return new ConnectionEnd(connection, abort ? { abort } : {});
@@ -46,7 +46,7 @@ async function secure(
   tls: TlsMaterial,
   signal: AbortSignal | undefined,
 ): Promise<Deno.TlsConn> {
-  // Loaded only here: a program that is started for one request has no time for what it does not need.
+  // This is loaded only when needed, since command-line programs must start quickly.
   const { assertUsable } = await import("./client_certificate.ts");
   assertUsable(tls);
   const text = (pem: Uint8Array) => new TextDecoder().decode(pem);

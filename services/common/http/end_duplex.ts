@@ -2,8 +2,8 @@ import { Duplex } from "node:stream";
 import type { End } from "./ends.ts";
 
 /**
- * A node:stream on top of an {@link End}: what is written goes to it, and destroying the stream closes it. How it is
- * read is for the subclass to say.
+ * A node:stream over an {@link End}: writes go to it, and destroying the stream closes it. Subclasses define how it
+ * is read.
  */
 export abstract class EndDuplex extends Duplex {
   constructor(protected readonly transport: End) {

@@ -5,7 +5,7 @@ import { EndDuplex } from "./end_duplex.ts";
 export class EndStream extends EndDuplex {
   override _read(): void {
     this.transport.read().then(
-      // What an end gives is valid until its next read only.
+      // An end's bytes are valid only until its next read.
       (bytes) => this.push(bytes ? Buffer.from(bytes.slice().buffer) : null),
       (error) => this.destroy(error),
     );

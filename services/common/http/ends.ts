@@ -1,19 +1,19 @@
-/** One side of a stream. Only one read and one write are under way at a time. */
+/** One side of a byte stream in both directions. Only one read and one write may run at a time. */
 export interface End {
-  /** What came, until the next read; undefined: the other side has no more to say. */
+  /** The next bytes, valid until the next read; undefined: the other side has ended its direction. */
   read(): Promise<Uint8Array | undefined>;
-  /** Resolves when the system has taken the bytes: who reads slowly is waited for. */
+  /** Resolves when the system has accepted the bytes, so a slow reader is waited for. */
   write(bytes: Uint8Array): Promise<void>;
-  /** Says that nothing more will come; reading goes on. */
+  /** Ends the own direction; reading continues. */
   finish(): Promise<void>;
-  /** Tears both directions down; what waits fails. */
+  /** Closes both directions; pending reads and writes fail. */
   close(): void;
 }
 
-/** Reads begin small, since most streams are, and one that fills its buffer gets a larger one; in bytes. */
+/** The sizes of read buffers in bytes: small at first, since most streams are short, and larger once one was filled. */
 const SMALLEST = 4096, LARGEST = 65_536;
 
-/** Ends a TCP connection on which a write is pending: Deno's close() leaves such a socket open. */
+/** Aborts a TCP connection with a pending write, whose socket Deno's close() would leave open. */
 export type Abort = (connection: Deno.Conn) => void;
 
 export interface ConnectionOptions {
@@ -21,7 +21,7 @@ export interface ConnectionOptions {
   readonly onClose?: () => void;
 }
 
-/** A connection of Deno's. Over TLS it can be half-closed too, though its type does not say so. */
+/** An end over a Deno connection. Over TLS it can be half-closed too, although its type does not say so. */
 export class ConnectionEnd implements End {
   readonly #connection: Deno.TcpConn;
   readonly #options: ConnectionOptions;
@@ -62,7 +62,7 @@ export class ConnectionEnd implements End {
   }
 }
 
-/** An end of which something was read before. */
+/** An end from which some bytes were read before. */
 export class RestEnd implements End {
   #rest: Uint8Array;
   readonly #end: End;

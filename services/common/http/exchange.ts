@@ -1,8 +1,7 @@
 /**
- * One request of HTTP/1.1 over a connection of its own, and its answer: the client's side for the programs and services
- * that ask each other. It needs no more than bytes in both directions, so a Unix socket, TLS and a connection that was
- * made inside a network namespace are all the same to it; and it is small, since a container runtime starts a process
- * for each request.
+ * Sends one HTTP/1.1 request over its own connection and reads the response: the client side for programs and
+ * services that call each other. It needs only a byte stream, so a Unix socket, TLS and a connection made inside a
+ * network namespace all work; and it is small, since a container runtime starts a process for each request.
  */
 import type { End } from "./ends.ts";
 
@@ -12,21 +11,21 @@ export interface HttpRequest {
   readonly target: string;
   /** The header Host. */
   readonly host: string;
-  /** By name; Connection, Host and Content-Length are added. */
+  /** Headers by name; Connection, Host and Content-Length are added. */
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: Uint8Array | undefined;
 }
 
 export interface HttpResponse {
   readonly status: number;
-  /** By lower-case name. */
+  /** Headers by lower-case name. */
   readonly headers: ReadonlyMap<string, string>;
   readonly body: Uint8Array;
-  /** What followed the head of a 200 to a CONNECT: the first bytes of the stream. */
+  /** The bytes after the head of a 200 to a CONNECT: the beginning of the stream. */
   readonly rest: Uint8Array;
 }
 
-/** What came is no answer of HTTP/1.1. */
+/** The bytes are no HTTP/1.1 response. */
 export class NotHttp extends Error {
   override readonly name = "NotHttp";
   constructor(what = "that is no answer of HTTP") {
@@ -40,10 +39,10 @@ const LONGEST_HEAD = 16_384;
 const none = new Uint8Array();
 
 /**
- * Sends a request and reads its answer. The connection is not closed, since after a CONNECT it is the stream.
+ * Sends a request and reads its response. The connection is not closed, since after a CONNECT it is the stream.
  *
- * @param options.most So much of the body is read, in bytes.
- * @throws NotHttp; Error when the connection fails or ends before the answer does.
+ * @param options.most The most bytes of the body that are read.
+ * @throws NotHttp; Error when the connection fails or ends before the response does
  */
 export async function exchange(
   end: End,
@@ -51,8 +50,8 @@ export async function exchange(
   { most = Infinity }: { readonly most?: number } = {},
 ): Promise<HttpResponse> {
   const input = new Input(end);
-  // A server may refuse a body before it has read all of it, and its answer counts then. A connection that has failed
-  // shows that to the reads as well.
+  // A server may refuse a body before it has read all of it, and its response counts then. A failed connection makes
+  // the reads fail as well.
   end.write(encoded(request)).catch(() => {});
   let head: Head;
   do head = await readHead(input); while (head.status < 200);
@@ -67,7 +66,7 @@ export async function exchange(
 function encoded({ method, target, host, headers = {}, body }: HttpRequest): Uint8Array {
   const fields = {
     "Host": host,
-    // After a CONNECT the connection is the stream, whose end its two sides tell.
+    // After a CONNECT the connection is a stream, which its two sides end.
     ...(method !== "CONNECT" && { "Connection": "close" }),
     ...(body && { "Content-Length": String(body.length) }),
     ...headers,
@@ -94,7 +93,7 @@ async function readHead(input: Input): Promise<Head> {
   return { status, headers };
 }
 
-/** RFC 9112 §6.3: in chunks, of a length that is told, or all until the connection ends. */
+/** Reads a body (RFC 9112 §6.3): in chunks, with a given length, or until the connection ends. */
 async function readBody(input: Input, headers: Head["headers"], most: number): Promise<Uint8Array> {
   if (/\bchunked$/i.test(headers.get("transfer-encoding") ?? "")) return await readChunks(input, most);
   const length = headers.get("content-length");
@@ -117,9 +116,9 @@ async function readChunks(input: Input, most: number): Promise<Uint8Array> {
   return joined(chunks);
 }
 
-/** What has come of an answer, and what is still to come. */
+/** The received part of a response, and the source of the rest. */
 class Input {
-  /** What has come and was not taken is in here, between the two places. */
+  /** Received bytes that were not taken are between the two positions. */
   #buffer = new Uint8Array(4096);
   #from = 0;
   #to = 0;
@@ -194,12 +193,12 @@ class Input {
 
 const BEGINNING = new TextEncoder().encode("HTTP/1.");
 
-/** False as soon as it is plain that this becomes no answer: a server of another protocol may keep the connection open. */
+/** False as soon as the bytes cannot become a response: a server of another protocol may keep the connection open. */
 function beginsAsHttp(bytes: Uint8Array): boolean {
   return bytes.subarray(0, BEGINNING.length).every((byte, i) => byte === BEGINNING[i]);
 }
 
-/** Up to behind the empty line that ends a head; undefined: that has not come yet. */
+/** The length of the head with its empty line; undefined: that line has not arrived yet. */
 function headLength(bytes: Uint8Array, from: number): number | undefined {
   for (let at = from; (at = bytes.indexOf(10, at) + 1) > 0;) {
     if (bytes[at] === 10) return at + 1;

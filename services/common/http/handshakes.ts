@@ -7,7 +7,7 @@ import type { ClientPeer } from "./request_socket.ts";
 import { TlsEnd } from "./tls_end.ts";
 import { UnderTls } from "./under_tls.ts";
 
-/** Sets TLS up on a connection, and calls `secured` when its client is through; why one is not is an event of `tls`. */
+/** Starts TLS on a connection, and calls `secured` when the handshake has succeeded; a failure is an event of `tls`. */
 export function handshake(
   tls: Server,
   end: End,
@@ -15,7 +15,8 @@ export function handshake(
   secured: (end: End) => void,
 ): void {
   const under = new UnderTls(end, peer);
-  // Node tells by an event of the server who is through. This one is the server's, but for the events of this client.
+  // Node reports a finished handshake as an event of the server. This object inherits from the server and has only
+  // this client's events.
   const server: Server = Object.create(tls, {
     emit: {
       value: (event: string, ...args: unknown[]) => {
@@ -29,7 +30,7 @@ export function handshake(
   for (const listener of tls.listeners("connection")) listener.call(server, under as unknown as Socket);
 }
 
-/** Logs why clients did not get through the handshake, each cause once a minute. */
+/** Logs why handshakes of clients failed, each cause once a minute. */
 export function logHandshakes(server: Server, log: Log): void {
   const once = new OncePerMinute();
   server.on("tlsClientError", (error: NodeJS.ErrnoException, socket: TLSSocket, client?: string) => {
@@ -40,7 +41,7 @@ export function logHandshakes(server: Server, log: Log): void {
   });
 }
 
-/** Why, and what is to be done; undefined: the client itself has left. */
+/** The cause and the remedy; undefined: the client itself closed. */
 function explained(error: NodeJS.ErrnoException, socket: TLSSocket): string | undefined {
   if (error.code === "ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE") {
     return "it shows no certificate; one that HTTP_TLS_CA has signed is needed";

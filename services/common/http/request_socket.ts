@@ -1,4 +1,7 @@
-/** A connection as Node's HTTP parser sees it: it is given one request, and the next when that has been answered. */
+/**
+ * A connection as Node's HTTP parser sees it: the parser gets one request, and the next only when that has been
+ * answered.
+ */
 import { Buffer } from "node:buffer";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { Duplex } from "node:stream";
@@ -7,13 +10,13 @@ import { type End, RestEnd } from "./ends.ts";
 import { PATIENCE } from "./answers.ts";
 import { nextTurn, Turns } from "./turns.ts";
 
-/** So much is written at a time, in bytes: each piece that the client takes shows that it still reads. */
+/** The bytes that are written at a time: each piece that the client takes shows that it still reads. */
 const PIECE = 65_536;
-/** After so many pieces of input other connections have their turn: the parser takes up to 100 µs for one. */
+/** After this many pieces of input other connections get their turn: the parser may take 100 µs for one. */
 const TURN = 16;
 const LF = 10, CR = 13;
 
-/** In milliseconds: until a client has sent a request's head, its body, and how long it may be silent between two. */
+/** Limits in milliseconds: for a request's head, for its body, and for the silence between two requests. */
 export interface Limits {
   readonly head: number;
   readonly request: number;
@@ -27,11 +30,11 @@ export interface ClientPeer {
 }
 
 /**
- * Node's parser takes whatever it is given: thousands of pipelined requests in one read become thousands of objects and
- * answers, before anyone looks whether the client reads them. So it is given a head at a time, as much of a body as its
- * length says, or a line of a body that comes in chunks; and never a byte of the next request before the last one has been
- * answered and the client has taken the answer. Nothing is read from the connection meanwhile, so that TCP holds the
- * client back. However many clients send, all of them together have only a part of this process's time, see {@link Turns}.
+ * Node's parser consumes everything it is given: thousands of pipelined requests in one read become thousands of
+ * objects and responses, before it is known whether the client reads them. So the parser gets one head at a time, as
+ * much of a body as its length says, or one line of a chunked body; and no byte of the next request before the last
+ * one has been answered and the client has taken the response. The connection is not read meanwhile, so TCP holds the
+ * client back. All clients together get only a part of this process's time, see {@link Turns}.
  */
 export class RequestSocket extends Duplex {
   readonly remoteAddress: string | undefined;
@@ -40,16 +43,16 @@ export class RequestSocket extends Duplex {
   readonly #limits: Limits;
   #request: IncomingMessage | undefined;
   #response: ServerResponse | undefined;
-  /** Bytes of the request's body that are still to come, where it says how many they are. */
+  /** The remaining bytes of the request's body, where its length is known. */
   #left = 0;
-  /** Answers that were sent. */
+  /** The number of responses sent. */
   #served = 0;
-  /** Something of the next request has come. */
+  /** True when a part of the next request has arrived. */
   #begun = false;
-  /** Since when things are as they are, and since when the client has not read, by performance.now(). */
+  /** The time of the last change of state, and since when the client has not read, by performance.now(). */
   #since = performance.now();
   #writing: number | undefined;
-  /** What was read and not given to the parser. */
+  /** Bytes that were read and not yet passed to the parser. */
   #rest = Buffer.alloc(0);
   #taken = false;
   #wake = () => {};
@@ -64,7 +67,7 @@ export class RequestSocket extends Duplex {
     void this.#feed();
   }
 
-  /** To be called when the parser has read a request's head. */
+  /** Must be called when the parser has read a request's head. */
   begin(request: IncomingMessage, response: ServerResponse): void {
     const { "transfer-encoding": coding, "content-length": length } = request.headers;
     this.#request = request;
@@ -79,13 +82,13 @@ export class RequestSocket extends Duplex {
     });
   }
 
-  /** Since when it has been waiting for the client; undefined: a request is being answered, or it was taken away. */
+  /** Since when it has been idle; undefined: a request is being answered, or the connection was detached. */
   get idleSince(): number | undefined {
     if (this.#taken) return undefined;
     return this.#writing ?? (this.#request?.complete ? undefined : this.#since);
   }
 
-  /** True while no byte of an answer has been sent that would be cut short. */
+  /** True while no response has been begun that closing would cut short. */
   get unanswered(): boolean {
     return this.#request === undefined || !this.#response?.headersSent;
   }
@@ -95,7 +98,7 @@ export class RequestSocket extends Duplex {
     return !this.#request && !this.#begun;
   }
 
-  /** What the client takes too long for, at this time; undefined: nothing. */
+  /** What is overdue at this time; undefined: nothing. */
   late(now: number): "idle" | "request" | "answer" | undefined {
     if (this.destroyed) return undefined;
     const { head, request, idle } = this.#limits, took = now - this.#since;
@@ -105,7 +108,7 @@ export class RequestSocket extends Duplex {
     return took > head ? "request" : undefined;
   }
 
-  /** Takes the connection away from the parser, with what it has not been given. */
+  /** Detaches the connection from the parser, with the bytes that the parser was not given. */
   detach(): End {
     this.#taken = true;
     this.destroy();
@@ -120,7 +123,7 @@ export class RequestSocket extends Duplex {
   /** Called by Node after the last answer of a connection. */
   destroySoon(): void {
     this.end();
-    // What the client still sends is read and thrown away: a reset would take the answer back.
+    // Further input is read and discarded: a reset would discard the response.
     const timer = setTimeout(() => this.destroy(), PATIENCE);
     this.once("close", () => clearTimeout(timer));
   }
@@ -164,7 +167,7 @@ export class RequestSocket extends Duplex {
     try {
       for (let read; (read = await this.#end.read());) {
         const bytes = Buffer.from(read);
-        // After the last answer of a connection nothing is parsed any more.
+        // After the last response of a connection nothing is parsed any more.
         for (let at = 0, turn = 0; !this.destroyed && !this.writableEnded; turn++) {
           if (this.idle) at = afterEmptyLines(bytes, at);
           if (at === bytes.length) break;
@@ -180,15 +183,15 @@ export class RequestSocket extends Duplex {
       }
       this.push(null);
     } catch {
-      // The client has gone, or this was destroyed.
+      // The client has closed, or this socket was destroyed.
       if (!this.#taken) this.destroy();
     }
   }
 
-  /** Up to where the parser may be given these bytes: the end of a head or line, or of what is left of a body. */
+  /** How far the parser may be given these bytes: to the end of a head or line, or of the rest of a body. */
   #boundary(bytes: Buffer, from: number): number {
     if (this.#left) return Math.min(bytes.length, from + this.#left);
-    // What a read begins with may be the rest of a line, even of the empty one that ends a head.
+    // A read may begin with the rest of a line, even of the empty line that ends a head.
     const oneLine = this.#request !== undefined || from === 0 && this.#begun;
     return oneLine ? bytes.indexOf(LF, from) + 1 || bytes.length : endOfHead(bytes, from);
   }
@@ -202,10 +205,11 @@ export class RequestSocket extends Duplex {
     this.push(bytes);
   }
 
-  /** Waits while a request is being answered, or what was given has not been taken. */
+  /** Waits while a request is being answered, or the parser has not taken its input. */
   async #turn(): Promise<void> {
     while (!this.destroyed && (this.#request?.complete || this.readableLength)) {
-      // Paused or busy, it tells when it goes on; otherwise Node hands over what is buffered on its own.
+      // While it is paused or busy, an event says when it continues; otherwise Node passes on what is buffered by
+      // itself.
       if (this.#request?.complete || this.isPaused()) {
         await new Promise<void>((resolve) => this.#wake = resolve);
       }
@@ -214,13 +218,16 @@ export class RequestSocket extends Duplex {
   }
 }
 
-/** A request may come after empty lines (RFC 9112 §2.2). */
+/** Empty lines may precede a request (RFC 9112 §2.2). */
 function afterEmptyLines(bytes: Buffer, at: number): number {
   while (bytes[at] === LF || bytes[at] === CR) at++;
   return at;
 }
 
-/** Behind the first empty line from `at`, where a line begins; the end of what there is when there is none. */
+/**
+ * The position after the first empty line from `at`, which is the start of a line; the end of the bytes when there is
+ * none.
+ */
 function endOfHead(bytes: Buffer, at: number): number {
   while (at < bytes.length) {
     const end = bytes.indexOf(LF, at) + 1 || bytes.length;

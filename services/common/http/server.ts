@@ -1,4 +1,4 @@
-/** Servers of HTTP and HTTPS as every process has them, whatever they serve. */
+/** HTTP and HTTPS servers with limits, used by every process for its API or status. */
 import { Buffer } from "node:buffer";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { createServer as createTlsServer, type Server as TlsServer } from "node:tls";
@@ -15,7 +15,7 @@ import { handshake, logHandshakes } from "./handshakes.ts";
 import { type ClientPeer, type Limits, RequestSocket } from "./request_socket.ts";
 
 export interface HttpServerOptions {
-  /** For the log: `the API`. */
+  /** The name in the log, like `the API`. */
   readonly name: string;
   /** HTTPS, with clients' certificates required. */
   readonly tls?: TlsMaterial | undefined;
@@ -23,14 +23,17 @@ export interface HttpServerOptions {
   /** Connections at once. */
   readonly most: number;
   readonly abort: Abort;
-  /** Names of this host, besides its own and localhost: a browser's requests are refused that come by another. */
+  /** Names of this host in addition to its own and localhost: a browser's request under another name is refused. */
   readonly names?: readonly string[];
   readonly log: Log;
-  /** Answers a request; `proceed` is to be called before its body is read, where the client waits to be told to go on. */
+  /**
+   * Answers a request; it must call `proceed`, where given, before reading the body: the client waits for 100
+   * Continue.
+   */
   readonly onRequest: (request: IncomingMessage, response: ServerResponse, proceed?: () => void) => void;
-  /** Takes the connection of a CONNECT over; without it such a connection is closed. */
+  /** Takes over the connection of a CONNECT; without it such a connection is closed. */
   readonly onConnect?: (request: IncomingMessage, client: AheadEnd) => void;
-  /** Told when there is a connection more or less. */
+  /** Called when the number of connections changes. */
   readonly onConnections?: (change: 1 | -1) => void;
 }
 
@@ -62,7 +65,7 @@ export class HttpServer {
     });
   }
 
-  /** What is wrong, for /readyz: connections cannot be accepted. */
+  /** The problem for /readyz while connections cannot be accepted. */
   problem(): ReturnType<Acceptor["problem"]> {
     return this.#acceptor.problem(this.#options.name);
   }
@@ -72,7 +75,7 @@ export class HttpServer {
     for (const { http } of this.#connections) if (http?.idle) http.destroy();
   }
 
-  /** Accepts no more, lets requests finish that are being answered, and closes what is left after {@link STOP_WITHIN}. */
+  /** Accepts no more connections, lets running requests finish, and closes the rest after {@link STOP_WITHIN}. */
   async close(): Promise<void> {
     this.#closing = true;
     await this.#acceptor.stop();
@@ -85,10 +88,10 @@ export class HttpServer {
     clearInterval(this.#timer);
   }
 
-  /** Node's server of HTTP, which parses requests and has no socket of its own. */
+  /** Creates Node's HTTP server, which parses requests and has no socket of its own. */
   #parser(): Server {
     const { onRequest, onConnect, limits, tls, names = [] } = this.#options;
-    // Node's own refusal has no sentence, and nothing here goes by the header. The limits are kept in RequestSocket.
+    // Node's own check is turned off, since its refusal has no sentence; time limits are kept by RequestSocket.
     const server = createServer({
       requireHostHeader: false,
       headersTimeout: 0,
@@ -96,9 +99,9 @@ export class HttpServer {
       keepAliveTimeout: limits.idle,
     });
     Object.defineProperties(server, {
-      // A client that has ended its side still waits for its answer; Node knows this switch, its types do not.
+      // A client that has ended its side still waits for its response. Node has this option, its types do not.
       httpAllowHalfOpen: { value: true },
-      // A server that does not listen closes a connection after its first answer.
+      // Node closes connections of a server that does not listen after their first response.
       listening: { get: () => !this.#closing },
     });
     const own = {
@@ -168,7 +171,7 @@ export class HttpServer {
 
 const TOO_LATE = "the request did not come to its end in time";
 
-/** A connection and what becomes of it. */
+/** One connection from accept to close. */
 class HttpConnection implements Client {
   readonly end: ConnectionEnd;
   readonly peer: ClientPeer;
@@ -213,17 +216,17 @@ function tlsServer({ cert, key, ca }: TlsMaterial, handshakeTimeout: number): Tl
     key: pem(key),
     ca: pem(ca),
     requestCert: true,
-    // Deciding on `authorized` afterwards would let in whoever resumes a session that was refused.
+    // Checking `authorized` afterwards would accept a client that resumes a session which was refused.
     rejectUnauthorized: true,
   });
 }
 
-/** Statuses for what is no request; anything else is a 400. */
+/** Statuses for parse errors; any other is a 400. */
 const refusals: Readonly<Record<string, [number, string]>> = {
   HPE_HEADER_OVERFLOW: [431, "the request's head is larger than 16 KiB"],
 };
 
-/** Answers what is no request of HTTP. */
+/** Answers bytes that are no HTTP request. */
 function refuse(error: NodeJS.ErrnoException, socket: RequestSocket): void {
   if (socket.destroyed || !socket.unanswered) {
     socket.destroy();

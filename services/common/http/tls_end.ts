@@ -2,10 +2,10 @@ import type { TLSSocket } from "node:tls";
 import type { End } from "./ends.ts";
 import type { UnderTls } from "./under_tls.ts";
 
-/** So much is read ahead of the one who takes it, in bytes. */
+/** The most bytes that are read ahead of the reader. */
 const AHEAD = 65_536;
 
-/** What TLS has decrypted, and what it is to encrypt. */
+/** The decrypted side of a TLS connection. */
 export class TlsEnd implements End {
   readonly #socket: TLSSocket;
   readonly #under: UnderTls;
@@ -13,7 +13,7 @@ export class TlsEnd implements End {
   readonly #queue: Uint8Array[] = [];
   #queued = 0;
   #ended = false;
-  /** Called when something has happened to the socket. */
+  /** Called at each event of the socket. */
   #wake = () => {};
 
   /** @param socket Opened with allowHalfOpen, on `under`. */
@@ -67,7 +67,7 @@ export class TlsEnd implements End {
     this.#wake();
   }
 
-  /** A socket that is destroyed may never call back. */
+  /** Waits for a callback, or for the end of the socket: a destroyed socket may never call back. */
   #settled(begin: (done: (error?: Error | null) => void) => void): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const { signal } = this.#gone;

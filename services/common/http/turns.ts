@@ -1,21 +1,24 @@
-/** A share of this process's time for work that others can ask for without end, so that nothing else waits long for its own. */
+/**
+ * Limits the time that clients' requests can take in each round of the event loop, so that other work never waits
+ * long.
+ */
 
-/** In each round of the event loop, in ms. */
+/** The share in each round of the event loop, in ms. */
 const SHARE = 2;
 
-/** Lets everything else that is due be done first. */
+/** Lets everything else that is due run first. */
 export function nextTurn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
-/** Those who have such work, one after the other: all of them together have {@link SHARE}. */
+/** Schedules such work one after another: all callers together get {@link SHARE} in each round. */
 export class Turns {
   #waiting: (() => void)[] = [];
   #running = false;
 
-  /** Resolves when it is the caller's turn, until it next waits for something. */
+  /** Resolves when it is the caller's turn, which lasts until it next awaits something. */
   next(): Promise<void> {
-    // The first in a round of the event loop need not wait for the next one.
+    // The first caller in a round of the event loop need not wait for the next round.
     if (!this.#running) {
       void this.#run();
       return Promise.resolve();
@@ -34,7 +37,7 @@ export class Turns {
       let served = 0;
       while (served < waiting.length && (served === 0 || performance.now() < until)) {
         waiting[served++]?.();
-        // It does its work before this goes on.
+        // The caller does its work before this continues.
         await Promise.resolve();
       }
       this.#waiting = [...waiting.slice(served), ...this.#waiting];

@@ -3,8 +3,8 @@ import type { End } from "./ends.ts";
 import type { ClientPeer } from "./request_socket.ts";
 
 /**
- * The connection under TLS. Node's TLS reads on into memory without limit while it is paused, so the reader of what was
- * decrypted holds this connection instead; the kernel then holds the client back.
+ * The encrypted side of a TLS connection. Node's TLS reads into memory without limit while it is paused, so the
+ * reader of the decrypted side pauses this stream instead; the kernel then holds the client back.
  */
 export class UnderTls extends EndStream {
   readonly remoteAddress: string | undefined;

@@ -13,7 +13,7 @@ import { OverlayHost } from "../../lab/overlay_host.ts";
 import { until } from "../../lab/until.ts";
 
 /** An etcd member and where it runs. */
-export interface EtcdMember {
+export interface ClusterMember {
   readonly host: Host;
   readonly ip: string;
   readonly etcd: LabEtcd;
@@ -61,7 +61,7 @@ macrange: {begin: 00:00:99:00:00:00, end: 00:00:99:ff:ff:ff}
 export class Cluster implements AsyncDisposable {
   private constructor(
     private readonly stack: AsyncDisposableStack,
-    readonly members: readonly EtcdMember[],
+    readonly members: readonly ClusterMember[],
     readonly servers: readonly Server[],
     /** Where clients run. */
     readonly clients: Host,
@@ -85,7 +85,7 @@ export class Cluster implements AsyncDisposable {
       };
     });
     const initial = places.map(({ name, peer }) => `${name}=${peer}`).join(",");
-    const members: EtcdMember[] = [];
+    const members: ClusterMember[] = [];
     for (const [i, place] of places.entries()) {
       const ip = `10.98.0.${i + 1}`;
       const host = await lab.host(place.name, { segment: net, address: `${ip}/24` });

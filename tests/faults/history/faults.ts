@@ -1,5 +1,5 @@
 /** Faults of a cluster, one after the other from a seed; each is ended after a while. More kinds are further rows. */
-import type { Cluster, EtcdMember, Server, Service } from "./cluster.ts";
+import type { Cluster, ClusterMember, Server, Service } from "./cluster.ts";
 import type { Dice } from "../../lab/dice.ts";
 import type { Host } from "../../lab/host.ts";
 
@@ -32,7 +32,7 @@ const kinds: Readonly<Record<string, Fault>> = {
   },
   async "host cut from etcd"({ members, servers }, dice) {
     const { host, overlay } = dice.one(servers);
-    return [overlay.name, await drop(host, members.map(({ ip }: EtcdMember) => ip))];
+    return [overlay.name, await drop(host, members.map(({ ip }: ClusterMember) => ip))];
   },
   async "packets lost"({ members, servers }, dice) {
     const { host, overlay } = dice.one(servers);
