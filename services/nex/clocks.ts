@@ -262,7 +262,7 @@ export class Clocks implements LeaseClock {
     if (this.#closed || this.#busy || due >= this.#armed) return;
     this.#armed = due;
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#onTime(), due - performance.now());
+    this.#timer = setTimeout(() => this.#onTime(), Math.max(0, due - performance.now()));
   }
 
   #onTime(): void {

@@ -9,9 +9,10 @@ export interface Client {
   renew?(process: Process): void;
   /** Gives the lease back; resolves when the client has ended. */
   release(host: Host, process: Process): Promise<unknown>;
-  /** Its lines for a new lease, and for one that was renewed. */
+  /** Its lines for a new lease, for one that was renewed, and for one that was renewed by broadcast. */
   readonly bound: RegExp;
   readonly renewed: RegExp;
+  readonly rebound: RegExp;
 }
 
 /** A command with /run, /var/lib and /tmp of its own, that calls `script` with each event. */
@@ -30,13 +31,15 @@ const udhcpc: Client = {
   start: (host, more = "") =>
     host.spawn(contained(
       `case $1 in bound|renew) ip address replace $ip/$mask dev $interface;; esac; echo "did $1 $ip"`,
-      `udhcpc -f -R -t 5 -T 1 -i eth0 -s /tmp/script ${more}`,
+      // Where a busy machine has not answered in time it begins again after 2 s, not after 20.
+      `udhcpc -f -R -t 5 -T 1 -A 2 -i eth0 -s /tmp/script ${more}`,
     )),
   // By itself it does not unicast for a lease as short as a test's.
   renew: (process) => process.signal("SIGUSR1"),
   release: (_, process) => process.stop(),
   bound: /did bound/,
   renewed: /did renew/,
+  rebound: /did renew/,
 };
 
 const dhclient: Client = {
@@ -54,6 +57,7 @@ const dhclient: Client = {
   },
   bound: /did BOUND/,
   renewed: /did RENEW/,
+  rebound: /did RENEW/, // It says so of a broadcast too.
 };
 
 const dhcpcd: Client = {
@@ -66,6 +70,7 @@ const dhcpcd: Client = {
   },
   bound: /did BOUND/,
   renewed: /did (RENEW|REBIND)/,
+  rebound: /did REBIND/,
 };
 
 export const clients: readonly Client[] = [udhcpc, dhclient, dhcpcd];

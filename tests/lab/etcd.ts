@@ -118,7 +118,7 @@ export class LabEtcd implements AsyncDisposable {
     return /^etcd_server_is_leader 1$/m.test(metrics);
   }
 
-  async healthy(timeoutMs = 15_000): Promise<void> {
+  async healthy(timeoutMs = 60_000): Promise<void> {
     const deadline = Date.now() + timeoutMs;
     for (;;) {
       const { name } = this.place;
