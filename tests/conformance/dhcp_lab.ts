@@ -15,6 +15,8 @@ import { type Host, Lab, type Segment } from "../lab/host.ts";
 export interface Replica {
   readonly host: Host;
   readonly server: DhcpServer;
+  /** What it knows of etcd, which may be a moment behind what the test knows. */
+  readonly view: NexView;
   /** What it logged. */
   readonly lines: readonly string[];
   stop(): Promise<void>;
@@ -71,9 +73,9 @@ export class DhcpLab implements AsyncDisposable {
       store.close();
       libc.close(namespace);
     };
+    const view = new NexView(store.mirror);
     let server: DhcpServer, stopped = false;
     try {
-      const view = new NexView(store.mirror);
       server = startDhcp({ interfaces, store, view, log, registerNames: true, namespace });
     } catch (error) {
       closed();
@@ -86,7 +88,7 @@ export class DhcpLab implements AsyncDisposable {
       closed();
     };
     this.open.push(stop);
-    return { host, server, lines, stop };
+    return { host, server, view, lines, stop };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -5,7 +5,7 @@ import { DhcpLab } from "../conformance/dhcp_lab.ts";
 import { until } from "../lab/until.ts";
 
 Deno.test("etcd is killed and comes back while udhcpc, dhclient, dhcpcd renew: no renewal fails", async () => {
-  await using lab = await DhcpLab.create({ ...openMini("00:00:99:00:00"), leaseDuration: 30 });
+  await using lab = await DhcpLab.create({ ...openMini("00:00:99:00:00"), leaseDuration: 40 });
   const replica = await lab.replica(await lab.server("server", "10.0.0.1/24"));
   const stations = await Promise.all(clients.map(async (client, i) => {
     const mac = `00:00:99:00:00:0${i + 1}`;
