@@ -1,17 +1,20 @@
-/** What a shell's completion script asks the program, and what it is answered. */
+/**
+ * The protocol between a shell's completion script and the program: the script asks for the words that may follow,
+ * and gets one per line.
+ */
 import { printable } from "../services/common/refusal.ts";
 
-/** The commands by which a script asks: for words alone, or for each with a tab and what it is for. */
+/** The commands by which a script asks: for words only, or for each word with a tab and its description. */
 export const WORDS = "__complete", DESCRIBED = "__describe";
 
-/** What may stand at a place in a command line. */
+/** A word that may come next in a command line. */
 export interface Candidate {
   readonly word: string;
-  /** What it is for, in a line. */
+  /** Its description, in a line. */
   readonly about?: string | undefined;
 }
 
-/** True when a command is a script's question. */
+/** True when a command is a completion script's question. */
 export function asksForWords(command: string | undefined): command is string {
   return command === WORDS || command === DESCRIBED;
 }

@@ -1,8 +1,8 @@
-/** Colours on a terminal; NO_COLOR (https://no-color.org) and a terminal that knows none keep them away. */
+/** Colours text for a terminal, unless NO_COLOR (https://no-color.org) is set or the terminal has no colours. */
 
 const codes = { bold: 1, red: 31, green: 32 } as const;
 
-/** Text in a colour, or as it is where there are none. */
+/** Returns text in a colour, or unchanged where there are none. */
 export type Paint = (colour: keyof typeof codes, text: string) => string;
 
 /** @param isTerminal Whether the text goes to a terminal: a pipe or a file never gets colours. */

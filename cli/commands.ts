@@ -1,17 +1,17 @@
 /** Every command, in one table. Its code is loaded only when it is called, so that each starts quickly. */
 
 export interface CommandModule {
-  /** Runs with what followed the command's name; resolves to the exit status. */
+  /** Runs with the arguments after the command's name; resolves to the exit status. */
   main(args: string[]): Promise<number>;
 }
 
 export interface Command {
   readonly name: string;
-  /** What a link to the program may also be called. */
+  /** Other names of links to the program. */
   readonly aliases?: readonly string[];
-  /** How it is called, without the program's name. */
+  /** Its usage line, without the program's name. */
   readonly usage: string;
-  /** What it does, in a line without a full stop. */
+  /** Its description: a line without a full stop. */
   readonly about: string;
   readonly details?: string;
   /** True: it answers `--help` itself. */

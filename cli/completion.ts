@@ -1,15 +1,15 @@
 /** Shell completion for a commander program: a script per shell, which asks the program itself for the words. */
 import type { Command, Option } from "commander";
-import { type Candidate, DESCRIBED, WORDS } from "./candidates.ts";
+import { type Candidate, DESCRIBED } from "./candidates.ts";
 
 export type Shell = "bash" | "zsh" | "fish";
 
-/** The command that commander has of its own. */
+/** The name of commander's own help command. */
 const HELP = "help";
 
-/** What `values` is told of the line so far. */
+/** What `values` gets of the line so far. */
 export interface Line {
-  /** What is to be completed: the name of an argument, like `net`, or the attribute of an option. */
+  /** The name of the argument to complete, like `net`, or the attribute of an option. */
   readonly argument: string;
   /** Options with a value, by attribute name: those on the line, and those of the environment. */
   readonly options: Readonly<Record<string, string>>;
@@ -24,16 +24,29 @@ export function completionScript(shell: Shell, name: string, links: readonly str
   const id = name.replaceAll("-", "_");
   const names = [name, ...links];
   return {
-    // The words are split here by white space, as bash would break them at colons too.
+    // The words are split here by white space, as bash would break them at colons too. Bash inserts what the function returns,
+    // so descriptions are added only where it lists several words (COMP_TYPE !, @ or ?, see bash(1)): what these have in common
+    // ends before any description.
     bash: `_${id}_complete() {
   local line="\${COMP_LINE:0:COMP_POINT}" words
   read -ra words <<<"$line"
   [[ "$line" == *[[:space:]] ]] && words+=("")
-  mapfile -t COMPREPLY < <("\${words[0]}" ${WORDS} "\${words[@]:1}" 2>/dev/null)
+  mapfile -t COMPREPLY < <("\${words[0]}" ${DESCRIBED} "\${words[@]:1}" 2>/dev/null)
+  if [[ "\${COMP_TYPE:-9}" =~ ^(33|63|64)$ ]] && (( \${#COMPREPLY[@]} > 1 )); then
+    local i word about width=0
+    for word in "\${COMPREPLY[@]%%$'\\t'*}"; do (( \${#word} > width )) && width=\${#word}; done
+    for i in "\${!COMPREPLY[@]}"; do
+      word="\${COMPREPLY[i]%%$'\\t'*}" about="\${COMPREPLY[i]#*$'\\t'}"
+      [[ -n "$about" ]] && printf -v word '%-*s  (%s)' "$width" "$word" "\${about:0:\${COLUMNS:-80}-width-6}"
+      COMPREPLY[i]="$word"
+    done
+  else
+    COMPREPLY=("\${COMPREPLY[@]%%$'\\t'*}")
+  fi
 }
 complete -o default -F _${id}_complete ${names.join(" ")}
 `,
-    // As a file of fpath it is the body of the function that is called for the first completion.
+    // As a file of fpath, this is the body of the function that the first completion calls.
     zsh: `#compdef ${names.join(" ")}
 _${id}_complete() {
   local -a found
@@ -61,10 +74,10 @@ complete ${names.map((name) => `-c ${name}`).join(" ")} -f -a '(__${id}_complete
 }
 
 /**
- * The words that may stand in place of the last of `words`.
+ * Returns the candidates for the last of `words`.
  *
- * @param words what stands on the line after the program's name; the last, perhaps empty, is being typed
- * @param values gives the values of an argument or option that only the program's server knows
+ * @param words The words after the program's name; the last, perhaps empty, is being typed.
+ * @param values Returns the values of an argument or option that only the program's server knows.
  */
 export async function complete(
   program: Command,

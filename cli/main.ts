@@ -8,9 +8,9 @@ import { asksForWords } from "./candidates.ts";
 import { type Command, commands } from "./commands.ts";
 
 /**
- * Runs a command line, given without the program's name; resolves to the exit status.
+ * Runs a command line without the program's name; resolves to the exit status.
  *
- * @param known The commands that there are: a clone has more of them than what is shipped.
+ * @param known The commands: a clone has more of them than the shipped program.
  */
 export async function main(args: readonly string[], known: readonly Command[] = commands): Promise<number> {
   const [name = "help", ...rest] = args;
@@ -56,7 +56,7 @@ function complain(status: number, line: string): number {
   return status;
 }
 
-/** A refusal or a failed system call in one line; a fault of ours with the place it comes from. */
+/** The message of a refusal or failed system call in one line; a defect of ours also with its source location. */
 function failure(error: unknown): string {
   const ours = !(error instanceof Refusal) && error instanceof Error &&
     error.constructor.name.endsWith("Error");
@@ -94,8 +94,8 @@ Exit status: 0 done, 1 refused or failed, 2 wrong usage.`);
 }
 
 /**
- * The arguments with what the program was called as before them, when that is a command: a link named nex is
- * `strand nex`. A container runtime calls its plugin without arguments. A launcher does the same in its own words.
+ * Returns the arguments with the program's own name before them when that is a command: a link named nex is `strand
+ * nex`. A container runtime calls its plugin without arguments. The launcher script does the same.
  */
 export function withName(
   program: string,

@@ -1,4 +1,4 @@
-/** What is stored, or said by a server, on its way to a terminal or a file: no form of it holds control characters. */
+/** Formats stored values and server messages for a terminal or a file; no format lets control characters through. */
 import { tryParseMac } from "../services/common/mac.ts";
 import { printable } from "../services/common/refusal.ts";
 
@@ -6,7 +6,7 @@ export { printable };
 
 /** A value as JSON text, with its newline. */
 export function jsonText(value: unknown): string {
-  // JSON itself escapes those below 0x20 alone; these mean something to terminals too.
+  // JSON itself escapes only characters below 0x20; these control terminals too.
   return JSON.stringify(value, null, 2).replace(/[\x7f-\x9f]/g, (c) => `\\u00${hex(c)}`) + "\n";
 }
 
@@ -17,7 +17,7 @@ export async function yamlText(value: unknown): Promise<string> {
   visit(document, {
     Scalar(_, node) {
       if (typeof node.value !== "string") return;
-      // Only between double quotes has YAML escapes. A MAC of digits is a number in base 60 to YAML 1.1.
+      // YAML has escapes only between double quotes. A MAC of digits is a number in base 60 in YAML 1.1.
       if (/\p{Cc}/u.test(node.value) || tryParseMac(node.value)) node.type = "QUOTE_DOUBLE";
     },
   });

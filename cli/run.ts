@@ -4,12 +4,12 @@ import { answerTo, asksForWords, type Candidate } from "./candidates.ts";
 import { printable } from "./output.ts";
 import type { Terminal } from "./terminal.ts";
 
-/** What a program has of its own. */
+/** The parts that differ between programs. */
 export interface ProgramParts {
   readonly terminal: Terminal;
   /** One sentence, without a line feed, for anything that a command threw. */
   explain(error: unknown): string;
-  /** The words that may stand in place of the last of `words`. */
+  /** Returns the candidates for the last of `words`. */
   complete(words: readonly string[]): Promise<readonly Candidate[]>;
 }
 

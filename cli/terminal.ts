@@ -1,6 +1,6 @@
 import type { Screen } from "./progress.ts";
 
-/** What a program touches besides its server. */
+/** The input and output of a command-line program. */
 export interface Terminal {
   /** Standard output. */
   print(text: string): void;
@@ -25,7 +25,7 @@ function writeAll(to: { writeSync(bytes: Uint8Array): number }, text: string): v
   try {
     for (let at = 0; at < bytes.length;) at += to.writeSync(bytes.subarray(at));
   } catch (error) {
-    // The reader has seen enough: `nex get members big | head`.
+    // The reader has closed the pipe, as in `nex get members big | head`.
     if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
   }
 }

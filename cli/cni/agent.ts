@@ -3,10 +3,10 @@ import { AgentRefusal, type AgentUnavailable } from "../../services/agent/client
 import { messageOf } from "../../services/common/refusal.ts";
 import { CniError, type Code, codes } from "./error.ts";
 
-/** So long an agent may take, in ms: less than a runtime waits. */
+/** How long an agent may take, in ms: less than a runtime waits. */
 const PATIENCE = 60_000;
 
-/** By the refusal code that the agent gives. */
+/** CNI codes by the agent's refusal code. */
 const codeOf: Readonly<Record<string, Code>> = {
   invalid: codes.config,
   "not-found": codes.config,
@@ -17,12 +17,12 @@ const codeOf: Readonly<Record<string, Code>> = {
   unavailable: codes.tryLater,
 };
 
-/** By its status, where it gives no such code. */
+/** CNI codes by the HTTP status, where there is no refusal code. */
 const codeOfStatus: Readonly<Record<number, Code>> = { 404: codes.config, 503: codes.tryLater };
 
 /**
- * The agent of this host, by its Unix socket. Its methods throw CniError: 11 when it cannot be reached, 5 when it may not
- * be, and what its refusals are in the terms of CNI, with the refusal as the cause.
+ * Opens this host's agent at its Unix socket. Its methods throw CniError: 11 when it cannot be reached, 5 when access
+ * is denied, and otherwise its refusals in CNI's terms, with the refusal as the cause.
  */
 export function openAgent(socket: string): AgentClient {
   return new AgentClient({
@@ -36,7 +36,7 @@ export function openAgent(socket: string): AgentClient {
 function refused(refusal: AgentRefusal): CniError {
   const { status, code = "" } = refusal;
   const sentence = sentenceOf(refusal);
-  // The agent's name for CNI_NETNS.
+  // The agent's names for CNI_NETNS.
   const netns = /^(ns_handle_path|netns): /.exec(sentence)?.[0];
   if (code === "invalid" && netns !== undefined) {
     return new CniError(codes.environment, `CNI_NETNS: ${sentence.slice(netns.length)}`);
@@ -45,7 +45,7 @@ function refused(refusal: AgentRefusal): CniError {
   return new CniError(ours, sentence, "", { cause: refusal });
 }
 
-/** What an agent says when it refuses. */
+/** The sentence of a refusal. */
 function sentenceOf({ sentence, status }: AgentRefusal): string {
   return sentence ?? `the agent answers with status ${status}`;
 }

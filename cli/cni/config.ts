@@ -6,14 +6,14 @@ import { CniError, codes } from "./error.ts";
 import { Field, type JsonObject } from "./json.ts";
 import { readVersion, type Version } from "./version.ts";
 
-/** What is the same for each operation. */
+/** The part of a configuration that all operations share. */
 export interface Basics {
   readonly version: Version;
-  /** What the runtime calls the network. */
+  /** The runtime's name for the network. */
   readonly name: string;
   /** Path of the agent's socket. */
   readonly agent: string;
-  /** All of the configuration. */
+  /** The whole configuration. */
   readonly json: Field;
 }
 
@@ -26,22 +26,22 @@ export interface Route {
   readonly priority?: number | undefined;
 }
 
-/** What an interface is to be like. */
+/** The requested properties of an interface. */
 export interface Wanted {
-  /** Of the overlay network: its id or name. */
+  /** The id or name of the overlay network. */
   readonly network: string;
   readonly routes: readonly Route[];
-  /** The host and the container are to reach one another over the network's gateway. */
+  /** True: host and container reach each other over the network's gateway. */
   readonly gateway: boolean;
-  /** The veth's other end is to be in the host's namespace. */
+  /** True: the veth's other end is in the host's namespace. */
   readonly hostInterface: boolean;
-  /** As it goes into the result. */
+  /** Passed on to the result. */
   readonly dns: JsonObject | undefined;
   readonly address: string | undefined;
   readonly mac: string | undefined;
 }
 
-/** Keys of a configuration; `ipMasq` and the like are for others to do. */
+/** Known keys of a configuration; `ipMasq` and the like are left to other plugins. */
 const keys = [
   ...[
     "cniVersion",
@@ -62,7 +62,7 @@ const keys = [
 const routeKeys = ["dst", "gw", "mtu", "advmss", "priority"];
 const dnsKeys = ["nameservers", "domain", "search", "options"];
 
-/** The JSON object that came on standard input. @throws CniError 6 */
+/** Parses the JSON object from standard input. @throws CniError 6 */
 export function decode(bytes: Uint8Array): Field {
   let value: unknown;
   try {
@@ -90,11 +90,11 @@ export function readBasics(json: Field): Basics {
 export function readWanted({ json, name }: Basics, { args }: Pick<Parameters, "args">): Wanted {
   json.only(keys);
   const ipam = json.get("ipam"), dns = json.get("dns"), dynamic = json.get("runtimeConfig");
-  // Addresses are the network's own: no other plugin can give them.
+  // Addresses belong to the network, so no other plugin can allocate them.
   if ((ipam.get("type").text() ?? "strand") !== "strand") ipam.only(["routes"]);
   ipam.only(["type", "routes"]);
   dns.only(dnsKeys);
-  // A runtime hands over what the configuration declares that this plugin can do.
+  // A runtime passes what the configuration declares as capabilities of this plugin.
   dynamic.only(["ips", "mac"]);
   dns.get("domain").text();
   for (const key of ["nameservers", "search", "options"]) dns.get(key).texts();
@@ -115,7 +115,7 @@ export function readWanted({ json, name }: Basics, { args }: Pick<Parameters, "a
   };
 }
 
-/** The first of these that is given; each may name several addresses, for networks that have them. */
+/** The first address that is given; each list may contain several only for plugins that support that. */
 function readAddress(lists: readonly Field[], argument: string | undefined): string | undefined {
   for (const list of lists) {
     const [address, ...others] = list.texts();

@@ -4,7 +4,7 @@ export const operations = ["ADD", "DEL", "CHECK", "STATUS", "GC", "VERSION"] as 
 
 export type Operation = typeof operations[number];
 
-/** What a runtime says by environment variables; what an operation does not need is empty. */
+/** The parameters that a runtime sets as environment variables; those that an operation does not need are empty. */
 export interface Parameters {
   readonly operation: Operation;
   readonly container: string;
@@ -15,7 +15,7 @@ export interface Parameters {
   readonly args: ReadonlyMap<string, string>;
 }
 
-/** Variables without which an operation is not possible. */
+/** The required variables of each operation. */
 const needed: Readonly<Record<Operation, readonly string[]>> = {
   ADD: ["CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME"],
   CHECK: ["CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME"],
@@ -25,7 +25,7 @@ const needed: Readonly<Record<Operation, readonly string[]>> = {
   VERSION: [],
 };
 
-/** What a variable must be like, where it is given and needed. */
+/** The valid form of each variable, where it is given and needed. */
 const forms: Readonly<Record<string, readonly [form: RegExp, wanted: string]>> = {
   CNI_CONTAINERID: [
     /^[a-z0-9][\w.-]*$/i,
@@ -62,7 +62,7 @@ export function readParameters(environment: Readonly<Record<string, string>>): P
   };
 }
 
-/** Undefined when it is not pairs with semicolons between them. */
+/** Undefined when the text is not pairs separated by semicolons. */
 function readArgs(text: string): Map<string, string> | undefined {
   const pairs = text.split(";").filter((pair) => pair.trim() !== "");
   if (!pairs.every((pair) => /^[^=]+=/.test(pair))) return undefined;

@@ -12,23 +12,23 @@ export const codes = {
   tryLater: 11,
   /** STATUS: nothing can be added. */
   notAvailable: 50,
-  /** STATUS: the same, and containers that are there may not reach all of their network. */
+  /** STATUS: the same, and existing containers may not reach all of their network. */
   limitedConnectivity: 51,
   /** The interface, its address or its MAC is taken. */
   exists: 100,
   /** The network has no address left. */
   exhausted: 101,
-  /** Right in itself, but what is in etcd rules it out. */
+  /** The request is valid, but the state in etcd rules it out. */
   forbidden: 102,
-  /** CHECK: it is not as it was made. */
+  /** CHECK: it differs from the result of its ADD. */
   differs: 103,
-  /** A fault of the agent's or of this program. */
+  /** A defect of the agent or of this program. */
   fault: 110,
 } as const;
 
 export type Code = typeof codes[keyof typeof codes];
 
-/** What a plugin answers when it cannot do what it is asked for. */
+/** The error that a plugin reports. */
 export class CniError extends Error {
   override readonly name = "CniError";
   constructor(readonly code: Code, message: string, readonly details = "", options?: ErrorOptions) {

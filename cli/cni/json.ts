@@ -2,7 +2,7 @@ import { CniError, codes } from "./error.ts";
 
 export type JsonObject = Readonly<Record<string, unknown>>;
 
-/** A JSON value with its name, for what may be wrong about it. Nothing and null are the same: not given. */
+/** A JSON value with its name, for errors. A missing value and null both count as not given. */
 export class Field {
   constructor(readonly name: string, readonly value: unknown) {}
 
@@ -54,7 +54,7 @@ export class Field {
   /** @throws CniError 2 that names key and value of the first member that is none of these */
   only(keys: readonly string[]): void {
     for (const [key, value] of Object.entries(this.object())) {
-      // Others' extensions have a domain before a slash.
+      // Extensions of others have a domain before a slash.
       if (keys.includes(key) || key.includes("/") || value === null) continue;
       throw new CniError(
         codes.unsupportedField,

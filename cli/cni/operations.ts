@@ -8,10 +8,10 @@ import { Field, type JsonObject } from "./json.ts";
 import { resultOf } from "./result.ts";
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
-/** STATUS must not take long: nothing is done for it. */
+/** The time limit of STATUS, in ms; it is short, since STATUS changes nothing. */
 const STATUS_PATIENCE = 5000;
 
-/** Puts an interface into the container. Returns the result. */
+/** ADD: creates an interface in the container. Returns the result. */
 export async function add(basics: Basics, parameters: Parameters): Promise<JsonObject> {
   const { version, json } = basics;
   const wanted = readWanted(basics, parameters);
@@ -56,12 +56,12 @@ export async function add(basics: Basics, parameters: Parameters): Promise<JsonO
   );
 }
 
-/** Takes the container's interface away and gives its address back; done already, it is done. */
+/** DEL: removes the container's interface and releases its address; does nothing where there is none. */
 export async function del(basics: Basics, parameters: Parameters): Promise<void> {
   await openAgent(basics.agent).detach(attachmentOf(basics, parameters));
 }
 
-/** @throws CniError 3, 103 when the container's interface is not what its ADD has made */
+/** CHECK. @throws CniError 3, 103 when the container's interface differs from the result of its ADD */
 export async function check(basics: Basics, parameters: Parameters): Promise<void> {
   readWanted(basics, parameters);
   const previous = basics.json.get("prevResult"), { ifname, netns } = parameters;
@@ -86,7 +86,7 @@ export async function check(basics: Basics, parameters: Parameters): Promise<voi
   if (!addresses.includes(address)) {
     found.push(`${ifname} has the address ${address}, not ${addresses.join(", ")}`);
   }
-  // A later plugin of the chain may have taken a route over, and says so by its result.
+  // A later plugin of the chain may have taken over a route, which its result shows.
   const routes = previous.get("routes").list().map((route) => route.get("dst").text());
   for (const dst of body.get("missing_routes").texts()) {
     if (routes.includes(dst)) found.push(`the container has no route to ${dst} over ${ifname}`);
@@ -94,7 +94,7 @@ export async function check(basics: Basics, parameters: Parameters): Promise<voi
   if (found.length) throw new CniError(codes.differs, found.join("; "));
 }
 
-/** @throws CniError 50, 51 when nothing could be added */
+/** STATUS. @throws CniError 50, 51 when nothing could be added */
 export async function status(basics: Basics, parameters: Parameters): Promise<void> {
   const wanted = readWanted(basics, parameters);
   const agent = openAgent(basics.agent);
@@ -105,7 +105,7 @@ export async function status(basics: Basics, parameters: Parameters): Promise<vo
     const sentence = problems.map((problem) => `${textOf(problem, "what")}: ${textOf(problem, "fix")}`).join(
       "; ",
     );
-    // With nothing read from etcd yet, it has only begun.
+    // Without a revision, the agent has not read etcd yet.
     const begun = body.get("revision").count() &&
       !problems.some((problem) => /^still/.test(textOf(problem, "what")));
     throw new CniError(
@@ -116,10 +116,10 @@ export async function status(basics: Basics, parameters: Parameters): Promise<vo
   await findNetwork(agent, wanted.network).catch(notAvailable);
 }
 
-/** Takes away every interface of the network on this host that the runtime does not know any more. */
+/** GC: removes every interface of the network on this host that the runtime does not list. */
 export async function gc(basics: Basics): Promise<void> {
   const { json, name } = basics;
-  // libcni writes the list under both names: the second was in a draft.
+  // libcni writes the list under both names; the second one was in a draft.
   const list = ["cni.dev/valid-attachments", "cni.dev/attachments"].map((key) => json.get(key))
     .find(({ given }) => given);
   if (!list) throw new CniError(codes.config, "cni.dev/valid-attachments: missing; [] stands for none");
@@ -135,7 +135,7 @@ function notAvailable(error: unknown): never {
   throw error;
 }
 
-/** An answer of the agent's, whose members are checked as they are read. */
+/** The agent's answer as a Field, whose members are checked when they are read. */
 function answerOf(answer: unknown): Field {
   return new Field("", answer);
 }
@@ -163,7 +163,7 @@ async function findNetwork(agent: AgentClient, wanted: string): Promise<Field> {
   return network;
 }
 
-/** A member that is there for certain. @throws CniError 7 */
+/** A required member of an object. @throws CniError 7 */
 function textOf(object: Field, key: string): string {
   const text = object.get(key).text();
   if (text === undefined) throw object.get(key).wrong("a text");

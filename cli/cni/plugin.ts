@@ -6,7 +6,7 @@ import type { JsonObject } from "./json.ts";
 import { add, check, del, gc, status } from "./operations.ts";
 import { assertKnown, newest, type Version, versions } from "./version.ts";
 
-/** How a call of the plugin ends. */
+/** The result of a call of the plugin. */
 export interface Outcome {
   readonly status: 0 | 1;
   /** For standard output; undefined: nothing. */
@@ -69,7 +69,7 @@ async function act(
   return undefined;
 }
 
-/** Older runtimes ask with nothing on standard input. */
+/** Older runtimes send nothing on standard input for VERSION. */
 function versionOf(bytes: Uint8Array): JsonObject {
   const asked = bytes.length ? decode(bytes).object()["cniVersion"] : undefined;
   return { cniVersion: typeof asked === "string" ? asked : newest, supportedVersions: versions };

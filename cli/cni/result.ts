@@ -2,9 +2,9 @@ import type { Route } from "./config.ts";
 import type { Field, JsonObject } from "./json.ts";
 import { atLeast, type Version } from "./version.ts";
 
-/** What was made for a container. */
+/** The interfaces and address that were created for a container. */
 export interface Made {
-  /** The end of the veth in the network's namespace or in the host's, and the one in the container. */
+  /** The veth's end in the network's or the host's namespace, and the one in the container. */
   readonly interfaces: readonly [Interface, Interface];
   /** In CIDR form. */
   readonly address: string;
@@ -22,8 +22,8 @@ export interface Interface {
 }
 
 /**
- * The result of an ADD, as a version has it.
- * @param previous Of the plugin before in a chain: it is passed on, with this at its end.
+ * The result of an ADD in the form of a version.
+ * @param previous The result of the previous plugin in a chain: it is passed on, with this one appended.
  */
 export function resultOf(made: Made, version: Version, previous: Field): JsonObject {
   const newer = atLeast(version, "1.1.0"), before = previous.get("interfaces").list().length;

@@ -1,18 +1,18 @@
 import { CniError, codes } from "./error.ts";
 
-/** Versions of the CNI specification that are spoken, from the oldest to the newest. */
+/** The supported versions of the CNI specification, from the oldest to the newest. */
 export const versions = ["0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"] as const;
 
 export type Version = typeof versions[number];
 
 export const newest: Version = "1.1.0";
 
-/** Operations that came later than the oldest version. */
+/** Operations that were added after the oldest version. */
 const since: Readonly<Record<string, Version>> = { CHECK: "0.4.0", STATUS: "1.1.0", GC: "1.1.0" };
 
 /**
- * The version that a configuration is written in; one that names none is of version 0.1.0.
- * @throws CniError 6 for what is no version, 1 for one that is not spoken
+ * Reads the version of a configuration; one without a version is of 0.1.0.
+ * @throws CniError 6 for a text that is no version, 1 for an unsupported one
  */
 export function readVersion(value: unknown = "0.1.0"): Version {
   if (typeof value !== "string" || !/^\d+\.\d+\.\d+([-+].*)?$/.test(value)) {
@@ -29,7 +29,7 @@ export function readVersion(value: unknown = "0.1.0"): Version {
   );
 }
 
-/** True when the first is the second or came after it. */
+/** True when the first version is the second or a later one. */
 export function atLeast(version: Version, least: Version): boolean {
   return versions.indexOf(version) >= versions.indexOf(least);
 }

@@ -19,7 +19,7 @@ import type { Terminal } from "../terminal.ts";
 import { Session } from "./session.ts";
 import { addSetMember, addSetNetwork } from "./set.ts";
 
-/** The whole program; each command throws what goes wrong. */
+/** Builds the program; each command throws its errors. */
 export function nexProgram(terminal: Terminal): Command {
   const program = new Command("nex").description("Names and addresses: networks, members, DHCP and DNS")
     .version(`nex ${version}`, "-V, --version", "print the program's version")
@@ -61,7 +61,7 @@ export function nexProgram(terminal: Terminal): Command {
     );
   remove.command("network").description("delete a network and its members").argument("<net>")
     .action(async (name: string) =>
-      // With each of its members: as long as a whole spec may take.
+      // Deleting all members may take as long as applying a whole spec.
       void await session.call("DeleteNetwork", { name }, APPLY_TIMEOUT)
     );
 
@@ -117,7 +117,7 @@ function addGet(get: Command, session: Session): void {
     });
 }
 
-/** An option that an environment variable may set; an empty variable is as good as none. */
+/** An option that an environment variable may set; an empty variable counts as unset. */
 function option(flags: string, description: string, variable: string, otherwise?: string): Option {
   return new Option(flags, `${description} (${variable})`).default(Deno.env.get(variable) || otherwise);
 }

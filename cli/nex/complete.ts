@@ -7,7 +7,7 @@ import { connect, type ServerOptions } from "./connect.ts";
 /** Milliseconds that a shell may wait for the server. */
 const TIMEOUT = 1000;
 
-/** The words that may stand in place of the last of `words`; networks come from the server. */
+/** Returns the candidates for the last of `words`; networks come from the server. */
 export function completeNex(program: Command, words: readonly string[]): Promise<Candidate[]> {
   return complete(program, words, async ({ argument, options }) => {
     if (argument !== "net") return [];

@@ -1,4 +1,4 @@
-/** What the commands of `nex` share: the terminal, the server's options, calls and specs. */
+/** What the commands of `nex` share: terminal, server options, calls and specs. */
 import type { Command } from "commander";
 import type { NexClient } from "../../proto/client.ts";
 import type { NexMethods, Sent } from "../../proto/types.ts";

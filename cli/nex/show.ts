@@ -11,12 +11,12 @@ export async function serialize(value: unknown, format: "json" | "yaml"): Promis
   return format === "json" ? jsonText(value) : await yamlText(value);
 }
 
-/** A row per network. @param header Whether the table has one, here and below: where people read it, and programs do not. */
+/** A row per network. @param header True: the table has a header, here and below, which only a terminal gets. */
 export function networkNames(names: readonly string[], header = false): string {
   return table(["NETWORK"], names.map((name) => [name]), header);
 }
 
-/** No header stands alone. */
+/** Formats a table; an empty one has no header. */
 function table(titles: readonly string[], rows: readonly (readonly string[])[], header: boolean): string {
   return columns(header && rows.length ? [titles, ...rows] : rows);
 }
@@ -82,15 +82,15 @@ function left({ expires }: Pick<Lease, "expires">, now: number): string {
   return ` (${Math.floor(seconds / 3600)}:${two(Math.floor(seconds / 60))}:${two(seconds)})`;
 }
 
-/** A network as the document of a spec that would make it. */
+/** A network as a spec document that would create it. */
 export function networkSpec({ Range4, Range6, macRange, leaseDuration, ...net }: Network): object {
   const spec = { ...net, range4: Range4, range6: Range6, macrange: macRange, leaseduration: leaseDuration };
   return { kind: "Network", ...withoutEmpty(spec) };
 }
 
 /**
- * The members of a network as the document of a spec, with what `apply` leaves out: clients' own names, the ends of leases, and what
- * is held for them.
+ * The members of a network as a spec document, including what `apply` ignores: clients' own names, ends of leases,
+ * and held addresses.
  */
 export function memberSpec(net: string, members: readonly Member[], held: readonly Held[]): object {
   const address = (lease: Lease | null) =>

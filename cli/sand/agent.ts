@@ -9,13 +9,13 @@ import { explained } from "./explain.ts";
 import type { Duration } from "./values.ts";
 
 /**
- * The agent that the program's options name. Every method throws AgentRefusal when the agent refuses, and Refusal
- * "unavailable", in the words of a command line, when no answer is to be had from it.
+ * The agent at the address of the program's options. Every method throws AgentRefusal when the agent refuses, and
+ * Refusal "unavailable", in the words of a command line, when it does not answer.
  */
 export class SandAgent extends AgentClient {
   constructor(
     private readonly url: URL,
-    /** How long an answer may take; 0: for ever. */
+    /** How long an answer may take; 0: no limit. */
     private readonly timeout: Duration,
     /** Undefined for http. */
     private readonly tls: TlsMaterial | undefined,

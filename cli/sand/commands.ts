@@ -11,7 +11,7 @@ import * as read from "./values.ts";
 
 export const NAME = "sand-agent-cli";
 
-/** The whole program; each command throws what goes wrong. */
+/** Builds the program; each command throws its errors. */
 export function sandProgram(terminal: Terminal): Command {
   const program = new Command(NAME).description(
     "Overlay networks and their endpoints, through a host's agent",

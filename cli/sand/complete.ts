@@ -15,7 +15,7 @@ const known: Readonly<Record<string, (agent: SandAgent) => Promise<string[]>>> =
   hostname: async (agent) => ((await agent.endpoints()).endpoints ?? []).map(({ hostname }) => hostname),
 };
 
-/** The words that may stand in place of the last of `words`; ids and hosts come from the agent. */
+/** Returns the candidates for the last of `words`; ids and hosts come from the agent. */
 export function completeSand(program: Command, words: readonly string[]): Promise<Candidate[]> {
   return complete(program, words, async ({ argument, options }) => {
     const values = known[argument];

@@ -9,7 +9,7 @@ export interface DeleteOptions {
   readonly onDeleted: (id: string) => void;
 }
 
-/** Deletes an endpoint; false when who was asked has none of that id. */
+/** Deletes an endpoint; false when the asked agent has no endpoint of that id. */
 type Way = (id: string) => Promise<boolean>;
 
 /**
@@ -35,7 +35,7 @@ export async function deleteEndpoints(
   }
 }
 
-/** How an endpoint may be deleted, in the order to be tried. */
+/** The ways to delete an endpoint, in the order in which they are tried. */
 function waysTo(
   { hostname, host_ip, api_hostname }: Endpoint,
   agent: SandAgent,

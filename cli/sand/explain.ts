@@ -1,14 +1,17 @@
 import { messageOf, printable, Refusal } from "../../services/common/refusal.ts";
 
-/** Whom we were talking to. */
+/** The server of a failed connection. */
 export interface Peer {
-  /** What it is called in a message: a URL or an address. */
+  /** Its name in messages: a URL or an address. */
   readonly name: string;
   /** What to do when no process listens there. */
   readonly absent: string;
-  /** Who should have signed its certificate. */
+  /** The expected authority of its certificate. */
   readonly authority: string;
-  /** Why it may end a TLS connection without a word; undefined: not for want of a certificate of ours. */
+  /**
+   * Why it may close a TLS connection without an error: a problem of our certificate; undefined: that cannot be the
+   * cause.
+   */
   readonly closed: string | undefined;
 }
 
@@ -21,7 +24,7 @@ export function explained(error: unknown, peer: Peer): Refusal {
   return new Refusal("unavailable", `${peer.name} cannot be reached: ${printable(reason)}`, { cause: error });
 }
 
-/** What Deno, rustls and Node's HTTP say, and what is to be done about it; the first that fits. */
+/** Patterns of errors of Deno, rustls and Node's HTTP, each with a sentence and a remedy; the first match counts. */
 const reasons: readonly [RegExp, (peer: Peer, said: string) => string][] = [
   [/ECONNREFUSED|Connection refused/, ({ absent }) => `nothing listens there; ${absent}`],
   [/ENOTFOUND|EAI_AGAIN|lookup address/, ({ absent }) => `there is no such host; ${absent}`],

@@ -14,9 +14,9 @@ export interface ForwardTarget {
 }
 
 export interface ForwardEvents {
-  /** Called with the host and port that connections are taken at. */
+  /** Called with the host and port that it listens on. */
   onListening(address: string): void;
-  /** Called with a sentence for each connection that comes to nothing. */
+  /** Called with a sentence for each failed connection. */
   onFailure(message: string): void;
 }
 
@@ -47,7 +47,7 @@ export async function forward(agent: SandAgent, target: ForwardTarget, events: F
   }
 }
 
-/** Copies both ways: each side's end is passed on by itself, a failure of either ends both. */
+/** Copies bytes in both directions; the end of one direction is passed on, an error ends both. */
 function join(local: Duplex, tunnel: Duplex, fail: (error: unknown) => void): void {
   // A client that goes away in the middle is no failure.
   local.on("error", () => tunnel.destroy());

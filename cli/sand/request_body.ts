@@ -1,14 +1,20 @@
-/** A request's body as far as it is known when the request's head is sent. */
+/** The known part of a request's body when the head is sent. */
 export interface RequestBody {
   readonly start: readonly Uint8Array[];
-  /** What follows; undefined: `start` is all of it. */
+  /** The rest; undefined: `start` is the whole body. */
   readonly rest?: AsyncIterable<Uint8Array>;
 }
 
-/** So much is gathered, in bytes, and for so long, in ms, in order to tell the body's length: not every server takes chunks. */
+/**
+ * The most bytes and the longest time in ms that are spent on finding the body's length: not every server accepts
+ * chunked bodies.
+ */
 const MOST = 1 << 20, SOON = 200;
 
-/** Begins to read a body. A pipe that no process writes to or closes, which ssh gives to a command, does not delay it. */
+/**
+ * Begins to read a body. A pipe that no process writes to or closes, as ssh gives to a command, does not delay the
+ * request.
+ */
 export async function beginBody(source: ReadableStream<Uint8Array>): Promise<RequestBody> {
   const reader = source.getReader();
   const start: Uint8Array[] = [];

@@ -23,7 +23,7 @@ export class Session {
     return openAgent(this.program.opts<GlobalOptions>());
   }
 
-  /** The timeout, if one was asked for. */
+  /** The timeout, if the option was given. */
   get timeout(): Duration | undefined {
     const given = this.program.getOptionValueSource("timeout") !== "default";
     return given ? this.program.opts<GlobalOptions>().timeout : undefined;
@@ -50,7 +50,7 @@ export class Session {
   }
 }
 
-/** Loads what talks to an agent, which a command that talks to none is spared. */
+/** Loads the client of the agent; a command that needs none is spared that. */
 export async function openAgent({ apiUrl, timeout, ...files }: GlobalOptions): Promise<SandAgent> {
   const { SandAgent } = await import("./agent.ts");
   if (apiUrl.protocol === "http:") return new SandAgent(apiUrl, timeout, undefined);

@@ -8,7 +8,7 @@ export interface TlsOptions {
   readonly caFile?: string;
 }
 
-/** What the files hold; without a CA file whom the machine trusts. Throws Refusal. */
+/** Reads the files; without a CA file, the authorities that the machine trusts. Throws Refusal. */
 export function readClientTls({ certFile: cert, keyFile: key, caFile }: TlsOptions): TlsMaterial {
   const fields = { cert: "--cert-file", key: "--key-file", ca: "--ca-file" };
   const material = readTls({ cert, key, ca: caFile ?? systemAuthorities() }, fields);
@@ -16,12 +16,12 @@ export function readClientTls({ certFile: cert, keyFile: key, caFile }: TlsOptio
   return material;
 }
 
-/** The file of whom this machine trusts. */
+/** The file of the authorities that this machine trusts. */
 export function systemAuthorities(): string {
   return Deno.env.get("SSL_CERT_FILE") ?? "/etc/ssl/certs/ca-certificates.crt";
 }
 
-/** Why a server may close a connection without a word: what is the matter with our certificate. */
+/** Why a server may close a connection without an error: the problem of our certificate. */
 export function certificateTrouble(pem: Uint8Array | undefined): string {
   if (!pem) {
     return "a server does so that wants a client certificate: name one with --cert-file and --key-file";

@@ -1,4 +1,4 @@
-/** What options take, read as commander's `argParser`: a value that is none is wrong usage. */
+/** Parsers of option values for commander's `argParser`: an invalid value is wrong usage. */
 import { InvalidArgumentError } from "commander";
 import { tryParseDuration } from "../../services/common/duration.ts";
 import { tryParseGoInteger } from "../../services/common/go_number.ts";
@@ -27,7 +27,7 @@ export function apiUrl(text: string): URL {
   return url;
 }
 
-/** Reads an id; whether there is such a thing, the server knows. */
+/** Reads an id; only the server knows whether it exists. */
 export function id(text: string): string {
   if (!/^[^\s/?#]+$/.test(text)) {
     throw new InvalidArgumentError(`"${text}" is not an id, like 320a669f-e465-4806-ab46-f2e6620c4311`);

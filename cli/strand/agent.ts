@@ -5,7 +5,7 @@ import { UsageError } from "../../services/common/usage.ts";
 import { readOptions } from "./options.ts";
 import { ask } from "./status_probe.ts";
 
-/** `strand agent [--config F]`: the agent; `strand agent release`: a word to the one that runs. */
+/** `strand agent [--config F]` runs the agent; `strand agent release` sends a request to the running one. */
 export async function main(args: string[]): Promise<number> {
   const [first, ...rest] = args;
   if (first === "release") return await release(rest);
@@ -16,10 +16,10 @@ export async function main(args: string[]): Promise<number> {
   return await agent.main(args);
 }
 
-/** An agent claims its name in the new etcd before it follows that, and compares its networks, in ms. */
+/** How long a release may take, in ms: the agent first claims its name in the new etcd, and compares its networks. */
 const RELEASE_PATIENCE = 30_000;
 
-/** Ends the hold on a store that the agent does not believe. */
+/** Ends the agent's hold on a store that it does not recognise. */
 async function release(args: string[]): Promise<number> {
   const { config: file } = readOptions(args, { config: { type: "string" } });
   const at = loadConfig({ file }).agent.metricsListen;

@@ -19,10 +19,10 @@ export function main(args: string[]): Promise<number> {
 }
 
 /**
- * Prints what may stand in place of the last of `words`, which stand after the program's name, a line each.
+ * Prints the candidates for the last of `words`, which are the words after the program's name, one per line.
  *
- * @param question how a script has asked for it
- * @param known the commands that there are
+ * @param question The form in which a script has asked.
+ * @param known The commands.
  */
 export async function complete(
   question: string,
@@ -59,7 +59,10 @@ function candidates(
   return all.filter(({ word }) => word.startsWith(typed));
 }
 
-/** What the command's details say of an option or operand: a line that begins with it has that behind a gap. */
+/**
+ * The description of an option or operand in the command's details: the text after a gap in the line that begins with
+ * it.
+ */
 function aboutWord({ details = "" }: Command, word: string): string | undefined {
   if (word === "--help") return "say how the command is used";
   return new RegExp(`^ {2}${word}\\b.*? {2,}(\\S.*)$`, "m").exec(details)?.[1];

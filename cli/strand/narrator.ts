@@ -1,11 +1,11 @@
 import { messageOf } from "../../services/common/refusal.ts";
 import { type Paint, painter } from "../colour.ts";
 
-/** Tells the steps of a demonstration as they happen: for people, or an object per line. */
+/** Prints the steps of a demonstration as they happen: for people, or as a JSON object per line. */
 export class Narrator {
   private readonly began = performance.now();
 
-  /** @param stopped Aborted when what fails from then on fails because of the stop. */
+  /** @param stopped Aborted when later failures are caused by the stop. */
   constructor(
     private readonly form: "text" | "json",
     private readonly stopped?: AbortSignal,
@@ -13,7 +13,7 @@ export class Narrator {
     private readonly paint: Paint = painter(Deno.stdout.isTerminal()),
   ) {}
 
-  /** Runs a step and tells how it went and how long it took, with what it returns; throws what the step threw. */
+  /** Runs a step, and prints its result and duration; throws what the step threw. */
   async step(what: string, act: () => Promise<string>): Promise<void> {
     const started = performance.now();
     let detail: string;
@@ -31,14 +31,14 @@ export class Narrator {
     if (rest.length > 0) this.write(indent(detail));
   }
 
-  /** Tells what did not hold; not once it is being stopped. */
+  /** Prints a failure, unless the demonstration is being stopped. */
   failed(what: string, detail: string): void {
     if (this.stopped?.aborted) return;
     if (this.form === "json") this.write(JSON.stringify({ step: what, ok: false, detail }));
     else this.write(`${this.clock()}  ${this.paint("red", `FAILED: ${what}`)}\n${indent(detail)}`);
   }
 
-  /** Something to read, for people only. */
+  /** Prints a text, for people only. */
   aside(text: string): void {
     if (this.form === "text") this.write(text);
   }

@@ -1,4 +1,4 @@
-/** A child process whose lines can be waited for, and that always comes to an end. */
+/** Runs child processes: their output lines can be waited for, and they end at the latest with this process. */
 import { messageOf } from "../../services/common/refusal.ts";
 
 export interface ProcessOptions {
@@ -7,7 +7,7 @@ export interface ProcessOptions {
   readonly onLine?: (line: string, stream: "stdout" | "stderr") => void;
 }
 
-/** How much of a child's output is kept for looking back, in lines. */
+/** The number of lines of a child's output that are kept. */
 const KEPT = 2000;
 
 /** A child process that runs; its end comes with {@link Process.stop}, or with this process. */
@@ -22,10 +22,10 @@ export class Process {
 
   constructor(readonly command: readonly string[], { env, onLine }: ProcessOptions = {}) {
     this.child = new Deno.Command("setpriv", {
-      // When this process is killed, the kernel ends its children too.
+      // When this process is killed, the kernel also ends its children.
       args: ["--pdeathsig=TERM", ...command],
       ...(env && { env }),
-      // A Ctrl-C is for this process alone, which then ends the others in order.
+      // Ctrl-C reaches only this process, which then ends the others in order.
       detached: true,
       stdin: "null",
       stdout: "piped",
@@ -55,9 +55,9 @@ export class Process {
   }
 
   /**
-   * Resolves with the first line, old or new, that fits.
+   * Resolves with the first matching line, old or new.
    *
-   * @throws Error with the last lines when the process ends or `timeout` (ms) passes before there is one.
+   * @throws Error with the last lines when the process ends or `timeout` (ms) passes before that
    */
   async line(fits: RegExp, timeout = 60_000): Promise<string> {
     const deadline = Date.now() + timeout;
@@ -83,7 +83,7 @@ export class Process {
     return this.lines.slice(-count).join("\n");
   }
 
-  /** Sends a signal; one that has ended already is left in peace. */
+  /** Sends a signal, unless the process has ended. */
   signal(name: Deno.Signal): void {
     try {
       if (this.alive) this.child.kill(name);
@@ -92,7 +92,7 @@ export class Process {
     }
   }
 
-  /** Asks it to end, and ends it when it has not within `patience` ms. */
+  /** Asks the process to end, and kills it when it has not ended within `patience` ms. */
   async stop(name: Deno.Signal = "SIGTERM", patience = 8000): Promise<Deno.CommandStatus> {
     this.signal(name);
     const timer = setTimeout(() => this.signal("SIGKILL"), patience);
@@ -130,7 +130,7 @@ export interface RunOptions {
   readonly stdin?: string;
   /** True: a status other than 0 is an answer, not an error. */
   readonly mayFail?: boolean;
-  /** Milliseconds after which it is ended (default 120,000). */
+  /** The time limit in ms, after which it is killed (default 120,000). */
   readonly timeout?: number;
 }
 
@@ -147,10 +147,10 @@ export async function run(command: readonly string[], options: RunOptions = {}):
   const { timeout = 120_000 } = options, late = Promise.withResolvers<never>();
   const timer = setTimeout(() => {
     for (const pid of withDescendants(child.pid)) kill(pid);
-    // Not once all has been read: a process that has left the family may keep the streams open for ever.
+    // This does not wait for the end of the output: a detached process may keep the streams open.
     late.reject(new Error(`${command.join(" ")}: ended after ${timeout} ms, which is all it had`));
   }, timeout);
-  // Both at once: a command may write more than a pipe holds before it reads, and would wait for us for ever.
+  // Both run at the same time: a command that writes more than a pipe holds before it reads would otherwise block.
   const written = options.stdin === undefined ? undefined : feed(child.stdin, options.stdin);
   const ended = child.output();
   const { code, stdout, stderr } = await Promise.race([ended, late.promise]).finally(() =>
@@ -164,7 +164,7 @@ export async function run(command: readonly string[], options: RunOptions = {}):
   return output;
 }
 
-/** A process and all that came of it, as far as their parents run. */
+/** A process and its descendants, as far as their parents still run. */
 function withDescendants(pid: number): number[] {
   try {
     // Each of its threads has children of its own.
@@ -186,7 +186,7 @@ function kill(pid: number): void {
   }
 }
 
-/** Writes it all, as far as it is read: a command may end earlier, and what counts is its status. */
+/** Writes the input as far as it is read: a command may end earlier, and only its status counts. */
 async function feed(stdin: WritableStream<Uint8Array<ArrayBuffer>>, input: string): Promise<void> {
   const writer = stdin.getWriter();
   await writer.write(new TextEncoder().encode(input)).then(() => writer.close()).catch((error) => {

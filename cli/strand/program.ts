@@ -1,15 +1,15 @@
 import { fileURLToPath } from "node:url";
 
-/** What a service's V8 is told, as in the launcher: keep the heap close around what it holds for months. */
+/** V8 flags of services, the same as in the launcher: they keep the heap close to the data that it holds for months. */
 const SERVICE_FLAGS = ["--v8-flags=--max-semi-space-size=2,--optimize-for-size"];
 const SERVICES = ["nexd", "dnsd", "dhcpd", "agent"];
 
-/** What is called `strand` here: the compiled program, or the launcher of a clone or a portable folder. */
+/** The path of `strand`: the compiled program, or the launcher of a clone or a portable folder. */
 export function programPath(): string {
   return Deno.build.standalone ? Deno.execPath() : at("strand");
 }
 
-/** The command line that runs `strand ARGS` as a process of its own, with the Deno that runs this. */
+/** The command line that runs `strand ARGS` as a separate process, with the same Deno. */
 export function strandCommand(args: readonly string[]): string[] {
   // A portable folder has a Deno of its own, and its launcher does nothing but start it.
   if (Deno.build.standalone || Deno.execPath() === at("deno")) return [programPath(), ...args];

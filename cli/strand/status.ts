@@ -28,7 +28,7 @@ export async function main(args: string[]): Promise<number> {
   return ok ? 0 : 1;
 }
 
-/** @param asked The services that are looked at; empty: those that belong here. */
+/** @param asked The services to show; empty: those that belong on this machine. */
 async function probe(config: Config, file: string | undefined, asked: readonly string[]): Promise<Status[]> {
   const [stores, services] = await Promise.all([
     Promise.all(etcds(config, file).map(([{ tls }, endpoints]) => etcdStatus(endpoints, tls))),
@@ -44,7 +44,10 @@ async function probe(config: Config, file: string | undefined, asked: readonly s
   return [...stores.flat(), ...services.filter(expected)];
 }
 
-/** Each cluster with its members, each member once. The agent may have an etcd of its own, and under `strand up` others use it too. */
+/**
+ * Each etcd cluster with its members, without duplicates. The agent may use another etcd, and under `strand up` the
+ * others use it too.
+ */
 function etcds(config: Config, file: string | undefined): [EtcdSettings, string[]][] {
   const agents = config.agent.wanted ? loadConfig({ file, agent: true }).etcd : undefined;
   const shared = config.etcd.configured || !agents?.configured ? [config.etcd] : [];
@@ -56,7 +59,7 @@ function etcds(config: Config, file: string | undefined): [EtcdSettings, string[
     .map(([etcd, members]) => [etcd, members.map(([endpoint]) => endpoint)]);
 }
 
-/** For people: the services, what they tell of themselves, and what is wrong. */
+/** The table for people: the services, their own information, and problems. */
 export function table(rows: readonly Status[], paint: Paint): string {
   const cells = [
     ["SERVICE", "ADDRESS", "STATE", "REVISION", "LAG"],
@@ -71,7 +74,7 @@ export function table(rows: readonly Status[], paint: Paint): string {
   const [head = "", ...lines] = columns(cells, "  ").split("\n");
   const services = lines.map((line, i) => {
     const row = rows[i], state = row && stateOf(row);
-    // With the blanks around it, it is in this column alone.
+    // With blanks around it, the text occurs only in this column.
     return state ? line.replace(` ${state} `, ` ${paint(row.ready ? "green" : "red", state)} `) : line;
   });
   const notes = rows.flatMap(({ service, notes = [] }) =>

@@ -1,4 +1,4 @@
-/** How the members of an etcd cluster are: each is asked by itself, and what is wrong is judged from all of their answers. */
+/** Checks the members of an etcd cluster: each is asked separately, and problems are derived from all answers. */
 import { remedyForAway } from "../../services/common/remedy_for_away.ts";
 import { messageOf, Refusal } from "../../services/common/refusal.ts";
 import type { TlsMaterial } from "../../services/common/tls.ts";
@@ -8,20 +8,20 @@ import type { Status } from "./status_probe.ts";
 
 const PATIENCE = 2_000, SETTING = "etcd.endpoints";
 
-/** What one member has said. */
+/** The answer of one member. */
 export interface Asked extends MemberStatus {
-  /** Why it does not let a key be read, though it answers. */
+  /** Why it refuses to read a key, although it answers. */
   readonly refusal?: string | undefined;
 }
 
 type Trouble = Status["problems"][number];
 
-/** Asks every member how it is, and for a key: it may answer the one and refuse the other. */
+/** Asks every member for its status and for a key, since it may answer the one and refuse the other. */
 export async function etcdStatus(
   endpoints: readonly string[],
   tls: TlsMaterial | undefined,
 ): Promise<Status[]> {
-  return judge(await Promise.all(endpoints.map((endpoint) => ask(endpoint, tls))));
+  return statusRows(await Promise.all(endpoints.map((endpoint) => ask(endpoint, tls))));
 }
 
 async function ask(endpoint: string, tls: TlsMaterial | undefined): Promise<Asked> {
@@ -39,8 +39,8 @@ function reasonOf(error: unknown): string {
   return error instanceof Refusal && error.cause ? callReason(error.cause) : messageOf(error);
 }
 
-/** A row for each member. What is true of the cluster is told once, with the first member that it concerns. */
-export function judge(members: readonly Asked[]): Status[] {
+/** A row for each member. A problem of the cluster is shown once, with the first member that it concerns. */
+export function statusRows(members: readonly Asked[]): Status[] {
   const told = new Set<string>();
   const once = (trouble: Trouble) => {
     if (told.has(trouble.what)) return [];
@@ -79,7 +79,7 @@ function troublesOf(member: Asked, members: readonly Asked[]): Trouble[] {
   });
   if (problem !== undefined) return [...troubles, leaderless(member, members)];
   if (refusal === undefined) return troubles;
-  // Reads that are agreed on need the other members, and its disk.
+  // Linearizable reads need the other members, and its disk.
   return [
     ...troubles,
     /^no answer/.test(refusal)
@@ -91,7 +91,7 @@ function troublesOf(member: Asked, members: readonly Asked[]): Trouble[] {
   ];
 }
 
-/** A member without a leader is cut off from the others, or one of too few. */
+/** The problem of a member without a leader: it is cut off from the others, or there are too few. */
 function leaderless({ endpoint }: Asked, members: readonly Asked[]): Trouble {
   const led = members.filter(({ answers, problem }) => answers && problem === undefined);
   if (led.length) {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { type Asked, judge } from "./status_etcd.ts";
+import { type Asked, statusRows } from "./status_etcd.ts";
 
 const endpoints = ["http://10.0.0.1:2379", "http://10.0.0.2:2379", "http://10.0.0.3:2379"] as const;
 
@@ -13,25 +13,25 @@ function cluster(...changes: readonly (Partial<Asked> | undefined)[]): Asked[] {
 }
 
 function problems(members: readonly Asked[]) {
-  return judge(members).map(({ ready, reachable, problems }) => [ready, reachable, problems.length]);
+  return statusRows(members).map(({ ready, reachable, problems }) => [ready, reachable, problems.length]);
 }
 
-Deno.test("judge() finds nothing wrong with members that are well", () => {
+Deno.test("statusRows() finds nothing wrong with members that are well", () => {
   assert.deepEqual(problems(cluster()), [[true, true, 0], [true, true, 0], [true, true, 0]]);
-  assert.equal(judge(cluster())[2]?.revision, 7);
+  assert.equal(statusRows(cluster())[2]?.revision, 7);
 });
 
-Deno.test("judge() tells a member that is cut off from the others from a cluster without a majority", () => {
+Deno.test("statusRows() distinguishes a member that is cut off from the others from a cluster without a majority", () => {
   const cut = { problem: "no leader" };
   const one = cluster(undefined, undefined, cut);
   assert.deepEqual(problems(one), [[true, true, 0], [true, true, 0], [false, true, 1]]);
-  assert.deepEqual(judge(one)[2]?.problems, [{
+  assert.deepEqual(statusRows(one)[2]?.problems, [{
     what: "etcd member http://10.0.0.3:2379 sees no leader; 2 of 3 members do",
     fix: "check its network to the others",
   }]);
   const away = { answers: false, problem: "connect ECONNREFUSED 10.0.0.1:2379" };
   const all = cluster(away, away, cut);
-  const [first, second, third] = judge(all);
+  const [first, second, third] = statusRows(all);
   assert.match(third?.problems[0]?.what ?? "", /no leader: fewer than half/);
   assert.match(third?.problems[0]?.fix ?? "", /10\.0\.0\.1:2379, http:\/\/10\.0\.0\.2:2379/);
   assert.match(first?.problems[0]?.fix ?? "", /^start it/);
@@ -39,9 +39,9 @@ Deno.test("judge() tells a member that is cut off from the others from a cluster
   assert.deepEqual(problems(cluster(cut, cut, cut)).map(([, , count]) => count), [1, 0, 0], "told once");
 });
 
-Deno.test("judge() says to check the network where packets are lost, and to start only what is not running", () => {
+Deno.test("statusRows() says to check the network where packets are lost, and to start only what is not running", () => {
   const dark = { answers: false, problem: "no connection to 10.0.0.2:2379 within 2 s" };
-  const [, second] = judge(cluster(undefined, dark));
+  const [, second] = statusRows(cluster(undefined, dark));
   assert.match(
     second?.problems[0]?.what ?? "",
     /^etcd member http:\/\/10\.0\.0\.2:2379 does not answer: no conn/,
@@ -49,20 +49,20 @@ Deno.test("judge() says to check the network where packets are lost, and to star
   assert.match(second?.problems[0]?.fix ?? "", /^check the network/);
   const stuck = { refusal: "no answer in time" };
   assert.match(
-    judge(cluster(stuck))[0]?.problems[0]?.fix ?? "",
+    statusRows(cluster(stuck))[0]?.problems[0]?.fix ?? "",
     /network to the other members, and its disk/,
   );
 });
 
-Deno.test("judge() tells an alarm once for the cluster, with the member that raised it", () => {
+Deno.test("statusRows() shows an alarm once for the cluster, with the member that raised it", () => {
   const alarms = [{ alarm: "NOSPACE", memberId: 2n }];
-  const rows = judge(cluster({ alarms }, { alarms }, { alarms }));
+  const rows = statusRows(cluster({ alarms }, { alarms }, { alarms }));
   assert.deepEqual(rows.map(({ ready }) => ready), [false, false, false]);
   const told = rows.flatMap(({ problems }) => problems);
   assert.equal(told.length, 1);
   assert.equal(told[0]?.what, "etcd has raised the alarm NOSPACE at http://10.0.0.2:2379");
   assert.match(told[0]?.fix ?? "", /etcdctl --endpoints=http:\/\/10\.0\.0\.1:2379,.* alarm disarm/);
   const refusal = { refusal: "user name is empty" };
-  const refused = judge(cluster(refusal, refusal, refusal)).flatMap(({ problems }) => problems);
+  const refused = statusRows(cluster(refusal, refusal, refusal)).flatMap(({ problems }) => problems);
   assert.deepEqual(refused.map(({ what }) => what), ["etcd lets no key be read: user name is empty"]);
 });

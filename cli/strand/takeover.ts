@@ -7,7 +7,10 @@ import { columns, jsonText } from "../output.ts";
 import { systemTerminal } from "../terminal.ts";
 import { readOptions } from "./options.ts";
 
-/** `strand takeover --check`: what nexd would do to a store of Nex's. Exit status 1 when a key is not understood. */
+/**
+ * `strand takeover --check` shows what nexd would change in a store of Nex. Exit status 1 when a key is not
+ * understood.
+ */
 export async function main(args: string[]): Promise<number> {
   const { check, config: file, output } = readOptions(args, {
     check: { type: "boolean", default: false },
@@ -39,7 +42,7 @@ async function readAll(
   const connection = new EtcdConnection({ endpoints, tls });
   const decoder = new TextDecoder(), stored: Record<string, string> = {};
   try {
-    // Nex keeps its hosts' interfaces under the last one: nothing is done to them.
+    // Nex keeps its hosts' interfaces under the last prefix; they are not changed.
     for await (const { kvs } of connection.list([...nexPrefixes, "/interface/"])) {
       for (const { key, value } of kvs) stored[key] = decoder.decode(value);
     }
@@ -58,7 +61,7 @@ function count({ keys }: Rehearsal): Counts {
 }
 
 function table({ keys, decisions }: Rehearsal, counts: Counts): string {
-  // What asks for a hand comes first, what nothing happens to last.
+  // Keys that need attention come first, unchanged ones last.
   const order = ["not understood", "write", "remove", "keep"];
   const rows = keys.toSorted((a, b) => order.indexOf(a.action) - order.indexOf(b.action)).map((fate) => [
     fate.action,

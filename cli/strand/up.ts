@@ -13,7 +13,7 @@ import { Service } from "./supervise.ts";
 
 type Name = DaemonName;
 
-/** Where the agent alone is told of an etcd, the others are told of it in their own words. */
+/** Settings that pass the agent's etcd to the other services, where only the agent's variables name one. */
 const etcdWords = [
   ["ETCD_TLS_CERT", "STRAND_ETCD_CERT"],
   ["ETCD_TLS_KEY", "STRAND_ETCD_KEY"],
@@ -24,7 +24,7 @@ const etcdWords = [
 export async function main(args: string[]): Promise<number> {
   const { config: file } = readOptions(args, { config: { type: "string" } });
   const config = loadConfig({ file });
-  // What is wrong with the agent's variables is said before anything is started.
+  // Errors in the agent's variables are reported before anything is started.
   const agents = config.agent.wanted ? loadConfig({ file, agent: true }) : undefined;
   const log = createLog("up", config.log);
   takeNotifySocket();
@@ -56,7 +56,7 @@ export async function main(args: string[]): Promise<number> {
     log.info("stopping");
     return 0;
   } finally {
-    // etcd last: what is in flight can still be committed.
+    // etcd is stopped last, so that running requests can still be committed.
     await Promise.all(services.map((service) => service.stop()));
     await etcd?.stop();
     stop.release();
@@ -88,7 +88,7 @@ function service(name: Name, config: Config, env: Record<string, string>, log: L
     command: strandCommand([name, ...(config.file === undefined ? [] : ["--config", config.file])]),
     env,
     statusUrl: `http://${formatHostPort(reachable(config[name].metricsListen))}`,
-    // A service names itself in its JSON; what is no JSON comes from the runtime, at a crash.
+    // A service's name is in its JSON; other lines come from the runtime, at a crash.
     onLine: (line) =>
       json && !line.startsWith("{")
         ? log.error(`${name}: ${line}`)
@@ -97,7 +97,7 @@ function service(name: Name, config: Config, env: Record<string, string>, log: L
   });
 }
 
-/** Where to ask a server that listens on every address. */
+/** The address at which a server that listens on every address is asked. */
 function reachable({ host, port }: HostPort): HostPort {
   return { host: host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host, port };
 }

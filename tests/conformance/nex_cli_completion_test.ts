@@ -15,20 +15,25 @@ Deno.test("bash completes commands, options and the server's networks", async ()
     const script = strandCommand(["nex"]).map((word) => `'${word}'`).join(" ");
     await Deno.writeTextFile(`${directory}/nex`, `#!/bin/sh\nexec ${script} "$@"\n`, { mode: 0o755 });
     await Deno.symlink("nex", `${directory}/nexc`);
-    const complete = async (line: string) => {
-      const bash = `source <(nex completion bash); COMP_LINE=$1 COMP_POINT=\${#1}
-        called=$(complete -p "\${1%% *}"); called=\${called##*-F }; \${called%% *}; echo "\${COMPREPLY[@]}"`;
+    const complete = async (line: string, type = 9) => {
+      const bash = `source <(nex completion bash); COMP_LINE=$1 COMP_POINT=\${#1} COMP_TYPE=$2 COLUMNS=60
+        called=$(complete -p "\${1%% *}"); called=\${called##*-F }; \${called%% *}; IFS=\$'\\n'; echo "\${COMPREPLY[*]}"`;
       const env = { PATH: `${directory}:${Deno.env.get("PATH")}` };
-      return (await run(["bash", "-c", bash, "bash", line], { env })).stdout.trim();
+      return (await run(["bash", "-c", bash, "bash", line, `${type}`], { env })).stdout.trim();
     };
     assert.equal(await complete("nex ge"), "get");
-    assert.equal(await complete("nex get "), "networks network members declined");
+    assert.equal(await complete("nex get "), "networks\nnetwork\nmembers\ndeclined");
     assert.equal(await complete(`nex -s ${nexd.address} get network m`), "mini");
     assert.equal(await complete(`nex --server ${nexd.address} set network gateway -a `), "mini");
     assert.equal(await complete("nex -s 127.0.0.1:1 get network "), "");
     assert.equal(await complete(`nexc -s ${nexd.address} get members `), "mini");
     assert.equal(await complete("nex h"), "help");
-    assert.equal(await complete("nex help get net"), "networks network");
+    assert.equal(await complete("nex help get net"), "networks\nnetwork");
+    assert.equal(await complete("nex ge", 63), "get", "a single word is inserted, so it has no description");
+    assert.equal(
+      await complete("nex get net", 63),
+      "networks  (the names of all networks)\nnetwork   (a network's properties)",
+    );
     assert.equal(await complete("nex get members mini --o"), "--output");
     assert.equal(await complete("nex get members mini --output y"), "yaml");
   } finally {
