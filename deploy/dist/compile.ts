@@ -13,7 +13,7 @@ import { outDirectory } from "./out.ts";
 import { epochOf } from "./pack.ts";
 import { type BuildTarget, isHost, targetOf } from "./target.ts";
 
-/** What is read or started at run time under a name that no import says. */
+/** Files that are read or started at run time without an import. */
 const read = ["services/dnsd/worker.ts", "examples/mini.yml"];
 
 /**
@@ -22,7 +22,7 @@ const read = ["services/dnsd/worker.ts", "examples/mini.yml"];
  */
 const v8Flags = "--v8-flags=--max-semi-space-size=2,--optimize-for-size";
 
-/** What Deno says of itself, and its runtime stub, which knows no options, does not. */
+/** A sentence of Deno's help, by which Deno is recognised: its runtime stub has no options. */
 const denosHelp = "A modern JavaScript and TypeScript runtime";
 
 async function main(): Promise<void> {
@@ -36,18 +36,19 @@ async function main(): Promise<void> {
       });
     });
     if (bytes.includes(denosHelp)) {
-      // The program would be Deno, whatever is put behind it.
+      // The result would be Deno itself, since only the stub runs appended code.
       const message = `DENORT_BIN: ${stub} is Deno itself: name its runtime stub, ${stubOf(target)}`;
       throw new Refusal("invalid", message);
     }
   } else {
-    // Deno would look for a file without a name.
+    // An empty value would make Deno look for a file without a name.
     Deno.env.delete("DENORT_BIN");
   }
   const source = fileURLToPath(new URL("../..", import.meta.url)).replace(/\/$/, "");
   const out = await outDirectory(values.out, source);
   const program = `${out}/strand-linux-${target.arch}`;
-  // Not a name of its own for each run: what cannot be compiled is kept with an error that names its path.
+  // The directory is the same for each run: a file that cannot be compiled is included with an error that names its
+  // path.
   const work = `/tmp/strand-compile-${target.arch}`;
   await Deno.mkdir(work, { mode: 0o700 }).catch((error) => {
     const message = `${work} is there already: wait for the other compile, or remove what a killed one left`;
@@ -55,7 +56,7 @@ async function main(): Promise<void> {
   });
   try {
     await copyProgram(source, work);
-    // A compiled program knows when each of its files was written.
+    // A compiled program contains the modification times of its files.
     await capture([
       "find",
       work,
@@ -69,7 +70,7 @@ async function main(): Promise<void> {
     await compile(work, target.triple).catch((error) => {
       throw messageOf(error).includes("Setting up base binary") && !stub ? noRuntime(target, error) : error;
     });
-    // It may be another file system.
+    // The target may be on another file system, so the program is copied, not renamed.
     await Deno.copyFile(`${work}/strand`, `${program}.part`);
     if (isHost(target)) await start(`${program}.part`);
     else console.error(`compile: it was not started, since it is for ${target.arch}`);

@@ -12,7 +12,10 @@ import { layOut, MAINTAINER, PLACE } from "./deb_files.ts";
 import { packTar } from "./pack.ts";
 import type { BuildTarget } from "./target.ts";
 
-/** What it needs: the C library of Deno and of `ffi/`, and what makes its account and its directories. */
+/**
+ * The control file with the dependencies: the C library for Deno and `ffi/`, and the tools that create account and
+ * directories.
+ */
 const control = (version: string, target: BuildTarget, size: number) =>
   `Package: strand
 Version: ${version}
@@ -36,7 +39,7 @@ Description: private networks with names and addresses for a fleet of hosts
 export interface DebOptions {
   /** The checkout. */
   readonly source: string;
-  /** Where the portable folder `name` is; a subdirectory is made in it. */
+  /** The parent of the portable folder `name`; a subdirectory is created in it. */
   readonly directory: string;
   readonly name: string;
   readonly version: string;

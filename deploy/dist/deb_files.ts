@@ -1,29 +1,32 @@
-/** What the Debian package has around the portable folder, each file where Debian has a place for its kind. */
+/**
+ * Lays out the files of the Debian package: the portable folder, and around it each file where Debian has a place for
+ * its kind.
+ */
 import { gzipSync } from "node:zlib";
 import { capture } from "./capture.ts";
 import { links } from "./folder.ts";
 
-/** Where the portable folder lies. */
+/** The path of the portable folder. */
 export const PLACE = "usr/lib/strand";
 export const MAINTAINER = "Strand <strand@packages.invalid>";
 
 export interface LayoutOptions {
   /** The checkout. */
   readonly source: string;
-  /** The portable folder, of which manual pages and units are taken. */
+  /** The portable folder, from which manual pages and units are copied. */
   readonly folder: string;
   readonly version: string;
   /** In seconds since 1970. */
   readonly epoch: number;
 }
 
-/** Where each shell looks for the completion of a command. */
+/** Where each shell finds the completion of a command. */
 const completions: Readonly<Record<string, (command: string) => string>> = {
   bash: (command) => `usr/share/bash-completion/completions/${command}`,
   zsh: (command) => `usr/share/zsh/vendor-completions/_${command}`,
   fish: (command) => `usr/share/fish/vendor_completions.d/${command}.fish`,
 };
-/** The commands that have a script of their own, and the links that it serves as well. */
+/** The commands with a completion script, and the links that it serves as well. */
 const completed: Readonly<Record<string, readonly string[]>> = {
   strand: ["nexd", "nex-dhcpd", "sand-agent"],
   nex: ["nexc"],
@@ -59,7 +62,7 @@ export async function layOut(data: string, options: LayoutOptions): Promise<void
     Object.entries(completions).flatMap(([shell, path]) =>
       Object.entries(completed).map(async ([command, others]) => {
         await write(path(command), await completion(folder, command, shell));
-        // A script for zsh names the commands that it is for itself.
+        // A script for zsh itself names the commands that it completes.
         if (shell === "zsh") return;
         for (const other of others) await link(path(other), path(command).replace(/.*\//, ""));
       })
@@ -84,7 +87,10 @@ function inItsPlace(unit: string): string {
   return unit.replaceAll("/opt/strand/bin/", "/usr/bin/").replaceAll("/opt/strand/", `/${PLACE}/`);
 }
 
-/** What the program itself says for a shell. It runs on this machine's Deno: its own may be for another kind. */
+/**
+ * The program's completion script for a shell. It runs with this machine's Deno, since the package's may be for
+ * another architecture.
+ */
 async function completion(folder: string, command: string, shell: string): Promise<string> {
   const deno = [Deno.execPath(), "run", "--quiet", "--allow-all", "--cached-only", "--no-lock"];
   const program = ["--node-modules-dir=manual", `--config=${folder}/deno.json`, `${folder}/cli/main.ts`];
@@ -92,7 +98,7 @@ async function completion(folder: string, command: string, shell: string): Promi
   return await capture([...deno, ...program, ...own, "completion", shell]);
 }
 
-/** Debian's tools want one of this form; what has changed is in CHANGELOG.md. */
+/** The changelog that Debian's tools require; the changes are in CHANGELOG.md. */
 function changelog({ version, epoch }: LayoutOptions): string {
   const date = new Date(epoch * 1000).toUTCString().replace("GMT", "+0000");
   return `strand (${version}) unstable; urgency=medium

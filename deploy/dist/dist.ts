@@ -20,7 +20,7 @@ async function main(): Promise<void> {
   const out = await outDirectory(values.out, source);
   const name = `strand-${version}-linux-${target.arch}`;
   const epoch = await epochOf(source);
-  // What an earlier run has made stays whole until this one is done, and nothing is ever there by halves.
+  // The results of an earlier run stay until this one is done, so the directory is never incomplete.
   const work = `${out}/${name}.part`;
   await removeTree(work);
   try {
@@ -32,7 +32,7 @@ async function main(): Promise<void> {
     await Deno.writeTextFile(`${folder}/strand-${version}.spdx.json`, document);
     await Deno.writeTextFile(`${work}/${name}.spdx.json`, document);
     const deb = debName(version, target);
-    // Both compress, which is what takes the time.
+    // Both compress, which takes most of the time.
     await Promise.all([
       pack(work, name, epoch),
       buildDeb(`${work}/${deb}`, { source, directory: work, name, version, target, epoch }),

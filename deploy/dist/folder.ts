@@ -1,11 +1,11 @@
-/** What goes into the portable folder. */
+/** Fills the portable folder with sources, npm packages, Deno, licences and documents. */
 import { type BuildTarget, copyDeno } from "./target.ts";
 import { installPackages, type NpmPackage } from "./packages.ts";
 
 /** The links beside the launcher, in `bin/`: each is the command of its name. */
 export const links = ["strand", "nex", "nexc", "nexd", "nex-dhcpd", "sand-agent", "sand-agent-cli"];
 
-/** Folders that are taken whole, but for tests and what builds the folder itself. */
+/** Folders that are copied whole, except tests and the build of the folder itself. */
 const program = ["cli", "services", "ffi", "proto", "examples"];
 const folders = ["docs", "deploy"];
 const files = ["LICENSE", "README.md", "CHANGELOG.md", "CONTRIBUTING.md"];
@@ -50,7 +50,7 @@ async function copySources(source: string, target: string, path: string): Promis
   }
 }
 
-/** The licence of each part that others made, with its text. */
+/** The licence of each third-party part, with its text. */
 async function licences(source: string, target: string, packages: readonly NpmPackage[]): Promise<string> {
   const parts = [{
     title: `Deno ${Deno.version.deno} (MIT), the file deno; it holds V8 ${Deno.version.v8} (BSD-3-Clause)`,

@@ -11,7 +11,7 @@ export async function outDirectory(named: string | undefined, checkout: string):
   const out = resolve(named ?? `${checkout}/dist`);
   try {
     await Deno.mkdir(out, { recursive: true });
-    // Whether it can be written only a try tells: root may, but not where all is read-only.
+    // Only a trial shows whether it can be written: root may, but not on a read-only file system.
     await Deno.remove(await Deno.makeTempFile({ dir: out, prefix: ".strand-" }));
   } catch (error) {
     throw invalid(`--out: ${out} is no directory that can be written: ${reasonOf(error)}`);

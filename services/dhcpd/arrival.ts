@@ -4,12 +4,12 @@ import type { Network } from "../nex/network.ts";
 import { type Message, subOption, u32Of } from "./message.ts";
 import { Opt, RelayOpt, Type } from "./numbers.ts";
 
-/** A DHCP message as it was received, with all that the answer depends on beside the mirror. */
+/** A received DHCP message, with everything except the mirror that its answer depends on. */
 export interface Arrival {
   readonly message: Message;
   /** The client's hardware address in stored form. */
   readonly mac: string;
-  /** The message was sent to one of our addresses, not broadcast. */
+  /** True: the message was sent to one of our addresses, not broadcast. */
   readonly unicast: boolean;
   /** The packet's source address, as a 32-bit value. */
   readonly source: number;
@@ -25,19 +25,19 @@ export interface Arrival {
   readonly now: number;
   /** The latest time that may be right, as `now`: stored leases end by it; absent: `now`. */
   readonly latest?: number;
-  /** etcd cannot be written to: a stored lease may be confirmed, nothing else. */
+  /** True: etcd cannot be written to, so a stored lease may be confirmed and nothing else done. */
   readonly storeAway: boolean;
   /** Whether `now` can be trusted; absent: it can. */
   readonly clock?: ClockVerdict;
-  /** A plan for this message could not be committed. */
+  /** True: a plan for this message could not be committed. */
   readonly tried?: boolean;
-  /** Names that clients ask for are registered. */
+  /** True: names that clients ask for are registered. */
   readonly registerNames: boolean;
 }
 
 /**
- * The address that the client has and can be reached at; 0: none yet. A client without an address may still send a former
- * one in ciaddr: SELECTING and INIT-REBOOT are told by option 50 (RFC 2131 §4.3.2).
+ * The address that the client has and is reachable at; 0: none yet. A client without an address may still send a
+ * former one in ciaddr: SELECTING and INIT-REBOOT are recognised by option 50 (RFC 2131 §4.3.2).
  */
 export function clientAddress({ message, unicast, source }: Arrival): number {
   const { ciaddr } = message;
@@ -61,7 +61,10 @@ export function relayInformation({ message }: Arrival): Uint8Array | undefined {
   return message.giaddr ? message.payload(Opt.relayAgent) : undefined;
 }
 
-/** The address that tells the client's link: the relay's link selection or giaddr, or the client's own behind a router. */
+/**
+ * The address that identifies the client's link: the relay's link selection or giaddr, or the client's own behind a
+ * router.
+ */
 export function linkOf(arrival: Arrival, address: number): number | undefined {
   const { message, unicast, attached } = arrival;
   if (!message.giaddr) return unicast && attached && address ? address : undefined;

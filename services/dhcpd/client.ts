@@ -47,7 +47,10 @@ export function findClient(view: NexView, offers: Offers, arrival: Arrival): Cli
   return ignore("other-server");
 }
 
-/** INFORM wants no lease: any client is told of the network that its address is in (RFC 2131 §4.3.5). */
+/**
+ * INFORM requests no lease: any client is answered with the parameters of the network that its address is in (RFC
+ * 2131 §4.3.5).
+ */
 function placeInform(
   view: NexView,
   { mac, attached }: Arrival,

@@ -1,4 +1,4 @@
-/** What dhcpd counts: messages, replies, ignored messages by reason, commits that failed. */
+/** dhcpd's counters: messages, replies, ignored messages by reason, failed commits. */
 import type { NameOutcome } from "../nex/client_name.ts";
 import { Type } from "./numbers.ts";
 import type { IgnoreReason } from "./decision.ts";

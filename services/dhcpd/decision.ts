@@ -26,7 +26,7 @@ export interface Ignored {
   readonly do: "ignore";
   readonly why: IgnoreReason;
   readonly network?: Network;
-  /** Of an unknown client: the address that tells its link, where that is not our own. */
+  /** For an unknown client: the address that identifies its link, where that is not our own. */
   readonly link?: number | undefined;
 }
 

@@ -27,7 +27,7 @@ export interface ExchangesOptions<From> {
   send(from: From, message: Message, reply: Reply): void;
   /** Called after replies that had to wait for a commit, once for all of one shared transaction. */
   flush(): void;
-  /** Called for a client of no network here, with the address that tells its link where that is not our own. */
+  /** Called for a client of no network here, with the address that identifies its link where that is not our own. */
   readonly onUnknown?: (from: From, message: Message, mac: string, link: number | undefined) => void;
   /** Called with the network that had no address left for a client. */
   readonly onExhausted?: ((network: Network) => void) | undefined;
@@ -193,7 +193,7 @@ export class Exchanges<From> {
     this.#timer = this.#pending.size ? setTimeout(() => this.#giveUp(), ms / 8) : undefined;
   }
 
-  /** Commits a plan; returns what is to be answered by its outcome. Never rejects. */
+  /** Commits a plan, and returns the answer that its outcome leads to. Never rejects. */
   async #write(arrival: Arrival, planned: Commit, attempt: Attempt): Promise<Decision> {
     const { committer, mirror } = this.#options.store;
     let outdated = false;

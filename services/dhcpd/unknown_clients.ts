@@ -26,7 +26,8 @@ export class UnknownClients {
 
   /**
    * @param name The interface that the message was received on.
-   * @param link The address that tells the client's link, where it is behind a relay or a router, as a 32-bit value.
+   * @param link The address that identifies the client's link, where it is behind a relay or a router, as a 32-bit
+   *   value.
    * @param inform The message is an INFORM: the client has an address and asks for parameters only.
    * @param now In ms since the epoch.
    */

@@ -10,10 +10,10 @@ import { CLASS_IN, HEADER, skipName, TCP_MAX, TYPE } from "./wire.ts";
 /** The longest chain of aliases that is followed; a longer one is a loop. */
 const MOST_ALIASES = 16;
 
-/** In an answer of more records no alias is looked for, since that would cost as much each time that it is asked for. */
+/** Answers with more records are not searched for aliases: that would cost the same at each repetition of the query. */
 const MOST_RECORDS = 64;
 
-/** Answers a query from our records; undefined when its name is in no zone of ours. */
+/** Answers a query from our records; undefined when its name is in none of our zones. */
 export type AnswerOurs = (query: Uint8Array) => Uint8Array | undefined;
 
 interface AnswerRecord {

@@ -22,7 +22,7 @@ export interface ForwarderOptions {
   readonly now?: () => number;
   /** Answers the target of an upstream's alias, where it is in a zone of ours. */
   readonly answerOurs?: AnswerOurs;
-  /** Told, in a sentence, when a resolver is taken to be down. */
+  /** Called with a sentence when a resolver counts as down. */
   readonly onDown?: (what: string) => void;
 }
 

@@ -101,7 +101,7 @@ export function rcodeOf(message: Uint8Array): number {
   return (message[3] ?? 0) & 15;
 }
 
-/** True when a response says what there is, or that there is nothing: no error. */
+/** True when a response reports data, or its absence, rather than an error. */
 export function hasAnswer(message: Uint8Array): boolean {
   const rcode = rcodeOf(message);
   return rcode === RCODE.NOERROR || rcode === RCODE.NXDOMAIN;

@@ -1,4 +1,4 @@
-/** One of the resolvers that queries are forwarded to, with what is known of it: whether it answers, and whether it knows EDNS. */
+/** A resolver to which queries are forwarded, with its state: whether it answers, and whether it supports EDNS. */
 import { formatHostPort, type HostPort } from "../common/host_port.ts";
 import type { Cached } from "./cache.ts";
 import { COUNTER, type Counters } from "./counters.ts";
@@ -20,7 +20,7 @@ export interface ResolverOptions {
   readonly counters: Counters;
   /** A monotonic clock in milliseconds. */
   readonly now: () => number;
-  /** Told, in a sentence, when it is taken to be down. */
+  /** Called with a sentence when it counts as down. */
   readonly onDown?: (what: string) => void;
 }
 
@@ -77,7 +77,7 @@ export class Resolver {
     }
   }
 
-  /** Notes a name that it left unanswered, and that another one answered or that no other could be asked for. */
+  /** Records a name that it left unanswered, where another resolver answered or none other could be asked. */
   failed(name: string): void {
     if (this.#isDown) return;
     this.#unanswered.add(name);

@@ -19,7 +19,7 @@ import { Zones } from "./zones.ts";
 /** How often a port is tried that the kernel chooses. */
 const MOST_TRIES = 20;
 
-/** How often, in milliseconds, the host's own addresses are read again: nothing tells us of a change. */
+/** How often, in milliseconds, the host's own addresses are read again: no notification reports a change here. */
 const OWN_ADDRESSES_EVERY = 30_000;
 
 export interface DnsOptions {
@@ -35,7 +35,7 @@ export interface DnsOptions {
   readonly patience?: number;
   /** See {@link TcpServer}. */
   readonly tcp?: { readonly maxConnections?: number; readonly idle?: number };
-  /** Told, in a sentence, when connections are refused or cannot be accepted, or a resolver is taken to be down. */
+  /** Called with a sentence when connections are refused or cannot be accepted, or a resolver counts as down. */
   readonly onTrouble?: (what: string) => void;
 }
 
@@ -240,7 +240,7 @@ class Server implements DnsServer {
     return this.#scratch.slice(0, length);
   }
 
-  /** Answers a query that the worker could not, by the socket and from the address that it was sent to. */
+  /** Answers a query that the worker could not answer, through the socket and from the address to which it was sent. */
   async #forward({ socket, origin, query }: ForwardedQuery): Promise<void> {
     try {
       // The name may be in a zone of ours by now.

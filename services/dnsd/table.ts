@@ -13,7 +13,7 @@
  */
 import { LOWER } from "./wire.ts";
 
-/** What a slot holds in place of a record. */
+/** The values of slots without a record. */
 export const FREE = 0, DELETED = 1;
 /** Words of a block's header, and of a record's. */
 export const MASK = 0, ZONES = 1, ZONE_CAPACITY = 2, SEED = 3, SLOTS = 8, RECORD_HEADER = 3;

@@ -22,7 +22,7 @@ export interface TcpOptions {
   /** Queries of one connection that are answered at once; no more are read meanwhile. Default 32. */
   readonly maxPipelined?: number;
   readonly onConnection?: (accepted: boolean) => void;
-  /** Told, in a sentence, when a connection is refused or none can be accepted. */
+  /** Called with a sentence when a connection is refused or none can be accepted. */
   readonly onTrouble?: (what: string) => void;
 }
 

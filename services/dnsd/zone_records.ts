@@ -1,4 +1,4 @@
-/** What dnsd knows of a name, and the DNS records that follow from it. */
+/** The data of a name, and the DNS records that are derived from it. */
 import { type Cidr, Ip } from "../common/ip.ts";
 import { reverseZones } from "./reverse.ts";
 import type { Rrset } from "./table_writer.ts";
@@ -27,8 +27,8 @@ export interface Zone {
 }
 
 /**
- * What is known of one name. There are tens of thousands: addresses are kept as text, separated by blanks, which is
- * a sixth of what the same as objects takes.
+ * The data of one name. There are tens of thousands, so addresses are kept as text, separated by blanks, which takes
+ * a sixth of the memory of objects.
  */
 export interface Owner {
   /** A member's; "" is a name without an address. */

@@ -11,7 +11,7 @@ export interface MemberListRequest {
   readonly force: boolean;
 }
 
-/** What the plan does with one object of a spec. */
+/** The action of the plan on one object of a spec. */
 export interface Applied {
   readonly kind: "Network" | "Member";
   readonly name: string;

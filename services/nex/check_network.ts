@@ -7,8 +7,8 @@ import { checkOption, repeated, repeatedOptions } from "./dhcp_options.ts";
 import { tryParseDomain } from "./names.ts";
 
 /**
- * A network as it is to be stored, every field checked by itself and against the others and written in its one
- * canonical form. Refuses with the field and the value.
+ * Returns a network in its one canonical form, after checking every field by itself and against the others. Refuses
+ * with the field and the value.
  */
 export function checkNetwork(given: NetworkRecord): NetworkRecord {
   const name = checkName(given.name ?? "");

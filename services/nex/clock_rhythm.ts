@@ -15,7 +15,7 @@ export class Rhythm {
   /** @param random From 0 to 1: processes that get the same news at the same time do not all write then. */
   constructor(private readonly random: () => number = Math.random) {}
 
-  /** When the time is to be published; Infinity: it is not planned. */
+  /** When the time is published next; Infinity: it is not planned. */
   get due(): number {
     return this.#due;
   }

@@ -10,8 +10,8 @@ import type { Network } from "./network.ts";
 import type { NexState } from "./nex_state.ts";
 
 /**
- * For how long after its stored end a lease is left alone, in seconds. A client is told a time that ends less than a second
- * after the stored one, and its address is free a second or more after that.
+ * For how long after its stored end a lease is still respected, in seconds. A client is given an end that is less
+ * than a second after the stored one, and its address is free a second or more after that.
  */
 export const GRACE_SECONDS = 2;
 

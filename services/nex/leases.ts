@@ -15,8 +15,8 @@ import { Draft, type PlanStep } from "./steps.ts";
 import type { NexView } from "./view.ts";
 
 /**
- * A request may have waited for etcd for this many seconds at most, while another replica told its client a later end: that
- * end is kept. An end that is later still was stored by a wrong clock, or with a longer lease time.
+ * The longest that a request may have waited for etcd, in seconds, while another replica gave its client a later end:
+ * that end is kept. An end beyond that was stored by a wrong clock, or with a longer lease time.
  */
 const MOST_WAITED = 60;
 
@@ -129,7 +129,7 @@ export function ownAddress(view: NexView, network: Network, member: Member | und
   return address && network.subnet4?.contains(address) ? address : undefined;
 }
 
-/** A lease as the client is told. */
+/** A lease as the reply to the client contains it. */
 interface Lease {
   readonly address: Ip;
   /** Seconds since the epoch. */

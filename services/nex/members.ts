@@ -31,8 +31,8 @@ export interface AddOptions {
   /** Addresses that other members are to have: see {@link askedAddresses}. */
   readonly reserved?: ReadonlySet<number>;
   /**
-   * Given: a name that another member has becomes shared with it, and this is called with a sentence about it. Absent: a name is
-   * shared only where the request says so, and {@link refuseUnshared} is to be called.
+   * Present: a name that another member has becomes shared with it, and this is called with a sentence about it.
+   * Absent: a name is shared only where the request says so, and the caller must call {@link refuseUnshared}.
    */
   readonly onShared?: (what: string) => void;
 }
@@ -113,8 +113,8 @@ function addMember(draft: Draft, network: Network, asked: MemberRequest, options
 }
 
 /**
- * Refuses a name that several members were given, unless each of them says that it is shared. To be called once everything is
- * planned, since the other member may be later in the list.
+ * Refuses a name that several members were given, unless each of them says that it is shared. It must be called once
+ * everything is planned, since the other member may be later in the list.
  */
 export function refuseUnshared(draft: Draft, names: Iterable<string>): void {
   for (const name of new Set(names)) {

@@ -12,7 +12,7 @@ import { NexView } from "./view.ts";
 
 /** Steps planned at a time by the background work: few enough that the mirror keeps pace. */
 const STEPS_AT_ONCE = 500;
-/** The same for taking over, which looks at the whole store each time. */
+/** The same for a takeover, which reads the whole store each time. */
 const TAKEOVER_STEPS_AT_ONCE = 2000;
 
 /** The names and addresses of one store: the view that plans are made from, and their commit. */

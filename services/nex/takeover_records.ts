@@ -67,7 +67,7 @@ function recordsOf(view: NexView, mac: string): Records[] {
   return [{ net: first.net, members: [...first.members, ...lost] }, ...rest];
 }
 
-/** The network whose record is to be under Nex's key, which is only one: the network whose record is there now, else the first. */
+/** Chooses the network whose record is under Nex's only key: the network whose record is there now, else the first. */
 function homeOf(found: readonly Records[], mac: string): Records | undefined {
   return found.find(({ members }) => members.some(({ key }) => key === keyOf.member(mac))) ?? found[0];
 }
