@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import type { ClientRequest, IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
+import { deadline } from "../../services/common/async.ts";
 import { hostOf, portOf } from "../../services/common/host_port.ts";
 import { EndStream } from "../../services/common/http/end_stream.ts";
 import { messageOf, Refusal } from "../../services/common/refusal.ts";
@@ -29,16 +30,12 @@ const TIMEOUT = duration("10s");
 /** Sends an HTTP request inside a network, with standard input as its body, and the answer's body to standard output. */
 export async function curl(agent: SandAgent, request: CurlRequest): Promise<void> {
   const { url, timeout = TIMEOUT } = request;
-  const { promise: late, reject } = Promise.withResolvers<never>();
-  const message = `${url.host} has not answered in full within ${timeout.text}; --timeout gives it longer`;
-  const timer = timeout.ms
-    ? setTimeout(() => reject(new Refusal("unavailable", message)), timeout.ms)
-    : undefined;
-  try {
-    await Promise.race([exchange(agent, request), late]);
-  } finally {
-    clearTimeout(timer);
-  }
+  const exchanged = exchange(agent, request);
+  if (!timeout.ms) return await exchanged;
+  await deadline(exchanged, timeout.ms, () => {
+    const message = `${url.host} has not answered in full within ${timeout.text}; --timeout gives it longer`;
+    throw new Refusal("unavailable", message);
+  });
 }
 
 async function exchange(agent: SandAgent, request: CurlRequest): Promise<void> {

@@ -1,3 +1,5 @@
+import { deadline } from "../../services/common/async.ts";
+
 /** The known part of a request's body when the head is sent. */
 export interface RequestBody {
   readonly start: readonly Uint8Array[];
@@ -18,20 +20,15 @@ const MOST = 1 << 20, SOON = 200;
 export async function beginBody(source: ReadableStream<Uint8Array>): Promise<RequestBody> {
   const reader = source.getReader();
   const start: Uint8Array[] = [];
-  const { promise: soon, resolve } = Promise.withResolvers<undefined>();
-  const timer = setTimeout(() => resolve(undefined), SOON);
-  try {
-    for (let size = 0;;) {
-      const next = reader.read();
-      const result = await Promise.race([next, soon]);
-      if (result?.done) return { start };
-      if (!result) return { start, rest: chunks(next, reader) };
-      start.push(result.value);
-      size += result.value.length;
-      if (size > MOST) return { start, rest: chunks(reader.read(), reader) };
-    }
-  } finally {
-    clearTimeout(timer);
+  const until = performance.now() + SOON;
+  for (let size = 0;;) {
+    const next = reader.read();
+    const result = await deadline(next, until - performance.now());
+    if (result?.done) return { start };
+    if (!result) return { start, rest: chunks(next, reader) };
+    start.push(result.value);
+    size += result.value.length;
+    if (size > MOST) return { start, rest: chunks(reader.read(), reader) };
   }
 }
 

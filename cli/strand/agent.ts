@@ -1,9 +1,9 @@
 import { loadConfig } from "../../services/common/config.ts";
 import { formatHostPort } from "../../services/common/host_port.ts";
+import { request } from "../../services/common/http/request.ts";
 import { messageOf, printable, Refusal } from "../../services/common/refusal.ts";
 import { UsageError } from "../../services/common/usage.ts";
 import { readOptions } from "./options.ts";
-import { ask } from "./status_probe.ts";
 
 /** `strand agent [--config F]` runs the agent; `strand agent release` sends a request to the running one. */
 export async function main(args: string[]): Promise<number> {
@@ -23,7 +23,7 @@ const RELEASE_PATIENCE = 30_000;
 async function release(args: string[]): Promise<number> {
   const { config: file } = readOptions(args, { config: { type: "string" } });
   const at = loadConfig({ file }).agent.metricsListen;
-  const answer = await ask(at, "POST", "/release", RELEASE_PATIENCE).catch((error) => {
+  const answer = await request(at, "POST", "/release", RELEASE_PATIENCE).catch((error) => {
     const message =
       `the agent does not answer at ${formatHostPort(at)}: ${
         messageOf(error)

@@ -34,10 +34,12 @@ export async function main(args: string[]): Promise<number> {
     const played = play(demo, tell).catch(() => {
       if (!stop.signal.aborted) tell.aside(`The services' last words:\n${demo.tail()}`);
     });
+    // A step that is under way when Ctrl-C comes is not waited for: the demo's end fails it.
     const overlay = await Promise.race([played, stopped]);
     held = overlay !== undefined;
     if (overlay && !once) {
       tell.aside(lookAround(demo, overlay));
+      // Until Ctrl-C, unless a service ends first.
       await Promise.race([stopped, demo.ended]);
       if (!stop.signal.aborted) tell.failed("a service ended by itself", demo.tail());
       held = stop.signal.aborted;

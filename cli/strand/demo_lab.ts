@@ -33,7 +33,7 @@ export class Demo implements AsyncDisposable {
     readonly tools: { readonly udhcpc: boolean; readonly dig: boolean; readonly ping: boolean },
   ) {}
 
-  /** Resolves when the services or an agent have ended. */
+  /** Resolves when the first of the services and the agents has ended. */
   get ended(): Promise<unknown> {
     return Promise.race([this.services, ...this.hosts].map(({ ended }) => ended));
   }

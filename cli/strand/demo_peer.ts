@@ -1,5 +1,6 @@
 /** What runs in the containers of the demo's overlay network: a server, and what asks it. */
 import { createSocket } from "node:dgram";
+import { deadline } from "../../services/common/async.ts";
 
 export const PORT = 80;
 
@@ -40,11 +41,7 @@ export async function echo(address: string): Promise<number> {
   try {
     for (let i = 0; i < TRIES; i++) {
       socket.send("strand", PORT, address);
-      const late = Promise.withResolvers<false>();
-      const timer = setTimeout(() => late.resolve(false), PATIENCE);
-      const came = await Promise.race([back.promise.then(() => true), late.promise]);
-      clearTimeout(timer);
-      if (!came) continue;
+      if (!(await deadline(back.promise.then(() => true), PATIENCE))) continue;
       console.log(`time=${(performance.now() - began).toFixed(1)} ms`);
       return 0;
     }

@@ -1,4 +1,5 @@
 /** Runs child processes: their output lines can be waited for, and they end at the latest with this process. */
+import { deadline, delay } from "../../services/common/async.ts";
 import { messageOf } from "../../services/common/refusal.ts";
 
 export interface ProcessOptions {
@@ -17,7 +18,8 @@ export class Process {
   /** Resolves with the exit status, once everything it wrote has been read. */
   readonly ended: Promise<Deno.CommandStatus>;
   private readonly child: Deno.ChildProcess;
-  private readonly waiting = new Set<() => void>();
+  /** Aborted, and replaced, when it has written a line or ended. */
+  private changed = new AbortController();
   private over = false;
 
   constructor(readonly command: readonly string[], { env, onLine }: ProcessOptions = {}) {
@@ -60,21 +62,16 @@ export class Process {
    * @throws Error with the last lines when the process ends or `timeout` (ms) passes before that
    */
   async line(fits: RegExp, timeout = 60_000): Promise<string> {
-    const deadline = Date.now() + timeout;
+    const until = Date.now() + timeout;
     for (;;) {
       const found = this.lines.find((line) => fits.test(line));
       if (found !== undefined) return found;
-      const left = deadline - Date.now();
+      const left = until - Date.now();
       if (this.over || left <= 0) {
         const why = this.over ? "it ended" : `${timeout} ms passed`;
         throw new Error(`${this.command.join(" ")}: ${why} without ${fits}; its last lines:\n${this.tail()}`);
       }
-      const { promise, resolve } = Promise.withResolvers<void>();
-      const timer = setTimeout(resolve, left);
-      this.waiting.add(resolve);
-      await promise;
-      this.waiting.delete(resolve);
-      clearTimeout(timer);
+      await delay(left, this.changed.signal);
     }
   }
 
@@ -104,7 +101,9 @@ export class Process {
   }
 
   private wake(): void {
-    for (const resolve of this.waiting) resolve();
+    const { changed } = this;
+    this.changed = new AbortController();
+    changed.abort();
   }
 }
 
@@ -144,18 +143,14 @@ export async function run(command: readonly string[], options: RunOptions = {}):
     stdout: "piped",
     stderr: "piped",
   }).spawn();
-  const { timeout = 120_000 } = options, late = Promise.withResolvers<never>();
-  const timer = setTimeout(() => {
-    for (const pid of withDescendants(child.pid)) kill(pid);
-    // This does not wait for the end of the output: a detached process may keep the streams open.
-    late.reject(new Error(`${command.join(" ")}: ended after ${timeout} ms, which is all it had`));
-  }, timeout);
+  const { timeout = 120_000 } = options;
   // Both run at the same time: a command that writes more than a pipe holds before it reads would otherwise block.
   const written = options.stdin === undefined ? undefined : feed(child.stdin, options.stdin);
-  const ended = child.output();
-  const { code, stdout, stderr } = await Promise.race([ended, late.promise]).finally(() =>
-    clearTimeout(timer)
-  );
+  const { code, stdout, stderr } = await deadline(child.output(), timeout, () => {
+    for (const pid of withDescendants(child.pid)) kill(pid);
+    // This does not wait for the end of the output: a detached process may keep the streams open.
+    throw new Error(`${command.join(" ")}: ended after ${timeout} ms, which is all it had`);
+  });
   await written;
   const output = { code, stdout: text(stdout), stderr: text(stderr) };
   if (code !== 0 && !options.mayFail) {

@@ -1,5 +1,7 @@
 import type { Log } from "../../services/common/log.ts";
 import { delay } from "../../services/common/async.ts";
+import type { HostPort } from "../../services/common/host_port.ts";
+import { request } from "../../services/common/http/request.ts";
 import { STOP_WITHIN } from "../../services/common/signals.ts";
 import { Process } from "./process.ts";
 
@@ -7,8 +9,8 @@ export interface ServiceOptions {
   readonly name: string;
   readonly command: readonly string[];
   readonly env: Readonly<Record<string, string>>;
-  /** Where its /readyz is: http://127.0.0.1:9642. */
-  readonly statusUrl: string;
+  /** Where its /readyz is. */
+  readonly statusAt: HostPort;
   /** Called with each line that it writes. */
   readonly onLine: (line: string) => void;
   readonly log: Log;
@@ -38,11 +40,11 @@ export class Service {
    */
   async start(): Promise<void> {
     const process = this.launch();
-    const ended = process.ended.then(({ code }) => {
-      if (this.stopping.signal.aborted) return;
+    await this.ready(process);
+    if (!process.alive && !this.stopping.signal.aborted) {
+      const { code } = await process.ended;
       throw new Error(process.lines.at(-1) ?? `${this.name} ended with status ${code}`);
-    });
-    await Promise.race([this.ready(process), ended]);
+    }
     this.supervised = this.supervise(process);
   }
 
@@ -61,7 +63,7 @@ export class Service {
   /** Says when it is ready; gives up without a word when it ends. */
   private async ready(process: Process): Promise<void> {
     const started = performance.now();
-    while (process.alive && !(await answersReady(this.options.statusUrl))) await delay(50);
+    while (process.alive && !(await answersReady(this.options.statusAt))) await delay(50);
     if (!process.alive) return;
     const ms = Math.round(performance.now() - started);
     this.options.log.info({ ready: this.name, pid: process.pid, ms }, `${this.name} is ready`);
@@ -88,11 +90,9 @@ export class Service {
   }
 }
 
-async function answersReady(url: string): Promise<boolean> {
+async function answersReady(at: HostPort): Promise<boolean> {
   try {
-    const response = await fetch(`${url}/readyz`, { signal: AbortSignal.timeout(1000) });
-    await response.body?.cancel();
-    return response.ok;
+    return (await request(at, "GET", "/readyz", 1000)).status === 200;
   } catch {
     return false; // Not listening yet: asked again.
   }

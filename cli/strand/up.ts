@@ -50,6 +50,7 @@ export async function main(args: string[]): Promise<number> {
         throw new Refusal("unavailable", message, { cause: error });
       })
     );
+    // Either may come first, and both are one event of this process.
     await Promise.race([Promise.all(started), aborted(stop.signal)]);
     if (!stop.signal.aborted) log.info({ ready: "all" }, "every service is ready");
     await aborted(stop.signal);
@@ -87,7 +88,7 @@ function service(name: Name, config: Config, env: Record<string, string>, log: L
     name,
     command: strandCommand([name, ...(config.file === undefined ? [] : ["--config", config.file])]),
     env,
-    statusUrl: `http://${formatHostPort(reachable(config[name].metricsListen))}`,
+    statusAt: reachable(config[name].metricsListen),
     // A service's name is in its JSON; other lines come from the runtime, at a crash.
     onLine: (line) =>
       json && !line.startsWith("{")

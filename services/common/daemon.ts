@@ -141,6 +141,7 @@ export async function runDaemon(
     const status = serveStatus(at, { report: daemon.report, metrics, log, abort: options.abort, actions });
     daemon.defer("status server", () => status.close());
     daemon.check(() => status.problem());
+    // Races without a deadline: each of the three happens once, and ends the process.
     const asked = aborted(stop.signal);
     await Promise.race([start(daemon), asked, failure.promise]);
     if (!stop.signal.aborted) {

@@ -1,4 +1,5 @@
 /** A resolver to which queries are forwarded, with its state: whether it answers, and whether it supports EDNS. */
+import { deadline } from "../common/async.ts";
 import { formatHostPort, type HostPort } from "../common/host_port.ts";
 import type { Cached } from "./cache.ts";
 import { COUNTER, type Counters } from "./counters.ts";
@@ -113,7 +114,7 @@ export class Resolver {
     });
     if (this.#knowsEdns) return withOpt;
     // Both queries are waited for then: a slow resolver answers the one with OPT first.
-    return Promise.race([withOpt, pause(impatience, signal)])
+    return deadline(withOpt, impatience)
       .then((answer) => answer ?? Promise.any([withOpt, askPlain()]));
   }
 
@@ -144,12 +145,4 @@ export class Resolver {
 
 function emptyLayout(end: number): Cached["layout"] {
   return { questionEnd: end, end, additional: 0, ttls: [], ttl: 0, soa: false, edns: undefined };
-}
-
-/** Resolves after a time, or never when the signal comes first. */
-function pause(milliseconds: number, signal: AbortSignal): Promise<undefined> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(() => resolve(undefined), milliseconds);
-    signal.addEventListener("abort", () => clearTimeout(timer), { once: true });
-  });
 }

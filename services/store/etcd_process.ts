@@ -1,8 +1,9 @@
 /** An etcd process that this program starts, watches and restarts, for hosts without an etcd cluster. */
 import { fileURLToPath } from "node:url";
-import { formatHostPort, type HostPort } from "../common/host_port.ts";
-import { messageOf, Refusal } from "../common/refusal.ts";
 import { delay } from "../common/async.ts";
+import { formatHostPort, type HostPort } from "../common/host_port.ts";
+import { request } from "../common/http/request.ts";
+import { messageOf, Refusal } from "../common/refusal.ts";
 
 /** The events of an etcd process of this program after it became ready. */
 export type EtcdProcessEvent =
@@ -46,9 +47,8 @@ export async function startEtcd(options: EtcdProcessOptions): Promise<EtcdProces
   const port = options.port || freePort();
   const endpoint = `http://127.0.0.1:${port}`;
   const urls = [endpoint, ...alsoListen.map((address) => `http://${formatHostPort(address)}`)].join(",");
-  let stopping = false;
   let child: Deno.ChildProcess | undefined;
-  const wake = Promise.withResolvers<void>();
+  const stopping = new AbortController();
 
   const launch = async (): Promise<void> => {
     const startedAt = Date.now();
@@ -56,25 +56,25 @@ export async function startEtcd(options: EtcdProcessOptions): Promise<EtcdProces
     if (!portIsFree(port)) throw new Error(`port ${port} of 127.0.0.1 is taken by another program`);
     const running = child = spawn(binary, dataDir, urls);
     const drained = keepLog(running.stderr, `${dataDir}/etcd.log`);
-    let alive = true;
-    const ended = Promise.all([running.status, drained]).then(() => void (alive = false));
-    while (!(await healthy(endpoint))) {
-      if (!alive) throw new Error(`it ended at once: ${await lastLine(`${dataDir}/etcd.log`)}`);
+    const ended = new AbortController();
+    void Promise.all([running.status, drained]).then(() => ended.abort());
+    while (!(await healthy(port))) {
+      if (ended.signal.aborted) throw new Error(`it ended at once: ${await lastLine(`${dataDir}/etcd.log`)}`);
       if (Date.now() - startedAt > startTimeoutMs) throw new Error(`no answer in ${startTimeoutMs / 1000} s`);
-      await Promise.race([delay(30), ended]);
+      await delay(30, ended.signal);
     }
   };
 
   const supervise = async (): Promise<void> => {
     let backoff = 200;
     let startedAt = Date.now();
-    while (!stopping) {
+    while (!stopping.signal.aborted) {
       const status = await child?.status;
-      if (stopping) return;
+      if (stopping.signal.aborted) return;
       if (Date.now() - startedAt > STEADY_MS) backoff = 200;
       options.report?.({ kind: "died", code: status?.code ?? -1, againInMs: backoff });
-      await Promise.race([delay(backoff), wake.promise]);
-      if (stopping) return;
+      await delay(backoff, stopping.signal);
+      if (stopping.signal.aborted) return;
       backoff = Math.min(backoff * 2, 5_000);
       startedAt = Date.now();
       // A process that neither answers nor ends is killed, so that the next one can start.
@@ -95,8 +95,7 @@ export async function startEtcd(options: EtcdProcessOptions): Promise<EtcdProces
       return child?.pid;
     },
     async stop() {
-      stopping = true;
-      wake.resolve();
+      stopping.abort();
       await end(child);
       await supervised;
     },
@@ -185,10 +184,9 @@ async function lastLine(path: string): Promise<string> {
   return (await Deno.readTextFile(path)).trimEnd().split("\n").at(-1) || "it wrote nothing";
 }
 
-async function healthy(endpoint: string): Promise<boolean> {
+async function healthy(port: number): Promise<boolean> {
   try {
-    const response = await fetch(`${endpoint}/health`, { signal: AbortSignal.timeout(1_000) });
-    return (await response.text()).includes("true");
+    return (await request({ host: "127.0.0.1", port }, "GET", "/health", 1000)).body.includes("true");
   } catch {
     return false; // not listening yet: asked again by the caller until its deadline
   }

@@ -1,5 +1,5 @@
 /** A watch of several parts of etcd over one gRPC stream, with checks that no event is missing. */
-import { deadline } from "../common/async.ts";
+import { abortable, deadline } from "../common/async.ts";
 import { messageOf } from "../common/refusal.ts";
 import type { EtcdConnection } from "./connection.ts";
 import type { EtcdMember, RawStream } from "./member.ts";
@@ -33,7 +33,8 @@ const MOST_ASKED = 1000;
 export class Watch {
   readonly #stream: RawStream;
   readonly #responses: Responses;
-  readonly #ended = Promise.withResolvers<never>();
+  /** Aborted with the reason when the watch ends. */
+  readonly #ended = new AbortController();
   readonly #told = new SharedRequest(() => this.#askTold());
   /** Set when this side cancels the watch: its failure says nothing about the member then. */
   #cancelled = false;
@@ -57,21 +58,20 @@ export class Watch {
   ) {
     this.#stream = stream;
     this.#responses = responses;
-    this.#ended.promise.catch(() => {}); // It may reject before run() awaits it.
     stream.on("data", (bytes) => {
       try {
         responses.take(decodeWatch(bytes));
       } catch (error) {
-        this.#ended.reject(
+        this.#ended.abort(
           error instanceof RelistNeeded ? error : new RelistNeeded(messageOf(error), { cause: error }),
         );
       }
     });
     stream.on("error", (error) => {
       if (!this.#cancelled) failed();
-      this.#ended.reject(error);
+      this.#ended.abort(error);
     });
-    stream.on("end", () => this.#ended.reject(new Error("etcd ended the watch")));
+    stream.on("end", () => this.#ended.abort(new Error("etcd ended the watch")));
   }
 
   /** Follows a part from the revision behind the last one seen of it. */
@@ -123,7 +123,7 @@ export class Watch {
   async #progress(): Promise<number> {
     const told = this.#responses.progress();
     this.#stream.write(encodeWatchProgress());
-    return await deadline(Promise.race([told, this.#ended.promise]), PROGRESS_MS, () => 0);
+    return await deadline(abortable(told, this.#ended.signal), PROGRESS_MS, () => 0);
   }
 
   /**
@@ -132,7 +132,7 @@ export class Watch {
    */
   async run(interrupted: Promise<never>): Promise<never> {
     try {
-      return await Promise.race([this.#ended.promise, interrupted]);
+      return await abortable(interrupted, this.#ended.signal);
     } finally {
       this.#responses.clear();
       this.#cancelled = true;

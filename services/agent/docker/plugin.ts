@@ -36,6 +36,7 @@ export async function servePlugin(
   const configured = hostConfigured ? listen.host : undefined;
   const places = await placesOf({ hostname, port, configured, https, earlier: before, addressesOf });
   const stopped = Promise.withResolvers<void>();
+  // Either lets the calls go on that wait: to the agent, or to the refusal of one that stops.
   const waited = deadline(Promise.race([started, stopped.promise]), starting);
   const server = serveDocker(gated(() => waited.then(docker)), { places, tls, names: [hostname], log });
   // The address is saved before the file is overwritten, since a running engine knows the previous one.

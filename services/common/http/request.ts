@@ -1,0 +1,29 @@
+/** One HTTP request without a body to one of our own servers, or to an etcd of this machine. */
+import { abortable } from "../async.ts";
+import { formatHostPort, type HostPort } from "../host_port.ts";
+import { dial } from "./dial.ts";
+import { exchange } from "./exchange.ts";
+
+/** Sends a request over a connection of its own; its answer is small, and in full within `patience` ms. */
+export async function request(
+  at: HostPort,
+  method: string,
+  path: string,
+  patience = 2000,
+): Promise<{ status: number; body: string }> {
+  const late = AbortSignal.timeout(patience), host = formatHostPort(at);
+  try {
+    const end = await dial(at, { signal: late });
+    try {
+      const { status, body } = await abortable(exchange(end, { method, target: path, host }), late);
+      return { status, body: new TextDecoder().decode(body) };
+    } finally {
+      end.close();
+    }
+  } catch (error) {
+    if (late.aborted) throw new Error(`no answer in ${patience / 1000} s`);
+    // In the words that an operator knows from etcd's client too.
+    if (error instanceof Deno.errors.ConnectionRefused) throw new Error(`connect ECONNREFUSED ${host}`);
+    throw error;
+  }
+}
