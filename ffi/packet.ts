@@ -1,13 +1,23 @@
 /** AF_PACKET sockets with a BPF filter (packet(7)), and batches of frames received and sent by one system call. */
 import { checked, EAGAIN, EINTR, ENETDOWN, ENODEV, errno, SystemError } from "./errno.ts";
 import { libc } from "./libc.ts";
+import {
+  CONTROL_LENGTH,
+  HEADER,
+  headersOf,
+  IOVEC,
+  LENGTH,
+  MSG_DONTWAIT,
+  NAME,
+  NAME_LENGTH,
+  sendSlots,
+} from "./mmsghdr.ts";
 import { inNamespace } from "./netns.ts";
 
 const AF_PACKET = 17, ETH_P_IP = 0x0800;
 const SOCK_RAW = 3, SOCK_NONBLOCK = 0x800, SOCK_CLOEXEC = 0x80000;
 const SOL_SOCKET = 1, SO_RCVBUF = 8, SO_ATTACH_FILTER = 26, SO_RCVBUFFORCE = 33, SO_TIMESTAMPNS = 35;
 const SOL_PACKET = 263, PACKET_IGNORE_OUTGOING = 23;
-const MSG_DONTWAIT = 0x40;
 
 /** One instruction of a classic BPF program: code, jump if true, jump if false, operand. */
 export type Instruction = readonly [code: number, jt: number, jf: number, k: number];
@@ -48,7 +58,7 @@ export function attachFilter(fd: number, program: readonly Instruction[]): void 
   const bytes = new Uint8Array(16 + program.length * 8);
   const view = new DataView(bytes.buffer);
   view.setUint16(0, program.length, true);
-  view.setBigUint64(8, addressOf(bytes) + 16n, true);
+  view.setBigUint64(8, Deno.UnsafePointer.value(Deno.UnsafePointer.of(bytes)) + 16n, true);
   program.forEach(([code, jt, jf, k], i) => {
     view.setUint16(16 + i * 8, code, true);
     view.setUint8(18 + i * 8, jt);
@@ -124,40 +134,28 @@ export function sendFrames(
   });
 }
 
-// struct mmsghdr on 64-bit Linux: msghdr of 56 octets, msg_len, padding (recvmmsg(2)).
-const HEADER = 64, NAME_LENGTH = 8, IOV = 16, IOV_COUNT = 24, CONTROL = 32, CONTROL_LENGTH = 40, LENGTH = 56;
-const NAME = 32, PKTTYPE = 10, IOVEC = 16;
+/** Where a struct sockaddr_ll has its sll_pkttype. */
+const PKTTYPE = 10;
 // A struct cmsghdr {u64 length, i32 level, i32 type} with a struct timespec {i64 seconds, i64 nanoseconds} (cmsg(3)).
 const STAMP = 32, STAMP_TYPE = 12, SECONDS = 16, NANOSECONDS = 24;
 
 /** Frames received or sent many at a time. Slot `i` is `size` octets of `buffer` from `i * size`. */
 export class FrameBatch {
   readonly buffer: Uint8Array<ArrayBuffer>;
-  // All of these are pointed to by #headers: kept here so that none is freed under the kernel.
   readonly #headers: Uint32Array<ArrayBuffer>;
   readonly #names: Uint8Array<ArrayBuffer>;
   readonly #iovecs: Uint32Array<ArrayBuffer>;
   readonly #stamps: Uint32Array<ArrayBuffer>;
-  readonly #pointers: Deno.PointerValue[] = [];
+  readonly #pointers: readonly Deno.PointerValue[];
 
   constructor(readonly slots: number, readonly size: number) {
     this.buffer = new Uint8Array(slots * size);
-    this.#headers = new Uint32Array(slots * HEADER / 4);
-    this.#names = new Uint8Array(slots * NAME);
-    this.#iovecs = new Uint32Array(slots * IOVEC / 4);
-    this.#stamps = new Uint32Array(slots * STAMP / 4);
-    const headers = new DataView(this.#headers.buffer), iovecs = new DataView(this.#iovecs.buffer);
-    const buffer = addressOf(this.buffer), names = addressOf(this.#names);
-    const vectors = addressOf(this.#iovecs), stamps = addressOf(this.#stamps);
-    const first = addressOf(this.#headers);
-    for (let i = 0; i < slots; i++) {
-      iovecs.setBigUint64(i * IOVEC, buffer + BigInt(i * size), true);
-      headers.setBigUint64(i * HEADER, names + BigInt(i * NAME), true);
-      headers.setBigUint64(i * HEADER + IOV, vectors + BigInt(i * IOVEC), true);
-      headers.setBigUint64(i * HEADER + IOV_COUNT, 1n, true);
-      headers.setBigUint64(i * HEADER + CONTROL, stamps + BigInt(i * STAMP), true);
-      this.#pointers.push(Deno.UnsafePointer.create(first + BigInt(i * HEADER)));
-    }
+    const { words, names, controls, iovecs, pointers } = headersOf(this.buffer, size, STAMP);
+    this.#headers = words;
+    this.#names = names;
+    this.#iovecs = iovecs;
+    this.#stamps = controls;
+    this.#pointers = pointers;
   }
 
   /**
@@ -213,16 +211,6 @@ export class FrameBatch {
    * @returns how many the kernel did not take
    */
   send(fd: number, count: number): number {
-    let failed = 0;
-    for (let slot = 0; slot < count;) {
-      const sent = libc.sendmmsg(fd, this.#pointers[slot] ?? null, count - slot, MSG_DONTWAIT);
-      if (sent > 0) slot += sent;
-      else slot++, failed++;
-    }
-    return failed;
+    return sendSlots(fd, this.#pointers, 0, count);
   }
-}
-
-function addressOf(buffer: Uint8Array<ArrayBuffer> | Uint32Array<ArrayBuffer>): bigint {
-  return Deno.UnsafePointer.value(Deno.UnsafePointer.of(buffer));
 }

@@ -1,6 +1,17 @@
 /** UDP sockets, and batches of datagrams received and sent by one system call (recvmmsg(2), sendmmsg(2)). */
 import { checked, EAGAIN, EINTR, ENETDOWN, ENOMEM, errno, SystemError } from "./errno.ts";
 import { libc } from "./libc.ts";
+import {
+  CONTROL_LENGTH,
+  HEADER,
+  headersOf,
+  IOVEC,
+  LENGTH,
+  MSG_DONTWAIT,
+  NAME,
+  NAME_LENGTH,
+  sendSlots,
+} from "./mmsghdr.ts";
 
 const AF_INET = 2, AF_INET6 = 10;
 const SOCK_DGRAM = 2, SOCK_RAW = 3, SOCK_NONBLOCK = 0x800, SOCK_CLOEXEC = 0x80000;
@@ -8,7 +19,6 @@ const SOL_SOCKET = 1, SO_REUSEADDR = 2, SO_RCVBUF = 8, SO_BINDTODEVICE = 25, SO_
 const IPPROTO_IP = 0, IP_PKTINFO = 8, IP_MTU_DISCOVER = 10, IP_FREEBIND = 15, IPPROTO_UDP = 17;
 const IPPROTO_IPV6 = 41, IPV6_MTU_DISCOVER = 23, IPV6_V6ONLY = 26, IPV6_RECVPKTINFO = 49;
 const PMTUDISC_OMIT = 5;
-const MSG_DONTWAIT = 0x40;
 
 /** struct sockaddr_in or sockaddr_in6 (ip(7), ipv6(7)) of an address of 4 or 16 octets. */
 export function sockaddr(address: Uint8Array, port: number): Uint8Array<ArrayBuffer> {
@@ -114,9 +124,8 @@ export function localPort(fd: number): number {
   return new DataView(name.buffer).getUint16(2);
 }
 
-// struct mmsghdr on 64-bit Linux: msghdr of 56 octets, msg_len, padding (recvmmsg(2)).
-const HEADER = 64, NAME_LENGTH = 8, IOV = 16, IOV_COUNT = 24, CONTROL = 32, CONTROL_LENGTH = 40, LENGTH = 56;
-const NAME = 32, CMSG = 48, CMSG4 = 32, IOVEC = 16;
+/** Octets of ancillary data: a struct cmsghdr with an in6_pktinfo, and one with an in_pktinfo. */
+const CMSG = 48, CMSG4 = 32;
 
 /**
  * Datagrams received and sent many at a time, each answered in the place where it came in.
@@ -126,38 +135,25 @@ const NAME = 32, CMSG = 48, CMSG4 = 32, IOVEC = 16;
  */
 export class UdpBatch {
   readonly buffer: Uint8Array<ArrayBuffer>;
-  // All of these are pointed to by #headers: kept here so that none is freed under the kernel.
-  readonly #headers: Uint8Array<ArrayBuffer>;
+  readonly #words: Uint32Array<ArrayBuffer>;
   readonly #names: Uint8Array<ArrayBuffer>;
   readonly #controls: Uint8Array<ArrayBuffer>;
-  readonly #iovecs: Uint32Array<ArrayBuffer>;
-  readonly #words: Uint32Array<ArrayBuffer>;
   readonly #controlWords: Uint32Array<ArrayBuffer>;
-  /** Where the header of each slot is. */
-  readonly #pointers: Deno.PointerValue[] = [];
+  readonly #iovecs: Uint32Array<ArrayBuffer>;
+  readonly #pointers: readonly Deno.PointerValue[];
   /** How many slots the last call filled: only their lengths have to be reset. */
   #filled: number;
 
   constructor(readonly slots: number, readonly size: number) {
     this.buffer = new Uint8Array(slots * size);
-    this.#headers = new Uint8Array(slots * HEADER);
-    this.#names = new Uint8Array(slots * NAME);
-    this.#controls = new Uint8Array(slots * CMSG);
-    this.#iovecs = new Uint32Array(slots * IOVEC / 4);
-    this.#words = new Uint32Array(this.#headers.buffer);
-    this.#controlWords = new Uint32Array(this.#controls.buffer);
+    const { words, names, controls, iovecs, pointers } = headersOf(this.buffer, size, CMSG);
+    this.#words = words;
+    this.#names = names;
+    this.#controls = new Uint8Array(controls.buffer);
+    this.#controlWords = controls;
+    this.#iovecs = iovecs;
+    this.#pointers = pointers;
     this.#filled = slots;
-    const headers = new DataView(this.#headers.buffer), iovecs = new DataView(this.#iovecs.buffer);
-    const buffer = address(this.buffer), names = address(this.#names);
-    const controls = address(this.#controls), vectors = address(this.#iovecs), first = address(this.#headers);
-    for (let i = 0; i < slots; i++) {
-      iovecs.setBigUint64(i * IOVEC, buffer + BigInt(i * size), true);
-      headers.setBigUint64(i * HEADER, names + BigInt(i * NAME), true);
-      headers.setBigUint64(i * HEADER + IOV, vectors + BigInt(i * IOVEC), true);
-      headers.setBigUint64(i * HEADER + IOV_COUNT, 1n, true);
-      headers.setBigUint64(i * HEADER + CONTROL, controls + BigInt(i * CMSG), true);
-      this.#pointers.push(Deno.UnsafePointer.create(first + BigInt(i * HEADER)));
-    }
   }
 
   /** Takes what has arrived, at most all slots full. @returns how many datagrams; 0 when there is none */
@@ -209,16 +205,7 @@ export class UdpBatch {
    * @returns how many the kernel did not take
    */
   send(fd: number, slot: number, count: number): number {
-    let failed = 0;
-    for (const end = slot + count; slot < end;) {
-      const sent = libc.sendmmsg(fd, this.#pointers[slot] ?? null, end - slot, MSG_DONTWAIT);
-      if (sent > 0) slot += sent;
-      else {
-        slot++;
-        failed++;
-      }
-    }
-    return failed;
+    return sendSlots(fd, this.#pointers, slot, count);
   }
 
   /** A slot's peer and local address, as {@link address} takes them. */
@@ -242,10 +229,6 @@ export class UdpBatch {
     this.#names.set(origin.subarray(2, 2 + name), slot * NAME);
     this.#controls.set(origin.subarray(2 + name), slot * CMSG);
   }
-}
-
-function address(buffer: Uint8Array<ArrayBuffer> | Uint32Array<ArrayBuffer>): bigint {
-  return Deno.UnsafePointer.value(Deno.UnsafePointer.of(buffer));
 }
 
 const ORIGIN4 = 2 + 16 + CMSG4;

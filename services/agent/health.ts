@@ -1,5 +1,5 @@
 import type { Daemon } from "../common/daemon.ts";
-import { Gauge } from "../common/metrics.ts";
+import { gauge } from "../common/metrics.ts";
 import { networkProblem } from "../overlay/faults.ts";
 import type { Context } from "./context.ts";
 import { LaggingHosts } from "./reconcile/lagging_hosts.ts";
@@ -38,15 +38,12 @@ export function tellHold(
     const fix = 'put etcd right, or, if it is right as it is, run "strand agent release"';
     return hold && { what: onHold(hold), fix, blocks: true };
   });
-  new Gauge({
-    name: "agent_on_hold",
-    help:
-      "1 while the agent is on hold and changes nothing: etcd may be another store, or another agent has the host's name.",
-    registers: [daemon.metrics],
-    collect() {
-      this.set(Number(Boolean(claim.hold ?? storeGuard()?.hold)));
-    },
-  });
+  gauge(
+    daemon.metrics,
+    "agent_on_hold",
+    "1 while the agent is on hold and changes nothing: etcd may be another store, or another agent has the host's name.",
+    () => Number(Boolean(claim.hold ?? storeGuard()?.hold)),
+  );
 }
 
 function onHold({ reason, since }: { readonly reason: string; readonly since: number }): string {
@@ -142,29 +139,26 @@ export function tellHealth(
     ];
   });
 
-  const registers = [daemon.metrics];
-  const gauge = (name: string, help: string, read: () => number) =>
-    new Gauge({
-      name,
-      help,
-      registers,
-      collect() {
-        this.set(read());
-      },
-    });
-  gauge("agent_networks", "Networks that this host has.", () => networks().length);
+  gauge(daemon.metrics, "agent_networks", "Networks that this host has.", () => networks().length);
   gauge(
+    daemon.metrics,
     "agent_broken_networks",
     "Networks, of any host, whose record in etcd is not carried out.",
     () => broken().length,
   );
-  gauge("agent_endpoints", "Endpoints of this host.", () => endpoints().length);
+  gauge(daemon.metrics, "agent_endpoints", "Endpoints of this host.", () => endpoints().length);
   gauge(
+    daemon.metrics,
     "agent_underlay_up",
     "1 while an interface that is up has the VTEP's address.",
     () => Number(underlay.problem === undefined),
   );
-  gauge("agent_hosts_behind", "Hosts that have not carried out what is in etcd for 10 s.", () => late.length);
+  gauge(
+    daemon.metrics,
+    "agent_hosts_behind",
+    "Hosts that have not carried out what is in etcd for 10 s.",
+    () => late.length,
+  );
 }
 
 const SHOWN = 10;

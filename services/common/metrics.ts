@@ -13,16 +13,9 @@ export function createMetrics(service: string, version: string): Registry {
   new Gauge({ name: "process_start_time_seconds", help: "When it started, since the epoch.", registers })
     .set(performance.timeOrigin / 1000);
   gauge(registry, "process_resident_memory_bytes", "Resident memory.", () => Deno.memoryUsage().rss);
-  let seen = 0;
-  new Counter({
-    name: "process_cpu_seconds_total",
-    help: "User and system processor time, of all threads.",
-    registers,
-    collect() {
-      const { user, system } = process.cpuUsage(), now = (user + system) / 1e6;
-      this.inc(now - seen);
-      seen = now;
-    },
+  counter(registry, "process_cpu_seconds_total", "User and system processor time, of all threads.", () => {
+    const { user, system } = process.cpuUsage();
+    return (user + system) / 1e6;
   });
   return registry;
 }
@@ -35,6 +28,19 @@ export function gauge(registry: Registry, name: string, help: string, read: () =
     registers: [registry],
     collect() {
       this.set(read());
+    },
+  });
+}
+
+/** A counter without labels whose value is read at each scrape. */
+export function counter(registry: Registry, name: string, help: string, read: () => number): void {
+  new Counter({
+    name,
+    help,
+    registers: [registry],
+    collect() {
+      this.reset();
+      this.inc(read());
     },
   });
 }

@@ -1,6 +1,6 @@
 import type { Daemon } from "../../common/daemon.ts";
 import { Ip } from "../../common/ip.ts";
-import { Counter, Gauge } from "../../common/metrics.ts";
+import { counter, Gauge, gauge } from "../../common/metrics.ts";
 import type { Path } from "./paths.ts";
 import { type Prober, short, unreachable } from "./prober.ts";
 
@@ -36,23 +36,20 @@ export function tellPeers(daemon: Daemon, prober: Prober, port: number): void {
     return [{ what: "hosts probed", value: `${paths.length}, reached ${reached}` }];
   });
 
-  const registers = [daemon.metrics];
-  const gauge = (name: string, help: string, read: () => number) =>
-    new Gauge({
-      name,
-      help,
-      registers,
-      collect() {
-        this.set(read());
-      },
-    });
   gauge(
+    daemon.metrics,
     "agent_peers",
     "Hosts that share a network with this one and are probed.",
     () => prober.paths().length,
   );
-  gauge("agent_peers_unreachable", "Those of them that do not answer over VXLAN.", () => away().length);
   gauge(
+    daemon.metrics,
+    "agent_peers_unreachable",
+    "Those of them that do not answer over VXLAN.",
+    () => away().length,
+  );
+  gauge(
+    daemon.metrics,
     "agent_peers_narrow",
     "Those of them that packets of full size do not reach, though small ones do.",
     () => narrow().length,
@@ -62,7 +59,7 @@ export function tellPeers(daemon: Daemon, prober: Prober, port: number): void {
     help:
       `1 while the host answers over VXLAN, else 0; of more than ${SERIES} hosts, those with trouble first.`,
     labelNames: ["peer"],
-    registers,
+    registers: [daemon.metrics],
     collect() {
       this.reset();
       const known = prober.paths().filter(({ reachable }) => reachable !== undefined);
@@ -72,15 +69,12 @@ export function tellPeers(daemon: Daemon, prober: Prober, port: number): void {
       }
     },
   });
-  new Counter({
-    name: "agent_probe_strangers_total",
-    help: "Probes from hosts that share no network with this one, and answers to nothing that was asked.",
-    registers,
-    collect() {
-      this.reset();
-      this.inc(prober.strangers);
-    },
-  });
+  counter(
+    daemon.metrics,
+    "agent_probe_strangers_total",
+    "Probes from hosts that share no network with this one, and answers to nothing that was asked.",
+    () => prober.strangers,
+  );
 }
 
 function problem(paths: readonly Path[], sentence: (path: Path) => string, fix: string) {
