@@ -1,9 +1,7 @@
 /** The connection to the server that the program's options name. */
-import { Buffer } from "node:buffer";
-import type { ClientOptions, VerifyOptions } from "@grpc/grpc-js";
+import type { ClientOptions } from "@grpc/grpc-js";
 import type { NexClient } from "../../proto/client.ts";
 import { formatHostPort, tryParseHostPort } from "../../services/common/host_port.ts";
-import { Ip } from "../../services/common/ip.ts";
 import { Refusal } from "../../services/common/refusal.ts";
 import { readTls } from "../../services/common/tls.ts";
 import { UsageError } from "../../services/common/usage.ts";
@@ -49,12 +47,7 @@ export async function connect(options: ServerOptions): Promise<NexClient> {
     "grpc.enable_http_proxy": 0,
   };
   if (!tls.ca) return nexClient(formatHostPort(server), credentials.createInsecure(), channel);
-  // grpc-js would send the address as the TLS server name, which must be a name: Deno throws.
-  if (Ip.tryParse(server.host)) channel["grpc.ssl_target_name_override"] = "nexd";
-  const { serverCheck } = await import("../../services/common/server_identity.ts");
-  const check = serverCheck(tls.ca);
-  const verify: VerifyOptions = { checkServerIdentity: (_, certificate) => check(server.host, certificate) };
-  const pem = (bytes: Uint8Array | undefined) => bytes ? Buffer.from(bytes) : null;
-  const security = credentials.createSsl(pem(tls.ca), pem(tls.key), pem(tls.cert), verify);
-  return nexClient(formatHostPort(server), security, channel);
+  const { secureChannel } = await import("../../services/common/secure_channel.ts");
+  const security = secureChannel(server.host, tls, "nexd");
+  return nexClient(formatHostPort(server), security.credentials, { ...channel, ...security.options });
 }

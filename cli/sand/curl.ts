@@ -5,7 +5,7 @@ import { deadline } from "../../services/common/async.ts";
 import { hostOf, portOf } from "../../services/common/host_port.ts";
 import { EndStream } from "../../services/common/http/end_stream.ts";
 import { messageOf, Refusal } from "../../services/common/refusal.ts";
-import { serverCheck } from "../../services/common/server_identity.ts";
+import { serverCheck } from "../../services/common/deno/server_identity.ts";
 import { version } from "../../services/common/version.ts";
 import type { SandAgent } from "./agent.ts";
 import { explained } from "./explain.ts";

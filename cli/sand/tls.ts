@@ -1,4 +1,4 @@
-import { assertUsable } from "../../services/common/http/client_certificate.ts";
+import { assertUsable } from "../../services/common/deno/client_certificate.ts";
 import { outOfTime, readTls, type TlsMaterial } from "../../services/common/tls.ts";
 
 /** Paths of PEM files, as the program's options name them. */

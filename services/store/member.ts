@@ -1,10 +1,6 @@
 /** One member of the etcd cluster: its connection, its calls and the detection of a member that hangs. */
 import { Buffer } from "node:buffer";
-import { isIP } from "node:net";
-import { checkServerIdentity } from "node:tls";
-import { serverCheck } from "../common/server_identity.ts";
 import {
-  type ChannelCredentials,
   type ChannelInterface,
   type ChannelOptions,
   Client,
@@ -12,8 +8,8 @@ import {
   connectivityState,
   credentials,
   Metadata,
-  type VerifyOptions,
 } from "@grpc/grpc-js";
+import { type ChannelSecurity, secureChannel } from "../common/secure_channel.ts";
 import type { TlsMaterial } from "../common/tls.ts";
 import { isLate, lateCall, notConnected } from "./failure.ts";
 import { tiedTo } from "./lifeline.ts";
@@ -45,7 +41,7 @@ const anyKey = encodeRange({ key: "\0", keysOnly: true, serializable: true });
  */
 export class EtcdMember {
   readonly #address: string;
-  readonly #security: { readonly credentials: ChannelCredentials; readonly options: ChannelOptions };
+  readonly #security: ChannelSecurity;
   #client: Client;
   /** Aborted to close the client's sockets in any state. */
   #lifeline: AbortController;
@@ -62,7 +58,7 @@ export class EtcdMember {
     const url = new URL(endpoint);
     this.#address = /:\d+$/.test(url.host) ? url.host : `${url.host}:${url.protocol === "https:" ? 443 : 80}`;
     this.#security = tls
-      ? secure(url.hostname, tls)
+      ? secureChannel(url.hostname.replace(/^\[|\]$/g, ""), tls, "etcd")
       : { credentials: credentials.createInsecure(), options: {} };
     [this.#client, this.#lifeline] = this.#newClient();
   }
@@ -236,15 +232,3 @@ const channelOptions: ChannelOptions = {
   "grpc.max_receive_message_length": MAX_MESSAGE,
   "grpc.max_send_message_length": MAX_MESSAGE,
 };
-
-function secure(host: string, tls: TlsMaterial) {
-  const pem = (bytes: Uint8Array | undefined) => bytes ? Buffer.from(bytes) : null;
-  const options: ChannelOptions = {};
-  const verify: VerifyOptions = { rejectUnauthorized: !tls.unverified };
-  const bare = host.replace(/^\[|\]$/g, "");
-  // Deno refuses an IP address as server name (RFC 6066 §3 has none): any name goes out, the address is checked.
-  if (isIP(bare)) options["grpc.ssl_target_name_override"] = "etcd";
-  const check = tls.ca && !tls.unverified ? serverCheck(tls.ca) : checkServerIdentity;
-  verify.checkServerIdentity = (_, certificate) => check(bare, certificate);
-  return { credentials: credentials.createSsl(pem(tls.ca), pem(tls.key), pem(tls.cert), verify), options };
-}

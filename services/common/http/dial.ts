@@ -1,7 +1,7 @@
 /**
  * Opens client connections: TCP, TLS with a client certificate, or a Unix socket of this machine.
  *
- * TLS is Deno's own and not Node's: Node's in 2.9.3 accepts unverified servers (see server_identity.ts), and
+ * TLS is Deno's own and not Node's: Node's in 2.9.3 accepts unverified servers (see deno/server_identity.ts), and
  * sometimes misses the end of what a server sends.
  */
 import { abortable } from "../async.ts";
@@ -47,7 +47,7 @@ async function secure(
   signal: AbortSignal | undefined,
 ): Promise<Deno.TlsConn> {
   // This is loaded only when needed, since command-line programs must start quickly.
-  const { assertUsable } = await import("./client_certificate.ts");
+  const { assertUsable } = await import("../deno/client_certificate.ts");
   assertUsable(tls);
   const text = (pem: Uint8Array) => new TextDecoder().decode(pem);
   const opening = Deno.connectTls({

@@ -5,7 +5,7 @@ import { printable } from "../refusal.ts";
 import type { End } from "./ends.ts";
 import type { ClientPeer } from "./request_socket.ts";
 import { TlsEnd } from "./tls_end.ts";
-import { UnderTls } from "./under_tls.ts";
+import { UnderTls } from "../deno/under_tls.ts";
 
 /** Starts TLS on a connection, and calls `secured` when the handshake has succeeded; a failure is an event of `tls`. */
 export function handshake(

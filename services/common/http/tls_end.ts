@@ -1,6 +1,6 @@
 import type { TLSSocket } from "node:tls";
 import type { End } from "./ends.ts";
-import type { UnderTls } from "./under_tls.ts";
+import type { UnderTls } from "../deno/under_tls.ts";
 
 /** The most bytes that are read ahead of the reader. */
 const AHEAD = 65_536;

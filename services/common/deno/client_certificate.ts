@@ -1,7 +1,7 @@
 /** Client certificates that Deno 2.9.3 can show: over any other one it ends the whole process with a panic. */
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
 import { Refusal } from "../refusal.ts";
-import { isVersion3 } from "../server_identity.ts";
+import { isVersion3 } from "./server_identity.ts";
 import type { TlsMaterial } from "../tls.ts";
 
 const KINDS = "RSA of 2048 bits or more, P-256, P-384, P-521 and Ed25519";

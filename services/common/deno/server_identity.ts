@@ -1,3 +1,7 @@
+/**
+ * Verification of a server's certificate once more, since Deno 2.9.3 trusts a chain by the mere names of its issuers when one of
+ * its certificates cannot be read by webpki, as those of X.509 version 1 (denoland/deno#36248).
+ */
 import { X509Certificate } from "node:crypto";
 import { checkServerIdentity, type DetailedPeerCertificate, type PeerCertificate } from "node:tls";
 
@@ -8,10 +12,9 @@ const LONGEST_CHAIN = 8;
  * Creates the `checkServerIdentity` for clients of node:tls, node:https and grpc-js: it resolves to the fault of a
  * server's certificate, or undefined.
  *
- * Deno 2.9.3 trusts a chain by the mere names of its issuers when webpki cannot read one of its certificates, as
- * those of X.509 version 1 (denoland/deno#36248): any attacker who knows an authority's name could make one. So the
- * signatures from the server's certificate up to an authority are verified here again. Certificates of version 1 are
- * refused: for these Deno does not even verify that the server has the key.
+ * Any attacker who knows an authority's name could make a chain that Deno trusts. So the signatures from the server's
+ * certificate up to an authority are verified here again. Certificates of version 1 are refused: for these Deno does not even
+ * verify that the server has the key.
  *
  * @param ca PEM of the trusted authorities; it must be what the client was given.
  */

@@ -1,11 +1,9 @@
-import { EndStream } from "./end_stream.ts";
-import type { End } from "./ends.ts";
-import type { ClientPeer } from "./request_socket.ts";
+/** The connection under node:tls, which in Deno 2.9.3 reads on into memory without limit while it is paused. */
+import { EndStream } from "../http/end_stream.ts";
+import type { End } from "../http/ends.ts";
+import type { ClientPeer } from "../http/request_socket.ts";
 
-/**
- * The encrypted side of a TLS connection. Node's TLS reads into memory without limit while it is paused, so the
- * reader of the decrypted side pauses this stream instead; the kernel then holds the client back.
- */
+/** The reader of the decrypted side pauses this stream in place of TLS; the kernel then holds the client back. */
 export class UnderTls extends EndStream {
   readonly remoteAddress: string | undefined;
   #held = false;

@@ -1,0 +1,57 @@
+import assert from "node:assert/strict";
+import { until } from "../tests/lab/until.ts";
+import { abortConnection } from "./abort.ts";
+
+/** A connection of this process to itself, on which a write waits for a client that does not read. */
+async function stalled() {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const client = await Deno.connect({ hostname: "127.0.0.1", port: listener.addr.port });
+  const connection = await listener.accept();
+  let written = 0, before = 0, looks = 0;
+  const writing = (async () => {
+    for (;;) written += await connection.write(new Uint8Array(1 << 20));
+  })().catch((error: Error) => error);
+  await until("a write waits", () => {
+    looks = written > 0 && written === before ? looks + 1 : 0;
+    before = written;
+    return looks === 5;
+  });
+  // As proc_net_tcp(5) has them: the server's end first.
+  const ends = [listener.addr, client.localAddr as Deno.NetAddr].map(({ port }) =>
+    `0100007F:${port.toString(16).toUpperCase().padStart(4, "0")}`
+  ).join(" ");
+  return {
+    connection,
+    writing,
+    /** The state of the server's socket: 01 is ESTABLISHED; undefined: there is none. */
+    state: () =>
+      Deno.readTextFileSync("/proc/net/tcp").split("\n").find((l) => l.includes(ends))?.trim().split(
+        /\s+/,
+      )[3],
+    [Symbol.dispose]() {
+      client.close();
+      listener.close();
+    },
+  };
+}
+
+Deno.test("Deno's close() leaves a socket open while a write waits: once it does not, abortConnection() can go", async () => {
+  using it = await stalled();
+  it.connection.close();
+  // A connection that is accepted meanwhile shows that the event loop has gone round.
+  const other = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const [near, far] = await Promise.all([
+    Deno.connect({ hostname: "127.0.0.1", port: other.addr.port }),
+    other.accept(),
+  ]);
+  for (const one of [near, far, other]) one.close();
+  assert.equal(it.state(), "01");
+});
+
+Deno.test("abortConnection() ends a connection on which a write waits", async () => {
+  using it = await stalled();
+  abortConnection(it.connection);
+  it.connection.close();
+  assert.ok(await it.writing instanceof Error);
+  await until("the socket is shut down", () => it.state() !== "01");
+});
