@@ -60,7 +60,7 @@ export class Service {
     return this.process = new Process(command, { env, onLine });
   }
 
-  /** Says when it is ready; gives up without a word when it ends. */
+  /** Logs when it is ready; gives up silently when it ends. */
   private async ready(process: Process): Promise<void> {
     const started = performance.now();
     while (process.alive && !(await answersReady(this.options.statusAt))) await delay(50);

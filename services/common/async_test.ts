@@ -53,7 +53,7 @@ Deno.test("abortable: the signal's reason as soon as it is aborted, and a late r
   await delay(1);
 });
 
-Deno.test("Mutex: one task at a time, in order, whatever became of the one before", async () => {
+Deno.test("Mutex: one task at a time, in order, also after one that failed", async () => {
   const mutex = new Mutex(), told: string[] = [];
   const gate = Promise.withResolvers<void>();
   const first = mutex.run(async () => {

@@ -130,13 +130,13 @@ Deno.test("runDaemon() tells Rollbar what it logs as an error and what ends the 
   const body = `
     daemon.log.error("no bridge");
     daemon.defer("a socket", () => console.log("closed"));
-    setTimeout(() => void Promise.reject(new Error("nobody caught this")), 1);`;
+    setTimeout(() => void Promise.reject(new Error("an uncaught rejection")), 1);`;
   try {
     const { code, stdout, stderr } = await runAs("agent", env, body).output();
     assert.equal(code, 1);
-    assert.match(new TextDecoder().decode(stderr), /nobody caught this\n$/);
+    assert.match(new TextDecoder().decode(stderr), /an uncaught rejection\n$/);
     assert.equal(new TextDecoder().decode(stdout), "closed\n");
-    assert.deepEqual(told.sort(), ["host1 critical nobody caught this", "host1 error no bridge"]);
+    assert.deepEqual(told.sort(), ["host1 critical an uncaught rejection", "host1 error no bridge"]);
     await runAs("dnsd", env, body).output();
     assert.equal(told.length, 2);
   } finally {

@@ -12,7 +12,7 @@ Deno.test("hasEnded() knows processes of this machine that have ended, and those
     assert.equal(
       hasEnded({ ...running, up: own.up + 600 }),
       true,
-      "it ran before the machine was started anew",
+      "it ran before the machine was rebooted",
     );
     assert.equal(hasEnded({ ...running, host: "another", up: own.up + 600 }), false);
     assert.equal(hasEnded({}), false);

@@ -152,7 +152,7 @@ Deno.test("the longest lease is RFC 2131's infinity", () => {
 });
 
 Deno.test("replies go where RFC 2131 §4.1 says", () => {
-  const everybody = { by: "link", address: 0xffffffff, mac: new Uint8Array(6).fill(255) };
+  const onBroadcast = { by: "link", address: 0xffffffff, mac: new Uint8Array(6).fill(255) };
   const reached: Reply = { ...ack, clientAddress: 7 };
   const rows: readonly (readonly [Partial<ClientMessage>, Reply, unknown])[] = [
     [{ giaddr: 5, ciaddr: 7, flags: 0x8000 }, reached, { by: "route", address: 5, port: 67 }],
@@ -160,11 +160,11 @@ Deno.test("replies go where RFC 2131 §4.1 says", () => {
     [{ giaddr: 5 }, { ...ack, yiaddr: 0, clientAddress: 0 }, { by: "route", address: 5, port: 67 }],
     [{ giaddr: 5 }, nak, { by: "route", address: 5, port: 67 }],
     [{ ciaddr: 7, flags: 0x8000 }, reached, { by: "route", address: 7, port: 68 }],
-    [{ ciaddr: 7 }, nak, everybody],
-    [{ ciaddr: 7, flags: 0x8000 }, ack, everybody],
+    [{ ciaddr: 7 }, nak, onBroadcast],
+    [{ ciaddr: 7, flags: 0x8000 }, ack, onBroadcast],
     [{ ciaddr: 7 }, ack, { by: "link", address: 0x0a00000a, mac: Uint8Array.fromHex("000011110001") }],
-    [{ flags: 0x8000 }, offer, everybody],
-    [{}, nak, everybody],
+    [{ flags: 0x8000 }, offer, onBroadcast],
+    [{}, nak, onBroadcast],
     [{}, offer, { by: "link", address: 0x0a00000a, mac: Uint8Array.fromHex("000011110001") }],
   ];
   for (const [message, reply, expected] of rows) {

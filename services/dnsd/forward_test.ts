@@ -163,7 +163,7 @@ Deno.test("a name that the first resolver never answers leaves it the first for 
   const { resolvers } = await internalAndPublic((name) => name === "dead.test" || name === "worse.test");
   await withForwarder(resolvers, { patience: 60_000 }, async (ask) => {
     const last = async (name: string, type = 1) => (await ask({ name, type }))?.answer[0]?.data.split(".")[3];
-    // Two names, of whatever type and letters and however often, are not several.
+    // Two names do not count as several, in any types and letters and however often.
     for (const name of ["dead.test", "DEAD.test", "worse.test"]) {
       for (const type of [1, 28, 15]) await ask({ name, type });
     }
@@ -266,7 +266,7 @@ Deno.test("a resolver without EDNS is asked without OPT, and no more with it for
   }
 });
 
-Deno.test("a resolver that knows EDNS is asked with OPT whatever it fails at, and a lost query changes nothing", async () => {
+Deno.test("a resolver that knows EDNS is asked with OPT after any failure, and a lost query changes nothing", async () => {
   const plain: string[] = [];
   let lose = 0;
   const up = await resolver((query, send) => {

@@ -9,7 +9,7 @@ import { RCODE } from "./wire.ts";
 
 /** A question as it is sent to a resolver. */
 export interface Question {
-  /** The name alone, whatever type is asked for. */
+  /** The name, without the type. */
   readonly name: string;
   /** The whole query with an OPT, and without: that one ends with the question. */
   readonly withOpt: Uint8Array;

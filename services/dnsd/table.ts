@@ -103,7 +103,7 @@ export class TableReader {
     return this.words[record + 2]! & 255;
   }
 
-  /** Where a record's RRset of `type` begins (-1: its first one, whatever it is); 0 when it has none. */
+  /** Where a record's RRset of `type` begins (-1: its first one, of any type); 0 when it has none. */
   rrset(record: number, type: number): number {
     const words = this.words;
     const head = words[record + 2]!;

@@ -245,7 +245,7 @@ Deno.test("A plan that was made before an address was leased and held does not g
   assert.equal(it.store.write(late.plan).committed, false);
 });
 
-Deno.test("No address that a client still has a lease on is given to another, whatever is done, cut short or done again", () => {
+Deno.test("No address that a client still has a lease on is given to another, in any order of changes, interruptions and repetitions", () => {
   forAll({ runs: 40, choices: 1500, seed: 1 }, (pick) => {
     const it = leased({ ...mini, Range4: range(17), macRange: guests });
     const macs = [desk, other, third, guest, "02:aa:00:00:00:08", "02:aa:00:00:00:09"];

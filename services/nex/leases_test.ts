@@ -219,7 +219,7 @@ Deno.test("Two replicas that saw the same request: the second one's commit confl
   assert.deepEqual([next.address, next.expires], [a.address, a.expires]);
 });
 
-Deno.test("No address is ever given twice, whatever order leases, ends and declines come in", () => {
+Deno.test("No address is ever given twice, in any order of leases, ends and declines", () => {
   forAll({ runs: 30, choices: 2000, seed: 7 }, (random) => {
     const it = openLab();
     for (let steps = random(400), now = 1000; steps > 0; steps--, now += random(3000)) {

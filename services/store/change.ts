@@ -27,7 +27,7 @@ export interface ChangeOptions {
   readonly patienceMs?: number;
   /** Gathers each plan with others of this process into a shared transaction; for many small ones at once. */
   readonly grouped?: boolean;
-  /** What the mirror shows is enough to find nothing to do, or to refuse: for work that looks again by itself. */
+  /** True: what the mirror shows is enough to find nothing to do, or to refuse; for work that is repeated anyway. */
   readonly unconfirmed?: boolean;
   /** True when what was planned last refuses a part of what was asked for; the mirror has to be confirmed for that too. */
   readonly refuses?: () => boolean;

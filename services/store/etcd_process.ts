@@ -121,7 +121,7 @@ async function isFile(path: string): Promise<boolean> {
   return await Deno.stat(path).then((info) => info.isFile, () => false);
 }
 
-/** Makes the directory and sees that no other etcd has it; etcd itself would wait for the other without a word. */
+/** Creates the directory and checks that no other etcd uses it; etcd itself would silently wait for the other. */
 async function claimDataDir(dataDir: string): Promise<void> {
   try {
     await Deno.mkdir(dataDir, { recursive: true, mode: 0o700 });

@@ -1,3 +1,4 @@
+/** Reuse of released addresses, on hosts with agents and an etcd of their own. */
 import assert from "node:assert/strict";
 import { OverlayLab } from "../lab/overlay.ts";
 

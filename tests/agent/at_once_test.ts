@@ -1,3 +1,4 @@
+/** Concurrent requests: three hosts create networks and endpoints at the same time. */
 import assert from "node:assert/strict";
 import { OverlayLab } from "../lab/overlay.ts";
 import { ApiError } from "../lab/overlay_api.ts";

@@ -1,10 +1,11 @@
+/** Invalid requests and records: an agent refuses each with a sentence, and leaves nothing half-made. */
 import assert from "node:assert/strict";
 import { Process, run, strandCommand } from "../lab/host.ts";
 import { OverlayLab } from "../lab/overlay.ts";
 import { type NewEndpoint, sentenceOf } from "../lab/overlay_api.ts";
 import { pings } from "../lab/overlay_traffic.ts";
 
-const NOBODY = "6f9619ff-8b86-4011-b42d-00c04fc964ff";
+const UNKNOWN_ID = "6f9619ff-8b86-4011-b42d-00c04fc964ff";
 
 Deno.test("what an agent refuses, it refuses with a sentence, and nothing is left half-made", async (t) => {
   await using lab = await OverlayLab.started();
@@ -130,12 +131,12 @@ Deno.test("what an agent refuses, it refuses with a sentence, and nothing is lef
     await network({ type: "vlan" }, 400, /type/);
     await network({ id }, 409, /web/);
     await ask("DELETE", `/networks/${id}`, undefined, 400, /endpoints/);
-    await ask("DELETE", `/networks/${NOBODY}`, undefined, 404, new RegExp(NOBODY));
-    await ask("GET", `/networks/${NOBODY}`, undefined, 404, new RegExp(NOBODY));
+    await ask("DELETE", `/networks/${UNKNOWN_ID}`, undefined, 404, new RegExp(UNKNOWN_ID));
+    await ask("GET", `/networks/${UNKNOWN_ID}`, undefined, 404, new RegExp(UNKNOWN_ID));
     await ask("GET", "/networks/web", undefined, 404, /web/);
-    await ask("DELETE", `/endpoints/${NOBODY}`, undefined, 404, new RegExp(NOBODY));
+    await ask("DELETE", `/endpoints/${UNKNOWN_ID}`, undefined, 404, new RegExp(UNKNOWN_ID));
     await ask("DELETE", `/endpoints/${far.endpoint.id}`, undefined, 404, /h2/);
-    await ask("POST", "/endpoints", { network_id: NOBODY }, 404, new RegExp(NOBODY));
+    await ask("POST", "/endpoints", { network_id: UNKNOWN_ID }, 404, new RegExp(UNKNOWN_ID));
     await ask("POST", "/endpoints", { network_id: "web" }, 404, /there is no network "web"/);
     await ask("POST", "/endpoints", {}, 400, /network_id/);
   });
@@ -187,8 +188,8 @@ Deno.test("what an agent refuses, it refuses with a sentence, and nothing is lef
 
 Deno.test("an agent is not kept from its work by an endpoint's record that cannot be one", async () => {
   await using lab = await OverlayLab.create({ hosts: 1 });
-  const h1 = lab.host(1), key = `/sc-net/node-endpoints/h1/${NOBODY}`;
-  await lab.kv.write({ [key]: JSON.stringify({ id: NOBODY, network_id: "", hostname: "h1" }) });
+  const h1 = lab.host(1), key = `/sc-net/node-endpoints/h1/${UNKNOWN_ID}`;
+  await lab.kv.write({ [key]: JSON.stringify({ id: UNKNOWN_ID, network_id: "", hostname: "h1" }) });
   await h1.start();
   const { id } = await h1.api.createNetwork();
   await h1.attach(id);

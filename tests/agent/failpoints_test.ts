@@ -1,3 +1,4 @@
+/** Crashes: an agent is killed at each of its failpoints, and after a restart completes or undoes the step. */
 import assert from "node:assert/strict";
 import { type Failpoint, failpoints } from "../../services/agent/failpoints.ts";
 import { OverlayLab } from "../lab/overlay.ts";

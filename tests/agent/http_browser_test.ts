@@ -1,3 +1,4 @@
+/** Requests that a browser sends for pages of other sites, made with curl: the agent's API refuses them. */
 import assert from "node:assert/strict";
 import { serveDocker } from "../../services/agent/docker/server.ts";
 import type { DockerApi } from "../../services/agent/docker/api.ts";

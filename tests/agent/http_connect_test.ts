@@ -1,3 +1,4 @@
+/** CONNECT streams into networks, over HTTP and HTTPS, through one agent and through two. */
 import assert from "node:assert/strict";
 import { connect } from "node:net";
 import { Netlink } from "../../ffi/netlink.ts";

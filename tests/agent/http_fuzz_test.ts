@@ -1,3 +1,4 @@
+/** Mutated HTTP requests to the agent's API: each is answered or closed, without an internal error or lost memory. */
 import assert from "node:assert/strict";
 import type { AgentApi } from "../../services/agent/api.ts";
 import { answerTo } from "../../services/agent/http/routes.ts";

@@ -1,3 +1,4 @@
+/** Clients that flood the agent's API with connections, pipelined requests and unfinished bodies. */
 import assert from "node:assert/strict";
 import { abortConnection } from "../../ffi/abort.ts";
 import type { DockerApi } from "../../services/agent/docker/api.ts";

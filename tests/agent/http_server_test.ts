@@ -1,3 +1,4 @@
+/** The agent's HTTP server with curl and raw sockets: methods, split requests, malformed ones and large bodies. */
 import assert from "node:assert/strict";
 import { fakeApi, NETWORK, network, testServer } from "../../services/agent/http/testing.ts";
 import { run } from "../lab/host.ts";

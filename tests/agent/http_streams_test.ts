@@ -1,3 +1,4 @@
+/** Many CONNECT streams at once: their bytes, memory and descriptors, and slow readers. */
 import assert from "node:assert/strict";
 import { testServer } from "../../services/agent/http/testing.ts";
 import { certificates } from "../lab/certificates.ts";

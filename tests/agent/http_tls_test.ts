@@ -1,3 +1,4 @@
+/** HTTPS of the agent's API: which client certificates are accepted, and what the log says of others. */
 import assert from "node:assert/strict";
 import { testServer } from "../../services/agent/http/testing.ts";
 import { type Certificates, certificates } from "../lab/certificates.ts";
@@ -25,7 +26,7 @@ async function sign(
 
 /**
  * A key file with the secret of `thief` and the public half of `owner`, which OpenSSL takes for the owner's: what
- * somebody has who knows a certificate and not its key.
+ * an attacker has who knows a certificate and not its key.
  */
 async function forgedKey(dir: string, owner: string, thief: string): Promise<void> {
   const der = async (name: string) => {

@@ -284,7 +284,7 @@ for (
     ["a port without its MAC", "bridge fdb del 02:84:0a:00:00:02 dev sand0002 master"],
   ]
 ) {
-  Deno.test(`of a host that is no longer crowded nothing is left, whatever others did before: ${what}`, async () => {
+  Deno.test(`a host that is no longer crowded keeps no pinned entry after changes by other programs: ${what}`, async () => {
     using lab = new KernelLab();
     const { network, desired, asker } = await crowd(lab, 4);
     await settle(network, desired(true));

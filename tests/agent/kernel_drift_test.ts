@@ -1,3 +1,4 @@
+/** Changes that other programs make to a network in the kernel are found and repaired by one comparison. */
 import assert from "node:assert/strict";
 import { readKernel } from "../lab/overlay_kernel.ts";
 import { run } from "../lab/host.ts";

@@ -1,3 +1,4 @@
+/** Notifications of the kernel about changes by other programs in networks' namespaces. */
 import assert from "node:assert/strict";
 import { Notifications } from "../../services/agent/kernel/notifications.ts";
 import { Ip } from "../../services/common/ip.ts";

@@ -1,3 +1,7 @@
+/**
+ * From random kernel states, and after random interruptions, one application of the difference reaches the desired
+ * state.
+ */
 import { randomFrom } from "../lab/dice.ts";
 import { Ip } from "../../services/common/ip.ts";
 import { diff } from "../../services/overlay/diff.ts";

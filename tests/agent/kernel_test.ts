@@ -1,3 +1,4 @@
+/** A network's part of the kernel, created, changed and removed through netlink and checked with ip and bridge. */
 import assert from "node:assert/strict";
 import { NamespaceGone, OWN_NAMESPACE } from "../../services/agent/kernel/network_namespace.ts";
 import { Ip } from "../../services/common/ip.ts";
@@ -205,7 +206,7 @@ Deno.test("a VNI that another device has is named, at once where that can be see
     const started = performance.now();
     await assert.rejects(add, {
       message: `VNI ${network.vni} on UDP port 4789 is taken by the interface ${name} of this host: ` +
-        "remove that, or make the network anew with agent.min-vni above its VNIs, or with another agent.vxlan-port",
+        "remove that, or create the network again with agent.min-vni above its VNIs, or with another agent.vxlan-port",
     });
     assert(performance.now() - started < 4000, "sooner than one that is being cleared away is waited for");
     const elsewhere = lab.target();
@@ -266,7 +267,7 @@ Deno.test("a vxlan0 of another kind, VTEP, underlay, port or VNI gives way to ou
   }
 });
 
-Deno.test("checksum offload is turned off where it is not wanted, at every look", async () => {
+Deno.test("checksum offload is turned off where it is not wanted, at every comparison", async () => {
   using lab = new KernelLab({ checksumOffload: false });
   const network = lab.network(), target = lab.target();
   const wanted = network.desired({ veths: new Map([["sand0001", veth(target.path, 9)]]) });

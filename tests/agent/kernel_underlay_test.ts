@@ -1,3 +1,4 @@
+/** Which interface, VTEP and MTU an agent finds in a host's addresses and routes. */
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { TestNamespace } from "../ffi/namespaces.ts";
@@ -36,7 +37,7 @@ Deno.test("the underlay is the interface of the VTEP; the default VTEP that of t
     underlay: { name: "eth1", up: true, mtu: 1500 },
     vtep: "198.51.100.1",
     problem: "UDP port 4789, which VXLAN needs, is taken by another program of this host: end that, " +
-      "or make the network anew with another agent.vxlan-port",
+      "or create the network again with another agent.vxlan-port",
   });
   assert.throws(() => Deno.lstatSync(path), Deno.errors.NotFound);
 });

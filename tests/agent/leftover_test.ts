@@ -1,3 +1,4 @@
+/** Names of a new endpoint's veth pair that another interface has already. */
 import assert from "node:assert/strict";
 import { encodeBits } from "../lab/overlay_store.ts";
 import { run } from "../lab/host.ts";

@@ -1,3 +1,4 @@
+/** An etcd whose events arrive while requests to it are lost: what an agent does then, and what it reports. */
 import assert from "node:assert/strict";
 import { OverlayLab } from "../lab/overlay.ts";
 import type { OverlayHost } from "../lab/overlay_host.ts";

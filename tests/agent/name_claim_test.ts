@@ -1,3 +1,4 @@
+/** Claims on host names: machines with the same name, agents that are killed, and two agents of one machine. */
 import assert from "node:assert/strict";
 import { run } from "../lab/host.ts";
 import { OverlayLab } from "../lab/overlay.ts";

@@ -1,3 +1,4 @@
+/** A local user who replaces links in the path of a namespace while the agent opens it. */
 import assert from "node:assert/strict";
 import { run } from "../lab/host.ts";
 import { OverlayLab } from "../lab/overlay.ts";
@@ -21,7 +22,7 @@ Deno.test("a user who replaces a link on the way to a namespace gets an interfac
   const { id } = await h1.api.createNetwork();
   const linksOf = async (prefix: string[]) => (await run([...prefix, "ip", "-br", "link"])).stdout;
   const before = await linksOf(h1.host.inside([])), lonely = await linksOf(victim.inside([]));
-  // Anybody may have a folder in /tmp, and links in /tmp itself.
+  // Any user may have a folder in /tmp, and links in /tmp itself.
   const folder = await Deno.makeTempDir(), inTmp = `${folder}-link`;
   await Deno.chown(folder, 65534, 65534);
   const [sleeper = "", ...args] = victim.enter(["sleep", "60"]);

@@ -1,3 +1,4 @@
+/** Networks across three hosts: separate ranges, MTU and throughput. */
 import assert from "node:assert/strict";
 import { type Host, Process, run } from "../lab/host.ts";
 import { OverlayLab } from "../lab/overlay.ts";

@@ -1,3 +1,4 @@
+/** Random operations and faults on hosts with agents; the kernels must match etcd at the end. */
 import { OverlayLab } from "../lab/overlay.ts";
 import { Operations } from "../lab/overlay_operations.ts";
 

@@ -1,3 +1,4 @@
+/** Ranges of networks that conflict with the host's own or reserved addresses. */
 import assert from "node:assert/strict";
 import { OverlayLab } from "../lab/overlay.ts";
 import { endpointByHand, networkByHand, recordsByHand } from "../lab/overlay_by_hand.ts";

@@ -1,3 +1,4 @@
+/** A host that was rebooted, or whose agent did not run for a while. */
 import assert from "node:assert/strict";
 import { OverlayLab } from "../lab/overlay.ts";
 import { pings, SteadyPing } from "../lab/overlay_traffic.ts";

@@ -1,3 +1,4 @@
+/** Containers that are replaced by new ones at the same namespace path. */
 import assert from "node:assert/strict";
 import { type Host, run } from "../lab/host.ts";
 import { OverlayLab } from "../lab/overlay.ts";

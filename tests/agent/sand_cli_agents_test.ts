@@ -1,3 +1,4 @@
+/** sand-agent-cli in a session on two hosts with real agents. */
 import assert from "node:assert/strict";
 import { Process } from "../lab/host.ts";
 import { OverlayLab } from "../lab/overlay.ts";

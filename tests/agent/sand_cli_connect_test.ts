@@ -1,3 +1,4 @@
+/** sand-agent-cli network-connect: forwarded connections into a network. */
 import assert from "node:assert/strict";
 import { home, namespaceIdentity } from "../../ffi/netns.ts";
 import { Buffer } from "node:buffer";

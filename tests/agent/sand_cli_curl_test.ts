@@ -1,3 +1,4 @@
+/** sand-agent-cli curl: HTTP requests to servers inside a network. */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";

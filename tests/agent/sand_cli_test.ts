@@ -1,3 +1,4 @@
+/** sand-agent-cli against a stand-in for an agent: output, options and errors. */
 import assert from "node:assert/strict";
 import { run, strandCommand } from "../lab/host.ts";
 import { fakeAgent, FakeCluster } from "./fake_agent.ts";

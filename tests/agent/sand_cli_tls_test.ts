@@ -1,3 +1,4 @@
+/** sand-agent-cli over HTTPS, with right and wrong certificates. */
 import assert from "node:assert/strict";
 import { type Certificates, certificates } from "../lab/certificates.ts";
 import { fakeAgent } from "./fake_agent.ts";

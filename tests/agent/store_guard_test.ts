@@ -1,3 +1,7 @@
+/**
+ * An etcd that is out of reach, hangs, is emptied, restored or replaced: the agent keeps the networks, and holds
+ * where needed.
+ */
 import assert from "node:assert/strict";
 import { run } from "../lab/host.ts";
 import { OverlayLab } from "../lab/overlay.ts";

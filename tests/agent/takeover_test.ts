@@ -1,3 +1,4 @@
+/** Hosts of SAND's Go agents that are taken over one by one, without losing a ping. */
 import assert from "node:assert/strict";
 import { OverlayLab } from "../lab/overlay.ts";
 import type { ApiEndpoint } from "../lab/overlay_api.ts";

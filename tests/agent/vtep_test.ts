@@ -1,3 +1,4 @@
+/** VTEPs that disappear or change, configured or found by the agent. */
 import assert from "node:assert/strict";
 import { OverlayLab } from "../lab/overlay.ts";
 import type { OverlayHost } from "../lab/overlay_host.ts";

@@ -59,7 +59,7 @@ Deno.test("whose device has the port or the VNI is said, and what is right", asy
     await refusal("blue"),
     new RegExp(
       `VNI 1 on UDP port 4789 is taken by the interface swarm1 in the network namespace ${sandbox.path}: ` +
-        "remove that, or make the network anew with agent.min-vni above its VNIs, or with another agent.vxlan-port",
+        "remove that, or create the network again with agent.min-vni above its VNIs, or with another agent.vxlan-port",
     ),
   );
   await sandbox.run(["ip", "link", "del", "swarm1"]);
@@ -68,6 +68,6 @@ Deno.test("whose device has the port or the VNI is said, and what is right", asy
   await until("the port is free", async (see) => see(await run(ebpf, { mayFail: true })).code === 0);
   assert.match(
     await refusal("green"),
-    /UDP port 4789, which VXLAN needs, is taken by the interface ebpf0 of this host: end that, or make the network anew with/,
+    /UDP port 4789, which VXLAN needs, is taken by the interface ebpf0 of this host: end that, or create the network again with/,
   );
 });

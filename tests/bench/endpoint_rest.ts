@@ -43,14 +43,14 @@ export class Crowds {
     const round = async () => {
       await crowd.host.stop();
       await crowd.clear();
-      const anew = await crowd.start();
+      const restarted = await crowd.start();
       await this.judge(crowd);
       await crowd.host.stop();
       const again = await crowd.start();
       await this.judge(crowd);
       const unit = "ms";
       return [
-        { size: sizeName(crowd.size), metric: "started, everything to be made", unit, value: anew },
+        { size: sizeName(crowd.size), metric: "started, everything to be made", unit, value: restarted },
         { size: sizeName(crowd.size), metric: "started, everything there", unit, value: again },
       ] satisfies Sample[];
     };

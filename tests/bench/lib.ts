@@ -160,7 +160,7 @@ export async function until(
 ): Promise<void> {
   const deadline = Date.now() + timeout;
   while (!await condition()) {
-    if (Date.now() > deadline) throw new Error(`waited ${timeout} ms in vain: ${what}`);
+    if (Date.now() > deadline) throw new Error(`waited ${timeout} ms without success: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }

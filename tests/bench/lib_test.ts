@@ -1,3 +1,4 @@
+/** The benchmarks' own functions for statistics, measurements and results. */
 import assert from "node:assert/strict";
 import { cpuSeconds, interleaved, median, plot, rssMiB, table, writeSection } from "./lib.ts";
 

@@ -27,7 +27,7 @@ function ownCpuSeconds(): number {
 /** Commits `count` plans of 1 KiB with `atOnce` always waiting, to the etcd of process `pid`. */
 async function commits(endpoint: string, pid: number, kind: string, count: number, atOnce: number) {
   const store = open(endpoint);
-  // The mirror would show what was written: that costs something too, but not to the one who commits.
+  // The mirror would show what was written: that costs something too, but not to the committing process.
   store.mirror.close();
   const { committer } = store;
   const work = async (folder: string, count: number) => {

@@ -1,4 +1,4 @@
-/** The DHCP clients of Debian, as judges. None of them touches anything outside its host. */
+/** Debian's DHCP clients as reference implementations, run in hosts of a lab. */
 import type { Host, Process } from "../lab/host.ts";
 
 export interface Client {

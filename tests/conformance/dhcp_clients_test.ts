@@ -1,3 +1,4 @@
+/** Debian's DHCP clients (udhcpc, dhclient, dhcpcd) against dhcpd. */
 import assert from "node:assert/strict";
 import { heldIn } from "../../services/nex/held.ts";
 import { addMembers, deleteMembers } from "../../services/nex/members.ts";

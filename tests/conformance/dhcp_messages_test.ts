@@ -1,3 +1,4 @@
+/** dhcpd's messages as scapy reads them: options, destinations, and messages that get no answer. */
 import assert from "node:assert/strict";
 import { openMini } from "../../services/nex/testing.ts";
 import type { NetworkRecord } from "../../services/store/records.ts";
@@ -6,7 +7,7 @@ import { DhcpLab, type Replica } from "./dhcp_lab.ts";
 import { type Ask, option, scapy } from "./dhcp_scapy.ts";
 
 const mac = "00:00:99:00:00:01", stranger = "00:00:77:00:00:01";
-const everybody = "ff:ff:ff:ff:ff:ff";
+const ALL_STATIONS = "ff:ff:ff:ff:ff:ff";
 const hex = (text: string) => new TextEncoder().encode(text).toHex();
 
 const mini: NetworkRecord = {
@@ -82,7 +83,7 @@ Deno.test("long options come in pieces, and in file and sname where the client t
   assert(option(small, "dhcp-option-overload") ?? option(small, "52"), JSON.stringify(small.options));
 });
 
-Deno.test("replies go to the relay, to everybody, or to the address that the client is about to have", async () => {
+Deno.test("replies go to the relay, to the broadcast address, or to the address that the client is about to have", async () => {
   const { lab, ask } = await station("10.0.0.200/24");
   await using _ = lab;
   const discover = { type: "discover", mac };
@@ -95,9 +96,9 @@ Deno.test("replies go to the relay, to everybody, or to the address that the cli
   );
   const where = (answer: typeof unicast) => answer && [answer.toMac, answer.to, answer.port];
   assert.deepEqual(where(unicast ?? null), [mac, "10.0.0.10", 68]);
-  assert.deepEqual(where(broadcast ?? null), [everybody, "255.255.255.255", 68]);
+  assert.deepEqual(where(broadcast ?? null), [ALL_STATIONS, "255.255.255.255", 68]);
   assert.deepEqual(where(relayed ?? null), [mac, "10.0.0.200", 67]);
-  assert.deepEqual(where(nak ?? null), [everybody, "255.255.255.255", 68]);
+  assert.deepEqual(where(nak ?? null), [ALL_STATIONS, "255.255.255.255", 68]);
   assert.deepEqual(where(relayedNak ?? null), [mac, "10.0.0.200", 67]);
   assert.deepEqual(option(nak ?? null, "message-type"), [6]);
   assert.equal(relayedNak?.flags, 0x8000);

@@ -1,3 +1,4 @@
+/** DHCP clients behind relays (dhcrelay, dnsmasq) of other links. */
 import assert from "node:assert/strict";
 import type { Host, Process } from "../lab/host.ts";
 import { until } from "../lab/until.ts";

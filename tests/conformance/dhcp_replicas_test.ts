@@ -1,3 +1,4 @@
+/** Two replicas of dhcpd with thousands of clients: no address is given twice. */
 import assert from "node:assert/strict";
 import type { Host } from "../lab/host.ts";
 import { until } from "../lab/until.ts";

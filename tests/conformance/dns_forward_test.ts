@@ -32,7 +32,7 @@ list: [{mac: "02:00:00:00:00:02", name: deep, ip4: 10.20.47.9}]
 
 /** What is asked, and what comes of it: addresses or a name, nothing where there is none. */
 const expected: Record<string, string> = {
-  // Ours, of a /26 and a /20; an address of ours without a member has no name, whatever the forwarder answers.
+  // Ours, of a /26 and a /20; an address of ours without a member has no name, even if the forwarder answers one.
   "whiskey.mini.net": "192.168.60.70",
   "192.168.60.70": "whiskey.mini.net",
   "10.20.47.9": "deep.bare.net",
@@ -173,7 +173,7 @@ Deno.test({
     }
     const lab = stack.use(await Lab.create("dns"));
     const host = await lab.host("dns", { segment: await lab.segment("lan"), address: "192.168.60.65/24" });
-    // What ip-netns(8) mounts over /etc for whatever runs in there.
+    // What ip-netns(8) mounts over /etc for the programs in there.
     const etc = `/etc/netns/${host.netns}`;
     await Deno.mkdir(etc, { recursive: true });
     stack.defer(() => Deno.remove(etc, { recursive: true }));

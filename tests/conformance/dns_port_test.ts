@@ -1,3 +1,4 @@
+/** dnsd's ports, where the kernel chooses them. */
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { TestNamespace } from "../ffi/namespaces.ts";

@@ -1,3 +1,4 @@
+/** nexd's gRPC API with Python's grpcio, by reflection and by Nex's published field numbers. */
 import assert from "node:assert/strict";
 import { labNexd } from "./nexd.ts";
 import { run } from "../lab/host.ts";

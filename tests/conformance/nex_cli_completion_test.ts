@@ -1,3 +1,4 @@
+/** Completion scripts of nex in bash, zsh and fish. */
 import assert from "node:assert/strict";
 import { nexProcess } from "../lab/nex.ts";
 import { labNexd } from "./nexd.ts";

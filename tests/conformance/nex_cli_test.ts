@@ -1,3 +1,4 @@
+/** nex against a real nexd: the session of the documentation, and errors. */
 import assert from "node:assert/strict";
 import { nexHere, nexProcess } from "../lab/nex.ts";
 import { until } from "../lab/until.ts";

@@ -1,3 +1,4 @@
+/** nex over TLS, with right and wrong certificates. */
 import assert from "node:assert/strict";
 import { certificates } from "../lab/certificates.ts";
 import { nexProcess } from "../lab/nex.ts";

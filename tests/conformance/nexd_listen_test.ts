@@ -1,3 +1,4 @@
+/** nexd's error where its address is in use. */
 import assert from "node:assert/strict";
 import { formatHostPort } from "../../services/common/host_port.ts";
 import { run, strandCommand } from "../lab/host.ts";

@@ -1,3 +1,4 @@
+/** nexd over TLS, with and without client certificates. */
 import assert from "node:assert/strict";
 import { certificates } from "../lab/certificates.ts";
 import { labEtcd } from "../lab/etcd.ts";

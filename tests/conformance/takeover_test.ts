@@ -1,3 +1,4 @@
+/** Stores that Nex's daemons filled, taken over by nexd and served. */
 import assert from "node:assert/strict";
 import type { Rehearsal } from "../../services/nex/rehearsal.ts";
 import { openStore, type Store } from "../../services/store/store.ts";

@@ -1,3 +1,4 @@
+/** The demo's own DHCP and DNS client, against dnsmasq. */
 import assert from "node:assert/strict";
 import { Lab, strandCommand } from "../lab/host.ts";
 

@@ -1,3 +1,4 @@
+/** strand demo as a process: every step, the machine afterwards, and what it prints. */
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { Process, run, strandCommand } from "../lab/host.ts";

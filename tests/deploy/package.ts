@@ -92,7 +92,7 @@ export async function packageSteps(t: Deno.TestContext, machine: Machine, deb: s
       `mkdir /var/lib/strand/etcd; ${apt} purge strand; rmdir /var/lib/strand/etcd /var/lib/strand`,
     );
     assert.equal(await machine.sh(everything), before);
-    // The next steps begin anew.
+    // The next steps start over.
     await machine.sh(`
       ip netns del p1; ip netns del p2; ip netns del sc-ns-${id}
       systemctl stop etcd; rm -r /var/lib/etcd/default; systemctl start etcd`);

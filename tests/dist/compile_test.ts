@@ -1,3 +1,4 @@
+/** deno task compile, with stand-ins for the runtime stub of Deno. */
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { version } from "../../services/common/version.ts";

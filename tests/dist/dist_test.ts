@@ -1,3 +1,4 @@
+/** deno task dist: folder, tarball, Debian package and manifest, and its errors. */
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { version } from "../../services/common/version.ts";

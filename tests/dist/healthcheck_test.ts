@@ -1,3 +1,4 @@
+/** The container image's health check. */
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { run } from "../lab/host.ts";

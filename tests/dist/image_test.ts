@@ -1,3 +1,4 @@
+/** The container image, built and run by a dockerd of its own. */
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { version } from "../../services/common/version.ts";

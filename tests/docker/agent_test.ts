@@ -1,3 +1,4 @@
+/** Docker's containers whose host had a SAND agent before, and the plugin over HTTPS. */
 import assert from "node:assert/strict";
 import { certificates } from "../lab/certificates.ts";
 import { OverlayLab } from "../lab/overlay.ts";

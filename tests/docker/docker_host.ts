@@ -86,7 +86,7 @@ export class DockerHost implements AsyncDisposable {
     return performance.now() - started;
   }
 
-  /** Asks it to end, or ends it without a word. */
+  /** Asks it to end, or kills it. */
   async stop(signal: Deno.Signal = "SIGTERM"): Promise<void> {
     await this.process?.stop(signal, 60_000);
   }

@@ -1,3 +1,4 @@
+/** Docker on two hosts with the network plugin: the session of the documentation. */
 import assert from "node:assert/strict";
 import { run } from "../lab/host.ts";
 import { OverlayLab } from "../lab/overlay.ts";

@@ -1,3 +1,4 @@
+/** Docker with containers, engine, agent or etcd killed or away: containers keep running and nothing leaks. */
 import assert from "node:assert/strict";
 import { dockerFailpoints } from "../../services/agent/failpoints.ts";
 import { run } from "../lab/host.ts";

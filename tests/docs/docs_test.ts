@@ -189,6 +189,19 @@ Deno.test("the documentation says who does what: a client, a program, an operato
   assert.deepEqual(vague, []);
 });
 
+Deno.test("comments of the program say who does what, too", () => {
+  const vague = ["cli", "services", "ffi", "proto", "deploy"].flatMap((folder) => [...sources(folder)])
+    .flatMap((path) =>
+      [
+        ...read(path).matchAll(
+          /^\s*(?:\/\*\*| \*|\/\/).*\b(whoever|nobody|somebody|anybody|everybody|befalls?|anew)\b/gim,
+        ),
+      ]
+        .map(([, word]) => `${path}: ${word}`)
+    );
+  assert.deepEqual(vague, []);
+});
+
 /** A page's text without its markup. */
 const plain = (name: string) =>
   (manual.get(name) ?? "").replaceAll("\\-", "-").replace(/\\f[A-Z]|^\.[A-Z]+ /gm, "");

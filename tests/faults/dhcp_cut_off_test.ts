@@ -1,3 +1,4 @@
+/** A replica of dhcpd that is cut off from etcd beside a healthy one. */
 import assert from "node:assert/strict";
 import { openMini } from "../../services/nex/testing.ts";
 import { DhcpLab } from "../conformance/dhcp_lab.ts";

@@ -1,3 +1,4 @@
+/** DHCP clients that renew while etcd is killed and restarted. */
 import assert from "node:assert/strict";
 import { openMini } from "../../services/nex/testing.ts";
 import { clients } from "../conformance/dhcp_clients.ts";

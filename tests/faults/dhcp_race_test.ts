@@ -1,3 +1,4 @@
+/** Two replicas of dhcpd and more clients than addresses: no client is given an address that another holds. */
 import assert from "node:assert/strict";
 import { Ip } from "../../services/common/ip.ts";
 import { createLog } from "../../services/common/log.ts";

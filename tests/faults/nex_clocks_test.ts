@@ -1,3 +1,4 @@
+/** Processes with wrong clocks, which compare theirs through etcd. */
 import assert from "node:assert/strict";
 import { SteadyClock } from "../../services/common/clock.ts";
 import { createLog } from "../../services/common/log.ts";

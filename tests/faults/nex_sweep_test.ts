@@ -1,3 +1,4 @@
+/** Replicas that sweep the same deleted network at the same time. */
 import assert from "node:assert/strict";
 import { applySpec } from "../../services/nex/apply.ts";
 import { deleteNetwork } from "../../services/nex/networks.ts";

@@ -1,3 +1,4 @@
+/** Apply with a spec that needs several transactions. */
 import assert from "node:assert/strict";
 import { applySpec } from "../../services/nex/apply.ts";
 import { Nex } from "../../services/nex/nex.ts";

@@ -1,3 +1,4 @@
+/** Apply interrupted by a kill of nexd, and repeated. */
 import assert from "node:assert/strict";
 import { NexView } from "../../services/nex/view.ts";
 import { openStore } from "../../services/store/store.ts";

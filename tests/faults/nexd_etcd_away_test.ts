@@ -1,3 +1,4 @@
+/** nexd and dnsd while etcd is out of reach. */
 import assert from "node:assert/strict";
 import { labEtcd } from "../lab/etcd.ts";
 import { LabServices } from "../lab/services.ts";

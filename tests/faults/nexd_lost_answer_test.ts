@@ -1,3 +1,4 @@
+/** Changes by nexd whose answers from etcd are lost, or that conflict with renewals. */
 import assert from "node:assert/strict";
 import { addMembers } from "../../services/nex/members.ts";
 import { addNetwork } from "../../services/nex/networks.ts";

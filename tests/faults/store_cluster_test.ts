@@ -1,3 +1,4 @@
+/** The store with three etcd members, of which some are down, killed, hung or cut off. */
 import assert from "node:assert/strict";
 import type { TlsMaterial } from "../../services/common/tls.ts";
 import { certificates } from "../lab/certificates.ts";

@@ -1,3 +1,4 @@
+/** Commits of the store: guards, limits, and lost answers. */
 import assert from "node:assert/strict";
 import { change } from "../../services/store/change.ts";
 import { UnknownOutcome } from "../../services/store/errors.ts";

@@ -1,3 +1,4 @@
+/** The etcd that strand up runs: restarts, addresses, and errors. */
 import assert from "node:assert/strict";
 import { type EtcdProcessEvent, freePort, startEtcd } from "../../services/store/etcd_process.ts";
 import { labStore, put } from "../lab/store.ts";

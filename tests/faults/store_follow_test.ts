@@ -1,3 +1,4 @@
+/** Parts of etcd that a mirror follows and unfollows while it runs. */
 import assert from "node:assert/strict";
 import process from "node:process";
 import { StoreCommitter } from "../../services/store/commit.ts";

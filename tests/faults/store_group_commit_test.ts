@@ -1,3 +1,4 @@
+/** Group commit against a model: random plans that share transactions. */
 import assert from "node:assert/strict";
 import type { EtcdConnection } from "../../services/store/connection.ts";
 import type { Outcome, Plan } from "../../services/store/types.ts";

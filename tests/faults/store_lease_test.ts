@@ -1,3 +1,4 @@
+/** Keys with etcd leases that are kept, lost and replaced. */
 import assert from "node:assert/strict";
 import { KeptLease } from "../../services/store/lease.ts";
 import { labEtcd } from "../lab/etcd.ts";

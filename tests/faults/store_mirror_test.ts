@@ -1,3 +1,4 @@
+/** Mirrors while etcd is compacted, killed, restarted or replaced. */
 import assert from "node:assert/strict";
 import { StoreCommitter } from "../../services/store/commit.ts";
 import { StoreMirror } from "../../services/store/mirror.ts";

@@ -1,3 +1,4 @@
+/** How soon a store recovers after faults of etcd members. */
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { Lab } from "../lab/host.ts";

@@ -1,3 +1,4 @@
+/** The agent's store: which parts of the overlay networks a host's mirror holds. */
 import assert from "node:assert/strict";
 import { createLog, type Log } from "../../services/common/log.ts";
 import { endpointRecord, network } from "../../services/overlay/testing.ts";

@@ -1,3 +1,4 @@
+/** Sizes of ICMP echo requests. */
 import assert from "node:assert/strict";
 import { EchoSocket, largestEcho, smallestEcho } from "../../ffi/icmp.ts";
 import { LARGEST_PROBE } from "../../services/overlay/state.ts";

@@ -1,3 +1,4 @@
+/** Links created, changed and listed through netlink, compared with ip. */
 import assert from "node:assert/strict";
 import { Netlink } from "../../ffi/netlink.ts";
 import { addAddress, deleteAddress, listAddresses } from "../../ffi/netlink_address.ts";
@@ -276,9 +277,9 @@ Deno.test("a macvlan takes another namespace's link over, with its MAC", async (
   assert.deepEqual([high.kind, high.peer, high.peerNamespace], ["macvlan", lower.index, number]);
   assert.deepEqual([lower.arp, high.arp], [false, true]);
   assert((await below.seen("low0")).flags.includes("NOARP"));
-  await below.netlink.run(changeLink("low0", { alias: "of somebody's" }));
-  assert.equal((await below.link("low0")).alias, "of somebody's");
-  assert.match((await run(["ip", "-n", below.namespace.name, "link"])).stdout, /alias of somebody's/);
+  await below.netlink.run(changeLink("low0", { alias: "of another program" }));
+  assert.equal((await below.link("low0")).alias, "of another program");
+  assert.match((await run(["ip", "-n", below.namespace.name, "link"])).stdout, /alias of another program/);
   await below.netlink.run(deleteLink("low0"));
   assert.equal(await findLink(inside.netlink, "high0"), undefined);
 });

@@ -1,3 +1,4 @@
+/** ARP and FDB entries set, listed and deleted through netlink, compared with ip and bridge. */
 import assert from "node:assert/strict";
 import { Netlink } from "../../ffi/netlink.ts";
 import { deleteNeighbours, dumpNeighbours, type Neighbours, setNeighbours } from "../../ffi/netlink_neigh.ts";

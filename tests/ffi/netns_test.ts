@@ -1,3 +1,4 @@
+/** Network namespaces created, opened and removed, also at paths with links and other files. */
 import { lchownSync } from "node:fs";
 import assert from "node:assert/strict";
 import { libc } from "../../ffi/libc.ts";
@@ -139,7 +140,7 @@ Deno.test("a link on the way to a namespace is followed only where root alone ca
       Deno.symlinkSync(netns, `${open}/link`);
       Deno.chownSync(open, owner!, 0);
       Deno.chmodSync(open, mode! | sticky!);
-      // In a sticky folder nobody else can take root's link away.
+      // In a sticky folder no other user can remove root's link.
       if (sticky) opens(`${open}/link/${name}`);
       else {
         refused(`${open}/link/${name}`, "link");

@@ -1,3 +1,4 @@
+/** The check whether a process may create namespaces and links. */
 import assert from "node:assert/strict";
 import { type Request } from "../../ffi/netlink.ts";
 import { encodeMessage, NLM_F_CREATE, text } from "../../ffi/netlink_message.ts";

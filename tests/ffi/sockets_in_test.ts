@@ -1,3 +1,4 @@
+/** TCP connections and listeners inside other network namespaces. */
 import assert from "node:assert/strict";
 import { Netlink } from "../../ffi/netlink.ts";
 import { changeLink } from "../../ffi/netlink_link.ts";

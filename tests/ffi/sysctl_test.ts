@@ -1,3 +1,4 @@
+/** Setting sysctls, also where /proc/sys is read-only. */
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { run } from "../lab/host.ts";

@@ -1,3 +1,4 @@
+/** Mutated DHCP packets to dhcpd. */
 import assert from "node:assert/strict";
 import { anySeed } from "../lab/property.ts";
 import { fuzz } from "./dhcp_fuzz.ts";

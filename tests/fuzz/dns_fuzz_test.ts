@@ -1,3 +1,4 @@
+/** Mutated DNS packets to dnsd. */
 import assert from "node:assert/strict";
 import { anySeed } from "../lab/property.ts";
 import { fuzzDns } from "./dns_fuzz.ts";

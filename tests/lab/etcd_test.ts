@@ -1,3 +1,4 @@
+/** The tests' own etcd: errors when it ends, and ports in use. */
 import assert from "node:assert/strict";
 import { freePort } from "../../services/store/etcd_process.ts";
 import { labCluster, labEtcd } from "./etcd.ts";

@@ -1,3 +1,4 @@
+/** The network namespaces that tests use as hosts: reachability and cleanup. */
 import assert from "node:assert/strict";
 import { Lab, run } from "./host.ts";
 

@@ -108,7 +108,7 @@ export class OverlayHost implements AsyncDisposable {
     await this.process?.stop();
   }
 
-  /** Ends the agent without a word. */
+  /** Kills the agent. */
   async kill(): Promise<void> {
     await this.process?.stop("SIGKILL");
   }

@@ -85,7 +85,7 @@ function claims(records: Records, network: ApiNetwork, endpoints: readonly ApiEn
   for (const endpoint of endpoints) wanted.add(number(addressOf(endpoint)) - first);
   const { length, set } = decodeBits((JSON.parse(text) as { bit_set: string }).bit_set);
   const faults = length === size ? [] : [`bit_set has ${length} bits, not ${size}`];
-  for (const bit of set) if (!wanted.delete(bit)) faults.push(`bit ${bit} is set for nobody`);
+  for (const bit of set) if (!wanted.delete(bit)) faults.push(`bit ${bit} is set without an endpoint`);
   for (const bit of wanted) faults.push(`bit ${bit} is not set`);
   return faults;
 }

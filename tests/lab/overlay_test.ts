@@ -1,3 +1,4 @@
+/** The overlay lab itself: its judge finds each kind of fault, and nothing is left after it. */
 import assert from "node:assert/strict";
 import { run } from "./host.ts";
 import { OverlayLab } from "./overlay.ts";
@@ -76,7 +77,7 @@ Deno.test("OverlayLab: the judge finds nothing in a network that is right, and e
   const bits = { ...JSON.parse(record ?? ""), bit_set: encodeBits(256, [0, 1, 2, 77, 255]) };
   await lab.kv.write({ [key]: JSON.stringify(bits) });
   assert.deepEqual(await lab.differences(), [
-    `network ${network.name} (${network.id}): bit 77 is set for nobody`,
+    `network ${network.name} (${network.id}): bit 77 is set without an endpoint`,
     `network ${network.name} (${network.id}): bit 3 is not set`,
   ]);
   await lab.kv.write({ [key]: record });

@@ -1,3 +1,4 @@
+/** Packet sockets, listed interfaces and namespaces of ffi/, between two hosts of a lab. */
 import assert from "node:assert/strict";
 import { Epoll } from "../../ffi/epoll.ts";
 import { drainInterfaceWatch, listInterfaces, openInterfaceWatch } from "../../ffi/interfaces.ts";

@@ -1,3 +1,4 @@
+/** forAll(), by which property tests choose and shrink their inputs. */
 import assert from "node:assert/strict";
 import { forAll } from "./property.ts";
 

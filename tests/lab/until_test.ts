@@ -1,3 +1,4 @@
+/** until(), by which tests wait for conditions. */
 import assert from "node:assert/strict";
 import { until } from "./until.ts";
 

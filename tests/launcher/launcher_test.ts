@@ -1,3 +1,4 @@
+/** The launcher strand: links, wrong usage, help, and commands of a clone. */
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { Process, run } from "../lab/host.ts";

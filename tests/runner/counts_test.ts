@@ -1,3 +1,4 @@
+/** Reading Deno's test summaries. */
 import assert from "node:assert/strict";
 import { add, countsOf, failedFile, none, totals } from "./counts.ts";
 

@@ -1,3 +1,4 @@
+/** Reading the machine's and processes' load from /proc. */
 import assert from "node:assert/strict";
 import { available, Load, processorTime, ticks } from "./load.ts";
 

@@ -1,3 +1,4 @@
+/** The commands test and bench of a clone. */
 import assert from "node:assert/strict";
 import { type Command, commands } from "../../cli/commands.ts";
 import { main } from "../../cli/main.ts";

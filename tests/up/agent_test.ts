@@ -1,3 +1,4 @@
+/** strand status and strand agent release with a stand-in for an agent. */
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { freePort } from "../../services/store/etcd_process.ts";

@@ -1,3 +1,4 @@
+/** strand up and strand status as processes, with services that die or hang. */
 import assert from "node:assert/strict";
 import { scapy } from "../conformance/dhcp_scapy.ts";
 import { type Host, Lab, type Process, run, strandCommand } from "../lab/host.ts";
@@ -56,7 +57,7 @@ function pidOf({ process }: Up, service: string): number {
 async function times(count: number, fits: RegExp, process: Process): Promise<void> {
   const deadline = Date.now() + 60_000;
   while (process.lines.filter((line) => fits.test(line)).length < count) {
-    assert.ok(Date.now() < deadline, `waited in vain for ${fits}:\n${process.tail()}`);
+    assert.ok(Date.now() < deadline, `waited without success for ${fits}:\n${process.tail()}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }

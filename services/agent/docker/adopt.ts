@@ -7,12 +7,12 @@ import type { Context } from "../context.ts";
  * interfaces that Docker has renamed and moved must not be renamed and moved back.
  */
 export async function adoptEndpoints({ store, view, host, storeGuard, log }: Context): Promise<void> {
-  const old = view.endpointsOn(host.hostname).filter(({ record }) =>
+  const unmarked = view.endpointsOn(host.hostname).filter(({ record }) =>
     !record.strand_docker && !record.strand_netns && !record.strand_cni
   );
-  if (!old.length || storeGuard.hold) return;
+  if (!unmarked.length || storeGuard.hold) return;
   const docker = new Map((await store.allDockerEndpoints()).map((ids) => [ids.SandEndpointID, ids]));
-  for (const { id } of old) {
+  for (const { id } of unmarked) {
     const ids = docker.get(id);
     if (!ids) continue;
     const { DockerNetworkID: network, DockerEndpointID: endpoint } = ids;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { AGENT_SOCKET } from "../../common/config_agent.ts";
 import { Away } from "./away.ts";
 
-Deno.test("an engine finds a socket that nobody can have while the agent is away, and nothing otherwise", async () => {
+Deno.test("an engine finds an address that cannot be connected to while the agent is away, and nothing otherwise", async () => {
   const directory = await Deno.makeTempDir();
   try {
     const spec = `${directory}/sand.spec`, away = new Away(`${directory}/sand.json`, `${directory}/run`);

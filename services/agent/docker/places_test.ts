@@ -59,7 +59,7 @@ Deno.test("what engines were told earlier is listened on too, each address once"
   assert.deepEqual((await places({ earlier })).also, [at("192.0.2.11"), at("127.0.1.1", 1234)]);
 });
 
-Deno.test("Earlier knows what a sand.json said, whatever was written over it since, for the scheme that is served", async () => {
+Deno.test("Earlier knows the address of a sand.json that was overwritten since, for the scheme that is served", async () => {
   const directory = await Deno.makeTempDir();
   try {
     const spec = `${directory}/sand.json`;

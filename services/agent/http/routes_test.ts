@@ -51,7 +51,7 @@ Deno.test("networks are shown with the contract's fields in the contract's order
 
 Deno.test("a network that is broken or being deleted is shown so, by its own id too", async () => {
   const trouble = () => ({ broken: "no range", deleting: ["h9"] });
-  const odd = { ...network, id: "victim", broken: "stored by somebody" };
+  const odd = { ...network, id: "victim", broken: "stored by another program" };
   const api = { trouble, networks: () => [odd], network: () => odd };
   const { body: { networks } } = await call("GET", "/networks", "", api);
   const [shown] = networks as Record<string, unknown>[];

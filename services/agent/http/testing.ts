@@ -13,7 +13,7 @@ export const ENDPOINT = "8f14e45f-ceea-467f-a0e6-1f2a3b4c5d6e";
 
 export const network: NetworkRecord = {
   gateway: "10.0.0.1/24",
-  added_later: "by somebody",
+  added_later: "by another program",
   id: NETWORK,
   created_at: "2019-05-02T10:11:12.123456789+02:00",
   name: `net-sc-${NETWORK}`,

@@ -84,7 +84,7 @@ export async function pin({ netlink }: NetworkNamespace, { index, port }: Link, 
   await netlink.run(pinMac(index, macToBytes(mac)), changePort(index, { flood: false, answered: true }));
 }
 
-/** Without a MAC, whatever is pinned to the port goes. */
+/** Unpins a MAC from a port, or, without a MAC, everything that is pinned to it. */
 export async function unpin(
   { netlink }: NetworkNamespace,
   { index }: Link,

@@ -77,7 +77,7 @@ export async function sayPort(
   const by = await findHolder(underlay, { port, except: namespace.path });
   const message =
     `UDP port ${port}, which VXLAN needs, is taken by ${by ?? "another program of this host"}: end that, ` +
-    "or make the network anew with another agent.vxlan-port";
+    "or create the network again with another agent.vxlan-port";
   throw new Refusal("exists", message, { cause: error });
 }
 
@@ -87,7 +87,7 @@ function taken(vni: number, port: number, by: string | undefined, cause: unknown
     `VNI ${vni} on UDP port ${port} is taken by ${
       by ?? "a vxlan device in another network namespace of this host"
     }: ` +
-      "remove that, or make the network anew with agent.min-vni above its VNIs, or with another agent.vxlan-port",
+      "remove that, or create the network again with agent.min-vni above its VNIs, or with another agent.vxlan-port",
     { cause },
   );
 }

@@ -135,7 +135,7 @@ Deno.test("an answer to nothing that was asked, and a question of a stranger, ar
   assert.equal(lab.path.heard, true);
 });
 
-Deno.test("a host that is a peer no longer is not asked, and one with another VTEP is known anew", () => {
+Deno.test("a host that is a peer no longer is not asked, and one with another VTEP is a new one", () => {
   const lab = new Lab(2);
   lab.run(10_000);
   lab.paths.setPeers(new Map([["h1", { ...peer(1), vtep: 5 }]]), lab.now);

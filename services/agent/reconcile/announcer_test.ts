@@ -22,7 +22,7 @@ function setUp() {
   return { announcer, notice, settled, told };
 }
 
-Deno.test("an address that gets another MAC is told of, also when nobody had it in between, and no other is", async () => {
+Deno.test("an address that gets another MAC is announced, also when no endpoint had it in between, and no other is", async () => {
   const { announcer, notice, settled } = setUp();
   notice(undefined, endpoint(1, 10));
   notice(endpoint(1, 10), undefined);

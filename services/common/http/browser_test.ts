@@ -6,7 +6,7 @@ const own = { secure: false, names: ["h1", "h1.example"] };
 /** True when these headers are refused. */
 const refused = (headers: Record<string, string>, as = own) => browserRefusal(headers, as) !== undefined;
 
-Deno.test("a request without Origin and Sec-Fetch-Site is no browser's, whatever its Host", () => {
+Deno.test("a request without Origin and Sec-Fetch-Site is no browser's, with any Host", () => {
   assert(!refused({}));
   assert(!refused({ host: "anything.example:9999" }));
   assert(!refused({ host: "h1:9999", "content-type": "text/plain" }));

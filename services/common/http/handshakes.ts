@@ -48,7 +48,7 @@ function explained(error: NodeJS.ErrnoException, socket: TLSSocket): string | un
   }
   if (socket.authorizationError) {
     return `its certificate is not accepted (${socket.authorizationError}): it has expired, or HTTP_TLS_CA has not ` +
-      "signed it, or it is of X.509 version 1, as openssl x509 -req makes it without -extfile, and must be signed anew";
+      "signed it, or it is of X.509 version 1, as openssl x509 -req makes it without -extfile, and must be signed again";
   }
   if (error.code === "ERR_SSL_WRONG_VERSION_NUMBER") {
     return "it does not speak TLS; the URL begins with https here";

@@ -51,7 +51,7 @@ const chunked = (path: string, body: string) =>
   `POST ${path} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n` +
   `${body.length.toString(16)}\r\n${body}\r\n0\r\nTrailer: x\r\n\r\n`;
 
-Deno.test("one request of a connection is answered at a time, in whatever pieces they come", async () => {
+Deno.test("one request of a connection is answered at a time, however the bytes are split", async () => {
   let underWay = 0, most = 0;
   const seen: string[] = [];
   await using server = serving((request, response) => {

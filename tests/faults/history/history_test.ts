@@ -1,3 +1,4 @@
+/** Random faults on three etcd members, hosts and services, judged from the whole history of etcd. */
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import type { Process } from "../../lab/host.ts";

@@ -1,3 +1,4 @@
+/** faultsOf(), the check of histories, with histories that are right and wrong. */
 import assert from "node:assert/strict";
 import { type Asked, faultsOf, type Held } from "./judge.ts";
 import type { Transaction } from "./record.ts";

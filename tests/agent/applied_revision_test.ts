@@ -1,8 +1,9 @@
+/** When a host publishes the revision that it has applied. */
 import assert from "node:assert/strict";
 import { OverlayLab } from "../lab/overlay.ts";
 import { until } from "../lab/until.ts";
 
-/** The revision up to which a host has told that it has carried a network's changes out. */
+/** The revision that a host has published as applied to a network. */
 async function told({ kv }: OverlayLab, network: string, host: string): Promise<number> {
   return Number(JSON.parse(await kv.get(`/sc-net/strand/applied/${network}/${host}`) ?? "{}").revision);
 }
