@@ -39,14 +39,17 @@ export class Workers {
    * @param inKernel Networks that have a namespace here.
    */
   async start(inKernel: readonly string[]): Promise<void> {
-    const { view, host } = this.#context;
+    const { view, host, store } = this.#context;
     this.#stop(); // Ends an earlier attempt, which failed because etcd went away.
-    this.#stop = view.subscribe((changes) => this.#notice(changes));
     const ids = new Set(inKernel);
     for (const { network } of view.endpointsOn(host.hostname)) ids.add(network);
     for (const network of view.networksOn(host.hostname)) ids.add(network);
-    await this.#takeUp([...ids]);
-    for (const id of view.deleted) this.#attempt(id, this.#finishDeletion(id));
+    // The records are listed before changes are followed. Else the listing would count as a change of each network, and
+    // each would be compared twice.
+    const letGo = await store.holdAll([...ids].filter(isNetworkId));
+    this.#stop = view.subscribe((changes) => this.#notice(changes));
+    await this.#takeUp([...ids]).finally(letGo);
+    await this.takeUpMissing();
     await this.compareAll("start");
   }
 
