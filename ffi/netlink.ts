@@ -12,6 +12,8 @@ const SOL_SOCKET = 1, SO_SNDBUF = 7, SO_RCVBUF = 8, SO_SNDBUFFORCE = 32, SO_RCVB
 const SOL_NETLINK = 270, NETLINK_CAP_ACK = 10, NETLINK_EXT_ACK = 11, NETLINK_GET_STRICT_CHK = 12;
 const MSG_TRUNC = 0x20, MSG_DONTWAIT = 0x40;
 const bufferSize = 8 << 20;
+/** Octets of a dump's part; a dump with larger parts is read on a thread of the pool. The kernel gives up to 32 KiB at a time. */
+const smallPart = 16 << 10;
 /** How often a dump is attempted before it fails. */
 const dumpTries = 20;
 
@@ -78,9 +80,13 @@ export class Netlink implements Disposable {
     }
   }
 
-  /** Sends a request other than a dump; `visit` gets the answers. @throws SystemError when there is none */
-  async ask({ what, message }: Request, visit: Visit): Promise<void> {
-    const [failure] = await this.exchange(Uint8Array.from(message), 1, visit);
+  /**
+   * Sends a request other than a dump; `visit` gets the answers.
+   * @param unlocked The kernel answers this one without its lock of all links (RTNL): it is sent from this thread, as it waits for nothing.
+   * @throws SystemError when there is none
+   */
+  async ask({ what, message }: Request, visit: Visit, unlocked = false): Promise<void> {
+    const [failure] = await this.exchange(Uint8Array.from(message), 1, visit, unlocked);
     if (failure) throw new SystemError(what, failure.errno, failure.detail);
   }
 
@@ -89,10 +95,15 @@ export class Netlink implements Disposable {
    * Only the last is acknowledged; refused ones are returned with their positions.
    * @throws Error when it is unknown what has been done
    */
-  exchange(bytes: Uint8Array<ArrayBuffer>, count: number, visit?: Visit): Promise<Failure[]> {
+  exchange(
+    bytes: Uint8Array<ArrayBuffer>,
+    count: number,
+    visit?: Visit,
+    unlocked = false,
+  ): Promise<Failure[]> {
     return this.#exclusive(async () => {
       const replies = new Replies(this.#number(bytes, count, NLM_F_ACK), count, visit);
-      await this.#send(bytes);
+      await this.#send(bytes, unlocked);
       // All answers are queued when the send returns.
       while (!replies.done) {
         const length = libc.recv(this.fd, this.#received, this.#received.length, MSG_DONTWAIT | MSG_TRUNC);
@@ -114,6 +125,8 @@ export class Netlink implements Disposable {
    * @param message From encodeMessage(), without NLM_F_DUMP.
    * @param make Returns an empty collection, for each try.
    * @param add Adds a message to it.
+   * @param few The answers are expected to come in one part or two: they are read on this thread, which takes a tenth of what
+   *   a thread of the pool does. If there are more after all, this thread may wait for the kernel's lock of all links (RTNL).
    * @throws SystemError when the kernel refuses; Error after 20 tries
    */
   async dump<T>(
@@ -121,6 +134,7 @@ export class Netlink implements Disposable {
     message: Uint8Array,
     make: () => T,
     add: (into: T, ...args: Parameters<Visit>) => void,
+    few = false,
   ): Promise<T> {
     const bytes = Uint8Array.from(message);
     let inconsistency = "";
@@ -132,7 +146,7 @@ export class Netlink implements Disposable {
           (...args) => add(collected, ...args),
         );
         await this.#send(bytes);
-        await this.#readDump(replies);
+        await this.#readDump(replies, few);
         return replies;
       });
       if (replies.failure) throw new SystemError(what, replies.failure.errno, replies.failure.detail);
@@ -158,13 +172,15 @@ export class Netlink implements Disposable {
   }
 
   /** Reads to the dump's end also when it is inconsistent: the kernel does not begin another one before that. */
-  async #readDump(replies: DumpReplies): Promise<void> {
+  async #readDump(replies: DumpReplies, few: boolean): Promise<void> {
+    let here = few;
     while (replies.state === "more") {
-      const buffer = this.#received;
-      const length = await onPool(() =>
-        libcNonblocking.recv(this.fd, buffer, buffer.length, MSG_DONTWAIT | MSG_TRUNC)
-      );
-      // errno is not available from that thread. It is an overrun or the end; in both cases this dump is incomplete.
+      const buffer = this.#received, flags = MSG_DONTWAIT | MSG_TRUNC;
+      const length = here
+        ? libc.recv(this.fd, buffer, buffer.length, flags)
+        : await onPool(() => libcNonblocking.recv(this.fd, buffer, buffer.length, flags));
+      here &&= length < smallPart;
+      // errno is not available from a thread of the pool. It is an overrun or the end; in both cases this dump is incomplete.
       if (length < 0) return replies.end();
       replies.take(this.#view, length);
       if (length > buffer.length) {
@@ -189,12 +205,12 @@ export class Netlink implements Disposable {
     return first;
   }
 
-  async #send(bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+  async #send(bytes: Uint8Array<ArrayBuffer>, unlocked = false): Promise<void> {
     if (!this.#isSetUp) setUp(this.fd);
     this.#isSetUp = true;
     this.#sending = bytes;
-    const sent = await onPool(() => libcNonblocking.send(this.fd, bytes, bytes.length, 0));
-    // The kernel takes all messages or none. The send is repeated on this thread, where errno can be read.
+    const sent = unlocked ? -1 : await onPool(() => libcNonblocking.send(this.fd, bytes, bytes.length, 0));
+    // The kernel takes all messages or none. The send is repeated, or done first, on this thread, where errno can be read.
     if (sent < 0) checked(libc.send(this.fd, this.#sending, bytes.length, 0), "send to the kernel");
   }
 

@@ -124,7 +124,7 @@ export function listAddresses(netlink: Netlink, link = 0): Promise<LinkAddress[]
       address: readOctets(found.get(IFA_LOCAL) ?? found.get(IFA_ADDRESS)),
       prefix: view.getUint8(from + 1),
     });
-  });
+  }, link !== 0);
 }
 
 /**

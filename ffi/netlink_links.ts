@@ -94,11 +94,11 @@ export interface Vxlan {
   readonly l3miss: boolean;
 }
 
-/** All links of the socket's namespace. */
-export function listLinks(netlink: Netlink): Promise<Link[]> {
+/** All links of the socket's namespace. @param few As in {@link Netlink.dump}. */
+export function listLinks(netlink: Netlink, few = false): Promise<Link[]> {
   return netlink.dump("list the links", question(0), () => [] as Link[], (links, view, from, to) => {
     if (to - from >= IFINFOMSG) links.push(readLink(view, from, to));
-  });
+  }, few);
 }
 
 /** One link by index or name; undefined when there is none. */
@@ -125,7 +125,7 @@ export async function namespaceNumber(netlink: Netlink, namespace: number): Prom
   let number = -1;
   await netlink.ask({ what: "look up a namespace", message }, (view, from, to) => {
     number = readAttributes(view, from + 4, to).get(NETNSA_NSID)?.getInt32(0, true) ?? -1;
-  });
+  }, true);
   return number < 0 ? undefined : number;
 }
 

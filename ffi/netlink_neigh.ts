@@ -185,6 +185,29 @@ export async function dumpPort(
   return { fdb: found.result(), behind: found.behind };
 }
 
+/**
+ * Lists the IPv4 ARP tables of several devices of a namespace in one dump: for each dump the kernel goes through the ARP entries
+ * of all namespaces, whatever device is asked for.
+ *
+ * @returns The table of each device by its index; an empty one where there is no such device.
+ */
+export async function dumpArp(
+  netlink: Netlink,
+  ifindexes: readonly number[],
+): Promise<ReadonlyMap<number, DumpedNeighbours>> {
+  const fixed = new Uint8Array(NDMSG);
+  fixed[0] = AF_INET;
+  const found = await netlink.dump(
+    "list the arp tables",
+    encodeMessage(RTM_GETNEIGH, 0, fixed),
+    () => new Map(ifindexes.map((ifindex) => [ifindex, new Collection("arp", ifindex, 4)])),
+    (into, view, from, to) => {
+      if (to - from >= NDMSG) into.get(view.getInt32(from + 4, true))?.add(view, from, to);
+    },
+  );
+  return new Map([...found].map(([ifindex, collection]) => [ifindex, collection.result()]));
+}
+
 function dump(netlink: Netlink, table: Table, ifindex: number, width: 4 | 16): Promise<Collection> {
   const fixed = new Uint8Array(NDMSG);
   fixed[0] = table === "fdb" ? AF_BRIDGE : width === 4 ? AF_INET : AF_INET6;

@@ -1,7 +1,13 @@
 /** ARP and FDB entries set, listed and deleted through netlink, compared with ip and bridge. */
 import assert from "node:assert/strict";
 import { Netlink } from "../../ffi/netlink.ts";
-import { deleteNeighbours, dumpNeighbours, type Neighbours, setNeighbours } from "../../ffi/netlink_neigh.ts";
+import {
+  deleteNeighbours,
+  dumpArp,
+  dumpNeighbours,
+  type Neighbours,
+  setNeighbours,
+} from "../../ffi/netlink_neigh.ts";
 import { run } from "../lab/host.ts";
 import { TestNamespace } from "./namespaces.ts";
 
@@ -86,6 +92,19 @@ Deno.test("ip and bridge see the entries that are set, as permanent; deleted one
     assert.equal((await dumpNeighbours(netlink, table, ifindex)).count, 0);
   }
   assert.deepEqual(await namespace.ip("neigh", "show", "dev", "vxlan0"), []);
+});
+
+Deno.test("the ARP tables of several devices come in one dump, each apart", async () => {
+  using lab = await overlay();
+  const { namespace, netlink, ifindex } = lab;
+  await run(["ip", "-n", namespace.name, "link", "add", "br0", "type", "bridge"]);
+  const bridge = netlink.index("br0"), ofBridge = pairs(3, member), ofVxlan = pairs(700, member, 100);
+  assert.deepEqual(await setNeighbours(netlink, "arp", bridge, ofBridge), []);
+  assert.deepEqual(await setNeighbours(netlink, "arp", ifindex, ofVxlan), []);
+  const tables = await dumpArp(netlink, [bridge, ifindex, 9999]);
+  const found = [...tables].map(([index, table]) => [index, texts(table)]);
+  assert.deepEqual(found, [[bridge, texts(ofBridge)], [ifindex, texts(ofVxlan)], [9999, []]]);
+  assert.deepEqual([...(await dumpArp(netlink, [bridge])).keys()], [bridge]);
 });
 
 Deno.test("an entry that has moved replaces the old one, and the old one's delete leaves it", async () => {

@@ -30,15 +30,16 @@ export type Pins = ReadonlyMap<string, string>;
 
 /**
  * Reads from which entries br0 answers, and what is pinned to vxlan0's port; undefined when there is nothing of either.
+ * @param entries br0's permanent ARP entries, address → MAC.
  * @param behind The bridge's entries for that port, without learned ones.
  */
-export async function readProxy(
-  namespace: NetworkNamespace,
+export function readProxy(
   bridge: Link,
   vxlan: Link | undefined,
+  entries: ReadonlyMap<number, number>,
   behind: readonly BridgeEntry[],
-): Promise<ProxyState | undefined> {
-  const arp = readPermanent(await dumpNeighbours(namespace.netlink, "arp", bridge.index));
+): ProxyState | undefined {
+  const arp = new Map(entries);
   const isPort = vxlan?.master === bridge.index, port = isPort && vxlan.port?.answered === true;
   // Also where br0 answers for no address any more: an entry that stayed would send frames to vxlan0 for ever.
   const fdb = new Set(isPort ? behind.filter(({ pinned }) => pinned).map(({ mac }) => mac) : []);

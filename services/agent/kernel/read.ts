@@ -3,7 +3,7 @@ import { Netlink } from "../../../ffi/netlink.ts";
 import type { BridgeEntry } from "../../../ffi/netlink_bridge.ts";
 import { listAddresses } from "../../../ffi/netlink_address.ts";
 import { type Link, listLinks, namespaceNumber } from "../../../ffi/netlink_links.ts";
-import { dumpNeighbours, dumpPort } from "../../../ffi/netlink_neigh.ts";
+import { dumpArp, dumpPort } from "../../../ffi/netlink_neigh.ts";
 import { home } from "../../../ffi/netns.ts";
 import { Cidr, Ip } from "../../common/ip.ts";
 import { macFromBytes } from "../../common/mac.ts";
@@ -21,7 +21,7 @@ import { hostEndOf, seeToHostEnd } from "./host_end.ts";
 import { readUplink } from "./uplink.ts";
 import { NetworkNamespace, OWN_NAMESPACE } from "./network_namespace.ts";
 import { type Pins, readPins, readProxy } from "./proxy.ts";
-import { type Fdb, readArp, readFdb } from "./tables.ts";
+import { type Fdb, readArp, readFdb, readPermanent } from "./tables.ts";
 
 /** The host's settings that a network's state depends on. */
 export interface UnderlaySettings {
@@ -50,7 +50,7 @@ export async function readNetwork(
   peers: Peers,
   pins: Pins,
 ): Promise<Found> {
-  const links = new Map((await listLinks(namespace.netlink)).map((link) => [link.name, link]));
+  const links = new Map((await listLinks(namespace.netlink, true)).map((link) => [link.name, link]));
   const bridge = links.get(BRIDGE), vxlan = links.get(VXLAN), uplink = links.get(UPLINK);
   const veths = new Map<string, VethState>();
   const base = {
@@ -73,10 +73,9 @@ export async function readNetwork(
       withoutOffload(namespace, links.get(name));
     }
   }
-  const tables = await readTables(namespace, base.vxlan?.vni ? vxlan : undefined);
-  const proxy = bridge?.kind === "bridge"
-    ? await readProxy(namespace, bridge, base.vxlan && vxlan, tables.behind)
-    : undefined;
+  const answering = bridge?.kind === "bridge" ? bridge : undefined;
+  const tables = await readTables(namespace, answering, base.vxlan?.vni ? vxlan : undefined);
+  const proxy = answering && readProxy(answering, base.vxlan && vxlan, tables.ofBridge, tables.behind);
   return {
     state: { ...base, arp: tables.arp, fdb: tables.entries, flood: tables.flood, ...proxy && { proxy } },
     irreplaceable: tables.irreplaceable,
@@ -207,20 +206,39 @@ async function leadsTo(
     : peerNamespace === await namespaceNumber(namespace.netlink, target.fd);
 }
 
+/** The tables of vxlan0, and the ARP entries of br0. */
+interface Tables extends Fdb {
+  readonly arp: Map<number, number>;
+  /** Address → MAC of br0's permanent entries. */
+  readonly ofBridge: Map<number, number>;
+  readonly behind: readonly BridgeEntry[];
+}
+
 async function readTables(
   namespace: NetworkNamespace,
+  bridge: Link | undefined,
   vxlan: Link | undefined,
-): Promise<Fdb & { readonly arp: Map<number, number>; readonly behind: readonly BridgeEntry[] }> {
-  if (!vxlan) {
-    return { arp: new Map(), entries: new Map(), flood: new Set(), irreplaceable: new Set(), behind: [] };
-  }
+): Promise<Tables> {
+  const none = {
+    arp: new Map(),
+    entries: new Map(),
+    flood: new Set<number>(),
+    irreplaceable: new Set<number>(),
+  };
   // Both tables are read at the same time over two sockets: the kernel walks an FDB from its start for every 400 entries.
   using other = new Netlink(namespace.fd);
-  const [arp, { fdb, behind }] = await Promise.all([
-    dumpNeighbours(other, "arp", vxlan.index).then(readArp),
-    dumpPort(namespace.netlink, vxlan.index),
+  const [arp, port] = await Promise.all([
+    dumpArp(other, [bridge, vxlan].flatMap((link) => link?.index ?? [])),
+    vxlan && dumpPort(namespace.netlink, vxlan.index),
   ]);
-  return { arp, ...readFdb(fdb), behind };
+  const ofBridge = bridge && arp.get(bridge.index), ofVxlan = vxlan && arp.get(vxlan.index);
+  return {
+    ...none,
+    ...port && readFdb(port.fdb),
+    ...ofVxlan && { arp: readArp(ofVxlan) },
+    ofBridge: ofBridge ? readPermanent(ofBridge) : new Map(),
+    behind: port?.behind ?? [],
+  };
 }
 
 /** Addresses in CIDR form, without the link-local ones that the kernel adds. */
