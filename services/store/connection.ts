@@ -166,12 +166,14 @@ export class EtcdConnection {
   /**
    * Sends a request that may be sent more than once, and retries it with other members. One member may take `time`: so many
    * ms, or the current limit for writes. If there is only one member, it may take the whole time of the request.
+   * @param kept As in {@link EtcdMember.call}.
    */
   async #read<T>(
     path: string,
     bytes: Uint8Array,
     decode: (answer: Uint8Array) => T,
     time: number | Patience = READ_MS,
+    kept = false,
   ): Promise<T> {
     const deadline = Date.now() + this.#timeoutMs;
     const patience = typeof time === "number" ? undefined : time;
@@ -180,7 +182,8 @@ export class EtcdConnection {
       const left = Math.max(1, deadline - Date.now()), most = typeof time === "number" ? time : time.ms;
       const sent = performance.now();
       try {
-        const answer = await member.call(path, bytes, this.#members.length > 1 ? Math.min(most, left) : left);
+        const timeoutMs = this.#members.length > 1 ? Math.min(most, left) : left;
+        const answer = await member.call(path, bytes, timeoutMs, kept);
         patience?.took(performance.now() - sent);
         return decode(answer);
       } catch (error) {
@@ -241,8 +244,7 @@ export class EtcdConnection {
 
   /** Renews a lease; returns the seconds until it expires, 0 when it has expired. Throws Refusal "unavailable". */
   async keepLease(id: bigint): Promise<number> {
-    // A stream of one message each way is on the wire what a plain call is.
-    return await this.#read(KEEP_ALIVE, encodeLeaseId(id), decodeKeepAlive);
+    return await this.#read(KEEP_ALIVE, encodeLeaseId(id), decodeKeepAlive, READ_MS, true);
   }
 
   /** Ends a lease, and removes the keys that it holds; true unless it had ended. Throws Refusal "unavailable". */
@@ -269,6 +271,8 @@ export class EtcdConnection {
 
   /** Notes that a request to this member failed: the next member is used from now on. */
   failed(member: EtcdMember): void {
+    // Else the streams of a member that is used no longer would have it probed for ever.
+    member.closeKept();
     if (member !== this.#current) return;
     const next = (this.#members.indexOf(member) + 1) % this.#members.length;
     this.#current = this.#members[next] ?? member;

@@ -21,8 +21,11 @@ export interface LeaseOptions {
   readonly onTrouble?: (reason: string | undefined) => void;
 }
 
-/** The lease is renewed so many times in its TTL, so that one or two lost calls do not end it. */
-const KEEPS = 4;
+/**
+ * The lease is renewed so many times in its TTL, so that one or two lost calls do not end it. With a TTL of 10 s the answers also
+ * show, every 2 s, that the member is there: it is probed only where it says nothing for longer.
+ */
+const KEEPS = 5;
 /** After a failure it is tried again after so many ms. */
 const AGAIN = 500;
 

@@ -11,7 +11,9 @@ import {
 } from "@grpc/grpc-js";
 import { type ChannelSecurity, secureChannel } from "../common/secure_channel.ts";
 import type { TlsMaterial } from "../common/tls.ts";
+import { afterTime } from "./call_timer.ts";
 import { isLate, lateCall, notConnected } from "./failure.ts";
+import { KeptStream } from "./kept_stream.ts";
 import { tiedTo } from "./lifeline.ts";
 import { decodeRange, encodeRange } from "./messages.ts";
 import { unaryCall } from "./unary_call.ts";
@@ -23,14 +25,12 @@ const MAX_MESSAGE = 256 << 20;
 
 /** A connection attempt that takes longer than this is aborted and started again, in ms. */
 const CONNECT_MS = 2_000;
-/** How often a member with pending requests is probed, and how long the probe may take, in ms. */
-const PROBE_EVERY_MS = 2_000, PROBE_MS = 2_000;
+/** How long a member with pending requests may say nothing before it is probed, and how long the probe may take, in ms. */
+const PROBE_AFTER_MS = 2_200, PROBE_MS = 2_000;
 /** After a request timed out, the member has this long to answer any other request, in ms. */
 const SUSPECT_MS = 1_000;
 /** A timer this late, in ms, shows that this process was stopped or busy: the member is not to blame for a timeout. */
 const STALL_MS = 500;
-/** How late the timer of a call may be, in ms: else an answer may have come that was not read yet, and it gets so much more time. */
-const CALL_STALL_MS = 100, MORE_MS = 1_000;
 
 const RANGE = "/etcdserverpb.KV/Range";
 const anyKey = encodeRange({ key: "\0", keysOnly: true, serializable: true });
@@ -51,7 +51,8 @@ export class EtcdMember {
   #waiting = 0;
   /** When it last answered anything (performance.now()). */
   #heard = 0;
-  #watchdog: ReturnType<typeof setInterval> | undefined;
+  #watchdog: ReturnType<typeof setTimeout> | undefined;
+  readonly #kept = new Map<string, KeptStream>();
 
   /** Opens nothing yet; `endpoint` is like `https://10.0.0.1:2379`. */
   constructor(readonly endpoint: string, tls: TlsMaterial | undefined) {
@@ -92,14 +93,19 @@ export class EtcdMember {
     }
   }
 
-  /** Sends one request over the connection that {@link EtcdMember.connect} made. Rejects with grpc-js's ServiceError, see {@link verdictOf}. */
-  async call(path: string, request: Uint8Array, timeoutMs: number): Promise<Uint8Array> {
+  /**
+   * Sends one request over the connection that {@link EtcdMember.connect} made. Rejects with grpc-js's ServiceError, see {@link verdictOf}.
+   * @param kept Over a stream that stays open: for a method with streams both ways that answers each message with one.
+   */
+  async call(path: string, request: Uint8Array, timeoutMs: number, kept = false): Promise<Uint8Array> {
     const state = this.#client.getChannel().getConnectivityState(false);
     if (state !== connectivityState.READY && state !== connectivityState.TRANSIENT_FAILURE) {
       throw notConnected(`no connection to ${this.#address} within ${CONNECT_MS / 1_000} s`);
     }
     try {
-      return await this.#send(path, request, timeoutMs);
+      return await (kept
+        ? this.#keptStream(path).send(request, timeoutMs)
+        : this.#send(path, request, timeoutMs));
     } catch (error) {
       if (isLate(error)) void this.#probe(SUSPECT_MS);
       throw error;
@@ -129,10 +135,22 @@ export class EtcdMember {
     client.close();
   }
 
+  /** Closes the streams of calls that are `kept`; what waits for an answer there fails. */
+  closeKept(): void {
+    for (const kept of this.#kept.values()) kept.close();
+  }
+
   close(): void {
-    clearInterval(this.#watchdog);
+    clearTimeout(this.#watchdog);
+    this.closeKept();
     if (!this.connected) this.#lifeline.abort();
     this.#client.close();
+  }
+
+  #keptStream(path: string): KeptStream {
+    let kept = this.#kept.get(path);
+    if (!kept) this.#kept.set(path, kept = new KeptStream(() => this.stream(path)));
+    return kept;
   }
 
   #newClient(): [Client, AbortController] {
@@ -167,10 +185,16 @@ export class EtcdMember {
   /** Counts a pending request until the returned function is called. */
   #wait(): () => void {
     this.#waiting++;
-    this.#watchdog ??= setInterval(() => {
-      if (this.#waiting && performance.now() - this.#heard > PROBE_EVERY_MS / 2) void this.#probe(PROBE_MS);
-    }, PROBE_EVERY_MS);
+    this.#watchdog ??= setTimeout(() => this.#watch(), PROBE_AFTER_MS);
     return () => this.#waiting--;
+  }
+
+  /** Probes the member as soon as something has waited for it, and it has said nothing, for {@link PROBE_AFTER_MS}. */
+  #watch(): void {
+    const silent = performance.now() - this.#heard, probed = this.#waiting > 0 && silent >= PROBE_AFTER_MS;
+    if (probed) void this.#probe(PROBE_MS);
+    const wait = probed || !this.#waiting ? PROBE_AFTER_MS : PROBE_AFTER_MS - silent;
+    this.#watchdog = setTimeout(() => this.#watch(), wait);
   }
 
   /** Closes the connection if the member does not answer a minimal request. */
@@ -180,23 +204,6 @@ export class EtcdMember {
       if (isLate(error) && client === this.#client) this.drop();
     });
   }
-}
-
-/**
- * Calls `over` after `ms`, unless the returned function is called before that. Where this process was stopped or busy when
- * the time was over, it first gets the time to read what has come meanwhile.
- */
-function afterTime(ms: number, over: () => void): () => void {
-  let timer: ReturnType<typeof setTimeout>;
-  const wait = (ms: number) => {
-    const due = performance.now() + ms;
-    timer = setTimeout(() => {
-      if (performance.now() - due > CALL_STALL_MS) wait(MORE_MS);
-      else over();
-    }, ms);
-  };
-  wait(ms);
-  return () => clearTimeout(timer);
 }
 
 /** Resolves when the channel's state is another, or after `ms`. */

@@ -107,3 +107,16 @@ Deno.test("what is changed behind the agent's back is put right at its next chec
     assert.ok(await pings(container, b.address), change);
   }
 });
+
+Deno.test("an agent that starts compares each of its networks once", async () => {
+  // No periodic check comes in between.
+  await using lab = await OverlayLab.started({ hosts: 1, env: { STRAND_AGENT_CHECK_EVERY: "3600" } });
+  const h1 = lab.host(1);
+  for (let i = 0; i < 8; i++) await h1.attach((await h1.api.createNetwork()).id);
+  await h1.stop();
+  await h1.start();
+  await lab.agree();
+  const { body } = await h1.api.status("/metrics");
+  const [, compared] = /^agent_reconcile_seconds_count\{kind="all".*\} (\d+)$/m.exec(body) ?? [];
+  assert.equal(compared, "8");
+});

@@ -31,6 +31,10 @@ Deno.test("a key put with a lease outlives the lease's time to live while the le
   await until("kept past its first time to live", (see) => see(performance.now()) > first + 1_000);
   assert(lease.live);
   assert.equal(granted.length, 1);
+  // A renewal is a message each way on one stream, and no call of its own.
+  const counts = await (await fetch(`${etcd.endpoint}/metrics`)).text();
+  const started = /^grpc_server_started_total\{grpc_method="LeaseKeepAlive".*\} (\d+)$/m.exec(counts)?.[1];
+  assert.equal(started, "1");
   assert.notEqual(await store.connection.get("/a/held"), undefined);
   await lease.close();
   assert.equal(await store.connection.get("/a/held"), undefined);
