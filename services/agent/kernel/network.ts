@@ -12,12 +12,17 @@ import type { Pins } from "./proxy.ts";
 import { type Peers, readNetwork, readVeth, type UnderlaySettings } from "./read.ts";
 import { addressesOnly } from "./tables.ts";
 
+/** Tables with so many entries come in one part or two, which take less to read on this thread than on one of the pool. */
+const FEW_ENTRIES = 150;
+
 /**
  * One network's part of this host's kernel. Between two calls only the socket of {@link watch} is open, so each call
  * sees the namespace as it is then, with what other programs have done to it. Calls on one network must not overlap.
  */
 export class NetworkKernel {
   #irreplaceable: ReadonlySet<number> = new Set();
+  /** How many entries vxlan0's ARP table had when it was last read; its FDB has about as many. */
+  #entries = Infinity;
   #closed = false;
   #onForeign: (() => void) | undefined;
   #watch: NamespaceWatch | undefined;
@@ -51,8 +56,10 @@ export class NetworkKernel {
     this.#listen(namespace);
     this.#watch?.skip();
     if (!namespace) return undefined;
-    const { state, irreplaceable } = await readNetwork(namespace, this.underlay, peers, pins);
+    const few = this.#entries <= FEW_ENTRIES;
+    const { state, irreplaceable } = await readNetwork(namespace, this.underlay, peers, pins, few);
     this.#irreplaceable = irreplaceable;
+    this.#entries = state.arp.size;
     this.#watch?.answers(state.proxy?.arp.keys() ?? []);
     return state;
   }

@@ -43,12 +43,13 @@ export type Peers = ReadonlyMap<string, string>;
 /** Names of veths as SAND's agents and this one choose them. */
 const vethName = /^sand[\da-f]{4}$/i;
 
-/** Reads the state of a network's whole namespace. */
+/** Reads the state of a network's whole namespace. @param few As in {@link Netlink.dump}, for its tables. */
 export async function readNetwork(
   namespace: NetworkNamespace,
   underlay: UnderlaySettings,
   peers: Peers,
   pins: Pins,
+  few = false,
 ): Promise<Found> {
   const links = new Map((await listLinks(namespace.netlink, true)).map((link) => [link.name, link]));
   const bridge = links.get(BRIDGE), vxlan = links.get(VXLAN), uplink = links.get(UPLINK);
@@ -74,7 +75,7 @@ export async function readNetwork(
     }
   }
   const answering = bridge?.kind === "bridge" ? bridge : undefined;
-  const tables = await readTables(namespace, answering, base.vxlan?.vni ? vxlan : undefined);
+  const tables = await readTables(namespace, answering, base.vxlan?.vni ? vxlan : undefined, few);
   const proxy = answering && readProxy(answering, base.vxlan && vxlan, tables.ofBridge, tables.behind);
   return {
     state: { ...base, arp: tables.arp, fdb: tables.entries, flood: tables.flood, ...proxy && { proxy } },
@@ -218,6 +219,7 @@ async function readTables(
   namespace: NetworkNamespace,
   bridge: Link | undefined,
   vxlan: Link | undefined,
+  few: boolean,
 ): Promise<Tables> {
   const none = {
     arp: new Map(),
@@ -228,8 +230,8 @@ async function readTables(
   // Both tables are read at the same time over two sockets: the kernel walks an FDB from its start for every 400 entries.
   using other = new Netlink(namespace.fd);
   const [arp, port] = await Promise.all([
-    dumpArp(other, [bridge, vxlan].flatMap((link) => link?.index ?? [])),
-    vxlan && dumpPort(namespace.netlink, vxlan.index),
+    dumpArp(other, [bridge, vxlan].flatMap((link) => link?.index ?? []), few),
+    vxlan && dumpPort(namespace.netlink, vxlan.index, few),
   ]);
   const ofBridge = bridge && arp.get(bridge.index), ofVxlan = vxlan && arp.get(vxlan.index);
   return {
