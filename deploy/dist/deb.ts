@@ -46,6 +46,8 @@ export interface DebOptions {
   readonly target: BuildTarget;
   /** In seconds since 1970. */
   readonly epoch: number;
+  /** Of gzip. */
+  readonly level: number;
 }
 
 /** The name of the package's file. */
@@ -60,7 +62,7 @@ function debVersion(version: string): string {
 
 /** Writes the package to `path`, the same bytes for the same files. */
 export async function buildDeb(path: string, options: DebOptions): Promise<void> {
-  const { source, directory, name, version, target, epoch } = options;
+  const { source, directory, name, version, target, epoch, level } = options;
   const work = `${directory}/deb`, data = `${work}/data`, about = `${work}/control`;
   await layOut(data, { ...options, version: debVersion(version), folder: `${directory}/${name}` });
   await Deno.mkdir(about);
@@ -84,9 +86,9 @@ export async function buildDeb(path: string, options: DebOptions): Promise<void>
     await Deno.chmod(`${about}/${script}`, 0o755);
   }
   await Deno.writeTextFile(`${work}/debian-binary`, "2.0\n");
-  await packTar(`${work}/control.tar`, epoch, [`--directory=${about}`, "."]);
+  await packTar(`${work}/control.tar`, { epoch, level }, [`--directory=${about}`, "."]);
   // The folder comes after the directories that it is in.
-  await packTar(`${work}/data.tar`, epoch, [
+  await packTar(`${work}/data.tar`, { epoch, level }, [
     `--transform=flags=r;s,^${name},./${PLACE},`,
     `--directory=${data}`,
     ".",

@@ -4,18 +4,27 @@ import { createGzip } from "node:zlib";
 import { invalid, messageOf, Refusal } from "../../services/common/refusal.ts";
 import { capture } from "./capture.ts";
 
+export interface PackOptions {
+  /** What every entry is dated, in seconds since 1970. */
+  readonly epoch: number;
+  /** Of gzip, from 1, the quickest, to 9. */
+  readonly level: number;
+}
+
 /**
  * Packs `directory/name` as `directory/name.tar.gz`: the same files give the same bytes, whichever user owns them and
  * whenever they were written. Deno compresses, so that it does not matter which gzip a machine has.
- *
- * @param epoch What every entry is dated, in seconds since 1970.
  */
-export async function pack(directory: string, name: string, epoch: number): Promise<void> {
-  await packTar(`${directory}/${name}.tar`, epoch, [`--directory=${directory}`, name]);
+export async function pack(directory: string, name: string, options: PackOptions): Promise<void> {
+  await packTar(`${directory}/${name}.tar`, options, [`--directory=${directory}`, name]);
 }
 
 /** Packs what tar's arguments `what` name as `archive`.gz. */
-export async function packTar(archive: string, epoch: number, what: readonly string[]): Promise<void> {
+export async function packTar(
+  archive: string,
+  { epoch, level }: PackOptions,
+  what: readonly string[],
+): Promise<void> {
   await capture([
     "tar",
     "--create",
@@ -29,8 +38,15 @@ export async function packTar(archive: string, epoch: number, what: readonly str
     "--mode=u=rwX,go=rX",
     ...what,
   ], { env: { LC_ALL: "C" } });
-  await pipeline(createReadStream(archive), createGzip({ level: 6 }), createWriteStream(`${archive}.gz`));
+  await pipeline(createReadStream(archive), createGzip({ level }), createWriteStream(`${archive}.gz`));
   await Deno.remove(archive);
+}
+
+/** The compression that `--level` names; throws Refusal when it names none. */
+export function levelOf(named: string | undefined): number {
+  if (named === undefined) return 6;
+  if (/^[1-9]$/.test(named)) return Number(named);
+  throw invalid(`--level: "${named}" is none of 1 to 9`);
 }
 
 /**

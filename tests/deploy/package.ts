@@ -111,7 +111,10 @@ async function newer(deb: string, version: string): Promise<AsyncDisposable & { 
     work,
     deb,
   ]);
-  await packTar(`${work}/control.tar`, 1_700_000_000, [`--directory=${work}/control`, "."]);
+  await packTar(`${work}/control.tar`, { epoch: 1_700_000_000, level: 1 }, [
+    `--directory=${work}/control`,
+    ".",
+  ]);
   const members = ["debian-binary", "control.tar.gz", "data.tar.gz"];
   const path = `${work}/strand_${version}.deb`;
   await writeAr(path, members.map((name) => ({ name, path: `${work}/${name}` })), 1_700_000_000);
