@@ -262,7 +262,7 @@ Deno.test("CNI: an end in the host's namespace goes with its endpoint, also when
 
 Deno.test("CNI: what others change of a host's way to containers is mended, also by an agent that was killed", async () => {
   await using lab = await OverlayLab.started();
-  const [h1, h2] = [lab.host(1), lab.host(2)], runtime = await Runtime.on(h1);
+  const [h1, h2] = [lab.host(1), lab.host(2)], runtime = await Runtime.on(h1, { inProcess: true });
   const network = await h1.api.createNetwork({ name: "blue" });
   const there = await h2.attach(network.id);
   const list = runtime.list("blue", "1.1.0", { isDefaultGateway: true, hostInterface: true });
@@ -331,7 +331,7 @@ Deno.test("CNI: what others change of a host's way to containers is mended, also
 
 Deno.test("CNI: an agent that dies at any step of a host's way to containers goes on as if it had not", async (t) => {
   await using lab = await OverlayLab.create();
-  const h1 = lab.host(1), runtime = await Runtime.on(h1);
+  const h1 = lab.host(1), runtime = await Runtime.on(h1, { inProcess: true });
   for (const name of hostFailpoints) {
     await t.step(name, async () => {
       await h1.start({ STRAND_FAILPOINT: name });
