@@ -21,10 +21,10 @@ const WAITS = /Unable to connect to plugin.*retrying in/;
 async function hosts(stack: AsyncDisposableStack, options: { live?: boolean; grace?: object } = {}) {
   const lab = stack.use(await OverlayLab.create());
   const [h1, h2] = [lab.host(1), lab.host(2)];
-  const { grace = GRACE } = options;
+  const { grace = { ...CHECKS, ...GRACE } } = options;
   const env = (host: OverlayHost) => ({ ...withDocker(host), ...CHECKS, ...GRACE });
   const start = (host: OverlayHost, more = {}) => host.start({ ...env(host), ...more });
-  await Promise.all([h1, h2].map((host) => host.start({ ...withDocker(host), ...CHECKS, ...grace })));
+  await Promise.all([h1, h2].map((host) => host.start({ ...withDocker(host), ...grace })));
   const flags = options.live ? ["--live-restore"] : [];
   const d1 = stack.use(await DockerHost.started(h1, flags));
   const d2 = stack.use(await DockerHost.started(h2, flags));
@@ -79,7 +79,7 @@ async function nothingLeft(lab: OverlayLab, before: Map<string, string>, timeout
 
 Deno.test("nothing leaks: run, rm -f, kill -9 of the container, of dockerd and of the agent", async (t) => {
   await using stack = new AsyncDisposableStack();
-  // Docker says of each of the hundred that it goes: none is to be given up.
+  // Docker says of each of the hundred that it goes: none is to be given up, or to be found by looking at the kernel.
   const { lab, h1, h2, d1, d2, start } = await hosts(stack, { grace: {} });
   const before = await store(lab);
 
