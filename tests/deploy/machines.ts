@@ -1,56 +1,48 @@
 /** Machines that boot: Debian of its own packages, with its own systemd, in a lab's host. */
 import assert from "node:assert/strict";
 import type { RunOptions } from "../../cli/strand/process.ts";
-import { type Host, Process, run } from "../lab/host.ts";
+import { type Host, type Output, type Process, run } from "../lab/host.ts";
+import { keptBetweenRuns } from "../lab/shared.ts";
 import { until } from "../lab/until.ts";
 
 /** The programs of this machine that they are made and run with. */
-export const NEEDED = ["mmdebstrap", "systemd-nspawn", "unshare", "nsenter"];
+const NEEDED = ["mmdebstrap", "systemd-nspawn", "unshare", "nsenter"];
 
 /** What they have. Role and docs install more, which waits in apt's cache: the machines have no way out. */
 const PACKAGES = "systemd-sysv mount passwd iproute2 iputils-ping ca-certificates openssh-server python3-apt";
 const CACHED = "etcd-server";
 
-// In memory, which takes half the time, and gone with the process.
+// Of what the archive has, apt is left to know what is installed or may be: it reads all it knows each time.
 const MAKE = `
-key=$1 packages=$2 cached=$3
-mount -t tmpfs -o mode=755 tmpfs /mnt
-mmdebstrap --quiet --mode=root --variant=apt --include="$packages" --skip=cleanup/apt --customize-hook='
+root=$1 packages=$2 cached=$3
+mmdebstrap --quiet --mode=root --variant=apt --include="$packages" --skip=cleanup/apt --dpkgopt=force-unsafe-io --customize-hook='
   export APT_CONFIG="$MMDEBSTRAP_APT_CONFIG"
-  apt-get --quiet --yes --no-install-recommends --download-only install '"$cached" bookworm /mnt/debian
-cd /mnt/debian
+  apt-get --quiet --yes --no-install-recommends --download-only install '"$cached" bookworm "$root"
+cd "$root"
+rm -f etc/dpkg/dpkg.cfg.d/99mmdebstrap var/cache/apt/*.bin
+{ sed -n 's/^Package: //p' var/lib/dpkg/status; ls var/cache/apt/archives | sed -n 's/_.*deb$//p'; } >known
+for list in var/lib/apt/lists/*_Packages; do
+  awk -v RS= -v ORS='\\n\\n' '
+    BEGIN { RS = "\\n"; while ((getline name <"known") > 0) known[name]; RS = "" }
+    { split($0, lines, "\\n"); sub(/^Package: /, "", lines[1]) } lines[1] in known' "$list" >some
+  cat some >"$list"
+done
+rm known some
 echo 127.0.0.1 localhost >etc/hosts
-mkdir -p -m 700 root/.ssh
-cp "$key" root/.ssh/authorized_keys
-echo made
-exec sleep infinity`;
+mkdir -p -m 700 root/.ssh`;
 
-/** A file system that machines start from and none of them writes to. */
-export class Debian implements AsyncDisposable {
-  private constructor(private readonly holder: Process) {}
+/** The programs of this machine that are missing for these, and for machines. */
+export async function missing(programs: readonly string[]): Promise<string[]> {
+  const script = 'for p; do command -v "$p" >/dev/null || echo "$p"; done';
+  return (await run(["sh", "-c", script, "sh", ...NEEDED, ...programs])).stdout.split("\n").filter(Boolean);
+}
 
-  /** @param key Who may log in as root: the path of a public key for ssh. */
-  static async made(key: string): Promise<Debian> {
-    const debian = new Debian(
-      new Process(["unshare", "--mount", "sh", "-euc", MAKE, "sh", key, PACKAGES, CACHED]),
-    );
-    try {
-      await debian.holder.line(/^made$/, 240_000);
-    } catch (error) {
-      await debian[Symbol.asyncDispose]();
-      throw error;
-    }
-    return debian;
-  }
-
-  /** A command line that runs with mounts of its own, and with this at /mnt/debian. */
-  under(command: readonly string[]): string[] {
-    return ["nsenter", `--target=${this.holder.pid}`, "--mount", "unshare", "--mount", ...command];
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.holder.stop("SIGKILL");
-  }
+/** The file system that machines start from and none of them writes to; its path. */
+async function debian(): Promise<string> {
+  const packages = [PACKAGES, CACHED];
+  return await keptBetweenRuns("debian", [MAKE, ...packages].join("\n"), async (directory) => {
+    await run(["sh", "-euc", MAKE, "sh", directory, ...packages], { timeout: 600_000 });
+  });
 }
 
 /** A hierarchy of cgroups that systemd-nspawn puts its machine into: that of version 2, and what systemd has beside it. */
@@ -62,15 +54,16 @@ async function cgroupMounts(): Promise<string[]> {
 
 // What is written stays in memory, and all mounts go with the process.
 const BOOT = `
-name=$1; shift
-mkdir "/mnt/$name"
-mount -t tmpfs -o mode=755 tmpfs "/mnt/$name"
-cd "/mnt/$name"
-mkdir upper work root
-mount -t overlay overlay -o lowerdir=/mnt/debian,upperdir=upper,workdir=work root
+name=$1 debian=$2 key=$3; shift 3
+mount -t tmpfs -o mode=755 tmpfs /mnt
+cd /mnt
+mkdir debian upper work root
+mount --bind "$debian" debian
+mount -t overlay overlay -o lowerdir=debian,upperdir=upper,workdir=work root
 # Not a first boot, which enables every unit.
 tr -d - </proc/sys/kernel/random/uuid >root/etc/machine-id
 echo "$name" >root/etc/hostname
+[ -z "$key" ] || cp "$key" root/root/.ssh/authorized_keys
 mkdir -p /run/systemd/nspawn
 mount -t tmpfs tmpfs /run/systemd/nspawn
 for group; do mkdir "$group"; echo $$ >"$group/cgroup.procs"; done
@@ -87,16 +80,22 @@ done`;
 
 /** A machine that runs; it ends with its host's lab, or with `dispose`, which also removes its cgroups. */
 export class Machine implements AsyncDisposable {
+  /** Its process 1, as this machine numbers it, when that was looked for last. */
+  private known: number | undefined;
+
   private constructor(
     readonly host: Host,
     private readonly nspawn: Process,
     private readonly groups: readonly string[],
   ) {}
 
-  /** @param name The machine's own name. */
-  static async booted(debian: Debian, host: Host, name: string): Promise<Machine> {
+  /**
+   * @param name The machine's own name.
+   * @param key Who may log in as root: the path of a public key for ssh.
+   */
+  static async booted(host: Host, name: string, key = ""): Promise<Machine> {
     const groups = (await cgroupMounts()).map((mount) => `${mount}/${host.netns}`);
-    const command = debian.under(["sh", "-euc", BOOT, "sh", name, ...groups]);
+    const command = ["unshare", "--mount", "sh", "-euc", BOOT, "sh", name, await debian(), key, ...groups];
     const machine = new Machine(host, host.spawn(command, { sharesMounts: true }), groups);
     try {
       await machine.up();
@@ -109,11 +108,28 @@ export class Machine implements AsyncDisposable {
 
   /** Runs a shell script there, as root, and returns what it prints. */
   async sh(script: string, options?: RunOptions): Promise<string> {
+    return (await this.run(script, options)).stdout.trim();
+  }
+
+  private async run(script: string, options?: RunOptions): Promise<Output> {
     const pid = await this.init();
     assert.ok(pid, `the machine does not run: ${this.nspawn.tail()}`);
     const env = ["env", "-i", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin", "HOME=/root"];
     const command = ["nsenter", `--target=${pid}`, "--all", "--", ...env, "sh", "-euc", `cd\n${script}`];
-    return (await run(command, options)).stdout.trim();
+    return await run(command, options);
+  }
+
+  /** Waits until a shell's condition holds there, with two minutes' patience. */
+  async until(what: string, condition: string): Promise<void> {
+    // One process there looks again and again, in place of one from here for each look.
+    const script = `
+      for look in $(seq 400); do
+        if ${condition}; then exit; fi
+        sleep 0.3
+      done
+      exit 1`;
+    const { code } = await this.run(script, { mayFail: true, timeout: 300_000 });
+    assert.equal(code, 0, `not so after two minutes: ${what}`);
   }
 
   async reboot(): Promise<void> {
@@ -138,20 +154,26 @@ export class Machine implements AsyncDisposable {
     await until("the machine is up", async () => {
       assert.ok(this.nspawn.alive, `the machine has ended: ${this.nspawn.tail()}`);
       if (await this.init() === undefined) return false;
-      const state = await this.sh("systemctl is-system-running 2>&1 || true");
+      const state = await this.sh("systemctl is-system-running --wait 2>&1 || true");
       assert.doesNotMatch(state, /^(degraded|maintenance)$/, this.nspawn.tail(60));
       return state === "running";
     }, 120_000);
   }
 
-  /** Its process 1, as this machine numbers it. */
+  /** Its process 1: of the processes that systemd-nspawn has started, the first of a namespace of its own. */
   private async init(): Promise<number | undefined> {
+    if (this.known && await isInit(this.known)) return this.known;
+    this.known = undefined;
     const { stdout } = await run(["ip", "netns", "pids", this.host.netns]);
-    for (const pid of stdout.split("\n").filter(Boolean)) {
-      // One that has ended since has no status.
-      const status = await Deno.readTextFile(`/proc/${pid}/status`).catch(() => "");
-      if (/^NSpid:\t\d+\t1$/m.test(status)) return Number(pid);
+    for (const pid of stdout.split("\n").filter(Boolean).map(Number)) {
+      if (await isInit(pid)) this.known ??= pid;
     }
-    return undefined;
+    return this.known;
   }
+}
+
+async function isInit(pid: number): Promise<boolean> {
+  // One that has ended since has no status.
+  const status = await Deno.readTextFile(`/proc/${pid}/status`).catch(() => "");
+  return /^NSpid:\t\d+\t1$/m.test(status) && !/^State:\tZ/m.test(status);
 }

@@ -3,12 +3,10 @@ import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { version } from "../../services/common/version.ts";
 import { run } from "../lab/host.ts";
+import { deb, distribution, env, name, quick } from "./distribution.ts";
 import { onMachine, PLACE } from "./machine.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
-const name = `strand-${version}-linux-${Deno.build.arch === "x86_64" ? "x64" : "arm64"}`;
-const deb = `strand_${version}_${Deno.build.arch === "x86_64" ? "amd64" : "arm64"}.deb`;
-const env = { SOURCE_DATE_EPOCH: "1700000000" };
 
 /** Runs a task of a checkout: `dist` or `compile`. */
 function task(checkout: string, task: string, args: readonly string[], more: Record<string, string> = {}) {
@@ -34,34 +32,20 @@ async function sha256(path: string): Promise<string> {
   return (await run(["sha256sum", path])).stdout.split(" ")[0] ?? "";
 }
 
-/** The sources again, somewhere else, with other times and modes. */
-async function secondCheckout(path: string): Promise<void> {
-  await Deno.mkdir(path);
-  const parts = ["cli", "services", "ffi", "proto", "examples", "docs", "deploy", "deno.json", "deno.lock"];
-  const files = [...parts, "package.json", "LICENSE", "README.md", "CHANGELOG.md", "CONTRIBUTING.md"].map((
-    part,
-  ) => root + part);
-  await run(["cp", "-r", "--no-preserve=all", ...files, path]);
-}
-
 Deno.test("dist", async (t) => {
-  const work = await Deno.makeTempDir({ prefix: "strand dist test " });
+  const work = await Deno.makeTempDir({ prefix: "strand dist test " }), cache = `${work}/cache`;
+  await Deno.mkdir(cache);
   const machine = async (script: string) =>
-    await run(await onMachine(`${work}/${name}`, script), { timeout: 300_000 });
+    await run(await onMachine(`${work}/${name}`, script, cache), { timeout: 300_000 });
+  await using first = await distribution();
   try {
     await t.step("builds in different places are the same, byte for byte", async () => {
-      await secondCheckout(`${work}/checkout`);
-      const [first, second] = [
-        await task(root.slice(0, -1), "dist", ["--out", `${work}/first`]),
-        await task(`${work}/checkout`, "dist", ["--out", `${work}/second`]),
-      ];
-      const made = (at: string) => `${work}/${at}/${name}.tar.gz\n${work}/${at}/${deb}\n`;
-      assert.equal(first.stdout, made("first"), first.stderr);
-      assert.equal(second.stdout, made("second"), second.stderr);
+      const second = await task(first.sources, "dist", ["--out", `${work}/second`, ...quick]);
+      assert.equal(second.stdout, `${work}/second/${name}.tar.gz\n${work}/second/${deb}\n`, second.stderr);
       for (const file of [`${name}.tar.gz`, `${name}.spdx.json`, deb]) {
-        assert.equal(await sha256(`${work}/first/${file}`), await sha256(`${work}/second/${file}`), file);
+        assert.equal(await sha256(`${first.path}/${file}`), await sha256(`${work}/second/${file}`), file);
       }
-      await run(["tar", "-xzf", `${work}/first/${name}.tar.gz`, "-C", work]);
+      await run(["tar", "-xzf", `${first.path}/${name}.tar.gz`, "-C", work]);
     });
 
     await t.step(
@@ -107,7 +91,7 @@ Deno.test("dist", async (t) => {
     await t.step(
       "the Debian package has the same folder, its sums are right, and its conffiles are there",
       async () => {
-        await run(["dpkg-deb", "--raw-extract", `${work}/first/${deb}`, `${work}/deb`], { timeout: 60_000 });
+        await run(["dpkg-deb", "--raw-extract", `${first.path}/${deb}`, `${work}/deb`], { timeout: 60_000 });
         await run([
           "diff",
           "--recursive",
@@ -125,7 +109,7 @@ Deno.test("dist", async (t) => {
         assert.deepEqual([files, conffiles, others], [sums + conffiles + about, 3, []], stdout);
         const judge = await new Deno.Command("sh", { args: ["-c", "command -v lintian"] }).output();
         if (!judge.success) return console.log("lintian is not here to judge the package");
-        await run(["lintian", "--allow-root", "--fail-on=error", `${work}/first/${deb}`], {
+        await run(["lintian", "--allow-root", "--fail-on=error", `${first.path}/${deb}`], {
           timeout: 120_000,
         });
       },
@@ -185,6 +169,7 @@ Deno.test("dist: what cannot be built, or built there, is refused in a sentence"
   try {
     assert.equal(await refused(["--arch", "mips"]), 'dist: --arch: "mips" is none of x64, arm64\n');
     assert.equal(await refused(["--arch", ""]), 'dist: --arch: "" is none of x64, arm64\n');
+    assert.equal(await refused(["--level", "0"]), 'dist: --level: "0" is none of 1 to 9\n');
     assert.equal(await refused(["--out", ""]), 'dist: --out: "" names no directory\n');
     assert.equal(
       await refused(["--out", "/etc/passwd"]),

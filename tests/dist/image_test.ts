@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import { version } from "../../services/common/version.ts";
 import { run } from "../lab/host.ts";
 import { composeSession } from "./compose.ts";
+import { distribution } from "./distribution.ts";
 import { Docker } from "./docker.ts";
 
 const deploy = fileURLToPath(new URL("../../deploy/", import.meta.url));
@@ -25,11 +26,9 @@ Deno.test({
     "image: built without a registry, each service with its own capabilities alone, and the whole demo in it",
   ignore: !await installed("dockerd", "docker", "mmdebstrap"),
   async fn(t) {
+    await using made = await distribution();
     await using docker = await Docker.started();
-    const dist = [Deno.execPath(), "run", "-A", "--quiet", "--cached-only", `${deploy}dist/dist.ts`];
-    const { stdout } = await run([...dist, "--out", docker.directory], { timeout: 300_000 });
-    const tarball = stdout.split("\n", 1)[0] ?? "";
-    await run([`${deploy}image/build.sh`, tarball], { env: docker.env, timeout: 600_000 });
+    await run([`${deploy}image/build.sh`, made.tarball], { env: docker.env, timeout: 600_000 });
     const none = ["run", "--rm", "--read-only", "--cap-drop", "ALL", "--network", "none"];
     assert.equal(await docker.run(...none, "strand", "--version"), `strand ${version}`);
     assert.equal(await docker.run(...none, "--entrypoint", "id", "strand", "--user", "--name"), "strand");

@@ -4,8 +4,11 @@ import { etcdBinary } from "../../services/store/etcd_process.ts";
 /** The folder that Strand was unpacked into, on that machine. */
 export const PLACE = "/opt/strand";
 
-/** The command line that runs a shell script there, as root; `folder` is what was unpacked. */
-export async function onMachine(folder: string, script: string): Promise<string[]> {
+/**
+ * The command line that runs a shell script there, as root; `folder` is what was unpacked. What is compiled there is kept
+ * in `cache`, a directory of this machine, for the next script; without one it is gone with the machine.
+ */
+export async function onMachine(folder: string, script: string, cache?: string): Promise<string[]> {
   const hidden = ["node", "nodejs", "deno"].flatMap((name) => realPath(`/usr/bin/${name}`));
   return [
     "bwrap",
@@ -20,6 +23,7 @@ export async function onMachine(folder: string, script: string): Promise<string[
     ]),
     ...["--proc", "/proc", "--dev", "/dev", "--ro-bind", "/sys", "/sys"],
     ...["/run", "/tmp", "/var", "/root", "/opt"].flatMap((path) => ["--tmpfs", path]),
+    ...cache === undefined ? [] : ["--bind", cache, "/var/cache"],
     ...["--ro-bind", await etcdBinary(), "/opt/etcd/etcd", "--ro-bind", folder, PLACE],
     ...["--clearenv", "--setenv", "PATH", "/opt/etcd:/usr/bin:/usr/sbin", "--chdir", "/"],
     ...["sh", "-euc", script],

@@ -4,6 +4,7 @@ import { deadline } from "../../services/common/async.ts";
 import { messageOf, Refusal } from "../../services/common/refusal.ts";
 import { UsageError } from "../../services/common/usage.ts";
 import { linesOf } from "../../cli/strand/process.ts";
+import { RUN_DIRECTORY } from "../lab/shared.ts";
 import { add, type Counts, countsOf, failedFile, none, totals } from "./counts.ts";
 import { Load, processorTime } from "./load.ts";
 
@@ -43,7 +44,8 @@ const LOOK = 2000;
 const LONGEST = [
   "tests/dist/image_test.ts",
   "tests/docker/trouble_test.ts",
-  "tests/deploy/machines_test.ts",
+  "tests/deploy/systemd_test.ts",
+  "tests/deploy/ansible_test.ts",
   "tests/agent/failpoints_test.ts",
   "tests/cni/host_test.ts",
   "tests/demo/demo_test.ts",
@@ -63,10 +65,18 @@ const LONGEST = [
 /** Test processes that have not ended. */
 const running = new Set<Deno.ChildProcess>();
 
+/** What files of the run share; it is gone at the end. */
+let shared: string | undefined;
+
 /** Ends what is running, and this process with it. */
 function stop(): void {
   for (const child of running) child.kill("SIGTERM");
-  Deno.exit(1);
+  try {
+    if (shared) Deno.removeSync(shared, { recursive: true });
+  } finally {
+    // One of them may have written into it meanwhile.
+    Deno.exit(1);
+  }
 }
 
 /** `strand test [unit|lab|all] [FILTER]`. */
@@ -78,6 +88,16 @@ export async function main(args: string[]): Promise<number> {
     throw new Refusal("forbidden", message);
   }
   const selected = await select(groups, filter);
+  shared = await Deno.makeTempDir({ prefix: "strand-test-" });
+  try {
+    return await runAll(selected, filter);
+  } finally {
+    await Deno.remove(shared, { recursive: true });
+    Deno.removeSignalListener("SIGTERM", stop);
+  }
+}
+
+async function runAll(selected: readonly Selected[], filter: string | undefined): Promise<number> {
   let sum = none;
   const wrong: string[] = [], took: Result[] = [];
   // Once for all processes, each of which would look at most of the sources again.
@@ -101,7 +121,6 @@ export async function main(args: string[]): Promise<number> {
   if (wrong.length > 0) console.log(`\nNot in order:\n  ${wrong.join("\n  ")}`);
   if (sum.passed + sum.failed === 0) console.log("\nNo test was run.");
   console.log(`\n${totals(sum)}`);
-  Deno.removeSignalListener("SIGTERM", stop);
   return wrong.length === 0 && sum.failed === 0 && sum.passed > 0 ? 0 : 1;
 }
 
@@ -198,7 +217,11 @@ async function typesHold(folders: readonly string[]): Promise<boolean> {
 
 /** Without the runtime's own backtrace after a failure, which says nothing about the test. */
 function environment(): Record<string, string> {
-  return { RUST_BACKTRACE: "0", ...(Deno.stdout.isTerminal() ? { FORCE_COLOR: "1" } : { NO_COLOR: "1" }) };
+  return {
+    RUST_BACKTRACE: "0",
+    ...shared && { [RUN_DIRECTORY]: shared },
+    ...(Deno.stdout.isTerminal() ? { FORCE_COLOR: "1" } : { NO_COLOR: "1" }),
+  };
 }
 
 interface Result {
