@@ -4,12 +4,13 @@ import type { Command } from "../../cli/commands.ts";
 export const cloneCommands: readonly Command[] = [
   {
     name: "test",
-    usage: "test [unit|lab|all] [FILTER]",
+    usage: "test [unit|lab|all] [FILTER] [--times]",
     about: "Run the tests (in a clone)",
     details: `  unit     beside the code; needs nothing
   lab      with real daemons and clients in network namespaces; needs root
   all      both (the default)
   FILTER   only files whose path contains this, or else tests whose name does
+  --times  list what every file took, not the longest ten alone
 
 Closes with "N passed, N failed, N skipped".`,
     load: () => import("./run_tests.ts"),

@@ -53,10 +53,9 @@ const LONGEST = [
   "tests/conformance/dhcp_replicas_test.ts",
   "tests/cni/attachments_test.ts",
   "tests/dist/dist_test.ts",
-  "tests/faults/nexd_apply_test.ts",
   "tests/agent/name_claim_test.ts",
-  "tests/conformance/nex_cli_test.ts",
-  "tests/conformance/dns_zone_test.ts",
+  "tests/faults/nex_clocks_test.ts",
+  "tests/agent/networks_test.ts",
   "tests/docker/session_test.ts",
   "tests/launcher/launcher_test.ts",
   "tests/up/up_test.ts",
@@ -79,9 +78,9 @@ function stop(): void {
   }
 }
 
-/** `strand test [unit|lab|all] [FILTER]`. */
+/** `strand test [unit|lab|all] [FILTER] [--times]`. */
 export async function main(args: string[]): Promise<number> {
-  const { groups, filter } = read(args);
+  const { groups, filter, times } = read(args);
   Deno.addSignalListener("SIGTERM", stop);
   if (groups.includes(lab) && Deno.uid() !== 0) {
     const message = "the lab tests make network namespaces, which needs root; `strand test unit` does not";
@@ -90,14 +89,18 @@ export async function main(args: string[]): Promise<number> {
   const selected = await select(groups, filter);
   shared = await Deno.makeTempDir({ prefix: "strand-test-" });
   try {
-    return await runAll(selected, filter);
+    return await runAll(selected, filter, times);
   } finally {
     await Deno.remove(shared, { recursive: true });
     Deno.removeSignalListener("SIGTERM", stop);
   }
 }
 
-async function runAll(selected: readonly Selected[], filter: string | undefined): Promise<number> {
+async function runAll(
+  selected: readonly Selected[],
+  filter: string | undefined,
+  times: boolean,
+): Promise<number> {
   let sum = none;
   const wrong: string[] = [], took: Result[] = [];
   // Once for all processes, each of which would look at most of the sources again.
@@ -117,7 +120,8 @@ async function runAll(selected: readonly Selected[], filter: string | undefined)
     sum = add(sum, counts);
     took.push(...results);
   }
-  if (took.length > 1) console.log(`\nThe longest:\n${longest(took)}`);
+  if (times) console.log(`\nProcessor time:\n${processorTimes(took)}`);
+  else if (took.length > 1) console.log(`\nThe longest:\n${longest(took)}`);
   if (wrong.length > 0) console.log(`\nNot in order:\n  ${wrong.join("\n  ")}`);
   if (sum.passed + sum.failed === 0) console.log("\nNo test was run.");
   console.log(`\n${totals(sum)}`);
@@ -142,17 +146,25 @@ async function inLanes<T, R>(waiting: readonly T[], work: (one: T) => Promise<R>
   return results;
 }
 
-function read(args: string[]): { groups: Group[]; filter: string | undefined } {
-  let positionals: string[];
+interface Arguments {
+  readonly groups: Group[];
+  readonly filter: string | undefined;
+  /** True: what each file took is printed, not of the longest alone. */
+  readonly times: boolean;
+}
+
+function read(args: string[]): Arguments {
+  let positionals: string[], times: boolean;
   try {
-    ({ positionals } = parseArgs({ args, options: {}, allowPositionals: true }));
+    const options = { times: { type: "boolean", default: false } } as const;
+    ({ positionals, values: { times } } = parseArgs({ args, options, allowPositionals: true }));
   } catch (error) {
     throw new UsageError(messageOf(error), { cause: error });
   }
   const named = { unit: [unit], lab: [lab], all: [unit, lab] }[positionals[0] ?? "all"];
   const [filter, extra] = named ? positionals.slice(1) : positionals;
   if (extra !== undefined) throw new UsageError(`one FILTER, not also "${extra}"`);
-  return { groups: named ?? [unit, lab], filter };
+  return { groups: named ?? [unit, lab], filter, times };
 }
 
 /** What a group has to run. */
@@ -191,9 +203,19 @@ function rank(file: string): number {
 
 /** The files that took longest, a line each. */
 function longest(results: readonly Result[]): string {
-  return results.toSorted((a, b) => b.seconds - a.seconds).slice(0, 10).map(({ seconds, processor, what }) =>
-    `  ${seconds.toFixed(0).padStart(4)} s, ${processor.toFixed(0).padStart(3)} s of processor time  ${what}`
-  ).join("\n");
+  return results.toSorted((a, b) => b.seconds - a.seconds).slice(0, 10).map(line).join("\n");
+}
+
+/** Every file, a line each, those with most processor time first; and all together. */
+function processorTimes(results: readonly Result[]): string {
+  const sum = (of: "seconds" | "processor") => results.reduce((sum, result) => sum + result[of], 0);
+  const all = { what: "all, one after the other", seconds: sum("seconds"), processor: sum("processor") };
+  return [...results.toSorted((a, b) => b.processor - a.processor), all].map(line).join("\n");
+}
+
+function line({ seconds, processor, what }: Pick<Result, "seconds" | "processor" | "what">): string {
+  const took = `${seconds.toFixed(0).padStart(5)} s, ${processor.toFixed(1).padStart(6)} s of processor time`;
+  return `  ${took}  ${what}`;
 }
 
 async function* testFiles(folder: string): AsyncGenerator<string> {
