@@ -152,66 +152,82 @@ Deno.test("another cluster that shows a host nothing new puts it on hold at once
 
 const holds: readonly {
   readonly store: string;
-  readonly args?: readonly string[];
+  /** True: with a cluster id of its own. */
+  readonly another?: boolean;
   readonly says: RegExp;
 }[] = [
   { store: "empty", says: /back|nothing/ },
   { store: "restored from an older backup", says: /back/ },
-  { store: "another cluster's", args: ["--initial-cluster-token=another"], says: /another etcd cluster/ },
+  { store: "another cluster's", another: true, says: /another etcd cluster/ },
 ];
 
-for (const { store, args = [], says } of holds) {
-  for (const started of [true, false]) {
-    Deno.test(`a store that is ${store}, ${started ? "while the agent runs" : "at its start"}: nothing is torn down until that is released`, async () => {
-      await using lab = await OverlayLab.started();
-      const [h1, h2] = [lab.host(1), lab.host(2)], data = lab.etcd.dir;
-      await lab.etcd.kill("SIGTERM");
-      await run(["cp", "-a", data, `${data}-before`]);
-      await lab.etcd.start();
-      await Promise.all(lab.hosts.map((host) => host.ready()));
-      const { id, flows } = await pair(lab);
-      // What the agent has seen goes to its disk every other second.
-      await until("h1 keeps what it knows", async () => {
-        for await (const { name } of Deno.readDir(`${h1.directory}/state`)) {
-          // A file that is being written goes by another name, and away.
-          if (name.endsWith(".part")) continue;
-          if ((await Deno.readTextFile(`${h1.directory}/state/${name}`)).includes(id)) return true;
-        }
-        return false;
-      });
-      if (!started) await h1.stop();
-      await lab.etcd.kill("SIGTERM");
-      await Deno.remove(data, { recursive: true });
-      if (/older/.test(store)) await Deno.rename(`${data}-before`, data);
-      else await Deno.mkdir(data);
-      lab.etcd.launch(args);
-      await lab.etcd.healthy();
-      if (!started) h1.launch();
-
-      await until("h1 is on hold", async () => {
-        return (await h1.api.status("/readyz").catch(() => undefined))?.body.includes("on hold") === true;
-      });
-      assert.match((await h1.api.status("/readyz")).body, says);
-      assert.match((await h1.api.status("/metrics")).body, /^agent_on_hold\S* 1$/m);
-      await refused(h1.api.createNetwork(), 503, /on hold/);
-      assert.ok(await flows(), "nothing was torn down");
-      const left = [...Deno.readDirSync(h1.namespaces)].map(({ name }) => name);
-      assert.equal(left.filter((name) => !name.endsWith("strand-probe")).length, 1);
-
-      for (const host of [h1, h2]) {
-        const { code, stdout, stderr } = await host.strand(["agent", "release"]);
-        assert.equal(code, 0, stderr);
-        assert.match(stdout, /released/);
-        await host.ready();
+Deno.test("a store that goes back or is another one, while the agent runs and at its start: nothing is torn down until it is released", async (t) => {
+  await using lab = await OverlayLab.started();
+  const [h1, h2] = [lab.host(1), lab.host(2)], data = lab.etcd.dir;
+  const meets = async ({ store, another, says }: typeof holds[number], running: boolean) => {
+    await lab.etcd.kill("SIGTERM");
+    await run(["rm", "-rf", `${data}-before`]);
+    await run(["cp", "-a", data, `${data}-before`]);
+    await lab.etcd.start();
+    await Promise.all(lab.hosts.map((host) => host.ready()));
+    const { id, flows } = await pair(lab);
+    // What the agent has seen goes to its disk every other second.
+    await until("h1 keeps what it knows", async () => {
+      for await (const { name } of Deno.readDir(`${h1.directory}/state`)) {
+        // A file that is being written goes by another name, and away.
+        if (name.endsWith(".part")) continue;
+        if ((await Deno.readTextFile(`${h1.directory}/state/${name}`)).includes(id)) return true;
       }
-      await until("both follow the store", async () => {
-        await lab.agree({ hosts: [] });
-        return lab.hosts.every((host) => [...Deno.readDirSync(host.namespaces)].length === 0);
-      });
-      await pair(lab).then(({ flows }) => flows().then(assert.ok));
+      return false;
     });
+    if (!running) await h1.stop();
+    await lab.etcd.kill("SIGTERM");
+    await Deno.remove(data, { recursive: true });
+    if (/older/.test(store)) await Deno.rename(`${data}-before`, data);
+    else await Deno.mkdir(data);
+    lab.etcd.launch(another ? [`--initial-cluster-token=${crypto.randomUUID()}`] : []);
+    await lab.etcd.healthy();
+    if (!running) h1.launch();
+
+    await until("h1 is on hold", async () => {
+      return (await h1.api.status("/readyz").catch(() => undefined))?.body.includes("on hold") === true;
+    });
+    assert.match((await h1.api.status("/readyz")).body, says);
+    assert.match((await h1.api.status("/metrics")).body, /^agent_on_hold\S* 1$/m);
+    await refused(h1.api.createNetwork(), 503, /on hold/);
+    assert.ok(await flows(), "nothing was torn down");
+    const left = [...Deno.readDirSync(h1.namespaces)].map(({ name }) => name);
+    assert.equal(left.filter((name) => !name.endsWith("strand-probe")).length, 1);
+
+    for (const host of [h1, h2]) {
+      const { code, stdout, stderr } = await host.strand(["agent", "release"]);
+      assert.equal(code, 0, stderr);
+      assert.match(stdout, /released/);
+      await host.ready();
+    }
+    await until("both follow the store", async () => {
+      await lab.agree({ hosts: [] });
+      return lab.hosts.every((host) => [...Deno.readDirSync(host.namespaces)].length === 0);
+    });
+    // The next store is another one, of which the agents that have met this one know what came of it.
+    const both = await pair(lab);
+    assert.ok(await both.flows());
+    await h1.api.deleteEndpoint(both.a.endpoint.id);
+    await h2.api.deleteEndpoint(both.b.endpoint.id);
+    await h1.api.deleteNetwork(both.id);
+    for (const host of lab.hosts) {
+      for (const container of [...host.containers]) await host.removeContainer(container);
+    }
+  };
+  for (const hold of holds) {
+    for (const running of [true, false]) {
+      await t.step(
+        `${hold.store}, ${running ? "while the agent runs" : "at its start"}`,
+        () => meets(hold, running),
+      );
+    }
   }
-}
+});
 
 Deno.test("an agent that is cut off from etcd does not say that a network or an endpoint is not there", async () => {
   await using lab = await OverlayLab.started({ hosts: 1 });
