@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { BitSet } from "./bit_set.ts";
 import { forAll } from "../../tests/lab/property.ts";
+import { quickly } from "../../tests/lab/quickly.ts";
 
 function of(length: number, bits: Iterable<number>): BitSet {
   const set = BitSet.empty(length);
@@ -70,15 +71,15 @@ Deno.test("BitSet agrees with a Set over random operations, and survives being s
   });
 });
 
-Deno.test("BitSet of a /10 is searched, written and read in a moment", () => {
+Deno.test("BitSet of a /10 is searched, written and read in a moment", async () => {
   const length = 1 << 22, set = BitSet.empty(length);
   set.bytes.fill(255);
   set.delete(length - 2);
-  const started = performance.now();
-  const read = BitSet.decode(set.encode());
-  assert.equal(read.firstClear(), length - 2);
-  assert.equal(read.copy().encode().length, 699_064);
-  assert.ok(performance.now() - started < 1000);
+  await quickly(1000, () => {
+    const read = BitSet.decode(set.encode());
+    assert.equal(read.firstClear(), length - 2);
+    assert.equal(read.copy().encode().length, 699_064);
+  });
 });
 
 Deno.test("BitSet.copy() is independent", () => {

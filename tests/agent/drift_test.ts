@@ -40,7 +40,7 @@ Deno.test("what others change in a network's namespace is mended and counted wit
       const before = await repaired(h1);
       await act();
       await until("it is counted", async (see) => see(await repaired(h1)) > before);
-      await lab.agree({ timeoutMs: 10_000 });
+      await lab.agree();
       assert.ok((await lab.differences()).length === 0);
     });
   }

@@ -29,7 +29,6 @@ Deno.test("an endpoint that was deleted is removed as soon as etcd can be asked 
   await until(
     "etcd is known to be away",
     async () => (await readyz()).includes("cannot be followed"),
-    20_000,
   );
 
   await lossy(h1, "-D");

@@ -43,7 +43,7 @@ Deno.test("an address that moves to another MAC is reached within a second, wher
       has = await make(to, i + 2);
       on = to;
       // Without being told, Linux goes on with the old MAC for 30 s and more.
-      await until(what, async () => await pings(asker.container, ADDRESS), 8000);
+      await until(what, async () => await pings(asker.container, ADDRESS), 20_000);
       assert.match(
         (await asker.container.run(["ip", "neigh", "show", ADDRESS])).stdout,
         new RegExp(mac(i + 2)),

@@ -21,7 +21,8 @@ export async function agentApi(
     key: await certs.read("server-key"),
     ca: await certs.read("ca"),
   };
-  const server = await testServer(fakeApi(given), { tls });
+  // A hundred TLS handshakes at once take a busy machine longer than an agent waits for a client's request.
+  const server = await testServer(fakeApi(given), { tls, limits: { head: 120_000, dial: 120_000 } });
   return {
     url: `${certs ? "https" : "http"}://127.0.0.1:${server.at.port}`,
     options: certs ? tlsOptions(certs) : [],

@@ -15,9 +15,14 @@ class Forwarder implements AsyncDisposable {
 
   static async start({ url, options }: Api, port: number): Promise<Forwarder> {
     const args = ["network-connect", "--network", NETWORK, "--ip", "127.0.0.1", "--port", `${port}`];
-    const process = new Process(strandCommand(["sand-agent-cli", "--api-url", url, ...options, ...args]));
+    const all = ["sand-agent-cli", "--api-url", url, "--timeout", "2m", ...options, ...args];
+    const process = new Process(strandCommand(all));
     const line = await process.line(/^Waiting connection on 127\.0\.0\.1:\d+$/);
     return new Forwarder(process, Number(line.split(":").at(-1)));
+  }
+
+  stop(signal: Deno.Signal): Promise<Deno.CommandStatus> {
+    return this.process.stop(signal, 60_000);
   }
 
   connect(): Promise<Deno.TcpConn> {
@@ -25,7 +30,7 @@ class Forwarder implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose]() {
-    await this.process.stop();
+    await this.stop("SIGTERM");
   }
 }
 
@@ -139,7 +144,7 @@ for (const secure of [false, true]) {
         using client = await forwarder.connect();
         await say(client, "x");
         await client.read(new Uint8Array(1));
-        assert.equal((await forwarder.process.stop(signal)).code, 0, forwarder.process.tail());
+        assert.equal((await forwarder.stop(signal)).code, 0, forwarder.process.tail());
       }
     });
   });

@@ -134,7 +134,6 @@ se. 86400 DS 59407 8 2 67FAC65D9CA3A4F69DE42D25D1D01D78A5E5C9B5B4D8E4B9A0FAD26CE
         "the signing server answers",
         () =>
           askAll(port, [{ name: "", type: 48 }], 200).then(([m]) => (m?.answer.length ?? 0) > 0, () => false),
-        20_000,
       );
       // It knows no port but 53.
       const address = "127.53.0.2";

@@ -74,7 +74,6 @@ export async function composeSession(docker: Docker): Promise<void> {
     await until(
       "the next agent has the endpoint",
       async () => active.test(await inside("agent", list).catch(String)),
-      30_000,
     );
   } finally {
     await compose("down", "--volumes", "--timeout", "3");

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { labEtcd } from "../lab/etcd.ts";
 import { LabServices } from "../lab/services.ts";
+import { quickly } from "../lab/quickly.ts";
 import { until } from "../lab/until.ts";
 
 Deno.test("etcd away: nexd reads on, refuses writes at once with one sentence, names resolve, and all is well when it is back", async () => {
@@ -23,9 +24,7 @@ Deno.test("etcd away: nexd reads on, refuses writes at once with one sentence, n
     assert.equal(await services.dig("-x", address), "www.mini.net.");
   }
   await etcd.kill();
-  const started = performance.now();
-  const refused = await services.tryNex("add", "member", "mini", "02:00:00:00:00:01");
-  assert.ok(performance.now() - started < 5000, "the refusal comes fast");
+  const refused = await quickly(5000, () => services.tryNex("add", "member", "mini", "02:00:00:00:00:01"));
   assert.equal(refused.code, 1);
   assert.match(refused.stderr, /etcd at .* cannot be used/);
   assert.equal(refused.stderr.trim().split("\n").length, 1);

@@ -64,7 +64,6 @@ Deno.test("nexd accepts again after its file descriptors had run out, and says s
   await until(
     "it serves again",
     async () => (await it.services.tryNex("get", "networks")).code === 0,
-    30_000,
   );
   const rows = async () => (await it.services.status()).services.find(({ service }) => service === "nexd");
   await until("it is ready again", async (see) => see((await rows())?.ready) === true);

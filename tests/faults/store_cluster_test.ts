@@ -75,7 +75,6 @@ Deno.test("a member cut off from the others, or hanging, is left for one that is
       await until(
         "commits by another",
         () => store.committer.commit(put("/a/y", 2)).then(() => true, () => false),
-        20_000,
       );
       await until("mirror by another", (see) => see(store.mirror.get("/a/y")?.record.n) === 2);
     } finally {

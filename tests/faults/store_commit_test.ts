@@ -6,6 +6,7 @@ import type { Plan } from "../../services/store/types.ts";
 import { labEtcd } from "../lab/etcd.ts";
 import { Relay } from "../lab/relay.ts";
 import { create, labStore, put } from "../lab/store.ts";
+import { quickly } from "../lab/quickly.ts";
 import { until } from "../lab/until.ts";
 
 Deno.test("commit() writes all of a plan or nothing, and says what stands in the way", async () => {
@@ -131,16 +132,16 @@ Deno.test("a plan that etcd finds malformed or too large fails alone, its neighb
 
 Deno.test("without etcd a commit and a read are refused at once, naming the endpoint and the reason", async () => {
   using store = labStore(["http://127.0.0.1:1"]);
-  const started = Date.now();
   const refusal = {
     name: "Refusal",
     code: "unavailable",
     message: /^etcd at http:\/\/127\.0\.0\.1:1 cannot be used: .*ECONNREFUSED/,
   };
-  await assert.rejects(store.committer.commit(put("/a/x", 1)), refusal);
-  await assert.rejects(store.committer.commitGrouped(put("/a/x", 1)), refusal);
-  await assert.rejects(store.connection.get("/a/x"), refusal);
-  assert(Date.now() - started < 2_000);
+  await quickly(2_000, async () => {
+    await assert.rejects(store.committer.commit(put("/a/x", 1)), refusal);
+    await assert.rejects(store.committer.commitGrouped(put("/a/x", 1)), refusal);
+    await assert.rejects(store.connection.get("/a/x"), refusal);
+  });
   assert.deepEqual(
     (await store.connection.status()).map(({ endpoint, problem }) => [endpoint, typeof problem]),
     [

@@ -11,6 +11,7 @@ import { compact, Forgetful, Listed } from "../lab/connections.ts";
 import { labCluster, labEtcd } from "../lab/etcd.ts";
 import { Relay } from "../lab/relay.ts";
 import { create, labStore, put, type Thing, things } from "../lab/store.ts";
+import { quickly } from "../lab/quickly.ts";
 import { until } from "../lab/until.ts";
 
 /** A mirror over a connection whose listings can be meddled with, and what it tells of. */
@@ -190,9 +191,7 @@ Deno.test("mirror.follow() rejects fast when etcd is away, and nothing of the ca
   await store.committer.commit(put("/p/1/x", 1));
   await store.mirror.ready();
   await etcd.kill();
-  const began = performance.now();
-  await assert.rejects(store.mirror.follow(["/p/1/"]), { code: "unavailable" });
-  assert(performance.now() - began < 5_000);
+  await quickly(5_000, () => assert.rejects(store.mirror.follow(["/p/1/"]), { code: "unavailable" }));
   await etcd.start();
   await until("in sync", () => store.mirror.state.inSync);
   assert.deepEqual(shown(store.mirror), []);
@@ -496,7 +495,7 @@ Deno.test("mirror finds what the watch has lost of a followed prefix", async () 
   connection.forget = "/p/1/lost";
   const committer = new StoreCommitter(connection);
   const revision = committed(await committer.commit(create("/p/1/lost", 1)));
-  await mirror.reached(revision, ["/p/1/lost"], { signal: AbortSignal.timeout(10_000) });
+  await mirror.reached(revision, ["/p/1/lost"], { signal: AbortSignal.timeout(60_000) });
   assert.deepEqual([mirror.get("/p/1/lost")?.record.n, mirror.state.missed], [1, 1]);
   mirror.close();
   connection.close();

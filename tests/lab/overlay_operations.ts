@@ -58,7 +58,7 @@ export class Operations {
     // After lost packets TCP itself may wait for half a minute before it tries to connect again.
     await Promise.all(this.lab.hosts.map((host) => host.ready(75_000)));
     // Drift is found by the periodic check.
-    await this.lab.agree({ timeoutMs: 20_000 });
+    await this.lab.agree();
     const there = new Set((await this.lab.host(1).api.endpoints()).map(({ id }) => id));
     for (const id of this.asked) this.made.delete(id);
     for (const id of this.made.keys()) {

@@ -29,7 +29,7 @@ export class LabServices implements AsyncDisposable {
   /** Starts a service; resolves when it says that it is ready. */
   async start(name: "nexd" | "dnsd", env: Readonly<Record<string, string>> = {}): Promise<Process> {
     const service = this.launch(name, env);
-    await service.line(/ started /, 60_000);
+    await service.line(/ started /, 120_000);
     return service;
   }
 
