@@ -11,7 +11,7 @@ const ECHO_REPLY = 0, ECHO = 8;
 /** Octets of an IPv4 header without options, and of an ICMP header. */
 const IP = 20, ICMP = 8;
 
-/** The least and the most octets of a packet that {@link EchoSocket.ask} can send. */
+/** The least and the most octets of a packet that {@link EchoSocket.send} can send. */
 export const smallestEcho = IP + ICMP + 8, largestEcho = 65_000;
 
 /** An echo packet that came in. */
@@ -57,7 +57,7 @@ export class EchoSocket implements Disposable {
    * @returns false when the socket's buffer is full
    * @throws RangeError for another size; SystemError when the namespace has no route to the address
    */
-  ask(to: number, token: number, size: number): boolean {
+  send(to: number, token: number, size: number): boolean {
     // The kernel reads the given number of bytes, also beyond the end of the buffer.
     if (!(size >= smallestEcho && size <= largestEcho)) {
       throw new RangeError(`size: ${size} is not from ${smallestEcho} to ${largestEcho} octets`);

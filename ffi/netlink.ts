@@ -85,7 +85,7 @@ export class Netlink implements Disposable {
    * @param unlocked The kernel answers this one without its lock of all links (RTNL): it is sent from this thread, as it waits for nothing.
    * @throws SystemError when there is none
    */
-  async ask({ what, message }: Request, visit: Visit, unlocked = false): Promise<void> {
+  async request({ what, message }: Request, visit: Visit, unlocked = false): Promise<void> {
     const [failure] = await this.exchange(Uint8Array.from(message), 1, visit, unlocked);
     if (failure) throw new SystemError(what, failure.errno, failure.detail);
   }

@@ -161,7 +161,7 @@ export async function findRoute(netlink: Netlink, address: Uint8Array): Promise<
   const message = encodeMessage(RTM_GETROUTE, 0, fixed, [[RTA_DST, address]]);
   let way: Way | undefined;
   try {
-    await netlink.ask({ what: "look for a route", message }, (view, from, to) => {
+    await netlink.request({ what: "look for a route", message }, (view, from, to) => {
       const route = readRoute(view, from, to);
       if (route) way = { ...route, own: view.getUint8(from + 7) !== RTN_UNICAST };
     });
@@ -188,7 +188,7 @@ export async function outgoingLink(
   const message = encodeMessage(RTM_GETROUTE, 0, fixed, [[RTA_DST, destination], [RTA_SRC, source]]);
   let found: { link: number; mtu?: number } | undefined;
   try {
-    await netlink.ask({ what: "look for a route", message }, (view, from, to) => {
+    await netlink.request({ what: "look for a route", message }, (view, from, to) => {
       const attributes = readAttributes(view, from + RTMSG, to);
       const link = attributes.get(RTA_OIF)?.getUint32(0, true), metrics = attributes.get(RTA_METRICS);
       if (link === undefined) return;

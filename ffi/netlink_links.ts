@@ -106,7 +106,7 @@ export async function findLink(netlink: Netlink, link: number | string): Promise
   let found: Link | undefined;
   const message = typeof link === "number" ? question(link) : question(0, link);
   try {
-    await netlink.ask(
+    await netlink.request(
       { what: `look for ${link}`, message },
       (view, from, to) => found = readLink(view, from, to),
     );
@@ -123,7 +123,7 @@ export async function findLink(netlink: Netlink, link: number | string): Promise
 export async function namespaceNumber(netlink: Netlink, namespace: number): Promise<number | undefined> {
   const message = encodeMessage(RTM_GETNSID, 0, new Uint8Array(RTGENMSG), [[NETNSA_FD, u32(namespace)]]);
   let number = -1;
-  await netlink.ask({ what: "look up a namespace", message }, (view, from, to) => {
+  await netlink.request({ what: "look up a namespace", message }, (view, from, to) => {
     number = readAttributes(view, from + 4, to).get(NETNSA_NSID)?.getInt32(0, true) ?? -1;
   }, true);
   return number < 0 ? undefined : number;

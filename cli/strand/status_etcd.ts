@@ -21,10 +21,10 @@ export async function etcdStatus(
   endpoints: readonly string[],
   tls: TlsMaterial | undefined,
 ): Promise<Status[]> {
-  return statusRows(await Promise.all(endpoints.map((endpoint) => ask(endpoint, tls))));
+  return statusRows(await Promise.all(endpoints.map((endpoint) => askMember(endpoint, tls))));
 }
 
-async function ask(endpoint: string, tls: TlsMaterial | undefined): Promise<Asked> {
+async function askMember(endpoint: string, tls: TlsMaterial | undefined): Promise<Asked> {
   const connection = new EtcdConnection({ endpoints: [endpoint], tls, timeoutMs: PATIENCE });
   try {
     const [member = { endpoint, answers: false, problem: "it was not asked" }] = await connection.status();

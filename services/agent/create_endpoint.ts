@@ -179,7 +179,7 @@ async function waitForHosts(
   waitMs: number,
 ): Promise<string[]> {
   const network = worker.id;
-  worker.tellSoon(revision);
+  worker.publishSoon(revision);
   const behind = () => view.space(network).hostsBehind(revision);
   if (behind().length) {
     const { promise, resolve } = Promise.withResolvers<void>();

@@ -19,7 +19,7 @@ const SHOWN_PROBLEMS = 3;
  *
  * @param storeGuard Undefined until the store has been read.
  */
-export function tellHold(
+export function reportHold(
   daemon: Daemon,
   claim: NameClaim,
   mirror: { readonly state: { readonly inSync: boolean } },
@@ -52,7 +52,7 @@ function onHold({ reason, since }: { readonly reason: string; readonly since: nu
 }
 
 /** Reports this host's networks, and the hosts that share them, at /readyz, in /metrics and in `strand status`. */
-export function tellHealth(
+export function reportHealth(
   daemon: Daemon,
   context: Context,
   workers: Workers,
@@ -125,7 +125,7 @@ export function tellHealth(
   const endpoints = () => view.endpointsOn(host.hostname);
   const hosts = () => new Set(networks().flatMap(({ id }) => [...view.space(id).hosts.keys()]));
   const old = () => new Set(networks().flatMap(({ id }) => view.space(id).oldHosts()));
-  daemon.tell(() => {
+  daemon.note(() => {
     const active = endpoints().filter((endpoint) => endpoint.active).length;
     const sandAgents = [...old()].sort(), behind = late.map(({ hostname }) => hostname);
     return [

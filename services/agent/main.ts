@@ -24,13 +24,13 @@ import { servePlugin } from "./docker/plugin.ts";
 import { ForgottenEndpoints } from "./docker/sweeper.ts";
 import { Drift } from "./reconcile/drift_check.ts";
 import { serveAgentApi } from "./http/server.ts";
-import { tellHealth, tellHold } from "./health.ts";
+import { reportHealth, reportHold } from "./health.ts";
 import { HostKernel } from "./kernel/host.ts";
 import { Notifications } from "./kernel/notifications.ts";
 import { guardedBy, NameClaim } from "./name_claim.ts";
 import { claimName } from "./claim_name.ts";
 import { networksIn, watchRemoved } from "./namespaces.ts";
-import { tellPeers } from "./probe/health.ts";
+import { reportPeers } from "./probe/health.ts";
 import { Prober } from "./probe/prober.ts";
 import { StoreGuard } from "./store_guard/guard.ts";
 import { releaseHold } from "./store_guard/release.ts";
@@ -123,7 +123,7 @@ export function main(args: string[]): Promise<number> {
         if (running.storeGuard?.verify()) await running.resume?.();
       },
     });
-    tellHold(daemon, claim, store.mirror, () => running.storeGuard);
+    reportHold(daemon, claim, store.mirror, () => running.storeGuard);
     daemon.action("release", () => {
       const { storeGuard, resume = () => Promise.resolve() } = running;
       return releaseHold({ claim, storeGuard, resume, log, stopping: daemon.stopping });
@@ -203,8 +203,8 @@ export function main(args: string[]): Promise<number> {
       }),
     );
     daemon.defer("probes", () => prober.close());
-    tellHealth(daemon, context, workers, underlay);
-    tellPeers(daemon, prober, settings.vxlanPort);
+    reportHealth(daemon, context, workers, underlay);
+    reportPeers(daemon, prober, settings.vxlanPort);
     storeGuard.verify();
     running.storeGuard = storeGuard;
     const adopt = async () => {
@@ -262,7 +262,7 @@ interface StartedApis {
 async function resume(adopt: () => Promise<void>, workers: Workers): Promise<void> {
   // Adoption comes first: a comparison would rename and move back the interfaces that Docker has renamed and moved.
   await adopt();
-  await Promise.all([workers.takeUpMissing(), workers.compareAll("start")]);
+  await Promise.all([workers.startMissing(), workers.compareAll("start")]);
 }
 
 /** Runs an action, and repeats it while etcd cannot be reached. */

@@ -70,7 +70,7 @@ export class NameClaim {
   #held: { readonly modRevision: number; readonly lease: bigint } | undefined;
   #hold: (Hold & { readonly since: number }) | undefined;
   #looking: Promise<void> | undefined;
-  #lookAgain = false;
+  #compareAgain = false;
   #closed = false;
 
   /** @param store Its committer must not be guarded by the claim itself. */
@@ -195,13 +195,13 @@ export class NameClaim {
 
   /** Runs one check at a time; a check requested during one runs after it. Never rejects. */
   #check(): Promise<void> {
-    this.#lookAgain = true;
+    this.#compareAgain = true;
     return this.#looking ??= this.#lookWhileNew().finally(() => this.#looking = undefined);
   }
 
   async #lookWhileNew(): Promise<void> {
-    while (this.#lookAgain && !this.#closed) {
-      this.#lookAgain = false;
+    while (this.#compareAgain && !this.#closed) {
+      this.#compareAgain = false;
       try {
         await this.#claim();
       } catch (error) {

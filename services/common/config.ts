@@ -146,7 +146,7 @@ function locate(path: readonly PropertyKey[], { file, written, fromEnv }: Origin
     const variable = fromEnv.get(path.slice(0, length).join("."));
     if (variable) return `${variable}: ${name}`;
   }
-  return written && reach(written.values, path[0]) !== undefined
+  return written && valueAt(written.values, path[0]) !== undefined
     ? `${file}:${written.lineOf(path)}: ${name}`
     : name;
 }
@@ -161,7 +161,7 @@ function refusal(issues: readonly core.$ZodIssue[], values: unknown, origin: Ori
     const known = meant ? `did you mean "${meant}"?` : `known are ${keysAt(section).join(", ")}`;
     return new Refusal("invalid", `${locate([...section, key], origin)}: no such key; ${known}`);
   }
-  const value = issue.path.reduce(reach, values);
+  const value = issue.path.reduce(valueAt, values);
   return new Refusal("invalid", `${locate(issue.path, origin)}: ${complaint(issue, value)}`);
 }
 
@@ -182,7 +182,7 @@ function complaint(issue: core.$ZodIssue, value: unknown): string {
   return issue.message.startsWith(shown) ? issue.message : `${shown} ${issue.message}`;
 }
 
-function reach(value: unknown, key: PropertyKey | undefined): unknown {
+function valueAt(value: unknown, key: PropertyKey | undefined): unknown {
   return (value as Record<PropertyKey, unknown> | undefined)?.[key ?? ""];
 }
 

@@ -54,7 +54,7 @@ export interface Daemon {
   /** Adds a check to /readyz; it returns a problem, or undefined. */
   check(run: () => Problem | undefined): void;
   /** Adds information that is no problem to /readyz and `strand status`. */
-  tell(note: () => readonly Note[]): void;
+  note(note: () => readonly Note[]): void;
   /** The report of /readyz. */
   report(): Report;
   /** Sets what POST /NAME at the status server does: it answers with a sentence, or throws Refusal. */
@@ -115,7 +115,7 @@ export async function runDaemon(
     stopping: stop.signal,
     defer: (what, close) => void deferred.push({ what, close }),
     check: (look) => health.check(look),
-    tell: (look) => health.tell(look),
+    note: (look) => health.note(look),
     report: () => health.report(),
     action: (name, run) => void actions.set(`/${name}`, run),
     certificates: (more) => certificates.add(more).forEach((trouble) => log.warn(trouble)),
@@ -216,7 +216,7 @@ class Health {
     this.checks.push(run);
   }
 
-  tell(note: () => readonly Note[]): void {
+  note(note: () => readonly Note[]): void {
     this.notes.push(note);
   }
 

@@ -71,7 +71,7 @@ export function main(args: string[]): Promise<number> {
         blocks: false,
       };
     });
-    daemon.tell(() => server.unknown.notes(Date.now()));
+    daemon.note(() => server.unknown.notes(Date.now()));
     exportCounts(metrics, server.counts);
     const declined = () => declinedIn(view).length;
     gauge(

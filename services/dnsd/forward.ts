@@ -67,7 +67,7 @@ export class Forwarder {
     if (found) this.#counters.add(COUNTER.cacheHits);
     else {
       const started = this.#underWay.get(key);
-      const wanted = started ?? this.#ask(query, layout, key).finally(() => this.#underWay.delete(key));
+      const wanted = started ?? this.#query(query, layout, key).finally(() => this.#underWay.delete(key));
       if (!started) this.#underWay.set(key, wanted);
       found = await wanted;
     }
@@ -81,7 +81,7 @@ export class Forwarder {
   }
 
   /** Asks one resolver after the other, in two rounds, until one has an answer. */
-  async #ask(query: Uint8Array, layout: Layout, key: string): Promise<Cached | undefined> {
+  async #query(query: Uint8Array, layout: Layout, key: string): Promise<Cached | undefined> {
     const question = questionOf(query, layout);
     const deadline = this.#now() + this.#patience;
     // With several resolvers, the next one is asked soon.
@@ -93,7 +93,7 @@ export class Forwarder {
       for (const resolver of this.#inOrder()) {
         const left = Math.min(each, deadline - this.#now());
         if (left <= 0 || this.#closing.signal.aborted) return other;
-        const answer = await resolver.ask(question, left, this.#closing.signal);
+        const answer = await resolver.query(question, left, this.#closing.signal);
         if (answer) silent.delete(resolver);
         else silent.add(resolver);
         if (answer && hasAnswer(answer.message)) {

@@ -60,13 +60,13 @@ export class Resolver {
    * @param timeout milliseconds
    * @returns undefined when there was no answer in time, or none that can be read
    */
-  async ask(question: Question, timeout: number, closing: AbortSignal): Promise<Cached | undefined> {
+  async query(question: Question, timeout: number, closing: AbortSignal): Promise<Cached | undefined> {
     // Other queries do not try it until this one has its result.
     this.#setProbe();
     const done = new AbortController();
     const timer = setTimeout(() => done.abort(new Error("timed out")), timeout);
     try {
-      const answer = await this.#ask(question, timeout / 2, AbortSignal.any([done.signal, closing]));
+      const answer = await this.#query(question, timeout / 2, AbortSignal.any([done.signal, closing]));
       this.#unanswered.clear();
       return answer;
     } catch {
@@ -97,7 +97,7 @@ export class Resolver {
   }
 
   /** A resolver without EDNS refuses a query with OPT, or never answers it (RFC 6891 §6.2.2, §7). */
-  #ask(question: Question, impatience: number, signal: AbortSignal): Promise<Cached> {
+  #query(question: Question, impatience: number, signal: AbortSignal): Promise<Cached> {
     const { now } = this.#options;
     if (now() < this.#plainUntil) return this.#exchange(question.plain, question, signal);
     let refused = false, plain: Promise<Cached> | undefined;

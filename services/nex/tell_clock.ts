@@ -42,7 +42,7 @@ export function tellClock(daemon: Daemon, clock: Clocks, gives: boolean): void {
       blocks: false,
     };
   });
-  daemon.tell(() => {
+  daemon.note(() => {
     const { verdict, others } = clock;
     return [{
       what: "clock",

@@ -156,7 +156,7 @@ export class StoreMirror<T> implements Mirror<T> {
     if (this.#relistReason !== undefined || clusterId !== this.#data.clusterId) return false;
     if (this.#data.parts.all().every(({ seen }) => seen >= revision)) return true;
     const watching = this.#watching;
-    return watching !== undefined && await watching.hasTold(revision).catch(() => false) &&
+    return watching !== undefined && await watching.hasReported(revision).catch(() => false) &&
       watching === this.#watching;
   }
 

@@ -114,7 +114,7 @@ export class MirrorData<T> {
 
   /** Notifies the subscribers of the changes, and wakes the callers that wait for them. */
   notify(changes: readonly Change<T>[]): void {
-    this.subscribers.tell(changes);
+    this.subscribers.notify(changes);
     this.waiters.check();
   }
 

@@ -17,7 +17,7 @@ export class Subscribers<T> {
     return () => this.#listeners.delete(listener);
   }
 
-  tell(changes: readonly Change<T>[]): void {
+  notify(changes: readonly Change<T>[]): void {
     if (changes.length) this.#untold.push(changes);
     if (this.#telling) return;
     this.#telling = true;

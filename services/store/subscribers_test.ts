@@ -11,16 +11,16 @@ Deno.test("Subscribers hear of everything in one order, also when one of them ca
   const subscribers = new Subscribers<number>((error) => failures.push(error));
   subscribers.add(([first]) => {
     told.push(`1 ${first?.key}`);
-    if (first?.key === "/a") subscribers.tell([change("/b")]);
+    if (first?.key === "/a") subscribers.notify([change("/b")]);
   });
   const stop = subscribers.add(([first]) => {
     told.push(`2 ${first?.key}`);
     throw new Error("not mine");
   });
-  subscribers.tell([change("/a")]);
-  subscribers.tell([]);
+  subscribers.notify([change("/a")]);
+  subscribers.notify([]);
   stop();
-  subscribers.tell([change("/c")]);
+  subscribers.notify([change("/c")]);
   assert.deepEqual(told, ["1 /a", "2 /a", "1 /b", "2 /b", "1 /c"]);
   assert.equal(failures.length, 2);
 });

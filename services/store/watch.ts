@@ -35,7 +35,7 @@ export class Watch {
   readonly #responses: Responses;
   /** Aborted with the reason when the watch ends. */
   readonly #ended = new AbortController();
-  readonly #told = new SharedRequest(() => this.#askTold());
+  readonly #told = new SharedRequest(() => this.#reportedRevision());
   /** Set when this side cancels the watch: its failure says nothing about the member then. */
   #cancelled = false;
 
@@ -99,12 +99,12 @@ export class Watch {
    * True when etcd reports that it has sent every event up to this revision; false when it does not report that yet, as
    * while watchers catch up. Rejects when the watch ends.
    */
-  async hasTold(revision: number): Promise<boolean> {
+  async hasReported(revision: number): Promise<boolean> {
     return await this.#told.next() >= revision;
   }
 
   /** The revision up to which etcd reports to have sent every event; 0 when it does not report one. */
-  async #askTold(): Promise<number> {
+  async #reportedRevision(): Promise<number> {
     // etcd before 3.4.26 and 3.5.9 (its issue 15220) reports progress too early: while a new watcher catches up, which it does
     // every 100 ms, and before events that it is about to send. At least one of those events arrives before the answer to the
     // next progress request.

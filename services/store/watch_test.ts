@@ -143,7 +143,7 @@ Deno.test("a watch of which several ask how far it is counts two answers, the se
   const { watch, stream, report, answers } = await openWatch();
   let writtenAtFirst = Infinity;
   const told = Array.from({ length: 3 }, () =>
-    watch.hasTold(10).then((is) => {
+    watch.hasReported(10).then((is) => {
       assert(is);
       assert(
         answers() > writtenAtFirst,
@@ -158,9 +158,9 @@ Deno.test("a watch of which several ask how far it is counts two answers, the se
 
 Deno.test("a watch whose answer comes later than it is waited for does not take it for that to a later request", async () => {
   const { watch, stream, report, answers } = await openWatch();
-  assert.equal(await watch.hasTold(10), false, "nothing is said");
+  assert.equal(await watch.hasReported(10), false, "nothing is said");
   assert.equal(stream.written, 1);
-  const told = watch.hasTold(10);
+  const told = watch.hasReported(10);
   await settled();
   const asked = stream.written;
   await report(); // To the first request, which was given up.
@@ -176,7 +176,7 @@ Deno.test("a watch whose answer comes later than it is waited for does not take 
 Deno.test("a watch that has said how far it is ahead of its own events is asked until none of those comes any more", async () => {
   const { watch, answer, report } = await openWatch();
   let known: boolean | undefined;
-  const told = watch.hasTold(30).then((is) => known = is);
+  const told = watch.hasReported(30).then((is) => known = is);
   await settled();
   await report(30);
   // A member that was stopped tells of what it missed, and answers in the midst of that.
@@ -200,7 +200,7 @@ Deno.test("what comes about a watcher that was removed says nothing of the strea
   await answer(2n, 10, true);
   watch.remove(part);
   await new Promise((resolve) => setTimeout(resolve, 600));
-  const told = watch.hasTold(10);
+  const told = watch.hasReported(10);
   await settled();
   for (let i = 0; i < 4; i++) await answer(2n, 10);
   assert.equal(await told, false);

@@ -92,14 +92,14 @@ Deno.test("an etcd that says nothing of a watcher before there is a newer revisi
   await store.mirror.ready();
   await store.committer.commit(create("/elsewhere", 1));
   const { revision } = await store.connection.head();
-  const { hasTold } = Watch.prototype;
-  Watch.prototype.hasTold = async function (asked) {
-    return (await store.connection.head()).revision > revision && await hasTold.call(this, asked);
+  const { hasReported } = Watch.prototype;
+  Watch.prototype.hasReported = async function (asked) {
+    return (await store.connection.head()).revision > revision && await hasReported.call(this, asked);
   };
   try {
     assert.equal(await change(store, () => undefined), undefined);
   } finally {
-    Watch.prototype.hasTold = hasTold;
+    Watch.prototype.hasReported = hasReported;
   }
 });
 

@@ -7,7 +7,7 @@ let held = true;
 const code = await runDaemon(
   { name: "agent", args: Deno.args, abort: () => {}, notify: () => {} },
   (daemon) => {
-    daemon.tell(() => [{ what: "networks", value: 3 }, { what: "host host2", value: "12 revisions behind" }]);
+    daemon.note(() => [{ what: "networks", value: 3 }, { what: "host host2", value: "12 revisions behind" }]);
     daemon.check(() =>
       held
         ? { what: "etcd is another cluster's", fix: 'look, then "strand agent release"', blocks: true }

@@ -28,7 +28,7 @@ import type { UnderlaySettings } from "./read.ts";
 import { addRoutes } from "./routes.ts";
 import { refuseTarget } from "./target.ts";
 import { addressesOnly, arpEntries, fdbEntries, macsOnly } from "./tables.ts";
-import { addVxlan, sayPort } from "./vxlan.ts";
+import { addVxlan, explainPortInUse } from "./vxlan.ts";
 
 /** The operation of that name. */
 type Named<Name extends KernelOp["op"]> = Extract<KernelOp, { readonly op: Name }>;
@@ -117,7 +117,7 @@ export class KernelBatch implements Disposable {
       await netlink.run(
         ...learning === undefined ? [] : [changeLearning(VXLAN, learning)],
         changeLink(VXLAN, given({ mtu, master, up })),
-      ).catch((error) => sayPort(this.#here, this.netlink, error));
+      ).catch((error) => explainPortInUse(this.#here, this.netlink, error));
     },
     "veth-add": (op) => this.#addVeth(op),
     "veth-remove": async ({ name }) => {
@@ -196,11 +196,11 @@ export class KernelBatch implements Disposable {
     const near = { name, mtu, mac: randomMacBytes(), ...macOf(mac), ...this.#vethSettings(set) };
     const far = { name: peer.name, mtu: peer.mtu, mac: randomMacBytes(), ...macOf(peer.mac) };
     if (hostEnd === undefined) {
-      await addPair(this.#here, near, target, far).catch((error) => sayFull(error, this.path));
+      await addPair(this.#here, near, target, far).catch((error) => explainFullBridge(error, this.path));
     } else {
       this.#host.forget(hostEnd);
       await addOverHost(this.#here, near, this.#host, hostEnd, target, far)
-        .catch((error) => sayFull(error, this.path));
+        .catch((error) => explainFullBridge(error, this.path));
       this.#made(this.#host, hostEnd);
     }
     this.#made(this.#here, name);
@@ -222,7 +222,7 @@ export class KernelBatch implements Disposable {
     const end = link && await hostEndOf(this.#here, link, this.#host);
     if (end && (mtu || up)) await this.#host.netlink.run(changeLink(end.index, given({ mtu, up })));
     await netlink.run(changeLink(name, this.#vethSettings(settings)))
-      .catch((error) => sayFull(error, this.path));
+      .catch((error) => explainFullBridge(error, this.path));
     await this.#pin(name, settings.pinned);
   }
 
@@ -305,7 +305,7 @@ export class KernelBatch implements Disposable {
 }
 
 /** Replaces the error that the kernel reports for a bridge without a free port. */
-function sayFull(error: unknown, path: string): never {
+function explainFullBridge(error: unknown, path: string): never {
   if (!(error instanceof SystemError && error.errno === EXFULL)) throw error;
   const message = `the bridge ${BRIDGE} in ${path} has no port left, of ${MOST_PORTS} for endpoints`;
   throw new Refusal("exhausted", message, { cause: error });

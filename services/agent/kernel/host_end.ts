@@ -27,7 +27,7 @@ export async function addOverHost(
   await addPair(host, { ...rest, name: hostEnd }, target, far);
   try {
     // This precedes setting it up: from then on the host would receive what the container broadcasts.
-    keepApart(hostEnd);
+    isolateHostEnd(hostEnd);
     await host.netlink.run(changeLink(hostEnd, { arp: false, up: true, alias: aliasOf(here.path) }));
     const port = { name: near.name, mtu: near.mtu, lower: host.index(hostEnd), namespace: here.fd };
     const refused = await unlessThere(host.netlink.run(newMacvlan(port)));
@@ -71,13 +71,13 @@ function aliasOf(path: string): string {
 }
 
 /** Ensures, at each comparison, that the host processes nothing that a container sends. */
-export async function seeToHostEnd(host: NetworkNamespace, { name, arp }: Link): Promise<void> {
-  keepApart(name);
+export async function ensureHostEnd(host: NetworkNamespace, { name, arp }: Link): Promise<void> {
+  isolateHostEnd(name);
   if (arp) await host.netlink.run(changeLink(name, { arp: false }));
 }
 
 /** Otherwise the host would accept a container's router advertisements (IPv6) and answer its broadcasts (IPv4). */
-function keepApart(name: string): void {
+function isolateHostEnd(name: string): void {
   setSysctl(`net/ipv6/conf/${name}/disable_ipv6`, "1");
   setSysctl(`net/ipv4/conf/${name}/rp_filter`, "1");
 }

@@ -17,7 +17,7 @@ import {
   VXLAN,
   type VxlanState,
 } from "../../overlay/state.ts";
-import { hostEndOf, seeToHostEnd } from "./host_end.ts";
+import { ensureHostEnd, hostEndOf } from "./host_end.ts";
 import { readUplink } from "./uplink.ts";
 import { NetworkNamespace, OWN_NAMESPACE } from "./network_namespace.ts";
 import { type Pins, readPins, readProxy } from "./proxy.ts";
@@ -146,7 +146,7 @@ async function vethState(
   using host = NetworkNamespace.open(OWN_NAMESPACE);
   const end = await hostEndOf(namespace, link, host);
   if (!end) return { ...state, peer: undefined };
-  await seeToHostEnd(host, end);
+  await ensureHostEnd(host, end);
   if (!underlay.checksumOffload) withoutOffload(host, end);
   return {
     ...state,

@@ -67,7 +67,7 @@ export async function addVxlan(
  *
  * @throws Refusal "exists" for a taken port; otherwise `error` itself
  */
-export async function sayPort(
+export async function explainPortInUse(
   namespace: NetworkNamespace,
   underlay: Netlink,
   error: unknown,

@@ -126,9 +126,9 @@ export class ProbeDevice {
     for (const vtep of come.keys()) this.#peers.add(vtep);
   }
 
-  /** @see {@link EchoSocket.ask} */
-  ask(vtep: number, token: number, size: number): boolean {
-    return this.socket.ask(vtep, token, size);
+  /** @see {@link EchoSocket.send} */
+  send(vtep: number, token: number, size: number): boolean {
+    return this.socket.send(vtep, token, size);
   }
 
   /** @see {@link EchoSocket.read} */

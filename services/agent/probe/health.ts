@@ -13,7 +13,7 @@ const SERIES = 500;
  *
  * @param port The probed UDP port.
  */
-export function tellPeers(daemon: Daemon, prober: Prober, port: number): void {
+export function reportPeers(daemon: Daemon, prober: Prober, port: number): void {
   const away = () => prober.paths().filter(({ reachable }) => reachable === false);
   const narrow = () => prober.paths().filter(({ pathMtu }) => pathMtu !== undefined);
   daemon.check(() =>
@@ -29,7 +29,7 @@ export function tellPeers(daemon: Daemon, prober: Prober, port: number): void {
       "set the interfaces of both hosts to that MTU, and the networks follow; or raise it in between",
     )
   );
-  daemon.tell(() => {
+  daemon.note(() => {
     const paths = prober.paths(), { problem } = prober;
     if (problem !== undefined) return [{ what: "hosts probed", value: `none: ${problem}` }];
     const reached = paths.filter(({ reachable }) => reachable).length;

@@ -156,7 +156,7 @@ export class Prober {
     });
     for (const question of this.#paths.due(now, QUESTIONS)) {
       const [token = 0] = crypto.getRandomValues(new Uint32Array(1));
-      if (device.ask(question.vtep, token, question.size)) this.#paths.sent(question, token, now);
+      if (device.send(question.vtep, token, question.size)) this.#paths.sent(question, token, now);
     }
     this.#log();
   }

@@ -18,7 +18,7 @@ export class Checks {
 
   constructor(
     private readonly context: Pick<Context, "log" | "storeGuard">,
-    private readonly workers: { all(): Iterable<Network>; takeUpMissing(): Promise<void> },
+    private readonly workers: { all(): Iterable<Network>; startMissing(): Promise<void> },
     private readonly everyMs: number,
     /** Called at each round, for further periodic checks. */
     private readonly onRound: () => Promise<void>,
@@ -43,7 +43,7 @@ export class Checks {
       }
       try {
         await this.onRound();
-        if (!this.context.storeGuard.hold) await this.workers.takeUpMissing();
+        if (!this.context.storeGuard.hold) await this.workers.startMissing();
       } catch (error) {
         this.context.log.warn(`a periodic check is skipped: ${messageOf(error)}`);
       }

@@ -21,7 +21,7 @@ Deno.test("a network whose comparison does not end, or fails, keeps no other fro
   let rounds = 0;
   const checks = new Checks(
     { log, storeGuard: { hold: undefined } as StoreGuard },
-    { all: () => networks, takeUpMissing: () => Promise.resolve() },
+    { all: () => networks, startMissing: () => Promise.resolve() },
     30,
     () => {
       if (++rounds === 2) second.resolve();

@@ -25,7 +25,7 @@ export interface Queue {
   /** True when an API request waits for this endpoint. */
   isAwaited(endpoint: string): boolean;
   /** Schedules another comparison in that many ms; undefined: none. */
-  lookAgainIn(ms: number | undefined): void;
+  compareAgainIn(ms: number | undefined): void;
 }
 
 export interface FullParts {
@@ -99,7 +99,7 @@ export class FullComparison {
     const unread = unreadable(network.context, networkId);
     let ops = [...diff(actual, desired), ...await this.#strays(reason, desired)];
     if (unread) problems.network = [...found, unread.reason];
-    problems.lookAtHosts();
+    problems.checkHosts();
     if (unread?.tables) ops = ops.filter((op) => !isOfTables(op));
     if (unread?.interfaces || refused) {
       // A veth that is to be recreated is removed first.
@@ -111,7 +111,7 @@ export class FullComparison {
     const missing = desired && !unread?.interfaces ? lostVeths(actual, without(desired, unknown)) : [];
     // After a mere notification, Docker may be about to report itself that the container is gone.
     const lost = reason === "drift" ? [] : missing;
-    queue.lookAgainIn(missing.length > lost.length ? GRACE_MS : this.#targets.dueInMs);
+    queue.compareAgainIn(missing.length > lost.length ? GRACE_MS : this.#targets.dueInMs);
 
     const { network: shared, veths } = groupOps(ops, unknown);
     const ids = new Map([...network.endpoints].map(({ id, record }) => [record.overlay_veth_name, id]));
@@ -128,7 +128,7 @@ export class FullComparison {
       if (desired?.veths.has(name)) await applier.forOne(id, () => applier.apply(own, view.endpoint(id)));
     }
     const done = [...shared, ...[...veths.values()].flat()];
-    if (drifted && done.length) this.#tellDrift(done);
+    if (drifted && done.length) this.#reportDrift(done);
     // What was missing has been added; the removals are tried again.
     if (away) {
       const message = `what is no longer in etcd could not be removed: ${away.message}`;
@@ -147,7 +147,7 @@ export class FullComparison {
       network.steady = false;
       return true;
     }
-    await status.tellPresence();
+    await status.publishPresence();
     if (view.networksOn(host.hostname).has(networkId)) storeGuard.joined(networkId);
     network.steady = true;
     return false;
@@ -216,7 +216,7 @@ export class FullComparison {
   }
 
   /** Logs and counts what other programs had changed in the kernel. */
-  #tellDrift(ops: readonly KernelOp[]): void {
+  #reportDrift(ops: readonly KernelOp[]): void {
     const { counters, log } = this.network.context;
     counters.drifted += ops.length;
     const counts = new Map<string, number>();

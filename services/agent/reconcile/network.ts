@@ -54,7 +54,7 @@ export class NetworkWorker {
   #failures = 0;
   #retry: ReturnType<typeof setTimeout> | undefined;
   /** The timer of the next comparison for missing namespaces. */
-  #lookAgain: ReturnType<typeof setTimeout> | undefined;
+  #compareAgain: ReturnType<typeof setTimeout> | undefined;
   /** True while the worker waits for the mirror to be in sync with etcd again. */
   #waking = false;
   #users = 0;
@@ -79,7 +79,7 @@ export class NetworkWorker {
       queue: {
         hasChanged: () => this.#changes.length > 0 || (this.#reason !== undefined && !isCheck(this.#reason)),
         isAwaited: (endpoint) => this.#waiters.has(endpoint),
-        lookAgainIn: (ms) => this.#lookAgainIn(ms),
+        compareAgainIn: (ms) => this.#lookAgainIn(ms),
       },
     });
     this.writer = new EndpointWriter(id, context, () => network.mtuHere);
@@ -117,7 +117,7 @@ export class NetworkWorker {
     const ofHosts = kinds.has("hosts") || kinds.has("applied");
     const otherMtu = ofHosts && network.mtu !== undefined && network.wantedMtu !== network.mtu;
     const presenceLost = kinds.has("hosts") && network.steady && !view.networksOn(hostname).has(this.id);
-    if (ofHosts) this.#problems.lookAtHosts();
+    if (ofHosts) this.#problems.checkHosts();
     const record = view.network(this.id);
     const otherPort = record && network.port !== undefined && portOf(view, record, hostname) !== network.port;
     if (kinds.has("network") || otherMtu || otherPort || presenceLost) this.#reason ??= "change";
@@ -133,8 +133,8 @@ export class NetworkWorker {
   }
 
   /** Publishes without delay when this host has applied that revision, since a request may wait for it. */
-  tellSoon(revision: number): void {
-    this.#status.tellSoon(revision);
+  publishSoon(revision: number): void {
+    this.#status.publishSoon(revision);
   }
 
   /** True when an endpoint of this host has a veth of that name, created or not. */
@@ -195,7 +195,7 @@ export class NetworkWorker {
     const told = this.#status.close();
     this.#announcer.close();
     clearTimeout(this.#retry);
-    clearTimeout(this.#lookAgain);
+    clearTimeout(this.#compareAgain);
     await this.#running;
     await told;
     this.#network.kernel.close();
@@ -307,9 +307,9 @@ export class NetworkWorker {
   }
 
   #lookAgainIn(ms: number | undefined): void {
-    clearTimeout(this.#lookAgain);
+    clearTimeout(this.#compareAgain);
     if (ms === undefined || this.#closed) return;
-    this.#lookAgain = setTimeout(() => void this.compare("check"), ms);
+    this.#compareAgain = setTimeout(() => void this.compare("check"), ms);
   }
 
   #announceMoved(changes: readonly EndpointChange[]): void {

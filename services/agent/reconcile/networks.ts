@@ -48,8 +48,8 @@ export class Workers {
     // each would be compared twice.
     const letGo = await store.holdAll([...ids].filter(isNetworkId));
     this.#stop = view.subscribe((changes) => this.#notice(changes));
-    await this.#takeUp([...ids]).finally(letGo);
-    await this.takeUpMissing();
+    await this.#startWorkers([...ids]).finally(letGo);
+    await this.startMissing();
     await this.compareAll("start");
   }
 
@@ -68,7 +68,7 @@ export class Workers {
   /** Keeps a network's worker for a request, and creates it where there is none. Throws Refusal "unavailable". */
   async use(network: string): Promise<Using> {
     if (!isNetworkId(network)) throw new Refusal("not-found", `there is no network "${network}"`);
-    if (!this.#workers.has(network)) await this.#takeUp([network]);
+    if (!this.#workers.has(network)) await this.#startWorkers([network]);
     // Another request may have created the worker meanwhile, and be done with it.
     const worker = this.#workers.get(network);
     if (!worker) return await this.use(network);
@@ -92,15 +92,15 @@ export class Workers {
   }
 
   /** Starts workers for networks that were added while etcd was out of reach or this host on hold. */
-  async takeUpMissing(): Promise<void> {
+  async startMissing(): Promise<void> {
     const { view, host } = this.#context;
     for (const id of view.deleted) this.#attempt(id, this.#finishDeletion(id));
     const missing = new Set(view.endpointsOn(host.hostname).map(({ network }) => network));
     for (const id of this.#workers.keys()) missing.delete(id);
-    if (missing.size) await this.#takeUp([...missing], true);
+    if (missing.size) await this.#startWorkers([...missing], true);
   }
 
-  async #takeUp(all: readonly string[], compare = false): Promise<void> {
+  async #startWorkers(all: readonly string[], compare = false): Promise<void> {
     const { store } = this.#context;
     // An id becomes part of a path on this host, so an invalid one that another host wrote must not be used.
     const ids = all.filter(isNetworkId);
@@ -136,7 +136,9 @@ export class Workers {
     for (const [id, about] of changes) {
       const worker = this.#workers.get(id);
       if (worker) worker.notice(about);
-      else if (view.space(id).endpointsOn(host.hostname).size) this.#attempt(id, this.#takeUp([id], true));
+      else if (view.space(id).endpointsOn(host.hostname).size) {
+        this.#attempt(id, this.#startWorkers([id], true));
+      }
       if (view.deleted.has(id)) this.#attempt(id, this.#finishDeletion(id));
     }
   }
@@ -148,15 +150,15 @@ export class Workers {
   #attempt(network: string | undefined, work: Promise<void>): void {
     work.catch((error) => {
       this.#context.log.debug({ network }, `delayed until etcd is back: ${messageOf(error)}`);
-      if (error instanceof Refusal && error.code === "unavailable") this.#takeUpLater();
+      if (error instanceof Refusal && error.code === "unavailable") this.#startMissingLater();
     });
   }
 
-  #takeUpLater(): void {
+  #startMissingLater(): void {
     const { store: { mirror }, storeGuard } = this.#context, { signal } = this.#closing;
     this.#later ??= delay(LATER_MS, signal).then(() => mirror.inSync({ signal })).then(() => {
       this.#later = undefined;
-      if (!storeGuard.hold) this.#attempt(undefined, this.takeUpMissing());
+      if (!storeGuard.hold) this.#attempt(undefined, this.startMissing());
     }, () => {}); // The agent is closing.
   }
 

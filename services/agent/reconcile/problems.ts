@@ -26,7 +26,7 @@ export class Problems {
   }
 
   /** Collects the hosts' records in the network that are invalid. */
-  lookAtHosts(): void {
+  checkHosts(): void {
     const { id, context: { view } } = this.of, found = presenceProblems(view, id);
     if (!found.length && !this.#hosts.length) return;
     this.#hosts = found;

@@ -35,13 +35,13 @@ export class Status {
   }
 
   /** Publishes without delay when this host has applied that revision. */
-  tellSoon(revision: number): void {
+  publishSoon(revision: number): void {
     this.#awaited = Math.max(this.#awaited, revision);
     this.#hurry.abort();
   }
 
   /** Publishes that the network is set up here, with this host's VTEP. */
-  async tellPresence(): Promise<void> {
+  async publishPresence(): Promise<void> {
     const { id, context: { view, host, prober } } = this.network;
     const probeVni = await prober.answering(id);
     const presence = () => ({
@@ -74,7 +74,7 @@ export class Status {
     }
     this.#applied = Math.max(this.#applied, revision);
     if (this.#applied === this.#published) return;
-    if (!own) this.tellSoon(this.#applied);
+    if (!own) this.publishSoon(this.#applied);
     this.#publishing ??= this.#publishAll().finally(() => this.#publishing = undefined);
   }
 
