@@ -74,21 +74,6 @@ Deno.test("a second machine with the same host name changes nothing and says who
   await holds(h1, /the name h1 is held by another agent since 20\S+ \(VTEP 10\.99\.0\.13/);
 });
 
-Deno.test("an agent that was killed has its name again at once, and its networks go on", async () => {
-  await using lab = await OverlayLab.started();
-  const h1 = lab.host(1), { flows } = await pair(lab);
-  const first = JSON.parse(await lab.kv.get(NAME) ?? "{}");
-  await h1.kill();
-  await h1.start();
-  // The claim passed from one to the other: it did not end in between.
-  await h1.agent.line(/the name h1 is this agent's, from the agent that had it since .* has ended/);
-  const second = JSON.parse(await lab.kv.get(NAME) ?? "{}");
-  assert.notEqual(second.start, first.start);
-  assert.equal(second.lock, first.lock);
-  assert.ok(await flows());
-  await lab.agree();
-});
-
 Deno.test("two agents with one state file: the second holds until the first has ended", async () => {
   await using lab = await OverlayLab.create();
   const [h1, h2] = [lab.host(1), lab.host(2)];
@@ -99,45 +84,62 @@ Deno.test("two agents with one state file: the second holds until the first has 
   await h2.ready();
 });
 
-Deno.test("a claim that is deleted is taken again, and the agent goes on", async () => {
-  await using lab = await OverlayLab.started();
-  const h1 = lab.host(1), { id, flows } = await pair(lab);
-  const first = await lab.kv.get(NAME);
-  await lab.kv.write({ [NAME]: undefined });
-  await until("claimed again", async () => ![undefined, first].includes(await lab.kv.get(NAME)));
-  await h1.ready();
-  assert.ok(await flows());
-  await h1.attach(id, { wait: "20s" });
-  await lab.agree();
-});
-
-Deno.test("an agent whose claim another has taken changes nothing in etcd or the kernel until it has it again", async () => {
+Deno.test("a claim that is lost is had again, and the agent's networks go on", async (t) => {
   await using lab = await OverlayLab.started();
   const [h1, h2] = [lab.host(1), lab.host(2)], { id, a, flows } = await pair(lab);
-  const others = { start: "x", boot: "y", lock: "1:2", lease: "1", since: "2026-01-02T03:04:05Z" };
-  await lab.kv.write({ [NAME]: JSON.stringify({ ...others, host_ip: "192.0.2.9" }) });
-  await holds(h1, /the name h1 is held by another agent since 2026-01-02T03:04:05Z \(VTEP 192\.0\.2\.9/);
-  await assert.rejects(h1.attach(id), /: 503 .*the name h1 is held/);
-  // What the other one does in its name is not carried out here.
-  await lab.kv.write({
-    [`/sc-net/node-endpoints/h1/${a.endpoint.id}`]: undefined,
-    [`/sc-net/network-endpoints/${id}/${a.endpoint.id}`]: undefined,
-  });
-  const { endpoint } = await h2.attach(id);
-  await until(
-    "h1 has seen it",
-    async () => (await h1.api.endpoints({ network_id: id })).some((e) => e.id === endpoint.id),
-  );
-  const interfaces = await a.container.run(a.container.enter(["ip", "-br", "link"]));
-  assert.match(interfaces.stdout, new RegExp(a.endpoint.target_veth_name));
 
-  await lab.kv.write({ [NAME]: undefined });
-  await h1.ready();
-  await until("what was deleted is gone", async () => {
-    const { stdout } = await a.container.run(a.container.enter(["ip", "-br", "link"]));
-    return !stdout.includes(a.endpoint.target_veth_name);
+  await t.step("an agent that was killed has its name again at once", async () => {
+    const first = JSON.parse(await lab.kv.get(NAME) ?? "{}");
+    await h1.kill();
+    await h1.start();
+    // The claim passed from one to the other: it did not end in between.
+    await h1.agent.line(/the name h1 is this agent's, from the agent that had it since .* has ended/);
+    const second = JSON.parse(await lab.kv.get(NAME) ?? "{}");
+    assert.notEqual(second.start, first.start);
+    assert.equal(second.lock, first.lock);
+    assert.ok(await flows());
+    await lab.agree();
   });
-  assert.ok(!await flows());
+
+  await t.step("a claim that is deleted is taken again", async () => {
+    const first = await lab.kv.get(NAME);
+    await lab.kv.write({ [NAME]: undefined });
+    await until("claimed again", async () => ![undefined, first].includes(await lab.kv.get(NAME)));
+    await h1.ready();
+    assert.ok(await flows());
+    await h1.attach(id, { wait: "20s" });
+    await lab.agree();
+  });
+
+  await t.step(
+    "an agent whose claim another has taken changes nothing in etcd or the kernel until it has it again",
+    async () => {
+      const others = { start: "x", boot: "y", lock: "1:2", lease: "1", since: "2026-01-02T03:04:05Z" };
+      await lab.kv.write({ [NAME]: JSON.stringify({ ...others, host_ip: "192.0.2.9" }) });
+      await holds(h1, /the name h1 is held by another agent since 2026-01-02T03:04:05Z \(VTEP 192\.0\.2\.9/);
+      await assert.rejects(h1.attach(id), /: 503 .*the name h1 is held/);
+      // What the other one does in its name is not carried out here.
+      await lab.kv.write({
+        [`/sc-net/node-endpoints/h1/${a.endpoint.id}`]: undefined,
+        [`/sc-net/network-endpoints/${id}/${a.endpoint.id}`]: undefined,
+      });
+      const { endpoint } = await h2.attach(id);
+      await until(
+        "h1 has seen it",
+        async () => (await h1.api.endpoints({ network_id: id })).some((e) => e.id === endpoint.id),
+      );
+      const interfaces = await a.container.run(a.container.enter(["ip", "-br", "link"]));
+      assert.match(interfaces.stdout, new RegExp(a.endpoint.target_veth_name));
+
+      await lab.kv.write({ [NAME]: undefined });
+      await h1.ready();
+      await until("what was deleted is gone", async () => {
+        const { stdout } = await a.container.run(a.container.enter(["ip", "-br", "link"]));
+        return !stdout.includes(a.endpoint.target_veth_name);
+      });
+      assert.ok(!await flows());
+    },
+  );
 });
 
 Deno.test("a stopped agent whose claim has ended and passed on writes nothing when it is continued", async () => {
