@@ -42,6 +42,7 @@ export function main(args: string[]): Promise<number> {
     const grpc = await serveGrpc(nexApi(nex, (what) => log.warn(what)), {
       listen,
       tls,
+      abort: abortConnection,
       gate() {
         // No call is answered before etcd has been read once.
         if (!known) {

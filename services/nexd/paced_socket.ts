@@ -3,7 +3,6 @@
  * them together get only a part of this process's time, see {@link Turns}.
  */
 import { Buffer } from "node:buffer";
-import type { Socket } from "node:net";
 import { EndDuplex } from "../common/http/end_duplex.ts";
 import type { End } from "../common/http/ends.ts";
 import { Turns } from "../common/http/turns.ts";
@@ -18,6 +17,8 @@ export class PacedSocket extends EndDuplex {
   /** The address and port are the client's; grpc-js names a call's peer by them. */
   constructor(end: End, readonly remoteAddress: string | undefined, readonly remotePort: number | undefined) {
     super(end);
+    // A client that has ended its side has ended its calls.
+    this.allowHalfOpen = false;
     void this.#feed();
   }
 
@@ -45,40 +46,5 @@ export class PacedSocket extends EndDuplex {
       // The client has closed the connection, or this socket was destroyed.
       this.destroy();
     }
-  }
-}
-
-/** A connection of node:net. While nothing is read from it, TCP holds the client back. */
-export class SocketEnd implements End {
-  readonly #socket: Socket;
-  #wake = () => {};
-
-  constructor(socket: Socket) {
-    this.#socket = socket;
-    for (const event of ["readable", "end", "close"]) socket.on(event, () => this.#wake());
-  }
-
-  async read(): Promise<Uint8Array | undefined> {
-    for (;;) {
-      const bytes: Uint8Array | null = this.#socket.read();
-      if (bytes) return bytes;
-      if (this.#socket.readableEnded) return undefined;
-      if (this.#socket.destroyed) throw new Error("the connection is closed");
-      await new Promise<void>((resolve) => this.#wake = resolve);
-    }
-  }
-
-  write(bytes: Uint8Array): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#socket.write(bytes, (error) => error ? reject(error) : resolve());
-    });
-  }
-
-  finish(): Promise<void> {
-    return new Promise((resolve) => this.#socket.end(() => resolve()));
-  }
-
-  close(): void {
-    this.#socket.destroy();
   }
 }

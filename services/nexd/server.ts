@@ -16,7 +16,7 @@ import { HealthImplementation } from "grpc-health-check";
 import { type NexHandlers, nexPackage, nexService } from "../../proto/service.ts";
 import type { HostPort } from "../common/host_port.ts";
 import { connectionLimit } from "../common/http/acceptor.ts";
-import type { End } from "../common/http/ends.ts";
+import type { Abort, End } from "../common/http/ends.ts";
 import { handshake } from "../common/http/handshakes.ts";
 import type { Problem } from "../common/http_status.ts";
 import { invalid, messageOf, Refusal, type RefusalCode } from "../common/refusal.ts";
@@ -24,7 +24,7 @@ import type { TlsMaterial } from "../common/tls.ts";
 import { UnknownOutcome } from "../store/errors.ts";
 import type { NexApi } from "./api.ts";
 import { Listener } from "./listener.ts";
-import { PacedSocket, SocketEnd } from "./paced_socket.ts";
+import { PacedSocket } from "./paced_socket.ts";
 import { type CallLimits, UnfinishedCalls } from "./unfinished.ts";
 
 /** The longest request in bytes, enough for 10,000 members with the longest names. grpc-js refuses a longer one by its length prefix. */
@@ -56,6 +56,7 @@ export interface GrpcOptions {
   readonly limits?: Partial<GrpcLimits>;
   /** With `ca`, a client must have a certificate signed by it. */
   readonly tls?: TlsMaterial | undefined;
+  readonly abort?: Abort;
   /** Throws while no call can be answered. */
   readonly gate?: () => void;
   /** Called at the end of each call with the method, the name of the status, and the duration in seconds. */
@@ -106,14 +107,15 @@ export async function serveGrpc(api: NexApi, options: GrpcOptions): Promise<Grpc
   const listener = await Listener.open({
     listen: options.listen,
     most: limits.connections,
-    onConnection(socket) {
-      const { remoteAddress, remotePort } = socket;
+    abort: options.abort,
+    onConnection(end, peer) {
       const paced = (end: End) => {
+        const { remoteAddress, remotePort } = peer;
         injector.injectConnection(new PacedSocket(end, remoteAddress, remotePort) as unknown as Socket);
       };
       // TLS is set up below PacedSocket, since a TLS record is longer than what is parsed at a time.
-      if (tls) handshake(tls, new SocketEnd(socket), { remoteAddress }, paced);
-      else paced(new SocketEnd(socket));
+      if (tls) handshake(tls, end, peer, paced);
+      else paced(end);
     },
     onTrouble: options.onTrouble ?? (() => {}),
   }).catch((error) => {
@@ -127,7 +129,7 @@ export async function serveGrpc(api: NexApi, options: GrpcOptions): Promise<Grpc
       for (const service of ["", "nex.Nex"]) health.setStatus(service, serving ? "SERVING" : "NOT_SERVING");
     },
     async stop() {
-      listener.stop();
+      await listener.stop();
       await new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
       listener.close();
       unfinished.stop();

@@ -12,6 +12,7 @@ import { nexClient } from "../../proto/client.ts";
 import type { Sent } from "../../proto/types.ts";
 import type * as proto from "../../proto/types.ts";
 import type { NexApi } from "./api.ts";
+import { abortConnection } from "../../ffi/abort.ts";
 import { type GrpcLimits, serveGrpc } from "./server.ts";
 
 /** A server whose network's name is `name`, told once `held` resolves, and that takes any members, and a client of it. */
@@ -28,6 +29,7 @@ async function serving(limits: Partial<GrpcLimits> = {}, name = "mini", held?: P
   const server = await serveGrpc(api, {
     listen: { host: "127.0.0.1", port: 0 },
     limits,
+    abort: abortConnection,
     onTrouble: (what) => void troubles.push(what),
   });
   const client = nexClient(`127.0.0.1:${server.at.port}`, credentials.createInsecure(), {

@@ -13,6 +13,6 @@ Deno.test("nexd says in one line that its address is taken", async () => {
   assert.equal(code, 1);
   assert.equal(
     stderr,
-    `strand nexd: nexd.listen: cannot listen on ${at}: EADDRINUSE: address already in use\n`,
+    `strand nexd: nexd.listen: cannot listen on ${at}: Address already in use\n`,
   );
 });

@@ -9,7 +9,7 @@ const BACKLOG = 4096;
 const RETRY_MS = 100;
 
 /** What an operator can do when connections are not accepted. */
-export const ACCEPT_FIX =
+const ACCEPT_FIX =
   "wait, since accepting is retried; if file descriptors ran out, raise LimitNOFILE or find the clients that connect";
 
 /** A listening socket of any kind. */
@@ -32,46 +32,54 @@ export interface AcceptorOptions {
   readonly onRefused?: () => void;
 }
 
-/** A listening socket of any kind and its connections. */
+/** Why connections of a socket cannot be accepted; `since` by performance.now(). */
+interface Failing {
+  readonly since: number;
+  readonly reason: string;
+}
+
+/** Listening sockets of any kind, and all of their connections. */
 export class Acceptor {
-  readonly #listener: Listening;
+  readonly #listeners: readonly Listening[];
   readonly #options: AcceptorOptions;
   readonly #clients = new Set<Client>();
-  readonly #done: Promise<void>;
+  readonly #done: Promise<unknown>;
   #stopped = false;
-  #failing: { readonly since: number; readonly reason: string } | undefined;
+  readonly #failing = new Map<Listening, Failing>();
 
-  /** @param listener Closed with this. */
-  constructor(listener: Listening, options: AcceptorOptions) {
-    this.#listener = listener;
+  /** @param listeners Closed with this. */
+  constructor(listeners: Listening | readonly Listening[], options: AcceptorOptions) {
+    this.#listeners = [listeners].flat();
     this.#options = options;
-    this.#done = this.#accept();
+    this.#done = Promise.all(this.#listeners.map((listener) => this.#accept(listener)));
   }
 
   get clients(): ReadonlySet<Client> {
     return this.#clients;
   }
 
-  /** Set while connections cannot be accepted; `since` by performance.now(). */
-  get failing(): { readonly since: number; readonly reason: string } | undefined {
-    return this.#failing;
+  /** Set while connections of one of the sockets cannot be accepted. */
+  get failing(): Failing | undefined {
+    return this.#failing.values().next().value;
   }
 
-  async #accept(): Promise<void> {
+  async #accept(listener: Listening): Promise<void> {
     while (!this.#stopped) {
       let connection: Deno.Conn;
       try {
-        connection = await this.#listener.accept();
+        connection = await listener.accept();
       } catch (error) {
         if (this.#stopped) return;
-        this.#failing ??= { since: performance.now(), reason: reasonOf(error) };
+        if (!this.#failing.has(listener)) {
+          this.#failing.set(listener, { since: performance.now(), reason: reasonOf(error) });
+        }
         this.#options.onTrouble(`connections cannot be accepted: ${reasonOf(error)}`);
         // An idle connection may free the descriptor that is missing.
         this.#closeIdlest();
         await delay(RETRY_MS);
         continue;
       }
-      this.#failing = undefined;
+      this.#failing.delete(listener);
       try {
         this.#take(connection);
       } catch (error) {
@@ -113,8 +121,8 @@ export class Acceptor {
 
   /** The problem for /readyz while connections cannot be accepted. */
   problem(name: string): { what: string; fix: string; blocks: true } | undefined {
-    if (!this.#failing) return undefined;
-    const { since, reason } = this.#failing, seconds = Math.round((performance.now() - since) / 1000);
+    if (!this.failing) return undefined;
+    const { since, reason } = this.failing, seconds = Math.round((performance.now() - since) / 1000);
     return {
       what: `${name} accepts no connections since ${seconds} s: ${reason}`,
       fix: ACCEPT_FIX,
@@ -126,7 +134,7 @@ export class Acceptor {
   async stop(): Promise<void> {
     if (this.#stopped) return;
     this.#stopped = true;
-    this.#listener.close();
+    for (const listener of this.#listeners) listener.close();
     await this.#done;
   }
 }
