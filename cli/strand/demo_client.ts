@@ -1,11 +1,22 @@
 /** What a client of the demo's networks does, for machines that have neither udhcpc nor dig. */
 import { createSocket } from "node:dgram";
-import { Ip } from "../../services/common/ip.ts";
-import { clientMessage } from "../../services/dhcpd/client_message.ts";
-import { Message } from "../../services/dhcpd/message.ts";
-import { BROADCAST, CLIENT_PORT, Opt, SERVER_PORT, Type } from "../../services/dhcpd/numbers.ts";
+import { deadline } from "../../services/common/async.ts";
+import {
+  ACK,
+  decodeReply,
+  DISCOVER,
+  encodeRequest,
+  LEASE_TIME,
+  OFFER,
+  type Reply,
+  REQUEST,
+  REQUESTED_ADDRESS,
+  SERVER_ID,
+  SUBNET_MASK,
+} from "./demo_dhcp.ts";
 import { run } from "./process.ts";
 
+const CLIENT_PORT = 68, SERVER_PORT = 67;
 const TRIES = 10;
 const PATIENCE = 1000;
 
@@ -23,7 +34,7 @@ export async function lease(device: string): Promise<number> {
 
   const xid = crypto.getRandomValues(new Uint32Array(1))[0] ?? 1;
   const exchange = async (type: number, wanted: number, options: [number, Uint8Array][]) => {
-    const request = clientMessage({ type, mac, xid, flags: BROADCAST, options });
+    const request = encodeRequest(type, mac, xid, options);
     for (let i = 0; i < TRIES; i++) {
       const reply = awaitReply(socket, xid, wanted);
       socket.send(request, SERVER_PORT, "255.255.255.255");
@@ -32,38 +43,42 @@ export async function lease(device: string): Promise<number> {
     }
     throw new Error(`no answer to ${TRIES} messages of type ${type}`);
   };
-  const offer = await exchange(Type.discover, Type.offer, []);
-  const ack = await exchange(Type.request, Type.ack, [
-    [Opt.requestedAddress, Ip.from4(offer.yiaddr).bytes],
-    [Opt.serverId, offer.payload(Opt.serverId) ?? new Uint8Array(4)],
+  const offer = await exchange(DISCOVER, OFFER, []);
+  const ack = await exchange(REQUEST, ACK, [
+    [REQUESTED_ADDRESS, offer.yiaddr],
+    [SERVER_ID, offer.options.get(SERVER_ID) ?? new Uint8Array(4)],
   ]);
   socket.close();
-  const address = Ip.from4(ack.yiaddr);
-  const prefix = (ack.u32(Opt.subnetMask) ?? 0xffffffff).toString(2).replaceAll("0", "").length;
+  const address = ack.yiaddr.join(".");
+  const ones = Array.from(ack.options.get(SUBNET_MASK) ?? [255, 255, 255, 255], (octet) => octet.toString(2));
+  const prefix = ones.join("").replaceAll("0", "").length;
   await run(["ip", "route", "delete", "255.255.255.255/32", "dev", device]);
   await run(["ip", "address", "replace", `${address}/${prefix}`, "dev", device]);
-  console.log(`lease of ${address} obtained, lease time ${ack.u32(Opt.leaseTime) ?? 0}`);
+  console.log(`lease of ${address} obtained, lease time ${numberOf(ack.options.get(LEASE_TIME))}`);
   return 0;
 }
 
-function awaitReply(
+/** The first reply of that type to the exchange; undefined when there is none in time. */
+async function awaitReply(
   socket: ReturnType<typeof createSocket>,
   xid: number,
   type: number,
-): Promise<Message | undefined> {
-  const { promise, resolve } = Promise.withResolvers<Message | undefined>();
+): Promise<Reply | undefined> {
+  const { promise, resolve } = Promise.withResolvers<Reply>();
   const listen = (bytes: Uint8Array) => {
-    const message = new Message();
-    if (message.read(bytes.slice(), 0, bytes.length) && message.xid === xid && message.type === type) {
-      resolve(message);
-    }
+    const reply = decodeReply(bytes, xid);
+    if (reply?.type === type) resolve(reply);
   };
   socket.on("message", listen);
-  const timer = setTimeout(() => resolve(undefined), PATIENCE);
-  return promise.finally(() => {
-    clearTimeout(timer);
+  try {
+    return await deadline(promise, PATIENCE);
+  } finally {
     socket.off("message", listen);
-  });
+  }
+}
+
+function numberOf(octets: Uint8Array = new Uint8Array(4)): number {
+  return new DataView(octets.buffer).getUint32(0);
 }
 
 /** Asks one server one question; stdout gets the answer or NXDOMAIN. */

@@ -24,6 +24,7 @@ const LONGEST_PAUSE = 5000;
 /** A service as a child process that is started again when it ends. */
 export class Service {
   private process: Process | undefined;
+  private readyProcess: Process | undefined;
   private readonly stopping = new AbortController();
   private supervised: Promise<void> = Promise.resolve();
 
@@ -31,6 +32,11 @@ export class Service {
 
   get name(): string {
     return this.options.name;
+  }
+
+  /** True once it has said so, until it ends. */
+  get isReady(): boolean {
+    return this.readyProcess !== undefined && this.readyProcess === this.process && this.readyProcess.alive;
   }
 
   /**
@@ -65,6 +71,7 @@ export class Service {
     const started = performance.now();
     while (process.alive && !(await answersReady(this.options.statusAt))) await delay(50);
     if (!process.alive) return;
+    this.readyProcess = process;
     const ms = Math.round(performance.now() - started);
     this.options.log.info({ ready: this.name, pid: process.pid, ms }, `${this.name} is ready`);
   }

@@ -1,11 +1,14 @@
+import { sendDatagram } from "../../ffi/unix_datagram.ts";
 import { type Config, loadConfig } from "../../services/common/config.ts";
 import type { DaemonName } from "../../services/common/daemon.ts";
 import { formatHostPort, type HostPort, isLoopback } from "../../services/common/host_port.ts";
 import { createLog, type Log } from "../../services/common/log.ts";
 import { messageOf, Refusal } from "../../services/common/refusal.ts";
 import { aborted } from "../../services/common/async.ts";
-import { takeNotifySocket } from "../../services/common/service_manager.ts";
+import type { Report } from "../../services/common/http_status.ts";
+import { ServiceManager } from "../../services/common/service_manager.ts";
 import { onStopSignals } from "../../services/common/signals.ts";
+import { version } from "../../services/common/version.ts";
 import { type EtcdProcess, startEtcd } from "../../services/store/etcd_process.ts";
 import { readOptions } from "./options.ts";
 import { strandCommand } from "./program.ts";
@@ -27,10 +30,10 @@ export async function main(args: string[]): Promise<number> {
   // Errors in the agent's variables are reported before anything is started.
   const agents = config.agent.wanted ? loadConfig({ file, agent: true }) : undefined;
   const log = createLog("up", config.log);
-  takeNotifySocket();
   const stop = onStopSignals();
   const env: Record<string, string> = {};
   const services: Service[] = [];
+  const manager = new ServiceManager({ send: sendDatagram, report: () => reportOf(services), log });
   let etcd: EtcdProcess | undefined;
   try {
     if (!config.etcd.configured) {
@@ -52,16 +55,30 @@ export async function main(args: string[]): Promise<number> {
     );
     // Either may come first, and both are one event of this process.
     await Promise.race([Promise.all(started), aborted(stop.signal)]);
-    if (!stop.signal.aborted) log.info({ ready: "all" }, "every service is ready");
+    if (!stop.signal.aborted) {
+      manager.started();
+      log.info({ ready: "all" }, "every service is ready");
+    }
     await aborted(stop.signal);
     log.info("stopping");
     return 0;
   } finally {
+    manager.stopping();
     // etcd is stopped last, so that running requests can still be committed.
     await Promise.all(services.map((service) => service.stop()));
     await etcd?.stop();
     stop.release();
   }
+}
+
+/** What systemd is told of all of them. */
+function reportOf(services: readonly Service[]): Report {
+  const starting = services.filter(({ isReady }) => !isReady).map(({ name }) => ({
+    what: `${name} is not ready`,
+    fix: `see its lines in the log, or "strand status ${name}"`,
+    blocks: true,
+  }));
+  return { service: "up", version, ready: services.length > 0 && !starting.length, problems: starting };
 }
 
 function names({ dhcpd, agent }: Config, log: Log): Name[] {

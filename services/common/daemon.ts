@@ -67,6 +67,8 @@ export interface Daemon {
   follow(mirror: Followed, options?: FollowOptions): void;
   /** Warns, once, when `address` can be reached from elsewhere without TLS; `setting` is the key to change. */
   warnIfOpen(address: HostPort, setting: string): void;
+  /** systemd's watchdog gets no sign of life while one of these is false: for threads beside the main one. */
+  keepAlive(isAlive: () => boolean): void;
   /** Stops the process with exit status 1 because of this error. */
   fail(error: unknown): void;
 }
@@ -107,7 +109,14 @@ export async function runDaemon(
   const health = new Health(name, metrics);
   const actions = new Map<string, () => string | Promise<string>>();
   const certificates = new Certificates(metrics);
-  const manager = new ServiceManager({ send: options.notify, report: () => health.report(), log });
+  const threads: (() => boolean)[] = [];
+  const manager = new ServiceManager({
+    send: options.notify,
+    report: () => health.report(),
+    // Each is asked, also where another one hangs.
+    isAlive: () => threads.map((isAlive) => isAlive()).every(Boolean),
+    log,
+  });
   const daemon: Daemon = {
     config,
     log,
@@ -127,6 +136,7 @@ export async function runDaemon(
       if (isLoopback(address.host)) return;
       log.warn(`${formatHostPort(address)} can be reached from elsewhere without TLS: set ${setting}`);
     },
+    keepAlive: (isAlive) => void threads.push(isAlive),
     fail: (error) => failure.reject(error),
   };
   try {

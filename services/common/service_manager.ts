@@ -21,6 +21,8 @@ export interface ManagerOptions {
   /** Sends a datagram to a Unix socket (`@NAME` is an abstract one); throws when that fails. */
   readonly send: (socket: string, text: string) => void;
   readonly report: () => Report;
+  /** False while a thread of the process hangs; asked before each keep-alive notification. */
+  readonly isAlive?: () => boolean;
   readonly log: Log;
   readonly env?: Environment;
   /** Milliseconds of a monotonic clock. */
@@ -71,8 +73,7 @@ export class ServiceManager {
     if (!socket) return;
     this.#check();
     const pause = () => Math.min(this.#ready ? EVERY_RUNNING : EVERY_STARTING, this.#watchdog ?? Infinity);
-    // This runs on the event loop, so a process whose main loop hangs sends no keep-alive. Other threads are not
-    // observed.
+    // This runs on the event loop, so a process whose main loop hangs sends no keep-alive.
     this.#stop = repeat(pause, () => Promise.resolve(this.#check()));
   }
 
@@ -93,13 +94,17 @@ export class ServiceManager {
     const lines = [
       ...becomesReady ? ["READY=1"] : [],
       ...status === this.#status ? [] : [`STATUS=${status}`],
-      ...this.#watchdog === undefined ? [] : ["WATCHDOG=1"],
+      ...this.#isAlive() ? ["WATCHDOG=1"] : [],
     ];
     // A notification that could not be sent is repeated the next time.
     if (lines.length && this.#send(lines)) {
       this.#ready ||= becomesReady;
       this.#status = status;
     }
+  }
+
+  #isAlive(): boolean {
+    return this.#watchdog !== undefined && (this.#options.isAlive?.() ?? true);
   }
 
   #state(): { ready: boolean; status: string } {

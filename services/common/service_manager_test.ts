@@ -12,7 +12,10 @@ function environment(variables: Record<string, string>) {
 const away = { what: "etcd cannot be followed", fix: "start etcd", blocks: true };
 
 /** A manager whose messages are kept; `set` changes what the service reports. */
-function managed(variables: Record<string, string>, { send }: { send?: (text: string) => void } = {}) {
+function managed(
+  variables: Record<string, string>,
+  { send, isAlive }: { send?: (text: string) => void; isAlive?: () => boolean } = {},
+) {
   const sent: string[] = [], logged: string[] = [];
   let report: Report = { service: "dnsd", version: "1", ready: false, problems: [away] };
   let now = 0, wake = () => {};
@@ -21,6 +24,7 @@ function managed(variables: Record<string, string>, { send }: { send?: (text: st
     env,
     now: () => now,
     report: () => report,
+    ...isAlive && { isAlive },
     log: createLog("dnsd", { level: "info", format: "text" }, { write: (line) => logged.push(line) }),
     send(_, text) {
       wake();
@@ -95,6 +99,20 @@ Deno.test("ServiceManager gives signs of life until it stops, and only for the p
   assert.deepEqual(takeNotifySocket(environment({ ...QUICK, WATCHDOG_PID: "1" })), {
     socket: "/run/notify",
   });
+});
+
+Deno.test("ServiceManager gives no sign of life while a thread of the process gives none", async () => {
+  let lives = true;
+  const { manager, sent, next, set } = managed(QUICK, { isAlive: () => lives });
+  set({ ready: true, problems: [] });
+  await next();
+  lives = false;
+  set({ problems: [away] });
+  await next();
+  lives = true;
+  await next();
+  manager.stopping();
+  assert.deepEqual(sent.slice(-3, -1).map((text) => text.includes("WATCHDOG=1")), [false, true]);
 });
 
 Deno.test("ServiceManager says again what could not be sent, and logs that once", async () => {

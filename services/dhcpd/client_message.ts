@@ -1,4 +1,4 @@
-/** Messages as DHCP clients send them, for tests, the benchmark and the demo. */
+/** Messages as DHCP clients send them, for tests and the benchmark. */
 import { macToBytes } from "../common/mac.ts";
 import { encode, OptionList } from "./encode.ts";
 import { BOOTREQUEST, ETHERNET, Opt } from "./numbers.ts";
@@ -15,7 +15,7 @@ export interface ClientMessage {
   readonly options?: readonly (readonly [number, Uint8Array])[];
 }
 
-/** Encodes the message of a client, or of its relay: for tests, the benchmark and the demo's own client. */
+/** Encodes the message of a client, or of its relay: for tests and the benchmark. */
 export function clientMessage(message: ClientMessage): Uint8Array {
   const options = new OptionList();
   options.add(Opt.type, Uint8Array.of(message.type));

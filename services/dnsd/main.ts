@@ -38,6 +38,7 @@ export function main(args: string[]): Promise<number> {
     });
     daemon.defer("DNS", () => server.stop());
     daemon.check(() => server.problem());
+    daemon.keepAlive(() => server.isAlive());
     exportMetrics(daemon.metrics, server, view);
     log.info(
       { ...view.size, forward: forward.map(formatHostPort).join(" ") || "none" },

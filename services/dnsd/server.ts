@@ -11,6 +11,7 @@ import { COUNTER, Counters, type Counts } from "./counters.ts";
 import { Forwarder } from "./forward.ts";
 import { ownAddresses } from "./own_addresses.ts";
 import { TableWriter } from "./table_writer.ts";
+import { Pulse } from "./pulse.ts";
 import { TcpServer } from "./tcp.ts";
 import { RCODE, TCP_MAX, UDP_MAX } from "./wire.ts";
 import { FORWARDED, type ForwardedQuery, type FromWorker, SENT, type ToWorker } from "./worker.ts";
@@ -47,6 +48,8 @@ export interface DnsServer {
   counters(): Counts;
   /** The problem for /readyz, if there is one. */
   problem(): Problem | undefined;
+  /** Asks the thread that answers queries for a sign of life. @returns false when it has not given the last one */
+  isAlive(): boolean;
   /** Waits for queries that are being answered, then closes everything. */
   stop(): Promise<void>;
 }
@@ -74,6 +77,7 @@ class Server implements DnsServer {
   readonly #sockets: number[] = [];
   readonly #streams: TcpServer[] = [];
   readonly #wakeUp = new EventFd();
+  readonly #pulse = new Pulse();
   readonly #pending = new Int32Array(new SharedArrayBuffer(8));
   readonly #counters = { worker: new Counters(), main: new Counters() };
   readonly #forwarder: Forwarder | undefined;
@@ -125,6 +129,7 @@ class Server implements DnsServer {
         sockets: this.#sockets,
         wakeUp: this.#wakeUp.fd,
         pending: this.#pending.buffer,
+        pulse: this.#pulse.memory,
         block: this.#table.reader.block,
         epochs: this.#table.epochs,
         counters: this.#counters.worker.row,
@@ -282,6 +287,12 @@ class Server implements DnsServer {
   }
 
   /** It does not block readiness, since UDP is still answered. */
+  isAlive(): boolean {
+    const isAlive = this.#pulse.ask();
+    this.#wakeUp.signal();
+    return isAlive;
+  }
+
   problem(): Problem | undefined {
     const problem = this.#streams.map((stream) => stream.problem()).find(Boolean);
     return problem && { ...problem, blocks: false };

@@ -3,6 +3,7 @@ import dgram from "node:dgram";
 import { once } from "node:events";
 import { Cidr, Ip } from "../common/ip.ts";
 import { parseHostPort } from "../common/host_port.ts";
+import { until } from "../../tests/lab/until.ts";
 import { type DnsOptions, type DnsServer, startDns } from "./server.ts";
 import { decode, encodeQuery, type Message, mini, type Query } from "./testing.ts";
 
@@ -118,6 +119,16 @@ Deno.test("a change is answered at once, also when the table moves", async () =>
     took.sort((a, b) => a - b);
     assert((took[10] ?? 0) < 1000, took.join());
   });
+});
+
+Deno.test("the thread that answers gives a sign of life whenever it is asked for one", async () => {
+  const server = await startDns({ listen: ["127.0.0.1:0"], forward: [] });
+  try {
+    assert.equal(server.isAlive(), true);
+    for (let i = 0; i < 3; i++) await until("it has answered", () => server.isAlive());
+  } finally {
+    await server.stop();
+  }
 });
 
 Deno.test("TCP: queries in one piece, in single octets, many on one connection, and half-closed", async () => {

@@ -7,6 +7,7 @@ import { Epoll, EventFd } from "../../ffi/epoll.ts";
 import { UdpBatch } from "../../ffi/udp.ts";
 import { Answerer, DROP, FORWARD } from "./answer.ts";
 import { COUNTER, Counters } from "./counters.ts";
+import { Pulse } from "./pulse.ts";
 import { type Epochs, ReaderEpoch, TableReader } from "./table.ts";
 import { UDP_MAX } from "./wire.ts";
 
@@ -15,6 +16,7 @@ export interface WorkerStart {
   readonly sockets: readonly number[];
   readonly wakeUp: number;
   readonly pending: SharedArrayBuffer;
+  readonly pulse: SharedArrayBuffer;
   readonly block: SharedArrayBuffer;
   readonly epochs: Epochs;
   readonly counters: SharedArrayBuffer;
@@ -54,6 +56,7 @@ class Server {
   readonly #counters: Counters;
   readonly #pending: Int32Array;
   readonly #wakeUp: EventFd;
+  readonly #pulse: Pulse;
   readonly #epoll = new Epoll();
   readonly #batch = new UdpBatch(SLOTS, SLOT_SIZE);
 
@@ -64,6 +67,7 @@ class Server {
     this.#counters = new Counters(start.counters);
     this.#pending = new Int32Array(start.pending);
     this.#wakeUp = new EventFd(start.wakeUp);
+    this.#pulse = new Pulse(start.pulse);
     this.#epoll.add(start.wakeUp, WAKE_UP);
     start.sockets.forEach((fd, i) => this.#epoll.add(fd, i));
   }
@@ -80,8 +84,11 @@ class Server {
       this.#epoch.enter();
       for (let i = 0; i < count; i++) {
         const token = this.#epoll.token(i);
-        if (token === WAKE_UP) this.#wakeUp.drain();
-        else this.#serve(token);
+        if (token !== WAKE_UP) this.#serve(token);
+        else {
+          this.#wakeUp.drain();
+          this.#pulse.answer();
+        }
       }
     }
     this.#epoch.leave();

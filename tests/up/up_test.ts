@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { scapy } from "../conformance/dhcp_scapy.ts";
 import { type Host, Lab, type Process, run, strandCommand } from "../lab/host.ts";
+import { NotifySocket } from "../lab/notify_socket.ts";
 
 interface Up extends AsyncDisposable {
   readonly host: Host;
@@ -61,6 +62,22 @@ async function times(count: number, fits: RegExp, process: Process): Promise<voi
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
+
+Deno.test("strand up tells systemd that it is ready once every service is, and that it stops", async () => {
+  const directory = await Deno.makeTempDir();
+  await using stack = new AsyncDisposableStack();
+  stack.defer(() => Deno.remove(directory, { recursive: true }));
+  const manager = stack.use(await NotifySocket.bound(`${directory}/notify`));
+  const { process } = stack.use(await up({ NOTIFY_SOCKET: `${directory}/notify` }));
+  await manager.until(/READY=1/);
+  process.signal("SIGTERM");
+  const texts = (await manager.until(/STOPPING=1/)).map(({ text }) => text);
+  assert.match(texts[0] ?? "", /^STATUS=not ready/);
+  assert.deepEqual(texts.filter((text) => text.includes("READY=1")), ["READY=1\nSTATUS=ready"]);
+  assert.equal(texts.at(-1), "STOPPING=1\nSTATUS=stopping");
+  // What a service says in this one's name would count where NotifyAccess=all.
+  assert.equal(new Set((await manager.until(/STOPPING=1/)).map(({ pid }) => pid)).size, 1);
+});
 
 async function pids(host: Host): Promise<string[]> {
   return (await run(["ip", "netns", "pids", host.netns])).stdout.split("\n").filter(Boolean);
