@@ -11,7 +11,7 @@ export class Pulse {
     this.#words = new Int32Array(memory);
   }
 
-  /** Asks anew. @returns true when the last question was answered; also for the first one */
+  /** Asks again. @returns true when the last question was answered; also for the first one */
   ask(): boolean {
     const asked = Atomics.add(this.#words, ASKED, 1);
     return Atomics.load(this.#words, ANSWERED) === asked;
