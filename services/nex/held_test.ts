@@ -159,6 +159,20 @@ Deno.test("Who has the lease may have the address back, by DHCP or from an opera
   assert.deepEqual(it.held(), []);
 });
 
+Deno.test("A request that waited for etcd does not shorten the lease that its client has been given meanwhile and that is held", () => {
+  const it = leased({ ...mini, Range4: range(12), macRange: { begin: desk, end: desk } });
+  // Another replica renewed the lease after the request was sent; then the member was deleted.
+  it.lease(desk, 1005);
+  it.do((d) => deleteMembers(d, "mini", [desk]));
+  const place = placeClient(it.view, { mac: desk }) ?? assert.fail();
+  const late = { mac: desk, address: Ip.parse("10.0.0.10"), now: 1000, trustedNow: 1000 };
+  const planned = planLease(it.view, place, late);
+  assert(planned.kind === "commit" && it.store.write(planned.plan).committed);
+  assert.equal(planned.expires, 1005 + HOURS);
+  assert.equal(it.view.member(desk)?.expires, 1005 + HOURS);
+  assert.deepEqual(it.held(), []);
+});
+
 Deno.test("delete member with force frees the address at once, and what is held for the MAC already", () => {
   const it = leased();
   it.do((d) => updateMembers(d, "mini", [{ mac: desk, ip4: "10.0.0.50" }]));

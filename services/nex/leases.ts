@@ -5,7 +5,7 @@ import { merge } from "../store/plan_builder.ts";
 import { type MemberRecord, writeRecord } from "../store/records.ts";
 import type { Guard, Plan } from "../store/types.ts";
 import { nameClient, type NameOutcome, withoutHostname } from "./client_name.ts";
-import { isHeldFor } from "./held.ts";
+import { isHeldFor, leaseOn } from "./held.ts";
 import type { Member } from "./member.ts";
 import { memberStep } from "./member_step.ts";
 import { qualifyName } from "./names.ts";
@@ -185,10 +185,12 @@ export function planLease(view: NexView, placement: Placement, request: LeaseReq
     : asIs(asked, name, network)
     ? undefined
     : asked;
-  const stored = own && member?.expires || 0;
+  const text = address.toString();
+  // A lease may have outlived its membership: then its end is with the address that is held for it.
+  const held = leaseOn(view, network, mac, text).expires?.seconds ?? 0;
+  const stored = Math.max(held, own && member?.expires || 0);
   const isKept = request.trustedNow === undefined || stored - wanted <= MOST_WAITED;
   const expires = isKept ? Math.max(wanted, stored) : wanted;
-  const text = address.toString();
   const { hostname: _, client_name: __, ...before } = (member?.record ?? {}) as MemberRecord;
   const record: MemberRecord = {
     ...before,
