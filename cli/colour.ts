@@ -1,6 +1,6 @@
 /** Colours text for a terminal, unless NO_COLOR (https://no-color.org) is set or the terminal has no colours. */
 
-const codes = { bold: 1, red: 31, green: 32 } as const;
+const codes = { bold: 1, red: 31, green: 32, yellow: 33 } as const;
 
 /** Returns text in a colour, or unchanged where there are none. */
 export type Paint = (colour: keyof typeof codes, text: string) => string;

@@ -50,7 +50,7 @@ disable_services() {
 # From the mirror that this system has, by package lists of its own: the system's are left as they are.
 unpack_newer_etcd() {
   local name=etcd-$newer_etcd work=$here/apt site= options
-  [[ ! -x $here/$name/usr/bin/etcd ]] || return 0
+  [[ ! -x $here/$name/usr/bin/etcdctl ]] || return 0
   read -r site < <(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' 'Origin: Debian' 'Label: Debian') || true
   [[ -n $site ]] || { say "etcd $newer_etcd is in Debian's packages only: its tests are skipped"; return 0; }
   say "unpacking etcd $newer_etcd from Debian's $suite into .strand/$name"
@@ -58,7 +58,7 @@ unpack_newer_etcd() {
   echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $site $suite main" >"$work/sources.list"
   options=(-o "Dir::State::Lists=$work/lists" -o "Dir::Cache=$work" -o "Dir::Etc::SourceList=$work/sources.list"
     -o Dir::Etc::SourceParts=/dev/null -o APT::Sandbox::User=root)
-  apt-get -qq "${options[@]}" update >&2 && unpack "$name" etcd-server "${options[@]}" && rm -rf "$work"
+  apt-get -qq "${options[@]}" update >&2 && unpack "$name" etcd-server etcd-client "${options[@]}" && rm -rf "$work"
 }
 
 install_missing

@@ -89,9 +89,13 @@ export function table(rows: readonly Status[], paint: Paint): string {
       `${paint("red", `${service}: ${printable(what)}`)}\n  → ${printable(fix)}\n`
     )
   );
+  const warnings = rows.flatMap(({ service, warnings = [] }) =>
+    warnings.map((warning) => `\n${paint("yellow", `${service}: ${printable(warning)}`)}\n`)
+  );
   return [
     [paint("bold", head), ...services].join("\n"),
     ...notes,
+    ...warnings,
     ...(problems.length ? ["\n", ...problems] : []),
   ].join("");
 }

@@ -47,9 +47,10 @@ export function statusRows(members: readonly Asked[]): Status[] {
     told.add(trouble.what);
     return [trouble];
   };
+  const versions = new Set<string>();
   return members.map((member): Status => {
     const { endpoint: address, answers, revision } = member;
-    const troubles = troublesOf(member, members);
+    const troubles = troublesOf(member, members), warnings = warningsOf(member, versions);
     return {
       service: "etcd",
       address,
@@ -57,8 +58,25 @@ export function statusRows(members: readonly Asked[]): Status[] {
       ready: troubles.length === 0,
       ...(answers && revision !== undefined && { revision }),
       problems: troubles.flatMap(once),
+      ...warnings.length && { warnings },
     };
   });
+}
+
+/** The oldest minor version that etcd's maintainers support. */
+const OLDEST = [3, 5] as const;
+
+/** What is said of an older version, with the first member that has it. */
+function warningsOf({ version }: Asked, told: Set<string>): string[] {
+  const [, major, minor] = /^(\d+)\.(\d+)/.exec(version ?? "")?.map(Number) ?? [];
+  if (version === undefined || major === undefined || minor === undefined || told.has(version)) return [];
+  if (major > OLDEST[0] || (major === OLDEST[0] && minor >= OLDEST[1])) return [];
+  told.add(version);
+  return [
+    `etcd ${version} is no longer supported by its maintainers: run ${
+      OLDEST.join(".")
+    }, as docs/INSTALL.md says`,
+  ];
 }
 
 function troublesOf(member: Asked, members: readonly Asked[]): Trouble[] {

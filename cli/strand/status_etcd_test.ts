@@ -21,6 +21,24 @@ Deno.test("statusRows() finds nothing wrong with members that are well", () => {
   assert.equal(statusRows(cluster())[2]?.revision, 7);
 });
 
+Deno.test("statusRows() warns once of each version below 3.5, for which nothing is wrong", () => {
+  const of = (version: string) => ({ version });
+  const mixed = statusRows(cluster(of("3.4.23"), of("3.4.23"), of("3.10.1")));
+  assert.deepEqual(mixed.map(({ ready, problems }) => [ready, problems]), [[true, []], [true, []], [
+    true,
+    [],
+  ]]);
+  assert.deepEqual(mixed.map(({ warnings }) => warnings), [
+    ["etcd 3.4.23 is no longer supported by its maintainers: run 3.5, as docs/INSTALL.md says"],
+    undefined,
+    undefined,
+  ]);
+  for (const version of ["3.5.0", "3.6.0-rc.1", "4.0.0", "unknown", ""]) {
+    assert.equal(statusRows(cluster(of(version)))[0]?.warnings, undefined, version);
+  }
+  assert.equal(statusRows(cluster(of("2.3.8")))[0]?.warnings?.length, 1);
+});
+
 Deno.test("statusRows() distinguishes a member that is cut off from the others from a cluster without a majority", () => {
   const cut = { problem: "no leader" };
   const one = cluster(undefined, undefined, cut);

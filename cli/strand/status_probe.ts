@@ -15,6 +15,8 @@ export interface Status {
   readonly lag?: number;
   readonly problems: readonly Pick<Problem, "what" | "fix">[];
   readonly notes?: readonly Note[];
+  /** What should be changed some day, a sentence each: nothing is wrong for it. */
+  readonly warnings?: readonly string[];
 }
 
 /** Asks one of our services at its `--metrics-listen` address. */

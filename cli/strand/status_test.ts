@@ -20,6 +20,16 @@ const rows = [
   },
 ];
 
+Deno.test("table() has a warning in a line of its own", () => {
+  const [etcd] = rows;
+  assert(etcd);
+  const coloured = table(
+    [{ ...etcd, warnings: ["etcd 3.4.23 is old"] }],
+    (colour, text) => `<${colour}>${text}`,
+  );
+  assert.match(coloured, /\n\n<yellow>etcd: etcd 3\.4\.23 is old\n$/);
+});
+
 Deno.test("table() is the same with colours and without, but for the colours", () => {
   const plain = table(rows, painter(false));
   assert.equal(

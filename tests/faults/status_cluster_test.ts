@@ -11,7 +11,11 @@ Deno.test("status tells a full cluster once, a member that hangs from one that i
   try {
     const endpoints = members.map(({ endpoint }) => endpoint), all = endpoints.join(",");
     const status = () => etcdStatus(endpoints, undefined);
-    assert.deepEqual((await status()).map(({ ready }) => ready), [true, true, true]);
+    const well = await status();
+    assert.deepEqual(well.map(({ ready }) => ready), [true, true, true]);
+    const { stdout: version } = await run([await etcdBinary(), "--version"]);
+    const isOld = /^etcd Version: 3\.4\./m.test(version), [warning = ""] = well[0]?.warnings ?? [];
+    assert.match(warning, isOld ? /^etcd 3\.4\.\d+ is no longer supported/ : /^$/);
 
     const etcdctl = `PATH=${dirname(await etcdBinary())}:$PATH ETCDCTL_API=3 etcdctl --endpoints=${all}`;
     const fill = `head -c 400000 /dev/zero | tr '\\0' x | ${etcdctl} put /filler`;

@@ -4,13 +4,14 @@ import type { Command } from "../../cli/commands.ts";
 export const cloneCommands: readonly Command[] = [
   {
     name: "test",
-    usage: "test [unit|lab|all] [FILTER] [--times]",
+    usage: "test [unit|lab|etcd-3.5|all] [FILTER] [--times]",
     about: "Run the tests (in a clone)",
-    details: `  unit     beside the code; needs nothing
-  lab      with real daemons and clients in network namespaces; needs root
-  all      both (the default)
-  FILTER   only files whose path contains this, or else tests whose name does
-  --times  list what every file took, not the longest ten alone
+    details: `  unit      beside the code; needs nothing
+  lab       with real daemons and clients in network namespaces; needs root
+  etcd-3.5  some of these again, with Debian 13's etcd in place of Debian 12's
+  all       all of them (the default; with FILTER alone, unit and lab)
+  FILTER    only files whose path contains this, or else tests whose name does
+  --times   list what every file took, not the longest ten alone
 
 Closes with "N passed, N failed, N skipped".`,
     load: () => import("./run_tests.ts"),
