@@ -156,7 +156,13 @@ export async function sweep(kind: string): Promise<void> {
     const [netns = ""] = line.split(" ");
     const pid = netns.startsWith(`strand-${kind}-`) &&
       /^\d+/.exec(netns.slice(`strand-${kind}-`.length))?.[0];
-    if (pid && !(await exists(`/proc/${pid}`))) await removeNamespace(netns);
+    if (!pid || await exists(`/proc/${pid}`)) continue;
+    try {
+      await removeNamespace(netns);
+    } catch (error) {
+      // Another lab that begins at the same time may have removed it first.
+      if (await exists(`/run/netns/${netns}`)) throw error;
+    }
   }
 }
 
