@@ -73,7 +73,7 @@ export async function composeSession(docker: Docker): Promise<void> {
     const list = ["sand-agent-cli", "endpoint-list", "--network", id];
     await until(
       "the next agent has the endpoint",
-      async () => active.test(await inside("agent", list).catch(String)),
+      async (see) => active.test(see(await inside("agent", list).catch(String))),
     );
   } finally {
     await compose("down", "--volumes", "--timeout", "3");
@@ -92,7 +92,7 @@ async function healthy(docker: Docker, count: number): Promise<void> {
       "label=com.docker.compose.project",
     );
     return seen.split("\n").filter((line) => line.endsWith("(healthy)")).length === count;
-  }, 120_000).catch(async (error) => {
+  }, 300_000).catch(async (error) => {
     const others = seen.split("\n").filter((line) => !line.endsWith("(healthy)"));
     const about = await Promise.all(others.map((line) => docker.about(line.split(" ", 1)[0] ?? "")));
     throw new Error([`${error.message}:`, seen, ...about].join("\n"));

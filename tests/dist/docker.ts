@@ -22,10 +22,12 @@ export class Docker implements AsyncDisposable {
       ...["--config-file", `${directory}/none.json`, "--host", `unix://${directory}/sock`],
       ...["--bridge=none", "--iptables=false", "--shutdown-timeout=1", "--storage-driver=overlay2"],
     ];
-    // Its mounts go with it: what compose's containers share with their machine is not this machine's.
+    await Deno.mkdir(`${directory}/data`);
+    // Its mounts go with it: what compose's containers share with their machine is not this machine's. Images and containers
+    // are in memory, where nothing waits for a disk that has written them.
     const script = [
       "ip link set lo up",
-      ...["/run", "/var/lib"].map((path) => `mount -t tmpfs tmpfs ${path}`),
+      ...["/run", "/var/lib", `${directory}/data`].map((path) => `mount -t tmpfs tmpfs ${path}`),
       "mount --make-rshared /",
       'exec /usr/sbin/dockerd "$@"',
     ].join("\n");
