@@ -50,7 +50,7 @@ Deno.test("an endpoint of a network that is new to its host is made as soon as e
 
   await lossy(h1, "-I");
   await lab.kv.write(Object.fromEntries(undeleted));
-  await h1.agent.line(/put off/);
+  await h1.agent.line(/delayed until etcd is back/);
   await lossy(h1, "-D");
   const addresses = async () => (await container.run(["ip", "-4", "address"])).stdout;
   await until("it is made", async (see) => see(await addresses()).includes(address));
