@@ -244,7 +244,8 @@ export class EtcdConnection {
 
   /** Renews a lease; returns the seconds until it expires, 0 when it has expired. Throws Refusal "unavailable". */
   async keepLease(id: bigint): Promise<number> {
-    return await this.#read(KEEP_ALIVE, encodeLeaseId(id), decodeKeepAlive, READ_MS, true);
+    const decode = (answer: Uint8Array) => decodeKeepAlive(answer, id);
+    return await this.#read(KEEP_ALIVE, encodeLeaseId(id), decode, READ_MS, true);
   }
 
   /** Ends a lease, and removes the keys that it holds; true unless it had ended. Throws Refusal "unavailable". */

@@ -29,7 +29,9 @@ export function encodeLeaseId(id: bigint): Uint8Array {
   return LeaseKeepAliveRequest.encode({ ID: id }).finish();
 }
 
-/** Reads the seconds of an etcdserverpb.LeaseKeepAliveResponse; 0: the lease has ended. Throws Error. */
-export function decodeKeepAlive(bytes: Uint8Array): number {
-  return Number(LeaseKeepAliveResponse.decode(bytes).TTL);
+/** Reads the seconds of an etcdserverpb.LeaseKeepAliveResponse; 0: the lease has ended. Throws Error, also for another lease's. */
+export function decodeKeepAlive(bytes: Uint8Array, id: bigint): number {
+  const answer = LeaseKeepAliveResponse.decode(bytes);
+  if (answer.ID !== id) throw new RangeError(`etcd renewed the lease ${answer.ID} in place of ${id}`);
+  return Number(answer.TTL);
 }
