@@ -2,5 +2,7 @@
 import { commands } from "../../cli/commands.ts";
 import { main } from "../../cli/main.ts";
 import { cloneCommands } from "./commands.ts";
+import { systemPath } from "./system_path.ts";
 
+Deno.env.set("PATH", systemPath(Deno.env.get("PATH") ?? ""));
 Deno.exit(await main(Deno.args, [...commands, ...cloneCommands]));
