@@ -1,7 +1,14 @@
 /** The endpoints and hosts of one network, indexed by address, MAC and host. */
 import { Cidr, Ip } from "../common/ip.ts";
 import { tryParseMac } from "../common/mac.ts";
-import type { EndpointRecord, PresenceRecord, SandRecord } from "../store/sand_records.ts";
+import type {
+  EndpointRecord,
+  PresenceRecord,
+  ReservationRecord,
+  SandRecord,
+  SettingsRecord,
+  WithheldAddressRecord,
+} from "../store/sand_records.ts";
 import type { Entry } from "../store/types.ts";
 import { macNumber } from "./state.ts";
 
@@ -99,6 +106,13 @@ export class Space {
   readonly #byAddress = new Holders();
   readonly #byMac = new Holders();
   readonly #byHost = new Map<string, Set<OverlayEndpoint>>();
+  readonly #byName = new Map<string, readonly OverlayEndpoint[]>();
+  /** What was set of its DHCP, DNS and containment; undefined for a network of SAND, of which none is known. */
+  settings: SettingsRecord | undefined;
+  /** Names and addresses of machines, by MAC. */
+  readonly reservations = new Map<string, ReservationRecord>();
+  /** Addresses in quarantine, in text form. */
+  readonly withheld = new Map<string, WithheldAddressRecord>();
 
   /** Hosts on which the network is set up, with their presence records. */
   get hosts(): ReadonlyMap<string, PresenceRecord> {
@@ -161,10 +175,14 @@ export class Space {
       if (others?.size === 0) this.#byHost.delete(before.host);
       this.#byAddress.remove(before.hot.address, before);
       this.#byMac.remove(before.hot.mac, before);
+      for (const name of namesOf(before)) this.#unname(name, before);
     }
     if (after) {
       this.#byAddress.add(after.hot.address, after);
       this.#byMac.add(after.hot.mac, after);
+      for (const name of namesOf(after)) {
+        this.#byName.set(name, [...this.endpointsNamed(name), after].sort(older));
+      }
       this.endpoints.set(id, after);
       const others = this.#byHost.get(after.host);
       if (others) others.add(after);
@@ -185,6 +203,22 @@ export class Space {
   /** The same for the 48-bit value of a MAC. */
   holdersOfMac(mac: number): readonly OverlayEndpoint[] {
     return this.#byMac.get(mac);
+  }
+
+  /** The endpoints that have this label as name or alias, the oldest first. */
+  endpointsNamed(name: string): readonly OverlayEndpoint[] {
+    return this.#byName.get(name) ?? NO_ENDPOINTS;
+  }
+
+  /** All labels that endpoints have. */
+  endpointNames(): Iterable<string> {
+    return this.#byName.keys();
+  }
+
+  #unname(name: string, endpoint: OverlayEndpoint): void {
+    const left = this.endpointsNamed(name).filter(({ id }) => id !== endpoint.id);
+    if (left.length) this.#byName.set(name, left);
+    else this.#byName.delete(name);
   }
 
   /** Hosts with a SAND agent, which publishes neither an MTU nor an applied revision; sorted. */
@@ -215,12 +249,22 @@ export class Space {
   }
 
   get empty(): boolean {
-    return this.endpoints.size + this.#hosts.size + this.#applied.size === 0;
+    const { endpoints, reservations, withheld, settings } = this;
+    return settings === undefined &&
+      endpoints.size + reservations.size + withheld.size + this.#hosts.size + this.#applied.size === 0;
   }
 }
 
 const NO_ENDPOINTS: readonly OverlayEndpoint[] = [];
 const NONE: ReadonlySet<OverlayEndpoint> = new Set();
+
+/** The labels by which an endpoint is found. */
+function namesOf(
+  { record: { strand_name: name, strand_aliases: aliases } }: OverlayEndpoint,
+): Iterable<string> {
+  if (name === undefined && aliases === undefined) return [];
+  return new Set([...name === undefined ? [] : [name], ...aliases ?? []]);
+}
 
 class Holders {
   readonly #of = new Map<number, readonly OverlayEndpoint[]>();

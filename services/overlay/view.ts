@@ -14,7 +14,7 @@ import { type OverlayEndpoint, readEndpoint, Space } from "./space.ts";
 
 /** The changes of one network in a batch. */
 export interface NetworkChange {
-  readonly kinds: Set<"network" | "hosts" | "applied" | "deleted">;
+  readonly kinds: Set<"network" | "hosts" | "applied" | "deleted" | "names">;
   readonly endpoints: EndpointChange[];
   /** The newest revision of the network's endpoints among them; 0: none. */
   revision: number;
@@ -50,6 +50,8 @@ export class View {
   readonly #onHost = new Map<string, Set<string>>();
   readonly #networksOn = new Map<string, Set<string>>();
   readonly #spaces = new Map<string, Space>();
+  /** Ids of networks by the names that commands and specs have for them. */
+  readonly #named = new Map<string, string>();
   readonly #listeners = new Set<(changes: ReadonlyMap<string, NetworkChange>) => void>();
   /** Networks that are marked for deletion once no older SAND agent has them; see {@link View.isDeleted}. */
   readonly deleted = new Set<string>();
@@ -78,6 +80,16 @@ export class View {
 
   networks(): IterableIterator<NetworkRecord> {
     return this.#networks.values().map(({ record }) => record);
+  }
+
+  /** The id of the network that commands and specs call by this name. */
+  networkNamed(name: string): string | undefined {
+    return this.#named.get(name);
+  }
+
+  /** The names of networks with their ids. */
+  networkNames(): ReadonlyMap<string, string> {
+    return this.#named;
   }
 
   /** Why a network's record cannot be read whole; undefined when it can. */
@@ -224,6 +236,30 @@ export class View {
           if (after) this.deleted.add(record.network);
           else this.deleted.delete(record.network);
           of(record.network).kinds.add("deleted");
+          break;
+        case "network-name":
+          if (after?.record.kind === "network-name") this.#named.set(record.name, after.record.value.id);
+          else this.#named.delete(record.name);
+          break;
+        case "settings":
+          this.#spaceOf(record.network).settings = after?.record.kind === "settings"
+            ? after.record.value
+            : undefined;
+          of(record.network).kinds.add("names");
+          break;
+        case "reservation": {
+          const { reservations } = this.#spaceOf(record.network);
+          if (after?.record.kind === "reservation") reservations.set(record.mac, after.record.value);
+          else reservations.delete(record.mac);
+          of(record.network).kinds.add("names");
+          break;
+        }
+        case "withheld-address": {
+          const { withheld } = this.#spaceOf(record.network);
+          if (after?.record.kind === "withheld-address") withheld.set(record.address, after.record.value);
+          else withheld.delete(record.address);
+          of(record.network).kinds.add("names");
+        }
       }
     }
     for (const network of about.keys()) if (this.#spaces.get(network)?.empty) this.#spaces.delete(network);

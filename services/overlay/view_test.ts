@@ -99,3 +99,54 @@ Deno.test("View works with a mirror that follows one host and some networks only
   });
   assert.deepEqual(new View(store.mirror, keys).endpoint("E")?.record, record);
 });
+
+Deno.test("View knows a network's name, settings, reservations and quarantine, and endpoints by their labels", () => {
+  const it = lab(), mac = "52:54:00:00:00:05", { keys, view } = it;
+  const told: string[][] = [];
+  view.subscribe((changes) => told.push([...changes.get(network.id)?.kinds ?? []]));
+  const settings = { network: { name: "blue", domain: "blue.example" }, overlay: { dns: false } };
+  it.put({ [keys.network(network.id)]: network, [keys.networkName("blue")]: { id: network.id } });
+  it.put({ [keys.settings(network.id)]: settings });
+  it.put({ [keys.reservation(network.id, mac)]: { mac, name: "db", ip4: "10.0.0.5" } });
+  it.put({ [keys.withheldAddress(network.id, "10.0.0.9")]: { mac, until: 7 } });
+  assert.equal(view.networkNamed("blue"), network.id);
+  const space = () => view.space(network.id);
+  assert.deepEqual(space().settings, settings);
+  assert.deepEqual([...space().reservations], [[mac, { mac, name: "db", ip4: "10.0.0.5" }]]);
+  assert.deepEqual([...space().withheld], [["10.0.0.9", { mac, until: 7 }]]);
+  assert.deepEqual(told.flat(), ["network", "names", "names", "names"]);
+
+  it.putEndpoint(endpointRecord("E", { strand_name: "web", strand_aliases: ["all", "web"] }));
+  it.putEndpoint(endpointRecord("F", { strand_name: "www", strand_aliases: ["all"] }));
+  const named = (name: string) => space().endpointsNamed(name).map(({ id }) => id);
+  assert.deepEqual([named("web"), named("www"), named("all")], [["E"], ["F"], ["E", "F"]]);
+  assert.deepEqual([...space().endpointNames()].sort(), ["all", "web", "www"]);
+  it.putEndpoint(endpointRecord("E", { strand_name: "old" }));
+  assert.deepEqual([named("web"), named("old"), named("all")], [[], ["E"], ["F"]]);
+
+  for (
+    const key of [keys.networkName("blue"), keys.settings(network.id), keys.reservation(network.id, mac)]
+  ) {
+    it.store.write({ guards: [], ops: [{ remove: key }] });
+  }
+  it.store.write({ guards: [], ops: [{ remove: keys.withheldAddress(network.id, "10.0.0.9") }] });
+  assert.equal(view.networkNamed("blue"), undefined);
+  assert.deepEqual([space().settings, space().reservations.size, space().withheld.size], [undefined, 0, 0]);
+});
+
+Deno.test("records of names that are not valid are not taken", () => {
+  const it = lab(), { keys } = it;
+  for (
+    const [key, value] of [
+      [keys.reservation(network.id, "52:54:00:00:00:05"), { mac: "52:54:00:00:00:06" }],
+      [keys.reservation(network.id, "52-54-00-00-00-05"), { mac: "52-54-00-00-00-05" }],
+      [keys.reservation(network.id, "52:54:00:00:00:05"), { mac: "52:54:00:00:00:05", name: "a b" }],
+      [keys.reservation(network.id, "52:54:00:00:00:05"), { mac: "52:54:00:00:00:05", ip4: "fd00::1" }],
+      [keys.settings(network.id), { overlay: {} }],
+      [keys.networkName("blue"), {}],
+    ] as const
+  ) {
+    it.put({ [key]: value });
+    assert.ok(it.store.mirror.state.quarantined.has(key), `${key} ${JSON.stringify(value)}`);
+  }
+});

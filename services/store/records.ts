@@ -45,7 +45,8 @@ function range(end: z.ZodType<string>) {
   return z.preprocess((value) => isEmpty(value) ? undefined : value, ends).optional();
 }
 
-const network = fields({
+/** A network of names and addresses, also as the settings of an overlay network hold what was set of it. */
+export const networkRecord = fields({
   name: text,
   subnet4: optional(cidr),
   subnet6: optional(cidr),
@@ -119,7 +120,7 @@ const clock = z.looseObject({
   up: z.int().optional(),
 });
 
-export type NetworkRecord = z.infer<typeof network>;
+export type NetworkRecord = z.infer<typeof networkRecord>;
 export type MemberRecord = z.infer<typeof member>;
 export type LeaseRecord = z.infer<typeof lease>;
 export type DeletedNetworkRecord = z.infer<typeof deletedNetwork>;
@@ -161,7 +162,7 @@ export const nexSchema: Schema<NexRecord> = {
     const { kind, id } = found;
     switch (kind) {
       case "network": {
-        const record = readRecord(network, value);
+        const record = readRecord(networkRecord, value);
         return { kind, id, value: record, respelled: isRespelled(value, record) };
       }
       case "member":

@@ -6,7 +6,10 @@
 
 /** The kind of a key under the prefix, with the parts of its path. */
 export type SandKey =
-  | { readonly kind: "network" | "allocation" | "cursor" | "deleted"; readonly network: string }
+  | { readonly kind: "network" | "allocation" | "cursor" | "deleted" | "settings"; readonly network: string }
+  | { readonly kind: "reservation"; readonly network: string; readonly mac: string }
+  | { readonly kind: "withheld-address"; readonly network: string; readonly address: string }
+  | { readonly kind: "network-name"; readonly name: string }
   | { readonly kind: "host-endpoint"; readonly host: string; readonly id: string }
   | { readonly kind: "network-endpoint"; readonly network: string; readonly id: string }
   | {
@@ -89,6 +92,39 @@ export class SandKeys {
     return `${this.prefix}/strand/cursor/${network}`;
   }
 
+  /** Strand only: NAME → NetworkName: the network that commands and specs call by this name. */
+  networkName(name: string): string {
+    return this.networkNames + name;
+  }
+
+  get networkNames(): string {
+    return `${this.prefix}/strand/network-names/`;
+  }
+
+  /** Strand only: everything about the names and addresses of one network that SAND's agents do not know. */
+  namesOf(network: string): string {
+    return `${this.prefix}/strand/net/${network}/`;
+  }
+
+  /** Strand only: NETWORK → Settings: what was set of the network's DHCP, DNS and containment. */
+  settings(network: string): string {
+    return `${this.namesOf(network)}settings`;
+  }
+
+  /** Strand only: NETWORK/MAC → Reservation: the name and address of that machine wherever it is attached. */
+  reservation(network: string, mac: string): string {
+    return this.reservations(network) + mac;
+  }
+
+  reservations(network: string): string {
+    return `${this.namesOf(network)}member/`;
+  }
+
+  /** Strand only: NETWORK/ADDRESS → WithheldAddress: a client found the address in use. */
+  withheldAddress(network: string, address: string): string {
+    return `${this.namesOf(network)}withheld/${address}`;
+  }
+
   dockerNetwork(id: string): string {
     return `${this.prefix}/docker-networks/${id}`;
   }
@@ -149,7 +185,7 @@ export class SandKeys {
     if (!key.startsWith(`${this.prefix}/`)) return undefined;
     const parts = key.slice(this.prefix.length + 1).split("/");
     if (parts.includes("")) return undefined;
-    const [top, a = "", b = "", c = ""] = parts;
+    const [top, a = "", b = "", c = "", d = ""] = parts;
     switch (`${top}/${parts.length}`) {
       case "network/2":
         return { kind: "network", network: a };
@@ -167,10 +203,16 @@ export class SandKeys {
         return { kind: "docker-network", id: a };
       case "docker-endpoints/2":
         return { kind: "docker-endpoint", id: a };
+      case "strand/5":
+        if (a !== "net") return undefined;
+        if (c === "member") return { kind: "reservation", network: b, mac: d };
+        return c === "withheld" ? { kind: "withheld-address", network: b, address: d } : undefined;
       case "strand/4":
+        if (a === "net") return c === "settings" ? { kind: "settings", network: b } : undefined;
         return a === "applied" ? { kind: "applied", network: b, host: c } : undefined;
       case "strand/3":
         if (a === "names") return { kind: "name-claim", host: b };
+        if (a === "network-names") return { kind: "network-name", name: b };
         return a === "deleted" || a === "cursor" ? { kind: a, network: b } : undefined;
       default:
         return undefined;

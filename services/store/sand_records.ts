@@ -10,6 +10,7 @@ import { isInterfaceName } from "../common/interface_name.ts";
 import { tryParseMac } from "../common/mac.ts";
 import { messageOf } from "../common/refusal.ts";
 import { readRecord } from "./read_record.ts";
+import { networkRecord } from "./records.ts";
 import { SandKeys } from "./sand_keys.ts";
 import type { Schema } from "./types.ts";
 
@@ -87,6 +88,12 @@ const attachment = z.object({ network: text, container: text, ifname: text });
 /** Docker's ids of an endpoint and its network. */
 const docker = z.object({ network: text, endpoint: text });
 
+/** One label of a domain name (RFC 1035 §2.3.4), lower-case. */
+const label = text.regex(
+  /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/,
+  "no DNS label: 1 to 63 lower-case letters, digits or hyphens",
+);
+
 const endpoint = z.looseObject({
   id: text,
   network_id: text.regex(/^[^/]+$/, "no network's id, like 320a669f-e465-4806-ab46-f2e6620c4311"),
@@ -115,6 +122,9 @@ const endpoint = z.looseObject({
   strand_cni: attachment.optional(),
   /** Strand only: it is Docker's endpoint; Docker moves the veth's other end, and sets its name and addresses. */
   strand_docker: docker.optional(),
+  /** Strand only: its label in the network's domain, lower-case, and further ones that endpoints may share. */
+  strand_name: label.optional(),
+  strand_aliases: z.array(label).max(64).optional(),
 });
 
 /** A presence record: the network is set up on a host. */
@@ -148,6 +158,39 @@ const cursor = z.looseObject({
   /** Groups of released addresses: the time in seconds since the epoch, followed by offsets in the range. */
   released: z.custom<number[][]>(isListOfNumbers).catch([]),
 });
+
+/** Which network a name stands for. */
+const networkName = z.looseObject({ id: text });
+
+/** What an overlay does beside carrying frames; see docs/NETWORKS.md. */
+const overlay = z.looseObject({
+  /** False: DHCP, DNS is not answered at the gateway's address. */
+  dhcp: z.boolean().optional(),
+  dns: z.boolean().optional(),
+  /** True: machines reach other networks through their host. */
+  egress: z.boolean().optional(),
+  /** True: ports carry only what is their own; false: what is not their own is counted. */
+  contain: z.boolean().optional(),
+  /** True: ports have no rules at all. */
+  trusted: z.boolean().optional(),
+  /** True: broadcast and multicast reach the network's other hosts. */
+  broadcast: z.boolean().optional(),
+});
+
+/** The fields that an operator has set; all others are derived from the network's range and gateway. */
+const settings = z.looseObject({ network: networkRecord, overlay: overlay.default({}) });
+
+/** A machine's name and address, which it has wherever it is attached. */
+const reservation = z.looseObject({
+  mac: text.refine((t) => tryParseMac(t) === t, "no MAC address in lower case, like 52:54:00:00:00:05"),
+  name: label.optional(),
+  ip4: text.refine((t) => Ip.tryParse(t)?.family === 4, "no IPv4 address, like 10.0.0.5").optional(),
+  /** True: other machines may have the same name. */
+  shared: z.boolean().optional(),
+});
+
+/** An address in quarantine: until when, in seconds since the epoch, and the client that found it in use. */
+const withheldAddress = z.looseObject({ mac: text, until: z.int().nonnegative() });
 
 const dockerNetwork = z.looseObject({ DockerNetworkID: text, SandNetworkID: text });
 const dockerEndpoint = z.looseObject({
@@ -188,6 +231,11 @@ export type DockerNetworkRecord = z.infer<typeof dockerNetwork>;
 export type DockerEndpointRecord = z.infer<typeof dockerEndpoint>;
 export type AppliedRecord = z.infer<typeof applied>;
 export type DeletedRecord = z.infer<typeof deleted>;
+export type NetworkNameRecord = z.infer<typeof networkName>;
+export type SettingsRecord = z.infer<typeof settings>;
+export type OverlayOptions = z.infer<typeof overlay>;
+export type ReservationRecord = z.infer<typeof reservation>;
+export type WithheldAddressRecord = z.infer<typeof withheldAddress>;
 export type NameClaimRecord = z.infer<typeof nameClaim>;
 
 /** A parsed value with its kind and the ids from its key. */
@@ -203,6 +251,10 @@ export type SandRecord =
   | { kind: "docker-endpoint"; id: string; value: DockerEndpointRecord }
   | { kind: "applied"; host: string; network: string; value: AppliedRecord }
   | { kind: "deleted"; network: string; value: DeletedRecord }
+  | { kind: "network-name"; name: string; value: NetworkNameRecord }
+  | { kind: "settings"; network: string; value: SettingsRecord }
+  | { kind: "reservation"; network: string; mac: string; value: ReservationRecord }
+  | { kind: "withheld-address"; network: string; address: string; value: WithheldAddressRecord }
   | { kind: "name-claim"; host: string; value: NameClaimRecord };
 
 /**
@@ -244,6 +296,14 @@ function parse(keys: SandKeys, key: string, text: string): SandRecord | undefine
       return { ...found, kind: found.kind, value: readRecord(applied, text) };
     case "name-claim":
       return { ...found, kind: found.kind, value: readRecord(nameClaim, text) };
+    case "network-name":
+      return { ...found, kind: found.kind, value: readRecord(networkName, text) };
+    case "settings":
+      return { ...found, kind: found.kind, value: readRecord(settings, text) };
+    case "reservation":
+      return { ...found, value: as(found.mac, "mac", readRecord(reservation, text)) };
+    case "withheld-address":
+      return { ...found, value: readRecord(withheldAddress, text) };
     case "docker-network":
       return { ...found, kind: found.kind, value: readRecord(dockerNetwork, text) };
     case "docker-endpoint":

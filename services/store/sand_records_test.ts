@@ -32,7 +32,20 @@ const endpoint = {
 };
 
 Deno.test("SandKeys reads back every key that it builds, and no other", () => {
+  const mac = "52:54:00:00:00:05";
   const table: [string, string, Record<string, string>][] = [
+    [keys.networkName("blue"), "/sc-net/strand/network-names/blue", { kind: "network-name", name: "blue" }],
+    [keys.settings("N"), "/sc-net/strand/net/N/settings", { kind: "settings", network: "N" }],
+    [keys.reservation("N", mac), `/sc-net/strand/net/N/member/${mac}`, {
+      kind: "reservation",
+      network: "N",
+      mac,
+    }],
+    [keys.withheldAddress("N", "10.0.0.9"), "/sc-net/strand/net/N/withheld/10.0.0.9", {
+      kind: "withheld-address",
+      network: "N",
+      address: "10.0.0.9",
+    }],
     [keys.network("N"), "/sc-net/network/N", { kind: "network", network: "N" }],
     [keys.hostEndpoint("h", "E"), "/sc-net/node-endpoints/h/E", {
       kind: "host-endpoint",

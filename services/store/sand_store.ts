@@ -29,8 +29,8 @@ export interface SandStoreOptions extends EtcdConnectionOptions {
 }
 
 /**
- * The overlay networks as one host needs them. The mirror follows every network's record, everything about this host,
- * and for each held network its endpoints, hosts, claims and applied revisions.
+ * The overlay networks as one host needs them. The mirror follows every network's record and name, everything about this
+ * host, and for each held network its endpoints, hosts, claims, applied revisions, settings and reservations.
  *
  * The committer waits for the locks of older SAND agents, see {@link waitForLocks}. Methods that read etcd throw
  * Refusal "unavailable".
@@ -70,6 +70,7 @@ export function openSandStore(options: SandStoreOptions): SandStore {
   const keys = new SandKeys(options.prefix);
   const schema = sandSchema(keys, [
     keys.networks,
+    keys.networkNames,
     keys.hostEndpoints(hostname),
     keys.hostNetworks(hostname),
     keys.allDeleted,
@@ -162,5 +163,6 @@ function aboutNetwork(keys: SandKeys, network: string): readonly string[] {
     keys.allocation(network),
     keys.cursor(network),
     keys.appliedOf(network),
+    keys.namesOf(network),
   ];
 }
