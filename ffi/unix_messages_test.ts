@@ -1,0 +1,142 @@
+import assert from "node:assert/strict";
+import { Epoll } from "./epoll.ts";
+import { SystemError } from "./errno.ts";
+import { libc } from "./libc.ts";
+import { readable } from "./readable.ts";
+import { LONGEST_MESSAGE, MessageListener, MessageSocket, MOST_DESCRIPTORS } from "./unix_messages.ts";
+
+const path = `@strand-messages-test-${Deno.pid}`;
+
+/** Two ends of a connection. */
+function pair() {
+  const listener = MessageListener.listen(path);
+  const left = MessageSocket.connect(path), right = listener.accept();
+  assert.ok(right);
+  listener.close();
+  return {
+    left,
+    right,
+    [Symbol.dispose]() {
+      left.close();
+      right.close();
+    },
+  };
+}
+
+/** What is received now, as text, with its descriptors. */
+function received(socket: MessageSocket) {
+  const got = socket.receive();
+  assert.ok(got && got !== "later", "nothing was received");
+  return { text: new TextDecoder().decode(got.message), descriptors: got.descriptors };
+}
+
+const bytes = (text: string) => new TextEncoder().encode(text);
+
+/** The files that this process has open. */
+const openFiles = () => [...Deno.readDirSync("/proc/self/fd")].length;
+
+Deno.test("messages arrive one by one and in order, each with its own descriptors", async () => {
+  using ends = pair();
+  assert.equal(ends.right.receive(), "later");
+  using _first = Deno.openSync("/etc/hostname"), _second = Deno.openSync("/etc/passwd");
+  const [a, b] = [descriptorOf("/etc/hostname"), descriptorOf("/etc/passwd")];
+  const epoll = new Epoll();
+  epoll.add(ends.right.fd, 1);
+  assert.equal(ends.left.send(bytes("one")), true);
+  assert.equal(ends.left.send(bytes("two"), [a, b]), true);
+  await readable(epoll);
+  epoll.close();
+  assert.deepEqual(received(ends.right), { text: "one", descriptors: [] });
+  const { text, descriptors } = received(ends.right);
+  assert.equal(text, "two");
+  assert.deepEqual(descriptors.map((fd) => Deno.readLinkSync(`/proc/self/fd/${fd}`)), [
+    "/etc/hostname",
+    "/etc/passwd",
+  ]);
+  // They are new ones, and a program that is started does not get them.
+  for (const fd of descriptors) {
+    assert.ok(fd !== a && fd !== b);
+    assert.match(Deno.readTextFileSync(`/proc/self/fdinfo/${fd}`), /^flags:\s+0?2[0-7]{6}$/m);
+    libc.close(fd);
+  }
+  assert.equal(ends.right.receive(), "later");
+});
+
+/** A descriptor of a file that this process has open. */
+function descriptorOf(file: string): number {
+  for (const { name } of Deno.readDirSync("/proc/self/fd")) {
+    try {
+      if (Deno.readLinkSync(`/proc/self/fd/${name}`) === file) return Number(name);
+    } catch {
+      // That of the folder itself is gone.
+    }
+  }
+  throw new Error(`${file} is not open`);
+}
+
+Deno.test("a closed end is seen by the other one", () => {
+  using ends = pair();
+  ends.left.send(bytes("last"));
+  ends.left.close();
+  assert.equal(received(ends.right).text, "last");
+  assert.equal(ends.right.receive(), undefined);
+  assert.throws(() => ends.right.send(bytes("x")), new SystemError("sendmsg", 32));
+});
+
+Deno.test("a sender whose messages are not read is told so, and nothing of a message is lost", () => {
+  using ends = pair();
+  const message = new Uint8Array(LONGEST_MESSAGE).fill(7);
+  let sent = 0;
+  while (ends.left.send(message)) sent++;
+  assert.ok(sent >= 2 && sent < 100, `${sent} messages`);
+  for (let i = 0; i < sent; i++) assert.equal(received(ends.right).text.length, LONGEST_MESSAGE);
+  assert.equal(ends.right.receive(), "later");
+  assert.equal(ends.left.send(message), true);
+});
+
+Deno.test("a message with more descriptors than are taken is an error, and leaves none open", () => {
+  using ends = pair();
+  assert.throws(() => ends.left.send(bytes("x"), Array(MOST_DESCRIPTORS + 1).fill(0)), RangeError);
+  assert.throws(() => ends.left.send(new Uint8Array(0)), RangeError);
+  assert.throws(() => ends.left.send(new Uint8Array(LONGEST_MESSAGE + 1)), RangeError);
+  // Another program may send them all the same.
+  const listener = MessageListener.listen(path);
+  sendFromPython([[MOST_DESCRIPTORS + 3, 10], [2, LONGEST_MESSAGE + 1], [1, 3]]);
+  const socket = listener.accept();
+  assert.ok(socket);
+  const before = openFiles();
+  assert.throws(() => socket.receive(), /a message with more than 4 descriptors/);
+  assert.equal(openFiles(), before);
+  assert.throws(() => socket.receive(), /a message of more than 65536 octets/);
+  assert.equal(openFiles(), before);
+  const { text, descriptors } = received(socket);
+  assert.deepEqual([text, descriptors.length], ["xxx", 1]);
+  for (const fd of descriptors) libc.close(fd);
+  socket.close();
+  listener.close();
+});
+
+/** Connects to the listener with code that is not ours, and sends messages of so many descriptors and octets. */
+function sendFromPython(messages: readonly (readonly [descriptors: number, octets: number])[]): void {
+  const code = `import array, socket
+s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+s.connect("${path.replace("@", "\\0")}")
+for descriptors, octets in ${JSON.stringify(messages)}:
+    s.sendmsg([b"x" * octets], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [0] * descriptors))])`;
+  const { success, stderr } = new Deno.Command("python3", { args: ["-c", code] }).outputSync();
+  assert.ok(success, new TextDecoder().decode(stderr));
+}
+
+Deno.test("the kernel says which process is at the other end", () => {
+  using ends = pair();
+  assert.deepEqual(ends.right.peer(), { pid: Deno.pid, uid: Deno.uid() });
+  assert.deepEqual(ends.left.peer(), { pid: Deno.pid, uid: Deno.uid() });
+});
+
+Deno.test("one that does not listen is not connected to, and a path is not listened at twice", () => {
+  assert.throws(() => MessageSocket.connect(path), new SystemError(`connect to ${path}`, 111));
+  const listener = MessageListener.listen(path);
+  assert.equal(listener.accept(), undefined);
+  assert.throws(() => MessageListener.listen(path), new SystemError(`listen at ${path}`, 98));
+  listener.close();
+});
