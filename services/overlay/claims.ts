@@ -6,7 +6,20 @@ import { type AllocationRecord, type NetworkRecord, writeSandRecord } from "../s
 import type { Guard } from "../store/types.ts";
 import { BitSet } from "./bit_set.ts";
 import { Cursor } from "./cursor.ts";
+import type { Space } from "./space.ts";
 import type { View } from "./view.ts";
+
+interface TakeOptions {
+  readonly claimed?: boolean;
+  readonly mac?: string;
+  readonly reserve?: boolean;
+}
+
+/** The ends of a range of addresses, both included. */
+export interface GivenRange {
+  readonly begin?: string | undefined;
+  readonly end?: string | undefined;
+}
 
 /**
  * The claimed addresses of one network, including the claims and releases of the plan under construction. All changes
@@ -25,12 +38,27 @@ export class Claims {
   #full = false;
   #changed = false;
   readonly #given = new Set<number>();
+  readonly #space: Space;
+  /** The places between which the next free address is searched, both included. */
+  readonly #searched: readonly [first: number, last: number];
+  readonly #reservedAt: (address: number) => string | undefined;
+  readonly #now: number;
 
   /**
    * @param now Milliseconds since the epoch.
+   * @param options.range4 The range of addresses that machines are given; undefined: what is stored.
+   * @param options.reservedAt The MAC for which an address is reserved; undefined: what is stored.
    * @throws Refusal "forbidden" when the stored claims are not those of the network's range.
    */
-  constructor(view: View, network: NetworkRecord, now: number) {
+  constructor(
+    view: View,
+    network: NetworkRecord,
+    now: number,
+    options: { readonly range4?: GivenRange | undefined; readonly reservedAt?: Claims["reservedAt"] } = {},
+  ) {
+    const space = this.#space = view.space(network.id);
+    this.#now = now;
+    this.#reservedAt = options.reservedAt ?? ((address) => space.reservedAt(address));
     this.#view = view;
     this.#network = network;
     this.#read = readAllocation(view, network.id);
@@ -41,6 +69,17 @@ export class Claims {
     this.#bits = record ? storedBits(network, record).copy() : freshBits(network);
     this.#changed = record === undefined;
     this.#cursor = new Cursor(view.cursor(network.id), this.#first, this.#bits.length, now);
+    const { begin, end } = options.range4 ?? space.settings?.network.Range4 ?? {};
+    const place = (address: string | undefined, otherwise: number) => {
+      const ip = address === undefined ? undefined : Ip.tryParse(address);
+      return ip && this.#range.contains(ip) ? ip.u32 - this.#first : otherwise;
+    };
+    this.#searched = [place(begin, 0), place(end, this.#bits.length - 1)];
+  }
+
+  /** The MAC for which an address is reserved, by its 32-bit value. */
+  reservedAt(address: number): string | undefined {
+    return this.#reservedAt(address);
   }
 
   /**
@@ -51,19 +90,31 @@ export class Claims {
    */
   takeNext(): Ip {
     const place = this.#next();
-    if (place === undefined) throw exhausted(this.#network, this.#range);
+    if (place === undefined) throw this.#exhausted();
     this.#cursor.taken(place, true);
     this.#set(place);
     return Ip.from4(this.#first + place);
   }
 
   #next(): number | undefined {
-    const { next } = this.#cursor;
-    const found = this.#full ? undefined : this.#free(next, this.#bits.length) ?? this.#free(0, next);
+    const [first, last] = this.#searched, next = Math.min(Math.max(this.#cursor.next, first), last + 1);
+    const found = this.#full ? undefined : this.#free(next, last + 1) ?? this.#free(first, next);
     if (found !== undefined) return found;
     this.#full = true;
-    for (const place of this.#cursor.resting()) if (this.#isFree(place)) return place;
+    for (const place of this.#cursor.resting()) {
+      if (place >= first && place <= last && this.#isFree(place)) return place;
+    }
     return undefined;
+  }
+
+  #exhausted(): Refusal {
+    const [first, last] = this.#searched, { name } = this.#network;
+    if (first === 0 && last === this.#bits.length - 1) return exhausted(this.#network, this.#range);
+    const ends = [first, last].map((place) => Ip.from4(this.#first + place));
+    return new Refusal(
+      "exhausted",
+      `network ${name}: none of the ${last - first + 1} addresses from ${ends[0]} to ${ends[1]} is left`,
+    );
   }
 
   /** The first place from `from` to below `end` that is free and was not released recently. */
@@ -75,20 +126,37 @@ export class Claims {
   }
 
   #isFree(place: number): boolean {
-    return !this.#bits.has(place) && !this.#own(place) && !this.#held(place);
+    return !this.#bits.has(place) && !this.#own(place) && !this.#held(place) &&
+      this.#reservedAt(this.#first + place) === undefined && !this.#withheld(place);
+  }
+
+  /** True for an address in quarantine. */
+  #withheld(place: number): boolean {
+    const { withheld } = this.#space;
+    if (withheld.size === 0) return false;
+    const record = withheld.get(Ip.from4(this.#first + place).toString());
+    return record !== undefined && record.until * 1000 > this.#now;
   }
 
   /**
    * Allocates this address.
    *
    * @param claimed The address was allocated before for the endpoint that is created now: Docker asks for the address first.
+   * @param mac The MAC that will have it; undefined: not known yet, so that it may be the one for which it is reserved.
+   * @param reserve True: it is reserved for the MAC, whose endpoint may have it already.
    * @throws Refusal "invalid" for an address that no endpoint can have, "exists" for one that is taken.
    */
-  take(address: Ip, options: { readonly claimed?: boolean } = {}): Ip {
-    const i = this.#index(address);
-    const holder = this.#view.space(this.#network.id).holdersOf(address.u32)[0];
+  take(address: Ip, options: TakeOptions = {}): Ip {
+    const i = this.#index(address), { mac, reserve = false } = options;
+    const holders = this.#space.holdersOf(address.u32);
+    const holder = holders.find((endpoint) => !reserve || endpoint.mac !== mac);
     if (holder) throw taken(this.#network, address, `endpoint ${holder.id} on ${holder.host}`);
-    if (this.#given.has(i) || (this.#bits.has(i) && !options.claimed)) {
+    const reserved = this.#reservedAt(address.u32);
+    if (reserved !== undefined && mac !== undefined && reserved !== mac) {
+      throw taken(this.#network, address, `${reserved}, for which it is reserved`);
+    }
+    const claimed = options.claimed || reserved !== undefined || holders.length > 0;
+    if (this.#given.has(i) || (this.#bits.has(i) && !claimed)) {
       throw taken(this.#network, address, "another allocation");
     }
     this.#cursor.taken(i, false);
@@ -99,7 +167,7 @@ export class Claims {
   /** Undoes an allocation for a request that is refused: no endpoint has used the address. */
   undoTake(address: Ip): void {
     const place = address.u32 - this.#first;
-    this.#bits.delete(place);
+    if (this.#reservedAt(address.u32) === undefined) this.#bits.delete(place);
     this.#given.delete(place);
     this.#cursor.undoTaken(place);
     this.#full = false;
@@ -113,11 +181,16 @@ export class Claims {
   release(address: Ip, without: ReadonlySet<string> = new Set()): void {
     if (!this.#range.contains(address)) return;
     const i = address.u32 - this.#first;
-    const held = this.#view.space(this.#network.id).holdersOf(address.u32).some(({ id }) => !without.has(id));
-    if (this.#own(i) || held || !this.#bits.has(i)) return;
+    const held = this.#space.holdersOf(address.u32).some(({ id }) => !without.has(id));
+    if (this.#own(i) || held || this.#reservedAt(address.u32) !== undefined || !this.#bits.has(i)) return;
     this.#bits.delete(i);
     this.#given.delete(i);
     this.#cursor.released(i);
+    this.#changed = true;
+  }
+
+  /** Writes the bit set also where no bit has changed, so that a plan that would free one of them fails. */
+  touch(): void {
     this.#changed = true;
   }
 
@@ -159,7 +232,7 @@ export class Claims {
 
   /** SAND's older agents set wrong bits in ranges wider than a /24, so the endpoints' addresses are checked too. */
   #held(i: number): boolean {
-    return this.#view.space(this.#network.id).holdersOf(this.#first + i).length > 0;
+    return this.#space.holdersOf(this.#first + i).length > 0;
   }
 }
 

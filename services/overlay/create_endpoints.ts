@@ -1,5 +1,5 @@
 /** Plans that create endpoints: their addresses, MACs and records. */
-import type { Ip } from "../common/ip.ts";
+import { Ip } from "../common/ip.ts";
 import { parseMac } from "../common/mac.ts";
 import { invalid, Refusal } from "../common/refusal.ts";
 import { PlanBuilder } from "../store/plan_builder.ts";
@@ -8,6 +8,7 @@ import {
   type DockerIds,
   type EndpointRecord,
   type NetworkRecord,
+  type ReservationRecord,
   writeSandRecord,
 } from "../store/sand_records.ts";
 import type { Plan } from "../store/types.ts";
@@ -79,7 +80,9 @@ export function planCreateEndpoints(
   const macs = new Set<string>();
   const work = new PlanBatch(() => {
     // The guard refuses the plan when the network is deleted meanwhile.
-    const builder = new PlanBuilder().guard(view.guard(view.keys.network(networkId)));
+    const builder = new PlanBuilder().guard(view.guard(view.keys.network(networkId)))
+      // They have the range from which addresses are allocated.
+      .guard(view.guard(view.keys.settings(networkId)));
     // MACs of other endpoints were compared too, and may be newer than the guarded record of addresses.
     if (requests.some(({ mac }) => mac)) {
       builder.unchanged(view.keys.networkEndpoints(networkId), newest(view, networkId));
@@ -122,7 +125,8 @@ function newEndpoint(
 ): EndpointRecord {
   const given = request.mac ? checkMac(view, network, request.mac, macs) : undefined;
   const { claimed = false } = request;
-  const address = request.address ? claims.take(request.address, { claimed }) : claims.takeNext();
+  const reservation = given === undefined ? undefined : view.space(network.id).reservations.get(given);
+  const address = takeAddress(network, request, given, reservation, claims);
   const own = macFor(address), mac = given ?? own;
   if (mac.startsWith(own.slice(0, PREFIX)) && mac !== own) {
     if (!claimed) claims.undoTake(address);
@@ -148,7 +152,26 @@ function newEndpoint(
     ...request.activation ? activeFields(request.activation) : {},
     ...request.attachment ? { strand_cni: request.attachment } : {},
     ...request.docker ? { strand_docker: request.docker } : {},
+    ...reservation?.name === undefined ? {} : { strand_name: reservation.name },
   };
+}
+
+/** The address of an endpoint: what is requested, what is reserved for its MAC, or the next free one. */
+function takeAddress(
+  { name }: NetworkRecord,
+  { address, claimed = false }: EndpointRequest,
+  mac: string | undefined,
+  reservation: ReservationRecord | undefined,
+  claims: Claims,
+): Ip {
+  const reserved = reservation?.ip4 === undefined ? undefined : Ip.tryParse(reservation.ip4);
+  if (reserved && address && !address.equals(reserved)) {
+    throw invalid(
+      `ipv4_address: ${address} is not ${reserved}, which is reserved in network ${name} for ${mac}: request that one, or none`,
+    );
+  }
+  const wanted = address ?? reserved;
+  return wanted ? claims.take(wanted, { claimed, mac: mac ?? macFor(wanted) }) : claims.takeNext();
 }
 
 function checkMac(view: View, network: NetworkRecord, text: string, macs: Set<string>): string {
@@ -187,7 +210,11 @@ export function vethName(used: { has(name: string): boolean }, random: (n: numbe
 }
 
 function putNew(view: View, record: EndpointRecord, builder: PlanBuilder): void {
-  builder.guard(view.guard(view.keys.networkEndpoint(record.network_id, record.id)));
+  const { network_id: network, id, target_veth_mac: mac } = record;
+  builder.guard(
+    view.guard(view.keys.networkEndpoint(network, id)),
+    view.guard(view.keys.reservation(network, mac)),
+  );
   putEndpoint(view, record, builder);
   const { strand_docker: docker } = record;
   if (!docker) return;

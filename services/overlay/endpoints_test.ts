@@ -60,7 +60,7 @@ Deno.test("planCreateEndpoints() writes the record twice, with its address, MAC 
   for (const key of [it.keys.hostEndpoint("h1", "E"), it.keys.networkEndpoint(network.id, "E")]) {
     assert.deepEqual(it.json(key), wanted);
   }
-  const presence = { id: network.id, created_at: now, mtu: 1450 };
+  const presence = { id: network.id, created_at: now, mtu: 1450, names: true };
   assert.deepEqual(it.json(it.keys.hostNetwork("h1", network.id)), presence);
   assert.deepEqual(it.json(it.keys.networkHost(network.id, "h1")), presence);
   assert.deepEqual(it.bits(), [0, 1, 2, 255]);

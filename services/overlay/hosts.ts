@@ -21,9 +21,9 @@ export function joinNetwork(view: View, network: string, presence: Presence, bui
   for (const key of [view.keys.hostNetwork(hostname, network), view.keys.networkHost(network, hostname)]) {
     const stored = view.presence(key);
     const vni = probeVni === undefined ? stored?.probe_vni : probeVni ?? undefined;
-    if (stored?.mtu === mtu && stored.probe_vni === vni) continue;
+    if (stored?.mtu === mtu && stored.probe_vni === vni && stored.names) continue;
     // JSON omits undefined fields.
-    const value = { id: network, created_at: now, ...stored, mtu, probe_vni: vni };
+    const value = { id: network, created_at: now, ...stored, mtu, probe_vni: vni, names: true };
     builder.guard(view.guard(key)).put(key, writeSandRecord(value));
   }
 }

@@ -275,7 +275,7 @@ Deno.test("planApplied() tells only what is newer, and hosts that lag behind are
   );
   assert.deepEqual(it.view.space(network.id).hostsBehind(1), ["old"]);
   assert.equal(planPresence(it.view, network.id, presence), undefined);
-  const told = { id: network.id, created_at: now, mtu: 1450 };
+  const told = { id: network.id, created_at: now, mtu: 1450, names: true };
   assert.deepEqual(it.json(it.keys.networkHost(network.id, "old")), told);
 });
 

@@ -109,14 +109,54 @@ export class Space {
   readonly #byName = new Map<string, readonly OverlayEndpoint[]>();
   /** What was set of its DHCP, DNS and containment; undefined for a network of SAND, of which none is known. */
   settings: SettingsRecord | undefined;
-  /** Names and addresses of machines, by MAC. */
-  readonly reservations = new Map<string, ReservationRecord>();
+  readonly #reservations = new Map<string, ReservationRecord>();
+  /** MACs by the reserved address, as a 32-bit value. */
+  readonly #reservedAt = new Map<number, string>();
+  readonly #reservedNames = new Map<string, ReadonlySet<string>>();
   /** Addresses in quarantine, in text form. */
   readonly withheld = new Map<string, WithheldAddressRecord>();
 
   /** Hosts on which the network is set up, with their presence records. */
   get hosts(): ReadonlyMap<string, PresenceRecord> {
     return this.#hosts;
+  }
+
+  /** Names and addresses of machines, by MAC. */
+  get reservations(): ReadonlyMap<string, ReservationRecord> {
+    return this.#reservations;
+  }
+
+  /** The MAC for which the address is reserved, by its 32-bit value. */
+  reservedAt(address: number): string | undefined {
+    return this.#reservedAt.get(address);
+  }
+
+  /** The MACs of the reservations with this label. */
+  reservationsNamed(name: string): ReadonlySet<string> {
+    return this.#reservedNames.get(name) ?? NO_MACS;
+  }
+
+  /** All labels that reservations have. */
+  reservedNames(): Iterable<string> {
+    return this.#reservedNames.keys();
+  }
+
+  setReservation(mac: string, after: ReservationRecord | undefined): void {
+    const before = this.#reservations.get(mac);
+    const had = numberOf(before?.ip4), has = numberOf(after?.ip4);
+    if (this.#reservedAt.get(had) === mac) this.#reservedAt.delete(had);
+    if (has >= 0) this.#reservedAt.set(has, mac);
+    if (before?.name !== undefined) {
+      const left = new Set(this.reservationsNamed(before.name));
+      left.delete(mac);
+      if (left.size) this.#reservedNames.set(before.name, left);
+      else this.#reservedNames.delete(before.name);
+    }
+    if (after?.name !== undefined) {
+      this.#reservedNames.set(after.name, new Set([...this.reservationsNamed(after.name), mac]));
+    }
+    if (after) this.#reservations.set(mac, after);
+    else this.#reservations.delete(mac);
   }
 
   /** The revision that each host with this agent has applied. */
@@ -226,6 +266,13 @@ export class Space {
     return [...this.#old].sort();
   }
 
+  /** Hosts whose agent does not know reservations: SAND's, and this one's earlier versions; sorted. */
+  hostsWithoutNames(): string[] {
+    const found: string[] = [];
+    for (const [host, { names }] of this.#hosts) if (!names) found.push(host);
+    return found.sort();
+  }
+
   /** True when a host other than this one runs a SAND agent. */
   hasOldHostBeside(hostname: string): boolean {
     return this.#old.size > (this.#old.has(hostname) ? 1 : 0);
@@ -257,6 +304,13 @@ export class Space {
 
 const NO_ENDPOINTS: readonly OverlayEndpoint[] = [];
 const NONE: ReadonlySet<OverlayEndpoint> = new Set();
+const NO_MACS: ReadonlySet<string> = new Set();
+
+/** The 32-bit value of an IPv4 address; -1 for none. */
+function numberOf(address: string | undefined): number {
+  const ip = address === undefined ? undefined : Ip.tryParse(address);
+  return ip?.family === 4 ? ip.u32 : -1;
+}
 
 /** The labels by which an endpoint is found. */
 function namesOf(

@@ -1,4 +1,5 @@
-/** Finds addresses that are claimed without an endpoint, and plans their release. */
+/** Finds addresses that are claimed without an endpoint or a reservation, and plans their release. */
+import { Ip } from "../common/ip.ts";
 import { PlanBuilder } from "../store/plan_builder.ts";
 import type { NetworkRecord } from "../store/sand_records.ts";
 import type { Plan } from "../store/types.ts";
@@ -22,13 +23,13 @@ export interface Sweep {
 }
 
 /**
- * Makes the claims of a network match its endpoints and gateway. SAND's agents never release an address, and set
+ * Makes the claims of a network match its endpoints, reservations and gateway. SAND's agents never release an address, and set
  * wrong bits in ranges wider than a /24.
  *
  * @param suspects What the previous sweep of the network returned.
  * @param now Milliseconds on the same clock for all sweeps.
- * @throws Refusal "forbidden" when the stored claims do not match the network's range, or an endpoint cannot be read,
- *   whose address must not be released
+ * @throws Refusal "forbidden" when the stored claims do not match the network's range, or an endpoint or a reservation
+ *   cannot be read, whose address must not be released
  */
 export function planSweep(
   view: View,
@@ -40,6 +41,7 @@ export function planSweep(
   const read = readAllocation(view, network.id), { record } = read;
   if (!record) return { plan: undefined, freed: 0, claimed: 0, suspects: new Map() };
   view.refuseUnreadable(network.id);
+  view.refuseUnreadableNames(network.id);
   const stored = storedBits(network, record), right = freshBits(network);
   const { first } = rangeOf(network);
   let since = 0;
@@ -47,6 +49,11 @@ export function planSweep(
     for (const { modRevision } of entries) since = Math.max(since, modRevision);
     // An address below or beyond the range has no bit.
     if (address && address.u32 >= first.u32) right.add(address.u32 - first.u32);
+  }
+  // A transaction that makes or removes a reservation writes the bit set too, which is guarded.
+  for (const { ip4 } of view.space(network.id).reservations.values()) {
+    const address = ip4 === undefined ? undefined : Ip.tryParse(ip4);
+    if (address?.family === 4 && address.u32 >= first.u32) right.add(address.u32 - first.u32);
   }
   let claimed = 0, freed = 0;
   for (const i of right.ones()) if (!stored.has(i)) claimed++;

@@ -186,14 +186,36 @@ export class View {
    */
   refuseUnreadable(network: string): void {
     const prefix = this.keys.networkEndpoints(network);
+    this.#refuseUnreadable(prefix, (key) => `endpoint-delete --endpoint ${key.slice(prefix.length)} --force`);
+  }
+
+  /** The same for the network's settings, reservations and quarantined addresses. */
+  refuseUnreadableNames(network: string): void {
+    this.#refuseUnreadable(this.keys.namesOf(network), (key) => `etcdctl del ${key}`);
+  }
+
+  #refuseUnreadable(prefix: string, remedy: (key: string) => string): void {
     for (const [key, reason] of this.#mirror.state.quarantined) {
       if (!key.startsWith(prefix)) continue;
       throw new Refusal(
         "forbidden",
-        `the record ${key} in etcd cannot be read (${reason}): put it right or remove it, with ` +
-          `endpoint-delete --endpoint ${key.slice(prefix.length)} --force`,
+        `the record ${key} in etcd cannot be read (${reason}): put it right or remove it, with ${
+          remedy(key)
+        }`,
       );
     }
+  }
+
+  /** The newest revision at which something under a prefix was written that is there now and is followed, readable or not. */
+  newestUnder(prefix: string): number {
+    let newest = 0;
+    for (const { key, modRevision } of this.#mirror.entries()) {
+      if (modRevision > newest && key.startsWith(prefix)) newest = modRevision;
+    }
+    for (const key of this.#mirror.state.quarantined.keys()) {
+      if (key.startsWith(prefix)) newest = Math.max(newest, this.#mirror.version(key));
+    }
+    return newest;
   }
 
   #take(changes: readonly Change<SandRecord>[]): void {
@@ -247,13 +269,13 @@ export class View {
             : undefined;
           of(record.network).kinds.add("names");
           break;
-        case "reservation": {
-          const { reservations } = this.#spaceOf(record.network);
-          if (after?.record.kind === "reservation") reservations.set(record.mac, after.record.value);
-          else reservations.delete(record.mac);
+        case "reservation":
+          this.#spaceOf(record.network).setReservation(
+            record.mac,
+            after?.record.kind === "reservation" ? after.record.value : undefined,
+          );
           of(record.network).kinds.add("names");
           break;
-        }
         case "withheld-address": {
           const { withheld } = this.#spaceOf(record.network);
           if (after?.record.kind === "withheld-address") withheld.set(record.address, after.record.value);

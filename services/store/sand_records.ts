@@ -135,6 +135,8 @@ const presence = z.looseObject({
   mtu: z.int().positive().optional(),
   /** Strand only: the VNI on which the host answers probes of the underlay. */
   probe_vni: z.int().positive().optional(),
+  /** Strand only: true: the host's agent knows reservations, whose addresses earlier ones would give to others. */
+  names: z.boolean().optional(),
 });
 
 const allocation = z.looseObject({
@@ -178,7 +180,12 @@ const overlay = z.looseObject({
 });
 
 /** The fields that an operator has set; all others are derived from the network's range and gateway. */
-const settings = z.looseObject({ network: networkRecord, overlay: overlay.default({}) });
+const settings = z.looseObject({
+  network: networkRecord,
+  overlay: overlay.default({}),
+  /** True: the network was there before it got its name. */
+  adopted: z.boolean().optional(),
+});
 
 /** A machine's name and address, which it has wherever it is attached. */
 const reservation = z.looseObject({
