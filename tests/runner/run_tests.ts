@@ -1,12 +1,12 @@
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { deadline } from "../../services/common/async.ts";
 import { messageOf, Refusal } from "../../services/common/refusal.ts";
 import { UsageError } from "../../services/common/usage.ts";
 import { linesOf } from "../../cli/strand/process.ts";
 import { RUN_DIRECTORY } from "../lab/shared.ts";
 import { add, type Counts, countsOf, failedFile, none, totals } from "./counts.ts";
-import { Load, processorTime } from "./load.ts";
+import { inLanes } from "./lanes.ts";
+import { processorTime } from "./load.ts";
 
 /** The clone's directory, with a slash at its end. */
 const root = fileURLToPath(new URL("../../", import.meta.url));
@@ -52,21 +52,13 @@ const withNewerEtcd: Group = {
 /** How long one process may take, in ms; the longest file needs a fraction of it. */
 const LIMIT = 900_000;
 
-/**
- * So many files run at a time, for most of them wait half of their time for clocks, namespaces and other processes. More
- * of them run, up to the second figure, while the processors are idle.
- */
-const AT_ONCE = navigator.hardwareConcurrency + 1, AT_MOST = 3 * navigator.hardwareConcurrency;
-
-/** How long to look whether the processors are idle, in ms: a file that has begun has been busy by then. */
-const LOOK = 2000;
-
 /** Files that take long begin first, so that none of them is left over at the end when the others are done. */
 const LONGEST = [
   "tests/dist/image_test.ts",
   "tests/docker/trouble_test.ts",
   "tests/deploy/systemd_test.ts",
   "tests/deploy/ansible_test.ts",
+  "services", // The group unit.
   "tests/agent/failpoints_test.ts",
   "tests/cni/host_test.ts",
   "tests/demo/demo_test.ts",
@@ -122,29 +114,32 @@ async function runAll(
   filter: string | undefined,
   times: boolean,
 ): Promise<number> {
+  const wrong: string[] = [];
   let sum = none;
-  const wrong: string[] = [], took: Result[] = [];
-  // Once for all processes, each of which would look at most of the sources again.
-  const folders = selected.flatMap(({ group }) => group.folders), typed = await typesHold(folders);
-  if (!typed) {
-    wrong.push("types do not hold: no test was run");
+  const jobs: Job[] = [];
+  for (const { group, batches, name } of selected) {
+    if (group === withNewerEtcd && !(await isFile(newerEtcd))) {
+      console.log(`${group.name}: skipped, since tests/install_peers.sh could not unpack this etcd.`);
+      sum = add(sum, { ...none, skipped: batches.length });
+    } else jobs.push(...batches.map((paths) => ({ group, paths, name })));
+  }
+  jobs.sort((a, b) => rank(a.paths[0]) - rank(b.paths[0]));
+  // Once for all processes, each of which would look at most of the sources again. Tests run meanwhile.
+  const types = new Types(selected.flatMap(({ group }) => group.folders));
+  const took = await inLanes(jobs, (job) => types.wrong ? undefined : runDeno(job, jobs.length > 1));
+  if (!(await types.hold)) {
+    wrong.push("types do not hold: what had not begun by then was not run");
     sum = add(sum, { ...none, failed: 1 });
   }
-  for (const { group, batches, name } of typed ? selected : []) {
-    console.log(`\n${group.name} tests`);
-    if (group === withNewerEtcd && !(await isFile(newerEtcd))) {
-      console.log("They are skipped: tests/install_peers.sh could not unpack this etcd.");
-      sum = add(sum, { ...none, skipped: batches.length });
-      continue;
-    }
-    const results = await inLanes(batches, (paths) => runDeno(group, paths, name));
-    const counts = results.reduce((sum, { counts }) => add(sum, counts), none);
-    for (const { fault } of results) if (fault) wrong.push(fault);
-    if (filter === undefined && counts.passed + counts.failed === 0) {
-      wrong.push(`${group.name}: no test was run`);
-    }
+  for (const { counts, fault } of took) {
     sum = add(sum, counts);
-    took.push(...results);
+    if (fault) wrong.push(fault);
+  }
+  for (const group of filter === undefined ? new Set(jobs.map(({ group }) => group)) : []) {
+    const ran = took.filter((result) =>
+      result.group === group && result.counts.passed + result.counts.failed
+    );
+    if (ran.length === 0) wrong.push(`${group.name}: no test was run`);
   }
   if (times) console.log(`\nProcessor time:\n${processorTimes(took)}`);
   else if (took.length > 1) console.log(`\nThe longest:\n${longest(took)}`);
@@ -154,22 +149,26 @@ async function runAll(
   return wrong.length === 0 && sum.failed === 0 && sum.passed > 0 ? 0 : 1;
 }
 
-/** Does `work` for each, in their order, as many at a time as the machine has room for. */
-async function inLanes<T, R>(waiting: readonly T[], work: (one: T) => Promise<R>): Promise<R[]> {
-  const results: R[] = [], running = new Set<Promise<void>>();
-  const load = new Load();
-  for (const one of waiting) {
-    while (running.size >= AT_ONCE && !(running.size < AT_MOST && load.hasRoom())) {
-      await deadline(Promise.race(running), LOOK);
-    }
-    const done: Promise<void> = work(one).then((result) => {
-      results.push(result);
-      running.delete(done);
+/** What one process runs. */
+interface Job {
+  readonly group: Group;
+  readonly paths: readonly string[];
+  /** Only tests whose name contains this. */
+  readonly name: string | undefined;
+}
+
+/** The check of the types of all files, beside the tests. */
+class Types {
+  readonly hold: Promise<boolean>;
+  /** True once it is known that they do not hold. */
+  wrong = false;
+
+  constructor(folders: readonly string[]) {
+    this.hold = typesHold(folders).then((hold) => {
+      this.wrong = !hold;
+      return hold;
     });
-    running.add(done);
   }
-  await Promise.all(running);
-  return results;
 }
 
 interface Arguments {
@@ -230,8 +229,9 @@ async function select(groups: readonly Group[], filter?: string): Promise<Select
   }));
 }
 
-function rank(file: string): number {
-  return (LONGEST.indexOf(file) + 1) || LONGEST.length + 1;
+/** The place of a file, or of a group's first folder, in the order in which they begin. */
+function rank(path = ""): number {
+  return (LONGEST.indexOf(path) + 1) || LONGEST.length + 1;
 }
 
 /** The files that took longest, a line each. */
@@ -285,6 +285,7 @@ function environment(): Record<string, string> {
 }
 
 interface Result {
+  readonly group: Group;
   /** What was run, as it is called in what is printed. */
   readonly what: string;
   /** With one more failed where the process did not come to its own end. */
@@ -296,11 +297,8 @@ interface Result {
   readonly processor: number;
 }
 
-async function runDeno(
-  group: Group,
-  paths: readonly string[],
-  name: string | undefined,
-): Promise<Result> {
+/** @param together True: what it prints comes in one piece at its end, since others run at the same time. */
+async function runDeno({ group, paths, name }: Job, together: boolean): Promise<Result> {
   const begun = performance.now(), one = group.apart && name === undefined;
   const child = new Deno.Command(Deno.execPath(), {
     args: [
@@ -328,9 +326,8 @@ async function runDeno(
   }, 500);
   let counts = none;
   const again = new Set<string>();
-  // The lines of files that run at the same time do not mix: each file's come together, at its end.
-  const kept: string[] = [];
-  const show = (line: string) => one ? kept.push(line) : console.log(line);
+  const kept: string[] = together ? [`\n${group.name}`] : [];
+  const show = (line: string) => together ? kept.push(line) : console.log(line);
   const read = async (stream: typeof child.stdout, take: (line: string) => void) => {
     for await (const line of linesOf(stream)) take(line);
   };
@@ -358,7 +355,8 @@ async function runDeno(
   const what = one ? paths.join(" ") : group.name;
   const files = one || again.size === 0 ? [what] : [...again];
   return {
-    what,
+    group,
+    what: group.env ? `${what} (${group.name})` : what,
     counts,
     ...why &&
       {
