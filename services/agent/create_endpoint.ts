@@ -61,7 +61,7 @@ export async function createEndpoint(maker: EndpointMaker, request: NewEndpoint)
     const pending = request.waitMs ? await waitForHosts(context, worker, revision, request.waitMs) : [];
     return { endpoint: view.endpoint(record.id)?.record ?? record, pending };
   } finally {
-    names.letGo(reserved);
+    names.release(reserved);
     release();
   }
 }

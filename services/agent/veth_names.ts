@@ -13,7 +13,7 @@ export class VethNames {
     return name;
   }
 
-  letGo(names: readonly string[]): void {
+  release(names: readonly string[]): void {
     for (const name of names) this.#reserved.delete(name);
   }
 }

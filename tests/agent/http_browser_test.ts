@@ -11,7 +11,7 @@ Deno.test("curl, as a browser with a page of another site or a rebinding name: 4
   await using api = await testServer(fakeApi({ createNetwork }), { names: ["h1"] });
   const listen = { host: "127.0.0.1", port: 0 };
   const docker = serveDocker({} as DockerApi, {
-    places: { listen: [listen], otherwise: undefined, also: [], told: listen },
+    addresses: { listen: [listen], otherwise: undefined, also: [], told: listen },
     tls: undefined,
     names: ["h1"],
     log: keptLog().log,

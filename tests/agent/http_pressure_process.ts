@@ -11,8 +11,8 @@ const [socket = ""] = Deno.args, listen = { host: "127.0.0.1", port: 0 };
 const log = createLog("agent", { level: "warn", format: "text" });
 const attachments = {} as never;
 const api = await testServer(fakeApi(), { local: { path: socket, required: true, attachments } });
-const places = { listen: [listen], otherwise: undefined, also: [], told: listen };
-const docker = serveDocker({} as DockerApi, { places, tls: undefined, log });
+const addresses = { listen: [listen], otherwise: undefined, also: [], told: listen };
+const docker = serveDocker({} as DockerApi, { addresses, tls: undefined, log });
 const report = () => {
   const problems = [api.problem(), docker.problem()].filter((problem) => problem !== undefined);
   return { service: "agent", version: "1", ready: !problems.length, problems };

@@ -46,8 +46,8 @@ Deno.test("pipelined requests whose answers are not read hold their client back,
   await using plain = await testServer(fakeApi({ networks: () => networks }));
   await using secure = await testServer(fakeApi({ networks: () => networks }), { tls });
   const { log } = keptLog(), listen = { host: "127.0.0.1", port: 0 };
-  const places = { listen: [listen], otherwise: undefined, also: [], told: listen };
-  const docker = serveDocker({} as DockerApi, { places, tls: undefined, log });
+  const addresses = { listen: [listen], otherwise: undefined, also: [], told: listen };
+  const docker = serveDocker({} as DockerApi, { addresses, tls: undefined, log });
   const report = () => ({ service: "a", version: "1", ready: true, problems: [] });
   const metrics = createMetrics("agent", "1");
   const status = serveStatus(listen, { report, metrics, log, abort: abortConnection });

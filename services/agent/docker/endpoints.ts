@@ -135,7 +135,7 @@ export class DockerEndpoints implements DockerApi {
         });
         return targetVethName;
       } finally {
-        this.#names.letGo(names);
+        this.#names.release(names);
       }
     });
   }

@@ -3,9 +3,9 @@ import type { Log } from "../../common/log.ts";
 import { messageOf, Refusal } from "../../common/refusal.ts";
 import type { TlsMaterial } from "../../common/tls.ts";
 import { deadline } from "../../common/async.ts";
-import { Away } from "./away.ts";
+import { StoppedPluginFile } from "./stopped_plugin.ts";
 import type { DockerApi } from "./api.ts";
-import { addressesOf, Earlier, placesOf } from "./places.ts";
+import { addressesOf, EarlierAddresses, listenAddresses } from "./listen_addresses.ts";
 import { type DockerServer, serveDocker } from "./server.ts";
 import { writeSpec } from "./spec_file.ts";
 
@@ -32,20 +32,27 @@ export async function servePlugin(
   starting = STARTING,
 ): Promise<DockerServer> {
   const directory = socket.path.slice(0, socket.path.lastIndexOf("/")), https = tls !== undefined;
-  const earlier = new Earlier(spec, directory), before = await earlier.read(https);
+  const earlier = new EarlierAddresses(spec, directory), before = await earlier.read(https);
   const configured = hostConfigured ? listen.host : undefined;
-  const places = await placesOf({ hostname, port, configured, https, earlier: before, addressesOf });
+  const addresses = await listenAddresses({
+    hostname,
+    port,
+    configured,
+    https,
+    earlier: before,
+    addressesOf,
+  });
   const stopped = Promise.withResolvers<void>();
   // Either lets the calls go on that wait: to the agent, or to the refusal of one that stops.
   const waited = deadline(Promise.race([started, stopped.promise]), starting);
-  const server = serveDocker(gated(() => waited.then(docker)), { places, tls, names: [hostname], log });
+  const server = serveDocker(gated(() => waited.then(docker)), { addresses, tls, names: [hostname], log });
   // The address is saved before the file is overwritten, since a running engine knows the previous one.
   await earlier.keep(before, https).catch((error) =>
     log.warn(`the plugin address that Docker was told before cannot be saved: ${messageOf(error)}`)
   );
-  await writeSpec(spec, { at: places.told, tls: files });
-  const away = new Away(spec, directory);
-  await away.end().catch((error) => {
+  await writeSpec(spec, { at: addresses.told, tls: files });
+  const file = new StoppedPluginFile(spec, directory);
+  await file.end().catch((error) => {
     throw new Refusal("invalid", `agent.docker.spec: ${messageOf(error)}`, { cause: error });
   });
   return {
@@ -53,7 +60,7 @@ export async function servePlugin(
     problem: () => server.problem(),
     async close() {
       stopped.resolve();
-      await away.begin().catch((error) =>
+      await file.begin().catch((error) =>
         log.warn(
           `the file that tells Docker that the agent is stopped cannot be written: ${messageOf(error)}`,
         )

@@ -11,7 +11,7 @@ import type { TlsMaterial } from "../../common/tls.ts";
 import { ClientGone, readBody } from "../http/body.ts";
 import type { DockerApi } from "./api.ts";
 import { answerCall } from "./calls.ts";
-import { fromThisMachine, type Places, whyNot } from "./places.ts";
+import { fromThisMachine, type ListenAddresses, whyNot } from "./listen_addresses.ts";
 import { AskedPools } from "./pools.ts";
 
 /**
@@ -21,8 +21,8 @@ import { AskedPools } from "./pools.ts";
 const LIMITS = { head: 10_000, request: 30_000, idle: 86_400_000 };
 
 export interface DockerServerOptions {
-  /** The addresses, see {@link placesOf}. With plain HTTP, connections from other machines are closed. */
-  readonly places: Places;
+  /** The addresses, see {@link listenAddresses}. With plain HTTP, connections from other machines are closed. */
+  readonly addresses: ListenAddresses;
   /** HTTPS, for which the engine must show a certificate of the same authority. */
   readonly tls: TlsMaterial | undefined;
   /** Names of this host by which a browser's own pages may be served. */
@@ -41,7 +41,7 @@ export interface DockerServer {
 
 /** Serves libnetwork's protocol for remote drivers. Throws Refusal when none of the addresses can be listened on. */
 export function serveDocker(api: DockerApi, options: DockerServerOptions): DockerServer {
-  const { places, tls, names = [], log } = options, once = new OncePerMinute();
+  const { addresses, tls, names = [], log } = options, once = new OncePerMinute();
   const asked = new AskedPools();
   let closing = false;
   const serve = async (request: IncomingMessage, response: ServerResponse, proceed?: () => void) => {
@@ -67,7 +67,7 @@ export function serveDocker(api: DockerApi, options: DockerServerOptions): Docke
       `the Docker plugin answers this machine alone: connections from elsewhere are closed, like that from ${from}`,
     );
   };
-  const listeners = listenersOf(places, log);
+  const listeners = listenersOf(addresses, log);
   const { hostname: host = "", port = 0 } = listeners[0]?.addr ?? {};
   const servers = listeners.map((listener) =>
     new HttpServer(tls ? listener : fromThisMachine(listener, onStranger), {
@@ -92,11 +92,11 @@ export function serveDocker(api: DockerApi, options: DockerServerOptions): Docke
 }
 
 /** Listens on at least one required address, and on the others as far as possible. */
-function listenersOf({ listen, otherwise, also }: Places, log: Log): Deno.TcpListener[] {
+function listenersOf({ listen, otherwise, also }: ListenAddresses, log: Log): Deno.TcpListener[] {
   const settings = "HTTP_HOST and DOCKER_PLUGIN_HTTP_PORT";
-  const attempt = (place: HostPort) => {
+  const attempt = (address: HostPort) => {
     try {
-      return listenOn(place, settings);
+      return listenOn(address, settings);
     } catch (error) {
       return error;
     }
@@ -108,11 +108,11 @@ function listenersOf({ listen, otherwise, also }: Places, log: Log): Deno.TcpLis
     listeners.push(listenOn(otherwise, settings));
     if (failure) log.warn(`the Docker plugin listens on ${formatHostPort(otherwise)}: ${messageOf(failure)}`);
   }
-  for (const place of also) {
-    const listener = attempt(place);
+  for (const address of also) {
+    const listener = attempt(address);
     if (!(listener instanceof Error)) listeners.push(listener as Deno.TcpListener);
     // An address that is in use needs no warning: this agent or another one of the same engine listens there.
-    else if (!(listener.cause instanceof Deno.errors.AddrInUse)) log.warn(whyNot(place, listener.cause));
+    else if (!(listener.cause instanceof Deno.errors.AddrInUse)) log.warn(whyNot(address, listener.cause));
   }
   return listeners;
 }

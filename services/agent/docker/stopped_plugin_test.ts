@@ -1,15 +1,16 @@
 import assert from "node:assert/strict";
 import { AGENT_SOCKET } from "../../common/config_agent.ts";
-import { Away } from "./away.ts";
+import { StoppedPluginFile } from "./stopped_plugin.ts";
 
-Deno.test("an engine finds an address that cannot be connected to while the agent is away, and nothing otherwise", async () => {
+Deno.test("an engine finds an address that cannot be connected to while the agent is stopped, and nothing otherwise", async () => {
   const directory = await Deno.makeTempDir();
   try {
-    const spec = `${directory}/sand.spec`, away = new Away(`${directory}/sand.json`, `${directory}/run`);
+    const spec = `${directory}/sand.spec`,
+      file = new StoppedPluginFile(`${directory}/sand.json`, `${directory}/run`);
     for (let round = 0; round < 2; round++) {
-      await away.end();
+      await file.end();
       assert.equal(await Deno.readTextFile(spec).catch((error) => error.name), "NotFound");
-      await away.begin();
+      await file.begin();
       assert.match(await Deno.readTextFile(spec), /^unix:\/\/\/.{108,}\n$/);
     }
   } finally {

@@ -1,5 +1,10 @@
 import assert from "node:assert/strict";
-import { Earlier, fromThisMachine, placesOf, type PlacesOptions } from "./places.ts";
+import {
+  EarlierAddresses,
+  fromThisMachine,
+  listenAddresses,
+  type ListenOptions,
+} from "./listen_addresses.ts";
 
 const names: Record<string, readonly string[]> = {
   h1: ["192.0.2.11"],
@@ -7,8 +12,8 @@ const names: Record<string, readonly string[]> = {
   debian: ["127.0.1.1"],
 };
 
-function places(options: Partial<PlacesOptions> = {}) {
-  return placesOf({
+function addresses(options: Partial<ListenOptions> = {}) {
+  return listenAddresses({
     hostname: "h1",
     port: 9998,
     configured: undefined,
@@ -22,48 +27,48 @@ function places(options: Partial<PlacesOptions> = {}) {
 const at = (host: string, port = 9998) => ({ host, port });
 
 Deno.test("plain HTTP is listened for on loopback, and Docker is told so, unless a listening address is set", async () => {
-  assert.deepEqual(await places(), {
+  assert.deepEqual(await addresses(), {
     listen: [at("127.0.0.1")],
     otherwise: undefined,
     also: [],
     told: at("127.0.0.1"),
   });
   for (const configured of ["0.0.0.0", "192.0.2.7"]) {
-    const { listen, also, told } = await places({ configured });
+    const { listen, also, told } = await addresses({ configured });
     assert.deepEqual([listen, also, told], [[at(configured)], [at("192.0.2.11")], at("h1")]);
   }
   // A name that leads nowhere is of no use to Docker.
-  assert.deepEqual((await places({ configured: "192.0.2.7", hostname: "gone" })).told, at("192.0.2.7"));
-  assert.deepEqual((await places({ configured: "::", hostname: "gone" })).told, at("gone"));
-  assert.deepEqual((await places({ configured: "127.0.0.2" })).told, at("127.0.0.2"));
+  assert.deepEqual((await addresses({ configured: "192.0.2.7", hostname: "gone" })).told, at("192.0.2.7"));
+  assert.deepEqual((await addresses({ configured: "::", hostname: "gone" })).told, at("gone"));
+  assert.deepEqual((await addresses({ configured: "127.0.0.2" })).told, at("127.0.0.2"));
 });
 
 Deno.test("HTTPS is listened for where the name of the certificate points", async () => {
   const https = true;
-  assert.deepEqual(await places({ https }), {
+  assert.deepEqual(await addresses({ https }), {
     listen: [at("192.0.2.11")],
     otherwise: at("0.0.0.0"),
     also: [],
     told: at("h1"),
   });
-  assert.deepEqual((await places({ https, hostname: "both" })).listen, [
+  assert.deepEqual((await addresses({ https, hostname: "both" })).listen, [
     at("192.0.2.11"),
     at("2001:db8::11"),
   ]);
-  const { listen, told } = await places({ https, hostname: "gone" });
+  const { listen, told } = await addresses({ https, hostname: "gone" });
   assert.deepEqual([listen, told], [[at("0.0.0.0")], at("gone")]);
 });
 
 Deno.test("what engines were told earlier is listened on too, each address once", async () => {
   const earlier = [at("h1"), at("127.0.0.1"), at("debian", 1234), at("192.0.2.11"), at("gone")];
-  assert.deepEqual((await places({ earlier })).also, [at("192.0.2.11"), at("127.0.1.1", 1234)]);
+  assert.deepEqual((await addresses({ earlier })).also, [at("192.0.2.11"), at("127.0.1.1", 1234)]);
 });
 
-Deno.test("Earlier knows the address of a sand.json that was overwritten since, for the scheme that is served", async () => {
+Deno.test("EarlierAddresses knows the address of a sand.json that was overwritten since, for the scheme that is served", async () => {
   const directory = await Deno.makeTempDir();
   try {
     const spec = `${directory}/sand.json`;
-    const read = (https = false) => new Earlier(spec, `${directory}/run`).read(https);
+    const read = (https = false) => new EarlierAddresses(spec, `${directory}/run`).read(https);
     assert.deepEqual(await read(), []);
     for (
       const [text, wanted] of [
@@ -82,7 +87,7 @@ Deno.test("Earlier knows the address of a sand.json that was overwritten since, 
       assert.deepEqual(await read(), wanted, text);
     }
     await Deno.writeTextFile(spec, '{"Addr":"http://h1:9998"}');
-    await new Earlier(spec, `${directory}/run`).keep(await read(), false);
+    await new EarlierAddresses(spec, `${directory}/run`).keep(await read(), false);
     await Deno.writeTextFile(spec, '{"Addr":"http://127.0.0.1:9998"}');
     assert.deepEqual(await read(), [at("127.0.0.1"), at("h1")]);
     assert.deepEqual(await read(true), []);

@@ -6,7 +6,7 @@
  * The file is in a directory that is empty after a reboot: an engine that starts before the agent at boot should wait
  * for it.
  */
-export class Away {
+export class StoppedPluginFile {
   readonly #link: string;
   readonly #file: string;
 

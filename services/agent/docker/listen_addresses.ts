@@ -10,7 +10,7 @@ const LOOPBACK = "127.0.0.1";
 /** How long resolving a name may take, in ms: the agent must start without a resolver too. */
 const PATIENCE = 2000;
 
-export interface PlacesOptions {
+export interface ListenOptions {
   /** PEER_HOSTNAME, which the certificate is for. */
   readonly hostname: string;
   readonly port: number;
@@ -23,7 +23,7 @@ export interface PlacesOptions {
   readonly addressesOf: (host: string) => Promise<readonly string[]>;
 }
 
-export interface Places {
+export interface ListenAddresses {
   /** Addresses of which at least one must be listened on. */
   readonly listen: readonly HostPort[];
   /** The address for the case that none of these can be listened on. */
@@ -39,16 +39,16 @@ export interface Places {
  * certificate against that name. Addresses that engines were told earlier are listened on too: an engine keeps them
  * until it is restarted.
  */
-export async function placesOf(options: PlacesOptions): Promise<Places> {
+export async function listenAddresses(options: ListenOptions): Promise<ListenAddresses> {
   const { hostname, port, configured, https, earlier, addressesOf } = options;
   const named = configured !== undefined && !isLoopback(configured);
   const at = (host: string) => ({ host, port });
   const pointed = https || named ? (await addressesOf(hostname)).map(at) : [];
   const told = await (async () => {
-    const places = await Promise.all(
+    const addresses = await Promise.all(
       earlier.map(async ({ host, port }) => (await addressesOf(host)).map((host) => ({ host, port }))),
     );
-    return places.flat();
+    return addresses.flat();
   })();
   if (https) {
     const otherwise = at(configured ?? "0.0.0.0");
@@ -68,10 +68,10 @@ export async function placesOf(options: PlacesOptions): Promise<Places> {
 }
 
 /** The addresses without duplicates and without the others. */
-function without(places: readonly HostPort[], others: readonly HostPort[]): HostPort[] {
+function without(addresses: readonly HostPort[], others: readonly HostPort[]): HostPort[] {
   const seen = new Set(others.map(formatHostPort));
-  return places.filter((place) => {
-    const text = formatHostPort(place);
+  return addresses.filter((address) => {
+    const text = formatHostPort(address);
     return !seen.has(text) && seen.add(text);
   });
 }
@@ -115,7 +115,7 @@ function hostOf(address: Deno.Addr): string | undefined {
  * The addresses that running engines were told before; they are kept until a reboot, after which no engine knows them
  * any more.
  */
-export class Earlier {
+export class EarlierAddresses {
   readonly #file: string;
 
   /**
@@ -129,14 +129,14 @@ export class Earlier {
   /** The addresses of the same scheme, the newest first. */
   async read(https: boolean): Promise<HostPort[]> {
     const texts: unknown[] = [await this.#told(), ...await this.#kept()];
-    const places = texts.flatMap((text) => addressIn(text, https) ?? []);
-    return without(places, []).slice(0, MOST);
+    const addresses = texts.flatMap((text) => addressIn(text, https) ?? []);
+    return without(addresses, []).slice(0, MOST);
   }
 
-  async keep(places: readonly HostPort[], https: boolean): Promise<void> {
+  async keep(addresses: readonly HostPort[], https: boolean): Promise<void> {
     const scheme = https ? "https" : "http";
     await Deno.mkdir(this.directory, { recursive: true, mode: 0o755 });
-    const texts = places.map((place) => `${scheme}://${formatHostPort(place)}`);
+    const texts = addresses.map((address) => `${scheme}://${formatHostPort(address)}`);
     await Deno.writeTextFile(this.#file, JSON.stringify(texts) + "\n", { mode: 0o644 });
   }
 
@@ -171,8 +171,8 @@ function addressIn(text: unknown, https: boolean): HostPort | undefined {
 }
 
 /** The log line for an address that cannot be listened on. */
-export function whyNot(place: HostPort, error: unknown): string {
-  return `Docker may have been told ${formatHostPort(place)} before, which cannot be listened on (${
+export function whyNot(address: HostPort, error: unknown): string {
+  return `Docker may have been told ${formatHostPort(address)} before, which cannot be listened on (${
     reasonOf(error)
   }): restart dockerd`;
 }
