@@ -1,5 +1,6 @@
 import { messageOf } from "../common/refusal.ts";
 import { planSweep, type Suspects } from "../overlay/sweep.ts";
+import { planNamesLeft } from "../overlay_names/networks.ts";
 import { change } from "../store/change.ts";
 import type { Context } from "./context.ts";
 
@@ -8,7 +9,8 @@ const PART = 1 / 4;
 
 /**
  * Frees claimed addresses that no endpoint has, and claims addresses of endpoints that are not claimed: SAND's agents
- * leave both behind. Each host sweeps its own networks; guards in etcd keep two hosts from doing it twice.
+ * leave both behind. Each host sweeps its own networks; guards in etcd keep two hosts from doing it twice. Of networks that
+ * are gone every host removes the names and reservations, since SAND's agents do not know them.
  */
 export class ClaimsSweeper {
   readonly #suspects = new Map<string, Suspects>();
@@ -76,6 +78,29 @@ export class ClaimsSweeper {
         log.warn(
           `the claimed addresses of network ${network.name} could not be checked: ${messageOf(error)}`,
         );
+      } finally {
+        release();
+      }
+    }
+    await this.#sweepNames();
+  }
+
+  async #sweepNames(): Promise<void> {
+    const { log, storeGuard, view, store } = this.context;
+    for (const [name, id] of [...view.networkNames()]) {
+      if (view.network(id) || this.#closed || storeGuard.hold || !store.mirror.state.inSync) continue;
+      let release = () => {};
+      try {
+        release = await store.hold(id);
+        const swept = await change(store, () => {
+          storeGuard.assertNotHeld();
+          return planNamesLeft(view, name);
+        }, { unconfirmed: true });
+        if (swept !== undefined) {
+          log.info(`network ${name} was deleted: its name and reservations are removed too`);
+        }
+      } catch (error) {
+        log.warn(`what the deleted network ${name} has left could not be removed: ${messageOf(error)}`);
       } finally {
         release();
       }

@@ -199,7 +199,8 @@ const known = [
   "lease_duration",
 ] as const;
 
-function unknownFields(record: NetworkRecord): Partial<NetworkRecord> {
+/** The fields of a stored record that this version does not know. */
+export function unknownFields(record: NetworkRecord): Partial<NetworkRecord> {
   return Object.fromEntries(
     Object.entries(record).filter(([f]) => !(known as readonly string[]).includes(f)),
   );

@@ -53,11 +53,16 @@ export function lab() {
     view,
     /** Commits plans in order, each seeing what the ones before it wrote; false when one conflicts. */
     commit(plans: Plan | readonly Plan[] | undefined): boolean {
-      const own = new Map<string, number>();
+      const own = new Map<string, number>(), prefixes = new Map<string, number>();
       for (const plan of plans === undefined ? [] : "ops" in plans ? [plans] : plans) {
         const guards = plan.guards.map((g) => ({ ...g, modRevision: own.get(g.key) ?? g.modRevision }));
-        const outcome = store.write({ ...plan, guards });
+        const prefixGuards = plan.prefixGuards?.map(({ prefix, unchangedSince }) => ({
+          prefix,
+          unchangedSince: Math.max(unchangedSince, prefixes.get(prefix) ?? 0),
+        })) ?? [];
+        const outcome = store.write({ ...plan, guards, prefixGuards });
         if (!outcome.committed) return false;
+        for (const { prefix } of prefixGuards) prefixes.set(prefix, outcome.revision);
         for (const op of plan.ops) {
           if ("put" in op) own.set(op.put, outcome.revision);
           else own.set(op.remove, 0);

@@ -206,15 +206,18 @@ export class View {
     }
   }
 
+  /** The keys under a prefix that are there and followed, readable or not. */
+  keysUnder(prefix: string): string[] {
+    const found = new Set<string>();
+    for (const { key } of this.#mirror.entries()) if (key.startsWith(prefix)) found.add(key);
+    for (const key of this.#mirror.state.quarantined.keys()) if (key.startsWith(prefix)) found.add(key);
+    return [...found].sort();
+  }
+
   /** The newest revision at which something under a prefix was written that is there now and is followed, readable or not. */
   newestUnder(prefix: string): number {
     let newest = 0;
-    for (const { key, modRevision } of this.#mirror.entries()) {
-      if (modRevision > newest && key.startsWith(prefix)) newest = modRevision;
-    }
-    for (const key of this.#mirror.state.quarantined.keys()) {
-      if (key.startsWith(prefix)) newest = Math.max(newest, this.#mirror.version(key));
-    }
+    for (const key of this.keysUnder(prefix)) newest = Math.max(newest, this.#mirror.version(key));
     return newest;
   }
 

@@ -1,0 +1,324 @@
+/** Plans that make, adopt, change and delete named networks: an overlay network with its name and settings in one transaction. */
+import { Cidr, Ip } from "../common/ip.ts";
+import { invalid, Refusal } from "../common/refusal.ts";
+import { checkNetwork } from "../nex/check_network.ts";
+import { inRange, type Network } from "../nex/network.ts";
+import { type Action, unknownFields } from "../nex/networks.ts";
+import { gatewayOf, rangeOf } from "../overlay/claims.ts";
+import { networkProblem } from "../overlay/faults.ts";
+import { type NetworkOptions, planCreateNetwork, planDeleteNetwork } from "../overlay/networks.ts";
+import type { Space } from "../overlay/space.ts";
+import type { View } from "../overlay/view.ts";
+import { keyOf } from "../store/keys.ts";
+import { pack, PlanBuilder } from "../store/plan_builder.ts";
+import type { NetworkRecord as NexNetworkRecord } from "../store/records.ts";
+import { type OverlayOptions, type SettingsRecord, writeSandRecord } from "../store/sand_records.ts";
+import { MAX_PLAN_OPS, type Plan } from "../store/types.ts";
+import {
+  derivedFrom,
+  effectiveNetwork,
+  effectiveRecord,
+  type NamedNetwork,
+  withoutDerived,
+} from "./effective.ts";
+
+/** A named network as a request has it. */
+export interface NamedRequest {
+  /** Its fields; what is not given is derived. */
+  readonly network: NexNetworkRecord;
+  /** The overlay network that gets the name; undefined: a new one, or the one that has it. */
+  readonly id?: string | undefined;
+  readonly overlay: OverlayOptions;
+}
+
+/** What becomes of a named network, and the plan for it; no plan: nothing is to be done. */
+export interface PlannedNamed {
+  readonly named: NamedNetwork;
+  readonly action: Action;
+  readonly plan: Plan | undefined;
+}
+
+/** The longest domain, so that each label in it makes a name (RFC 1035 §2.3.4). */
+const LONGEST_DOMAIN = 253 - 64;
+
+/** The named network of that name; undefined where there is none, or its overlay network is gone. */
+export function namedNetwork(view: View, name: string): NamedNetwork | undefined {
+  const id = view.networkNamed(name), record = id === undefined ? undefined : view.network(id);
+  if (!record) return undefined;
+  return { name, record, settings: view.space(record.id).settings ?? nothingSet(name) };
+}
+
+/**
+ * The same, with what can be planned or shown only if its records can be read. Throws Refusal "not-found", "forbidden".
+ */
+export function findNamed(view: View, name: string): NamedNetwork {
+  const named = namedNetwork(view, name);
+  if (!named) throw new Refusal("not-found", `there is no network "${name}"`);
+  const problem = networkProblem(view, named.record.id);
+  if (problem !== undefined) throw new Refusal("forbidden", problem);
+  return named;
+}
+
+/**
+ * Plans that a network is what the request says: it is made, adopted or changed. Fields and options that the request leaves out
+ * are derived from then on.
+ */
+export function planNamed(view: View, request: NamedRequest, options: NetworkOptions): PlannedNamed {
+  const { network: { name } } = request;
+  const existing = namedNetwork(view, name);
+  if (existing) return planChange(view, existing, request);
+  if (view.networkNamed(name) !== undefined) {
+    throw new Refusal("conflict", `what the deleted network ${name} has left is being removed: try again`);
+  }
+  return request.id ? planAdoption(view, request, request.id) : planNew(view, request, options);
+}
+
+function planNew(view: View, { network, overlay }: NamedRequest, options: NetworkOptions): PlannedNamed {
+  refuseIpv6(network);
+  const { name, subnet4, gateways = [] } = checkNetwork(network);
+  if (gateways.length > 1) {
+    throw invalid(
+      `network ${name}: gateways: ${
+        gateways.join(", ")
+      }: an overlay network has one gateway, at which its hosts answer`,
+    );
+  }
+  const request = { name, ip_range: subnet4, gateway: gateways[0] };
+  const { record, plan } = inWordsOf(name, () => planCreateNetwork(view, request, options));
+  const set = checkSettings({ name, record }, network);
+  const settings = { network: set, overlay: { contain: true, ...overlay } };
+  const builder = new PlanBuilder();
+  if (plan) builder.add(plan);
+  return {
+    named: { name, record, settings },
+    action: "created",
+    plan: withName(view, name, record.id, settings, builder),
+  };
+}
+
+function planAdoption(view: View, { network, overlay }: NamedRequest, given: string): PlannedNamed {
+  const id = given.toLowerCase(), record = view.network(id), { name } = network;
+  const field = `network ${name}: overlay.id`;
+  if (!record) throw new Refusal("not-found", `${field}: there is no overlay network "${given}"`);
+  const problem = networkProblem(view, id);
+  if (problem !== undefined) throw new Refusal("forbidden", `${field}: ${problem}`);
+  if (view.isDeleted(id)) throw new Refusal("forbidden", `${field}: ${id} is being deleted`);
+  for (const [other, of] of view.networkNames()) {
+    if (of === id) throw new Refusal("exists", `${field}: ${id} has the name ${other} already`);
+  }
+  view.refuseUnreadable(id);
+  const settings = { network: checkSettings({ name, record }, network), overlay, adopted: true };
+  const named = { name, record, settings };
+  refuseStranded(
+    view.space(id),
+    effectiveNetwork({ name, record, settings: nothingSet(name) }),
+    effectiveNetwork(named),
+  );
+  const builder = new PlanBuilder().guard(view.guard(view.keys.network(id)));
+  unchangedHolders(view, id, builder);
+  return { named, action: "created", plan: withName(view, name, id, settings, builder) };
+}
+
+function nothingSet(name: string): SettingsRecord {
+  return { network: { name }, overlay: {} };
+}
+
+/** Completes the plan of a network that gets a name, which is neither that of another named network nor that of a flat one. */
+function withName(
+  view: View,
+  name: string,
+  id: string,
+  settings: SettingsRecord,
+  builder: PlanBuilder,
+): Plan {
+  const key = view.keys.networkName(name), of = view.keys.settings(id);
+  return builder.guard(view.guard(key), { key: keyOf.network(name), modRevision: 0 }, view.newest(of))
+    .put(key, writeSandRecord({ id })).put(of, writeSandRecord(settings)).plan();
+}
+
+/** Plans new settings of a named network; refuses what its machines forbid. */
+function planChange(view: View, before: NamedNetwork, { network, id, overlay }: NamedRequest): PlannedNamed {
+  const { name, record } = before;
+  findNamed(view, name);
+  if (id && id.toLowerCase() !== record.id) {
+    throw new Refusal(
+      "forbidden",
+      `network ${name}: overlay.id: ${id} is not ${record.id}, the overlay network that has this name`,
+    );
+  }
+  if (view.isDeleted(record.id)) throw new Refusal("forbidden", `network ${name} is being deleted`);
+  view.refuseUnreadableNames(record.id);
+  const contain = before.settings.adopted ? {} : { contain: true };
+  const settings: SettingsRecord = {
+    ...before.settings,
+    network: { ...unknownFields(before.settings.network), ...checkSettings(before, network) },
+    overlay: { ...unknownOptions(before.settings.overlay), ...contain, ...overlay },
+  };
+  const named = { ...before, settings };
+  if (sameSettings(before, named)) return { named: before, action: "unchanged", plan: undefined };
+  const [was, now] = [effectiveNetwork(before), effectiveNetwork(named)];
+  const builder = new PlanBuilder().guard(
+    view.guard(view.keys.networkName(name)),
+    view.guard(view.keys.network(record.id)),
+    view.guard(view.keys.settings(record.id)),
+  );
+  if (was.range4?.begin !== now.range4?.begin || was.range4?.end !== now.range4?.end) {
+    view.refuseUnreadable(record.id);
+    refuseStranded(view.space(record.id), was, now);
+    unchangedHolders(view, record.id, builder);
+  }
+  builder.put(view.keys.settings(record.id), writeSandRecord(settings));
+  return { named, action: "updated", plan: builder.plan() };
+}
+
+/** The options that this version does not know. */
+function unknownOptions(options: OverlayOptions): OverlayOptions {
+  const { dhcp: _, dns: __, egress: ___, contain: ____, trusted: _____, broadcast: ______, ...unknown } =
+    options;
+  return unknown;
+}
+
+function sameSettings(a: NamedNetwork, b: NamedNetwork): boolean {
+  const text = (named: NamedNetwork) => {
+    const parts = [effectiveRecord(named), named.settings.overlay];
+    return JSON.stringify(
+      parts.map((part) => Object.entries(part).filter(([, v]) => v !== undefined).sort()),
+    );
+  };
+  return text(a) === text(b);
+}
+
+/** A plan that fails when an endpoint or a reservation of the network has changed. */
+function unchangedHolders(view: View, id: string, builder: PlanBuilder): void {
+  for (const prefix of [view.keys.networkEndpoints(id), view.keys.reservations(id)]) {
+    builder.unchanged(prefix, view.newestUnder(prefix));
+  }
+}
+
+/** The given fields in canonical form, without those that are derived; refuses what the overlay network rules out. */
+function checkSettings(
+  { name, record }: Omit<NamedNetwork, "settings">,
+  given: NexNetworkRecord,
+): NexNetworkRecord {
+  refuseIpv6(given);
+  const derived = derivedFrom(name, record), field = (f: string) => `network ${name}: ${f}`;
+  const range = rangeOf(record), gateway = gatewayOf(record).toString();
+  const subnet = given.subnet4 ? Cidr.parse(given.subnet4, field("subnet4")).masked : range;
+  if (subnet.toString() !== range.toString()) {
+    throw new Refusal(
+      "forbidden",
+      `${
+        field("subnet4")
+      }: ${subnet} is not ${range}: the range of an overlay network cannot change; make a new network`,
+    );
+  }
+  const set = checkNetwork({ ...given, name, subnet4: range.toString() });
+  if (set.gateways && set.gateways.join() !== gateway) {
+    throw new Refusal(
+      "forbidden",
+      `${field("gateways")}: ${
+        set.gateways.join(", ")
+      } is not ${gateway}: the gateway of an overlay network cannot change; ` +
+        "make a new network",
+    );
+  }
+  if (set.dhcp4server && set.dhcp4server !== gateway) {
+    throw invalid(
+      `${
+        field("dhcp4server")
+      }: ${set.dhcp4server} is not the gateway ${gateway}, at which the hosts of an overlay network answer`,
+    );
+  }
+  if ((set.domain ?? "").length > LONGEST_DOMAIN) {
+    throw invalid(
+      `${field("domain")}: "${set.domain}" leaves no room for names: at most ${LONGEST_DOMAIN} characters`,
+    );
+  }
+  return withoutDerived(set, derived);
+}
+
+function refuseIpv6(given: NexNetworkRecord): void {
+  for (const field of ["subnet6", "dhcp6server", "Range6"] as const) {
+    const value = given[field];
+    if (!value || (typeof value === "object" && !value.begin && !value.end)) continue;
+    const shown = typeof value === "object" ? `${value.begin}-${value.end}` : value;
+    throw invalid(
+      `network ${given.name}: ${field.toLowerCase()}: ${shown}: an overlay network has IPv4 addresses only`,
+    );
+  }
+}
+
+/** Refuses a range that leaves out an address which was in it and is in use. */
+function refuseStranded(space: Space, before: Network, after: Network): void {
+  const refuse = (ip: Ip | undefined, who: string) => {
+    if (!ip || !inRange(before, ip) || inRange(after, ip)) return;
+    const { begin, end } = after.record.Range4 ?? {};
+    throw new Refusal(
+      "forbidden",
+      `network ${after.name}: range4: ${begin}-${end} does not hold ${ip} of ${who}: give it a range that does`,
+    );
+  };
+  for (const { id, host, address } of space.endpoints.values()) refuse(address, `endpoint ${id} on ${host}`);
+  for (const { mac, ip4 } of space.reservations.values()) refuse(Ip.tryParse(ip4 ?? ""), `member ${mac}`);
+}
+
+/** Puts the field of a spec in place of the one that a request to an agent has. */
+function inWordsOf<T>(name: string, plan: () => T): T {
+  try {
+    return plan();
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    const message = error.message.replace(/^ip_range:/, `network ${name}: subnet4:`)
+      .replace(/^gateway:/, `network ${name}: gateways:`);
+    throw new Refusal(error.code, message, { cause: error });
+  }
+}
+
+/**
+ * Plans the end of a named network: of its overlay network, claims, name, settings and reservations, in one transaction where it
+ * holds them all. In several, the overlay network goes first, which ends the network for every reader, and the name last, by
+ * which what is left is found.
+ *
+ * @param now RFC 3339 with nanoseconds.
+ * @param found See {@link planDeleteNetwork}.
+ */
+export function planDeleteNamed(view: View, name: string, now: string, found: Set<string>): readonly Plan[] {
+  const id = view.networkNamed(name);
+  if (id === undefined) {
+    if (found.has(name)) return [];
+    throw new Refusal("not-found", `there is no network "${name}"`);
+  }
+  found.add(name);
+  if (!view.network(id) && !found.has(id)) throw new Refusal("not-found", `there is no network "${name}"`);
+  const { plan, waitsFor } = planDeleteNetwork(view, id, now, found);
+  const plans = plan === undefined ? [] : "ops" in plan ? [plan] : plan;
+  // A host with an agent of SAND still has the network; what it leaves is swept once it is gone.
+  if (waitsFor.length) return plans;
+  const prefix = view.keys.reservations(id);
+  const whole = plans.map((plan) =>
+    new PlanBuilder().add(plan).unchanged(prefix, view.newestUnder(prefix)).plan()
+  );
+  return pack([...whole, ...remains(view, name, id)]);
+}
+
+/**
+ * Plans the removal of what a network that is gone has left of its name, settings and reservations: SAND's agents and
+ * `sand-agent-cli` do not know them. None for the name of a network that is there.
+ */
+export function planNamesLeft(view: View, name: string): readonly Plan[] {
+  const id = view.networkNamed(name);
+  return id === undefined || view.network(id) ? [] : pack(remains(view, name, id));
+}
+
+/** The removal of all that a name leads to; the name itself goes last. Unreadable records go too. */
+function remains(view: View, name: string, id: string): Plan[] {
+  const { keys } = view,
+    gone = { key: keys.network(id), modRevision: view.guard(keys.network(id)).modRevision };
+  const own = keys.networkName(name);
+  const left = view.keysUnder(keys.namesOf(id));
+  const plans: Plan[] = [];
+  for (let i = 0; i < left.length; i += MAX_PLAN_OPS / 2) {
+    plans.push({ guards: [gone], ops: left.slice(i, i + MAX_PLAN_OPS / 2).map((remove) => ({ remove })) });
+  }
+  return [...plans, { guards: [gone, view.guard(own)], ops: [{ remove: own }] }];
+}
