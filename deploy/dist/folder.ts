@@ -31,7 +31,8 @@ export async function fillFolder(
 
 /** Copies what runs: sources and npm packages, which are returned. */
 export async function copyProgram(source: string, target: string): Promise<NpmPackage[]> {
-  // Tasks, and how sources are formatted and checked, are a clone's.
+  // Tasks, and how sources are formatted and checked, are a clone's. So are lazy imports, which a folder's launcher asks
+  // for: a compiled program would lack what is imported so.
   const { version, license, nodeModulesDir, imports } = JSON.parse(
     await Deno.readTextFile(`${source}/deno.json`),
   );

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { certificates } from "../../tests/lab/certificates.ts";
-import { Certificates, untimely } from "./certificates.ts";
+import { untimely } from "./certificate.ts";
+import { Certificates } from "./certificates.ts";
 import { Registry } from "./metrics.ts";
 import { readTls } from "./tls.ts";
 

@@ -2,7 +2,8 @@
 import { parseArgs } from "node:util";
 import type { Registry } from "prom-client";
 import { aborted, deadline, unobserved } from "./async.ts";
-import { type Certificate, Certificates } from "./certificates.ts";
+import type { Certificate } from "./certificate.ts";
+import { Certificates } from "./certificates.ts";
 import { type Config, loadConfig } from "./config.ts";
 import { formatHostPort, type HostPort, isLoopback, parseHostPort } from "./host_port.ts";
 import type { Abort } from "./http/ends.ts";

@@ -1,5 +1,5 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
-import { type Certificate, untimely } from "./certificates.ts";
+import { type Certificate, untimely } from "./certificate.ts";
 import { messageOf, reasonOf, Refusal } from "./refusal.ts";
 
 /** Paths of PEM files. */
