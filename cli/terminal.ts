@@ -4,20 +4,34 @@ import type { Screen } from "./progress.ts";
 export interface Terminal {
   /** Standard output. */
   print(text: string): void;
+  /** Bytes to standard output. @returns false when its reader has gone */
+  write(bytes: Uint8Array): Promise<boolean>;
   /** Standard output is a terminal: a table gets a header there, which a pipe or file does not. */
   readonly isTerminal: boolean;
   /** Standard error. */
   readonly screen: Screen;
   /** All of standard input. */
   read(): Promise<string>;
+  /** Standard input as it comes; undefined where it is a terminal. */
+  input(): ReadableStream<Uint8Array> | undefined;
 }
 
 /** This process's own. */
 export const systemTerminal: Terminal = {
   print: (text) => writeAll(Deno.stdout, text),
+  async write(bytes) {
+    try {
+      for (let at = 0; at < bytes.length;) at += await Deno.stdout.write(bytes.subarray(at));
+      return true;
+    } catch (error) {
+      if (error instanceof Deno.errors.BrokenPipe) return false;
+      throw error;
+    }
+  },
   isTerminal: Deno.stdout.isTerminal(),
   screen: { isTerminal: Deno.stderr.isTerminal(), write: (text) => writeAll(Deno.stderr, text) },
   read: () => new Response(Deno.stdin.readable).text(),
+  input: () => Deno.stdin.isTerminal() ? undefined : Deno.stdin.readable,
 };
 
 function writeAll(to: { writeSync(bytes: Uint8Array): number }, text: string): void {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { Server, ServerCredentials, status, type UntypedServiceImplementation } from "@grpc/grpc-js";
 import { type NexHandlers, nexService } from "../../proto/service.ts";
+import { runHere } from "../testing.ts";
 import { main } from "./main.ts";
 
 /** Runs a command line against a server with these handlers; the others answer UNIMPLEMENTED. */
@@ -27,14 +28,8 @@ async function nex(
 }
 
 async function run(args: string[], stdin = "", isTerminal = false) {
-  const result = { code: 0, out: "", err: "" };
-  result.code = await main(args, {
-    print: (text) => void (result.out += text),
-    isTerminal,
-    screen: { isTerminal: false, write: (text) => void (result.err += text) },
-    read: () => Promise.resolve(stdin),
-  });
-  return result;
+  const { code, stdout, stderr } = await runHere((terminal) => main(args, terminal), { stdin, isTerminal });
+  return { code, out: stdout, err: stderr };
 }
 
 const GetNetworks: NexHandlers["GetNetworks"] = (_, answer) => answer(null, { nets: ["mini", "big"] });

@@ -120,6 +120,7 @@ function addInside(program: Command, session: Session): void {
     .action(async (url: URL, options: CurlOptions) => {
       const { curl } = await import("./curl.ts");
       const { network, request: method, header: headers = {}, insecure = false } = options;
+      const { terminal } = session;
       await curl(await session.agent(), {
         network,
         url,
@@ -127,7 +128,7 @@ function addInside(program: Command, session: Session): void {
         headers,
         insecure,
         timeout: session.timeout,
-      });
+      }, terminal);
     });
 }
 

@@ -7,6 +7,7 @@ import { EndStream } from "../../services/common/http/end_stream.ts";
 import { messageOf, Refusal } from "../../services/common/refusal.ts";
 import { serverCheck } from "../../services/common/deno/server_identity.ts";
 import { version } from "../../services/common/version.ts";
+import type { Terminal } from "../terminal.ts";
 import type { SandAgent } from "./agent.ts";
 import { explained } from "./explain.ts";
 import { beginBody, type RequestBody } from "./request_body.ts";
@@ -28,9 +29,9 @@ export interface CurlRequest {
 const TIMEOUT = duration("10s");
 
 /** Sends an HTTP request inside a network, with standard input as its body, and the answer's body to standard output. */
-export async function curl(agent: SandAgent, request: CurlRequest): Promise<void> {
+export async function curl(agent: SandAgent, request: CurlRequest, terminal: Terminal): Promise<void> {
   const { url, timeout = TIMEOUT } = request;
-  const exchanged = exchange(agent, request);
+  const exchanged = exchange(agent, request, terminal);
   if (!timeout.ms) return await exchanged;
   await deadline(exchanged, timeout.ms, () => {
     const message = `${url.host} has not answered in full within ${timeout.text}; --timeout gives it longer`;
@@ -38,11 +39,11 @@ export async function curl(agent: SandAgent, request: CurlRequest): Promise<void
   });
 }
 
-async function exchange(agent: SandAgent, request: CurlRequest): Promise<void> {
-  const { network, url } = request;
+async function exchange(agent: SandAgent, request: CurlRequest, terminal: Terminal): Promise<void> {
+  const { network, url } = request, input = terminal.input();
   const [tunnel, body] = await Promise.all([
     agent.connect(network, hostOf(url), portOf(url)).then((end) => new EndStream(end)),
-    Deno.stdin.isTerminal() ? { start: [] } : beginBody(Deno.stdin.readable),
+    input ? beginBody(input) : { start: [] },
   ]);
   const peer = {
     name: url.host,
@@ -53,7 +54,7 @@ async function exchange(agent: SandAgent, request: CurlRequest): Promise<void> {
     throw explained(error, { ...peer, closed: undefined });
   });
   try {
-    for await (const chunk of answer) if (!(await print(chunk))) break;
+    for await (const chunk of answer) if (!(await terminal.write(chunk))) break;
   } catch (error) {
     const message = `${url.host} ended the connection in the middle of its answer: ${messageOf(error)}`;
     throw new Refusal("unavailable", message, { cause: error });
@@ -103,15 +104,4 @@ async function write(outgoing: ClientRequest, { start, rest }: RequestBody): Pro
   if (rest) outgoing.flushHeaders();
   for await (const chunk of rest ?? []) if (!outgoing.write(chunk)) await once(outgoing, "drain");
   outgoing.end();
-}
-
-/** Writes to standard output; false when its reader has gone. */
-async function print(chunk: Uint8Array): Promise<boolean> {
-  try {
-    for (let at = 0; at < chunk.length;) at += await Deno.stdout.write(chunk.subarray(at));
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.BrokenPipe) return false;
-    throw error;
-  }
 }

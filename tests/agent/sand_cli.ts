@@ -1,8 +1,10 @@
-/** `sand-agent-cli` as a process, and what it talks to. */
+/** `sand-agent-cli`, in the test's own process or in one of its own, and what it talks to. */
 import type { AddressInfo, Server, Socket } from "node:net";
+import { main } from "../../cli/sand/main.ts";
+import { runHere } from "../../cli/testing.ts";
 import { fakeApi, testServer } from "../../services/agent/http/testing.ts";
 import type { Certificates } from "../lab/certificates.ts";
-import { run, strandCommand } from "../lab/host.ts";
+import { type Output, run, strandCommand } from "../lab/host.ts";
 
 /** The API of an agent as a CLI reaches it. */
 export interface Api extends AsyncDisposable {
@@ -41,17 +43,35 @@ export interface SandOptions {
   readonly env?: Record<string, string>;
 }
 
-/** Runs it to its end, with any exit status. */
-export function sand(
-  { url, options = [] }: { url: string; options?: readonly string[] },
+/** The agent that it is to talk to. */
+type Asked = Pick<Api, "url"> & Partial<Pick<Api, "options">>;
+
+/** Runs it in this process to its end, with any exit status; one at a time, since it reads the environment. */
+export async function sand(
+  { url, options = [] }: Asked,
   args: readonly string[],
-  more: SandOptions = {},
-) {
-  return run(strandCommand(["sand-agent-cli", ...options, ...args]), {
-    mayFail: true,
-    ...more,
-    env: { SAND_API_URL: url, ...more.env },
-  });
+  { stdin = "", env = {} }: SandOptions = {},
+): Promise<Output> {
+  const variables = Object.entries({ SAND_API_URL: url, ...env });
+  const before = variables.map(([name]) => [name, Deno.env.get(name)] as const);
+  for (const [name, value] of variables) Deno.env.set(name, value);
+  try {
+    return await runHere((terminal) => main([...options, ...args], terminal), { stdin });
+  } finally {
+    for (const [name, value] of before) {
+      if (value === undefined) Deno.env.delete(name);
+      else Deno.env.set(name, value);
+    }
+  }
+}
+
+/** Runs it as a process of its own to its end, with any exit status. */
+export function sandProcess(
+  { url, options = [] }: Asked,
+  args: readonly string[],
+): Promise<Output> {
+  const command = strandCommand(["sand-agent-cli", ...options, ...args]);
+  return run(command, { mayFail: true, env: { SAND_API_URL: url } });
 }
 
 /** A server on a free port of loopback, closed with all of its connections at the end. */

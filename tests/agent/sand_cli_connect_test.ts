@@ -41,6 +41,9 @@ const echo = async (connection: Deno.TcpConn) => {
   await connection.closeWrite();
 };
 
+/** How often 32 MB are sent there and back. */
+const LONG = Number(Deno.env.get("STRAND_LONG_STREAMS") ?? 3);
+
 for (const secure of [false, true]) {
   Deno.test(`network-connect over ${secure ? "https" : "http"}`, async (t) => {
     await using certs = await certificates();
@@ -52,13 +55,16 @@ for (const secure of [false, true]) {
       );
     };
     await using agent = await agentApi(secure ? certs : undefined, { route });
+    // Every step has the server that it needs behind the same forwarder.
+    let serve: (connection: Deno.TcpConn) => Promise<void> = echo;
+    using server = tcpServer((connection) => serve(connection));
+    await using forwarder = await Forwarder.start(agent, server.port);
 
     await t.step("the client's end arrives, and the server goes on", async () => {
-      using server = tcpServer(async (connection) => {
+      serve = async (connection) => {
         await say(connection, `heard ${text(await heard(connection))}`);
         await connection.closeWrite();
-      });
-      await using forwarder = await Forwarder.start(agent, server.port);
+      };
       using client = await forwarder.connect();
       await say(client, "hello");
       await client.closeWrite();
@@ -66,21 +72,38 @@ for (const secure of [false, true]) {
     });
     await t.step("the server's end arrives, and the client goes on", async () => {
       const said = Promise.withResolvers<string>();
-      using server = tcpServer(async (connection) => {
+      serve = async (connection) => {
         await say(connection, "welcome");
         await connection.closeWrite();
         said.resolve(text(await heard(connection)));
-      });
-      await using forwarder = await Forwarder.start(agent, server.port);
+      };
       using client = await forwarder.connect();
       assert.equal(text(await heard(client)), "welcome");
       await say(client, "and more");
       await client.closeWrite();
       assert.equal(await said.promise, "and more");
     });
-    await t.step("32 MB both ways, ten times, and a hundred at once, arrive whole", async () => {
-      using server = tcpServer(echo);
-      await using forwarder = await Forwarder.start(agent, server.port);
+    await t.step("a reader that does not read is waited for", async () => {
+      let sent = 0;
+      serve = async (connection) => {
+        const block = new Uint8Array(1 << 16);
+        for (; sent < 1 << 30; sent += block.length) await say(connection, block);
+      };
+      using client = await forwarder.connect();
+      let before = -1;
+      await until("the sender stands still", async () => {
+        before = sent;
+        await new Promise((resolve) => setTimeout(resolve, 300));
+        return sent === before && sent > 0;
+      });
+      const status = await Deno.readTextFile(`/proc/${forwarder.process.pid}/status`);
+      const resident = Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]);
+      assert.ok(sent < 64 << 20, `${sent} bytes were taken`);
+      assert.ok(resident < 200_000, `${resident} KB resident`);
+      void client;
+    });
+    await t.step("32 MB both ways, several times, and a hundred at once, arrive whole", async () => {
+      serve = echo;
       const block = crypto.getRandomValues(new Uint8Array(1 << 16));
       const echoed = async (size: number) => {
         using client = await forwarder.connect();
@@ -99,32 +122,10 @@ for (const secure of [false, true]) {
         await sending;
         assert.equal(bytes, size);
       };
-      for (let i = 0; i < 10; i++) await echoed(32 << 20);
+      for (let i = 0; i < LONG; i++) await echoed(32 << 20);
       await Promise.all(Array.from({ length: 100 }, () => echoed(1 << 17)));
     });
-    await t.step("a reader that does not read is waited for", async () => {
-      let sent = 0;
-      using server = tcpServer(async (connection) => {
-        const block = new Uint8Array(1 << 16);
-        for (; sent < 1 << 30; sent += block.length) await say(connection, block);
-      });
-      await using forwarder = await Forwarder.start(agent, server.port);
-      using client = await forwarder.connect();
-      let before = -1;
-      await until("the sender stands still", async () => {
-        before = sent;
-        await new Promise((resolve) => setTimeout(resolve, 300));
-        return sent === before && sent > 0;
-      });
-      const status = await Deno.readTextFile(`/proc/${forwarder.process.pid}/status`);
-      const resident = Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]);
-      assert.ok(sent < 64 << 20, `${sent} bytes were taken`);
-      assert.ok(resident < 200_000, `${resident} KB resident`);
-      void client;
-    });
     await t.step("a connection that comes to nothing is told of, and the others go on", async () => {
-      using server = tcpServer(echo);
-      await using forwarder = await Forwarder.start(agent, server.port);
       known = false;
       using refused = await forwarder.connect();
       assert.equal(await refused.read(new Uint8Array(1)).catch(() => null), null);
@@ -138,13 +139,12 @@ for (const secure of [false, true]) {
       assert.equal(text(await heard(client)), "still there");
     });
     await t.step("it ends with status 0 on SIGINT and SIGTERM, also with connections", async () => {
-      using server = tcpServer(echo);
-      for (const signal of ["SIGINT", "SIGTERM"] as const) {
-        await using forwarder = await Forwarder.start(agent, server.port);
-        using client = await forwarder.connect();
+      await using another = await Forwarder.start(agent, server.port);
+      for (const [signal, its] of [["SIGINT", forwarder], ["SIGTERM", another]] as const) {
+        using client = await its.connect();
         await say(client, "x");
         await client.read(new Uint8Array(1));
-        assert.equal((await forwarder.stop(signal)).code, 0, forwarder.process.tail());
+        assert.equal((await its.stop(signal)).code, 0, its.process.tail());
       }
     });
   });

@@ -1,24 +1,14 @@
 /** sand-agent-cli against a stand-in for an agent: output, options and errors. */
 import assert from "node:assert/strict";
-import { run, strandCommand } from "../lab/host.ts";
 import { fakeAgent, FakeCluster } from "./fake_agent.ts";
-
-/** Runs `sand-agent-cli` to its end, with any exit status. */
-function sand(url: string, args: readonly string[], env: Record<string, string> = {}, stdin?: string) {
-  const options = {
-    mayFail: true,
-    env: { SAND_API_URL: url, ...env },
-    ...(stdin !== undefined && { stdin }),
-  };
-  return run(strandCommand(["sand-agent-cli", ...args]), options);
-}
+import { sand, sandProcess } from "./sand_cli.ts";
 
 const done = (stdout: string, stderr = "") => ({ code: 0, stdout, stderr });
 
 Deno.test("the session that SAND users know", async (t) => {
   await using agent = await fakeAgent();
   const { cluster } = agent;
-  const $ = (...args: string[]) => sand(agent.url, args);
+  const $ = (...args: string[]) => sand(agent, args);
   const last = () => cluster.calls.at(-1);
   let network = "", endpoint = "";
   await t.step("version", async () => {
@@ -127,12 +117,12 @@ Deno.test("the session that SAND users know", async (t) => {
 Deno.test("what the agent says besides its answer goes to standard error", async (t) => {
   await using agent = await fakeAgent();
   const { cluster } = agent;
-  await sand(agent.url, ["network-create"]);
+  await sand(agent, ["network-create"]);
   const [network = ""] = cluster.networks.keys();
   const create = ["endpoint-create", "--network", network, "--ns", "/run/netns/blue"];
   await t.step("--wait names the hosts that do not have the endpoint yet", async () => {
     cluster.extra = { pending_hosts: ["host-b", "host-c"] };
-    const { code, stdout, stderr } = await sand(agent.url, [...create, "--wait"]);
+    const { code, stdout, stderr } = await sand(agent, [...create, "--wait"]);
     const [endpoint = ""] = cluster.endpoints.keys();
     assert.equal(code, 1);
     assert.match(stdout, /^New endpoint created:\n\* \[ACTIVE\] {2}ID=\S+ [^\n]+\n$/);
@@ -141,24 +131,24 @@ Deno.test("what the agent says besides its answer goes to standard error", async
       `sand-agent-cli: endpoint ${endpoint} exists, but not yet for host-b, host-c: look at the agent there\n`,
     );
     assert.equal(cluster.calls.at(-1)?.line, "POST /endpoints?wait=5s");
-    const json = await sand(agent.url, [...create, "--wait", "250ms", "-o", "json"]);
+    const json = await sand(agent, [...create, "--wait", "250ms", "-o", "json"]);
     assert.deepEqual(JSON.parse(json.stdout).pending_hosts, ["host-b", "host-c"]);
     assert.equal(json.code, 1);
     assert.equal(cluster.calls.at(-1)?.line, "POST /endpoints?wait=250ms");
   });
   await t.step("--wait is content when all have it", async () => {
     cluster.extra = { pending_hosts: [] };
-    assert.equal((await sand(agent.url, [...create, "--wait=1s"])).code, 0);
+    assert.equal((await sand(agent, [...create, "--wait=1s"])).code, 0);
   });
   await t.step("a warning with the list of endpoints", async () => {
     cluster.extra = { warning: "etcd is away: these are this host's" };
-    const { code, stdout, stderr } = await sand(agent.url, ["endpoint-list"]);
+    const { code, stdout, stderr } = await sand(agent, ["endpoint-list"]);
     assert.deepEqual([code, stderr], [0, "sand-agent-cli: etcd is away: these are this host's\n"]);
     assert.match(stdout, /^List of endpoints:\n\* /);
   });
   await t.step("nothing of it draws on the terminal", async () => {
     cluster.extra = { warning: "a\x1b[2Jb\nc" };
-    assert.equal((await sand(agent.url, ["endpoint-list"])).stderr, "sand-agent-cli: a\\x1b[2Jb\\x0ac\n");
+    assert.equal((await sand(agent, ["endpoint-list"])).stderr, "sand-agent-cli: a\\x1b[2Jb\\x0ac\n");
   });
 });
 
@@ -166,7 +156,7 @@ Deno.test("network-delete --recursive asks each endpoint's own agent", async (t)
   const cluster = new FakeCluster();
   await using a = await fakeAgent({ cluster, hostname: "host-a" });
   await using b = await fakeAgent({ cluster, hostname: "host-b" });
-  const $ = (...args: string[]) => sand(a.url, args);
+  const $ = (...args: string[]) => sand(a, args);
   const network = async () => {
     await $("network-create");
     return [...cluster.networks.keys()].at(-1) ?? "";
@@ -266,21 +256,24 @@ Deno.test("wrong usage is one line and status 2, and nothing is sent", async () 
     [["completion", "tcsh"], /bash, zsh, fish/],
   ];
   for (const [args, says] of cases) {
-    const { code, stdout, stderr } = await sand(agent.url, args);
+    const { code, stdout, stderr } = await sand(agent, args);
     assert.deepEqual([code, stdout], [2, ""], `${args}: ${stderr}`);
     assert.match(stderr, /^sand-agent-cli: [^\n]+\n$/);
     assert.match(stderr, says);
   }
   assert.deepEqual(agent.cluster.calls, []);
-  assert.equal((await sand(agent.url, [])).code, 2);
-  assert.match((await sand(agent.url, ["help"])).stdout, /^Usage: sand-agent-cli/);
-  assert.match((await sand("nonsense", ["help"])).stderr + (await sand("", ["help"])).stdout, /SAND_API_URL/);
+  assert.equal((await sand(agent, [])).code, 2);
+  assert.match((await sand(agent, ["help"])).stdout, /^Usage: sand-agent-cli/);
+  assert.match(
+    (await sand({ url: "nonsense" }, ["help"])).stderr + (await sand({ url: "" }, ["help"])).stdout,
+    /SAND_API_URL/,
+  );
 });
 
 Deno.test("a refusal or a fault is one line and status 1", async (t) => {
   await using agent = await fakeAgent();
   const fails = async (url: string, args: string[], says: RegExp | string) => {
-    const { code, stdout, stderr } = await sand(url, args);
+    const { code, stdout, stderr } = await sand({ url }, args);
     assert.deepEqual([code, stdout], [1, ""], stderr);
     if (typeof says === "string") assert.equal(stderr, `sand-agent-cli: ${says}\n`);
     else assert.match(stderr, says);
@@ -320,7 +313,7 @@ Deno.test("a refusal or a fault is one line and status 1", async (t) => {
     using silent = Deno.listen({ port: 0, hostname: "127.0.0.1" });
     const url = `http://127.0.0.1:${silent.addr.port}`;
     await fails(url, ["network-list", "--timeout", "300ms"], /gave no answer within 300ms; --timeout/);
-    const { stderr } = await sand(url, ["network-list"], { SAND_TIMEOUT: "200ms" });
+    const { stderr } = await sand({ url }, ["network-list"], { env: { SAND_TIMEOUT: "200ms" } });
     assert.match(stderr, /gave no answer within 200ms/);
   });
 });
@@ -332,7 +325,7 @@ Deno.test("network ids, endpoint ids and host names are completed", async () => 
   cluster.endpoints.set("e1", { id: "e1", hostname: "host-a" });
   cluster.endpoints.set("e2", { id: "e2", hostname: "host-a" });
   const complete = async (...words: string[]) =>
-    (await sand(agent.url, ["__complete", ...words])).stdout.split("\n").filter(Boolean);
+    (await sand(agent, ["__complete", ...words])).stdout.split("\n").filter(Boolean);
   assert.deepEqual(await complete("network-s"), ["network-show"]);
   assert.deepEqual(await complete("network-show", "--network", ""), ["n1"]);
   assert.deepEqual(await complete("curl", "-n", "n"), ["n1"]);
@@ -340,5 +333,22 @@ Deno.test("network ids, endpoint ids and host names are completed", async () => 
   assert.deepEqual(await complete("endpoint-list", "--hostname", ""), ["host-a"]);
   assert.deepEqual(await complete("endpoint-list", "-o", ""), ["table", "json"]);
   assert.deepEqual(await complete("--api-url", "http://127.0.0.1:1", "network-show", "-n", ""), []);
-  assert.match((await sand(agent.url, ["completion", "bash"])).stdout, /complete .* sand-agent-cli\n$/);
+  assert.match((await sand(agent, ["completion", "bash"])).stdout, /complete .* sand-agent-cli\n$/);
+});
+
+Deno.test("as a process it prints the same, and ends with the same status", async () => {
+  await using agent = await fakeAgent();
+  agent.cluster.networks.set("n1", { id: "n1", name: "blue", type: "overlay", vxlan_vni: 1 });
+  const lines = [
+    ["--version"],
+    ["network-list"],
+    ["network-show", "-n", "n1", "-o", "json"],
+    ["network-show", "-n", "x"],
+    ["netwrk-list"],
+    [],
+    ["__complete", "network-show", "--network", ""],
+  ];
+  for (const line of lines) {
+    assert.deepEqual(await sandProcess(agent, line), await sand(agent, line), line.join(" "));
+  }
 });

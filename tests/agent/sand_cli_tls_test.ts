@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { type Certificates, certificates } from "../lab/certificates.ts";
 import { fakeAgent } from "./fake_agent.ts";
-import { agentApi, sand, tcpServer, tlsOptions } from "./sand_cli.ts";
+import { agentApi, sand, sandProcess, tcpServer, tlsOptions } from "./sand_cli.ts";
 
 /** Runs openssl where the certificates are. */
 async function openssl(certs: Certificates, ...args: string[]): Promise<void> {
@@ -14,12 +14,11 @@ async function openssl(certs: Certificates, ...args: string[]): Promise<void> {
 async function add(
   certs: Certificates,
   name: string,
-  { extensions = "", days = 2, bits = 2048 },
+  { extensions = "", days = 2, weak = false },
 ): Promise<void> {
   await Deno.writeTextFile(`${certs.dir}/${name}.ext`, extensions);
   const request = [
-    "-newkey",
-    `rsa:${bits}`,
+    ...weak ? ["-newkey", "rsa:1024"] : ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"],
     "-nodes",
     "-keyout",
     `${name}-key.pem`,
@@ -38,7 +37,7 @@ Deno.test("https: the right certificates work, each wrong one gets its sentence"
   await using stranger = await certificates();
   const extensions = "subjectAltName=DNS:localhost,IP:127.0.0.1\n";
   await add(certs, "expired", { extensions, days: -1 });
-  await add(certs, "weak", { extensions, bits: 1024 });
+  await add(certs, "weak", { extensions, weak: true });
   await add(certs, "old", {});
   await add(stranger, "old", {});
   await using agent = await agentApi(certs);
@@ -58,6 +57,8 @@ Deno.test("https: the right certificates work, each wrong one gets its sentence"
   };
   await t.step("by address, by name, by environment", async () => {
     await works(agent.url, client);
+    const process = await sandProcess({ url: agent.url, options: client }, ["network-list"]);
+    assert.deepEqual(process, await sand({ url: agent.url, options: client }, ["network-list"]));
     await works(agent.url.replace("127.0.0.1", "localhost"), client);
     const [cert, key, caFile] = ["client", "client-key", "ca"].map((name) => certs.path(name));
     await works(agent.url, [], {

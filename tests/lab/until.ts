@@ -5,14 +5,15 @@ export type See = <T>(value: T) => T;
 
 /**
  * Resolves when `holds` does; throws naming `what`, with what the condition saw last, after `timeoutMs`. The default is
- * long, since a machine may be busy with other tests, and waiting costs nothing when the condition comes.
+ * long, since a machine may be busy with other tests, and waiting costs nothing when the condition comes. The longer it
+ * has waited, the more rarely it looks.
  */
 export async function until(
   what: string,
   holds: (see: See) => boolean | Promise<boolean>,
   timeoutMs = 60_000,
 ): Promise<void> {
-  const deadline = Date.now() + timeoutMs;
+  const start = Date.now(), deadline = start + timeoutMs;
   let last: { readonly seen: unknown } | undefined;
   const see: See = (value) => {
     last = { seen: value };
@@ -29,7 +30,7 @@ export async function until(
       throw new Error(`${what}: not so after ${timeoutMs} ms${seen}`);
     }
     // A look that takes long, like a command's, leaves most of the processor to what it waits for.
-    const rest = Math.min(500, Math.max(10, 2 * (Date.now() - begun)));
+    const now = Date.now(), rest = Math.min(500, Math.max(10, 2 * (now - begun), (now - start) / 8));
     await new Promise((resolve) => setTimeout(resolve, rest));
   }
 }

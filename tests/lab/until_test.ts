@@ -12,3 +12,9 @@ Deno.test("until() waits for a condition, and says what it saw last when that do
   );
   await assert.rejects(until("it holds", () => false, 20), /^Error: it holds: not so after 20 ms$/);
 });
+
+Deno.test("until() looks more rarely the longer it has waited, since each look takes processor time from what it waits for", async () => {
+  let looks = 0;
+  await assert.rejects(until("it holds", () => ++looks < 0, 1000));
+  assert.ok(looks < 50, `${looks} looks in a second`);
+});

@@ -1,0 +1,29 @@
+/** A terminal for a command line that a test runs in its own process: all of a command but the start of its process, which costs more. */
+import type { Terminal } from "./terminal.ts";
+
+export interface HereOptions {
+  readonly stdin?: string;
+  /** Of standard output (default false). */
+  readonly isTerminal?: boolean;
+}
+
+/** Runs a command: its exit status, and what it writes. */
+export async function runHere(
+  command: (terminal: Terminal) => Promise<number>,
+  { stdin = "", isTerminal = false }: HereOptions = {},
+): Promise<{ code: number; stdout: string; stderr: string }> {
+  const bytes = new TextDecoder();
+  let stdout = "", stderr = "";
+  const code = await command({
+    print: (text) => void (stdout += text),
+    write(chunk) {
+      stdout += bytes.decode(chunk, { stream: true });
+      return Promise.resolve(true);
+    },
+    isTerminal,
+    screen: { isTerminal: false, write: (text) => void (stderr += text) },
+    read: () => Promise.resolve(stdin),
+    input: () => new Blob([stdin]).stream(),
+  });
+  return { code, stdout, stderr };
+}
