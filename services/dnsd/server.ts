@@ -1,6 +1,5 @@
 /** dnsd's server: DNS over UDP in a worker thread, DNS over TCP and forwarding in the main thread. */
 import { libc } from "../../ffi/libc.ts";
-import { EventFd } from "../../ffi/epoll.ts";
 import { localPort, openUdp, UdpBatch } from "../../ffi/udp.ts";
 import { formatHostPort, type HostPort, parseHostPort } from "../common/host_port.ts";
 import type { Problem } from "../common/http_status.ts";
@@ -11,11 +10,14 @@ import { COUNTER, Counters, type Counts } from "./counters.ts";
 import { Forwarder } from "./forward.ts";
 import { ownAddresses } from "./own_addresses.ts";
 import { TableWriter } from "./table_writer.ts";
-import { Pulse } from "./pulse.ts";
 import { TcpServer } from "./tcp.ts";
+import { AnsweringThread } from "./thread.ts";
 import { RCODE, TCP_MAX, UDP_MAX } from "./wire.ts";
-import { FORWARDED, type ForwardedQuery, type FromWorker, SENT, type ToWorker } from "./worker.ts";
+import type { ForwardedQuery } from "./worker.ts";
 import { Zones } from "./zones.ts";
+
+/** The number of the one table, for the thread. */
+const TABLE = 0;
 
 /** How often a port is tried that the kernel chooses. */
 const MOST_TRIES = 20;
@@ -76,30 +78,30 @@ class Server implements DnsServer {
   readonly #table: TableWriter;
   readonly #sockets: number[] = [];
   readonly #streams: TcpServer[] = [];
-  readonly #wakeUp = new EventFd();
-  readonly #pulse = new Pulse();
-  readonly #pending = new Int32Array(new SharedArrayBuffer(8));
-  readonly #counters = { worker: new Counters(), main: new Counters() };
+  readonly #thread: AnsweringThread;
+  readonly #counters = new Counters();
   readonly #forwarder: Forwarder | undefined;
   readonly #answerer: Answerer;
   /** Where this thread answers a message: one of a TCP connection may have the greatest length. */
   readonly #scratch = new Uint8Array(TCP_MAX + 512);
   readonly #reply = new UdpBatch(1, UDP_MAX);
   readonly #underWay = new Set<Promise<unknown>>();
-  #worker: Worker | undefined;
   #timer: ReturnType<typeof setInterval> | undefined;
   #stopped = false;
-  #workerStopped: (() => void) | undefined;
 
   constructor(options: DnsOptions) {
     this.#options = options;
-    this.#table = new TableWriter((block) => this.#send({ block }));
+    this.#thread = new AnsweringThread({
+      maxForwarded: options.maxForwarded ?? 1024,
+      onForward: (query) => this.#forward(query),
+    });
+    this.#table = new TableWriter((block) => this.#thread.setBlock(TABLE, block), this.#thread.epochs);
     this.zones = new Zones(this.#table);
     const { forward = [], patience } = options;
     if (forward.length > 0) {
       this.#forwarder = new Forwarder({
         resolvers: forward,
-        counters: this.#counters.main,
+        counters: this.#counters,
         answerOurs: (query) => this.#answerOurs(query),
         onDown: (what) => options.onTrouble?.(what),
         ...(patience === undefined ? {} : { patience }),
@@ -114,30 +116,10 @@ class Server implements DnsServer {
     this.#timer = setInterval(() => this.#findOwnAddresses() && this.zones.publish(), OWN_ADDRESSES_EVERY);
     // TCP connections are served by this thread, so they too wait until the zones are filled.
     this.#options.fill?.(this.zones);
-    const worker = this.#worker = new Worker(new URL("./worker.ts", import.meta.url), {
-      type: "module",
-      name: "dns",
-    });
-    const started = Promise.withResolvers<void>();
-    worker.onmessage = ({ data }: MessageEvent<FromWorker>) => {
-      if ("forward" in data) { for (const query of data.forward) this.#forward(query); }
-      else if ("started" in data) started.resolve();
-      else this.#workerStopped?.();
-    };
-    this.#send({
-      start: {
-        sockets: this.#sockets,
-        wakeUp: this.#wakeUp.fd,
-        pending: this.#pending.buffer,
-        pulse: this.#pulse.memory,
-        block: this.#table.reader.block,
-        epochs: this.#table.epochs,
-        counters: this.#counters.worker.row,
-        recursion: this.#forwarder !== undefined,
-        maxForwarded: this.#options.maxForwarded ?? 1024,
-      },
-    });
-    await started.promise;
+    await this.#thread.start();
+    this.#thread.setBlock(TABLE, this.#table.reader.block);
+    const recursion = this.#forwarder !== undefined;
+    this.#sockets.forEach((fd, socket) => this.#thread.serve({ socket, fd, table: TABLE, recursion }));
   }
 
   /** @returns true when they have changed */
@@ -183,14 +165,12 @@ class Server implements DnsServer {
   }
 
   #listenStream({ host, port }: HostPort): void {
-    const stream = new TcpServer({
+    const stream = new TcpServer(Deno.listen({ hostname: host, port }), {
       ...this.#options.tcp,
-      hostname: host,
-      port,
+      name: `TCP on ${formatHostPort({ host, port })}`,
       answer: (query) => this.#answerStream(query),
       onTrouble: (what) => this.#options.onTrouble?.(what),
-      onConnection: (accepted) =>
-        this.#counters.main.add(accepted ? COUNTER.tcpConnections : COUNTER.tcpRefused),
+      onConnection: (accepted) => this.#counters.add(accepted ? COUNTER.tcpConnections : COUNTER.tcpRefused),
     });
     this.#streams.push(stream);
   }
@@ -201,14 +181,6 @@ class Server implements DnsServer {
       const other = parseHostPort(text, "listen", 53);
       return other.host === "::" && other.port === port;
     });
-  }
-
-  /** Sends the worker a message, and wakes it up: asleep in epoll it receives none. */
-  #send(message: ToWorker): void {
-    if (!this.#worker) return;
-    this.#worker.postMessage(message);
-    Atomics.add(this.#pending, SENT, 1);
-    this.#wakeUp.signal();
   }
 
   /** Answers in the scratch space. @returns a length, DROP or FORWARD, as {@link Answerer} does */
@@ -225,17 +197,16 @@ class Server implements DnsServer {
   }
 
   #answerStream(query: Uint8Array): Uint8Array | undefined | Promise<Uint8Array | undefined> {
-    const counters = this.#counters.main;
+    const counters = this.#counters;
     counters.add(COUNTER.queries);
     const length = this.#answerHere(query, false);
     if (length === FORWARD) {
-      if (Atomics.load(this.#pending, FORWARDED) >= (this.#options.maxForwarded ?? 1024)) {
+      if (!this.#thread.forwarding()) {
         counters.add(COUNTER.overload);
         return undefined;
       }
       counters.add(COUNTER.forwarded);
-      Atomics.add(this.#pending, FORWARDED, 1);
-      return this.#resolve(query, TCP_MAX).finally(() => Atomics.sub(this.#pending, FORWARDED, 1));
+      return this.#resolve(query, TCP_MAX).finally(() => this.#thread.forwarded());
     }
     if (length === DROP) {
       counters.add(COUNTER.dropped);
@@ -258,9 +229,9 @@ class Server implements DnsServer {
       this.#reply.setLength(0, answer.length);
       this.#reply.address(0, origin);
       const unsent = this.#reply.send(this.#sockets[socket] ?? -1, 0, 1);
-      this.#counters.main.add(COUNTER.unsent, unsent);
+      this.#counters.add(COUNTER.unsent, unsent);
     } finally {
-      Atomics.sub(this.#pending, FORWARDED, 1);
+      this.#thread.forwarded();
     }
   }
 
@@ -274,23 +245,21 @@ class Server implements DnsServer {
   async #askForwarder(query: Uint8Array, room: number): Promise<Uint8Array> {
     const answer = await this.#forwarder?.resolve(query, room);
     if (answer) {
-      this.#counters.main.answered((answer[3] ?? 0) & 15);
+      this.#counters.answered((answer[3] ?? 0) & 15);
       return answer;
     }
-    this.#counters.main.answered(RCODE.SERVFAIL);
+    this.#counters.answered(RCODE.SERVFAIL);
     this.#scratch.set(query);
     return this.#scratch.slice(0, this.#answerer.fail(this.#scratch, 0, query.length, RCODE.SERVFAIL));
   }
 
   counters(): Counts {
-    return Counters.sum([this.#counters.worker, this.#counters.main]);
+    return Counters.sum([this.#thread.counters, this.#counters]);
   }
 
   /** It does not block readiness, since UDP is still answered. */
   isAlive(): boolean {
-    const isAlive = this.#pulse.ask();
-    this.#wakeUp.signal();
-    return isAlive;
+    return this.#thread.isAlive();
   }
 
   problem(): Problem | undefined {
@@ -302,17 +271,11 @@ class Server implements DnsServer {
     if (this.#stopped) return;
     this.#stopped = true;
     clearInterval(this.#timer);
-    if (this.#worker) {
-      const stopped = new Promise<void>((resolve) => this.#workerStopped = resolve);
-      this.#send({ stop: true });
-      await stopped;
-      this.#worker.terminate();
-    }
+    await this.#thread.stop();
     // Clients still get the answers that are on their way: the forwarder's patience bounds the wait.
     await Promise.allSettled([...this.#underWay]);
     await Promise.all(this.#streams.map((stream) => stream.stop()));
     this.#forwarder?.close();
     for (const fd of this.#sockets) libc.close(fd);
-    this.#wakeUp.close();
   }
 }

@@ -32,7 +32,6 @@ interface Retired {
 
 /** The writing side. One isolate only. */
 export class TableWriter {
-  readonly epochs: Epochs = newEpochs();
   readonly #seed = crypto.getRandomValues(new Int32Array(1))[0] ?? 0;
   readonly #onBlock: (block: SharedArrayBuffer) => void;
   #reader: TableReader;
@@ -47,10 +46,17 @@ export class TableWriter {
   #free = new Map<number, number[]>();
   #retired: Retired[] = [];
 
-  /** @param onBlock called with every new block but the first: readers must be handed it */
-  constructor(onBlock: (block: SharedArrayBuffer) => void = () => {}) {
+  /**
+   * @param onBlock called with every new block but the first: readers must be handed it
+   * @param epochs of several tables, whose readers enter and leave them together
+   */
+  constructor(
+    onBlock: (block: SharedArrayBuffer) => void = () => {},
+    readonly epochs: Epochs = newEpochs(),
+  ) {
     this.#onBlock = onBlock;
-    this.#reader = this.#newBlock(1 << 10, 64, 1 << 14);
+    // It is small, since a host may have a thousand tables of a few names; it doubles as names come.
+    this.#reader = this.#newBlock(1 << 6, 8, 1 << 9);
   }
 
   /** A reader of the present block for the writer's own isolate. It needs no epoch, but is to be read again for each use. */

@@ -1,8 +1,7 @@
 /** DNS over TCP (RFC 7766). Several queries of one connection are answered at once. */
 import { abortConnection } from "../../ffi/abort.ts";
 import { read16, write16 } from "../common/bytes.ts";
-import { formatHostPort } from "../common/host_port.ts";
-import { Acceptor, type Client, connectionLimit } from "../common/http/acceptor.ts";
+import { Acceptor, type Client, connectionLimit, type Listening } from "../common/http/acceptor.ts";
 import { HEADER } from "./wire.ts";
 
 /** While the answers that a client has not read are longer than this in octets, no query is read from it. */
@@ -12,8 +11,8 @@ const UNWRITTEN_MAX = 65536;
 export type StreamAnswer = (query: Uint8Array) => Promise<Uint8Array | undefined> | Uint8Array | undefined;
 
 export interface TcpOptions {
-  readonly hostname: string;
-  readonly port: number;
+  /** What it listens on, in messages: `TCP on 10.0.0.1:53`. */
+  readonly name: string;
   readonly answer: StreamAnswer;
   /** Connections at once; one more closes the one that has been idle the longest, or is refused. Default 256. */
   readonly maxConnections?: number;
@@ -28,29 +27,24 @@ export interface TcpOptions {
 
 /** A listening socket and its connections. */
 export class TcpServer {
-  readonly #listener: Deno.TcpListener;
   readonly #acceptor: Acceptor;
   readonly #name: string;
 
-  constructor(options: TcpOptions) {
-    const { hostname, port, maxConnections = 256, onConnection, onTrouble } = options;
-    this.#listener = Deno.listen({ hostname, port });
-    this.#name = `TCP on ${formatHostPort({ host: hostname, port: this.port })}`;
-    this.#acceptor = new Acceptor(this.#listener, {
+  /** @param listener closed with this */
+  constructor(listener: Listening, options: TcpOptions) {
+    const { name, maxConnections = 256, onConnection, onTrouble } = options;
+    this.#name = name;
+    this.#acceptor = new Acceptor(listener, {
       most: connectionLimit(maxConnections, 1 / 4),
       serve: (conn, closed) => {
         onConnection?.(true);
-        const connection = new TcpConnection(conn as Deno.TcpConn, options, closed);
+        const connection = new TcpConnection(conn, options, closed);
         connection.serve();
         return connection;
       },
-      onTrouble: (what) => onTrouble?.(`${this.#name}: ${what}`),
+      onTrouble: (what) => onTrouble?.(`${name}: ${what}`),
       onRefused: () => onConnection?.(false),
     });
-  }
-
-  get port(): number {
-    return this.#listener.addr.port;
   }
 
   /** The problem for /readyz, if there is one. */
@@ -68,7 +62,7 @@ export class TcpServer {
 class TcpConnection implements Client {
   lastUse = performance.now();
   underWay = 0;
-  readonly #conn: Deno.TcpConn;
+  readonly #conn: Deno.Conn;
   readonly #options: TcpOptions;
   readonly #onClose: () => void;
   readonly #timer: ReturnType<typeof setInterval>;
@@ -79,7 +73,7 @@ class TcpConnection implements Client {
   #resume: (() => void) | undefined;
   #open = true;
 
-  constructor(conn: Deno.TcpConn, options: TcpOptions, onClose: () => void) {
+  constructor(conn: Deno.Conn, options: TcpOptions, onClose: () => void) {
     this.#conn = conn;
     this.#options = options;
     this.#onClose = onClose;

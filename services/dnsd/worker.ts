@@ -1,7 +1,7 @@
 /**
- * The thread that answers DNS over UDP: it sleeps in epoll, receives up to 64 queries at once, answers each in its own buffer,
- * and sends the answers together. It receives no messages of the main thread while it sleeps, so the sender of one increments
- * the `pending` counter and then signals the wake-up eventfd.
+ * The thread that answers DNS over UDP, for any number of sockets, each from a table: it sleeps in epoll, receives up to 64
+ * queries at once, answers each in its own buffer, and sends the answers together. It receives no messages of the main thread
+ * while it sleeps, so the sender of one increments the `pending` counter and then signals the wake-up eventfd; thread.ts does.
  */
 import { Epoll, EventFd } from "../../ffi/epoll.ts";
 import { UdpBatch } from "../../ffi/udp.ts";
@@ -13,19 +13,36 @@ import { UDP_MAX } from "./wire.ts";
 
 /** What the worker is started with. */
 export interface WorkerStart {
-  readonly sockets: readonly number[];
   readonly wakeUp: number;
   readonly pending: SharedArrayBuffer;
   readonly pulse: SharedArrayBuffer;
-  readonly block: SharedArrayBuffer;
+  /** Of all tables. */
   readonly epochs: Epochs;
   readonly counters: SharedArrayBuffer;
-  readonly recursion: boolean;
   /** The most queries that may be with the forwarder at once. */
   readonly maxForwarded: number;
 }
 
-export type ToWorker = { start: WorkerStart } | { block: SharedArrayBuffer } | { stop: true };
+/** A bound socket, and the table from which its queries are answered. */
+export interface ServedSocket {
+  /** Any number of 32 bits but the largest one. */
+  readonly socket: number;
+  readonly fd: number;
+  readonly table: number;
+  /** True: queries that the table has no zone for are forwarded; false: they are refused. */
+  readonly recursion: boolean;
+}
+
+export type ToWorker =
+  | { start: WorkerStart }
+  /** A new table, or the new block of one. */
+  | { table: number; block: SharedArrayBuffer }
+  | { serve: ServedSocket }
+  /** Ends with a socket after all queries that it has now: {left} says when. */
+  | { leave: number }
+  /** No socket uses the table any more. */
+  | { forget: number }
+  | { stop: true };
 
 /** A query for the forwarder, with its socket, its sender and the local address that it was sent to. */
 export interface ForwardedQuery {
@@ -34,7 +51,9 @@ export interface ForwardedQuery {
   readonly query: Uint8Array<ArrayBuffer>;
 }
 
-export type FromWorker = { started: true } | { stopped: true } | { forward: ForwardedQuery[] };
+export type FromWorker = { started: true } | { left: number } | { stopped: true } | {
+  forward: ForwardedQuery[];
+};
 
 /** Words of `pending`: messages sent to the worker so far, and queries that are with the forwarder. */
 export const SENT = 0, FORWARDED = 1;
@@ -47,11 +66,25 @@ const scope = self as unknown as {
 };
 
 const SLOTS = 64, SLOT_SIZE = 4096;
+/** How many batches are taken from a socket that is left; its buffer holds no more. */
+const MOST_LAST_BATCHES = 256;
 const WAKE_UP = 0xffffffff;
+
+/** A table, whose reader changes when it grows. */
+interface Table {
+  reader: TableReader;
+}
+
+interface Served extends Omit<ServedSocket, "table"> {
+  readonly table: Table;
+}
 
 class Server {
   readonly #start: WorkerStart;
-  readonly #answerer: Answerer;
+  readonly #tables = new Map<number, Table>();
+  readonly #sockets = new Map<number, Served>();
+  /** Made with the first table. */
+  #answerer: Answerer | undefined;
   readonly #epoch: ReaderEpoch;
   readonly #counters: Counters;
   readonly #pending: Int32Array;
@@ -62,18 +95,42 @@ class Server {
 
   constructor(start: WorkerStart) {
     this.#start = start;
-    this.#answerer = new Answerer(new TableReader(start.block), start.recursion);
     this.#epoch = new ReaderEpoch(start.epochs, 0);
     this.#counters = new Counters(start.counters);
     this.#pending = new Int32Array(start.pending);
     this.#wakeUp = new EventFd(start.wakeUp);
     this.#pulse = new Pulse(start.pulse);
     this.#epoll.add(start.wakeUp, WAKE_UP);
-    start.sockets.forEach((fd, i) => this.#epoll.add(fd, i));
   }
 
-  setBlock(block: SharedArrayBuffer): void {
-    this.#answerer.table = new TableReader(block);
+  setBlock(id: number, block: SharedArrayBuffer): void {
+    const reader = new TableReader(block), table = this.#tables.get(id);
+    if (table) table.reader = reader;
+    else this.#tables.set(id, { reader });
+    this.#answerer ??= new Answerer(reader, false);
+  }
+
+  serve({ socket, fd, table: id, recursion }: ServedSocket): void {
+    const table = this.#tables.get(id);
+    if (!table) throw new Error(`there is no table ${id}`);
+    this.#sockets.set(socket, { socket, fd, table, recursion });
+    this.#epoll.add(fd, socket);
+  }
+
+  /** Answers what has arrived at a socket, and ends with it. */
+  leave(socket: number): void {
+    const served = this.#sockets.get(socket);
+    if (!served) return;
+    this.#epoch.enter();
+    // A client that goes on asking must not hold this up.
+    for (let batches = 0; batches < MOST_LAST_BATCHES && this.#serve(served) > 0;) batches++;
+    this.#epoch.leave();
+    this.#sockets.delete(socket);
+    this.#epoll.remove(served.fd);
+  }
+
+  forget(table: number): void {
+    this.#tables.delete(table);
   }
 
   /** Serves until there is a message from the main thread. @param seen messages that have been read */
@@ -84,20 +141,24 @@ class Server {
       this.#epoch.enter();
       for (let i = 0; i < count; i++) {
         const token = this.#epoll.token(i);
-        if (token !== WAKE_UP) this.#serve(token);
-        else {
+        if (token === WAKE_UP) {
           this.#wakeUp.drain();
           this.#pulse.answer();
+          continue;
         }
+        const served = this.#sockets.get(token);
+        if (served) this.#serve(served);
       }
     }
     this.#epoch.leave();
   }
 
-  /** Answers one batch; epoll says so when there is more. */
-  #serve(socket: number): void {
-    const fd = this.#start.sockets[socket] ?? -1;
-    const batch = this.#batch, { buffer } = batch, answerer = this.#answerer, counters = this.#counters;
+  /** Answers one batch; epoll says so when there is more. @returns how many queries it had */
+  #serve({ socket, fd, table, recursion }: Served): number {
+    const batch = this.#batch, { buffer } = batch, counters = this.#counters;
+    const answerer = this.#answerer!;
+    answerer.table = table.reader;
+    answerer.recursion = recursion;
     const count = batch.receive(fd);
     // Counted before a client has an answer and may read the counters next.
     counters.add(COUNTER.queries, count);
@@ -123,6 +184,7 @@ class Server {
     }
     if (count > first) this.#send(fd, first, count - first);
     if (forward) scope.postMessage({ forward });
+    return count;
   }
 
   #send(fd: number, first: number, count: number): void {
@@ -153,7 +215,12 @@ scope.onmessage = ({ data }) => {
   if ("start" in data) {
     server = new Server(data.start);
     scope.postMessage({ started: true });
-  } else if ("block" in data) server?.setBlock(data.block);
+  } else if ("block" in data) server?.setBlock(data.table, data.block);
+  else if ("serve" in data) server?.serve(data.serve);
+  else if ("leave" in data) {
+    server?.leave(data.leave);
+    scope.postMessage({ left: data.leave });
+  } else if ("forget" in data) server?.forget(data.forget);
   else {
     server?.stop();
     scope.postMessage({ stopped: true });
