@@ -215,12 +215,12 @@ export class Space {
       if (others?.size === 0) this.#byHost.delete(before.host);
       this.#byAddress.remove(before.hot.address, before);
       this.#byMac.remove(before.hot.mac, before);
-      for (const name of namesOf(before)) this.#unname(name, before);
+      for (const name of labelsOf(before)) this.#unname(name, before);
     }
     if (after) {
       this.#byAddress.add(after.hot.address, after);
       this.#byMac.add(after.hot.mac, after);
-      for (const name of namesOf(after)) {
+      for (const name of labelsOf(after)) {
         this.#byName.set(name, [...this.endpointsNamed(name), after].sort(older));
       }
       this.endpoints.set(id, after);
@@ -313,7 +313,7 @@ function numberOf(address: string | undefined): number {
 }
 
 /** The labels by which an endpoint is found. */
-function namesOf(
+export function labelsOf(
   { record: { strand_name: name, strand_aliases: aliases } }: OverlayEndpoint,
 ): Iterable<string> {
   if (name === undefined && aliases === undefined) return [];

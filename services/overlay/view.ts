@@ -16,6 +16,8 @@ import { type OverlayEndpoint, readEndpoint, Space } from "./space.ts";
 export interface NetworkChange {
   readonly kinds: Set<"network" | "hosts" | "applied" | "deleted" | "names">;
   readonly endpoints: EndpointChange[];
+  /** The labels that changed reservations had and have. */
+  readonly labels: Set<string>;
   /** The newest revision of the network's endpoints among them; 0: none. */
   revision: number;
 }
@@ -225,7 +227,9 @@ export class View {
     const about = new Map<string, NetworkChange>();
     const of = (network: string) => {
       let change = about.get(network);
-      if (!change) about.set(network, change = { kinds: new Set(), endpoints: [], revision: 0 });
+      if (!change) {
+        about.set(network, change = { kinds: new Set(), endpoints: [], labels: new Set(), revision: 0 });
+      }
       return change;
     };
     for (const { before, after, revision } of changes) {
@@ -272,13 +276,15 @@ export class View {
             : undefined;
           of(record.network).kinds.add("names");
           break;
-        case "reservation":
-          this.#spaceOf(record.network).setReservation(
-            record.mac,
-            after?.record.kind === "reservation" ? after.record.value : undefined,
-          );
-          of(record.network).kinds.add("names");
+        case "reservation": {
+          const space = this.#spaceOf(record.network), about = of(record.network);
+          const was = space.reservations.get(record.mac)?.name;
+          const now = after?.record.kind === "reservation" ? after.record.value : undefined;
+          space.setReservation(record.mac, now);
+          about.kinds.add("names");
+          for (const label of [was, now?.name]) if (label !== undefined) about.labels.add(label);
           break;
+        }
         case "withheld-address": {
           const { withheld } = this.#spaceOf(record.network);
           if (after?.record.kind === "withheld-address") withheld.set(record.address, after.record.value);

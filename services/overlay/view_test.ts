@@ -102,8 +102,11 @@ Deno.test("View works with a mirror that follows one host and some networks only
 
 Deno.test("View knows a network's name, settings, reservations and quarantine, and endpoints by their labels", () => {
   const it = lab(), mac = "52:54:00:00:00:05", { keys, view } = it;
-  const told: string[][] = [];
-  view.subscribe((changes) => told.push([...changes.get(network.id)?.kinds ?? []]));
+  const told: string[][] = [], labels: string[] = [];
+  view.subscribe((changes) => {
+    told.push([...changes.get(network.id)?.kinds ?? []]);
+    labels.push(...changes.get(network.id)?.labels ?? []);
+  });
   const settings = { network: { name: "blue", domain: "blue.example" }, overlay: { dns: false } };
   it.put({ [keys.network(network.id)]: network, [keys.networkName("blue")]: { id: network.id } });
   it.put({ [keys.settings(network.id)]: settings });
@@ -115,6 +118,15 @@ Deno.test("View knows a network's name, settings, reservations and quarantine, a
   assert.deepEqual([...space().reservations], [[mac, { mac, name: "db", ip4: "10.0.0.5" }]]);
   assert.deepEqual([...space().withheld], [["10.0.0.9", { mac, until: 7 }]]);
   assert.deepEqual(told.flat(), ["network", "names", "names", "names"]);
+  const reserved = (name: string) => [...space().reservationsNamed(name)].sort();
+  assert.deepEqual([reserved("db"), reserved("www")], [[mac], []]);
+  const other = "52:54:00:00:00:04";
+  it.put({ [keys.reservation(network.id, mac)]: { mac, name: "sql", ip4: "10.0.0.5" } });
+  it.put({ [keys.reservation(network.id, other)]: { mac: other, name: "sql", shared: true } });
+  assert.deepEqual([reserved("db"), reserved("sql")], [[], [other, mac]]);
+  it.put({ [keys.reservation(network.id, other)]: undefined });
+  assert.deepEqual([reserved("sql"), [...space().reservedNames()]], [[mac], ["sql"]]);
+  assert.deepEqual(labels, ["db", "db", "sql", "sql", "sql"]);
 
   it.putEndpoint(endpointRecord("E", { strand_name: "web", strand_aliases: ["all", "web"] }));
   it.putEndpoint(endpointRecord("F", { strand_name: "www", strand_aliases: ["all"] }));

@@ -1,12 +1,18 @@
 /** Which labels of a named network stand for which addresses; DNS and the commands that show names both use it. */
 import { Ip } from "../common/ip.ts";
-import type { OverlayEndpoint, Space } from "../overlay/space.ts";
+import { labelsOf, type OverlayEndpoint, type Space } from "../overlay/space.ts";
+import { macNumber } from "../overlay/state.ts";
+import type { NetworkChange } from "../overlay/view.ts";
+
+/** The label of the gateway's own address, unless a machine has it. */
+export const GATEWAY_LABEL = "gateway";
 
 /**
  * The addresses of a label, as 32-bit values; empty for one that nothing has.
  *
  * A reservation has its name before any endpoint. Of endpoints with one name the oldest has it; those that have the label as an
- * alias share it. A reservation that is shared is one of several machines.
+ * alias share it. A reservation that is shared is one of several machines; one without an address stands for the endpoint with its
+ * MAC.
  */
 export function addressesOf(space: Space, label: string): number[] {
   const found = new Set<number>();
@@ -16,6 +22,9 @@ export function addressesOf(space: Space, label: string): number[] {
     reserved = true;
     if (!reservation?.shared) shared = false;
     if (ip) found.add(ip.u32);
+    else {
+      for (const { hot } of space.holdersOfMac(macNumber(mac))) if (hot.address >= 0) found.add(hot.address);
+    }
   }
   if (reserved && !shared) return [...found];
   let named = false;
@@ -51,4 +60,18 @@ export function namesOf(space: Space): Map<string, number[]> {
     if (addresses.length) found.set(label, addresses);
   }
   return found;
+}
+
+/** The labels whose addresses a change of the network may have changed; settings change none. */
+export function labelsChanged(space: Space, { endpoints, labels }: NetworkChange): Set<string> {
+  const changed = new Set(labels);
+  for (const { before, after } of endpoints) {
+    for (const endpoint of [before, after]) {
+      if (!endpoint) continue;
+      for (const label of labelsOf(endpoint)) changed.add(label);
+      const reserved = space.reservations.get(endpoint.mac ?? "")?.name;
+      if (reserved !== undefined) changed.add(reserved);
+    }
+  }
+  return changed;
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Ip } from "../common/ip.ts";
 import { endpointRecord, lab, network } from "../overlay/testing.ts";
-import { addressesOf, nameAt, namesOf } from "./names.ts";
+import { addressesOf, labelsChanged, nameAt, namesOf } from "./names.ts";
 
 const mac = (n: number) => `52:54:00:00:00:0${n}`;
 
@@ -61,4 +61,34 @@ Deno.test("a shared name is answered with every machine that has it", () => {
   it.endpoint(8, { strand_name: "www" });
   assert.deepEqual([it.of("www"), it.at(6)], [[5, 6, 7, 8], "www"]);
   assert.deepEqual(it.of("none"), []);
+});
+
+Deno.test("a reservation without an address stands for the endpoint that has its MAC", () => {
+  const it = setUp();
+  it.reserve(7, { name: "vm", ip4: undefined });
+  assert.deepEqual(it.of("vm"), []);
+  it.endpoint(7, {});
+  assert.deepEqual([it.of("vm"), it.at(7)], [[7], "vm"]);
+});
+
+Deno.test("a change tells the labels whose addresses it may have changed", () => {
+  const it = setUp(), changed: string[][] = [];
+  it.view.subscribe((changes) => {
+    const change = changes.get(network.id);
+    if (change) changed.push([...labelsChanged(it.view.space(network.id), change)].sort());
+  });
+  const told = (act: () => void) => {
+    changed.length = 0;
+    act();
+    return [...new Set(changed.flat())].sort();
+  };
+  assert.deepEqual(told(() => it.endpoint(2, { strand_name: "web", strand_aliases: ["all"] })), [
+    "all",
+    "web",
+  ]);
+  assert.deepEqual(told(() => it.endpoint(2, { strand_name: "www" })), ["all", "web", "www"]);
+  assert.deepEqual(told(() => it.reserve(7, { name: "vm" })), ["vm"]);
+  assert.deepEqual(told(() => it.endpoint(7, {})), ["vm"]);
+  assert.deepEqual(told(() => it.reserve(7, { name: "db" })), ["db", "vm"]);
+  assert.deepEqual(told(() => it.put({ [it.keys.settings(network.id)]: { network: { name: "blue" } } })), []);
 });
