@@ -3,8 +3,8 @@ import { checked, EINTR, errno, SystemError } from "./errno.ts";
 import { libc } from "./libc.ts";
 
 const EPOLL_CLOEXEC = 0x80000, EFD_CLOEXEC = 0x80000, EFD_NONBLOCK = 0x800;
-const EPOLL_CTL_ADD = 1, EPOLL_CTL_DEL = 2;
-export const EPOLLIN = 1;
+const EPOLL_CTL_ADD = 1, EPOLL_CTL_DEL = 2, EPOLL_CTL_MOD = 3;
+export const EPOLLIN = 1, EPOLLOUT = 4;
 
 // struct epoll_event is packed on x86-64 only: u32 events, u64 data.
 const stride = Deno.build.arch === "x86_64" ? 12 : 16;
@@ -23,11 +23,20 @@ export class Epoll {
 
   /** Watches `fd`; its events carry `token` (32 bits). */
   add(fd: number, token: number, events = EPOLLIN): void {
+    this.#control(EPOLL_CTL_ADD, fd, token, events);
+  }
+
+  /** Watches `fd`, which is watched already, for other events. */
+  change(fd: number, token: number, events: number): void {
+    this.#control(EPOLL_CTL_MOD, fd, token, events);
+  }
+
+  #control(operation: number, fd: number, token: number, events: number): void {
     const event = new Uint8Array(stride);
     const view = new DataView(event.buffer);
     view.setUint32(0, events, true);
     view.setUint32(dataAt, token, true);
-    checked(libc.epoll_ctl(this.fd, EPOLL_CTL_ADD, fd, event), "epoll_ctl");
+    checked(libc.epoll_ctl(this.fd, operation, fd, event), "epoll_ctl");
   }
 
   remove(fd: number): void {

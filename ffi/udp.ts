@@ -36,6 +36,10 @@ export interface UdpOptions {
   readonly device?: string;
   /** Other sockets that allow it, too, may have the port, where they are on another interface or not (SO_REUSEADDR). */
   readonly share?: boolean;
+  /** The address need not be this host's, or not yet (IP_FREEBIND). */
+  readonly early?: boolean;
+  /** Octets of its receive buffer, as far as the system allows; default 4 MiB. */
+  readonly buffer?: number;
 }
 
 /**
@@ -50,7 +54,7 @@ export function openUdp(
   address: Uint8Array,
   port: number,
   what: string,
-  { device, share = false }: UdpOptions = {},
+  { device, share = false, early = false, buffer = 4 << 20 }: UdpOptions = {},
 ): number {
   const four = address.length === 4;
   const fd = checked(
@@ -61,8 +65,7 @@ export function openUdp(
     const set = (level: number, option: number, value: number) =>
       libc.setsockopt(fd, level, option, Int32Array.of(value), 4);
     // Room for a burst: as much as the system lets us have.
-    const burst = 4 << 20;
-    if (set(SOL_SOCKET, SO_RCVBUFFORCE, burst) < 0) set(SOL_SOCKET, SO_RCVBUF, burst);
+    if (set(SOL_SOCKET, SO_RCVBUFFORCE, buffer) < 0) set(SOL_SOCKET, SO_RCVBUF, buffer);
     // No path MTU that a forged ICMP message could have shrunk.
     if (four) set(IPPROTO_IP, IP_MTU_DISCOVER, PMTUDISC_OMIT);
     else {
@@ -78,6 +81,7 @@ export function openUdp(
       checked(libc.setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, name, name.length), `listen on ${what}`);
     }
     if (share) checked(set(SOL_SOCKET, SO_REUSEADDR, 1), `listen on ${what}`);
+    if (early) checked(set(IPPROTO_IP, IP_FREEBIND, 1), `listen on ${what}`);
     const name = sockaddr(address, port);
     checked(libc.bind(fd, name, name.length), `listen on ${what}`);
     return fd;
