@@ -45,14 +45,14 @@ and stays until Ctrl-C. Needs root. Nothing is left behind.
     about: "Run every service of this machine in the foreground",
     details: `  --config F   the configuration file (/etc/nex/nex.yml, if it exists)
 
-Starts nexd and dnsd, dhcpd when dhcpd.interfaces names one, the agent when there is a section agent or PEER_IP,
-and an etcd of its own when none is configured.
+Starts nexd and dnsd, dhcpd when dhcpd.interfaces names one, the agent and gatewayd when there is a section agent or
+PEER_IP, and an etcd of its own when none is configured.
 A service that ends is started again. Without a configuration everything listens on loopback.`,
     load: () => import("./strand/up.ts"),
   },
   {
     name: "status",
-    usage: "status [nexd|dhcpd|dnsd|agent]… [--config F] [-o table|json]",
+    usage: "status [nexd|dhcpd|dnsd|agent|gatewayd]… [--config F] [-o table|json]",
     about: "Show each service of this machine, what is wrong and what to do about it",
     details: `  nexd, dhcpd, …   only these, and etcd, as on a host that has the agent alone
   --config F       the configuration file (/etc/nex/nex.yml, if it exists)
@@ -106,6 +106,14 @@ reason; while there is one, nexd writes nothing. Exit status 1 if there is one. 
 ${daemonDetails(9643)}
 Overlays go on carrying traffic without it.`,
     load: () => import("./strand/agent.ts"),
+  },
+  {
+    name: "gatewayd",
+    usage: "gatewayd [--config F] [--metrics-listen ADDRESS]",
+    about: "Answer DNS at the gateways of this host's overlay networks",
+    details: `${daemonDetails(9644)}
+It needs no rights: the agent of this host hands it the sockets.`,
+    load: () => import("../services/gatewayd/main.ts"),
   },
   {
     name: "nex",

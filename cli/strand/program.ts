@@ -2,7 +2,7 @@ import { fileURLToPath } from "node:url";
 
 /** V8 flags of services, the same as in the launcher: they keep the heap close to the data that it holds for months. */
 const SERVICE_FLAGS = ["--v8-flags=--max-semi-space-size=2,--optimize-for-size"];
-const SERVICES = ["nexd", "dnsd", "dhcpd", "agent"];
+const SERVICES = ["nexd", "dnsd", "dhcpd", "agent", "gatewayd"];
 
 /** The path of `strand`: the compiled program, or the launcher of a clone or a portable folder. */
 export function programPath(): string {

@@ -7,7 +7,7 @@ import { etcdStatus } from "./status_etcd.ts";
 import { serviceStatus, type Status } from "./status_probe.ts";
 import { readArguments } from "./options.ts";
 
-const names = ["nexd", "dhcpd", "dnsd", "agent"] as const;
+const names = ["nexd", "dhcpd", "dnsd", "agent", "gatewayd"] as const;
 
 /** `strand status [SERVICE…] [-o json]`: exit status 1 when anything is wrong. */
 export async function main(args: string[]): Promise<number> {
@@ -37,8 +37,13 @@ async function probe(config: Config, file: string | undefined, asked: readonly s
         .map((name) => serviceStatus(name, config[name].metricsListen)),
     ),
   ]);
-  // A DHCP server or an agent that was not asked for is not reported as missing.
-  const optional = new Map([["dhcpd", config.dhcpd.interfaces.length > 0], ["agent", config.agent.wanted]]);
+  // A DHCP server or an agent that was not asked for is not reported as missing. Whether gatewayd is, the agent knows.
+  const { dhcpd, agent } = config;
+  const optional = new Map([
+    ["dhcpd", dhcpd.interfaces.length > 0],
+    ["agent", agent.wanted],
+    ["gatewayd", false],
+  ]);
   const expected = ({ service, reachable }: Status) =>
     reachable || asked.includes(service) || (optional.get(service) ?? true);
   return [...stores.flat(), ...services.filter(expected)];

@@ -87,7 +87,7 @@ function names({ dhcpd, agent }: Config, log: Log): Name[] {
     "nexd",
     "dnsd",
     ...(dhcpd.interfaces.length > 0 ? ["dhcpd"] as const : []),
-    ...(agent.wanted ? ["agent"] as const : []),
+    ...(agent.wanted ? ["agent", "gatewayd"] as const : []),
   ];
 }
 

@@ -59,6 +59,8 @@ export interface NewEndpoint {
   readonly address?: Ip | undefined;
   /** Undefined: derived from the address. */
   readonly mac?: string | undefined;
+  /** Its label in the network's domain; undefined: it has none. */
+  readonly name?: string | undefined;
   /** How long to wait until every host of the network has applied it, in ms; 0: not at all. */
   readonly waitMs?: number;
   /** The interface's name in the namespace; undefined: a free one is chosen. */

@@ -4,6 +4,7 @@ import type { View } from "../overlay/view.ts";
 import type { SandStore } from "../store/sand_store.ts";
 import type { Counters } from "./counters.ts";
 import type { Drift } from "./reconcile/drift_check.ts";
+import type { Gateways } from "./gateway/gateways.ts";
 import type { HostKernel } from "./kernel/host.ts";
 import type { Prober } from "./probe/prober.ts";
 import type { StoreGuard } from "./store_guard/guard.ts";
@@ -18,6 +19,8 @@ export interface Context {
   readonly drift: Drift;
   /** Which other hosts answer probes. */
   readonly prober: Pick<Prober, "answering">;
+  /** What answers at the networks' gateways. */
+  readonly gateways: Pick<Gateways, "isSetUp" | "isGone">;
   readonly host: {
     readonly hostname: string;
     /** Its VTEP. */

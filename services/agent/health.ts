@@ -3,6 +3,7 @@ import { gauge } from "../common/metrics.ts";
 import { networkProblem } from "../overlay/faults.ts";
 import type { Context } from "./context.ts";
 import { LaggingHosts } from "./reconcile/lagging_hosts.ts";
+import type { Gateways } from "./gateway/gateways.ts";
 import type { NameClaim } from "./name_claim.ts";
 import type { StoreGuard } from "./store_guard/guard.ts";
 import type { UnderlayWatch } from "./underlay_watch.ts";
@@ -12,6 +13,8 @@ import type { Workers } from "./reconcile/networks.ts";
 const EVERY = 5000;
 /** How many networks' problems are shown in one line. */
 const SHOWN_PROBLEMS = 3;
+/** A gatewayd that is started again is there within this time, in ms. */
+const GATEWAYD_RESTARTS_WITHIN = 10_000;
 
 /**
  * Reports why this host is on hold, at /readyz, in /metrics and in `strand status`. It begins before the name is
@@ -57,6 +60,7 @@ export function reportHealth(
   context: Context,
   workers: Workers,
   underlay: UnderlayWatch,
+  gateways: Gateways,
 ): void {
   const { storeGuard, view, host, counters } = context;
   const laggingHosts = new LaggingHosts(context, workers);
@@ -105,6 +109,20 @@ export function reportHealth(
     return {
       what: all.length > 1 ? `${all.length} networks are broken: ${shown}` : shown,
       fix: "put the record right in etcd, or delete the network: sand-agent-cli network-delete --network ID",
+      blocks: false,
+    };
+  });
+  daemon.check(() => {
+    const { networks = 0, forMs = 0 } = gateways.unanswered ?? {};
+    if (forMs < GATEWAYD_RESTARTS_WITHIN) return undefined;
+    return {
+      what:
+        `no gatewayd is connected since ${
+          Math.round(forMs / 1000)
+        } s, so that at the gateways of ${networks} ` +
+        "networks nothing answers DNS",
+      fix:
+        'start it: "systemctl start strand-gatewayd", or "strand gatewayd"; its log says why it cannot connect',
       blocks: false,
     };
   });

@@ -25,6 +25,7 @@ import { ForgottenEndpoints } from "./docker/sweeper.ts";
 import { Drift } from "./reconcile/drift_check.ts";
 import { serveAgentApi } from "./http/server.ts";
 import { reportHealth, reportHold } from "./health.ts";
+import { Gateways } from "./gateway/gateways.ts";
 import { HostKernel } from "./kernel/host.ts";
 import { Notifications } from "./kernel/notifications.ts";
 import { guardedBy, NameClaim } from "./name_claim.ts";
@@ -169,6 +170,12 @@ export function main(args: string[]): Promise<number> {
       vtep: context.host.ip,
       port: settings.vxlanPort,
     }));
+    const gateways = new Gateways(() => context, {
+      path: settings.gatewaySocket,
+      user: settings.gatewayUser,
+      ttl: config.dnsd.ttl,
+      networks: () => [...workers.all()].map(({ id }) => id),
+    });
     const context: Context = {
       store: guardedBy(claim, store),
       view,
@@ -176,6 +183,7 @@ export function main(args: string[]): Promise<number> {
       storeGuard,
       drift,
       prober,
+      gateways,
       host: {
         hostname,
         apiHostname,
@@ -203,17 +211,23 @@ export function main(args: string[]): Promise<number> {
       }),
     );
     daemon.defer("probes", () => prober.close());
-    reportHealth(daemon, context, workers, underlay);
+    reportHealth(daemon, context, workers, underlay, gateways);
     reportPeers(daemon, prober, settings.vxlanPort);
     storeGuard.verify();
     running.storeGuard = storeGuard;
     const adopt = async () => {
       if (settings.docker.enabled) await onceReached(() => adoptEndpoints(context), daemon.stopping);
     };
-    running.resume = () => resume(adopt, workers);
+    running.resume = async () => {
+      await resume(adopt, workers);
+      gateways.resume();
+    };
     await adopt();
     await onceReached(() => workers.start(inKernel), daemon.stopping);
     prober.start(workers);
+    // From here on this process knows which networks there are: gatewayd goes on with those of the agent before until then.
+    gateways.start();
+    daemon.defer("gateways", () => gateways.close());
     const names = new VethNames();
     const agent = new Agent(context, workers, { ...settings, names });
     const graceMs = settings.addressGraceSeconds * 1000;

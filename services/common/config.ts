@@ -37,6 +37,7 @@ export interface Config {
     readonly tls: TlsFiles | undefined;
     readonly metricsListen: HostPort;
   };
+  readonly gatewayd: { readonly metricsListen: HostPort };
   /** Without {@link ConfigOptions.agent} it lacks what only SAND's variables say. */
   readonly agent: AgentConfig;
   readonly etcd: EtcdSettings;
@@ -54,6 +55,11 @@ export interface ConfigOptions {
    * for etcd and the log; no other service reads them.
    */
   readonly agent?: boolean;
+  /**
+   * True: for a process that has no etcd and may not read its keys. The section `etcd` does not count, nor does the default
+   * file where it cannot be read.
+   */
+  readonly apart?: boolean;
 }
 
 /**
@@ -63,7 +69,8 @@ export interface ConfigOptions {
  */
 export function loadConfig(options: ConfigOptions = {}): Config {
   const env = options.env ?? Deno.env.toObject();
-  const file = options.file ?? env["STRAND_CONFIG"] ?? (exists(DEFAULT_FILE) ? DEFAULT_FILE : undefined);
+  const file = options.file ?? env["STRAND_CONFIG"] ??
+    (exists(DEFAULT_FILE, options.apart) ? DEFAULT_FILE : undefined);
   const written = file === undefined ? undefined : parseSettings(file, readSettings(file));
   const values = structuredClone(written?.values ?? {});
   const fromEnv = new Map<string, string>();
@@ -83,6 +90,7 @@ export function loadConfig(options: ConfigOptions = {}): Config {
     if (variable.name === "ETCD_HOSTS") withoutEtcdHost(values);
     take(variable, asInFile(variable, text));
   }
+  if (options.apart) delete values["etcd"];
   const origin = { file, written, fromEnv };
   const checked = schema.safeParse(values);
   if (!checked.success) throw refusal(checked.error.issues, values, origin);
@@ -97,8 +105,9 @@ interface Origin {
   readonly fromEnv: ReadonlyMap<string, string>;
 }
 
-function exists(file: string): boolean {
+function exists(file: string, readably = false): boolean {
   try {
+    if (readably) Deno.openSync(file).close();
     return Deno.statSync(file).isFile;
   } catch {
     return false; // A default file that is absent or unreadable is skipped, since the user did not name it.
@@ -187,7 +196,7 @@ function valueAt(value: unknown, key: PropertyKey | undefined): unknown {
 }
 
 function shape(settings: Settings, around: Surroundings): Omit<Config, "file" | "where"> {
-  const { dhcpd, dnsd, nexd, agent, etcd, log } = settings;
+  const { dhcpd, dnsd, nexd, agent, gatewayd, etcd, log } = settings;
   const { where, wanted } = around;
   if (dhcpd.interface !== undefined && dhcpd.interfaces !== undefined) {
     throw new Refusal("invalid", `${where("dhcpd.interfaces")}: give interface or interfaces, not both`);
@@ -205,6 +214,7 @@ function shape(settings: Settings, around: Surroundings): Omit<Config, "file" | 
       metricsListen: dnsd["metrics-listen"],
     },
     nexd: { listen: nexd.listen, tls: nexd.tls, metricsListen: nexd["metrics-listen"] },
+    gatewayd: { metricsListen: gatewayd["metrics-listen"] },
     agent: agentConfig(agent, wanted, where),
     etcd: etcdSettings(etcd, around),
     log,

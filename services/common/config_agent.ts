@@ -22,6 +22,9 @@ export interface AgentConfig {
   readonly hostConfigured: boolean;
   /** The Unix socket at which root programs of this machine use the API. */
   readonly socket: { readonly path: string; readonly configured: boolean };
+  /** The Unix socket at which gatewayd is handed the gateways' sockets, and the user that may connect besides root. */
+  readonly gatewaySocket: string;
+  readonly gatewayUser: string;
   /** The paths of all three files; undefined: plain HTTP. */
   readonly tls: Required<TlsFiles> | undefined;
   readonly netnsPath: string;
@@ -72,6 +75,8 @@ export function agentConfig(
     listen: { host: agent.host ?? "0.0.0.0", port: agent.port },
     hostConfigured: agent.host !== undefined,
     socket: { path: agent.socket ?? AGENT_SOCKET, configured: agent.socket !== undefined },
+    gatewaySocket: agent["gateway-socket"] ?? beside(agent.socket ?? AGENT_SOCKET),
+    gatewayUser: agent["gateway-user"],
     tls: agent.tls && allOf(agent.tls, where),
     netnsPath,
     netnsPrefix,
@@ -87,6 +92,11 @@ export function agentConfig(
     rollbar: token ? { token, environment, endpoint } : undefined,
     metricsListen: agent["metrics-listen"],
   };
+}
+
+/** gatewayd's socket, in the folder of the agent's own. */
+function beside(socket: string): string {
+  return `${socket.slice(0, socket.lastIndexOf("/"))}/gateway.sock`;
 }
 
 function vnis(

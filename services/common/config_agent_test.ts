@@ -288,6 +288,8 @@ Deno.test("every key has one kind of variable: STRAND_… or those of SAND", () 
     "agent.docker.spec",
     "agent.checksum-offload",
     "agent.socket",
+    "agent.gateway-socket",
+    "agent.gateway-user",
     "agent.state-dir",
     "agent.check-every",
     "agent.address-grace",

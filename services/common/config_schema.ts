@@ -129,6 +129,10 @@ export const schema = z.strictObject({
     }).prefault({}),
     "checksum-offload": z.boolean().default(true),
     socket: socketPath.optional(),
+    "gateway-socket": socketPath.optional(),
+    "gateway-user": z.string().regex(/^[a-z_][a-z0-9_-]*$|^\d+$/i, {
+      error: "is not the name or number of a user, like strand-gateway",
+    }).default("strand-gateway"),
     "state-dir": path.default("/var/lib/strand/agent"),
     "check-every": z.int().min(1, { error: period }).max(86400, { error: period }).default(120),
     "address-grace": z.int().min(1, { error: period }).max(86400, { error: period }).default(600),
@@ -140,6 +144,7 @@ export const schema = z.strictObject({
     }).prefault({}),
     "metrics-listen": metricsListen(9643),
   }).prefault({}),
+  gatewayd: z.strictObject({ "metrics-listen": metricsListen(9644) }).prefault({}),
   log: z.strictObject({
     level: z.enum(["trace", "debug", "info", "warn", "error", "fatal"]).default("info"),
     format: z.enum(["text", "json"]).default("text"),

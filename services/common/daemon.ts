@@ -74,7 +74,7 @@ export interface Daemon {
   fail(error: unknown): void;
 }
 
-export type DaemonName = "nexd" | "dhcpd" | "dnsd" | "agent";
+export type DaemonName = "nexd" | "dhcpd" | "dnsd" | "agent" | "gatewayd";
 
 export interface DaemonOptions {
   readonly name: DaemonName;
@@ -100,7 +100,7 @@ export async function runDaemon(
 ): Promise<number> {
   const { name } = options;
   const { file, listen } = readArgs(options);
-  const config = loadConfig({ file, agent: name === "agent" });
+  const config = loadConfig({ file, agent: name === "agent", apart: name === "gatewayd" });
   const reporter = name === "agent" ? await openReporter(config, () => log) : undefined;
   const log = createLog(name, config.log, { onFailure: reporter?.report });
   const metrics = createMetrics(name, version);
@@ -335,7 +335,7 @@ function readArgs({ name, args }: DaemonOptions): { file: string | undefined; li
     throw usageError(error, ["config", "metrics-listen"]);
   }
   const listen = values["metrics-listen"];
-  const port = { nexd: 9640, dhcpd: 9641, dnsd: 9642, agent: 9643 }[name];
+  const port = { nexd: 9640, dhcpd: 9641, dnsd: 9642, agent: 9643, gatewayd: 9644 }[name];
   return {
     file: values.config,
     listen: listen === undefined ? undefined : parseHostPort(listen, "--metrics-listen", port),

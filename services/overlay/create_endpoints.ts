@@ -7,6 +7,7 @@ import {
   type AttachmentRecord,
   type DockerIds,
   type EndpointRecord,
+  isLabel,
   type NetworkRecord,
   type ReservationRecord,
   writeSandRecord,
@@ -43,6 +44,8 @@ export interface EndpointRequest {
   readonly claimed?: boolean;
   /** Undefined: 02:84 and the address. */
   readonly mac?: string | undefined;
+  /** Its label in the network's domain; undefined: it has none. */
+  readonly name?: string | undefined;
   /** Undefined: the endpoint is created inactive. */
   readonly activation?: Activation | undefined;
   /** The names by which a container runtime knows it. */
@@ -77,15 +80,18 @@ export function planCreateEndpoints(
   }
   const claims = new Claims(view, network, Date.parse(requests[0]?.now ?? ""));
   let ports = portsLeft(view, networkId, host.hostname);
-  const macs = new Set<string>();
+  const macs = new Set<string>(), names = new Set<string>();
   const work = new PlanBatch(() => {
     // The guard refuses the plan when the network is deleted meanwhile.
     const builder = new PlanBuilder().guard(view.guard(view.keys.network(networkId)))
       // They have the range from which addresses are allocated.
       .guard(view.guard(view.keys.settings(networkId)));
     // MACs of other endpoints were compared too, and may be newer than the guarded record of addresses.
-    if (requests.some(({ mac }) => mac)) {
+    if (requests.some(({ mac, name }) => mac || name)) {
       builder.unchanged(view.keys.networkEndpoints(networkId), newest(view, networkId));
+    }
+    if (requests.some(({ name }) => name)) {
+      builder.unchanged(view.keys.reservations(networkId), newestReservation(view, networkId));
     }
     joinNetwork(view, networkId, { ...host, now: requests[0]?.now ?? "" }, builder);
     return builder;
@@ -95,7 +101,7 @@ export function planCreateEndpoints(
     if (existing) return existing.record;
     try {
       if (request.activation && ports-- <= 0) throw noPort(network, host.hostname);
-      const record = newEndpoint(view, network, host, request, claims, macs);
+      const record = newEndpoint(view, network, host, request, claims, { macs, names });
       work.next((builder) => putNew(view, record, builder));
       return record;
     } catch (error) {
@@ -115,14 +121,24 @@ function newest(view: View, network: string): number {
   return revision;
 }
 
+/** The revision of the newest change of the network's reservations that there are. */
+function newestReservation(view: View, network: string): number {
+  let revision = 0;
+  for (const mac of view.space(network).reservations.keys()) {
+    revision = Math.max(revision, view.guard(view.keys.reservation(network, mac)).modRevision);
+  }
+  return revision;
+}
+
 function newEndpoint(
   view: View,
   network: NetworkRecord,
   host: Host,
   request: EndpointRequest,
   claims: Claims,
-  macs: Set<string>,
+  { macs, names }: { readonly macs: Set<string>; readonly names: Set<string> },
 ): EndpointRecord {
+  if (request.name !== undefined) checkName(view, network, request.name, request.mac, names);
   const given = request.mac ? checkMac(view, network, request.mac, macs) : undefined;
   const { claimed = false } = request;
   const reservation = given === undefined ? undefined : view.space(network.id).reservations.get(given);
@@ -135,6 +151,7 @@ function newEndpoint(
     );
   }
   macs.add(mac);
+  if (request.name !== undefined) names.add(request.name);
   return {
     id: request.id,
     network_id: network.id,
@@ -149,6 +166,7 @@ function newEndpoint(
     target_veth_mac: mac,
     target_veth_ip: `${address}/${rangeOf(network).prefix}`,
     active: false,
+    ...request.name === undefined ? {} : { strand_name: request.name },
     ...request.activation ? activeFields(request.activation) : {},
     ...request.attachment ? { strand_cni: request.attachment } : {},
     ...request.docker ? { strand_docker: request.docker } : {},
@@ -185,6 +203,33 @@ function checkMac(view: View, network: NetworkRecord, text: string, macs: Set<st
     throw new Refusal("exists", `mac_address: ${mac} of network ${network.name} belongs to ${who}`);
   }
   return mac;
+}
+
+/** Checks that a name is one label, and that no other machine of the network has it. */
+function checkName(
+  view: View,
+  network: NetworkRecord,
+  name: string,
+  mac: string | undefined,
+  names: ReadonlySet<string>,
+): void {
+  if (!isLabel(name)) {
+    throw invalid(
+      `name: "${name}" is not one label of a name: 1 to 63 lower-case letters, digits or hyphens`,
+    );
+  }
+  const space = view.space(network.id);
+  const reserved = [...space.reservationsNamed(name)].find((other) =>
+    other !== mac && !space.reservations.get(other)?.shared
+  );
+  const holder = space.endpointsNamed(name).find(({ record }) => record.strand_name === name);
+  if (!reserved && !holder && !names.has(name)) return;
+  const who = reserved
+    ? `${reserved}, for which it is reserved`
+    : holder
+    ? `endpoint ${holder.id} on ${holder.host}`
+    : "another endpoint of this request";
+  throw new Refusal("exists", `name: ${name} of network ${network.name} belongs to ${who}`);
 }
 
 /** The length of the prefix that MACs derived from addresses have in common. */

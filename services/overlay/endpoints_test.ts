@@ -404,3 +404,45 @@ Deno.test("supersededBy() tells a container that was replaced from one that came
   made("I", "d");
   assert.equal(by("docker", "d", false), undefined);
 });
+
+Deno.test("an endpoint's name is one label, which no other endpoint and no reservation of the network has", () => {
+  const it = setUp(), mac = "52:54:00:00:00:05";
+  it.put({
+    [it.keys.reservation(network.id, mac)]: { mac, name: "db" },
+    [it.keys.reservation(network.id, "52:54:00:00:00:06")]: {
+      mac: "52:54:00:00:00:06",
+      name: "all",
+      shared: true,
+    },
+  });
+  const names = (...requests: Partial<EndpointRequest>[]) => {
+    const made = it.create(
+      ...requests.map((request) => it.request(`${request.name}-${request.mac}`, request)),
+    );
+    assert.ok(it.commit(made.plans));
+    return made.results.map((result) => result instanceof Refusal ? result.message : result.strand_name);
+  };
+  assert.deepEqual(names({ name: "web" }, { name: "web", mac: "02:00:00:00:00:01" }, { name: "all" }), [
+    "web",
+    "name: web of network blue belongs to another endpoint of this request",
+    "all",
+  ]);
+  assert.deepEqual(names({ name: "web", mac: "02:00:00:00:00:02" }, { name: "db" }, { name: "db", mac }), [
+    "name: web of network blue belongs to endpoint web-undefined on h1",
+    "name: db of network blue belongs to 52:54:00:00:00:05, for which it is reserved",
+    "db",
+  ]);
+  for (const name of ["a.b", "", "-", "a b", "x".repeat(64)]) {
+    assert.match(names({ name })[0] ?? "", /^name: "[^"]*" is not one label of a name/, name);
+  }
+});
+
+Deno.test("a name is not given where the network's endpoints or reservations have changed since they were read", () => {
+  const it = setUp(), mac = "52:54:00:00:00:05";
+  const { plans } = it.create(it.request("E", { name: "web" }));
+  it.put({ [it.keys.reservation(network.id, mac)]: { mac, name: "web" } });
+  assert.equal(it.commit(plans), false);
+  const again = it.create(it.request("F", { name: "www" }));
+  it.put({ [it.keys.networkEndpoint(network.id, "G")]: endpointRecord("G", { strand_name: "www" }) });
+  assert.equal(it.commit(again.plans), false);
+});

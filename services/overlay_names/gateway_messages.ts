@@ -57,7 +57,7 @@ const names = z.object({
   kind: z.literal("names"),
   network: text,
   /** Each label with all of its addresses; with none, it is gone. */
-  names: z.record(text, z.array(ip4).max(MOST_ADDRESSES)),
+  names: z.array(z.tuple([text, z.array(ip4).max(MOST_ADDRESSES)])),
   /** True: what was sent so far is to be answered. Until then a network is answered as it was before its "network". */
   done: z.boolean(),
   /** The zones' serial: the revision of etcd that the names are of. */

@@ -88,11 +88,12 @@ const attachment = z.object({ network: text, container: text, ifname: text });
 /** Docker's ids of an endpoint and its network. */
 const docker = z.object({ network: text, endpoint: text });
 
-/** One label of a domain name (RFC 1035 §2.3.4), lower-case. */
-const label = text.regex(
-  /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/,
-  "no DNS label: 1 to 63 lower-case letters, digits or hyphens",
-);
+/** True for one label of a domain name (RFC 1035 §2.3.4), lower-case. */
+export function isLabel(text: string): boolean {
+  return /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/.test(text);
+}
+
+const label = text.refine(isLabel, "no DNS label: 1 to 63 lower-case letters, digits or hyphens");
 
 const endpoint = z.looseObject({
   id: text,

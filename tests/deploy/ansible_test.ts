@@ -72,7 +72,7 @@ async function role(t: Deno.TestContext, lab: Lab, tarball: string, work: string
   await step(t, "three hosts as Debian leaves them become a cluster", async () => {
     assert.deepEqual(await play(), ["host1 changed", "host2 changed", "host3 changed"]);
     for (const machine of machines) {
-      await ready(machine, "nexd", "dnsd", "agent");
+      await ready(machine, "nexd", "dnsd", "agent", "gatewayd");
       assert.match(await machine.sh("journalctl --unit etcd --no-pager"), /ready to serve client requests/);
     }
   });

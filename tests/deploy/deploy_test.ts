@@ -255,7 +255,12 @@ Deno.test({
     ]);
     assert.equal(verified.stdout + verified.stderr, "");
     // Tenths of systemd's exposure level; the agent's work is what a sandbox is to prevent.
-    for (const [unit, most] of [["nexd", 15], ["dnsd", 18], ["dhcpd", 20], ["agent", 48]] as const) {
+    for (
+      const [unit, most] of [["nexd", 15], ["dnsd", 18], ["dhcpd", 20], ["agent", 48], [
+        "gatewayd",
+        11,
+      ]] as const
+    ) {
       const flags = ["--offline=true", "--no-pager", `--threshold=${most}`];
       await run(["systemd-analyze", "security", ...flags, `${deploy}systemd/strand-${unit}.service`]);
     }

@@ -106,11 +106,11 @@ Deno.test("files and folders that the documentation names are there", () => {
 });
 
 Deno.test("each walk of docs/ARCHITECTURE.md names its files", () => {
-  const walks = page("docs/ARCHITECTURE.md").split(/^## /m).find((part) => part.startsWith("Five walks"));
+  const walks = page("docs/ARCHITECTURE.md").split(/^## /m).find((part) => part.startsWith("Six walks"));
   const counts = (walks ?? "").split(/^### /m).slice(1).map((walk) =>
     walk.match(/`\w+\/[\w./]+\.ts`/g)?.length ?? 0
   );
-  assert.equal(counts.length, 5);
+  assert.equal(counts.length, 6);
   assert.ok(counts.every((count) => count >= 7), `${counts}`);
 });
 
@@ -143,7 +143,7 @@ Deno.test("variables that the documentation names are there, and so are metrics"
   const known = new Set([...variables, ...agentVariables].map(({ name }) => name));
   // Compose calls the network `lan` of the project `strand` so.
   const deployed = read("deploy/ansible/roles/strand/defaults/main.yml") + "strand_lan";
-  const ours = /\bSTRAND_[A-Z0-9_]+\b|\b(?:strand|nexd|dhcpd|dnsd|agent)_[a-z_]+(?=[`{\s])/g;
+  const ours = /\bSTRAND_[A-Z0-9_]+\b|\b(?:strand|nexd|dhcpd|dnsd|agent|gatewayd)_[a-z_]+(?=[`{\s])/g;
   const unknown: string[] = [];
   for (const [path, text] of [...pages, ...manual]) {
     for (const [name] of text.matchAll(ours)) {
@@ -234,7 +234,7 @@ Deno.test("nex.1 and sand-agent-cli.1 have every command, with its options", () 
 });
 
 Deno.test("every name that the program can be called by has a page, and every service's page its keys", () => {
-  const services = ["nexd", "dhcpd", "dnsd", "agent"];
+  const services = ["nexd", "dhcpd", "dnsd", "agent", "gatewayd"];
   const wanted = commands.flatMap(({ name, aliases = [], ownHelp }) => [
     ...services.includes(name) ? [`strand-${name}.8`, ...aliases.map((alias) => `${alias}.8`)] : [],
     ...ownHelp ? [`${name}.1`, ...aliases.map((alias) => `${alias}.1`)] : [],

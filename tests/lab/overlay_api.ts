@@ -22,6 +22,7 @@ export interface NewEndpoint {
   readonly netns?: string;
   readonly ipv4_address?: string;
   readonly mac_address?: string;
+  readonly name?: string;
   /** Like 5s: answer only once every host has programmed it. */
   readonly wait?: string;
 }

@@ -145,7 +145,7 @@ Deno.test("strand up: when it is killed, nothing of it runs on", async () => {
 Deno.test("strand up: with PEER_IP there is an agent, its API on loopback", async () => {
   await using machine = await up({ PEER_IP: "192.0.2.1" });
   const { ok, services } = await machine.status();
-  assert.deepEqual(services.map(({ service }) => service), ["etcd", "nexd", "dnsd", "agent"]);
+  assert.deepEqual(services.map(({ service }) => service), ["etcd", "nexd", "dnsd", "agent", "gatewayd"]);
   assert.equal(ok, true);
   const { stdout } = await machine.host.run(["ss", "-Hltn", "sport = :9999"]);
   assert.deepEqual(stdout.trim().split(/\s+/)[3], "127.0.0.1:9999");

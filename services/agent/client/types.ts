@@ -39,6 +39,8 @@ export interface Endpoint {
   /** Like 10.0.0.5/24. */
   readonly target_veth_ip: string;
   readonly active: boolean;
+  /** Its label in the network's domain, where it has one. */
+  readonly name?: string;
 }
 
 export interface NewEndpoint {
@@ -48,6 +50,8 @@ export interface NewEndpoint {
   readonly activate_params?: { readonly ns_handle_path: string };
   readonly ipv4_address?: string | undefined;
   readonly mac_address?: string | undefined;
+  /** Its label in the network's domain. */
+  readonly name?: string | undefined;
 }
 
 /** A container's interface, by the names that a container runtime has for it. */
@@ -64,6 +68,8 @@ export interface NewAttachment {
   readonly netns: string;
   readonly ipv4_address?: string | undefined;
   readonly mac_address?: string | undefined;
+  /** Its label in the network's domain. */
+  readonly name?: string | undefined;
   readonly routes?: readonly Route[];
   readonly host_route?: boolean;
   readonly host_veth?: boolean;

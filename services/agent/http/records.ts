@@ -40,9 +40,12 @@ export function shownNetwork(record: NetworkRecord, { broken, deleting }: Networ
   };
 }
 
-/** The JSON of an endpoint. */
-export function shownEndpoint(record: EndpointRecord): Pick<EndpointRecord, typeof endpointFields[number]> {
-  return pick(record, endpointFields);
+/** The JSON of an endpoint; `name` is present only where it has one. */
+export function shownEndpoint(
+  record: EndpointRecord,
+): Pick<EndpointRecord, typeof endpointFields[number]> & { readonly name?: string } {
+  const { strand_name: name } = record;
+  return { ...pick(record, endpointFields), ...(name !== undefined && { name }) };
 }
 
 function pick<T, K extends keyof T>(record: T, fields: readonly K[]): Pick<T, K> {

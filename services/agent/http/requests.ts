@@ -25,6 +25,8 @@ const endpointBody = z.object({
   activate_params: z.object({ ns_handle_path: text, set_addr: flag, move_veth: flag }).nullish(),
   ipv4_address: text,
   mac_address: text,
+  /** Ours: clients of SAND do not know it. */
+  name: text,
 });
 
 /** Reads the body of POST /networks. Throws Refusal "invalid". */
@@ -37,7 +39,10 @@ export function readNetworkRequest(body: Uint8Array): NetworkRequest {
  * have.
  */
 export function readEndpointRequest(body: Uint8Array, query: URLSearchParams): NewEndpoint {
-  const { network_id, activate, activate_params, ipv4_address, mac_address } = read(endpointBody, body);
+  const { network_id, activate, activate_params, ipv4_address, mac_address, name } = read(
+    endpointBody,
+    body,
+  );
   if (network_id === undefined) {
     throw invalid("network_id: missing; the id of the endpoint's network is needed");
   }
@@ -46,6 +51,7 @@ export function readEndpointRequest(body: Uint8Array, query: URLSearchParams): N
     netns: activate ? namespacePath(activate_params?.ns_handle_path) : undefined,
     address: ipv4_address === undefined ? undefined : readAddress(ipv4_address, "ipv4_address"),
     mac: mac_address === undefined ? undefined : readMac(mac_address),
+    name: name?.toLowerCase(),
     waitMs: readWait(query.get("wait")),
   };
 }

@@ -170,6 +170,30 @@ Deno.test("POST /endpoints reads what Go's clients send", async () => {
   ]);
 });
 
+Deno.test("an endpoint is given a name, and shown with it only where it has one", async () => {
+  const seen: (string | undefined)[] = [];
+  const createEndpoint: AgentApi["createEndpoint"] = ({ name }) => {
+    seen.push(name);
+    return Promise.resolve({
+      endpoint: name === undefined ? endpoint : { ...endpoint, strand_name: name },
+      pending: [],
+    });
+  };
+  const post = async (more: object) => {
+    const { body } = await call("POST", "/endpoints", { network_id: NETWORK, ...more }, { createEndpoint });
+    return body.endpoint as Record<string, unknown>;
+  };
+  assert.equal((await post({ name: "Web" })).name, "web");
+  for (const body of [{}, { name: "" }, { name: null }]) {
+    assert.equal("name" in await post(body), false);
+  }
+  assert.deepEqual(seen, ["web", undefined, undefined, undefined]);
+  await refused(400, /^name: 5 is given where a string is needed/, "POST", "/endpoints", {
+    network_id: NETWORK,
+    name: 5,
+  });
+});
+
 Deno.test("POST /endpoints names the hosts that have not programmed it", async () => {
   const { status, body } = await call("POST", "/endpoints?wait=5s", { network_id: NETWORK }, {
     createEndpoint: () => Promise.resolve({ endpoint, pending: ["b", "c"] }),

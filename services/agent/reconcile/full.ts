@@ -79,6 +79,8 @@ export class FullComparison {
       if (path && !unknown.has(name)) peers.set(name, path);
     }
     const actual = await network.kernel.read(peers, network.pins());
+    // The sockets would keep a namespace alive that another program has removed, and the VNI with it.
+    if (!actual) network.context.gateways.isGone(networkId);
     const madeFor = byNamespace(view, host.hostname);
     for (const [endpoint, identity] of identities) {
       const name = endpoint.record.overlay_veth_name;
@@ -145,11 +147,13 @@ export class FullComparison {
     if (!desired) {
       // Without a namespace, single changes cannot be applied.
       network.steady = false;
+      network.context.gateways.isGone(networkId);
       return true;
     }
     await status.publishPresence();
     if (view.networksOn(host.hostname).has(networkId)) storeGuard.joined(networkId);
     network.steady = true;
+    network.context.gateways.isSetUp(networkId);
     return false;
   }
 

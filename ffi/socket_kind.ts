@@ -1,0 +1,20 @@
+/** What kind of socket a descriptor is that another process has handed over (socket(7)). */
+import { libc } from "./libc.ts";
+
+const SOL_SOCKET = 1, SO_TYPE = 3, SO_ACCEPTCONN = 30, SO_PROTOCOL = 38;
+const SOCK_STREAM = 1, SOCK_DGRAM = 2, IPPROTO_TCP = 6, IPPROTO_UDP = 17;
+
+export function isUdp(fd: number): boolean {
+  return option(fd, SO_TYPE) === SOCK_DGRAM && option(fd, SO_PROTOCOL) === IPPROTO_UDP;
+}
+
+export function isListeningTcp(fd: number): boolean {
+  return option(fd, SO_TYPE) === SOCK_STREAM && option(fd, SO_PROTOCOL) === IPPROTO_TCP &&
+    option(fd, SO_ACCEPTCONN) === 1;
+}
+
+/** Undefined where it is no socket. */
+function option(fd: number, name: number): number | undefined {
+  const value = new Int32Array(1);
+  return libc.getsockopt(fd, SOL_SOCKET, name, value, Uint32Array.of(4)) < 0 ? undefined : value[0];
+}

@@ -1,0 +1,172 @@
+/** What one gatewayd is sent: networks and names, in messages that are made when there is room for them. */
+import type { MessageSocket } from "../../../ffi/unix_messages.ts";
+import type { Cidr, Ip } from "../../common/ip.ts";
+import {
+  encodeMessage,
+  MOST_ADDRESSES,
+  NAMES_ROOM,
+  PROTOCOL,
+  readHello,
+} from "../../overlay_names/gateway_messages.ts";
+
+/** What a network's gateway is to answer; the same object for as long as nothing of it changes. */
+export interface Gateway {
+  readonly address: Cidr;
+  readonly domain: string;
+  readonly ttl: number;
+  /** The UDP and the listening TCP socket. */
+  readonly sockets: readonly [number, number];
+}
+
+/** Where the connection reads what it sends. */
+export interface GatewaySource {
+  /** Undefined for a network that is not answered for here. */
+  gateway(network: string): Gateway | undefined;
+  labels(network: string): Iterable<string>;
+  addresses(network: string, label: string): readonly Ip[];
+  /** The revision of etcd that all of it is of. */
+  readonly revision: number;
+}
+
+/** A message that is to be sent. */
+interface Outgoing {
+  /** Whose sockets are sent with it. */
+  readonly network?: string;
+  readonly octets: Uint8Array;
+  readonly descriptors: readonly number[];
+  readonly onSent?: () => void;
+}
+
+/**
+ * A connection to gatewayd. Only the ids and labels of what is still to be sent are kept, each once, however long gatewayd does
+ * not read.
+ */
+export class GatewayConnection {
+  /** Networks to be sent: whole, or these labels of them. */
+  readonly #due = new Map<string, "whole" | Set<string>>();
+  /** What gatewayd has been sent of each network. */
+  readonly #sent = new Map<string, Gateway>();
+  /** The names that are being sent, of one network. */
+  #names: { readonly network: string; readonly left: string[] } | undefined;
+  /** A message for which there was no room. */
+  #unsent: Outgoing | undefined;
+  #isGreeted = false;
+  #isComplete = false;
+  /** Since when gatewayd has not read, by performance.now(); undefined: it has read everything. */
+  blockedSince: number | undefined;
+
+  /** @param networks All that are to be sent */
+  constructor(
+    readonly socket: MessageSocket,
+    private readonly source: GatewaySource,
+    networks: Iterable<string>,
+  ) {
+    for (const network of networks) this.#due.set(network, "whole");
+  }
+
+  /** The network's settings or sockets have changed, or it has come or gone. */
+  changed(network: string): void {
+    this.#due.set(network, "whole");
+    // Its descriptors may be closed from now on.
+    if (this.#unsent?.network === network) this.#unsent = undefined;
+  }
+
+  /** The addresses of some of a network's labels may have changed. */
+  renamed(network: string, labels: Iterable<string>): void {
+    const due = this.#due.get(network);
+    if (due === "whole") return;
+    if (!due) this.#due.set(network, new Set(labels));
+    else for (const label of labels) due.add(label);
+  }
+
+  /** Reads what gatewayd sends. @returns false when it has closed the connection @throws Error for a wrong message */
+  receive(): boolean {
+    for (;;) {
+      const received = this.socket.receive();
+      if (received === "later") return true;
+      if (!received) return false;
+      if (received.descriptors.length || this.#isGreeted) throw new Error("it sends what is not expected");
+      const version = readHello(received.message);
+      // It says by itself what is wrong, once it has ours.
+      this.socket.send(encodeMessage({ kind: "hello", version: PROTOCOL }));
+      if (version !== PROTOCOL) {
+        throw new Error(
+          `it speaks version ${version} of their protocol, and this is ${PROTOCOL}: run both of one release`,
+        );
+      }
+      this.#isGreeted = true;
+    }
+  }
+
+  /** Sends what there is room for. @returns false when something is left @throws SystemError when the connection is gone */
+  send(): boolean {
+    if (!this.#isGreeted) return true;
+    for (;;) {
+      this.#unsent ??= this.#next();
+      if (!this.#unsent) {
+        this.blockedSince = undefined;
+        return true;
+      }
+      const { octets, descriptors, onSent } = this.#unsent;
+      if (!this.socket.send(octets, descriptors)) {
+        this.blockedSince ??= performance.now();
+        return false;
+      }
+      this.blockedSince = undefined;
+      this.#unsent = undefined;
+      onSent?.();
+    }
+  }
+
+  #next(): Outgoing | undefined {
+    if (this.#names) return this.#nextNames(this.#names);
+    for (const [network, due] of this.#due) {
+      this.#due.delete(network);
+      const gateway = this.source.gateway(network), sent = this.#sent.get(network);
+      if (!gateway) {
+        if (!this.#sent.delete(network)) continue;
+        return { octets: encodeMessage({ kind: "gone", network }), descriptors: [] };
+      }
+      if (gateway === sent && due !== "whole") {
+        this.#names = { network, left: [...due] };
+        return this.#nextNames(this.#names);
+      }
+      const { address, domain, ttl, sockets } = gateway;
+      const isNew = sent?.sockets !== sockets;
+      const octets = encodeMessage({
+        kind: "network",
+        id: network,
+        gateway: address.toString(),
+        domain,
+        ttl,
+        sockets: isNew,
+      });
+      return {
+        network,
+        octets,
+        descriptors: isNew ? sockets : [],
+        onSent: () => {
+          this.#sent.set(network, gateway);
+          this.#names = { network, left: [...this.source.labels(network)] };
+        },
+      };
+    }
+    if (this.#isComplete) return undefined;
+    this.#isComplete = true;
+    return { octets: encodeMessage({ kind: "complete" }), descriptors: [] };
+  }
+
+  #nextNames({ network, left }: { readonly network: string; readonly left: string[] }): Outgoing {
+    const names: [string, string[]][] = [];
+    for (let room = NAMES_ROOM; room > 0 && left.length > 0;) {
+      const label = left.pop() ?? "";
+      const addresses = this.source.addresses(network, label).slice(0, MOST_ADDRESSES).map(String);
+      names.push([label, addresses]);
+      room -= label.length + 8 + 18 * addresses.length;
+    }
+    const done = left.length === 0;
+    if (done) this.#names = undefined;
+    const octets = encodeMessage({ kind: "names", network, names, done, serial: this.source.revision });
+    return { octets, descriptors: [] };
+  }
+}

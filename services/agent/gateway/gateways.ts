@@ -1,0 +1,337 @@
+/** The agent's side of gatewayd: which networks it is to answer for, their sockets, and their names as they change. */
+import { Epoll, EPOLLIN, EPOLLOUT, EventFd } from "../../../ffi/epoll.ts";
+import { readable } from "../../../ffi/readable.ts";
+import type { MessageListener } from "../../../ffi/unix_messages.ts";
+import { Cidr, Ip } from "../../common/ip.ts";
+import { OncePerMinute } from "../../common/log.ts";
+import { messageOf } from "../../common/refusal.ts";
+import { networkFault } from "../../overlay/faults.ts";
+import type { NetworkChange } from "../../overlay/view.ts";
+import { addressesOf, GATEWAY_LABEL, labelsChanged } from "../../overlay_names/names.ts";
+import type { Context } from "../context.ts";
+import { type Gateway, GatewayConnection, type GatewaySource } from "./connection.ts";
+import { listenForGatewayd } from "./listener.ts";
+import { mayConnect } from "./peer.ts";
+import { GatewaySockets } from "./sockets.ts";
+
+/** The most connections at once: there is one gatewayd, and one that is about to replace it. */
+const MOST_CONNECTIONS = 4;
+/** A gatewayd that has not read for so long is disconnected, in ms. */
+const PATIENCE = 30_000;
+const CHECK_EVERY = 5000;
+
+const STOP = 0, LISTENER = 1;
+
+export interface GatewaysOptions {
+  /** Where gatewayd connects. */
+  readonly path: string;
+  /** The user that may connect besides root. */
+  readonly user: string;
+  /** Of every record, in seconds. */
+  readonly ttl: number;
+  /** The networks that are set up on this host. */
+  readonly networks: () => Iterable<string>;
+}
+
+/** The settings of a gateway, as etcd has them. */
+type Wanted = Omit<Gateway, "sockets">;
+
+/**
+ * Hands the sockets and names of this host's named networks to gatewayd, and keeps the sockets, so that a gatewayd that is
+ * started again is handed the same ones. None is opened before the first gatewayd connects.
+ */
+export class Gateways implements GatewaySource {
+  readonly #context: () => Context;
+  readonly #options: GatewaysOptions;
+  readonly #sockets = new Map<string, GatewaySockets>();
+  readonly #gateways = new Map<string, Gateway>();
+  readonly #connections = new Map<number, GatewayConnection>();
+  readonly #epoll = new Epoll();
+  readonly #stop = new EventFd();
+  readonly #once = new OncePerMinute();
+  #token = LISTENER;
+  #listener: MessageListener | undefined;
+  #running: Promise<void> | undefined;
+  #timer: ReturnType<typeof setInterval> | undefined;
+  #unsubscribe = () => {};
+  #isClosed = false;
+  /** True when changes were not passed on because this host was on hold. */
+  #isStale = false;
+  #isSending = false;
+  /** Since when no gatewayd is connected, by performance.now(), while none is. */
+  #aloneSince = performance.now();
+
+  constructor(context: () => Context, options: GatewaysOptions) {
+    this.#context = context;
+    this.#options = options;
+    this.#epoll.add(this.#stop.fd, STOP);
+  }
+
+  /** Listens for gatewayd. Where that is not possible, the log says why, and no gateway answers. */
+  start(): void {
+    const { log, view } = this.#context(), { path } = this.#options;
+    try {
+      this.#listener = listenForGatewayd(path);
+    } catch (error) {
+      log.warn(`gatewayd cannot connect at ${path}, so no gateway answers DNS: ${messageOf(error)}`);
+      return;
+    }
+    this.#epoll.add(this.#listener.fd, LISTENER);
+    this.#unsubscribe = view.subscribe((changes) => this.#notice(changes));
+    this.#timer = setInterval(() => this.#endUnread(), CHECK_EVERY);
+    this.#running = this.#run();
+  }
+
+  /** How many networks of this host should have DNS at their gateways, and for how long, in ms, there has been no gatewayd. */
+  get unanswered(): { readonly networks: number; readonly forMs: number } | undefined {
+    if (this.#connections.size > 0) return undefined;
+    let networks = 0;
+    for (const network of this.#options.networks()) if (this.#wanted(network)) networks++;
+    return networks ? { networks, forMs: performance.now() - this.#aloneSince } : undefined;
+  }
+
+  /** The network is set up on this host, as has just been compared. */
+  isSetUp(network: string): void {
+    const sockets = this.#sockets.get(network), wanted = this.#wanted(network);
+    const isRight = sockets && wanted &&
+      sockets.isAt(this.#context().namespacePath(network), wanted.address.address);
+    if (isRight || (!sockets && !wanted)) return;
+    this.#release(network);
+    this.#changed(network);
+  }
+
+  /** Nothing of the network is left on this host, or its namespace is about to go. */
+  isGone(network: string): void {
+    if (!this.#sockets.has(network)) return;
+    this.#release(network);
+    this.#changed(network);
+  }
+
+  /** This host is no longer on hold: what changed meanwhile is sent. */
+  resume(): void {
+    if (!this.#isStale) return;
+    this.#isStale = false;
+    for (const network of new Set([...this.#sockets.keys(), ...this.#options.networks()])) {
+      this.#changed(network);
+    }
+  }
+
+  get revision(): number {
+    return this.#context().store.mirror.state.revision;
+  }
+
+  gateway(network: string): Gateway | undefined {
+    const wanted = this.#wanted(network);
+    const sockets = wanted && this.#open(network, wanted.address.address);
+    if (!wanted || !sockets) {
+      this.#gateways.delete(network);
+      return undefined;
+    }
+    const known = this.#gateways.get(network);
+    if (known && known.sockets === sockets.descriptors && isSame(known, wanted)) return known;
+    const gateway = { ...wanted, sockets: sockets.descriptors };
+    this.#gateways.set(network, gateway);
+    return gateway;
+  }
+
+  labels(network: string): Iterable<string> {
+    const space = this.#context().view.space(network);
+    return new Set([GATEWAY_LABEL, ...space.reservedNames(), ...space.endpointNames()]);
+  }
+
+  addresses(network: string, label: string): readonly Ip[] {
+    const found = addressesOf(this.#context().view.space(network), label).map(Ip.from4);
+    if (found.length || label !== GATEWAY_LABEL) return found;
+    return [this.#wanted(network)?.address.address ?? []].flat();
+  }
+
+  /** What etcd says of the network's gateway; undefined where it does not answer DNS. */
+  #wanted(network: string): Wanted | undefined {
+    const { view } = this.#context(), record = view.network(network);
+    const { settings } = view.space(network);
+    if (!record || !settings || settings.overlay.dns === false) return undefined;
+    const address = Cidr.tryParse(record.gateway);
+    if (!address || view.isPartial(network) || networkFault(record) !== undefined) return undefined;
+    return { address, domain: settings.network.domain ?? "", ttl: this.#options.ttl };
+  }
+
+  #open(network: string, address: Ip): GatewaySockets | undefined {
+    const known = this.#sockets.get(network);
+    if (known?.address.equals(address)) return known;
+    this.#release(network);
+    const { namespacePath, log } = this.#context();
+    try {
+      const sockets = GatewaySockets.open(namespacePath(network), address);
+      if (sockets) this.#sockets.set(network, sockets);
+      return sockets;
+    } catch (error) {
+      // The next comparison of the network tries again.
+      const why = messageOf(error);
+      if (this.#once.due(network)) log.warn({ network }, `the gateway does not answer DNS: ${why}`);
+      return undefined;
+    }
+  }
+
+  /** Closes this process's copies; gatewayd closes its own when it reads that they are gone. */
+  #release(network: string): void {
+    const sockets = this.#sockets.get(network);
+    if (!sockets) return;
+    // First of all, so that no connection sends a number that is another file's by then.
+    for (const connection of this.#connections.values()) connection.changed(network);
+    this.#sockets.delete(network);
+    this.#gateways.delete(network);
+    sockets.close();
+  }
+
+  #changed(network: string): void {
+    for (const connection of this.#connections.values()) connection.changed(network);
+    this.#sendSoon();
+  }
+
+  #notice(changes: ReadonlyMap<string, NetworkChange>): void {
+    const { view, storeGuard } = this.#context();
+    if (storeGuard.hold) {
+      this.#isStale = true;
+      return;
+    }
+    for (const [network, change] of changes) {
+      const { kinds } = change, known = this.#gateways.get(network);
+      if (kinds.has("network") || kinds.has("names")) {
+        const wanted = this.#wanted(network);
+        if (!wanted !== !known || (wanted && known && !isSame(wanted, known))) {
+          if (!wanted) this.#release(network);
+          this.#changed(network);
+          continue;
+        }
+      }
+      if (!known) continue;
+      const labels = labelsChanged(view.space(network), change);
+      if (labels.size === 0) continue;
+      for (const connection of this.#connections.values()) connection.renamed(network, labels);
+      this.#sendSoon();
+    }
+  }
+
+  /** Sends what is due, once for all that changes now. */
+  #sendSoon(): void {
+    if (this.#isSending || this.#connections.size === 0) return;
+    this.#isSending = true;
+    queueMicrotask(() => {
+      this.#isSending = false;
+      for (const token of this.#connections.keys()) this.#send(token);
+    });
+  }
+
+  #send(token: number): void {
+    const connection = this.#connections.get(token);
+    if (!connection) return;
+    if (this.#context().storeGuard.hold) {
+      // etcd may be another store, which knows none of the networks.
+      this.#isStale = true;
+      return;
+    }
+    try {
+      const isSent = connection.send();
+      this.#epoll.change(connection.socket.fd, token, isSent ? EPOLLIN : EPOLLIN | EPOLLOUT);
+    } catch (error) {
+      this.#end(token, messageOf(error));
+    }
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#isClosed) {
+      await readable(this.#epoll);
+      const count = this.#epoll.wait(0);
+      const tokens = Array.from({ length: count }, (_, i) => this.#epoll.token(i));
+      for (const token of tokens) {
+        if (token === LISTENER) this.#accept();
+        else if (token !== STOP) this.#serve(token);
+      }
+    }
+  }
+
+  #accept(): void {
+    const { log } = this.#context();
+    try {
+      const socket = this.#listener?.accept();
+      if (!socket) return;
+      const peer = socket.peer();
+      if (!mayConnect(peer, this.#options.user)) {
+        socket.close();
+        const who = `process ${peer.pid} of user ${peer.uid}`;
+        if (this.#once.due("peer")) {
+          log.warn(`${who} may not connect as gatewayd: agent.gateway-user is ${this.#options.user}`);
+        }
+        return;
+      }
+      if (this.#connections.size >= MOST_CONNECTIONS) {
+        socket.close();
+        if (this.#once.due("most")) {
+          log.warn(`gatewayd is refused: ${MOST_CONNECTIONS} of them are connected already`);
+        }
+        return;
+      }
+      const token = this.#token = (this.#token + 1) >>> 0 || LISTENER + 1;
+      this.#connections.set(token, new GatewayConnection(socket, this, this.#options.networks()));
+      this.#epoll.add(socket.fd, token);
+      log.info({ pid: peer.pid }, "gatewayd is connected");
+    } catch (error) {
+      if (this.#once.due("accept")) log.warn(`gatewayd cannot be accepted: ${messageOf(error)}`);
+    }
+  }
+
+  #serve(token: number): void {
+    const connection = this.#connections.get(token);
+    if (!connection) return;
+    try {
+      if (connection.receive()) this.#send(token);
+      else this.#end(token, "it has closed the connection");
+    } catch (error) {
+      this.#end(token, messageOf(error));
+    }
+  }
+
+  #endUnread(): void {
+    const now = performance.now();
+    for (const [token, { blockedSince = now }] of this.#connections) {
+      if (now - blockedSince >= PATIENCE) {
+        this.#end(token, `it has read nothing for ${PATIENCE / 1000} s`);
+      }
+    }
+  }
+
+  #end(token: number, why: string): void {
+    const connection = this.#connections.get(token);
+    if (!connection) return;
+    this.#connections.delete(token);
+    this.#epoll.remove(connection.socket.fd);
+    connection.socket.close();
+    this.#aloneSince = performance.now();
+    this.#context().log.info(`the connection to gatewayd has ended: ${why}`);
+  }
+
+  /** gatewayd goes on with the sockets that it has. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#unsubscribe();
+    clearInterval(this.#timer);
+    this.#stop.signal();
+    await this.#running;
+    if (this.#listener) {
+      this.#listener.close();
+      try {
+        Deno.removeSync(this.#options.path);
+      } catch {
+        // It is gone already.
+      }
+    }
+    for (const { socket } of this.#connections.values()) socket.close();
+    for (const sockets of this.#sockets.values()) sockets.close();
+    this.#epoll.close();
+    this.#stop.close();
+  }
+}
+
+function isSame(a: Wanted, b: Wanted): boolean {
+  return a.domain === b.domain && a.ttl === b.ttl && a.address.toString() === b.address.toString();
+}

@@ -1,0 +1,65 @@
+/** The process gatewayd: wires the connection to the agent with the networks that are answered for. */
+import { abortConnection } from "../../ffi/abort.ts";
+import { sendDatagram } from "../../ffi/unix_datagram.ts";
+import { runDaemon } from "../common/daemon.ts";
+import type { Problem } from "../common/http_status.ts";
+import { OncePerMinute } from "../common/log.ts";
+import { counters, gauge } from "../common/metrics.ts";
+import { AgentLink } from "./agent_link.ts";
+import { Networks } from "./networks.ts";
+
+/** Runs gatewayd: DNS at the gateway's address of every named network that is set up on this host. */
+export function main(args: string[]): Promise<number> {
+  return runDaemon(
+    { name: "gatewayd", args, abort: abortConnection, notify: sendDatagram },
+    async (daemon) => {
+      const { config, log, metrics } = daemon, once = new OncePerMinute();
+      const networks = new Networks((what) => once.due(what) && log.warn(what));
+      // The thread starts while the agent is connected to: nothing is answered before both are there.
+      const started = networks.start();
+      daemon.defer("DNS", () => networks.close());
+      daemon.keepAlive(() => networks.isAlive());
+      const first = Promise.withResolvers<void>();
+      const path = config.agent.gatewaySocket;
+      const link = new AgentLink({
+        path,
+        onConnected: () => networks.beginAgain(),
+        onMessage: (message, descriptors) => {
+          networks.take(message, descriptors);
+          if (message.kind !== "complete") return;
+          log.info({ networks: networks.size }, `the agent at ${path} has sent its networks`);
+          first.resolve();
+        },
+        onLost: (why) => log.warn(`no connection to the agent, which is tried again: ${why}`),
+      });
+      daemon.defer("agent", () => link.close());
+      daemon.check(() => problemOf(link, path, networks.size));
+      counters(
+        metrics,
+        "gatewayd_dns_events_total",
+        "DNS queries, answers by RCODE, and what became of the rest.",
+        "event",
+        () => networks.counters(),
+      );
+      gauge(metrics, "gatewayd_networks", "Networks at whose gateways it answers.", () => networks.size);
+      await started;
+      // No deadline: until the agent has sent its networks there is nothing to answer, and readiness says so.
+      await Promise.race([
+        first.promise,
+        new Promise((end) => daemon.stopping.addEventListener("abort", end)),
+      ]);
+    },
+  );
+}
+
+/** What is known is still answered, so that only a process that knows nothing is not ready. */
+function problemOf({ lost }: AgentLink, path: string, known: number): Problem | undefined {
+  if (!lost) return undefined;
+  const seconds = Math.round((Date.now() - lost.since) / 1000);
+  return {
+    what: `no connection to the agent at ${path} since ${seconds} s: ${lost.why}`,
+    fix:
+      "start the agent, or read its log; agent.gateway-socket and agent.gateway-user must be the same for both",
+    blocks: known === 0,
+  };
+}

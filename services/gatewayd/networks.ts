@@ -1,0 +1,227 @@
+/** The networks that gatewayd answers for, each at its sockets and from its own names, as the agent's messages say. */
+import { libc } from "../../ffi/libc.ts";
+import { isListeningTcp, isUdp } from "../../ffi/socket_kind.ts";
+import { Refusal } from "../common/refusal.ts";
+import { Answerer, DROP } from "../dnsd/answer.ts";
+import { COUNTER, Counters, type Counts } from "../dnsd/counters.ts";
+import { TcpServer } from "../dnsd/tcp.ts";
+import { AnsweringThread } from "../dnsd/thread.ts";
+import { TCP_MAX } from "../dnsd/wire.ts";
+import type { FromAgent, GatewayNetwork } from "../overlay_names/gateway_messages.ts";
+import { HandedListener } from "./streams.ts";
+import { NetworkZones } from "./zones.ts";
+
+/** Of one network at once, since its guests must not use up those of others. */
+const MOST_CONNECTIONS = 32;
+
+/** A network's sockets. */
+interface Sockets {
+  readonly udp: number;
+  readonly streams: TcpServer;
+}
+
+/** What a network is answered from; a change of its settings makes another one. */
+interface Zones {
+  /** The number of its table, and of its UDP socket where it is served. */
+  readonly number: number;
+  readonly zones: NetworkZones;
+}
+
+interface Served {
+  sockets: Sockets | undefined;
+  /** What queries are answered from; undefined until the first names are complete. */
+  zones: Zones | undefined;
+  /** What is being sent: it replaces the other two when it is complete. */
+  next: { readonly zones: Zones; readonly descriptors: readonly number[] } | undefined;
+}
+
+/** All networks, which one thread answers over UDP and this one over TCP. */
+export class Networks {
+  readonly #thread: AnsweringThread;
+  readonly #counters = new Counters();
+  readonly #served = new Map<string, Served>();
+  /** Networks that the agent has named since it connected. */
+  #named = new Set<string>();
+  readonly #onTrouble: (what: string) => void;
+  readonly #scratch = new Uint8Array(TCP_MAX + 512);
+  #answerer: Answerer | undefined;
+  #number = 0;
+  readonly #closing = new Set<Promise<unknown>>();
+
+  /** @param onTrouble called with a sentence */
+  constructor(onTrouble: (what: string) => void) {
+    this.#onTrouble = onTrouble;
+    this.#thread = new AnsweringThread({ maxForwarded: 0, onForward: () => {} });
+  }
+
+  start(): Promise<void> {
+    return this.#thread.start();
+  }
+
+  /** How many networks are answered for. */
+  get size(): number {
+    return this.#served.size;
+  }
+
+  counters(): Counts {
+    return Counters.sum([this.#thread.counters, this.#counters]);
+  }
+
+  isAlive(): boolean {
+    return this.#thread.isAlive();
+  }
+
+  /** The agent is another one, or knows no more what it has sent: it begins from the start. */
+  beginAgain(): void {
+    this.#named = new Set();
+    for (const served of this.#served.values()) this.#dropNext(served);
+  }
+
+  /**
+   * Takes a message of the agent's with its descriptors, which are closed when they are not used.
+   * @throws Error that says what is wrong with it
+   */
+  take(message: FromAgent, descriptors: readonly number[]): void {
+    const wanted = message.kind === "network" && message.sockets ? 2 : 0;
+    const [udp = -1, tcp = -1] = descriptors;
+    if (descriptors.length !== wanted || (wanted && !(isUdp(udp) && isListeningTcp(tcp)))) {
+      for (const fd of descriptors) libc.close(fd);
+      throw new Error(
+        `"${message.kind}" with ${descriptors.length} descriptors, where ${
+          wanted ? "a UDP and a listening TCP socket are" : "none is"
+        } expected`,
+      );
+    }
+    switch (message.kind) {
+      case "network":
+        return this.#begin(message, descriptors);
+      case "names":
+        return this.#take(message);
+      case "gone":
+        return this.#remove(message.network);
+      case "complete":
+        for (const id of this.#served.keys()) if (!this.#named.has(id)) this.#remove(id);
+        return;
+      default:
+        throw new Error(`"${message.kind}" where it is not expected`);
+    }
+  }
+
+  #begin(network: GatewayNetwork, descriptors: readonly number[]): void {
+    const { id } = network;
+    this.#named.add(id);
+    let served = this.#served.get(id);
+    if (!served) {
+      if (!network.sockets) throw new Error(`network ${id} without sockets`);
+      this.#served.set(id, served = { sockets: undefined, zones: undefined, next: undefined });
+    }
+    // Sockets that came for names which were never complete are the newest ones still.
+    const newest = descriptors.length ? descriptors : served.next?.descriptors ?? [];
+    if (descriptors.length) this.#dropNext(served);
+    const number = this.#number = (this.#number + 1) % 0xffffffff;
+    const onBlock = (block: SharedArrayBuffer) => this.#thread.setBlock(number, block);
+    const zones = new NetworkZones(network, onBlock, this.#thread.epochs);
+    served.next = { zones: { number, zones }, descriptors: newest };
+  }
+
+  #take({ network, names, done, serial }: FromAgent & { kind: "names" }): void {
+    const served = this.#served.get(network), filled = served?.next?.zones ?? served?.zones;
+    if (!served || !filled) throw new Error(`names of network ${network}, which is not known`);
+    for (const [label, addresses] of names) {
+      try {
+        filled.zones.set(label, addresses);
+      } catch (error) {
+        if (!(error instanceof Refusal)) throw error;
+        // With the domain it may be too long; all others are answered.
+        this.#onTrouble(`not answered in network ${network}: ${error.message}`);
+      }
+    }
+    if (!done) return;
+    filled.zones.publish(serial);
+    if (served.next) this.#replace(network, served, served.next);
+  }
+
+  /** From now on a network is answered from its new names, and at its new sockets if there are some. */
+  #replace(id: string, served: Served, { zones, descriptors }: NonNullable<Served["next"]>): void {
+    const { zones: before, sockets: old } = served, { number } = zones;
+    served.next = undefined;
+    served.zones = zones;
+    this.#thread.setBlock(number, zones.zones.table.reader.block);
+    const [udp, tcp] = descriptors;
+    if (udp !== undefined && tcp !== undefined) {
+      // The new sockets first, so that there is always one.
+      served.sockets = { udp, streams: this.#listen(id, served, tcp) };
+      this.#thread.serve({ socket: number, fd: udp, table: number, recursion: false });
+      this.#end(before, old);
+    } else if (old) {
+      this.#end(before, undefined);
+      this.#thread.serve({ socket: number, fd: old.udp, table: number, recursion: false });
+    }
+  }
+
+  /** Ends with a socket and a table of the thread, and closes the sockets. */
+  #end(zones: Zones | undefined, sockets: Sockets | undefined): void {
+    if (!zones) return;
+    const left = this.#thread.leave(zones.number).then(() => {
+      if (sockets) libc.close(sockets.udp);
+    });
+    this.#thread.forget(zones.number);
+    this.#later(left);
+    if (sockets) this.#later(sockets.streams.stop());
+  }
+
+  #remove(id: string): void {
+    const served = this.#served.get(id);
+    if (!served) return;
+    this.#served.delete(id);
+    this.#dropNext(served);
+    this.#end(served.zones, served.sockets);
+  }
+
+  /** Gives up what was being sent. */
+  #dropNext(served: Served): void {
+    for (const fd of served.next?.descriptors ?? []) libc.close(fd);
+    served.next = undefined;
+  }
+
+  #listen(id: string, served: Served, tcp: number): TcpServer {
+    return new TcpServer(new HandedListener(tcp), {
+      name: `TCP of network ${id}`,
+      maxConnections: MOST_CONNECTIONS,
+      answer: (query) => this.#answer(served, query),
+      onTrouble: this.#onTrouble,
+      onConnection: (accepted) => this.#counters.add(accepted ? COUNTER.tcpConnections : COUNTER.tcpRefused),
+    });
+  }
+
+  /** Answers a query that came over TCP. */
+  #answer({ zones }: Served, query: Uint8Array): Uint8Array | undefined {
+    if (!zones) return undefined;
+    const { reader } = zones.zones.table, counters = this.#counters;
+    const answerer = this.#answerer ??= new Answerer(reader, false);
+    answerer.table = reader;
+    this.#scratch.set(query);
+    counters.add(COUNTER.queries);
+    const length = answerer.answer(this.#scratch, 0, query.length, TCP_MAX, false);
+    if (length === DROP) {
+      counters.add(COUNTER.dropped);
+      return undefined;
+    }
+    counters.answered(answerer.rcode);
+    return this.#scratch.slice(0, length);
+  }
+
+  #later(work: Promise<unknown>): void {
+    const done = work.catch((error) => this.#onTrouble(String(error))).finally(() =>
+      this.#closing.delete(done)
+    );
+    this.#closing.add(done);
+  }
+
+  /** Waits for queries that are being answered, then closes everything. */
+  async close(): Promise<void> {
+    for (const id of [...this.#served.keys()]) this.#remove(id);
+    await Promise.all(this.#closing);
+    await this.#thread.stop();
+  }
+}

@@ -1,0 +1,117 @@
+import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
+import { Process } from "../lab/host.ts";
+import { until } from "../lab/until.ts";
+import { dig, GatewayLab, resolve } from "./gateway_lab.ts";
+
+Deno.test("a name resolves on every host of its network, and in no other network", async () => {
+  await using it = await GatewayLab.started({ hosts: 2 });
+  const [one, two] = [it.host(1), it.host(2)];
+  const blue = await it.network("blue", { domain: "blue.example" }), red = await it.network("red");
+  const web = await one.attach(blue, { name: "web" }), db = await two.attach(blue, { name: "db" });
+  const other = await one.attach(red, { name: "db" });
+  assert.equal(web.endpoint.name, "web");
+
+  // Across hosts, by the tool and by glibc's resolver.
+  await until("db is known at web", async (see) => {
+    return see(await dig(web.container, "db.blue.example")).lines.join() === db.address;
+  });
+  assert.deepEqual(await dig(db.container, "web.blue.example"), { status: "NOERROR", lines: [web.address] });
+  const conf = "nameserver 10.0.0.1\nsearch blue.example\n";
+  assert.equal(await resolve(web.container, conf, "db"), db.address);
+  assert.equal(await resolve(db.container, conf, "web"), web.address);
+
+  // Not across networks, though both have the same range.
+  assert.deepEqual(await dig(other.container, "db"), { status: "NOERROR", lines: [other.address] });
+  assert.equal(await resolve(other.container, "nameserver 10.0.0.1\n", "db"), other.address);
+  assert.equal((await dig(other.container, "web")).status, "REFUSED");
+  assert.equal((await dig(other.container, "web.blue.example")).status, "REFUSED");
+  assert.equal((await dig(web.container, "db")).status, "REFUSED");
+
+  // The rest of DNS: no such type, no such name, reverse names, TCP, EDNS, the gateway and the zone itself.
+  assert.deepEqual(await dig(web.container, "db.blue.example", "AAAA"), { status: "NOERROR", lines: [] });
+  assert.equal((await dig(web.container, "nothing.blue.example")).status, "NXDOMAIN");
+  assert.equal((await dig(web.container, "example.com")).status, "REFUSED");
+  assert.deepEqual((await dig(web.container, "-x", db.address)).lines, ["db.blue.example."]);
+  assert.deepEqual((await dig(other.container, "-x", other.address)).lines, ["db."]);
+  assert.equal((await dig(web.container, "-x", "10.0.0.200")).status, "NXDOMAIN");
+  assert.deepEqual((await dig(web.container, "+tcp", "db.blue.example")).lines, [db.address]);
+  assert.deepEqual((await dig(db.container, "+tcp", "+keepopen", "web.blue.example")).lines, [web.address]);
+  assert.deepEqual((await dig(web.container, "gateway.blue.example")).lines, ["10.0.0.1"]);
+  assert.deepEqual((await dig(web.container, "blue.example", "NS")).lines, ["ns.blue.example."]);
+  assert.deepEqual((await dig(web.container, "ns.blue.example")).lines, ["10.0.0.1"]);
+
+  // Names come and go.
+  await it.reserve(blue, "52:54:00:00:00:77", { name: "vm", ip4: "10.0.0.77" });
+  await until(
+    "a reservation's name is answered",
+    async () => (await dig(db.container, "vm.blue.example")).lines.join() === "10.0.0.77",
+  );
+  await it.reserve(blue, "52:54:00:00:00:77", undefined);
+  await one.api.deleteEndpoint(web.endpoint.id);
+  const again = await one.attach(blue, { name: "www" });
+  await until("names of what is gone are gone", async (see) => {
+    const asked = ["vm", "web", "www"].map(async (name) => await dig(db.container, `${name}.blue.example`));
+    const [vm, gone, www] = see(await Promise.all(asked));
+    return vm?.status === "NXDOMAIN" && gone?.status === "NXDOMAIN" && www?.lines[0] === again.address;
+  });
+
+  // A clash is refused, and a network whose DNS is switched off does not answer; nor does one without settings any more.
+  await assert.rejects(two.attach(blue, { name: "www" }), /name: www of network blue belongs to endpoint/);
+  await it.settings(blue, { network: { name: "blue", domain: "blue.test" } });
+  await until(
+    "the other domain is answered",
+    async () => (await dig(db.container, "www.blue.test")).lines.join() === again.address,
+  );
+  assert.equal((await dig(db.container, "www.blue.example")).status, "REFUSED");
+  await it.settings(blue, { network: { name: "blue" }, overlay: { dns: false } });
+  await until(
+    "nothing answers any more",
+    async () => (await dig(db.container, "www.blue.test")).status === "NONE",
+  );
+  assert.deepEqual((await dig(other.container, "db")).lines, [other.address]);
+  await it.settings(blue, { network: { name: "blue" } });
+  await until(
+    "it answers again",
+    async () => (await dig(db.container, "www")).lines.join() === again.address,
+  );
+});
+
+Deno.test("neither a gatewayd nor an agent that is killed and started again leaves a network without answers", async () => {
+  await using it = await GatewayLab.started({ hosts: 1 });
+  const host = it.host(1), blue = await it.network("blue", { domain: "blue.example" });
+  const web = await host.attach(blue, { name: "web" });
+  await until("web is known", async () => (await dig(web.container, "web.blue.example")).lines.length === 1);
+  const script = fileURLToPath(new URL("steady_queries.py", import.meta.url));
+  const asks = new Process(web.container.enter(["/usr/bin/python3", script, "web.blue.example"]));
+  try {
+    await asks.line(/^TCP/);
+    for (
+      const restart of [async () => {
+        await it.gatewayd(host).stop("SIGKILL");
+        await it.start(host);
+      }, async () => {
+        await host.kill();
+        await host.start();
+      }]
+    ) {
+      // A busy machine makes one try take longer, a fault each of them.
+      const tries: string[] = [];
+      for (let gap = Infinity; gap >= 1000;) {
+        assert.ok(tries.length < 5, `there was no answer for ${tries.join(", ")}`);
+        const before = asks.lines.length;
+        await restart();
+        for (const kind of ["UDP", "TCP"]) {
+          const from = asks.lines.length;
+          await until("answers come", () => asks.lines.slice(from).some((line) => line.startsWith(kind)));
+        }
+        const gaps = asks.lines.slice(before).map((line) => Number(line.split(" ")[1]));
+        gap = Math.max(...gaps);
+        tries.push(`${gap} ms`);
+      }
+    }
+    assert.deepEqual(asks.lines.filter((line) => line.startsWith("wrong")), []);
+  } finally {
+    await asks.stop();
+  }
+});
