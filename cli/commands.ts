@@ -16,8 +16,13 @@ export interface Command {
   readonly details?: string;
   /** True: it answers `--help` itself. */
   readonly ownHelp?: boolean;
+  /** The manual page that describes it, where that is not one of its own. */
+  readonly page?: string;
   load(): Promise<CommandModule>;
 }
+
+/** One of the commands about networks, which are one program. */
+const networks = (name: string) => async () => (await import("./strand/networks.ts")).command(name);
 
 const daemonDetails = (port: number) =>
   `  --config F           the configuration file (/etc/nex/nex.yml, if it exists)
@@ -114,6 +119,56 @@ Overlays go on carrying traffic without it.`,
     details: `${daemonDetails(9644)}
 It needs no rights: the agent of this host hands it the sockets.`,
     load: () => import("../services/gatewayd/main.ts"),
+  },
+  {
+    name: "apply",
+    usage: "apply [--dry-run] [--force] [-s SERVER] FILE…",
+    about: "Make networks and members what spec files say",
+    details: `  FILE          YAML; - is standard input, of a folder its *.yml and *.yaml
+  --dry-run     say what would happen, change nothing
+  --force       replace members that exist with other contents
+  -s SERVER     nexd's address (NEX_SERVER, localhost:6000); --ca-file, --cert-file, --key-file for TLS
+
+Networks with overlay: {} and those without. All files are checked before anything is changed; docs/NETWORKS.md has examples.`,
+    ownHelp: true,
+    page: "strand.1",
+    load: networks("apply"),
+  },
+  {
+    name: "get",
+    usage: "get networks|network|members|declined [NET] [-o table|wide|json|yaml] [-s SERVER]",
+    about: "Show networks, their members, and addresses in quarantine",
+    details: `  networks        all networks; wide: with range, gateway, domain and overlay
+  network NET     a network with all that is derived
+  members NET     its members: MAC, name, address
+  declined [NET]  addresses that clients found in use
+  -o FORMAT       YAML of networks and members can be applied as it is
+  -s SERVER       nexd's address (NEX_SERVER, localhost:6000); --ca-file, --cert-file, --key-file for TLS`,
+    ownHelp: true,
+    page: "strand.1",
+    load: networks("get"),
+  },
+  {
+    name: "set",
+    usage: "set network|member PROPERTY NET … [-s SERVER]",
+    about: "Change a property of a network or a member",
+    details:
+      "set network --help and set member --help list the properties; an empty value restores what is derived.",
+    ownHelp: true,
+    page: "strand.1",
+    load: networks("set"),
+  },
+  {
+    name: "delete",
+    usage: "delete network|member|declined NET … [-s SERVER]",
+    about: "Delete a network, a member, or a quarantine",
+    details: `  network NET          with its members; refused while an overlay has endpoints
+  member NET MAC       --force: free its address at once, though its lease still runs
+  declined NET IP      give a declined address back to use
+  -s SERVER            nexd's address (NEX_SERVER, localhost:6000); --ca-file, --cert-file, --key-file for TLS`,
+    ownHelp: true,
+    page: "strand.1",
+    load: networks("delete"),
   },
   {
     name: "nex",

@@ -58,7 +58,7 @@ Deno.test("a client and a server agree on what is absent, on numbers and on capi
     const { net } = await client.call("GetNetwork", { name: "mini" }, 5000);
     const expected: Network = {
       ...{ name: "mini", subnet4: "", subnet6: "", dhcp4server: "", dhcp6server: "", domain: "", siaddr: "" },
-      ...{ gateways: [], nameservers: [], options: [], Range6: null, macRange: null },
+      ...{ gateways: [], nameservers: [], options: [], Range6: null, macRange: null, overlay: null },
       Range4: { begin: "10.0.0.1", end: "" },
       leaseDuration: 2 ** 40,
     };

@@ -12,23 +12,28 @@ import {
   networkTable,
   serialize,
 } from "./show.ts";
-import { Refusal } from "../../services/common/refusal.ts";
 import { version } from "../../services/common/version.ts";
 import { APPLY_TIMEOUT } from "./connect.ts";
 import type { Terminal } from "../terminal.ts";
 import { Session } from "./session.ts";
 import { addSetMember, addSetNetwork } from "./set.ts";
 
-/** Builds the program; each command throws its errors. */
-export function nexProgram(terminal: Terminal): Command {
-  const program = new Command("nex").description("Names and addresses: networks, members, DHCP and DNS")
-    .version(`nex ${version}`, "-V, --version", "print the program's version")
-    .addOption(option("-s, --server <host[:port]>", "the server", "NEX_SERVER", "localhost:6000"))
+/** Adds the options that say which server is called, and how. */
+export function withServerOptions(program: Command): Command {
+  return program.addOption(option("-s, --server <host[:port]>", "the server", "NEX_SERVER", "localhost:6000"))
     .addOption(
       option("--ca-file <file>", "who signed the server's certificate; TLS when given", "NEX_CA_FILE"),
     )
     .addOption(option("--cert-file <file>", "client certificate", "NEX_CERT_FILE"))
     .addOption(option("--key-file <file>", "key of the client certificate", "NEX_KEY_FILE"));
+}
+
+/** Builds the program; each command throws its errors. */
+export function nexProgram(terminal: Terminal): Command {
+  const program = withServerOptions(
+    new Command("nex").description("Names and addresses: networks, members, DHCP and DNS")
+      .version(`nex ${version}`, "-V, --version", "print the program's version"),
+  );
   const session = new Session(program, terminal);
 
   program.command("apply").description("make the server hold what a spec file says")
@@ -38,7 +43,13 @@ export function nexProgram(terminal: Terminal): Command {
     .action(async (file: string, options: { dryRun?: boolean; force?: boolean }) =>
       session.apply(await session.spec(file), options)
     );
-  addGet(program.command("get").description("show networks, members and declined addresses"), session);
+  const get = program.command("get").description("show networks, members and declined addresses");
+  get.command("networks").description("the names of all networks").addOption(outputOption(formats))
+    .action(async ({ output }: { output: Format }) => {
+      const { nets } = await session.call("GetNetworks", {});
+      await print(session, output, () => networkNames(nets, terminal.isTerminal), () => nets);
+    });
+  addGet(get, session);
   const set = program.command("set").description("change networks and members");
   addSetNetwork(set, session);
   addSetMember(set, session);
@@ -47,23 +58,7 @@ export function nexProgram(terminal: Terminal): Command {
     .action(async (net: string, mac: string) =>
       void await session.call("AddMembers", { net, list: [{ mac }] })
     );
-  const remove = program.command("delete").description("delete networks and members");
-  remove.command("declined").description("give a declined address back to use").argument("<net>").argument(
-    "<ip>",
-  )
-    .action(async (network: string, address: string) =>
-      void await session.call("DeleteDeclined", { network, list: [address] })
-    );
-  remove.command("member").description("delete a member").argument("<net>").argument("<mac>")
-    .option("--force", "free its address at once, though its lease still runs")
-    .action(async (network: string, mac: string, { force = false }: { force?: boolean }) =>
-      void await session.call("DeleteMembers", { network, list: [mac], force })
-    );
-  remove.command("network").description("delete a network and its members").argument("<net>")
-    .action(async (name: string) =>
-      // Deleting all members may take as long as applying a whole spec.
-      void await session.call("DeleteNetwork", { name }, APPLY_TIMEOUT)
-    );
+  addDelete(program.command("delete").description("delete networks and members"), session);
 
   program.command("change").description("move a member, with its name and its lease, to another MAC")
     .argument("<net>").argument("<old>", "its MAC").argument("<new>", "the other MAC")
@@ -82,30 +77,60 @@ export function nexProgram(terminal: Terminal): Command {
   return program;
 }
 
-function addGet(get: Command, session: Session): void {
-  const command = (name: string, description: string) =>
-    get.command(name).description(description)
-      .addOption(new Option("-o, --output <format>", "how to print it").choices(formats).default("table"));
-  const { terminal } = session;
-  const print = async (output: Format, table: () => string, value: () => unknown) =>
-    terminal.print(output === "table" ? table() : await serialize(value(), output));
+/** Adds `delete declined`, `delete member` and `delete network`. */
+export function addDelete(remove: Command, session: Session): void {
+  remove.command("declined").description("give a declined address back to use").argument("<net>").argument(
+    "<ip>",
+  )
+    .action(async (network: string, address: string) =>
+      void await session.call("DeleteDeclined", { network, list: [address] })
+    );
+  remove.command("member").description("delete a member").argument("<net>").argument("<mac>")
+    .option("--force", "free its address at once, though its lease still runs")
+    .action(async (network: string, mac: string, { force = false }: { force?: boolean }) =>
+      void await session.call("DeleteMembers", { network, list: [mac], force })
+    );
+  remove.command("network").description("delete a network and its members").argument("<net>")
+    .action(async (name: string) =>
+      // Deleting all members may take as long as applying a whole spec.
+      void await session.call("DeleteNetwork", { name }, APPLY_TIMEOUT)
+    );
+}
 
-  command("networks", "the names of all networks").action(async ({ output }: { output: Format }) => {
-    const { nets } = await session.call("GetNetworks", {});
-    await print(output, () => networkNames(nets, terminal.isTerminal), () => nets);
-  });
+/** The option of the output's form. */
+export function outputOption(forms: readonly Format[]): Option {
+  return new Option("-o, --output <format>", "how to print it").choices(forms).default("table");
+}
+
+/** Prints a value in the form that was chosen. */
+async function print(
+  { terminal }: Session,
+  output: Format,
+  table: (wide: boolean) => string,
+  value: () => unknown,
+): Promise<void> {
+  const isTable = output === "table" || output === "wide";
+  terminal.print(isTable ? table(output === "wide") : await serialize(value(), output));
+}
+
+/** Adds `get network`, `get members` and `get declined`. `wide` is the list of forms for members. */
+export function addGet(get: Command, session: Session, wide: readonly Format[] = formats): void {
+  const command = (name: string, description: string, forms: readonly Format[] = formats) =>
+    get.command(name).description(description).addOption(outputOption(forms));
+  const { terminal } = session;
+
   command("network", "a network's properties").argument("<net>")
     .action(async (name: string, { output }: { output: Format }) => {
-      const { net } = await session.call("GetNetwork", { name });
-      if (!net) throw new Refusal("not-found", `network ${name}: there is none of that name`);
-      await print(output, () => networkTable(net), () => networkSpec(net));
+      const net = await session.network(name);
+      await print(session, output, () => networkTable(net), () => networkSpec(net));
     });
-  command("members", "a network's members, with their names, addresses and leases").argument("<net>")
+  command("members", "a network's members, with their names, addresses and leases", wide).argument("<net>")
     .action(async (network: string, { output }: { output: Format }) => {
       const { members, held } = await session.call("GetMembers", { network });
       await print(
+        session,
         output,
-        () => memberTable(members, held, Date.now(), terminal.isTerminal),
+        (wide) => memberTable(members, held, Date.now(), terminal.isTerminal, wide),
         () => memberSpec(network, members, held),
       );
     });
@@ -113,7 +138,7 @@ function addGet(get: Command, session: Session): void {
     .action(async (network: string | undefined, { output }: { output: Format }) => {
       const { declined } = await session.call("GetDeclined", { network: network ?? "" });
       const table = () => declinedTable(declined, Date.now(), terminal.isTerminal);
-      await print(output, table, () => declinedList(declined));
+      await print(session, output, table, () => declinedList(declined));
     });
 }
 

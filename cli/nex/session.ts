@@ -1,13 +1,13 @@
 /** What the commands of `nex` share: terminal, server options, calls and specs. */
 import type { Command } from "commander";
 import type { NexClient } from "../../proto/client.ts";
-import type { NexMethods, Sent } from "../../proto/types.ts";
+import type { Network, NexMethods, Sent } from "../../proto/types.ts";
 import { printable, reasonOf, Refusal } from "../../services/common/refusal.ts";
 import { withProgress } from "../progress.ts";
 import type { Terminal } from "../terminal.ts";
 import { CALL_TIMEOUT, connect, type ServerOptions } from "./connect.ts";
 import { explain } from "./explain.ts";
-import type { Spec } from "./spec.ts";
+import type { Spec, SpecFile } from "./spec.ts";
 
 /** One run of the program, with the terminal and the server that its options name. */
 export class Session {
@@ -26,6 +26,13 @@ export class Session {
     return this.use("waiting for the server", (client) => client.call(method, request, timeout));
   }
 
+  /** A network by its name. */
+  async network(name: string): Promise<Network> {
+    const { net } = await this.call("GetNetwork", { name });
+    if (!net) throw new Refusal("not-found", `network ${name}: there is none of that name`);
+    return net;
+  }
+
   /** Runs `work` with a client, which is closed afterwards. */
   async use<T>(what: string, work: (client: NexClient) => Promise<T>): Promise<T> {
     const client = await connect(this.options);
@@ -36,11 +43,15 @@ export class Session {
     }
   }
 
-  /** The spec in a file; `-` is standard input. */
-  async spec(file: string): Promise<Spec> {
-    const { readSpec } = await import("./spec.ts");
-    if (file === "-") return readSpec("standard input", await this.terminal.read());
-    return readSpec(file, await readText(file));
+  /** The spec in files; `-` is standard input. */
+  async spec(...files: readonly string[]): Promise<Spec> {
+    const { readSpecs } = await import("./spec.ts");
+    const read: SpecFile[] = [];
+    for (const file of files) {
+      if (file === "-") read.push({ file: "standard input", source: await this.terminal.read() });
+      else read.push({ file, source: await readText(file) });
+    }
+    return readSpecs(read);
   }
 
   /** Applies a spec and prints a line for each of its objects. */

@@ -27,8 +27,8 @@ interface ListOptions {
   absent?: boolean;
 }
 
-/** Adds `nex set network`: by a spec file, or a subcommand a property. */
-export function addSetNetwork(set: Command, session: Session): void {
+/** Adds `set network`: by a spec file, or a subcommand a property. @returns the command, for further properties */
+export function addSetNetwork(set: Command, session: Session): Command {
   const network = set.command("network").description("change networks: by a spec file, or one property")
     .argument("<file>", "YAML spec of networks; - is standard input")
     .action(async (file: string) => {
@@ -69,9 +69,10 @@ export function addSetNetwork(set: Command, session: Session): void {
     .action((name: string, digits: string) =>
       update({ name, leaseDuration: wholeNumber("duration", digits) })
     );
+  return network;
 }
 
-/** Adds `nex set member ip4` and `nex set member name`. */
+/** Adds `set member ip4` and `nex set member name`. */
 export function addSetMember(set: Command, session: Session): void {
   const member = set.command("member").description("change a member");
   const update = async (net: string, change: Sent<MemberUpdate>, force = false) => {

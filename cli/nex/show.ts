@@ -1,10 +1,18 @@
 /** The output of `nex get`: networks and members as tables, JSON and YAML. */
-import type { AddressRange, Declined, Held, Lease, Member, Network } from "../../proto/types.ts";
+import type { AddressRange, Declined, Held, Lease, Member, Network, Overlay } from "../../proto/types.ts";
 import { columns, jsonText, yamlText } from "../output.ts";
 
 /** The forms that `-o` offers. */
 export const formats = ["table", "json", "yaml"] as const;
-export type Format = typeof formats[number];
+/** The same for commands that can print more columns. */
+export const wideFormats = ["table", "wide", "json", "yaml"] as const;
+export type Format = typeof wideFormats[number];
+
+/** Values as one JSON list, or as documents of a YAML file that can be applied. */
+export async function serializeAll(values: readonly object[], format: "json" | "yaml"): Promise<string> {
+  if (format === "json") return jsonText(values);
+  return (await Promise.all(values.map((value) => yamlText(value)))).join("---\n");
+}
 
 /** A value as JSON or YAML text, with its newline. */
 export async function serialize(value: unknown, format: "json" | "yaml"): Promise<string> {
@@ -39,6 +47,10 @@ export function networkTable(net: Network): string {
     ["range6", range(net.Range6)],
     ["macrange", range(net.macRange)],
     ["lease_duration", net.leaseDuration ? `${net.leaseDuration}s` : ""],
+    [
+      "overlay",
+      Object.entries(overlaySpec(net.overlay) ?? {}).map(([key, value]) => `${key}: ${value}`).join(", "),
+    ],
   ];
   const lines = rows.filter(([key, value]) => value || always.includes(key)).map((
     [key, value],
@@ -49,20 +61,22 @@ export function networkTable(net: Network): string {
 
 /**
  * A row per member, then one per address that is held for a lease; the time that a lease still runs as (H:MM:SS). `now` in ms
- * since the epoch.
+ * since the epoch. `wide` adds the client's own name, and whether others may have the same one.
  */
 export function memberTable(
   members: readonly Member[],
   held: readonly Held[],
   now: number,
   header = false,
+  wide = false,
 ): string {
   const address = (lease: Lease | null) => lease?.address ? [lease.address + left(lease, now)] : [];
-  const rows = members.map(({ mac, name, ip4, ip6 }) => {
-    return [mac, name || "-", [...address(ip4), ...address(ip6)].join(" ") || "-"];
+  const rows = members.map(({ mac, name, ip4, ip6, clientName, shared }) => {
+    const row = [mac, name || "-", [...address(ip4), ...address(ip6)].join(" ") || "-"];
+    return wide ? [...row, clientName || "-", shared ? "yes" : "no"] : row;
   });
   const all = [...rows, ...held.map(({ mac, ip4 }) => [mac, "-", `${address(ip4)} held`])];
-  return table(["MAC", "NAME", "ADDRESS (LEASE)"], all, header);
+  return table(["MAC", "NAME", "ADDRESS (LEASE)", ...wide ? ["CLIENT'S NAME", "SHARED"] : []], all, header);
 }
 
 /** A row per address in quarantine: the address, its network, who declined it, and the time left as (H:MM:SS). */
@@ -83,9 +97,30 @@ function left({ expires }: Pick<Lease, "expires">, now: number): string {
 }
 
 /** A network as a spec document that would create it. */
-export function networkSpec({ Range4, Range6, macRange, leaseDuration, ...net }: Network): object {
+export function networkSpec(
+  { Range4, Range6, macRange, leaseDuration, overlay, ...net }: Network,
+): object {
   const spec = { ...net, range4: Range4, range6: Range6, macrange: macRange, leaseduration: leaseDuration };
-  return { kind: "Network", ...withoutEmpty(spec) };
+  return { kind: "Network", ...withoutEmpty({ ...spec, overlay: overlaySpec(overlay) }) };
+}
+
+/** The options of an overlay that are set, off or on, and its id. */
+function overlaySpec(overlay: Overlay | null): object | undefined {
+  return overlay
+    ? Object.fromEntries(Object.entries(overlay).filter(([, value]) => value !== null && value !== ""))
+    : undefined;
+}
+
+/** A row per network with what it is. */
+export function networksTable(nets: readonly Network[], header = false): string {
+  const rows = nets.map(({ name, subnet4, subnet6, gateways, domain, overlay }) => [
+    name,
+    subnet4 || subnet6,
+    gateways[0] ?? "-",
+    domain || "-",
+    overlay?.id ?? "-",
+  ]);
+  return table(["NETWORK", "SUBNET", "GATEWAY", "DOMAIN", "OVERLAY"], rows, header);
 }
 
 /**

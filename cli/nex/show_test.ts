@@ -2,7 +2,9 @@ import assert from "node:assert/strict";
 import { parse } from "yaml";
 import type { Held, Member, Network } from "../../proto/types.ts";
 import { memberSpec, memberTable, networkSpec, networkTable, serialize } from "./show.ts";
-import { readSpec } from "./spec.ts";
+import { readSpecs } from "./spec.ts";
+
+const readSpec = (file: string, source: string) => readSpecs([{ file, source }]);
 
 const mini: Network = {
   name: "mini",
@@ -19,6 +21,7 @@ const mini: Network = {
   macRange: null,
   siaddr: "",
   leaseDuration: 0,
+  overlay: null,
 };
 
 Deno.test("networkTable() prints the seven lines that users know", () => {

@@ -14,16 +14,28 @@ export interface Spec {
 
 const kinds = ["Network", "MemberList"] as const;
 
+/** A file of a spec: its name, for messages, and its text. */
+export interface SpecFile {
+  readonly file: string;
+  readonly source: string;
+}
+
 /**
- * Reads a whole spec file and checks all that can be checked without a server.
+ * Reads whole spec files and checks all that can be checked without a server.
  *
- * @param file its name, for messages
  * @throws Refusal that names file, document, line and field
  */
-export function readSpec(file: string, source: string): Spec {
-  const lines = new LineCounter();
+export function readSpecs(files: readonly SpecFile[]): Spec {
   const spec: Spec = { networks: [], members: [] };
   const duplicates = new Duplicates();
+  for (const { file, source } of files) readFile(file, source, spec, duplicates);
+  if (spec.networks.length + spec.members.length > 0) return spec;
+  const names = files.map(({ file }) => file).join(", ");
+  throw new Refusal("invalid", `${names}: holds no document of kind Network or MemberList`);
+}
+
+function readFile(file: string, source: string, spec: Spec, duplicates: Duplicates): void {
+  const lines = new LineCounter();
   parse(file, source, lines).forEach((document, i) => {
     const value: Value = {
       node: document.contents,
@@ -43,8 +55,6 @@ export function readSpec(file: string, source: string): Spec {
       spec.members.push(members);
     }
   });
-  if (spec.networks.length + spec.members.length > 0) return spec;
-  throw new Refusal("invalid", `${file}: holds no document of kind Network or MemberList`);
 }
 
 function parse(file: string, source: string, lineCounter: LineCounter): Document.Parsed[] {
@@ -77,16 +87,18 @@ function kindOf(value: Value): typeof kinds[number] {
 
 /** Values that must not occur twice in a file. */
 class Duplicates {
-  readonly #documents = new Map<string, number>();
+  readonly #documents = new Map<string, Value["place"]>();
 
   check(what: string, id: string, where: () => Value, scope = ""): void {
     if (!id) return;
     const key = `${what}\n${scope}\n${id}`;
     const before = this.#documents.get(key);
+    const { place } = where();
     if (before !== undefined) {
-      throw refused(where(), `${what} ${id} is there already, in document ${before}`);
+      const file = before.file === place.file ? "" : ` of ${before.file}`;
+      throw refused(where(), `${what} ${id} is there already, in document ${before.document}${file}`);
     }
-    this.#documents.set(key, where().place.document);
+    this.#documents.set(key, place);
   }
 
   checkMembers({ net, list }: Sent<MemberList>, value: Value): void {
@@ -95,8 +107,9 @@ class Duplicates {
       if (!shared) {
         this.check("name", name?.toLowerCase() ?? "", () => at(value, "list", i, "name"), net ?? "");
       }
-      this.check("address", ip4?.address ?? "", () => at(value, "list", i, "ip4"));
-      this.check("address", ip6?.address ?? "", () => at(value, "list", i, "ip6"));
+      // Overlay networks may have the same addresses; the server knows which of the networks have an overlay.
+      this.check("address", ip4?.address ?? "", () => at(value, "list", i, "ip4"), net ?? "");
+      this.check("address", ip6?.address ?? "", () => at(value, "list", i, "ip6"), net ?? "");
     });
   }
 }

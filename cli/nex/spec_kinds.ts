@@ -76,6 +76,20 @@ const options: ValueReader<Sent<Option>[]> = (value) => {
   return options;
 };
 
+const uuid = checked((text, field) => {
+  if (/^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i.test(text)) return text.toLowerCase();
+  throw invalid(`${field}: "${text}" is not a UUID, like 320a669f-e465-4806-ab46-f2e6620c4311`);
+});
+const overlay = mapping({
+  id: uuid,
+  dhcp: flag,
+  dns: flag,
+  egress: flag,
+  contain: flag,
+  trusted: flag,
+  broadcast: flag,
+});
+
 const networkKeys = mapping(
   {
     kind: text,
@@ -93,6 +107,7 @@ const networkKeys = mapping(
     macrange: macRange,
     siaddr: ofFamily(4),
     leaseduration: wholeNumber,
+    overlay,
   },
   ["name"],
   {

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { Refusal } from "../../services/common/refusal.ts";
-import { readSpec } from "./spec.ts";
+import { readSpecs } from "./spec.ts";
+
+const readSpec = (file: string, source: string) => readSpecs([{ file, source }]);
 
 const mini = `kind: Network
 name: mini
@@ -146,7 +148,7 @@ const refusals: Record<string, [source: string, sentence: string]> = {
   "a prototype's name as a key": [
     net + "constructor: a",
     "document 1, line 3: constructor: unknown key; the keys are kind, name, subnet4, subnet6, dhcp4server, " +
-    "dhcp6server, range4, range6, gateways, nameservers, options, domain, macrange, siaddr, leaseduration",
+    "dhcp6server, range4, range6, gateways, nameservers, options, domain, macrange, siaddr, leaseduration, overlay",
   ],
   "a key given twice": [net + "name: b", "document 1, line 3: Map keys must be unique"],
   "a bad MAC": [

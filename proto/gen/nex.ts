@@ -4,7 +4,7 @@
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 import { Timestamp } from "./google/protobuf/timestamp.ts";
-import { StringValue, UInt64Value } from "./google/protobuf/wrappers.ts";
+import { BoolValue, StringValue, UInt64Value } from "./google/protobuf/wrappers.ts";
 
 export const protobufPackage = "nex";
 
@@ -40,6 +40,39 @@ export interface Network {
   siaddr: string;
   /** seconds; 0: four hours */
   leaseDuration: number;
+  /**
+   * Present: an overlay network (VXLAN), an address space of its own. All fields but the name, and subnet4 where it is made, are
+   * derived where they are absent. gateways has one address at most; it and subnet4 cannot change later.
+   */
+  overlay: Overlay | null;
+}
+
+/** The overlay of a network. An option that is absent is as its comment says. */
+export interface Overlay {
+  /** the UUID of the overlay network: given, one that is there is adopted, or is the one that has the name */
+  id: string;
+  /** DHCP is answered at the gateway; absent: yes */
+  dhcp:
+    | boolean
+    | null;
+  /** the same for DNS */
+  dns:
+    | boolean
+    | null;
+  /** machines reach other networks through their host; absent: no */
+  egress:
+    | boolean
+    | null;
+  /** ports carry only what is their own; absent: as for true, but only counted where it was adopted */
+  contain:
+    | boolean
+    | null;
+  /** ports have no rules; absent: they have */
+  trusted:
+    | boolean
+    | null;
+  /** broadcast and multicast reach other hosts; absent: no */
+  broadcast: boolean | null;
 }
 
 /** Two IP addresses or two MACs. */
@@ -191,7 +224,11 @@ export interface NetworkUpdateRequest {
     | string
     | null;
   /** seconds */
-  leaseDuration: number | null;
+  leaseDuration:
+    | number
+    | null;
+  /** of a network that has one: options that are absent are left as they are */
+  overlay: Overlay | null;
 }
 
 export interface NetworkUpdateResponse {
@@ -267,6 +304,7 @@ function createBaseNetwork(): Network {
     macRange: null,
     siaddr: "",
     leaseDuration: 0,
+    overlay: null,
   };
 }
 
@@ -315,6 +353,9 @@ export const Network: MessageFns<Network, "nex.Network"> = {
     }
     if (message.leaseDuration !== 0) {
       writer.uint32(112).uint64(message.leaseDuration);
+    }
+    if (message.overlay !== undefined && message.overlay !== null) {
+      Overlay.encode(message.overlay, writer.uint32(242).fork()).join();
     }
     return writer;
   },
@@ -444,6 +485,14 @@ export const Network: MessageFns<Network, "nex.Network"> = {
             message.leaseDuration = longToNumber(reader.uint64());
             continue;
           }
+          case 30: {
+            if (tag !== 242) {
+              break;
+            }
+
+            message.overlay = Overlay.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag >>> 3 === 0) {
           throw new globalThis.RangeError(`tag ${tag} begins no field`);
@@ -484,6 +533,141 @@ export const Network: MessageFns<Network, "nex.Network"> = {
       : null;
     message.siaddr = object.siaddr ?? "";
     message.leaseDuration = object.leaseDuration ?? 0;
+    message.overlay = (object.overlay !== undefined && object.overlay !== null)
+      ? Overlay.fromPartial(object.overlay)
+      : null;
+    return message;
+  },
+};
+
+function createBaseOverlay(): Overlay {
+  return { id: "", dhcp: null, dns: null, egress: null, contain: null, trusted: null, broadcast: null };
+}
+
+export const Overlay: MessageFns<Overlay, "nex.Overlay"> = {
+  $type: "nex.Overlay" as const,
+
+  encode(message: Overlay, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== "") {
+      writer.uint32(10).string(message.id);
+    }
+    if (message.dhcp !== undefined && message.dhcp !== null) {
+      BoolValue.encode({ value: message.dhcp! }, writer.uint32(18).fork()).join();
+    }
+    if (message.dns !== undefined && message.dns !== null) {
+      BoolValue.encode({ value: message.dns! }, writer.uint32(26).fork()).join();
+    }
+    if (message.egress !== undefined && message.egress !== null) {
+      BoolValue.encode({ value: message.egress! }, writer.uint32(34).fork()).join();
+    }
+    if (message.contain !== undefined && message.contain !== null) {
+      BoolValue.encode({ value: message.contain! }, writer.uint32(42).fork()).join();
+    }
+    if (message.trusted !== undefined && message.trusted !== null) {
+      BoolValue.encode({ value: message.trusted! }, writer.uint32(50).fork()).join();
+    }
+    if (message.broadcast !== undefined && message.broadcast !== null) {
+      BoolValue.encode({ value: message.broadcast! }, writer.uint32(58).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Overlay {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseOverlay();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.dhcp = BoolValue.decode(reader, reader.uint32()).value;
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.dns = BoolValue.decode(reader, reader.uint32()).value;
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.egress = BoolValue.decode(reader, reader.uint32()).value;
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.contain = BoolValue.decode(reader, reader.uint32()).value;
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.trusted = BoolValue.decode(reader, reader.uint32()).value;
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.broadcast = BoolValue.decode(reader, reader.uint32()).value;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag >>> 3 === 0) {
+          throw new globalThis.RangeError(`tag ${tag} begins no field`);
+        }
+        reader.skip(tag & 7);
+      }
+      if (reader.pos !== end) {
+        throw new globalThis.RangeError("a field reaches past its message");
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Overlay>): Overlay {
+    return Overlay.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Overlay>): Overlay {
+    const message = createBaseOverlay();
+    message.id = object.id ?? "";
+    message.dhcp = object.dhcp ?? null;
+    message.dns = object.dns ?? null;
+    message.egress = object.egress ?? null;
+    message.contain = object.contain ?? null;
+    message.trusted = object.trusted ?? null;
+    message.broadcast = object.broadcast ?? null;
     return message;
   },
 };
@@ -2083,6 +2267,7 @@ function createBaseNetworkUpdateRequest(): NetworkUpdateRequest {
     macRange: null,
     siaddr: null,
     leaseDuration: null,
+    overlay: null,
   };
 }
 
@@ -2140,6 +2325,9 @@ export const NetworkUpdateRequest: MessageFns<NetworkUpdateRequest, "nex.Network
     }
     if (message.leaseDuration !== undefined && message.leaseDuration !== null) {
       UInt64Value.encode({ value: message.leaseDuration! }, writer.uint32(138).fork()).join();
+    }
+    if (message.overlay !== undefined && message.overlay !== null) {
+      Overlay.encode(message.overlay, writer.uint32(242).fork()).join();
     }
     return writer;
   },
@@ -2293,6 +2481,14 @@ export const NetworkUpdateRequest: MessageFns<NetworkUpdateRequest, "nex.Network
             message.leaseDuration = UInt64Value.decode(reader, reader.uint32()).value;
             continue;
           }
+          case 30: {
+            if (tag !== 242) {
+              break;
+            }
+
+            message.overlay = Overlay.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag >>> 3 === 0) {
           throw new globalThis.RangeError(`tag ${tag} begins no field`);
@@ -2336,6 +2532,9 @@ export const NetworkUpdateRequest: MessageFns<NetworkUpdateRequest, "nex.Network
       : null;
     message.siaddr = object.siaddr ?? null;
     message.leaseDuration = object.leaseDuration ?? null;
+    message.overlay = (object.overlay !== undefined && object.overlay !== null)
+      ? Overlay.fromPartial(object.overlay)
+      : null;
     return message;
   },
 };

@@ -21,7 +21,8 @@ import type {
   RemoteAgent,
   Route,
 } from "./api.ts";
-import { type Context, sinceBoot, timestamp } from "./context.ts";
+import { timestamp } from "../common/timestamp.ts";
+import { type Context, sinceBoot } from "./context.ts";
 import { createEndpoint, type EndpointMaker } from "./create_endpoint.ts";
 import { failpoint } from "./failpoints.ts";
 import { followed } from "./followed.ts";

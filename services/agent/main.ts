@@ -7,9 +7,8 @@ import { messageOf, Refusal } from "../common/refusal.ts";
 import { readTls } from "../common/tls.ts";
 import { concernsPeers, vtepsBeside } from "../overlay/peers.ts";
 import { View } from "../overlay/view.ts";
-import { SandKeys } from "../store/sand_keys.ts";
-import { openSandStore, type SandStore } from "../store/sand_store.ts";
-import { delay } from "../common/async.ts";
+import { openSandStore, refuseOtherPrefix } from "../store/sand_store.ts";
+import { onceReached } from "../store/once_reached.ts";
 import { Agent } from "./agent.ts";
 import type { AgentApi, AttachmentsApi } from "./api.ts";
 import { Attachments } from "./attachments.ts";
@@ -39,9 +38,6 @@ import { StateFile } from "./store_guard/state_file.ts";
 import { UnderlayWatch } from "./underlay_watch.ts";
 import { VethNames } from "./veth_names.ts";
 import { Workers } from "./reconcile/networks.ts";
-
-/** How long to wait at the start before etcd is asked again, in ms. */
-const RETRY_MS = 500;
 
 /**
  * Runs the agent: it applies the overlay networks of etcd to this host's kernel and serves the HTTP API. This file
@@ -277,31 +273,4 @@ async function resume(adopt: () => Promise<void>, workers: Workers): Promise<voi
   // Adoption comes first: a comparison would rename and move back the interfaces that Docker has renamed and moved.
   await adopt();
   await Promise.all([workers.startMissing(), workers.compareAll("start")]);
-}
-
-/** Runs an action, and repeats it while etcd cannot be reached. */
-async function onceReached(act: () => Promise<void>, stopping: AbortSignal): Promise<void> {
-  for (;;) {
-    try {
-      return await act();
-    } catch (error) {
-      if (!(error instanceof Refusal && error.code === "unavailable")) throw error;
-      await delay(RETRY_MS, stopping);
-      if (stopping.aborted) return;
-    }
-  }
-}
-
-/**
- * Refuses a prefix under which nothing is while another one has networks: a misspelt prefix must not look like a
- * cluster in which everything was deleted.
- */
-async function refuseOtherPrefix(store: SandStore): Promise<void> {
-  const count = await store.networksElsewhere();
-  if (!count) return;
-  const { prefix } = store.keys, usual = new SandKeys().prefix;
-  throw new Refusal(
-    "invalid",
-    `ETCD_PREFIX: nothing is under ${prefix} in etcd, and ${count} networks are under ${usual}: set ETCD_PREFIX=${usual}`,
-  );
 }

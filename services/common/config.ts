@@ -60,7 +60,17 @@ export interface ConfigOptions {
    * file where it cannot be read.
    */
   readonly apart?: boolean;
+  /** True: of SAND's variables those count that say how and where overlay networks are made, see {@link networkKeys}. */
+  readonly networks?: boolean;
 }
+
+/** The keys of the agents' settings that nexd needs, as it makes overlay networks too. */
+const networkKeys: readonly string[] = [
+  "agent.etcd-prefix",
+  "agent.max-vni",
+  "agent.netns-path",
+  "agent.netns-prefix",
+];
 
 /**
  * Reads and checks the whole configuration; nothing is opened but the files it names.
@@ -84,9 +94,10 @@ export function loadConfig(options: ConfigOptions = {}): Config {
   }
   const wanted = values["agent"] !== undefined || Boolean(env["PEER_IP"] || env["PUBLIC_IP"]);
   // The first of a key's names comes last, and stays. An empty text is none, as in Go.
-  for (const variable of options.agent ? agentVariables.toReversed() : []) {
+  for (const variable of agentVariables.toReversed()) {
     const text = env[variable.name];
-    if (!text) continue;
+    const counts = options.agent || (options.networks && networkKeys.includes(variable.path.join(".")));
+    if (!text || !counts) continue;
     if (variable.name === "ETCD_HOSTS") withoutEtcdHost(values);
     take(variable, asInFile(variable, text));
   }

@@ -100,7 +100,12 @@ export async function runDaemon(
 ): Promise<number> {
   const { name } = options;
   const { file, listen } = readArgs(options);
-  const config = loadConfig({ file, agent: name === "agent", apart: name === "gatewayd" });
+  const config = loadConfig({
+    file,
+    agent: name === "agent",
+    networks: name === "nexd",
+    apart: name === "gatewayd",
+  });
   const reporter = name === "agent" ? await openReporter(config, () => log) : undefined;
   const log = createLog(name, config.log, { onFailure: reporter?.report });
   const metrics = createMetrics(name, version);

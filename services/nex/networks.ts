@@ -36,7 +36,10 @@ export function addNetwork(
   refuseOverlap(draft, record);
   draft.setNetwork(record.name, record, {
     // The remains of a deleted network of this name must not become members of the new one.
-    guards: [{ key: keyOf.deletedNetwork(record.name), modRevision: 0 }],
+    guards: [
+      { key: keyOf.deletedNetwork(record.name), modRevision: 0 },
+      ...draft.otherNames(record.name),
+    ],
     prefixGuards: [unchanged(draft, networksPrefix)],
   });
   return "created";

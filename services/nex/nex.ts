@@ -4,7 +4,7 @@ import { change, type ChangeStore } from "../store/change.ts";
 import { delay, Mutex } from "../common/async.ts";
 import { pack } from "../store/plan_builder.ts";
 import type { NexRecord } from "../store/records.ts";
-import { Attempts, Draft, type PlanStep } from "./steps.ts";
+import { Attempts, Draft, type OtherNames, type PlanStep } from "./steps.ts";
 import { planDeletedNetwork, planSweep } from "./sweep.ts";
 import { planTakeover } from "./takeover.ts";
 import { conflicts } from "./takeover_records.ts";
@@ -20,17 +20,21 @@ export class Nex {
   readonly view: NexView;
   readonly #turn = new Mutex();
 
-  /** @param now The time by which leases are over, see {@link Draft}; absent: none is known to be over. */
+  /**
+   * @param now The time by which leases are over, see {@link Draft}; absent: none is known to be over.
+   * @param names The names of networks of another kind, which no network here may have.
+   */
   constructor(
     private readonly store: ChangeStore<NexRecord>,
     private readonly now: () => number = () => -Infinity,
+    private readonly names?: OtherNames,
   ) {
     this.view = new NexView(store.mirror);
   }
 
   /** A draft on the newest view, on which changes are planned. */
   draft(attempts?: Attempts): Draft {
-    return new Draft(this.view, attempts, this.now());
+    return new Draft(this.view, attempts, this.now(), this.names);
   }
 
   /** Plans against the newest view, commits, and waits until the view shows it; on a conflict, again. */

@@ -36,6 +36,9 @@ export class Attempts {
   }
 }
 
+/** The guards by which no network of another kind gets the name too. Throws Refusal "exists" where one has it. */
+export type OtherNames = (name: string) => readonly Guard[];
+
 /**
  * The state on top of another one, as it will be once the steps so far are done. Several changes are planned against it one after
  * the other, so that each sees those before it.
@@ -59,11 +62,13 @@ export class Draft implements NexState {
   /**
    * @param attempts What earlier attempts of the same request have found: they may have been committed in part.
    * @param now Seconds since the epoch, rounded down; -Infinity: no lease is known to be over.
+   * @param otherNames The names that no new network may have.
    */
   constructor(
     readonly base: NexState,
     readonly attempts: Attempts = new Attempts(),
     readonly now: number = -Infinity,
+    readonly otherNames: OtherNames = () => [],
   ) {}
 
   network(name: string): Network | undefined {

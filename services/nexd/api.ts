@@ -1,25 +1,30 @@
 /** The methods of the gRPC API as functions from request to response, without gRPC. */
 import type { NexMethods, Sent } from "../../proto/types.ts";
-import { invalid } from "../common/refusal.ts";
-import { applySpec } from "../nex/apply.ts";
+import { invalid, Refusal } from "../common/refusal.ts";
 import { changeMemberIds } from "../nex/change_mac.ts";
 import { heldIn } from "../nex/held.ts";
 import { addMembers, deleteMembers, updateMembers } from "../nex/members.ts";
 import { addNetwork, deleteNetwork, findNetwork, replaceNetwork } from "../nex/networks.ts";
 import type { Nex } from "../nex/nex.ts";
 import { declinedIn, deleteDeclined } from "../nex/quarantine.ts";
-import type { Draft } from "../nex/steps.ts";
+import { effectiveRecord } from "../overlay_names/effective.ts";
+import { findNamed, planChangeNamed } from "../overlay_names/networks.ts";
+import { declinedOf, planDeleteDeclined } from "../overlay_names/quarantine.ts";
+import { ApplyBoth } from "./apply_both.ts";
 import {
   declinedTo,
   heldTo,
-  listFrom,
   memberFrom,
   memberTo,
+  namedMemberTo,
+  namedTo,
   networkFrom,
   networkTo,
+  updatedNamed,
   updatedNetwork,
   updateFrom,
 } from "./convert.ts";
+import type { NamedNetworks } from "./named_networks.ts";
 
 /** Each method as a function; all of them answer from the mirror, which shows their own writes. */
 export type NexApi = {
@@ -31,48 +36,109 @@ export type NexApi = {
 /**
  * The API over one store. Its functions throw {@link Refusal} for an invalid request, or one that cannot be fulfilled.
  * @param warn Called with a sentence where a request was fulfilled that may not be what the operator meant
+ * @param overlays The networks with an overlay; undefined: there are none.
  */
-export function nexApi(nex: Nex, warn: (what: string) => void = () => {}): NexApi {
+export function nexApi(nex: Nex, warn: (what: string) => void = () => {}, overlays?: NamedNetworks): NexApi {
   const { view } = nex;
   const done = {};
+  /** The networks with an overlay, if the network is one of them as far as is known. */
+  const shown = (name: string) => !view.network(name) && overlays?.has(name) ? overlays : undefined;
+  /** The same as etcd knows it. */
+  const found = async (name: string) =>
+    !view.network(name) && await overlays?.knows(name) ? overlays : undefined;
   return {
-    GetNetworks: () => ({ nets: [...view.networks()].map((n) => n.name).sort() }),
-    GetNetwork: ({ name }) => ({ net: networkTo(findNetwork(view, name)) }),
-    GetMembers: ({ network }) => {
+    GetNetworks: () => ({
+      nets: [...[...view.networks()].map(({ name }) => name), ...overlays?.names() ?? []].sort(),
+    }),
+    async GetNetwork({ name }) {
+      const net = await shown(name)?.read(name, namedTo);
+      return { net: net ?? networkTo(findNetwork(view, name)) };
+    },
+    async GetMembers({ network }) {
+      const members = await shown(network)?.read(
+        network,
+        ({ record: { id } }) =>
+          [...overlays?.view.space(id).reservations.values() ?? []].sort((a, b) => a.mac < b.mac ? -1 : 1)
+            .map((reservation) => namedMemberTo(reservation, network)),
+      );
+      if (members) return { members };
       const { name } = findNetwork(view, network);
       return {
         members: view.membersOf(name).map((member) => memberTo(member, name)),
         held: heldIn(view, name).map(heldTo),
       };
     },
-    GetDeclined: ({ network }) => ({
-      declined: declinedIn(view, network ? findNetwork(view, network).name : undefined).map(declinedTo),
-    }),
+    async GetDeclined({ network }) {
+      const withNet = (named: Parameters<typeof declinedOf>[1]) =>
+        overlays ? declinedOf(overlays.view, named).map((found) => ({ ...found, net: named.name })) : [];
+      const own = network ? await shown(network)?.read(network, withNet) : undefined;
+      if (own) return { declined: own.map(declinedTo) };
+      const flat = declinedIn(view, network ? findNetwork(view, network).name : undefined);
+      const others = network ? [] : await overlays?.readAll(withNet) ?? [];
+      return { declined: [...flat, ...others.flat()].map(declinedTo) };
+    },
     async DeleteDeclined({ network, list }) {
-      await nex.change((draft) => deleteDeclined(draft, network, list));
+      const named = await found(network);
+      if (named) {
+        await named.change(network, (attempts) => ({
+          result: undefined,
+          plans: planDeleteDeclined(named.view, findNamed(named.view, network), list, attempts),
+        }));
+      } else await nex.change((draft) => deleteDeclined(draft, network, list));
       return done;
     },
     async AddNetwork({ network }) {
       if (!network) throw invalid("network: missing");
       const { name } = network;
+      if (network.overlay) {
+        const both = new ApplyBoth(nex, overlays);
+        await both.apply({ networks: [network], members: [], dryRun: false }, { update: false });
+        return done;
+      }
       const asked = networkFrom(network);
       if (view.deleted.has(name)) await nex.sweepNetwork(name);
       await nex.change((draft) => addNetwork(draft, asked));
       return done;
     },
     async UpdateNetwork(update) {
+      const { name } = update, named = await found(name);
+      if (named) {
+        await named.change(name, () => {
+          const before = findNamed(named.view, name);
+          const network = updatedNetwork(effectiveRecord(before), update);
+          const { plan } = planChangeNamed(named.view, before, updatedNamed(before, network, update.overlay));
+          return { result: undefined, plans: plan ? [plan] : [] };
+        });
+        return done;
+      }
       await nex.change((draft) => {
-        const before = findNetwork(draft, update.name);
+        const before = findNetwork(draft, name);
+        if (update.overlay) {
+          throw new Refusal(
+            "forbidden",
+            `network ${name}: overlay: it was made without one, and cannot get one`,
+          );
+        }
         return replaceNetwork(draft, before, updatedNetwork(before.record, update));
       });
       return done;
     },
     async DeleteNetwork({ name }) {
+      const named = await found(name);
+      if (named) {
+        await named.delete(name);
+        return done;
+      }
       await nex.change((draft) => deleteNetwork(draft, name));
       await nex.sweepNetwork(name);
       return done;
     },
     async AddMembers({ net, list, force }) {
+      const named = await found(net);
+      if (named) {
+        await named.members(net, (draft) => draft.add([{ list: list.map(memberFrom), force }]));
+        return done;
+      }
       // Nex's own client does not know the field that says whether a name is shared.
       const asked = list.map(memberFrom).map((m) => ({ ...m, shared: m.shared || undefined }));
       const shared = await nex.change((draft) => {
@@ -84,23 +150,25 @@ export function nexApi(nex: Nex, warn: (what: string) => void = () => {}): NexAp
       return done;
     },
     async UpdateMembers({ net, list, force }) {
-      const asked = list.map(updateFrom);
-      await nex.change((draft) => updateMembers(draft, net, asked, { force }));
+      const asked = list.map(updateFrom), named = await found(net);
+      if (named) await named.members(net, (draft) => draft.update(asked));
+      else await nex.change((draft) => updateMembers(draft, net, asked, { force }));
       return done;
     },
     async DeleteMembers({ network, list, force }) {
-      await nex.change((draft) => deleteMembers(draft, network, list, { force }));
+      const named = await found(network);
+      if (named) await named.members(network, (draft) => draft.delete(list));
+      else await nex.change((draft) => deleteMembers(draft, network, list, { force }));
       return done;
     },
     async ChangeMemberID({ net, list }) {
-      await nex.change((draft) => changeMemberIds(draft, net, list));
+      const named = await found(net);
+      if (named) await named.members(net, (draft) => draft.move(list));
+      else await nex.change((draft) => changeMemberIds(draft, net, list));
       return done;
     },
-    async Apply({ networks, members, dryRun }) {
-      const plan = (draft: Draft) => applySpec(draft, networks.map(networkFrom), members.map(listFrom));
-      if (dryRun) return { objects: plan(nex.draft()) };
-      for (const { name } of networks) if (view.deleted.has(name)) await nex.sweepNetwork(name);
-      return { objects: await nex.change(plan) };
+    async Apply(request) {
+      return { objects: await new ApplyBoth(nex, overlays).apply(request) };
     },
   };
 }

@@ -9,14 +9,17 @@ import type { MemberRequest, MemberUpdate } from "../nex/members.ts";
 import type { Network } from "../nex/network.ts";
 import { compact } from "../nex/check_network.ts";
 import { repeated, repeatedOptions } from "../nex/dhcp_options.ts";
+import { effectiveNetwork, type NamedNetwork } from "../overlay_names/effective.ts";
+import type { NamedRequest } from "../overlay_names/networks.ts";
 import type { LeaseRecord, NetworkRecord } from "../store/records.ts";
+import type { ReservationRecord } from "../store/sand_records.ts";
 
 /**
  * A network as it is stored, without the fields that are empty in the message. Only its MAC range is checked here: a build of Nex
  * that has addresses under that field's number would send an empty range.
  */
 export function networkFrom(message: proto.Network): NetworkRecord {
-  const { macRange, leaseDuration, ...others } = message;
+  const { macRange, leaseDuration, overlay: _, ...others } = message;
   if (macRange && !(macRange.begin && macRange.end)) {
     throw invalid(`network ${message.name}: macrange: not a range with begin and end (field 12)`);
   }
@@ -40,6 +43,42 @@ export function networkTo({ name, record }: Network): proto.Sent<proto.Network> 
   return { ...others, name, leaseDuration };
 }
 
+/** A request for a network with an overlay. */
+export function namedFrom(message: proto.Network): NamedRequest {
+  return { network: networkFrom(message), ...overlayFrom(message.overlay) };
+}
+
+/** The options of an overlay that are in the message, and the id of the overlay network where it names one. */
+function overlayFrom(message: proto.Overlay | null): Pick<NamedRequest, "id" | "overlay"> {
+  const { id = "", ...options } = message ?? {};
+  const given = Object.entries(options).filter(([, value]) => typeof value === "boolean");
+  return { ...id && { id }, overlay: Object.fromEntries(given) };
+}
+
+/** A change of a network with an overlay: fields and options that the message leaves out stay. */
+export function updatedNamed(
+  { settings }: NamedNetwork,
+  network: NetworkRecord,
+  message: proto.Overlay | null,
+): NamedRequest {
+  const { overlay, ...id } = overlayFrom(message);
+  return { network, ...id, overlay: { ...settings.overlay, ...overlay } };
+}
+
+/** A network with an overlay as the API shows it: what was set, and what is derived. */
+export function namedTo(named: NamedNetwork): proto.Sent<proto.Network> {
+  const { record: { id }, settings: { overlay } } = named;
+  const { dhcp, dns, egress, contain, trusted, broadcast } = overlay;
+  const options = { dhcp, dns, egress, contain, trusted, broadcast };
+  return { ...networkTo(effectiveNetwork(named)), overlay: { id, ...options } };
+}
+
+/** A reservation as the API shows it. */
+export function namedMemberTo(reservation: ReservationRecord, net: string): proto.Sent<proto.Member> {
+  const { mac, name = "", ip4, shared = false } = reservation;
+  return { mac, name, ip4: ip4 === undefined ? null : { address: ip4 }, net, shared };
+}
+
 /** A member as the API shows it; `network` is the one it is listed in. */
 export function memberTo(member: Member, network: string): proto.Sent<proto.Member> {
   return {
@@ -60,7 +99,9 @@ function leaseTo(lease: LeaseRecord | undefined): proto.Sent<proto.Lease> | null
 }
 
 /** An address in quarantine as the API shows it. */
-export function declinedTo({ address, net, mac, until }: Withheld): proto.Sent<proto.Declined> {
+export function declinedTo(
+  { address, net, mac, until }: Pick<Withheld, "address" | "net" | "mac" | "until">,
+): proto.Sent<proto.Declined> {
   return { address, net, mac, until: { seconds: until, nanos: 0 } };
 }
 

@@ -6,15 +6,22 @@ import { formatHostPort } from "../common/host_port.ts";
 import { OncePerMinute } from "../common/log.ts";
 import { Counter, gauge, Histogram } from "../common/metrics.ts";
 import { Refusal } from "../common/refusal.ts";
+import { timestamp } from "../common/timestamp.ts";
 import { readTls } from "../common/tls.ts";
 import { Clocks, surelyPast } from "../nex/clocks.ts";
 import { Nex } from "../nex/nex.ts";
 import { forgedMarks, problems } from "../nex/problems.ts";
 import { runSweeper } from "../nex/sweeper.ts";
 import { tellClock } from "../nex/tell_clock.ts";
+import { View } from "../overlay/view.ts";
+import { guardFlatName } from "../overlay_names/networks.ts";
 import { isNexKey } from "../store/keys.ts";
 import { openNexStore } from "../store/nex_store.ts";
+import { beside } from "../store/beside.ts";
+import { onceReached } from "../store/once_reached.ts";
+import { openSandStore, refuseOtherPrefix } from "../store/sand_store.ts";
 import { nexApi } from "./api.ts";
+import { NamedNetworks } from "./named_networks.ts";
 import { serveGrpc } from "./server.ts";
 
 /** Runs nexd: the gRPC API over what etcd holds. */
@@ -30,7 +37,25 @@ export function main(args: string[]): Promise<number> {
     const store = openNexStore(config.etcd, log);
     daemon.defer("etcd", () => store.close());
     let clock: Clocks | undefined;
-    const nex = new Nex(store, () => clock ? surelyPast(clock) : -Infinity);
+    const sand = openSandStore({
+      endpoints: config.etcd.endpoints,
+      ...config.etcd.tls && { tls: config.etcd.tls },
+      prefix: config.agent.etcdPrefix,
+      log,
+      besideAnother: true,
+    });
+    daemon.defer("etcd", () => sand.close());
+    const overlays = new View(sand.mirror, sand.keys);
+    const nex = new Nex(
+      beside(store, sand.mirror),
+      () => clock ? surelyPast(clock) : -Infinity,
+      (name) => guardFlatName(overlays, name),
+    );
+    const named = new NamedNetworks(beside(sand, store.mirror), (ids) => sand.holdAll(ids), overlays, {
+      ...config.agent,
+      timestamp,
+      isFlat: (name) => nex.view.network(name) !== undefined,
+    });
     const quiet = new OncePerMinute();
     let known = false;
     const seconds = new Histogram({
@@ -39,7 +64,7 @@ export function main(args: string[]): Promise<number> {
       labelNames: ["method", "code"],
       registers: [metrics],
     });
-    const grpc = await serveGrpc(nexApi(nex, (what) => log.warn(what)), {
+    const grpc = await serveGrpc(nexApi(nex, (what) => log.warn(what), named), {
       listen,
       tls,
       abort: abortConnection,
@@ -59,7 +84,8 @@ export function main(args: string[]): Promise<number> {
     daemon.check(() => grpc.problem());
     daemon.follow(store.mirror, { writer: store.committer, isNeeded: isNexKey });
 
-    await store.mirror.ready({ signal: daemon.stopping });
+    await Promise.all([store, sand].map(({ mirror }) => mirror.ready({ signal: daemon.stopping })));
+    await onceReached(() => refuseOtherPrefix(sand), daemon.stopping);
     const swept = new Counter({
       name: "nexd_swept_total",
       help: "Leases ended and remains removed.",
@@ -83,7 +109,8 @@ export function main(args: string[]): Promise<number> {
     });
     known = true;
     grpc.setServing(true);
-    gauge(metrics, "nexd_networks", "Networks.", () => nex.view.size.networks);
+    gauge(metrics, "nexd_networks", "Networks without an overlay.", () => nex.view.size.networks);
+    gauge(metrics, "nexd_overlay_networks", "Networks with an overlay.", () => named.names().length);
     gauge(metrics, "nexd_members", "Members, dynamic ones included.", () => nex.view.size.members);
     log.info(
       { ...nex.view.size, tls: tls ? (tls.ca ? "mutual" : "one-way") : "none" },

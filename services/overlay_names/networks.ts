@@ -13,7 +13,7 @@ import { keyOf } from "../store/keys.ts";
 import { pack, PlanBuilder } from "../store/plan_builder.ts";
 import type { NetworkRecord as NexNetworkRecord } from "../store/records.ts";
 import { type OverlayOptions, type SettingsRecord, writeSandRecord } from "../store/sand_records.ts";
-import { MAX_PLAN_OPS, type Plan } from "../store/types.ts";
+import { type Guard, MAX_PLAN_OPS, type Plan } from "../store/types.ts";
 import {
   derivedFrom,
   effectiveNetwork,
@@ -29,6 +29,8 @@ export interface NamedRequest {
   /** The overlay network that gets the name; undefined: a new one, or the one that has it. */
   readonly id?: string | undefined;
   readonly overlay: OverlayOptions;
+  /** False: one that exists with other contents is refused. */
+  readonly update?: boolean;
 }
 
 /** What becomes of a named network, and the plan for it; no plan: nothing is to be done. */
@@ -59,6 +61,17 @@ export function findNamed(view: View, name: string): NamedNetwork {
   return named;
 }
 
+/** The guards of a new flat network's name. Throws Refusal "exists" where a named network has it. */
+export function guardFlatName(view: View, name: string): Guard[] {
+  if (namedNetwork(view, name)) {
+    throw new Refusal(
+      "exists",
+      `network ${name} exists with an overlay: change it with overlay: {} in its spec, or take another name`,
+    );
+  }
+  return [view.newest(view.keys.networkName(name))];
+}
+
 /**
  * Plans that a network is what the request says: it is made, adopted or changed. Fields and options that the request leaves out
  * are derived from then on.
@@ -66,7 +79,7 @@ export function findNamed(view: View, name: string): NamedNetwork {
 export function planNamed(view: View, request: NamedRequest, options: NetworkOptions): PlannedNamed {
   const { network: { name } } = request;
   const existing = namedNetwork(view, name);
-  if (existing) return planChange(view, existing, request);
+  if (existing) return planChangeNamed(view, existing, request);
   if (view.networkNamed(name) !== undefined) {
     throw new Refusal("conflict", `what the deleted network ${name} has left is being removed: try again`);
   }
@@ -137,7 +150,8 @@ function withName(
 }
 
 /** Plans new settings of a named network; refuses what its machines forbid. */
-function planChange(view: View, before: NamedNetwork, { network, id, overlay }: NamedRequest): PlannedNamed {
+export function planChangeNamed(view: View, before: NamedNetwork, request: NamedRequest): PlannedNamed {
+  const { network, id, overlay, update = true } = request;
   const { name, record } = before;
   findNamed(view, name);
   if (id && id.toLowerCase() !== record.id) {
@@ -156,6 +170,12 @@ function planChange(view: View, before: NamedNetwork, { network, id, overlay }: 
   };
   const named = { ...before, settings };
   if (sameSettings(before, named)) return { named: before, action: "unchanged", plan: undefined };
+  if (!update) {
+    throw new Refusal(
+      "exists",
+      `network ${name} exists with other settings; change it with: nex set network`,
+    );
+  }
   const [was, now] = [effectiveNetwork(before), effectiveNetwork(named)];
   const builder = new PlanBuilder().guard(
     view.guard(view.keys.networkName(name)),

@@ -1,4 +1,4 @@
-/** Opens the store of overlay networks (SAND's keys) for the agent. */
+/** Opens the store of overlay networks (SAND's keys) for the agent and nexd. */
 import type { Log } from "../common/log.ts";
 import { Refusal } from "../common/refusal.ts";
 import type { EtcdConnectionOptions } from "./connection.ts";
@@ -20,10 +20,12 @@ import { openStore, type Store } from "./store.ts";
 export interface SandStoreOptions extends EtcdConnectionOptions {
   /** ETCD_PREFIX */
   readonly prefix: string;
-  /** The host whose networks and endpoints are followed from the start. */
-  readonly hostname: string;
+  /** The host whose networks and endpoints are followed from the start; undefined: those of none. */
+  readonly hostname?: string;
   /** The log for the events of the mirror. */
   readonly log: Log;
+  /** True: another mirror of the process logs whether etcd can be followed. */
+  readonly besideAnother?: boolean;
   /** Is called after a full listing, perhaps of another etcd, and before its changes, if any, are reported. */
   readonly onRelisted?: () => void;
 }
@@ -64,29 +66,46 @@ export interface SandStore extends Store<SandRecord> {
   networksElsewhere(): Promise<number>;
 }
 
+/**
+ * Refuses a prefix under which nothing is while another one has networks: a misspelt prefix must not look like a
+ * cluster in which everything was deleted. Throws Refusal "invalid", or "unavailable".
+ */
+export async function refuseOtherPrefix(store: SandStore): Promise<void> {
+  const count = await store.networksElsewhere();
+  if (!count) return;
+  const { prefix } = store.keys, usual = new SandKeys().prefix;
+  throw new Refusal(
+    "invalid",
+    `ETCD_PREFIX: nothing is under ${prefix} in etcd, and ${count} networks are under ${usual}: set ETCD_PREFIX=${usual}`,
+  );
+}
+
 /** Opens the store of overlay networks; etcd need not be there yet. Throws Refusal as {@link openStore} does. */
 export function openSandStore(options: SandStoreOptions): SandStore {
   const { hostname, log, onRelisted } = options, toTheLog = logMirrorEvents(log);
   const keys = new SandKeys(options.prefix);
-  const schema = sandSchema(keys, [
-    keys.networks,
-    keys.networkNames,
+  const ofHost = hostname === undefined ? [] : [
     keys.hostEndpoints(hostname),
     keys.hostNetworks(hostname),
     keys.allDeleted,
     keys.nameClaim(hostname),
-  ]);
+  ];
+  const schema = sandSchema(keys, [keys.networks, keys.networkNames, ...ofHost]);
   const store = openStore({
     ...options,
     schema,
     fenceKey: (name) => keys.fence(name),
     report: (event) => {
-      toTheLog(event);
+      const isSync = event.kind === "in-sync" || event.kind === "out-of-sync";
+      if (!(isSync && options.besideAnother)) toTheLog(event);
       if (event.kind === "relisted") onRelisted?.();
     },
   });
   const { connection, committer, mirror } = store;
-  const holds = new Holds(mirror, (network) => aboutNetwork(keys, network));
+  const holds = new Holds(mirror, (network) => [
+    ...aboutNetwork(keys, network),
+    ...hostname === undefined ? [keys.deleted(network)] : [],
+  ]);
 
   const decoder = new TextDecoder();
   const recordsUnder = async (prefix: string): Promise<SandRecord[]> => {

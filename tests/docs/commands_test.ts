@@ -68,6 +68,27 @@ Deno.test("README.md: the first session prints what stands there, on a terminal"
   }
 });
 
+Deno.test("docs/NETWORKS.md: what is typed prints what stands there, on a terminal", async () => {
+  await using own = await desk();
+  await using etcd = await labEtcd();
+  await using services = await LabServices.create(etcd.endpoint);
+  await services.start("nexd");
+  const [from, to] = ["## A network with an overlay", "## What is derived, and what may change"];
+  const [spec = ""] = blocks("docs/NETWORKS.md", "yaml", from, to);
+  await Deno.writeTextFile(`${own.path}/blue.yml`, spec);
+  const [session = ""] = blocks("docs/NETWORKS.md", "console", from, to);
+  const steps = session.split(/^\$ /m).slice(1).map((step) => step.split(/\n([^]*)/));
+  assert.ok(steps.length > 7, session);
+  for (const [command = "", printed] of steps) {
+    const typed = `script --quiet --return --command '${command}' /dev/null`;
+    const { stdout } = await own.type(typed, { NEX_SERVER: `127.0.0.1:${services.nexdPort}` });
+    // deno-lint-ignore no-control-regex
+    const left = stdout.replaceAll("\r\n", "\n").replace(/(?:\r\x1b\[K[^\r\n]*)*\r\x1b\[K/g, "");
+    const id = /[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}/;
+    assert.equal(left.replace(id, "320a669f-e465-4806-ab46-f2e6620c4311"), printed, command);
+  }
+});
+
 Deno.test("docs/TLS.md: from the authority to an etcd, a nexd and an agent that ask for certificates", async () => {
   await using own = await desk();
   await using lab = await Lab.create("docs");

@@ -235,9 +235,9 @@ Deno.test("nex.1 and sand-agent-cli.1 have every command, with its options", () 
 
 Deno.test("every name that the program can be called by has a page, and every service's page its keys", () => {
   const services = ["nexd", "dhcpd", "dnsd", "agent", "gatewayd"];
-  const wanted = commands.flatMap(({ name, aliases = [], ownHelp }) => [
+  const wanted = commands.flatMap(({ name, aliases = [], ownHelp, page }) => [
     ...services.includes(name) ? [`strand-${name}.8`, ...aliases.map((alias) => `${alias}.8`)] : [],
-    ...ownHelp ? [`${name}.1`, ...aliases.map((alias) => `${alias}.1`)] : [],
+    ...page !== undefined ? [page] : ownHelp ? [`${name}.1`, ...aliases.map((alias) => `${alias}.1`)] : [],
   ]);
   assert.deepEqual(wanted.filter((name) => !manual.has(name)), []);
   const absent = services.flatMap((name) =>

@@ -13,7 +13,8 @@ import {
   writeSandRecord,
 } from "../../store/sand_records.ts";
 import type { Plan } from "../../store/types.ts";
-import { type Context, timestamp } from "../context.ts";
+import { timestamp } from "../../common/timestamp.ts";
+import type { Context } from "../context.ts";
 import { failpoint } from "../failpoints.ts";
 import { followed } from "../followed.ts";
 import { OWN_NAMESPACE } from "../kernel/network_namespace.ts";

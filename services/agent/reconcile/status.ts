@@ -2,7 +2,7 @@ import { delay } from "../../common/async.ts";
 import { messageOf } from "../../common/refusal.ts";
 import { planApplied, planPresence } from "../../overlay/hosts.ts";
 import { planReach } from "../../overlay/endpoints.ts";
-import { timestamp } from "../context.ts";
+import { timestamp } from "../../common/timestamp.ts";
 import { failpoint } from "../failpoints.ts";
 import type { HostNetwork } from "./host_network.ts";
 

@@ -1,0 +1,95 @@
+/** `strand apply`, `get`, `set` and `delete`: the commands about networks and their members, over nexd's API. */
+import { Argument, Command } from "commander";
+import { Refusal } from "../../services/common/refusal.ts";
+import { version } from "../../services/common/version.ts";
+import { asksForWords } from "../candidates.ts";
+import type { CommandModule } from "../commands.ts";
+import { addDelete, addGet, outputOption, withServerOptions } from "../nex/commands.ts";
+import { explain } from "../nex/explain.ts";
+import { Session } from "../nex/session.ts";
+import { addSetMember, addSetNetwork } from "../nex/set.ts";
+import {
+  type Format,
+  networkNames,
+  networkSpec,
+  networksTable,
+  serializeAll,
+  wideFormats,
+} from "../nex/show.ts";
+import { runProgram } from "../run.ts";
+import { systemTerminal, type Terminal } from "../terminal.ts";
+
+/** One of the commands. */
+export function command(name: string): CommandModule {
+  return { main: (args) => run(name, args) };
+}
+
+/** Runs one command line. @returns the exit code: 0 done, 1 refused or failed, 2 wrong usage */
+export function run(name: string, args: string[], terminal: Terminal = systemTerminal): Promise<number> {
+  const program = networksProgram(terminal), [question, ...line] = args;
+  const typed = asksForWords(question) ? [question, name, ...line] : [name, ...args];
+  return runProgram(program, typed, {
+    terminal,
+    explain: (error) => explain(error, program.opts<{ server: string }>().server),
+    complete: async (words) => (await import("../nex/complete.ts")).completeNex(program, words),
+  });
+}
+
+/** Builds the program; each command throws its errors. */
+export function networksProgram(terminal: Terminal): Command {
+  const program = withServerOptions(
+    new Command("strand").description("Networks with names and addresses, and their members")
+      .version(`strand ${version}`, "-V, --version", "print the program's version"),
+  );
+  const session = new Session(program, terminal);
+
+  program.command("apply").description("make networks and members what spec files say")
+    .argument("<file...>", "YAML spec; - is standard input, of a folder its *.yml and *.yaml")
+    .option("--dry-run", "say what would happen, change nothing")
+    .option("--force", "replace members that exist with other contents")
+    .action(async (files: string[], options: { dryRun?: boolean; force?: boolean }) => {
+      const all = await Promise.all(files.map((file) => specsIn(file)));
+      await session.apply(await session.spec(...all.flat()), options);
+    });
+
+  const get = program.command("get").description("show networks, members and declined addresses");
+  get.command("networks").description("all networks").addOption(outputOption(wideFormats))
+    .action(async ({ output }: { output: Format }) => terminal.print(await networks(session, output)));
+  addGet(get, session, wideFormats);
+
+  const set = program.command("set").description("change networks and members");
+  const network = addSetNetwork(set, session);
+  network.command("overlay").description("set an option of its overlay").argument("<net>")
+    .addArgument(new Argument("<option>").choices(options)).addArgument(
+      new Argument("<value>").choices(["on", "off"]),
+    )
+    .action(async (name: string, option: string, value: string) =>
+      void await session.call("UpdateNetwork", { name, overlay: { [option]: value === "on" } })
+    );
+  addSetMember(set, session);
+  addDelete(program.command("delete").description("delete networks and members"), session);
+  return program;
+}
+
+const options = ["dhcp", "dns", "egress", "contain", "trusted", "broadcast"];
+
+async function networks(session: Session, output: Format): Promise<string> {
+  const { nets } = await session.call("GetNetworks", {});
+  if (output === "table") return networkNames(nets, session.terminal.isTerminal);
+  const all = await Promise.all(nets.map((name) => session.network(name)));
+  return output === "wide"
+    ? networksTable(all, session.terminal.isTerminal)
+    : await serializeAll(all.map(networkSpec), output);
+}
+
+/** The spec files that an argument names: itself, or those of a folder, in order. */
+async function specsIn(path: string): Promise<string[]> {
+  const isFolder = path !== "-" && (await Deno.stat(path).catch(() => undefined))?.isDirectory;
+  if (!isFolder) return [path];
+  const found: string[] = [];
+  for await (const { name, isDirectory } of Deno.readDir(path)) {
+    if (!isDirectory && /\.ya?ml$/.test(name)) found.push(`${path.replace(/\/+$/, "")}/${name}`);
+  }
+  if (found.length) return found.sort();
+  throw new Refusal("invalid", `${path}: holds no file *.yml or *.yaml`);
+}

@@ -1,0 +1,29 @@
+/** A store whose changes are also guarded by keys that another mirror of the process follows. */
+import type { ChangeStore } from "./change.ts";
+import type { Mirror } from "./types.ts";
+
+/** The store, which after a conflict waits until the other mirror shows too what the transaction met. */
+export function beside<T>(store: ChangeStore<T>, other: Pick<Mirror<unknown>, "caughtUp">): ChangeStore<T> {
+  const { mirror } = store;
+  return {
+    committer: store.committer,
+    current: (keys) => store.current(keys),
+    confirmed: (signal) => store.confirmed(signal),
+    mirror: {
+      get: (key) => mirror.get(key),
+      entries: () => mirror.entries(),
+      version: (key) => mirror.version(key),
+      existedSince: (key, revision) => mirror.existedSince(key, revision),
+      get state() {
+        return mirror.state;
+      },
+      subscribe: (listener) => mirror.subscribe(listener),
+      ready: () => mirror.ready(),
+      reached: (revision, keys, options) => mirror.reached(revision, keys, options),
+      // A key that a mirror does not follow is not waited for.
+      async caughtUp(keys, options) {
+        await Promise.all([mirror.caughtUp(keys, options), other.caughtUp(keys, options)]);
+      },
+    },
+  };
+}

@@ -1,0 +1,265 @@
+/** `strand apply`, `get`, `set` and `delete` over a nexd with a real etcd: networks with an overlay beside those without. */
+import assert from "node:assert/strict";
+import { run as command } from "../../cli/strand/networks.ts";
+import { BitSet } from "../../services/overlay/bit_set.ts";
+import { View } from "../../services/overlay/view.ts";
+import { SandKeys } from "../../services/store/sand_keys.ts";
+import { sandSchema } from "../../services/store/sand_records.ts";
+import { openStore } from "../../services/store/store.ts";
+import { type LabEtcd, labEtcd } from "../lab/etcd.ts";
+import { run, strandCommand } from "../lab/host.ts";
+import { LabServices } from "../lab/services.ts";
+import { until } from "../lab/until.ts";
+
+const blue = `kind: Network
+name: blue
+subnet4: 10.0.0.0/24
+domain: blue.example
+overlay: {}
+---
+kind: MemberList
+net: blue
+list:
+- {mac: 52:54:00:00:00:05, name: db, ip4: 10.0.0.5}
+- {mac: 52:54:00:00:00:06, name: web}
+`;
+const red = blue.replaceAll("blue", "red");
+const mini = "kind: Network\nname: mini\nsubnet4: 10.0.0.0/24\n";
+
+/** What etcd holds of overlay networks, and the lines of a command over one of the nexds. */
+async function lab(etcd: LabEtcd, prefix = "/sc-net") {
+  const services = await LabServices.create(etcd.endpoint);
+  const keys = new SandKeys(prefix);
+  const store = openStore({ endpoints: [etcd.endpoint], schema: sandSchema(keys) });
+  await store.mirror.ready();
+  const view = new View(store.mirror, keys);
+  return {
+    services,
+    keys,
+    store,
+    view,
+    async tryStrand(args: readonly string[], stdin = "") {
+      const [name = "", ...rest] = args;
+      let out = "", err = "";
+      const code = await command(name, ["-s", `127.0.0.1:${services.nexdPort}`, ...rest], {
+        print: (text) => void (out += text),
+        isTerminal: false,
+        screen: { isTerminal: false, write: (text) => void (err += text) },
+        read: () => Promise.resolve(stdin),
+      });
+      return { code, out, err };
+    },
+    async strand(args: readonly string[], stdin = ""): Promise<string> {
+      const { code, out, err } = await this.tryStrand(args, stdin);
+      assert.equal(code, 0, `strand ${args.join(" ")}: ${err}`);
+      return out;
+    },
+    /** The revision at which a key was written; 0: it is absent. */
+    revisionOf: async (key: string) => (await store.connection.get(key))?.modRevision ?? 0,
+    json: async (key: string) =>
+      JSON.parse(new TextDecoder().decode((await store.connection.get(key))?.value)),
+    /** Every key of networks of either kind, with when it was written. */
+    async everything() {
+      const found: string[] = [];
+      for await (const { kvs } of store.connection.list(["/net/", "/member/", `${prefix}/`])) {
+        for (const { key, modRevision } of kvs) {
+          if (!key.includes("/fence/")) found.push(`${key} ${modRevision}`);
+        }
+      }
+      return found.sort();
+    },
+    async [Symbol.asyncDispose]() {
+      store.close();
+      await services[Symbol.asyncDispose]();
+    },
+  };
+}
+
+Deno.test("one file makes overlays with addresses and names, beside flat networks, and the store has them", async () => {
+  await using etcd = await labEtcd();
+  await using it = await lab(etcd);
+  const { keys, view } = it;
+  await it.services.start("nexd");
+  const made = "network blue created\nmember db created\nmember web created\n";
+  assert.equal(await it.strand(["apply", "--dry-run", "-"], blue), made.replaceAll("\n", " (dry run)\n"));
+  assert.equal(await it.strand(["get", "networks"]), "", "a dry run writes nothing");
+
+  assert.equal(
+    await it.strand(["apply", "-"], `${blue}---\n${mini}---\n${red}`),
+    `network blue created\nnetwork mini created\nnetwork red created\n` +
+      "member db created\nmember web created\nmember db created\nmember web created\n",
+  );
+  assert.equal(await it.strand(["get", "networks"]), "blue\nmini\nred\n");
+  await until("the names are seen", () => view.networkNames().size === 2);
+  const id = view.networkNamed("blue") ?? "";
+  const whole = [keys.network(id), keys.allocation(id), keys.networkName("blue"), keys.settings(id)];
+  const revisions = await Promise.all(whole.map(it.revisionOf));
+  assert.deepEqual(new Set(revisions).size, 1, `one transaction, not ${revisions}`);
+  assert.deepEqual(await it.json(keys.settings(id)), {
+    network: { name: "blue", domain: "blue.example" },
+    overlay: { contain: true },
+  });
+  const bits = [...BitSet.decode((await it.json(keys.allocation(id))).bit_set).ones()];
+  assert.deepEqual(bits, [0, 1, 2, 5, 255]);
+  const red1 = view.network(view.networkNamed("red") ?? "");
+  assert.deepEqual([view.network(id)?.vxlan_vni, red1?.vxlan_vni].sort(), [1, 2]);
+  assert.equal(await it.strand(["apply", "-"], blue), made.replaceAll("created", "unchanged"));
+
+  // What `get` prints is derived where it was not set, and can be applied as it is.
+  const network = await it.strand(["get", "network", "blue", "-o", "yaml"]);
+  assert.match(network, /^gateways:\n {2}- 10\.0\.0\.1$/m);
+  assert.match(network, new RegExp(`^overlay:\n {2}id: ${id}\n {2}contain: true$`, "m"));
+  const members = await it.strand(["get", "members", "blue", "-o", "yaml"]);
+  assert.equal(
+    await it.strand(["apply", "-"], `${network}---\n${members}`),
+    made.replaceAll("created", "unchanged"),
+  );
+  assert.equal(await it.services.nex("get", "network", "blue", "-o", "yaml"), network, "nex prints the same");
+  const all = await it.strand(["get", "networks", "-o", "yaml"]);
+  assert.equal(
+    await it.strand(["apply", "-"], all),
+    "network blue unchanged\nnetwork mini unchanged\nnetwork red unchanged\n",
+  );
+  assert.equal(
+    await it.strand(["get", "members", "blue", "-o", "wide"]),
+    "52:54:00:00:00:05 db  10.0.0.5 - no\n52:54:00:00:00:06 web 10.0.0.2 - no\n",
+  );
+  assert.match(await it.strand(["get", "networks", "-o", "wide"]), /^mini +10\.0\.0\.0\/24 - +- +-$/m);
+
+  await it.strand(["set", "network", "range4", "blue", "10.0.0.2", "10.0.0.99"]);
+  await it.strand(["set", "network", "overlay", "blue", "dns", "off"]);
+  await it.strand(["set", "member", "name", "blue", "52:54:00:00:00:06", "www"]);
+  assert.deepEqual((await it.json(keys.settings(id))).overlay, { contain: true, dns: false });
+  assert.equal(
+    await it.strand(["apply", "--force", "-"], blue),
+    "network blue updated\nmember db unchanged\nmember web updated\n",
+  );
+  assert.deepEqual((await it.json(keys.settings(id))).overlay, { contain: true });
+
+  await it.strand(["delete", "member", "blue", "52:54:00:00:00:05"]);
+  await it.strand(["delete", "network", "blue"]);
+  assert.equal(await it.strand(["get", "networks"]), "mini\nred\n");
+  await until(
+    "nothing of it is left",
+    (see) =>
+      see([...it.store.mirror.entries()].filter(({ key }) => key.includes(id) || key.endsWith("/blue")))
+        .length === 0,
+  );
+  const gone = await it.tryStrand(["get", "members", "blue"]);
+  assert.deepEqual([gone.code, gone.err], [1, 'strand: there is no network "blue"\n']);
+  assert.equal(await it.strand(["apply", "-"], blue), made);
+});
+
+Deno.test("a part of a spec that is refused refuses all of it, with field, value and what would be right", async () => {
+  await using etcd = await labEtcd();
+  await using it = await lab(etcd);
+  await it.services.start("nexd");
+  const refuses = async (spec: string, message: string) => {
+    const before = await it.everything();
+    assert.deepEqual(await it.tryStrand(["apply", "-"], spec), {
+      code: 1,
+      out: "",
+      err: `strand: ${message}\n`,
+    });
+    assert.deepEqual(await it.everything(), before, "nothing is written");
+  };
+  await refuses(
+    `${mini}---\n${blue.replace("overlay", "gateways: [10.9.0.1]\noverlay")}`,
+    "network blue: gateways: 10.9.0.1 is outside the subnet 10.0.0.0/24",
+  );
+  await refuses(
+    `${mini}---\n${blue.replace("10.0.0.5", "10.0.1.5")}`,
+    "member 52:54:00:00:00:05: ip4: 10.0.1.5 is outside the range 10.0.0.0/24 of network blue",
+  );
+  await it.strand(["apply", "-"], `${mini}---\n${blue}`);
+  await refuses(
+    blue.replace("10.0.0.0/24", "10.0.0.0/16"),
+    "network blue: subnet4: 10.0.0.0/16 is not 10.0.0.0/24: the range of an overlay network cannot change; make a new network",
+  );
+  await refuses(
+    `${red}---\nkind: Network\nname: blue\nsubnet4: 10.1.0.0/24\n`,
+    "network blue exists with an overlay: change it with overlay: {} in its spec, or take another name",
+  );
+  await refuses(
+    `${red}---\n${mini}overlay: {}\n`,
+    "network mini: overlay: the network of this name has none, and cannot get one",
+  );
+});
+
+Deno.test("files, folders and standard input are one spec", async () => {
+  await using etcd = await labEtcd();
+  await using it = await lab(etcd);
+  await it.services.start("nexd");
+  const folder = `${it.services.directory}/specs`;
+  await Deno.mkdir(folder);
+  const none = await it.tryStrand(["apply", folder]);
+  assert.deepEqual([none.code, none.err], [1, `strand: ${folder}: holds no file *.yml or *.yaml\n`]);
+  await Deno.writeTextFile(`${folder}/b.yaml`, blue.slice(blue.indexOf("---\n") + 4));
+  await Deno.writeTextFile(`${folder}/a.yml`, blue.slice(0, blue.indexOf("---\n")));
+  await Deno.writeTextFile(`${folder}/notes.txt`, "not a spec");
+  assert.equal(
+    await it.strand(["apply", folder, "-"], mini),
+    "network blue created\nnetwork mini created\nmember db created\nmember web created\n",
+  );
+  const twice = await it.tryStrand(["apply", folder, "-"], blue);
+  assert.equal(
+    twice.err,
+    `strand: standard input: document 1, line 2: network blue is there already, in document 1 of ${folder}/a.yml\n`,
+  );
+});
+
+Deno.test("of two nexds at once one makes a name, be it with an overlay or without", async () => {
+  await using etcd = await labEtcd();
+  await using one = await lab(etcd);
+  await using two = await lab(etcd);
+  await Promise.all([one.services.start("nexd"), two.services.start("nexd")]);
+  for (let i = 0; i < 8; i++) {
+    const flat = `kind: Network\nname: n${i}\nsubnet4: 10.9.${i}.0/24\n`;
+    const results = await Promise.all([
+      one.tryStrand(["apply", "-"], flat),
+      two.tryStrand(["apply", "-"], `${flat}overlay: {}\n`),
+    ]);
+    assert.deepEqual(results.map(({ code }) => code).sort(), [0, 1], JSON.stringify(results));
+    assert.match(
+      results.map(({ err }) => err).join(""),
+      /exists with an overlay|the network of this name has none/,
+    );
+  }
+  assert.equal((await one.strand(["get", "networks"])).split("\n").length, 9);
+  const reserve = (n: number) =>
+    `kind: MemberList\nnet: blue\nlist:\n- {mac: 52:54:00:00:01:0${n}, ip4: 10.0.0.9}\n`;
+  await one.strand(["apply", "-"], blue);
+  await until(
+    "the other knows it",
+    async (see) => /^blue$/m.test(see(await two.strand(["get", "networks"]))),
+  );
+  const results = await Promise.all([
+    one.tryStrand(["apply", "-"], reserve(1)),
+    two.tryStrand(["apply", "-"], reserve(2)),
+  ]);
+  assert.deepEqual(results.map(({ code }) => code).sort(), [0, 1]);
+  assert.match(
+    results.map(({ err }) => err).join(""),
+    /ip4: 10\.0\.0\.9 of network blue belongs to .*, for which it is reserved/,
+  );
+});
+
+Deno.test("nexd makes overlays where ETCD_PREFIX says, and does not start where all are under another one", async () => {
+  await using etcd = await labEtcd();
+  await using it = await lab(etcd, "/overlay");
+  const nexd = await it.services.start("nexd", { ETCD_PREFIX: "/overlay" });
+  await it.strand(["apply", "-"], blue);
+  await until("it is there", () => it.view.networkNamed("blue") !== undefined);
+  await nexd.stop();
+  const there = { put: "/sc-net/network/320a669f-e465-4806-ab46-f2e6620c4311", value: "{}" };
+  await it.store.committer.commit({ guards: [], ops: [there] });
+  const other = await run(strandCommand(["nexd", "--config", `${it.services.directory}/nex.yml`]), {
+    mayFail: true,
+    env: { ETCD_PREFIX: "/misspelt" },
+  });
+  assert.equal(other.code, 1);
+  assert.match(
+    other.stderr,
+    /ETCD_PREFIX: nothing is under \/misspelt in etcd, and 1 networks are under \/sc-net/,
+  );
+});
