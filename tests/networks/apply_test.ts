@@ -1,6 +1,7 @@
 /** `strand apply`, `get`, `set` and `delete` over a nexd with a real etcd: networks with an overlay beside those without. */
 import assert from "node:assert/strict";
 import { run as command } from "../../cli/strand/networks.ts";
+import { runHere } from "../../cli/testing.ts";
 import { BitSet } from "../../services/overlay/bit_set.ts";
 import { View } from "../../services/overlay/view.ts";
 import { SandKeys } from "../../services/store/sand_keys.ts";
@@ -38,16 +39,13 @@ async function lab(etcd: LabEtcd, prefix = "/sc-net") {
     keys,
     store,
     view,
-    async tryStrand(args: readonly string[], stdin = "") {
-      const [name = "", ...rest] = args;
-      let out = "", err = "";
-      const code = await command(name, ["-s", `127.0.0.1:${services.nexdPort}`, ...rest], {
-        print: (text) => void (out += text),
-        isTerminal: false,
-        screen: { isTerminal: false, write: (text) => void (err += text) },
-        read: () => Promise.resolve(stdin),
-      });
-      return { code, out, err };
+    async tryStrand([name = "", ...args]: readonly string[], stdin = "") {
+      const at = ["-s", `127.0.0.1:${services.nexdPort}`];
+      const { code, stdout, stderr } = await runHere(
+        (terminal) => command(name, [...at, ...args], terminal),
+        { stdin },
+      );
+      return { code, out: stdout, err: stderr };
     },
     async strand(args: readonly string[], stdin = ""): Promise<string> {
       const { code, out, err } = await this.tryStrand(args, stdin);
