@@ -3,7 +3,7 @@
  * its kind.
  */
 import { gzipSync } from "node:zlib";
-import { capture } from "./capture.ts";
+import { completionScript, type Shell } from "../../cli/completion.ts";
 import { links } from "./folder.ts";
 
 /** The path of the portable folder. */
@@ -21,7 +21,7 @@ export interface LayoutOptions {
 }
 
 /** Where each shell finds the completion of a command. */
-const completions: Readonly<Record<string, (command: string) => string>> = {
+const completions: Readonly<Record<Shell, (command: string) => string>> = {
   bash: (command) => `usr/share/bash-completion/completions/${command}`,
   zsh: (command) => `usr/share/zsh/vendor-completions/_${command}`,
   fish: (command) => `usr/share/fish/vendor_completions.d/${command}.fish`,
@@ -58,16 +58,14 @@ export async function layOut(data: string, options: LayoutOptions): Promise<void
     const page = await Deno.readFile(`${folder}/docs/man/${name}`);
     await write(`usr/share/man/man${name.at(-1)}/${name}.gz`, gzipSync(page, { level: 9 }));
   }
-  await Promise.all(
-    Object.entries(completions).flatMap(([shell, path]) =>
-      Object.entries(completed).map(async ([command, others]) => {
-        await write(path(command), await completion(folder, command, shell));
-        // A script for zsh itself names the commands that it completes.
-        if (shell === "zsh") return;
-        for (const other of others) await link(path(other), path(command).replace(/.*\//, ""));
-      })
-    ),
-  );
+  for (const [shell, path] of Object.entries(completions) as [Shell, (command: string) => string][]) {
+    for (const [command, others] of Object.entries(completed)) {
+      await write(path(command), completionScript(shell, command, others));
+      // A script for zsh itself names the commands that it completes.
+      if (shell === "zsh") continue;
+      for (const other of others) await link(path(other), path(command).replace(/.*\//, ""));
+    }
+  }
   const own = (name: string) => Deno.readTextFile(`${source}/deploy/dist/debian/${name}`);
   await write("etc/nex/nex.yml", await own("nex.yml"));
   for (const name of ["strand", "strand-agent"]) {
@@ -85,17 +83,6 @@ export async function layOut(data: string, options: LayoutOptions): Promise<void
 /** A unit of the tarball, which is at /opt/strand, for the package. */
 function inItsPlace(unit: string): string {
   return unit.replaceAll("/opt/strand/bin/", "/usr/bin/").replaceAll("/opt/strand/", `/${PLACE}/`);
-}
-
-/**
- * The program's completion script for a shell. It runs with this machine's Deno, since the package's may be for
- * another architecture.
- */
-async function completion(folder: string, command: string, shell: string): Promise<string> {
-  const deno = [Deno.execPath(), "run", "--quiet", "--allow-all", "--cached-only", "--no-lock"];
-  const program = ["--node-modules-dir=manual", `--config=${folder}/deno.json`, `${folder}/cli/main.ts`];
-  const own = command === "strand" ? [] : [command];
-  return await capture([...deno, ...program, ...own, "completion", shell]);
 }
 
 /** The changelog that Debian's tools require; the changes are in CHANGELOG.md. */
