@@ -49,7 +49,7 @@ async function main(): Promise<void> {
   const program = `${out}/strand-linux-${target.arch}`;
   // The directory is the same for each run: a file that cannot be compiled is included with an error that names its
   // path.
-  const work = `/tmp/strand-compile-${target.arch}`;
+  const work = `${Deno.env.get("TMPDIR") || "/tmp"}/strand-compile-${target.arch}`;
   await Deno.mkdir(work, { mode: 0o700 }).catch((error) => {
     const message = `${work} is there already: wait for the other compile, or remove what a killed one left`;
     throw error instanceof Deno.errors.AlreadyExists ? new Refusal("exists", message) : error;

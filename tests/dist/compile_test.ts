@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { version } from "../../services/common/version.ts";
 import { run } from "../lab/host.ts";
+import { inMemory } from "./distribution.ts";
 import { onMachine, PLACE } from "./machine.ts";
 import { unpack } from "./unpack.ts";
 
@@ -20,7 +21,7 @@ async function stubIn(directory: string, said = `strand ${version}`): Promise<Re
 /** `deno task compile` where nothing can be downloaded; `first` is a shell's work before it. */
 function compile(out: string, env: Record<string, string>, first = ":") {
   const command = [Deno.execPath(), "run", "-A", "--quiet", "--cached-only", script, "--out", out];
-  return run(["unshare", "--net", "--mount", "sh", "-euc", `${first}; "$@"`, "sh", ...command], {
+  return run(["unshare", "--net", ...inMemory(`${first}; "$@"`, ...command)], {
     env: { SOURCE_DATE_EPOCH: "1700000000", ...env },
     timeout: 300_000,
     mayFail: true,

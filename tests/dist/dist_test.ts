@@ -3,15 +3,14 @@ import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { version } from "../../services/common/version.ts";
 import { run } from "../lab/host.ts";
-import { deb, distribution, env, name, quick } from "./distribution.ts";
+import { deb, distribution, env, inMemory, name, quick } from "./distribution.ts";
 import { onMachine, PLACE } from "./machine.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 
-/** Runs a task of a checkout: `dist` or `compile`. */
-function task(checkout: string, task: string, args: readonly string[], more: Record<string, string> = {}) {
-  const script = `${checkout}/deploy/dist/${task}.ts`;
-  return run([
+/** The command line of `deno task dist` in a checkout. */
+function dist(checkout: string, ...args: readonly string[]): string[] {
+  const deno = [
     Deno.execPath(),
     "run",
     "-A",
@@ -19,17 +18,8 @@ function task(checkout: string, task: string, args: readonly string[], more: Rec
     "--cached-only",
     "--config",
     `${checkout}/deno.json`,
-    script,
-    ...args,
-  ], {
-    env: { ...env, ...more },
-    timeout: 300_000,
-    mayFail: true,
-  });
-}
-
-async function sha256(path: string): Promise<string> {
-  return (await run(["sha256sum", path])).stdout.split(" ")[0] ?? "";
+  ];
+  return [...deno, `${checkout}/deploy/dist/dist.ts`, ...args];
 }
 
 Deno.test("dist", async (t) => {
@@ -40,11 +30,15 @@ Deno.test("dist", async (t) => {
   await using first = await distribution();
   try {
     await t.step("builds in different places are the same, byte for byte", async () => {
-      const second = await task(first.sources, "dist", ["--out", `${work}/second`, ...quick]);
-      assert.equal(second.stdout, `${work}/second/${name}.tar.gz\n${work}/second/${deb}\n`, second.stderr);
-      for (const file of [`${name}.tar.gz`, `${name}.spdx.json`, deb]) {
-        assert.equal(await sha256(`${first.path}/${file}`), await sha256(`${work}/second/${file}`), file);
-      }
+      const place = "/media/a second place";
+      const script = `
+        first=$1; shift
+        "$@"
+        cd '${place}'
+        for made in ${name}.tar.gz ${name}.spdx.json ${deb}; do cmp "$made" "$first/$made"; done`;
+      const second = dist(first.sources, "--out", place, ...quick);
+      const { stdout } = await run(inMemory(script, first.path, ...second), { env, timeout: 300_000 });
+      assert.equal(stdout, `${place}/${name}.tar.gz\n${place}/${deb}\n`);
       await run(["tar", "-xzf", `${first.path}/${name}.tar.gz`, "-C", work]);
     });
 
@@ -91,18 +85,18 @@ Deno.test("dist", async (t) => {
     await t.step(
       "the Debian package has the same folder, its sums are right, and its conffiles are there",
       async () => {
-        await run(["dpkg-deb", "--raw-extract", `${first.path}/${deb}`, `${work}/deb`], { timeout: 60_000 });
-        await run([
-          "diff",
-          "--recursive",
-          "--no-dereference",
-          `${work}/${name}`,
-          `${work}/deb/usr/lib/strand`,
-        ]);
-        const check = `cd "$0" && md5sum --check --quiet --strict DEBIAN/md5sums && find . -type f | wc -l &&
-        wc -l <DEBIAN/md5sums && wc -l <DEBIAN/conffiles && sed s,^,., DEBIAN/conffiles | xargs cat | grep -v '^#'
-        find DEBIAN -type f | wc -l; find . -xtype l`;
-        const { stdout } = await run(["sh", "-c", check, `${work}/deb`]);
+        const check = `
+          dpkg-deb --raw-extract "$1" /media/deb
+          diff --recursive --no-dereference "$2" /media/deb/usr/lib/strand
+          cd /media/deb
+          md5sum --check --quiet --strict DEBIAN/md5sums
+          find . -type f | wc -l
+          wc -l <DEBIAN/md5sums
+          wc -l <DEBIAN/conffiles
+          ! sed s,^,., DEBIAN/conffiles | xargs cat | grep -v '^#'
+          find DEBIAN -type f | wc -l
+          find . -xtype l`;
+        const { stdout } = await run(inMemory(check, `${first.path}/${deb}`, `${work}/${name}`));
         const [files = 0, sums = 0, conffiles = 0, about = 0, ...others] = stdout.trim().split("\n").map(
           Number,
         );
@@ -159,7 +153,8 @@ Deno.test("dist", async (t) => {
 
 /** Runs the task with what it must refuse; returns its sentence. */
 async function refused(args: readonly string[], more: Record<string, string> = {}): Promise<string> {
-  const { code, stdout, stderr } = await task(root.slice(0, -1), "dist", args, more);
+  const command = dist(root.slice(0, -1), ...args);
+  const { code, stdout, stderr } = await run(command, { env: { ...env, ...more }, mayFail: true });
   assert.deepEqual([code, stdout], [1, ""], stderr);
   return stderr;
 }
@@ -200,8 +195,8 @@ Deno.test("dist: on a full disk, what an earlier run has made stays whole, and n
     mkdir /mnt/${name} && echo earlier >/mnt/${name}/strand && echo earlier >/mnt/${name}.tar.gz
     "$@" --out /mnt || code=$?
     cd /mnt && find . -type f | sort && cat ${name}.tar.gz && exit $code`;
-  const dist = [Deno.execPath(), "run", "-A", "--quiet", "--cached-only", `${root}deploy/dist/dist.ts`];
-  const { code, stdout, stderr } = await run(["unshare", "--mount", "sh", "-euc", script, "sh", ...dist], {
+  const command = inMemory(script, ...dist(root.slice(0, -1)));
+  const { code, stdout, stderr } = await run(command, {
     env,
     timeout: 300_000,
     mayFail: true,

@@ -17,8 +17,17 @@ export const env = { SOURCE_DATE_EPOCH: "1700000000" };
 /** The quickest compression: most of what is packed here is unpacked once and thrown away. */
 export const quick = ["--level", "1"];
 
+/**
+ * The command line of a shell script that has memory for a disk: at /media, and for temporary files. Thousands of files are
+ * written there in a fraction of the time.
+ */
+export function inMemory(script: string, ...args: readonly string[]): string[] {
+  const memory = "mount -t tmpfs tmpfs /media; export TMPDIR=/media";
+  return ["unshare", "--mount", "sh", "-euc", `${memory}\n${script}`, "sh", ...args];
+}
+
 export interface Distribution extends AsyncDisposable {
-  /** Where folder, tarball, package and manifest are. */
+  /** Where tarball, package and manifest are. */
   readonly path: string;
   readonly tarball: string;
   readonly deb: string;
@@ -30,7 +39,13 @@ export async function distribution(): Promise<Distribution> {
   const shared = await sharedInRun("dist", async (directory) => {
     await copySources(`${directory}/sources`);
     const command = [Deno.execPath(), "run", "-A", "--quiet", "--cached-only", `${root}deploy/dist/dist.ts`];
-    await run([...command, "--out", directory, ...quick], { env, timeout: 600_000 });
+    const build = inMemory(
+      'to=$1; shift; "$@" --out /media/out; cd /media/out; cp *.tar.gz *.spdx.json *.deb "$to"',
+      directory,
+      ...command,
+      ...quick,
+    );
+    await run(build, { env, timeout: 600_000 });
   });
   const { path } = shared;
   return {
