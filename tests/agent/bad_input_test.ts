@@ -184,39 +184,35 @@ Deno.test("what an agent refuses, it refuses with a sentence, and nothing is lef
     await h1.api.createNetwork({ name: "last" });
     await ask("POST", "/networks", {}, 409, /VNI/);
   });
-});
 
-Deno.test("an agent is not kept from its work by an endpoint's record that cannot be one", async () => {
-  await using lab = await OverlayLab.create({ hosts: 1 });
-  const h1 = lab.host(1), key = `/sc-net/node-endpoints/h1/${UNKNOWN_ID}`;
-  await lab.kv.write({ [key]: JSON.stringify({ id: UNKNOWN_ID, network_id: "", hostname: "h1" }) });
-  await h1.start();
-  const { id } = await h1.api.createNetwork();
-  await h1.attach(id);
-  assert.match((await h1.api.status("/readyz")).body, new RegExp(key));
-});
+  await t.step("an agent that cannot do its work says why in one sentence, and ends", async () => {
+    await h1.stop();
+    const end = async (env: Record<string, string>, before: readonly string[], says: RegExp) => {
+      const command = h1.host.enter([...before, ...strandCommand(["agent"])]);
+      const options = { env: { ...h1.env, ...env }, mayFail: true };
+      const { code, stderr } = await run(command, options).catch((error) => {
+        throw new Error(`${before} ${JSON.stringify(env)}: ${error.message}`);
+      });
+      assert.equal(code, 1, stderr);
+      assert.match(stderr.trim().split("\n").at(-1) ?? "", says);
+      assert.doesNotMatch(stderr, /^ +at /m);
+    };
+    await end({}, ["setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin"], /CAP_NET_ADMIN/);
+    await end({}, ["setpriv", "--bounding-set=-sys_admin", "--inh-caps=-sys_admin"], /CAP_SYS_ADMIN/);
+    await end({ PEER_IP: "10.99.0.99" }, [], /PEER_IP.*10\.99\.0\.99/);
+    await end({ PEER_IP: "h1" }, [], /PEER_IP.*h1/);
+    await end({ ETCD_HOSTS: "ftp://10.99.0.1" }, [], /ETCD_HOSTS/);
+    await end({ MAX_VNI: "0" }, [], /MAX_VNI/);
+    await end({ NETNS_PATH: "/dev/null" }, [], /NETNS_PATH/);
+    await end({ ETCD_PREFIX: "/sand" }, [], /ETCD_PREFIX.*\/sc-net/);
+  });
 
-Deno.test("an agent that cannot do its work says why in one sentence, and ends", async () => {
-  await using lab = await OverlayLab.create({ hosts: 1 });
-  const h1 = lab.host(1);
-  const end = async (env: Record<string, string>, before: readonly string[], says: RegExp) => {
-    const command = h1.host.enter([...before, ...strandCommand(["agent"])]);
-    const options = { env: { ...h1.env, ...env }, mayFail: true, timeout: 10_000 };
-    const { code, stderr } = await run(command, options).catch((error) => {
-      throw new Error(`${before} ${JSON.stringify(env)}: ${error.message}`);
-    });
-    assert.equal(code, 1, stderr);
-    assert.match(stderr.trim().split("\n").at(-1) ?? "", says);
-    assert.doesNotMatch(stderr, /^ +at /m);
-  };
-  await end({}, ["setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin"], /CAP_NET_ADMIN/);
-  await end({}, ["setpriv", "--bounding-set=-sys_admin", "--inh-caps=-sys_admin"], /CAP_SYS_ADMIN/);
-  await end({ PEER_IP: "10.99.0.99" }, [], /PEER_IP.*10\.99\.0\.99/);
-  await end({ PEER_IP: "h1" }, [], /PEER_IP.*h1/);
-  await end({ ETCD_HOSTS: "ftp://10.99.0.1" }, [], /ETCD_HOSTS/);
-  await end({ MAX_VNI: "0" }, [], /MAX_VNI/);
-  await end({ NETNS_PATH: "/dev/null" }, [], /NETNS_PATH/);
-  const other = { "/sc-net/network/x": "{}" };
-  await lab.kv.write(other);
-  await end({ ETCD_PREFIX: "/sand" }, [], /ETCD_PREFIX.*\/sc-net/);
+  await t.step("an agent is not kept from its work by an endpoint's record that cannot be one", async () => {
+    const key = `/sc-net/node-endpoints/h1/${UNKNOWN_ID}`;
+    await lab.kv.write({ [key]: JSON.stringify({ id: UNKNOWN_ID, network_id: "", hostname: "h1" }) });
+    await h1.start();
+    const { id } = await h1.api.createNetwork();
+    await h1.attach(id);
+    assert.match((await h1.api.status("/readyz")).body, new RegExp(key));
+  });
 });
