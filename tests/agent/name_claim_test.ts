@@ -8,11 +8,11 @@ import { until } from "../lab/until.ts";
 
 const NAME = "/sc-net/strand/names/h1";
 
-/** A network of h1 and h2 in which one pings the other. */
-async function pair(lab: OverlayLab) {
-  const { id } = await lab.host(1).api.createNetwork({ name: "pair" });
-  const a = await lab.host(1).attach(id), b = await lab.host(2).attach(id, { wait: "20s" });
-  await lab.agree({ hosts: lab.hosts.slice(0, 2) });
+/** A network of two hosts in which one pings the other. */
+async function pair(lab: OverlayLab, one: OverlayHost, other: OverlayHost) {
+  const { id } = await one.api.createNetwork({ name: "pair" });
+  const a = await one.attach(id), b = await other.attach(id, { wait: "20s" });
+  await lab.agree({ hosts: [one, other] });
   await lab.probesTold();
   return { id, a, b, flows: () => pings(a.container, b.address) };
 }
@@ -37,56 +37,78 @@ async function holds(host: OverlayHost, why: RegExp, timeoutMs = 30_000): Promis
 
 /** A clone of h1: its name and its disk, but another VTEP, since two machines cannot have one at a time. */
 async function clone(host: OverlayHost, of: OverlayHost): Promise<Environment> {
+  await run(["rm", "-rf", `${host.directory}/state`]);
   await run(["cp", "-a", `${of.directory}/state`, `${host.directory}/state`]);
   return { PEER_HOSTNAME: of.name };
 }
 
-Deno.test("a second machine with the same host name changes nothing and says who has the name, and goes on when it is free", async () => {
+Deno.test("a name belongs to one agent at a time", async (t) => {
   await using lab = await OverlayLab.create({ hosts: 3 });
   const [h1, h2, h3] = [lab.host(1), lab.host(2), lab.host(3)];
-  await h1.start();
-  await h2.start();
-  const { a, flows } = await pair(lab);
-  const before = await records(lab), claim = await lab.kv.get(NAME);
-  assert.ok(claim);
-  const env = await clone(h3, h1);
-  h3.launch(env);
-  const said = await holds(h3, /the name h1 is held by another agent since 20\S+ \(VTEP 10\.99\.0\.11/);
-  assert.match(said, /PEER_HOSTNAME/);
-  assert.match((await h3.api.status("/metrics")).body, /^agent_on_hold\S* 1$/m);
-  assert.match((await h3.strand(["status"])).stdout, /the name h1 is held by another agent since/);
-  await assert.rejects(h3.api.createNetwork(), /: 503 .*the name h1 is held/);
-  await assert.rejects(h3.api.deleteEndpoint(a.endpoint.id), /: 503 .*the name h1 is held/);
-  const release = await h3.strand(["agent", "release"]);
-  assert.notEqual(release.code, 0);
-  assert.match(release.stderr, /nothing to release: the name h1 is held/);
-  assert.deepEqual(await records(lab), before);
-  assert.equal(await lab.kv.get(NAME), claim);
-  assert.ok(await flows(), "the first one's networks are untouched");
-  assert.deepEqual([...Deno.readDirSync(h3.namespaces)], []);
-  assert.equal((await h1.api.status("/readyz")).status, 200);
+  await Promise.all([h1.start(), h2.start()]);
+  const { id, a, flows } = await pair(lab, h1, h2);
 
-  // One that ends in order gives its name back: no agent waits for the claim's time to live.
-  await h1.stop();
-  await h3.ready();
-  assert.match(await lab.kv.get(NAME) ?? "", /10\.99\.0\.13/);
-  h1.launch();
-  await holds(h1, /the name h1 is held by another agent since 20\S+ \(VTEP 10\.99\.0\.13/);
-});
+  await t.step(
+    "a second machine with the same host name changes nothing and says who has the name, and goes on when it is free",
+    async () => {
+      const before = await records(lab), claim = await lab.kv.get(NAME);
+      assert.ok(claim);
+      const env = await clone(h3, h1);
+      h3.launch(env);
+      const said = await holds(h3, /the name h1 is held by another agent since 20\S+ \(VTEP 10\.99\.0\.11/);
+      assert.match(said, /PEER_HOSTNAME/);
+      assert.match((await h3.api.status("/metrics")).body, /^agent_on_hold\S* 1$/m);
+      assert.match((await h3.strand(["status"])).stdout, /the name h1 is held by another agent since/);
+      await assert.rejects(h3.api.createNetwork(), /: 503 .*the name h1 is held/);
+      await assert.rejects(h3.api.deleteEndpoint(a.endpoint.id), /: 503 .*the name h1 is held/);
+      const release = await h3.strand(["agent", "release"]);
+      assert.notEqual(release.code, 0);
+      assert.match(release.stderr, /nothing to release: the name h1 is held/);
+      assert.deepEqual(await records(lab), before);
+      assert.equal(await lab.kv.get(NAME), claim);
+      assert.ok(await flows(), "the first one's networks are untouched");
+      assert.deepEqual([...Deno.readDirSync(h3.namespaces)], []);
+      assert.equal((await h1.api.status("/readyz")).status, 200);
 
-Deno.test("two agents with one state file: the second holds until the first has ended", async () => {
-  await using lab = await OverlayLab.create();
-  const [h1, h2] = [lab.host(1), lab.host(2)];
-  await h1.start();
-  h2.launch({ PEER_HOSTNAME: "h1", STRAND_AGENT_STATE_DIR: `${h1.directory}/state` });
-  await holds(h2, /another agent on this machine has \S+h1_sc-net.json in use/);
-  await h1.stop();
-  await h2.ready();
-});
+      // One that ends in order gives its name back: no agent waits for the claim's time to live.
+      await h1.stop();
+      await h3.ready();
+      assert.match(await lab.kv.get(NAME) ?? "", /10\.99\.0\.13/);
+      h1.launch();
+      await holds(h1, /the name h1 is held by another agent since 20\S+ \(VTEP 10\.99\.0\.13/);
+      await h3.stop();
+      await h1.ready();
+      // What the clone had set up in the other's name goes.
+      await h3.reboot();
+      await lab.agree();
+    },
+  );
 
-Deno.test("a claim that is lost is had again, and the agent's networks go on", async (t) => {
-  await using lab = await OverlayLab.started();
-  const [h1, h2] = [lab.host(1), lab.host(2)], { id, a, flows } = await pair(lab);
+  await t.step(
+    "a stopped agent whose claim has ended and passed on writes nothing when it is continued",
+    async () => {
+      const env = await clone(h3, h1);
+      h3.launch(env);
+      await holds(h3, /the name h1 is held/);
+      h1.agent.signal("SIGSTOP");
+      const asked = h1.api.createEndpoint(id).then(() => "made", (error) => `${error}`);
+      await h3.ready();
+      h1.agent.signal("SIGCONT");
+      assert.match(await asked, /: 503 .*on hold|: 503 .*etcd/);
+      await holds(h1, /the name h1 is held by another agent since \S+ \(VTEP 10\.99\.0\.13/);
+      const interfaces = await a.container.run(a.container.enter(["ip", "-br", "link"]));
+      assert.match(
+        interfaces.stdout,
+        new RegExp(a.endpoint.target_veth_name),
+        "its containers keep their interfaces",
+      );
+      await h3.stop();
+      await h1.ready();
+      // What the clone had set up in the other's name goes.
+      await h3.reboot();
+      await lab.agree();
+    },
+  );
 
   await t.step("an agent that was killed has its name again at once", async () => {
     const first = JSON.parse(await lab.kv.get(NAME) ?? "{}");
@@ -140,82 +162,86 @@ Deno.test("a claim that is lost is had again, and the agent's networks go on", a
       assert.ok(!await flows());
     },
   );
-});
 
-Deno.test("a stopped agent whose claim has ended and passed on writes nothing when it is continued", async () => {
-  await using lab = await OverlayLab.create({ hosts: 3 });
-  const [h1, h2, h3] = [lab.host(1), lab.host(2), lab.host(3)];
-  await h1.start();
-  await h2.start();
-  const { id, a } = await pair(lab);
-  const env = await clone(h3, h1);
-  h3.launch(env);
-  await holds(h3, /the name h1 is held/);
-  h1.agent.signal("SIGSTOP");
-  const asked = h1.api.createEndpoint(id).then(() => "made", (error) => `${error}`);
-  await h3.ready();
-  h1.agent.signal("SIGCONT");
-  assert.match(await asked, /: 503 .*on hold|: 503 .*etcd/);
-  await holds(h1, /the name h1 is held by another agent since \S+ \(VTEP 10\.99\.0\.13/);
-  const interfaces = await a.container.run(a.container.enter(["ip", "-br", "link"]));
-  assert.match(
-    interfaces.stdout,
-    new RegExp(a.endpoint.target_veth_name),
-    "its containers keep their interfaces",
+  await lab.clear();
+  await t.step(
+    "a machine made from another's disk, with a name of its own, is no renamed host while the other lives",
+    async () => {
+      // A new one: what was written by hand above left an address claimed.
+      const { id } = await pair(lab, h1, h2);
+      await keeps(h1, id);
+      await clone(h3, h1);
+      await h3.start();
+      await h3.attach(id, { wait: "20s" });
+      await lab.agree();
+    },
   );
-  await h3.stop();
-  await h1.ready();
+
+  await lab.clear();
+  await t.step(
+    "a host with another name is told what it was called, and nothing of it is torn down",
+    () => renamed(lab, { host: h1, name: "h9", beside: h2, rebooted: false }),
+  );
+
+  await t.step(
+    "a host with another name, after a reboot, is told what it was called, and nothing of it is torn down",
+    () => renamed(lab, { host: h2, name: "h8", beside: h3, rebooted: true }),
+  );
+
+  await t.step("two agents with one state file: the second holds until the first has ended", async () => {
+    await h3.stop();
+    h3.launch({ PEER_HOSTNAME: "h9", STRAND_AGENT_STATE_DIR: `${h1.directory}/state` });
+    await holds(h3, /another agent on this machine has \S+h9_sc-net.json in use/);
+    await h1.stop();
+    await h3.ready();
+  });
 });
 
-for (const rebooted of [false, true]) {
-  Deno.test(`a host with another name${rebooted ? ", after a reboot," : ""} is told what it was called, and nothing of it is torn down`, async () => {
-    await using lab = await OverlayLab.started();
-    const h1 = lab.host(1), { id, a, flows } = await pair(lab);
-    await keeps(h1, id);
-    if (rebooted) await h1.reboot();
-    else await h1.stop();
-    const before = await records(lab);
-    h1.launch({ PEER_HOSTNAME: "h9" });
-    const said = await holds(h1, /this host was called h1 and has a network under that name/);
-    assert.match(said, /PEER_HOSTNAME=h1/);
-    await assert.rejects(h1.api.createNetwork(), /: 503 .*this host was called h1/);
-    const release = await h1.strand(["agent", "release"]);
-    assert.notEqual(release.code, 0);
-    assert.match(release.stderr, /nothing to release: this host was called h1/);
-    assert.deepEqual(await records(lab), before);
-    assert.equal(await lab.kv.get("/sc-net/strand/names/h9"), undefined);
-    if (!rebooted) assert.ok(await flows());
-
-    // Moved as it is told to.
-    await h1.stop();
-    await h1.start();
-    await h1.api.deleteEndpoint(a.endpoint.id);
-    await until("nothing is left of it", async () => {
-      return ![...await lab.kv.under("/sc-net/nodes/")].some(([key]) => key.includes("/h1/"));
-    });
-    await h1.stop();
-    await h1.start({ PEER_HOSTNAME: "h9" });
-    await h1.attach(id, { wait: "20s" });
-  });
+interface Renaming {
+  readonly host: OverlayHost;
+  /** What it is called next. */
+  readonly name: string;
+  /** A host that it has a network with. */
+  readonly beside: OverlayHost;
+  readonly rebooted: boolean;
 }
 
-Deno.test("a machine made from another's disk, with a name of its own, is no renamed host while the other lives", async () => {
-  await using lab = await OverlayLab.create({ hosts: 3 });
-  const [h1, h2, h3] = [lab.host(1), lab.host(2), lab.host(3)];
-  await h1.start();
-  await h2.start();
-  const { id } = await pair(lab);
-  await keeps(h1, id);
-  await clone(h3, h1);
-  await h3.start();
-  await h3.attach(id, { wait: "20s" });
-  await lab.agree();
-});
+async function renamed(lab: OverlayLab, { host, name, beside, rebooted }: Renaming): Promise<void> {
+  const { id, a, b, flows } = await pair(lab, host, beside);
+  await keeps(host, id);
+  if (rebooted) await host.reboot();
+  else await host.stop();
+  const before = await records(lab), was = host.name;
+  host.launch({ PEER_HOSTNAME: name });
+  const said = await holds(host, new RegExp(`this host was called ${was} and has a network under that name`));
+  assert.match(said, new RegExp(`PEER_HOSTNAME=${was}`));
+  await assert.rejects(host.api.createNetwork(), new RegExp(`: 503 .*this host was called ${was}`));
+  const release = await host.api.release();
+  assert.notEqual(release.status, 200);
+  assert.match(release.body, new RegExp(`nothing to release: this host was called ${was}`));
+  assert.deepEqual(await records(lab), before);
+  assert.equal(await lab.kv.get(`/sc-net/strand/names/${name}`), undefined);
+  if (!rebooted) assert.ok(await flows());
+
+  // Moved as it is told to.
+  await host.stop();
+  await host.start();
+  await host.api.deleteEndpoint(a.endpoint.id);
+  await until("nothing is left of it", async () => {
+    return ![...await lab.kv.under("/sc-net/nodes/")].some(([key]) => key.includes(`/${was}/`));
+  });
+  await host.stop();
+  await host.start({ PEER_HOSTNAME: name });
+  const { endpoint } = await host.attach(id, { wait: "20s" });
+  await host.api.deleteEndpoint(endpoint.id);
+  await beside.api.deleteEndpoint(b.endpoint.id);
+  await beside.api.deleteNetwork(id);
+}
 
 /** Resolves when the agent has the network on its disk: what it has seen goes there every other second. */
 async function keeps(host: OverlayHost, network: string): Promise<void> {
   await until("it keeps what it knows", async () => {
-    const text = await Deno.readTextFile(`${host.directory}/state/h1_sc-net.json`).catch(() => "");
+    const text = await Deno.readTextFile(`${host.directory}/state/${host.name}_sc-net.json`).catch(() => "");
     return text.includes(network);
   });
 }

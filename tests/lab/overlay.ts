@@ -102,6 +102,21 @@ export class OverlayLab implements AsyncDisposable {
     }, options.timeoutMs);
   }
 
+  /** Deletes every endpoint, network and container: the next case of a test begins as the first did, with the same agents. */
+  async clear(): Promise<void> {
+    const running = this.hosts.filter((host) => host.running), [first] = running;
+    for (const host of running) {
+      for (const { id } of await host.api.endpoints({ hostname: host.name })) {
+        await host.api.deleteEndpoint(id);
+      }
+    }
+    for (const { id } of await first?.api.networks() ?? []) await first?.api.deleteNetwork(id);
+    for (const host of this.hosts) {
+      for (const container of [...host.containers]) await host.removeContainer(container);
+    }
+    await this.agree();
+  }
+
   [Symbol.asyncDispose](): Promise<void> {
     return this.stack.disposeAsync();
   }

@@ -102,6 +102,12 @@ export class Api {
   status(path: string): Promise<Answer> {
     return requestIn(this.namespace, { hostname: "127.0.0.1", port: METRICS_PORT }, { path, timeout: 5_000 });
   }
+
+  /** What `strand agent release` asks the status server for; the answer may be an error. */
+  release(): Promise<Answer> {
+    const question = { method: "POST", path: "/release" };
+    return requestIn(this.namespace, { hostname: "127.0.0.1", port: METRICS_PORT }, question);
+  }
 }
 
 /** The sentence of `{"error": "sentence"}`; the body itself where it is something else. */
