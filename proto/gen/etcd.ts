@@ -15,7 +15,8 @@ export const protobufFileName = "etcd.proto";
  * Changed: messages and fields that the store neither sends nor reads are left out, and are skipped when etcd
  * sends them; mvccpb's messages stand in this package; a key, and a value that is sent, are strings here where etcd has bytes,
  * for ours are UTF-8 and the two are the same on the wire; a value that is read is optional, so that none is made for
- * each key of a listing without values, and a key's revisions are numbers, of which the reader refuses those above 2^53 - 1.
+ * each key of a listing without values, and a key's revisions and counts of keys are numbers, of which the reader refuses those
+ * above 2^53 - 1.
  */
 
 export interface ResponseHeader {
@@ -71,6 +72,7 @@ export interface RangeResponse {
   header: ResponseHeader | null;
   kvs: KeyValue[];
   more: boolean;
+  count: number;
 }
 
 export interface PutRequest {
@@ -139,7 +141,6 @@ export interface CompactionRequest {
 export interface WatchRequest {
   createRequest?: WatchCreateRequest | null;
   cancelRequest?: WatchCancelRequest | null;
-  progressRequest?: WatchProgressRequest | null;
 }
 
 export interface WatchCreateRequest {
@@ -152,9 +153,6 @@ export interface WatchCreateRequest {
 
 export interface WatchCancelRequest {
   watchId: bigint;
-}
-
-export interface WatchProgressRequest {
 }
 
 export interface WatchResponse {
@@ -582,7 +580,7 @@ export const RangeRequest: MessageFns<RangeRequest> = {
 };
 
 function createBaseRangeResponse(): RangeResponse {
-  return { header: null, kvs: [], more: false };
+  return { header: null, kvs: [], more: false, count: 0 };
 }
 
 export const RangeResponse: MessageFns<RangeResponse> = {
@@ -595,6 +593,12 @@ export const RangeResponse: MessageFns<RangeResponse> = {
     }
     if (message.more !== false) {
       writer.uint32(24).bool(message.more);
+    }
+    if (message.count !== 0) {
+      if (BigInt.asIntN(64, BigInt(message.count)) !== BigInt(message.count)) {
+        throw new globalThis.Error("value provided for field BigInt(message.count) of type int64 too large");
+      }
+      writer.uint32(32).int64(BigInt(message.count));
     }
     return writer;
   },
@@ -634,6 +638,14 @@ export const RangeResponse: MessageFns<RangeResponse> = {
             }
 
             message.more = reader.bool();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.count = longToNumber(reader.int64());
             continue;
           }
         }
@@ -1219,7 +1231,7 @@ export const CompactionRequest: MessageFns<CompactionRequest> = {
 };
 
 function createBaseWatchRequest(): WatchRequest {
-  return { createRequest: null, cancelRequest: null, progressRequest: null };
+  return { createRequest: null, cancelRequest: null };
 }
 
 export const WatchRequest: MessageFns<WatchRequest> = {
@@ -1229,9 +1241,6 @@ export const WatchRequest: MessageFns<WatchRequest> = {
     }
     if (message.cancelRequest !== undefined && message.cancelRequest !== null) {
       WatchCancelRequest.encode(message.cancelRequest, writer.uint32(18).fork()).join();
-    }
-    if (message.progressRequest !== undefined && message.progressRequest !== null) {
-      WatchProgressRequest.encode(message.progressRequest, writer.uint32(26).fork()).join();
     }
     return writer;
   },
@@ -1263,14 +1272,6 @@ export const WatchRequest: MessageFns<WatchRequest> = {
             }
 
             message.cancelRequest = WatchCancelRequest.decode(reader, reader.uint32());
-            continue;
-          }
-          case 3: {
-            if (tag !== 26) {
-              break;
-            }
-
-            message.progressRequest = WatchProgressRequest.decode(reader, reader.uint32());
             continue;
           }
         }
@@ -1424,44 +1425,6 @@ export const WatchCancelRequest: MessageFns<WatchCancelRequest> = {
             message.watchId = reader.int64() as bigint;
             continue;
           }
-        }
-        if ((tag & 7) === 4 || tag >>> 3 === 0) {
-          throw new globalThis.RangeError(`tag ${tag} begins no field`);
-        }
-        reader.skip(tag & 7);
-      }
-      if (reader.pos !== end) {
-        throw new globalThis.RangeError("a field reaches past its message");
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-};
-
-function createBaseWatchProgressRequest(): WatchProgressRequest {
-  return {};
-}
-
-export const WatchProgressRequest: MessageFns<WatchProgressRequest> = {
-  encode(_: WatchProgressRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): WatchProgressRequest {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseWatchProgressRequest();
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
         }
         if ((tag & 7) === 4 || tag >>> 3 === 0) {
           throw new globalThis.RangeError(`tag ${tag} begins no field`);

@@ -72,8 +72,9 @@ export class Agent implements AgentApi {
     return [...this.#context.view.networks()];
   }
 
-  network(id: string): NetworkRecord {
-    return findNetwork(this.#context.view, id);
+  network(id: string): Promise<NetworkRecord> {
+    const { store, view } = this.#context;
+    return definitely(store, () => findNetwork(view, id));
   }
 
   trouble(id: string): NetworkTrouble {
@@ -131,7 +132,7 @@ export class Agent implements AgentApi {
   async deleteNetwork(id: string): Promise<void> {
     const { view, store, storeGuard } = this.#context;
     this.#assertWritable();
-    await definitely(store, () => findNetwork(view, id));
+    await this.network(id);
     const release = await store.hold(id);
     try {
       const now = timestamp(), found = new Set<string>();
@@ -246,7 +247,7 @@ export class Agent implements AgentApi {
 
   async route(network: string, address: Ip): Promise<Route> {
     const { view, store, host, kernel } = this.#context;
-    const found = findNetwork(view, network), range = rangeOf(found);
+    const found = await this.network(network), range = rangeOf(found);
     if (!range.contains(address)) {
       throw invalid(`ip: ${address} is outside the range ${range} of network ${found.name}`);
     }

@@ -7,7 +7,7 @@ import type { AttachmentRecord, EndpointRecord, NetworkRecord } from "../store/s
 export interface AgentApi {
   networks(): NetworkRecord[];
   /** Throws Refusal "not-found". */
-  network(id: string): NetworkRecord;
+  network(id: string): NetworkRecord | Promise<NetworkRecord>;
   /** Problems of an existing network. */
   trouble(id: string): NetworkTrouble;
   createNetwork(request: NetworkRequest): Promise<CreatedNetwork>;

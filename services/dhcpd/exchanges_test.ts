@@ -62,7 +62,11 @@ class Bench {
         keys.map((key) => ({ key, modRevision: memory.values.get(key)?.modRevision ?? 0 })),
       );
     this.exchanges = new Exchanges({
-      store: { mirror, committer, current, confirmed: () => Promise.resolve() },
+      store: {
+        ...{ mirror, committer, current },
+        confirmed: () => Promise.resolve(),
+        settled: () => Promise.resolve(),
+      },
       view: new NexView(mirror),
       log: createLog("dhcpd", { level: "warn", format: "text" }, {
         write: (line) => this.lines.push(line),

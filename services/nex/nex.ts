@@ -1,6 +1,6 @@
 /** Changes of names and addresses in one process: planned from the mirror's view, committed to etcd. */
 import { Refusal } from "../common/refusal.ts";
-import { change, type ChangeStore } from "../store/change.ts";
+import { change, type ChangeStore, definitely } from "../store/change.ts";
 import { delay, Mutex } from "../common/async.ts";
 import { pack } from "../store/plan_builder.ts";
 import type { NexRecord } from "../store/records.ts";
@@ -48,6 +48,20 @@ export class Nex {
       return pack(draft.steps);
     });
     return result as T;
+  }
+
+  /** What the plan would come to, were it committed now. */
+  async preview<T>(plan: (draft: Draft) => T): Promise<T> {
+    const planned = () => {
+      const draft = this.draft();
+      return { result: plan(draft), steps: draft.steps };
+    };
+    return (await definitely(this.store, planned, ({ steps }) => !steps.length)).result;
+  }
+
+  /** What is found in the view. A refusal counts only when etcd confirms it. */
+  find<T>(read: () => T): Promise<T> {
+    return definitely(this.store, read);
   }
 
   /**

@@ -25,6 +25,7 @@ export async function rehearse(stored: Readonly<Record<string, string>>): Promis
     committer: memory,
     current: (keys) => Promise.resolve(keys.map((key) => ({ key, modRevision: mirror.version(key) }))),
     confirmed: () => Promise.resolve(),
+    settled: () => Promise.resolve(),
   });
   const decisions = nex.view.unreadable.misread ? [] : nex.conflicts();
   await nex.takeOver();

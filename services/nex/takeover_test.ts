@@ -170,6 +170,7 @@ function nexOn(stored: Stored, transactions = Infinity) {
     committer: memory,
     current: () => Promise.resolve([]),
     confirmed: () => Promise.resolve(),
+    settled: () => Promise.resolve(),
   });
   const held = (): Stored => Object.fromEntries([...memory.values].map(([key, { value }]) => [key, value]));
   return { memory, nex, held };

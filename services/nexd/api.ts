@@ -41,9 +41,14 @@ export type NexApi = {
 export function nexApi(nex: Nex, warn: (what: string) => void = () => {}, overlays?: NamedNetworks): NexApi {
   const { view } = nex;
   const done = {};
-  /** The networks with an overlay, if the network is one of them as far as is known. */
-  const shown = (name: string) => !view.network(name) && overlays?.has(name) ? overlays : undefined;
-  /** The same as etcd knows it. */
+  /** The networks with an overlay, if the network is one of them; undefined if it has none. Of neither kind is what etcd confirms. */
+  const kindOf = (name: string): Promise<NamedNetworks | undefined> =>
+    nex.find(() => {
+      if (overlays?.has(name) && !view.network(name)) return overlays;
+      findNetwork(view, name);
+      return undefined;
+    });
+  /** The same for a change, which refuses what is of neither kind. */
   const found = async (name: string) =>
     !view.network(name) && await overlays?.knows(name) ? overlays : undefined;
   return {
@@ -51,14 +56,15 @@ export function nexApi(nex: Nex, warn: (what: string) => void = () => {}, overla
       nets: [...[...view.networks()].map(({ name }) => name), ...overlays?.names() ?? []].sort(),
     }),
     async GetNetwork({ name }) {
-      const net = await shown(name)?.read(name, namedTo);
-      return { net: net ?? networkTo(findNetwork(view, name)) };
+      const named = await kindOf(name);
+      return { net: named ? await named.read(name, namedTo) : networkTo(findNetwork(view, name)) };
     },
     async GetMembers({ network }) {
-      const members = await shown(network)?.read(
+      const named = await kindOf(network);
+      const members = await named?.read(
         network,
         ({ record: { id } }) =>
-          [...overlays?.view.space(id).reservations.values() ?? []].sort((a, b) => a.mac < b.mac ? -1 : 1)
+          [...named.view.space(id).reservations.values()].sort((a, b) => a.mac < b.mac ? -1 : 1)
             .map((reservation) => namedMemberTo(reservation, network)),
       );
       if (members) return { members };
@@ -71,7 +77,7 @@ export function nexApi(nex: Nex, warn: (what: string) => void = () => {}, overla
     async GetDeclined({ network }) {
       const withNet = (named: Parameters<typeof declinedOf>[1]) =>
         overlays ? declinedOf(overlays.view, named).map((found) => ({ ...found, net: named.name })) : [];
-      const own = network ? await shown(network)?.read(network, withNet) : undefined;
+      const own = network ? await (await kindOf(network))?.read(network, withNet) : undefined;
       if (own) return { declined: own.map(declinedTo) };
       const flat = declinedIn(view, network ? findNetwork(view, network).name : undefined);
       const others = network ? [] : await overlays?.readAll(withNet) ?? [];

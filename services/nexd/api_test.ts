@@ -10,7 +10,8 @@ function api(network: NetworkRecord = mini) {
   const it = lab(), warned: string[] = [];
   it.do((d) => addNetwork(d, network));
   const change = <T>(plan: (draft: Draft) => T) => Promise.resolve().then(() => it.do(plan));
-  const methods = nexApi({ view: it.view, change } as unknown as Nex, (what) => warned.push(what));
+  const find = <T>(read: () => T) => Promise.resolve().then(read);
+  const methods = nexApi({ view: it.view, change, find } as unknown as Nex, (what) => warned.push(what));
   const member = (mac: string, shared = false) => ({
     mac,
     name: "www",

@@ -53,7 +53,7 @@ export class ApplyBoth {
     const results = new Map<string, NamedResult>();
     let flat: Applied[] = [];
     if (dryRun || specs.size) {
-      flat = plan(nex.draft());
+      if (flatNetworks.length || flatLists.length) flat = await nex.preview(plan);
       const rehearsed = await overlays?.rehearse([...specs.values()]) ?? [];
       [...specs.keys()].forEach((name, i) => rehearsed[i] && results.set(name, rehearsed[i]));
     }

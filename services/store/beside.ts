@@ -2,13 +2,22 @@
 import type { ChangeStore } from "./change.ts";
 import type { Mirror } from "./types.ts";
 
-/** The store, which after a conflict waits until the other mirror shows too what the transaction met. */
-export function beside<T>(store: ChangeStore<T>, other: Pick<Mirror<unknown>, "caughtUp">): ChangeStore<T> {
+/** Another mirror of the process. */
+export type OtherMirror = Pick<Mirror<unknown>, "caughtUp"> & Pick<ChangeStore<unknown>, "confirmed">;
+
+/**
+ * The store, which after a conflict waits until the other mirror shows too what the transaction met, and is confirmed when that
+ * one is too: plans read both.
+ */
+export function beside<T>(store: ChangeStore<T>, other: OtherMirror): ChangeStore<T> {
   const { mirror } = store;
   return {
     committer: store.committer,
     current: (keys) => store.current(keys),
-    confirmed: (signal) => store.confirmed(signal),
+    confirmed: async (signal) => {
+      await Promise.all([store.confirmed(signal), other.confirmed(signal)]);
+    },
+    settled: (keys, signal) => store.settled(keys, signal),
     mirror: {
       get: (key) => mirror.get(key),
       entries: () => mirror.entries(),

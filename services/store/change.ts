@@ -14,10 +14,15 @@ export interface ChangeStore<T> {
   /** The mod revisions that these keys have in etcd now. Throws Refusal "unavailable". */
   current(keys: readonly string[]): Promise<readonly Guard[]>;
   /**
-   * Resolves when the mirror shows everything that had been committed when this was called, and nothing that this process
-   * gave up before can be committed any more. Throws Refusal "unavailable", or the reason of `signal`.
+   * Resolves when the mirror shows everything that had been committed when this was called, as etcd itself says, and nothing that
+   * this process gave up before can be committed any more. Throws Refusal "unavailable", or the reason of `signal`.
    */
   confirmed(signal: AbortSignal): Promise<void>;
+  /**
+   * Resolves when nothing that this process gave up before can be committed any more, and the mirror has taken the events of
+   * these keys up to then, as far as that can be known. Throws as `confirmed` does.
+   */
+  settled(keys: readonly string[], signal: AbortSignal): Promise<void>;
 }
 
 export interface ChangeOptions {
@@ -39,8 +44,8 @@ export interface ChangeOptions {
  * `makePlan` reads the mirror and returns one plan, or several that are committed in order, each leaving a valid
  * state and guarded by what was read before the first of them (what an earlier one wrote is allowed for), or none when
  * nothing is left to do. It is called again after a conflict, and after an answer
- * that was lost: it must find what it did already. That nothing is to be done, or that it refuses, counts only when the
- * mirror is known to show what etcd held when the call began: until then it is called once more.
+ * that was lost: it must find what it did already. That nothing is left to be done, or that it refuses, counts only when etcd
+ * has been asked since the call began, and the mirror shows what it held: then `makePlan` is called once more.
  *
  * @returns The revision of the last commit; undefined when there was nothing to do.
  * @throws Refusal "conflict" after too many conflicts, "forbidden" when a guarded key holds an unreadable
@@ -53,13 +58,12 @@ export async function change<T>(
 ): Promise<number | undefined> {
   const { tries = 16, patienceMs = 10_000, grouped = false, refuses = () => false } = options;
   const written: { revision: number; keys: string[] }[] = [];
-  let confirmed = options.unconfirmed ?? false;
   let lost: Lost | undefined;
   for (let conflicts = 0; conflicts < tries; conflicts++) {
     let plans = attempt(makePlan);
-    if (!confirmed && (plans instanceof Refusal || refuses() || (!plans.length && !written.length))) {
+    // What a later attempt is made from is newer than what was confirmed before.
+    if (!options.unconfirmed && (plans instanceof Refusal || refuses() || !plans.length)) {
       await confirm(store, patienceMs);
-      confirmed = true;
       plans = attempt(makePlan);
     }
     // Callers that retry by themselves tolerate a change that is made twice.
@@ -72,10 +76,7 @@ export async function change<T>(
       const outcome = await commitSettled(store, plan, grouped, patienceMs);
       if (!outcome.committed) {
         current = outcome.current;
-        if ("lost" in outcome) {
-          confirmed = true;
-          if (outcome.fate !== "not-applied") lost = outcome;
-        }
+        if ("lost" in outcome && outcome.fate !== "not-applied") lost = outcome;
         break;
       }
       for (const op of plan.ops) {
@@ -109,20 +110,22 @@ export async function change<T>(
 }
 
 /**
- * What `read` finds in the mirror. Where that is a refusal it counts only when the mirror is known to show what etcd held
- * when this was called: then it is read once more. Throws it then, or Refusal "unavailable".
+ * What `read` finds in the mirror. Where that is a refusal, or says that nothing is to be done, it counts only when etcd has been
+ * asked since this was called, and the mirror shows what it held: then it is read once more. Throws Refusal then, or Refusal
+ * "unavailable".
  */
 export async function definitely<T, R>(
   store: ChangeStore<T>,
   read: () => R,
-  { patienceMs = 10_000 } = {},
+  isNothing: (found: R) => boolean = () => false,
 ): Promise<R> {
   try {
-    return read();
+    const found = read();
+    if (!isNothing(found)) return found;
   } catch (error) {
     if (!isAboutState(error)) throw error;
   }
-  await confirm(store, patienceMs);
+  await confirm(store);
   return read();
 }
 
@@ -141,7 +144,7 @@ function isAboutState(error: unknown): error is Refusal {
 }
 
 /**
- * Resolves when the mirror is known to show what etcd held when this was called, for what is made of a whole list.
+ * Resolves when the mirror shows what etcd held when this was called, as etcd itself says, for what is made of a whole list.
  * Throws Refusal "unavailable".
  */
 export async function confirm<T>(store: ChangeStore<T>, patienceMs = 10_000): Promise<void> {

@@ -50,6 +50,7 @@ class Lagging {
         if (this.away) return Promise.reject(new Refusal("unavailable", "etcd is away"));
         return catchUp();
       },
+      settled: catchUp,
     };
   }
 

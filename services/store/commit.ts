@@ -74,13 +74,6 @@ export class StoreCommitter implements Committer {
     await this.#fence.settled(signal);
   }
 
-  /** Writes the fence's key again, so that etcd has a new revision. Throws Refusal "unavailable". */
-  async nudge(): Promise<void> {
-    const { guard } = this.#fence;
-    if (guard) this.#fence.left(guard.modRevision);
-    await this.#fence.held();
-  }
-
   /** Rejects the calls that wait for the fence. */
   close(): void {
     this.#fence.close();

@@ -35,7 +35,7 @@ class TinyEtcd {
       if (!requestRange) continue;
       const { key } = requestRange, modRevision = version(key);
       const kvs = modRevision ? [{ key, createRevision: 0, modRevision, value: null }] : [];
-      responses.push({ responseRange: { header: null, kvs, more: false } });
+      responses.push({ responseRange: { header: null, kvs, more: false, count: kvs.length } });
     }
     return { header: null, succeeded, responses };
   }

@@ -6,8 +6,17 @@ export interface FollowedPart {
   seen: number;
   /** The revision of its last listing, if there was one: earlier events of its keys are not known. */
   listed?: number;
+  /** The newest revision at which the mirror surely showed what etcd held; 0: that is not known of the etcd that is watched now. */
+  equal: number;
+  /** How many keys the mirror has of it, unreadable and foreign ones included. */
+  size: number;
   /** The keys of the part that the mirror has, to be removed with it; absent where the part is always followed. */
   readonly keys?: Set<string>;
+}
+
+/** A part of which nothing is known yet. @param keys True for one that may be removed again. */
+export function newPart(prefix: string, keys = false): FollowedPart {
+  return { prefix, seen: 0, equal: 0, size: 0, ...keys && { keys: new Set() } };
 }
 
 /** The parts that a mirror follows; none lies inside another. */

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { type FollowedPart, FollowedParts } from "./followed_parts.ts";
+import { FollowedParts, newPart } from "./followed_parts.ts";
 
 function partsOf(...prefixes: string[]) {
   const parts = new FollowedParts();
-  for (const prefix of prefixes) parts.add({ prefix, seen: 0 });
+  for (const prefix of prefixes) parts.add(newPart(prefix));
   return parts;
 }
 
@@ -27,7 +27,7 @@ Deno.test("Parts.of() finds the part of a key: below a slash, or the key itself"
 
 Deno.test("Parts knows a former part from its successor", () => {
   const parts = partsOf("/a/");
-  const former: FollowedPart = { prefix: "/b/", seen: 0 };
+  const former = newPart("/b/");
   parts.add(former);
   parts.delete(former);
   assert.equal(parts.has(former), false);

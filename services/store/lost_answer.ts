@@ -68,7 +68,7 @@ async function readAgain<T>(
   const signal = AbortSignal.timeout(patienceMs);
   for (;;) {
     try {
-      await store.confirmed(signal);
+      await store.settled(keys, signal);
       return await store.current(keys);
     } catch (error) {
       if (!(error instanceof Refusal) && !signal.aborted) throw error;

@@ -36,6 +36,8 @@ export interface RangeRequest {
   /** The revision to read at; 0: the newest one that a majority agrees on (linearizable). */
   readonly revision?: number;
   readonly keysOnly?: boolean;
+  /** Only keys that were written after this revision; absent: all of them. Either way etcd reads the whole range. */
+  readonly writtenAfter?: number;
   /** True: the newest revision of the member that is asked, without a majority's agreement (serializable). */
   readonly serializable?: boolean;
 }
@@ -44,6 +46,8 @@ export interface RangeResponse {
   readonly header: Header;
   readonly kvs: readonly KeyValue[];
   readonly more: boolean;
+  /** How many keys are in the range, whatever the request leaves out. */
+  readonly count: number;
 }
 
 export interface TxnResponse {
@@ -118,7 +122,7 @@ export function encodeRange(request: RangeRequest): Uint8Array {
 }
 
 function rangeOf(request: RangeRequest): etcd.RangeRequest {
-  const { key, end = "", limit, revision, keysOnly = false, serializable = false } = request;
+  const { key, end = "", limit, revision, keysOnly = false, writtenAfter, serializable = false } = request;
   return {
     key,
     rangeEnd: end,
@@ -128,7 +132,7 @@ function rangeOf(request: RangeRequest): etcd.RangeRequest {
     sortTarget: SortTarget.KEY,
     serializable,
     keysOnly,
-    minModRevision: 0n,
+    minModRevision: writtenAfter === undefined ? 0n : BigInt(writtenAfter + 1),
   };
 }
 
@@ -190,10 +194,15 @@ function txnOf({ guards, prefixGuards = [], ops }: Plan, fence?: Guard): etcd.Tx
       modRevision: after,
       rangeEnd,
     });
-    const newest = rangeOf({ key: prefix, end: rangeEnd, limit: 1, keysOnly: true });
+    const newest = rangeOf({
+      key: prefix,
+      end: rangeEnd,
+      limit: 1,
+      keysOnly: true,
+      writtenAfter: unchangedSince,
+    });
     newest.sortOrder = SortOrder.DESCEND;
     newest.sortTarget = SortTarget.MOD;
-    newest.minModRevision = after;
     failure.push({ requestRange: newest });
   }
   for (const op of ops) {
@@ -233,14 +242,6 @@ export function encodeWatchCreate(name: string, startRevision: number, watchId: 
   return encode(etcd.WatchRequest, { createRequest });
 }
 
-/**
- * Encodes a progress request: how far all events of the stream have been sent. The answer belongs to no watcher, and
- * has nothing but a header.
- */
-export function encodeWatchProgress(): Uint8Array {
-  return encode(etcd.WatchRequest, { progressRequest: {} });
-}
-
 /** Encodes the end of the watcher that {@link encodeWatchCreate} began. */
 export function encodeWatchCancel(watchId: number): Uint8Array {
   return encode(etcd.WatchRequest, { cancelRequest: { watchId: BigInt(watchId) } });
@@ -251,8 +252,8 @@ export function decodeRange(bytes: Uint8Array): RangeResponse {
   return rangeFrom(etcd.RangeResponse.decode(bytes));
 }
 
-function rangeFrom({ header, kvs, more }: etcd.RangeResponse): RangeResponse {
-  return { header: headerFrom(header), kvs: kvs.map(keyValueFrom), more };
+function rangeFrom({ header, kvs, more, count }: etcd.RangeResponse): RangeResponse {
+  return { header: headerFrom(header), kvs: kvs.map(keyValueFrom), more, count };
 }
 
 /** Reads the answer to {@link encodeRanges} of `count` requests. Throws Error for malformed bytes. */

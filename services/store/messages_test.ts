@@ -60,6 +60,7 @@ Deno.test("range, watch and lease requests are etcd's", () => {
   const range = { key: "/a", end: "/b", limit: 1000, revision: 2 ** 40, keysOnly: true, serializable: true };
   const written = `${a} 12 02 '/b' 18 e8 07 20 808080808020 38 01 40 01`;
   assert.equal(hex(encodeRange(range)), hex(bytes(written)));
+  assert.equal(hex(encodeRange({ key: "/a", writtenAfter: 299 })), hex(bytes(`${a} 50 ac 02`)));
   assert.equal(
     hex(encodeWatchCreate("/a/", 7, 3)),
     hex(bytes("0a 10 0a 03 '/a/' 12 03 '/a0' 18 07 38 03 40 01")),
@@ -70,8 +71,8 @@ Deno.test("range, watch and lease requests are etcd's", () => {
 });
 
 Deno.test("answers are read with every digit of ids and revisions, and what the store does not use is passed over", () => {
-  const range = `${header} 12 13 ${kv} 18 01 20 07`; // and a count
-  assert.deepEqual(decodeRange(bytes(range)), { header: whole, kvs: [read], more: true });
+  const range = `${header} 12 13 ${kv} 18 01 20 07 28 09`; // and a field that is not known
+  assert.deepEqual(decodeRange(bytes(range)), { header: whole, kvs: [read], more: true, count: 7 });
   const removed = { removed: true, kv: { ...read, value: new Uint8Array() } };
   const gone = kv.slice(0, kv.indexOf("2a"));
   assert.deepEqual(

@@ -6,11 +6,12 @@ import type { Header } from "./messages.ts";
 import type { EtcdMember } from "./member.ts";
 import { type Listed, MirrorData } from "./mirror_data.ts";
 import type { MirrorEvent } from "./mirror_log.ts";
-import type { FollowedPart } from "./followed_parts.ts";
-import { type Found, lookForSkipped } from "./skipped.ts";
+import { type FollowedPart, newPart } from "./followed_parts.ts";
+import { type Found, type Look, lookForSkipped } from "./skipped.ts";
 import { SharedRequest } from "./shared_request.ts";
+import type { Comparison } from "./comparison.ts";
 import { SyncState } from "./sync_state.ts";
-import { abortable, delay, unobserved } from "../common/async.ts";
+import { abortable, deadline, delay, unobserved } from "../common/async.ts";
 import type { Change, Entry, Guard, Mirror, MirrorState, Schema } from "./types.ts";
 import { RelistNeeded, Watch } from "./watch.ts";
 
@@ -22,7 +23,11 @@ export interface MirrorOptions {
   readonly settleMs?: number;
 }
 
-const RETRY_MS = 250, CONFIRM_MS = 25, SILENT_MS = 400;
+const RETRY_MS = 250;
+/** How long the watch may lag behind a listing or a comparison, in ms. */
+const SETTLE_MS = 1_000;
+/** How long etcd may take to send events that it has; it turns to a watcher that it has put aside every 100 ms. */
+const CATCH_UP_MS = 500;
 /** How soon the mirror compares itself with a listing after it was listed, in ms. */
 const FIRST_CHECK_MS = 3_000;
 /** The same where the watch goes on without a new listing: with another member, whose data may differ, or with the same one. */
@@ -43,6 +48,7 @@ export class StoreMirror<T> implements Mirror<T> {
   readonly #ready = unobserved<void>();
   readonly #closing = new AbortController();
   readonly #heads: SharedRequest<Header>;
+  readonly #comparisons = new SharedRequest(() => this.#compare());
   /** The parts that calls of {@link StoreMirror.follow} are listing now, by prefix. */
   readonly #arriving = new Set<Map<string, FollowedPart>>();
   /** The reason why everything has to be listed again; undefined: watching can go on. */
@@ -50,6 +56,7 @@ export class StoreMirror<T> implements Mirror<T> {
   /** Settles when the current attempt to get in sync has succeeded or failed. */
   #resumed = unobserved<void>();
   #watching: Watch | undefined;
+  #look: Look | undefined;
   /** The member that was watched last. */
   #watched: EtcdMember | undefined;
   /** Ends the current watch. */
@@ -129,35 +136,74 @@ export class StoreMirror<T> implements Mirror<T> {
   }
 
   /**
-   * Resolves when the mirror shows everything that had been committed when this was called, as a majority of etcd's members
-   * knows it. Throws Refusal "unavailable" when they cannot be asked, or the reason of `signal`.
-   *
-   * @param nudge Writes something. Newer versions of etcd (3.5.22, its issue 20221) report no progress to a watcher that
-   * begins with the next revision until that revision exists.
+   * Resolves when the mirror shows everything that had been committed when this was called: etcd, as a majority of its members
+   * knows it, has been asked for that, see {@link Comparison}. What the watch does not report has everything listed again.
+   * Throws Refusal "unavailable" when etcd cannot be asked, or the reason of `signal`.
    */
-  async confirmed(signal: AbortSignal, nudge: () => Promise<unknown>): Promise<void> {
-    const asked = this.#data.revision;
-    const head = await abortable(this.#heads.next(), signal);
-    const wrong = this.#data.contradiction(head, asked);
-    if (wrong !== undefined) this.#interrupt(new RelistNeeded(wrong));
-    const begun = performance.now();
-    for (let nudged = false; !(await this.#shows(head));) {
-      signal.throwIfAborted();
-      this.#closing.signal.throwIfAborted();
-      if (!nudged && performance.now() - begun > SILENT_MS) {
-        nudged = true;
-        await nudge().catch(unlessRefused);
-      } else await delay(CONFIRM_MS, signal);
+  async confirmed(signal: AbortSignal): Promise<void> {
+    for (;;) {
+      const comparison = await abortable(this.#comparisons.next(), signal);
+      comparison.waiting++;
+      try {
+        if (await this.#result(comparison, signal)) return;
+      } finally {
+        if (--comparison.waiting === 0) this.#data.comparisons.end(comparison);
+      }
     }
   }
 
-  /** True when this mirror certainly has everything up to that revision of that cluster. */
-  async #shows({ clusterId, revision }: Header): Promise<boolean> {
-    if (this.#relistReason !== undefined || clusterId !== this.#data.clusterId) return false;
-    if (this.#data.parts.all().every(({ seen }) => seen >= revision)) return true;
-    const watching = this.#watching;
-    return watching !== undefined && await watching.hasReported(revision).catch(() => false) &&
-      watching === this.#watching;
+  /** The result of a comparison. Where it takes long, the watch is late or has skipped events: a self-check finds that out. */
+  async #result({ isEqual }: Comparison, signal: AbortSignal): Promise<boolean> {
+    const { settleMs = SETTLE_MS } = this.#options;
+    for (;;) {
+      let result = await deadline(abortable(isEqual, signal), settleMs);
+      const checked = result === undefined ? this.#look?.now() : undefined;
+      if (checked) result = await abortable(Promise.race([isEqual, checked.then(() => undefined)]), signal);
+      if (result !== undefined) return result;
+    }
+  }
+
+  async #compare(): Promise<Comparison> {
+    const asked = this.#data.revision, comparison = this.#data.comparisons.begin(this.#data.parts.all());
+    try {
+      const names = comparison.parts.map(({ prefix, equal }) => ({ name: prefix, after: equal }));
+      const { header, ranges } = await this.#connection.written(names);
+      const wrong = this.#data.contradiction(header, asked);
+      if (wrong === undefined) comparison.answered(header.revision, ranges);
+      else this.#relistAfter(wrong);
+    } catch (error) {
+      this.#data.comparisons.end(comparison);
+      throw error;
+    }
+    this.#data.comparisons.check();
+    return comparison;
+  }
+
+  /**
+   * Resolves when the mirror has taken every event of these keys up to when this was called, as far as that can be known: etcd
+   * says of a watcher neither that it has sent all events, nor that it has skipped one. Throws as {@link confirmed} does.
+   */
+  async reported(keys: readonly string[], signal: AbortSignal): Promise<void> {
+    const asked = this.#data.revision;
+    const head = await abortable(this.#heads.next(), signal);
+    const wrong = this.#data.contradiction(head, asked);
+    if (wrong !== undefined) this.#relistAfter(wrong);
+    for (;;) {
+      const parts = new Set(keys.flatMap((key) => this.#data.parts.of(key) ?? []));
+      const behind = [...parts].filter(({ seen }) => seen < head.revision).map((part) => ({
+        part,
+        seen: part.seen,
+      }));
+      const isSame = this.#relistReason === undefined && head.clusterId === this.#data.clusterId;
+      if (isSame && !behind.length) return;
+      const watch = this.#watching;
+      const couldReport = isSame && watch?.created && await watch.hasReached(head.revision);
+      await delay(CATCH_UP_MS, signal);
+      signal.throwIfAborted();
+      this.#closing.signal.throwIfAborted();
+      const isQuiet = behind.every(({ part, seen }) => part.seen === seen || part.seen >= head.revision);
+      if (couldReport && isQuiet && watch === this.#watching) return;
+    }
   }
 
   /**
@@ -172,7 +218,7 @@ export class StoreMirror<T> implements Mirror<T> {
     const wanted = new Map<string, FollowedPart>();
     for (const prefix of prefixes) {
       const outer = this.#data.parts.of(prefix);
-      if (!outer) wanted.set(prefix, { prefix, seen: 0, keys: new Set() });
+      if (!outer) wanted.set(prefix, newPart(prefix, true));
       else if (outer.prefix !== prefix) throw new Error(`${prefix} lies inside ${outer.prefix}`);
     }
     if (!wanted.size) return await this.ready(options);
@@ -215,6 +261,7 @@ export class StoreMirror<T> implements Mirror<T> {
     this.#sync.close(closed);
     this.#resumed.reject(closed);
     this.#data.waiters.fail(closed);
+    this.#data.comparisons.fail(closed);
   }
 
   async #run(): Promise<void> {
@@ -271,11 +318,7 @@ export class StoreMirror<T> implements Mirror<T> {
   /** @param asked The revision of the mirror when the listing was requested. */
   #arrive(wanted: ReadonlyMap<string, FollowedPart>, listed: Listed<T>, asked: number): void {
     const wrong = this.#data.contradiction(listed, asked);
-    if (wrong !== undefined) {
-      const needed = new RelistNeeded(wrong);
-      this.#interrupt(needed);
-      throw needed;
-    }
+    if (wrong !== undefined) throw this.#relistAfter(wrong);
     for (const part of wanted.values()) {
       if (this.#data.addPart(part, listed.revision)) this.#watching?.add(part);
     }
@@ -286,6 +329,10 @@ export class StoreMirror<T> implements Mirror<T> {
   async #watch(listed: boolean): Promise<never> {
     const interrupted = unobserved<never>();
     this.#interrupt = interrupted.reject;
+    // A comparison may have found it out while nothing was watched.
+    if (this.#relistReason !== undefined) throw new RelistNeeded(this.#relistReason);
+    // What is watched from now on may be another store, which was restored: until all of it is compared, that is not known.
+    if (!listed) { for (const part of this.#data.parts.all()) part.equal = 0; }
     const watch = await Watch.open(this.#connection, this.#data.clusterId, {
       created: () => this.#sync.onInSync(this.#data.revision),
       events: (part, events) => this.#data.take(part, events),
@@ -294,8 +341,8 @@ export class StoreMirror<T> implements Mirror<T> {
     this.#watching = watch;
     const firstCheckMs = listed ? FIRST_CHECK_MS : this.#checkAfter(watch.member);
     this.#watched = watch.member;
-    const { checkEveryMs = 300_000, settleMs = 1_000 } = this.#options;
-    const stop = lookForSkipped({
+    const { checkEveryMs = 300_000, settleMs = SETTLE_MS } = this.#options;
+    const look = this.#look = lookForSkipped({
       connection: this.#connection,
       parts: this.#data.parts,
       table: this.#data.table,
@@ -306,8 +353,8 @@ export class StoreMirror<T> implements Mirror<T> {
     try {
       return await watch.run(interrupted.promise);
     } finally {
-      this.#watching = undefined;
-      stop();
+      this.#watching = this.#look = undefined;
+      look.stop();
     }
   }
 
@@ -319,11 +366,14 @@ export class StoreMirror<T> implements Mirror<T> {
   #lost({ missed, restored }: Found, reason: string): void {
     this.#missed += missed;
     this.#report({ kind: "missed", count: missed, restored });
-    this.#interrupt(new RelistNeeded(reason));
+    this.#relistAfter(reason);
   }
-}
 
-/** A Refusal is dropped: the watch notices and reports it when etcd cannot be reached. */
-function unlessRefused(error: unknown): void {
-  if (!(error instanceof Refusal)) throw error;
+  /** Has everything listed again: the data contradicts what etcd has. Returns the error that says so. */
+  #relistAfter(reason: string): RelistNeeded {
+    const needed = new RelistNeeded(reason);
+    this.#relistReason ??= reason;
+    this.#interrupt(needed);
+    return needed;
+  }
 }

@@ -2,9 +2,10 @@
  * The data of a mirror: the records of the parts of etcd that it follows, and the cluster and revision that they
  * show. Listings and watch events change it; subscribers and waiting callers are notified of each change.
  */
+import { Comparisons } from "./comparison.ts";
 import type { EtcdConnection } from "./connection.ts";
 import type { Header, WatchEvent } from "./messages.ts";
-import { type FollowedPart, FollowedParts } from "./followed_parts.ts";
+import { type FollowedPart, FollowedParts, newPart } from "./followed_parts.ts";
 import { Removals } from "./removals.ts";
 import { Subscribers } from "./subscribers.ts";
 import { Listing, Table } from "./table.ts";
@@ -22,6 +23,7 @@ export class MirrorData<T> {
   readonly parts = new FollowedParts();
   readonly table: Table<T>;
   readonly waiters: Waiters;
+  readonly comparisons: Comparisons;
   readonly subscribers: Subscribers<T>;
   readonly #removals = new Removals();
   #clusterId: bigint | undefined;
@@ -31,10 +33,13 @@ export class MirrorData<T> {
   constructor(schema: Schema<T>, report: (event: MirrorEvent) => void) {
     this.table = new Table(schema, (key, reason) => report({ kind: "bad-record", key, reason }));
     this.subscribers = new Subscribers((error) => report({ kind: "listener-failed", error }));
-    for (const prefix of schema.prefixes) this.parts.add({ prefix, seen: 0 });
+    for (const prefix of schema.prefixes) this.parts.add(newPart(prefix));
+    const version = (key: string) => this.table.version(key);
+    this.comparisons = new Comparisons(version);
     this.waiters = new Waiters({
-      version: (key) => this.table.version(key),
+      version,
       seen: (key) => this.parts.of(key)?.seen ?? Infinity,
+      existedSince: (key, revision) => this.existedSince(key, revision),
     });
   }
 
@@ -80,14 +85,16 @@ export class MirrorData<T> {
   replace({ listing, clusterId, revision }: Listed<T>): Change<T>[] {
     this.#clusterId = clusterId;
     this.#revision = revision;
-    for (const part of this.parts.all()) part.seen = part.listed = revision;
-    return listing.replace(this.parts, revision);
+    for (const part of this.parts.all()) part.seen = part.listed = part.equal = revision;
+    const changes = listing.replace(this.parts, revision);
+    this.comparisons.endAll();
+    return changes;
   }
 
   /** Adds a part that was listed at this revision. Returns false if another call has added it meanwhile. */
   addPart(part: FollowedPart, revision: number): boolean {
     if (this.parts.get(part.prefix)) return false;
-    part.seen = part.listed = revision;
+    part.seen = part.listed = part.equal = revision;
     this.parts.add(part);
     return true;
   }
@@ -101,6 +108,7 @@ export class MirrorData<T> {
   /** Removes a part and its records. Returns the changes; the caller passes them to {@link notify}. */
   removePart(part: FollowedPart): Change<T>[] {
     this.parts.delete(part);
+    this.comparisons.drop(part);
     return [...part.keys ?? []].flatMap((key) => this.table.remove(undefined, key, this.#revision) ?? []);
   }
 
@@ -116,13 +124,23 @@ export class MirrorData<T> {
   notify(changes: readonly Change<T>[]): void {
     this.subscribers.notify(changes);
     this.waiters.check();
+    this.comparisons.check();
   }
 
-  #apply(part: FollowedPart, { removed, kv }: WatchEvent): Change<T> | undefined {
+  #apply(part: FollowedPart, event: WatchEvent): Change<T> | undefined {
+    if (!this.comparisons.some) return this.#take(part, event);
+    const { key, modRevision: revision } = event.kv, before = this.table.version(key);
+    const change = this.#take(part, event);
+    this.comparisons.take(part, { key, before, after: this.table.version(key), revision });
+    return change;
+  }
+
+  #take(part: FollowedPart, { removed, kv }: WatchEvent): Change<T> | undefined {
     // A listing may have shown this version already.
     if (kv.modRevision <= this.table.version(kv.key)) return undefined;
-    if (!removed) return this.table.put(part, kv);
-    this.#removals.note(kv.key, kv.modRevision);
-    return this.table.remove(part, kv.key, kv.modRevision);
+    if (removed) this.#removals.note(kv.key, kv.modRevision);
+    // A comparison may have shown that this version is over.
+    if (kv.modRevision <= part.equal) return undefined;
+    return removed ? this.table.remove(part, kv.key, kv.modRevision) : this.table.put(part, kv);
   }
 }

@@ -73,8 +73,9 @@ export async function selfCheck(
   let missed = 0, restored = false;
   for (const [key, { version }] of suspects) {
     const actual = await connection.modRevision(key);
-    if (actual > revision) unsure++;
-    else if (actual !== version && shown.version(key) === version && shown.followed(key)) {
+    const now = shown.version(key);
+    if (actual > revision || (now !== version && now !== actual)) unsure++;
+    else if (actual !== version && now === version && shown.followed(key)) {
       restored ||= version > 0 && await isUnknown(connection, key, version);
       if (++missed === ENOUGH) break;
     }

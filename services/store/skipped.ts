@@ -6,6 +6,7 @@ import { Refusal } from "../common/refusal.ts";
 import type { EtcdConnection } from "./connection.ts";
 import type { FollowedParts } from "./followed_parts.ts";
 import { selfCheck } from "./self_check.ts";
+import { SharedRequest } from "./shared_request.ts";
 import type { Table } from "./table.ts";
 import { abortable, delay, repeat } from "../common/async.ts";
 import type { Waiters } from "./waiters.ts";
@@ -43,16 +44,32 @@ export interface LookOptions {
   readonly settleMs: number;
 }
 
-/** Looks for skipped events until the returned function is called. */
-export function lookForSkipped(compared: Compared, options: LookOptions): () => void {
+/** What looks for skipped events. */
+export interface Look {
+  /** Compares everything now; resolves when that is done, or could not be. */
+  now(): Promise<void>;
+  stop(): void;
+}
+
+/** Looks for skipped events until it is stopped. */
+export function lookForSkipped(compared: Compared, options: LookOptions): Look {
   const over = new AbortController();
+  const { firstCheckMs, checkEveryMs } = options;
+  let every = Math.min(firstCheckMs, checkEveryMs);
+  const checks = new SharedRequest(async () => {
+    const done = await compareAll(compared, options, over.signal).catch(unlessRefused);
+    every = done ? checkEveryMs : Math.min(AGAIN_MS, checkEveryMs);
+  });
   const stops = [
     askForWaiters(compared, options, over.signal),
-    checkNowAndThen(compared, options, over.signal),
+    repeat(() => every * (0.8 + Math.random() * 0.4), () => checks.next()),
   ];
-  return () => {
-    over.abort();
-    for (const stop of stops) stop();
+  return {
+    now: () => checks.next(),
+    stop() {
+      over.abort();
+      for (const stop of stops) stop();
+    },
   };
 }
 
@@ -78,29 +95,33 @@ function askForWaiters(compared: Compared, { settleMs }: LookOptions, over: Abor
   });
 }
 
-/** Compares everything with a listing, see {@link selfCheck}. */
-function checkNowAndThen(compared: Compared, options: LookOptions, over: AbortSignal): () => void {
+/** Compares everything with a listing, see {@link selfCheck}. Returns true when that could be done. */
+async function compareAll(
+  compared: Compared,
+  { settleMs }: LookOptions,
+  over: AbortSignal,
+): Promise<boolean> {
   const { connection, table, watch, lost } = compared;
-  const { firstCheckMs, checkEveryMs, settleMs } = options;
-  let every = Math.min(firstCheckMs, checkEveryMs);
-  return repeat(() => every * (0.8 + Math.random() * 0.4), async () => {
-    const parts = new Set(compared.parts.all());
-    const check = await selfCheck(connection, [...parts].map(({ prefix }) => prefix), {
-      version: (key) => table.version(key),
-      keys: () => table.keys(),
-      followed: (key) => {
-        const part = compared.parts.of(key);
-        return part !== undefined && parts.has(part);
-      },
-      watchable: (revision) => watch.hasReached(revision),
-    }, settleMs).catch(unlessRefused);
-    if (over.aborted) return;
-    every = check ? checkEveryMs : Math.min(AGAIN_MS, checkEveryMs);
-    if (!check) return;
-    if (check.missed) return lost(check, `a self-check found ${check.missed} keys that differ`);
+  const parts = new Set(compared.parts.all());
+  const check = await selfCheck(connection, [...parts].map(({ prefix }) => prefix), {
+    version: (key) => table.version(key),
+    keys: () => table.keys(),
+    followed: (key) => {
+      const part = compared.parts.of(key);
+      return part !== undefined && parts.has(part);
+    },
+    watchable: (revision) => watch.hasReached(revision),
+  }, settleMs);
+  if (over.aborted || !check) return false;
+  if (check.missed) lost(check, `a self-check found ${check.missed} keys that differ`);
+  else {
     // The parts are complete up to this revision: a later watch can start here even if older history has been compacted.
-    for (const part of parts) part.seen = Math.max(part.seen, check.revision);
-  });
+    for (const part of parts) {
+      part.seen = Math.max(part.seen, check.revision);
+      part.equal = Math.max(part.equal, check.revision);
+    }
+  }
+  return true;
 }
 
 /** A Refusal is dropped: the watch reports an etcd that cannot be reached, and the comparison is repeated later. */

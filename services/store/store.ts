@@ -36,7 +36,11 @@ export function openStore<T>(options: StoreOptions<T>): Store<T> {
       Promise.all(keys.map(async (key) => ({ key, modRevision: await connection.modRevision(key) }))),
     async confirmed(signal) {
       await committer.settled(signal);
-      await mirror.confirmed(signal, () => committer.nudge());
+      await mirror.confirmed(signal);
+    },
+    async settled(keys, signal) {
+      await committer.settled(signal);
+      await mirror.reported(keys, signal);
     },
     close() {
       committer.close();

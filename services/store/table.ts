@@ -32,6 +32,7 @@ export class Table<T> {
   /** @param revision The value of {@link Change.revision}. */
   put(part: FollowedPart, kv: KeyValue, revision = kv.modRevision): Change<T> | undefined {
     part.keys?.add(kv.key);
+    if (!this.version(kv.key)) part.size++;
     let record: T | undefined;
     try {
       record = this.schema.parse(kv.key, decoder.decode(kv.value));
@@ -56,6 +57,7 @@ export class Table<T> {
   /** @param part The part of the key, if it is still followed. */
   remove(part: FollowedPart | undefined, key: string, revision: number): Change<T> | undefined {
     part?.keys?.delete(key);
+    if (part && this.version(key)) part.size--;
     if (this.#skipped.delete(key)) this.quarantined.delete(key);
     const before = this.entries.get(key);
     if (!before) return undefined;

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { type FollowedPart, FollowedParts } from "./followed_parts.ts";
+import { FollowedParts, newPart } from "./followed_parts.ts";
 import { Listing, Table } from "./table.ts";
 
 const encode = (text: string) => new TextEncoder().encode(text);
@@ -17,7 +17,7 @@ function numbers() {
     if (!/^\d+$/.test(value)) throw new Error("no number");
     return Number(value);
   };
-  const part: FollowedPart = { prefix: "/", seen: 0, keys: new Set() };
+  const part = newPart("/", true);
   const parts = new FollowedParts();
   parts.add(part);
   return { bad, part, parts, table: new Table<number>({ prefixes: ["/"], parse }, (key) => bad.push(key)) };

@@ -11,6 +11,8 @@ export interface Shown {
   version(key: string): number;
   /** The revision up to which the mirror has every event of the key; Infinity for keys that it does not follow. */
   seen(key: string): number;
+  /** False when the key has certainly been absent from that revision on. */
+  existedSince(key: string, revision: number): boolean;
 }
 
 const ASK_AT_ONCE = 16;
@@ -98,10 +100,12 @@ export class Waiters {
   }
 
   #met(need: Open): boolean {
-    const version = this.shown.version(need.key);
-    if (need.revision === 0) {
-      return version === 0 || version !== need.versionAtStart || this.shown.seen(need.key) === Infinity;
-    }
-    return version >= need.revision || this.shown.seen(need.key) >= need.revision;
+    const { key, revision, versionAtStart } = need;
+    const version = this.shown.version(key), seen = this.shown.seen(key);
+    if (seen === Infinity) return true;
+    if (revision === 0) return version === 0 || version !== versionAtStart;
+    if (version >= revision) return true;
+    // A later event alone shows nothing: the watch may have skipped this one.
+    return seen >= revision && version === 0 && this.shown.existedSince(key, revision - 1);
   }
 }

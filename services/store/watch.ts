@@ -1,5 +1,5 @@
 /** A watch of several parts of etcd over one gRPC stream, with checks that no event is missing. */
-import { abortable, deadline } from "../common/async.ts";
+import { abortable } from "../common/async.ts";
 import { messageOf } from "../common/refusal.ts";
 import type { EtcdConnection } from "./connection.ts";
 import type { EtcdMember, RawStream } from "./member.ts";
@@ -7,12 +7,10 @@ import {
   decodeWatch,
   encodeWatchCancel,
   encodeWatchCreate,
-  encodeWatchProgress,
   type WatchEvent,
   type WatchResponse,
 } from "./messages.ts";
 import type { FollowedPart } from "./followed_parts.ts";
-import { SharedRequest } from "./shared_request.ts";
 
 /** The watch is unreliable, or cannot go on from its last revision: everything has to be listed again. */
 export class RelistNeeded extends Error {}
@@ -24,18 +22,12 @@ export interface WatchHandlers {
   events(part: FollowedPart, events: readonly WatchEvent[]): void;
 }
 
-/** How long etcd may take to bring a new watcher up to date, and to answer a progress request, in ms. */
-const CATCH_UP_MS = 500, PROGRESS_MS = 500;
-/** The most progress requests in a row. */
-const MOST_ASKED = 1000;
-
 /** Follows parts on one raw Watch stream. */
 export class Watch {
   readonly #stream: RawStream;
   readonly #responses: Responses;
   /** Aborted with the reason when the watch ends. */
   readonly #ended = new AbortController();
-  readonly #told = new SharedRequest(() => this.#reportedRevision());
   /** Set when this side cancels the watch: its failure says nothing about the member then. */
   #cancelled = false;
 
@@ -96,37 +88,6 @@ export class Watch {
   }
 
   /**
-   * True when etcd reports that it has sent every event up to this revision; false when it does not report that yet, as
-   * while watchers catch up. Rejects when the watch ends.
-   */
-  async hasReported(revision: number): Promise<boolean> {
-    return await this.#told.next() >= revision;
-  }
-
-  /** The revision up to which etcd reports to have sent every event; 0 when it does not report one. */
-  async #reportedRevision(): Promise<number> {
-    // etcd before 3.4.26 and 3.5.9 (its issue 15220) reports progress too early: while a new watcher catches up, which it does
-    // every 100 ms, and before events that it is about to send. At least one of those events arrives before the answer to the
-    // next progress request.
-    if (performance.now() - this.#responses.complete < CATCH_UP_MS) return 0;
-    const first = await this.#progress(), asked = this.#responses.asked;
-    let owed = this.#responses.owe(first);
-    // If earlier answers were late, the next ones may belong to earlier requests.
-    for (let second = first, tries = MOST_ASKED; second && tries; second = await this.#progress(), tries--) {
-      const { answered, late } = this.#responses;
-      if (answered > asked && late === owed) return Math.min(first, second);
-      owed = late;
-    }
-    return 0;
-  }
-
-  async #progress(): Promise<number> {
-    const told = this.#responses.progress();
-    this.#stream.write(encodeWatchProgress());
-    return await deadline(abortable(told, this.#ended.signal), PROGRESS_MS, () => 0);
-  }
-
-  /**
    * Runs until the watch fails or `interrupted` rejects, and throws the reason: {@link RelistNeeded} for compacted history, a cancelled
    * watcher, another cluster or a revision that went back.
    */
@@ -157,54 +118,12 @@ export class Responses {
   #lastId = 0;
   #uncreated = 0;
   #told = false;
-  #youngest = 0;
-  #asked = 0;
-  #answered = 0;
-  #progress: PromiseWithResolvers<number> | undefined;
-  #owed = 0;
-  #late = 0;
 
   constructor(private readonly clusterId: bigint | undefined, private readonly handlers: WatchHandlers) {}
 
   /** True once etcd has confirmed every watcher that was added at the beginning. */
   get created(): boolean {
     return this.#told;
-  }
-
-  /** When etcd confirmed the last watcher (performance.now()); Infinity while one is unconfirmed. */
-  get complete(): number {
-    return this.#uncreated ? Infinity : this.#youngest;
-  }
-
-  /** The number of progress requests sent for the whole stream. */
-  get asked(): number {
-    return this.#asked;
-  }
-
-  /**
-   * The number of progress reports received. They arrive in the order of the requests, though newer versions of etcd leave
-   * some out: the last report answers the request of this number, or a later one.
-   */
-  get answered(): number {
-    return this.#answered;
-  }
-
-  /** From now on counts events up to this revision as late: etcd has reported to have sent them all. Returns {@link late}. */
-  owe(revision: number): number {
-    this.#owed = revision;
-    return this.#late;
-  }
-
-  /** The number of responses with late events, see {@link owe}. */
-  get late(): number {
-    return this.#late;
-  }
-
-  /** Notes that a progress request is sent. Resolves with the revision of the next report. */
-  progress(): Promise<number> {
-    this.#asked++;
-    this.#progress ??= Promise.withResolvers();
-    return this.#progress.promise;
   }
 
   /** Returns the watcher's id. */
@@ -237,12 +156,7 @@ export class Responses {
     const { header, watchId, compactRevision } = response;
     if (header.clusterId !== this.clusterId) throw new RelistNeeded("another cluster answers");
     const watcher = this.#watchers.get(watchId);
-    if (!watcher) {
-      // The response is about a removed watcher, or it is a progress report for the whole stream.
-      const removed = watchId > 0 && watchId <= this.#lastId;
-      if (!removed && !response.created && !response.canceled) this.#report(header.revision);
-      return;
-    }
+    if (!watcher) return; // It was removed.
     if (compactRevision) {
       throw new RelistNeeded(`history before revision ${compactRevision} was compacted away`);
     }
@@ -255,23 +169,15 @@ export class Responses {
     watcher.header = header.revision;
     if (response.created && !watcher.created) {
       watcher.created = true;
-      this.#youngest = performance.now();
       this.#uncreated--;
       this.#tell();
     }
-    if (response.events.some(({ kv }) => kv.modRevision <= this.#owed)) this.#late++;
     // A fragment is kept until the rest of its revision has come: the handlers get whole revisions only.
     watcher.pending.push(...response.events);
     if (response.fragment || !watcher.pending.length) return;
     const events = watcher.pending;
     watcher.pending = [];
     this.handlers.events(watcher.part, events);
-  }
-
-  #report(revision: number): void {
-    if (this.#answered < this.#asked) this.#answered++;
-    this.#progress?.resolve(revision);
-    this.#progress = undefined;
   }
 
   #tell(): void {

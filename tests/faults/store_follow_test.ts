@@ -2,12 +2,12 @@
 import assert from "node:assert/strict";
 import process from "node:process";
 import { StoreCommitter } from "../../services/store/commit.ts";
-import type { Page } from "../../services/store/connection.ts";
+import { EtcdConnection, type Page } from "../../services/store/connection.ts";
 import { StoreMirror } from "../../services/store/mirror.ts";
 import type { MirrorEvent } from "../../services/store/mirror_log.ts";
 import type { Change } from "../../services/store/types.ts";
 import { randomFrom } from "../lab/dice.ts";
-import { compact, Forgetful, Listed } from "../lab/connections.ts";
+import { compact, Listed, MeddledWatch } from "../lab/connections.ts";
 import { labCluster, labEtcd } from "../lab/etcd.ts";
 import { Relay } from "../lab/relay.ts";
 import { create, labStore, put, type Thing, things } from "../lab/store.ts";
@@ -488,11 +488,12 @@ Deno.test("4,000 prefixes are followed, and one event costs no more than it does
 
 Deno.test("mirror finds what the watch has lost of a followed prefix", async () => {
   await using etcd = await labEtcd();
-  const connection = new Forgetful({ endpoints: [etcd.endpoint] });
+  const connection = new EtcdConnection({ endpoints: [etcd.endpoint] }),
+    watch = new MeddledWatch(connection, "/a/lost");
   const mirror = new StoreMirror(connection, things, { checkEveryMs: 200, settleMs: 50 });
   await mirror.follow(["/p/1/"]);
   await until("in sync", () => mirror.state.inSync);
-  connection.forget = "/p/1/lost";
+  watch.forget = "/p/1/lost";
   const committer = new StoreCommitter(connection);
   const revision = committed(await committer.commit(create("/p/1/lost", 1)));
   await mirror.reached(revision, ["/p/1/lost"], { signal: AbortSignal.timeout(60_000) });

@@ -1,8 +1,9 @@
 /** Mirrors while etcd is compacted, killed, restarted or replaced. */
 import assert from "node:assert/strict";
 import { StoreCommitter } from "../../services/store/commit.ts";
+import { EtcdConnection } from "../../services/store/connection.ts";
 import { StoreMirror } from "../../services/store/mirror.ts";
-import { compact, Forgetful } from "../lab/connections.ts";
+import { compact, MeddledWatch } from "../lab/connections.ts";
 import { labEtcd } from "../lab/etcd.ts";
 import { Relay } from "../lab/relay.ts";
 import { create, labStore, put, things } from "../lab/store.ts";
@@ -185,13 +186,14 @@ Deno.test("mirror.ready() waits for an etcd that is not there yet, saying so onc
 Deno.test("mirror finds what the watch has lost by comparing itself with a listing, and counts it", async () => {
   await using etcd = await labEtcd();
   using writer = labStore([etcd.endpoint]);
-  const connection = new Forgetful({ endpoints: [etcd.endpoint] });
+  const connection = new EtcdConnection({ endpoints: [etcd.endpoint] }),
+    watch = new MeddledWatch(connection, "/a/lost");
   const mirror = new StoreMirror(connection, things, { checkEveryMs: 200, settleMs: 100 });
   await mirror.ready();
   await until("in sync", () => mirror.state.inSync);
   await writer.committer.commit(put("/a/lost", 1));
   await writer.committer.commit(put("/a/kept", 1));
-  await until("lost one", (see) => see(connection.lost) === 1);
+  await until("lost one", (see) => see(watch.lost) === 1);
   await until("found it", (see) => see(mirror.get("/a/lost")) !== undefined);
   assert.equal(mirror.state.missed, 1);
   await writer.committer.commit({ guards: [], ops: [{ remove: "/a/lost" }] });
@@ -204,7 +206,8 @@ Deno.test("mirror finds what the watch has lost by comparing itself with a listi
 
 Deno.test("mirror.reached() does not hang on an event that the watch has lost", async () => {
   await using etcd = await labEtcd();
-  const connection = new Forgetful({ endpoints: [etcd.endpoint] });
+  const connection = new EtcdConnection({ endpoints: [etcd.endpoint] });
+  new MeddledWatch(connection, "/a/lost");
   const mirror = new StoreMirror(connection, things);
   await mirror.ready();
   const outcome = await new StoreCommitter(connection).commit(put("/a/lost", 1));

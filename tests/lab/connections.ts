@@ -4,21 +4,38 @@ import { EtcdConnection, type ListOptions, type Page } from "../../services/stor
 import { EtcdMember, type RawStream } from "../../services/store/member.ts";
 import { decodeWatch } from "../../services/store/messages.ts";
 
-/** Its watch loses every event of one key, as etcd's sometimes does. */
-export class Forgetful extends EtcdConnection {
+/**
+ * Meddles with the watch that a connection opens from now on: it loses every response with an event of one key, as etcd's watch
+ * sometimes loses events, and is left unread for a time.
+ */
+export class MeddledWatch {
+  /** How many responses were lost. */
   lost = 0;
-  forget = "/a/lost";
+  #stream: RawStream | undefined;
 
-  override async watch(): Promise<{ member: EtcdMember; stream: RawStream }> {
-    const { member, stream } = await super.watch();
-    const on = stream.on.bind(stream);
-    const drop = (listener: (bytes: Uint8Array) => void) => (bytes: Uint8Array) => {
-      if (decodeWatch(bytes).events.some(({ kv }) => kv.key === this.forget)) this.lost++;
-      else listener(bytes);
+  constructor(connection: EtcdConnection, public forget?: string) {
+    const watch = connection.watch.bind(connection);
+    connection.watch = async () => {
+      const { member, stream } = await watch();
+      this.#stream = stream;
+      const on = stream.on.bind(stream);
+      const drop = (listener: (bytes: Uint8Array) => void) => (bytes: Uint8Array) => {
+        if (decodeWatch(bytes).events.some(({ kv }) => kv.key === this.forget)) this.lost++;
+        else listener(bytes);
+      };
+      const listen = (name: string, listener: (bytes: Uint8Array) => void) =>
+        on(name, name === "data" ? drop(listener) : listener);
+      return { member, stream: Object.assign(stream, { on: listen }) };
     };
-    const listen = (name: string, listener: (bytes: Uint8Array) => void) =>
-      on(name, name === "data" ? drop(listener) : listener);
-    return { member, stream: Object.assign(stream, { on: listen }) };
+  }
+
+  /** Reads nothing until {@link resume}: once the connection's window is full, etcd keeps the events to itself. */
+  pause(): void {
+    this.#stream?.pause();
+  }
+
+  resume(): void {
+    this.#stream?.resume();
   }
 }
 

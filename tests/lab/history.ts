@@ -1,4 +1,5 @@
 /** What became of each key since etcd's first revision, as its watch tells it; it shares nothing with a mirror. */
+import { newPart } from "../../services/store/followed_parts.ts";
 import { EtcdConnection } from "../../services/store/connection.ts";
 import type { WatchEvent } from "../../services/store/messages.ts";
 import { Watch } from "../../services/store/watch.ts";
@@ -14,7 +15,7 @@ export async function historyOf(endpoint: string, prefix: string, last: string):
       created: () => {},
       events: (_, some) => void events.push(...some),
     });
-    watch.add({ prefix, seen: 0 });
+    watch.add(newPart(prefix));
     const stop = Promise.withResolvers<never>(), running = watch.run(stop.promise).catch(() => {});
     await until("etcd's history is read", (see) => see(events.at(-1)?.kv.modRevision ?? 0) >= end);
     stop.reject(new Error("read"));

@@ -51,13 +51,14 @@ export class DockerEndpoints implements DockerApi {
     this.#names = names;
   }
 
-  network(id: string): NetworkRecord {
-    return findNetwork(this.#context.view, id);
+  network(id: string): Promise<NetworkRecord> {
+    const { store, view } = this.#context;
+    return definitely(store, () => findNetwork(view, id));
   }
 
   async claim(network: string, address: Ip | undefined): Promise<Ip> {
     const { view } = this.#context;
-    this.network(network);
+    await this.network(network);
     if (address) await this.#deleteForgotten(network, (endpoint) => endpoint.address?.equals(address));
     let claimed: Ip | undefined;
     await this.#holding(network, () => {
@@ -79,7 +80,7 @@ export class DockerEndpoints implements DockerApi {
   async addNetwork(dockerId: string, network: string): Promise<void> {
     const { view } = this.#context;
     await this.#commit(() => {
-      this.network(network);
+      findNetwork(view, network);
       const value = writeSandRecord({ DockerNetworkID: dockerId, SandNetworkID: network });
       return new PlanBuilder().guard(view.guard(view.keys.network(network)))
         .put(view.keys.dockerNetwork(dockerId), value).plan();
