@@ -1,7 +1,7 @@
 /**
  * Judges a history of etcd and what clients were told meanwhile: no address, name, MAC or VNI belongs to two at any
- * revision, and no MAC is twice in one network; no acknowledged change was undone and none was applied twice; and no two
- * DHCP leases of one address overlap.
+ * revision, and no MAC is twice in one network; no acknowledged change was undone and none was applied twice; nothing that
+ * is there was said to be missing, or the other way round; and no two DHCP leases of one address overlap.
  */
 import type { Transaction } from "./record.ts";
 
@@ -20,6 +20,15 @@ export interface Asked {
   readonly to: number;
 }
 
+/** What a client was told of a key that no other client touches, while it changed nothing. Milliseconds since the epoch. */
+export interface Said {
+  readonly kind: "said";
+  readonly key: string;
+  readonly isThere: boolean;
+  readonly from: number;
+  readonly to: number;
+}
+
 /** A time in which a DHCP client may use an address, by what its server told it. Milliseconds since the epoch. */
 export interface Held {
   readonly kind: "held";
@@ -29,7 +38,7 @@ export interface Held {
   readonly to: number;
 }
 
-export type Told = Asked | Held;
+export type Told = Asked | Said | Held;
 
 /** Every fault, a sentence each; none when all is well. */
 export function faultsOf(
@@ -40,6 +49,7 @@ export function faultsOf(
   return [
     ...uniquenessFaults(history, prefix),
     ...changeFaults(history, told.filter((one) => one.kind === "asked")),
+    ...falseAnswers(told.filter((one) => one.kind === "asked"), told.filter((one) => one.kind === "said")),
     ...leaseFaults(told.filter((one) => one.kind === "held")),
   ];
 }
@@ -142,6 +152,20 @@ function changeFaults(history: readonly Transaction[], asked: readonly Asked[]):
     }
   }
   return faults;
+}
+
+function falseAnswers(asked: readonly Asked[], said: readonly Said[]): string[] {
+  const byKey = Map.groupBy(asked, ({ key }) => key);
+  return said.flatMap(({ key, isThere, from, to }) => {
+    const before = (byKey.get(key) ?? []).filter((op) => op.from < from);
+    const last = before.reduce<Asked | undefined>((a, b) => a && a.from > b.from ? a : b, undefined);
+    // Each key has one client: as long as it has had clear answers it knows what is there.
+    if (!last || !before.every(({ outcome }) => outcome === "done")) return [];
+    if (isThere === (last.what === "add")) return [];
+    return `${key}: was said ${
+      isThere ? "" : "not "
+    }to be there, at ${from} to ${to}, after its ${last.what} was acknowledged`;
+  });
 }
 
 function leaseFaults(held: readonly Held[]): string[] {

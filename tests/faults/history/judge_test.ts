@@ -1,6 +1,6 @@
 /** faultsOf(), the check of histories, with histories that are right and wrong. */
 import assert from "node:assert/strict";
-import { type Asked, faultsOf, type Held } from "./judge.ts";
+import { type Asked, faultsOf, type Held, type Said } from "./judge.ts";
 import type { Transaction } from "./record.ts";
 
 const A = "/member/00:00:00:00:00:0a", B = "/member/00:00:00:00:00:0b";
@@ -100,6 +100,20 @@ Deno.test("faultsOf() finds an acknowledged add that never came, and a refusal w
       `${B}: delete was refused though nothing forbids it: there is no such member`,
     ],
   );
+});
+
+Deno.test("faultsOf() finds what was said to be missing, or to be there, against what its client knows", () => {
+  const said = (key: string, isThere: boolean, from: number): Said => ({
+    ...{ kind: "said", key, isThere, from, to: from + 1 },
+  });
+  const history = [put(2, A, {}), put(3, B, {}), remove(4, A)];
+  const told = [asked("add", A, "done", 1), asked("delete", A, "done", 5), asked("add", B, "unknown", 1)];
+  const right = [said(A, true, 3), said(A, false, 7), said(B, true, 3), said(B, false, 4)];
+  assert.deepEqual(faultsOf(history, [...told, ...right]), []);
+  assert.deepEqual(faultsOf(history, [...told, said(A, false, 3), said(A, true, 7)]), [
+    `${A}: was said not to be there, at 3 to 4, after its add was acknowledged`,
+    `${A}: was said to be there, at 7 to 8, after its delete was acknowledged`,
+  ]);
 });
 
 Deno.test("faultsOf() finds leases of one address that overlap, and allows for a release", () => {

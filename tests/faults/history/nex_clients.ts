@@ -1,6 +1,7 @@
 /**
- * Clients of nexd that add, move and delete members, each its own, and print what they asked for and were told; and one that
- * deletes members that have DHCP leases. They know nothing of Strand but nex.proto. Usage: nex_clients.ts SEED SECONDS ADDRESS…
+ * Clients of nexd that add, move and delete members, each its own, ask other nexd whether they are there, and print what they
+ * asked for and were told; and one that deletes members that have DHCP leases. They know nothing of Strand but nex.proto.
+ * Usage: nex_clients.ts SEED SECONDS ADDRESS…
  */
 import {
   Client,
@@ -12,12 +13,12 @@ import {
 import { loadSync } from "@grpc/proto-loader";
 import { fileURLToPath } from "node:url";
 import { Dice } from "../../lab/dice.ts";
-import type { Asked } from "./judge.ts";
+import type { Asked, Said } from "./judge.ts";
 
 const [seed = "1", seconds = "10", ...addresses] = Deno.args;
 /** As many as dhcp_clients.ts has. */
 const DHCP_CLIENTS = 24;
-const CLIENTS = 6, PATIENCE = 12_000, SLOW = 1_000;
+const CLIENTS = 6, PATIENCE = 12_000, SLOW = 1_000, PROBED = 0.5, AGAIN = 0.3;
 
 const path = fileURLToPath(new URL("../../../proto/nex.proto", import.meta.url));
 const loaded = loadPackageDefinition(loadSync(path, { keepCase: true }));
@@ -38,6 +39,7 @@ interface CallError {
 interface Calls {
   AddMembers: Call;
   DeleteMembers: Call;
+  UpdateMembers: Call;
   ChangeMemberID: Call;
 }
 
@@ -50,6 +52,17 @@ const REFUSED = new Set([
   status.PERMISSION_DENIED,
 ]);
 
+/** What becomes of a call: its error, if it has one. */
+async function call(
+  server: Client & Calls,
+  method: keyof Calls,
+  request: unknown,
+): Promise<CallError | null> {
+  const { promise, resolve } = Promise.withResolvers<CallError | null>();
+  server[method](request, { deadline: Date.now() + PATIENCE }, resolve);
+  return await promise;
+}
+
 async function ask(
   server: Client & Calls,
   method: keyof Calls,
@@ -57,9 +70,7 @@ async function ask(
   about: readonly Pick<Asked, "what" | "key">[],
 ): Promise<Asked["outcome"]> {
   const from = Date.now();
-  const { promise, resolve } = Promise.withResolvers<CallError | null>();
-  server[method](request, { deadline: from + PATIENCE }, resolve);
-  const error = await promise;
+  const error = await call(server, method, request);
   const outcome = !error ? "done" : REFUSED.has(error.code) ? "refused" : "unknown";
   for (const { what, key } of about) {
     const told: Asked = {
@@ -74,6 +85,14 @@ async function ask(
     console.log(JSON.stringify(told));
   }
   return outcome;
+}
+
+/** Asks to leave a member as it is, which is refused where it is not there. */
+async function probe(server: Client & Calls, net: string, mac: string, key: string): Promise<void> {
+  const from = Date.now(), error = await call(server, "UpdateMembers", { net, list: [{ mac }] });
+  if (error && error.code !== status.NOT_FOUND) return;
+  const said: Said = { kind: "said", key, isThere: !error, from, to: Date.now() };
+  console.log(JSON.stringify(said));
 }
 
 let made = 0;
@@ -106,12 +125,15 @@ async function work(client: number): Promise<void> {
     if (outcome !== "done") return forget(own);
     keys.set(net, key);
     if (Date.now() - asked > SLOW) slow = { own, net };
+    else if (dice.throw() < PROBED) await probe(dice.one(servers), net, mac, key);
   };
   const remove = async (own: Own, net: string) => {
     const key = own.keys.get(net) ?? "", request = { network: net, list: [own.mac] };
     const outcome = await ask(dice.one(servers), "DeleteMembers", request, [{ what: "delete", key }]);
     own.keys.delete(net);
-    if (outcome !== "done" || own.keys.size === 0) forget(own);
+    // What is gone is at once asked for again now and then: that must not be refused as if it were still there.
+    if (outcome === "done" && dice.throw() < AGAIN) await add(own, net);
+    else if (outcome !== "done" || own.keys.size === 0) forget(own);
   };
   const move = async (own: Own, net: string) => {
     const moved = newMac(client),

@@ -1,9 +1,9 @@
 /**
- * Clients of the agents' HTTP API that make and delete networks and endpoints, each its own, and print what they asked
- * for and were told. Usage: sand_clients.ts SEED SECONDS NAME=URL…
+ * Clients of the agents' HTTP API that make and delete networks and endpoints, each its own, ask other agents whether they
+ * are there, and print what they asked for and were told. Usage: sand_clients.ts SEED SECONDS NAME=URL…
  */
 import { Dice } from "../../lab/dice.ts";
-import type { Asked } from "./judge.ts";
+import type { Asked, Said } from "./judge.ts";
 
 const [seed = "1", seconds = "10", ...hosts] = Deno.args;
 const CLIENTS = 4, PATIENCE = 15_000;
@@ -41,6 +41,16 @@ async function ask(
   return undefined;
 }
 
+/** Asks for what changes nothing: for what is there, or to delete what was deleted. */
+async function probe(url: string, method: "GET" | "DELETE", key: string): Promise<void> {
+  const from = Date.now();
+  const answer = await fetch(url, { method, signal: AbortSignal.timeout(PATIENCE) }).catch(() => undefined);
+  await answer?.body?.cancel();
+  if (!answer?.ok && answer?.status !== 404) return;
+  const said: Said = { kind: "said", key, isThere: answer.ok, from, to: Date.now() };
+  console.log(JSON.stringify(said));
+}
+
 async function work(client: number): Promise<void> {
   const dice = new Dice(Number(seed) * 37 + client), end = Date.now() + Number(seconds) * 1000;
   const networks: string[] = [], endpoints: { id: string; host: string; url: string }[] = [];
@@ -50,12 +60,16 @@ async function work(client: number): Promise<void> {
       ask(`${url}${path}`, { method: "POST", body: JSON.stringify(body) }, "add", keyOf);
     if (networks.length === 0 || (networks.length < 3 && dared < 0.15)) {
       const made = await post("/networks", {}, ({ network }) => `/sc-net/network/${network?.id}`);
-      if (made) networks.push(made.id);
+      if (!made) continue;
+      networks.push(made.id);
+      await probe(`${dice.one(agents).url}/networks/${made.id}`, "GET", `/sc-net/network/${made.id}`);
     } else if (dared < 0.25 && networks.length > 1) {
       // A network that still has endpoints is refused for a good reason: only an empty one is asked for.
       const made = await post("/networks", {}, ({ network }) => `/sc-net/network/${network?.id}`);
       const key = `/sc-net/network/${made?.id}`;
-      if (made) await ask(`${url}/networks/${made.id}`, { method: "DELETE" }, "delete", () => key);
+      if (!made) continue;
+      await probe(`${dice.one(agents).url}/networks/${made.id}`, "GET", key);
+      await ask(`${url}/networks/${made.id}`, { method: "DELETE" }, "delete", () => key);
     } else if (endpoints.length === 0 || (endpoints.length < 20 && dared < 0.65)) {
       const body = { network_id: dice.one(networks), activate: false };
       const made = await post(
@@ -69,6 +83,7 @@ async function work(client: number): Promise<void> {
       if (!gone) continue;
       const key = `/sc-net/node-endpoints/${gone.host}/${gone.id}`;
       await ask(`${gone.url}/endpoints/${gone.id}`, { method: "DELETE" }, "delete", () => key);
+      await probe(`${gone.url}/endpoints/${gone.id}`, "DELETE", key);
     }
     await new Promise((resolve) => setTimeout(resolve, dice.between(0, 80)));
   }
