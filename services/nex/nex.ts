@@ -1,6 +1,6 @@
 /** Changes of names and addresses in one process: planned from the mirror's view, committed to etcd. */
 import { Refusal } from "../common/refusal.ts";
-import { change, type ChangeStore, definitely } from "../store/change.ts";
+import { change, type ChangeStore, confirm, definitely } from "../store/change.ts";
 import { delay, Mutex } from "../common/async.ts";
 import { pack } from "../store/plan_builder.ts";
 import type { NexRecord } from "../store/records.ts";
@@ -50,13 +50,9 @@ export class Nex {
     return result as T;
   }
 
-  /** What the plan would come to, were it committed now. */
-  async preview<T>(plan: (draft: Draft) => T): Promise<T> {
-    const planned = () => {
-      const draft = this.draft();
-      return { result: plan(draft), steps: draft.steps };
-    };
-    return (await definitely(this.store, planned, ({ steps }) => !steps.length)).result;
+  /** Resolves when the view shows what etcd holds. Throws Refusal "unavailable". */
+  confirm(): Promise<void> {
+    return confirm(this.store);
   }
 
   /** What is found in the view. A refusal counts only when etcd confirms it. */

@@ -36,6 +36,8 @@ export class ApplyBoth {
       }
       spec.request = { ...namedFrom(network), ...options };
     }
+    // What is only told meets no guards of a transaction.
+    if (dryRun) await nex.confirm();
     const isOverlay = new Map<string, boolean>();
     for (const { net } of members) isOverlay.set(net, await this.#hasOverlay(net, specs, flatNetworks));
     const flatLists = members.filter(({ net }) => !isOverlay.get(net)).map(listFrom);
@@ -53,7 +55,7 @@ export class ApplyBoth {
     const results = new Map<string, NamedResult>();
     let flat: Applied[] = [];
     if (dryRun || specs.size) {
-      if (flatNetworks.length || flatLists.length) flat = await nex.preview(plan);
+      flat = await nex.find(() => plan(nex.draft()));
       const rehearsed = await overlays?.rehearse([...specs.values()]) ?? [];
       [...specs.keys()].forEach((name, i) => rehearsed[i] && results.set(name, rehearsed[i]));
     }

@@ -122,14 +122,14 @@ export class NamedNetworks {
   /** What a spec would come to; nothing is written. Throws what {@link apply} throws before it writes. */
   async rehearse(specs: readonly NamedSpec[]): Promise<NamedResult[]> {
     const ids = this.#newIds(specs);
-    const planned = () =>
-      specs.map((spec) =>
-        this.#plan(spec, ids.get(spec.name) ?? "", this.options.timestamp(), new Attempts())
-      );
-    return await this.#holding(specs.map(({ name }) => name), ids, async () => {
-      const found = await definitely(this.store, planned, (all) => all.every(({ plans }) => !plans.length));
-      return found.map(({ result }) => result);
-    });
+    return await this.#holding(specs.map(({ name }) => name), ids, () =>
+      definitely(
+        this.store,
+        () =>
+          specs.map((spec) =>
+            this.#plan(spec, ids.get(spec.name) ?? "", this.options.timestamp(), new Attempts()).result
+          ),
+      ));
   }
 
   /** Makes one network and its members what a spec says. */

@@ -110,18 +110,12 @@ export async function change<T>(
 }
 
 /**
- * What `read` finds in the mirror. Where that is a refusal, or says that nothing is to be done, it counts only when etcd has been
- * asked since this was called, and the mirror shows what it held: then it is read once more. Throws Refusal then, or Refusal
- * "unavailable".
+ * What `read` finds in the mirror. A refusal counts only when etcd has been asked since this was called, and the mirror shows
+ * what it held: then it is read once more. Throws Refusal then, or Refusal "unavailable".
  */
-export async function definitely<T, R>(
-  store: ChangeStore<T>,
-  read: () => R,
-  isNothing: (found: R) => boolean = () => false,
-): Promise<R> {
+export async function definitely<T, R>(store: ChangeStore<T>, read: () => R): Promise<R> {
   try {
-    const found = read();
-    if (!isNothing(found)) return found;
+    return read();
   } catch (error) {
     if (!isAboutState(error)) throw error;
   }
@@ -144,7 +138,7 @@ function isAboutState(error: unknown): error is Refusal {
 }
 
 /**
- * Resolves when the mirror shows what etcd held when this was called, as etcd itself says, for what is made of a whole list.
+ * Resolves when the mirror shows what etcd held when this was called, as etcd itself says, for what is made of all of it.
  * Throws Refusal "unavailable".
  */
 export async function confirm<T>(store: ChangeStore<T>, patienceMs = 10_000): Promise<void> {

@@ -107,6 +107,17 @@ Deno.test("change() finds nothing to do, or refuses, only by a mirror that is co
   assert.equal(await change(lab.store, () => undefined, { unconfirmed: true }), undefined);
 });
 
+Deno.test("change() that was confirmed before a conflict confirms the mirror once more before it refuses", async () => {
+  const lab = new Lagging();
+  lab.shown.set("/a/x", 1);
+  lab.memory.beforeCommit = () => {
+    lab.memory.beforeCommit = undefined;
+    lab.put("/a/x");
+  };
+  await assert.rejects(lab.add("/a/x"), { code: "exists" });
+  assert.equal(lab.confirmations, 2);
+});
+
 Deno.test("change() confirms the mirror before it commits what refuses a part of what was asked for", async () => {
   const lab = new Lagging();
   lab.put("/a/x");

@@ -1,14 +1,21 @@
 /** Refusals, and that nothing is to be done, where etcd's watch has lost events or is late: etcd itself decides. */
 import assert from "node:assert/strict";
+import { createLog } from "../../services/common/log.ts";
 import { Refusal } from "../../services/common/refusal.ts";
+import { timestamp } from "../../services/common/timestamp.ts";
 import { addNetwork } from "../../services/nex/networks.ts";
 import { Nex } from "../../services/nex/nex.ts";
 import { mini } from "../../services/nex/testing.ts";
 import { maxi } from "../../services/nex/testing_networks.ts";
 import { nexApi } from "../../services/nexd/api.ts";
+import { NamedNetworks } from "../../services/nexd/named_networks.ts";
+import { View } from "../../services/overlay/view.ts";
+import { guardFlatName } from "../../services/overlay_names/networks.ts";
+import { beside } from "../../services/store/beside.ts";
 import { change } from "../../services/store/change.ts";
 import { keyOf } from "../../services/store/keys.ts";
 import { nexSchema } from "../../services/store/records.ts";
+import { openSandStore } from "../../services/store/sand_store.ts";
 import { openStore, type Store } from "../../services/store/store.ts";
 import type { Plan } from "../../services/store/types.ts";
 import { MeddledWatch } from "../lab/connections.ts";
@@ -17,6 +24,7 @@ import { create, labStore, put, type Thing } from "../lab/store.ts";
 import { until } from "../lab/until.ts";
 
 const LOST = "/a/lost";
+const log = createLog("test", { level: "fatal", format: "json" });
 
 /** Adds the key; refuses where it is there with another value. */
 function add(store: Store<Thing>, n: number): Promise<number | undefined> {
@@ -170,70 +178,125 @@ Deno.test("a watcher that etcd serves late makes no refusal: etcd before 3.4.25 
   assert.equal(store.mirror.state.missed, 0);
 });
 
+/** nexd's API over etcd, with the watches of its two stores. */
+function nexdOn(endpoint: string) {
+  const endpoints = [endpoint], settleMs = 100;
+  const store = openStore({ endpoints, schema: nexSchema, settleMs });
+  const sand = openSandStore({ endpoints, prefix: "/sc-net", log, besideAnother: true });
+  const overlays = new View(sand.mirror, sand.keys);
+  const nex = new Nex(beside(store, sand.mirror), () => -Infinity, (name) => guardFlatName(overlays, name));
+  const named = new NamedNetworks(beside(sand, store.mirror), (ids) => sand.holdAll(ids), overlays, {
+    ...{ namespacePath: (id: string) => `/run/netns/sc-ns-${id}`, minVni: 1, maxVni: 100, vxlanPort: 4789 },
+    timestamp,
+    isFlat: (name) => nex.view.network(name) !== undefined,
+  });
+  return {
+    ...{
+      nex,
+      store,
+      sand,
+      watch: new MeddledWatch(store.connection),
+      overlayWatch: new MeddledWatch(sand.connection),
+    },
+    api: nexApi(nex, () => {}, named),
+    inSync: () => store.mirror.state.inSync && sand.mirror.state.inSync,
+    [Symbol.dispose]() {
+      store.close();
+      sand.close();
+    },
+  };
+}
+
+/** Another's change, of which the watch loses what is written to the key. */
+async function lose(watch: MeddledWatch, key: string, act: () => unknown): Promise<void> {
+  watch.forget = key;
+  const before = watch.lost;
+  await act();
+  await until("it is lost", (see) => see(watch.lost) > before);
+  delete watch.forget;
+}
+
 Deno.test("nexd refuses nothing, and finds nothing unchanged, by a record whose event the watch has lost", async () => {
   await using etcd = await labEtcd();
-  const open = () => openStore({ endpoints: [etcd.endpoint], schema: nexSchema, settleMs: 100 });
-  const others = open(), store = open();
-  const watch = new MeddledWatch(store.connection);
-  await until("in sync", () => store.mirror.state.inSync && others.mirror.state.inSync);
-  const them = new Nex(others), theirs = nexApi(them), ours = nexApi(new Nex(store));
-  const mac = "02:00:00:00:00:01";
+  using them = nexdOn(etcd.endpoint);
+  using us = nexdOn(etcd.endpoint);
+  const theirs = them.api, ours = us.api, { watch, store } = us;
+  await until("in sync", () => them.inSync() && us.inSync());
+  const mac = "02:00:00:00:00:01", record = keyOf.member(mac);
   const member = (name: string) => ({
-    mac,
-    name,
-    ip4: null,
-    ip6: null,
-    net: "",
-    clientName: "",
-    shared: false,
+    ...{ mac, name, ip4: null, ip6: null, net: "", clientName: "", shared: false },
   });
   const spec = (name: string) => ({
     networks: [],
     members: [{ net: "mini", list: [member(name)], force: true }],
     dryRun: false,
   });
-  const lose = async (key: string, act: () => Promise<unknown>) => {
-    watch.forget = key;
-    const before = watch.lost;
-    await act();
-    await until("it is lost", (see) => see(watch.lost) > before);
-    delete watch.forget;
-  };
   const apply = async (name: string, dryRun = false) =>
     (await ours.Apply({ ...spec(name), dryRun })).objects?.map(({ action }) => action);
-  try {
-    await them.change((draft) => addNetwork(draft, mini));
-    await until("the network is there", () => store.mirror.get(keyOf.network("mini")) !== undefined);
-    const record = keyOf.member(mac);
+  await them.nex.change((draft) => addNetwork(draft, mini));
+  await until("the network is there", () => store.mirror.get(keyOf.network("mini")) !== undefined);
 
-    await lose(
-      record,
-      async () => await theirs.AddMembers({ net: "mini", list: [member("one")], force: false }),
+  await lose(watch, record, () => theirs.AddMembers({ net: "mini", list: [member("one")], force: false }));
+  await ours.DeleteMembers({ network: "mini", list: [mac], force: false });
+  assert.equal(await store.connection.get(record), undefined, "it is deleted");
+
+  await ours.AddMembers({ net: "mini", list: [member("one")], force: false });
+  await until("they know it", () => them.store.mirror.get(record) !== undefined);
+  await lose(watch, record, () => theirs.DeleteMembers({ network: "mini", list: [mac], force: false }));
+  await ours.AddMembers({ net: "mini", list: [member("two")], force: false });
+  await until("they know it", () => them.store.mirror.get(record) !== undefined);
+
+  await lose(watch, record, () => theirs.Apply(spec("three")));
+  assert.deepEqual(await apply("two", true), ["updated"]);
+  await lose(watch, record, () => theirs.Apply(spec("four")));
+  assert.deepEqual(await apply("three"), ["updated"]);
+
+  await lose(watch, keyOf.network("maxi"), () => them.nex.change((draft) => addNetwork(draft, maxi)));
+  assert.deepEqual((await ours.GetMembers({ network: "maxi" })).members, []);
+  await assert.rejects(async () => await ours.GetMembers({ network: "none" }), { code: "not-found" });
+});
+
+Deno.test("nexd knows a network with an overlay, and takes its name for no other, although the watch has lost it", async () => {
+  await using etcd = await labEtcd();
+  using them = nexdOn(etcd.endpoint);
+  using us = nexdOn(etcd.endpoint);
+  await until("in sync", () => them.inSync() && us.inSync());
+  const network = (name: string, overlay = true) => ({
+    ...{
+      name,
+      subnet4: "10.0.0.0/24",
+      subnet6: "",
+      dhcp4server: "",
+      dhcp6server: "",
+      Range4: null,
+      Range6: null,
+    },
+    ...{
+      gateways: [],
+      nameservers: [],
+      options: [],
+      domain: "",
+      macRange: null,
+      siaddr: "",
+      leaseDuration: 0,
+    },
+    overlay: overlay
+      ? { id: "", dhcp: null, dns: null, egress: null, contain: null, trusted: null, broadcast: null }
+      : null,
+  });
+  const make = (name: string) =>
+    lose(
+      us.overlayWatch,
+      `${us.sand.keys.networkNames}${name}`,
+      () => them.api.Apply({ networks: [network(name)], members: [], dryRun: false }),
     );
-    await ours.DeleteMembers({ network: "mini", list: [mac], force: false });
-    assert.equal(await store.connection.get(record), undefined, "it is deleted");
-
-    await ours.AddMembers({ net: "mini", list: [member("one")], force: false });
-    await until("they know it", () => others.mirror.get(record) !== undefined);
-    await lose(
-      record,
-      async () => await theirs.DeleteMembers({ network: "mini", list: [mac], force: false }),
-    );
-    await ours.AddMembers({ net: "mini", list: [member("two")], force: false });
-    await until("they know it", () => others.mirror.get(record) !== undefined);
-
-    await lose(record, async () => await theirs.Apply(spec("three")));
-    assert.deepEqual(await apply("two", true), [
-      "updated",
-    ]);
-    await lose(record, async () => await theirs.Apply(spec("four")));
-    assert.deepEqual(await apply("three"), ["updated"]);
-
-    await lose(keyOf.network("maxi"), () => them.change((draft) => addNetwork(draft, maxi)));
-    assert.deepEqual((await ours.GetMembers({ network: "maxi" })).members, []);
-    await assert.rejects(async () => await ours.GetMembers({ network: "none" }), { code: "not-found" });
-  } finally {
-    others.close();
-    store.close();
-  }
+  await make("blue");
+  assert.equal((await us.api.GetNetwork({ name: "blue" })).net?.name, "blue");
+  await make("green");
+  await assert.rejects(async () => await us.api.AddNetwork({ network: network("green", false) }), {
+    code: "exists",
+  });
+  await make("red");
+  const again = await us.api.Apply({ networks: [network("red")], members: [], dryRun: true });
+  assert.deepEqual(again.objects?.map(({ action }) => action), ["unchanged"]);
 });
