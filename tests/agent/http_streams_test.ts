@@ -1,6 +1,6 @@
 /** Many CONNECT streams at once: their bytes, memory and descriptors, and slow readers. */
 import assert from "node:assert/strict";
-import { testServer } from "../../services/agent/http/testing.ts";
+import { fakeApi, testServer } from "../../services/agent/http/testing.ts";
 import { certificates } from "../lab/certificates.ts";
 import { until } from "../lab/until.ts";
 import {
@@ -21,10 +21,11 @@ const descriptors = () => [...Deno.readDirSync("/proc/self/fd")].length;
 const MB = 1 << 20;
 
 /** What is sent to a peer that does not read, in MB: twice what may be taken of it. */
-const OFFERED = 80;
+const OFFERED = 60;
 
 Deno.test("2,000 streams at once, each with its own bytes", async () => {
-  await using server = await testServer();
+  // So many at once take a busy machine longer than an agent waits for one client's request.
+  await using server = await testServer(fakeApi(), { limits: { head: 120_000, dial: 120_000 } });
   await using echoing = target(echo);
   const way = { port: server.at.port, tls: undefined };
   const started = performance.now(), before = Deno.memoryUsage().rss;
@@ -85,8 +86,8 @@ Deno.test("who does not read holds the other side back, and no memory grows", as
           return stalled;
         });
         const grown = Deno.memoryUsage().rss - before;
-        assert(offered < 40 * MB, `${offered / MB} MB were taken while the peer read nothing`);
-        assert(grown < 60 * MB, `memory grew by ${grown / MB} MB`);
+        assert(offered < OFFERED / 2 * MB, `${offered / MB} MB were taken while the peer read nothing`);
+        assert(grown < OFFERED / 2 * MB, `memory grew by ${grown / MB} MB`);
         go.resolve();
         const started = performance.now();
         assert.equal(await counted.promise, block.length * blocks);
@@ -105,7 +106,10 @@ Deno.test("who does not read holds the other side back, and no memory grows", as
   }
 });
 
-Deno.test("500 streams, however they end, leave no descriptor open", async () => {
+/** Four of each way, ending and target that there is. */
+const STREAMS = 240;
+
+Deno.test("hundreds of streams, however they end, leave no descriptor open", async () => {
   await using certs = await certificates();
   await using lab = await fourWays(certs);
   await using echoing = target(echo);
@@ -130,7 +134,7 @@ Deno.test("500 streams, however they end, leave no descriptor open", async () =>
   for (let i = 0; i < 20; i++) await one(i);
   await idle();
   const before = descriptors();
-  for (let i = 0; i < 500; i += 10) await Promise.all(Array.from({ length: 10 }, (_, j) => one(i + j)));
+  for (let i = 0; i < STREAMS; i += 10) await Promise.all(Array.from({ length: 10 }, (_, j) => one(i + j)));
   await idle();
   await until("no descriptor is left", (see) => see(descriptors()) <= before);
   for (const { lines } of lab.servers) {
