@@ -8,38 +8,43 @@ async function told({ kv }: OverlayLab, network: string, host: string): Promise<
   return Number(JSON.parse(await kv.get(`/sc-net/strand/applied/${network}/${host}`) ?? "{}").revision);
 }
 
-Deno.test("what a host has carried out of its own endpoints alone is told once for many of them", async () => {
-  await using lab = await OverlayLab.started({ hosts: 1 });
-  const h1 = lab.host(1), { id } = await h1.api.createNetwork();
-  await h1.attach(id);
-  const containers = [];
-  for (let i = 0; i < 12; i++) containers.push(await h1.container());
-  const before = await lab.kv.revision();
-  for (const container of containers) await h1.attach(id, { container });
-  const after = await lab.kv.revision();
-  assert.ok(after - before <= 18, `${after - before} revisions for 12 endpoints`);
-  await until("all of it is told", async (see) => see(await told(lab, id, "h1")) >= after);
-});
-
-Deno.test("where a host waits for the others, each tells at once what it has carried out", async () => {
+Deno.test("hosts publish what they have carried out", async (t) => {
   await using lab = await OverlayLab.started();
-  const [h1, h2] = [lab.host(1), lab.host(2)], { id } = await h1.api.createNetwork();
-  await h1.attach(id);
-  await h2.attach(id, { wait: "20s" });
-  for (const host of [h1, h2, h1]) {
-    // Before the next one is made, which is waited for, this one is not told of yet.
-    await host.attach(id);
-    const { endpoint } = await host.attach(id, { wait: "1500ms" });
-    assert.ok(!("pending_hosts" in endpoint), JSON.stringify(endpoint));
-  }
-});
+  const [h1, h2] = [lab.host(1), lab.host(2)];
 
-Deno.test("an agent that ends tells first what it has carried out", async () => {
-  await using lab = await OverlayLab.started({ hosts: 1 });
-  const h1 = lab.host(1), { id } = await h1.api.createNetwork();
-  await h1.attach(id);
-  await h1.attach(id);
-  const revision = await lab.kv.revision();
-  await h1.stop();
-  assert.ok(await told(lab, id, "h1") >= revision);
+  await t.step(
+    "what a host has carried out of its own endpoints alone is told once for many of them",
+    async () => {
+      const { id } = await h1.api.createNetwork();
+      await h1.attach(id);
+      const containers = [];
+      for (let i = 0; i < 12; i++) containers.push(await h1.container());
+      const before = await lab.kv.revision();
+      for (const container of containers) await h1.attach(id, { container });
+      const after = await lab.kv.revision();
+      assert.ok(after - before <= 18, `${after - before} revisions for 12 endpoints`);
+      await until("all of it is told", async (see) => see(await told(lab, id, "h1")) >= after);
+    },
+  );
+
+  await t.step("where a host waits for the others, each tells at once what it has carried out", async () => {
+    const { id } = await h1.api.createNetwork();
+    await h1.attach(id);
+    await h2.attach(id, { wait: "20s" });
+    for (const host of [h1, h2, h1]) {
+      // Before the next one is made, which is waited for, this one is not told of yet.
+      await host.attach(id);
+      const { endpoint } = await host.attach(id, { wait: "1500ms" });
+      assert.ok(!("pending_hosts" in endpoint), JSON.stringify(endpoint));
+    }
+  });
+
+  await t.step("an agent that ends tells first what it has carried out", async () => {
+    const { id } = await h1.api.createNetwork();
+    await h1.attach(id);
+    await h1.attach(id);
+    const revision = await lab.kv.revision();
+    await h1.stop();
+    assert.ok(await told(lab, id, "h1") >= revision);
+  });
 });

@@ -3,8 +3,11 @@ import assert from "node:assert/strict";
 import { OverlayLab } from "../lab/overlay.ts";
 import { ApiError } from "../lab/overlay_api.ts";
 
-/** How many endpoints are asked for at once. */
-const MANY = Number(Deno.env.get("STRAND_ENDPOINTS_AT_ONCE") ?? 600);
+/** How many endpoints are asked for at once: more than have addresses that differ in one byte. */
+const MANY = Number(Deno.env.get("STRAND_ENDPOINTS_AT_ONCE") ?? 260);
+
+/** How often a network is deleted while endpoints of it are made. */
+const DELETIONS = Number(Deno.env.get("STRAND_DELETIONS_AT_ONCE") ?? 6);
 
 /** What became of requests that were made at once: their values, and what those that were refused were told. */
 async function atOnce<T>(requests: readonly Promise<T>[]): Promise<{ made: T[]; refused: ApiError[] }> {
@@ -97,7 +100,7 @@ Deno.test("what three hosts are asked for at once does not collide", async (t) =
 
   await t.step("a network that is deleted while endpoints are made takes them or goes", async () => {
     const outcomes = new Set<string>();
-    for (let round = 0; round < 12; round++) {
+    for (let round = 0; round < DELETIONS; round++) {
       const { id } = await api(round).createNetwork();
       const container = await lab.host(1).container();
       const { made, refused } = await atOnce<unknown>([

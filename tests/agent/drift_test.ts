@@ -5,65 +5,67 @@ import { OverlayLab } from "../lab/overlay.ts";
 import type { OverlayHost } from "../lab/overlay_host.ts";
 import { until } from "../lab/until.ts";
 
-/** No periodic check comes while a test runs. */
-const env = { STRAND_AGENT_CHECK_EVERY: "3600" };
-
-Deno.test("what others change in a network's namespace is mended and counted within a second", async (t) => {
-  await using lab = await OverlayLab.started({ env });
+Deno.test("changes in a network's namespace, by others and by the agent itself", async (t) => {
+  // No periodic check comes while it runs.
+  await using lab = await OverlayLab.started({ env: { STRAND_AGENT_CHECK_EVERY: "3600" } });
   const [h1, h2] = [lab.host(1), lab.host(2)];
-  const { id } = await h1.api.createNetwork({});
-  const [near, far] = [await h1.attach(id), await h2.attach(id)];
-  await lab.agree();
-  const veth = near.endpoint.overlay_veth_name, inside = near.endpoint.target_veth_name;
-  const mac = far.endpoint.target_veth_mac, namespace = h1.namespaceOf(id);
-  const within = (...command: string[]) => run(["nsenter", `--net=${namespace}`, ...command]);
-  const drifts: Record<string, () => Promise<unknown>> = {
-    "an FDB entry removed": () => within("bridge", "fdb", "del", mac, "dev", "vxlan0", "dst", h2.ip),
-    "an FDB entry moved": () => within("bridge", "fdb", "replace", mac, "dev", "vxlan0", "dst", "10.99.0.99"),
-    "an ARP entry removed": () => within("ip", "neigh", "del", far.address, "dev", "vxlan0"),
-    "a foreign ARP entry": () =>
-      within("ip", "neigh", "add", "10.0.0.77", "lladdr", "02:00:00:00:00:77", "dev", "vxlan0"),
-    "flooding": () =>
-      within("bridge", "fdb", "append", "00:00:00:00:00:00", "dev", "vxlan0", "dst", "10.99.0.99"),
-    "learning switched on": () => within("ip", "link", "set", "vxlan0", "type", "vxlan", "learning"),
-    "vxlan0 down": () => within("ip", "link", "set", "vxlan0", "down"),
-    "vxlan0 deleted": () => within("ip", "link", "del", "vxlan0"),
-    "the bridge's MTU": () => within("ip", "link", "set", "br0", "mtu", "1300"),
-    "the gateway's address removed": () => within("ip", "address", "flush", "dev", "br0", "scope", "global"),
-    "a port out of the bridge": () => within("ip", "link", "set", veth, "nomaster"),
-    "a container's interface down": () => near.container.run(["ip", "link", "set", inside, "down"]),
-    "a container's interface deleted": () => near.container.run(["ip", "link", "del", inside]),
-    "the namespace removed": () => run(["umount", namespace]).then(() => Deno.remove(namespace)),
-  };
-  for (const [what, act] of Object.entries(drifts)) {
-    await t.step(what, async () => {
-      const before = await repaired(h1);
-      await act();
-      await until("it is counted", async (see) => see(await repaired(h1)) > before);
-      await lab.agree();
-      assert.ok((await lab.differences()).length === 0);
-    });
-  }
-});
 
-Deno.test("what the agent changes itself is not looked at again", async () => {
-  await using lab = await OverlayLab.started({ env });
-  const [h1, h2] = [lab.host(1), lab.host(2)];
-  const { id } = await h1.api.createNetwork({});
-  await Promise.all([h1.attach(id), h2.attach(id)]);
-  await lab.agree();
-  const settled = () => new Promise((resolve) => setTimeout(resolve, 2500));
-  await settled();
-  const before = [await comparisons(h1), await comparisons(h2)];
-  for (let i = 0; i < 5; i++) {
-    const made = await Promise.all([h1.attach(id), h2.attach(id), h2.attach(id)]);
-    await h1.api.deleteEndpoint(made[0].endpoint.id);
-    await h2.api.deleteEndpoint(made[1].endpoint.id);
-  }
-  await lab.agree();
-  await settled();
-  assert.deepEqual([await comparisons(h1), await comparisons(h2)], before);
-  assert.deepEqual([await repaired(h1), await repaired(h2)], [0, 0]);
+  await t.step("what the agent changes itself is not looked at again", async () => {
+    const { id } = await h1.api.createNetwork({});
+    await Promise.all([h1.attach(id), h2.attach(id)]);
+    await lab.agree();
+    const settled = () => new Promise((resolve) => setTimeout(resolve, 2500));
+    await settled();
+    const before = [await comparisons(h1), await comparisons(h2)];
+    for (let i = 0; i < 5; i++) {
+      const made = await Promise.all([h1.attach(id), h2.attach(id), h2.attach(id)]);
+      await h1.api.deleteEndpoint(made[0].endpoint.id);
+      await h2.api.deleteEndpoint(made[1].endpoint.id);
+    }
+    await lab.agree();
+    await settled();
+    assert.deepEqual([await comparisons(h1), await comparisons(h2)], before);
+    assert.deepEqual([await repaired(h1), await repaired(h2)], [0, 0]);
+  });
+
+  await lab.clear();
+  await t.step("what others change is mended and counted within a second", async (t) => {
+    const { id } = await h1.api.createNetwork({});
+    const [near, far] = [await h1.attach(id), await h2.attach(id)];
+    await lab.agree();
+    const veth = near.endpoint.overlay_veth_name, inside = near.endpoint.target_veth_name;
+    const mac = far.endpoint.target_veth_mac, namespace = h1.namespaceOf(id);
+    const within = (...command: string[]) => run(["nsenter", `--net=${namespace}`, ...command]);
+    const drifts: Record<string, () => Promise<unknown>> = {
+      "an FDB entry removed": () => within("bridge", "fdb", "del", mac, "dev", "vxlan0", "dst", h2.ip),
+      "an FDB entry moved": () =>
+        within("bridge", "fdb", "replace", mac, "dev", "vxlan0", "dst", "10.99.0.99"),
+      "an ARP entry removed": () => within("ip", "neigh", "del", far.address, "dev", "vxlan0"),
+      "a foreign ARP entry": () =>
+        within("ip", "neigh", "add", "10.0.0.77", "lladdr", "02:00:00:00:00:77", "dev", "vxlan0"),
+      "flooding": () =>
+        within("bridge", "fdb", "append", "00:00:00:00:00:00", "dev", "vxlan0", "dst", "10.99.0.99"),
+      "learning switched on": () => within("ip", "link", "set", "vxlan0", "type", "vxlan", "learning"),
+      "vxlan0 down": () => within("ip", "link", "set", "vxlan0", "down"),
+      "vxlan0 deleted": () => within("ip", "link", "del", "vxlan0"),
+      "the bridge's MTU": () => within("ip", "link", "set", "br0", "mtu", "1300"),
+      "the gateway's address removed": () =>
+        within("ip", "address", "flush", "dev", "br0", "scope", "global"),
+      "a port out of the bridge": () => within("ip", "link", "set", veth, "nomaster"),
+      "a container's interface down": () => near.container.run(["ip", "link", "set", inside, "down"]),
+      "a container's interface deleted": () => near.container.run(["ip", "link", "del", inside]),
+      "the namespace removed": () => run(["umount", namespace]).then(() => Deno.remove(namespace)),
+    };
+    for (const [what, act] of Object.entries(drifts)) {
+      await t.step(what, async () => {
+        const before = await repaired(h1);
+        await act();
+        await until("it is counted", async (see) => see(await repaired(h1)) > before);
+        await lab.agree();
+        assert.ok((await lab.differences()).length === 0);
+      });
+    }
+  });
 });
 
 /** Differences that were found and mended. */

@@ -10,49 +10,57 @@ async function lossy(host: OverlayHost, verb: "-I" | "-D"): Promise<void> {
   await host.host.run(["iptables", verb, "OUTPUT", ...questions, "-j", "DROP"]);
 }
 
-Deno.test("an endpoint that was deleted is removed as soon as etcd can be asked again, and until then that is what is said", async () => {
-  await using lab = await OverlayLab.started();
-  const h1 = lab.host(1);
-  const { id } = await h1.api.createNetwork({ name: "lossy" });
-  const { container, endpoint, address } = await h1.attach(id);
-  await h1.attach(id);
-  await lab.agree();
-  const addresses = async () => (await container.run(["ip", "-4", "address"])).stdout;
-  assert.ok((await addresses()).includes(address));
-
-  await lossy(h1, "-I");
-  await lab.host(2).api.deleteEndpoint(endpoint.id, { force: true });
-  const readyz = async () => (await h1.api.status("/readyz")).body;
-  await until("it says so", async (see) => see(await readyz()).includes("could not be removed"));
-  assert.ok(!(await readyz()).includes("set up"), await readyz());
-  assert.ok((await addresses()).includes(address), "etcd's word is waited for");
-  await until(
-    "etcd is known to be away",
-    async () => (await readyz()).includes("cannot be followed"),
-  );
-
-  await lossy(h1, "-D");
-  await until("it is removed", async () => !(await addresses()).includes(address));
-  await lab.agree();
-});
-
-Deno.test("an endpoint of a network that is new to its host is made as soon as etcd can be asked again", async () => {
+Deno.test("questions to etcd that are lost", async (t) => {
   await using lab = await OverlayLab.started({ env: { STRAND_LOG_LEVEL: "debug" } });
   const h1 = lab.host(1);
-  const { id } = await h1.api.createNetwork({ name: "late" });
-  await lab.host(2).attach(id);
-  const { container, endpoint, address } = await h1.attach(id);
-  const before = await lab.kv.under("/sc-net/");
-  await h1.api.deleteEndpoint(endpoint.id);
-  await lab.agree();
-  const after = await lab.kv.under("/sc-net/");
-  const undeleted = [...before].filter(([key, value]) => after.get(key) !== value);
 
-  await lossy(h1, "-I");
-  await lab.kv.write(Object.fromEntries(undeleted));
-  await h1.agent.line(/delayed until etcd is back/);
-  await lossy(h1, "-D");
-  const addresses = async () => (await container.run(["ip", "-4", "address"])).stdout;
-  await until("it is made", async (see) => see(await addresses()).includes(address));
-  await lab.agree();
+  await t.step(
+    "an endpoint that was deleted is removed as soon as etcd can be asked again, and until then that is what is said",
+    async () => {
+      const { id } = await h1.api.createNetwork({ name: "lossy" });
+      const { container, endpoint, address } = await h1.attach(id);
+      await h1.attach(id);
+      await lab.agree();
+      const addresses = async () => (await container.run(["ip", "-4", "address"])).stdout;
+      assert.ok((await addresses()).includes(address));
+
+      await lossy(h1, "-I");
+      await lab.host(2).api.deleteEndpoint(endpoint.id, { force: true });
+      const readyz = async () => (await h1.api.status("/readyz")).body;
+      await until("it says so", async (see) => see(await readyz()).includes("could not be removed"));
+      assert.ok(!(await readyz()).includes("set up"), await readyz());
+      assert.ok((await addresses()).includes(address), "etcd's word is waited for");
+      await until(
+        "etcd is known to be away",
+        async () => (await readyz()).includes("cannot be followed"),
+      );
+
+      await lossy(h1, "-D");
+      await until("it is removed", async () => !(await addresses()).includes(address));
+      await lab.agree();
+    },
+  );
+
+  await lab.clear();
+  await t.step(
+    "an endpoint of a network that is new to its host is made as soon as etcd can be asked again",
+    async () => {
+      const { id } = await h1.api.createNetwork({ name: "late" });
+      await lab.host(2).attach(id);
+      const { container, endpoint, address } = await h1.attach(id);
+      const before = await lab.kv.under("/sc-net/");
+      await h1.api.deleteEndpoint(endpoint.id);
+      await lab.agree();
+      const after = await lab.kv.under("/sc-net/");
+      const undeleted = [...before].filter(([key, value]) => after.get(key) !== value);
+
+      await lossy(h1, "-I");
+      await lab.kv.write(Object.fromEntries(undeleted));
+      await h1.agent.line(/delayed until etcd is back/);
+      await lossy(h1, "-D");
+      const addresses = async () => (await container.run(["ip", "-4", "address"])).stdout;
+      await until("it is made", async (see) => see(await addresses()).includes(address));
+      await lab.agree();
+    },
+  );
 });

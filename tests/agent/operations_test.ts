@@ -3,7 +3,7 @@ import { OverlayLab } from "../lab/overlay.ts";
 import { Operations } from "../lab/overlay_operations.ts";
 
 /** STRAND_SOAK_SECONDS: how long in all; STRAND_SOAK_SEED: that of an earlier run. */
-const seconds = Number(Deno.env.get("STRAND_SOAK_SECONDS") ?? 15);
+const seconds = Number(Deno.env.get("STRAND_SOAK_SECONDS") ?? 8);
 const seed = Number(Deno.env.get("STRAND_SOAK_SEED") ?? Math.floor(Math.random() * 2 ** 31));
 const STRETCH = 8_000;
 
