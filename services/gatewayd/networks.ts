@@ -120,8 +120,19 @@ export class Networks {
     if (descriptors.length) this.#dropNext(served);
     const number = this.#number = (this.#number + 1) % 0xffffffff;
     const onBlock = (block: SharedArrayBuffer) => this.#thread.setBlock(number, block);
-    const zones = new NetworkZones(network, onBlock, this.#thread.epochs);
-    served.next = { zones: { number, zones }, descriptors: newest };
+    served.next = { zones: { number, zones: this.#zones(network, onBlock) }, descriptors: newest };
+  }
+
+  #zones(network: GatewayNetwork, onBlock: (block: SharedArrayBuffer) => void): NetworkZones {
+    const { epochs } = this.#thread;
+    try {
+      return new NetworkZones(network, onBlock, epochs);
+    } catch (error) {
+      // Another program may have written it into etcd, and no other network is to suffer.
+      if (!(error instanceof Refusal)) throw error;
+      this.#onTrouble(`network ${network.id} is answered without its domain: ${error.message}`);
+      return new NetworkZones({ ...network, domain: "" }, onBlock, epochs);
+    }
   }
 
   #take({ network, names, done, serial }: FromAgent & { kind: "names" }): void {

@@ -20,6 +20,9 @@ const MOST_CONNECTIONS = 4;
 const PATIENCE = 30_000;
 const CHECK_EVERY = 5000;
 
+/** Of a domain name, in characters (RFC 1035 §2.3.4). */
+const LONGEST_NAME = 253;
+
 const STOP = 0, LISTENER = 1;
 
 export interface GatewaysOptions {
@@ -152,7 +155,8 @@ export class Gateways implements GatewaySource {
     if (!record || !settings || settings.overlay.dns === false) return undefined;
     const address = Cidr.tryParse(record.gateway);
     if (!address || view.isPartial(network) || networkFault(record) !== undefined) return undefined;
-    return { address, domain: settings.network.domain ?? "", ttl: this.#options.ttl };
+    const { domain = "" } = settings.network;
+    return { address, domain: domain.length > LONGEST_NAME ? "" : domain, ttl: this.#options.ttl };
   }
 
   #open(network: string, address: Ip): GatewaySockets | undefined {
