@@ -34,7 +34,7 @@ export class Comparison {
 
   /**
    * Resolves with true when the mirror has shown all that etcd held, and with false when that was not found out: everything
-   * was listed again, or nothing waits for it any more.
+   * was listed again or is in doubt, or nothing waits for it any more.
    */
   get isEqual(): Promise<boolean> {
     return this.#over.promise;
@@ -156,13 +156,18 @@ export class Comparisons {
     for (const comparison of this.#pending) if (comparison.check()) this.#pending.delete(comparison);
   }
 
+  /** Ends all others that nothing waits for: what waited gave up while etcd was asked. */
+  endUnused(but: Comparison): void {
+    for (const other of this.#pending) if (other !== but && other.waiting === 0) this.end(other);
+  }
+
   /** Ends one that nothing waits for any more. */
   end(comparison: Comparison): void {
     this.#pending.delete(comparison);
     comparison.end();
   }
 
-  /** Ends all of them: everything was listed again. */
+  /** Ends all of them: everything was listed again, or is in doubt. */
   endAll(): void {
     for (const comparison of this.#pending) this.end(comparison);
   }

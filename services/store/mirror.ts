@@ -1,17 +1,15 @@
 /** A mirror: an in-memory copy of a part of etcd, kept up to date by a watch. */
 import { Refusal } from "../common/refusal.ts";
+import { Confirmation } from "./confirmation.ts";
 import type { EtcdConnection } from "./connection.ts";
 import { callReason } from "./failure.ts";
-import type { Header } from "./messages.ts";
 import type { EtcdMember } from "./member.ts";
 import { type Listed, MirrorData } from "./mirror_data.ts";
 import type { MirrorEvent } from "./mirror_log.ts";
 import { type FollowedPart, newPart } from "./followed_parts.ts";
 import { type Found, type Look, lookForSkipped } from "./skipped.ts";
-import { SharedRequest } from "./shared_request.ts";
-import type { Comparison } from "./comparison.ts";
 import { SyncState } from "./sync_state.ts";
-import { abortable, deadline, delay, unobserved } from "../common/async.ts";
+import { abortable, delay, unobserved } from "../common/async.ts";
 import type { Change, Entry, Guard, Mirror, MirrorState, Schema } from "./types.ts";
 import { RelistNeeded, Watch } from "./watch.ts";
 
@@ -26,8 +24,6 @@ export interface MirrorOptions {
 const RETRY_MS = 250;
 /** How long the watch may lag behind a listing or a comparison, in ms. */
 const SETTLE_MS = 1_000;
-/** How long etcd may take to send events that it has; it turns to a watcher that it has put aside every 100 ms. */
-const CATCH_UP_MS = 500;
 /** How soon the mirror compares itself with a listing after it was listed, in ms. */
 const FIRST_CHECK_MS = 3_000;
 /** The same where the watch goes on without a new listing: with another member, whose data may differ, or with the same one. */
@@ -47,16 +43,14 @@ export class StoreMirror<T> implements Mirror<T> {
   readonly #options: MirrorOptions;
   readonly #ready = unobserved<void>();
   readonly #closing = new AbortController();
-  readonly #heads: SharedRequest<Header>;
-  readonly #comparisons = new SharedRequest(() => this.#compare());
+  readonly #confirmation: Confirmation;
   /** The parts that calls of {@link StoreMirror.follow} are listing now, by prefix. */
   readonly #arriving = new Set<Map<string, FollowedPart>>();
   /** The reason why everything has to be listed again; undefined: watching can go on. */
   #relistReason: string | undefined = "the first listing";
   /** Settles when the current attempt to get in sync has succeeded or failed. */
   #resumed = unobserved<void>();
-  #watching: Watch | undefined;
-  #look: Look | undefined;
+  #watching: { readonly watch: Watch; readonly look: Look } | undefined;
   /** The member that was watched last. */
   #watched: EtcdMember | undefined;
   /** Ends the current watch. */
@@ -68,11 +62,19 @@ export class StoreMirror<T> implements Mirror<T> {
   /** Starts following at once, and retries until {@link StoreMirror.close}. */
   constructor(connection: EtcdConnection, schema: Schema<T>, options: MirrorOptions = {}) {
     this.#connection = connection;
-    this.#heads = new SharedRequest(() => connection.head());
     this.#options = options;
     this.#report = options.report ?? (() => {});
     this.#sync = new SyncState(this.#report);
     this.#data = new MirrorData(schema, this.#report);
+    this.#confirmation = new Confirmation({
+      connection,
+      data: this.#data,
+      settleMs: options.settleMs ?? SETTLE_MS,
+      closing: this.#closing.signal,
+      watching: () => this.#watching,
+      isRelistNeeded: () => this.#relistReason !== undefined,
+      relist: (reason) => void this.#relistAfter(reason),
+    });
     this.#run();
   }
 
@@ -135,75 +137,14 @@ export class StoreMirror<T> implements Mirror<T> {
     await this.#data.waiters.wait(keys.map((key) => ({ key, revision })), options.signal);
   }
 
-  /**
-   * Resolves when the mirror shows everything that had been committed when this was called: etcd, as a majority of its members
-   * knows it, has been asked for that, see {@link Comparison}. What the watch does not report has everything listed again.
-   * Throws Refusal "unavailable" when etcd cannot be asked, or the reason of `signal`.
-   */
-  async confirmed(signal: AbortSignal): Promise<void> {
-    for (;;) {
-      const comparison = await abortable(this.#comparisons.next(), signal);
-      comparison.waiting++;
-      try {
-        if (await this.#result(comparison, signal)) return;
-      } finally {
-        if (--comparison.waiting === 0) this.#data.comparisons.end(comparison);
-      }
-    }
+  /** See {@link Confirmation.confirmed}. */
+  confirmed(signal: AbortSignal): Promise<void> {
+    return this.#confirmation.confirmed(signal);
   }
 
-  /** The result of a comparison. Where it takes long, the watch is late or has skipped events: a self-check finds that out. */
-  async #result({ isEqual }: Comparison, signal: AbortSignal): Promise<boolean> {
-    const { settleMs = SETTLE_MS } = this.#options;
-    for (;;) {
-      let result = await deadline(abortable(isEqual, signal), settleMs);
-      const checked = result === undefined ? this.#look?.now() : undefined;
-      if (checked) result = await abortable(Promise.race([isEqual, checked.then(() => undefined)]), signal);
-      if (result !== undefined) return result;
-    }
-  }
-
-  async #compare(): Promise<Comparison> {
-    const asked = this.#data.revision, comparison = this.#data.comparisons.begin(this.#data.parts.all());
-    try {
-      const names = comparison.parts.map(({ prefix, equal }) => ({ name: prefix, after: equal }));
-      const { header, ranges } = await this.#connection.written(names);
-      const wrong = this.#data.contradiction(header, asked);
-      if (wrong === undefined) comparison.answered(header.revision, ranges);
-      else this.#relistAfter(wrong);
-    } catch (error) {
-      this.#data.comparisons.end(comparison);
-      throw error;
-    }
-    this.#data.comparisons.check();
-    return comparison;
-  }
-
-  /**
-   * Resolves when the mirror has taken every event of these keys up to when this was called, as far as that can be known: etcd
-   * says of a watcher neither that it has sent all events, nor that it has skipped one. Throws as {@link confirmed} does.
-   */
-  async reported(keys: readonly string[], signal: AbortSignal): Promise<void> {
-    const asked = this.#data.revision;
-    const head = await abortable(this.#heads.next(), signal);
-    const wrong = this.#data.contradiction(head, asked);
-    if (wrong !== undefined) this.#relistAfter(wrong);
-    for (;;) {
-      const parts = new Set(keys.flatMap((key) => this.#data.parts.of(key) ?? []));
-      const behind = [...parts].filter(({ seen }) => seen < head.revision).map((part) => ({
-        part,
-        seen: part.seen,
-      }));
-      const isSame = this.#relistReason === undefined && head.clusterId === this.#data.clusterId;
-      if (isSame && !behind.length) return;
-      const watch = this.#watching;
-      const couldReport = isSame && watch?.created && await watch.hasReached(head.revision);
-      await delay(CATCH_UP_MS, signal);
-      signal.throwIfAborted();
-      this.#closing.signal.throwIfAborted();
-      const isQuiet = behind.every(({ part, seen }) => part.seen === seen || part.seen >= head.revision);
-      if (couldReport && isQuiet && watch === this.#watching) return;
-    }
+  /** See {@link Confirmation.reported}. */
+  reported(keys: readonly string[], signal: AbortSignal): Promise<void> {
+    return this.#confirmation.reported(keys, signal);
   }
 
   /**
@@ -247,7 +188,7 @@ export class StoreMirror<T> implements Mirror<T> {
       if (!part) continue;
       if (!part.keys) throw new Error(`${prefix} is followed for good`);
       changes.push(...this.#data.removePart(part));
-      this.#watching?.remove(part);
+      this.#watching?.watch.remove(part);
     }
     this.#data.notify(changes);
   }
@@ -320,7 +261,7 @@ export class StoreMirror<T> implements Mirror<T> {
     const wrong = this.#data.contradiction(listed, asked);
     if (wrong !== undefined) throw this.#relistAfter(wrong);
     for (const part of wanted.values()) {
-      if (this.#data.addPart(part, listed.revision)) this.#watching?.add(part);
+      if (this.#data.addPart(part, listed.revision)) this.#watching?.watch.add(part);
     }
     this.#data.append(listed);
   }
@@ -331,18 +272,17 @@ export class StoreMirror<T> implements Mirror<T> {
     this.#interrupt = interrupted.reject;
     // A comparison may have found it out while nothing was watched.
     if (this.#relistReason !== undefined) throw new RelistNeeded(this.#relistReason);
-    // What is watched from now on may be another store, which was restored: until all of it is compared, that is not known.
-    if (!listed) { for (const part of this.#data.parts.all()) part.equal = 0; }
+    // What is watched from now on may be another store, which was restored.
+    if (!listed) this.#data.doubt();
     const watch = await Watch.open(this.#connection, this.#data.clusterId, {
       created: () => this.#sync.onInSync(this.#data.revision),
       events: (part, events) => this.#data.take(part, events),
     });
     for (const part of this.#data.parts.all()) watch.add(part);
-    this.#watching = watch;
     const firstCheckMs = listed ? FIRST_CHECK_MS : this.#checkAfter(watch.member);
     this.#watched = watch.member;
     const { checkEveryMs = 300_000, settleMs = SETTLE_MS } = this.#options;
-    const look = this.#look = lookForSkipped({
+    const look = lookForSkipped({
       connection: this.#connection,
       parts: this.#data.parts,
       table: this.#data.table,
@@ -350,10 +290,11 @@ export class StoreMirror<T> implements Mirror<T> {
       watch,
       lost: (found, reason) => this.#lost(found, reason),
     }, { firstCheckMs, checkEveryMs, settleMs });
+    this.#watching = { watch, look };
     try {
       return await watch.run(interrupted.promise);
     } finally {
-      this.#watching = this.#look = undefined;
+      this.#watching = undefined;
       look.stop();
     }
   }

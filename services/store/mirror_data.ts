@@ -91,6 +91,12 @@ export class MirrorData<T> {
     return changes;
   }
 
+  /** Forgets up to when this data is equal to etcd's: until all of it has been compared again, that is not known. */
+  doubt(): void {
+    for (const part of this.parts.all()) part.equal = 0;
+    this.comparisons.endAll();
+  }
+
   /** Adds a part that was listed at this revision. Returns false if another call has added it meanwhile. */
   addPart(part: FollowedPart, revision: number): boolean {
     if (this.parts.get(part.prefix)) return false;
