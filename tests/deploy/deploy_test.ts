@@ -258,7 +258,7 @@ Deno.test({
     for (
       const [unit, most] of [["nexd", 15], ["dnsd", 18], ["dhcpd", 20], ["agent", 48], [
         "gatewayd",
-        11,
+        14,
       ]] as const
     ) {
       const flags = ["--offline=true", "--no-pager", `--threshold=${most}`];

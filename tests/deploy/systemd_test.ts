@@ -85,10 +85,11 @@ async function units(t: Deno.TestContext, lab: Lab, tarball: string, deb: string
 
   await step(t, "systemd has nothing to say about the units where they are installed", async () => {
     const all =
-      "strand.target strand-nexd.service strand-dnsd.service strand-dhcpd.service strand-agent.service";
+      "strand.target strand-nexd.service strand-dnsd.service strand-dhcpd.service strand-agent.service " +
+      "strand-gatewayd.service";
     assert.equal(await machine.sh(`systemd-analyze verify ${all} 2>&1`), "");
     const levels = [];
-    for (const name of ["nexd", "dnsd", "dhcpd", "agent"]) {
+    for (const name of ["nexd", "dnsd", "dhcpd", "gatewayd", "agent"]) {
       const said = await machine.sh(`systemd-analyze security --no-pager strand-${name}.service`);
       levels.push(`${/level for .*: ([\d.]+)/.exec(said)?.[1]} for ${name === "agent" ? "the agent" : name}`);
     }
@@ -104,9 +105,9 @@ async function units(t: Deno.TestContext, lab: Lab, tarball: string, deb: string
       echo 'dhcpd: {interfaces: [eth1]}' >/etc/nex/nex.yml
       chown nobody:strand /etc/nex/nex.yml
       chmod 0640 /etc/nex/nex.yml
-      systemctl restart strand-nexd strand-dnsd strand-agent
+      systemctl restart strand-nexd strand-dnsd strand-agent strand-gatewayd
       systemctl enable --now strand-dhcpd`);
-    await ready(machine, "nexd", "dnsd", "dhcpd", "agent");
+    await ready(machine, "nexd", "dnsd", "dhcpd", "agent", "gatewayd");
     await machine.sh("nex apply /opt/strand/examples/mini.yml");
     const client = await lab.host("client", { segment: lan, mac: "00:00:11:11:00:01" });
     const lease = await client.run(["busybox", "udhcpc", "-i", "eth0", "-f", "-n", "-q", "-s", "/bin/true"]);
@@ -134,23 +135,23 @@ async function units(t: Deno.TestContext, lab: Lab, tarball: string, deb: string
   await step(t, "stopped, the agent leaves its networks; started again, it has them", async () => {
     await machine.sh(`systemctl stop strand.target; ! systemctl --quiet is-active strand-agent; ${ping}`);
     await machine.sh("systemctl start strand.target");
-    await ready(machine, "nexd", "dnsd", "dhcpd", "agent");
+    await ready(machine, "nexd", "dnsd", "dhcpd", "agent", "gatewayd");
     const list = await machine.sh(`sand-agent-cli endpoint-list --network ${id}; ${ping}`);
     assert.equal(list.match(/\[ACTIVE\]/g)?.length, 2, list);
   });
 
   await step(t, "killed, every service comes back", async () => {
-    const services = ["nexd", "dnsd", "dhcpd", "agent"];
+    const services = ["nexd", "dnsd", "dhcpd", "agent", "gatewayd"];
     const units = services.map((name) => `strand-${name}`).join(" ");
     await machine.sh(`systemctl reset-failed; systemctl kill --signal KILL ${units}`);
     await ready(machine, ...services);
     const begun = await machine.sh(`systemctl show --value -p NRestarts ${units}`);
-    assert.match(begun, /^[1-9]\d*(\n\n[1-9]\d*){3}$/);
+    assert.match(begun, /^[1-9]\d*(\n\n[1-9]\d*){4}$/);
     await machine.sh(ping);
   });
 
   await step(t, "hung, every service is started again", async () => {
-    const units = ["nexd", "dnsd", "dhcpd", "agent"].map((name) => `strand-${name}`);
+    const units = ["nexd", "dnsd", "dhcpd", "agent", "gatewayd"].map((name) => `strand-${name}`);
     // The test waits less than the units do.
     await machine.sh(
       `
@@ -166,13 +167,13 @@ async function units(t: Deno.TestContext, lab: Lab, tarball: string, deb: string
     for (const unit of units) {
       await machine.until(`${unit} was hung`, `${said} | grep -q '^${unit}.service: Watchdog timeout'`);
     }
-    await ready(machine, "nexd", "dnsd", "dhcpd", "agent");
+    await ready(machine, "nexd", "dnsd", "dhcpd", "agent", "gatewayd");
     await machine.sh(`rm /run/systemd/system/strand-*.service.d/soon.conf; systemctl daemon-reload; ${ping}`);
   });
 
   await step(t, "after a reboot everything is there that is enabled", async () => {
     await machine.reboot();
-    await ready(machine, "nexd", "dnsd", "dhcpd", "agent");
+    await ready(machine, "nexd", "dnsd", "dhcpd", "agent", "gatewayd");
     const link = await machine.sh(`ip netns exec sc-ns-${id} ip -brief link`);
     assert.match(link, /^br0 +UP[^]*^vxlan0@/m);
     const begun = await machine.sh(`systemctl show --value -p ActiveEnterTimestampMonotonic \\
