@@ -92,8 +92,13 @@ export class Runtime {
     return { cniVersion, name: "lab", plugins };
   }
 
-  /** Executes one plugin; killed with SIGKILL after so many ms where that is wanted. */
-  async execute(type: string, environment: Environment, stdin: string, killAfter?: number): Promise<Ended> {
+  /** Executes one plugin; killed with SIGKILL at a moment where that is wanted. */
+  async execute(
+    type: string,
+    environment: Environment,
+    stdin: string,
+    moment?: Promise<void>,
+  ): Promise<Ended> {
     const found = this.path.split(":").map((directory) => `${directory}/${type}`).find((path) => {
       try {
         return Deno.statSync(path).isFile;
@@ -117,16 +122,16 @@ export class Runtime {
       stdout: "piped",
       stderr: "piped",
     }).spawn();
-    const timer = killAfter === undefined ? undefined : setTimeout(() => {
+    void moment?.then(() => {
       try {
         child.kill("SIGKILL");
       } catch {
         // It was quicker.
       }
-    }, killAfter);
+    });
     const writer = child.stdin.getWriter();
     await writer.write(new TextEncoder().encode(stdin)).then(() => writer.close()).catch(() => {});
-    const { code, stdout, stderr } = await child.output().finally(() => clearTimeout(timer));
+    const { code, stdout, stderr } = await child.output();
     const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
     return { code, stdout: text(stdout), stderr: text(stderr), ms: performance.now() - started };
   }
@@ -135,12 +140,16 @@ export class Runtime {
   async call(operation: string, config: Json, environment: Environment = {}): Promise<Json | undefined> {
     const type = String(config["type"]);
     const all = { CNI_COMMAND: operation, ...environment }, stdin = JSON.stringify(config);
-    const ended = this.inProcess && type === "strand"
-      ? await this.#callHere(all, stdin)
-      : await this.execute(type, all, stdin);
+    const ended = await this.perform(type, all, stdin);
     const answer = ended.stdout.trim() === "" ? undefined : JSON.parse(ended.stdout) as Json;
     if (ended.code !== 0) throw new PluginError(type, answer ?? {}, ended);
     return answer;
+  }
+
+  /** One operation of one plugin with any input: ours here, where that was asked for. */
+  perform(type: string, environment: Environment, stdin: string): Promise<Ended> {
+    if (this.inProcess && type === "strand") return this.#callHere(environment, stdin);
+    return this.execute(type, environment, stdin);
   }
 
   async #callHere(environment: Environment, stdin: string): Promise<Ended> {

@@ -1,17 +1,40 @@
-/** A TCP relay on loopback whose replies can be held back: how an answer is lost after the request arrived. */
+/**
+ * A relay on loopback, or between Unix sockets, whose replies can be held back: how an answer is lost after the request
+ * arrived.
+ */
 export class Relay implements Disposable {
-  readonly #listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  readonly #listener: Deno.Listener;
   readonly #connections = new Set<Deno.Conn>();
   #swallow = false;
   #swallowed = Promise.withResolvers<void>();
+  #called = Promise.withResolvers<void>();
+  #open = 0;
 
-  /** @param target Where to, like `http://127.0.0.1:2379`; asked for each connection. */
-  constructor(private readonly target: () => string) {
+  /**
+   * @param target Where to, like `http://127.0.0.1:2379` or a Unix socket's path; asked for each connection.
+   * @param path The Unix socket on which it listens, in place of a port.
+   */
+  constructor(private readonly target: () => string, path?: string) {
+    this.#listener = path === undefined
+      ? Deno.listen({ hostname: "127.0.0.1", port: 0 })
+      : Deno.listen({ transport: "unix", path });
     this.#accept();
   }
 
+  /** With a port. */
   get endpoint(): string {
-    return `http://127.0.0.1:${this.#listener.addr.port}`;
+    return `http://127.0.0.1:${(this.#listener.addr as Deno.NetAddr).port}`;
+  }
+
+  /** How many connections are open. */
+  get open(): number {
+    return this.#open;
+  }
+
+  /** Resolves at the next connection. */
+  called(): Promise<void> {
+    this.#called = Promise.withResolvers();
+    return this.#called.promise;
   }
 
   /** From now on nothing comes back; resolves when something would have. */
@@ -35,15 +58,20 @@ export class Relay implements Disposable {
 
   async #accept(): Promise<void> {
     for await (const client of this.#listener) {
-      const { hostname, port } = new URL(this.target());
-      const server = await Deno.connect({ hostname, port: Number(port) }).catch(() => undefined);
+      this.#open++;
+      this.#called.resolve();
+      const server = await connect(this.target()).catch(() => undefined);
       if (!server) {
         close(client);
+        this.#open--;
         continue;
       }
       this.#connections.add(client).add(server);
-      this.#copy(client, server, () => true);
-      this.#copy(server, client, () => !this.#swallow);
+      const copies = [
+        this.#copy(client, server, () => true),
+        this.#copy(server, client, () => !this.#swallow),
+      ];
+      void Promise.all(copies).then(() => this.#open--);
     }
   }
 
@@ -63,6 +91,12 @@ export class Relay implements Disposable {
     close(from);
     close(to);
   }
+}
+
+function connect(target: string): Promise<Deno.Conn> {
+  if (target.startsWith("/")) return Deno.connect({ transport: "unix", path: target });
+  const { hostname, port } = new URL(target);
+  return Deno.connect({ hostname, port: Number(port) });
 }
 
 function close(connection: Deno.Conn): void {

@@ -338,7 +338,8 @@ export class NetworkWorker {
       if (!network.unwanted) return;
       network.steady = false;
       this.#status.reset();
-      this.onGone();
+      // A request that came meanwhile waits for this worker, which sets the network up again.
+      if (!this.#users) this.onGone();
     });
   }
 }
