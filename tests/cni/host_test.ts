@@ -1,7 +1,10 @@
 /** What the host and its containers have to do with one another: ports, probes, limits of bandwidth. */
 import assert from "node:assert/strict";
-import { hostFailpoints } from "../../services/agent/failpoints.ts";
-import { type Host, Process } from "../lab/host.ts";
+import { listenIn } from "../../ffi/sockets_in.ts";
+import { libc } from "../../ffi/libc.ts";
+import { openNamespace } from "../../ffi/netns.ts";
+import { type Failpoint, hostFailpoints } from "../../services/agent/failpoints.ts";
+import type { Host } from "../lab/host.ts";
 import { OverlayLab } from "../lab/overlay.ts";
 import type { OverlayHost } from "../lab/overlay_host.ts";
 import { pings } from "../lab/overlay_traffic.ts";
@@ -11,17 +14,27 @@ import { type Attachment, DEBIAN, type Json, type List, PluginError, Runtime } f
 const debian = await Deno.stat(`${DEBIAN}/portmap`).then(() => true, () => false);
 
 /** Serves a text, so many times, and who asks for it over HTTP in a container until it is disposed of. */
-async function serve(container: Host, text: string, times = 1): Promise<AsyncDisposable> {
-  const server = `import http.server, sys
-class Answer(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        self.send_response(200); self.end_headers()
-        self.wfile.write(f"{'${text}' * ${times}} {self.client_address[0]}".encode())
-    def log_message(self, *args): pass
-http.server.HTTPServer(("0.0.0.0", 80), Answer).serve_forever()`;
-  const process = new Process(container.inside(["python3", "-c", server]));
-  await until("it listens", async () => /:80\s/.test((await container.run(["ss", "-Hltn"])).stdout));
-  return { [Symbol.asyncDispose]: async () => void await process.stop("SIGKILL") };
+function serve(container: Host, text: string, times = 1): Disposable {
+  const namespace = openNamespace(container.path);
+  const listener = listenIn(namespace, { hostname: "0.0.0.0", port: 80 });
+  libc.close(namespace);
+  const answer = async (connection: Deno.TcpConn) => {
+    const decoder = new TextDecoder(), buffer = new Uint8Array(4096);
+    for (let head = ""; !head.includes("\r\n\r\n");) {
+      const n = await connection.read(buffer);
+      if (n === null) break;
+      head += decoder.decode(buffer.subarray(0, n));
+    }
+    const body = `${text.repeat(times)} ${connection.remoteAddr.hostname}`;
+    const writer = connection.writable.getWriter();
+    await writer.write(new TextEncoder().encode(`HTTP/1.0 200 OK\r\n\r\n${body}`));
+    await writer.close();
+  };
+  const serving = async () => {
+    for await (const connection of listener) void answer(connection).catch(() => {});
+  };
+  void serving();
+  return { [Symbol.dispose]: () => listener.close() };
 }
 
 async function fetched(from: Host, url: string): Promise<string> {
@@ -70,62 +83,131 @@ async function attach(
   return { container, attachment, result, address: await addressIn(result) };
 }
 
-Deno.test({
-  name: "CNI: with isGateway a host reaches its containers and they it, and portmap's ports lead to them",
-  ignore: !debian,
-  async fn() {
-    await using lab = await OverlayLab.started();
-    const [h1, h2] = [lab.host(1), lab.host(2)], runtime = await Runtime.on(h1);
-    const network = await h1.api.createNetwork({ name: "blue" });
-    const there = await h2.attach(network.id);
-    const portmap = { type: "portmap", capabilities: { portMappings: true }, snat: true };
-    // Docker sets this policy; docs/CNI.md has the two rules.
-    await h1.host.run(["iptables", "-P", "FORWARD", "DROP"]);
-    for (const way of ["-i", "-o"]) {
-      await h1.host.run(["iptables", "-I", "FORWARD", way, "sandh+", "-j", "ACCEPT"]);
-    }
-    const list = runtime.list("blue", "1.0.0", { isDefaultGateway: true }, [portmap]);
-    const web = await attach(runtime, h1, "web", list, {
-      dynamic: { portMappings: [{ hostPort: 8080, containerPort: 80, protocol: "tcp" }] },
-    });
-    await using _server = await serve(web.container, "web greets");
-    await lab.agree();
-    assert.ok(await pings(h1.host, web.address));
-    assert.ok(await pings(web.container, h1.ip));
-    assert.equal(await fetched(h1.host, `http://${web.address}/`), `web greets ${h1.ip}`);
-    // From elsewhere, whose address the container sees; from the host itself; from the container by its host's port.
-    assert.equal(await fetched(h2.host, `http://${h1.ip}:8080/`), `web greets ${h2.ip}`);
-    assert.match(await fetched(h1.host, "http://127.0.0.1:8080/"), /^web greets /);
-    assert.match(await fetched(web.container, `http://${h1.ip}:8080/`), /^web greets /);
-    // Beyond the host, where there is no route back.
-    assert.ok(!await pings(web.container, h2.ip));
-    const masquerade = "-t nat -A POSTROUTING -s 10.0.0.0/24 ! -o sandh+ -j MASQUERADE";
-    await h1.host.run(["iptables", ...masquerade.split(" ")]);
-    assert.ok(await pings(web.container, h2.ip));
-    // The network itself is as ever, and what is on other hosts is theirs to reach.
-    assert.ok(await pings(web.container, there.address));
-    assert.ok(!await pings(h1.host, there.address));
+/** Two hosts with agents; the first one's dies where a file says. */
+interface Made {
+  readonly lab: OverlayLab;
+  readonly h1: OverlayHost;
+  readonly h2: OverlayHost;
+  /** On h1. The plugin is called in this process: it is the agent that is tested here. */
+  readonly runtime: Runtime;
+  /** Starts h1's agent again. */
+  start(): Promise<void>;
+  /** From now on h1's agent dies at that place. */
+  dieAt(name: Failpoint): Promise<void>;
+}
 
-    // Without isGateway nothing of this: the host has no way to it, nor it to the host.
-    const apart = await attach(runtime, h1, "apart", runtime.list("blue", "1.0.0"));
-    assert.ok(!await pings(h1.host, apart.address));
-    assert.ok(await pings(apart.container, web.address));
-    const second = await attach(runtime, h1, "second", runtime.list("blue", "1.0.0", { isGateway: true }));
-    await lab.agree();
-    await runtime.del(list, web.attachment);
-    await lab.agree();
-    assert.equal(await fetched(h2.host, `http://${h1.ip}:8080/`), "");
-    await h1.removeContainer(second.container);
-    await runtime.del(list, second.attachment);
-    // The last of those that the host reaches takes the way along.
-    await lab.agree();
-    assert.ok(await pings(apart.container, there.address));
-  },
+async function hosts(stack: AsyncDisposableStack): Promise<Made> {
+  const lab = stack.use(await OverlayLab.create()), [h1, h2] = [lab.host(1), lab.host(2)];
+  const place = `${h1.directory}/failpoint`;
+  const start = async () => {
+    await Deno.writeTextFile(place, "");
+    await h1.start({ STRAND_FAILPOINT: place });
+  };
+  await Promise.all([start(), h2.start()]);
+  const runtime = await Runtime.on(h1, { inProcess: true });
+  return { lab, h1, h2, runtime, start, dieAt: (name) => Deno.writeTextFile(place, name) };
+}
+
+/** Removes what a case has left, which may have failed. */
+async function sweep({ lab, h1, h2, start }: Made): Promise<void> {
+  if (!h1.running) await start();
+  for (const host of [h1, h2]) {
+    for (const { id } of await host.api.endpoints({ hostname: host.name })) await host.api.deleteEndpoint(id);
+  }
+  for (const { id } of await h2.api.networks()) await h2.api.deleteNetwork(id);
+  for (const host of [h1, h2]) {
+    await Promise.all([...host.containers].map((container) => host.removeContainer(container)));
+  }
+  await lab.agree();
+  assert.deepEqual([...(await lab.kv.under("/sc-net/")).keys()], []);
+}
+
+Deno.test("CNI: what a host and its containers have to do with one another", async (t) => {
+  await using stack = new AsyncDisposableStack();
+  const made = await hosts(stack);
+  const cases: [name: string, holds: (made: Made) => Promise<void>, ignore?: boolean][] = [
+    ["isGateway never takes an address from the host, nor from another network's container", othersAddresses],
+    ["with hostInterface Debian's bandwidth limits a container in both directions", bandwidth, !debian],
+    ["a container with hostInterface cannot have the host listen to it", silence],
+    [
+      "an end in the host's namespace goes with its endpoint, also when its port was taken away by hand",
+      portGone,
+    ],
+    ["what others change of a host's way to containers is mended, also by an agent that was killed", drifts],
+    ...hostFailpoints.map((name): [string, (made: Made) => Promise<void>] => [
+      `an agent that dies at ${name}, a step of a host's way to containers, goes on as if it had not`,
+      (made) => failpoint(made, name),
+    ]),
+    // The last one: it leaves rules of iptables.
+    [
+      "with isGateway a host reaches its containers and they it, and portmap's ports lead to them",
+      gateway,
+      !debian,
+    ],
+  ];
+  for (const [name, holds, ignore = false] of cases) {
+    await t.step({
+      name,
+      ignore,
+      fn: async () => {
+        try {
+          await holds(made);
+        } finally {
+          await sweep(made);
+        }
+      },
+    });
+  }
 });
 
-Deno.test("CNI: isGateway never takes an address from the host, nor from another network's container", async () => {
-  await using lab = await OverlayLab.started({ hosts: 1 });
-  const h1 = lab.host(1), runtime = await Runtime.on(h1);
+async function gateway({ lab, h1, h2, runtime }: Made) {
+  const network = await h1.api.createNetwork({ name: "blue" });
+  const there = await h2.attach(network.id);
+  const portmap = { type: "portmap", capabilities: { portMappings: true }, snat: true };
+  // Docker sets this policy; docs/CNI.md has the two rules.
+  await h1.host.run(["iptables", "-P", "FORWARD", "DROP"]);
+  for (const way of ["-i", "-o"]) {
+    await h1.host.run(["iptables", "-I", "FORWARD", way, "sandh+", "-j", "ACCEPT"]);
+  }
+  const list = runtime.list("blue", "1.0.0", { isDefaultGateway: true }, [portmap]);
+  const web = await attach(runtime, h1, "web", list, {
+    dynamic: { portMappings: [{ hostPort: 8080, containerPort: 80, protocol: "tcp" }] },
+  });
+  using _server = serve(web.container, "web greets");
+  await lab.agree();
+  assert.ok(await pings(h1.host, web.address));
+  assert.ok(await pings(web.container, h1.ip));
+  assert.equal(await fetched(h1.host, `http://${web.address}/`), `web greets ${h1.ip}`);
+  // From elsewhere, whose address the container sees; from the host itself; from the container by its host's port.
+  assert.equal(await fetched(h2.host, `http://${h1.ip}:8080/`), `web greets ${h2.ip}`);
+  assert.match(await fetched(h1.host, "http://127.0.0.1:8080/"), /^web greets /);
+  assert.match(await fetched(web.container, `http://${h1.ip}:8080/`), /^web greets /);
+  // Beyond the host, where there is no route back.
+  assert.ok(!await pings(web.container, h2.ip));
+  const masquerade = "-t nat -A POSTROUTING -s 10.0.0.0/24 ! -o sandh+ -j MASQUERADE";
+  await h1.host.run(["iptables", ...masquerade.split(" ")]);
+  assert.ok(await pings(web.container, h2.ip));
+  // The network itself is as ever, and what is on other hosts is theirs to reach.
+  assert.ok(await pings(web.container, there.address));
+  assert.ok(!await pings(h1.host, there.address));
+
+  // Without isGateway nothing of this: the host has no way to it, nor it to the host.
+  const apart = await attach(runtime, h1, "apart", runtime.list("blue", "1.0.0"));
+  assert.ok(!await pings(h1.host, apart.address));
+  assert.ok(await pings(apart.container, web.address));
+  const second = await attach(runtime, h1, "second", runtime.list("blue", "1.0.0", { isGateway: true }));
+  await lab.agree();
+  await runtime.del(list, web.attachment);
+  await lab.agree();
+  assert.equal(await fetched(h2.host, `http://${h1.ip}:8080/`), "");
+  await h1.removeContainer(second.container);
+  await runtime.del(list, second.attachment);
+  // The last of those that the host reaches takes the way along.
+  await lab.agree();
+  assert.ok(await pings(apart.container, there.address));
+}
+
+async function othersAddresses({ lab, h1, runtime }: Made) {
   for (const name of ["blue", "red"]) await h1.api.createNetwork({ name });
   const gateway = { isGateway: true };
   const blue = await attach(runtime, h1, "a", runtime.list("blue", "1.1.0", { isDefaultGateway: true }));
@@ -158,58 +240,50 @@ Deno.test("CNI: isGateway never takes an address from the host, nor from another
     [...before.keys()].filter((key) => /endpoints/.test(key)),
   );
   await lab.agree();
-});
+}
 
-Deno.test({
-  name: "CNI: with hostInterface Debian's bandwidth limits a container in both directions",
-  ignore: !debian,
-  async fn() {
-    await using lab = await OverlayLab.started();
-    const [h1, h2] = [lab.host(1), lab.host(2)], runtime = await Runtime.on(h1);
-    const network = await h1.api.createNetwork({ name: "blue" });
-    const there = await h2.attach(network.id);
-    const documented = documentedList(h1);
-    assert.deepEqual(documented.plugins.map(({ type }) => type), ["strand", "portmap", "bandwidth"]);
-    const dynamic = { portMappings: [{ hostPort: 8080, containerPort: 80, protocol: "tcp" }] };
-    const limits = { ingressRate: 80e6, ingressBurst: 8e6, egressRate: 40e6, egressBurst: 4e6 };
-    const without = runtime.list("blue", "1.0.0", {}, documented.plugins.slice(2));
-    const error = await refused(attach(runtime, h1, "slow", without, { dynamic: { bandwidth: limits } }));
-    assert.match(error.text, /veth peer with index \d+ is not in host ns/);
-    await runtime.del(without, { container: "slow" });
-    for (const version of ["0.3.1", "0.4.0", "1.0.0"]) {
-      const list = { ...documented, cniVersion: version };
-      const slow = await attach(runtime, h1, "slow", list, { dynamic: { ...dynamic, bandwidth: limits } });
-      const [outer] = slow.result["interfaces"] as { name: string; sandbox?: string }[];
-      assert.ok(outer && !outer.sandbox);
-      // Debian's portmap 1.1.1 misses rules for IPv6 where there is no address of it, in any chain.
-      const checked = { ...list, plugins: list.plugins.filter(({ type }) => type !== "portmap") };
-      if (version !== "0.3.1") await runtime.check(checked, slow.attachment);
-      await using _server = await serve(slow.container, "x", 1 << 20);
-      assert.equal(
-        (await fetched(there.container, `http://${slow.address}/`)).length,
-        (1 << 20) + 1 + there.address.length,
-      );
-      assert.ok(await fetched(h2.host, `http://${h1.ip}:8080/`));
-      const { stdout } = await h1.host.run(["tc", "-s", "-j", "qdisc", "show"]);
-      const shapers =
-        (JSON.parse(stdout) as { kind: string; dev: string; bytes: number; options: { rate: number } }[])
-          .filter(({ kind }) => kind === "tbf");
-      // What the container gets passes its own interface, what it sends another one that is made for that.
-      const [gets, sends] = [
-        shapers.find(({ dev }) => dev === outer.name),
-        shapers.find(({ dev }) => dev !== outer.name),
-      ];
-      assert.deepEqual([gets?.options.rate, sends?.options.rate], [10e6, 5e6]);
-      assert.ok(gets && gets.bytes > 1000 && sends && sends.bytes > 1 << 20, JSON.stringify(shapers));
-      await runtime.del(list, slow.attachment);
-      await lab.agree();
-    }
-  },
-});
+async function bandwidth({ lab, h1, h2, runtime }: Made) {
+  const network = await h1.api.createNetwork({ name: "blue" });
+  const there = await h2.attach(network.id);
+  const documented = documentedList(h1);
+  assert.deepEqual(documented.plugins.map(({ type }) => type), ["strand", "portmap", "bandwidth"]);
+  const dynamic = { portMappings: [{ hostPort: 8080, containerPort: 80, protocol: "tcp" }] };
+  const limits = { ingressRate: 80e6, ingressBurst: 8e6, egressRate: 40e6, egressBurst: 4e6 };
+  const without = runtime.list("blue", "1.0.0", {}, documented.plugins.slice(2));
+  const error = await refused(attach(runtime, h1, "slow", without, { dynamic: { bandwidth: limits } }));
+  assert.match(error.text, /veth peer with index \d+ is not in host ns/);
+  await runtime.del(without, { container: "slow" });
+  for (const version of ["0.3.1", "0.4.0", "1.0.0"]) {
+    const list = { ...documented, cniVersion: version };
+    const slow = await attach(runtime, h1, "slow", list, { dynamic: { ...dynamic, bandwidth: limits } });
+    const [outer] = slow.result["interfaces"] as { name: string; sandbox?: string }[];
+    assert.ok(outer && !outer.sandbox);
+    // Debian's portmap 1.1.1 misses rules for IPv6 where there is no address of it, in any chain.
+    const checked = { ...list, plugins: list.plugins.filter(({ type }) => type !== "portmap") };
+    if (version !== "0.3.1") await runtime.check(checked, slow.attachment);
+    using _server = serve(slow.container, "x", 1 << 20);
+    assert.equal(
+      (await fetched(there.container, `http://${slow.address}/`)).length,
+      (1 << 20) + 1 + there.address.length,
+    );
+    assert.ok(await fetched(h2.host, `http://${h1.ip}:8080/`));
+    const { stdout } = await h1.host.run(["tc", "-s", "-j", "qdisc", "show"]);
+    const shapers =
+      (JSON.parse(stdout) as { kind: string; dev: string; bytes: number; options: { rate: number } }[])
+        .filter(({ kind }) => kind === "tbf");
+    // What the container gets passes its own interface, what it sends another one that is made for that.
+    const [gets, sends] = [
+      shapers.find(({ dev }) => dev === outer.name),
+      shapers.find(({ dev }) => dev !== outer.name),
+    ];
+    assert.deepEqual([gets?.options.rate, sends?.options.rate], [10e6, 5e6]);
+    assert.ok(gets && gets.bytes > 1000 && sends && sends.bytes > 1 << 20, JSON.stringify(shapers));
+    await runtime.del(list, slow.attachment);
+    await lab.agree();
+  }
+}
 
-Deno.test("CNI: a container with hostInterface cannot have the host listen to it", async () => {
-  await using lab = await OverlayLab.started({ hosts: 1 });
-  const h1 = lab.host(1), runtime = await Runtime.on(h1);
+async function silence({ lab, h1, runtime }: Made) {
   await h1.api.createNetwork({ name: "blue" });
   const list = runtime.list("blue", "1.1.0", { hostInterface: true });
   const one = await attach(runtime, h1, "one", list), two = await attach(runtime, h1, "two", list);
@@ -218,22 +292,20 @@ Deno.test("CNI: a container with hostInterface cannot have the host listen to it
   const [{ name }] = one.result["interfaces"] as [{ name: string }];
   assert.equal(await sysctl(h1.host, `net.ipv6.conf.${name}.disable_ipv6`), "1");
   // Who asks for the host's address by ARP gets no answer, as without this key.
-  const arping = `from scapy.all import *
-conf.verb = 0
-answer = srp1(Ether(dst="ff:ff:ff:ff:ff:ff")/ARP(pdst="${h1.ip}"), iface="eth0", timeout=1)
-print("answered" if answer else "silent")`;
-  const { stdout } = await one.container.run(["/usr/bin/python3", "-c", arping]);
-  assert.equal(stdout.trim(), "silent");
+  const asks = async (address: string) => {
+    const command = ["busybox", "arping", "-c", "1", "-w", "1", "-I", "eth0", "-s", one.address, address];
+    return (await one.container.run(command, { mayFail: true })).stdout;
+  };
+  assert.match(await asks(two.address), /^Received 1 /m);
+  assert.match(await asks(h1.ip), /^Received 0 /m);
   await h1.host.run(["sysctl", "-qw", `net.ipv6.conf.${name}.disable_ipv6=0`]);
   await h1.host.run(["ip", "link", "set", name, "arp", "on"]);
   await runtime.check(list, one.attachment);
   assert.equal(await sysctl(h1.host, `net.ipv6.conf.${name}.disable_ipv6`), "1");
   await lab.agree();
-});
+}
 
-Deno.test("CNI: an end in the host's namespace goes with its endpoint, also when its port was taken away by hand", async () => {
-  await using lab = await OverlayLab.started({ hosts: 1 });
-  const h1 = lab.host(1), runtime = await Runtime.on(h1);
+async function portGone({ lab, h1, runtime, start, dieAt }: Made) {
   const network = await h1.api.createNetwork({ name: "blue" });
   const list = runtime.list("blue", "1.1.0", { hostInterface: true });
   const deletePort = async () => {
@@ -249,20 +321,17 @@ Deno.test("CNI: an end in the host's namespace goes with its endpoint, also when
   await lab.agree();
   // The same while the agent does not run: with the network's namespace as well, and the endpoint deleted by another.
   const two = await attach(runtime, h1, "two", list);
-  await h1.kill();
-  await h1.start({ STRAND_FAILPOINT: "delete:after-commit" });
+  await dieAt("delete:after-commit");
   const { id } = await deletePort();
   await assert.rejects(h1.api.deleteEndpoint(id));
   await until("the agent dies", () => !h1.running);
   await h1.host.run(["umount", h1.namespaceOf(network.id)]);
-  await h1.start();
+  await start();
   await lab.agree();
   assert.equal((await two.container.run(["ip", "-br", "link"])).stdout.trim().split("\n").length, 1);
-});
+}
 
-Deno.test("CNI: what others change of a host's way to containers is mended, also by an agent that was killed", async () => {
-  await using lab = await OverlayLab.started();
-  const [h1, h2] = [lab.host(1), lab.host(2)], runtime = await Runtime.on(h1, { inProcess: true });
+async function drifts({ lab, h1, h2, runtime, start }: Made) {
   const network = await h1.api.createNetwork({ name: "blue" });
   const there = await h2.attach(network.id);
   const list = runtime.list("blue", "1.1.0", { isDefaultGateway: true, hostInterface: true });
@@ -315,55 +384,48 @@ Deno.test("CNI: what others change of a host's way to containers is mended, also
   await h1.kill();
   // One may take away what the next would change.
   for (const change of Object.values(drifts).slice(3)) await change().catch(() => {});
-  await h1.start();
+  await start();
   await right();
   // Its container ended while the agent did not run, and the address wanted by another.
   await h1.kill();
   await h1.removeContainer(one.container);
-  await h1.start();
+  await start();
   await lab.agree();
   await runtime.del(list, one.attachment);
   await lab.agree();
   await h1.reboot();
-  await h1.start();
+  await start();
   await lab.agree();
-});
+}
 
-Deno.test("CNI: an agent that dies at any step of a host's way to containers goes on as if it had not", async (t) => {
-  await using lab = await OverlayLab.create();
-  const h1 = lab.host(1), runtime = await Runtime.on(h1, { inProcess: true });
-  for (const name of hostFailpoints) {
-    await t.step(name, async () => {
-      await h1.start({ STRAND_FAILPOINT: name });
-      const network = await h1.api.createNetwork({ name: "blue" });
-      const list = runtime.list("blue", "1.1.0", { isDefaultGateway: true, hostInterface: true });
-      const apart = runtime.list("blue", "1.1.0", {});
-      const containers = [await h1.container(), await h1.container(), await h1.container()];
-      const attachments = containers.map(({ path }, i) => ({ container: `c${i}`, netns: path }));
-      const [first, second, third] = attachments;
-      assert.ok(first && second && third);
-      const life = async () => {
-        await runtime.add(apart, third);
-        for (const attachment of [first, second]) await runtime.add(list, attachment);
-        for (const attachment of attachments) await runtime.del(list, attachment);
-      };
-      // A call while no agent answers is told to try again.
-      const error = await refused(life());
-      assert.equal(error.code, 11, error.message);
-      await until(`the agent dies at ${name}`, () => !h1.running);
-      await h1.start();
-      await lab.agree();
-      for (const attachment of attachments) await runtime.del(list, attachment);
-      await lab.agree();
-      await runtime.add(list, first);
-      const [ip] = (await runtime.add(list, second))["ips"] as [{ address: string }];
-      await lab.agree();
-      assert.ok(await pings(h1.host, ip.address.replace(/\/.*/, "")));
-      for (const attachment of attachments) await runtime.del(list, attachment);
-      await h1.api.deleteNetwork(network.id);
-      await lab.agree();
-      assert.deepEqual([...(await lab.kv.under("/sc-net/")).keys()], []);
-      await h1.kill();
-    });
-  }
-});
+async function failpoint({ lab, h1, runtime, start, dieAt }: Made, name: Failpoint): Promise<void> {
+  await dieAt(name);
+  const network = await h1.api.createNetwork({ name: "blue" });
+  const list = runtime.list("blue", "1.1.0", { isDefaultGateway: true, hostInterface: true });
+  const apart = runtime.list("blue", "1.1.0", {});
+  const containers = await Promise.all([h1.container(), h1.container(), h1.container()]);
+  const attachments = containers.map(({ path }, i) => ({ container: `c${i}`, netns: path }));
+  const [first, second, third] = attachments;
+  assert.ok(first && second && third);
+  const life = async () => {
+    await runtime.add(apart, third);
+    for (const attachment of [first, second]) await runtime.add(list, attachment);
+    for (const attachment of attachments) await runtime.del(list, attachment);
+  };
+  // A call while no agent answers is told to try again.
+  const error = await refused(life());
+  assert.equal(error.code, 11, error.message);
+  await until(`the agent dies at ${name}`, () => !h1.running);
+  await start();
+  await lab.agree();
+  for (const attachment of attachments) await runtime.del(list, attachment);
+  await lab.agree();
+  await runtime.add(list, first);
+  const [ip] = (await runtime.add(list, second))["ips"] as [{ address: string }];
+  await lab.agree();
+  assert.ok(await pings(h1.host, ip.address.replace(/\/.*/, "")));
+  for (const attachment of attachments) await runtime.del(list, attachment);
+  await h1.api.deleteNetwork(network.id);
+  await lab.agree();
+  assert.deepEqual([...(await lab.kv.under("/sc-net/")).keys()], []);
+}
