@@ -63,44 +63,19 @@ async function times(count: number, fits: RegExp, process: Process): Promise<voi
   }
 }
 
-Deno.test("strand up tells systemd that it is ready once every service is, and that it stops", async () => {
-  const directory = await Deno.makeTempDir();
-  await using stack = new AsyncDisposableStack();
-  stack.defer(() => Deno.remove(directory, { recursive: true }));
-  const manager = stack.use(await NotifySocket.bound(`${directory}/notify`));
-  const { process } = stack.use(await up({ NOTIFY_SOCKET: `${directory}/notify` }));
-  await manager.until(/READY=1/);
-  process.signal("SIGTERM");
-  const texts = (await manager.until(/STOPPING=1/)).map(({ text }) => text);
-  assert.match(texts[0] ?? "", /^STATUS=not ready/);
-  assert.deepEqual(texts.filter((text) => text.includes("READY=1")), ["READY=1\nSTATUS=ready"]);
-  assert.equal(texts.at(-1), "STOPPING=1\nSTATUS=stopping");
-  // What a service says in this one's name would count where NotifyAccess=all.
-  assert.equal(new Set((await manager.until(/STOPPING=1/)).map(({ pid }) => pid)).size, 1);
-});
-
 async function pids(host: Host): Promise<string[]> {
   return (await run(["ip", "netns", "pids", host.netns])).stdout.split("\n").filter(Boolean);
 }
 
-Deno.test("strand status dhcpd lists the clients that were not answered because they are not known", async () => {
-  await using machine = await up({ STRAND_DHCPD_INTERFACES: "eth0", STRAND_LOG_LEVEL: "debug" });
-  const { host, process } = machine, mac = "00:00:77:00:00:01";
-  const client = await machine.client(mac);
-  assert.deepEqual(await scapy(client, [{ type: "discover", mac }, { type: "discover", mac }]), [null, null]);
-  await process.line(
-    /"mac":"00:00:77:00:00:01","link":"eth0","msg":"an unknown client: no member, and in no macrange"/,
-  );
-  const { stdout } = await host.run(strandCommand(["status", "dhcpd"]), { env: machine.env });
-  assert.match(
-    stdout,
-    /\n +unknown client 00:00:77:00:00:01 +on eth0, 2 times, \d+ s ago: no member, and in no macrange\n/,
-  );
-});
-
-Deno.test("strand up: what dies is started again, status says so, and SIGTERM ends all of it", async () => {
-  await using machine = await up();
+Deno.test("strand up: what dies is started again, status says so, and SIGTERM ends all of it; systemd is told of readiness and the end", async () => {
+  const directory = await Deno.makeTempDir();
+  await using stack = new AsyncDisposableStack();
+  stack.defer(() => Deno.remove(directory, { recursive: true }));
+  const manager = stack.use(await NotifySocket.bound(`${directory}/notify`));
+  const machine = stack.use(await up({ NOTIFY_SOCKET: `${directory}/notify` }));
   const { host, process } = machine;
+  const first = await manager.until(/READY=1/);
+  assert.match(first[0]?.text ?? "", /^STATUS=not ready/);
   assert.equal((await machine.status()).ok, true);
 
   Deno.kill(pidOf(machine, "nexd"), "SIGKILL");
@@ -110,7 +85,13 @@ Deno.test("strand up: what dies is started again, status says so, and SIGTERM en
   const deadline = Date.now() + 60_000;
   while (!(await machine.status()).ok) assert.ok(Date.now() < deadline, process.tail());
 
-  assert.equal((await process.stop()).code, 0);
+  process.signal("SIGTERM");
+  const told = await manager.until(/STOPPING=1/), texts = told.map(({ text }) => text);
+  assert.deepEqual(texts.filter((text) => text.includes("READY=1")), ["READY=1\nSTATUS=ready"]);
+  assert.equal(texts.at(-1), "STOPPING=1\nSTATUS=stopping");
+  // What a service says in this one's name would count where NotifyAccess=all.
+  assert.equal(new Set(told.map(({ pid }) => pid)).size, 1);
+  assert.equal((await process.ended).code, 0);
   assert.deepEqual(await pids(host), []);
   const after = await machine.status();
   assert.equal(after.ok, false);
@@ -121,16 +102,53 @@ Deno.test("strand up: what dies is started again, status says so, and SIGTERM en
   ]);
 });
 
-Deno.test("strand up: services that hang are all ended after 5 s, and etcd in order after them", async () => {
-  await using machine = await up();
-  for (const name of ["nexd", "dnsd"]) Deno.kill(pidOf(machine, name), "SIGSTOP");
-  const started = performance.now();
-  const { code } = await machine.process.stop("SIGTERM", 30_000);
-  const seconds = (performance.now() - started) / 1000;
-  assert.equal(code, 0);
-  // One after the other they would take twice as long.
-  assert.ok(seconds < 9.5, `${seconds} s`);
-  assert.deepEqual(await pids(machine.host), []);
+Deno.test("strand up: every service; clients that dhcpd did not answer are listed, and services that hang are ended after 5 s", async (t) => {
+  const options = { STRAND_DHCPD_INTERFACES: "eth0", STRAND_LOG_LEVEL: "debug", PEER_IP: "192.0.2.1" };
+  await using machine = await up(options);
+  const { host, process } = machine, mac = "00:00:77:00:00:01";
+
+  await t.step("with PEER_IP there is an agent, its API on loopback", async () => {
+    const { ok, services } = await machine.status();
+    assert.deepEqual(services.map(({ service }) => service), [
+      "etcd",
+      "nexd",
+      "dhcpd",
+      "dnsd",
+      "agent",
+      "gatewayd",
+    ]);
+    assert.equal(ok, true);
+    const { stdout } = await host.run(["ss", "-Hltn", "sport = :9999"]);
+    assert.deepEqual(stdout.trim().split(/\s+/)[3], "127.0.0.1:9999");
+  });
+
+  await t.step(
+    "strand status dhcpd lists the clients that were not answered because they are not known",
+    async () => {
+      const client = await machine.client(mac);
+      const asked = await scapy(client, [{ type: "discover", mac }, { type: "discover", mac }]);
+      assert.deepEqual(asked, [null, null]);
+      await process.line(
+        /"mac":"00:00:77:00:00:01","link":"eth0","msg":"an unknown client: no member, and in no macrange"/,
+      );
+      const { stdout } = await host.run(strandCommand(["status", "dhcpd"]), { env: machine.env });
+      assert.match(
+        stdout,
+        /\n +unknown client 00:00:77:00:00:01 +on eth0, 2 times, \d+ s ago: no member, and in no macrange\n/,
+      );
+    },
+  );
+
+  await t.step("services that hang are all ended after 5 s, and etcd in order after them", async () => {
+    for (const name of ["nexd", "dnsd"]) Deno.kill(pidOf(machine, name), "SIGSTOP");
+    const started = performance.now();
+    const { code } = await process.stop("SIGTERM", 30_000);
+    const seconds = (performance.now() - started) / 1000;
+    assert.equal(code, 0);
+    // One after the other they would take twice as long.
+    assert.ok(seconds < 9.5, `${seconds} s`);
+    assert.deepEqual(await pids(host), []);
+  });
 });
 
 Deno.test("strand up: when it is killed, nothing of it runs on", async () => {
@@ -140,15 +158,4 @@ Deno.test("strand up: when it is killed, nothing of it runs on", async () => {
   process.signal("SIGKILL");
   const deadline = Date.now() + 60_000;
   while ((await pids(host)).length > 0) assert.ok(Date.now() < deadline, `${await pids(host)} run on`);
-});
-
-Deno.test("strand up: with PEER_IP there is an agent, its API on loopback", async () => {
-  await using machine = await up({ PEER_IP: "192.0.2.1" });
-  const { ok, services } = await machine.status();
-  assert.deepEqual(services.map(({ service }) => service), ["etcd", "nexd", "dnsd", "agent", "gatewayd"]);
-  assert.equal(ok, true);
-  const { stdout } = await machine.host.run(["ss", "-Hltn", "sport = :9999"]);
-  assert.deepEqual(stdout.trim().split(/\s+/)[3], "127.0.0.1:9999");
-  assert.equal((await machine.process.stop()).code, 0);
-  assert.deepEqual(await pids(machine.host), []);
 });
