@@ -38,6 +38,7 @@ const withNewerEtcd: Group = {
   folders: [
     "tests/conformance/etcd3_test.ts",
     "tests/faults/store_mirror_test.ts",
+    "tests/faults/refusal_test.ts",
     "tests/faults/store_commit_test.ts",
     "tests/faults/store_lease_test.ts",
     "tests/faults/status_cluster_test.ts",
