@@ -105,6 +105,8 @@ export class OverlayLab implements AsyncDisposable {
   /** Deletes every endpoint, network and container: the next case of a test begins as the first did, with the same agents. */
   async clear(): Promise<void> {
     const running = this.hosts.filter((host) => host.running), [first] = running;
+    // A case that kept an agent from etcd may have cost it its claim on its name for a moment.
+    await Promise.all(running.map((host) => host.ready()));
     for (const host of running) {
       for (const { id } of await host.api.endpoints({ hostname: host.name })) {
         await host.api.deleteEndpoint(id);
