@@ -49,7 +49,7 @@ Deno.test("strand status SERVICE looks at that one and etcd, and misses it where
   assert.deepEqual(await seen("agent", "dhcpd"), [["etcd", false], ["dhcpd", false], ["agent", false]]);
   const { code, stderr } = await strand(["status", "etc"], env);
   assert.equal(code, 2);
-  assert.match(stderr, /^strand status: no service "etc"; known are nexd, dhcpd, dnsd, agent;/);
+  assert.match(stderr, /^strand status: no service "etc"; known are nexd, dhcpd, dnsd, agent, gatewayd;/);
 });
 
 Deno.test("strand agent release is done once, by the agent that runs", async () => {
