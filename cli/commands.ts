@@ -24,6 +24,9 @@ export interface Command {
 /** One of the commands about networks, which are one program. */
 const networks = (name: string) => async () => (await import("./strand/networks.ts")).command(name);
 
+/** One of the commands about what is attached on this host. */
+const attaching = (name: string) => async () => (await import("./strand/attach.ts")).command(name);
+
 const daemonDetails = (port: number) =>
   `  --config F           the configuration file (/etc/nex/nex.yml, if it exists)
   --metrics-listen A   where /healthz, /readyz and /metrics are served (127.0.0.1:${port})
@@ -169,6 +172,33 @@ Networks with overlay: {} and those without. All files are checked before anythi
     ownHelp: true,
     page: "strand.1",
     load: networks("delete"),
+  },
+  {
+    name: "attach",
+    usage: "attach NET --ns PATH [--name NAME] [--ip A] [--mac M] [--wait[=D]] [-o table|json] [--agent URL]",
+    about: "Connect a network namespace of this host to an overlay network",
+    details: `  NET           the network's name, or its id
+  --ns PATH     the namespace, like /run/netns/web or /proc/PID/ns/net
+  --name NAME   its name in the network: one label
+  --ip A        its address (what is reserved for its MAC, else the next free one)
+  --mac M       its MAC (made from its address)
+  --wait[=D]    until every host of the network has it, at most for D (5s)
+  --agent URL   this host's agent (unix: and agent.socket)
+
+A namespace that is in the network already stays as it is.`,
+    ownHelp: true,
+    page: "strand.1",
+    load: attaching("attach"),
+  },
+  {
+    name: "detach",
+    usage: "detach NET NAME|ADDRESS|--ns PATH [-o table|json] [--agent URL]",
+    about: "Take an endpoint of this host out of an overlay network",
+    details: `  --ns PATH     the endpoint in this namespace
+  --agent URL   this host's agent (unix: and agent.socket)`,
+    ownHelp: true,
+    page: "strand.1",
+    load: attaching("detach"),
   },
   {
     name: "nex",

@@ -7,6 +7,7 @@ import { findEndpoint, namespaceGone, onAnotherHost } from "../overlay/endpoints
 import { networkProblem } from "../overlay/faults.ts";
 import { findNetwork, planCreateNetwork, planDeleteNetwork } from "../overlay/networks.ts";
 import { unusableAddress } from "../overlay/ranges.ts";
+import { namedRecord } from "../overlay_names/names.ts";
 import { change, definitely } from "../store/change.ts";
 import { PlanBuilder } from "../store/plan_builder.ts";
 import type { EndpointRecord, NetworkRecord } from "../store/sand_records.ts";
@@ -16,6 +17,7 @@ import type {
   CreatedNetwork,
   EndpointFilter,
   EndpointList,
+  EnsuredEndpoint,
   NetworkTrouble,
   NewEndpoint,
   RemoteAgent,
@@ -24,6 +26,7 @@ import type {
 import { timestamp } from "../common/timestamp.ts";
 import { type Context, sinceBoot } from "./context.ts";
 import { createEndpoint, type EndpointMaker } from "./create_endpoint.ts";
+import { EndpointsInNamespaces } from "./endpoints_in_namespaces.ts";
 import { failpoint } from "./failpoints.ts";
 import { followed } from "./followed.ts";
 import { rangeConflicts } from "./range_conflicts.ts";
@@ -58,6 +61,7 @@ export class Agent implements AgentApi {
   readonly #workers: Workers;
   readonly #options: AgentOptions;
   readonly #maker: EndpointMaker;
+  readonly #inNamespaces: EndpointsInNamespaces;
   /** Networks are created one at a time on this host, since each creation is guarded by all networks. */
   readonly #creating = new Mutex();
 
@@ -65,6 +69,7 @@ export class Agent implements AgentApi {
     this.#context = context;
     this.#workers = workers;
     this.#options = options;
+    this.#inNamespaces = new EndpointsInNamespaces(context, workers);
     this.#maker = { context, workers, names: options.names ?? new VethNames() };
   }
 
@@ -75,6 +80,10 @@ export class Agent implements AgentApi {
   network(id: string): Promise<NetworkRecord> {
     const { store, view } = this.#context;
     return definitely(store, () => findNetwork(view, id));
+  }
+
+  networkNames(): ReadonlyMap<string, string> {
+    return new Map([...this.#context.view.networkNames()].map(([name, id]) => [id, name]));
   }
 
   trouble(id: string): NetworkTrouble {
@@ -146,12 +155,17 @@ export class Agent implements AgentApi {
     }
   }
 
-  async endpoints({ network, hostname }: EndpointFilter): Promise<EndpointList> {
+  async endpoints({ network, hostname, netns }: EndpointFilter): Promise<EndpointList> {
     const { view, store, host } = this.#context;
+    if (netns !== undefined) {
+      return { endpoints: await this.#inNamespaces.definitelyAt(netns, network) };
+    }
     const fits = (record: EndpointRecord) =>
       (network === undefined || record.network_id === network) &&
       (hostname === undefined || record.hostname === hostname);
-    const known = () => [...view.endpoints()].map(({ record }) => record).filter(fits);
+    const known = () =>
+      [...view.endpoints()].filter(({ record }) => fits(record))
+        .map((endpoint) => namedRecord(view.space(endpoint.network), endpoint));
     if (hostname === host.hostname || (network !== undefined && this.#workers.has(network))) {
       return { endpoints: known() };
     }
@@ -170,6 +184,11 @@ export class Agent implements AgentApi {
   async createEndpoint(request: NewEndpoint): Promise<CreatedEndpoint> {
     this.#assertWritable();
     return await createEndpoint(this.#maker, request);
+  }
+
+  async ensureEndpoint(request: NewEndpoint): Promise<EnsuredEndpoint> {
+    this.#assertWritable();
+    return await this.#inNamespaces.ensure(request, (wanted) => this.createEndpoint(wanted));
   }
 
   async deleteEndpoint(id: string, { force = false }: { readonly force?: boolean } = {}): Promise<void> {

@@ -6,6 +6,8 @@ import type { AttachmentRecord, EndpointRecord, NetworkRecord } from "../store/s
 /** The agent's operations behind its HTTP API; every method throws a Refusal whose sentence is the response's error. */
 export interface AgentApi {
   networks(): NetworkRecord[];
+  /** The names of networks, by id, as far as they have one. */
+  networkNames(): ReadonlyMap<string, string>;
   /** Throws Refusal "not-found". */
   network(id: string): NetworkRecord | Promise<NetworkRecord>;
   /** Problems of an existing network. */
@@ -14,6 +16,8 @@ export interface AgentApi {
   deleteNetwork(id: string): Promise<void>;
   endpoints(filter: EndpointFilter): Promise<EndpointList>;
   createEndpoint(request: NewEndpoint): Promise<CreatedEndpoint>;
+  /** The same, unless the namespace has an endpoint of the network already, which is then left as it is. */
+  ensureEndpoint(request: NewEndpoint): Promise<EnsuredEndpoint>;
   deleteEndpoint(id: string, options?: { readonly force?: boolean }): Promise<void>;
   /**
    * Where a connection to an address of the network is made. Throws Refusal "not-found"; "invalid" without an active
@@ -43,6 +47,8 @@ export interface NetworkTrouble {
 export interface EndpointFilter {
   readonly network: string | undefined;
   readonly hostname: string | undefined;
+  /** Path of a namespace of this host. */
+  readonly netns?: string | undefined;
 }
 
 export interface EndpointList {
@@ -79,6 +85,11 @@ export interface CreatedEndpoint {
   readonly endpoint: EndpointRecord;
   /** Hosts that had not applied it when the time was up. */
   readonly pending: readonly string[];
+}
+
+export interface EnsuredEndpoint extends CreatedEndpoint {
+  /** True: it was there before. */
+  readonly existing: boolean;
 }
 
 /** Either this host's namespace to dial from, or another agent to ask. */

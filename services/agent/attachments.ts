@@ -1,3 +1,4 @@
+import { Turns } from "../common/async.ts";
 import { messageOf, Refusal } from "../common/refusal.ts";
 import type { OverlayEndpoint } from "../overlay/space.ts";
 import { definitely } from "../store/change.ts";
@@ -13,7 +14,7 @@ import type { Workers } from "./reconcile/networks.ts";
  */
 export class Attachments implements AttachmentsApi {
   /** Running requests, by attachment: a runtime that has lost a response may detach while its attach still runs. */
-  readonly #turns = new Map<string, Promise<unknown>>();
+  readonly #turns = new Turns();
 
   constructor(
     private readonly agent: AgentApi,
@@ -22,7 +23,7 @@ export class Attachments implements AttachmentsApi {
   ) {}
 
   attach(request: NewAttachment): Promise<Attached> {
-    return this.#turn(request.attachment, async () => {
+    return this.#turns.run(keyOf(request.attachment), async () => {
       const { attachment, netns } = request, { kernel } = this.context;
       const known = this.#find(attachment);
       const identity = known.length ? kernel.identity(netns) : undefined;
@@ -40,7 +41,7 @@ export class Attachments implements AttachmentsApi {
   }
 
   detach(attachment: AttachmentRecord): Promise<void> {
-    return this.#turn(attachment, async () => {
+    return this.#turns.run(keyOf(attachment), async () => {
       this.context.storeGuard.assertNotHeld();
       const known = await this.#known(attachment).catch((error) => {
         if (!(error instanceof Refusal && error.code === "not-found")) throw error;
@@ -51,7 +52,7 @@ export class Attachments implements AttachmentsApi {
   }
 
   check(attachment: AttachmentRecord, netns: string): Promise<Checked> {
-    return this.#turn(attachment, async () => {
+    return this.#turns.run(keyOf(attachment), async () => {
       const { kernel, storeGuard, view } = this.context;
       storeGuard.assertNotHeld();
       const [known] = await this.#known(attachment);
@@ -143,16 +144,6 @@ export class Attachments implements AttachmentsApi {
     } finally {
       using.release();
     }
-  }
-
-  #turn<T>(attachment: AttachmentRecord, act: () => Promise<T>): Promise<T> {
-    const key = keyOf(attachment);
-    const turn = (this.#turns.get(key) ?? Promise.resolve()).then(act);
-    const settled = turn.then(() => {}, () => {}).then(() => {
-      if (this.#turns.get(key) === settled) this.#turns.delete(key);
-    });
-    this.#turns.set(key, settled);
-    return turn;
   }
 }
 

@@ -173,7 +173,7 @@ async function compareWhereReplaced(
 }
 
 /** Waits until every host has applied that revision. @returns the hosts that have not */
-async function waitForHosts(
+export async function waitForHosts(
   { view }: Context,
   worker: NetworkWorker,
   revision: number,

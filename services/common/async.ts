@@ -97,6 +97,26 @@ export class Mutex {
   }
 }
 
+/** Runs tasks of one key one after another, and those of different keys at once. */
+export class Turns {
+  readonly #last = new Map<string, Promise<unknown>>();
+
+  /** @returns what the task returns or throws, which concerns no other task */
+  run<T>(key: string, task: () => Promise<T>): Promise<T> {
+    const turn = (this.#last.get(key) ?? Promise.resolve()).then(task);
+    const settled = turn.then(() => {}, () => {}).then(() => {
+      if (this.#last.get(key) === settled) this.#last.delete(key);
+    });
+    this.#last.set(key, settled);
+    return turn;
+  }
+
+  /** True while a task of the key runs or waits. */
+  has(key: string): boolean {
+    return this.#last.has(key);
+  }
+}
+
 /**
  * Runs `task`, which handles its own errors, `next()` ms after this call and after each end of it.
  *

@@ -2,6 +2,7 @@
 import { Ip } from "../common/ip.ts";
 import { labelsOf, type OverlayEndpoint, type Space } from "../overlay/space.ts";
 import { macNumber } from "../overlay/state.ts";
+import type { EndpointRecord } from "../store/sand_records.ts";
 import type { NetworkChange } from "../overlay/view.ts";
 
 /** The label of the gateway's own address, unless a machine has it. */
@@ -41,6 +42,12 @@ export function addressesOf(space: Space, label: string): number[] {
 /** The label that an endpoint would have: that of its MAC's reservation, or else its own. */
 export function ownName(space: Space, { mac, record }: OverlayEndpoint): string | undefined {
   return (mac === undefined ? undefined : space.reservations.get(mac)?.name) ?? record.strand_name;
+}
+
+/** An endpoint's record with the label that it has by {@link ownName}. */
+export function namedRecord(space: Space, endpoint: OverlayEndpoint): EndpointRecord {
+  const name = ownName(space, endpoint), { record } = endpoint;
+  return name === record.strand_name ? record : { ...record, strand_name: name };
 }
 
 /** The label that an address is called by, by its 32-bit value; undefined where it has none. */

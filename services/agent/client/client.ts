@@ -45,6 +45,16 @@ export interface AgentClientOptions {
   readonly explain?: (error: AgentRefusal | AgentUnavailable) => Error | Promise<Error>;
 }
 
+/** How long to wait for other hosts; `text` is a Go duration, like 5s. */
+export interface Waiting {
+  readonly wait?: { readonly text: string; readonly ms: number } | undefined;
+}
+
+export interface CreatedEndpoint {
+  readonly endpoint: Endpoint;
+  readonly pending_hosts?: readonly string[];
+}
+
 /** A request that has no method of its own here. */
 export interface AgentRequest {
   readonly method: string;
@@ -94,9 +104,12 @@ export class AgentClient {
     await this.request({ method: "DELETE", path: `/networks/${encodeURIComponent(id)}` });
   }
 
-  /** Lists the endpoints of all hosts that match `filter`; `endpoints` may be null as with {@link networks}. */
+  /**
+   * Lists the endpoints of all hosts that match `filter`; `endpoints` may be null as with {@link networks}.
+   * @param filter.netns The path of a namespace on the agent's host.
+   */
   endpoints(
-    filter: { readonly network_id?: string; readonly hostname?: string } = {},
+    filter: { readonly network_id?: string; readonly hostname?: string; readonly netns?: string } = {},
   ): Promise<{ endpoints: readonly Endpoint[] | null; warning?: string }> {
     return this.#call("endpoints", { method: "GET", path: "/endpoints", query: given(filter) });
   }
@@ -104,17 +117,23 @@ export class AgentClient {
   /**
    * Creates an endpoint on the agent's host.
    *
-   * @param options.wait The agent answers when every host has applied it, or after this time; `text` is a Go
-   *   duration, like 5s. It is added to the deadline.
+   * @param options.wait The agent answers when every host has applied it, or after this time, which is added to the
+   *   deadline.
    * @returns `pending_hosts` lists the hosts that have not applied it by then.
    */
-  createEndpoint(
-    body: NewEndpoint,
-    { wait }: { readonly wait?: { readonly text: string; readonly ms: number } | undefined } = {},
-  ): Promise<{ endpoint: Endpoint; pending_hosts?: readonly string[] }> {
+  createEndpoint(body: NewEndpoint, options: Waiting = {}): Promise<CreatedEndpoint> {
+    return this.#endpoint("POST", body, options);
+  }
+
+  /** The same, unless the namespace has an endpoint of the network already, which is then left as it is. */
+  ensureEndpoint(body: NewEndpoint, options: Waiting = {}): Promise<CreatedEndpoint & { existing: boolean }> {
+    return this.#endpoint("PUT", body, options);
+  }
+
+  #endpoint<T>(method: string, body: NewEndpoint, { wait }: Waiting): Promise<T> {
     const { timeoutMs } = this;
     return this.#call("endpoint", {
-      method: "POST",
+      method,
       path: "/endpoints",
       body,
       ...(wait && { query: { wait: wait.text }, timeoutMs: timeoutMs && timeoutMs + wait.ms }),

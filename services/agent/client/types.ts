@@ -10,6 +10,8 @@ export interface Network {
   /** Like 10.0.0.0/24. */
   readonly ip_range: string;
   readonly gateway: string;
+  /** The name that commands have for it, where it has one. */
+  readonly known_as?: string;
   /** A sentence, when the record in etcd is invalid and not applied. */
   readonly broken?: string;
   /** True while hosts with SAND agents still have it; `pending_hosts` lists them. */
@@ -41,6 +43,8 @@ export interface Endpoint {
   readonly active: boolean;
   /** Its label in the network's domain, where it has one. */
   readonly name?: string;
+  /** What made it, where that is not a request for a namespace: docker, cni or dhcp. */
+  readonly kind?: string;
 }
 
 export interface NewEndpoint {

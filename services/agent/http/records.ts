@@ -1,4 +1,5 @@
 import type { NetworkTrouble } from "../api.ts";
+import { type EndpointKind, kindOf } from "../../overlay/endpoint_kind.ts";
 import type { EndpointRecord, NetworkRecord } from "../../store/sand_records.ts";
 
 const networkFields = [
@@ -29,23 +30,35 @@ const endpointFields = [
 ] as const;
 
 /**
- * The JSON of a network; a stored record may have more fields. `broken` and `deleting` are present only where they
- * apply.
+ * The JSON of a network; a stored record may have more fields. `broken`, `deleting` and `known_as`, the name that commands
+ * have for it, are present only where they apply.
  */
-export function shownNetwork(record: NetworkRecord, { broken, deleting }: NetworkTrouble = {}): object {
+export function shownNetwork(
+  record: NetworkRecord,
+  { broken, deleting }: NetworkTrouble = {},
+  name?: string,
+): object {
   return {
     ...pick(record, networkFields),
+    ...(name !== undefined && { known_as: name }),
     ...(broken !== undefined && { broken }),
     ...(deleting && { deleting: true, pending_hosts: deleting }),
   };
 }
 
-/** The JSON of an endpoint; `name` is present only where it has one. */
+/** The JSON of an endpoint; `name` is present only where it has one, and `kind` where a runtime or a lease made it. */
 export function shownEndpoint(
   record: EndpointRecord,
-): Pick<EndpointRecord, typeof endpointFields[number]> & { readonly name?: string } {
-  const { strand_name: name } = record;
-  return { ...pick(record, endpointFields), ...(name !== undefined && { name }) };
+): Pick<EndpointRecord, typeof endpointFields[number]> & {
+  readonly name?: string;
+  readonly kind?: EndpointKind;
+} {
+  const { strand_name: name } = record, kind = kindOf(record);
+  return {
+    ...pick(record, endpointFields),
+    ...(name !== undefined && { name }),
+    ...(kind !== "netns" && { kind }),
+  };
 }
 
 function pick<T, K extends keyof T>(record: T, fields: readonly K[]): Pick<T, K> {

@@ -62,6 +62,7 @@ export function readFilter(query: URLSearchParams): EndpointFilter {
   return {
     network: network ? pathId(network, "network") : undefined,
     hostname: query.get("hostname") || undefined,
+    ...query.has("netns") && { netns: namespacePath(query.get("netns") ?? "", "netns") },
   };
 }
 

@@ -59,8 +59,11 @@ const routes: Readonly<Record<string, Readonly<Record<string, Handler>>>> = {
     async GET({ api }, { query }) {
       const name = query.get("name");
       const networks = (await api().networks()).filter((network) => !name || network.name === name);
+      const names = api().networkNames();
       const shown = await Promise.all(
-        networks.map(async (network) => shownNetwork(network, await api().trouble(network.id))),
+        networks.map(async (network) =>
+          shownNetwork(network, await api().trouble(network.id), names.get(network.id))
+        ),
       );
       return json(200, { networks: shown });
     },
@@ -72,7 +75,8 @@ const routes: Readonly<Record<string, Readonly<Record<string, Handler>>>> = {
   "/networks/ID": {
     async GET({ api }, { id }) {
       const network = await api().network(networkId(id));
-      return json(200, { network: shownNetwork(network, await api().trouble(network.id)) });
+      const name = api().networkNames().get(network.id);
+      return json(200, { network: shownNetwork(network, await api().trouble(network.id), name) });
     },
     async DELETE({ api }, { id }) {
       await api().deleteNetwork(networkId(id));
@@ -91,6 +95,14 @@ const routes: Readonly<Record<string, Readonly<Record<string, Handler>>>> = {
       const { endpoint, pending } = await api().createEndpoint(readEndpointRequest(body, query));
       return json(201, {
         endpoint: shownEndpoint(endpoint),
+        ...(pending.length > 0 && { pending_hosts: pending }),
+      });
+    },
+    async PUT({ api }, { body, query }) {
+      const { endpoint, pending, existing } = await api().ensureEndpoint(readEndpointRequest(body, query));
+      return json(existing ? 200 : 201, {
+        endpoint: shownEndpoint(endpoint),
+        existing,
         ...(pending.length > 0 && { pending_hosts: pending }),
       });
     },

@@ -49,6 +49,22 @@ Deno.test("networks are shown with the contract's fields in the contract's order
   assert.deepEqual(one.body, { network: shown });
 });
 
+Deno.test("a network that commands have a name for is shown with it", async () => {
+  const networkNames = () => new Map([[NETWORK, "blue"]]);
+  const { body } = await call("GET", "/networks", "", { networkNames });
+  assert.deepEqual((body.networks as { known_as: string }[]).map(({ known_as }) => known_as), ["blue"]);
+});
+
+Deno.test("PUT /endpoints answers 201 for an endpoint that was made, and 200 for one that was there", async () => {
+  for (const [existing, status] of [[false, 201], [true, 200]] as const) {
+    const ensureEndpoint = () => Promise.resolve({ endpoint, pending: ["b"], existing });
+    const { status: got, body } = await call("PUT", "/endpoints", { network_id: NETWORK }, {
+      ensureEndpoint,
+    });
+    assert.deepEqual([got, body.existing, body.pending_hosts], [status, existing, ["b"]]);
+  }
+});
+
 Deno.test("a network that is broken or being deleted is shown so, by its own id too", async () => {
   const trouble = () => ({ broken: "no range", deleting: ["h9"] });
   const odd = { ...network, id: "victim", broken: "stored by another program" };

@@ -47,6 +47,7 @@ export function fakeApi(given: Partial<AgentApi> = {}): AgentApi {
   };
   return {
     networks: () => [network],
+    networkNames: () => new Map(),
     network: found,
     trouble: () => ({}),
     createNetwork: (request) =>
@@ -54,6 +55,7 @@ export function fakeApi(given: Partial<AgentApi> = {}): AgentApi {
     deleteNetwork: (id) => Promise.resolve(void found(id)),
     endpoints: () => Promise.resolve({ endpoints: [endpoint] }),
     createEndpoint: () => Promise.resolve({ endpoint, pending: [] }),
+    ensureEndpoint: () => Promise.resolve({ endpoint, pending: [], existing: true }),
     deleteEndpoint: () => Promise.resolve(),
     route: (id) => {
       found(id);

@@ -1,0 +1,263 @@
+/** `strand attach` and `detach`: a namespace of this host gets an interface, an address and a name in an overlay network, or loses them. */
+import { resolve } from "node:path";
+import { Command, Option } from "commander";
+import type { AgentClient } from "../../services/agent/client/client.ts";
+import type { Endpoint, Network } from "../../services/agent/client/types.ts";
+import { closest } from "../../services/common/closest.ts";
+import { tryParseDuration } from "../../services/common/duration.ts";
+import { Ip } from "../../services/common/ip.ts";
+import { tryParseMac } from "../../services/common/mac.ts";
+import { messageOf, printable, Refusal } from "../../services/common/refusal.ts";
+import { UsageError } from "../../services/common/usage.ts";
+import { version } from "../../services/common/version.ts";
+import { asksForWords } from "../candidates.ts";
+import type { CommandModule } from "../commands.ts";
+import { withServerOptions } from "../nex/commands.ts";
+import { Session } from "../nex/session.ts";
+import { jsonText } from "../output.ts";
+import { withProgress } from "../progress.ts";
+import { runProgram } from "../run.ts";
+import { systemTerminal, type Terminal } from "../terminal.ts";
+import { type AgentOptions, findOverlay, openHostAgent, withAgentOptions } from "./host_agent.ts";
+
+/** One of the commands. */
+export function command(name: string): CommandModule {
+  return { main: (args) => run(name, args) };
+}
+
+/** Runs one command line. @returns the exit code: 0 done, 1 refused or failed, 2 wrong usage */
+export function run(name: string, args: string[], terminal: Terminal = systemTerminal): Promise<number> {
+  const program = attachProgram(terminal), [question, ...line] = args;
+  const typed = asksForWords(question) ? [question, name, ...line] : [name, ...args];
+  return runProgram(program, typed, {
+    terminal,
+    explain: (error) => messageOf(error),
+    complete: async (words) => (await import("./complete_attach.ts")).completeAttach(program, words),
+  });
+}
+
+interface AttachOptions extends AgentOptions {
+  readonly ns: string;
+  readonly name?: string;
+  readonly ip?: string;
+  readonly mac?: string;
+  readonly wait?: string;
+  readonly output: "table" | "json";
+}
+
+/** Builds the program; each command throws its errors. */
+export function attachProgram(terminal: Terminal): Command {
+  const program = withAgentOptions(withServerOptions(
+    new Command("strand").description("What is attached to overlay networks on this host")
+      .version(`strand ${version}`, "-V, --version", "print the program's version"),
+  ));
+  const output = () =>
+    new Option("-o, --output <format>", "how to print it").choices(["table", "json"]).default("table");
+  program.command("attach").description("connect a namespace of this host to an overlay network")
+    .argument("<net>", "its name or id")
+    .requiredOption("--ns <path>", "the network namespace, like /run/netns/web or /proc/PID/ns/net")
+    .option("--name <name>", "its name in the network: one label")
+    .option("--ip <address>", "its address (what is reserved for its MAC, else the next free one)")
+    .option("--mac <mac>", "its MAC (made from its address)")
+    .addOption(new Option("--wait [duration]", "until every host of the network has it (5s)").preset("5s"))
+    .addOption(output())
+    .action((net: string, options: AttachOptions) => attach(new Session(program, terminal), net, options));
+  program.command("detach").description("take an endpoint of this host away")
+    .argument("<net>", "its network's name or id").argument("[endpoint]", "its name or address")
+    .option("--ns <path>", "the one in this network namespace")
+    .addOption(output())
+    .action((
+      net: string,
+      endpoint: string | undefined,
+      options: Pick<AttachOptions, "output"> & { ns?: string },
+    ) => detach(new Session(program, terminal), net, endpoint, options));
+  return program;
+}
+
+async function attach(session: Session, net: string, options: AttachOptions): Promise<void> {
+  const { terminal } = session, { name, ip, mac, output } = options;
+  const wait = options.wait === undefined ? undefined : readWait(options.wait);
+  const ns = pathOf(options.ns), agent = openHostAgent(session.program.opts());
+  const network = await overlayNamed(session, agent, net);
+  const body = {
+    network_id: network.id,
+    activate: true,
+    activate_params: { ns_handle_path: ns },
+    name,
+    ipv4_address: ip,
+    mac_address: mac,
+  };
+  const answer = await waiting(terminal, agent.ensureEndpoint(body, { wait }));
+  const { endpoint, existing, pending_hosts: pending = [] } = answer;
+  const differs = existing ? difference(endpoint, { name, ip, mac }) : undefined;
+  if (differs) {
+    const has = [endpoint.name && `as ${endpoint.name}`, `with ${addressOf(endpoint)}`].filter(Boolean).join(
+      " ",
+    );
+    throw new Refusal(
+      "exists",
+      `${differs.option}: ${ns} is in network ${
+        called(network)
+      } already, ${has}, and not with the ${differs.what}; ` +
+        `to attach it anew: strand detach ${called(network)} --ns ${ns}`,
+    );
+  }
+  terminal.print(
+    output === "json" ? jsonText(answer) : line(endpoint, existing ? "unchanged" : "created"),
+  );
+  if (pending.length) {
+    throw new Refusal(
+      "unavailable",
+      `${titleOf(endpoint)} is there, and not yet on ${pending.join(", ")} after ${wait?.text}: ` +
+        'look at "strand status agent" there',
+    );
+  }
+}
+
+async function detach(
+  session: Session,
+  net: string,
+  wanted: string | undefined,
+  { ns: path, output }: Pick<AttachOptions, "output"> & { readonly ns?: string },
+): Promise<void> {
+  if ((wanted === undefined) === (path === undefined)) {
+    throw new UsageError("detach: name one endpoint, by its name, its address, or --ns PATH");
+  }
+  const { terminal } = session, agent = openHostAgent(session.program.opts());
+  const network = await overlayNamed(session, agent, net);
+  const netns = path === undefined ? undefined : pathOf(path);
+  const { endpoints } = await waiting(
+    terminal,
+    agent.endpoints({ network_id: network.id, ...netns !== undefined && { netns } }),
+  );
+  const endpoint = theOne(endpoints ?? [], network, { wanted, ns: netns });
+  const others = byOthers[endpoint.kind ?? ""];
+  if (others) throw new Refusal("forbidden", `${titleOf(endpoint)} of network ${called(network)} ${others}`);
+  await waiting(terminal, agent.deleteEndpoint(endpoint.id)).catch((error) => {
+    if (!ELSEWHERE.test(messageOf(error))) throw error;
+    const here = `${titleOf(endpoint)} of network ${called(network)} is on ${endpoint.hostname}`;
+    const typed = `strand detach ${called(network)} ${titleOf(endpoint)}`;
+    throw new Refusal("not-found", `${here}: type "${typed}" there`, { cause: error });
+  });
+  terminal.print(output === "json" ? jsonText({ endpoint }) : line(endpoint, "deleted"));
+}
+
+/** The agent's refusal to delete an endpoint of another host. */
+const ELSEWHERE = /^endpoint \S+ is on \S+, not on /;
+
+/** What takes endpoints away that other programs have made, by kind. */
+const byOthers: Readonly<Record<string, string>> = {
+  docker: 'is a container\'s of Docker: "docker network disconnect" takes it away',
+  cni: "was made by a container runtime (CNI), which takes it away with its container",
+  dhcp: "has its address by DHCP, and goes when its lease ends",
+};
+
+/** The endpoint that is meant. Throws Refusal. */
+function theOne(
+  endpoints: readonly Endpoint[],
+  network: Network,
+  { wanted, ns }: { readonly wanted: string | undefined; readonly ns: string | undefined },
+): Endpoint {
+  const label = wanted?.toLowerCase();
+  const found = label === undefined
+    ? endpoints
+    : endpoints.filter((endpoint) => endpoint.name === label || addressOf(endpoint) === label);
+  const [endpoint, ...others] = found;
+  if (endpoint && !others.length) return endpoint;
+  const what = ns === undefined ? `"${wanted}"` : `in ${ns}`;
+  if (endpoint) {
+    const each = found.map((one) => `${addressOf(one)} on ${one.hostname}`).join(", ");
+    throw new Refusal(
+      "conflict",
+      `network ${called(network)} has several endpoints ${what}: name one of ${each}`,
+    );
+  }
+  const meant = label === undefined ? undefined : closest(label, endpoints.flatMap(({ name }) => name ?? []));
+  const hint = meant === undefined ? "" : `; did you mean "${meant}"?`;
+  throw new Refusal("not-found", `network ${called(network)} has no endpoint ${what}${hint}`);
+}
+
+/**
+ * The overlay network of that name or id. Where the agent knows none, nexd may know one without an overlay, which is another
+ * mistake.
+ */
+async function overlayNamed(session: Session, agent: AgentClient, net: string): Promise<Network> {
+  try {
+    return await waiting(session.terminal, findOverlay(agent, net));
+  } catch (error) {
+    if (!(error instanceof Refusal && error.code === "not-found")) throw error;
+    const flat = await session.call("GetNetwork", { name: net }, FLAT_TIMEOUT).catch(() => undefined);
+    if (!flat?.net || flat.net.overlay) throw error;
+    throw new Refusal(
+      "forbidden",
+      `network ${net} has no overlay: its machines are on a LAN already, and get their addresses there by DHCP`,
+    );
+  }
+}
+
+/** Milliseconds: what nexd knows only makes an error clearer. */
+const FLAT_TIMEOUT = 2000;
+
+/** The first option whose value an existing endpoint does not have. */
+function difference(
+  endpoint: Endpoint,
+  { name, ip, mac }: { readonly [option in "name" | "ip" | "mac"]: string | undefined },
+): { option: string; what: string } | undefined {
+  if (name !== undefined && name.toLowerCase() !== endpoint.name) {
+    return { option: "--name", what: `name ${name}` };
+  }
+  const address = Ip.tryParse(ip?.split("/")[0] ?? "")?.toString();
+  if (address !== undefined && address !== addressOf(endpoint)) {
+    return { option: "--ip", what: `address ${ip}` };
+  }
+  if (mac !== undefined && tryParseMac(mac) !== endpoint.target_veth_mac) {
+    return { option: "--mac", what: `MAC ${mac}` };
+  }
+  return undefined;
+}
+
+/** An absolute path of a namespace, for an agent that has another working directory. */
+function pathOf(ns: string): string {
+  if (!ns.includes("/")) {
+    throw new Refusal(
+      "invalid",
+      `--ns: "${ns}" is not a path: what "ip netns" calls ${ns} is at /run/netns/${ns}`,
+    );
+  }
+  const path = resolve(ns);
+  if (/^\/proc\/(self|thread-self)\//.test(path)) {
+    throw new Refusal(
+      "invalid",
+      `--ns: "${ns}" is another namespace for each program that opens it: name it by a process, like /proc/PID/ns/net`,
+    );
+  }
+  return path;
+}
+
+function readWait(text: string): { text: string; ms: number } {
+  const ms = tryParseDuration(text);
+  if (ms === undefined) throw new UsageError(`--wait: "${text}" is not a duration, like 5s or 1m`);
+  return { text, ms };
+}
+
+function waiting<T>(terminal: Terminal, work: Promise<T>): Promise<T> {
+  return withProgress("waiting for the agent", terminal.screen, work);
+}
+
+function called({ known_as, name }: Network): string {
+  return known_as ?? name;
+}
+
+function addressOf({ target_veth_ip: address }: Endpoint): string {
+  return address.split("/")[0] ?? "";
+}
+
+function titleOf(endpoint: Endpoint): string {
+  return endpoint.name ?? addressOf(endpoint);
+}
+
+/** Like `endpoint web created: 10.0.0.2 on host1`. */
+function line(endpoint: Endpoint, action: "created" | "unchanged" | "deleted"): string {
+  const name = endpoint.name === undefined ? "" : ` ${endpoint.name}`;
+  return `${printable(`endpoint${name} ${action}: ${addressOf(endpoint)} on ${endpoint.hostname}`)}\n`;
+}

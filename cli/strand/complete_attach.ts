@@ -1,0 +1,40 @@
+/** Shell completion of `strand attach` and `detach`, with the names that the agent knows. */
+import type { Command } from "commander";
+import type { AgentClient } from "../../services/agent/client/client.ts";
+import type { Candidate } from "../candidates.ts";
+import { complete } from "../completion.ts";
+import { type AgentOptions, openHostAgent } from "./host_agent.ts";
+
+/** Milliseconds that a shell may wait for the agent. */
+const TIMEOUT = 1000;
+
+/** The values of an argument; `net` is asked for before the endpoint's network is known to the completion. */
+const known: Readonly<Record<string, (agent: AgentClient) => Promise<string[]>>> = {
+  net: async (agent) =>
+    ((await agent.networks()).networks ?? []).map(({ known_as, name }) => known_as ?? name),
+  endpoint: async (agent) => ((await agent.endpoints()).endpoints ?? []).flatMap(({ name }) => name ?? []),
+};
+
+/** Returns the candidates for the last of `words`. */
+export function completeAttach(program: Command, words: readonly string[]): Promise<Candidate[]> {
+  return complete(program, words, async ({ argument, options }) => {
+    if (argument === "ns") return namespaces();
+    const values = known[argument];
+    if (!values) return [];
+    try {
+      return await values(openHostAgent({ ...program.opts<AgentOptions>(), ...options }, TIMEOUT));
+    } catch {
+      // A reason could not be shown in the middle of a command line.
+      return [];
+    }
+  });
+}
+
+/** The namespaces that `ip netns` has made. */
+function namespaces(): string[] {
+  try {
+    return [...Deno.readDirSync("/run/netns")].map(({ name }) => `/run/netns/${name}`).sort();
+  } catch {
+    return [];
+  }
+}

@@ -1,0 +1,119 @@
+/** The agent of this host as `strand attach` and `detach` use it: its socket by the configuration, its refusals in the words of options. */
+import { Option } from "commander";
+import type { Command } from "commander";
+import { agentAddress } from "../../services/agent/client/address.ts";
+import { AgentClient } from "../../services/agent/client/client.ts";
+import { AgentRefusal, type AgentUnavailable } from "../../services/agent/client/errors.ts";
+import type { Network } from "../../services/agent/client/types.ts";
+import { closest } from "../../services/common/closest.ts";
+import { loadConfig } from "../../services/common/config.ts";
+import { messageOf, Refusal } from "../../services/common/refusal.ts";
+import { version } from "../../services/common/version.ts";
+import { explained } from "../sand/explain.ts";
+import { certificateTrouble, readClientTls, type TlsOptions } from "../sand/tls.ts";
+
+export interface AgentOptions extends TlsOptions {
+  /** A URL; undefined: the socket that the configuration names. */
+  readonly agent?: string;
+  readonly config?: string;
+}
+
+/** Adds the options that say which agent is asked, and how. */
+export function withAgentOptions(command: Command): Command {
+  return command
+    .addOption(
+      new Option("--agent <url>", "the host's agent, like unix:/run/strand/agent.sock (by agent.socket)"),
+    )
+    .addOption(new Option("--config <file>", "the configuration file (/etc/nex/nex.yml, if it exists)"));
+}
+
+/** Opens this host's agent; nothing is sent yet. @param timeoutMs of an answer (30,000). @throws Refusal */
+export function openHostAgent(options: AgentOptions, timeoutMs?: number): AgentClient {
+  const url = options.agent ?? `unix:${encodeURI(loadConfig({ file: options.config }).agent.socket.path)}`;
+  let tls: ReturnType<typeof readClientTls> | undefined;
+  let address: ReturnType<typeof agentAddress>;
+  try {
+    if (url.startsWith("https:")) tls = readClientTls(options);
+    address = agentAddress(url, tls);
+  } catch (error) {
+    throw new Refusal("invalid", `--agent: ${messageOf(error)}`, { cause: error });
+  }
+  const name = `the agent at ${url.replace(/^unix:/, "")}`;
+  return new AgentClient({
+    address,
+    name,
+    userAgent: `strand/${version}`,
+    ...timeoutMs !== undefined && { timeoutMs },
+    explain: (error) => error instanceof AgentRefusal ? refused(error) : unreachable(name, error, tls?.cert),
+  });
+}
+
+/** Options by the fields of the API that they set. */
+const optionOf: Readonly<Record<string, string>> = {
+  "activate_params.ns_handle_path": "--ns",
+  ns_handle_path: "--ns",
+  netns: "--ns",
+  ipv4_address: "--ip",
+  mac_address: "--mac",
+  name: "--name",
+  wait: "--wait",
+};
+
+function refused(error: AgentRefusal): Refusal {
+  const [, field = "", rest] = /^([\w.]+): (.*)$/s.exec(error.message) ?? [];
+  const option = optionOf[field];
+  return new Refusal("forbidden", option ? `${option}: ${rest}` : error.message, { cause: error });
+}
+
+function unreachable(name: string, error: AgentUnavailable, certificate: Uint8Array | undefined): Refusal {
+  if (error.why === "late") {
+    return new Refusal("unavailable", `${error.message}: see "strand status agent", and its log`, {
+      cause: error,
+    });
+  }
+  if (error.why === "foreign") return new Refusal("unavailable", error.message, { cause: error });
+  const causes: string[] = [];
+  for (let cause = error.cause; cause instanceof Error; cause = cause.cause) causes.push(messageOf(cause));
+  const details = causes.join(": "),
+    start = 'start it with "strand agent" on this host, or name its socket or URL with --agent';
+  if (/permission denied|EACCES/i.test(details)) {
+    return new Refusal("forbidden", `${name} is for root alone: run this command as root`, { cause: error });
+  }
+  if (/no such file|ENOENT/i.test(details)) {
+    return new Refusal("unavailable", `${name} cannot be reached: there is no such socket; ${start}`, {
+      cause: error,
+    });
+  }
+  return explained(error.cause, {
+    name,
+    absent: start,
+    authority: "an authority in --ca-file",
+    closed: certificate && certificateTrouble(certificate),
+  });
+}
+
+/**
+ * Finds an overlay network by the name that commands have for it, by its id, or by the name that it has among SAND's.
+ * @throws Refusal "not-found", and "conflict" where several have the name
+ */
+export async function findOverlay(agent: AgentClient, wanted: string): Promise<Network> {
+  const networks = (await agent.networks()).networks ?? [];
+  const exact = networks.find(({ known_as, id }) => known_as === wanted || id === wanted.toLowerCase());
+  if (exact) return exact;
+  const [found, ...others] = networks.filter(({ name }) => name === wanted);
+  if (found && others.length) {
+    const ids = [found, ...others].map(({ id }) => id).join(", ");
+    throw new Refusal(
+      "conflict",
+      `${networks.length} networks are called ${wanted}: name one by its id, ${ids}`,
+    );
+  }
+  if (found) return found;
+  const known = networks.map(({ known_as, name }) => known_as ?? name), meant = closest(wanted, known);
+  const hint = meant !== undefined
+    ? `; did you mean "${meant}"?`
+    : known.length && known.length <= 8
+    ? `; known are ${known.sort().join(", ")}`
+    : "";
+  throw new Refusal("not-found", `there is no overlay network "${wanted}"${hint}`);
+}

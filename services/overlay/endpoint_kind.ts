@@ -1,0 +1,16 @@
+/** What made an endpoint, and how long it stays, as far as its record says so. */
+import type { EndpointRecord } from "../store/sand_records.ts";
+
+/** A namespace that a request named, a container of Docker's or of a runtime with CNI, or a machine with a lease. */
+export type EndpointKind = "netns" | "docker" | "cni" | "dhcp";
+
+export function kindOf(record: EndpointRecord): EndpointKind {
+  if (record["kind"] === "dhcp") return "dhcp";
+  return record.strand_docker ? "docker" : record.strand_cni ? "cni" : "netns";
+}
+
+/** When a lease ends, in seconds since the epoch; undefined: it does not, or the record has no such time. */
+export function expiryOf(record: EndpointRecord): number | undefined {
+  const text = record["expires_at"], ms = typeof text === "string" ? Date.parse(text) : NaN;
+  return Number.isFinite(ms) ? Math.floor(ms / 1000) : undefined;
+}

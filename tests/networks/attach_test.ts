@@ -1,0 +1,214 @@
+/** `strand attach` and `detach` through the agents of two hosts: a container is in a network once, by the network's name, and is gone again. */
+import assert from "node:assert/strict";
+import { run as attachCommand } from "../../cli/strand/attach.ts";
+import { runHere } from "../../cli/testing.ts";
+import { type Host, Process, strandCommand } from "../lab/host.ts";
+import { OverlayLab } from "../lab/overlay.ts";
+import type { OverlayHost } from "../lab/overlay_host.ts";
+import { until } from "../lab/until.ts";
+
+const spec = `kind: Network
+name: blue
+subnet4: 10.0.0.0/24
+domain: blue.example
+overlay: {}
+---
+kind: MemberList
+net: blue
+list:
+- {mac: 52:54:00:00:00:05, name: db, ip4: 10.0.0.5}
+---
+kind: Network
+name: mini
+subnet4: 10.9.0.0/24
+`;
+
+/** Two hosts with agents; nexd is on the first. */
+async function lab() {
+  await using stack = new AsyncDisposableStack();
+  const overlay = stack.use(await OverlayLab.started());
+  const [h1, h2] = [overlay.host(1), overlay.host(2)];
+  const file = `${h1.directory}/nex.yml`;
+  await Deno.writeTextFile(
+    file,
+    `etcd: {endpoints: [${overlay.etcd.endpoint}]}\nnexd: {listen: "0.0.0.0:6000"}\n`,
+  );
+  const nexd = new Process(h1.host.enter(strandCommand(["nexd", "--config", file])));
+  stack.defer(async () => void await nexd.stop());
+  await nexd.line(/ started /, 120_000);
+  const kept = stack.move();
+  return {
+    overlay,
+    h1,
+    h2,
+    nexd,
+    /** `strand ARGS` about networks, on the first host. */
+    async strand(...args: string[]): Promise<string> {
+      const { code, stdout, stderr } = await h1.strand(args);
+      assert.equal(code, 0, `strand ${args.join(" ")}: ${stderr}`);
+      return stdout;
+    },
+    async apply(text = spec) {
+      await Deno.writeTextFile(`${h1.directory}/spec.yml`, text);
+      return await this.strand("apply", `${h1.directory}/spec.yml`);
+    },
+    endpoints: async () => [...await overlay.kv.under("/sc-net/network-endpoints/")],
+    [Symbol.asyncDispose]: () => kept.disposeAsync(),
+  };
+}
+
+/** `strand attach` and the like at a host's agent: exit status, output, error. */
+async function at(host: OverlayHost, name: "attach" | "detach", ...args: string[]) {
+  const { code, stdout, stderr } = await runHere((terminal) =>
+    attachCommand(name, ["--agent", `unix:${host.socket}`, ...args], terminal)
+  );
+  return [code, stdout, stderr];
+}
+
+const done = (line: string) => [0, `${line}\n`, ""];
+const refused = (line: string) => [1, "", `strand: ${line}\n`];
+
+async function pings(from: Host, address: string): Promise<void> {
+  await until(
+    `${address} answers`,
+    async () => (await from.run(["ping", "-c1", "-W1", address], { mayFail: true })).code === 0,
+  );
+}
+
+Deno.test("strand attach and detach", async (t) => {
+  await using it = await lab();
+  const { h1, h2 } = it;
+  const web = await h1.container("web"), db = await h2.container("db");
+
+  await t.step("a container is attached by its network's name, once, and reaches others", async () => {
+    await it.apply();
+    assert.deepEqual(
+      await at(h1, "attach", "blue", "--ns", web.path, "--name", "web"),
+      done("endpoint web created: 10.0.0.2 on h1"),
+    );
+    const mac = "52:54:00:00:00:05";
+    assert.deepEqual(
+      await at(h2, "attach", "blue", "--ns", db.path, "--mac", mac, "--wait"),
+      done("endpoint db created: 10.0.0.5 on h2"),
+    );
+    await pings(web, "10.0.0.5");
+    const before = await it.endpoints();
+    assert.deepEqual(
+      await at(h1, "attach", "blue", "--ns", web.path, "--name", "web", "--wait=10s"),
+      done("endpoint web unchanged: 10.0.0.2 on h1"),
+    );
+    const [, json] = await at(h1, "attach", "blue", "--ns", web.path, "-o", "json");
+    const { existing, endpoint } = JSON.parse(String(json));
+    assert.deepEqual([existing, endpoint.name, endpoint.target_veth_ip], [true, "web", "10.0.0.2/24"]);
+    assert.deepEqual(
+      await at(h1, "attach", "blue", "--ns", web.path, "--name", "www", "--ip", "10.0.0.9"),
+      refused(
+        `--name: ${web.path} is in network blue already, as web with 10.0.0.2, and not with the name www; ` +
+          `to attach it anew: strand detach blue --ns ${web.path}`,
+      ),
+    );
+    assert.deepEqual(await it.endpoints(), before, "nothing is written");
+    const twice = await Promise.all([1, 2, 3].map(() => at(h1, "attach", "blue", "--ns", web.path)));
+    assert.deepEqual(twice, Array(3).fill(done("endpoint web unchanged: 10.0.0.2 on h1")));
+  });
+
+  await t.step("many at once for one namespace make one endpoint", async () => {
+    const once = await h1.container("once");
+    const all = await Promise.all([1, 2, 3, 4].map(() => at(h1, "attach", "blue", "--ns", once.path)));
+    assert.deepEqual(all.map(([code]) => code), [0, 0, 0, 0], JSON.stringify(all));
+    assert.equal(
+      all.filter(([, out]) => /^endpoint created: /.test(String(out))).length,
+      1,
+      JSON.stringify(all),
+    );
+    assert.equal((await it.endpoints()).length, 3);
+    const [address] = /10\.0\.0\.\d+/.exec(String(all[0]?.[1])) ?? [];
+    assert.deepEqual(
+      await at(h1, "detach", "blue", "--ns", once.path),
+      done(`endpoint deleted: ${address} on h1`),
+    );
+  });
+
+  await t.step("what is wrong is said in a sentence, and nothing is written", async () => {
+    const free = await h1.container("free"), ns = ["--ns", free.path];
+    const before = await it.endpoints();
+    const attach = (...args: string[]) => at(h1, "attach", ...args);
+    const cases: [string[], string][] = [
+      [["blu", ...ns], 'there is no overlay network "blu"; did you mean "blue"?'],
+      [["green", ...ns], 'there is no overlay network "green"; known are blue'],
+      [
+        ["blue", "--ns", "/etc/passwd"],
+        '--ns: "/etc/passwd" (not a network namespace): name the path of a network ' +
+        "namespace, like /var/run/netns/NAME",
+      ],
+      [["blue", "--ns", "web"], '--ns: "web" is not a path: what "ip netns" calls web is at /run/netns/web'],
+      [
+        ["blue", ...ns, "--name", "a.b"],
+        '--name: "a.b" is not one label of a name: 1 to 63 lower-case letters, ' +
+        "digits or hyphens",
+      ],
+      [["blue", ...ns, "--ip", "10.0.0"], '--ip: "10.0.0" is not an IPv4 address, like 10.0.0.5'],
+    ];
+    for (const [args, sentence] of cases) assert.deepEqual(await attach(...args), refused(sentence));
+    const patterns: [string[], RegExp][] = [
+      [
+        ["blue", ...ns, "--name", "web"],
+        /^strand: --name: web of network blue belongs to endpoint .* on h1\n$/,
+      ],
+      [
+        ["blue", ...ns, "--name", "db"],
+        /^strand: --name: db of network blue belongs to 52:54:00:00:00:05, for which/,
+      ],
+      [
+        ["blue", ...ns, "--ip", "10.0.1.9"],
+        /^strand: --ip: 10\.0\.1\.9 is outside the range 10\.0\.0\.0\/24/,
+      ],
+      [["blue", ...ns, "--ip", "10.0.0.2"], /^strand: --ip: 10\.0\.0\.2 .*is in use|belongs|taken/],
+      [["blue", ...ns, "--mac", "x"], /^strand: --mac: "x" is not a MAC address, like/],
+      [["blue", "--ns", `${h1.host.path}`], /^strand: --ns: .* is the agent's own network namespace/],
+      [["blue", "--ns", "/proc/self/ns/net"], /^strand: --ns: .*\/proc\/self/],
+    ];
+    for (const [args, pattern] of patterns) {
+      const [code, out, err] = await attach(...args);
+      assert.deepEqual([code, out], [1, ""], args.join(" "));
+      assert.match(String(err), pattern);
+    }
+    assert.deepEqual((await attach("blue", ...ns, "--wait=soon"))[0], 2);
+    assert.deepEqual(await it.endpoints(), before, "nothing is written");
+    const flat = await h1.strand(["attach", "mini", ...ns]);
+    assert.deepEqual([flat.code, flat.stderr], [
+      1,
+      "strand: network mini has no overlay: its machines are on a LAN already, and get their addresses there by DHCP\n",
+    ]);
+    const none =
+      "strand: the agent at /run/none.sock cannot be reached: there is no such socket; start it with " +
+      '"strand agent" on this host, or name its socket or URL with --agent\n';
+    const lost = await runHere((terminal) =>
+      attachCommand("attach", ["--agent", "unix:/run/none.sock", "blue", ...ns], terminal)
+    );
+    assert.deepEqual([lost.code, lost.stderr], [1, none]);
+  });
+
+  await t.step("strand detach takes an endpoint away by name, address or namespace", async () => {
+    assert.deepEqual(
+      await at(h1, "detach", "blue", "db"),
+      refused('db of network blue is on h2: type "strand detach blue db" there'),
+    );
+    assert.deepEqual(
+      await at(h1, "detach", "blue", "wob"),
+      refused('network blue has no endpoint "wob"; did you mean "web"?'),
+    );
+    assert.deepEqual(
+      await at(h2, "detach", "blue", "10.0.0.5"),
+      done("endpoint db deleted: 10.0.0.5 on h2"),
+    );
+    const id = (await h1.api.networks())[0]?.id ?? "";
+    assert.deepEqual(await at(h1, "detach", id, "web"), done("endpoint web deleted: 10.0.0.2 on h1"));
+    assert.deepEqual(
+      await at(h1, "detach", "blue", "--ns", web.path),
+      refused(`network blue has no endpoint in ${web.path}`),
+    );
+    assert.deepEqual(await it.endpoints(), []);
+    assert.equal((await web.run(["ip", "-o", "link"])).stdout.includes("sand"), false);
+  });
+});
