@@ -19,6 +19,7 @@ import { type Activation, activeFields, noPort, portsLeft, putEndpoint } from ".
 import { networkProblem } from "./faults.ts";
 import { joinNetwork } from "./hosts.ts";
 import { findNetwork } from "./networks.ts";
+import { refuseOwnLabel } from "./own_labels.ts";
 import { macNumber } from "./state.ts";
 import type { View } from "./view.ts";
 
@@ -218,6 +219,7 @@ function checkName(
       `name: "${name}" is not one label of a name: 1 to 63 lower-case letters, digits or hyphens`,
     );
   }
+  refuseOwnLabel(name, "name", network.name);
   const space = view.space(network.id);
   const reserved = [...space.reservationsNamed(name)].find((other) =>
     other !== mac && !space.reservations.get(other)?.shared

@@ -432,6 +432,10 @@ Deno.test("an endpoint's name is one label, which no other endpoint and no reser
     "name: db of network blue belongs to 52:54:00:00:00:05, for which it is reserved",
     "db",
   ]);
+  for (const name of ["gateway", "ns"]) {
+    const sentence = `name: ${name} of network blue is the name of its gateway: take another one`;
+    assert.deepEqual(names({ name }), [sentence]);
+  }
   for (const name of ["a.b", "", "-", "a b", "x".repeat(64)]) {
     assert.match(names({ name })[0] ?? "", /^name: "[^"]*" is not one label of a name/, name);
   }

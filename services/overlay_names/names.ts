@@ -1,22 +1,21 @@
 /** Which labels of a named network stand for which addresses; DNS and the commands that show names both use it. */
 import { Ip } from "../common/ip.ts";
+import { isOwnLabel } from "../overlay/own_labels.ts";
 import { labelsOf, type OverlayEndpoint, type Space } from "../overlay/space.ts";
 import { macNumber } from "../overlay/state.ts";
 import type { EndpointRecord } from "../store/sand_records.ts";
 import type { NetworkChange } from "../overlay/view.ts";
 
-/** The label of the gateway's own address, unless a machine has it. */
-export const GATEWAY_LABEL = "gateway";
-
 /**
  * The addresses of a label, as 32-bit values; empty for one that nothing has.
  *
  * A reservation has its name before any endpoint. Of endpoints with one name the oldest has it; those that have the label as an
- * alias share it. A reservation that is shared is one of several machines; one without an address stands for the endpoint with its
+ * alias share it. The gateway's own labels stand for no machine. A reservation that is shared is one of several machines; one without an address stands for the endpoint with its
  * MAC.
  */
 export function addressesOf(space: Space, label: string): number[] {
   const found = new Set<number>();
+  if (isOwnLabel(label)) return [];
   let reserved = false, shared = true;
   for (const mac of space.reservationsNamed(label)) {
     const reservation = space.reservations.get(mac), ip = Ip.tryParse(reservation?.ip4 ?? "");
@@ -53,7 +52,7 @@ export function namedRecord(space: Space, endpoint: OverlayEndpoint): EndpointRe
 /** The label that an address is called by, by its 32-bit value; undefined where it has none. */
 export function nameAt(space: Space, address: number): string | undefined {
   const reserved = space.reservations.get(space.reservedAt(address) ?? "")?.name;
-  if (reserved !== undefined) return reserved;
+  if (reserved !== undefined) return isOwnLabel(reserved) ? undefined : reserved;
   const [endpoint] = space.holdersOf(address);
   const name = endpoint && ownName(space, endpoint);
   return name !== undefined && addressesOf(space, name).includes(address) ? name : undefined;

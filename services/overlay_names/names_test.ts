@@ -53,6 +53,14 @@ Deno.test("a reservation has its name before any endpoint, whose own name is tha
   assert.deepEqual(it.all(), { db: 1 });
 });
 
+Deno.test("the gateway's own labels stand for no machine, whatever other hosts have written", () => {
+  const it = setUp();
+  it.endpoint(2, { strand_name: "gateway", strand_aliases: ["ns"] });
+  it.reserve(5, { name: "ns" });
+  assert.deepEqual([it.of("gateway"), it.of("ns"), it.at(2), it.at(5)], [[], [], undefined, undefined]);
+  assert.deepEqual(it.all(), {});
+});
+
 Deno.test("a shared name is answered with every machine that has it", () => {
   const it = setUp();
   it.reserve(5, { name: "www", shared: true });

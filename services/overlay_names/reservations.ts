@@ -9,6 +9,7 @@ import type { Action } from "../nex/networks.ts";
 import { Attempts } from "../nex/steps.ts";
 import { Claims } from "../overlay/claims.ts";
 import { macFor } from "../overlay/create_endpoints.ts";
+import { refuseOwnLabel } from "../overlay/own_labels.ts";
 import { PlanBatch } from "../overlay/plan_batch.ts";
 import type { OverlayEndpoint, Space } from "../overlay/space.ts";
 import { macNumber } from "../overlay/state.ts";
@@ -317,9 +318,11 @@ export class ReservationDraft {
     if (ip4?.family === 6) throw invalid(`${field("ip4")}: ${ip4} is not an IPv4 address`);
     const full = given.name ? qualify(given.name, this.#domain, field("name")) : undefined;
     const suffix = this.#domain && `.${this.#domain}`;
+    const name = full?.slice(0, full.length - suffix.length);
+    if (name !== undefined) refuseOwnLabel(name, field("name"), this.#named.name);
     return {
       mac,
-      name: full?.slice(0, full.length - suffix.length),
+      name,
       ip4: ip4?.toString(),
       shared: given.shared,
     };

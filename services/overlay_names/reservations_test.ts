@@ -50,6 +50,16 @@ Deno.test("a member's address is claimed with it: the one that is given, or the 
   assert.deepEqual(it.bits(), [0, 1, 3, 4, 9, 255], "the old address is free");
 });
 
+Deno.test("no member has a name of the gateway's, neither a new one nor one that is there", () => {
+  const it = setUp(),
+    sentence = (name: string) =>
+      `member ${a}: name: ${name} of network blue is the name of its gateway: take another one`;
+  it.refuses([{ mac: a, name: "gateway" }], sentence("gateway"));
+  it.refuses([{ mac: a, name: "NS.blue.example" }], sentence("ns"));
+  it.add([{ mac: a, name: "db" }]);
+  assert.throws(() => it.draft().update([{ mac: a, name: "gateway" }]), { message: sentence("gateway") });
+});
+
 Deno.test("an address that cannot be a member's is refused with what would be right", () => {
   const it = setUp();
   it.putEndpoint(endpointRecord("E", { network_id: id, target_veth_ip: "10.0.0.7/24", target_veth_mac: c }));
