@@ -9,8 +9,10 @@ Deno.test("Docker on two hosts: the session that users know, fixed addresses, co
   await using lab = await OverlayLab.create();
   const [h1, h2] = [lab.host(1), lab.host(2)];
   await Promise.all([h1, h2].map((host) => host.start(withDocker(host))));
-  await using d1 = await DockerHost.started(h1);
-  await using d2 = await DockerHost.started(h2);
+  await using stack = new AsyncDisposableStack();
+  const started = await Promise.all([h1, h2].map((host) => DockerHost.started(host)));
+  const [d1, d2] = started.map((docker) => stack.use(docker));
+  assert.ok(d1 && d2);
   /** Without the networks, which are made and deleted by hand, nothing is left. */
   const nothingLeft = async () => {
     await until("nothing is left of it", async () => {
@@ -36,7 +38,7 @@ Deno.test("Docker on two hosts: the session that users know, fixed addresses, co
   ];
 
   await t.step("docker network create, docker run -it --rm", async () => {
-    for (const docker of [d1, d2]) await docker.docker("network", "create", ...options, "blue");
+    await Promise.all([d1, d2].map((docker) => docker.docker("network", "create", ...options, "blue")));
     const shown = await d1.docker("run", "--rm", "--network", "blue", IMAGE, "ip", "address");
     assert.match(shown, /: sand0@.* mtu 1450 /);
     assert.match(shown, /link\/ether 02:84:0a:00:00:02 /);
@@ -131,9 +133,8 @@ Deno.test("Docker on two hosts: the session that users know, fixed addresses, co
     async () => {
       const { id: red } = await h1.api.createNetwork({ ip_range: "10.7.0.0/24" });
       const second = options.map((text) => text.replace(id, red));
-      for (const docker of [d1, d2]) await docker.docker("network", "create", ...second, "red");
-      await d1.detached("a1", "blue", "sleep 1000");
-      await d2.detached("b1", "red", "sleep 1000");
+      await Promise.all([d1, d2].map((docker) => docker.docker("network", "create", ...second, "red")));
+      await Promise.all([d1.detached("a1", "blue", "sleep 1000"), d2.detached("b1", "red", "sleep 1000")]);
       await d1.docker("network", "connect", "red", "a1");
       const ping = () => d1.exec("a1", "ping -c 1 -W 5 10.7.0.2");
       await ping();
@@ -149,7 +150,7 @@ Deno.test("Docker on two hosts: the session that users know, fixed addresses, co
       assert.deepEqual(endpoints.map(({ network_id, active }) => [network_id, active]), [[red, true]]);
       await d1.docker("rm", "--force", "a1");
       await d2.docker("rm", "--force", "b1");
-      for (const docker of [d1, d2]) await docker.docker("network", "rm", "red");
+      await Promise.all([d1, d2].map((docker) => docker.docker("network", "rm", "red")));
       await h1.api.deleteNetwork(red);
       await nothingLeft();
     },

@@ -1,11 +1,16 @@
-/** Docker with containers, engine, agent or etcd killed or away: containers keep running and nothing leaks. */
+/**
+ * Docker with containers, engine, agent or etcd killed or away: containers keep running and nothing leaks.
+ * STRAND_DOCKER_ROUNDS=100 makes and removes more containers than the default of 24.
+ */
 import assert from "node:assert/strict";
-import { dockerFailpoints } from "../../services/agent/failpoints.ts";
+import { dockerFailpoints, type Failpoint } from "../../services/agent/failpoints.ts";
 import { run } from "../lab/host.ts";
 import { OverlayLab } from "../lab/overlay.ts";
-import type { OverlayHost } from "../lab/overlay_host.ts";
+import type { Environment, OverlayHost } from "../lab/overlay_host.ts";
 import { until } from "../lab/until.ts";
 import { DockerHost, IMAGE, withDocker } from "./docker_host.ts";
+
+const ROUNDS = Number(Deno.env.get("STRAND_DOCKER_ROUNDS") ?? 24);
 
 /**
  * What Docker has forgotten is deleted after so many seconds, and addresses that no endpoint has are free again. A busy
@@ -17,34 +22,34 @@ const CHECKS = { STRAND_AGENT_CHECK_EVERY: "1" };
 /** What dockerd logs before it calls a plugin again that does not answer. */
 const WAITS = /Unable to connect to plugin.*retrying in/;
 
-/** Two hosts with a network called blue, without a way out of it: nothing but the agents' own doing. */
-async function hosts(stack: AsyncDisposableStack, options: { live?: boolean; grace?: object } = {}) {
-  const lab = stack.use(await OverlayLab.create());
-  const [h1, h2] = [lab.host(1), lab.host(2)];
-  const { grace = { ...CHECKS, ...GRACE } } = options;
-  const env = (host: OverlayHost) => ({ ...withDocker(host), ...CHECKS, ...GRACE });
-  const start = (host: OverlayHost, more = {}) => host.start({ ...env(host), ...more });
-  await Promise.all([h1, h2].map((host) => host.start({ ...withDocker(host), ...grace })));
-  const flags = options.live ? ["--live-restore"] : [];
-  const d1 = stack.use(await DockerHost.started(h1, flags));
-  const d2 = stack.use(await DockerHost.started(h2, flags));
-  const { id } = await h1.api.createNetwork();
-  for (const docker of [d1, d2]) {
-    const options = ["--ipam-opt", `sand-id=${id}`, "--opt", `sand-id=${id}`, "--subnet", "10.0.0.0/24"];
-    await docker.docker(
-      "network",
-      "create",
-      "--driver",
-      "sand",
-      "--ipam-driver",
-      "sand",
-      "--internal",
-      ...options,
-      "blue",
-    );
-  }
-  return { lab, h1, h2, d1, d2, id, env, start };
+/** A host with its engine. */
+interface Side {
+  readonly host: OverlayHost;
+  readonly docker: DockerHost;
+  /** What its agent is started with: it looks often, and dies where the file `failpoint` says. */
+  readonly env: Environment;
+  readonly failpoint: string;
 }
+
+/** Two hosts with a network called blue, without a way out of it: nothing but the agents' own doing. */
+async function hosts(stack: AsyncDisposableStack) {
+  const lab = stack.use(await OverlayLab.create());
+  const [one, two] = await Promise.all(lab.hosts.map(async (host): Promise<Side> => {
+    const failpoint = `${host.directory}/failpoint`;
+    await Deno.writeTextFile(failpoint, "");
+    const [docker] = await Promise.all([DockerHost.started(host), host.start(withDocker(host))]);
+    const env = { ...withDocker(host), ...CHECKS, ...GRACE, STRAND_FAILPOINT: failpoint };
+    return { host, docker: stack.use(docker), env, failpoint };
+  }));
+  assert.ok(one && two);
+  const { id } = await one.host.api.createNetwork();
+  const drivers = ["--driver", "sand", "--ipam-driver", "sand", "--internal", "--subnet", "10.0.0.0/24"];
+  const options = [...drivers, "--ipam-opt", `sand-id=${id}`, "--opt", `sand-id=${id}`];
+  await Promise.all([one, two].map(({ docker }) => docker.docker("network", "create", ...options, "blue")));
+  return { lab, one, two, before: await store(lab) };
+}
+
+type Hosts = Awaited<ReturnType<typeof hosts>>;
 
 /** What etcd holds, but for how far each host is, and in which order addresses are given out. */
 async function store(lab: OverlayLab): Promise<Map<string, string>> {
@@ -64,29 +69,35 @@ async function sockets(host: OverlayHost, state: "listening" | "established"): P
   return stdout.split("\n").filter(Boolean);
 }
 
-async function nothingLeft(lab: OverlayLab, before: Map<string, string>, timeoutMs = 40_000): Promise<void> {
-  let found: unknown;
-  await until("etcd and kernels are as before", async () => {
-    const differences = await lab.differences();
+async function nothingLeft({ lab, before }: Hosts): Promise<void> {
+  await until("etcd and kernels are as before", async (see) => {
     const now = await store(lab);
-    found = { differences, now: [...now.keys()] };
-    return differences.length === 0 && JSON.stringify([...now]) === JSON.stringify([...before]);
-  }, timeoutMs).catch((error) => {
-    throw new Error(`${error.message}: ${JSON.stringify(found, null, 1)}`);
+    see([...now.keys()]);
+    return JSON.stringify([...now]) === JSON.stringify([...before]) &&
+      see(await lab.differences()).length === 0;
   });
   for (const host of lab.hosts) assert.deepEqual(await devices(host), ["lo", "eth0"]);
 }
 
-Deno.test("nothing leaks: run, rm -f, kill -9 of the container, of dockerd and of the agent", async (t) => {
+Deno.test("Docker: nothing leaks and containers go on, whatever is killed or away", async (t) => {
   await using stack = new AsyncDisposableStack();
-  // Docker says of each of the hundred that it goes: none is to be given up, or to be found by looking at the kernel.
-  const { lab, h1, h2, d1, d2, start } = await hosts(stack, { grace: {} });
-  const before = await store(lab);
+  const made = await hosts(stack);
+  await t.step("nothing leaks: run, rm -f, kill -9 of the container, of dockerd and of the agent", (t) => {
+    return leaks(t, made);
+  });
+  await t.step("containers go on while dockerd, the agent or etcd is away", (t) => goOn(t, made));
+  await t.step("dockerd does not wait for an agent that was stopped, and waits for one that starts", (t) => {
+    return starts(t, made);
+  });
+});
 
-  await t.step("a hundred rounds", async () => {
-    const round = async (docker: DockerHost, n: number) => {
-      const name = `r${n}`;
-      switch (n % 4) {
+async function leaks(t: Deno.TestContext, made: Hosts): Promise<void> {
+  const { one, two } = made;
+
+  // Docker says of each container that it goes: none is to be given up, or to be found by looking at the kernel.
+  await t.step(`${ROUNDS} rounds`, async () => {
+    const round = async (docker: DockerHost, name: string, kind: number) => {
+      switch (kind % 4) {
         case 0:
           await docker.docker("run", "--rm", "--network", "blue", IMAGE, "true");
           break;
@@ -110,62 +121,68 @@ Deno.test("nothing leaks: run, rm -f, kill -9 of the container, of dockerd and o
           );
       }
     };
-    const lane = async (docker: DockerHost, from: number, to: number) => {
-      for (let n = from; n < to; n++) await round(docker, n);
+    const lane = async ({ docker }: Side, lane: number) => {
+      for (let i = 0; i < ROUNDS / 4; i++) await round(docker, `r${lane}-${i}`, lane + i);
     };
-    await Promise.all([lane(d1, 0, 25), lane(d1, 25, 50), lane(d2, 50, 75), lane(d2, 75, 100)]);
-    await nothingLeft(lab, before);
+    await Promise.all([lane(one, 0), lane(one, 1), lane(two, 2), lane(two, 3)]);
+    await nothingLeft(made);
   });
 
   await t.step("dockerd is killed while containers run, and starts again", async () => {
-    await Promise.all([h1, h2].map(async (host) => {
+    await Promise.all([one, two].map(async ({ host, env }) => {
       await host.stop();
-      await start(host);
+      await host.start(env);
     }));
-    await d1.detached("c1", "blue", "sleep 1000");
-    await d2.detached("c2", "blue", "sleep 1000");
-    await d1.stop("SIGKILL");
-    await d1.start();
-    await d1.docker("rm", "--force", "c1");
-    await d2.docker("rm", "--force", "c2");
-    await nothingLeft(lab, before);
+    await Promise.all([one, two].map(({ docker }) => docker.detached("c1", "blue", "sleep 1000")));
+    await one.docker.stop("SIGKILL");
+    await one.docker.start();
+    await Promise.all([one, two].map(({ docker }) => docker.docker("rm", "--force", "c1")));
+    await nothingLeft(made);
   });
 
-  for (
-    const failpoint of [...dockerFailpoints, "endpoint:after-commit", "op:veth-add", "delete:after-commit"]
-  ) {
-    await t.step(`the agent dies at ${failpoint}, and starts again`, async () => {
-      await h1.stop();
-      await start(h1, { STRAND_FAILPOINT: failpoint });
-      const running = d1.try(["run", "--rm", "--network", "blue", IMAGE, "true"]);
-      await until(`the agent dies at ${failpoint}`, () => !h1.running);
-      await start(h1);
-      await running;
-      await d1.docker("run", "--rm", "--network", "blue", IMAGE, "true");
-      await nothingLeft(lab, before);
+  const dies = async ({ host, docker, env, failpoint }: Side, at: Failpoint) => {
+    await Deno.writeTextFile(failpoint, at);
+    const running = docker.try(["run", "--rm", "--network", "blue", IMAGE, "true"]);
+    await until(`the agent dies at ${at}`, () => !host.running);
+    await Deno.writeTextFile(failpoint, "");
+    await host.start(env);
+    await running;
+    await docker.docker("run", "--rm", "--network", "blue", IMAGE, "true");
+  };
+  const places = [
+    ...dockerFailpoints,
+    "endpoint:after-commit",
+    "op:veth-add",
+    "delete:after-commit",
+  ] as const;
+  for (let i = 0; i < places.length; i += 2) {
+    // An agent of each host, at the same time.
+    const [first, second] = places.slice(i, i + 2);
+    await t.step(`the agent dies at ${[first, second].join(" and ")}, and starts again`, async () => {
+      await Promise.all([first && dies(one, first), second && dies(two, second)]);
+      await nothingLeft(made);
     });
   }
+}
 
-  await t.step("what Docker forgets while etcd is away is given back", async () => {
-    await d1.detached("c1", "blue", "sleep 1000");
-    await lab.etcd.kill();
-    await d1.docker("rm", "--force", "c1");
-    await lab.etcd.start();
-    await nothingLeft(lab, before);
-  });
-});
-
-Deno.test("containers go on while dockerd, the agent or etcd is away", async (t) => {
-  await using stack = new AsyncDisposableStack();
-  const { lab, h1, d1, d2, start } = await hosts(stack, { live: true });
-  const before = await store(lab);
-  await d1.detached("c1", "blue", "sleep 1000", "--ip", "10.0.0.11", "--restart", "always");
-  await d2.detached("c2", "blue", "sleep 1000", "--ip", "10.0.0.12");
+async function goOn(t: Deno.TestContext, made: Hosts): Promise<void> {
+  const { lab, one: { host: h1, docker: d1, env }, two: { docker: d2 } } = made;
+  await d1.liveRestore(true);
+  await Promise.all([
+    d1.detached("c1", "blue", "sleep 1000", "--ip", "10.0.0.11", "--restart", "always"),
+    d1.detached("c3", "blue", "sleep 1000"),
+    d2.detached("c2", "blue", "sleep 1000", "--ip", "10.0.0.12"),
+  ]);
   const pings = () => d2.exec("c2", "ping -c 1 -W 5 10.0.0.11");
-  const [of] = await h1.api.endpoints({ hostname: "h1" });
+  const endpoint = async () => {
+    const all = await h1.api.endpoints({ hostname: "h1" });
+    return all.find(({ target_veth_ip }) => target_veth_ip === "10.0.0.11/24");
+  };
+  const of = await endpoint();
+  assert.ok(of);
   const same = async () => {
-    const [now] = await h1.api.endpoints({ hostname: "h1" });
-    assert.deepEqual([now?.id, now?.active, now?.overlay_veth_name], [of?.id, true, of?.overlay_veth_name]);
+    const now = await endpoint();
+    assert.deepEqual([now?.id, now?.active, now?.overlay_veth_name], [of.id, true, of.overlay_veth_name]);
   };
   await pings();
 
@@ -183,39 +200,41 @@ Deno.test("containers go on while dockerd, the agent or etcd is away", async (t)
       const meanwhile = d2.exec("c2", "ping -i 0.05 -c 40 -W 1 10.0.0.11");
       await h1[end]();
       await pings();
-      await start(h1);
+      await h1.start(env);
       assert.match(await meanwhile, / 0% packet loss/);
       await pings();
       await same();
     }
   });
 
-  await t.step("etcd away: an error at once, and everything goes on", async () => {
-    await lab.etcd.kill();
-    const begun = performance.now();
-    const { stderr } = await d1.try(["run", "--rm", "--network", "blue", IMAGE, "true"]);
-    const took = performance.now() - begun;
-    assert.match(stderr, /etcd/);
-    assert.ok(took < 15_000, `${took} ms`);
-    await pings();
-    await lab.etcd.start();
-  });
+  await t.step(
+    "etcd away: an error at once, everything goes on, and what Docker forgets is given back",
+    async () => {
+      await lab.etcd.kill();
+      const begun = performance.now();
+      const { stderr } = await d1.try(["run", "--rm", "--network", "blue", IMAGE, "true"]);
+      const took = performance.now() - begun;
+      assert.match(stderr, /etcd/);
+      assert.ok(took < 15_000, `${took} ms`);
+      await pings();
+      await d1.docker("rm", "--force", "c3");
+      await lab.etcd.start();
+    },
+  );
 
   await t.step("then all is as before", async () => {
-    await d1.docker("rm", "--force", "c1");
-    await d2.docker("rm", "--force", "c2");
-    await nothingLeft(lab, before);
+    await Promise.all([d1.docker("rm", "--force", "c1"), d2.docker("rm", "--force", "c2")]);
+    await nothingLeft(made);
   });
-});
+  await d1.liveRestore(false);
+}
 
-Deno.test("dockerd does not wait for an agent that was stopped, and waits for one that starts", async (t) => {
-  await using stack = new AsyncDisposableStack();
-  const { lab, h1, d1, env, start } = await hosts(stack);
-  const before = await store(lab);
+async function starts(t: Deno.TestContext, made: Hosts): Promise<void> {
+  const { lab, one: { host: h1, docker: d1, env } } = made;
   const names = ["c1", "c2", "c3"];
-  for (const [i, name] of names.entries()) {
-    await d1.detached(name, "blue", "sleep 1000", "--restart", "always", "--ip", `10.0.0.1${i}`);
-  }
+  await Promise.all(names.map((name, i) => {
+    return d1.detached(name, "blue", "sleep 1000", "--restart", "always", "--ip", `10.0.0.1${i}`);
+  }));
   const running = async () =>
     (await d1.docker("ps", "--format", "{{.Names}}")).split("\n").filter(Boolean).sort();
 
@@ -226,8 +245,8 @@ Deno.test("dockerd does not wait for an agent that was stopped, and waits for on
     assert.deepEqual(d1.lines.filter((line) => WAITS.test(line)), [], "dockerd waits for no plugin");
     assert.deepEqual(await running(), []);
     assert.match((await d1.try(["start", "c1"])).stderr, /the agent is stopped: start it/);
-    await start(h1);
-    for (const name of names) await d1.docker("start", name);
+    await h1.start(env);
+    await Promise.all(names.map((name) => d1.docker("start", name)));
     assert.deepEqual(await running(), names);
   });
 
@@ -241,7 +260,7 @@ Deno.test("dockerd does not wait for an agent that was stopped, and waits for on
         "dockerd asks for the plugin",
         (see) => see(d1.lines).some((line) => WAITS.test(line)),
       );
-      await start(h1);
+      await h1.start(env);
       await starting;
       await until("the containers run", async (see) => see(await running()).length === names.length);
     },
@@ -251,7 +270,7 @@ Deno.test("dockerd does not wait for an agent that was stopped, and waits for on
     await d1.stop("SIGKILL");
     await h1.kill();
     await lab.etcd.kill();
-    h1.launch(env(h1));
+    h1.launch(env);
     await until("the agent takes calls", async (see) => see(await sockets(h1, "listening")).length > 0);
     const starting = d1.start();
     await until("dockerd has called", async (see) => see(await sockets(h1, "established")).length > 0);
@@ -261,6 +280,6 @@ Deno.test("dockerd does not wait for an agent that was stopped, and waits for on
     await until("the containers run", async (see) => see(await running()).length === names.length);
   });
 
-  for (const name of names) await d1.docker("rm", "--force", name);
-  await nothingLeft(lab, before);
-});
+  await Promise.all(names.map((name) => d1.docker("rm", "--force", name)));
+  await nothingLeft(made);
+}
