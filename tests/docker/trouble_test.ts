@@ -16,7 +16,7 @@ const ROUNDS = Number(Deno.env.get("STRAND_DOCKER_ROUNDS") ?? 24);
  * What Docker has forgotten is deleted after so many seconds, and addresses that no endpoint has are free again. A busy
  * machine may take some of them from an endpoint's being made until its interface is moved to the container.
  */
-const GRACE = { STRAND_AGENT_ADDRESS_GRACE: "6" };
+const GRACE = { STRAND_AGENT_ADDRESS_GRACE: "8" };
 const CHECKS = { STRAND_AGENT_CHECK_EVERY: "1" };
 
 /** What dockerd logs before it calls a plugin again that does not answer. */
