@@ -41,14 +41,8 @@ Deno.test("CNI: what containers get, what becomes of it, and that nothing is lef
   for (const [name, holds] of cases) {
     await t.step(name, async () => {
       if (!host.running) await host.start();
-      const network = await host.api.createNetwork({ name: "blue" });
-      try {
-        await holds({ lab, host, runtime, network });
-      } finally {
-        for (const { id } of await host.api.endpoints()) await host.api.deleteEndpoint(id);
-        await host.api.deleteNetwork(network.id);
-        await Promise.all([...host.containers].map((container) => host.removeContainer(container)));
-      }
+      await lab.clear();
+      await holds({ lab, host, runtime, network: await host.api.createNetwork({ name: "blue" }) });
     });
   }
 });

@@ -108,17 +108,10 @@ async function hosts(stack: AsyncDisposableStack): Promise<Made> {
   return { lab, h1, h2, runtime, start, dieAt: (name) => Deno.writeTextFile(place, name) };
 }
 
-/** Removes what a case has left, which may have failed. */
-async function sweep({ lab, h1, h2, start }: Made): Promise<void> {
+/** Removes what the case before has left, which may have failed. */
+async function clear({ lab, h1, start }: Made): Promise<void> {
   if (!h1.running) await start();
-  for (const host of [h1, h2]) {
-    for (const { id } of await host.api.endpoints({ hostname: host.name })) await host.api.deleteEndpoint(id);
-  }
-  for (const { id } of await h2.api.networks()) await h2.api.deleteNetwork(id);
-  for (const host of [h1, h2]) {
-    await Promise.all([...host.containers].map((container) => host.removeContainer(container)));
-  }
-  await lab.agree();
+  await lab.clear();
   assert.deepEqual([...(await lab.kv.under("/sc-net/")).keys()], []);
 }
 
@@ -150,14 +143,12 @@ Deno.test("CNI: what a host and its containers have to do with one another", asy
       name,
       ignore,
       fn: async () => {
-        try {
-          await holds(made);
-        } finally {
-          await sweep(made);
-        }
+        await clear(made);
+        await holds(made);
       },
     });
   }
+  await clear(made);
 });
 
 async function gateway({ lab, h1, h2, runtime }: Made) {

@@ -103,9 +103,7 @@ async function everyOperation(t: Deno.TestContext, { lab, h1, h2, executed, call
       await lab.agree();
     });
   }
-  await h2.api.deleteEndpoint(there.endpoint.id);
-  await h1.api.deleteNetwork(network.id);
-  await Promise.all(lab.hosts.flatMap((host) => host.containers.map((each) => host.removeContainer(each))));
+  await lab.clear();
 }
 
 async function everyCode(t: Deno.TestContext, { lab, h1, executed, called: runtime }: Made): Promise<void> {
