@@ -50,8 +50,8 @@ async function role(t: Deno.TestContext, lab: Lab, tarball: string, work: string
 
   const env = {
     HOME: work,
+    ANSIBLE_CONFIG: `${root}deploy/ansible/ansible.cfg`,
     ANSIBLE_HOST_KEY_CHECKING: "false",
-    ANSIBLE_PIPELINING: "true",
     ANSIBLE_PYTHON_INTERPRETER: "/usr/bin/python3",
     ANSIBLE_SSH_TRANSFER_METHOD: "piped",
     ANSIBLE_PRIVATE_KEY_FILE: `${work}/key`,

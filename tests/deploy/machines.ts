@@ -12,9 +12,12 @@ const NEEDED = ["mmdebstrap", "systemd-nspawn", "unshare", "nsenter"];
 const PACKAGES = "systemd-sysv mount passwd iproute2 iputils-ping ca-certificates openssh-server python3-apt";
 const CACHED = "etcd-server";
 
+/** What their Python begins with. */
+const PYTHON = await Deno.readTextFile(new URL("sitecustomize.py", import.meta.url));
+
 // Of what the archive has, apt is left to know what is installed or may be: it reads all it knows each time.
 const MAKE = `
-root=$1 packages=$2 cached=$3
+root=$1 packages=$2 cached=$3 python=$4
 mmdebstrap --quiet --mode=root --variant=apt --include="$packages" --skip=cleanup/apt --dpkgopt=force-unsafe-io --customize-hook='
   export APT_CONFIG="$MMDEBSTRAP_APT_CONFIG"
   apt-get --quiet --yes --no-install-recommends --download-only install '"$cached" bookworm "$root"
@@ -29,6 +32,7 @@ for list in var/lib/apt/lists/*_Packages; do
 done
 rm known some
 echo 127.0.0.1 localhost >etc/hosts
+for place in etc/python3.*; do printf %s "$python" >"$place/sitecustomize.py"; done
 mkdir -p -m 700 root/.ssh`;
 
 /** The programs of this machine that are missing for these, and for machines. */
@@ -39,9 +43,9 @@ export async function missing(programs: readonly string[]): Promise<string[]> {
 
 /** The file system that machines start from and none of them writes to; its path. */
 async function debian(): Promise<string> {
-  const packages = [PACKAGES, CACHED];
-  return await keptBetweenRuns("debian", [MAKE, ...packages].join("\n"), async (directory) => {
-    await run(["sh", "-euc", MAKE, "sh", directory, ...packages], { timeout: 600_000 });
+  const parts = [PACKAGES, CACHED, PYTHON];
+  return await keptBetweenRuns("debian", [MAKE, ...parts].join("\n"), async (directory) => {
+    await run(["sh", "-euc", MAKE, "sh", directory, ...parts], { timeout: 600_000 });
   });
 }
 
