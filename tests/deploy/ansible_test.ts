@@ -86,16 +86,17 @@ async function role(t: Deno.TestContext, lab: Lab, tarball: string, work: string
       `--${what}-file /etc/nex/${what === "ca" ? "ca" : what === "key" ? "host-key" : "host"}.pem`
     ).join(" ");
     await first.sh(`nex --server 192.0.2.11 ${files} apply /opt/strand/examples/mini.yml`);
+    // All of Strand's commands run on the first: compiled there already, each takes half of the processor time.
     assert.match(
-      await second.sh(`nex --server 192.0.2.12 ${files} get members mini`),
+      await first.sh(`nex --server 192.0.2.12 ${files} get members mini`),
       /^00:00:11:11:00:01 whiskey\.mini\.net 10\.0\.0\.10$/m,
     );
     const agent = (host: string) => `sand-agent-cli --api-url https://${host}:9999 ${files}`;
     const created = await first.sh(`${agent("192.0.2.11")} network-create --name blue`);
     const [, id = ""] = /id=(\S+)/.exec(created) ?? [];
     for (const [index, machine] of [first, second].entries()) {
-      await machine.sh(`ip netns add c1
-        ${agent(`192.0.2.1${index + 1}`)} endpoint-create --network ${id} --ns /run/netns/c1`);
+      await machine.sh("ip netns add c1");
+      await first.sh(`${agent(`192.0.2.1${index + 1}`)} endpoint-create --network ${id} --ns /run/netns/c1`);
     }
     await first.sh("ip netns exec c1 ping -c 1 -W 5 10.0.0.3");
   });

@@ -1,7 +1,7 @@
 /** Steps of the tests on machines that boot, and what the documents have them do. */
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
-import { until } from "../lab/until.ts";
+import { messageOf } from "../../services/common/refusal.ts";
 import type { Machine } from "./machines.ts";
 
 export const root = fileURLToPath(new URL("../../", import.meta.url));
@@ -19,16 +19,19 @@ export async function step(t: Deno.TestContext, name: string, fn: () => Promise<
   assert.ok(await t.step(name, fn), "the steps after it are left out");
 }
 
-/** Waits until these services are ready there, as `strand status` has it. */
+/** Waits until these services are ready there, as they tell systemd, and nothing is wrong with them. */
 export async function ready(machine: Machine, ...services: string[]): Promise<void> {
-  let said = "";
-  const active = services.map((name) => `systemctl --quiet is-active strand-${name}`).join(" && ");
-  await until("the services are ready", async () => {
-    // systemd knows it first, and asking it costs next to nothing.
-    await machine.until("the services are active", active);
-    said = await machine.sh(`strand status ${services.join(" ")} 2>&1 && echo yes || true`);
-    return said.endsWith("\nyes");
-  }, 120_000).catch(async (error) => {
-    throw new Error(`${error.message}:\n${said}\n${await machine.sh("journalctl --no-pager --lines 50")}`);
-  });
+  const units = services.map((name) => `strand-${name}`);
+  const active = units.map((unit) => `systemctl --quiet is-active ${unit}`).join(" && ");
+  // It is what `strand status` has, which would cost a start of Strand each time.
+  const told = `systemctl show --value -p StatusText ${units.join(" ")}`;
+  try {
+    await machine.until(
+      "the services are ready",
+      `${active} && [ $(${told} | grep -cx ready) = ${units.length} ]`,
+    );
+  } catch (error) {
+    const said = await machine.sh(`${told}; journalctl --no-pager --lines 50`);
+    throw new Error(`${messageOf(error)}:\n${said}`);
+  }
 }
