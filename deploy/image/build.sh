@@ -1,7 +1,8 @@
 #!/bin/sh
 # Builds Strand's image from a tarball of `deno task dist`: build.sh TARBALL [BASE]
-# Without BASE, an image that a registry or this machine has, the base is made from Debian's packages by mmdebstrap,
-# as root. The image is called strand:VERSION and strand:latest. DOCKER_HOST says which dockerd.
+# BASE is an image that a registry or this machine has, or FILE.tar, a file system. Where there is no such file it is made
+# from Debian's packages by mmdebstrap, as root; without BASE, it is made each time. The image is called strand:VERSION
+# and strand:latest. DOCKER_HOST says which dockerd.
 set -eu
 fail() {
   echo "build.sh: $1" >&2
@@ -24,20 +25,25 @@ suite=bookworm
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-if [ -z "$base" ]; then
+case ${base:=$work/base.tar} in
+*.tar)
+  if [ ! -f "$base" ]; then
+    command -v mmdebstrap >/dev/null || fail "mmdebstrap is not installed; or name a BASE"
+    # dpkg is told what to leave out by a file of its own: given to mmdebstrap, the same goes through a filter that takes
+    # a third of the whole time. What was unpacked before dpkg could read that file is removed at the end.
+    mmdebstrap --quiet --variant=essential --include="mount passwd $packages" \
+      --extract-hook='printf "path-%s\n" "exclude=/usr/share/man/*" "exclude=/usr/share/locale/*" \
+        "exclude=/usr/share/doc/*" "include=/usr/share/doc/*/copyright" >"$1/etc/dpkg/dpkg.cfg.d/documentation"' \
+      --customize-hook='cd "$1/usr/share" && find man locale -mindepth 1 -delete && find doc ! -type d ! -name copyright -delete' \
+      "$suite" "${base%.tar}.part.tar"
+    mv "${base%.tar}.part.tar" "$base"
+  fi
+  docker import "$base" strand-base:$suite >/dev/null
   base=strand-base:$suite
-  command -v mmdebstrap >/dev/null || fail "mmdebstrap is not installed; or name a BASE"
-  # dpkg is told what to leave out by a file of its own: given to mmdebstrap, the same goes through a filter that takes
-  # a third of the whole time. What was unpacked before dpkg could read that file is removed at the end.
-  mmdebstrap --quiet --variant=essential --include="mount passwd $packages" \
-    --extract-hook='printf "path-%s\n" "exclude=/usr/share/man/*" "exclude=/usr/share/locale/*" \
-      "exclude=/usr/share/doc/*" "include=/usr/share/doc/*/copyright" >"$1/etc/dpkg/dpkg.cfg.d/documentation"' \
-    --customize-hook='cd "$1/usr/share" && find man locale -mindepth 1 -delete && find doc ! -type d ! -name copyright -delete' \
-    "$suite" "$work/base.tar"
-  docker import "$work/base.tar" "$base" >/dev/null
-  rm "$work/base.tar"
-fi
+  ;;
+esac
 
-cp "$tarball" "$here/Dockerfile" "$here/healthcheck" "$work/"
+mkdir "$work/context"
+cp "$tarball" "$here/Dockerfile" "$here/healthcheck" "$work/context/"
 docker build --quiet --network "${BUILD_NETWORK:-none}" --build-arg BASE="$base" --build-arg PACKAGES="$packages" \
-  --build-arg VERSION="$version" --build-arg ARCH="$arch" --tag "strand:$version" --tag strand:latest "$work"
+  --build-arg VERSION="$version" --build-arg ARCH="$arch" --tag "strand:$version" --tag strand:latest "$work/context"
