@@ -1,6 +1,6 @@
-import type { Duplex } from "node:stream";
+import { abortConnection } from "../../ffi/abort.ts";
+import { join } from "../../services/agent/connect/join.ts";
 import { formatHostPort } from "../../services/common/host_port.ts";
-import { EndStream } from "../../services/common/http/end_stream.ts";
 import { ConnectionEnd } from "../../services/common/http/ends.ts";
 import { messageOf } from "../../services/common/refusal.ts";
 import { onStopSignals } from "../../services/common/signals.ts";
@@ -34,27 +34,16 @@ export async function forward(agent: SandAgent, target: ForwardTarget, events: F
   const address = ({ hostname, port }: Deno.NetAddr) => formatHostPort({ host: hostname, port });
   events.onListening(address(listener.addr));
   for await (const connection of listener) {
+    const local = new ConnectionEnd(connection, { abort: abortConnection });
     const fail = (error: unknown) =>
       events.onFailure(`connection from ${address(connection.remoteAddr)}: ${messageOf(error)}`);
-    agent.connect(target.network, target.ip, target.port)
-      .then(
-        (tunnel) => join(new EndStream(new ConnectionEnd(connection)), new EndStream(tunnel), fail),
-        (error) => {
-          connection.close();
-          fail(error);
-        },
-      );
+    agent.connect(target.network, target.ip, target.port).then(async (tunnel) => {
+      const failure = await join(local, tunnel);
+      // A client that goes away in the middle is no failure.
+      if (failure?.end === tunnel) fail(failure.error);
+    }, (error) => {
+      local.close();
+      fail(error);
+    });
   }
-}
-
-/** Copies bytes in both directions; the end of one direction is passed on, an error ends both. */
-function join(local: Duplex, tunnel: Duplex, fail: (error: unknown) => void): void {
-  // A client that goes away in the middle is no failure.
-  local.on("error", () => tunnel.destroy());
-  tunnel.on("error", (error) => {
-    if (!local.destroyed) fail(error);
-    local.destroy();
-  });
-  local.pipe(tunnel);
-  tunnel.pipe(local);
 }

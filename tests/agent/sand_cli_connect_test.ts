@@ -1,5 +1,6 @@
 /** sand-agent-cli network-connect: forwarded connections into a network. */
 import assert from "node:assert/strict";
+import { abortConnection } from "../../ffi/abort.ts";
 import { home, namespaceIdentity } from "../../ffi/netns.ts";
 import { Buffer } from "node:buffer";
 import { NETWORK } from "../../services/agent/http/testing.ts";
@@ -124,6 +125,22 @@ for (const secure of [false, true]) {
       };
       for (let i = 0; i < LONG; i++) await echoed(32 << 20);
       await Promise.all(Array.from({ length: 100 }, () => echoed(1 << 17)));
+    });
+    await t.step("a server's reset arrives as one, after what it has sent", async () => {
+      const read = Promise.withResolvers<void>();
+      serve = async (connection) => {
+        await say(connection, "a part");
+        await read.promise;
+        abortConnection(connection);
+        connection.close();
+      };
+      using client = await forwarder.connect();
+      const buffer = new Uint8Array(64);
+      assert.equal(text(buffer.subarray(0, await client.read(buffer) ?? 0)), "a part");
+      read.resolve();
+      await assert.rejects(client.read(buffer), Deno.errors.ConnectionReset);
+      await forwarder.process.line(/^sand-agent-cli: connection from 127\.0\.0\.1:\d+: /);
+      serve = echo;
     });
     await t.step("a connection that comes to nothing is told of, and the others go on", async () => {
       known = false;

@@ -1,26 +1,46 @@
 import type { End } from "../../common/http/ends.ts";
 
+/** An error, and at which of the two ends. */
+export interface Failure {
+  readonly end: End;
+  readonly error: unknown;
+}
+
 /** Called with the number of bytes that were passed on. */
 export type Count = (bytes: number) => void;
 
 /**
  * Passes bytes between two ends in both directions until both have sent everything; an end that has finished sending
- * may still receive. An error at one end closes the other, the only way to signal it. Both are closed when this
- * resolves.
+ * may still receive. An error at one end aborts the other, once that has taken what came before the error: closed, it
+ * would look as if everything had come. Both are closed when this resolves.
+ *
+ * @returns What ended it before both had sent everything
  */
-export async function join(a: End, b: End, counts: { aToB: Count; bToA: Count }): Promise<void> {
-  const close = () => {
-    a.close();
-    b.close();
+export async function join(
+  a: End,
+  b: End,
+  { aToB, bToA }: { aToB?: Count; bToA?: Count } = {},
+): Promise<Failure | undefined> {
+  let failure: Failure | undefined;
+  const pass = async (from: End, to: End, count?: Count) => {
+    let reading = true;
+    try {
+      for (let bytes; (bytes = await from.read());) {
+        reading = false;
+        await to.write(bytes);
+        count?.(bytes.length);
+        reading = true;
+      }
+      reading = false;
+      await to.finish();
+    } catch (error) {
+      failure ??= { end: reading ? from : to, error };
+      a.abort();
+      b.abort();
+    }
   };
-  await Promise.all([pass(a, b, counts.aToB).catch(close), pass(b, a, counts.bToA).catch(close)]);
-  close();
-}
-
-async function pass(from: End, to: End, count: Count): Promise<void> {
-  for (let bytes; (bytes = await from.read());) {
-    await to.write(bytes);
-    count(bytes.length);
-  }
-  await to.finish();
+  await Promise.all([pass(a, b, aToB), pass(b, a, bToA)]);
+  a.close();
+  b.close();
+  return failure;
 }

@@ -7,6 +7,7 @@ class FakeEnd implements End {
   readonly heard: string[] = [];
   finished = false;
   closed = false;
+  aborted = false;
   readonly #says: (string | undefined | Error)[] = [];
   #wake = () => {};
 
@@ -41,6 +42,11 @@ class FakeEnd implements End {
     this.closed = true;
     this.#wake();
   }
+
+  abort(): void {
+    this.aborted = true;
+    this.close();
+  }
 }
 
 function counted() {
@@ -58,15 +64,23 @@ Deno.test("join() passes bytes both ways, and one direction goes on when the oth
   while (!b.finished) await Promise.resolve();
   assert.equal(b.closed, false);
   b.say("an", "swer", undefined);
-  await joined;
+  assert.equal(await joined, undefined);
   assert.deepEqual([a.heard, b.heard], [["an", "swer"], ["question"]]);
-  assert.deepEqual([a.finished, a.closed, b.closed], [true, true, true]);
+  assert.deepEqual([a.finished, a.closed, b.closed, a.aborted, b.aborted], [true, true, true, false, false]);
   assert.deepEqual(counts, { in: 8, out: 6 });
 });
 
-Deno.test("join() closes both ends when one fails", async () => {
-  const a = new FakeEnd(), b = new FakeEnd().say("x", new Error("reset"));
-  await join(a, b, counted().options);
-  assert.deepEqual([a.closed, b.closed, a.finished, b.finished], [true, true, false, false]);
+Deno.test("join() aborts both ends when one fails, after what came before, and says which it was", async () => {
+  const reset = new Error("reset");
+  const a = new FakeEnd(), b = new FakeEnd().say("x", reset);
+  assert.deepEqual(await join(a, b, counted().options), { end: b, error: reset });
+  assert.deepEqual([a.aborted, b.aborted, a.finished, b.finished], [true, true, false, false]);
   assert.deepEqual(a.heard, ["x"]);
+});
+
+Deno.test("join() says which end could not be written to", async () => {
+  const lost = new Error("lost");
+  const a = new FakeEnd().say("x"), b = new FakeEnd();
+  b.write = () => Promise.reject(lost);
+  assert.deepEqual(await join(a, b), { end: b, error: lost });
 });

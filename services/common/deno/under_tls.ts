@@ -8,6 +8,8 @@ export class UnderTls extends EndStream {
   readonly remoteAddress: string | undefined;
   #held = false;
   #waiting = false;
+  /** The write that the connection has not taken yet. */
+  #writing: Promise<void> = Promise.resolve();
 
   constructor(end: End, { remoteAddress }: Pick<ClientPeer, "remoteAddress">) {
     super(end);
@@ -21,6 +23,39 @@ export class UnderTls extends EndStream {
   release(): void {
     this.#held = false;
     if (this.#waiting) this._read();
+  }
+
+  /** Resolves when the connection has taken everything that TLS has given to it so far; rejects when it is lost. */
+  written(): Promise<void> {
+    return this.#writing;
+  }
+
+  /** Closes the connection at once, also while it takes bytes. */
+  close(): void {
+    this.destroy();
+    this.transport.close();
+  }
+
+  abort(): void {
+    this.destroy();
+    this.transport.abort();
+  }
+
+  override _write(bytes: Uint8Array, encoding: string, done: (error?: Error) => void): void {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.#writing = promise;
+    this.#writing.catch(() => {}); // `done` is told.
+    super._write(bytes, encoding, (error) => {
+      if (error) reject(error);
+      else resolve();
+      done(error);
+    });
+  }
+
+  /** TLS destroys this at once after it has written its last record, close_notify, which is waited for here. */
+  override _destroy(error: Error | null, done: (error: Error | null) => void): void {
+    if (error) return super._destroy(error, done);
+    this.#writing.then(() => super._destroy(null, done), (lost) => super._destroy(lost, done));
   }
 
   override _read(): void {

@@ -64,6 +64,11 @@ export class AheadEnd implements End {
     this.#end.close();
   }
 
+  abort(): void {
+    this.#lost(new Error("the connection is closed"));
+    this.#end.abort();
+  }
+
   async #pump(): Promise<void> {
     try {
       for (let bytes; (bytes = await this.#end.read());) {

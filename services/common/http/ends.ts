@@ -8,12 +8,14 @@ export interface End {
   finish(): Promise<void>;
   /** Closes both directions; pending reads and writes fail. */
   close(): void;
+  /** Closes both directions, and the other side reads an error where it would read an end, if the kind of end allows. */
+  abort(): void;
 }
 
 /** The sizes of read buffers in bytes: small at first, since most streams are short, and larger once one was filled. */
 const SMALLEST = 4096, LARGEST = 65_536;
 
-/** Aborts a TCP connection with a pending write, whose socket Deno's close() would leave open. */
+/** Aborts a TCP connection, also one with a pending write, whose socket Deno's close() would leave open. */
 export type Abort = (connection: Deno.Conn) => void;
 
 export interface ConnectionOptions {
@@ -54,9 +56,17 @@ export class ConnectionEnd implements End {
   }
 
   close(): void {
+    this.#close(this.#writing);
+  }
+
+  abort(): void {
+    this.#close(true);
+  }
+
+  #close(abort: boolean): void {
     if (this.#closed) return;
     this.#closed = true;
-    if (this.#writing) this.#options.abort?.(this.#connection);
+    if (abort) this.#options.abort?.(this.#connection);
     this.#connection.close();
     this.#options.onClose?.();
   }
@@ -89,5 +99,9 @@ export class RestEnd implements End {
 
   close(): void {
     this.#end.close();
+  }
+
+  abort(): void {
+    this.#end.abort();
   }
 }

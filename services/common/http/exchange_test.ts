@@ -24,6 +24,7 @@ class Pieces implements End {
 
   finish = () => Promise.resolve();
   close = () => {};
+  abort = () => {};
 }
 
 const get: HttpRequest = { method: "GET", target: "/networks?name=x", host: "a:9999" };

@@ -23,7 +23,7 @@ export function handshake(
         if (event === "secureConnection") secured(new TlsEnd(args[0] as TLSSocket, under));
         if (event !== "tlsClientError") return;
         tls.emit(event, args[0], args[1], peer.remoteAddress);
-        under.destroy();
+        under.close();
       },
     },
   });

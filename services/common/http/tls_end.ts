@@ -53,13 +53,20 @@ export class TlsEnd implements End {
     return this.#settled((done) => this.#socket.write(bytes, done));
   }
 
-  finish(): Promise<void> {
-    return this.#settled((done) => this.#socket.end(done));
+  async finish(): Promise<void> {
+    await this.#settled((done) => this.#socket.end(done));
+    await this.#under.written();
   }
 
   close(): void {
     this.#socket.destroy();
-    this.#under.destroy();
+    this.#under.close();
+  }
+
+  /** Without close_notify, which {@link finish} sends, the client knows that something is missing. */
+  abort(): void {
+    this.#socket.destroy();
+    this.#under.abort();
   }
 
   #lost(error: Error): void {
