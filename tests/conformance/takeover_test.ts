@@ -136,8 +136,11 @@ for (const layout of ["nex_store_newer", "nex_store_mixed"]) {
       /00:00:22:22:00:01 +tango\.mini\.net +10\.0\.0\.11 +\(/,
     );
     assert.match(await services.nex("get", "network", "mini"), /^lease_duration: +7200s$/m);
+    await until(
+      "dnsd has followed",
+      async (see) => see(await services.dig("-x", "10.0.0.15")) === "web.mini.net.",
+    );
     assert.equal((await services.dig("web.mini.net")).split("\n").length, 2);
-    assert.equal(await services.dig("-x", "10.0.0.15"), "web.mini.net.");
 
     await lab.replica(await lab.server("server", "10.0.0.1/24"));
     assert.equal(await leased(lab, "tango", "00:00:22:22:00:01"), "10.0.0.11");

@@ -18,6 +18,7 @@ Deno.test("etcd away: nexd reads on, refuses writes at once with one sentence, n
   const spec = `${services.directory}/www.yml`;
   await Deno.writeTextFile(spec, `kind: MemberList\nnet: mini\nlist:\n${list.join("")}`);
   await services.nex("apply", spec);
+  await until("dnsd has both", async (see) => see(await services.dig("www.mini.net")).includes("\n"));
   const www = await Promise.all([1, 2].map(() => services.dig("www.mini.net")));
   assert.deepEqual(www.sort(), ["10.0.0.2\n10.0.0.3", "10.0.0.3\n10.0.0.2"]);
   for (const address of ["10.0.0.2", "10.0.0.3"]) {
