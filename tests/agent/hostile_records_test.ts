@@ -171,6 +171,7 @@ Deno.test("a hostile record does nothing to this host, is told by its key, and e
   await t.step("the records of what runs here become bad: all of it stays, over a restart too", async () => {
     const keys = [`/sc-net/node-endpoints/h1/${stored.id}`, `/sc-net/network-endpoints/${id}/${stored.id}`];
     const good = JSON.stringify(stored), bad = JSON.stringify({ ...stored, overlay_veth_name: "br0" });
+    const before = await indexOf(stored.overlay_veth_name, inNetwork);
     await lab.kv.write({ [keys[0]!]: bad, [keys[1]!]: bad });
     await until("status names it", async (see) => see(await problems()).includes(stored.id));
     await h1.stop();
@@ -184,6 +185,12 @@ Deno.test("a hostile record does nothing to this host, is told by its key, and e
     assert.ok(ends.includes(stored.overlay_veth_name) && !ends.includes(c.endpoint.overlay_veth_name), ends);
     await lab.kv.write({ [keys[0]!]: good, [keys[1]!]: good });
     await until("the problem is gone", async () => !(await problems()).includes(stored.id));
+    await h1.ready();
+    assert.equal(
+      await indexOf(stored.overlay_veth_name, inNetwork),
+      before,
+      "the interface was not made again",
+    );
   });
 
   await ping.noneLost(100);

@@ -27,7 +27,7 @@ Deno.test("an address that moves to another MAC is reached within a second, wher
   const [h1, h2] = [lab.host(1), lab.host(2)], { id } = await h1.api.createNetwork({ name: "blue" });
   const asker = await h1.attach(id), witness = await h2.attach(id);
   const make = (host: typeof h1, n: number) =>
-    host.attach(id, { ipv4_address: ADDRESS, mac_address: mac(n), wait: "5s" });
+    host.attach(id, { ipv4_address: ADDRESS, mac_address: mac(n), wait: "20s" });
   let has = await make(h2, 1), on = h2;
   assert.ok(await pings(asker.container, ADDRESS));
   const [here, there] = await Promise.all([hearing(asker.container), hearing(witness.container)]);

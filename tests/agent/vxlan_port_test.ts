@@ -24,7 +24,7 @@ Deno.test("what else is on VXLAN's usual port", async (t) => {
       }
       const { id, vxlan_vni } = await h1.api.createNetwork({ name: "blue" });
       assert.equal(vxlan_vni, 70_000);
-      const [a, b] = [await h1.attach(id), await h2.attach(id, { wait: "5s" })];
+      const [a, b] = [await h1.attach(id), await h2.attach(id, { wait: "20s" })];
       assert.ok(await pings(a.container, b.address));
       const port = async (host: typeof h1) => {
         const show = ["nsenter", `--net=${host.namespaceOf(id)}`, "ip", "-j", "-d", "link", "show", "vxlan0"];

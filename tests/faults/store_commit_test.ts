@@ -157,9 +157,9 @@ Deno.test("an answer that is lost is an unknown outcome, and is not sent again",
   using direct = labStore([etcd.endpoint]);
   await store.mirror.ready();
   await store.committer.commit(put("/a/first", 1));
-  const swallowed = relay.swallowReplies();
+  void relay.swallowReplies();
   const outcome = store.committer.commit(put("/a/x", 1));
-  await swallowed;
+  await until("etcd has it", async () => await direct.connection.get("/a/x") !== undefined);
   relay.cut();
   await assert.rejects(outcome, UnknownOutcome);
   await direct.mirror.ready();
@@ -173,15 +173,17 @@ Deno.test("change() finds after a lost answer that it had been written, and does
   await using etcd = await labEtcd();
   using relay = new Relay(() => etcd.endpoint);
   using store = labStore([relay.endpoint], { timeoutMs: 2_000 });
+  using direct = labStore([etcd.endpoint]);
   await store.mirror.ready();
   await store.committer.commit(put("/a/first", 1));
   let planned = 0;
-  const swallowed = relay.swallowReplies();
+  void relay.swallowReplies();
   const done = change(store, () => {
     planned++;
     return store.mirror.get("/a/x") ? undefined : create("/a/x", 1);
   });
-  await swallowed;
+  // What is swallowed first may be an answer to something else.
+  await until("etcd has it", async () => await direct.connection.get("/a/x") !== undefined);
   relay.cut();
   await done;
   assert.equal(planned, 3, "that nothing is left to be done is planned once more, when etcd has been asked");

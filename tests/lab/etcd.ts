@@ -129,9 +129,14 @@ export class LabEtcd implements AsyncDisposable {
         );
       }
       // Another's etcd that had the port first would answer in place of this one, which ends then.
-      if ((await this.#health()).includes("true") && !this.#ended) return;
+      const health = await this.#health();
+      if (health.includes("true") && !this.#ended) return;
       if (Date.now() > deadline) {
-        throw new Error(`${name} is not healthy after ${timeoutMs} ms:\n${await this.tail()}`);
+        const [state] = /^State:.*/m.exec(await Deno.readTextFile(`/proc/${this.pid}/status`)) ?? [];
+        throw new Error(
+          `${name} is not healthy after ${timeoutMs} ms (/health: "${health}", ${state}):\n${await this
+            .tail()}`,
+        );
       }
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
@@ -142,10 +147,10 @@ export class LabEtcd implements AsyncDisposable {
     const { inside } = this.options;
     if (!inside) {
       return fetch(`${this.place.metrics}/health`, { signal: AbortSignal.timeout(1_000) })
-        .then((response) => response.text()).catch(() => "");
+        .then((response) => response.text()).catch(String);
     }
     return requestIn(inside.namespace, { hostname, port: Number(port) }, { path, timeout: 1_000 })
-      .then(({ body }) => body, () => "");
+      .then(({ body }) => body, String);
   }
 
   /** Ends it and waits until it is gone. */

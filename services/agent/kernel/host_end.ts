@@ -24,7 +24,7 @@ export async function addOverHost(
   far: End,
 ): Promise<void> {
   const { master, up, ...rest } = near;
-  await addPair(host, { ...rest, name: hostEnd }, target, far);
+  await addPair(host, { ...rest, name: hostEnd }, target, far, () => here.link(near.name));
   try {
     // This precedes setting it up: from then on the host would receive what the container broadcasts.
     isolateHostEnd(hostEnd);

@@ -21,6 +21,7 @@ export interface Near extends End {
 
 /**
  * Creates a veth pair with its ends in two namespaces.
+ * @param port Finds the port of the network's bridge that belongs to the pair, where that is not `near`.
  * @throws Refusal "exists" when one of the names is taken
  */
 export async function addPair(
@@ -28,10 +29,13 @@ export async function addPair(
   near: Near,
   target: NetworkNamespace,
   far: End,
+  port: () => Promise<unknown> = () => here.link(near.name),
 ): Promise<void> {
   const make = () => unlessThere(here.netlink.run(newVeth(near, { ...far, namespace: target.fd })));
   let refused = await make();
   if (!refused) return;
+  // With its port the pair may be in use: it has to be read before it is changed.
+  if (await port()) throw taken(near.name, here.path, refused);
   const there = await target.link(far.name);
   if (there) {
     // The link is left from this very pair: its namespace was deleted and is still being destroyed, or the link was
