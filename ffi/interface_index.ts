@@ -1,8 +1,8 @@
-/** Looks up the index of a network interface by its name. */
+/** Looks up network interfaces by way of a socket of their network namespace (netdevice(7)), for which no rights are needed. */
 import { ENODEV, errno, SystemError } from "./errno.ts";
 import { libc } from "./libc.ts";
 
-const SIOCGIFINDEX = 0x8933;
+const SIOCGIFNAME = 0x8910, SIOCGIFHWADDR = 0x8927, SIOCGIFINDEX = 0x8933;
 /** The longest name in octets, IFNAMSIZ without the NUL. */
 const LONGEST = 15;
 
@@ -21,5 +21,28 @@ export function interfaceIndex(socket: number, name: string): number {
   if (libc.ioctl_buffer(socket, SIOCGIFINDEX, request) === 0) return view.getInt32(16, true);
   const code = errno();
   if (code === ENODEV) return 0;
+  throw new SystemError(`look for ${name}`, code);
+}
+
+/** The name of an interface; undefined when there is none of that index. */
+export function interfaceName(socket: number, index: number): string | undefined {
+  request.fill(0);
+  view.setInt32(16, index, true);
+  if (libc.ioctl_buffer(socket, SIOCGIFNAME, request) === 0) {
+    return new TextDecoder().decode(request.subarray(0, request.indexOf(0)));
+  }
+  const code = errno();
+  if (code === ENODEV) return undefined;
+  throw new SystemError(`look for the interface ${index}`, code);
+}
+
+/** The six octets of an interface's MAC; undefined when there is none of that name. The array is the caller's. */
+export function interfaceMac(socket: number, name: string): Uint8Array | undefined {
+  request.fill(0);
+  encoder.encodeInto(name, request.subarray(0, LONGEST));
+  // Of struct sockaddr {u16 family, octets}.
+  if (libc.ioctl_buffer(socket, SIOCGIFHWADDR, request) === 0) return request.slice(18, 24);
+  const code = errno();
+  if (code === ENODEV) return undefined;
   throw new SystemError(`look for ${name}`, code);
 }

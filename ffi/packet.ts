@@ -14,7 +14,7 @@ import {
 } from "./mmsghdr.ts";
 import { inNamespace } from "./netns.ts";
 
-const AF_PACKET = 17, ETH_P_IP = 0x0800;
+const AF_PACKET = 17, ETH_P_IP = 0x0800, ETH_P_ALL = 0x0003;
 const SOCK_RAW = 3, SOCK_NONBLOCK = 0x800, SOCK_CLOEXEC = 0x80000;
 const SOL_SOCKET = 1, SO_RCVBUF = 8, SO_ATTACH_FILTER = 26, SO_RCVBUFFORCE = 33, SO_TIMESTAMPNS = 35;
 const SOL_PACKET = 263, PACKET_IGNORE_OUTGOING = 23;
@@ -24,7 +24,7 @@ export type Instruction = readonly [code: number, jt: number, jf: number, k: num
 
 const LD_W_ABS = 0x20, LD_H_ABS = 0x28, LD_B_ABS = 0x30, LD_H_IND = 0x48, LDX_MSH = 0xb1;
 const JEQ = 0x15, JSET = 0x45, RET = 0x06;
-const AD_PKTTYPE = 0xfffff000 + 4, AD_VLAN_TAG_PRESENT = 0xfffff000 + 48;
+const AD_PKTTYPE = 0xfffff000 + 4, AD_IFINDEX = 0xfffff000 + 8, AD_VLAN_TAG_PRESENT = 0xfffff000 + 48;
 const PACKET_OTHERHOST = 3;
 
 /** Lets pass whole, untagged IPv4 datagrams to a UDP port, but not those that pass by to another host. */
@@ -49,6 +49,15 @@ export function udpFilter(port: number): Instruction[] {
   ];
 }
 
+/**
+ * Lets pass the same of a bridge's ports, to whatever Ethernet address: of the interface `bridge` itself nothing passes, since each
+ * of its frames has come in by a port before.
+ */
+export function portsUdpFilter(port: number, bridge: number): Instruction[] {
+  const [, other = [0, 0, 0, 0], ...rest] = udpFilter(port);
+  return [[LD_W_ABS, 0, 0, AD_IFINDEX], [JEQ, other[1], other[2], bridge], ...rest];
+}
+
 /** Lets nothing pass. */
 export const nothing: readonly Instruction[] = [[RET, 0, 0, 0]];
 
@@ -68,18 +77,31 @@ export function attachFilter(fd: number, program: readonly Instruction[]): void 
   checked(libc.setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, bytes, 16), "attach a packet filter");
 }
 
+export interface PacketOptions {
+  /** Octets of its receive buffer, as far as the system allows; default 8 MiB. */
+  readonly buffer?: number;
+  /** True: also frames that a bridge takes from the interface. */
+  readonly bridged?: boolean;
+}
+
 /**
- * A packet(7) socket, not blocking, for the IPv4 frames that one interface receives and the filter lets pass.
+ * A packet(7) socket, not blocking, for the IPv4 frames that an interface receives and the filter lets pass.
+ * @param ifindex 0: all interfaces of the network namespace
  * @throws SystemError naming `what`
  */
-export function openPacket(ifindex: number, filter: readonly Instruction[], what: string): number {
+export function openPacket(
+  ifindex: number,
+  filter: readonly Instruction[],
+  what: string,
+  { buffer = 8 << 20, bridged = false }: PacketOptions = {},
+): number {
   // Protocol 0: nothing comes in before the filter is there.
   const fd = checked(
     libc.socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, 0),
     `open a packet socket on ${what}`,
   );
   try {
-    const burst = Int32Array.of(8 << 20);
+    const burst = Int32Array.of(buffer);
     if (libc.setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, burst, 4) < 0) {
       libc.setsockopt(fd, SOL_SOCKET, SO_RCVBUF, burst, 4);
     }
@@ -94,7 +116,8 @@ export function openPacket(ifindex: number, filter: readonly Instruction[], what
     const name = new Uint8Array(20);
     const view = new DataView(name.buffer);
     view.setUint16(0, AF_PACKET, true);
-    view.setUint16(2, ETH_P_IP);
+    // A bridge takes its ports' frames before those sockets get them that are bound to a protocol.
+    view.setUint16(2, bridged ? ETH_P_ALL : ETH_P_IP);
     view.setInt32(4, ifindex, true);
     checked(libc.bind(fd, name, name.length), `receive on ${what}`);
     return fd;
@@ -134,8 +157,8 @@ export function sendFrames(
   });
 }
 
-/** Where a struct sockaddr_ll has its sll_pkttype. */
-const PKTTYPE = 10;
+/** Where a struct sockaddr_ll has its sll_ifindex and sll_pkttype, and its length. */
+const IFINDEX = 4, PKTTYPE = 10, SOCKADDR_LL = 20;
 // A struct cmsghdr {u64 length, i32 level, i32 type} with a struct timespec {i64 seconds, i64 nanoseconds} (cmsg(3)).
 const STAMP = 32, STAMP_TYPE = 12, SECONDS = 16, NANOSECONDS = 24;
 
@@ -144,6 +167,7 @@ export class FrameBatch {
   readonly buffer: Uint8Array<ArrayBuffer>;
   readonly #headers: Uint32Array<ArrayBuffer>;
   readonly #names: Uint8Array<ArrayBuffer>;
+  readonly #nameView: DataView;
   readonly #iovecs: Uint32Array<ArrayBuffer>;
   readonly #stamps: Uint32Array<ArrayBuffer>;
   readonly #pointers: readonly Deno.PointerValue[];
@@ -153,6 +177,7 @@ export class FrameBatch {
     const { words, names, controls, iovecs, pointers } = headersOf(this.buffer, size, STAMP);
     this.#headers = words;
     this.#names = names;
+    this.#nameView = new DataView(names.buffer);
     this.#iovecs = iovecs;
     this.#stamps = controls;
     this.#pointers = pointers;
@@ -184,6 +209,19 @@ export class FrameBatch {
   /** True for a broadcast frame. */
   broadcast(slot: number): boolean {
     return this.#names[slot * NAME + PKTTYPE] === 1;
+  }
+
+  /** The index of the interface that the frame in a slot came in by. */
+  interfaceOf(slot: number): number {
+    return this.#nameView.getInt32(slot * NAME + IFINDEX, true);
+  }
+
+  /** Has the frame in a slot sent out of an interface, by a socket that is bound to none. To be called after setLength(). */
+  sendBy(slot: number, ifindex: number): void {
+    this.#headers[(slot * HEADER + NAME_LENGTH) / 4] = SOCKADDR_LL;
+    this.#names.fill(0, slot * NAME, slot * NAME + SOCKADDR_LL);
+    this.#nameView.setUint16(slot * NAME, AF_PACKET, true);
+    this.#nameView.setInt32(slot * NAME + IFINDEX, ifindex, true);
   }
 
   /**

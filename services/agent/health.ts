@@ -1,5 +1,6 @@
 import type { Daemon } from "../common/daemon.ts";
 import { gauge } from "../common/metrics.ts";
+import { kindOf } from "../overlay/endpoint_kind.ts";
 import { networkProblem } from "../overlay/faults.ts";
 import type { Context } from "./context.ts";
 import { LaggingHosts } from "./reconcile/lagging_hosts.ts";
@@ -120,7 +121,7 @@ export function reportHealth(
         `no gatewayd is connected since ${
           Math.round(forMs / 1000)
         } s, so that at the gateways of ${networks} ` +
-        "networks nothing answers DNS",
+        "networks nothing answers DNS and DHCP",
       fix:
         'start it: "systemctl start strand-gatewayd", or "strand gatewayd"; its log says why it cannot connect',
       blocks: false,
@@ -145,11 +146,13 @@ export function reportHealth(
   const old = () => new Set(networks().flatMap(({ id }) => view.space(id).oldHosts()));
   daemon.note(() => {
     const active = endpoints().filter((endpoint) => endpoint.active).length;
+    const leases = endpoints().filter(({ record }) => kindOf(record) === "dhcp").length;
     const sandAgents = [...old()].sort(), behind = late.map(({ hostname }) => hostname);
     return [
       { what: "host", value: `${host.hostname}, VTEP ${host.ip}, underlay MTU ${context.underlayMtu()}` },
       { what: "networks here", value: networks().length },
       { what: "endpoints here", value: `${active} active, ${endpoints().length - active} inactive` },
+      ...leases ? [{ what: "leases here", value: leases }] : [],
       { what: "hosts of these networks", value: namesOf([...hosts()].sort()) },
       ...sandAgents.length ? [{ what: "hosts with a SAND agent", value: namesOf(sandAgents) }] : [],
       { what: "hosts behind", value: namesOf(behind) },
@@ -165,6 +168,12 @@ export function reportHealth(
     () => broken().length,
   );
   gauge(daemon.metrics, "agent_endpoints", "Endpoints of this host.", () => endpoints().length);
+  gauge(
+    daemon.metrics,
+    "agent_leases",
+    "Endpoints of this host that are DHCP leases of machines behind its ports.",
+    () => endpoints().filter(({ record }) => kindOf(record) === "dhcp").length,
+  );
   gauge(
     daemon.metrics,
     "agent_underlay_up",

@@ -24,6 +24,8 @@ import { ForgottenEndpoints } from "./docker/sweeper.ts";
 import { Drift } from "./reconcile/drift_check.ts";
 import { serveAgentApi } from "./http/server.ts";
 import { reportHealth, reportHold } from "./health.ts";
+import { GatewayDhcp } from "./gateway/dhcp.ts";
+import { LeaseSweeper } from "./gateway/lease_sweeper.ts";
 import { Gateways } from "./gateway/gateways.ts";
 import { HostKernel } from "./kernel/host.ts";
 import { Notifications } from "./kernel/notifications.ts";
@@ -166,7 +168,10 @@ export function main(args: string[]): Promise<number> {
       vtep: context.host.ip,
       port: settings.vxlanPort,
     }));
+    const dhcp = new GatewayDhcp(() => context, { registerNames: config.dhcpd.dnsRegister, metrics });
+    daemon.defer("DHCP", () => dhcp.close());
     const gateways = new Gateways(() => context, {
+      dhcp,
       path: settings.gatewaySocket,
       user: settings.gatewayUser,
       ttl: config.dnsd.ttl,
@@ -229,6 +234,11 @@ export function main(args: string[]): Promise<number> {
     const graceMs = settings.addressGraceSeconds * 1000;
     const sweeper = new ClaimsSweeper(context, () => [...workers.all()].map(({ id }) => id), graceMs);
     daemon.defer("sweeper", () => sweeper.close());
+    const leases = new LeaseSweeper(() => context, {
+      writer: dhcp.writer,
+      earliest: () => dhcp.clock.earliest,
+    });
+    daemon.defer("leases", () => leases.close());
     if (settings.docker.enabled) {
       const docker = new DockerEndpoints(context, workers, names, (network) => sweeper.include(network));
       apis.docker = docker;

@@ -4,9 +4,15 @@ import type { Network } from "../nex/network.ts";
 import { type Message, subOption, u32Of } from "./message.ts";
 import { Opt, RelayOpt, Type } from "./numbers.ts";
 
+/** The part of a DHCP message that decides how it is answered. */
+export type ClientRequest = Pick<
+  Message,
+  "op" | "htype" | "hlen" | "type" | "ciaddr" | "giaddr" | "u32" | "has" | "payload"
+>;
+
 /** A received DHCP message, with everything except the mirror that its answer depends on. */
-export interface Arrival {
-  readonly message: Message;
+export interface Arrival<M extends ClientRequest = ClientRequest> {
+  readonly message: M;
   /** The client's hardware address in stored form. */
   readonly mac: string;
   /** True: the message was sent to one of our addresses, not broadcast. */

@@ -2,7 +2,7 @@
 import { Ip } from "../common/ip.ts";
 import { placeClient, type Placement } from "../nex/leases.ts";
 import type { Network } from "../nex/network.ts";
-import type { NexView } from "../nex/view.ts";
+import type { LeaseSpace } from "../nex/lease_space.ts";
 import { type Arrival, clientAddress, linkOf, relayInformation } from "./arrival.ts";
 import { clientIn, ignore, type Ignored } from "./decision.ts";
 import { subOption, u32Of } from "./message.ts";
@@ -12,7 +12,7 @@ import type { Offers } from "./offers.ts";
 /** The client that a message is from, in the network that it is served from. */
 export interface Client {
   readonly id: string;
-  readonly view: NexView;
+  readonly view: LeaseSpace;
   readonly offers: Offers;
   readonly arrival: Arrival;
   readonly placement: Placement;
@@ -23,7 +23,7 @@ export interface Client {
 }
 
 /** Finds the client's network and the address that the server answers by, or the reason why the message is ignored. */
-export function findClient(view: NexView, offers: Offers, arrival: Arrival): Client | Ignored {
+export function findClient(view: LeaseSpace, offers: Offers, arrival: Arrival): Client | Ignored {
   const { message, mac } = arrival, { type } = message;
   const address = clientAddress(arrival), link = linkOf(arrival, address);
   if (type === Type.inform && !link && !address) return ignore("malformed");
@@ -52,7 +52,7 @@ export function findClient(view: NexView, offers: Offers, arrival: Arrival): Cli
  * 2131 §4.3.5).
  */
 function placeInform(
-  view: NexView,
+  view: LeaseSpace,
   { mac, attached }: Arrival,
   link: number | undefined,
   address: number,
@@ -63,7 +63,7 @@ function placeInform(
 }
 
 /** A client whose membership was deleted, and that releases the address which is held for its lease. */
-function placeHeld(view: NexView, { message, mac }: Arrival): Placement | undefined {
+function placeHeld(view: LeaseSpace, { message, mac }: Arrival): Placement | undefined {
   if (message.type !== Type.release) return undefined;
   const network = view.network(view.withheld.get(Ip.from4(message.ciaddr).toString())?.net ?? "");
   return network && { network, member: view.member(mac, network.name) };

@@ -4,31 +4,35 @@ import { Ip } from "../common/ip.ts";
 import { messageOf, Refusal } from "../common/refusal.ts";
 import type { Network } from "../nex/network.ts";
 import type { LeaseClock } from "../nex/clocks.ts";
-import type { NexView } from "../nex/view.ts";
 import { change, type ChangeStore } from "../store/change.ts";
 import { UnknownOutcome } from "../store/errors.ts";
 import type { NexRecord } from "../store/records.ts";
 import { type Counts, noCounts, replyNames, typeNames } from "./counters.ts";
 import type { Message } from "./message.ts";
 import { Opt } from "./numbers.ts";
-import { Offers } from "./offers.ts";
-import type { Arrival } from "./arrival.ts";
+import type { Arrival, ClientRequest } from "./arrival.ts";
 import { clientIn, type Commit, type Decision } from "./decision.ts";
 import { handle } from "./protocol.ts";
 import type { Reply } from "./reply.ts";
+import type { Spaces } from "./spaces.ts";
 
-export interface ExchangesOptions<From> {
+/** A message, of which a copy stays valid for as long as its answer takes. */
+export interface Copied<M> extends ClientRequest {
+  copy(): M;
+}
+
+export interface ExchangesOptions<From, M extends Copied<M>, Record> {
   /** Its mirror must be ready. */
-  readonly store: ChangeStore<NexRecord>;
-  /** The view of that mirror. */
-  readonly view: NexView;
+  readonly store: ChangeStore<Record>;
+  /** Of the view of that mirror. */
+  readonly spaces: Spaces<From>;
   readonly log: Log;
   /** Sends a reply to a message, by the link that the message came from. */
-  send(from: From, message: Message, reply: Reply): void;
+  send(from: From, message: M, reply: Reply): void;
   /** Called after replies that had to wait for a commit, once for all of one shared transaction. */
   flush(): void;
   /** Called for a client of no network here, with the address that identifies its link where that is not our own. */
-  readonly onUnknown?: (from: From, message: Message, mac: string, link: number | undefined) => void;
+  readonly onUnknown?: (from: From, message: M, mac: string, link: number | undefined) => void;
   /** Called with the network that had no address left for a client. */
   readonly onExhausted?: ((network: Network) => void) | undefined;
   /** The clock of leases; absent: the system's. */
@@ -64,10 +68,9 @@ interface Attempt {
  * The exchanges of messages between clients and this server: each lease is written to etcd, and only then its client is
  * answered. `From` is the link that a message came from.
  */
-export class Exchanges<From> {
+export class Exchanges<From, M extends Copied<M> = Message, Record = NexRecord> {
   readonly counts: Counts = noCounts();
-  readonly #options: ExchangesOptions<From>;
-  readonly #offers = new Offers();
+  readonly #options: ExchangesOptions<From, M, Record>;
   readonly #quiet = new OncePerMinute();
   /** By client and network, oldest first: leases that are being written and whose answer is still to be sent. */
   readonly #pending = new Map<string, Attempt>();
@@ -87,16 +90,15 @@ export class Exchanges<From> {
   readonly #unsubscribe: () => void;
   #flushing = false;
 
-  constructor(options: ExchangesOptions<From>) {
+  constructor(options: ExchangesOptions<From, M, Record>) {
     this.#options = options;
     this.#clock = options.systemTime ?? Date.now;
     this.#monotonic = options.monotonic ?? (() => performance.now());
-    this.#unsubscribe = options.view.subscribe(({ members }) => {
+    this.#unsubscribe = options.spaces.subscribe((clients) => {
       const at = this.#clock(), since = this.#monotonic();
-      for (const { after } of members) {
-        if (!after) continue;
-        const client = clientIn(after.net ?? "", after.mac);
-        this.#offers.drop(client);
+      for (const { net, mac, offers } of clients) {
+        const client = clientIn(net, mac);
+        offers.drop(client);
         this.#shown.delete(client);
         this.#shown.set(client, { at, since });
       }
@@ -105,18 +107,18 @@ export class Exchanges<From> {
   }
 
   /** Handles a message. Its buffer may be used again when this returns. */
-  take(from: From, arrival: Omit<Arrival, "storeAway">): void {
-    const { view, store } = this.#options;
+  take(from: From, arrival: Omit<Arrival<M>, "storeAway">): void {
+    const { spaces, store } = this.#options;
     const name = typeNames[arrival.message.type];
     if (name) this.counts[name]++;
     // Handled as if a commit had failed: an address that a record of an unknown layout holds could be given away.
-    const isForeign = view.unreadable.foreign !== undefined;
+    const isForeign = spaces.isUnreadable(from);
     const known = {
       ...arrival,
       storeAway: isForeign || !store.mirror.state.inSync,
       ...isForeign && { tried: true },
     };
-    const decision = handle(view, this.#offers, known);
+    const decision = this.#handle(from, known);
     if (decision.do !== "commit") this.#finish(from, known, decision);
     else if (isForeign) this.counts.ignored["store-away"]++;
     // A RELEASE or DECLINE ends the lease that its client had when it sent the message, not one that it was given since.
@@ -159,9 +161,14 @@ export class Exchanges<From> {
     }
   }
 
+  #handle(from: From, arrival: Arrival<M>): Decision {
+    const { space, offers } = this.#options.spaces.of(from);
+    return handle(space, offers, arrival);
+  }
+
   /** Writes a lease and answers its client; never rejects. */
-  async #commit(from: From, arrival: Arrival, planned: Commit, attempt: Attempt): Promise<void> {
-    const decision = await this.#write(arrival, planned, attempt);
+  async #commit(from: From, arrival: Arrival<M>, planned: Commit, attempt: Attempt): Promise<void> {
+    const decision = await this.#write(from, arrival, planned, attempt);
     if (!attempt.over) {
       this.#pending.delete(planned.client);
       this.#finish(from, arrival, decision);
@@ -194,7 +201,7 @@ export class Exchanges<From> {
   }
 
   /** Commits a plan, and returns the answer that its outcome leads to. Never rejects. */
-  async #write(arrival: Arrival, planned: Commit, attempt: Attempt): Promise<Decision> {
+  async #write(from: From, arrival: Arrival<M>, planned: Commit, attempt: Attempt): Promise<Decision> {
     const { committer, mirror } = this.#options.store;
     let outdated = false;
     try {
@@ -204,22 +211,22 @@ export class Exchanges<From> {
       outdated = true;
       await mirror.caughtUp(outcome.current, { signal: AbortSignal.timeout(PATIENCE) });
       outdated = false;
-      return await this.#again(arrival, planned, attempt);
+      return await this.#again(from, arrival, planned, attempt);
     } catch (error) {
       // The mirror is behind for this client, so no lease is confirmed from it; the client will retry.
       if (outdated || attempt.over) return { do: "ignore", why: "store-away" };
-      return await this.#withoutStore(arrival, planned, error, attempt);
+      return await this.#withoutStore(from, arrival, planned, error, attempt);
     }
   }
 
   /** Decides again, from what other processes have written meanwhile, and commits that. */
-  async #again(arrival: Arrival, planned: Commit, attempt: Attempt): Promise<Decision> {
+  async #again(from: From, arrival: Arrival<M>, planned: Commit, attempt: Attempt): Promise<Decision> {
     // A RELEASE or DECLINE was for the lease that it met: a lease that the client was given since then stays.
     if (!planned.reply) return { do: "ignore", why: "not-held" };
     let decision: Decision = { do: "ignore", why: "store-away" };
     await change(this.#options.store, () => {
       if (attempt.over) throw new Refusal("unavailable", "it took too long");
-      decision = handle(this.#options.view, this.#offers, arrival);
+      decision = this.#handle(from, arrival);
       return decision.do === "commit" ? decision.plan : undefined;
     }, { grouped: true, patienceMs: PATIENCE, unconfirmed: true });
     return decision;
@@ -227,7 +234,8 @@ export class Exchanges<From> {
 
   /** With etcd away, or its answer lost, a lease that the mirror shows may still be confirmed. */
   async #withoutStore(
-    arrival: Arrival,
+    from: From,
+    arrival: Arrival<M>,
     planned: Commit,
     error: unknown,
     attempt: Attempt,
@@ -235,7 +243,7 @@ export class Exchanges<From> {
     this.counts.failures++;
     if (error instanceof UnknownOutcome) {
       try {
-        return await this.#again(arrival, planned, attempt);
+        return await this.#again(from, arrival, planned, attempt);
       } catch (later) {
         if (attempt.over) return { do: "ignore", why: "store-away" };
         error = later;
@@ -245,10 +253,10 @@ export class Exchanges<From> {
       this.#options.log.error(`a lease could not be written: ${messageOf(error)}`);
     }
     if (!planned.reply) return { do: "ignore", why: "store-away" };
-    return handle(this.#options.view, this.#offers, { ...arrival, storeAway: true, tried: true });
+    return this.#handle(from, { ...arrival, storeAway: true, tried: true });
   }
 
-  #finish(from: From, { message, mac, now }: Arrival, decision: Decision): void {
+  #finish(from: From, { message, mac, now }: Arrival<M>, decision: Decision): void {
     if (decision.do === "ignore") {
       this.counts.ignored[decision.why]++;
       if (decision.why === "unknown-client") this.#options.onUnknown?.(from, message, mac, decision.link);
@@ -280,7 +288,7 @@ export class Exchanges<From> {
     return seconds > 0 ? { ...reply, seconds } : undefined;
   }
 
-  #declined({ name: network }: Network, message: Message, mac: string, whose: "its" | "a static"): void {
+  #declined({ name: network }: Network, message: M, mac: string, whose: "its" | "a static"): void {
     if (!this.#quiet.due(`declined ${whose} ${network}`)) return;
     const address = Ip.from4(message.u32(Opt.requestedAddress) ?? 0).toString();
     this.#options.log.warn(

@@ -15,6 +15,7 @@ import { Message } from "./message.ts";
 import { Opt, Type } from "./numbers.ts";
 import { bytesOf32 } from "../common/bytes.ts";
 import type { Reply } from "./reply.ts";
+import { oneSpace } from "./spaces.ts";
 
 const guest = "00:00:99:00:00:01", other = "00:00:99:00:00:02", third = "00:00:99:00:00:03";
 const NOW = 1_000_000;
@@ -67,7 +68,7 @@ class Bench {
         confirmed: () => Promise.resolve(),
         settled: () => Promise.resolve(),
       },
-      view: new NexView(mirror),
+      spaces: oneSpace(new NexView(mirror)),
       log: createLog("dhcpd", { level: "warn", format: "text" }, {
         write: (line) => this.lines.push(line),
       }),

@@ -18,7 +18,7 @@ export const Fqdn = {
  * The name that a client asks for, of which the first label counts: option 81, else option 12. Undefined when it sends
  * neither, or asks for no DNS record.
  */
-export function askedName(message: Message): string | undefined {
+export function askedName(message: Pick<Message, "payload">): string | undefined {
   const fqdn = message.payload(Opt.fqdn);
   if (fqdn && fqdn.length > 3) {
     const flags = fqdn[0] ?? 0;

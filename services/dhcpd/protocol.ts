@@ -4,7 +4,7 @@ import { nameClient } from "../nex/client_name.ts";
 import { isHeldFor } from "../nex/held.ts";
 import { addressFor, type Offered, ownAddress, type Placement, planLease } from "../nex/leases.ts";
 import type { Network } from "../nex/network.ts";
-import type { NexView } from "../nex/view.ts";
+import type { LeaseSpace } from "../nex/lease_space.ts";
 import type { Arrival } from "./arrival.ts";
 import { type Client, findClient } from "./client.ts";
 import { type Decision, ignore } from "./decision.ts";
@@ -19,7 +19,7 @@ import type { Reply } from "./reply.ts";
  * DHCP's server side (RFC 2131 §4.3) as a function of a message and of what the mirror shows. It is called again, with the
  * newer mirror, when its plan met a conflict.
  */
-export function handle(view: NexView, offers: Offers, arrival: Arrival): Decision {
+export function handle(view: LeaseSpace, offers: Offers, arrival: Arrival): Decision {
   const { message } = arrival;
   if (message.op !== BOOTREQUEST || message.htype !== ETHERNET || message.hlen !== 6) {
     return ignore("malformed");

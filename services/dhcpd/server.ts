@@ -23,6 +23,7 @@ import { Message } from "./message.ts";
 import { CHADDR_AT, Type } from "./numbers.ts";
 import { networkOptions } from "./options.ts";
 import { Outgoing } from "./outgoing.ts";
+import { oneSpace } from "./spaces.ts";
 import { UnknownClients } from "./unknown_clients.ts";
 
 export interface DhcpOptions {
@@ -106,8 +107,9 @@ class Server implements DhcpServer {
     const { interfaces: names, view, log } = options;
     this.unknown = new UnknownClients(view, log);
     this.#links = new Links({ names, epoll: this.#epoll, view, log, inside: (body) => this.#inside(body) });
-    this.#exchanges = new Exchanges({
+    this.#exchanges = new Exchanges<Link>({
       ...options,
+      spaces: oneSpace(view),
       send: (link, message, reply) => this.#outgoing?.add(link, message, reply),
       flush: () => this.#outgoing?.flush(),
       onUnknown: (link, message, mac, relayed) =>

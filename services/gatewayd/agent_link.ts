@@ -5,7 +5,13 @@ import { readable } from "../../ffi/readable.ts";
 import { MessageSocket } from "../../ffi/unix_messages.ts";
 import { delay } from "../common/async.ts";
 import { messageOf } from "../common/refusal.ts";
-import { encodeMessage, type FromAgent, PROTOCOL, readFromAgent } from "../overlay_names/gateway_messages.ts";
+import {
+  type Ask,
+  encodeMessage,
+  type FromAgent,
+  PROTOCOL,
+  readFromAgent,
+} from "../overlay_names/gateway_messages.ts";
 
 /** The pause before the next try, in ms: an agent that starts waits for gatewayd no longer. */
 const RETRY_MS = 100;
@@ -37,6 +43,7 @@ export class AgentLink {
   readonly #stop = new EventFd();
   readonly #stopping = new AbortController();
   readonly #running: Promise<void>;
+  #talking: MessageSocket | undefined;
   #lost: { readonly since: number; readonly why: string } | undefined;
 
   constructor(options: AgentLinkOptions) {
@@ -49,6 +56,15 @@ export class AgentLink {
   /** Why there is no connection, and since when (ms since the epoch); undefined while there is one. */
   get lost(): { readonly since: number; readonly why: string } | undefined {
     return this.#lost;
+  }
+
+  /** Sends a message to the agent. @returns false when there is no connection, or no room for it now */
+  send(message: Ask): boolean {
+    try {
+      return this.#talking?.send(encodeMessage(message)) ?? false;
+    } catch {
+      return false; // The connection is gone, which is noticed where it is read.
+    }
   }
 
   async #run(): Promise<void> {
@@ -90,12 +106,14 @@ export class AgentLink {
             readVersion(message, descriptors);
             isTalking = true;
             this.#lost = undefined;
+            this.#talking = socket;
             onTalking();
             onConnected();
           }
         }
       }
     } finally {
+      this.#talking = undefined;
       socket.close();
     }
   }

@@ -78,6 +78,7 @@ const blue = {
   gateway: "10.0.0.1/24",
   domain: "blue.example",
   ttl: 60,
+  dns: true,
 };
 const names = (network: string, names: [string, string[]][], done = true) =>
   encodeMessage({ kind: "names", network, names, done, serial: 7 });
@@ -169,7 +170,7 @@ Deno.test("an agent of another version is not talked to", async () => {
   await until("the connection ends", () => it.lost.length === 1);
   assert.match(
     it.lost[0] ?? "",
-    /speaks version 2 of their protocol, and this is 1: run both of one release/,
+    /speaks version 3 of their protocol, and this is 2: run both of one release/,
   );
   assert.equal(it.networks.size, 0);
 });

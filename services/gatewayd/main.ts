@@ -6,22 +6,27 @@ import type { Problem } from "../common/http_status.ts";
 import { OncePerMinute } from "../common/log.ts";
 import { counters, gauge } from "../common/metrics.ts";
 import { AgentLink } from "./agent_link.ts";
+import { DhcpPorts } from "./dhcp.ts";
 import { Networks } from "./networks.ts";
 
-/** Runs gatewayd: DNS at the gateway's address of every named network that is set up on this host. */
+/** Runs gatewayd: DNS and DHCP at the gateway's address of every named network that is set up on this host. */
 export function main(args: string[]): Promise<number> {
   return runDaemon(
     { name: "gatewayd", args, abort: abortConnection, notify: sendDatagram },
     async (daemon) => {
       const { config, log, metrics } = daemon, once = new OncePerMinute();
-      const networks = new Networks((what) => once.due(what) && log.warn(what));
+      const onTrouble = (what: string) => void (once.due(what) && log.warn(what));
+      let link: AgentLink | undefined = undefined;
+      const dhcp = new DhcpPorts((question) => link?.send(question) ?? false, onTrouble);
+      const networks = new Networks(onTrouble, dhcp);
       // The thread starts while the agent is connected to: nothing is answered before both are there.
       const started = networks.start();
+      daemon.defer("DHCP", () => dhcp.close());
       daemon.defer("DNS", () => networks.close());
       daemon.keepAlive(() => networks.isAlive());
       const first = Promise.withResolvers<void>();
       const path = config.agent.gatewaySocket;
-      const link = new AgentLink({
+      const agent: AgentLink = link = new AgentLink({
         path,
         onConnected: () => networks.beginAgain(),
         onMessage: (message, descriptors) => {
@@ -32,14 +37,21 @@ export function main(args: string[]): Promise<number> {
         },
         onLost: (why) => log.warn(`no connection to the agent, which is tried again: ${why}`),
       });
-      daemon.defer("agent", () => link.close());
-      daemon.check(() => problemOf(link, path, networks.size));
+      daemon.defer("agent", () => agent.close());
+      daemon.check(() => problemOf(agent, path, networks.size));
       counters(
         metrics,
         "gatewayd_dns_events_total",
         "DNS queries, answers by RCODE, and what became of the rest.",
         "event",
         () => networks.counters(),
+      );
+      counters(
+        metrics,
+        "gatewayd_dhcp_events_total",
+        "DHCP messages of clients that the agent was asked about or that were dropped, by reason, and what was answered.",
+        "event",
+        () => dhcp.counts,
       );
       gauge(metrics, "gatewayd_networks", "Networks at whose gateways it answers.", () => networks.size);
       await started;

@@ -1,23 +1,38 @@
 /** The networks that gatewayd answers for, each at its sockets and from its own names, as the agent's messages say. */
 import { libc } from "../../ffi/libc.ts";
-import { isListeningTcp, isUdp } from "../../ffi/socket_kind.ts";
+import { isListeningTcp, isPacket, isUdp } from "../../ffi/socket_kind.ts";
 import { Refusal } from "../common/refusal.ts";
 import { Answerer, DROP } from "../dnsd/answer.ts";
 import { COUNTER, Counters, type Counts } from "../dnsd/counters.ts";
 import { TcpServer } from "../dnsd/tcp.ts";
 import { AnsweringThread } from "../dnsd/thread.ts";
 import { TCP_MAX } from "../dnsd/wire.ts";
-import type { FromAgent, GatewayNetwork } from "../overlay_names/gateway_messages.ts";
+import type { AgentReply, FromAgent, GatewayNetwork } from "../overlay_names/gateway_messages.ts";
 import { HandedListener } from "./streams.ts";
 import { NetworkZones } from "./zones.ts";
 
 /** Of one network at once, since its guests must not use up those of others. */
 const MOST_CONNECTIONS = 32;
 
-/** A network's sockets. */
+/** A network's sockets for DNS. */
 interface Sockets {
   readonly udp: number;
   readonly streams: TcpServer;
+}
+
+/** The descriptors that came with a message, by what they are for. */
+interface Handed {
+  readonly udp?: number;
+  readonly tcp?: number;
+  readonly dhcp?: number;
+}
+
+/** What answers DHCP. */
+export interface DhcpAnswerer {
+  /** @param fd A packet socket, which is its own from then on; undefined: the one that it has */
+  serve(network: GatewayNetwork & { readonly dhcp: object }, fd: number | undefined): void;
+  leave(network: string): void;
+  answer(reply: AgentReply): void;
 }
 
 /** What a network is answered from; a change of its settings makes another one. */
@@ -32,7 +47,7 @@ interface Served {
   /** What queries are answered from; undefined until the first names are complete. */
   zones: Zones | undefined;
   /** What is being sent: it replaces the other two when it is complete. */
-  next: { readonly zones: Zones; readonly descriptors: readonly number[] } | undefined;
+  next: { readonly zones: Zones; readonly network: GatewayNetwork; readonly handed: Handed } | undefined;
 }
 
 /** All networks, which one thread answers over UDP and this one over TCP. */
@@ -49,7 +64,7 @@ export class Networks {
   readonly #closing = new Set<Promise<unknown>>();
 
   /** @param onTrouble called with a sentence */
-  constructor(onTrouble: (what: string) => void) {
+  constructor(onTrouble: (what: string) => void, private readonly dhcp?: DhcpAnswerer) {
     this.#onTrouble = onTrouble;
     this.#thread = new AnsweringThread({ maxForwarded: 0, onForward: () => {} });
   }
@@ -82,23 +97,16 @@ export class Networks {
    * @throws Error that says what is wrong with it
    */
   take(message: FromAgent, descriptors: readonly number[]): void {
-    const wanted = message.kind === "network" && message.sockets ? 2 : 0;
-    const [udp = -1, tcp = -1] = descriptors;
-    if (descriptors.length !== wanted || (wanted && !(isUdp(udp) && isListeningTcp(tcp)))) {
-      for (const fd of descriptors) libc.close(fd);
-      throw new Error(
-        `"${message.kind}" with ${descriptors.length} descriptors, where ${
-          wanted ? "a UDP and a listening TCP socket are" : "none is"
-        } expected`,
-      );
-    }
+    const handed = takeDescriptors(message, descriptors);
     switch (message.kind) {
       case "network":
-        return this.#begin(message, descriptors);
+        return this.#begin(message, handed);
       case "names":
         return this.#take(message);
       case "gone":
         return this.#remove(message.network);
+      case "reply":
+        return this.dhcp?.answer(message);
       case "complete":
         for (const id of this.#served.keys()) if (!this.#named.has(id)) this.#remove(id);
         return;
@@ -107,7 +115,7 @@ export class Networks {
     }
   }
 
-  #begin(network: GatewayNetwork, descriptors: readonly number[]): void {
+  #begin(network: GatewayNetwork, given: Handed): void {
     const { id } = network;
     this.#named.add(id);
     let served = this.#served.get(id);
@@ -116,11 +124,13 @@ export class Networks {
       this.#served.set(id, served = { sockets: undefined, zones: undefined, next: undefined });
     }
     // Sockets that came for names which were never complete are the newest ones still.
-    const newest = descriptors.length ? descriptors : served.next?.descriptors ?? [];
-    if (descriptors.length) this.#dropNext(served);
+    const isNew = network.sockets || served.next?.network.sockets === true;
+    const handed = network.sockets ? given : served.next?.handed ?? {};
+    if (network.sockets) this.#dropNext(served);
     const number = this.#number = (this.#number + 1) % 0xffffffff;
     const onBlock = (block: SharedArrayBuffer) => this.#thread.setBlock(number, block);
-    served.next = { zones: { number, zones: this.#zones(network, onBlock) }, descriptors: newest };
+    const zones = { number, zones: this.#zones(network, onBlock) };
+    served.next = { zones, network: { ...network, sockets: isNew }, handed };
   }
 
   #zones(network: GatewayNetwork, onBlock: (block: SharedArrayBuffer) => void): NetworkZones {
@@ -153,21 +163,26 @@ export class Networks {
   }
 
   /** From now on a network is answered from its new names, and at its new sockets if there are some. */
-  #replace(id: string, served: Served, { zones, descriptors }: NonNullable<Served["next"]>): void {
+  #replace(id: string, served: Served, { zones, network, handed }: NonNullable<Served["next"]>): void {
     const { zones: before, sockets: old } = served, { number } = zones;
     served.next = undefined;
     served.zones = zones;
     this.#thread.setBlock(number, zones.zones.table.reader.block);
-    const [udp, tcp] = descriptors;
+    const { udp, tcp } = handed, { dhcp } = network;
     if (udp !== undefined && tcp !== undefined) {
       // The new sockets first, so that there is always one.
       served.sockets = { udp, streams: this.#listen(id, served, tcp) };
       this.#thread.serve({ socket: number, fd: udp, table: number, recursion: false });
       this.#end(before, old);
-    } else if (old) {
+    } else if (network.sockets) {
+      served.sockets = undefined;
+      this.#end(before, old);
+    } else if (before) {
       this.#end(before, undefined);
-      this.#thread.serve({ socket: number, fd: old.udp, table: number, recursion: false });
+      if (old) this.#thread.serve({ socket: number, fd: old.udp, table: number, recursion: false });
     }
+    if (dhcp) this.dhcp?.serve({ ...network, dhcp }, handed.dhcp);
+    else this.dhcp?.leave(id);
   }
 
   /** Ends with a socket and a table of the thread, and closes the sockets. */
@@ -187,11 +202,12 @@ export class Networks {
     this.#served.delete(id);
     this.#dropNext(served);
     this.#end(served.zones, served.sockets);
+    this.dhcp?.leave(id);
   }
 
   /** Gives up what was being sent. */
   #dropNext(served: Served): void {
-    for (const fd of served.next?.descriptors ?? []) libc.close(fd);
+    for (const fd of Object.values(served.next?.handed ?? {})) libc.close(fd);
     served.next = undefined;
   }
 
@@ -235,4 +251,27 @@ export class Networks {
     await Promise.all(this.#closing);
     await this.#thread.stop();
   }
+}
+
+/**
+ * What the descriptors of a message are for.
+ * @throws Error where they are others than it says, which are then closed
+ */
+function takeDescriptors(message: FromAgent, descriptors: readonly number[]): Handed {
+  const dns = message.kind === "network" && message.sockets && message.dns;
+  const dhcp = message.kind === "network" && message.sockets && message.dhcp !== undefined;
+  const wanted = (dns ? 2 : 0) + (dhcp ? 1 : 0);
+  const [udp = -1, tcp = -1] = dns ? descriptors : [], packets = dhcp ? descriptors.at(-1) ?? -1 : -1;
+  const isRight = descriptors.length === wanted && (!dns || isUdp(udp) && isListeningTcp(tcp)) &&
+    (!dhcp || isPacket(packets));
+  if (isRight) return { ...dns ? { udp, tcp } : {}, ...dhcp ? { dhcp: packets } : {} };
+  for (const fd of descriptors) libc.close(fd);
+  const expected = [
+    ...dns ? ["a UDP and a listening TCP socket"] : [],
+    ...dhcp ? ["a packet socket"] : [],
+  ];
+  throw new Error(
+    `"${message.kind}" with ${descriptors.length} descriptors, where ` +
+      `${expected.length ? `${expected.join(" and ")} are` : "none is"} expected`,
+  );
 }

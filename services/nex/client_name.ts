@@ -1,9 +1,9 @@
 /** The names that clients ask for with their lease (DHCP options 12 and 81): each is made a label, refused, or taken over. */
 import type { MemberRecord } from "../store/records.ts";
+import type { LeaseSpace } from "./lease_space.ts";
 import type { Member } from "./member.ts";
 import { cleanLabel, qualifyName } from "./names.ts";
 import type { Network } from "./network.ts";
-import type { NexView } from "./view.ts";
 
 /** What happened to a name that a client did not get unchanged. */
 export type NameOutcome =
@@ -22,7 +22,7 @@ export interface ClientName {
 }
 
 /** Names that no client gets: the name server's (ns), and those by which other machines find a service. */
-const reserved = /^(ns|localhost|localdomain|wpad|isatap|_[^.]*)\./;
+const reserved = /^(ns|localhost|localdomain|wpad|isatap|_[^.]*)(\.|$)/;
 
 /**
  * A client's name: its member's, else the one that it asks for, else the one that it had.
@@ -31,7 +31,7 @@ const reserved = /^(ns|localhost|localdomain|wpad|isatap|_[^.]*)\./;
  * @param now Seconds since the epoch, by a clock that is right; undefined: no name is taken over from another client.
  */
 export function nameClient(
-  view: NexView,
+  view: LeaseSpace,
   { network, member }: { readonly network: Network; readonly member: Member | undefined },
   mac: string,
   asked: string | undefined,
@@ -39,14 +39,15 @@ export function nameClient(
 ): ClientName {
   if (member?.record.name) return { name: member.name, from: [] };
   const { domain } = network;
-  if (!domain) return { name: undefined, from: [] };
+  if (!domain && !view.bareNames) return { name: undefined, from: [] };
+  const isReserved = (name: string) => reserved.test(name) || view.isOwnLabel(name.split(".", 1)[0] ?? "");
   const others = (name: string) => view.membersNamed(name).filter((holder) => holder.mac !== mac);
   const had = member?.record.hostname;
-  const kept = had && !reserved.test(had) && !others(had).length ? had : undefined;
+  const kept = had && !isReserved(had) && !others(had).length ? had : undefined;
   if (asked === undefined) return { name: kept, from: [] };
   const exact = qualifyName(asked, domain), cleaned = cleanLabel(asked);
   const name = exact ?? (cleaned && qualifyName(cleaned, domain));
-  if (!name || reserved.test(name)) return { name: kept, what: "unusable", from: [] };
+  if (!name || isReserved(name)) return { name: kept, what: "unusable", from: [] };
   const from = others(name);
   if (!from.every((holder) => isSilent(view, holder, now))) return { name: kept, what: "taken", from: [] };
   return { name, what: from.length ? "taken-over" : exact ? undefined : "cleaned", from };
@@ -57,7 +58,7 @@ export function nameClient(
  * it. Where its network was changed since, the length of its lease is not known.
  */
 function isSilent(
-  view: NexView,
+  view: LeaseSpace,
   { dynamic, record, expires, modRevision }: Member,
   now: number | undefined,
 ): boolean {

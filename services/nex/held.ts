@@ -7,6 +7,7 @@ import { keyOf } from "../store/keys.ts";
 import { type LeaseRecord, type WithheldRecord, writeRecord } from "../store/records.ts";
 import type { Plan } from "../store/types.ts";
 import type { Network } from "./network.ts";
+import type { AddressState } from "./lease_space.ts";
 import type { NexState } from "./nex_state.ts";
 
 /**
@@ -27,7 +28,7 @@ export function stillRuns(until: number, now: number): boolean {
 
 /** True for an address that is held for this client's own lease in the network. */
 export function isHeldFor(
-  from: Pick<NexState, "withheld">,
+  from: Pick<AddressState, "withheld">,
   network: Network,
   mac: string,
   address: string,
@@ -61,7 +62,7 @@ export function withhold(from: Pick<NexState, "guard">, address: string, record:
 
 /** An address as it is given to a client: with the lease that the client still has on it, where it was held for that. */
 export function leaseOn(
-  from: Pick<NexState, "withheld">,
+  from: Pick<AddressState, "withheld">,
   network: Network,
   mac: string,
   address: string,

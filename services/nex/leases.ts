@@ -1,18 +1,15 @@
 /** Plans of leases: the network that a client is served from, the address that it gets, and the lease's record and end. */
 import { Ip } from "../common/ip.ts";
-import { keyOf } from "../store/keys.ts";
-import { merge } from "../store/plan_builder.ts";
-import { type MemberRecord, writeRecord } from "../store/records.ts";
+import type { MemberRecord } from "../store/records.ts";
 import type { Guard, Plan } from "../store/types.ts";
-import { nameClient, type NameOutcome, withoutHostname } from "./client_name.ts";
+import { nameClient, type NameOutcome } from "./client_name.ts";
 import { isHeldFor, leaseOn } from "./held.ts";
+import type { LeaseSpace } from "./lease_space.ts";
 import type { Member } from "./member.ts";
-import { memberStep } from "./member_step.ts";
 import { qualifyName } from "./names.ts";
 import { inMacRange, macRangeSize, type Network } from "./network.ts";
 import { heldAddress, isFree, lowestFree, mayReuse, oldestDeclined } from "./pool.ts";
-import { Draft, type PlanStep } from "./steps.ts";
-import type { NexView } from "./view.ts";
+import type { PlanStep } from "./steps.ts";
 
 /**
  * The longest that a request may have waited for etcd, in seconds, while another replica gave its client a later end:
@@ -45,7 +42,7 @@ export interface PlacementRequest {
  * that it is listed in, then the narrower one.
  */
 export function placeClient(
-  view: NexView,
+  view: LeaseSpace,
   { mac, link, attached, named }: PlacementRequest,
 ): Placement | undefined {
   const here = link && view.networkAt(link);
@@ -101,7 +98,7 @@ export interface Offered {
  * @returns undefined when the network has none left, or none for this member.
  */
 export function addressFor(
-  view: NexView,
+  view: LeaseSpace,
   { network, member }: Placement,
   mac: string,
   asked?: Ip,
@@ -121,7 +118,7 @@ export function addressFor(
 }
 
 /** The address that a member has in the network and that is not withheld from it. */
-export function ownAddress(view: NexView, network: Network, member: Member | undefined): Ip | undefined {
+export function ownAddress(view: LeaseSpace, network: Network, member: Member | undefined): Ip | undefined {
   if (!member?.ip4) return undefined;
   if (view.withheld.has(member.ip4) && !isHeldFor(view, network, member.mac, member.ip4)) return undefined;
   // Two records of a store of Nex's daemons may name one address: only one of them has it.
@@ -165,7 +162,7 @@ export interface LeaseRequest {
  * Plans a lease of one address: the member's record with its expiry and, for a new client, the claim on the address. Each
  * lease is written, also where the stored one is the same: the client may have released that one through another replica.
  */
-export function planLease(view: NexView, placement: Placement, request: LeaseRequest): LeasePlan {
+export function planLease(view: LeaseSpace, placement: Placement, request: LeaseRequest): LeasePlan {
   const { network, member } = placement;
   const { mac, now } = request;
   const own = ownAddress(view, network, member);
@@ -174,7 +171,9 @@ export function planLease(view: NexView, placement: Placement, request: LeaseReq
   const granted = own
     ? address.equals(own)
     : address.family === 4 && (isFree(view, network, address.u32) || mayReuse(view, network, mac, address));
-  if (!granted) return { kind: "wrong-address", guards: refusalGuards(view, placement, mac, address) };
+  if (!granted) {
+    return { kind: "wrong-address", guards: view.refusalGuards(network, member, mac, address.toString()) };
+  }
 
   const wanted = now + network.leaseSeconds;
   const asked = request.hostname;
@@ -201,9 +200,7 @@ export function planLease(view: NexView, placement: Placement, request: LeaseReq
     ...hostname ? { hostname } : {},
     ...told ? { client_name: told } : {},
   };
-  const plan = from.length
-    ? takeName(view, from, mac, member, record)
-    : memberStep(view, mac, member, record);
+  const plan = view.planChange({ mac, before: member, after: record, losing: from });
   return { kind: "commit", plan, address, expires, name, what };
 }
 
@@ -212,58 +209,26 @@ function asIs(asked: string, name: string | undefined, { domain }: Network): boo
   return name !== undefined && name === qualifyName(asked, domain);
 }
 
-/** A member's record, and those of the members that lose their name to it, guarded by their not having renewed. */
-function takeName(
-  view: NexView,
-  from: readonly Member[],
-  mac: string,
-  before: Member | undefined,
-  record: MemberRecord,
-): Plan {
-  const draft = new Draft(view);
-  for (const holder of from) draft.setMember(holder.mac, holder, withoutHostname(holder.record));
-  draft.setMember(mac, before, record, { free: true });
-  return merge(draft.steps);
-}
-
-/** The guards of a NAK: the client's record, the network, and the claims on both addresses are as the mirror shows them. */
-function refusalGuards(view: NexView, { network, member }: Placement, mac: string, address: Ip): Guard[] {
-  const addresses = new Set([address.toString(), ...member?.ip4 ? [member.ip4] : []]);
-  return [
-    ...(member ? [member.key] : [keyOf.member(mac), keyOf.furtherMember(network.name, mac)]).map((key) =>
-      view.guard(key)
-    ),
-    view.guard(keyOf.network(network.name)),
-    ...[...addresses].flatMap((text) => [view.guard(keyOf.claimIp(text)), view.guard(keyOf.withheld(text))]),
-  ];
-}
-
 /** Plans the end of a client's lease, because the client has released it (DHCPRELEASE) or because its time is over. */
-export function planLeaseEnd(view: NexView, member: Member, now: number): PlanStep | undefined {
+export function planLeaseEnd(view: LeaseSpace, member: Member, now: number): PlanStep | undefined {
   const address = member.ip4;
   if (!member.dynamic) {
     if (member.expires === undefined) return undefined;
     const { hostname: _, client_name: __, ip4, ...rest } = member.record;
     const { expires: ___, ...kept } = ip4 ?? {};
-    return memberStep(view, member.mac, member, { ...rest, ip4: kept });
+    return view.planChange({ mac: member.mac, before: member, after: { ...rest, ip4: kept } });
   }
-  const step = memberStep(view, member.mac, member, undefined);
-  return address ? merge([step, remember(address, member.mac, now)]) : step;
+  const ended = address ? { address, at: now } : undefined;
+  return view.planChange({ mac: member.mac, before: member, after: undefined, ended });
 }
 
 /** Plans that an address is free again that is held for the client's lease in the network: the client has released it. */
 export function planRelease(
-  view: NexView,
+  view: LeaseSpace,
   network: Network,
   mac: string,
   address: string,
 ): PlanStep | undefined {
   if (!isHeldFor(view, network, mac, address)) return undefined;
-  const key = keyOf.withheld(address);
-  return { guards: [view.guard(key)], ops: [{ remove: key }] };
-}
-
-/** Stores the address's former holder, so that the same client gets it again as long as no other client has taken it. */
-function remember(address: string, mac: string, now: number): PlanStep {
-  return { guards: [], ops: [{ put: keyOf.former(address), value: writeRecord({ mac, ended: now }) }] };
+  return view.planFree(address);
 }

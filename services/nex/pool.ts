@@ -2,8 +2,8 @@
 import { Ip } from "../common/ip.ts";
 import { Refusal } from "../common/refusal.ts";
 import { isHeldFor } from "./held.ts";
+import type { AddressState } from "./lease_space.ts";
 import { inRange, type Network } from "./network.ts";
-import type { NexState } from "./nex_state.ts";
 import type { Draft } from "./steps.ts";
 
 /**
@@ -14,7 +14,7 @@ import type { Draft } from "./steps.ts";
  * @param above Addresses below are passed over too.
  */
 export function lowestFree(
-  from: NexState,
+  from: AddressState,
   network: Network,
   excluded?: { has(address: number): boolean },
   above = 0,
@@ -30,7 +30,7 @@ export function lowestFree(
 }
 
 /** True when an address of the range may be given to a client. */
-export function isFree(from: NexState, network: Network, address: number): boolean {
+export function isFree(from: AddressState, network: Network, address: number): boolean {
   const { range4 } = network;
   return range4 !== undefined && address >= range4.begin && address <= range4.end && !from.taken(address) &&
     !ownAddresses(network).has(address);
@@ -43,7 +43,7 @@ export function isFree(from: NexState, network: Network, address: number): boole
  * @param excluded Further addresses to pass over, as 32-bit values.
  */
 export function oldestDeclined(
-  from: NexState,
+  from: AddressState,
   network: Network,
   excluded?: { has(address: number): boolean },
 ): number | undefined {
@@ -58,7 +58,7 @@ export function oldestDeclined(
 }
 
 /** True when a client may have an address that is held for it, or a declined one because the network has no other left. */
-export function mayReuse(from: NexState, network: Network, mac: string, address: Ip): boolean {
+export function mayReuse(from: AddressState, network: Network, mac: string, address: Ip): boolean {
   const record = from.withheld.get(address.toString());
   if (!record || !isReusable(from, network, address)) return false;
   return record.leased
@@ -67,7 +67,7 @@ export function mayReuse(from: NexState, network: Network, mac: string, address:
 }
 
 /** The address of the network's range that is held for this client's lease. */
-export function heldAddress(from: NexState, network: Network, mac: string): Ip | undefined {
+export function heldAddress(from: AddressState, network: Network, mac: string): Ip | undefined {
   for (const text of from.heldFor(mac)) {
     const ip = Ip.tryParse(text);
     if (ip && mayReuse(from, network, mac, ip)) return ip;
@@ -75,7 +75,7 @@ export function heldAddress(from: NexState, network: Network, mac: string): Ip |
   return undefined;
 }
 
-function isReusable(from: NexState, network: Network, address: Ip): boolean {
+function isReusable(from: AddressState, network: Network, address: Ip): boolean {
   return inRange(network, address) && from.memberAt(address.toString()) === undefined &&
     !ownAddresses(network).has(address.u32);
 }

@@ -1,11 +1,10 @@
 /** Addresses that a client found in use by another machine (DHCPDECLINE), which are quarantined for a day: plans, list, early end. */
 import { Ip } from "../common/ip.ts";
 import { Refusal } from "../common/refusal.ts";
-import { merge } from "../store/plan_builder.ts";
-import { sorted, type Withheld, withhold } from "./held.ts";
+import { sorted, type Withheld } from "./held.ts";
+import type { LeaseSpace } from "./lease_space.ts";
 import type { Member } from "./member.ts";
-import { memberStep } from "./member_step.ts";
-import { inRange, type Network } from "./network.ts";
+import type { Network } from "./network.ts";
 import { findNetwork } from "./networks.ts";
 import type { Draft, PlanStep } from "./steps.ts";
 import type { NexView } from "./view.ts";
@@ -23,7 +22,7 @@ export function declinedIn(view: NexView, network?: string): Withheld[] {
 }
 
 /** False for a client that has declined many addresses within the last minutes: its next DECLINE is ignored. */
-export function mayDecline(view: NexView, mac: string, now: number): boolean {
+export function mayDecline(view: LeaseSpace, mac: string, now: number): boolean {
   const since = now - WITHIN_SECONDS + DECLINED_SECONDS;
   let count = 0;
   for (const { mac: whose, until, leased } of view.withheld.values()) {
@@ -37,19 +36,20 @@ export function mayDecline(view: NexView, mac: string, now: number): boolean {
  * address of the range with its next request. Static addresses stay as they are.
  */
 export function planDecline(
-  view: NexView,
+  view: LeaseSpace,
   network: Network,
   member: Member,
   now: number,
 ): PlanStep | undefined {
-  const address = member.ip4 ? Ip.tryParse(member.ip4) : undefined;
-  if (!address || !inRange(network, address)) return undefined;
+  const address = member.ip4;
+  if (!address || !view.mayQuarantine(network, member)) return undefined;
   const { hostname: _, ip4: __, ...rest } = member.record;
-  const quarantine = { net: network.name, mac: member.mac, until: now + DECLINED_SECONDS };
-  return merge([
-    memberStep(view, member.mac, member, member.dynamic ? undefined : rest),
-    withhold(view, address.toString(), quarantine),
-  ]);
+  return view.planChange({
+    mac: member.mac,
+    before: member,
+    after: member.dynamic ? undefined : rest,
+    declined: { address, until: now + DECLINED_SECONDS },
+  });
 }
 
 /**

@@ -1,17 +1,14 @@
 /** The view of a mirror: its networks and members, indexed by MAC, address and name. */
 import { Ip } from "../common/ip.ts";
-import type { Change, Entry, Guard, Mirror } from "../store/types.ts";
-import {
-  type DeletedNetworkRecord,
-  type FormerRecord,
-  type NexRecord,
-  type WithheldRecord,
-} from "../store/records.ts";
+import type { Change, Entry, Guard, Mirror, Plan } from "../store/types.ts";
+import type { DeletedNetworkRecord, FormerRecord, NexRecord, WithheldRecord } from "../store/records.ts";
 import { keyOf } from "../store/keys.ts";
 import { ExpiryQueue } from "./expiry_queue.ts";
 import { Index } from "./index_by.ts";
 import { byPrecedence, furtherId, type Member, readMember } from "./member.ts";
 import { type Network, readNetwork, subnetFor } from "./network.ts";
+import type { LeaseChange, LeaseSpace } from "./lease_space.ts";
+import { mayQuarantine, planChange, planFree, refusalGuards } from "./plan_change.ts";
 import type { NexState } from "./nex_state.ts";
 import { UnreadableKeys } from "./unreadable_keys.ts";
 import { UsedAddresses } from "./used_addresses.ts";
@@ -26,7 +23,7 @@ export interface ViewChange {
  * The names and addresses of one space, as plans read them. Nex's networks share one space, so that an address occurs once in it,
  * and a MAC once in each network.
  */
-export class NexView implements NexState {
+export class NexView implements NexState, LeaseSpace {
   readonly #mirror: Mirror<NexRecord>;
   readonly #networks = new Map<string, Network>();
   /** By id. */
@@ -43,6 +40,9 @@ export class NexView implements NexState {
   readonly #used = new UsedAddresses((name) => this.#networks.get(name));
   readonly #listeners = new Set<(change: ViewChange) => void>();
 
+  readonly isOwnLabel = () => false;
+  readonly bareNames = false;
+  readonly mayQuarantine = mayQuarantine;
   readonly unreadable: UnreadableKeys;
   readonly withheld = new Map<string, WithheldRecord>();
   readonly former = new Map<string, FormerRecord>();
@@ -198,6 +198,18 @@ export class NexView implements NexState {
 
   lowest(network: Network): number {
     return this.#used.lowest(network);
+  }
+
+  planChange(change: LeaseChange): Plan {
+    return planChange(this, change);
+  }
+
+  planFree(address: string): Plan {
+    return planFree(this, address);
+  }
+
+  refusalGuards(...about: Parameters<LeaseSpace["refusalGuards"]>): Guard[] {
+    return refusalGuards(this, ...about);
   }
 
   guard(key: string): Guard {

@@ -5,12 +5,12 @@ import type { EndpointRecord } from "../store/sand_records.ts";
 export type EndpointKind = "netns" | "docker" | "cni" | "dhcp";
 
 export function kindOf(record: EndpointRecord): EndpointKind {
-  if (record["kind"] === "dhcp") return "dhcp";
+  if (record.kind === "dhcp") return "dhcp";
   return record.strand_docker ? "docker" : record.strand_cni ? "cni" : "netns";
 }
 
 /** When a lease ends, in seconds since the epoch; undefined: it does not, or the record has no such time. */
 export function expiryOf(record: EndpointRecord): number | undefined {
-  const text = record["expires_at"], ms = typeof text === "string" ? Date.parse(text) : NaN;
+  const ms = Date.parse(record.expires_at ?? "");
   return Number.isFinite(ms) ? Math.floor(ms / 1000) : undefined;
 }

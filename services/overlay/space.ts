@@ -10,6 +10,7 @@ import type {
   WithheldAddressRecord,
 } from "../store/sand_records.ts";
 import type { Entry } from "../store/types.ts";
+import { FormerHolders } from "./former_holders.ts";
 import { macNumber } from "./state.ts";
 
 /** An endpoint in the form that plans and the computation of the kernel state use. */
@@ -115,6 +116,7 @@ export class Space {
   readonly #reservedNames = new Map<string, ReadonlySet<string>>();
   /** Addresses in quarantine, in text form. */
   readonly withheld = new Map<string, WithheldAddressRecord>();
+  readonly former = new FormerHolders();
 
   /** Hosts on which the network is set up, with their presence records. */
   get hosts(): ReadonlyMap<string, PresenceRecord> {
@@ -298,7 +300,8 @@ export class Space {
   get empty(): boolean {
     const { endpoints, reservations, withheld, settings } = this;
     return settings === undefined &&
-      endpoints.size + reservations.size + withheld.size + this.#hosts.size + this.#applied.size === 0;
+      this.former.size + endpoints.size + reservations.size + withheld.size + this.#hosts.size +
+            this.#applied.size === 0;
   }
 }
 

@@ -290,6 +290,11 @@ export class View {
           if (after?.record.kind === "withheld-address") withheld.set(record.address, after.record.value);
           else withheld.delete(record.address);
           of(record.network).kinds.add("names");
+          break;
+        }
+        case "former-address": {
+          const former = after?.record.kind === "former-address" ? after.record.value : undefined;
+          this.#spaceOf(record.network).former.set(record.address, former);
         }
       }
     }

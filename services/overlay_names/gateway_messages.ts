@@ -2,15 +2,18 @@
  * The messages between a host's agent and its gatewayd, JSON texts over a Unix socket that keeps messages apart.
  *
  * gatewayd connects and says which version it speaks, and the agent answers with the version that both then speak. Then the
- * agent sends every named network of the host, each with the descriptors of its two sockets and all of its names, and says
- * when that is complete; from then on it sends what changes. gatewayd sends nothing more.
+ * agent sends every named network of the host, each with the descriptors of its sockets and all of its names, and says when that
+ * is complete; from then on it sends what changes. gatewayd sends what DHCP clients ask for, as it has read their messages; the
+ * agent decides, and sends what is to be answered once that is in etcd.
  */
 import { z } from "zod";
 import { Cidr, Ip } from "../common/ip.ts";
+import { tryParseMac } from "../common/mac.ts";
 import { messageOf } from "../common/refusal.ts";
+import { networkRecord } from "../store/records.ts";
 
 /** Raised by a change that the other side would misunderstand. */
-export const PROTOCOL = 1;
+export const PROTOCOL = 2;
 
 /** The most addresses of a name that are sent: an answer holds no more than some thousands. */
 export const MOST_ADDRESSES = 1000;
@@ -18,8 +21,11 @@ export const MOST_ADDRESSES = 1000;
 /** The octets of names in one message, so that it stays below what a socket takes as one. */
 export const NAMES_ROOM = 16384;
 
-/** The port of DNS. */
-export const DNS_PORT = 53;
+/** The longest text of a network's DHCP settings that is sent, in characters: a message holds 64 KiB. */
+export const SETTINGS_ROOM = 32768;
+
+/** The ports of DNS, and of DHCP's servers. */
+export const DNS_PORT = 53, DHCP_PORT = 67;
 
 const text = z.string().max(256);
 const ip4 = text.transform((value, context) => {
@@ -46,10 +52,14 @@ const network = z.object({
   domain: text,
   /** Of every record, in seconds. */
   ttl: z.int().nonnegative(),
+  /** True: DNS is answered, at a UDP and a listening TCP socket at the gateway's port 53. */
+  dns: z.boolean(),
   /**
-   * True: two descriptors come with the message, of the UDP and the listening TCP socket at the gateway's port 53, and replace
-   * those that gatewayd may have.
+   * The settings of DHCP, which is answered at a packet socket for what the network's ports receive; absent: it is not. All fields
+   * of the network in the form of a network of Nex.
    */
+  dhcp: networkRecord.optional(),
+  /** True: the descriptors of these sockets come with the message, in this order, and replace those that gatewayd may have. */
   sockets: z.boolean(),
 });
 
@@ -67,14 +77,62 @@ const names = z.object({
 const gone = z.object({ kind: z.literal("gone"), network: text });
 const complete = z.object({ kind: z.literal("complete") });
 
-const fromAgent = z.discriminatedUnion("kind", [hello, network, names, gone, complete]);
+const mac = text.refine((value) => tryParseMac(value) === value, "no MAC address in lower case");
+const u32 = z.int().nonnegative().max(0xffffffff);
+/** A number that gatewayd gives each question. */
+const question = z.int().nonnegative();
+
+/** What a client asks for by a message of DHCP; addresses are 32-bit values. */
+const ask = z.object({
+  kind: z.literal("ask"),
+  network: text,
+  question,
+  /** Option 53. */
+  type: z.int().min(1).max(8),
+  mac,
+  ciaddr: u32,
+  /** Where the packet came from, and whether it was sent to the gateway alone. */
+  source: u32,
+  unicast: z.boolean(),
+  /** When the kernel received it, in ms since the epoch. */
+  received: z.number(),
+  /** Options 50 and 54. */
+  requested: u32.optional(),
+  server: u32.optional(),
+  /** Option 80. */
+  rapid: z.boolean().optional(),
+  /** The name that the client asks for, as it is. */
+  name: text.optional(),
+});
+
+/** What a client is to be answered; addresses are 32-bit values. */
+const reply = z.object({
+  kind: z.literal("reply"),
+  network: text,
+  question,
+  type: z.union([z.literal(2), z.literal(5), z.literal(6)]),
+  serverId: u32,
+  yiaddr: u32,
+  clientAddress: u32.optional(),
+  siaddr: u32.optional(),
+  seconds: z.int().nonnegative().optional(),
+  /** Fully qualified. */
+  name: text.optional(),
+  rapid: z.boolean().optional(),
+  text: text.optional(),
+});
+
+const fromGatewayd = z.discriminatedUnion("kind", [hello, ask]);
+const fromAgent = z.discriminatedUnion("kind", [hello, network, names, gone, complete, reply]);
 
 /** What the agent sends. */
 export type FromAgent = z.output<typeof fromAgent>;
 export type GatewayNetwork = z.output<typeof network>;
-type Written = z.input<typeof fromAgent>;
+export type Ask = z.output<typeof ask>;
+export type AgentReply = z.output<typeof reply>;
+type Written = z.input<typeof fromAgent> | z.input<typeof fromGatewayd>;
 
-/** The octets of a message of the agent's. */
+/** The octets of a message. */
 export function encodeMessage(message: Written): Uint8Array<ArrayBuffer> {
   return new TextEncoder().encode(JSON.stringify(message));
 }
@@ -84,9 +142,9 @@ export function readFromAgent(octets: Uint8Array): FromAgent {
   return read(fromAgent, octets);
 }
 
-/** The version in gatewayd's first message. @throws Error that says what is wrong with it */
-export function readHello(octets: Uint8Array): number {
-  return read(hello, octets).version;
+/** Reads a message of gatewayd's. @throws Error that says what is wrong with it */
+export function readFromGatewayd(octets: Uint8Array): z.output<typeof fromGatewayd> {
+  return read(fromGatewayd, octets);
 }
 
 function read<T>(schema: z.ZodType<T>, octets: Uint8Array): T {

@@ -8,7 +8,11 @@
 export type SandKey =
   | { readonly kind: "network" | "allocation" | "cursor" | "deleted" | "settings"; readonly network: string }
   | { readonly kind: "reservation"; readonly network: string; readonly mac: string }
-  | { readonly kind: "withheld-address"; readonly network: string; readonly address: string }
+  | {
+    readonly kind: "withheld-address" | "former-address";
+    readonly network: string;
+    readonly address: string;
+  }
   | { readonly kind: "network-name"; readonly name: string }
   | { readonly kind: "host-endpoint"; readonly host: string; readonly id: string }
   | { readonly kind: "network-endpoint"; readonly network: string; readonly id: string }
@@ -125,6 +129,11 @@ export class SandKeys {
     return `${this.namesOf(network)}withheld/${address}`;
   }
 
+  /** Strand only: NETWORK/ADDRESS → FormerAddress: the client that had the address last, which gets it again while it is free. */
+  formerAddress(network: string, address: string): string {
+    return `${this.namesOf(network)}former/${address}`;
+  }
+
   dockerNetwork(id: string): string {
     return `${this.prefix}/docker-networks/${id}`;
   }
@@ -206,7 +215,8 @@ export class SandKeys {
       case "strand/5":
         if (a !== "net") return undefined;
         if (c === "member") return { kind: "reservation", network: b, mac: d };
-        return c === "withheld" ? { kind: "withheld-address", network: b, address: d } : undefined;
+        if (c === "withheld") return { kind: "withheld-address", network: b, address: d };
+        return c === "former" ? { kind: "former-address", network: b, address: d } : undefined;
       case "strand/4":
         if (a === "net") return c === "settings" ? { kind: "settings", network: b } : undefined;
         return a === "applied" ? { kind: "applied", network: b, host: c } : undefined;

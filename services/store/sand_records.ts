@@ -126,6 +126,9 @@ const endpoint = z.looseObject({
   /** Strand only: its label in the network's domain, lower-case, and further ones that endpoints may share. */
   strand_name: label.optional(),
   strand_aliases: z.array(label).max(64).optional(),
+  /** Strand only: "dhcp": a machine behind a port of the host, which has leased the address until then, in RFC 3339 and UTC. */
+  kind: text.optional(),
+  expires_at: text.optional(),
 });
 
 /** A presence record: the network is set up on a host. */
@@ -200,6 +203,9 @@ const reservation = z.looseObject({
 /** An address in quarantine: until when, in seconds since the epoch, and the client that found it in use. */
 const withheldAddress = z.looseObject({ mac: text, until: z.int().nonnegative() });
 
+/** The client that had an address last: its MAC, and when its lease ended, in seconds since the epoch. */
+const formerAddress = z.looseObject({ mac: text, ended: z.int().nonnegative() });
+
 const dockerNetwork = z.looseObject({ DockerNetworkID: text, SandNetworkID: text });
 const dockerEndpoint = z.looseObject({
   DockerNetworkID: text.default(""),
@@ -244,6 +250,7 @@ export type SettingsRecord = z.infer<typeof settings>;
 export type OverlayOptions = z.infer<typeof overlay>;
 export type ReservationRecord = z.infer<typeof reservation>;
 export type WithheldAddressRecord = z.infer<typeof withheldAddress>;
+export type FormerAddressRecord = z.infer<typeof formerAddress>;
 export type NameClaimRecord = z.infer<typeof nameClaim>;
 
 /** A parsed value with its kind and the ids from its key. */
@@ -263,6 +270,7 @@ export type SandRecord =
   | { kind: "settings"; network: string; value: SettingsRecord }
   | { kind: "reservation"; network: string; mac: string; value: ReservationRecord }
   | { kind: "withheld-address"; network: string; address: string; value: WithheldAddressRecord }
+  | { kind: "former-address"; network: string; address: string; value: FormerAddressRecord }
   | { kind: "name-claim"; host: string; value: NameClaimRecord };
 
 /**
@@ -311,7 +319,10 @@ function parse(keys: SandKeys, key: string, text: string): SandRecord | undefine
     case "reservation":
       return { ...found, value: as(found.mac, "mac", readRecord(reservation, text)) };
     case "withheld-address":
-      return { ...found, value: readRecord(withheldAddress, text) };
+    case "former-address":
+      return found.kind === "former-address"
+        ? { ...found, kind: found.kind, value: readRecord(formerAddress, text) }
+        : { ...found, kind: found.kind, value: readRecord(withheldAddress, text) };
     case "docker-network":
       return { ...found, kind: found.kind, value: readRecord(dockerNetwork, text) };
     case "docker-endpoint":

@@ -4,6 +4,7 @@ import { Ip } from "../../services/common/ip.ts";
 import { createLog } from "../../services/common/log.ts";
 import { type ClientMessage, clientMessage } from "../../services/dhcpd/client_message.ts";
 import { Exchanges } from "../../services/dhcpd/exchanges.ts";
+import { oneSpace } from "../../services/dhcpd/spaces.ts";
 import { Message } from "../../services/dhcpd/message.ts";
 import { Opt, Type } from "../../services/dhcpd/numbers.ts";
 import { bytesOf32 } from "../../services/common/bytes.ts";
@@ -42,7 +43,7 @@ async function replicas(endpoint: string, count: number, deliver: (xid: number, 
     const send = (_: undefined, message: Message, reply: Reply) => deliver(message.xid, reply);
     const exchanges = new Exchanges<undefined>({
       store,
-      view: new NexView(store.mirror),
+      spaces: oneSpace(new NexView(store.mirror)),
       log,
       send,
       flush() {},

@@ -67,15 +67,23 @@ export class GatewayLab implements AsyncDisposable {
   /** A network with settings, as `strand apply` writes them. */
   async network(
     name: string,
-    { domain = "", range = "10.0.0.0/24", overlay = {} }: {
+    { domain = "", range = "10.0.0.0/24", overlay = {}, network = {} }: {
       domain?: string;
       range?: string;
       overlay?: object;
+      /** Further fields of its settings. */
+      network?: object;
     } = {},
   ): Promise<string> {
     const { id } = await this.host(1).api.createNetwork({ name, ip_range: range });
-    await this.settings(id, { network: { name, ...(domain && { domain }) }, overlay });
+    await this.settings(id, { network: { name, ...(domain && { domain }), ...network }, overlay });
     return id;
+  }
+
+  /** The records of the network's leases, as etcd has them. */
+  async leases(network: string): Promise<Record<string, unknown>[]> {
+    const records = await this.lab.kv.under(`/sc-net/network-endpoints/${network}/`);
+    return [...records.values()].map((text) => JSON.parse(text)).filter(({ kind }) => kind === "dhcp");
   }
 
   async settings(network: string, settings: object | undefined): Promise<void> {

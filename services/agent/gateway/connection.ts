@@ -1,12 +1,15 @@
 /** What one gatewayd is sent: networks and names, in messages that are made when there is room for them. */
+import { libc } from "../../../ffi/libc.ts";
 import type { MessageSocket } from "../../../ffi/unix_messages.ts";
 import type { Cidr, Ip } from "../../common/ip.ts";
 import {
+  type AgentReply,
+  type Ask,
   encodeMessage,
   MOST_ADDRESSES,
   NAMES_ROOM,
   PROTOCOL,
-  readHello,
+  readFromGatewayd,
 } from "../../overlay_names/gateway_messages.ts";
 
 /** What a network's gateway is to answer; the same object for as long as nothing of it changes. */
@@ -14,8 +17,12 @@ export interface Gateway {
   readonly address: Cidr;
   readonly domain: string;
   readonly ttl: number;
-  /** The UDP and the listening TCP socket. */
-  readonly sockets: readonly [number, number];
+  /** True: DNS is answered. */
+  readonly dns: boolean;
+  /** The settings of DHCP as JSON, so that they are compared at once; undefined: it is not answered. */
+  readonly dhcp: string | undefined;
+  /** Their descriptors: of DNS by UDP and TCP, and of DHCP, as far as they are answered. */
+  readonly sockets: readonly number[];
 }
 
 /** Where the connection reads what it sends. */
@@ -26,7 +33,14 @@ export interface GatewaySource {
   addresses(network: string, label: string): readonly Ip[];
   /** The revision of etcd that all of it is of. */
   readonly revision: number;
+  /** Takes what a client of DHCP asks for; `answer` may be called later, or never. */
+  ask(question: Ask, answer: (reply: AgentReply) => void): void;
 }
+
+/** The most answers that wait to be sent: their clients ask again. */
+const MOST_ANSWERS = 1024;
+/** The most messages that are read at once. */
+const AT_ONCE = 64;
 
 /** A message that is to be sent. */
 interface Outgoing {
@@ -48,6 +62,7 @@ export class GatewayConnection {
   readonly #sent = new Map<string, Gateway>();
   /** The names that are being sent, of one network. */
   #names: { readonly network: string; readonly left: string[] } | undefined;
+  readonly #answers: Outgoing[] = [];
   /** A message for which there was no room. */
   #unsent: Outgoing | undefined;
   #isGreeted = false;
@@ -60,6 +75,8 @@ export class GatewayConnection {
     readonly socket: MessageSocket,
     private readonly source: GatewaySource,
     networks: Iterable<string>,
+    /** Called when there is something to send. */
+    private readonly onAnswer: () => void = () => {},
   ) {
     for (const network of networks) this.#due.set(network, "whole");
   }
@@ -81,21 +98,38 @@ export class GatewayConnection {
 
   /** Reads what gatewayd sends. @returns false when it has closed the connection @throws Error for a wrong message */
   receive(): boolean {
-    for (;;) {
+    for (let left = AT_ONCE; left > 0; left--) {
       const received = this.socket.receive();
       if (received === "later") return true;
       if (!received) return false;
-      if (received.descriptors.length || this.#isGreeted) throw new Error("it sends what is not expected");
-      const version = readHello(received.message);
-      // It says by itself what is wrong, once it has ours.
-      this.socket.send(encodeMessage({ kind: "hello", version: PROTOCOL }));
-      if (version !== PROTOCOL) {
-        throw new Error(
-          `it speaks version ${version} of their protocol, and this is ${PROTOCOL}: run both of one release`,
-        );
+      if (received.descriptors.length) {
+        for (const fd of received.descriptors) libc.close(fd);
+        throw new Error("it sends descriptors, which are not expected");
       }
-      this.#isGreeted = true;
+      const message = readFromGatewayd(received.message);
+      if (message.kind === "hello") this.#greet(message.version);
+      else if (this.#isGreeted) this.source.ask(message, (reply) => this.#answer(reply));
+      else throw new Error("it asks before it has said its version");
     }
+    return true;
+  }
+
+  #greet(version: number): void {
+    if (this.#isGreeted) throw new Error("it says its version twice");
+    // It says by itself what is wrong, once it has ours.
+    this.socket.send(encodeMessage({ kind: "hello", version: PROTOCOL }));
+    if (version !== PROTOCOL) {
+      throw new Error(
+        `it speaks version ${version} of their protocol, and this is ${PROTOCOL}: run both of one release`,
+      );
+    }
+    this.#isGreeted = true;
+  }
+
+  #answer(reply: AgentReply): void {
+    if (this.#answers.length >= MOST_ANSWERS) return;
+    this.#answers.push({ octets: encodeMessage(reply), descriptors: [] });
+    this.onAnswer();
   }
 
   /** Sends what there is room for. @returns false when something is left @throws SystemError when the connection is gone */
@@ -119,6 +153,8 @@ export class GatewayConnection {
   }
 
   #next(): Outgoing | undefined {
+    const answer = this.#answers.shift();
+    if (answer) return answer;
     if (this.#names) return this.#nextNames(this.#names);
     for (const [network, due] of this.#due) {
       this.#due.delete(network);
@@ -131,7 +167,7 @@ export class GatewayConnection {
         this.#names = { network, left: [...due] };
         return this.#nextNames(this.#names);
       }
-      const { address, domain, ttl, sockets } = gateway;
+      const { address, domain, ttl, dns, dhcp, sockets } = gateway;
       const isNew = sent?.sockets !== sockets;
       const octets = encodeMessage({
         kind: "network",
@@ -139,6 +175,8 @@ export class GatewayConnection {
         gateway: address.toString(),
         domain,
         ttl,
+        dns,
+        ...dhcp === undefined ? {} : { dhcp: JSON.parse(dhcp) },
         sockets: isNew,
       });
       return {

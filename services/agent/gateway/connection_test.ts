@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { libc } from "../../../ffi/libc.ts";
 import { LONGEST_MESSAGE, MessageListener, MessageSocket } from "../../../ffi/unix_messages.ts";
 import { Cidr, Ip } from "../../common/ip.ts";
-import { encodeMessage, PROTOCOL } from "../../overlay_names/gateway_messages.ts";
+import { type AgentReply, type Ask, encodeMessage, PROTOCOL } from "../../overlay_names/gateway_messages.ts";
 import { type Gateway, GatewayConnection } from "./connection.ts";
 
 /** A connection, its other end, and the networks that it reads; of each name the address ends in the length of its label. */
@@ -11,17 +11,20 @@ function setUp(networks: readonly string[] = ["blue"], labels: readonly string[]
   const gatewayd = MessageSocket.connect(path), socket = listener.accept();
   assert.ok(socket);
   listener.close();
+  const asked: [Ask, (reply: AgentReply) => void][] = [];
   const known = new Map<string, Gateway>(networks.map((id) => [id, gateway()]));
   const connection = new GatewayConnection(socket, {
     gateway: (network) => known.get(network),
     labels: () => labels,
     addresses: (_, label) => labels.includes(label) ? [Ip.parse(`10.0.0.${label.length}`)] : [],
     revision: 9,
+    ask: (question, answer) => asked.push([question, answer]),
   }, networks);
   return {
     connection,
     gatewayd,
     known,
+    asked,
     hello(version = PROTOCOL) {
       gatewayd.send(encodeMessage({ kind: "hello", version }));
       return connection.receive();
@@ -50,7 +53,7 @@ function setUp(networks: readonly string[] = ["blue"], labels: readonly string[]
 
 /** Its sockets are standard input and output. */
 function gateway(domain = "test"): Gateway {
-  return { address: Cidr.parse("10.0.0.1/24"), domain, ttl: 60, sockets: [0, 1] };
+  return { address: Cidr.parse("10.0.0.1/24"), domain, ttl: 60, dns: true, dhcp: undefined, sockets: [0, 1] };
 }
 
 Deno.test("a gatewayd gets nothing before it says its version, then all networks, then what changes", () => {
@@ -140,9 +143,26 @@ Deno.test("many names come in messages of a size that a socket takes", () => {
   assert.deepEqual([seen.size, done], [20_000, 1]);
 });
 
+const ask: Ask = {
+  ...{ kind: "ask", network: "blue", question: 7, type: 1, mac: "52:54:00:00:00:01", ciaddr: 0, source: 0 },
+  ...{ unicast: false, received: 1 },
+};
+
+Deno.test("what a client asks for is passed on, and its answer is sent before anything else", () => {
+  using it = setUp();
+  it.hello();
+  it.gatewayd.send(encodeMessage(ask));
+  assert.equal(it.connection.receive(), true);
+  const [[asked, answer] = []] = it.asked;
+  assert.deepEqual(asked, ask);
+  answer?.({ kind: "reply", network: "blue", question: 7, type: 2, serverId: 1, yiaddr: 2 });
+  it.connection.send();
+  assert.deepEqual(it.received().slice(0, 2), ["hello", "reply blue"]);
+});
+
 Deno.test("a gatewayd of another version, and one that sends anything else, is disconnected", () => {
   using other = setUp();
-  assert.throws(() => other.hello(PROTOCOL + 1), /it speaks version 2 of their protocol, and this is 1/);
+  assert.throws(() => other.hello(PROTOCOL + 1), /it speaks version 3 of their protocol, and this is 2/);
   // It can say so itself.
   assert.deepEqual(other.received(), ["hello"]);
   for (
@@ -152,11 +172,14 @@ Deno.test("a gatewayd of another version, and one that sends anything else, is d
   ) {
     using it = setUp();
     it.gatewayd.send(new TextEncoder().encode(octets), descriptors);
-    assert.throws(() => it.connection.receive(), /no message|it sends what is not expected/, octets);
+    assert.throws(() => it.connection.receive(), /no message|it sends descriptors/, octets);
   }
   using again = setUp();
   again.hello();
-  assert.throws(() => again.hello(), /it sends what is not expected/);
+  assert.throws(() => again.hello(), /it says its version twice/);
+  using early = setUp();
+  early.gatewayd.send(encodeMessage(ask));
+  assert.throws(() => early.connection.receive(), /it asks before it has said its version/);
   using gone = setUp();
   gone.gatewayd.close();
   assert.equal(gone.connection.receive(), false);

@@ -8,12 +8,15 @@ import { messageOf } from "../../common/refusal.ts";
 import { networkFault } from "../../overlay/faults.ts";
 import type { NetworkChange } from "../../overlay/view.ts";
 import { GATEWAY_LABEL } from "../../overlay/own_labels.ts";
+import { effectiveRecord } from "../../overlay_names/effective.ts";
+import { SETTINGS_ROOM } from "../../overlay_names/gateway_messages.ts";
 import { addressesOf, labelsChanged } from "../../overlay_names/names.ts";
+import type { NetworkRecord, SettingsRecord } from "../../store/sand_records.ts";
 import type { Context } from "../context.ts";
 import { type Gateway, GatewayConnection, type GatewaySource } from "./connection.ts";
 import { listenForGatewayd } from "./listener.ts";
 import { mayConnect } from "./peer.ts";
-import { GatewaySockets } from "./sockets.ts";
+import { type Answered, GatewaySockets } from "./sockets.ts";
 
 /** The most connections at once: there is one gatewayd, and one that is about to replace it. */
 const MOST_CONNECTIONS = 4;
@@ -35,10 +38,17 @@ export interface GatewaysOptions {
   readonly ttl: number;
   /** The networks that are set up on this host. */
   readonly networks: () => Iterable<string>;
+  /** Answers what clients of DHCP ask for. */
+  readonly dhcp: Pick<GatewaySource, "ask">;
 }
 
 /** The settings of a gateway, as etcd has them. */
 type Wanted = Omit<Gateway, "sockets">;
+
+/** What is answered there. */
+function answeredOf({ dns, dhcp }: Wanted): Answered {
+  return { dns, dhcp: dhcp !== undefined };
+}
 
 /**
  * Hands the sockets and names of this host's named networks to gatewayd, and keeps the sockets, so that a gatewayd that is
@@ -77,7 +87,7 @@ export class Gateways implements GatewaySource {
     try {
       this.#listener = listenForGatewayd(path);
     } catch (error) {
-      log.warn(`gatewayd cannot connect at ${path}, so no gateway answers DNS: ${messageOf(error)}`);
+      log.warn(`gatewayd cannot connect at ${path}, so no gateway answers DNS or DHCP: ${messageOf(error)}`);
       return;
     }
     this.#epoll.add(this.#listener.fd, LISTENER);
@@ -86,7 +96,7 @@ export class Gateways implements GatewaySource {
     this.#running = this.#run();
   }
 
-  /** How many networks of this host should have DNS at their gateways, and for how long, in ms, there has been no gatewayd. */
+  /** How many networks of this host should have DNS or DHCP at their gateways, and for how long, in ms, there has been no gatewayd. */
   get unanswered(): { readonly networks: number; readonly forMs: number } | undefined {
     if (this.#connections.size > 0) return undefined;
     let networks = 0;
@@ -98,7 +108,7 @@ export class Gateways implements GatewaySource {
   isSetUp(network: string): void {
     const sockets = this.#sockets.get(network), wanted = this.#wanted(network);
     const isRight = sockets && wanted &&
-      sockets.isAt(this.#context().namespacePath(network), wanted.address.address);
+      sockets.isAt(this.#context().namespacePath(network), wanted.address.address, answeredOf(wanted));
     if (isRight || (!sockets && !wanted)) return;
     this.#release(network);
     this.#changed(network);
@@ -126,7 +136,7 @@ export class Gateways implements GatewaySource {
 
   gateway(network: string): Gateway | undefined {
     const wanted = this.#wanted(network);
-    const sockets = wanted && this.#open(network, wanted.address.address);
+    const sockets = wanted && this.#open(network, wanted.address.address, answeredOf(wanted));
     if (!wanted || !sockets) {
       this.#gateways.delete(network);
       return undefined;
@@ -138,7 +148,13 @@ export class Gateways implements GatewaySource {
     return gateway;
   }
 
+  ask: GatewaySource["ask"] = (question, answer) => {
+    const known = this.#gateways.get(question.network);
+    if (known?.dhcp !== undefined) this.#options.dhcp.ask(question, answer);
+  };
+
   labels(network: string): Iterable<string> {
+    if (!this.#gateways.get(network)?.dns) return [];
     const space = this.#context().view.space(network);
     return new Set([GATEWAY_LABEL, ...space.reservedNames(), ...space.endpointNames()]);
   }
@@ -149,30 +165,48 @@ export class Gateways implements GatewaySource {
     return [this.#wanted(network)?.address.address ?? []].flat();
   }
 
-  /** What etcd says of the network's gateway; undefined where it does not answer DNS. */
+  /** What etcd says of the network's gateway; undefined where it answers neither DNS nor DHCP. */
   #wanted(network: string): Wanted | undefined {
     const { view } = this.#context(), record = view.network(network);
     const { settings } = view.space(network);
-    if (!record || !settings || settings.overlay.dns === false) return undefined;
+    const dns = settings?.overlay.dns !== false;
+    if (!record || !settings || (!dns && settings.overlay.dhcp === false)) return undefined;
     const address = Cidr.tryParse(record.gateway);
     if (!address || view.isPartial(network) || networkFault(record) !== undefined) return undefined;
-    const { domain = "" } = settings.network;
-    return { address, domain: domain.length > LONGEST_NAME ? "" : domain, ttl: this.#options.ttl };
+    const { domain = "" } = settings.network, { ttl } = this.#options;
+    const dhcp = this.#dhcpOf(record, settings);
+    if (!dns && dhcp === undefined) return undefined;
+    return { address, domain: domain.length > LONGEST_NAME ? "" : domain, ttl, dns, dhcp };
   }
 
-  #open(network: string, address: Ip): GatewaySockets | undefined {
+  /** The settings of DHCP as text; undefined where it is switched off. */
+  #dhcpOf(record: NetworkRecord, settings: SettingsRecord): string | undefined {
+    if (settings.overlay.dhcp === false) return undefined;
+    const { name } = settings.network, text = JSON.stringify(effectiveRecord({ name, record, settings }));
+    if (text.length <= SETTINGS_ROOM) return text;
+    const { log } = this.#context();
+    if (this.#once.due(`settings ${record.id}`)) {
+      log.warn(
+        `the gateway of network ${name} does not answer DHCP: its settings have ${text.length} characters, ` +
+          `${SETTINGS_ROOM} at most can be used`,
+      );
+    }
+    return undefined;
+  }
+
+  #open(network: string, address: Ip, answered: Answered): GatewaySockets | undefined {
     const known = this.#sockets.get(network);
-    if (known?.address.equals(address)) return known;
+    if (known?.isFor(address, answered)) return known;
     this.#release(network);
     const { namespacePath, log } = this.#context();
     try {
-      const sockets = GatewaySockets.open(namespacePath(network), address);
+      const sockets = GatewaySockets.open(namespacePath(network), address, answered);
       if (sockets) this.#sockets.set(network, sockets);
       return sockets;
     } catch (error) {
       // The next comparison of the network tries again.
       const why = messageOf(error);
-      if (this.#once.due(network)) log.warn({ network }, `the gateway does not answer DNS: ${why}`);
+      if (this.#once.due(network)) log.warn({ network }, `the gateway answers neither DNS nor DHCP: ${why}`);
       return undefined;
     }
   }
@@ -277,7 +311,10 @@ export class Gateways implements GatewaySource {
         return;
       }
       const token = this.#token = (this.#token + 1) >>> 0 || LISTENER + 1;
-      this.#connections.set(token, new GatewayConnection(socket, this, this.#options.networks()));
+      this.#connections.set(
+        token,
+        new GatewayConnection(socket, this, this.#options.networks(), () => this.#sendSoon()),
+      );
       this.#epoll.add(socket.fd, token);
       log.info({ pid: peer.pid }, "gatewayd is connected");
     } catch (error) {
@@ -338,5 +375,6 @@ export class Gateways implements GatewaySource {
 }
 
 function isSame(a: Wanted, b: Wanted): boolean {
-  return a.domain === b.domain && a.ttl === b.ttl && a.address.toString() === b.address.toString();
+  return a.domain === b.domain && a.ttl === b.ttl && a.dns === b.dns && a.dhcp === b.dhcp &&
+    a.address.toString() === b.address.toString();
 }

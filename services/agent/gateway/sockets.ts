@@ -1,55 +1,86 @@
 /** The sockets at the gateways of this host's networks, opened in each network's namespace. */
+import { ENODEV, SystemError } from "../../../ffi/errno.ts";
+import { interfaceIndex } from "../../../ffi/interface_index.ts";
 import { libc } from "../../../ffi/libc.ts";
 import { inNamespace } from "../../../ffi/netns.ts";
+import { attachFilter, nothing, openPacket, portsUdpFilter } from "../../../ffi/packet.ts";
 import { listenTcp } from "../../../ffi/tcp.ts";
 import { openUdp } from "../../../ffi/udp.ts";
 import type { Ip } from "../../common/ip.ts";
-import { DNS_PORT } from "../../overlay_names/gateway_messages.ts";
+import { BRIDGE } from "../../overlay/state.ts";
+import { DHCP_PORT, DNS_PORT } from "../../overlay_names/gateway_messages.ts";
 import { NetworkNamespace } from "../kernel/network_namespace.ts";
 
 /** Octets of the receive buffer: a thousand networks have one each, and some hundred queries are a burst. */
 const RECEIVE_BUFFER = 256 * 1024;
 
-/** The two sockets of a gateway. They keep the namespace that they are in, so they are closed before it is to go. */
+/** What is answered at a gateway. */
+export interface Answered {
+  readonly dns: boolean;
+  readonly dhcp: boolean;
+}
+
+/** The sockets of a gateway. They keep the namespace that they are in, so they are closed before it is to go. */
 export class GatewaySockets {
   private constructor(
     readonly identity: string,
     readonly address: Ip,
-    /** UDP, and listening TCP. */
-    readonly descriptors: readonly [number, number],
+    readonly answered: Answered,
+    /** DNS by UDP, and by listening TCP; then DHCP. */
+    readonly descriptors: readonly number[],
+    /** Kept, and not handed over. */
+    private readonly own: readonly number[],
   ) {}
 
   /**
-   * Opens both at a gateway's port 53. Those of an agent before this one, which gatewayd still has, may be there: the newest
-   * UDP socket gets all queries, and both TCP sockets get connections.
+   * Opens them at a gateway's port 53, and at its bridge. Those of an agent before this one, which gatewayd still has, may be there:
+   * the newest UDP socket gets all queries, both TCP sockets get connections, and both packet sockets what ports receive.
    *
-   * @returns undefined when there is no namespace at the path
+   * @returns undefined when there is no namespace at the path, or no bridge in it
    * @throws SystemError, NamespaceError
    */
-  static open(path: string, address: Ip): GatewaySockets | undefined {
+  static open(path: string, address: Ip, answered: Answered): GatewaySockets | undefined {
     using namespace = NetworkNamespace.openIfAny(path);
     if (!namespace) return undefined;
-    const what = `${address}:${DNS_PORT} in ${path}`;
+    const what = `${address}:${DNS_PORT} in ${path}`, at = `${address}:${DHCP_PORT} in ${path}`;
+    const options = { share: true, early: true, buffer: RECEIVE_BUFFER };
     return inNamespace(namespace.fd, () => {
-      const options = { share: true, early: true, buffer: RECEIVE_BUFFER };
-      const udp = openUdp(address.bytes, DNS_PORT, `${what}/udp`, options);
+      const handed: number[] = [], own: number[] = [];
       try {
-        const descriptors = [udp, listenTcp(address.bytes, DNS_PORT, `${what}/tcp`)] as const;
-        return new GatewaySockets(namespace.identity, address, descriptors);
+        if (answered.dns) {
+          handed.push(openUdp(address.bytes, DNS_PORT, `${what}/udp`, options));
+          handed.push(listenTcp(address.bytes, DNS_PORT, `${what}/tcp`));
+        }
+        if (answered.dhcp) {
+          // Without it the kernel would tell clients that renew by unicast that nothing listens.
+          const port = openUdp(address.bytes, DHCP_PORT, at, options);
+          own.push(port);
+          attachFilter(port, nothing);
+          const bridge = interfaceIndex(port, BRIDGE);
+          if (bridge === 0) throw new SystemError(`look for ${BRIDGE} in ${path}`, ENODEV);
+          handed.push(
+            openPacket(0, portsUdpFilter(DHCP_PORT, bridge), at, { buffer: RECEIVE_BUFFER, bridged: true }),
+          );
+        }
+        return new GatewaySockets(namespace.identity, address, answered, handed, own);
       } catch (error) {
-        libc.close(udp);
+        for (const fd of [...handed, ...own]) libc.close(fd);
         throw error;
       }
     });
   }
 
   /** True for sockets in the namespace that is at the path now, at this address. */
-  isAt(path: string, address: Ip): boolean {
+  isAt(path: string, address: Ip, answered: Answered): boolean {
     using namespace = NetworkNamespace.openOrNone(path);
-    return namespace?.identity === this.identity && this.address.equals(address);
+    return namespace?.identity === this.identity && this.isFor(address, answered);
+  }
+
+  isFor(address: Ip, { dns, dhcp }: Answered): boolean {
+    return this.address.equals(address) && this.answered.dns === dns && this.answered.dhcp === dhcp;
   }
 
   close(): void {
-    for (const fd of this.descriptors) libc.close(fd);
+    for (const fd of [...this.descriptors, ...this.own]) libc.close(fd);
   }
 }

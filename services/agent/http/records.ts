@@ -46,18 +46,23 @@ export function shownNetwork(
   };
 }
 
-/** The JSON of an endpoint; `name` is present only where it has one, and `kind` where a runtime or a lease made it. */
+/**
+ * The JSON of an endpoint; `name` is present only where it has one, `kind` where a runtime or a lease made it, and `expires_at`
+ * where it is a lease.
+ */
 export function shownEndpoint(
   record: EndpointRecord,
 ): Pick<EndpointRecord, typeof endpointFields[number]> & {
   readonly name?: string;
   readonly kind?: EndpointKind;
+  readonly expires_at?: string;
 } {
   const { strand_name: name } = record, kind = kindOf(record);
   return {
     ...pick(record, endpointFields),
     ...(name !== undefined && { name }),
     ...(kind !== "netns" && { kind }),
+    ...(kind === "dhcp" && record.expires_at !== undefined && { expires_at: record.expires_at }),
   };
 }
 

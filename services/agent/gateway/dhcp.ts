@@ -1,0 +1,282 @@
+/** The agent's side of DHCP in overlay networks: decides what gatewayd's clients get, and writes it before they are answered. */
+import { SteadyClock } from "../../common/clock.ts";
+import { OncePerMinute } from "../../common/log.ts";
+import { Counter, counters, type Registry } from "../../common/metrics.ts";
+import { messageOf } from "../../common/refusal.ts";
+import { timestamp } from "../../common/timestamp.ts";
+import { type Copied, Exchanges } from "../../dhcpd/exchanges.ts";
+import { type Counts, noCounts } from "../../dhcpd/counters.ts";
+import { BOOTREQUEST, ETHERNET, Opt, Type } from "../../dhcpd/numbers.ts";
+import { Offers } from "../../dhcpd/offers.ts";
+import type { Reply } from "../../dhcpd/reply.ts";
+import { gatewayOf } from "../../overlay/claims.ts";
+import { macNumber } from "../../overlay/state.ts";
+import type { AgentReply, Ask } from "../../overlay_names/gateway_messages.ts";
+import { leasingNetwork, OverlayLeases } from "../../overlay_names/lease_space.ts";
+import type { LeaseClock } from "../../nex/clocks.ts";
+import type { SandRecord } from "../../store/sand_records.ts";
+import type { Context } from "../context.ts";
+import { LeaseWriter } from "./lease_writer.ts";
+
+/** The most leases of one network that wait to be written; what is asked for beyond that is dropped, and its client asks again. */
+const MOST_WAITING = 256;
+/** For how long what was offered in a network is kept in mind after its last question, in ms. */
+const OFFERS_MS = 60_000;
+
+/** Where a question came from, and where its answer goes. */
+interface From {
+  readonly network: string;
+  readonly question: number;
+  readonly answer: (reply: AgentReply) => void;
+}
+
+/** Why a question is not answered, beyond dhcpd's reasons. */
+export interface Refused {
+  /** The MAC has an endpoint on another host. */
+  elsewhere: number;
+  /** The agent is on hold. */
+  held: number;
+  /** Too many leases of the network are being written. */
+  overload: number;
+}
+
+/** What a network's clients are offered. */
+interface Offering {
+  readonly offers: Offers;
+  used: number;
+}
+
+export interface GatewayDhcpOptions {
+  /** Names that clients ask for are registered. */
+  readonly registerNames: boolean;
+  readonly metrics: Registry;
+}
+
+/** Answers what clients of DHCP ask in the networks of this host. */
+export class GatewayDhcp {
+  readonly refused: Refused = { elsewhere: 0, held: 0, overload: 0 };
+  readonly clock = new HostClock();
+  readonly writer: LeaseWriter;
+  readonly #context: () => Context;
+  readonly #options: GatewayDhcpOptions;
+  readonly #offerings = new Map<string, Offering>();
+  readonly #once = new OncePerMinute();
+  readonly #noCounts = noCounts();
+  readonly #timer: ReturnType<typeof setInterval>;
+  readonly #exhausted: Counter<"network">;
+  #exchanges: Exchanges<From, Question, SandRecord> | undefined;
+
+  constructor(context: () => Context, options: GatewayDhcpOptions) {
+    this.#context = context;
+    this.#options = options;
+    this.writer = new LeaseWriter(context);
+    this.#exhausted = exportCounts(options.metrics, () => this.counts, this.refused);
+    this.#timer = setInterval(() => this.#forgetOffers(), OFFERS_MS);
+  }
+
+  get counts(): Counts {
+    return this.#exchanges?.counts ?? this.#noCounts;
+  }
+
+  /** Takes a question of gatewayd's, for a network whose gateway answers DHCP on this host. */
+  ask(asked: Ask, answer: (reply: AgentReply) => void): void {
+    const { view, storeGuard, host, log } = this.#context(), { network: id, mac, question } = asked;
+    const record = view.network(id);
+    if (!record || view.isDeleted(id)) return;
+    if (storeGuard.hold) return void this.refused.held++;
+    const [holder] = view.space(id).holdersOfMac(macNumber(mac));
+    if (holder && holder.host !== host.hostname) {
+      this.refused.elsewhere++;
+      if (this.#once.due(`elsewhere ${id} ${mac}`)) {
+        log.warn(
+          { network: id, mac },
+          `${mac} asks for an address here, and has ${holder.address} on ${holder.host}: it is answered once that has ended`,
+        );
+      }
+      return;
+    }
+    if (this.writer.waiting(id) >= MOST_WAITING) return void this.refused.overload++;
+    try {
+      this.#started().take({ network: id, question, answer }, {
+        message: new Question(asked),
+        mac,
+        unicast: asked.unicast,
+        source: asked.source,
+        ownFrame: true,
+        received: asked.received,
+        addresses: [gatewayOf(record).u32],
+        attached: () => true,
+        now: this.#now,
+        latest: Math.ceil(this.clock.latest / 1000),
+        registerNames: this.#options.registerNames,
+      });
+    } catch (error) {
+      if (this.#once.due(`ask ${id}`)) {
+        log.warn({ network: id }, `a client of DHCP is not answered: ${messageOf(error)}`);
+      }
+    }
+  }
+
+  get #now(): number {
+    return Math.ceil(this.clock.now() / 1000);
+  }
+
+  /** They begin with the first question, since most hosts have none. */
+  #started(): Exchanges<From, Question, SandRecord> {
+    if (this.#exchanges) return this.#exchanges;
+    const { store, view, log } = this.#context(), { writer, clock } = this;
+    return this.#exchanges = new Exchanges<From, Question, SandRecord>({
+      store: { ...store, committer: writer },
+      spaces: {
+        of: ({ network }) => this.#space(network),
+        isUnreadable: ({ network }) => {
+          try {
+            view.refuseUnreadable(network);
+            view.refuseUnreadableNames(network);
+            return false;
+          } catch {
+            return true;
+          }
+        },
+        subscribe: (listener) =>
+          view.subscribe((changes) => {
+            for (const [network, { endpoints }] of changes) {
+              const offers = this.#offerings.get(network)?.offers;
+              const { settings } = view.space(network), record = view.network(network);
+              if (!offers || !endpoints.length || !settings || !record) continue;
+              const { name: net } = leasingNetwork(view, record, settings);
+              listener(endpoints.flatMap(({ after }) => after?.mac ? [{ net, mac: after.mac, offers }] : []));
+            }
+          }),
+      },
+      log,
+      clock,
+      send: ({ network, question, answer }, _, reply) => answer(replyOf(network, question, reply)),
+      flush: () => {},
+      onExhausted: ({ name }) => this.#exhausted.inc({ network: name }),
+    });
+  }
+
+  #space(network: string) {
+    const { view, host } = this.#context();
+    const record = view.network(network), { settings } = view.space(network);
+    if (!record || !settings) throw new Error(`network ${network} has no settings any more`);
+    let offering = this.#offerings.get(network);
+    if (!offering) this.#offerings.set(network, offering = { offers: new Offers(), used: 0 });
+    offering.used = performance.now();
+    const leasing = { ...hostOf(host), newId: () => crypto.randomUUID(), timestamp };
+    return {
+      space: new OverlayLeases(view, record, settings, leasing, this.#now),
+      offers: offering.offers,
+    };
+  }
+
+  #forgetOffers(): void {
+    const before = performance.now() - OFFERS_MS;
+    for (const [network, { used }] of this.#offerings) if (used < before) this.#offerings.delete(network);
+  }
+
+  /** Resolves when no lease is being written any more. */
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#exchanges?.close();
+  }
+}
+
+/** @returns the counter of clients for whom no address was left */
+function exportCounts(metrics: Registry, counts: () => Counts, refused: Refused): Counter<"network"> {
+  counters(
+    metrics,
+    "agent_dhcp_messages_total",
+    "DHCP in overlay networks: clients' messages and the replies to them, by type.",
+    "type",
+    () => {
+      const { discover, request, decline, release, inform, offer, ack, nak } = counts();
+      return { discover, request, decline, release, inform, offer, ack, nak };
+    },
+  );
+  counters(
+    metrics,
+    "agent_dhcp_ignored_total",
+    "DHCP in overlay networks: messages that were not answered, by reason.",
+    "reason",
+    () => ({ ...counts().ignored, ...refused, overload: counts().ignored.overload + refused.overload }),
+  );
+  counters(
+    metrics,
+    "agent_dhcp_trouble_total",
+    "DHCP in overlay networks: commits that lost a race or failed.",
+    "kind",
+    () => ({ conflicts: counts().conflicts, failures: counts().failures }),
+  );
+  return new Counter({
+    name: "agent_dhcp_exhausted_total",
+    help: "DHCP in overlay networks: clients for whom no address was left, by network.",
+    labelNames: ["network"],
+    registers: [metrics],
+  });
+}
+
+/** The VTEP may change, so that it is read each time. */
+function hostOf({ hostname, ip, apiHostname }: Context["host"]) {
+  return { hostname, ip, apiHostname };
+}
+
+function replyOf(network: string, question: number, reply: Reply): AgentReply {
+  const { options: _, ...rest } = reply;
+  return { kind: "reply", network, question, ...rest, name: reply.name };
+}
+
+/** What gatewayd has read of a client's message, as the code that answers DHCP takes it. */
+class Question implements Copied<Question> {
+  readonly op = BOOTREQUEST;
+  readonly htype = ETHERNET;
+  readonly hlen = 6;
+  readonly giaddr = 0;
+
+  constructor(private readonly asked: Ask) {}
+
+  get type(): number {
+    return this.asked.type;
+  }
+
+  get ciaddr(): number {
+    return this.asked.ciaddr;
+  }
+
+  u32(option: number): number | undefined {
+    if (option === Opt.requestedAddress) return this.asked.requested;
+    return option === Opt.serverId ? this.asked.server : undefined;
+  }
+
+  has(option: number): boolean {
+    return option === Opt.rapidCommit && this.asked.rapid === true && this.asked.type === Type.discover;
+  }
+
+  payload(option: number): Uint8Array | undefined {
+    const { name } = this.asked;
+    return option === Opt.hostname && name !== undefined ? new TextEncoder().encode(name) : undefined;
+  }
+
+  copy(): this {
+    return this;
+  }
+}
+
+/** This host's clock: leases are given and ended by the host that they are on. A clock that is set ends none of them early. */
+class HostClock implements LeaseClock {
+  readonly verdict = "right";
+  readonly #steady = new SteadyClock();
+
+  now(): number {
+    return this.#steady.now();
+  }
+
+  get latest(): number {
+    return this.now() + Math.max(0, this.#steady.stepped);
+  }
+
+  get earliest(): number {
+    return this.now() + Math.min(0, this.#steady.stepped);
+  }
+}

@@ -1,0 +1,128 @@
+/** Ends the leases that are over: this host's own, and those of hosts that are gone. */
+import { repeat } from "../../common/async.ts";
+import { OncePerMinute } from "../../common/log.ts";
+import { messageOf } from "../../common/refusal.ts";
+import { timestamp } from "../../common/timestamp.ts";
+import { stillRuns } from "../../nex/held.ts";
+import { expiryOf, kindOf } from "../../overlay/endpoint_kind.ts";
+import { planDeleteEndpoints } from "../../overlay/endpoints.ts";
+import type { OverlayEndpoint } from "../../overlay/space.ts";
+import { OverlayLeases } from "../../overlay_names/lease_space.ts";
+import { change } from "../../store/change.ts";
+import type { Committer } from "../../store/types.ts";
+import type { Context } from "../context.ts";
+
+/** How often this host's leases are looked at, in ms, and those of others: every so many times. */
+const EVERY = 2000, OTHERS_EVERY = 30;
+/** For how long a lease of another host must be over, in seconds, since that host's clock may differ from this one's. */
+const OTHERS_GRACE = 120;
+
+export interface LeaseSweeperOptions {
+  readonly writer: Pick<Committer, "commitGrouped">;
+  /** The earliest time that may be right, in ms since the epoch. */
+  readonly earliest: () => number;
+}
+
+export class LeaseSweeper {
+  readonly #context: () => Context;
+  readonly #options: LeaseSweeperOptions;
+  readonly #once = new OncePerMinute();
+  readonly #end: () => Promise<void>;
+  #round = 0;
+
+  constructor(context: () => Context, options: LeaseSweeperOptions) {
+    this.#context = context;
+    this.#options = options;
+    // Hosts that were started at the same time do not all sweep at the same time.
+    this.#end = repeat(() => EVERY * (0.8 + 0.4 * Math.random()), () => this.#sweep());
+  }
+
+  close(): Promise<void> {
+    return this.#end();
+  }
+
+  async #sweep(): Promise<void> {
+    const { store, storeGuard, log } = this.#context();
+    if (storeGuard.hold || !store.mirror.state.inSync) return;
+    try {
+      await this.#sweepOwn();
+      if (this.#round++ % OTHERS_EVERY) return;
+      await this.#sweepOthers();
+      await this.#sweepQuarantined();
+    } catch (error) {
+      if (this.#once.due("sweep")) {
+        log.warn(`leases that are over could not be ended, which is tried again: ${messageOf(error)}`);
+      }
+    }
+  }
+
+  get #now(): number {
+    return Math.floor(this.#options.earliest() / 1000);
+  }
+
+  async #sweepOwn(): Promise<void> {
+    const { view, host: { hostname } } = this.#context(), now = this.#now;
+    const over: OverlayEndpoint[] = [];
+    for (const network of view.networksOn(hostname)) {
+      for (const endpoint of view.space(network).endpointsOn(hostname)) {
+        if (isOver(endpoint, now)) over.push(endpoint);
+      }
+    }
+    await Promise.all(over.map((endpoint) => this.#endOwn(endpoint, now)));
+  }
+
+  async #endOwn({ id, network }: OverlayEndpoint, now: number): Promise<void> {
+    const { view, host: { hostname, ip, apiHostname } } = this.#context();
+    const endpoint = view.endpoint(id), record = view.network(network), { settings } = view.space(network);
+    if (!endpoint || !record) return;
+    if (!settings) return await this.#delete(id, hostname);
+    const host = { hostname, ip, apiHostname, newId: () => crypto.randomUUID(), timestamp };
+    const leases = new OverlayLeases(view, record, settings, host, now);
+    // A conflict: the client has renewed, or another process has ended it.
+    await this.#options.writer.commitGrouped(leases.planEnd(endpoint, now));
+  }
+
+  /** A host that runs ends its own leases, and a lease of a client that is there is renewed long before. */
+  async #sweepOthers(): Promise<void> {
+    const { view, store, host: { hostname }, log } = this.#context(), now = this.#now - OTHERS_GRACE;
+    const isGone = new Map<string, boolean>();
+    for (const network of view.networksOn(hostname)) {
+      for (const endpoint of [...view.space(network).endpoints.values()]) {
+        const { host } = endpoint;
+        if (host === hostname || expiryOf(endpoint.record) === undefined || !isOver(endpoint, now)) continue;
+        if (!isGone.has(host)) isGone.set(host, (await store.nameClaim(host)).modRevision === 0);
+        if (!isGone.get(host)) continue;
+        await this.#delete(endpoint.id, undefined);
+        log.info({ network, endpoint: endpoint.id }, `a lease of ${host}, which is gone, has ended`);
+      }
+    }
+  }
+
+  /** @param hostname undefined: it is another host's */
+  async #delete(id: string, hostname: string | undefined): Promise<void> {
+    const { view, store, storeGuard } = this.#context(), { modified } = view.endpoint(id) ?? {};
+    await change(store, () => {
+      storeGuard.assertNotHeld();
+      const endpoint = view.endpoint(id);
+      return endpoint?.modified === modified && endpoint
+        ? planDeleteEndpoints(view, [id], { hostname, now: Date.now() })
+        : undefined;
+    }, { unconfirmed: true });
+  }
+
+  async #sweepQuarantined(): Promise<void> {
+    const { view, store, host: { hostname } } = this.#context(), now = this.#now;
+    for (const network of view.networksOn(hostname)) {
+      for (const [address, { until }] of view.space(network).withheld) {
+        if (until > now) continue;
+        const key = view.keys.withheldAddress(network, address);
+        await store.committer.commitGrouped({ guards: [view.guard(key)], ops: [{ remove: key }] });
+      }
+    }
+  }
+}
+
+/** True for a lease whose time is over, with a grace; one without a time is over. */
+function isOver({ record }: OverlayEndpoint, now: number): boolean {
+  return kindOf(record) === "dhcp" && !stillRuns(expiryOf(record) ?? -Infinity, now);
+}

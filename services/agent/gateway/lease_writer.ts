@@ -1,0 +1,131 @@
+/** Writes the leases of overlay networks: those that a network is asked for at the same time share a transaction. */
+import { deadline } from "../../common/async.ts";
+import { Refusal } from "../../common/refusal.ts";
+import { Claims } from "../../overlay/claims.ts";
+import { findNetwork } from "../../overlay/networks.ts";
+import type { LeasePlan } from "../../overlay_names/lease_plans.ts";
+import { PlanBuilder } from "../../store/plan_builder.ts";
+import type { Committer, Guard, Outcome, Plan } from "../../store/types.ts";
+import type { Context } from "../context.ts";
+
+/** Guards and operations that a transaction has besides those of its leases: claims, their guard and that of SAND's locks. */
+const OWN_ROOM = 6;
+/** How often the leases of a transaction that conflicts because of the network's claims are written again. */
+const TRIES = 50;
+/** How long to wait for the mirror to show what has changed, in ms. */
+const PATIENCE = 2000;
+
+interface Job {
+  readonly plan: LeasePlan;
+  readonly resolve: (outcome: Outcome) => void;
+  readonly reject: (error: unknown) => void;
+  tries: number;
+}
+
+/** The store's committer, which adds to plans of leases what they change in their network's claims. */
+export class LeaseWriter implements Committer {
+  /** By network: what is waiting while a transaction of it is under way. */
+  readonly #waiting = new Map<string, Job[]>();
+
+  constructor(private readonly context: () => Context) {}
+
+  /** How many leases of the network are waiting to be written. */
+  waiting(network: string): number {
+    return this.#waiting.get(network)?.length ?? 0;
+  }
+
+  commit(plan: Plan): Promise<Outcome> {
+    return this.commitGrouped(plan);
+  }
+
+  async commitGrouped(plan: LeasePlan): Promise<Outcome> {
+    const { store, storeGuard } = this.context(), network = plan.claims?.network;
+    storeGuard.assertNotHeld();
+    if (network === undefined) return await store.committer.commitGrouped(plan);
+    return await new Promise((resolve, reject) => {
+      const job: Job = { plan, resolve, reject, tries: 0 }, waiting = this.#waiting.get(network);
+      if (waiting) return void waiting.push(job);
+      this.#waiting.set(network, [job]);
+      void this.#write(network);
+    });
+  }
+
+  async #write(network: string): Promise<void> {
+    for (;;) {
+      const waiting = this.#waiting.get(network) ?? [];
+      if (!waiting.length) break;
+      const jobs: Job[] = [];
+      try {
+        await this.#commit(network, waiting, jobs);
+      } catch (error) {
+        for (const job of jobs) job.reject(error);
+      }
+    }
+    this.#waiting.delete(network);
+  }
+
+  /** Moves jobs that fit from `waiting` to `jobs`, and commits them. */
+  async #commit(network: string, waiting: Job[], jobs: Job[]): Promise<void> {
+    const { store, view, storeGuard } = this.context();
+    const allocation = view.keys.allocation(network), builder = new PlanBuilder();
+    let claims: Claims;
+    try {
+      claims = new Claims(view, findNetwork(view, network), Date.now());
+    } catch (error) {
+      jobs.push(...waiting.splice(0));
+      throw error;
+    }
+    while (waiting[0] && builder.room - sizeOf(waiting[0].plan) >= OWN_ROOM) {
+      const job = waiting.shift() as Job, { plan } = job;
+      if (!claim(claims, plan)) {
+        job.resolve({ committed: false, current: [view.guard(allocation)] });
+        continue;
+      }
+      builder.add(plan);
+      jobs.push(job);
+    }
+    if (!jobs.length) return;
+    claims.touch();
+    claims.writeTo(builder);
+    storeGuard.assertNotHeld();
+    const outcome = await store.committer.commit(builder.plan());
+    if (outcome.committed) {
+      for (const job of jobs) job.resolve(outcome);
+      // The next transaction starts from these claims.
+      await deadline(store.mirror.reached(outcome.revision, [allocation]), PATIENCE).catch(() => {});
+      return;
+    }
+    const now = new Map(outcome.current.map(({ key, modRevision }) => [key, modRevision]));
+    const again: Job[] = [];
+    for (const job of jobs) {
+      const current = currentOf(job.plan, now);
+      const isLost = job.plan.guards.some(({ key, modRevision }) => now.get(key) !== modRevision);
+      if (isLost || ++job.tries > TRIES) job.resolve({ committed: false, current });
+      else again.push(job);
+    }
+    waiting.unshift(...again);
+    await deadline(store.mirror.caughtUp(outcome.current), PATIENCE).catch(() => {});
+  }
+}
+
+/** @returns false for an address that the claims do not give */
+function claim(claims: Claims, { claims: wanted }: LeasePlan): boolean {
+  if (!wanted) return true;
+  const { release, take, mac } = wanted;
+  try {
+    if (take) claims.take(take, { mac });
+  } catch (error) {
+    if (error instanceof Refusal) return false;
+    throw error;
+  }
+  if (release) claims.release(release.address, new Set([release.id]));
+  return true;
+}
+
+function sizeOf({ guards, ops }: Plan): number {
+  return Math.max(guards.length, ops.length);
+}
+
+function currentOf({ guards }: Plan, now: ReadonlyMap<string, number>): Guard[] {
+  return guards.map(({ key }) => ({ key, modRevision: now.get(key) ?? 0 }));
+}

@@ -1,0 +1,260 @@
+/**
+ * DHCP at the ports of overlay networks: reads what clients send, asks the agent, and sends the answer out of the port that the
+ * message came in by.
+ */
+import { Epoll, EventFd } from "../../ffi/epoll.ts";
+import { interfaceMac, interfaceName } from "../../ffi/interface_index.ts";
+import { libc } from "../../ffi/libc.ts";
+import { FrameBatch } from "../../ffi/packet.ts";
+import { readable } from "../../ffi/readable.ts";
+import { macFromBytes } from "../common/mac.ts";
+import { messageOf } from "../common/refusal.ts";
+import { Frame, PAYLOAD_AT, writeFrame } from "../dhcpd/frame.ts";
+import { Message } from "../dhcpd/message.ts";
+import { askedName } from "../dhcpd/names.ts";
+import { BOOTREQUEST, CHADDR_AT, CLIENT_PORT, ETHERNET, Opt, SERVER_PORT } from "../dhcpd/numbers.ts";
+import { type NetworkOptions, networkOptions } from "../dhcpd/options.ts";
+import { destination, type Reply, ReplyWriter } from "../dhcpd/reply.ts";
+import { readNetwork } from "../nex/network.ts";
+import { BRIDGE, VXLAN } from "../overlay/state.ts";
+import type { AgentReply, Ask } from "../overlay_names/gateway_messages.ts";
+import type { DhcpAnswerer } from "./networks.ts";
+import { PortLimits } from "./port_limits.ts";
+
+const SLOTS = 64, SIZE = 2048;
+/** A message that waited in the socket for longer, in ms, is dropped: its client has asked again. */
+const MOST_WAITED = 2000;
+/** The most questions whose answer is awaited, and for how long, in ms: dhcpd sends none that is older. */
+const MOST_ASKED = 4096, PATIENCE = 12_000;
+/** The most interfaces of a network whose names are kept. */
+const MOST_PORTS = 2048;
+const STOP = 0xffffffff;
+
+/** A network that is served. */
+interface Served {
+  readonly id: string;
+  readonly token: number;
+  fd: number;
+  gateway: number;
+  options: NetworkOptions;
+  /** True for each interface that is a port, by its index. */
+  readonly ports: Map<number, boolean>;
+}
+
+/** A question whose answer is awaited. */
+interface Asked {
+  readonly network: string;
+  readonly message: Message;
+  readonly port: number;
+  readonly at: number;
+}
+
+export type DhcpCounts = Record<
+  | "asked"
+  | "answered"
+  | "malformed"
+  | "tunnel"
+  | "relayed"
+  | "not-for-us"
+  | "wrong-sender"
+  | "late"
+  | "limited"
+  | "unsent",
+  number
+>;
+
+/** All networks, served by one loop. */
+export class DhcpPorts implements DhcpAnswerer {
+  readonly counts: DhcpCounts = {
+    ...{ asked: 0, answered: 0, malformed: 0, tunnel: 0, relayed: 0, "not-for-us": 0, "wrong-sender": 0 },
+    ...{ late: 0, limited: 0, unsent: 0 },
+  };
+  readonly #ask: (question: Ask) => boolean;
+  readonly #onTrouble: (what: string) => void;
+  readonly #epoll = new Epoll();
+  readonly #stop = new EventFd();
+  readonly #networks = new Map<string, Served>();
+  readonly #byToken = new Map<number, Served>();
+  readonly #asked = new Map<number, Asked>();
+  readonly #limits = new PortLimits();
+  readonly #batch = new FrameBatch(SLOTS, SIZE);
+  readonly #out = new FrameBatch(1, SIZE);
+  readonly #frame = new Frame();
+  readonly #message = new Message();
+  readonly #writer = new ReplyWriter();
+  readonly #running: Promise<void>;
+  #token = 0;
+  #question = 0;
+  #closed = false;
+
+  /**
+   * @param ask Sends a question to the agent; false when it cannot be sent.
+   * @param onTrouble Called with a sentence.
+   */
+  constructor(ask: (question: Ask) => boolean, onTrouble: (what: string) => void) {
+    this.#ask = ask;
+    this.#onTrouble = onTrouble;
+    this.#epoll.add(this.#stop.fd, STOP);
+    this.#running = this.#run();
+  }
+
+  get size(): number {
+    return this.#networks.size;
+  }
+
+  serve({ id, gateway, dhcp }: Parameters<DhcpAnswerer["serve"]>[0], fd: number | undefined): void {
+    const network = readNetwork(id, { modRevision: 0 }, dhcp), options = networkOptions(network);
+    for (const bad of options.bad) this.#onTrouble(`an option is not sent: ${bad}`);
+    const known = this.#networks.get(id);
+    if (known && fd === undefined) {
+      known.gateway = gateway.address.u32;
+      known.options = options;
+      return;
+    }
+    if (known) this.leave(id);
+    if (fd === undefined) return;
+    const token = this.#token = (this.#token + 1) % STOP;
+    const served = { id, token, fd, gateway: gateway.address.u32, options, ports: new Map() };
+    this.#networks.set(id, served);
+    this.#byToken.set(token, served);
+    this.#epoll.add(fd, token);
+  }
+
+  leave(id: string): void {
+    const served = this.#networks.get(id);
+    if (!served) return;
+    this.#networks.delete(id);
+    this.#byToken.delete(served.token);
+    this.#epoll.remove(served.fd);
+    libc.close(served.fd);
+    served.fd = -1;
+  }
+
+  /** Sends what the agent has decided, to the client that has asked. */
+  answer({ kind: _, network, question, ...decided }: AgentReply): void {
+    const asked = this.#asked.get(question), served = this.#networks.get(network);
+    if (!asked || !served || asked.network !== network) return;
+    this.#asked.delete(question);
+    const options = decided.type === 6 ? {} : { options: served.options };
+    this.#send(served, asked, { ...decided, ...options } as Reply);
+  }
+
+  #send({ fd }: Served, { message, port }: Asked, reply: Reply): void {
+    const to = destination(message, reply), out = this.#out, sourceMac = interfaceMac(fd, BRIDGE);
+    if (!sourceMac) return void this.counts.unsent++;
+    const length = this.#writer.write(out.buffer, PAYLOAD_AT, message, reply);
+    const frame = writeFrame(out.buffer, 0, length, {
+      sourceMac,
+      // What would be routed goes to the client too, which is at this very port.
+      destinationMac: to.by === "link" ? to.mac : message.chaddr.subarray(0, 6),
+      source: reply.serverId,
+      destination: to.address,
+      sourcePort: SERVER_PORT,
+      destinationPort: CLIENT_PORT,
+    });
+    out.setLength(0, frame);
+    out.sendBy(0, port);
+    if (out.send(fd, 1)) this.counts.unsent++;
+    else this.counts.answered++;
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#closed) {
+      await readable(this.#epoll);
+      const count = this.#epoll.wait(0);
+      const tokens = Array.from({ length: count }, (_, i) => this.#epoll.token(i));
+      for (const token of tokens) {
+        const served = this.#byToken.get(token);
+        if (!served) continue;
+        try {
+          this.#receive(served);
+        } catch (error) {
+          this.#onTrouble(`DHCP of network ${served.id}: ${messageOf(error)}`);
+          // What cannot be received from would wake this loop for ever.
+          if (served.fd >= 0) this.leave(served.id);
+        }
+      }
+    }
+  }
+
+  #receive(served: Served): void {
+    const { counts } = this, batch = this.#batch, now = Date.now();
+    const count = batch.receive(served.fd);
+    for (let slot = 0; slot < count; slot++) {
+      const port = batch.interfaceOf(slot), received = batch.receivedAt(slot);
+      const isPort = this.#isPort(served, port);
+      if (isPort === undefined) continue;
+      if (!isPort) counts.tunnel++;
+      else if (now - received > MOST_WAITED) counts.late++;
+      else if (!this.#limits.take(served.id, port)) counts.limited++;
+      else this.#read(served, slot, port, received);
+    }
+  }
+
+  /** False for the way to other hosts, undefined for the bridge, whose frames have come in by a port before. */
+  #isPort({ fd, ports }: Served, index: number): boolean | undefined {
+    const known = ports.get(index);
+    if (known !== undefined) return known;
+    const name = interfaceName(fd, index);
+    if (name === undefined || name === BRIDGE) return undefined;
+    if (ports.size >= MOST_PORTS) ports.clear();
+    ports.set(index, name !== VXLAN);
+    return name !== VXLAN;
+  }
+
+  #read(served: Served, slot: number, port: number, received: number): void {
+    const { counts } = this, batch = this.#batch, frame = this.#frame, message = this.#message;
+    const { buffer } = batch;
+    if (!frame.read(buffer, slot * SIZE, batch.length(slot))) return void counts.malformed++;
+    const unicast = frame.destination === served.gateway;
+    if (!unicast && frame.destination !== 0xffffffff) return void counts["not-for-us"]++;
+    const isRead = message.read(buffer, frame.payloadAt, frame.payloadLength);
+    const { op, htype, hlen, type } = message;
+    if (!isRead || op !== BOOTREQUEST || htype !== ETHERNET || hlen !== 6 || type < 1 || type > 8) {
+      return void counts.malformed++;
+    }
+    // Its clients are at this very link: no relay is between, and each sends for itself.
+    if (message.giaddr !== 0) return void counts.relayed++;
+    const chaddr = frame.payloadAt + CHADDR_AT;
+    if (!frame.isFrom(chaddr) || ((buffer[chaddr] ?? 1) & 1) !== 0) return void counts["wrong-sender"]++;
+    const question = this.#question = (this.#question + 1) % Number.MAX_SAFE_INTEGER;
+    const optional = {
+      requested: message.u32(Opt.requestedAddress),
+      server: message.u32(Opt.serverId),
+      name: askedName(message)?.slice(0, 255),
+    };
+    const isSent = this.#ask({
+      kind: "ask",
+      network: served.id,
+      question,
+      type,
+      mac: macFromBytes(buffer, chaddr),
+      ciaddr: message.ciaddr,
+      source: frame.source,
+      unicast,
+      received,
+      ...optional,
+      ...message.has(Opt.rapidCommit) ? { rapid: true } : {},
+    });
+    if (!isSent) return void counts.unsent++;
+    counts.asked++;
+    this.#remember(question, { network: served.id, message: message.copy(), port, at: performance.now() });
+  }
+
+  #remember(question: number, asked: Asked): void {
+    for (const [old, { at }] of this.#asked) {
+      if (this.#asked.size < MOST_ASKED && asked.at - at < PATIENCE) break;
+      this.#asked.delete(old);
+    }
+    this.#asked.set(question, asked);
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#stop.signal();
+    await this.#running;
+    for (const id of [...this.#networks.keys()]) this.leave(id);
+    this.#epoll.close();
+    this.#stop.close();
+  }
+}
