@@ -189,6 +189,8 @@ function takeAddress(
       `ipv4_address: ${address} is not ${reserved}, which is reserved in network ${name} for ${mac}: request that one, or none`,
     );
   }
+  // Its bit is set already, so that nothing else would keep a machine with the MAC from leasing it at the same time.
+  if (reserved) claims.touch();
   const wanted = address ?? reserved;
   return wanted ? claims.take(wanted, { claimed, mac: mac ?? macFor(wanted) }) : claims.takeNext();
 }
@@ -236,6 +238,11 @@ function checkName(
 
 /** The length of the prefix that MACs derived from addresses have in common. */
 const PREFIX = "02:84:".length;
+
+/** True for a MAC of the form that agents give to endpoints, each for one address. */
+export function isEndpointMac(mac: string): boolean {
+  return mac.startsWith("02:84:");
+}
 
 /** The default MAC of an endpoint: 02:84 and the four bytes of its address. */
 export function macFor(address: Ip): string {

@@ -90,7 +90,7 @@ export function planLeaseChange(leases: OverlayLeases, change: LeaseChange): Lea
     claims: {
       network,
       mac,
-      take: kept ? undefined : address,
+      take: isLeased && !kept ? address : undefined,
       release: gone?.address ? { address: gone.address, id: gone.id } : undefined,
     },
   };

@@ -10,6 +10,7 @@ import { BOOTREQUEST, ETHERNET, Opt, Type } from "../../dhcpd/numbers.ts";
 import { Offers } from "../../dhcpd/offers.ts";
 import type { Reply } from "../../dhcpd/reply.ts";
 import { gatewayOf } from "../../overlay/claims.ts";
+import { isEndpointMac } from "../../overlay/create_endpoints.ts";
 import { macNumber } from "../../overlay/state.ts";
 import type { AgentReply, Ask } from "../../overlay_names/gateway_messages.ts";
 import { leasingNetwork, OverlayLeases } from "../../overlay_names/lease_space.ts";
@@ -34,6 +35,8 @@ interface From {
 export interface Refused {
   /** The MAC has an endpoint on another host. */
   elsewhere: number;
+  /** The MAC is of the form that agents give to endpoints, and no endpoint's of this host. */
+  "endpoint-mac": number;
   /** The agent is on hold. */
   held: number;
   /** Too many leases of the network are being written. */
@@ -54,7 +57,7 @@ export interface GatewayDhcpOptions {
 
 /** Answers what clients of DHCP ask in the networks of this host. */
 export class GatewayDhcp {
-  readonly refused: Refused = { elsewhere: 0, held: 0, overload: 0 };
+  readonly refused: Refused = { elsewhere: 0, "endpoint-mac": 0, held: 0, overload: 0 };
   readonly clock = new HostClock();
   readonly writer: LeaseWriter;
   readonly #context: () => Context;
@@ -95,6 +98,8 @@ export class GatewayDhcp {
       }
       return;
     }
+    // It would take the MAC from the next endpoint with that address.
+    if (!holder && isEndpointMac(mac)) return void this.refused["endpoint-mac"]++;
     if (this.writer.waiting(id) >= MOST_WAITING) return void this.refused.overload++;
     try {
       this.#started().take({ network: id, question, answer }, {

@@ -13,7 +13,7 @@ import type { Committer } from "../../store/types.ts";
 import type { Context } from "../context.ts";
 
 /** How often this host's leases are looked at, in ms, and those of others: every so many times. */
-const EVERY = 2000, OTHERS_EVERY = 30;
+const EVERY = 2000, OTHERS_EVERY = 10;
 /** For how long a lease of another host must be over, in seconds, since that host's clock may differ from this one's. */
 const OTHERS_GRACE = 120;
 

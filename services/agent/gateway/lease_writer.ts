@@ -1,15 +1,10 @@
 /** Writes the leases of overlay networks: those that a network is asked for at the same time share a transaction. */
 import { deadline } from "../../common/async.ts";
-import { Refusal } from "../../common/refusal.ts";
-import { Claims } from "../../overlay/claims.ts";
-import { findNetwork } from "../../overlay/networks.ts";
+import { type JoinedLeases, joinLeases } from "../../overlay_names/join_leases.ts";
 import type { LeasePlan } from "../../overlay_names/lease_plans.ts";
-import { PlanBuilder } from "../../store/plan_builder.ts";
 import type { Committer, Guard, Outcome, Plan } from "../../store/types.ts";
 import type { Context } from "../context.ts";
 
-/** Guards and operations that a transaction has besides those of its leases: claims, their guard and that of SAND's locks. */
-const OWN_ROOM = 6;
 /** How often the leases of a transaction that conflicts because of the network's claims are written again. */
 const TRIES = 50;
 /** How long to wait for the mirror to show what has changed, in ms. */
@@ -66,29 +61,22 @@ export class LeaseWriter implements Committer {
 
   /** Moves jobs that fit from `waiting` to `jobs`, and commits them. */
   async #commit(network: string, waiting: Job[], jobs: Job[]): Promise<void> {
-    const { store, view, storeGuard } = this.context();
-    const allocation = view.keys.allocation(network), builder = new PlanBuilder();
-    let claims: Claims;
+    const { store, view, storeGuard } = this.context(), allocation = view.keys.allocation(network);
+    let joined: JoinedLeases;
     try {
-      claims = new Claims(view, findNetwork(view, network), Date.now());
+      joined = joinLeases(view, network, waiting.map(({ plan }) => plan), Date.now());
     } catch (error) {
       jobs.push(...waiting.splice(0));
       throw error;
     }
-    while (waiting[0] && builder.room - sizeOf(waiting[0].plan) >= OWN_ROOM) {
-      const job = waiting.shift() as Job, { plan } = job;
-      if (!claim(claims, plan)) {
-        job.resolve({ committed: false, current: [view.guard(allocation)] });
-        continue;
-      }
-      builder.add(plan);
-      jobs.push(job);
+    for (const [i, job] of waiting.splice(0, joined.used).entries()) {
+      // It is planned again from what the view shows, by which another client has the address.
+      if (joined.refused.has(i)) job.resolve({ committed: false, current: [view.guard(allocation)] });
+      else jobs.push(job);
     }
-    if (!jobs.length) return;
-    claims.touch();
-    claims.writeTo(builder);
+    if (!joined.plan) return;
     storeGuard.assertNotHeld();
-    const outcome = await store.committer.commit(builder.plan());
+    const outcome = await store.committer.commit(joined.plan);
     if (outcome.committed) {
       for (const job of jobs) job.resolve(outcome);
       // The next transaction starts from these claims.
@@ -106,24 +94,6 @@ export class LeaseWriter implements Committer {
     waiting.unshift(...again);
     await deadline(store.mirror.caughtUp(outcome.current), PATIENCE).catch(() => {});
   }
-}
-
-/** @returns false for an address that the claims do not give */
-function claim(claims: Claims, { claims: wanted }: LeasePlan): boolean {
-  if (!wanted) return true;
-  const { release, take, mac } = wanted;
-  try {
-    if (take) claims.take(take, { mac });
-  } catch (error) {
-    if (error instanceof Refusal) return false;
-    throw error;
-  }
-  if (release) claims.release(release.address, new Set([release.id]));
-  return true;
-}
-
-function sizeOf({ guards, ops }: Plan): number {
-  return Math.max(guards.length, ops.length);
 }
 
 function currentOf({ guards }: Plan, now: ReadonlyMap<string, number>): Guard[] {

@@ -1,0 +1,173 @@
+import assert from "node:assert/strict";
+import { libc } from "../../ffi/libc.ts";
+import { openNamespace } from "../../ffi/netns.ts";
+import { sendFrames } from "../../ffi/packet.ts";
+import { macToBytes } from "../../services/common/mac.ts";
+import { clientMessage } from "../../services/dhcpd/client_message.ts";
+import { PAYLOAD_AT, writeFrame } from "../../services/dhcpd/frame.ts";
+import { CLIENT_PORT, SERVER_PORT, Type } from "../../services/dhcpd/numbers.ts";
+import type { OverlayHost } from "../lab/overlay_host.ts";
+import { until } from "../lab/until.ts";
+import { dig, GatewayLab } from "./gateway_lab.ts";
+import { ipIn, Machine } from "./ports.ts";
+
+const mac = (number: number) => `52:54:00:00:00:${number.toString(16).padStart(2, "0")}`;
+
+/** A DISCOVER as a machine sends it; `to`: the frame's destination. */
+function discover(from: string, to = "ff:ff:ff:ff:ff:ff"): Uint8Array<ArrayBuffer> {
+  const payload = clientMessage({ type: Type.discover, mac: from });
+  const out = new Uint8Array(2048);
+  out.set(payload, PAYLOAD_AT);
+  const addresses = {
+    source: 0,
+    destination: 0xffffffff,
+    sourcePort: CLIENT_PORT,
+    destinationPort: SERVER_PORT,
+  };
+  const macs = { sourceMac: macToBytes(from), destinationMac: macToBytes(to) };
+  return out.slice(0, writeFrame(out, 0, payload.length, { ...addresses, ...macs }));
+}
+
+/** Sends frames out of a link of a namespace, some at a time. */
+function send(path: string, link: string, frames: readonly Uint8Array<ArrayBuffer>[]): void {
+  const namespace = openNamespace(path);
+  try {
+    sendFrames(namespace, link, frames);
+  } finally {
+    libc.close(namespace);
+  }
+}
+
+/** A counter of gatewayd's or the agent's. */
+async function count(it: GatewayLab, host: OverlayHost, name: string, label: string): Promise<number> {
+  const own = name.startsWith("gatewayd")
+    ? await it.status(host, "/metrics")
+    : await host.api.status("/metrics");
+  const line = own.body.split("\n").find((line) =>
+    line.startsWith(`${name}{`) && line.includes(`"${label}"`)
+  );
+  return Number(line?.split(" ").at(-1) ?? NaN);
+}
+
+Deno.test("DHCP that is switched off, comes from another host, or asks for what others need, and machines that move", async () => {
+  await using it = await GatewayLab.started({ hosts: 2 });
+  const [one, two] = [it.host(1), it.host(2)];
+  const blue = await it.network("blue", { network: { lease_duration: 3600 } });
+  const web = await one.attach(blue, { name: "web" });
+  await two.attach(blue);
+  const vm = await Machine.on(one, blue, mac(1));
+
+  // Switched off, and on again; a range of MACs.
+  await it.settings(blue, { network: { name: "blue" }, overlay: { dhcp: false } });
+  await until("DHCP is off", async () => (await vm.lease("-t", "1")).address === "");
+  assert.deepEqual((await dig(vm.host, "web")).lines, []);
+  const begin = "52:54:00:00:00:00", end = "52:54:00:00:00:7f";
+  await it.settings(blue, { network: { name: "blue", macRange: { begin, end } } });
+  let address = "";
+  await until("DHCP is on", async () => (address = (await vm.lease("-x", "hostname:vm")).address) !== "");
+  const stranger = await Machine.on(one, blue, mac(0x80));
+  assert.equal((await stranger.lease("-t", "2")).address, "");
+  assert.ok(await count(it, one, "agent_dhcp_ignored_total", "unknown-client") >= 2);
+  await it.settings(blue, { network: { name: "blue" } });
+
+  // Without a domain a single label is a name, and a machine of agents' own MACs gets nothing.
+  await until("vm resolves", async (see) => see(await dig(web.container, "vm")).lines.join() === address);
+  const posing = await Machine.on(one, blue, "02:84:0a:00:00:63");
+  assert.equal((await posing.lease("-t", "2")).address, "");
+
+  // The same MAC on another host gets nothing while its lease runs, and that address once it is given back.
+  const moved = await Machine.on(two, blue, mac(1));
+  assert.equal((await moved.lease("-t", "2")).address, "");
+  assert.ok(await count(it, two, "agent_dhcp_ignored_total", "elsewhere") >= 2);
+  assert.match(two.agent.tail(), new RegExp(`${mac(1)} asks for an address here, and has ${address} on h1`));
+  assert.deepEqual((await it.leases(blue)).map(({ hostname }) => hostname), ["h1"]);
+  const client = vm.client();
+  await client.line(/lease of .* obtained/);
+  await client.stop();
+  await until("it is given back", async () => (await it.leases(blue)).length === 0);
+  assert.equal((await moved.lease()).address, address);
+
+  // What comes over VXLAN is counted, and not answered.
+  const asked = await count(it, one, "gatewayd_dhcp_events_total", "asked");
+  send(two.namespaceOf(blue), "vxlan0", [discover(mac(9), web.endpoint.target_veth_mac)]);
+  await until(
+    "the frame has come over VXLAN",
+    async () => await count(it, one, "gatewayd_dhcp_events_total", "tunnel") === 1,
+  );
+  assert.equal(await count(it, one, "gatewayd_dhcp_events_total", "asked"), asked);
+
+  // A port that asks for thousands of machines leaves addresses for the others.
+  const flood = Array.from(
+    { length: 4000 },
+    (_, i) => discover(`52:54:00:01:${hex(i >> 8)}:${hex(i & 0xff)}`),
+  );
+  await ipIn(vm.host.path, "link set eth0 up");
+  for (const part of chunks(flood, 100)) {
+    send(vm.host.path, "eth0", part);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  await until(
+    "some are dropped",
+    async () => await count(it, one, "gatewayd_dhcp_events_total", "limited") > 0,
+  );
+  assert.notEqual((await stranger.lease()).address, "");
+  assert.equal((await it.leases(blue)).length, 2);
+});
+
+function hex(octet: number): string {
+  return octet.toString(16).padStart(2, "0");
+}
+
+function chunks<T>(list: readonly T[], size: number): T[][] {
+  return Array.from(
+    { length: Math.ceil(list.length / size) },
+    (_, i) => list.slice(i * size, (i + 1) * size),
+  );
+}
+
+Deno.test("etcd and hosts go away: known machines renew, names resolve, and leases of a host that is gone end", async () => {
+  await using it = await GatewayLab.started({ hosts: 2 });
+  const [one, two] = [it.host(1), it.host(2)];
+  const blue = await it.network("blue", { network: { lease_duration: 60 } });
+  const web = await one.attach(blue, { name: "web" });
+  await two.attach(blue);
+  const vm = await Machine.on(one, blue, mac(1)), other = await Machine.on(one, blue, mac(2));
+  const { address } = await vm.lease("-x", "hostname:vm"), client = vm.client("-x", "hostname:vm");
+  await client.line(/lease of .* obtained/);
+
+  // etcd is away.
+  const obtained = () => client.lines.filter((line) => line.includes("obtained")).length;
+  await it.lab.etcd.kill();
+  const before = obtained();
+  // A second signal would make it begin again, for which it needs etcd.
+  client.signal("SIGUSR1");
+  await until("it is renewed without etcd", () => obtained() > before);
+  assert.deepEqual((await dig(web.container, "vm")).lines, [address]);
+  assert.equal((await other.lease("-t", "2")).address, "");
+  await it.lab.etcd.start();
+  await until("etcd is followed again", async () => (await other.lease("-t", "2")).address !== "");
+
+  // The agent and gatewayd are started again while a machine asks.
+  await one.kill();
+  await one.start();
+  assert.equal((await vm.lease()).address, address);
+  await it.gatewayd(one).stop("SIGKILL");
+  const asks = other.lease("-t", "30");
+  await it.start(one);
+  assert.notEqual((await asks).address, "");
+
+  // The other host's kernel has what etcd has.
+  await client.stop("SIGKILL");
+  await it.lab.agree({ hosts: [two] });
+
+  // A host's leases are its own while it is there, however wrong another one's clock is; when it is gone, others end them.
+  await two.kill();
+  await two.start({ STRAND_TEST_CLOCK_OFFSET: "600" });
+  assert.notEqual((await vm.lease()).address, "");
+  await one.kill();
+  await until(
+    "the leases of the host that is gone are gone",
+    async () => (await it.leases(blue)).length === 0,
+  );
+  await it.lab.agree({ hosts: [two] });
+});
