@@ -131,7 +131,7 @@ for (const secure of [false, true]) {
       serve = async (connection) => {
         await say(connection, "a part");
         await read.promise;
-        abortConnection(connection);
+        abortConnection(connection, true);
         connection.close();
       };
       using client = await forwarder.connect();

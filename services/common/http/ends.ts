@@ -15,8 +15,11 @@ export interface End {
 /** The sizes of read buffers in bytes: small at first, since most streams are short, and larger once one was filled. */
 const SMALLEST = 4096, LARGEST = 65_536;
 
-/** Aborts a TCP connection, also one with a pending write, whose socket Deno's close() would leave open. */
-export type Abort = (connection: Deno.Conn) => void;
+/**
+ * Ends a TCP connection with a pending write, whose socket Deno's close() would leave open; with `reset`, the other side
+ * is told that it broke.
+ */
+export type Abort = (connection: Deno.Conn, reset?: boolean) => void;
 
 export interface ConnectionOptions {
   readonly abort?: Abort;
@@ -56,17 +59,17 @@ export class ConnectionEnd implements End {
   }
 
   close(): void {
-    this.#close(this.#writing);
+    this.#close(false);
   }
 
   abort(): void {
     this.#close(true);
   }
 
-  #close(abort: boolean): void {
+  #close(reset: boolean): void {
     if (this.#closed) return;
     this.#closed = true;
-    if (abort) this.#options.abort?.(this.#connection);
+    if (reset || this.#writing) this.#options.abort?.(this.#connection, reset);
     this.#connection.close();
     this.#options.onClose?.();
   }
