@@ -139,12 +139,17 @@ Networks with overlay: {} and those without. All files are checked before anythi
   },
   {
     name: "get",
-    usage: "get networks|network|members|declined [NET] [-o table|wide|json|yaml] [-s SERVER]",
-    about: "Show networks, their members, and addresses in quarantine",
+    usage:
+      "get networks|network|members|endpoints|hosts|leases|declined [NET] [-o table|wide|json|yaml] [--watch] [-s SERVER]",
+    about: "Show networks, their members, what is attached to them, hosts and leases",
     details: `  networks        all networks; wide: with range, gateway, domain and overlay
   network NET     a network with all that is derived
   members NET     its members: MAC, name, address
+  endpoints [NET] what is attached to a network with an overlay, or to all, and what hosts have applied
+  hosts [NET]     its hosts, or all
+  leases [NET]    DHCP leases that run
   declined [NET]  addresses that clients found in use
+  --watch         go on, and show what changes
   -o FORMAT       YAML of networks and members can be applied as it is
   -s SERVER       nexd's address (NEX_SERVER, localhost:6000); --ca-file, --cert-file, --key-file for TLS`,
     ownHelp: true,

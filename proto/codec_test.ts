@@ -21,6 +21,7 @@ const plain = (message: object): unknown => JSON.parse(JSON.stringify(message));
 const texts = ["", "a", "10.0.0.1", "ü€😀", "x".repeat(127), "x".repeat(128), "é".repeat(9000), "\ufeffa"];
 const numbers: Record<string, number[]> = {
   int32: [0, 1, -1, 2 ** 31 - 1, -(2 ** 31), 300],
+  uint32: [0, 1, 127, 128, 2 ** 31, 2 ** 32 - 1],
   int64: [0, 1, -1, 2 ** 31, 2 ** 53 - 1, -(2 ** 53) + 1],
   uint64: [0, 1, 127, 128, 2 ** 31, 2 ** 32, 2 ** 53 - 1],
 };

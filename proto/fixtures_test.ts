@@ -62,6 +62,52 @@ const member = {
 const memberBytes = `0a 11 '${mac}' 12 07 'whiskey' 1a 15 ${leaseBytes} 22 0a 0a 08 'fd00::10' 2a 04 'mini'
   32 06 'laptop' a0 01 01`;
 
+const { expires } = lease;
+const endpoint = {
+  id: "e1",
+  net: "mini",
+  name: "whiskey",
+  address: "10.0.0.10",
+  mac,
+  host: "h1",
+  vtep: "192.0.2.1",
+  kind: "dhcp",
+  expires,
+  active: true,
+  hosts: 3,
+  applied: 1,
+  pending: ["h2"],
+  silent: ["h3"],
+};
+const endpointBytes = `0a 02 'e1' 12 04 'mini' 1a 07 'whiskey' 22 09 '10.0.0.10' 2a 11 '${mac}' 32 02 'h1'
+  3a 09 '192.0.2.1' 42 04 'dhcp' 4a 08 08 80 e2 cf aa 06 10 05 50 01 58 03 60 01 6a 02 'h2' 72 02 'h3'`;
+const host = {
+  name: "h1",
+  vtep: "192.0.2.1",
+  version: "0.1.0",
+  networks: 1,
+  endpoints: 2,
+  applied: 900,
+  behind: 3,
+  running: true,
+  since: expires,
+  silent: true,
+};
+const hostBytes = `0a 02 'h1' 12 09 '192.0.2.1' 1a 05 '0.1.0' 20 01 28 02 30 84 07 38 03 40 01
+  4a 08 08 80 e2 cf aa 06 10 05 50 01`;
+const running = {
+  net: "mini",
+  name: "whiskey",
+  address: "10.0.0.10",
+  mac,
+  expires,
+  host: "h1",
+  held: true,
+};
+const runningBytes =
+  `0a 04 'mini' 12 07 'whiskey' 1a 09 '10.0.0.10' 22 11 '${mac}' 2a 08 08 80 e2 cf aa 06 10 05
+  32 02 'h1' 38 01`;
+
 /** For each message: its bytes, and what they say. */
 const fixtures: Record<string, [written: string, message: object]> = {
   Network: [networkBytes, network],
@@ -136,6 +182,15 @@ const fixtures: Record<string, [written: string, message: object]> = {
     "0a 18 0a 07 'Network' 12 04 'mini' 1a 07 'created'",
     { objects: [{ kind: "Network", name: "mini", action: "created" }] },
   ],
+  GetEndpointsRequest: ["0a 04 'mini'", { network: "mini" }],
+  GetEndpointsResponse: [`0a 5e ${endpointBytes}`, { endpoints: [endpoint] }],
+  Endpoint: [endpointBytes, endpoint],
+  GetHostsRequest: ["0a 04 'mini'", { network: "mini" }],
+  GetHostsResponse: [`0a 2d ${hostBytes}`, { hosts: [host] }],
+  Host: [hostBytes, host],
+  GetLeasesRequest: ["0a 04 'mini'", { network: "mini" }],
+  GetLeasesResponse: [`0a 3d ${runningBytes}`, { leases: [running] }],
+  RunningLease: [runningBytes, running],
   ...Object.fromEntries(
     ["AddMembers", "DeleteMembers", "UpdateMembers", "ChangeMemberID"]
       .concat(["AddNetwork", "NetworkUpdate", "DeleteNetwork"])

@@ -16,7 +16,8 @@ Deno.test("nexService has the rpcs of the contract", () => {
       "GetNetworks",
       "GetNetwork",
     ]
-      .concat(["AddNetwork", "UpdateNetwork", "DeleteNetwork", "Apply", "GetDeclined", "DeleteDeclined"]).map(
+      .concat(["AddNetwork", "UpdateNetwork", "DeleteNetwork", "Apply", "GetDeclined", "DeleteDeclined"])
+      .concat(["GetEndpoints", "GetHosts", "GetLeases"]).map(
         (name) => `/nex.Nex/${name}`,
       ),
   );

@@ -10,10 +10,10 @@ import {
   networkNames,
   networkSpec,
   networkTable,
-  serialize,
 } from "./show.ts";
 import { version } from "../../services/common/version.ts";
 import { APPLY_TIMEOUT } from "./connect.ts";
+import { show, type ShowOptions } from "../show_or_watch.ts";
 import type { Terminal } from "../terminal.ts";
 import { Session } from "./session.ts";
 import { addSetMember, addSetNetwork } from "./set.ts";
@@ -45,10 +45,12 @@ export function nexProgram(terminal: Terminal): Command {
     );
   const get = program.command("get").description("show networks, members and declined addresses");
   get.command("networks").description("the names of all networks").addOption(outputOption(formats))
-    .action(async ({ output }: { output: Format }) => {
-      const { nets } = await session.call("GetNetworks", {});
-      await print(session, output, () => networkNames(nets, terminal.isTerminal), () => nets);
-    });
+    .action((options: ShowOptions) =>
+      show(terminal, options, async () => {
+        const { nets } = await session.call("GetNetworks", {});
+        return { table: () => networkNames(nets, terminal.isTerminal), value: () => nets };
+      }, session.explain)
+    );
   addGet(get, session);
   const set = program.command("set").description("change networks and members");
   addSetNetwork(set, session);
@@ -102,44 +104,48 @@ export function outputOption(forms: readonly Format[]): Option {
   return new Option("-o, --output <format>", "how to print it").choices(forms).default("table");
 }
 
-/** Prints a value in the form that was chosen. */
-async function print(
-  { terminal }: Session,
-  output: Format,
-  table: (wide: boolean) => string,
-  value: () => unknown,
-): Promise<void> {
-  const isTable = output === "table" || output === "wide";
-  terminal.print(isTable ? table(output === "wide") : await serialize(value(), output));
-}
-
-/** Adds `get network`, `get members` and `get declined`. `wide` is the list of forms for members. */
-export function addGet(get: Command, session: Session, wide: readonly Format[] = formats): void {
+/**
+ * Adds `get network`, `get members` and `get declined`.
+ * @param wide The forms for members.
+ * @param watch Adds the option to go on showing changes.
+ */
+export function addGet(
+  get: Command,
+  session: Session,
+  wide: readonly Format[] = formats,
+  watch: (command: Command) => Command = (command) => command,
+): void {
   const command = (name: string, description: string, forms: readonly Format[] = formats) =>
-    get.command(name).description(description).addOption(outputOption(forms));
+    watch(get.command(name).description(description).addOption(outputOption(forms)));
   const { terminal } = session;
 
   command("network", "a network's properties").argument("<net>")
-    .action(async (name: string, { output }: { output: Format }) => {
-      const net = await session.network(name);
-      await print(session, output, () => networkTable(net), () => networkSpec(net));
-    });
+    .action((name: string, options: ShowOptions) =>
+      show(terminal, options, async () => {
+        const net = await session.network(name);
+        return { table: () => networkTable(net), value: () => networkSpec(net) };
+      }, session.explain)
+    );
   command("members", "a network's members, with their names, addresses and leases", wide).argument("<net>")
-    .action(async (network: string, { output }: { output: Format }) => {
-      const { members, held } = await session.call("GetMembers", { network });
-      await print(
-        session,
-        output,
-        (wide) => memberTable(members, held, Date.now(), terminal.isTerminal, wide),
-        () => memberSpec(network, members, held),
-      );
-    });
+    .action((network: string, options: ShowOptions) =>
+      show(terminal, options, async () => {
+        const { members, held } = await session.call("GetMembers", { network });
+        return {
+          table: (wide, now) => memberTable(members, held, now, terminal.isTerminal, wide),
+          value: () => memberSpec(network, members, held),
+        };
+      }, session.explain)
+    );
   command("declined", "addresses that clients found in use and that are put aside").argument("[net]")
-    .action(async (network: string | undefined, { output }: { output: Format }) => {
-      const { declined } = await session.call("GetDeclined", { network: network ?? "" });
-      const table = () => declinedTable(declined, Date.now(), terminal.isTerminal);
-      await print(session, output, table, () => declinedList(declined));
-    });
+    .action((network: string | undefined, options: ShowOptions) =>
+      show(terminal, options, async () => {
+        const { declined } = await session.call("GetDeclined", { network: network ?? "" });
+        return {
+          table: (_, now) => declinedTable(declined, now, terminal.isTerminal),
+          value: () => declinedList(declined),
+        };
+      }, session.explain)
+    );
 }
 
 /** An option that an environment variable may set; an empty variable counts as unset. */

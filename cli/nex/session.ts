@@ -17,6 +17,9 @@ export class Session {
     return this.program.opts<ServerOptions>();
   }
 
+  /** One sentence about any error. */
+  readonly explain = (error: unknown): string => explain(error, this.options.server);
+
   /** One call to the server, which may take `timeout` ms. */
   call<Method extends keyof NexMethods>(
     method: Method,

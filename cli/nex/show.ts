@@ -24,8 +24,12 @@ export function networkNames(names: readonly string[], header = false): string {
   return table(["NETWORK"], names.map((name) => [name]), header);
 }
 
-/** Formats a table; an empty one has no header. */
-function table(titles: readonly string[], rows: readonly (readonly string[])[], header: boolean): string {
+/** Formats a table whose columns are `titles`; an empty one has no header. */
+export function table(
+  titles: readonly string[],
+  rows: readonly (readonly string[])[],
+  header: boolean,
+): string {
   return columns(header && rows.length ? [titles, ...rows] : rows);
 }
 
@@ -90,10 +94,15 @@ export function declinedTable(declined: readonly Declined[], now: number, header
 }
 
 function left({ expires }: Pick<Lease, "expires">, now: number): string {
-  const seconds = Math.floor((expires?.seconds ?? 0) - now / 1000);
-  if (seconds <= 0) return "";
-  const two = (n: number) => String(n % 60).padStart(2, "0");
-  return ` (${Math.floor(seconds / 3600)}:${two(Math.floor(seconds / 60))}:${two(seconds)})`;
+  const time = timeLeft((expires?.seconds ?? 0) - now / 1000);
+  return time === undefined ? "" : ` (${time})`;
+}
+
+/** Seconds as H:MM:SS; undefined where none are left. */
+export function timeLeft(seconds: number): string | undefined {
+  const whole = Math.floor(seconds), two = (n: number) => String(n % 60).padStart(2, "0");
+  if (whole <= 0) return undefined;
+  return `${Math.floor(whole / 3600)}:${two(Math.floor(whole / 60))}:${two(whole)}`;
 }
 
 /** A network as a spec document that would create it. */

@@ -8,15 +8,10 @@ import { addDelete, addGet, outputOption, withServerOptions } from "../nex/comma
 import { explain } from "../nex/explain.ts";
 import { Session } from "../nex/session.ts";
 import { addSetMember, addSetNetwork } from "../nex/set.ts";
-import {
-  type Format,
-  networkNames,
-  networkSpec,
-  networksTable,
-  serializeAll,
-  wideFormats,
-} from "../nex/show.ts";
+import { networkNames, networkSpec, networksTable, serializeAll, wideFormats } from "../nex/show.ts";
+import { type Found, show, type ShowOptions } from "../show_or_watch.ts";
 import { runProgram } from "../run.ts";
+import { addAttached } from "./get_attached.ts";
 import { systemTerminal, type Terminal } from "../terminal.ts";
 
 /** One of the commands. */
@@ -52,10 +47,14 @@ export function networksProgram(terminal: Terminal): Command {
       await session.apply(await session.spec(...all.flat()), options);
     });
 
-  const get = program.command("get").description("show networks, members and declined addresses");
-  get.command("networks").description("all networks").addOption(outputOption(wideFormats))
-    .action(async ({ output }: { output: Format }) => terminal.print(await networks(session, output)));
-  addGet(get, session, wideFormats);
+  const get = program.command("get").description("show networks, what is in them, and their hosts");
+  const watch = (command: Command) => command.option("-w, --watch", "go on, and show what changes");
+  watch(get.command("networks").description("all networks").addOption(outputOption(wideFormats)))
+    .action((options: ShowOptions) =>
+      show(terminal, options, () => networks(session, options), session.explain)
+    );
+  addGet(get, session, wideFormats, watch);
+  addAttached(get, session, watch);
 
   const set = program.command("set").description("change networks and members");
   const network = addSetNetwork(set, session);
@@ -73,13 +72,16 @@ export function networksProgram(terminal: Terminal): Command {
 
 const options = ["dhcp", "dns", "egress", "contain", "trusted", "broadcast"];
 
-async function networks(session: Session, output: Format): Promise<string> {
-  const { nets } = await session.call("GetNetworks", {});
-  if (output === "table") return networkNames(nets, session.terminal.isTerminal);
+async function networks(session: Session, { output }: ShowOptions): Promise<Found> {
+  const { nets } = await session.call("GetNetworks", {}), { isTerminal } = session.terminal;
+  if (output === "table") return { table: () => networkNames(nets, isTerminal), value: () => nets };
   const all = await Promise.all(nets.map((name) => session.network(name)));
-  return output === "wide"
-    ? networksTable(all, session.terminal.isTerminal)
-    : await serializeAll(all.map(networkSpec), output);
+  const specs = all.map(networkSpec);
+  return {
+    table: () => networksTable(all, isTerminal),
+    value: () => specs,
+    yaml: () => serializeAll(specs, "yaml"),
+  };
 }
 
 /** The spec files that an argument names: itself, or those of a folder, in order. */

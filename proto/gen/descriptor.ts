@@ -12,7 +12,7 @@ BXZhbHVlIiIKCkludDMyVmFsdWUSFAoFdmFsdWUYASABKAVSBXZhbHVlIiMKC1VJbnQzMlZhbHVlEhQK
 YWx1ZSIhCglCb29sVmFsdWUSFAoFdmFsdWUYASABKAhSBXZhbHVlIiMKC1N0cmluZ1ZhbHVlEhQKBXZhbHVlGAEgASgJUgV2YWx1
 ZSIiCgpCeXRlc1ZhbHVlEhQKBXZhbHVlGAEgASgMUgV2YWx1ZUKDAQoTY29tLmdvb2dsZS5wcm90b2J1ZkINV3JhcHBlcnNQcm90
 b1ABWjFnb29nbGUuZ29sYW5nLm9yZy9wcm90b2J1Zi90eXBlcy9rbm93bi93cmFwcGVyc3Bi+AEBogIDR1BCqgIeR29vZ2xlLlBy
-b3RvYnVmLldlbGxLbm93blR5cGVzYgZwcm90bzMKgCYKCW5leC5wcm90bxIDbmV4Gh9nb29nbGUvcHJvdG9idWYvdGltZXN0YW1w
+b3RvYnVmLldlbGxLbm93blR5cGVzYgZwcm90bzMKtzAKCW5leC5wcm90bxIDbmV4Gh9nb29nbGUvcHJvdG9idWYvdGltZXN0YW1w
 LnByb3RvGh5nb29nbGUvcHJvdG9idWYvd3JhcHBlcnMucHJvdG8i/gMKB05ldHdvcmsSEgoEbmFtZRgBIAEoCVIEbmFtZRIYCgdz
 dWJuZXQ0GAIgASgJUgdzdWJuZXQ0EhgKB3N1Ym5ldDYYAyABKAlSB3N1Ym5ldDYSIAoLZGhjcDRzZXJ2ZXIYBCABKAlSC2RoY3A0
 c2VydmVyEiAKC2RoY3A2c2VydmVyGAUgASgJUgtkaGNwNnNlcnZlchIpCgZSYW5nZTQYBiABKAsyES5uZXguQWRkcmVzc1Jhbmdl
@@ -65,19 +65,37 @@ bmFtZRIWCgZhY3Rpb24YAyABKAlSBmFjdGlvbiIuChJHZXREZWNsaW5lZFJlcXVlc3QSGAoHbmV0d29y
 ayJAChNHZXREZWNsaW5lZFJlc3BvbnNlEikKCGRlY2xpbmVkGAEgAygLMg0ubmV4LkRlY2xpbmVkUghkZWNsaW5lZCJ6CghEZWNs
 aW5lZBIYCgdhZGRyZXNzGAEgASgJUgdhZGRyZXNzEhAKA25ldBgCIAEoCVIDbmV0EhAKA21hYxgDIAEoCVIDbWFjEjAKBXVudGls
 GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcFIFdW50aWwiRQoVRGVsZXRlRGVjbGluZWRSZXF1ZXN0EhgKB25ldHdv
-cmsYASABKAlSB25ldHdvcmsSEgoEbGlzdBgCIAMoCVIEbGlzdCIYChZEZWxldGVEZWNsaW5lZFJlc3BvbnNlMs8GCgNOZXgSPQoK
-R2V0TWVtYmVycxIWLm5leC5HZXRNZW1iZXJzUmVxdWVzdBoXLm5leC5HZXRNZW1iZXJzUmVzcG9uc2USNgoKQWRkTWVtYmVycxIP
-Lm5leC5NZW1iZXJMaXN0GhcubmV4LkFkZE1lbWJlcnNSZXNwb25zZRJGCg1EZWxldGVNZW1iZXJzEhkubmV4LkRlbGV0ZU1lbWJl
-cnNSZXF1ZXN0GhoubmV4LkRlbGV0ZU1lbWJlcnNSZXNwb25zZRI8Cg1VcGRhdGVNZW1iZXJzEg8ubmV4LlVwZGF0ZUxpc3QaGi5u
-ZXguVXBkYXRlTWVtYmVyc1Jlc3BvbnNlEj4KDkNoYW5nZU1lbWJlcklEEg8ubmV4LkNoYW5nZUxpc3QaGy5uZXguQ2hhbmdlTWVt
-YmVySURSZXNwb25zZRJACgtHZXROZXR3b3JrcxIXLm5leC5HZXROZXR3b3Jrc1JlcXVlc3QaGC5uZXguR2V0TmV0d29ya3NSZXNw
-b25zZRI9CgpHZXROZXR3b3JrEhYubmV4LkdldE5ldHdvcmtSZXF1ZXN0GhcubmV4LkdldE5ldHdvcmtSZXNwb25zZRI9CgpBZGRO
-ZXR3b3JrEhYubmV4LkFkZE5ldHdvcmtSZXF1ZXN0GhcubmV4LkFkZE5ldHdvcmtSZXNwb25zZRJGCg1VcGRhdGVOZXR3b3JrEhku
-bmV4Lk5ldHdvcmtVcGRhdGVSZXF1ZXN0GhoubmV4Lk5ldHdvcmtVcGRhdGVSZXNwb25zZRJGCg1EZWxldGVOZXR3b3JrEhkubmV4
-LkRlbGV0ZU5ldHdvcmtSZXF1ZXN0GhoubmV4LkRlbGV0ZU5ldHdvcmtSZXNwb25zZRIuCgVBcHBseRIRLm5leC5BcHBseVJlcXVl
-c3QaEi5uZXguQXBwbHlSZXNwb25zZRJACgtHZXREZWNsaW5lZBIXLm5leC5HZXREZWNsaW5lZFJlcXVlc3QaGC5uZXguR2V0RGVj
-bGluZWRSZXNwb25zZRJJCg5EZWxldGVEZWNsaW5lZBIaLm5leC5EZWxldGVEZWNsaW5lZFJlcXVlc3QaGy5uZXguRGVsZXRlRGVj
-bGluZWRSZXNwb25zZWIGcHJvdG8z
+cmsYASABKAlSB25ldHdvcmsSEgoEbGlzdBgCIAMoCVIEbGlzdCIYChZEZWxldGVEZWNsaW5lZFJlc3BvbnNlIi8KE0dldEVuZHBv
+aW50c1JlcXVlc3QSGAoHbmV0d29yaxgBIAEoCVIHbmV0d29yayJDChRHZXRFbmRwb2ludHNSZXNwb25zZRIrCgllbmRwb2ludHMY
+ASADKAsyDS5uZXguRW5kcG9pbnRSCWVuZHBvaW50cyLYAgoIRW5kcG9pbnQSDgoCaWQYASABKAlSAmlkEhAKA25ldBgCIAEoCVID
+bmV0EhIKBG5hbWUYAyABKAlSBG5hbWUSGAoHYWRkcmVzcxgEIAEoCVIHYWRkcmVzcxIQCgNtYWMYBSABKAlSA21hYxISCgRob3N0
+GAYgASgJUgRob3N0EhIKBHZ0ZXAYByABKAlSBHZ0ZXASEgoEa2luZBgIIAEoCVIEa2luZBI0CgdleHBpcmVzGAkgASgLMhouZ29v
+Z2xlLnByb3RvYnVmLlRpbWVzdGFtcFIHZXhwaXJlcxIWCgZhY3RpdmUYCiABKAhSBmFjdGl2ZRIUCgVob3N0cxgLIAEoDVIFaG9z
+dHMSGAoHYXBwbGllZBgMIAEoDVIHYXBwbGllZBIYCgdwZW5kaW5nGA0gAygJUgdwZW5kaW5nEhYKBnNpbGVudBgOIAMoCVIGc2ls
+ZW50IisKD0dldEhvc3RzUmVxdWVzdBIYCgduZXR3b3JrGAEgASgJUgduZXR3b3JrIjMKEEdldEhvc3RzUmVzcG9uc2USHwoFaG9z
+dHMYASADKAsyCS5uZXguSG9zdFIFaG9zdHMimAIKBEhvc3QSEgoEbmFtZRgBIAEoCVIEbmFtZRISCgR2dGVwGAIgASgJUgR2dGVw
+EhgKB3ZlcnNpb24YAyABKAlSB3ZlcnNpb24SGgoIbmV0d29ya3MYBCABKA1SCG5ldHdvcmtzEhwKCWVuZHBvaW50cxgFIAEoDVIJ
+ZW5kcG9pbnRzEhgKB2FwcGxpZWQYBiABKARSB2FwcGxpZWQSFgoGYmVoaW5kGAcgASgNUgZiZWhpbmQSGAoHcnVubmluZxgIIAEo
+CFIHcnVubmluZxIwCgVzaW5jZRgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBSBXNpbmNlEhYKBnNpbGVudBgKIAEo
+CFIGc2lsZW50IiwKEEdldExlYXNlc1JlcXVlc3QSGAoHbmV0d29yaxgBIAEoCVIHbmV0d29yayI+ChFHZXRMZWFzZXNSZXNwb25z
+ZRIpCgZsZWFzZXMYASADKAsyES5uZXguUnVubmluZ0xlYXNlUgZsZWFzZXMivgEKDFJ1bm5pbmdMZWFzZRIQCgNuZXQYASABKAlS
+A25ldBISCgRuYW1lGAIgASgJUgRuYW1lEhgKB2FkZHJlc3MYAyABKAlSB2FkZHJlc3MSEAoDbWFjGAQgASgJUgNtYWMSNAoHZXhw
+aXJlcxgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBSB2V4cGlyZXMSEgoEaG9zdBgGIAEoCVIEaG9zdBISCgRoZWxk
+GAcgASgIUgRoZWxkMokICgNOZXgSPQoKR2V0TWVtYmVycxIWLm5leC5HZXRNZW1iZXJzUmVxdWVzdBoXLm5leC5HZXRNZW1iZXJz
+UmVzcG9uc2USNgoKQWRkTWVtYmVycxIPLm5leC5NZW1iZXJMaXN0GhcubmV4LkFkZE1lbWJlcnNSZXNwb25zZRJGCg1EZWxldGVN
+ZW1iZXJzEhkubmV4LkRlbGV0ZU1lbWJlcnNSZXF1ZXN0GhoubmV4LkRlbGV0ZU1lbWJlcnNSZXNwb25zZRI8Cg1VcGRhdGVNZW1i
+ZXJzEg8ubmV4LlVwZGF0ZUxpc3QaGi5uZXguVXBkYXRlTWVtYmVyc1Jlc3BvbnNlEj4KDkNoYW5nZU1lbWJlcklEEg8ubmV4LkNo
+YW5nZUxpc3QaGy5uZXguQ2hhbmdlTWVtYmVySURSZXNwb25zZRJACgtHZXROZXR3b3JrcxIXLm5leC5HZXROZXR3b3Jrc1JlcXVl
+c3QaGC5uZXguR2V0TmV0d29ya3NSZXNwb25zZRI9CgpHZXROZXR3b3JrEhYubmV4LkdldE5ldHdvcmtSZXF1ZXN0GhcubmV4Lkdl
+dE5ldHdvcmtSZXNwb25zZRI9CgpBZGROZXR3b3JrEhYubmV4LkFkZE5ldHdvcmtSZXF1ZXN0GhcubmV4LkFkZE5ldHdvcmtSZXNw
+b25zZRJGCg1VcGRhdGVOZXR3b3JrEhkubmV4Lk5ldHdvcmtVcGRhdGVSZXF1ZXN0GhoubmV4Lk5ldHdvcmtVcGRhdGVSZXNwb25z
+ZRJGCg1EZWxldGVOZXR3b3JrEhkubmV4LkRlbGV0ZU5ldHdvcmtSZXF1ZXN0GhoubmV4LkRlbGV0ZU5ldHdvcmtSZXNwb25zZRIu
+CgVBcHBseRIRLm5leC5BcHBseVJlcXVlc3QaEi5uZXguQXBwbHlSZXNwb25zZRJACgtHZXREZWNsaW5lZBIXLm5leC5HZXREZWNs
+aW5lZFJlcXVlc3QaGC5uZXguR2V0RGVjbGluZWRSZXNwb25zZRJJCg5EZWxldGVEZWNsaW5lZBIaLm5leC5EZWxldGVEZWNsaW5l
+ZFJlcXVlc3QaGy5uZXguRGVsZXRlRGVjbGluZWRSZXNwb25zZRJDCgxHZXRFbmRwb2ludHMSGC5uZXguR2V0RW5kcG9pbnRzUmVx
+dWVzdBoZLm5leC5HZXRFbmRwb2ludHNSZXNwb25zZRI3CghHZXRIb3N0cxIULm5leC5HZXRIb3N0c1JlcXVlc3QaFS5uZXguR2V0
+SG9zdHNSZXNwb25zZRI6CglHZXRMZWFzZXMSFS5uZXguR2V0TGVhc2VzUmVxdWVzdBoWLm5leC5HZXRMZWFzZXNSZXNwb25zZWIG
+cHJvdG8z
 `;
 
 /** The fields of every message. */
@@ -273,4 +291,59 @@ export const fields: Readonly<Record<string, readonly Field[]>> = {
     [2,"list","string",true],
   ],
   DeleteDeclinedResponse: [],
+  GetEndpointsRequest: [
+    [1,"network","string",false],
+  ],
+  GetEndpointsResponse: [
+    [1,"endpoints","Endpoint",true],
+  ],
+  Endpoint: [
+    [1,"id","string",false],
+    [2,"net","string",false],
+    [3,"name","string",false],
+    [4,"address","string",false],
+    [5,"mac","string",false],
+    [6,"host","string",false],
+    [7,"vtep","string",false],
+    [8,"kind","string",false],
+    [9,"expires","Timestamp",false],
+    [10,"active","bool",false],
+    [11,"hosts","uint32",false],
+    [12,"applied","uint32",false],
+    [13,"pending","string",true],
+    [14,"silent","string",true],
+  ],
+  GetHostsRequest: [
+    [1,"network","string",false],
+  ],
+  GetHostsResponse: [
+    [1,"hosts","Host",true],
+  ],
+  Host: [
+    [1,"name","string",false],
+    [2,"vtep","string",false],
+    [3,"version","string",false],
+    [4,"networks","uint32",false],
+    [5,"endpoints","uint32",false],
+    [6,"applied","uint64",false],
+    [7,"behind","uint32",false],
+    [8,"running","bool",false],
+    [9,"since","Timestamp",false],
+    [10,"silent","bool",false],
+  ],
+  GetLeasesRequest: [
+    [1,"network","string",false],
+  ],
+  GetLeasesResponse: [
+    [1,"leases","RunningLease",true],
+  ],
+  RunningLease: [
+    [1,"net","string",false],
+    [2,"name","string",false],
+    [3,"address","string",false],
+    [4,"mac","string",false],
+    [5,"expires","Timestamp",false],
+    [6,"host","string",false],
+    [7,"held","bool",false],
+  ],
 };

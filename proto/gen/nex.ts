@@ -288,6 +288,103 @@ export interface DeleteDeclinedRequest {
 export interface DeleteDeclinedResponse {
 }
 
+export interface GetEndpointsRequest {
+  /** its name, or the id of its overlay; empty: of all networks with an overlay */
+  network: string;
+}
+
+export interface GetEndpointsResponse {
+  /** by network, then by address */
+  endpoints: Endpoint[];
+}
+
+/** An interface with an address in an overlay network. */
+export interface Endpoint {
+  id: string;
+  /** the network's name */
+  net: string;
+  /** its label in the network; empty: it has none */
+  name: string;
+  address: string;
+  mac: string;
+  host: string;
+  /** the address of its host in the underlay */
+  vtep: string;
+  /** what it was made for: netns, docker, cni or dhcp */
+  kind: string;
+  /** of its lease; absent: it has none */
+  expires:
+    | Timestamp
+    | null;
+  /** it is in a namespace, or behind a port */
+  active: boolean;
+  /** how many have something in the network */
+  hosts: number;
+  /** how many of them have applied it */
+  applied: number;
+  /** those that have not */
+  pending: string[];
+  /** those that do not say: agents of SAND */
+  silent: string[];
+}
+
+export interface GetHostsRequest {
+  /** as in GetEndpointsRequest; empty: every host that has a network or an agent */
+  network: string;
+}
+
+export interface GetHostsResponse {
+  /** by name */
+  hosts: Host[];
+}
+
+/** A host of overlay networks; all numbers are about the networks that were asked for. */
+export interface Host {
+  name: string;
+  /** its address in the underlay */
+  vtep: string;
+  /** of its agent; empty: that does not say */
+  version: string;
+  networks: number;
+  endpoints: number;
+  /** the newest revision of etcd that it says to have applied; 0: it says none */
+  applied: number;
+  /** endpoints that are in etcd and not applied there yet */
+  behind: number;
+  /** its agent was heard of within the last 10 s */
+  running: boolean;
+  /** when that agent took the host's name */
+  since:
+    | Timestamp
+    | null;
+  /** its agent is one of SAND's, which says none of this */
+  silent: boolean;
+}
+
+export interface GetLeasesRequest {
+  /** as in GetEndpointsRequest; empty: of all networks */
+  network: string;
+}
+
+export interface GetLeasesResponse {
+  /** by network, then by address */
+  leases: RunningLease[];
+}
+
+export interface RunningLease {
+  net: string;
+  name: string;
+  address: string;
+  mac: string;
+  expires:
+    | Timestamp
+    | null;
+  /** of a network with an overlay: where the machine is */
+  host: string;
+  /** no member has the address; it is kept from others until the lease ends */
+  held: boolean;
+}
+
 function createBaseNetwork(): Network {
   return {
     name: "",
@@ -3259,6 +3356,912 @@ export const DeleteDeclinedResponse: MessageFns<DeleteDeclinedResponse, "nex.Del
   },
 };
 
+function createBaseGetEndpointsRequest(): GetEndpointsRequest {
+  return { network: "" };
+}
+
+export const GetEndpointsRequest: MessageFns<GetEndpointsRequest, "nex.GetEndpointsRequest"> = {
+  $type: "nex.GetEndpointsRequest" as const,
+
+  encode(message: GetEndpointsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.network !== "") {
+      writer.uint32(10).string(message.network);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetEndpointsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetEndpointsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.network = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag >>> 3 === 0) {
+          throw new globalThis.RangeError(`tag ${tag} begins no field`);
+        }
+        reader.skip(tag & 7);
+      }
+      if (reader.pos !== end) {
+        throw new globalThis.RangeError("a field reaches past its message");
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<GetEndpointsRequest>): GetEndpointsRequest {
+    return GetEndpointsRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GetEndpointsRequest>): GetEndpointsRequest {
+    const message = createBaseGetEndpointsRequest();
+    message.network = object.network ?? "";
+    return message;
+  },
+};
+
+function createBaseGetEndpointsResponse(): GetEndpointsResponse {
+  return { endpoints: [] };
+}
+
+export const GetEndpointsResponse: MessageFns<GetEndpointsResponse, "nex.GetEndpointsResponse"> = {
+  $type: "nex.GetEndpointsResponse" as const,
+
+  encode(message: GetEndpointsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.endpoints) {
+      Endpoint.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetEndpointsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetEndpointsResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.endpoints.push(Endpoint.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag >>> 3 === 0) {
+          throw new globalThis.RangeError(`tag ${tag} begins no field`);
+        }
+        reader.skip(tag & 7);
+      }
+      if (reader.pos !== end) {
+        throw new globalThis.RangeError("a field reaches past its message");
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<GetEndpointsResponse>): GetEndpointsResponse {
+    return GetEndpointsResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GetEndpointsResponse>): GetEndpointsResponse {
+    const message = createBaseGetEndpointsResponse();
+    message.endpoints = object.endpoints?.map((e) => Endpoint.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseEndpoint(): Endpoint {
+  return {
+    id: "",
+    net: "",
+    name: "",
+    address: "",
+    mac: "",
+    host: "",
+    vtep: "",
+    kind: "",
+    expires: null,
+    active: false,
+    hosts: 0,
+    applied: 0,
+    pending: [],
+    silent: [],
+  };
+}
+
+export const Endpoint: MessageFns<Endpoint, "nex.Endpoint"> = {
+  $type: "nex.Endpoint" as const,
+
+  encode(message: Endpoint, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== "") {
+      writer.uint32(10).string(message.id);
+    }
+    if (message.net !== "") {
+      writer.uint32(18).string(message.net);
+    }
+    if (message.name !== "") {
+      writer.uint32(26).string(message.name);
+    }
+    if (message.address !== "") {
+      writer.uint32(34).string(message.address);
+    }
+    if (message.mac !== "") {
+      writer.uint32(42).string(message.mac);
+    }
+    if (message.host !== "") {
+      writer.uint32(50).string(message.host);
+    }
+    if (message.vtep !== "") {
+      writer.uint32(58).string(message.vtep);
+    }
+    if (message.kind !== "") {
+      writer.uint32(66).string(message.kind);
+    }
+    if (message.expires !== undefined && message.expires !== null) {
+      Timestamp.encode(message.expires, writer.uint32(74).fork()).join();
+    }
+    if (message.active !== false) {
+      writer.uint32(80).bool(message.active);
+    }
+    if (message.hosts !== 0) {
+      writer.uint32(88).uint32(message.hosts);
+    }
+    if (message.applied !== 0) {
+      writer.uint32(96).uint32(message.applied);
+    }
+    for (const v of message.pending) {
+      writer.uint32(106).string(v!);
+    }
+    for (const v of message.silent) {
+      writer.uint32(114).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Endpoint {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseEndpoint();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.net = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.address = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.mac = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.host = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.vtep = reader.string();
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.kind = reader.string();
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.expires = Timestamp.decode(reader, reader.uint32());
+            continue;
+          }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.active = reader.bool();
+            continue;
+          }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.hosts = reader.uint32();
+            continue;
+          }
+          case 12: {
+            if (tag !== 96) {
+              break;
+            }
+
+            message.applied = reader.uint32();
+            continue;
+          }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.pending.push(reader.string());
+            continue;
+          }
+          case 14: {
+            if (tag !== 114) {
+              break;
+            }
+
+            message.silent.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag >>> 3 === 0) {
+          throw new globalThis.RangeError(`tag ${tag} begins no field`);
+        }
+        reader.skip(tag & 7);
+      }
+      if (reader.pos !== end) {
+        throw new globalThis.RangeError("a field reaches past its message");
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Endpoint>): Endpoint {
+    return Endpoint.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Endpoint>): Endpoint {
+    const message = createBaseEndpoint();
+    message.id = object.id ?? "";
+    message.net = object.net ?? "";
+    message.name = object.name ?? "";
+    message.address = object.address ?? "";
+    message.mac = object.mac ?? "";
+    message.host = object.host ?? "";
+    message.vtep = object.vtep ?? "";
+    message.kind = object.kind ?? "";
+    message.expires = (object.expires !== undefined && object.expires !== null)
+      ? Timestamp.fromPartial(object.expires)
+      : null;
+    message.active = object.active ?? false;
+    message.hosts = object.hosts ?? 0;
+    message.applied = object.applied ?? 0;
+    message.pending = object.pending?.map((e) => e) || [];
+    message.silent = object.silent?.map((e) => e) || [];
+    return message;
+  },
+};
+
+function createBaseGetHostsRequest(): GetHostsRequest {
+  return { network: "" };
+}
+
+export const GetHostsRequest: MessageFns<GetHostsRequest, "nex.GetHostsRequest"> = {
+  $type: "nex.GetHostsRequest" as const,
+
+  encode(message: GetHostsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.network !== "") {
+      writer.uint32(10).string(message.network);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetHostsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetHostsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.network = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag >>> 3 === 0) {
+          throw new globalThis.RangeError(`tag ${tag} begins no field`);
+        }
+        reader.skip(tag & 7);
+      }
+      if (reader.pos !== end) {
+        throw new globalThis.RangeError("a field reaches past its message");
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<GetHostsRequest>): GetHostsRequest {
+    return GetHostsRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GetHostsRequest>): GetHostsRequest {
+    const message = createBaseGetHostsRequest();
+    message.network = object.network ?? "";
+    return message;
+  },
+};
+
+function createBaseGetHostsResponse(): GetHostsResponse {
+  return { hosts: [] };
+}
+
+export const GetHostsResponse: MessageFns<GetHostsResponse, "nex.GetHostsResponse"> = {
+  $type: "nex.GetHostsResponse" as const,
+
+  encode(message: GetHostsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.hosts) {
+      Host.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetHostsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetHostsResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.hosts.push(Host.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag >>> 3 === 0) {
+          throw new globalThis.RangeError(`tag ${tag} begins no field`);
+        }
+        reader.skip(tag & 7);
+      }
+      if (reader.pos !== end) {
+        throw new globalThis.RangeError("a field reaches past its message");
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<GetHostsResponse>): GetHostsResponse {
+    return GetHostsResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GetHostsResponse>): GetHostsResponse {
+    const message = createBaseGetHostsResponse();
+    message.hosts = object.hosts?.map((e) => Host.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseHost(): Host {
+  return {
+    name: "",
+    vtep: "",
+    version: "",
+    networks: 0,
+    endpoints: 0,
+    applied: 0,
+    behind: 0,
+    running: false,
+    since: null,
+    silent: false,
+  };
+}
+
+export const Host: MessageFns<Host, "nex.Host"> = {
+  $type: "nex.Host" as const,
+
+  encode(message: Host, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    if (message.vtep !== "") {
+      writer.uint32(18).string(message.vtep);
+    }
+    if (message.version !== "") {
+      writer.uint32(26).string(message.version);
+    }
+    if (message.networks !== 0) {
+      writer.uint32(32).uint32(message.networks);
+    }
+    if (message.endpoints !== 0) {
+      writer.uint32(40).uint32(message.endpoints);
+    }
+    if (message.applied !== 0) {
+      writer.uint32(48).uint64(message.applied);
+    }
+    if (message.behind !== 0) {
+      writer.uint32(56).uint32(message.behind);
+    }
+    if (message.running !== false) {
+      writer.uint32(64).bool(message.running);
+    }
+    if (message.since !== undefined && message.since !== null) {
+      Timestamp.encode(message.since, writer.uint32(74).fork()).join();
+    }
+    if (message.silent !== false) {
+      writer.uint32(80).bool(message.silent);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Host {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseHost();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.vtep = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.version = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.networks = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.endpoints = reader.uint32();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.applied = longToNumber(reader.uint64());
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.behind = reader.uint32();
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.running = reader.bool();
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.since = Timestamp.decode(reader, reader.uint32());
+            continue;
+          }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.silent = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag >>> 3 === 0) {
+          throw new globalThis.RangeError(`tag ${tag} begins no field`);
+        }
+        reader.skip(tag & 7);
+      }
+      if (reader.pos !== end) {
+        throw new globalThis.RangeError("a field reaches past its message");
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Host>): Host {
+    return Host.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Host>): Host {
+    const message = createBaseHost();
+    message.name = object.name ?? "";
+    message.vtep = object.vtep ?? "";
+    message.version = object.version ?? "";
+    message.networks = object.networks ?? 0;
+    message.endpoints = object.endpoints ?? 0;
+    message.applied = object.applied ?? 0;
+    message.behind = object.behind ?? 0;
+    message.running = object.running ?? false;
+    message.since = (object.since !== undefined && object.since !== null) ? Timestamp.fromPartial(object.since) : null;
+    message.silent = object.silent ?? false;
+    return message;
+  },
+};
+
+function createBaseGetLeasesRequest(): GetLeasesRequest {
+  return { network: "" };
+}
+
+export const GetLeasesRequest: MessageFns<GetLeasesRequest, "nex.GetLeasesRequest"> = {
+  $type: "nex.GetLeasesRequest" as const,
+
+  encode(message: GetLeasesRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.network !== "") {
+      writer.uint32(10).string(message.network);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetLeasesRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetLeasesRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.network = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag >>> 3 === 0) {
+          throw new globalThis.RangeError(`tag ${tag} begins no field`);
+        }
+        reader.skip(tag & 7);
+      }
+      if (reader.pos !== end) {
+        throw new globalThis.RangeError("a field reaches past its message");
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<GetLeasesRequest>): GetLeasesRequest {
+    return GetLeasesRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GetLeasesRequest>): GetLeasesRequest {
+    const message = createBaseGetLeasesRequest();
+    message.network = object.network ?? "";
+    return message;
+  },
+};
+
+function createBaseGetLeasesResponse(): GetLeasesResponse {
+  return { leases: [] };
+}
+
+export const GetLeasesResponse: MessageFns<GetLeasesResponse, "nex.GetLeasesResponse"> = {
+  $type: "nex.GetLeasesResponse" as const,
+
+  encode(message: GetLeasesResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.leases) {
+      RunningLease.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetLeasesResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetLeasesResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.leases.push(RunningLease.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag >>> 3 === 0) {
+          throw new globalThis.RangeError(`tag ${tag} begins no field`);
+        }
+        reader.skip(tag & 7);
+      }
+      if (reader.pos !== end) {
+        throw new globalThis.RangeError("a field reaches past its message");
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<GetLeasesResponse>): GetLeasesResponse {
+    return GetLeasesResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GetLeasesResponse>): GetLeasesResponse {
+    const message = createBaseGetLeasesResponse();
+    message.leases = object.leases?.map((e) => RunningLease.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseRunningLease(): RunningLease {
+  return { net: "", name: "", address: "", mac: "", expires: null, host: "", held: false };
+}
+
+export const RunningLease: MessageFns<RunningLease, "nex.RunningLease"> = {
+  $type: "nex.RunningLease" as const,
+
+  encode(message: RunningLease, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.net !== "") {
+      writer.uint32(10).string(message.net);
+    }
+    if (message.name !== "") {
+      writer.uint32(18).string(message.name);
+    }
+    if (message.address !== "") {
+      writer.uint32(26).string(message.address);
+    }
+    if (message.mac !== "") {
+      writer.uint32(34).string(message.mac);
+    }
+    if (message.expires !== undefined && message.expires !== null) {
+      Timestamp.encode(message.expires, writer.uint32(42).fork()).join();
+    }
+    if (message.host !== "") {
+      writer.uint32(50).string(message.host);
+    }
+    if (message.held !== false) {
+      writer.uint32(56).bool(message.held);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RunningLease {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRunningLease();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.net = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.address = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.mac = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.expires = Timestamp.decode(reader, reader.uint32());
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.host = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.held = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag >>> 3 === 0) {
+          throw new globalThis.RangeError(`tag ${tag} begins no field`);
+        }
+        reader.skip(tag & 7);
+      }
+      if (reader.pos !== end) {
+        throw new globalThis.RangeError("a field reaches past its message");
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<RunningLease>): RunningLease {
+    return RunningLease.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RunningLease>): RunningLease {
+    const message = createBaseRunningLease();
+    message.net = object.net ?? "";
+    message.name = object.name ?? "";
+    message.address = object.address ?? "";
+    message.mac = object.mac ?? "";
+    message.expires = (object.expires !== undefined && object.expires !== null)
+      ? Timestamp.fromPartial(object.expires)
+      : null;
+    message.host = object.host ?? "";
+    message.held = object.held ?? false;
+    return message;
+  },
+};
+
 export type NexDefinition = typeof NexDefinition;
 export const NexDefinition = {
   name: "Nex",
@@ -3370,6 +4373,32 @@ export const NexDefinition = {
       requestType: DeleteDeclinedRequest as typeof DeleteDeclinedRequest,
       requestStream: false,
       responseType: DeleteDeclinedResponse as typeof DeleteDeclinedResponse,
+      responseStream: false,
+      options: {},
+    },
+    /** What is attached to networks with an overlay, of Strand and of SAND, and the hosts that have them. */
+    getEndpoints: {
+      name: "GetEndpoints",
+      requestType: GetEndpointsRequest as typeof GetEndpointsRequest,
+      requestStream: false,
+      responseType: GetEndpointsResponse as typeof GetEndpointsResponse,
+      responseStream: false,
+      options: {},
+    },
+    getHosts: {
+      name: "GetHosts",
+      requestType: GetHostsRequest as typeof GetHostsRequest,
+      requestStream: false,
+      responseType: GetHostsResponse as typeof GetHostsResponse,
+      responseStream: false,
+      options: {},
+    },
+    /** Leases that run, of networks with an overlay and without. */
+    getLeases: {
+      name: "GetLeases",
+      requestType: GetLeasesRequest as typeof GetLeasesRequest,
+      requestStream: false,
+      responseType: GetLeasesResponse as typeof GetLeasesResponse,
       responseStream: false,
       options: {},
     },

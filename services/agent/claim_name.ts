@@ -2,6 +2,7 @@
  * Sets up the claim on the host's name: it starts once the state file is locked, and is refused if the host still has
  * networks under a former name.
  */
+import { version } from "../common/version.ts";
 import type { AgentConfig } from "../common/config_agent.ts";
 import type { Ip } from "../common/ip.ts";
 import type { Log } from "../common/log.ts";
@@ -31,7 +32,7 @@ export function claimName(
   return new NameClaim(store, {
     hostname,
     identity: { start: crypto.randomUUID(), boot: bootId() },
-    about: () => ({ host_ip: ip().toString(), machine: Deno.hostname() }),
+    about: () => ({ host_ip: ip().toString(), machine: Deno.hostname(), version }),
     async obtain() {
       const lock = file.lock();
       if (!lock) {

@@ -39,7 +39,7 @@ export interface ClaimOptions {
   readonly hostname: string;
   readonly identity: ClaimIdentity;
   /** Stored in the claim, so that operators can find the agent that has the name. */
-  readonly about: () => { readonly host_ip: string; readonly machine: string };
+  readonly about: () => { readonly host_ip: string; readonly machine: string; readonly version: string };
   /**
    * Locks the agent's state file; called repeatedly until it has succeeded once. Returns the kernel's name for the
    * lock, or why this agent must not have the name.

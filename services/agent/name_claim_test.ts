@@ -71,7 +71,7 @@ async function claimed(fake: FakeStore): Promise<NameClaim> {
   const claim = new NameClaim(fake.store, {
     hostname: "h1",
     identity: { start: "this", boot: "b" },
-    about: () => ({ host_ip: "192.0.2.1", machine: "m" }),
+    about: () => ({ host_ip: "192.0.2.1", machine: "m", version: "1" }),
     obtain: () => Promise.resolve({ lock: "1:2" }),
     onHold: () => {},
     onHeld: () => {},
@@ -122,6 +122,7 @@ Deno.test("a change is refused with who has the name when another agent has take
     since: "2026-01-02",
     host_ip: "",
     machine: "",
+    version: "",
   };
   fake.held = { modRevision: ++fake.revision, value: JSON.stringify(others) };
   await assert.rejects(guarded.committer.commit(plan), (error) => {

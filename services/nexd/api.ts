@@ -10,10 +10,12 @@ import { declinedIn, deleteDeclined } from "../nex/quarantine.ts";
 import { effectiveRecord } from "../overlay_names/effective.ts";
 import { findNamed, planChangeNamed } from "../overlay_names/networks.ts";
 import { declinedOf, planDeleteDeclined } from "../overlay_names/quarantine.ts";
+import type { Attached } from "./attached.ts";
 import { ApplyBoth } from "./apply_both.ts";
 import {
   declinedTo,
   heldTo,
+  leasesIn,
   memberFrom,
   memberTo,
   namedMemberTo,
@@ -37,8 +39,14 @@ export type NexApi = {
  * The API over one store. Its functions throw {@link Refusal} for an invalid request, or one that cannot be fulfilled.
  * @param warn Called with a sentence where a request was fulfilled that may not be what the operator meant
  * @param overlays The networks with an overlay; undefined: there are none.
+ * @param attached What is attached to overlay networks; undefined: there is nothing.
  */
-export function nexApi(nex: Nex, warn: (what: string) => void = () => {}, overlays?: NamedNetworks): NexApi {
+export function nexApi(
+  nex: Nex,
+  warn: (what: string) => void = () => {},
+  overlays?: NamedNetworks,
+  attached?: Attached,
+): NexApi {
   const { view } = nex;
   const done = {};
   /** The networks with an overlay, if the network is one of them; undefined if it has none. Of neither kind is what etcd confirms. */
@@ -172,6 +180,23 @@ export function nexApi(nex: Nex, warn: (what: string) => void = () => {}, overla
       if (named) await named.members(net, (draft) => draft.move(list));
       else await nex.change((draft) => changeMemberIds(draft, net, list));
       return done;
+    },
+    async GetEndpoints({ network }) {
+      return { endpoints: await attached?.endpoints(network) ?? [] };
+    },
+    async GetHosts({ network }) {
+      return { hosts: await attached?.hosts(network) ?? [] };
+    },
+    async GetLeases({ network }) {
+      const flat = !network
+        ? [...view.networks()]
+        : attached?.has(network) && !view.network(network)
+        ? []
+        : [await nex.find(() => findNetwork(view, network))];
+      const now = Date.now() / 1000;
+      const leases = flat.flatMap(({ name }) => leasesIn(view, name, now));
+      const others = network && flat.length ? [] : await attached?.leases(network) ?? [];
+      return { leases: [...leases, ...others] };
     },
     async Apply(request) {
       return { objects: await new ApplyBoth(nex, overlays).apply(request) };

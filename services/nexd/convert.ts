@@ -3,10 +3,11 @@ import type * as proto from "../../proto/types.ts";
 import { Ip } from "../common/ip.ts";
 import { invalid } from "../common/refusal.ts";
 import type { MemberListRequest } from "../nex/apply.ts";
-import type { Withheld } from "../nex/held.ts";
+import { heldIn, type Withheld } from "../nex/held.ts";
 import type { Member } from "../nex/member.ts";
 import type { MemberRequest, MemberUpdate } from "../nex/members.ts";
 import type { Network } from "../nex/network.ts";
+import type { NexView } from "../nex/view.ts";
 import { compact } from "../nex/check_network.ts";
 import { repeated, repeatedOptions } from "../nex/dhcp_options.ts";
 import { effectiveNetwork, type NamedNetwork } from "../overlay_names/effective.ts";
@@ -108,6 +109,25 @@ export function declinedTo(
 /** An address that is held for a lease as the API shows it. */
 export function heldTo({ address, mac, until }: Withheld): proto.Sent<proto.Held> {
   return { mac, ip4: leaseTo({ address, expires: { seconds: until } }) };
+}
+
+/** The leases of a network without an overlay that run: members' own, and those for which an address is held. `now` in seconds. */
+export function leasesIn(view: NexView, net: string, now: number): proto.Sent<proto.RunningLease>[] {
+  const running = view.membersOf(net).flatMap(({ mac, name = "", record: { ip4 } }) => {
+    const lease = leaseTo(ip4), expires = lease?.expires;
+    return lease && (expires?.seconds ?? 0) > now
+      ? [{ net, name, address: lease.address ?? "", mac, expires }]
+      : [];
+  });
+  const held = heldIn(view, net).map(({ address, mac, until }) => ({
+    net,
+    address,
+    mac,
+    expires: { seconds: until, nanos: 0 },
+    held: true,
+  }));
+  const order = (address: string) => Ip.tryParse(address)?.u32 ?? 0;
+  return [...running, ...held].sort((a, b) => order(a.address) - order(b.address));
 }
 
 /** A member that is asked for. An expiry is not taken from outside: leases are what DHCP gives. */

@@ -21,6 +21,7 @@ import { beside } from "../store/beside.ts";
 import { onceReached } from "../store/once_reached.ts";
 import { openSandStore, refuseOtherPrefix } from "../store/sand_store.ts";
 import { nexApi } from "./api.ts";
+import { Attached } from "./attached.ts";
 import { NamedNetworks } from "./named_networks.ts";
 import { serveGrpc } from "./server.ts";
 
@@ -56,6 +57,11 @@ export function main(args: string[]): Promise<number> {
       timestamp,
       isFlat: (name) => nex.view.network(name) !== undefined,
     });
+    const attached = new Attached(
+      { ...beside(sand, store.mirror), holdAll: sand.holdAll, nameClaims: sand.nameClaims },
+      overlays,
+      (name) => nex.view.network(name) !== undefined,
+    );
     const quiet = new OncePerMinute();
     let known = false;
     const seconds = new Histogram({
@@ -64,7 +70,7 @@ export function main(args: string[]): Promise<number> {
       labelNames: ["method", "code"],
       registers: [metrics],
     });
-    const grpc = await serveGrpc(nexApi(nex, (what) => log.warn(what), named), {
+    const grpc = await serveGrpc(nexApi(nex, (what) => log.warn(what), named, attached), {
       listen,
       tls,
       abort: abortConnection,

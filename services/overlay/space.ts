@@ -268,6 +268,11 @@ export class Space {
     return [...this.#old].sort();
   }
 
+  /** True for such a host. */
+  isSilent(host: string): boolean {
+    return this.#old.has(host);
+  }
+
   /** Hosts whose agent does not know reservations: SAND's, and this one's earlier versions; sorted. */
   hostsWithoutNames(): string[] {
     const found: string[] = [];

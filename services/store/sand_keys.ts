@@ -166,7 +166,11 @@ export class SandKeys {
 
   /** Strand only: HOST → NameClaim: the agent that has the host's name; a lease removes the key when that agent ends. */
   nameClaim(host: string): string {
-    return `${this.prefix}/strand/names/${host}`;
+    return this.nameClaims + host;
+  }
+
+  get nameClaims(): string {
+    return `${this.prefix}/strand/names/`;
   }
 
   /** Strand only: UUID → "", see Fence; nothing follows it. */

@@ -232,6 +232,8 @@ const nameClaim = z.looseObject({
   /** The VTEP; with the machine's own name it helps operators to find the agent. */
   host_ip: text.default(""),
   machine: text.default(""),
+  /** The agent's version. */
+  version: text.default(""),
 });
 
 export type NetworkRecord = z.infer<typeof network>;

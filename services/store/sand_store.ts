@@ -59,6 +59,8 @@ export interface SandStore extends Store<SandRecord> {
    * unreadable one.
    */
   nameClaim(hostname: string): Promise<{ readonly modRevision: number; readonly record?: NameClaimRecord }>;
+  /** Reads the claims on all hosts' names from etcd, by host; unreadable ones are left out. */
+  nameClaims(): Promise<ReadonlyMap<string, NameClaimRecord>>;
   /**
    * The number of networks under /sc-net where nothing at all is under the configured prefix, which suggests a
    * misspelt one; else 0.
@@ -157,6 +159,12 @@ export function openSandStore(options: SandStoreOptions): SandStore {
       if (record?.kind !== "name-claim") throw new Error(`${key}: no claim on a name`);
       return { modRevision: found.modRevision, record: record.value };
     },
+    nameClaims: async () =>
+      new Map(
+        (await recordsUnder(keys.nameClaims)).flatMap((record) =>
+          record.kind === "name-claim" ? [[record.host, record.value] as const] : []
+        ),
+      ),
     async networksElsewhere() {
       const usual = new SandKeys();
       if (keys.prefix === usual.prefix) return 0;

@@ -148,6 +148,8 @@ print("Apply", *(f"{o.kind}/{o.name}/{o.action}" for o in applied.objects))
 
 print("GetDeclined", len(call("GetDeclined", network="py").declined))
 print("DeleteDeclined", refused("DeleteDeclined", network="py", list=["10.7.0.99"]))
+print("GetEndpoints", refused("GetEndpoints", network="py"))
+print("GetHosts", len(call("GetHosts").hosts), "GetLeases", len(call("GetLeases", network="py").leases))
 call("DeleteNetwork", name="py")
 print("DeleteNetwork", refused("GetNetwork", name="py"))
 print("bad", refused("AddNetwork", network=message["Network"](name="bad", subnet4="10.7.0.0")))

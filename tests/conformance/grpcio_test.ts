@@ -9,7 +9,7 @@ Deno.test("python3-grpcio, knowing nothing but reflection, drives every rpc", as
   const { stdout } = await run(["/usr/bin/python3", client, nexd.address]);
   const rpcs =
     "GetMembers AddMembers DeleteMembers UpdateMembers ChangeMemberID GetNetworks GetNetwork AddNetwork " +
-    "UpdateNetwork DeleteNetwork Apply GetDeclined DeleteDeclined";
+    "UpdateNetwork DeleteNetwork Apply GetDeclined DeleteDeclined GetEndpoints GetHosts GetLeases";
   assert.deepEqual(stdout.trimEnd().split("\n"), [
     "reflection v1 nex.Nex",
     "reflection v1alpha nex.Nex",
@@ -27,6 +27,8 @@ Deno.test("python3-grpcio, knowing nothing but reflection, drives every rpc", as
     "Apply Network/py/unchanged Member/d.py.net/created",
     "GetDeclined 0",
     "DeleteDeclined NOT_FOUND network py: 10.7.0.99 is not among its declined addresses",
+    "GetEndpoints FAILED_PRECONDITION network py has no overlay, and no endpoints: its members are its machines",
+    "GetHosts 0 GetLeases 0",
     'DeleteNetwork NOT_FOUND there is no network "py"',
     'bad INVALID_ARGUMENT network bad: subnet4: "10.7.0.0" is not a CIDR, like 10.0.0.0/24',
   ]);

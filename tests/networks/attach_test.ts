@@ -112,6 +112,106 @@ Deno.test("strand attach and detach", async (t) => {
     assert.deepEqual(twice, Array(3).fill(done("endpoint web unchanged: 10.0.0.2 on h1")));
   });
 
+  await t.step(
+    "strand get shows endpoints, hosts and leases by name, with what has been applied where",
+    async () => {
+      await h2.api.createEndpoint((await h1.api.networks())[0]?.id ?? "");
+      const rows = [
+        "web 10.0.0.2 02:84:0a:00:00:02 h1 netns - on 2 of 2 hosts",
+        "-   10.0.0.3 02:84:0a:00:00:03 h2 netns - inactive",
+        "db  10.0.0.5 52:54:00:00:00:05 h2 netns - on 2 of 2 hosts",
+      ];
+      const text = `${rows.join("\n")}\n`;
+      await until("all have it", async (see) => see(await it.strand("get", "endpoints", "blue")) === text);
+      assert.equal(await it.strand("get", "endpoints"), text.replaceAll(/^/gm, "blue ").slice(0, -5));
+      assert.match(
+        await it.strand("get", "endpoints", "blue", "-o", "wide"),
+        /^web .* hosts +- +10\.99\.0\.11 [\da-f-]{36}$/m,
+      );
+      const [first] = JSON.parse(await it.strand("get", "endpoints", "blue", "-o", "json"));
+      const { network, name, host, kind, active, hosts, applied } = first;
+      assert.deepEqual([network, name, host, kind, active, hosts, applied], [
+        "blue",
+        "web",
+        "h1",
+        "netns",
+        true,
+        2,
+        2,
+      ]);
+      assert.match(
+        await it.strand("get", "endpoints", "blue", "-o", "yaml"),
+        /^- network: blue\n {2}id: \S+\n {2}name: web$/m,
+      );
+
+      const both = /^h1 10\.99\.0\.11 \S+ 1 \d+ 0 now\nh2 10\.99\.0\.12 \S+ 2 \d+ 0 now\n$/;
+      await until("the hosts say so", async (see) => both.test(see(await it.strand("get", "hosts", "blue"))));
+      assert.match(
+        await it.strand("get", "hosts", "-o", "wide"),
+        /^h1 .* 1 1 +\d+ 0 now \d{4}-\d\d-\d\dT.*Z$/m,
+      );
+
+      assert.equal(await it.strand("get", "leases"), "");
+      const id = (await h1.api.networks())[0]?.id ?? "", lease = "5a1e6b7c-0d4f-4b44-9df3-3d6f6c0f8a11";
+      const expires = new Date(Date.now() + 3_599_000).toISOString();
+      const record = JSON.stringify({
+        ...(await h2.api.endpoints({ network_id: id })).find(({ name }) => name === "db"),
+        id: lease,
+        kind: "dhcp",
+        expires_at: expires,
+        strand_name: "vm",
+        target_veth_ip: "10.0.0.9/24",
+        target_veth_mac: "52:54:00:00:00:09",
+      });
+      await it.overlay.kv.write({
+        [`/sc-net/network-endpoints/${id}/${lease}`]: record,
+        [`/sc-net/node-endpoints/h2/${lease}`]: record,
+      });
+      await until(
+        "it is there",
+        async (see) =>
+          /^vm +10\.0\.0\.9 +52:54:00:00:00:09 h2 dhcp +0:5\d:\d\d on /m.test(
+            see(await it.strand("get", "endpoints", "blue")),
+          ),
+      );
+      assert.match(
+        await it.strand("get", "leases", "blue"),
+        /^vm 10\.0\.0\.9 52:54:00:00:00:09 h2 0:5\d:\d\d\n$/,
+      );
+      assert.match(await it.strand("get", "leases"), /^blue vm 10\.0\.0\.9 /);
+      assert.equal(await it.strand("get", "leases", "mini"), "");
+      await it.overlay.kv.write({
+        [`/sc-net/network-endpoints/${id}/${lease}`]: undefined,
+        [`/sc-net/node-endpoints/h2/${lease}`]: undefined,
+      });
+      const inactive = (await it.endpoints()).find(([, value]) => value.includes("10.0.0.3"))?.[0].split("/")
+        .at(-1);
+      await h2.api.deleteEndpoint(inactive ?? "");
+
+      const none = await h1.strand(["get", "endpoints", "blu"]);
+      assert.deepEqual([none.code, none.stderr], [1, 'strand: there is no network "blu"\n']);
+      const flat = await h1.strand(["get", "endpoints", "mini"]);
+      assert.deepEqual([flat.code, flat.stderr], [
+        1,
+        "strand: network mini has no overlay, and no endpoints: its members are its machines\n",
+      ]);
+    },
+  );
+
+  await t.step("strand get --watch prints a line for what comes and goes", async () => {
+    const watching = new Process(h1.host.enter(strandCommand(["get", "endpoints", "blue", "--watch"])));
+    try {
+      await watching.line(/^db +10\.0\.0\.5 /);
+      const more = await h1.container("more");
+      await at(h1, "attach", "blue", "--ns", more.path, "--name", "more", "--ip", "10.0.0.77");
+      await watching.line(/^\+ more +10\.0\.0\.77 .* h1 netns - on /);
+      await at(h1, "detach", "blue", "more");
+      await watching.line(/^- more +10\.0\.0\.77 /);
+    } finally {
+      await watching.stop();
+    }
+  });
+
   await t.step("many at once for one namespace make one endpoint", async () => {
     const once = await h1.container("once");
     const all = await Promise.all([1, 2, 3, 4].map(() => at(h1, "attach", "blue", "--ns", once.path)));
@@ -121,7 +221,7 @@ Deno.test("strand attach and detach", async (t) => {
       1,
       JSON.stringify(all),
     );
-    assert.equal((await it.endpoints()).length, 3);
+    assert.equal((await it.endpoints()).length, 3, "web, db and this one");
     const [address] = /10\.0\.0\.\d+/.exec(String(all[0]?.[1])) ?? [];
     assert.deepEqual(
       await at(h1, "detach", "blue", "--ns", once.path),
