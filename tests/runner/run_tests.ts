@@ -5,6 +5,7 @@ import { UsageError } from "../../services/common/usage.ts";
 import { linesOf } from "../../cli/strand/process.ts";
 import { RUN_DIRECTORY } from "../lab/shared.ts";
 import { add, type Counts, countsOf, failedFile, none, totals } from "./counts.ts";
+import { importing, OF_MODULE } from "./importing.ts";
 import { inLanes } from "./lanes.ts";
 import { processorTime } from "./load.ts";
 
@@ -49,6 +50,9 @@ const withNewerEtcd: Group = {
   apart: true,
   env: { STRAND_ETCD: newerEtcd },
 };
+
+/** So many files of one process are given to Deno as they are; more are imported by a few modules. */
+const FEW = 16;
 
 /** How long one process may take, in ms; the longest file needs a fraction of it. */
 const LIMIT = 900_000;
@@ -301,12 +305,14 @@ interface Result {
 /** @param together True: what it prints comes in one piece at its end, since others run at the same time. */
 async function runDeno({ group, paths, name }: Job, together: boolean): Promise<Result> {
   const begun = performance.now(), one = group.apart && name === undefined;
+  const modules = shared && paths.length > FEW ? await importing(paths, { root, folder: shared }) : paths;
   const child = new Deno.Command(Deno.execPath(), {
     args: [
       ...["test", "--allow-all", "--no-check", "--cached-only", "--no-prompt", "--permit-no-files"],
+      `--config=${root}deno.json`,
       ...group.flags,
       ...(name === undefined ? [] : ["--filter", name]),
-      ...paths,
+      ...modules,
     ],
     cwd: root,
     env: { ...environment(), ...group.env },
@@ -333,7 +339,7 @@ async function runDeno({ group, paths, name }: Job, together: boolean): Promise<
     for await (const line of linesOf(stream)) take(line);
   };
   const summed = (line: string) => {
-    show(line);
+    show(line.replace(OF_MODULE, ""));
     counts = add(counts, countsOf(line));
     const failed = failedFile(line);
     if (failed) again.add(failed);

@@ -108,7 +108,8 @@ Deno.test("forward() goes on from an agent that is frozen, and waits for one tha
   })();
   const slow = { hostname: "slow", apiHostname: `127.0.0.1:${listener.addr.port}`, ip: "" };
   (await forward([slow, right.agent], where, { ...patient, reachWithin: 60_000 }, never)).close();
-  assert.equal(right.asked.length, 1);
+  // One that answers late on a busy machine is asked for its version besides.
+  assert.equal(right.asked.filter((request) => request.startsWith("CONNECT")).length, 1);
   listener.close();
   await accepting;
   await Promise.all(served);
