@@ -48,7 +48,23 @@ export async function runProgram(
 /** commander's message in one line: `error: unknown command 'x'\n(Did you mean y?)`. */
 function usageMessage(error: Error): string {
   if (error.message === "(outputHelp)") return "the command is not complete; --help lists what may follow";
-  return error.message.replace(/^error: /, "").replace(/\s*\n\s*/g, " ");
+  const message = error.message.replace(/^error: /, "").replace(/\s*\n\s*/g, " ");
+  const [, option, value, argument, why = ""] = INVALID.exec(message) ?? [];
+  const field = option === undefined ? argument : /--[\w-]+/.exec(option)?.[0] ?? option;
+  return field === undefined ? message : `${field}: ${choices(value ?? "", why) ?? why}`;
+}
+
+/** commander's message about a value that an option or argument cannot have, and the reason behind it. */
+const INVALID =
+  /^(?:option '([^']*)' argument|command-argument value) '(.*)' is invalid(?: for argument '(\w+)')?\. (.*)$/;
+
+/** Its reason where the value is not one of a list. */
+function choices(value: string, why: string): string | undefined {
+  const all = /^Allowed choices are (.*)\.$/.exec(why)?.[1];
+  if (all === undefined) return undefined;
+  const [one, other, ...more] = all.split(", ");
+  if (other === undefined) return `"${value}" is not ${one}`;
+  return more.length ? `"${value}" is none of ${all}` : `"${value}" is neither ${one} nor ${other}`;
 }
 
 function forAll(command: Command, act: (command: Command) => void): void {

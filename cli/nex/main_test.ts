@@ -133,7 +133,7 @@ const usage: Record<string, [args: string[], message: string]> = {
   ],
   "an unknown format": [
     ["get", "networks", "-o", "xml"],
-    "option '-o, --output <format>' argument 'xml' is invalid. Allowed choices are table, json, yaml.",
+    '--output: "xml" is none of table, json, yaml',
   ],
   "a number that is none": [
     ["set", "network", "duration", "mini", "4h"],

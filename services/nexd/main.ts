@@ -2,6 +2,7 @@
 import { abortConnection } from "../../ffi/abort.ts";
 import { sendDatagram } from "../../ffi/unix_datagram.ts";
 import { runDaemon } from "../common/daemon.ts";
+import { followedTogether } from "../common/followed_together.ts";
 import { formatHostPort } from "../common/host_port.ts";
 import { OncePerMinute } from "../common/log.ts";
 import { Counter, gauge, Histogram } from "../common/metrics.ts";
@@ -88,7 +89,10 @@ export function main(args: string[]): Promise<number> {
     });
     daemon.defer("gRPC", () => grpc.stop());
     daemon.check(() => grpc.problem());
-    daemon.follow(store.mirror, { writer: store.committer, isNeeded: isNexKey });
+    daemon.follow(followedTogether(store.mirror, sand.mirror), {
+      writer: store.committer,
+      isNeeded: isNexKey,
+    });
 
     await Promise.all([store, sand].map(({ mirror }) => mirror.ready({ signal: daemon.stopping })));
     await onceReached(() => refuseOtherPrefix(sand), daemon.stopping);

@@ -224,7 +224,7 @@ Deno.test("wrong usage is one line and status 2, and nothing is sent", async () 
     [["netwrk-list"], /unknown command 'netwrk-list' \(Did you mean network-list\?\)/],
     [["network-list", "--frob"], /unknown option '--frob'/],
     [["network-list", "extra"], /too many arguments/],
-    [["network-list", "-o", "yaml"], /table, json/],
+    [["network-list", "-o", "yaml"], /"yaml" is neither table nor json/],
     [["network-list", "--api-url", "host-a:9999"], /"host-a:9999" is not the URL of an agent/],
     [["network-list", "--api-url", "ftp://host-a"], /"ftp:\/\/host-a" is not the URL/],
     [["network-list", "--timeout", "30"], /"30" is not a duration, like 30s/],
