@@ -49,7 +49,8 @@ interface AttachOptions extends AgentOptions {
 export function attachProgram(terminal: Terminal): Command {
   const program = withAgentOptions(withServerOptions(
     new Command("strand").description("What is attached to overlay networks on this host")
-      .version(`strand ${version}`, "-V, --version", "print the program's version"),
+      .version(`strand ${version}`, "-V, --version", "print the program's version")
+      .configureHelp({ showGlobalOptions: true }),
   ));
   const output = () =>
     new Option("-o, --output <format>", "how to print it").choices(["table", "json"]).default("table");
@@ -76,6 +77,8 @@ export function attachProgram(terminal: Terminal): Command {
 
 async function attach(session: Session, net: string, options: AttachOptions): Promise<void> {
   const { terminal } = session, { name, ip, mac, output } = options;
+  const empty = Object.entries({ name, ip, mac }).find(([, value]) => value === "")?.[0];
+  if (empty !== undefined) throw new UsageError(`--${empty}: it is empty; give it a value, or leave it out`);
   const wait = options.wait === undefined ? undefined : readWait(options.wait);
   const ns = pathOf(options.ns), agent = openHostAgent(session.program.opts());
   const network = await overlayNamed(session, agent, net);

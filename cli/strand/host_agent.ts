@@ -35,6 +35,9 @@ export function openHostAgent(options: AgentOptions, timeoutMs?: number): AgentC
   try {
     if (url.startsWith("https:")) tls = readClientTls(options);
     address = agentAddress(url, tls);
+    if ("socket" in address && !address.socket.startsWith("/")) {
+      throw new Refusal("invalid", `"${url}" has no absolute path, like unix:/run/strand/agent.sock`);
+    }
   } catch (error) {
     throw new Refusal("invalid", `--agent: ${messageOf(error)}`, { cause: error });
   }

@@ -34,7 +34,8 @@ export function run(name: string, args: string[], terminal: Terminal = systemTer
 export function networksProgram(terminal: Terminal): Command {
   const program = withServerOptions(
     new Command("strand").description("Networks with names and addresses, and their members")
-      .version(`strand ${version}`, "-V, --version", "print the program's version"),
+      .version(`strand ${version}`, "-V, --version", "print the program's version")
+      .configureHelp({ showGlobalOptions: true }),
   );
   const session = new Session(program, terminal);
 

@@ -143,6 +143,12 @@ function newEndpoint(
   const given = request.mac ? checkMac(view, network, request.mac, macs) : undefined;
   const { claimed = false } = request;
   const reservation = given === undefined ? undefined : view.space(network.id).reservations.get(given);
+  if (request.name !== undefined && reservation?.name !== undefined && request.name !== reservation.name) {
+    throw invalid(
+      `name: ${request.name} is not ${reservation.name}, which is reserved in network ${network.name} for ${given}: request ` +
+        "that one, or none",
+    );
+  }
   const address = takeAddress(network, request, given, reservation, claims);
   const own = macFor(address), mac = given ?? own;
   if (mac.startsWith(own.slice(0, PREFIX)) && mac !== own) {

@@ -432,6 +432,12 @@ Deno.test("an endpoint's name is one label, which no other endpoint and no reser
     "name: db of network blue belongs to 52:54:00:00:00:05, for which it is reserved",
     "db",
   ]);
+  it.put({
+    [it.keys.reservation(network.id, "52:54:00:00:00:07")]: { mac: "52:54:00:00:00:07", name: "vm" },
+  });
+  assert.deepEqual(names({ name: "other", mac: "52:54:00:00:00:07" }), [
+    "name: other is not vm, which is reserved in network blue for 52:54:00:00:00:07: request that one, or none",
+  ]);
   for (const name of ["gateway", "ns"]) {
     const sentence = `name: ${name} of network blue is the name of its gateway: take another one`;
     assert.deepEqual(names({ name }), [sentence]);

@@ -273,7 +273,9 @@ Deno.test("strand attach and detach", async (t) => {
       assert.deepEqual([code, out], [1, ""], args.join(" "));
       assert.match(String(err), pattern);
     }
-    assert.deepEqual((await attach("blue", ...ns, "--wait=soon"))[0], 2);
+    for (const wrong of ["--wait=soon", "--name=", "--ip=", "-oxml"]) {
+      assert.deepEqual((await attach("blue", ...ns, wrong))[0], 2, wrong);
+    }
     assert.deepEqual(await it.endpoints(), before, "nothing is written");
     const flat = await h1.strand(["attach", "mini", ...ns]);
     assert.deepEqual([flat.code, flat.stderr], [
