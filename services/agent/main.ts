@@ -176,6 +176,7 @@ export function main(args: string[]): Promise<number> {
       user: settings.gatewayUser,
       ttl: config.dnsd.ttl,
       networks: () => [...workers.all()].map(({ id }) => id),
+      mtu: (network) => workers.get(network)?.mtu,
     });
     const context: Context = {
       store: guardedBy(claim, store),

@@ -36,9 +36,11 @@ interface Served {
   readonly token: number;
   fd: number;
   gateway: number;
-  options: NetworkOptions;
+  /** The settings as text, from which the options are made with the first answer: a thousand networks may be at rest. */
+  settings: string;
+  options: NetworkOptions | undefined;
   /** True for each interface that is a port, by its index. */
-  readonly ports: Map<number, boolean>;
+  ports: Map<number, boolean> | undefined;
 }
 
 /** A question whose answer is awaited. */
@@ -103,18 +105,25 @@ export class DhcpPorts implements DhcpAnswerer {
   }
 
   serve({ id, gateway, dhcp }: Parameters<DhcpAnswerer["serve"]>[0], fd: number | undefined): void {
-    const network = readNetwork(id, { modRevision: 0 }, dhcp), options = networkOptions(network);
-    for (const bad of options.bad) this.#onTrouble(`an option is not sent: ${bad}`);
-    const known = this.#networks.get(id);
+    const known = this.#networks.get(id), settings = JSON.stringify(dhcp);
     if (known && fd === undefined) {
       known.gateway = gateway.address.u32;
-      known.options = options;
+      known.settings = settings;
+      known.options = undefined;
       return;
     }
     if (known) this.leave(id);
     if (fd === undefined) return;
     const token = this.#token = (this.#token + 1) % STOP;
-    const served = { id, token, fd, gateway: gateway.address.u32, options, ports: new Map() };
+    const served = {
+      id,
+      token,
+      fd,
+      gateway: gateway.address.u32,
+      settings,
+      options: undefined,
+      ports: undefined,
+    };
     this.#networks.set(id, served);
     this.#byToken.set(token, served);
     this.#epoll.add(fd, token);
@@ -135,8 +144,16 @@ export class DhcpPorts implements DhcpAnswerer {
     const asked = this.#asked.get(question), served = this.#networks.get(network);
     if (!asked || !served || asked.network !== network) return;
     this.#asked.delete(question);
-    const options = decided.type === 6 ? {} : { options: served.options };
+    const options = decided.type === 6 ? {} : { options: this.#optionsOf(served) };
     this.#send(served, asked, { ...decided, ...options } as Reply);
+  }
+
+  #optionsOf(served: Served): NetworkOptions {
+    if (served.options) return served.options;
+    const network = readNetwork(served.id, { modRevision: 0 }, JSON.parse(served.settings));
+    const options = served.options = networkOptions(network);
+    for (const bad of options.bad) this.#onTrouble(`an option is not sent: ${bad}`);
+    return options;
   }
 
   #send({ fd }: Served, { message, port }: Asked, reply: Reply): void {
@@ -192,7 +209,8 @@ export class DhcpPorts implements DhcpAnswerer {
   }
 
   /** False for the way to other hosts, undefined for the bridge, whose frames have come in by a port before. */
-  #isPort({ fd, ports }: Served, index: number): boolean | undefined {
+  #isPort(served: Served, index: number): boolean | undefined {
+    const { fd } = served, ports = served.ports ??= new Map();
     const known = ports.get(index);
     if (known !== undefined) return known;
     const name = interfaceName(fd, index);

@@ -129,7 +129,8 @@ export class Networks {
     if (network.sockets) this.#dropNext(served);
     const number = this.#number = (this.#number + 1) % 0xffffffff;
     const onBlock = (block: SharedArrayBuffer) => this.#thread.setBlock(number, block);
-    const zones = { number, zones: this.#zones(network, onBlock) };
+    const { dhcp: _, ...ofDns } = network;
+    const zones = { number, zones: this.#zones(ofDns, onBlock) };
     served.next = { zones, network: { ...network, sockets: isNew }, handed };
   }
 

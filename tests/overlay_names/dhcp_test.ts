@@ -14,7 +14,7 @@ Deno.test("a machine behind a port has its address by DHCP, and its name and way
 
   // What the network's settings say.
   const vm = await Machine.on(one, blue, mac(1));
-  const got = await vm.lease("-x", "hostname:vm");
+  const got = await vm.lease("-x", "hostname:vm", "-O", "mtu");
   assert.match(got.address, /^10\.0\.0\.\d+$/);
   assert.notEqual(got.address, web.address);
   for (
@@ -24,6 +24,7 @@ Deno.test("a machine behind a port has its address by DHCP, and its name and way
       domain: "blue.example",
       subnet: "255.255.255.0",
       lease: "14400",
+      mtu: "1450",
       serverid: "10.0.0.1",
     })
   ) assert.equal(got.variables.get(key), value, key);

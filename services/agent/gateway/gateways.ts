@@ -11,6 +11,7 @@ import { GATEWAY_LABEL } from "../../overlay/own_labels.ts";
 import { effectiveRecord } from "../../overlay_names/effective.ts";
 import { SETTINGS_ROOM } from "../../overlay_names/gateway_messages.ts";
 import { addressesOf, labelsChanged } from "../../overlay_names/names.ts";
+import type { NetworkRecord as NexNetworkRecord } from "../../store/records.ts";
 import type { NetworkRecord, SettingsRecord } from "../../store/sand_records.ts";
 import type { Context } from "../context.ts";
 import { type Gateway, GatewayConnection, type GatewaySource } from "./connection.ts";
@@ -38,6 +39,8 @@ export interface GatewaysOptions {
   readonly ttl: number;
   /** The networks that are set up on this host. */
   readonly networks: () => Iterable<string>;
+  /** The MTU that a network has on this host; undefined while it is not known. */
+  readonly mtu: (network: string) => number | undefined;
   /** Answers what clients of DHCP ask for. */
   readonly dhcp: Pick<GatewaySource, "ask">;
 }
@@ -109,7 +112,12 @@ export class Gateways implements GatewaySource {
     const sockets = this.#sockets.get(network), wanted = this.#wanted(network);
     const isRight = sockets && wanted &&
       sockets.isAt(this.#context().namespacePath(network), wanted.address.address, answeredOf(wanted));
-    if (isRight || (!sockets && !wanted)) return;
+    if (!sockets && !wanted) return;
+    if (isRight) {
+      const known = this.#gateways.get(network);
+      if (known && !isSame(known, wanted)) this.#changed(network);
+      return;
+    }
     this.#release(network);
     this.#changed(network);
   }
@@ -182,7 +190,10 @@ export class Gateways implements GatewaySource {
   /** The settings of DHCP as text; undefined where it is switched off. */
   #dhcpOf(record: NetworkRecord, settings: SettingsRecord): string | undefined {
     if (settings.overlay.dhcp === false) return undefined;
-    const { name } = settings.network, text = JSON.stringify(effectiveRecord({ name, record, settings }));
+    const { name } = settings.network;
+    const text = JSON.stringify(
+      withMtu(effectiveRecord({ name, record, settings }), this.#options.mtu(record.id)),
+    );
     if (text.length <= SETTINGS_ROOM) return text;
     const { log } = this.#context();
     if (this.#once.due(`settings ${record.id}`)) {
@@ -372,6 +383,16 @@ export class Gateways implements GatewaySource {
     this.#epoll.close();
     this.#stop.close();
   }
+}
+
+/** DHCP's option of an interface's MTU (RFC 2132 §5.1), and the MTU that machines have without it. */
+const MTU_OPTION = 26, USUAL_MTU = 1500;
+
+/** Packets of machines with a larger MTU than the network's would be lost. What is set of it stays. */
+function withMtu(record: NexNetworkRecord, mtu = USUAL_MTU): NexNetworkRecord {
+  const { options = [] } = record;
+  if (mtu >= USUAL_MTU || options.some(({ number }) => number === MTU_OPTION)) return record;
+  return { ...record, options: [...options, { number: MTU_OPTION, value: `${mtu}` }] };
 }
 
 function isSame(a: Wanted, b: Wanted): boolean {
