@@ -206,6 +206,19 @@ A namespace that is in the network already stays as it is.`,
     load: attaching("detach"),
   },
   {
+    name: "explain",
+    usage: "explain NET A B [-o table|json] [--agent URL] [--config F]",
+    about: "Show each step of the way between two endpoints, which one is broken and what to do",
+    details: `  A, B          names or addresses of endpoints of an overlay network
+  --agent URL   this host's agent (unix: and agent.socket)
+  --config F    the configuration file (/etc/nex/nex.yml, if it exists): other hosts' agents are asked as this one is
+
+Exit status 1 if a step is broken.`,
+    ownHelp: true,
+    page: "strand.1",
+    load: attaching("explain"),
+  },
+  {
     name: "nex",
     aliases: ["nexc"],
     usage: "nex …",

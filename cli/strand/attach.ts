@@ -1,4 +1,7 @@
-/** `strand attach` and `detach`: a namespace of this host gets an interface, an address and a name in an overlay network, or loses them. */
+/**
+ * `strand attach`, `detach` and `explain`, through the agent of this host: a namespace gets an interface, an address and a name in
+ * an overlay network, or loses them, or it is said why another one is not reached.
+ */
 import { resolve } from "node:path";
 import { Command, Option } from "commander";
 import type { AgentClient } from "../../services/agent/client/client.ts";
@@ -18,6 +21,7 @@ import { jsonText } from "../output.ts";
 import { withProgress } from "../progress.ts";
 import { runProgram } from "../run.ts";
 import { systemTerminal, type Terminal } from "../terminal.ts";
+import { addressOf, titleOf } from "./explain_steps.ts";
 import { type AgentOptions, findOverlay, openHostAgent, withAgentOptions } from "./host_agent.ts";
 
 /** One of the commands. */
@@ -72,7 +76,35 @@ export function attachProgram(terminal: Terminal): Command {
       endpoint: string | undefined,
       options: Pick<AttachOptions, "output"> & { ns?: string },
     ) => detach(new Session(program, terminal), net, endpoint, options));
+  program.command("explain").description(
+    "each step of the way between two endpoints, and which one is broken",
+  )
+    .argument("<net>", "their network's name or id").argument("<endpoint>", "the name or address of one")
+    .argument("<other>", "of the other")
+    .addOption(output())
+    .action((net: string, a: string, b: string, options: Pick<AttachOptions, "output">) =>
+      explain(new Session(program, terminal), net, [a, b], options)
+    );
   return program;
+}
+
+async function explain(
+  session: Session,
+  net: string,
+  [a, b]: readonly [string, string],
+  { output }: Pick<AttachOptions, "output">,
+): Promise<void> {
+  const options = session.program.opts<AgentOptions>(), agent = openHostAgent(options);
+  const network = await overlayNamed(session, agent, net), { terminal } = session;
+  const { endpoints } = await waiting(terminal, agent.endpoints({ network_id: network.id })),
+    all = endpoints ?? [];
+  const ends = [
+    theOne(all, network, { wanted: a, ns: undefined }),
+    theOne(all, network, { wanted: b, ns: undefined }),
+  ] as const;
+  if (ends[0] === ends[1]) throw new UsageError(`explain: ${a} and ${b} are one endpoint; name two`);
+  const { explainWay } = await import("./explain.ts");
+  await explainWay(terminal, agent, { ...options, output }, { network, ends, all });
 }
 
 async function attach(session: Session, net: string, options: AttachOptions): Promise<void> {
@@ -249,14 +281,6 @@ function waiting<T>(terminal: Terminal, work: Promise<T>): Promise<T> {
 
 function called({ known_as, name }: Network): string {
   return known_as ?? name;
-}
-
-function addressOf({ target_veth_ip: address }: Endpoint): string {
-  return address.split("/")[0] ?? "";
-}
-
-function titleOf(endpoint: Endpoint): string {
-  return endpoint.name ?? addressOf(endpoint);
 }
 
 /** Like `endpoint web created: 10.0.0.2 on host1`. */

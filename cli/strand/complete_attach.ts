@@ -1,4 +1,4 @@
-/** Shell completion of `strand attach` and `detach`, with the names that the agent knows. */
+/** Shell completion of `strand attach`, `detach` and `explain`, with the names that the agent knows. */
 import type { Command } from "commander";
 import type { AgentClient } from "../../services/agent/client/client.ts";
 import type { Candidate } from "../candidates.ts";
@@ -19,7 +19,7 @@ const known: Readonly<Record<string, (agent: AgentClient) => Promise<string[]>>>
 export function completeAttach(program: Command, words: readonly string[]): Promise<Candidate[]> {
   return complete(program, words, async ({ argument, options }) => {
     if (argument === "ns") return namespaces();
-    const values = known[argument];
+    const values = known[argument === "other" ? "endpoint" : argument];
     if (!values) return [];
     try {
       return await values(openHostAgent({ ...program.opts<AgentOptions>(), ...options }, TIMEOUT));

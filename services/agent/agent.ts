@@ -31,6 +31,7 @@ import { failpoint } from "./failpoints.ts";
 import { followed } from "./followed.ts";
 import { rangeConflicts } from "./range_conflicts.ts";
 import { unreadableKeys } from "./unreadable.ts";
+import { type Way, wayTo } from "./way.ts";
 import { VethNames } from "./veth_names.ts";
 import type { Workers } from "./reconcile/networks.ts";
 
@@ -189,6 +190,10 @@ export class Agent implements AgentApi {
   async ensureEndpoint(request: NewEndpoint): Promise<EnsuredEndpoint> {
     this.#assertWritable();
     return await this.#inNamespaces.ensure(request, (wanted) => this.createEndpoint(wanted));
+  }
+
+  way(network: string, address: Ip): Promise<Way> {
+    return wayTo(this.#context, this.#workers, network, address);
   }
 
   async deleteEndpoint(id: string, { force = false }: { readonly force?: boolean } = {}): Promise<void> {

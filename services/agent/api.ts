@@ -2,6 +2,9 @@ import type { Ip } from "../common/ip.ts";
 import type { NetworkRequest } from "../overlay/check_network.ts";
 import type { RouteState } from "../overlay/state.ts";
 import type { AttachmentRecord, EndpointRecord, NetworkRecord } from "../store/sand_records.ts";
+import type { Way } from "./way.ts";
+
+export type { Way };
 
 /** The agent's operations behind its HTTP API; every method throws a Refusal whose sentence is the response's error. */
 export interface AgentApi {
@@ -18,6 +21,8 @@ export interface AgentApi {
   createEndpoint(request: NewEndpoint): Promise<CreatedEndpoint>;
   /** The same, unless the namespace has an endpoint of the network already, which is then left as it is. */
   ensureEndpoint(request: NewEndpoint): Promise<EnsuredEndpoint>;
+  /** What this host knows of the way to an address of the network. */
+  way(network: string, address: Ip): Promise<Way>;
   deleteEndpoint(id: string, options?: { readonly force?: boolean }): Promise<void>;
   /**
    * Where a connection to an address of the network is made. Throws Refusal "not-found"; "invalid" without an active

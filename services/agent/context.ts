@@ -18,7 +18,7 @@ export interface Context {
   /** Networks in which another program has changed the kernel. */
   readonly drift: Drift;
   /** Which other hosts answer probes. */
-  readonly prober: Pick<Prober, "answering">;
+  readonly prober: Pick<Prober, "answering" | "paths">;
   /** What answers at the networks' gateways. */
   readonly gateways: Pick<Gateways, "isSetUp" | "isGone">;
   readonly host: {

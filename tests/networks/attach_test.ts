@@ -212,6 +212,47 @@ Deno.test("strand attach and detach", async (t) => {
     }
   });
 
+  await t.step("strand explain shows each step between two endpoints, and which one is broken", async () => {
+    await it.overlay.probesTold();
+    const explain = (...args: string[]) => h1.strand(["explain", "blue", ...args]);
+    await until("all of it holds", async (see) => {
+      const { code, stdout, stderr } = await explain("web", "10.0.0.5");
+      see(stdout + stderr);
+      return code === 0 && (stdout.match(/ ok +underlay/g) ?? []).length === 2;
+    });
+    const { stdout } = await explain("web", "db");
+    for (
+      const line of [
+        /^network blue$/m,
+        /^ +ok +claim +10\.0\.0\.2 of network blue is that of web on h1, 02:84:0a:00:00:02$/m,
+        /^ +ok +name +db is 10\.0\.0\.5 alone$/m,
+        /^web on h1 to db$/m,
+        /^ +ok +applied +h1 has applied revision \d+ of etcd, and db is of \d+$/m,
+        /^ +ok +ARP +10\.0\.0\.5 is at 52:54:00:00:00:05$/m,
+        /^ +ok +FDB +52:54:00:00:00:05 is behind 10\.99\.0\.12$/m,
+        /^ +ok +underlay +10\.99\.0\.12 of h2 answers probes of h1$/m,
+        /^ +ok +MTU +vxlan0 has 1450$/m,
+        /^db on h2 to web$/m,
+      ]
+    ) assert.match(stdout, line);
+    const [{ steps }] = JSON.parse((await explain("web", "db", "-o", "json")).stdout);
+    assert.equal(steps[0].what, "claim");
+    const same = await explain("web", "10.0.0.2");
+    assert.deepEqual([same.code, same.stderr], [
+      2,
+      "strand: explain: web and 10.0.0.2 are one endpoint; name two\n",
+    ]);
+    await h2.stop();
+    const broken = await explain("web", "db");
+    assert.equal(broken.code, 1);
+    assert.match(
+      broken.stdout,
+      /^ +BROKEN +agent +the agent of h2 at 10\.99\.0\.12:9999 cannot be reached: .*\n +→ start "strand agent" on h2/m,
+    );
+    assert.match(broken.stderr, /^strand: db on h2 to web: agent is broken: /);
+    await h2.start();
+  });
+
   await t.step("many at once for one namespace make one endpoint", async () => {
     const once = await h1.container("once");
     const all = await Promise.all([1, 2, 3, 4].map(() => at(h1, "attach", "blue", "--ns", once.path)));

@@ -28,6 +28,7 @@ import type {
   NewAttachment,
   NewEndpoint,
   NewNetwork,
+  Way,
 } from "./types.ts";
 
 export interface AgentClientOptions {
@@ -138,6 +139,11 @@ export class AgentClient {
       body,
       ...(wait && { query: { wait: wait.text }, timeoutMs: timeoutMs && timeoutMs + wait.ms }),
     });
+  }
+
+  /** What the agent's host knows of the way to an address of a network. */
+  way(network: string, ip: string): Promise<{ way: Way }> {
+    return this.#call("way", { method: "GET", path: `/ways/${encodeURIComponent(network)}`, query: { ip } });
   }
 
   /** @param options.force True: also an endpoint of another host, whose agent is gone. */

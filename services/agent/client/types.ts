@@ -58,6 +58,26 @@ export interface NewEndpoint {
   readonly name?: string | undefined;
 }
 
+/** What a host knows of the way to an address of a network; what is absent is not there, or does not apply. */
+export interface Way {
+  readonly hostname: string;
+  /** The network's namespace is there, with vxlan0 up in its bridge. */
+  readonly carried: boolean;
+  readonly mtu?: number;
+  /** Revisions of the endpoint that it knows, and of the endpoints that it says to have applied. */
+  readonly known: number;
+  readonly applied: number;
+  /** The MAC by the ARP entry, and the VTEP by the FDB entry. */
+  readonly arp?: string;
+  readonly fdb?: string;
+  /** Of an endpoint of that host that has a veth: whether that is up in the bridge. */
+  readonly port?: boolean;
+  /** By probes of the endpoint's host, and the largest packet that passes where that is less than is needed. */
+  readonly reachable?: boolean;
+  readonly path_mtu?: number;
+  readonly problems: readonly string[];
+}
+
 /** A container's interface, by the names that a container runtime has for it. */
 export interface Attachment {
   readonly network: string;

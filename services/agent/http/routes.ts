@@ -8,6 +8,7 @@ import { shownEndpoint, shownNetwork } from "./records.ts";
 import {
   networkId,
   pathId,
+  readAddress,
   readEndpointRequest,
   readFilter,
   readForce,
@@ -111,6 +112,13 @@ const routes: Readonly<Record<string, Readonly<Record<string, Handler>>>> = {
     async DELETE({ api }, { id, query }) {
       await api().deleteEndpoint(pathId(id, "endpoint"), { force: readForce(query) });
       return nothing;
+    },
+  },
+  "/ways/ID": {
+    async GET({ api }, { id, query }) {
+      const address = readAddress(query.get("ip") ?? "", "ip");
+      const { pathMtu, ...way } = await api().way(pathId(id, "network"), address);
+      return json(200, { way: { ...way, path_mtu: pathMtu } });
     },
   },
   "/attachments": Object.fromEntries(attachmentMethods.map((method) => [

@@ -65,6 +65,13 @@ Deno.test("PUT /endpoints answers 201 for an endpoint that was made, and 200 for
   }
 });
 
+Deno.test("GET /ways/ID tells of an address, which must be one", async () => {
+  const { status, body } = await call("GET", `/ways/${NETWORK}?ip=10.0.0.5`);
+  assert.deepEqual([status, (body.way as { fdb: string }).fdb], [200, "192.0.2.1"]);
+  await refused(400, /^ip: "" is not an IPv4 address/, "GET", `/ways/${NETWORK}`);
+  await refused(404, /^there is no network "x"/, "GET", "/ways/x?ip=10.0.0.5");
+});
+
 Deno.test("a network that is broken or being deleted is shown so, by its own id too", async () => {
   const trouble = () => ({ broken: "no range", deleting: ["h9"] });
   const odd = { ...network, id: "victim", broken: "stored by another program" };

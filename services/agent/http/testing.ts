@@ -5,7 +5,7 @@ import { createLog, type Log } from "../../common/log.ts";
 import { Registry } from "../../common/metrics.ts";
 import { Refusal } from "../../common/refusal.ts";
 import type { EndpointRecord, NetworkRecord } from "../../store/sand_records.ts";
-import type { AgentApi } from "../api.ts";
+import type { AgentApi, Way } from "../api.ts";
 import { type ApiServer, type ApiServerOptions, serveAgentApi } from "./server.ts";
 
 export const NETWORK = "320a669f-e465-4806-ab46-f2e6620c4311";
@@ -39,6 +39,20 @@ export const endpoint: EndpointRecord = {
   target_veth_ip: "10.0.0.5/24",
 };
 
+export const way: Way = {
+  hostname: "a",
+  carried: true,
+  mtu: 1450,
+  known: 7,
+  applied: 7,
+  arp: "02:84:0a:00:00:05",
+  fdb: "192.0.2.1",
+  port: undefined,
+  reachable: true,
+  pathMtu: undefined,
+  problems: [],
+};
+
 /** An API with one network and one endpoint, whose methods can be replaced. */
 export function fakeApi(given: Partial<AgentApi> = {}): AgentApi {
   const found = (id: string) => {
@@ -56,6 +70,7 @@ export function fakeApi(given: Partial<AgentApi> = {}): AgentApi {
     endpoints: () => Promise.resolve({ endpoints: [endpoint] }),
     createEndpoint: () => Promise.resolve({ endpoint, pending: [] }),
     ensureEndpoint: () => Promise.resolve({ endpoint, pending: [], existing: true }),
+    way: () => Promise.resolve(way),
     deleteEndpoint: () => Promise.resolve(),
     route: (id) => {
       found(id);
