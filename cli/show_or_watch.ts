@@ -66,7 +66,7 @@ export async function show(
       // Wrong usage, and what the server refuses, stay as they are.
       if (before === undefined || (error instanceof Refusal && error.code !== "unavailable")) throw error;
       const sentence = explain(error);
-      if (sentence !== trouble) terminal.screen.write(`${printable(sentence)}; trying again\n`);
+      if (sentence !== trouble) terminal.screen.write(`strand: ${printable(sentence)}; trying again\n`);
       trouble = sentence;
     }
   }

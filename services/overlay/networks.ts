@@ -124,9 +124,13 @@ export function planDeleteNetwork(
   const { endpoints } = view.space(id);
   if (endpoints.size) {
     const [first] = endpoints.values();
+    const { strand_name: name, target_veth_ip: address = "" } = first?.record ?? {};
+    const called = name ?? address.split("/")[0];
     throw new Refusal(
       "forbidden",
-      `network ${network.name} still has endpoints (${endpoints.size}), the first ${first?.id} on ${first?.host}: delete them first`,
+      `network ${network.name} still has endpoints (${endpoints.size}), the first ${first?.id}${
+        called && ` (${called})`
+      } on ${first?.host}: delete them first`,
     );
   }
   const waitsFor = view.space(id).oldHosts();

@@ -151,11 +151,11 @@ Deno.test("planDeleteNetwork() refuses while an endpoint is there, and loses to 
   const it = lab();
   it.commit(planCreateNetwork(it.view, { id: network.id, name: "blue" }, options(1)).plan);
   const { plan } = planDeleteNetwork(it.view, network.id, now);
-  it.putEndpoint(endpointRecord("E"));
+  it.putEndpoint(endpointRecord("E", { target_veth_ip: "10.0.0.2/24" }));
   assert.ok(!it.commit(plan));
   assert.throws(() => planDeleteNetwork(it.view, network.id, now), {
     code: "forbidden",
-    message: "network blue still has endpoints (1), the first E on h1: delete them first",
+    message: "network blue still has endpoints (1), the first E (10.0.0.2) on h1: delete them first",
   });
   assert.throws(() => planDeleteNetwork(it.view, "N", now), { code: "not-found" });
 });
