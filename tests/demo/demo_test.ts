@@ -142,5 +142,5 @@ Deno.test("strand demo: SIGTERM at any step leaves nothing", async () => {
       assert.deepEqual(await room.leftOf(demo), []);
     }
   };
-  await Promise.all([lane(/etcd/, /whiskey \(/, /for alpha/), lane(/apply/, /network-create/, /for bravo/)]);
+  await Promise.all([lane(/etcd/, /network-create/), lane(/whiskey \(/, /for bravo/)]);
 });
