@@ -41,7 +41,8 @@ export function run(name: string, args: string[], terminal: Terminal = systemTer
 }
 
 interface AttachOptions extends AgentOptions {
-  readonly ns: string;
+  readonly ns?: string;
+  readonly device?: string;
   readonly name?: string;
   readonly ip?: string;
   readonly mac?: string;
@@ -58,23 +59,25 @@ export function attachProgram(terminal: Terminal): Command {
   ));
   const output = () =>
     new Option("-o, --output <format>", "how to print it").choices(["table", "json"]).default("table");
-  program.command("attach").description("connect a namespace of this host to an overlay network")
+  program.command("attach").description("connect a namespace or a device of this host to an overlay network")
     .argument("<net>", "its name or id")
-    .requiredOption("--ns <path>", "the network namespace, like /run/netns/web or /proc/PID/ns/net")
+    .option("--ns <path>", "the network namespace, like /run/netns/web or /proc/PID/ns/net")
+    .option("--device <name>", "the device, like tap0: what is behind it takes its address by DHCP")
     .option("--name <name>", "its name in the network: one label")
     .option("--ip <address>", "its address (what is reserved for its MAC, else the next free one)")
     .option("--mac <mac>", "its MAC (made from its address)")
     .addOption(new Option("--wait [duration]", "until every host of the network has it (5s)").preset("5s"))
     .addOption(output())
     .action((net: string, options: AttachOptions) => attach(new Session(program, terminal), net, options));
-  program.command("detach").description("take an endpoint of this host away")
+  program.command("detach").description("take an endpoint or a device of this host out of a network")
     .argument("<net>", "its network's name or id").argument("[endpoint]", "its name or address")
     .option("--ns <path>", "the one in this network namespace")
+    .option("--device <name>", "this device, which the host has again")
     .addOption(output())
     .action((
       net: string,
       endpoint: string | undefined,
-      options: Pick<AttachOptions, "output"> & { ns?: string },
+      options: Pick<AttachOptions, "output" | "ns" | "device">,
     ) => detach(new Session(program, terminal), net, endpoint, options));
   program.command("explain").description(
     "each step of the way between two endpoints, and which one is broken",
@@ -111,8 +114,17 @@ async function attach(session: Session, net: string, options: AttachOptions): Pr
   const { terminal } = session, { name, ip, mac, output } = options;
   const empty = Object.entries({ name, ip, mac }).find(([, value]) => value === "")?.[0];
   if (empty !== undefined) throw new UsageError(`--${empty}: it is empty; give it a value, or leave it out`);
+  if ((options.ns === undefined) === (options.device === undefined)) {
+    throw new UsageError("attach: name either a namespace, --ns PATH, or a device, --device NAME");
+  }
   const wait = options.wait === undefined ? undefined : readWait(options.wait);
-  const ns = pathOf(options.ns), agent = openHostAgent(session.program.opts());
+  const agent = openHostAgent(session.program.opts());
+  if (options.device !== undefined) {
+    const { attachDevice } = await import("./attach_device.ts");
+    const network = await overlayNamed(session, agent, net);
+    return await attachDevice(terminal, agent, network, { ...options, device: options.device });
+  }
+  const ns = pathOf(options.ns ?? "");
   const network = await overlayNamed(session, agent, net);
   const body = {
     network_id: network.id,
@@ -153,12 +165,18 @@ async function detach(
   session: Session,
   net: string,
   wanted: string | undefined,
-  { ns: path, output }: Pick<AttachOptions, "output"> & { readonly ns?: string },
+  { ns: path, device, output }: Pick<AttachOptions, "output" | "ns" | "device">,
 ): Promise<void> {
-  if ((wanted === undefined) === (path === undefined)) {
-    throw new UsageError("detach: name one endpoint, by its name, its address, or --ns PATH");
+  if ([wanted, path, device].filter((one) => one !== undefined).length !== 1) {
+    throw new UsageError(
+      "detach: name one endpoint, by its name, its address, or --ns PATH; or --device NAME",
+    );
   }
   const { terminal } = session, agent = openHostAgent(session.program.opts());
+  if (device !== undefined) {
+    const { detachDevice } = await import("./attach_device.ts");
+    return await detachDevice(terminal, agent, net, { device, output });
+  }
   const network = await overlayNamed(session, agent, net);
   const netns = path === undefined ? undefined : pathOf(path);
   const { endpoints } = await waiting(
@@ -275,11 +293,11 @@ function readWait(text: string): { text: string; ms: number } {
   return { text, ms };
 }
 
-function waiting<T>(terminal: Terminal, work: Promise<T>): Promise<T> {
+export function waiting<T>(terminal: Terminal, work: Promise<T>): Promise<T> {
   return withProgress("waiting for the agent", terminal.screen, work);
 }
 
-function called({ known_as, name }: Network): string {
+export function called({ known_as, name }: Network): string {
   return known_as ?? name;
 }
 

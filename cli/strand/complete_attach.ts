@@ -18,7 +18,8 @@ const known: Readonly<Record<string, (agent: AgentClient) => Promise<string[]>>>
 /** Returns the candidates for the last of `words`. */
 export function completeAttach(program: Command, words: readonly string[]): Promise<Candidate[]> {
   return complete(program, words, async ({ argument, options }) => {
-    if (argument === "ns") return namespaces();
+    if (argument === "ns") return entries("/run/netns", (name) => `/run/netns/${name}`);
+    if (argument === "device") return entries("/sys/class/net", (name) => name);
     const values = known[argument === "other" ? "endpoint" : argument];
     if (!values) return [];
     try {
@@ -30,10 +31,10 @@ export function completeAttach(program: Command, words: readonly string[]): Prom
   });
 }
 
-/** The namespaces that `ip netns` has made. */
-function namespaces(): string[] {
+/** What a folder has: the namespaces that `ip netns` has made, or this host's devices. */
+function entries(folder: string, shown: (name: string) => string): string[] {
   try {
-    return [...Deno.readDirSync("/run/netns")].map(({ name }) => `/run/netns/${name}`).sort();
+    return [...Deno.readDirSync(folder)].map(({ name }) => shown(name)).sort();
   } catch {
     return [];
   }

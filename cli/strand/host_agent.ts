@@ -59,6 +59,7 @@ const optionOf: Readonly<Record<string, string>> = {
   ipv4_address: "--ip",
   mac_address: "--mac",
   name: "--name",
+  device: "--device",
   wait: "--wait",
 };
 

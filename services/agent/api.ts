@@ -153,3 +153,19 @@ export interface Checked extends Attached {
   /** Destinations of the endpoint's routes that the container lacks. */
   readonly missingRoutes: readonly string[];
 }
+
+/** A device of this host that is a port of a network. */
+export interface PortRecord {
+  readonly device: string;
+  /** The network's id. */
+  readonly network: string;
+}
+
+/** Operations of the local socket: this host's devices as ports of networks. */
+export interface PortsApi {
+  ports(): readonly PortRecord[];
+  /** Throws Refusal that says what is in the way. */
+  attachPort(port: PortRecord): Promise<{ readonly existing: boolean }>;
+  /** Gives the device back to the host. Throws Refusal "not-found". */
+  detachPort(device: string): Promise<PortRecord>;
+}

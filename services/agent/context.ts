@@ -6,6 +6,7 @@ import type { Counters } from "./counters.ts";
 import type { Drift } from "./reconcile/drift_check.ts";
 import type { Gateways } from "./gateway/gateways.ts";
 import type { HostKernel } from "./kernel/host.ts";
+import type { Ports } from "./ports/ports.ts";
 import type { Prober } from "./probe/prober.ts";
 import type { StoreGuard } from "./store_guard/guard.ts";
 
@@ -21,6 +22,8 @@ export interface Context {
   readonly prober: Pick<Prober, "answering" | "paths">;
   /** What answers at the networks' gateways. */
   readonly gateways: Pick<Gateways, "isSetUp" | "isGone">;
+  /** This host's devices that are ports of networks. */
+  readonly ports: Pick<Ports, "has" | "networks" | "isSetUp" | "leave">;
   readonly host: {
     readonly hostname: string;
     /** Its VTEP. */

@@ -6,6 +6,7 @@ import type { Context } from "./context.ts";
 import { LaggingHosts } from "./reconcile/lagging_hosts.ts";
 import type { Gateways } from "./gateway/gateways.ts";
 import type { NameClaim } from "./name_claim.ts";
+import type { Ports } from "./ports/ports.ts";
 import type { StoreGuard } from "./store_guard/guard.ts";
 import type { UnderlayWatch } from "./underlay_watch.ts";
 import type { Workers } from "./reconcile/networks.ts";
@@ -59,9 +60,12 @@ function onHold({ reason, since }: { readonly reason: string; readonly since: nu
 export function reportHealth(
   daemon: Daemon,
   context: Context,
-  workers: Workers,
-  underlay: UnderlayWatch,
-  gateways: Gateways,
+  { workers, underlay, gateways, ports }: {
+    readonly workers: Workers;
+    readonly underlay: UnderlayWatch;
+    readonly gateways: Gateways;
+    readonly ports: Ports;
+  },
 ): void {
   const { storeGuard, view, host, counters } = context;
   const laggingHosts = new LaggingHosts(context, workers);
@@ -110,6 +114,16 @@ export function reportHealth(
     return {
       what: all.length > 1 ? `${all.length} networks are broken: ${shown}` : shown,
       fix: "put the record right in etcd, or delete the network: sand-agent-cli network-delete --network ID",
+      blocks: false,
+    };
+  });
+  daemon.check(() => {
+    const [first, ...others] = ports.problems;
+    if (first === undefined) return undefined;
+    return {
+      what: others.length ? `${others.length + 1} devices are no ports, the first: ${first}` : first,
+      fix:
+        'put it right, and the agent takes it up by itself; or give it up: "strand detach NET --device NAME"',
       blocks: false,
     };
   });

@@ -10,7 +10,7 @@ import { View } from "../overlay/view.ts";
 import { openSandStore, refuseOtherPrefix } from "../store/sand_store.ts";
 import { onceReached } from "../store/once_reached.ts";
 import { Agent } from "./agent.ts";
-import type { AgentApi, AttachmentsApi } from "./api.ts";
+import type { AgentApi, AttachmentsApi, PortsApi } from "./api.ts";
 import { Attachments } from "./attachments.ts";
 import { Checks } from "./reconcile/checks.ts";
 import { ClaimsSweeper } from "./claims_sweeper.ts";
@@ -33,6 +33,8 @@ import { guardedBy, NameClaim } from "./name_claim.ts";
 import { claimName } from "./claim_name.ts";
 import { networksIn, watchRemoved } from "./namespaces.ts";
 import { reportPeers } from "./probe/health.ts";
+import { Ports } from "./ports/ports.ts";
+import { PortsFile } from "./ports/ports_file.ts";
 import { Prober } from "./probe/prober.ts";
 import { StoreGuard } from "./store_guard/guard.ts";
 import { releaseHold } from "./store_guard/release.ts";
@@ -97,6 +99,7 @@ export function main(args: string[]): Promise<number> {
         path: settings.socket.path,
         required: settings.socket.configured,
         attachments: () => started("attachments"),
+        ports: () => started("ports"),
       },
     });
     daemon.defer("API", () => server.close());
@@ -178,6 +181,11 @@ export function main(args: string[]): Promise<number> {
       networks: () => [...workers.all()].map(({ id }) => id),
       mtu: (network) => workers.get(network)?.mtu,
     });
+    const ports = new Ports(() => context, {
+      file: new PortsFile(file.beside("ports")),
+      workers: () => workers,
+      underlay: () => underlay.name,
+    });
     const context: Context = {
       store: guardedBy(claim, store),
       view,
@@ -186,6 +194,7 @@ export function main(args: string[]): Promise<number> {
       drift,
       prober,
       gateways,
+      ports,
       host: {
         hostname,
         apiHostname,
@@ -213,7 +222,7 @@ export function main(args: string[]): Promise<number> {
       }),
     );
     daemon.defer("probes", () => prober.close());
-    reportHealth(daemon, context, workers, underlay, gateways);
+    reportHealth(daemon, context, { workers, underlay, gateways, ports });
     reportPeers(daemon, prober, settings.vxlanPort);
     storeGuard.verify();
     running.storeGuard = storeGuard;
@@ -232,6 +241,8 @@ export function main(args: string[]): Promise<number> {
     daemon.defer("gateways", () => gateways.close());
     const names = new VethNames();
     const agent = new Agent(context, workers, { ...settings, names });
+    ports.start();
+    daemon.defer("ports", () => ports.close());
     const graceMs = settings.addressGraceSeconds * 1000;
     const sweeper = new ClaimsSweeper(context, () => [...workers.all()].map(({ id }) => id), graceMs);
     daemon.defer("sweeper", () => sweeper.close());
@@ -249,6 +260,7 @@ export function main(args: string[]): Promise<number> {
     }
     apis.api = agent;
     apis.attachments = new Attachments(agent, context, workers);
+    apis.ports = ports;
     const checks = new Checks(context, workers, settings.checkEverySeconds * 1000, () => underlay.check());
     daemon.defer("checks", () => checks.close());
     log.info(
@@ -276,6 +288,7 @@ interface Running {
 interface StartedApis {
   api?: AgentApi;
   attachments?: AttachmentsApi;
+  ports?: PortsApi;
   docker?: DockerApi;
 }
 

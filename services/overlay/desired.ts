@@ -26,23 +26,25 @@ export interface DesiredOptions {
   readonly currentMtu?: number | undefined;
   /** True when br0 already answers ARP for the endpoints. */
   readonly proxied?: boolean | undefined;
+  /** True when devices of the host are ports of the network. */
+  readonly hasPorts?: boolean | undefined;
 }
 
 export interface Desired {
-  /** Undefined: this host has no endpoint of the network, so nothing should exist. */
+  /** Undefined: this host has neither an endpoint nor a port of the network, so nothing should exist. */
   readonly state: NetworkState | undefined;
   /** Why parts of the store's records are not applied, a sentence each. */
   readonly problems: readonly string[];
 }
 
 /**
- * Computes the kernel state of a network on a host: the whole network if the host has an endpoint of it, nothing
- * otherwise.
+ * Computes the kernel state of a network on a host: the whole network if the host has an endpoint or a port of it,
+ * nothing otherwise.
  */
 export function desiredState(view: View, networkId: string, options: DesiredOptions): Desired {
   const network = view.network(networkId), { endpoints } = view.space(networkId);
   const problems: string[] = [];
-  let here = false;
+  let here = options.hasPorts === true;
   const arp = new Map<number, number>(),
     fdb = new Map<number, number>(),
     veths = new Map<string, VethState>(),

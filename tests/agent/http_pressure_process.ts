@@ -10,7 +10,9 @@ import { createMetrics } from "../../services/common/metrics.ts";
 const [socket = ""] = Deno.args, listen = { host: "127.0.0.1", port: 0 };
 const log = createLog("agent", { level: "warn", format: "text" });
 const attachments = {} as never;
-const api = await testServer(fakeApi(), { local: { path: socket, required: true, attachments } });
+const api = await testServer(fakeApi(), {
+  local: { path: socket, required: true, attachments, ports: attachments },
+});
 const addresses = { listen: [listen], otherwise: undefined, also: [], told: listen };
 const docker = serveDocker({} as DockerApi, { addresses, tls: undefined, log });
 const report = () => {

@@ -11,7 +11,7 @@ export interface Leased {
 
 /** A machine behind a port, with one interface, eth0. */
 export class Machine {
-  private constructor(readonly host: Host, readonly mac: string, readonly namespace: string) {}
+  private constructor(readonly host: Host, readonly mac: string, private readonly port: readonly string[]) {}
 
   static async on(host: OverlayHost, network: string, mac: string): Promise<Machine> {
     const container = await host.container(), namespace = host.namespaceOf(network);
@@ -19,7 +19,21 @@ export class Machine {
     await ipIn(namespace, `link add ${port} type veth peer name eth0 address ${mac} netns ${container.path}`);
     await ipIn(namespace, `link set ${port} master br0 up`);
     await container.run(["ip", "link", "set", "eth0", "up"]);
-    return new Machine(container, mac, namespace);
+    return new Machine(container, mac, ["nsenter", `--net=${namespace}`, "ip", "link", "del", port]);
+  }
+
+  /** The same behind a device of the host itself, which is no port yet. */
+  static async behind(host: OverlayHost, device: string, mac: string): Promise<Machine> {
+    const container = await host.container();
+    const link = `ip link add ${device} type veth peer name eth0 address ${mac} netns ${container.path}`;
+    await host.host.run(link.split(" "));
+    await container.run(["ip", "link", "set", "eth0", "up"]);
+    return new Machine(container, mac, [...container.inside([]), "ip", "link", "del", "eth0"]);
+  }
+
+  /** Removes its interface and the port. */
+  async remove(): Promise<void> {
+    await run([...this.port]);
   }
 
   /** One lease by udhcpc, whose address the machine has then. `more`: further arguments. */

@@ -28,6 +28,7 @@ import type {
   NewAttachment,
   NewEndpoint,
   NewNetwork,
+  Port,
   Way,
 } from "./types.ts";
 
@@ -179,6 +180,21 @@ export class AgentClient {
     const body = { network, valid };
     return (await this.#call<{ removed: string[] }>("removed", { method: "PUT", path: "/attachments", body }))
       .removed;
+  }
+
+  /** The devices of the agent's host that are ports of networks; at the Unix socket only, as the next two. */
+  async ports(): Promise<readonly Port[]> {
+    return (await this.#call<{ ports: readonly Port[] }>("ports", { method: "GET", path: "/ports" })).ports;
+  }
+
+  /** Makes a device a port of a network; `existing` where it is one already. */
+  attachPort(body: Port): Promise<{ readonly port: Port; readonly existing: boolean }> {
+    return this.#call("port", { method: "POST", path: "/ports", body });
+  }
+
+  /** Gives a device back to the host. */
+  detachPort(device: string): Promise<{ readonly port: Port }> {
+    return this.#call("port", { method: "DELETE", path: `/ports/${encodeURIComponent(device)}` });
   }
 
   /** The agent's report of its state, ready or not. */

@@ -44,6 +44,11 @@ Deno.test("AgentClient reaches an agent by its Unix socket, and its refusals hav
           check: () => Promise.resolve({ ...attached, problems: ["down"], missingRoutes: [] }),
           collect: () => Promise.resolve(["x"]),
         }),
+        ports: () => ({
+          ports: () => [{ device: "tap0", network: NETWORK }],
+          attachPort: () => Promise.resolve({ existing: true }),
+          detachPort: (device) => Promise.reject(new Refusal("not-found", `no ${device}`)),
+        }),
       },
     });
     const client = new AgentClient({ address: agentAddress(`unix:${path}`) });
@@ -51,6 +56,10 @@ Deno.test("AgentClient reaches an agent by its Unix socket, and its refusals hav
     assert.equal((await client.attach(body)).mtu, 1450);
     assert.deepEqual((await client.checkAttachment(attachment, "/run/netns/c1")).problems, ["down"]);
     assert.deepEqual(await client.collectAttachments("blue", [attachment]), ["x"]);
+    const port = { device: "tap0", network_id: NETWORK };
+    assert.deepEqual(await client.ports(), [port]);
+    assert.deepEqual(await client.attachPort(port), { port, existing: true });
+    await assert.rejects(client.detachPort("a%b"), { status: 404, message: "no a%b" });
     await assert.rejects(
       client.detach(attachment),
       (error: AgentRefusal) =>

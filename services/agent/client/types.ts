@@ -120,3 +120,9 @@ export interface Checked extends Attached {
   /** Destinations that the container has no route to. */
   readonly missing_routes: readonly string[];
 }
+
+/** A device of the agent's host as a port of a network. */
+export interface Port {
+  readonly device: string;
+  readonly network_id: string;
+}

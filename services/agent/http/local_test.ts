@@ -19,6 +19,12 @@ function recorder(asked: unknown[]): AttachmentsApi {
   };
 }
 
+const noPorts = () => ({
+  ports: () => [],
+  attachPort: () => Promise.reject(new Error("there is none")),
+  detachPort: () => Promise.reject(new Error("there is none")),
+});
+
 async function ask(path: string, method: string, target: string, body?: unknown) {
   using client = Deno.createHttpClient({ proxy: { transport: "unix", path } });
   const answer = await fetch(`http://agent${target}`, { client, method, body: JSON.stringify(body) ?? null });
@@ -32,7 +38,7 @@ async function ask(path: string, method: string, target: string, body?: unknown)
 
 Deno.test("the Unix socket has the whole API and attachments, for root alone; TCP has no attachments", async () => {
   const directory = await Deno.makeTempDir(), path = `${directory}/strand/agent.sock`, asked: unknown[] = [];
-  const local = { path, required: true, attachments: () => recorder(asked) };
+  const local = { path, required: true, attachments: () => recorder(asked), ports: noPorts };
   {
     await using server = await testServer(fakeApi(), { local });
     assert.equal((Deno.lstatSync(path).mode ?? 0) & 0o777, 0o600);

@@ -1,10 +1,11 @@
 import type { Registry } from "prom-client";
 import { type Report, statusAnswer } from "../../common/http_status.ts";
 import { version } from "../../common/version.ts";
-import type { AgentApi, AttachmentsApi } from "../api.ts";
+import type { AgentApi, AttachmentsApi, PortsApi } from "../api.ts";
 import { type Answer, HttpError, json } from "./answers.ts";
 import { answerAttachments, attachmentMethods } from "./attachments.ts";
 import { shownEndpoint, shownNetwork } from "./records.ts";
+import { detached, portMethods } from "./ports.ts";
 import {
   networkId,
   pathId,
@@ -24,6 +25,7 @@ export interface Sources {
   readonly metrics: Registry;
   /** Present only for requests at the Unix socket. */
   readonly attachments?: () => AttachmentsApi;
+  readonly ports?: () => PortsApi;
 }
 
 /** A request without its socket. */
@@ -50,6 +52,11 @@ const side: (path: string) => Record<string, Handler> = (path) => ({
 });
 
 const nothing: Answer = { status: 204, body: "" };
+
+/** What changes this host beyond its networks is for its root alone. */
+function localOnly(path: string): HttpError {
+  return new HttpError(403, `${path} is served on the agent's Unix socket only: see STRAND_AGENT_SOCKET`);
+}
 
 /** All paths with their methods. CONNECT, which takes over the socket, is in connect/streams.ts. */
 const routes: Readonly<Record<string, Readonly<Record<string, Handler>>>> = {
@@ -125,12 +132,24 @@ const routes: Readonly<Record<string, Readonly<Record<string, Handler>>>> = {
     method,
     async ({ attachments }: Sources, call: Call) => {
       if (attachments) return await answerAttachments(attachments, method, call);
-      throw new HttpError(
-        403,
-        "/attachments is served on the agent's Unix socket only: see STRAND_AGENT_SOCKET",
-      );
+      throw localOnly("/attachments");
     },
   ])),
+  "/ports": Object.fromEntries(
+    Object.entries(portMethods).map(([method, handler]) => [
+      method,
+      async ({ ports }: Sources, { body }: Call) => {
+        if (ports) return await handler(ports(), body);
+        throw localOnly("/ports");
+      },
+    ]),
+  ),
+  "/ports/ID": {
+    async DELETE({ ports }, { id }) {
+      if (ports) return await detached(ports(), id);
+      throw localOnly("/ports");
+    },
+  },
   "/healthz": side("/healthz"),
   "/readyz": side("/readyz"),
   "/metrics": side("/metrics"),

@@ -14,7 +14,7 @@ import type { Problem, Report } from "../../common/http_status.ts";
 import type { Log } from "../../common/log.ts";
 import { messageOf } from "../../common/refusal.ts";
 import type { TlsMaterial } from "../../common/tls.ts";
-import type { AgentApi, AttachmentsApi } from "../api.ts";
+import type { AgentApi, AttachmentsApi, PortsApi } from "../api.ts";
 import { ClientGone, readBody } from "./body.ts";
 import { createCounters } from "./counters.ts";
 import { Faults } from "./faults.ts";
@@ -48,6 +48,7 @@ export interface LocalOptions {
   readonly required: boolean;
   /** As the `api` of serveAgentApi(). */
   readonly attachments: () => AttachmentsApi;
+  readonly ports: () => PortsApi;
 }
 
 /** Time limits in milliseconds. */
@@ -161,10 +162,10 @@ export async function serveAgentApi(api: () => AgentApi, options: ApiServerOptio
   const listener = listenOn(listen, "HTTP_HOST and PORT");
   open(listener, { name: "the API", most: connectionLimit(4096, 1 / 4), tls }, sources);
   if (local) {
-    const { path, required, attachments } = local;
+    const { path, required, attachments, ports } = local;
     try {
       const most = connectionLimit(1024, 1 / 16);
-      open(await listenLocally(path), { name: path, most }, { ...sources, attachments });
+      open(await listenLocally(path), { name: path, most }, { ...sources, attachments, ports });
     } catch (error) {
       if (required) {
         await close();

@@ -115,6 +115,7 @@ export class FullComparison {
     const lost = reason === "drift" ? [] : missing;
     queue.compareAgainIn(missing.length > lost.length ? GRACE_MS : this.#targets.dueInMs);
 
+    if (ops.some(({ op }) => op === "namespace-remove")) await network.context.ports.leave(networkId);
     const { network: shared, veths } = groupOps(ops, unknown);
     const ids = new Map([...network.endpoints].map(({ id, record }) => [record.overlay_veth_name, id]));
     for (const [name, { id }] of vethOwners(network.endpoints)) ids.set(name, id);
@@ -154,6 +155,7 @@ export class FullComparison {
     if (view.networksOn(host.hostname).has(networkId)) storeGuard.joined(networkId);
     network.steady = true;
     network.context.gateways.isSetUp(networkId);
+    if (network.mtu !== undefined) await network.context.ports.isSetUp(networkId, network.mtu);
     return false;
   }
 

@@ -50,7 +50,8 @@ export class HostNetwork {
 
   /** True when this host has nothing to do with the network any more. */
   get unwanted(): boolean {
-    return !this.context.view.network(this.id) || !this.endpoints.size;
+    const { view, ports } = this.context;
+    return !view.network(this.id) || !(this.endpoints.size || ports.has(this.id));
   }
 
   /** Why the record is invalid, so that the network is not set up from it; existing state stays. */
@@ -89,6 +90,7 @@ export class HostNetwork {
       underlayMtu: underlayMtu(),
       currentMtu,
       proxied: this.proxied,
+      hasPorts: this.context.ports.has(this.id),
     };
   }
 

@@ -33,15 +33,15 @@ export class Workers {
   }
 
   /**
-   * Starts a worker for every network that etcd lists on this host or that the kernel has, and brings each into the
+   * Starts a worker for every network that etcd lists on this host, or that the kernel or a port of this host has, and brings each into the
    * state that etcd describes; from then on changes are followed.
    *
    * @param inKernel Networks that have a namespace here.
    */
   async start(inKernel: readonly string[]): Promise<void> {
-    const { view, host, store } = this.#context;
+    const { view, host, store, ports } = this.#context;
     this.#stop(); // Ends an earlier attempt, which failed because etcd went away.
-    const ids = new Set(inKernel);
+    const ids = new Set([...inKernel, ...ports.networks()]);
     for (const { network } of view.endpointsOn(host.hostname)) ids.add(network);
     for (const network of view.networksOn(host.hostname)) ids.add(network);
     // The records are listed before changes are followed. Else the listing would count as a change of each network, and

@@ -1,4 +1,5 @@
 import { type FileLock, tryLock } from "../../../ffi/file_lock.ts";
+import { writeDurably } from "../../common/durable_file.ts";
 import { messageOf, reasonOf, Refusal } from "../../common/refusal.ts";
 import { z } from "zod";
 import type { KnownStore } from "./identity.ts";
@@ -52,6 +53,11 @@ export class StateFile {
     }
   }
 
+  /** The path of another file of this agent in the same directory. */
+  beside(what: string): string {
+    return `${this.path.slice(0, -".json".length)}.${what}`;
+  }
+
   /**
    * Locks the file for this agent until the lock is disposed of or the process ends; undefined while another agent
    * holds it.
@@ -94,19 +100,8 @@ export class StateFile {
   }
 
   save(known: KnownStore): void {
-    const part = `${this.path}.part`;
-    const file = Deno.openSync(part, { create: true, truncate: true, write: true });
-    try {
-      const bytes = new TextEncoder().encode(
-        JSON.stringify({ ...this.owner, ...known, networks: [...known.networks] }) + "\n",
-      );
-      for (let at = 0; at < bytes.length;) at += file.writeSync(bytes.subarray(at));
-      // Without fsync, a loss of power may leave an empty file.
-      file.syncDataSync();
-    } finally {
-      file.close();
-    }
-    Deno.renameSync(part, this.path);
+    const text = JSON.stringify({ ...this.owner, ...known, networks: [...known.networks] }) + "\n";
+    writeDurably(this.path, text);
   }
 }
 

@@ -1,0 +1,63 @@
+/** `strand attach --device` and `detach --device`: a device of this host becomes a port of an overlay network, or is the host's again. */
+import type { AgentClient } from "../../services/agent/client/client.ts";
+import type { Network } from "../../services/agent/client/types.ts";
+import { printable, Refusal } from "../../services/common/refusal.ts";
+import { UsageError } from "../../services/common/usage.ts";
+import { jsonText } from "../output.ts";
+import type { Terminal } from "../terminal.ts";
+import { called, waiting } from "./attach.ts";
+
+interface DeviceOptions {
+  readonly device: string;
+  readonly output: "table" | "json";
+}
+
+/** Options that are about one machine, of which many may be behind a device. */
+const OF_MACHINES = ["name", "ip", "mac", "wait"] as const;
+
+export async function attachDevice(
+  terminal: Terminal,
+  agent: AgentClient,
+  network: Network,
+  options: DeviceOptions & { readonly [option in typeof OF_MACHINES[number]]?: string },
+): Promise<void> {
+  const { device, output } = options, given = OF_MACHINES.find((name) => options[name] !== undefined);
+  if (given !== undefined) {
+    throw new UsageError(
+      `--${given}: many machines may be behind a device; reserve names and addresses for their MACs with strand apply`,
+    );
+  }
+  const answer = await waiting(terminal, agent.attachPort({ device, network_id: network.id }));
+  print(
+    terminal,
+    output,
+    answer,
+    `device ${device} ${answer.existing ? "unchanged" : "attached"}: a port of ${called(network)}`,
+  );
+}
+
+/** The network of the device may be gone: any name of it is taken then. */
+export async function detachDevice(
+  terminal: Terminal,
+  agent: AgentClient,
+  net: string,
+  { device, output }: DeviceOptions,
+): Promise<void> {
+  const [ports, { networks }] = await waiting(terminal, Promise.all([agent.ports(), agent.networks()]));
+  const port = ports.find((port) => port.device === device);
+  if (!port) throw new Refusal("not-found", `--device: ${device} is a port of no network on this host`);
+  const network = (networks ?? []).find(({ id }) => id === port.network_id);
+  const names = [port.network_id, network?.known_as, network?.name];
+  if (network && !names.includes(net)) {
+    throw new Refusal(
+      "not-found",
+      `--device: ${device} is a port of network ${called(network)}, not of ${net}`,
+    );
+  }
+  const answer = await waiting(terminal, agent.detachPort(device));
+  print(terminal, output, answer, `device ${device} detached`);
+}
+
+function print(terminal: Terminal, output: "table" | "json", answer: object, text: string): void {
+  terminal.print(output === "json" ? jsonText(answer) : `${printable(text)}\n`);
+}

@@ -1,0 +1,25 @@
+/** Serves /ports, at the Unix socket only: devices of this host as ports of networks. */
+import { z } from "zod";
+import type { PortRecord, PortsApi } from "../api.ts";
+import { type Answer, json } from "./answers.ts";
+import { read, uuid } from "./requests.ts";
+
+const newPort = z.object({ device: z.string(), network_id: z.string() });
+
+const shown = ({ device, network }: PortRecord) => ({ device, network_id: network });
+
+/** The handlers of /ports, by method. */
+export const portMethods: Readonly<Record<string, (ports: PortsApi, body: Uint8Array) => Promise<Answer>>> = {
+  GET: (ports) => Promise.resolve(json(200, { ports: ports.ports().map(shown) })),
+  async POST(ports, body) {
+    const { device, network_id } = read(newPort, body);
+    const port = { device, network: uuid(network_id, "network_id") };
+    const { existing } = await ports.attachPort(port);
+    return json(existing ? 200 : 201, { port: shown(port), existing });
+  },
+};
+
+/** Answers DELETE /ports/DEVICE. */
+export async function detached(ports: PortsApi, device: string): Promise<Answer> {
+  return json(200, { port: shown(await ports.detachPort(device)) });
+}

@@ -1,0 +1,118 @@
+/** Devices of the host that become ports of a network's bridge: they move into the network's namespace, and back. */
+import { EEXIST, EINVAL, SystemError } from "../../../ffi/errno.ts";
+import { listAddresses } from "../../../ffi/netlink_address.ts";
+import { changeLink } from "../../../ffi/netlink_link.ts";
+import { type Link, listLinks } from "../../../ffi/netlink_links.ts";
+import { closest } from "../../common/closest.ts";
+import { Ip } from "../../common/ip.ts";
+import { Refusal } from "../../common/refusal.ts";
+import { BRIDGE, PROBE, UPLINK, VXLAN } from "../../overlay/state.ts";
+import { NetworkNamespace, OWN_NAMESPACE } from "./network_namespace.ts";
+
+/** True for the names that the agent's own devices have in a network's namespace. */
+export function isOwnName(name: string): boolean {
+  return ["lo", BRIDGE, VXLAN, UPLINK, PROBE].includes(name) || /^sand/.test(name);
+}
+
+/**
+ * Makes a device a port of the network whose namespace is at `path`: moves it there, unless it is there already, and into
+ * the bridge.
+ *
+ * @param underlay The name of the interface that carries the VXLAN packets.
+ * @param mtu The network's MTU.
+ * @throws Refusal that says what is in the way; NamespaceGone without the namespace; SystemError
+ */
+export async function makePort(
+  path: string,
+  device: string,
+  { underlay, mtu }: { readonly underlay: string; readonly mtu: number },
+): Promise<void> {
+  using namespace = NetworkNamespace.open(path);
+  using host = NetworkNamespace.open(OWN_NAMESPACE);
+  let link = await namespace.link(device);
+  if (link && host.has(device)) {
+    throw new Refusal(
+      "conflict",
+      `the host has another interface ${device} beside the one that is in the network`,
+    );
+  }
+  if (!link) {
+    const found = await unused(host, device, underlay);
+    try {
+      await host.netlink.run(changeLink(found.index, { namespace: namespace.fd }));
+    } catch (error) {
+      throw explained(error, found);
+    }
+    link = await namespace.link(device);
+    if (!link) throw new Refusal("unavailable", `${device} has gone while it was moved`);
+  }
+  const master = namespace.index(BRIDGE);
+  if (link.master === master && link.up && link.mtu === mtu) return;
+  await namespace.netlink.run(changeLink(link.index, { mtu, master, up: true }));
+}
+
+/** Moves a device from the network's namespace back to the host; it does nothing where it is not there. */
+export async function giveBack(path: string, device: string): Promise<void> {
+  using namespace = NetworkNamespace.openIfAny(path);
+  const link = await namespace?.link(device);
+  if (!namespace || !link) return;
+  using host = NetworkNamespace.open(OWN_NAMESPACE);
+  await namespace.netlink.run(changeLink(link.index, { up: false, master: 0 }));
+  try {
+    await namespace.netlink.run(changeLink(link.index, { namespace: host.fd }));
+  } catch (error) {
+    if (!(error instanceof SystemError && error.errno === EEXIST)) throw error;
+    const message = `${device} stays in the network: the host has another interface of that name by now`;
+    throw new Refusal("conflict", message, { cause: error });
+  }
+}
+
+/** The device, where nothing on the host needs it. Throws Refusal. */
+async function unused(host: NetworkNamespace, device: string, underlay: string): Promise<Link> {
+  const links = await listLinks(host.netlink), link = links.find(({ name }) => name === device);
+  if (!link) {
+    const meant = closest(device, links.map(({ name }) => name));
+    const hint = meant === undefined ? "" : `; did you mean "${meant}"?`;
+    throw new Refusal("not-found", `there is no interface "${device}" on this host${hint}`);
+  }
+  const refused = (why: string) => new Refusal("forbidden", `${device} ${why}`);
+  if (link.kind === "bridge") {
+    throw refused("is a bridge: attach one of its ports, or a veth whose other end is one of them");
+  }
+  if (link.master) {
+    const master = links.find(({ index }) => index === link.master)?.name ?? link.master;
+    throw refused(`is a port of ${master} already: take it out with "ip link set ${device} nomaster"`);
+  }
+  // A VLAN device or macvlan that carries the packets lies on another interface.
+  for (let lower = links.find(({ name }) => name === underlay); lower;) {
+    if (lower === link) throw refused("carries the packets between the hosts, which would lose each other");
+    const { peer, peerNamespace, kind } = lower;
+    lower = peer && peerNamespace === undefined && kind !== "veth"
+      ? links.find(({ index }) => index === peer)
+      : undefined;
+  }
+  for (const { address, prefix } of await listAddresses(host.netlink, link.index)) {
+    // fe80::/10 comes with the interface (RFC 4291 §2.5.6).
+    if (address.length === 16 && address[0] === 0xfe && ((address[1] ?? 0) & 0xc0) === 0x80) continue;
+    const shown = `${new Ip(address.length === 4 ? 4 : 6, address)}/${prefix}`;
+    throw refused(
+      `has the address ${shown}, which it would lose: remove it with "ip address del ${shown} dev ${device}"`,
+    );
+  }
+  return link;
+}
+
+function explained(error: unknown, { name, kind }: Link): unknown {
+  if (!(error instanceof SystemError)) return error;
+  if (error.errno === EEXIST) {
+    return new Refusal("exists", `the network has an interface ${name} already`, { cause: error });
+  }
+  if (error.errno !== EINVAL) return error;
+  const what = kind === "" ? name : `${name}, a ${kind},`;
+  return new Refusal(
+    "forbidden",
+    `${what} cannot leave the host's network namespace: attach a macvlan over it, made with ` +
+      `"ip link add link ${name} name NAME type macvlan mode passthru"`,
+    { cause: error },
+  );
+}

@@ -1,0 +1,177 @@
+/**
+ * The devices of this host that are ports of overlay networks: taps of virtual machines, veths, network cards. The list is
+ * kept on this host's disk; a device that comes back, as a tap does when its machine is started again, is made a port again.
+ */
+import { Mutex, repeat } from "../../common/async.ts";
+import { isInterfaceName } from "../../common/interface_name.ts";
+import { OncePerMinute } from "../../common/log.ts";
+import { invalid, messageOf, Refusal } from "../../common/refusal.ts";
+import type { PortRecord, PortsApi } from "../api.ts";
+import type { Context } from "../context.ts";
+import { giveBack, isOwnName, makePort } from "../kernel/device.ts";
+import type { Workers } from "../reconcile/networks.ts";
+import type { PortsFile } from "./ports_file.ts";
+
+/** How often devices that are not there are looked for, in ms. */
+const EVERY = 2000;
+
+export interface PortsOptions {
+  readonly file: PortsFile;
+  readonly workers: () => Pick<Workers, "use" | "get">;
+  /** The name of the interface that carries the packets between hosts. */
+  readonly underlay: () => string;
+}
+
+export class Ports implements PortsApi {
+  readonly #context: () => Context;
+  readonly #file: PortsFile;
+  readonly #options: PortsOptions;
+  readonly #turn = new Mutex();
+  readonly #once = new OncePerMinute();
+  /** Why devices are not ports now, by device. */
+  readonly #problems = new Map<string, string>();
+  /** Devices that are being attached: the request is answered with what is wrong, which is not logged. */
+  readonly #attaching = new Set<string>();
+  /** The MTUs of networks that are set up on this host. */
+  readonly #mtus = new Map<string, number>();
+  #end: (() => Promise<void>) | undefined;
+
+  constructor(context: () => Context, options: PortsOptions) {
+    this.#context = context;
+    this.#file = options.file;
+    this.#options = options;
+  }
+
+  /** Looks for missing devices from now on. */
+  start(): void {
+    this.#end = repeat(() => EVERY, () => this.#turn.run(() => this.#lookForMissing()));
+  }
+
+  async close(): Promise<void> {
+    await this.#end?.();
+  }
+
+  /** True when this host has a port of the network, or is to have one. */
+  has(network: string): boolean {
+    return this.#file.ports.some((port) => port.network === network);
+  }
+
+  /** The networks of all ports. */
+  networks(): string[] {
+    return [...new Set(this.#file.ports.map(({ network }) => network))];
+  }
+
+  /** A sentence for each device that is not a port although it is to be one. */
+  get problems(): readonly string[] {
+    return this.#file.ports.flatMap(({ device, network }) => {
+      const why = this.#problems.get(device);
+      return why === undefined ? [] : [`${device} is no port of network ${this.#nameOf(network)}: ${why}`];
+    });
+  }
+
+  ports(): readonly PortRecord[] {
+    return this.#file.ports;
+  }
+
+  async attachPort({ device, network }: PortRecord): Promise<{ readonly existing: boolean }> {
+    const { view, storeGuard } = this.#context();
+    storeGuard.assertNotHeld();
+    if (!isInterfaceName(device)) {
+      throw invalid(`device: "${device}" is not the name of an interface, like tap0`);
+    }
+    if (isOwnName(device)) throw invalid(`device: ${device} is a name of the agent's own interfaces`);
+    const known = this.#file.ports.find((port) => port.device === device);
+    if (known && known.network !== network) {
+      const its = this.#nameOf(known.network);
+      throw new Refusal(
+        "exists",
+        `device: ${device} is a port of network ${its} already: detach it there first`,
+      );
+    }
+    const using = await this.#options.workers().use(network);
+    try {
+      // The worker follows the network's records; before it, none of them may be known.
+      if (!view.network(network)) throw new Refusal("not-found", `there is no network "${network}"`);
+      if (!known) this.#file.save([...this.#file.ports, { device, network }]);
+      this.#attaching.add(device);
+      await using.worker.compare("change");
+      const why = this.#mtus.has(network)
+        ? this.#problems.get(device)
+        : using.worker.problems[0] ?? "the network could not be set up on this host";
+      if (why === undefined) return { existing: known !== undefined };
+      if (!known) this.#forget(device);
+      throw new Refusal("forbidden", `device: ${why}`);
+    } finally {
+      this.#attaching.delete(device);
+      using.release();
+    }
+  }
+
+  async detachPort(device: string): Promise<PortRecord> {
+    this.#context().storeGuard.assertNotHeld();
+    const port = this.#file.ports.find((port) => port.device === device);
+    if (!port) throw new Refusal("not-found", `device: ${device} is a port of no network on this host`);
+    const { network } = port;
+    await this.#turn.run(async () => {
+      await giveBack(this.#context().namespacePath(network), device);
+      this.#forget(device);
+    });
+    await this.#options.workers().get(network)?.compare("change");
+    return port;
+  }
+
+  /** The network is set up on this host: its devices are made ports. */
+  async isSetUp(network: string, mtu: number): Promise<void> {
+    if (!this.has(network)) return;
+    this.#mtus.set(network, mtu);
+    await this.#turn.run(async () => {
+      for (const port of this.#file.ports) if (port.network === network) await this.#bring(port);
+    });
+  }
+
+  /** The network's namespace is about to be removed, with every virtual device in it: its devices go back to the host. */
+  async leave(network: string): Promise<void> {
+    this.#mtus.delete(network);
+    await this.#turn.run(async () => {
+      for (const { device, network: its } of this.#file.ports) {
+        if (its !== network) continue;
+        await giveBack(this.#context().namespacePath(network), device);
+        this.#problems.set(device, "the network is not on this host");
+      }
+    });
+  }
+
+  async #lookForMissing(): Promise<void> {
+    if (this.#context().storeGuard.hold) return;
+    for (const port of this.#file.ports) await this.#bring(port);
+  }
+
+  async #bring({ device, network }: PortRecord): Promise<void> {
+    const { log, namespacePath } = this.#context(), mtu = this.#mtus.get(network);
+    // The worker reports the network's own problems.
+    if (mtu === undefined) return;
+    try {
+      await makePort(namespacePath(network), device, { underlay: this.#options.underlay(), mtu });
+      if (this.#problems.delete(device)) {
+        log.info({ network }, `${device} is a port of network ${this.#nameOf(network)} again`);
+      }
+    } catch (error) {
+      const why = messageOf(error);
+      this.#problems.set(device, why);
+      if (!this.#attaching.has(device) && this.#once.due(`${device} ${why}`)) {
+        log.warn({ network }, `${device} is no port of network ${this.#nameOf(network)}: ${why}`);
+      }
+    }
+  }
+
+  #forget(device: string): void {
+    this.#file.save(this.#file.ports.filter((port) => port.device !== device));
+    this.#problems.delete(device);
+  }
+
+  #nameOf(network: string): string {
+    const { view } = this.#context();
+    for (const [name, id] of view.networkNames()) if (id === network) return name;
+    return view.network(network)?.name ?? network;
+  }
+}

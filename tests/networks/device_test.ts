@@ -1,0 +1,166 @@
+/** `strand attach --device`: machines behind devices of two hosts are in a network with their addresses and names. */
+import assert from "node:assert/strict";
+import { run as attachCommand } from "../../cli/strand/attach.ts";
+import { runHere } from "../../cli/testing.ts";
+import type { Host } from "../lab/host.ts";
+import type { OverlayHost } from "../lab/overlay_host.ts";
+import { pings } from "../lab/overlay_traffic.ts";
+import { until } from "../lab/until.ts";
+import { dig, GatewayLab } from "../overlay_names/gateway_lab.ts";
+import { Machine } from "../overlay_names/ports.ts";
+
+/** `strand attach` and the like at a host's agent: exit status, output, error. */
+async function at(host: OverlayHost, name: "attach" | "detach", ...args: string[]) {
+  const { code, stdout, stderr } = await runHere((terminal) =>
+    attachCommand(name, ["--agent", `unix:${host.socket}`, ...args], terminal)
+  );
+  return [code, stdout, stderr] as const;
+}
+
+const ip = async (host: Host, line: string) => (await host.run(["ip", ...line.split(" ")])).stdout;
+const names = async (host: Host) =>
+  JSON.parse(await ip(host, "-j link show")).map(({ ifname }: { ifname: string }) => ifname) as string[];
+
+Deno.test("strand attach --device", async (t) => {
+  await using it = await GatewayLab.started({ hosts: 2 });
+  const [one, two] = [it.host(1), it.host(2)];
+  const blue = await it.network("blue", { domain: "blue.example" });
+  await it.reserve(blue, "52:54:00:00:00:05", { name: "db", ip4: "10.0.0.5" });
+  const device = (mac: string) => Machine.behind(one, "vm0", mac);
+  let vm = await device("52:54:00:00:00:05");
+
+  await t.step(
+    "a machine behind a device has its address, its name and its way, on a host with nothing else",
+    async () => {
+      assert.deepEqual(await at(one, "attach", "blue", "--device", "vm0"), [
+        0,
+        "device vm0 attached: a port of blue\n",
+        "",
+      ]);
+      assert.deepEqual(await at(one, "attach", "blue", "--device", "vm0"), [
+        0,
+        "device vm0 unchanged: a port of blue\n",
+        "",
+      ]);
+      assert.ok(!(await names(one.host)).includes("vm0"));
+      assert.equal((await vm.lease()).address, "10.0.0.5");
+      const web = await two.attach(blue, { name: "web", wait: "20s" });
+      await until(
+        "db is known at web",
+        async (see) => see(await dig(web.container, "db.blue.example")).lines[0] === "10.0.0.5",
+      );
+      await until("it is reached by its name's address", () => pings(web.container, "10.0.0.5"));
+      assert.ok(await pings(vm.host, web.address));
+    },
+  );
+
+  await t.step(
+    "an agent that is killed finds it in its place, and a device that comes back is a port again",
+    async () => {
+      await one.kill();
+      await one.start();
+      assert.ok(await pings(vm.host, "10.0.0.1"));
+      await vm.remove();
+      await until(
+        "status says so",
+        async (see) =>
+          /vm0 is no port of network blue: there is no interface/.test(
+            see((await one.api.status("/readyz")).body),
+          ),
+      );
+      vm = await device("52:54:00:00:00:05");
+      await until("it has its address again", async (see) => see((await vm.lease()).address) === "10.0.0.5");
+      await until(
+        "nothing is wrong",
+        async (see) => !see((await one.api.status("/readyz")).body).includes("vm0"),
+      );
+    },
+  );
+
+  await t.step("what cannot be a port is refused, and stays as it is", async () => {
+    await ip(one.host, "link add br9 type bridge");
+    await ip(one.host, "link add d1 type veth peer name d2");
+    await ip(one.host, "link set d1 master br9");
+    await ip(one.host, "address add 192.0.2.77/24 dev d2");
+    const before = await ip(one.host, "-br link");
+    const cases: [string, string, string][] = [
+      ["blue", "none", 'there is no interface "none" on this host'],
+      ["blue", "lo", "lo is a name of the agent's own interfaces"],
+      ["blue", "a/b", '"a/b" is not the name of an interface, like tap0'],
+      ["blue", "br9", "br9 is a bridge: attach one of its ports, or a veth whose other end is one of them"],
+      ["blue", "d1", 'd1 is a port of br9 already: take it out with "ip link set d1 nomaster"'],
+      [
+        "blue",
+        "d2",
+        'd2 has the address 192.0.2.77/24, which it would lose: remove it with "ip address del 192.0.2.77/24 dev d2"',
+      ],
+      ["blue", "eth0", "eth0 carries the packets between the hosts, which would lose each other"],
+    ];
+    for (const [net, name, sentence] of cases) {
+      assert.deepEqual(await at(one, "attach", net, "--device", name), [
+        1,
+        "",
+        `strand: --device: ${sentence}\n`,
+      ]);
+    }
+    await it.network("red");
+    const [code, , error] = await at(one, "attach", "red", "--device", "vm0");
+    assert.deepEqual([code, error], [
+      1,
+      "strand: --device: vm0 is a port of network blue already: detach it there first\n",
+    ]);
+    assert.equal((await at(one, "attach", "blue"))[0], 2);
+    assert.equal((await at(one, "attach", "blue", "--device", "vm0", "--name", "x"))[0], 2);
+    assert.equal((await at(one, "detach", "red", "--device", "vm0"))[0], 1);
+    const remote = await one.host.run([
+      "curl",
+      "-s",
+      "-o",
+      "/dev/null",
+      "-w",
+      "%{http_code}",
+      "http://127.0.0.1:9999/ports",
+    ]);
+    assert.equal(remote.stdout, "403");
+    assert.equal(await ip(one.host, "-br link"), before);
+  });
+
+  await t.step("docs/VMS.md: a tap is a port, and the host's again", async () => {
+    const page = await Deno.readTextFile(new URL("../../docs/VMS.md", import.meta.url));
+    const lines = [...page.matchAll(/^```sh\n([^]*?)^```$/gm)].flatMap(([, block = ""]) =>
+      block.trim().split("\n")
+    );
+    assert.equal(lines.length, 3);
+    for (const line of lines) {
+      const [command, ...args] = line.split(" ");
+      if (command === "ip") await ip(one.host, args.join(" "));
+      else assert.deepEqual((await at(one, args[0] as "attach", ...args.slice(1)))[2], "");
+      assert.equal((await names(one.host)).includes("tap0"), args[0] !== "attach", line);
+    }
+  });
+
+  await t.step(
+    "detached, it is the host's again, and the network leaves the host with its last port",
+    async () => {
+      assert.deepEqual(await at(one, "detach", "blue", "--device", "vm0"), [0, "device vm0 detached\n", ""]);
+      assert.ok((await names(one.host)).includes("vm0"));
+      assert.deepEqual(await at(one, "detach", "blue", "--device", "vm0"), [
+        1,
+        "",
+        "strand: --device: vm0 is a port of no network on this host\n",
+      ]);
+    },
+  );
+});
+
+Deno.test("a network that is deleted gives its devices back, also when the agent was killed", async () => {
+  await using it = await GatewayLab.started({ hosts: 1 });
+  const one = it.host(1), blue = await it.network("blue");
+  await Machine.behind(one, "vm0", "52:54:00:00:00:05");
+  await at(one, "attach", "blue", "--device", "vm0");
+  await one.kill();
+  await it.lab.kv.write({ [`/sc-net/network/${blue}`]: undefined });
+  await one.start();
+  await until("it is the host's again", async (see) => see(await names(one.host)).includes("vm0"));
+  assert.match((await one.api.status("/readyz")).body, /vm0 is no port of network/);
+});
