@@ -141,10 +141,12 @@ export function waySteps(from: Endpoint, to: Endpoint, said: HostSays | string):
   ];
 }
 
+/** Its address, without the length of the prefix. */
 export function addressOf({ target_veth_ip: address }: Endpoint): string {
   return address.split("/")[0] ?? "";
 }
 
+/** Its name, or its address where it has none. */
 export function titleOf(endpoint: Endpoint): string {
   return endpoint.name ?? addressOf(endpoint);
 }

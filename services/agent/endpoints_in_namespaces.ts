@@ -13,6 +13,7 @@ import { type Context, sinceBoot } from "./context.ts";
 import { waitForHosts } from "./create_endpoint.ts";
 import type { Workers } from "./reconcile/networks.ts";
 
+/** Finds, and makes once, the endpoints of namespaces on this host. */
 export class EndpointsInNamespaces {
   /** By network and namespace: of two requests for one, the second finds what the first has made. */
   readonly #turns = new Turns();

@@ -1,6 +1,7 @@
 /** Several mirrors of one etcd as one, for a process that needs all of them: it is as far as the last, and as sound as the worst. */
 import type { Followed } from "./daemon.ts";
 
+/** Returns a view of the mirrors whose state is computed at each access. */
 export function followedTogether(...mirrors: readonly Followed[]): Followed {
   const sum = (of: (state: Followed["state"]) => number) =>
     mirrors.reduce((total, { state }) => total + of(state), 0);

@@ -19,6 +19,7 @@ interface Shown {
   readonly space: Space;
 }
 
+/** Answers for GetEndpoints, GetHosts and GetLeases. */
 export class Attached {
   constructor(
     private readonly store: ChangeStore<SandRecord> & Pick<SandStore, "holdAll" | "nameClaims">,

@@ -4,6 +4,7 @@ import type { EndpointRecord } from "../store/sand_records.ts";
 /** A namespace that a request named, a container of Docker's or of a runtime with CNI, or a machine with a lease. */
 export type EndpointKind = "netns" | "docker" | "cni" | "dhcp";
 
+/** The kind that an endpoint's record shows. */
 export function kindOf(record: EndpointRecord): EndpointKind {
   if (record.kind === "dhcp") return "dhcp";
   return record.strand_docker ? "docker" : record.strand_cni ? "cni" : "netns";

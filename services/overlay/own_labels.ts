@@ -7,6 +7,7 @@ export const GATEWAY_LABEL = "gateway";
 /** The label of the zone's name server, which is the gateway too. */
 const NAME_SERVER_LABEL = "ns";
 
+/** True for a label that the gateway answers for itself. */
 export function isOwnLabel(label: string): boolean {
   return label === GATEWAY_LABEL || label === NAME_SERVER_LABEL;
 }
