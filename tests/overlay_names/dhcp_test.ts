@@ -97,4 +97,11 @@ Deno.test("a lease is renewed, given back, and over by itself; its machine gets 
     "the other host knows neither",
     async () => !(await neighbours()).includes(`${first.address} `),
   );
+  assert.equal((await other.lease()).address, second.address);
+
+  // The first machine has kept its address all the same: the next one to get it finds that, and declines it.
+  const third = await Machine.on(one, blue, mac(3)), careful = await third.lease("-a", "-A", "1");
+  assert.ok(![first.address, second.address, ""].includes(careful.address), careful.address);
+  const withheld = await it.lab.kv.under(`/sc-net/strand/net/${blue}/withheld/`);
+  assert.deepEqual([...withheld.keys()].map((key) => key.split("/").at(-1)), [first.address]);
 });
