@@ -13,6 +13,7 @@ const benches = new Map<string, () => Promise<Bench>>([
   ["dhcp", () => import("../bench/dhcp.ts")],
   ["endpoint", () => import("../bench/endpoint.ts")],
   ["neigh", () => import("../bench/neigh.ts")],
+  ["overlay", () => import("../bench/overlay.ts")],
   ["store", () => import("../bench/store.ts")],
 ]);
 
