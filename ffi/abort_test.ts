@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
+import { tcpSockets } from "../tests/lab/tcp_sockets.ts";
 import { until } from "../tests/lab/until.ts";
 import { abortConnection } from "./abort.ts";
+
+const ESTABLISHED = 1;
 
 /** A connection of this process to itself, on which a write waits for a client that does not read. */
 async function stalled() {
@@ -16,18 +19,13 @@ async function stalled() {
     before = written;
     return looks === 5;
   });
-  // As proc_net_tcp(5) has them: the server's end first.
-  const ends = [listener.addr, client.localAddr as Deno.NetAddr].map(({ port }) =>
-    `0100007F:${port.toString(16).toUpperCase().padStart(4, "0")}`
-  ).join(" ");
+  const { port } = listener.addr, its = (client.localAddr as Deno.NetAddr).port;
   return {
     connection,
     writing,
-    /** The state of the server's socket: 01 is ESTABLISHED; undefined: there is none. */
+    /** The state of the server's socket; undefined: there is none. */
     state: () =>
-      Deno.readTextFileSync("/proc/net/tcp").split("\n").find((l) => l.includes(ends))?.trim().split(
-        /\s+/,
-      )[3],
+      tcpSockets().find(({ localPort, remotePort }) => localPort === port && remotePort === its)?.state,
     [Symbol.dispose]() {
       client.close();
       listener.close();
@@ -45,7 +43,7 @@ Deno.test("Deno's close() leaves a socket open while a write waits: once it does
     other.accept(),
   ]);
   for (const one of [near, far, other]) one.close();
-  assert.equal(it.state(), "01");
+  assert.equal(it.state(), ESTABLISHED);
 });
 
 Deno.test("abortConnection() ends a connection on which a write waits", async () => {
@@ -53,7 +51,7 @@ Deno.test("abortConnection() ends a connection on which a write waits", async ()
   abortConnection(it.connection);
   it.connection.close();
   assert.ok(await it.writing instanceof Error);
-  await until("the socket is shut down", () => it.state() !== "01");
+  await until("the socket is shut down", () => it.state() !== ESTABLISHED);
 });
 
 Deno.test("abortConnection() with a reset has the peer read an error, not an end, after what it was sent", async () => {

@@ -32,9 +32,6 @@ function received(socket: MessageSocket) {
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 
-/** The files that this process has open. */
-const openFiles = () => [...Deno.readDirSync("/proc/self/fd")].length;
-
 Deno.test("messages arrive one by one and in order, each with its own descriptors", async () => {
   using ends = pair();
   assert.equal(ends.right.receive(), "later");
@@ -62,16 +59,19 @@ Deno.test("messages arrive one by one and in order, each with its own descriptor
   assert.equal(ends.right.receive(), "later");
 });
 
-/** A descriptor of a file that this process has open. */
-function descriptorOf(file: string): number {
-  for (const { name } of Deno.readDirSync("/proc/self/fd")) {
+/** The descriptors of a file that this process has open; other tests of the process open others meanwhile. */
+function descriptorsOf(file: string): number[] {
+  return [...Deno.readDirSync("/proc/self/fd")].flatMap(({ name }) => {
     try {
-      if (Deno.readLinkSync(`/proc/self/fd/${name}`) === file) return Number(name);
+      return Deno.readLinkSync(`/proc/self/fd/${name}`) === file ? [Number(name)] : [];
     } catch {
-      // That of the folder itself is gone.
+      return []; // It is closed by now.
     }
-  }
-  throw new Error(`${file} is not open`);
+  });
+}
+
+function descriptorOf(file: string): number {
+  return descriptorsOf(file)[0] ?? assert.fail(`${file} is not open`);
 }
 
 Deno.test("a closed end is seen by the other one", () => {
@@ -101,28 +101,33 @@ Deno.test("a message with more descriptors than are taken is an error, and leave
   assert.throws(() => ends.left.send(new Uint8Array(LONGEST_MESSAGE + 1)), RangeError);
   // Another program may send them all the same.
   const listener = MessageListener.listen(path);
-  sendFromPython([[MOST_DESCRIPTORS + 3, 10], [2, LONGEST_MESSAGE + 1], [1, 3]]);
+  const sent = Deno.makeTempFileSync();
+  sendFromPython(sent, [[MOST_DESCRIPTORS + 3, 10], [2, LONGEST_MESSAGE + 1], [1, 3]]);
   const socket = listener.accept();
   assert.ok(socket);
-  const before = openFiles();
   assert.throws(() => socket.receive(), /a message with more than 4 descriptors/);
-  assert.equal(openFiles(), before);
+  assert.deepEqual(descriptorsOf(sent), []);
   assert.throws(() => socket.receive(), /a message of more than 65536 octets/);
-  assert.equal(openFiles(), before);
+  assert.deepEqual(descriptorsOf(sent), []);
   const { text, descriptors } = received(socket);
-  assert.deepEqual([text, descriptors.length], ["xxx", 1]);
+  assert.deepEqual([text, descriptors], ["xxx", descriptorsOf(sent)]);
   for (const fd of descriptors) libc.close(fd);
   socket.close();
   listener.close();
+  Deno.removeSync(sent);
 });
 
-/** Connects to the listener with code that is not ours, and sends messages of so many descriptors and octets. */
-function sendFromPython(messages: readonly (readonly [descriptors: number, octets: number])[]): void {
+/** Connects to the listener with code that is not ours, and sends messages of so many descriptors of a file, and octets. */
+function sendFromPython(
+  file: string,
+  messages: readonly (readonly [descriptors: number, octets: number])[],
+): void {
   const code = `import array, socket
 s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 s.connect("${path.replace("@", "\\0")}")
+file = open("${file}")
 for descriptors, octets in ${JSON.stringify(messages)}:
-    s.sendmsg([b"x" * octets], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [0] * descriptors))])`;
+    s.sendmsg([b"x" * octets], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [file.fileno()] * descriptors))])`;
   const { success, stderr } = new Deno.Command("python3", { args: ["-c", code] }).outputSync();
   assert.ok(success, new TextDecoder().decode(stderr));
 }
