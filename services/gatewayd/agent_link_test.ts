@@ -4,7 +4,7 @@ import { libc } from "../../ffi/libc.ts";
 import { listenTcp } from "../../ffi/tcp.ts";
 import { localPort, openUdp } from "../../ffi/udp.ts";
 import { MessageListener, type MessageSocket } from "../../ffi/unix_messages.ts";
-import { encodeMessage, PROTOCOL } from "../overlay_names/gateway_messages.ts";
+import { encodeMessage, PROTOCOL, readFromAgent } from "../overlay_names/gateway_messages.ts";
 import { decode, encodeQuery } from "../dnsd/testing.ts";
 import { AgentLink } from "./agent_link.ts";
 import { Networks } from "./networks.ts";
@@ -173,6 +173,23 @@ Deno.test("an agent of another version is not talked to", async () => {
     /speaks version 3 of their protocol, and this is 2: run both of one release/,
   );
   assert.equal(it.networks.size, 0);
+});
+
+Deno.test("sockets come as the network says: without those of DNS where that is off, with a packet socket for DHCP", async () => {
+  await using it = await setUp();
+  const dhcp = { name: "blue", subnet4: "10.0.0.0/24" };
+  for (
+    const [network, wanted] of [
+      [{ ...blue, dhcp }, "a UDP and a listening TCP socket and a packet socket are"],
+      [{ ...blue, dns: false, dhcp }, "a packet socket are"],
+      [{ ...blue, dns: false }, "none is"],
+    ] as const
+  ) {
+    // They are closed with the error.
+    const { descriptors } = sockets(), message = readFromAgent(encodeMessage({ ...network, sockets: true }));
+    assert.throws(() => it.networks.take(message, descriptors), new RegExp(`where ${wanted} expected`));
+    assert.deepEqual(descriptors.map((fd) => libc.close(fd)), [-1, -1]);
+  }
 });
 
 Deno.test("a label that is none, or too long with the domain, is passed over, and the others are answered", async () => {

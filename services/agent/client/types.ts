@@ -45,6 +45,8 @@ export interface Endpoint {
   readonly name?: string;
   /** What made it, where that is not a request for a namespace: docker, cni or dhcp. */
   readonly kind?: string;
+  /** When a lease ends, in RFC 3339. */
+  readonly expires_at?: string;
 }
 
 export interface NewEndpoint {

@@ -1,5 +1,4 @@
 /** The sockets at the gateways of this host's networks, opened in each network's namespace. */
-import { ENODEV, SystemError } from "../../../ffi/errno.ts";
 import { interfaceIndex } from "../../../ffi/interface_index.ts";
 import { libc } from "../../../ffi/libc.ts";
 import { inNamespace } from "../../../ffi/netns.ts";
@@ -19,6 +18,9 @@ export interface Answered {
   readonly dns: boolean;
   readonly dhcp: boolean;
 }
+
+/** The network is not set up yet; once it is, the sockets are opened. */
+class NoBridge extends Error {}
 
 /** The sockets of a gateway. They keep the namespace that they are in, so they are closed before it is to go. */
 export class GatewaySockets {
@@ -57,7 +59,7 @@ export class GatewaySockets {
           own.push(port);
           attachFilter(port, nothing);
           const bridge = interfaceIndex(port, BRIDGE);
-          if (bridge === 0) throw new SystemError(`look for ${BRIDGE} in ${path}`, ENODEV);
+          if (bridge === 0) throw new NoBridge();
           handed.push(
             openPacket(0, portsUdpFilter(DHCP_PORT, bridge), at, { buffer: RECEIVE_BUFFER, bridged: true }),
           );
@@ -65,6 +67,7 @@ export class GatewaySockets {
         return new GatewaySockets(namespace.identity, address, answered, handed, own);
       } catch (error) {
         for (const fd of [...handed, ...own]) libc.close(fd);
+        if (error instanceof NoBridge) return undefined;
         throw error;
       }
     });
