@@ -17,7 +17,9 @@ export const ENOTDIR = 20;
 export const EINVAL = 22;
 export const EXFULL = 54;
 export const EMSGSIZE = 90;
+export const EPROTONOSUPPORT = 93;
 export const EOPNOTSUPP = 95;
+export const EAFNOSUPPORT = 97;
 export const EADDRINUSE = 98;
 export const EADDRNOTAVAIL = 99;
 export const ENETDOWN = 100;
@@ -47,6 +49,7 @@ const texts: Record<number, string> = {
   36: "name too long",
   40: "a symbolic link",
   90: "message too long",
+  93: "protocol not supported",
   95: "not supported by this kernel",
   97: "address family not supported",
   98: "address already in use",

@@ -1,4 +1,4 @@
-/** A rtnetlink(7) socket: requests, batches of changes, and dumps that are complete and consistent. */
+/** A rtnetlink(7) or nfnetlink socket: requests, batches of changes, and dumps that are complete and consistent. */
 import { checked, EAGAIN, EBADF, EINTR, errno, SystemError } from "./errno.ts";
 import { libc, libcNonblocking } from "./libc.ts";
 import { interfaceIndex } from "./interface_index.ts";
@@ -8,6 +8,8 @@ import { inNamespace } from "./netns.ts";
 import { onPool } from "./pool.ts";
 
 const AF_NETLINK = 16, SOCK_RAW = 3, SOCK_CLOEXEC = 0x80000, NETLINK_ROUTE = 0;
+/** The protocol of nfnetlink. */
+export const NETLINK_NETFILTER = 12;
 const SOL_SOCKET = 1, SO_SNDBUF = 7, SO_RCVBUF = 8, SO_SNDBUFFORCE = 32, SO_RCVBUFFORCE = 33;
 const SOL_NETLINK = 270, NETLINK_CAP_ACK = 10, NETLINK_EXT_ACK = 11, NETLINK_GET_STRICT_CHK = 12;
 const MSG_TRUNC = 0x20, MSG_DONTWAIT = 0x40;
@@ -48,9 +50,13 @@ export class Netlink implements Disposable {
   #received = spare.pop() ?? new Uint8Array(64 << 10);
   #view = new DataView(this.#received.buffer);
 
-  /** @param namespace A descriptor, which is not needed after the call; without one, this thread's namespace. */
-  constructor(namespace?: number) {
-    this.fd = namespace === undefined ? open() : inNamespace(namespace, open);
+  /**
+   * @param namespace A descriptor, which is not needed after the call; without one, this thread's namespace.
+   * @param protocol One other than rtnetlink does not wait for the kernel's RTNL lock, so this thread sends and reads.
+   */
+  constructor(namespace?: number, private readonly protocol = NETLINK_ROUTE) {
+    const make = () => open(protocol);
+    this.fd = namespace === undefined ? make() : inNamespace(namespace, make);
   }
 
   /**
@@ -110,6 +116,8 @@ export class Netlink implements Disposable {
         if (length >= 0) replies.take(this.#view, Math.min(length, this.#received.length));
         else {
           const code = errno();
+          // nfnetlink refuses a whole batch by its first message alone.
+          if (code === EAGAIN && replies.failures.length) break;
           if (code === EAGAIN) throw new Error("the kernel has not answered");
           if (code !== EINTR) throw new SystemError("read the kernel's answers", code);
         }
@@ -173,13 +181,13 @@ export class Netlink implements Disposable {
 
   /** Reads to the dump's end also when it is inconsistent: the kernel does not begin another one before that. */
   async #readDump(replies: DumpReplies, few: boolean): Promise<void> {
-    let here = few;
+    let here = few || this.#isUnlocked;
     while (replies.state === "more") {
       const buffer = this.#received, flags = MSG_DONTWAIT | MSG_TRUNC;
       const length = here
         ? libc.recv(this.fd, buffer, buffer.length, flags)
         : await onPool(() => libcNonblocking.recv(this.fd, buffer, buffer.length, flags));
-      here &&= length < smallPart;
+      here &&= length < smallPart || this.#isUnlocked;
       // errno is not available from a thread of the pool. It is an overrun or the end; in both cases this dump is incomplete.
       if (length < 0) return replies.end();
       replies.take(this.#view, length);
@@ -205,11 +213,17 @@ export class Netlink implements Disposable {
     return first;
   }
 
+  get #isUnlocked(): boolean {
+    return this.protocol !== NETLINK_ROUTE;
+  }
+
   async #send(bytes: Uint8Array<ArrayBuffer>, unlocked = false): Promise<void> {
     if (!this.#isSetUp) setUp(this.fd);
     this.#isSetUp = true;
     this.#sending = bytes;
-    const sent = unlocked ? -1 : await onPool(() => libcNonblocking.send(this.fd, bytes, bytes.length, 0));
+    const sent = unlocked || this.#isUnlocked
+      ? -1
+      : await onPool(() => libcNonblocking.send(this.fd, bytes, bytes.length, 0));
     // The kernel takes all messages or none. The send is repeated, or done first, on this thread, where errno can be read.
     if (sent < 0) checked(libc.send(this.fd, this.#sending, bytes.length, 0), "send to the kernel");
   }
@@ -223,8 +237,8 @@ export class Netlink implements Disposable {
   }
 }
 
-function open(): number {
-  return checked(libc.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE), "open a netlink socket");
+function open(protocol: number): number {
+  return checked(libc.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol), "open a netlink socket");
 }
 
 /** Sets the buffer sizes, which only sending needs: many sockets are opened for an index alone. */

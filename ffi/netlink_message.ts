@@ -104,6 +104,18 @@ export function readNested(view: DataView | undefined): Map<number, DataView> {
   return view ? readAttributes(view, 0, view.byteLength) : new Map();
 }
 
+/** The attributes in an attribute that is a list, in order and without their types. */
+export function readList(view: DataView | undefined): DataView[] {
+  const list: DataView[] = [];
+  for (let from = 0; view && view.byteLength - from >= ATTRIBUTE;) {
+    const length = view.getUint16(from, true);
+    if (length < ATTRIBUTE || length > view.byteLength - from) break;
+    list.push(new DataView(view.buffer, view.byteOffset + from + ATTRIBUTE, length - ATTRIBUTE));
+    from += aligned(length);
+  }
+  return list;
+}
+
 /** A copy of an attribute's octets; empty when there is none. */
 export function readOctets(view: DataView | undefined): Uint8Array<ArrayBuffer> {
   return view

@@ -14,6 +14,7 @@ import type { AgentApi, AttachmentsApi, PortsApi } from "./api.ts";
 import { Attachments } from "./attachments.ts";
 import { Checks } from "./reconcile/checks.ts";
 import { ClaimsSweeper } from "./claims_sweeper.ts";
+import { reportContainment } from "./containment_health.ts";
 import type { Context } from "./context.ts";
 import { createCounters } from "./counters.ts";
 import { adoptEndpoints } from "./docker/adopt.ts";
@@ -163,6 +164,10 @@ export function main(args: string[]): Promise<number> {
       },
       checksumOffload: settings.checksumOffload,
       notifications,
+      onUncontained: (reason) =>
+        log.warn(
+          `frames from ports are not checked on this host, whose kernel has no nf_tables for bridges: ${reason}`,
+        ),
     });
     daemon.defer("kernel", () => kernel[Symbol.dispose]());
     const drift = new Drift({ log, storeGuard });
@@ -223,6 +228,7 @@ export function main(args: string[]): Promise<number> {
     );
     daemon.defer("probes", () => prober.close());
     reportHealth(daemon, context, { workers, underlay, gateways, ports });
+    reportContainment(daemon, context, workers);
     reportPeers(daemon, prober, settings.vxlanPort);
     storeGuard.verify();
     running.storeGuard = storeGuard;

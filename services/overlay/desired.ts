@@ -3,6 +3,7 @@ import { Cidr } from "../common/ip.ts";
 import { tryParseMac } from "../common/mac.ts";
 import type { NetworkRecord } from "../store/sand_records.ts";
 import { gatewayOf } from "./claims.ts";
+import { ownOf, rulesOf } from "./containment.ts";
 import { LEAST_MTU, localFault, notCarriedOut, vethTaken } from "./faults.ts";
 import { Neighbours } from "./neighbours.ts";
 import { BRIDGE_MAC, isCrowded } from "./proxy.ts";
@@ -28,6 +29,8 @@ export interface DesiredOptions {
   readonly proxied?: boolean | undefined;
   /** True when devices of the host are ports of the network. */
   readonly hasPorts?: boolean | undefined;
+  /** True when frames from ports can be checked. */
+  readonly contains?: boolean | undefined;
 }
 
 export interface Desired {
@@ -81,7 +84,15 @@ export function desiredState(view: View, networkId: string, options: DesiredOpti
     if (route !== undefined) routes.add(route);
   }
   const uplink = routes.size ? { uplink: { name: uplinkName(networkId), mtu, sound: true, routes } } : {};
-  const parts = { veths, arp, fdb, ...uplink, ...proxied ? { proxy } : {} };
+  const rules = options.contains ? rulesOf(view.space(networkId)) : undefined;
+  const parts = {
+    veths,
+    arp,
+    fdb,
+    ...uplink,
+    ...proxied ? { proxy } : {},
+    ...rules ? { containment: { rules, own: new Set([...owners.values()].flatMap(ownOf)) } } : {},
+  };
   return here
     ? { state: stateOf(network, mtu, portOf(view, network, options.hostname), parts), problems }
     : { state: undefined, problems: [] };
@@ -191,7 +202,7 @@ function stateOf(
   network: NetworkRecord,
   mtu: number,
   port: number,
-  tables: Pick<NetworkState, "veths" | "arp" | "fdb" | "uplink" | "proxy">,
+  tables: Pick<NetworkState, "veths" | "arp" | "fdb" | "uplink" | "proxy" | "containment">,
 ): NetworkState {
   return {
     loopbackUp: true,

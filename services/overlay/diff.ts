@@ -1,4 +1,5 @@
 /** Compares a network's kernel state with the desired one, and returns the operations between them. */
+import { containmentOps } from "./containment.ts";
 import type { KernelOp } from "./ops.ts";
 import { proxyOps } from "./proxy.ts";
 import {
@@ -35,6 +36,8 @@ export function diff(actual: NetworkState | undefined, desired: NetworkState | u
   // The kernel drops a link's ARP entries with its last address.
   const flushed = ops.some(({ op }) => op === "bridge-address-remove");
   ops.push(...proxyOps(from.proxy, desired.proxy, flushed));
+  // A port is checked before it is made.
+  ops.push(...containmentOps(from.containment, desired.containment));
   const routes = from.uplink?.name === desired.uplink?.name ? from.uplink?.routes : undefined;
   for (const [name, veth] of desired.veths) {
     ops.push(...vethOps(name, from.veths.get(name), veth), ...routeOps(name, veth, desired.uplink, routes));

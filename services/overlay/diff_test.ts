@@ -252,8 +252,30 @@ function randomState(random: (n: number) => number, found: boolean): NetworkStat
     ...tables,
     ...uplink,
     ...proxied ? { proxy } : {},
+    ...random(2) === 0 ? {} : {
+      containment: {
+        rules: (["drop", "count", "edited"] as const)[random(found ? 3 : 2)] ?? "drop",
+        own: new Set(["sand0001", "sand0001 02:84:0a:00:00:02", "sand0002 10.0.0.2"].filter(() => flag())),
+      },
+    },
   };
 }
+
+Deno.test("diff() adds what is a port's own before it removes anything, and makes edited rules again with all of it", () => {
+  const own = new Set(["sand0001", "sand0001 10.0.0.2"]);
+  const wanted = { ...desired, containment: { rules: "drop", own } } as const;
+  const found = (rules: "drop" | "count" | "edited", ...own: string[]) =>
+    diff({ ...desired, containment: { rules, own: new Set(own) } }, wanted);
+  assert.deepEqual(diff(desired, wanted), [{ op: "containment-add", rules: "drop", add: own }]);
+  assert.deepEqual(found("drop", ...own), []);
+  assert.deepEqual(found("count", ...own), [{ op: "containment-add", rules: "drop", add: own }]);
+  assert.deepEqual(found("edited"), [{ op: "containment-add", rules: "drop", add: own }]);
+  assert.deepEqual(found("drop", "sand0001", "sand0002"), [
+    { op: "containment-set", add: new Set(["sand0001 10.0.0.2"]) },
+    { op: "containment-unset", remove: new Set(["sand0002"]) },
+  ]);
+  assert.deepEqual(diff(wanted, desired), [{ op: "containment-remove" }]);
+});
 
 Deno.test("diff() gives a container its routes along with its address, and leaves them to it afterwards", () => {
   const [full] = desired.veths.values();

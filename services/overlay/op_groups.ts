@@ -25,8 +25,10 @@ export function groupOps(ops: readonly KernelOp[], without: ReadonlySet<string> 
 
 /** True for an operation that removes what may be in use: it must not be applied while etcd may be another store. */
 export function isDestructive({ op }: KernelOp): boolean {
+  // A port whose MAC and address are no longer its own is cut off.
   return op === "namespace-remove" || op === "veth-remove" || op === "arp-remove" || op === "fdb-remove" ||
-    op === "uplink-remove" || op === "uplink-route-remove" || op === "host-end-remove";
+    op === "uplink-remove" || op === "uplink-route-remove" || op === "host-end-remove" ||
+    op === "containment-unset" || op === "containment-remove";
 }
 
 function vethOf(op: KernelOp): string | undefined {

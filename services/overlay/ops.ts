@@ -89,6 +89,13 @@ export type KernelOp =
   | { readonly op: "fdb-set"; readonly entries: ReadonlyMap<number, number> }
   | { readonly op: "fdb-remove"; readonly macs: ReadonlySet<number> }
   | { readonly op: "flood-remove"; readonly vteps: ReadonlySet<number> }
+  /** Makes the rules and their elements at once, in the place of what is there. */
+  | { readonly op: "containment-add"; readonly rules: "drop" | "count"; readonly add: ReadonlySet<string> }
+  /** Adds elements as in {@link ContainmentState}, which may be there. */
+  | { readonly op: "containment-set"; readonly add: ReadonlySet<string> }
+  /** Removes elements that are there. */
+  | { readonly op: "containment-unset"; readonly remove: ReadonlySet<string> }
+  | { readonly op: "containment-remove" }
   /** Adds or replaces parts of {@link ProxyState}. */
   | {
     readonly op: "proxy-set";

@@ -27,6 +27,19 @@ export interface NetworkState {
   readonly uplink?: UplinkState | undefined;
   /** Absent: ARP requests are flooded, and answered by the endpoints themselves and by vxlan0. */
   readonly proxy?: ProxyState | undefined;
+  /** Absent: frames from ports are not checked. */
+  readonly containment?: ContainmentState | undefined;
+}
+
+/** The check of frames that arrive at ports: see containment.ts. */
+export interface ContainmentState {
+  /** Read: "edited" where the rules are neither of the two that agents make, so that they are made again. */
+  readonly rules: "drop" | "count" | "edited";
+  /**
+   * What is a port's own: its name alone, since other ports are not checked; its name and a MAC; its name and an address, like
+   * `sand00ff 10.0.0.2`.
+   */
+  readonly own: ReadonlySet<string>;
 }
 
 /**

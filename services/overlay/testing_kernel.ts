@@ -116,6 +116,22 @@ export function perform(state: NetworkState | undefined, op: KernelOp): NetworkS
       const rest = { arp: without(arp, op.arp), fdb: fdb.difference(op.fdb) };
       return withProxy(state, { port: port && !op.port, ...rest });
     }
+    case "containment-add":
+      return { ...state, containment: { rules: op.rules, own: op.add } };
+    case "containment-set": {
+      const { rules, own } = there(state.containment);
+      return { ...state, containment: { rules, own: own.union(op.add) } };
+    }
+    case "containment-unset": {
+      const { rules, own } = there(state.containment);
+      if (!op.remove.isSubsetOf(own)) throw new Error("ENOENT");
+      return { ...state, containment: { rules, own: own.difference(op.remove) } };
+    }
+    case "containment-remove": {
+      const { containment, ...rest } = state;
+      there(containment);
+      return rest;
+    }
     case "arp-set":
       there(vxlan);
       return { ...state, arp: new Map([...state.arp, ...op.entries]) };
@@ -154,6 +170,10 @@ export function singly(ops: readonly KernelOp[]): KernelOp[] {
           ...[...op.fdb].map((mac): KernelOp => ({ op: op.op, arp: new Set(), fdb: new Set([mac]) })),
           ...op.port ? [{ ...op, arp: new Set<number>(), fdb: new Set<number>() }] : [],
         ];
+      case "containment-set":
+        return [...op.add].map((element) => ({ op: op.op, add: new Set([element]) }));
+      case "containment-unset":
+        return [...op.remove].map((element) => ({ op: op.op, remove: new Set([element]) }));
       case "flood-remove":
         return [...op.vteps].map((vtep) => ({ op: op.op, vteps: new Set([vtep]) }));
       case "vxlan-set":

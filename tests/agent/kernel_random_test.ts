@@ -68,7 +68,14 @@ function randomState(
     arp: new Map([[Ip.parse(bridge.addresses[0]!.split("/")[0]!).u32, BRIDGE_MAC], ...tables.arp]),
     fdb: new Set(tables.fdb.keys()),
   };
-  const parts = { ...tables, ...proxied ? { proxy } : {}, veths: new Map(veths), bridge };
+  const own = veths.flatMap(([name, { peer }]) =>
+    peer
+      ? [name, `${name} ${peer.mac}`, ...peer.addresses.map((cidr) => `${name} ${cidr.split("/")[0]}`)]
+      : []
+  );
+  const rules = (["drop", "count", undefined] as const)[random(3)];
+  const containment = rules ? { containment: { rules, own: new Set(own) } } : {};
+  const parts = { ...tables, ...proxied ? { proxy } : {}, ...containment, veths: new Map(veths), bridge };
   return network.desired(parts, mtu);
 }
 
@@ -106,6 +113,11 @@ function mess(random: (n: number) => number, targets: readonly TestNamespace[]):
     () => `ip link set ${name()} type bridge_slave proxy_arp_wifi ${["on", "off"][random(2)]}`,
     () => `bridge fdb replace 02:84:0a:00:00:${64 + random(9)} dev vxlan0 master static`,
     () => `bridge fdb del 02:84:0a:00:00:0${1 + random(9)} dev ${name()} master`,
+    () => "ip netns exec NETWORK nft flush ruleset",
+    () => "ip netns exec NETWORK nft flush chain bridge strand prerouting",
+    () => "ip netns exec NETWORK nft add rule bridge strand prerouting accept",
+    () => `ip netns exec NETWORK nft flush set bridge strand ${["ports", "macs", "addresses"][random(3)]}`,
+    () => `ip netns exec NETWORK nft add element bridge strand ports {${name()}}`,
     () => "ip netns del NETWORK",
   ];
   return Array.from({ length: random(5) }, () => kinds[random(kinds.length)]!().split(" "));

@@ -77,16 +77,16 @@ export class OverlayHost implements AsyncDisposable {
     return this.process?.alive === true;
   }
 
-  /** Starts the agent and waits until it is ready. */
-  async start(env: Environment = {}): Promise<void> {
-    this.launch(env);
+  /** Starts the agent and waits until it is ready. @param through A command that runs it. */
+  async start(env: Environment = {}, through: readonly string[] = []): Promise<void> {
+    this.launch(env, through);
     await this.ready();
   }
 
   /** Starts the agent. */
-  launch(env: Environment = {}): void {
+  launch(env: Environment = {}, through: readonly string[] = []): void {
     if (this.running) throw new Error(`the agent of ${this.name} is running already`);
-    const command = this.host.enter(strandCommand(["agent"]));
+    const command = this.host.enter([...through, ...strandCommand(["agent"])]);
     this.process = new Process(command, { env: { ...this.env, ...env } });
   }
 

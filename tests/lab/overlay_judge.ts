@@ -2,6 +2,7 @@
 import type { Records } from "./etcd_kv.ts";
 import type { ApiEndpoint, ApiNetwork } from "./overlay_api.ts";
 import type { OverlayHost } from "./overlay_host.ts";
+import { compareContainment } from "./overlay_containment.ts";
 import { type Device, type Entry, type Kernel, readKernel } from "./overlay_kernel.ts";
 
 /** What is not as it should be on a host, a line each. */
@@ -27,6 +28,10 @@ export async function compareHost(records: Records, host: OverlayHost, mtu: numb
     const lines = found
       ? compareNetwork(network, its, found, { host: host.name, own, mtu, containers })
       : ["no namespace that can be entered"];
+    const active = its.filter(({ hostname, active }) => hostname === host.name && active);
+    if (found) {
+      lines.push(...await compareContainment(records, network.id, host.namespaceOf(network.id), active));
+    }
     faults.push(...lines.map((line) => `${network.name} (${network.id}): ${line}`));
   }));
   const here = endpoints.filter(({ hostname, active }) => hostname === host.name && active);

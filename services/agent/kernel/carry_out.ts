@@ -19,6 +19,7 @@ import { Refusal } from "../../common/refusal.ts";
 import type { KernelOp } from "../../overlay/ops.ts";
 import { MOST_PORTS } from "../../overlay/proxy.ts";
 import { BRIDGE, UPLINK, VXLAN } from "../../overlay/state.ts";
+import { refuseAdvertisements } from "./containment.ts";
 import { addOverHost, hostEndOf } from "./host_end.ts";
 import { addUplink, addUplinkRoute, removeUplink, removeUplinkRoute, setUplink } from "./uplink.ts";
 import { addPair } from "./pair.ts";
@@ -85,7 +86,10 @@ export class KernelBatch implements Disposable {
   }
 
   readonly #handlers: Handlers = {
-    "namespace-add": () => void (this.#namespace = NetworkNamespace.create(this.path)),
+    "namespace-add": () => {
+      this.#namespace = NetworkNamespace.create(this.path);
+      refuseAdvertisements(this.#namespace.fd, "default");
+    },
     "namespace-remove": async () => {
       // Deleting the namespace deletes these links only when the kernel gets round to it, but their VNIs and names
       // may be needed at once.
@@ -154,6 +158,10 @@ export class KernelBatch implements Disposable {
     // All flood entries are deleted at once: none is ever wanted, and deleting them one by one would leave those with
     // a port of their own.
     "flood-remove": () => this.#removeMacs(new Set([0])),
+    "containment-add": (op) => this.underlay.containment.carryOut(this.#here, op),
+    "containment-set": (op) => this.underlay.containment.carryOut(this.#here, op),
+    "containment-unset": (op) => this.underlay.containment.carryOut(this.#here, op),
+    "containment-remove": (op) => this.underlay.containment.carryOut(this.#here, op),
     "proxy-set": (op) => setProxy(this.#here, op),
     "proxy-remove": (op) => removeProxy(this.#here, op),
   };

@@ -3,6 +3,7 @@ import { home, homeIdentity, openNamespace } from "../../../ffi/netns.ts";
 import type { Ip } from "../../common/ip.ts";
 import { invalid, messageOf } from "../../common/refusal.ts";
 import type { RouteState } from "../../overlay/state.ts";
+import { Containment } from "./containment.ts";
 import { NetworkKernel } from "./network.ts";
 import type { Notifications } from "./notifications.ts";
 import { NamespaceGone, NetworkNamespace } from "./network_namespace.ts";
@@ -18,6 +19,8 @@ export interface HostOptions {
   readonly checksumOffload?: boolean;
   /** Where the networks' namespaces are watched; without it, none is watched. */
   readonly notifications?: Notifications;
+  /** Called once when this kernel turns out to be unable to check frames from ports, with the reason. */
+  readonly onUncontained?: (reason: string) => void;
 }
 
 /** An open network namespace of a container, to be inspected before an endpoint is made in it. */
@@ -52,9 +55,12 @@ export class HostKernel implements Disposable {
   readonly #netlink = new Netlink(home);
   readonly #underlay: UnderlaySettings;
   readonly #notifications: Notifications | undefined;
+  readonly containment: Containment;
 
   constructor(options: HostOptions) {
+    this.containment = new Containment(options.onUncontained);
     this.#underlay = {
+      containment: this.containment,
       get vtep() {
         return options.vtep;
       },

@@ -268,6 +268,11 @@ function touchedBy(ops: readonly KernelOp[]): Touched | undefined {
       case "flood-remove":
         fdb.add(0);
         break;
+      case "containment-add":
+      case "containment-set":
+      case "containment-unset":
+      case "containment-remove":
+        break;
       default:
         return undefined;
     }

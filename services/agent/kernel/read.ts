@@ -17,6 +17,7 @@ import {
   VXLAN,
   type VxlanState,
 } from "../../overlay/state.ts";
+import { type Containment, refuseAdvertisements } from "./containment.ts";
 import { ensureHostEnd, hostEndOf } from "./host_end.ts";
 import { readUplink } from "./uplink.ts";
 import { NetworkNamespace, OWN_NAMESPACE } from "./network_namespace.ts";
@@ -29,6 +30,7 @@ export interface UnderlaySettings {
   readonly vtep: Ip;
   /** False: checksums are computed in software. */
   readonly checksumOffload: boolean;
+  readonly containment: Containment;
 }
 
 /** A network's state, and the MACs whose FDB entries the kernel does not replace. */
@@ -77,8 +79,11 @@ export async function readNetwork(
   const answering = bridge?.kind === "bridge" ? bridge : undefined;
   const tables = await readTables(namespace, answering, base.vxlan?.vni ? vxlan : undefined, few);
   const proxy = answering && readProxy(answering, base.vxlan && vxlan, tables.ofBridge, tables.behind);
+  if (bridge) refuseAdvertisements(namespace.fd, "default", BRIDGE);
+  const containment = await underlay.containment.read(namespace);
+  const { arp, entries: fdb, flood } = tables;
   return {
-    state: { ...base, arp: tables.arp, fdb: tables.entries, flood: tables.flood, ...proxy && { proxy } },
+    state: { ...base, arp, fdb, flood, ...proxy && { proxy }, ...containment && { containment } },
     irreplaceable: tables.irreplaceable,
   };
 }

@@ -19,6 +19,7 @@ import { Ip } from "../../common/ip.ts";
 import { randomMacBytes } from "../../common/mac.ts";
 import { Refusal } from "../../common/refusal.ts";
 import { BRIDGE, UPLINK, type UplinkState } from "../../overlay/state.ts";
+import { refuseAdvertisements } from "./containment.ts";
 import type { NetworkNamespace } from "./network_namespace.ts";
 
 /**
@@ -91,6 +92,8 @@ export async function setUplink(
 ): Promise<void> {
   namespace.forget(UPLINK);
   const index = namespace.index(UPLINK), { mac } = await linkOf(host, name);
+  refuseAdvertisements(namespace.fd, UPLINK);
+  refuseAdvertisements(host.fd, name);
   await host.netlink.run(changeLink(name, { ...ALONE, mtu }), changeForwarding(name, true));
   await namespace.netlink.run(
     changeLink(UPLINK, { ...ALONE, mtu, mac }),

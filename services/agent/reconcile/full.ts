@@ -1,4 +1,5 @@
 import { Refusal } from "../../common/refusal.ts";
+import { bridgePortOf } from "../../overlay/containment.ts";
 import { desiredState, hostRouteOf } from "../../overlay/desired.ts";
 import { diff, diffVeth, lostVeths } from "../../overlay/diff.ts";
 import { byNamespace, planDeactivate, supersededBy } from "../../overlay/endpoints.ts";
@@ -143,6 +144,8 @@ export class FullComparison {
     network.hasUplink = desired?.uplink !== undefined;
     network.port = desired?.vxlan?.port;
     network.proxied = desired?.proxy !== undefined;
+    const canContain = network.context.kernel.containment.missing === undefined;
+    network.contained = canContain ? desired?.containment?.rules : undefined;
     await this.#deactivate([...gone, ...lost].flatMap((name) => ids.get(name) ?? []));
     if (unread?.interfaces && !desired) return false;
     if (!desired) {
@@ -238,5 +241,11 @@ export class FullComparison {
 }
 
 function without(state: NetworkState, veths: ReadonlySet<string>): NetworkState {
-  return { ...state, veths: new Map([...state.veths].filter(([name]) => !veths.has(name))) };
+  const { containment } = state;
+  const own = new Set([...containment?.own ?? []].filter((element) => !veths.has(bridgePortOf(element))));
+  return {
+    ...state,
+    veths: new Map([...state.veths].filter(([name]) => !veths.has(name))),
+    ...containment && { containment: { ...containment, own } },
+  };
 }

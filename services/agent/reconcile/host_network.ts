@@ -1,11 +1,14 @@
+import { type Rules, rulesOf } from "../../overlay/containment.ts";
 import { hostRouteOf, mtuHere, mtuOf } from "../../overlay/desired.ts";
 import { localFault, networkFault, networkProblem, notCarriedOut, vethOwners } from "../../overlay/faults.ts";
 import type { OverlayEndpoint } from "../../overlay/space.ts";
+import type { ContainmentState } from "../../overlay/state.ts";
 import type { EndpointChange } from "../../overlay/view.ts";
 import { Refusal } from "../../common/refusal.ts";
 import { change } from "../../store/change.ts";
 import type { Plan } from "../../store/types.ts";
 import type { Context } from "../context.ts";
+import type { Kind } from "../kernel/containment.ts";
 import type { NetworkKernel } from "../kernel/network.ts";
 
 /**
@@ -24,6 +27,8 @@ export class HostNetwork {
   hasUplink = false;
   /** True when br0 answers ARP for the endpoints. */
   proxied = false;
+  /** By which rules frames from ports are checked; undefined: they are not. */
+  contained: ContainmentState["rules"] | undefined;
   /** True when an endpoint here has, or had, a veth end in the host's namespace. */
   hadHostEnds = false;
   /** Names of the veths of this host's endpoints, created or not. */
@@ -71,6 +76,12 @@ export class HostNetwork {
     return mtuOf(this.context.view, this.id, this.options());
   }
 
+  /** By which rules frames from ports should be checked; undefined: by none. */
+  get wantedRules(): Rules | undefined {
+    const { view, kernel } = this.context;
+    return kernel.containment.missing === undefined ? rulesOf(view.space(this.id)) : undefined;
+  }
+
   /** True when the host should have a route to one of its endpoints. */
   get uplinkWanted(): boolean {
     const { view } = this.context, network = view.network(this.id);
@@ -91,6 +102,7 @@ export class HostNetwork {
       currentMtu,
       proxied: this.proxied,
       hasPorts: this.context.ports.has(this.id),
+      contains: this.context.kernel.containment.missing === undefined,
     };
   }
 
@@ -117,6 +129,15 @@ export class HostNetwork {
   refusal(endpoint: string, why: string): Refusal {
     const { view, host } = this.context;
     return new Refusal("forbidden", notCarriedOut(view.keys.hostEndpoint(host.hostname, endpoint), why));
+  }
+
+  /** What its rules have counted, and whether they drop; undefined where there are none. */
+  async counted(): Promise<
+    { rules: ContainmentState["rules"]; frames: ReadonlyMap<Kind, number> } | undefined
+  > {
+    const { contained: rules, kernel } = this;
+    const frames = rules && await kernel.counted();
+    return frames && { rules, frames };
   }
 
   /** Writes to etcd what was found or done on this host. */

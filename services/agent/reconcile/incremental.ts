@@ -1,4 +1,5 @@
 import { Refusal } from "../../common/refusal.ts";
+import { bridgePortOf, changeOps, ownOf } from "../../overlay/containment.ts";
 import { desiredVeth, hostRouteOf, isProxied } from "../../overlay/desired.ts";
 import { diffVeth } from "../../overlay/diff.ts";
 import { hostVethName, vethOwners, vethTaken } from "../../overlay/faults.ts";
@@ -20,6 +21,8 @@ interface Touched {
   readonly routes: ReadonlyMap<string, string>;
   /** Names of veth ends in the host's namespace. */
   readonly hostEnds: ReadonlyMap<string, string>;
+  /** What was the ports' own, for their rules. */
+  readonly own: ReadonlySet<string>;
   /** Endpoints that have just been created. */
   readonly fresh: ReadonlySet<string>;
 }
@@ -64,7 +67,9 @@ export class Incremental {
     const { hostname } = this.network.context.host;
     const veths = new Map<string, Set<string>>();
     const routes = new Map<string, string>(), hostEnds = new Map<string, string>();
+    const own = new Set<string>();
     for (const { before, after } of changes) {
+      if (before?.host === hostname) { for (const element of ownOf(before)) own.add(element); }
       for (const endpoint of [before, after]) {
         if (endpoint?.host !== hostname) continue;
         const { overlay_veth_name: name, strand_host_veth: hostEnd } = endpoint.record;
@@ -75,7 +80,7 @@ export class Incremental {
       }
     }
     const fresh = new Set(changes.flatMap(({ before, after }) => after && !before ? [after.id] : []));
-    return { veths, routes, hostEnds, fresh };
+    return { veths, routes, hostEnds, own, fresh };
   }
 
   async #bringVeths(touched: Touched, neighbours: Neighbours): Promise<void> {
@@ -108,7 +113,7 @@ export class Incremental {
     name: string,
     endpoint: OverlayEndpoint | undefined,
     wanted: VethState | undefined,
-    { routes, hostEnds, fresh }: Touched,
+    { routes, hostEnds, own, fresh }: Touched,
   ): Promise<void> {
     const { network } = this;
     const address = routes.get(id), uplink = uplinkName(network.id);
@@ -120,8 +125,14 @@ export class Incremental {
     const end = wanted ? undefined : hostEnds.get(id);
     // Another program may have removed its port.
     const left: KernelOp[] = end === undefined ? [] : [{ op: "host-end-remove", name: end }];
-    const bring = async (actual: VethState | undefined) =>
-      await this.applier.apply([...diffVeth(name, actual, wanted), ...left, ...way], endpoint);
+    const before = new Set([...own].filter((element) => bridgePortOf(element) === name));
+    const after = new Set(wanted && endpoint ? ownOf(endpoint) : []);
+    const checks = network.contained ? changeOps(before, after) : [];
+    const bring = async (actual: VethState | undefined) => {
+      const ops = [...diffVeth(name, actual, wanted), ...left, ...way];
+      // A port is checked before it is made, and until it is gone.
+      await this.applier.apply(wanted ? [...checks, ...ops] : [...ops, ...checks], endpoint);
+    };
     if (wanted?.peer && fresh.has(id)) {
       try {
         // An endpoint that has just been created usually has nothing in the kernel, so reading can be skipped.

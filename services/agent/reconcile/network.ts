@@ -106,6 +106,9 @@ export class NetworkWorker {
     return this.#problems.all;
   }
 
+  /** @see {@link HostNetwork.counted} */
+  readonly counted = () => this.#network.counted();
+
   /** Takes a change of the network in etcd. */
   notice({ kinds, endpoints, revision }: NetworkChange): void {
     const network = this.#network, { view, host: { hostname } } = this.#context;
@@ -120,7 +123,9 @@ export class NetworkWorker {
     if (ofHosts) this.#problems.checkHosts();
     const record = view.network(this.id);
     const otherPort = record && network.port !== undefined && portOf(view, record, hostname) !== network.port;
-    if (kinds.has("network") || otherMtu || otherPort || presenceLost) this.#reason ??= "change";
+    const otherRules = kinds.has("names") && network.wantedRules !== network.contained;
+    const isOther = otherMtu || otherPort || otherRules;
+    if (kinds.has("network") || isOther || presenceLost) this.#reason ??= "change";
     // After a failure, the next try takes it.
     if (this.#failures === 0 || this.#waiters.size) this.#start();
   }

@@ -1,0 +1,213 @@
+/**
+ * The rules by which frames from a network's ports are checked, as an nf_tables table of the bridge family in the
+ * network's namespace: see services/overlay/containment.ts. The rules are the same in every network; what is a port's own is in sets.
+ */
+import { ENOENT } from "../../../ffi/errno.ts";
+import {
+  addKeys,
+  commit,
+  countIn,
+  end,
+  FIRST,
+  freshTable,
+  hasChain,
+  hasRules,
+  isEqual,
+  isIn,
+  isUnsupported,
+  LINK_HEADER,
+  listKeys,
+  loadMeta,
+  loadPayload,
+  META_INTERFACE,
+  META_PROTOCOL,
+  META_TRANSPORT,
+  NETWORK_HEADER,
+  newChain,
+  newCounter,
+  newRule,
+  newSet,
+  readCounters,
+  removeKeys,
+  type Rule,
+  SECOND,
+  TRANSPORT_HEADER,
+  withoutTable,
+} from "../../../ffi/netlink_nftables.ts";
+import type { Request } from "../../../ffi/netlink.ts";
+import { inNamespace } from "../../../ffi/netns.ts";
+import { setSysctl } from "../../../ffi/sysctl.ts";
+import { Ip } from "../../common/ip.ts";
+import { macFromBytes, macToBytes } from "../../common/mac.ts";
+import type { Rules } from "../../overlay/containment.ts";
+import type { KernelOp } from "../../overlay/ops.ts";
+import type { ContainmentState } from "../../overlay/state.ts";
+import type { NetworkNamespace } from "./network_namespace.ts";
+
+/**
+ * Has links of a namespace take no router advertisements, so that none of what a container sends becomes a route or an address of the
+ * host's ends. @param links Their names; `default` stands for those that will be made.
+ */
+export function refuseAdvertisements(namespace: number, ...links: string[]): void {
+  inNamespace(namespace, () => {
+    for (const link of links) setSysctl(`net/ipv6/conf/${link}/accept_ra`, "0");
+  });
+}
+
+type ContainmentOp = Extract<KernelOp, { readonly op: `containment-${string}` }>;
+
+const TABLE = "strand", CHAIN = "prerouting", PRIORITY = -300;
+const PORTS = "ports", MACS = "macs", ADDRESSES = "addresses";
+/** The sets with nft(8)'s numbers of the types ifname, ether_addr and ipv4_addr. */
+const SETS = [
+  { name: PORTS, types: [41], length: 16 },
+  { name: MACS, types: [41, 9], length: 24 },
+  { name: ADDRESSES, types: [41, 7], length: 20 },
+] as const;
+
+/** What is counted, each in a counter of that name in the table. */
+export const KINDS = ["mac", "arp", "ipv4", "dhcp-server", "router-advertisement"] as const;
+export type Kind = typeof KINDS[number];
+/** nft(8) takes no names that are words of its language. */
+const counterOf = (kind: Kind) => `${kind}-spoofed`;
+
+const IPV4 = [loadMeta(META_PROTOCOL), isEqual(0x08, 0x00)],
+  ARP = [loadMeta(META_PROTOCOL), isEqual(0x08, 0x06)];
+const IPV6 = [loadMeta(META_PROTOCOL), isEqual(0x86, 0xdd)];
+const UDP = [loadMeta(META_TRANSPORT), isEqual(17)], ICMPV6 = [loadMeta(META_TRANSPORT), isEqual(58)];
+const PORT = loadMeta(META_INTERFACE, FIRST);
+const source = (header: number, offset: number, length: number) => [
+  PORT,
+  loadPayload(header, offset, length, SECOND),
+];
+const none = (header: number, offset: number) => [loadPayload(header, offset, 4), isEqual(0, 0, 0, 0)];
+
+/** The chain's rules. A frame that is not dropped passes, and is counted once. */
+function rulesFor(rules: Rules): Rule[] {
+  const refused = (kind: Kind) => [countIn(counterOf(kind)), end(rules === "drop" ? "drop" : "accept")];
+  const pass = end("accept");
+  return [
+    [PORT, isIn(PORTS, false), pass],
+    [...source(LINK_HEADER, 6, 6), isIn(MACS, false), ...refused("mac")],
+    [...IPV4, ...UDP, loadPayload(TRANSPORT_HEADER, 0, 2), isEqual(0, 67), ...refused("dhcp-server")],
+    [...IPV4, ...source(NETWORK_HEADER, 12, 4), isIn(ADDRESSES), pass],
+    // A DHCP client that has no address yet (RFC 2131 §4.1).
+    [
+      ...IPV4,
+      ...none(NETWORK_HEADER, 12),
+      ...UDP,
+      loadPayload(TRANSPORT_HEADER, 0, 4),
+      isEqual(0, 68, 0, 67),
+      pass,
+    ],
+    [...IPV4, ...refused("ipv4")],
+    [...ARP, ...source(NETWORK_HEADER, 8, 6), isIn(MACS, false), ...refused("arp")],
+    [...ARP, ...source(NETWORK_HEADER, 14, 4), isIn(ADDRESSES), pass],
+    // A probe, whether another machine has the address (RFC 5227 §1.1).
+    [...ARP, ...none(NETWORK_HEADER, 14), pass],
+    [...ARP, ...refused("arp")],
+    [
+      ...IPV6,
+      ...ICMPV6,
+      loadPayload(TRANSPORT_HEADER, 0, 1),
+      isEqual(134),
+      ...refused("router-advertisement"),
+    ],
+  ];
+}
+
+const RULES: Readonly<Record<Rules, readonly Rule[]>> = { drop: rulesFor("drop"), count: rulesFor("count") };
+
+/** The containment of all networks of this host. */
+export class Containment {
+  /** Why this kernel can have none; undefined while nothing says so. */
+  missing: string | undefined;
+
+  /** @param onMissing Called once, when the kernel turns out to have no nf_tables for bridges. */
+  constructor(private readonly onMissing: (reason: string) => void = () => {}) {}
+
+  /** What a network's namespace has; undefined: no such table. */
+  read(namespace: NetworkNamespace): Promise<ContainmentState | undefined> {
+    return this.#ifSupported(async () => {
+      const netlink = namespace.nftables;
+      const there = await hasChain(netlink, TABLE, CHAIN, PRIORITY);
+      if (there === undefined) return undefined;
+      const has = (rules: Rules) => hasRules(netlink, TABLE, CHAIN, RULES[rules]);
+      const rules = !there ? "edited" : await has("drop") ? "drop" : await has("count") ? "count" : "edited";
+      const own = new Set<string>();
+      if (rules === "edited") return { rules, own };
+      for (const { name } of SETS) {
+        for (const key of await listKeys(netlink, TABLE, name)) own.add(elementOf(name, key));
+      }
+      // An element of another form could not be removed by itself.
+      if ([...own].some((element) => !/^[\w.-]+(?: [\w:.]+)?$/.test(element))) {
+        return { rules: "edited", own: new Set() };
+      }
+      return { rules, own };
+    });
+  }
+
+  async carryOut(namespace: NetworkNamespace, op: ContainmentOp): Promise<void> {
+    await this.#ifSupported(() => commit(namespace.nftables, requestsFor(op)), op.op === "containment-add");
+  }
+
+  /** How many frames have been counted, by kind; none in a namespace without the table. */
+  async counted(namespace: NetworkNamespace): Promise<Map<Kind, number>> {
+    const counters = await this.#ifSupported(() => readCounters(namespace.nftables, TABLE)) ?? new Map();
+    return new Map(KINDS.map((kind) => [kind, counters.get(counterOf(kind)) ?? 0]));
+  }
+
+  /** @param withRules The body makes rules: that something for it is not found means that the kernel lacks it. */
+  async #ifSupported<T>(body: () => Promise<T>, withRules = false): Promise<T | undefined> {
+    if (this.missing !== undefined) return undefined;
+    try {
+      return await body();
+    } catch (error) {
+      if (!isUnsupported(error) || (error.errno === ENOENT && !withRules)) throw error;
+      if (this.missing === undefined) this.onMissing(this.missing = error.message);
+      return undefined;
+    }
+  }
+}
+
+function requestsFor(op: ContainmentOp): Request[] {
+  if (op.op === "containment-remove") return withoutTable(TABLE);
+  if (op.op === "containment-unset") {
+    return SETS.flatMap(({ name }) => removeKeys(TABLE, name, keysOf(name, op.remove)));
+  }
+  const elements = SETS.flatMap(({ name }) => addKeys(TABLE, name, keysOf(name, op.add)));
+  if (op.op === "containment-set") return elements;
+  return [
+    ...freshTable(TABLE),
+    ...KINDS.map((kind) => newCounter(TABLE, counterOf(kind))),
+    ...SETS.map(({ name, types, length }, i) => newSet(TABLE, name, types, length, i + 1)),
+    newChain(TABLE, CHAIN, PRIORITY),
+    ...RULES[op.rules].map((rule) => newRule(TABLE, CHAIN, rule)),
+    ...elements,
+  ];
+}
+
+type SetName = typeof SETS[number]["name"];
+
+/** The keys of one of the sets among elements of all. */
+function keysOf(set: SetName, elements: ReadonlySet<string>): Uint8Array[] {
+  const keys: Uint8Array[] = [];
+  for (const element of elements) {
+    const [port = "", own] = element.split(" ");
+    const name = new TextEncoder().encode(port);
+    const its = own === undefined ? PORTS : own.includes(":") ? MACS : ADDRESSES;
+    if (its !== set) continue;
+    const key = new Uint8Array(SETS.find(({ name }) => name === set)?.length ?? 0);
+    key.set(name.subarray(0, 15));
+    if (own !== undefined) key.set(set === MACS ? macToBytes(own) : Ip.parse(own).bytes, 16);
+    keys.push(key);
+  }
+  return keys;
+}
+
+function elementOf(set: SetName, key: Uint8Array): string {
+  const name = key.subarray(0, 16), nul = name.indexOf(0);
+  const port = new TextDecoder().decode(nul < 0 ? name : name.subarray(0, nul));
+  if (set === PORTS) return port;
+  return `${port} ${set === MACS ? macFromBytes(key, 16) : new Ip(4, key.slice(16, 20))}`;
+}

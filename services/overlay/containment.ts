@@ -1,0 +1,53 @@
+/**
+ * Containment: what frames from a port may say of their sender. The elements of a network's sets are computed from its
+ * endpoints; services/agent/kernel/containment.ts has the rules that look them up.
+ */
+import type { KernelOp } from "./ops.ts";
+import type { OverlayEndpoint, Space } from "./space.ts";
+import type { ContainmentState } from "./state.ts";
+
+/** "drop": a frame that is not its port's own is dropped; "count": it is counted alone. */
+export type Rules = "drop" | "count";
+
+/** The rules that a network wants; undefined: none. */
+export function rulesOf({ settings }: Space): Rules | undefined {
+  if (settings?.overlay.trusted) return undefined;
+  return settings?.overlay.contain ? "drop" : "count";
+}
+
+/**
+ * The elements of an endpoint's port, in the form of {@link ContainmentState}; none for one whose port is not known, or whose MAC or
+ * address is not: SAND's agents made such records.
+ */
+export function ownOf({ active, mac, address, record }: OverlayEndpoint): string[] {
+  const { overlay_veth_name: port } = record;
+  if (!active || port === "" || mac === undefined || address === undefined) return [];
+  return [port, `${port} ${mac}`, `${port} ${address}`];
+}
+
+/** The port that an element is of. */
+export function bridgePortOf(element: string): string {
+  return element.split(" ", 1)[0] ?? "";
+}
+
+/** The operations between two states. */
+export function containmentOps(
+  actual: ContainmentState | undefined,
+  desired: ContainmentState | undefined,
+): KernelOp[] {
+  if (!desired) return actual ? [{ op: "containment-remove" }] : [];
+  const { rules, own } = desired;
+  if (actual?.rules !== rules) {
+    return rules === "edited" ? [] : [{ op: "containment-add", rules, add: own }];
+  }
+  return changeOps(actual.own, own);
+}
+
+/** The operations between two sets of elements, of a network whose rules are there. */
+export function changeOps(actual: ReadonlySet<string>, desired: ReadonlySet<string>): KernelOp[] {
+  const add = desired.difference(actual), remove = actual.difference(desired);
+  return [
+    ...add.size ? [{ op: "containment-set", add } as const] : [],
+    ...remove.size ? [{ op: "containment-unset", remove } as const] : [],
+  ];
+}

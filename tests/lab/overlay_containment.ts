@@ -1,0 +1,57 @@
+/** Compares the rules of a network's ports with what etcd says, as nft(8) lists them; shares no code with what it judges. */
+import type { Records } from "./etcd_kv.ts";
+import { run } from "./host.ts";
+import type { ApiEndpoint } from "./overlay_api.ts";
+
+interface Listed {
+  readonly set?: {
+    readonly name: string;
+    readonly elem?: readonly (string | { concat: readonly string[] })[];
+  };
+  readonly rule?: { readonly expr: readonly Record<string, unknown>[] };
+  readonly chain?: { readonly hook?: string; readonly policy?: string };
+}
+
+/** False where nft is not installed. */
+const canJudge = (await run(["which", "nft"], { mayFail: true })).code === 0;
+
+/** What is wrong, a line each; nothing where nft is not installed. @param here The network's active endpoints on the host. */
+export async function compareContainment(
+  records: Records,
+  network: string,
+  namespace: string,
+  here: readonly ApiEndpoint[],
+): Promise<string[]> {
+  if (!canJudge) return [];
+  const command = ["nsenter", `--net=${namespace}`, "nft", "-j", "list", "ruleset", "bridge"];
+  const { stdout } = await run(command, { mayFail: true });
+  const listed: Listed[] = stdout === "" ? [] : JSON.parse(stdout).nftables;
+  const { overlay = {} } = JSON.parse(records.get(`/sc-net/strand/net/${network}/settings`) ?? "{}");
+  if (overlay.trusted) return listed.length > 1 ? ["a trusted network's ports have rules"] : [];
+  const faults: string[] = [];
+  const chain = listed.flatMap(({ chain }) => chain ?? []);
+  if (chain.length !== 1 || chain[0]?.hook !== "prerouting" || chain[0].policy !== "accept") {
+    return [`the rules' chains are ${JSON.stringify(chain)}`];
+  }
+  const rules = listed.flatMap(({ rule }) => rule ? [JSON.stringify(rule.expr)] : []);
+  const verdict = overlay.contain ? "drop" : "accept",
+    counting = rules.filter((rule) => rule.includes('"counter"'));
+  if (
+    rules.length !== 11 || counting.length !== 6 ||
+    !counting.every((rule) => rule.endsWith(`{"${verdict}":null}]`))
+  ) {
+    faults.push(`the rules do not ${verdict}: ${rules.join(" ")}`);
+  }
+  const found = listed.flatMap(({ set }) =>
+    (set?.elem ?? []).map((own) => `${set?.name} ${typeof own === "string" ? own : own.concat.join(" ")}`)
+  );
+  const wanted = here.flatMap(({ overlay_veth_name: port, target_veth_mac: mac, target_veth_ip: cidr }) =>
+    port && mac && cidr
+      ? [`ports ${port}`, `macs ${port} ${mac.toLowerCase()}`, `addresses ${port} ${cidr.split("/")[0]}`]
+      : []
+  );
+  if (`${found.toSorted()}` !== `${wanted.toSorted()}`) {
+    faults.push(`the ports' own are [${found}], not [${wanted}]`);
+  }
+  return faults;
+}
