@@ -35,7 +35,9 @@ export interface Wanted {
   readonly gateway: boolean;
   /** True: the veth's other end is in the host's namespace. */
   readonly hostInterface: boolean;
-  /** Passed on to the result. */
+  /** The pod's or container's name; undefined: it is not known, or not to be the endpoint's name. */
+  readonly containerName: string | undefined;
+  /** Passed on to the result, where it overrides what the network has. */
   readonly dns: JsonObject | undefined;
   readonly address: string | undefined;
   readonly mac: string | undefined;
@@ -54,6 +56,7 @@ const keys = [
     "isGateway",
     "isDefaultGateway",
     "hostInterface",
+    "names",
     "ipam",
     "dns",
   ],
@@ -103,12 +106,15 @@ export function readWanted({ json, name }: Basics, { args }: Pick<Parameters, "a
     routes.unshift({ dst: "0.0.0.0/0" });
   }
   const given = json.get("args").get("cni");
-  const isGateway = json.get("isGateway");
+  const isGateway = json.get("isGateway"), names = json.get("names");
+  const isNamed = !names.given || names.flag();
   return {
     network: json.get("network").text() ?? name,
     routes,
     gateway: isGateway.given ? isGateway.flag() : json.get("isDefaultGateway").flag(),
     hostInterface: json.get("hostInterface").flag(),
+    // Podman hands its container's name over as Kubernetes' runtimes do that of a pod.
+    containerName: isNamed ? args.get("K8S_POD_NAME") || undefined : undefined,
     dns: Object.keys(dns.object()).length ? dns.object() : undefined,
     address: readAddress([dynamic.get("ips"), given.get("ips")], args.get("IP")),
     mac: dynamic.get("mac").text() ?? given.get("mac").text() ?? args.get("MAC") ?? json.get("mac").text(),

@@ -26,6 +26,7 @@ export async function add(basics: Basics, parameters: Parameters): Promise<JsonO
       netns: parameters.netns,
       ipv4_address: wanted.address,
       mac_address: wanted.mac,
+      container_name: wanted.containerName,
       routes,
       host_route: wanted.gateway,
       host_veth: wanted.hostInterface,
@@ -49,7 +50,7 @@ export async function add(basics: Basics, parameters: Parameters): Promise<JsonO
       address: textOf(endpoint, "target_veth_ip"),
       gateway,
       routes,
-      dns: wanted.dns,
+      dns: dnsOf(body.get("dns"), wanted.dns),
     },
     version,
     json.get("prevResult"),
@@ -133,6 +134,11 @@ export async function gc(basics: Basics): Promise<void> {
 function notAvailable(error: unknown): never {
   if (error instanceof CniError) throw new CniError(codes.notAvailable, error.message, error.details);
   throw error;
+}
+
+/** What a network's machines resolve names with, where the configuration does not say otherwise, key by key. */
+function dnsOf(network: Field, configured: JsonObject | undefined): JsonObject | undefined {
+  return network.given || configured ? { ...network.object(), ...configured } : undefined;
 }
 
 /** The agent's answer as a Field, whose members are checked when they are read. */

@@ -1,6 +1,7 @@
 import type { Ip } from "../common/ip.ts";
 import type { NetworkRequest } from "../overlay/check_network.ts";
 import type { RouteState } from "../overlay/state.ts";
+import type { Resolver } from "../overlay_names/effective.ts";
 import type { AttachmentRecord, EndpointRecord, NetworkRecord } from "../store/sand_records.ts";
 import type { Way } from "./way.ts";
 
@@ -72,6 +73,8 @@ export interface NewEndpoint {
   readonly mac?: string | undefined;
   /** Its label in the network's domain; undefined: it has none. */
   readonly name?: string | undefined;
+  /** The label that it gets where the network has settings and no other machine has the label; otherwise it has none. */
+  readonly wishedName?: string | undefined;
   /** How long to wait until every host of the network has applied it, in ms; 0: not at all. */
   readonly waitMs?: number;
   /** The interface's name in the namespace; undefined: a free one is chosen. */
@@ -135,9 +138,11 @@ export interface AttachmentsApi {
   ): Promise<string[]>;
 }
 
-export interface NewAttachment extends NewEndpoint {
+export interface NewAttachment extends Omit<NewEndpoint, "wishedName"> {
   readonly attachment: AttachmentRecord;
   readonly netns: string;
+  /** The runtime's name for the container, whatever it is like: the endpoint's name as far as it can be one. */
+  readonly containerName?: string | undefined;
 }
 
 export interface Attached {
@@ -145,6 +150,8 @@ export interface Attached {
   readonly mtu: number;
   /** Path of the namespace that the other end of its veth is in. */
   readonly overlayNetns: string;
+  /** What the network's machines resolve names with; undefined where it has nothing for that. */
+  readonly resolver?: Resolver | undefined;
 }
 
 export interface Checked extends Attached {

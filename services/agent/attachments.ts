@@ -1,8 +1,10 @@
 import { Turns } from "../common/async.ts";
 import { messageOf, Refusal } from "../common/refusal.ts";
+import { whyUnnamed } from "../overlay/taken_names.ts";
 import type { OverlayEndpoint } from "../overlay/space.ts";
+import { resolverOf } from "../overlay_names/effective.ts";
 import { definitely } from "../store/change.ts";
-import type { AttachmentRecord } from "../store/sand_records.ts";
+import { type AttachmentRecord, isLabel } from "../store/sand_records.ts";
 import type { AgentApi, Attached, AttachmentsApi, Checked, NewAttachment } from "./api.ts";
 import { type Context, sinceBoot } from "./context.ts";
 import type { Workers } from "./reconcile/networks.ts";
@@ -35,7 +37,12 @@ export class Attachments implements AttachmentsApi {
         // It belongs to an earlier run of the container that was never detached.
         await this.agent.deleteEndpoint(id);
       }
-      const { endpoint } = await this.agent.createEndpoint({ ...request, interfaceName: attachment.ifname });
+      const { containerName, ...wanted } = request, { ifname } = attachment;
+      // Only capitals have one other form as a label.
+      const label = containerName?.toLowerCase() ?? "";
+      const wishedName = wanted.name === undefined && isLabel(label) ? label : undefined;
+      const { endpoint } = await this.agent.createEndpoint({ ...wanted, wishedName, interfaceName: ifname });
+      this.#tellUnnamed(endpoint.id, containerName);
       return await this.#attached(endpoint);
     });
   }
@@ -106,6 +113,19 @@ export class Attachments implements AttachmentsApi {
     return garbage.map(({ id }) => id);
   }
 
+  /** The log says why an endpoint is without its container's name, in a network that has names. */
+  #tellUnnamed(id: string, containerName: string | undefined): void {
+    const { view, log } = this.context, endpoint = view.endpoint(id);
+    const { settings } = view.space(endpoint?.network ?? "");
+    if (!endpoint || containerName === undefined || !settings || endpoint.record.strand_name !== undefined) {
+      return;
+    }
+    const why = whyUnnamed(view, endpoint) ??
+      `container ${endpoint.record.strand_cni?.container} in network ${settings.network.name} has no name: ` +
+        `"${containerName}" is not one label of a name, which is 1 to 63 letters, digits or hyphens`;
+    log.warn({ endpoint: id }, why);
+  }
+
   /**
    * Returns at least one endpoint. Their absence counts only when etcd has confirmed it: an endpoint may have been
    * made whose response was lost.
@@ -136,10 +156,13 @@ export class Attachments implements AttachmentsApi {
   async #attached(endpoint: Attached["endpoint"]): Promise<Attached> {
     const using = await this.workers.use(endpoint.network_id);
     try {
+      const { view } = this.context, { settings } = view.space(endpoint.network_id);
+      const record = view.network(endpoint.network_id);
       return {
         endpoint,
         mtu: using.worker.mtu,
         overlayNetns: this.context.namespacePath(endpoint.network_id),
+        resolver: settings && record && resolverOf({ name: settings.network.name, record, settings }),
       };
     } finally {
       using.release();

@@ -2,6 +2,7 @@ import type { Daemon } from "../common/daemon.ts";
 import { gauge } from "../common/metrics.ts";
 import { kindOf } from "../overlay/endpoint_kind.ts";
 import { networkProblem } from "../overlay/faults.ts";
+import { whyUnnamed } from "../overlay/taken_names.ts";
 import type { Context } from "./context.ts";
 import { LaggingHosts } from "./reconcile/lagging_hosts.ts";
 import type { Gateways } from "./gateway/gateways.ts";
@@ -124,6 +125,16 @@ export function reportHealth(
       what: others.length ? `${others.length + 1} devices are no ports, the first: ${first}` : first,
       fix:
         'put it right, and the agent takes it up by itself; or give it up: "strand detach NET --device NAME"',
+      blocks: false,
+    };
+  });
+  daemon.check(() => {
+    const all = [...view.endpointsOn(host.hostname)].flatMap((endpoint) => whyUnnamed(view, endpoint) ?? []);
+    const [first, ...others] = all;
+    if (first === undefined) return undefined;
+    return {
+      what: others.length ? `${all.length} containers have no name, the first: ${first}` : first,
+      fix: 'give one of the two another name, and start it again; or set "names": false for such containers',
       blocks: false,
     };
   });

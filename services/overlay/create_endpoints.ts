@@ -7,7 +7,6 @@ import {
   type AttachmentRecord,
   type DockerIds,
   type EndpointRecord,
-  isLabel,
   type NetworkRecord,
   type ReservationRecord,
   writeSandRecord,
@@ -19,7 +18,7 @@ import { type Activation, activeFields, noPort, portsLeft, putEndpoint } from ".
 import { networkProblem } from "./faults.ts";
 import { joinNetwork } from "./hosts.ts";
 import { findNetwork } from "./networks.ts";
-import { refuseOwnLabel } from "./own_labels.ts";
+import { checkName } from "./taken_names.ts";
 import { macNumber } from "./state.ts";
 import type { View } from "./view.ts";
 
@@ -47,6 +46,8 @@ export interface EndpointRequest {
   readonly mac?: string | undefined;
   /** Its label in the network's domain; undefined: it has none. */
   readonly name?: string | undefined;
+  /** The label that it gets where the network has settings and no other machine has the label; otherwise it has none. */
+  readonly wishedName?: string | undefined;
   /** Undefined: the endpoint is created inactive. */
   readonly activation?: Activation | undefined;
   /** The names by which a container runtime knows it. */
@@ -88,10 +89,10 @@ export function planCreateEndpoints(
       // They have the range from which addresses are allocated.
       .guard(view.guard(view.keys.settings(networkId)));
     // MACs of other endpoints were compared too, and may be newer than the guarded record of addresses.
-    if (requests.some(({ mac, name }) => mac || name)) {
+    if (requests.some(({ mac, name, wishedName }) => mac || name || wishedName)) {
       builder.unchanged(view.keys.networkEndpoints(networkId), newest(view, networkId));
     }
-    if (requests.some(({ name }) => name)) {
+    if (requests.some(({ name, wishedName }) => name || wishedName)) {
       builder.unchanged(view.keys.reservations(networkId), newestReservation(view, networkId));
     }
     joinNetwork(view, networkId, { ...host, now: requests[0]?.now ?? "" }, builder);
@@ -141,8 +142,8 @@ function newEndpoint(
 ): EndpointRecord {
   if (request.name !== undefined) checkName(view, network, request.name, request.mac, names);
   const given = request.mac ? checkMac(view, network, request.mac, macs) : undefined;
-  const { claimed = false } = request;
-  const reservation = given === undefined ? undefined : view.space(network.id).reservations.get(given);
+  const { claimed = false } = request, { reservations, settings } = view.space(network.id);
+  const reservation = given === undefined ? undefined : reservations.get(given);
   if (request.name !== undefined && reservation?.name !== undefined && request.name !== reservation.name) {
     throw invalid(
       `name: ${request.name} is not ${reservation.name}, which is reserved in network ${network.name} for ${given}: request ` +
@@ -158,7 +159,10 @@ function newEndpoint(
     );
   }
   macs.add(mac);
-  if (request.name !== undefined) names.add(request.name);
+  const wished = settings && reservation?.name === undefined ? request.wishedName : undefined;
+  const isFree = wished !== undefined && isFreeName(view, network, wished, given, names);
+  const name = request.name ?? (isFree ? wished : undefined);
+  if (name !== undefined) names.add(name);
   return {
     id: request.id,
     network_id: network.id,
@@ -173,7 +177,8 @@ function newEndpoint(
     target_veth_mac: mac,
     target_veth_ip: `${address}/${rangeOf(network).prefix}`,
     active: false,
-    ...request.name === undefined ? {} : { strand_name: request.name },
+    ...name === undefined ? {} : { strand_name: name },
+    ...wished === undefined || isFree ? {} : { strand_unnamed: wished },
     ...request.activation ? activeFields(request.activation) : {},
     ...request.attachment ? { strand_cni: request.attachment } : {},
     ...request.docker ? { strand_docker: request.docker } : {},
@@ -201,6 +206,16 @@ function takeAddress(
   return wanted ? claims.take(wanted, { claimed, mac: mac ?? macFor(wanted) }) : claims.takeNext();
 }
 
+function isFreeName(...label: Parameters<typeof checkName>): boolean {
+  try {
+    checkName(...label);
+    return true;
+  } catch (error) {
+    if (error instanceof Refusal && error.code === "exists") return false;
+    throw error;
+  }
+}
+
 function checkMac(view: View, network: NetworkRecord, text: string, macs: Set<string>): string {
   const mac = parseMac(text, "mac_address");
   if (parseInt(mac.slice(0, 2), 16) & 1) {
@@ -212,34 +227,6 @@ function checkMac(view: View, network: NetworkRecord, text: string, macs: Set<st
     throw new Refusal("exists", `mac_address: ${mac} of network ${network.name} belongs to ${who}`);
   }
   return mac;
-}
-
-/** Checks that a name is one label, and that no other machine of the network has it. */
-function checkName(
-  view: View,
-  network: NetworkRecord,
-  name: string,
-  mac: string | undefined,
-  names: ReadonlySet<string>,
-): void {
-  if (!isLabel(name)) {
-    throw invalid(
-      `name: "${name}" is not one label of a name: 1 to 63 lower-case letters, digits or hyphens`,
-    );
-  }
-  refuseOwnLabel(name, "name", network.name);
-  const space = view.space(network.id);
-  const reserved = [...space.reservationsNamed(name)].find((other) =>
-    other !== mac && !space.reservations.get(other)?.shared
-  );
-  const holder = space.endpointsNamed(name).find(({ record }) => record.strand_name === name);
-  if (!reserved && !holder && !names.has(name)) return;
-  const who = reserved
-    ? `${reserved}, for which it is reserved`
-    : holder
-    ? `endpoint ${holder.id} on ${holder.host}`
-    : "another endpoint of this request";
-  throw new Refusal("exists", `name: ${name} of network ${network.name} belongs to ${who}`);
 }
 
 /** The length of the prefix that MACs derived from addresses have in common. */

@@ -49,3 +49,18 @@ export function withoutDerived(given: NexNetworkRecord, derived: NexNetworkRecor
   const kept = Object.entries(given).filter(([field]) => field === "name" || !same(field));
   return Object.fromEntries(kept) as NexNetworkRecord;
 }
+
+/** What machines of a network resolve names with, as resolv.conf(5) has it. */
+export interface Resolver {
+  readonly nameservers: readonly string[];
+  readonly domain?: string;
+  readonly search?: readonly string[];
+}
+
+/** A network's resolver; undefined where it has no name server. The gateway is one unless DNS is switched off there. */
+export function resolverOf(named: NamedNetwork): Resolver | undefined {
+  const { nameservers: all = [], domain } = effectiveRecord(named), { overlay } = named.settings;
+  const gateway = gatewayOf(named.record).toString();
+  const nameservers = all.filter((server) => server !== gateway || overlay.dns !== false);
+  return nameservers.length ? { nameservers, ...domain ? { domain, search: [domain] } : {} } : undefined;
+}

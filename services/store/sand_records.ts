@@ -126,6 +126,8 @@ const endpoint = z.looseObject({
   /** Strand only: its label in the network's domain, lower-case, and further ones that endpoints may share. */
   strand_name: label.optional(),
   strand_aliases: z.array(label).max(64).optional(),
+  /** Strand only: the label that it was to have as its name, where another machine had it. */
+  strand_unnamed: label.optional(),
   /** Strand only: "dhcp": a machine behind a port of the host, which has leased the address until then, in RFC 3339 and UTC. */
   kind: text.optional(),
   expires_at: text.optional(),

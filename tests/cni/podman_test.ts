@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { type Output, run } from "../lab/host.ts";
 import { OverlayLab } from "../lab/overlay.ts";
+import { GatewayLab } from "../overlay_names/gateway_lab.ts";
 import type { OverlayHost } from "../lab/overlay_host.ts";
 import { until } from "../lab/until.ts";
 import { Runtime } from "./runtime.ts";
@@ -52,7 +53,7 @@ events_logger = "file"
       });
       await Deno.copyFile(library, `${directory}/rootfs${library}`);
     }
-    for (const name of ["sh", "ip", "ping", "sleep", "httpd", "wget", "cat"]) {
+    for (const name of ["sh", "ip", "ping", "sleep", "httpd", "wget", "cat", "nslookup"]) {
       await Deno.symlink("busybox", `${bin}/${name}`);
     }
     return new Podman(host, directory);
@@ -145,5 +146,44 @@ Deno.test({
     assert.deepEqual(await h1.api.endpoints(), []);
     assert.deepEqual(await keys(), before);
     await lab.agree();
+  },
+});
+
+Deno.test({
+  name: "CNI: containers of podman find each other by their names on two hosts",
+  ignore: !installed,
+  async fn() {
+    await using it = await GatewayLab.started({ hosts: 2 });
+    const [h1, h2] = [it.host(1), it.host(2)];
+    const id = await it.network("blue", { domain: "blue.example" });
+    await using p1 = await Podman.on(h1, id);
+    await using p2 = await Podman.on(h2, "blue");
+    await p1.start("web");
+    await p2.start("DB_1");
+    const endpoints = await h1.api.endpoints();
+    assert.deepEqual(endpoints.map(({ name }) => name).sort(), ["db_1", "web"]);
+    const addressOf = (name: string) =>
+      endpoints.find((one) => one.name === name)?.target_veth_ip.split("/")[0];
+    assert.match(
+      await p1.exec("web", "cat", "/etc/resolv.conf"),
+      /search blue\.example\n(.*\n)*nameserver 10\.0\.0\.1\n/,
+    );
+    for (const [podman, from, to] of [[p1, "web", "db_1"], [p2, "DB_1", "web"]] as const) {
+      await until(`${from} finds ${to}`, async (see) => {
+        const said = await podman.exec(from, "ping", "-c", "1", "-W", "1", to).catch(({ message }) =>
+          `${message}`
+        );
+        return see(said).includes(`PING ${to} (${addressOf(to)})`);
+      });
+    }
+    // Podman takes no name twice on a host; another host's container has it first.
+    await p2.start("web");
+    assert.match(
+      (await h2.strand(["status", "agent"])).stdout,
+      /has no name: web belongs to endpoint \S+ on h1/,
+    );
+    await p1.run("rm", "--force", "--time", "0", "web");
+    await p2.run("restart", "--time", "0", "web");
+    assert.deepEqual((await h1.api.endpoints()).map(({ name }) => name).sort(), ["db_1", "web"]);
   },
 });

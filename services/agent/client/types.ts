@@ -96,6 +96,8 @@ export interface NewAttachment {
   readonly mac_address?: string | undefined;
   /** Its label in the network's domain. */
   readonly name?: string | undefined;
+  /** The runtime's name for the container: the endpoint's name, where the network has settings and it can be one. */
+  readonly container_name?: string | undefined;
   readonly routes?: readonly Route[];
   readonly host_route?: boolean;
   readonly host_veth?: boolean;
@@ -114,6 +116,12 @@ export interface Attached {
   readonly mtu: number;
   readonly overlay_netns_path: string;
   readonly host_veth_name?: string;
+  /** Of a network that has settings and a name server: what its machines resolve names with. */
+  readonly dns?: {
+    readonly nameservers: readonly string[];
+    readonly domain?: string;
+    readonly search?: readonly string[];
+  };
 }
 
 export interface Checked extends Attached {

@@ -31,6 +31,7 @@ const newAttachment = z.object({
   ipv4_address: text,
   mac_address: text,
   name: text,
+  container_name: text,
   routes: z.array(route).max(256).default([]),
   host_route: z.boolean().default(false),
   host_veth: z.boolean().default(false),
@@ -106,6 +107,7 @@ function readNewAttachment(body: Uint8Array): NewAttachment {
     address: ipv4_address === undefined ? undefined : readAddress(ipv4_address, "ipv4_address"),
     mac: mac_address === undefined ? undefined : readMac(mac_address),
     name: request.name?.toLowerCase(),
+    containerName: request.container_name,
     routes,
     hostRoute: request.host_route,
     hostVeth: request.host_veth,
@@ -116,11 +118,12 @@ function readAttachment(query: URLSearchParams): AttachmentRecord {
   return read(attachment, new TextEncoder().encode(JSON.stringify(Object.fromEntries(query))));
 }
 
-function shown({ endpoint, mtu, overlayNetns }: Attached) {
+function shown({ endpoint, mtu, overlayNetns, resolver }: Attached) {
   return {
     endpoint: shownEndpoint(endpoint),
     mtu,
     overlay_netns_path: overlayNetns,
     host_veth_name: endpoint.strand_host_veth,
+    dns: resolver,
   };
 }

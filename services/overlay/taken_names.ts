@@ -1,0 +1,54 @@
+/** Who has a label of a network's domain as its own name. Of endpoints and reservations one has each label, and the first keeps it. */
+import { invalid, Refusal } from "../common/refusal.ts";
+import { isLabel, type NetworkRecord } from "../store/sand_records.ts";
+import { isOwnLabel, refuseOwnLabel } from "./own_labels.ts";
+import type { OverlayEndpoint, Space } from "./space.ts";
+import type { View } from "./view.ts";
+
+/**
+ * Checks that a name is one label, and that no other machine of the network has it.
+ *
+ * @param mac The MAC of the machine that is to have it, where it is known.
+ * @param names Labels that other endpoints of the same request get.
+ * @throws Refusal "invalid" for a text that is no label, "exists" for one that is taken
+ */
+export function checkName(
+  view: View,
+  network: NetworkRecord,
+  name: string,
+  mac: string | undefined,
+  names: ReadonlySet<string>,
+): void {
+  if (!isLabel(name)) {
+    throw invalid(
+      `name: "${name}" is not one label of a name: 1 to 63 lower-case letters, digits or hyphens`,
+    );
+  }
+  refuseOwnLabel(name, "name", network.name);
+  const who = holderOfName(view.space(network.id), name, mac) ??
+    (names.has(name) ? "another endpoint of this request" : undefined);
+  if (who === undefined) return;
+  throw new Refusal("exists", `name: ${name} of network ${network.name} belongs to ${who}`);
+}
+
+/** The machine that has a label, in words; undefined where it is free for the MAC. The gateway has labels of its own. */
+export function holderOfName(space: Space, name: string, mac: string | undefined): string | undefined {
+  if (isOwnLabel(name)) return "the network's gateway";
+  const reserved = [...space.reservationsNamed(name)].find((other) =>
+    other !== mac && !space.reservations.get(other)?.shared
+  );
+  if (reserved) return `${reserved}, for which it is reserved`;
+  const holder = space.endpointsNamed(name).find(({ record }) => record.strand_name === name);
+  return holder && `endpoint ${holder.id} on ${holder.host}`;
+}
+
+/** Why an endpoint is without the name that it was to have, as a sentence; undefined where it is not. */
+export function whyUnnamed(view: View, { network, mac, record }: OverlayEndpoint): string | undefined {
+  const { strand_unnamed: name, strand_name: its, strand_cni: cni } = record;
+  if (name === undefined || its !== undefined) return undefined;
+  const space = view.space(network), holder = holderOfName(space, name, mac);
+  const who = cni ? `container ${cni.container}` : `endpoint ${record.id}`;
+  const where = space.settings?.network.name ?? network;
+  const why = holder === undefined ? "was another machine's when it was made" : `belongs to ${holder}`;
+  return `${who} in network ${where} has no name: ${name} ${why}`;
+}
