@@ -1,13 +1,14 @@
 # shellcheck shell=bash
 # What the tests and benchmarks compare with, or use as a client: Debian packages, none of whose daemons is started or
-# enabled, and a newer etcd, unpacked into .strand/. `./strand` sources this for `test` and `bench --install-peers` when this
-# file has changed since it was done last; functions and variables that are not here are those of `./strand`.
+# enabled, and, unpacked into .strand/, a newer etcd and a kernel for virtual machines. `./strand` sources this for `test` and
+# `bench --install-peers` when this file has changed since it was done last; functions and variables that are not here are
+# those of `./strand`.
 
 packages="dnsperf nsd knot knot-dnsutils unbound musl-tools gcc bind9-dnsutils ldnsutils udhcpc isc-dhcp-client dhcpcd5 dnsmasq
 isc-dhcp-relay isc-dhcp-server kea-dhcp4-server kea-admin python3-grpcio python3-protobuf python3-scapy python3-dnspython
 nmap tcpdump iproute2 iputils-ping iperf3 iptables nftables openssl procps bubblewrap mmdebstrap python3-spdx-tools containernetworking-plugins podman
 docker.io containerd runc docker-compose busybox-static groff-base jq systemd systemd-container udev ansible-core openssh-client
-ruby prometheus python3-kubernetes libnl-route-3-200"
+ruby prometheus python3-kubernetes libnl-route-3-200 qemu-system-x86"
 
 # Debian's release with the newer etcd, and that etcd's version.
 suite=trixie newer_etcd=3.5
@@ -61,7 +62,19 @@ unpack_newer_etcd() {
   apt-get -qq "${options[@]}" update >&2 && unpack "$name" etcd-server etcd-client "${options[@]}" && rm -rf "$work"
 }
 
+# The kernel that virtual machines of the tests boot; installed, it would become this system's own.
+unpack_linux() {
+  local package
+  ! compgen -G "$here/linux/boot/vmlinuz-*" >/dev/null || return 0
+  apt_knows linux-image-cloud-amd64
+  package=$(apt-cache depends linux-image-cloud-amd64 2>/dev/null | sed -n 's/^ *Depends: //p' | head -n 1)
+  [[ -n $package ]] || return 1
+  say "unpacking $package from its Debian package into .strand/linux"
+  unpack linux "$package"
+}
+
 install_missing
+unpack_linux || say "Debian's kernel could not be unpacked: no virtual machine is started this time"
 if unpack_newer_etcd; then cp "$root/tests/install_peers.sh" "$here/install_peers.sh"
 else say "etcd $newer_etcd could not be unpacked: its tests are skipped this time"
 fi

@@ -4,8 +4,8 @@ import { run as attachCommand } from "../../cli/strand/attach.ts";
 import { runHere } from "../../cli/testing.ts";
 import { type Host, Process, strandCommand } from "../lab/host.ts";
 import { OverlayLab } from "../lab/overlay.ts";
-import type { OverlayHost } from "../lab/overlay_host.ts";
 import { until } from "../lab/until.ts";
+import { at } from "./attached.ts";
 
 const spec = `kind: Network
 name: blue
@@ -55,14 +55,6 @@ async function lab() {
     endpoints: async () => [...await overlay.kv.under("/sc-net/network-endpoints/")],
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
   };
-}
-
-/** `strand attach` and the like at a host's agent: exit status, output, error. */
-async function at(host: OverlayHost, name: "attach" | "detach", ...args: string[]) {
-  const { code, stdout, stderr } = await runHere((terminal) =>
-    attachCommand(name, ["--agent", `unix:${host.socket}`, ...args], terminal)
-  );
-  return [code, stdout, stderr];
 }
 
 const done = (line: string) => [0, `${line}\n`, ""];

@@ -1,21 +1,11 @@
 /** `strand attach --device`: machines behind devices of two hosts are in a network with their addresses and names. */
 import assert from "node:assert/strict";
-import { run as attachCommand } from "../../cli/strand/attach.ts";
-import { runHere } from "../../cli/testing.ts";
 import type { Host } from "../lab/host.ts";
-import type { OverlayHost } from "../lab/overlay_host.ts";
 import { pings } from "../lab/overlay_traffic.ts";
 import { until } from "../lab/until.ts";
+import { at } from "./attached.ts";
 import { dig, GatewayLab } from "../overlay_names/gateway_lab.ts";
 import { Machine } from "../overlay_names/ports.ts";
-
-/** `strand attach` and the like at a host's agent: exit status, output, error. */
-async function at(host: OverlayHost, name: "attach" | "detach", ...args: string[]) {
-  const { code, stdout, stderr } = await runHere((terminal) =>
-    attachCommand(name, ["--agent", `unix:${host.socket}`, ...args], terminal)
-  );
-  return [code, stdout, stderr] as const;
-}
 
 const ip = async (host: Host, line: string) => (await host.run(["ip", ...line.split(" ")])).stdout;
 const names = async (host: Host) =>

@@ -1,0 +1,57 @@
+/** Virtual machines of QEMU on two hosts, each behind a tap: lease, name, and the way to each other. */
+import { Process } from "../lab/host.ts";
+import { machineImage } from "../lab/machine_image.ts";
+import type { OverlayHost } from "../lab/overlay_host.ts";
+import { pings } from "../lab/overlay_traffic.ts";
+import { until } from "../lab/until.ts";
+import { dig, GatewayLab } from "../overlay_names/gateway_lab.ts";
+import { at } from "./attached.ts";
+import assert from "node:assert/strict";
+
+const folder = await Deno.makeTempDir({ prefix: "strand-qemu-" });
+const image = await machineImage(folder);
+if (!image) console.log("no virtual machine is started, for want of QEMU, busybox or Debian's kernel");
+
+Deno.test({
+  name: "virtual machines on two hosts have their addresses by DHCP and find each other by name",
+  ignore: !image,
+  async fn() {
+    assert(image);
+    await using it = await GatewayLab.started({ hosts: 2 });
+    const [one, two] = [it.host(1), it.host(2)];
+    const blue = await it.network("blue", { domain: "blue.example" });
+    await it.reserve(blue, "52:54:00:00:00:05", { name: "db", ip4: "10.0.0.5" });
+    await using stack = new AsyncDisposableStack();
+    /** QEMU makes its tap on the host, as it does without a script; its translator needs nothing of the machine that tests run on. */
+    const started = async (host: OverlayHost, tap: string, mac: string, boot: string) => {
+      const qemu = new Process(host.host.enter([
+        ...["qemu-system-x86_64", "-accel", "tcg", "-m", "128", "-nodefaults", "-no-reboot"],
+        ...["-display", "none", "-serial", "stdio", "-kernel", image.kernel, "-initrd", image.initrd],
+        ...["-append", `console=ttyS0 quiet ${boot}`],
+        ...["-nic", `tap,ifname=${tap},script=no,downscript=no,model=virtio-net-pci,mac=${mac}`],
+      ]));
+      stack.defer(async () => void await qemu.stop());
+      await until(`${tap} is there`, async () => {
+        return (await host.host.run(["ip", "link", "show", tap], { mayFail: true })).code === 0;
+      });
+      assert.deepEqual((await at(host, "attach", "blue", "--device", tap))[2], "");
+      return qemu;
+    };
+    const db = await started(one, "tap0", "52:54:00:00:00:05", "hostname=ignored peer=app.blue.example");
+    const app = await started(two, "tap0", "52:54:00:00:00:06", "hostname=app peer=db.blue.example");
+    await db.line(/^address 10\.0\.0\.5 mtu 1450/, 120_000);
+    await app.line(/^reached 10\.0\.0\.5/, 120_000);
+    await db.line(/^reached 10\.0\.0\.\d+/, 120_000);
+    const web = await one.attach(blue, { name: "web" });
+    await until("db answers a container", () => pings(web.container, "10.0.0.5"));
+    const [address = ""] = (await dig(web.container, "app.blue.example")).lines;
+    assert.ok(await pings(web.container, address));
+
+    // QEMU is started again: the tap has gone and comes, and is a port again.
+    await db.stop();
+    await started(one, "tap0", "52:54:00:00:00:05", "hostname=ignored peer=app.blue.example");
+    await until("db answers again", () => pings(web.container, "10.0.0.5"));
+  },
+});
+
+globalThis.addEventListener("unload", () => Deno.removeSync(folder, { recursive: true }));
