@@ -72,6 +72,8 @@ Deno.test("strand attach --device", async (t) => {
     await ip(one.host, "link add d1 type veth peer name d2");
     await ip(one.host, "link set d1 master br9");
     await ip(one.host, "address add 192.0.2.77/24 dev d2");
+    await ip(one.host, "link add low0 mtu 1000 type veth peer name low1");
+    await ip(one.host, "link add mac0 link low0 type macvlan");
     const before = await ip(one.host, "-br link");
     const cases: [string, string, string][] = [
       ["blue", "none", 'there is no interface "none" on this host'],
@@ -84,6 +86,7 @@ Deno.test("strand attach --device", async (t) => {
         "d2",
         'd2 has the address 192.0.2.77/24, which it would lose: remove it with "ip address del 192.0.2.77/24 dev d2"',
       ],
+      ["blue", "mac0", "mac0 cannot have the network's MTU, 1450"],
       ["blue", "eth0", "eth0 carries the packets between the hosts, which would lose each other"],
     ];
     for (const [net, name, sentence] of cases) {

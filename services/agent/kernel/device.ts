@@ -48,7 +48,13 @@ export async function makePort(
   }
   const master = namespace.index(BRIDGE);
   if (link.master === master && link.up && link.mtu === mtu) return;
-  await namespace.netlink.run(changeLink(link.index, { mtu, master, up: true }));
+  try {
+    await namespace.netlink.run(changeLink(link.index, { mtu }));
+  } catch (error) {
+    if (!(error instanceof SystemError && error.errno === EINVAL)) throw error;
+    throw new Refusal("forbidden", `${device} cannot have the network's MTU, ${mtu}`, { cause: error });
+  }
+  await namespace.netlink.run(changeLink(link.index, { master, up: true }));
 }
 
 /** Moves a device from the network's namespace back to the host; it does nothing where it is not there. */

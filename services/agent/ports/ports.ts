@@ -99,7 +99,7 @@ export class Ports implements PortsApi {
         ? this.#problems.get(device)
         : using.worker.problems[0] ?? "the network could not be set up on this host";
       if (why === undefined) return { existing: known !== undefined };
-      if (!known) this.#forget(device);
+      if (!known) await this.#undo({ device, network });
       throw new Refusal("forbidden", `device: ${why}`);
     } finally {
       this.#attaching.delete(device);
@@ -111,12 +111,8 @@ export class Ports implements PortsApi {
     this.#context().storeGuard.assertNotHeld();
     const port = this.#file.ports.find((port) => port.device === device);
     if (!port) throw new Refusal("not-found", `device: ${device} is a port of no network on this host`);
-    const { network } = port;
-    await this.#turn.run(async () => {
-      await giveBack(this.#context().namespacePath(network), device);
-      this.#forget(device);
-    });
-    await this.#options.workers().get(network)?.compare("change");
+    await this.#undo(port);
+    await this.#options.workers().get(port.network)?.compare("change");
     return port;
   }
 
@@ -164,9 +160,13 @@ export class Ports implements PortsApi {
     }
   }
 
-  #forget(device: string): void {
-    this.#file.save(this.#file.ports.filter((port) => port.device !== device));
-    this.#problems.delete(device);
+  /** The device is the host's again, and is forgotten. */
+  #undo({ device, network }: PortRecord): Promise<void> {
+    return this.#turn.run(async () => {
+      await giveBack(this.#context().namespacePath(network), device);
+      this.#file.save(this.#file.ports.filter((port) => port.device !== device));
+      this.#problems.delete(device);
+    });
   }
 
   #nameOf(network: string): string {
