@@ -8,6 +8,7 @@ import {
   type Attribute,
   encodeMessage,
   NLM_F_CREATE,
+  NLM_F_EXCL,
   readAttributes,
   readList,
   readNested,
@@ -76,19 +77,14 @@ export function end(verdict: "accept" | "drop"): Expression {
   return ["immediate", [[1, be32(0)], [2, [[DATA_VERDICT, [[1, code]]]]]]];
 }
 
-/** A table, empty also where one of that name was there. */
-export function freshTable(table: string): Request[] {
-  const named: Attribute[] = [[1, text(table)]];
-  return [
-    request(`add table ${table}`, NEWTABLE, NLM_F_CREATE, named),
-    ...withoutTable(table),
-    request(`add table ${table}`, NEWTABLE, NLM_F_CREATE, named),
-  ];
+/** A table that is not there yet. */
+export function newTable(table: string): Request {
+  return request(`add table ${table}`, NEWTABLE, NLM_F_CREATE | NLM_F_EXCL, [[1, text(table)]]);
 }
 
 /** Removes a table that is there, with all in it. */
-export function withoutTable(table: string): Request[] {
-  return [request(`delete table ${table}`, DELTABLE, 0, [[1, text(table)]])];
+export function deleteTable(table: string): Request {
+  return request(`delete table ${table}`, DELTABLE, 0, [[1, text(table)]]);
 }
 
 /** A counter that rules of the table refer to. */

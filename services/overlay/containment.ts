@@ -38,7 +38,9 @@ export function containmentOps(
   if (!desired) return actual ? [{ op: "containment-remove" }] : [];
   const { rules, own } = desired;
   if (actual?.rules !== rules) {
-    return rules === "edited" ? [] : [{ op: "containment-add", rules, add: own }];
+    return rules === "edited"
+      ? []
+      : [{ op: "containment-add", rules, add: own, replaces: actual !== undefined }];
   }
   return changeOps(actual.own, own);
 }

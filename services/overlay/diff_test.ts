@@ -266,10 +266,11 @@ Deno.test("diff() adds what is a port's own before it removes anything, and make
   const wanted = { ...desired, containment: { rules: "drop", own } } as const;
   const found = (rules: "drop" | "count" | "edited", ...own: string[]) =>
     diff({ ...desired, containment: { rules, own: new Set(own) } }, wanted);
-  assert.deepEqual(diff(desired, wanted), [{ op: "containment-add", rules: "drop", add: own }]);
+  const add = (replaces: boolean) => [{ op: "containment-add", rules: "drop", add: own, replaces }];
+  assert.deepEqual(diff(desired, wanted), add(false));
   assert.deepEqual(found("drop", ...own), []);
-  assert.deepEqual(found("count", ...own), [{ op: "containment-add", rules: "drop", add: own }]);
-  assert.deepEqual(found("edited"), [{ op: "containment-add", rules: "drop", add: own }]);
+  assert.deepEqual(found("count", ...own), add(true));
+  assert.deepEqual(found("edited"), add(true));
   assert.deepEqual(found("drop", "sand0001", "sand0002"), [
     { op: "containment-set", add: new Set(["sand0001 10.0.0.2"]) },
     { op: "containment-unset", remove: new Set(["sand0002"]) },

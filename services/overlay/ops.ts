@@ -89,8 +89,13 @@ export type KernelOp =
   | { readonly op: "fdb-set"; readonly entries: ReadonlyMap<number, number> }
   | { readonly op: "fdb-remove"; readonly macs: ReadonlySet<number> }
   | { readonly op: "flood-remove"; readonly vteps: ReadonlySet<number> }
-  /** Makes the rules and their elements at once, in the place of what is there. */
-  | { readonly op: "containment-add"; readonly rules: "drop" | "count"; readonly add: ReadonlySet<string> }
+  /** Makes the rules and their elements at once; `replaces`: in the place of what is there. */
+  | {
+    readonly op: "containment-add";
+    readonly rules: "drop" | "count";
+    readonly add: ReadonlySet<string>;
+    readonly replaces: boolean;
+  }
   /** Adds elements as in {@link ContainmentState}, which may be there. */
   | { readonly op: "containment-set"; readonly add: ReadonlySet<string> }
   /** Removes elements that are there. */

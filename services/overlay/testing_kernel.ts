@@ -117,6 +117,7 @@ export function perform(state: NetworkState | undefined, op: KernelOp): NetworkS
       return withProxy(state, { port: port && !op.port, ...rest });
     }
     case "containment-add":
+      if (state.containment && !op.replaces) throw new Error("EEXIST");
       return { ...state, containment: { rules: op.rules, own: op.add } };
     case "containment-set": {
       const { rules, own } = there(state.containment);

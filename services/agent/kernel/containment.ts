@@ -7,9 +7,9 @@ import {
   addKeys,
   commit,
   countIn,
+  deleteTable,
   end,
   FIRST,
-  freshTable,
   hasChain,
   hasRules,
   isEqual,
@@ -27,14 +27,14 @@ import {
   newCounter,
   newRule,
   newSet,
+  newTable,
   readCounters,
   removeKeys,
   type Rule,
   SECOND,
   TRANSPORT_HEADER,
-  withoutTable,
 } from "../../../ffi/netlink_nftables.ts";
-import type { Request } from "../../../ffi/netlink.ts";
+import type { Netlink, Request } from "../../../ffi/netlink.ts";
 import { inNamespace } from "../../../ffi/netns.ts";
 import { setSysctl } from "../../../ffi/sysctl.ts";
 import { Ip } from "../../common/ip.ts";
@@ -43,6 +43,7 @@ import type { Rules } from "../../overlay/containment.ts";
 import type { KernelOp } from "../../overlay/ops.ts";
 import type { ContainmentState } from "../../overlay/state.ts";
 import type { NetworkNamespace } from "./network_namespace.ts";
+import { NftablesSockets } from "./nftables_sockets.ts";
 
 /**
  * Has links of a namespace take no router advertisements, so that none of what a container sends becomes a route or an address of the
@@ -122,14 +123,14 @@ const RULES: Readonly<Record<Rules, readonly Rule[]>> = { drop: rulesFor("drop")
 export class Containment {
   /** Why this kernel can have none; undefined while nothing says so. */
   missing: string | undefined;
+  readonly #sockets = new NftablesSockets();
 
   /** @param onMissing Called once, when the kernel turns out to have no nf_tables for bridges. */
   constructor(private readonly onMissing: (reason: string) => void = () => {}) {}
 
   /** What a network's namespace has; undefined: no such table. */
   read(namespace: NetworkNamespace): Promise<ContainmentState | undefined> {
-    return this.#ifSupported(async () => {
-      const netlink = namespace.nftables;
+    return this.#ifSupported(namespace, async (netlink) => {
       const there = await hasChain(netlink, TABLE, CHAIN, PRIORITY);
       if (there === undefined) return undefined;
       const has = (rules: Rules) => hasRules(netlink, TABLE, CHAIN, RULES[rules]);
@@ -148,22 +149,38 @@ export class Containment {
   }
 
   async carryOut(namespace: NetworkNamespace, op: ContainmentOp): Promise<void> {
-    await this.#ifSupported(() => commit(namespace.nftables, requestsFor(op)), op.op === "containment-add");
+    const isFirst = op.op === "containment-add" && !op.replaces;
+    const removes = !isFirst && op.op !== "containment-set";
+    await this.#ifSupported(namespace, (netlink) => commit(netlink, requestsFor(op)), { isFirst, removes });
   }
 
   /** How many frames have been counted, by kind; none in a namespace without the table. */
   async counted(namespace: NetworkNamespace): Promise<Map<Kind, number>> {
-    const counters = await this.#ifSupported(() => readCounters(namespace.nftables, TABLE)) ?? new Map();
+    const counters = await this.#ifSupported(namespace, (netlink) => readCounters(netlink, TABLE)) ??
+      new Map<string, number>();
     return new Map(KINDS.map((kind) => [kind, counters.get(counterOf(kind)) ?? 0]));
   }
 
-  /** @param withRules The body makes rules: that something for it is not found means that the kernel lacks it. */
-  async #ifSupported<T>(body: () => Promise<T>, withRules = false): Promise<T | undefined> {
+  /** Lets a namespace go: see {@link NftablesSockets.forget}. */
+  forget(path: string): void {
+    this.#sockets.forget(path);
+  }
+
+  close(): void {
+    this.#sockets.close();
+  }
+
+  /** @param isFirst The work makes the first rules: what it does not find then is what the kernel lacks. */
+  async #ifSupported<T>(
+    namespace: NetworkNamespace,
+    work: (netlink: Netlink) => Promise<T>,
+    { isFirst = false, removes = false } = {},
+  ): Promise<T | undefined> {
     if (this.missing !== undefined) return undefined;
     try {
-      return await body();
+      return await this.#sockets.use(namespace, removes, work);
     } catch (error) {
-      if (!isUnsupported(error) || (error.errno === ENOENT && !withRules)) throw error;
+      if (!isUnsupported(error) || (error.errno === ENOENT && !isFirst)) throw error;
       if (this.missing === undefined) this.onMissing(this.missing = error.message);
       return undefined;
     }
@@ -171,14 +188,15 @@ export class Containment {
 }
 
 function requestsFor(op: ContainmentOp): Request[] {
-  if (op.op === "containment-remove") return withoutTable(TABLE);
+  if (op.op === "containment-remove") return [deleteTable(TABLE)];
   if (op.op === "containment-unset") {
     return SETS.flatMap(({ name }) => removeKeys(TABLE, name, keysOf(name, op.remove)));
   }
   const elements = SETS.flatMap(({ name }) => addKeys(TABLE, name, keysOf(name, op.add)));
   if (op.op === "containment-set") return elements;
   return [
-    ...freshTable(TABLE),
+    ...op.replaces ? [deleteTable(TABLE)] : [],
+    newTable(TABLE),
     ...KINDS.map((kind) => newCounter(TABLE, counterOf(kind))),
     ...SETS.map(({ name, types, length }, i) => newSet(TABLE, name, types, length, i + 1)),
     newChain(TABLE, CHAIN, PRIORITY),

@@ -121,6 +121,7 @@ export class HostKernel implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.containment.close();
     this.#netlink.close();
   }
 }

@@ -1,7 +1,6 @@
 import { ENOTDIR, SystemError } from "../../../ffi/errno.ts";
 import { libc } from "../../../ffi/libc.ts";
 import { Netlink } from "../../../ffi/netlink.ts";
-import { openNftables } from "../../../ffi/netlink_nftables.ts";
 import { findLink, type Link } from "../../../ffi/netlink_links.ts";
 import {
   createNamespace,
@@ -27,7 +26,6 @@ export class NamespaceGone extends Error {
  */
 export class NetworkNamespace implements Disposable {
   #netlink: Netlink | undefined;
-  #nftables: Netlink | undefined;
   #identity: string | undefined;
   readonly #indexes = new Map<string, number>();
 
@@ -71,11 +69,6 @@ export class NetworkNamespace implements Disposable {
     return this.#netlink ??= new Netlink(this.fd);
   }
 
-  /** The socket for nf_tables. @throws SystemError where the kernel has none */
-  get nftables(): Netlink {
-    return this.#nftables ??= openNftables(this.fd);
-  }
-
   link(link: number | string): Promise<Link | undefined> {
     return findLink(this.netlink, link);
   }
@@ -108,7 +101,6 @@ export class NetworkNamespace implements Disposable {
 
   [Symbol.dispose](): void {
     this.#netlink?.close();
-    this.#nftables?.close();
     libc.close(this.fd);
   }
 }
