@@ -20,10 +20,12 @@ import { createCounters } from "./counters.ts";
 import { adoptEndpoints } from "./docker/adopt.ts";
 import type { DockerApi } from "./docker/api.ts";
 import { DockerEndpoints } from "./docker/endpoints.ts";
+import { DockerNames } from "./docker/names.ts";
 import { servePlugin } from "./docker/plugin.ts";
 import { ForgottenEndpoints } from "./docker/sweeper.ts";
 import { Drift } from "./reconcile/drift_check.ts";
 import { serveAgentApi } from "./http/server.ts";
+import { nameLater } from "./give_name.ts";
 import { reportHealth, reportHold } from "./health.ts";
 import { GatewayDhcp } from "./gateway/dhcp.ts";
 import { LeaseSweeper } from "./gateway/lease_sweeper.ts";
@@ -263,7 +265,12 @@ export function main(args: string[]): Promise<number> {
       dockerStarted.resolve();
       const forgotten = new ForgottenEndpoints(context, docker, graceMs);
       daemon.defer("forgotten endpoints", () => forgotten.close());
+      if (settings.docker.names) {
+        const dockerNames = new DockerNames(context, workers, settings.docker.socket);
+        daemon.defer("names of Docker's containers", () => dockerNames.close());
+      }
     }
+    daemon.defer("names", nameLater(context, workers));
     apis.api = agent;
     apis.attachments = new Attachments(agent, context, workers);
     apis.ports = ports;

@@ -41,6 +41,10 @@ export interface AgentConfig {
     readonly port: number;
     /** The path of the file by which Docker finds the plugin. */
     readonly spec: string;
+    /** True: containers are called by their names in networks that have names. */
+    readonly names: boolean;
+    /** The path of dockerd's own socket, where it tells the names. */
+    readonly socket: string;
   };
   /** False: checksum offload is switched off on endpoints' veths; true: left as it is. */
   readonly checksumOffload: boolean;

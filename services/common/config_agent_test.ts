@@ -33,6 +33,8 @@ Deno.test("loadConfig() gives the agent SAND's defaults", async () => {
     enabled: false,
     port: 9998,
     spec: "/etc/docker/plugins/sand.json",
+    names: true,
+    socket: "/var/run/docker.sock",
   });
   assert.equal(agent.checksumOffload, true);
   assert.equal(agent.stateDir, "/var/lib/strand/agent");
@@ -286,6 +288,8 @@ Deno.test("every key has one kind of variable: STRAND_… or those of SAND", () 
     "agent.min-vni",
     "agent.vxlan-port",
     "agent.docker.spec",
+    "agent.docker.names",
+    "agent.docker.socket",
     "agent.checksum-offload",
     "agent.socket",
     "agent.gateway-socket",

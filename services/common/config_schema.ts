@@ -126,6 +126,8 @@ export const schema = z.strictObject({
       spec: z.string().regex(/^\/.*\.json$/, {
         error: "is not an absolute path of a JSON file, like /etc/docker/plugins/sand.json",
       }).default("/etc/docker/plugins/sand.json"),
+      names: z.boolean().default(true),
+      socket: socketPath.default("/var/run/docker.sock"),
     }).prefault({}),
     "checksum-offload": z.boolean().default(true),
     socket: socketPath.optional(),

@@ -18,7 +18,7 @@ import { type Activation, activeFields, noPort, portsLeft, putEndpoint } from ".
 import { networkProblem } from "./faults.ts";
 import { joinNetwork } from "./hosts.ts";
 import { findNetwork } from "./networks.ts";
-import { checkName } from "./taken_names.ts";
+import { checkName, unchangedEndpoints, unchangedReservations } from "./taken_names.ts";
 import { macNumber } from "./state.ts";
 import type { View } from "./view.ts";
 
@@ -90,10 +90,10 @@ export function planCreateEndpoints(
       .guard(view.guard(view.keys.settings(networkId)));
     // MACs of other endpoints were compared too, and may be newer than the guarded record of addresses.
     if (requests.some(({ mac, name, wishedName }) => mac || name || wishedName)) {
-      builder.unchanged(view.keys.networkEndpoints(networkId), newest(view, networkId));
+      unchangedEndpoints(view, networkId, builder);
     }
     if (requests.some(({ name, wishedName }) => name || wishedName)) {
-      builder.unchanged(view.keys.reservations(networkId), newestReservation(view, networkId));
+      unchangedReservations(view, networkId, builder);
     }
     joinNetwork(view, networkId, { ...host, now: requests[0]?.now ?? "" }, builder);
     return builder;
@@ -112,24 +112,6 @@ export function planCreateEndpoints(
     }
   });
   return { results, plans: work.plans() };
-}
-
-/** The revision of the newest change of the network's endpoints. */
-function newest(view: View, network: string): number {
-  let revision = 0;
-  for (const { entries } of view.space(network).endpoints.values()) {
-    for (const { modRevision } of entries) revision = Math.max(revision, modRevision);
-  }
-  return revision;
-}
-
-/** The revision of the newest change of the network's reservations that there are. */
-function newestReservation(view: View, network: string): number {
-  let revision = 0;
-  for (const mac of view.space(network).reservations.keys()) {
-    revision = Math.max(revision, view.guard(view.keys.reservation(network, mac)).modRevision);
-  }
-  return revision;
 }
 
 function newEndpoint(

@@ -1,5 +1,6 @@
 /** Who has a label of a network's domain as its own name. Of endpoints and reservations one has each label, and the first keeps it. */
 import { invalid, Refusal } from "../common/refusal.ts";
+import type { PlanBuilder } from "../store/plan_builder.ts";
 import { isLabel, type NetworkRecord } from "../store/sand_records.ts";
 import { isOwnLabel, refuseOwnLabel } from "./own_labels.ts";
 import type { OverlayEndpoint, Space } from "./space.ts";
@@ -31,14 +32,25 @@ export function checkName(
   throw new Refusal("exists", `name: ${name} of network ${network.name} belongs to ${who}`);
 }
 
-/** The machine that has a label, in words; undefined where it is free for the MAC. The gateway has labels of its own. */
-export function holderOfName(space: Space, name: string, mac: string | undefined): string | undefined {
+/**
+ * The machine that has a label, in words; undefined where it is free for the MAC. The gateway has labels of its own.
+ *
+ * @param id The endpoint that asks, where there is one: what it has is free for it.
+ */
+export function holderOfName(
+  space: Space,
+  name: string,
+  mac: string | undefined,
+  id?: string,
+): string | undefined {
   if (isOwnLabel(name)) return "the network's gateway";
   const reserved = [...space.reservationsNamed(name)].find((other) =>
     other !== mac && !space.reservations.get(other)?.shared
   );
   if (reserved) return `${reserved}, for which it is reserved`;
-  const holder = space.endpointsNamed(name).find(({ record }) => record.strand_name === name);
+  const holder = space.endpointsNamed(name).find((other) =>
+    other.record.strand_name === name && other.id !== id
+  );
   return holder && `endpoint ${holder.id} on ${holder.host}`;
 }
 
@@ -51,4 +63,22 @@ export function whyUnnamed(view: View, { network, mac, record }: OverlayEndpoint
   const where = space.settings?.network.name ?? network;
   const why = holder === undefined ? "was another machine's when it was made" : `belongs to ${holder}`;
   return `${who} in network ${where} has no name: ${name} ${why}`;
+}
+
+/** Fails the plan where endpoints of the network have changed since what the view shows. */
+export function unchangedEndpoints(view: View, network: string, builder: PlanBuilder): void {
+  let newest = 0;
+  for (const { entries } of view.space(network).endpoints.values()) {
+    for (const { modRevision } of entries) newest = Math.max(newest, modRevision);
+  }
+  builder.unchanged(view.keys.networkEndpoints(network), newest);
+}
+
+/** Fails the plan where reservations of the network have changed since what the view shows. */
+export function unchangedReservations(view: View, network: string, builder: PlanBuilder): void {
+  let newest = 0;
+  for (const mac of view.space(network).reservations.keys()) {
+    newest = Math.max(newest, view.guard(view.keys.reservation(network, mac)).modRevision);
+  }
+  builder.unchanged(view.keys.reservations(network), newest);
 }

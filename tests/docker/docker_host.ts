@@ -13,7 +13,11 @@ const DOCKER = "/usr/bin/docker", COMPOSE = "/usr/bin/docker-compose", DOCKERD =
 
 /** What the host's agent is started with. */
 export function withDocker(host: OverlayHost): Environment {
-  return { ENABLE_DOCKER_PLUGIN: "true", STRAND_AGENT_DOCKER_SPEC: `${host.directory}/plugins/sand.json` };
+  return {
+    ENABLE_DOCKER_PLUGIN: "true",
+    STRAND_AGENT_DOCKER_SPEC: `${host.directory}/plugins/sand.json`,
+    STRAND_AGENT_DOCKER_SOCKET: `${host.directory}/docker/docker.sock`,
+  };
 }
 
 /**

@@ -63,6 +63,23 @@ export async function exchange(
   return { status, headers, body: empty ? none : await readBody(input, headers, most), rest: none };
 }
 
+/**
+ * Sends a request whose answer goes on, as a stream of events does. Resolves with its head; the chunks come as they are sent, and end
+ * with the answer. The connection is not closed.
+ *
+ * @throws NotHttp where the answer is not in chunks; Error when the connection fails, also from `chunks`
+ */
+export async function exchangeInChunks(
+  end: End,
+  request: HttpRequest,
+): Promise<{ readonly status: number; readonly chunks: AsyncIterable<Uint8Array> }> {
+  const input = new Input(end);
+  end.write(encoded(request)).catch(() => {});
+  const { status, headers } = await readHead(input);
+  if (status === 200 && !isInChunks(headers)) throw new NotHttp("the answer is not in chunks");
+  return { status, chunks: chunksOf(input) };
+}
+
 function encoded({ method, target, host, headers = {}, body }: HttpRequest): Uint8Array {
   const fields = {
     "Host": host,
@@ -95,25 +112,39 @@ async function readHead(input: Input): Promise<Head> {
 
 /** Reads a body (RFC 9112 §6.3): in chunks, with a given length, or until the connection ends. */
 async function readBody(input: Input, headers: Head["headers"], most: number): Promise<Uint8Array> {
-  if (/\bchunked$/i.test(headers.get("transfer-encoding") ?? "")) return await readChunks(input, most);
+  if (isInChunks(headers)) return await readChunks(input, most);
   const length = headers.get("content-length");
   if (length === undefined) return await input.untilEnd(most);
   if (!/^\d+$/.test(length)) throw new NotHttp(`the answer has the length "${length}"`);
   return await input.take(Math.min(Number(length), most));
 }
 
+function isInChunks(headers: Head["headers"]): boolean {
+  return /\bchunked$/i.test(headers.get("transfer-encoding") ?? "");
+}
+
 async function readChunks(input: Input, most: number): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
-  for (let length = 0; length < most;) {
+  let length = 0;
+  if (most <= 0) return none;
+  for await (const chunk of chunksOf(input)) {
+    chunks.push(chunk);
+    length += chunk.length;
+    if (length >= most) break;
+  }
+  return joined(chunks);
+}
+
+/** The chunks of a body, until the empty one that ends it (RFC 9112 §7.1). */
+async function* chunksOf(input: Input): AsyncGenerator<Uint8Array> {
+  for (;;) {
     const line = await input.line(), size = /^([\da-f]{1,8}) *(;.*)?$/i.exec(line)?.[1];
     if (size === undefined) throw new NotHttp(`the answer has a chunk of the length "${line.slice(0, 20)}"`);
     const chunk = await input.take(Number.parseInt(size, 16));
-    if (!chunk.length) break;
-    chunks.push(chunk);
-    length += chunk.length;
+    if (!chunk.length) return;
     await input.line();
+    yield chunk;
   }
-  return joined(chunks);
 }
 
 /** The received part of a response, and the source of the rest. */

@@ -1,0 +1,116 @@
+/** The names and aliases of Docker's containers as names in a network that has settings. */
+import assert from "node:assert/strict";
+import { until } from "../lab/until.ts";
+import { dig, GatewayLab } from "../overlay_names/gateway_lab.ts";
+import { DockerHost, withDocker } from "./docker_host.ts";
+
+Deno.test("Docker's containers resolve by name and alias on every host, whoever of engine and agent was away meanwhile", async (t) => {
+  await using it = await GatewayLab.started({ hosts: 2 });
+  const [h1, h2] = [it.host(1), it.host(2)], env = withDocker(h1);
+  await h1.stop();
+  await h1.start(env);
+  await using docker = await DockerHost.started(h1);
+  const blue = await it.network("blue", { domain: "blue.example" });
+  const plain = await h1.api.createNetwork({ name: "plain", ip_range: "10.1.0.0/24" });
+  for (const [name, id] of [["blue", blue], ["plain", plain.id]]) {
+    const sand = ["--ipam-opt", `sand-id=${id}`, "--opt", `sand-id=${id}`, "--internal"];
+    await docker.docker("network", "create", "--driver", "sand", "--ipam-driver", "sand", ...sand, `${name}`);
+  }
+  const other = await h2.attach(blue, { name: "other" });
+  const addressOf = (name: string, network = "blue") =>
+    docker.docker("inspect", "--format", `{{.NetworkSettings.Networks.${network}.IPAddress}}`, name);
+  /** Waits until exactly these addresses are answered on the other host. */
+  const answers = (label: string, ...addresses: string[]) =>
+    until(`${label} is ${addresses.join(" and ") || "nothing"}`, async (see) => {
+      return see((await dig(other.container, `${label}.blue.example`)).lines.join()) ===
+        addresses.sort().join();
+    });
+
+  await t.step("a name in any case, and aliases, which containers share", async () => {
+    const dns = ["--dns", "10.0.0.1", "--dns-search", "blue.example"];
+    const aliases = ["--network-alias", "www", "--network-alias", "app"];
+    await docker.detached("Web", "blue", "sleep 1000", ...aliases, ...dns);
+    await docker.detached("api", "blue", "sleep 1000", "--network-alias", "app");
+    const [web, api] = [await addressOf("Web"), await addressOf("api")];
+    await answers("web", web);
+    await answers("www", web);
+    await answers("app", web, api);
+    // Docker's own resolver asks the gateway.
+    assert.match(
+      await docker.exec("Web", "ping -c 1 -W 5 other"),
+      new RegExp(`PING other \\(${other.address}\\)`),
+    );
+    const names = (await h1.api.endpoints({ hostname: "h1" })).map(({ name }) => name).sort();
+    assert.deepEqual(names, ["api", "web"]);
+  });
+
+  await t.step("connected, renamed, disconnected", async () => {
+    await docker.detached("late", "plain", "sleep 1000");
+    await docker.docker("network", "connect", "--alias", "second", "blue", "late");
+    await answers("late", await addressOf("late"));
+    await answers("second", await addressOf("late"));
+    await docker.docker("rename", "late", "later");
+    await answers("later", await addressOf("later"));
+    await answers("late");
+    await docker.docker("network", "disconnect", "blue", "later");
+    await answers("later");
+    const [endpoint] = await h1.api.endpoints({ network_id: plain.id });
+    assert.equal(endpoint?.name, undefined, "a network without settings has no names");
+  });
+
+  await t.step("the first has a name; it is the next one's when it is free", async () => {
+    await docker.detached("other", "blue", "sleep 1000");
+    await until("status says so", async (see) => {
+      return /has no name: other belongs to endpoint \S+ on h2/.test(
+        see(await h1.api.status("/readyz")).body,
+      );
+    });
+    await answers("other", other.address);
+    await h2.api.deleteEndpoint(other.endpoint.id);
+    Object.assign(other, await h2.attach(blue));
+    await answers("other", await addressOf("other"));
+    assert.doesNotMatch((await h1.api.status("/readyz")).body, /has no name/);
+  });
+
+  await t.step("a container that was connected while the agent was away", async () => {
+    await docker.docker("stop", "--time", "0", "Web");
+    await h1.kill();
+    await docker.docker("rename", "api", "backend");
+    await h1.start(env);
+    await answers("backend", await addressOf("backend"));
+    await answers("api");
+    await docker.docker("start", "Web");
+    await answers("web", await addressOf("Web"));
+  });
+
+  await t.step("dockerd is started again", async () => {
+    await docker.stop();
+    await h1.agent.line(/Docker's containers are not named now/);
+    await docker.start();
+    await docker.docker("start", "Web");
+    await answers("web", await addressOf("Web"));
+    await docker.docker("rename", "Web", "front");
+    await answers("front", await addressOf("front"));
+  });
+
+  await t.step("a network gets settings later", async () => {
+    await docker.docker("start", "later");
+    await until("it is there", async () => (await h1.api.endpoints({ network_id: plain.id })).length === 1);
+    await it.settings(plain.id, { network: { name: "plain" } });
+    await until("it has a name", async (see) => {
+      return see(await h1.api.endpoints({ network_id: plain.id }))[0]?.name === "later";
+    });
+  });
+
+  await t.step("names can be switched off", async () => {
+    await h1.stop();
+    await h1.start({ ...env, STRAND_AGENT_DOCKER_NAMES: "false" });
+    await docker.detached("quiet", "blue", "sleep 1000");
+    const address = await addressOf("quiet");
+    await until("it is reached", async () => {
+      return (await other.container.run(["ping", "-c1", "-W1", address], { mayFail: true })).code === 0;
+    });
+    assert.doesNotMatch(h1.agent.lines.join("\n"), /Docker's containers/);
+    await answers("quiet");
+  });
+});
