@@ -2,31 +2,25 @@
 import { Epoll, EPOLLIN, EPOLLOUT, EventFd } from "../../../ffi/epoll.ts";
 import { readable } from "../../../ffi/readable.ts";
 import type { MessageListener } from "../../../ffi/unix_messages.ts";
-import { Cidr, Ip } from "../../common/ip.ts";
+import { Ip } from "../../common/ip.ts";
 import { OncePerMinute } from "../../common/log.ts";
 import { messageOf } from "../../common/refusal.ts";
-import { networkFault } from "../../overlay/faults.ts";
 import type { NetworkChange } from "../../overlay/view.ts";
 import { GATEWAY_LABEL } from "../../overlay/own_labels.ts";
-import { effectiveRecord } from "../../overlay_names/effective.ts";
 import { SETTINGS_ROOM } from "../../overlay_names/gateway_messages.ts";
 import { addressesOf, labelsChanged } from "../../overlay_names/names.ts";
-import type { NetworkRecord as NexNetworkRecord } from "../../store/records.ts";
-import type { NetworkRecord, SettingsRecord } from "../../store/sand_records.ts";
 import type { Context } from "../context.ts";
 import { type Gateway, GatewayConnection, type GatewaySource } from "./connection.ts";
 import { listenForGatewayd } from "./listener.ts";
 import { mayConnect } from "./peer.ts";
 import { type Answered, GatewaySockets } from "./sockets.ts";
+import { answeredOf, isSameGateway, type WantedGateway, wantedGateway } from "./wanted.ts";
 
 /** The most connections at once: there is one gatewayd, and one that is about to replace it. */
 const MOST_CONNECTIONS = 4;
 /** A gatewayd that has not read for so long is disconnected, in ms. */
 const PATIENCE = 30_000;
 const CHECK_EVERY = 5000;
-
-/** Of a domain name, in characters (RFC 1035 §2.3.4). */
-const LONGEST_NAME = 253;
 
 const STOP = 0, LISTENER = 1;
 
@@ -43,14 +37,6 @@ export interface GatewaysOptions {
   readonly mtu: (network: string) => number | undefined;
   /** Answers what clients of DHCP ask for. */
   readonly dhcp: Pick<GatewaySource, "ask">;
-}
-
-/** The settings of a gateway, as etcd has them. */
-type Wanted = Omit<Gateway, "sockets">;
-
-/** What is answered there. */
-function answeredOf({ dns, dhcp }: Wanted): Answered {
-  return { dns, dhcp: dhcp !== undefined };
 }
 
 /**
@@ -115,7 +101,7 @@ export class Gateways implements GatewaySource {
     if (!sockets && !wanted) return;
     if (isRight) {
       const known = this.#gateways.get(network);
-      if (known && !isSame(known, wanted)) this.#changed(network);
+      if (known && !isSameGateway(known, wanted)) this.#changed(network);
       return;
     }
     this.#release(network);
@@ -150,7 +136,7 @@ export class Gateways implements GatewaySource {
       return undefined;
     }
     const known = this.#gateways.get(network);
-    if (known && known.sockets === sockets.descriptors && isSame(known, wanted)) return known;
+    if (known && known.sockets === sockets.descriptors && isSameGateway(known, wanted)) return known;
     const gateway = { ...wanted, sockets: sockets.descriptors };
     this.#gateways.set(network, gateway);
     return gateway;
@@ -174,35 +160,16 @@ export class Gateways implements GatewaySource {
   }
 
   /** What etcd says of the network's gateway; undefined where it answers neither DNS nor DHCP. */
-  #wanted(network: string): Wanted | undefined {
-    const { view } = this.#context(), record = view.network(network);
-    const { settings } = view.space(network);
-    const dns = settings?.overlay.dns !== false;
-    if (!record || !settings || (!dns && settings.overlay.dhcp === false)) return undefined;
-    const address = Cidr.tryParse(record.gateway);
-    if (!address || view.isPartial(network) || networkFault(record) !== undefined) return undefined;
-    const { domain = "" } = settings.network, { ttl } = this.#options;
-    const dhcp = this.#dhcpOf(record, settings);
-    if (!dns && dhcp === undefined) return undefined;
-    return { address, domain: domain.length > LONGEST_NAME ? "" : domain, ttl, dns, dhcp };
-  }
-
-  /** The settings of DHCP as text; undefined where it is switched off. */
-  #dhcpOf(record: NetworkRecord, settings: SettingsRecord): string | undefined {
-    if (settings.overlay.dhcp === false) return undefined;
-    const { name } = settings.network;
-    const text = JSON.stringify(
-      withMtu(effectiveRecord({ name, record, settings }), this.#options.mtu(record.id)),
-    );
-    if (text.length <= SETTINGS_ROOM) return text;
-    const { log } = this.#context();
-    if (this.#once.due(`settings ${record.id}`)) {
+  #wanted(network: string): WantedGateway | undefined {
+    const { view, log } = this.#context();
+    const { ttl, mtu } = this.#options;
+    return wantedGateway(view, network, { ttl, mtu: mtu(network) }, (name, length) => {
+      if (!this.#once.due(`settings ${network}`)) return;
       log.warn(
-        `the gateway of network ${name} does not answer DHCP: its settings have ${text.length} characters, ` +
+        `the gateway of network ${name} does not answer DHCP: its settings have ${length} characters, ` +
           `${SETTINGS_ROOM} at most can be used`,
       );
-    }
-    return undefined;
+    });
   }
 
   #open(network: string, address: Ip, answered: Answered): GatewaySockets | undefined {
@@ -248,7 +215,7 @@ export class Gateways implements GatewaySource {
       const { kinds } = change, known = this.#gateways.get(network);
       if (kinds.has("network") || kinds.has("names")) {
         const wanted = this.#wanted(network);
-        if (!wanted !== !known || (wanted && known && !isSame(wanted, known))) {
+        if (!wanted !== !known || (wanted && known && !isSameGateway(wanted, known))) {
           if (!wanted) this.#release(network);
           this.#changed(network);
           continue;
@@ -383,19 +350,4 @@ export class Gateways implements GatewaySource {
     this.#epoll.close();
     this.#stop.close();
   }
-}
-
-/** DHCP's option of an interface's MTU (RFC 2132 §5.1), and the MTU that machines have without it. */
-const MTU_OPTION = 26, USUAL_MTU = 1500;
-
-/** Packets of machines with a larger MTU than the network's would be lost. What is set of it stays. */
-function withMtu(record: NexNetworkRecord, mtu = USUAL_MTU): NexNetworkRecord {
-  const { options = [] } = record;
-  if (mtu >= USUAL_MTU || options.some(({ number }) => number === MTU_OPTION)) return record;
-  return { ...record, options: [...options, { number: MTU_OPTION, value: `${mtu}` }] };
-}
-
-function isSame(a: Wanted, b: Wanted): boolean {
-  return a.domain === b.domain && a.ttl === b.ttl && a.dns === b.dns && a.dhcp === b.dhcp &&
-    a.address.toString() === b.address.toString();
 }

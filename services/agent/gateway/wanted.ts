@@ -1,0 +1,79 @@
+/** What a network's gateway is to answer, by what etcd has of the network. */
+import { Cidr } from "../../common/ip.ts";
+import { networkFault } from "../../overlay/faults.ts";
+import type { View } from "../../overlay/view.ts";
+import { effectiveRecord } from "../../overlay_names/effective.ts";
+import { SETTINGS_ROOM } from "../../overlay_names/gateway_messages.ts";
+import type { NetworkRecord, SettingsRecord } from "../../store/sand_records.ts";
+import type { NetworkRecord as NexNetworkRecord } from "../../store/records.ts";
+import type { Gateway } from "./connection.ts";
+import type { Answered } from "./sockets.ts";
+
+/** DHCP's option of an interface's MTU (RFC 2132 §5.1), and the MTU that machines have without it. */
+const MTU_OPTION = 26, USUAL_MTU = 1500;
+/** Of a domain name, in characters (RFC 1035 §2.3.4). */
+const LONGEST_NAME = 253;
+
+/** The settings of a gateway, as etcd has them. */
+export type WantedGateway = Omit<Gateway, "sockets">;
+
+export interface GatewayOptions {
+  /** Of every record, in seconds. */
+  readonly ttl: number;
+  /** The network's MTU on this host, where it is known. */
+  readonly mtu: number | undefined;
+}
+
+/** What is answered there. */
+export function answeredOf({ dns, dhcp }: WantedGateway): Answered {
+  return { dns, dhcp: dhcp !== undefined };
+}
+
+/** True for gateways that answer the same. */
+export function isSameGateway(a: WantedGateway, b: WantedGateway): boolean {
+  return a.domain === b.domain && a.ttl === b.ttl && a.dns === b.dns && a.dhcp === b.dhcp &&
+    a.address.toString() === b.address.toString();
+}
+
+/**
+ * What etcd says of the network's gateway; undefined where it answers neither DNS nor DHCP.
+ *
+ * @param onTooLong Called with the network's name where its settings have too many characters for DHCP, and how many.
+ */
+export function wantedGateway(
+  view: View,
+  network: string,
+  { ttl, mtu }: GatewayOptions,
+  onTooLong: (name: string, length: number) => void,
+): WantedGateway | undefined {
+  const record = view.network(network), { settings } = view.space(network);
+  const dns = settings?.overlay.dns !== false;
+  if (!record || !settings || (!dns && settings.overlay.dhcp === false)) return undefined;
+  const address = Cidr.tryParse(record.gateway);
+  if (!address || view.isPartial(network) || networkFault(record) !== undefined) return undefined;
+  const { domain = "" } = settings.network, dhcp = dhcpOf(record, settings, mtu, onTooLong);
+  if (!dns && dhcp === undefined) return undefined;
+  return { address, domain: domain.length > LONGEST_NAME ? "" : domain, ttl, dns, dhcp };
+}
+
+/** The settings of DHCP as text; undefined where it is switched off. */
+function dhcpOf(
+  record: NetworkRecord,
+  settings: SettingsRecord,
+  mtu: number | undefined,
+  onTooLong: (name: string, length: number) => void,
+): string | undefined {
+  if (settings.overlay.dhcp === false) return undefined;
+  const { name } = settings.network;
+  const text = JSON.stringify(withMtu(effectiveRecord({ name, record, settings }), mtu));
+  if (text.length <= SETTINGS_ROOM) return text;
+  onTooLong(name, text.length);
+  return undefined;
+}
+
+/** Packets of machines with a larger MTU than the network's would be lost. What is set of it stays. */
+function withMtu(record: NexNetworkRecord, mtu = USUAL_MTU): NexNetworkRecord {
+  const { options = [] } = record;
+  if (mtu >= USUAL_MTU || options.some(({ number }) => number === MTU_OPTION)) return record;
+  return { ...record, options: [...options, { number: MTU_OPTION, value: `${mtu}` }] };
+}
