@@ -39,9 +39,10 @@ export const commands: readonly Command[] = [
     usage: "demo [--once] [--json]",
     about: "Show it working on this machine, in network namespaces of its own",
     details:
-      `Starts an etcd, nexd, dhcpd and dnsd in a namespace, lets three DHCP clients take leases and names resolve;
-then two hosts with agents make an overlay network, whose containers reach each other. Says how to look around
-and stays until Ctrl-C. Needs root. Nothing is left behind.
+      `Starts etcd, nexd, dhcpd and dnsd in a namespace, and two hosts with agents. From one file a container and a
+machine behind a device get addresses and names in an overlay network; then three DHCP clients take leases on a
+LAN, and containers reach each other by SAND's commands. Says how to look around and stays until Ctrl-C. Needs
+root. Nothing is left behind.
 
   --once   clean up at the end; exit 0 only if every step held
   --json   a JSON object per line instead of text`,

@@ -1,6 +1,7 @@
 /** `strand demo`: the whole of it on one machine, in namespaces that are gone afterwards. */
 import { aborted } from "../../services/common/async.ts";
 import { onStopSignals } from "../../services/common/signals.ts";
+import { playBlue } from "./demo_blue.ts";
 import { ask, lease } from "./demo_client.ts";
 import { type Demo, startDemo } from "./demo_lab.ts";
 import { lookAround } from "./demo_look_around.ts";
@@ -52,10 +53,19 @@ export async function main(args: string[]): Promise<number> {
 }
 
 async function play(demo: Demo, tell: Narrator): Promise<Overlay> {
+  const services = async (...names: string[]) => {
+    for (const name of names) await tell.step(`${name} is ready`, () => demo.ready(name));
+  };
   await tell.step("an etcd of its own is ready", () => demo.ready("etcd"));
-  for (const name of ["nexd", "dnsd", "dhcpd"]) await tell.step(`${name} is ready`, () => demo.ready(name));
-  // While names are played, which leaves processors idle.
   for (const host of demo.hosts) host.start();
+  await services("nexd");
+  for (const host of demo.hosts) {
+    await tell.step(`agent and gatewayd of ${host.name} are ready`, () => host.ready());
+  }
+  await playBlue(demo, tell);
+  await services("dnsd", "dhcpd");
+  // While names are played, which leaves processors idle.
+  for (const host of demo.hosts) host.serve();
   await playNames(demo, tell);
   return await playNetworks(demo, tell);
 }

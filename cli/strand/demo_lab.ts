@@ -1,4 +1,8 @@
-/** The hosts of the demo: a server with every service, three clients on the same Ethernet, two hosts with agents. */
+/**
+ * The hosts of the demo: a server with every service, three clients on the same Ethernet, two hosts with agents, and on these what
+ * comes into the network of examples/blue.yml.
+ */
+import { delay } from "../../services/common/async.ts";
 import { DemoHost, UNDERLAY } from "./demo_overlay.ts";
 import { type Host, Lab } from "./lab.ts";
 import type { Process } from "./process.ts";
@@ -15,6 +19,12 @@ export const clients = [
   { name: "foxtrot", mac: "00:00:33:33:00:01", address: "10.0.0.12" },
 ] as const;
 
+/** The member of examples/blue.yml, which is behind {@link DEVICE} of the second host. */
+export const DB = { name: "db", mac: "52:54:00:00:00:05", address: "10.0.0.5" } as const;
+
+/** A veth, whose one end the second host has, as it would have the tap of a virtual machine. */
+export const DEVICE = "vm0";
+
 /** Where the agents find etcd. */
 const STORE = `${UNDERLAY}1`;
 
@@ -22,6 +32,8 @@ const PATIENCE = 30_000;
 
 /** Hosts and processes of a demo that runs; all of it is gone when it is disposed of. */
 export class Demo implements AsyncDisposable {
+  private over = false;
+
   constructor(
     private readonly stack: AsyncDisposableStack,
     readonly directory: string,
@@ -30,6 +42,9 @@ export class Demo implements AsyncDisposable {
     private readonly services: Process,
     /** Those with an agent. */
     readonly hosts: readonly [DemoHost, DemoHost],
+    /** On the first host, and on the second one: neither has an interface of a network yet. */
+    readonly web: Host,
+    readonly db: Host,
     readonly tools: { readonly udhcpc: boolean; readonly dig: boolean; readonly ping: boolean },
   ) {}
 
@@ -49,14 +64,13 @@ export class Demo implements AsyncDisposable {
     return `${ms} ms after its start`;
   }
 
-  /** Runs `nex ARGS` on the server and returns what it prints. */
-  async nex(...args: string[]): Promise<string> {
-    return (await this.server.run(strandCommand(["nex", ...args]))).stdout;
+  /** Runs `strand ARGS` on the server and returns what it prints. */
+  async strand(...args: string[]): Promise<string> {
+    return (await this.server.run(strandCommand(args))).stdout;
   }
 
   /** Has the host take a lease; resolves to the address that its interface then has. */
-  async takeLease(name: string): Promise<string> {
-    const host = this.client(name);
+  async takeLease(host: Host): Promise<string> {
     if (this.tools.udhcpc) {
       const script = `${this.directory}/udhcpc`;
       const client = host.spawn(["udhcpc", "-f", "-i", "eth0", "-t", "10", "-T", "1", "-s", script]);
@@ -66,9 +80,8 @@ export class Demo implements AsyncDisposable {
     return /(\d+(?:\.\d+){3})\/24/.exec(stdout)?.[1] ?? "no address";
   }
 
-  /** Asks the DNS server from the first client; resolves to the answer, or the status where it is an error. */
-  async resolve(name: string, type: "A" | "PTR"): Promise<string> {
-    const host = this.client(clients[0].name);
+  /** Asks the DNS server, or the gateway, at {@link DNS_SERVER}; resolves to the answer, or the status where it is an error. */
+  async resolve(host: Host, name: string, type: "A" | "PTR"): Promise<string> {
     if (!this.tools.dig) {
       return (await host.run(strandCommand(["demo", "ask", DNS_SERVER, name, type]))).stdout.trim();
     }
@@ -85,13 +98,35 @@ export class Demo implements AsyncDisposable {
     return answers.join(" ") || (/status: (\w+)/.exec(stdout)?.[1] ?? "no answer");
   }
 
-  /** Has one container reach another's address; resolves to how long that took. */
-  async reach(from: DemoHost, address: string): Promise<string> {
+  /** What {@link reach} does, in words. */
+  get pings(): string {
+    return this.tools.ping ? "pings" : "sends a datagram, which comes back, to";
+  }
+
+  /** Starts what answers {@link reach} where there is no ping. */
+  async serve(host: Host, name: string): Promise<void> {
+    await host.strand(["demo", "serve", name]).line(/^serving$/, PATIENCE);
+  }
+
+  /** Has one container reach another by an address, or a name of the network `blue`; resolves to how long that took. */
+  async reach(from: Host, to: string): Promise<string> {
     const command = this.tools.ping
-      ? ["ping", "-n", "-c", "1", "-W", "5", address]
-      : strandCommand(["demo", "echo", address]);
-    const { stdout } = await from.container.host.run(command);
+      ? ["ping", "-n", "-c", "1", "-W", "5", to]
+      : strandCommand(["demo", "echo", to]);
+    const { stdout } = await from.run([`${this.directory}/resolving`, ...command]);
     return /time=([\d.]+ ms)/.exec(stdout)?.[1] ?? stdout;
+  }
+
+  /** Tries again until it holds, since what one host did is known on the other a moment later. Throws what the last try threw. */
+  async eventually(act: () => Promise<string>): Promise<string> {
+    for (const until = Date.now() + PATIENCE;;) {
+      try {
+        return await act();
+      } catch (error) {
+        if (this.over || Date.now() > until) throw error;
+        await delay(100);
+      }
+    }
   }
 
   /** The last lines of the services' logs. */
@@ -99,13 +134,14 @@ export class Demo implements AsyncDisposable {
     return [this.services.tail(10), ...this.hosts.map((host) => host.tail())].join("\n");
   }
 
-  private client(name: string): Host {
+  client(name: string): Host {
     const host = this.clients.get(name);
     if (!host) throw new Error(`no host "${name}" in the demo`);
     return host;
   }
 
   [Symbol.asyncDispose](): Promise<void> {
+    this.over = true;
     return this.stack.disposeAsync();
   }
 }
@@ -117,6 +153,9 @@ export async function startDemo(): Promise<Demo> {
   const { path: directory } = stack.use(await workDirectory("demo"));
   await Deno.writeTextFile(`${directory}/nex.yml`, configuration(directory));
   await Deno.writeTextFile(`${directory}/udhcpc`, udhcpcScript, { mode: 0o755 });
+  await Deno.writeTextFile(`${directory}/resolving`, resolvingScript, { mode: 0o755 });
+  await Deno.writeTextFile(`${directory}/resolv.conf`, `nameserver ${DNS_SERVER}\nsearch blue.example\n`);
+  await Deno.writeTextFile(`${directory}/nsswitch.conf`, "hosts: dns\n");
 
   const ethernet = await lab.segment("mini"), underlay = await lab.segment("underlay");
   const server = await lab.host("server", { segment: ethernet, address: `${DNS_SERVER}/24` });
@@ -130,6 +169,10 @@ export async function startDemo(): Promise<Demo> {
       etcd: `http://${STORE}:2379`,
     });
   const hosts = [await overlayHost(1, "alpha"), await overlayHost(2, "bravo")] as const;
+  const web = await lab.host("web"), db = await lab.host(DB.name);
+  const device = `ip link add ${DEVICE} type veth peer name eth0 address ${DB.mac} netns ${db.netns}`;
+  await hosts[1].host.run(device.split(" "));
+  await db.run(["ip", "link", "set", "eth0", "up"]);
 
   const log = await Deno.open(`${directory}/log`, { create: true, append: true });
   const services = server.strand(["up", "--config", `${directory}/nex.yml`], {
@@ -144,7 +187,7 @@ export async function startDemo(): Promise<Demo> {
     dig: await installed("dig"),
     ping: await installed("ping"),
   };
-  return new Demo(stack.move(), directory, server, names, services, hosts, tools);
+  return new Demo(stack.move(), directory, server, names, services, hosts, web, db, tools);
 }
 
 function configuration(directory: string): string {
@@ -160,6 +203,14 @@ case "$1" in
 bound | renew) ip address replace "$ip/$mask" dev "$interface" && echo "bound" ;;
 deconfig) ip address flush dev "$interface" ;;
 esac
+`;
+
+/** Each command of `ip netns exec` has mounts of its own, and with these it asks the gateway for names, and nothing of the machine. */
+const resolvingScript = `#!/bin/sh
+for file in resolv.conf nsswitch.conf; do
+  [ ! -e /etc/$file ] || mount --bind "\${0%/*}/$file" /etc/$file || exit
+done
+exec "$@"
 `;
 
 function installed(program: string): Promise<boolean> {

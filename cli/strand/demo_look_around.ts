@@ -1,4 +1,4 @@
-import { type Demo, DNS_SERVER } from "./demo_lab.ts";
+import { DB, type Demo, DNS_SERVER } from "./demo_lab.ts";
 import type { Overlay } from "./demo_networks.ts";
 import { programPath } from "./program.ts";
 
@@ -15,12 +15,17 @@ export function lookAround(demo: Demo, { network, address }: Overlay): string {
     `nsenter --net=${quoted(one.namespaceOf(network))}`,
   ];
   const lines = [
-    "Look around, in another terminal, as root. Names and addresses:",
+    "Look around, in another terminal, as root. The network blue:",
+    `  ${there} ${shown} get network blue -o yaml`,
+    `  ${there} ${shown} get endpoints blue -o wide`,
+    `  ${inside(one.host.netns)} ${shown} explain --config ${quoted(one.config)} blue web ${DB.name}`,
+    `  ip -n ${demo.db.netns} address`,
+    "Names and addresses:",
     `  ${there} ${shown} nex get members mini`,
     `  ${there} ${shown} nex set member name mini 00:00:33:33:00:01 oscar`,
     `  ${there} ${shown} status --config ${quoted(`${directory}/nex.yml`)}`,
     ...tools.dig ? [`  ${there} dig @${DNS_SERVER} whiskey.mini.net`] : [],
-    "The overlay, with its parts on one host:",
+    "SAND's overlay, with its parts on one host:",
     `  ${cli} network-list`,
     `  ${cli} endpoint-list`,
     `  ${inside(one.host.netns)} ${shown} status agent --config ${quoted(one.config)}`,

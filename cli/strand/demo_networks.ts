@@ -1,4 +1,4 @@
-/** The steps of the demo's second half: an overlay network across two hosts. */
+/** The steps of the demo's last part: an overlay network across two hosts, as SAND has them. */
 import type { Demo } from "./demo_lab.ts";
 import type { DemoHost } from "./demo_overlay.ts";
 import type { Narrator } from "./narrator.ts";
@@ -14,8 +14,6 @@ export interface Overlay {
 /** Makes a network with a container on each host, and has the one reach the other; throws at the first step that does not hold. */
 export async function playNetworks(demo: Demo, tell: Narrator): Promise<Overlay> {
   const [one, two] = demo.hosts;
-  for (const host of demo.hosts) await tell.step(`the agent of ${host.name} is ready`, () => host.ready());
-
   let network = "";
   await tell.step(`${one.name}: sand-agent-cli network-create --name demo`, async () => {
     const text = await one.sand("network-create", "--name", "demo");
@@ -35,8 +33,8 @@ export async function playNetworks(demo: Demo, tell: Narrator): Promise<Overlay>
   const from = addresses.get(one) ?? "", address = addresses.get(two) ?? "";
   const [asker, server] = [one.container.name, two.container.name];
 
-  const how = demo.tools.ping ? "pings" : "sends a datagram, which comes back, to";
-  await tell.step(`${asker} ${how} ${address}`, () => demo.reach(one, address));
+  await Promise.all(demo.hosts.map((host) => host.serving()));
+  await tell.step(`${asker} ${demo.pings} ${address}`, () => demo.reach(one.container.host, address));
   const url = `http://${address}/`, greeting = `${server} greets ${from}`;
   await tell.step(`${asker} asks ${url}`, () => greeted(greeting, one.get(url)));
   await tell.step(

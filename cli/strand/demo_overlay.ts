@@ -1,4 +1,4 @@
-/** The demo's overlay half: hosts with an agent each on an underlay, and a container on each host. */
+/** The demo's hosts on an underlay, each with an agent, a gatewayd and a container. */
 import type { Host, Lab, Segment } from "./lab.ts";
 import type { Process } from "./process.ts";
 import { strandCommand } from "./program.ts";
@@ -23,7 +23,8 @@ export interface OverlayHostOptions {
 
 /** A host of the demo that takes part in overlay networks. */
 export class DemoHost {
-  private processes: { readonly agent: Process; readonly server: Process } | undefined;
+  private processes: { readonly agent: Process; readonly gatewayd: Process } | undefined;
+  private server: Process | undefined;
   private began = 0;
 
   private constructor(
@@ -75,27 +76,43 @@ export class DemoHost {
     return `${this.namespaces}/sc-ns-${network}`;
   }
 
-  /** Starts the agent, and in the container what answers there. */
+  /** Starts the agent and gatewayd. */
   start(): void {
     this.began = Date.now();
     const onLine = (line: string) => Deno.writeTextFileSync(this.log, `${line}\n`, { append: true });
-    this.processes = {
-      agent: this.host.strand(["agent", "--config", this.config], { sharesMounts: true, onLine }),
-      server: this.container.host.strand(["demo", "serve", this.container.name]),
-    };
+    const start = (name: string) =>
+      this.host.strand([name, "--config", this.config], { sharesMounts: true, onLine });
+    this.processes = { agent: start("agent"), gatewayd: start("gatewayd") };
   }
 
-  /** Resolves when the agent is ready, and says after how long. */
+  /** Resolves when both are ready, and says after how long. */
   async ready(): Promise<string> {
-    const { agent, server } = this.started();
-    const { time } = JSON.parse(await agent.line(/"msg":"started"/, PATIENCE)) as { time: number };
-    await server.line(/^serving$/, PATIENCE);
-    return `${time - this.began} ms after its start`;
+    const { agent, gatewayd } = this.started();
+    const lines = await Promise.all([agent, gatewayd].map((one) => one.line(/"msg":"started"/, PATIENCE)));
+    const times = lines.map((line) => (JSON.parse(line) as { time: number }).time);
+    return `${Math.max(...times) - this.began} ms after their start`;
   }
 
-  /** Resolves when the agent has ended. */
+  /** Resolves when one of them has ended. */
   get ended(): Promise<unknown> {
-    return this.started().agent.ended;
+    const { agent, gatewayd } = this.started();
+    return Promise.race([agent.ended, gatewayd.ended]);
+  }
+
+  /** Starts what answers in the container. */
+  serve(): void {
+    const { name, host } = this.container;
+    this.server = host.strand(["demo", "serve", name]);
+  }
+
+  /** Resolves when it answers. */
+  async serving(): Promise<void> {
+    await this.server?.line(/^serving$/, PATIENCE);
+  }
+
+  /** Runs `strand ARGS` here, about what is attached, and returns what it prints. */
+  async strand(command: string, ...args: string[]): Promise<string> {
+    return (await this.host.run(strandCommand([command, "--config", this.config, ...args]))).stdout;
   }
 
   /** Runs `sand-agent-cli ARGS` here and returns what it prints. */
@@ -115,16 +132,17 @@ export class DemoHost {
 
   /** The last lines of the agent's log. */
   tail(): string {
-    return this.processes?.agent.tail(5) ?? "";
+    const { agent, gatewayd } = this.processes ?? {};
+    return [agent, gatewayd].flatMap((one) => one?.tail(5) ?? []).join("\n");
   }
 
-  /** Ends the agent, which leaves its networks as they are. */
+  /** Ends both; the agent leaves its networks as they are. */
   async stop(): Promise<void> {
-    await this.processes?.agent.stop();
+    await Promise.all([this.processes?.gatewayd.stop(), this.processes?.agent.stop()]);
   }
 
   private started() {
-    if (!this.processes) throw new Error(`the agent of ${this.name} was not started`);
+    if (!this.processes) throw new Error(`nothing was started on ${this.name}`);
     return this.processes;
   }
 }
@@ -137,6 +155,7 @@ function configuration({ name, ip, namespaces, state, socket }: DemoHost, etcd: 
   netns-path: ${JSON.stringify(namespaces)}
   state-dir: ${JSON.stringify(state)}
   socket: ${JSON.stringify(socket)}
+  gateway-user: root
 etcd: {endpoints: ["${etcd}"]}
 log: {format: json}
 `;

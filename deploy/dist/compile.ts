@@ -14,7 +14,7 @@ import { epochOf } from "./pack.ts";
 import { type BuildTarget, isHost, targetOf } from "./target.ts";
 
 /** Files that are read or started at run time without an import. */
-const read = ["services/dnsd/worker.ts", "examples/mini.yml"];
+const read = ["services/dnsd/worker.ts", "examples/blue.yml", "examples/mini.yml"];
 
 /**
  * A compiled program has one set of flags for all its commands. The services need theirs: they hold 25 MB less each.

@@ -56,7 +56,16 @@ class Room implements AsyncDisposable {
     assert.deepEqual(steps.filter(({ ok }) => !ok), [], demo.tail());
     assert.equal(code, 0, demo.tail());
     assert.equal(steps.at(-1).step, "done");
-    for (const step of [/^whiskey .* takes a lease/, /^alpha .* 10\.0\.0\.3$/, /sand-agent-cli curl/]) {
+    for (
+      const step of [
+        /^db .* takes a lease/,
+        /^web .* db$/,
+        /explain blue web db/,
+        /^whiskey .* takes a lease/,
+        /^alpha .* 10\.0\.0\.3$/,
+        /sand-agent-cli curl/,
+      ]
+    ) {
       assert.ok(steps.some((told) => step.test(told.step)), `no step like ${step}`);
     }
     assert.deepEqual(await this.leftOf(demo), []);
@@ -142,5 +151,8 @@ Deno.test("strand demo: SIGTERM at any step leaves nothing", async () => {
       assert.deepEqual(await room.leftOf(demo), []);
     }
   };
-  await Promise.all([lane(/etcd/, /network-create/), lane(/whiskey \(/, /for bravo/)]);
+  await Promise.all([
+    lane(/etcd/, /attach blue --ns/, /network-create/),
+    lane(/db \(/, /whiskey \(/, /for bravo/),
+  ]);
 });

@@ -1,0 +1,62 @@
+/** The steps of the demo's first part: the network of examples/blue.yml on two hosts, with a container and a machine behind a device. */
+import { fileURLToPath } from "node:url";
+import { DB, type Demo, DEVICE, DNS_SERVER } from "./demo_lab.ts";
+import type { Narrator } from "./narrator.ts";
+
+/** The first address of its range. */
+const WEB = "10.0.0.2";
+
+/** Attaches both and has them find each other by name; throws at the first step that does not hold. */
+export async function playBlue(demo: Demo, tell: Narrator): Promise<void> {
+  const [one, two] = demo.hosts, { web, db } = demo;
+  const spec = fileURLToPath(new URL("../../examples/blue.yml", import.meta.url));
+  await tell.step("strand apply examples/blue.yml", () => demo.strand("apply", spec));
+  await tell.step(
+    `${one.name}: strand attach blue --ns … --name web`,
+    () => one.strand("attach", "blue", "--ns", web.path, "--name", "web", "--wait"),
+  );
+  await tell.step(
+    `${two.name}: strand attach blue --device ${DEVICE}`,
+    () => two.strand("attach", "blue", "--device", DEVICE),
+  );
+  await tell.step(`${DB.name} (${DB.mac}), behind ${DEVICE}, takes a lease by DHCP`, async () => {
+    const got = await demo.takeLease(db);
+    if (got !== DB.address) throw new Error(`it was given ${got} where ${DB.address} is reserved for it`);
+    return got;
+  });
+
+  const machines = [
+    { name: "web", host: web, address: WEB, other: { name: DB.name, address: DB.address } },
+    { name: DB.name, host: db, address: DB.address, other: { name: "web", address: WEB } },
+  ];
+  for (const { name, host, other } of machines) {
+    const full = `${other.name}.blue.example`;
+    await tell.step(
+      `${name} asks its gateway, ${DNS_SERVER}, for ${full}`,
+      () =>
+        demo.eventually(async () => {
+          const got = await demo.resolve(host, full, "A");
+          if (got !== other.address) throw new Error(`the answer is ${got} where ${other.address} is right`);
+          return got;
+        }),
+    );
+  }
+  if (!demo.tools.ping) await Promise.all(machines.map(({ name, host }) => demo.serve(host, name)));
+  for (const { name, host, other } of machines) {
+    await tell.step(`${name} ${demo.pings} ${other.name}`, () => demo.reach(host, other.name));
+  }
+  await tell.step(
+    `${one.name}: strand explain blue web ${DB.name}`,
+    async () => {
+      // The way back is as long as the way there, and is left out.
+      const [network, there] = (await one.strand("explain", "blue", "web", DB.name)).split("\n\n");
+      return `${network}\n${there}\n…`;
+    },
+  );
+  await tell.step("strand get endpoints blue", () =>
+    demo.eventually(async () => {
+      const text = await demo.strand("get", "endpoints", "blue");
+      if (text.match(/on 2 of 2 hosts$/gm)?.length !== 2) throw new Error(`not on every host:\n${text}`);
+      return text;
+    }));
+}
