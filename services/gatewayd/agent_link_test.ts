@@ -11,9 +11,13 @@ import { Networks } from "./networks.ts";
 
 const LOCAL = Uint8Array.of(127, 0, 0, 1);
 
+/** A process that another test starts at the moment may hold the last listener's address a little longer. */
+let serial = 0;
+
 /** gatewayd without its process, and an agent that says what a test has it say. */
 async function setUp() {
-  const path = `@strand-agent-link-test-${Deno.pid}`, lost: string[] = [], troubles: string[] = [];
+  const path = `@strand-agent-link-test-${Deno.pid}-${serial++}`;
+  const lost: string[] = [], troubles: string[] = [];
   const listener = MessageListener.listen(path);
   const networks = new Networks((what) => troubles.push(what));
   await networks.start();
