@@ -60,6 +60,19 @@ async function resolver(
   };
 }
 
+/** A resolver, and a TCP listener on its port, which another program may have for TCP. */
+async function withTcp<T extends { readonly port: number; close(): void }>(make: () => Promise<T>) {
+  for (;;) {
+    const up = await make();
+    try {
+      return [up, Deno.listen({ hostname: "127.0.0.1", port: up.port })] as const;
+    } catch (error) {
+      up.close();
+      if (!(error instanceof Deno.errors.AddrInUse)) throw error;
+    }
+  }
+}
+
 async function withForwarder(
   resolvers: { address: string; close(): void }[],
   options: Partial<ForwarderOptions>,
@@ -336,8 +349,9 @@ Deno.test("answers with another id, question or source are passed over, and ids 
 
 Deno.test("a cut answer is fetched by TCP, and cut again for a client that cannot take it", async () => {
   const many = Array.from({ length: 100 }, (_, i) => a(60, i));
-  const up = await resolver((query, send) => send(response(query, 0, [], [], true)));
-  const listener = Deno.listen({ hostname: "127.0.0.1", port: up.port });
+  const [up, listener] = await withTcp(() =>
+    resolver((query, send) => send(response(query, 0, [], [], true)))
+  );
   const serving = (async () => {
     for await (const conn of listener) {
       const bytes = new Uint8Array(600);

@@ -20,7 +20,7 @@ function drift(hold = false): Drift {
 const after = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 Deno.test("a storm of changes has a network compared twice a second at most, and others in between", async () => {
-  const looking = drift(), [loud, quiet] = [new Network(), new Network()];
+  const looking = drift(), [loud, quiet] = [new Network(), new Network()], begun = performance.now();
   for (let i = 0; i < 150; i++) {
     for (let k = 0; k < 100; k++) looking.suspect(loud);
     if (i === 20) looking.suspect(quiet);
@@ -28,10 +28,9 @@ Deno.test("a storm of changes has a network compared twice a second at most, and
   }
   await looking.close();
   assert.deepEqual(quiet.compared, ["drift"]);
-  assert.ok(
-    loud.compared.length >= 1 && loud.compared.length <= 1 + 1500 / 500 + 2,
-    `${loud.compared.length}`,
-  );
+  // A busy machine takes longer over the storm.
+  const most = (performance.now() - begun) / 500 + 3;
+  assert.ok(loud.compared.length >= 1 && loud.compared.length <= most, `${loud.compared.length}`);
 });
 
 Deno.test("a network whose comparison hangs does not keep another from being compared", async () => {
