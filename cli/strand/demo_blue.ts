@@ -43,7 +43,7 @@ export async function playBlue(demo: Demo, tell: Narrator): Promise<void> {
   }
   if (!demo.tools.ping) await Promise.all(machines.map(({ name, host }) => demo.serve(host, name)));
   for (const { name, host, other } of machines) {
-    await tell.step(`${name} ${demo.pings} ${other.name}`, () => demo.reach(host, other.name));
+    await tell.step(`${name} ${demo.pings} ${other.name}`, () => demo.reach(host, other.address));
   }
   await tell.step(
     `${one.name}: strand explain blue web ${DB.name}`,

@@ -108,12 +108,12 @@ export class Demo implements AsyncDisposable {
     await host.strand(["demo", "serve", name]).line(/^serving$/, PATIENCE);
   }
 
-  /** Has one container reach another by an address, or a name of the network `blue`; resolves to how long that took. */
+  /** Has one container reach an address; resolves to how long that took. */
   async reach(from: Host, to: string): Promise<string> {
     const command = this.tools.ping
       ? ["ping", "-n", "-c", "1", "-W", "5", to]
       : strandCommand(["demo", "echo", to]);
-    const { stdout } = await from.run([`${this.directory}/resolving`, ...command]);
+    const { stdout } = await from.run(command);
     return /time=([\d.]+ ms)/.exec(stdout)?.[1] ?? stdout;
   }
 
@@ -153,9 +153,6 @@ export async function startDemo(): Promise<Demo> {
   const { path: directory } = stack.use(await workDirectory("demo"));
   await Deno.writeTextFile(`${directory}/nex.yml`, configuration(directory));
   await Deno.writeTextFile(`${directory}/udhcpc`, udhcpcScript, { mode: 0o755 });
-  await Deno.writeTextFile(`${directory}/resolving`, resolvingScript, { mode: 0o755 });
-  await Deno.writeTextFile(`${directory}/resolv.conf`, `nameserver ${DNS_SERVER}\nsearch blue.example\n`);
-  await Deno.writeTextFile(`${directory}/nsswitch.conf`, "hosts: dns\n");
 
   const ethernet = await lab.segment("mini"), underlay = await lab.segment("underlay");
   const server = await lab.host("server", { segment: ethernet, address: `${DNS_SERVER}/24` });
@@ -203,14 +200,6 @@ case "$1" in
 bound | renew) ip address replace "$ip/$mask" dev "$interface" && echo "bound" ;;
 deconfig) ip address flush dev "$interface" ;;
 esac
-`;
-
-/** Each command of `ip netns exec` has mounts of its own, and with these it asks the gateway for names, and nothing of the machine. */
-const resolvingScript = `#!/bin/sh
-for file in resolv.conf nsswitch.conf; do
-  [ ! -e /etc/$file ] || mount --bind "\${0%/*}/$file" /etc/$file || exit
-done
-exec "$@"
 `;
 
 function installed(program: string): Promise<boolean> {
