@@ -15,7 +15,7 @@ import { version } from "../../services/common/version.ts";
 import { APPLY_TIMEOUT } from "./connect.ts";
 import { show, type ShowOptions } from "../show_or_watch.ts";
 import type { Terminal } from "../terminal.ts";
-import { Session } from "./session.ts";
+import { NexSession } from "./session.ts";
 import { addSetMember, addSetNetwork } from "./set.ts";
 
 /** Adds the options that say which server is called, and how. */
@@ -34,7 +34,7 @@ export function nexProgram(terminal: Terminal): Command {
     new Command("nex").description("Names and addresses: networks, members, DHCP and DNS")
       .version(`nex ${version}`, "-V, --version", "print the program's version"),
   );
-  const session = new Session(program, terminal);
+  const session = new NexSession(program, terminal);
 
   program.command("apply").description("make the server hold what a spec file says")
     .argument("<file>", "YAML spec; - is standard input")
@@ -80,7 +80,7 @@ export function nexProgram(terminal: Terminal): Command {
 }
 
 /** Adds `delete declined`, `delete member` and `delete network`. */
-export function addDelete(remove: Command, session: Session): void {
+export function addDelete(remove: Command, session: NexSession): void {
   remove.command("declined").description("give a declined address back to use").argument("<net>").argument(
     "<ip>",
   )
@@ -111,7 +111,7 @@ export function outputOption(forms: readonly Format[]): Option {
  */
 export function addGet(
   get: Command,
-  session: Session,
+  session: NexSession,
   wide: readonly Format[] = formats,
   watch: (command: Command) => Command = (command) => command,
 ): void {

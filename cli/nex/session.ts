@@ -10,7 +10,7 @@ import { explain } from "./explain.ts";
 import type { Spec, SpecFile } from "./spec.ts";
 
 /** One run of the program, with the terminal and the server that its options name. */
-export class Session {
+export class NexSession {
   constructor(readonly program: Command, readonly terminal: Terminal) {}
 
   get options(): ServerOptions {

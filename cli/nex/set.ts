@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import type { MemberUpdate, NetworkUpdateRequest, Sent } from "../../proto/types.ts";
 import { Refusal } from "../../services/common/refusal.ts";
 import { UsageError } from "../../services/common/usage.ts";
-import type { Session } from "./session.ts";
+import type { NexSession } from "./session.ts";
 
 /** Properties that are one text: command, argument, field. */
 const texts = [
@@ -28,7 +28,7 @@ interface ListOptions {
 }
 
 /** Adds `set network`: by a spec file, or a subcommand a property. @returns the command, for further properties */
-export function addSetNetwork(set: Command, session: Session): Command {
+export function addSetNetwork(set: Command, session: NexSession): Command {
   const network = set.command("network").description("change networks: by a spec file, or one property")
     .argument("<file>", "YAML spec of networks; - is standard input")
     .action(async (file: string) => {
@@ -73,7 +73,7 @@ export function addSetNetwork(set: Command, session: Session): Command {
 }
 
 /** Adds `set member ip4` and `nex set member name`. */
-export function addSetMember(set: Command, session: Session): void {
+export function addSetMember(set: Command, session: NexSession): void {
   const member = set.command("member").description("change a member");
   const update = async (net: string, change: Sent<MemberUpdate>, force = false) => {
     await session.call("UpdateMembers", { net, list: [change], force });

@@ -16,7 +16,7 @@ import { version } from "../../services/common/version.ts";
 import { asksForWords } from "../candidates.ts";
 import type { CommandModule } from "../commands.ts";
 import { withServerOptions } from "../nex/commands.ts";
-import { Session } from "../nex/session.ts";
+import { NexSession } from "../nex/session.ts";
 import { jsonText } from "../output.ts";
 import { withProgress } from "../progress.ts";
 import { runProgram } from "../run.ts";
@@ -68,7 +68,7 @@ export function attachProgram(terminal: Terminal): Command {
     .option("--mac <mac>", "its MAC (made from its address)")
     .addOption(new Option("--wait [duration]", "until every host of the network has it (5s)").preset("5s"))
     .addOption(output())
-    .action((net: string, options: AttachOptions) => attach(new Session(program, terminal), net, options));
+    .action((net: string, options: AttachOptions) => attach(new NexSession(program, terminal), net, options));
   program.command("detach").description("take an endpoint or a device of this host out of a network")
     .argument("<net>", "its network's name or id").argument("[endpoint]", "its name or address")
     .option("--ns <path>", "the one in this network namespace")
@@ -78,7 +78,7 @@ export function attachProgram(terminal: Terminal): Command {
       net: string,
       endpoint: string | undefined,
       options: Pick<AttachOptions, "output" | "ns" | "device">,
-    ) => detach(new Session(program, terminal), net, endpoint, options));
+    ) => detach(new NexSession(program, terminal), net, endpoint, options));
   program.command("explain").description(
     "each step of the way between two endpoints, and which one is broken",
   )
@@ -86,13 +86,13 @@ export function attachProgram(terminal: Terminal): Command {
     .argument("<other>", "of the other")
     .addOption(output())
     .action((net: string, a: string, b: string, options: Pick<AttachOptions, "output">) =>
-      explain(new Session(program, terminal), net, [a, b], options)
+      explain(new NexSession(program, terminal), net, [a, b], options)
     );
   return program;
 }
 
 async function explain(
-  session: Session,
+  session: NexSession,
   net: string,
   [a, b]: readonly [string, string],
   { output }: Pick<AttachOptions, "output">,
@@ -110,7 +110,7 @@ async function explain(
   await explainWay(terminal, agent, { ...options, output }, { network, ends, all });
 }
 
-async function attach(session: Session, net: string, options: AttachOptions): Promise<void> {
+async function attach(session: NexSession, net: string, options: AttachOptions): Promise<void> {
   const { terminal } = session, { name, ip, mac, output } = options;
   const empty = Object.entries({ name, ip, mac }).find(([, value]) => value === "")?.[0];
   if (empty !== undefined) throw new UsageError(`--${empty}: it is empty; give it a value, or leave it out`);
@@ -162,7 +162,7 @@ async function attach(session: Session, net: string, options: AttachOptions): Pr
 }
 
 async function detach(
-  session: Session,
+  session: NexSession,
   net: string,
   wanted: string | undefined,
   { ns: path, device, output }: Pick<AttachOptions, "output" | "ns" | "device">,
@@ -234,7 +234,7 @@ function theOne(
  * The overlay network of that name or id. Where the agent knows none, nexd may know one without an overlay, which is another
  * mistake.
  */
-async function overlayNamed(session: Session, agent: AgentClient, net: string): Promise<Network> {
+async function overlayNamed(session: NexSession, agent: AgentClient, net: string): Promise<Network> {
   try {
     return await waiting(session.terminal, findOverlay(agent, net));
   } catch (error) {

@@ -2,12 +2,12 @@
 import type { Command } from "commander";
 import type { Endpoint, Host, RunningLease, Timestamp } from "../../proto/types.ts";
 import { outputOption } from "../nex/commands.ts";
-import type { Session } from "../nex/session.ts";
+import type { NexSession } from "../nex/session.ts";
 import { table, timeLeft, wideFormats } from "../nex/show.ts";
 import { show, type ShowOptions } from "../show_or_watch.ts";
 
 /** Adds the three commands. */
-export function addAttached(get: Command, session: Session, watch: (command: Command) => Command): void {
+export function addAttached(get: Command, session: NexSession, watch: (command: Command) => Command): void {
   const command = (name: string, description: string) =>
     watch(get.command(name).description(description).argument("[net]").addOption(outputOption(wideFormats)));
   const { isTerminal } = session.terminal;
@@ -40,7 +40,7 @@ interface Form {
 
 /** One kind of list. */
 interface Listing<T> {
-  list(session: Session, network: string): Promise<readonly T[]>;
+  list(session: NexSession, network: string): Promise<readonly T[]>;
   titles(form: Form): string[];
   row(item: T, form: Form): string[];
   /** What JSON and YAML show of it, where that is not empty. */

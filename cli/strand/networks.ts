@@ -6,7 +6,7 @@ import { asksForWords } from "../candidates.ts";
 import type { CommandModule } from "../commands.ts";
 import { addDelete, addGet, outputOption, withServerOptions } from "../nex/commands.ts";
 import { explain } from "../nex/explain.ts";
-import { Session } from "../nex/session.ts";
+import { NexSession } from "../nex/session.ts";
 import { addSetMember, addSetNetwork } from "../nex/set.ts";
 import { networkNames, networkSpec, networksTable, serializeAll, wideFormats } from "../nex/show.ts";
 import { type Found, show, type ShowOptions } from "../show_or_watch.ts";
@@ -37,7 +37,7 @@ export function networksProgram(terminal: Terminal): Command {
       .version(`strand ${version}`, "-V, --version", "print the program's version")
       .configureHelp({ showGlobalOptions: true }),
   );
-  const session = new Session(program, terminal);
+  const session = new NexSession(program, terminal);
 
   program.command("apply").description("make networks and members what spec files say")
     .argument("<file...>", "YAML spec; - is standard input, of a folder its *.yml and *.yaml")
@@ -73,7 +73,7 @@ export function networksProgram(terminal: Terminal): Command {
 
 const options = ["dhcp", "dns", "egress", "contain", "trusted", "broadcast"];
 
-async function networks(session: Session, { output }: ShowOptions): Promise<Found> {
+async function networks(session: NexSession, { output }: ShowOptions): Promise<Found> {
   const { nets } = await session.call("GetNetworks", {}), { isTerminal } = session.terminal;
   if (output === "table") return { table: () => networkNames(nets, isTerminal), value: () => nets };
   const all = await Promise.all(nets.map((name) => session.network(name)));

@@ -1,17 +1,17 @@
 import assert from "node:assert/strict";
-import type { NetworkRecord } from "../store/records.ts";
+import type { NexNetworkRecord } from "../store/records.ts";
 import { readNetwork } from "../nex/network.ts";
 import { mini } from "../nex/testing.ts";
 import { networkOptions } from "./options.ts";
 
-const base: NetworkRecord = {
+const base: NexNetworkRecord = {
   ...mini,
   gateways: ["10.0.0.1", "2001:db8::1"],
   nameservers: ["10.0.0.1", "10.0.0.2"],
 };
-const network = (record: Partial<NetworkRecord>) =>
+const network = (record: Partial<NexNetworkRecord>) =>
   readNetwork("mini", { modRevision: 1 }, { ...base, ...record });
-const hex = (record: Partial<NetworkRecord>, number: number) =>
+const hex = (record: Partial<NexNetworkRecord>, number: number) =>
   networkOptions(network(record)).values[number]?.toHex();
 
 Deno.test("networkOptions() says what the network's fields say", () => {

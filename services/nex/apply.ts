@@ -1,5 +1,5 @@
 /** Plans a whole YAML spec: networks and lists of members. */
-import type { NetworkRecord } from "../store/records.ts";
+import type { NexNetworkRecord } from "../store/records.ts";
 import { addMembers, askedAddresses, type MemberRequest, refuseUnshared } from "./members.ts";
 import { type Action, addNetwork } from "./networks.ts";
 import type { Draft } from "./steps.ts";
@@ -24,7 +24,7 @@ export interface Applied {
  */
 export function applySpec(
   draft: Draft,
-  networks: readonly NetworkRecord[],
+  networks: readonly NexNetworkRecord[],
   lists: readonly MemberListRequest[],
 ): Applied[] {
   const reserved = askedAddresses(lists.flatMap(({ list }) => list));

@@ -2,7 +2,7 @@
 import { Cidr, Ip } from "../common/ip.ts";
 import { parseMac } from "../common/mac.ts";
 import { invalid } from "../common/refusal.ts";
-import type { NetworkRecord } from "../store/records.ts";
+import type { NexNetworkRecord } from "../store/records.ts";
 import { checkOption, repeated, repeatedOptions } from "./dhcp_options.ts";
 import { tryParseDomain } from "./names.ts";
 
@@ -10,7 +10,7 @@ import { tryParseDomain } from "./names.ts";
  * Returns a network in its one canonical form, after checking every field by itself and against the others. Refuses
  * with the field and the value.
  */
-export function checkNetwork(given: NetworkRecord): NetworkRecord {
+export function checkNetwork(given: NexNetworkRecord): NexNetworkRecord {
   const name = checkName(given.name ?? "");
   const field = (f: string) => `network ${name}: ${f}`;
   const ip = (text: string | undefined, f: string) => text ? Ip.parse(text, field(f)) : undefined;
@@ -26,7 +26,7 @@ export function checkNetwork(given: NetworkRecord): NetworkRecord {
     }
     return address;
   };
-  const range = (given: NetworkRecord["Range4"], f: string) => {
+  const range = (given: NexNetworkRecord["Range4"], f: string) => {
     if (!given || (!given.begin && !given.end)) return undefined;
     const begin = within(Ip.parse(given.begin, field(`${f}.begin`)), `${f}.begin`);
     const end = within(Ip.parse(given.end, field(`${f}.end`)), `${f}.end`);
@@ -127,7 +127,7 @@ function domain(text: string | undefined, field: string): string | undefined {
   return domain;
 }
 
-function macRange(given: NetworkRecord["macRange"], field: string): NetworkRecord["macRange"] {
+function macRange(given: NexNetworkRecord["macRange"], field: string): NexNetworkRecord["macRange"] {
   if (!given || (!given.begin && !given.end)) return undefined;
   const begin = parseMac(given.begin, `${field}.begin`), end = parseMac(given.end, `${field}.end`);
   if (end < begin) throw invalid(`${field}: the end ${end} is before the begin ${begin}`);
@@ -135,9 +135,11 @@ function macRange(given: NetworkRecord["macRange"], field: string): NetworkRecor
 }
 
 /** A record without its empty fields, so that two records can be compared. */
-export function compact(record: { [K in keyof NetworkRecord]: NetworkRecord[K] | undefined }): NetworkRecord {
+export function compact(
+  record: { [K in keyof NexNetworkRecord]: NexNetworkRecord[K] | undefined },
+): NexNetworkRecord {
   const kept = Object.entries(record).filter(([, v]) =>
     v !== undefined && v !== "" && !(Array.isArray(v) && !v.length)
   );
-  return Object.fromEntries(kept) as NetworkRecord;
+  return Object.fromEntries(kept) as NexNetworkRecord;
 }

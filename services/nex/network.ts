@@ -3,7 +3,7 @@ import { Cidr, Ip } from "../common/ip.ts";
 import { tryParseMac } from "../common/mac.ts";
 import { repeatedOptions } from "./dhcp_options.ts";
 import type { Entry } from "../store/types.ts";
-import type { NetworkRecord } from "../store/records.ts";
+import type { NexNetworkRecord } from "../store/records.ts";
 
 /** Four hours: how long a lease lasts unless its network says otherwise. */
 export const DEFAULT_LEASE_SECONDS = 4 * 3600;
@@ -12,7 +12,7 @@ export const DEFAULT_LEASE_SECONDS = 4 * 3600;
 export interface Network {
   readonly name: string;
   /** Each number once in its options. */
-  readonly record: NetworkRecord;
+  readonly record: NexNetworkRecord;
   readonly modRevision: number;
   readonly subnet4: Cidr | undefined;
   readonly subnet6: Cidr | undefined;
@@ -35,7 +35,7 @@ export interface Network {
 export function readNetwork(
   name: string,
   entry: Pick<Entry<unknown>, "modRevision">,
-  record: NetworkRecord,
+  record: NexNetworkRecord,
 ): Network {
   const ip = (text: string | undefined) => text ? Ip.tryParse(text) : undefined;
   const ips = (texts: readonly string[] | undefined) => (texts ?? []).flatMap((t) => ip(t) ?? []);

@@ -2,7 +2,7 @@
 import { Ip } from "../common/ip.ts";
 import { invalid, Refusal } from "../common/refusal.ts";
 import { claimsPrefix, keyOf, networksPrefix } from "../store/keys.ts";
-import { type NetworkRecord, writeRecord } from "../store/records.ts";
+import { type NexNetworkRecord, writeRecord } from "../store/records.ts";
 import { checkNetwork, compact } from "./check_network.ts";
 import { leaseOn } from "./held.ts";
 import type { Member } from "./member.ts";
@@ -19,7 +19,7 @@ export type Action = "created" | "updated" | "unchanged";
  */
 export function addNetwork(
   draft: Draft,
-  given: NetworkRecord,
+  given: NexNetworkRecord,
   options: { update?: boolean; reserved?: ReadonlySet<number> } = {},
 ): Action {
   const record = checkNetwork(given);
@@ -53,7 +53,7 @@ export function addNetwork(
 export function replaceNetwork(
   draft: Draft,
   before: Network,
-  given: NetworkRecord,
+  given: NexNetworkRecord,
   reserved?: ReadonlySet<number>,
 ): Action {
   // Unknown fields of the stored record are kept.
@@ -109,7 +109,7 @@ function unchanged(draft: Draft, prefix: string) {
   return { prefix, unchangedSince: draft.newestUnder(prefix) };
 }
 
-function refuseOverlap(draft: Draft, record: NetworkRecord): void {
+function refuseOverlap(draft: Draft, record: NexNetworkRecord): void {
   const fresh = readNetwork(record.name, { modRevision: 0 }, record);
   for (const other of draft.networks()) {
     if (other.name === record.name) continue;
@@ -203,23 +203,23 @@ const known = [
 ] as const;
 
 /** The fields of a stored record that this version does not know. */
-export function unknownFields(record: NetworkRecord): Partial<NetworkRecord> {
+export function unknownFields(record: NexNetworkRecord): Partial<NexNetworkRecord> {
   return Object.fromEntries(
     Object.entries(record).filter(([f]) => !(known as readonly string[]).includes(f)),
   );
 }
 
-function differingField(a: NetworkRecord, b: NetworkRecord): string | undefined {
+function differingField(a: NexNetworkRecord, b: NexNetworkRecord): string | undefined {
   const [x, y] = [canonical(a), canonical(b)];
   return known.find((f) => !same(x[f], y[f]));
 }
 
-function sameNetwork(a: NetworkRecord, b: NetworkRecord): boolean {
+function sameNetwork(a: NexNetworkRecord, b: NexNetworkRecord): boolean {
   return differingField(a, b) === undefined;
 }
 
 /** The canonical form; records of Nex's daemons may be spelled otherwise, or hold values that would be refused now. */
-function canonical(record: NetworkRecord): NetworkRecord {
+function canonical(record: NexNetworkRecord): NexNetworkRecord {
   try {
     return checkNetwork(record);
   } catch (error) {

@@ -1,7 +1,12 @@
 /** Plans under construction: a draft on top of the mirror, on which the changes of one request are planned step by step. */
 import { keyOf } from "../store/keys.ts";
 import { merge, PlanBuilder } from "../store/plan_builder.ts";
-import { type MemberRecord, type NetworkRecord, type WithheldRecord, writeRecord } from "../store/records.ts";
+import {
+  type MemberRecord,
+  type NexNetworkRecord,
+  type WithheldRecord,
+  writeRecord,
+} from "../store/records.ts";
 import type { Guard, Plan } from "../store/types.ts";
 import { ip4Number, stillRuns, withhold } from "./held.ts";
 import { Index } from "./index_by.ts";
@@ -229,7 +234,7 @@ export class Draft implements NexState {
   }
 
   /** Plans a network's record, in a step with `also`. */
-  setNetwork(name: string, record: NetworkRecord | undefined, also: Partial<PlanStep> = {}): void {
+  setNetwork(name: string, record: NexNetworkRecord | undefined, also: Partial<PlanStep> = {}): void {
     const key = keyOf.network(name);
     const step = new PlanBuilder().guard(this.guard(key));
     if (record) step.put(key, writeRecord(record));

@@ -3,10 +3,10 @@ import { addNetwork } from "../nex/networks.ts";
 import type { Nex } from "../nex/nex.ts";
 import type { Draft } from "../nex/steps.ts";
 import { lab, mini } from "../nex/testing.ts";
-import type { NetworkRecord } from "../store/records.ts";
+import type { NexNetworkRecord } from "../store/records.ts";
 import { nexApi } from "./api.ts";
 
-function api(network: NetworkRecord = mini) {
+function api(network: NexNetworkRecord = mini) {
   const it = lab(), warned: string[] = [];
   it.do((d) => addNetwork(d, network));
   const change = <T>(plan: (draft: Draft) => T) => Promise.resolve().then(() => it.do(plan));

@@ -12,14 +12,14 @@ import { compact } from "../nex/check_network.ts";
 import { repeated, repeatedOptions } from "../nex/dhcp_options.ts";
 import { effectiveNetwork, type NamedNetwork } from "../overlay_names/effective.ts";
 import type { NamedRequest } from "../overlay_names/networks.ts";
-import type { LeaseRecord, NetworkRecord } from "../store/records.ts";
+import type { LeaseRecord, NexNetworkRecord } from "../store/records.ts";
 import type { ReservationRecord } from "../store/sand_records.ts";
 
 /**
  * A network as it is stored, without the fields that are empty in the message. Only its MAC range is checked here: a build of Nex
  * that has addresses under that field's number would send an empty range.
  */
-export function networkFrom(message: proto.Network): NetworkRecord {
+export function networkFrom(message: proto.Network): NexNetworkRecord {
   const { macRange, leaseDuration, overlay: _, ...others } = message;
   if (macRange && !(macRange.begin && macRange.end)) {
     throw invalid(`network ${message.name}: macrange: not a range with begin and end (field 12)`);
@@ -34,7 +34,7 @@ export function networkFrom(message: proto.Network): NetworkRecord {
   });
 }
 
-function rangeFrom(range: proto.AddressRange | null): NetworkRecord["Range4"] {
+function rangeFrom(range: proto.AddressRange | null): NexNetworkRecord["Range4"] {
   return range ? { ...range } : undefined;
 }
 
@@ -59,7 +59,7 @@ function overlayFrom(message: proto.Overlay | null): Pick<NamedRequest, "id" | "
 /** A change of a network with an overlay: fields and options that the message leaves out stay. */
 export function updatedNamed(
   { settings }: NamedNetwork,
-  network: NetworkRecord,
+  network: NexNetworkRecord,
   message: proto.Overlay | null,
 ): NamedRequest {
   const { overlay, ...id } = overlayFrom(message);
@@ -155,7 +155,10 @@ export function updateFrom(message: proto.MemberUpdate): MemberUpdate {
  * A network's record with an update applied. An empty wrapped value, and a range without ends, remove the field; lists lose the
  * "absent" values, then gain the "present" ones that they do not contain. An option replaces the one with its number.
  */
-export function updatedNetwork(record: NetworkRecord, update: proto.NetworkUpdateRequest): NetworkRecord {
+export function updatedNetwork(
+  record: NexNetworkRecord,
+  update: proto.NetworkUpdateRequest,
+): NexNetworkRecord {
   // A client with other field numbers sends values that are no addresses.
   const addresses = (list: string[], field: string) =>
     list.map((address) => Ip.parse(address, `network ${update.name}: ${field}`).toString());
@@ -184,9 +187,9 @@ export function updatedNetwork(record: NetworkRecord, update: proto.NetworkUpdat
 }
 
 function updatedOptions(
-  old: NonNullable<NetworkRecord["options"]>,
+  old: NonNullable<NexNetworkRecord["options"]>,
   { name, optionsPresent, optionsAbsent }: proto.NetworkUpdateRequest,
-): NetworkRecord["options"] {
+): NexNetworkRecord["options"] {
   for (const { number } of optionsAbsent) {
     if (number < 1 || number > 254) {
       throw invalid(`network ${name}: options_absent: ${number} is no DHCP option, which are from 1 to 254`);

@@ -3,7 +3,7 @@ import { Ip } from "../common/ip.ts";
 import { compact } from "../nex/check_network.ts";
 import { DEFAULT_LEASE_SECONDS, type Network, readNetwork } from "../nex/network.ts";
 import { gatewayOf, rangeOf } from "../overlay/claims.ts";
-import type { NetworkRecord as NexNetworkRecord } from "../store/records.ts";
+import type { NexNetworkRecord } from "../store/records.ts";
 import type { NetworkRecord, SettingsRecord } from "../store/sand_records.ts";
 
 /** An overlay network with its name and settings. */

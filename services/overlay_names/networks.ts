@@ -11,7 +11,7 @@ import type { Space } from "../overlay/space.ts";
 import type { View } from "../overlay/view.ts";
 import { keyOf } from "../store/keys.ts";
 import { pack, PlanBuilder } from "../store/plan_builder.ts";
-import type { NetworkRecord as NexNetworkRecord } from "../store/records.ts";
+import type { NexNetworkRecord } from "../store/records.ts";
 import { type OverlayOptions, type SettingsRecord, writeSandRecord } from "../store/sand_records.ts";
 import { type Guard, MAX_PLAN_OPS, type Plan } from "../store/types.ts";
 import {

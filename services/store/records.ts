@@ -120,7 +120,7 @@ const clock = z.looseObject({
   up: z.int().optional(),
 });
 
-export type NetworkRecord = z.infer<typeof networkRecord>;
+export type NexNetworkRecord = z.infer<typeof networkRecord>;
 export type MemberRecord = z.infer<typeof member>;
 export type LeaseRecord = z.infer<typeof lease>;
 export type DeletedNetworkRecord = z.infer<typeof deletedNetwork>;
@@ -137,7 +137,7 @@ export interface ClockRecord {
 /** A parsed value with its kind and the id from its key. */
 export type NexRecord =
   /** `respelled`: a field's name is stored in another spelling than ours. */
-  | { kind: "network"; id: string; value: NetworkRecord; respelled: boolean }
+  | { kind: "network"; id: string; value: NexNetworkRecord; respelled: boolean }
   /** Its key may be of the newer layout, or spell the MAC differently. */
   | { kind: "member"; id: string; value: MemberRecord }
   | { kind: "further-member"; network: string; mac: string; value: MemberRecord }
@@ -276,7 +276,7 @@ export const clockSchema: Schema<ClockRecord> = {
 
 /** Encodes a record, omitting empty fields as Nex's daemons do. */
 export function writeRecord(
-  value: NetworkRecord | MemberRecord | DeletedNetworkRecord | WithheldRecord | FormerRecord | ClockValue,
+  value: NexNetworkRecord | MemberRecord | DeletedNetworkRecord | WithheldRecord | FormerRecord | ClockValue,
 ): string {
   return JSON.stringify(
     value,

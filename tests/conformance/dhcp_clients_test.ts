@@ -5,13 +5,13 @@ import { addMembers, deleteMembers } from "../../services/nex/members.ts";
 import { Nex } from "../../services/nex/nex.ts";
 import { openMini } from "../../services/nex/testing.ts";
 import { keyOf } from "../../services/store/keys.ts";
-import { type NetworkRecord, writeRecord } from "../../services/store/records.ts";
+import { type NexNetworkRecord, writeRecord } from "../../services/store/records.ts";
 import type { Host, Process } from "../lab/host.ts";
 import { until } from "../lab/until.ts";
 import { type Client, clients } from "./dhcp_clients.ts";
 import { DhcpLab } from "./dhcp_lab.ts";
 
-const mini: NetworkRecord = openMini("00:00:99:00:00");
+const mini: NexNetworkRecord = openMini("00:00:99:00:00");
 
 /** The address in the first line that fits, once there is one; `from`: of those after that many. */
 async function event(process: Process, fits: RegExp, from = 0): Promise<string> {
@@ -160,7 +160,7 @@ Deno.test("a name is made a label, and goes to the machine that replaces one whi
 
 Deno.test("one MAC on two links has a lease and an address in the network of each, and serves its members alone", async () => {
   const guests = { begin: "00:00:99:00:00:00", end: "00:00:99:00:00:ff" };
-  const maxi: NetworkRecord = {
+  const maxi: NexNetworkRecord = {
     name: "maxi",
     subnet4: "10.1.0.0/24",
     domain: "maxi.net",
@@ -168,7 +168,7 @@ Deno.test("one MAC on two links has a lease and an address in the network of eac
     macRange: { ...guests, end: "00:00:99:00:00:7f" },
   };
   // Its server's address is that of the interface, and it is on neither link.
-  const away: NetworkRecord = { name: "away", subnet4: "10.9.0.0/24", dhcp4server: "10.0.0.1" };
+  const away: NexNetworkRecord = { name: "away", subnet4: "10.9.0.0/24", dhcp4server: "10.0.0.1" };
   await using lab = await DhcpLab.create({ ...mini, macRange: guests }, maxi, away);
   const [desk, guest, lost] = ["00:00:11:00:00:01", "00:00:99:00:00:07", "00:00:11:00:00:09"] as const;
   const nex = new Nex(lab.store);

@@ -6,7 +6,7 @@ import { type DhcpServer, startDhcp } from "../../services/dhcpd/server.ts";
 import { NexView } from "../../services/nex/view.ts";
 import { keyOf } from "../../services/store/keys.ts";
 import { openNexStore } from "../../services/store/nex_store.ts";
-import { type NetworkRecord, type NexRecord, writeRecord } from "../../services/store/records.ts";
+import { type NexNetworkRecord, type NexRecord, writeRecord } from "../../services/store/records.ts";
 import type { Store } from "../../services/store/store.ts";
 import { type LabEtcd, labEtcd } from "../lab/etcd.ts";
 import { type Host, Lab, type Segment } from "../lab/host.ts";
@@ -34,7 +34,7 @@ export class DhcpLab implements AsyncDisposable {
     readonly view: NexView,
   ) {}
 
-  static async create(...networks: NetworkRecord[]): Promise<DhcpLab> {
+  static async create(...networks: NexNetworkRecord[]): Promise<DhcpLab> {
     await using stack = new AsyncDisposableStack();
     const etcd = stack.use(await labEtcd());
     const lab = stack.use(await Lab.create("dhcp"));

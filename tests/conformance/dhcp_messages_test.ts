@@ -1,7 +1,7 @@
 /** dhcpd's messages as scapy reads them: options, destinations, and messages that get no answer. */
 import assert from "node:assert/strict";
 import { openMini } from "../../services/nex/testing.ts";
-import type { NetworkRecord } from "../../services/store/records.ts";
+import type { NexNetworkRecord } from "../../services/store/records.ts";
 import { until } from "../lab/until.ts";
 import { DhcpLab, type Replica } from "./dhcp_lab.ts";
 import { type Ask, option, scapy } from "./dhcp_scapy.ts";
@@ -10,7 +10,7 @@ const mac = "00:00:99:00:00:01", stranger = "00:00:77:00:00:01";
 const ALL_STATIONS = "ff:ff:ff:ff:ff:ff";
 const hex = (text: string) => new TextEncoder().encode(text).toHex();
 
-const mini: NetworkRecord = {
+const mini: NexNetworkRecord = {
   ...openMini("00:00:99:00:00"),
   nameservers: ["10.0.0.1", "10.0.0.2"],
   siaddr: "10.0.0.5",

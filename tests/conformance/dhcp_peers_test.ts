@@ -1,6 +1,6 @@
 /** The same packets for dhcpd, dnsmasq and ISC's dhcpd, whose answers are compared field by field. */
 import assert from "node:assert/strict";
-import type { NetworkRecord } from "../../services/store/records.ts";
+import type { NexNetworkRecord } from "../../services/store/records.ts";
 import type { Host, Segment } from "../lab/host.ts";
 import { contained } from "./dhcp_clients.ts";
 import { DhcpLab } from "./dhcp_lab.ts";
@@ -193,7 +193,7 @@ function difference(one: Compared, other: Compared): (keyof Compared)[] {
   return fields.filter((field) => JSON.stringify(one[field]) !== JSON.stringify(other[field])).sort();
 }
 
-const mini: NetworkRecord = {
+const mini: NexNetworkRecord = {
   name: "mini",
   subnet4: "10.0.0.0/24",
   gateways: [server],

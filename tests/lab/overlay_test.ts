@@ -13,7 +13,12 @@ async function handMade(lab: OverlayLab) {
     endpointByHand(network, lab.host(1), "10.0.0.2", a.path),
     endpointByHand(network, lab.host(2), "10.0.0.3", b.path),
   ];
-  await lab.kv.write(recordsByHand(network, endpoints, encodeBits(256, [0, 1, 2, 3, 255])));
+  // Rules of ports are not made by hand, and a network that is trusted has none.
+  const settings = JSON.stringify({ network: { name: "blue" }, overlay: { trusted: true } });
+  await lab.kv.write({
+    ...recordsByHand(network, endpoints, encodeBits(256, [0, 1, 2, 3, 255])),
+    [`/sc-net/strand/net/${network.id}/settings`]: settings,
+  });
   for (const host of lab.hosts) await makeByHand(host, network, endpoints, { learning: false });
   return { network, endpoints, a, b };
 }

@@ -5,7 +5,7 @@ import type { View } from "../../overlay/view.ts";
 import { effectiveRecord } from "../../overlay_names/effective.ts";
 import { SETTINGS_ROOM } from "../../overlay_names/gateway_messages.ts";
 import type { NetworkRecord, SettingsRecord } from "../../store/sand_records.ts";
-import type { NetworkRecord as NexNetworkRecord } from "../../store/records.ts";
+import type { NexNetworkRecord } from "../../store/records.ts";
 import type { Gateway } from "./connection.ts";
 import type { Answered } from "./sockets.ts";
 
