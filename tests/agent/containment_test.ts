@@ -19,7 +19,7 @@ const ip = (text: string) => text.split(".").map(Number);
 const frame = (to: string, from: string, type: number[], ...payload: number[]) =>
   Uint8Array.from([...mac(to), ...mac(from), ...type, ...payload]);
 
-/** An answer that nobody asked for. */
+/** An unsolicited ARP reply. */
 function arp(from: string, to: string, sender: [mac: string, ip: string], target: string) {
   const body = [0, 1, 8, 0, 6, 4, 0, 2, ...mac(sender[0]), ...ip(sender[1]), ...mac(to), ...ip(target)];
   return frame(to, from, [8, 6], ...body);

@@ -1,6 +1,6 @@
 /** `strand attach --device`: machines behind devices of two hosts are in a network with their addresses and names. */
 import assert from "node:assert/strict";
-import type { Host } from "../lab/host.ts";
+import { type Host, run } from "../lab/host.ts";
 import { pings } from "../lab/overlay_traffic.ts";
 import { until } from "../lab/until.ts";
 import { at } from "./attached.ts";
@@ -66,6 +66,17 @@ Deno.test("strand attach --device", async (t) => {
       );
     },
   );
+
+  await t.step("after a reboot, which leaves no namespace, the device is taken in again", async () => {
+    await one.kill();
+    await vm.remove();
+    const namespace = one.namespaceOf(blue);
+    await run(["umount", namespace]);
+    await Deno.remove(namespace);
+    vm = await device("52:54:00:00:00:05");
+    await one.start();
+    await until("it has its address again", async (see) => see((await vm.lease()).address) === "10.0.0.5");
+  });
 
   await t.step("what cannot be a port is refused, and stays as it is", async () => {
     await ip(one.host, "link add br9 type bridge");

@@ -79,7 +79,7 @@ export class LeaseWriter implements Committer {
     const outcome = await store.committer.commit(joined.plan);
     if (outcome.committed) {
       for (const job of jobs) job.resolve(outcome);
-      // The next transaction starts from these claims.
+      // The next transaction starts from these claims; from older ones it would conflict, and be made again.
       await deadline(store.mirror.reached(outcome.revision, [allocation]), PATIENCE).catch(() => {});
       return;
     }
@@ -92,6 +92,7 @@ export class LeaseWriter implements Committer {
       else again.push(job);
     }
     waiting.unshift(...again);
+    // A mirror that is still behind makes them conflict once more, which is counted.
     await deadline(store.mirror.caughtUp(outcome.current), PATIENCE).catch(() => {});
   }
 }
