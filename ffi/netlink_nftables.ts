@@ -1,11 +1,12 @@
 /**
- * Changes and lists tables of nf_tables (nft(8)) in the bridge family, by nfnetlink's messages
+ * Changes and lists tables of nf_tables (nft(8)), by nfnetlink's messages
  * (include/uapi/linux/netfilter/nf_tables.h). Changes are sent as one batch, of which the kernel makes all or none.
  */
 import { EAFNOSUPPORT, ENOENT, EOPNOTSUPP, EPROTONOSUPPORT, SystemError } from "./errno.ts";
 import { Netlink, NETLINK_NETFILTER, type Request } from "./netlink.ts";
 import {
   type Attribute,
+  be32,
   encodeMessage,
   NLM_F_CREATE,
   NLM_F_EXCL,
@@ -16,8 +17,9 @@ import {
   readText,
   text,
 } from "./netlink_message.ts";
+import { COUNTER, NF_ACCEPT, type Rule } from "./nftables_expressions.ts";
 
-const BATCH_BEGIN = 0x10, BATCH_END = 0x11, SUBSYSTEM = 10, NFPROTO_BRIDGE = 7;
+const BATCH_BEGIN = 0x10, BATCH_END = 0x11, SUBSYSTEM = 10;
 const NEWTABLE = 0,
   GETTABLE = 1,
   DELTABLE = 2,
@@ -30,80 +32,59 @@ const NEWSETELEM = 12, GETSETELEM = 13, DELSETELEM = 14, NEWOBJ = 18, GETOBJ = 1
 const NLM_F_APPEND = 0x800;
 /** Octets of struct nfgenmsg {u8 family, u8 version, be16 resource}. */
 const NFGENMSG = 4;
-const LIST_ELEM = 1, DATA_VALUE = 1, DATA_VERDICT = 2, COUNTER = 1;
-const NF_ACCEPT = 1, NF_DROP = 0, PRE_ROUTING = 0;
+const LIST_ELEM = 1, DATA_VALUE = 1;
+/** The families of tables, with their numbers. */
+const FAMILIES = { inet: 1, ip: 2, bridge: 7 } as const;
+/** The places in a packet's way that chains may be at, which all three families number alike. */
+const HOOKS = { prerouting: 0, input: 1, forward: 2, postrouting: 4 } as const;
+
+export interface Table {
+  readonly family: keyof typeof FAMILIES;
+  readonly name: string;
+}
+
+/** A chain that packets pass by themselves; what no rule decides passes. */
+export interface Hook {
+  readonly at: keyof typeof HOOKS;
+  /** Where chains of several tables are at the same place, the lowest comes first. */
+  readonly priority: number;
+  /** `nat`: passed by the first packet of each connection alone. Default `filter`. */
+  readonly type?: "filter" | "nat";
+}
+
 /** Elements in one message, whose list of them may have 64 KiB. */
 const ELEMENTS = 1000;
 
-/** The registers that expressions load into: two of 16 octets; a key may go on from the first into the second. */
-export const FIRST = 1, SECOND = 2;
-/** Properties of a frame, for {@link loadMeta}. */
-export const META_PROTOCOL = 1, META_INTERFACE = 6, META_TRANSPORT = 16;
-/** Where a frame's headers begin, for {@link loadPayload}. */
-export const LINK_HEADER = 0, NETWORK_HEADER = 1, TRANSPORT_HEADER = 2;
-
-/** A part of a rule: its name, and its attributes in the form in which the kernel lists them. */
-export type Expression = readonly [name: string, attributes: readonly Attribute[]];
-export type Rule = readonly Expression[];
-
-/** Loads a property of the frame; an interface's name has 16 octets. */
-export function loadMeta(key: number, register = FIRST): Expression {
-  return ["meta", [[2, be32(key)], [1, be32(register)]]];
-}
-
-/** Loads octets of the frame. The rule does not apply to a frame that is too short. */
-export function loadPayload(header: number, offset: number, length: number, register = FIRST): Expression {
-  return ["payload", [[1, be32(register)], [2, be32(header)], [3, be32(offset)], [4, be32(length)]]];
-}
-
-/** Goes on with the rule where the first register is this. */
-export function isEqual(...octets: number[]): Expression {
-  return ["cmp", [[1, be32(FIRST)], [2, be32(0)], [3, [[DATA_VALUE, Uint8Array.from(octets)]]]]];
-}
-
-/** Goes on with the rule where a set has what is loaded, or has it not. */
-export function isIn(set: string, wanted = true): Expression {
-  return ["lookup", [[1, text(set)], [2, be32(FIRST)], [5, be32(wanted ? 0 : 1)]]];
-}
-
-/** Counts the frame in a counter of the table. */
-export function countIn(counter: string): Expression {
-  return ["objref", [[1, be32(COUNTER)], [2, text(counter)]]];
-}
-
-/** Ends the chain for the frame. */
-export function end(verdict: "accept" | "drop"): Expression {
-  const code = be32(verdict === "accept" ? NF_ACCEPT : NF_DROP);
-  return ["immediate", [[1, be32(0)], [2, [[DATA_VERDICT, [[1, code]]]]]]];
-}
-
 /** A table that is not there yet. */
-export function newTable(table: string): Request {
-  return request(`add table ${table}`, NEWTABLE, NLM_F_CREATE | NLM_F_EXCL, [[1, text(table)]]);
+export function newTable(table: Table): Request {
+  return request(table, `add table ${table.name}`, NEWTABLE, NLM_F_CREATE | NLM_F_EXCL, [[
+    1,
+    text(table.name),
+  ]]);
 }
 
 /** Removes a table that is there, with all in it. */
-export function deleteTable(table: string): Request {
-  return request(`delete table ${table}`, DELTABLE, 0, [[1, text(table)]]);
+export function deleteTable(table: Table): Request {
+  return request(table, `delete table ${table.name}`, DELTABLE, 0, [[1, text(table.name)]]);
 }
 
 /** A counter that rules of the table refer to. */
-export function newCounter(table: string, name: string): Request {
-  const attributes: Attribute[] = [[1, text(table)], [2, text(name)], [3, be32(COUNTER)], [4, []]];
-  return request(`add counter ${name}`, NEWOBJ, NLM_F_CREATE, attributes);
+export function newCounter(table: Table, name: string): Request {
+  const attributes: Attribute[] = [[1, text(table.name)], [2, text(name)], [3, be32(COUNTER)], [4, []]];
+  return request(table, `add counter ${name}`, NEWOBJ, NLM_F_CREATE, attributes);
 }
 
 /** A set. @param types The type numbers by which nft(8) shows the parts of a key. @param id Different for each set of a batch. */
 export function newSet(
-  table: string,
+  table: Table,
   name: string,
   types: readonly number[],
   length: number,
   id: number,
 ): Request {
   const type = types.reduce((all, type) => all << 6 | type, 0);
-  return request(`add set ${name}`, NEWSET, NLM_F_CREATE, [
-    [1, text(table)],
+  return request(table, `add set ${name}`, NEWSET, NLM_F_CREATE, [
+    [1, text(table.name)],
     [2, text(name)],
     [4, be32(type)],
     [5, be32(length)],
@@ -113,35 +94,36 @@ export function newSet(
   ]);
 }
 
-/** A chain that each frame passes that arrives at a port of a bridge, before the bridge learns from it. */
-export function newChain(table: string, name: string, priority: number): Request {
-  const attributes = [[1, text(table)], [3, text(name)], ...hooked(priority), [7, text("filter")]] as const;
-  return request(`add chain ${name}`, NEWCHAIN, NLM_F_CREATE, attributes);
+/** A chain at a place in a packet's way: in the family bridge, frames pass `prerouting` before the bridge learns from them. */
+export function newChain(table: Table, name: string, hook: Hook): Request {
+  const type = text(hook.type ?? "filter");
+  const attributes = [[1, text(table.name)], [3, text(name)], ...hooked(hook), [7, type]] as const;
+  return request(table, `add chain ${name}`, NEWCHAIN, NLM_F_CREATE, attributes);
 }
 
-function hooked(priority: number): Attribute[] {
-  return [[4, [[1, be32(PRE_ROUTING)], [2, be32(priority)]]], [5, be32(NF_ACCEPT)]];
+function hooked({ at, priority }: Hook): Attribute[] {
+  return [[4, [[1, be32(HOOKS[at])], [2, be32(priority)]]], [5, be32(NF_ACCEPT)]];
 }
 
 /** A rule at the chain's end. */
-export function newRule(table: string, chain: string, rule: Rule): Request {
+export function newRule(table: Table, chain: string, rule: Rule): Request {
   const expressions = rule.map(([name, attributes]) =>
     [LIST_ELEM, [[1, text(name)], [2, attributes]]] as const
   );
-  return request(`add a rule to ${chain}`, NEWRULE, NLM_F_CREATE | NLM_F_APPEND, [
-    [1, text(table)],
+  return request(table, `add a rule to ${chain}`, NEWRULE, NLM_F_CREATE | NLM_F_APPEND, [
+    [1, text(table.name)],
     [2, text(chain)],
     [4, expressions],
   ]);
 }
 
 /** Adds keys to a set, which may have them already. */
-export function addKeys(table: string, set: string, keys: readonly Uint8Array[]): Request[] {
+export function addKeys(table: Table, set: string, keys: readonly Uint8Array[]): Request[] {
   return changeKeys("add to", NEWSETELEM, NLM_F_CREATE, table, set, keys);
 }
 
 /** Removes keys that the set has. */
-export function removeKeys(table: string, set: string, keys: readonly Uint8Array[]): Request[] {
+export function removeKeys(table: Table, set: string, keys: readonly Uint8Array[]): Request[] {
   return changeKeys("remove from", DELSETELEM, 0, table, set, keys);
 }
 
@@ -149,14 +131,16 @@ function changeKeys(
   what: string,
   type: number,
   flags: number,
-  table: string,
+  table: Table,
   set: string,
   keys: readonly Uint8Array[],
 ): Request[] {
   const requests: Request[] = [];
   for (let i = 0; i < keys.length; i += ELEMENTS) {
     const list = keys.slice(i, i + ELEMENTS).map((key) => [LIST_ELEM, [[1, [[DATA_VALUE, key]]]]] as const);
-    requests.push(request(`${what} set ${set}`, type, flags, [[1, text(table)], [2, text(set)], [3, list]]));
+    requests.push(
+      request(table, `${what} set ${set}`, type, flags, [[1, text(table.name)], [2, text(set)], [3, list]]),
+    );
   }
   return requests;
 }
@@ -192,27 +176,27 @@ export function isUnsupported(error: unknown): error is SystemError {
 /** True when the table is there, in use, with a chain as {@link newChain} makes it. @returns undefined: no such table */
 export async function hasChain(
   netlink: Netlink,
-  table: string,
+  table: Table,
   chain: string,
-  priority: number,
+  hook: Hook,
 ): Promise<boolean | undefined> {
-  const isActive = await find(netlink, `find table ${table}`, GETTABLE, [[1, text(table)]], [[2, be32(0)]]);
+  const isActive = await find(netlink, table, GETTABLE, [[1, text(table.name)]], [[2, be32(0)]]);
   if (!isActive) return isActive;
-  const named: Attribute[] = [[1, text(table)], [3, text(chain)]];
-  return await find(netlink, `find chain ${chain}`, GETCHAIN, named, hooked(priority)) ?? false;
+  const named: Attribute[] = [[1, text(table.name)], [3, text(chain)]];
+  return await find(netlink, table, GETCHAIN, named, hooked(hook)) ?? false;
 }
 
 /** Whether an object has these attributes; undefined: there is none. */
 async function find(
   netlink: Netlink,
-  what: string,
+  table: Table,
   type: number,
   key: readonly Attribute[],
   wanted: readonly Attribute[],
 ): Promise<boolean | undefined> {
   let found: boolean | undefined;
   try {
-    await netlink.request(request(what, type, 0, key), (view, from, to) => {
+    await netlink.request(request(table, `look into table ${table.name}`, type, 0, key), (view, from, to) => {
       found = hasAll(readAttributes(view, from + NFGENMSG, to), wanted);
     });
   } catch (error) {
@@ -224,12 +208,12 @@ async function find(
 /** True when a chain consists of just these rules. What the kernel lists of them beyond that does not count. */
 export async function hasRules(
   netlink: Netlink,
-  table: string,
+  table: Table,
   chain: string,
   rules: readonly Rule[],
 ): Promise<boolean> {
   const what = `list the rules of ${chain}`;
-  const message = encode(GETRULE, 0, [[1, text(table)], [2, text(chain)]]);
+  const message = encode(table, GETRULE, 0, [[1, text(table.name)], [2, text(chain)]]);
   const make = () => ({ count: 0, isSame: true });
   const { count, isSame } = await netlink.dump(what, message, make, (found, view, from, to) => {
     const rule = rules[found.count++];
@@ -252,8 +236,8 @@ function hasAll(found: ReadonlyMap<number, DataView>, wanted: readonly Attribute
 }
 
 /** The keys of a set. @throws SystemError with ENOENT where there is no such set */
-export function listKeys(netlink: Netlink, table: string, set: string): Promise<Uint8Array[]> {
-  const message = encode(GETSETELEM, 0, [[1, text(table)], [2, text(set)]]);
+export function listKeys(netlink: Netlink, table: Table, set: string): Promise<Uint8Array[]> {
+  const message = encode(table, GETSETELEM, 0, [[1, text(table.name)], [2, text(set)]]);
   return netlink.dump(`list set ${set}`, message, () => [] as Uint8Array[], (keys, view, from, to) => {
     for (const element of readList(readAttributes(view, from + NFGENMSG, to).get(3))) {
       keys.push(readOctets(readNested(readNested(element).get(1)).get(DATA_VALUE)));
@@ -262,29 +246,35 @@ export function listKeys(netlink: Netlink, table: string, set: string): Promise<
 }
 
 /** The packets of each counter of a table; none where there is no such table. */
-export function readCounters(netlink: Netlink, table: string): Promise<Map<string, number>> {
-  const message = encode(GETOBJ, 0, [[1, text(table)], [3, be32(COUNTER)]]);
+export function readCounters(netlink: Netlink, table: Table): Promise<Map<string, number>> {
+  const message = encode(table, GETOBJ, 0, [[1, text(table.name)], [3, be32(COUNTER)]]);
   const make = () => new Map<string, number>();
-  return netlink.dump(`list the counters of ${table}`, message, make, (counters, view, from, to) => {
+  return netlink.dump(`list the counters of ${table.name}`, message, make, (counters, view, from, to) => {
     const object = readAttributes(view, from + NFGENMSG, to);
     const packets = readNested(object.get(4)).get(2);
     if (packets?.byteLength === 8) counters.set(readText(object.get(2)), Number(packets.getBigUint64(0)));
   });
 }
 
-function request(what: string, type: number, flags: number, attributes: readonly Attribute[]): Request {
-  return { what, message: encode(type, flags, attributes) };
+function request(
+  table: Table,
+  what: string,
+  type: number,
+  flags: number,
+  attributes: readonly Attribute[],
+): Request {
+  return { what, message: encode(table, type, flags, attributes) };
 }
 
-function encode(type: number, flags: number, attributes: readonly Attribute[]): Uint8Array<ArrayBuffer> {
-  return encodeMessage(SUBSYSTEM << 8 | type, flags, Uint8Array.of(NFPROTO_BRIDGE, 0, 0, 0), attributes);
+function encode(
+  { family }: Pick<Table, "family">,
+  type: number,
+  flags: number,
+  attributes: readonly Attribute[],
+): Uint8Array<ArrayBuffer> {
+  return encodeMessage(SUBSYSTEM << 8 | type, flags, Uint8Array.of(FAMILIES[family], 0, 0, 0), attributes);
 }
 
 function bound(type: number): Uint8Array {
   return encodeMessage(type, 0, Uint8Array.of(0, 0, 0, SUBSYSTEM));
-}
-
-/** A value of 32 bits in network order, as all of nf_tables' attributes are. */
-function be32(value: number): Uint8Array {
-  return Uint8Array.of(value >>> 24, value >>> 16, value >>> 8, value);
 }

@@ -6,23 +6,12 @@ import { ENOENT } from "../../../ffi/errno.ts";
 import {
   addKeys,
   commit,
-  countIn,
   deleteTable,
-  end,
-  FIRST,
   hasChain,
   hasRules,
-  isEqual,
-  isIn,
+  type Hook,
   isUnsupported,
-  LINK_HEADER,
   listKeys,
-  loadMeta,
-  loadPayload,
-  META_INTERFACE,
-  META_PROTOCOL,
-  META_TRANSPORT,
-  NETWORK_HEADER,
   newChain,
   newCounter,
   newRule,
@@ -30,10 +19,25 @@ import {
   newTable,
   readCounters,
   removeKeys,
+  type Table,
+} from "../../../ffi/netlink_nftables.ts";
+import {
+  countIn,
+  end,
+  FIRST,
+  isEqual,
+  isIn,
+  LINK_HEADER,
+  loadMeta,
+  loadPayload,
+  META_INTERFACE,
+  META_PROTOCOL,
+  META_TRANSPORT,
+  NETWORK_HEADER,
   type Rule,
   SECOND,
   TRANSPORT_HEADER,
-} from "../../../ffi/netlink_nftables.ts";
+} from "../../../ffi/nftables_expressions.ts";
 import type { Netlink, Request } from "../../../ffi/netlink.ts";
 import { inNamespace } from "../../../ffi/netns.ts";
 import { setSysctl } from "../../../ffi/sysctl.ts";
@@ -57,7 +61,8 @@ export function refuseAdvertisements(namespace: number, ...links: string[]): voi
 
 type ContainmentOp = Extract<KernelOp, { readonly op: `containment-${string}` }>;
 
-const TABLE = "strand", CHAIN = "prerouting", PRIORITY = -300;
+const TABLE: Table = { family: "bridge", name: "strand" }, CHAIN = "prerouting";
+const HOOK: Hook = { at: "prerouting", priority: -300 };
 const PORTS = "ports", MACS = "macs", ADDRESSES = "addresses";
 /** The sets with nft(8)'s numbers of the types ifname, ether_addr and ipv4_addr. */
 const SETS = [
@@ -131,7 +136,7 @@ export class Containment {
   /** What a network's namespace has; undefined: no such table. */
   read(namespace: NetworkNamespace): Promise<ContainmentState | undefined> {
     return this.#ifSupported(namespace, async (netlink) => {
-      const there = await hasChain(netlink, TABLE, CHAIN, PRIORITY);
+      const there = await hasChain(netlink, TABLE, CHAIN, HOOK);
       if (there === undefined) return undefined;
       const has = (rules: Rules) => hasRules(netlink, TABLE, CHAIN, RULES[rules]);
       const rules = !there ? "edited" : await has("drop") ? "drop" : await has("count") ? "count" : "edited";
@@ -199,7 +204,7 @@ function requestsFor(op: ContainmentOp): Request[] {
     newTable(TABLE),
     ...KINDS.map((kind) => newCounter(TABLE, counterOf(kind))),
     ...SETS.map(({ name, types, length }, i) => newSet(TABLE, name, types, length, i + 1)),
-    newChain(TABLE, CHAIN, PRIORITY),
+    newChain(TABLE, CHAIN, HOOK),
     ...RULES[op.rules].map((rule) => newRule(TABLE, CHAIN, rule)),
     ...elements,
   ];

@@ -1,0 +1,118 @@
+/**
+ * The expressions of nf_tables' rules (nft(8)), with their attributes as the kernel takes and lists them
+ * (include/uapi/linux/netfilter/nf_tables.h).
+ */
+import { type Attribute, be32, be64, text, u8 } from "./netlink_message.ts";
+
+const DATA_VALUE = 1, DATA_VERDICT = 2;
+/** The number of the objects that are counters. */
+export const COUNTER = 1;
+/** The verdicts; a chain's policy is one of them. */
+export const NF_ACCEPT = 1, NF_DROP = 0;
+
+/** The registers that expressions load into: two of 16 octets; a key may go on from the first into the second. */
+export const FIRST = 1, SECOND = 2;
+/** Properties of a frame, for {@link loadMeta}: META_INTERFACE is the name of the interface that it came by. */
+export const META_PROTOCOL = 1, META_INTERFACE = 6, META_OUTGOING = 7, META_FAMILY = 15, META_TRANSPORT = 16;
+/** Where a frame's headers begin, for {@link loadPayload}. */
+export const LINK_HEADER = 0, NETWORK_HEADER = 1, TRANSPORT_HEADER = 2;
+
+/** A part of a rule: its name, and its attributes in the form in which the kernel lists them. */
+export type Expression = readonly [name: string, attributes: readonly Attribute[]];
+export type Rule = readonly Expression[];
+
+/** Loads a property of the frame; an interface's name has 16 octets. */
+export function loadMeta(key: number, register = FIRST): Expression {
+  return ["meta", [[2, be32(key)], [1, be32(register)]]];
+}
+
+/** Loads octets of the frame. The rule does not apply to a frame that is too short. */
+export function loadPayload(header: number, offset: number, length: number, register = FIRST): Expression {
+  return ["payload", [[1, be32(register)], [2, be32(header)], [3, be32(offset)], [4, be32(length)]]];
+}
+
+/** Goes on with the rule where the first register begins with these octets. */
+export function isEqual(...octets: number[]): Expression {
+  return compare(0, octets);
+}
+
+/** Goes on with the rule where the first register does not begin with these octets. */
+export function isOther(...octets: number[]): Expression {
+  return compare(1, octets);
+}
+
+function compare(operation: number, octets: readonly number[]): Expression {
+  return ["cmp", [[1, be32(FIRST)], [2, be32(operation)], [3, [[DATA_VALUE, Uint8Array.from(octets)]]]]];
+}
+
+/** Leaves of the first register what a mask has. */
+export function masked(...mask: number[]): Expression {
+  const none = new Uint8Array(mask.length);
+  return ["bitwise", [
+    [1, be32(FIRST)],
+    [2, be32(FIRST)],
+    [3, be32(mask.length)],
+    [4, [[DATA_VALUE, Uint8Array.from(mask)]]],
+    [5, [[DATA_VALUE, none]]],
+  ]];
+}
+
+/** Goes on with the rule where a set has what is loaded, or has it not. */
+export function isIn(set: string, wanted = true): Expression {
+  return ["lookup", [[1, text(set)], [2, be32(FIRST)], [5, be32(wanted ? 0 : 1)]]];
+}
+
+/** Counts the frame in a counter of the table. */
+export function countIn(counter: string): Expression {
+  return ["objref", [[1, be32(COUNTER)], [2, text(counter)]]];
+}
+
+/** Ends the chain for the frame. */
+export function end(verdict: "accept" | "drop"): Expression {
+  const code = be32(verdict === "accept" ? NF_ACCEPT : NF_DROP);
+  return ["immediate", [[1, be32(0)], [2, [[DATA_VERDICT, [[1, code]]]]]]];
+}
+
+/** Loads the state of the packet's connection: a bit in 32, in this host's order. */
+export function loadConnectionState(): Expression {
+  return ["ct", [[1, be32(FIRST)], [2, be32(0)]]];
+}
+
+/** Bits of {@link loadConnectionState}. */
+export const ESTABLISHED = 2, RELATED = 4;
+
+/** Gives the packet the address of the interface that it leaves by, in a chain of type `nat`. */
+export function masquerade(): Expression {
+  return ["masq", []];
+}
+
+/** Lowers a TCP SYN's maximum segment size to what the MTU of the packet's route allows. */
+export function clampSegments(): Expression[] {
+  return [
+    ["rt", [[1, be32(FIRST)], [2, be32(3)]]],
+    ["byteorder", [[1, be32(FIRST)], [2, be32(FIRST)], [3, be32(1)], [4, be32(2)], [5, be32(2)]]],
+    ["exthdr", [[7, be32(FIRST)], [2, u8(2)], [3, be32(2)], [4, be32(2)], [6, be32(1)]]],
+  ];
+}
+
+/**
+ * Goes on with the rule where there are more than this for the key in the first register, which is counted in a set that
+ * {@link newSet} made for it.
+ *
+ * @param burst How many may come at once beyond the rate.
+ */
+export function isOver(set: string, perSecond: number, burst: number): Expression {
+  const limit: Attribute[] = [
+    [1, be64(perSecond)],
+    [2, be64(1)],
+    [3, be32(burst)],
+    [4, be32(0)],
+    [5, be32(1)],
+  ];
+  return ["dynset", [
+    [1, text(set)],
+    [3, be32(1)],
+    [4, be32(FIRST)],
+    [7, [[1, text("limit")], [2, limit]]],
+  ]];
+}
