@@ -43,6 +43,7 @@ export function run(name: string, args: string[], terminal: Terminal = systemTer
 interface AttachOptions extends AgentOptions {
   readonly ns?: string;
   readonly device?: string;
+  readonly leases?: string;
   readonly name?: string;
   readonly ip?: string;
   readonly mac?: string;
@@ -63,6 +64,7 @@ export function attachProgram(terminal: Terminal): Command {
     .argument("<net>", "its name or id")
     .option("--ns <path>", "the network namespace, like /run/netns/web or /proc/PID/ns/net")
     .option("--device <name>", "the device, like tap0: what is behind it takes its address by DHCP")
+    .option("--leases <number>", "how many machines behind the device may have a lease at a time (64)")
     .option("--name <name>", "its name in the network: one label")
     .option("--ip <address>", "its address (what is reserved for its MAC, else the next free one)")
     .option("--mac <mac>", "its MAC (made from its address)")
@@ -123,6 +125,9 @@ async function attach(session: NexSession, net: string, options: AttachOptions):
     const { attachDevice } = await import("./attach_device.ts");
     const network = await overlayNamed(session, agent, net);
     return await attachDevice(terminal, agent, network, { ...options, device: options.device });
+  }
+  if (options.leases !== undefined) {
+    throw new UsageError("--leases: it is about a device: name one, --device NAME");
   }
   const ns = pathOf(options.ns ?? "");
   const network = await overlayNamed(session, agent, net);

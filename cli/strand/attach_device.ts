@@ -9,6 +9,7 @@ import { called, waiting } from "./attach.ts";
 
 interface DeviceOptions {
   readonly device: string;
+  readonly leases?: string;
   readonly output: "table" | "json";
 }
 
@@ -27,13 +28,21 @@ export async function attachDevice(
       `--${given}: many machines may be behind a device; reserve names and addresses for their MACs with strand apply`,
     );
   }
-  const answer = await waiting(terminal, agent.attachPort({ device, network_id: network.id }));
+  const leases = options.leases === undefined ? undefined : readLeases(options.leases);
+  const port = { device, network_id: network.id, ...leases !== undefined && { leases } };
+  const answer = await waiting(terminal, agent.attachPort(port));
   print(
     terminal,
     output,
     answer,
     `device ${device} ${answer.existing ? "unchanged" : "attached"}: a port of ${called(network)}`,
   );
+}
+
+function readLeases(text: string): number {
+  const leases = /^\d{1,5}$/.test(text) ? Number(text) : 0;
+  if (leases >= 1) return leases;
+  throw new UsageError(`--leases: "${text}" is not a number of machines, like 64`);
 }
 
 /** The network of the device may be gone: any name of it is taken then. */

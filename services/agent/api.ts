@@ -166,6 +166,8 @@ export interface PortRecord {
   readonly device: string;
   /** The network's id. */
   readonly network: string;
+  /** How many machines behind it may have a lease at a time; undefined: 64, or what was said before. */
+  readonly leases?: number | undefined;
 }
 
 /** Operations of the local socket: this host's devices as ports of networks. */

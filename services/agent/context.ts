@@ -23,7 +23,7 @@ export interface Context {
   /** What answers at the networks' gateways. */
   readonly gateways: Pick<Gateways, "isSetUp" | "isGone">;
   /** This host's devices that are ports of networks. */
-  readonly ports: Pick<Ports, "has" | "networks" | "isSetUp" | "leave">;
+  readonly ports: Pick<Ports, "has" | "devices" | "mostLeases" | "networks" | "isSetUp" | "leave">;
   readonly host: {
     readonly hostname: string;
     /** Its VTEP. */

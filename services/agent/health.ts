@@ -7,6 +7,7 @@ import type { Context } from "./context.ts";
 import { LaggingHosts } from "./reconcile/lagging_hosts.ts";
 import type { Gateways } from "./gateway/gateways.ts";
 import type { NameClaim } from "./name_claim.ts";
+import type { Askers } from "./gateway/askers.ts";
 import type { Ports } from "./ports/ports.ts";
 import type { StoreGuard } from "./store_guard/guard.ts";
 import type { UnderlayWatch } from "./underlay_watch.ts";
@@ -61,11 +62,12 @@ function onHold({ reason, since }: { readonly reason: string; readonly since: nu
 export function reportHealth(
   daemon: Daemon,
   context: Context,
-  { workers, underlay, gateways, ports }: {
+  { workers, underlay, gateways, ports, askers }: {
     readonly workers: Workers;
     readonly underlay: UnderlayWatch;
     readonly gateways: Gateways;
     readonly ports: Ports;
+    readonly askers: Pick<Askers, "full">;
   },
 ): void {
   const { storeGuard, view, host, counters } = context;
@@ -125,6 +127,18 @@ export function reportHealth(
       what: others.length ? `${others.length + 1} devices are no ports, the first: ${first}` : first,
       fix:
         'put it right, and the agent takes it up by itself; or give it up: "strand detach NET --device NAME"',
+      blocks: false,
+    };
+  });
+  daemon.check(() => {
+    const [first, ...others] = askers.full;
+    if (!first) return undefined;
+    const { network, port, most } = first, name = view.network(network)?.name ?? network;
+    return {
+      what:
+        `${port}, a port of network ${name}, has ${most} leases, as many as it may have, and more are asked for` +
+        (others.length ? `; so have ${others.length} more ports` : ""),
+      fix: `if so many machines are behind it: "strand attach ${name} --device ${port} --leases N"`,
       blocks: false,
     };
   });

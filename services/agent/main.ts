@@ -229,7 +229,7 @@ export function main(args: string[]): Promise<number> {
       }),
     );
     daemon.defer("probes", () => prober.close());
-    reportHealth(daemon, context, { workers, underlay, gateways, ports });
+    reportHealth(daemon, context, { workers, underlay, gateways, ports, askers: dhcp.askers });
     reportContainment(daemon, context, workers);
     reportPeers(daemon, prober, settings.vxlanPort);
     storeGuard.verify();

@@ -174,7 +174,7 @@ Deno.test("an agent of another version is not talked to", async () => {
   await until("the connection ends", () => it.lost.length === 1);
   assert.match(
     it.lost[0] ?? "",
-    /speaks version 3 of their protocol, and this is 2: run both of one release/,
+    /speaks version 4 of their protocol, and this is 3: run both of one release/,
   );
   assert.equal(it.networks.size, 0);
 });

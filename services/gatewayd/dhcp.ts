@@ -26,8 +26,6 @@ const SLOTS = 64, SIZE = 2048;
 const MOST_WAITED = 2000;
 /** The most questions whose answer is awaited, and for how long, in ms: dhcpd sends none that is older. */
 const MOST_ASKED = 4096, PATIENCE = 12_000;
-/** The most interfaces of a network whose names are kept. */
-const MOST_PORTS = 2048;
 const STOP = 0xffffffff;
 
 /** A network that is served. */
@@ -39,8 +37,6 @@ interface Served {
   /** The settings as text, from which the options are made with the first answer: a thousand networks may be at rest. */
   settings: string;
   options: NetworkOptions | undefined;
-  /** True for each interface that is a port, by its index. */
-  ports: Map<number, boolean> | undefined;
 }
 
 /** A question whose answer is awaited. */
@@ -49,6 +45,12 @@ interface Asked {
   readonly message: Message;
   readonly port: number;
   readonly at: number;
+}
+
+/** A port of a network's bridge. */
+interface Port {
+  readonly index: number;
+  readonly name: string;
 }
 
 export type DhcpCounts = Record<
@@ -122,7 +124,6 @@ export class DhcpPorts implements DhcpAnswerer {
       gateway: gateway.address.u32,
       settings,
       options: undefined,
-      ports: undefined,
     };
     this.#networks.set(id, served);
     this.#byToken.set(token, served);
@@ -199,28 +200,17 @@ export class DhcpPorts implements DhcpAnswerer {
     const count = batch.receive(served.fd);
     for (let slot = 0; slot < count; slot++) {
       const port = batch.interfaceOf(slot), received = batch.receivedAt(slot);
-      const isPort = this.#isPort(served, port);
-      if (isPort === undefined) continue;
-      if (!isPort) counts.tunnel++;
+      const name = interfaceName(served.fd, port);
+      // What the bridge itself receives has come in by a port before.
+      if (name === undefined || name === BRIDGE) continue;
+      if (name === VXLAN) counts.tunnel++;
       else if (now - received > MOST_WAITED) counts.late++;
       else if (!this.#limits.take(served.id, port)) counts.limited++;
-      else this.#read(served, slot, port, received);
+      else this.#read(served, slot, { index: port, name }, received);
     }
   }
 
-  /** False for the way to other hosts, undefined for the bridge, whose frames have come in by a port before. */
-  #isPort(served: Served, index: number): boolean | undefined {
-    const { fd } = served, ports = served.ports ??= new Map();
-    const known = ports.get(index);
-    if (known !== undefined) return known;
-    const name = interfaceName(fd, index);
-    if (name === undefined || name === BRIDGE) return undefined;
-    if (ports.size >= MOST_PORTS) ports.clear();
-    ports.set(index, name !== VXLAN);
-    return name !== VXLAN;
-  }
-
-  #read(served: Served, slot: number, port: number, received: number): void {
+  #read(served: Served, slot: number, port: Port, received: number): void {
     const { counts } = this, batch = this.#batch, frame = this.#frame, message = this.#message;
     const { buffer } = batch;
     if (!frame.read(buffer, slot * SIZE, batch.length(slot))) return void counts.malformed++;
@@ -245,6 +235,7 @@ export class DhcpPorts implements DhcpAnswerer {
       kind: "ask",
       network: served.id,
       question,
+      port: port.name,
       type,
       mac: macFromBytes(buffer, chaddr),
       ciaddr: message.ciaddr,
@@ -256,7 +247,8 @@ export class DhcpPorts implements DhcpAnswerer {
     });
     if (!isSent) return void counts.unsent++;
     counts.asked++;
-    this.#remember(question, { network: served.id, message: message.copy(), port, at: performance.now() });
+    const asked = { network: served.id, message: message.copy(), port: port.index, at: performance.now() };
+    this.#remember(question, asked);
   }
 
   #remember(question: number, asked: Asked): void {

@@ -20,9 +20,15 @@ export function rulesOf({ settings }: Space): Rules | undefined {
  * address is not: SAND's agents made such records.
  */
 export function ownOf({ active, mac, address, record }: OverlayEndpoint): string[] {
-  const { overlay_veth_name: port } = record;
+  const { overlay_veth_name: veth, strand_port: device = "" } = record, port = veth || device;
   if (!active || port === "" || mac === undefined || address === undefined) return [];
-  return [port, `${port} ${mac}`, `${port} ${address}`];
+  // Whether a device is checked depends on this host's list of ports.
+  return [...veth === "" ? [] : [veth], `${port} ${mac}`, `${port} ${address}`];
+}
+
+/** The elements of a device of the host that is a port, whatever is behind it. */
+export function ownOfDevice(device: string): string[] {
+  return [device, `${device} device`];
 }
 
 /** The port that an element is of. */

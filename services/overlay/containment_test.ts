@@ -18,12 +18,19 @@ Deno.test("what is a port's own follows the endpoints of this host, and the rule
   put("2", {});
   put("3", { active: false });
   put("4", { hostname: "h2", host_ip: "192.0.2.2" });
+  // Machines behind devices: of one the device is known, of the other one it is not.
   put("5", { kind: "dhcp", overlay_veth_name: "" });
+  put("7", { kind: "dhcp", overlay_veth_name: "", strand_port: "tap0" });
   // A younger one that names the port of another: the port stays what it is.
   put("6", { overlay_veth_name: "sand0002" });
   const found = (contains = true) =>
-    desiredState(it.view, network.id, { hostname: "h1", underlayMtu: 1500, contains }).state?.containment;
-  const own = new Set(["sand0002", "sand0002 02:84:0a:00:00:02", "sand0002 10.0.0.2"]);
+    desiredState(it.view, network.id, { hostname: "h1", underlayMtu: 1500, contains, devices: ["tap0"] })
+      .state
+      ?.containment;
+  const own = new Set([
+    ...["sand0002", "sand0002 02:84:0a:00:00:02", "sand0002 10.0.0.2"],
+    ...["tap0", "tap0 device", "tap0 02:84:0a:00:00:07", "tap0 10.0.0.7"],
+  ]);
   const settings = (overlay: object) =>
     it.put({ [it.keys.settings(network.id)]: { network: { name: "blue" }, overlay } });
 

@@ -3,7 +3,7 @@ import { Cidr } from "../common/ip.ts";
 import { tryParseMac } from "../common/mac.ts";
 import type { NetworkRecord } from "../store/sand_records.ts";
 import { gatewayOf } from "./claims.ts";
-import { ownOf, rulesOf } from "./containment.ts";
+import { ownOf, ownOfDevice, rulesOf } from "./containment.ts";
 import { LEAST_MTU, localFault, notCarriedOut, vethTaken } from "./faults.ts";
 import { Neighbours } from "./neighbours.ts";
 import { BRIDGE_MAC, isCrowded } from "./proxy.ts";
@@ -27,8 +27,8 @@ export interface DesiredOptions {
   readonly currentMtu?: number | undefined;
   /** True when br0 already answers ARP for the endpoints. */
   readonly proxied?: boolean | undefined;
-  /** True when devices of the host are ports of the network. */
-  readonly hasPorts?: boolean | undefined;
+  /** Devices of the host that are ports of the network, or are to be. */
+  readonly devices?: readonly string[] | undefined;
   /** True when frames from ports can be checked. */
   readonly contains?: boolean | undefined;
 }
@@ -47,7 +47,8 @@ export interface Desired {
 export function desiredState(view: View, networkId: string, options: DesiredOptions): Desired {
   const network = view.network(networkId), { endpoints } = view.space(networkId);
   const problems: string[] = [];
-  let here = options.hasPorts === true;
+  const { devices = [] } = options, own = new Set(devices.flatMap(ownOfDevice));
+  let here = devices.length > 0;
   const arp = new Map<number, number>(),
     fdb = new Map<number, number>(),
     veths = new Map<string, VethState>(),
@@ -73,6 +74,7 @@ export function desiredState(view: View, networkId: string, options: DesiredOpti
     if (endpoint.host !== options.hostname) continue;
     here = true;
     const { overlay_veth_name: name } = endpoint.record;
+    if (name === "") { for (const element of ownOf(endpoint)) own.add(element); }
     // The veth of a refused endpoint is neither created nor removed.
     if (!endpoint.active || name === "" || localFault(endpoint, network, view) !== undefined) continue;
     const other = owners.get(name);
@@ -85,13 +87,14 @@ export function desiredState(view: View, networkId: string, options: DesiredOpti
   }
   const uplink = routes.size ? { uplink: { name: uplinkName(networkId), mtu, sound: true, routes } } : {};
   const rules = options.contains ? rulesOf(view.space(networkId)) : undefined;
+  for (const endpoint of owners.values()) for (const element of ownOf(endpoint)) own.add(element);
   const parts = {
     veths,
     arp,
     fdb,
     ...uplink,
     ...proxied ? { proxy } : {},
-    ...rules ? { containment: { rules, own: new Set([...owners.values()].flatMap(ownOf)) } } : {},
+    ...rules ? { containment: { rules, own } } : {},
   };
   return here
     ? { state: stateOf(network, mtu, portOf(view, network, options.hostname), parts), problems }

@@ -36,8 +36,8 @@ export interface ContainmentState {
   /** Read: "edited" where the rules are neither of the two that agents make, so that they are made again. */
   readonly rules: "drop" | "count" | "edited";
   /**
-   * What is a port's own: its name alone, since other ports are not checked; its name and a MAC; its name and an address, like
-   * `sand00ff 10.0.0.2`.
+   * What is a port's own: its name alone, since other ports are not checked; its name and `device` for a device of the host; its name
+   * and a MAC; its name and an address, like `sand00ff 10.0.0.2`.
    */
   readonly own: ReadonlySet<string>;
 }

@@ -13,7 +13,7 @@ import { messageOf } from "../common/refusal.ts";
 import { networkRecord } from "../store/records.ts";
 
 /** Raised by a change that the other side would misunderstand. */
-export const PROTOCOL = 2;
+export const PROTOCOL = 3;
 
 /** The most addresses of a name that are sent: an answer holds no more than some thousands. */
 export const MOST_ADDRESSES = 1000;
@@ -87,6 +87,8 @@ const ask = z.object({
   kind: z.literal("ask"),
   network: text,
   question,
+  /** The name of the bridge's port that the message came in by. */
+  port: text,
   /** Option 53. */
   type: z.int().min(1).max(8),
   mac,

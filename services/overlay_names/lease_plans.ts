@@ -17,6 +17,8 @@ export interface LeasingHost extends Reach {
   readonly newId: () => string;
   /** RFC 3339 with nanoseconds. */
   readonly timestamp: () => string;
+  /** The port that the client is behind; undefined: its lease goes on where it is. */
+  readonly port?: string | undefined;
 }
 
 /** A plan of a lease, with what it changes in the network's claims: a writer joins those of several leases. */
@@ -138,6 +140,7 @@ function leaseRecord(
     api_hostname: host.apiHostname,
     active: true,
     kind: "dhcp",
+    ...host.port === undefined ? {} : { strand_port: host.port },
     expires_at: new Date(expires * 1000).toISOString().replace(".000Z", "Z"),
     ...label === undefined ? {} : { strand_name: label },
   } as EndpointRecord;

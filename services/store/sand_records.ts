@@ -131,6 +131,9 @@ const endpoint = z.looseObject({
   /** Strand only: "dhcp": a machine behind a port of the host, which has leased the address until then, in RFC 3339 and UTC. */
   kind: text.optional(),
   expires_at: text.optional(),
+  /** Strand only: the port of the network's bridge on its host that such a machine is behind. */
+  strand_port: text.refine(isInterfaceName, "not the name of an interface, at most 15 bytes, like tap0")
+    .optional(),
 });
 
 /** A presence record: the network is set up on a host. */

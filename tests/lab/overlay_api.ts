@@ -15,6 +15,7 @@ export interface ApiEndpoint extends Endpoint {
   /** In etcd, not in the API's answers. */
   readonly strand_host_route?: boolean;
   readonly strand_host_veth?: string;
+  readonly strand_port?: string;
 }
 
 export interface NewEndpoint {

@@ -15,12 +15,13 @@ interface Listed {
 /** False where nft is not installed. */
 const canJudge = (await run(["which", "nft"], { mayFail: true })).code === 0;
 
-/** What is wrong, a line each; nothing where nft is not installed. @param here The network's active endpoints on the host. */
+/** What is wrong, a line each; nothing where nft is not installed. @param here The network's active endpoints on the host. @param devices Of the host, that are ports of it. */
 export async function compareContainment(
   records: Records,
   network: string,
   namespace: string,
   here: readonly ApiEndpoint[],
+  devices: readonly string[] = [],
 ): Promise<string[]> {
   if (!canJudge) return [];
   const command = ["nsenter", `--net=${namespace}`, "nft", "-j", "list", "ruleset", "bridge"];
@@ -37,7 +38,7 @@ export async function compareContainment(
   const verdict = overlay.contain ? "drop" : "accept",
     counting = rules.filter((rule) => rule.includes('"counter"'));
   if (
-    rules.length !== 11 || counting.length !== 6 ||
+    rules.length !== 13 || counting.length !== 7 ||
     !counting.every((rule) => rule.endsWith(`{"${verdict}":null}]`))
   ) {
     faults.push(`the rules do not ${verdict}: ${rules.join(" ")}`);
@@ -45,11 +46,18 @@ export async function compareContainment(
   const found = listed.flatMap(({ set }) =>
     (set?.elem ?? []).map((own) => `${set?.name} ${typeof own === "string" ? own : own.concat.join(" ")}`)
   );
-  const wanted = here.flatMap(({ overlay_veth_name: port, target_veth_mac: mac, target_veth_ip: cidr }) =>
-    port && mac && cidr
-      ? [`ports ${port}`, `macs ${port} ${mac.toLowerCase()}`, `addresses ${port} ${cidr.split("/")[0]}`]
-      : []
-  );
+  const ofEndpoints = here.flatMap((endpoint) => {
+    const { overlay_veth_name: veth, strand_port: device, target_veth_mac: mac, target_veth_ip: cidr } =
+      endpoint;
+    const port = veth || device;
+    if (!port || !mac || !cidr) return [];
+    const its = [`macs ${port} ${mac.toLowerCase()}`, `addresses ${port} ${cidr.split("/")[0]}`];
+    return veth ? [`ports ${veth}`, ...its] : its;
+  });
+  const wanted = [
+    ...ofEndpoints,
+    ...devices.flatMap((device) => [`ports ${device}`, `host-devices ${device}`]),
+  ];
   if (`${found.toSorted()}` !== `${wanted.toSorted()}`) {
     faults.push(`the ports' own are [${found}], not [${wanted}]`);
   }

@@ -135,4 +135,6 @@ export interface Checked extends Attached {
 export interface Port {
   readonly device: string;
   readonly network_id: string;
+  /** How many machines behind it may have a lease at a time, where that was said. */
+  readonly leases?: number;
 }

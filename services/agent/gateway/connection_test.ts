@@ -144,7 +144,16 @@ Deno.test("many names come in messages of a size that a socket takes", () => {
 });
 
 const ask: Ask = {
-  ...{ kind: "ask", network: "blue", question: 7, type: 1, mac: "52:54:00:00:00:01", ciaddr: 0, source: 0 },
+  ...{
+    kind: "ask",
+    network: "blue",
+    question: 7,
+    port: "tap0",
+    type: 1,
+    mac: "52:54:00:00:00:01",
+    ciaddr: 0,
+    source: 0,
+  },
   ...{ unicast: false, received: 1 },
 };
 
@@ -162,7 +171,7 @@ Deno.test("what a client asks for is passed on, and its answer is sent before an
 
 Deno.test("a gatewayd of another version, and one that sends anything else, is disconnected", () => {
   using other = setUp();
-  assert.throws(() => other.hello(PROTOCOL + 1), /it speaks version 3 of their protocol, and this is 2/);
+  assert.throws(() => other.hello(PROTOCOL + 1), /it speaks version 4 of their protocol, and this is 3/);
   // It can say so itself.
   assert.deepEqual(other.received(), ["hello"]);
   for (

@@ -10,13 +10,12 @@ import { BOOTREQUEST, ETHERNET, Opt, Type } from "../../dhcpd/numbers.ts";
 import { Offers } from "../../dhcpd/offers.ts";
 import type { Reply } from "../../dhcpd/reply.ts";
 import { gatewayOf } from "../../overlay/claims.ts";
-import { isEndpointMac } from "../../overlay/create_endpoints.ts";
-import { macNumber } from "../../overlay/state.ts";
 import type { AgentReply, Ask } from "../../overlay_names/gateway_messages.ts";
 import { leasingNetwork, OverlayLeases } from "../../overlay_names/lease_space.ts";
 import type { LeaseClock } from "../../nex/clocks.ts";
 import type { SandRecord } from "../../store/sand_records.ts";
 import type { Context } from "../context.ts";
+import { Askers, ofContainer, type Refused } from "./askers.ts";
 import { LeaseWriter } from "./lease_writer.ts";
 
 /** The most leases of one network that wait to be written; what is asked for beyond that is dropped, and its client asks again. */
@@ -27,20 +26,10 @@ const OFFERS_MS = 60_000;
 /** Where a question came from, and where its answer goes. */
 interface From {
   readonly network: string;
+  /** Undefined: a container's, which is known by its record. */
+  readonly port: string | undefined;
   readonly question: number;
   readonly answer: (reply: AgentReply) => void;
-}
-
-/** Why a question is not answered, beyond dhcpd's reasons. */
-export interface Refused {
-  /** The MAC has an endpoint on another host. */
-  elsewhere: number;
-  /** The MAC is of the form that agents give to endpoints, and no endpoint's of this host. */
-  "endpoint-mac": number;
-  /** The agent is on hold. */
-  held: number;
-  /** Too many leases of the network are being written. */
-  overload: number;
 }
 
 /** What a network's clients are offered. */
@@ -57,7 +46,7 @@ export interface GatewayDhcpOptions {
 
 /** Answers what clients of DHCP ask in the networks of this host. */
 export class GatewayDhcp {
-  readonly refused: Refused = { elsewhere: 0, "endpoint-mac": 0, held: 0, overload: 0 };
+  readonly askers: Askers;
   readonly clock = new HostClock();
   readonly writer: LeaseWriter;
   readonly #context: () => Context;
@@ -73,7 +62,8 @@ export class GatewayDhcp {
     this.#context = context;
     this.#options = options;
     this.writer = new LeaseWriter(context);
-    this.#exhausted = exportCounts(options.metrics, () => this.counts, this.refused);
+    this.askers = new Askers(context);
+    this.#exhausted = exportCounts(options.metrics, () => this.counts, this.askers.refused);
     this.#timer = setInterval(() => this.#forgetOffers(), OFFERS_MS);
   }
 
@@ -83,26 +73,15 @@ export class GatewayDhcp {
 
   /** Takes a question of gatewayd's, for a network whose gateway answers DHCP on this host. */
   ask(asked: Ask, answer: (reply: AgentReply) => void): void {
-    const { view, storeGuard, host, log } = this.#context(), { network: id, mac, question } = asked;
+    const { view, storeGuard, log } = this.#context(), { network: id, mac, question } = asked;
+    const { refused } = this.askers, port = ofContainer(asked.port) ? undefined : asked.port;
     const record = view.network(id);
     if (!record || view.isDeleted(id)) return;
-    if (storeGuard.hold) return void this.refused.held++;
-    const [holder] = view.space(id).holdersOfMac(macNumber(mac));
-    if (holder && holder.host !== host.hostname) {
-      this.refused.elsewhere++;
-      if (this.#once.due(`elsewhere ${id} ${mac}`)) {
-        log.warn(
-          { network: id, mac },
-          `${mac} asks for an address here, and has ${holder.address} on ${holder.host}: it is answered once that has ended`,
-        );
-      }
-      return;
-    }
-    // It would take the MAC from the next endpoint with that address.
-    if (!holder && isEndpointMac(mac)) return void this.refused["endpoint-mac"]++;
-    if (this.writer.waiting(id) >= MOST_WAITING) return void this.refused.overload++;
+    if (storeGuard.hold) return void refused.held++;
+    if (!this.askers.mayAsk(asked)) return;
+    if (this.writer.waiting(id) >= MOST_WAITING) return void refused.overload++;
     try {
-      this.#started().take({ network: id, question, answer }, {
+      this.#started().take({ network: id, port, question, answer }, {
         message: new Question(asked),
         mac,
         unicast: asked.unicast,
@@ -133,7 +112,7 @@ export class GatewayDhcp {
     return this.#exchanges = new Exchanges<From, Question, SandRecord>({
       store: { ...store, committer: writer },
       spaces: {
-        of: ({ network }) => this.#space(network),
+        of: ({ network, port }) => this.#space(network, port),
         isUnreadable: ({ network }) => {
           try {
             view.refuseUnreadable(network);
@@ -162,14 +141,14 @@ export class GatewayDhcp {
     });
   }
 
-  #space(network: string) {
+  #space(network: string, port: string | undefined) {
     const { view, host } = this.#context();
     const record = view.network(network), { settings } = view.space(network);
     if (!record || !settings) throw new Error(`network ${network} has no settings any more`);
     let offering = this.#offerings.get(network);
     if (!offering) this.#offerings.set(network, offering = { offers: new Offers(), used: 0 });
     offering.used = performance.now();
-    const leasing = { ...hostOf(host), newId: () => crypto.randomUUID(), timestamp };
+    const leasing = { ...hostOf(host), newId: () => crypto.randomUUID(), timestamp, port };
     return {
       space: new OverlayLeases(view, record, settings, leasing, this.#now),
       offers: offering.offers,

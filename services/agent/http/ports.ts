@@ -4,16 +4,27 @@ import type { PortRecord, PortsApi } from "../api.ts";
 import { type Answer, json } from "./answers.ts";
 import { read, uuid } from "./requests.ts";
 
-const newPort = z.object({ device: z.string(), network_id: z.string() });
+/** The most leases that a port may have: as many as the largest range has addresses. */
+const MOST = 0xffff;
 
-const shown = ({ device, network }: PortRecord) => ({ device, network_id: network });
+const newPort = z.object({
+  device: z.string(),
+  network_id: z.string(),
+  leases: z.int().min(1).max(MOST).optional(),
+});
+
+const shown = ({ device, network, leases }: PortRecord) => ({
+  device,
+  network_id: network,
+  ...leases === undefined ? {} : { leases },
+});
 
 /** The handlers of /ports, by method. */
 export const portMethods: Readonly<Record<string, (ports: PortsApi, body: Uint8Array) => Promise<Answer>>> = {
   GET: (ports) => Promise.resolve(json(200, { ports: ports.ports().map(shown) })),
   async POST(ports, body) {
-    const { device, network_id } = read(newPort, body);
-    const port = { device, network: uuid(network_id, "network_id") };
+    const { device, network_id, leases } = read(newPort, body);
+    const port = { device, network: uuid(network_id, "network_id"), leases };
     const { existing } = await ports.attachPort(port);
     return json(existing ? 200 : 201, { port: shown(port), existing });
   },

@@ -63,16 +63,17 @@ type ContainmentOp = Extract<KernelOp, { readonly op: `containment-${string}` }>
 
 const TABLE: Table = { family: "bridge", name: "strand" }, CHAIN = "prerouting";
 const HOOK: Hook = { at: "prerouting", priority: -300 };
-const PORTS = "ports", MACS = "macs", ADDRESSES = "addresses";
+const PORTS = "ports", DEVICES = "host-devices", MACS = "macs", ADDRESSES = "addresses";
 /** The sets with nft(8)'s numbers of the types ifname, ether_addr and ipv4_addr. */
 const SETS = [
   { name: PORTS, types: [41], length: 16 },
+  { name: DEVICES, types: [41], length: 16 },
   { name: MACS, types: [41, 9], length: 24 },
   { name: ADDRESSES, types: [41, 7], length: 20 },
 ] as const;
 
 /** What is counted, each in a counter of that name in the table. */
-export const KINDS = ["mac", "arp", "ipv4", "dhcp-server", "router-advertisement"] as const;
+export const KINDS = ["mac", "unleased", "arp", "ipv4", "dhcp-server", "router-advertisement"] as const;
 export type Kind = typeof KINDS[number];
 /** nft(8) takes no names that are words of its language. */
 const counterOf = (kind: Kind) => `${kind}-spoofed`;
@@ -87,25 +88,29 @@ const source = (header: number, offset: number, length: number) => [
   loadPayload(header, offset, length, SECOND),
 ];
 const none = (header: number, offset: number) => [loadPayload(header, offset, 4), isEqual(0, 0, 0, 0)];
+/** From a DHCP client that has no address yet (RFC 2131 §4.1). */
+const CLIENT = [
+  ...IPV4,
+  ...none(NETWORK_HEADER, 12),
+  ...UDP,
+  loadPayload(TRANSPORT_HEADER, 0, 4),
+  isEqual(0, 68, 0, 67),
+];
 
 /** The chain's rules. A frame that is not dropped passes, and is counted once. */
 function rulesFor(rules: Rules): Rule[] {
-  const refused = (kind: Kind) => [countIn(counterOf(kind)), end(rules === "drop" ? "drop" : "accept")];
-  const pass = end("accept");
+  const verdict = end(rules === "drop" ? "drop" : "accept");
+  const refused = (kind: Kind) => [countIn(counterOf(kind)), verdict];
+  const pass = end("accept"), unknown = [...source(LINK_HEADER, 6, 6), isIn(MACS, false)];
   return [
     [PORT, isIn(PORTS, false), pass],
-    [...source(LINK_HEADER, 6, 6), isIn(MACS, false), ...refused("mac")],
+    // Its message is at gatewayd's packet socket by now, and the bridge must not learn a MAC from it that may be another machine's.
+    [...unknown, ...CLIENT, verdict],
+    [...unknown, PORT, isIn(DEVICES), ...refused("unleased")],
+    [...unknown, ...refused("mac")],
     [...IPV4, ...UDP, loadPayload(TRANSPORT_HEADER, 0, 2), isEqual(0, 67), ...refused("dhcp-server")],
     [...IPV4, ...source(NETWORK_HEADER, 12, 4), isIn(ADDRESSES), pass],
-    // A DHCP client that has no address yet (RFC 2131 §4.1).
-    [
-      ...IPV4,
-      ...none(NETWORK_HEADER, 12),
-      ...UDP,
-      loadPayload(TRANSPORT_HEADER, 0, 4),
-      isEqual(0, 68, 0, 67),
-      pass,
-    ],
+    [...CLIENT, pass],
     [...IPV4, ...refused("ipv4")],
     [...ARP, ...source(NETWORK_HEADER, 8, 6), isIn(MACS, false), ...refused("arp")],
     [...ARP, ...source(NETWORK_HEADER, 14, 4), isIn(ADDRESSES), pass],
@@ -146,7 +151,7 @@ export class Containment {
         for (const key of await listKeys(netlink, TABLE, name)) own.add(elementOf(name, key));
       }
       // An element of another form could not be removed by itself.
-      if ([...own].some((element) => !/^[\w.-]+(?: [\w:.]+)?$/.test(element))) {
+      if ([...own].some((element) => !/^[^\s/]+(?: [\w:.]+)?$/.test(element))) {
         return { rules: "edited", own: new Set() };
       }
       return { rules, own };
@@ -218,19 +223,26 @@ function keysOf(set: SetName, elements: ReadonlySet<string>): Uint8Array[] {
   for (const element of elements) {
     const [port = "", own] = element.split(" ");
     const name = new TextEncoder().encode(port);
-    const its = own === undefined ? PORTS : own.includes(":") ? MACS : ADDRESSES;
-    if (its !== set) continue;
+    if (setOf(own) !== set) continue;
     const key = new Uint8Array(SETS.find(({ name }) => name === set)?.length ?? 0);
     key.set(name.subarray(0, 15));
-    if (own !== undefined) key.set(set === MACS ? macToBytes(own) : Ip.parse(own).bytes, 16);
+    if (own !== undefined && set !== DEVICES) {
+      key.set(set === MACS ? macToBytes(own) : Ip.parse(own).bytes, 16);
+    }
     keys.push(key);
   }
   return keys;
+}
+
+function setOf(own: string | undefined): SetName {
+  if (own === undefined) return PORTS;
+  return own === "device" ? DEVICES : own.includes(":") ? MACS : ADDRESSES;
 }
 
 function elementOf(set: SetName, key: Uint8Array): string {
   const name = key.subarray(0, 16), nul = name.indexOf(0);
   const port = new TextDecoder().decode(nul < 0 ? name : name.subarray(0, nul));
   if (set === PORTS) return port;
+  if (set === DEVICES) return `${port} device`;
   return `${port} ${set === MACS ? macFromBytes(key, 16) : new Ip(4, key.slice(16, 20))}`;
 }

@@ -12,6 +12,8 @@ import { giveBack, isOwnName, makePort } from "../kernel/device.ts";
 import type { Workers } from "../reconcile/networks.ts";
 import type { PortsFile } from "./ports_file.ts";
 
+/** How many machines behind a port may have a lease at a time, where that was not set. */
+export const MOST_LEASES = 64;
 /** How often devices that are not there are looked for, in ms. */
 const EVERY = 2000;
 
@@ -56,6 +58,17 @@ export class Ports implements PortsApi {
     return this.#file.ports.some((port) => port.network === network);
   }
 
+  /** The devices that are ports of the network, or are to be. */
+  devices(network: string): string[] {
+    return this.#file.ports.filter((port) => port.network === network).map(({ device }) => device);
+  }
+
+  /** How many machines behind a port of the network may have a lease at a time. */
+  mostLeases(network: string, device: string): number {
+    const port = this.#file.ports.find((port) => port.device === device && port.network === network);
+    return port?.leases ?? MOST_LEASES;
+  }
+
   /** The networks of all ports. */
   networks(): string[] {
     return [...new Set(this.#file.ports.map(({ network }) => network))];
@@ -73,7 +86,7 @@ export class Ports implements PortsApi {
     return this.#file.ports;
   }
 
-  async attachPort({ device, network }: PortRecord): Promise<{ readonly existing: boolean }> {
+  async attachPort({ device, network, leases }: PortRecord): Promise<{ readonly existing: boolean }> {
     const { view, storeGuard } = this.#context();
     storeGuard.assertNotHeld();
     if (!isInterfaceName(device)) {
@@ -88,18 +101,21 @@ export class Ports implements PortsApi {
         `device: ${device} is a port of network ${its} already: detach it there first`,
       );
     }
+    const most = leases ?? known?.leases,
+      asked = { device, network, ...most !== undefined && { leases: most } };
     const using = await this.#options.workers().use(network);
     try {
       // The worker follows the network's records; before it, none of them may be known.
       if (!view.network(network)) throw new Refusal("not-found", `there is no network "${network}"`);
-      if (!known) this.#file.save([...this.#file.ports, { device, network }]);
+      const others = this.#file.ports.filter((port) => port !== known);
+      if (!known || known.leases !== most) this.#file.save([...others, asked]);
       this.#attaching.add(device);
       await using.worker.compare("change");
       const why = this.#mtus.has(network)
         ? this.#problems.get(device)
         : using.worker.problems[0] ?? "the network could not be set up on this host";
       if (why === undefined) return { existing: known !== undefined };
-      if (!known) await this.#undo({ device, network });
+      if (!known) await this.#undo(asked);
       throw new Refusal("forbidden", `device: ${why}`);
     } finally {
       this.#attaching.delete(device);

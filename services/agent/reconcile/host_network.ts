@@ -101,7 +101,7 @@ export class HostNetwork {
       underlayMtu: underlayMtu(),
       currentMtu,
       proxied: this.proxied,
-      hasPorts: this.context.ports.has(this.id),
+      devices: this.context.ports.devices(this.id),
       contains: this.context.kernel.containment.missing === undefined,
     };
   }

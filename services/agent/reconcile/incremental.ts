@@ -53,6 +53,7 @@ export class Incremental {
     }
     await this.applier.apply(neighbours.opsFor(changes));
     problems.renew(changes, neighbours);
+    await this.#bringMachines(changes);
     await this.#bringVeths(touched, neighbours);
     for (const id of touched.veths.keys()) {
       const problem = problems.endpoints.get(id);
@@ -60,6 +61,28 @@ export class Incremental {
       if (problem && !(problem instanceof Refusal && problem.code !== "unavailable")) throw problem;
     }
     return true;
+  }
+
+  /** What machines behind devices may send from now on. */
+  async #bringMachines(changes: readonly EndpointChange[]): Promise<void> {
+    const { network } = this, { view, host: { hostname } } = network.context, space = view.space(network.id);
+    if (!network.contained) return;
+    const isBehind = (endpoint: OverlayEndpoint | undefined): endpoint is OverlayEndpoint =>
+      endpoint?.host === hostname && endpoint.record.overlay_veth_name === "";
+    const before = new Set<string>(), after = new Set<string>();
+    for (const change of changes) {
+      if (isBehind(change.before)) { for (const element of ownOf(change.before)) before.add(element); }
+      for (const endpoint of [change.before, change.after]) {
+        if (!isBehind(endpoint)) continue;
+        // What goes with one endpoint may have come with another.
+        for (
+          const now of [...space.holdersOfMac(endpoint.hot.mac), ...space.holdersOf(endpoint.hot.address)]
+        ) {
+          if (isBehind(now)) { for (const element of ownOf(now)) after.add(element); }
+        }
+      }
+    }
+    await this.applier.apply(changeOps(before, after));
   }
 
   /** Each endpoint is taken as it is now: of several changes of one endpoint the last one counts. */

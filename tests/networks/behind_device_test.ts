@@ -1,0 +1,226 @@
+/** What machines behind a device may send and ask for, as the other machines, dig, nft and etcd show it. */
+import assert from "node:assert/strict";
+import { libc } from "../../ffi/libc.ts";
+import { openNamespace } from "../../ffi/netns.ts";
+import { sendFrames } from "../../ffi/packet.ts";
+import { macToBytes } from "../../services/common/mac.ts";
+import { clientMessage } from "../../services/dhcpd/client_message.ts";
+import { PAYLOAD_AT, writeFrame } from "../../services/dhcpd/frame.ts";
+import { CLIENT_PORT, SERVER_PORT, Type } from "../../services/dhcpd/numbers.ts";
+import { Dice } from "../lab/dice.ts";
+import { run } from "../lab/host.ts";
+import type { ApiEndpoint } from "../lab/overlay_api.ts";
+import { compareContainment } from "../lab/overlay_containment.ts";
+import type { OverlayHost } from "../lab/overlay_host.ts";
+import { pings } from "../lab/overlay_traffic.ts";
+import { until } from "../lab/until.ts";
+import { GatewayLab } from "../overlay_names/gateway_lab.ts";
+import { Machine } from "../overlay_names/ports.ts";
+import { at } from "./attached.ts";
+
+const ALL = "ff:ff:ff:ff:ff:ff", VM = "52:54:00:00:00:05", STRANGER = "52:54:00:00:00:99";
+
+type Frame = Uint8Array<ArrayBuffer>;
+
+/** A DISCOVER, or an empty datagram between two ports. */
+function datagram(
+  { from, to = ALL, source = 0, target = 0xffffffff, ports = [CLIENT_PORT, SERVER_PORT] }: {
+    from: string;
+    to?: string;
+    source?: number;
+    target?: number;
+    ports?: readonly [number, number];
+  },
+): Frame {
+  const payload = clientMessage({ type: Type.discover, mac: from }), out = new Uint8Array(2048);
+  out.set(payload, PAYLOAD_AT);
+  const length = writeFrame(out, 0, payload.length, {
+    ...{ source, destination: target, sourcePort: ports[0], destinationPort: ports[1] },
+    ...{ sourceMac: macToBytes(from), destinationMac: macToBytes(to) },
+  });
+  return out.slice(0, length);
+}
+
+/** An unsolicited ARP reply. */
+function arp(from: string, sender: readonly [mac: string, ip: string]): Frame {
+  const ip = sender[1].split(".").map(Number);
+  const body = [0, 1, 8, 0, 6, 4, 0, 2, ...macToBytes(sender[0]), ...ip, ...macToBytes(ALL), ...ip];
+  return Uint8Array.from([...macToBytes(ALL), ...macToBytes(from), 8, 6, ...body]);
+}
+
+function send(machine: Machine, frames: readonly Frame[]): void {
+  const namespace = openNamespace(machine.host.path);
+  try {
+    sendFrames(namespace, "eth0", frames);
+  } finally {
+    libc.close(namespace);
+  }
+}
+
+/** What the rules in the network's namespace have counted, by nft. */
+async function counted(host: OverlayHost, network: string): Promise<Record<string, number>> {
+  const list = "nft -j list counters table bridge strand".split(" ");
+  const { stdout } = await run(["nsenter", `--net=${host.namespaceOf(network)}`, ...list]);
+  const found: Record<string, number> = {};
+  for (const { counter } of JSON.parse(stdout).nftables) {
+    if (counter) found[counter.name.replace("-spoofed", "")] = counter.packets;
+  }
+  return found;
+}
+
+async function ignored(host: OverlayHost, reason: string): Promise<number> {
+  const { body } = await host.api.status("/metrics");
+  return Number(new RegExp(`^agent_dhcp_ignored_total\\{reason="${reason}"\\} (\\d+)$`, "m").exec(body)?.[1]);
+}
+
+/** The port at which the network's bridge on a host has a MAC. */
+async function learnedAt(host: OverlayHost, network: string, mac: string): Promise<string | undefined> {
+  const list = ["nsenter", `--net=${host.namespaceOf(network)}`, "bridge", "-j", "fdb", "show", "br", "br0"];
+  const entries: { mac: string; ifname: string; flags: string[] }[] = JSON.parse((await run(list)).stdout);
+  return entries.find((entry) => entry.mac === mac && !entry.flags.includes("self"))?.ifname;
+}
+
+const number = (address: string) =>
+  address.split(".").reduce((sum, octet) => (sum * 256 + Number(octet)) >>> 0, 0);
+
+Deno.test("what is behind a device speaks for itself alone", async (t) => {
+  await using it = await GatewayLab.started({ hosts: 2 });
+  const [one, two] = [it.host(1), it.host(2)];
+  const blue = await it.network("blue", { overlay: { contain: true } });
+  const [web, far] = [await one.attach(blue, { name: "web" }), await two.attach(blue, { name: "far" })];
+  const vm = await Machine.behind(one, "vm0", VM);
+  const setMac = (mac: string) => vm.host.run(["ip", "link", "set", "eth0", "address", mac]);
+  assert.deepEqual((await at(one, "attach", "blue", "--device", "vm0", "--leases", "3"))[2], "");
+  let address = "";
+
+  await t.step("a machine that poses as an endpoint of this host or another gets no address", async () => {
+    for (const [posing, reason] of [[web, "posing"], [far, "elsewhere"]] as const) {
+      const mac = posing.endpoint.target_veth_mac, before = await ignored(one, reason);
+      const frames = (await counted(one, blue)).unleased ?? 0;
+      assert.ok(await pings(far.container, web.address));
+      await setMac(mac);
+      assert.equal((await vm.lease("-t", "2")).address, "");
+      assert.ok(await ignored(one, reason) >= before + 2);
+      send(vm, [arp(mac, [mac, posing.address]), datagram({ from: mac, source: number(posing.address) })]);
+      await until(
+        "its frames are counted",
+        async (see) => see((await counted(one, blue)).unleased ?? 0) >= frames + 2,
+      );
+      assert.notEqual(await learnedAt(one, blue, mac), "vm0");
+      assert.ok(await pings(far.container, web.address));
+    }
+    await setMac(VM);
+  });
+
+  await t.step("its lease is with its port in etcd, and it is reached from both hosts", async () => {
+    address = (await vm.lease()).address;
+    assert.notEqual(address, "");
+    assert.ok(await pings(vm.host, web.address));
+    assert.ok(await pings(far.container, address));
+    const [lease] = await it.leases(blue);
+    assert.deepEqual([lease?.strand_port, lease?.target_veth_mac], ["vm0", VM]);
+  });
+
+  await t.step("another address and another MAC are dropped and counted", async () => {
+    const before = await counted(one, blue);
+    await web.container.run(["ip", "neigh", "flush", "all"]);
+    assert.ok(await pings(web.container, far.address));
+    send(vm, [
+      arp(VM, [VM, far.address]),
+      arp(VM, [STRANGER, address]),
+      datagram({ from: VM, source: number(far.address), ports: [1, 2] }),
+      datagram({ from: VM, source: number(address), ports: [67, 68] }),
+      datagram({ from: STRANGER, source: number(address), ports: [1, 2] }),
+    ]);
+    const wanted = {
+      ...before,
+      arp: (before.arp ?? 0) + 2,
+      ipv4: (before.ipv4 ?? 0) + 1,
+      "dhcp-server": (before["dhcp-server"] ?? 0) + 1,
+      unleased: (before.unleased ?? 0) + 1,
+    };
+    await until("they are counted", async (see) => {
+      const now = await counted(one, blue);
+      see(now);
+      return Object.entries(wanted).every(([kind, count]) => now[kind] === count);
+    });
+    const { stdout } = await web.container.run(["ip", "neigh", "show", far.address]);
+    assert.match(stdout, new RegExp(far.endpoint.target_veth_mac));
+    const { body } = await one.api.status("/metrics");
+    assert.match(body, /agent_foreign_frames_total\{kind="unleased",verdict="dropped"\} [1-9]/);
+  });
+
+  await t.step("a port has no more leases than it may have, and status says so", async () => {
+    for (const i of [6, 7]) {
+      await setMac(`52:54:00:00:00:0${i}`);
+      assert.notEqual((await vm.lease()).address, "");
+    }
+    await setMac("52:54:00:00:00:08");
+    assert.equal((await vm.lease("-t", "2")).address, "");
+    assert.ok(await ignored(one, "port-full") >= 2);
+    const { body } = await one.api.status("/readyz");
+    assert.match(
+      body,
+      /vm0, a port of network blue, has 3 leases, as many as it may have, and more are asked for/,
+    );
+    assert.match(body, /strand attach blue --device vm0 --leases N/);
+    assert.deepEqual((await at(one, "attach", "blue", "--device", "vm0", "--leases", "4"))[2], "");
+    assert.notEqual((await vm.lease()).address, "");
+    assert.doesNotMatch((await one.api.status("/readyz")).body, /more are asked for/);
+    for (const wrong of ["0", "-1", "many", "70000"]) {
+      const [code] = await at(one, "attach", "blue", "--device", "vm0", "--leases", wrong);
+      assert.ok(code !== 0, wrong);
+    }
+  });
+
+  await t.step("thousands of DISCOVERs from MACs of chance leave the others their leases", async () => {
+    const dice = new Dice(4000), known = await it.leases(blue);
+    const random = () => [0x52, ...Array.from({ length: 5 }, () => dice.between(0, 256))];
+    const mac = () => random().map((octet) => octet.toString(16).padStart(2, "0")).join(":");
+    for (let sent = 0; sent < 4000; sent += 200) {
+      send(vm, Array.from({ length: 200 }, () => datagram({ from: mac() })));
+    }
+    await setMac(VM);
+    await until("vm has its lease", async (see) => see((await vm.lease()).address) === address);
+    assert.ok(await pings(vm.host, far.address));
+    assert.equal((await it.leases(blue)).length, known.length);
+    const other = await Machine.behind(one, "vm1", "52:54:00:00:01:01");
+    assert.deepEqual((await at(one, "attach", "blue", "--device", "vm1"))[2], "");
+    assert.notEqual((await other.lease()).address, "");
+    assert.ok(await pings(other.host, address));
+  });
+
+  await t.step("a killed agent and a detached device: the rules stay, and go", async () => {
+    await one.kill();
+    await setMac(STRANGER);
+    const before = (await counted(one, blue)).unleased ?? 0;
+    send(vm, [arp(STRANGER, [STRANGER, web.address])]);
+    await until("it is dropped", async () => (await counted(one, blue)).unleased === before + 1);
+    await one.start();
+    await setMac(VM);
+    assert.ok(await pings(vm.host, far.address));
+    const records = await it.lab.kv.under("/sc-net/");
+    const here = [...await it.lab.kv.under(`/sc-net/network-endpoints/${blue}/`)].map(([, text]) =>
+      JSON.parse(text) as ApiEndpoint
+    ).filter(({ hostname }) => hostname === "h1");
+    const devices = ["vm0", "vm1"];
+    assert.deepEqual(
+      await compareContainment(records, blue, one.namespaceOf(blue), here, devices),
+      [],
+    );
+    assert.deepEqual((await at(one, "detach", "blue", "--device", "vm0"))[2], "");
+    const { stdout } = await run([
+      ...[
+        "nsenter",
+        `--net=${one.namespaceOf(blue)}`,
+        "nft",
+        "list",
+        "set",
+        "bridge",
+        "strand",
+        "host-devices",
+      ],
+    ]);
+    assert.doesNotMatch(stdout, /vm0/);
+  });
+});
