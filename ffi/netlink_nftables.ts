@@ -18,6 +18,7 @@ import {
   text,
 } from "./netlink_message.ts";
 import { COUNTER, NF_ACCEPT, type Rule } from "./nftables_expressions.ts";
+import { HOST_ORDER } from "./nftables_userdata.ts";
 
 const BATCH_BEGIN = 0x10, BATCH_END = 0x11, SUBSYSTEM = 10;
 const NEWTABLE = 0,
@@ -36,7 +37,7 @@ const LIST_ELEM = 1, DATA_VALUE = 1;
 /** The families of tables, with their numbers. */
 const FAMILIES = { inet: 1, ip: 2, bridge: 7 } as const;
 /** The places in a packet's way that chains may be at, which all three families number alike. */
-const HOOKS = { prerouting: 0, input: 1, forward: 2, postrouting: 4 } as const;
+const HOOKS = { prerouting: 0, input: 1, forward: 2, output: 3, postrouting: 4 } as const;
 
 export interface Table {
   readonly family: keyof typeof FAMILIES;
@@ -74,13 +75,19 @@ export function newCounter(table: Table, name: string): Request {
   return request(table, `add counter ${name}`, NEWOBJ, NLM_F_CREATE, attributes);
 }
 
-/** A set. @param types The type numbers by which nft(8) shows the parts of a key. @param id Different for each set of a batch. */
+/**
+ * A set.
+ * @param types The type numbers by which nft(8) shows the parts of a key.
+ * @param id Different for each set of a batch.
+ * @param shown What else nft(8) reads to show keys: see nftables_userdata.ts.
+ */
 export function newSet(
   table: Table,
   name: string,
   types: readonly number[],
   length: number,
   id: number,
+  shown: Uint8Array = HOST_ORDER,
 ): Request {
   const type = types.reduce((all, type) => all << 6 | type, 0);
   return request(table, `add set ${name}`, NEWSET, NLM_F_CREATE, [
@@ -89,8 +96,7 @@ export function newSet(
     [4, be32(type)],
     [5, be32(length)],
     [10, be32(id)],
-    // nft(8) reads from it that keys of one part are in this host's order, without which it shows no text.
-    [13, Uint8Array.of(0, 4, 1, 0, 0, 0)],
+    [13, shown],
   ]);
 }
 

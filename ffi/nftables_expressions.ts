@@ -2,7 +2,7 @@
  * The expressions of nf_tables' rules (nft(8)), with their attributes as the kernel takes and lists them
  * (include/uapi/linux/netfilter/nf_tables.h).
  */
-import { type Attribute, be32, be64, text, u8 } from "./netlink_message.ts";
+import { type Attribute, be32, be64, text, u32, u8 } from "./netlink_message.ts";
 
 const DATA_VALUE = 1, DATA_VERDICT = 2;
 /** The number of the objects that are counters. */
@@ -12,8 +12,12 @@ export const NF_ACCEPT = 1, NF_DROP = 0;
 
 /** The registers that expressions load into: two of 16 octets; a key may go on from the first into the second. */
 export const FIRST = 1, SECOND = 2;
+/** The second four octets of the first register, where a key of small parts goes on. */
+export const FIRST_4 = 9;
 /** Properties of a frame, for {@link loadMeta}: META_INTERFACE is the name of the interface that it came by. */
 export const META_PROTOCOL = 1, META_INTERFACE = 6, META_OUTGOING = 7, META_FAMILY = 15, META_TRANSPORT = 16;
+/** The same in this host's order: META_USER is that of the process whose socket sent the packet, where one of this namespace did. */
+export const META_PRIORITY = 2, META_USER = 10;
 /** Where a frame's headers begin, for {@link loadPayload}. */
 export const LINK_HEADER = 0, NETWORK_HEADER = 1, TRANSPORT_HEADER = 2;
 
@@ -24,6 +28,14 @@ export type Rule = readonly Expression[];
 /** Loads a property of the frame; an interface's name has 16 octets. */
 export function loadMeta(key: number, register = FIRST): Expression {
   return ["meta", [[2, be32(key)], [1, be32(register)]]];
+}
+
+/** Sets a property of the frame to 32 bits in this host's order. */
+export function setMeta(key: number, value: number): Expression[] {
+  return [
+    ["immediate", [[1, be32(FIRST)], [2, [[DATA_VALUE, u32(value)]]]]],
+    ["meta", [[2, be32(key)], [3, be32(FIRST)]]],
+  ];
 }
 
 /** Loads octets of the frame. The rule does not apply to a frame that is too short. */

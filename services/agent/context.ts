@@ -9,6 +9,7 @@ import type { HostKernel } from "./kernel/host.ts";
 import type { Ports } from "./ports/ports.ts";
 import type { Prober } from "./probe/prober.ts";
 import type { StoreGuard } from "./store_guard/guard.ts";
+import type { Vteps } from "./vteps.ts";
 
 /** What the agent's parts share: store, mirror's view, kernel, and the host's own data. */
 export interface Context {
@@ -24,6 +25,8 @@ export interface Context {
   readonly gateways: Pick<Gateways, "isSetUp" | "isGone">;
   /** This host's devices that are ports of networks. */
   readonly ports: Pick<Ports, "has" | "devices" | "mostLeases" | "networks" | "isSetUp" | "leave">;
+  /** From which hosts VXLAN is taken. */
+  readonly vteps: Pick<Vteps, "widen" | "settle">;
   readonly host: {
     readonly hostname: string;
     /** Its VTEP. */

@@ -44,6 +44,8 @@ import { releaseHold } from "./store_guard/release.ts";
 import { StateFile } from "./store_guard/state_file.ts";
 import { UnderlayWatch } from "./underlay_watch.ts";
 import { VethNames } from "./veth_names.ts";
+import { Vteps } from "./vteps.ts";
+import { reportVteps } from "./vteps_health.ts";
 import { Workers } from "./reconcile/networks.ts";
 
 /**
@@ -193,6 +195,8 @@ export function main(args: string[]): Promise<number> {
       workers: () => workers,
       underlay: () => underlay.name,
     });
+    const vteps = new Vteps(() => context, { underlay: () => underlay.name });
+    daemon.defer("rules for VXLAN", () => vteps.close());
     const context: Context = {
       store: guardedBy(claim, store),
       view,
@@ -202,6 +206,7 @@ export function main(args: string[]): Promise<number> {
       prober,
       gateways,
       ports,
+      vteps,
       host: {
         hostname,
         apiHostname,
@@ -231,6 +236,7 @@ export function main(args: string[]): Promise<number> {
     daemon.defer("probes", () => prober.close());
     reportHealth(daemon, context, { workers, underlay, gateways, ports, askers: dhcp.askers });
     reportContainment(daemon, context, workers);
+    reportVteps(daemon, context, vteps);
     reportPeers(daemon, prober, settings.vxlanPort);
     storeGuard.verify();
     running.storeGuard = storeGuard;
@@ -243,6 +249,7 @@ export function main(args: string[]): Promise<number> {
     };
     await adopt();
     await onceReached(() => workers.start(inKernel), daemon.stopping);
+    await vteps.start();
     prober.start(workers);
     // From here on this process knows which networks there are: gatewayd goes on with those of the agent before until then.
     gateways.start();
@@ -274,7 +281,10 @@ export function main(args: string[]): Promise<number> {
     apis.api = agent;
     apis.attachments = new Attachments(agent, context, workers);
     apis.ports = ports;
-    const checks = new Checks(context, workers, settings.checkEverySeconds * 1000, () => underlay.check());
+    const checks = new Checks(context, workers, settings.checkEverySeconds * 1000, async () => {
+      await underlay.check();
+      await vteps.check();
+    });
     daemon.defer("checks", () => checks.close());
     log.info(
       {

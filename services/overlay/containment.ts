@@ -6,12 +6,12 @@ import type { KernelOp } from "./ops.ts";
 import type { OverlayEndpoint, Space } from "./space.ts";
 import type { ContainmentState } from "./state.ts";
 
-/** "drop": a frame that is not its port's own is dropped; "count": it is counted alone. */
-export type Rules = "drop" | "count";
+/** "drop": a frame that is not its port's own is dropped; "count": it is counted alone; "none": no port is checked. */
+export type Rules = "drop" | "count" | "none";
 
-/** The rules that a network wants; undefined: none. */
-export function rulesOf({ settings }: Space): Rules | undefined {
-  if (settings?.overlay.trusted) return undefined;
+/** The rules that a network wants. */
+export function rulesOf({ settings }: Space): Rules {
+  if (settings?.overlay.trusted) return "none";
   return settings?.overlay.contain ? "drop" : "count";
 }
 

@@ -7,7 +7,8 @@ import { ownOf, ownOfDevice, rulesOf } from "./containment.ts";
 import { LEAST_MTU, localFault, notCarriedOut, vethTaken } from "./faults.ts";
 import { Neighbours } from "./neighbours.ts";
 import { BRIDGE_MAC, isCrowded } from "./proxy.ts";
-import { older, type OverlayEndpoint } from "./space.ts";
+import { older } from "./holders.ts";
+import type { OverlayEndpoint } from "./space.ts";
 import { type NetworkState, type PeerState, uplinkName, type VethState, VXLAN_PORT } from "./state.ts";
 import type { View } from "./view.ts";
 

@@ -14,7 +14,8 @@ import { kindOf } from "./endpoint_kind.ts";
 import { PlanBatch } from "./plan_batch.ts";
 import { findNetwork, type Planned } from "./networks.ts";
 import { MOST_PORTS } from "./proxy.ts";
-import { older, type OverlayEndpoint } from "./space.ts";
+import { older } from "./holders.ts";
+import type { OverlayEndpoint } from "./space.ts";
 import type { RouteState } from "./state.ts";
 import type { View } from "./view.ts";
 

@@ -11,6 +11,7 @@ import type {
 } from "../store/sand_records.ts";
 import type { Entry } from "../store/types.ts";
 import { FormerHolders } from "./former_holders.ts";
+import { Holders, older, Vteps } from "./holders.ts";
 import { macNumber } from "./state.ts";
 
 /** An endpoint in the form that plans and the computation of the kernel state use. */
@@ -107,6 +108,8 @@ export class Space {
   readonly #byAddress = new Holders();
   readonly #byMac = new Holders();
   readonly #byHost = new Map<string, Set<OverlayEndpoint>>();
+  /** The VTEPs of hosts with endpoints. */
+  readonly vteps = new Vteps();
   readonly #byName = new Map<string, readonly OverlayEndpoint[]>();
   /** What was set of its DHCP, DNS and containment; undefined for a network of SAND, of which none is known. */
   settings: SettingsRecord | undefined;
@@ -211,6 +214,8 @@ export class Space {
 
   set(id: string, after: OverlayEndpoint | undefined): void {
     const before = this.endpoints.get(id);
+    this.vteps.count(after?.hot.vtep, 1);
+    this.vteps.count(before?.hot.vtep, -1);
     if (before) {
       const others = this.#byHost.get(before.host);
       others?.delete(before);
@@ -326,27 +331,4 @@ export function labelsOf(
 ): Iterable<string> {
   if (name === undefined && aliases === undefined) return [];
   return new Set([...name === undefined ? [] : [name], ...aliases ?? []]);
-}
-
-class Holders {
-  readonly #of = new Map<number, readonly OverlayEndpoint[]>();
-
-  get(value: number): readonly OverlayEndpoint[] {
-    return this.#of.get(value) ?? NO_ENDPOINTS;
-  }
-
-  add(value: number, endpoint: OverlayEndpoint): void {
-    if (value >= 0) this.#of.set(value, [...this.get(value), endpoint].sort(older));
-  }
-
-  remove(value: number, endpoint: OverlayEndpoint): void {
-    const left = this.get(value).filter(({ id }) => id !== endpoint.id);
-    if (left.length) this.#of.set(value, left);
-    else this.#of.delete(value);
-  }
-}
-
-/** Orders endpoints by creation, the same way on every host. */
-export function older(a: OverlayEndpoint, b: OverlayEndpoint): number {
-  return a.created - b.created || (a.id < b.id ? -1 : 1);
 }

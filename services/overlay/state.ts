@@ -33,8 +33,8 @@ export interface NetworkState {
 
 /** The check of frames that arrive at ports: see containment.ts. */
 export interface ContainmentState {
-  /** Read: "edited" where the rules are neither of the two that agents make, so that they are made again. */
-  readonly rules: "drop" | "count" | "edited";
+  /** Read: "edited" where the rules are none of those that agents make, so that they are made again. */
+  readonly rules: "drop" | "count" | "none" | "edited";
   /**
    * What is a port's own: its name alone, since other ports are not checked; its name and `device` for a device of the host; its name
    * and a MAC; its name and an address, like `sand00ff 10.0.0.2`.

@@ -3,7 +3,7 @@ import { libc } from "../../ffi/libc.ts";
 import { openNamespace } from "../../ffi/netns.ts";
 import { type LabEtcd, labEtcd } from "./etcd.ts";
 import { EtcdKv } from "./etcd_kv.ts";
-import { type Host, Lab, run } from "./host.ts";
+import { type Host, Lab, run, type Segment } from "./host.ts";
 import { type Environment, OverlayHost } from "./overlay_host.ts";
 import { compareHost } from "./overlay_judge.ts";
 import { storeFaults } from "./overlay_store.ts";
@@ -28,6 +28,8 @@ export class OverlayLab implements AsyncDisposable {
     readonly lab: Lab,
     /** The host that etcd runs on. */
     readonly store: Host,
+    /** What the hosts are on. */
+    readonly underlay: Segment,
     readonly etcd: LabEtcd,
     readonly kv: EtcdKv,
     readonly hosts: readonly OverlayHost[],
@@ -55,7 +57,7 @@ export class OverlayLab implements AsyncDisposable {
       const environment = { ETCD_HOSTS: etcd.endpoint, ...env };
       hosts.push(stack.use(new OverlayHost(lab, name, ip, host, `${directory}/${name}`, environment)));
     }
-    return new OverlayLab(stack.move(), lab, store, etcd, new EtcdKv(namespace, ETCD), hosts, mtu);
+    return new OverlayLab(stack.move(), lab, store, underlay, etcd, new EtcdKv(namespace, ETCD), hosts, mtu);
   }
 
   /** A lab in which every host has an agent that is ready. */

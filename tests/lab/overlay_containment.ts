@@ -8,7 +8,7 @@ interface Listed {
     readonly name: string;
     readonly elem?: readonly (string | { concat: readonly string[] })[];
   };
-  readonly rule?: { readonly expr: readonly Record<string, unknown>[] };
+  readonly rule?: { readonly chain: string; readonly expr: readonly Record<string, unknown>[] };
   readonly chain?: { readonly hook?: string; readonly policy?: string };
 }
 
@@ -28,13 +28,16 @@ export async function compareContainment(
   const { stdout } = await run(command, { mayFail: true });
   const listed: Listed[] = stdout === "" ? [] : JSON.parse(stdout).nftables;
   const { overlay = {} } = JSON.parse(records.get(`/sc-net/strand/net/${network}/settings`) ?? "{}");
-  if (overlay.trusted) return listed.length > 1 ? ["a trusted network's ports have rules"] : [];
   const faults: string[] = [];
-  const chain = listed.flatMap(({ chain }) => chain ?? []);
-  if (chain.length !== 1 || chain[0]?.hook !== "prerouting" || chain[0].policy !== "accept") {
-    return [`the rules' chains are ${JSON.stringify(chain)}`];
+  const chains = listed.flatMap(({ chain }) => chain ? `${chain.hook} ${chain.policy}` : []).sort();
+  if (`${chains}` !== "postrouting accept,prerouting accept") return [`the rules' chains are [${chains}]`];
+  const rulesOf = (name: string) =>
+    listed.flatMap(({ rule }) => rule?.chain === name ? [JSON.stringify(rule.expr)] : []);
+  const rules = rulesOf("prerouting"), leaving = rulesOf("postrouting");
+  if (leaving.length !== 1 || !leaving[0]?.includes('"vxlan0"') || !leaving[0].includes('"priority"')) {
+    faults.push(`what leaves is not told from others: ${leaving}`);
   }
-  const rules = listed.flatMap(({ rule }) => rule ? [JSON.stringify(rule.expr)] : []);
+  if (overlay.trusted) return rules.length ? [...faults, "a trusted network's ports are checked"] : faults;
   const verdict = overlay.contain ? "drop" : "accept",
     counting = rules.filter((rule) => rule.includes('"counter"'));
   if (

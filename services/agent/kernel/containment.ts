@@ -31,11 +31,14 @@ import {
   loadMeta,
   loadPayload,
   META_INTERFACE,
+  META_OUTGOING,
+  META_PRIORITY,
   META_PROTOCOL,
   META_TRANSPORT,
   NETWORK_HEADER,
   type Rule,
   SECOND,
+  setMeta,
   TRANSPORT_HEADER,
 } from "../../../ffi/nftables_expressions.ts";
 import type { Netlink, Request } from "../../../ffi/netlink.ts";
@@ -45,9 +48,10 @@ import { Ip } from "../../common/ip.ts";
 import { macFromBytes, macToBytes } from "../../common/mac.ts";
 import type { Rules } from "../../overlay/containment.ts";
 import type { KernelOp } from "../../overlay/ops.ts";
-import type { ContainmentState } from "../../overlay/state.ts";
+import { type ContainmentState, VXLAN } from "../../overlay/state.ts";
 import type { NetworkNamespace } from "./network_namespace.ts";
 import { NftablesSockets } from "./nftables_sockets.ts";
+import { ENCAPSULATED } from "./vtep_table.ts";
 
 /**
  * Has links of a namespace take no router advertisements, so that none of what a container sends becomes a route or an address of the
@@ -63,6 +67,13 @@ type ContainmentOp = Extract<KernelOp, { readonly op: `containment-${string}` }>
 
 const TABLE: Table = { family: "bridge", name: "strand" }, CHAIN = "prerouting";
 const HOOK: Hook = { at: "prerouting", priority: -300 };
+/** The chain that says of what leaves by vxlan0 that the kernel sends it: see {@link ENCAPSULATED}. */
+const LEAVING = "postrouting", LEAVING_HOOK: Hook = { at: "postrouting", priority: 0 };
+const LEAVING_RULES: readonly Rule[] = [[
+  loadMeta(META_OUTGOING),
+  isEqual(...new TextEncoder().encode(VXLAN.padEnd(16, "\0"))),
+  ...setMeta(META_PRIORITY, ENCAPSULATED),
+]];
 const PORTS = "ports", DEVICES = "host-devices", MACS = "macs", ADDRESSES = "addresses";
 /** The sets with nft(8)'s numbers of the types ifname, ether_addr and ipv4_addr. */
 const SETS = [
@@ -99,6 +110,7 @@ const CLIENT = [
 
 /** The chain's rules. A frame that is not dropped passes, and is counted once. */
 function rulesFor(rules: Rules): Rule[] {
+  if (rules === "none") return [];
   const verdict = end(rules === "drop" ? "drop" : "accept");
   const refused = (kind: Kind) => [countIn(counterOf(kind)), verdict];
   const pass = end("accept"), unknown = [...source(LINK_HEADER, 6, 6), isIn(MACS, false)];
@@ -127,7 +139,8 @@ function rulesFor(rules: Rules): Rule[] {
   ];
 }
 
-const RULES: Readonly<Record<Rules, readonly Rule[]>> = { drop: rulesFor("drop"), count: rulesFor("count") };
+const RULES = { drop: rulesFor("drop"), count: rulesFor("count"), none: rulesFor("none") } as const;
+const NAMES = Object.keys(RULES) as Rules[];
 
 /** The containment of all networks of this host. */
 export class Containment {
@@ -143,8 +156,7 @@ export class Containment {
     return this.#ifSupported(namespace, async (netlink) => {
       const there = await hasChain(netlink, TABLE, CHAIN, HOOK);
       if (there === undefined) return undefined;
-      const has = (rules: Rules) => hasRules(netlink, TABLE, CHAIN, RULES[rules]);
-      const rules = !there ? "edited" : await has("drop") ? "drop" : await has("count") ? "count" : "edited";
+      const rules = there ? await rulesOf(netlink) : "edited";
       const own = new Set<string>();
       if (rules === "edited") return { rules, own };
       for (const { name } of SETS) {
@@ -197,6 +209,14 @@ export class Containment {
   }
 }
 
+/** Which rules the table's chains have. */
+async function rulesOf(netlink: Netlink): Promise<Rules | "edited"> {
+  const isLeaving = await hasChain(netlink, TABLE, LEAVING, LEAVING_HOOK);
+  if (!isLeaving || !await hasRules(netlink, TABLE, LEAVING, LEAVING_RULES)) return "edited";
+  for (const name of NAMES) if (await hasRules(netlink, TABLE, CHAIN, RULES[name])) return name;
+  return "edited";
+}
+
 function requestsFor(op: ContainmentOp): Request[] {
   if (op.op === "containment-remove") return [deleteTable(TABLE)];
   if (op.op === "containment-unset") {
@@ -211,6 +231,8 @@ function requestsFor(op: ContainmentOp): Request[] {
     ...SETS.map(({ name, types, length }, i) => newSet(TABLE, name, types, length, i + 1)),
     newChain(TABLE, CHAIN, HOOK),
     ...RULES[op.rules].map((rule) => newRule(TABLE, CHAIN, rule)),
+    newChain(TABLE, LEAVING, LEAVING_HOOK),
+    ...LEAVING_RULES.map((rule) => newRule(TABLE, LEAVING, rule)),
     ...elements,
   ];
 }

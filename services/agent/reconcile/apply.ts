@@ -16,7 +16,7 @@ export class Applier {
   constructor(
     private readonly network: HostNetwork,
     private readonly problems: Problems,
-    private readonly guard: RemovalGuard,
+    readonly guard: RemovalGuard,
   ) {}
 
   /** Carries out operations; those that remove something only after etcd has confirmed that the agent should. */

@@ -143,9 +143,7 @@ export class NetworkWorker {
   }
 
   /** True when an endpoint of this host has a veth of that name, created or not. */
-  hasVeth(name: string): boolean {
-    return this.#network.vethNames.has(name);
-  }
+  readonly hasVeth = (name: string) => this.#network.vethNames.has(name);
 
   /** Keeps the worker while an endpoint is about to be created. @returns a function that releases it */
   use(): () => void {
@@ -220,7 +218,7 @@ export class NetworkWorker {
   }
 
   async #run(): Promise<void> {
-    const { storeGuard, counters } = this.#context;
+    const { storeGuard, counters, vteps } = this.#context;
     // Changes of the same batch of events are taken together.
     await Promise.resolve();
     while (!this.#closed && (this.#reason || this.#changes.length)) {
@@ -230,7 +228,9 @@ export class NetworkWorker {
       this.#changes = [];
       const started = performance.now();
       try {
+        await vteps.widen(this.#network);
         await this.#bring(reason, changes);
+        await vteps.settle(this.#network, this.#applier.guard);
         this.#failures = 0;
         this.#settle(changes);
         this.#problems.tell("all");

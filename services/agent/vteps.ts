@@ -1,0 +1,192 @@
+/** Keeps the rules by which VXLAN is taken only from the hosts of its network as etcd says, for all networks of this host. */
+import { Mutex } from "../common/async.ts";
+import { OncePerMinute } from "../common/log.ts";
+import { messageOf } from "../common/refusal.ts";
+import { vtepElements, vtepStamp } from "../overlay/vteps.ts";
+import type { Context } from "./context.ts";
+import { isNotThere, type VtepRules, VtepTable } from "./kernel/vtep_table.ts";
+import type { HostNetwork } from "./reconcile/host_network.ts";
+import { unreadable } from "./unreadable.ts";
+
+/** A network's elements as they were computed, and the stamp of what they were computed from. */
+interface Admitted {
+  readonly stamp: string;
+  readonly elements: ReadonlySet<string>;
+}
+
+/** A network as its worker has it. */
+type AdmittedNetwork = Pick<HostNetwork, "id" | "unwanted" | "fault">;
+
+export interface VtepsOptions {
+  /** The name of the interface that has this host's VTEP. */
+  readonly underlay: () => string;
+}
+
+/**
+ * The rules follow each network's worker: what is added is there before the worker has brought the network up to date, and what goes is
+ * removed after it, when etcd has confirmed it. A failure concerns no network: the next check makes the table again.
+ */
+export class Vteps {
+  readonly table = new VtepTable();
+  /** Why the rules are not as they should be; undefined: they are. */
+  problem: string | undefined;
+  readonly #networks = new Map<string, Admitted>();
+  /** How many networks need each element. */
+  readonly #needed = new Map<string, number>();
+  /** How many networks drop. */
+  #dropping = 0;
+  /** What the next write changes, and that write. */
+  #next = { add: new Set<string>(), remove: new Set<string>() };
+  #writing: Promise<void> | undefined;
+  readonly #mutex = new Mutex();
+  readonly #once = new OncePerMinute();
+  /** The rules that were made or found last; undefined: the kernel must be read first. */
+  #made: VtepRules | undefined;
+  /** True once every network of this host is known: what is in the kernel beyond that is removed. */
+  #knowsAll = false;
+
+  constructor(private readonly context: () => Context, private readonly options: VtepsOptions) {}
+
+  /** Lets what etcd says of a network in, since what a new host sends may arrive at once. Nothing is removed. */
+  async widen({ id, unwanted, fault }: AdmittedNetwork): Promise<void> {
+    if (unwanted || fault !== undefined) return;
+    const { view } = this.context(), known = this.#networks.get(id);
+    const stamp = vtepStamp(view, id, this.#host);
+    if (known?.stamp === stamp && (this.#isMade || this.table.missing !== undefined)) return;
+    const wanted = vtepElements(view, id, this.#host), before = known?.elements ?? new Set();
+    const add = wanted.difference(before);
+    // The stamp is not that of what is kept, so that it is settled.
+    this.#networks.set(id, { stamp: "", elements: before.union(wanted) });
+    for (const element of add) this.#count(element, 1);
+    await this.#write(add, new Set());
+  }
+
+  /**
+   * Removes what etcd no longer says of a network, after etcd itself has confirmed it.
+   * @throws what the guard throws
+   */
+  async settle({ id, unwanted, fault }: AdmittedNetwork, guard: { confirm(): Promise<void> }): Promise<void> {
+    if (fault !== undefined) return;
+    const { view } = this.context(), known = this.#networks.get(id), isHere = !unwanted;
+    const stamp = isHere ? vtepStamp(view, id, this.#host) : "gone";
+    if (!known || known.stamp === stamp) return;
+    // A record that cannot be read may be of a host.
+    if (isHere && unreadable(this.context(), id)?.tables) return;
+    const wanted = isHere ? vtepElements(view, id, this.#host) : new Set<string>();
+    const gone = known.elements.difference(wanted);
+    if (gone.size) await guard.confirm();
+    if (isHere) this.#networks.set(id, { stamp, elements: wanted });
+    else this.#networks.delete(id);
+    const remove = new Set<string>();
+    for (const element of gone) if (!this.#count(element, -1)) remove.add(element);
+    if (remove.size) await this.#write(new Set(), remove);
+  }
+
+  /** @returns how many networks need the element now */
+  #count(element: string, change: 1 | -1): number {
+    const count = (this.#needed.get(element) ?? 0) + change;
+    if (count) this.#needed.set(element, count);
+    else this.#needed.delete(element);
+    if (element.startsWith("drop ")) this.#dropping += change;
+    return count;
+  }
+
+  /** Every network of this host has been compared. */
+  async start(): Promise<void> {
+    this.#knowsAll = true;
+    await this.check();
+  }
+
+  /** Compares the kernel, and repairs what other programs have changed. */
+  async check(): Promise<void> {
+    if (!this.context().storeGuard.hold) {
+      await this.#mutex.run(() => this.#attempt(() => this.#compare(true)));
+    }
+  }
+
+  close(): void {
+    this.table.close();
+  }
+
+  get #host() {
+    const { hostname, ip } = this.context().host;
+    return { hostname, vtep: ip.u32 };
+  }
+
+  /** The rules that the kernel should have. */
+  get #rules(): VtepRules {
+    const { host, kernel } = this.context();
+    return {
+      vtep: host.ip,
+      underlay: this.options.underlay(),
+      drops: this.#dropping > 0,
+      areTold: kernel.containment.missing === undefined,
+    };
+  }
+
+  /** Makes changes, those that come at the same time in one batch. */
+  #write(add: ReadonlySet<string>, remove: ReadonlySet<string>): Promise<void> {
+    const next = this.#next;
+    for (const element of add) next.remove.delete(element) || next.add.add(element);
+    for (const element of remove) next.add.delete(element) || next.remove.add(element);
+    return this.#writing ??= this.#mutex.run(async () => {
+      const { add, remove } = this.#next;
+      this.#next = { add: new Set(), remove: new Set() };
+      this.#writing = undefined;
+      await this.#attempt(async () => {
+        if (!this.#isMade) return await this.#compare(false);
+        await this.table.change(add, remove).catch((error) => {
+          if (!isNotThere(error)) throw error;
+          return this.#compare(true);
+        });
+      });
+    });
+  }
+
+  get #isMade(): boolean {
+    const made = this.#made, rules = this.#rules;
+    return made !== undefined && made.vtep.equals(rules.vtep) && made.underlay === rules.underlay &&
+      made.drops === rules.drops && made.areTold === rules.areTold;
+  }
+
+  async #attempt(work: () => Promise<void>): Promise<void> {
+    if (this.table.missing !== undefined) return;
+    const { log } = this.context();
+    try {
+      await work();
+      this.problem = undefined;
+    } catch (error) {
+      this.#made = undefined;
+      this.problem = messageOf(error);
+      if (this.#once.due("problem")) {
+        log.warn(`the rules for VXLAN are not as they should be, and are made again later: ${this.problem}`);
+      }
+    }
+    const { missing } = this.table;
+    if (missing !== undefined) {
+      log.warn(`VXLAN is taken from any host, since this host's kernel has no nf_tables: ${missing}`);
+    }
+  }
+
+  /** @param tells True: what differs was changed by another program. */
+  async #compare(tells: boolean): Promise<void> {
+    const rules = this.#rules, wanted = new Set(this.#needed.keys()), wasMade = this.#isMade;
+    const found = await this.table.read(rules);
+    const add = wanted.difference(found?.elements ?? new Set());
+    const remove = this.#knowsAll && found ? found.elements.difference(wanted) : new Set<string>();
+    const isSound = found?.isSound === true;
+    if (wanted.size === 0 && this.#knowsAll) {
+      if (found) await this.table.remove();
+      this.#made = undefined;
+      return;
+    }
+    if (!isSound) await this.table.make(rules, wanted, found !== undefined);
+    else if (add.size || remove.size) await this.table.change(add, remove);
+    this.#made = rules;
+    if (!tells || !wasMade || (isSound && !add.size && !remove.size)) return;
+    const { counters, log } = this.context();
+    counters.drifted++;
+    counters.drift.inc({ op: "vxlan-rules" });
+    log.warn("the rules for VXLAN were changed on this host by other programs, and are repaired");
+  }
+}
