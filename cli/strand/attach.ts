@@ -44,6 +44,7 @@ interface AttachOptions extends AgentOptions {
   readonly ns?: string;
   readonly device?: string;
   readonly leases?: string;
+  readonly members?: string;
   readonly name?: string;
   readonly ip?: string;
   readonly mac?: string;
@@ -65,6 +66,10 @@ export function attachProgram(terminal: Terminal): Command {
     .option("--ns <path>", "the network namespace, like /run/netns/web or /proc/PID/ns/net")
     .option("--device <name>", "the device, like tap0: what is behind it takes its address by DHCP")
     .option("--leases <number>", "how many machines behind the device may have a lease at a time (64)")
+    .option(
+      "--members <list>",
+      'members behind the device that never use DHCP, like db,web; names or MACs; "": none',
+    )
     .option("--name <name>", "its name in the network: one label")
     .option("--ip <address>", "its address (what is reserved for its MAC, else the next free one)")
     .option("--mac <mac>", "its MAC (made from its address)")
@@ -126,8 +131,9 @@ async function attach(session: NexSession, net: string, options: AttachOptions):
     const network = await overlayNamed(session, agent, net);
     return await attachDevice(terminal, agent, network, { ...options, device: options.device });
   }
-  if (options.leases !== undefined) {
-    throw new UsageError("--leases: it is about a device: name one, --device NAME");
+  for (const about of ["leases", "members"] as const) {
+    if (options[about] === undefined) continue;
+    throw new UsageError(`--${about}: it is about a device: name one, --device NAME`);
   }
   const ns = pathOf(options.ns ?? "");
   const network = await overlayNamed(session, agent, net);
@@ -208,6 +214,7 @@ const byOthers: Readonly<Record<string, string>> = {
   docker: 'is a container\'s of Docker: "docker network disconnect" takes it away',
   cni: "was made by a container runtime (CNI), which takes it away with its container",
   dhcp: "has its address by DHCP, and goes when its lease ends",
+  static: "is a member at a device: attach that again without it, or detach the device",
 };
 
 /** The endpoint that is meant. Throws Refusal. */

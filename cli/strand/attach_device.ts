@@ -10,6 +10,7 @@ import { called, waiting } from "./attach.ts";
 interface DeviceOptions {
   readonly device: string;
   readonly leases?: string;
+  readonly members?: string;
   readonly output: "table" | "json";
 }
 
@@ -30,12 +31,16 @@ export async function attachDevice(
   }
   const leases = options.leases === undefined ? undefined : readLeases(options.leases);
   const port = { device, network_id: network.id, ...leases !== undefined && { leases } };
-  const answer = await waiting(terminal, agent.attachPort(port));
+  const members = options.members?.split(",").map((member) => member.trim()).filter((member) =>
+    member !== ""
+  );
+  const answer = await waiting(terminal, agent.attachPort({ ...port, ...members && { members } }));
+  const action = !answer.existing ? "attached" : answer.updated ? "updated" : "unchanged";
   print(
     terminal,
     output,
     answer,
-    `device ${device} ${answer.existing ? "unchanged" : "attached"}: a port of ${called(network)}`,
+    `device ${device} ${action}: a port of ${called(network)}`,
   );
 }
 

@@ -60,6 +60,7 @@ const optionOf: Readonly<Record<string, string>> = {
   mac_address: "--mac",
   name: "--name",
   device: "--device",
+  members: "--members",
   wait: "--wait",
 };
 

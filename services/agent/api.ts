@@ -168,13 +168,23 @@ export interface PortRecord {
   readonly network: string;
   /** How many machines behind it may have a lease at a time; undefined: 64, or what was said before. */
   readonly leases?: number | undefined;
+  /** MACs of members that are behind it with their fixed addresses; in a request: names too, and undefined: those of before. */
+  readonly members?: readonly string[] | undefined;
+}
+
+export interface AttachedPort {
+  readonly port: PortRecord;
+  /** True: it was a port of the network before. */
+  readonly existing: boolean;
+  /** True: what is said of it has changed. */
+  readonly updated: boolean;
 }
 
 /** Operations of the local socket: this host's devices as ports of networks. */
 export interface PortsApi {
   ports(): readonly PortRecord[];
   /** Throws Refusal that says what is in the way. */
-  attachPort(port: PortRecord): Promise<{ readonly existing: boolean }>;
+  attachPort(port: PortRecord): Promise<AttachedPort>;
   /** Gives the device back to the host. Throws Refusal "not-found". */
   detachPort(device: string): Promise<PortRecord>;
 }

@@ -124,7 +124,7 @@ export function reportHealth(
     const [first, ...others] = ports.problems;
     if (first === undefined) return undefined;
     return {
-      what: others.length ? `${others.length + 1} devices are no ports, the first: ${first}` : first,
+      what: others.length ? `${others.length + 1} problems with devices, the first: ${first}` : first,
       fix:
         'put it right, and the agent takes it up by itself; or give it up: "strand detach NET --device NAME"',
       blocks: false,

@@ -1,13 +1,21 @@
 /** What made an endpoint, and how long it stays, as far as its record says so. */
 import type { EndpointRecord } from "../store/sand_records.ts";
 
-/** A namespace that a request named, a container of Docker's or of a runtime with CNI, or a machine with a lease. */
-export type EndpointKind = "netns" | "docker" | "cni" | "dhcp";
+/**
+ * A namespace that a request named, a container of Docker's or of a runtime with CNI, a machine with a lease, or one that a port of
+ * its host names.
+ */
+export type EndpointKind = "netns" | "docker" | "cni" | "dhcp" | "static";
 
 /** The kind that an endpoint's record shows. */
 export function kindOf(record: EndpointRecord): EndpointKind {
-  if (record.kind === "dhcp") return "dhcp";
+  if (record.kind === "dhcp" || record.kind === "static") return record.kind;
   return record.strand_docker ? "docker" : record.strand_cni ? "cni" : "netns";
+}
+
+/** True for a machine behind a port, which is no container that an agent has attached. */
+export function isBehindPort(record: EndpointRecord): boolean {
+  return ["dhcp", "static"].includes(kindOf(record));
 }
 
 /** When a lease ends, in seconds since the epoch; undefined: it does not, or the record has no such time. */

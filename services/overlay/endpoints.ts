@@ -10,7 +10,7 @@ import {
 } from "../store/sand_records.ts";
 import type { Plan } from "../store/types.ts";
 import { claimsOf } from "./addresses.ts";
-import { kindOf } from "./endpoint_kind.ts";
+import { isBehindPort } from "./endpoint_kind.ts";
 import { PlanBatch } from "./plan_batch.ts";
 import { findNetwork, type Planned } from "./networks.ts";
 import { MOST_PORTS } from "./proxy.ts";
@@ -71,8 +71,8 @@ export function planActivate(
 export function portsLeft(view: View, network: string, hostname: string): number {
   let left = MOST_PORTS;
   for (const { active, record } of view.space(network).endpointsOn(hostname)) {
-    // A lease is of a machine behind a port, and several may be behind one.
-    if (active && kindOf(record) !== "dhcp") left--;
+    // Several machines may be behind one port.
+    if (active && !isBehindPort(record)) left--;
   }
   return left;
 }

@@ -7,7 +7,7 @@ import { putEndpoint, type Reach } from "../overlay/endpoints.ts";
 import { PlanBuilder } from "../store/plan_builder.ts";
 import type { OverlayEndpoint } from "../overlay/space.ts";
 import type { Guard } from "../store/types.ts";
-import { type EndpointRecord, writeSandRecord } from "../store/sand_records.ts";
+import { type EndpointRecord, type NetworkRecord, writeSandRecord } from "../store/sand_records.ts";
 import type { Plan } from "../store/types.ts";
 import type { OverlayLeases, OverlayMember } from "./lease_space.ts";
 
@@ -113,6 +113,25 @@ function forget({ view, record: { id } }: OverlayLeases, address: string, builde
   for (const key of keys) builder.guard(view.guard(key)).remove(key);
 }
 
+/** What a record of a machine behind a port begins with; SAND's agents expect each of these fields. */
+export function newMachine(host: LeasingHost, { id }: NetworkRecord, mac: string): EndpointRecord {
+  return {
+    id: host.newId(),
+    network_id: id,
+    hostname: host.hostname,
+    host_ip: host.ip.toString(),
+    api_hostname: host.apiHostname,
+    created_at: host.timestamp(),
+    target_netns_path: "",
+    overlay_veth_name: "",
+    overlay_veth_mac: "",
+    target_veth_name: "",
+    target_veth_mac: mac,
+    target_veth_ip: "",
+    active: true,
+  };
+}
+
 function leaseRecord(
   { host, record }: OverlayLeases,
   mac: string,
@@ -120,17 +139,7 @@ function leaseRecord(
   { address, expires, label }: { address: Ip; expires: number; label: string | undefined },
 ): EndpointRecord {
   const { strand_name: _, ...kept } = before ?? {
-    id: host.newId(),
-    network_id: record.id,
-    hostname: host.hostname,
-    host_ip: "",
-    api_hostname: "",
-    created_at: host.timestamp(),
-    target_netns_path: "",
-    overlay_veth_name: "",
-    overlay_veth_mac: "",
-    target_veth_name: "",
-    target_veth_mac: mac,
+    ...newMachine(host, record, mac),
     target_veth_ip: `${address}/${rangeOf(record).prefix}`,
     strand_name: undefined,
   };

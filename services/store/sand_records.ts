@@ -128,7 +128,10 @@ const endpoint = z.looseObject({
   strand_aliases: z.array(label).max(64).optional(),
   /** Strand only: the label that it was to have as its name, where another machine had it. */
   strand_unnamed: label.optional(),
-  /** Strand only: "dhcp": a machine behind a port of the host, which has leased the address until then, in RFC 3339 and UTC. */
+  /**
+   * Strand only: "dhcp": a machine behind a port of the host, which has leased the address until then, in RFC 3339 and UTC; "static":
+   * one that the port names.
+   */
   kind: text.optional(),
   expires_at: text.optional(),
   /** Strand only: the port of the network's bridge on its host that such a machine is behind. */

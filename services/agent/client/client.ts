@@ -187,8 +187,10 @@ export class AgentClient {
     return (await this.#call<{ ports: readonly Port[] }>("ports", { method: "GET", path: "/ports" })).ports;
   }
 
-  /** Makes a device a port of a network; `existing` where it is one already. */
-  attachPort(body: Port): Promise<{ readonly port: Port; readonly existing: boolean }> {
+  /** Makes a device a port of a network; `existing` where it is one already, `updated` where what is said of it has changed. */
+  attachPort(
+    body: Port,
+  ): Promise<{ readonly port: Port; readonly existing: boolean; readonly updated: boolean }> {
     return this.#call("port", { method: "POST", path: "/ports", body });
   }
 

@@ -46,7 +46,7 @@ Deno.test("AgentClient reaches an agent by its Unix socket, and its refusals hav
         }),
         ports: () => ({
           ports: () => [{ device: "tap0", network: NETWORK }],
-          attachPort: () => Promise.resolve({ existing: true }),
+          attachPort: (port) => Promise.resolve({ port, existing: true, updated: false }),
           detachPort: (device) => Promise.reject(new Refusal("not-found", `no ${device}`)),
         }),
       },
@@ -58,7 +58,7 @@ Deno.test("AgentClient reaches an agent by its Unix socket, and its refusals hav
     assert.deepEqual(await client.collectAttachments("blue", [attachment]), ["x"]);
     const port = { device: "tap0", network_id: NETWORK };
     assert.deepEqual(await client.ports(), [port]);
-    assert.deepEqual(await client.attachPort(port), { port, existing: true });
+    assert.deepEqual(await client.attachPort(port), { port, existing: true, updated: false });
     await assert.rejects(client.detachPort("a%b"), { status: 404, message: "no a%b" });
     await assert.rejects(
       client.detach(attachment),

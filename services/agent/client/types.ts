@@ -137,4 +137,6 @@ export interface Port {
   readonly network_id: string;
   /** How many machines behind it may have a lease at a time, where that was said. */
   readonly leases?: number;
+  /** Members with fixed addresses that are behind it: their MACs; in a request their names too. */
+  readonly members?: readonly string[];
 }

@@ -5,7 +5,7 @@
 import { OncePerMinute } from "../../common/log.ts";
 import { Type } from "../../dhcpd/numbers.ts";
 import { isEndpointMac } from "../../overlay/create_endpoints.ts";
-import { kindOf } from "../../overlay/endpoint_kind.ts";
+import { isBehindPort, kindOf } from "../../overlay/endpoint_kind.ts";
 import type { OverlayEndpoint, Space } from "../../overlay/space.ts";
 import { macNumber } from "../../overlay/state.ts";
 import type { Ask } from "../../overlay_names/gateway_messages.ts";
@@ -91,7 +91,7 @@ export class Askers {
 
   /** True for a machine that is known at this port, or may have come to it since its port has gone. */
   #isAt({ network, record }: OverlayEndpoint, port: string): boolean {
-    if (kindOf(record) !== "dhcp") return record.overlay_veth_name === port;
+    if (!isBehindPort(record)) return record.overlay_veth_name === port;
     const { strand_port: its } = record;
     if (its === undefined || its === port) return true;
     using namespace = NetworkNamespace.openIfAny(this.#context().namespacePath(network));

@@ -11,22 +11,26 @@ const newPort = z.object({
   device: z.string(),
   network_id: z.string(),
   leases: z.int().min(1).max(MOST).optional(),
+  members: z.array(z.string()).max(MOST).optional(),
 });
 
-const shown = ({ device, network, leases }: PortRecord) => ({
+const shown = ({ device, network, leases, members = [] }: PortRecord) => ({
   device,
   network_id: network,
   ...leases === undefined ? {} : { leases },
+  ...members.length ? { members } : {},
 });
 
 /** The handlers of /ports, by method. */
 export const portMethods: Readonly<Record<string, (ports: PortsApi, body: Uint8Array) => Promise<Answer>>> = {
   GET: (ports) => Promise.resolve(json(200, { ports: ports.ports().map(shown) })),
   async POST(ports, body) {
-    const { device, network_id, leases } = read(newPort, body);
-    const port = { device, network: uuid(network_id, "network_id"), leases };
-    const { existing } = await ports.attachPort(port);
-    return json(existing ? 200 : 201, { port: shown(port), existing });
+    const { network_id, ...rest } = read(newPort, body);
+    const { port, existing, updated } = await ports.attachPort({
+      ...rest,
+      network: uuid(network_id, "network_id"),
+    });
+    return json(existing ? 200 : 201, { port: shown(port), existing, updated });
   },
 };
 

@@ -6,10 +6,11 @@ import { Mutex, repeat } from "../../common/async.ts";
 import { isInterfaceName } from "../../common/interface_name.ts";
 import { OncePerMinute } from "../../common/log.ts";
 import { invalid, messageOf, Refusal } from "../../common/refusal.ts";
-import type { PortRecord, PortsApi } from "../api.ts";
+import type { AttachedPort, PortRecord, PortsApi } from "../api.ts";
 import type { Context } from "../context.ts";
 import { giveBack, isOwnName, makePort } from "../kernel/device.ts";
 import type { Workers } from "../reconcile/networks.ts";
+import { PortMembers } from "./members.ts";
 import type { PortsFile } from "./ports_file.ts";
 
 /** How many machines behind a port may have a lease at a time, where that was not set. */
@@ -36,12 +37,14 @@ export class Ports implements PortsApi {
   readonly #attaching = new Set<string>();
   /** The MTUs of networks that are set up on this host. */
   readonly #mtus = new Map<string, number>();
+  readonly #members: PortMembers;
   #end: (() => Promise<void>) | undefined;
 
   constructor(context: () => Context, options: PortsOptions) {
     this.#context = context;
     this.#file = options.file;
     this.#options = options;
+    this.#members = new PortMembers(context);
   }
 
   /** Looks for missing devices from now on. */
@@ -74,19 +77,20 @@ export class Ports implements PortsApi {
     return [...new Set(this.#file.ports.map(({ network }) => network))];
   }
 
-  /** A sentence for each device that is not a port although it is to be one. */
+  /** A sentence for each device that is not a port although it is to be one, and for each of its members that is not there. */
   get problems(): readonly string[] {
-    return this.#file.ports.flatMap(({ device, network }) => {
+    const devices = this.#file.ports.flatMap(({ device, network }) => {
       const why = this.#problems.get(device);
       return why === undefined ? [] : [`${device} is no port of network ${this.#nameOf(network)}: ${why}`];
     });
+    return [...devices, ...this.#members.problems];
   }
 
   ports(): readonly PortRecord[] {
     return this.#file.ports;
   }
 
-  async attachPort({ device, network, leases }: PortRecord): Promise<{ readonly existing: boolean }> {
+  async attachPort({ device, network, leases, members }: PortRecord): Promise<AttachedPort> {
     const { view, storeGuard } = this.#context();
     storeGuard.assertNotHeld();
     if (!isInterfaceName(device)) {
@@ -101,26 +105,58 @@ export class Ports implements PortsApi {
         `device: ${device} is a port of network ${its} already: detach it there first`,
       );
     }
-    const most = leases ?? known?.leases,
-      asked = { device, network, ...most !== undefined && { leases: most } };
     const using = await this.#options.workers().use(network);
     try {
       // The worker follows the network's records; before it, none of them may be known.
       if (!view.network(network)) throw new Refusal("not-found", `there is no network "${network}"`);
+      const port = this.#asked({ device, network, leases, members }, known);
+      const updated = known?.leases !== port.leases || `${known?.members}` !== `${port.members}`;
       const others = this.#file.ports.filter((port) => port !== known);
-      if (!known || known.leases !== most) this.#file.save([...others, asked]);
+      if (!known || updated) this.#file.save([...others, port]);
       this.#attaching.add(device);
       await using.worker.compare("change");
       const why = this.#mtus.has(network)
         ? this.#problems.get(device)
         : using.worker.problems[0] ?? "the network could not be set up on this host";
-      if (why === undefined) return { existing: known !== undefined };
-      if (!known) await this.#undo(asked);
-      throw new Refusal("forbidden", `device: ${why}`);
+      if (why !== undefined) {
+        if (!known) await this.#undo(port);
+        throw new Refusal("forbidden", `device: ${why}`);
+      }
+      try {
+        await this.#members.take(port);
+      } catch (error) {
+        if (known) this.#file.save([...others, known]);
+        else await this.#undo(port);
+        throw error;
+      } finally {
+        await this.#turn.run(() => this.#members.bring(this.#file.ports));
+      }
+      return { port, existing: known !== undefined, updated };
     } finally {
       this.#attaching.delete(device);
       using.release();
     }
+  }
+
+  /** What a port is to be, where the request leaves out what was said before. Throws Refusal. */
+  #asked({ device, network, leases, members }: PortRecord, known: PortRecord | undefined): PortRecord {
+    const most = leases ?? known?.leases;
+    const macs = members ? this.#members.macsOf(network, members) : known?.members ?? [];
+    for (const other of this.#file.ports) {
+      if (other === known || other.network !== network) continue;
+      const twice = macs.find((mac) => other.members?.includes(mac));
+      if (twice === undefined) continue;
+      throw new Refusal(
+        "exists",
+        `members: ${twice} is a member at ${other.device}: take it out of that list first`,
+      );
+    }
+    return {
+      device,
+      network,
+      ...most === undefined ? {} : { leases: most },
+      ...macs.length ? { members: macs } : {},
+    };
   }
 
   async detachPort(device: string): Promise<PortRecord> {
@@ -128,6 +164,7 @@ export class Ports implements PortsApi {
     const port = this.#file.ports.find((port) => port.device === device);
     if (!port) throw new Refusal("not-found", `device: ${device} is a port of no network on this host`);
     await this.#undo(port);
+    await this.#turn.run(() => this.#members.bring(this.#file.ports));
     await this.#options.workers().get(port.network)?.compare("change");
     return port;
   }
@@ -156,6 +193,7 @@ export class Ports implements PortsApi {
   async #lookForMissing(): Promise<void> {
     if (this.#context().storeGuard.hold) return;
     for (const port of this.#file.ports) await this.#bring(port);
+    await this.#members.bring(this.#file.ports);
   }
 
   async #bring({ device, network }: PortRecord): Promise<void> {

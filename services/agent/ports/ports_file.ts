@@ -4,7 +4,12 @@ import { writeDurably } from "../../common/durable_file.ts";
 import { messageOf, reasonOf, Refusal } from "../../common/refusal.ts";
 import type { PortRecord } from "../api.ts";
 
-const port = z.object({ device: z.string(), network: z.uuid(), leases: z.int().positive().optional() });
+const port = z.object({
+  device: z.string(),
+  network: z.uuid(),
+  leases: z.int().positive().optional(),
+  members: z.array(z.string()).optional(),
+});
 const contents = z.object({ ports: z.array(port) });
 
 /** The list in the file; it is rewritten at each change. */

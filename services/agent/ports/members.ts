@@ -1,0 +1,126 @@
+/**
+ * Members that ports of this host name: machines with a fixed address, which never ask for it by DHCP. Each has an endpoint of this
+ * host, made from its reservation, for as long as its port names it.
+ */
+import { closest } from "../../common/closest.ts";
+import { tryParseMac } from "../../common/mac.ts";
+import { invalid, messageOf, Refusal } from "../../common/refusal.ts";
+import { timestamp } from "../../common/timestamp.ts";
+import { isBehindPort, kindOf } from "../../overlay/endpoint_kind.ts";
+import { planDeleteEndpoints } from "../../overlay/endpoints.ts";
+import type { Space } from "../../overlay/space.ts";
+import { macNumber } from "../../overlay/state.ts";
+import { type Arrival, planArrival } from "../../overlay_names/arrivals.ts";
+import { change } from "../../store/change.ts";
+import type { PortRecord } from "../api.ts";
+import type { Context } from "../context.ts";
+
+export class PortMembers {
+  readonly #context: () => Context;
+  /** Why members are not there, by network, port and MAC. */
+  readonly #problems = new Map<string, string>();
+
+  constructor(context: () => Context) {
+    this.#context = context;
+  }
+
+  /** A sentence for each member that is not there. */
+  get problems(): readonly string[] {
+    return [...this.#problems.values()];
+  }
+
+  /**
+   * The MACs of members by name or MAC.
+   * @throws Refusal "invalid" that names what is no member with an address of the network
+   */
+  macsOf(network: string, members: readonly string[]): string[] {
+    const space = this.#context().view.space(network);
+    return [...new Set(members.map((text) => macOf(space, text)))];
+  }
+
+  /** True where a port names the machine. */
+  names(
+    { network, device, members = [] }: PortRecord,
+    at: Pick<Arrival, "network" | "port" | "mac">,
+  ): boolean {
+    return network === at.network && device === at.port && members.includes(at.mac);
+  }
+
+  /** Makes the endpoints of a port's members, also of those that are behind another port now. @throws Refusal */
+  async take({ network, device: port, members = [] }: PortRecord): Promise<void> {
+    for (const mac of members) {
+      try {
+        await this.arrive({ network, mac, port, named: true });
+      } catch (error) {
+        if (!(error instanceof Refusal)) throw error;
+        throw new Refusal(error.code, `members: ${error.message}`, { cause: error });
+      }
+    }
+  }
+
+  /** Makes the endpoint of a machine at a port of this host. @throws Refusal */
+  async arrive(arrival: Arrival): Promise<void> {
+    const { view, store, storeGuard, host: { hostname, ip, apiHostname } } = this.#context();
+    const host = { hostname, ip, apiHostname, timestamp, newId: () => crypto.randomUUID() };
+    await change(store, () => {
+      storeGuard.assertNotHeld();
+      return planArrival(view, arrival, host, Date.now());
+    }, { unconfirmed: true });
+  }
+
+  /** Makes what is missing of the ports' members, and removes those that no port names any more. */
+  async bring(ports: readonly PortRecord[]): Promise<void> {
+    const { view, host: { hostname } } = this.#context();
+    this.#problems.clear();
+    for (const { network, device: port, members = [] } of ports) {
+      if (!view.network(network)) continue;
+      for (const mac of members) {
+        const [holder] = view.space(network).holdersOfMac(macNumber(mac));
+        // It has moved to a port of another host, which names it too, or has found it behind itself.
+        if (holder && holder.host !== hostname && isBehindPort(holder.record)) continue;
+        await this.#try(`${network} ${port} ${mac}`, () => this.arrive({ network, mac, port, named: true }));
+      }
+    }
+    const named = new Set(
+      ports.flatMap(({ network, device, members = [] }) =>
+        members.map((mac) => `${network} ${device} ${mac}`)
+      ),
+    );
+    for (const { id, network, mac, record } of view.endpointsOn(hostname)) {
+      const key = `${network} ${record.strand_port} ${mac}`;
+      if (kindOf(record) !== "static" || named.has(key)) continue;
+      await this.#try(key, () => this.#remove(id));
+    }
+  }
+
+  async #remove(id: string): Promise<void> {
+    const { view, store, storeGuard, host: { hostname } } = this.#context();
+    await change(store, () => {
+      storeGuard.assertNotHeld();
+      return view.endpoint(id)?.host === hostname
+        ? planDeleteEndpoints(view, [id], { hostname, now: Date.now() })
+        : undefined;
+    }, { unconfirmed: true });
+  }
+
+  async #try(key: string, work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      this.#problems.set(key, messageOf(error));
+    }
+  }
+}
+
+function macOf(space: Space, text: string): string {
+  const mac = tryParseMac(text), label = text.toLowerCase();
+  const found = mac !== undefined ? [mac] : [...space.reservationsNamed(label)];
+  const [first, ...others] = found;
+  if (others.length) {
+    throw invalid(`members: several members are called ${text}: name one of ${found.join(", ")}`);
+  }
+  if (first !== undefined && space.reservations.get(first)?.ip4 !== undefined) return first;
+  const meant = closest(label, space.reservedNames());
+  const hint = meant === undefined || meant === label ? "" : `; did you mean "${meant}"?`;
+  throw new Refusal("not-found", `members: the network has no member "${text}" with an address${hint}`);
+}
