@@ -26,7 +26,7 @@ export const IFLA_ADDRESS = 1,
   IFLA_AF_SPEC = 26;
 export const AF_INET = 2, IFLA_INET_CONF = 1;
 /** The number of a setting under net.ipv4.conf (linux/ip.h). */
-export const IPV4_DEVCONF_FORWARDING = 1;
+export const IPV4_DEVCONF_FORWARDING = 1, IPV4_DEVCONF_RP_FILTER = 8;
 export const IFLA_GROUP = 27, IFLA_EXT_MASK = 29, IFLA_LINK_NETNSID = 37;
 export const IFLA_INFO_KIND = 1, IFLA_INFO_DATA = 2;
 export const IFLA_VXLAN_ID = 1, IFLA_VXLAN_GROUP = 2, IFLA_VXLAN_LOCAL = 4, IFLA_VXLAN_LEARNING = 7;
@@ -124,7 +124,16 @@ export function newMacvlan(link: NewLink & { readonly lower: number }): Request 
 
 /** Enables or disables forwarding of IPv4 packets that a link receives (net.ipv4.conf.LINK.forwarding). */
 export function changeForwarding(link: LinkReference, on: boolean): Request {
-  const settings: Attribute = [AF_INET, [[IFLA_INET_CONF, [[IPV4_DEVCONF_FORWARDING, u32(Number(on))]]]]];
+  return changeIpv4(link, IPV4_DEVCONF_FORWARDING, Number(on));
+}
+
+/** Has a link drop IPv4 packets with a source that is not reached over it (net.ipv4.conf.LINK.rp_filter = 1). */
+export function checkSources(link: LinkReference): Request {
+  return changeIpv4(link, IPV4_DEVCONF_RP_FILTER, 1);
+}
+
+function changeIpv4(link: LinkReference, setting: number, value: number): Request {
+  const settings: Attribute = [AF_INET, [[IFLA_INET_CONF, [[setting, u32(value)]]]]];
   return {
     what: `change ${label(link)}`,
     message: encodeMessage(RTM_NEWLINK, 0, ifinfomsg(link), [...reference(link), [IFLA_AF_SPEC, [settings]]]),

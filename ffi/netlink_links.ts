@@ -31,6 +31,7 @@ import {
   IFLA_VXLAN_PORT,
   IFLA_VXLAN_PROXY,
   IPV4_DEVCONF_FORWARDING,
+  IPV4_DEVCONF_RP_FILTER,
   RTM_GETLINK,
 } from "./netlink_link.ts";
 import {
@@ -59,6 +60,8 @@ export interface Link {
   readonly arp: boolean;
   /** True: IPv4 packets that it receives are forwarded. */
   readonly forwarding: boolean;
+  /** True: IPv4 packets with a source that is not reached over it are dropped. */
+  readonly checksSources: boolean;
   /** True: its peer or lower link is up too. */
   readonly carrier: boolean;
   /** IFF_… of netdevice(7). */
@@ -144,7 +147,7 @@ function readLink(view: DataView, from: number, to: number): Link {
   const number = (type: number) => found.get(type)?.getUint32(0, true);
   const flags = view.getUint32(from + 8, true);
   const info = readNested(found.get(IFLA_LINKINFO));
-  const kind = readText(info.get(IFLA_INFO_KIND));
+  const kind = readText(info.get(IFLA_INFO_KIND)), ipv4 = readNested(found.get(IFLA_AF_SPEC)).get(AF_INET);
   return {
     index: view.getInt32(from + 4, true),
     name: readText(found.get(IFLA_IFNAME)),
@@ -152,7 +155,8 @@ function readLink(view: DataView, from: number, to: number): Link {
     kind,
     up: (flags & IFF_UP) !== 0,
     arp: (flags & IFF_NOARP) === 0,
-    forwarding: forwards(readNested(found.get(IFLA_AF_SPEC)).get(AF_INET)),
+    forwarding: settingOf(ipv4, IPV4_DEVCONF_FORWARDING) !== 0,
+    checksSources: settingOf(ipv4, IPV4_DEVCONF_RP_FILTER) === 1,
     carrier: (flags & IFF_LOWER_UP) !== 0,
     flags,
     mtu: number(IFLA_MTU) ?? 0,
@@ -165,10 +169,10 @@ function readLink(view: DataView, from: number, to: number): Link {
   };
 }
 
-/** Reads the forwarding flag from a link's IPv4 settings, an array that begins with the one numbered 1. */
-function forwards(settings: DataView | undefined): boolean {
-  const values = readNested(settings).get(IFLA_INET_CONF), at = 4 * (IPV4_DEVCONF_FORWARDING - 1);
-  return values !== undefined && values.byteLength >= at + 4 && values.getUint32(at, true) !== 0;
+/** Reads one of a link's IPv4 settings from their array, which begins with the one numbered 1. */
+function settingOf(settings: DataView | undefined, number: number): number {
+  const values = readNested(settings).get(IFLA_INET_CONF), at = 4 * (number - 1);
+  return values !== undefined && values.byteLength >= at + 4 ? values.getUint32(at, true) : 0;
 }
 
 function readVxlan(data: Map<number, DataView>): Vxlan {

@@ -21,23 +21,18 @@ import { COUNTER, NF_ACCEPT, type Rule } from "./nftables_expressions.ts";
 import { HOST_ORDER } from "./nftables_userdata.ts";
 
 const BATCH_BEGIN = 0x10, BATCH_END = 0x11, SUBSYSTEM = 10;
-const NEWTABLE = 0,
-  GETTABLE = 1,
-  DELTABLE = 2,
-  NEWCHAIN = 3,
-  GETCHAIN = 4,
-  NEWRULE = 6,
-  GETRULE = 7,
-  NEWSET = 9;
+const NEWTABLE = 0, GETTABLE = 1, DELTABLE = 2, NEWCHAIN = 3, NEWRULE = 6, NEWSET = 9;
+/** Message types that list chains and rules. */
+export const GETCHAIN = 4, GETRULE = 7;
 const NEWSETELEM = 12, GETSETELEM = 13, DELSETELEM = 14, NEWOBJ = 18, GETOBJ = 19;
 const NLM_F_APPEND = 0x800;
 /** Octets of struct nfgenmsg {u8 family, u8 version, be16 resource}. */
-const NFGENMSG = 4;
+export const NFGENMSG = 4;
 const LIST_ELEM = 1, DATA_VALUE = 1;
 /** The families of tables, with their numbers. */
-const FAMILIES = { inet: 1, ip: 2, bridge: 7 } as const;
+export const FAMILIES = { inet: 1, ip: 2, bridge: 7 } as const;
 /** The places in a packet's way that chains may be at, which all three families number alike. */
-const HOOKS = { prerouting: 0, input: 1, forward: 2, output: 3, postrouting: 4 } as const;
+export const HOOKS = { prerouting: 0, input: 1, forward: 2, output: 3, postrouting: 4 } as const;
 
 export interface Table {
   readonly family: keyof typeof FAMILIES;
@@ -111,16 +106,22 @@ function hooked({ at, priority }: Hook): Attribute[] {
   return [[4, [[1, be32(HOOKS[at])], [2, be32(priority)]]], [5, be32(NF_ACCEPT)]];
 }
 
-/** A rule at the chain's end. */
-export function newRule(table: Table, chain: string, rule: Rule): Request {
+/** A rule at the chain's end, or at its beginning. */
+export function newRule(table: Table, chain: string, rule: Rule, where: "last" | "first" = "last"): Request {
   const expressions = rule.map(([name, attributes]) =>
     [LIST_ELEM, [[1, text(name)], [2, attributes]]] as const
   );
-  return request(table, `add a rule to ${chain}`, NEWRULE, NLM_F_CREATE | NLM_F_APPEND, [
-    [1, text(table.name)],
-    [2, text(chain)],
-    [4, expressions],
-  ]);
+  return request(
+    table,
+    `add a rule to ${chain}`,
+    NEWRULE,
+    NLM_F_CREATE | (where === "last" ? NLM_F_APPEND : 0),
+    [
+      [1, text(table.name)],
+      [2, text(chain)],
+      [4, expressions],
+    ],
+  );
 }
 
 /** Adds keys to a set, which may have them already. */
@@ -179,6 +180,11 @@ export function isUnsupported(error: unknown): error is SystemError {
   return [EPROTONOSUPPORT, EOPNOTSUPP, EAFNOSUPPORT, ENOENT].includes(error.errno);
 }
 
+/** True when the table is there and in use; undefined: there is none. */
+export function hasTable(netlink: Netlink, table: Table): Promise<boolean | undefined> {
+  return find(netlink, table, GETTABLE, [[1, text(table.name)]], [[2, be32(0)]]);
+}
+
 /** True when the table is there, in use, with a chain as {@link newChain} makes it. @returns undefined: no such table */
 export async function hasChain(
   netlink: Netlink,
@@ -186,7 +192,7 @@ export async function hasChain(
   chain: string,
   hook: Hook,
 ): Promise<boolean | undefined> {
-  const isActive = await find(netlink, table, GETTABLE, [[1, text(table.name)]], [[2, be32(0)]]);
+  const isActive = await hasTable(netlink, table);
   if (!isActive) return isActive;
   const named: Attribute[] = [[1, text(table.name)], [3, text(chain)]];
   return await find(netlink, table, GETCHAIN, named, hooked(hook)) ?? false;
@@ -232,7 +238,8 @@ export async function hasRules(
   return isSame && count === rules.length;
 }
 
-function hasAll(found: ReadonlyMap<number, DataView>, wanted: readonly Attribute[]): boolean {
+/** True for attributes that have all of these values. */
+export function hasAll(found: ReadonlyMap<number, DataView>, wanted: readonly Attribute[]): boolean {
   return wanted.every(([type, payload]) => {
     const its = found.get(type);
     if (!its) return false;
@@ -272,7 +279,8 @@ function request(
   return { what, message: encode(table, type, flags, attributes) };
 }
 
-function encode(
+/** A message about a table. */
+export function encode(
   { family }: Pick<Table, "family">,
   type: number,
   flags: number,

@@ -3,6 +3,7 @@ import type { Ip } from "../common/ip.ts";
 import type { View } from "../overlay/view.ts";
 import type { SandStore } from "../store/sand_store.ts";
 import type { Counters } from "./counters.ts";
+import type { HostEgress } from "./egress/host_egress.ts";
 import type { Drift } from "./reconcile/drift_check.ts";
 import type { Gateways } from "./gateway/gateways.ts";
 import type { HostKernel } from "./kernel/host.ts";
@@ -23,6 +24,8 @@ export interface Context {
   readonly prober: Pick<Prober, "answering" | "paths">;
   /** What answers at the networks' gateways. */
   readonly gateways: Pick<Gateways, "isSetUp" | "isGone">;
+  /** The host's part in letting machines reach the world. */
+  readonly egress: Pick<HostEgress, "transferOf" | "prepare" | "release">;
   /** This host's devices that are ports of networks. */
   readonly ports: Pick<Ports, "has" | "devices" | "mostLeases" | "networks" | "isSetUp" | "leave">;
   /** From which hosts VXLAN is taken. */

@@ -56,10 +56,24 @@ export const hostFailpoints = [
   "op:namespace-remove",
 ] as const;
 
+/** The failpoints of networks whose machines reach the world. */
+export const egressFailpoints = [
+  "egress:remembered",
+  "egress:ruled",
+  "egress:forwarding",
+  "op:egress-add",
+  "op:uplink-add",
+  "op:uplink-remove",
+  "op:egress-remove",
+  "egress:not-forwarding",
+  "egress:not-ruled",
+] as const;
+
 export type Failpoint =
   | typeof failpoints[number]
   | typeof dockerFailpoints[number]
-  | typeof hostFailpoints[number];
+  | typeof hostFailpoints[number]
+  | typeof egressFailpoints[number];
 
 const chosen = Deno.env.get("STRAND_FAILPOINT");
 const file = chosen?.startsWith("/") ? chosen : undefined;

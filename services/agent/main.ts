@@ -17,6 +17,9 @@ import { ClaimsSweeper } from "./claims_sweeper.ts";
 import { reportContainment } from "./containment_health.ts";
 import type { Context } from "./context.ts";
 import { createCounters } from "./counters.ts";
+import { HostEgress } from "./egress/host_egress.ts";
+import { reportEgress } from "./egress/health.ts";
+import { vxlanPorts } from "./egress/host_rules.ts";
 import { adoptEndpoints } from "./docker/adopt.ts";
 import type { DockerApi } from "./docker/api.ts";
 import { DockerEndpoints } from "./docker/endpoints.ts";
@@ -197,6 +200,14 @@ export function main(args: string[]): Promise<number> {
     });
     const vteps = new Vteps(() => context, { underlay: () => underlay.name });
     daemon.defer("rules for VXLAN", () => vteps.close());
+    const egress = new HostEgress({
+      pool: settings.transferSubnet,
+      vxlanPorts: () => vxlanPorts(view, settings.vxlanPort),
+      file: file.beside("forwarding"),
+      docker: settings.firewall === "docker-user",
+      isHeld: () => storeGuard.hold !== undefined,
+      log,
+    });
     const context: Context = {
       store: guardedBy(claim, store),
       view,
@@ -205,6 +216,7 @@ export function main(args: string[]): Promise<number> {
       drift,
       prober,
       gateways,
+      egress,
       ports,
       vteps,
       host: {
@@ -237,6 +249,7 @@ export function main(args: string[]): Promise<number> {
     reportHealth(daemon, context, { workers, underlay, gateways, ports, askers: dhcp.askers });
     reportContainment(daemon, context, workers);
     reportVteps(daemon, context, vteps);
+    reportEgress(daemon, egress);
     reportPeers(daemon, prober, settings.vxlanPort);
     storeGuard.verify();
     running.storeGuard = storeGuard;
@@ -251,6 +264,8 @@ export function main(args: string[]): Promise<number> {
     await onceReached(() => workers.start(inKernel), daemon.stopping);
     await vteps.start();
     prober.start(workers);
+    egress.start();
+    daemon.defer("egress", () => egress.close());
     // From here on this process knows which networks there are: gatewayd goes on with those of the agent before until then.
     gateways.start();
     daemon.defer("gateways", () => gateways.close());

@@ -1,6 +1,6 @@
 import type { Settings } from "./config_schema.ts";
 import type { HostPort } from "./host_port.ts";
-import type { Ip } from "./ip.ts";
+import type { Cidr, Ip } from "./ip.ts";
 import { Refusal } from "./refusal.ts";
 import type { RollbarSettings } from "./rollbar.ts";
 import type { TlsFiles } from "./tls.ts";
@@ -36,6 +36,10 @@ export interface AgentConfig {
   readonly minVni: number;
   readonly maxVni: number;
   readonly vxlanPort: number;
+  /** Of these, each network whose machines reach the world has an address on this host. */
+  readonly transferSubnet: Cidr;
+  /** The firewall of another program that is made to let the networks' packets pass. */
+  readonly firewall: "docker-user" | undefined;
   readonly docker: {
     readonly enabled: boolean;
     readonly port: number;
@@ -88,6 +92,8 @@ export function agentConfig(
     etcdPrefix,
     ...vnis(agent, where),
     vxlanPort: agent["vxlan-port"],
+    transferSubnet: agent["transfer-subnet"],
+    firewall: agent.firewall,
     docker: agent.docker,
     checksumOffload: agent["checksum-offload"],
     stateDir: agent["state-dir"],

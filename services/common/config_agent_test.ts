@@ -239,6 +239,14 @@ const refused: [Record<string, string>, RegExp][] = [
     /^STRAND_AGENT_VXLAN_PORT: agent\.vxlan-port: 0 is not a port, 1 to 65535$/,
   ],
   [
+    { STRAND_AGENT_TRANSFER_SUBNET: "169.254.192.1/18" },
+    /^STRAND_AGENT_TRANSFER_SUBNET: agent\.transfer-subnet: "169\.254\.192\.1\/18" is not an IPv4 subnet of 4 addresses/,
+  ],
+  [
+    { STRAND_AGENT_FIREWALL: "ufw" },
+    /^STRAND_AGENT_FIREWALL: agent\.firewall: needs one of docker-user, not "ufw"/,
+  ],
+  [
     { ENABLE_DOCKER_PLUGIN: "yes" },
     /^ENABLE_DOCKER_PLUGIN: agent\.docker\.enabled: needs true or false, not "yes"$/,
   ],
@@ -287,6 +295,8 @@ Deno.test("every key has one kind of variable: STRAND_… or those of SAND", () 
   assert.deepEqual(ours.filter((key) => key.startsWith("agent.")), [
     "agent.min-vni",
     "agent.vxlan-port",
+    "agent.transfer-subnet",
+    "agent.firewall",
     "agent.docker.spec",
     "agent.docker.names",
     "agent.docker.socket",

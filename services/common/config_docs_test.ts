@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { agentVariables, schema, variables } from "./config_schema.ts";
+import { Cidr } from "./ip.ts";
 import { formatHostPort, type HostPort } from "./host_port.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
@@ -40,6 +41,7 @@ Deno.test("docs/CONFIGURATION.md has the default of every key that has one", () 
 function inWords(value: unknown): string | undefined {
   if (value === undefined) return undefined;
   if (Array.isArray(value)) return value.length === 0 ? "none" : value.join(",");
+  if (value instanceof Cidr) return `${value}`;
   return typeof value === "object" ? formatHostPort(value as HostPort) : String(value);
 }
 

@@ -4,7 +4,7 @@
  */
 import { z } from "zod";
 import { tryParseHostPort } from "./host_port.ts";
-import { Ip } from "./ip.ts";
+import { Cidr, Ip } from "./ip.ts";
 import { sandNames } from "./config_sand_names.ts";
 
 const address = (port: number, example: string) =>
@@ -51,6 +51,16 @@ const hostPart = (error: string) =>
 
 /** The text becomes part of a path, or of a key in etcd. */
 const segment = z.string().regex(/^[^\s/]*$/, { error: "has a space or a slash in it" });
+
+/** A range for addresses that stay on the host. */
+const transferSubnet = z.string().transform((text, context) => {
+  const cidr = Cidr.tryParse(text), [first = 0] = cidr?.first.bytes ?? [];
+  const isUsable = cidr?.family === 4 && cidr.prefix >= 8 && cidr.prefix <= 30 && first > 0 &&
+    first !== 127 && first < 224;
+  if (isUsable && cidr.address.equals(cidr.first)) return cidr;
+  context.addIssue(`"${text}" is not an IPv4 subnet of 4 addresses or more, like 169.254.192.0/18`);
+  return z.NEVER;
+});
 
 /** An address to which other hosts can send packets. */
 const unicast4 = z.string().transform((text, context) => {
@@ -119,6 +129,8 @@ export const schema = z.strictObject({
       .default("/sc-net"),
     "min-vni": z.int().min(1, { error: vni }).max(16777215, { error: vni }).default(1),
     "vxlan-port": portNumber.default(4789),
+    "transfer-subnet": transferSubnet.prefault("169.254.192.0/18"),
+    firewall: z.enum(["docker-user"]).optional(),
     "max-vni": z.int().min(1, { error: vni }).max(16777215, { error: vni }).default(999999),
     docker: z.strictObject({
       enabled: z.boolean().default(false),

@@ -32,6 +32,8 @@ export interface DesiredOptions {
   readonly devices?: readonly string[] | undefined;
   /** True when frames from ports can be checked. */
   readonly contains?: boolean | undefined;
+  /** The address on the host of what leaves the network; undefined where its machines reach nothing beyond it. */
+  readonly transfer?: string | undefined;
 }
 
 export interface Desired {
@@ -86,7 +88,10 @@ export function desiredState(view: View, networkId: string, options: DesiredOpti
     const route = hostRouteOf(endpoint);
     if (route !== undefined) routes.add(route);
   }
-  const uplink = routes.size ? { uplink: { name: uplinkName(networkId), mtu, sound: true, routes } } : {};
+  const { transfer } = options, leaves = transfer === undefined ? {} : { transfer };
+  const uplink = routes.size || transfer !== undefined
+    ? { uplink: { name: uplinkName(networkId), mtu, sound: true, routes, ...leaves } }
+    : {};
   const rules = options.contains ? rulesOf(view.space(networkId)) : undefined;
   for (const endpoint of owners.values()) for (const element of ownOf(endpoint)) own.add(element);
   const parts = {
@@ -95,6 +100,7 @@ export function desiredState(view: View, networkId: string, options: DesiredOpti
     fdb,
     ...uplink,
     ...proxied ? { proxy } : {},
+    ...transfer === undefined ? {} : { egress: routes.size ? "routed" as const : "closed" as const },
     ...rules ? { containment: { rules, own } } : {},
   };
   return here
@@ -206,7 +212,7 @@ function stateOf(
   network: NetworkRecord,
   mtu: number,
   port: number,
-  tables: Pick<NetworkState, "veths" | "arp" | "fdb" | "uplink" | "proxy" | "containment">,
+  tables: Pick<NetworkState, "veths" | "arp" | "fdb" | "uplink" | "proxy" | "containment" | "egress">,
 ): NetworkState {
   return {
     loopbackUp: true,

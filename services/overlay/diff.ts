@@ -31,7 +31,12 @@ export function diff(actual: NetworkState | undefined, desired: NetworkState | u
   ops.push(...removedVeths(from.veths, desired.veths));
   ops.push(...bridgeOps(from.bridge, desired.bridge));
   ops.push(...vxlanOps(from.vxlan, desired.vxlan));
+  // What passes an uplink is checked before that is made, and until it is gone.
+  if (desired.egress && desired.egress !== "edited" && from.egress !== desired.egress) {
+    ops.push({ op: "egress-add", rules: desired.egress, replaces: from.egress !== undefined });
+  }
   ops.push(...uplinkOps(from.uplink, desired.uplink));
+  if (from.egress && !desired.egress) ops.push({ op: "egress-remove" });
   ops.push(...tableOps(from, desired));
   // The kernel drops a link's ARP entries with its last address.
   const flushed = ops.some(({ op }) => op === "bridge-address-remove");
@@ -113,11 +118,13 @@ function vxlanOps(actual: VxlanState | undefined, desired: VxlanState | undefine
 
 function uplinkOps(actual: UplinkState | undefined, desired: UplinkState | undefined): KernelOp[] {
   if (!desired) return actual ? [{ op: "uplink-remove" }] : [];
-  const { name, mtu } = desired;
+  const { name, mtu, transfer } = desired,
+    link = { name, mtu, ...transfer === undefined ? {} : { transfer } };
   if (actual?.name !== name) {
-    return [...actual ? [{ op: "uplink-remove" as const }] : [], { op: "uplink-add", name, mtu }];
+    return [...actual ? [{ op: "uplink-remove" as const }] : [], { op: "uplink-add", ...link }];
   }
-  const set: KernelOp[] = actual.mtu === mtu && actual.sound ? [] : [{ op: "uplink-set", name, mtu }];
+  const isRight = actual.mtu === mtu && actual.sound && actual.transfer === transfer;
+  const set: KernelOp[] = isRight ? [] : [{ op: "uplink-set", ...link }];
   const gone = [...actual.routes].filter((address) => !desired.routes.has(address));
   return [...gone.map((address) => ({ op: "uplink-route-remove" as const, uplink: name, address })), ...set];
 }

@@ -232,6 +232,7 @@ function randomState(random: (n: number) => number, found: boolean): NetworkStat
       routes: new Set(
         found ? ["10.0.0.0", "10.0.0.1"].filter(() => flag()) : addresses.filter(() => random(2)),
       ),
+      ...flag() ? { transfer: found && flag() ? "" : `169.254.192.${random(2)}` } : {},
     },
   };
   const tables = vxlan
@@ -252,6 +253,7 @@ function randomState(random: (n: number) => number, found: boolean): NetworkStat
     ...tables,
     ...uplink,
     ...proxied ? { proxy } : {},
+    ...flag() ? { egress: (["closed", "routed", "edited"] as const)[random(found ? 3 : 2)] ?? "closed" } : {},
     ...random(2) === 0 ? {} : {
       containment: {
         rules: (["drop", "count", "edited"] as const)[random(found ? 3 : 2)] ?? "drop",
@@ -309,6 +311,14 @@ Deno.test("diff() makes the host's way to endpoints, mends it and takes it away 
     address: "10.0.0.77",
   }]);
   assert.deepEqual(diff(wanted, desired), [{ op: "uplink-remove" }]);
+  // With a way to the world: the rules are there first, and go last.
+  const open = { ...wanted, egress: "closed" as const, uplink: { ...uplink, transfer: "169.254.192.1" } };
+  const link = { name: uplink.name, mtu: 1450, transfer: "169.254.192.1" };
+  const rules = { op: "egress-add", rules: "closed", replaces: false };
+  assert.deepEqual(diff(desired, open), [rules, { op: "uplink-add", ...link }, add]);
+  assert.deepEqual(diff(wanted, open), [rules, { op: "uplink-set", ...link }]);
+  assert.deepEqual(diff(open, desired), [{ op: "uplink-remove" }, { op: "egress-remove" }]);
+  assert.deepEqual(diff({ ...open, egress: "edited" }, open), [{ ...rules, replaces: true }]);
   const other = { ...desired, uplink: { ...uplink, name: "sandh0000000000" } };
   assert.deepEqual(diff(other, wanted).map(({ op }) => op), [
     "uplink-remove",

@@ -69,10 +69,14 @@ export type KernelOp =
     readonly up?: true;
   }
   /** Creates a sound uplink, without routes of the host. */
-  | { readonly op: "uplink-add"; readonly name: string; readonly mtu: number }
+  | { readonly op: "uplink-add"; readonly name: string; readonly mtu: number; readonly transfer?: string }
   /** Deletes the host's routes over it as well. */
   | { readonly op: "uplink-remove" }
-  | { readonly op: "uplink-set"; readonly name: string; readonly mtu: number }
+  /** Without a transfer address, one that is there is removed. */
+  | { readonly op: "uplink-set"; readonly name: string; readonly mtu: number; readonly transfer?: string }
+  /** Makes the rules of {@link EgressRules}, or makes them again. */
+  | { readonly op: "egress-add"; readonly rules: "closed" | "routed"; readonly replaces: boolean }
+  | { readonly op: "egress-remove" }
   /** Adds the host's route to the endpoint with that veth. */
   | {
     readonly op: "uplink-route-add";

@@ -29,7 +29,15 @@ export interface NetworkState {
   readonly proxy?: ProxyState | undefined;
   /** Absent: frames from ports are not checked. */
   readonly containment?: ContainmentState | undefined;
+  /** The rules for what passes the uplink. Absent: there are none. */
+  readonly egress?: EgressRules | undefined;
 }
+
+/**
+ * The rules of a network whose machines reach the world: what leaves by the uplink gets its {@link UplinkState.transfer} address.
+ * "closed": only answers come in; "routed": what the host has a route for comes in too. Read: "edited" where they are neither.
+ */
+export type EgressRules = "closed" | "routed" | "edited";
 
 /** The check of frames that arrive at ports: see containment.ts. */
 export interface ContainmentState {
@@ -64,6 +72,11 @@ export interface UplinkState {
   readonly sound: boolean;
   /** Endpoints' addresses that the host has a route to over it, in text form. */
   readonly routes: ReadonlySet<string>;
+  /**
+   * The address, in text form, that what leaves the network has on the host, which has a route to it. Absent: there is none.
+   * Read: empty where there is another number of addresses, or no route.
+   */
+  readonly transfer?: string | undefined;
 }
 
 export interface BridgeState {

@@ -5,6 +5,7 @@ import {
   PARTLY_PINNED,
   type PeerState,
   type ProxyState,
+  type UplinkState,
   type VethState,
 } from "./state.ts";
 
@@ -82,7 +83,7 @@ export function perform(state: NetworkState | undefined, op: KernelOp): NetworkS
     case "uplink-add":
       there(bridge);
       if (state.uplink) throw new Error("EEXIST");
-      return { ...state, uplink: { name: op.name, mtu: op.mtu, sound: true, routes: new Set() } };
+      return { ...state, uplink: uplinkOf({ name: op.name, routes: new Set() }, op) };
     case "uplink-remove": {
       const { uplink, ...rest } = state;
       there(uplink);
@@ -90,7 +91,7 @@ export function perform(state: NetworkState | undefined, op: KernelOp): NetworkS
     }
     case "uplink-set":
       there(bridge);
-      return { ...state, uplink: { ...there(state.uplink), mtu: op.mtu, sound: true } };
+      return { ...state, uplink: uplinkOf(there(state.uplink), op) };
     case "uplink-route-add": {
       const uplink = there(state.uplink);
       if (uplink.name !== op.uplink) throw new Error("ENODEV");
@@ -131,6 +132,14 @@ export function perform(state: NetworkState | undefined, op: KernelOp): NetworkS
     case "containment-remove": {
       const { containment, ...rest } = state;
       there(containment);
+      return rest;
+    }
+    case "egress-add":
+      if (state.egress && !op.replaces) throw new Error("EEXIST");
+      return { ...state, egress: op.rules };
+    case "egress-remove": {
+      const { egress, ...rest } = state;
+      there(egress);
       return rest;
     }
     case "arp-set":
@@ -203,6 +212,13 @@ const NO_PROXY: ProxyState = { port: false, arp: new Map(), fdb: new Set() };
 function withProxy(state: NetworkState, change: Partial<ProxyState>): NetworkState {
   const { proxy, ...rest } = state, after = { ...proxy ?? NO_PROXY, ...change };
   return after.port || after.arp.size || after.fdb.size ? { ...rest, proxy: after } : rest;
+}
+
+function uplinkOf(
+  { name, routes }: Pick<UplinkState, "name" | "routes">,
+  { mtu, transfer }: { readonly mtu: number; readonly transfer?: string },
+): UplinkState {
+  return { name, mtu, sound: true, routes, ...transfer === undefined ? {} : { transfer } };
 }
 
 function withVeth(state: NetworkState, name: string, veth: VethState): NetworkState {

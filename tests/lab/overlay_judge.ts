@@ -22,11 +22,21 @@ export async function compareHost(records: Records, host: OverlayHost, mtu: numb
     const path = `${host.namespaces}/${name}`;
     if (!wanted.has(path)) faults.push(`${name} is there for no network`);
   }
+  const leaves = (id: string) => {
+    const { overlay = {} } = JSON.parse(records.get(`/sc-net/strand/net/${id}/settings`) ?? "{}");
+    return overlay.egress === true && endpoints.some((e) => e.network_id === id && e.hostname === host.name);
+  };
   await Promise.all(networks.map(async (network) => {
     const found = await readKernel(host.namespaceOf(network.id)).catch(() => undefined);
     const its = endpoints.filter(({ network_id }) => network_id === network.id);
     const lines = found
-      ? compareNetwork(network, its, found, { host: host.name, own, mtu, containers })
+      ? compareNetwork(network, its, found, {
+        host: host.name,
+        own,
+        mtu,
+        containers,
+        leaves: leaves(network.id),
+      })
       : ["no namespace that can be entered"];
     const active = its.filter(({ hostname, active }) => hostname === host.name && active);
     if (found) {
@@ -42,17 +52,30 @@ export async function compareHost(records: Records, host: OverlayHost, mtu: numb
     }
   }
   const reached = here.filter((e) => e.strand_host_route);
+  const leaving = networks.filter(({ id }) => leaves(id));
   const expected = new Set(["lo", "eth0", ...here.flatMap((e) => e.strand_host_veth ?? [])]);
   for (const { network_id: id } of reached) expected.add(legOf(id));
+  for (const { id } of leaving) expected.add(legOf(id));
   const foreign = [...own.devices.keys()].filter((name) => !expected.has(name));
   if (foreign.length) faults.push(`left behind in the host's own namespace: ${foreign.join(", ")}`);
   const routes = reached.map((e) => `${addressOf(e)} dev ${legOf(e.network_id)}`);
-  const found = own.routes.filter((route) => / dev sandh/.test(route));
+  const all = own.routes.filter((route) => / dev sandh/.test(route));
+  const found = all.filter((route) => !TRANSFER.test(route)),
+    transfers = all.filter((route) => TRANSFER.test(route));
+  if (
+    transfers.length !== leaving.length ||
+    leaving.some(({ id }) => !`${transfers} `.includes(` dev ${legOf(id)}`))
+  ) {
+    faults.push(`routes of the host to transfer addresses are [${transfers}]`);
+  }
   if (`${found.toSorted()}` !== `${routes.toSorted()}`) {
     faults.push(`routes of the host are [${found}], not [${routes}]`);
   }
   return faults.map((fault) => `${host.name}: ${fault}`);
 }
+
+/** A transfer address's route. */
+const TRANSFER = /^169\.254\.(19[2-9]|2\d\d)\.\d+ /;
 
 /** What leads from a host's own namespace into a network. */
 function legOf(network: string): string {
@@ -64,6 +87,8 @@ interface Context {
   /** The host's own namespace. */
   readonly own: Kernel;
   readonly mtu: number;
+  /** True: its machines reach the world. */
+  readonly leaves: boolean;
   readonly containers: readonly { readonly path: string; readonly kernel: Kernel }[];
 }
 
@@ -107,13 +132,19 @@ function compareNetwork(network: ApiNetwork, all: ApiEndpoint[], found: Kernel, 
     }
   }
   const known = new Set(["lo", "br0", "vxlan0", ...here.map((endpoint) => endpoint.overlay_veth_name)]);
-  if (here.some((e) => e.strand_host_route)) {
+  if (context.leaves || here.some((e) => e.strand_host_route)) {
     known.add("host0");
     const end = { kind: "veth", up: true, mtu, arp: false, master: "" };
     const inside = faults.device(found, "host0", end),
       outside = faults.device(context.own, legOf(network.id), end);
     if (inside && outside && (inside.peerIndex !== outside.index || inside.mac !== outside.mac)) {
       faults.push(`host0 and ${outside.name} are no pair with one MAC`);
+    }
+    const addresses = inside?.addresses ?? [];
+    const ways = context.own.routes.filter((route) => route.endsWith(` dev ${legOf(network.id)}`));
+    const way = `${addresses[0]?.replace("/32", "")} dev ${legOf(network.id)}`;
+    if (context.leaves ? addresses.length !== 1 || !ways.includes(way) : addresses.length) {
+      faults.push(`host0 has the addresses [${addresses}], and the host the routes [${ways}]`);
     }
     if (!found.routes.includes("default dev host0")) faults.push(`the routes are ${found.routes}`);
   }

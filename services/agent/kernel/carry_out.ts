@@ -135,13 +135,15 @@ export class KernelBatch implements Disposable {
     "host-end-remove": ({ name }) => this.#host.netlink.run(deleteLink(name)),
     "veth-set": (op) => this.#setVeth(op),
     "peer-set": (op) => this.#setPeer(op),
-    "uplink-add": async ({ name, mtu }) => {
-      await addUplink(this.#here, this.#host, name, mtu);
+    "uplink-add": async ({ name, mtu, transfer }) => {
+      await addUplink(this.#here, this.#host, name, mtu, transfer);
       this.#made(this.#here, UPLINK);
       this.#made(this.#host, name);
     },
     "uplink-remove": () => removeUplink(this.#here),
-    "uplink-set": ({ name, mtu }) => setUplink(this.#here, this.#host, name, mtu),
+    "uplink-set": ({ name, mtu, transfer }) => setUplink(this.#here, this.#host, name, mtu, transfer),
+    "egress-add": (op) => this.underlay.egress.carryOut(this.#here, op),
+    "egress-remove": (op) => this.underlay.egress.carryOut(this.#here, op),
     "uplink-route-add": ({ uplink, address }) => addUplinkRoute(this.#host, uplink, address),
     "uplink-route-remove": ({ uplink, address }) => removeUplinkRoute(this.#host, uplink, address),
     "arp-set": ({ entries }) => this.#set("arp", arpEntries(entries)),

@@ -4,6 +4,7 @@ import type { Ip } from "../../common/ip.ts";
 import { invalid, messageOf } from "../../common/refusal.ts";
 import type { RouteState } from "../../overlay/state.ts";
 import { Containment } from "./containment.ts";
+import { EgressTables } from "./egress.ts";
 import { NetworkKernel } from "./network.ts";
 import type { Notifications } from "./notifications.ts";
 import { NamespaceGone, NetworkNamespace } from "./network_namespace.ts";
@@ -56,11 +57,13 @@ export class HostKernel implements Disposable {
   readonly #underlay: UnderlaySettings;
   readonly #notifications: Notifications | undefined;
   readonly containment: Containment;
+  readonly #egress = new EgressTables();
 
   constructor(options: HostOptions) {
     this.containment = new Containment(options.onUncontained);
     this.#underlay = {
       containment: this.containment,
+      egress: this.#egress,
       get vtep() {
         return options.vtep;
       },
@@ -122,6 +125,7 @@ export class HostKernel implements Disposable {
 
   [Symbol.dispose](): void {
     this.containment.close();
+    this.#egress.close();
     this.#netlink.close();
   }
 }

@@ -144,7 +144,10 @@ export class NetworkKernel {
 
   /** Moves the watch to this namespace, or ends it. */
   #listen(namespace: NetworkNamespace | undefined): void {
-    if (!namespace) this.underlay.containment.forget(this.path);
+    if (!namespace) {
+      this.underlay.containment.forget(this.path);
+      this.underlay.egress.forget(this.path);
+    }
     if (namespace && this.#watch?.isOf(namespace.fd)) return;
     this.#watch?.close();
     this.#watch = undefined;

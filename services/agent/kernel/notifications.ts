@@ -272,6 +272,8 @@ function touchedBy(ops: readonly KernelOp[]): Touched | undefined {
       case "containment-set":
       case "containment-unset":
       case "containment-remove":
+      case "egress-add":
+      case "egress-remove":
         break;
       default:
         return undefined;

@@ -18,6 +18,7 @@ import {
   type VxlanState,
 } from "../../overlay/state.ts";
 import { type Containment, refuseAdvertisements } from "./containment.ts";
+import type { EgressTables } from "./egress.ts";
 import { ensureHostEnd, hostEndOf } from "./host_end.ts";
 import { readUplink } from "./uplink.ts";
 import { NetworkNamespace, OWN_NAMESPACE } from "./network_namespace.ts";
@@ -31,6 +32,7 @@ export interface UnderlaySettings {
   /** False: checksums are computed in software. */
   readonly checksumOffload: boolean;
   readonly containment: Containment;
+  readonly egress: EgressTables;
 }
 
 /** A network's state, and the MACs whose FDB entries the kernel does not replace. */
@@ -81,9 +83,11 @@ export async function readNetwork(
   const proxy = answering && readProxy(answering, base.vxlan && vxlan, tables.ofBridge, tables.behind);
   if (bridge) refuseAdvertisements(namespace.fd, "default", BRIDGE);
   const containment = await underlay.containment.read(namespace);
+  const egress = await underlay.egress.read(namespace);
   const { arp, entries: fdb, flood } = tables;
+  const rules = { ...containment && { containment }, ...egress && { egress } };
   return {
-    state: { ...base, arp, fdb, flood, ...proxy && { proxy }, ...containment && { containment } },
+    state: { ...base, arp, fdb, flood, ...proxy && { proxy }, ...rules },
     irreplaceable: tables.irreplaceable,
   };
 }

@@ -1,17 +1,28 @@
 /**
  * An uplink connects the host's own namespace with a network's: a veth pair, and a route on the host for each
- * endpoint that it should reach. Endpoints ask for it by `isGateway` (see docs/CNI.md).
+ * endpoint that it should reach. Endpoints ask for it by `isGateway` (see docs/CNI.md), networks by `egress`: it then has an
+ * address in the network's namespace, which what leaves gets there. The end in the host's namespace has none, so that no service of
+ * the host has an address for these networks alone.
  */
 import { EEXIST, SystemError } from "../../../ffi/errno.ts";
 import {
+  addAddress,
   addRoute,
+  deleteAddress,
   deleteRoute,
   findRoute,
+  listAddresses,
   listRoutes,
   type Route,
   setRoute,
 } from "../../../ffi/netlink_address.ts";
-import { changeForwarding, changeLink, deleteLink, newVeth } from "../../../ffi/netlink_link.ts";
+import {
+  changeForwarding,
+  changeLink,
+  checkSources,
+  deleteLink,
+  newVeth,
+} from "../../../ffi/netlink_link.ts";
 import { findLink, type Link } from "../../../ffi/netlink_links.ts";
 import { home } from "../../../ffi/netns.ts";
 import { setSysctl } from "../../../ffi/sysctl.ts";
@@ -48,12 +59,18 @@ export async function readUplink(
     listRoutes(host.netlink, other.index),
   ]);
   const right = [end, other].every(({ arp, up, forwarding }) => !arp && up && forwarding);
+  const addresses = (await listAddresses(namespace.netlink, end.index))
+    .filter(({ address }) => address.length === 4).map(({ address }) => `${new Ip(4, address)}`);
+  const routes = new Set(outside.filter(isOne).map(({ destination }) => `${new Ip(4, destination)}`));
+  const isSingle = addresses.every((address) => routes.delete(address)) && addresses.length === 1;
+  const isChecked = bridge?.checksSources ?? false;
   return {
     name: other.name,
     mtu: end.mtu === other.mtu ? end.mtu : 0,
     sound: right && `${end.mac}` === `${other.mac}` && (bridge?.forwarding ?? false) &&
       inside.some(isDefault),
-    routes: new Set(outside.filter(isOne).map(({ destination }) => `${new Ip(4, destination)}`)),
+    routes,
+    ...addresses.length ? { transfer: isSingle && isChecked ? addresses[0] : "" } : {},
   };
 }
 
@@ -74,12 +91,13 @@ export async function addUplink(
   host: NetworkNamespace,
   name: string,
   mtu: number,
+  transfer?: string,
 ): Promise<void> {
   await namespace.netlink.run(deleteLink(UPLINK));
   await host.netlink.run(deleteLink(name));
   const mac = randomMacBytes();
   await namespace.netlink.run(newVeth({ name: UPLINK, mtu, mac }, { name, mtu, mac, namespace: home }));
-  await setUplink(namespace, host, name, mtu);
+  await setUplink(namespace, host, name, mtu, transfer);
   setSysctl("net/ipv4/ip_forward", "1");
 }
 
@@ -89,9 +107,10 @@ export async function setUplink(
   host: NetworkNamespace,
   name: string,
   mtu: number,
+  transfer?: string,
 ): Promise<void> {
   namespace.forget(UPLINK);
-  const index = namespace.index(UPLINK), { mac } = await linkOf(host, name);
+  const index = namespace.index(UPLINK), { mac, index: outside } = await linkOf(host, name);
   refuseAdvertisements(namespace.fd, UPLINK);
   refuseAdvertisements(host.fd, name);
   await host.netlink.run(changeLink(name, { ...ALONE, mtu }), changeForwarding(name, true));
@@ -99,8 +118,32 @@ export async function setUplink(
     changeLink(UPLINK, { ...ALONE, mtu, mac }),
     changeForwarding(UPLINK, true),
     changeForwarding(BRIDGE, true),
-    setRoute({ ...DEFAULT, link: index }),
   );
+  await setTransfer(namespace, index, host, outside, transfer);
+}
+
+/** Gives the uplink this address alone, or none, and the host the route to it. */
+async function setTransfer(
+  namespace: NetworkNamespace,
+  inside: number,
+  host: NetworkNamespace,
+  outside: number,
+  transfer: string | undefined,
+): Promise<void> {
+  const wanted = transfer === undefined ? undefined : Ip.parse(transfer).bytes;
+  const others = (await listAddresses(namespace.netlink, inside))
+    .filter(({ address }) => address.length === 4 && `${address}` !== `${wanted}`);
+  const routeTo = (destination: Uint8Array) => ({ destination, prefix: 32, link: outside });
+  await host.netlink.run(...others.map(({ address }) => deleteRoute(routeTo(address))));
+  // With a link's last address the kernel deletes its routes.
+  await namespace.netlink.run(...others.map(deleteAddress), setRoute({ ...DEFAULT, link: inside }));
+  if (!wanted) return;
+  // Else a machine could send with any source; the answers would go nowhere.
+  await namespace.netlink.run(
+    checkSources(BRIDGE),
+    addAddress({ link: inside, address: wanted, prefix: 32 }),
+  );
+  await host.netlink.run(setRoute(routeTo(wanted)));
 }
 
 /** Deletes the uplink with the routes over it, so that host and network are separated again. */

@@ -91,8 +91,10 @@ export class FullComparison {
 
     // Then the desired state is computed.
     const proxied = actual?.proxy !== undefined;
-    const options = { ...network.options(actual?.vxlan?.mtu), proxied };
-    const { state: full, problems: found } = desiredState(view, networkId, options);
+    const egress = await network.egress(actual?.uplink?.transfer);
+    const options = { ...network.options(actual?.vxlan?.mtu), proxied, transfer: egress.transfer };
+    const { state: full, problems: computed } = desiredState(view, networkId, options);
+    const found = full && egress.problem !== undefined ? [...computed, egress.problem] : computed;
     const desired = full && without(full, gone);
     // A change in etcd since the state was read is not drift caused by another program.
     const drifted = isCheck(reason) && wasRight && !queue.hasChanged();
@@ -141,7 +143,9 @@ export class FullComparison {
 
     // From here on the state is known.
     network.mtu = desired?.vxlan?.mtu;
-    network.hasUplink = desired?.uplink !== undefined;
+    network.hasRoutes = (desired?.uplink?.routes.size ?? 0) > 0;
+    network.hasEgress = network.egressWanted;
+    if (desired?.uplink?.transfer === undefined) await network.context.egress.release(networkId);
     network.port = desired?.vxlan?.port;
     network.proxied = desired?.proxy !== undefined;
     const canContain = network.context.kernel.containment.missing === undefined;

@@ -1,10 +1,11 @@
+import { rangeOf } from "../../overlay/claims.ts";
 import { type Rules, rulesOf } from "../../overlay/containment.ts";
 import { hostRouteOf, mtuHere, mtuOf } from "../../overlay/desired.ts";
 import { localFault, networkFault, networkProblem, notCarriedOut, vethOwners } from "../../overlay/faults.ts";
 import type { OverlayEndpoint } from "../../overlay/space.ts";
 import type { ContainmentState } from "../../overlay/state.ts";
 import type { EndpointChange } from "../../overlay/view.ts";
-import { Refusal } from "../../common/refusal.ts";
+import { messageOf, Refusal } from "../../common/refusal.ts";
 import { change } from "../../store/change.ts";
 import type { Plan } from "../../store/types.ts";
 import type { Context } from "../context.ts";
@@ -19,12 +20,14 @@ export class HostNetwork {
   readonly kernel: NetworkKernel;
   /** True when the kernel matched etcd at the last full comparison and every change since has been applied. */
   steady = false;
-  /** The MTU of vxlan0; like the next three properties, as of the last full comparison. */
+  /** The MTU of vxlan0; like the next five properties, as of the last full comparison. */
   mtu: number | undefined;
   /** The UDP port of vxlan0. */
   port: number | undefined;
-  /** The host has an uplink veth into the network. */
-  hasUplink = false;
+  /** The host has routes to endpoints of the network. */
+  hasRoutes = false;
+  /** Machines of the network reach the world. */
+  hasEgress = false;
   /** True when br0 answers ARP for the endpoints. */
   proxied = false;
   /** By which rules frames from ports are checked; undefined: they are not. */
@@ -82,8 +85,18 @@ export class HostNetwork {
     return kernel.containment.missing === undefined ? rulesOf(view.space(this.id)) : undefined;
   }
 
+  /** True when its machines should reach the world. */
+  get egressWanted(): boolean {
+    return this.context.view.space(this.id).settings?.overlay.egress === true;
+  }
+
+  /** True when its options ask for something else than the kernel has. */
+  get hasOtherSettings(): boolean {
+    return this.wantedRules !== this.contained || this.egressWanted !== this.hasEgress;
+  }
+
   /** True when the host should have a route to one of its endpoints. */
-  get uplinkWanted(): boolean {
+  get routesWanted(): boolean {
     const { view } = this.context, network = view.network(this.id);
     for (const endpoint of this.endpoints) {
       if (!network || hostRouteOf(endpoint) === undefined) continue;
@@ -104,6 +117,25 @@ export class HostNetwork {
       devices: this.context.ports.devices(this.id),
       contains: this.context.kernel.containment.missing === undefined,
     };
+  }
+
+  /**
+   * What a comparison needs to know of the way to the world: the network's transfer address, for which the host is ready, or why there
+   * is none. Both are undefined where none is wanted.
+   * @param current The address that it has.
+   */
+  async egress(
+    current: string | undefined,
+  ): Promise<{ readonly transfer?: string | undefined; readonly problem?: string }> {
+    const { egress, view } = this.context, record = view.network(this.id);
+    if (!record || this.unwanted || !this.egressWanted) return {};
+    try {
+      const transfer = await egress.transferOf(this.id, rangeOf(record), current);
+      await egress.prepare();
+      return { transfer };
+    } catch (error) {
+      return { problem: `network ${this.name}: its machines do not reach the world: ${messageOf(error)}` };
+    }
   }
 
   /** The MACs that the ports of active endpoints may be pinned to, by the ports' names. */

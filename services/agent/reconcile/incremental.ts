@@ -44,7 +44,7 @@ export class Incremental {
     const { network, problems } = this, { id: networkId, context: { view, host } } = network;
     const neighbours = new Neighbours(view, networkId, host.hostname, network.proxied, host.ip.u32);
     const touched = this.#touchedBy(changes);
-    if (touched.routes.size && network.uplinkWanted !== network.hasUplink) return false;
+    if (touched.routes.size && network.routesWanted !== network.hasRoutes) return false;
     if (touched.veths.size) {
       const contested = ({ before, after }: EndpointChange) =>
         [before, after].some((endpoint) => endpoint && neighbours.contested(endpoint));

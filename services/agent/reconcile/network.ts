@@ -123,8 +123,8 @@ export class NetworkWorker {
     if (ofHosts) this.#problems.checkHosts();
     const record = view.network(this.id);
     const otherPort = record && network.port !== undefined && portOf(view, record, hostname) !== network.port;
-    const otherRules = kinds.has("names") && network.wantedRules !== network.contained;
-    const isOther = otherMtu || otherPort || otherRules;
+    const otherSettings = kinds.has("names") && network.hasOtherSettings;
+    const isOther = otherMtu || otherPort || otherSettings;
     if (kinds.has("network") || isOther || presenceLost) this.#reason ??= "change";
     // After a failure, the next try takes it.
     if (this.#failures === 0 || this.#waiters.size) this.#start();

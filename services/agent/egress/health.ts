@@ -1,0 +1,34 @@
+/** What `strand status` says of networks whose machines reach the world. */
+import type { Daemon } from "../../common/daemon.ts";
+import type { HostEgress } from "./host_egress.ts";
+
+/** Adds what another program's firewall drops, and what this host does not forward. */
+export function reportEgress(
+  daemon: Daemon,
+  egress: Pick<HostEgress, "blockers" | "failure" | "guards">,
+): void {
+  daemon.check(() => {
+    const [blocker] = egress.blockers;
+    return blocker && {
+      what:
+        `machines of networks with egress may not reach the world: the chain ${blocker.chain} drops what is forwarded`,
+      fix: `run ${blocker.commands.map((command) => `"${command}"`).join(" and ")}` +
+        (blocker.commands[0]?.includes("DOCKER-USER") ? ", or set agent.firewall: docker-user" : ""),
+      blocks: false,
+    };
+  });
+  daemon.check(() => {
+    const { failure } = egress;
+    if (failure === undefined) return undefined;
+    return {
+      what: `the host's rules for networks with egress cannot be set: ${failure}`,
+      fix: "see what the kernel says",
+      blocks: false,
+    };
+  });
+  daemon.note(() =>
+    egress.guards
+      ? [{ what: "forwarding", value: "for networks with egress alone, since it was off before" }]
+      : []
+  );
+}

@@ -1,0 +1,220 @@
+/**
+ * The host's part in letting machines of networks reach the world: a transfer address for each network, the rules of
+ * host_rules.ts, and IP forwarding. What is to be there follows from the uplinks that the kernel has, so that it is put right after any
+ * crash, and after another program has removed it.
+ */
+import { commit, deleteTable, hasTable, isUnsupported, openNftables } from "../../../ffi/netlink_nftables.ts";
+import { Netlink } from "../../../ffi/netlink.ts";
+import { findRoute, listRoutes } from "../../../ffi/netlink_address.ts";
+import { listLinks } from "../../../ffi/netlink_links.ts";
+import { home } from "../../../ffi/netns.ts";
+import { setSysctl } from "../../../ffi/sysctl.ts";
+import { Mutex } from "../../common/async.ts";
+import { writeDurably } from "../../common/durable_file.ts";
+import { Cidr, Ip } from "../../common/ip.ts";
+import type { Log } from "../../common/log.ts";
+import { messageOf, Refusal } from "../../common/refusal.ts";
+import { bootId } from "../context.ts";
+import { failpoint } from "../failpoints.ts";
+import { EGRESS_TABLE, isTableOf, tableOf } from "../kernel/egress.ts";
+import { allowInDocker, type Blocker, blockersOf, forgetInDocker } from "./forward_policy.ts";
+import { hostChains, UPLINKS } from "./host_rules.ts";
+
+/** How often it is looked at whether another program has removed the rules, in ms. */
+const EVERY = 5000;
+const FORWARDING = "net/ipv4/ip_forward";
+
+export interface HostEgressOptions {
+  /** The range of transfer addresses, for one network each. */
+  readonly pool: Cidr;
+  /** The UDP ports of VXLAN in this cluster. */
+  readonly vxlanPorts: () => ReadonlySet<number>;
+  /** The path of the file that remembers that forwarding was switched on by this agent. */
+  readonly file: string;
+  /** True: Docker's chain for rules of the user is made to let the networks' packets pass. */
+  readonly docker: boolean;
+  /** True while nothing may be changed. */
+  readonly isHeld: () => boolean;
+  readonly log: Log;
+}
+
+export class HostEgress {
+  /** Transfer addresses by network, of those that were compared since the agent started. */
+  readonly #transfers = new Map<string, string>();
+  readonly #mutex = new Mutex();
+  #timer: ReturnType<typeof setInterval> | undefined;
+  #failure: string | undefined;
+  #blockers: readonly Blocker[] = [];
+  #guards = false;
+
+  constructor(private readonly options: HostEgressOptions) {}
+
+  /** Why packets of networks may not be forwarded; empty where nothing is known. */
+  get blockers(): readonly Blocker[] {
+    return this.#blockers;
+  }
+
+  /** Why the host's rules could not be brought up to date; undefined: they were. */
+  get failure(): string | undefined {
+    return this.#failure;
+  }
+
+  /** True while this host forwards for networks alone. */
+  get guards(): boolean {
+    return this.#guards;
+  }
+
+  /** Looks, from now on, after what is there; an earlier agent may have left what is not needed any more. */
+  start(): void {
+    this.#timer = setInterval(() => void this.check(), EVERY);
+    void this.check();
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#mutex.run(() => Promise.resolve());
+  }
+
+  /**
+   * The address that what leaves a network has on this host: the one that it has, or a free one of the pool.
+   * @param range The network's own.
+   * @throws Refusal "exhausted" when the pool has none
+   */
+  transferOf(network: string, range: Cidr, current: string | undefined): Promise<string> {
+    return this.#mutex.run(async () => {
+      const { pool } = this.options, others = new Set(this.#transfers.values());
+      const mine = this.#transfers.get(network) ?? current;
+      const known = mine === undefined ? undefined : Ip.tryParse(mine);
+      const isTaken = this.#transfers.get(network) === undefined && others.has(mine ?? "");
+      if (mine !== undefined && known && pool.contains(known) && !range.contains(known) && !isTaken) {
+        this.#transfers.set(network, mine);
+        return mine;
+      }
+      this.#transfers.delete(network);
+      using netlink = new Netlink(home);
+      const size = Number(pool.size), first = pool.first.u32;
+      for (let i = 0, at = hash(network) % size; i < size; i++, at = (at + 1) % size) {
+        const address = Ip.from4(first + at), text = address.toString();
+        if (others.has(text) || range.contains(address) || pool.reserved(address)) continue;
+        const way = await findRoute(netlink, address.bytes);
+        // A route that is wider than the pool was there when the pool was chosen: an interface's link-local one.
+        if (way?.own || (way && way.prefix > pool.prefix)) continue;
+        this.#transfers.set(network, text);
+        return text;
+      }
+      const message = `agent.transfer-subnet: ${pool} has no free address for egress: name a larger one`;
+      throw new Refusal("exhausted", message);
+    });
+  }
+
+  /** Has the host ready for uplinks with a transfer address. @throws Refusal where the kernel cannot do it */
+  prepare(): Promise<void> {
+    return this.#mutex.run(() => this.#ensure());
+  }
+
+  /** Says that a network has no transfer address any more; with the last one, the host's rules go. */
+  async release(network: string): Promise<void> {
+    if (this.#transfers.delete(network)) await this.check();
+  }
+
+  /** Brings the host's rules and its forwarding to what its uplinks need. */
+  check(): Promise<void> {
+    return this.#mutex.run(async () => {
+      if (this.options.isHeld()) return;
+      try {
+        const { uplinks, transfers } = await this.#uplinks();
+        const guards = this.#readGuards();
+        if (this.#transfers.size || transfers || (guards && uplinks)) await this.#ensure();
+        else await this.#undo(guards);
+        this.#failure = undefined;
+      } catch (error) {
+        const message = messageOf(error);
+        if (this.#failure !== message) {
+          this.options.log.warn(`the host's rules for egress cannot be set: ${message}`);
+        }
+        this.#failure = message;
+      }
+    });
+  }
+
+  /** How many uplinks of networks there are, and how many of these have a transfer address. */
+  async #uplinks(): Promise<{ uplinks: number; transfers: number }> {
+    using netlink = new Netlink(home);
+    const links = (await listLinks(netlink)).filter(({ name, kind }) =>
+      kind === "veth" && name.startsWith(UPLINKS)
+    );
+    const indexes = new Set(links.map(({ index }) => index));
+    const transfers = (await listRoutes(netlink)).filter(({ link, destination, prefix }) =>
+      indexes.has(link) && prefix === 32 && this.options.pool.contains(new Ip(4, destination))
+    );
+    return { uplinks: links.length, transfers: transfers.length };
+  }
+
+  async #ensure(): Promise<void> {
+    const { options: { pool, vxlanPorts, file, docker, log } } = this;
+    const isOn = Deno.readTextFileSync(`/proc/sys/${FORWARDING}`).trim() === "1";
+    let guards = this.#readGuards();
+    if (!isOn && !guards) {
+      writeDurably(file, `${bootId()}\n`);
+      failpoint("egress:remembered");
+      guards = true;
+    }
+    this.#guards = guards;
+    const chains = hostChains({ pool, vxlanPorts: [...vxlanPorts()].sort((a, b) => a - b), guards });
+    try {
+      using netlink = openNftables(home);
+      const isRight = await isTableOf(netlink, chains);
+      if (!isRight) await commit(netlink, tableOf(chains, isRight !== undefined));
+      if (isRight === false) {
+        log.warn("the host's rules for egress were changed by another program, and are repaired");
+      }
+    } catch (error) {
+      if (!isUnsupported(error)) throw error;
+      const message = `egress: this host's kernel has no nf_tables that could do it (${error.message}): ` +
+        "load or build nf_tables with NFT_CT, NFT_NAT and NFT_MASQ";
+      throw new Refusal("forbidden", message, { cause: error });
+    }
+    failpoint("egress:ruled");
+    // The rules are there first, so that at no time anything else is forwarded.
+    if (!isOn) setSysctl(FORWARDING, "1");
+    failpoint("egress:forwarding");
+    using netlink = openNftables(home);
+    if (docker) await allowInDocker(netlink);
+    this.#blockers = await blockersOf(netlink);
+  }
+
+  async #undo(guards: boolean): Promise<void> {
+    this.#blockers = [];
+    this.#guards = false;
+    if (guards) setSysctl(FORWARDING, "0");
+    failpoint("egress:not-forwarding");
+    try {
+      using netlink = openNftables(home);
+      if (this.options.docker) await forgetInDocker(netlink);
+      if (await hasTable(netlink, EGRESS_TABLE) !== undefined) {
+        await commit(netlink, [deleteTable(EGRESS_TABLE)]);
+      }
+    } catch (error) {
+      if (!isUnsupported(error)) throw error;
+    }
+    failpoint("egress:not-ruled");
+    if (guards) Deno.removeSync(this.options.file);
+  }
+
+  /** True when forwarding was switched on by this agent since the last boot. */
+  #readGuards(): boolean {
+    try {
+      return Deno.readTextFileSync(this.options.file).trim() === bootId();
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return false;
+      throw error;
+    }
+  }
+}
+
+/** A number that spreads networks over the pool (FNV-1a), so that most keep their address when they come again. */
+function hash(text: string): number {
+  let value = 0x811c9dc5;
+  for (let i = 0; i < text.length; i++) value = Math.imul(value ^ text.charCodeAt(i), 0x01000193);
+  return value >>> 0;
+}

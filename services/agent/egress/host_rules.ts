@@ -1,0 +1,92 @@
+/**
+ * The host's own rules for networks whose machines reach the world, as a table of nf_tables in the host's namespace: what leaves a
+ * network gets the host's address, and what is no answer does not come in. Rules of others are neither read nor changed.
+ */
+import {
+  end,
+  isEqual,
+  isOther,
+  loadMeta,
+  loadPayload,
+  masked,
+  masquerade,
+  META_FAMILY,
+  META_OUTGOING,
+  META_TRANSPORT,
+  NETWORK_HEADER,
+  type Rule,
+  TRANSPORT_HEADER,
+} from "../../../ffi/nftables_expressions.ts";
+import { Cidr } from "../../common/ip.ts";
+import { VXLAN_PORT } from "../../overlay/state.ts";
+import type { View } from "../../overlay/view.ts";
+import { cameBy, type Chain, clamp, isAnswer, isOfNone, leavesBy, named } from "../kernel/egress.ts";
+
+/** What the names of all networks' uplinks begin with: see uplinkName(). */
+export const UPLINKS = "sandh";
+/** IPv4 link-local addresses, which no router forwards to (RFC 3927 §7): cloud providers have machines' credentials there. */
+const LINK_LOCAL = Cidr.parse("169.254.0.0/16");
+
+const ACCEPT = end("accept"), DROP = end("drop");
+export const FROM_NETWORKS = cameBy(UPLINKS, false), TO_NETWORKS = leavesBy(UPLINKS, false);
+const IPV4 = [loadMeta(META_FAMILY), isEqual(2)];
+
+/** The UDP ports of VXLAN that hosts of this cluster may have. @param own The port of networks that this host makes. */
+export function vxlanPorts(view: View, own: number): Set<number> {
+  const ports = new Set([VXLAN_PORT, own]);
+  for (const { strand_vxlan_port: port } of view.networks()) if (port !== undefined) ports.add(port);
+  return ports;
+}
+
+export interface HostRules {
+  /** The range of transfer addresses. */
+  readonly pool: Cidr;
+  /** UDP ports of VXLAN: a machine could else send frames into any network, as this host. */
+  readonly vxlanPorts: readonly number[];
+  /** True: the host forwards for the networks alone. */
+  readonly guards: boolean;
+}
+
+/** The chains of the table. */
+export function hostChains({ pool, vxlanPorts, guards }: HostRules): Chain[] {
+  const vxlan = vxlanPorts.map((port): Rule => [
+    ...FROM_NETWORKS,
+    loadMeta(META_TRANSPORT),
+    isEqual(17),
+    loadPayload(TRANSPORT_HEADER, 2, 2),
+    isEqual(port >> 8, port & 0xff),
+    DROP,
+  ]);
+  const isFrom = isWithin(12, pool), isTo = isWithin(16, pool);
+  return [
+    { name: "input", hook: { at: "input", priority: 0 }, rules: vxlan },
+    {
+      name: "forward",
+      hook: { at: "forward", priority: 0 },
+      rules: [
+        [...FROM_NETWORKS, ...clamp],
+        [...TO_NETWORKS, ...clamp],
+        ...vxlan,
+        [...FROM_NETWORKS, ...IPV4, ...isFrom, ...isWithin(16, LINK_LOCAL), DROP],
+        [...FROM_NETWORKS, ...IPV4, ...isFrom, ...isOfNone, DROP],
+        [...TO_NETWORKS, ...IPV4, ...isTo, ...isAnswer, ACCEPT],
+        [...TO_NETWORKS, ...IPV4, ...isTo, DROP],
+        ...guards ? [[...FROM_NETWORKS, ACCEPT], [...TO_NETWORKS, ACCEPT], [...IPV4, DROP]] : [],
+      ],
+    },
+    {
+      name: "postrouting",
+      hook: { at: "postrouting", priority: 100, type: "nat" },
+      rules: [[...IPV4, ...isFrom, loadMeta(META_OUTGOING), isOther(...named(UPLINKS, false)), masquerade()]],
+    },
+  ];
+}
+
+/** Goes on where the IPv4 address at this offset of the header is in the range. */
+function isWithin(offset: number, range: Cidr): Rule {
+  const mask = Array.from(
+    { length: 4 },
+    (_, i) => 0xff00 >> Math.min(8, Math.max(0, range.prefix - 8 * i)) & 0xff,
+  );
+  return [loadPayload(NETWORK_HEADER, offset, 4), masked(...mask), isEqual(...range.first.bytes)];
+}

@@ -1,0 +1,174 @@
+/**
+ * The rules for what passes a network's uplink to the world and back, as a table of nf_tables in the network's namespace. They
+ * are the same in every network: the uplink's address is found by the kernel. The host's own part is in host_egress.ts.
+ */
+import {
+  commit,
+  deleteTable,
+  hasChain,
+  hasRules,
+  type Hook,
+  isUnsupported,
+  newChain,
+  newRule,
+  newTable,
+  type Table,
+} from "../../../ffi/netlink_nftables.ts";
+import {
+  clampSegments,
+  end,
+  ESTABLISHED,
+  isEqual,
+  isOther,
+  loadConnectionState,
+  loadMeta,
+  loadPayload,
+  masked,
+  masquerade,
+  META_INTERFACE,
+  META_OUTGOING,
+  META_TRANSPORT,
+  RELATED,
+  type Rule,
+  TRANSPORT_HEADER,
+} from "../../../ffi/nftables_expressions.ts";
+import type { Netlink, Request } from "../../../ffi/netlink.ts";
+import type { KernelOp } from "../../overlay/ops.ts";
+import { type EgressRules, UPLINK } from "../../overlay/state.ts";
+import type { NetworkNamespace } from "./network_namespace.ts";
+import { NftablesSockets } from "./nftables_sockets.ts";
+
+type EgressOp = Extract<KernelOp, { readonly op: `egress-${string}` }>;
+
+/** A chain with its rules; tables that are made of them are compared as a whole. */
+export interface Chain {
+  readonly name: string;
+  readonly hook: Hook;
+  readonly rules: readonly Rule[];
+}
+
+/** The table's name, in the networks' namespaces and in the host's. */
+export const EGRESS_TABLE: Table = { family: "inet", name: "strand_egress" };
+
+/** Goes on where the packet came by, or leaves by, an interface of that name, or whose name begins so. */
+export const cameBy = (
+  name: string,
+  whole = true,
+): Rule => [loadMeta(META_INTERFACE), isEqual(...named(name, whole))];
+export const leavesBy = (
+  name: string,
+  whole = true,
+): Rule => [loadMeta(META_OUTGOING), isEqual(...named(name, whole))];
+
+/** An interface's name as rules compare it; one that is not whole matches every name that begins with it. */
+export function named(name: string, whole: boolean): Uint8Array {
+  const octets = new Uint8Array(whole ? 16 : name.length);
+  octets.set(new TextEncoder().encode(name));
+  return octets;
+}
+
+/** Goes on where the packet belongs to a connection that has begun already. */
+export const isAnswer: Rule = [
+  loadConnectionState(),
+  masked(ESTABLISHED | RELATED, 0, 0, 0),
+  isOther(0, 0, 0, 0),
+];
+/** Goes on where the kernel finds no connection that the packet could belong to, and so would not give it another source. */
+export const isOfNone: Rule = [loadConnectionState(), masked(1, 0, 0, 0), isOther(0, 0, 0, 0)];
+/** Has connections use segments that fit the way on, also where what says that a packet was too large is lost. */
+export const clamp: Rule = [
+  loadMeta(META_TRANSPORT),
+  isEqual(6),
+  loadPayload(TRANSPORT_HEADER, 13, 1),
+  masked(0x06),
+  isEqual(0x02),
+  ...clampSegments(),
+];
+
+const ACCEPT = end("accept"), DROP = end("drop");
+const FROM_HOST = cameBy(UPLINK), TO_HOST = leavesBy(UPLINK);
+
+function chainsFor(rules: Exclude<EgressRules, "edited">): Chain[] {
+  return [
+    {
+      name: "input",
+      hook: { at: "input", priority: 0 },
+      rules: [[...FROM_HOST, ...isAnswer, ACCEPT], [...FROM_HOST, DROP]],
+    },
+    {
+      name: "forward",
+      hook: { at: "forward", priority: 0 },
+      rules: [
+        clamp,
+        [...TO_HOST, ...isOfNone, DROP],
+        [...FROM_HOST, ...isAnswer, ACCEPT],
+        ...rules === "closed" ? [[...FROM_HOST, DROP]] : [],
+      ],
+    },
+    {
+      name: "postrouting",
+      hook: { at: "postrouting", priority: 100, type: "nat" },
+      rules: [[...TO_HOST, masquerade()]],
+    },
+  ];
+}
+
+const CHAINS = { closed: chainsFor("closed"), routed: chainsFor("routed") } as const;
+
+/** The requests that make a table of these chains. @param replaces In the place of what is there. */
+export function tableOf(chains: readonly Chain[], replaces: boolean): Request[] {
+  return [
+    ...replaces ? [deleteTable(EGRESS_TABLE)] : [],
+    newTable(EGRESS_TABLE),
+    ...chains.flatMap(({ name, hook, rules }) => [
+      newChain(EGRESS_TABLE, name, hook),
+      ...rules.map((rule) => newRule(EGRESS_TABLE, name, rule)),
+    ]),
+  ];
+}
+
+/** Whether the table consists of these chains; undefined: there is none. */
+export async function isTableOf(netlink: Netlink, chains: readonly Chain[]): Promise<boolean | undefined> {
+  for (const { name, hook, rules } of chains) {
+    const there = await hasChain(netlink, EGRESS_TABLE, name, hook);
+    if (!there) return there;
+    if (!await hasRules(netlink, EGRESS_TABLE, name, rules)) return false;
+  }
+  return true;
+}
+
+/** The tables in the networks' namespaces. */
+export class EgressTables {
+  readonly #sockets = new NftablesSockets();
+
+  /** What a network's namespace has; undefined: no such table. */
+  async read(namespace: NetworkNamespace): Promise<EgressRules | undefined> {
+    try {
+      return await this.#sockets.use(namespace, false, async (netlink) => {
+        const isClosed = await isTableOf(netlink, CHAINS.closed);
+        if (isClosed === undefined) return undefined;
+        return isClosed ? "closed" : await isTableOf(netlink, CHAINS.routed) ? "routed" : "edited";
+      });
+    } catch (error) {
+      if (isUnsupported(error)) return undefined;
+      throw error;
+    }
+  }
+
+  carryOut(namespace: NetworkNamespace, op: EgressOp): Promise<void> {
+    const requests = op.op === "egress-remove"
+      ? [deleteTable(EGRESS_TABLE)]
+      : tableOf(CHAINS[op.rules], op.replaces);
+    const removes = op.op === "egress-remove" || op.replaces;
+    return this.#sockets.use(namespace, removes, (netlink) => commit(netlink, requests));
+  }
+
+  /** Lets a namespace go: see {@link NftablesSockets.forget}. */
+  forget(path: string): void {
+    this.#sockets.forget(path);
+  }
+
+  close(): void {
+    this.#sockets.close();
+  }
+}

@@ -1,0 +1,358 @@
+/** Egress: two networks with one range reach a server beyond their host, which nothing reaches them from; judged by programs not ours. */
+import assert from "node:assert/strict";
+import { egressFailpoints } from "../../services/agent/failpoints.ts";
+import { run } from "../lab/host.ts";
+import { OverlayLab } from "../lab/overlay.ts";
+import type { Attached, OverlayHost } from "../lab/overlay_host.ts";
+import { pings } from "../lab/overlay_traffic.ts";
+import { until } from "../lab/until.ts";
+
+/** An address that the host reaches by its default route alone. */
+const WORLD = "198.51.100.1";
+
+/** Answers UDP with what it was sent and the sender, and HTTP on the same port; prints each sender. */
+const SERVER = `
+import http.server, socket, sys, threading
+def udp():
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s.bind((sys.argv[1], 8053))
+    while True:
+        data, sender = s.recvfrom(2000)
+        print("udp", sender[0], data[:9].hex(), flush=True)
+        s.sendto(data[:2] + bytes([data[2] | 0x80]) + data[3:], sender)
+class Page(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(self.client_address[0].encode())
+    def log_message(self, *rest): pass
+threading.Thread(target=udp, daemon=True).start()
+server = http.server.ThreadingHTTPServer((sys.argv[1], 8053), Page)
+print("serving", flush=True)
+server.serve_forever()
+`;
+
+/** Sends one datagram with any source. */
+const SPOOF = `
+import socket, struct, sys
+source, target = sys.argv[1:3]
+s = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+udp = struct.pack("!HHHH", 4000, 8053, 16, 0) + b"spoofed!"
+head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 36, 0, 0, 64, 17, 0, socket.inet_aton(source), socket.inet_aton(target))
+s.sendto(head + udp, (target, 0))
+`;
+
+const nft = (host: OverlayHost, command: string) =>
+  host.host.run(["nft", ...command.split(" ")], { mayFail: true });
+/** The rules of the host without those for VXLAN, which are there with any network. */
+const rules = async (host: OverlayHost) =>
+  (await nft(host, "list ruleset")).stdout.replace(/^table ip strand \{\n[^]*?\n\}\n/m, "");
+const inside = (host: OverlayHost, network: string, ...command: string[]) =>
+  run(["nsenter", `--net=${host.namespaceOf(network)}`, ...command], { mayFail: true });
+const forwarding = async (host: OverlayHost) =>
+  (await host.host.run(["sysctl", "-n", "net.ipv4.ip_forward"])).stdout.trim();
+
+async function fetched({ container }: Attached, address = WORLD): Promise<string> {
+  const { stdout } = await container.run(["curl", "-s", "-m", "5", `http://${address}:8053/`], {
+    mayFail: true,
+  });
+  return stdout;
+}
+
+/** A lab with one host whose default route leads to the store's host, where the server is. */
+async function worldLab(env: Record<string, string> = {}) {
+  await using stack = new AsyncDisposableStack();
+  const lab = stack.use(
+    await OverlayLab.create({ hosts: 1, env: { STRAND_AGENT_CHECK_EVERY: "2", ...env } }),
+  );
+  const h1 = lab.host(1);
+  await lab.store.run(["ip", "address", "add", `${WORLD}/32`, "dev", "lo"]);
+  await lab.store.run(["ip", "route", "add", "10.0.0.0/24", "via", h1.ip]);
+  await lab.store.run(["ip", "route", "add", "169.254.192.0/18", "via", h1.ip]);
+  await h1.host.run(["ip", "route", "add", "default", "via", "10.99.0.1"]);
+  const server = lab.store.spawn(["python3", "-c", SERVER, WORLD]);
+  stack.defer(async () => void await server.stop("SIGKILL"));
+  await server.line(/serving/);
+  const settings = (id: string, overlay: object) =>
+    lab.kv.write({
+      [`/sc-net/strand/net/${id}/settings`]: JSON.stringify({
+        network: { name: `n${id.slice(0, 8)}` },
+        overlay,
+      }),
+    });
+  const routed = async (attached: Attached) => {
+    await attached.container.run(["ip", "route", "replace", "default", "via", "10.0.0.1"]);
+    return attached;
+  };
+  const moved = stack.move();
+  return { lab, h1, server, settings, routed, [Symbol.asyncDispose]: () => moved.disposeAsync() };
+}
+
+Deno.test("machines of networks with egress reach the world through their own host", async (t) => {
+  await using world = await worldLab();
+  const { lab, h1, server, settings, routed } = world;
+  await nft(h1, "add table inet own");
+  await nft(h1, "add chain inet own forward { type filter hook forward priority 0 ; policy accept ; }");
+  await nft(h1, "add rule inet own forward tcp dport 99 drop");
+  await h1.host.run(["iptables", "-A", "INPUT", "-p", "tcp", "--dport", "99", "-j", "DROP"]);
+  const before = await rules(h1);
+  await h1.start();
+  const blue = await h1.api.createNetwork({}), red = await h1.api.createNetwork({});
+  const web = await routed(await h1.attach(blue.id)), db = await routed(await h1.attach(red.id));
+  assert.equal(web.address, db.address);
+  const on = async () => {
+    for (const { id } of [blue, red]) await settings(id, { egress: true });
+    await until(
+      "both reach the world",
+      async () => (await pings(web.container, WORLD)) && pings(db.container, WORLD),
+    );
+  };
+
+  await t.step("a network is private where nothing else was set", async () => {
+    assert.equal(await fetched(web), "");
+    assert.equal(await pings(web.container, WORLD), false);
+    assert.equal(await rules(h1), before);
+    assert.equal(await forwarding(h1), "0");
+  });
+
+  await t.step("two networks with one range reach it at the same time, by the host's address", async () => {
+    await on();
+    for (const from of [web, db]) {
+      assert.equal(await fetched(from), h1.ip);
+      const dig = await from.container.run(["dig", "+tries=1", "-p", "8053", `@${WORLD}`, "example.org"]);
+      assert.match(dig.stdout, /status: NOERROR/);
+    }
+    await lab.agree();
+  });
+
+  await t.step("the host's own rules are as they were", async () => {
+    assert.equal((await rules(h1)).replace(/table inet strand_egress \{\n[^]*?\n\}\n/, ""), before);
+  });
+
+  await t.step("nothing comes in from outside, and another network's machines are not reached", async () => {
+    const { stdout } = await h1.host.run(["ip", "-4", "route", "show"]);
+    const transfers = [...stdout.matchAll(/^(169\.254\.\S+) dev sandh/gm)].map(([, address]) =>
+      address ?? ""
+    );
+    assert.equal(transfers.length, 2, stdout);
+    const page = web.container.spawn(["python3", "-c", SERVER, "0.0.0.0"]);
+    try {
+      await page.line(/serving/);
+      assert.equal(await fetched(web, web.address), web.address);
+      for (const address of [web.address, ...transfers]) {
+        const tried = await lab.store.run(["curl", "-s", "-m", "2", `http://${address}:8053/`], {
+          mayFail: true,
+        });
+        assert.notEqual(tried.code, 0, address);
+        assert.equal(await pings(lab.store, address, ["-W", "1"]), false, address);
+      }
+      const leg = `sandh${blue.id.replaceAll("-", "").slice(0, 10)}`;
+      const its = new RegExp(`^(\\S+) dev ${leg}`, "m").exec(stdout)?.[1] ?? "";
+      assert.ok(transfers.includes(its), stdout);
+      assert.equal(await pings(db.container, its, ["-W", "1"]), false, its);
+      // Not even the host has another way in than those that CNI makes.
+      for (const address of transfers) {
+        assert.equal(await pings(h1.host, address, ["-W", "1"]), false, address);
+      }
+    } finally {
+      await page.stop("SIGKILL");
+    }
+  });
+
+  await t.step("spoofed sources, VXLAN and link-local addresses do not leave", async () => {
+    for (const source of ["10.0.9.9", "192.0.2.7"]) {
+      await web.container.run(["python3", "-c", SPOOF, source, WORLD]);
+    }
+    await web.container.run(["python3", "-c", SPOOF, web.address, WORLD]);
+    await server.line(
+      new RegExp(`udp ${h1.ip} ${[..."spoofed!"].map((c) => c.charCodeAt(0).toString(16)).join("")}`),
+    );
+    const seen = server.lines.filter((line) => line.startsWith("udp"));
+    assert.deepEqual(seen.filter((line) => !line.startsWith(`udp ${h1.ip} `)), []);
+    assert.equal(seen.filter((line) => line.includes("73706f6f")).length, 1);
+    const { stdout: counted } = await nft(h1, "list chain inet strand_egress forward");
+    assert.match(counted, /iifname "sandh\*" udp dport 4789 drop/);
+    assert.match(counted, /iifname "sandh\*" ip saddr 169\.254\.192\.0\/18 ip daddr 169\.254\.0\.0\/16 drop/);
+  });
+
+  await t.step("since forwarding was off, nothing but theirs is forwarded", async () => {
+    assert.equal(await forwarding(h1), "1");
+    const beside = await lab.lab.host("beside");
+    await h1.host.run([
+      "ip",
+      "link",
+      "add",
+      "side0",
+      "type",
+      "veth",
+      "peer",
+      "name",
+      "eth0",
+      "netns",
+      beside.netns,
+    ]);
+    await h1.host.run(["ip", "address", "add", "192.0.2.1/24", "dev", "side0"]);
+    await h1.host.run(["ip", "link", "set", "side0", "up"]);
+    await beside.run(["ip", "address", "add", "192.0.2.2/24", "dev", "eth0"]);
+    await beside.run(["ip", "link", "set", "eth0", "up"]);
+    await beside.run(["ip", "route", "add", "default", "via", "192.0.2.1"]);
+    await lab.store.run(["ip", "route", "add", "192.0.2.0/24", "via", h1.ip]);
+    await until("it reaches the host", () => pings(beside, h1.ip));
+    assert.equal(await pings(beside, WORLD), false);
+    const { stdout } = await h1.strand(["status"]);
+    assert.match(stdout, /forwarding .*for networks with egress alone/);
+    await h1.host.run(["ip", "link", "delete", "side0"]);
+  });
+
+  await t.step("rules that are flushed and addresses that are removed come back", async () => {
+    await nft(h1, "flush ruleset");
+    await until(
+      "the host's rules are back",
+      async () => (await nft(h1, "list table inet strand_egress")).code === 0,
+    );
+    await inside(h1, blue.id, "nft", "flush", "ruleset");
+    await inside(h1, red.id, "ip", "address", "flush", "dev", "host0");
+    await until(
+      "both reach the world",
+      async () => await fetched(web) === h1.ip && await fetched(db) === h1.ip,
+    );
+    await lab.agree();
+  });
+
+  await t.step("an agent that starts again keeps it", async () => {
+    await h1.kill();
+    const stdout = await rules(h1);
+    assert.equal(await fetched(web), h1.ip);
+    await h1.start();
+    await lab.agree();
+    assert.equal(await rules(h1), stdout);
+    assert.equal(await fetched(db), h1.ip);
+  });
+
+  await t.step("switched off, nothing of it is left", async () => {
+    await settings(blue.id, {});
+    await until("blue is apart", async () => !(await pings(web.container, WORLD, ["-W", "1"])));
+    assert.equal(await fetched(db), h1.ip);
+    await settings(red.id, { egress: false });
+    await until("the host's rules are gone", async (see) => {
+      const found = [
+        await rules(h1),
+        (await h1.host.run(["ip", "-o", "link"])).stdout,
+      ];
+      see(found);
+      return !found[0]?.includes("strand") && !found[1]?.includes("sandh");
+    });
+    await until("forwarding is off", async () => await forwarding(h1) === "0");
+    for (const { id } of [blue, red]) {
+      assert.doesNotMatch((await inside(h1, id, "nft", "list", "ruleset")).stdout, /strand_egress/);
+    }
+    await lab.agree();
+  });
+});
+
+Deno.test("where another program drops what is forwarded, it is said, and Docker's chain is changed by choice", async (t) => {
+  await using world = await worldLab();
+  const { lab, h1, settings, routed } = world;
+  await h1.host.run(["sysctl", "-qw", "net.ipv4.ip_forward=1"]);
+  await h1.host.run(["iptables", "-P", "FORWARD", "DROP"]);
+  await h1.start();
+  const blue = await h1.api.createNetwork({}), web = await routed(await h1.attach(blue.id));
+  await settings(blue.id, { egress: true });
+  const list = async (...what: string[]) => (await h1.host.run(["iptables", "-S", ...what])).stdout;
+  const said = async (pattern: RegExp) =>
+    await until(
+      `status says ${pattern}`,
+      async (see) => pattern.test(see((await h1.strand(["status"])).stdout)),
+    );
+
+  await t.step("a policy of FORWARD is named, with the commands that help", async () => {
+    await said(/the chain FORWARD of table ip filter drops what is forwarded/);
+    const { stdout } = await h1.strand(["status"]);
+    const commands = [...stdout.replace(/\s+/g, " ").matchAll(/"(iptables [^"]*)"/g)].map(([, command]) =>
+      command ?? ""
+    );
+    assert.deepEqual(commands, [
+      "iptables -I FORWARD -i sandh+ -j ACCEPT",
+      "iptables -I FORWARD -o sandh+ -j ACCEPT",
+    ]);
+    assert.equal(await fetched(web), "");
+    for (const command of commands) await h1.host.run(command.split(" "));
+    assert.equal(await fetched(web), h1.ip);
+    await until(
+      "it is said no more",
+      async () => !(await h1.strand(["status"])).stdout.includes("drops what is forwarded"),
+    );
+    for (const command of commands) await h1.host.run(command.replace("-I", "-D").split(" "));
+  });
+
+  await t.step("Docker's chain for users is named where it is there", async () => {
+    await h1.host.run(["iptables", "-N", "DOCKER-USER"]);
+    await h1.host.run(["iptables", "-A", "DOCKER-USER", "-j", "RETURN"]);
+    await h1.host.run(["iptables", "-I", "FORWARD", "-j", "DOCKER-USER"]);
+    await said(/iptables -I DOCKER-USER -i sandh\+ -j ACCEPT[^]*agent\.firewall: docker-user/);
+  });
+
+  await t.step(
+    "with agent.firewall: docker-user, the agent adds the rules to it, and takes them away",
+    async () => {
+      const before = await list();
+      await h1.stop();
+      await h1.start({ STRAND_AGENT_FIREWALL: "docker-user" });
+      await until("it reaches the world", async () => await fetched(web) === h1.ip);
+      assert.match(
+        await list("DOCKER-USER"),
+        /^-A DOCKER-USER -[io] sandh\+ -j ACCEPT\n-A DOCKER-USER -[io] sandh\+ -j ACCEPT\n/m,
+      );
+      await h1.host.run(["iptables", "-F", "DOCKER-USER"]);
+      await until("they are back", async () => (await list("DOCKER-USER")).split("ACCEPT").length === 3);
+      await h1.host.run(["iptables", "-A", "DOCKER-USER", "-j", "RETURN"]);
+      await settings(blue.id, {});
+      await until("its rules are gone", async (see) => see(await list()) === before);
+      assert.equal(await forwarding(h1), "1");
+      await lab.agree();
+    },
+  );
+});
+
+Deno.test("an agent that dies at any step of egress goes on as if it had not", async (t) => {
+  await using world = await worldLab();
+  const { lab, h1, settings, routed } = world, place = `${h1.directory}/failpoint`;
+  const start = async () => {
+    await Deno.writeTextFile(place, "");
+    await h1.start({ STRAND_FAILPOINT: place });
+  };
+  await start();
+  const blue = await h1.api.createNetwork({}), web = await routed(await h1.attach(blue.id));
+  for (const name of egressFailpoints) {
+    await t.step(name, async () => {
+      await settings(blue.id, {});
+      await until(
+        "it is off",
+        async () => await forwarding(h1) === "0" && await rules(h1) === "",
+      );
+      await lab.agree();
+      await Deno.writeTextFile(place, name);
+      await settings(blue.id, { egress: true });
+      if (/remove|not/.test(name)) {
+        await until("it reaches the world", async () => await fetched(web) === h1.ip);
+        await settings(blue.id, {});
+      }
+      await until(`the agent dies at ${name}`, () => !h1.running);
+      await start();
+      await lab.agree();
+      await settings(blue.id, { egress: true });
+      await until("it reaches the world", async () => await fetched(web) === h1.ip);
+      await lab.agree();
+    });
+  }
+  await t.step("switched off while no agent runs", async () => {
+    await h1.stop();
+    await settings(blue.id, {});
+    await start();
+    await until(
+      "it is off",
+      async () => await forwarding(h1) === "0" && await rules(h1) === "",
+    );
+    await lab.agree();
+  });
+});
