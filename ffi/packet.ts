@@ -14,7 +14,7 @@ import {
 } from "./mmsghdr.ts";
 import { inNamespace } from "./netns.ts";
 
-const AF_PACKET = 17, ETH_P_IP = 0x0800, ETH_P_ALL = 0x0003;
+const AF_PACKET = 17, ETH_P_IP = 0x0800, ETH_P_ARP = 0x0806, ETH_P_ALL = 0x0003;
 const SOCK_RAW = 3, SOCK_NONBLOCK = 0x800, SOCK_CLOEXEC = 0x80000;
 const SOL_SOCKET = 1, SO_RCVBUF = 8, SO_ATTACH_FILTER = 26, SO_RCVBUFFORCE = 33, SO_TIMESTAMPNS = 35;
 const SOL_PACKET = 263, PACKET_IGNORE_OUTGOING = 23;
@@ -56,6 +56,26 @@ export function udpFilter(port: number): Instruction[] {
 export function portsUdpFilter(port: number, bridge: number): Instruction[] {
   const [, other = [0, 0, 0, 0], ...rest] = udpFilter(port);
   return [[LD_W_ABS, 0, 0, AD_IFINDEX], [JEQ, other[1], other[2], bridge], ...rest];
+}
+
+/** The most addresses that {@link arpFilter} compares. */
+const MOST_ADDRESSES = 200;
+
+/** Lets pass untagged ARP whose sender has one of these IPv4 addresses, as 32-bit values; of very many addresses, all ARP. */
+export function arpFilter(addresses: readonly number[]): Instruction[] {
+  const compared = addresses.length > MOST_ADDRESSES ? [] : addresses;
+  return [
+    [LD_W_ABS, 0, 0, AD_VLAN_TAG_PRESENT],
+    [JEQ, 1, 0, 0],
+    [RET, 0, 0, 0],
+    [LD_H_ABS, 0, 0, 12],
+    [JEQ, 1, 0, ETH_P_ARP],
+    [RET, 0, 0, 0],
+    [LD_W_ABS, 0, 0, 28],
+    ...compared.map((address, i): Instruction => [JEQ, compared.length - i, 0, address]),
+    [RET, 0, 0, compared.length ? 0 : 0xffff],
+    [RET, 0, 0, 0xffff],
+  ];
 }
 
 /** Lets nothing pass. */

@@ -8,8 +8,6 @@ import type { AgentClient } from "../../services/agent/client/client.ts";
 import type { Endpoint, Network } from "../../services/agent/client/types.ts";
 import { closest } from "../../services/common/closest.ts";
 import { tryParseDuration } from "../../services/common/duration.ts";
-import { Ip } from "../../services/common/ip.ts";
-import { tryParseMac } from "../../services/common/mac.ts";
 import { messageOf, printable, Refusal } from "../../services/common/refusal.ts";
 import { UsageError } from "../../services/common/usage.ts";
 import { version } from "../../services/common/version.ts";
@@ -21,6 +19,7 @@ import { jsonText } from "../output.ts";
 import { withProgress } from "../progress.ts";
 import { runProgram } from "../run.ts";
 import { systemTerminal, type Terminal } from "../terminal.ts";
+import { collected, difference, readAllowed } from "./attach_options.ts";
 import { addressOf, titleOf } from "./explain_steps.ts";
 import { type AgentOptions, findOverlay, openHostAgent, withAgentOptions } from "./host_agent.ts";
 
@@ -48,6 +47,7 @@ interface AttachOptions extends AgentOptions {
   readonly name?: string;
   readonly ip?: string;
   readonly mac?: string;
+  readonly allow?: readonly string[];
   readonly wait?: string;
   readonly output: "table" | "json";
 }
@@ -73,6 +73,7 @@ export function attachProgram(terminal: Terminal): Command {
     .option("--name <name>", "its name in the network: one label")
     .option("--ip <address>", "its address (what is reserved for its MAC, else the next free one)")
     .option("--mac <mac>", "its MAC (made from its address)")
+    .option("--allow <address[,mac]>", "an address beside its own that it may use, several times", collected)
     .addOption(new Option("--wait [duration]", "until every host of the network has it (5s)").preset("5s"))
     .addOption(output())
     .action((net: string, options: AttachOptions) => attach(new NexSession(program, terminal), net, options));
@@ -124,9 +125,15 @@ async function attach(session: NexSession, net: string, options: AttachOptions):
   if ((options.ns === undefined) === (options.device === undefined)) {
     throw new UsageError("attach: name either a namespace, --ns PATH, or a device, --device NAME");
   }
-  const wait = options.wait === undefined ? undefined : readWait(options.wait);
+  const wait = options.wait === undefined ? undefined : readWait(options.wait),
+    allow = options.allow?.map(readAllowed);
   const agent = openHostAgent(session.program.opts());
   if (options.device !== undefined) {
+    if (allow) {
+      throw new UsageError(
+        "--allow: what is behind a device has the addresses of its leases: name a namespace, --ns PATH",
+      );
+    }
     const { attachDevice } = await import("./attach_device.ts");
     const network = await overlayNamed(session, agent, net);
     return await attachDevice(terminal, agent, network, { ...options, device: options.device });
@@ -144,10 +151,11 @@ async function attach(session: NexSession, net: string, options: AttachOptions):
     name,
     ipv4_address: ip,
     mac_address: mac,
+    ...allow && { allow },
   };
   const answer = await waiting(terminal, agent.ensureEndpoint(body, { wait }));
   const { endpoint, existing, pending_hosts: pending = [] } = answer;
-  const differs = existing ? difference(endpoint, { name, ip, mac }) : undefined;
+  const differs = existing ? difference(endpoint, { name, ip, mac, allow }) : undefined;
   if (differs) {
     const has = [endpoint.name && `as ${endpoint.name}`, `with ${addressOf(endpoint)}`].filter(Boolean).join(
       " ",
@@ -262,24 +270,6 @@ async function overlayNamed(session: NexSession, agent: AgentClient, net: string
 
 /** Milliseconds: what nexd knows only makes an error clearer. */
 const FLAT_TIMEOUT = 2000;
-
-/** The first option whose value an existing endpoint does not have. */
-function difference(
-  endpoint: Endpoint,
-  { name, ip, mac }: { readonly [option in "name" | "ip" | "mac"]: string | undefined },
-): { option: string; what: string } | undefined {
-  if (name !== undefined && name.toLowerCase() !== endpoint.name) {
-    return { option: "--name", what: `name ${name}` };
-  }
-  const address = Ip.tryParse(ip?.split("/")[0] ?? "")?.toString();
-  if (address !== undefined && address !== addressOf(endpoint)) {
-    return { option: "--ip", what: `address ${ip}` };
-  }
-  if (mac !== undefined && tryParseMac(mac) !== endpoint.target_veth_mac) {
-    return { option: "--mac", what: `MAC ${mac}` };
-  }
-  return undefined;
-}
 
 /** An absolute path of a namespace, for an agent that has another working directory. */
 function pathOf(ns: string): string {

@@ -2,7 +2,12 @@ import type { Ip } from "../common/ip.ts";
 import type { NetworkRequest } from "../overlay/check_network.ts";
 import type { RouteState } from "../overlay/state.ts";
 import type { Resolver } from "../overlay_names/effective.ts";
-import type { AttachmentRecord, EndpointRecord, NetworkRecord } from "../store/sand_records.ts";
+import type {
+  AllowedAddress,
+  AttachmentRecord,
+  EndpointRecord,
+  NetworkRecord,
+} from "../store/sand_records.ts";
 import type { Way } from "./way.ts";
 
 export type { Way };
@@ -75,6 +80,8 @@ export interface NewEndpoint {
   readonly name?: string | undefined;
   /** The label that it gets where the network has settings and no other machine has the label; otherwise it has none. */
   readonly wishedName?: string | undefined;
+  /** Addresses beside its own that it may use. */
+  readonly allowed?: readonly AllowedAddress[] | undefined;
   /** How long to wait until every host of the network has applied it, in ms; 0: not at all. */
   readonly waitMs?: number;
   /** The interface's name in the namespace; undefined: a free one is chosen. */

@@ -6,6 +6,7 @@ import type { Counters } from "./counters.ts";
 import type { HostEgress } from "./egress/host_egress.ts";
 import type { Drift } from "./reconcile/drift_check.ts";
 import type { Gateways } from "./gateway/gateways.ts";
+import type { HeldAddresses } from "./held_addresses.ts";
 import type { HostKernel } from "./kernel/host.ts";
 import type { Ports } from "./ports/ports.ts";
 import type { Prober } from "./probe/prober.ts";
@@ -28,6 +29,8 @@ export interface Context {
   readonly egress: Pick<HostEgress, "transferOf" | "prepare" | "release">;
   /** This host's devices that are ports of networks. */
   readonly ports: Pick<Ports, "has" | "devices" | "mostLeases" | "networks" | "isSetUp" | "leave">;
+  /** Which endpoints of this host have addresses that several may use. */
+  readonly held: Pick<HeldAddresses, "isSetUp" | "isGone">;
   /** From which hosts VXLAN is taken. */
   readonly vteps: Pick<Vteps, "widen" | "settle">;
   readonly host: {

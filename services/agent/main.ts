@@ -33,6 +33,7 @@ import { reportHealth, reportHold } from "./health.ts";
 import { GatewayDhcp } from "./gateway/dhcp.ts";
 import { LeaseSweeper } from "./gateway/lease_sweeper.ts";
 import { Gateways } from "./gateway/gateways.ts";
+import { HeldAddresses } from "./held_addresses.ts";
 import { HostKernel } from "./kernel/host.ts";
 import { Notifications } from "./kernel/notifications.ts";
 import { guardedBy, NameClaim } from "./name_claim.ts";
@@ -208,6 +209,8 @@ export function main(args: string[]): Promise<number> {
       isHeld: () => storeGuard.hold !== undefined,
       log,
     });
+    const held = new HeldAddresses(() => context);
+    daemon.defer("allowed addresses", () => held.close());
     const context: Context = {
       store: guardedBy(claim, store),
       view,
@@ -219,6 +222,7 @@ export function main(args: string[]): Promise<number> {
       egress,
       ports,
       vteps,
+      held,
       host: {
         hostname,
         apiHostname,

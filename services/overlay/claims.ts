@@ -5,6 +5,7 @@ import type { PlanBuilder } from "../store/plan_builder.ts";
 import { type AllocationRecord, type NetworkRecord, writeSandRecord } from "../store/sand_records.ts";
 import type { Guard } from "../store/types.ts";
 import { BitSet } from "./bit_set.ts";
+import { exhausted, taken } from "./claim_errors.ts";
 import { Cursor } from "./cursor.ts";
 import type { Space } from "./space.ts";
 import type { View } from "./view.ts";
@@ -38,6 +39,8 @@ export class Claims {
   #full = false;
   #changed = false;
   readonly #given = new Set<number>();
+  /** Those of {@link share}. */
+  readonly #shared = new Set<number>();
   readonly #space: Space;
   /** The places between which the next free address is searched, both included. */
   readonly #searched: readonly [first: number, last: number];
@@ -139,6 +142,24 @@ export class Claims {
   }
 
   /**
+   * Allocates an address that several endpoints may use beside their own.
+   * @throws as {@link take}
+   */
+  share(address: Ip): void {
+    const i = this.#index(address), [holder] = this.#space.holdersOf(address.u32), { name } = this.#network;
+    const reserved = this.#reservedAt(address.u32);
+    if (holder) throw taken(this.#network, address, `endpoint ${holder.id} on ${holder.host}`);
+    if (reserved !== undefined) throw taken(this.#network, address, `${reserved}, for which it is reserved`);
+    const isShared = this.#shared.has(i) || this.#space.allowed.isAllowed(address.u32);
+    if (!isShared && this.#bits.has(i)) throw taken(this.#network, address, "another allocation");
+    if (this.#withheld(i)) {
+      throw new Refusal("exists", `${address} of network ${name} is in quarantine: it was found in use`);
+    }
+    this.#shared.add(i);
+    this.#set(i);
+  }
+
+  /**
    * Allocates this address.
    *
    * @param claimed The address was allocated before for the endpoint that is created now: Docker asks for the address first.
@@ -151,6 +172,9 @@ export class Claims {
     const holders = this.#space.holdersOf(address.u32);
     const holder = holders.find((endpoint) => !reserve || endpoint.mac !== mac);
     if (holder) throw taken(this.#network, address, `endpoint ${holder.id} on ${holder.host}`);
+    for (const { id, host } of this.#space.allowed.at(address.u32)) {
+      throw taken(this.#network, address, `endpoint ${id} on ${host}, which may use it`);
+    }
     const reserved = this.#reservedAt(address.u32);
     if (reserved !== undefined && mac !== undefined && reserved !== mac) {
       throw taken(this.#network, address, `${reserved}, for which it is reserved`);
@@ -181,7 +205,8 @@ export class Claims {
   release(address: Ip, without: ReadonlySet<string> = new Set()): void {
     if (!this.#range.contains(address)) return;
     const i = address.u32 - this.#first;
-    const held = this.#space.holdersOf(address.u32).some(({ id }) => !without.has(id));
+    const held = this.#space.holdersOf(address.u32).some(({ id }) => !without.has(id)) ||
+      this.#space.allowed.isAllowed(address.u32, without);
     if (this.#own(i) || held || this.#reservedAt(address.u32) !== undefined || !this.#bits.has(i)) return;
     this.#bits.delete(i);
     this.#given.delete(i);
@@ -232,7 +257,8 @@ export class Claims {
 
   /** SAND's older agents set wrong bits in ranges wider than a /24, so the endpoints' addresses are checked too. */
   #held(i: number): boolean {
-    return this.#space.holdersOf(this.#first + i).length > 0;
+    return this.#space.holdersOf(this.#first + i).length > 0 ||
+      this.#space.allowed.isAllowed(this.#first + i);
   }
 }
 
@@ -316,21 +342,4 @@ export function writeBits(
   };
   builder.guard(from.guard).nothingUnder(view.keys.allocationLocks(network.id))
     .put(from.guard.key, writeSandRecord(record));
-}
-
-function taken(network: NetworkRecord, address: Ip, holder: string): Refusal {
-  return new Refusal("exists", `ipv4_address: ${address} of network ${network.name} belongs to ${holder}`);
-}
-
-function exhausted(network: NetworkRecord, range: Cidr): Refusal {
-  // No endpoint can have the network, broadcast or gateway address; in the narrowest ranges some of these coincide.
-  const own = new Set(
-    [range.first, range.last, gatewayOf(network)].filter((ip) => range.contains(ip)).map(String),
-  );
-  const size = Number(range.size) - own.size;
-  const message = size > 0
-    ? `network ${network.name}: none of the ${size} addresses of ${range} is left`
-    : `network ${network.name}: its range ${range} has no address for an endpoint: give it one of a /30 or wider, ` +
-      "in a new network";
-  return new Refusal("exhausted", message);
 }

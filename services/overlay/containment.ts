@@ -22,8 +22,11 @@ export function rulesOf({ settings }: Space): Rules {
 export function ownOf({ active, mac, address, record }: OverlayEndpoint): string[] {
   const { overlay_veth_name: veth, strand_port: device = "" } = record, port = veth || device;
   if (!active || port === "" || mac === undefined || address === undefined) return [];
+  const more = (record.strand_allowed ?? []).flatMap(({ address, mac }) =>
+    mac === undefined ? [address] : [address, mac]
+  );
   // Whether a device is checked depends on this host's list of ports.
-  return [...veth === "" ? [] : [veth], `${port} ${mac}`, `${port} ${address}`];
+  return [...veth === "" ? [] : [veth], ...[mac, `${address}`, ...more].map((its) => `${port} ${its}`)];
 }
 
 /** The elements of a device of the host that is a port, whatever is behind it. */

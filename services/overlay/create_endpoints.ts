@@ -4,6 +4,7 @@ import { parseMac } from "../common/mac.ts";
 import { invalid, Refusal } from "../common/refusal.ts";
 import { PlanBuilder } from "../store/plan_builder.ts";
 import {
+  type AllowedAddress,
   type AttachmentRecord,
   type DockerIds,
   type EndpointRecord,
@@ -13,6 +14,7 @@ import {
 } from "../store/sand_records.ts";
 import type { Plan } from "../store/types.ts";
 import { PlanBatch } from "./plan_batch.ts";
+import { claimAllowed } from "./allowed.ts";
 import { Claims, rangeOf } from "./claims.ts";
 import { type Activation, activeFields, noPort, portsLeft, putEndpoint } from "./endpoints.ts";
 import { networkProblem } from "./faults.ts";
@@ -48,6 +50,8 @@ export interface EndpointRequest {
   readonly name?: string | undefined;
   /** The label that it gets where the network has settings and no other machine has the label; otherwise it has none. */
   readonly wishedName?: string | undefined;
+  /** Addresses beside its own that it may use. */
+  readonly allowed?: readonly AllowedAddress[] | undefined;
   /** Undefined: the endpoint is created inactive. */
   readonly activation?: Activation | undefined;
   /** The names by which a container runtime knows it. */
@@ -89,7 +93,7 @@ export function planCreateEndpoints(
       // They have the range from which addresses are allocated.
       .guard(view.guard(view.keys.settings(networkId)));
     // MACs of other endpoints were compared too, and may be newer than the guarded record of addresses.
-    if (requests.some(({ mac, name, wishedName }) => mac || name || wishedName)) {
+    if (requests.some(({ mac, name, wishedName, allowed }) => mac || name || wishedName || allowed?.length)) {
       unchangedEndpoints(view, networkId, builder);
     }
     if (requests.some(({ name, wishedName }) => name || wishedName)) {
@@ -140,6 +144,13 @@ function newEndpoint(
       `mac_address: ${mac} is for the endpoint of another address than ${address}, whose own is ${own}`,
     );
   }
+  const { allowed = [] } = request;
+  try {
+    claimAllowed(view.space(network.id), network, allowed, { address, mac }, claims);
+  } catch (error) {
+    if (!claimed) claims.undoTake(address);
+    throw error;
+  }
   macs.add(mac);
   const wished = settings && reservation?.name === undefined ? request.wishedName : undefined;
   const isFree = wished !== undefined && isFreeName(view, network, wished, given, names);
@@ -163,6 +174,7 @@ function newEndpoint(
     ...wished === undefined || isFree ? {} : { strand_unnamed: wished },
     ...request.activation ? activeFields(request.activation) : {},
     ...request.attachment ? { strand_cni: request.attachment } : {},
+    ...allowed.length ? { strand_allowed: [...allowed] } : {},
     ...request.docker ? { strand_docker: request.docker } : {},
     ...reservation?.name === undefined ? {} : { strand_name: reservation.name },
   };

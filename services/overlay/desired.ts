@@ -88,6 +88,12 @@ export function desiredState(view: View, networkId: string, options: DesiredOpti
     const route = hostRouteOf(endpoint);
     if (route !== undefined) routes.add(route);
   }
+  for (const { address, mac, vtep } of neighbours.held()) {
+    arp.set(address, mac);
+    // A MAC of an endpoint's own stays where that endpoint is.
+    if (!fdb.has(mac)) fdb.set(mac, vtep);
+  }
+  for (const { address, mac } of view.space(networkId).allowed.reachable()) proxy.arp.set(address, mac);
   const { transfer } = options, leaves = transfer === undefined ? {} : { transfer };
   const uplink = routes.size || transfer !== undefined
     ? { uplink: { name: uplinkName(networkId), mtu, sound: true, routes, ...leaves } }

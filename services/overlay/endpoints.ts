@@ -1,5 +1,5 @@
 /** Plans that activate, deactivate, move and delete endpoints. */
-import type { Ip } from "../common/ip.ts";
+import { Ip } from "../common/ip.ts";
 import { Refusal } from "../common/refusal.ts";
 import { PlanBuilder } from "../store/plan_builder.ts";
 import {
@@ -10,6 +10,7 @@ import {
 } from "../store/sand_records.ts";
 import type { Plan } from "../store/types.ts";
 import { claimsOf } from "./addresses.ts";
+import { allowedOf } from "./allowed.ts";
 import { isBehindPort } from "./endpoint_kind.ts";
 import { PlanBatch } from "./plan_batch.ts";
 import { findNetwork, type Planned } from "./networks.ts";
@@ -239,11 +240,17 @@ export function planDeleteEndpoints(
     for (const endpoint of endpoints) {
       const { address, record: { strand_docker: docker } } = endpoint;
       if (address && !keepAddresses.has(endpoint.id)) claims?.release(address, going);
+      for (const { address } of allowedOf(endpoint)) claims?.release(Ip.from4(address), going);
       work.next((builder) => {
         // A key whose newest value cannot be read is deleted too.
         builder.guard(...endpoint.entries.map(({ key }) => view.newest(key)))
           .remove(view.keys.hostEndpoint(endpoint.host, endpoint.id))
           .remove(view.keys.networkEndpoint(endpoint.network, endpoint.id));
+        for (const { address } of allowedOf(endpoint)) {
+          if (view.space(network).allowed.holderOf(address) !== endpoint.id) continue;
+          const held = view.guard(view.keys.heldAddress(network, Ip.from4(address).toString()));
+          builder.guard(held).remove(held.key);
+        }
         if (docker) builder.remove(view.keys.dockerEndpoint(docker.endpoint));
         if (hostname === undefined) forgetHost(view, endpoint, going, builder);
       });

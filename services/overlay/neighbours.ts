@@ -75,6 +75,14 @@ export class Neighbours {
     return this.#ofAddress(hot.address) === endpoint && this.#ofMac(hot.mac) === endpoint ? hot : undefined;
   }
 
+  /** What this host needs for addresses that other hosts' endpoints have beside their own. */
+  *held(): Generator<Neighbour> {
+    for (const { address, mac, endpoint: { host, hot: { vtep } } } of this.#space.allowed.reachable()) {
+      const isFree = this.#isUsable(address) && !this.#ofAddress(address) && mac >= 0;
+      if (isFree && host !== this.hostname && vtep >= 0 && vtep !== this.vtep) yield { address, mac, vtep };
+    }
+  }
+
   /** The MAC of an address, on this host or another; undefined when no reachable endpoint has it. */
   macOf(address: number): number | undefined {
     const endpoint = this.#ofAddress(address);
@@ -154,8 +162,11 @@ export class Neighbours {
   /** True for a reachable endpoint at an address that an endpoint of this network can have. */
   #eligible({ active, host, hot: { address, mac, vtep } }: OverlayEndpoint): boolean {
     const reachable = host === this.hostname || (vtep >= 0 && vtep !== this.vtep);
-    return active && mac >= 0 && reachable && address > this.#first && address < this.#last &&
-      address !== this.#gateway;
+    return active && mac >= 0 && reachable && this.#isUsable(address);
+  }
+
+  #isUsable(address: number): boolean {
+    return address > this.#first && address < this.#last && address !== this.#gateway;
   }
 
   #ofAddress(address: number): OverlayEndpoint | undefined {

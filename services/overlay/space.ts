@@ -10,6 +10,7 @@ import type {
   WithheldAddressRecord,
 } from "../store/sand_records.ts";
 import type { Entry } from "../store/types.ts";
+import { AllowedAddresses } from "./allowed.ts";
 import { FormerHolders } from "./former_holders.ts";
 import { Holders, older, Vteps } from "./holders.ts";
 import { macNumber } from "./state.ts";
@@ -108,6 +109,8 @@ export class Space {
   readonly #byAddress = new Holders();
   readonly #byMac = new Holders();
   readonly #byHost = new Map<string, Set<OverlayEndpoint>>();
+  /** Addresses that endpoints may use beside their own. */
+  readonly allowed = new AllowedAddresses();
   /** The VTEPs of hosts with endpoints. */
   readonly vteps = new Vteps();
   readonly #byName = new Map<string, readonly OverlayEndpoint[]>();
@@ -216,6 +219,7 @@ export class Space {
     const before = this.endpoints.get(id);
     this.vteps.count(after?.hot.vtep, 1);
     this.vteps.count(before?.hot.vtep, -1);
+    this.allowed.set(before, after);
     if (before) {
       const others = this.#byHost.get(before.host);
       others?.delete(before);
@@ -308,9 +312,10 @@ export class Space {
   }
 
   get empty(): boolean {
-    const { endpoints, reservations, withheld, settings } = this;
+    const { endpoints, reservations, withheld, settings, allowed } = this;
     return settings === undefined &&
-      this.former.size + endpoints.size + reservations.size + withheld.size + this.#hosts.size +
+      this.former.size + allowed.held + endpoints.size + reservations.size + withheld.size +
+            this.#hosts.size +
             this.#applied.size === 0;
   }
 }

@@ -50,6 +50,9 @@ export function planSweep(
     // An address below or beyond the range has no bit.
     if (address && address.u32 >= first.u32) right.add(address.u32 - first.u32);
   }
+  for (const address of view.space(network.id).allowed.all()) {
+    if (address >= first.u32) right.add(address - first.u32);
+  }
   // A transaction that makes or removes a reservation writes the bit set too, which is guarded.
   for (const { ip4 } of view.space(network.id).reservations.values()) {
     const address = ip4 === undefined ? undefined : Ip.tryParse(ip4);

@@ -14,7 +14,7 @@ import { type OverlayEndpoint, readEndpoint, Space } from "./space.ts";
 
 /** The changes of one network in a batch. */
 export interface NetworkChange {
-  readonly kinds: Set<"network" | "hosts" | "applied" | "deleted" | "names">;
+  readonly kinds: Set<"network" | "hosts" | "applied" | "deleted" | "names" | "held">;
   readonly endpoints: EndpointChange[];
   /** The labels that changed reservations had and have. */
   readonly labels: Set<string>;
@@ -292,6 +292,13 @@ export class View {
           of(record.network).kinds.add("names");
           break;
         }
+        case "held-address":
+          this.#spaceOf(record.network).allowed.setHolder(
+            record.address,
+            after?.record.kind === "held-address" ? after.record.value.endpoint : undefined,
+          );
+          of(record.network).kinds.add("held");
+          break;
         case "former-address": {
           const former = after?.record.kind === "former-address" ? after.record.value : undefined;
           this.#spaceOf(record.network).former.set(record.address, former);

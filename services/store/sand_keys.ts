@@ -9,7 +9,7 @@ export type SandKey =
   | { readonly kind: "network" | "allocation" | "cursor" | "deleted" | "settings"; readonly network: string }
   | { readonly kind: "reservation"; readonly network: string; readonly mac: string }
   | {
-    readonly kind: "withheld-address" | "former-address";
+    readonly kind: "withheld-address" | "former-address" | "held-address";
     readonly network: string;
     readonly address: string;
   }
@@ -134,6 +134,11 @@ export class SandKeys {
     return `${this.namesOf(network)}former/${address}`;
   }
 
+  /** Strand only: NETWORK/ADDRESS → HeldAddress: which of the endpoints that may use the address has it now. */
+  heldAddress(network: string, address: string): string {
+    return `${this.namesOf(network)}held/${address}`;
+  }
+
   dockerNetwork(id: string): string {
     return `${this.prefix}/docker-networks/${id}`;
   }
@@ -220,6 +225,7 @@ export class SandKeys {
         if (a !== "net") return undefined;
         if (c === "member") return { kind: "reservation", network: b, mac: d };
         if (c === "withheld") return { kind: "withheld-address", network: b, address: d };
+        if (c === "held") return { kind: "held-address", network: b, address: d };
         return c === "former" ? { kind: "former-address", network: b, address: d } : undefined;
       case "strand/4":
         if (a === "net") return c === "settings" ? { kind: "settings", network: b } : undefined;

@@ -95,6 +95,15 @@ export function isLabel(text: string): boolean {
 
 const label = text.refine(isLabel, "no DNS label: 1 to 63 lower-case letters, digits or hyphens");
 
+/** The most addresses beside its own that an endpoint may use. */
+export const MOST_ALLOWED = 16;
+
+const allowed = z.object({
+  address: text.refine((t) => Ip.tryParse(t)?.family === 4, "no IPv4 address, like 10.0.0.9"),
+  mac: text.refine((t) => tryParseMac(t) === t, "no MAC address in lower case, like 00:00:5e:00:01:09")
+    .optional(),
+});
+
 const endpoint = z.looseObject({
   id: text,
   network_id: text.regex(/^[^/]+$/, "no network's id, like 320a669f-e465-4806-ab46-f2e6620c4311"),
@@ -128,6 +137,8 @@ const endpoint = z.looseObject({
   strand_aliases: z.array(label).max(64).optional(),
   /** Strand only: the label that it was to have as its name, where another machine had it. */
   strand_unnamed: label.optional(),
+  /** Strand only: addresses beside its own that it may use, each with a MAC that it may use for it. */
+  strand_allowed: z.array(allowed).max(MOST_ALLOWED).optional(),
   /**
    * Strand only: "dhcp": a machine behind a port of the host, which has leased the address until then, in RFC 3339 and UTC; "static":
    * one that the port names.
@@ -214,6 +225,9 @@ const withheldAddress = z.looseObject({ mac: text, until: z.int().nonnegative() 
 /** The client that had an address last: its MAC, and when its lease ended, in seconds since the epoch. */
 const formerAddress = z.looseObject({ mac: text, ended: z.int().nonnegative() });
 
+/** Which of the endpoints that may use an address has it now. */
+const heldAddress = z.looseObject({ endpoint: text });
+
 const dockerNetwork = z.looseObject({ DockerNetworkID: text, SandNetworkID: text });
 const dockerEndpoint = z.looseObject({
   DockerNetworkID: text.default(""),
@@ -261,6 +275,8 @@ export type OverlayOptions = z.infer<typeof overlay>;
 export type ReservationRecord = z.infer<typeof reservation>;
 export type WithheldAddressRecord = z.infer<typeof withheldAddress>;
 export type FormerAddressRecord = z.infer<typeof formerAddress>;
+export type HeldAddressRecord = z.infer<typeof heldAddress>;
+export type AllowedAddress = z.infer<typeof allowed>;
 export type NameClaimRecord = z.infer<typeof nameClaim>;
 
 /** A parsed value with its kind and the ids from its key. */
@@ -281,6 +297,7 @@ export type SandRecord =
   | { kind: "reservation"; network: string; mac: string; value: ReservationRecord }
   | { kind: "withheld-address"; network: string; address: string; value: WithheldAddressRecord }
   | { kind: "former-address"; network: string; address: string; value: FormerAddressRecord }
+  | { kind: "held-address"; network: string; address: string; value: HeldAddressRecord }
   | { kind: "name-claim"; host: string; value: NameClaimRecord };
 
 /**
@@ -328,6 +345,8 @@ function parse(keys: SandKeys, key: string, text: string): SandRecord | undefine
       return { ...found, kind: found.kind, value: readRecord(settings, text) };
     case "reservation":
       return { ...found, value: as(found.mac, "mac", readRecord(reservation, text)) };
+    case "held-address":
+      return { ...found, kind: found.kind, value: readRecord(heldAddress, text) };
     case "withheld-address":
     case "former-address":
       return found.kind === "former-address"

@@ -43,10 +43,18 @@ export interface Endpoint {
   readonly active: boolean;
   /** Its label in the network's domain, where it has one. */
   readonly name?: string;
+  /** Addresses beside its own that it may use, where it has any. */
+  readonly allow?: readonly AllowedAddress[];
   /** What made it, where that is not a request for a namespace: docker, cni or dhcp. */
   readonly kind?: string;
   /** When a lease ends, in RFC 3339. */
   readonly expires_at?: string;
+}
+
+/** An address beside an endpoint's own, and the MAC that it may use for it in the place of its own. */
+export interface AllowedAddress {
+  readonly address: string;
+  readonly mac?: string | undefined;
 }
 
 export interface NewEndpoint {
@@ -58,6 +66,7 @@ export interface NewEndpoint {
   readonly mac_address?: string | undefined;
   /** Its label in the network's domain. */
   readonly name?: string | undefined;
+  readonly allow?: readonly AllowedAddress[] | undefined;
 }
 
 /** What a host knows of the way to an address of a network; what is absent is not there, or does not apply. */

@@ -1,6 +1,6 @@
 import type { NetworkTrouble } from "../api.ts";
 import { type EndpointKind, kindOf } from "../../overlay/endpoint_kind.ts";
-import type { EndpointRecord, NetworkRecord } from "../../store/sand_records.ts";
+import type { AllowedAddress, EndpointRecord, NetworkRecord } from "../../store/sand_records.ts";
 
 const networkFields = [
   "id",
@@ -47,20 +47,22 @@ export function shownNetwork(
 }
 
 /**
- * The JSON of an endpoint; `name` is present only where it has one, `kind` where a runtime or a lease made it, and `expires_at`
+ * The JSON of an endpoint; `name` is present only where it has one, `allow` where it may use further addresses, `kind` where a runtime or a lease made it, and `expires_at`
  * where it is a lease.
  */
 export function shownEndpoint(
   record: EndpointRecord,
 ): Pick<EndpointRecord, typeof endpointFields[number]> & {
   readonly name?: string;
+  readonly allow?: readonly AllowedAddress[];
   readonly kind?: EndpointKind;
   readonly expires_at?: string;
 } {
-  const { strand_name: name } = record, kind = kindOf(record);
+  const { strand_name: name, strand_allowed: allow } = record, kind = kindOf(record);
   return {
     ...pick(record, endpointFields),
     ...(name !== undefined && { name }),
+    ...(allow && { allow }),
     ...(kind !== "netns" && { kind }),
     ...(kind === "dhcp" && record.expires_at !== undefined && { expires_at: record.expires_at }),
   };

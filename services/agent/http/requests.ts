@@ -4,6 +4,7 @@ import { Cidr, Ip } from "../../common/ip.ts";
 import { macToBytes, tryParseMac } from "../../common/mac.ts";
 import { invalid, Refusal } from "../../common/refusal.ts";
 import type { NetworkRequest } from "../../overlay/check_network.ts";
+import { type AllowedAddress, MOST_ALLOWED } from "../../store/sand_records.ts";
 import type { EndpointFilter, NewEndpoint } from "../api.ts";
 
 /** The longest that a request may wait for other hosts, in ms. */
@@ -27,6 +28,7 @@ const endpointBody = z.object({
   mac_address: text,
   /** Ours: clients of SAND do not know it. */
   name: text,
+  allow: z.array(z.object({ address: z.string(), mac: text })).nullish(),
 });
 
 /** Reads the body of POST /networks. Throws Refusal "invalid". */
@@ -39,7 +41,7 @@ export function readNetworkRequest(body: Uint8Array): NetworkRequest {
  * have.
  */
 export function readEndpointRequest(body: Uint8Array, query: URLSearchParams): NewEndpoint {
-  const { network_id, activate, activate_params, ipv4_address, mac_address, name } = read(
+  const { network_id, activate, activate_params, ipv4_address, mac_address, name, allow } = read(
     endpointBody,
     body,
   );
@@ -52,8 +54,22 @@ export function readEndpointRequest(body: Uint8Array, query: URLSearchParams): N
     address: ipv4_address === undefined ? undefined : readAddress(ipv4_address, "ipv4_address"),
     mac: mac_address === undefined ? undefined : readMac(mac_address),
     name: name?.toLowerCase(),
+    allowed: allow ? readAllowed(allow) : undefined,
     waitMs: readWait(query.get("wait")),
   };
+}
+
+function readAllowed(
+  list: readonly { readonly address: string; readonly mac?: string | undefined }[],
+): AllowedAddress[] {
+  const found = new Map(list.map(({ address: text, mac }) => {
+    const address = readAddress(text, "allow.address").toString();
+    return [address, { address, ...mac === undefined ? {} : { mac: readMac(mac, "allow.mac") } }];
+  }));
+  if (found.size > MOST_ALLOWED) {
+    throw invalid(`allow: ${found.size} addresses are more than an endpoint can have, ${MOST_ALLOWED}`);
+  }
+  return [...found.values()];
 }
 
 /** Reads the query of GET /endpoints. Throws Refusal "not-found" for an id that no network can have. */
@@ -111,16 +127,16 @@ export function namespacePath(path: string | undefined, field = "activate_params
   throw invalid(`${field}: "${path}" is not an absolute path, ${like}`);
 }
 
-/** A MAC that a host can have, in stored form. Throws Refusal "invalid". */
-export function readMac(text: string): string {
+/** A MAC that a host can have, in stored form. Throws Refusal "invalid" that names `field`. */
+export function readMac(text: string, field = "mac_address"): string {
   const mac = tryParseMac(text), bytes = mac === undefined ? undefined : macToBytes(mac);
   const like = "like 02:84:0a:00:00:05";
-  if (mac === undefined || !bytes) throw invalid(`mac_address: "${text}" is not a MAC address, ${like}`);
+  if (mac === undefined || !bytes) throw invalid(`${field}: "${text}" is not a MAC address, ${like}`);
   if ((bytes[0] ?? 0) & 1) {
-    throw invalid(`mac_address: ${mac} is a multicast address, not one of a host, ${like}`);
+    throw invalid(`${field}: ${mac} is a multicast address, not one of a host, ${like}`);
   }
   if (bytes.every((byte) => byte === 0)) {
-    throw invalid(`mac_address: ${mac} is no host's address; one is ${like}`);
+    throw invalid(`${field}: ${mac} is no host's address; one is ${like}`);
   }
   return mac;
 }

@@ -81,7 +81,7 @@ export class FullComparison {
     }
     const actual = await network.kernel.read(peers, network.pins());
     // The sockets would keep a namespace alive that another program has removed, and the VNI with it.
-    if (!actual) network.context.gateways.isGone(networkId);
+    if (!actual) this.#isGone();
     const madeFor = byNamespace(view, host.hostname);
     for (const [endpoint, identity] of identities) {
       const name = endpoint.record.overlay_veth_name;
@@ -126,8 +126,9 @@ export class FullComparison {
     for (const [name, own] of veths) if (!desired?.veths.has(name)) await applier.apply(own);
     await applier.apply(shared);
     for (const [address, mac] of shared.flatMap((op) => op.op === "arp-set" ? [...op.entries] : [])) {
-      // These endpoints moved while this agent did not run.
-      if ((actual?.arp.get(address) ?? -1) > 0) announcer.announce(address, mac);
+      // These endpoints moved while this agent did not run, and an address that several may use has moved just now.
+      const isHeld = view.space(networkId).allowed.holderOf(address) !== undefined;
+      if (isHeld || (actual?.arp.get(address) ?? -1) > 0) announcer.announce(address, mac);
     }
     for (const [name, own] of veths) {
       const id = ids.get(name) ?? name;
@@ -155,15 +156,23 @@ export class FullComparison {
     if (!desired) {
       // Without a namespace, single changes cannot be applied.
       network.steady = false;
-      network.context.gateways.isGone(networkId);
+      this.#isGone();
       return true;
     }
     await status.publishPresence();
     if (view.networksOn(host.hostname).has(networkId)) storeGuard.joined(networkId);
     network.steady = true;
     network.context.gateways.isSetUp(networkId);
+    network.context.held.isSetUp(networkId);
     if (network.mtu !== undefined) await network.context.ports.isSetUp(networkId, network.mtu);
     return false;
+  }
+
+  /** Closes the sockets in the network's namespace. */
+  #isGone(): void {
+    const { id, context: { gateways, held } } = this.network;
+    gateways.isGone(id);
+    held.isGone(id);
   }
 
   /** Operations that remove ends in the host's namespace which remain of deleted endpoints and whose port is gone. */

@@ -7,6 +7,7 @@
  * less often.
  */
 import { messageOf, Refusal } from "../../common/refusal.ts";
+import { concernsWhole } from "../../overlay/allowed.ts";
 import { portOf } from "../../overlay/desired.ts";
 import type { Activation } from "../../overlay/endpoints.ts";
 import { planLeave } from "../../overlay/hosts.ts";
@@ -110,11 +111,11 @@ export class NetworkWorker {
   readonly counted = () => this.#network.counted();
 
   /** Takes a change of the network in etcd. */
-  notice({ kinds, endpoints, revision }: NetworkChange): void {
-    const network = this.#network, { view, host: { hostname } } = this.#context;
+  notice(change: NetworkChange): void {
+    const { kinds, endpoints, revision } = change, network = this.#network;
+    const { view, host: { hostname } } = this.#context;
     network.noteVeths(endpoints);
-    // Both keys of an endpoint are written in one transaction but arrive as two events; the second one changes
-    // nothing.
+    // Both keys of an endpoint are written in one transaction, and arrive as two events: the second changes nothing.
     this.#changes.push(...endpoints.filter(({ before, after }) => before?.modified !== after?.modified));
     this.#revision = Math.max(this.#revision, revision);
     const ofHosts = kinds.has("hosts") || kinds.has("applied");
@@ -124,8 +125,9 @@ export class NetworkWorker {
     const record = view.network(this.id);
     const otherPort = record && network.port !== undefined && portOf(view, record, hostname) !== network.port;
     const otherSettings = kinds.has("names") && network.hasOtherSettings;
-    const isOther = otherMtu || otherPort || otherSettings;
-    if (kinds.has("network") || isOther || presenceLost) this.#reason ??= "change";
+    if (concernsWhole(change) || otherMtu || otherPort || otherSettings || presenceLost) {
+      this.#reason ??= "change";
+    }
     // After a failure, the next try takes it.
     if (this.#failures === 0 || this.#waiters.size) this.#start();
   }

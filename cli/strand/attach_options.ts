@@ -1,0 +1,52 @@
+/** The options of `strand attach` that are more than a text, and whether an endpoint that is there is as they say. */
+import type { AllowedAddress, Endpoint } from "../../services/agent/client/types.ts";
+import { Ip } from "../../services/common/ip.ts";
+import { tryParseMac } from "../../services/common/mac.ts";
+import { UsageError } from "../../services/common/usage.ts";
+import { addressOf } from "./explain_steps.ts";
+
+/** For commander: the values of an option that may be given several times. */
+export function collected(value: string, before: readonly string[] = []): string[] {
+  return [...before, value];
+}
+
+/** Reads `ADDRESS` or `ADDRESS,MAC`. Throws UsageError. */
+export function readAllowed(text: string): AllowedAddress {
+  const [ip = "", mac, ...more] = text.split(","), address = Ip.tryParse(ip);
+  if (address?.family !== 4 || more.length) {
+    throw new UsageError(
+      `--allow: "${text}" is not an IPv4 address, perhaps with a MAC behind a comma: 10.0.0.9,00:00:5e:00:01:09`,
+    );
+  }
+  if (mac === undefined) return { address: `${address}` };
+  const read = tryParseMac(mac);
+  if (read === undefined) {
+    throw new UsageError(`--allow: "${mac}" is not a MAC address, like 00:00:5e:00:01:09`);
+  }
+  return { address: `${address}`, mac: read };
+}
+
+/** The first option whose value an existing endpoint does not have. */
+export function difference(
+  endpoint: Endpoint,
+  { name, ip, mac, allow }: { readonly [option in "name" | "ip" | "mac"]: string | undefined } & {
+    readonly allow?: readonly AllowedAddress[] | undefined;
+  },
+): { option: string; what: string } | undefined {
+  if (name !== undefined && name.toLowerCase() !== endpoint.name) {
+    return { option: "--name", what: `name ${name}` };
+  }
+  const address = Ip.tryParse(ip?.split("/")[0] ?? "")?.toString();
+  if (address !== undefined && address !== addressOf(endpoint)) {
+    return { option: "--ip", what: `address ${ip}` };
+  }
+  if (mac !== undefined && tryParseMac(mac) !== endpoint.target_veth_mac) {
+    return { option: "--mac", what: `MAC ${mac}` };
+  }
+  const texts = (list: readonly AllowedAddress[] = []) =>
+    list.map(({ address, mac = "" }) => `${address} ${mac}`).sort();
+  if (allow && `${texts(allow)}` !== `${texts(endpoint.allow)}`) {
+    return { option: "--allow", what: `further addresses ${allow.map(({ address }) => address).join(", ")}` };
+  }
+  return undefined;
+}

@@ -1,0 +1,187 @@
+/**
+ * Tells the other hosts which endpoint of this one has an address that several may use. The agent sees it by the endpoint's ARP, as
+ * keepalived announces an address that it takes (gratuitous ARP, RFC 5227 §3), and writes it to etcd, from where every host takes it.
+ */
+import { Epoll, EventFd } from "../../ffi/epoll.ts";
+import { interfaceName } from "../../ffi/interface_index.ts";
+import { libc } from "../../ffi/libc.ts";
+import { inNamespace } from "../../ffi/netns.ts";
+import { arpFilter, FrameBatch, openPacket } from "../../ffi/packet.ts";
+import { readable } from "../../ffi/readable.ts";
+import { Ip } from "../common/ip.ts";
+import { OncePerMinute } from "../common/log.ts";
+import { macFromBytes } from "../common/mac.ts";
+import { messageOf } from "../common/refusal.ts";
+import { allowedOf } from "../overlay/allowed.ts";
+import type { OverlayEndpoint } from "../overlay/space.ts";
+import { change } from "../store/change.ts";
+import { PlanBuilder } from "../store/plan_builder.ts";
+import { writeSandRecord } from "../store/sand_records.ts";
+import type { Context } from "./context.ts";
+import { NetworkNamespace } from "./kernel/network_namespace.ts";
+
+/** Octets of a frame that are read: Ethernet's header and ARP for IPv4 (RFC 826). */
+const SIZE = 42, SLOTS = 64, BUFFER = 64 * 1024;
+const SOURCE_AT = 6, KIND_AT = 14, SENDER_MAC_AT = 22, SENDER_AT = 28;
+/** Ethernet, IPv4, and the lengths of their addresses. */
+const KIND = [0, 1, 8, 0, 6, 4];
+/** The least time between two writes about one address, in ms: two machines may both take themselves for its holder. */
+const GAP = 1000;
+const STOP = 0xffffffff;
+
+/** The socket in a network's namespace, for some addresses. */
+interface Watch {
+  readonly network: string;
+  readonly fd: number;
+  readonly token: number;
+  readonly identity: string;
+  readonly addresses: string;
+}
+
+/** All networks of this host in which an endpoint may use further addresses. */
+export class HeldAddresses {
+  readonly #watches = new Map<string, Watch>();
+  readonly #byToken = new Map<number, Watch>();
+  readonly #epoll = new Epoll();
+  readonly #stop = new EventFd();
+  readonly #batch = new FrameBatch(SLOTS, SIZE);
+  readonly #once = new OncePerMinute();
+  /** When something was written about an address last, by network and address. */
+  readonly #written = new Map<string, number>();
+  #token = 0;
+  #running: Promise<void> | undefined;
+  #isClosed = false;
+
+  constructor(private readonly context: () => Context) {
+    this.#epoll.add(this.#stop.fd, STOP);
+  }
+
+  /** The network is set up on this host, as has just been compared. */
+  isSetUp(network: string): void {
+    const { log, namespacePath } = this.context(),
+      addresses = this.#addresses(network),
+      known = this.#watches.get(network);
+    if (!addresses.length && !known) return;
+    try {
+      using namespace = NetworkNamespace.openIfAny(namespacePath(network));
+      if (known && known.identity === namespace?.identity && known.addresses === `${addresses}`) return;
+      this.isGone(network);
+      if (!namespace || !addresses.length) return;
+      const fd = inNamespace(
+        namespace.fd,
+        () => openPacket(0, arpFilter(addresses), namespace.path, { buffer: BUFFER, bridged: true }),
+      );
+      const token = this.#token = (this.#token + 1) % STOP;
+      const watch = { network, fd, token, identity: namespace.identity, addresses: `${addresses}` };
+      this.#watches.set(network, watch);
+      this.#byToken.set(token, watch);
+      this.#epoll.add(fd, token);
+      this.#running ??= this.#run();
+    } catch (error) {
+      // The next comparison of the network tries again.
+      if (this.#once.due(network)) {
+        log.warn({ network }, `it is not seen which endpoint has an allowed address: ${messageOf(error)}`);
+      }
+    }
+  }
+
+  /** Nothing of the network is left on this host, or its namespace is about to go, which the socket would keep. */
+  isGone(network: string): void {
+    const watch = this.#watches.get(network);
+    if (!watch) return;
+    this.#watches.delete(network);
+    this.#byToken.delete(watch.token);
+    this.#epoll.remove(watch.fd);
+    libc.close(watch.fd);
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#stop.signal();
+    await this.#running;
+    for (const network of [...this.#watches.keys()]) this.isGone(network);
+    this.#epoll.close();
+    this.#stop.close();
+  }
+
+  /** What endpoints of this host may use, sorted. */
+  #addresses(network: string): number[] {
+    const { view, host } = this.context(), found = new Set<number>();
+    for (const endpoint of view.space(network).endpointsOn(host.hostname)) {
+      if (endpoint.active) { for (const { address } of allowedOf(endpoint)) found.add(address); }
+    }
+    return [...found].sort((a, b) => a - b);
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#isClosed) {
+      await readable(this.#epoll);
+      const count = this.#isClosed ? 0 : this.#epoll.wait(0);
+      for (const token of Array.from({ length: count }, (_, i) => this.#epoll.token(i))) {
+        const watch = this.#byToken.get(token);
+        try {
+          if (watch) this.#receive(watch);
+        } catch (error) {
+          // What cannot be received from would wake this loop for ever.
+          this.isGone(watch?.network ?? "");
+          this.context().log.warn(`ARP of network ${watch?.network} cannot be read: ${messageOf(error)}`);
+        }
+      }
+    }
+  }
+
+  #receive({ network, fd }: Watch): void {
+    const { buffer } = this.#batch, count = this.#batch.receive(fd);
+    const view = new DataView(buffer.buffer);
+    // Of many frames the last of each endpoint counts, and one is as good as the others.
+    const taken = new Map<number, OverlayEndpoint>();
+    for (let slot = 0; slot < count; slot++) {
+      const at = slot * SIZE;
+      if (this.#batch.length(slot) < SIZE || KIND.some((octet, i) => buffer[at + KIND_AT + i] !== octet)) {
+        continue;
+      }
+      const address = view.getUint32(at + SENDER_AT), mac = macFromBytes(buffer, at + SENDER_MAC_AT);
+      const port = interfaceName(fd, this.#batch.interfaceOf(slot));
+      const endpoint = port === undefined ? undefined : this.#endpointAt(network, port, address, mac);
+      // A sender that is not in the frame's own header is not the machine itself.
+      if (endpoint && macFromBytes(buffer, at + SOURCE_AT) === mac) taken.set(address, endpoint);
+    }
+    for (const [address, endpoint] of taken) this.#take(network, address, endpoint);
+  }
+
+  /** The endpoint behind a port that may use the address with the MAC. */
+  #endpointAt(network: string, port: string, address: number, mac: string): OverlayEndpoint | undefined {
+    const { view, host: { hostname } } = this.context();
+    for (const endpoint of view.space(network).allowed.at(address)) {
+      const isHere = endpoint.host === hostname && endpoint.active &&
+        endpoint.record.overlay_veth_name === port;
+      const its = allowedOf(endpoint).find((one) => one.address === address);
+      if (isHere && mac === (its?.mac ?? endpoint.mac)) return endpoint;
+    }
+    return undefined;
+  }
+
+  #take(network: string, address: number, { id }: OverlayEndpoint): void {
+    const { view, store, storeGuard, log } = this.context(), { allowed } = view.space(network);
+    const text = `${Ip.from4(address)}`, slot = `${network} ${text}`, now = performance.now();
+    if (allowed.holderOf(address) === id || now - (this.#written.get(slot) ?? -Infinity) < GAP) return;
+    for (const [old, at] of this.#written) if (now - at >= GAP) this.#written.delete(old);
+    this.#written.set(slot, now);
+    const key = view.keys.heldAddress(network, text);
+    const plan = () => {
+      storeGuard.assertNotHeld();
+      const endpoint = view.endpoint(id);
+      if (!endpoint || view.space(network).allowed.holderOf(address) === id) return undefined;
+      return new PlanBuilder().guard(view.guard(view.keys.networkEndpoint(network, id)), view.guard(key))
+        .put(key, writeSandRecord({ endpoint: id })).plan();
+    };
+    change(store, plan, { unconfirmed: true }).catch((error) => {
+      if (this.#once.due(`written ${network}`)) {
+        log.warn(
+          { network },
+          `that endpoint ${id} has ${text} now could not be written: ${messageOf(error)}`,
+        );
+      }
+    });
+  }
+}

@@ -1,0 +1,133 @@
+/**
+ * Addresses beside their own that endpoints may use: several endpoints may use one, as routers do by VRRP (RFC 9568), and one of them has it
+ * at a time. Which one does is told by its host, which sees its ARP: see services/agent/held_addresses.ts.
+ */
+import { Ip } from "../common/ip.ts";
+import { invalid, Refusal } from "../common/refusal.ts";
+import type { AllowedAddress, NetworkRecord } from "../store/sand_records.ts";
+import type { Claims } from "./claims.ts";
+import type { OverlayEndpoint, Space } from "./space.ts";
+import { macNumber } from "./state.ts";
+import type { NetworkChange } from "./view.ts";
+
+/** What other hosts need to reach an address. */
+export interface HeldAddress {
+  readonly address: number;
+  readonly mac: number;
+  /** The endpoint that has it. */
+  readonly endpoint: OverlayEndpoint;
+}
+
+/** The allowed addresses of one network. */
+export class AllowedAddresses {
+  /** Endpoints by the 32-bit value of an address that they may use. */
+  readonly #endpoints = new Map<number, Map<string, OverlayEndpoint>>();
+  /** Ids of endpoints by the 32-bit value of the address that they have now. */
+  readonly #holders = new Map<number, string>();
+
+  /** How many addresses are held. */
+  get held(): number {
+    return this.#holders.size;
+  }
+
+  /** Replaces what one endpoint may use. */
+  set(before: OverlayEndpoint | undefined, after: OverlayEndpoint | undefined): void {
+    for (const { address } of allowedOf(before)) {
+      const its = this.#endpoints.get(address);
+      its?.delete(before?.id ?? "");
+      if (its?.size === 0) this.#endpoints.delete(address);
+    }
+    if (!after) return;
+    for (const { address } of allowedOf(after)) {
+      const its = this.#endpoints.get(address) ?? new Map();
+      this.#endpoints.set(address, its.set(after.id, after));
+    }
+  }
+
+  setHolder(text: string, endpoint: string | undefined): void {
+    const address = Ip.tryParse(text);
+    if (address?.family !== 4) return;
+    if (endpoint === undefined) this.#holders.delete(address.u32);
+    else this.#holders.set(address.u32, endpoint);
+  }
+
+  /** The endpoints that may use an address, by its 32-bit value. */
+  at(address: number): Iterable<OverlayEndpoint> {
+    return this.#endpoints.get(address)?.values() ?? [];
+  }
+
+  /** @param without Endpoints that do not count. */
+  isAllowed(address: number, without: ReadonlySet<string> = new Set()): boolean {
+    for (const { id } of this.at(address)) if (!without.has(id)) return true;
+    return false;
+  }
+
+  /** Each address, as a 32-bit value. */
+  all(): Iterable<number> {
+    return this.#endpoints.keys();
+  }
+
+  /** The id of the endpoint that has an address, also of one that may no longer use it. */
+  holderOf(address: number): string | undefined {
+    return this.#holders.get(address);
+  }
+
+  /** The addresses that active endpoints have which may use them. */
+  *reachable(): Generator<HeldAddress> {
+    for (const [address, id] of this.#holders) {
+      const endpoint = this.#endpoints.get(address)?.get(id);
+      if (!endpoint?.active) continue;
+      const mac = allowedOf(endpoint).find((its) => its.address === address)?.mac ?? endpoint.mac;
+      if (mac !== undefined) yield { address, mac: macNumber(mac), endpoint };
+    }
+  }
+}
+
+/** True for a change of the network's record, or of which addresses are allowed or held: more changes by it than the endpoints' own entries. */
+export function concernsWhole({ kinds, endpoints }: Pick<NetworkChange, "kinds" | "endpoints">): boolean {
+  return kinds.has("network") || kinds.has("held") ||
+    endpoints.some(({ before, after }) => before?.record.strand_allowed ?? after?.record.strand_allowed);
+}
+
+/** What an endpoint may use: addresses as 32-bit values. */
+export function allowedOf(
+  endpoint: OverlayEndpoint | undefined,
+): readonly { readonly address: number; readonly mac?: string | undefined }[] {
+  const { strand_allowed: allowed } = endpoint?.record ?? {};
+  return (allowed ?? []).map(({ address, mac }) => ({ address: Ip.parse(address).u32, mac }));
+}
+
+/**
+ * Claims what a new endpoint is to be allowed.
+ * @throws Refusal "invalid" for an address that no endpoint can have or a MAC that another endpoint has, "exists" for an address that is
+ *   another's alone, "forbidden" where a host would give it to others
+ */
+export function claimAllowed(
+  space: Space,
+  { name }: NetworkRecord,
+  wanted: readonly AllowedAddress[],
+  own: { readonly address: Ip; readonly mac: string },
+  claims: Claims,
+): void {
+  const [unaware] = wanted.length ? space.hostsWithoutNames() : [];
+  if (unaware !== undefined) {
+    throw new Refusal(
+      "forbidden",
+      `allow: the agent on ${unaware} does not know such addresses and would give them to others: upgrade it to this version, or ` +
+        `take network ${name} off that host`,
+    );
+  }
+  for (const { address, mac } of wanted) {
+    if (own.address.equals(Ip.parse(address))) {
+      throw invalid(`allow: ${address} is the endpoint's own address`);
+    }
+    const [holder] = mac === undefined ? [] : space.holdersOfMac(macNumber(mac));
+    if (mac === own.mac || holder) {
+      const who = holder ? `endpoint ${holder.id} on ${holder.host}` : "the endpoint itself";
+      throw invalid(
+        `allow: ${mac} of network ${name} is the MAC of ${who}: leave it out, or give one that several may use`,
+      );
+    }
+  }
+  for (const { address } of wanted) claims.share(Ip.parse(address));
+}
