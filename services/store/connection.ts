@@ -1,6 +1,6 @@
 /** The connection to the etcd cluster: range requests, transactions, leases and watch streams. */
 import { Refusal } from "../common/refusal.ts";
-import { outOfTime, type TlsMaterial } from "../common/tls.ts";
+import type { TlsMaterial } from "../common/tls.ts";
 import { UnknownOutcome } from "./errors.ts";
 import {
   callReason,
@@ -28,6 +28,7 @@ import {
 } from "./messages.ts";
 import { decodeGrant, decodeKeepAlive, encodeGrant, encodeLeaseId, type Granted } from "./lease_messages.ts";
 import { MAX_TXN_OPS } from "./types.ts";
+import { unavailable } from "./unavailable.ts";
 
 export type { MemberStatus };
 
@@ -328,25 +329,7 @@ export class EtcdConnection {
   }
 
   #unavailable(error: unknown, { endpoint }: EtcdMember): Refusal {
-    const reason = callReason(error);
-    // Other members may work: the operator has to check the network or the leader of this one.
-    const where = this.#members.length > 1 && /^no (answer|leader)/.test(reason) ? ` (${endpoint})` : "";
-    const message = `etcd at ${this.#names} cannot be used: ${reason}${where}${this.#hint(reason)}`;
-    return new Refusal("unavailable", message, { cause: error });
-  }
-
-  /** The most likely cause of a connection closed during the TLS handshake, or of OpenSSL's error for an unknown authority. */
-  #hint(reason: string): string {
-    if (/unable to (verify|get)|self-signed/.test(reason)) {
-      return " (is etcd.cacert the authority that signed it?)";
-    }
-    if (!/ECONNRESET|EPIPE|fatal alert|^Failed to connect$/.test(reason)) return "";
-    if (!this.#tls) return " (does it expect https?)";
-    const { cert } = this.#tls, untimely = cert && outOfTime(cert);
-    if (untimely) return ` (etcd.cert ${untimely})`;
-    return cert
-      ? " (does its --trusted-ca-file have the authority of etcd.cert?)"
-      : " (does it expect a client certificate, etcd.cert and etcd.key?)";
+    return unavailable(error, { endpoint, endpoints: this.endpoints, tls: this.#tls });
   }
 
   get #names(): string {
