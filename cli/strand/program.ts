@@ -4,6 +4,9 @@ import { fileURLToPath } from "node:url";
 const SERVICE_FLAGS = ["--v8-flags=--max-semi-space-size=2,--optimize-for-size"];
 const SERVICES = ["nexd", "dnsd", "dhcpd", "agent", "gatewayd"];
 
+/** The variable by which a test run names the module that processes start in place of cli/main.ts: a bundle of it. */
+export const MODULE = "STRAND_TEST_MODULE";
+
 /** The path of `strand`: the compiled program, or the launcher of a clone or a portable folder. */
 export function programPath(): string {
   return Deno.build.standalone ? Deno.execPath() : at("strand");
@@ -20,7 +23,7 @@ export function strandCommand(args: readonly string[]): string[] {
   // Code that was compiled with other flags is of no use, and would be compiled and stored again at each start.
   const own = service && cache ? ["env", `DENO_DIR=${cache}/services`] : [];
   const run = [Deno.execPath(), "run", ...(service ? SERVICE_FLAGS : [])];
-  return [...own, ...run, ...flags, at("cli/main.ts"), ...args];
+  return [...own, ...run, ...flags, Deno.env.get(MODULE) ?? at("cli/main.ts"), ...args];
 }
 
 function at(path: string): string {

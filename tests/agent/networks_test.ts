@@ -253,8 +253,10 @@ async function leftovers(t: Deno.TestContext, lab: OverlayLab): Promise<void> {
     const key = `/sc-net/nodes-networks/${id}/old`;
     await lab.kv.write({ [key]: JSON.stringify({ id, created_at: "2026-01-01T00:00:00Z" }) });
     await h1.api.deleteNetwork(id);
-    await until("it is being deleted", async (see) => see((await listed(id))?.["deleting"]) === true, 60_000);
-    assert.deepEqual((await listed(id))?.["pending_hosts"], ["old"]);
+    await until("it is being deleted, and waits for that host", async (see) => {
+      const { deleting, pending_hosts: hosts } = see(await listed(id)) ?? {};
+      return deleting === true && String(hosts) === "old";
+    }, 60_000);
     await assert.rejects(h2.api.deleteNetwork(id), {
       status: 409,
       sentence: /is being deleted already.*now old$/,

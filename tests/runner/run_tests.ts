@@ -3,7 +3,9 @@ import { parseArgs } from "node:util";
 import { messageOf, Refusal } from "../../services/common/refusal.ts";
 import { UsageError } from "../../services/common/usage.ts";
 import { linesOf } from "../../cli/strand/process.ts";
+import { MODULE } from "../../cli/strand/program.ts";
 import { RUN_DIRECTORY } from "../lab/shared.ts";
+import { bundle } from "./bundle.ts";
 import { add, type Counts, countsOf, failedFile, none, totals } from "./counts.ts";
 import { importing, OF_MODULE } from "./importing.ts";
 import { inLanes } from "./lanes.ts";
@@ -82,14 +84,17 @@ const LONGEST = [
 /** Test processes that have not ended. */
 const running = new Set<Deno.ChildProcess>();
 
-/** What files of the run share; it is gone at the end. */
-let shared: string | undefined;
+/** What files of the run share, and where the program is bundled; they are gone at the end. */
+let shared: string | undefined, program: string | undefined;
+
+/** The module that the lab's processes start, where it is not that of the sources. */
+let module: string | undefined;
 
 /** Ends what is running, and this process with it. */
 function stop(): void {
   for (const child of running) child.kill("SIGTERM");
   try {
-    if (shared) Deno.removeSync(shared, { recursive: true });
+    for (const folder of [shared, program]) if (folder) Deno.removeSync(folder, { recursive: true });
   } finally {
     // One of them may have written into it meanwhile.
     Deno.exit(1);
@@ -109,7 +114,7 @@ export async function main(args: string[]): Promise<number> {
   try {
     return await runAll(selected, filter, times);
   } finally {
-    await Deno.remove(shared, { recursive: true });
+    for (const folder of [shared, program]) if (folder) await Deno.remove(folder, { recursive: true });
     Deno.removeSignalListener("SIGTERM", stop);
   }
 }
@@ -129,6 +134,10 @@ async function runAll(
     } else jobs.push(...batches.map((paths) => ({ group, paths, name })));
   }
   jobs.sort((a, b) => rank(a.paths[0]) - rank(b.paths[0]));
+  if (jobs.length > FEW) {
+    program = await Deno.makeTempDir({ prefix: "program-", dir: `${root}.strand` });
+    module = await bundle(root, program);
+  }
   // Once for all processes, each of which would look at most of the sources again. Tests run meanwhile.
   const types = new Types(selected.flatMap(({ group }) => group.folders));
   const took = await inLanes(jobs, (job) => types.wrong ? undefined : runDeno(job, jobs.length > 1));
@@ -285,6 +294,7 @@ function environment(): Record<string, string> {
   return {
     RUST_BACKTRACE: "0",
     ...shared && { [RUN_DIRECTORY]: shared },
+    ...module !== undefined && { [MODULE]: module },
     ...(Deno.stdout.isTerminal() ? { FORCE_COLOR: "1" } : { NO_COLOR: "1" }),
   };
 }
