@@ -152,7 +152,7 @@ Deno.test("strand demo: SIGTERM at any step leaves nothing", async () => {
     }
   };
   await Promise.all([
-    lane(/etcd/, /attach blue --ns/, /network-create/),
-    lane(/db \(/, /whiskey \(/, /for bravo/),
+    lane(/etcd/, /network-create/),
+    lane(/attach blue --ns/, /whiskey \(/),
   ]);
 });

@@ -15,10 +15,12 @@ const CACHED = "etcd-server";
 /** What their Python begins with. */
 const PYTHON = await Deno.readTextFile(new URL("sitecustomize.py", import.meta.url));
 
-// Of what the archive has, apt is left to know what is installed or may be: it reads all it knows each time.
+// Without certificates of authorities, each of which costs three processes and more at every installation: the machines have
+// no way out. Of what the archive has, apt is left to know what is installed or may be: it reads all it knows each time.
 const MAKE = `
 root=$1 packages=$2 cached=$3 python=$4
-mmdebstrap --quiet --mode=root --variant=apt --include="$packages" --skip=cleanup/apt --dpkgopt=force-unsafe-io --customize-hook='
+mmdebstrap --quiet --mode=root --variant=apt --include="$packages" --skip=cleanup/apt --dpkgopt=force-unsafe-io \\
+  --dpkgopt=path-exclude=/usr/share/ca-certificates/mozilla/\\* --customize-hook='
   export APT_CONFIG="$MMDEBSTRAP_APT_CONFIG"
   apt-get --quiet --yes --no-install-recommends --download-only install '"$cached" bookworm "$root"
 cd "$root"
