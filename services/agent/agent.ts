@@ -18,6 +18,7 @@ import type {
   EndpointFilter,
   EndpointList,
   EnsuredEndpoint,
+  MachineAt,
   NetworkTrouble,
   NewEndpoint,
   RemoteAgent,
@@ -194,6 +195,10 @@ export class Agent implements AgentApi {
 
   way(network: string, address: Ip): Promise<Way> {
     return wayTo(this.#context, this.#workers, network, address);
+  }
+
+  machine(network: string, mac: string): Promise<MachineAt> {
+    return this.#context.ports.machine(network, mac);
   }
 
   async deleteEndpoint(id: string, { force = false }: { readonly force?: boolean } = {}): Promise<void> {

@@ -29,6 +29,8 @@ export interface AgentApi {
   ensureEndpoint(request: NewEndpoint): Promise<EnsuredEndpoint>;
   /** What this host knows of the way to an address of the network. */
   way(network: string, address: Ip): Promise<Way>;
+  /** Whether a machine is behind the port of this host at which it is known. */
+  machine(network: string, mac: string): Promise<MachineAt>;
   deleteEndpoint(id: string, options?: { readonly force?: boolean }): Promise<void>;
   /**
    * Where a connection to an address of the network is made. Throws Refusal "not-found"; "invalid" without an active
@@ -36,6 +38,12 @@ export interface AgentApi {
    * loopback, is not the network's.
    */
   route(network: string, address: Ip): Promise<Route>;
+}
+
+/** Whether a machine is behind a port of a host; `why` is the end of a sentence that begins with the machine. */
+export interface MachineAt {
+  readonly isThere: boolean;
+  readonly why: string;
 }
 
 export interface CreatedNetwork {

@@ -28,7 +28,10 @@ export interface Context {
   /** The host's part in letting machines reach the world. */
   readonly egress: Pick<HostEgress, "transferOf" | "prepare" | "release">;
   /** This host's devices that are ports of networks. */
-  readonly ports: Pick<Ports, "has" | "devices" | "mostLeases" | "networks" | "isSetUp" | "leave">;
+  readonly ports: Pick<
+    Ports,
+    "has" | "devices" | "machine" | "mostLeases" | "networks" | "isSetUp" | "isGone" | "leave"
+  >;
   /** Which endpoints of this host have addresses that several may use. */
   readonly held: Pick<HeldAddresses, "isSetUp" | "isGone">;
   /** From which hosts VXLAN is taken. */

@@ -7,6 +7,7 @@ export interface Counters {
   readonly drift: Counter<"op">;
   readonly deactivated: Counter;
   readonly failures: Counter;
+  readonly moves: Counter<"result">;
   readonly reconcile: Histogram<"kind">;
   readonly refusedRecords: Counter;
   readonly swept: Counter<"what">;
@@ -26,6 +27,13 @@ export function createCounters(metrics: Registry): Counters {
     deactivated: new Counter({
       name: "agent_endpoints_deactivated_total",
       help: "Endpoints that were made inactive because the namespace that they were in is gone.",
+      registers,
+    }),
+    moves: new Counter({
+      name: "agent_machine_moves_total",
+      help:
+        "Machines that have sent at a port of this host and are known at another one, by what became of that.",
+      labelNames: ["result"],
       registers,
     }),
     failures: new Counter({

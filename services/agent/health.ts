@@ -131,6 +131,16 @@ export function reportHealth(
     };
   });
   daemon.check(() => {
+    const all = ports.refused, shown = all.slice(0, SHOWN_PROBLEMS).join("; ");
+    if (!all.length) return undefined;
+    return {
+      what: all.length > SHOWN_PROBLEMS ? `${all.length} machines are at two ports: ${shown}` : shown,
+      fix:
+        'give one of two machines another MAC; one that has moved is named: "strand attach NET --device NAME --members MAC"',
+      blocks: false,
+    };
+  });
+  daemon.check(() => {
     const [first, ...others] = askers.full;
     if (!first) return undefined;
     const { network, port, most } = first, name = view.network(network)?.name ?? network;

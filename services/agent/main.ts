@@ -40,6 +40,7 @@ import { guardedBy, NameClaim } from "./name_claim.ts";
 import { claimName } from "./claim_name.ts";
 import { networksIn, watchRemoved } from "./namespaces.ts";
 import { reportPeers } from "./probe/health.ts";
+import { askHost } from "./ports/ask_host.ts";
 import { Ports } from "./ports/ports.ts";
 import { PortsFile } from "./ports/ports_file.ts";
 import { Prober } from "./probe/prober.ts";
@@ -198,6 +199,7 @@ export function main(args: string[]): Promise<number> {
       file: new PortsFile(file.beside("ports")),
       workers: () => workers,
       underlay: () => underlay.name,
+      ask: askHost(tls, settings.listen.port),
     });
     const vteps = new Vteps(() => context, { underlay: () => underlay.name });
     daemon.defer("rules for VXLAN", () => vteps.close());

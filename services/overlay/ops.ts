@@ -86,6 +86,8 @@ export type KernelOp =
     readonly address: string;
   }
   | { readonly op: "uplink-route-remove"; readonly uplink: string; readonly address: string }
+  /** Forgets what br0 has learned of MACs at a port, which may be gone. */
+  | { readonly op: "port-forget"; readonly port: string; readonly macs: ReadonlySet<number> }
   /** Adds or replaces: address → MAC. */
   | { readonly op: "arp-set"; readonly entries: ReadonlyMap<number, number> }
   | { readonly op: "arp-remove"; readonly addresses: ReadonlySet<number> }

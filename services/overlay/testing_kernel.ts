@@ -79,6 +79,7 @@ export function perform(state: NetworkState | undefined, op: KernelOp): NetworkS
       return withVeth(state, op.veth, { ...veth, peer: { ...peer, ...set, addresses } as PeerState });
     }
     case "host-end-remove":
+    case "port-forget":
       return state;
     case "uplink-add":
       there(bridge);

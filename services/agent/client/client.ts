@@ -153,6 +153,18 @@ export class AgentClient {
     await this.request({ method: "DELETE", path: `/endpoints/${encodeURIComponent(id)}`, query });
   }
 
+  /** Whether a machine is behind the port of the agent's host at which it is known. */
+  machine(
+    network: string,
+    mac: string,
+  ): Promise<{ readonly machine: { readonly there: boolean; readonly why: string } }> {
+    return this.#call("machine", {
+      method: "GET",
+      path: `/machines/${encodeURIComponent(network)}`,
+      query: { mac },
+    });
+  }
+
   /** Attaches a container; available only at the Unix socket, like the next three methods. */
   attach(body: NewAttachment): Promise<Attached> {
     return this.#call("endpoint", { method: "POST", path: "/attachments", body });

@@ -13,6 +13,7 @@ import {
   readEndpointRequest,
   readFilter,
   readForce,
+  readMac,
   readNetworkRequest,
 } from "./requests.ts";
 import { readTarget } from "./target.ts";
@@ -126,6 +127,13 @@ const routes: Readonly<Record<string, Readonly<Record<string, Handler>>>> = {
       const address = readAddress(query.get("ip") ?? "", "ip");
       const { pathMtu, ...way } = await api().way(pathId(id, "network"), address);
       return json(200, { way: { ...way, path_mtu: pathMtu } });
+    },
+  },
+  "/machines/ID": {
+    async GET({ api }, { id, query }) {
+      const mac = readMac(query.get("mac") ?? "", "mac");
+      const { isThere, why } = await api().machine(pathId(id, "network"), mac);
+      return json(200, { machine: { there: isThere, why } });
     },
   },
   "/attachments": Object.fromEntries(attachmentMethods.map((method) => [

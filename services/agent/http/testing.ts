@@ -71,6 +71,7 @@ export function fakeApi(given: Partial<AgentApi> = {}): AgentApi {
     createEndpoint: () => Promise.resolve({ endpoint, pending: [] }),
     ensureEndpoint: () => Promise.resolve({ endpoint, pending: [], existing: true }),
     way: () => Promise.resolve(way),
+    machine: () => Promise.resolve({ isThere: true, why: "answers ARP at tap0 on h1" }),
     deleteEndpoint: () => Promise.resolve(),
     route: (id) => {
       found(id);

@@ -147,6 +147,10 @@ export class KernelBatch implements Disposable {
     "uplink-route-add": ({ uplink, address }) => addUplinkRoute(this.#host, uplink, address),
     "uplink-route-remove": ({ uplink, address }) => removeUplinkRoute(this.#host, uplink, address),
     "arp-set": ({ entries }) => this.#set("arp", arpEntries(entries)),
+    "port-forget": async ({ port, macs }) => {
+      const { netlink } = this.#here, index = netlink.index(port);
+      if (index) this.#check("fdb", await forgetLearned(netlink, index, macsOnly(macs)));
+    },
     "arp-remove": async ({ addresses }) => {
       const { netlink } = this.#here, index = this.#here.index(VXLAN);
       this.#check("arp", await deleteNeighbours(netlink, "arp", index, addressesOnly(addresses)));

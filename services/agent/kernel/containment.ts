@@ -63,7 +63,7 @@ export function refuseAdvertisements(namespace: number, ...links: string[]): voi
   });
 }
 
-type ContainmentOp = Extract<KernelOp, { readonly op: `containment-${string}` }>;
+export type ContainmentOp = Extract<KernelOp, { readonly op: `containment-${string}` }>;
 
 const TABLE: Table = { family: "bridge", name: "strand" }, CHAIN = "prerouting";
 const HOOK: Hook = { at: "prerouting", priority: -300 };

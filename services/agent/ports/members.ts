@@ -6,14 +6,17 @@ import { closest } from "../../common/closest.ts";
 import { tryParseMac } from "../../common/mac.ts";
 import { invalid, messageOf, Refusal } from "../../common/refusal.ts";
 import { timestamp } from "../../common/timestamp.ts";
+import { rulesOf } from "../../overlay/containment.ts";
 import { isBehindPort, kindOf } from "../../overlay/endpoint_kind.ts";
 import { planDeleteEndpoints } from "../../overlay/endpoints.ts";
-import type { Space } from "../../overlay/space.ts";
+import type { OverlayEndpoint, Space } from "../../overlay/space.ts";
 import { macNumber } from "../../overlay/state.ts";
 import { type Arrival, planArrival } from "../../overlay_names/arrivals.ts";
 import { change } from "../../store/change.ts";
 import type { PortRecord } from "../api.ts";
 import type { Context } from "../context.ts";
+import type { ContainmentOp } from "../kernel/containment.ts";
+import { NetworkNamespace } from "../kernel/network_namespace.ts";
 
 export class PortMembers {
   readonly #context: () => Context;
@@ -38,14 +41,6 @@ export class PortMembers {
     return [...new Set(members.map((text) => macOf(space, text)))];
   }
 
-  /** True where a port names the machine. */
-  names(
-    { network, device, members = [] }: PortRecord,
-    at: Pick<Arrival, "network" | "port" | "mac">,
-  ): boolean {
-    return network === at.network && device === at.port && members.includes(at.mac);
-  }
-
   /** Makes the endpoints of a port's members, also of those that are behind another port now. @throws Refusal */
   async take({ network, device: port, members = [] }: PortRecord): Promise<void> {
     for (const mac of members) {
@@ -58,14 +53,54 @@ export class PortMembers {
     }
   }
 
-  /** Makes the endpoint of a machine at a port of this host. @throws Refusal */
-  async arrive(arrival: Arrival): Promise<void> {
+  /**
+   * Makes the endpoint of a machine at a port of this host.
+   * @param from The endpoint that it must still have. @returns false where that has changed, so that nothing was done @throws Refusal
+   */
+  async arrive(arrival: Arrival, from?: OverlayEndpoint): Promise<boolean> {
     const { view, store, storeGuard, host: { hostname, ip, apiHostname } } = this.#context();
     const host = { hostname, ip, apiHostname, timestamp, newId: () => crypto.randomUUID() };
-    await change(store, () => {
-      storeGuard.assertNotHeld();
-      return planArrival(view, arrival, host, Date.now());
-    }, { unconfirmed: true });
+    const plan = () => planArrival(view, arrival, host, Date.now());
+    if (!plan()) return true;
+    let isSame = true;
+    const undo = await this.#admit(arrival);
+    try {
+      await change(store, () => {
+        storeGuard.assertNotHeld();
+        const now = from && view.endpoint(from.id);
+        isSame = now?.modified === from?.modified;
+        return isSame ? plan() : undefined;
+      }, { unconfirmed: true });
+    } catch (error) {
+      await undo();
+      throw error;
+    }
+    if (!isSame) await undo();
+    return isSame;
+  }
+
+  /**
+   * Lets pass what the machine sends at its port before other hosts have the way to it: a frame that is dropped meanwhile, as its ARP
+   * request, would be sent again a second later. The network's comparison does it too. @returns what takes that back
+   */
+  async #admit({ network, mac, port, named }: Arrival): Promise<() => Promise<void>> {
+    const { view, kernel: { containment }, namespacePath, log, host: { hostname } } = this.#context();
+    const space = view.space(network);
+    const [holder] = space.holdersOfMac(macNumber(mac)), reserved = space.reservations.get(mac)?.ip4;
+    const address = named ? reserved : holder?.address?.toString();
+    const own = new Set([`${port} ${mac}`, `${port} ${address}`]), path = namespacePath(network);
+    const isKnown = holder && isAt(holder, hostname, port) && holder.address?.toString() === address;
+    if (isKnown || rulesOf(space) === undefined || containment.missing !== undefined) return async () => {};
+    const carryOut = async (op: ContainmentOp) => {
+      try {
+        using namespace = NetworkNamespace.openIfAny(path);
+        if (namespace) await containment.carryOut(namespace, op);
+      } catch (error) {
+        log.debug({ network }, `the rules of ${port} are not changed yet: ${messageOf(error)}`);
+      }
+    };
+    await carryOut({ op: "containment-set", add: own });
+    return () => carryOut({ op: "containment-unset", remove: own });
   }
 
   /** Makes what is missing of the ports' members, and removes those that no port names any more. */
@@ -76,9 +111,12 @@ export class PortMembers {
       if (!view.network(network)) continue;
       for (const mac of members) {
         const [holder] = view.space(network).holdersOfMac(macNumber(mac));
-        // It has moved to a port of another host, which names it too, or has found it behind itself.
-        if (holder && holder.host !== hostname && isBehindPort(holder.record)) continue;
-        await this.#try(`${network} ${port} ${mac}`, () => this.arrive({ network, mac, port, named: true }));
+        // It has moved to another port, of this host or another one.
+        if (holder && isBehindPort(holder.record) && !isAt(holder, hostname, port)) continue;
+        await this.#try(
+          `${network} ${port} ${mac}`,
+          async () => void await this.arrive({ network, mac, port, named: true }),
+        );
       }
     }
     const named = new Set(
@@ -110,6 +148,10 @@ export class PortMembers {
       this.#problems.set(key, messageOf(error));
     }
   }
+}
+
+function isAt({ host, record }: OverlayEndpoint, hostname: string, port: string): boolean {
+  return host === hostname && record.strand_port === port;
 }
 
 function macOf(space: Space, text: string): string {

@@ -6,12 +6,18 @@ import { Mutex, repeat } from "../../common/async.ts";
 import { isInterfaceName } from "../../common/interface_name.ts";
 import { OncePerMinute } from "../../common/log.ts";
 import { invalid, messageOf, Refusal } from "../../common/refusal.ts";
-import type { AttachedPort, PortRecord, PortsApi } from "../api.ts";
+import type { NetworkChange } from "../../overlay/view.ts";
+import { kindOf } from "../../overlay/endpoint_kind.ts";
+import type { Arrival } from "../../overlay_names/arrivals.ts";
+import type { OverlayEndpoint } from "../../overlay/space.ts";
+import type { AttachedPort, MachineAt, PortRecord, PortsApi } from "../api.ts";
 import type { Context } from "../context.ts";
 import { giveBack, isOwnName, makePort } from "../kernel/device.ts";
 import type { Workers } from "../reconcile/networks.ts";
 import { PortMembers } from "./members.ts";
+import { type AskHost, Moves } from "./moves.ts";
 import type { PortsFile } from "./ports_file.ts";
+import { Strangers } from "./strangers.ts";
 
 /** How many machines behind a port may have a lease at a time, where that was not set. */
 export const MOST_LEASES = 64;
@@ -23,6 +29,8 @@ export interface PortsOptions {
   readonly workers: () => Pick<Workers, "use" | "get">;
   /** The name of the interface that carries the packets between hosts. */
   readonly underlay: () => string;
+  /** Asks the agent of an endpoint's host whether its machine is there. */
+  readonly ask: AskHost;
 }
 
 export class Ports implements PortsApi {
@@ -38,6 +46,9 @@ export class Ports implements PortsApi {
   /** The MTUs of networks that are set up on this host. */
   readonly #mtus = new Map<string, number>();
   readonly #members: PortMembers;
+  readonly #moves: Moves;
+  readonly #strangers: Strangers;
+  #unsubscribe = () => {};
   #end: (() => Promise<void>) | undefined;
 
   constructor(context: () => Context, options: PortsOptions) {
@@ -45,15 +56,73 @@ export class Ports implements PortsApi {
     this.#file = options.file;
     this.#options = options;
     this.#members = new PortMembers(context);
+    const moves = this.#moves = new Moves(context, {
+      ask: options.ask,
+      arrive: (arrival, from) => this.#arrive(arrival, from),
+      isNamed: ({ network, port, mac }) =>
+        this.#file.ports.some((one) =>
+          one.network === network && one.device === port && one.members?.includes(mac)
+        ),
+    });
+    this.#strangers = new Strangers((stranger) => moves.seen(stranger));
   }
 
   /** Looks for missing devices from now on. */
   start(): void {
     this.#end = repeat(() => EVERY, () => this.#turn.run(() => this.#lookForMissing()));
+    this.#unsubscribe = this.#context().view.subscribe((changes) => this.#notice(changes));
   }
 
   async close(): Promise<void> {
+    this.#unsubscribe();
     await this.#end?.();
+    await this.#strangers.close();
+  }
+
+  /** Whether a machine is behind the port of this host at which it is known. */
+  machine(network: string, mac: string): Promise<MachineAt> {
+    return this.#moves.look(network, mac);
+  }
+
+  /** A sentence for each machine that sends at a port, and is another one's by what is known. */
+  get refused(): readonly string[] {
+    return this.#moves.refused;
+  }
+
+  /** The network's namespace is not there: what is open in it would keep one that another program has removed. */
+  isGone(network: string): void {
+    for (const device of this.devices(network)) this.#strangers.unwatch(device);
+  }
+
+  /** Takes a machine in; a member that another port named is named by this one from then on. */
+  async #arrive(arrival: Arrival, from: OverlayEndpoint): Promise<boolean> {
+    const { network, port: device, mac } = arrival;
+    if (!await this.#members.arrive(arrival, from)) return false;
+    if (arrival.named || kindOf(from.record) !== "static") return true;
+    this.#file.save(this.#file.ports.map((port) => {
+      if (port.network !== network) return port;
+      const { members = [], ...rest } = port, others = members.filter((member) => member !== mac);
+      const its = port.device === device ? [...others, mac] : others;
+      return { ...rest, ...its.length ? { members: its } : {} };
+    }));
+    return true;
+  }
+
+  /** The machines behind devices may be others from now on. */
+  #notice(changes: ReadonlyMap<string, NetworkChange>): void {
+    const { host: { hostname } } = this.#context();
+    const isHere = (endpoint: OverlayEndpoint | undefined) => endpoint?.host === hostname;
+    for (const { device, network } of this.#file.ports) {
+      const { endpoints = [] } = changes.get(network) ?? {};
+      if (!endpoints.some(({ before, after }) => isHere(before) || isHere(after))) continue;
+      this.#strangers.know(device, this.#macsAt(network, device));
+    }
+  }
+
+  #macsAt(network: string, device: string): Set<string> {
+    const { view, host: { hostname } } = this.#context();
+    const here = [...view.space(network).endpointsOn(hostname)];
+    return new Set(here.flatMap(({ mac, record }) => record.strand_port === device ? mac ?? [] : []));
   }
 
   /** True when this host has a port of the network, or is to have one. */
@@ -184,6 +253,7 @@ export class Ports implements PortsApi {
     await this.#turn.run(async () => {
       for (const { device, network: its } of this.#file.ports) {
         if (its !== network) continue;
+        this.#strangers.unwatch(device);
         await giveBack(this.#context().namespacePath(network), device);
         this.#problems.set(device, "the network is not on this host");
       }
@@ -201,7 +271,9 @@ export class Ports implements PortsApi {
     // The worker reports the network's own problems.
     if (mtu === undefined) return;
     try {
-      await makePort(namespacePath(network), device, { underlay: this.#options.underlay(), mtu });
+      const path = namespacePath(network);
+      await makePort(path, device, { underlay: this.#options.underlay(), mtu });
+      this.#strangers.watch(network, device, path, this.#macsAt(network, device));
       if (this.#problems.delete(device)) {
         log.info({ network }, `${device} is a port of network ${this.#nameOf(network)} again`);
       }
@@ -217,6 +289,7 @@ export class Ports implements PortsApi {
   /** The device is the host's again, and is forgotten. */
   #undo({ device, network }: PortRecord): Promise<void> {
     return this.#turn.run(async () => {
+      this.#strangers.unwatch(device);
       await giveBack(this.#context().namespacePath(network), device);
       this.#file.save(this.#file.ports.filter((port) => port.device !== device));
       this.#problems.delete(device);

@@ -170,9 +170,8 @@ export class FullComparison {
 
   /** Closes the sockets in the network's namespace. */
   #isGone(): void {
-    const { id, context: { gateways, held } } = this.network;
-    gateways.isGone(id);
-    held.isGone(id);
+    const { id, context: { gateways, held, ports } } = this.network;
+    for (const part of [gateways, held, ports]) part.isGone(id);
   }
 
   /** Operations that remove ends in the host's namespace which remain of deleted endpoints and whose port is gone. */

@@ -66,12 +66,21 @@ export class Incremental {
   /** What machines behind devices may send from now on. */
   async #bringMachines(changes: readonly EndpointChange[]): Promise<void> {
     const { network } = this, { view, host: { hostname } } = network.context, space = view.space(network.id);
-    if (!network.contained) return;
     const isBehind = (endpoint: OverlayEndpoint | undefined): endpoint is OverlayEndpoint =>
       endpoint?.host === hostname && endpoint.record.overlay_veth_name === "";
-    const before = new Set<string>(), after = new Set<string>();
+    const before = new Set<string>(), after = new Set<string>(), left: KernelOp[] = [];
     for (const change of changes) {
-      if (isBehind(change.before)) { for (const element of ownOf(change.before)) before.add(element); }
+      if (isBehind(change.before)) {
+        for (const element of ownOf(change.before)) before.add(element);
+        const { hot: { mac }, record: { strand_port: port } } = change.before;
+        const isThere = space.holdersOfMac(mac).some((now) =>
+          isBehind(now) && now.record.strand_port === port
+        );
+        // The bridge would go on sending what is for it out of that port.
+        if (port !== undefined && mac >= 0 && !isThere) {
+          left.push({ op: "port-forget", port, macs: new Set([mac]) });
+        }
+      }
       for (const endpoint of [change.before, change.after]) {
         if (!isBehind(endpoint)) continue;
         // What goes with one endpoint may have come with another.
@@ -82,7 +91,7 @@ export class Incremental {
         }
       }
     }
-    await this.applier.apply(changeOps(before, after));
+    await this.applier.apply([...left, ...network.contained ? changeOps(before, after) : []]);
   }
 
   /** Each endpoint is taken as it is now: of several changes of one endpoint the last one counts. */
