@@ -37,6 +37,8 @@ export interface Wanted {
   readonly hostInterface: boolean;
   /** The pod's or container's name; undefined: it is not known, or not to be the endpoint's name. */
   readonly containerName: string | undefined;
+  /** Its further names by the runtime. */
+  readonly containerAliases: readonly string[];
   /** Passed on to the result, where it overrides what the network has. */
   readonly dns: JsonObject | undefined;
   readonly address: string | undefined;
@@ -98,7 +100,7 @@ export function readWanted({ json, name }: Basics, { args }: Pick<Parameters, "a
   ipam.only(["type", "routes"]);
   dns.only(dnsKeys);
   // A runtime passes what the configuration declares as capabilities of this plugin.
-  dynamic.only(["ips", "mac"]);
+  dynamic.only(["ips", "mac", "aliases"]);
   dns.get("domain").text();
   for (const key of ["nameservers", "search", "options"]) dns.get(key).texts();
   const routes = ipam.get("routes").list().map(readRoute);
@@ -115,6 +117,7 @@ export function readWanted({ json, name }: Basics, { args }: Pick<Parameters, "a
     hostInterface: json.get("hostInterface").flag(),
     // Podman hands its container's name over as Kubernetes' runtimes do that of a pod.
     containerName: isNamed ? args.get("K8S_POD_NAME") || undefined : undefined,
+    containerAliases: isNamed ? dynamic.get("aliases").get(name).texts() : [],
     dns: Object.keys(dns.object()).length ? dns.object() : undefined,
     address: readAddress([dynamic.get("ips"), given.get("ips")], args.get("IP")),
     mac: dynamic.get("mac").text() ?? given.get("mac").text() ?? args.get("MAC") ?? json.get("mac").text(),

@@ -27,6 +27,7 @@ export async function add(basics: Basics, parameters: Parameters): Promise<JsonO
       ipv4_address: wanted.address,
       mac_address: wanted.mac,
       container_name: wanted.containerName,
+      container_aliases: wanted.containerAliases,
       routes,
       host_route: wanted.gateway,
       host_veth: wanted.hostInterface,

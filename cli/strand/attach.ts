@@ -47,6 +47,7 @@ interface AttachOptions extends AgentOptions {
   readonly name?: string;
   readonly ip?: string;
   readonly mac?: string;
+  readonly alias?: readonly string[];
   readonly allow?: readonly string[];
   readonly wait?: string;
   readonly output: "table" | "json";
@@ -73,6 +74,7 @@ export function attachProgram(terminal: Terminal): Command {
     .option("--name <name>", "its name in the network: one label")
     .option("--ip <address>", "its address (what is reserved for its MAC, else the next free one)")
     .option("--mac <mac>", "its MAC (made from its address)")
+    .option("--alias <name>", "a further name, which several endpoints may have, several times", collected)
     .option("--allow <address[,mac]>", "an address beside its own that it may use, several times", collected)
     .addOption(new Option("--wait [duration]", "until every host of the network has it (5s)").preset("5s"))
     .addOption(output())
@@ -126,13 +128,13 @@ async function attach(session: NexSession, net: string, options: AttachOptions):
     throw new UsageError("attach: name either a namespace, --ns PATH, or a device, --device NAME");
   }
   const wait = options.wait === undefined ? undefined : readWait(options.wait),
-    allow = options.allow?.map(readAllowed);
+    allow = options.allow?.map(readAllowed),
+    aliases = options.alias;
   const agent = openHostAgent(session.program.opts());
   if (options.device !== undefined) {
-    if (allow) {
-      throw new UsageError(
-        "--allow: what is behind a device has the addresses of its leases: name a namespace, --ns PATH",
-      );
+    const own = ["allow", "alias"].find((option) => option in options);
+    if (own !== undefined) {
+      throw new UsageError(`--${own}: it is about one machine: name a namespace, --ns PATH`);
     }
     const { attachDevice } = await import("./attach_device.ts");
     const network = await overlayNamed(session, agent, net);
@@ -151,11 +153,12 @@ async function attach(session: NexSession, net: string, options: AttachOptions):
     name,
     ipv4_address: ip,
     mac_address: mac,
+    ...aliases && { aliases },
     ...allow && { allow },
   };
   const answer = await waiting(terminal, agent.ensureEndpoint(body, { wait }));
   const { endpoint, existing, pending_hosts: pending = [] } = answer;
-  const differs = existing ? difference(endpoint, { name, ip, mac, allow }) : undefined;
+  const differs = existing ? difference(endpoint, { name, ip, mac, allow, aliases }) : undefined;
   if (differs) {
     const has = [endpoint.name && `as ${endpoint.name}`, `with ${addressOf(endpoint)}`].filter(Boolean).join(
       " ",

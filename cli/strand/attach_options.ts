@@ -29,8 +29,9 @@ export function readAllowed(text: string): AllowedAddress {
 /** The first option whose value an existing endpoint does not have. */
 export function difference(
   endpoint: Endpoint,
-  { name, ip, mac, allow }: { readonly [option in "name" | "ip" | "mac"]: string | undefined } & {
+  { name, ip, mac, allow, aliases }: { readonly [option in "name" | "ip" | "mac"]: string | undefined } & {
     readonly allow?: readonly AllowedAddress[] | undefined;
+    readonly aliases?: readonly string[] | undefined;
   },
 ): { option: string; what: string } | undefined {
   if (name !== undefined && name.toLowerCase() !== endpoint.name) {
@@ -42,6 +43,12 @@ export function difference(
   }
   if (mac !== undefined && tryParseMac(mac) !== endpoint.target_veth_mac) {
     return { option: "--mac", what: `MAC ${mac}` };
+  }
+  const labels = [...new Set(aliases?.map((alias) => alias.toLowerCase()))].filter((alias) =>
+    alias !== endpoint.name
+  ).sort();
+  if (aliases && `${labels}` !== `${endpoint.aliases ?? []}`) {
+    return { option: "--alias", what: `aliases ${aliases.join(", ")}` };
   }
   const texts = (list: readonly AllowedAddress[] = []) =>
     list.map(({ address, mac = "" }) => `${address} ${mac}`).sort();

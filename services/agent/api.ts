@@ -88,6 +88,9 @@ export interface NewEndpoint {
   readonly name?: string | undefined;
   /** The label that it gets where the network has settings and no other machine has the label; otherwise it has none. */
   readonly wishedName?: string | undefined;
+  /** Further labels, which several endpoints may have; of the wished ones those are left out that it cannot have. */
+  readonly aliases?: readonly string[] | undefined;
+  readonly wishedAliases?: readonly string[] | undefined;
   /** Addresses beside its own that it may use. */
   readonly allowed?: readonly AllowedAddress[] | undefined;
   /** How long to wait until every host of the network has applied it, in ms; 0: not at all. */
@@ -158,6 +161,8 @@ export interface NewAttachment extends Omit<NewEndpoint, "wishedName"> {
   readonly netns: string;
   /** The runtime's name for the container, whatever it is like: the endpoint's name as far as it can be one. */
   readonly containerName?: string | undefined;
+  /** Its further labels by the runtime; those that it cannot have are left out. */
+  readonly containerAliases?: readonly string[] | undefined;
 }
 
 export interface Attached {

@@ -37,11 +37,20 @@ export class Attachments implements AttachmentsApi {
         // It belongs to an earlier run of the container that was never detached.
         await this.agent.deleteEndpoint(id);
       }
-      const { containerName, ...wanted } = request, { ifname } = attachment;
+      const { containerName, containerAliases = [], ...wanted } = request, { ifname, container } = attachment;
       // Only capitals have one other form as a label.
       const label = containerName?.toLowerCase() ?? "";
       const wishedName = wanted.name === undefined && isLabel(label) ? label : undefined;
-      const { endpoint } = await this.agent.createEndpoint({ ...wanted, wishedName, interfaceName: ifname });
+      // Podman gives each container the beginning of its id as an alias.
+      const wishedAliases = containerAliases.filter((alias) => !container.startsWith(alias)).map((alias) =>
+        alias.toLowerCase()
+      );
+      const { endpoint } = await this.agent.createEndpoint({
+        ...wanted,
+        wishedName,
+        wishedAliases,
+        interfaceName: ifname,
+      });
       this.#tellUnnamed(endpoint.id, containerName);
       return await this.#attached(endpoint);
     });

@@ -120,13 +120,25 @@ async function prepareActivation(
 /** Writes the endpoint and, where it is to be active, waits until it is set up here; deletes it again where it cannot be. */
 async function writeAndSetUp(
   worker: NetworkWorker,
-  { address, mac, name, wishedName, attachment, allowed }: NewEndpoint,
+  { address, mac, name, wishedName, aliases, wishedAliases, attachment, allowed }: NewEndpoint,
   activation: Activation | undefined,
 ): Promise<{ record: EndpointRecord; revision: number }> {
   const id = crypto.randomUUID();
   const setUp = activation && worker.carriedOut(id);
   const wanted: EndpointRequest = {
-    ...{ id, now: timestamp(), address, mac, name, wishedName, activation, attachment, allowed },
+    ...{
+      id,
+      now: timestamp(),
+      address,
+      mac,
+      name,
+      wishedName,
+      aliases,
+      wishedAliases,
+      activation,
+      attachment,
+      allowed,
+    },
   };
   const written = await worker.writer.create(wanted).catch((error) => {
     worker.forget(id);

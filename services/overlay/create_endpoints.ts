@@ -20,7 +20,7 @@ import { type Activation, activeFields, noPort, portsLeft, putEndpoint } from ".
 import { networkProblem } from "./faults.ts";
 import { joinNetwork } from "./hosts.ts";
 import { findNetwork } from "./networks.ts";
-import { checkName, unchangedEndpoints, unchangedReservations } from "./taken_names.ts";
+import { aliasesFor, checkName, unchangedEndpoints, unchangedReservations } from "./taken_names.ts";
 import { macNumber } from "./state.ts";
 import type { View } from "./view.ts";
 
@@ -50,6 +50,10 @@ export interface EndpointRequest {
   readonly name?: string | undefined;
   /** The label that it gets where the network has settings and no other machine has the label; otherwise it has none. */
   readonly wishedName?: string | undefined;
+  /** Further labels, which other endpoints may have as theirs. */
+  readonly aliases?: readonly string[] | undefined;
+  /** The same, of which those are left out that it cannot have. */
+  readonly wishedAliases?: readonly string[] | undefined;
   /** Addresses beside its own that it may use. */
   readonly allowed?: readonly AllowedAddress[] | undefined;
   /** Undefined: the endpoint is created inactive. */
@@ -93,10 +97,12 @@ export function planCreateEndpoints(
       // They have the range from which addresses are allocated.
       .guard(view.guard(view.keys.settings(networkId)));
     // MACs of other endpoints were compared too, and may be newer than the guarded record of addresses.
-    if (requests.some(({ mac, name, wishedName, allowed }) => mac || name || wishedName || allowed?.length)) {
+    const isNamed = ({ name, wishedName, aliases, wishedAliases }: EndpointRequest) =>
+      name || wishedName || aliases?.length || wishedAliases?.length;
+    if (requests.some((request) => request.mac || isNamed(request) || request.allowed?.length)) {
       unchangedEndpoints(view, networkId, builder);
     }
-    if (requests.some(({ name, wishedName }) => name || wishedName)) {
+    if (requests.some(isNamed)) {
       unchangedReservations(view, networkId, builder);
     }
     joinNetwork(view, networkId, { ...host, now: requests[0]?.now ?? "" }, builder);
@@ -144,17 +150,19 @@ function newEndpoint(
       `mac_address: ${mac} is for the endpoint of another address than ${address}, whose own is ${own}`,
     );
   }
+  const wished = settings && reservation?.name === undefined ? request.wishedName : undefined;
+  const isFree = wished !== undefined && isFreeName(view, network, wished, given, names);
+  const name = request.name ?? (isFree ? wished : undefined);
   const { allowed = [] } = request;
+  let aliases: string[];
   try {
+    aliases = aliasesFor(view, network, request, { mac, name: reservation?.name ?? name });
     claimAllowed(view.space(network.id), network, allowed, { address, mac }, claims);
   } catch (error) {
     if (!claimed) claims.undoTake(address);
     throw error;
   }
   macs.add(mac);
-  const wished = settings && reservation?.name === undefined ? request.wishedName : undefined;
-  const isFree = wished !== undefined && isFreeName(view, network, wished, given, names);
-  const name = request.name ?? (isFree ? wished : undefined);
   if (name !== undefined) names.add(name);
   return {
     id: request.id,
@@ -174,6 +182,7 @@ function newEndpoint(
     ...wished === undefined || isFree ? {} : { strand_unnamed: wished },
     ...request.activation ? activeFields(request.activation) : {},
     ...request.attachment ? { strand_cni: request.attachment } : {},
+    ...aliases.length ? { strand_aliases: aliases } : {},
     ...allowed.length ? { strand_allowed: [...allowed] } : {},
     ...request.docker ? { strand_docker: request.docker } : {},
     ...reservation?.name === undefined ? {} : { strand_name: reservation.name },

@@ -6,11 +6,8 @@ import { Claims } from "./claims.ts";
 import { findEndpoint, putEndpoint } from "./endpoints.ts";
 import { findNetwork } from "./networks.ts";
 import { isOwnLabel } from "./own_labels.ts";
-import { holderOfName, unchangedEndpoints, unchangedReservations } from "./taken_names.ts";
+import { holderOfName, MOST_ALIASES, unchangedEndpoints, unchangedReservations } from "./taken_names.ts";
 import type { View } from "./view.ts";
-
-/** The most aliases that a record has. */
-const MOST_ALIASES = 64;
 
 /** What an endpoint is to be called. */
 export interface Labels {

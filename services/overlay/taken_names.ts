@@ -32,6 +32,48 @@ export function checkName(
   throw new Refusal("exists", `name: ${name} of network ${network.name} belongs to ${who}`);
 }
 
+/** The most aliases that a record has. */
+export const MOST_ALIASES = 64;
+
+/**
+ * The aliases of an endpoint that is made: labels that other endpoints may have as aliases too, but none as its own name.
+ *
+ * @param wanted.wishedAliases Those that it cannot have are left out.
+ * @throws Refusal "invalid" for a text that is no label, or too many, "exists" for one that is another machine's own name
+ */
+export function aliasesFor(
+  view: View,
+  network: NetworkRecord,
+  wanted: {
+    readonly aliases?: readonly string[] | undefined;
+    readonly wishedAliases?: readonly string[] | undefined;
+  },
+  { mac, name }: { readonly mac: string; readonly name: string | undefined },
+): string[] {
+  const { aliases = [], wishedAliases = [] } = wanted, space = view.space(network.id);
+  if (aliases.length > MOST_ALIASES) {
+    throw invalid(`aliases: ${aliases.length} are more than an endpoint can have, ${MOST_ALIASES}`);
+  }
+  for (const alias of aliases) {
+    if (!isLabel(alias)) {
+      throw invalid(
+        `aliases: "${alias}" is not one label of a name: 1 to 63 lower-case letters, digits or hyphens`,
+      );
+    }
+    refuseOwnLabel(alias, "aliases", network.name);
+    const holder = holderOfName(space, alias, mac);
+    if (holder === undefined) continue;
+    throw new Refusal(
+      "exists",
+      `aliases: ${alias} of network ${network.name} is the own name of ${holder}: give it to both as an alias`,
+    );
+  }
+  const free = wishedAliases.filter((alias) =>
+    isLabel(alias) && holderOfName(space, alias, mac) === undefined
+  );
+  return [...new Set([...aliases, ...free])].filter((alias) => alias !== name).slice(0, MOST_ALIASES).sort();
+}
+
 /**
  * The machine that has a label, in words; undefined where it is free for the MAC. The gateway has labels of its own.
  *

@@ -22,7 +22,7 @@ class Podman implements AsyncDisposable {
     await Deno.mkdir(`${directory}/net`, { recursive: true });
     const list = runtime.list(network, "1.0.0", {
       isDefaultGateway: true,
-      capabilities: { ips: true },
+      capabilities: { ips: true, aliases: true },
     }, [{ type: "portmap", capabilities: { portMappings: true } }]);
     await Deno.writeTextFile(`${directory}/net/lab.conflist`, JSON.stringify(list));
     await Deno.writeTextFile(
@@ -158,8 +158,8 @@ Deno.test({
     const id = await it.network("blue", { domain: "blue.example" });
     await using p1 = await Podman.on(h1, id);
     await using p2 = await Podman.on(h2, "blue");
-    await p1.start("web");
-    await p2.start("DB_1");
+    await p1.start("web", "--network-alias", "both", "--network-alias", "Front");
+    await p2.start("DB_1", "--network-alias", "both");
     const endpoints = await h1.api.endpoints();
     assert.deepEqual(endpoints.map(({ name }) => name).sort(), ["db_1", "web"]);
     const addressOf = (name: string) =>
@@ -176,6 +176,14 @@ Deno.test({
         return see(said).includes(`PING ${to} (${addressOf(to)})`);
       });
     }
+    // An alias is what several have: all of their addresses are answered.
+    const answer = await p1.exec("web", "nslookup", "both.blue.example", "10.0.0.1");
+    const own = [addressOf("web"), addressOf("db_1")].sort();
+    assert.deepEqual(
+      [...answer.matchAll(/^Address[ \d]*: *(10\.0\.0\.\d+)$/gm)].map(([, ip]) => ip).sort(),
+      own,
+    );
+    assert.deepEqual(endpoints.map(({ aliases }) => aliases).sort(), [["both"], ["both", "front"]]);
     // Podman takes no name twice on a host; another host's container has it first.
     await p2.start("web");
     assert.match(

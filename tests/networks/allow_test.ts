@@ -122,7 +122,7 @@ Deno.test("an address that several containers may use moves between hosts", asyn
     );
     assert.match(
       (await at(h1, "attach", id, "--device", "tap0", "--allow", SHARED))[2],
-      /--allow: what is behind a device/,
+      /--allow: it is about one machine/,
     );
     // It is free when the last one that may use it is gone.
     await h1.api.deleteEndpoint(one.endpoint.id);

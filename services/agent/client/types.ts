@@ -43,6 +43,8 @@ export interface Endpoint {
   readonly active: boolean;
   /** Its label in the network's domain, where it has one. */
   readonly name?: string;
+  /** Further labels, where it has any, which several endpoints may have. */
+  readonly aliases?: readonly string[];
   /** Addresses beside its own that it may use, where it has any. */
   readonly allow?: readonly AllowedAddress[];
   /** What made it, where that is not a request for a namespace: docker, cni or dhcp. */
@@ -66,6 +68,7 @@ export interface NewEndpoint {
   readonly mac_address?: string | undefined;
   /** Its label in the network's domain. */
   readonly name?: string | undefined;
+  readonly aliases?: readonly string[] | undefined;
   readonly allow?: readonly AllowedAddress[] | undefined;
 }
 
@@ -107,6 +110,8 @@ export interface NewAttachment {
   readonly name?: string | undefined;
   /** The runtime's name for the container: the endpoint's name, where the network has settings and it can be one. */
   readonly container_name?: string | undefined;
+  /** Its further labels by the runtime; those that it cannot have are left out. */
+  readonly container_aliases?: readonly string[] | undefined;
   readonly routes?: readonly Route[];
   readonly host_route?: boolean;
   readonly host_veth?: boolean;

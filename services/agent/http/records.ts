@@ -47,21 +47,23 @@ export function shownNetwork(
 }
 
 /**
- * The JSON of an endpoint; `name` is present only where it has one, `allow` where it may use further addresses, `kind` where a runtime or a lease made it, and `expires_at`
+ * The JSON of an endpoint; `name` and `aliases` are present only where it has some, `allow` where it may use further addresses, `kind` where a runtime or a lease made it, and `expires_at`
  * where it is a lease.
  */
 export function shownEndpoint(
   record: EndpointRecord,
 ): Pick<EndpointRecord, typeof endpointFields[number]> & {
   readonly name?: string;
+  readonly aliases?: readonly string[];
   readonly allow?: readonly AllowedAddress[];
   readonly kind?: EndpointKind;
   readonly expires_at?: string;
 } {
-  const { strand_name: name, strand_allowed: allow } = record, kind = kindOf(record);
+  const { strand_name: name, strand_aliases: aliases, strand_allowed: allow } = record, kind = kindOf(record);
   return {
     ...pick(record, endpointFields),
     ...(name !== undefined && { name }),
+    ...(aliases?.length && { aliases }),
     ...(allow && { allow }),
     ...(kind !== "netns" && { kind }),
     ...(kind === "dhcp" && record.expires_at !== undefined && { expires_at: record.expires_at }),

@@ -28,6 +28,7 @@ const endpointBody = z.object({
   mac_address: text,
   /** Ours: clients of SAND do not know it. */
   name: text,
+  aliases: z.array(z.string()).nullish(),
   allow: z.array(z.object({ address: z.string(), mac: text })).nullish(),
 });
 
@@ -41,7 +42,7 @@ export function readNetworkRequest(body: Uint8Array): NetworkRequest {
  * have.
  */
 export function readEndpointRequest(body: Uint8Array, query: URLSearchParams): NewEndpoint {
-  const { network_id, activate, activate_params, ipv4_address, mac_address, name, allow } = read(
+  const { network_id, activate, activate_params, ipv4_address, mac_address, name, aliases, allow } = read(
     endpointBody,
     body,
   );
@@ -54,6 +55,7 @@ export function readEndpointRequest(body: Uint8Array, query: URLSearchParams): N
     address: ipv4_address === undefined ? undefined : readAddress(ipv4_address, "ipv4_address"),
     mac: mac_address === undefined ? undefined : readMac(mac_address),
     name: name?.toLowerCase(),
+    aliases: aliases?.map((alias) => alias.toLowerCase()),
     allowed: allow ? readAllowed(allow) : undefined,
     waitMs: readWait(query.get("wait")),
   };
