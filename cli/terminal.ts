@@ -12,6 +12,8 @@ export interface Terminal {
   readonly screen: Screen;
   /** All of standard input. */
   read(): Promise<string>;
+  /** The line that is typed after a question on standard error; undefined where standard input is no terminal. */
+  answer(question: string): Promise<string | undefined>;
   /** Standard input as it comes; undefined where it is a terminal. */
   input(): ReadableStream<Uint8Array> | undefined;
 }
@@ -31,6 +33,12 @@ export const systemTerminal: Terminal = {
   isTerminal: Deno.stdout.isTerminal(),
   screen: { isTerminal: Deno.stderr.isTerminal(), write: (text) => writeAll(Deno.stderr, text) },
   read: () => new Response(Deno.stdin.readable).text(),
+  async answer(question) {
+    if (!Deno.stdin.isTerminal()) return undefined;
+    writeAll(Deno.stderr, question);
+    const line = new Uint8Array(256), length = await Deno.stdin.read(line);
+    return new TextDecoder().decode(line.subarray(0, length ?? 0));
+  },
   input: () => Deno.stdin.isTerminal() ? undefined : Deno.stdin.readable,
 };
 

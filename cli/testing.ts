@@ -3,6 +3,8 @@ import type { Terminal } from "./terminal.ts";
 
 export interface HereOptions {
   readonly stdin?: string;
+  /** What is typed at a question; undefined: standard input is no terminal. */
+  readonly typed?: string;
   /** Of standard output (default false). */
   readonly isTerminal?: boolean;
 }
@@ -10,7 +12,7 @@ export interface HereOptions {
 /** Runs a command: its exit status, and what it writes. */
 export async function runHere(
   command: (terminal: Terminal) => Promise<number>,
-  { stdin = "", isTerminal = false }: HereOptions = {},
+  { stdin = "", isTerminal = false, typed }: HereOptions = {},
 ): Promise<{ code: number; stdout: string; stderr: string }> {
   const bytes = new TextDecoder();
   let stdout = "", stderr = "";
@@ -23,6 +25,10 @@ export async function runHere(
     isTerminal,
     screen: { isTerminal: false, write: (text) => void (stderr += text) },
     read: () => Promise.resolve(stdin),
+    answer(question) {
+      stderr += question;
+      return Promise.resolve(typed);
+    },
     input: () => new Blob([stdin]).stream(),
   });
   return { code, stdout, stderr };

@@ -1,6 +1,7 @@
 /** `strand apply`, `get`, `set` and `delete`: the commands about networks and their members, over nexd's API. */
 import { Argument, Command } from "commander";
 import { Refusal } from "../../services/common/refusal.ts";
+import { UsageError } from "../../services/common/usage.ts";
 import { version } from "../../services/common/version.ts";
 import { asksForWords } from "../candidates.ts";
 import type { CommandModule } from "../commands.ts";
@@ -43,9 +44,15 @@ export function networksProgram(terminal: Terminal): Command {
     .argument("<file...>", "YAML spec; - is standard input, of a folder its *.yml and *.yaml")
     .option("--dry-run", "say what would happen, change nothing")
     .option("--force", "replace members that exist with other contents")
-    .action(async (files: string[], options: { dryRun?: boolean; force?: boolean }) => {
-      const all = await Promise.all(files.map((file) => specsIn(file)));
-      await session.apply(await session.spec(...all.flat()), options);
+    .option("--prune", "delete members that the files do not name, of the networks whose members they list")
+    .option("--yes", "delete without a question")
+    .action(async (files: string[], options: ApplyOptions) => {
+      if (options.yes && !options.prune) throw new UsageError("--yes: it answers what --prune asks");
+      const all = await Promise.all(files.map((file) => specsIn(file))),
+        spec = await session.spec(...all.flat());
+      if (!options.prune) return await session.apply(spec, options);
+      const { applyAndPrune } = await import("./prune.ts");
+      await applyAndPrune(session, spec, options);
     });
 
   const get = program.command("get").description("show networks, what is in them, and their hosts");
@@ -69,6 +76,13 @@ export function networksProgram(terminal: Terminal): Command {
   addSetMember(set, session);
   addDelete(program.command("delete").description("delete networks and members"), session);
   return program;
+}
+
+interface ApplyOptions {
+  readonly dryRun?: boolean;
+  readonly force?: boolean;
+  readonly prune?: boolean;
+  readonly yes?: boolean;
 }
 
 const options = ["dhcp", "dns", "egress", "contain", "trusted", "broadcast"];

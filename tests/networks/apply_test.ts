@@ -39,11 +39,11 @@ async function lab(etcd: LabEtcd, prefix = "/sc-net") {
     keys,
     store,
     view,
-    async tryStrand([name = "", ...args]: readonly string[], stdin = "") {
+    async tryStrand([name = "", ...args]: readonly string[], stdin = "", typed?: string) {
       const at = ["-s", `127.0.0.1:${services.nexdPort}`];
       const { code, stdout, stderr } = await runHere(
         (terminal) => command(name, [...at, ...args], terminal),
-        { stdin },
+        { stdin, ...typed !== undefined && { typed } },
       );
       return { code, out: stdout, err: stderr };
     },
@@ -259,5 +259,69 @@ Deno.test("nexd makes overlays where ETCD_PREFIX says, and does not start where 
   assert.match(
     other.stderr,
     /ETCD_PREFIX: nothing is under \/misspelt in etcd, and 1 networks are under \/sc-net/,
+  );
+});
+
+Deno.test("strand apply --prune deletes the members that the files do not name, after a question", async () => {
+  await using etcd = await labEtcd();
+  await using it = await lab(etcd);
+  await it.services.start("nexd");
+  const flat = "kind: Network\nname: flat\nsubnet4: 10.9.0.0/24\n---\n" +
+    "kind: MemberList\nnet: flat\nlist:\n- {mac: 52:54:00:00:09:01, name: a}\n- {mac: 52:54:00:00:09:02, name: b}\n";
+  const all = `${blue}---\n${red}---\n${flat}`;
+  await it.strand(["apply", "-"], all);
+  const less = (text: string) => text.replace("- {mac: 52:54:00:00:00:06, name: web}\n", "");
+  const members = async (net: string) => (await it.strand(["get", "members", net])).split("\n").length - 1;
+
+  // Without a terminal, what would go has to be agreed to.
+  const before = await it.everything();
+  const asked = await it.tryStrand(["apply", "--prune", "-"], less(blue));
+  assert.equal(asked.code, 1);
+  assert.match(
+    asked.err,
+    /--prune would delete member web \(52:54:00:00:00:06\) of network blue, and standard input is no terminal/,
+  );
+  const no = await it.tryStrand(["apply", "--prune", "-"], less(blue), "n\n");
+  assert.match(
+    no.err,
+    /to be deleted:\n {2}member web \(52:54:00:00:00:06\) of network blue\ndelete it\? \[y\/N\] /,
+  );
+  assert.match(no.err, /nothing was applied, and nothing deleted/);
+  const dry = await it.strand(["apply", "--prune", "--dry-run", "-"], less(blue));
+  assert.match(
+    dry,
+    /^network blue unchanged \(dry run\)\nmember db unchanged \(dry run\)\nmember web \(52:54:00:00:00:06\) deleted \(dry run\)\n$/,
+  );
+  assert.equal((await it.tryStrand(["apply", "--yes", "-"], blue)).code, 2);
+  // A file that is refused deletes nothing.
+  const wrong = await it.tryStrand(
+    ["apply", "--prune", "--yes", "-"],
+    less(blue).replace("ip4: 10.0.0.5", "ip4: 10.1.0.5"),
+  );
+  assert.equal(wrong.code, 1);
+  assert.deepEqual(await it.everything(), before);
+
+  const yes = await it.tryStrand(["apply", "--prune", "-"], less(blue), "y\n");
+  assert.equal(
+    yes.out,
+    "network blue unchanged\nmember db unchanged\nmember web (52:54:00:00:00:06) deleted\n",
+  );
+  // Other networks, and those whose members no file lists, are left alone.
+  assert.deepEqual([await members("blue"), await members("red"), await members("flat")], [1, 2, 2]);
+  await it.strand(
+    ["apply", "--prune", "-"],
+    "kind: Network\nname: red\nsubnet4: 10.0.0.0/24\ndomain: red.example\noverlay: {}\n",
+  );
+  assert.equal(await members("red"), 2);
+  const fewer = flat.replace("- {mac: 52:54:00:00:09:02, name: b}\n", "");
+  assert.match(
+    await it.strand(["apply", "--prune", "--yes", "-"], fewer),
+    /^member b\S* \(52:54:00:00:09:02\) deleted$/m,
+  );
+  assert.equal(await members("flat"), 1);
+  // A network that is made by the same file has no members yet.
+  assert.match(
+    await it.strand(["apply", "--prune", "-"], blue.replaceAll("blue", "new")),
+    /network new created/,
   );
 });
