@@ -23,12 +23,13 @@ Deno.test({
     await it.reserve(blue, "52:54:00:00:00:05", { name: "db", ip4: "10.0.0.5" });
     await using stack = new AsyncDisposableStack();
     /** QEMU makes its tap on the host, as it does without a script; its translator needs nothing of the machine that tests run on. */
-    const started = async (host: OverlayHost, tap: string, mac: string, boot: string) => {
+    const started = async (host: OverlayHost, tap: string, mac: string, boot: string, ...more: string[]) => {
       const qemu = new Process(host.host.enter([
         ...["qemu-system-x86_64", "-accel", "tcg", "-m", "128", "-nodefaults", "-no-reboot"],
         ...["-display", "none", "-serial", "stdio", "-kernel", image.kernel, "-initrd", image.initrd],
         ...["-append", `console=ttyS0 quiet ${boot}`],
         ...["-nic", `tap,ifname=${tap},script=no,downscript=no,model=virtio-net-pci,mac=${mac}`],
+        ...more,
       ]));
       stack.defer(async () => void await qemu.stop());
       await until(`${tap} is there`, async () => {
@@ -49,8 +50,26 @@ Deno.test({
 
     // QEMU is started again: the tap has gone and comes, and is a port again.
     await db.stop();
-    await started(one, "tap0", "52:54:00:00:00:05", "hostname=ignored peer=app.blue.example");
+    const monitor = `${folder}/monitor`, channel = `unix:${folder}/migration`;
+    const boot = "hostname=ignored peer=app.blue.example";
+    await started(one, "tap0", "52:54:00:00:00:05", boot, "-monitor", `unix:${monitor},server,nowait`);
     await until("db answers again", () => pings(web.container, "10.0.0.5"));
+
+    // It moves to the other host while it is pinged: the old QEMU stays, paused, with its tap.
+    const ping = web.container.spawn(["ping", "-i", "0.2", "10.0.0.5"]);
+    stack.defer(async () => void await ping.stop());
+    await ping.line(/bytes from 10\.0\.0\.5/);
+    await started(two, "tap1", "52:54:00:00:00:05", boot, "-incoming", channel);
+    const control = await Deno.connect({ transport: "unix", path: monitor });
+    stack.defer(() => control.close());
+    await control.write(new TextEncoder().encode(`migrate -d ${channel}\n`));
+    await until("its lease is on the other host", async (see) => {
+      const [place] = (await it.leases(blue)).filter(({ target_veth_ip: ip }) => ip === "10.0.0.5/24");
+      see(place);
+      return place?.hostname === "h2" && place.strand_port === "tap1";
+    });
+    const moved = ping.lines.length;
+    await until("it answers the same ping from there", () => Promise.resolve(ping.lines.length > moved + 3));
   },
 });
 
