@@ -43,6 +43,69 @@ export interface MachineImage {
 
 /** Builds the file system in `folder`; undefined where the kernel is not unpacked, or QEMU or busybox are not installed. */
 export async function machineImage(folder: string): Promise<MachineImage | undefined> {
+  const paths = MODULES.map((path) => path.startsWith("net/core") ? path : `drivers/${path}`);
+  const files = await emptyImage(folder, paths);
+  if (!files) return undefined;
+  await Deno.writeTextFile(`${files.root}/init`, INIT, { mode: 0o755 });
+  await Deno.writeTextFile(`${files.root}/lease`, LEASE, { mode: 0o755 });
+  return await packed(files);
+}
+
+/** The modules of bridges, bonds and VLANs, each after those that it needs. */
+const LINK_MODULES = [
+  ...["net/llc/llc", "net/802/stp", "net/802/garp", "net/802/mrp", "net/8021q/8021q", "net/bridge/bridge"],
+  ...["net/tls/tls", "drivers/net/bonding/bonding", "drivers/net/macvlan", "drivers/net/veth"],
+];
+
+/** What the first process of {@link programImage} does: it runs the program, and the machine ends with it. */
+const PROGRAM_INIT = `#!/bin/busybox sh
+/bin/busybox mkdir -p /proc /sys /dev /tmp /run/netns
+/bin/busybox mount -t proc proc /proc
+/bin/busybox mount -t sysfs sys /sys
+/bin/busybox mount -t devtmpfs dev /dev
+/bin/busybox mount -t tmpfs run /run
+/bin/busybox --install /bin
+export PATH=/sbin:/bin HOME=/tmp DENO_DIR=/tmp/deno NO_COLOR=1
+for module in ${
+  LINK_MODULES.map((path) => path.split("/").at(-1)).join(" ")
+}; do insmod /modules/$module.ko; done
+ip link set lo up
+deno run -A --no-check --no-remote --no-config PROGRAM
+echo "the program has ended: $?"
+poweroff -f
+`;
+
+/**
+ * Builds a file system with Deno, ip(8) and a program of this repository, which runs as soon as the machine has started. The program and what it
+ * imports must need no package. @returns undefined as {@link machineImage}
+ */
+export async function programImage(folder: string, program: string): Promise<MachineImage | undefined> {
+  const files = await emptyImage(folder, LINK_MODULES);
+  if (!files) return undefined;
+  const { root } = files;
+  const put = async (from: string, to = from) => {
+    await Deno.mkdir(`${root}${to.slice(0, to.lastIndexOf("/"))}`, { recursive: true });
+    await Deno.copyFile(from, `${root}${to}`);
+  };
+  const { stdout: ip } = await run(["sh", "-c", "command -v ip"]);
+  for (const [from, to] of [[Deno.execPath(), "/sbin/deno"], [ip.trim(), "/sbin/ip"]] as const) {
+    await put(await Deno.realPath(from), to);
+    const { stdout: libraries } = await run(["ldd", from]);
+    for (const [path] of libraries.matchAll(/\/\S+(?= \()/g)) await put(path);
+  }
+  const { stdout: graph } = await run([Deno.execPath(), "info", "--json", program]);
+  for (const { local } of JSON.parse(graph).modules as { local: string }[]) await put(local);
+  await Deno.writeTextFile(`${root}/init`, PROGRAM_INIT.replace("PROGRAM", program), { mode: 0o755 });
+  return await packed(files);
+}
+
+interface Files {
+  readonly kernel: string;
+  readonly root: string;
+}
+
+/** A folder with busybox and modules of the kernel; undefined as {@link machineImage}. */
+async function emptyImage(folder: string, modules: readonly string[]): Promise<Files | undefined> {
   const kernel = newest(`${linux}boot`, "vmlinuz-");
   const found = await run(["sh", "-c", "command -v qemu-system-x86_64 && command -v busybox"], {
     mayFail: true,
@@ -51,16 +114,15 @@ export async function machineImage(folder: string): Promise<MachineImage | undef
   const root = `${folder}/root`, version = kernel.split("vmlinuz-")[1];
   for (const name of ["bin", "etc", "modules"]) await Deno.mkdir(`${root}/${name}`, { recursive: true });
   await Deno.copyFile(found.stdout.trim().split("\n")[1] ?? "", `${root}/bin/busybox`);
-  for (const path of MODULES) {
-    const file = `${path.startsWith("net/core") ? path : `drivers/${path}`}.ko`;
-    await Deno.copyFile(
-      `${linux}lib/modules/${version}/kernel/${file}`,
-      `${root}/modules/${file.split("/").at(-1)}`,
-    );
+  for (const path of modules) {
+    const file = `${linux}lib/modules/${version}/kernel/${path}.ko`;
+    await Deno.copyFile(file, `${root}/modules/${path.split("/").at(-1)}.ko`);
   }
-  await Deno.writeTextFile(`${root}/init`, INIT, { mode: 0o755 });
-  await Deno.writeTextFile(`${root}/lease`, LEASE, { mode: 0o755 });
-  const initrd = `${folder}/initrd`;
+  return { kernel, root };
+}
+
+async function packed({ kernel, root }: Files): Promise<MachineImage> {
+  const initrd = `${root}.cpio`;
   await run(["sh", "-c", `cd ${root} && find . | busybox cpio -o -H newc >${initrd}`]);
   return { kernel, initrd };
 }

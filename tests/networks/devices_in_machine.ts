@@ -1,0 +1,75 @@
+/**
+ * Runs as the first program of a virtual machine with Debian's kernel: a VLAN device, a bond, and a macvlan over it are made ports of a
+ * bridge in another namespace, and given back. It prints a line for each of these that holds, or the error.
+ */
+import { giveBack, makePort } from "../../services/agent/kernel/device.ts";
+
+const NETWORK = "/run/netns/blue", MTU = 1450;
+
+async function ip(line: string): Promise<string> {
+  const { code, stdout, stderr } = await new Deno.Command("/sbin/ip", { args: line.split(" ") }).output();
+  if (code !== 0) throw new Error(`ip ${line}: ${new TextDecoder().decode(stderr)}`);
+  return new TextDecoder().decode(stdout);
+}
+
+/** True when the machine `peer` gets an answer from the network's gateway. */
+async function isReached(): Promise<boolean> {
+  const args = "netns exec peer /bin/busybox ping -c 1 -W 2 10.0.0.1".split(" ");
+  for (let tries = 5; tries > 0; tries--) {
+    if ((await new Deno.Command("/sbin/ip", { args, stdout: "null", stderr: "null" }).output()).success) {
+      return true;
+    }
+  }
+  return false;
+}
+
+function holds(what: string, isSo: boolean): void {
+  console.log(`${isSo ? "holds" : "FAILS"}: ${what}`);
+}
+
+try {
+  for (const line of ["netns add blue", "netns add peer", "-n blue link add br0 type bridge"]) await ip(line);
+  for (const line of ["address add 10.0.0.1/24 dev br0", "link set br0 up"]) await ip(`-n blue ${line}`);
+  for (const name of ["e0", "e1", "e2"]) await ip(`link add ${name} type veth peer name ${name}p netns peer`);
+
+  // A VLAN device, whose other end has the same tag.
+  await ip("link add link e2 name e2.5 type vlan id 5");
+  await ip("-n peer link add link e2p name far type vlan id 5");
+  await ip("-n peer address add 10.0.0.9/24 dev far");
+  for (const line of ["link set e2 up", "-n peer link set e2p up", "-n peer link set far up"]) await ip(line);
+  await makePort(NETWORK, "e2.5", { underlay: "lo", mtu: MTU });
+  holds("a VLAN device is a port", / master br0 /.test(await ip("-n blue link show e2.5")));
+  holds("what is in the VLAN reaches the gateway", await isReached());
+  await giveBack(NETWORK, "e2.5");
+  holds(
+    "it is the host's again, with its tag",
+    /vlan protocol 802.1Q id 5/.test(await ip("-d link show e2.5")),
+  );
+  await ip("-n peer link del far");
+
+  // A bond of two cards, whose other ends are two ports of a switch.
+  await ip("link add bond7 type bond mode active-backup miimon 100");
+  for (const name of ["e0", "e1"]) {
+    await ip(`link set ${name} master bond7`);
+    await ip(`link set ${name} up`);
+  }
+  await ip("link set bond7 up");
+  for (const line of ["link add sw type bridge", "address add 10.0.0.8/24 dev sw", "link set sw up"]) {
+    await ip(`-n peer ${line}`);
+  }
+  for (const name of ["e0p", "e1p"]) await ip(`-n peer link set ${name} master sw up`);
+  const refusal = await makePort(NETWORK, "bond7", { underlay: "lo", mtu: MTU }).then(() => "", String);
+  const command = /made with "ip (.*)"/.exec(refusal)?.[1]?.replace("NAME", "mac0") ?? "";
+  holds("a bond stays, and the refusal has the command", command !== "");
+  await ip(command);
+  await makePort(NETWORK, "mac0", { underlay: "lo", mtu: MTU });
+  holds("a macvlan over the bond is a port", / master br0 /.test(await ip("-n blue link show mac0")));
+  holds("what is behind the bond reaches the gateway", await isReached());
+  await ip("link set e0 down");
+  holds("it does so when one card of the bond is down", await isReached());
+  await giveBack(NETWORK, "mac0");
+  holds("the macvlan is the host's again", (await ip("link show mac0")).includes("mac0@bond7"));
+  console.log("done");
+} catch (error) {
+  console.log(`FAILS: ${error}`);
+}
