@@ -1,9 +1,9 @@
 /** Networks across three hosts: separate ranges, MTU and throughput. */
 import assert from "node:assert/strict";
-import { type Host, Process, run } from "../lab/host.ts";
+import { run } from "../lab/host.ts";
 import { OverlayLab } from "../lab/overlay.ts";
 import { endpointByHand, makeByHand, networkByHand } from "../lab/overlay_by_hand.ts";
-import { pings } from "../lab/overlay_traffic.ts";
+import { pings, throughput } from "../lab/overlay_traffic.ts";
 import { until } from "../lab/until.ts";
 
 Deno.test("networks across three hosts", async (t) => {
@@ -110,19 +110,6 @@ Deno.test("an underlay of 9000 gives an overlay of 8950", async () => {
 
 function gigabits(bits: number): string {
   return (bits / 1e9).toFixed(2);
-}
-
-/** Bits per second from one to the other. */
-async function throughput(from: Host, to: Host, address: string): Promise<number> {
-  const server = new Process(to.inside(["iperf3", "-s", "-1", "--forceflush"]));
-  try {
-    await server.line(/listening/);
-    const { stdout } = await from.run(["iperf3", "-c", address, "-t", "1", "-J"]);
-    return (JSON.parse(stdout) as { end: { sum_received: { bits_per_second: number } } }).end.sum_received
-      .bits_per_second;
-  } finally {
-    await server.stop();
-  }
 }
 
 async function leftovers(t: Deno.TestContext, lab: OverlayLab): Promise<void> {

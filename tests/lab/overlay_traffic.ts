@@ -41,3 +41,16 @@ export class SteadyPing implements AsyncDisposable {
     await this.process.stop("SIGKILL");
   }
 }
+
+/** Bits per second of iperf3's TCP from one to the other, for a second. */
+export async function throughput(from: Host, to: Host, address: string): Promise<number> {
+  const server = new Process(to.inside(["iperf3", "-s", "-1", "--forceflush"]));
+  try {
+    await server.line(/listening/);
+    const { stdout } = await from.run(["iperf3", "-c", address, "-t", "1", "-J"]);
+    return (JSON.parse(stdout) as { end: { sum_received: { bits_per_second: number } } }).end.sum_received
+      .bits_per_second;
+  } finally {
+    await server.stop();
+  }
+}

@@ -1,0 +1,217 @@
+/**
+ * Names answered at a network's gateway beside dnsd's own, with one network on the host and with a thousand; and what an agent and
+ * gatewayd take with so many.
+ */
+import { type Host, run } from "../lab/host.ts";
+import type { OverlayHost } from "../lab/overlay_host.ts";
+import { dig, GatewayLab } from "../overlay_names/gateway_lab.ts";
+import { ipIn } from "../overlay_names/ports.ts";
+import { startStrand, type Strand } from "./dns_strand.ts";
+import { Fill, networkId } from "./endpoint_fill.ts";
+import { MTU, UNDERLAY_MTU } from "./endpoint_make.ts";
+import { LeaseClient } from "./lease_client.ts";
+import {
+  cpuSeconds,
+  freePort,
+  percentile,
+  rssMiB,
+  run as loaded,
+  type Sample,
+  type Side,
+  until,
+} from "./lib.ts";
+
+/** Names of the network that is asked. */
+const NAMES = 10_000;
+/** Networks, and endpoints in each, of which one is here. */
+const NETWORKS = 1_000, ENDPOINTS = 20;
+/** Of load, in s, in each round. */
+const LOAD = 3;
+/** How long the agent is left alone, in s, and how long before that. */
+const REST = 60, SETTLE = 30;
+
+/** A host with one network of ten thousand names, and later with a thousand networks. */
+export class Names {
+  private constructor(
+    private readonly it: GatewayLab,
+    private readonly host: OverlayHost,
+    private readonly asker: Host,
+    private readonly dnsd: Strand,
+    private readonly port: number,
+    private readonly queries: string,
+  ) {}
+
+  static async create(stack: AsyncDisposableStack, progress: (line: string) => void): Promise<Names> {
+    const it = stack.use(await GatewayLab.started({ hosts: 1, mtu: UNDERLAY_MTU })), host = it.host(1);
+    const names = Array.from({ length: NAMES }, (_, i) => `host${i}`);
+    progress(`writing ${NAMES} names`);
+    const blue = await it.network("blue", { range: "10.0.0.0/16", domain: "bench.test" });
+    const { container } = await host.attach(blue);
+    const records = names.map((name, i): [string, string] => {
+      const mac = `52:54:04:00:${octet(i >> 8)}:${octet(i & 255)}`;
+      const value = { mac, name, ip4: `10.0.${10 + (i >> 8)}.${i & 255}` };
+      return [`/sc-net/strand/net/${blue}/member/${mac}`, JSON.stringify(value)];
+    });
+    while (records.length) await it.lab.kv.write(Object.fromEntries(records.splice(-120)));
+    const folder = await Deno.makeTempDir({ prefix: "strand-bench-" });
+    stack.defer(() => Deno.remove(folder, { recursive: true }));
+    const queries = `${folder}/queries`;
+    // Each name once, far from its neighbours.
+    const order = names.map((_, i) => names[i * 7_919 % NAMES]);
+    await Deno.writeTextFile(queries, order.map((name) => `${name}.bench.test A\n`).join(""));
+    const port = await freePort();
+    const dnsd = stack.use(await startStrand({ folder, port, names, core: 0 }));
+    const its = new Names(it, host, container, dnsd, port, queries);
+    await run(["taskset", "-apc", "0", String(it.gatewayd(host).pid)]);
+    const last = `host${NAMES - 1}.bench.test`;
+    await until("both answer", async () => {
+      const { stdout } = await run(["dig", "@127.0.0.1", "-p", String(port), "+short", last], {
+        mayFail: true,
+      });
+      return /^10\./.test(stdout) && (await dig(container, last)).lines.length === 1;
+    }, 60_000);
+    return its;
+  }
+
+  /** @param networks How many there are on the host. */
+  sides(networks: number): Side[] {
+    const size = `${networks.toLocaleString("en")} network${networks > 1 ? "s" : ""}`;
+    const side = (name: string, pid: number, command: readonly string[]): Side => ({
+      name,
+      round: async () => {
+        const before = cpuSeconds(pid);
+        const report = await loaded([
+          ...command,
+          "-d",
+          this.queries,
+          "-l",
+          String(LOAD),
+          "-c",
+          "10",
+          "-T",
+          "1",
+          "-q",
+          "200",
+        ], {
+          core: 1,
+        });
+        const cpu = cpuSeconds(pid) - before;
+        const answered = Number(/Queries completed:\s+(\d+)/.exec(report)?.[1]);
+        const lost = Number(/Queries lost:\s+(\d+)/.exec(report)?.[1]);
+        return [
+          { size, metric: "queries per CPU-second", unit: "q/s of CPU", value: answered / cpu },
+          { size, metric: "queries lost", unit: "%", value: 100 * lost / (answered + lost) },
+        ];
+      },
+    });
+    const inside = ["nsenter", `--net=${this.asker.path}`, "dnsperf", "-s", "10.0.0.1"];
+    return [
+      side("Strand, overlay", this.it.gatewayd(this.host).pid, inside),
+      side("Strand, flat (dnsd)", this.dnsd.process.pid, [
+        "dnsperf",
+        "-s",
+        "127.0.0.1",
+        "-p",
+        String(this.port),
+      ]),
+    ];
+  }
+
+  /** Writes the other networks, each with settings, and waits until each is served. */
+  async crowd(progress: (line: string) => void): Promise<Crowd> {
+    progress(`making ${NETWORKS} networks of ${ENDPOINTS} endpoints`);
+    const { host, it } = this, numbers = Array.from({ length: NETWORKS - 1 }, (_, i) => 1000 + i);
+    const containers: Host[] = [];
+    for (const _ of numbers) containers.push(await host.container());
+    await new Fill(it.lab.kv).write(
+      numbers.map((number, i) => ({
+        ...{ number, range: "10.0.0.0/24", away: ENDPOINTS - 1 },
+        here: [{ host, netns: containers[i]?.path ?? "" }],
+      })),
+      MTU,
+    );
+    const settings = numbers.map((number): [string, string] => [
+      `/sc-net/strand/net/${networkId(number)}/settings`,
+      JSON.stringify({ network: { name: `net${number}`, domain: `net${number}.test` }, overlay: {} }),
+    ]);
+    while (settings.length) await it.lab.kv.write(Object.fromEntries(settings.splice(-120)));
+    await until("every network has a name server", async () => {
+      for (const [i, container] of containers.entries()) {
+        if ((await dig(container, `gateway.net${numbers[i]}.test`)).lines.join() !== "10.0.0.1") return false;
+      }
+      return true;
+    }, 600_000);
+    return new Crowd(it, host, numbers, containers);
+  }
+}
+
+const octet = (number: number) => number.toString(16).padStart(2, "0");
+
+/** A host with a thousand networks whose names and addresses it serves. */
+export class Crowd {
+  constructor(
+    private readonly it: GatewayLab,
+    private readonly host: OverlayHost,
+    private readonly numbers: readonly number[],
+    private readonly containers: readonly Host[],
+  ) {}
+
+  /** Asks each network for a lease and for a name; what it takes, and in how many networks it was right. */
+  async asked(): Promise<Sample[]> {
+    const leases: number[] = [], size = `${NETWORKS.toLocaleString("en")} networks`;
+    let named = 0;
+    for (const [i, number] of this.numbers.entries()) {
+      const container = this.containers[i]!, namespace = this.host.namespaceOf(networkId(number));
+      await ipIn(namespace, `link add port0 type veth peer name eth0 netns ${container.path}`);
+      await ipIn(namespace, "link set port0 master br0 up");
+      await container.run(["ip", "link", "set", "eth0", "up"]);
+      using client = new LeaseClient(container.path);
+      const mac = `52:54:05:00:${octet(i >> 8)}:${octet(i & 255)}`;
+      // As a machine asks: again where no answer comes.
+      await until(
+        `network ${number} gives a lease`,
+        () => client.exchange(mac).then((took) => leases.push(took) > 0, () => false),
+        20_000,
+      );
+      const { lines } = await dig(container, `gateway.net${number}.test`);
+      if (lines.join() === "10.0.0.1") named++;
+    }
+    return [
+      { size, metric: "networks with a lease", unit: "", value: leases.length },
+      { size, metric: "DISCOVER to ACK, median", unit: "ms", value: percentile(leases, 50) },
+      { size, metric: "networks with a name", unit: "", value: named },
+    ];
+  }
+
+  /** What both processes take at rest, and how long each takes to start with all of it there. */
+  async taken(): Promise<Sample[]> {
+    const { it, host } = this, size = `${NETWORKS.toLocaleString("en")} × ${ENDPOINTS} endpoints`;
+    const sample = (metric: string, unit: string, value: number): Sample => ({ size, metric, unit, value });
+    await host.stop();
+    let begun = performance.now();
+    await host.start();
+    const agentStart = performance.now() - begun;
+    await it.gatewayd(host).stop();
+    begun = performance.now();
+    await it.start(host);
+    const last = this.containers.at(-1)!, name = `gateway.net${this.numbers.at(-1)}.test`;
+    await until(
+      "the last network answers again",
+      async () => (await dig(last, name)).lines.length === 1,
+      60_000,
+    );
+    const gatewaydStart = performance.now() - begun;
+    await new Promise((resolve) => setTimeout(resolve, SETTLE * 1000));
+    const pids = { agent: host.agent.pid, gatewayd: it.gatewayd(host).pid };
+    const before = [cpuSeconds(pids.agent), cpuSeconds(pids.gatewayd)];
+    await new Promise((resolve) => setTimeout(resolve, REST * 1000));
+    return [
+      sample("agent started, everything there", "ms", agentStart),
+      sample("gatewayd started, the last network answered", "ms", gatewaydStart),
+      sample("agent, memory", "MiB RSS", rssMiB(pids.agent)),
+      sample("gatewayd, memory", "MiB RSS", rssMiB(pids.gatewayd)),
+      sample("agent, CPU at rest", "% of a core", 100 * (cpuSeconds(pids.agent) - before[0]!) / REST),
+      sample("gatewayd, CPU at rest", "% of a core", 100 * (cpuSeconds(pids.gatewayd) - before[1]!) / REST),
+    ];
+  }
+}
