@@ -22,7 +22,7 @@ export function strangersFilter(macs: readonly Uint8Array[]): Instruction[] {
 }
 
 /** Lets pass the Ethernet headers of ARP packets from one machine. */
-export function arpFilter(mac: Uint8Array): Instruction[] {
+export function arpOfFilter(mac: Uint8Array): Instruction[] {
   return [
     [LD_H_ABS, 0, 0, TYPE],
     [JEQ, 1, 0, ETH_P_ARP],

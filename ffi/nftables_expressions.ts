@@ -14,6 +14,8 @@ export const NF_ACCEPT = 1, NF_DROP = 0;
 export const FIRST = 1, SECOND = 2;
 /** The second four octets of the first register, where a key of small parts goes on. */
 export const FIRST_4 = 9;
+/** What follows the first eight octets of {@link SECOND}: an address after a MAC, which has eight octets in a key. */
+export const SECOND_8 = 14;
 /** Properties of a frame, for {@link loadMeta}: META_INTERFACE is the name of the interface that it came by. */
 export const META_PROTOCOL = 1, META_INTERFACE = 6, META_OUTGOING = 7, META_FAMILY = 15, META_TRANSPORT = 16;
 /** The same in this host's order: META_USER is that of the process whose socket sent the packet, where one of this namespace did. */

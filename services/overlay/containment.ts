@@ -22,11 +22,19 @@ export function rulesOf({ settings }: Space): Rules {
 export function ownOf({ active, mac, address, record }: OverlayEndpoint): string[] {
   const { overlay_veth_name: veth, strand_port: device = "" } = record, port = veth || device;
   if (!active || port === "" || mac === undefined || address === undefined) return [];
-  const more = (record.strand_allowed ?? []).flatMap(({ address, mac }) =>
-    mac === undefined ? [address] : [address, mac]
-  );
-  // Whether a device is checked depends on this host's list of ports.
-  return [...veth === "" ? [] : [veth], ...[mac, `${address}`, ...more].map((its) => `${port} ${its}`)];
+  const { strand_allowed: allowed = [] } = record;
+  const macs = new Set([mac, ...allowed.flatMap(({ mac }) => mac ?? [])]);
+  const addresses = [`${address}`, ...allowed.map(({ address }) => address)];
+  return [
+    // Whether a device is checked depends on this host's list of ports.
+    ...veth === "" ? [] : [veth],
+    ...[...macs].flatMap((mac) => machineAt(port, mac, addresses)),
+  ];
+}
+
+/** The elements of a machine's MAC at a port, with the addresses that go with it. */
+export function machineAt(port: string, mac: string, addresses: readonly string[]): string[] {
+  return [`${port} ${mac}`, ...addresses.map((address) => `${port} ${mac} ${address}`)];
 }
 
 /** The elements of a device of the host that is a port, whatever is behind it. */

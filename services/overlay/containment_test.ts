@@ -28,8 +28,8 @@ Deno.test("what is a port's own follows the endpoints of this host, and the rule
       .state
       ?.containment;
   const own = new Set([
-    ...["sand0002", "sand0002 02:84:0a:00:00:02", "sand0002 10.0.0.2"],
-    ...["tap0", "tap0 device", "tap0 02:84:0a:00:00:07", "tap0 10.0.0.7"],
+    ...["sand0002", "sand0002 02:84:0a:00:00:02", "sand0002 02:84:0a:00:00:02 10.0.0.2"],
+    ...["tap0", "tap0 device", "tap0 02:84:0a:00:00:07", "tap0 02:84:0a:00:00:07 10.0.0.7"],
   ]);
   const settings = (overlay: object) =>
     it.put({ [it.keys.settings(network.id)]: { network: { name: "blue" }, overlay } });

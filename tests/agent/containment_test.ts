@@ -193,7 +193,7 @@ Deno.test("what a port may send of an overlay network", async (t) => {
         "flush chain bridge strand prerouting",
         "insert rule bridge strand prerouting accept",
         `delete element bridge strand macs { "${port}" . ${own} }`,
-        `add element bridge strand addresses { "${port}" . ${OTHER} }`,
+        `add element bridge strand addresses { "${port}" . ${own} . ${OTHER} }`,
         'add element bridge strand ports { "eth7" }',
         "add table bridge strand { flags dormant; }",
       ];
@@ -220,7 +220,10 @@ Deno.test("what a port may send of an overlay network", async (t) => {
     const more = await h1.attach(id);
     assert.ok(await pings(more.container, far.address));
     const { stdout } = await nft(h1, id, "list set bridge strand addresses");
-    assert.match(stdout, new RegExp(`"${more.endpoint.overlay_veth_name}" . ${more.address}`));
+    assert.match(
+      stdout,
+      new RegExp(`"${more.endpoint.overlay_veth_name}" . ${more.endpoint.target_veth_mac} . ${more.address}`),
+    );
     await h1.api.deleteEndpoint(more.endpoint.id);
     await until("it is gone", async () => {
       const { stdout } = await nft(h1, id, "list table bridge strand");

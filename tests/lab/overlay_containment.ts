@@ -54,7 +54,8 @@ export async function compareContainment(
       endpoint;
     const port = veth || device;
     if (!port || !mac || !cidr) return [];
-    const its = [`macs ${port} ${mac.toLowerCase()}`, `addresses ${port} ${cidr.split("/")[0]}`];
+    const own = `${port} ${mac.toLowerCase()}`,
+      its = [`macs ${own}`, `addresses ${own} ${cidr.split("/")[0]}`];
     return veth ? [`ports ${veth}`, ...its] : its;
   });
   const wanted = [

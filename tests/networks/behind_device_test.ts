@@ -173,6 +173,22 @@ Deno.test("what is behind a device speaks for itself alone", async (t) => {
     }
   });
 
+  await t.step("machines behind one device do not speak for each other", async () => {
+    // The lease of the machine that had another MAC before goes on.
+    const mac = "52:54:00:00:00:08", { address: its } = await vm.lease(), before = await counted(one, blue);
+    send(vm, [
+      arp(mac, [mac, address]),
+      datagram({ from: mac, source: number(address), ports: [1, 2] }),
+      arp(mac, [mac, its]),
+      datagram({ from: mac, source: number(its), ports: [1, 2] }),
+    ]);
+    await until("they are counted", async (see) => {
+      const now = await counted(one, blue);
+      see(now);
+      return now.arp === (before.arp ?? 0) + 1 && now.ipv4 === (before.ipv4 ?? 0) + 1;
+    });
+  });
+
   await t.step("thousands of DISCOVERs from MACs of chance leave the others their leases", async () => {
     const dice = new Dice(4000), known = await it.leases(blue);
     const random = () => [0x52, ...Array.from({ length: 5 }, () => dice.between(0, 256))];

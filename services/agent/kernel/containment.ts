@@ -38,6 +38,7 @@ import {
   NETWORK_HEADER,
   type Rule,
   SECOND,
+  SECOND_8,
   setMeta,
   TRANSPORT_HEADER,
 } from "../../../ffi/nftables_expressions.ts";
@@ -80,7 +81,7 @@ const SETS = [
   { name: PORTS, types: [41], length: 16 },
   { name: DEVICES, types: [41], length: 16 },
   { name: MACS, types: [41, 9], length: 24 },
-  { name: ADDRESSES, types: [41, 7], length: 20 },
+  { name: ADDRESSES, types: [41, 9, 7], length: 28 },
 ] as const;
 
 /** What is counted, each in a counter of that name in the table. */
@@ -121,11 +122,23 @@ function rulesFor(rules: Rules): Rule[] {
     [...unknown, PORT, isIn(DEVICES), ...refused("unleased")],
     [...unknown, ...refused("mac")],
     [...IPV4, ...UDP, loadPayload(TRANSPORT_HEADER, 0, 2), isEqual(0, 67), ...refused("dhcp-server")],
-    [...IPV4, ...source(NETWORK_HEADER, 12, 4), isIn(ADDRESSES), pass],
+    [
+      ...IPV4,
+      ...source(LINK_HEADER, 6, 6),
+      loadPayload(NETWORK_HEADER, 12, 4, SECOND_8),
+      isIn(ADDRESSES),
+      pass,
+    ],
     [...CLIENT, pass],
     [...IPV4, ...refused("ipv4")],
     [...ARP, ...source(NETWORK_HEADER, 8, 6), isIn(MACS, false), ...refused("arp")],
-    [...ARP, ...source(NETWORK_HEADER, 14, 4), isIn(ADDRESSES), pass],
+    [
+      ...ARP,
+      ...source(NETWORK_HEADER, 8, 6),
+      loadPayload(NETWORK_HEADER, 14, 4, SECOND_8),
+      isIn(ADDRESSES),
+      pass,
+    ],
     // A probe, whether another machine has the address (RFC 5227 §1.1).
     [...ARP, ...none(NETWORK_HEADER, 14), pass],
     [...ARP, ...refused("arp")],
@@ -163,7 +176,7 @@ export class Containment {
         for (const key of await listKeys(netlink, TABLE, name)) own.add(elementOf(name, key));
       }
       // An element of another form could not be removed by itself.
-      if ([...own].some((element) => !/^[^\s/]+(?: [\w:.]+)?$/.test(element))) {
+      if ([...own].some((element) => !/^[^\s/]+(?: [\w:]+(?: [\d.]+)?)?$/.test(element))) {
         return { rules: "edited", own: new Set() };
       }
       return { rules, own };
@@ -243,22 +256,21 @@ type SetName = typeof SETS[number]["name"];
 function keysOf(set: SetName, elements: ReadonlySet<string>): Uint8Array[] {
   const keys: Uint8Array[] = [];
   for (const element of elements) {
-    const [port = "", own] = element.split(" ");
+    const [port = "", own, address] = element.split(" ");
     const name = new TextEncoder().encode(port);
-    if (setOf(own) !== set) continue;
+    if (setOf(own, address) !== set) continue;
     const key = new Uint8Array(SETS.find(({ name }) => name === set)?.length ?? 0);
     key.set(name.subarray(0, 15));
-    if (own !== undefined && set !== DEVICES) {
-      key.set(set === MACS ? macToBytes(own) : Ip.parse(own).bytes, 16);
-    }
+    if (own !== undefined && set !== DEVICES) key.set(macToBytes(own), 16);
+    if (address !== undefined) key.set(Ip.parse(address).bytes, 24);
     keys.push(key);
   }
   return keys;
 }
 
-function setOf(own: string | undefined): SetName {
+function setOf(own: string | undefined, address: string | undefined): SetName {
   if (own === undefined) return PORTS;
-  return own === "device" ? DEVICES : own.includes(":") ? MACS : ADDRESSES;
+  return own === "device" ? DEVICES : address === undefined ? MACS : ADDRESSES;
 }
 
 function elementOf(set: SetName, key: Uint8Array): string {
@@ -266,5 +278,6 @@ function elementOf(set: SetName, key: Uint8Array): string {
   const port = new TextDecoder().decode(nul < 0 ? name : name.subarray(0, nul));
   if (set === PORTS) return port;
   if (set === DEVICES) return `${port} device`;
-  return `${port} ${set === MACS ? macFromBytes(key, 16) : new Ip(4, key.slice(16, 20))}`;
+  const mac = `${port} ${macFromBytes(key, 16)}`;
+  return set === MACS ? mac : `${mac} ${new Ip(4, key.slice(24, 28))}`;
 }

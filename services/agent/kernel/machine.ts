@@ -1,6 +1,6 @@
 /** Whether a machine is still behind a port of a network's bridge: its device, the carrier of that, and what it answers to ARP. */
 import { libc } from "../../../ffi/libc.ts";
-import { arpFilter } from "../../../ffi/machine_filters.ts";
+import { arpOfFilter } from "../../../ffi/machine_filters.ts";
 import { inNamespace } from "../../../ffi/netns.ts";
 import { FrameBatch, openPacket, sendFrames } from "../../../ffi/packet.ts";
 import { delay } from "../../common/async.ts";
@@ -40,7 +40,7 @@ export async function findMachine(
   const request = arpRequest({ mac: bridge.mac, address: gateway.u32 }, address.u32);
   const fd = inNamespace(
     namespace.fd,
-    () => openPacket(link.index, arpFilter(macToBytes(mac)), port, { buffer: 4096, bridged: true }),
+    () => openPacket(link.index, arpOfFilter(macToBytes(mac)), port, { buffer: 4096, bridged: true }),
   );
   try {
     const batch = new FrameBatch(1, 64);

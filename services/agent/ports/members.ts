@@ -6,7 +6,7 @@ import { closest } from "../../common/closest.ts";
 import { tryParseMac } from "../../common/mac.ts";
 import { invalid, messageOf, Refusal } from "../../common/refusal.ts";
 import { timestamp } from "../../common/timestamp.ts";
-import { rulesOf } from "../../overlay/containment.ts";
+import { machineAt } from "../../overlay/containment.ts";
 import { isBehindPort, kindOf } from "../../overlay/endpoint_kind.ts";
 import { planDeleteEndpoints } from "../../overlay/endpoints.ts";
 import type { OverlayEndpoint, Space } from "../../overlay/space.ts";
@@ -88,9 +88,9 @@ export class PortMembers {
     const space = view.space(network);
     const [holder] = space.holdersOfMac(macNumber(mac)), reserved = space.reservations.get(mac)?.ip4;
     const address = named ? reserved : holder?.address?.toString();
-    const own = new Set([`${port} ${mac}`, `${port} ${address}`]), path = namespacePath(network);
+    const own = new Set(machineAt(port, mac, [`${address}`])), path = namespacePath(network);
     const isKnown = holder && isAt(holder, hostname, port) && holder.address?.toString() === address;
-    if (isKnown || rulesOf(space) === undefined || containment.missing !== undefined) return async () => {};
+    if (isKnown || containment.missing !== undefined) return async () => {};
     const carryOut = async (op: ContainmentOp) => {
       try {
         using namespace = NetworkNamespace.openIfAny(path);
