@@ -43,6 +43,9 @@ Deno.test("strand attach --device --members", async (t) => {
     await until("it is reached from the other host", () => pings(web.container, "10.0.0.5"));
     assert.ok(await pings(db.host, web.address));
     assert.deepEqual((await dig(web.container, "db.blue.example")).lines, ["10.0.0.5"]);
+    // Should it ask by DHCP after all, it is told what it has.
+    assert.equal((await db.lease()).address, "10.0.0.5");
+    assert.deepEqual(await records(), ["db h1 vm0 10.0.0.5/24"]);
     assert.deepEqual((await attach(one, "vm0"))[1], "device vm0 unchanged: a port of blue\n");
     assert.deepEqual(
       (await attach(one, "vm0", "--members", DB))[1],
