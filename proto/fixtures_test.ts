@@ -40,13 +40,22 @@ const network = {
   macRange,
   siaddr: "10.0.0.5",
   leaseDuration: 900,
-  overlay: { id: "a1", dhcp: false, dns: true, egress: true, contain: false, trusted: true, broadcast: true },
+  overlay: {
+    id: "a1",
+    dhcp: false,
+    dns: true,
+    egress: true,
+    contain: false,
+    trusted: true,
+    broadcast: true,
+    forward: true,
+  },
 };
-const overlayBytes = "0a 02 'a1' 12 00 1a 02 08 01 22 02 08 01 2a 00 32 02 08 01 3a 02 08 01";
+const overlayBytes = "0a 02 'a1' 12 00 1a 02 08 01 22 02 08 01 2a 00 32 02 08 01 3a 02 08 01 42 02 08 01";
 const networkBytes =
   `0a 04 'mini' 12 0b '10.0.0.0/24' 1a 09 'fd00::/64' 22 08 '10.0.0.1' 2a 07 'fd00::1' ${ranges}
   42 08 '10.0.0.1' 42 08 '10.0.0.2' 4a 08 '10.0.0.3' 52 08 08 42 12 04 'boot' 5a 08 'mini.net' 62 ${macs}
-  6a 08 '10.0.0.5' 70 84 07 f2 01 18 ${overlayBytes}`;
+  6a 08 '10.0.0.5' 70 84 07 f2 01 1c ${overlayBytes}`;
 
 const lease = { address: "10.0.0.10", expires: { seconds: 1_700_000_000, nanos: 5 } };
 const leaseBytes = "0a 09 '10.0.0.10' 12 08 08 80 e2 cf aa 06 10 05";
@@ -138,10 +147,10 @@ const fixtures: Record<string, [written: string, message: object]> = {
     `0a 04 'mini' 12 11 '${mac}' 12 11 '${moved}' a0 01 01`,
     { network: "mini", list: [mac, moved], force: true },
   ],
-  AddNetworkRequest: [`0a e1 01 ${networkBytes}`, { network }],
+  AddNetworkRequest: [`0a e5 01 ${networkBytes}`, { network }],
   DeleteNetworkRequest: ["0a 04 'mini'", { name: "mini" }],
   GetNetworkRequest: ["0a 04 'mini'", { name: "mini" }],
-  GetNetworkResponse: [`0a e1 01 ${networkBytes}`, { net: network }],
+  GetNetworkResponse: [`0a e5 01 ${networkBytes}`, { net: network }],
   GetNetworksRequest: ["", {}],
   GetNetworksResponse: ["0a 04 'mini' 0a 03 'big'", { nets: ["mini", "big"] }],
   IDChange: [`0a 11 '${mac}' 12 11 '${moved}'`, { old: mac, new: moved }],
@@ -152,7 +161,7 @@ const fixtures: Record<string, [written: string, message: object]> = {
   NetworkUpdateRequest: [
     `0a 04 'mini' 12 0d 0a 0b '10.0.0.0/24' 1a 0b 0a 09 'fd00::/64' 22 0a 0a 08 '10.0.0.1' 2a 09 0a 07 'fd00::1'
       ${ranges} 42 08 '10.0.0.1' 4a 08 '10.0.0.2' 52 08 '10.0.0.3' 5a 08 '10.0.0.4' 62 08 08 42 12 04 'boot'
-      6a 02 08 2b 72 0a 0a 08 'mini.net' 7a ${macs} 82 01 0a 0a 08 '10.0.0.5' 8a 01 03 08 84 07 f2 01 18 ${overlayBytes}`,
+      6a 02 08 2b 72 0a 0a 08 'mini.net' 7a ${macs} 82 01 0a 0a 08 '10.0.0.5' 8a 01 03 08 84 07 f2 01 1c ${overlayBytes}`,
     {
       name: "mini",
       subnet4: "10.0.0.0/24",
@@ -175,7 +184,7 @@ const fixtures: Record<string, [written: string, message: object]> = {
     },
   ],
   ApplyRequest: [
-    `0a e1 01 ${networkBytes} 12 5a 0a 04 'mini' 12 50 ${memberBytes} 18 01 18 01`,
+    `0a e5 01 ${networkBytes} 12 5a 0a 04 'mini' 12 50 ${memberBytes} 18 01 18 01`,
     { networks: [network], members: [{ net: "mini", list: [member], force: true }], dryRun: true },
   ],
   ApplyResponse: [
@@ -259,7 +268,7 @@ Deno.test("a request is read as a response is, and a response's reader passes ov
   for (const [type, [written, message]] of Object.entries(fixtures)) {
     assert.deepEqual(decodeRequest(codecOf(type), bytes(written)), message, type);
   }
-  assert.deepEqual(nex.GetNetworkResponse.decode(bytes(`0a e3 01 ${networkBytes} 78 01`)), {
+  assert.deepEqual(nex.GetNetworkResponse.decode(bytes(`0a e7 01 ${networkBytes} 78 01`)), {
     net: network,
   });
 });

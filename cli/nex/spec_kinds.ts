@@ -84,6 +84,7 @@ const overlay = mapping({
   id: uuid,
   dhcp: flag,
   dns: flag,
+  forward: flag,
   egress: flag,
   contain: flag,
   trusted: flag,

@@ -85,7 +85,7 @@ interface ApplyOptions {
   readonly yes?: boolean;
 }
 
-const options = ["dhcp", "dns", "egress", "contain", "trusted", "broadcast"];
+const options = ["dhcp", "dns", "forward", "egress", "contain", "trusted", "broadcast"];
 
 async function networks(session: NexSession, { output }: ShowOptions): Promise<Found> {
   const { nets } = await session.call("GetNetworks", {}), { isTerminal } = session.terminal;

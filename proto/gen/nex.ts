@@ -72,7 +72,11 @@ export interface Overlay {
     | boolean
     | null;
   /** broadcast and multicast reach other hosts; absent: no */
-  broadcast: boolean | null;
+  broadcast:
+    | boolean
+    | null;
+  /** the gateway resolves other names by its host's forwarders; absent: no */
+  forward: boolean | null;
 }
 
 /** Two IP addresses or two MACs. */
@@ -638,7 +642,7 @@ export const Network: MessageFns<Network, "nex.Network"> = {
 };
 
 function createBaseOverlay(): Overlay {
-  return { id: "", dhcp: null, dns: null, egress: null, contain: null, trusted: null, broadcast: null };
+  return { id: "", dhcp: null, dns: null, egress: null, contain: null, trusted: null, broadcast: null, forward: null };
 }
 
 export const Overlay: MessageFns<Overlay, "nex.Overlay"> = {
@@ -665,6 +669,9 @@ export const Overlay: MessageFns<Overlay, "nex.Overlay"> = {
     }
     if (message.broadcast !== undefined && message.broadcast !== null) {
       BoolValue.encode({ value: message.broadcast! }, writer.uint32(58).fork()).join();
+    }
+    if (message.forward !== undefined && message.forward !== null) {
+      BoolValue.encode({ value: message.forward! }, writer.uint32(66).fork()).join();
     }
     return writer;
   },
@@ -738,6 +745,14 @@ export const Overlay: MessageFns<Overlay, "nex.Overlay"> = {
             message.broadcast = BoolValue.decode(reader, reader.uint32()).value;
             continue;
           }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.forward = BoolValue.decode(reader, reader.uint32()).value;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag >>> 3 === 0) {
           throw new globalThis.RangeError(`tag ${tag} begins no field`);
@@ -765,6 +780,7 @@ export const Overlay: MessageFns<Overlay, "nex.Overlay"> = {
     message.contain = object.contain ?? null;
     message.trusted = object.trusted ?? null;
     message.broadcast = object.broadcast ?? null;
+    message.forward = object.forward ?? null;
     return message;
   },
 };

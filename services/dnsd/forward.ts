@@ -57,9 +57,14 @@ export class Forwarder {
   /**
    * Answers a well-formed query with one question.
    * @param room octets of the longest answer that the transport takes
+   * @param answerOurs in the place of that of all queries
    * @returns undefined when no resolver has answered in time
    */
-  async resolve(query: Uint8Array, room: number): Promise<Uint8Array | undefined> {
+  async resolve(
+    query: Uint8Array,
+    room: number,
+    answerOurs = this.#answerOurs,
+  ): Promise<Uint8Array | undefined> {
     const layout = layoutOf(query);
     if (!layout) return undefined;
     const key = keyOf(query, layout);
@@ -72,7 +77,7 @@ export class Forwarder {
       found = await wanted;
     }
     // The cache holds the upstream's answer, since our own records may change meanwhile.
-    return found && reply(completeAliases(found, this.#answerOurs), query, layout, room);
+    return found && reply(completeAliases(found, answerOurs), query, layout, room);
   }
 
   /** Aborts the queries that are under way. */

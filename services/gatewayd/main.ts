@@ -2,8 +2,10 @@
 import { abortConnection } from "../../ffi/abort.ts";
 import { sendDatagram } from "../../ffi/unix_datagram.ts";
 import { runDaemon } from "../common/daemon.ts";
+import { formatHostPort, type HostPort } from "../common/host_port.ts";
 import type { Problem } from "../common/http_status.ts";
 import { OncePerMinute } from "../common/log.ts";
+import { Ip } from "../common/ip.ts";
 import { counters, gauge } from "../common/metrics.ts";
 import { AgentLink } from "./agent_link.ts";
 import { DhcpPorts } from "./dhcp.ts";
@@ -18,7 +20,7 @@ export function main(args: string[]): Promise<number> {
       const onTrouble = (what: string) => void (once.due(what) && log.warn(what));
       let link: AgentLink | undefined = undefined;
       const dhcp = new DhcpPorts((question) => link?.send(question) ?? false, onTrouble);
-      const networks = new Networks(onTrouble, dhcp);
+      const networks = new Networks(onTrouble, dhcp, await resolversOf(config.dnsd.forward));
       // The thread starts while the agent is connected to: nothing is answered before both are there.
       const started = networks.start();
       daemon.defer("DHCP", () => dhcp.close());
@@ -62,6 +64,16 @@ export function main(args: string[]): Promise<number> {
       ]);
     },
   );
+}
+
+/** Those that are configured; else the host's own, of resolv.conf(5). */
+async function resolversOf(configured: readonly HostPort[]): Promise<string[]> {
+  if (configured.length) return configured.map(formatHostPort);
+  const text = await Deno.readTextFile("/etc/resolv.conf").catch(() => "");
+  return [...text.matchAll(/^\s*nameserver\s+(\S+)/gm)].flatMap(([, server = ""]) => {
+    const ip = Ip.tryParse(server);
+    return ip ? formatHostPort({ host: `${ip}`, port: 53 }) : [];
+  });
 }
 
 /** What is known is still answered, so that only a process that knows nothing is not ready. */

@@ -2,12 +2,13 @@
 import { libc } from "../../ffi/libc.ts";
 import { isListeningTcp, isPacket, isUdp } from "../../ffi/socket_kind.ts";
 import { Refusal } from "../common/refusal.ts";
-import { Answerer, DROP } from "../dnsd/answer.ts";
+import { Answerer, DROP, FORWARD } from "../dnsd/answer.ts";
 import { COUNTER, Counters, type Counts } from "../dnsd/counters.ts";
-import { TcpServer } from "../dnsd/tcp.ts";
+import { type StreamAnswer, TcpServer } from "../dnsd/tcp.ts";
 import { AnsweringThread } from "../dnsd/thread.ts";
 import { TCP_MAX } from "../dnsd/wire.ts";
 import type { AgentReply, FromAgent, GatewayNetwork } from "../overlay_names/gateway_messages.ts";
+import { type Asking, Forwarding, MOST_FORWARDED } from "./forwarding.ts";
 import { HandedListener } from "./streams.ts";
 import { NetworkZones } from "./zones.ts";
 
@@ -40,6 +41,8 @@ interface Zones {
   /** The number of its table, and of its UDP socket where it is served. */
   readonly number: number;
   readonly zones: NetworkZones;
+  /** True: names outside them are forwarded. */
+  readonly forwards: boolean;
 }
 
 interface Served {
@@ -54,6 +57,7 @@ interface Served {
 export class Networks {
   readonly #thread: AnsweringThread;
   readonly #counters = new Counters();
+  readonly #forwarding: Forwarding;
   readonly #served = new Map<string, Served>();
   /** Networks that the agent has named since it connected. */
   #named = new Set<string>();
@@ -64,9 +68,31 @@ export class Networks {
   readonly #closing = new Set<Promise<unknown>>();
 
   /** @param onTrouble called with a sentence */
-  constructor(onTrouble: (what: string) => void, private readonly dhcp?: DhcpAnswerer) {
+  constructor(
+    onTrouble: (what: string) => void,
+    private readonly dhcp?: DhcpAnswerer,
+    /** The resolvers for other names, in networks that have these forwarded. */
+    resolvers: readonly string[] = [],
+  ) {
     this.#onTrouble = onTrouble;
-    this.#thread = new AnsweringThread({ maxForwarded: 0, onForward: () => {} });
+    this.#thread = new AnsweringThread({
+      maxForwarded: resolvers.length ? MOST_FORWARDED : 0,
+      onForward: (query) => {
+        const id = this.#served.entries().find(([, { zones }]) => zones?.number === query.socket)?.[0] ?? "";
+        this.#forwarding.forward(query, id, () => this.#asking(id));
+      },
+    });
+    this.#forwarding = new Forwarding({
+      resolvers,
+      counters: this.#counters,
+      thread: () => this.#thread,
+      onTrouble,
+    });
+  }
+
+  #asking(id: string): Asking | undefined {
+    const { zones, sockets } = this.#served.get(id) ?? {};
+    return zones && { reader: zones.zones.table.reader, udp: sockets?.udp, forwards: zones.forwards };
   }
 
   start(): Promise<void> {
@@ -130,7 +156,13 @@ export class Networks {
     const number = this.#number = (this.#number + 1) % 0xffffffff;
     const onBlock = (block: SharedArrayBuffer) => this.#thread.setBlock(number, block);
     const { dhcp: _, ...ofDns } = network;
-    const zones = { number, zones: this.#zones(ofDns, onBlock) };
+    if (network.forward && !this.#forwarding.isPossible) {
+      this.#onTrouble(
+        `network ${id} wants other names forwarded, and this host has no resolver: set dnsd.forward`,
+      );
+    }
+    const forwards = network.forward && this.#forwarding.isPossible;
+    const zones = { number, zones: this.#zones(ofDns, onBlock), forwards };
     served.next = { zones, network: { ...network, sockets: isNew }, handed };
   }
 
@@ -173,14 +205,14 @@ export class Networks {
     if (udp !== undefined && tcp !== undefined) {
       // The new sockets first, so that there is always one.
       served.sockets = { udp, streams: this.#listen(id, served, tcp) };
-      this.#thread.serve({ socket: number, fd: udp, table: number, recursion: false });
+      this.#thread.serve({ socket: number, fd: udp, table: number, recursion: zones.forwards });
       this.#end(before, old);
     } else if (network.sockets) {
       served.sockets = undefined;
       this.#end(before, old);
     } else if (before) {
       this.#end(before, undefined);
-      if (old) this.#thread.serve({ socket: number, fd: old.udp, table: number, recursion: false });
+      if (old) this.#thread.serve({ socket: number, fd: old.udp, table: number, recursion: zones.forwards });
     }
     if (dhcp) this.dhcp?.serve({ ...network, dhcp }, handed.dhcp);
     else this.dhcp?.leave(id);
@@ -216,21 +248,23 @@ export class Networks {
     return new TcpServer(new HandedListener(tcp), {
       name: `TCP of network ${id}`,
       maxConnections: MOST_CONNECTIONS,
-      answer: (query) => this.#answer(served, query),
+      answer: (query) => this.#answer(id, served, query),
       onTrouble: this.#onTrouble,
       onConnection: (accepted) => this.#counters.add(accepted ? COUNTER.tcpConnections : COUNTER.tcpRefused),
     });
   }
 
   /** Answers a query that came over TCP. */
-  #answer({ zones }: Served, query: Uint8Array): Uint8Array | undefined {
+  #answer(id: string, { zones }: Served, query: Uint8Array): ReturnType<StreamAnswer> {
     if (!zones) return undefined;
     const { reader } = zones.zones.table, counters = this.#counters;
     const answerer = this.#answerer ??= new Answerer(reader, false);
     answerer.table = reader;
+    answerer.recursion = zones.forwards;
     this.#scratch.set(query);
     counters.add(COUNTER.queries);
     const length = answerer.answer(this.#scratch, 0, query.length, TCP_MAX, false);
+    if (length === FORWARD) return this.#forwarding.answer(query, id, () => this.#asking(id));
     if (length === DROP) {
       counters.add(COUNTER.dropped);
       return undefined;
@@ -250,6 +284,7 @@ export class Networks {
   async close(): Promise<void> {
     for (const id of [...this.#served.keys()]) this.#remove(id);
     await Promise.all(this.#closing);
+    await this.#forwarding.close();
     await this.#thread.stop();
   }
 }

@@ -69,8 +69,8 @@ export function updatedNamed(
 /** A network with an overlay as the API shows it: what was set, and what is derived. */
 export function namedTo(named: NamedNetwork): proto.Sent<proto.Network> {
   const { record: { id }, settings: { overlay } } = named;
-  const { dhcp, dns, egress, contain, trusted, broadcast } = overlay;
-  const options = { dhcp, dns, egress, contain, trusted, broadcast };
+  const { dhcp, dns, forward, egress, contain, trusted, broadcast } = overlay;
+  const options = { dhcp, dns, forward, egress, contain, trusted, broadcast };
   return { ...networkTo(effectiveNetwork(named)), overlay: { id, ...options } };
 }
 

@@ -54,6 +54,8 @@ const network = z.object({
   ttl: z.int().nonnegative(),
   /** True: DNS is answered, at a UDP and a listening TCP socket at the gateway's port 53. */
   dns: z.boolean(),
+  /** True: other names are resolved by the host's resolvers. */
+  forward: z.boolean().default(false),
   /**
    * The settings of DHCP, which is answered at a packet socket for what the network's ports receive; absent: it is not. All fields
    * of the network in the form of a network of Nex.

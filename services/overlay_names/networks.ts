@@ -193,9 +193,8 @@ export function planChangeNamed(view: View, before: NamedNetwork, request: Named
 
 /** The options that this version does not know. */
 function unknownOptions(options: OverlayOptions): OverlayOptions {
-  const { dhcp: _, dns: __, egress: ___, contain: ____, trusted: _____, broadcast: ______, ...unknown } =
-    options;
-  return unknown;
+  const known = new Set(["dhcp", "dns", "forward", "egress", "contain", "trusted", "broadcast"]);
+  return Object.fromEntries(Object.entries(options).filter(([option]) => !known.has(option)));
 }
 
 function sameSettings(a: NamedNetwork, b: NamedNetwork): boolean {

@@ -192,6 +192,8 @@ const overlay = z.looseObject({
   /** False: DHCP, DNS is not answered at the gateway's address. */
   dhcp: z.boolean().optional(),
   dns: z.boolean().optional(),
+  /** True: the gateway resolves other names by its host's resolvers. */
+  forward: z.boolean().optional(),
   /** True: machines reach other networks through their host. */
   egress: z.boolean().optional(),
   /** True: ports carry only what is their own; false: what is not their own is counted. */

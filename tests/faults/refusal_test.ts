@@ -281,7 +281,16 @@ Deno.test("nexd knows a network with an overlay, and takes its name for no other
       leaseDuration: 0,
     },
     overlay: overlay
-      ? { id: "", dhcp: null, dns: null, egress: null, contain: null, trusted: null, broadcast: null }
+      ? {
+        id: "",
+        dhcp: null,
+        dns: null,
+        forward: null,
+        egress: null,
+        contain: null,
+        trusted: null,
+        broadcast: null,
+      }
       : null,
   });
   const make = (name: string) =>

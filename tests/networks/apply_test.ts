@@ -126,8 +126,10 @@ Deno.test("one file makes overlays with addresses and names, beside flat network
 
   await it.strand(["set", "network", "range4", "blue", "10.0.0.2", "10.0.0.99"]);
   await it.strand(["set", "network", "overlay", "blue", "dns", "off"]);
+  await it.strand(["set", "network", "overlay", "blue", "forward", "on"]);
+  assert.match(await it.strand(["get", "network", "blue", "-o", "yaml"]), /^ {2}forward: true$/m);
   await it.strand(["set", "member", "name", "blue", "52:54:00:00:00:06", "www"]);
-  assert.deepEqual((await it.json(keys.settings(id))).overlay, { contain: true, dns: false });
+  assert.deepEqual((await it.json(keys.settings(id))).overlay, { contain: true, dns: false, forward: true });
   assert.equal(
     await it.strand(["apply", "--force", "-"], blue),
     "network blue updated\nmember db unchanged\nmember web updated\n",

@@ -43,13 +43,16 @@ export class GatewayLab implements AsyncDisposable {
     return process;
   }
 
-  launch(host: OverlayHost): void {
+  launch(host: OverlayHost, env: Readonly<Record<string, string>> = {}): void {
     const command = host.host.enter(strandCommand(["gatewayd"]));
-    this.#gatewayds.set(host.name, new Process(command, { env: { STRAND_AGENT_SOCKET: host.socket } }));
+    this.#gatewayds.set(
+      host.name,
+      new Process(command, { env: { STRAND_AGENT_SOCKET: host.socket, ...env } }),
+    );
   }
 
-  async start(host: OverlayHost): Promise<void> {
-    this.launch(host);
+  async start(host: OverlayHost, env: Readonly<Record<string, string>> = {}): Promise<void> {
+    this.launch(host, env);
     await until(`gatewayd of ${host.name} is ready`, async (see) => {
       const process = this.gatewayd(host);
       if (!process.alive) throw new Error(`gatewayd has ended:\n${process.tail()}`);

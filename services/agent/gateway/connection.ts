@@ -19,6 +19,8 @@ export interface Gateway {
   readonly ttl: number;
   /** True: DNS is answered. */
   readonly dns: boolean;
+  /** True: other names are resolved by the host's resolvers. */
+  readonly forward: boolean;
   /** The settings of DHCP as JSON, so that they are compared at once; undefined: it is not answered. */
   readonly dhcp: string | undefined;
   /** Their descriptors: of DNS by UDP and TCP, and of DHCP, as far as they are answered. */
@@ -167,7 +169,7 @@ export class GatewayConnection {
         this.#names = { network, left: [...due] };
         return this.#nextNames(this.#names);
       }
-      const { address, domain, ttl, dns, dhcp, sockets } = gateway;
+      const { address, domain, ttl, dns, forward, dhcp, sockets } = gateway;
       const isNew = sent?.sockets !== sockets;
       const octets = encodeMessage({
         kind: "network",
@@ -176,6 +178,7 @@ export class GatewayConnection {
         domain,
         ttl,
         dns,
+        forward,
         ...dhcp === undefined ? {} : { dhcp: JSON.parse(dhcp) },
         sockets: isNew,
       });

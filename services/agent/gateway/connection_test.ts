@@ -53,7 +53,15 @@ function setUp(networks: readonly string[] = ["blue"], labels: readonly string[]
 
 /** Its sockets are standard input and output. */
 function gateway(domain = "test"): Gateway {
-  return { address: Cidr.parse("10.0.0.1/24"), domain, ttl: 60, dns: true, dhcp: undefined, sockets: [0, 1] };
+  return {
+    address: Cidr.parse("10.0.0.1/24"),
+    domain,
+    ttl: 60,
+    dns: true,
+    forward: false,
+    dhcp: undefined,
+    sockets: [0, 1],
+  };
 }
 
 Deno.test("a gatewayd gets nothing before it says its version, then all networks, then what changes", () => {

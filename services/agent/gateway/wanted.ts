@@ -31,7 +31,8 @@ export function answeredOf({ dns, dhcp }: WantedGateway): Answered {
 
 /** True for gateways that answer the same. */
 export function isSameGateway(a: WantedGateway, b: WantedGateway): boolean {
-  return a.domain === b.domain && a.ttl === b.ttl && a.dns === b.dns && a.dhcp === b.dhcp &&
+  return a.domain === b.domain && a.ttl === b.ttl && a.dns === b.dns && a.forward === b.forward &&
+    a.dhcp === b.dhcp &&
     a.address.toString() === b.address.toString();
 }
 
@@ -53,7 +54,8 @@ export function wantedGateway(
   if (!address || view.isPartial(network) || networkFault(record) !== undefined) return undefined;
   const { domain = "" } = settings.network, dhcp = dhcpOf(record, settings, mtu, onTooLong);
   if (!dns && dhcp === undefined) return undefined;
-  return { address, domain: domain.length > LONGEST_NAME ? "" : domain, ttl, dns, dhcp };
+  const forward = dns && settings.overlay.forward === true;
+  return { address, domain: domain.length > LONGEST_NAME ? "" : domain, ttl, dns, forward, dhcp };
 }
 
 /** The settings of DHCP as text; undefined where it is switched off. */
