@@ -189,6 +189,53 @@ Deno.test("what is behind a device speaks for itself alone", async (t) => {
     });
   });
 
+  await t.step("frames of chance change nothing for others", async () => {
+    const seed = Number(Deno.env.get("SEED") ?? Math.floor(Math.random() * 2 ** 32)), dice = new Dice(seed);
+    console.log(`SEED=${seed}`);
+    const known = [web.endpoint.target_veth_mac, far.endpoint.target_veth_mac],
+      own = [...known, VM, "52:54:00:00:00:08"];
+    const macs = [...own, STRANGER, ALL, "01:00:5e:00:00:12", "00:00:00:00:00:00"];
+    const addresses = [
+      web.address,
+      far.address,
+      address,
+      "10.0.0.1",
+      "0.0.0.0",
+      "10.0.0.99",
+      "255.255.255.255",
+    ];
+    const ports = [1, 53, 67, 68];
+    const frame = () => {
+      const from = dice.one(macs), to = dice.one(macs), ip = dice.one(addresses);
+      const made = dice.between(0, 2) ? arp(from, [dice.one(macs), ip]) : datagram({
+        from,
+        to,
+        source: number(ip),
+        target: number(dice.one(addresses)),
+        ports: [dice.one(ports), dice.one(ports)],
+      });
+      // Some have a VLAN's tag, another type, or an octet that is not right, or are cut off.
+      const kind = dice.between(0, 8);
+      if (kind === 0) return Uint8Array.from([...made.slice(0, 12), 0x81, 0, 0, 5, ...made.slice(12)]);
+      if (kind === 1) made.set([dice.between(0, 256), dice.between(0, 256)], 12);
+      if (kind === 2) made[dice.between(0, made.length)] = dice.between(0, 256);
+      return kind === 3 ? made.slice(0, dice.between(14, made.length)) : made;
+    };
+    const before = await it.leases(blue),
+      sum = async () => Object.values(await counted(one, blue)).reduce((a, b) => a + b);
+    const dropped = await sum();
+    for (let i = 0; i < 20; i++) send(vm, Array.from({ length: 50 }, frame));
+    await until("most are dropped", async (see) => see(await sum()) > dropped + 300);
+    for (const [asked, it] of [[web.container, far], [far.container, web]] as const) {
+      assert.ok(await pings(asked, it.address));
+      const { stdout } = await asked.run(["ip", "neigh", "show", it.address]);
+      assert.match(stdout, new RegExp(it.endpoint.target_veth_mac));
+    }
+    for (const mac of known) assert.notEqual(await learnedAt(one, blue, mac), "vm0");
+    assert.equal((await one.api.status("/readyz")).status, 200);
+    assert.equal((await it.leases(blue)).length, before.length);
+  });
+
   await t.step("thousands of DISCOVERs from MACs of chance leave the others their leases", async () => {
     const dice = new Dice(4000), known = await it.leases(blue);
     const random = () => [0x52, ...Array.from({ length: 5 }, () => dice.between(0, 256))];
