@@ -22,6 +22,8 @@ export class PortMembers {
   readonly #context: () => Context;
   /** Why members are not there, by network, port and MAC. */
   readonly #problems = new Map<string, string>();
+  /** The networks in which members were looked for that no port names any more; undefined: not yet. */
+  #swept: Set<string> | undefined;
 
   constructor(context: () => Context) {
     this.#context = context;
@@ -124,10 +126,19 @@ export class PortMembers {
         members.map((mac) => `${network} ${device} ${mac}`)
       ),
     );
-    for (const { id, network, mac, record } of view.endpointsOn(hostname)) {
-      const key = `${network} ${record.strand_port} ${mac}`;
-      if (kindOf(record) !== "static" || named.has(key)) continue;
-      await this.#try(key, () => this.#remove(id));
+    // At first all networks are looked through: what an agent that was killed has left may be in any.
+    const networks = new Set([
+      ...ports.map(({ network }) => network),
+      ...this.#swept ?? view.networksOn(hostname),
+    ]);
+    this.#swept = new Set(ports.map(({ network }) => network));
+    for (const network of networks) {
+      for (const { id, mac, record } of [...view.space(network).endpointsOn(hostname)]) {
+        const key = `${network} ${record.strand_port} ${mac}`;
+        if (kindOf(record) !== "static" || named.has(key)) continue;
+        await this.#try(key, () => this.#remove(id));
+        this.#swept.add(network);
+      }
     }
   }
 

@@ -96,16 +96,23 @@ export class Ports implements PortsApi {
 
   /** Takes a machine in; a member that another port named is named by this one from then on. */
   async #arrive(arrival: Arrival, from: OverlayEndpoint): Promise<boolean> {
-    const { network, port: device, mac } = arrival;
-    if (!await this.#members.arrive(arrival, from)) return false;
-    if (arrival.named || kindOf(from.record) !== "static") return true;
+    const arrive = () => this.#members.arrive(arrival, from);
+    if (arrival.named || kindOf(from.record) !== "static") return await arrive();
+    // Until the list has it, it would be taken for one that is no longer named.
+    return await this.#turn.run(async () => {
+      const isHere = await arrive();
+      if (isHere) this.#name(arrival);
+      return isHere;
+    });
+  }
+
+  #name({ network, port: device, mac }: Arrival): void {
     this.#file.save(this.#file.ports.map((port) => {
       if (port.network !== network) return port;
       const { members = [], ...rest } = port, others = members.filter((member) => member !== mac);
       const its = port.device === device ? [...others, mac] : others;
       return { ...rest, ...its.length ? { members: its } : {} };
     }));
-    return true;
   }
 
   /** The machines behind devices may be others from now on. */
