@@ -59,6 +59,14 @@ export class Netlink implements Disposable {
     this.fd = namespace === undefined ? make() : inNamespace(namespace, make);
   }
 
+  /** The socket's port id, by which notifications name the one that has made a change; 0 before it has sent anything. */
+  get portId(): number {
+    // struct sockaddr_nl {u16 family, u16 pad, u32 pid, u32 groups}
+    const name = new Uint8Array(12);
+    checked(libc.getsockname(this.fd, name, Uint32Array.of(name.length)), "getsockname");
+    return new DataView(name.buffer).getUint32(4, true);
+  }
+
   /**
    * The index of a link of the socket's namespace; 0 when there is none. It is read by an ioctl, which does not wait
    * for the kernel's RTNL lock.

@@ -1,4 +1,5 @@
 /** Keeps the rules by which VXLAN is taken only from the hosts of its network as etcd says, for all networks of this host. */
+import { isUnsupported } from "../../ffi/netlink_nftables.ts";
 import { Mutex } from "../common/async.ts";
 import { OncePerMinute } from "../common/log.ts";
 import { messageOf } from "../common/refusal.ts";
@@ -7,6 +8,9 @@ import type { Context } from "./context.ts";
 import { isNotThere, type VtepRules, VtepTable } from "./kernel/vtep_table.ts";
 import type { HostNetwork } from "./reconcile/host_network.ts";
 import { unreadable } from "./unreadable.ts";
+
+/** How often it is looked whether another program has changed the rules, in ms. */
+const LOOK_EVERY = 1000;
 
 /** A network's elements as they were computed, and the stamp of what they were computed from. */
 interface Admitted {
@@ -42,6 +46,7 @@ export class Vteps {
   readonly #once = new OncePerMinute();
   /** The rules that were made or found last; undefined: the kernel must be read first. */
   #made: VtepRules | undefined;
+  #timer: ReturnType<typeof setInterval> | undefined;
   /** True once every network of this host is known: what is in the kernel beyond that is removed. */
   #knowsAll = false;
 
@@ -94,7 +99,24 @@ export class Vteps {
   /** Every network of this host has been compared. */
   async start(): Promise<void> {
     this.#knowsAll = true;
+    // From here on changes are told; what was changed before, the comparison finds.
+    this.#timer = setInterval(() => this.#look(), LOOK_EVERY);
+    this.#look();
     await this.check();
+  }
+
+  /** Checks at once where another program has changed the rules, as `nft flush ruleset` does. */
+  #look(): void {
+    try {
+      if (this.table.isForeign()) void this.check();
+    } catch (error) {
+      // A kernel without nf_tables is told of where the rules are made.
+      if (isUnsupported(error)) return clearInterval(this.#timer);
+      // The periodic check finds it.
+      if (this.#once.due("watch")) {
+        this.context().log.warn(`changes of the rules for VXLAN are not seen at once: ${messageOf(error)}`);
+      }
+    }
   }
 
   /** Compares the kernel, and repairs what other programs have changed. */
@@ -105,6 +127,7 @@ export class Vteps {
   }
 
   close(): void {
+    clearInterval(this.#timer);
     this.table.close();
   }
 

@@ -215,6 +215,28 @@ Deno.test("from which hosts VXLAN is taken", async (t) => {
     assert.equal(await table(h1), whole);
   });
 
+  await t.step(
+    "what is flushed is made again within seconds, and the agent's own changes are no drift",
+    async () => {
+      await h1.stop();
+      await h1.start({ STRAND_AGENT_CHECK_EVERY: "3600" });
+      const drift = async () =>
+        Number(
+          /repaired_total\{op="vxlan-rules"\} (\d+)/.exec((await h1.api.status("/metrics")).body)?.[1] ?? 0,
+        );
+      const whole = await table(h1), three = await h3.attach(id);
+      assert.notEqual(await table(h1), whole);
+      await h3.api.deleteEndpoint(three.endpoint.id);
+      await until("it is gone", async () => await table(h1) === whole);
+      // Another table's changes are none of ours.
+      await nft(h1, "add table ip other");
+      await nft(h1, "delete table ip other");
+      await nft(h1, "flush ruleset");
+      await until("it is there again", async () => await table(h1) === whole);
+      await until("it is counted", async (see) => see(await drift()) === 1);
+    },
+  );
+
   await t.step("a kernel without nf_tables: it is said once, and all else works", async () => {
     await h2.stop();
     await h2.start({}, ["/usr/bin/python3", fileURLToPath(WITHOUT)]);

@@ -43,6 +43,7 @@ import {
   TRANSPORT_HEADER,
 } from "../../../ffi/nftables_expressions.ts";
 import { NETWORK_ORDER, sourceAddress, transportBits, typeOf } from "../../../ffi/nftables_userdata.ts";
+import { NftablesWatch } from "../../../ffi/nftables_watch.ts";
 import { u32 } from "../../../ffi/netlink_message.ts";
 import { home } from "../../../ffi/netns.ts";
 import { Ip } from "../../common/ip.ts";
@@ -55,7 +56,7 @@ export const ENCAPSULATED = 0x53740000;
 /** The priority of packets to a VXLAN port that this host forwards. */
 const FORWARDED = 0x53740010;
 
-const TABLE: Table = { family: "ip", name: "strand" };
+const NFPROTO_IPV4 = 2, TABLE: Table = { family: "ip", name: "strand" };
 const HOOKS = {
   input: { at: "input", priority: -300 },
   output: { at: "output", priority: -300 },
@@ -156,6 +157,7 @@ export class VtepTable {
   missing: string | undefined;
   /** It stays open, since closing one after a removal takes tens of milliseconds: see nftables_sockets.ts. */
   #netlink: Netlink | undefined;
+  #watch: NftablesWatch | undefined;
 
   /** Undefined: there is none. @throws SystemError */
   read(rules: VtepRules): Promise<VtepState | undefined> {
@@ -218,9 +220,17 @@ export class VtepTable {
     );
   }
 
+  /** True when another program has changed the table since the last call, or that cannot be known. */
+  isForeign(): boolean {
+    if (this.missing !== undefined) return false;
+    this.#watch ??= new NftablesWatch(home);
+    return this.#watch.changed(NFPROTO_IPV4, TABLE.name, this.#netlink?.portId ?? 0);
+  }
+
   close(): void {
     this.#netlink?.close();
-    this.#netlink = undefined;
+    this.#watch?.[Symbol.dispose]();
+    this.#netlink = this.#watch = undefined;
   }
 
   /** @param isFirst The work makes the table: what it does not find is what the kernel lacks. */
