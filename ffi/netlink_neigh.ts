@@ -1,5 +1,5 @@
 /** Sets, deletes and lists a device's ARP and FDB entries by rtnetlink(7), in batches of any size. */
-import { EINVAL, ENOENT } from "./errno.ts";
+import { EEXIST, EINVAL, ENOENT } from "./errno.ts";
 import type { Netlink } from "./netlink.ts";
 import { type BridgeEntry, readStaticEntry } from "./netlink_bridge.ts";
 import { aligned, encodeMessage, HEADER, NLM_F_CREATE, NLM_F_REPLACE, u32 } from "./netlink_message.ts";
@@ -9,7 +9,7 @@ const RTM_NEWNEIGH = 28, RTM_DELNEIGH = 29, RTM_GETNEIGH = 30;
 const AF_INET = 2, AF_BRIDGE = 7, AF_INET6 = 10;
 const NDA_DST = 1, NDA_LLADDR = 2, NDA_CACHEINFO = 3, NDA_PROBES = 4, NDA_IFINDEX = 8, NDA_LINK_NETNSID = 10;
 const NDA_PROTOCOL = 12;
-const NUD_NOARP = 0x40, NUD_PERMANENT = 0x80, NTF_SELF = 2, NTF_MASTER = 4;
+const NLM_F_APPEND = 0x800, NUD_NOARP = 0x40, NUD_PERMANENT = 0x80, NTF_SELF = 2, NTF_MASTER = 4;
 /** Octets of struct ndmsg {u8 family, pad, i32 ifindex, u16 state, u8 flags, u8 type}, and where its flags are. */
 const NDMSG = 12, FLAGS = 10;
 /** Attributes that do not affect where a frame is sent. */
@@ -65,6 +65,20 @@ export function setNeighbours(
     entries,
     template(table, RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, ifindex, entries.width),
   );
+}
+
+/**
+ * Adds VTEPs of a vxlan device's all-zero MAC, to which it sends what is for no one machine; those that are there are no failures.
+ * @see {@link setNeighbours}
+ */
+export async function addFloods(
+  netlink: Netlink,
+  ifindex: number,
+  { count, addresses }: Pick<Neighbours, "count" | "addresses">,
+): Promise<Failure[]> {
+  const entries = { count, width: 4, addresses, macs: new Uint8Array(count * 6) } as const;
+  const message = template("fdb", RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_APPEND, ifindex, 4);
+  return (await send(netlink, entries, message)).filter(({ errno }) => errno !== EEXIST);
 }
 
 /**

@@ -7,6 +7,7 @@ import { Netlink, NETLINK_NETFILTER, type Request } from "./netlink.ts";
 import {
   type Attribute,
   be32,
+  be64,
   encodeMessage,
   NLM_F_CREATE,
   NLM_F_EXCL,
@@ -28,7 +29,9 @@ const NEWSETELEM = 12, GETSETELEM = 13, DELSETELEM = 14, NEWOBJ = 18, GETOBJ = 1
 const NLM_F_APPEND = 0x800;
 /** Octets of struct nfgenmsg {u8 family, u8 version, be16 resource}. */
 export const NFGENMSG = 4;
-const LIST_ELEM = 1, DATA_VALUE = 1;
+const LIST_ELEM = 1, DATA_VALUE = 1, NFT_SET_TIMEOUT = 0x10, NFT_SET_EVAL = 0x20;
+/** The most keys of a set of rates. */
+const RATES = 4096;
 /** The families of tables, with their numbers. */
 export const FAMILIES = { inet: 1, ip: 2, bridge: 7 } as const;
 /** The places in a packet's way that chains may be at, which all three families number alike. */
@@ -92,6 +95,21 @@ export function newSet(
     [5, be32(length)],
     [10, be32(id)],
     [13, shown],
+  ]);
+}
+
+/** A set of rates by key for `isOver()` of nftables_expressions.ts, which forgets keys that were not seen for a minute. @param id As in {@link newSet}. */
+export function newRates(table: Table, name: string, type: number, length: number, id: number): Request {
+  return request(table, `add set ${name}`, NEWSET, NLM_F_CREATE, [
+    [1, text(table.name)],
+    [2, text(name)],
+    [3, be32(NFT_SET_TIMEOUT | NFT_SET_EVAL)],
+    [4, be32(type)],
+    [5, be32(length)],
+    [9, [[1, be32(RATES)]]],
+    [10, be32(id)],
+    [11, be64(60_000)],
+    [13, HOST_ORDER],
   ]);
 }
 

@@ -110,8 +110,8 @@ export function clampSegments(): Expression[] {
 }
 
 /**
- * Goes on with the rule where there are more than this for the key in the first register, which is counted in a set that
- * {@link newSet} made for it.
+ * Goes on with the rule where there are more than this for the key in the first register, which is counted in a set of
+ * `newRates()`.
  *
  * @param burst How many may come at once beyond the rate.
  */

@@ -46,6 +46,8 @@ export interface Context {
   readonly namespacePath: (network: string) => string;
   /** The smallest MTU of the routes to the other hosts, as last read. */
   underlayMtu(): number;
+  /** How many frames a second a port may send to all hosts of its network. */
+  readonly broadcastLimit: number;
   readonly counters: Counters;
   readonly log: Log;
 }

@@ -172,6 +172,7 @@ export function main(args: string[]): Promise<number> {
         return underlay.ip;
       },
       checksumOffload: settings.checksumOffload,
+      broadcastLimit: settings.broadcastLimit,
       notifications,
       onUncontained: (reason) =>
         log.warn(
@@ -234,6 +235,7 @@ export function main(args: string[]): Promise<number> {
       },
       namespacePath: settings.namespacePath,
       underlayMtu: () => underlay.mtu,
+      broadcastLimit: settings.broadcastLimit,
       counters: createCounters(metrics),
       log,
     };

@@ -38,6 +38,8 @@ export interface AgentConfig {
   readonly vxlanPort: number;
   /** Of these, each network whose machines reach the world has an address on this host. */
   readonly transferSubnet: Cidr;
+  /** How many frames of broadcast and multicast a port may send to other hosts in a second. */
+  readonly broadcastLimit: number;
   /** The firewall of another program that is made to let the networks' packets pass. */
   readonly firewall: "docker-user" | undefined;
   readonly docker: {
@@ -93,6 +95,7 @@ export function agentConfig(
     ...vnis(agent, where),
     vxlanPort: agent["vxlan-port"],
     transferSubnet: agent["transfer-subnet"],
+    broadcastLimit: agent["broadcast-limit"],
     firewall: agent.firewall,
     docker: agent.docker,
     checksumOffload: agent["checksum-offload"],

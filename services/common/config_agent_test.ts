@@ -296,6 +296,7 @@ Deno.test("every key has one kind of variable: STRAND_… or those of SAND", () 
     "agent.min-vni",
     "agent.vxlan-port",
     "agent.transfer-subnet",
+    "agent.broadcast-limit",
     "agent.firewall",
     "agent.docker.spec",
     "agent.docker.names",

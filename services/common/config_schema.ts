@@ -52,6 +52,8 @@ const hostPart = (error: string) =>
 /** The text becomes part of a path, or of a key in etcd. */
 const segment = z.string().regex(/^[^\s/]*$/, { error: "has a space or a slash in it" });
 
+const frames = "is not a number of frames a second from 1 to 100000";
+
 /** A range for addresses that stay on the host. */
 const transferSubnet = z.string().transform((text, context) => {
   const cidr = Cidr.tryParse(text), [first = 0] = cidr?.first.bytes ?? [];
@@ -130,6 +132,7 @@ export const schema = z.strictObject({
     "min-vni": z.int().min(1, { error: vni }).max(16777215, { error: vni }).default(1),
     "vxlan-port": portNumber.default(4789),
     "transfer-subnet": transferSubnet.prefault("169.254.192.0/18"),
+    "broadcast-limit": z.int().min(1, { error: frames }).max(100_000, { error: frames }).default(500),
     firewall: z.enum(["docker-user"]).optional(),
     "max-vni": z.int().min(1, { error: vni }).max(16777215, { error: vni }).default(999999),
     docker: z.strictObject({

@@ -2,6 +2,7 @@
 import { Cidr } from "../common/ip.ts";
 import { tryParseMac } from "../common/mac.ts";
 import type { NetworkRecord } from "../store/sand_records.ts";
+import { floodOf, isBroadcast } from "./broadcast.ts";
 import { gatewayOf } from "./claims.ts";
 import { ownOf, ownOfDevice, rulesOf } from "./containment.ts";
 import { LEAST_MTU, localFault, notCarriedOut, vethTaken } from "./faults.ts";
@@ -32,6 +33,8 @@ export interface DesiredOptions {
   readonly devices?: readonly string[] | undefined;
   /** True when frames from ports can be checked. */
   readonly contains?: boolean | undefined;
+  /** How many frames a second a port may send to all hosts; undefined where that cannot be limited, so that it may send none. */
+  readonly broadcast?: number | undefined;
   /** The address on the host of what leaves the network; undefined where its machines reach nothing beyond it. */
   readonly transfer?: string | undefined;
 }
@@ -61,7 +64,9 @@ export function desiredState(view: View, networkId: string, options: DesiredOpti
   const mtu = mtuOf(view, networkId, options);
   const proxied = isProxied(view, networkId, options);
   const neighbours = new Neighbours(view, networkId, options.hostname, proxied, options.vtep);
-  const proxy = { port: true, arp: new Map([[gatewayOf(network).u32, BRIDGE_MAC]]), fdb: new Set<number>() };
+  const closed = options.broadcast !== undefined && isBroadcast(view, networkId);
+  const answered = new Map(proxied ? [[gatewayOf(network).u32, BRIDGE_MAC]] : []);
+  const proxy = { port: proxied, arp: answered, fdb: new Set<number>(), ...closed && { closed } };
   for (const endpoint of endpoints.values()) {
     const answer = neighbours.answerOf(endpoint);
     if (answer) proxy.arp.set(answer.address, answer.mac);
@@ -105,12 +110,19 @@ export function desiredState(view: View, networkId: string, options: DesiredOpti
     arp,
     fdb,
     ...uplink,
-    ...proxied ? { proxy } : {},
+    ...proxied || closed ? { proxy } : {},
+    ...closed ? { broadcast: options.broadcast } : {},
     ...transfer === undefined ? {} : { egress: routes.size ? "routed" as const : "closed" as const },
     ...rules ? { containment: { rules, own } } : {},
   };
   return here
-    ? { state: stateOf(network, mtu, portOf(view, network, options.hostname), parts), problems }
+    ? {
+      state: stateOf(network, mtu, portOf(view, network, options.hostname), {
+        ...parts,
+        flood: closed ? floodOf(view, networkId, options.vtep) : new Set(),
+      }),
+      problems,
+    }
     : { state: undefined, problems: [] };
 }
 
@@ -218,7 +230,10 @@ function stateOf(
   network: NetworkRecord,
   mtu: number,
   port: number,
-  tables: Pick<NetworkState, "veths" | "arp" | "fdb" | "uplink" | "proxy" | "containment" | "egress">,
+  tables: Pick<
+    NetworkState,
+    "veths" | "arp" | "fdb" | "uplink" | "flood" | "proxy" | "containment" | "egress" | "broadcast"
+  >,
 ): NetworkState {
   return {
     loopbackUp: true,
@@ -235,6 +250,5 @@ function stateOf(
       up: true,
     },
     ...tables,
-    flood: new Set(),
   };
 }

@@ -1,4 +1,5 @@
 /** Compares a network's kernel state with the desired one, and returns the operations between them. */
+import { floodOps } from "./broadcast.ts";
 import { containmentOps } from "./containment.ts";
 import type { KernelOp } from "./ops.ts";
 import { proxyOps } from "./proxy.ts";
@@ -24,7 +25,8 @@ export function diff(actual: NetworkState | undefined, desired: NetworkState | u
   let from = actual ?? EMPTY;
   if (from.vxlan && desired.vxlan && !sameDevice(from.vxlan, desired.vxlan)) {
     ops.push({ op: "vxlan-remove" });
-    const proxy = from.proxy && { ...from.proxy, port: false, fdb: new Set<number>() };
+    const proxy = from.proxy &&
+      { ...from.proxy, port: false, fdb: new Set<number>(), closed: undefined };
     from = { ...from, vxlan: undefined, arp: EMPTY.arp, fdb: EMPTY.fdb, flood: EMPTY.flood, proxy };
   }
   if (!from.loopbackUp) ops.push({ op: "loopback-up" });
@@ -37,10 +39,15 @@ export function diff(actual: NetworkState | undefined, desired: NetworkState | u
   }
   ops.push(...uplinkOps(from.uplink, desired.uplink));
   if (from.egress && !desired.egress) ops.push({ op: "egress-remove" });
+  // What goes to every host is limited before it does, and until it does not any more.
+  if (desired.broadcast !== undefined && from.broadcast !== desired.broadcast) {
+    ops.push({ op: "broadcast-add", limit: desired.broadcast, replaces: from.broadcast !== undefined });
+  }
   ops.push(...tableOps(from, desired));
   // The kernel drops a link's ARP entries with its last address.
   const flushed = ops.some(({ op }) => op === "bridge-address-remove");
   ops.push(...proxyOps(from.proxy, desired.proxy, flushed));
+  if (from.broadcast !== undefined && desired.broadcast === undefined) ops.push({ op: "broadcast-remove" });
   // A port is checked before it is made.
   ops.push(...containmentOps(from.containment, desired.containment));
   const routes = from.uplink?.name === desired.uplink?.name ? from.uplink?.routes : undefined;
@@ -148,8 +155,7 @@ function tableOps(actual: NetworkState, desired: NetworkState): KernelOp[] {
   const addresses = missing(actual.arp, desired.arp), macs = missing(actual.fdb, desired.fdb);
   if (addresses.size) ops.push({ op: "arp-remove", addresses });
   if (macs.size) ops.push({ op: "fdb-remove", macs });
-  const vteps = new Set([...actual.flood].filter((vtep) => !desired.flood.has(vtep)));
-  if (vteps.size) ops.push({ op: "flood-remove", vteps });
+  ops.push(...floodOps(actual.flood, desired.flood));
   const fdb = changed(actual.fdb, desired.fdb), arp = changed(actual.arp, desired.arp);
   if (fdb.size) ops.push({ op: "fdb-set", entries: fdb });
   if (arp.size) ops.push({ op: "arp-set", entries: arp });

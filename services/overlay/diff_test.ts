@@ -236,13 +236,14 @@ function randomState(random: (n: number) => number, found: boolean): NetworkStat
     },
   };
   const tables = vxlan
-    ? { arp: table(12, 4), fdb: table(12, 4), flood: new Set(found && random(3) === 0 ? [random(9)] : []) }
+    ? { arp: table(12, 4), fdb: table(12, 4), flood: new Set(random(3) === 0 ? [random(3), random(9)] : []) }
     : { arp: new Map(), fdb: new Map(), flood: new Set<number>() };
   const behind = found && !vxlan?.inBridge ? [] : [...table(9, 1).keys()];
   const proxy = {
     port: found ? vxlan?.inBridge === true && flag() : true,
     arp: table(12, 4),
     fdb: new Set(behind),
+    ...(!found || vxlan?.inBridge) && flag() ? { closed: true as const } : {},
   };
   const proxied = bridge && random(2) === 0 && (proxy.port || proxy.arp.size || proxy.fdb.size);
   return {
@@ -253,6 +254,7 @@ function randomState(random: (n: number) => number, found: boolean): NetworkStat
     ...tables,
     ...uplink,
     ...proxied ? { proxy } : {},
+    ...flag() ? { broadcast: random(found ? 3 : 2) } : {},
     ...flag() ? { egress: (["closed", "routed", "edited"] as const)[random(found ? 3 : 2)] ?? "closed" } : {},
     ...random(2) === 0 ? {} : {
       containment: {

@@ -30,6 +30,8 @@ export class Neighbours {
     private readonly hostname: string,
     private readonly proxied = false,
     private readonly vtep = -1,
+    /** True: br0 has static entries for MACs of other hosts, also where it does not answer ARP. */
+    private readonly pinned = proxied,
   ) {
     this.#space = view.space(network);
     const record = view.network(network);
@@ -130,7 +132,7 @@ export class Neighbours {
     if (noFdb.size) ops.push({ op: "fdb-remove", macs: noFdb });
     if (fdb.size) ops.push({ op: "fdb-set", entries: fdb });
     if (arp.size) ops.push({ op: "arp-set", entries: arp });
-    if (this.proxied) ops.push(...this.#proxyOps(answered, new Set(fdb.keys()), noFdb));
+    if (this.pinned) ops.push(...this.#proxyOps(answered, new Set(fdb.keys()), noFdb));
     return ops;
   }
 

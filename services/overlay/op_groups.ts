@@ -28,7 +28,8 @@ export function isDestructive({ op }: KernelOp): boolean {
   // A port whose MAC and address are no longer its own is cut off.
   return op === "namespace-remove" || op === "veth-remove" || op === "arp-remove" || op === "fdb-remove" ||
     op === "uplink-remove" || op === "uplink-route-remove" || op === "host-end-remove" ||
-    op === "containment-unset" || op === "containment-remove" || op === "egress-remove";
+    op === "containment-unset" || op === "containment-remove" || op === "egress-remove" ||
+    op === "flood-remove";
 }
 
 function vethOf(op: KernelOp): string | undefined {

@@ -94,7 +94,13 @@ export type KernelOp =
   /** Adds or replaces: MAC → VTEP. */
   | { readonly op: "fdb-set"; readonly entries: ReadonlyMap<number, number> }
   | { readonly op: "fdb-remove"; readonly macs: ReadonlySet<number> }
+  /** Adds VTEPs of the all-zero MAC that are not there. */
+  | { readonly op: "flood-set"; readonly vteps: ReadonlySet<number> }
+  /** Removes all of them: single ones with a port of their own could not be removed. */
   | { readonly op: "flood-remove"; readonly vteps: ReadonlySet<number> }
+  /** Makes the rules for broadcast and multicast, or makes them again. */
+  | { readonly op: "broadcast-add"; readonly limit: number; readonly replaces: boolean }
+  | { readonly op: "broadcast-remove" }
   /** Makes the rules and their elements at once; `replaces`: in the place of what is there. */
   | {
     readonly op: "containment-add";
@@ -111,12 +117,14 @@ export type KernelOp =
   | {
     readonly op: "proxy-set";
     readonly port?: true;
+    readonly closed?: true;
     readonly arp: ReadonlyMap<number, number>;
     readonly fdb: ReadonlySet<number>;
   }
   | {
     readonly op: "proxy-remove";
     readonly port?: true;
+    readonly closed?: true;
     readonly arp: ReadonlySet<number>;
     readonly fdb: ReadonlySet<number>;
   };

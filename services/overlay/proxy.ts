@@ -31,6 +31,8 @@ export function isCrowded(endpoints: number, now: boolean): boolean {
 
 const NOTHING: ProxyState = { port: false, arp: new Map(), fdb: new Set() };
 
+type Sized = Readonly<Record<"arp" | "fdb", { readonly size: number }>>;
+
 /**
  * The operations from one state to the other; wrong and unwanted entries are removed first.
  *
@@ -43,16 +45,20 @@ export function proxyOps(
 ): KernelOp[] {
   const remove = {
     ...actual.port && !desired.port ? { port: true as const } : {},
+    ...actual.closed && !desired.closed ? { closed: true as const } : {},
     arp: new Set([...actual.arp.keys()].filter((address) => !desired.arp.has(address))),
     fdb: new Set([...actual.fdb].filter((mac) => !desired.fdb.has(mac))),
   };
   const set = {
     ...desired.port && !actual.port ? { port: true as const } : {},
+    ...desired.closed && !actual.closed ? { closed: true as const } : {},
     arp: new Map([...desired.arp].filter(([address, mac]) => flushed || actual.arp.get(address) !== mac)),
     fdb: new Set([...desired.fdb].filter((mac) => !actual.fdb.has(mac))),
   };
+  const changes = ({ port, closed, arp, fdb }: Partial<Record<"port" | "closed", true>> & Sized) =>
+    port || closed || arp.size > 0 || fdb.size > 0;
   return [
-    ...remove.port || remove.arp.size || remove.fdb.size ? [{ op: "proxy-remove" as const, ...remove }] : [],
-    ...set.port || set.arp.size || set.fdb.size ? [{ op: "proxy-set" as const, ...set }] : [],
+    ...changes(remove) ? [{ op: "proxy-remove" as const, ...remove }] : [],
+    ...changes(set) ? [{ op: "proxy-set" as const, ...set }] : [],
   ];
 }

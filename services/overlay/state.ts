@@ -21,8 +21,13 @@ export interface NetworkState {
   readonly arp: ReadonlyMap<number, number>;
   /** Permanent FDB entries of vxlan0 itself (NTF_SELF): MAC → VTEP. */
   readonly fdb: ReadonlyMap<number, number>;
-  /** VTEPs of the all-zero MAC, to which unknown frames are flooded: none is ever wanted. */
+  /** VTEPs of the all-zero MAC, to which broadcast and multicast are sent; without them, these stay on their host. */
   readonly flood: ReadonlySet<number>;
+  /**
+   * How many frames of broadcast and multicast a port may send to other hosts in a second, by rules that keep DHCP, router advertisements
+   * and ARP on their host. Absent: there are no such rules. Read: 0 where they are others.
+   */
+  readonly broadcast?: number | undefined;
   /** Absent: the network is isolated from its host. */
   readonly uplink?: UplinkState | undefined;
   /** Absent: ARP requests are flooded, and answered by the endpoints themselves and by vxlan0. */
@@ -61,6 +66,8 @@ export interface ProxyState {
   readonly arp: ReadonlyMap<number, number>;
   /** Static entries of br0's own FDB: MACs that are behind vxlan0. */
   readonly fdb: ReadonlySet<number>;
+  /** True: frames for MACs without such an entry are not sent to vxlan0, which would send them to every host. */
+  readonly closed?: true | undefined;
 }
 
 /** A veth pair between the host's own namespace and the network's. */

@@ -43,7 +43,7 @@ export function perform(state: NetworkState | undefined, op: KernelOp): NetworkS
     case "vxlan-remove":
       there(vxlan);
       return {
-        ...withProxy(state, { port: false, fdb: new Set() }),
+        ...withProxy(state, { port: false, closed: undefined, fdb: new Set() }),
         vxlan: undefined,
         arp: new Map(),
         fdb: new Map(),
@@ -105,18 +105,19 @@ export function perform(state: NetworkState | undefined, op: KernelOp): NetworkS
     }
     case "proxy-set": {
       there(bridge);
-      if (!there(vxlan).inBridge && (op.port || op.fdb.size)) throw new Error("EINVAL");
-      const { port, arp, fdb } = state.proxy ?? NO_PROXY;
+      if (!there(vxlan).inBridge && (op.port || op.closed || op.fdb.size)) throw new Error("EINVAL");
+      const { port, closed, arp, fdb } = state.proxy ?? NO_PROXY;
       return withProxy(state, {
         port: port || op.port === true,
+        closed: closed ?? op.closed,
         arp: new Map([...arp, ...op.arp]),
         fdb: fdb.union(op.fdb),
       });
     }
     case "proxy-remove": {
-      const { port, arp, fdb } = state.proxy ?? NO_PROXY;
+      const { port, closed, arp, fdb } = state.proxy ?? NO_PROXY;
       const rest = { arp: without(arp, op.arp), fdb: fdb.difference(op.fdb) };
-      return withProxy(state, { port: port && !op.port, ...rest });
+      return withProxy(state, { port: port && !op.port, closed: op.closed ? undefined : closed, ...rest });
     }
     case "containment-add":
       if (state.containment && !op.replaces) throw new Error("EEXIST");
@@ -153,8 +154,19 @@ export function perform(state: NetworkState | undefined, op: KernelOp): NetworkS
       return { ...state, arp: without(state.arp, op.addresses) };
     case "fdb-remove":
       return { ...state, fdb: without(state.fdb, op.macs) };
+    case "flood-set":
+      there(vxlan);
+      return { ...state, flood: state.flood.union(op.vteps) };
     case "flood-remove":
-      return { ...state, flood: new Set([...state.flood].filter((vtep) => !op.vteps.has(vtep))) };
+      return { ...state, flood: new Set() };
+    case "broadcast-add":
+      if (state.broadcast !== undefined && !op.replaces) throw new Error("EEXIST");
+      return { ...state, broadcast: op.limit };
+    case "broadcast-remove": {
+      const { broadcast, ...rest } = state;
+      there(broadcast);
+      return rest;
+    }
   }
 }
 
@@ -171,7 +183,7 @@ export function singly(ops: readonly KernelOp[]): KernelOp[] {
         return [...op.macs].map((mac) => ({ op: op.op, macs: new Set([mac]) }));
       case "proxy-set":
         return [
-          ...op.port ? [{ ...op, arp: new Map(), fdb: new Set<number>() }] : [],
+          ...op.port || op.closed ? [{ ...op, arp: new Map(), fdb: new Set<number>() }] : [],
           ...[...op.fdb].map((mac): KernelOp => ({ op: op.op, arp: new Map(), fdb: new Set([mac]) })),
           ...[...op.arp].map((entry): KernelOp => ({ op: op.op, arp: new Map([entry]), fdb: new Set() })),
         ];
@@ -179,13 +191,13 @@ export function singly(ops: readonly KernelOp[]): KernelOp[] {
         return [
           ...[...op.arp].map((address): KernelOp => ({ op: op.op, arp: new Set([address]), fdb: new Set() })),
           ...[...op.fdb].map((mac): KernelOp => ({ op: op.op, arp: new Set(), fdb: new Set([mac]) })),
-          ...op.port ? [{ ...op, arp: new Set<number>(), fdb: new Set<number>() }] : [],
+          ...op.port || op.closed ? [{ ...op, arp: new Set<number>(), fdb: new Set<number>() }] : [],
         ];
       case "containment-set":
         return [...op.add].map((element) => ({ op: op.op, add: new Set([element]) }));
       case "containment-unset":
         return [...op.remove].map((element) => ({ op: op.op, remove: new Set([element]) }));
-      case "flood-remove":
+      case "flood-set":
         return [...op.vteps].map((vtep) => ({ op: op.op, vteps: new Set([vtep]) }));
       case "vxlan-set":
       case "bridge-set":
@@ -211,8 +223,9 @@ const NO_PROXY: ProxyState = { port: false, arp: new Map(), fdb: new Set() };
 
 /** Sets parts of the proxy state; an empty one is absent. */
 function withProxy(state: NetworkState, change: Partial<ProxyState>): NetworkState {
-  const { proxy, ...rest } = state, after = { ...proxy ?? NO_PROXY, ...change };
-  return after.port || after.arp.size || after.fdb.size ? { ...rest, proxy: after } : rest;
+  const { proxy, ...rest } = state, { closed, ...after } = { ...proxy ?? NO_PROXY, ...change };
+  if (!after.port && !closed && !after.arp.size && !after.fdb.size) return rest;
+  return { ...rest, proxy: { ...after, ...closed && { closed } } };
 }
 
 function uplinkOf(

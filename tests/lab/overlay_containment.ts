@@ -24,7 +24,7 @@ export async function compareContainment(
   devices: readonly string[] = [],
 ): Promise<string[]> {
   if (!canJudge) return [];
-  const command = ["nsenter", `--net=${namespace}`, "nft", "-j", "list", "ruleset", "bridge"];
+  const command = ["nsenter", `--net=${namespace}`, "nft", "-j", "list", "table", "bridge", "strand"];
   const { stdout } = await run(command, { mayFail: true });
   const listed: Listed[] = stdout === "" ? [] : JSON.parse(stdout).nftables;
   const { overlay = {} } = JSON.parse(records.get(`/sc-net/strand/net/${network}/settings`) ?? "{}");

@@ -22,9 +22,11 @@ export async function compareHost(records: Records, host: OverlayHost, mtu: numb
     const path = `${host.namespaces}/${name}`;
     if (!wanted.has(path)) faults.push(`${name} is there for no network`);
   }
+  const overlayOf = (id: string) =>
+    JSON.parse(records.get(`/sc-net/strand/net/${id}/settings`) ?? "{}").overlay ?? {};
   const leaves = (id: string) => {
-    const { overlay = {} } = JSON.parse(records.get(`/sc-net/strand/net/${id}/settings`) ?? "{}");
-    return overlay.egress === true && endpoints.some((e) => e.network_id === id && e.hostname === host.name);
+    return overlayOf(id).egress === true &&
+      endpoints.some((e) => e.network_id === id && e.hostname === host.name);
   };
   await Promise.all(networks.map(async (network) => {
     const found = await readKernel(host.namespaceOf(network.id)).catch(() => undefined);
@@ -36,6 +38,7 @@ export async function compareHost(records: Records, host: OverlayHost, mtu: numb
         mtu,
         containers,
         leaves: leaves(network.id),
+        floods: overlayOf(network.id).broadcast === true,
       })
       : ["no namespace that can be entered"];
     const active = its.filter(({ hostname, active }) => hostname === host.name && active);
@@ -87,6 +90,8 @@ interface Context {
   /** The host's own namespace. */
   readonly own: Kernel;
   readonly mtu: number;
+  /** True: its broadcast reaches its other hosts. */
+  readonly floods: boolean;
   /** True: its machines reach the world. */
   readonly leaves: boolean;
   readonly containers: readonly { readonly path: string; readonly kernel: Kernel }[];
@@ -152,7 +157,11 @@ function compareNetwork(network: ApiNetwork, all: ApiEndpoint[], found: Kernel, 
     if (!known.has(name)) faults.push(`${name} belongs to no endpoint`);
   }
   faults.table("ARP", found.arp, away.map((e) => [addressOf(e), e.target_veth_mac]));
-  faults.table("FDB", found.fdb, away.map((e) => [e.target_veth_mac, e.host_ip]));
+  const others = all.filter(({ hostname }) => hostname !== context.host).map(({ host_ip }) => host_ip);
+  const floods = context.floods
+    ? [...new Set(others)].map((vtep) => ["00:00:00:00:00:00", vtep] as const)
+    : [];
+  faults.table("FDB", found.fdb, [...away.map((e) => [e.target_veth_mac, e.host_ip] as const), ...floods]);
   return faults.lines;
 }
 
@@ -180,7 +189,7 @@ class Faults {
   }
 
   /** Exactly these entries, all permanent. */
-  table(name: string, found: readonly Entry[], wanted: readonly [string, string][]): void {
+  table(name: string, found: readonly Entry[], wanted: readonly (readonly [string, string])[]): void {
     const left = new Set(wanted.map(([from, to]) => `${from} → ${to}`));
     for (const { from, to, permanent } of found) {
       const entry = `${from} → ${to}`;

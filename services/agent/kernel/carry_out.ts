@@ -5,6 +5,7 @@ import { addAddress, deleteAddress, type LinkAddress, listAddresses } from "../.
 import { type Link, listLinks } from "../../../ffi/netlink_links.ts";
 import { changeLearning, changeLink, deleteLink, newBridge } from "../../../ffi/netlink_link.ts";
 import {
+  addFloods,
   deleteMacs,
   deleteNeighbours,
   forgetLearned,
@@ -143,6 +144,8 @@ export class KernelBatch implements Disposable {
     "uplink-remove": () => removeUplink(this.#here),
     "uplink-set": ({ name, mtu, transfer }) => setUplink(this.#here, this.#host, name, mtu, transfer),
     "egress-add": (op) => this.underlay.egress.carryOut(this.#here, op),
+    "broadcast-add": (op) => this.underlay.broadcast.carryOut(this.#here, op),
+    "broadcast-remove": (op) => this.underlay.broadcast.carryOut(this.#here, op),
     "egress-remove": (op) => this.underlay.egress.carryOut(this.#here, op),
     "uplink-route-add": ({ uplink, address }) => addUplinkRoute(this.#host, uplink, address),
     "uplink-route-remove": ({ uplink, address }) => removeUplinkRoute(this.#host, uplink, address),
@@ -161,8 +164,11 @@ export class KernelBatch implements Disposable {
       await this.#set("fdb", fdbEntries(entries));
     },
     "fdb-remove": ({ macs }) => this.#removeMacs(macs),
-    // All flood entries are deleted at once: none is ever wanted, and deleting them one by one would leave those with
-    // a port of their own.
+    "flood-set": async ({ vteps }) => {
+      const { netlink } = this.#here, index = this.#here.index(VXLAN);
+      this.#check("fdb", await addFloods(netlink, index, addressesOnly(vteps)));
+    },
+    // All flood entries are deleted at once: deleting them one by one would leave those with a port of their own.
     "flood-remove": () => this.#removeMacs(new Set([0])),
     "containment-add": (op) => this.underlay.containment.carryOut(this.#here, op),
     "containment-set": (op) => this.underlay.containment.carryOut(this.#here, op),

@@ -3,6 +3,7 @@ import { home, homeIdentity, openNamespace } from "../../../ffi/netns.ts";
 import type { Ip } from "../../common/ip.ts";
 import { invalid, messageOf } from "../../common/refusal.ts";
 import type { RouteState } from "../../overlay/state.ts";
+import { BroadcastTables } from "./broadcast.ts";
 import { Containment } from "./containment.ts";
 import { EgressTables } from "./egress.ts";
 import { NetworkKernel } from "./network.ts";
@@ -20,6 +21,8 @@ export interface HostOptions {
   readonly checksumOffload?: boolean;
   /** Where the networks' namespaces are watched; without it, none is watched. */
   readonly notifications?: Notifications;
+  /** How many frames of broadcast a port may send to other hosts in a second. Default 500. */
+  readonly broadcastLimit?: number;
   /** Called once when this kernel turns out to be unable to check frames from ports, with the reason. */
   readonly onUncontained?: (reason: string) => void;
 }
@@ -58,12 +61,15 @@ export class HostKernel implements Disposable {
   readonly #notifications: Notifications | undefined;
   readonly containment: Containment;
   readonly #egress = new EgressTables();
+  readonly #broadcast: BroadcastTables;
 
   constructor(options: HostOptions) {
     this.containment = new Containment(options.onUncontained);
+    this.#broadcast = new BroadcastTables(options.broadcastLimit ?? 500);
     this.#underlay = {
       containment: this.containment,
       egress: this.#egress,
+      broadcast: this.#broadcast,
       get vtep() {
         return options.vtep;
       },
@@ -126,6 +132,7 @@ export class HostKernel implements Disposable {
   [Symbol.dispose](): void {
     this.containment.close();
     this.#egress.close();
+    this.#broadcast.close();
     this.#netlink.close();
   }
 }

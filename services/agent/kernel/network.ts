@@ -147,6 +147,7 @@ export class NetworkKernel {
     if (!namespace) {
       this.underlay.containment.forget(this.path);
       this.underlay.egress.forget(this.path);
+      this.underlay.broadcast.forget(this.path);
     }
     if (namespace && this.#watch?.isOf(namespace.fd)) return;
     this.#watch?.close();

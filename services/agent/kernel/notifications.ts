@@ -265,6 +265,7 @@ function touchedBy(ops: readonly KernelOp[]): Touched | undefined {
       case "fdb-remove":
         add(fdb, op.macs);
         break;
+      case "flood-set":
       case "flood-remove":
         fdb.add(0);
         break;
@@ -274,6 +275,8 @@ function touchedBy(ops: readonly KernelOp[]): Touched | undefined {
       case "containment-remove":
       case "egress-add":
       case "egress-remove":
+      case "broadcast-add":
+      case "broadcast-remove":
         break;
       default:
         return undefined;

@@ -41,13 +41,14 @@ export function readProxy(
 ): ProxyState | undefined {
   const arp = new Map(entries);
   const isPort = vxlan?.master === bridge.index, port = isPort && vxlan.port?.answered === true;
+  const closed = isPort && vxlan.port?.flood === false;
   // Also where br0 answers for no address any more: an entry that stayed would send frames to vxlan0 for ever.
   const fdb = new Set(isPort ? behind.filter(({ pinned }) => pinned).map(({ mac }) => mac) : []);
-  if (!port && !arp.size && !fdb.size) return undefined;
+  if (!port && !closed && !arp.size && !fdb.size) return undefined;
   const own = macNumber(macFromBytes(bridge.mac));
   const placed = behind.some(({ mac, local }) => local && mac === own);
   for (const [address, mac] of arp) if (mac === own) arp.set(address, placed ? BRIDGE_MAC : FOREIGN);
-  return { port, arp, fdb };
+  return { port, arp, fdb, ...closed && { closed } };
 }
 
 /**
@@ -111,6 +112,8 @@ export async function setProxy(
   if (op.fdb.size) {
     check("pin MACs to vxlan0", await pinMacs(netlink, namespace.index(VXLAN), [...op.fdb].map(macBytes)));
   }
+  // The entries come first: without them, frames for other hosts must still be flooded to the port.
+  if (op.closed) await netlink.run(changePort(namespace.index(VXLAN), { flood: false }));
   const own = [...op.arp].filter(([, mac]) => mac === BRIDGE_MAC);
   let arp: ReadonlyMap<number, number> = op.arp;
   if (own.length) {
@@ -133,8 +136,9 @@ export async function removeProxy(
     const gone = addressesOnly(op.arp);
     check("change the arp of br0", await deleteNeighbours(netlink, "arp", namespace.index(BRIDGE), gone));
   }
-  const vxlan = op.fdb.size || op.port ? await namespace.link(VXLAN) : undefined;
+  const vxlan = op.fdb.size || op.port || op.closed ? await namespace.link(VXLAN) : undefined;
   if (!vxlan) return;
+  if (op.closed && vxlan.port) await netlink.run(changePort(vxlan.index, { flood: true }));
   if (op.fdb.size) {
     check("forget MACs behind vxlan0", await unpinMacs(netlink, vxlan.index, [...op.fdb].map(macBytes)));
   }

@@ -17,6 +17,7 @@ import {
   VXLAN,
   type VxlanState,
 } from "../../overlay/state.ts";
+import type { BroadcastTables } from "./broadcast.ts";
 import { type Containment, refuseAdvertisements } from "./containment.ts";
 import type { EgressTables } from "./egress.ts";
 import { ensureHostEnd, hostEndOf } from "./host_end.ts";
@@ -33,6 +34,7 @@ export interface UnderlaySettings {
   readonly checksumOffload: boolean;
   readonly containment: Containment;
   readonly egress: EgressTables;
+  readonly broadcast: BroadcastTables;
 }
 
 /** A network's state, and the MACs whose FDB entries the kernel does not replace. */
@@ -84,8 +86,13 @@ export async function readNetwork(
   if (bridge) refuseAdvertisements(namespace.fd, "default", BRIDGE);
   const containment = await underlay.containment.read(namespace);
   const egress = await underlay.egress.read(namespace);
+  const limit = await underlay.broadcast.read(namespace);
   const { arp, entries: fdb, flood } = tables;
-  const rules = { ...containment && { containment }, ...egress && { egress } };
+  const rules = {
+    ...containment && { containment },
+    ...egress && { egress },
+    ...limit !== undefined && { broadcast: limit },
+  };
   return {
     state: { ...base, arp, fdb, flood, ...proxy && { proxy }, ...rules },
     irreplaceable: tables.irreplaceable,

@@ -8,7 +8,7 @@ export const FOREIGN = -1;
 export interface Fdb {
   /** MAC → VTEP, or FOREIGN. */
   readonly entries: Map<number, number>;
-  /** VTEPs of the all-zero MAC, which unknown unicast and broadcast are flooded to. */
+  /** VTEPs of the all-zero MAC, which unknown unicast and broadcast are flooded to, or FOREIGN. */
   readonly flood: Set<number>;
   /**
    * MACs with several destinations or a nexthop group: the kernel does not replace their entries, so they must be
@@ -42,7 +42,7 @@ export function readFdb({ count, addresses, macs, exact }: DumpedNeighbours): Fd
   for (let i = 0; i < count; i++) {
     const mac = uint48(macView, i * 6), vtep = address.getUint32(i * 4);
     if (mac === 0) {
-      flood.add(vtep);
+      flood.add(exact[i] ? vtep : FOREIGN);
       continue;
     }
     const several = entries.has(mac);

@@ -1,4 +1,5 @@
 import { Refusal } from "../../common/refusal.ts";
+import { isBroadcast } from "../../overlay/broadcast.ts";
 import { bridgePortOf } from "../../overlay/containment.ts";
 import { desiredState, hostRouteOf } from "../../overlay/desired.ts";
 import { diff, diffVeth, lostVeths } from "../../overlay/diff.ts";
@@ -90,11 +91,13 @@ export class FullComparison {
     }
 
     // Then the desired state is computed.
-    const proxied = actual?.proxy !== undefined;
+    const proxied = actual?.proxy?.port === true || (actual?.proxy?.arp.size ?? 0) > 0;
     const egress = await network.egress(actual?.uplink?.transfer);
     const options = { ...network.options(actual?.vxlan?.mtu), proxied, transfer: egress.transfer };
     const { state: full, problems: computed } = desiredState(view, networkId, options);
-    const found = full && egress.problem !== undefined ? [...computed, egress.problem] : computed;
+    const found = full
+      ? [...computed, ...[egress.problem, network.broadcastProblem].filter(isText)]
+      : computed;
     const desired = full && without(full, gone);
     // A change in etcd since the state was read is not drift caused by another program.
     const drifted = isCheck(reason) && wasRight && !queue.hasChanged();
@@ -148,7 +151,9 @@ export class FullComparison {
     network.hasEgress = network.egressWanted;
     if (desired?.uplink?.transfer === undefined) await network.context.egress.release(networkId);
     network.port = desired?.vxlan?.port;
-    network.proxied = desired?.proxy !== undefined;
+    network.proxied = desired?.proxy?.port === true;
+    network.flood = desired?.flood;
+    network.isBroadcast = isBroadcast(view, networkId);
     const canContain = network.context.kernel.containment.missing === undefined;
     network.contained = canContain ? desired?.containment?.rules : undefined;
     await this.#deactivate([...gone, ...lost].flatMap((name) => ids.get(name) ?? []));
@@ -251,6 +256,8 @@ export class FullComparison {
     );
   }
 }
+
+const isText = (text: string | undefined): text is string => text !== undefined;
 
 function without(state: NetworkState, veths: ReadonlySet<string>): NetworkState {
   const { containment } = state;

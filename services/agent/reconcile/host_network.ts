@@ -1,3 +1,4 @@
+import { isBroadcast } from "../../overlay/broadcast.ts";
 import { rangeOf } from "../../overlay/claims.ts";
 import { type Rules, rulesOf } from "../../overlay/containment.ts";
 import { hostRouteOf, mtuHere, mtuOf } from "../../overlay/desired.ts";
@@ -20,12 +21,16 @@ export class HostNetwork {
   readonly kernel: NetworkKernel;
   /** True when the kernel matched etcd at the last full comparison and every change since has been applied. */
   steady = false;
-  /** The MTU of vxlan0; like the next five properties, as of the last full comparison. */
+  /** The MTU of vxlan0; like the next seven properties, as of the last full comparison. */
   mtu: number | undefined;
   /** The UDP port of vxlan0. */
   port: number | undefined;
   /** The host has routes to endpoints of the network. */
   hasRoutes = false;
+  /** To which VTEPs broadcast goes. */
+  flood: ReadonlySet<number> | undefined;
+  /** Broadcast was wanted. */
+  isBroadcast = false;
   /** Machines of the network reach the world. */
   hasEgress = false;
   /** True when br0 answers ARP for the endpoints. */
@@ -92,7 +97,8 @@ export class HostNetwork {
 
   /** True when its options ask for something else than the kernel has. */
   get hasOtherSettings(): boolean {
-    return this.wantedRules !== this.contained || this.egressWanted !== this.hasEgress;
+    return this.wantedRules !== this.contained || this.egressWanted !== this.hasEgress ||
+      isBroadcast(this.context.view, this.id) !== this.isBroadcast;
   }
 
   /** True when the host should have a route to one of its endpoints. */
@@ -116,6 +122,9 @@ export class HostNetwork {
       proxied: this.proxied,
       devices: this.context.ports.devices(this.id),
       contains: this.context.kernel.containment.missing === undefined,
+      broadcast: this.context.kernel.containment.missing === undefined
+        ? this.context.broadcastLimit
+        : undefined,
     };
   }
 
@@ -136,6 +145,13 @@ export class HostNetwork {
     } catch (error) {
       return { problem: `network ${this.name}: its machines do not reach the world: ${messageOf(error)}` };
     }
+  }
+
+  /** Why broadcast stays on this host although it should not; undefined: it does not. */
+  get broadcastProblem(): string | undefined {
+    const { view, kernel } = this.context;
+    if (!isBroadcast(view, this.id) || kernel.containment.missing === undefined) return undefined;
+    return `network ${this.name}: its broadcast stays on this host, whose kernel has no nf_tables for bridges to limit it`;
   }
 
   /** The MACs that the ports of active endpoints may be pinned to, by the ports' names. */

@@ -1,4 +1,5 @@
 import { Refusal } from "../../common/refusal.ts";
+import { floodOf, floodOps } from "../../overlay/broadcast.ts";
 import { bridgePortOf, changeOps, ownOf } from "../../overlay/containment.ts";
 import { desiredVeth, hostRouteOf, isProxied } from "../../overlay/desired.ts";
 import { diffVeth } from "../../overlay/diff.ts";
@@ -42,7 +43,15 @@ export class Incremental {
    */
   async run(changes: readonly EndpointChange[]): Promise<boolean> {
     const { network, problems } = this, { id: networkId, context: { view, host } } = network;
-    const neighbours = new Neighbours(view, networkId, host.hostname, network.proxied, host.ip.u32);
+    const { proxied, flood = new Set() } = network, isOpen = flood.size > 0 || network.isBroadcast;
+    const neighbours = new Neighbours(
+      view,
+      networkId,
+      host.hostname,
+      proxied,
+      host.ip.u32,
+      proxied || isOpen,
+    );
     const touched = this.#touchedBy(changes);
     if (touched.routes.size && network.routesWanted !== network.hasRoutes) return false;
     if (touched.veths.size) {
@@ -51,7 +60,10 @@ export class Incremental {
       const proxied = isProxied(view, networkId, network.options());
       if (proxied !== network.proxied || (proxied && changes.some(contested))) return false;
     }
-    await this.applier.apply(neighbours.opsFor(changes));
+    const { broadcast, vtep } = network.options();
+    const flooded = broadcast === undefined ? flood : floodOf(view, networkId, vtep);
+    await this.applier.apply([...neighbours.opsFor(changes), ...floodOps(flood, flooded)]);
+    network.flood = flooded;
     problems.renew(changes, neighbours);
     await this.#bringMachines(changes);
     await this.#bringVeths(touched, neighbours);
