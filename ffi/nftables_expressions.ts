@@ -92,6 +92,14 @@ export function loadConnectionState(): Expression {
   return ["ct", [[1, be32(FIRST)], [2, be32(0)]]];
 }
 
+/** Loads the status of the packet's connection: bits in 32, in this host's order. */
+export function loadConnectionStatus(): Expression {
+  return ["ct", [[1, be32(FIRST)], [2, be32(2)]]];
+}
+
+/** The bit of {@link loadConnectionStatus} of a connection whose destination was changed, as for a published port. */
+export const REDIRECTED = 0x20;
+
 /** Bits of {@link loadConnectionState}. */
 export const ESTABLISHED = 2, RELATED = 4;
 

@@ -69,11 +69,22 @@ export const egressFailpoints = [
   "egress:not-ruled",
 ] as const;
 
+/** The failpoints of networks whose broadcast reaches other hosts. */
+export const broadcastFailpoints = [
+  "op:broadcast-add",
+  "op:flood-set",
+  "op:proxy-set",
+  "op:flood-remove",
+  "op:proxy-remove",
+  "op:broadcast-remove",
+] as const;
+
 export type Failpoint =
   | typeof failpoints[number]
   | typeof dockerFailpoints[number]
   | typeof hostFailpoints[number]
-  | typeof egressFailpoints[number];
+  | typeof egressFailpoints[number]
+  | typeof broadcastFailpoints[number];
 
 const chosen = Deno.env.get("STRAND_FAILPOINT");
 const file = chosen?.startsWith("/") ? chosen : undefined;

@@ -1,5 +1,6 @@
 /** Broadcast by choice: what is sent to all machines of a network, as programs on two hosts receive it, and bridge and nft show it. */
 import assert from "node:assert/strict";
+import { broadcastFailpoints } from "../../services/agent/failpoints.ts";
 import { type Process, run } from "../lab/host.ts";
 import { OverlayLab } from "../lab/overlay.ts";
 import type { Attached, OverlayHost } from "../lab/overlay_host.ts";
@@ -189,6 +190,28 @@ Deno.test("broadcast and multicast between hosts, where a network asks for it", 
     await h1.start();
     await lab.agree();
     await arrives(web, "udp", ALL, atBack);
+  });
+
+  await t.step("an agent that dies at any step of it goes on as if it had not", async () => {
+    const place = `${h1.directory}/failpoint`;
+    for (const name of broadcastFailpoints) {
+      await settings(/remove/.test(name) ? { broadcast: true } : {});
+      await lab.agree();
+      await h1.stop();
+      await Deno.writeTextFile(place, name);
+      h1.launch({ STRAND_FAILPOINT: place });
+      await until(
+        "the agent is ready, or has died",
+        async () =>
+          !h1.running || await h1.api.status("/readyz").then(({ status }) => status === 200, () => false),
+      );
+      await settings(/remove/.test(name) ? {} : { broadcast: true });
+      await until(`the agent dies at ${name}`, () => !h1.running);
+      await h1.start();
+      await lab.agree();
+    }
+    await settings({ broadcast: true });
+    await lab.agree();
   });
 
   await t.step("switched off, nothing of it is left", async () => {

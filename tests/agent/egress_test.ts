@@ -159,6 +159,27 @@ Deno.test("machines of networks with egress reach the world through their own ho
     }
   });
 
+  await t.step(
+    "what CNI gives the host a route to is the host's to reach, and no other network's",
+    async () => {
+      const green = await h1.api.createNetwork({ ip_range: "10.0.1.0/24" });
+      const routed = await h1.attachAs(green.id, await h1.container(), { hostRoute: true });
+      await routed.container.run(["ip", "route", "replace", "default", "via", "10.0.1.1"]);
+      await until("the host reaches it", () => pings(h1.host, routed.address));
+      assert.equal(await pings(web.container, routed.address, ["-W", "1"]), false);
+      await settings(green.id, { egress: true });
+      await until("it reaches the world", async () => await fetched(routed) === h1.ip);
+      assert.ok(await pings(h1.host, routed.address));
+      assert.equal(await pings(web.container, routed.address, ["-W", "1"]), false);
+      await lab.agree();
+      await h1.api.deleteEndpoint(routed.endpoint.id);
+      await until(
+        "green is gone from the host",
+        async () => !(await h1.host.run(["ip", "route"])).stdout.includes("10.0.1."),
+      );
+    },
+  );
+
   await t.step("spoofed sources, VXLAN and link-local addresses do not leave", async () => {
     for (const source of ["10.0.9.9", "192.0.2.7"]) {
       await web.container.run(["python3", "-c", SPOOF, source, WORLD]);

@@ -22,6 +22,8 @@ import { hostChains, UPLINKS } from "./host_rules.ts";
 
 /** How often it is looked at whether another program has removed the rules, in ms. */
 const EVERY = 5000;
+/** How long what was found right is taken to be so, in ms: many networks are compared at once. */
+const FRESH = 1000;
 const FORWARDING = "net/ipv4/ip_forward";
 
 export interface HostEgressOptions {
@@ -46,6 +48,10 @@ export class HostEgress {
   #failure: string | undefined;
   #blockers: readonly Blocker[] = [];
   #guards = false;
+  /** When all was right last, by performance.now(). */
+  #rightAt = -Infinity;
+  /** True while nothing is needed, and nothing is left. */
+  #isIdle = false;
 
   constructor(private readonly options: HostEgressOptions) {}
 
@@ -109,7 +115,10 @@ export class HostEgress {
 
   /** Has the host ready for uplinks with a transfer address. @throws Refusal where the kernel cannot do it */
   prepare(): Promise<void> {
-    return this.#mutex.run(() => this.#ensure());
+    return this.#mutex.run(async () => {
+      this.#isIdle = false;
+      if (performance.now() - this.#rightAt > FRESH) await this.#ensure();
+    });
   }
 
   /** Says that a network has no transfer address any more; with the last one, the host's rules go. */
@@ -120,7 +129,7 @@ export class HostEgress {
   /** Brings the host's rules and its forwarding to what its uplinks need. */
   check(): Promise<void> {
     return this.#mutex.run(async () => {
-      if (this.options.isHeld()) return;
+      if (this.options.isHeld() || (this.#isIdle && !this.#transfers.size)) return;
       try {
         const { uplinks, transfers } = await this.#uplinks();
         const guards = this.#readGuards();
@@ -181,11 +190,13 @@ export class HostEgress {
     using netlink = openNftables(home);
     if (docker) await allowInDocker(netlink);
     this.#blockers = await blockersOf(netlink);
+    this.#rightAt = performance.now();
   }
 
   async #undo(guards: boolean): Promise<void> {
     this.#blockers = [];
     this.#guards = false;
+    this.#rightAt = -Infinity;
     if (guards) setSysctl(FORWARDING, "0");
     failpoint("egress:not-forwarding");
     try {
@@ -199,6 +210,7 @@ export class HostEgress {
     }
     failpoint("egress:not-ruled");
     if (guards) Deno.removeSync(this.options.file);
+    this.#isIdle = true;
   }
 
   /** True when forwarding was switched on by this agent since the last boot. */

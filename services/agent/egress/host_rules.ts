@@ -20,7 +20,16 @@ import {
 import { Cidr } from "../../common/ip.ts";
 import { VXLAN_PORT } from "../../overlay/state.ts";
 import type { View } from "../../overlay/view.ts";
-import { cameBy, type Chain, clamp, isAnswer, isOfNone, leavesBy, named } from "../kernel/egress.ts";
+import {
+  cameBy,
+  type Chain,
+  clamp,
+  isAnswer,
+  isNotRedirected,
+  isOfNone,
+  leavesBy,
+  named,
+} from "../kernel/egress.ts";
 
 /** What the names of all networks' uplinks begin with: see uplinkName(). */
 export const UPLINKS = "sandh";
@@ -69,6 +78,8 @@ export function hostChains({ pool, vxlanPorts, guards }: HostRules): Chain[] {
         ...vxlan,
         [...FROM_NETWORKS, ...IPV4, ...isFrom, ...isWithin(16, LINK_LOCAL), DROP],
         [...FROM_NETWORKS, ...IPV4, ...isFrom, ...isOfNone, DROP],
+        // Where CNI gives the host a route to a container, other networks have none by it.
+        [...FROM_NETWORKS, ...TO_NETWORKS, ...IPV4, ...isFrom, ...isNotRedirected, DROP],
         [...TO_NETWORKS, ...IPV4, ...isTo, ...isAnswer, ACCEPT],
         [...TO_NETWORKS, ...IPV4, ...isTo, DROP],
         ...guards ? [[...FROM_NETWORKS, ACCEPT], [...TO_NETWORKS, ACCEPT], [...IPV4, DROP]] : [],

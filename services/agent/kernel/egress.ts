@@ -21,6 +21,7 @@ import {
   isEqual,
   isOther,
   loadConnectionState,
+  loadConnectionStatus,
   loadMeta,
   loadPayload,
   masked,
@@ -28,6 +29,7 @@ import {
   META_INTERFACE,
   META_OUTGOING,
   META_TRANSPORT,
+  REDIRECTED,
   RELATED,
   type Rule,
   TRANSPORT_HEADER,
@@ -75,6 +77,12 @@ export const isAnswer: Rule = [
 ];
 /** Goes on where the kernel finds no connection that the packet could belong to, and so would not give it another source. */
 export const isOfNone: Rule = [loadConnectionState(), masked(1, 0, 0, 0), isOther(0, 0, 0, 0)];
+/** Goes on where no rule has sent the connection to another destination, as CNI's portmap does. */
+export const isNotRedirected: Rule = [
+  loadConnectionStatus(),
+  masked(REDIRECTED, 0, 0, 0),
+  isEqual(0, 0, 0, 0),
+];
 /** Has connections use segments that fit the way on, also where what says that a packet was too large is lost. */
 export const clamp: Rule = [
   loadMeta(META_TRANSPORT),
