@@ -1,11 +1,13 @@
 /** Egress: two networks with one range reach a server beyond their host, which nothing reaches them from; judged by programs not ours. */
 import assert from "node:assert/strict";
 import { egressFailpoints } from "../../services/agent/failpoints.ts";
-import { run } from "../lab/host.ts";
+import { type Process, run } from "../lab/host.ts";
 import { OverlayLab } from "../lab/overlay.ts";
 import type { Attached, OverlayHost } from "../lab/overlay_host.ts";
 import { pings } from "../lab/overlay_traffic.ts";
 import { until } from "../lab/until.ts";
+import { GatewayLab } from "../overlay_names/gateway_lab.ts";
+import { Machine } from "../overlay_names/ports.ts";
 
 /** An address that the host reaches by its default route alone. */
 const WORLD = "198.51.100.1";
@@ -52,11 +54,23 @@ const inside = (host: OverlayHost, network: string, ...command: string[]) =>
 const forwarding = async (host: OverlayHost) =>
   (await host.host.run(["sysctl", "-n", "net.ipv4.ip_forward"])).stdout.trim();
 
-async function fetched({ container }: Attached, address = WORLD): Promise<string> {
+async function fetched({ container }: Pick<Attached, "container">, address = WORLD): Promise<string> {
   const { stdout } = await container.run(["curl", "-s", "-m", "5", `http://${address}:8053/`], {
     mayFail: true,
   });
   return stdout;
+}
+
+/** Has the store's host be the world for the first host, with routes to all that is inside. */
+async function serveWorld(lab: OverlayLab): Promise<Process> {
+  const { host, ip } = lab.host(1);
+  await lab.store.run(["ip", "address", "add", `${WORLD}/32`, "dev", "lo"]);
+  await lab.store.run(["ip", "route", "add", "10.0.0.0/24", "via", ip]);
+  await lab.store.run(["ip", "route", "add", "169.254.192.0/18", "via", ip]);
+  await host.run(["ip", "route", "add", "default", "via", "10.99.0.1"]);
+  const server = lab.store.spawn(["python3", "-c", SERVER, WORLD]);
+  await server.line(/serving/);
+  return server;
 }
 
 /** A lab with one host whose default route leads to the store's host, where the server is. */
@@ -65,14 +79,8 @@ async function worldLab(env: Record<string, string> = {}) {
   const lab = stack.use(
     await OverlayLab.create({ hosts: 1, env: { STRAND_AGENT_CHECK_EVERY: "2", ...env } }),
   );
-  const h1 = lab.host(1);
-  await lab.store.run(["ip", "address", "add", `${WORLD}/32`, "dev", "lo"]);
-  await lab.store.run(["ip", "route", "add", "10.0.0.0/24", "via", h1.ip]);
-  await lab.store.run(["ip", "route", "add", "169.254.192.0/18", "via", h1.ip]);
-  await h1.host.run(["ip", "route", "add", "default", "via", "10.99.0.1"]);
-  const server = lab.store.spawn(["python3", "-c", SERVER, WORLD]);
+  const h1 = lab.host(1), server = await serveWorld(lab);
   stack.defer(async () => void await server.stop("SIGKILL"));
-  await server.line(/serving/);
   const settings = (id: string, overlay: object) =>
     lab.kv.write({
       [`/sc-net/strand/net/${id}/settings`]: JSON.stringify({
@@ -376,4 +384,34 @@ Deno.test("an agent that dies at any step of egress goes on as if it had not", a
     );
     await lab.agree();
   });
+});
+
+Deno.test("a machine behind a port has its way out by DHCP, and its connections use segments that fit", async () => {
+  await using it = await GatewayLab.started({ hosts: 1 });
+  const h1 = it.host(1), server = await serveWorld(it.lab);
+  try {
+    const blue = await it.network("blue", { overlay: { egress: true, contain: true } });
+    await h1.attach(blue);
+    const vm = await Machine.on(h1, blue, "52:54:00:00:00:01"), { variables } = await vm.lease();
+    assert.equal(variables.get("router"), "10.0.0.1");
+    await until("it reaches the world", async () => await fetched({ container: vm.host }) === h1.ip);
+    // The interface has the MTU of Ethernet, more than the network's.
+    const tcpdump = it.lab.store.spawn([
+      "tcpdump",
+      "-nlvi",
+      "eth0",
+      "tcp[tcpflags] & tcp-syn != 0 and port 8053",
+    ]);
+    try {
+      await until("a connection's segments fit", async (see) => {
+        await fetched({ container: vm.host });
+        return see(tcpdump.lines).some((line) => /mss 1410/.test(line));
+      });
+      assert.ok(!tcpdump.lines.some((line) => /10\.99\.0\.11\.\d+ > .*mss 1460/.test(line)));
+    } finally {
+      await tcpdump.stop("SIGKILL");
+    }
+  } finally {
+    await server.stop("SIGKILL");
+  }
 });
