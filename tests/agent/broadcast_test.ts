@@ -127,6 +127,27 @@ Deno.test("broadcast and multicast between hosts, where a network asks for it", 
     assert.match(stdout, /oifname "vxlan0".*limit rate over 20\/second burst 20 packets.*drop/);
   });
 
+  await t.step("a host with an agent of SAND's gets it too, once it has an endpoint", async () => {
+    const records = await lab.kv.under(`/sc-net/network-endpoints/${id}/`), its = crypto.randomUUID();
+    const itsKey = `/sc-net/network-endpoints/${id}/${its}`, vtep = "10.99.0.50";
+    const [record = ""] = records.values();
+    const other = {
+      hostname: "sand1",
+      host_ip: vtep,
+      target_veth_ip: "10.0.0.200/24",
+      target_veth_mac: "02:84:0a:00:00:c8",
+    };
+    await lab.kv.write({ [itsKey]: JSON.stringify({ ...JSON.parse(record), id: its, ...other }) });
+    const isThere = async () =>
+      (await inside(h1, id, "bridge", "fdb", "show", "dev", "vxlan0")).stdout.includes(
+        `00:00:00:00:00:00 dst ${vtep}`,
+      );
+    await until("it is there", isThere);
+    await lab.kv.write({ [itsKey]: undefined });
+    await until("it is gone", async () => !(await isThere()));
+    await lab.agree();
+  });
+
   await t.step("a port may send some frames a second to other hosts, and any number on its own", async () => {
     await send(web, "udp", ALL, "storm", 1000);
     await arrives(near, "udp", ALL, atFar);

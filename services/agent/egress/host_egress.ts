@@ -48,6 +48,8 @@ export class HostEgress {
   #failure: string | undefined;
   #blockers: readonly Blocker[] = [];
   #guards = false;
+  /** What the rules were made of that were made or found last. */
+  #made: string | undefined;
   /** When all was right last, by performance.now(). */
   #rightAt = -Infinity;
   /** True while nothing is needed, and nothing is left. */
@@ -169,12 +171,14 @@ export class HostEgress {
       guards = true;
     }
     this.#guards = guards;
-    const chains = hostChains({ pool, vxlanPorts: [...vxlanPorts()].sort((a, b) => a - b), guards });
+    const wanted = { pool, vxlanPorts: [...vxlanPorts()].sort((a, b) => a - b), guards };
+    const chains = hostChains(wanted), made = JSON.stringify(wanted), wasRight = this.#made === made;
     try {
       using netlink = openNftables(home);
       const isRight = await isTableOf(netlink, chains);
       if (!isRight) await commit(netlink, tableOf(chains, isRight !== undefined));
-      if (isRight === false) {
+      this.#made = made;
+      if (!isRight && wasRight) {
         log.warn("the host's rules for egress were changed by another program, and are repaired");
       }
     } catch (error) {
@@ -197,6 +201,7 @@ export class HostEgress {
     this.#blockers = [];
     this.#guards = false;
     this.#rightAt = -Infinity;
+    this.#made = undefined;
     if (guards) setSysctl(FORWARDING, "0");
     failpoint("egress:not-forwarding");
     try {
