@@ -70,21 +70,34 @@ export class Vteps {
    * Removes what etcd no longer says of a network, after etcd itself has confirmed it.
    * @throws what the guard throws
    */
-  async settle({ id, unwanted, fault }: AdmittedNetwork, guard: { confirm(): Promise<void> }): Promise<void> {
-    if (fault !== undefined) return;
-    const { view } = this.context(), known = this.#networks.get(id), isHere = !unwanted;
-    const stamp = isHere ? vtepStamp(view, id, this.#host) : "gone";
-    if (!known || known.stamp === stamp) return;
-    // A record that cannot be read may be of a host.
-    if (isHere && unreadable(this.context(), id)?.tables) return;
-    const wanted = isHere ? vtepElements(view, id, this.#host) : new Set<string>();
-    const gone = known.elements.difference(wanted);
-    if (gone.size) await guard.confirm();
-    if (isHere) this.#networks.set(id, { stamp, elements: wanted });
+  async settle(network: AdmittedNetwork, guard: { confirm(): Promise<void> }): Promise<void> {
+    if (this.#goneOf(network)?.gone.size) await guard.confirm();
+    // Meanwhile the network may have come back, with another worker.
+    const found = this.#goneOf(network), { id } = network;
+    if (!found) return;
+    if (found.now) this.#networks.set(id, found.now);
     else this.#networks.delete(id);
     const remove = new Set<string>();
-    for (const element of gone) if (!this.#count(element, -1)) remove.add(element);
+    for (const element of found.gone) if (!this.#count(element, -1)) remove.add(element);
     if (remove.size) await this.#write(new Set(), remove);
+  }
+
+  /** What of a network is to be removed, and what it has then; undefined: nothing is to be done. */
+  #goneOf(
+    { id, unwanted, fault }: AdmittedNetwork,
+  ): { gone: ReadonlySet<string>; now?: Admitted } | undefined {
+    const { view } = this.context(), known = this.#networks.get(id);
+    if (!known || fault !== undefined) return undefined;
+    if (unwanted) return { gone: known.elements };
+    const stamp = vtepStamp(view, id, this.#host);
+    // A record that cannot be read may be of a host.
+    if (known.stamp === stamp || unreadable(this.context(), id)?.tables) return undefined;
+    const wanted = vtepElements(view, id, this.#host), elements = known.elements.intersection(wanted);
+    // What has come since then is let in by the next run, which the stamp tells.
+    return {
+      gone: known.elements.difference(wanted),
+      now: { stamp: elements.size === wanted.size ? stamp : "", elements },
+    };
   }
 
   /** @returns how many networks need the element now */

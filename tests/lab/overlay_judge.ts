@@ -3,6 +3,7 @@ import type { Records } from "./etcd_kv.ts";
 import type { ApiEndpoint, ApiNetwork } from "./overlay_api.ts";
 import type { OverlayHost } from "./overlay_host.ts";
 import { compareContainment } from "./overlay_containment.ts";
+import { compareVteps } from "./overlay_vteps.ts";
 import { type Device, type Entry, type Kernel, readKernel } from "./overlay_kernel.ts";
 
 /** What is not as it should be on a host, a line each. */
@@ -10,7 +11,7 @@ export async function compareHost(records: Records, host: OverlayHost, mtu: numb
   const endpoints = read<ApiEndpoint>(records, "/sc-net/network-endpoints/");
   const networks = read<ApiNetwork>(records, "/sc-net/network/")
     .filter(({ id }) => endpoints.some((e) => e.network_id === id && e.hostname === host.name));
-  const faults: string[] = [];
+  const faults = await compareVteps(records, host, networks, endpoints);
   const containers = await Promise.all(
     host.containers.map(async ({ path }) => ({ path, kernel: await readKernel(path) })),
   );

@@ -3,6 +3,8 @@ import assert from "node:assert/strict";
 import { run } from "./host.ts";
 import { OverlayLab } from "./overlay.ts";
 import { endpointByHand, makeByHand, networkByHand, recordsByHand } from "./overlay_by_hand.ts";
+import type { ApiNetwork } from "./overlay_api.ts";
+import type { OverlayHost } from "./overlay_host.ts";
 import { encodeBits } from "./overlay_store.ts";
 
 /** A network made by hand on two hosts, in store and kernel, as an agent is to make it. */
@@ -13,14 +15,40 @@ async function handMade(lab: OverlayLab) {
     endpointByHand(network, lab.host(1), "10.0.0.2", a.path),
     endpointByHand(network, lab.host(2), "10.0.0.3", b.path),
   ];
-  // Rules of ports are not made by hand, and a network that is trusted has none.
+  // A network that is trusted has no rules of ports.
   const settings = JSON.stringify({ network: { name: "blue" }, overlay: { trusted: true } });
   await lab.kv.write({
     ...recordsByHand(network, endpoints, encodeBits(256, [0, 1, 2, 3, 255])),
     [`/sc-net/strand/net/${network.id}/settings`]: settings,
   });
-  for (const host of lab.hosts) await makeByHand(host, network, endpoints, { learning: false });
+  for (const host of lab.hosts) {
+    await makeByHand(host, network, endpoints, { learning: false });
+    await rulesByHand(host, network, lab.hosts.filter((other) => other !== host));
+  }
   return { network, endpoints, a, b };
+}
+
+/** What the host's rules for VXLAN and the network's have of it, as far as it is judged. */
+async function rulesByHand(
+  host: OverlayHost,
+  { id, vxlan_vni: vni }: ApiNetwork,
+  others: readonly OverlayHost[],
+) {
+  const leaving = `table bridge strand {
+    chain prerouting {
+      type filter hook prerouting priority -300;
+    }
+    chain postrouting {
+      type filter hook postrouting priority 0;
+      oifname vxlan0 meta priority set 5374:0
+    }
+  }`;
+  const vteps = `table ip strand {
+    set counted { typeof @th,96,24; elements = { ${vni} }; }
+    set vteps { typeof @th,96,24 . ip saddr; elements = { ${others.map(({ ip }) => `${vni} . ${ip}`)} }; }
+  }`;
+  await run(["nsenter", `--net=${host.namespaceOf(id)}`, "nft", "-f", "-"], { stdin: leaving });
+  await run(host.host.enter(["nft", "-f", "-"]), { stdin: vteps });
 }
 
 Deno.test("OverlayLab: the judge finds nothing in a network that is right, and each thing that is wrong", async () => {
