@@ -1,6 +1,14 @@
 /** The steps of the demo's first part: the network of examples/blue.yml on two hosts, with a container and a machine behind a device. */
 import { fileURLToPath } from "node:url";
+import { libc } from "../../ffi/libc.ts";
+import { openNamespace } from "../../ffi/netns.ts";
+import { sendFrames } from "../../ffi/packet.ts";
+import { announcement } from "../../services/agent/kernel/announcement.ts";
+import { Ip } from "../../services/common/ip.ts";
+import type { Report } from "../../services/common/http_status.ts";
+import { macNumber } from "../../services/overlay/state.ts";
 import { DB, type Demo, DEVICE, DNS_SERVER } from "./demo_lab.ts";
+import type { Host } from "./lab.ts";
 import type { Narrator } from "./narrator.ts";
 
 /** The first address of its range. */
@@ -59,4 +67,46 @@ export async function playBlue(demo: Demo, tell: Narrator): Promise<void> {
       if (text.match(/on 2 of 2 hosts$/gm)?.length !== 2) throw new Error(`not on every host:\n${text}`);
       return text;
     }));
+  await playContainment(demo, tell);
+}
+
+/** A container says that it has the other machine's address: its port drops that, and who asks for the other one reaches it as before. */
+async function playContainment(demo: Demo, tell: Narrator): Promise<void> {
+  const [one] = demo.hosts, { web, rogue } = demo;
+  const { problems } = JSON.parse(await one.ask("/readyz")) as Report;
+  const lacking = problems.find(({ what }) => what.startsWith("containment is off"));
+  if (lacking) return tell.step("containment is not shown", () => Promise.resolve(lacking.what));
+
+  await tell.step(
+    `${one.name}: strand attach blue --ns … --name rogue`,
+    () => one.strand("attach", "blue", "--ns", rogue.path, "--name", "rogue", "--wait"),
+  );
+  await tell.step(`rogue says by ARP that it has ${DB.address}, and ${one.name} drops it`, async () => {
+    await announce(rogue, DB.address);
+    return await demo.eventually(async () => {
+      const counted = /^agent_foreign_frames_total\{.*kind="arp",verdict="dropped".*\} [1-9]\d*$/m;
+      const [line] = counted.exec(await one.ask("/metrics")) ?? [];
+      if (line === undefined) throw new Error("no ARP packet has been counted as dropped");
+      return line;
+    });
+  });
+  await tell.step(`web ${demo.pings} ${DB.name} as before`, async () => {
+    const time = await demo.reach(web, DB.address);
+    const entry = (await web.run(["ip", "neighbour", "show", DB.address])).stdout;
+    if (!entry.includes(` lladdr ${DB.mac} `)) throw new Error(`web has been deceived: ${entry}`);
+    return `${time}, at ${DB.mac}`;
+  });
+}
+
+/** Broadcasts from a container's only interface that it has an address. */
+async function announce(container: Host, address: string): Promise<void> {
+  const { stdout } = await container.run(["ip", "-brief", "link", "show", "type", "veth"]);
+  // Like: eth0@if2  UP  02:84:0a:00:00:03 <BROADCAST,…>
+  const [, name = "", mac = ""] = /^([^@\s]+)\S*\s+\S+\s+(\S+)/.exec(stdout) ?? [];
+  const namespace = openNamespace(container.path);
+  try {
+    sendFrames(namespace, name, [announcement(Ip.parse(address).u32, macNumber(mac))]);
+  } finally {
+    libc.close(namespace);
+  }
 }

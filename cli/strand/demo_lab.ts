@@ -42,9 +42,10 @@ export class Demo implements AsyncDisposable {
     private readonly services: Process,
     /** Those with an agent. */
     readonly hosts: readonly [DemoHost, DemoHost],
-    /** On the first host, and on the second one: neither has an interface of a network yet. */
+    /** On the first host, on the second one, and on the first one again: none has an interface of a network yet. */
     readonly web: Host,
     readonly db: Host,
+    readonly rogue: Host,
     readonly tools: { readonly udhcpc: boolean; readonly dig: boolean; readonly ping: boolean },
   ) {}
 
@@ -166,7 +167,7 @@ export async function startDemo(): Promise<Demo> {
       etcd: `http://${STORE}:2379`,
     });
   const hosts = [await overlayHost(1, "alpha"), await overlayHost(2, "bravo")] as const;
-  const web = await lab.host("web"), db = await lab.host(DB.name);
+  const web = await lab.host("web"), db = await lab.host(DB.name), rogue = await lab.host("rogue");
   const device = `ip link add ${DEVICE} type veth peer name eth0 address ${DB.mac} netns ${db.netns}`;
   await hosts[1].host.run(device.split(" "));
   await db.run(["ip", "link", "set", "eth0", "up"]);
@@ -184,7 +185,7 @@ export async function startDemo(): Promise<Demo> {
     dig: await installed("dig"),
     ping: await installed("ping"),
   };
-  return new Demo(stack.move(), directory, server, names, services, hosts, web, db, tools);
+  return new Demo(stack.move(), directory, server, names, services, hosts, web, db, rogue, tools);
 }
 
 function configuration(directory: string): string {

@@ -120,6 +120,11 @@ export class DemoHost {
     return (await this.host.run(strandCommand(["sand-agent-cli", ...args]))).stdout;
   }
 
+  /** What the agent answers at a path of its own, like /metrics. */
+  async ask(path: string): Promise<string> {
+    return (await this.host.run(strandCommand(["demo", "get", `http://${this.ip}:9999${path}`]))).stdout;
+  }
+
   /** Resolves to what an HTTP server answers to the container. */
   async get(url: string): Promise<string> {
     return (await this.container.host.run(strandCommand(["demo", "get", url]))).stdout;

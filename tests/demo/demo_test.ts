@@ -61,6 +61,8 @@ class Room implements AsyncDisposable {
         /^db .* takes a lease/,
         /^web .* db$/,
         /explain blue web db/,
+        /^rogue says by ARP .* drops it$/,
+        /^web .* db as before$/,
         /^whiskey .* takes a lease/,
         /^alpha .* 10\.0\.0\.3$/,
         /sand-agent-cli curl/,
