@@ -84,7 +84,10 @@ export class OverlayLab implements AsyncDisposable {
   async differences(hosts = this.hosts, mtu = this.mtu - 50): Promise<string[]> {
     const records = await this.kv.under("/sc-net/");
     const kernels = await Promise.all(hosts.map((host) => compareHost(records, host, mtu)));
-    return [...storeFaults(records), ...kernels.flat()];
+    const ports = this.hosts.flatMap(({ name, devices }) =>
+      [...devices.values()].map((network) => `${network}/${name}`)
+    );
+    return [...storeFaults(records, ports), ...kernels.flat()];
   }
 
   /** Resolves when every host has told in the store that it answers probes, which it does some time after its first network. */

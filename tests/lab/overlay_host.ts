@@ -18,6 +18,8 @@ export interface Attached {
 /** A host that may run an agent, with the containers on it. */
 export class OverlayHost implements AsyncDisposable {
   readonly containers: Host[] = [];
+  /** Its devices that are ports, with the networks' ids. */
+  readonly devices = new Map<string, string>();
   readonly api: Api;
   /** A descriptor of the host's namespace. */
   readonly namespace: number;

@@ -9,8 +9,10 @@ import { type Device, type Entry, type Kernel, readKernel } from "./overlay_kern
 /** What is not as it should be on a host, a line each. */
 export async function compareHost(records: Records, host: OverlayHost, mtu: number): Promise<string[]> {
   const endpoints = read<ApiEndpoint>(records, "/sc-net/network-endpoints/");
-  const networks = read<ApiNetwork>(records, "/sc-net/network/")
-    .filter(({ id }) => endpoints.some((e) => e.network_id === id && e.hostname === host.name));
+  const networks = read<ApiNetwork>(records, "/sc-net/network/").filter(({ id }) =>
+    [...host.devices.values()].includes(id) ||
+    endpoints.some((e) => e.network_id === id && e.hostname === host.name)
+  );
   const faults = await compareVteps(records, host, networks, endpoints);
   const containers = await Promise.all(
     host.containers.map(async ({ path }) => ({ path, kernel: await readKernel(path) })),
@@ -32,8 +34,10 @@ export async function compareHost(records: Records, host: OverlayHost, mtu: numb
   await Promise.all(networks.map(async (network) => {
     const found = await readKernel(host.namespaceOf(network.id)).catch(() => undefined);
     const its = endpoints.filter(({ network_id }) => network_id === network.id);
+    const devices = [...host.devices].flatMap(([device, id]) => id === network.id ? [device] : []);
     const lines = found
       ? compareNetwork(network, its, found, {
+        devices,
         host: host.name,
         own,
         mtu,
@@ -44,7 +48,8 @@ export async function compareHost(records: Records, host: OverlayHost, mtu: numb
       : ["no namespace that can be entered"];
     const active = its.filter(({ hostname, active }) => hostname === host.name && active);
     if (found) {
-      lines.push(...await compareContainment(records, network.id, host.namespaceOf(network.id), active));
+      const namespace = host.namespaceOf(network.id);
+      lines.push(...await compareContainment(records, network.id, namespace, active, devices));
     }
     faults.push(...lines.map((line) => `${network.name} (${network.id}): ${line}`));
   }));
@@ -52,7 +57,10 @@ export async function compareHost(records: Records, host: OverlayHost, mtu: numb
   for (const { path, kernel } of containers) {
     for (const name of kernel.devices.keys()) {
       const owned = here.some((e) => e.target_netns_path === path && e.target_veth_name === name);
-      if (name !== "lo" && !owned) faults.push(`container ${path}: ${name} belongs to no endpoint`);
+      // What is behind a device has its end, eth0, by itself.
+      if (name !== "lo" && name !== "eth0" && !owned) {
+        faults.push(`container ${path}: ${name} belongs to no endpoint`);
+      }
     }
   }
   const reached = here.filter((e) => e.strand_host_route);
@@ -93,6 +101,8 @@ interface Context {
   readonly mtu: number;
   /** True: its broadcast reaches its other hosts. */
   readonly floods: boolean;
+  /** Devices of the host that are ports of the network. */
+  readonly devices: readonly string[];
   /** True: its machines reach the world. */
   readonly leaves: boolean;
   readonly containers: readonly { readonly path: string; readonly kernel: Kernel }[];
@@ -113,7 +123,9 @@ function compareNetwork(network: ApiNetwork, all: ApiEndpoint[], found: Kernel, 
     learning: false,
     proxy: true,
   }, data);
+  for (const device of context.devices) faults.device(found, device, { up: true, master: "br0" });
   for (const endpoint of here) {
+    if (endpoint.strand_port !== undefined) continue;
     const { overlay_veth_name: name, target_netns_path: path } = endpoint;
     const mac = endpoint.overlay_veth_mac ? { mac: endpoint.overlay_veth_mac } : {};
     const { strand_host_veth: outer } = endpoint, port = { up: true, mtu, ...mac };
@@ -137,7 +149,8 @@ function compareNetwork(network: ApiNetwork, all: ApiEndpoint[], found: Kernel, 
       faults.push(`${name} and ${peer.name} of endpoint ${endpoint.id} are no pair`);
     }
   }
-  const known = new Set(["lo", "br0", "vxlan0", ...here.map((endpoint) => endpoint.overlay_veth_name)]);
+  const veths = here.map((endpoint) => endpoint.overlay_veth_name);
+  const known = new Set(["lo", "br0", "vxlan0", ...veths, ...context.devices]);
   if (context.leaves || here.some((e) => e.strand_host_route)) {
     known.add("host0");
     const end = { kind: "veth", up: true, mtu, arp: false, master: "" };

@@ -3,8 +3,8 @@ import type { Records } from "./etcd_kv.ts";
 import type { ApiEndpoint, ApiNetwork } from "./overlay_api.ts";
 import { addressOf, read } from "./overlay_judge.ts";
 
-/** What contradicts itself in the store, a line each. */
-export function storeFaults(records: Records): string[] {
+/** What contradicts itself in the store, a line each. @param ports NETWORK/HOST where a host has a device that is a port of a network. */
+export function storeFaults(records: Records, ports: readonly string[] = []): string[] {
   const faults: string[] = [];
   const networks = new Map(read<ApiNetwork>(records, "/sc-net/network/").map((n) => [n.id, n]));
   const endpoints = read<ApiEndpoint>(records, "/sc-net/network-endpoints/");
@@ -17,7 +17,10 @@ export function storeFaults(records: Records): string[] {
     faults.push(...twice(`${of}: MAC`, its.map((e) => e.target_veth_mac)));
     faults.push(...claims(records, network, its).map((line) => `${of}: ${line}`));
   }
-  const hosts = new Set(endpoints.map(({ network_id, hostname }) => `${network_id}/${hostname}`));
+  const hosts = new Set([
+    ...endpoints.map(({ network_id, hostname }) => `${network_id}/${hostname}`),
+    ...ports,
+  ]);
   faults.push(...presence(records, hosts));
   for (const { id, network_id } of endpoints) {
     if (!networks.has(network_id)) {
@@ -74,7 +77,7 @@ function presence(records: Records, hosts: ReadonlySet<string>): string[] {
   return faults;
 }
 
-/** Taken are the network's, the gateway's, the endpoints' and the broadcast address, and no other. */
+/** Taken are the network's, the gateway's, the endpoints', the reservations' and the broadcast address, and no other. */
 function claims(records: Records, network: ApiNetwork, endpoints: readonly ApiEndpoint[]): string[] {
   const text = records.get(`/sc-net/ipalloc/${network.id}`);
   if (text === undefined) return ["no /sc-net/ipalloc/ record"];
@@ -83,6 +86,9 @@ function claims(records: Records, network: ApiNetwork, endpoints: readonly ApiEn
   const first = number(base);
   const wanted = new Set([0, size - 1, number(network.gateway.split("/")[0] ?? "") - first]);
   for (const endpoint of endpoints) wanted.add(number(addressOf(endpoint)) - first);
+  for (const { ip4 } of read<{ ip4?: string }>(records, `/sc-net/strand/net/${network.id}/member/`)) {
+    if (ip4 !== undefined) wanted.add(number(ip4) - first);
+  }
   const { length, set } = decodeBits((JSON.parse(text) as { bit_set: string }).bit_set);
   const faults = length === size ? [] : [`bit_set has ${length} bits, not ${size}`];
   for (const bit of set) if (!wanted.delete(bit)) faults.push(`bit ${bit} is set without an endpoint`);
