@@ -177,8 +177,10 @@ async function attach(session: NexSession, net: string, options: AttachOptions):
   if (pending.length) {
     throw new Refusal(
       "unavailable",
-      `${titleOf(endpoint)} is there, and not yet on ${pending.join(", ")} after ${wait?.text}: ` +
-        'look at "strand status agent" there',
+      `${titleOf(endpoint)} is there, and ${
+        pending.join(", ")
+      } did not say within ${wait?.text} that it is reached ` +
+        'from there: look at "strand status agent" there; an agent of SAND\'s never says so',
     );
   }
 }

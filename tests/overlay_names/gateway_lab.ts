@@ -19,13 +19,15 @@ export class GatewayLab implements AsyncDisposable {
 
   private constructor(readonly lab: OverlayLab, private readonly stack: AsyncDisposableStack) {}
 
-  /** Every host has an agent and a gatewayd that are ready. */
-  static async started(options: OverlayOptions = {}): Promise<GatewayLab> {
+  /** Every host, or the first `running` ones, has an agent and a gatewayd that are ready. */
+  static async started(options: OverlayOptions & { readonly running?: number } = {}): Promise<GatewayLab> {
     await using stack = new AsyncDisposableStack();
-    const lab = stack.use(await OverlayLab.started(options));
+    const lab = stack.use(await OverlayLab.create(options));
+    const running = lab.hosts.slice(0, options.running);
+    await Promise.all(running.map((host) => host.start()));
     const it = new GatewayLab(lab, stack.move());
     try {
-      await Promise.all(lab.hosts.map((host) => it.start(host)));
+      await Promise.all(running.map((host) => it.start(host)));
     } catch (error) {
       await it[Symbol.asyncDispose]();
       throw error;
