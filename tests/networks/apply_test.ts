@@ -186,6 +186,45 @@ Deno.test("a part of a spec that is refused refuses all of it, with field, value
   );
 });
 
+Deno.test("a member of an overlay network moves to another MAC, and a declined address is given back, through nexd", async () => {
+  await using etcd = await labEtcd();
+  await using it = await lab(etcd);
+  await it.services.start("nexd");
+  const moved = "52:54:00:00:00:0a", web = "52:54:00:00:00:06";
+  await it.strand(["apply", "-"], `${blue}---\n${red}`);
+  await until("the names are seen", () => it.view.networkNames().size === 2);
+  const id = it.view.networkNamed("blue") ?? "";
+  const change = (...macs: string[]) =>
+    it.services.nex("change", "blue", ...macs).then(() => "", (error) => String(error));
+  assert.equal(await change("52:54:00:00:00:05", moved), "");
+  assert.equal(
+    await it.strand(["get", "members", "blue", "-o", "wide"]),
+    `${web} web 10.0.0.2 - no\n${moved} db  10.0.0.5 - no\n`,
+  );
+  const before = await it.everything();
+  assert.match(await change("52:54:00:00:00:05", "52:54:00:00:00:0b"), /52:54:00:00:00:05/);
+  assert.match(await change(moved, web), new RegExp(web));
+  assert.deepEqual(await it.everything(), before);
+
+  // As a lease's machine found it in use (DHCPDECLINE).
+  const key = it.keys.withheldAddress(id, "10.0.0.9"), ends = Math.floor(Date.now() / 1000) + 86_400;
+  await it.store.committer.commit({
+    guards: [],
+    ops: [{ put: key, value: JSON.stringify({ mac: web, until: ends }) }],
+  });
+  await until(
+    "nexd shows it",
+    async (see) => /10\.0\.0\.9/.test(see(await it.strand(["get", "declined", "blue"]))),
+  );
+  assert.match(await it.strand(["get", "declined"]), new RegExp(`^10\\.0\\.0\\.9 blue ${web} `));
+  assert.equal(await it.strand(["get", "declined", "red"]), "");
+  const other = await it.tryStrand(["delete", "declined", "red", "10.0.0.9"]);
+  assert.equal(other.err, "strand: network red: 10.0.0.9 is not among its declined addresses\n");
+  await it.strand(["delete", "declined", "blue", "10.0.0.9"]);
+  assert.equal(await it.revisionOf(key), 0);
+  assert.equal(await it.strand(["get", "declined", "blue"]), "");
+});
+
 Deno.test("files, folders and standard input are one spec", async () => {
   await using etcd = await labEtcd();
   await using it = await lab(etcd);

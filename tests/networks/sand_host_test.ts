@@ -116,6 +116,19 @@ Deno.test("a host of SAND's agent reaches what comes by a device, moves and goes
     assert.deepEqual(keys.filter((key) => key.includes(old)), []);
   });
 
+  await t.step("a machine that sends with the MAC of the SAND host's container is not taken in", async () => {
+    const posing = await behind(one, "vm3", "02:84:0a:00:00:09");
+    await until("status names it", async (see) => {
+      await has(posing, sand.address);
+      const { body } = await one.api.status("/readyz");
+      see(body);
+      return body.includes("which is no machine behind a device");
+    });
+    assert.ok(await pings(vm.host, sand.address));
+    await posing.remove();
+    assert.equal((await at(one, "detach", "blue", "--device", "vm3"))[2], "");
+  });
+
   await t.step("no frame of the SAND host was refused, and its records are as it wrote them", async () => {
     for (const host of [one, two]) {
       const { body } = await host.api.status("/metrics");
