@@ -22,8 +22,8 @@ const SOL_PACKET = 263, PACKET_IGNORE_OUTGOING = 23;
 /** One instruction of a classic BPF program: code, jump if true, jump if false, operand. */
 export type Instruction = readonly [code: number, jt: number, jf: number, k: number];
 
-const LD_W_ABS = 0x20, LD_H_ABS = 0x28, LD_B_ABS = 0x30, LD_H_IND = 0x48, LDX_MSH = 0xb1;
-const JEQ = 0x15, JSET = 0x45, RET = 0x06;
+const LD_W_ABS = 0x20, LD_H_ABS = 0x28, LD_B_ABS = 0x30, LD_W_IND = 0x40, LD_H_IND = 0x48, LDX_MSH = 0xb1;
+const JEQ = 0x15, JSET = 0x45, RSH = 0x74, RET = 0x06;
 const AD_PKTTYPE = 0xfffff000 + 4, AD_IFINDEX = 0xfffff000 + 8, AD_VLAN_TAG_PRESENT = 0xfffff000 + 48;
 const PACKET_OTHERHOST = 3;
 
@@ -45,6 +45,24 @@ export function udpFilter(port: number): Instruction[] {
     [LD_H_IND, 0, 0, 16],
     [JEQ, 0, 1, port],
     [RET, 0, 0, 0xffff],
+    [RET, 0, 0, 0],
+  ];
+}
+
+/** Lets pass VXLAN with this VNI over IPv4 (RFC 7348 §5), without its last octets. */
+export function vxlanFilter(port: number, vni: number): Instruction[] {
+  return [
+    [LD_H_ABS, 0, 0, 12],
+    [JEQ, 0, 9, ETH_P_IP],
+    [LD_B_ABS, 0, 0, 23],
+    [JEQ, 0, 7, 17],
+    [LDX_MSH, 0, 0, 14],
+    [LD_H_IND, 0, 0, 16],
+    [JEQ, 0, 4, port],
+    [LD_W_IND, 0, 0, 26],
+    [RSH, 0, 0, 8],
+    [JEQ, 0, 1, vni],
+    [RET, 0, 0, 160],
     [RET, 0, 0, 0],
   ];
 }
@@ -102,6 +120,8 @@ export interface PacketOptions {
   readonly buffer?: number;
   /** True: also frames that a bridge takes from the interface. */
   readonly bridged?: boolean;
+  /** True: frames of all kinds that come in and that go out. */
+  readonly both?: boolean;
 }
 
 /**
@@ -113,7 +133,7 @@ export function openPacket(
   ifindex: number,
   filter: readonly Instruction[],
   what: string,
-  { buffer = 8 << 20, bridged = false }: PacketOptions = {},
+  { buffer = 8 << 20, bridged = false, both = false }: PacketOptions = {},
 ): number {
   // Protocol 0: nothing comes in before the filter is there.
   const fd = checked(
@@ -130,14 +150,16 @@ export function openPacket(
       libc.setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, Int32Array.of(1), 4),
       `time what comes in on ${what}`,
     );
-    const ignored = libc.setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, Int32Array.of(1), 4);
-    checked(ignored, `ignore what goes out on ${what}`);
+    if (!both) {
+      const ignored = libc.setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, Int32Array.of(1), 4);
+      checked(ignored, `ignore what goes out on ${what}`);
+    }
     // struct sockaddr_ll {u16 family, u16 protocol, i32 ifindex, u16 hatype, u8 pkttype, u8 halen, addr[8]}
     const name = new Uint8Array(20);
     const view = new DataView(name.buffer);
     view.setUint16(0, AF_PACKET, true);
     // A bridge takes its ports' frames before those sockets get them that are bound to a protocol.
-    view.setUint16(2, bridged ? ETH_P_ALL : ETH_P_IP);
+    view.setUint16(2, bridged || both ? ETH_P_ALL : ETH_P_IP);
     view.setInt32(4, ifindex, true);
     checked(libc.bind(fd, name, name.length), `receive on ${what}`);
     return fd;
@@ -229,6 +251,11 @@ export class FrameBatch {
   /** True for a broadcast frame. */
   broadcast(slot: number): boolean {
     return this.#names[slot * NAME + PKTTYPE] === 1;
+  }
+
+  /** True for a frame that went out: see `both` of {@link PacketOptions}. */
+  outgoing(slot: number): boolean {
+    return this.#names[slot * NAME + PKTTYPE] === 4;
   }
 
   /** The index of the interface that the frame in a slot came in by. */

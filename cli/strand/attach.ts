@@ -107,16 +107,23 @@ async function explain(
   [a, b]: readonly [string, string],
   { output }: Pick<AttachOptions, "output">,
 ): Promise<void> {
-  const options = session.program.opts<AgentOptions>(), agent = openHostAgent(options);
+  const { explainWay, PATIENCE } = await import("./explain.ts");
+  const options = session.program.opts<AgentOptions>(), agent = openHostAgent(options, PATIENCE);
   const network = await overlayNamed(session, agent, net), { terminal } = session;
   const { endpoints } = await waiting(terminal, agent.endpoints({ network_id: network.id })),
     all = endpoints ?? [];
-  const ends = [
-    theOne(all, network, { wanted: a, ns: undefined }),
-    theOne(all, network, { wanted: b, ns: undefined }),
-  ] as const;
-  if (ends[0] === ends[1]) throw new UsageError(`explain: ${a} and ${b} are one endpoint; name two`);
-  const { explainWay } = await import("./explain.ts");
+  const end = (wanted: string) => {
+    try {
+      return { wanted, found: theOne(all, network, { wanted, ns: undefined }) };
+    } catch (error) {
+      if (error instanceof Refusal && error.code === "not-found") return { wanted, found: error };
+      throw error;
+    }
+  };
+  const ends = [end(a), end(b)] as const;
+  if (ends[0].found === ends[1].found) {
+    throw new UsageError(`explain: ${a} and ${b} are one endpoint; name two`);
+  }
   await explainWay(terminal, agent, { ...options, output }, { network, ends, all });
 }
 

@@ -32,7 +32,8 @@ import { failpoint } from "./failpoints.ts";
 import { followed } from "./followed.ts";
 import { rangeConflicts } from "./range_conflicts.ts";
 import { unreadableKeys } from "./unreadable.ts";
-import { type Way, wayTo } from "./way.ts";
+import type { Askers } from "./gateway/askers.ts";
+import { type Absence, absenceOf, type Way, wayTo } from "./way.ts";
 import { VethNames } from "./veth_names.ts";
 import type { Workers } from "./reconcile/networks.ts";
 
@@ -55,6 +56,8 @@ export interface AgentOptions {
   readonly vxlanPort: number;
   /** Names reserved for veths; shared with everything that makes veths on this host. */
   readonly names?: VethNames;
+  /** Which ports are full. */
+  readonly askers?: Pick<Askers, "full">;
 }
 
 /** This host's agent as the HTTP API and the command line see it: each method is one request. */
@@ -195,6 +198,10 @@ export class Agent implements AgentApi {
 
   way(network: string, address: Ip): Promise<Way> {
     return wayTo(this.#context, this.#workers, network, address);
+  }
+
+  absence(network: string, wanted: string): Promise<Absence> {
+    return absenceOf(this.#context, network, wanted, this.#options.askers?.full);
   }
 
   machine(network: string, mac: string): Promise<MachineAt> {

@@ -8,9 +8,9 @@ import type {
   EndpointRecord,
   NetworkRecord,
 } from "../store/sand_records.ts";
-import type { Way } from "./way.ts";
+import type { Absence, Way } from "./way.ts";
 
-export type { Way };
+export type { Absence, Way };
 
 /** The agent's operations behind its HTTP API; every method throws a Refusal whose sentence is the response's error. */
 export interface AgentApi {
@@ -29,6 +29,8 @@ export interface AgentApi {
   ensureEndpoint(request: NewEndpoint): Promise<EnsuredEndpoint>;
   /** What this host knows of the way to an address of the network. */
   way(network: string, address: Ip): Promise<Way>;
+  /** What is known of a name, address or MAC that no endpoint of the network has. */
+  absence(network: string, wanted: string): Promise<Absence>;
   /** Whether a machine is behind the port of this host at which it is known. */
   machine(network: string, mac: string): Promise<MachineAt>;
   deleteEndpoint(id: string, options?: { readonly force?: boolean }): Promise<void>;

@@ -22,7 +22,7 @@ export interface Context {
   /** Networks in which another program has changed the kernel. */
   readonly drift: Drift;
   /** Which other hosts answer probes. */
-  readonly prober: Pick<Prober, "answering" | "paths">;
+  readonly prober: Pick<Prober, "answering" | "examine" | "paths">;
   /** What answers at the networks' gateways. */
   readonly gateways: Pick<Gateways, "isSetUp" | "isGone">;
   /** The host's part in letting machines reach the world. */
@@ -30,12 +30,12 @@ export interface Context {
   /** This host's devices that are ports of networks. */
   readonly ports: Pick<
     Ports,
-    "has" | "devices" | "machine" | "mostLeases" | "networks" | "isSetUp" | "isGone" | "leave"
+    "has" | "devices" | "machine" | "mostLeases" | "networks" | "isSetUp" | "isGone" | "leave" | "problemsOf"
   >;
   /** Which endpoints of this host have addresses that several may use. */
   readonly held: Pick<HeldAddresses, "isSetUp" | "isGone">;
   /** From which hosts VXLAN is taken. */
-  readonly vteps: Pick<Vteps, "widen" | "settle">;
+  readonly vteps: Pick<Vteps, "widen" | "settle" | "admits">;
   readonly host: {
     readonly hostname: string;
     /** Its VTEP. */

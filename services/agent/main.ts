@@ -185,7 +185,7 @@ export function main(args: string[]): Promise<number> {
       path: settings.namespacePath("strand-probe"),
       vtep: context.host.ip,
       port: settings.vxlanPort,
-    }));
+    }), () => underlay.name);
     const dhcp = new GatewayDhcp(() => context, { registerNames: config.dhcpd.dnsRegister, metrics });
     daemon.defer("DHCP", () => dhcp.close());
     const gateways = new Gateways(() => context, {
@@ -278,7 +278,7 @@ export function main(args: string[]): Promise<number> {
     gateways.start();
     daemon.defer("gateways", () => gateways.close());
     const names = new VethNames();
-    const agent = new Agent(context, workers, { ...settings, names });
+    const agent = new Agent(context, workers, { ...settings, names, askers: dhcp.askers });
     ports.start();
     daemon.defer("ports", () => ports.close());
     const graceMs = settings.addressGraceSeconds * 1000;

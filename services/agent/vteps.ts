@@ -139,6 +139,11 @@ export class Vteps {
     }
   }
 
+  /** @see {@link VtepTable.admits} */
+  admits(vni: number, vtep: string): Promise<boolean | undefined> {
+    return this.#mutex.run(() => this.table.admits(vni, vtep));
+  }
+
   close(): void {
     clearInterval(this.#timer);
     this.table.close();

@@ -1,10 +1,17 @@
-/** What this host knows of the way to an address of a network: what it has in its kernel, and what its probes say. Nothing is changed. */
+/** What this host knows of the way to an address of a network: what it has in its kernel, and what it sees at once. Nothing is changed. */
 import { Ip } from "../common/ip.ts";
-import { macFromBytes } from "../common/mac.ts";
+import { macFromBytes, tryParseMac } from "../common/mac.ts";
+import { messageOf } from "../common/refusal.ts";
 import { findNetwork } from "../overlay/networks.ts";
+import type { OverlayEndpoint } from "../overlay/space.ts";
+import { BRIDGE, type ContainmentState, type NetworkState } from "../overlay/state.ts";
 import { definitely } from "../store/change.ts";
 import type { Context } from "./context.ts";
+import { foreignAt } from "./foreign_frames.ts";
+import type { FullPort } from "./gateway/askers.ts";
+import { NetworkNamespace } from "./kernel/network_namespace.ts";
 import { FOREIGN, macBytes } from "./kernel/tables.ts";
+import type { Examined } from "./probe/examine.ts";
 import type { Workers } from "./reconcile/networks.ts";
 
 export interface Way {
@@ -17,42 +24,165 @@ export interface Way {
   /** The revision of the endpoint with the address that this host knows, and of its endpoints that it says to have applied; 0: none. */
   readonly known: number;
   readonly applied: number;
-  /** The MAC that ARP requests for the address are answered with; undefined: there is no entry. */
+  /** The MAC that ARP requests for the address are answered with; "foreign": by an entry that is no agent's; undefined: there is none. */
   readonly arp: string | undefined;
-  /** The VTEP that frames for that MAC are sent to; undefined: there is no entry. */
+  /** The VTEP that frames for the endpoint's MAC are sent to; the same. */
   readonly fdb: string | undefined;
-  /** Of an endpoint of this host that has a veth: whether that is up in the bridge. */
+  /** Of an endpoint of this host: whether its veth or device is up in the bridge. */
   readonly port: boolean | undefined;
+  /** Of an endpoint of this host with a namespace of its own: whether that is there. */
+  readonly netns: boolean | undefined;
   /** What probes say of the host of the endpoint; undefined: it is not probed. */
   readonly reachable: boolean | undefined;
   /** The largest packet that passes to there, where that is less than the networks need. */
   readonly pathMtu: number | undefined;
-  /** What the agent cannot carry out in the network, a sentence each. */
+  readonly examined: Omit<Examined, "pathMtu"> | undefined;
+  /** Whether VXLAN of the network is taken from the endpoint's host; undefined where this host has no such rules. */
+  readonly admitted: boolean | undefined;
+  /** Of an endpoint of this host whose port is checked. */
+  readonly contained: Contained | undefined;
+  /** Why this host is on hold, and why it does not follow etcd; undefined: it is not, and it does. */
+  readonly hold: string | undefined;
+  readonly store: string | undefined;
+  /** What the agent cannot carry out in the network, and what is wrong at the endpoint's port, a sentence each. */
   readonly problems: readonly string[];
 }
 
-/** @throws Refusal "not-found" for an unknown network, "unavailable" */
-export async function wayTo(context: Context, workers: Workers, network: string, address: Ip): Promise<Way> {
-  const { view, store, kernel, host: { hostname }, prober } = context;
-  await definitely(store, () => findNetwork(view, network));
+/** The check of a port, and what was sent there just now that is not its own. */
+export interface Contained {
+  readonly rules: ContainmentState["rules"];
+  /** How many frames of all ports of the network were counted. */
+  readonly frames: Readonly<Record<string, number>>;
+  readonly sent: readonly string[];
+}
+
+/** What is known of a name, an address or a MAC that no endpoint has. */
+export interface Absence {
+  readonly hostname: string;
+  readonly mac: string | undefined;
+  readonly address: string | undefined;
+  readonly name: string | undefined;
+  readonly reserved: boolean;
+  /** The machine had the address by a lease that has ended. */
+  readonly former: boolean;
+  readonly full: readonly string[];
+}
+
+/** Takes two seconds at most. @throws Refusal "not-found" for an unknown network, "unavailable" */
+export async function wayTo(
+  context: Context,
+  workers: Workers,
+  network: string,
+  address: Ip,
+): Promise<Way> {
+  const { view, store, kernel, host: { hostname }, prober, storeGuard, ports } = context;
+  const record = await definitely(store, () => findNetwork(view, network));
   const space = view.space(network), [endpoint] = space.holdersOf(address.u32);
-  const state = await kernel.network(context.namespacePath(network)).read(new Map());
-  const mac = state?.arp.get(address.u32), vtep = mac === undefined ? undefined : state?.fdb.get(mac);
-  const path = prober.paths().find(({ peer }) => peer.hostname === endpoint?.host);
-  const port = endpoint?.host === hostname && endpoint.record.overlay_veth_name
-    ? state?.veths.get(endpoint.record.overlay_veth_name) ?? { up: false, inBridge: false }
-    : undefined;
+  const failures: string[] = [], path = context.namespacePath(network);
+  const failed = (error: unknown) => void failures.push(messageOf(error));
+  const isHere = endpoint?.host === hostname, far = isHere ? undefined : endpoint;
+  const state = await kernel.network(path).read(new Map());
+  const [examined, contained, port] = await Promise.all([
+    far && prober.examine(far.host).catch(failed),
+    isHere ? containedAt(context, path, endpoint, state).catch(failed) : undefined,
+    isHere ? portOf(path, endpoint, state).catch(failed) : undefined,
+  ]);
+  // An address on the way may be translated.
+  const source = (examined ?? {}).source ?? far?.vtep?.toString();
+  const admitted = source && await context.vteps.admits(record.vxlan_vni, source).catch(failed);
+  const mac = state?.arp.get(address.u32), vtep = state?.fdb.get(endpoint?.hot.mac ?? -1);
+  const probed = prober.paths().find(({ peer }) => peer.hostname === endpoint?.host);
+  const { pathMtu, ...seen } = examined ?? {}, { inSync, outReason } = store.mirror.state;
+  const device = isHere ? endpoint.record.strand_port : undefined;
   return {
     hostname,
     carried: state?.vxlan?.up === true && state.vxlan.inBridge && state.bridge?.up === true,
     mtu: state?.vxlan?.mtu,
     known: endpoint?.modified ?? 0,
     applied: space.applied.get(hostname) ?? 0,
-    arp: mac === undefined || mac === FOREIGN ? undefined : macFromBytes(macBytes(mac)),
-    fdb: vtep === undefined || vtep === FOREIGN ? undefined : Ip.from4(vtep).toString(),
-    port: port ? port.up && port.inBridge : undefined,
-    reachable: path?.reachable,
-    pathMtu: path?.pathMtu,
-    problems: workers.get(network)?.problems ?? [],
+    arp: mac === undefined ? undefined : mac === FOREIGN ? "foreign" : macFromBytes(macBytes(mac)),
+    fdb: vtep === undefined ? undefined : vtep === FOREIGN ? "foreign" : Ip.from4(vtep).toString(),
+    port: port ?? undefined,
+    netns: isHere ? namespaceOf(endpoint) : undefined,
+    reachable: examined ? examined.answers : probed?.reachable,
+    pathMtu: examined?.answers ? pathMtu : probed?.pathMtu,
+    examined: examined ? seen as Omit<Examined, "pathMtu"> : undefined,
+    admitted: admitted || admitted === false ? admitted : undefined,
+    contained: contained ?? undefined,
+    hold: storeGuard.hold?.reason,
+    store: inSync ? undefined : outReason ?? "it reads all of it anew",
+    problems: [
+      ...workers.get(network)?.problems ?? [],
+      ...ports.problemsOf(network, endpoint?.mac, device),
+      ...failures,
+    ],
   };
+}
+
+/** What is known of what no endpoint has. @param full The ports of this host that have no more leases. @throws Refusal "not-found" for an unknown network, "unavailable" */
+export async function absenceOf(
+  { view, store, host: { hostname } }: Context,
+  network: string,
+  wanted: string,
+  full: readonly FullPort[] = [],
+): Promise<Absence> {
+  await definitely(store, () => findNetwork(view, network));
+  const space = view.space(network), ip = Ip.tryParse(wanted);
+  const [named] = ip ? [] : space.reservationsNamed(wanted.toLowerCase());
+  const held = ip?.family === 4 ? space.reservedAt(ip.u32) : undefined;
+  const mac = ip ? held ?? space.former.of(`${ip}`) : tryParseMac(wanted) ?? named;
+  const reservation = mac === undefined ? undefined : space.reservations.get(mac);
+  const last = mac === undefined ? undefined : space.former.addressOf(mac);
+  return {
+    hostname,
+    mac,
+    address: ip ? `${ip}` : reservation?.ip4 ?? last,
+    name: reservation?.name,
+    reserved: reservation !== undefined,
+    former: last !== undefined,
+    full: fullOf(network, full),
+  };
+}
+
+/** A sentence for each full port of the network. */
+function fullOf(network: string, full: readonly FullPort[]): string[] {
+  return full.filter((one) => one.network === network).map(
+    ({ port, most }) =>
+      `${port} has ${most} leases, as many as it may have, and was asked for more: strand attach NET --device ${port} --leases N`,
+  );
+}
+
+/** Whether the endpoint's veth or device is up in the bridge; undefined where it has none. */
+async function portOf(path: string, { record }: OverlayEndpoint, state: NetworkState | undefined) {
+  const { overlay_veth_name: veth, strand_port: device } = record;
+  if (veth) {
+    const port = state?.veths.get(veth);
+    return port?.up === true && port.inBridge;
+  }
+  if (device === undefined) return undefined;
+  using namespace = NetworkNamespace.openIfAny(path);
+  const [link, bridge] = [await namespace?.link(device), await namespace?.link(BRIDGE)];
+  return link?.up === true && bridge !== undefined && link.master === bridge.index;
+}
+
+/** Whether the endpoint's own namespace is there; undefined where it has none. */
+function namespaceOf({ active, record: { target_netns_path: path } }: OverlayEndpoint): boolean | undefined {
+  if (!active || path === "") return undefined;
+  using namespace = NetworkNamespace.openOrNone(path);
+  return namespace !== undefined;
+}
+
+/** Undefined where the endpoint's port is not checked. */
+async function containedAt(
+  { kernel }: Context,
+  path: string,
+  { mac, address, record }: OverlayEndpoint,
+  state: NetworkState | undefined,
+): Promise<Contained | undefined> {
+  const port = record.overlay_veth_name || record.strand_port,
+    { rules = "none", own } = state?.containment ?? {};
+  if (!port || !own || mac === undefined || address?.family !== 4 || rules === "none") return undefined;
+  const sent = await foreignAt(path, { port, mac, address: address.u32, own });
+  const frames = await kernel.network(path).counted() ?? new Map<string, number>();
+  return { rules, sent, frames: Object.fromEntries([...frames].filter(([, count]) => count)) };
 }

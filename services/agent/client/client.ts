@@ -20,6 +20,7 @@ import { exchange, type HttpResponse } from "../../common/http/exchange.ts";
 import type { Report } from "../../common/http_status.ts";
 import { AgentRefusal, AgentUnavailable } from "./errors.ts";
 import type {
+  Absence,
   Attached,
   Attachment,
   Checked,
@@ -145,6 +146,15 @@ export class AgentClient {
   /** What the agent's host knows of the way to an address of a network. */
   way(network: string, ip: string): Promise<{ way: Way }> {
     return this.#call("way", { method: "GET", path: `/ways/${encodeURIComponent(network)}`, query: { ip } });
+  }
+
+  /** What the agent knows of a name, address or MAC that no endpoint of a network has. */
+  absence(network: string, of: string): Promise<{ absence: Absence }> {
+    return this.#call("absence", {
+      method: "GET",
+      path: `/ways/${encodeURIComponent(network)}`,
+      query: { of },
+    });
   }
 
   /** @param options.force True: also an endpoint of another host, whose agent is gone. */

@@ -81,15 +81,61 @@ export interface Way {
   /** Revisions of the endpoint that it knows, and of the endpoints that it says to have applied. */
   readonly known: number;
   readonly applied: number;
-  /** The MAC by the ARP entry, and the VTEP by the FDB entry. */
+  /** The MAC by the ARP entry, and the VTEP by the FDB entry; "foreign": the entry is no agent's. */
   readonly arp?: string;
   readonly fdb?: string;
   /** Of an endpoint of that host that has a veth: whether that is up in the bridge. */
   readonly port?: boolean;
-  /** By probes of the endpoint's host, and the largest packet that passes where that is less than is needed. */
+  /** Of an endpoint of that host with a namespace of its own: whether that is there. */
+  readonly netns?: boolean;
+  /** By probes of the endpoint's host, at once where that is possible, and the largest packet that passes where that is less than is needed. */
   readonly reachable?: boolean;
   readonly path_mtu?: number;
+  readonly examined?: Examined;
+  /** VXLAN of the network is taken from the endpoint's host by this host's rules. */
+  readonly admitted?: boolean;
+  readonly contained?: Contained;
+  /** Why the host is on hold, and why it does not follow etcd: absent where it does. */
+  readonly hold?: string;
+  readonly store?: string;
   readonly problems: readonly string[];
+}
+
+/** What was seen of the packets to and from a host when that was asked. */
+export interface Examined {
+  /** The interface that carries them. */
+  readonly underlay: string;
+  /** The host answers over VXLAN, and ICMP at its VTEP. */
+  readonly answers: boolean;
+  readonly pings: boolean;
+  /** Packets to it left the interface; packets of it came in there; they passed what is behind that. */
+  readonly left: boolean;
+  readonly arrived: boolean;
+  readonly heard: boolean;
+  /** Their outer source, where that is another address than its VTEP. */
+  readonly source?: string;
+}
+
+/** The check of an endpoint's port. */
+export interface Contained {
+  readonly rules: string;
+  /** Frames of all ports of the network on the host that were counted, by kind. */
+  readonly frames: Readonly<Record<string, number>>;
+  /** What was sent there that is not the port's own while that was looked at. */
+  readonly sent: readonly string[];
+}
+
+/** What a host knows of a name, address or MAC that no endpoint has. */
+export interface Absence {
+  readonly hostname: string;
+  readonly mac?: string;
+  readonly address?: string;
+  readonly name?: string;
+  /** It is reserved; the machine had the address by a lease that has ended. */
+  readonly reserved: boolean;
+  readonly former: boolean;
+  /** Ports of the network on the host that have no more leases, a sentence each. */
+  readonly full: readonly string[];
 }
 
 /** A container's interface, by the names that a container runtime has for it. */

@@ -124,8 +124,10 @@ const routes: Readonly<Record<string, Readonly<Record<string, Handler>>>> = {
   },
   "/ways/ID": {
     async GET({ api }, { id, query }) {
+      const network = pathId(id, "network"), of = query.get("of");
+      if (of !== null) return json(200, { absence: await api().absence(network, of) });
       const address = readAddress(query.get("ip") ?? "", "ip");
-      const { pathMtu, ...way } = await api().way(pathId(id, "network"), address);
+      const { pathMtu, ...way } = await api().way(network, address);
       return json(200, { way: { ...way, path_mtu: pathMtu } });
     },
   },

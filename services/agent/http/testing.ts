@@ -50,6 +50,12 @@ export const way: Way = {
   port: undefined,
   reachable: true,
   pathMtu: undefined,
+  netns: undefined,
+  examined: undefined,
+  admitted: undefined,
+  contained: undefined,
+  hold: undefined,
+  store: undefined,
   problems: [],
 };
 
@@ -71,6 +77,16 @@ export function fakeApi(given: Partial<AgentApi> = {}): AgentApi {
     createEndpoint: () => Promise.resolve({ endpoint, pending: [] }),
     ensureEndpoint: () => Promise.resolve({ endpoint, pending: [], existing: true }),
     way: () => Promise.resolve(way),
+    absence: () =>
+      Promise.resolve({
+        hostname: "a",
+        mac: undefined,
+        address: undefined,
+        name: undefined,
+        reserved: false,
+        former: false,
+        full: [],
+      }),
     machine: () => Promise.resolve({ isThere: true, why: "answers ARP at tap0 on h1" }),
     deleteEndpoint: () => Promise.resolve(),
     route: (id) => {

@@ -10,6 +10,7 @@ import {
   deleteTable,
   hasChain,
   hasRules,
+  hasTable,
   type Hook,
   isUnsupported,
   listKeys,
@@ -206,6 +207,16 @@ export class VtepTable {
 
   async remove(): Promise<void> {
     await this.#use((netlink) => commit(netlink, [deleteTable(TABLE)]));
+  }
+
+  /** Whether VXLAN with a VNI from a VTEP passes the rules as the kernel has them; undefined: there are none. */
+  admits(vni: number, vtep: string): Promise<boolean | undefined> {
+    return this.#use(async (netlink) => {
+      if (!await hasTable(netlink, TABLE)) return undefined;
+      const has = async (set: SetKey, element: string) =>
+        (await listKeys(netlink, TABLE, SETS[set].name)).some((key) => elementOf(set, key) === element);
+      return await has("vtep", `vtep ${vni} ${vtep}`) || !await has("drop", `drop ${vni}`);
+    });
   }
 
   /** How many packets have been refused since the table was made. */

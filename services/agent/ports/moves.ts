@@ -60,6 +60,14 @@ export class Moves {
     return [...this.#tries.values()].flatMap(({ why }) => why ?? []);
   }
 
+  /** The same of one machine. */
+  refusedOf(network: string, mac: string): string[] {
+    this.#forget();
+    return [...this.#tries.values()].flatMap(({ stranger, why }) =>
+      why !== undefined && stranger.network === network && stranger.mac === mac ? [why] : []
+    );
+  }
+
   /** A frame has come from a machine that is not known at the port. */
   seen(stranger: Stranger): void {
     const { view, storeGuard, host: { hostname } } = this.#context(), { network, port, mac } = stranger;

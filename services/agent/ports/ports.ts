@@ -162,6 +162,15 @@ export class Ports implements PortsApi {
     return [...devices, ...this.#members.problems];
   }
 
+  /** What is wrong with a machine at this host's ports, a sentence each. @param device Its port, where that is a device of this host. */
+  problemsOf(network: string, mac: string | undefined, device: string | undefined): string[] {
+    const why = device === undefined ? undefined : this.#problems.get(device);
+    return [
+      ...why === undefined ? [] : [`${device} is no port of network ${this.#nameOf(network)}: ${why}`],
+      ...mac === undefined ? [] : this.#moves.refusedOf(network, mac),
+    ];
+  }
+
   ports(): readonly PortRecord[] {
     return this.#file.ports;
   }

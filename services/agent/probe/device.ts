@@ -126,6 +126,11 @@ export class ProbeDevice {
     for (const vtep of come.keys()) this.#peers.add(vtep);
   }
 
+  /** A descriptor of its namespace, until it is closed. */
+  get fd(): number {
+    return this.namespace.fd;
+  }
+
   /** @see {@link EchoSocket.send} */
   send(vtep: number, token: number, size: number): boolean {
     return this.socket.send(vtep, token, size);

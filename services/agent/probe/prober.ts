@@ -1,12 +1,15 @@
+import { Netlink } from "../../../ffi/netlink.ts";
+import { home } from "../../../ffi/netns.ts";
 import { messageOf } from "../../common/refusal.ts";
 import { Ip } from "../../common/ip.ts";
 import { portOf } from "../../overlay/desired.ts";
-import { concernsPeers, peersOf } from "../../overlay/peers.ts";
+import { concernsPeers, type OverlayPeer, peersOf } from "../../overlay/peers.ts";
 import { PROBE_VNI } from "../../overlay/state.ts";
 import { delay } from "../../common/async.ts";
 import type { Context } from "../context.ts";
 import type { Workers } from "../reconcile/networks.ts";
 import { type DeviceOptions, ProbeDevice } from "./device.ts";
+import { examine, type Examined } from "./examine.ts";
 import { type Path, Paths } from "./paths.ts";
 
 /** How often answers are read and probes sent, in ms, and the most probes each time: 500 a second. */
@@ -40,6 +43,9 @@ export class Prober {
   #removed = false;
   /** What was published to the other hosts last: whether this one answers probes. */
   #told: boolean | undefined;
+  /** Hosts that are looked at just now, and the tokens of the packets to them. */
+  readonly #examined = new Map<string, Promise<Examined>>();
+  readonly #foreign = new Set<number>();
   /** Changes of paths that are not logged yet. */
   #news: { readonly bad: boolean; readonly fields: object; readonly message: string }[] = [];
   #workers: Workers | undefined;
@@ -50,10 +56,11 @@ export class Prober {
   /** When the last tick began. */
   #tickedAt = -Infinity;
 
-  /** @param options The current options of the device. */
+  /** @param options The current options of the device. @param underlay The name of the interface that has this host's VTEP. */
   constructor(
     private readonly context: () => Context,
     private readonly options: () => DeviceOptions,
+    private readonly underlay: () => string,
   ) {
     this.#paths = new Paths((path, before) => this.#tell(path, before));
   }
@@ -87,6 +94,35 @@ export class Prober {
   /** The state of the paths to all peers. */
   paths(): Path[] {
     return this.#paths.all();
+  }
+
+  /** Looks at the way to a host at once; undefined for one that is not probed. @throws SystemError */
+  async examine(hostname: string): Promise<Examined | undefined> {
+    const known = this.#examined.get(hostname), device = this.#device;
+    if (known) return await known;
+    const path = this.paths().find(({ peer }) => peer.hostname === hostname);
+    if (!path || !device) return undefined;
+    const looking = this.#examine(device, path.peer).finally(() => this.#examined.delete(hostname));
+    this.#examined.set(hostname, looking);
+    return await looking;
+  }
+
+  async #examine(device: ProbeDevice, peer: OverlayPeer): Promise<Examined> {
+    const name = this.underlay(), tokens: number[] = [];
+    using netlink = new Netlink(home);
+    const token = () => {
+      const [token = 0] = crypto.getRandomValues(new Uint32Array(1));
+      this.#foreign.add(token);
+      tokens.push(token);
+      return token;
+    };
+    const underlay = { name, index: netlink.index(name) };
+    try {
+      return await examine({ namespace: device.fd, peer, port: this.options().port, underlay, token });
+    } finally {
+      // An answer may be read by the next tick alone.
+      setTimeout(() => tokens.forEach((token) => this.#foreign.delete(token)), 2 * LONGEST_TICK);
+    }
   }
 
   /** Why no host is probed; undefined when probing works. */
@@ -151,7 +187,7 @@ export class Prober {
     device.read(READ * Math.max(1, ticks), ({ kind, from, token }) => {
       const known = kind === "question"
         ? this.#paths.heard(from, now)
-        : this.#paths.answered(from, token, now);
+        : this.#foreign.has(token) || this.#paths.answered(from, token, now);
       if (!known) this.strangers++;
     });
     for (const question of this.#paths.due(now, QUESTIONS)) {
