@@ -65,6 +65,28 @@ Deno.test("each step of a way that is broken is found by itself, with its eviden
   assert.deepEqual(waySteps(a, b, "no answer").map(({ holds, what }) => [holds, what]), [[false, "agent"]]);
 });
 
+Deno.test("where VXLAN ends is told by what both hosts have seen of it", () => {
+  const none = { underlay: "eth0", answers: false, pings: true, left: true, arrived: false, heard: false };
+  type Seen = Partial<typeof none>;
+  const told = (mine: Seen, its?: Seen) => {
+    const said = { toOther: { ...way, reachable: false, examined: { ...none, ...mine } }, toOwn: own };
+    const there = its && { toOther: { ...way, reachable: false, examined: { ...none, ...its } }, toOwn: own };
+    return waySteps(a, b, said, there).flatMap(({ holds, what, evidence }) =>
+      holds === false ? [`${what}: ${evidence}`] : []
+    );
+  };
+  const wall = "firewall: VXLAN of h1";
+  assert.deepEqual(told({}, { heard: true }), [], "it is the other direction that is broken");
+  assert.deepEqual(told({}, { arrived: true }), [`${wall} comes in at eth0 of h2, and is dropped there`]);
+  assert.match(`${told({ left: false }, {})}`, /^firewall: .* does not leave eth0: it is dropped on h1$/);
+  assert.match(`${told({}, {})}`, /^underlay: VXLAN of h1 leaves eth0 and does not come in at eth0 of h2, /);
+  assert.match(`${told({})}`, /^underlay: 192\.0\.2\.2 of h2 answers no VXLAN of h1, which answers ping/);
+  assert.match(
+    `${told({ pings: false, left: false })}`,
+    /^underlay: 192\.0\.2\.2 of h2 is unreachable from h1/,
+  );
+});
+
 Deno.test("on one host there are neither entries nor an underlay between two endpoints", () => {
   const steps = waySteps(a, endpoint(2, { hostname: "h1" }), { toOther: way, toOwn: own });
   assert.deepEqual(steps.map(({ what }) => what), ["network", "port"]);

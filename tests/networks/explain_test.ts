@@ -197,7 +197,7 @@ Deno.test("strand explain names what keeps two machines apart", async (t) => {
         "h1 is on hold",
         async (see) => see((await h1.api.status("/readyz")).body).includes("on hold"),
       );
-      const late = await h2.attach(blue, { name: "late" });
+      await h2.attach(blue, { name: "late" });
       await h1.removeContainer(tmp.container);
       const inside = (line: string) => run(["nsenter", `--net=${h1.namespaceOf(blue)}`, ...line.split(" ")]);
       await inside(`ip neighbour del ${db.address} dev vxlan0`);
@@ -230,7 +230,13 @@ Deno.test("strand explain names what keeps two machines apart", async (t) => {
         /^h1 ARP: /,
         /^h1 FDB: /,
       );
-      assert.ok(late);
     },
   );
+
+  await t.step("an agent that is down", async () => {
+    assert.match((await h1.strand(["agent", "release"])).stdout, /^released/);
+    await named("web", "db");
+    await h2.kill();
+    await named("web", "db", /^h2 agent: the agent of h2 at 10\.99\.0\.12:9999 cannot be reached/);
+  });
 });

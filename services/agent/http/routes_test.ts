@@ -70,6 +70,8 @@ Deno.test("GET /ways/ID tells of an address, which must be one", async () => {
   assert.deepEqual([status, (body.way as { fdb: string }).fdb], [200, "192.0.2.1"]);
   await refused(400, /^ip: "" is not an IPv4 address/, "GET", `/ways/${NETWORK}`);
   await refused(404, /^there is no network "x"/, "GET", "/ways/x?ip=10.0.0.5");
+  const { body: { absence } } = await call("GET", `/ways/${NETWORK}?of=nobody`);
+  assert.equal((absence as { reserved: boolean }).reserved, false);
 });
 
 Deno.test("a network that is broken or being deleted is shown so, by its own id too", async () => {
