@@ -1,5 +1,6 @@
 /** The view of a mirror: its networks and members, indexed by MAC, address and name. */
 import { Ip } from "../common/ip.ts";
+import { SetsBy } from "../common/sets_by.ts";
 import type { Change, Entry, Guard, Mirror, Plan } from "../store/types.ts";
 import type { DeletedNetworkRecord, FormerRecord, NexRecord, WithheldRecord } from "../store/records.ts";
 import { keyOf } from "../store/keys.ts";
@@ -32,7 +33,7 @@ export class NexView implements NexState, LeaseSpace {
   readonly #further = new Index();
   /** By MAC: keys of records in the newer layout, or with the MAC in another spelling. */
   readonly #strayRecords = new Index();
-  readonly #membersOf = new Map<string, Set<string>>();
+  readonly #membersOf = new SetsBy<string, string>();
   /** Ids of members of Nex's daemons whose record has no network: it follows from their address. */
   readonly #unplaced = new Set<string>();
   readonly #byAddress = new Index();
@@ -305,12 +306,8 @@ export class NexView implements NexState, LeaseSpace {
     const isMember = record?.kind === "member" || record?.kind === "further-member";
     const after = entry && isMember ? readMember(id, mac, entry, record.value) : undefined;
     if (before?.net !== after?.net || !before || !after) {
-      if (before?.net) this.#membersOf.get(before.net)?.delete(id);
-      if (after?.net) {
-        const members = this.#membersOf.get(after.net);
-        if (members) members.add(id);
-        else this.#membersOf.set(after.net, new Set([id]));
-      }
+      if (before?.net) this.#membersOf.delete(before.net, id);
+      if (after?.net) this.#membersOf.add(after.net, id);
     }
     if (after && !after.net) this.#unplaced.add(id);
     else this.#unplaced.delete(id);

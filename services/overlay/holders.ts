@@ -41,6 +41,10 @@ export class Vteps {
     return this.#counts.keys();
   }
 
+  has(vtep: number): boolean {
+    return this.#counts.has(vtep);
+  }
+
   /** @param vtep As a 32-bit value; -1 or undefined: none. */
   count(vtep = -1, change: 1 | -1): void {
     if (vtep < 0) return;

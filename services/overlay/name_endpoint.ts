@@ -1,6 +1,7 @@
 /** Plans the name and the aliases of an endpoint that is there already, by the rules of one that is created with a name. */
 import { PlanBuilder } from "../store/plan_builder.ts";
-import { type EndpointRecord, isLabel } from "../store/sand_records.ts";
+import type { EndpointRecord } from "../store/sand_records.ts";
+import { isLabel } from "../store/sand_schemas.ts";
 import type { Plan } from "../store/types.ts";
 import { Claims } from "./claims.ts";
 import { findEndpoint, putEndpoint } from "./endpoints.ts";

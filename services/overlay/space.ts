@@ -1,6 +1,7 @@
 /** The endpoints and hosts of one network, indexed by address, MAC and host. */
 import { Cidr, Ip } from "../common/ip.ts";
 import { tryParseMac } from "../common/mac.ts";
+import { SetsBy } from "../common/sets_by.ts";
 import type {
   EndpointRecord,
   PresenceRecord,
@@ -104,11 +105,11 @@ export class Space {
   readonly #applied = new Map<string, number>();
   readonly #refusedApplied = new Map<string, number>();
   /** Hosts by the MTU that they publish, and those with a SAND agent; both are used with every change. */
-  readonly #byMtu = new Map<number, Set<string>>();
+  readonly #byMtu = new SetsBy<number, string>();
   readonly #old = new Set<string>();
   readonly #byAddress = new Holders();
   readonly #byMac = new Holders();
-  readonly #byHost = new Map<string, Set<OverlayEndpoint>>();
+  readonly #byHost = new SetsBy<string, OverlayEndpoint>();
   /** Addresses that endpoints may use beside their own. */
   readonly allowed = new AllowedAddresses();
   /** The VTEPs of hosts with endpoints. */
@@ -182,22 +183,14 @@ export class Space {
 
   /** Hosts by the MTU that they publish. */
   get hostsByMtu(): ReadonlyMap<number, ReadonlySet<string>> {
-    return this.#byMtu;
+    return this.#byMtu.all();
   }
 
   /** @param after undefined: the network is no longer set up there */
   setHost(host: string, after: PresenceRecord | undefined): void {
     const before = this.#hosts.get(host)?.mtu;
-    if (before !== undefined) {
-      const others = this.#byMtu.get(before);
-      others?.delete(host);
-      if (others?.size === 0) this.#byMtu.delete(before);
-    }
-    if (after?.mtu !== undefined) {
-      const others = this.#byMtu.get(after.mtu);
-      if (others) others.add(host);
-      else this.#byMtu.set(after.mtu, new Set([host]));
-    }
+    if (before !== undefined) this.#byMtu.delete(before, host);
+    if (after?.mtu !== undefined) this.#byMtu.add(after.mtu, host);
     if (after) this.#hosts.set(host, after);
     else this.#hosts.delete(host);
     this.#setOld(host);
@@ -221,9 +214,7 @@ export class Space {
     this.vteps.count(before?.hot.vtep, -1);
     this.allowed.set(before, after);
     if (before) {
-      const others = this.#byHost.get(before.host);
-      others?.delete(before);
-      if (others?.size === 0) this.#byHost.delete(before.host);
+      this.#byHost.delete(before.host, before);
       this.#byAddress.remove(before.hot.address, before);
       this.#byMac.remove(before.hot.mac, before);
       for (const name of labelsOf(before)) this.#unname(name, before);
@@ -235,9 +226,7 @@ export class Space {
         this.#byName.set(name, [...this.endpointsNamed(name), after].sort(older));
       }
       this.endpoints.set(id, after);
-      const others = this.#byHost.get(after.host);
-      if (others) others.add(after);
-      else this.#byHost.set(after.host, new Set([after]));
+      this.#byHost.add(after.host, after);
     } else this.endpoints.delete(id);
   }
 
@@ -299,7 +288,7 @@ export class Space {
     const found: string[] = [];
     for (const host of this.#hosts.keys()) {
       // A host without endpoints has nothing to apply: it is leaving the network, or has failed for good.
-      if ((this.#applied.get(host) ?? 0) >= revision || !this.#byHost.has(host)) continue;
+      if ((this.#applied.get(host) ?? 0) >= revision || !this.#byHost.get(host)) continue;
       if (!this.#old.has(host)) found.push(host);
     }
     return found.sort();

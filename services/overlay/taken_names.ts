@@ -1,7 +1,8 @@
 /** Who has a label of a network's domain as its own name. Of endpoints and reservations one has each label, and the first keeps it. */
 import { invalid, Refusal } from "../common/refusal.ts";
 import type { PlanBuilder } from "../store/plan_builder.ts";
-import { isLabel, type NetworkRecord } from "../store/sand_records.ts";
+import type { NetworkRecord } from "../store/sand_records.ts";
+import { isLabel } from "../store/sand_schemas.ts";
 import { isOwnLabel, refuseOwnLabel } from "./own_labels.ts";
 import type { OverlayEndpoint, Space } from "./space.ts";
 import type { View } from "./view.ts";

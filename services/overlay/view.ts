@@ -1,6 +1,7 @@
 /** The overlay networks of a mirror, indexed for plans and for the kernel's state. */
 import { Ip } from "../common/ip.ts";
 import { Refusal } from "../common/refusal.ts";
+import { SetsBy } from "../common/sets_by.ts";
 import type { SandKeys } from "../store/sand_keys.ts";
 import type {
   AllocationRecord,
@@ -10,6 +11,8 @@ import type {
   SandRecord,
 } from "../store/sand_records.ts";
 import type { Change, Entry, Guard, Mirror, PrefixGuard } from "../store/types.ts";
+import { Vteps } from "./holders.ts";
+import { NetworkRecords } from "./network_records.ts";
 import { type OverlayEndpoint, readEndpoint, Space } from "./space.ts";
 
 /** The changes of one network in a batch. */
@@ -28,15 +31,6 @@ export interface EndpointChange {
   readonly after: OverlayEndpoint | undefined;
 }
 
-/** A network's record, and the fault of its newest version. */
-interface Known {
-  readonly record: NetworkRecord;
-  /** Why the newest record cannot be read whole. */
-  readonly broken?: string | undefined;
-  /** True: no version of the record could be parsed whole, so `record` has only the valid fields. */
-  readonly partial: boolean;
-}
-
 const NONE: ReadonlySet<string> = new Set();
 
 /**
@@ -45,12 +39,12 @@ const NONE: ReadonlySet<string> = new Set();
  */
 export class View {
   readonly #mirror: Mirror<SandRecord>;
-  readonly #networks = new Map<string, Known>();
+  readonly #networks = new NetworkRecords();
   readonly #endpoints = new Map<string, OverlayEndpoint>();
   /** How many endpoints are behind each VTEP, by its 32-bit value. */
-  readonly #vteps = new Map<number, number>();
-  readonly #onHost = new Map<string, Set<string>>();
-  readonly #networksOn = new Map<string, Set<string>>();
+  readonly #vteps = new Vteps();
+  readonly #onHost = new SetsBy<string, string>();
+  readonly #networksOn = new SetsBy<string, string>();
   readonly #spaces = new Map<string, Space>();
   /** Ids of networks by the names that commands and specs have for them. */
   readonly #named = new Map<string, string>();
@@ -81,7 +75,7 @@ export class View {
   }
 
   networks(): IterableIterator<NetworkRecord> {
-    return this.#networks.values().map(({ record }) => record);
+    return this.#networks.records();
   }
 
   /** The id of the network that commands and specs call by this name. */
@@ -119,7 +113,7 @@ export class View {
 
   /** VTEPs of hosts with endpoints, as far as these are followed. */
   *vteps(): Iterable<Ip> {
-    for (const vtep of this.#vteps.keys()) yield Ip.from4(vtep);
+    for (const vtep of this.#vteps.all()) yield Ip.from4(vtep);
   }
 
   hasVtep(address: Ip): boolean {
@@ -176,7 +170,7 @@ export class View {
   networksUnchanged(): PrefixGuard {
     const prefix = this.keys.networks;
     let unchangedSince = 0;
-    for (const id of this.#networks.keys()) {
+    for (const id of this.#networks.ids()) {
       unchangedSince = Math.max(unchangedSince, this.guard(this.keys.network(id)).modRevision);
     }
     return { prefix, unchangedSince };
@@ -236,8 +230,7 @@ export class View {
       const record = (after ?? before)?.record;
       switch (record?.kind) {
         case "network":
-          if (after?.record.kind === "network") this.#setNetwork(after.record);
-          else this.#networks.delete(record.network);
+          this.#networks.set(record.network, after?.record.kind === "network" ? after.record : undefined);
           of(record.network).kinds.add("network");
           break;
         case "host-endpoint":
@@ -309,13 +302,6 @@ export class View {
     for (const listener of about.size ? this.#listeners : []) listener(about);
   }
 
-  #setNetwork({ network: id, value, broken }: SandRecord & { kind: "network" }): void {
-    const known = this.#networks.get(id);
-    // The last version that could be parsed whole stays valid.
-    if (broken !== undefined && known?.partial === false) this.#networks.set(id, { ...known, broken });
-    else this.#networks.set(id, { record: value, broken, partial: broken !== undefined });
-  }
-
   #setEndpoint(
     id: string,
     before: Entry<SandRecord> | undefined,
@@ -326,44 +312,25 @@ export class View {
     const others = known?.entries.filter((entry) => entry.key !== key) ?? [];
     const now = readEndpoint(after ? [...others, after] : others, known);
     if (known && (known.network !== now?.network)) this.#spaces.get(known.network)?.set(id, undefined);
-    if (known && known.host !== now?.host) this.#leave(known.host, id);
-    this.#countVtep(known, -1);
-    this.#countVtep(now, 1);
+    if (known && known.host !== now?.host) this.#onHost.delete(known.host, id);
+    this.#vteps.count(now?.hot.vtep, 1);
+    this.#vteps.count(known?.hot.vtep, -1);
     if (!now) {
       this.#endpoints.delete(id);
       return { before: known, after: undefined };
     }
     this.#endpoints.set(id, now);
     this.#spaceOf(now.network).set(id, now);
-    let onHost = this.#onHost.get(now.host);
-    if (!onHost) this.#onHost.set(now.host, onHost = new Set());
-    onHost.add(id);
+    this.#onHost.add(now.host, id);
     return { before: known, after: now };
-  }
-
-  #countVtep(endpoint: OverlayEndpoint | undefined, change: 1 | -1): void {
-    const vtep = endpoint?.hot.vtep ?? -1;
-    if (vtep < 0) return;
-    const count = (this.#vteps.get(vtep) ?? 0) + change;
-    if (count) this.#vteps.set(vtep, count);
-    else this.#vteps.delete(vtep);
-  }
-
-  #leave(host: string, id: string): void {
-    const onHost = this.#onHost.get(host);
-    onHost?.delete(id);
-    if (onHost?.size === 0) this.#onHost.delete(host);
   }
 
   #setHost(network: string, host: string): void {
     const there = this.presence(this.keys.networkHost(network, host)) ??
       this.presence(this.keys.hostNetwork(host, network));
     this.#spaceOf(network).setHost(host, there);
-    const networks = this.#networksOn.get(host) ?? new Set();
-    if (there) networks.add(network);
-    else networks.delete(network);
-    if (networks.size) this.#networksOn.set(host, networks);
-    else this.#networksOn.delete(host);
+    if (there) this.#networksOn.add(host, network);
+    else this.#networksOn.delete(host, network);
   }
 
   #setApplied(network: string, host: string, after: Entry<SandRecord> | undefined): void {

@@ -7,7 +7,7 @@ import { OncePerMinute } from "../../common/log.ts";
 import { messageOf } from "../../common/refusal.ts";
 import { whyUnnamed } from "../../overlay/taken_names.ts";
 import type { NetworkChange } from "../../overlay/view.ts";
-import { isLabel } from "../../store/sand_records.ts";
+import { isLabel } from "../../store/sand_schemas.ts";
 import type { Context } from "../context.ts";
 import { giveName } from "../give_name.ts";
 import type { Workers } from "../reconcile/networks.ts";

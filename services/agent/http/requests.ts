@@ -4,7 +4,8 @@ import { Cidr, Ip } from "../../common/ip.ts";
 import { macToBytes, tryParseMac } from "../../common/mac.ts";
 import { invalid, Refusal } from "../../common/refusal.ts";
 import type { NetworkRequest } from "../../overlay/check_network.ts";
-import { type AllowedAddress, MOST_ALLOWED } from "../../store/sand_records.ts";
+import type { AllowedAddress } from "../../store/sand_records.ts";
+import { MOST_ALLOWED } from "../../store/sand_schemas.ts";
 import type { EndpointFilter, NewEndpoint } from "../api.ts";
 
 /** The longest that a request may wait for other hosts, in ms. */
