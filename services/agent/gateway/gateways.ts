@@ -273,19 +273,16 @@ export class Gateways implements GatewaySource {
       const socket = this.#listener?.accept();
       if (!socket) return;
       const peer = socket.peer();
-      if (!mayConnect(peer, this.#options.user)) {
-        socket.close();
-        const who = `process ${peer.pid} of user ${peer.uid}`;
-        if (this.#once.due("peer")) {
-          log.warn(`${who} may not connect as gatewayd: agent.gateway-user is ${this.#options.user}`);
-        }
-        return;
+      const { user } = this.#options, who = `process ${peer.pid} of user ${peer.uid}`;
+      let refused: string | undefined;
+      if (!mayConnect(peer, user)) {
+        refused = `${who} may not connect as gatewayd: agent.gateway-user is ${user}`;
+      } else if (this.#connections.size >= MOST_CONNECTIONS) {
+        refused = `${MOST_CONNECTIONS} are connected already`;
       }
-      if (this.#connections.size >= MOST_CONNECTIONS) {
+      if (refused !== undefined) {
         socket.close();
-        if (this.#once.due("most")) {
-          log.warn(`gatewayd is refused: ${MOST_CONNECTIONS} of them are connected already`);
-        }
+        if (this.#once.due("refused")) log.warn(`gatewayd is refused: ${refused}`);
         return;
       }
       const token = this.#token = (this.#token + 1) >>> 0 || LISTENER + 1;

@@ -295,9 +295,8 @@ export class NetworkWorker {
     this.#network.steady = false;
     this.#reason ??= "retry";
     counters.failures.inc();
-    const message = `network ${this.#network.name} could not be brought to what etcd says: ${
-      messageOf(error)
-    }`;
+    const why = messageOf(error), { name } = this.#network;
+    const message = `network ${name} could not be brought to what etcd says: ${why}`;
     if (this.#failures++ === 0) log.warn(`${message}; it is tried again`);
     this.#problems.network = [message];
     for (const { before, after } of changes) this.#waiters.settle((after ?? before)?.id ?? "", error);
@@ -308,9 +307,8 @@ export class NetworkWorker {
     // While etcd is out of reach, the next try is due as soon as it is back, however long the pauses have become.
     if (mirror.state.inSync || this.#waking) return;
     this.#waking = true;
-    void mirror.inSync({ signal: this.#closing.signal }).then(retry, () => {}).finally(() =>
-      this.#waking = false
-    );
+    const awake = () => void (this.#waking = false);
+    void mirror.inSync({ signal: this.#closing.signal }).then(retry, () => {}).finally(awake);
   }
 
   #lookAgainIn(ms: number | undefined): void {
