@@ -11,7 +11,7 @@ export interface ShowOptions {
 }
 
 /** What was found, in the forms that it can be printed in. */
-export interface Found {
+export interface Shown {
   /** @param now milliseconds since the epoch, for the time that is left of a lease */
   table(wide: boolean, now: number): string;
   /** What JSON and YAML show. */
@@ -35,10 +35,10 @@ const CLEAR = "\x1b[H\x1b[2J\x1b[3J";
 export async function show(
   terminal: Terminal,
   { output, watch = false }: ShowOptions,
-  find: () => Promise<Found>,
+  find: () => Promise<Shown>,
   explain: (error: unknown) => string,
 ): Promise<void> {
-  const text = async (found: Found, now: number) => {
+  const text = async (found: Shown, now: number) => {
     if (output === "table" || output === "wide") return found.table(output === "wide", now);
     return output === "yaml" && found.yaml ? await found.yaml() : await serialize(found.value(), output);
   };

@@ -35,7 +35,7 @@ export function cString(text: string): Uint8Array<ArrayBuffer> {
 }
 
 /** The status of the file behind a descriptor. */
-export interface Status {
+export interface FileStatus {
   /** The file's kind: the bits of S_IFMT. */
   readonly kind: number;
   readonly permissions: number;
@@ -50,7 +50,7 @@ export interface Status {
 const statx = new DataView(new ArrayBuffer(256)), empty = cString("");
 
 /** struct statx: uid at 20, mode at 28, inode at 32, size at 40, device at 136 (major) and 140 (minor). */
-export function statusOf(fd: number): Status {
+export function statusOf(fd: number): FileStatus {
   checked(libc.statx(fd, empty, AT_EMPTY_PATH, STATX_BASIC, new Uint8Array(statx.buffer)), "statx");
   const mode = statx.getUint16(28, true), inode = statx.getBigUint64(32, true);
   return {
@@ -149,7 +149,7 @@ function partsOf(path: string): string[] {
 }
 
 /** True when only root can change the entries of a folder; in a sticky one like /tmp, those that belong to root. */
-function isRoots({ owner, permissions }: Status): boolean {
+function isRoots({ owner, permissions }: FileStatus): boolean {
   return owner === 0 && ((permissions & 0o022) === 0 || (permissions & 0o1000) !== 0);
 }
 

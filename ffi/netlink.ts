@@ -3,7 +3,7 @@ import { checked, EAGAIN, EBADF, EINTR, errno, SystemError } from "./errno.ts";
 import { libc, libcNonblocking } from "./libc.ts";
 import { interfaceIndex } from "./interface_index.ts";
 import { aligned, NLM_F_ACK, NLM_F_DUMP } from "./netlink_message.ts";
-import { DumpReplies, type Failure, Replies, type Visit } from "./netlink_replies.ts";
+import { DumpReplies, type NetlinkFailure, Replies, type Visit } from "./netlink_replies.ts";
 import { inNamespace } from "./netns.ts";
 import { onPool } from "./pool.ts";
 
@@ -114,7 +114,7 @@ export class Netlink implements Disposable {
     count: number,
     visit?: Visit,
     unlocked = false,
-  ): Promise<Failure[]> {
+  ): Promise<NetlinkFailure[]> {
     return this.#exclusive(async () => {
       const replies = new Replies(this.#number(bytes, count, NLM_F_ACK), count, visit);
       await this.#send(bytes, unlocked);

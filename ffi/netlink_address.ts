@@ -147,19 +147,19 @@ export function listRoutes(netlink: Netlink, link?: number): Promise<Route[]> {
 }
 
 /** The route by which the socket's namespace reaches an address. */
-export interface Way extends Route {
+export interface RouteOnLink extends Route {
   /** True: the address is local to the namespace, or a broadcast address. */
   readonly own: boolean;
 }
 
 /** Looks up the route to an address of 4 or 16 octets; undefined when there is none. */
-export async function findRoute(netlink: Netlink, address: Uint8Array): Promise<Way | undefined> {
+export async function findRoute(netlink: Netlink, address: Uint8Array): Promise<RouteOnLink | undefined> {
   const fixed = new Uint8Array(RTMSG), view = new DataView(fixed.buffer);
   fixed[0] = familyOf(address);
   fixed[1] = address.length * 8;
   view.setUint32(8, RTM_F_FIB_MATCH, true);
   const message = encodeMessage(RTM_GETROUTE, 0, fixed, [[RTA_DST, address]]);
-  let way: Way | undefined;
+  let way: RouteOnLink | undefined;
   try {
     await netlink.request({ what: "look for a route", message }, (view, from, to) => {
       const route = readRoute(view, from, to);

@@ -13,7 +13,7 @@ import {
   u32,
   u8,
 } from "./netlink_message.ts";
-import type { Failure } from "./netlink_replies.ts";
+import type { NetlinkFailure } from "./netlink_replies.ts";
 
 const IFLA_INFO_SLAVE_DATA = 5, IFLA_BRPORT_UNICAST_FLOOD = 9, IFLA_BRPORT_PROXYARP_WIFI = 12;
 const RTM_NEWNEIGH = 28, RTM_DELNEIGH = 29, RTM_GETNEIGH = 30, AF_BRIDGE = 7;
@@ -78,7 +78,11 @@ export function pinMac(port: number, mac: Uint8Array): Request {
 }
 
 /** The same for many MACs. @returns refused ones, with their positions in `macs` */
-export function pinMacs(netlink: Netlink, port: number, macs: readonly Uint8Array[]): Promise<Failure[]> {
+export function pinMacs(
+  netlink: Netlink,
+  port: number,
+  macs: readonly Uint8Array[],
+): Promise<NetlinkFailure[]> {
   return each(netlink, macs, (mac) => pinning(port, mac));
 }
 
@@ -87,7 +91,7 @@ export async function unpinMacs(
   netlink: Netlink,
   port: number,
   macs: readonly Uint8Array[],
-): Promise<Failure[]> {
+): Promise<NetlinkFailure[]> {
   const message = (mac: Uint8Array) =>
     encodeMessage(RTM_DELNEIGH, 0, ndmsg(port, 0, NTF_MASTER), [[NDA_LLADDR, mac]]);
   return (await each(netlink, macs, message)).filter(({ errno }) => errno !== ENOENT && errno !== EINVAL);
@@ -185,8 +189,8 @@ async function each(
   macs: readonly Uint8Array[],
   encode: (mac: Uint8Array) => Uint8Array,
   visit?: (view: DataView, from: number, to: number) => void,
-): Promise<Failure[]> {
-  const failures: Failure[] = [];
+): Promise<NetlinkFailure[]> {
+  const failures: NetlinkFailure[] = [];
   for (let first = 0; first < macs.length; first += BATCH) {
     // All messages have the same length, a multiple of netlink's alignment.
     const messages = macs.slice(first, first + BATCH).map(encode), size = messages[0]!.length;

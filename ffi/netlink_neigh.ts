@@ -3,7 +3,7 @@ import { EEXIST, EINVAL, ENOENT } from "./errno.ts";
 import type { Netlink } from "./netlink.ts";
 import { type BridgeEntry, readStaticEntry } from "./netlink_bridge.ts";
 import { aligned, encodeMessage, HEADER, NLM_F_CREATE, NLM_F_REPLACE, u32 } from "./netlink_message.ts";
-import type { Failure } from "./netlink_replies.ts";
+import type { NetlinkFailure } from "./netlink_replies.ts";
 
 const RTM_NEWNEIGH = 28, RTM_DELNEIGH = 29, RTM_GETNEIGH = 30;
 const AF_INET = 2, AF_BRIDGE = 7, AF_INET6 = 10;
@@ -59,7 +59,7 @@ export function setNeighbours(
   table: Table,
   ifindex: number,
   entries: Neighbours,
-): Promise<Failure[]> {
+): Promise<NetlinkFailure[]> {
   return send(
     netlink,
     entries,
@@ -75,7 +75,7 @@ export async function addFloods(
   netlink: Netlink,
   ifindex: number,
   { count, addresses }: Pick<Neighbours, "count" | "addresses">,
-): Promise<Failure[]> {
+): Promise<NetlinkFailure[]> {
   const entries = { count, width: 4, addresses, macs: new Uint8Array(count * 6) } as const;
   const message = template("fdb", RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_APPEND, ifindex, 4);
   return (await send(netlink, entries, message)).filter(({ errno }) => errno !== EEXIST);
@@ -90,7 +90,7 @@ export async function deleteNeighbours(
   table: Table,
   ifindex: number,
   entries: Neighbours,
-): Promise<Failure[]> {
+): Promise<NetlinkFailure[]> {
   return unlessGone(await send(netlink, entries, template(table, RTM_DELNEIGH, 0, ifindex, entries.width)));
 }
 
@@ -99,7 +99,11 @@ export async function deleteNeighbours(
  * @param macs 6 octets each
  * @see {@link deleteNeighbours}
  */
-export async function deleteMacs(netlink: Netlink, ifindex: number, macs: Uint8Array): Promise<Failure[]> {
+export async function deleteMacs(
+  netlink: Netlink,
+  ifindex: number,
+  macs: Uint8Array,
+): Promise<NetlinkFailure[]> {
   const entries = { count: macs.length / 6, width: 0, addresses: new Uint8Array(), macs } as const;
   return unlessGone(await send(netlink, entries, template("fdb", RTM_DELNEIGH, 0, ifindex, 0)));
 }
@@ -110,14 +114,18 @@ export async function deleteMacs(netlink: Netlink, ifindex: number, macs: Uint8A
  * @param macs 6 octets each
  * @see {@link deleteNeighbours}
  */
-export async function forgetLearned(netlink: Netlink, ifindex: number, macs: Uint8Array): Promise<Failure[]> {
+export async function forgetLearned(
+  netlink: Netlink,
+  ifindex: number,
+  macs: Uint8Array,
+): Promise<NetlinkFailure[]> {
   const entries = { count: macs.length / 6, width: 0, addresses: new Uint8Array(), macs } as const;
   const message = template("fdb", RTM_DELNEIGH, 0, ifindex, 0);
   message.bytes[HEADER + FLAGS] = NTF_MASTER;
   return unlessGone(await send(netlink, entries, message)).filter(({ errno }) => errno !== EINVAL);
 }
 
-function unlessGone(failures: readonly Failure[]): Failure[] {
+function unlessGone(failures: readonly NetlinkFailure[]): NetlinkFailure[] {
   return failures.filter(({ errno }) => errno !== ENOENT);
 }
 
@@ -152,10 +160,10 @@ async function send(
   netlink: Netlink,
   { count, width, addresses, macs }: Omit<Neighbours, "width"> & { readonly width: Width },
   { bytes, addressAt, macAt }: Template,
-): Promise<Failure[]> {
+): Promise<NetlinkFailure[]> {
   const size = bytes.length, room = Math.min(batch, count);
   const messages = new Uint8Array(room * size);
-  const failures: Failure[] = [];
+  const failures: NetlinkFailure[] = [];
   for (let first = 0; first < count; first += batch) {
     const n = Math.min(batch, count - first);
     for (let i = 0; i < n; i++) {

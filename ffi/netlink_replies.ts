@@ -18,7 +18,7 @@ const NLMSGERR_ATTR_MSG = 1;
 export type Visit = (view: DataView, from: number, to: number) => void;
 
 /** A message that the kernel refused: its position, and the reason. */
-export interface Failure {
+export interface NetlinkFailure {
   readonly index: number;
   readonly errno: number;
   /** The kernel's own explanation, or nothing. */
@@ -30,7 +30,7 @@ export interface Failure {
  * the last, and answers to requests.
  */
 export class Replies {
-  readonly failures: Failure[] = [];
+  readonly failures: NetlinkFailure[] = [];
   /** True when the last one has been answered, so no more replies follow. */
   done = false;
 
@@ -55,7 +55,7 @@ export class DumpReplies {
   /** Why the dump must be repeated. */
   inconsistency = "";
   /** The kernel's refusal. */
-  failure: Failure | undefined;
+  failure: NetlinkFailure | undefined;
 
   constructor(readonly seq: number, readonly visit: Visit) {}
 

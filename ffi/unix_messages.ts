@@ -29,7 +29,7 @@ export interface Received {
 }
 
 /** The process at a connection's other end, as it was when it connected. */
-export interface Peer {
+export interface PeerCredentials {
   readonly pid: number;
   readonly uid: number;
 }
@@ -133,7 +133,7 @@ export class MessageSocket {
   }
 
   /** The process that connected, or that listened when this end connected. */
-  peer(): Peer {
+  peer(): PeerCredentials {
     const found = new Uint32Array(3);
     checked(
       libc.getsockopt(this.fd, SOL_SOCKET, SO_PEERCRED, found, Uint32Array.of(12)),

@@ -7,7 +7,7 @@ import { add, check, del, gc, status } from "./operations.ts";
 import { assertKnown, newest, type Version, versions } from "./version.ts";
 
 /** The result of a call of the plugin. */
-export interface Outcome {
+export interface CniOutcome {
   readonly status: 0 | 1;
   /** For standard output; undefined: nothing. */
   readonly output: JsonObject | undefined;
@@ -21,7 +21,7 @@ export interface Outcome {
 export async function call(
   environment: Readonly<Record<string, string>>,
   input: () => Promise<Uint8Array>,
-): Promise<Outcome> {
+): Promise<CniOutcome> {
   const spoken: { version: Version } = { version: newest };
   try {
     const parameters = readParameters(environment);

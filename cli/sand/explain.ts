@@ -1,7 +1,7 @@
 import { messageOf, printable, Refusal } from "../../services/common/refusal.ts";
 
 /** The server of a failed connection. */
-export interface Peer {
+export interface ExplainedPeer {
   /** Its name in messages: a URL or an address. */
   readonly name: string;
   /** What to do when no process listens there. */
@@ -16,7 +16,7 @@ export interface Peer {
 }
 
 /** A connection's failure as one sentence; a refusal stays as it is. */
-export function explained(error: unknown, peer: Peer): Refusal {
+export function explained(error: unknown, peer: ExplainedPeer): Refusal {
   if (error instanceof Refusal) return error;
   const code = error instanceof Error && "code" in error ? `${error.code} ` : "";
   const said = code + messageOf(error);
@@ -25,7 +25,7 @@ export function explained(error: unknown, peer: Peer): Refusal {
 }
 
 /** Patterns of errors of Deno, rustls and Node's HTTP, each with a sentence and a remedy; the first match counts. */
-const reasons: readonly [RegExp, (peer: Peer, said: string) => string][] = [
+const reasons: readonly [RegExp, (peer: ExplainedPeer, said: string) => string][] = [
   [/ECONNREFUSED|Connection refused/, ({ absent }) => `nothing listens there; ${absent}`],
   [/ENOTFOUND|EAI_AGAIN|lookup address/, ({ absent }) => `there is no such host; ${absent}`],
   [/ETIMEDOUT|timed out/, ({ absent }) => `there is no answer; ${absent}`],

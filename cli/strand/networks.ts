@@ -10,7 +10,7 @@ import { explain } from "../nex/explain.ts";
 import { NexSession } from "../nex/session.ts";
 import { addSetMember, addSetNetwork } from "../nex/set.ts";
 import { networkNames, networkSpec, networksTable, serializeAll, wideFormats } from "../nex/show.ts";
-import { type Found, show, type ShowOptions } from "../show_or_watch.ts";
+import { show, type Shown, type ShowOptions } from "../show_or_watch.ts";
 import { runProgram } from "../run.ts";
 import { addAttached } from "./get_attached.ts";
 import { systemTerminal, type Terminal } from "../terminal.ts";
@@ -87,7 +87,7 @@ interface ApplyOptions {
 
 const options = ["dhcp", "dns", "forward", "egress", "contain", "trusted", "broadcast"];
 
-async function networks(session: NexSession, { output }: ShowOptions): Promise<Found> {
+async function networks(session: NexSession, { output }: ShowOptions): Promise<Shown> {
   const { nets } = await session.call("GetNetworks", {}), { isTerminal } = session.terminal;
   if (output === "table") return { table: () => networkNames(nets, isTerminal), value: () => nets };
   const all = await Promise.all(nets.map((name) => session.network(name)));

@@ -33,7 +33,7 @@ import { followed } from "./followed.ts";
 import { rangeConflicts } from "./range_conflicts.ts";
 import { unreadableKeys } from "./unreadable.ts";
 import type { Askers } from "./gateway/askers.ts";
-import { type Absence, absenceOf, type Way, wayTo } from "./way.ts";
+import { type Absence, absenceOf, type WayHere, wayTo } from "./way.ts";
 import { VethNames } from "./veth_names.ts";
 import type { Workers } from "./reconcile/networks.ts";
 
@@ -196,7 +196,7 @@ export class Agent implements AgentApi {
     return await this.#inNamespaces.ensure(request, (wanted) => this.createEndpoint(wanted));
   }
 
-  way(network: string, address: Ip): Promise<Way> {
+  way(network: string, address: Ip): Promise<WayHere> {
     return wayTo(this.#context, this.#workers, network, address);
   }
 

@@ -8,9 +8,9 @@ import type {
   EndpointRecord,
   NetworkRecord,
 } from "../store/sand_records.ts";
-import type { Absence, Way } from "./way.ts";
+import type { Absence, WayHere } from "./way.ts";
 
-export type { Absence, Way };
+export type { Absence, WayHere };
 
 /** The agent's operations behind its HTTP API; every method throws a Refusal whose sentence is the response's error. */
 export interface AgentApi {
@@ -28,7 +28,7 @@ export interface AgentApi {
   /** The same, unless the namespace has an endpoint of the network already, which is then left as it is. */
   ensureEndpoint(request: NewEndpoint): Promise<EnsuredEndpoint>;
   /** What this host knows of the way to an address of the network. */
-  way(network: string, address: Ip): Promise<Way>;
+  way(network: string, address: Ip): Promise<WayHere>;
   /** What is known of a name, address or MAC that no endpoint of the network has. */
   absence(network: string, wanted: string): Promise<Absence>;
   /** Whether a machine is behind the port of this host at which it is known. */

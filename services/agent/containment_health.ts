@@ -6,7 +6,7 @@ import type { Daemon } from "../common/daemon.ts";
 import { Counter } from "../common/metrics.ts";
 import { messageOf } from "../common/refusal.ts";
 import type { Context } from "./context.ts";
-import { type Kind, KINDS } from "./kernel/containment.ts";
+import { FOREIGN_KINDS, type ForeignKind } from "./kernel/containment.ts";
 import type { NetworkWorker } from "./reconcile/network.ts";
 import type { Workers } from "./reconcile/networks.ts";
 
@@ -17,14 +17,14 @@ const SHOWN = 5;
 
 type Verdict = "dropped" | "counted";
 /** How many frames, by verdict and kind: `dropped arp`. */
-type Frames = Map<`${Verdict} ${Kind}`, number>;
+type Frames = Map<`${Verdict} ${ForeignKind}`, number>;
 
 /** Sums what the networks' counters have gained since the agent started; a table that is made again begins at 0. */
 class ContainedFrames {
   readonly all: Frames = new Map();
   readonly ofNetworks = new Map<string, Frames>();
   /** The counters as last read, by network. */
-  readonly #seen = new Map<string, { verdict: Verdict; frames: ReadonlyMap<Kind, number> }>();
+  readonly #seen = new Map<string, { verdict: Verdict; frames: ReadonlyMap<ForeignKind, number> }>();
   #turn: string[] = [];
   #reading: Promise<void> | undefined;
 
@@ -47,7 +47,7 @@ class ContainedFrames {
     }
   }
 
-  #add(id: string, verdict: Verdict, frames: ReadonlyMap<Kind, number>): void {
+  #add(id: string, verdict: Verdict, frames: ReadonlyMap<ForeignKind, number>): void {
     const last = this.#seen.get(id), seen = last?.verdict === verdict ? last.frames : undefined;
     this.#seen.set(id, { verdict, frames });
     for (const [kind, count] of frames) {
@@ -98,7 +98,9 @@ export function reportContainment(daemon: Daemon, { kernel, view, log }: Context
       await read();
       this.reset();
       for (const verdict of ["dropped", "counted"] as const) {
-        for (const kind of KINDS) this.inc({ kind, verdict }, frames.all.get(`${verdict} ${kind}`) ?? 0);
+        for (const kind of FOREIGN_KINDS) {
+          this.inc({ kind, verdict }, frames.all.get(`${verdict} ${kind}`) ?? 0);
+        }
       }
     },
   });

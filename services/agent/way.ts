@@ -14,7 +14,7 @@ import { FOREIGN, macBytes } from "./kernel/tables.ts";
 import type { Examined } from "./probe/examine.ts";
 import type { Workers } from "./reconcile/networks.ts";
 
-export interface Way {
+export interface WayHere {
   /** This host. */
   readonly hostname: string;
   /** True when the network's namespace is here, with vxlan0 up in its bridge. */
@@ -74,7 +74,7 @@ export async function wayTo(
   workers: Workers,
   network: string,
   address: Ip,
-): Promise<Way> {
+): Promise<WayHere> {
   const { view, store, kernel, host: { hostname }, prober, storeGuard, ports } = context;
   const record = await definitely(store, () => findNetwork(view, network));
   const space = view.space(network), [endpoint] = space.holdersOf(address.u32);

@@ -4,7 +4,7 @@ import { Ip } from "../common/ip.ts";
 import type { LeaseSpace } from "../nex/lease_space.ts";
 import { lab as nexLab } from "../nex/testing.ts";
 import { joinLeases } from "../overlay_names/join_leases.ts";
-import type { LeasePlan } from "../overlay_names/lease_plans.ts";
+import type { EndpointLeasePlan } from "../overlay_names/lease_plans.ts";
 import { OverlayLeases } from "../overlay_names/lease_space.ts";
 import { idOf, namedLab } from "../overlay_names/testing.ts";
 import { NexView } from "../nex/view.ts";
@@ -38,7 +38,7 @@ const listed = "00:00:11:11:00:01";
 interface Store {
   space(now: number): LeaseSpace;
   /** False: it conflicts. */
-  commit(plan: LeasePlan): boolean;
+  commit(plan: EndpointLeasePlan): boolean;
 }
 
 const stores: Record<string, () => Store> = {

@@ -10,7 +10,7 @@ import { declinedIn, deleteDeclined } from "../nex/quarantine.ts";
 import { effectiveRecord } from "../overlay_names/effective.ts";
 import { findNamed, planChangeNamed } from "../overlay_names/networks.ts";
 import { declinedOf, planDeleteDeclined } from "../overlay_names/quarantine.ts";
-import type { Attached } from "./attached.ts";
+import type { AttachedMachines } from "./attached.ts";
 import { ApplyBoth } from "./apply_both.ts";
 import {
   declinedTo,
@@ -45,7 +45,7 @@ export function nexApi(
   nex: Nex,
   warn: (what: string) => void = () => {},
   overlays?: NamedNetworks,
-  attached?: Attached,
+  attached?: AttachedMachines,
 ): NexApi {
   const { view } = nex;
   const done = {};

@@ -20,7 +20,7 @@ interface Shown {
 }
 
 /** Answers for GetEndpoints, GetHosts and GetLeases. */
-export class Attached {
+export class AttachedMachines {
   constructor(
     private readonly store: ChangeStore<SandRecord> & Pick<SandStore, "holdAll" | "nameClaims">,
     private readonly view: View,

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { endpointRecord, lab, network } from "../overlay/testing.ts";
-import { Attached } from "./attached.ts";
+import { AttachedMachines } from "./attached.ts";
 
 const claim = {
   start: "s",
@@ -16,7 +16,7 @@ const claim = {
 function setUp() {
   const it = lab(), held: string[] = [];
   it.put({ [it.keys.network(network.id)]: network, [it.keys.networkName("blue")]: { id: network.id } });
-  const attached = new Attached(
+  const attached = new AttachedMachines(
     {
       mirror: it.store.mirror,
       confirmed: () => Promise.resolve(),
@@ -25,7 +25,7 @@ function setUp() {
         return Promise.resolve(() => void held.splice(0, ids.length));
       },
       nameClaims: () => Promise.resolve(new Map([["h1", claim], ["h9", claim]])),
-    } as unknown as ConstructorParameters<typeof Attached>[0],
+    } as unknown as ConstructorParameters<typeof AttachedMachines>[0],
     it.view,
     (name) => name === "mini",
   );

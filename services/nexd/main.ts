@@ -22,7 +22,7 @@ import { beside } from "../store/beside.ts";
 import { onceReached } from "../store/once_reached.ts";
 import { openSandStore, refuseOtherPrefix } from "../store/sand_store.ts";
 import { nexApi } from "./api.ts";
-import { Attached } from "./attached.ts";
+import { AttachedMachines } from "./attached.ts";
 import { NamedNetworks } from "./named_networks.ts";
 import { serveGrpc } from "./server.ts";
 
@@ -58,7 +58,7 @@ export function main(args: string[]): Promise<number> {
       timestamp,
       isFlat: (name) => nex.view.network(name) !== undefined,
     });
-    const attached = new Attached(
+    const attached = new AttachedMachines(
       { ...beside(sand, store.mirror), holdAll: sand.holdAll, nameClaims: sand.nameClaims },
       overlays,
       (name) => nex.view.network(name) !== undefined,

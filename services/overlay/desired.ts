@@ -6,7 +6,7 @@ import { floodOf, isBroadcast } from "./broadcast.ts";
 import { gatewayOf } from "./claims.ts";
 import { ownOf, ownOfDevice, rulesOf } from "./containment.ts";
 import { LEAST_MTU, localFault, notCarriedOut, vethTaken } from "./faults.ts";
-import { Neighbours } from "./neighbours.ts";
+import { NetworkNeighbours } from "./neighbours.ts";
 import { BRIDGE_MAC, isCrowded } from "./proxy.ts";
 import { older } from "./holders.ts";
 import type { OverlayEndpoint } from "./space.ts";
@@ -63,7 +63,7 @@ export function desiredState(view: View, networkId: string, options: DesiredOpti
   if (!network) return { state: undefined, problems };
   const mtu = mtuOf(view, networkId, options);
   const proxied = isProxied(view, networkId, options);
-  const neighbours = new Neighbours(view, networkId, options.hostname, proxied, options.vtep);
+  const neighbours = new NetworkNeighbours(view, networkId, options.hostname, proxied, options.vtep);
   const closed = options.broadcast !== undefined && isBroadcast(view, networkId);
   const answered = new Map(proxied ? [[gatewayOf(network).u32, BRIDGE_MAC]] : []);
   const proxy = { port: proxied, arp: answered, fdb: new Set<number>(), ...closed && { closed } };
@@ -184,7 +184,11 @@ export function isProxied(
 }
 
 /** The kernel state of an active endpoint of this host. */
-export function desiredVeth(endpoint: OverlayEndpoint, mtu: number, neighbours: Neighbours): VethState {
+export function desiredVeth(
+  endpoint: OverlayEndpoint,
+  mtu: number,
+  neighbours: NetworkNeighbours,
+): VethState {
   const { overlay_veth_mac, strand_host_veth: hostEnd } = endpoint.record;
   const mac = tryParseMac(overlay_veth_mac);
   return {

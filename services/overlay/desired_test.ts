@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { EndpointRecord } from "../store/sand_records.ts";
 import { desiredState } from "./desired.ts";
 import { planApplied, planPresence } from "./hosts.ts";
-import { Neighbours } from "./neighbours.ts";
+import { NetworkNeighbours } from "./neighbours.ts";
 import type { NetworkState } from "./state.ts";
 import { endpointRecord, lab, network } from "./testing.ts";
 import { forAll } from "../../tests/lab/property.ts";
@@ -144,7 +144,10 @@ Deno.test("Neighbours.opsFor() keeps the tables as desiredState() has them after
     let kernel: NetworkState | undefined = desiredState(it.view, network.id, options).state;
     it.view.subscribe((changes) => {
       const { endpoints = [] } = changes.get(network.id) ?? {};
-      kernel = new Neighbours(it.view, network.id, "h1", proxied).opsFor(endpoints).reduce(perform, kernel);
+      kernel = new NetworkNeighbours(it.view, network.id, "h1", proxied).opsFor(endpoints).reduce(
+        perform,
+        kernel,
+      );
     });
     for (let n = random(80); n > 0; n--) {
       const id = `${1 + random(8)}`, known = it.view.endpoint(id);
@@ -194,7 +197,7 @@ Deno.test("desiredState() of 20,000 endpoints takes a moment, and one change doe
   // A hundred changes, each of which takes a twentieth of all at the most.
   await quickly(100 * whole / 20, () => {
     for (let i = 0; i < 100; i++) {
-      new Neighbours(it.view, network.id, "h1").opsFor([{ before: some, after: some }]);
+      new NetworkNeighbours(it.view, network.id, "h1").opsFor([{ before: some, after: some }]);
     }
   });
 });

@@ -4,7 +4,7 @@ import { planCreateEndpoints } from "./create_endpoints.ts";
 import { desiredState } from "./desired.ts";
 import { planDeleteEndpoints } from "./endpoints.ts";
 import { localFault, networkFault, networkProblem, presenceProblems } from "./faults.ts";
-import { Neighbours } from "./neighbours.ts";
+import { NetworkNeighbours } from "./neighbours.ts";
 import { planDeleteNetwork, planFinishDeletion } from "./networks.ts";
 import { endpointRecord, lab, network } from "./testing.ts";
 import { Ip } from "../common/ip.ts";
@@ -52,7 +52,7 @@ Deno.test("nor in one whose record cannot be read, of which nothing is set up an
     message: /^the record \/sc-net\/network\/.* in etcd is not carried out: ip_range: no IPv4 CIDR/,
   });
   assert.match(networkProblem(it.view, network.id) ?? "", /is not carried out: ip_range: no IPv4 CIDR/);
-  assert.equal(new Neighbours(it.view, network.id, "h2").opsFor([]).length, 0);
+  assert.equal(new NetworkNeighbours(it.view, network.id, "h2").opsFor([]).length, 0);
   assert.ok(it.commit(planDeleteEndpoints(it.view, ["E"], { hostname: "h1", now: 0 })));
   assert.ok(it.commit(planDeleteNetwork(it.view, network.id, now).plan));
   assert.deepEqual(it.keysUnder("/sc-net/"), []);

@@ -13,7 +13,7 @@ export type Neighbour = OverlayEndpoint["hot"];
  * allocated an address or a MAC twice, the older endpoint gets the entries, so that a later one cannot take over its
  * traffic.
  */
-export class Neighbours {
+export class NetworkNeighbours {
   readonly #space: Space;
   readonly #first: number = 0;
   readonly #last: number = 0;

@@ -5,7 +5,7 @@ import { findNetwork } from "../overlay/networks.ts";
 import type { View } from "../overlay/view.ts";
 import { PlanBuilder } from "../store/plan_builder.ts";
 import type { Plan } from "../store/types.ts";
-import type { LeasePlan } from "./lease_plans.ts";
+import type { EndpointLeasePlan } from "./lease_plans.ts";
 
 /** Guards and operations that a transaction has besides those of its leases: claims and cursor, and the absence of SAND's locks. */
 const OWN_ROOM = 6;
@@ -28,7 +28,7 @@ export interface JoinedLeases {
 export function joinLeases(
   view: View,
   network: string,
-  plans: readonly LeasePlan[],
+  plans: readonly EndpointLeasePlan[],
   now: number,
 ): JoinedLeases {
   const builder = new PlanBuilder(), claims = new Claims(view, findNetwork(view, network), now);
@@ -48,7 +48,7 @@ export function joinLeases(
 }
 
 /** @returns false for an address that the claims do not give */
-function claim(claims: Claims, { claims: wanted }: LeasePlan): boolean {
+function claim(claims: Claims, { claims: wanted }: EndpointLeasePlan): boolean {
   if (!wanted) return true;
   const { release, take, mac } = wanted;
   try {

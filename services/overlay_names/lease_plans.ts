@@ -22,7 +22,7 @@ export interface LeasingHost extends Reach {
 }
 
 /** A plan of a lease, with what it changes in the network's claims: a writer joins those of several leases. */
-export interface LeasePlan extends Plan {
+export interface EndpointLeasePlan extends Plan {
   readonly claims?: {
     readonly network: string;
     readonly mac: string;
@@ -37,7 +37,7 @@ export interface LeasePlan extends Plan {
  * Plans a client's record: with a lease in it, an endpoint of this host; without one, the end of that endpoint. An endpoint that is
  * no lease, as a container's, stays as it is. Its claim on an address is for the writer.
  */
-export function planLeaseChange(leases: OverlayLeases, change: LeaseChange): LeasePlan {
+export function planLeaseChange(leases: OverlayLeases, change: LeaseChange): EndpointLeasePlan {
   const { view, record: { id: network } } = leases, { keys } = view;
   const { mac, after, losing = [], ended, declined } = change;
   const { endpoint } = (change.before ?? {}) as Partial<OverlayMember>;

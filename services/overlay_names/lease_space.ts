@@ -15,7 +15,7 @@ import type { View } from "../overlay/view.ts";
 import type { NetworkRecord, ReservationRecord, SettingsRecord } from "../store/sand_records.ts";
 import type { Guard } from "../store/types.ts";
 import { effectiveRecord } from "./effective.ts";
-import { guardsOf, type LeasePlan, type LeasingHost, planLeaseChange } from "./lease_plans.ts";
+import { type EndpointLeasePlan, guardsOf, type LeasingHost, planLeaseChange } from "./lease_plans.ts";
 
 /** A member of an overlay network. */
 export interface OverlayMember extends Member {
@@ -140,19 +140,19 @@ export class OverlayLeases implements LeaseSpace {
     return dynamic && ip !== undefined && inRange(network, ip);
   }
 
-  planChange(change: LeaseChange): LeasePlan {
+  planChange(change: LeaseChange): EndpointLeasePlan {
     return planLeaseChange(this, change);
   }
 
   /** Plans the end of a lease whose time is over, in seconds since the epoch. */
-  planEnd(endpoint: OverlayEndpoint, now: number): LeasePlan {
+  planEnd(endpoint: OverlayEndpoint, now: number): EndpointLeasePlan {
     const { mac = "", address } = endpoint;
     const before = this.#read(mac, endpoint, this.#space.reservations.get(mac));
     const ended = address && { address: address.toString(), at: now };
     return this.planChange({ mac, before, after: undefined, ended });
   }
 
-  planFree(): LeasePlan {
+  planFree(): EndpointLeasePlan {
     return { guards: [], ops: [] };
   }
 

@@ -6,7 +6,7 @@ import { planCreateEndpoints } from "../overlay/create_endpoints.ts";
 import { planSweep } from "../overlay/sweep.ts";
 import { storedBits } from "../overlay/claims.ts";
 import { joinLeases } from "./join_leases.ts";
-import type { LeasePlan } from "./lease_plans.ts";
+import type { EndpointLeasePlan } from "./lease_plans.ts";
 import { OverlayLeases } from "./lease_space.ts";
 import { AT, blue, idOf, namedLab } from "./testing.ts";
 
@@ -36,7 +36,7 @@ function setUp() {
     const given = address === undefined ? addressFor(leases, placement, client) : Ip.parse(address);
     return planLease(leases, placement, { mac: client, address: given, hostname, now: NOW, trustedNow: NOW });
   };
-  const commit = (...plans: readonly LeasePlan[]) => {
+  const commit = (...plans: readonly EndpointLeasePlan[]) => {
     const { plan, refused } = joinLeases(view, id, plans, AT);
     return plan !== undefined && refused.size === 0 && it.store.write(plan).committed;
   };

@@ -7,7 +7,7 @@ import type { EtcdMember } from "./member.ts";
 import { type Listed, MirrorData } from "./mirror_data.ts";
 import type { MirrorEvent } from "./mirror_log.ts";
 import { type FollowedPart, newPart } from "./followed_parts.ts";
-import { type Found, type Look, lookForSkipped } from "./skipped.ts";
+import { type FoundSkipped, type Look, lookForSkipped } from "./skipped.ts";
 import { SyncState } from "./sync_state.ts";
 import { abortable, delay, unobserved } from "../common/async.ts";
 import type { Change, Entry, Guard, Mirror, MirrorState, Schema } from "./types.ts";
@@ -304,7 +304,7 @@ export class StoreMirror<T> implements Mirror<T> {
     return member === this.#watched ? SAME_CHECK_MS + Math.random() * SAME_SPREAD_MS : MOVED_CHECK_MS;
   }
 
-  #lost({ missed, restored }: Found, reason: string): void {
+  #lost({ missed, restored }: FoundSkipped, reason: string): void {
     this.#missed += missed;
     this.#report({ kind: "missed", count: missed, restored });
     this.#relistAfter(reason);

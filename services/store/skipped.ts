@@ -17,7 +17,7 @@ const ASK_MS = 200, LOST_MS = 2_000;
 const AGAIN_MS = 3_000;
 
 /** The result of a comparison. */
-export interface Found {
+export interface FoundSkipped {
   /** How many keys differ. */
   readonly missed: number;
   /** etcd's history lacks a version that the mirror had seen, as after the restore of a backup. */
@@ -32,7 +32,7 @@ export interface Compared {
   readonly waiters: Waiters;
   readonly watch: Watch;
   /** Is called when an event was skipped: the mirror has to list everything again. */
-  lost(found: Found, reason: string): void;
+  lost(found: FoundSkipped, reason: string): void;
 }
 
 export interface LookOptions {

@@ -1,7 +1,7 @@
 import type { End } from "../../common/http/ends.ts";
 
 /** An error, and at which of the two ends. */
-export interface Failure {
+export interface JoinFailure {
   readonly end: End;
   readonly error: unknown;
 }
@@ -20,8 +20,8 @@ export async function join(
   a: End,
   b: End,
   { aToB, bToA }: { aToB?: Count; bToA?: Count } = {},
-): Promise<Failure | undefined> {
-  let failure: Failure | undefined;
+): Promise<JoinFailure | undefined> {
+  let failure: JoinFailure | undefined;
   const pass = async (from: End, to: End, count?: Count) => {
     let reading = true;
     try {

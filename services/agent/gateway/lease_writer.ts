@@ -1,7 +1,7 @@
 /** Writes the leases of overlay networks: those that a network is asked for at the same time share a transaction. */
 import { deadline } from "../../common/async.ts";
 import { type JoinedLeases, joinLeases } from "../../overlay_names/join_leases.ts";
-import type { LeasePlan } from "../../overlay_names/lease_plans.ts";
+import type { EndpointLeasePlan } from "../../overlay_names/lease_plans.ts";
 import type { Committer, Guard, Outcome, Plan } from "../../store/types.ts";
 import type { Context } from "../context.ts";
 
@@ -11,7 +11,7 @@ const TRIES = 50;
 const PATIENCE = 2000;
 
 interface Job {
-  readonly plan: LeasePlan;
+  readonly plan: EndpointLeasePlan;
   readonly resolve: (outcome: Outcome) => void;
   readonly reject: (error: unknown) => void;
   tries: number;
@@ -33,7 +33,7 @@ export class LeaseWriter implements Committer {
     return this.commitGrouped(plan);
   }
 
-  async commitGrouped(plan: LeasePlan): Promise<Outcome> {
+  async commitGrouped(plan: EndpointLeasePlan): Promise<Outcome> {
     const { store, storeGuard } = this.context(), network = plan.claims?.network;
     storeGuard.assertNotHeld();
     if (network === undefined) return await store.committer.commitGrouped(plan);

@@ -1,12 +1,12 @@
 /** Who may be handed the gateways' sockets. */
-import type { Peer } from "../../../ffi/unix_messages.ts";
+import type { PeerCredentials } from "../../../ffi/unix_messages.ts";
 
 /**
  * True for root, for this process's own user, and for the configured one.
  *
  * @param user a name of /etc/passwd, or a number
  */
-export function mayConnect({ uid }: Peer, user: string): boolean {
+export function mayConnect({ uid }: PeerCredentials, user: string): boolean {
   return uid === 0 || uid === Deno.uid() || uid === uidOf(user);
 }
 

@@ -5,7 +5,7 @@ import { createLog, type Log } from "../../common/log.ts";
 import { Registry } from "../../common/metrics.ts";
 import { Refusal } from "../../common/refusal.ts";
 import type { EndpointRecord, NetworkRecord } from "../../store/sand_records.ts";
-import type { AgentApi, Way } from "../api.ts";
+import type { AgentApi, WayHere } from "../api.ts";
 import { type ApiServer, type ApiServerOptions, serveAgentApi } from "./server.ts";
 
 export const NETWORK = "320a669f-e465-4806-ab46-f2e6620c4311";
@@ -39,7 +39,7 @@ export const endpoint: EndpointRecord = {
   target_veth_ip: "10.0.0.5/24",
 };
 
-export const way: Way = {
+export const way: WayHere = {
   hostname: "a",
   carried: true,
   mtu: 1450,

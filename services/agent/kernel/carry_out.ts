@@ -12,7 +12,7 @@ import {
   type Neighbours,
   setNeighbours,
 } from "../../../ffi/netlink_neigh.ts";
-import type { Failure } from "../../../ffi/netlink_replies.ts";
+import type { NetlinkFailure } from "../../../ffi/netlink_replies.ts";
 import { removeNamespace } from "../../../ffi/netns.ts";
 import { Cidr, Ip } from "../../common/ip.ts";
 import { macFromBytes, macToBytes, randomMacBytes, tryParseMac } from "../../common/mac.ts";
@@ -301,7 +301,7 @@ export class KernelBatch implements Disposable {
   }
 
   /** Throws for the first of the failed entries; all others have been set. */
-  #check(table: string, failures: readonly Failure[], entries?: Neighbours): void {
+  #check(table: string, failures: readonly NetlinkFailure[], entries?: Neighbours): void {
     const [first] = failures;
     if (!first) return;
     const { index, errno, detail } = first;

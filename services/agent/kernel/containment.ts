@@ -85,10 +85,17 @@ const SETS = [
 ] as const;
 
 /** What is counted, each in a counter of that name in the table. */
-export const KINDS = ["mac", "unleased", "arp", "ipv4", "dhcp-server", "router-advertisement"] as const;
-export type Kind = typeof KINDS[number];
+export const FOREIGN_KINDS = [
+  "mac",
+  "unleased",
+  "arp",
+  "ipv4",
+  "dhcp-server",
+  "router-advertisement",
+] as const;
+export type ForeignKind = typeof FOREIGN_KINDS[number];
 /** nft(8) takes no names that are words of its language. */
-const counterOf = (kind: Kind) => `${kind}-spoofed`;
+const counterOf = (kind: ForeignKind) => `${kind}-spoofed`;
 
 const IPV4 = [loadMeta(META_PROTOCOL), isEqual(0x08, 0x00)],
   ARP = [loadMeta(META_PROTOCOL), isEqual(0x08, 0x06)];
@@ -113,7 +120,7 @@ const CLIENT = [
 function rulesFor(rules: Rules): Rule[] {
   if (rules === "none") return [];
   const verdict = end(rules === "drop" ? "drop" : "accept");
-  const refused = (kind: Kind) => [countIn(counterOf(kind)), verdict];
+  const refused = (kind: ForeignKind) => [countIn(counterOf(kind)), verdict];
   const pass = end("accept"), unknown = [...source(LINK_HEADER, 6, 6), isIn(MACS, false)];
   return [
     [PORT, isIn(PORTS, false), pass],
@@ -190,10 +197,10 @@ export class Containment {
   }
 
   /** How many frames have been counted, by kind; none in a namespace without the table. */
-  async counted(namespace: NetworkNamespace): Promise<Map<Kind, number>> {
+  async counted(namespace: NetworkNamespace): Promise<Map<ForeignKind, number>> {
     const counters = await this.#ifSupported(namespace, (netlink) => readCounters(netlink, TABLE)) ??
       new Map<string, number>();
-    return new Map(KINDS.map((kind) => [kind, counters.get(counterOf(kind)) ?? 0]));
+    return new Map(FOREIGN_KINDS.map((kind) => [kind, counters.get(counterOf(kind)) ?? 0]));
   }
 
   /** Lets a namespace go: see {@link NftablesSockets.forget}. */
@@ -240,7 +247,7 @@ function requestsFor(op: ContainmentOp): Request[] {
   return [
     ...op.replaces ? [deleteTable(TABLE)] : [],
     newTable(TABLE),
-    ...KINDS.map((kind) => newCounter(TABLE, counterOf(kind))),
+    ...FOREIGN_KINDS.map((kind) => newCounter(TABLE, counterOf(kind))),
     ...SETS.map(({ name, types, length }, i) => newSet(TABLE, name, types, length, i + 1)),
     newChain(TABLE, CHAIN, HOOK),
     ...RULES[op.rules].map((rule) => newRule(TABLE, CHAIN, rule)),

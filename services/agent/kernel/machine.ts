@@ -14,7 +14,7 @@ import { NetworkNamespace } from "./network_namespace.ts";
 const PROBES = 3, WAIT = 200, STEP = 10;
 
 /** What was found; `why` is the end of a sentence that begins with the machine. */
-export interface Found {
+export interface FoundMachine {
   readonly isThere: boolean;
   readonly why: string;
 }
@@ -28,7 +28,7 @@ export async function findMachine(
   path: string,
   port: string,
   { mac, address, gateway }: { readonly mac: string; readonly address: Ip; readonly gateway: Ip },
-): Promise<Found> {
+): Promise<FoundMachine> {
   using namespace = NetworkNamespace.openIfAny(path);
   const link = namespace?.has(port) ? await namespace.link(port) : undefined;
   if (!namespace || !link || link.master !== namespace.index(BRIDGE)) {

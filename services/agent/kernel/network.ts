@@ -5,7 +5,7 @@ import type { KernelOp } from "../../overlay/ops.ts";
 import { BRIDGE, type NetworkState, type VethState } from "../../overlay/state.ts";
 import { announcement } from "./announcement.ts";
 import { type IsTarget, KernelBatch } from "./carry_out.ts";
-import type { Kind } from "./containment.ts";
+import type { ForeignKind } from "./containment.ts";
 import { hostEndsOf } from "./host_end.ts";
 import type { NamespaceWatch, Notifications } from "./notifications.ts";
 import { NetworkNamespace, OWN_NAMESPACE } from "./network_namespace.ts";
@@ -76,7 +76,7 @@ export class NetworkKernel {
   }
 
   /** How many frames from its ports have been counted by its rules, by kind; undefined without a namespace. */
-  async counted(): Promise<ReadonlyMap<Kind, number> | undefined> {
+  async counted(): Promise<ReadonlyMap<ForeignKind, number> | undefined> {
     using namespace = NetworkNamespace.openIfAny(this.path);
     return namespace && await this.underlay.containment.counted(namespace);
   }

@@ -17,7 +17,7 @@ import type { Netlink } from "../../../ffi/netlink.ts";
 import { changeLink } from "../../../ffi/netlink_link.ts";
 import type { Link } from "../../../ffi/netlink_links.ts";
 import { deleteNeighbours, dumpNeighbours, setNeighbours } from "../../../ffi/netlink_neigh.ts";
-import type { Failure } from "../../../ffi/netlink_replies.ts";
+import type { NetlinkFailure } from "../../../ffi/netlink_replies.ts";
 import { macFromBytes, macToBytes } from "../../common/mac.ts";
 import type { KernelOp } from "../../overlay/ops.ts";
 import { BRIDGE_MAC } from "../../overlay/proxy.ts";
@@ -155,6 +155,6 @@ function bytesOf(entries: readonly { readonly mac: number }[]): Uint8Array[] {
   return entries.map(({ mac }) => macBytes(mac));
 }
 
-function check(what: string, [first]: readonly Failure[]): void {
+function check(what: string, [first]: readonly NetlinkFailure[]): void {
   if (first) throw new SystemError(what, first.errno, first.detail);
 }

@@ -38,7 +38,7 @@ export interface UnderlaySettings {
 }
 
 /** A network's state, and the MACs whose FDB entries the kernel does not replace. */
-export interface Found {
+export interface FoundNetwork {
   readonly state: NetworkState;
   readonly irreplaceable: ReadonlySet<number>;
 }
@@ -56,7 +56,7 @@ export async function readNetwork(
   peers: Peers,
   pins: Pins,
   few = false,
-): Promise<Found> {
+): Promise<FoundNetwork> {
   const links = new Map((await listLinks(namespace.netlink, true)).map((link) => [link.name, link]));
   const bridge = links.get(BRIDGE), vxlan = links.get(VXLAN), uplink = links.get(UPLINK);
   const veths = new Map<string, VethState>();

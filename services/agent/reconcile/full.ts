@@ -17,7 +17,7 @@ import { TargetNamespaces } from "./namespaces_gone.ts";
 import type { Problems } from "./problems.ts";
 import { type CompareReason, isCheck } from "./reason.ts";
 import type { RemovalGuard } from "./removal_guard.ts";
-import type { Status } from "./status.ts";
+import type { AppliedStatus } from "./status.ts";
 import { GRACE_MS } from "./vanished.ts";
 
 /** What a comparison needs from the network's queue. */
@@ -34,7 +34,7 @@ export interface FullParts {
   readonly applier: Applier;
   readonly problems: Problems;
   readonly guard: RemovalGuard;
-  readonly status: Status;
+  readonly status: AppliedStatus;
   readonly announcer: Announcer;
   readonly queue: Queue;
 }

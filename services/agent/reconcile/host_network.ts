@@ -10,7 +10,7 @@ import { messageOf, Refusal } from "../../common/refusal.ts";
 import { change } from "../../store/change.ts";
 import type { Plan } from "../../store/types.ts";
 import type { Context } from "../context.ts";
-import type { Kind } from "../kernel/containment.ts";
+import type { ForeignKind } from "../kernel/containment.ts";
 import type { NetworkKernel } from "../kernel/network.ts";
 
 /**
@@ -181,7 +181,7 @@ export class HostNetwork {
 
   /** What its rules have counted, and whether they drop; undefined where there are none. */
   async counted(): Promise<
-    { rules: ContainmentState["rules"]; frames: ReadonlyMap<Kind, number> } | undefined
+    { rules: ContainmentState["rules"]; frames: ReadonlyMap<ForeignKind, number> } | undefined
   > {
     const { contained: rules, kernel } = this;
     const frames = rules && await kernel.counted();

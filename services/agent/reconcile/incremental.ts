@@ -4,7 +4,7 @@ import { bridgePortOf, changeOps, ownOf } from "../../overlay/containment.ts";
 import { desiredVeth, hostRouteOf, isProxied } from "../../overlay/desired.ts";
 import { diffVeth } from "../../overlay/diff.ts";
 import { hostVethName, vethOwners, vethTaken } from "../../overlay/faults.ts";
-import { Neighbours } from "../../overlay/neighbours.ts";
+import { NetworkNeighbours } from "../../overlay/neighbours.ts";
 import type { KernelOp } from "../../overlay/ops.ts";
 import type { OverlayEndpoint } from "../../overlay/space.ts";
 import { uplinkName, type VethState } from "../../overlay/state.ts";
@@ -44,7 +44,7 @@ export class Incremental {
   async run(changes: readonly EndpointChange[]): Promise<boolean> {
     const { network, problems } = this, { id: networkId, context: { view, host } } = network;
     const { proxied, flood = new Set() } = network, isOpen = flood.size > 0 || network.isBroadcast;
-    const neighbours = new Neighbours(
+    const neighbours = new NetworkNeighbours(
       view,
       networkId,
       host.hostname,
@@ -127,7 +127,7 @@ export class Incremental {
     return { veths, routes, hostEnds, own, fresh };
   }
 
-  async #bringVeths(touched: Touched, neighbours: Neighbours): Promise<void> {
+  async #bringVeths(touched: Touched, neighbours: NetworkNeighbours): Promise<void> {
     const { network, problems } = this, { context: { view, host } } = network;
     const names = new Set([...touched.veths.values()].flatMap((names) => [...names]));
     const owners = names.size ? vethOwners(network.endpoints, names) : new Map<string, OverlayEndpoint>();

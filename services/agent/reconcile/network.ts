@@ -11,7 +11,7 @@ import { concernsWhole } from "../../overlay/allowed.ts";
 import { portOf } from "../../overlay/desired.ts";
 import type { Activation } from "../../overlay/endpoints.ts";
 import { planLeave } from "../../overlay/hosts.ts";
-import { Neighbours } from "../../overlay/neighbours.ts";
+import { NetworkNeighbours } from "../../overlay/neighbours.ts";
 import type { EndpointChange, NetworkChange } from "../../overlay/view.ts";
 import type { Context } from "../context.ts";
 import { failpoint } from "../failpoints.ts";
@@ -27,7 +27,7 @@ import { Incremental } from "./incremental.ts";
 import { Problems } from "./problems.ts";
 import { type CompareReason, isCheck } from "./reason.ts";
 import { RemovalGuard } from "./removal_guard.ts";
-import { Status } from "./status.ts";
+import { AppliedStatus } from "./status.ts";
 import { AppliedWaiters } from "./waiters.ts";
 
 /** The pause after a failure, in ms: the first one, which doubles each time up to the longest one. */
@@ -42,7 +42,7 @@ export class NetworkWorker {
   readonly #applier: Applier;
   readonly #incremental: Incremental;
   readonly #full: FullComparison;
-  readonly #status: Status;
+  readonly #status: AppliedStatus;
   readonly #waiters = new AppliedWaiters();
   readonly #announcer: Announcer;
   /** The reason why the whole network is to be compared; undefined: it is not. */
@@ -68,7 +68,7 @@ export class NetworkWorker {
     network.kernel.watch(() => context.drift.suspect(this));
     const problems = this.#problems = new Problems(network), guard = new RemovalGuard(network);
     const applier = this.#applier = new Applier(network, problems, guard);
-    const status = this.#status = new Status(network);
+    const status = this.#status = new AppliedStatus(network);
     const announcer = this.#announcer = new Announcer((pairs) => this.#announce(pairs));
     this.#incremental = new Incremental(network, applier, problems);
     this.#full = new FullComparison(network, {
@@ -318,7 +318,7 @@ export class NetworkWorker {
   }
 
   #announceMoved(changes: readonly EndpointChange[]): void {
-    const neighbours = new Neighbours(this.#context.view, this.id, this.#context.host.hostname);
+    const neighbours = new NetworkNeighbours(this.#context.view, this.id, this.#context.host.hostname);
     this.#announcer.notice(changes, (address) => neighbours.macOf(address));
   }
 

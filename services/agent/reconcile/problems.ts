@@ -1,6 +1,6 @@
 import { messageOf } from "../../common/refusal.ts";
 import { localFault, presenceProblems } from "../../overlay/faults.ts";
-import type { Neighbours } from "../../overlay/neighbours.ts";
+import type { NetworkNeighbours } from "../../overlay/neighbours.ts";
 import type { OverlayEndpoint } from "../../overlay/space.ts";
 import type { EndpointChange } from "../../overlay/view.ts";
 import type { HostNetwork } from "./host_network.ts";
@@ -34,7 +34,7 @@ export class Problems {
   }
 
   /** Updates the problems of other hosts' endpoints after changes. */
-  renew(changes: readonly EndpointChange[], neighbours: Neighbours): void {
+  renew(changes: readonly EndpointChange[], neighbours: NetworkNeighbours): void {
     const { id: network, context: { view } } = this.of;
     for (const { before, after } of changes) {
       const id = (after ?? before)?.id ?? "", endpoint = view.endpoint(id);

@@ -16,7 +16,7 @@ const LONGEST_SILENCE = 2000;
  * Publishes to the other hosts of a network, by keys in etcd, that this host has the network and up to which revision
  * it has applied changes.
  */
-export class Status {
+export class AppliedStatus {
   /** The applied revision and the published one. */
   #applied = 0;
   #published = 0;
