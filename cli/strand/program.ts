@@ -4,8 +4,10 @@ import { fileURLToPath } from "node:url";
 const SERVICE_FLAGS = ["--v8-flags=--max-semi-space-size=2,--optimize-for-size"];
 const SERVICES = ["nexd", "dnsd", "dhcpd", "agent", "gatewayd"];
 
-/** The variable by which a test run names the module that processes start in place of cli/main.ts: a bundle of it. */
+/** The variable by which a test run names the module that services start from in place of cli/main.ts: a bundle of it. */
 export const MODULE = "STRAND_TEST_MODULE";
+/** gRPC's packages read files beside their own modules, so that nexd and nex cannot be bundled. */
+const BUNDLED = ["dnsd", "dhcpd", "agent", "gatewayd"];
 
 /** The path of `strand`: the compiled program, or the launcher of a clone or a portable folder. */
 export function programPath(): string {
@@ -22,8 +24,9 @@ export function strandCommand(args: readonly string[]): string[] {
   const service = SERVICES.includes(args[0] ?? ""), cache = Deno.env.get("DENO_DIR");
   // Code that was compiled with other flags is of no use, and would be compiled and stored again at each start.
   const own = service && cache ? ["env", `DENO_DIR=${cache}/services`] : [];
+  const main = BUNDLED.includes(args[0] ?? "") && Deno.env.get(MODULE) || at("cli/main.ts");
   const run = [Deno.execPath(), "run", ...(service ? SERVICE_FLAGS : [])];
-  return [...own, ...run, ...flags, Deno.env.get(MODULE) ?? at("cli/main.ts"), ...args];
+  return [...own, ...run, ...flags, main, ...args];
 }
 
 function at(path: string): string {

@@ -12,14 +12,7 @@ import { messageOf } from "../../services/common/refusal.ts";
  * @returns Its main module; undefined where none can be made: Deno gets its bundler from the npm registry at first use.
  */
 export async function bundle(root: string, folder: string): Promise<string | undefined> {
-  // That package reads a file beside its own module.
-  const flags = [
-    "--quiet",
-    "--no-lock",
-    "--node-modules-dir=manual",
-    "--keep-names",
-    "--external=grpc-health-check",
-  ];
+  const flags = ["--quiet", "--no-lock", "--node-modules-dir=manual", "--keep-names"];
   const command = [Deno.execPath(), "bundle", `--config=${root}deno.json`, ...flags];
   try {
     await run([...command, "--code-splitting", "--outdir", folder, `${root}cli/main.ts`]);
