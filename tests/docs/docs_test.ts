@@ -63,12 +63,15 @@ function page(path: string): string {
   return text;
 }
 
-Deno.test("no line of a table is too long for a terminal of 160 columns", () => {
-  const long = [...pages].flatMap(([path, text]) =>
-    text.split("\n").flatMap((line, i) =>
-      /^\s*\|/.test(line) && line.length > 160 ? `${path}:${i + 1}: ${line.length} characters` : []
-    )
-  );
+Deno.test("no line is too long: a table's for a terminal of 160 columns, another one for 132", () => {
+  const long = [...pages].flatMap(([path, text]) => {
+    let isCode = false;
+    return text.split("\n").flatMap((line, i) => {
+      if (/^\s*```/.test(line)) isCode = !isCode;
+      const most = /^\s*\|/.test(line) ? 160 : isCode ? Infinity : 132;
+      return line.length > most ? `${path}:${i + 1}: ${line.length} characters` : [];
+    });
+  });
   assert.deepEqual(long, []);
 });
 

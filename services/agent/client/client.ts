@@ -346,6 +346,4 @@ function given(filter: Readonly<Record<string, string | undefined>>): Record<str
   return Object.fromEntries(Object.entries(filter).filter((entry): entry is [string, string] => !!entry[1]));
 }
 
-function textOf(bytes: Uint8Array): string {
-  return new TextDecoder().decode(bytes);
-}
+const textOf = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
