@@ -238,7 +238,7 @@ Deno.test("what a port may send of an overlay network", async (t) => {
     await settings({ contain: true, trusted: true });
     await until(
       "the rules are gone",
-      async () => !(await nft(h1, id, "list ruleset")).stdout.includes("spoofed drop"),
+      async () => !(await nft(h1, id, "list ruleset")).stdout.includes('spoofed" drop'),
     );
     assert.ok(await isReached());
   });

@@ -70,7 +70,11 @@ function randomState(
   };
   const own = veths.flatMap(([name, { peer }]) =>
     peer
-      ? [name, `${name} ${peer.mac}`, ...peer.addresses.map((cidr) => `${name} ${cidr.split("/")[0]}`)]
+      ? [
+        name,
+        `${name} ${peer.mac}`,
+        ...peer.addresses.map((cidr) => `${name} ${peer.mac} ${cidr.split("/")[0]}`),
+      ]
       : []
   );
   const rules = (["drop", "count", undefined] as const)[random(3)];

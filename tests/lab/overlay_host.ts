@@ -119,6 +119,7 @@ export class OverlayHost implements AsyncDisposable {
   async reboot(): Promise<void> {
     await this.kill();
     await Promise.all(this.containers.splice(0).map((container) => this.lab.remove(container)));
+    await this.host.run(["sh", "-c", "! command -v nft >/dev/null || nft flush ruleset"]);
     this.removeNamespaces();
   }
 
