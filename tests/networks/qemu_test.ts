@@ -60,6 +60,9 @@ Deno.test({
     stack.defer(async () => void await ping.stop());
     await ping.line(/bytes from 10\.0\.0\.5/);
     await started(two, "tap1", "52:54:00:00:00:05", boot, "-incoming", channel);
+    await until("the new QEMU listens for it", async () => {
+      return await Deno.stat(`${folder}/migration`).then(() => true, () => false);
+    });
     const control = await Deno.connect({ transport: "unix", path: monitor });
     stack.defer(() => control.close());
     await control.write(new TextEncoder().encode(`migrate -d ${channel}\n`));
