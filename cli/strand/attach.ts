@@ -143,9 +143,11 @@ async function attach(session: NexSession, net: string, options: AttachOptions):
     if (own !== undefined) {
       throw new UsageError(`--${own}: it is about one machine: name a namespace, --ns PATH`);
     }
-    const { attachDevice } = await import("./attach_device.ts");
+    const { attachDevice, readLeases } = await import("./attach_device.ts");
+    const { leases, device, ...others } = options,
+      most = leases === undefined ? {} : { leases: readLeases(leases) };
     const network = await overlayNamed(session, agent, net);
-    return await attachDevice(terminal, agent, network, { ...options, device: options.device });
+    return await attachDevice(terminal, agent, network, { ...others, ...most, device });
   }
   for (const about of ["leases", "members"] as const) {
     if (options[about] === undefined) continue;

@@ -9,7 +9,7 @@ import { called, waiting } from "./attach.ts";
 
 interface DeviceOptions {
   readonly device: string;
-  readonly leases?: string;
+  readonly leases?: number;
   readonly members?: string;
   readonly output: "table" | "json";
 }
@@ -29,7 +29,7 @@ export async function attachDevice(
       `--${given}: many machines may be behind a device; reserve names and addresses for their MACs with strand apply`,
     );
   }
-  const leases = options.leases === undefined ? undefined : readLeases(options.leases);
+  const { leases } = options;
   const port = { device, network_id: network.id, ...leases !== undefined && { leases } };
   const members = options.members?.split(",").map((member) => member.trim()).filter((member) =>
     member !== ""
@@ -44,7 +44,7 @@ export async function attachDevice(
   );
 }
 
-function readLeases(text: string): number {
+export function readLeases(text: string): number {
   const leases = /^\d{1,5}$/.test(text) ? Number(text) : 0;
   if (leases >= 1) return leases;
   throw new UsageError(`--leases: "${text}" is not a number of machines, like 64`);

@@ -133,7 +133,7 @@ export class HeldAddresses {
   #receive({ network, fd }: Watch): void {
     const { buffer } = this.#batch, count = this.#batch.receive(fd);
     const view = new DataView(buffer.buffer);
-    // Of many frames the last of each endpoint counts, and one is as good as the others.
+    // Of the frames that were read at once only the last one about each address counts.
     const taken = new Map<number, OverlayEndpoint>();
     for (let slot = 0; slot < count; slot++) {
       const at = slot * SIZE;

@@ -50,8 +50,9 @@ import { home } from "../../../ffi/netns.ts";
 import { Ip } from "../../common/ip.ts";
 
 /**
- * The priority of packets that leave by vxlan0, which the table of a network's namespace gives them (containment.ts). A socket of a process
- * without rights can have none above 6 (socket(7)). Of 16 priorities, which is what queues tell apart, it is the lowest one as any other packet's.
+ * The priority of packets that leave by vxlan0, which the table of a network's namespace gives them (containment.ts). A process
+ * without rights can set none above 6 (socket(7)). Queues read the four lowest bits, which are 0 here, as in a packet without a
+ * priority.
  */
 export const ENCAPSULATED = 0x53740000;
 /** The priority of packets to a VXLAN port that this host forwards. */

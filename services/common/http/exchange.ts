@@ -74,6 +74,7 @@ export async function exchangeInChunks(
   request: HttpRequest,
 ): Promise<{ readonly status: number; readonly chunks: AsyncIterable<Uint8Array> }> {
   const input = new Input(end);
+  // A failed connection makes the reads fail as well.
   end.write(encoded(request)).catch(() => {});
   const { status, headers } = await readHead(input);
   if (status === 200 && !isInChunks(headers)) throw new NotHttp("the answer is not in chunks");
