@@ -17,6 +17,7 @@ export const ENOTDIR = 20;
 export const EINVAL = 22;
 export const EXFULL = 54;
 export const EMSGSIZE = 90;
+export const ENOPROTOOPT = 92;
 export const EPROTONOSUPPORT = 93;
 export const EOPNOTSUPP = 95;
 export const EAFNOSUPPORT = 97;
@@ -49,6 +50,7 @@ const texts: Record<number, string> = {
   36: "name too long",
   40: "a symbolic link",
   90: "message too long",
+  92: "no such option",
   93: "protocol not supported",
   95: "not supported by this kernel",
   97: "address family not supported",

@@ -1,5 +1,5 @@
 /** Network namespaces: opening, creating, mounting and entering them (setns(2)). */
-import { checked, EINVAL, ENOENT, errno, SystemError } from "./errno.ts";
+import { checked, EINVAL, ENOENT, ENOPROTOOPT, errno, SystemError } from "./errno.ts";
 import {
   cString,
   fileSystemOf,
@@ -20,6 +20,7 @@ const CLONE_NEWNET = 0x40000000;
 const MS_BIND = 4096n, MNT_DETACH = 2, UMOUNT_NOFOLLOW = 8;
 const NSFS_MAGIC = 0x6e736673;
 const NS_GET_NSTYPE = 0xb703;
+const AF_UNIX = 1, SOCK_DGRAM = 2, SOCK_CLOEXEC = O_CLOEXEC, SOL_SOCKET = 1, SO_NETNS_COOKIE = 71;
 const S_IFREG = 0x8000, S_IFLNK = 0xa000;
 
 const own = "/proc/thread-self/ns/net";
@@ -150,16 +151,39 @@ function removeIn(folder: number, name: string, path: string): boolean {
   return true;
 }
 
-/** The identity of a namespace: the same text for the same namespace, as long as it is held open. */
+/**
+ * The identity of a namespace, as 0:4:4026532001/17: device and inode of its file, and behind the slash its cookie. The kernel
+ * may give the inode of a deleted namespace to another one, and gives no cookie twice before the next boot. A kernel before
+ * 5.14 has no cookies: the text is then device and inode alone, which name the namespace for as long as it exists.
+ */
 export function namespaceIdentity(namespace: number): string {
-  return statusOf(namespace).identity;
+  const cookie = inNamespace(namespace, ownCookie), { identity } = statusOf(namespace);
+  return cookie === undefined ? identity : `${identity}/${cookie}`;
+}
+
+/** The cookie of the namespace that this thread is in (SO_NETNS_COOKIE), by the kind of socket that costs least. */
+function ownCookie(): bigint | undefined {
+  const socket = checked(libc.socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), "open a socket");
+  try {
+    const cookie = new BigUint64Array(1), size = Uint32Array.of(8);
+    const result = libc.getsockopt(socket, SOL_SOCKET, SO_NETNS_COOKIE, cookie, size);
+    if (result !== 0 && errno() === ENOPROTOOPT) return undefined;
+    checked(result, "read the cookie of a network namespace");
+    return cookie[0];
+  } finally {
+    libc.close(socket);
+  }
 }
 
 /** The namespace that this process began in. */
 export const home: number = openSelf();
 
-/** Its {@link namespaceIdentity}. */
-export const homeIdentity: string = namespaceIdentity(home);
+let ofHome: string | undefined;
+
+/** The {@link namespaceIdentity} of {@link home}. */
+export function homeIdentity(): string {
+  return ofHome ??= namespaceIdentity(home);
+}
 
 /**
  * Runs `body` in another network namespace and returns to this one, also when it throws. Sockets made in it stay in that

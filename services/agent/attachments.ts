@@ -1,5 +1,6 @@
 import { Turns } from "../common/async.ts";
 import { messageOf, Refusal } from "../common/refusal.ts";
+import { isMadeFor } from "../overlay/namespace_identity.ts";
 import { whyUnnamed } from "../overlay/taken_names.ts";
 import type { OverlayEndpoint } from "../overlay/space.ts";
 import { resolverOf } from "../overlay_names/effective.ts";
@@ -31,7 +32,7 @@ export class Attachments implements AttachmentsApi {
       const known = this.#find(attachment);
       const identity = known.length ? kernel.identity(netns) : undefined;
       for (const { id, active, record } of known) {
-        if (active && identity && record.strand_netns === sinceBoot(identity)) {
+        if (active && identity && isMadeFor(record, sinceBoot(identity))) {
           const { container, ifname, network } = attachment;
           throw new Refusal("exists", `container ${container} has ${ifname} in network ${network} already`);
         }
@@ -84,7 +85,7 @@ export class Attachments implements AttachmentsApi {
         // An endpoint whose namespace is missing stays active for some seconds, so its record alone does not tell.
         if (!now.active || !identity) {
           problems.push(`endpoint ${now.id} is not active: the namespace it was in is gone`);
-        } else if (record.strand_netns !== sinceBoot(identity)) {
+        } else if (!isMadeFor(record, sinceBoot(identity))) {
           problems.push(`endpoint ${now.id} is in ${record.target_netns_path}, not in ${netns}`);
         }
         const missing = problems.length || !identity

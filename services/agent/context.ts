@@ -59,7 +59,7 @@ export function bootId(): string {
   return boot ??= Deno.readTextFileSync("/proc/sys/kernel/random/boot_id").trim();
 }
 
-/** Qualifies an identity that is valid only until the next boot, such as a namespace's inode, with the boot id. */
+/** Qualifies an identity that is valid only until the next boot, such as a namespace's inode and cookie, with the boot id. */
 export function sinceBoot(identity: string): string {
   return `${bootId()}/${identity}`;
 }

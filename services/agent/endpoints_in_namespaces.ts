@@ -4,6 +4,7 @@
  */
 import { Turns } from "../common/async.ts";
 import { invalid } from "../common/refusal.ts";
+import { isMadeFor } from "../overlay/namespace_identity.ts";
 import { findNetwork } from "../overlay/networks.ts";
 import { namedRecord } from "../overlay_names/names.ts";
 import { confirm } from "../store/change.ts";
@@ -56,10 +57,10 @@ export class EndpointsInNamespaces {
     const identity = this.#identity(path);
     return view.endpointsOn(host.hostname).filter((endpoint) => {
       if (!endpoint.active || (network !== undefined && endpoint.network !== network)) return false;
-      const { strand_netns: its, target_netns_path: at } = endpoint.record;
-      if (its !== undefined) return its === identity;
+      const { record } = endpoint, its = isMadeFor(record, identity);
+      if (its !== undefined) return its;
       // Records of SAND's agents and of Docker's endpoints have a path alone.
-      const there = kernel.identity(at);
+      const there = kernel.identity(record.target_netns_path);
       return there !== undefined && sinceBoot(there) === identity;
     }).map((endpoint) => namedRecord(view.space(endpoint.network), endpoint));
   }

@@ -3,6 +3,7 @@
  * they were made for.
  */
 import { planDeactivate } from "../overlay/endpoints.ts";
+import { isMadeFor } from "../overlay/namespace_identity.ts";
 import type { OverlayEndpoint } from "../overlay/space.ts";
 import { change } from "../store/change.ts";
 import type { Context } from "./context.ts";
@@ -22,8 +23,7 @@ export function staleAt({ view, host }: Context, path: string, identity: string)
   const at = canonical(path);
   // A host may have thousands of endpoints, so the cheapest comparison comes first.
   return view.endpointsOn(host.hostname).filter(({ active, record }) =>
-    active && record.strand_netns !== undefined && record.strand_netns !== identity &&
-    !record.strand_docker &&
+    active && isMadeFor(record, identity) === false && !record.strand_docker &&
     canonical(record.target_netns_path) === at
   );
 }

@@ -16,6 +16,7 @@ import { PlanBatch } from "./plan_batch.ts";
 import { findNetwork, type Planned } from "./networks.ts";
 import { MOST_PORTS } from "./proxy.ts";
 import { older } from "./holders.ts";
+import { identityFields, isMadeFor, withoutCookie } from "./namespace_identity.ts";
 import type { OverlayEndpoint } from "./space.ts";
 import type { RouteState } from "./state.ts";
 import type { View } from "./view.ts";
@@ -27,7 +28,7 @@ export interface Activation {
    * exist yet, and the agent does nothing there.
    */
   readonly targetNetnsPath: string;
-  /** The identity of the namespace at that path, which differs after a reboot. */
+  /** The identity of the namespace at that path, which differs after a reboot: see namespace_identity.ts. */
   readonly targetNetnsIdentity?: string;
   readonly overlayVethName: string;
   readonly overlayVethMac: string;
@@ -129,7 +130,7 @@ export function activeFields(activation: Activation): Partial<EndpointRecord> {
     overlay_veth_name: activation.overlayVethName,
     overlay_veth_mac: activation.overlayVethMac,
     target_veth_name: activation.targetVethName,
-    ...activation.targetNetnsIdentity === undefined ? {} : { strand_netns: activation.targetNetnsIdentity },
+    ...activation.targetNetnsIdentity === undefined ? {} : identityFields(activation.targetNetnsIdentity),
     ...activation.routes?.length ? { strand_routes: [...activation.routes] } : {},
     ...activation.hostRoute ? { strand_host_route: true } : {},
     ...activation.hostVethName === undefined ? {} : { strand_host_veth: activation.hostVethName },
@@ -147,8 +148,7 @@ export function namespaceGone({ record }: OverlayEndpoint, identity: string | un
   // Docker itself moves its endpoints' veths: see lostVeths().
   if (record.target_netns_path === "" || record.strand_docker) return false;
   if (identity === undefined) return true;
-  const { strand_netns: known } = record;
-  return known !== undefined && known !== identity && record.target_netns_path.startsWith("/proc/");
+  return record.target_netns_path.startsWith("/proc/") && isMadeFor(record, identity) === false;
 }
 
 /**
@@ -169,8 +169,8 @@ export function supersededBy(
   identity: string,
   inPlace: boolean,
 ): OverlayEndpoint | undefined {
-  const { record: { strand_netns: known, strand_docker: docker } } = endpoint;
-  if (docker || known === identity || (inPlace && known === undefined)) return undefined;
+  const { record } = endpoint, its = isMadeFor(record, identity);
+  if (record.strand_docker || its || (inPlace && its === undefined)) return undefined;
   return madeFor(identity).find((other) =>
     older(endpoint, other) < 0 && (!inPlace || other.network === endpoint.network)
   );
@@ -187,7 +187,7 @@ export function byNamespace(view: View, hostname: string): (identity: string) =>
       view.endpointsOn(hostname).filter(({ active }) => active),
       ({ record }) => record.strand_netns,
     );
-    return found.get(identity) ?? [];
+    return found.get(withoutCookie(identity))?.filter(({ record }) => isMadeFor(record, identity)) ?? [];
   };
 }
 

@@ -16,6 +16,7 @@ import {
   supersededBy,
 } from "./endpoints.ts";
 import { planApplied } from "./hosts.ts";
+import { identityFields, isMadeFor } from "./namespace_identity.ts";
 import { planDeleteNetwork } from "./networks.ts";
 import { endpointRecord, lab, network } from "./testing.ts";
 
@@ -371,6 +372,25 @@ Deno.test("no more endpoints are active on a host than its bridge has ports, how
     it.request("F", { activation: active }),
   ]);
   assert.ok(it.commit(there.plans));
+});
+
+Deno.test("a record with a cookie is of the namespace that has it; without one, of any with the inode", () => {
+  const made = identityFields("boot/0:4:7/17");
+  assert.deepEqual(made, { strand_netns: "boot/0:4:7", strand_netns_cookie: "boot/0:4:7/17" });
+  const identities = ["boot/0:4:7/17", "boot/0:4:7/18", "boot/0:4:8/17", "next/0:4:7/17"];
+  const madeFor = (record: Parameters<typeof isMadeFor>[0]) => identities.map((of) => isMadeFor(record, of));
+  assert.deepEqual(madeFor(made), [true, false, false, false]);
+  assert.deepEqual(
+    madeFor({ strand_netns: "boot/0:4:7" }),
+    [true, true, false, false],
+    "of an earlier agent",
+  );
+  // An earlier agent has made it active in another namespace.
+  assert.deepEqual(madeFor({ ...made, strand_netns: "boot/0:4:8" }), [false, false, true, false]);
+  assert.deepEqual(madeFor({}), [undefined, undefined, undefined, undefined]);
+  // A kernel without cookies.
+  const inode = "boot/0:4:7", fields = identityFields(inode);
+  assert.deepEqual([fields, isMadeFor(fields, inode)], [{ strand_netns: inode }, true]);
 });
 
 Deno.test("supersededBy() tells a container that was replaced from one that came back", () => {

@@ -117,6 +117,8 @@ export const endpoint = z.looseObject({
   active: z.boolean().default(false),
   /** Strand only: the identity of the namespace at target_netns_path. */
   strand_netns: text.optional(),
+  /** Strand only: the same with the namespace's cookie, where the kernel has one; see services/overlay/namespace_identity.ts. */
+  strand_netns_cookie: text.optional(),
   /** Strand only: routes that the target namespace gets with the address. */
   strand_routes: z.array(route).max(256).optional(),
   /** Strand only: the host has a route to its address and is reached from it over the network's gateway. */

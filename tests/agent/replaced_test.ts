@@ -20,6 +20,23 @@ async function replace({ netns }: Host): Promise<void> {
   await run(["ip", "-n", netns, "link", "set", "lo", "up"]);
 }
 
+/** The inode of a named namespace. */
+async function inodeOf(netns: string): Promise<string> {
+  return (await run(["stat", "-L", "-c", "%i", `/run/netns/${netns}`])).stdout.trim();
+}
+
+/**
+ * Makes a namespace, if it can be had in some tries with the inode of one that was deleted: the kernel gives free ones again,
+ * lowest first. Which are free depends on what else the machine does.
+ */
+async function addWithInode(netns: string, inode: string): Promise<void> {
+  for (let tries = 1;; tries++) {
+    await run(["ip", "netns", "add", netns]);
+    if (tries === 100 || await inodeOf(netns) === inode) return;
+    await run(["ip", "netns", "delete", netns]);
+  }
+}
+
 Deno.test("a new container at an old one's path gets its own interfaces and none of the old one's", async (t) => {
   await using lab = await OverlayLab.started({ env: { STRAND_AGENT_CHECK_EVERY: "1" } });
   const [h1, h2] = [lab.host(1), lab.host(2)];
@@ -62,15 +79,14 @@ Deno.test("a new container at an old one's path gets its own interfaces and none
     await h1.stop();
     await h1.start({ STRAND_AGENT_CHECK_EVERY: "600" });
     const old = await h1.attach(blue.id), { container } = old;
+    const inode = await inodeOf(container.netns);
     await run(["ip", "netns", "delete", container.netns]);
     const inNetwork = ["nsenter", `--net=${h1.namespaceOf(blue.id)}`, "ip", "-br", "link"];
     await until(
       "its interface is gone with it",
       async () => !(await run(inNetwork)).stdout.includes(old.endpoint.overlay_veth_name),
     );
-    // The kernel may give the next namespace the inode of the old one, by which the agent would take it for that.
-    await h1.container();
-    await run(["ip", "netns", "add", container.netns]);
+    await addWithInode(container.netns, inode);
     const fresh = await h1.attach(red.id, { container });
     // The next comparison removes the old one in any case.
     await h1.stop();

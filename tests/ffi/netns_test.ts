@@ -11,6 +11,7 @@ import {
   removeNamespace,
 } from "../../ffi/netns.ts";
 import { run } from "../lab/host.ts";
+import { until } from "../lab/until.ts";
 import { TestNamespace } from "./namespaces.ts";
 
 /** How many descriptors this process has. */
@@ -189,6 +190,27 @@ Deno.test("a descriptor goes on standing for what was checked when its path is s
     libc.close(opened);
     Deno.removeSync(path);
   }
+});
+
+Deno.test("a namespace that has the inode of a deleted one is told from it", async () => {
+  const path = `/run/netns/strand-ffi-${Deno.pid}-recurs`, seen = new Map<string, Set<string>>();
+  const recurred = () => [...seen.values()].find((identities) => identities.size > 1);
+  try {
+    // The kernel gives the lowest inode that is free, once what is deleted in the background is gone.
+    await until("an inode recurs", () => {
+      const fd = createNamespace(path);
+      const identity = namespaceIdentity(fd), [inode = "", cookie = ""] = identity.split("/");
+      libc.close(fd);
+      removeNamespace(path);
+      assert.match(cookie, /^[1-9]\d*$/);
+      seen.set(inode, (seen.get(inode) ?? new Set()).add(identity));
+      return recurred() !== undefined;
+    });
+  } finally {
+    removeNamespace(path);
+  }
+  const all = [...seen.values()].flatMap((identities) => [...identities]);
+  assert.equal(new Set(all.map((identity) => identity.split("/")[1])).size, all.length);
 });
 
 Deno.test("200 namespaces are made, opened and removed, and no descriptor is left", () => {

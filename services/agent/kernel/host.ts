@@ -36,7 +36,7 @@ export class ContainerNamespace implements Disposable {
 
   constructor(private readonly namespace: NetworkNamespace) {
     this.identity = namespace.identity;
-    this.isHome = this.identity === homeIdentity;
+    this.isHome = this.identity === homeIdentity();
   }
 
   /** True when an interface of that name exists. */

@@ -17,7 +17,7 @@ export class TargetRefused extends Refusal {
  * @throws TargetRefused for the namespace of this process and for those that agents create
  */
 export async function refuseTarget(namespace: NetworkNamespace): Promise<void> {
-  if (namespace.identity === homeIdentity) {
+  if (namespace.identity === homeIdentity()) {
     throw new TargetRefused(namespace.path, "the agent's own network namespace");
   }
   const made = await madeByAgents(namespace);

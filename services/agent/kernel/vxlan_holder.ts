@@ -27,7 +27,7 @@ export async function findHolder(underlay: Netlink, sought: Sought): Promise<str
     has(link, sought) && link.peerNamespace === undefined
   );
   if (here) return `the interface ${here.name} of this host`;
-  const seen = new Set<string>([homeIdentity]);
+  const seen = new Set<string>([homeIdentity()]);
   try {
     const own = openNamespace(sought.except);
     seen.add(namespaceIdentity(own));
