@@ -115,14 +115,21 @@ export class Ports implements PortsApi {
     }));
   }
 
-  /** The machines behind devices may be others from now on. */
+  /**
+   * The frames of a machine that has left a port are seen there at once, if it comes back. One that has come is passed over from the
+   * next look at the ports on: a filter for each of a thousand leases would cost more than the leases.
+   */
   #notice(changes: ReadonlyMap<string, NetworkChange>): void {
     const { host: { hostname } } = this.#context();
-    const isHere = (endpoint: OverlayEndpoint | undefined) => endpoint?.host === hostname;
+    const macAt = (device: string, endpoint: OverlayEndpoint | undefined) =>
+      endpoint?.host === hostname && endpoint.record.strand_port === device ? endpoint.mac : undefined;
     for (const { device, network } of this.#file.ports) {
       const { endpoints = [] } = changes.get(network) ?? {};
-      if (!endpoints.some(({ before, after }) => isHere(before) || isHere(after))) continue;
-      this.#strangers.know(device, this.#macsAt(network, device));
+      const hasLeft = endpoints.some(({ before, after }) => {
+        const mac = macAt(device, before);
+        return mac !== undefined && mac !== macAt(device, after);
+      });
+      if (hasLeft) this.#strangers.know(device, this.#macsAt(network, device));
     }
   }
 

@@ -32,7 +32,7 @@ interface Watch {
   readonly index: number;
   readonly token: number;
   readonly fd: number;
-  known: string;
+  known: ReadonlySet<string>;
 }
 
 export class Strangers {
@@ -67,16 +67,21 @@ export class Strangers {
     );
     const token = this.#token = (this.#token + 1) >>> 0 || 1;
     const { identity } = namespace;
-    this.#watches.set(device, { network, device, identity, index, token, fd, known: keyOf(known) });
+    this.#watches.set(device, { network, device, identity, index, token, fd, known });
     loop.epoll.add(fd, token);
   }
 
   /** The machines that are known at a device have changed. */
   know(device: string, known: ReadonlySet<string>): void {
     const watch = this.#watches.get(device);
-    if (!watch || watch.known === keyOf(known)) return;
-    attachFilter(watch.fd, filterFor(known));
-    watch.known = keyOf(known);
+    if (!watch || isSame(watch.known, known)) return;
+    watch.known = known;
+    try {
+      attachFilter(watch.fd, filterFor(known));
+    } catch {
+      // The socket has its former filter. The port is watched anew within seconds, which tells what is wrong.
+      this.unwatch(device);
+    }
   }
 
   /** Lets a device go: its socket would keep the network's namespace. */
@@ -129,8 +134,8 @@ export class Strangers {
   }
 }
 
-function keyOf(known: ReadonlySet<string>): string {
-  return [...known].sort().join();
+function isSame(one: ReadonlySet<string>, other: ReadonlySet<string>): boolean {
+  return one.size === other.size && one.isSubsetOf(other);
 }
 
 function filterFor(known: ReadonlySet<string>) {
