@@ -18,6 +18,8 @@ const bufferSize = 8 << 20;
 const smallPart = 16 << 10;
 /** How often a dump is attempted before it fails. */
 const dumpTries = 20;
+/** After so many tries a dump is read on this thread: nothing else is between its parts in which the kernel may be changed. */
+const pooledTries = 5;
 
 /** Buffers of closed sockets for reuse: most sockets are open only briefly, and V8 would have to collect each buffer. */
 const spare: Uint8Array<ArrayBuffer>[] = [];
@@ -142,7 +144,7 @@ export class Netlink implements Disposable {
    * @param make Returns an empty collection, for each try.
    * @param add Adds a message to it.
    * @param few The answers are expected to come in one part or two: they are read on this thread, which takes a tenth of what
-   *   a thread of the pool does. If there are more after all, this thread may wait for the kernel's lock of all links (RTNL).
+   *   a thread of the pool does. If there are more after all, this thread may wait for the kernel's lock of all links (RTNL). So it may after a few tries.
    * @throws SystemError when the kernel refuses; Error after 20 tries
    */
   async dump<T>(
@@ -162,7 +164,7 @@ export class Netlink implements Disposable {
           (...args) => add(collected, ...args),
         );
         await this.#send(bytes);
-        await this.#readDump(replies, few);
+        await this.#readDump(replies, few, tries >= pooledTries);
         return replies;
       });
       if (replies.failure) throw new SystemError(what, replies.failure.errno, replies.failure.detail);
@@ -188,14 +190,14 @@ export class Netlink implements Disposable {
   }
 
   /** Reads to the dump's end also when it is inconsistent: the kernel does not begin another one before that. */
-  async #readDump(replies: DumpReplies, few: boolean): Promise<void> {
-    let here = few || this.#isUnlocked;
+  async #readDump(replies: DumpReplies, few: boolean, whole: boolean): Promise<void> {
+    let here = few || whole || this.#isUnlocked;
     while (replies.state === "more") {
       const buffer = this.#received, flags = MSG_DONTWAIT | MSG_TRUNC;
       const length = here
         ? libc.recv(this.fd, buffer, buffer.length, flags)
         : await onPool(() => libcNonblocking.recv(this.fd, buffer, buffer.length, flags));
-      here &&= length < smallPart || this.#isUnlocked;
+      here &&= whole || length < smallPart || this.#isUnlocked;
       // errno is not available from a thread of the pool. It is an overrun or the end; in both cases this dump is incomplete.
       if (length < 0) return replies.end();
       replies.take(this.#view, length);
