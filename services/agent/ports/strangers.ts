@@ -79,7 +79,7 @@ export class Strangers {
     try {
       attachFilter(watch.fd, filterFor(known));
     } catch {
-      // The socket has its former filter. The port is watched anew within seconds, which tells what is wrong.
+      // The socket has its former filter. Within seconds the port is watched with a new one, which says what is wrong.
       this.unwatch(device);
     }
   }
