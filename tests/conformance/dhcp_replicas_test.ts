@@ -5,7 +5,7 @@ import { until } from "../lab/until.ts";
 import { DhcpLab } from "./dhcp_lab.ts";
 
 /** How many clients there are, in thousands; an even number. */
-const thousands = Number(Deno.env.get("STRAND_DHCP_THOUSANDS") ?? 4), clients = thousands * 1000;
+const thousands = Number(Deno.env.get("STRAND_DHCP_THOUSANDS") ?? 2), clients = thousands * 1000;
 
 /** 10.0.1.0 and so many behind it. */
 function range(size: number) {
