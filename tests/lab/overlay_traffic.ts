@@ -42,12 +42,12 @@ export class SteadyPing implements AsyncDisposable {
   }
 }
 
-/** Bits per second of iperf3's TCP from one to the other, for a second. */
+/** Bits per second of iperf3's TCP from one to the other, over 400 MB. */
 export async function throughput(from: Host, to: Host, address: string): Promise<number> {
   const server = new Process(to.inside(["iperf3", "-s", "-1", "--forceflush"]));
   try {
     await server.line(/listening/);
-    const { stdout } = await from.run(["iperf3", "-c", address, "-t", "1", "-J"]);
+    const { stdout } = await from.run(["iperf3", "-c", address, "-n", "400M", "-J"]);
     return (JSON.parse(stdout) as { end: { sum_received: { bits_per_second: number } } }).end.sum_received
       .bits_per_second;
   } finally {
