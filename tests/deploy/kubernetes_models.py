@@ -1,7 +1,7 @@
 """Holds manifests against Kubernetes' own models, as Debian's python3-kubernetes has them from its OpenAPI.
 
-Reads {"whole": [MANIFEST…], "parts": [PATCH…]} as JSON; prints a line for each thing that is wrong. No field is
-taken that the model has not, and of a whole manifest no required one may be missing.
+Reads [{"whole": [MANIFEST…], "parts": [PATCH…]}, …] as JSON; prints for each of these, as JSON, a list of what is wrong. No
+field is taken that the model has not, and of a whole manifest no required one may be missing.
 """
 
 import json
@@ -65,8 +65,11 @@ def manifest(value, whole):
         check(version + kind, value, where, whole)
 
 
-given = json.load(sys.stdin)
-for key in ("whole", "parts"):
-    for item in given[key]:
-        manifest(item, key == "whole")
-print("\n".join(wrong))
+answers = []
+for given in json.load(sys.stdin):
+    wrong = []
+    for key in ("whole", "parts"):
+        for item in given.get(key, []):
+            manifest(item, key == "whole")
+    answers.append(wrong)
+print(json.dumps(answers))
