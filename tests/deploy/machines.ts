@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import type { RunOptions } from "../../cli/strand/process.ts";
 import { type Host, type Output, type Process, run } from "../lab/host.ts";
+import { inMemory } from "../dist/distribution.ts";
 import { keptBetweenRuns } from "../lab/shared.ts";
 import { until } from "../lab/until.ts";
 
@@ -15,16 +16,19 @@ const CACHED = "etcd-server";
 /** What their Python begins with. */
 const PYTHON = await Deno.readTextFile(new URL("sitecustomize.py", import.meta.url));
 
-// Without certificates of authorities, each of which costs three processes and more at every installation: the machines have
-// no way out. Of what the archive has, apt is left to know what is installed or may be: it reads all it knows each time.
+// It is made in memory, where dpkg waits for no disk. It is without certificates of authorities, each of which costs three
+// processes and more at every installation: the machines have no way out. dpkg is told so by a file of its own, since what is
+// given to mmdebstrap starts a Python for each package. Of what the archive has, apt is left to know what is installed or may be:
+// it reads all it knows each time.
 const MAKE = `
-root=$1 packages=$2 cached=$3 python=$4
+made=$1 packages=$2 cached=$3 python=$4 root=/media/root
 mmdebstrap --quiet --mode=root --variant=apt --include="$packages" --skip=cleanup/apt --dpkgopt=force-unsafe-io \\
-  --dpkgopt=path-exclude=/usr/share/ca-certificates/mozilla/\\* --customize-hook='
+  --extract-hook='echo "path-exclude=/usr/share/ca-certificates/mozilla/*" >"$1/etc/dpkg/dpkg.cfg.d/certificates"' \\
+  --customize-hook='
   export APT_CONFIG="$MMDEBSTRAP_APT_CONFIG"
   apt-get --quiet --yes --no-install-recommends --download-only install '"$cached" bookworm "$root"
 cd "$root"
-rm -f etc/dpkg/dpkg.cfg.d/99mmdebstrap var/cache/apt/*.bin
+rm -f etc/dpkg/dpkg.cfg.d/99mmdebstrap etc/dpkg/dpkg.cfg.d/certificates var/cache/apt/*.bin
 { sed -n 's/^Package: //p' var/lib/dpkg/status; ls var/cache/apt/archives | sed -n 's/_.*deb$//p'; } >known
 for list in var/lib/apt/lists/*_Packages; do
   awk -v RS= -v ORS='\\n\\n' '
@@ -35,7 +39,8 @@ done
 rm known some
 echo 127.0.0.1 localhost >etc/hosts
 for place in etc/python3.*; do printf %s "$python" >"$place/sitecustomize.py"; done
-mkdir -p -m 700 root/.ssh`;
+mkdir -p -m 700 root/.ssh
+cp --archive . "$made"`;
 
 /** The programs of this machine that are missing for these, and for machines. */
 export async function missing(programs: readonly string[]): Promise<string[]> {
@@ -47,7 +52,7 @@ export async function missing(programs: readonly string[]): Promise<string[]> {
 async function debian(): Promise<string> {
   const parts = [PACKAGES, CACHED, PYTHON];
   return await keptBetweenRuns("debian", [MAKE, ...parts].join("\n"), async (directory) => {
-    await run(["sh", "-euc", MAKE, "sh", directory, ...parts], { timeout: 600_000 });
+    await run(inMemory(MAKE, directory, ...parts), { timeout: 600_000 });
   });
 }
 
