@@ -47,6 +47,9 @@ import {
 const RTEXT_FILTER_SKIP_STATS = 8, IFF_LOWER_UP = 0x10000;
 const RTM_GETNSID = 90, NETNSA_NSID = 1, NETNSA_FD = 3, RTGENMSG = 1;
 
+/** Kinds of links whose IFLA_LINK is a veth's peer, or the link that they lie on. */
+const WITH_PEER = ["veth", "macvlan", "macvtap", "vlan", "ipvlan", "ipvtap", "macsec"];
+
 /** A link with its settings. */
 export interface Link {
   readonly index: number;
@@ -72,7 +75,7 @@ export interface Link {
   readonly master: number;
   /** Its settings as a port of that bridge. */
   readonly port: PortSettings | undefined;
-  /** The index of a veth's peer, or of a macvlan's lower link, in `peerNamespace`; 0 when there is none. */
+  /** The index of a veth's peer, or of the lower link of a macvlan, VLAN device and the like, in `peerNamespace`; 0 when there is none. */
   readonly peer: number;
   /**
    * The number, as {@link namespaceNumber} returns it, of the namespace of a veth's peer, a macvlan's lower link or a
@@ -163,7 +166,7 @@ function readLink(view: DataView, from: number, to: number): Link {
     mac: readOctets(found.get(IFLA_ADDRESS)),
     master: number(IFLA_MASTER) ?? 0,
     port: readPort(info),
-    peer: kind === "veth" || kind === "macvlan" ? number(IFLA_LINK) ?? 0 : 0,
+    peer: WITH_PEER.includes(kind) ? number(IFLA_LINK) ?? 0 : 0,
     peerNamespace: number(IFLA_LINK_NETNSID),
     vxlan: kind === "vxlan" ? readVxlan(readNested(info.get(IFLA_INFO_DATA))) : undefined,
   };

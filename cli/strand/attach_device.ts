@@ -1,6 +1,6 @@
 /** `strand attach --device` and `detach --device`: a device of this host becomes a port of an overlay network, or is the host's again. */
 import type { AgentClient } from "../../services/agent/client/client.ts";
-import type { Network } from "../../services/agent/client/types.ts";
+import type { Network, Port } from "../../services/agent/client/types.ts";
 import { printable, Refusal } from "../../services/common/refusal.ts";
 import { UsageError } from "../../services/common/usage.ts";
 import { jsonText } from "../output.ts";
@@ -40,8 +40,13 @@ export async function attachDevice(
     terminal,
     output,
     answer,
-    `device ${device} ${action}: a port of ${called(network)}`,
+    `device ${device} ${action}: a port of ${called(network)}${staying(answer.port)}`,
   );
+}
+
+/** Why the device is among the host's still. */
+function staying({ over }: Port): string {
+  return over === undefined ? "" : `, by a macvlan over it: a ${over} cannot leave the host`;
 }
 
 export function readLeases(text: string): number {

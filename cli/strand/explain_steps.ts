@@ -143,7 +143,7 @@ function agentSteps(host: string, { hold, store }: Way): Step[] {
 }
 
 /** What an endpoint's host says of its port. */
-function portSteps(from: Endpoint, { port, netns, contained }: Way, look: string): Step[] {
+function portSteps(from: Endpoint, { port, over, netns, contained }: Way, look: string): Step[] {
   const { hostname: host, target_netns_path: path } = from, title = titleOf(from);
   const steps: Step[] = netns === false
     ? [{
@@ -158,7 +158,9 @@ function portSteps(from: Endpoint, { port, netns, contained }: Way, look: string
     what: "port",
     evidence: port === undefined
       ? `${title} is behind a device of ${host}`
-      : `that of ${title} is ${port ? "" : "not "}up in br0`,
+      : `that of ${title} is ${port ? "" : "not "}up in br0${
+        over === undefined ? "" : `; it is a macvlan over a ${over}, which stays among the host's interfaces`
+      }`,
     fix: look,
   });
   if (!contained) return steps;

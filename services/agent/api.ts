@@ -205,6 +205,8 @@ export interface AttachedPort {
 /** Operations of the local socket: this host's devices as ports of networks. */
 export interface PortsApi {
   ports(): readonly PortRecord[];
+  /** The kind of a device that stays among the host's, as "bond", where the port is a macvlan over it; else undefined. */
+  over(device: string): string | undefined;
   /** Throws Refusal that says what is in the way. */
   attachPort(port: PortRecord): Promise<AttachedPort>;
   /** Gives the device back to the host. Throws Refusal "not-found". */

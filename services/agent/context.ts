@@ -30,7 +30,16 @@ export interface Context {
   /** This host's devices that are ports of networks. */
   readonly ports: Pick<
     Ports,
-    "has" | "devices" | "machine" | "mostLeases" | "networks" | "isSetUp" | "isGone" | "leave" | "problemsOf"
+    | "has"
+    | "over"
+    | "devices"
+    | "machine"
+    | "mostLeases"
+    | "networks"
+    | "isSetUp"
+    | "isGone"
+    | "leave"
+    | "problemsOf"
   >;
   /** Which endpoints of this host have addresses that several may use. */
   readonly held: Pick<HeldAddresses, "isSetUp" | "isGone">;

@@ -30,6 +30,8 @@ export interface WayHere {
   readonly fdb: string | undefined;
   /** Of an endpoint of this host: whether its veth or device is up in the bridge. */
   readonly port: boolean | undefined;
+  /** The kind of the device that it is behind, where that stays among the host's, and the port is a macvlan over it. */
+  readonly over: string | undefined;
   /** Of an endpoint of this host with a namespace of its own: whether that is there. */
   readonly netns: boolean | undefined;
   /** What probes say of the host of the endpoint; undefined: it is not probed. */
@@ -103,6 +105,7 @@ export async function wayTo(
     arp: mac === undefined ? undefined : mac === FOREIGN ? "foreign" : macFromBytes(macBytes(mac)),
     fdb: vtep === undefined ? undefined : vtep === FOREIGN ? "foreign" : Ip.from4(vtep).toString(),
     port: port ?? undefined,
+    over: device && ports.over(device),
     netns: isHere ? namespaceOf(endpoint) : undefined,
     reachable: examined ? examined.answers : probed?.reachable,
     pathMtu: examined?.answers ? pathMtu : probed?.pathMtu,

@@ -46,6 +46,7 @@ Deno.test("AgentClient reaches an agent by its Unix socket, and its refusals hav
         }),
         ports: () => ({
           ports: () => [{ device: "tap0", network: NETWORK }],
+          over: () => undefined,
           attachPort: (port) => Promise.resolve({ port, existing: true, updated: false }),
           detachPort: (device) => Promise.reject(new Refusal("not-found", `no ${device}`)),
         }),

@@ -86,6 +86,8 @@ export interface Way {
   readonly fdb?: string;
   /** Of an endpoint of that host that has a veth: whether that is up in the bridge. */
   readonly port?: boolean;
+  /** The kind of the device that it is behind, where that stays among the host's, and the port is a macvlan over it. */
+  readonly over?: string;
   /** Of an endpoint of that host with a namespace of its own: whether that is there. */
   readonly netns?: boolean;
   /** By probes of the endpoint's host, at once where that is possible, and the largest packet that passes where that is less than is needed. */
@@ -195,6 +197,8 @@ export interface Checked extends Attached {
 export interface Port {
   readonly device: string;
   readonly network_id: string;
+  /** In an answer: the kind of a device that stays among the host's, as "bond", where the port is a macvlan over it. */
+  readonly over?: string;
   /** How many machines behind it may have a lease at a time, where that was said. */
   readonly leases?: number;
   /** Members with fixed addresses that are behind it: their MACs; in a request their names too. */

@@ -21,6 +21,7 @@ function recorder(asked: unknown[]): AttachmentsApi {
 
 const noPorts = () => ({
   ports: () => [],
+  over: () => undefined,
   attachPort: () => Promise.reject(new Error("there is none")),
   detachPort: () => Promise.reject(new Error("there is none")),
 });

@@ -14,23 +14,25 @@ const newPort = z.object({
   members: z.array(z.string()).max(MOST).optional(),
 });
 
-const shown = ({ device, network, leases, members = [] }: PortRecord) => ({
+const shown = ({ device, network, leases, members = [] }: PortRecord, over?: string) => ({
   device,
   network_id: network,
+  ...over === undefined ? {} : { over },
   ...leases === undefined ? {} : { leases },
   ...members.length ? { members } : {},
 });
 
 /** The handlers of /ports, by method. */
 export const portMethods: Readonly<Record<string, (ports: PortsApi, body: Uint8Array) => Promise<Answer>>> = {
-  GET: (ports) => Promise.resolve(json(200, { ports: ports.ports().map(shown) })),
+  GET: (ports) =>
+    Promise.resolve(json(200, { ports: ports.ports().map((port) => shown(port, ports.over(port.device))) })),
   async POST(ports, body) {
     const { network_id, ...rest } = read(newPort, body);
     const { port, existing, updated } = await ports.attachPort({
       ...rest,
       network: uuid(network_id, "network_id"),
     });
-    return json(existing ? 200 : 201, { port: shown(port), existing, updated });
+    return json(existing ? 200 : 201, { port: shown(port, ports.over(port.device)), existing, updated });
   },
 };
 

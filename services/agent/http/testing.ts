@@ -48,6 +48,7 @@ export const way: WayHere = {
   arp: "02:84:0a:00:00:05",
   fdb: "192.0.2.1",
   port: undefined,
+  over: undefined,
   reachable: true,
   pathMtu: undefined,
   netns: undefined,

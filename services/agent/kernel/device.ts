@@ -1,7 +1,10 @@
-/** Devices of the host that become ports of a network's bridge: they move into the network's namespace, and back. */
-import { EEXIST, EINVAL, SystemError } from "../../../ffi/errno.ts";
+/**
+ * Devices of the host that become ports of a network's bridge: they move into the network's namespace, and back. One that cannot
+ * leave the host's, as a bond, stays there, and the port is a macvlan over it, which has its name, its MAC and all that it receives.
+ */
+import { EEXIST, EINVAL, EOPNOTSUPP, SystemError } from "../../../ffi/errno.ts";
 import { listAddresses } from "../../../ffi/netlink_address.ts";
-import { changeLink } from "../../../ffi/netlink_link.ts";
+import { changeLink, deleteLink, newMacvlan } from "../../../ffi/netlink_link.ts";
 import { type Link, listLinks } from "../../../ffi/netlink_links.ts";
 import { closest } from "../../common/closest.ts";
 import { Ip } from "../../common/ip.ts";
@@ -14,23 +17,29 @@ export function isOwnName(name: string): boolean {
   return ["lo", BRIDGE, VXLAN, UPLINK, PROBE].includes(name) || /^sand/.test(name);
 }
 
+/** The alias of a macvlan that the agent has made over a device of the host. */
+const OVER = "strand: over a device of the host";
+/** Its name until it has that of the device; an agent that was killed may have left it so. */
+const UNNAMED = "sandport";
+
 /**
- * Makes a device a port of the network whose namespace is at `path`: moves it there, unless it is there already, and into
- * the bridge.
+ * Makes a device a port of the network whose namespace is at `path`: moves it there, unless it is there already, or makes a
+ * macvlan over it there, and into the bridge.
  *
  * @param underlay The name of the interface that carries the VXLAN packets.
  * @param mtu The network's MTU.
+ * @returns the kind of a device that stays the host's, `bond`; undefined for one that is moved
  * @throws Refusal that says what is in the way; NamespaceGone without the namespace; SystemError
  */
 export async function makePort(
   path: string,
   device: string,
   { underlay, mtu }: { readonly underlay: string; readonly mtu: number },
-): Promise<void> {
+): Promise<string | undefined> {
   using namespace = NetworkNamespace.open(path);
   using host = NetworkNamespace.open(OWN_NAMESPACE);
-  let link = await namespace.link(device);
-  if (link && host.has(device)) {
+  let link = await namespace.link(device), lower = await host.link(device);
+  if (link && lower && !(link.alias === OVER && link.peer === lower.index)) {
     throw new Refusal(
       "conflict",
       `the host has another interface ${device} beside the one that is in the network`,
@@ -38,16 +47,13 @@ export async function makePort(
   }
   if (!link) {
     const found = await unused(host, device, underlay);
-    try {
-      await host.netlink.run(changeLink(found.index, { namespace: namespace.fd }));
-    } catch (error) {
-      throw explained(error, found);
-    }
+    lower = await moveOrCover(host, found, namespace) ? undefined : found;
     link = await namespace.link(device);
     if (!link) throw new Refusal("unavailable", `${device} has gone while it was moved`);
   }
-  const master = namespace.index(BRIDGE);
-  if (link.master === master && link.up && link.mtu === mtu) return;
+  if (lower && !lower.up) await host.netlink.run(changeLink(lower.index, { up: true }));
+  const master = namespace.index(BRIDGE), kept = lower?.kind;
+  if (link.master === master && link.up && link.mtu === mtu) return kept;
   try {
     await namespace.netlink.run(changeLink(link.index, { mtu }));
   } catch (error) {
@@ -55,13 +61,16 @@ export async function makePort(
     throw new Refusal("forbidden", `${device} cannot have the network's MTU, ${mtu}`, { cause: error });
   }
   await namespace.netlink.run(changeLink(link.index, { master, up: true }));
+  return kept;
 }
 
-/** Moves a device from the network's namespace back to the host; it does nothing where it is not there. */
+/** Moves a device from the network's namespace back to the host, or removes what lies over it; it does nothing where it is not there. */
 export async function giveBack(path: string, device: string): Promise<void> {
   using namespace = NetworkNamespace.openIfAny(path);
+  await namespace?.netlink.run(deleteLink(UNNAMED));
   const link = await namespace?.link(device);
   if (!namespace || !link) return;
+  if (link.alias === OVER) return await namespace.netlink.run(deleteLink(link.index));
   using host = NetworkNamespace.open(OWN_NAMESPACE);
   await namespace.netlink.run(changeLink(link.index, { up: false, master: 0 }));
   try {
@@ -108,17 +117,55 @@ async function unused(host: NetworkNamespace, device: string, underlay: string):
   return link;
 }
 
-function explained(error: unknown, { name, kind }: Link): unknown {
-  if (!(error instanceof SystemError)) return error;
-  if (error.errno === EEXIST) {
-    return new Refusal("exists", `the network has an interface ${name} already`, { cause: error });
+/** @returns true: it is in the namespace now; false: a macvlan over it is. Throws Refusal, SystemError. */
+async function moveOrCover(
+  host: NetworkNamespace,
+  link: Link,
+  namespace: NetworkNamespace,
+): Promise<boolean> {
+  try {
+    await host.netlink.run(changeLink(link.index, { namespace: namespace.fd }));
+    return true;
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    if (error.errno === EEXIST) throw taken(link, error);
+    if (error.errno !== EINVAL) throw error;
   }
-  if (error.errno !== EINVAL) return error;
-  const what = kind === "" ? name : `${name}, a ${kind},`;
-  return new Refusal(
-    "forbidden",
-    `${what} cannot leave the host's network namespace: attach a macvlan over it, made with ` +
-      `"ip link add link ${name} name NAME type macvlan mode passthru"`,
-    { cause: error },
-  );
+  await cover(host, link, namespace);
+  return false;
+}
+
+/** Lays a macvlan over a device that cannot leave the host's namespace. Throws Refusal. */
+async function cover(
+  host: NetworkNamespace,
+  { index, name, kind }: Link,
+  namespace: NetworkNamespace,
+): Promise<void> {
+  const { netlink } = namespace;
+  try {
+    await netlink.run(deleteLink(UNNAMED));
+    // The kernel makes none with the name of a link of the host's namespace, so it gets that in the other one.
+    await host.netlink.run(newMacvlan({ name: UNNAMED, lower: index, namespace: namespace.fd }));
+    const made = await namespace.link(UNNAMED);
+    await netlink.run(changeLink(made?.index ?? 0, { name, alias: OVER }));
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    await netlink.run(deleteLink(UNNAMED));
+    if (error.errno === EEXIST) throw taken({ name }, error);
+    const reason = error.errno === EOPNOTSUPP
+      ? "this host's kernel has no macvlan devices (CONFIG_MACVLAN)"
+      : error.errno === EINVAL
+      ? 'it must be the only one, and "ip -d link show type macvlan" shows others'
+      : error.message;
+    const what = kind === "" ? name : `${name}, a ${kind},`;
+    throw new Refusal(
+      "forbidden",
+      `${what} cannot leave the host's network namespace, and no macvlan in mode passthru can be made over it: ${reason}`,
+      { cause: error },
+    );
+  }
+}
+
+function taken({ name }: Pick<Link, "name">, cause: SystemError): Refusal {
+  return new Refusal("exists", `the network has an interface ${name} already`, { cause });
 }

@@ -43,6 +43,8 @@ export class Ports implements PortsApi {
   readonly #problems = new Map<string, string>();
   /** Devices that are being attached: the request is answered with what is wrong, which is not logged. */
   readonly #attaching = new Set<string>();
+  /** The kinds of devices that stay among the host's, where ports are macvlans over them, by device. */
+  readonly #over = new Map<string, string>();
   /** The MTUs of networks that are set up on this host. */
   readonly #mtus = new Map<string, number>();
   readonly #members: PortMembers;
@@ -182,6 +184,10 @@ export class Ports implements PortsApi {
     return this.#file.ports;
   }
 
+  over(device: string): string | undefined {
+    return this.#over.get(device);
+  }
+
   async attachPort({ device, network, leases, members }: PortRecord): Promise<AttachedPort> {
     const { view, storeGuard } = this.#context();
     storeGuard.assertNotHeld();
@@ -295,7 +301,9 @@ export class Ports implements PortsApi {
     if (mtu === undefined) return;
     try {
       const path = namespacePath(network);
-      await makePort(path, device, { underlay: this.#options.underlay(), mtu });
+      const over = await makePort(path, device, { underlay: this.#options.underlay(), mtu });
+      if (over === undefined) this.#over.delete(device);
+      else this.#over.set(device, over);
       this.#strangers.watch(network, device, path, this.#macsAt(network, device));
       if (this.#problems.delete(device)) {
         log.info({ network }, `${device} is a port of network ${this.#nameOf(network)} again`);
@@ -316,6 +324,7 @@ export class Ports implements PortsApi {
       await giveBack(this.#context().namespacePath(network), device);
       this.#file.save(this.#file.ports.filter((port) => port.device !== device));
       this.#problems.delete(device);
+      this.#over.delete(device);
     });
   }
 
