@@ -183,6 +183,13 @@ async function attach(session: NexSession, net: string, options: AttachOptions):
   terminal.print(
     output === "json" ? jsonText(answer) : line(endpoint, existing ? "unchanged" : "created"),
   );
+  if (answer.keeps_route) {
+    terminal.screen.write(
+      `${printable(ns)} keeps its own default route: it does not reach the world by network ${
+        called(network)
+      }\n`,
+    );
+  }
   if (pending.length) {
     throw new Refusal(
       "unavailable",

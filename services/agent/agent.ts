@@ -193,7 +193,10 @@ export class Agent implements AgentApi {
 
   async ensureEndpoint(request: NewEndpoint): Promise<EnsuredEndpoint> {
     this.#assertWritable();
-    return await this.#inNamespaces.ensure(request, (wanted) => this.createEndpoint(wanted));
+    return await this.#inNamespaces.ensure(
+      { ...request, wayOut: true },
+      (wanted) => this.createEndpoint(wanted),
+    );
   }
 
   way(network: string, address: Ip): Promise<WayHere> {

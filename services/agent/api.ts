@@ -101,6 +101,8 @@ export interface NewEndpoint {
   readonly interfaceName?: string;
   /** Routes that the namespace gets over the interface. */
   readonly routes?: readonly RouteState[];
+  /** True: in a network with egress it gets a default route by the gateway, where it has no default route. */
+  readonly wayOut?: boolean;
   /** The host and the endpoint reach each other over the network's gateway. */
   readonly hostRoute?: boolean;
   /** The veth's other end is in the host's own namespace instead of the network's. */
@@ -113,6 +115,8 @@ export interface CreatedEndpoint {
   readonly endpoint: EndpointRecord;
   /** Hosts that had not applied it when the time was up. */
   readonly pending: readonly string[];
+  /** True: it was to have a default route by the gateway, and the namespace keeps the one that it has. */
+  readonly keepsRoute?: boolean;
 }
 
 export interface EnsuredEndpoint extends CreatedEndpoint {

@@ -3,13 +3,15 @@
  * request to the answer.
  */
 import { deadline } from "../common/async.ts";
+import { Cidr } from "../common/ip.ts";
 import { invalid, messageOf, Refusal } from "../common/refusal.ts";
 import type { EndpointRequest } from "../overlay/create_endpoints.ts";
 import type { Activation } from "../overlay/endpoints.ts";
 import { hostVethName } from "../overlay/faults.ts";
 import { findNetwork } from "../overlay/networks.ts";
 import { definitely } from "../store/change.ts";
-import type { EndpointRecord } from "../store/sand_records.ts";
+import type { RouteState } from "../overlay/state.ts";
+import type { EndpointRecord, NetworkRecord } from "../store/sand_records.ts";
 import type { CreatedEndpoint, NewEndpoint } from "./api.ts";
 import { timestamp } from "../common/timestamp.ts";
 import { type Context, sinceBoot } from "./context.ts";
@@ -26,6 +28,9 @@ import { randomMac, type VethNames } from "./veth_names.ts";
  * does.
  */
 const PATIENCE = 10_000;
+
+/** The metric of a default route that was not asked for: any other one that the namespace gets later is preferred. */
+const LAST = 4096;
 
 /** What is needed to create endpoints on this host. */
 export interface EndpointMaker {
@@ -53,18 +58,38 @@ export async function createEndpoint(maker: EndpointMaker, request: NewEndpoint)
   const { worker, release } = await workers.use(network.id);
   const reserved: string[] = [];
   try {
-    const activation = request.netns === undefined
-      ? undefined
-      : await prepareActivation(maker, worker, request.netns, request, reserved);
+    const out = await wayOut(context, network, request);
+    const activation = request.netns === undefined ? undefined : await prepareActivation(
+      maker,
+      worker,
+      request.netns,
+      { ...request, routes: [...request.routes ?? [], ...out.routes] },
+      reserved,
+    );
     const { record, revision } = await writeAndSetUp(worker, request, activation);
     failpoint("endpoint:after-kernel");
     await compareWhereReplaced(context, worker, activation);
     const pending = request.waitMs ? await waitForHosts(context, worker, revision, request.waitMs) : [];
-    return { endpoint: view.endpoint(record.id)?.record ?? record, pending };
+    return { endpoint: view.endpoint(record.id)?.record ?? record, pending, keepsRoute: out.keepsRoute };
   } finally {
     names.release(reserved);
     release();
   }
+}
+
+/** The route to the world that a request asks for, where its network has egress and the namespace has no default route. */
+async function wayOut(
+  { view, kernel }: Context,
+  { id, gateway }: NetworkRecord,
+  { netns, wayOut }: NewEndpoint,
+): Promise<{ readonly routes: readonly RouteState[]; readonly keepsRoute: boolean }> {
+  if (!wayOut || netns === undefined || !view.space(id).settings?.overlay.egress) {
+    return { routes: [], keepsRoute: false };
+  }
+  using target = kernel.inspect(netns);
+  if (await target.hasDefaultRoute()) return { routes: [], keepsRoute: true };
+  const gw = Cidr.parse(gateway, "gateway").address.toString();
+  return { routes: [{ dst: "0.0.0.0/0", gw, priority: LAST }], keepsRoute: false };
 }
 
 /** Checks the namespace and chooses the veth's names, which stay reserved in `reserved`. */

@@ -41,7 +41,9 @@ export class EndpointsInNamespaces {
         name === request.name && (!request.address || address.startsWith(`${request.address}/`))
       );
       const existing = fits ?? known[0];
-      return { endpoint: existing ?? (await create(request)).endpoint, existing: existing !== undefined };
+      return existing
+        ? { endpoint: existing, existing: true }
+        : { ...await create(request), existing: false };
     });
     return { ...found, pending: waitMs ? await this.#wait(found.endpoint.id, network, waitMs) : [] };
   }

@@ -5,6 +5,7 @@ import { type Process, run } from "../lab/host.ts";
 import { OverlayLab } from "../lab/overlay.ts";
 import type { Attached, OverlayHost } from "../lab/overlay_host.ts";
 import { pings } from "../lab/overlay_traffic.ts";
+import { at } from "../networks/attached.ts";
 import { until } from "../lab/until.ts";
 import { GatewayLab } from "../overlay_names/gateway_lab.ts";
 import { Machine } from "../overlay_names/ports.ts";
@@ -256,6 +257,48 @@ Deno.test("machines of networks with egress reach the world through their own ho
     await lab.agree();
     assert.equal(await rules(h1), stdout);
     assert.equal(await fetched(db), h1.ip);
+  });
+
+  await t.step("strand attach gives a namespace its default route, which comes back with it", async () => {
+    const container = await h1.container(), from = { container };
+    const [code, said, error] = await at(h1, "attach", blue.id, "--ns", container.path);
+    assert.deepEqual([code, error], [0, ""]);
+    const routes = async () => (await container.run(["ip", "-4", "route", "show", "default"])).stdout;
+    assert.match(
+      await routes(),
+      /^default via 10\.0\.0\.1 dev sand[0-9a-f]{4} proto static metric 4096 *\n$/,
+    );
+    assert.equal(await fetched(from), h1.ip);
+    assert.ok(await pings(container, WORLD));
+    const [, name = ""] = /dev (sand\S+)/.exec(await routes()) ?? [];
+    await container.run(["ip", "link", "set", name, "down"]);
+    assert.equal(await routes(), "");
+    await until("the interface came back with its route", async () => await fetched(from) === h1.ip);
+    await run(["ip", "netns", "delete", container.netns]);
+    await run(["ip", "netns", "add", container.netns]);
+    await until("the container came back with its route", async () => await fetched(from) === h1.ip);
+    const [address = ""] = /10\.0\.0\.\d+/.exec(said) ?? [];
+    assert.equal((await at(h1, "detach", blue.id, address))[0], 0);
+  });
+
+  await t.step("one that has a default route keeps it, and that is said", async () => {
+    const container = await h1.container();
+    for (
+      const line of [
+        "link add out0 type veth peer name out1",
+        "address add 192.0.2.9/24 dev out0",
+        "link set out0 up",
+        "route add default via 192.0.2.1",
+      ]
+    ) await container.run(["ip", ...line.split(" ")]);
+    const routes = async () => (await container.run(["ip", "-4", "route", "show", "default"])).stdout;
+    const before = await routes();
+    const [code, , error] = await at(h1, "attach", blue.id, "--ns", container.path);
+    assert.equal(code, 0);
+    assert.match(error, /^\S+ keeps its own default route: it does not reach the world by network \S+\n$/);
+    assert.equal(await routes(), before);
+    await container.run(["ip", "link", "delete", "out0"]);
+    assert.equal((await at(h1, "detach", blue.id, "--ns", container.path))[0], 0);
   });
 
   await t.step("switched off, nothing of it is left", async () => {

@@ -58,6 +58,12 @@ export interface CreatedEndpoint {
   readonly pending_hosts?: readonly string[];
 }
 
+export interface EnsuredEndpoint extends CreatedEndpoint {
+  readonly existing: boolean;
+  /** True: the network has egress, and the namespace keeps the default route that it had. */
+  readonly keeps_route?: boolean;
+}
+
 /** A request that has no method of its own here. */
 export interface AgentRequest {
   readonly method: string;
@@ -129,7 +135,7 @@ export class AgentClient {
   }
 
   /** The same, unless the namespace has an endpoint of the network already, which is then left as it is. */
-  ensureEndpoint(body: NewEndpoint, options: Waiting = {}): Promise<CreatedEndpoint & { existing: boolean }> {
+  ensureEndpoint(body: NewEndpoint, options: Waiting = {}): Promise<EnsuredEndpoint> {
     return this.#endpoint("PUT", body, options);
   }
 

@@ -108,10 +108,13 @@ const routes: Readonly<Record<string, Readonly<Record<string, Handler>>>> = {
       });
     },
     async PUT({ api }, { body, query }) {
-      const { endpoint, pending, existing } = await api().ensureEndpoint(readEndpointRequest(body, query));
+      const { endpoint, pending, existing, keepsRoute } = await api().ensureEndpoint(
+        readEndpointRequest(body, query),
+      );
       return json(existing ? 200 : 201, {
         endpoint: shownEndpoint(endpoint),
         existing,
+        ...keepsRoute && { keeps_route: true },
         ...(pending.length > 0 && { pending_hosts: pending }),
       });
     },

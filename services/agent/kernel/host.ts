@@ -1,3 +1,4 @@
+import { listRoutes } from "../../../ffi/netlink_address.ts";
 import { Netlink } from "../../../ffi/netlink.ts";
 import { home, homeIdentity, openNamespace } from "../../../ffi/netns.ts";
 import type { Ip } from "../../common/ip.ts";
@@ -42,6 +43,12 @@ export class ContainerNamespace implements Disposable {
   /** True when an interface of that name exists. */
   has(name: string): boolean {
     return this.namespace.has(name);
+  }
+
+  /** True when it has a default route over IPv4. */
+  async hasDefaultRoute(): Promise<boolean> {
+    const routes = await listRoutes(this.namespace.netlink);
+    return routes.some(({ destination, prefix }) => prefix === 0 && destination.length === 4);
   }
 
   /** What the namespace is, as part of a sentence, when an agent created it for its own use; undefined otherwise. */
