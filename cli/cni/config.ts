@@ -1,3 +1,4 @@
+import { type AllowedText, parseAllowed } from "../../services/common/allowed_address.ts";
 import { AGENT_SOCKET } from "../../services/common/config_agent.ts";
 import { Cidr, Ip } from "../../services/common/ip.ts";
 import { messageOf } from "../../services/common/refusal.ts";
@@ -43,6 +44,8 @@ export interface Wanted {
   readonly dns: JsonObject | undefined;
   readonly address: string | undefined;
   readonly mac: string | undefined;
+  /** Addresses beside its own that the container may use. */
+  readonly allowed: readonly AllowedText[];
 }
 
 /** Known keys of a configuration; `ipMasq` and the like are left to other plugins. */
@@ -55,6 +58,7 @@ const keys = [
     "network",
     "agent",
     "mac",
+    "allow",
     "isGateway",
     "isDefaultGateway",
     "hostInterface",
@@ -100,7 +104,7 @@ export function readWanted({ json, name }: Basics, { args }: Pick<Parameters, "a
   ipam.only(["type", "routes"]);
   dns.only(dnsKeys);
   // A runtime passes what the configuration declares as capabilities of this plugin.
-  dynamic.only(["ips", "mac", "aliases"]);
+  dynamic.only(["ips", "mac", "aliases", "allow"]);
   dns.get("domain").text();
   for (const key of ["nameservers", "search", "options"]) dns.get(key).texts();
   const routes = ipam.get("routes").list().map(readRoute);
@@ -121,7 +125,16 @@ export function readWanted({ json, name }: Basics, { args }: Pick<Parameters, "a
     dns: Object.keys(dns.object()).length ? dns.object() : undefined,
     address: readAddress([dynamic.get("ips"), given.get("ips")], args.get("IP")),
     mac: dynamic.get("mac").text() ?? given.get("mac").text() ?? args.get("MAC") ?? json.get("mac").text(),
+    allowed: readAllowed([dynamic.get("allow"), given.get("allow"), json.get("allow")]),
   };
+}
+
+/** The first list that is given. */
+function readAllowed(lists: readonly Field[]): AllowedText[] {
+  const list = lists.find(({ given }) => given);
+  return list?.texts().map((text) =>
+    parseAllowed(text, (what) => new CniError(codes.config, `${list.name}: ${what}`))
+  ) ?? [];
 }
 
 /** The first address that is given; each list may contain several only for plugins that support that. */

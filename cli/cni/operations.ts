@@ -26,6 +26,7 @@ export async function add(basics: Basics, parameters: Parameters): Promise<JsonO
       netns: parameters.netns,
       ipv4_address: wanted.address,
       mac_address: wanted.mac,
+      allow: wanted.allowed,
       container_name: wanted.containerName,
       container_aliases: wanted.containerAliases,
       routes,

@@ -1,5 +1,6 @@
 /** The options of `strand attach` that are more than a text, and whether an endpoint that is there is as they say. */
 import type { AllowedAddress, Endpoint } from "../../services/agent/client/types.ts";
+import { parseAllowed } from "../../services/common/allowed_address.ts";
 import { Ip } from "../../services/common/ip.ts";
 import { tryParseMac } from "../../services/common/mac.ts";
 import { UsageError } from "../../services/common/usage.ts";
@@ -12,18 +13,7 @@ export function collected(value: string, before: readonly string[] = []): string
 
 /** Reads `ADDRESS` or `ADDRESS,MAC`. Throws UsageError. */
 export function readAllowed(text: string): AllowedAddress {
-  const [ip = "", mac, ...more] = text.split(","), address = Ip.tryParse(ip);
-  if (address?.family !== 4 || more.length) {
-    throw new UsageError(
-      `--allow: "${text}" is not an IPv4 address, perhaps with a MAC behind a comma: 10.0.0.9,00:00:5e:00:01:09`,
-    );
-  }
-  if (mac === undefined) return { address: `${address}` };
-  const read = tryParseMac(mac);
-  if (read === undefined) {
-    throw new UsageError(`--allow: "${mac}" is not a MAC address, like 00:00:5e:00:01:09`);
-  }
-  return { address: `${address}`, mac: read };
+  return parseAllowed(text, (what) => new UsageError(`--allow: ${what}`));
 }
 
 /** The first option whose value an existing endpoint does not have. */

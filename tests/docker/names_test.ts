@@ -102,6 +102,35 @@ Deno.test("Docker's containers resolve by name and alias on every host, whoever 
     });
   });
 
+  await t.step("a container may use a further address where its endpoint says so", async () => {
+    const allow = (value: string) => `name=blue,"driver-opt=sand-allow=${value}"`;
+    await docker.detached(
+      "lb",
+      allow("10.0.0.99 10.0.0.98,00:00:5e:00:01:09"),
+      "sleep 1000",
+      "--cap-add",
+      "NET_ADMIN",
+    );
+    const [endpoint] = (await h1.api.endpoints({ network_id: blue })).filter(({ allow }) => allow);
+    assert.deepEqual(endpoint?.allow, [
+      { address: "10.0.0.99" },
+      { address: "10.0.0.98", mac: "00:00:5e:00:01:09" },
+    ]);
+    const device = (await docker.exec("lb", "ls /sys/class/net")).split(/\s+/).find((name) =>
+      /^sand/.test(name)
+    );
+    await docker.exec("lb", `ip address add 10.0.0.99/24 dev ${device}`);
+    await until("it is reached from the other host", async () => {
+      await docker.exec("lb", `arping -U -c 1 -I ${device} 10.0.0.99`).catch(() => {});
+      return (await other.container.run(["ping", "-c1", "-W1", "10.0.0.99"], { mayFail: true })).code === 0;
+    });
+    await assert.rejects(
+      docker.detached("bad", allow("10.9.0.1"), "sleep 1000"),
+      /10\.9\.0\.1 is outside the range/,
+    );
+    await docker.docker("rm", "--force", "lb");
+  });
+
   await t.step("names can be switched off", async () => {
     await h1.stop();
     await h1.start({ ...env, STRAND_AGENT_DOCKER_NAMES: "false" });

@@ -4,6 +4,7 @@ import { OverlayLab } from "../lab/overlay.ts";
 import type { Attached } from "../lab/overlay_host.ts";
 import { pings } from "../lab/overlay_traffic.ts";
 import { until } from "../lab/until.ts";
+import { type Json, Runtime } from "../cni/runtime.ts";
 import { at } from "./attached.ts";
 
 const SHARED = "10.0.0.99", ROUTER_MAC = "00:00:5e:00:01:09";
@@ -98,6 +99,48 @@ Deno.test("an address that several containers may use moves between hosts", asyn
       });
       return await pings(far.container, "10.0.0.98");
     });
+  });
+
+  await t.step("a container of CNI takes it over, and another one of CNI may use a further one", async () => {
+    const runtime = await Runtime.on(h2, { inProcess: true });
+    const add = async (more: Json, dynamic?: Json) => {
+      const container = await h2.container(), list = runtime.list(id, "1.0.0", more);
+      const attachment = { container: crypto.randomUUID(), netns: container.path, ...dynamic && { dynamic } };
+      await runtime.add(list, attachment);
+      const endpoint = (await h2.api.endpoints({ network_id: id, hostname: "h2" }))
+        .find(({ target_netns_path: path }) => path === container.path);
+      assert(endpoint);
+      const { target_veth_ip: address } = endpoint;
+      return {
+        container,
+        endpoint,
+        address: address.split("/")[0] ?? "",
+        del: () => runtime.del(list, attachment),
+      };
+    };
+    const three = await add({ allow: [SHARED] });
+    assert.deepEqual(three.endpoint.allow, [{ address: SHARED }]);
+    await leave(one);
+    await take(three);
+    await reached(three);
+    await leave(three);
+    await take(one);
+    await reached(one);
+    // What the runtime hands over counts first, then what the conventions have in args.
+    const its = [{ address: "10.0.0.96", mac: ROUTER_MAC }, { address: "10.0.0.95" }];
+    const args = { cni: { allow: ["10.0.0.95"] } };
+    const both = await add({ args, capabilities: { allow: true } }, { allow: [`10.0.0.96,${ROUTER_MAC}`] });
+    const by = await add({ args, allow: [SHARED] });
+    assert.deepEqual([both, by].map(({ endpoint }) => endpoint.allow), its.map((one) => [one]));
+    for (
+      const [allow, wanted] of [["10.0.0", /allow: .*10\.0\.0.* is not an IPv4 address/], [
+        "10.1.0.9",
+        /outside the range/,
+      ]] as const
+    ) {
+      await assert.rejects(add({ allow: [allow] }), wanted);
+    }
+    for (const made of [three, both, by]) await made.del();
   });
 
   await t.step("bad input, and what is claimed", async () => {

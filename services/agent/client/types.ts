@@ -160,6 +160,8 @@ export interface NewAttachment {
   readonly container_name?: string | undefined;
   /** Its further labels by the runtime; those that it cannot have are left out. */
   readonly container_aliases?: readonly string[] | undefined;
+  /** Addresses beside its own that it may use. */
+  readonly allow?: readonly AllowedAddress[] | undefined;
   readonly routes?: readonly Route[];
   readonly host_route?: boolean;
   readonly host_veth?: boolean;

@@ -1,5 +1,5 @@
 import type { Ip } from "../../common/ip.ts";
-import type { DockerIds, EndpointRecord, NetworkRecord } from "../../store/sand_records.ts";
+import type { AllowedAddress, DockerIds, EndpointRecord, NetworkRecord } from "../../store/sand_records.ts";
 import type { AskedPools } from "./pools.ts";
 
 /** What the Docker plugin needs from the agent; every method throws a Refusal with a sentence for the operator. */
@@ -31,6 +31,8 @@ export interface WantedEndpoint {
   readonly address: Ip | undefined;
   /** Undefined: derived from the address. */
   readonly mac: string | undefined;
+  /** Addresses beside its own that it may use. */
+  readonly allowed: readonly AllowedAddress[];
 }
 
 /** The handlers of a driver, by method name. */

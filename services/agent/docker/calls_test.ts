@@ -23,7 +23,8 @@ function plugin(given: Partial<DockerApi> = {}) {
     release: (id, address) => note("release", id, address),
     addNetwork: (id, to) => note("addNetwork", id, to),
     removeNetwork: (id) => note("removeNetwork", id),
-    createEndpoint: (ids, { address, mac }) => note("createEndpoint", ids, address, mac).then(() => endpoint),
+    createEndpoint: (ids, { address, mac, allowed }) =>
+      note("createEndpoint", ids, address, mac, ...allowed).then(() => endpoint),
     endpoint: () => endpoint,
     join: (id, sandbox) => note("join", id, sandbox).then(() => "sand0002"),
     leave: (id) => note("leave", id),
@@ -172,6 +173,17 @@ Deno.test("an endpoint is made, joined, told of, left and deleted", async () => 
     MacAddress: endpoint.target_veth_mac,
   });
   assert.match((await create({ ...given, AddressIPv6: "fd00::5/64" })).Err, /^AddressIPv6: /);
+  const allow = async (text: unknown) =>
+    (await call("NetworkDriver.CreateEndpoint", { ...ids, Options: { "sand-allow": text } })).Err;
+  assert.equal(await allow(" 10.0.0.99  10.0.0.98,00:00:5E:00:01:09 "), undefined);
+  assert.match(await allow("10.0.0"), /^sand-allow: "10\.0\.0" is not an IPv4 address/);
+  assert.match(await allow("10.0.0.99,x"), /^sand-allow: "x" is not a MAC address/);
+  assert.match(await allow("10.0.0.99,01:00:5e:00:00:12"), /^sand-allow\.mac: .* multicast address/);
+  assert.match(await allow(["10.0.0.99"]), /^sand-allow: a text is needed/);
+  assert.match(
+    await allow(Array.from({ length: 17 }, (_, i) => `10.0.0.${i + 2}`).join(" ")),
+    /^sand-allow: 17 addresses are more/,
+  );
   const sandbox = { ...ids, SandboxKey: "/var/run/docker/netns/9eab503ff89d", Options: {} };
   assert.deepEqual(await call("NetworkDriver.Join", sandbox), {
     status: 200,
@@ -189,6 +201,10 @@ Deno.test("an endpoint is made, joined, told of, left and deleted", async () => 
     ["createEndpoint", docker, "10.0.0.5", "02:00:00:00:00:05"],
     ["createEndpoint", docker, "10.0.0.5", undefined],
     ["createEndpoint", docker, undefined, undefined],
+    [
+      ...["createEndpoint", docker, undefined, undefined],
+      ...[{ address: "10.0.0.99" }, { address: "10.0.0.98", mac: "00:00:5e:00:01:09" }],
+    ],
     ["join", EID, "/var/run/docker/netns/9eab503ff89d"],
     ["leave", EID],
     ["deleteEndpoint", EID],

@@ -99,7 +99,10 @@ export class DockerEndpoints implements DockerApi {
     this.#networks.delete(dockerId);
   }
 
-  async createEndpoint(docker: DockerIds, { address, mac }: WantedEndpoint): Promise<EndpointRecord> {
+  async createEndpoint(
+    docker: DockerIds,
+    { address, mac, allowed }: WantedEndpoint,
+  ): Promise<EndpointRecord> {
     const { storeGuard } = this.#context;
     storeGuard.assertNotHeld();
     const known = this.endpoint(docker.endpoint);
@@ -109,7 +112,7 @@ export class DockerEndpoints implements DockerApi {
     return await this.#using(network, async ({ writer }) => {
       const claimed = address !== undefined;
       const id = crypto.randomUUID();
-      return (await writer.create({ id, now: timestamp(), address, claimed, mac, docker })).record;
+      return (await writer.create({ id, now: timestamp(), address, claimed, mac, docker, allowed })).record;
     });
   }
 

@@ -4,7 +4,7 @@ import { rangeOf } from "../../overlay/claims.ts";
 import type { NetworkRecord } from "../../store/sand_records.ts";
 import type { Calls } from "./api.ts";
 import { ADDRESS_SPACE } from "./pools.ts";
-import { networkOption, optionalAddress, optionalMac, readCall, requests } from "./requests.ts";
+import { allowOption, networkOption, optionalAddress, optionalMac, readCall, requests } from "./requests.ts";
 
 /** An option that engines from version 28 on send, by which IPv4 can be disabled. */
 const ENABLE_IPV4 = "com.docker.network.enable_ipv4";
@@ -41,12 +41,16 @@ export const networkDriver: Calls = {
   },
 
   async CreateEndpoint(api, body) {
-    const { NetworkID, EndpointID, Interface } = readCall(requests.createEndpoint, body);
+    const { NetworkID, EndpointID, Interface, Options } = readCall(requests.createEndpoint, body);
     const { Address = "", AddressIPv6 = "", MacAddress = "" } = Interface ?? {};
     if (AddressIPv6 !== "") throw invalid("AddressIPv6: networks have IPv4 addresses only");
     const record = await api.createEndpoint(
       { network: NetworkID, endpoint: EndpointID },
-      { address: optionalAddress(Address, "Address"), mac: optionalMac(MacAddress) },
+      {
+        address: optionalAddress(Address, "Address"),
+        mac: optionalMac(MacAddress),
+        allowed: allowOption(Options),
+      },
     );
     // libnetwork refuses an answer that repeats fields of the request.
     return {

@@ -1,7 +1,10 @@
 import { z } from "zod";
+import { parseAllowed } from "../../common/allowed_address.ts";
 import { Cidr, Ip } from "../../common/ip.ts";
 import { parseMac } from "../../common/mac.ts";
 import { invalid, Refusal } from "../../common/refusal.ts";
+import type { AllowedAddress } from "../../store/sand_records.ts";
+import { readAllowed } from "../http/requests.ts";
 
 // An engine sends unset fields as empty text, as null or not at all; fields that newer engines add are ignored.
 const text = z.string().nullish().transform((value) => value ?? "");
@@ -24,6 +27,7 @@ export const requests = {
   endpoint: ids,
   createEndpoint: ids.extend({
     Interface: z.object({ Address: text, AddressIPv6: text, MacAddress: text }).nullish(),
+    Options: map,
   }),
   join: ids.extend({ SandboxKey: text }),
   requestPool: z.object({ Pool: text, SubPool: text, Options: map, V6: flag }),
@@ -94,6 +98,18 @@ export function optionalAddress(text: string, field: string): Ip | undefined {
   const ip = Cidr.tryParse(text)?.address ?? Ip.tryParse(text);
   if (ip?.family === 4) return ip;
   throw invalid(`${field}: "${text}" is not an IPv4 address, like 10.0.0.5`);
+}
+
+/** An option of an endpoint: addresses beside its own that it may use, with spaces between them. */
+const ALLOW = "sand-allow";
+
+/** What is in it (--network name=NAME,driver-opt=sand-allow=ADDRESS). */
+export function allowOption(options: Record<string, unknown>): AllowedAddress[] {
+  const given = options[ALLOW] ?? "";
+  const wrong = (what: string) => invalid(`${ALLOW}: ${what}`);
+  if (typeof given !== "string") throw wrong("a text is needed, like 10.0.0.9");
+  const texts = given.split(/\s+/).filter((text) => text !== "");
+  return readAllowed(texts.map((text) => parseAllowed(text, wrong)), ALLOW);
 }
 
 /** A MAC in stored form; undefined when it is empty. */

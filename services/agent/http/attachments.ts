@@ -7,7 +7,7 @@ import type { AttachmentRecord } from "../../store/sand_records.ts";
 import type { Attached, AttachmentsApi, NewAttachment } from "../api.ts";
 import { type Answer, HttpError, json, statusOf } from "./answers.ts";
 import { shownEndpoint } from "./records.ts";
-import { namespacePath, read, readAddress, readMac, text, uuid } from "./requests.ts";
+import { allowList, namespacePath, read, readAddress, readAllowed, readMac, text, uuid } from "./requests.ts";
 
 /** A header with the RefusalCode of a refused request, which is more specific than the status. */
 export const REFUSAL = "strand-refusal";
@@ -33,6 +33,7 @@ const newAttachment = z.object({
   name: text,
   container_name: text,
   container_aliases: z.array(z.string()).max(256).optional(),
+  allow: allowList.optional(),
   routes: z.array(route).max(256).default([]),
   host_route: z.boolean().default(false),
   host_veth: z.boolean().default(false),
@@ -110,6 +111,7 @@ function readNewAttachment(body: Uint8Array): NewAttachment {
     name: request.name?.toLowerCase(),
     containerName: request.container_name,
     containerAliases: request.container_aliases,
+    allowed: request.allow && readAllowed(request.allow),
     routes,
     hostRoute: request.host_route,
     hostVeth: request.host_veth,

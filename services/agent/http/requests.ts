@@ -18,6 +18,8 @@ const ID_LIKE = "like 320a669f-e465-4806-ab46-f2e6620c4311";
 export const text = z.string().nullish().transform((value) => value || undefined);
 const flag = z.boolean().nullish().transform((value) => value ?? false);
 
+export const allowList = z.array(z.object({ address: z.string(), mac: text }));
+
 const networkBody = z.object({ id: text, name: text, type: text, ip_range: text, gateway: text });
 
 const endpointBody = z.object({
@@ -30,7 +32,7 @@ const endpointBody = z.object({
   /** Ours: clients of SAND do not know it. */
   name: text,
   aliases: z.array(z.string()).nullish(),
-  allow: z.array(z.object({ address: z.string(), mac: text })).nullish(),
+  allow: allowList.nullish(),
 });
 
 /** Reads the body of POST /networks. Throws Refusal "invalid". */
@@ -62,15 +64,17 @@ export function readEndpointRequest(body: Uint8Array, query: URLSearchParams): N
   };
 }
 
-function readAllowed(
+/** Addresses beside its own that an endpoint may use. Throws Refusal "invalid" that names `field`. */
+export function readAllowed(
   list: readonly { readonly address: string; readonly mac?: string | undefined }[],
+  field = "allow",
 ): AllowedAddress[] {
   const found = new Map(list.map(({ address: text, mac }) => {
-    const address = readAddress(text, "allow.address").toString();
-    return [address, { address, ...mac === undefined ? {} : { mac: readMac(mac, "allow.mac") } }];
+    const address = readAddress(text, `${field}.address`).toString();
+    return [address, { address, ...mac === undefined ? {} : { mac: readMac(mac, `${field}.mac`) } }];
   }));
   if (found.size > MOST_ALLOWED) {
-    throw invalid(`allow: ${found.size} addresses are more than an endpoint can have, ${MOST_ALLOWED}`);
+    throw invalid(`${field}: ${found.size} addresses are more than an endpoint can have, ${MOST_ALLOWED}`);
   }
   return [...found.values()];
 }
