@@ -17,13 +17,14 @@ export async function fillFolder(
   target: string,
   machine: BuildTarget,
 ): Promise<NpmPackage[]> {
+  // First, since it may be refused: before thousands of files are copied.
+  await copyDeno(machine, `${target}/deno`);
   const packages = await copyProgram(source, target);
   for (const file of files) await Deno.copyFile(`${source}/${file}`, `${target}/${file}`);
   for (const folder of folders) await copySources(source, target, folder);
   await Deno.copyFile(`${source}/deploy/dist/launcher`, `${target}/strand`);
   await Deno.mkdir(`${target}/bin`);
   for (const link of links) await Deno.symlink("../strand", `${target}/bin/${link}`);
-  await copyDeno(machine, `${target}/deno`);
   for (const program of ["strand", "deno"]) await Deno.chmod(`${target}/${program}`, 0o755);
   await Deno.writeTextFile(`${target}/THIRD-PARTY-LICENSES`, await licences(source, target, packages));
   return packages;
