@@ -67,8 +67,8 @@ export class Docker implements AsyncDisposable {
   ): Promise<void> {
     const caps = capabilities.flatMap((name) => ["--cap-add", name]);
     const flags = ["--detach", "--read-only", "--cap-drop", "ALL", ...caps, "--network", network];
-    // As in the image, but looked at more often.
-    const health = ["--health-interval", "1s", "--health-retries", "1"];
+    // As in the image, but looked at more often. Each look at `up` is a start of Strand.
+    const health = ["--health-interval", "2s", "--health-retries", "1"];
     await this.run("run", "--name", name, ...flags, ...health, ...args);
     await this.until(`${name} is healthy`, [name], async () => {
       const state = await this.run("inspect", "--format", "{{.State.Status}} {{.State.Health.Status}}", name);

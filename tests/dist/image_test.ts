@@ -59,20 +59,13 @@ Deno.test({
     await run([...inside, "address", "add", "10.0.0.1/24", "dev", "eth1"]);
     for (const device of ["eth1", "eth2"]) await run([...inside, "link", "set", device, "up"]);
     const root = ["--user", "root"], here = "container:names";
-    const dhcp = ["NET_RAW", "NET_BIND_SERVICE"];
-    await docker.service(
-      "dhcp",
-      here,
-      dhcp,
-      ...root,
-      "--env",
-      "STRAND_DHCPD_INTERFACES=eth1",
-      "strand",
-      "dhcpd",
-    );
+    const dhcp = ["NET_RAW", "NET_BIND_SERVICE"], interfaces = ["--env", "STRAND_DHCPD_INTERFACES=eth1"];
     const overlay = ["NET_ADMIN", "NET_RAW", "SYS_ADMIN"];
     const places = ["--tmpfs", "/run", "--tmpfs", "/var/lib/strand", "--env", "PEER_IP=10.0.0.1"];
-    await docker.service("agent", here, overlay, ...root, ...places, "strand", "agent");
+    await Promise.all([
+      docker.service("dhcp", here, dhcp, ...root, ...interfaces, "strand", "dhcpd"),
+      docker.service("agent", here, overlay, ...root, ...places, "strand", "agent"),
+    ]);
     assert.match(
       await docker.run("exec", "agent", "sand-agent-cli", "network-create", "--name", "t"),
       /vni=1$/,
