@@ -12,6 +12,12 @@ async function ip(line: string): Promise<string> {
   return new TextDecoder().decode(stdout);
 }
 
+/** Runs commands of ip(8), in a namespace where one is named, as one process: under an emulator a start is slow. */
+async function batch(lines: readonly string[], ...namespace: readonly string[]): Promise<void> {
+  await Deno.writeTextFile("/tmp/batch", lines.join("\n"));
+  await ip([...namespace, "-batch /tmp/batch"].join(" "));
+}
+
 /** True when the machine `peer` gets an answer from the network's gateway. */
 async function isReached(): Promise<boolean> {
   const args = "netns exec peer /bin/busybox ping -c 1 -W 2 10.0.0.1".split(" ");
@@ -28,15 +34,21 @@ function holds(what: string, isSo: boolean): void {
 }
 
 try {
-  for (const line of ["netns add blue", "netns add peer", "-n blue link add br0 type bridge"]) await ip(line);
-  for (const line of ["address add 10.0.0.1/24 dev br0", "link set br0 up"]) await ip(`-n blue ${line}`);
-  for (const name of ["e0", "e1", "e2"]) await ip(`link add ${name} type veth peer name ${name}p netns peer`);
-
-  // A VLAN device, whose other end has the same tag.
-  await ip("link add link e2 name e2.5 type vlan id 5");
-  await ip("-n peer link add link e2p name far type vlan id 5");
-  await ip("-n peer address add 10.0.0.9/24 dev far");
-  for (const line of ["link set e2 up", "-n peer link set e2p up", "-n peer link set far up"]) await ip(line);
+  await batch([
+    "netns add blue",
+    "netns add peer",
+    ...["e0", "e1", "e2"].map((name) => `link add ${name} type veth peer name ${name}p netns peer`),
+    // A VLAN device, whose other end has the same tag.
+    "link add link e2 name e2.5 type vlan id 5",
+    "link set e2 up",
+  ]);
+  await batch(["link add br0 type bridge", "address add 10.0.0.1/24 dev br0", "link set br0 up"], "-n blue");
+  await batch([
+    "link add link e2p name far type vlan id 5",
+    "address add 10.0.0.9/24 dev far",
+    "link set e2p up",
+    "link set far up",
+  ], "-n peer");
   await makePort(NETWORK, "e2.5", { underlay: "lo", mtu: MTU });
   holds("a VLAN device is a port", / master br0 /.test(await ip("-n blue link show e2.5")));
   holds("what is in the VLAN reaches the gateway", await isReached());
@@ -45,18 +57,20 @@ try {
     "it is the host's again, with its tag",
     /vlan protocol 802.1Q id 5/.test(await ip("-d link show e2.5")),
   );
-  await ip("-n peer link del far");
 
   // A bond of two cards, whose other ends are two ports of a switch.
-  await ip("link add bond7 type bond mode active-backup miimon 100");
-  for (const name of ["e0", "e1"]) {
-    await ip(`link set ${name} master bond7`);
-    await ip(`link set ${name} up`);
-  }
-  for (const line of ["link add sw type bridge", "address add 10.0.0.8/24 dev sw", "link set sw up"]) {
-    await ip(`-n peer ${line}`);
-  }
-  for (const name of ["e0p", "e1p"]) await ip(`-n peer link set ${name} master sw up`);
+  await batch([
+    "link add bond7 type bond mode active-backup miimon 100",
+    ...["e0", "e1"].flatMap((name) => [`link set ${name} master bond7`, `link set ${name} up`]),
+    "link set bond7 up",
+  ]);
+  await batch([
+    "link del far",
+    "link add sw type bridge",
+    "address add 10.0.0.8/24 dev sw",
+    "link set sw up",
+    ...["e0p", "e1p"].map((name) => `link set ${name} master sw up`),
+  ], "-n peer");
   const port = () => ip("-n blue -d link show bond7");
   const attach = () => makePort(NETWORK, "bond7", { underlay: "lo", mtu: MTU });
   const refusal = (underlay = "lo") =>

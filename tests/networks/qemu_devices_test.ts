@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { Process } from "../lab/host.ts";
-import { programImage } from "../lab/machine_image.ts";
+import { BOOT, programImage } from "../lab/machine_image.ts";
 
 const folder = await Deno.makeTempDir({ prefix: "strand-qemu-" });
 const program = fileURLToPath(new URL("devices_in_machine.ts", import.meta.url));
@@ -18,7 +18,7 @@ Deno.test({
     const qemu = new Process([
       ...["qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-m", "1024", "-nodefaults", "-no-reboot"],
       ...["-display", "none", "-serial", "stdio", "-kernel", image.kernel, "-initrd", image.initrd],
-      ...["-append", "console=ttyS0 quiet"],
+      ...["-append", BOOT],
     ]);
     stack.defer(async () => void await qemu.stop());
     await qemu.line(/^(done|FAILS: Error.*|the program has ended.*)/, 240_000);

@@ -1,6 +1,6 @@
 /** Virtual machines of QEMU on two hosts, each behind a tap: lease, name, and the way to each other. */
 import { Process } from "../lab/host.ts";
-import { machineImage } from "../lab/machine_image.ts";
+import { BOOT, machineImage } from "../lab/machine_image.ts";
 import type { OverlayHost } from "../lab/overlay_host.ts";
 import { pings } from "../lab/overlay_traffic.ts";
 import { until } from "../lab/until.ts";
@@ -27,7 +27,7 @@ Deno.test({
       const qemu = new Process(host.host.enter([
         ...["qemu-system-x86_64", "-accel", "tcg", "-m", "128", "-nodefaults", "-no-reboot"],
         ...["-display", "none", "-serial", "stdio", "-kernel", image.kernel, "-initrd", image.initrd],
-        ...["-append", `console=ttyS0 quiet ${boot}`],
+        ...["-append", `${BOOT} ${boot}`],
         ...["-nic", `tap,ifname=${tap},script=no,downscript=no,model=virtio-net-pci,mac=${mac}`],
         ...more,
       ]));
