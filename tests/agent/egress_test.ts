@@ -1,7 +1,7 @@
 /** Egress: two networks with one range reach a server beyond their host, which nothing reaches them from; judged by programs not ours. */
 import assert from "node:assert/strict";
 import { egressFailpoints } from "../../services/agent/failpoints.ts";
-import { type Process, run } from "../lab/host.ts";
+import { type Host, type Process, run } from "../lab/host.ts";
 import { OverlayLab } from "../lab/overlay.ts";
 import type { Attached, OverlayHost } from "../lab/overlay_host.ts";
 import { pings } from "../lab/overlay_traffic.ts";
@@ -118,8 +118,8 @@ Deno.test("machines of networks with egress reach the world through their own ho
   };
 
   await t.step("a network is private where nothing else was set", async () => {
-    assert.equal(await fetched(web), "");
-    assert.equal(await pings(web.container, WORLD), false);
+    const tried = await Promise.all([fetched(web), pings(web.container, WORLD)]);
+    assert.deepEqual(tried, ["", false]);
     assert.equal(await rules(h1), before);
     assert.equal(await forwarding(h1), "0");
   });
@@ -148,21 +148,19 @@ Deno.test("machines of networks with egress reach the world through their own ho
     try {
       await page.line(/serving/);
       assert.equal(await fetched(web, web.address), web.address);
-      for (const address of [web.address, ...transfers]) {
-        const tried = await lab.store.run(["curl", "-s", "-m", "2", `http://${address}:8053/`], {
-          mayFail: true,
-        });
-        assert.notEqual(tried.code, 0, address);
-        assert.equal(await pings(lab.store, address, ["-W", "1"]), false, address);
-      }
+      const unreached = async (from: Host, address: string) =>
+        assert.equal(await pings(from, address, ["-W", "1"]), false, address);
+      await Promise.all([web.address, ...transfers].map(async (address) => {
+        const curl = ["curl", "-s", "-m", "2", `http://${address}:8053/`];
+        assert.notEqual((await lab.store.run(curl, { mayFail: true })).code, 0, address);
+        await unreached(lab.store, address);
+      }));
       const leg = `sandh${blue.id.replaceAll("-", "").slice(0, 10)}`;
       const its = new RegExp(`^(\\S+) dev ${leg}`, "m").exec(stdout)?.[1] ?? "";
       assert.ok(transfers.includes(its), stdout);
-      assert.equal(await pings(db.container, its, ["-W", "1"]), false, its);
       // Not even the host has another way in than those that CNI makes.
-      for (const address of transfers) {
-        assert.equal(await pings(h1.host, address, ["-W", "1"]), false, address);
-      }
+      const from = [[db.container, its], ...transfers.map((address) => [h1.host, address] as const)] as const;
+      await Promise.all(from.map(([host, address]) => unreached(host, address)));
     } finally {
       await page.stop("SIGKILL");
     }
@@ -331,15 +329,17 @@ Deno.test("where another program drops what is forwarded, it is said, and Docker
   const blue = await h1.api.createNetwork({}), web = await routed(await h1.attach(blue.id));
   await settings(blue.id, { egress: true });
   const list = async (...what: string[]) => (await h1.host.run(["iptables", "-S", ...what])).stdout;
-  const said = async (pattern: RegExp) =>
-    await until(
-      `status says ${pattern}`,
-      async (see) => pattern.test(see((await h1.strand(["status"])).stdout)),
-    );
+  const reported = async () => (await h1.api.status("/readyz")).body;
+  /** Waits until the agent reports it, and has `strand status` say it. */
+  const said = async (pattern: RegExp) => {
+    await until(`the agent reports ${pattern}`, async (see) => pattern.test(see(await reported())));
+    const { stdout } = await h1.strand(["status"]);
+    assert.match(stdout, pattern);
+    return stdout;
+  };
 
   await t.step("a policy of FORWARD is named, with the commands that help", async () => {
-    await said(/the chain FORWARD of table ip filter drops what is forwarded/);
-    const { stdout } = await h1.strand(["status"]);
+    const stdout = await said(/the chain FORWARD of table ip filter drops what is forwarded/);
     const commands = [...stdout.replace(/\s+/g, " ").matchAll(/"(iptables [^"]*)"/g)].map(([, command]) =>
       command ?? ""
     );
@@ -352,8 +352,9 @@ Deno.test("where another program drops what is forwarded, it is said, and Docker
     assert.equal(await fetched(web), h1.ip);
     await until(
       "it is said no more",
-      async () => !(await h1.strand(["status"])).stdout.includes("drops what is forwarded"),
+      async (see) => !see(await reported()).includes("drops what is forwarded"),
     );
+    assert.doesNotMatch((await h1.strand(["status"])).stdout, /drops what is forwarded/);
     for (const command of commands) await h1.host.run(command.replace("-I", "-D").split(" "));
   });
 
