@@ -109,7 +109,7 @@ Deno.test("strand demo --once: holds without udhcpc, dig and ping, removes what 
   await using room = new Room();
   await using tools = await pathWithout("udhcpc", "dig", "ping");
   const killed = room.demo();
-  await killed.line(/for bravo/, PATIENCE);
+  await killed.line(/^.*takes a lease/, PATIENCE);
   killed.signal("SIGKILL");
   await killed.ended;
   assert.notDeepEqual(room.mounts(), []);
