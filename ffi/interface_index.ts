@@ -2,7 +2,8 @@
 import { ENODEV, errno, SystemError } from "./errno.ts";
 import { libc } from "./libc.ts";
 
-const SIOCGIFNAME = 0x8910, SIOCGIFHWADDR = 0x8927, SIOCGIFINDEX = 0x8933;
+const SIOCGIFNAME = 0x8910, SIOCGIFFLAGS = 0x8913, SIOCGIFHWADDR = 0x8927, SIOCGIFINDEX = 0x8933;
+const IFF_RUNNING = 0x40;
 /** The longest name in octets, IFNAMSIZ without the NUL. */
 const LONGEST = 15;
 
@@ -34,6 +35,16 @@ export function interfaceName(socket: number, index: number): string | undefined
   const code = errno();
   if (code === ENODEV) return undefined;
   throw new SystemError(`look for the interface ${index}`, code);
+}
+
+/** True for an interface that is up and has what sends its frames (IFF_RUNNING): until then the kernel drops them without an error. */
+export function isRunning(socket: number, index: number): boolean {
+  request.fill(0);
+  view.setInt32(16, index, true);
+  // The first call leaves the name in the request of the second.
+  return libc.ioctl_buffer(socket, SIOCGIFNAME, request) === 0 &&
+    libc.ioctl_buffer(socket, SIOCGIFFLAGS, request) === 0 &&
+    (view.getUint16(16, true) & IFF_RUNNING) !== 0;
 }
 
 /** The six octets of an interface's MAC; undefined when there is none of that name. The array is the caller's. */

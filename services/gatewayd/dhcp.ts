@@ -3,7 +3,7 @@
  * message came in by.
  */
 import { Epoll, EventFd } from "../../ffi/epoll.ts";
-import { interfaceMac, interfaceName } from "../../ffi/interface_index.ts";
+import { interfaceMac, interfaceName, isRunning } from "../../ffi/interface_index.ts";
 import { libc } from "../../ffi/libc.ts";
 import { FrameBatch } from "../../ffi/packet.ts";
 import { readable } from "../../ffi/readable.ts";
@@ -27,6 +27,11 @@ const MOST_WAITED = 2000;
 /** The most questions whose answer is awaited, and for how long, in ms: dhcpd sends none that is older. */
 const MOST_ASKED = 4096, PATIENCE = 12_000;
 const STOP = 0xffffffff;
+/**
+ * Pauses in ms before a reply is tried again where the port is not ready to send: a client may ask as soon as its link is up, and the
+ * kernel makes the port's own end ready a moment later, on a busy host seconds later.
+ */
+const PAUSES = [10, 20, 40, 80, 160, 320, 640, 1280];
 
 /** A network that is served. */
 interface Served {
@@ -87,6 +92,8 @@ export class DhcpPorts implements DhcpAnswerer {
   readonly #message = new Message();
   readonly #writer = new ReplyWriter();
   readonly #running: Promise<void>;
+  /** Of replies whose port is not ready. */
+  readonly #timers = new Set<ReturnType<typeof setTimeout>>();
   #token = 0;
   #question = 0;
   #closed = false;
@@ -146,7 +153,19 @@ export class DhcpPorts implements DhcpAnswerer {
     if (!asked || !served || asked.network !== network) return;
     this.#asked.delete(question);
     const options = decided.type === 6 ? {} : { options: this.#optionsOf(served) };
-    this.#send(served, asked, { ...decided, ...options } as Reply);
+    this.#sendWhenReady(served, asked, { ...decided, ...options } as Reply, 0);
+  }
+
+  /** @param tries How often the port was not ready. */
+  #sendWhenReady(served: Served, asked: Asked, reply: Reply, tries: number): void {
+    const pause = PAUSES[tries];
+    if (pause === undefined || isRunning(served.fd, asked.port)) return this.#send(served, asked, reply);
+    if (this.#timers.size >= MOST_ASKED) return void this.counts.unsent++;
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      if (served.fd >= 0) this.#sendWhenReady(served, asked, reply, tries + 1);
+    }, pause);
+    this.#timers.add(timer);
   }
 
   #optionsOf(served: Served): NetworkOptions {
@@ -263,6 +282,7 @@ export class DhcpPorts implements DhcpAnswerer {
     this.#closed = true;
     this.#stop.signal();
     await this.#running;
+    for (const timer of this.#timers) clearTimeout(timer);
     for (const id of [...this.#networks.keys()]) this.leave(id);
     this.#epoll.close();
     this.#stop.close();

@@ -7,6 +7,7 @@ import { clientMessage } from "../../services/dhcpd/client_message.ts";
 import { PAYLOAD_AT, writeFrame } from "../../services/dhcpd/frame.ts";
 import { CLIENT_PORT, SERVER_PORT, Type } from "../../services/dhcpd/numbers.ts";
 import type { OverlayHost } from "../lab/overlay_host.ts";
+import { LeaseClient } from "../bench/lease_client.ts";
 import { until } from "../lab/until.ts";
 import { dig, GatewayLab } from "./gateway_lab.ts";
 import { ipIn, Machine } from "./ports.ts";
@@ -170,4 +171,29 @@ Deno.test("etcd and hosts go away: known machines renew, names resolve, and leas
     async () => (await it.leases(blue)).length === 0,
   );
   await it.lab.agree({ hosts: [two] });
+});
+
+Deno.test("a reply waits until its client's port can send", async () => {
+  await using it = await GatewayLab.started({ hosts: 1 });
+  const one = it.host(1), blue = await it.network("blue");
+  await one.attach(blue);
+  const vm = await Machine.on(one, blue, mac(1)), port = "port000001";
+  using client = new LeaseClient(vm.host.path);
+  await client.exchange(mac(1));
+  const asked = () => count(it, one, "gatewayd_dhcp_events_total", "asked");
+  const offered = () => count(it, one, "agent_dhcp_messages_total", "offer");
+  const before = { asked: await asked(), offered: await offered() };
+  let lease: Promise<number>;
+  Deno.kill(one.agent.pid, "SIGSTOP");
+  try {
+    lease = client.exchange(mac(2));
+    lease.catch(() => {});
+    await until("gatewayd asks the agent", async (see) => see(await asked()) > before.asked);
+    await ipIn(one.namespaceOf(blue), `link set ${port} down`);
+  } finally {
+    Deno.kill(one.agent.pid, "SIGCONT");
+  }
+  await until("the agent has answered", async (see) => see(await offered()) > before.offered);
+  await ipIn(one.namespaceOf(blue), `link set ${port} up`);
+  assert.ok(await lease > 0);
 });
