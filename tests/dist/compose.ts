@@ -85,7 +85,7 @@ export async function composeSession(docker: Docker): Promise<void> {
 
 async function healthy(docker: Docker, count: number): Promise<void> {
   let seen = "";
-  await until(`${count} containers are healthy`, async () => {
+  const all = async () => {
     seen = await docker.run(
       "ps",
       "--all",
@@ -95,7 +95,8 @@ async function healthy(docker: Docker, count: number): Promise<void> {
       "label=com.docker.compose.project",
     );
     return seen.split("\n").filter((line) => line.endsWith("(healthy)")).length === count;
-  }, 300_000).catch(async (error) => {
+  };
+  await until(`${count} containers are healthy`, () => docker.atChange(all), 300_000).catch(async (error) => {
     const others = seen.split("\n").filter((line) => !line.endsWith("(healthy)"));
     const about = await Promise.all(others.map((line) => docker.about(line.split(" ", 1)[0] ?? "")));
     throw new Error([`${error.message}:`, seen, ...about].join("\n"));

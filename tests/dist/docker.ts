@@ -1,10 +1,15 @@
 import assert from "node:assert/strict";
+import { delay } from "../../services/common/async.ts";
 import { messageOf } from "../../services/common/refusal.ts";
 import { Process, run } from "../lab/host.ts";
 import { until } from "../lab/until.ts";
 
 /** A dockerd with a directory and a network namespace of its own, without a bridge or rules for packets. */
 export class Docker implements AsyncDisposable {
+  /** Aborted, and replaced, when a container's health has changed. */
+  private changed = new AbortController();
+  private events: Process | undefined;
+
   private constructor(readonly directory: string, private readonly process: Process) {}
 
   static async started(): Promise<Docker> {
@@ -38,6 +43,10 @@ export class Docker implements AsyncDisposable {
       assert.ok(process.alive, process.tail());
       return (await run(["docker", "version"], { env: docker.env, mayFail: true })).code === 0;
     }, 120_000);
+    docker.events = new Process(["docker", "events", "--filter", "event=health_status"], {
+      env: docker.env,
+      onLine: () => docker.wake(),
+    });
     return docker;
   }
 
@@ -89,12 +98,20 @@ export class Docker implements AsyncDisposable {
   /** Waits until something is so of these containers; throws with what they wrote, and their last health checks. */
   async until(what: string, names: readonly string[], holds: () => Promise<boolean>): Promise<void> {
     try {
-      await until(what, holds, 120_000);
+      await until(what, () => this.atChange(holds), 120_000);
     } catch (error) {
       throw new Error(
         `${messageOf(error)}\n${(await Promise.all(names.map((name) => this.about(name)))).join("\n")}`,
       );
     }
+  }
+
+  /** Looks whether something holds that follows from containers' health; if not, waits for a change of it, for some seconds at most. */
+  async atChange(holds: () => Promise<boolean>): Promise<boolean> {
+    const { signal } = this.changed;
+    if (await holds()) return true;
+    await delay(3000, signal);
+    return false;
   }
 
   /** What a container wrote last, and what its last health checks said. */
@@ -129,7 +146,14 @@ export class Docker implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     const ids = await this.run("ps", "--all", "--quiet").catch(() => "");
     if (ids) await this.run("rm", "--force", ...ids.split("\n"));
+    await this.events?.stop();
     await this.process.stop("SIGTERM", 30_000);
     await Deno.remove(this.directory, { recursive: true });
+  }
+
+  private wake(): void {
+    const { changed } = this;
+    this.changed = new AbortController();
+    changed.abort();
   }
 }
