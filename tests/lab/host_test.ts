@@ -1,6 +1,7 @@
 /** The network namespaces that tests use as hosts: reachability and cleanup. */
 import assert from "node:assert/strict";
 import { Lab, run } from "./host.ts";
+import { until } from "./until.ts";
 
 async function namespaces(prefix: string): Promise<string[]> {
   const { stdout } = await run(["ip", "netns", "list"]);
@@ -29,6 +30,8 @@ Deno.test("Lab.create() removes what a killed process left, and its processes", 
   const netns = `strand-leftover-${dead.pid}-0-a`;
   await run(["ip", "netns", "add", netns]);
   const child = new Deno.Command("ip", { args: ["netns", "exec", netns, "sleep", "1000"] }).spawn();
+  const pids = async () => (await run(["ip", "netns", "pids", netns])).stdout.split("\n");
+  await until("it runs in there", async (see) => see(await pids()).includes(`${child.pid}`));
   await using _lab = await Lab.create("leftover");
   assert.equal((await child.status).signal, "SIGKILL");
   assert.deepEqual(await namespaces(netns), []);
