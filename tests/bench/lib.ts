@@ -83,6 +83,11 @@ export function rssMiB(pid: number): number {
   return Number(/^VmRSS:\s+(\d+)/m.exec(Deno.readTextFileSync(`/proc/${pid}/status`))?.[1]) / 1024;
 }
 
+/** Memory of a process in MiB of which pages that several processes have count in part (PSS): proc_pid_smaps(5). */
+export function pssMiB(pid: number): number {
+  return Number(/^Pss:\s+(\d+)/m.exec(Deno.readTextFileSync(`/proc/${pid}/smaps_rollup`))?.[1]) / 1024;
+}
+
 /** True when `command` is an executable on the PATH, sbin folders included. */
 export function installed(command: string): boolean {
   const path = `${Deno.env.get("PATH") ?? ""}:/usr/sbin:/sbin`;

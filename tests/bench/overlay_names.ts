@@ -14,6 +14,7 @@ import {
   cpuSeconds,
   freePort,
   percentile,
+  pssMiB,
   rssMiB,
   run as loaded,
   type Sample,
@@ -159,7 +160,7 @@ export class Crowd {
   /** Asks each network for a lease and for a name; what it takes, and in how many networks it was right. */
   async asked(): Promise<Sample[]> {
     const leases: number[] = [], size = `${NETWORKS.toLocaleString("en")} networks`;
-    let named = 0;
+    let named = 0, unanswered = 0;
     for (const [i, number] of this.numbers.entries()) {
       const container = this.containers[i]!, namespace = this.host.namespaceOf(networkId(number));
       await ipIn(namespace, `link add port0 type veth peer name eth0 netns ${container.path}`);
@@ -170,7 +171,11 @@ export class Crowd {
       // As a machine asks: again where no answer comes.
       await until(
         `network ${number} gives a lease`,
-        () => client.exchange(mac).then((took) => leases.push(took) > 0, () => false),
+        () =>
+          client.exchange(mac).then((took) => leases.push(took) > 0, () => {
+            unanswered++;
+            return false;
+          }),
         20_000,
       );
       const { lines } = await dig(container, `gateway.net${number}.test`);
@@ -178,6 +183,7 @@ export class Crowd {
     }
     return [
       { size, metric: "networks with a lease", unit: "", value: leases.length },
+      { size, metric: "messages without an answer in 3 s", unit: "", value: unanswered },
       { size, metric: "DISCOVER to ACK, median", unit: "ms", value: percentile(leases, 50) },
       { size, metric: "networks with a name", unit: "", value: named },
     ];
@@ -188,30 +194,50 @@ export class Crowd {
     const { it, host } = this, size = `${NETWORKS.toLocaleString("en")} × ${ENDPOINTS} endpoints`;
     const sample = (metric: string, unit: string, value: number): Sample => ({ size, metric, unit, value });
     await host.stop();
-    let begun = performance.now();
+    const begun = performance.now();
     await host.start();
     const agentStart = performance.now() - begun;
-    await it.gatewayd(host).stop();
-    begun = performance.now();
-    await it.start(host);
-    const last = this.containers.at(-1)!, name = `gateway.net${this.numbers.at(-1)}.test`;
-    await until(
-      "the last network answers again",
-      async () => (await dig(last, name)).lines.length === 1,
-      60_000,
-    );
-    const gatewaydStart = performance.now() - begun;
+    const silence = await this.#silence();
     await new Promise((resolve) => setTimeout(resolve, SETTLE * 1000));
     const pids = { agent: host.agent.pid, gatewayd: it.gatewayd(host).pid };
     const before = [cpuSeconds(pids.agent), cpuSeconds(pids.gatewayd)];
     await new Promise((resolve) => setTimeout(resolve, REST * 1000));
+    const rest = [pids.agent, pids.gatewayd].map((pid, i) => 100 * (cpuSeconds(pid) - before[i]!) / REST);
+    const memory = Object.entries(pids).flatMap(([name, pid]) => [
+      sample(`${name}, memory`, "MiB RSS", rssMiB(pid)),
+      sample(`${name}, memory`, "MiB PSS", pssMiB(pid)),
+    ]);
     return [
       sample("agent started, everything there", "ms", agentStart),
-      sample("gatewayd started, the last network answered", "ms", gatewaydStart),
-      sample("agent, memory", "MiB RSS", rssMiB(pids.agent)),
-      sample("gatewayd, memory", "MiB RSS", rssMiB(pids.gatewayd)),
-      sample("agent, CPU at rest", "% of a core", 100 * (cpuSeconds(pids.agent) - before[0]!) / REST),
-      sample("gatewayd, CPU at rest", "% of a core", 100 * (cpuSeconds(pids.gatewayd) - before[1]!) / REST),
+      sample("gatewayd started again: the longest that a name waits", "ms", silence),
+      ...memory,
+      sample("both, memory", "MiB PSS", pssMiB(pids.agent) + pssMiB(pids.gatewayd)),
+      sample("agent, CPU at rest", "% of a core", rest[0]!),
+      sample("gatewayd, CPU at rest", "% of a core", rest[1]!),
     ];
+  }
+
+  /**
+   * Has gatewayd stopped and started again. @returns how long the answers to queries took that were sent meanwhile in the first and the
+   * last networks, in ms; the agent keeps the sockets, in which they wait
+   */
+  async #silence(): Promise<number> {
+    const { it, host } = this,
+      ends = [0, 1, -2, -1].map((at) => [this.containers.at(at)!, this.numbers.at(at)!] as const);
+    const begun = performance.now();
+    await it.gatewayd(host).stop();
+    it.launch(host);
+    const waited = ends.map(async ([container, number]) => {
+      const query = ["+time=60", "+tries=1", "+short", `gateway.net${number}.test`];
+      const { stdout } = await container.run(["dig", "@10.0.0.1", ...query], { timeout: 70_000 });
+      if (stdout.trim() !== "10.0.0.1") throw new Error(`network ${number} does not answer: ${stdout}`);
+      return performance.now() - begun;
+    });
+    const longest = Math.max(...await Promise.all(waited));
+    await until(
+      "gatewayd is ready",
+      async () => (await it.status(host, "/readyz").catch(() => {}))?.status === 200,
+    );
+    return longest;
   }
 }
