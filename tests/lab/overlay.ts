@@ -129,15 +129,22 @@ export class OverlayLab implements AsyncDisposable {
   }
 }
 
-/** Removes a directory with all that is mounted in it. */
+/** Removes a directory with all that is mounted in it. Another test that begins may do the same to what a killed one left. */
 export async function removeDirectory(directory: string): Promise<void> {
-  const mounts = (await Deno.readTextFile("/proc/self/mountinfo")).split("\n")
-    .flatMap((line) => line.split(" ")[4] ?? [])
-    .filter((path) => path.startsWith(`${directory}/`));
-  for (const path of mounts.reverse()) await run(["umount", "--lazy", path]);
+  const mounts = await mountsUnder(directory);
+  if (mounts.length) {
+    const { stderr } = await run(["umount", "--lazy", ...mounts.reverse()], { mayFail: true });
+    if ((await mountsUnder(directory)).length) throw new Error(`${directory}: ${stderr}`);
+  }
   await Deno.remove(directory, { recursive: true }).catch((error) => {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   });
+}
+
+async function mountsUnder(directory: string): Promise<string[]> {
+  return (await Deno.readTextFile("/proc/self/mountinfo")).split("\n")
+    .flatMap((line) => line.split(" ")[4] ?? [])
+    .filter((path) => path.startsWith(`${directory}/`));
 }
 
 /** Removes the directories of labs whose process has died. */
