@@ -197,7 +197,6 @@ export class Crowd {
     const begun = performance.now();
     await host.start();
     const agentStart = performance.now() - begun;
-    const silence = await this.#silence();
     await new Promise((resolve) => setTimeout(resolve, SETTLE * 1000));
     const pids = { agent: host.agent.pid, gatewayd: it.gatewayd(host).pid };
     const before = [cpuSeconds(pids.agent), cpuSeconds(pids.gatewayd)];
@@ -207,6 +206,8 @@ export class Crowd {
       sample(`${name}, memory`, "MiB RSS", rssMiB(pid)),
       sample(`${name}, memory`, "MiB PSS", pssMiB(pid)),
     ]);
+    // By now the agent that was started has handed all its sockets over; before that, gatewayd had those of the agent before.
+    const silence = await this.#silence();
     return [
       sample("agent started, everything there", "ms", agentStart),
       sample("gatewayd started again: the longest that a name waits", "ms", silence),
