@@ -7,40 +7,67 @@ import type { AttachmentRecord } from "../../store/sand_records.ts";
 import type { Attached, AttachmentsApi, NewAttachment } from "../api.ts";
 import { type Answer, HttpError, json, statusOf } from "./answers.ts";
 import { shownEndpoint } from "./records.ts";
-import { allowList, namespacePath, read, readAddress, readAllowed, readMac, text, uuid } from "./requests.ts";
+import {
+  addressText,
+  ALLOW,
+  allowList,
+  macText,
+  namespacePath,
+  read,
+  readAddress,
+  readAllowed,
+  readMac,
+  text,
+  uuid,
+} from "./requests.ts";
 
 /** A header with the RefusalCode of a refused request, which is more specific than the status. */
 export const REFUSAL = "strand-refusal";
 
-const name = z.string().regex(/^[a-z0-9][\w.-]*$/i);
+const name = z.string().regex(/^[A-Za-z0-9][\w.-]*$/);
 const interfaceName = z.string().refine(isInterfaceName);
 const metric = z.int().nonnegative().max(0xffffffff).optional();
 const route = z.object({
-  dst: z.string(),
-  gw: z.string().optional(),
-  mtu: metric,
-  advmss: metric,
-  priority: metric,
+  dst: z.string().describe("Destination as an IPv4 CIDR, like 0.0.0.0/0."),
+  gw: z.string().optional().describe("IPv4 address of the next hop. Absent: the destination is on the link."),
+  mtu: metric.describe("The route's MTU in bytes."),
+  advmss: metric.describe("The TCP segment size in bytes that is announced."),
+  priority: metric.describe("The route's metric: the lowest is taken."),
 });
 
-const attachment = z.object({ network: name, container: name, ifname: interfaceName });
-const newAttachment = z.object({
+export const attachment = z.object({
+  network: name.describe("The runtime's name for the network."),
+  container: name.describe("The runtime's id of the container."),
+  ifname: interfaceName.describe("The interface's name in the container, like eth0."),
+}).describe("An interface of a container, by the names that a container runtime has for it.");
+export const newAttachment = z.object({
   attachment,
-  network_id: z.string(),
-  netns: z.string(),
-  ipv4_address: text,
-  mac_address: text,
-  name: text,
-  container_name: text,
-  container_aliases: z.array(z.string()).max(256).optional(),
-  allow: allowList.optional(),
-  routes: z.array(route).max(256).default([]),
-  host_route: z.boolean().default(false),
-  host_veth: z.boolean().default(false),
+  network_id: z.string().describe("The id of the network, a UUID."),
+  netns: z.string().describe("Path of the container's network namespace on the agent's host."),
+  ipv4_address: addressText,
+  mac_address: macText,
+  name: text.describe("Its label in the network's domain. Absent or empty: see container_name."),
+  container_name: text.describe(
+    "The runtime's name for the container: the label, where the network has settings and no other machine has it.",
+  ),
+  container_aliases: z.array(z.string()).max(256).optional().describe(
+    "Further labels by the runtime; those that it cannot have are left out.",
+  ),
+  allow: allowList.optional().describe(ALLOW),
+  routes: z.array(route).max(256).default([]).describe("Routes that the container gets over the interface."),
+  host_route: z.boolean().default(false).describe(
+    "True: the host and the container reach each other over the network's gateway.",
+  ),
+  host_veth: z.boolean().default(false).describe(
+    "True: the veth's other end is in the host's own namespace, not in the network's.",
+  ),
 });
-const validAttachments = z.object({
-  network: name,
-  valid: z.array(z.object({ container: z.string(), ifname: z.string() })),
+export const validAttachments = z.object({
+  network: name.describe("The runtime's name for the network."),
+  valid: z.array(z.object({
+    container: z.string().describe("The runtime's id of the container."),
+    ifname: z.string().describe("The interface's name in the container."),
+  })).describe("The attachments that stay; all others of the network on this host are removed."),
 });
 
 interface Call {
@@ -51,7 +78,7 @@ interface Call {
 type Handler = (attachments: AttachmentsApi, call: Call) => Promise<Answer>;
 
 /** The handlers of /attachments, by method. */
-const handlers: Readonly<Record<string, Handler>> = {
+const handlers = {
   async POST(attachments, { body }) {
     return json(201, shown(await attachments.attach(readNewAttachment(body))));
   },
@@ -70,21 +97,21 @@ const handlers: Readonly<Record<string, Handler>> = {
     const { network, valid } = read(validAttachments, body);
     return json(200, { removed: await attachments.collect(network, valid) });
   },
-};
+} satisfies Readonly<Record<string, Handler>>;
+
+type Method = keyof typeof handlers;
 
 /** The methods that {@link answerAttachments} knows. */
-export const attachmentMethods: readonly string[] = Object.keys(handlers);
+export const attachmentMethods = Object.keys(handlers) as readonly Method[];
 
 /** Answers a request for /attachments. Throws HttpError with the header `strand-refusal`. */
 export async function answerAttachments(
   attachments: () => AttachmentsApi,
-  method: string,
+  method: Method,
   call: Call,
 ): Promise<Answer> {
   try {
-    const handler = handlers[method];
-    if (!handler) throw new HttpError(405, `/attachments does not take ${method}`);
-    return await handler(attachments(), call);
+    return await handlers[method](attachments(), call);
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
     throw new HttpError(statusOf[error.code], error.message, { [REFUSAL]: error.code });

@@ -7,11 +7,15 @@ import { read, uuid } from "./requests.ts";
 /** The most leases that a port may have: as many as the largest range has addresses. */
 const MOST = 0xffff;
 
-const newPort = z.object({
-  device: z.string(),
-  network_id: z.string(),
-  leases: z.int().min(1).max(MOST).optional(),
-  members: z.array(z.string()).max(MOST).optional(),
+export const newPort = z.object({
+  device: z.string().describe("The name of a device of the agent's host, like tap0."),
+  network_id: z.string().describe("The id of the network, a UUID."),
+  leases: z.int().min(1).max(MOST).optional().describe(
+    "How many machines behind it may have a lease at a time. Absent: 64, or what was said before.",
+  ),
+  members: z.array(z.string()).max(MOST).optional().describe(
+    "Members with fixed addresses that are behind it, by name or MAC. Absent: those of before.",
+  ),
 });
 
 const shown = ({ device, network, leases, members = [] }: PortRecord, over?: string) => ({
@@ -23,7 +27,7 @@ const shown = ({ device, network, leases, members = [] }: PortRecord, over?: str
 });
 
 /** The handlers of /ports, by method. */
-export const portMethods: Readonly<Record<string, (ports: PortsApi, body: Uint8Array) => Promise<Answer>>> = {
+export const portMethods = {
   GET: (ports) =>
     Promise.resolve(json(200, { ports: ports.ports().map((port) => shown(port, ports.over(port.device))) })),
   async POST(ports, body) {
@@ -34,7 +38,7 @@ export const portMethods: Readonly<Record<string, (ports: PortsApi, body: Uint8A
     });
     return json(existing ? 200 : 201, { port: shown(port, ports.over(port.device)), existing, updated });
   },
-};
+} satisfies Readonly<Record<string, (ports: PortsApi, body: Uint8Array) => Promise<Answer>>>;
 
 /** Answers DELETE /ports/DEVICE. */
 export async function detached(ports: PortsApi, device: string): Promise<Answer> {

@@ -18,22 +18,49 @@ const ID_LIKE = "like 320a669f-e465-4806-ab46-f2e6620c4311";
 export const text = z.string().nullish().transform((value) => value || undefined);
 const flag = z.boolean().nullish().transform((value) => value ?? false);
 
-export const allowList = z.array(z.object({ address: z.string(), mac: text }));
-
-const networkBody = z.object({ id: text, name: text, type: text, ip_range: text, gateway: text });
-
-const endpointBody = z.object({
-  network_id: text,
-  activate: flag,
-  // set_addr and move_veth are accepted and ignored: over HTTP the veth is always moved and given its address.
-  activate_params: z.object({ ns_handle_path: text, set_addr: flag, move_veth: flag }).nullish(),
-  ipv4_address: text,
-  mac_address: text,
-  /** Ours: clients of SAND do not know it. */
-  name: text,
-  aliases: z.array(z.string()).nullish(),
-  allow: allowList.nullish(),
+export const addressText = text.meta({
+  description: "An IPv4 address of the network's range, like 10.0.0.5. Absent or empty: the next free one.",
 });
+export const macText = text.meta({
+  description: "Its MAC, like 02:84:0a:00:00:05. Absent or empty: 02:84 and the four bytes of the address.",
+});
+export const ALLOW =
+  `Addresses beside its own that it may use, ${MOST_ALLOWED} at most, which several endpoints may be allowed.`;
+export const allowList = z.array(
+  z.object({
+    address: z.string().describe("An IPv4 address of the network's range, like 10.0.0.99."),
+    mac: text.describe("The MAC that it may use for this address. Absent or empty: its own."),
+  }),
+);
+
+export const networkBody = z.object({
+  id: text.describe("A UUID of version 4. Absent or empty: one is chosen."),
+  name: text.describe("Its name, which need not be the only one. Absent or empty: net-sc-ID."),
+  type: text.describe("The kind of network: overlay, which is the only one."),
+  ip_range: text.describe("Its addresses as an IPv4 CIDR from /10 to /30. Absent or empty: 10.0.0.0/24."),
+  gateway: text.describe("The gateway's address, like 10.0.0.1. Absent or empty: the range's first address."),
+});
+
+export const endpointBody = z.object({
+  network_id: text.describe("The id of the network, a UUID. It must be given."),
+  activate: flag.describe("True: the endpoint's interface is made in the namespace of activate_params."),
+  // set_addr and move_veth are accepted and ignored: over HTTP the veth is always moved and given its address.
+  activate_params: z.object({
+    ns_handle_path: text.describe(
+      "Path of a network namespace on the agent's host, like /var/run/netns/blue. It must be given with activate.",
+    ),
+    set_addr: flag.describe("Taken and ignored: the interface always gets its address."),
+    move_veth: flag.describe("Taken and ignored: the interface is always moved."),
+  }).nullish().describe("Where the endpoint is made active."),
+  ipv4_address: addressText,
+  mac_address: macText,
+  /** Ours: clients of SAND do not know it. */
+  name: text.describe("Its label in the network's domain, like web. Absent or empty: it has no name."),
+  aliases: z.array(z.string()).nullish().describe(
+    "Further labels, which several endpoints may have: all of their addresses are answered.",
+  ),
+  allow: allowList.nullish().describe(ALLOW),
+}).meta({ required: ["network_id"] });
 
 /** Reads the body of POST /networks. Throws Refusal "invalid". */
 export function readNetworkRequest(body: Uint8Array): NetworkRequest {

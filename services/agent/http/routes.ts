@@ -45,8 +45,9 @@ interface Call {
 }
 
 type Handler = (sources: Sources, call: Call) => Promise<Answer>;
+type Table = Readonly<Record<string, Readonly<Record<string, Handler>>>>;
 
-const side: (path: string) => Record<string, Handler> = (path) => ({
+const side: (path: string) => Record<"GET", Handler> = (path) => ({
   async GET({ report, metrics }) {
     return await statusAnswer(path, report, metrics) ?? { status: 404, body: "" };
   },
@@ -59,8 +60,11 @@ function localOnly(path: string): HttpError {
   return new HttpError(403, `${path} is served on the agent's Unix socket only: see STRAND_AGENT_SOCKET`);
 }
 
-/** All paths with their methods. CONNECT, which takes over the socket, is in connect/streams.ts. */
-const routes: Readonly<Record<string, Readonly<Record<string, Handler>>>> = {
+/**
+ * All paths with their methods; openapi/operations.ts describes each, which its type demands. CONNECT, which takes over the
+ * socket, is in connect/streams.ts.
+ */
+const routes = {
   "/version": {
     GET: () => Promise.resolve(json(200, { version })),
   },
@@ -147,7 +151,7 @@ const routes: Readonly<Record<string, Readonly<Record<string, Handler>>>> = {
       if (attachments) return await answerAttachments(attachments, method, call);
       throw localOnly("/attachments");
     },
-  ])),
+  ])) as Record<typeof attachmentMethods[number], Handler>,
   "/ports": Object.fromEntries(
     Object.entries(portMethods).map(([method, handler]) => [
       method,
@@ -156,7 +160,7 @@ const routes: Readonly<Record<string, Readonly<Record<string, Handler>>>> = {
         throw localOnly("/ports");
       },
     ]),
-  ),
+  ) as Record<keyof typeof portMethods, Handler>,
   "/ports/ID": {
     async DELETE({ ports }, { id }) {
       if (ports) return await detached(ports(), id);
@@ -166,7 +170,18 @@ const routes: Readonly<Record<string, Readonly<Record<string, Handler>>>> = {
   "/healthz": side("/healthz"),
   "/readyz": side("/readyz"),
   "/metrics": side("/metrics"),
-};
+  "/openapi.json": {
+    async GET(): Promise<Answer> {
+      const { documentText } = await import("./openapi/document.ts");
+      return { status: 200, type: "application/json", body: documentText };
+    },
+  },
+} satisfies Table;
+
+/** The router's paths and methods, by which each has to be described. */
+export type Routes = typeof routes;
+
+const table: Table = routes;
 
 /** Finds the route of a path, with its id; undefined where there is none. */
 export function routeOf(path: readonly string[]): { route: string; id: string } | undefined {
@@ -187,7 +202,7 @@ export function routeLabel(target: string): string {
 
 /** The methods of a route, for the header Allow. */
 export function allowed(route: string): string {
-  const methods = Object.keys(routes[route] ?? {});
+  const methods = Object.keys(table[route] ?? {});
   if (methods.includes("GET")) methods.push("HEAD");
   if (route === "/networks/ID") methods.push("CONNECT");
   return methods.join(", ");
@@ -210,7 +225,7 @@ export function notServed(method: string, path: readonly string[]): HttpError {
 export async function answerTo(sources: Sources, { method, target, body }: ApiRequest): Promise<Answer> {
   const { path, query } = readTarget(target);
   const found = routeOf(path);
-  const handlers = found ? routes[found.route] ?? {} : {};
+  const handlers = found ? table[found.route] ?? {} : {};
   const wanted = method === "HEAD" ? "GET" : method;
   const handler = Object.hasOwn(handlers, wanted) ? handlers[wanted] : undefined;
   if (!found || !handler) throw notServed(method, path);
