@@ -15,30 +15,55 @@ export const protobufFileName = "nex.proto";
  *
  * Field numbers and names are what existing clients speak: they never change. Fields added to an
  * existing message take numbers from 20 up.
+ *
+ * Texts are UTF-8. An address is text, like 10.0.0.5; a MAC is six bytes in hexadecimal, like 02:84:0a:00:00:05, in lower case in
+ * answers. An empty text is the same as an absent one where nothing else is said. Times are points in time, durations are seconds.
+ *
+ * Errors have a sentence for people in their message, and one of these codes:
+ *   INVALID_ARGUMENT     the request is wrong; the sentence names the field, its value and what would be right
+ *   NOT_FOUND            there is no such network, member or address
+ *   ALREADY_EXISTS       a name, an address or a MAC is taken, or the thing exists with other contents
+ *   FAILED_PRECONDITION  the request is right, and what is there forbids it, like a member outside a new range
+ *   RESOURCE_EXHAUSTED   a range has no free address, or the request is longer than 4 MiB
+ *   ABORTED              other writers changed the same thing each time: send it again
+ *   UNAVAILABLE          etcd is away, or its answer was lost: look before a change is sent again
  */
 
+/** A network: addresses, names, and what DHCP tells its machines. It needs subnet4 or subnet6. */
 export interface Network {
+  /** 1 to 128 letters, digits, dots, hyphens and underscores */
   name: string;
-  /** CIDR */
+  /** its IPv4 subnet as a CIDR, like 10.0.0.0/24 */
   subnet4: string;
-  /** CIDR */
+  /** its IPv6 subnet as a CIDR, like fd00::/64 */
   subnet6: string;
+  /** the IPv4 address that DHCP answers from, one of the subnet's */
   dhcp4server: string;
+  /** an IPv6 address; it is stored, and nothing serves DHCPv6 */
   dhcp6server: string;
   /** the addresses that members are given, both ends included */
-  Range4: AddressRange | null;
-  Range6: AddressRange | null;
+  Range4:
+    | AddressRange
+    | null;
+  /** the same of IPv6; it is stored, and nothing gives addresses from it */
+  Range6:
+    | AddressRange
+    | null;
+  /** addresses of routers (DHCP option 3), the first one first */
   gateways: string[];
+  /** addresses of name servers (DHCP option 6), the first one first */
   nameservers: string[];
+  /** further DHCP options, each number once */
   options: Option[];
+  /** the domain of its names (DHCP option 15), like mini.net */
   domain: string;
   /** MACs that get a dynamic lease here without being members */
   macRange:
     | AddressRange
     | null;
-  /** next server for PXE */
+  /** IPv4 address of the next server for PXE */
   siaddr: string;
-  /** seconds; 0: four hours */
+  /** of a lease, in seconds, 4294967294 at most; 0: four hours */
   leaseDuration: number;
   /**
    * Present: an overlay network (VXLAN), an address space of its own. All fields but the name, and subnet4 where it is made, are
@@ -81,21 +106,35 @@ export interface Overlay {
 
 /** Two IP addresses or two MACs. */
 export interface AddressRange {
+  /** the first one */
   begin: string;
+  /** the last one, which is not before the first */
   end: string;
 }
 
 /** A DHCP option of RFC 2132, sent to every client of the network. */
 export interface Option {
+  /** from 1 to 254 */
   number: number;
+  /** its value as text: 10.0.0.1, 10.0.0.2, or 42, true, pxelinux.0 or 0x01ff, by the option's type */
   value: string;
 }
 
+/** A machine with a name or an address in a network. */
 export interface Member {
+  /** its MAC, by which it is known */
   mac: string;
+  /** its name, a label or one within the network's domain; whole in answers; empty: it has none */
   name: string;
-  ip4: Lease | null;
-  ip6: Lease | null;
+  /** its IPv4 address; absent in a request: the next free one of Range4, where the network has one */
+  ip4:
+    | Lease
+    | null;
+  /** its IPv6 address; absent: it has none */
+  ip6:
+    | Lease
+    | null;
+  /** the network's name; told, not taken */
   net: string;
   /** what the client calls itself; told, not taken */
   clientName: string;
@@ -103,57 +142,83 @@ export interface Member {
   shared: boolean;
 }
 
+/** An address, and until when it is leased. */
 export interface Lease {
+  /** the IP address */
   address: string;
-  /** absent: static, or no lease taken yet */
+  /** when the lease ends; absent: static, or no lease taken yet; told, not taken */
   expires: Timestamp | null;
 }
 
+/** Members that are to be in a network. */
 export interface MemberList {
+  /** the network's name */
   net: string;
+  /** each MAC once */
   list: Member[];
   /** replace members that exist with other contents */
   force: boolean;
 }
 
+/** Nothing: all members are there. */
 export interface AddMembersResponse {
 }
 
+/** A change of one member. */
 export interface MemberUpdate {
+  /** of the member */
   mac: string;
-  /** absent: left as it is */
-  name: string | null;
-  ip4: Lease | null;
+  /** its new name; absent: left as it is; empty: it has none any more */
+  name:
+    | string
+    | null;
+  /** its new IPv4 address; absent: left as it is; with an empty address: the next free one of Range4 */
+  ip4:
+    | Lease
+    | null;
+  /** its new IPv6 address; absent: left as it is; with an empty address: it has none any more */
   ip6: Lease | null;
 }
 
+/** Changes of members of a network. */
 export interface UpdateList {
+  /** the network's name */
   net: string;
+  /** each MAC once */
   list: MemberUpdate[];
   /** take an address that is held for the lease of another client */
   force: boolean;
 }
 
+/** Nothing: all members are changed. */
 export interface UpdateMembersResponse {
 }
 
+/** Which members are asked for. */
 export interface GetMembersRequest {
+  /** the network's name */
   network: string;
 }
 
+/** The members of a network. */
 export interface GetMembersResponse {
+  /** all of them, by MAC */
   members: Member[];
   /** addresses that no member has, kept from others until a client's lease on them ends */
   held: Held[];
 }
 
+/** An address that is kept for the lease of a client. */
 export interface Held {
   /** of the client */
   mac: string;
+  /** the address, and when the lease ends */
   ip4: Lease | null;
 }
 
+/** Which members are deleted. */
 export interface DeleteMembersRequest {
+  /** the network's name */
   network: string;
   /** MACs */
   list: string[];
@@ -161,44 +226,59 @@ export interface DeleteMembersRequest {
   force: boolean;
 }
 
+/** Nothing: the members are gone. */
 export interface DeleteMembersResponse {
 }
 
+/** A machine that has another MAC now. */
 export interface IDChange {
-  /** MAC */
+  /** the MAC of the member */
   old: string;
-  /** MAC */
+  /** the MAC that it gets, which no member has */
   new: string;
 }
 
+/** Members of a network that have other MACs now. */
 export interface ChangeList {
+  /** the network's name */
   net: string;
+  /** all of them at once: two members may exchange their MACs */
   list: IDChange[];
 }
 
+/** Nothing: the members have their new MACs. */
 export interface ChangeMemberIDResponse {
 }
 
+/** Nothing: all networks are asked for. */
 export interface GetNetworksRequest {
 }
 
+/** The networks that there are. */
 export interface GetNetworksResponse {
-  /** names */
+  /** their names, in alphabetical order */
   nets: string[];
 }
 
+/** Which network is asked for. */
 export interface GetNetworkRequest {
+  /** its name */
   name: string;
 }
 
+/** One network. */
 export interface GetNetworkResponse {
+  /** always present; of one with an overlay it has what is derived, too */
   net: Network | null;
 }
 
+/** The network that is made. */
 export interface AddNetworkRequest {
+  /** with a name and a subnet, or an overlay */
   network: Network | null;
 }
 
+/** Nothing: the network is there. */
 export interface AddNetworkResponse {
 }
 
@@ -207,27 +287,57 @@ export interface AddNetworkResponse {
  * added where missing and …_absent values are taken away where there.
  */
 export interface NetworkUpdateRequest {
+  /** of the network, which cannot change */
   name: string;
-  subnet4: string | null;
-  subnet6: string | null;
-  dhcp4server: string | null;
-  dhcp6server: string | null;
-  Range4: AddressRange | null;
-  Range6: AddressRange | null;
+  /** a CIDR that has all addresses of the network */
+  subnet4:
+    | string
+    | null;
+  /** the same of IPv6 */
+  subnet6:
+    | string
+    | null;
+  /** an IPv4 address */
+  dhcp4server:
+    | string
+    | null;
+  /** an IPv6 address */
+  dhcp6server:
+    | string
+    | null;
+  /** without ends: cleared */
+  Range4:
+    | AddressRange
+    | null;
+  /** without ends: cleared */
+  Range6:
+    | AddressRange
+    | null;
+  /** addresses that gateways gets */
   gatewaysPresent: string[];
+  /** addresses that gateways loses */
   gatewaysAbsent: string[];
+  /** addresses that nameservers gets */
   nameserversPresent: string[];
+  /** addresses that nameservers loses */
   nameserversAbsent: string[];
   /** an option of the same number is replaced */
   optionsPresent: Option[];
   /** without a value: whatever it is */
   optionsAbsent: Option[];
-  domain: string | null;
-  macRange: AddressRange | null;
+  /** a domain name: the names of all members move to it */
+  domain:
+    | string
+    | null;
+  /** two MACs; without ends: cleared */
+  macRange:
+    | AddressRange
+    | null;
+  /** an IPv4 address */
   siaddr:
     | string
     | null;
-  /** seconds */
+  /** in seconds; 0: four hours */
   leaseDuration:
     | number
     | null;
@@ -235,27 +345,37 @@ export interface NetworkUpdateRequest {
   overlay: Overlay | null;
 }
 
+/** Nothing: the network is changed. */
 export interface NetworkUpdateResponse {
 }
 
+/** Which network is deleted. */
 export interface DeleteNetworkRequest {
+  /** its name */
   name: string;
 }
 
+/** Nothing: the network is gone. */
 export interface DeleteNetworkResponse {
 }
 
+/** What is to be there. What it does not name stays as it is. */
 export interface ApplyRequest {
+  /** each name once; they come before the members */
   networks: Network[];
+  /** of these networks, or of ones that are there */
   members: MemberList[];
   /** check everything and say what would happen; write nothing */
   dryRun: boolean;
 }
 
+/** What was done, or would be. */
 export interface ApplyResponse {
+  /** in the order of the request */
   objects: AppliedObject[];
 }
 
+/** A network or member of the request. */
 export interface AppliedObject {
   /** Network or Member */
   kind: string;
@@ -265,17 +385,23 @@ export interface AppliedObject {
   action: string;
 }
 
+/** Which addresses are asked for. */
 export interface GetDeclinedRequest {
-  /** empty: of all networks */
+  /** its name; empty: of all networks */
   network: string;
 }
 
+/** Addresses that are put aside. */
 export interface GetDeclinedResponse {
+  /** empty: none */
   declined: Declined[];
 }
 
+/** An address that a client found in use by another machine. */
 export interface Declined {
+  /** the IPv4 address */
   address: string;
+  /** the network's name */
   net: string;
   /** of the client that declined it */
   mac: string;
@@ -283,20 +409,25 @@ export interface Declined {
   until: Timestamp | null;
 }
 
+/** Which addresses are given back to use. */
 export interface DeleteDeclinedRequest {
+  /** the network's name */
   network: string;
   /** addresses */
   list: string[];
 }
 
+/** Nothing: the addresses are in use again. */
 export interface DeleteDeclinedResponse {
 }
 
+/** Which endpoints are asked for. */
 export interface GetEndpointsRequest {
   /** its name, or the id of its overlay; empty: of all networks with an overlay */
   network: string;
 }
 
+/** What is attached. */
 export interface GetEndpointsResponse {
   /** by network, then by address */
   endpoints: Endpoint[];
@@ -304,17 +435,21 @@ export interface GetEndpointsResponse {
 
 /** An interface with an address in an overlay network. */
 export interface Endpoint {
+  /** its UUID */
   id: string;
   /** the network's name */
   net: string;
   /** its label in the network; empty: it has none */
   name: string;
+  /** its IPv4 address */
   address: string;
+  /** its MAC */
   mac: string;
+  /** the name of its host */
   host: string;
   /** the address of its host in the underlay */
   vtep: string;
-  /** what it was made for: netns, docker, cni or dhcp */
+  /** what it was made for: netns, docker, cni, dhcp or static */
   kind: string;
   /** of its lease; absent: it has none */
   expires:
@@ -332,11 +467,13 @@ export interface Endpoint {
   silent: string[];
 }
 
+/** Which hosts are asked for. */
 export interface GetHostsRequest {
   /** as in GetEndpointsRequest; empty: every host that has a network or an agent */
   network: string;
 }
 
+/** Hosts of overlay networks. */
 export interface GetHostsResponse {
   /** by name */
   hosts: Host[];
@@ -344,12 +481,15 @@ export interface GetHostsResponse {
 
 /** A host of overlay networks; all numbers are about the networks that were asked for. */
 export interface Host {
+  /** by which it is known */
   name: string;
   /** its address in the underlay */
   vtep: string;
   /** of its agent; empty: that does not say */
   version: string;
+  /** how many it has something in */
   networks: number;
+  /** how many it has */
   endpoints: number;
   /** the newest revision of etcd that it says to have applied; 0: it says none */
   applied: number;
@@ -365,21 +505,29 @@ export interface Host {
   silent: boolean;
 }
 
+/** Which leases are asked for. */
 export interface GetLeasesRequest {
   /** as in GetEndpointsRequest; empty: of all networks */
   network: string;
 }
 
+/** Leases that run. */
 export interface GetLeasesResponse {
   /** by network, then by address */
   leases: RunningLease[];
 }
 
+/** An address that a machine has for a time. */
 export interface RunningLease {
+  /** the network's name */
   net: string;
+  /** the machine's name; empty: it has none */
   name: string;
+  /** the IPv4 address */
   address: string;
+  /** of the machine */
   mac: string;
+  /** when it ends */
   expires:
     | Timestamp
     | null;
@@ -4278,11 +4426,13 @@ export const RunningLease: MessageFns<RunningLease, "nex.RunningLease"> = {
   },
 };
 
+/** A change is written as a whole or not at all, and is in the answers of this server once it has been answered. */
 export type NexDefinition = typeof NexDefinition;
 export const NexDefinition = {
   name: "Nex",
   fullName: "nex.Nex",
   methods: {
+    /** The members of a network, by MAC. */
     getMembers: {
       name: "GetMembers",
       requestType: GetMembersRequest as typeof GetMembersRequest,
@@ -4300,6 +4450,7 @@ export const NexDefinition = {
       responseStream: false,
       options: {},
     },
+    /** Removes members, with their names; an address with a lease that runs is kept from others until the lease ends. */
     deleteMembers: {
       name: "DeleteMembers",
       requestType: DeleteMembersRequest as typeof DeleteMembersRequest,
@@ -4308,6 +4459,7 @@ export const NexDefinition = {
       responseStream: false,
       options: {},
     },
+    /** Changes names and addresses of members that are there. */
     updateMembers: {
       name: "UpdateMembers",
       requestType: UpdateList as typeof UpdateList,
@@ -4325,6 +4477,7 @@ export const NexDefinition = {
       responseStream: false,
       options: {},
     },
+    /** The names of all networks. */
     getNetworks: {
       name: "GetNetworks",
       requestType: GetNetworksRequest as typeof GetNetworksRequest,
@@ -4333,6 +4486,7 @@ export const NexDefinition = {
       responseStream: false,
       options: {},
     },
+    /** One network. */
     getNetwork: {
       name: "GetNetwork",
       requestType: GetNetworkRequest as typeof GetNetworkRequest,
@@ -4341,6 +4495,7 @@ export const NexDefinition = {
       responseStream: false,
       options: {},
     },
+    /** Makes a network; one that exists is refused with ALREADY_EXISTS. */
     addNetwork: {
       name: "AddNetwork",
       requestType: AddNetworkRequest as typeof AddNetworkRequest,
@@ -4349,6 +4504,7 @@ export const NexDefinition = {
       responseStream: false,
       options: {},
     },
+    /** Changes the fields of a network that the request has. */
     updateNetwork: {
       name: "UpdateNetwork",
       requestType: NetworkUpdateRequest as typeof NetworkUpdateRequest,
@@ -4357,6 +4513,7 @@ export const NexDefinition = {
       responseStream: false,
       options: {},
     },
+    /** Deletes a network with its members. */
     deleteNetwork: {
       name: "DeleteNetwork",
       requestType: DeleteNetworkRequest as typeof DeleteNetworkRequest,
@@ -4392,7 +4549,7 @@ export const NexDefinition = {
       responseStream: false,
       options: {},
     },
-    /** What is attached to networks with an overlay, of Strand and of SAND, and the hosts that have them. */
+    /** What is attached to networks with an overlay, of Strand and of SAND. */
     getEndpoints: {
       name: "GetEndpoints",
       requestType: GetEndpointsRequest as typeof GetEndpointsRequest,
@@ -4401,6 +4558,7 @@ export const NexDefinition = {
       responseStream: false,
       options: {},
     },
+    /** The hosts that have networks with an overlay. */
     getHosts: {
       name: "GetHosts",
       requestType: GetHostsRequest as typeof GetHostsRequest,
