@@ -3,7 +3,9 @@ import type { Cidr, Ip } from "../common/ip.ts";
 
 /** An address's name in in-addr.arpa (RFC 1035 §3.5) or ip6.arpa (RFC 3596 §2.5), without the last dot. */
 export function reverseName(ip: Ip): string {
-  return `${units(ip).reverse().join(".")}.${suffix(ip)}`;
+  if (ip.family === 6) return `${units(ip).reverse().join(".")}.${suffix(ip)}`;
+  const [a, b, c, d] = ip.bytes;
+  return `${d}.${c}.${b}.${a}.${suffix(ip)}`;
 }
 
 /**

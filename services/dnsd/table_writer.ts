@@ -55,8 +55,8 @@ export class TableWriter {
     readonly epochs: Epochs = newEpochs(),
   ) {
     this.#onBlock = onBlock;
-    // It is small, since a host may have a thousand tables of a few names; it doubles as names come.
-    this.#reader = this.#newBlock(1 << 6, 8, 1 << 9);
+    // It is small, since a host may have a thousand tables of some twenty names; it doubles as names come.
+    this.#reader = this.#newBlock(1 << 7, 8, 1 << 10);
   }
 
   /** A reader of the present block for the writer's own isolate. It needs no epoch, but is to be read again for each use. */

@@ -44,6 +44,8 @@ export function canonical(name: string): string {
   return text.replace(/[A-Z]+/g, (part) => part.toLowerCase());
 }
 
+// deno-lint-ignore no-control-regex
+const ASCII = /^[\x00-\x7f]*$/, DOT = 0x2e;
 const utf8 = new TextEncoder();
 
 /**
@@ -52,15 +54,20 @@ const utf8 = new TextEncoder();
  */
 export function nameToWire(name: string): Uint8Array | undefined {
   if (name === "") return new Uint8Array(1);
-  const labels = name.split(".").map((label) => utf8.encode(label));
-  const length = labels.reduce((sum, label) => sum + label.length + 1, 1);
-  if (length > 255 || labels.some((label) => label.length === 0 || label.length > 63)) return undefined;
-  const wire = new Uint8Array(length);
-  let at = 0;
-  for (const label of labels) {
-    wire[at] = label.length;
-    wire.set(label, at + 1);
-    at += label.length + 1;
+  // Nearly all names are ASCII, which needs no encoder: a host may have tens of thousands.
+  const octets = ASCII.test(name) ? undefined : utf8.encode(name), { length } = octets ?? name;
+  if (length > 253) return undefined;
+  const wire = new Uint8Array(length + 2);
+  let label = 0;
+  for (let i = 0; i <= length; i++) {
+    const octet = i === length ? DOT : octets ? octets[i]! : name.charCodeAt(i);
+    if (octet !== DOT) {
+      wire[i + 1] = octet;
+      continue;
+    }
+    if (i === label || i - label > 63) return undefined;
+    wire[label] = i - label;
+    label = i + 1;
   }
   return wire;
 }

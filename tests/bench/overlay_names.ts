@@ -70,7 +70,10 @@ export class Names {
     const records = names.map((name, i): [string, string] => {
       const mac = `02:00:00:00:${octet(i >> 8)}:${octet(i & 255)}`,
         address = `10.16.${10 + (i >> 8)}.${i & 255}`;
-      return [`/member/${mac}`, JSON.stringify({ mac, net: "bench", name: `${name}.bench.test`, ip4: { address } })];
+      return [
+        `/member/${mac}`,
+        JSON.stringify({ mac, net: "bench", name: `${name}.bench.test`, ip4: { address } }),
+      ];
     });
     const range = { begin: "10.16.1.0", end: "10.16.200.255" };
     const net = {
