@@ -61,7 +61,7 @@ A service that ends is started again. Without a configuration everything listens
   },
   {
     name: "status",
-    usage: "status [nexd|dhcpd|dnsd|agent|gatewayd]… [--config F] [-o table|json]",
+    usage: "status [nexd|dhcpd|dnsd|agent|gatewayd|dashboard]… [--config F] [-o table|json]",
     about: "Show each service of this machine, what is wrong and what to do about it",
     details: `  nexd, dhcpd, …   only these, and etcd, as on a host that has the agent alone
   --config F       the configuration file (/etc/nex/nex.yml, if it exists)
@@ -123,6 +123,14 @@ Overlays go on carrying traffic without it.`,
     details: `${daemonDetails(9644)}
 It needs no rights: the agent of this host hands it the sockets.`,
     load: () => import("../services/gatewayd/main.ts"),
+  },
+  {
+    name: "dashboard",
+    usage: "dashboard [--config F] [--metrics-listen ADDRESS]",
+    about: "Serve a page that shows networks, hosts and machines, and what is wrong",
+    details: `${daemonDetails(9645)}
+It only reads etcd. The page is at dashboard.listen, http://127.0.0.1:8090 by default.`,
+    load: () => import("../services/dashboard/main.ts"),
   },
   {
     name: "apply",

@@ -46,8 +46,8 @@ Deno.test("complete() takes options, operands and values from a command's usage"
   assert.deepEqual(await words("status", "-"), ["--config", "-o", "--help"]);
   assert.deepEqual(await words("status", "-o", ""), ["table", "json"]);
   assert.deepEqual(await words("status", "--config", ""), [], "a file");
-  assert.deepEqual(await words("status", "-o", "json", "d"), ["dhcpd", "dnsd"]);
-  assert.deepEqual(await words("status", "agent", "d"), ["dhcpd", "dnsd"]);
+  assert.deepEqual(await words("status", "-o", "json", "d"), ["dhcpd", "dnsd", "dashboard"]);
+  assert.deepEqual(await words("status", "agent", "d"), ["dhcpd", "dnsd", "dashboard"]);
   assert.deepEqual(await words("agent", ""), ["release"]);
   assert.deepEqual(await words("agent", "release", ""), []);
   assert.deepEqual(await words("sand-agent", "r"), ["release"]);

@@ -2,7 +2,7 @@ import { fileURLToPath } from "node:url";
 
 /** V8 flags of services, the same as in the launcher: they keep the heap close to the data that it holds for months. */
 export const SERVICE_FLAGS = ["--v8-flags=--max-semi-space-size=2,--optimize-for-size"];
-export const SERVICES = ["nexd", "dnsd", "dhcpd", "agent", "gatewayd"];
+export const SERVICES = ["nexd", "dnsd", "dhcpd", "agent", "gatewayd", "dashboard"];
 
 /** The variable by which a test run names the module that services start from in place of cli/main.ts: a bundle of it. */
 export const MODULE = "STRAND_TEST_MODULE";

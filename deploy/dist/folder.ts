@@ -34,10 +34,20 @@ export async function fillFolder(
 export async function copyProgram(source: string, target: string): Promise<NpmPackage[]> {
   // Tasks, and how sources are formatted and checked, are a clone's. So are lazy imports, which a folder's launcher asks
   // for: a compiled program would lack what is imported so.
-  const { version, license, nodeModulesDir, imports } = JSON.parse(
+  const { version, license, nodeModulesDir, imports, compilerOptions: { jsx, jsxImportSource } } = JSON.parse(
     await Deno.readTextFile(`${source}/deno.json`),
   );
-  const config = JSON.stringify({ version, license, nodeModulesDir, imports }, null, 2);
+  const config = JSON.stringify(
+    {
+      version,
+      license,
+      nodeModulesDir,
+      imports,
+      compilerOptions: { jsx, jsxImportSource },
+    },
+    null,
+    2,
+  );
   await Deno.writeTextFile(`${target}/deno.json`, `${config}\n`);
   for (const folder of program) await copySources(source, target, folder);
   return await installPackages(source, target);

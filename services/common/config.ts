@@ -38,6 +38,12 @@ export interface Config {
     readonly metricsListen: HostPort;
   };
   readonly gatewayd: { readonly metricsListen: HostPort };
+  readonly dashboard: {
+    readonly listen: HostPort;
+    /** Paths of all three files: clients need certificates. */
+    readonly tls: Required<TlsFiles> | undefined;
+    readonly metricsListen: HostPort;
+  };
   /** Without {@link ConfigOptions.agent} it lacks what only SAND's variables say. */
   readonly agent: AgentConfig;
   readonly etcd: EtcdSettings;
@@ -64,7 +70,7 @@ export interface ConfigOptions {
   readonly networks?: boolean;
 }
 
-/** The keys of the agents' settings that nexd needs, as it makes overlay networks too. */
+/** The keys of the agents' settings that nexd and the dashboard need, which read overlay networks too. */
 const networkKeys: readonly string[] = [
   "agent.etcd-prefix",
   "agent.max-vni",
@@ -207,7 +213,7 @@ function valueAt(value: unknown, key: PropertyKey | undefined): unknown {
 }
 
 function shape(settings: Settings, around: Surroundings): Omit<Config, "file" | "where"> {
-  const { dhcpd, dnsd, nexd, agent, gatewayd, etcd, log } = settings;
+  const { dhcpd, dnsd, nexd, agent, gatewayd, dashboard, etcd, log } = settings;
   const { where, wanted } = around;
   if (dhcpd.interface !== undefined && dhcpd.interfaces !== undefined) {
     throw new Refusal("invalid", `${where("dhcpd.interfaces")}: give interface or interfaces, not both`);
@@ -226,6 +232,11 @@ function shape(settings: Settings, around: Surroundings): Omit<Config, "file" | 
     },
     nexd: { listen: nexd.listen, tls: nexd.tls, metricsListen: nexd["metrics-listen"] },
     gatewayd: { metricsListen: gatewayd["metrics-listen"] },
+    dashboard: {
+      listen: dashboard.listen,
+      tls: dashboard.tls,
+      metricsListen: dashboard["metrics-listen"],
+    },
     agent: agentConfig(agent, wanted, where),
     etcd: etcdSettings(etcd, around),
     log,

@@ -162,6 +162,11 @@ export const schema = z.strictObject({
     "metrics-listen": metricsListen(9643),
   }).prefault({}),
   gatewayd: z.strictObject({ "metrics-listen": metricsListen(9644) }).prefault({}),
+  dashboard: z.strictObject({
+    listen: address(8090, "127.0.0.1:8090").prefault("127.0.0.1:8090"),
+    tls: z.strictObject({ cert: path, key: path, ca: path }).optional(),
+    "metrics-listen": metricsListen(9645),
+  }).prefault({}),
   log: z.strictObject({
     level: z.enum(["trace", "debug", "info", "warn", "error", "fatal"]).default("info"),
     format: z.enum(["text", "json"]).default("text"),

@@ -74,7 +74,7 @@ export interface Daemon {
   fail(error: unknown): void;
 }
 
-export type DaemonName = "nexd" | "dhcpd" | "dnsd" | "agent" | "gatewayd";
+export type DaemonName = "nexd" | "dhcpd" | "dnsd" | "agent" | "gatewayd" | "dashboard";
 
 export interface DaemonOptions {
   readonly name: DaemonName;
@@ -103,7 +103,7 @@ export async function runDaemon(
   const config = loadConfig({
     file,
     agent: name === "agent",
-    networks: name === "nexd",
+    networks: name === "nexd" || name === "dashboard",
     apart: name === "gatewayd",
   });
   const reporter = name === "agent" ? await openReporter(config, () => log) : undefined;
@@ -340,7 +340,7 @@ function readArgs({ name, args }: DaemonOptions): { file: string | undefined; li
     throw usageError(error, ["config", "metrics-listen"]);
   }
   const listen = values["metrics-listen"];
-  const port = { nexd: 9640, dhcpd: 9641, dnsd: 9642, agent: 9643, gatewayd: 9644 }[name];
+  const port = { nexd: 9640, dhcpd: 9641, dnsd: 9642, agent: 9643, gatewayd: 9644, dashboard: 9645 }[name];
   return {
     file: values.config,
     listen: listen === undefined ? undefined : parseHostPort(listen, "--metrics-listen", port),

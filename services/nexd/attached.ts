@@ -5,11 +5,21 @@
 import type { Endpoint, Host, RunningLease, Sent } from "../../proto/types.ts";
 import { Refusal } from "../common/refusal.ts";
 import { expiryOf, kindOf } from "../overlay/endpoint_kind.ts";
-import type { OverlayEndpoint, Space } from "../overlay/space.ts";
+import type { Space } from "../overlay/space.ts";
 import type { View } from "../overlay/view.ts";
+import {
+  addHosts,
+  endpointTo,
+  type HostState,
+  hostTo,
+  noHostState,
+  reportsOf,
+  sorted,
+  timeOf,
+} from "../overlay_names/attached.ts";
 import { ownName } from "../overlay_names/names.ts";
 import { type ChangeStore, confirm } from "../store/change.ts";
-import type { NameClaimRecord, NetworkRecord, SandRecord } from "../store/sand_records.ts";
+import type { NetworkRecord, SandRecord } from "../store/sand_records.ts";
 import type { SandStore } from "../store/sand_store.ts";
 
 /** A network with the name that it is shown by. */
@@ -64,12 +74,7 @@ export class AttachedMachines {
       const found = new Map<string, HostState>();
       const of = (name: string) => {
         let state = found.get(name);
-        if (!state) {
-          found.set(
-            name,
-            state = { vtep: "", networks: 0, endpoints: 0, applied: 0, behind: 0, silent: false },
-          );
-        }
+        if (!state) found.set(name, state = noHostState());
         return state;
       };
       for (const { space } of networks) addHosts(space, of);
@@ -128,93 +133,4 @@ export class AttachedMachines {
     if (view.network(id)) return [id];
     return [...view.networks()].filter(({ name }) => name === network).map((record) => record.id);
   }
-}
-
-/** Hosts that have something in a network: what each says to have applied; undefined: it does not say. */
-type Reports = ReadonlyMap<string, number | undefined>;
-
-/** A host without an endpoint is leaving the network, and has nothing to apply. */
-function reportsOf(space: Space): Reports {
-  const reports = new Map<string, number | undefined>();
-  for (const host of space.hosts.keys()) {
-    if (!space.endpointsOn(host).size) continue;
-    reports.set(host, space.isSilent(host) ? undefined : space.applied.get(host) ?? 0);
-  }
-  return reports;
-}
-
-function endpointTo(net: string, space: Space, endpoint: OverlayEndpoint, hosts: Reports): Sent<Endpoint> {
-  const { id, address, mac, host, vtep, record, active, modified } = endpoint;
-  const pending: string[] = [], silent: string[] = [];
-  for (const [host, applied] of hosts) {
-    if (applied === undefined) silent.push(host);
-    else if (applied < modified) pending.push(host);
-  }
-  return {
-    id,
-    net,
-    name: ownName(space, endpoint) ?? "",
-    address: address?.toString() ?? "",
-    mac: mac ?? "",
-    host,
-    vtep: vtep?.toString() ?? "",
-    kind: kindOf(record),
-    expires: timeOf(expiryOf(record)),
-    active,
-    hosts: hosts.size,
-    applied: hosts.size - pending.length - silent.length,
-    pending: pending.sort(),
-    silent: silent.sort(),
-  };
-}
-
-interface HostState {
-  vtep: string;
-  networks: number;
-  endpoints: number;
-  applied: number;
-  behind: number;
-  silent: boolean;
-}
-
-function addHosts(space: Space, of: (host: string) => HostState): void {
-  const reports = reportsOf(space);
-  for (const host of space.hosts.keys()) {
-    const state = of(host), applied = reports.get(host);
-    state.networks++;
-    if (space.isSilent(host)) state.silent = true;
-    state.applied = Math.max(state.applied, space.applied.get(host) ?? 0);
-    if (applied === undefined) continue;
-    for (const { modified } of space.endpoints.values()) if (modified > applied) state.behind++;
-  }
-  for (const { host, vtep } of space.endpoints.values()) {
-    const state = of(host);
-    state.endpoints++;
-    state.vtep ||= vtep?.toString() ?? "";
-  }
-}
-
-function hostTo(
-  name: string,
-  state: HostState,
-  claim: NameClaimRecord | undefined,
-): Sent<Host> & { name: string } {
-  const { vtep, ...counts } = state, since = Date.parse(claim?.since ?? "");
-  return {
-    name,
-    vtep: claim?.host_ip || vtep,
-    version: claim?.version ?? "",
-    ...counts,
-    running: claim !== undefined,
-    silent: counts.silent && claim === undefined,
-    since: timeOf(Number.isFinite(since) ? Math.floor(since / 1000) : undefined),
-  };
-}
-
-function sorted({ endpoints }: Space): OverlayEndpoint[] {
-  return [...endpoints.values()].sort((a, b) => a.hot.address - b.hot.address || (a.id < b.id ? -1 : 1));
-}
-
-function timeOf(seconds: number | undefined): { seconds: number; nanos: number } | null {
-  return seconds === undefined ? null : { seconds, nanos: 0 };
 }

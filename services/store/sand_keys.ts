@@ -178,6 +178,21 @@ export class SandKeys {
     return `${this.prefix}/strand/names/`;
   }
 
+  /** The prefixes of all that is shown of networks and hosts: each endpoint once, and nothing that only plans need. */
+  get ofAllNetworks(): readonly string[] {
+    const { prefix } = this;
+    return [
+      this.networks,
+      this.networkNames,
+      `${prefix}/network-endpoints/`,
+      `${prefix}/nodes-networks/`,
+      `${prefix}/strand/applied/`,
+      `${prefix}/strand/net/`,
+      this.allDeleted,
+      this.nameClaims,
+    ];
+  }
+
   /** Strand only: UUID → "", see Fence; nothing follows it. */
   fence(name: string): string {
     return `${this.prefix}/strand/fence/${name}`;

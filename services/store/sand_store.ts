@@ -22,6 +22,8 @@ export interface SandStoreOptions extends EtcdConnectionOptions {
   readonly prefix: string;
   /** The host whose networks and endpoints are followed from the start; undefined: those of none. */
   readonly hostname?: string;
+  /** True: all networks of all hosts are followed from the start, and no network need be held. */
+  readonly everything?: boolean;
   /** The log for the events of the mirror. */
   readonly log: Log;
   /** True: another mirror of the process logs whether etcd can be followed. */
@@ -92,7 +94,8 @@ export function openSandStore(options: SandStoreOptions): SandStore {
     keys.allDeleted,
     keys.nameClaim(hostname),
   ];
-  const schema = sandSchema(keys, [keys.networks, keys.networkNames, ...ofHost]);
+  const followed = options.everything ? keys.ofAllNetworks : [keys.networks, keys.networkNames, ...ofHost];
+  const schema = sandSchema(keys, followed);
   const store = openStore({
     ...options,
     schema,

@@ -11,14 +11,14 @@ const forTests = Object.keys(JSON.parse(read("package.json")).devDependencies);
 function* sources(folder: string): Generator<string> {
   for (const { name, isDirectory } of Deno.readDirSync(root + folder)) {
     if (isDirectory && folder !== "proto/generator") yield* sources(`${folder}/${name}`);
-    else if (name.endsWith(".ts")) yield `${folder}/${name}`;
+    else if (/\.tsx?$/.test(name)) yield `${folder}/${name}`;
   }
 }
 
 /** The npm packages that a source names. */
 function packagesOf(path: string): string[] {
   // Declarations have imports and exports from a module, and a call has it alone.
-  const modules = /(?:\bfrom |\bimport\(|^import )"((?:@[a-z-]+\/)?[a-z][a-z0-9-]*)(?:\/[^"]*)?"/gm;
+  const modules = /(?:\bfrom |\bimport\(|^import )"((?:@[a-z-]+\/)?[a-z][a-z0-9.-]*)(?:\/[^"]*)?"/gm;
   return [...read(path).matchAll(modules)].map(([, name = ""]) => name).filter((name) => name !== "node");
 }
 

@@ -35,7 +35,7 @@ const code = ["cli", "services", "ffi"].flatMap((folder) => [...sources(folder)]
 function* sources(folder: string): Generator<string> {
   for (const { name, isDirectory } of Deno.readDirSync(root + folder)) {
     if (isDirectory) yield* sources(`${folder}/${name}`);
-    else if (name.endsWith(".ts") && !name.endsWith("_test.ts")) yield `${folder}/${name}`;
+    else if (/\.tsx?$/.test(name) && !name.endsWith("_test.ts")) yield `${folder}/${name}`;
   }
 }
 
@@ -146,7 +146,8 @@ Deno.test("variables that the documentation names are there, and so are metrics"
   const known = new Set([...variables, ...agentVariables].map(({ name }) => name));
   // Compose calls the network `lan` of the project `strand` so.
   const deployed = read("deploy/ansible/roles/strand/defaults/main.yml") + "strand_lan";
-  const ours = /\bSTRAND_[A-Z0-9_]+\b|\b(?:strand|nexd|dhcpd|dnsd|agent|gatewayd)_[a-z_]+(?=[`{\s])/g;
+  const ours =
+    /\bSTRAND_[A-Z0-9_]+\b|\b(?:strand|nexd|dhcpd|dnsd|agent|gatewayd|dashboard)_[a-z_]+(?=[`{\s])/g;
   const unknown: string[] = [];
   for (const [path, text] of [...pages, ...manual]) {
     for (const [name] of text.matchAll(ours)) {
@@ -237,7 +238,7 @@ Deno.test("nex.1 and sand-agent-cli.1 have every command, with its options", () 
 });
 
 Deno.test("every name that the program can be called by has a page, and every service's page its keys", () => {
-  const services = ["nexd", "dhcpd", "dnsd", "agent", "gatewayd"];
+  const services = ["nexd", "dhcpd", "dnsd", "agent", "gatewayd", "dashboard"];
   const wanted = commands.flatMap(({ name, aliases = [], ownHelp, page }) => [
     ...services.includes(name) ? [`strand-${name}.8`, ...aliases.map((alias) => `${alias}.8`)] : [],
     ...page !== undefined ? [page] : ownHelp ? [`${name}.1`, ...aliases.map((alias) => `${alias}.1`)] : [],

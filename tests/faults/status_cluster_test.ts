@@ -1,7 +1,7 @@
 /** What `strand status` says of a cluster in which something is wrong with one member, or with all. */
 import assert from "node:assert/strict";
 import { dirname } from "node:path";
-import { etcdStatus } from "../../cli/strand/status_etcd.ts";
+import { etcdStatus } from "../../services/store/etcd_status.ts";
 import { etcdBinary } from "../../services/store/etcd_process.ts";
 import { labCluster } from "../lab/etcd.ts";
 import { run } from "../lab/host.ts";

@@ -1,5 +1,5 @@
 import { freePort } from "../../services/store/etcd_process.ts";
-import type { Status } from "../../cli/strand/status_probe.ts";
+import type { Status } from "../../services/common/service_status.ts";
 import { type Output, Process, run, strandCommand } from "./host.ts";
 import { nexHere } from "./nex.ts";
 
@@ -11,30 +11,41 @@ export class LabServices implements AsyncDisposable {
     readonly directory: string,
     readonly nexdPort: number,
     readonly dnsPort: number,
+    readonly dashboardPort: number,
   ) {}
 
   /** @param extra Further keys of the configuration's sections, like `{nexd: "tls: {…}"}`. */
-  static async create(etcd: string, extra: { nexd?: string; dnsd?: string } = {}): Promise<LabServices> {
+  static async create(
+    etcd: string,
+    extra: { nexd?: string; dnsd?: string; dashboard?: string } = {},
+  ): Promise<LabServices> {
     const directory = await Deno.makeTempDir({ prefix: "strand-test-" });
     const [nexd, dns, nexdMetrics, dnsdMetrics] = [freePort(), freePort(), freePort(), freePort()];
+    const [page, pageMetrics] = [freePort(), freePort()];
     const config = [
       `etcd: {endpoints: [${etcd}]}`,
       `nexd: {listen: "127.0.0.1:${nexd}", metrics-listen: "127.0.0.1:${nexdMetrics}", ${extra.nexd ?? ""}}`,
       `dnsd: {listen: ["127.0.0.1:${dns}"], metrics-listen: "127.0.0.1:${dnsdMetrics}", ${extra.dnsd ?? ""}}`,
+      `dashboard: {listen: "127.0.0.1:${page}", metrics-listen: "127.0.0.1:${pageMetrics}", ${
+        extra.dashboard ?? ""
+      }}`,
     ].join("\n");
     await Deno.writeTextFile(`${directory}/nex.yml`, config);
-    return new LabServices(directory, nexd, dns);
+    return new LabServices(directory, nexd, dns, page);
   }
 
   /** Starts a service; resolves when it says that it is ready. */
-  async start(name: "nexd" | "dnsd", env: Readonly<Record<string, string>> = {}): Promise<Process> {
+  async start(
+    name: "nexd" | "dnsd" | "dashboard",
+    env: Readonly<Record<string, string>> = {},
+  ): Promise<Process> {
     const service = this.launch(name, env);
     await service.line(/ started /, 120_000);
     return service;
   }
 
   /** Starts a service without waiting for it. */
-  launch(name: "nexd" | "dnsd", env: Readonly<Record<string, string>> = {}): Process {
+  launch(name: "nexd" | "dnsd" | "dashboard", env: Readonly<Record<string, string>> = {}): Process {
     const service = new Process(strandCommand([name, "--config", `${this.directory}/nex.yml`]), { env });
     this.processes.push(service);
     return service;

@@ -49,7 +49,10 @@ Deno.test("strand status SERVICE looks at that one and etcd, and misses it where
   assert.deepEqual(await seen("agent", "dhcpd"), [["etcd", false], ["dhcpd", false], ["agent", false]]);
   const { code, stderr } = await strand(["status", "etc"], env);
   assert.equal(code, 2);
-  assert.match(stderr, /^strand status: no service "etc"; known are nexd, dhcpd, dnsd, agent, gatewayd;/);
+  assert.match(
+    stderr,
+    /^strand status: no service "etc"; known are nexd, dhcpd, dnsd, agent, gatewayd, dashboard;/,
+  );
 });
 
 Deno.test("strand agent release is done once, by the agent that runs", async () => {

@@ -1,8 +1,8 @@
 /** Asking a service how it is. */
-import { formatHostPort, type HostPort } from "../../services/common/host_port.ts";
-import { request } from "../../services/common/http/request.ts";
-import type { Note, Problem, Report } from "../../services/common/http_status.ts";
-import { messageOf } from "../../services/common/refusal.ts";
+import { formatHostPort, type HostPort } from "./host_port.ts";
+import { request } from "./http/request.ts";
+import type { Note, Problem, Report } from "./http_status.ts";
+import { messageOf } from "./refusal.ts";
 
 /** One row of `strand status`. */
 export interface Status {
@@ -10,6 +10,7 @@ export interface Status {
   readonly address: string;
   readonly reachable: boolean;
   readonly ready: boolean;
+  readonly version?: string;
   readonly revision?: number;
   /** Milliseconds out of sync with etcd. */
   readonly lag?: number;
@@ -24,21 +25,27 @@ export async function serviceStatus(service: string, at: HostPort): Promise<Stat
   const address = formatHostPort(at);
   try {
     const report = JSON.parse((await request(at, "GET", "/readyz")).body) as Report;
-    const { ready, revision, lag, problems, notes } = report;
-    return {
-      service,
-      address,
-      reachable: true,
-      ready,
-      ...(revision !== undefined && { revision }),
-      ...(lag !== undefined && { lag }),
-      problems: problems.map(({ what, fix }) => ({ what, fix })),
-      ...(notes !== undefined && { notes }),
-    };
+    return { ...statusOf(report, address), service };
   } catch (error) {
     const fix = `start it with "strand ${service}" or "strand up", or correct ${service}.metrics-listen`;
     return away(service, address, error, fix);
   }
+}
+
+/** The row of a service that has told how it is. */
+export function statusOf(report: Report, address: string): Status {
+  const { service, version, ready, revision, lag, problems, notes } = report;
+  return {
+    service,
+    address,
+    reachable: true,
+    ready,
+    ...(version !== undefined && { version }),
+    ...(revision !== undefined && { revision }),
+    ...(lag !== undefined && { lag }),
+    problems: problems.map(({ what, fix }) => ({ what, fix })),
+    ...(notes !== undefined && { notes }),
+  };
 }
 
 function away(service: string, address: string, error: unknown, fix: string): Status {

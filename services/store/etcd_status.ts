@@ -1,10 +1,10 @@
 /** Checks the members of an etcd cluster: each is asked separately, and problems are derived from all answers. */
-import { remedyForAway } from "../../services/common/remedy_for_away.ts";
-import { messageOf, Refusal } from "../../services/common/refusal.ts";
-import type { TlsMaterial } from "../../services/common/tls.ts";
-import { EtcdConnection, type MemberStatus } from "../../services/store/connection.ts";
-import { callReason, remedyFor } from "../../services/store/failure.ts";
-import type { Status } from "./status_probe.ts";
+import { remedyForAway } from "../common/remedy_for_away.ts";
+import { messageOf, Refusal } from "../common/refusal.ts";
+import type { TlsMaterial } from "../common/tls.ts";
+import { EtcdConnection, type MemberStatus } from "./connection.ts";
+import { callReason, remedyFor } from "./failure.ts";
+import type { Status } from "../common/service_status.ts";
 
 const PATIENCE = 2_000, SETTING = "etcd.endpoints";
 
@@ -49,13 +49,14 @@ export function statusRows(members: readonly Asked[]): Status[] {
   };
   const versions = new Set<string>();
   return members.map((member): Status => {
-    const { endpoint: address, answers, revision } = member;
+    const { endpoint: address, answers, revision, version } = member;
     const troubles = troublesOf(member, members), warnings = warningsOf(member, versions);
     return {
       service: "etcd",
       address,
       reachable: answers,
       ready: troubles.length === 0,
+      ...(version !== undefined && { version }),
       ...(answers && revision !== undefined && { revision }),
       problems: troubles.flatMap(once),
       ...warnings.length && { warnings },

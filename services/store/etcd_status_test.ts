@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { type Asked, statusRows } from "./status_etcd.ts";
+import { type Asked, statusRows } from "./etcd_status.ts";
 
 const endpoints = ["http://10.0.0.1:2379", "http://10.0.0.2:2379", "http://10.0.0.3:2379"] as const;
 

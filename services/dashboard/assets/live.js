@@ -1,0 +1,26 @@
+// Refreshes the page's main part when the server says that something on it has changed.
+"use strict";
+(() => {
+  const main = () => document.getElementById("main");
+  let stale = false;
+  const refresh = () => {
+    // What is typed, and what a finger or a key is on, stays until it is left.
+    const active = document.activeElement;
+    stale = active instanceof HTMLInputElement && main().contains(active);
+    if (!stale) htmx.trigger(main(), "strand:changed");
+  };
+  document.addEventListener("focusout", () => stale && setTimeout(refresh, 0));
+  const events = new EventSource("/events");
+  events.addEventListener("changed", (event) => {
+    const topics = JSON.parse(event.data), wanted = JSON.parse(main().dataset.live);
+    if (topics.includes("all") || wanted.includes("all") || topics.some((topic) => wanted.includes(topic))) {
+      refresh();
+    }
+  });
+  // After a connection that was lost, what happened meanwhile is not known.
+  let opened = false;
+  events.addEventListener("open", () => {
+    if (opened) refresh();
+    opened = true;
+  });
+})();

@@ -1,0 +1,19 @@
+/** The addresses of pages. */
+
+/** A text as one segment of a path; its end is not taken for `.json`. */
+function segment(text: string): string {
+  return encodeURIComponent(text).replace(/\.json$/, "%2Ejson");
+}
+
+export function networkHref(key: string): string {
+  return `/networks/${segment(key)}`;
+}
+
+/** @param network Undefined: the machine's page over all networks. */
+export function machineHref(id: string, network?: string): string {
+  return `/machines/${segment(id)}${network === undefined ? "" : `?network=${encodeURIComponent(network)}`}`;
+}
+
+export function findHref(text: string): string {
+  return `/find?q=${encodeURIComponent(text)}`;
+}

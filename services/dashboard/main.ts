@@ -1,0 +1,74 @@
+/** The process dashboard: wires the views of etcd, the pages and their server. It writes nothing. */
+import { abortConnection } from "../../ffi/abort.ts";
+import { sendDatagram } from "../../ffi/unix_datagram.ts";
+import { runDaemon } from "../common/daemon.ts";
+import { followedTogether } from "../common/followed_together.ts";
+import { formatHostPort } from "../common/host_port.ts";
+import { gauge, Histogram } from "../common/metrics.ts";
+import { openNexStore } from "../store/nex_store.ts";
+import { onceReached } from "../store/once_reached.ts";
+import { openSandStore, refuseOtherPrefix } from "../store/sand_store.ts";
+import { appOf } from "./app.tsx";
+import { Cluster } from "./cluster.ts";
+import { Events } from "./events.ts";
+import { tlsOf } from "./listen.ts";
+import { Health } from "./model/health.ts";
+import { serveDashboard } from "./server.ts";
+import { viewsOf } from "./views.tsx";
+
+/** Runs the dashboard: pages and JSON of what etcd holds. */
+export function main(args: string[]): Promise<number> {
+  return runDaemon(
+    { name: "dashboard", args, abort: abortConnection, notify: sendDatagram },
+    async (daemon) => {
+      const { config, log, metrics } = daemon, { listen } = config.dashboard;
+      const tls = tlsOf(config);
+      daemon.certificates(tls?.certificates ?? []);
+      const names = openNexStore(config.etcd, log);
+      daemon.defer("etcd", () => names.close());
+      const sand = openSandStore({
+        endpoints: config.etcd.endpoints,
+        ...config.etcd.tls && { tls: config.etcd.tls },
+        prefix: config.agent.etcdPrefix,
+        log,
+        besideAnother: true,
+        everything: true,
+      });
+      daemon.defer("etcd", () => sand.close());
+      const followed = followedTogether(names.mirror, sand.mirror);
+      const cluster = new Cluster({ names: names.mirror, overlays: sand.mirror, keys: sand.keys, followed });
+      const health = new Health(cluster, { config, report: () => daemon.report() });
+      const events = new Events(cluster);
+      const seconds = new Histogram({
+        name: "dashboard_request_seconds",
+        help: "How long requests took, by the status of their answer.",
+        labelNames: ["status"],
+        registers: [metrics],
+      });
+      // Pages are there while etcd is not: they say so.
+      const server = serveDashboard({
+        listen,
+        tls,
+        app: appOf({
+          cluster,
+          views: viewsOf(cluster, health),
+          onError: (err, url) => log.error({ err, url }, "a page cannot be shown"),
+        }),
+        events,
+        log,
+        abort: abortConnection,
+        onAnswer: (status, took) => seconds.observe({ status }, took),
+      });
+      daemon.defer("pages", () => server.close());
+      // Streams end first: the server waits for what is being answered.
+      daemon.defer("events", () => events.close());
+      daemon.check(() => server.problem());
+      daemon.follow(followed);
+      gauge(metrics, "dashboard_streams", "Open pages that are told of changes.", () => events.size);
+      const scheme = tls ? "https" : "http";
+      log.info(`the page is at ${scheme}://${formatHostPort({ host: listen.host, port: server.port })}/`);
+      await Promise.all([names, sand].map(({ mirror }) => mirror.ready({ signal: daemon.stopping })));
+      await onceReached(() => refuseOtherPrefix(sand), daemon.stopping);
+    },
+  );
+}

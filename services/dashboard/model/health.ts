@@ -1,0 +1,162 @@
+/** What is wrong, and what to do: services and etcd members as `strand status` has them, and what etcd says of hosts and networks. */
+import type { Config } from "../../common/config.ts";
+import type { Report } from "../../common/http_status.ts";
+import { type Status, statusOf } from "../../common/service_status.ts";
+import { formatHostPort } from "../../common/host_port.ts";
+import { problems as storeProblems } from "../../nex/problems.ts";
+import { machineStatus, serviceNames } from "../../store/machine_status.ts";
+import type { Cluster } from "../cluster.ts";
+import { Sheet, type TableSpec } from "../table.ts";
+import { hostRows } from "./hosts.ts";
+import { networkRows } from "./networks.ts";
+
+/** For how long what was found of services is shown, in ms: a page that is open in many browsers must not ask them at each turn. */
+const KEPT = 2000;
+/** A host may be this long behind without a word, in ms: it is so after each change. */
+const MAY_LAG = 5000;
+
+export interface Trouble {
+  /** What it concerns, like `etcd`, `host host1` or `network blue`. */
+  readonly where: string;
+  readonly what: string;
+  readonly fix: string;
+  /** Since when this dashboard has seen it, in RFC 3339. */
+  readonly since: string;
+}
+
+export interface HealthModel {
+  readonly ok: boolean;
+  readonly problems: readonly Trouble[];
+  readonly warnings: readonly { readonly where: string; readonly what: string }[];
+  readonly services: Sheet<Status>;
+  readonly counts: Readonly<Record<"networks" | "machines" | "leases" | "hosts", number>>;
+}
+
+export const servicesTable: TableSpec<Status> = {
+  id: "",
+  caption: "Services of this machine, and members of etcd",
+  sort: "service",
+  none: "No service answers.",
+  columns: [
+    { key: "service", title: "Service", text: ({ service }) => service },
+    { key: "address", title: "Address", text: ({ address }) => address },
+    {
+      key: "state",
+      title: "State",
+      text: ({ reachable, ready }) => !reachable ? "unreachable" : ready ? "ready" : "not ready",
+    },
+    { key: "version", title: "Version", text: ({ version }) => version },
+    { key: "revision", title: "Revision", text: ({ revision }) => revision },
+    {
+      key: "lag",
+      title: "Lag",
+      text: ({ lag }) => lag === undefined ? undefined : `${(lag / 1000).toFixed(1)} s`,
+      order: ({ lag }) => lag,
+    },
+  ],
+};
+
+export interface HealthOptions {
+  readonly config: Config;
+  /** The report of this process. */
+  readonly report: () => Report;
+}
+
+/** Looks at the health of everything, and remembers since when it has seen what. */
+export class Health {
+  readonly #since = new Map<string, number>();
+  #asked: { readonly at: number; readonly rows: Promise<Status[]> } | undefined;
+
+  constructor(private readonly cluster: Cluster, private readonly options: HealthOptions) {}
+
+  /** @param now In ms since the epoch. */
+  async model(parameters: URLSearchParams, now: number): Promise<HealthModel> {
+    const rows = await this.#services(),
+      networks = networkRows(this.cluster, now),
+      hosts = hostRows(this.cluster);
+    const found = [
+      ...rows.flatMap(({ service, problems }) =>
+        problems.map(({ what, fix }) => ({ where: service, what, fix, key: `${service} ${fix}` }))
+      ),
+      ...this.#ofHosts(hosts),
+      ...networks.flatMap(({ name, problem, used, size }) => [
+        ...problem === undefined ? [] : [{
+          where: `network ${name}`,
+          what: problem,
+          fix: "put its record in etcd right, or delete the network",
+          key: `broken ${name}`,
+        }],
+        ...!size || (used ?? 0) < size ? [] : [{
+          where: `network ${name}`,
+          what: `no address is free: all ${size} of its range are in use`,
+          fix:
+            `give it a larger range with strand set network range4, or remove members: strand get members ${name}`,
+          key: `full ${name}`,
+        }],
+      ]),
+      ...storeProblems(this.cluster.nex).map((what) => ({
+        where: "names and addresses",
+        what,
+        fix: "docs/TROUBLE.md has it by this sentence",
+        key: what,
+      })),
+    ];
+    const seen = new Set(found.map(({ key }) => key));
+    for (const key of this.#since.keys()) if (!seen.has(key)) this.#since.delete(key);
+    const problems = found.flatMap(({ key, ...trouble }): Trouble[] => {
+      const since = this.#since.get(key) ?? now;
+      this.#since.set(key, since);
+      if (key.startsWith("behind ") && now - since < MAY_LAG) return [];
+      return [{ ...trouble, since: new Date(since).toISOString() }];
+    });
+    return {
+      ok: problems.length === 0 && rows.every(({ ready }) => ready),
+      problems,
+      warnings: rows.flatMap(({ service, warnings = [] }) =>
+        warnings.map((what) => ({ where: service, what }))
+      ),
+      services: new Sheet(servicesTable, rows, parameters),
+      counts: {
+        networks: networks.length,
+        machines: networks.reduce((sum, { machines }) => sum + machines, 0),
+        leases: networks.reduce((sum, { leases }) => sum + leases, 0),
+        hosts: hosts.length,
+      },
+    };
+  }
+
+  #ofHosts(hosts: ReturnType<typeof hostRows>) {
+    return hosts.flatMap(({ name, agent, behind, endpoints }) => {
+      const where = `host ${name}`;
+      if (agent === "away" && endpoints > 0) {
+        return [{
+          where,
+          what:
+            `its agent does not run, or cannot reach etcd: ${endpoints} endpoints stay as they are, and learn of no change`,
+          fix: `on ${name}: strand status agent`,
+          key: `away ${name}`,
+        }];
+      }
+      if (!behind || agent === "away") return [];
+      return [{
+        where,
+        what: `it has not applied ${behind} endpoints that are in etcd`,
+        fix: `on ${name}: strand status agent`,
+        key: `behind ${name}`,
+      }];
+    });
+  }
+
+  async #services(): Promise<Status[]> {
+    const { config, report } = this.options, now = performance.now();
+    if (!this.#asked || now - this.#asked.at > KEPT) {
+      const others = serviceNames.filter((name) => name !== "dashboard");
+      const rows = machineStatus(config, config.file, []).then((all) =>
+        all.filter(({ service }) => service === "etcd" || (others as string[]).includes(service))
+      );
+      this.#asked = { at: now, rows };
+    }
+    const own = statusOf(report(), formatHostPort(config.dashboard.listen));
+    return [...await this.#asked.rows, own];
+  }
+}

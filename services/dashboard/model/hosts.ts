@@ -1,0 +1,70 @@
+/** The hosts that have something in an overlay network, or whose agents run. */
+import { addHosts, type HostState, hostTo, noHostState } from "../../overlay_names/attached.ts";
+import type { Cluster } from "../cluster.ts";
+import type { TableSpec } from "../table.ts";
+import { duration } from "./time.ts";
+
+export interface HostRow {
+  readonly name: string;
+  readonly vtep: string;
+  readonly version: string;
+  readonly networks: number;
+  readonly endpoints: number;
+  /** The newest revision of etcd that it says to have applied, and how many endpoints it has not. */
+  readonly applied: number;
+  readonly behind: number;
+  /** `runs`: its agent keeps its claim on the name; `SAND's`: the agent says nothing of itself; `away`: neither. */
+  readonly agent: "runs" | "SAND's" | "away";
+  /** Since when its agent runs, in RFC 3339. */
+  readonly since?: string;
+}
+
+export function hostRows(cluster: Cluster): HostRow[] {
+  const found = new Map<string, HostState>();
+  const of = (name: string) => {
+    let state = found.get(name);
+    if (!state) found.set(name, state = noHostState());
+    return state;
+  };
+  for (const { id } of cluster.overlays.networks()) addHosts(cluster.overlays.space(id), of);
+  for (const name of cluster.claims.keys()) of(name);
+  return [...found].map(([name, state]): HostRow => {
+    const host = hostTo(name, state, cluster.claims.get(name)), since = host.since?.seconds;
+    return {
+      name,
+      vtep: host.vtep ?? "",
+      version: host.version ?? "",
+      networks: state.networks,
+      endpoints: state.endpoints,
+      applied: state.applied,
+      behind: state.behind,
+      agent: host.running ? "runs" : host.silent ? "SAND's" : "away",
+      ...typeof since === "number" && { since: new Date(since * 1000).toISOString() },
+    };
+  });
+}
+
+export function hostsTable(now: number): TableSpec<HostRow> {
+  return {
+    id: "",
+    caption: "Hosts",
+    sort: "name",
+    none: "No host has something in an overlay network, and no agent runs.",
+    columns: [
+      { key: "name", title: "Host", text: ({ name }) => name },
+      { key: "vtep", title: "VTEP", text: ({ vtep }) => vtep },
+      { key: "agent", title: "Agent", text: ({ agent }) => agent },
+      { key: "version", title: "Version", text: ({ version }) => version },
+      {
+        key: "since",
+        title: "Runs for",
+        text: ({ since }) => since && duration(Math.max(0, now - Date.parse(since))),
+        order: ({ since }) => since,
+      },
+      { key: "networks", title: "Networks", text: ({ networks }) => networks },
+      { key: "endpoints", title: "Endpoints", text: ({ endpoints }) => endpoints },
+      { key: "applied", title: "Applied revision", text: ({ applied }) => applied || undefined },
+      { key: "behind", title: "Behind by", text: ({ behind }) => behind },
+    ],
+  };
+}

@@ -1,0 +1,55 @@
+/** A machine: all that is known of it, in each network that it is in. */
+import { printable } from "../../common/refusal.ts";
+import { networkHref } from "../links.ts";
+import type { Machine } from "../model/machines.ts";
+import { timeLeft } from "../model/time.ts";
+import { Facts } from "./table.tsx";
+
+export function MachinePage({ machines, now }: { machines: readonly Machine[]; now: number }) {
+  return (
+    <>
+      {machines.map((machine) => (
+        <section>
+          <h2>
+            in network <a href={networkHref(machine.network)}>{printable(machine.network)}</a>
+          </h2>
+          <Facts of={factsOf(machine, now)} />
+        </section>
+      ))}
+    </>
+  );
+}
+
+function factsOf(machine: Machine, now: number): Record<string, string> {
+  const {
+    name,
+    aliases,
+    mac,
+    address,
+    kind,
+    state,
+    host,
+    vtep,
+    expires,
+    endpoint,
+    pending,
+    silent,
+    details,
+  } = machine;
+  const facts = {
+    "name": name,
+    "further names": aliases.join(", "),
+    "MAC": mac,
+    "address": address,
+    "kind": kind,
+    "state": state,
+    "lease": expires ? `until ${expires}, ${timeLeft(expires, now)} left` : "",
+    "host": host,
+    "VTEP of its host": vtep,
+    "endpoint": endpoint ?? "",
+    "hosts that have not applied it": (pending ?? []).join(", "),
+    "hosts that do not say": (silent ?? []).join(", "),
+    ...details,
+  };
+  return Object.fromEntries(Object.entries(facts).filter(([, text]) => text !== ""));
+}

@@ -1,0 +1,87 @@
+/** The dashboard's HTTP server: hands requests to the application, and streams of events to their own place. */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Hono } from "hono";
+import type { HostPort } from "../common/host_port.ts";
+import { connectionLimit, listenOn } from "../common/http/acceptor.ts";
+import { json, send } from "../common/http/answers.ts";
+import type { Abort } from "../common/http/ends.ts";
+import { HttpServer } from "../common/http/server.ts";
+import type { Log } from "../common/log.ts";
+import { messageOf } from "../common/refusal.ts";
+import type { TlsMaterial } from "../common/tls.ts";
+import type { Events } from "./events.ts";
+import { hostRefusal } from "./listen.ts";
+
+/** Limits in ms. Browsers keep connections open. */
+const LIMITS = { head: 10_000, request: 10_000, idle: 120_000 };
+/** The longest path with its query. */
+const LONGEST_URL = 2048;
+/** Header names of the application's answers that are not set by the server itself. */
+const OWN = new Set(["content-type", "content-length", "cache-control"]);
+
+export interface ServerOptions {
+  readonly listen: HostPort;
+  readonly tls: TlsMaterial | undefined;
+  readonly app: Hono;
+  readonly events: Events;
+  readonly log: Log;
+  readonly abort: Abort;
+  /** Called with each answer's status and how long it took, in seconds. */
+  readonly onAnswer: (status: number, seconds: number) => void;
+}
+
+/** Serves the dashboard. Throws Refusal when the address cannot be listened on. */
+export function serveDashboard(options: ServerOptions): HttpServer & { readonly port: number } {
+  const { listen, tls, log, abort } = options, listener = listenOn(listen, "dashboard.listen");
+  const server = new HttpServer(listener, {
+    name: "the dashboard",
+    tls,
+    limits: LIMITS,
+    most: connectionLimit(512, 1 / 2),
+    log,
+    abort,
+    onRequest: (request, response) => void respond(options, request, response),
+  });
+  return Object.assign(server, { port: listener.addr.port });
+}
+
+async function respond(
+  options: ServerOptions,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const { app, events, log, onAnswer, listen } = options, begun = performance.now();
+  try {
+    const { url = "", method = "GET", headers } = request;
+    const refusal = hostRefusal(listen.host, headers.host);
+    if (refusal !== undefined) return send(response, json(403, { error: refusal }), true);
+    if (method !== "GET" && method !== "HEAD") {
+      return send(response, { ...json(405, { error: "GET only" }), headers: { allow: "GET, HEAD" } }, true);
+    }
+    if (!url.startsWith("/")) {
+      return send(response, json(400, { error: "the target is no path, like /" }), true);
+    }
+    if (url.length > LONGEST_URL) {
+      return send(response, json(414, { error: `the path is longer than ${LONGEST_URL} characters` }), true);
+    }
+    if (url === "/events" && method === "GET") {
+      if (!events.open(response)) {
+        send(response, json(503, { error: "too many pages are open: this one is not refreshed" }), false);
+      }
+      return;
+    }
+    const { accept } = headers;
+    const answer = await app.fetch(
+      new Request(`http://dashboard${url}`, { method, headers: accept === undefined ? {} : { accept } }),
+    );
+    const body = method === "HEAD" ? "" : await answer.text();
+    const own = Object.fromEntries([...answer.headers].filter(([name]) => !OWN.has(name)));
+    const type = answer.headers.get("content-type") ?? "text/plain";
+    send(response, { status: answer.status, body, type, headers: own }, false);
+    onAnswer(answer.status, (performance.now() - begun) / 1000);
+  } catch (error) {
+    log.error({ err: error }, "a request to the dashboard failed");
+    if (!response.headersSent) send(response, json(500, { error: messageOf(error) }), true);
+    else response.destroy();
+  }
+}

@@ -1,0 +1,110 @@
+/** Tables that the server sorts, filters and cuts into pages, as the parameters of their URL say. */
+import { invalid } from "../common/refusal.ts";
+
+/** The most rows of a page, how many it has by default, and the longest text of a filter. */
+export const MOST_ROWS = 500, ROWS = 50, LONGEST_FILTER = 100;
+
+export interface Column<Row> {
+  /** What the parameter `sort` calls it. */
+  readonly key: string;
+  readonly title: string;
+  /** What is shown, and searched by a filter. */
+  readonly text: (row: Row) => string | number | undefined;
+  /** What is compared when the table is sorted by it; the text by default. */
+  readonly order?: (row: Row) => string | number | undefined;
+  /** Where its cells lead. */
+  readonly href?: (row: Row) => string | undefined;
+}
+
+export interface TableSpec<Row> {
+  /** The beginning of its parameters' names on a page with several tables, like `leases` of `leases.sort`; empty: none. */
+  readonly id: string;
+  readonly caption: string;
+  readonly columns: readonly Column<Row>[];
+  /** By which column it is sorted, `-KEY` for downwards. */
+  readonly sort: string;
+  /** What is said where there are no rows. */
+  readonly none: string;
+}
+
+/** One page of a table. */
+export class Sheet<Row> {
+  readonly rows: readonly Row[];
+  readonly total: number;
+  /** How many rows fit the filter. */
+  readonly matching: number;
+  readonly page: number;
+  readonly pages: number;
+  readonly size: number;
+  readonly sort: string;
+  readonly filter: string;
+
+  /** @throws Refusal "invalid" for a parameter that is not right */
+  constructor(readonly spec: TableSpec<Row>, rows: readonly Row[], parameters: URLSearchParams) {
+    const given = (name: string) => parameters.get(parameterOf(spec.id, name)) ?? undefined;
+    this.filter = checkedText(given("filter"), parameterOf(spec.id, "filter"));
+    this.sort = given("sort") ?? spec.sort;
+    const column = spec.columns.find(({ key }) => key === this.sort.replace(/^-/, ""));
+    if (!column) {
+      throw invalid(
+        `${parameterOf(spec.id, "sort")}: "${this.sort}" is no column; known are ${
+          spec.columns.map(({ key }) => key).join(", ")
+        }, each also with - before it`,
+      );
+    }
+    const wanted = this.filter.toLowerCase();
+    const fitting = wanted ? rows.filter((row) => fits(spec, row, wanted)) : [...rows];
+    this.size = numberIn(given("size"), parameterOf(spec.id, "size"), MOST_ROWS) ?? ROWS;
+    this.total = rows.length;
+    this.matching = fitting.length;
+    this.pages = Math.max(1, Math.ceil(fitting.length / this.size));
+    // A table may have become shorter since its link was made.
+    this.page = Math.min(numberIn(given("page"), parameterOf(spec.id, "page"), 1e9) ?? 1, this.pages);
+    const order = column.order ?? column.text, downwards = this.sort.startsWith("-");
+    fitting.sort((a, b) => (downwards ? -1 : 1) * compare(order(a), order(b)));
+    this.rows = fitting.slice((this.page - 1) * this.size, this.page * this.size);
+  }
+
+  toJSON(): Record<string, unknown> {
+    const { rows, total, matching, page, pages, size, sort, filter } = this;
+    return { total, matching, page, pages, size, sort, filter, rows };
+  }
+}
+
+/** The names of a table's parameters. */
+export function parametersOf({ id }: Pick<TableSpec<never>, "id">): string[] {
+  return ["sort", "filter", "page", "size"].map((name) => parameterOf(id, name));
+}
+
+export function parameterOf(id: string, name: string): string {
+  return id ? `${id}.${name}` : name;
+}
+
+/** A text of a parameter. Throws Refusal "invalid" for one that is too long. */
+export function checkedText(text: string | undefined, name: string): string {
+  if (text !== undefined && text.length > LONGEST_FILTER) {
+    throw invalid(`${name}: "${text}" is longer than ${LONGEST_FILTER} characters`);
+  }
+  return text?.trim() ?? "";
+}
+
+function numberIn(text: string | undefined, name: string, most: number): number | undefined {
+  if (text === undefined) return undefined;
+  const number = /^\d{1,9}$/.test(text) ? Number(text) : 0;
+  if (number < 1 || number > most) {
+    throw invalid(`${name}: "${text}" is not a whole number from 1 to ${most}`);
+  }
+  return number;
+}
+
+function fits<Row>({ columns }: TableSpec<Row>, row: Row, wanted: string): boolean {
+  return columns.some(({ text }) => String(text(row) ?? "").toLowerCase().includes(wanted));
+}
+
+/** What is missing comes last. */
+function compare(a: string | number | undefined, b: string | number | undefined): number {
+  if (a === b) return 0;
+  if (a === undefined || a === "") return 1;
+  if (b === undefined || b === "") return -1;
+  return a < b ? -1 : 1;
+}

@@ -1,0 +1,155 @@
+/** The dashboard's views: of each a path, what it takes, its model as JSON has it, and its page. */
+import type { Child } from "hono/jsx";
+import { Refusal } from "../common/refusal.ts";
+import type { Cluster } from "./cluster.ts";
+import type { Health } from "./model/health.ts";
+import { servicesTable } from "./model/health.ts";
+import { hostRows, hostsTable } from "./model/hosts.ts";
+import { findMachines, machineById } from "./model/machines.ts";
+import {
+  machineColumns,
+  machinesTable,
+  namesTable,
+  networkModel,
+  networkRows,
+  networksTable,
+} from "./model/networks.ts";
+import { networkHref } from "./links.ts";
+import { HealthPage } from "./pages/health.tsx";
+import { MachinePage } from "./pages/machine.tsx";
+import { NetworkPage } from "./pages/network.tsx";
+import { Table } from "./pages/table.tsx";
+import { checkedText, parametersOf, Sheet, type TableSpec } from "./table.ts";
+import type { Machine } from "./model/machines.ts";
+
+/** What is asked for. */
+export interface Asked {
+  /** The part of the path that the view's own path has as `:id`. */
+  readonly id: string;
+  readonly parameters: URLSearchParams;
+  /** Path and query. */
+  readonly url: string;
+  /** In ms since the epoch. */
+  readonly now: number;
+}
+
+/** What a view answers with. */
+export interface Shown {
+  readonly title: string;
+  /** Becomes the JSON. */
+  readonly model: object;
+  /** Which changes concern it, see Topic; `all`: every one. */
+  readonly live: readonly string[];
+  readonly page: Child;
+}
+
+export interface View {
+  readonly path: string;
+  /** The parameters that it takes. */
+  readonly parameters: readonly string[];
+  /** Throws Refusal "invalid" and "not-found". */
+  show(asked: Asked): Shown | Promise<Shown>;
+}
+
+const findTable: TableSpec<Machine> = {
+  id: "",
+  caption: "Machines",
+  sort: "name",
+  none: "No machine has this as part of its MAC, address or name.",
+  columns: [
+    ...machineColumns,
+    {
+      key: "network",
+      title: "Network",
+      text: ({ network }) => network,
+      href: ({ network }) => networkHref(network),
+    },
+    { key: "host", title: "Host", text: ({ host }) => host },
+    { key: "kind", title: "Kind", text: ({ kind }) => kind },
+    { key: "state", title: "State", text: ({ state }) => state },
+  ],
+};
+
+export function viewsOf(cluster: Cluster, health: Health): View[] {
+  return [
+    {
+      path: "/",
+      parameters: parametersOf(servicesTable),
+      async show({ parameters, url, now }) {
+        const model = await health.model(parameters, now);
+        return {
+          title: "Health",
+          model,
+          live: ["all"],
+          page: <HealthPage model={model} url={url} now={now} />,
+        };
+      },
+    },
+    {
+      path: "/networks",
+      parameters: parametersOf(networksTable),
+      show({ parameters, url, now }) {
+        const networks = new Sheet(networksTable, networkRows(cluster, now), parameters);
+        return {
+          title: "Networks",
+          model: { networks },
+          live: ["all"],
+          page: <Table sheet={networks} url={url} />,
+        };
+      },
+    },
+    {
+      path: "/networks/:id",
+      parameters: [machinesTable("lan"), { id: "leases" }, namesTable].flatMap(parametersOf),
+      show({ id, parameters, url, now }) {
+        const network = cluster.network(id);
+        if (!network) throw new Refusal("not-found", `there is no network "${id}"`);
+        const model = networkModel(cluster, network, parameters, now);
+        return {
+          title: `Network ${network.key}`,
+          model,
+          live: [`network:${network.key}`, "health"],
+          page: <NetworkPage model={model} url={url} />,
+        };
+      },
+    },
+    {
+      path: "/hosts",
+      parameters: parametersOf({ id: "" }),
+      show({ parameters, url, now }) {
+        const hosts = new Sheet(hostsTable(now), hostRows(cluster), parameters);
+        return { title: "Hosts", model: { hosts }, live: ["all"], page: <Table sheet={hosts} url={url} /> };
+      },
+    },
+    {
+      path: "/find",
+      parameters: ["q", ...parametersOf(findTable)],
+      show({ parameters, url, now }) {
+        const q = checkedText(parameters.get("q") ?? undefined, "q");
+        if (!q) throw new Refusal("invalid", "q: what is to be found is missing, like /find?q=web");
+        const machines = new Sheet(findTable, findMachines(cluster, q, now), parameters);
+        return {
+          title: `Machines with ${q}`,
+          model: { q, machines },
+          live: ["all"],
+          page: <Table sheet={machines} url={url} />,
+        };
+      },
+    },
+    {
+      path: "/machines/:id",
+      parameters: ["network"],
+      show({ id, parameters, now }) {
+        const machines = machineById(cluster, id, parameters.get("network") ?? undefined, now);
+        const [first] = machines;
+        if (!first) throw new Refusal("not-found", `there is no machine "${id}"`);
+        return {
+          title: `Machine ${first.name || first.mac || first.id}`,
+          model: { id, machines },
+          live: [...new Set(machines.map(({ network }) => `network:${network}`)), "health"],
+          page: <MachinePage machines={machines} now={now} />,
+        };
+      },
+    },
+  ];
+}

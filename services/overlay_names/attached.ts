@@ -1,0 +1,111 @@
+/** What etcd says of endpoints and hosts of overlay networks: where they are, and which of it each host has applied. */
+import type { Endpoint, Host, Sent } from "../../proto/types.ts";
+import { expiryOf, kindOf } from "../overlay/endpoint_kind.ts";
+import type { OverlayEndpoint, Space } from "../overlay/space.ts";
+import type { NameClaimRecord } from "../store/sand_records.ts";
+import { ownName } from "./names.ts";
+
+/** Hosts that have something in a network: what each says to have applied; undefined: it does not say. */
+export type Reports = ReadonlyMap<string, number | undefined>;
+
+/** The reports of a network. A host without an endpoint is leaving the network, and has nothing to apply. */
+export function reportsOf(space: Space): Reports {
+  const reports = new Map<string, number | undefined>();
+  for (const host of space.hosts.keys()) {
+    if (!space.endpointsOn(host).size) continue;
+    reports.set(host, space.isSilent(host) ? undefined : space.applied.get(host) ?? 0);
+  }
+  return reports;
+}
+
+/** An endpoint with the hosts that have applied it, and those that have not. @param net The name of its network. */
+export function endpointTo(
+  net: string,
+  space: Space,
+  endpoint: OverlayEndpoint,
+  hosts: Reports,
+): Sent<Endpoint> {
+  const { id, address, mac, host, vtep, record, active, modified } = endpoint;
+  const pending: string[] = [], silent: string[] = [];
+  for (const [host, applied] of hosts) {
+    if (applied === undefined) silent.push(host);
+    else if (applied < modified) pending.push(host);
+  }
+  return {
+    id,
+    net,
+    name: ownName(space, endpoint) ?? "",
+    address: address?.toString() ?? "",
+    mac: mac ?? "",
+    host,
+    vtep: vtep?.toString() ?? "",
+    kind: kindOf(record),
+    expires: timeOf(expiryOf(record)),
+    active,
+    hosts: hosts.size,
+    applied: hosts.size - pending.length - silent.length,
+    pending: pending.sort(),
+    silent: silent.sort(),
+  };
+}
+
+/** What the networks of a host say of it. */
+export interface HostState {
+  vtep: string;
+  networks: number;
+  endpoints: number;
+  applied: number;
+  behind: number;
+  silent: boolean;
+}
+
+/** The state of a host of which nothing is known yet. */
+export function noHostState(): HostState {
+  return { vtep: "", networks: 0, endpoints: 0, applied: 0, behind: 0, silent: false };
+}
+
+/** Adds what a network says of each of its hosts. */
+export function addHosts(space: Space, of: (host: string) => HostState): void {
+  const reports = reportsOf(space);
+  for (const host of space.hosts.keys()) {
+    const state = of(host), applied = reports.get(host);
+    state.networks++;
+    if (space.isSilent(host)) state.silent = true;
+    state.applied = Math.max(state.applied, space.applied.get(host) ?? 0);
+    if (applied === undefined) continue;
+    for (const { modified } of space.endpoints.values()) if (modified > applied) state.behind++;
+  }
+  for (const { host, vtep } of space.endpoints.values()) {
+    const state = of(host);
+    state.endpoints++;
+    state.vtep ||= vtep?.toString() ?? "";
+  }
+}
+
+/** A host, with the claim that its agent has on its name while it runs. */
+export function hostTo(
+  name: string,
+  state: HostState,
+  claim: NameClaimRecord | undefined,
+): Sent<Host> & { name: string } {
+  const { vtep, ...counts } = state, since = Date.parse(claim?.since ?? "");
+  return {
+    name,
+    vtep: claim?.host_ip || vtep,
+    version: claim?.version ?? "",
+    ...counts,
+    running: claim !== undefined,
+    silent: counts.silent && claim === undefined,
+    since: timeOf(Number.isFinite(since) ? Math.floor(since / 1000) : undefined),
+  };
+}
+
+/** The endpoints of a network by address. */
+export function sorted({ endpoints }: Space): OverlayEndpoint[] {
+  return [...endpoints.values()].sort((a, b) => a.hot.address - b.hot.address || (a.id < b.id ? -1 : 1));
+}
+
+/** @param seconds Since the epoch. */
+export function timeOf(seconds: number | undefined): { seconds: number; nanos: number } | null {
+  return seconds === undefined ? null : { seconds, nanos: 0 };
+}

@@ -1,0 +1,54 @@
+/** What is wrong on this machine, as `strand status` and the dashboard show it: its services and the members of their etcd. */
+import { type Config, type EtcdSettings, loadConfig } from "../common/config.ts";
+import { serviceStatus, type Status } from "../common/service_status.ts";
+import { etcdStatus } from "./etcd_status.ts";
+
+/** The services that a machine may have. */
+export const serviceNames = ["nexd", "dhcpd", "dnsd", "agent", "gatewayd", "dashboard"] as const;
+
+/**
+ * How each service of this machine is, and each member of its etcd.
+ *
+ * @param file The configuration file that was named.
+ * @param asked The services to show; empty: those that belong on this machine.
+ */
+export async function machineStatus(
+  config: Config,
+  file: string | undefined,
+  asked: readonly string[],
+): Promise<Status[]> {
+  const [stores, services] = await Promise.all([
+    Promise.all(etcds(config, file).map(([{ tls }, endpoints]) => etcdStatus(endpoints, tls))),
+    Promise.all(
+      serviceNames.filter((name) => asked.length === 0 || asked.includes(name))
+        .map((name) => serviceStatus(name, config[name].metricsListen)),
+    ),
+  ]);
+  // A DHCP server or an agent that was not asked for is not reported as missing. Whether gatewayd is, the agent knows, and a
+  // dashboard need not run.
+  const { dhcpd, agent } = config;
+  const optional = new Map([
+    ["dhcpd", dhcpd.interfaces.length > 0],
+    ["agent", agent.wanted],
+    ["gatewayd", false],
+    ["dashboard", false],
+  ]);
+  const expected = ({ service, reachable }: Status) =>
+    reachable || asked.includes(service) || (optional.get(service) ?? true);
+  return [...stores.flat(), ...services.filter(expected)];
+}
+
+/**
+ * Each etcd cluster with its members, without duplicates. The agent may use another etcd, and under `strand up` the
+ * others use it too.
+ */
+function etcds(config: Config, file: string | undefined): [EtcdSettings, string[]][] {
+  const agents = config.agent.wanted ? loadConfig({ file, agent: true }).etcd : undefined;
+  const shared = config.etcd.configured || !agents?.configured ? [config.etcd] : [];
+  const used = [...shared, ...(agents ? [agents] : [])];
+  const settings = new Map(
+    used.flatMap((etcd) => etcd.endpoints.map((endpoint) => [endpoint, etcd] as const)),
+  );
+  return [...Map.groupBy(settings, ([, etcd]) => etcd)]
+    .map(([etcd, members]) => [etcd, members.map(([endpoint]) => endpoint)]);
+}
