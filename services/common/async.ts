@@ -71,15 +71,18 @@ export async function abortable<T>(
   discard: (late: T) => void = () => {},
 ): Promise<T> {
   if (!signal) return await promise;
-  const stopped = Promise.withResolvers<never>();
-  const abort = () => {
-    promise.then(discard, () => {});
-    stopped.reject(signal.reason);
-  };
+  // Promise.withResolvers() is not in Node 20, for which the agent's client is packed too.
+  let abort = () => {};
+  const stopped = new Promise<never>((_, reject) => {
+    abort = () => {
+      promise.then(discard, () => {});
+      reject(signal.reason);
+    };
+  });
   signal.addEventListener("abort", abort, { once: true });
   if (signal.aborted) abort();
   try {
-    return await Promise.race([promise, stopped.promise]);
+    return await Promise.race([promise, stopped]);
   } finally {
     signal.removeEventListener("abort", abort);
   }

@@ -8,36 +8,12 @@ import type { Abort } from "./http/ends.ts";
 import { HttpServer } from "./http/server.ts";
 import type { Log } from "./log.ts";
 import { messageOf, Refusal } from "./refusal.ts";
+import type { Note, Problem, Report } from "./report.ts";
 
-/** A problem and its remedy. */
-export interface Problem {
-  readonly what: string;
-  readonly fix: string;
-  /** True: the process must not be given work until this is repaired. */
-  readonly blocks: boolean;
-}
-
-/** A fact that is no problem: `{what: "networks", value: 3}`. */
-export interface Note {
-  readonly what: string;
-  readonly value: string | number;
-}
+export type { Note, Problem, Report };
 
 /** Actions that a process offers, by path, like POST /release. An action returns a sentence, or throws Refusal. */
 export type Actions = ReadonlyMap<string, () => string | Promise<string>>;
-
-/** A process's report of its state: the body of /readyz, and a row of `strand status`. */
-export interface Report {
-  readonly service: string;
-  readonly version: string;
-  readonly ready: boolean;
-  /** The etcd revision that its mirror has processed; absent where it has none. */
-  readonly revision?: number;
-  /** For how many milliseconds its mirror has been out of sync with etcd; 0 while it is in sync. */
-  readonly lag?: number;
-  readonly problems: readonly Problem[];
-  readonly notes?: readonly Note[];
-}
 
 export interface StatusServer {
   /** The address, with the port that the kernel chose when 0 was configured. */

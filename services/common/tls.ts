@@ -1,6 +1,7 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
 import { type Certificate, untimely } from "./certificate.ts";
 import { messageOf, reasonOf, Refusal } from "./refusal.ts";
+import type { TlsContents } from "./tls_contents.ts";
 
 /** Paths of PEM files. */
 export interface TlsFiles {
@@ -10,14 +11,9 @@ export interface TlsFiles {
 }
 
 /** The contents of the PEM files. */
-export interface TlsMaterial {
-  readonly cert: Uint8Array | undefined;
-  readonly key: Uint8Array | undefined;
-  readonly ca: Uint8Array | undefined;
+export interface TlsMaterial extends TlsContents {
   /** The parsed certificates of `cert` and `ca`. */
   readonly certificates?: readonly Certificate[];
-  /** True: the server's certificate is not verified. */
-  readonly unverified?: boolean;
 }
 
 /** The configuration key of each file. */

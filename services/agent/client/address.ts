@@ -1,7 +1,7 @@
 import type { Address } from "../../common/http/dial.ts";
 import { hostOf, portOf } from "../../common/host_port.ts";
 import { invalid } from "../../common/refusal.ts";
-import type { TlsMaterial } from "../../common/tls.ts";
+import type { TlsContents } from "../../common/tls_contents.ts";
 
 /**
  * Parses the URL of an agent's API: `http://host:9999`, `https://host:9999`, or `unix:/run/strand/agent.sock`.
@@ -9,8 +9,9 @@ import type { TlsMaterial } from "../../common/tls.ts";
  * @param tls For https: the authority, and a client certificate with its key.
  * @throws Refusal "invalid"
  */
-export function agentAddress(url: string | URL, tls?: TlsMaterial): Address {
-  const parsed = URL.parse(url);
+export function agentAddress(url: string | URL, tls?: TlsContents): Address {
+  // URL.parse() is not in Node 20, for which this is packed too.
+  const parsed = URL.canParse(url) ? new URL(url) : undefined;
   switch (parsed?.protocol) {
     case "unix:":
       return { socket: decodeURIComponent(parsed.pathname) };
@@ -25,4 +26,4 @@ export function agentAddress(url: string | URL, tls?: TlsMaterial): Address {
   }
 }
 
-const none: TlsMaterial = { cert: undefined, key: undefined, ca: undefined };
+const none: TlsContents = { cert: undefined, key: undefined, ca: undefined };

@@ -17,7 +17,7 @@ import { formatHostPort } from "../../common/host_port.ts";
 import { type Address, dial } from "../../common/http/dial.ts";
 import { type End, RestEnd } from "../../common/http/ends.ts";
 import { exchange, type HttpResponse } from "../../common/http/exchange.ts";
-import type { Report } from "../../common/http_status.ts";
+import type { Report } from "../../common/report.ts";
 import { AgentRefusal, AgentUnavailable } from "./errors.ts";
 import type {
   Absence,

@@ -3,7 +3,7 @@
  * client in client/types.ts: a field that one of them has and the other has not is an error of types.
  */
 import { z } from "zod";
-import type { Report } from "../../../common/http_status.ts";
+import type { Report } from "../../../common/report.ts";
 import type * as api from "../../client/types.ts";
 
 /** An object with exactly the fields of a type, and with values of its types. */
