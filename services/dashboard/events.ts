@@ -6,8 +6,8 @@ import type { Cluster, Topic } from "./cluster.ts";
 export const MOST_STREAMS = 64, MOST_TOPICS = 200;
 /** Changes are told together, at most this often, in ms. */
 const TOGETHER = 300;
-/** A stream on which nothing happens shows this often that it is alive, in ms. */
-const ALIVE = 15_000;
+/** How often something is written to each stream, in ms: only then is it seen that its client has gone. */
+const ALIVE = 5000;
 
 interface Stream {
   readonly response: ServerResponse;

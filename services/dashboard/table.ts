@@ -61,7 +61,7 @@ export class Sheet<Row> {
     // A table may have become shorter since its link was made.
     this.page = Math.min(numberIn(given("page"), parameterOf(spec.id, "page"), 1e9) ?? 1, this.pages);
     const order = column.order ?? column.text, downwards = this.sort.startsWith("-");
-    fitting.sort((a, b) => (downwards ? -1 : 1) * compare(order(a), order(b)));
+    fitting.sort((a, b) => compare(order(a), order(b), downwards));
     this.rows = fitting.slice((this.page - 1) * this.size, this.page * this.size);
   }
 
@@ -101,10 +101,12 @@ function fits<Row>({ columns }: TableSpec<Row>, row: Row, wanted: string): boole
   return columns.some(({ text }) => String(text(row) ?? "").toLowerCase().includes(wanted));
 }
 
-/** What is missing comes last. */
-function compare(a: string | number | undefined, b: string | number | undefined): number {
+/** What is missing comes last, in either direction. */
+function compare(a: Compared, b: Compared, downwards: boolean): number {
   if (a === b) return 0;
   if (a === undefined || a === "") return 1;
   if (b === undefined || b === "") return -1;
-  return a < b ? -1 : 1;
+  return (a < b) === downwards ? 1 : -1;
 }
+
+type Compared = string | number | undefined;

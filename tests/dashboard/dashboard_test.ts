@@ -1,7 +1,10 @@
 /** `strand dashboard` over a real etcd that nexd has filled: each view as a page and as JSON, and what it refuses. */
 import assert from "node:assert/strict";
+import { MOST_STREAMS } from "../../services/dashboard/events.ts";
+import { certificates } from "../lab/certificates.ts";
 import { run, strandCommand } from "../lab/host.ts";
 import { until } from "../lab/until.ts";
+import { LabServices } from "../lab/services.ts";
 import { DashboardLab, HOSTILE, type Json } from "./lab.ts";
 
 const names = (rows: readonly Json[]) => rows.map(({ name }) => name);
@@ -258,6 +261,27 @@ Deno.test("the dashboard shows networks, hosts and machines, as pages and as JSO
     for (const host of ["localhost:1", "[::1]", "127.0.0.1"]) assert.equal(await asked(host), "200", host);
   });
 
+  await t.step("an open page is told which networks have changed, and as many pages as may be", async () => {
+    const first = await stream(lab.at("/events"));
+    assert.equal(first.status, 200);
+    assert.equal(first.type, "text/event-stream");
+    await lab.apply(
+      "kind: MemberList\nnet: mini\nlist:\n- {mac: 00:00:11:11:00:03, name: foxtrot.mini.net}\n",
+    );
+    await first.has(/event: changed\ndata: \["network:mini"/);
+    await lab.write({ "/sc-net/strand/names/host3": claim });
+    await first.has(/data: \[[^\n]*"hosts"/);
+    await lab.write({ [`/sc-net/strand/applied/${blue}/host1`]: { revision: 3 } });
+    await first.has(/data: \[[^\n]*"network:blue"/);
+    const others = await Promise.all(
+      Array.from({ length: MOST_STREAMS - 1 }, () => stream(lab.at("/events"))),
+    );
+    assert.ok(others.every(({ status }) => status === 200));
+    const more = await stream(lab.at("/events"));
+    assert.equal(more.status, 503);
+    for (const one of [first, more, ...others]) one.close();
+  });
+
   await t.step("with etcd away, pages say so and show what is known", async () => {
     await lab.etcd.kill();
     await until(
@@ -274,6 +298,24 @@ Deno.test("the dashboard shows networks, hosts and machines, as pages and as JSO
     });
   });
 });
+
+/** A stream of events as it comes. */
+async function stream(url: string) {
+  const stop = new AbortController(), answer = await fetch(url, { signal: stop.signal });
+  let text = "";
+  const reading = (async () => {
+    for await (const piece of answer.body?.pipeThrough(new TextDecoderStream()) ?? []) text += piece;
+  })().catch(() => {}); // It is closed.
+  return {
+    status: answer.status,
+    type: answer.headers.get("content-type"),
+    has: (what: RegExp) => until(`the stream has ${what}`, (see) => what.test(see(text))),
+    close() {
+      stop.abort();
+      void reading;
+    },
+  };
+}
 
 /** The status of an answer. */
 async function curl(args: readonly string[]): Promise<string> {
@@ -292,4 +334,23 @@ Deno.test("the dashboard is not served to other machines without certificates of
       /STRAND_DASHBOARD_LISTEN: dashboard\.listen: \S+ can be reached from elsewhere: set dashboard/,
     );
   }
+});
+
+Deno.test("elsewhere than on loopback, the dashboard is for clients with certificates alone", async () => {
+  await using certs = await certificates();
+  const tls = `tls: {cert: ${
+    certs.path("server")
+  }, key: ${certs.dir}/server-key.pem, ca: ${certs.dir}/ca.pem}`;
+  // There is no etcd: the page is there all the same, and says so.
+  await using services = await LabServices.create("http://127.0.0.1:1", { dashboard: tls });
+  const env = { STRAND_DASHBOARD_LISTEN: `0.0.0.0:${services.dashboardPort}` };
+  await services.launch("dashboard", env).line(/the page is at https:/);
+  const url = `https://localhost:${services.dashboardPort}/networks`,
+    trust = ["-s", "--cacert", `${certs.dir}/ca.pem`];
+  const own = ["--cert", `${certs.dir}/client.pem`, "--key", `${certs.dir}/client-key.pem`];
+  const page = await run(["curl", ...trust, ...own, url]);
+  assert.match(page.stdout, /nothing was read yet.*There is no network\./s);
+  const without = await run(["curl", ...trust, url], { mayFail: true });
+  assert.notEqual(without.code, 0);
+  assert.equal(without.stdout, "");
 });

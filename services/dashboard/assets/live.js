@@ -10,17 +10,24 @@
     if (!stale) htmx.trigger(main(), "strand:changed");
   };
   document.addEventListener("focusout", () => stale && setTimeout(refresh, 0));
-  const events = new EventSource("/events");
-  events.addEventListener("changed", (event) => {
-    const topics = JSON.parse(event.data), wanted = JSON.parse(main().dataset.live);
-    if (topics.includes("all") || wanted.includes("all") || topics.some((topic) => wanted.includes(topic))) {
-      refresh();
-    }
-  });
   // After a connection that was lost, what happened meanwhile is not known.
   let opened = false;
-  events.addEventListener("open", () => {
-    if (opened) refresh();
-    opened = true;
-  });
+  const listen = () => {
+    const events = new EventSource("/events");
+    events.addEventListener("changed", (event) => {
+      const topics = JSON.parse(event.data), wanted = JSON.parse(main().dataset.live);
+      if (
+        topics.includes("all") || wanted.includes("all") || topics.some((topic) => wanted.includes(topic))
+      ) refresh();
+    });
+    events.addEventListener("open", () => {
+      if (opened) refresh();
+      opened = true;
+    });
+    // A browser tries again by itself, unless it was refused because too many pages are open.
+    events.addEventListener("error", () => {
+      if (events.readyState === EventSource.CLOSED) setTimeout(listen, 30_000);
+    });
+  };
+  listen();
 })();
