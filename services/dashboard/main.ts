@@ -12,7 +12,6 @@ import { appOf } from "./app.tsx";
 import { Cluster } from "./cluster.ts";
 import { Events } from "./events.ts";
 import { tlsOf } from "./listen.ts";
-import { Health } from "./model/health.ts";
 import { serveDashboard } from "./server.ts";
 import { viewsOf } from "./views.tsx";
 
@@ -37,7 +36,6 @@ export function main(args: string[]): Promise<number> {
       daemon.defer("etcd", () => sand.close());
       const followed = followedTogether(names.mirror, sand.mirror);
       const cluster = new Cluster({ names: names.mirror, overlays: sand.mirror, keys: sand.keys, followed });
-      const health = new Health(cluster, { config, report: () => daemon.report() });
       const events = new Events(cluster);
       const seconds = new Histogram({
         name: "dashboard_request_seconds",
@@ -51,7 +49,7 @@ export function main(args: string[]): Promise<number> {
         tls,
         app: appOf({
           cluster,
-          views: viewsOf(cluster, health),
+          views: viewsOf(cluster, { config, report: () => daemon.report() }),
           onError: (err, url) => log.error({ err, url }, "a page cannot be shown"),
         }),
         events,

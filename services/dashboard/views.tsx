@@ -2,8 +2,8 @@
 import type { Child } from "hono/jsx";
 import { Refusal } from "../common/refusal.ts";
 import type { Cluster } from "./cluster.ts";
-import type { Health } from "./model/health.ts";
-import { servicesTable } from "./model/health.ts";
+import { Kept } from "./kept.ts";
+import { Health, type HealthOptions, servicesTable } from "./model/health.ts";
 import { hostRows, hostsTable } from "./model/hosts.ts";
 import { findMachines, machineById } from "./model/machines.ts";
 import {
@@ -70,7 +70,14 @@ const findTable: TableSpec<Machine> = {
   ],
 };
 
-export function viewsOf(cluster: Cluster, health: Health): View[] {
+export function viewsOf(cluster: Cluster, options: Omit<HealthOptions, "networks" | "hosts">): View[] {
+  const allNetworks = new Kept((now) => networkRows(cluster, now)),
+    allHosts = new Kept(() => hostRows(cluster));
+  cluster.subscribe(() => {
+    allNetworks.changed();
+    allHosts.changed();
+  });
+  const health = new Health(cluster, { ...options, networks: allNetworks, hosts: allHosts });
   return [
     {
       path: "/",
@@ -88,8 +95,8 @@ export function viewsOf(cluster: Cluster, health: Health): View[] {
     {
       path: "/networks",
       parameters: parametersOf(networksTable),
-      show({ parameters, url, now }) {
-        const networks = new Sheet(networksTable, networkRows(cluster, now), parameters);
+      show({ parameters, url }) {
+        const networks = new Sheet(networksTable, allNetworks.value, parameters);
         return {
           title: "Networks",
           model: { networks },
@@ -117,7 +124,7 @@ export function viewsOf(cluster: Cluster, health: Health): View[] {
       path: "/hosts",
       parameters: parametersOf({ id: "" }),
       show({ parameters, url, now }) {
-        const hosts = new Sheet(hostsTable(now), hostRows(cluster), parameters);
+        const hosts = new Sheet(hostsTable(now), allHosts.value, parameters);
         return { title: "Hosts", model: { hosts }, live: ["all"], page: <Table sheet={hosts} url={url} /> };
       },
     },

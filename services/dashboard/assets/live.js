@@ -4,12 +4,14 @@
   const main = () => document.getElementById("main");
   let stale = false;
   const refresh = () => {
-    // What is typed, and what a finger or a key is on, stays until it is left.
+    // What is typed, and where a key's user is, stays until it is left.
     const active = document.activeElement;
-    stale = active instanceof HTMLInputElement && main().contains(active);
+    stale = active !== main() && main().contains(active);
     if (!stale) htmx.trigger(main(), "strand:changed");
   };
   document.addEventListener("focusout", () => stale && setTimeout(refresh, 0));
+  // Services come and go without a change in etcd, and times go on.
+  setInterval(() => document.visibilityState === "visible" && refresh(), 15_000);
   // After a connection that was lost, what happened meanwhile is not known.
   let opened = false;
   const listen = () => {

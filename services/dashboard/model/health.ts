@@ -7,8 +7,9 @@ import { problems as storeProblems } from "../../nex/problems.ts";
 import { machineStatus, serviceNames } from "../../store/machine_status.ts";
 import type { Cluster } from "../cluster.ts";
 import { Sheet, type TableSpec } from "../table.ts";
-import { hostRows } from "./hosts.ts";
-import { networkRows } from "./networks.ts";
+import type { Kept } from "../kept.ts";
+import type { HostRow } from "./hosts.ts";
+import type { NetworkRow } from "./networks.ts";
 
 /** For how long what was found of services is shown, in ms: a page that is open in many browsers must not ask them at each turn. */
 const KEPT = 2000;
@@ -60,6 +61,8 @@ export interface HealthOptions {
   readonly config: Config;
   /** The report of this process. */
   readonly report: () => Report;
+  readonly networks: Kept<NetworkRow[]>;
+  readonly hosts: Kept<HostRow[]>;
 }
 
 /** Looks at the health of everything, and remembers since when it has seen what. */
@@ -72,8 +75,8 @@ export class Health {
   /** @param now In ms since the epoch. */
   async model(parameters: URLSearchParams, now: number): Promise<HealthModel> {
     const rows = await this.#services(),
-      networks = networkRows(this.cluster, now),
-      hosts = hostRows(this.cluster);
+      networks = this.options.networks.value,
+      hosts = this.options.hosts.value;
     const found = [
       ...rows.flatMap(({ service, problems }) =>
         problems.map(({ what, fix }) => ({ where: service, what, fix, key: `${service} ${fix}` }))
@@ -125,7 +128,7 @@ export class Health {
     };
   }
 
-  #ofHosts(hosts: ReturnType<typeof hostRows>) {
+  #ofHosts(hosts: readonly HostRow[]) {
     return hosts.flatMap(({ name, agent, behind, endpoints }) => {
       const where = `host ${name}`;
       if (agent === "away" && endpoints > 0) {

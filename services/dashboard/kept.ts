@@ -1,0 +1,35 @@
+/** What is costly to make and asked for by many open pages: made again when it may have changed, but never without pause. */
+
+/** The longest that a value is kept, in ms: times pass, and not all that is shown has its change told. */
+const LONGEST = 1000;
+/** A value that took a while to make is kept this many times as long, also when something has changed. */
+const TIMES = 5;
+
+export class Kept<T> {
+  #made: { readonly value: T; readonly at: number; readonly took: number } | undefined;
+  #isStale = true;
+
+  /**
+   * @param make Is given the time, in ms since the epoch.
+   * @param clock The time in ms, from any beginning.
+   */
+  constructor(
+    private readonly make: (now: number) => T,
+    private readonly clock: () => number = () => performance.now(),
+  ) {}
+
+  /** Says that what it was made of has changed. */
+  changed(): void {
+    this.#isStale = true;
+  }
+
+  get value(): T {
+    const begun = this.clock(), age = this.#made ? begun - this.#made.at : Infinity;
+    const pause = TIMES * (this.#made?.took ?? 0);
+    if (this.#made && (age < pause || !this.#isStale && age < LONGEST)) return this.#made.value;
+    this.#isStale = false;
+    const value = this.make(Date.now()), at = this.clock();
+    this.#made = { value, at, took: at - begun };
+    return value;
+  }
+}

@@ -1,0 +1,26 @@
+import assert from "node:assert/strict";
+import { Kept } from "./kept.ts";
+
+Deno.test("Kept makes its value again after a change or a second, and never more often than it can afford", () => {
+  let now = 0, cost = 10, made = 0;
+  const kept = new Kept(() => {
+    now += cost;
+    return ++made;
+  }, () => now);
+  const at = (ms: number) => {
+    now = ms;
+    return kept.value;
+  };
+  assert.equal(at(0), 1);
+  assert.equal(at(900), 1);
+  assert.equal(at(1010), 2);
+  kept.changed();
+  assert.equal(at(1060), 2, "it is made again only after five times as long as it took");
+  assert.equal(at(1071), 3);
+  cost = 400;
+  kept.changed();
+  assert.equal(at(1200), 4);
+  kept.changed();
+  assert.equal(at(3500), 4);
+  assert.equal(at(3600), 5);
+});
