@@ -79,12 +79,24 @@ export const broadcastFailpoints = [
   "op:broadcast-remove",
 ] as const;
 
+/** The failpoints of devices that become ports of a network, and the host's again, and of leases behind them. */
+export const deviceFailpoints = [
+  "lease:before-commit",
+  "lease:after-commit",
+  "port:saved",
+  "device:moved",
+  "device:attached",
+  "device:detached",
+  "device:returned",
+] as const;
+
 export type Failpoint =
   | typeof failpoints[number]
   | typeof dockerFailpoints[number]
   | typeof hostFailpoints[number]
   | typeof egressFailpoints[number]
-  | typeof broadcastFailpoints[number];
+  | typeof broadcastFailpoints[number]
+  | typeof deviceFailpoints[number];
 
 const chosen = Deno.env.get("STRAND_FAILPOINT");
 const file = chosen?.startsWith("/") ? chosen : undefined;

@@ -1,5 +1,6 @@
 /** `strand attach --device`: machines behind devices of two hosts are in a network with their addresses and names. */
 import assert from "node:assert/strict";
+import { deviceFailpoints } from "../../services/agent/failpoints.ts";
 import { type Host, run } from "../lab/host.ts";
 import { pings } from "../lab/overlay_traffic.ts";
 import { until } from "../lab/until.ts";
@@ -167,4 +168,62 @@ Deno.test("a network that is deleted gives its devices back, also when the agent
   await one.start();
   await until("it is the host's again", async (see) => see(await names(one.host)).includes("vm0"));
   assert.match((await one.api.status("/readyz")).body, /vm0 is no port of network/);
+});
+
+Deno.test("an agent that dies at any step with a device goes on as if it had not", async (t) => {
+  await using it = await GatewayLab.started({ hosts: 1 });
+  const one = it.host(1), blue = await it.network("blue"), place = `${one.directory}/failpoint`;
+  const start = async () => {
+    await Deno.writeTextFile(place, "");
+    await one.start({ STRAND_FAILPOINT: place });
+  };
+  await one.stop();
+  await start();
+  for (const name of deviceFailpoints.filter((name) => name.startsWith("lease:"))) {
+    await t.step(name, async () => {
+      const device = `vm${name.length}`, mac = `52:54:00:00:00:${name.length}`;
+      const machine = await Machine.behind(one, device, mac);
+      assert.equal((await at(one, "attach", "blue", "--device", device))[0], 0);
+      await Deno.writeTextFile(place, name);
+      const asking = machine.lease().catch(() => {});
+      await until("the agent has died", () => !one.running);
+      await start();
+      await asking;
+      const { address } = await machine.lease();
+      assert.deepEqual((await it.leases(blue)).map(({ target_veth_mac }) => target_veth_mac), [mac]);
+      assert.ok(await pings(machine.host, "10.0.0.1"));
+      assert.equal((await machine.lease()).address, address);
+      one.devices.set(device, blue);
+      await it.lab.agree();
+      one.devices.delete(device);
+      assert.equal((await at(one, "detach", "blue", "--device", device))[0], 0);
+      await machine.remove();
+      for (const { id } of await it.leases(blue)) await one.api.deleteEndpoint(`${id}`);
+    });
+  }
+  await it.reserve(blue, "52:54:00:00:00:05", { name: "db", ip4: "10.0.0.5" });
+  const vm = await Machine.behind(one, "vm0", "52:54:00:00:00:05");
+  let isPort = false;
+  for (const name of deviceFailpoints.filter((name) => !name.startsWith("lease:"))) {
+    await t.step(name, async () => {
+      const verb = name === "device:detached" || name === "device:returned" ? "detach" : "attach";
+      if (isPort !== (verb === "detach")) {
+        assert.equal((await at(one, isPort ? "detach" : "attach", "blue", "--device", "vm0"))[0], 0);
+      }
+      await Deno.writeTextFile(place, name);
+      assert.equal((await at(one, verb, "blue", "--device", "vm0"))[0], 1);
+      await until("the agent has died", () => !one.running);
+      await start();
+      await until("it is a port", async (see) => see((await vm.lease()).address) === "10.0.0.5");
+      assert.ok(await pings(vm.host, "10.0.0.1"));
+      assert.ok(!(await names(one.host)).includes("vm0"));
+      assert.equal(
+        (await at(one, "attach", "blue", "--device", "vm0"))[1],
+        "device vm0 unchanged: a port of blue\n",
+      );
+      isPort = true;
+    });
+  }
+  assert.equal((await at(one, "detach", "blue", "--device", "vm0"))[0], 0);
+  assert.ok((await names(one.host)).includes("vm0"));
 });

@@ -4,6 +4,7 @@ import { type JoinedLeases, joinLeases } from "../../overlay_names/join_leases.t
 import type { EndpointLeasePlan } from "../../overlay_names/lease_plans.ts";
 import type { Committer, Guard, Outcome, Plan } from "../../store/types.ts";
 import type { Context } from "../context.ts";
+import { failpoint } from "../failpoints.ts";
 
 /** How often the leases of a transaction that conflicts because of the network's claims are written again. */
 const TRIES = 50;
@@ -76,8 +77,10 @@ export class LeaseWriter implements Committer {
     }
     if (!joined.plan) return;
     storeGuard.assertNotHeld();
+    failpoint("lease:before-commit");
     const outcome = await store.committer.commit(joined.plan);
     if (outcome.committed) {
+      failpoint("lease:after-commit");
       for (const job of jobs) job.resolve(outcome);
       // The next transaction starts from these claims; from older ones it would conflict, and be made again.
       await deadline(store.mirror.reached(outcome.revision, [allocation]), PATIENCE).catch(() => {});

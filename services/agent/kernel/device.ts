@@ -10,6 +10,7 @@ import { closest } from "../../common/closest.ts";
 import { Ip } from "../../common/ip.ts";
 import { Refusal } from "../../common/refusal.ts";
 import { BRIDGE, PROBE, UPLINK, VXLAN } from "../../overlay/state.ts";
+import { failpoint } from "../failpoints.ts";
 import { NetworkNamespace, OWN_NAMESPACE } from "./network_namespace.ts";
 
 /** True for the names that the agent's own devices have in a network's namespace. */
@@ -48,6 +49,7 @@ export async function makePort(
   if (!link) {
     const found = await unused(host, device, underlay);
     lower = await moveOrCover(host, found, namespace) ? undefined : found;
+    failpoint("device:moved");
     link = await namespace.link(device);
     if (!link) throw new Refusal("unavailable", `${device} has gone while it was moved`);
   }
@@ -61,6 +63,7 @@ export async function makePort(
     throw new Refusal("forbidden", `${device} cannot have the network's MTU, ${mtu}`, { cause: error });
   }
   await namespace.netlink.run(changeLink(link.index, { master, up: true }));
+  failpoint("device:attached");
   return kept;
 }
 
@@ -73,8 +76,10 @@ export async function giveBack(path: string, device: string): Promise<void> {
   if (link.alias === OVER) return await namespace.netlink.run(deleteLink(link.index));
   using host = NetworkNamespace.open(OWN_NAMESPACE);
   await namespace.netlink.run(changeLink(link.index, { up: false, master: 0 }));
+  failpoint("device:detached");
   try {
     await namespace.netlink.run(changeLink(link.index, { namespace: host.fd }));
+    failpoint("device:returned");
   } catch (error) {
     if (!(error instanceof SystemError && error.errno === EEXIST)) throw error;
     const message = `${device} stays in the network: the host has another interface of that name by now`;

@@ -12,6 +12,7 @@ import type { Arrival } from "../../overlay_names/arrivals.ts";
 import type { OverlayEndpoint } from "../../overlay/space.ts";
 import type { AttachedPort, MachineAt, PortRecord, PortsApi } from "../api.ts";
 import type { Context } from "../context.ts";
+import { failpoint } from "../failpoints.ts";
 import { giveBack, isOwnName, makePort } from "../kernel/device.ts";
 import type { Workers } from "../reconcile/networks.ts";
 import { PortMembers } from "./members.ts";
@@ -211,6 +212,7 @@ export class Ports implements PortsApi {
       const updated = known?.leases !== port.leases || `${known?.members}` !== `${port.members}`;
       const others = this.#file.ports.filter((port) => port !== known);
       if (!known || updated) this.#file.save([...others, port]);
+      failpoint("port:saved");
       this.#attaching.add(device);
       await using.worker.compare("change");
       const why = this.#mtus.has(network)
