@@ -1,6 +1,9 @@
 /** The programs of examples/ do what examples/README.md says, with the commands that it has, against a real agent and nexd. */
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
+import { fakeApi, NETWORK, testServer } from "../../services/agent/http/testing.ts";
+import { materialOf } from "../agent/http_lab.ts";
+import { certificates } from "../lab/certificates.ts";
 import { Process, run, strandCommand } from "../lab/host.ts";
 import { OverlayLab } from "../lab/overlay.ts";
 import { keptBetweenRuns } from "../lab/shared.ts";
@@ -86,6 +89,19 @@ Deno.test("the programs of examples/", async (t) => {
       },
     );
   }
+
+  await t.step(
+    "python: an agent that is served over TLS is asked with a certificate of the client's",
+    async () => {
+      await using certs = await certificates();
+      await using secure = await testServer(fakeApi(), { tls: await materialOf(certs, "server") });
+      const files = { CERT: certs.path("client"), KEY: certs.path("client-key"), CA: certs.path("ca") };
+      const env = Object.fromEntries(Object.entries(files).map(([name, path]) => [`HTTP_TLS_${name}`, path]));
+      const url = `https://127.0.0.1:${secure.at.port}`;
+      const { stdout } = await run([...programs[0][1], url, "networks"], { env });
+      assert.match(stdout, new RegExp(`10\\.0\\.0\\.0/24 ${NETWORK}$`, "m"));
+    },
+  );
 
   const clients = [
     ["python", ["/usr/bin/python3", `${directory}/examples/python/nexd.py`]],
