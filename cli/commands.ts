@@ -50,9 +50,10 @@ root. Nothing is left behind.
   },
   {
     name: "up",
-    usage: "up [--config F]",
+    usage: "up [--config F] [--dashboard]",
     about: "Run every service of this machine in the foreground",
-    details: `  --config F   the configuration file (/etc/nex/nex.yml, if it exists)
+    details: `  --config F    the configuration file (/etc/nex/nex.yml, if it exists)
+  --dashboard   the page too that shows the whole, see "strand help dashboard"
 
 Starts nexd and dnsd, dhcpd when dhcpd.interfaces names one, the agent and gatewayd when there is a section agent or
 PEER_IP, and an etcd of its own when none is configured.

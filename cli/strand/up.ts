@@ -23,9 +23,12 @@ const etcdWords = [
   ["ETCD_CACERT", "STRAND_ETCD_CACERT"],
 ] as const;
 
-/** `strand up [--config F]`: every service of this machine, until SIGTERM or SIGINT. */
+/** `strand up [--config F] [--dashboard]`: every service of this machine, until SIGTERM or SIGINT. */
 export async function main(args: string[]): Promise<number> {
-  const { config: file } = readOptions(args, { config: { type: "string" } });
+  const { config: file, dashboard } = readOptions(args, {
+    config: { type: "string" },
+    dashboard: { type: "boolean" },
+  });
   const config = loadConfig({ file });
   // Errors in the agent's variables are reported before anything is started.
   const agents = config.agent.wanted ? loadConfig({ file, agent: true }) : undefined;
@@ -46,7 +49,8 @@ export async function main(args: string[]): Promise<number> {
     if (config.dnsd.listen === undefined) env["STRAND_DNSD_LISTEN"] = "127.0.0.1:53";
     if (agents && !agents.agent.hostConfigured) env["HTTP_HOST"] = "127.0.0.1";
     const sees = (name: Name) => name === "agent" && agents ? agents : config;
-    services.push(...names(config, log).map((name) => service(name, sees(name), env, log)));
+    const wanted = [...names(config, log), ...dashboard ? ["dashboard"] as const : []];
+    services.push(...wanted.map((name) => service(name, sees(name), env, log)));
     const started = services.map((service) =>
       service.start().catch((error) => {
         const message = `${service.name} did not start: ${messageOf(error)}`;

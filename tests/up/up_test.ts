@@ -14,7 +14,7 @@ interface Up extends AsyncDisposable {
 }
 
 /** `strand up` without a configuration but these variables, alone on a host at 192.0.2.1; ready. */
-async function up(variables: Record<string, string> = {}): Promise<Up> {
+async function up(variables: Record<string, string> = {}, ...options: string[]): Promise<Up> {
   await using stack = new AsyncDisposableStack();
   const lab = stack.use(await Lab.create("up"));
   const segment = await lab.segment("lan");
@@ -31,7 +31,7 @@ async function up(variables: Record<string, string> = {}): Promise<Up> {
     }),
     ...variables,
   };
-  const process = host.strand(["up"], { env, sharesMounts: true });
+  const process = host.strand(["up", ...options], { env, sharesMounts: true });
   stack.defer(async () => void await process.stop());
   await process.line(/"ready":"all"/);
   const all = stack.move();
@@ -104,23 +104,29 @@ Deno.test("strand up: what dies is started again, status says so, and SIGTERM en
 
 Deno.test("strand up: every service; clients that dhcpd did not answer are listed, and services that hang are ended after 5 s", async (t) => {
   const options = { STRAND_DHCPD_INTERFACES: "eth0", STRAND_LOG_LEVEL: "debug", PEER_IP: "192.0.2.1" };
-  await using machine = await up(options);
+  await using machine = await up(options, "--dashboard");
   const { host, process } = machine, mac = "00:00:77:00:00:01";
 
-  await t.step("with PEER_IP there is an agent, its API on loopback", async () => {
-    const { ok, services } = await machine.status();
-    assert.deepEqual(services.map(({ service }) => service), [
-      "etcd",
-      "nexd",
-      "dhcpd",
-      "dnsd",
-      "agent",
-      "gatewayd",
-    ]);
-    assert.equal(ok, true);
-    const { stdout } = await host.run(["ss", "-Hltn", "sport = :9999"]);
-    assert.deepEqual(stdout.trim().split(/\s+/)[3], "127.0.0.1:9999");
-  });
+  await t.step(
+    "with PEER_IP there is an agent, its API on loopback, and with --dashboard a page",
+    async () => {
+      const { ok, services } = await machine.status();
+      assert.deepEqual(services.map(({ service }) => service), [
+        "etcd",
+        "nexd",
+        "dhcpd",
+        "dnsd",
+        "agent",
+        "gatewayd",
+        "dashboard",
+      ]);
+      assert.equal(ok, true);
+      const { stdout: page } = await host.run(["curl", "-fsS", "http://127.0.0.1:8090/networks.json"]);
+      assert.equal(JSON.parse(page).etcd.inSync, true);
+      const { stdout } = await host.run(["ss", "-Hltn", "sport = :9999"]);
+      assert.deepEqual(stdout.trim().split(/\s+/)[3], "127.0.0.1:9999");
+    },
+  );
 
   await t.step(
     "strand status dhcpd lists the clients that were not answered because they are not known",
