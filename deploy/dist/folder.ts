@@ -10,7 +10,7 @@ const program = ["cli", "services", "ffi", "proto", "examples"];
 const folders = ["docs", "deploy"];
 const files = ["LICENSE", "README.md", "CHANGELOG.md", "CONTRIBUTING.md"];
 const excluded =
-  /_test\.ts$|^deploy\/(dist|image|npm\/npm\.ts)$|^proto\/generator$|\.svg$|^docs\/BENCHMARKS\.md$/;
+  /_test\.ts$|^deploy\/(dist|image|npm\/npm\.ts)$|^proto\/generator$|^docs\/.*\.svg$|^docs\/BENCHMARKS\.md$/;
 
 /** Fills `target`, an empty directory, from the checkout `source`; returns the npm packages in it. */
 export async function fillFolder(

@@ -113,17 +113,23 @@ Deno.test("dist", async (t) => {
       },
     );
 
-    await t.step("on a machine without network, Node or Deno: strand up, nex apply", async () => {
-      const { stdout } = await machine(`
+    await t.step(
+      "on a machine without network, Node or Deno: strand up, nex apply, strand dashboard",
+      async () => {
+        const { stdout } = await machine(`
         ! command -v node deno
         ${PLACE}/bin/strand up >/tmp/up.log 2>&1 & up=$!
         until grep -q 'every service is ready' /tmp/up.log; do kill -0 $up; sleep 0.1; done
         ${PLACE}/bin/nex apply ${PLACE}/examples/mini.yml
+        ${PLACE}/bin/strand dashboard >/tmp/page.log 2>&1 & page=$!
+        until grep -q 'the page is at http://127.0.0.1:8090/' /tmp/page.log; do kill -0 $page; sleep 0.1; done
+        kill $page; wait $page
         mkdir -p '/tmp/a place' && ln -s ${PLACE}/bin/nex '/tmp/a place/nexc' && cd '/tmp/a place'
         ./nexc get members mini
         kill $up; wait $up`);
-      assert.equal(stdout.trimEnd().split("\n").at(-1), "00:00:33:33:00:01 foxtrot.mini.net 10.0.0.12");
-    });
+        assert.equal(stdout.trimEnd().split("\n").at(-1), "00:00:33:33:00:01 foxtrot.mini.net 10.0.0.12");
+      },
+    );
 
     await t.step("there, the whole demo holds", async () => {
       await machine(`${PLACE}/bin/strand demo --once`);
