@@ -154,6 +154,7 @@ Deno.test("strand attach --device", async (t) => {
         "",
         "strand: --device: vm0 is a port of no network on this host\n",
       ]);
+      await until("its lease has ended", async (see) => see(await it.leases(blue)).length === 0);
     },
   );
 });

@@ -1,4 +1,4 @@
-/** Ends the leases that are over: this host's own, and those of hosts that are gone. */
+/** Ends the leases that are over, those behind devices that are no longer ports, and those of hosts that are gone. */
 import { repeat } from "../../common/async.ts";
 import { OncePerMinute } from "../../common/log.ts";
 import { messageOf } from "../../common/refusal.ts";
@@ -16,6 +16,11 @@ import type { Context } from "../context.ts";
 const EVERY = 2000, OTHERS_EVERY = 10;
 /** For how long a lease of another host must be over, in seconds, since that host's clock may differ from this one's. */
 const OTHERS_GRACE = 120;
+/**
+ * For how long a lease outlives the port that it was behind, in ms: a machine that is migrated may be first seen at its other host
+ * after it was detached here, and is taken in there without DHCP as long as it is known.
+ */
+const PORTLESS_GRACE = 30_000;
 
 export interface LeaseSweeperOptions {
   readonly writer: Pick<Committer, "commitGrouped">;
@@ -29,6 +34,8 @@ export class LeaseSweeper {
   readonly #once = new OncePerMinute();
   readonly #end: () => Promise<void>;
   #round = 0;
+  /** Endpoints whose device is no port any more, and since when by performance.now(). */
+  #portless = new Map<string, number>();
 
   constructor(context: () => Context, options: LeaseSweeperOptions) {
     this.#context = context;
@@ -61,13 +68,23 @@ export class LeaseSweeper {
   }
 
   async #sweepOwn(): Promise<void> {
-    const { view, host: { hostname } } = this.#context(), now = this.#now;
-    const over: OverlayEndpoint[] = [];
+    const { view, ports, host: { hostname } } = this.#context(), now = this.#now;
+    const over: OverlayEndpoint[] = [], portless = new Map<string, number>(), looked = performance.now();
     for (const network of view.networksOn(hostname)) {
+      const devices = new Set(ports.devices(network));
       for (const endpoint of view.space(network).endpointsOn(hostname)) {
-        if (isOver(endpoint, now)) over.push(endpoint);
+        const { id, record } = endpoint, { strand_port: port } = record;
+        if (isOver(endpoint, now)) {
+          over.push(endpoint);
+          continue;
+        }
+        if (port === undefined || devices.has(port) || kindOf(record) !== "dhcp") continue;
+        const since = this.#portless.get(id) ?? looked;
+        portless.set(id, since);
+        if (looked - since >= PORTLESS_GRACE) over.push(endpoint);
       }
     }
+    this.#portless = portless;
     await Promise.all(over.map((endpoint) => this.#endOwn(endpoint, now)));
   }
 
