@@ -4,7 +4,7 @@ import { updateMembers } from "../../services/nex/members.ts";
 import { Nex } from "../../services/nex/nex.ts";
 import { nexSchema } from "../../services/store/records.ts";
 import { openStore } from "../../services/store/store.ts";
-import { freePort } from "../../services/store/etcd_process.ts";
+import { freePort } from "../lab/free_port.ts";
 import { labEtcd } from "../lab/etcd.ts";
 import { strandCommand } from "../lab/host.ts";
 import { Running } from "./lib.ts";

@@ -1,5 +1,5 @@
 /** What the services take of memory: run inside a network namespace with eth0, MEMBERS as its argument. */
-import { freePort } from "../../services/store/etcd_process.ts";
+import { freePort } from "../lab/free_port.ts";
 import { labEtcd } from "../lab/etcd.ts";
 import { Process, run, strandCommand } from "../lab/host.ts";
 import { fill, spec } from "./store_fill.ts";

@@ -1,6 +1,6 @@
 /** What dig, kdig, ldns-test-edns and dnspython make of our answers. */
 import assert from "node:assert/strict";
-import { freePort } from "../../services/store/etcd_process.ts";
+import { freePort } from "../lab/free_port.ts";
 import { installed } from "../bench/lib.ts";
 import { knotConfig } from "../lab/dns_servers.ts";
 import { Process, run } from "../lab/host.ts";

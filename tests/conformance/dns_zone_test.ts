@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { Cidr, Ip } from "../../services/common/ip.ts";
 import type { Message, Query } from "../../services/dnsd/testing.ts";
 import type { Zones } from "../../services/dnsd/zones.ts";
-import { freePort } from "../../services/store/etcd_process.ts";
+import { freePort } from "../lab/free_port.ts";
 import { installed } from "../bench/lib.ts";
 import { Process } from "../lab/host.ts";
 import { knotConfig, nsdConfig } from "../lab/dns_servers.ts";

@@ -1,7 +1,7 @@
 /** OpenTelemetry as docs/CONFIGURATION.md describes it: Deno's own exporter, switched on by the environment. */
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
-import { freePort } from "../../services/store/etcd_process.ts";
+import { freePort } from "../lab/free_port.ts";
 import { labEtcd } from "../lab/etcd.ts";
 import { run, strandCommand } from "../lab/host.ts";
 import { LabServices } from "../lab/services.ts";

@@ -1,5 +1,6 @@
 /** Throw-away etcd members for tests: on free loopback ports, in a directory of their own, gone with `dispose`. */
-import { etcdBinary, freePort } from "../../services/store/etcd_process.ts";
+import { etcdBinary } from "../../services/store/etcd_process.ts";
+import { freePort } from "./free_port.ts";
 import { requestIn } from "./http_in.ts";
 
 export interface LabEtcdOptions {

@@ -1,6 +1,6 @@
 /** The tests' own etcd: errors when it ends, and ports in use. */
 import assert from "node:assert/strict";
-import { freePort } from "../../services/store/etcd_process.ts";
+import { freePort } from "./free_port.ts";
 import { labCluster, labEtcd } from "./etcd.ts";
 import { until } from "./until.ts";
 

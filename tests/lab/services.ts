@@ -1,4 +1,4 @@
-import { freePort } from "../../services/store/etcd_process.ts";
+import { freePort } from "./free_port.ts";
 import type { Status } from "../../services/common/service_status.ts";
 import { type Output, Process, run, strandCommand } from "./host.ts";
 import { nexHere } from "./nex.ts";

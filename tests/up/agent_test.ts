@@ -1,7 +1,7 @@
 /** strand status and strand agent release with a stand-in for an agent. */
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
-import { freePort } from "../../services/store/etcd_process.ts";
+import { freePort } from "../lab/free_port.ts";
 import { Process, run, strandCommand } from "../lab/host.ts";
 
 const standIn = fileURLToPath(new URL("./agent_stand_in.ts", import.meta.url));
