@@ -123,7 +123,10 @@ for (const layout of ["nex_store_newer", "nex_store_mixed"]) {
       return JSON.stringify(sorted(await held(lab.store))) === JSON.stringify(sorted(after));
     }).catch(async () => assert.deepEqual(sorted(await held(lab.store)), sorted(after)));
     for (const decision of planned.decisions) {
-      assert.ok(nexds.some(({ lines }) => lines.some((line) => line.includes(decision))), decision);
+      await until(
+        `a nexd says: ${decision}`,
+        () => nexds.some(({ lines }) => lines.some((line) => line.includes(decision))),
+      );
     }
     assert.deepEqual((await check(services)).counts, {
       write: 0,
@@ -175,7 +178,7 @@ Deno.test("A store with a key that is not understood stays as it is until an ope
     assert.match(problems[0]?.what ?? "", named);
     assert.match(problems[0]?.fix ?? "", /strand takeover --check/);
   }
-  assert.ok(nexd.lines.some((line) => line.includes(`${key} in etcd is not understood`)));
+  await nexd.line(new RegExp(`${key} in etcd is not understood`));
   const refused = await services.tryNex("delete", "member", "mini", "00:00:22:22:00:01");
   assert.match(refused.stderr, named);
   const machine = await lab.client("new", "02:aa:00:00:00:02"), [udhcpc] = clients;
