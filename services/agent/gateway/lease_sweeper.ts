@@ -11,6 +11,7 @@ import { OverlayLeases } from "../../overlay_names/lease_space.ts";
 import { change } from "../../store/change.ts";
 import type { Committer } from "../../store/types.ts";
 import type { Context } from "../context.ts";
+import { NetworkNamespace } from "../kernel/network_namespace.ts";
 
 /** How often this host's leases are looked at, in ms, and those of others: every so many times. */
 const EVERY = 2000, OTHERS_EVERY = 10;
@@ -68,7 +69,7 @@ export class LeaseSweeper {
   }
 
   async #sweepOwn(): Promise<void> {
-    const { view, ports, host: { hostname } } = this.#context(), now = this.#now;
+    const { view, ports, namespacePath, host: { hostname } } = this.#context(), now = this.#now;
     const over: OverlayEndpoint[] = [], portless = new Map<string, number>(), looked = performance.now();
     for (const network of view.networksOn(hostname)) {
       const devices = new Set(ports.devices(network));
@@ -79,9 +80,11 @@ export class LeaseSweeper {
           continue;
         }
         if (port === undefined || devices.has(port) || kindOf(record) !== "dhcp") continue;
-        const since = this.#portless.get(id) ?? looked;
-        portless.set(id, since);
-        if (looked - since >= PORTLESS_GRACE) over.push(endpoint);
+        const since = this.#portless.get(id) ?? looked, isDue = looked - since >= PORTLESS_GRACE;
+        // Another program may have made it a port.
+        const isThere = isDue && hasDevice(namespacePath(network), port);
+        portless.set(id, isThere ? looked : since);
+        if (isDue && !isThere) over.push(endpoint);
       }
     }
     this.#portless = portless;
@@ -137,6 +140,11 @@ export class LeaseSweeper {
       }
     }
   }
+}
+
+function hasDevice(path: string, device: string): boolean {
+  using namespace = NetworkNamespace.openIfAny(path);
+  return namespace?.has(device) === true;
 }
 
 /** True for a lease whose time is over, with a grace; one without a time is over. */
