@@ -49,13 +49,14 @@ export class DashboardLab implements AsyncDisposable {
     private readonly store: ReturnType<typeof openStore>,
   ) {}
 
-  static async start(): Promise<DashboardLab> {
+  /** @param specification What nexd is given. @param more Services beside nexd and the dashboard. */
+  static async start(specification = files, more: readonly "dnsd"[] = []): Promise<DashboardLab> {
     const etcd = await labEtcd(), services = await LabServices.create(etcd.endpoint);
     const store = openStore<unknown>({ endpoints: [etcd.endpoint], schema: sandSchema() });
     const lab = new DashboardLab(etcd, services, store);
     try {
-      await Promise.all([services.start("nexd"), services.start("dashboard")]);
-      await lab.apply(files);
+      await Promise.all((["nexd", "dashboard", ...more] as const).map((name) => services.start(name)));
+      await lab.apply(specification);
     } catch (error) {
       await lab[Symbol.asyncDispose]();
       throw error;
@@ -70,13 +71,19 @@ export class DashboardLab implements AsyncDisposable {
     assert.equal(code, 0, stderr);
   }
 
-  /** Writes values, as JSON. */
-  async write(values: Readonly<Record<string, unknown>>): Promise<void> {
+  /** Writes values, as JSON. @returns the revision of that */
+  async write(values: Readonly<Record<string, unknown>>): Promise<number> {
     const ops = Object.entries(values).map(([put, value]) => ({
       put,
       value: typeof value === "string" ? value : JSON.stringify(value),
     }));
-    assert.ok((await this.store.committer.commit({ guards: [], ops })).committed);
+    const outcome = await this.store.committer.commit({ guards: [], ops });
+    assert.ok(outcome.committed);
+    return outcome.revision;
+  }
+
+  async remove(key: string): Promise<void> {
+    assert.ok((await this.store.committer.commit({ guards: [], ops: [{ remove: key }] })).committed);
   }
 
   async idOf(network: string): Promise<string> {
