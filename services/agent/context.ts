@@ -1,3 +1,4 @@
+import type { Limit } from "../common/async.ts";
 import type { Log } from "../common/log.ts";
 import type { Ip } from "../common/ip.ts";
 import type { View } from "../overlay/view.ts";
@@ -19,6 +20,8 @@ export interface Context {
   readonly view: View;
   readonly kernel: HostKernel;
   readonly storeGuard: StoreGuard;
+  /** How many networks are compared with the kernel at once. */
+  readonly comparisons: Limit;
   /** Networks in which another program has changed the kernel. */
   readonly drift: Drift;
   /** Which other hosts answer probes. */

@@ -1,6 +1,7 @@
 import { abortConnection } from "../../ffi/abort.ts";
 import { missingForLinks } from "../../ffi/network_check.ts";
 import { sendDatagram } from "../../ffi/unix_datagram.ts";
+import { Limit } from "../common/async.ts";
 import { runDaemon } from "../common/daemon.ts";
 import { formatHostPort, tryParseHostPort } from "../common/host_port.ts";
 import { messageOf, Refusal } from "../common/refusal.ts";
@@ -54,6 +55,12 @@ import { reportVteps } from "./vteps_health.ts";
 import { Workers } from "./reconcile/networks.ts";
 
 /**
+ * Networks that are compared with the kernel at once. Of a thousand that are begun together, the objects would outlive the
+ * young generation of V8's heap, and what they write to etcd its deadline.
+ */
+const COMPARED_AT_ONCE = 16;
+
+/**
  * Runs the agent: it applies the overlay networks of etcd to this host's kernel and serves the HTTP API. This file
  * opens and connects its parts in order.
  */
@@ -88,11 +95,18 @@ export function main(args: string[]): Promise<number> {
     // The claim on the name is released last, when nothing is left that could change anything.
     daemon.defer("the host's name", () => running.claim?.close());
     daemon.follow(store.mirror, { writer: store.committer });
-    // The single readiness gate of all APIs: each is refused until etcd has been read and the name is claimed.
+    // The single readiness gate of all APIs: each is refused until etcd has been read, the name claimed and the networks compared.
     const started = <K extends keyof StartedApis>(name: K): NonNullable<StartedApis[K]> => {
       const api = apis[name];
       if (api) return api;
       if (running.claim?.hold) throw new Refusal("unavailable", running.claim.sentence);
+      if (running.storeGuard) {
+        running.storeGuard.assertNotHeld();
+        throw new Refusal(
+          "unavailable",
+          "the agent has just started, and compares this host's networks with etcd",
+        );
+      }
       throw new Refusal("unavailable", `etcd at ${config.etcd.endpoints.join(", ")} was not reached yet`);
     };
     const dockerStarted = Promise.withResolvers<void>();
@@ -218,6 +232,7 @@ export function main(args: string[]): Promise<number> {
       store: guardedBy(claim, store),
       view,
       kernel,
+      comparisons: new Limit(COMPARED_AT_ONCE),
       storeGuard,
       drift,
       prober,

@@ -120,6 +120,29 @@ export class Turns {
   }
 }
 
+/** Runs a limited number of tasks at once; the others wait in the order in which they were given, urgent ones first. */
+export class Limit {
+  readonly #urgent: (() => void)[] = [];
+  readonly #waiting: (() => void)[] = [];
+
+  /** @param free How many more tasks may run now: at first, how many may run at once. */
+  constructor(private free: number) {}
+
+  /** @returns what the task returns or throws, which concerns no other task */
+  async run<T>(task: () => Promise<T>, isUrgent = false): Promise<T> {
+    if (this.free > 0) this.free--;
+    // One that ends passes its place on.
+    else await new Promise<void>((resolve) => (isUrgent ? this.#urgent : this.#waiting).push(resolve));
+    try {
+      return await task();
+    } finally {
+      const next = this.#urgent.shift() ?? this.#waiting.shift();
+      if (next) next();
+      else this.free++;
+    }
+  }
+}
+
 /**
  * Runs `task`, which handles its own errors, `next()` ms after this call and after each end of it.
  *

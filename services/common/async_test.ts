@@ -1,5 +1,5 @@
 import { strict as assert } from "node:assert";
-import { abortable, aborted, deadline, delay, Mutex, repeat, TimeLimit } from "./async.ts";
+import { abortable, aborted, deadline, delay, Limit, Mutex, repeat, TimeLimit } from "./async.ts";
 
 Deno.test("delay: an aborted signal ends it at once, before and during", async () => {
   const controller = new AbortController();
@@ -68,6 +68,32 @@ Deno.test("Mutex: one task at a time, in order, also after one that failed", asy
   await assert.rejects(first, /broken/);
   assert.equal(await second, 3);
   assert.deepEqual(told, ["first begins", "first ends", "second"]);
+});
+
+Deno.test("Limit: so many tasks at once, urgent ones first of those that wait, also after one that failed", async () => {
+  const limit = new Limit(2), begun: string[] = [];
+  const ends = new Map<string, PromiseWithResolvers<void>>();
+  const start = (name: string, isUrgent?: boolean) => {
+    const end = Promise.withResolvers<void>();
+    ends.set(name, end);
+    const run = async () => {
+      begun.push(name);
+      await end.promise;
+      return name;
+    };
+    return limit.run(run, isUrgent);
+  };
+  const a = start("a"), b = start("b"), c = start("c"), d = start("d"), e = start("e", true);
+  await delay(0);
+  assert.deepEqual(begun, ["a", "b"]);
+  ends.get("a")?.reject(new Error("broken"));
+  await assert.rejects(a, /broken/);
+  await delay(0);
+  assert.deepEqual(begun, ["a", "b", "e"]);
+  for (const { resolve } of ends.values()) resolve();
+  assert.deepEqual(await Promise.all([b, c, d, e]), ["b", "c", "d", "e"]);
+  assert.deepEqual(begun, ["a", "b", "e", "c", "d"]);
+  assert.equal(await limit.run(() => Promise.resolve(1)), 1);
 });
 
 Deno.test("repeat: again and again, and its end waits for the run under way", async () => {

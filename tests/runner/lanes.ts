@@ -6,7 +6,7 @@ import { Load } from "./load.ts";
  * So many files run at a time, for most of them wait half of their time for clocks, namespaces and other processes. More
  * of them run, up to the second figure, while the processors are idle.
  */
-const AT_ONCE = navigator.hardwareConcurrency + 1, AT_MOST = 3 * navigator.hardwareConcurrency;
+const AT_ONCE = navigator.hardwareConcurrency + 1, AT_MOST = 5 * navigator.hardwareConcurrency;
 
 /** How long to look whether the processors are idle, in ms: a file that has begun has been busy by then. */
 const LOOK = 2000;

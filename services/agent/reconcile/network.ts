@@ -263,7 +263,12 @@ export class NetworkWorker {
         if (this.#context.storeGuard.hold) throw error;
       }
     }
-    if (await this.#full.run(reason ?? "change", changes)) await this.#leave();
+    const compared = await this.#context.comparisons.run(
+      async () => !this.#closed && await this.#full.run(reason ?? "change", changes),
+      // A request waits for what etcd has changed, and for none of the others.
+      reason !== "start" && reason !== "check",
+    );
+    if (compared) await this.#leave();
   }
 
   /** True for a change of an endpoint that belongs to this host before and after. */
