@@ -1,4 +1,5 @@
 /** The addresses of pages. */
+import { LONGEST_FILTER } from "./table.ts";
 
 /** A text as one segment of a path; its end is not taken for `.json`. */
 function segment(text: string): string {
@@ -16,4 +17,9 @@ export function machineHref(id: string, network?: string): string {
 
 export function findHref(text: string): string {
   return `/find?q=${encodeURIComponent(text)}`;
+}
+
+/** The list of hosts with those whose row has the name in it. */
+export function hostHref(name: string): string {
+  return `/hosts?filter=${encodeURIComponent(name.slice(0, LONGEST_FILTER))}`;
 }

@@ -14,6 +14,14 @@ export interface Column<Row> {
   readonly order?: (row: Row) => string | number | undefined;
   /** Where its cells lead. */
   readonly href?: (row: Row) => string | undefined;
+  /** How its cells are set: numbers one under the other, addresses and the like in letters of one width. */
+  readonly look?: "number" | "code";
+  /** True: it is left out where no row that is shown has something in it. */
+  readonly isRare?: boolean;
+  /** Whether what it says is as it should be. */
+  readonly tone?: (row: Row) => "good" | "warn" | "bad" | undefined;
+  /** A part of a whole that is shown as a bar before the text. */
+  readonly part?: (row: Row) => { readonly of: number; readonly is: number } | undefined;
 }
 
 export interface TableSpec<Row> {

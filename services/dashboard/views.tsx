@@ -13,6 +13,7 @@ import {
   networkModel,
   networkRows,
   networksTable,
+  stateColumn,
 } from "./model/networks.ts";
 import { networkHref } from "./links.ts";
 import { HealthPage } from "./pages/health.tsx";
@@ -66,7 +67,7 @@ const findTable: TableSpec<Machine> = {
     },
     { key: "host", title: "Host", text: ({ host }) => host },
     { key: "kind", title: "Kind", text: ({ kind }) => kind },
-    { key: "state", title: "State", text: ({ state }) => state },
+    stateColumn,
   ],
 };
 
@@ -101,7 +102,7 @@ export function viewsOf(cluster: Cluster, options: Omit<HealthOptions, "networks
           title: "Networks",
           model: { networks },
           live: ["all"],
-          page: <Table sheet={networks} url={url} />,
+          page: <Table sheet={networks} url={url} alone />,
         };
       },
     },
@@ -125,7 +126,12 @@ export function viewsOf(cluster: Cluster, options: Omit<HealthOptions, "networks
       parameters: parametersOf({ id: "" }),
       show({ parameters, url, now }) {
         const hosts = new Sheet(hostsTable(now), allHosts.value, parameters);
-        return { title: "Hosts", model: { hosts }, live: ["all"], page: <Table sheet={hosts} url={url} /> };
+        return {
+          title: "Hosts",
+          model: { hosts },
+          live: ["all"],
+          page: <Table sheet={hosts} url={url} alone />,
+        };
       },
     },
     {
@@ -139,7 +145,7 @@ export function viewsOf(cluster: Cluster, options: Omit<HealthOptions, "networks
           title: `Machines with ${q}`,
           model: { q, machines },
           live: ["all"],
-          page: <Table sheet={machines} url={url} />,
+          page: <Table sheet={machines} url={url} alone />,
         };
       },
     },

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { until } from "../lab/until.ts";
 import { hasChromium, PageInBrowser, PHONE, SCREEN } from "./browser.ts";
+import { takePictures, wantsPictures } from "./pictures.ts";
 import { applied, claim, claimOf, startSample } from "./sample.ts";
 
 /** Each view, with a word that is on it. */
@@ -9,7 +10,7 @@ const VIEWS = [
   ["/", "Nothing is wrong"],
   ["/networks", "plant.example"],
   ["/networks/shop", "web-1"],
-  ["/networks/office", "00:16:3e:10:00:18"],
+  ["/networks/office", "“laptop-24”"],
   ["/networks/plant", "10.64.7.0/24"],
   ["/hosts", "192.0.2.14"],
   ["/find?q=web", "web-8"],
@@ -39,6 +40,12 @@ Deno.test({ name: "the dashboard in a browser", ignore: !hasChromium }, async (t
       },
     );
   }
+
+  await t.step({
+    name: "pictures of each view",
+    ignore: !wantsPictures,
+    fn: () => takePictures(lab, browser),
+  });
 
   await t.step("a machine is found by half of its name", async () => {
     await browser.go("/");

@@ -61,7 +61,7 @@ Deno.test("the dashboard shows networks, hosts and machines, as pages and as JSO
     const page = await lab.page("/");
     assert.match(page, /its agent does not run, or cannot reach etcd: 1 endpoints stay as they are/);
     assert.match(page, /→ on .*strand status agent/);
-    assert.match(page, /<caption>Services of this machine, and members of etcd/);
+    assert.match(page, /<h2 id="title-">Services of this machine, and members of etcd/);
     assert.match(page, /<html lang="en">.*<a class="skip" href="#main">/s);
     assert.deepEqual((await lab.json("/health.json"))["counts"], health["counts"]);
   });
@@ -119,7 +119,7 @@ Deno.test("the dashboard shows networks, hosts and machines, as pages and as JSO
     );
     const page = await lab.page("/networks/blue");
     assert.match(page, /<li class="leased" title="10\.0\.0\.2 leased/);
-    assert.match(page, /<caption>Leases .*?(59 min|1 h)/s);
+    assert.match(page, /<h2 id="title-leases">Leases .*?(59 min|1 h)/s);
     assert.match(page, /<dt>leaseduration<\/dt><dd>14400 s<\/dd>/);
     assert.match(await lab.page("/networks/wide"), /No address is in use\./);
     assert.deepEqual((await lab.json("/networks/nowhere", 404))["error"], 'there is no network "nowhere"');

@@ -6,6 +6,7 @@ import { formatHostPort } from "../../common/host_port.ts";
 import { problems as storeProblems } from "../../nex/problems.ts";
 import { machineStatus, serviceNames } from "../../store/machine_status.ts";
 import type { Cluster } from "../cluster.ts";
+import { hostHref, networkHref } from "../links.ts";
 import { Sheet, type TableSpec } from "../table.ts";
 import type { Kept } from "../kept.ts";
 import type { HostRow } from "./hosts.ts";
@@ -21,6 +22,8 @@ export interface Trouble {
   readonly where: string;
   readonly what: string;
   readonly fix: string;
+  /** The page that shows it. */
+  readonly href?: string;
   /** Since when this dashboard has seen it, in RFC 3339. */
   readonly since: string;
 }
@@ -40,19 +43,21 @@ export const servicesTable: TableSpec<Status> = {
   none: "No service answers.",
   columns: [
     { key: "service", title: "Service", text: ({ service }) => service },
-    { key: "address", title: "Address", text: ({ address }) => address },
+    { key: "address", title: "Address", text: ({ address }) => address, look: "code" },
     {
       key: "state",
       title: "State",
       text: ({ reachable, ready }) => !reachable ? "unreachable" : ready ? "ready" : "not ready",
+      tone: ({ ready }) => ready ? "good" : "bad",
     },
     { key: "version", title: "Version", text: ({ version }) => version },
-    { key: "revision", title: "Revision", text: ({ revision }) => revision },
+    { key: "revision", title: "Revision", text: ({ revision }) => revision, look: "number" },
     {
       key: "lag",
       title: "Lag",
       text: ({ lag }) => lag === undefined ? undefined : `${(lag / 1000).toFixed(1)} s`,
       order: ({ lag }) => lag,
+      look: "number",
     },
   ],
 };
@@ -85,12 +90,14 @@ export class Health {
       ...networks.flatMap(({ name, problem, used, size }) => [
         ...problem === undefined ? [] : [{
           where: `network ${name}`,
+          href: networkHref(name),
           what: problem,
           fix: "put its record in etcd right, or delete the network",
           key: `broken ${name}`,
         }],
         ...!size || (used ?? 0) < size ? [] : [{
           where: `network ${name}`,
+          href: networkHref(name),
           what: `no address is free: all ${size} of its range are in use`,
           fix:
             `give it a larger range with strand set network range4, or remove members: strand get members ${name}`,
@@ -130,10 +137,11 @@ export class Health {
 
   #ofHosts(hosts: readonly HostRow[]) {
     return hosts.flatMap(({ name, agent, behind, endpoints }) => {
-      const where = `host ${name}`;
+      const where = `host ${name}`, href = hostHref(name);
       if (agent === "away" && endpoints > 0) {
         return [{
           where,
+          href,
           what:
             `its agent does not run, or cannot reach etcd: ${endpoints} endpoints stay as they are, and learn of no change`,
           fix: `on ${name}: strand status agent`,
@@ -143,6 +151,7 @@ export class Health {
       if (!behind || agent === "away") return [];
       return [{
         where,
+        href,
         what: `it has not applied ${behind} endpoints that are in etcd`,
         fix: `on ${name}: strand status agent`,
         key: `behind ${name}`,

@@ -52,8 +52,13 @@ export function hostsTable(now: number): TableSpec<HostRow> {
     none: "No host has something in an overlay network, and no agent runs.",
     columns: [
       { key: "name", title: "Host", text: ({ name }) => name },
-      { key: "vtep", title: "VTEP", text: ({ vtep }) => vtep },
-      { key: "agent", title: "Agent", text: ({ agent }) => agent },
+      { key: "vtep", title: "VTEP", text: ({ vtep }) => vtep, look: "code" },
+      {
+        key: "agent",
+        title: "Agent",
+        text: ({ agent }) => agent,
+        tone: ({ agent }) => agent === "away" ? "bad" : "good",
+      },
       { key: "version", title: "Version", text: ({ version }) => version },
       {
         key: "since",
@@ -61,10 +66,21 @@ export function hostsTable(now: number): TableSpec<HostRow> {
         text: ({ since }) => since && duration(Math.max(0, now - Date.parse(since))),
         order: ({ since }) => since,
       },
-      { key: "networks", title: "Networks", text: ({ networks }) => networks },
-      { key: "endpoints", title: "Endpoints", text: ({ endpoints }) => endpoints },
-      { key: "applied", title: "Applied revision", text: ({ applied }) => applied || undefined },
-      { key: "behind", title: "Behind by", text: ({ behind }) => behind },
+      { key: "networks", title: "Networks", text: ({ networks }) => networks, look: "number" },
+      { key: "endpoints", title: "Endpoints", text: ({ endpoints }) => endpoints, look: "number" },
+      {
+        key: "applied",
+        title: "Applied revision",
+        text: ({ applied }) => applied || undefined,
+        look: "number",
+      },
+      {
+        key: "behind",
+        title: "Behind by",
+        text: ({ behind }) => behind,
+        look: "number",
+        tone: ({ behind }) => behind ? "warn" : undefined,
+      },
     ],
   };
 }

@@ -14,6 +14,8 @@ export interface Machine {
   readonly mac: string;
   readonly name: string;
   readonly aliases: readonly string[];
+  /** What the client calls itself. */
+  readonly client?: string;
   readonly address: string;
   /** `member` and `lease` in a LAN; the kind of the endpoint, or `reserved` for one that is not attached, in an overlay. */
   readonly kind: string;
@@ -61,6 +63,7 @@ function fromMember(network: string, member: Member, isListed: boolean, now: num
     state: runs ? "lease runs" : expires === undefined ? "no lease" : "lease ended",
     host: "",
     vtep: "",
+    ...record.client_name && { client: record.client_name },
     ...runs && { expires: timeOf(expires) },
     details: {
       ...record.client_name && { "client's own name": record.client_name },

@@ -41,18 +41,25 @@ export const networksTable: TableSpec<NetworkRow> = {
   columns: [
     { key: "name", title: "Name", text: ({ name }) => name, href: ({ name }) => networkHref(name) },
     { key: "kind", title: "Kind", text: ({ kind }) => kind },
-    { key: "range", title: "Range", text: ({ range }) => range, order: ({ range }) => rangeOrder(range) },
+    {
+      key: "range",
+      title: "Range",
+      text: ({ range }) => range,
+      order: ({ range }) => rangeOrder(range),
+      look: "code",
+    },
     { key: "domain", title: "Domain", text: ({ domain }) => domain },
-    { key: "machines", title: "Machines", text: ({ machines }) => machines },
-    { key: "leases", title: "Leases", text: ({ leases }) => leases },
-    { key: "hosts", title: "Hosts", text: ({ hosts }) => hosts },
+    { key: "machines", title: "Machines", text: ({ machines }) => machines, look: "number" },
+    { key: "leases", title: "Leases", text: ({ leases }) => leases, look: "number" },
+    { key: "hosts", title: "Hosts", text: ({ hosts }) => hosts, look: "number" },
     {
       key: "used",
       title: "In use",
       text: (row) => row.size === undefined ? undefined : `${row.used} of ${row.size} (${percentOf(row)} %)`,
       order: percentOf,
+      part: ({ used, size }) => size ? { of: size, is: used ?? 0 } : undefined,
     },
-    { key: "problem", title: "Problem", text: ({ problem }) => problem },
+    { key: "problem", title: "Problem", text: ({ problem }) => problem, tone: () => "bad", isRare: true },
   ],
 };
 
@@ -99,19 +106,32 @@ const machineLink = ({ id, network }: Machine) => machineHref(id, network);
 
 /** The columns that tables of machines share. */
 export const machineColumns: TableSpec<Machine>["columns"] = [
-  { key: "name", title: "Name", text: ({ name, mac, id }) => name || mac || id, href: machineLink },
+  {
+    key: "name",
+    title: "Name",
+    // What a client calls itself is no name that others can ask for.
+    text: ({ name, client, mac, id }) => name || (client && `“${client}”`) || mac || id,
+    href: machineLink,
+  },
   {
     key: "address",
     title: "Address",
     text: ({ address }) => address,
     order: addressOrder,
     href: machineLink,
+    look: "code",
   },
-  { key: "mac", title: "MAC", text: ({ mac }) => mac },
+  { key: "mac", title: "MAC", text: ({ mac }) => mac, look: "code" },
 ];
 
 const kindColumn = { key: "kind", title: "Kind", text: ({ kind }: Machine) => kind };
-const stateColumn = { key: "state", title: "State", text: ({ state }: Machine) => state };
+export const stateColumn = {
+  key: "state",
+  title: "State",
+  text: ({ state }: Machine) => state,
+  tone: ({ state, pending }: Machine) =>
+    state === "inactive" || pending?.length ? "warn" as const : undefined,
+};
 
 export function machinesTable(kind: AnyNetwork["kind"]): TableSpec<Machine> {
   const host = { key: "host", title: "Host", text: ({ host }: Machine) => host };
@@ -137,6 +157,7 @@ export function leasesTable(now: number): TableSpec<Machine> {
         title: "Time left",
         text: ({ expires }) => expires && timeLeft(expires, now),
         order: ({ expires }) => expires,
+        look: "number",
       },
     ],
   };
@@ -155,7 +176,7 @@ export const namesTable: TableSpec<NameRow> = {
   none: "There are no names in this network.",
   columns: [
     { key: "name", title: "Name", text: ({ name }) => name },
-    { key: "addresses", title: "Addresses", text: ({ addresses }) => addresses.join(", ") },
+    { key: "addresses", title: "Addresses", text: ({ addresses }) => addresses.join(", "), look: "code" },
   ],
 };
 

@@ -2,32 +2,40 @@
 import { printable } from "../../common/refusal.ts";
 import type { HealthModel } from "../model/health.ts";
 import { duration } from "../model/time.ts";
-import { Facts, Table } from "./table.tsx";
+import { Table } from "./table.tsx";
+
+/** Where what is counted is listed. */
+const lists: Readonly<Record<string, string>> = { networks: "/networks", hosts: "/hosts" };
 
 export function HealthPage({ model, url, now }: { model: HealthModel; url: string; now: number }) {
-  const { ok, problems, warnings, services, counts } = model;
+  const { ok, problems, warnings, services, counts } = model, many = problems.length;
   return (
     <>
-      <section aria-label="Problems">
-        {ok ? <p class="good">Nothing is wrong.</p> : (
-          <ul class="problems">
-            {problems.map(({ where, what, fix, since }) => (
-              <li>
-                <strong>{printable(where)}</strong>: {printable(what)}
-                <br />→ {printable(fix)}
-                <br />
-                <span class="faint">
-                  seen here for <time datetime={since}>{duration(now - Date.parse(since))}</time>
-                </span>
-              </li>
-            ))}
-          </ul>
-        )}
-        {warnings.map(({ where, what }) => <p>{printable(`${where}: ${what}`)}</p>)}
-      </section>
+      <p class="state">
+        {ok
+          ? <strong class="good">Nothing is wrong.</strong>
+          : <strong class="bad">{many === 1 ? "1 problem" : `${many} problems`}</strong>}
+        {Object.entries(counts).map(([what, count]) => {
+          const text = `${count} ${count === 1 ? what.slice(0, -1) : what}`, href = lists[what];
+          return href === undefined ? <span>{text}</span> : <a href={href}>{text}</a>;
+        })}
+      </p>
+      {many > 0 && (
+        <ul class="problems" aria-label="Problems">
+          {problems.map(({ where, what, fix, since, href }) => (
+            <li>
+              <strong>{href === undefined ? printable(where) : <a href={href}>{printable(where)}</a>}</strong>
+              <span class="what">{printable(what)}</span>
+              <span class="fix">→ {printable(fix)}</span>
+              <span class="since">
+                for <time datetime={since}>{duration(now - Date.parse(since))}</time>
+              </span>
+            </li>
+          ))}
+        </ul>
+      )}
+      {warnings.map(({ where, what }) => <p class="warn">{printable(`${where}: ${what}`)}</p>)}
       <Table sheet={services} url={url} />
-      <h2>What there is</h2>
-      <Facts of={counts} />
     </>
   );
 }

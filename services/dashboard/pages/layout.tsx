@@ -33,7 +33,7 @@ const htmxConfig = JSON.stringify({
 });
 
 export function Layout({ title, url, fresh, live, children }: LayoutProps) {
-  const path = url.split("?")[0];
+  const [path = ""] = url.split("?");
   return (
     <html lang="en">
       <head>
@@ -48,30 +48,32 @@ export function Layout({ title, url, fresh, live, children }: LayoutProps) {
       </head>
       <body>
         <a class="skip" href="#main">Skip to the content</a>
-        <header>
-          <strong>Strand</strong>
-          <nav aria-label="Views">
-            <ul>
-              {views.map(([href, text]) => (
-                <li>
-                  <a href={href} {...path === href ? { "aria-current": "page" } : {}}>{text}</a>
-                </li>
-              ))}
-            </ul>
-          </nav>
-          <form action="/find" role="search">
-            <label for="q">Find a machine</label>
-            <input
-              id="q"
-              name="q"
-              type="search"
-              maxlength={100}
-              placeholder="MAC, address or name"
-              required
-            />
-            <button type="submit">Find</button>
-          </form>
-        </header>
+        <div class="top">
+          <header>
+            <strong>Strand</strong>
+            <nav aria-label="Views">
+              <ul>
+                {views.map(([href, text]) => (
+                  <li>
+                    <a href={href} {...currentOf(path, href)}>{text}</a>
+                  </li>
+                ))}
+              </ul>
+            </nav>
+            <form action="/find" role="search">
+              <label for="q" class="hidden">Find a machine</label>
+              <input
+                id="q"
+                name="q"
+                type="search"
+                maxlength={100}
+                placeholder="MAC, address or name"
+                required
+              />
+              <button type="submit">Find</button>
+            </form>
+          </header>
+        </div>
         <main
           id="main"
           tabindex={-1}
@@ -85,11 +87,17 @@ export function Layout({ title, url, fresh, live, children }: LayoutProps) {
           <Away {...fresh} />
           <h1>{printable(title)}</h1>
           {children}
-          <p class="faint">Revision {fresh.revision} of etcd.</p>
+          <p class="faint">Revision {fresh.revision} of etcd</p>
         </main>
       </body>
     </html>
   );
+}
+
+/** Marks the view that is shown, and the list that leads to it. */
+function currentOf(path: string, href: string) {
+  if (path === href) return { "aria-current": "page" } as const;
+  return href !== "/" && path.startsWith(`${href}/`) ? { "aria-current": "true" } as const : {};
 }
 
 /** Says that what is shown may be old. */

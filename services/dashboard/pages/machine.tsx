@@ -11,7 +11,7 @@ export function MachinePage({ machines, now }: { machines: readonly Machine[]; n
       {machines.map((machine) => (
         <section>
           <h2>
-            in network <a href={networkHref(machine.network)}>{printable(machine.network)}</a>
+            In network <a href={networkHref(machine.network)}>{printable(machine.network)}</a>
           </h2>
           <Facts of={factsOf(machine, now)} />
         </section>

@@ -10,19 +10,27 @@ export function NetworkPage({ model, url }: { model: NetworkModel; url: string }
   return (
     <>
       {problem !== undefined && <p class="banner">{printable(problem)}</p>}
-      <p>
-        {kind === "overlay" ? "A network with an overlay." : "A network for machines that share a LAN."}{" "}
-        {size !== undefined && `${used} of ${size} addresses are in use (${percentOf(model)} %).`}
+      <p class="state">
+        <strong>{kind === "overlay" ? "Overlay network" : "Network of machines that share a LAN"}</strong>
+        {size !== undefined && (
+          <span>
+            <meter min={0} max={size} value={used ?? 0} high={0.9 * size} aria-hidden="true" />
+            {used} of {size} addresses in use ({percentOf(model)} %)
+          </span>
+        )}
       </p>
-      <h2>Settings</h2>
-      <Facts of={settings} />
-      <h2>Addresses</h2>
       {"grid" in addresses
         ? <Grid network={name} grid={addresses.grid} />
         : <Blocks blocks={addresses.blocks} />}
       <Table sheet={machines} url={url} />
-      <Table sheet={leases} url={url} />
-      <Table sheet={names} url={url} />
+      <div class="beside">
+        <Table sheet={leases} url={url} />
+        <Table sheet={names} url={url} />
+      </div>
+      <section>
+        <h2>Settings</h2>
+        <Facts of={settings} />
+      </section>
     </>
   );
 }
@@ -30,14 +38,17 @@ export function NetworkPage({ model, url }: { model: NetworkModel; url: string }
 const states = ["free", "reserved", "leased", "attached", "held", "declined", "gateway"] as const;
 
 function Grid({ network, grid }: { network: string; grid: readonly AddressUse[] }) {
-  if (!grid.length) return <p>There is no range.</p>;
+  if (!grid.length) return <p class="faint">There is no range.</p>;
   const counts = Map.groupBy(grid, ({ state }) => state);
   return (
-    <>
-      <p>
-        {states.map((state) => <span class={`key ${state}`}>{state} {counts.get(state)?.length ?? 0}</span>)}
-      </p>
-      <ul class="grid" aria-label="Addresses">
+    <section>
+      <div class="title">
+        <h2 id="addresses">Addresses</h2>
+        <ul class="keys" aria-label="How many addresses are in which state">
+          {states.map((state) => <li class={state}>{counts.get(state)?.length ?? 0} {state}</li>)}
+        </ul>
+      </div>
+      <ul class="grid" aria-labelledby="addresses">
         {grid.map(({ address, state, machine, name }) => {
           const last = address.slice(address.lastIndexOf(".") + 1);
           const title = printable([address, state, name, machine].filter(Boolean).join(" "));
@@ -50,7 +61,7 @@ function Grid({ network, grid }: { network: string; grid: readonly AddressUse[] 
           );
         })}
       </ul>
-    </>
+    </section>
   );
 }
 
@@ -59,29 +70,36 @@ const MOST_BLOCKS = 1024;
 
 function Blocks({ blocks }: { blocks: readonly AddressBlock[] }) {
   const shown = states.filter((state) => state !== "free");
-  if (!blocks.length) return <p>No address is in use.</p>;
   return (
-    <div class="scroll" tabindex={0} role="region" aria-label="Addresses in use">
-      <table>
-        <caption>
+    <section>
+      <div class="title">
+        <h2 id="blocks">
           Addresses in use, by blocks of 256{" "}
           {blocks.length > MOST_BLOCKS && `(the first ${MOST_BLOCKS} of ${blocks.length})`}
-        </caption>
-        <thead>
-          <tr>
-            <th scope="col">Block</th>
-            {shown.map((state) => <th scope="col">{state}</th>)}
-          </tr>
-        </thead>
-        <tbody>
-          {blocks.slice(0, MOST_BLOCKS).map(({ block, counts }) => (
-            <tr>
-              <th scope="row">{block}</th>
-              {shown.map((state) => <td>{counts[state] ?? 0}</td>)}
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+        </h2>
+      </div>
+      {!blocks.length
+        ? <p class="faint">No address is in use.</p>
+        : (
+          <div class="scroll" tabindex={0} role="region" aria-label="Addresses in use">
+            <table aria-labelledby="blocks">
+              <thead>
+                <tr>
+                  <th scope="col">Block</th>
+                  {shown.map((state) => <th scope="col" class="number">{state}</th>)}
+                </tr>
+              </thead>
+              <tbody>
+                {blocks.slice(0, MOST_BLOCKS).map(({ block, counts }) => (
+                  <tr>
+                    <th scope="row">{block}</th>
+                    {shown.map((state) => <td class="number">{counts[state] ?? 0}</td>)}
+                  </tr>
+                ))}
+              </tbody>
+            </table>
+          </div>
+        )}
+    </section>
   );
 }

@@ -6,6 +6,8 @@ interface TableProps<Row> {
   readonly sheet: Sheet<Row>;
   /** Path and query of the page. */
   readonly url: string;
+  /** True: the table is all that the page shows, whose heading says what it is. */
+  readonly alone?: boolean;
 }
 
 /** The same page with another value of a parameter; the first page of the table, unless that is what changes. */
@@ -16,44 +18,48 @@ function urlWith(url: string, id: string, name: string, value: string): string {
   return `${path}?${parameters}`;
 }
 
-export function Table<Row>({ sheet, url }: TableProps<Row>) {
-  const { spec: { id, caption, columns, none }, rows, total, matching, filter } = sheet;
-  if (total === 0) {
-    return (
-      <section>
-        <h2>{caption}</h2>
-        <p>{none}</p>
-      </section>
-    );
-  }
+/** A table with more rows than this has a field that filters it: fewer are seen at a glance. */
+const GLANCE = 8;
+
+export function Table<Row>({ sheet, url, alone = false }: TableProps<Row>) {
+  const { spec: { id, caption, none }, rows, total, matching, filter } = sheet, title = `title-${id}`;
+  const columns = sheet.spec.columns.filter(({ isRare, text }) => !isRare || rows.some((row) => text(row)));
+  const count = filter ? `${matching} of ${total}` : `${total}`;
   return (
     <section>
-      <Filter sheet={sheet} url={url} />
-      <div class="scroll" tabindex={0} role="region" aria-label={caption}>
-        <table>
-          <caption>
-            {caption} <span class="faint">({filter ? `${matching} of ${total}` : total})</span>
-          </caption>
-          <thead>
-            <tr>{columns.map((column) => <Head sheet={sheet} url={url} column={column} />)}</tr>
-          </thead>
-          <tbody>
-            {rows.map((row) => (
-              <tr>{columns.map((column, i) => <Cell row={row} column={column} isFirst={i === 0} />)}</tr>
-            ))}
-          </tbody>
-        </table>
+      <div class="title">
+        <h2 id={title} class={alone ? "hidden" : undefined}>
+          {caption} {total > 0 && !alone && <span class="faint">{count}</span>}
+        </h2>
+        {alone && total > 0 && <span class="faint">{filter ? count : `${count} in all`}</span>}
+        {(total > GLANCE || filter) && <Filter sheet={sheet} url={url} />}
       </div>
+      {total === 0
+        ? <p class="faint">{none}</p>
+        : (
+          <div class="scroll" tabindex={0} role="region" aria-label={caption}>
+            <table aria-labelledby={title}>
+              <thead>
+                <tr>{columns.map((column) => <Head sheet={sheet} url={url} column={column} />)}</tr>
+              </thead>
+              <tbody>
+                {rows.map((row) => (
+                  <tr>{columns.map((column, i) => <Cell row={row} column={column} isFirst={i === 0} />)}</tr>
+                ))}
+              </tbody>
+            </table>
+          </div>
+        )}
       <Pages id={id} sheet={sheet} url={url} />
     </section>
   );
 }
 
-function Head<Row>({ sheet, url, column: { key, title } }: TableProps<Row> & { column: Column<Row> }) {
+function Head<Row>({ sheet, url, column: { key, title, look } }: TableProps<Row> & { column: Column<Row> }) {
   const { sort, spec: { id } } = sheet, isUp = sort === key, isDown = sort === `-${key}`;
   const sorted = isUp ? "ascending" : isDown ? "descending" : undefined;
   return (
-    <th scope="col" {...sorted ? { "aria-sort": sorted } : {}}>
+    <th scope="col" class={look === "number" ? look : undefined} {...sorted ? { "aria-sort": sorted } : {}}>
       <a href={urlWith(url, id, "sort", isUp ? `-${key}` : key)}>{title}</a>
       {isUp ? " ▲" : isDown ? " ▼" : ""}
     </th>
@@ -62,8 +68,11 @@ function Head<Row>({ sheet, url, column: { key, title } }: TableProps<Row> & { c
 
 function Cell<Row>({ row, column, isFirst }: { row: Row; column: Column<Row>; isFirst: boolean }) {
   const value = column.text(row), text = value === undefined ? "" : printable(String(value));
-  const href = column.href?.(row), content = href && text ? <a href={href}>{text}</a> : text;
-  return isFirst ? <th scope="row">{content}</th> : <td>{content}</td>;
+  const href = column.href?.(row), tone = column.tone?.(row), part = column.part?.(row);
+  const inside = href && text ? <a href={href}>{text}</a> : text;
+  const bar = part && <meter min={0} max={part.of} value={part.is} high={0.9 * part.of} aria-hidden="true" />;
+  const content = <>{bar}{tone ? <span class={tone}>{inside}</span> : inside}</>;
+  return isFirst ? <th scope="row">{content}</th> : <td class={column.look}>{content}</td>;
 }
 
 /** A form that keeps the page's other parameters. */
@@ -75,8 +84,15 @@ function Filter<Row>({ sheet, url }: TableProps<Row>) {
   return (
     <form action={path}>
       {[...kept].map(([name, value]) => <input type="hidden" name={name} value={value} />)}
-      <label for={`filter-${id}`}>Filter: {caption.toLowerCase()}</label>
-      <input id={`filter-${id}`} name={name} type="search" maxlength={100} value={filter} />
+      <label for={`filter-${id}`} class="hidden">Filter: {caption.toLowerCase()}</label>
+      <input
+        id={`filter-${id}`}
+        name={name}
+        type="search"
+        maxlength={100}
+        value={filter}
+        placeholder="part of any column"
+      />
       <button type="submit">Filter</button>
     </form>
   );
@@ -108,12 +124,12 @@ function Pages<Row>({ id, sheet, url }: TableProps<Row> & { id: string }) {
 /** Names with values. */
 export function Facts({ of }: { readonly of: Readonly<Record<string, string | number>> }) {
   return (
-    <dl>
+    <dl class="facts">
       {Object.entries(of).map(([name, value]) => (
-        <>
+        <div>
           <dt>{printable(name)}</dt>
           <dd>{printable(String(value))}</dd>
-        </>
+        </div>
       ))}
     </dl>
   );

@@ -1,0 +1,47 @@
+/** Pictures of each view for docs/DASHBOARD.md, made where STRAND_PICTURES=1 asks for them: `STRAND_PICTURES=1 ./strand test dashboard`. */
+import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
+import { run } from "../lab/host.ts";
+import { type PageInBrowser, SCREEN } from "./browser.ts";
+import type { DashboardLab } from "./lab.ts";
+import { claim, claimOf } from "./sample.ts";
+
+export const wantsPictures = Deno.env.get("STRAND_PICTURES") === "1";
+
+const folder = fileURLToPath(new URL("../../docs/", import.meta.url));
+/** The largest that a picture may be, in bytes, and in pixels across and down. */
+const MOST_BYTES = 60_000, WIDTH = 1000, HEIGHT = 640;
+
+/** The views by the names of their pictures; those with `dark` are seen so. */
+const views = [
+  ["health", "/"],
+  ["networks", "/networks"],
+  ["network", "/networks/shop", "dark"],
+  ["hosts", "/hosts"],
+  ["find", "/find?q=db"],
+  ["machine", "/machines/02:84:0a:14:00:0b", "dark"],
+] as const;
+
+/** Takes them, while one host is away. */
+export async function takePictures(lab: DashboardLab, browser: PageInBrowser): Promise<void> {
+  await lab.remove(claimOf("rack2-b"));
+  for (const [name, path, colorScheme = "light"] of views) await take(browser, name, path, colorScheme);
+  await lab.write({ [claimOf("rack2-b")]: claim });
+}
+
+async function take(browser: PageInBrowser, name: string, path: string, colorScheme: "light" | "dark") {
+  const { page } = browser, file = `${folder}dashboard-${name}.png`;
+  await page.setViewportSize({ width: WIDTH, height: HEIGHT });
+  await page.emulateMedia({ colorScheme });
+  await browser.go(path);
+  const height = Math.min(
+    HEIGHT,
+    await page.evaluate<number>("Math.ceil(document.querySelector('main').getBoundingClientRect().bottom)"),
+  );
+  await page.screenshot({ path: file, clip: { x: 0, y: 0, width: WIDTH, height } });
+  await run(["pngquant", "--force", "--strip", "--speed", "1", "--output", file, "64", file]);
+  const { size } = await Deno.stat(file);
+  assert.ok(size < MOST_BYTES, `${file} has ${size} bytes`);
+  await page.emulateMedia({ colorScheme: "light" });
+  await page.setViewportSize(SCREEN);
+}
