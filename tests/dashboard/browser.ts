@@ -1,4 +1,4 @@
-/** Debian's Chromium with one page of the dashboard, and what goes wrong on it: errors of the console, violations of the policy, axe. */
+/** Debian's Chromium with one page of the dashboard, and what goes wrong on it: the console's errors, the policy, and axe. */
 import assert from "node:assert/strict";
 import axe from "axe-core";
 import inPage from "./in_page.js" with { type: "text" };

@@ -1,4 +1,4 @@
-/** The dashboard in a browser, as a person uses it: by mouse and by keyboard, on a screen and on a phone, over a slow line, while things fail. */
+/** The dashboard in a browser, as a person uses it: by mouse and by keyboard, on a phone, over a slow line, while things fail. */
 import assert from "node:assert/strict";
 import { until } from "../lab/until.ts";
 import { hasChromium, PageInBrowser, PHONE, SCREEN } from "./browser.ts";

@@ -1,4 +1,4 @@
-/** Pictures of each view for docs/DASHBOARD.md, made where STRAND_PICTURES=1 asks for them: `STRAND_PICTURES=1 ./strand test dashboard`. */
+/** Pictures of each view for docs/DASHBOARD.md, made where they are asked for: `STRAND_PICTURES=1 ./strand test dashboard`. */
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { run } from "../lab/host.ts";

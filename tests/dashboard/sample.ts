@@ -1,4 +1,4 @@
-/** A small data centre in etcd for the browser's tests and the pictures: the same hosts, networks, machines and leases each time. */
+/** A small data centre in etcd for the browser's tests and the pictures: the same hosts, networks and machines each time. */
 import { DashboardLab, type Json } from "./lab.ts";
 
 export const HOSTS = ["rack1-a", "rack1-b", "rack2-a", "rack2-b"] as const;
