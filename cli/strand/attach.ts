@@ -6,11 +6,11 @@ import { resolve } from "node:path";
 import { Command, Option } from "commander";
 import type { AgentClient } from "../../services/agent/client/client.ts";
 import type { Endpoint, Network } from "../../services/agent/client/types.ts";
-import { closest } from "../../services/common/closest.ts";
 import { tryParseDuration } from "../../services/common/duration.ts";
 import { messageOf, printable, Refusal } from "../../services/common/refusal.ts";
 import { UsageError } from "../../services/common/usage.ts";
 import { version } from "../../services/common/version.ts";
+import { addressOf, titleOf } from "../../services/explain/steps.ts";
 import { asksForWords } from "../candidates.ts";
 import type { CommandModule } from "../commands.ts";
 import { withServerOptions } from "../nex/commands.ts";
@@ -20,7 +20,6 @@ import { withProgress } from "../progress.ts";
 import { runProgram } from "../run.ts";
 import { systemTerminal, type Terminal } from "../terminal.ts";
 import { collected, difference, readAllowed } from "./attach_options.ts";
-import { addressOf, titleOf } from "./explain_steps.ts";
 import { type AgentOptions, findOverlay, openHostAgent, withAgentOptions } from "./host_agent.ts";
 
 /** One of the commands. */
@@ -107,24 +106,19 @@ async function explain(
   [a, b]: readonly [string, string],
   { output }: Pick<AttachOptions, "output">,
 ): Promise<void> {
-  const { explainWay, PATIENCE } = await import("./explain.ts");
+  const [{ printWay }, { endsOf, PATIENCE }] = await Promise.all([
+    import("./explain.ts"),
+    import("../../services/explain/way.ts"),
+  ]);
   const options = session.program.opts<AgentOptions>(), agent = openHostAgent(options, PATIENCE);
-  const network = await overlayNamed(session, agent, net), { terminal } = session;
+  const network = await overlayNamed(session, agent, net), { terminal } = session, name = called(network);
   const { endpoints } = await waiting(terminal, agent.endpoints({ network_id: network.id })),
     all = endpoints ?? [];
-  const end = (wanted: string) => {
-    try {
-      return { wanted, found: theOne(all, network, { wanted, ns: undefined }) };
-    } catch (error) {
-      if (error instanceof Refusal && error.code === "not-found") return { wanted, found: error };
-      throw error;
-    }
-  };
-  const ends = [end(a), end(b)] as const;
+  const ends = endsOf(all, name, [a, b]);
   if (ends[0].found === ends[1].found) {
     throw new UsageError(`explain: ${a} and ${b} are one endpoint; name two`);
   }
-  await explainWay(terminal, agent, { ...options, output }, { network, ends, all });
+  await printWay(terminal, agent, { ...options, output }, { network: network.id, name, ends, all });
 }
 
 async function attach(session: NexSession, net: string, options: AttachOptions): Promise<void> {
@@ -223,7 +217,10 @@ async function detach(
     terminal,
     agent.endpoints({ network_id: network.id, ...netns !== undefined && { netns } }),
   );
-  const endpoint = theOne(endpoints ?? [], network, { wanted, ns: netns });
+  const all = endpoints ?? [], { endpointNamed, theOnly } = await import("../../services/explain/way.ts");
+  const endpoint = wanted === undefined
+    ? theOnly(all, called(network), `in ${netns}`)
+    : endpointNamed(all, called(network), wanted);
   const others = byOthers[endpoint.kind ?? ""];
   if (others) throw new Refusal("forbidden", `${titleOf(endpoint)} of network ${called(network)} ${others}`);
   await waiting(terminal, agent.deleteEndpoint(endpoint.id)).catch((error) => {
@@ -245,31 +242,6 @@ const byOthers: Readonly<Record<string, string>> = {
   dhcp: "has its address by DHCP, and goes when its lease ends",
   static: "is a member at a device: attach that again without it, or detach the device",
 };
-
-/** The endpoint that is meant. Throws Refusal. */
-function theOne(
-  endpoints: readonly Endpoint[],
-  network: Network,
-  { wanted, ns }: { readonly wanted: string | undefined; readonly ns: string | undefined },
-): Endpoint {
-  const label = wanted?.toLowerCase();
-  const found = label === undefined
-    ? endpoints
-    : endpoints.filter((endpoint) => endpoint.name === label || addressOf(endpoint) === label);
-  const [endpoint, ...others] = found;
-  if (endpoint && !others.length) return endpoint;
-  const what = ns === undefined ? `"${wanted}"` : `in ${ns}`;
-  if (endpoint) {
-    const each = found.map((one) => `${addressOf(one)} on ${one.hostname}`).join(", ");
-    throw new Refusal(
-      "conflict",
-      `network ${called(network)} has several endpoints ${what}: name one of ${each}`,
-    );
-  }
-  const meant = label === undefined ? undefined : closest(label, endpoints.flatMap(({ name }) => name ?? []));
-  const hint = meant === undefined ? "" : `; did you mean "${meant}"?`;
-  throw new Refusal("not-found", `network ${called(network)} has no endpoint ${what}${hint}`);
-}
 
 /**
  * The overlay network of that name or id. Where the agent knows none, nexd may know one without an overlay, which is another

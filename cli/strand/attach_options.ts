@@ -4,7 +4,7 @@ import { parseAllowed } from "../../services/common/allowed_address.ts";
 import { Ip } from "../../services/common/ip.ts";
 import { tryParseMac } from "../../services/common/mac.ts";
 import { UsageError } from "../../services/common/usage.ts";
-import { addressOf } from "./explain_steps.ts";
+import { addressOf } from "../../services/explain/steps.ts";
 
 /** For commander: the values of an option that may be given several times. */
 export function collected(value: string, before: readonly string[] = []): string[] {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import type { Endpoint, Way } from "../../services/agent/client/types.ts";
-import { claimSteps, waySteps } from "./explain_steps.ts";
+import type { Endpoint, Way } from "../agent/client/types.ts";
+import { claimSteps, waySteps } from "./steps.ts";
 
 const endpoint = (n: number, given: Partial<Endpoint> = {}): Endpoint => ({
   id: `e${n}`,

@@ -1,5 +1,5 @@
 /** The steps of the way between two endpoints of an overlay network, each with its evidence, and what to do about one that is broken. */
-import type { Absence, Endpoint, Way } from "../../services/agent/client/types.ts";
+import type { Absence, Endpoint, Way } from "../agent/client/types.ts";
 
 /** What one host says: of the way to the other endpoint, and to its own. */
 export interface HostSays {

@@ -1,0 +1,160 @@
+/** The way between two endpoints of an overlay network: asks the agents of both hosts what they have of it, step by step. */
+import { AgentClient } from "../agent/client/client.ts";
+import { agentAddress } from "../agent/client/address.ts";
+import type { Absence, Endpoint } from "../agent/client/types.ts";
+import { addressesOf } from "../agent/connect/forward.ts";
+import { closest } from "../common/closest.ts";
+import { formatHostPort } from "../common/host_port.ts";
+import { messageOf, Refusal } from "../common/refusal.ts";
+import type { TlsContents } from "../common/tls_contents.ts";
+import { absentSteps, addressOf, claimSteps, type HostSays, type Step, titleOf, waySteps } from "./steps.ts";
+
+/** Hosts that are asked for what is no endpoint. */
+const MOST_HOSTS = 16;
+/** How long an agent may take, in ms. */
+export const PATIENCE = 3500;
+
+/** A part of the steps, with what it is about. */
+export interface Part {
+  readonly about: string;
+  readonly steps: readonly Step[];
+}
+
+/** An end as it was typed: the endpoint, or why there is none. */
+export interface End {
+  readonly wanted: string;
+  readonly found: Endpoint | Refusal;
+}
+
+/** The network by its id and by what it is called, both ends, and all endpoints that it has. */
+export interface Question {
+  readonly network: string;
+  readonly name: string;
+  readonly ends: readonly [End, End];
+  readonly all: readonly Endpoint[];
+}
+
+/** The agents that are asked. */
+export interface Agents {
+  /** The one of this host, at its own socket; undefined: there is none that may be asked. */
+  readonly here: AgentClient | undefined;
+  /** The API of the agent of an endpoint's host, at each address that it may have. */
+  of(endpoint: Endpoint): readonly AgentClient[];
+}
+
+/** The agents of other hosts, at their names and VTEPs. @param tls Undefined: their APIs are served without. */
+export function agentsAt(port: number, tls: TlsContents | undefined): Agents["of"] {
+  return ({ api_hostname: apiHostname, host_ip: ip, hostname }) =>
+    addressesOf({ hostname, apiHostname, ip }, port).map((at) =>
+      new AgentClient({
+        address: agentAddress(`${tls ? "https" : "http"}://${formatHostPort(at)}`, tls),
+        name: `the agent of ${hostname} at ${formatHostPort(at)}`,
+        timeoutMs: PATIENCE,
+      })
+    );
+}
+
+/** The steps, in parts. Nothing is changed. */
+export async function explainWay(agents: Agents, question: Question): Promise<Part[]> {
+  const { ends, name, all } = question;
+  const known = ends.flatMap(({ found }) => found instanceof Refusal ? [] : [found]), [a, b] = known;
+  const absent = ends.map(async ({ wanted, found }) =>
+    found instanceof Refusal
+      ? absentSteps(wanted, messageOf(found), name, await absenceOf(agents, question, wanted))
+      : []
+  );
+  const parts = [{
+    about: `network ${name}`,
+    steps: [...(await Promise.all(absent)).flat(), ...claimSteps(name, known, all)],
+  }];
+  if (!a || !b) return parts;
+  const [forth, back] = await bothSay(agents, question.network, [a, b]);
+  return [
+    ...parts,
+    { about: `${titleOf(a)} on ${a.hostname} to ${titleOf(b)}`, steps: waySteps(a, b, forth, back) },
+    { about: `${titleOf(b)} on ${b.hostname} to ${titleOf(a)}`, steps: waySteps(b, a, back, forth) },
+  ];
+}
+
+/** What is broken, with the part that it is of. */
+export function brokenIn(parts: readonly Part[]): (Step & { readonly about: string })[] {
+  return parts.flatMap(({ about, steps }) =>
+    steps.filter(({ holds }) => holds === false).map((step) => ({ about, ...step }))
+  );
+}
+
+/**
+ * The endpoint with a name or an address.
+ *
+ * @param network What its network is called.
+ * @throws Refusal "not-found", and "conflict" where several have it
+ */
+export function endpointNamed(endpoints: readonly Endpoint[], network: string, wanted: string): Endpoint {
+  const label = wanted.toLowerCase();
+  const found = endpoints.filter((endpoint) => endpoint.name === label || addressOf(endpoint) === label);
+  if (found.length) return theOnly(found, network, `"${wanted}"`);
+  const meant = closest(label, endpoints.flatMap(({ name }) => name ?? []));
+  const hint = meant === undefined ? "" : `; did you mean "${meant}"?`;
+  throw new Refusal("not-found", `network ${network} has no endpoint "${wanted}"${hint}`);
+}
+
+/** The one of those that fit. @param what They have, in words. @throws Refusal "not-found" and "conflict" */
+export function theOnly(found: readonly Endpoint[], network: string, what: string): Endpoint {
+  const [endpoint, ...others] = found;
+  if (!endpoint) throw new Refusal("not-found", `network ${network} has no endpoint ${what}`);
+  if (!others.length) return endpoint;
+  const each = found.map((one) => `${addressOf(one)} on ${one.hostname}`).join(", ");
+  throw new Refusal("conflict", `network ${network} has several endpoints ${what}: name one of ${each}`);
+}
+
+/** Finds both ends among the endpoints. Throws Refusal "conflict" where several fit. */
+export function endsOf(
+  all: readonly Endpoint[],
+  network: string,
+  wanted: readonly [string, string],
+): readonly [End, End] {
+  const end = (wanted: string): End => {
+    try {
+      return { wanted, found: endpointNamed(all, network, wanted) };
+    } catch (error) {
+      if (error instanceof Refusal && error.code === "not-found") return { wanted, found: error };
+      throw error;
+    }
+  };
+  return [end(wanted[0]), end(wanted[1])];
+}
+
+/** What the network's hosts know of an end that is no endpoint; it may be behind one of their ports that have no more leases. */
+async function absenceOf({ here, of }: Agents, { network, all }: Question, wanted: string): Promise<Absence> {
+  const own = await here?.absence(network, wanted), hosts = new Map(all.map((one) => [one.hostname, one]));
+  if (own) hosts.delete(own.absence.hostname);
+  const others = [...hosts.values()].slice(0, MOST_HOSTS).map((one) =>
+    // An agent that does not answer knows of no port.
+    Promise.any(of(one).map((agent) => agent.absence(network, wanted))).catch(() => undefined)
+  );
+  const said = [own, ...await Promise.all(others)].flatMap((one) => one?.absence ?? []);
+  const full = said.flatMap(({ full, hostname }) => full.map((port) => `${hostname}: ${port}`));
+  return { ...said[0] ?? { hostname: "", reserved: false, former: false }, full };
+}
+
+/** What the hosts of both endpoints say, which are asked at the same time: each sees what the other sends meanwhile. */
+async function bothSay(
+  { here, of }: Agents,
+  network: string,
+  [a, b]: readonly [Endpoint, Endpoint],
+): Promise<[HostSays | string, HostSays | string]> {
+  // Whatever is asked, the answer names the host.
+  const own = await here?.absence(network, "");
+  const ask = async (agent: AgentClient, from: Endpoint, to: Endpoint): Promise<HostSays> => {
+    const [other, own] = await Promise.all([to, from].map((end) => agent.way(network, addressOf(end))));
+    if (!other || !own) throw new Error("no answer");
+    return { toOther: other.way, toOwn: own.way };
+  };
+  const says = (from: Endpoint, to: Endpoint) => {
+    const agents = here && from.hostname === own?.absence.hostname ? [here] : of(from);
+    return Promise.any(agents.map((agent) => ask(agent, from, to))).catch((error) =>
+      messageOf(error instanceof AggregateError ? error.errors.at(-1) : error)
+    );
+  };
+  return await Promise.all([says(a, b), says(b, a)]);
+}
