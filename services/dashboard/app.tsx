@@ -49,7 +49,8 @@ export function appOf({ cluster, views, onError }: AppOptions): Hono {
   );
   app.onError((error, c) => {
     if (error instanceof Refusal) {
-      return refuse(c, cluster, error.code === "not-found" ? 404 : 400, error.message);
+      const { code, message } = error;
+      return refuse(c, cluster, code === "not-found" ? 404 : code === "unavailable" ? 503 : 400, message);
     }
     onError(error, c.req.url);
     return refuse(c, cluster, 500, `the page cannot be shown: ${messageOf(error)}`);
@@ -90,7 +91,9 @@ function freshness({ followed: { state } }: Cluster): Freshness {
   };
 }
 
-function answer(c: Context, cluster: Cluster, shown: Shown, status: 200 | 400 | 404 | 500 = 200) {
+type Status = 200 | 400 | 404 | 500 | 503;
+
+function answer(c: Context, cluster: Cluster, shown: Shown, status: Status = 200) {
   const fresh = freshness(cluster), { title, model, live, page } = shown;
   if (wantsJson(c)) {
     return c.body(JSON.stringify({ etcd: fresh, ...model }) + "\n", status, {
@@ -107,7 +110,7 @@ function answer(c: Context, cluster: Cluster, shown: Shown, status: 200 | 400 | 
   );
 }
 
-function refuse(c: Context, cluster: Cluster, status: 400 | 404 | 500, sentence: string) {
+function refuse(c: Context, cluster: Cluster, status: Status, sentence: string) {
   const page = <p class="banner">{sentence}</p>, model = { error: sentence };
   const title = status === 404 ? "Not found" : status === 400 ? "Not understood" : "Failed";
   return answer(c, cluster, { title, model, live: [], page }, status);

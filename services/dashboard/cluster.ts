@@ -2,6 +2,7 @@
 import type { Followed } from "../common/daemon.ts";
 import type { Network } from "../nex/network.ts";
 import { NexView } from "../nex/view.ts";
+import { Refusal } from "../common/refusal.ts";
 import { networkProblem } from "../overlay/faults.ts";
 import type { Space } from "../overlay/space.ts";
 import { View } from "../overlay/view.ts";
@@ -14,8 +15,9 @@ import type { Mirror } from "../store/types.ts";
 /** A network for machines that share a LAN, whose members and leases are Nex's. */
 export interface LanNetwork {
   readonly kind: "lan";
-  /** What it is called by in URLs and on pages. */
+  /** What it is called by in URLs, and on pages. */
   readonly key: string;
+  readonly title: string;
   readonly settings: Network;
 }
 
@@ -24,6 +26,8 @@ export interface OverlayNetwork {
   readonly kind: "overlay";
   /** Its name; the id of one without a name. */
   readonly key: string;
+  /** What pages call it: its name, or the one that SAND or Docker gave it, which others may have too. */
+  readonly title: string;
   readonly id: string;
   readonly record: NetworkRecord;
   readonly named: NamedNetwork | undefined;
@@ -101,12 +105,22 @@ export class Cluster {
     return [...lan, ...overlay].sort((a, b) => a.key < b.key ? -1 : 1);
   }
 
-  /** The network with that key, or that id. */
+  /**
+   * The network with that key or id, or the only one that SAND or Docker gave this name.
+   *
+   * @throws Refusal "conflict" where several have it
+   */
   network(key: string): AnyNetwork | undefined {
     const flat = this.nex.network(key);
     if (flat) return lanNetwork(flat);
     const id = this.overlays.networkNamed(key) ?? key.toLowerCase(), record = this.overlays.network(id);
-    return record && this.#overlay(record, this.#names().get(id));
+    if (record) return this.#overlay(record, this.#names().get(id));
+    const [found, ...others] = [...this.overlays.networks()].filter(({ name }) => name === key);
+    if (!others.length) return found && this.#overlay(found, this.#names().get(found.id));
+    throw new Refusal(
+      "conflict",
+      `${others.length + 1} networks are called ${key}: name one by its id, of /networks`,
+    );
   }
 
   #overlay(record: NetworkRecord, name: string | undefined): OverlayNetwork {
@@ -116,6 +130,7 @@ export class Cluster {
     return {
       kind: "overlay",
       key: name ?? id,
+      title: shown || id,
       id,
       record,
       named: name === undefined ? undefined : named,
@@ -138,5 +153,5 @@ export class Cluster {
 }
 
 function lanNetwork(settings: Network): LanNetwork {
-  return { kind: "lan", key: settings.name, settings };
+  return { kind: "lan", key: settings.name, title: settings.name, settings };
 }

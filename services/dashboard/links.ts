@@ -19,6 +19,11 @@ export function findHref(text: string): string {
   return `/find?q=${encodeURIComponent(text)}`;
 }
 
+/** @param a One of the two machines, by its name or its address. */
+export function explainHref(network: string, a = ""): string {
+  return `/explain?${new URLSearchParams({ network, ...a && { a } })}`;
+}
+
 /** The list of hosts with those whose row has the name in it. */
 export function hostHref(name: string): string {
   return `/hosts?filter=${encodeURIComponent(name.slice(0, LONGEST_FILTER))}`;

@@ -16,6 +16,8 @@ import {
   stateColumn,
 } from "./model/networks.ts";
 import { networkHref } from "./links.ts";
+import { Explainer } from "./model/explain.ts";
+import { ExplainPage } from "./pages/explain.tsx";
 import { HealthPage } from "./pages/health.tsx";
 import { MachinePage } from "./pages/machine.tsx";
 import { NetworkPage } from "./pages/network.tsx";
@@ -62,7 +64,7 @@ const findTable: TableSpec<Machine> = {
     {
       key: "network",
       title: "Network",
-      text: ({ network }) => network,
+      text: ({ network, networkTitle }) => networkTitle ?? network,
       href: ({ network }) => networkHref(network),
     },
     { key: "host", title: "Host", text: ({ host }) => host },
@@ -78,6 +80,7 @@ export function viewsOf(cluster: Cluster, options: Omit<HealthOptions, "networks
     allNetworks.changed();
     allHosts.changed();
   });
+  const explainer = new Explainer(cluster, options.config);
   const health = new Health(cluster, { ...options, networks: allNetworks, hosts: allHosts });
   return [
     {
@@ -114,7 +117,7 @@ export function viewsOf(cluster: Cluster, options: Omit<HealthOptions, "networks
         if (!network) throw new Refusal("not-found", `there is no network "${id}"`);
         const model = networkModel(cluster, network, parameters, now);
         return {
-          title: `Network ${network.key}`,
+          title: `Network ${network.title}`,
           model,
           live: [`network:${network.key}`, "health"],
           page: <NetworkPage model={model} url={url} />,
@@ -146,6 +149,25 @@ export function viewsOf(cluster: Cluster, options: Omit<HealthOptions, "networks
           model: { q, machines },
           live: ["all"],
           page: <Table sheet={machines} url={url} alone />,
+        };
+      },
+    },
+    {
+      path: "/explain",
+      parameters: ["network", "a", "b"],
+      async show({ parameters }) {
+        const [network = "", a = "", b = ""] = ["network", "a", "b"].map((name) =>
+          checkedText(parameters.get(name) ?? undefined, name)
+        );
+        const model = await explainer.model(network, a, b);
+        return {
+          title: model.found
+            ? `From ${a} to ${b} in network ${network}`
+            : "Why does one machine not reach another?",
+          model,
+          // Agents are asked when the page is looked at, not at each change.
+          live: [],
+          page: <ExplainPage model={model} proposals={explainer.proposals(network)} />,
         };
       },
     },

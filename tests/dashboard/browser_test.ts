@@ -15,6 +15,8 @@ const VIEWS = [
   ["/hosts", "192.0.2.14"],
   ["/find?q=web", "web-8"],
   ["/machines/02:84:0a:14:00:0b", "/run/netns/web-1"],
+  ["/explain?network=shop", "from"],
+  ["/explain?network=shop&a=web-1&b=nothing", "has no endpoint"],
   ["/nothing", "there is no page"],
 ] as const;
 
@@ -65,8 +67,16 @@ Deno.test({ name: "the dashboard in a browser", ignore: !hasChromium }, async (t
       return await browser.focused();
     };
     const order: string[] = [];
-    for (let i = 0; i < 6; i++) order.push(await press("Tab"));
-    assert.deepEqual(order, ["Skip to the content", "Health", "Networks", "Hosts", "Find a machine", "Find"]);
+    for (let i = 0; i < 7; i++) order.push(await press("Tab"));
+    assert.deepEqual(order, [
+      "Skip to the content",
+      "Health",
+      "Networks",
+      "Hosts",
+      "Explain",
+      "Find a machine",
+      "Find",
+    ]);
     await page.keyboard.press("Shift+Tab");
     await page.keyboard.type("db-3");
     await page.keyboard.press("Enter");
@@ -79,6 +89,30 @@ Deno.test({ name: "the dashboard in a browser", ignore: !hasChromium }, async (t
     await shows("/run/netns/db-3");
     browser.clean("by keyboard");
   });
+
+  await t.step(
+    "two machines are chosen, and a host that cannot be asked about the way between them is said",
+    async () => {
+      await browser.go("/networks/shop");
+      await page.getByRole("link", { name: "Why does one machine not reach another?" }).click();
+      await page.getByLabel("from").fill("web-1");
+      await page.getByLabel("to", { exact: true }).fill("db-2");
+      await page.getByRole("button", { name: "Explain" }).click();
+      await page.getByRole("heading", { level: 1, name: "From web-1 to db-2 in network shop" }).waitFor();
+      assert.equal(browser.path, "/explain?network=shop&a=web-1&b=db-2");
+      await shows("2 steps are broken");
+      await shows("the agent of rack1-a at 192.0.2.11:9999");
+      await shows("10.20.0.11 of network shop is that of web-1 on rack1-a");
+      await browser.accessible("explained");
+      await page.setViewportSize(PHONE);
+      await browser.fits("explained");
+      await page.setViewportSize(SCREEN);
+      await browser.go("/machines/e0b");
+      await page.getByRole("link", { name: "Why does another machine not reach it?" }).click();
+      assert.equal(await page.getByLabel("from").inputValue(), "10.20.0.11");
+      browser.clean("explain");
+    },
+  );
 
   await t.step("a table sorts, filters and turns its pages, and its address says how", async () => {
     await browser.go("/networks/shop?machines.size=10");

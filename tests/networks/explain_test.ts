@@ -1,10 +1,11 @@
-/** `strand explain` between two hosts: each thing that keeps machines apart is provoked, with ip, nft and etcd, and named with its evidence. */
+/** `strand explain`, and the dashboard's page of it: each thing that keeps machines apart is provoked, and named with its evidence. */
 import assert from "node:assert/strict";
 import { type Output, run } from "../lab/host.ts";
 import { until } from "../lab/until.ts";
 import { GatewayLab } from "../overlay_names/gateway_lab.ts";
 import { Machine } from "../overlay_names/ports.ts";
 import { at } from "./attached.ts";
+import { ExplainPage } from "./explain_page.ts";
 
 interface Explained {
   readonly code: number;
@@ -28,6 +29,7 @@ Deno.test("strand explain names what keeps two machines apart", async (t) => {
   await using stack = new AsyncDisposableStack();
   stack.defer(() => thread.terminate());
   thread.postMessage(h1.namespace);
+  const page = stack.use(await ExplainPage.start(it.lab));
   /** What the command prints on h1. */
   function explained(...args: string[]): Promise<Output> {
     return new Promise((resolve, reject) => {
@@ -62,11 +64,14 @@ Deno.test("strand explain names what keeps two machines apart", async (t) => {
     });
   }
   /** The same while a table of nf_tables of this text is in a namespace. */
-  async function behind(netns: string, chain: string, ...wanted: RegExp[]): Promise<void> {
+  function behind(netns: string, chain: string, ...wanted: RegExp[]): Promise<void> {
+    return walled(netns, chain, () => named("web", "db", ...wanted));
+  }
+  async function walled(netns: string, chain: string, look: () => Promise<void>): Promise<void> {
     const [family = "", ...rest] = chain.split(" ");
     await nft(netns, `table ${family} wall { chain wall { ${rest.join(" ")}\n}\n}`);
     try {
-      await named("web", "db", ...wanted);
+      await look();
     } finally {
       await nft(netns, `delete table ${family} wall`);
     }
@@ -77,10 +82,15 @@ Deno.test("strand explain names what keeps two machines apart", async (t) => {
     await named("web", "db");
     const { code, stderr } = await h1.strand(["explain", "blue", "web", "db"]);
     assert.deepEqual([code, stderr], [0, ""]);
+    await page.named("web", "db");
+    const { parts } = await page.explain("web", db.address);
+    assert.deepEqual(parts.map(({ about }) => about), ["network blue", "web on h1 to db", "db on h2 to web"]);
+    assert.ok(parts.every(({ steps }) => steps.length > 2));
   });
 
   await t.step("what is no endpoint: a name, and an endpoint without its namespace", async () => {
     await named("web", "nobody", /^blue name: network blue has no endpoint "nobody"$/);
+    await page.named("web", "nobody", /^name: network blue has no endpoint "nobody"$/);
     const { target_veth_ip: cidr } = await h2.api.createEndpoint(blue);
     const address = cidr.split("/")[0] ?? "";
     const { broken } = await explain("web", address);
@@ -103,11 +113,10 @@ Deno.test("strand explain names what keeps two machines apart", async (t) => {
 
   await t.step("a firewall of either host, for what comes in and what goes out", async () => {
     const drop = "priority 0; udp dport 4789 drop";
-    await behind(
-      h2.host.netns,
-      `ip type filter hook input ${drop}`,
-      /^h1 firewall: VXLAN of h1 comes in at eth0 of h2, and is dropped/,
-    );
+    await walled(h2.host.netns, `ip type filter hook input ${drop}`, async () => {
+      await named("web", "db", /^h1 firewall: VXLAN of h1 comes in at eth0 of h2, and is dropped/);
+      await page.named("web", "db", /^firewall: VXLAN of h1 comes in at eth0 of h2, and is dropped/);
+    });
     await behind(
       h1.host.netns,
       `ip type filter hook output ${drop}`,
@@ -253,5 +262,7 @@ Deno.test("strand explain names what keeps two machines apart", async (t) => {
     await named("web", "db");
     await h2.kill();
     await named("web", "db", /^h2 agent: the agent of h2 at 10\.99\.0\.12:9999 cannot be reached/);
+    await page.named("web", "db", /^agent: the agent of h2 at 10\.99\.0\.12:9999 cannot be reached/);
+    await until("the page has h2 as away", async (see) => see(await page.away()).join() === "h2");
   });
 });

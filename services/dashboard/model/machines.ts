@@ -9,6 +9,8 @@ import type { AnyNetwork, Cluster, LanNetwork, OverlayNetwork } from "../cluster
 /** A machine in a network. */
 export interface Machine {
   readonly network: string;
+  /** What that is called, where it is something else. */
+  readonly networkTitle?: string;
   /** Its MAC; the endpoint's id where the record has none. */
   readonly id: string;
   readonly mac: string;
@@ -75,18 +77,20 @@ function fromMember(network: string, member: Member, isListed: boolean, now: num
   };
 }
 
-function attached({ key, space }: OverlayNetwork, now: number, fits: Fits): Machine[] {
+function attached({ key, title, space }: OverlayNetwork, now: number, fits: Fits): Machine[] {
   const hosts = reportsOf(space), found: Machine[] = [], seen = new Set<string>();
   for (const endpoint of sorted(space)) {
     const { mac, address, id, record } = endpoint, name = ownName(space, endpoint);
     if (mac !== undefined) seen.add(mac);
     if (!fits(mac, address?.toString(), name, id, ...record.strand_aliases ?? [])) continue;
-    found.push(fromEndpoint(endpoint, endpointTo(key, space, endpoint, hosts), now));
+    const machine = fromEndpoint(endpoint, endpointTo(key, space, endpoint, hosts), now);
+    found.push(title === key ? machine : { ...machine, networkTitle: title });
   }
   for (const [mac, { name = "", ip4 = "" }] of space.reservations) {
     if (seen.has(mac) || !fits(mac, ip4, name)) continue;
     found.push({
       network: key,
+      ...title !== key && { networkTitle: title },
       id: mac,
       mac,
       name,

@@ -11,7 +11,10 @@ import { timeLeft } from "./time.ts";
 
 /** A network in the list. */
 export interface NetworkRow {
+  /** By which its page is asked for. */
   readonly name: string;
+  /** What it is called, where that is something else. */
+  readonly title?: string;
   readonly kind: "overlay" | "lan";
   /** Of an overlay network. */
   readonly id?: string;
@@ -39,7 +42,13 @@ export const networksTable: TableSpec<NetworkRow> = {
   sort: "name",
   none: "There is no network.",
   columns: [
-    { key: "name", title: "Name", text: ({ name }) => name, href: ({ name }) => networkHref(name) },
+    {
+      key: "name",
+      title: "Name",
+      text: ({ name, title }) => title ?? name,
+      href: ({ name }) => networkHref(name),
+    },
+    { key: "id", title: "Id", text: ({ id, title }) => title && id, look: "code", isRare: true },
     { key: "kind", title: "Kind", text: ({ kind }) => kind },
     {
       key: "range",
@@ -71,9 +80,10 @@ function rangeOrder(range: string): number | undefined {
 /** The row of each network. @param now In ms since the epoch. */
 export function networkRows(cluster: Cluster, now: number): NetworkRow[] {
   return cluster.networks().map((network): NetworkRow => {
-    const { settings, key: name, kind } = network, runs = (seconds = 0) => seconds * 1000 > now;
+    const { settings, key: name, title, kind } = network, runs = (seconds = 0) => seconds * 1000 > now;
     const common = {
       name,
+      ...title !== name && { title },
       kind,
       range: settings?.subnet4?.toString() ?? settings?.subnet6?.toString() ?? "",
       domain: settings?.domain ?? "",

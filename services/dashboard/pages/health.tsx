@@ -1,7 +1,7 @@
 /** The first page: what is wrong, since when, and what to do. */
 import { printable } from "../../common/refusal.ts";
 import type { HealthModel } from "../model/health.ts";
-import { duration } from "../model/time.ts";
+import { Problems } from "./problems.tsx";
 import { Table } from "./table.tsx";
 
 /** Where what is counted is listed. */
@@ -20,20 +20,7 @@ export function HealthPage({ model, url, now }: { model: HealthModel; url: strin
           return href === undefined ? <span>{text}</span> : <a href={href}>{text}</a>;
         })}
       </p>
-      {many > 0 && (
-        <ul class="problems" aria-label="Problems">
-          {problems.map(({ where, what, fix, since, href }) => (
-            <li>
-              <strong>{href === undefined ? printable(where) : <a href={href}>{printable(where)}</a>}</strong>
-              <span class="what">{printable(what)}</span>
-              <span class="fix">→ {printable(fix)}</span>
-              <span class="since">
-                for <time datetime={since}>{duration(now - Date.parse(since))}</time>
-              </span>
-            </li>
-          ))}
-        </ul>
-      )}
+      <Problems of={problems} now={now} />
       {warnings.map(({ where, what }) => <p class="warn">{printable(`${where}: ${what}`)}</p>)}
       <Table sheet={services} url={url} />
     </>

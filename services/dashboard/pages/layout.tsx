@@ -21,7 +21,10 @@ export interface LayoutProps {
   readonly children?: Child;
 }
 
-const views = [["/", "Health"], ["/networks", "Networks"], ["/hosts", "Hosts"]] as const;
+const views = [["/", "Health"], ["/networks", "Networks"], ["/hosts", "Hosts"], [
+  "/explain",
+  "Explain",
+]] as const;
 
 /** htmx adds no style and evaluates no code, as the Content-Security-Policy asks for. */
 const htmxConfig = JSON.stringify({

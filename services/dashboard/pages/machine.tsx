@@ -1,6 +1,6 @@
 /** A machine: all that is known of it, in each network that it is in. */
 import { printable } from "../../common/refusal.ts";
-import { networkHref } from "../links.ts";
+import { explainHref, networkHref } from "../links.ts";
 import type { Machine } from "../model/machines.ts";
 import { timeLeft } from "../model/time.ts";
 import { Facts } from "./table.tsx";
@@ -11,9 +11,17 @@ export function MachinePage({ machines, now }: { machines: readonly Machine[]; n
       {machines.map((machine) => (
         <section>
           <h2>
-            In network <a href={networkHref(machine.network)}>{printable(machine.network)}</a>
+            In network{" "}
+            <a href={networkHref(machine.network)}>{printable(machine.networkTitle ?? machine.network)}</a>
           </h2>
           <Facts of={factsOf(machine, now)} />
+          {machine.endpoint !== undefined && (
+            <p>
+              <a href={explainHref(machine.network, machine.address)}>
+                Why does another machine not reach it?
+              </a>
+            </p>
+          )}
         </section>
       ))}
     </>

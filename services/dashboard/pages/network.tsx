@@ -1,6 +1,6 @@
 /** A network: its settings, its addresses, and what is in it. */
 import { printable } from "../../common/refusal.ts";
-import { machineHref } from "../links.ts";
+import { explainHref, machineHref } from "../links.ts";
 import type { AddressBlock, AddressUse } from "../model/addresses.ts";
 import { type NetworkModel, percentOf } from "../model/networks.ts";
 import { Facts, Table } from "./table.tsx";
@@ -12,6 +12,7 @@ export function NetworkPage({ model, url }: { model: NetworkModel; url: string }
       {problem !== undefined && <p class="banner">{printable(problem)}</p>}
       <p class="state">
         <strong>{kind === "overlay" ? "Overlay network" : "Network of machines that share a LAN"}</strong>
+        {kind === "overlay" && <a href={explainHref(name)}>Why does one machine not reach another?</a>}
         {size !== undefined && (
           <span>
             <meter min={0} max={size} value={used ?? 0} high={0.9 * size} aria-hidden="true" />
