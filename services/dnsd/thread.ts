@@ -32,6 +32,7 @@ export class AnsweringThread {
   readonly #pending = new Int32Array(new SharedArrayBuffer(8));
   readonly #left = new Map<number, () => void>();
   #worker: Worker | undefined;
+  #unsent: ToWorker[] = [];
   #onStopped: (() => void) | undefined;
 
   constructor(options: ThreadOptions) {
@@ -117,10 +118,17 @@ export class AnsweringThread {
     this.#wakeUp.close();
   }
 
-  /** Sends the worker a message, and wakes it up: asleep in epoll it receives none. */
+  /** Sends the worker a message, with all others of this turn of the event loop: a gatewayd with many networks has thousands at once. */
   #send(message: ToWorker): void {
     if (!this.#worker) return;
-    this.#worker.postMessage(message);
+    this.#unsent.push(message);
+    if (this.#unsent.length === 1) queueMicrotask(() => this.#flush());
+  }
+
+  /** Sends what is due, and wakes the worker up: asleep in epoll it receives nothing. */
+  #flush(): void {
+    this.#worker?.postMessage(this.#unsent);
+    this.#unsent = [];
     Atomics.add(this.#pending, SENT, 1);
     this.#wakeUp.signal();
   }

@@ -61,7 +61,7 @@ export const SENT = 0, FORWARDED = 1;
 // TypeScript types the global scope as a window's.
 const scope = self as unknown as {
   postMessage(message: FromWorker): void;
-  onmessage: (event: MessageEvent<ToWorker>) => void;
+  onmessage: (event: MessageEvent<readonly ToWorker[]>) => void;
   close(): void;
 };
 
@@ -212,20 +212,24 @@ let seen = 0;
 
 scope.onmessage = ({ data }) => {
   seen++;
-  if ("start" in data) {
-    server = new Server(data.start);
-    scope.postMessage({ started: true });
-  } else if ("block" in data) server?.setBlock(data.table, data.block);
-  else if ("serve" in data) server?.serve(data.serve);
-  else if ("leave" in data) {
-    server?.leave(data.leave);
-    scope.postMessage({ left: data.leave });
-  } else if ("forget" in data) server?.forget(data.forget);
-  else {
-    server?.stop();
-    scope.postMessage({ stopped: true });
-    scope.close();
-    return;
-  }
+  for (const message of data) take(message);
   server?.run(seen);
 };
+
+function take(message: ToWorker): void {
+  if ("start" in message) {
+    server = new Server(message.start);
+    scope.postMessage({ started: true });
+  } else if ("block" in message) server?.setBlock(message.table, message.block);
+  else if ("serve" in message) server?.serve(message.serve);
+  else if ("leave" in message) {
+    server?.leave(message.leave);
+    scope.postMessage({ left: message.leave });
+  } else if ("forget" in message) server?.forget(message.forget);
+  else {
+    server?.stop();
+    server = undefined;
+    scope.postMessage({ stopped: true });
+    scope.close();
+  }
+}

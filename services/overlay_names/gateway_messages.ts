@@ -28,18 +28,34 @@ export const SETTINGS_ROOM = 32768;
 export const DNS_PORT = 53, DHCP_PORT = 67;
 
 const text = z.string().max(256);
-const ip4 = text.transform((value, context) => {
-  const ip = Ip.tryParse(value);
-  if (ip?.family === 4) return ip;
-  context.addIssue(`"${value}" is no IPv4 address`);
-  return z.NEVER;
-});
 const cidr4 = text.transform((value, context) => {
   const cidr = Cidr.tryParse(value);
   if (cidr?.family === 4) return cidr;
   context.addIssue(`"${value}" is no IPv4 address in CIDR form`);
   return z.NEVER;
 });
+
+/**
+ * Reads a label with its addresses. By hand, since a gatewayd that is started again has tens of thousands of them to read before it
+ * can answer: with a schema for each this takes several times as long.
+ */
+function readName(value: unknown): [label: string, addresses: Ip[]] {
+  const [label, addresses, ...more] = Array.isArray(value) ? value : [];
+  if (typeof label !== "string" || label.length > 256 || !Array.isArray(addresses) || more.length) {
+    throw new Error(`${JSON.stringify(value)?.slice(0, 80)} is no label with its addresses`);
+  }
+  if (addresses.length > MOST_ADDRESSES) {
+    throw new Error(`${label} has ${addresses.length} addresses, and ${MOST_ADDRESSES} at most are sent`);
+  }
+  return [
+    label,
+    addresses.map((address: unknown) => {
+      const ip = typeof address === "string" ? Ip.tryParse(address) : undefined;
+      if (ip?.family !== 4) throw new Error(`"${address}" is no IPv4 address`);
+      return ip;
+    }),
+  ];
+}
 
 const hello = z.object({ kind: z.literal("hello"), version: z.int() });
 
@@ -69,7 +85,14 @@ const names = z.object({
   kind: z.literal("names"),
   network: text,
   /** Each label with all of its addresses; with none, it is gone. */
-  names: z.array(z.tuple([text, z.array(ip4).max(MOST_ADDRESSES)])),
+  names: z.custom<[label: string, addresses: string[]][]>(Array.isArray).transform((values, context) => {
+    try {
+      return values.map(readName);
+    } catch (error) {
+      context.addIssue(messageOf(error));
+      return z.NEVER;
+    }
+  }),
   /** True: what was sent so far is to be answered. Until then a network is answered as it was before its "network". */
   done: z.boolean(),
   /** The zones' serial: the revision of etcd that the names are of. */

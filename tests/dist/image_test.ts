@@ -46,8 +46,16 @@ Deno.test({
     assert.equal(await docker.run(...none, "strand", "--version"), `strand ${version}`);
     assert.equal(await docker.run(...none, "--entrypoint", "id", "strand", "--user", "--name"), "strand");
     // Where it can only be read, SQLite reads such a file with the two that it has beside it, and else not at all.
-    const compiled = await docker.run(...none, "--entrypoint", "ls", "strand", "/var/cache/strand/services");
-    assert.match(compiled, /^v8_code_cache_v2\nv8_code_cache_v2-shm\nv8_code_cache_v2-wal$/m);
+    for (const cache of ["services", "host", "commands"]) {
+      const compiled = await docker.run(
+        ...none,
+        "--entrypoint",
+        "ls",
+        "strand",
+        `/var/cache/strand/${cache}`,
+      );
+      assert.match(compiled, /^v8_code_cache_v2\nv8_code_cache_v2-shm\nv8_code_cache_v2-wal$/m);
+    }
 
     const data = ["--tmpfs", "/data:uid=990", "--env", "STRAND_ETCD_DATA_DIR=/data/etcd"];
     await docker.service("names", "none", [], ...data, "strand", "up");

@@ -82,7 +82,9 @@ export class Prober {
    * UDP port say nothing about the network's. Creates the device where there is none.
    */
   async answering(network: string): Promise<number | null> {
-    await this.#make(performance.now());
+    const isSame = this.context().view.network(network)?.vxlan_vni === PROBE_VNI;
+    // Whether any network has this VNI is looked at in each tick: not for each of a thousand networks.
+    if (isSame || !this.#device?.fits(this.options())) await this.#make(performance.now());
     this.#told = this.#device !== undefined;
     const isProbed = this.#isProbed(network);
     // The UDP port or MTU of the network may have changed since its peers were looked up.

@@ -171,8 +171,14 @@ export function connectionLimit(most: number, share: number): number {
   return Math.min(most, Math.max(8, Math.floor(descriptorLimit() * share)));
 }
 
-/** RLIMIT_NOFILE; Linux's default where it cannot be read. */
+let descriptors: number | undefined;
+
+/** RLIMIT_NOFILE; Linux's default where it cannot be read. It is read once: gatewayd has a listener for each of a thousand networks. */
 function descriptorLimit(): number {
+  return descriptors ??= readDescriptorLimit();
+}
+
+function readDescriptorLimit(): number {
   try {
     const [, soft] = /^Max open files +(\d+|unlimited)/m.exec(Deno.readTextFileSync("/proc/self/limits")) ??
       [];
