@@ -35,6 +35,7 @@ export function serveDashboard(options: ServerOptions): HttpServer & { readonly 
   const { listen, tls, log, abort } = options, listener = listenOn(listen, "dashboard.listen");
   const server = new HttpServer(listener, {
     name: "the dashboard",
+    arePages: true,
     tls,
     limits: LIMITS,
     most: connectionLimit(512, 1 / 2),

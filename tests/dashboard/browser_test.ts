@@ -60,6 +60,13 @@ Deno.test({ name: "the dashboard in a browser", ignore: !hasChromium }, async (t
     browser.clean("found");
   });
 
+  await t.step("a link of another site leads to a page", async () => {
+    await page.goto(`data:text/html,${encodeURIComponent(`<a href="${lab.at("/networks/shop")}">shop</a>`)}`);
+    await page.getByRole("link", { name: "shop" }).click();
+    await page.getByRole("heading", { level: 1, name: "Network shop" }).waitFor();
+    browser.clean("a link", /^data:/);
+  });
+
   await t.step("the keyboard alone is enough, and what has the focus is seen", async () => {
     await browser.go("/networks");
     const press = async (key: string) => {

@@ -258,6 +258,25 @@ Deno.test("the dashboard shows networks, hosts and machines, as pages and as JSO
     for (const host of ["evil.example", "10.0.0.1", "127.0.0.1.evil.example"]) {
       assert.equal(await asked(host), "403");
     }
+    const fromElsewhere = (mode: string, dest: string, more: readonly string[] = []) =>
+      curl([
+        ...["Site: cross-site", `Mode: ${mode}`, `Dest: ${dest}`].flatMap((
+          one,
+        ) => ["-H", `Sec-Fetch-${one}`]),
+        ...more,
+        lab.at("/networks"),
+      ]);
+    assert.equal(await fromElsewhere("navigate", "document"), "200");
+    assert.equal(await fromElsewhere("navigate", "iframe"), "403");
+    assert.equal(await fromElsewhere("no-cors", "script"), "403");
+    assert.equal(await fromElsewhere("cors", "empty"), "403");
+    assert.equal(await fromElsewhere("navigate", "document", ["-H", "Host: evil.example"]), "403");
+    // A form of another site sends its origin with POST.
+    assert.equal(
+      await fromElsewhere("navigate", "document", ["-X", "POST", "-H", "Origin: http://evil.example"]),
+      "403",
+    );
+    assert.equal(await fromElsewhere("navigate", "document", ["-X", "POST"]), "405");
     for (const host of ["localhost:1", "[::1]", "127.0.0.1"]) assert.equal(await asked(host), "200", host);
   });
 

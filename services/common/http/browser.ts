@@ -8,6 +8,8 @@ export interface Own {
   readonly secure: boolean;
   /** Names of this host in addition to localhost. */
   readonly names: readonly string[];
+  /** True: what it serves are pages, to which links of other sites may lead, and GET changes nothing. */
+  readonly arePages?: boolean;
 }
 
 /** Values of `Sec-Fetch-Site` for a page of the same server, and for an address that the user has typed. */
@@ -20,11 +22,14 @@ const OWN_SITES = ["same-origin", "none"];
  * Sec-Fetch-Site. A page that claims to be of this server is accepted only if it was not loaded under another name
  * that points here (DNS rebinding).
  */
-export function browserRefusal(headers: IncomingHttpHeaders, { secure, names }: Own): string | undefined {
+export function browserRefusal(
+  headers: IncomingHttpHeaders,
+  { secure, names, arePages = false }: Own,
+): string | undefined {
   const { origin, host = "" } = headers, site = headers["sec-fetch-site"];
   if (origin === undefined && site === undefined) return undefined;
   const own = origin === undefined
-    ? OWN_SITES.includes(String(site))
+    ? OWN_SITES.includes(String(site)) || (arePages && isLink(headers))
     : origin.toLowerCase() === `${secure ? "https" : "http"}://${host.toLowerCase()}`;
   if (!own) {
     const page = origin === undefined ? "another site" : `"${shown(origin)}"`;
@@ -35,6 +40,14 @@ export function browserRefusal(headers: IncomingHttpHeaders, { secure, names }: 
   return `Host: "${
     shown(host)
   }" is no name of this host, and a browser sends this: use its address, localhost or ${names.join(" or ")}`;
+}
+
+/**
+ * A user follows a link: the page takes the place of the one with the link, which sees nothing of it. A page in a frame has
+ * another destination, and whatever a script asks for another mode; a form that is sent by POST has its page's origin.
+ */
+function isLink(headers: IncomingHttpHeaders): boolean {
+  return headers["sec-fetch-mode"] === "navigate" && headers["sec-fetch-dest"] === "document";
 }
 
 function isOwn(name: string, names: readonly string[]): boolean {

@@ -43,3 +43,24 @@ Deno.test("a browser's request is refused where Host is a foreign name that poin
     /Host: "evil\.example" is no name of this host.*localhost or h1 or h1\.example/,
   );
 });
+
+Deno.test("a server of pages lets a link of another site lead to it, and nothing else of that site", () => {
+  const pages = { ...own, arePages: true }, host = "127.0.0.1:8090";
+  const link = {
+    host,
+    "sec-fetch-site": "cross-site",
+    "sec-fetch-mode": "navigate",
+    "sec-fetch-dest": "document",
+  };
+  assert(!refused(link, pages));
+  assert(!refused({ ...link, "sec-fetch-site": "same-site" }, pages));
+  assert(refused(link));
+  assert(refused({ ...link, host: "evil.example" }, pages));
+  assert(refused({ ...link, origin: "http://evil.example" }, pages));
+  for (const dest of ["iframe", "embed", "object", "image", "script", "empty"]) {
+    assert(refused({ ...link, "sec-fetch-dest": dest }, pages), dest);
+  }
+  for (const mode of ["cors", "no-cors", "websocket", "same-origin"]) {
+    assert(refused({ ...link, "sec-fetch-mode": mode }, pages), mode);
+  }
+});

@@ -25,6 +25,8 @@ export interface HttpServerOptions {
   readonly abort: Abort;
   /** Names of this host in addition to its own and localhost: a browser's request under another name is refused. */
   readonly names?: readonly string[];
+  /** True: what is served are pages, to which links of other sites may lead; see browserRefusal(). */
+  readonly arePages?: boolean;
   readonly log: Log;
   /**
    * Answers a request; it must call `proceed`, where given, before reading the body: the client waits for 100
@@ -90,7 +92,7 @@ export class HttpServer {
 
   /** Creates Node's HTTP server, which parses requests and has no socket of its own. */
   #parser(): Server {
-    const { onRequest, onConnect, limits, tls, names = [] } = this.#options;
+    const { onRequest, onConnect, limits, tls, names = [], arePages = false } = this.#options;
     // Node's own check is turned off, since its refusal has no sentence; time limits are kept by RequestSocket.
     const server = createServer({
       requireHostHeader: false,
@@ -106,6 +108,7 @@ export class HttpServer {
     });
     const own = {
       secure: tls !== undefined,
+      arePages,
       names: [...new Set([...names, Deno.hostname()])].filter((name) => !Ip.tryParse(name)),
     };
     const refused = (request: IncomingMessage, response: ServerResponse) => {
