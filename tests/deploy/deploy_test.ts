@@ -269,7 +269,7 @@ Deno.test({
       const [unit, most] of [["nexd", 15], ["dnsd", 18], ["dhcpd", 20], ["agent", 48], [
         "gatewayd",
         14,
-      ]] as const
+      ], ["dashboard", 15]] as const
     ) {
       const flags = ["--offline=true", "--no-pager", `--threshold=${most}`];
       await run(["systemd-analyze", "security", ...flags, `${deploy}systemd/strand-${unit}.service`]);

@@ -21,7 +21,7 @@ Deno.test({
   },
 });
 
-const services = ["nexd", "dnsd", "dhcpd", "gatewayd", "agent"];
+const services = ["nexd", "dnsd", "dhcpd", "gatewayd", "dashboard", "agent"];
 const names = services.map((name) => `strand-${name}`);
 
 async function units(t: Deno.TestContext, lab: Lab, tarball: string, deb: string) {
@@ -119,7 +119,7 @@ async function units(t: Deno.TestContext, lab: Lab, tarball: string, deb: string
       8,
       `the target's services are restarted with it: ${old}, ${now}`,
     );
-    await machine.sh("systemctl enable --now strand-dhcpd");
+    await machine.sh("systemctl enable --now strand-dhcpd strand-dashboard");
     await ready(machine, ...services);
     await machine.sh("nex apply /opt/strand/examples/mini.yml");
     const client = await lab.host("client", { segment: lan, mac: "00:00:11:11:00:01" });
