@@ -49,7 +49,7 @@ const nft = (host: OverlayHost, command: string) =>
   host.host.run(["nft", ...command.split(" ")], { mayFail: true });
 /** The rules of the host without those for VXLAN, which are there with any network. */
 const rules = async (host: OverlayHost) =>
-  (await nft(host, "list ruleset")).stdout.replace(/^table ip strand \{\n[^]*?\n\}\n/m, "");
+  (await nft(host, "-s list ruleset")).stdout.replace(/^table ip strand \{\n[^]*?\n\}\n/m, "");
 const inside = (host: OverlayHost, network: string, ...command: string[]) =>
   run(["nsenter", `--net=${host.namespaceOf(network)}`, ...command], { mayFail: true });
 const forwarding = async (host: OverlayHost) =>
@@ -199,8 +199,11 @@ Deno.test("machines of networks with egress reach the world through their own ho
     assert.deepEqual(seen.filter((line) => !line.startsWith(`udp ${h1.ip} `)), []);
     assert.equal(seen.filter((line) => line.includes("73706f6f")).length, 1);
     const { stdout: counted } = await nft(h1, "list chain inet strand_egress forward");
-    assert.match(counted, /iifname "sandh\*" udp dport 4789 drop/);
-    assert.match(counted, /iifname "sandh\*" ip saddr 169\.254\.192\.0\/18 ip daddr 169\.254\.0\.0\/16 drop/);
+    assert.match(counted, /iifname "sandh\*" udp dport 4789 counter name "refused" drop/);
+    assert.match(
+      counted,
+      /iifname "sandh\*" ip saddr 169\.254\.192\.0\/18 ip daddr 169\.254\.0\.0\/16 counter name "refused" drop/,
+    );
   });
 
   await t.step("since forwarding was off, nothing but theirs is forwarded", async () => {
@@ -357,6 +360,34 @@ Deno.test("where another program drops what is forwarded, it is said, and Docker
     assert.doesNotMatch((await h1.strand(["status"])).stdout, /drops what is forwarded/);
     for (const command of commands) await h1.host.run(command.replace("-I", "-D").split(" "));
   });
+
+  await t.step(
+    "a single rule that drops is noticed by what is missing after it, and no more once it is gone",
+    async () => {
+      await h1.host.run(["iptables", "-P", "FORWARD", "ACCEPT"]);
+      await h1.host.run(["nft", "add", "table", "ip", "others"]);
+      await h1.host.run(["nft", "add chain ip others f { type filter hook forward priority 10; }"]);
+      assert.equal(await fetched(web), h1.ip);
+      // What the policy has dropped is told of for a while.
+      const isSaid = async () => (await reported()).includes("were dropped on this host");
+      await until("nothing is dropped", async () => !(await isSaid()));
+      await h1.host.run(["nft", 'add rule ip others f iifname "sandh*" drop']);
+      const asks = setInterval(() => void pings(web.container, WORLD, ["-W", "1"]), 500);
+      try {
+        await said(/of \d+ packets that machines of networks with egress have sent[^]*nft list ruleset/);
+      } finally {
+        clearInterval(asks);
+      }
+      assert.match(
+        (await h1.api.status("/metrics")).body,
+        /^agent_egress_packets_total\{result="lost"\} [1-9]/m,
+      );
+      await h1.host.run(["nft", "delete", "table", "ip", "others"]);
+      assert.equal(await fetched(web), h1.ip);
+      await until("it is said no more", async () => !(await isSaid()));
+      await h1.host.run(["iptables", "-P", "FORWARD", "DROP"]);
+    },
+  );
 
   await t.step("Docker's chain for users is named where it is there", async () => {
     await h1.host.run(["iptables", "-N", "DOCKER-USER"]);

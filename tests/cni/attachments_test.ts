@@ -220,7 +220,7 @@ async function kills({ lab, host, runtime, network }: Made): Promise<void> {
   await lab.agree();
   const before = [...await lab.kv.under("/sc-net/")].map(([key]) => key);
 
-  // A round's plugin is killed when it has called the agent, a little later each time, or before that.
+  // A round's plugin is killed when it has called the agent, a little later each time, or before that. The last ones are not.
   using relays = new DisposableStack();
   const lanes = attachments.slice(0, 4).map((attachment) => {
     const agent = `${host.directory}/${attachment.container}.sock`;
@@ -241,7 +241,9 @@ async function kills({ lab, host, runtime, network }: Made): Promise<void> {
     for (const command of ["ADD", ...i % 2 ? ["DEL"] : []]) {
       const environment = { CNI_COMMAND: command, ...environmentOf(attachment) };
       const called = i % 8 ? relay.called() : Promise.resolve();
-      const moment = called.then(() => delay(i % 8 ? longest * i / ROUNDS : 0));
+      const moment = i < ROUNDS * 3 / 4
+        ? called.then(() => delay(i % 8 ? longest * i / ROUNDS : 0))
+        : undefined;
       const { code, stdout } = await runtime.execute("strand", environment, JSON.stringify(config), moment);
       // What the plugin has said before its end is with the agent, ahead of what follows.
       await until("the relay is through", () => relay.open === 0);

@@ -147,7 +147,7 @@ Deno.test("dist", async (t) => {
       assert.match(lines[1] ?? "", /cniVersion/);
       assert.equal(lines[2], `strand ${version}`);
       assert.match(lines[3] ?? "", /^strand nexd: configuration file/);
-      assert.deepEqual(lines.slice(4), ["commands", "services"]);
+      assert.deepEqual(lines.slice(4), ["commands", "host", "services"]);
     });
 
     await t.step("there, help has the commands that work there: those of a clone are none", async () => {

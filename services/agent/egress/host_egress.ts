@@ -3,7 +3,14 @@
  * host_rules.ts, and IP forwarding. What is to be there follows from the uplinks that the kernel has, so that it is put right after any
  * crash, and after another program has removed it.
  */
-import { commit, deleteTable, hasTable, isUnsupported, openNftables } from "../../../ffi/netlink_nftables.ts";
+import {
+  commit,
+  deleteTable,
+  hasTable,
+  isUnsupported,
+  openNftables,
+  readCounters,
+} from "../../../ffi/netlink_nftables.ts";
 import { Netlink } from "../../../ffi/netlink.ts";
 import { findRoute, listRoutes } from "../../../ffi/netlink_address.ts";
 import { listLinks } from "../../../ffi/netlink_links.ts";
@@ -18,7 +25,8 @@ import { bootId } from "../context.ts";
 import { failpoint } from "../failpoints.ts";
 import { EGRESS_TABLE, isTableOf, tableOf } from "../kernel/egress.ts";
 import { allowInDocker, type Blocker, blockersOf, forgetInDocker } from "./forward_policy.ts";
-import { hostChains, UPLINKS } from "./host_rules.ts";
+import { COUNTERS, hostChains, UPLINKS } from "./host_rules.ts";
+import { LostPackets } from "./lost_packets.ts";
 
 /** How often it is looked at whether another program has removed the rules, in ms. */
 const EVERY = 5000;
@@ -47,6 +55,8 @@ export class HostEgress {
   #timer: ReturnType<typeof setInterval> | undefined;
   #failure: string | undefined;
   #blockers: readonly Blocker[] = [];
+  /** What networks send to the world, and other programs' rules drop on this host. */
+  readonly packets = new LostPackets();
   #guards = false;
   /** What the rules were made of that were made or found last. */
   #made: string | undefined;
@@ -176,7 +186,8 @@ export class HostEgress {
     try {
       using netlink = openNftables(home);
       const isRight = await isTableOf(netlink, chains);
-      if (!isRight) await commit(netlink, tableOf(chains, isRight !== undefined));
+      if (!isRight) await commit(netlink, tableOf(chains, isRight !== undefined, COUNTERS));
+      this.packets.take(await readCounters(netlink, EGRESS_TABLE), performance.now());
       this.#made = made;
       if (!isRight && wasRight) {
         log.warn("the host's rules for egress were changed by another program, and are repaired");
@@ -199,6 +210,7 @@ export class HostEgress {
 
   async #undo(guards: boolean): Promise<void> {
     this.#blockers = [];
+    this.packets.reset();
     this.#guards = false;
     this.#rightAt = -Infinity;
     this.#made = undefined;

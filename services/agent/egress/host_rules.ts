@@ -3,7 +3,9 @@
  * network gets the host's address, and what is no answer does not come in. Rules of others are neither read nor changed.
  */
 import {
+  countIn,
   end,
+  type Expression,
   isEqual,
   isOther,
   loadMeta,
@@ -36,7 +38,14 @@ export const UPLINKS = "sandh";
 /** IPv4 link-local addresses, which no router forwards to (RFC 3927 §7): cloud providers have machines' credentials there. */
 const LINK_LOCAL = Cidr.parse("169.254.0.0/16");
 
-const ACCEPT = end("accept"), DROP = end("drop");
+const ACCEPT = end("accept");
+/**
+ * Counters of packets that networks send to the world: what comes in, what is refused here, and what leaves the host. What is missing
+ * in the end was dropped between this table's chains, by rules of others of whatever kind.
+ */
+export const COUNTERS = ["begun", "refused", "passed"] as const;
+const [BEGUN, REFUSED, PASSED] = COUNTERS.map(countIn) as [Expression, Expression, Expression];
+const DROP = end("drop"), REFUSE = [REFUSED, DROP];
 export const FROM_NETWORKS = cameBy(UPLINKS, false), TO_NETWORKS = leavesBy(UPLINKS, false);
 const IPV4 = [loadMeta(META_FAMILY), isEqual(2)];
 
@@ -64,22 +73,32 @@ export function hostChains({ pool, vxlanPorts, guards }: HostRules): Chain[] {
     isEqual(17),
     loadPayload(TRANSPORT_HEADER, 2, 2),
     isEqual(port >> 8, port & 0xff),
-    DROP,
   ]);
   const isFrom = isWithin(12, pool), isTo = isWithin(16, pool);
   return [
-    { name: "input", hook: { at: "input", priority: 0 }, rules: vxlan },
+    { name: "input", hook: { at: "input", priority: 0 }, rules: vxlan.map((rule) => [...rule, DROP]) },
+    // Before the chains of others, and after them.
+    {
+      name: "begun",
+      hook: { at: "forward", priority: -300 },
+      rules: [[...FROM_NETWORKS, ...IPV4, ...isFrom, BEGUN]],
+    },
+    {
+      name: "passed",
+      hook: { at: "postrouting", priority: 50 },
+      rules: [[...IPV4, ...isFrom, PASSED]],
+    },
     {
       name: "forward",
       hook: { at: "forward", priority: 0 },
       rules: [
         [...FROM_NETWORKS, ...clamp],
         [...TO_NETWORKS, ...clamp],
-        ...vxlan,
-        [...FROM_NETWORKS, ...IPV4, ...isFrom, ...isWithin(16, LINK_LOCAL), DROP],
-        [...FROM_NETWORKS, ...IPV4, ...isFrom, ...isOfNone, DROP],
+        ...vxlan.map((rule): Rule => [...rule, ...REFUSE]),
+        [...FROM_NETWORKS, ...IPV4, ...isFrom, ...isWithin(16, LINK_LOCAL), ...REFUSE],
+        [...FROM_NETWORKS, ...IPV4, ...isFrom, ...isOfNone, ...REFUSE],
         // Where CNI gives the host a route to a container, other networks have none by it.
-        [...FROM_NETWORKS, ...TO_NETWORKS, ...IPV4, ...isFrom, ...isNotRedirected, DROP],
+        [...FROM_NETWORKS, ...TO_NETWORKS, ...IPV4, ...isFrom, ...isNotRedirected, ...REFUSE],
         [...TO_NETWORKS, ...IPV4, ...isTo, ...isAnswer, ACCEPT],
         [...TO_NETWORKS, ...IPV4, ...isTo, DROP],
         ...guards ? [[...FROM_NETWORKS, ACCEPT], [...TO_NETWORKS, ACCEPT], [...IPV4, DROP]] : [],

@@ -10,6 +10,7 @@ import {
   type Hook,
   isUnsupported,
   newChain,
+  newCounter,
   newRule,
   newTable,
   type Table,
@@ -123,11 +124,16 @@ function chainsFor(rules: Exclude<EgressRules, "edited">): Chain[] {
 
 const CHAINS = { closed: chainsFor("closed"), routed: chainsFor("routed") } as const;
 
-/** The requests that make a table of these chains. @param replaces In the place of what is there. */
-export function tableOf(chains: readonly Chain[], replaces: boolean): Request[] {
+/** The requests that make a table of these chains. @param replaces In the place of what is there. @param counters Their rules' counters. */
+export function tableOf(
+  chains: readonly Chain[],
+  replaces: boolean,
+  counters: readonly string[] = [],
+): Request[] {
   return [
     ...replaces ? [deleteTable(EGRESS_TABLE)] : [],
     newTable(EGRESS_TABLE),
+    ...counters.map((name) => newCounter(EGRESS_TABLE, name)),
     ...chains.flatMap(({ name, hook, rules }) => [
       newChain(EGRESS_TABLE, name, hook),
       ...rules.map((rule) => newRule(EGRESS_TABLE, name, rule)),
