@@ -1,16 +1,10 @@
 /** `strand apply`, `get`, `set` and `delete` over a nexd with a real etcd: networks with an overlay beside those without. */
 import assert from "node:assert/strict";
-import { run as command } from "../../cli/strand/networks.ts";
-import { runHere } from "../../cli/testing.ts";
 import { BitSet } from "../../services/overlay/bit_set.ts";
-import { View } from "../../services/overlay/view.ts";
-import { SandKeys } from "../../services/store/sand_keys.ts";
-import { sandSchema } from "../../services/store/sand_records.ts";
-import { openStore } from "../../services/store/store.ts";
 import { type LabEtcd, labEtcd } from "../lab/etcd.ts";
 import { run, strandCommand } from "../lab/host.ts";
-import { LabServices } from "../lab/services.ts";
 import { until } from "../lab/until.ts";
+import { type OverNexd, overNexd } from "./over_nexd.ts";
 
 const blue = `kind: Network
 name: blue
@@ -27,57 +21,43 @@ list:
 const red = blue.replaceAll("blue", "red");
 const mini = "kind: Network\nname: mini\nsubnet4: 10.0.0.0/24\n";
 
-/** What etcd holds of overlay networks, and the lines of a command over one of the nexds. */
-async function lab(etcd: LabEtcd, prefix = "/sc-net") {
-  const services = await LabServices.create(etcd.endpoint);
-  const keys = new SandKeys(prefix);
-  const store = openStore({ endpoints: [etcd.endpoint], schema: sandSchema(keys) });
-  await store.mirror.ready();
-  const view = new View(store.mirror, keys);
-  return {
-    services,
-    keys,
-    store,
-    view,
-    async tryStrand([name = "", ...args]: readonly string[], stdin = "", typed?: string) {
-      const at = ["-s", `127.0.0.1:${services.nexdPort}`];
-      const { code, stdout, stderr } = await runHere(
-        (terminal) => command(name, [...at, ...args], terminal),
-        { stdin, ...typed !== undefined && { typed } },
-      );
-      return { code, out: stdout, err: stderr };
-    },
-    async strand(args: readonly string[], stdin = ""): Promise<string> {
-      const { code, out, err } = await this.tryStrand(args, stdin);
-      assert.equal(code, 0, `strand ${args.join(" ")}: ${err}`);
-      return out;
-    },
-    /** The revision at which a key was written; 0: it is absent. */
-    revisionOf: async (key: string) => (await store.connection.get(key))?.modRevision ?? 0,
-    json: async (key: string) =>
-      JSON.parse(new TextDecoder().decode((await store.connection.get(key))?.value)),
-    /** Every key of networks of either kind, with when it was written. */
-    async everything() {
-      const found: string[] = [];
-      for await (const { kvs } of store.connection.list(["/net/", "/member/", `${prefix}/`])) {
-        for (const { key, modRevision } of kvs) {
-          if (!key.includes("/fence/")) found.push(`${key} ${modRevision}`);
-        }
-      }
-      return found.sort();
-    },
-    async [Symbol.asyncDispose]() {
-      store.close();
-      await services[Symbol.asyncDispose]();
-    },
-  };
-}
+/** Each begins without a network. */
+const cases: readonly (readonly [name: string, holds: (it: OverNexd, etcd: LabEtcd) => Promise<void>])[] = [
+  [
+    "one file makes overlays with addresses and names, beside flat networks, and the store has them",
+    onOneFile,
+  ],
+  ["a part of a spec that is refused refuses all of it, with field, value and what would be right", refusals],
+  [
+    "a member of an overlay network moves to another MAC, and a declined address is given back, through nexd",
+    moved,
+  ],
+  ["files, folders and standard input are one spec", sources],
+  ["of two nexds at once one makes a name, be it with an overlay or without", atOnce],
+  ["strand apply --prune deletes the members that the files do not name, after a question", prunes],
+  [
+    "nexd makes overlays where ETCD_PREFIX says, and does not start where all are under another one",
+    prefixes,
+  ],
+];
 
-Deno.test("one file makes overlays with addresses and names, beside flat networks, and the store has them", async () => {
+Deno.test("strand apply, get, set and delete over a nexd", async (t) => {
   await using etcd = await labEtcd();
-  await using it = await lab(etcd);
-  const { keys, view } = it;
+  await using it = await overNexd(etcd);
   await it.services.start("nexd");
+  for (const [name, holds] of cases) {
+    await t.step(name, async () => {
+      for (const network of (await it.strand(["get", "networks"])).split("\n").filter(Boolean)) {
+        await it.strand(["delete", "network", network]);
+      }
+      await until("none is seen", (see) => see(it.view.networkNames().size) === 0);
+      await holds(it, etcd);
+    });
+  }
+});
+
+async function onOneFile(it: OverNexd) {
+  const { keys, view } = it;
   const made = "network blue created\nmember db created\nmember web created\n";
   assert.equal(await it.strand(["apply", "--dry-run", "-"], blue), made.replaceAll("\n", " (dry run)\n"));
   assert.equal(await it.strand(["get", "networks"]), "", "a dry run writes nothing");
@@ -148,12 +128,9 @@ Deno.test("one file makes overlays with addresses and names, beside flat network
   const gone = await it.tryStrand(["get", "members", "blue"]);
   assert.deepEqual([gone.code, gone.err], [1, 'strand: there is no network "blue"\n']);
   assert.equal(await it.strand(["apply", "-"], blue), made);
-});
+}
 
-Deno.test("a part of a spec that is refused refuses all of it, with field, value and what would be right", async () => {
-  await using etcd = await labEtcd();
-  await using it = await lab(etcd);
-  await it.services.start("nexd");
+async function refusals(it: OverNexd) {
   const refuses = async (spec: string, message: string) => {
     const before = await it.everything();
     assert.deepEqual(await it.tryStrand(["apply", "-"], spec), {
@@ -184,12 +161,9 @@ Deno.test("a part of a spec that is refused refuses all of it, with field, value
     `${red}---\n${mini}overlay: {}\n`,
     "network mini: overlay: the network of this name has none, and cannot get one",
   );
-});
+}
 
-Deno.test("a member of an overlay network moves to another MAC, and a declined address is given back, through nexd", async () => {
-  await using etcd = await labEtcd();
-  await using it = await lab(etcd);
-  await it.services.start("nexd");
+async function moved(it: OverNexd) {
   const moved = "52:54:00:00:00:0a", web = "52:54:00:00:00:06";
   await it.strand(["apply", "-"], `${blue}---\n${red}`);
   await until("the names are seen", () => it.view.networkNames().size === 2);
@@ -223,12 +197,9 @@ Deno.test("a member of an overlay network moves to another MAC, and a declined a
   await it.strand(["delete", "declined", "blue", "10.0.0.9"]);
   assert.equal(await it.revisionOf(key), 0);
   assert.equal(await it.strand(["get", "declined", "blue"]), "");
-});
+}
 
-Deno.test("files, folders and standard input are one spec", async () => {
-  await using etcd = await labEtcd();
-  await using it = await lab(etcd);
-  await it.services.start("nexd");
+async function sources(it: OverNexd) {
   const folder = `${it.services.directory}/specs`;
   await Deno.mkdir(folder);
   const none = await it.tryStrand(["apply", folder]);
@@ -245,13 +216,11 @@ Deno.test("files, folders and standard input are one spec", async () => {
     twice.err,
     `strand: standard input: document 1, line 2: network blue is there already, in document 1 of ${folder}/a.yml\n`,
   );
-});
+}
 
-Deno.test("of two nexds at once one makes a name, be it with an overlay or without", async () => {
-  await using etcd = await labEtcd();
-  await using one = await lab(etcd);
-  await using two = await lab(etcd);
-  await Promise.all([one.services.start("nexd"), two.services.start("nexd")]);
+async function atOnce(one: OverNexd, etcd: LabEtcd) {
+  await using two = await overNexd(etcd);
+  await two.services.start("nexd");
   for (let i = 0; i < 8; i++) {
     const flat = `kind: Network\nname: n${i}\nsubnet4: 10.9.${i}.0/24\n`;
     const results = await Promise.all([
@@ -281,11 +250,10 @@ Deno.test("of two nexds at once one makes a name, be it with an overlay or witho
     results.map(({ err }) => err).join(""),
     /ip4: 10\.0\.0\.9 of network blue belongs to .*, for which it is reserved/,
   );
-});
+}
 
-Deno.test("nexd makes overlays where ETCD_PREFIX says, and does not start where all are under another one", async () => {
-  await using etcd = await labEtcd();
-  await using it = await lab(etcd, "/overlay");
+async function prefixes(_: OverNexd, etcd: LabEtcd) {
+  await using it = await overNexd(etcd, "/overlay");
   const nexd = await it.services.start("nexd", { ETCD_PREFIX: "/overlay" });
   await it.strand(["apply", "-"], blue);
   await until("it is there", () => it.view.networkNamed("blue") !== undefined);
@@ -301,12 +269,9 @@ Deno.test("nexd makes overlays where ETCD_PREFIX says, and does not start where 
     other.stderr,
     /ETCD_PREFIX: nothing is under \/misspelt in etcd, and 1 networks are under \/sc-net/,
   );
-});
+}
 
-Deno.test("strand apply --prune deletes the members that the files do not name, after a question", async () => {
-  await using etcd = await labEtcd();
-  await using it = await lab(etcd);
-  await it.services.start("nexd");
+async function prunes(it: OverNexd) {
   const flat = "kind: Network\nname: flat\nsubnet4: 10.9.0.0/24\n---\n" +
     "kind: MemberList\nnet: flat\nlist:\n- {mac: 52:54:00:00:09:01, name: a}\n- {mac: 52:54:00:00:09:02, name: b}\n";
   const all = `${blue}---\n${red}---\n${flat}`;
@@ -365,4 +330,4 @@ Deno.test("strand apply --prune deletes the members that the files do not name, 
     await it.strand(["apply", "--prune", "-"], blue.replaceAll("blue", "new")),
     /network new created/,
   );
-});
+}

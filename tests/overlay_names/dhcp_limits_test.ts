@@ -50,8 +50,30 @@ async function count(it: GatewayLab, host: OverlayHost, name: string, label: str
   return Number(line?.split(" ").at(-1) ?? NaN);
 }
 
-Deno.test("DHCP that is switched off, comes from another host, or asks for what others need, and machines that move", async () => {
+/** Each begins without a network. */
+const cases: readonly (readonly [name: string, holds: (it: GatewayLab) => Promise<void>])[] = [
+  [
+    "DHCP that is switched off, comes from another host, or asks for what others need, and machines that move",
+    limits,
+  ],
+  ["a reply waits until its client's port can send", waits],
+  [
+    "etcd and hosts go away: known machines renew, names resolve, and leases of a host that is gone end",
+    away,
+  ],
+];
+
+Deno.test("DHCP where it is refused, limited, or cut off", async (t) => {
   await using it = await GatewayLab.started({ hosts: 2 });
+  for (const [name, holds] of cases) {
+    await t.step(name, async () => {
+      await it.lab.clear();
+      await holds(it);
+    });
+  }
+});
+
+async function limits(it: GatewayLab) {
   const [one, two] = [it.host(1), it.host(2)];
   const blue = await it.network("blue", { network: { lease_duration: 3600 } });
   const web = await one.attach(blue, { name: "web" });
@@ -113,7 +135,7 @@ Deno.test("DHCP that is switched off, comes from another host, or asks for what 
   );
   assert.notEqual((await stranger.lease()).address, "");
   assert.equal((await it.leases(blue)).length, 2);
-});
+}
 
 function hex(octet: number): string {
   return octet.toString(16).padStart(2, "0");
@@ -126,8 +148,7 @@ function chunks<T>(list: readonly T[], size: number): T[][] {
   );
 }
 
-Deno.test("etcd and hosts go away: known machines renew, names resolve, and leases of a host that is gone end", async () => {
-  await using it = await GatewayLab.started({ hosts: 2 });
+async function away(it: GatewayLab) {
   const [one, two] = [it.host(1), it.host(2)];
   const blue = await it.network("blue", { network: { lease_duration: 60 } });
   const web = await one.attach(blue, { name: "web" });
@@ -171,10 +192,9 @@ Deno.test("etcd and hosts go away: known machines renew, names resolve, and leas
     async () => (await it.leases(blue)).length === 0,
   );
   await it.lab.agree({ hosts: [two] });
-});
+}
 
-Deno.test("a reply waits until its client's port can send", async () => {
-  await using it = await GatewayLab.started({ hosts: 1 });
+async function waits(it: GatewayLab) {
   const one = it.host(1), blue = await it.network("blue");
   await one.attach(blue);
   const vm = await Machine.on(one, blue, mac(1)), port = "port000001";
@@ -196,4 +216,4 @@ Deno.test("a reply waits until its client's port can send", async () => {
   await until("the agent has answered", async (see) => see(await offered()) > before.offered);
   await ipIn(one.namespaceOf(blue), `link set ${port} up`);
   assert.ok(await lease > 0);
-});
+}

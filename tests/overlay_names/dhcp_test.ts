@@ -5,8 +5,29 @@ import { ipIn, Machine } from "./ports.ts";
 
 const mac = (number: number) => `52:54:00:00:00:${number.toString(16).padStart(2, "0")}`;
 
-Deno.test("a machine behind a port has its address by DHCP, and its name and way on every host of its network", async () => {
+/** Each begins without a network. */
+const cases: readonly (readonly [name: string, holds: (it: GatewayLab) => Promise<void>])[] = [
+  [
+    "a machine behind a port has its address by DHCP, and its name and way on every host of its network",
+    given,
+  ],
+  [
+    "a lease is renewed, given back, and over by itself; its machine gets its address again, and a declined one is not given",
+    renewed,
+  ],
+];
+
+Deno.test("leases of machines behind ports", async (t) => {
   await using it = await GatewayLab.started({ hosts: 2 });
+  for (const [name, holds] of cases) {
+    await t.step(name, async () => {
+      await it.lab.clear();
+      await holds(it);
+    });
+  }
+});
+
+async function given(it: GatewayLab) {
   const [one, two] = [it.host(1), it.host(2)];
   const blue = await it.network("blue", { domain: "blue.example" });
   const web = await one.attach(blue, { name: "web" }), far = await two.attach(blue, { name: "far" });
@@ -55,10 +76,9 @@ Deno.test("a machine behind a port has its address by DHCP, and its name and way
   assert.deepEqual((await dig(vm.host, "db.blue.example")).lines, ["10.0.0.77"]);
   assert.equal((await dig(vm.host, "other.blue.example")).status, "NXDOMAIN");
   await vm.host.run(["ping", "-c", "1", "-W", "5", "10.0.0.77"]);
-});
+}
 
-Deno.test("a lease is renewed, given back, and over by itself; its machine gets its address again, and a declined one is not given", async () => {
-  await using it = await GatewayLab.started({ hosts: 2 });
+async function renewed(it: GatewayLab) {
   const [one, two] = [it.host(1), it.host(2)];
   const blue = await it.network("blue", { network: { lease_duration: 10 } });
   await one.attach(blue), await two.attach(blue);
@@ -104,4 +124,4 @@ Deno.test("a lease is renewed, given back, and over by itself; its machine gets 
   assert.ok(![first.address, second.address, ""].includes(careful.address), careful.address);
   const withheld = await it.lab.kv.under(`/sc-net/strand/net/${blue}/withheld/`);
   assert.deepEqual([...withheld.keys()].map((key) => key.split("/").at(-1)), [first.address]);
-});
+}
