@@ -52,13 +52,7 @@ import { UnderlayWatch } from "./underlay_watch.ts";
 import { VethNames } from "./veth_names.ts";
 import { Vteps } from "./vteps.ts";
 import { reportVteps } from "./vteps_health.ts";
-import { Workers } from "./reconcile/networks.ts";
-
-/**
- * Networks that are compared with the kernel at once. Of a thousand that are begun together, the objects would outlive the
- * young generation of V8's heap, and what they write to etcd its deadline.
- */
-const COMPARED_AT_ONCE = 16;
+import { COMPARED_AT_ONCE, Workers } from "./reconcile/networks.ts";
 
 /**
  * Runs the agent: it applies the overlay networks of etcd to this host's kernel and serves the HTTP API. This file
@@ -280,7 +274,9 @@ export function main(args: string[]): Promise<number> {
       if (settings.docker.enabled) await onceReached(() => adoptEndpoints(context), daemon.stopping);
     };
     running.resume = async () => {
-      await resume(adopt, workers);
+      // Adoption comes first: a comparison would rename and move back the interfaces that Docker has renamed and moved.
+      await adopt();
+      await workers.resume();
       gateways.resume();
     };
     await adopt();
@@ -351,11 +347,4 @@ interface StartedApis {
   attachments?: AttachmentsApi;
   ports?: PortsApi;
   docker?: DockerApi;
-}
-
-/** @see {@link Running.resume} */
-async function resume(adopt: () => Promise<void>, workers: Workers): Promise<void> {
-  // Adoption comes first: a comparison would rename and move back the interfaces that Docker has renamed and moved.
-  await adopt();
-  await Promise.all([workers.startMissing(), workers.compareAll("start")]);
 }

@@ -24,7 +24,9 @@ import type {
   Attached,
   Attachment,
   Checked,
+  CreatedEndpoint,
   Endpoint,
+  EnsuredEndpoint,
   Network,
   NewAttachment,
   NewEndpoint,
@@ -51,17 +53,6 @@ export interface AgentClientOptions {
 /** How long to wait for other hosts; `text` is a Go duration, like 5s. */
 export interface Waiting {
   readonly wait?: { readonly text: string; readonly ms: number } | undefined;
-}
-
-export interface CreatedEndpoint {
-  readonly endpoint: Endpoint;
-  readonly pending_hosts?: readonly string[];
-}
-
-export interface EnsuredEndpoint extends CreatedEndpoint {
-  readonly existing: boolean;
-  /** True: the network has egress, and the namespace keeps the default route that it had. */
-  readonly keeps_route?: boolean;
 }
 
 /** A request that has no method of its own here. */

@@ -8,14 +8,7 @@
  *
  * @module
  */
-export {
-  AgentClient,
-  type AgentClientOptions,
-  type AgentRequest,
-  type CreatedEndpoint,
-  type EnsuredEndpoint,
-  type Waiting,
-} from "./client.ts";
+export { AgentClient, type AgentClientOptions, type AgentRequest, type Waiting } from "./client.ts";
 export { AgentRefusal, AgentUnavailable } from "./errors.ts";
 export { agentAddress } from "./address.ts";
 export type * from "./types.ts";

@@ -206,3 +206,14 @@ export interface Port {
   /** Members with fixed addresses that are behind it: their MACs; in a request their names too. */
   readonly members?: readonly string[];
 }
+
+export interface CreatedEndpoint {
+  readonly endpoint: Endpoint;
+  readonly pending_hosts?: readonly string[];
+}
+
+export interface EnsuredEndpoint extends CreatedEndpoint {
+  readonly existing: boolean;
+  /** True: the network has egress, and the namespace keeps the default route that it had. */
+  readonly keeps_route?: boolean;
+}

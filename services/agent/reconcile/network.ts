@@ -25,7 +25,7 @@ import { handOver } from "./hand_over.ts";
 import { HostNetwork } from "./host_network.ts";
 import { Incremental } from "./incremental.ts";
 import { Problems } from "./problems.ts";
-import { type CompareReason, isCheck } from "./reason.ts";
+import { type CompareReason, isCheck, isUrgent } from "./reason.ts";
 import { RemovalGuard } from "./removal_guard.ts";
 import { AppliedStatus } from "./status.ts";
 import { AppliedWaiters } from "./waiters.ts";
@@ -263,18 +263,13 @@ export class NetworkWorker {
         if (this.#context.storeGuard.hold) throw error;
       }
     }
-    const compared = await this.#context.comparisons.run(
-      async () => !this.#closed && await this.#full.run(reason ?? "change", changes),
-      // A request waits for what etcd has changed, and for none of the others.
-      reason !== "start" && reason !== "check",
-    );
-    if (compared) await this.#leave();
+    const why = reason ?? "change", run = async () => !this.#closed && await this.#full.run(why, changes);
+    if (await this.#context.comparisons.run(run, isUrgent(why))) await this.#leave();
   }
 
   /** True for a change of an endpoint that belongs to this host before and after. */
   #isOwn({ before, after }: EndpointChange): boolean {
-    const { hostname } = this.#context.host;
-    return (before ?? after)?.host === hostname && (after ?? before)?.host === hostname;
+    return [before ?? after, after ?? before].every((one) => one?.host === this.#context.host.hostname);
   }
 
   /** Answers the requests that wait for one of these endpoints. */

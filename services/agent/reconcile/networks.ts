@@ -8,6 +8,11 @@ import type { Context } from "../context.ts";
 import { NetworkWorker } from "./network.ts";
 import type { CompareReason } from "./reason.ts";
 
+/**
+ * Networks that are compared with the kernel at once. Of a thousand that are begun together, the objects would outlive the
+ * young generation of V8's heap, and what they write to etcd its deadline.
+ */
+export const COMPARED_AT_ONCE = 16;
 /** The least time between two tries of what failed because etcd was out of reach, in ms. */
 const LATER_MS = 1_000;
 
@@ -83,6 +88,11 @@ export class Workers {
   /** Compares every network with the kernel. */
   async compareAll(reason: CompareReason): Promise<void> {
     await Promise.all([...this.#workers.values()].map((worker) => worker.compare(reason)));
+  }
+
+  /** After a hold: applies what it has delayed. */
+  async resume(): Promise<void> {
+    await Promise.all([this.startMissing(), this.compareAll("start")]);
   }
 
   async close(): Promise<void> {

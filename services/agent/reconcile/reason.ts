@@ -5,3 +5,8 @@ export type CompareReason = "start" | "change" | "check" | "drift" | "retry";
 export function isCheck(reason: CompareReason): boolean {
   return reason === "check" || reason === "drift";
 }
+
+/** True for a comparison that a request may wait for, and no other network's check is to delay. */
+export function isUrgent(reason: CompareReason): boolean {
+  return reason !== "start" && reason !== "check";
+}
