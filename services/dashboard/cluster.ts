@@ -95,6 +95,11 @@ export class Cluster {
     return () => this.#listeners.delete(listener);
   }
 
+  /** Tells the listeners that something of the hosts has changed that etcd does not have. */
+  hostsChanged(): void {
+    this.#tell(["hosts"]);
+  }
+
   /** All networks by their keys. */
   networks(): AnyNetwork[] {
     const names = this.#names();

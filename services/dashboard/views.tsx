@@ -1,10 +1,11 @@
 /** The dashboard's views: of each a path, what it takes, its model as JSON has it, and its page. */
 import type { Child } from "hono/jsx";
 import { Refusal } from "../common/refusal.ts";
+import { HostAgents } from "./agents.ts";
 import type { Cluster } from "./cluster.ts";
 import { Kept } from "./kept.ts";
 import { Health, type HealthOptions, servicesTable } from "./model/health.ts";
-import { hostRows, hostsTable } from "./model/hosts.ts";
+import { hostRows, hostsTable, withAgents } from "./model/hosts.ts";
 import { findMachines, machineById } from "./model/machines.ts";
 import {
   machineColumns,
@@ -19,6 +20,8 @@ import { networkHref } from "./links.ts";
 import { Explainer } from "./model/explain.ts";
 import { ExplainPage } from "./pages/explain.tsx";
 import { HealthPage } from "./pages/health.tsx";
+import { MatrixTable, NotAsked } from "./pages/matrix.tsx";
+import { matrixOf } from "./model/reach.ts";
 import { MachinePage } from "./pages/machine.tsx";
 import { NetworkPage } from "./pages/network.tsx";
 import { Table } from "./pages/table.tsx";
@@ -73,7 +76,10 @@ const findTable: TableSpec<Machine> = {
   ],
 };
 
-export function viewsOf(cluster: Cluster, options: Omit<HealthOptions, "networks" | "hosts">): View[] {
+export function viewsOf(
+  cluster: Cluster,
+  options: Omit<HealthOptions, "networks" | "hosts" | "agents">,
+): View[] {
   const allNetworks = new Kept((now) => networkRows(cluster, now)),
     allHosts = new Kept(() => hostRows(cluster));
   cluster.subscribe(() => {
@@ -81,7 +87,8 @@ export function viewsOf(cluster: Cluster, options: Omit<HealthOptions, "networks
     allHosts.changed();
   });
   const explainer = new Explainer(cluster, options.config);
-  const health = new Health(cluster, { ...options, networks: allNetworks, hosts: allHosts });
+  const agents = new HostAgents(cluster, options.config, () => cluster.hostsChanged());
+  const health = new Health(cluster, { ...options, networks: allNetworks, hosts: allHosts, agents });
   return [
     {
       path: "/",
@@ -128,12 +135,20 @@ export function viewsOf(cluster: Cluster, options: Omit<HealthOptions, "networks
       path: "/hosts",
       parameters: parametersOf({ id: "" }),
       show({ parameters, url, now }) {
-        const hosts = new Sheet(hostsTable(now), allHosts.value, parameters);
+        const { said } = agents;
+        const hosts = new Sheet(hostsTable(now), withAgents(allHosts.value, said), parameters);
+        const reachability = matrixOf(said);
         return {
           title: "Hosts",
-          model: { hosts },
+          model: { hosts, ...reachability && { reachability } },
           live: ["all"],
-          page: <Table sheet={hosts} url={url} alone />,
+          page: (
+            <>
+              <Table sheet={hosts} url={url} alone />
+              <NotAsked said={said} />
+              {reachability && <MatrixTable matrix={reachability} />}
+            </>
+          ),
         };
       },
     },

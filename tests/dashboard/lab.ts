@@ -43,6 +43,9 @@ subnet4: 10.64.0.0/16
 export type Json = Record<string, unknown>;
 
 export class DashboardLab implements AsyncDisposable {
+  /** What ends with it. */
+  readonly stack = new AsyncDisposableStack();
+
   private constructor(
     readonly etcd: LabEtcd,
     readonly services: LabServices,
@@ -141,6 +144,7 @@ export class DashboardLab implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.store.close();
+    await this.stack.disposeAsync();
     await this.services[Symbol.asyncDispose]();
     await this.etcd[Symbol.asyncDispose]();
   }

@@ -3,6 +3,8 @@ import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { run } from "../lab/host.ts";
 import { type PageInBrowser, SCREEN } from "./browser.ts";
+import { until } from "../lab/until.ts";
+import type { FakeAgents } from "./fake_agents.ts";
 import type { DashboardLab } from "./lab.ts";
 import { claim, claimOf } from "./sample.ts";
 
@@ -24,10 +26,21 @@ const views = [
 ] as const;
 
 /** Takes them, while one host is away. */
-export async function takePictures(lab: DashboardLab, browser: PageInBrowser): Promise<void> {
+export async function takePictures(
+  lab: DashboardLab,
+  agents: FakeAgents,
+  browser: PageInBrowser,
+): Promise<void> {
+  agents.lost.add("rack2-b");
   await lab.remove(claimOf("rack2-b"));
+  await until(
+    "the others say so",
+    async (see) => JSON.stringify(see(await lab.json("/"))).includes("over VXLAN"),
+  );
   for (const [name, path, colorScheme = "light"] of views) await take(browser, name, path, colorScheme);
+  agents.lost.clear();
   await lab.write({ [claimOf("rack2-b")]: claim });
+  await until("nothing is wrong again", async (see) => see(await lab.json("/"))["ok"] === true);
 }
 
 async function take(browser: PageInBrowser, name: string, path: string, colorScheme: "light" | "dark") {

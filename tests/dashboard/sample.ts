@@ -1,4 +1,5 @@
 /** A small data centre in etcd for the browser's tests and the pictures: the same hosts, networks and machines each time. */
+import { FakeAgents } from "./fake_agents.ts";
 import { DashboardLab, type Json } from "./lab.ts";
 
 export const HOSTS = ["rack1-a", "rack1-b", "rack2-a", "rack2-b"] as const;
@@ -55,19 +56,20 @@ export const claim = {
   version: "0.1.0",
 };
 
-/** Starts a dashboard over it. */
-export async function startSample(): Promise<DashboardLab> {
+/** Starts a dashboard over it, and what stands in for its hosts' agents. */
+export async function startSample(): Promise<{ lab: DashboardLab; agents: FakeAgents }> {
   const lab = await DashboardLab.start(files, ["dnsd"]);
   try {
-    await write(lab);
+    const agents = lab.stack.use(new FakeAgents(HOSTS));
+    await write(lab, agents);
+    return { lab, agents };
   } catch (error) {
     await lab[Symbol.asyncDispose]();
     throw error;
   }
-  return lab;
 }
 
-async function write(lab: DashboardLab): Promise<void> {
+async function write(lab: DashboardLab, agents: FakeAgents): Promise<void> {
   const shop = await lab.idOf("shop"), soon = Math.floor(Date.now() / 1000) + 3600;
   const names = ROLES.flatMap(([role, count]) => Array.from({ length: count }, (_, i) => `${role}-${i + 1}`));
   const values: Record<string, unknown> = {};
@@ -82,6 +84,7 @@ async function write(lab: DashboardLab): Promise<void> {
       hostname: host,
       host_ip: `192.0.2.${11 + i % HOSTS.length}`,
       target_netns_path: `/run/netns/${name}`,
+      api_hostname: agents.addresses.get(host) ?? "",
       overlay_veth_name: "",
       target_veth_name: "",
       target_veth_mac: `02:84:0a:14:00:${hex(n)}`,

@@ -49,6 +49,13 @@ export class ExplainPage implements AsyncDisposable {
     });
   }
 
+  /** From which host which other one is reached over VXLAN, as their agents say, like `h1 h2`. */
+  async reached(): Promise<string[]> {
+    const { reachability } = JSON.parse((await this.#get("/hosts.json")).body);
+    const hosts: string[] = reachability?.hosts ?? [], reached: boolean[][] = reachability?.reached ?? [];
+    return hosts.flatMap((from, i) => hosts.flatMap((to, j) => reached[i]?.[j] ? `${from} ${to}` : []));
+  }
+
   /** The hosts whose agents do not run, as the page of health has them. */
   async away(): Promise<string[]> {
     const { hosts } = JSON.parse((await this.#get("/hosts.json")).body);

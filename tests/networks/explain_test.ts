@@ -86,6 +86,10 @@ Deno.test("strand explain names what keeps two machines apart", async (t) => {
     const { parts } = await page.explain("web", db.address);
     assert.deepEqual(parts.map(({ about }) => about), ["network blue", "web on h1 to db", "db on h2 to web"]);
     assert.ok(parts.every(({ steps }) => steps.length > 2));
+    await until(
+      "the page has whom agents reach",
+      async (see) => see(await page.reached()).join() === "h1 h2,h2 h1",
+    );
   });
 
   await t.step("what is no endpoint: a name, and an endpoint without its namespace", async () => {

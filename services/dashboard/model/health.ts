@@ -5,12 +5,14 @@ import { type Status, statusOf } from "../../common/service_status.ts";
 import { formatHostPort } from "../../common/host_port.ts";
 import { problems as storeProblems } from "../../nex/problems.ts";
 import { machineStatus, serviceNames } from "../../store/machine_status.ts";
+import type { HostAgents } from "../agents.ts";
 import type { Cluster } from "../cluster.ts";
 import { hostHref, networkHref } from "../links.ts";
 import { Sheet, type TableSpec } from "../table.ts";
 import type { Kept } from "../kept.ts";
 import type { HostRow } from "./hosts.ts";
 import type { NetworkRow } from "./networks.ts";
+import { agentTroubles } from "./reach.ts";
 
 /** For how long what was found of services is shown, in ms: a page that is open in many browsers must not ask them at each turn. */
 const KEPT = 2000;
@@ -68,6 +70,7 @@ export interface HealthOptions {
   readonly report: () => Report;
   readonly networks: Kept<NetworkRow[]>;
   readonly hosts: Kept<HostRow[]>;
+  readonly agents: HostAgents;
 }
 
 /** Looks at the health of everything, and remembers since when it has seen what. */
@@ -87,6 +90,10 @@ export class Health {
         problems.map(({ what, fix }) => ({ where: service, what, fix, key: `${service} ${fix}` }))
       ),
       ...this.#ofHosts(hosts),
+      ...agentTroubles(
+        this.options.agents.said,
+        rows.flatMap(({ problems }) => problems.map(({ what }) => what)),
+      ),
       ...networks.flatMap(({ name, problem, used, size }) => [
         ...problem === undefined ? [] : [{
           where: `network ${name}`,

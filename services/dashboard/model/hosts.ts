@@ -1,5 +1,6 @@
 /** The hosts that have something in an overlay network, or whose agents run. */
 import { addHosts, type HostState, hostTo, noHostState } from "../../overlay_names/attached.ts";
+import type { HostSays } from "../agents.ts";
 import type { Cluster } from "../cluster.ts";
 import type { TableSpec } from "../table.ts";
 import { duration } from "./time.ts";
@@ -17,6 +18,24 @@ export interface HostRow {
   readonly agent: "runs" | "SAND's" | "away";
   /** Since when its agent runs, in RFC 3339. */
   readonly since?: string;
+  /** What its agent says when it is asked: hosts that it probes, those of them that do not answer, and what it has mended. */
+  readonly probed?: number;
+  readonly unreached?: readonly string[];
+  readonly mended?: number;
+  /** Why its agent cannot be asked. */
+  readonly error?: string;
+}
+
+/** The rows with what the agents say. */
+export function withAgents(rows: readonly HostRow[], said: ReadonlyMap<string, HostSays>): HostRow[] {
+  return rows.map((row) => {
+    const says = said.get(row.name);
+    if (!says) return row;
+    const { error, reaches, mended } = says;
+    if (error !== undefined) return { ...row, error };
+    const unreached = [...reaches].flatMap(([host, answers]) => answers ? [] : host).sort();
+    return { ...row, probed: reaches.size, unreached, mended };
+  });
 }
 
 export function hostRows(cluster: Cluster): HostRow[] {
@@ -70,7 +89,7 @@ export function hostsTable(now: number): TableSpec<HostRow> {
       { key: "endpoints", title: "Endpoints", text: ({ endpoints }) => endpoints, look: "number" },
       {
         key: "applied",
-        title: "Applied revision",
+        title: "Applied",
         text: ({ applied }) => applied || undefined,
         look: "number",
       },
@@ -80,6 +99,26 @@ export function hostsTable(now: number): TableSpec<HostRow> {
         text: ({ behind }) => behind,
         look: "number",
         tone: ({ behind }) => behind ? "warn" : undefined,
+      },
+      {
+        key: "reaches",
+        title: "Reaches",
+        text: ({ probed, unreached = [], error }) =>
+          error !== undefined
+            ? "not asked"
+            : probed === undefined
+            ? undefined
+            : `${probed - unreached.length} of ${probed}`,
+        order: ({ unreached }) => unreached?.length,
+        tone: ({ unreached }) => !unreached ? undefined : unreached.length ? "bad" : "good",
+        isRare: true,
+      },
+      {
+        key: "mended",
+        title: "Mended",
+        text: ({ mended }) => mended || undefined,
+        look: "number",
+        isRare: true,
       },
     ],
   };

@@ -1,0 +1,131 @@
+/** What hosts' agents say when they are asked: which other hosts they reach, what they have mended, and what is wrong there. */
+import type { AgentClient } from "../agent/client/client.ts";
+import type { Endpoint } from "../agent/client/types.ts";
+import { shownEndpoint } from "../agent/http/records.ts";
+import type { Config } from "../common/config.ts";
+import { messageOf } from "../common/refusal.ts";
+import type { Problem } from "../common/report.ts";
+import { readTls } from "../common/tls.ts";
+import { agentsAt } from "../explain/way.ts";
+import type { Cluster } from "./cluster.ts";
+
+/** How old what they said may be when a page is looked at, before they are asked again, in ms. */
+const EVERY = 10_000;
+/** How long one may take, in ms, and how many are asked at a time. */
+const PATIENCE = 3000, AT_A_TIME = 16;
+/** The most hosts that are asked at all: of more, only etcd is shown. */
+export const MOST_ASKED = 200;
+
+export interface HostSays {
+  /** Why it could not be asked; absent where it was. */
+  readonly error?: string;
+  /** Of each host that it probes, whether that answers over VXLAN. */
+  readonly reaches: ReadonlyMap<string, boolean>;
+  /** How much it has mended since it was started that other programs had changed. */
+  readonly mended: number;
+  readonly problems: readonly Problem[];
+}
+
+export class HostAgents {
+  #said: ReadonlyMap<string, HostSays> = new Map();
+  #asking = false;
+  #at = -Infinity;
+
+  /** @param told Called when they say something else than before. */
+  constructor(
+    private readonly cluster: Cluster,
+    private readonly config: Config,
+    private readonly told: () => void,
+  ) {}
+
+  /** What they said last, by host: who looks is not kept waiting for those that do not answer, and is told of news. */
+  get said(): ReadonlyMap<string, HostSays> {
+    if (!this.#asking && performance.now() - this.#at > EVERY) {
+      this.#asking = true;
+      void this.#ask().finally(() => {
+        this.#asking = false;
+        this.#at = performance.now();
+      });
+    }
+    return this.#said;
+  }
+
+  async #ask(): Promise<void> {
+    const hosts = [...hostsOf(this.cluster)], said = new Map<string, HostSays>();
+    if (hosts.length <= MOST_ASKED) {
+      const { agent: { listen, tls }, where } = this.config;
+      const fields = { cert: "agent.tls.cert", key: "agent.tls.key", ca: "agent.tls.ca" };
+      try {
+        const of = agentsAt(listen.port, tls && readTls(tls, fields, where));
+        const next = hosts.values();
+        await Promise.all(Array.from({ length: AT_A_TIME }, async () => {
+          for (const [name, endpoint] of next) said.set(name, await ask(of(endpoint)));
+        }));
+      } catch (error) {
+        for (const [name] of hosts) said.set(name, nothing(error));
+      }
+    }
+    const before = textOf(this.#said);
+    this.#said = said;
+    if (textOf(said) !== before) this.told();
+  }
+}
+
+/** An endpoint of each host, by which its agent is found. */
+function hostsOf({ overlays }: Cluster): Map<string, Endpoint> {
+  const found = new Map<string, Endpoint>();
+  for (const { id } of overlays.networks()) {
+    for (const { host, record } of overlays.space(id).endpoints.values()) {
+      if (!found.has(host)) found.set(host, shownEndpoint(record));
+      if (found.size > MOST_ASKED) return found;
+    }
+  }
+  return found;
+}
+
+async function ask(agents: readonly AgentClient[]): Promise<HostSays> {
+  const timeoutMs = PATIENCE;
+  try {
+    return await Promise.any(agents.map(async (agent): Promise<HostSays> => {
+      const [metrics, { problems }] = await Promise.all([
+        agent.request({ method: "GET", path: "/metrics", timeoutMs }),
+        agent.readiness({ timeoutMs }),
+      ]);
+      return { ...readMetrics(metrics), problems };
+    }));
+  } catch (error) {
+    return nothing(error instanceof AggregateError ? error.errors.at(-1) : error);
+  }
+}
+
+function nothing(error: unknown): HostSays {
+  return { error: messageOf(error), reaches: new Map(), mended: 0, problems: [] };
+}
+
+/** Reads what is wanted of an agent's metrics, in Prometheus' text format. */
+export function readMetrics(text: string): Pick<HostSays, "reaches" | "mended"> {
+  const reaches = new Map<string, boolean>();
+  let mended = 0;
+  for (const line of text.split("\n")) {
+    const peer = /^agent_peer_reachable\{peer="((?:[^"\\]|\\.)*)"\} ([01])$/.exec(line);
+    if (peer) {
+      reaches.set((peer[1] ?? "").replace(/\\(.)/g, (_, one) => one === "n" ? "\n" : one), peer[2] === "1");
+    }
+    const drift = /^agent_drift_repaired_total(?:\{[^}]*\})? (\d+)$/.exec(line);
+    if (drift) mended += Number(drift[1]);
+  }
+  return { reaches, mended };
+}
+
+function textOf(said: ReadonlyMap<string, HostSays>): string {
+  return JSON.stringify(
+    [...said].map(([name, one]) => [
+      name,
+      one.error,
+      [...one.reaches],
+      one.mended,
+      // Their sentences have times in them.
+      one.problems.map(({ fix }) => fix),
+    ]).sort(),
+  );
+}
