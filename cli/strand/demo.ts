@@ -31,7 +31,8 @@ export async function main(args: string[]): Promise<number> {
   const stopped = aborted(stop.signal).then(() => undefined);
   let held = false;
   {
-    await using demo = await startDemo();
+    await using demo = await startDemo(!once);
+    if (demo.page !== undefined) tell.aside(`See it in a browser, as it happens: ${demo.page}\n`);
     const played = play(demo, tell).catch(() => {
       if (!stop.signal.aborted) tell.aside(`The services' last words:\n${demo.tail()}`);
     });

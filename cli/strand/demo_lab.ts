@@ -4,6 +4,7 @@
  */
 import { delay } from "../../services/common/async.ts";
 import { DemoHost, UNDERLAY } from "./demo_overlay.ts";
+import { DemoPage } from "./demo_page.ts";
 import { type Host, Lab } from "./lab.ts";
 import type { Process } from "./process.ts";
 import { run } from "./process.ts";
@@ -47,6 +48,8 @@ export class Demo implements AsyncDisposable {
     readonly db: Host,
     readonly rogue: Host,
     readonly tools: { readonly udhcpc: boolean; readonly dig: boolean; readonly ping: boolean },
+    /** Where a browser of this machine finds the dashboard. */
+    readonly page: string | undefined,
   ) {}
 
   /** Resolves when the first of the services and the agents has ended. */
@@ -147,8 +150,8 @@ export class Demo implements AsyncDisposable {
   }
 }
 
-/** Makes the hosts and starts `strand up` on the server. */
-export async function startDemo(): Promise<Demo> {
+/** Makes the hosts and starts `strand up` on the server. @param withPage With a dashboard. */
+export async function startDemo(withPage: boolean): Promise<Demo> {
   await using stack = new AsyncDisposableStack();
   const lab = stack.use(await Lab.create("demo"));
   const { path: directory } = stack.use(await workDirectory("demo"));
@@ -173,7 +176,8 @@ export async function startDemo(): Promise<Demo> {
   await db.run(["ip", "link", "set", "eth0", "up"]);
 
   const log = await Deno.open(`${directory}/log`, { create: true, append: true });
-  const services = server.strand(["up", "--config", `${directory}/nex.yml`], {
+  const page = withPage ? stack.use(new DemoPage(server)) : undefined;
+  const services = server.strand(["up", "--config", `${directory}/nex.yml`, ...page ? ["--dashboard"] : []], {
     onLine: (line) => void log.writeSync(new TextEncoder().encode(line + "\n")),
   });
   stack.defer(async () => {
@@ -185,7 +189,7 @@ export async function startDemo(): Promise<Demo> {
     dig: await installed("dig"),
     ping: await installed("ping"),
   };
-  return new Demo(stack.move(), directory, server, names, services, hosts, web, db, rogue, tools);
+  return new Demo(stack.move(), directory, server, names, services, hosts, web, db, rogue, tools, page?.url);
 }
 
 function configuration(directory: string): string {

@@ -136,6 +136,12 @@ Deno.test("strand demo: what it says to type to look around works, and it prints
     .map((line) => line.replace("tail -f", "tail"));
   assert.ok(typed.length > 10, demo.tail());
   for (const line of typed) await run(["sh", "-c", line]);
+  const [, page] =
+    /^See it in a browser, as it happens: (http:\/\/127\.0\.0\.1:\d+)$/.exec(demo.lines[0] ?? "") ?? [];
+  assert.ok(page, demo.tail());
+  const seen = await fetch(`${page}/networks/blue`);
+  assert.equal(seen.status, 200);
+  assert.match(await seen.text(), /52:54:00:00:00:05/);
   const printed = new Set(demo.lines.map(withoutTimes));
   assert.deepEqual(cutInReadme().filter((line) => !printed.has(line)), []);
   assert.equal((await demo.stop("SIGINT")).code, 0);

@@ -1,0 +1,89 @@
+/** The dashboard of a demo at this machine's own loopback: it runs on the demo's server, where no browser gets to. */
+import { libc } from "../../ffi/libc.ts";
+import { openNamespace } from "../../ffi/netns.ts";
+import { connectIn } from "../../ffi/sockets_in.ts";
+import { delay } from "../../services/common/async.ts";
+import type { Host } from "./lab.ts";
+
+/** Where the dashboard listens by default. */
+const PORT = 8090, LOOPBACK = "127.0.0.1";
+/** A browser that is quicker than the dashboard's start waits: how often is tried, and how long between tries, in ms. */
+const TRIES = 100, PAUSE = 100;
+
+/** Passes connections on to the dashboard of a host. */
+export class DemoPage implements Disposable {
+  readonly #namespace: number;
+  readonly #listener: Deno.TcpListener;
+  readonly #connections = new Set<Deno.TcpConn>();
+  #isClosed = false;
+
+  constructor(server: Host) {
+    this.#namespace = openNamespace(server.path);
+    this.#listener = listen();
+    void this.#run();
+  }
+
+  get url(): string {
+    return `http://${LOOPBACK}:${this.#listener.addr.port}`;
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#isClosed) {
+      const asked = await this.#listener.accept().catch(() => undefined);
+      if (asked) void this.#pass(asked);
+      else await delay(PAUSE); // It is being closed, or this process has too many files open.
+    }
+  }
+
+  async #pass(asked: Deno.TcpConn): Promise<void> {
+    this.#connections.add(asked);
+    let server: Deno.TcpConn | undefined;
+    try {
+      server = await this.#connect();
+      this.#connections.add(server);
+      const { readable, writable } = server;
+      // Where one side is done, so is the other: HTTP has no use for half of a connection.
+      await Promise.race([asked.readable.pipeTo(writable), readable.pipeTo(asked.writable)]);
+    } catch {
+      // The browser or the demo has ended it.
+    } finally {
+      for (const connection of [asked, server]) if (connection) this.#end(connection);
+    }
+  }
+
+  async #connect(): Promise<Deno.TcpConn> {
+    for (let tries = 1;; tries++) {
+      try {
+        return await connectIn(this.#namespace, { hostname: LOOPBACK, port: PORT });
+      } catch (error) {
+        if (this.#isClosed || tries === TRIES) throw error;
+        await delay(PAUSE);
+      }
+    }
+  }
+
+  #end(connection: Deno.TcpConn): void {
+    if (!this.#connections.delete(connection)) return;
+    try {
+      connection.close();
+    } catch {
+      // Its streams have closed it.
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#isClosed = true;
+    this.#listener.close();
+    for (const connection of this.#connections) this.#end(connection);
+    libc.close(this.#namespace);
+  }
+}
+
+/** Another demo, or a dashboard of this machine, may have the port that readers of the documentation expect. */
+function listen(): Deno.TcpListener {
+  try {
+    return Deno.listen({ hostname: LOOPBACK, port: PORT });
+  } catch {
+    return Deno.listen({ hostname: LOOPBACK, port: 0 });
+  }
+}
