@@ -18,6 +18,9 @@ const HEADERS = {
   "cross-origin-resource-policy": "same-origin",
 };
 
+/** For a file under the name of its content. */
+const KEPT = "private, max-age=31536000, immutable";
+
 export interface AppOptions {
   readonly cluster: Cluster;
   readonly views: readonly View[];
@@ -32,8 +35,11 @@ export function appOf({ cluster, views, onError }: AppOptions): Hono {
     await next();
     for (const [name, value] of Object.entries(HEADERS)) c.header(name, value);
   });
-  for (const [path, { type, body }] of assets) {
-    app.get(path, (c) => c.body(body, 200, { "content-type": type }));
+  for (const [path, { type, body, hash }] of assets) {
+    app.get(path, (c) => {
+      const isThis = new URL(c.req.url).searchParams.get("v") === hash;
+      return c.body(body, 200, { "content-type": type, ...isThis && { "cache-control": KEPT } });
+    });
   }
   for (const view of views) {
     app.get(view.path, async (c) => {

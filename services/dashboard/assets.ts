@@ -1,13 +1,32 @@
 /** The files that pages load, by their paths; they are served from memory. */
+import { createHash } from "node:crypto";
 import htmx from "htmx.org/dist/htmx.min.js" with { type: "text" };
 import icon from "./assets/icon.svg" with { type: "text" };
 import live from "./assets/live.js" with { type: "text" };
 import style from "./assets/style.css" with { type: "text" };
 import views from "./assets/views.css" with { type: "text" };
 
-export const assets: ReadonlyMap<string, { readonly type: string; readonly body: string }> = new Map([
-  ["/assets/style.css", { type: "text/css; charset=utf-8", body: style + views }],
-  ["/assets/htmx.js", { type: "text/javascript; charset=utf-8", body: htmx }],
-  ["/assets/live.js", { type: "text/javascript; charset=utf-8", body: live }],
-  ["/assets/icon.svg", { type: "image/svg+xml", body: icon }],
+interface Asset {
+  readonly type: string;
+  readonly body: string;
+  /** Of its content: pages name it, so that a browser may keep what it has by that name. */
+  readonly hash: string;
+}
+
+const asset = (type: string, body: string): Asset => ({
+  type,
+  body,
+  hash: createHash("sha256").update(body).digest("hex").slice(0, 16),
+});
+
+export const assets: ReadonlyMap<string, Asset> = new Map([
+  ["/assets/style.css", asset("text/css; charset=utf-8", style + views)],
+  ["/assets/htmx.js", asset("text/javascript; charset=utf-8", htmx)],
+  ["/assets/live.js", asset("text/javascript; charset=utf-8", live)],
+  ["/assets/icon.svg", asset("image/svg+xml", icon)],
 ]);
+
+/** What pages call a file. */
+export function assetHref(path: string): string {
+  return `${path}?v=${assets.get(path)?.hash}`;
+}

@@ -78,7 +78,8 @@ async function respond(
     const body = method === "HEAD" ? "" : await answer.text();
     const own = Object.fromEntries([...answer.headers].filter(([name]) => !OWN.has(name)));
     const type = answer.headers.get("content-type") ?? "text/plain";
-    send(response, { status: answer.status, body, type, headers: own }, false);
+    const cache = answer.headers.get("cache-control") ?? "no-store";
+    send(response, { status: answer.status, body, type, headers: own, cache }, false);
     onAnswer(answer.status, (performance.now() - begun) / 1000);
   } catch (error) {
     log.error({ err: error }, "a request to the dashboard failed");

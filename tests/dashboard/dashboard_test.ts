@@ -233,7 +233,13 @@ Deno.test("the dashboard shows networks, hosts and machines, as pages and as JSO
       const file = await fetch(lab.at(path));
       assert.equal(file.status, 200, path);
       assert.ok((await file.text()).length > 100, path);
+      // A browser keeps it for as long as pages name this content of it.
+      assert.equal(file.headers.get("cache-control"), "private, max-age=31536000, immutable", path);
+      const other = await fetch(lab.at(path.replace(/.$/, "x")));
+      assert.equal(other.headers.get("cache-control"), "no-store");
+      await other.body?.cancel();
     }
+    assert.equal(answer.headers.get("cache-control"), "no-store");
   });
 
   await t.step("what it does not know, and what comes for another name, is refused", async () => {

@@ -11,6 +11,8 @@ export interface Answer {
   readonly body: string;
   readonly type?: string;
   readonly headers?: Readonly<Record<string, string>>;
+  /** Its Cache-Control; `no-store` by default. */
+  readonly cache?: string;
 }
 
 /** An error that only HTTP has a status for, so that it is no Refusal of the domain. */
@@ -33,7 +35,7 @@ export function json(status: number, body: unknown): Answer {
 /** Sends a response; while the server is closing, it is the connection's last one. */
 export function send(
   response: ServerResponse,
-  { status, body, type, headers }: Answer,
+  { status, body, type, headers, cache = "no-store" }: Answer,
   closing: boolean,
 ): void {
   response.writeHead(status, {
@@ -42,7 +44,7 @@ export function send(
     ...(status !== 204 && {
       "content-type": type ?? "text/plain",
       "content-length": Buffer.byteLength(body),
-      "cache-control": "no-store",
+      "cache-control": cache,
     }),
   });
   response.end(body);

@@ -1,6 +1,7 @@
 /** What all pages have in common. */
 import type { Child } from "hono/jsx";
 import { printable } from "../../common/refusal.ts";
+import { assetHref } from "../assets.ts";
 
 /** The state of the data that a page shows. */
 export interface Freshness {
@@ -44,10 +45,10 @@ export function Layout({ title, url, fresh, live, children }: LayoutProps) {
         <meta name="viewport" content="width=device-width, initial-scale=1" />
         <meta name="htmx-config" content={htmxConfig} />
         <title>{printable(title)} – Strand</title>
-        <link rel="icon" href="/assets/icon.svg" />
-        <link rel="stylesheet" href="/assets/style.css" />
-        <script src="/assets/htmx.js" defer />
-        <script src="/assets/live.js" defer />
+        <link rel="icon" href={assetHref("/assets/icon.svg")} />
+        <link rel="stylesheet" href={assetHref("/assets/style.css")} />
+        <script src={assetHref("/assets/htmx.js")} defer />
+        <script src={assetHref("/assets/live.js")} defer />
       </head>
       <body>
         <a class="skip" href="#main">Skip to the content</a>
