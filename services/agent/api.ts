@@ -155,10 +155,13 @@ export interface AttachmentsApi {
    * @throws Refusal "not-found"
    */
   check(attachment: AttachmentRecord, netns: string): Promise<Checked>;
-  /** Detaches all attachments of a runtime's network on this host except the given ones; returns the endpoints' ids. */
+  /**
+   * Detaches all attachments of a runtime's network on this host except the given ones; returns the endpoints' ids.
+   * @param valid Undefined: those whose namespace is there.
+   */
   collect(
     network: string,
-    valid: readonly Pick<AttachmentRecord, "container" | "ifname">[],
+    valid: readonly Pick<AttachmentRecord, "container" | "ifname">[] | undefined,
   ): Promise<string[]>;
 }
 

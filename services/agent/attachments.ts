@@ -104,14 +104,15 @@ export class Attachments implements AttachmentsApi {
 
   async collect(
     network: string,
-    valid: readonly Pick<AttachmentRecord, "container" | "ifname">[],
+    valid: readonly Pick<AttachmentRecord, "container" | "ifname">[] | undefined,
   ): Promise<string[]> {
     const { view, host, storeGuard } = this.context;
     storeGuard.assertNotHeld();
-    const keep = new Set(valid.map(({ container, ifname }) => keyOf({ network, container, ifname })));
-    const garbage = view.endpointsOn(host.hostname).filter(({ record: { strand_cni: its } }) =>
+    const keep = valid &&
+      new Set(valid.map(({ container, ifname }) => keyOf({ network, container, ifname })));
+    const garbage = view.endpointsOn(host.hostname).filter(({ active, record: { strand_cni: its } }) =>
       // An attachment that is being made now is newer than the runtime's list.
-      its?.network === network && !keep.has(keyOf(its)) && !this.#turns.has(keyOf(its))
+      its?.network === network && !(keep ? keep.has(keyOf(its)) : active) && !this.#turns.has(keyOf(its))
     );
     const results = await Promise.allSettled(garbage.map(({ id }) => this.#delete(id)));
     const failures = results.filter((result) => result.status === "rejected");

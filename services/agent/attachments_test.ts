@@ -29,7 +29,7 @@ function agent(confirmed: () => object[]) {
   const workers = { use: () => Promise.resolve({ worker, release() {} }) } as unknown as Workers;
   const api = { deleteEndpoint: remove } as unknown as AgentApi;
   const docker = new DockerEndpoints(context, workers, new VethNames(), () => {});
-  return { deleted, attachments: new Attachments(api, context, workers), docker };
+  return { deleted, context, attachments: new Attachments(api, context, workers), docker };
 }
 
 const away = () => {
@@ -43,6 +43,18 @@ Deno.test("what was made while its answer was lost is found when it is to go, th
   const docker = agent(() => [endpoint]);
   await docker.docker.deleteEndpoint("d1");
   assert.deepEqual(docker.deleted, ["e1"]);
+});
+
+Deno.test("without a list of the valid ones those are collected whose namespace is gone", async () => {
+  const gone = { ...endpoint, active: false }, other = { strand_cni: { ...attachment, network: "red" } };
+  const { attachments, context, deleted } = agent(() => [
+    gone,
+    { ...gone, id: "e2", active: true },
+    { ...gone, id: "e3", record: other },
+  ]);
+  await context.store.confirmed(AbortSignal.abort());
+  assert.deepEqual(await attachments.collect("blue", undefined), ["e1"]);
+  assert.deepEqual(deleted, ["e1"]);
 });
 
 Deno.test("that nothing is there is told only when etcd has confirmed it", async () => {

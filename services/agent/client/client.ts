@@ -191,10 +191,10 @@ export class AgentClient {
     });
   }
 
-  /** Detaches all containers of a runtime's network on this host except the valid ones. */
+  /** Detaches all containers of a runtime's network on this host except the valid ones, or those whose namespace is there. */
   async collectAttachments(
     network: string,
-    valid: readonly Pick<Attachment, "container" | "ifname">[],
+    valid?: readonly Pick<Attachment, "container" | "ifname">[],
   ): Promise<readonly string[]> {
     const body = { network, valid };
     return (await this.#call<{ removed: string[] }>("removed", { method: "PUT", path: "/attachments", body }))

@@ -67,7 +67,9 @@ export const validAttachments = z.object({
   valid: z.array(z.object({
     container: z.string().describe("The runtime's id of the container."),
     ifname: z.string().describe("The interface's name in the container."),
-  })).describe("The attachments that stay; all others of the network on this host are removed."),
+  })).optional().describe(
+    "The attachments that stay; all others of the network on this host are removed. Absent: those stay whose namespace is there.",
+  ),
 });
 
 interface Call {
