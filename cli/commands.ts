@@ -255,6 +255,16 @@ the environment and no argument, strand is this. The agent of the host does the 
     load: () => import("./cni/main.ts"),
   },
   {
+    name: "netavark",
+    usage: "netavark [info|create|setup NETNS|teardown NETNS]",
+    about: "Attach podman's containers to overlay networks, as a network driver (plugin of netavark)",
+    details:
+      `A link to this program called strand in a folder called netavark where podman looks for drivers, like
+/usr/local/lib/netavark/strand, is all it needs: "podman network create --driver strand" finds it there, and strand called by
+such a link is this. The agent of the host does the work. docs/PODMAN.md has examples.`,
+    load: () => import("./netavark/main.ts"),
+  },
+  {
     name: "completion",
     usage: "completion bash|zsh|fish",
     about: "Print a completion script for a shell",

@@ -95,7 +95,8 @@ Exit status: 0 done, 1 refused or failed, 2 wrong usage.`);
 
 /**
  * Returns the arguments with the program's own name before them when that is a command: a link named nex is `strand
- * nex`. A container runtime calls its plugin without arguments. The launcher script does the same.
+ * nex`. A container runtime calls its plugin without arguments; netavark calls what is in its folder of plugins. The launcher
+ * script does the same.
  */
 export function withName(
   program: string,
@@ -103,6 +104,7 @@ export function withName(
   env: { has(name: string): boolean },
 ): string[] {
   const name = program.slice(program.lastIndexOf("/") + 1);
+  if (/\/lib(exec)?\/netavark\/[^/]+$/.test(program)) return ["netavark", ...args];
   if (find(name, commands)) return [name, ...args];
   return args.length === 0 && env.has("CNI_COMMAND") ? ["cni"] : [...args];
 }

@@ -16,6 +16,18 @@ Deno.test("withName() takes a call by a container runtime for cni", () => {
   assert.deepEqual(withName("/opt/cni/bin/strand", ["status"], env), ["status"]);
 });
 
+Deno.test("withName() takes a call in netavark's folder of plugins for netavark", () => {
+  const none = new Map();
+  for (const folder of ["/usr/lib", "/usr/local/lib", "/usr/libexec"]) {
+    assert.deepEqual(withName(`${folder}/netavark/strand`, ["setup", "/n"], none), [
+      "netavark",
+      "setup",
+      "/n",
+    ]);
+  }
+  assert.deepEqual(withName("/src/netavark/strand", ["status"], none), ["status"]);
+});
+
 Deno.test("every command says its version when asked with --version, and does nothing else", async () => {
   const printed: string[] = [], log = console.log;
   console.log = (line: string) => void printed.push(line);

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # What the tests and benchmarks compare with, or use as a client: Debian packages, none of whose daemons is started or
-# enabled, and, unpacked into .strand/, a newer etcd and a kernel for virtual machines. `./strand` sources this for `test` and
+# enabled, and, unpacked into .strand/, a newer etcd and podman and a kernel for virtual machines. `./strand` sources this for `test` and
 # `bench --install-peers` when this file has changed since it was done last; functions and variables that are not here are
 # those of `./strand`.
 
@@ -11,7 +11,7 @@ docker.io containerd runc docker-compose busybox-static groff-base jq systemd sy
 ruby prometheus python3-kubernetes libnl-route-3-200 qemu-system-x86 protobuf-compiler golang-go golang-google-grpc-dev
 golang-goprotobuf-dev nodejs chromium fonts-dejavu-core pngquant"
 
-# Debian's release with the newer etcd, and that etcd's version.
+# Debian's release with a newer etcd, and that etcd's version, and with podman 5.
 suite=trixie newer_etcd=3.5
 
 policy=/usr/sbin/policy-rc.d
@@ -49,18 +49,23 @@ disable_services() {
   ((${#units[@]} == 0)) || as_root systemctl --quiet disable "${units[@]}" 2>/dev/null || true
 }
 
-# From the mirror that this system has, by package lists of its own: the system's are left as they are.
-unpack_newer_etcd() {
-  local name=etcd-$newer_etcd work=$here/apt site= options
-  [[ ! -x $here/$name/usr/bin/etcdctl ]] || return 0
+# NAME FILE PACKAGE…: into .strand/NAME, unless it has FILE. From the mirror that this system has, by package lists of its own: the
+# system's are left as they are.
+unpack_newer() {
+  local name=$1 file=$2 work=$here/apt site= options
+  shift 2
+  [[ ! -x $here/$name/$file ]] || return 0
   read -r site < <(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' 'Origin: Debian' 'Label: Debian') || true
-  [[ -n $site ]] || { say "etcd $newer_etcd is in Debian's packages only: its tests are skipped"; return 0; }
-  say "unpacking etcd $newer_etcd from Debian's $suite into .strand/$name"
-  rm -rf "$work" && mkdir -p "$work/lists/partial"
-  echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $site $suite main" >"$work/sources.list"
+  [[ -n $site ]] || { say "$name is in Debian's packages only: its tests are skipped"; return 0; }
+  say "unpacking $name from Debian's $suite into .strand/$name"
   options=(-o "Dir::State::Lists=$work/lists" -o "Dir::Cache=$work" -o "Dir::Etc::SourceList=$work/sources.list"
     -o Dir::Etc::SourceParts=/dev/null -o APT::Sandbox::User=root)
-  apt-get -qq "${options[@]}" update >&2 && unpack "$name" etcd-server etcd-client "${options[@]}" && rm -rf "$work"
+  if [[ ! -e $work/updated ]]; then
+    rm -rf "$work" && mkdir -p "$work/lists/partial"
+    echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $site $suite main" >"$work/sources.list"
+    apt-get -qq "${options[@]}" update >&2 && touch "$work/updated" || return
+  fi
+  unpack "$name" "$@" "${options[@]}"
 }
 
 # The kernel that virtual machines of the tests boot; installed, it would become this system's own.
@@ -76,6 +81,13 @@ unpack_linux() {
 
 install_missing
 unpack_linux || say "Debian's kernel could not be unpacked: no virtual machine is started this time"
-if unpack_newer_etcd; then cp "$root/tests/install_peers.sh" "$here/install_peers.sh"
-else say "etcd $newer_etcd could not be unpacked: its tests are skipped this time"
+rm -f "$here/apt/updated"
+done_all=yes
+unpack_newer etcd-$newer_etcd usr/bin/etcdctl etcd-server etcd-client || done_all=no
+# Its libraries are laid over the system's in a mount namespace, where this runs.
+unpack_newer podman-5 usr/bin/podman podman netavark conmon libc6 libgpgme11t64 libassuan9 libgpg-error0 libsubid5 libsqlite3-0 \
+  libseccomp2 libglib2.0-0t64 || done_all=no
+rm -rf "$here/apt"
+if [[ $done_all == yes ]]; then cp "$root/tests/install_peers.sh" "$here/install_peers.sh"
+else say "etcd $newer_etcd or podman 5 could not be unpacked: its tests are skipped this time"
 fi

@@ -23,23 +23,25 @@ const codeOfStatus: Readonly<Record<number, Code>> = { 404: codes.config, 503: c
 /**
  * Opens this host's agent at its Unix socket. Its methods throw CniError: 11 when it cannot be reached, 5 when access
  * is denied, and otherwise its refusals in CNI's terms, with the refusal as the cause.
+ *
+ * @param netns The runtime's name for the path of the container's namespace.
  */
-export function openAgent(socket: string): AgentClient {
+export function openAgent(socket: string, netns = "CNI_NETNS"): AgentClient {
   return new AgentClient({
     address: { socket },
     name: "the agent",
     timeoutMs: PATIENCE,
-    explain: (error) => error instanceof AgentRefusal ? refused(error) : unreachable(socket, error),
+    explain: (error) => error instanceof AgentRefusal ? refused(error, netns) : unreachable(socket, error),
   });
 }
 
-function refused(refusal: AgentRefusal): CniError {
+function refused(refusal: AgentRefusal, netns: string): CniError {
   const { status, code = "" } = refusal;
   const sentence = sentenceOf(refusal);
-  // The agent's names for CNI_NETNS.
-  const netns = /^(ns_handle_path|netns): /.exec(sentence)?.[0];
-  if (code === "invalid" && netns !== undefined) {
-    return new CniError(codes.environment, `CNI_NETNS: ${sentence.slice(netns.length)}`);
+  // The agent's names for that path.
+  const field = /^(ns_handle_path|netns): /.exec(sentence)?.[0];
+  if (code === "invalid" && field !== undefined) {
+    return new CniError(codes.environment, `${netns}: ${sentence.slice(field.length)}`);
   }
   const ours = codeOf[code] ?? codeOfStatus[status] ?? codes.fault;
   return new CniError(ours, sentence, "", { cause: refusal });

@@ -2,7 +2,7 @@ import { type AllowedText, parseAllowed } from "../../services/common/allowed_ad
 import { AGENT_SOCKET } from "../../services/common/config_agent.ts";
 import { Cidr, Ip } from "../../services/common/ip.ts";
 import { messageOf } from "../../services/common/refusal.ts";
-import type { Parameters } from "./environment.ts";
+import { NAME, type Parameters } from "./environment.ts";
 import { CniError, codes } from "./error.ts";
 import { Field, type JsonObject } from "./json.ts";
 import { readVersion, type Version } from "./version.ts";
@@ -87,12 +87,15 @@ export function decode(bytes: Uint8Array): Field {
 export function readBasics(json: Field): Basics {
   const version = readVersion(json.object()["cniVersion"] ?? undefined);
   const name = json.get("name").text() ?? "";
-  if (!/^[a-z0-9][\w.-]*$/i.test(name)) {
-    throw json.get("name").wrong("a letter or digit, then letters, digits, underscores, dots and hyphens");
-  }
-  const agent = json.get("agent").text() ?? AGENT_SOCKET;
-  if (!agent.startsWith("/")) throw json.get("agent").wrong(`a socket's path, like ${AGENT_SOCKET}`);
-  return { version, name, agent, json };
+  if (!NAME[0].test(name)) throw json.get("name").wrong(NAME[1]);
+  return { version, name, agent: readAgent(json.get("agent")), json };
+}
+
+/** The path of the agent's socket. */
+export function readAgent(field: Field): string {
+  const agent = field.text() ?? AGENT_SOCKET;
+  if (!agent.startsWith("/")) throw field.wrong(`a socket's path, like ${AGENT_SOCKET}`);
+  return agent;
 }
 
 /** @throws CniError 2, 7 */
@@ -130,7 +133,7 @@ export function readWanted({ json, name }: Basics, { args }: Pick<Parameters, "a
 }
 
 /** The first list that is given. */
-function readAllowed(lists: readonly Field[]): AllowedText[] {
+export function readAllowed(lists: readonly Field[]): AllowedText[] {
   const list = lists.find(({ given }) => given);
   return list?.texts().map((text) =>
     parseAllowed(text, (what) => new CniError(codes.config, `${list.name}: ${what}`))
@@ -138,7 +141,7 @@ function readAllowed(lists: readonly Field[]): AllowedText[] {
 }
 
 /** The first address that is given; each list may contain several only for plugins that support that. */
-function readAddress(lists: readonly Field[], argument: string | undefined): string | undefined {
+export function readAddress(lists: readonly Field[], argument?: string): string | undefined {
   for (const list of lists) {
     const [address, ...others] = list.texts();
     if (others.length) throw list.wrong("one address: an interface in a network has one");
@@ -152,7 +155,7 @@ function readAddress(lists: readonly Field[], argument: string | undefined): str
   throw new CniError(codes.environment, `CNI_ARGS: IP=${argument} is not an IPv4 address, like IP=10.0.0.5`);
 }
 
-function readRoute(route: Field): Route {
+export function readRoute(route: Field): Route {
   route.only(routeKeys);
   const [dst, gw] = [route.get("dst"), route.get("gw")], to = dst.text() ?? "", by = gw.text();
   if (Cidr.tryParse(to)?.family !== 4) throw dst.wrong("an IPv4 destination, like 0.0.0.0/0");

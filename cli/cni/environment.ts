@@ -16,7 +16,7 @@ export interface Parameters {
 }
 
 /** The required variables of each operation. */
-const needed: Readonly<Record<Operation, readonly string[]>> = {
+const needed: Readonly<Record<Operation, readonly (keyof typeof forms)[]>> = {
   ADD: ["CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME"],
   CHECK: ["CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME"],
   DEL: ["CNI_CONTAINERID", "CNI_IFNAME"],
@@ -25,15 +25,20 @@ const needed: Readonly<Record<Operation, readonly string[]>> = {
   VERSION: [],
 };
 
+type Form = readonly [form: RegExp, wanted: string];
+
+/** A name that a runtime has for a network or a container. */
+export const NAME: Form = [
+  /^[a-z0-9][\w.-]*$/i,
+  "a letter or digit, then letters, digits, underscores, dots and hyphens",
+];
+
 /** The valid form of each variable, where it is given and needed. */
-const forms: Readonly<Record<string, readonly [form: RegExp, wanted: string]>> = {
-  CNI_CONTAINERID: [
-    /^[a-z0-9][\w.-]*$/i,
-    "a letter or digit, then letters, digits, underscores, dots and hyphens",
-  ],
+export const forms = {
+  CNI_CONTAINERID: NAME,
   CNI_IFNAME: [/^(?!\.\.?$)[^\s/:\0]{1,15}$/, "an interface's name of 15 bytes at most, like eth0"],
   CNI_NETNS: [/^\/[^\0]*$/, "the absolute path of a network namespace, like /run/netns/blue"],
-};
+} satisfies Readonly<Record<string, Form>>;
 
 /** @throws CniError 4 that names every variable that is missing or wrong */
 export function readParameters(environment: Readonly<Record<string, string>>): Parameters {
@@ -46,9 +51,9 @@ export function readParameters(environment: Readonly<Record<string, string>>): P
     );
   }
   const wrong = needed[operation].flatMap((name) => {
-    const [form, wanted] = forms[name] ?? [];
+    const [form, wanted] = forms[name];
     if (value(name) === "") return [`${name}: missing, ${operation} needs it`];
-    return form?.test(value(name)) ? [] : [`${name}: "${value(name)}" is not ${wanted}`];
+    return form.test(value(name)) ? [] : [`${name}: "${value(name)}" is not ${wanted}`];
   });
   const args = readArgs(value("CNI_ARGS"));
   if (!args) wrong.push(`CNI_ARGS: "${value("CNI_ARGS")}" is not like IP=10.0.0.5;MAC=02:84:0a:00:00:05`);

@@ -1,11 +1,12 @@
 import type { AgentClient } from "../../services/agent/client/client.ts";
+import type { Attachment } from "../../services/agent/client/types.ts";
 import { AgentRefusal } from "../../services/agent/client/errors.ts";
 import { openAgent } from "./agent.ts";
-import { type Basics, readWanted, type Route } from "./config.ts";
+import { type Basics, readWanted, type Route, type Wanted } from "./config.ts";
 import type { Parameters } from "./environment.ts";
 import { CniError, codes } from "./error.ts";
 import { Field, type JsonObject } from "./json.ts";
-import { resultOf } from "./result.ts";
+import { type Made, resultOf } from "./result.ts";
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 /** The time limit of STATUS, in ms; it is short, since STATUS changes nothing. */
@@ -13,17 +14,31 @@ const STATUS_PATIENCE = 5000;
 
 /** ADD: creates an interface in the container. Returns the result. */
 export async function add(basics: Basics, parameters: Parameters): Promise<JsonObject> {
-  const { version, json } = basics;
   const wanted = readWanted(basics, parameters);
-  const agent = openAgent(basics.agent);
+  const made = await attach(
+    openAgent(basics.agent),
+    attachmentOf(basics, parameters),
+    parameters.netns,
+    wanted,
+  );
+  return resultOf(made, basics.version, basics.json.get("prevResult"));
+}
+
+/** Creates an interface in the container's namespace, which is at the path `netns`. */
+export async function attach(
+  agent: AgentClient,
+  attachment: Attachment,
+  netns: string,
+  wanted: Wanted,
+): Promise<Made> {
   const network = await findNetwork(agent, wanted.network);
   const gateway = textOf(network, "gateway").split("/")[0] ?? "";
   const routes: Route[] = wanted.routes.map((route) => ({ ...route, gw: route.gw ?? gateway }));
   const body = answerOf(
     await agent.attach({
-      attachment: attachmentOf(basics, parameters),
+      attachment,
       network_id: textOf(network, "id"),
-      netns: parameters.netns,
+      netns,
       ipv4_address: wanted.address,
       mac_address: wanted.mac,
       allow: wanted.allowed,
@@ -38,25 +53,21 @@ export async function add(basics: Basics, parameters: Parameters): Promise<JsonO
   const outer = wanted.hostInterface
     ? { name: textOf(body, "host_veth_name") }
     : { name: textOf(endpoint, "overlay_veth_name"), sandbox: textOf(body, "overlay_netns_path") };
-  return resultOf(
-    {
-      interfaces: [
-        { ...outer, mac: textOf(endpoint, "overlay_veth_mac"), mtu },
-        {
-          name: textOf(endpoint, "target_veth_name"),
-          mac: textOf(endpoint, "target_veth_mac"),
-          mtu,
-          sandbox: parameters.netns,
-        },
-      ],
-      address: textOf(endpoint, "target_veth_ip"),
-      gateway,
-      routes,
-      dns: dnsOf(body.get("dns"), wanted.dns),
-    },
-    version,
-    json.get("prevResult"),
-  );
+  return {
+    interfaces: [
+      { ...outer, mac: textOf(endpoint, "overlay_veth_mac"), mtu },
+      {
+        name: textOf(endpoint, "target_veth_name"),
+        mac: textOf(endpoint, "target_veth_mac"),
+        mtu,
+        sandbox: netns,
+      },
+    ],
+    address: textOf(endpoint, "target_veth_ip"),
+    gateway,
+    routes,
+    dns: dnsOf(body.get("dns"), wanted.dns),
+  };
 }
 
 /** DEL: removes the container's interface and releases its address; does nothing where there is none. */
@@ -148,12 +159,12 @@ function answerOf(answer: unknown): Field {
   return new Field("", answer);
 }
 
-function attachmentOf({ name }: Basics, { container, ifname }: Parameters) {
+function attachmentOf({ name }: Basics, { container, ifname }: Parameters): Attachment {
   return { network: name, container, ifname };
 }
 
 /** The overlay network of that id or name. @throws CniError 7 when there is none, or several */
-async function findNetwork(agent: AgentClient, wanted: string): Promise<Field> {
+export async function findNetwork(agent: AgentClient, wanted: string): Promise<Field> {
   if (UUID.test(wanted)) return answerOf(await agent.network(wanted)).get("network");
   const [network, ...others] = answerOf(await agent.networks({ name: wanted })).get("networks").list();
   if (!network) {

@@ -4,14 +4,8 @@ import { type Parameters, readParameters } from "./environment.ts";
 import { CniError, codes } from "./error.ts";
 import type { JsonObject } from "./json.ts";
 import { add, check, del, gc, status } from "./operations.ts";
+import type { Outcome } from "./process.ts";
 import { assertKnown, newest, type Version, versions } from "./version.ts";
-
-/** The result of a call of the plugin. */
-export interface CniOutcome {
-  readonly status: 0 | 1;
-  /** For standard output; undefined: nothing. */
-  readonly output: JsonObject | undefined;
-}
 
 /**
  * One call of the plugin (CNI specification 1.1.0, section 2).
@@ -21,13 +15,11 @@ export interface CniOutcome {
 export async function call(
   environment: Readonly<Record<string, string>>,
   input: () => Promise<Uint8Array>,
-): Promise<CniOutcome> {
+): Promise<Outcome> {
   const spoken: { version: Version } = { version: newest };
   try {
     const parameters = readParameters(environment);
-    const bytes = await input().catch((error) => {
-      throw new CniError(codes.io, "standard input cannot be read", messageOf(error));
-    });
+    const bytes = await read(input);
     const output = parameters.operation === "VERSION"
       ? versionOf(bytes)
       : await act(parameters, bytes, spoken);
@@ -41,6 +33,13 @@ export async function call(
       output: { cniVersion: spoken.version, code, msg: message, ...details ? { details } : {} },
     };
   }
+}
+
+/** @throws CniError 5 */
+export function read(input: () => Promise<Uint8Array>): Promise<Uint8Array> {
+  return input().catch((error) => {
+    throw new CniError(codes.io, "standard input cannot be read", messageOf(error));
+  });
 }
 
 async function act(

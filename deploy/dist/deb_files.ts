@@ -48,6 +48,8 @@ export async function layOut(data: string, options: LayoutOptions): Promise<void
     await Deno.symlink(target, `${data}/${path}`);
   };
   for (const name of links) await link(`usr/bin/${name}`, "../lib/strand/strand");
+  // Where podman looks for drivers of its networks.
+  await link("usr/lib/netavark/strand", "../strand/strand");
   const systemd = `${folder}/deploy/systemd`;
   for (const { name } of Deno.readDirSync(systemd)) {
     const text = await Deno.readTextFile(`${systemd}/${name}`);

@@ -99,6 +99,7 @@ Deno.test("dist", async (t) => {
           wc -l <DEBIAN/conffiles
           ! sed s,^,., DEBIAN/conffiles | xargs cat | grep -v '^#'
           find DEBIAN -type f | wc -l
+          test "$(readlink -f usr/lib/netavark/strand)" = "$PWD/usr/lib/strand/strand"
           find . -xtype l`;
         const { stdout } = await run(inMemory(check, `${first.path}/${deb}`, `${work}/${name}`));
         const [files = 0, sums = 0, conffiles = 0, about = 0, ...others] = stdout.trim().split("\n").map(
@@ -138,16 +139,19 @@ Deno.test("dist", async (t) => {
     await t.step("there, links are commands, and who has no place for a cache is served too", async () => {
       const { stdout } = await machine(`
         ${PLACE}/bin/sand-agent-cli --help | head -n 1
+        mkdir -p /tmp/lib/netavark && ln -s ${PLACE}/strand /tmp/lib/netavark/strand
+        /tmp/lib/netavark/strand info | tr -d ' \\n' && echo
         CNI_COMMAND=VERSION ${PLACE}/bin/strand </dev/null | head -n 2 | tail -n 1
         setpriv --reuid=65534 --clear-groups ${PLACE}/strand --version
         ${PLACE}/bin/nexd --config /nonexistent 2>&1 || true
         ls /var/cache/strand`);
       const lines = stdout.trimEnd().split("\n");
       assert.match(lines[0] ?? "", /^Usage: .*sand-agent-cli/);
-      assert.match(lines[1] ?? "", /cniVersion/);
-      assert.equal(lines[2], `strand ${version}`);
-      assert.match(lines[3] ?? "", /^strand nexd: configuration file/);
-      assert.deepEqual(lines.slice(4), ["commands", "host", "services"]);
+      assert.equal(lines[1], `{"version":"${version}","api_version":"1.0.0"}`);
+      assert.match(lines[2] ?? "", /cniVersion/);
+      assert.equal(lines[3], `strand ${version}`);
+      assert.match(lines[4] ?? "", /^strand nexd: configuration file/);
+      assert.deepEqual(lines.slice(5), ["commands", "host", "services"]);
     });
 
     await t.step("there, help has the commands that work there: those of a clone are none", async () => {

@@ -34,6 +34,14 @@ Deno.test("strand: a link's name is the command, through further links and from 
   );
 });
 
+Deno.test("strand: in netavark's folder of plugins it is podman's driver", async () => {
+  await using at = await scratch();
+  await Deno.mkdir(`${at.path}/lib/netavark`, { recursive: true });
+  await Deno.symlink(launcher, `${at.path}/lib/netavark/strand`);
+  const { stdout } = await run([`${at.path}/lib/netavark/strand`, "info"]);
+  assert.equal(JSON.parse(stdout).api_version, "1.0.0");
+});
+
 Deno.test("strand: wrong usage is status 2 and one line", async () => {
   for (
     const args of [["stauts"], ["status", "--frob"], ["test", "a", "b"], ["bench", "nothing"], ["dnsd", "x"]]
