@@ -4,11 +4,11 @@ import { UsageError } from "../../services/common/usage.ts";
 import { machineStatus, serviceNames } from "../../services/store/machine_status.ts";
 import { type Paint, painter } from "../colour.ts";
 import { columns, jsonText, printable } from "../output.ts";
-import { systemTerminal } from "../terminal.ts";
+import { systemTerminal, type Terminal } from "../terminal.ts";
 import { readArguments } from "./options.ts";
 
 /** `strand status [SERVICE…] [-o json]`: exit status 1 when anything is wrong. */
-export async function main(args: string[]): Promise<number> {
+export async function main(args: string[], terminal: Terminal = systemTerminal): Promise<number> {
   const { values: { config: file, output }, positionals: asked } = readArguments(args, {
     config: { type: "string" },
     output: { type: "string", short: "o", default: "table" },
@@ -22,8 +22,8 @@ export async function main(args: string[]): Promise<number> {
   }
   const rows = await machineStatus(loadConfig({ file }), file, asked);
   const ok = rows.every(({ ready, problems }) => ready && problems.length === 0);
-  systemTerminal.print(
-    output === "json" ? jsonText({ ok, services: rows }) : table(rows, painter(systemTerminal.isTerminal)),
+  terminal.print(
+    output === "json" ? jsonText({ ok, services: rows }) : table(rows, painter(terminal.isTerminal)),
   );
   return ok ? 0 : 1;
 }

@@ -1,3 +1,5 @@
+import { main as status } from "../../cli/strand/status.ts";
+import { runHere } from "../../cli/testing.ts";
 import { freePort } from "./free_port.ts";
 import type { Status } from "../../services/common/service_status.ts";
 import { type Output, Process, run, strandCommand } from "./host.ts";
@@ -63,10 +65,10 @@ export class LabServices implements AsyncDisposable {
     return nexHere(`127.0.0.1:${this.nexdPort}`, args);
   }
 
-  /** What `strand status` says. */
+  /** What `strand status` says, in the test's own process. */
   async status(): Promise<{ ok: boolean; services: Status[] }> {
-    const command = strandCommand(["status", "--config", `${this.directory}/nex.yml`, "-o", "json"]);
-    return JSON.parse((await run(command, { mayFail: true })).stdout);
+    const args = ["--config", `${this.directory}/nex.yml`, "-o", "json"];
+    return JSON.parse((await runHere((terminal) => status(args, terminal))).stdout);
   }
 
   /** What `dig +short` prints for a question to dnsd, without its last line feed. */

@@ -166,19 +166,7 @@ Deno.test("strand attach --device", async (t) => {
   );
 });
 
-Deno.test("a network that is deleted gives its devices back, also when the agent was killed", async () => {
-  await using it = await GatewayLab.started({ hosts: 1 });
-  const one = it.host(1), blue = await it.network("blue");
-  await Machine.behind(one, "vm0", "52:54:00:00:00:05");
-  await at(one, "attach", "blue", "--device", "vm0");
-  await one.kill();
-  await it.lab.kv.write({ [`/sc-net/network/${blue}`]: undefined });
-  await one.start();
-  await until("it is the host's again", async (see) => see(await names(one.host)).includes("vm0"));
-  assert.match((await one.api.status("/readyz")).body, /vm0 is no port of network/);
-});
-
-Deno.test("an agent that dies at any step with a device goes on as if it had not", async (t) => {
+Deno.test("an agent that is killed, or dies at any step with a device, goes on as if it had not", async (t) => {
   await using it = await GatewayLab.started({ hosts: 1 });
   const one = it.host(1), blue = await it.network("blue"), place = `${one.directory}/failpoint`;
   const start = async () => {
@@ -234,4 +222,18 @@ Deno.test("an agent that dies at any step with a device goes on as if it had not
   }
   assert.equal((await at(one, "detach", "blue", "--device", "vm0"))[0], 0);
   assert.ok((await names(one.host)).includes("vm0"));
+
+  await t.step(
+    "a network that is deleted gives its devices back, also when the agent was killed",
+    async () => {
+      const gone = await it.network("gone");
+      await Machine.behind(one, "vm9", "52:54:00:00:00:05");
+      await at(one, "attach", "gone", "--device", "vm9");
+      await one.kill();
+      await it.lab.kv.write({ [`/sc-net/network/${gone}`]: undefined });
+      await start();
+      await until("it is the host's again", async (see) => see(await names(one.host)).includes("vm9"));
+      assert.match((await one.api.status("/readyz")).body, /vm9 is no port of network/);
+    },
+  );
 });

@@ -1,11 +1,34 @@
+/** Names of an overlay network, as dig and glibc's resolver find them on its hosts. */
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { Process } from "../lab/host.ts";
 import { until } from "../lab/until.ts";
+import { at } from "../networks/attached.ts";
 import { dig, GatewayLab, resolve } from "./gateway_lab.ts";
+import { forwards } from "./forward.ts";
 
-Deno.test("a name resolves on every host of its network, and in no other network", async () => {
+/** Each begins without a network. */
+const cases: readonly (readonly [name: string, holds: (it: GatewayLab) => Promise<void>])[] = [
+  ["a name resolves on every host of its network, and in no other network", resolves],
+  ["all addresses of an alias are answered, on every host", aliases],
+  [
+    "neither a gatewayd nor an agent that is killed and started again leaves a network without answers",
+    restarted,
+  ],
+  ["a gateway resolves other names by its host's resolvers where the network says so", forwards],
+];
+
+Deno.test("names of overlay networks", async (t) => {
   await using it = await GatewayLab.started({ hosts: 2 });
+  for (const [name, holds] of cases) {
+    await t.step(name, async () => {
+      await it.lab.clear();
+      await holds(it);
+    });
+  }
+});
+
+async function resolves(it: GatewayLab) {
   const [one, two] = [it.host(1), it.host(2)];
   const blue = await it.network("blue", { domain: "blue.example" }), red = await it.network("red");
   const web = await one.attach(blue, { name: "web" }), db = await two.attach(blue, { name: "db" });
@@ -77,10 +100,47 @@ Deno.test("a name resolves on every host of its network, and in no other network
     "it answers again",
     async () => (await dig(db.container, "www")).lines.join() === again.address,
   );
-});
+}
 
-Deno.test("neither a gatewayd nor an agent that is killed and started again leaves a network without answers", async () => {
-  await using it = await GatewayLab.started({ hosts: 1 });
+async function aliases(it: GatewayLab) {
+  const [h1, h2] = [it.host(1), it.host(2)];
+  await it.network("blue", { domain: "blue.example" });
+  const [web, cache] = [await h1.container("web"), await h2.container("cache")];
+  const attach = (host: typeof h1, path: string, ...options: string[]) =>
+    at(host, "attach", "blue", "--ns", path, "--wait", ...options);
+  const named = ["--name", "web", "--alias", "Both", "--alias", "front"];
+  assert.equal((await attach(h1, web.path, ...named))[1], "endpoint web created: 10.0.0.2 on h1\n");
+  assert.equal((await attach(h2, cache.path, "--alias", "both"))[1], "endpoint created: 10.0.0.3 on h2\n");
+  for (const from of [web, cache]) {
+    await until("both are answered", async (see) => {
+      const { lines } = await dig(from, "both.blue.example");
+      return `${[...see(lines)].sort()}` === "10.0.0.2,10.0.0.3";
+    });
+    assert.deepEqual((await dig(from, "front.blue.example")).lines, ["10.0.0.2"]);
+  }
+  // Typed again, it stays; what differs is said.
+  assert.equal((await attach(h1, web.path, ...named))[1], "endpoint web unchanged: 10.0.0.2 on h1\n");
+  assert.match(
+    (await attach(h1, web.path, "--alias", "other"))[2],
+    /--alias: .* and not with the aliases other/,
+  );
+  const other = await h1.container("other");
+  const refused = async (alias: string, why: RegExp) =>
+    assert.match((await attach(h1, other.path, "--alias", alias))[2], why);
+  await refused(
+    "web",
+    /aliases: web of network \S+ is the own name of endpoint \S+ on h1: give it to both as an alias/,
+  );
+  await refused("a.b", /aliases: "a\.b" is not one label of a name/);
+  await refused("gateway", /aliases: gateway/);
+  assert.equal((await at(h1, "detach", "blue", "--ns", web.path))[0], 0);
+  await until(
+    "one is left",
+    async (see) => `${see((await dig(cache, "both.blue.example")).lines)}` === "10.0.0.3",
+  );
+}
+
+async function restarted(it: GatewayLab) {
   const host = it.host(1), blue = await it.network("blue", { domain: "blue.example" });
   const web = await host.attach(blue, { name: "web" });
   await until("web is known", async () => (await dig(web.container, "web.blue.example")).lines.length === 1);
@@ -121,7 +181,7 @@ Deno.test("neither a gatewayd nor an agent that is killed and started again leav
   } finally {
     await asks.stop();
   }
-});
+}
 
 /** The processor time that a process has taken. */
 function processorMs(pid: number): number {
