@@ -30,9 +30,11 @@ export class Attachments implements AttachmentsApi {
     return this.#turns.run(keyOf(request.attachment), async () => {
       const { attachment, netns } = request, { kernel } = this.context;
       const known = this.#find(attachment);
-      const identity = known.length ? kernel.identity(netns) : undefined;
+      // What the container has stays where the request is refused.
+      using target = known.length ? kernel.inspect(netns) : undefined;
+      await target?.assertContainers(netns);
       for (const { id, active, record } of known) {
-        if (active && identity && isMadeFor(record, sinceBoot(identity))) {
+        if (active && target && isMadeFor(record, sinceBoot(target.identity))) {
           const { container, ifname, network } = attachment;
           throw new Refusal("exists", `container ${container} has ${ifname} in network ${network} already`);
         }

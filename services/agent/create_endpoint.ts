@@ -4,7 +4,7 @@
  */
 import { deadline } from "../common/async.ts";
 import { Cidr } from "../common/ip.ts";
-import { invalid, messageOf, Refusal } from "../common/refusal.ts";
+import { messageOf, Refusal } from "../common/refusal.ts";
 import type { EndpointRequest } from "../overlay/create_endpoints.ts";
 import type { Activation } from "../overlay/endpoints.ts";
 import { hostVethName } from "../overlay/faults.ts";
@@ -109,15 +109,7 @@ async function prepareActivation(
       await deactivate(context, workers, endpoint);
     }
   }
-  if (target.isHome) {
-    throw invalid(
-      `ns_handle_path: "${path}" is the agent's own network namespace: name that of a container`,
-    );
-  }
-  const agentsOwn = await target.agentsOwn();
-  if (agentsOwn !== undefined) {
-    throw invalid(`ns_handle_path: "${path}" is ${agentsOwn}: name that of a container`);
-  }
+  await target.assertContainers(path);
   if (interfaceName !== undefined && target.has(interfaceName)) {
     throw new Refusal("exists", `there is an interface called ${interfaceName} in ${path} already`);
   }

@@ -51,9 +51,10 @@ export class ContainerNamespace implements Disposable {
     return routes.some(({ destination, prefix }) => prefix === 0 && destination.length === 4);
   }
 
-  /** What the namespace is, as part of a sentence, when an agent created it for its own use; undefined otherwise. */
-  async agentsOwn(): Promise<string | undefined> {
-    return await madeByAgents(this.namespace);
+  /** @throws Refusal "invalid" for a namespace that is no container's: this process's own, or one that an agent made */
+  async assertContainers(path: string): Promise<void> {
+    const what = this.isHome ? "the agent's own network namespace" : await madeByAgents(this.namespace);
+    if (what !== undefined) throw invalid(`ns_handle_path: "${path}" is ${what}: name that of a container`);
   }
 
   [Symbol.dispose](): void {
