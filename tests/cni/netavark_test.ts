@@ -11,6 +11,7 @@ interface Made {
   readonly it: GatewayLab;
   readonly h1: OverlayHost;
   readonly h2: OverlayHost;
+  readonly version: NewerPodman;
   readonly p1: Podman;
   readonly p2: Podman;
   /** The overlay network's id. */
@@ -63,14 +64,17 @@ Deno.test({
       await using version = await NewerPodman.unpacked();
       await using p1 = await podmanOn(h1, version);
       await using p2 = await podmanOn(h2, version);
-      const made = { it, h1, h2, p1, p2, blue };
+      const made = { it, h1, h2, version, p1, p2, blue };
       await t.step("a network is made of an overlay network, or refused in a sentence", () => networks(made));
       assert.deepEqual(await keys(), before);
       await t.step(
         "containers find each other by their names, with address, MAC and resolv.conf",
         () => names(made),
       );
-      await t.step("a port is published by a second network", () => published(made));
+      await t.step(
+        "a second network publishes ports, and comes and goes while a container runs",
+        () => published(made),
+      );
       await t.step(
         "address and MAC are those that were asked for, or refused with the reason",
         () => asked(made),
@@ -79,6 +83,7 @@ Deno.test({
         "what was left behind while the agent was away is gone with the next container",
         () => away(made),
       );
+      await t.step("systemd's units are what the documentation says", () => quadlets(made));
       await t.step("a teardown may come twice, and hostile input changes nothing", () => hostile(made));
     }
     assert.deepEqual(await h1.api.endpoints(), []);
@@ -139,7 +144,35 @@ async function published({ h1, p1 }: Made): Promise<void> {
   await p1.exec("two", "sh", "-c", "echo two greets >/tmp/index.html; httpd -p 80 -h /tmp");
   const { stdout } = await h1.host.run(["curl", "-s", "--max-time", "5", `http://${h1.ip}:8081/`]);
   assert.equal(stdout, "two greets\n");
+  const inside = async () => /inet 10\.0\.0\.\d+\/24 /.test(await p1.exec("two", "ip", "address"));
+  await p1.run("network", "disconnect", "net", "two");
+  assert.deepEqual([await inside(), Object.keys(await attached(h1))], [false, ["web"]]);
+  await p1.run("network", "connect", "net", "two");
+  assert.deepEqual([await inside(), Object.keys(await attached(h1)).sort()], [true, ["two", "web"]]);
   await p1.run("rm", "--force", "--time", "0", "two");
+}
+
+/** The Quadlets that docs/PODMAN.md shows. */
+async function quadlets({ version, h1 }: Made): Promise<void> {
+  const page = await Deno.readTextFile(new URL("../../docs/PODMAN.md", import.meta.url)),
+    units = `${h1.directory}/units`;
+  await Deno.mkdir(units);
+  for (
+    const [, name, text = ""] of page.matchAll(
+      /^.*`\/etc\/containers\/systemd\/(\S+)`:\n\n```ini\n([^`]*)```/gm,
+    )
+  ) {
+    await Deno.writeTextFile(`${units}/${name}`, text);
+  }
+  const command = version.enter(["/usr/libexec/podman/quadlet", "-dryrun"]);
+  const { stdout } = await run(command, { env: { QUADLET_UNIT_DIRS: units } });
+  assert.match(
+    stdout,
+    /^ExecStart=\S+ network create --ignore --driver strand --opt isDefaultGateway=true blue$/m,
+  );
+  assert.match(stdout, /^After=strand-agent\.service$/m);
+  assert.match(stdout, /^ExecStart=\S+ run --name web .*--network blue:ip=10\.0\.0\.50 /m);
+  assert.match(stdout, /^After=blue-network\.service$/m);
 }
 
 async function asked({ h2, p2 }: Made): Promise<void> {
@@ -168,6 +201,8 @@ async function away({ it, h2, p2 }: Made): Promise<void> {
   const gone =
     /plugin "strand" failed: .* the agent at \S+ is not there: see that "strand agent" runs on this host/;
   await assert.rejects(p2.start("blue", "late", "--rm"), gone);
+  // A network that is there is not asked for again, as when its unit of systemd starts.
+  await p2.run("network", "create", "--ignore", "--driver", "strand", "blue");
   // Podman says so, and has forgotten the container all the same.
   await assert.rejects(p2.run("rm", "--force", "--time", "0", "db"), gone);
   assert.equal((await p2.run("ps", "--all", "--quiet")).stdout, "");
@@ -182,7 +217,7 @@ async function away({ it, h2, p2 }: Made): Promise<void> {
   assert.equal((await h2.api.endpoints({ hostname: "h2" })).length, 1);
 }
 
-async function hostile({ h2, p2 }: Made): Promise<void> {
+async function hostile({ h2, p2, blue }: Made): Promise<void> {
   const container = (await p2.run("inspect", "--format", "{{.ID}}", "db")).stdout.trim();
   const network = { name: "blue", id: "1".repeat(64), driver: "strand", options: { agent: h2.socket } };
   const asked = { container_name: "db", network, network_options: { interface_name: "eth0" } };
@@ -190,8 +225,19 @@ async function hostile({ h2, p2 }: Made): Promise<void> {
     const input = new TextEncoder().encode(JSON.stringify({ ...asked, container_id }));
     return (await call([command, netns], () => Promise.resolve(input))).output?.["error"];
   };
-  for (const path of ["/proc/1/ns/net", "/etc/passwd", "/proc/1/ns/mnt", "/nowhere", h2.host.path]) {
-    assert.match(String(await perform("setup", "other", path)), /^NETNS: /, path);
+  for (
+    const path of [
+      "/proc/self/ns/net",
+      "/etc/passwd",
+      "/proc/self/ns/mnt",
+      "/nowhere",
+      h2.host.path,
+      h2.namespaceOf(blue),
+    ]
+  ) {
+    for (const id of ["other", container]) {
+      assert.match(String(await perform("setup", id, path)), /^NETNS: /, path);
+    }
   }
   assert.deepEqual(Object.keys(await attached(h2)).sort(), ["db", "web"]);
   // Of another container, and of this one.
