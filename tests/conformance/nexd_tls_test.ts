@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { certificates } from "../lab/certificates.ts";
 import { labEtcd } from "../lab/etcd.ts";
-import { run, strandCommand } from "../lab/host.ts";
+import type { Output } from "../lab/host.ts";
+import { nexHere } from "../lab/nex.ts";
 import { LabServices } from "../lab/services.ts";
 
 Deno.test("nexd over TLS: clients that trust its authority get in, with a certificate where one is asked for", async (t) => {
@@ -14,8 +15,8 @@ Deno.test("nexd over TLS: clients that trust its authority get in, with a certif
     name: string,
   ) => ["--cert-file", certs.path(name), "--key-file", certs.path(`${name}-key`)];
   const attempt = (port: number, ...args: string[]) =>
-    run(strandCommand(["nex", "-s", `127.0.0.1:${port}`, ...args, "get", "networks"]), { mayFail: true });
-  const refused = ({ code, stderr }: Awaited<ReturnType<typeof run>>, what: RegExp) => {
+    nexHere(`127.0.0.1:${port}`, [...args, "get", "networks"]);
+  const refused = ({ code, stderr }: Output, what: RegExp) => {
     assert.equal(code, 1);
     assert.match(stderr, what);
     assert.equal(stderr.trim().split("\n").length, 1, `one line: ${stderr}`);

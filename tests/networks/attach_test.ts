@@ -6,6 +6,7 @@ import { type Host, Process, strandCommand } from "../lab/host.ts";
 import { OverlayLab } from "../lab/overlay.ts";
 import { until } from "../lab/until.ts";
 import { at } from "./attached.ts";
+import { StrandOn } from "./strand_on.ts";
 
 const spec = `kind: Network
 name: blue
@@ -36,6 +37,7 @@ async function lab() {
   const nexd = new Process(h1.host.enter(strandCommand(["nexd", "--config", file])));
   stack.defer(async () => void await nexd.stop());
   await nexd.line(/ started /, 120_000);
+  const onH1 = stack.use(new StrandOn(h1));
   const kept = stack.move();
   return {
     overlay,
@@ -44,7 +46,7 @@ async function lab() {
     nexd,
     /** `strand ARGS` about networks, on the first host. */
     async strand(...args: string[]): Promise<string> {
-      const { code, stdout, stderr } = await h1.strand(args);
+      const { code, stdout, stderr } = await onH1.run(...args);
       assert.equal(code, 0, `strand ${args.join(" ")}: ${stderr}`);
       return stdout;
     },

@@ -1,11 +1,12 @@
 /** `strand explain`, and the dashboard's page of it: each thing that keeps machines apart is provoked, and named with its evidence. */
 import assert from "node:assert/strict";
-import { type Output, run } from "../lab/host.ts";
+import { run } from "../lab/host.ts";
 import { until } from "../lab/until.ts";
 import { GatewayLab } from "../overlay_names/gateway_lab.ts";
 import { Machine } from "../overlay_names/ports.ts";
 import { at } from "./attached.ts";
 import { ExplainPage } from "./explain_page.ts";
+import { StrandOn } from "./strand_on.ts";
 
 interface Explained {
   readonly code: number;
@@ -25,19 +26,11 @@ Deno.test("strand explain names what keeps two machines apart", async (t) => {
   const nft = (netns: string, script: string) =>
     run(["ip", "netns", "exec", netns, "nft", "-f", "-"], { stdin: script });
 
-  const thread = new Worker(new URL("explain_thread.ts", import.meta.url), { type: "module" });
   await using stack = new AsyncDisposableStack();
-  stack.defer(() => thread.terminate());
-  thread.postMessage(h1.namespace);
+  const strand = stack.use(new StrandOn(h1));
   const page = stack.use(await ExplainPage.start(it.lab));
   /** What the command prints on h1. */
-  function explained(...args: string[]): Promise<Output> {
-    return new Promise((resolve, reject) => {
-      thread.onmessage = ({ data }) => resolve(data);
-      thread.onerror = ({ message }) => reject(new Error(message));
-      thread.postMessage(["--agent", `unix:${h1.socket}`, ...args]);
-    });
-  }
+  const explained = (...args: string[]) => strand.run("explain", "--agent", `unix:${h1.socket}`, ...args);
 
   /** What is broken between two ends, as h1 is asked. */
   async function explain(a: string, b: string): Promise<Explained> {
