@@ -24,6 +24,7 @@ async function podmanOn(host: OverlayHost, version: NewerPodman): Promise<Podman
   await Deno.mkdir(plugins, { recursive: true });
   const words = strandCommand(["netavark"]).map((word) => `'${word}'`).join(" ");
   await Deno.writeTextFile(`${plugins}/strand`, `#!/bin/sh\nexec ${words} "$@"\n`, { mode: 0o755 });
+  await Deno.symlink(new URL("../../strand", import.meta.url).pathname, `${plugins}/linked`);
   return await Podman.on(
     host,
     `network_backend = "netavark"\nnetavark_plugin_dirs = [${JSON.stringify(plugins)}]`,
@@ -98,7 +99,9 @@ async function networks({ h1, h2, p1, p2, blue }: Made): Promise<void> {
     "net\n",
   );
   assert.equal(await create(p2, h2, "blue"), "blue\n");
-  assert.equal(await create(p2, h2, "byid", "--opt", `network=${blue}`, "--internal"), "byid\n");
+  // By its id, and by a link to the launcher, whose name is the driver's: the last --driver counts.
+  const linked = ["--driver", "linked", "--opt", `network=${blue}`, "--internal"];
+  assert.equal(await create(p2, h2, "byid", ...linked), "byid\n");
   const failed = (...more: string[]) => create(p1, h1, "wrong", ...more);
   await assert.rejects(failed(), /netavark: network: there is no network "wrong": make it with /);
   await assert.rejects(failed("--opt", "network=blue", "--subnet", "10.0.0.0/24"), /: leave out --subnet/);
@@ -113,7 +116,7 @@ async function networks({ h1, h2, p1, p2, blue }: Made): Promise<void> {
 async function names({ h1, p1, p2 }: Made): Promise<void> {
   const said = await p1.start("net", "web", "--network-alias", "both", "--publish", "8080:80");
   assert.match(said.stderr, /^strand: no port is published from network net: /m);
-  await p2.start("blue", "DB_1", "--network-alias", "both");
+  await p2.start("byid", "DB_1", "--network-alias", "both");
   const [web, db] = ["web", "db_1"].map(async (name) => (await attached(h1))[name] ?? "");
   const [address = "", mac] = (await web)?.split(" ") ?? [], [dbAddress] = (await db)?.split("/") ?? [];
   const [shown] = JSON.parse((await p1.run("inspect", "web")).stdout);
