@@ -67,6 +67,13 @@ export async function packageSteps(t: Deno.TestContext, machine: Machine, deb: s
       await ready(machine, ...services);
       const now = (await pids()).split("\n\n");
       assert.equal(new Set([...old, ...now]).size, 2 * services.length, `${old} and ${now}`);
+      // Whichever of the two runs has the sockets of the gateways.
+      const at = async (unit: string, property: string) =>
+        Number(await machine.sh(`systemctl show --value -p ${property}TimestampMonotonic strand-${unit}`));
+      assert.ok(
+        await at("gatewayd", "ActiveEnter") < await at("agent", "ExecMainStart"),
+        "gatewayd, then the agent",
+      );
       assert.equal(await machine.sh("systemctl is-active strand-dhcpd || true"), "inactive");
       assert.match(
         await machine.sh("cat /etc/default/strand-agent; dpkg-query -W strand"),
