@@ -147,7 +147,7 @@ export async function run(command: readonly string[], options: RunOptions = {}):
   // Both run at the same time: a command that writes more than a pipe holds before it reads would otherwise block.
   const written = options.stdin === undefined ? undefined : feed(child.stdin, options.stdin);
   const { code, stdout, stderr } = await deadline(child.output(), timeout, () => {
-    for (const pid of withDescendants(child.pid)) kill(pid);
+    for (const pid of stoppedFamily(child.pid)) signal(pid, "SIGKILL");
     // This does not wait for the end of the output: a detached process may keep the streams open.
     throw new Error(`${command.join(" ")}: ended after ${timeout} ms, which is all it had`);
   });
@@ -159,23 +159,24 @@ export async function run(command: readonly string[], options: RunOptions = {}):
   return output;
 }
 
-/** A process and its descendants, as far as their parents still run. */
-function withDescendants(pid: number): number[] {
+/** Stops a process and its descendants, as far as their parents still run. One that runs on could start others while it is looked at. */
+function stoppedFamily(pid: number): number[] {
   try {
+    signal(pid, "SIGSTOP");
     // Each of its threads has children of its own.
     const children = [...Deno.readDirSync(`/proc/${pid}/task`)].flatMap(({ name }) =>
       Deno.readTextFileSync(`/proc/${pid}/task/${name}/children`).split(" ").filter(Boolean)
     );
-    return [pid, ...children.flatMap((child) => withDescendants(Number(child)))];
+    return [pid, ...children.flatMap((child) => stoppedFamily(Number(child)))];
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return []; // It has ended.
     throw error;
   }
 }
 
-function kill(pid: number): void {
+function signal(pid: number, name: Deno.Signal): void {
   try {
-    Deno.kill(pid, "SIGKILL");
+    Deno.kill(pid, name);
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error; // It ended by itself in between.
   }

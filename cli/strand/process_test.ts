@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { until } from "../../tests/lab/until.ts";
 import { run } from "./process.ts";
 
 const big = "0123456789abcdef".repeat(65_536);
@@ -34,5 +35,8 @@ Deno.test("run() ends what a command has started too, and does not wait for what
   const begun = performance.now();
   await assert.rejects(run(["sh", "-c", both], { timeout: 500 }), /ended after 500 ms/);
   assert.ok(performance.now() - begun < 15_000);
-  assert.equal((await run(["pgrep", "-xf", `sleep ${mark}[12]`], { mayFail: true })).stdout, "");
+  await until(
+    "they have ended",
+    async (see) => !see((await run(["pgrep", "-xf", `sleep ${mark}[12]`], { mayFail: true })).stdout),
+  );
 });
