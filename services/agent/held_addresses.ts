@@ -8,6 +8,7 @@ import { libc } from "../../ffi/libc.ts";
 import { inNamespace } from "../../ffi/netns.ts";
 import { arpFilter, FrameBatch, openPacket } from "../../ffi/packet.ts";
 import { readable } from "../../ffi/readable.ts";
+import { delay } from "../common/async.ts";
 import { Ip } from "../common/ip.ts";
 import { OncePerMinute } from "../common/log.ts";
 import { macFromBytes } from "../common/mac.ts";
@@ -38,6 +39,15 @@ interface Watch {
   readonly addresses: string;
 }
 
+/** What is to be written about an address once the gap after a write is over: ids of endpoints. */
+interface Written {
+  next?: {
+    readonly endpoint: string;
+    /** The holder when this one announced itself. */
+    readonly holder: string | undefined;
+  };
+}
+
 /** All networks of this host in which an endpoint may use further addresses. */
 export class HeldAddresses {
   readonly #watches = new Map<string, Watch>();
@@ -46,11 +56,11 @@ export class HeldAddresses {
   readonly #stop = new EventFd();
   readonly #batch = new FrameBatch(SLOTS, SIZE);
   readonly #once = new OncePerMinute();
-  /** When something was written about an address last, by network and address. */
-  readonly #written = new Map<string, number>();
+  /** By network and address; each is forgotten when its gap is over. */
+  readonly #written = new Map<string, Written>();
+  readonly #closing = new AbortController();
   #token = 0;
   #running: Promise<void> | undefined;
-  #isClosed = false;
 
   constructor(private readonly context: () => Context) {
     this.#epoll.add(this.#stop.fd, STOP);
@@ -96,7 +106,7 @@ export class HeldAddresses {
   }
 
   async close(): Promise<void> {
-    this.#isClosed = true;
+    this.#closing.abort();
     this.#stop.signal();
     await this.#running;
     for (const network of [...this.#watches.keys()]) this.isGone(network);
@@ -114,9 +124,10 @@ export class HeldAddresses {
   }
 
   async #run(): Promise<void> {
-    while (!this.#isClosed) {
+    const { signal } = this.#closing;
+    while (!signal.aborted) {
       await readable(this.#epoll);
-      const count = this.#isClosed ? 0 : this.#epoll.wait(0);
+      const count = signal.aborted ? 0 : this.#epoll.wait(0);
       for (const token of Array.from({ length: count }, (_, i) => this.#epoll.token(i))) {
         const watch = this.#byToken.get(token);
         try {
@@ -162,26 +173,45 @@ export class HeldAddresses {
   }
 
   #take(network: string, address: number, { id }: OverlayEndpoint): void {
-    const { view, store, storeGuard, log } = this.context(), { allowed } = view.space(network);
-    const text = `${Ip.from4(address)}`, slot = `${network} ${text}`, now = performance.now();
-    if (allowed.holderOf(address) === id || now - (this.#written.get(slot) ?? -Infinity) < GAP) return;
-    for (const [old, at] of this.#written) if (now - at >= GAP) this.#written.delete(old);
-    this.#written.set(slot, now);
-    const key = view.keys.heldAddress(network, text);
+    const written = this.#written.get(`${network} ${address}`), holder = this.#holderOf(network, address);
+    // A machine may announce itself only once: it is taken when the gap is over.
+    if (written) written.next = { endpoint: id, holder };
+    else if (holder !== id) void this.#write(network, address, id);
+  }
+
+  async #write(network: string, address: number, id: string): Promise<void> {
+    const { view, store, storeGuard, log } = this.context();
+    const text = `${Ip.from4(address)}`,
+      slot = `${network} ${address}`,
+      key = view.keys.heldAddress(network, text);
+    const written: Written = {};
+    this.#written.set(slot, written);
     const plan = () => {
       storeGuard.assertNotHeld();
       const endpoint = view.endpoint(id);
-      if (!endpoint || view.space(network).allowed.holderOf(address) === id) return undefined;
+      if (!endpoint || this.#holderOf(network, address) === id) return undefined;
       return new PlanBuilder().guard(view.guard(view.keys.networkEndpoint(network, id)), view.guard(key))
         .put(key, writeSandRecord({ endpoint: id })).plan();
     };
-    change(store, plan, { unconfirmed: true }).catch((error) => {
+    try {
+      await change(store, plan, { unconfirmed: true });
+    } catch (error) {
       if (this.#once.due(`written ${network}`)) {
         log.warn(
           { network },
           `that endpoint ${id} has ${text} now could not be written: ${messageOf(error)}`,
         );
       }
-    });
+    }
+    await delay(GAP, this.#closing.signal);
+    this.#written.delete(slot);
+    const { next } = written, now = this.#holderOf(network, address);
+    if (!next || next.endpoint === now || this.#closing.signal.aborted) return;
+    // Where another host has written since, what was seen here is older.
+    if (now === id || now === next.holder) await this.#write(network, address, next.endpoint);
+  }
+
+  #holderOf(network: string, address: number): string | undefined {
+    return this.context().view.space(network).allowed.holderOf(address);
   }
 }
