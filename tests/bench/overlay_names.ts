@@ -227,13 +227,14 @@ export class Crowd {
       sample(`${name}, memory`, "MiB RSS", rssMiB(pid)),
       sample(`${name}, memory`, "MiB PSS", pssMiB(pid)),
     ]);
+    const both = pssMiB(pids.agent) + pssMiB(pids.gatewayd);
     // By now the agent that was started has handed all its sockets over; before that, gatewayd had those of the agent before.
     const silence = await this.#silence();
     return [
       sample("agent started, everything there", "ms", agentStart),
       sample("gatewayd started again: the longest that a name waits", "ms", silence),
       ...memory,
-      sample("both, memory", "MiB PSS", pssMiB(pids.agent) + pssMiB(pids.gatewayd)),
+      sample("both, memory", "MiB PSS", both),
       sample("agent, CPU at rest", "% of a core", rest[0]!),
       sample("gatewayd, CPU at rest", "% of a core", rest[1]!),
     ];
