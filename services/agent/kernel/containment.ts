@@ -27,6 +27,7 @@ import {
   FIRST,
   isEqual,
   isIn,
+  isOther,
   LINK_HEADER,
   loadMeta,
   loadPayload,
@@ -100,7 +101,8 @@ const counterOf = (kind: ForeignKind) => `${kind}-spoofed`;
 const IPV4 = [loadMeta(META_PROTOCOL), isEqual(0x08, 0x00)],
   ARP = [loadMeta(META_PROTOCOL), isEqual(0x08, 0x06)];
 const IPV6 = [loadMeta(META_PROTOCOL), isEqual(0x86, 0xdd)];
-const UDP = [loadMeta(META_TRANSPORT), isEqual(17)], ICMPV6 = [loadMeta(META_TRANSPORT), isEqual(58)];
+const UDP = [loadMeta(META_TRANSPORT), isEqual(17)], NO_UDP = [loadMeta(META_TRANSPORT), isOther(17)];
+const ICMPV6 = [loadMeta(META_TRANSPORT), isEqual(58)];
 const PORT = loadMeta(META_INTERFACE, FIRST);
 const source = (header: number, offset: number, length: number) => [
   PORT,
@@ -122,20 +124,23 @@ function rulesFor(rules: Rules): Rule[] {
   const verdict = end(rules === "drop" ? "drop" : "accept");
   const refused = (kind: ForeignKind) => [countIn(counterOf(kind)), verdict];
   const pass = end("accept"), unknown = [...source(LINK_HEADER, 6, 6), isIn(MACS, false)];
+  const isOwnAddress = [
+    ...source(LINK_HEADER, 6, 6),
+    loadPayload(NETWORK_HEADER, 12, 4, SECOND_8),
+    isIn(ADDRESSES),
+  ];
   return [
     [PORT, isIn(PORTS, false), pass],
+    // Nearly all packets end with one of these two: their MAC is not looked up for each of the rules below.
+    [...IPV4, ...NO_UDP, ...isOwnAddress, pass],
+    [...IPV4, ...UDP, loadPayload(TRANSPORT_HEADER, 0, 2), isOther(0, 67), ...isOwnAddress, pass],
     // Its message is at gatewayd's packet socket by now, and the bridge must not learn a MAC from it that may be another machine's.
     [...unknown, ...CLIENT, verdict],
     [...unknown, PORT, isIn(DEVICES), ...refused("unleased")],
     [...unknown, ...refused("mac")],
     [...IPV4, ...UDP, loadPayload(TRANSPORT_HEADER, 0, 2), isEqual(0, 67), ...refused("dhcp-server")],
-    [
-      ...IPV4,
-      ...source(LINK_HEADER, 6, 6),
-      loadPayload(NETWORK_HEADER, 12, 4, SECOND_8),
-      isIn(ADDRESSES),
-      pass,
-    ],
+    // A fragment, whose ports are in another one.
+    [...IPV4, ...isOwnAddress, pass],
     [...CLIENT, pass],
     [...IPV4, ...refused("ipv4")],
     [...ARP, ...source(NETWORK_HEADER, 8, 6), isIn(MACS, false), ...refused("arp")],

@@ -6,13 +6,13 @@ import type { NetworkWorker } from "./network.ts";
 /** The longest that one network may delay the comparison of the next, in ms. */
 const PATIENCE = 1000;
 /** The least time between two comparisons, in ms: with very many networks a round takes longer, not the processor. */
-const LEAST = 500;
+const LEAST = 1000;
 
 type Network = Pick<NetworkWorker, "compare">;
 
 /**
  * Compares every network with the kernel once in `everyMs`, one after another and evenly spread, until it is closed: of very many
- * networks, two a second. This finds and repairs what other programs have changed without the agent noticing.
+ * networks, one a second. This finds and repairs what other programs have changed without the agent noticing.
  */
 export class Checks {
   readonly #closing = new AbortController();
