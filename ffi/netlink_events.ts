@@ -89,7 +89,7 @@ export type Notice =
   /** An IPv4 route was deleted. */
   | { readonly about: "route"; readonly prefix: number }
   /** An entry of a link's ARP table (IPv4), or of its forwarding table, `fdb`, by the value of address or MAC. */
-  | { readonly about: "arp" | "fdb"; readonly index: number; readonly key: number }
+  | { readonly about: "arp" | "fdb"; readonly index: number; readonly key: number; readonly gone: boolean }
   /** A permanent entry of a bridge's own forwarding table. */
   | { readonly about: "bridge"; readonly index: number };
 
@@ -177,7 +177,7 @@ function readNotice(type: number, from: number, to: number): Notice | undefined 
     case RTM_DELROUTE:
       return { about: "route", prefix: view.getUint8(from + 1) };
     default:
-      return to - from < NDMSG ? undefined : readNeighbour(family, from, to);
+      return to - from < NDMSG ? undefined : readNeighbour(type, family, from, to);
   }
 }
 
@@ -278,7 +278,7 @@ function readPort(type: number, from: number, to: number): Notice {
   return { about: "port", index: view.getInt32(from + 4, true), gone: type === RTM_DELLINK, settings };
 }
 
-function readNeighbour(family: number, from: number, to: number): Notice | undefined {
+function readNeighbour(type: number, family: number, from: number, to: number): Notice | undefined {
   const index = view.getInt32(from + 4, true), flags = view.getUint8(from + 10);
   if (family === AF_BRIDGE && !(flags & NTF_SELF)) return { about: "bridge", index };
   const about = family === AF_BRIDGE ? "fdb" : "arp", attribute = about === "fdb" ? NDA_LLADDR : NDA_DST;
@@ -291,7 +291,7 @@ function readNeighbour(family: number, from: number, to: number): Notice | undef
       const key = width === 4
         ? view.getUint32(at + 4)
         : view.getUint16(at + 4) * 2 ** 32 + view.getUint32(at + 6);
-      return { about, index, key };
+      return { about, index, key, gone: type === RTM_DELNEIGH };
     }
     at += aligned(length);
   }

@@ -29,6 +29,23 @@ Deno.test("changes in a network's namespace, by others and by the agent itself",
   });
 
   await lab.clear();
+  await t.step(
+    "an FDB entry that another program removes as soon as the agent has set it comes back",
+    async () => {
+      const { id } = await h1.api.createNetwork({ ip_range: "10.0.0.0/24" });
+      await h1.attach(id);
+      for (let last = 100; last < 120; last++) {
+        const mac = `02:84:0a:00:00:${last.toString(16)}`;
+        const remove = `until bridge fdb del ${mac} dev vxlan0 dst ${h2.ip} 2>/dev/null; do :; done`;
+        const removed = run(["nsenter", `--net=${h1.namespaceOf(id)}`, "sh", "-c", remove]);
+        await h2.attach(id, { ipv4_address: `10.0.0.${last}`, mac_address: mac });
+        await removed;
+        await lab.agree();
+      }
+    },
+  );
+
+  await lab.clear();
   await t.step("what others change is mended and counted within a second", async (t) => {
     const { id } = await h1.api.createNetwork({});
     const [near, far] = [await h1.attach(id), await h2.attach(id)];

@@ -111,16 +111,16 @@ export class Notifications {
   }
 }
 
-/** The table entries that operations set or remove; undefined: they change more than entries. */
+/** The table entries that operations change: true for one that they only set, and so do not remove. */
 interface Touched {
-  readonly arp: Set<number>;
-  readonly fdb: Set<number>;
+  readonly arp: Map<number, boolean>;
+  readonly fdb: Map<number, boolean>;
 }
 
 /**
  * The watch on one network's namespace. Notifications that arrive while the agent carries out operations are
- * attributed to these: those about their entries for operations on ARP and FDB tables, all of them for other
- * operations. A change that another program makes in these few milliseconds is left to the periodic check.
+ * attributed to these: those about their entries for operations on ARP and FDB tables, unless one that is set goes, and all of
+ * them for other operations. A change that another program makes in these few milliseconds is left to the periodic check.
  */
 export class NamespaceWatch {
   readonly #events: NetlinkEvents;
@@ -220,8 +220,13 @@ export class NamespaceWatch {
           return this.#own === undefined && this.#answered.has(notice.key);
         }
         if (notice.index !== this.#vxlan || this.#own === "all") return false;
-        return !this.#own?.[notice.about].has(notice.key);
+        return this.#isOther(this.#own?.[notice.about].get(notice.key), notice.gone);
     }
+  }
+
+  /** What the agent only sets does not go by itself. @param isSet Undefined where the entry is none that it changes. */
+  #isOther(isSet: boolean | undefined, gone: boolean): boolean {
+    return isSet === undefined || (isSet && gone);
   }
 
   /** A carrier that appears is no change by another program: it follows each of our own link operations. */
@@ -246,28 +251,29 @@ export class NamespaceWatch {
   }
 }
 
+/** Undefined: they change more than entries. */
 function touchedBy(ops: readonly KernelOp[]): Touched | undefined {
-  const arp = new Set<number>(), fdb = new Set<number>();
-  const add = (set: Set<number>, keys: Iterable<number>) => {
-    for (const key of keys) set.add(key);
+  const arp = new Map<number, boolean>(), fdb = new Map<number, boolean>();
+  const add = (map: Map<number, boolean>, keys: Iterable<number>, isSet: boolean) => {
+    for (const key of keys) map.set(key, isSet && map.get(key) !== false);
   };
   for (const op of ops) {
     switch (op.op) {
       case "arp-set":
-        add(arp, op.entries.keys());
+        add(arp, op.entries.keys(), true);
         break;
       case "arp-remove":
-        add(arp, op.addresses);
+        add(arp, op.addresses, false);
         break;
       case "fdb-set":
-        add(fdb, op.entries.keys());
+        add(fdb, op.entries.keys(), true);
         break;
       case "fdb-remove":
-        add(fdb, op.macs);
+        add(fdb, op.macs, false);
         break;
       case "flood-set":
       case "flood-remove":
-        fdb.add(0);
+        fdb.set(0, false);
         break;
       case "containment-add":
       case "containment-set":
