@@ -29,7 +29,7 @@ print("receiving", flush=True)
 
 /** Sends what its arguments say: a way, a destination, a text, and how often. */
 const SENDER = `
-import socket, sys
+import errno, socket, sys, time
 way, to, text, device, count = sys.argv[1:6]
 if way == "udp":
     host, port = to.split(":")
@@ -41,7 +41,14 @@ if way == "udp":
 elif way == "icmpv6":
     s = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
     s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 255)
-    s.sendto(bytes([int(text)] + [0] * 15), (to, 0, 0, socket.if_nametoindex(device)))
+    for i in range(600):
+        try:
+            s.sendto(bytes([int(text)] + [0] * 15), (to, 0, 0, socket.if_nametoindex(device)))
+            break
+        except OSError as error:
+            # Its own address is still being looked for at others (RFC 4862 §5.4).
+            if error.errno != errno.EADDRNOTAVAIL or i == 599: raise
+            time.sleep(0.1)
 else:
     s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
     s.bind((device, 0x88b5))
