@@ -63,12 +63,12 @@ flat network: one client after the other, from its DISCOVER to its ACK, the comm
 A lease counts as there on another host when \`ip monitor\` in its network has told of both the ARP and the FDB entry; it is timed
 from its DISCOVER and from its ACK, before which it is written (0: it was there before).
 
-The rules of ports are measured by iperf3 between two hosts, in a network that has them and in one that is trusted. Names are the same
-10,000 at a network's gateway and at \`dnsd\`, asked across a veth: the server on one core, dnsperf on the other, which sends both as
-many, or has 200 queries under way at each. With a thousand networks on the host, each
-has DHCP and DNS and 20 endpoints, one of them here, and each is asked for a lease and a name. A name waits while gatewayd is started
-again: it is asked for in the first and the last networks just after gatewayd has ended, and timed from when it was told to. At rest
-both are left alone for 60 s.
+The rules of ports are measured by iperf3 between two hosts, in a network that has them and in one that is trusted. Names
+are the same 10,000 at a network's gateway and at \`dnsd\`, asked across a veth: the server on one core, dnsperf on the
+other, which sends both as many, or has 200 queries under way at each. With a thousand networks on the host, each has DHCP
+and DNS and 20 endpoints, one of them here, and each is asked for a lease and a name. A name waits while gatewayd is started
+again: it is asked for in the first and the last networks just after gatewayd has ended, and timed from when it was told to.
+At rest both are left alone for 60 s.
 
 ${table(result)}
 ${cpu}, ${cores} cores, ${memoryMiB} MiB, Linux ${kernel}, ${runtime}.
