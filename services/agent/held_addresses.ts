@@ -208,7 +208,8 @@ export class HeldAddresses {
     const { next } = written, now = this.#holderOf(network, address);
     if (!next || next.endpoint === now || this.#closing.signal.aborted) return;
     // Where another host has written since, what was seen here is older.
-    if (now === id || now === next.holder) await this.#write(network, address, next.endpoint);
+    // It is not waited for: two machines that contend for ever would have each write wait for all that follow.
+    if (now === id || now === next.holder) void this.#write(network, address, next.endpoint);
   }
 
   #holderOf(network: string, address: number): string | undefined {
