@@ -240,7 +240,7 @@ Deno.test("dhcpd answers as dnsmasq and ISC's dhcpd do, and otherwise only where
     return await scapy(
       host,
       Object.values(cases).map(({ ask, silent = false, ...differences }) => {
-        const otherwise = peer && differences[peer]?.fields.includes("answered") === true;
+        const otherwise = peer !== undefined && differences[peer]?.fields.includes("answered") === true;
         return silent !== otherwise ? ask : { ...ask, timeout: 5, tries: 6 };
       }),
     );
