@@ -19,10 +19,12 @@ Deno.test("hosts publish what they have carried out", async (t) => {
       await h1.attach(id);
       const containers = [];
       for (let i = 0; i < 12; i++) containers.push(await h1.container());
-      const before = await lab.kv.revision();
+      const before = await lab.kv.revision(), began = performance.now();
       for (const container of containers) await h1.attach(id, { container });
       const after = await lab.kv.revision();
-      assert.ok(after - before <= 18, `${after - before} revisions for 12 endpoints`);
+      // It tells every other second, so more often on a machine that takes longer.
+      const most = 18 + (performance.now() - began) / 2000;
+      assert.ok(after - before <= most, `${after - before} revisions for 12 endpoints, ${most} at most`);
       await until("all of it is told", async (see) => see(await told(lab, id, "h1")) >= after);
     },
   );
@@ -32,9 +34,14 @@ Deno.test("hosts publish what they have carried out", async (t) => {
     await h1.attach(id);
     await h2.attach(id, { wait: "20s" });
     for (const host of [h1, h2, h1]) {
-      // Before the next one is made, which is waited for, this one is not told of yet.
-      await host.attach(id);
-      const { endpoint } = await host.attach(id, { wait: "1500ms" });
+      // A busy machine makes one try take longer, a fault each of them: what nobody waits for is told after two seconds.
+      let endpoint: object = {};
+      for (let tries = 0; tries < 5; tries++) {
+        // Before the next one is made, which is waited for, this one is not told of yet.
+        await host.attach(id);
+        ({ endpoint } = await host.attach(id, { wait: "1500ms" }));
+        if (!("pending_hosts" in endpoint)) break;
+      }
       assert.ok(!("pending_hosts" in endpoint), JSON.stringify(endpoint));
     }
   });

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { Process, run, strandCommand } from "../lab/host.ts";
 import { OverlayLab } from "../lab/overlay.ts";
 import { type NewEndpoint, sentenceOf } from "../lab/overlay_api.ts";
-import { pings } from "../lab/overlay_traffic.ts";
+import { reaches } from "../lab/overlay_traffic.ts";
 
 const UNKNOWN_ID = "6f9619ff-8b86-4011-b42d-00c04fc964ff";
 
@@ -173,7 +173,7 @@ Deno.test("what an agent refuses, it refuses with a sentence, and nothing is lef
       [...records].filter(([key]) => !key.startsWith(applied));
     assert.deepEqual(stored(after), stored(before));
     assert.deepEqual((await h1.api.endpoints()).length, 2);
-    assert.ok(await pings(good.container, far.address));
+    await reaches(good.container, far.address);
     assert.ok(h1.running);
     assert.doesNotMatch(h1.agent.lines.join("\n"), /TypeError|ReferenceError|Uncaught|^ +at /m);
   });

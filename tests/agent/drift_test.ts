@@ -14,7 +14,16 @@ Deno.test("changes in a network's namespace, by others and by the agent itself",
     const { id } = await h1.api.createNetwork({});
     await Promise.all([h1.attach(id), h2.attach(id)]);
     await lab.agree();
-    const settled = () => new Promise((resolve) => setTimeout(resolve, 2500));
+    /** Waits until there was no comparison for a while. */
+    const settled = async () => {
+      let last = "", since = performance.now();
+      await until("no network is compared any more", async (see) => {
+        const now = see(`${await comparisons(h1)} ${await comparisons(h2)}`);
+        if (now !== last) since = performance.now();
+        last = now;
+        return performance.now() - since > 2500;
+      });
+    };
     await settled();
     const before = [await comparisons(h1), await comparisons(h2)];
     for (let i = 0; i < 5; i++) {

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { type Failpoint, failpoints } from "../../services/agent/failpoints.ts";
 import { OverlayLab } from "../lab/overlay.ts";
 import { ApiError } from "../lab/overlay_api.ts";
-import { pings } from "../lab/overlay_traffic.ts";
+import { reaches } from "../lab/overlay_traffic.ts";
 import { until } from "../lab/until.ts";
 
 /** Refused because it is gone, or not answered: an agent that was killed may have done it or not. */
@@ -31,7 +31,7 @@ async function end(lab: OverlayLab, id: string): Promise<void> {
   const [h1, h2] = [lab.host(1), lab.host(2)];
   await h1.api.createNetwork({ id }).catch((error) => assert.match(error.message, /409/));
   const a = await h1.attach(id), b = await h2.attach(id, { wait: "20s" });
-  assert.ok(await pings(a.container, b.address));
+  await reaches(a.container, b.address);
   await lab.agree();
   for (const host of [h1, h2]) {
     for (const endpoint of await host.api.endpoints({ network_id: id, hostname: host.name })) {

@@ -24,7 +24,7 @@ Deno.test("curl, as a browser with a page of another site or a rebinding name: 4
         "curl",
         "-sS",
         "-m",
-        "5",
+        "60",
         "-w",
         " %{http_code}",
         "-d",

@@ -55,12 +55,12 @@ Deno.test("HTTPS asks for a certificate of its authority, and says in its log wh
   await using server = await testServer(undefined, {
     tls: await materialOf(certs, "server"),
     report: () => ({ service: `agent ${served++}`, version: "1", ready: true, problems: [] }),
-    limits: { head: 500 },
+    limits: { head: 5_000 },
   });
   const url = `https://localhost:${server.at.port}/readyz`;
   const curl = async (name: string | undefined, key = "client", ...extra: string[]) => {
     const shown = name === undefined ? [] : ["--cert", certs.path(name), "--key", certs.path(`${key}-key`)];
-    const args = ["curl", "-sS", "-m", "5", "--cacert", certs.path("ca"), ...shown, ...extra, url];
+    const args = ["curl", "-sS", "-m", "60", "--cacert", certs.path("ca"), ...shown, ...extra, url];
     return await run(args, { mayFail: true });
   };
   await until("the certificate has expired", (see) => see(Date.now()) > expiry);
@@ -111,7 +111,7 @@ Deno.test("HTTPS asks for a certificate of its authority, and says in its log wh
   });
 
   await t.step("plain HTTP to the port, and a client that never begins", async () => {
-    await run(["curl", "-sS", "-m", "5", `http://localhost:${server.at.port}/`], { mayFail: true });
+    await run(["curl", "-sS", "-m", "60", `http://localhost:${server.at.port}/`], { mayFail: true });
     const mute = await Deno.connect({ port: server.at.port });
     assert.equal(await mute.read(new Uint8Array(10)).catch(() => null), null);
     mute.close();

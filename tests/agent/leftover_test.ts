@@ -4,8 +4,7 @@ import { encodeBits } from "../lab/overlay_store.ts";
 import { run } from "../lab/host.ts";
 import { OverlayLab } from "../lab/overlay.ts";
 import { endpointByHand, networkByHand, recordsByHand } from "../lab/overlay_by_hand.ts";
-import { pings } from "../lab/overlay_traffic.ts";
-import { until } from "../lab/until.ts";
+import { reaches } from "../lab/overlay_traffic.ts";
 
 Deno.test("a new endpoint gets its interface also where a veth or a link in the container has a name of its pair", async () => {
   await using lab = await OverlayLab.started({ hosts: 1 });
@@ -19,7 +18,7 @@ Deno.test("a new endpoint gets its interface also where a veth or a link in the 
   const [first, second, third] = containers;
   assert(first && second && third);
   await write(1);
-  await until("the first endpoint is set up", () => pings(first, "10.0.0.1"));
+  await reaches(first, "10.0.0.1");
 
   const inside = ["nsenter", `--net=${h1.namespaceOf(network.id)}`, "ip", "link", "add"];
   const { overlay_veth_name: near } = endpoints[1]!,
@@ -31,8 +30,8 @@ Deno.test("a new endpoint gets its interface also where a veth or a link in the 
   await write(3);
   h1.agent.signal("SIGCONT");
   for (const container of [second, third]) {
-    await until("it is set up", () => pings(container, "10.0.0.1"));
-    assert.ok(await pings(container, "10.0.0.2"));
+    await reaches(container, "10.0.0.1");
+    await reaches(container, "10.0.0.2");
   }
   await lab.agree();
 });

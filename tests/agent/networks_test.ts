@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { run } from "../lab/host.ts";
 import { OverlayLab } from "../lab/overlay.ts";
 import { endpointByHand, makeByHand, networkByHand } from "../lab/overlay_by_hand.ts";
-import { pings, throughput } from "../lab/overlay_traffic.ts";
+import { pings, reaches, throughput } from "../lab/overlay_traffic.ts";
 import { until } from "../lab/until.ts";
 
 Deno.test("networks across three hosts", async (t) => {
@@ -52,7 +52,7 @@ Deno.test("networks across three hosts", async (t) => {
       ]);
       const again = { ipv4_address: ones[0]!.address, container: silent, wait: "20s" };
       const moved = await lab.host(3).attach(one.id, again);
-      assert.ok(await pings(ones[1]!.container, moved.address));
+      await reaches(ones[1]!.container, moved.address);
       await lab.agree();
       for (const network of [one, two]) {
         for (const { id, hostname } of await lab.host(1).api.endpoints({ network_id: network.id })) {

@@ -1,7 +1,7 @@
 /** A host that was rebooted, or whose agent did not run for a while. */
 import assert from "node:assert/strict";
 import { OverlayLab } from "../lab/overlay.ts";
-import { pings, SteadyPing } from "../lab/overlay_traffic.ts";
+import { pings, reaches, SteadyPing } from "../lab/overlay_traffic.ts";
 import { until } from "../lab/until.ts";
 
 Deno.test("hosts that were rebooted, whose agent did not run for a while, or that other programs have changed", async (t) => {
@@ -28,13 +28,13 @@ Deno.test("hosts that were rebooted, whose agent did not run for a while, or tha
     await assert.rejects(h2.api.createEndpoint(id, { ipv4_address: a.address }), /409/);
     await h1.api.deleteEndpoint(a.endpoint.id);
     const again = await h1.attach(id, { ipv4_address: a.address, wait: "20s" });
-    assert.ok(await pings(b.container, again.address));
+    await reaches(b.container, again.address);
     await lab.agree();
     await steady.noneLost(100);
   });
 
   await lab.clear();
-  await t.step("what was deleted while an agent was down is gone within a second of its start", async () => {
+  await t.step("what was deleted while an agent was down is gone after its start", async () => {
     const { id } = await h1.api.createNetwork();
     const a = await h1.attach(id), gone = await h2.attach(id), stays = await h2.attach(id, { wait: "20s" });
     await lab.agree();
@@ -46,8 +46,8 @@ Deno.test("hosts that were rebooted, whose agent did not run for a while, or tha
       assert.ok(await pings(a.container, stays.address), "networks stay when their agent ends");
       // The next step has it check every second.
       await h1.start({ STRAND_AGENT_CHECK_EVERY: "1" });
-      await lab.agree({ timeoutMs: 10_000 });
-      assert.ok(await pings(a.container, late.address));
+      await lab.agree();
+      await reaches(a.container, late.address);
       await h1.removeContainer(mine);
     }
 
@@ -99,14 +99,14 @@ Deno.test("hosts that were rebooted, whose agent did not run for a while, or tha
         await until(`${change}: counted`, async (see) => see(await drift()) > counted);
         counted = await drift();
         await lab.agree().catch((error) => assert.fail(`${change}: ${error.message}`));
-        assert.ok(await pings(a.container, b.address), change);
+        await reaches(a.container, b.address);
       }
       // An endpoint that is made before the check has come is set up all the same.
       for (const change of ["ip link del br0", "ip link del vxlan0"]) {
         await h1.host.run(h1.host.enter(["sh", "-ec", `${inside} ${change}`]));
         const { container } = await h1.attach(id);
         await lab.agree();
-        assert.ok(await pings(container, b.address), change);
+        await reaches(container, b.address);
       }
     },
   );
@@ -118,8 +118,11 @@ Deno.test("hosts that were rebooted, whose agent did not run for a while, or tha
     // No periodic check comes in between.
     await h3.start({ STRAND_AGENT_CHECK_EVERY: "3600" });
     await lab.agree();
-    const { body } = await h3.api.status("/metrics");
-    const [, compared] = /^agent_reconcile_seconds_count\{kind="all".*\} (\d+)$/m.exec(body) ?? [];
-    assert.equal(compared, "8");
+    const compared = async () => {
+      const { body } = await h3.api.status("/metrics");
+      return Number(/^agent_reconcile_seconds_count\{kind="all".*\} (\d+)$/m.exec(body)?.[1]);
+    };
+    await until("each is compared", async (see) => see(await compared()) >= 8);
+    assert.equal(await compared(), 8);
   });
 });

@@ -17,7 +17,7 @@ Deno.test("sand-agent-cli on two hosts: a network, endpoints that all hosts have
   const [c1, c2] = [await h1.container(), await h2.container()];
   await t.step("endpoint-create --wait", async () => {
     for (const [host, { path }, address] of [[h1, c1, "10.0.0.2"], [h2, c2, "10.0.0.3"]] as const) {
-      const made = await sand(host, "endpoint-create", "-n", network, "--ns", path, "--wait", "10s");
+      const made = await sand(host, "endpoint-create", "-n", network, "--ns", path, "--wait", "60s");
       const row = `networkID=${network} hostname=${host.name} IP=${address}/24 NS=${path}`;
       assert.match(made, new RegExp(`^New endpoint created:\n\\* \\[ACTIVE\\]  ID=\\S+ ${row}\n$`));
     }

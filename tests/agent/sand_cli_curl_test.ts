@@ -129,7 +129,7 @@ Deno.test("curl says what went wrong in one line", async (t) => {
     ["something else than HTTP", [`${url}/text`], "", /it does not speak HTTP/],
     ["no answer", [`${url}/gone`], "", /it closed the connection without an answer/],
     ["no TLS", [url.replace("http", "https"), "-k"], "", /it does not speak TLS/],
-    ["silence", ["--timeout", "400ms", `${url}/silent`], "", /not answered in full within 400ms; --timeout/],
+    ["silence", ["--timeout", "2s", `${url}/silent`], "", /not answered in full within 2s; --timeout/],
     ["a closed port", ["http://127.0.0.1:1/"], "", /127\.0\.0\.1:1/],
     ["no such network", ["-n", NETWORK.replace("3", "4"), url], "", /there is no network/],
   ];

@@ -5,7 +5,7 @@ import type { ApiEndpoint } from "../lab/overlay_api.ts";
 import { readKernel } from "../lab/overlay_kernel.ts";
 import { decodeBits } from "../lab/overlay_store.ts";
 import { leftByGoAgents, printedKernel } from "../lab/overlay_takeover.ts";
-import { pings, SteadyPing } from "../lab/overlay_traffic.ts";
+import { pings, reaches, SteadyPing } from "../lab/overlay_traffic.ts";
 import { until } from "../lab/until.ts";
 
 /** The fixture's fault that no agent may repair: the address of an endpoint that is active was given twice. */
@@ -70,7 +70,7 @@ Deno.test("hosts of Go agents are taken over one by one, and no ping between the
     "both hosts are as the store says, and the claims are right",
     async () => (await differences(h1, h2)).length === 0,
   );
-  assert.ok(await pings(far, "10.0.0.2"));
+  await reaches(far, "10.0.0.2");
   await web.noneLost(200);
   await wide.noneLost(200);
 

@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { type Host, run } from "../lab/host.ts";
 import { OverlayLab } from "../lab/overlay.ts";
 import type { OverlayHost } from "../lab/overlay_host.ts";
-import { pings } from "../lab/overlay_traffic.ts";
+import { pings, reaches } from "../lab/overlay_traffic.ts";
 import { until } from "../lab/until.ts";
 
 const WITHOUT = new URL("../lab/without_netfilter.py", import.meta.url);
@@ -109,8 +109,8 @@ Deno.test("from which hosts VXLAN is taken", async (t) => {
     });
     assert.ok(await pings(one.container, two.address));
     assert.equal(await got(), before);
-    const { body } = await h2.api.status("/metrics");
-    assert.match(body, /agent_refused_vxlan_total\{reason="unknown-host",verdict="dropped"\} 1/);
+    const told = /agent_refused_vxlan_total\{reason="unknown-host",verdict="dropped"\} 1/;
+    await until("the metrics say so", async (see) => told.test(see((await h2.api.status("/metrics")).body)));
     assert.match((await h2.strand(["status"])).stdout, /refused VXLAN .*1 unknown-host dropped/);
     // Root of a host of the network may: it could send by the network's own device.
     await send(h1.host, h2, [vni]);
@@ -121,7 +121,7 @@ Deno.test("from which hosts VXLAN is taken", async (t) => {
     const before = await got();
     await send(h1.host, h2, [vni], NOBODY);
     await send(h1.host, h2, [999, vni, vni], NOBODY);
-    assert.equal((await refused(h1))["unprivileged-dropped"], 2);
+    await until("it is counted", async (see) => see(await refused(h1))["unprivileged-dropped"] === 2);
     assert.ok(await pings(one.container, two.address));
     assert.equal(await got(), before);
   });
@@ -159,7 +159,7 @@ Deno.test("from which hosts VXLAN is taken", async (t) => {
     await h2.host.run(["sysctl", "-qw", "net.ipv4.ip_forward=1"]);
     // Behind another VNI, the network's is in what the kernel cuts off after the rules.
     await send(guest, h2, [999, vni, vni]);
-    assert.equal((await refused(h2))["hidden-dropped"], 1);
+    await until("it is counted", async (see) => see(await refused(h2))["hidden-dropped"] === 1);
     assert.equal(await got(), before);
     // The host gives it its own address, as Docker does.
     const gotBefore = await watch(h1, id);
@@ -168,7 +168,7 @@ Deno.test("from which hosts VXLAN is taken", async (t) => {
         "table ip nat { chain post { type nat hook postrouting priority srcnat; oifname eth0 masquerade; }\n}",
     });
     await send(guest, h1, [vni]);
-    assert.equal((await refused(h2))["forwarded-dropped"], 1);
+    await until("it is counted", async (see) => see(await refused(h2))["forwarded-dropped"] === 1);
     assert.equal(await gotBefore(), 0);
     await nft(h2, "delete table ip nat");
     assert.ok(await pings(one.container, two.address));
@@ -178,7 +178,7 @@ Deno.test("from which hosts VXLAN is taken", async (t) => {
     const has = async () => (await table(h1)).includes(`. ${h3.ip}`);
     assert.equal(await has(), false);
     const three = await h3.attach(id);
-    assert.ok(await pings(three.container, one.address));
+    await reaches(three.container, one.address);
     assert.ok(await has());
     await h3.api.deleteEndpoint(three.endpoint.id);
     await until("it is no longer taken from", async () => !await has());
@@ -225,7 +225,7 @@ Deno.test("from which hosts VXLAN is taken", async (t) => {
           /repaired_total\{op="vxlan-rules"\} (\d+)/.exec((await h1.api.status("/metrics")).body)?.[1] ?? 0,
         );
       const whole = await table(h1), three = await h3.attach(id);
-      assert.notEqual(await table(h1), whole);
+      await until("it has the third", async (see) => see(await table(h1)) !== whole);
       await h3.api.deleteEndpoint(three.endpoint.id);
       await until("it is gone", async () => await table(h1) === whole);
       // Another table's changes are none of ours.
@@ -241,7 +241,8 @@ Deno.test("from which hosts VXLAN is taken", async (t) => {
     await h2.stop();
     await h2.start({}, ["/usr/bin/python3", fileURLToPath(WITHOUT)]);
     const more = await h2.attach(id);
-    assert.ok(await pings(more.container, one.address));
+    await reaches(more.container, one.address);
+    await h2.agent.line(/VXLAN is taken from any host/);
     const said = h2.agent.lines.filter((line) => line.includes("VXLAN is taken from any host"));
     assert.equal(said.length, 1, said.join("\n"));
     assert.match((await h2.strand(["status"])).stdout, /VXLAN is taken from any host/);

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { run } from "../lab/host.ts";
 import { ApiError } from "../lab/overlay_api.ts";
 import { OverlayLab } from "../lab/overlay.ts";
-import { pings } from "../lab/overlay_traffic.ts";
+import { pings, reaches } from "../lab/overlay_traffic.ts";
 import { until } from "../lab/until.ts";
 
 Deno.test("what else is on VXLAN's usual port", async (t) => {
@@ -25,7 +25,7 @@ Deno.test("what else is on VXLAN's usual port", async (t) => {
       const { id, vxlan_vni } = await h1.api.createNetwork({ name: "blue" });
       assert.equal(vxlan_vni, 70_000);
       const [a, b] = [await h1.attach(id), await h2.attach(id, { wait: "20s" })];
-      assert.ok(await pings(a.container, b.address));
+      await reaches(a.container, b.address);
       const port = async (host: typeof h1) => {
         const show = ["nsenter", `--net=${host.namespaceOf(id)}`, "ip", "-j", "-d", "link", "show", "vxlan0"];
         // With another port it is another device: ip(8) may find it gone between its own two questions.

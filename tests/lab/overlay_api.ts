@@ -41,6 +41,8 @@ export const API_PORT = 9999, METRICS_PORT = 9643;
 /** A client whose refusals are ApiErrors. */
 export function apiClient(options: AgentClientOptions): AgentClient {
   const client: AgentClient = new AgentClient({
+    // Of hundreds of requests at once the last one waits, on a busy machine for longer than a user's patience.
+    timeoutMs: 120_000,
     ...options,
     explain: (error) =>
       error instanceof AgentRefusal ? new ApiError(client.name, error.status, error.sentence ?? "") : error,
@@ -101,7 +103,7 @@ export class Api {
 
   /** What the status server says: /healthz, /readyz, /metrics. */
   status(path: string): Promise<Answer> {
-    return requestIn(this.namespace, { hostname: "127.0.0.1", port: METRICS_PORT }, { path, timeout: 5_000 });
+    return requestIn(this.namespace, { hostname: "127.0.0.1", port: METRICS_PORT }, { path });
   }
 
   /** What `strand agent release` asks the status server for; the answer may be an error. */

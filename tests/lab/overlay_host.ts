@@ -107,7 +107,7 @@ export class OverlayHost implements AsyncDisposable {
 
   /** Asks the agent to end, which leaves the networks as they are. */
   async stop(): Promise<void> {
-    await this.process?.stop();
+    await this.process?.stop("SIGTERM", 60_000);
   }
 
   /** Kills the agent. */

@@ -4,7 +4,7 @@ import { type Host, run } from "./host.ts";
 import type { OverlayLab } from "./overlay.ts";
 import { ApiError, type ApiNetwork } from "./overlay_api.ts";
 import type { Attached, OverlayHost } from "./overlay_host.ts";
-import { pings } from "./overlay_traffic.ts";
+import { reaches } from "./overlay_traffic.ts";
 
 /** What may be asked for and be refused for good reasons while others ask too and agents die. */
 const REFUSALS = new Set([400, 404, 409, 503]);
@@ -73,10 +73,11 @@ export class Operations {
       );
       if (!from || !to) continue;
       const device = ["-I", from.endpoint.target_veth_name];
-      if (await pings(from.container, to.address, device)) this.count("ping");
-      else {throw new Error(
-          `${from.endpoint.id} on ${from.host.name} does not reach ${to.endpoint.id}: ${to.address}`,
-        );}
+      await reaches(from.container, to.address, device).catch((error) => {
+        const ends = `${from.endpoint.id} on ${from.host.name} does not reach ${to.endpoint.id}`;
+        throw new Error(`${ends}: ${error.message}`);
+      });
+      this.count("ping");
     }
   }
 

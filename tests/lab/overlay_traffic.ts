@@ -1,11 +1,17 @@
 /** Traffic between containers, and what became of it. */
 import assert from "node:assert/strict";
 import { type Host, Process } from "./host.ts";
+import { until } from "./until.ts";
 
-/** True when a host answers a ping within a second. */
+/** True when a host answers one ping within three seconds. */
 export async function pings(from: Host, address: string, options: readonly string[] = []): Promise<boolean> {
   const command = ["ping", "-n", "-c", "1", "-W", "3", ...options, address];
   return (await from.run(command, { mayFail: true })).code === 0;
+}
+
+/** Resolves once a host answers a ping: what was just made on one host the other hosts have a moment later. */
+export async function reaches(from: Host, address: string, options: readonly string[] = []): Promise<void> {
+  await until(`${from.netns} reaches ${address}`, () => pings(from, address, options));
 }
 
 /** A ping every 10 ms that runs until it is asked how it went. */
