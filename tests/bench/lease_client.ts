@@ -13,9 +13,6 @@ import { Message } from "../../services/dhcpd/message.ts";
 import { BROADCAST, CLIENT_PORT, Opt, SERVER_PORT, Type } from "../../services/dhcpd/numbers.ts";
 
 const SIZE = 2048;
-/** How long an answer is waited for, in ms. */
-const PATIENCE = 3000;
-
 export class LeaseClient implements Disposable {
   readonly #epoll = new Epoll();
   readonly #in = new FrameBatch(16, SIZE);
@@ -27,8 +24,8 @@ export class LeaseClient implements Disposable {
   #readable: Promise<unknown> | undefined;
   #xid = 1;
 
-  /** @param path Of the namespace. */
-  constructor(path: string) {
+  /** @param path Of the namespace. @param patience How long an answer is waited for, in ms. */
+  constructor(path: string, private readonly patience = 3000) {
     const namespace = openNamespace(path);
     try {
       this.#socket = inNamespace(namespace, () => {
@@ -68,7 +65,7 @@ export class LeaseClient implements Disposable {
     out.setLength(0, length);
     out.send(this.#socket, 1);
     const over = new AbortController();
-    for (const end = performance.now() + PATIENCE; performance.now() < end;) {
+    for (const end = performance.now() + this.patience; performance.now() < end;) {
       this.#readable ??= readable(this.#epoll).finally(() => this.#readable = undefined);
       await Promise.race([this.#readable, delay(end - performance.now(), over.signal)]);
       const answer = this.#received(xid);
@@ -76,7 +73,7 @@ export class LeaseClient implements Disposable {
       over.abort();
       return answer;
     }
-    throw new Error(`${mac} got no answer in ${PATIENCE} ms`);
+    throw new Error(`${mac} got no answer in ${this.patience} ms`);
   }
 
   #received(xid: number): Message | undefined {

@@ -29,7 +29,7 @@ Deno.test("an address that several containers may use moves between hosts", asyn
       container.path,
       "-o",
       "json",
-      "--wait",
+      "--wait=60s",
       ...options,
     );
     assert.equal(code, 0, stderr);

@@ -82,13 +82,13 @@ Deno.test("strand attach and detach", async (t) => {
     );
     const mac = "52:54:00:00:00:05";
     assert.deepEqual(
-      await at(h2, "attach", "blue", "--ns", db.path, "--mac", mac, "--wait"),
+      await at(h2, "attach", "blue", "--ns", db.path, "--mac", mac, "--wait=60s"),
       done("endpoint db created: 10.0.0.5 on h2"),
     );
     await pings(web, "10.0.0.5");
     const before = await it.endpoints();
     assert.deepEqual(
-      await at(h1, "attach", "blue", "--ns", web.path, "--name", "web", "--wait=10s"),
+      await at(h1, "attach", "blue", "--ns", web.path, "--name", "web", "--wait=60s"),
       done("endpoint web unchanged: 10.0.0.2 on h1"),
     );
     const [, json] = await at(h1, "attach", "blue", "--ns", web.path, "-o", "json");

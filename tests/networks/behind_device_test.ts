@@ -12,7 +12,7 @@ import { run } from "../lab/host.ts";
 import type { ApiEndpoint } from "../lab/overlay_api.ts";
 import { compareContainment } from "../lab/overlay_containment.ts";
 import type { OverlayHost } from "../lab/overlay_host.ts";
-import { pings } from "../lab/overlay_traffic.ts";
+import { pings, reaches } from "../lab/overlay_traffic.ts";
 import { until } from "../lab/until.ts";
 import { GatewayLab } from "../overlay_names/gateway_lab.ts";
 import { Machine } from "../overlay_names/ports.ts";
@@ -100,7 +100,7 @@ Deno.test("what is behind a device speaks for itself alone", async (t) => {
       assert.ok(await pings(far.container, web.address));
       await setMac(mac);
       assert.equal((await vm.lease("-t", "2")).address, "");
-      assert.ok(await ignored(one, reason) >= before + 2);
+      await until("both are counted", async (see) => see(await ignored(one, reason)) >= before + 2);
       send(vm, [arp(mac, [mac, posing.address]), datagram({ from: mac, source: number(posing.address) })]);
       await until(
         "its frames are counted",
@@ -115,8 +115,8 @@ Deno.test("what is behind a device speaks for itself alone", async (t) => {
   await t.step("its lease is with its port in etcd, and it is reached from both hosts", async () => {
     address = (await vm.lease()).address;
     assert.notEqual(address, "");
-    assert.ok(await pings(vm.host, web.address));
-    assert.ok(await pings(far.container, address));
+    await reaches(vm.host, web.address);
+    await reaches(far.container, address);
     const [lease] = await it.leases(blue);
     assert.deepEqual([lease?.strand_port, lease?.target_veth_mac], ["vm0", VM]);
   });
@@ -157,16 +157,16 @@ Deno.test("what is behind a device speaks for itself alone", async (t) => {
     }
     await setMac("52:54:00:00:00:08");
     assert.equal((await vm.lease("-t", "2")).address, "");
-    assert.ok(await ignored(one, "port-full") >= 2);
-    const { body } = await one.api.status("/readyz");
-    assert.match(
-      body,
-      /vm0, a port of network blue, has 3 leases, as many as it may have, and more are asked for/,
-    );
-    assert.match(body, /strand attach blue --device vm0 --leases N/);
+    await until("both are counted", async (see) => see(await ignored(one, "port-full")) >= 2);
+    const full = /vm0, a port of network blue, has 3 leases, as many as it may have, and more are asked for/;
+    await until("status says so", async (see) => full.test(see((await one.api.status("/readyz")).body)));
+    assert.match((await one.api.status("/readyz")).body, /strand attach blue --device vm0 --leases N/);
     assert.deepEqual((await at(one, "attach", "blue", "--device", "vm0", "--leases", "4"))[2], "");
     assert.notEqual((await vm.lease()).address, "");
-    assert.doesNotMatch((await one.api.status("/readyz")).body, /more are asked for/);
+    await until(
+      "status says it no more",
+      async (see) => !see((await one.api.status("/readyz")).body).includes("more are asked for"),
+    );
     for (const wrong of ["0", "-1", "many", "70000"]) {
       const [code] = await at(one, "attach", "blue", "--device", "vm0", "--leases", wrong);
       assert.ok(code !== 0, wrong);
@@ -245,12 +245,12 @@ Deno.test("what is behind a device speaks for itself alone", async (t) => {
     }
     await setMac(VM);
     await until("vm has its lease", async (see) => see((await vm.lease()).address) === address);
-    assert.ok(await pings(vm.host, far.address));
+    await reaches(vm.host, far.address);
     assert.equal((await it.leases(blue)).length, known.length);
     const other = await Machine.behind(one, "vm1", "52:54:00:00:01:01");
     assert.deepEqual((await at(one, "attach", "blue", "--device", "vm1"))[2], "");
     assert.notEqual((await other.lease()).address, "");
-    assert.ok(await pings(other.host, address));
+    await reaches(other.host, address);
   });
 
   await t.step("a killed agent and a detached device: the rules stay, and go", async () => {

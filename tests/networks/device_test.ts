@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { deviceFailpoints } from "../../services/agent/failpoints.ts";
 import { type Host, run } from "../lab/host.ts";
-import { pings } from "../lab/overlay_traffic.ts";
+import { pings, reaches } from "../lab/overlay_traffic.ts";
 import { until } from "../lab/until.ts";
 import { at } from "./attached.ts";
 import { dig, GatewayLab } from "../overlay_names/gateway_lab.ts";
@@ -41,7 +41,7 @@ Deno.test("strand attach --device", async (t) => {
         async (see) => see(await dig(web.container, "db.blue.example")).lines[0] === "10.0.0.5",
       );
       await until("it is reached by its name's address", () => pings(web.container, "10.0.0.5"));
-      assert.ok(await pings(vm.host, web.address));
+      await reaches(vm.host, web.address);
     },
   );
 
@@ -233,7 +233,10 @@ Deno.test("an agent that is killed, or dies at any step with a device, goes on a
       await it.lab.kv.write({ [`/sc-net/network/${gone}`]: undefined });
       await start();
       await until("it is the host's again", async (see) => see(await names(one.host)).includes("vm9"));
-      assert.match((await one.api.status("/readyz")).body, /vm9 is no port of network/);
+      await until(
+        "status says so",
+        async (see) => see((await one.api.status("/readyz")).body).includes("vm9 is no port of network"),
+      );
     },
   );
 });

@@ -90,8 +90,11 @@ Deno.test("strand explain names what keeps two machines apart", async (t) => {
     await page.named("web", "nobody", /^name: network blue has no endpoint "nobody"$/);
     const { target_veth_ip: cidr } = await h2.api.createEndpoint(blue);
     const address = cidr.split("/")[0] ?? "";
-    const { broken } = await explain("web", address);
-    assert.match(broken[0] ?? "", /^blue active: 10\.0\.0\.\d+ is inactive: its namespace is gone$/);
+    const inactive = /^blue active: 10\.0\.0\.\d+ is inactive: its namespace is gone$/;
+    await until(
+      "it is inactive",
+      async (see) => inactive.test(see(await explain("web", address)).broken[0] ?? ""),
+    );
   });
 
   await t.step("UDP 4789 that is blocked on the underlay, in either direction", async () => {
@@ -182,7 +185,7 @@ Deno.test("strand explain names what keeps two machines apart", async (t) => {
       );
       await vm.host.run(["ip", "link", "set", "eth1", "up"]);
       await it.reserve(blue, OTHER, { name: "more" });
-      await vm.lease("-i", "eth1");
+      await vm.lease("-i", "eth1", "-t", "2");
       await named(
         "web",
         "more",

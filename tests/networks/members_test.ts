@@ -1,6 +1,6 @@
 /** Members that a device names are reached without DHCP, and no longer once it does not. */
 import assert from "node:assert/strict";
-import { pings } from "../lab/overlay_traffic.ts";
+import { pings, reaches } from "../lab/overlay_traffic.ts";
 import type { OverlayHost } from "../lab/overlay_host.ts";
 import { until } from "../lab/until.ts";
 import { dig, GatewayLab } from "../overlay_names/gateway_lab.ts";
@@ -41,8 +41,11 @@ Deno.test("strand attach --device --members", async (t) => {
     );
     assert.deepEqual(await records(), ["db h1 vm0 10.0.0.5/24"]);
     await until("it is reached from the other host", () => pings(web.container, "10.0.0.5"));
-    assert.ok(await pings(db.host, web.address));
-    assert.deepEqual((await dig(web.container, "db.blue.example")).lines, ["10.0.0.5"]);
+    await reaches(db.host, web.address);
+    await until(
+      "it is known by its name",
+      async (see) => see(await dig(web.container, "db.blue.example")).lines.join() === "10.0.0.5",
+    );
     // Should it ask by DHCP after all, it is told what it has.
     assert.equal((await db.lease()).address, "10.0.0.5");
     assert.deepEqual(await records(), ["db h1 vm0 10.0.0.5/24"]);
@@ -99,7 +102,7 @@ Deno.test("strand attach --device --members", async (t) => {
     assert.deepEqual(await records(), ["sql h2 vm0 10.0.0.5/24"]);
     const far = await one.attach(blue);
     await until("it is reached there", () => pings(far.container, "10.0.0.5"));
-    assert.ok(await pings(moved.host, web.address));
+    await reaches(moved.host, web.address);
     assert.deepEqual((await attach(one, "vm0"))[0], 1);
     assert.deepEqual((await at(one, "detach", "blue", "--device", "vm0"))[2], "");
     assert.deepEqual(await records(), ["sql h2 vm0 10.0.0.5/24"]);

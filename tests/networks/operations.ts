@@ -191,7 +191,12 @@ export class NetworkOperations {
   }
 
   async #lease(machine: Movable): Promise<void> {
-    const { address } = await machine.place!.machine.lease("-x", `hostname:${machine.name ?? LABELS[0]}`);
+    const { address } = await machine.place!.machine.lease(
+      "-t",
+      "5",
+      "-x",
+      `hostname:${machine.name ?? LABELS[0]}`,
+    );
     this.#count(address ? "lease" : "no lease");
   }
 

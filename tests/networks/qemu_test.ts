@@ -2,7 +2,7 @@
 import { Process, run } from "../lab/host.ts";
 import { BOOT, machineImage } from "../lab/machine_image.ts";
 import type { OverlayHost } from "../lab/overlay_host.ts";
-import { pings } from "../lab/overlay_traffic.ts";
+import { pings, reaches } from "../lab/overlay_traffic.ts";
 import { until } from "../lab/until.ts";
 import { dig, GatewayLab } from "../overlay_names/gateway_lab.ts";
 import { at } from "./attached.ts";
@@ -52,7 +52,7 @@ Deno.test({
     const web = await one.attach(blue, { name: "web" });
     await until("db answers a container", () => pings(web.container, "10.0.0.5"));
     const [address = ""] = (await dig(web.container, "app.blue.example")).lines;
-    assert.ok(await pings(web.container, address));
+    await reaches(web.container, address);
 
     // QEMU is started again: the tap has gone and comes, and is a port again.
     await db.stop();

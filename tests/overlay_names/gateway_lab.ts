@@ -66,7 +66,7 @@ export class GatewayLab implements AsyncDisposable {
 
   /** What its status server says. */
   status(host: OverlayHost, path: string) {
-    return requestIn(host.namespace, { hostname: "127.0.0.1", port: 9644 }, { path, timeout: 5000 });
+    return requestIn(host.namespace, { hostname: "127.0.0.1", port: 9644 }, { path });
   }
 
   /** A network with settings, as `strand apply` writes them. */
@@ -112,7 +112,7 @@ export class GatewayLab implements AsyncDisposable {
 
 /** Asks a server from inside a container. */
 export async function dig(from: Host, ...args: string[]): Promise<Dug> {
-  const options = ["+time=2", "+tries=2", "+noall", "+comments", "+answer"];
+  const options = ["+time=10", "+tries=2", "+noall", "+comments", "+answer"];
   const { stdout } = await from.run(["dig", "@10.0.0.1", ...options, ...args], { mayFail: true });
   const status = /status: (\w+)/.exec(stdout)?.[1] ?? "NONE";
   const lines = stdout.split("\n").filter((line) => line !== "" && !line.startsWith(";"));

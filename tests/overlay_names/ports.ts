@@ -36,7 +36,10 @@ export class Machine {
     await run([...this.port]);
   }
 
-  /** One lease by udhcpc, whose address the machine has then. `more`: further arguments. */
+  /**
+   * One lease by udhcpc, whose address the machine has then.
+   * @param more Further arguments, like `-t 2` where it is not to get one: it asks for up to 20 s.
+   */
   async lease(...more: string[]): Promise<Leased> {
     const script = [
       'case $1 in bound|renew) ip address replace "$ip/$mask" dev eth0;',
@@ -46,7 +49,7 @@ export class Machine {
     await Deno.writeTextFile(file, `#!/bin/sh\n${script}\n`, { mode: 0o755 });
     await Deno.chmod(file, 0o755);
     try {
-      const command = ["udhcpc", "-f", "-n", "-q", "-t", "5", "-T", "1", "-i", "eth0", "-s", file, ...more];
+      const command = ["udhcpc", "-f", "-n", "-q", "-t", "20", "-T", "1", "-i", "eth0", "-s", file, ...more];
       const { stdout } = await this.host.run(command, { mayFail: true });
       const variables = new Map(
         stdout.split("\n").flatMap((line) => {
