@@ -18,9 +18,11 @@ export interface Ask {
   readonly toMac?: string;
   /** The Ethernet source, where it is not the client's, or the relay's. */
   readonly fromMac?: string;
-  /** How many seconds its reply is waited for. */
+  /** It is to get no reply: half a second is waited for that, as after a RELEASE or a DECLINE. */
+  readonly silent?: true;
+  /** How many seconds its reply is waited for: 5 by default. */
   readonly timeout?: number;
-  /** How often it is sent while there is none: once by default. What waited for a busy server for long is dropped. */
+  /** How often it is sent while there is none: six times by default. What waited for a busy server for long is dropped. */
   readonly tries?: number;
 }
 
@@ -48,12 +50,20 @@ export interface Answer {
   readonly options: readonly (readonly [string, ...unknown[]])[];
 }
 
-/** Sends messages from a host's eth0, one after the other; the reply to each, if there was one in time: half a second, or its own. */
+/** Sends messages from a host's eth0, one after the other; the reply to each, if there was one in time. */
 export async function scapy(host: Host, asks: readonly Ask[]): Promise<(Answer | null)[]> {
   const script = fileURLToPath(new URL("dhcp_scapy.py", import.meta.url));
-  const stdin = asks.map((ask, i) => JSON.stringify({ xid: i + 1, ...ask }) + "\n").join("");
+  const stdin = asks.map((ask, i) => JSON.stringify({ xid: i + 1, ...patience(ask), ...ask }) + "\n").join(
+    "",
+  );
   const { stdout } = await host.run(["/usr/bin/python3", script], { stdin, timeout: 180_000 });
   return stdout.trim().split("\n").map((line) => JSON.parse(line));
+}
+
+function patience(
+  { type, silent = type === "release" || type === "decline" }: Ask,
+): Pick<Ask, "timeout" | "tries"> {
+  return silent ? { timeout: 0.5, tries: 1 } : { timeout: 5, tries: 6 };
 }
 
 /** The values of an option; undefined when it is not there. */

@@ -114,8 +114,8 @@ Deno.test("an address is given to another client a second or more after the end 
     const options = [["requested_addr", "10.0.0.10"], server] as const;
     const [ack] = await scapy(client, [{ type: "request", mac, options }]);
     assert.deepEqual(option(ack ?? null, "lease_time"), [3]);
-    const discover = { type: "discover", mac: "00:00:99:00:00:02" };
-    const offers = await scapy(next, Array.from({ length: 20 }, () => discover));
+    const discover = { type: "discover", mac: "00:00:99:00:00:02", timeout: 0.5, tries: 1 };
+    const offers = await scapy(next, Array.from({ length: 40 }, () => discover));
     const first = offers.find((offer) => offer !== null);
     assert(first && ack);
     assert(first.at - ack.at >= 3 + 1, `${first.at - ack.at} s after an ACK of 3 s`);

@@ -63,7 +63,16 @@ Deno.test({
   async fn() {
     await using lab = await DnsLab.create(fillMini);
     for (const [args, ...patterns] of digs) {
-      const command = ["dig", "@127.0.0.1", "-p", String(lab.port), "+tries=1", "+qr", ...args.split(" ")];
+      const command = [
+        "dig",
+        "@127.0.0.1",
+        "-p",
+        String(lab.port),
+        "+tries=1",
+        "+time=60",
+        "+qr",
+        ...args.split(" "),
+      ];
       const { stdout } = await run(command, { mayFail: true });
       // Behind "Got answer", as +qr shows the query as well.
       const answer = stdout.includes("Got answer:") ? stdout.slice(stdout.indexOf("Got answer:")) : stdout;
@@ -135,8 +144,8 @@ se. 86400 DS 59407 8 2 67FAC65D9CA3A4F69DE42D25D1D01D78A5E5C9B5B4D8E4B9A0FAD26CE
         () =>
           askAll(port, [{ name: "", type: 48 }], 200).then(([m]) => (m?.answer.length ?? 0) > 0, () => false),
       );
-      // It knows no port but 53.
-      const address = "127.53.0.2";
+      // It knows no port but 53; another test run has another address.
+      const address = `127.53.${Deno.pid >> 8 & 255}.${Deno.pid % 254 + 1}`;
       await using _lab = await DnsLab.create(fillMini, {
         listen: [`${address}:53`],
         forward: [`127.0.0.1:${port}`],

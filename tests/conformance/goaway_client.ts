@@ -12,7 +12,7 @@ function call(path: string): Promise<string> {
       (text: string) => Buffer.from(text),
       String,
       "ping",
-      { deadline: Date.now() + 5_000 },
+      { deadline: Date.now() + 60_000 },
       (error, answer) => error ? reject(error) : resolve(answer ?? ""),
     )
   );
