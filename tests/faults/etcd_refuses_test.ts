@@ -20,6 +20,7 @@ Deno.test("etcd full: nexd and status say so with what to do, and that mends it"
   await using services = await LabServices.create(etcd.endpoint);
   await services.start("nexd");
   await services.start("dnsd");
+  await until("all is well", async (see) => see(await services.status()).ok);
   assert.deepEqual((await services.status()).services.map(({ ready }) => ready), [true, true, true]);
   const filler = `head -c 200000 /dev/zero | tr '\\0' x | etcdctl --endpoints=${etcd.endpoint} put /filler`;
   for (let i = 0; (await shell(filler, true)).code === 0; i++) assert.ok(i < 50, "etcd is never full");
@@ -28,6 +29,11 @@ Deno.test("etcd full: nexd and status say so with what to do, and that mends it"
   assert.equal(refused.code, 1);
   assert.match(refused.stderr, /etcd at .* cannot be used: mvcc: database space exceeded/);
   assert.equal(refused.stderr.trim().split("\n").length, 1);
+  // A busy machine's etcd may be late to say it.
+  await until(
+    "status says why",
+    async (see) => /NOSPACE/.test(see((await services.status()).services[0]?.problems[0]?.what ?? "")),
+  );
   const { ok, services: [store, nexd, dnsd] } = await services.status();
   assert.equal(ok, false);
   assert.equal(store?.ready, false);
@@ -56,6 +62,11 @@ Deno.test("etcd with authentication on: the refusal says so, and so does status"
   const refused = await services.tryNex("apply", mini);
   assert.equal(refused.code, 1);
   assert.match(refused.stderr, /etcd at .* cannot be used: user name is empty/);
+  await until(
+    "status says why",
+    async (see) =>
+      /user name is empty/.test(see((await services.status()).services[0]?.problems[0]?.what ?? "")),
+  );
   const { services: [store, nexd] } = await services.status();
   assert.equal(store?.ready, false);
   assert.match(store?.problems[0]?.what ?? "", /user name is empty/);

@@ -47,6 +47,5 @@ Deno.test("etcd away: nexd reads on, refuses writes at once with one sentence, n
   );
   assert.match((await services.tryNex("get", "members", "mini")).stdout, /02:00:00:00:00:01 .*10\.0\.0\.13/);
   assert.equal(nexd.alive, true);
-  await nexd.stop();
-  assert.equal((await nexd.ended).code, 0, "a stop is orderly");
+  assert.equal((await nexd.stop("SIGTERM", 60_000)).code, 0, "a stop is orderly");
 });

@@ -153,7 +153,7 @@ Deno.test("without etcd a commit and a read are refused at once, naming the endp
 Deno.test("an answer that is lost is an unknown outcome, and is not sent again", async () => {
   await using etcd = await labEtcd();
   using relay = new Relay(() => etcd.endpoint);
-  using store = labStore([relay.endpoint], { timeoutMs: 2_000 });
+  using store = labStore([relay.endpoint], { timeoutMs: 20_000 });
   using direct = labStore([etcd.endpoint]);
   await store.mirror.ready();
   await store.committer.commit(put("/a/first", 1));
@@ -172,7 +172,7 @@ Deno.test("an answer that is lost is an unknown outcome, and is not sent again",
 Deno.test("change() finds after a lost answer that it had been written, and does not write again", async () => {
   await using etcd = await labEtcd();
   using relay = new Relay(() => etcd.endpoint);
-  using store = labStore([relay.endpoint], { timeoutMs: 2_000 });
+  using store = labStore([relay.endpoint], { timeoutMs: 20_000 });
   using direct = labStore([etcd.endpoint]);
   await store.mirror.ready();
   await store.committer.commit(put("/a/first", 1));

@@ -1,6 +1,11 @@
 /** The etcd that strand up runs: restarts, addresses, and errors. */
 import assert from "node:assert/strict";
-import { type EtcdProcessEvent, freePort, startEtcd } from "../../services/store/etcd_process.ts";
+import {
+  type EtcdProcessEvent,
+  freePort as portThatIsFree,
+  startEtcd,
+} from "../../services/store/etcd_process.ts";
+import { freePort } from "../lab/free_port.ts";
 import { labStore, put } from "../lab/store.ts";
 import { until } from "../lab/until.ts";
 
@@ -123,5 +128,5 @@ Deno.test("our own etcd does not outlive a process that is killed", async () => 
 });
 
 Deno.test("freePort() gives a port that can be listened on", () => {
-  Deno.listen({ hostname: "127.0.0.1", port: freePort() }).close();
+  Deno.listen({ hostname: "127.0.0.1", port: portThatIsFree() }).close();
 });

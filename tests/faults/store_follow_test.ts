@@ -490,7 +490,7 @@ Deno.test("mirror finds what the watch has lost of a followed prefix", async () 
   await using etcd = await labEtcd();
   const connection = new EtcdConnection({ endpoints: [etcd.endpoint] }),
     watch = new MeddledWatch(connection, "/a/lost");
-  const mirror = new StoreMirror(connection, things, { checkEveryMs: 200, settleMs: 50 });
+  const mirror = new StoreMirror(connection, things, { checkEveryMs: 200, settleMs: 500 });
   await mirror.follow(["/p/1/"]);
   await until("in sync", () => mirror.state.inSync);
   watch.forget = "/p/1/lost";
@@ -530,7 +530,7 @@ Deno.test(`follow, unfollow, writes and troubles in random order end as a listin
   await using etcd = await labEtcd();
   using relay = new Relay(() => etcd.endpoint);
   using writer = labStore([etcd.endpoint], { timeoutMs: 2_000 });
-  using it = listed(relay.endpoint, { checkEveryMs: 300, settleMs: 50 });
+  using it = listed(relay.endpoint, { checkEveryMs: 300, settleMs: 500 });
   const { mirror } = it;
   const PREFIXES = 40;
   const some = () => Array.from({ length: 1 + random(6) }, () => `/p/${random(PREFIXES)}/`);

@@ -9,14 +9,17 @@ import { Relay } from "../lab/relay.ts";
 import { create, type LabStore, labStore, put } from "../lab/store.ts";
 
 function add(store: LabStore, key: string, grouped = false): Promise<unknown> {
-  return change(store, () => store.mirror.get(key) ? undefined : create(key, 1), { grouped });
+  return change(store, () => store.mirror.get(key) ? undefined : create(key, 1), {
+    grouped,
+    patienceMs: 60_000,
+  });
 }
 
 function remove(store: LabStore, key: string): Promise<unknown> {
   return change(store, (): Plan | undefined => {
     const entry = store.mirror.get(key);
     return entry && { guards: [{ key, modRevision: entry.modRevision }], ops: [{ remove: key }] };
-  });
+  }, { patienceMs: 60_000 });
 }
 
 /** What became of a key: "+" for each time that it was written, "-" for each that it was removed. */

@@ -79,7 +79,7 @@ Deno.test("mirror lists again when the history it needs was compacted during the
 
 Deno.test("mirror shows every acknowledged write exactly once while etcd is killed and restarted", async () => {
   await using etcd = await labEtcd();
-  using store = labStore([etcd.endpoint], { timeoutMs: 2_000 });
+  using store = labStore([etcd.endpoint], { timeoutMs: 20_000 });
   await store.mirror.ready();
   const acknowledged = new Map<string, number>();
   let stop = false;
@@ -188,7 +188,7 @@ Deno.test("mirror finds what the watch has lost by comparing itself with a listi
   using writer = labStore([etcd.endpoint]);
   const connection = new EtcdConnection({ endpoints: [etcd.endpoint] }),
     watch = new MeddledWatch(connection, "/a/lost");
-  const mirror = new StoreMirror(connection, things, { checkEveryMs: 200, settleMs: 100 });
+  const mirror = new StoreMirror(connection, things, { checkEveryMs: 200, settleMs: 500 });
   await mirror.ready();
   await until("in sync", () => mirror.state.inSync);
   await writer.committer.commit(put("/a/lost", 1));
@@ -212,7 +212,7 @@ Deno.test("mirror.reached() does not hang on an event that the watch has lost", 
   await mirror.ready();
   const outcome = await new StoreCommitter(connection).commit(put("/a/lost", 1));
   assert(outcome.committed);
-  await mirror.reached(outcome.revision, ["/a/lost"], { signal: AbortSignal.timeout(10_000) });
+  await mirror.reached(outcome.revision, ["/a/lost"], { signal: AbortSignal.timeout(60_000) });
   assert.equal(mirror.get("/a/lost")?.record.n, 1);
   assert.equal(mirror.state.missed, 1);
   mirror.close();
@@ -222,9 +222,9 @@ Deno.test("mirror.reached() does not hang on an event that the watch has lost", 
 Deno.test("mirror finds nothing missed in a busy store", async () => {
   await using etcd = await labEtcd();
   using writer = labStore([etcd.endpoint]);
-  using store = labStore([etcd.endpoint], { checkEveryMs: 20, settleMs: 20 });
+  using store = labStore([etcd.endpoint], { checkEveryMs: 20, settleMs: 200 });
   await store.mirror.ready();
-  const deadline = Date.now() + 1_500;
+  const deadline = Date.now() + 2_000;
   for (let i = 0; Date.now() < deadline; i++) {
     await writer.committer.commit(put(`/a/${i % 5}`, i));
     await writer.committer.commit({ guards: [], ops: [{ remove: `/a/${(i + 2) % 5}` }] });

@@ -142,14 +142,14 @@ export class Cluster implements AsyncDisposable {
   }
 
   /** Resolves when every service that runs says that it is ready. */
-  async ready(timeoutMs = 60_000): Promise<void> {
+  async ready(timeoutMs = 120_000): Promise<void> {
     const ports = { nexd: 9640, dhcpd: 9641, agent: 9643 };
     await Promise.all(
       this.servers.flatMap((server) =>
         [...server.services].map(([service, process]) =>
           until(`${service} of ${server.overlay.name} is ready`, async () => {
             const url = `http://127.0.0.1:${ports[service]}/readyz`;
-            const { code } = await server.host.run(["curl", "-sf", "--max-time", "2", url], {
+            const { code } = await server.host.run(["curl", "-sf", "--max-time", "10", url], {
               mayFail: true,
             });
             return code === 0;

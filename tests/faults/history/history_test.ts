@@ -43,7 +43,7 @@ Deno.test(`under faults of three etcd members, hosts and services nothing is hel
     assert.equal(code, 0, client.tail());
   }
   // A transaction that waits in a member's socket, or for TCP to send it again, would be applied by then.
-  await Promise.all(cluster.members.map(({ etcd }) => etcd.healthy(30_000)));
+  await Promise.all(cluster.members.map(({ etcd }) => etcd.healthy()));
   await cluster.ready();
   const [member] = cluster.members;
   assert(member);
