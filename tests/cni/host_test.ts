@@ -7,7 +7,7 @@ import { type Failpoint, hostFailpoints } from "../../services/agent/failpoints.
 import type { Host } from "../lab/host.ts";
 import { OverlayLab } from "../lab/overlay.ts";
 import type { OverlayHost } from "../lab/overlay_host.ts";
-import { pings } from "../lab/overlay_traffic.ts";
+import { pings, reaches } from "../lab/overlay_traffic.ts";
 import { until } from "../lab/until.ts";
 import { type Attachment, DEBIAN, type Json, type List, PluginError, Runtime } from "./runtime.ts";
 
@@ -39,7 +39,7 @@ function serve(container: Host, text: string, times = 1): Disposable {
 }
 
 async function fetched(from: Host, url: string): Promise<string> {
-  const { stdout } = await from.run(["curl", "-s", "--max-time", "5", url], { mayFail: true });
+  const { stdout } = await from.run(["curl", "-s", "--max-time", "30", url], { mayFail: true });
   return stdout;
 }
 
@@ -186,7 +186,7 @@ async function gateway({ lab, h1, h2, runtime }: Made) {
   // Without isGateway nothing of this: the host has no way to it, nor it to the host.
   const apart = await attach(runtime, h1, "apart", runtime.list("blue", "1.0.0"));
   assert.ok(!await pings(h1.host, apart.address));
-  assert.ok(await pings(apart.container, web.address));
+  await reaches(apart.container, web.address);
   const second = await attach(runtime, h1, "second", runtime.list("blue", "1.0.0", { isGateway: true }));
   await lab.agree();
   await runtime.del(list, web.attachment);

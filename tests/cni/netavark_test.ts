@@ -145,7 +145,7 @@ async function names({ h1, p1, p2 }: Made): Promise<void> {
 async function published({ h1, p1 }: Made): Promise<void> {
   await p1.start("podman", "two", "--network", "net", "--publish", "8081:80");
   await p1.exec("two", "sh", "-c", "echo two greets >/tmp/index.html; httpd -p 80 -h /tmp");
-  const { stdout } = await h1.host.run(["curl", "-s", "--max-time", "5", `http://${h1.ip}:8081/`]);
+  const { stdout } = await h1.host.run(["curl", "-s", "--max-time", "60", `http://${h1.ip}:8081/`]);
   assert.equal(stdout, "two greets\n");
   const inside = async () => /inet 10\.0\.0\.\d+\/24 /.test(await p1.exec("two", "ip", "address"));
   await p1.run("network", "disconnect", "net", "two");

@@ -65,7 +65,7 @@ Deno.test({
       // Its published port, from elsewhere and from the host itself.
       await p1.exec("a", "sh", "-c", "echo a greets >/tmp/index.html; httpd -p 80 -h /tmp");
       for (const [from, to] of [[h2, h1.ip], [h1, "127.0.0.1"]] as const) {
-        const { stdout } = await from.host.run(["curl", "-s", "--max-time", "5", `http://${to}:8080/`]);
+        const { stdout } = await from.host.run(["curl", "-s", "--max-time", "60", `http://${to}:8080/`]);
         assert.equal(stdout, "a greets\n");
       }
       await p2.run("stop", "--time", "0", "b");
@@ -123,9 +123,10 @@ Deno.test({
     assert.deepEqual(endpoints.map(({ aliases }) => aliases).sort(), [["both"], ["both", "front"]]);
     // Podman takes no name twice on a host; another host's container has it first.
     await p2.start("lab", "web");
-    assert.match(
-      (await h2.strand(["status", "agent"])).stdout,
-      /has no name: web belongs to endpoint \S+ on h1/,
+    const says = /has no name: web belongs to endpoint \S+ on h1/;
+    await until(
+      "status says so",
+      async (see) => says.test(see((await h2.strand(["status", "agent"])).stdout)),
     );
     await p1.run("rm", "--force", "--time", "0", "web");
     await p2.run("restart", "--time", "0", "web");

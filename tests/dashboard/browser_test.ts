@@ -1,5 +1,6 @@
 /** The dashboard in a browser, as a person uses it: by mouse and by keyboard, on a phone, over a slow line, while things fail. */
 import assert from "node:assert/strict";
+import { quickly } from "../lab/quickly.ts";
 import { until } from "../lab/until.ts";
 import { hasChromium, PageInBrowser, PHONE, SCREEN } from "./browser.ts";
 import { takePictures, wantsPictures } from "./pictures.ts";
@@ -153,13 +154,14 @@ Deno.test({ name: "the dashboard in a browser", ignore: !hasChromium }, async (t
       await browser.go("/");
       await shows("Nothing is wrong");
       await page.evaluate("window.mark = 1");
-      const begun = performance.now();
-      await lab.remove(claimOf("rack2-b"));
-      await shows("its agent does not run");
-      const took = performance.now() - begun;
+      // The page looks by itself every 15 s; it is told.
+      await quickly(10_000, async () => {
+        await lab.write({ [claimOf("rack2-b")]: claim });
+        await shows("Nothing is wrong");
+        await lab.remove(claimOf("rack2-b"));
+        await shows("its agent does not run");
+      });
       assert.equal(await page.evaluate("window.mark"), 1);
-      // The page looks by itself every 15 s; it was told.
-      assert.ok(took < 10_000, `${took} ms`);
       await browser.accessible("what is wrong");
       await lab.write({ [claimOf("rack2-b")]: claim });
       await shows("Nothing is wrong");
@@ -207,14 +209,13 @@ Deno.test({ name: "the dashboard in a browser", ignore: !hasChromium }, async (t
 
   await t.step("over a slow mobile line the first view comes within seconds", async () => {
     await browser.slow();
-    await page.goto(lab.at("/networks/shop"), { waitUntil: "commit" });
-    let seen: number | undefined;
-    await until("the page is there", async (see) => {
-      seen = see(await page.evaluate<number | undefined>("inPage.seen()"));
-      return seen !== undefined;
-    });
     // Two round trips of two seconds, for the page and its style, on a machine that may be busy.
-    assert.ok(seen !== undefined && seen < 15_000, `it is seen after ${seen} ms`);
+    await quickly(15_000, async () => {
+      await page.goto(lab.at("/networks/shop"), { waitUntil: "commit" });
+      await until("the page is there", async (see) => {
+        return see(await page.evaluate<number | undefined>("inPage.seen()")) !== undefined;
+      });
+    });
     await browser.slow(false);
     browser.clean("slow");
   });

@@ -98,6 +98,6 @@ async function role(t: Deno.TestContext, lab: Lab, tarball: string, work: string
       await machine.sh("ip netns add c1");
       await first.sh(`${agent(`192.0.2.1${index + 1}`)} endpoint-create --network ${id} --ns /run/netns/c1`);
     }
-    await first.sh("ip netns exec c1 ping -c 1 -W 5 10.0.0.3");
+    await first.until("the other host's is reached", "ip netns exec c1 ping -c 1 -W 1 10.0.0.3 >/dev/null");
   });
 }

@@ -45,7 +45,21 @@ export async function composeSession(docker: Docker): Promise<void> {
   await run(["ip", "-n", client.netns, ...wire, "peer", "name", "wire", "netns", `${docker.pid}`]);
   await run(docker.beside("ip", "link", "set", "wire", "master", "strand-lan", "up"));
   await client.run(["ip", "link", "set", "eth0", "up"]);
-  const lease = await client.run(["busybox", "udhcpc", "-i", "eth0", "-f", "-n", "-q", "-s", "/bin/true"]);
+  const lease = await client.run([
+    "busybox",
+    "udhcpc",
+    "-i",
+    "eth0",
+    "-f",
+    "-n",
+    "-q",
+    "-t",
+    "60",
+    "-T",
+    "1",
+    "-s",
+    "/bin/true",
+  ]);
   assert.match(lease.stdout + lease.stderr, /lease of 10\.0\.0\.10 obtained from 10\.0\.0\.[23],/);
   await client.run(["ip", "address", "add", "10.0.0.10/24", "dev", "eth0"]);
   for (

@@ -140,7 +140,7 @@ export class Docker implements AsyncDisposable {
   /** Ends a container as an orchestrator does; returns its exit code. It has the ten seconds of `docker stop`. */
   async stop(name: string): Promise<number> {
     await this.run("kill", "--signal", "TERM", name);
-    return Number((await run(["docker", "wait", name], { env: this.env, timeout: 10_000 })).stdout);
+    return Number((await run(["docker", "wait", name], { env: this.env, timeout: 120_000 })).stdout);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -36,10 +36,10 @@ Deno.test("Docker's containers resolve by name and alias on every host, whoever 
     await answers("www", web);
     await answers("app", web, api);
     // Docker's own resolver asks the gateway.
-    assert.match(
-      await docker.exec("Web", "ping -c 1 -W 5 other"),
-      new RegExp(`PING other \\(${other.address}\\)`),
-    );
+    await until("other is reached by its name", async (see) => {
+      const said = see(await docker.exec("Web", "ping -c 1 -W 5 other").catch(String));
+      return said.includes(`PING other (${other.address})`) && said.includes(" 0% packet loss");
+    });
     const names = (await h1.api.endpoints({ hostname: "h1" })).map(({ name }) => name).sort();
     assert.deepEqual(names, ["api", "web"]);
   });
@@ -69,7 +69,10 @@ Deno.test("Docker's containers resolve by name and alias on every host, whoever 
     await h2.api.deleteEndpoint(other.endpoint.id);
     Object.assign(other, await h2.attach(blue));
     await answers("other", await addressOf("other"));
-    assert.doesNotMatch((await h1.api.status("/readyz")).body, /has no name/);
+    await until(
+      "status says it no more",
+      async (see) => !see((await h1.api.status("/readyz")).body).includes("has no name"),
+    );
   });
 
   await t.step("a container that was connected while the agent was away", async () => {

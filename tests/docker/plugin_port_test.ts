@@ -7,7 +7,7 @@ import { withDocker } from "./docker_host.ts";
 
 /** What is answered to Docker's first call; empty: nothing. */
 async function ask(from: Host, url: string, ...options: string[]): Promise<string> {
-  const command = ["curl", "-sS", "-m", "5", ...options, "-X", "POST", `${url}/Plugin.Activate`];
+  const command = ["curl", "-sS", "-m", "60", ...options, "-X", "POST", `${url}/Plugin.Activate`];
   return (await from.run(command, { mayFail: true })).stdout;
 }
 

@@ -5,6 +5,13 @@ import { OverlayLab } from "../lab/overlay.ts";
 import { until } from "../lab/until.ts";
 import { DockerHost, IMAGE, withDocker } from "./docker_host.ts";
 
+/** Waits until a container has an answer from an address of another host. */
+function pinged(docker: DockerHost, container: string, address: string): Promise<void> {
+  return until(`${container} reaches ${address}`, () => {
+    return docker.exec(container, `ping -c 1 -W 5 ${address}`).then(() => true, () => false);
+  });
+}
+
 Deno.test("Docker on two hosts: the session that users know, fixed addresses, compose, HTTP across", async (t) => {
   await using lab = await OverlayLab.create();
   const [h1, h2] = [lab.host(1), lab.host(2)];
@@ -54,7 +61,7 @@ Deno.test("Docker on two hosts: the session that users know, fixed addresses, co
       d2.docker("inspect", "--format", `{{.NetworkSettings.Networks.blue.${field}}}`, "b1");
     const address = await of("IPAddress"), mac = await of("MacAddress");
     assert.deepEqual([address, mac], ["10.0.0.4", "02:84:0a:00:00:04"]);
-    await d1.exec("a1", `ping -c 1 -W 5 ${address}`);
+    await pinged(d1, "a1", address);
     // More than the MTU, many times over.
     assert.match(await d1.exec("a1", `wget -q -O - http://${address}/busybox | wc -c`), /^\d{6,}$/);
     const endpoints = await h1.api.endpoints({ network_id: id });
@@ -136,7 +143,7 @@ Deno.test("Docker on two hosts: the session that users know, fixed addresses, co
       await Promise.all([d1, d2].map((docker) => docker.docker("network", "create", ...second, "red")));
       await Promise.all([d1.detached("a1", "blue", "sleep 1000"), d2.detached("b1", "red", "sleep 1000")]);
       await d1.docker("network", "connect", "red", "a1");
-      const ping = () => d1.exec("a1", "ping -c 1 -W 5 10.7.0.2");
+      const ping = () => pinged(d1, "a1", "10.7.0.2");
       await ping();
       assert.match(
         (await d1.try(["network", "connect", "red", "a1"])).stderr,

@@ -8,6 +8,7 @@ import { dockerFailpoints, type Failpoint } from "../../services/agent/failpoint
 import { run } from "../lab/host.ts";
 import { OverlayLab } from "../lab/overlay.ts";
 import type { Environment, OverlayHost } from "../lab/overlay_host.ts";
+import { quickly } from "../lab/quickly.ts";
 import { until } from "../lab/until.ts";
 import { DockerHost, IMAGE, withDocker } from "./docker_host.ts";
 
@@ -185,7 +186,7 @@ async function goOn(t: Deno.TestContext, made: Hosts): Promise<void> {
     const now = await endpoint();
     assert.deepEqual([now?.id, now?.active, now?.overlay_veth_name], [of.id, true, of.overlay_veth_name]);
   };
-  await pings();
+  await until("c1 is reached", () => pings().then(() => true, () => false));
 
   await t.step("dockerd restarted", async () => {
     await d1.stop();
@@ -212,11 +213,11 @@ async function goOn(t: Deno.TestContext, made: Hosts): Promise<void> {
     "etcd away: an error at once, everything goes on, and what Docker forgets is given back",
     async () => {
       await lab.etcd.kill();
-      const begun = performance.now();
-      const { stderr } = await d1.try(["run", "--rm", "--network", "blue", IMAGE, "true"]);
-      const took = performance.now() - begun;
+      const { stderr } = await quickly(
+        15_000,
+        () => d1.try(["run", "--rm", "--network", "blue", IMAGE, "true"]),
+      );
       assert.match(stderr, /etcd/);
-      assert.ok(took < 15_000, `${took} ms`);
       await pings();
       await d1.docker("rm", "--force", "c3");
       await lab.etcd.start();

@@ -107,7 +107,7 @@ Deno.test("strand: is quick when nothing is missing, and becomes the program", a
     await Deno.readTextFile(`/proc/${nexd.pid}/environ`),
     /\0DENO_DIR=[^\0]+\/deno_dir\/services\0/,
   );
-  assert.equal((await nexd.stop()).code, 0);
+  assert.equal((await nexd.stop("SIGTERM", 60_000)).code, 0);
 });
 
 Deno.test("strand: two at once in a fresh clone install everything once", async () => {
