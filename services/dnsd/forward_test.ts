@@ -312,11 +312,12 @@ Deno.test("an error that concerns the question is the client's, with OPT and wit
 
 Deno.test("without an answer the result is undefined within the patience", async () => {
   const silent = await resolver(() => {});
-  await withForwarder([silent], { patience: 200 }, async (ask, counters) => {
+  await withForwarder([silent], { patience: 1000 }, async (ask, counters) => {
     const begun = performance.now();
     const both = await Promise.all([ask({ name: "one.test" }), ask({ name: "one.test" })]);
     assert.deepEqual(both, [undefined, undefined]);
-    assert(performance.now() - begun < 1000);
+    // What it has by default is 4 s.
+    assert(performance.now() - begun < 4000);
     // Twice, with OPT and without.
     assert.equal(counters().upstreamQueries, 4);
   });

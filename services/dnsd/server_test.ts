@@ -26,7 +26,7 @@ async function udp(port: number, query: Query, host = "127.0.0.1"): Promise<Mess
   const client = dgram.createSocket(host.includes(":") ? "udp6" : "udp4");
   try {
     client.send(encodeQuery(query), port, host);
-    const [message, from] = await once(client, "message", { signal: AbortSignal.timeout(5000) });
+    const [message, from] = await once(client, "message", { signal: AbortSignal.timeout(60_000) });
     return { ...decode(new Uint8Array(message)), from: from.address };
   } finally {
     client.close();
@@ -110,7 +110,7 @@ Deno.test("a change is answered at once, also when the table moves", async () =>
       const begun = performance.now(), wanted = Ip.from4(0x0a000000 + i * 500 + 499).toString();
       // The thread that answers hears of a table that moved when it is its turn.
       let data: unknown;
-      while (data !== wanted && performance.now() - begun < 5000) {
+      while (data !== wanted && performance.now() - begun < 60_000) {
         data = (await udp(port, { name: `h${i * 500 + 499}.mini.net` })).answer[0]?.data;
       }
       took.push(performance.now() - begun);

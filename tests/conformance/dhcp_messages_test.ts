@@ -109,7 +109,7 @@ Deno.test("replies go to the relay, to the broadcast address, or to the address 
 Deno.test("strangers, requests to another server and datagrams that pass by get silence", async () => {
   const { lab, replica, ask } = await station();
   await using _ = lab;
-  const silent = true, request = { type: "request", mac, silent } as const;
+  const silent = true, request = { type: "request", mac, silent };
   const answers = await ask(
     { type: "discover", mac: stranger, silent },
     { type: "request", mac: stranger, silent, options: [["requested_addr", "10.0.0.10"]] },

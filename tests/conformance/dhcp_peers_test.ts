@@ -241,7 +241,7 @@ Deno.test("dhcpd answers as dnsmasq and ISC's dhcpd do, and otherwise only where
       host,
       Object.values(cases).map(({ ask, silent = false, ...differences }) => {
         const otherwise = peer !== undefined && differences[peer]?.fields.includes("answered") === true;
-        return silent !== otherwise ? { ...ask, silent: true as const } : ask;
+        return silent !== otherwise ? { ...ask, silent: true } : ask;
       }),
     );
   };

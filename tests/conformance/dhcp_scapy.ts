@@ -19,7 +19,7 @@ export interface Ask {
   /** The Ethernet source, where it is not the client's, or the relay's. */
   readonly fromMac?: string;
   /** It is to get no reply: half a second is waited for that, as after a RELEASE or a DECLINE. */
-  readonly silent?: true;
+  readonly silent?: boolean;
   /** How many seconds its reply is waited for: 5 by default. */
   readonly timeout?: number;
   /** How often it is sent while there is none: six times by default. What waited for a busy server for long is dropped. */

@@ -68,7 +68,7 @@ Deno.test("a dhcpd that is cut off from etcd sends no NAK and no offer to client
   await until("it is released", (see) => see(lab.view.member(first)) === undefined);
   assert.equal(await type("healthy", named(second, "10.0.0.10")), 5);
   const silent = counts.ignored["store-away"];
-  const unanswered = (ask: Ask) => ({ ...ask, silent: true as const });
+  const unanswered = (ask: Ask) => ({ ...ask, silent: true });
   assert.equal(
     await type("cutOff", unanswered(renewal(second, "10.0.0.10"))),
     undefined,

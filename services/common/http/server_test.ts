@@ -111,7 +111,7 @@ Deno.test("a client that reads no answers is not read from, and costs no memory;
 
     other.close();
     served--;
-    assert(performance.now() - started < 5000, "others wait");
+    assert(performance.now() - started < 30_000, "others wait");
     await new Promise((resolve) => setTimeout(resolve, 200));
   }
   assert(served < 2000, `${served} were answered with no one reading`);
@@ -129,7 +129,7 @@ Deno.test("a client that never reads its answer is let go, and one that is slow 
   await using server = serving((_request, response) => {
     response.once("close", () => closed++);
     send(response, { status: 200, body: large }, false);
-  }, { limits: { head: 500, request: 500, idle: 5000 } });
+  }, { limits: { head: 2000, request: 2000, idle: 5000 } });
   const mute = await server.connect();
   await mute.write(encode(get("/")));
   await until(() => closed === 1);
