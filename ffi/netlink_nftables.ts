@@ -25,7 +25,7 @@ const BATCH_BEGIN = 0x10, BATCH_END = 0x11, SUBSYSTEM = 10;
 const NEWTABLE = 0, GETTABLE = 1, DELTABLE = 2, NEWCHAIN = 3, NEWRULE = 6, NEWSET = 9;
 /** Message types that list chains and rules. */
 export const GETCHAIN = 4, GETRULE = 7;
-const NEWSETELEM = 12, GETSETELEM = 13, DELSETELEM = 14, NEWOBJ = 18, GETOBJ = 19;
+const NEWSETELEM = 12, GETSETELEM = 13, DELSETELEM = 14, GETGEN = 16, NEWOBJ = 18, GETOBJ = 19;
 const NLM_F_APPEND = 0x800;
 /** Octets of struct nfgenmsg {u8 family, u8 version, be16 resource}. */
 export const NFGENMSG = 4;
@@ -198,6 +198,18 @@ export function isUnsupported(error: unknown): error is SystemError {
   return [EPROTONOSUPPORT, EOPNOTSUPP, EAFNOSUPPORT, ENOENT].includes(error.errno);
 }
 
+/** The number that each change of the namespace's rules raises; undefined where the kernel tells none. */
+export async function readGeneration(netlink: Netlink): Promise<number | undefined> {
+  let generation: number | undefined;
+  const message = encodeMessage(SUBSYSTEM << 8 | GETGEN, 0, new Uint8Array(NFGENMSG), []);
+  await netlink.request({ what: "read the generation of rules", message }, (view, from, to) => {
+    generation = readAttributes(view, from + NFGENMSG, to).get(1)?.getUint32(0);
+  }).catch((error) => {
+    if (!(error instanceof SystemError)) throw error;
+  });
+  return generation;
+}
+
 /** True when the table is there and in use; undefined: there is none. */
 export function hasTable(netlink: Netlink, table: Table): Promise<boolean | undefined> {
   return find(netlink, table, GETTABLE, [[1, text(table.name)]], [[2, be32(0)]]);
@@ -235,6 +247,9 @@ async function find(
   return found;
 }
 
+/** How the kernel listed a rule when it was last found: in a thousand networks it lists it alike. */
+const listed = new WeakMap<Rule, Uint8Array>();
+
 /** True when a chain consists of just these rules. What the kernel lists of them beyond that does not count. */
 export async function hasRules(
   netlink: Netlink,
@@ -247,13 +262,23 @@ export async function hasRules(
   const make = () => ({ count: 0, isSame: true });
   const { count, isSame } = await netlink.dump(what, message, make, (found, view, from, to) => {
     const rule = rules[found.count++];
+    if (!rule || !found.isSame) return void (found.isSame = false);
+    const octets = new Uint8Array(view.buffer, view.byteOffset + from + NFGENMSG, to - from - NFGENMSG);
+    if (isAlike(octets, listed.get(rule))) return;
     const expressions = readList(readAttributes(view, from + NFGENMSG, to).get(4));
-    found.isSame &&= rule?.length === expressions.length && rule.every(([name, attributes], i) => {
+    found.isSame = rule.length === expressions.length && rule.every(([name, attributes], i) => {
       const expression = readNested(expressions[i]);
       return readText(expression.get(1)) === name && hasAll(readNested(expression.get(2)), attributes);
     });
+    if (found.isSame) listed.set(rule, octets.slice());
   });
   return isSame && count === rules.length;
+}
+
+function isAlike(octets: Uint8Array, known: Uint8Array | undefined): boolean {
+  if (known?.length !== octets.length) return false;
+  for (let i = 0; i < octets.length; i++) if (octets[i] !== known[i]) return false;
+  return true;
 }
 
 /** True for attributes that have all of these values. */

@@ -248,3 +248,31 @@ Deno.test("an old agent's vxlan0 is taken over as it is, learned entries and all
   const { devices } = await readKernel(network.path);
   assert.deepEqual([devices.get("vxlan0")?.index, devices.get("vxlan0")?.data.local], [before, VTEP]);
 });
+
+Deno.test("a check reads rules again when they were changed, also when that was taken back, and not else", async () => {
+  using lab = new KernelLab();
+  const network = lab.network(), { containment } = lab.host, read = containment.read.bind(containment);
+  let reads = 0;
+  containment.read = (namespace) => (reads++, read(namespace));
+  const readsOf = async (work: () => Promise<unknown>) => {
+    const before = reads;
+    await work();
+    return reads - before;
+  };
+  const wanted = network.desired({ containment: { rules: "drop", own: new Set(["sand0001"]) } });
+  const nft = (text: string) => run(["ip", "netns", "exec", network.name, "nft", ...text.split(" ")]);
+  await network.settle(wanted);
+  const look = async () => assert.deepEqual((await network.read(wanted))?.containment, wanted.containment);
+  assert.equal(await readsOf(look), 0);
+  await nft("add element bridge strand ports { sand0002 }");
+  await nft("delete element bridge strand ports { sand0002 }");
+  assert.equal(await readsOf(look), 1);
+  await nft("add rule bridge strand prerouting accept");
+  assert.equal((await network.read(wanted))?.containment?.rules, "edited");
+  assert.deepEqual((await network.settle(wanted)).map(({ op }) => op), ["containment-add"]);
+  assert.equal(await readsOf(look), 0);
+  // Another namespace at the path may have as many changes behind it.
+  await run(["ip", "netns", "del", network.name]);
+  await run(["ip", "netns", "add", network.name]);
+  assert.equal((await network.read(wanted))?.containment, undefined);
+});

@@ -80,6 +80,7 @@ export class LabNetwork {
     };
   }
 
+  /** As a periodic check does, which reads rules again only where the kernel says that they have changed. */
   read(desired: NetworkState | undefined): Promise<NetworkState | undefined> {
     const peers = [...desired?.veths ?? []].flatMap(([name, { peer }]) =>
       peer ? [[name, peer] as const] : []
@@ -87,6 +88,7 @@ export class LabNetwork {
     return this.kernel.read(
       new Map(peers.map(([name, { netns }]) => [name, netns])),
       new Map(peers.map(([name, { mac }]) => [name, mac])),
+      true,
     );
   }
 

@@ -34,7 +34,7 @@ import type { KernelOp } from "../../overlay/ops.ts";
 import { VXLAN } from "../../overlay/state.ts";
 import { cameBy, leavesBy } from "./egress.ts";
 import type { NetworkNamespace } from "./network_namespace.ts";
-import { NftablesSockets } from "./nftables_sockets.ts";
+import type { NftablesSockets } from "./nftables_sockets.ts";
 
 type BroadcastOp = Extract<KernelOp, { readonly op: `broadcast-${string}` }>;
 
@@ -70,19 +70,21 @@ const OUTPUT_RULES: readonly Rule[] = [[...TO_HOSTS, ...TO_ALL, DROP]];
 
 /** The tables in the networks' namespaces. */
 export class BroadcastTables {
-  readonly #sockets = new NftablesSockets();
+  readonly #forward: readonly Rule[];
 
   /** @param limit How many frames a port may send to all hosts in a second, here and in {@link BroadcastOp}. */
-  constructor(private readonly limit: number) {}
+  constructor(private readonly sockets: NftablesSockets, private readonly limit: number) {
+    this.#forward = forwardRules(limit);
+  }
 
   /** The limit of the rules that a network's namespace has, 0 for others; undefined: there are none. */
   async read(namespace: NetworkNamespace): Promise<number | undefined> {
     try {
-      return await this.#sockets.use(namespace, false, async (netlink) => {
+      return await this.sockets.use(namespace, false, async (netlink) => {
         const there = await hasChain(netlink, TABLE, "forward", FORWARD);
         if (there === undefined) return undefined;
         const isRight = there && await hasChain(netlink, TABLE, "output", OUTPUT) &&
-          await hasRules(netlink, TABLE, "forward", forwardRules(this.limit)) &&
+          await hasRules(netlink, TABLE, "forward", this.#forward) &&
           await hasRules(netlink, TABLE, "output", OUTPUT_RULES);
         return isRight ? this.limit : 0;
       });
@@ -103,19 +105,10 @@ export class BroadcastTables {
       newChain(TABLE, "output", OUTPUT),
       ...OUTPUT_RULES.map((rule) => newRule(TABLE, "output", rule)),
     ];
-    return this.#sockets.use(
+    return this.sockets.use(
       namespace,
       replaces || op.op === "broadcast-remove",
       (netlink) => commit(netlink, requests),
     );
-  }
-
-  /** Lets a namespace go: see {@link NftablesSockets.forget}. */
-  forget(path: string): void {
-    this.#sockets.forget(path);
-  }
-
-  close(): void {
-    this.#sockets.close();
   }
 }

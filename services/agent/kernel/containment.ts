@@ -52,7 +52,7 @@ import type { Rules } from "../../overlay/containment.ts";
 import type { KernelOp } from "../../overlay/ops.ts";
 import { type ContainmentState, VXLAN } from "../../overlay/state.ts";
 import type { NetworkNamespace } from "./network_namespace.ts";
-import { NftablesSockets } from "./nftables_sockets.ts";
+import type { NftablesSockets } from "./nftables_sockets.ts";
 import { ENCAPSULATED } from "./vtep_table.ts";
 
 /**
@@ -171,10 +171,12 @@ const NAMES = Object.keys(RULES) as Rules[];
 export class Containment {
   /** Why this kernel can have none; undefined while nothing says so. */
   missing: string | undefined;
-  readonly #sockets = new NftablesSockets();
 
   /** @param onMissing Called once, when the kernel turns out to have no nf_tables for bridges. */
-  constructor(private readonly onMissing: (reason: string) => void = () => {}) {}
+  constructor(
+    private readonly sockets: NftablesSockets,
+    private readonly onMissing: (reason: string) => void = () => {},
+  ) {}
 
   /** What a network's namespace has; undefined: no such table. */
   read(namespace: NetworkNamespace): Promise<ContainmentState | undefined> {
@@ -208,15 +210,6 @@ export class Containment {
     return new Map(FOREIGN_KINDS.map((kind) => [kind, counters.get(counterOf(kind)) ?? 0]));
   }
 
-  /** Lets a namespace go: see {@link NftablesSockets.forget}. */
-  forget(path: string): void {
-    this.#sockets.forget(path);
-  }
-
-  close(): void {
-    this.#sockets.close();
-  }
-
   /** @param isFirst The work makes the first rules: what it does not find then is what the kernel lacks. */
   async #ifSupported<T>(
     namespace: NetworkNamespace,
@@ -225,7 +218,7 @@ export class Containment {
   ): Promise<T | undefined> {
     if (this.missing !== undefined) return undefined;
     try {
-      return await this.#sockets.use(namespace, removes, work);
+      return await this.sockets.use(namespace, removes, work);
     } catch (error) {
       if (!isUnsupported(error) || (error.errno === ENOENT && !isFirst)) throw error;
       if (this.missing === undefined) this.onMissing(this.missing = error.message);

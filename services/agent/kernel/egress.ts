@@ -39,7 +39,7 @@ import type { Netlink, Request } from "../../../ffi/netlink.ts";
 import type { KernelOp } from "../../overlay/ops.ts";
 import { type EgressRules, UPLINK } from "../../overlay/state.ts";
 import type { NetworkNamespace } from "./network_namespace.ts";
-import { NftablesSockets } from "./nftables_sockets.ts";
+import type { NftablesSockets } from "./nftables_sockets.ts";
 
 type EgressOp = Extract<KernelOp, { readonly op: `egress-${string}` }>;
 
@@ -153,12 +153,12 @@ export async function isTableOf(netlink: Netlink, chains: readonly Chain[]): Pro
 
 /** The tables in the networks' namespaces. */
 export class EgressTables {
-  readonly #sockets = new NftablesSockets();
+  constructor(private readonly sockets: NftablesSockets) {}
 
   /** What a network's namespace has; undefined: no such table. */
   async read(namespace: NetworkNamespace): Promise<EgressRules | undefined> {
     try {
-      return await this.#sockets.use(namespace, false, async (netlink) => {
+      return await this.sockets.use(namespace, false, async (netlink) => {
         const isClosed = await isTableOf(netlink, CHAINS.closed);
         if (isClosed === undefined) return undefined;
         return isClosed ? "closed" : await isTableOf(netlink, CHAINS.routed) ? "routed" : "edited";
@@ -174,15 +174,6 @@ export class EgressTables {
       ? [deleteTable(EGRESS_TABLE)]
       : tableOf(CHAINS[op.rules], op.replaces);
     const removes = op.op === "egress-remove" || op.replaces;
-    return this.#sockets.use(namespace, removes, (netlink) => commit(netlink, requests));
-  }
-
-  /** Lets a namespace go: see {@link NftablesSockets.forget}. */
-  forget(path: string): void {
-    this.#sockets.forget(path);
-  }
-
-  close(): void {
-    this.#sockets.close();
+    return this.sockets.use(namespace, removes, (netlink) => commit(netlink, requests));
   }
 }

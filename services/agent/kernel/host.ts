@@ -10,6 +10,7 @@ import { EgressTables } from "./egress.ts";
 import { NetworkKernel } from "./network.ts";
 import type { Notifications } from "./notifications.ts";
 import { NamespaceGone, NetworkNamespace } from "./network_namespace.ts";
+import { NftablesSockets } from "./nftables_sockets.ts";
 import type { UnderlaySettings } from "./read.ts";
 import { missingRoutes } from "./routes.ts";
 import { madeByAgents, refuseTarget, TargetRefused } from "./target.ts";
@@ -68,16 +69,16 @@ export class HostKernel implements Disposable {
   readonly #underlay: UnderlaySettings;
   readonly #notifications: Notifications | undefined;
   readonly containment: Containment;
-  readonly #egress = new EgressTables();
-  readonly #broadcast: BroadcastTables;
+  readonly #tables = new NftablesSockets();
 
   constructor(options: HostOptions) {
-    this.containment = new Containment(options.onUncontained);
-    this.#broadcast = new BroadcastTables(options.broadcastLimit ?? 500);
+    const tables = this.#tables;
+    this.containment = new Containment(tables, options.onUncontained);
     this.#underlay = {
+      tables,
       containment: this.containment,
-      egress: this.#egress,
-      broadcast: this.#broadcast,
+      egress: new EgressTables(tables),
+      broadcast: new BroadcastTables(tables, options.broadcastLimit ?? 500),
       get vtep() {
         return options.vtep;
       },
@@ -138,9 +139,7 @@ export class HostKernel implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.containment.close();
-    this.#egress.close();
-    this.#broadcast.close();
+    this.#tables.close();
     this.#netlink.close();
   }
 }

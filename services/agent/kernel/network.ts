@@ -10,6 +10,7 @@ import { hostEndsOf } from "./host_end.ts";
 import type { NamespaceWatch, Notifications } from "./notifications.ts";
 import { NetworkNamespace, OWN_NAMESPACE } from "./network_namespace.ts";
 import type { Pins } from "./proxy.ts";
+import type { FoundRules } from "./read_rules.ts";
 import { type Peers, readNetwork, readVeth, type UnderlaySettings } from "./read.ts";
 import { addressesOnly } from "./tables.ts";
 
@@ -24,6 +25,7 @@ export class NetworkKernel {
   #irreplaceable: ReadonlySet<number> = new Set();
   /** How many entries vxlan0's ARP table had when it was last read; its FDB has about as many. */
   #entries = Infinity;
+  #rules: FoundRules | undefined;
   #closed = false;
   #onForeign: (() => void) | undefined;
   #watch: NamespaceWatch | undefined;
@@ -50,16 +52,18 @@ export class NetworkKernel {
   /**
    * Reads the whole network; undefined without a namespace.
    * @param pins The MACs that ports should be pinned to: only for these it is read whether they are.
+   * @param isCheck Rules that the kernel does not say were changed since the last call are not read again.
    * @throws NamespaceError when something else is at the path
    */
-  async read(peers: Peers, pins: Pins = new Map()): Promise<NetworkState | undefined> {
+  async read(peers: Peers, pins: Pins = new Map(), isCheck = false): Promise<NetworkState | undefined> {
     using namespace = NetworkNamespace.openIfAny(this.path);
     this.#listen(namespace);
     this.#watch?.skip();
     if (!namespace) return undefined;
-    const few = this.#entries <= FEW_ENTRIES;
-    const { state, irreplaceable } = await readNetwork(namespace, this.underlay, peers, pins, few);
+    const known = { few: this.#entries <= FEW_ENTRIES, ...isCheck && this.#rules && { rules: this.#rules } };
+    const { state, irreplaceable, rules } = await readNetwork(namespace, this.underlay, peers, pins, known);
     this.#irreplaceable = irreplaceable;
+    this.#rules = rules;
     this.#entries = state.arp.size;
     this.#watch?.answers(state.proxy?.arp.keys() ?? []);
     return state;
@@ -144,11 +148,7 @@ export class NetworkKernel {
 
   /** Moves the watch to this namespace, or ends it. */
   #listen(namespace: NetworkNamespace | undefined): void {
-    if (!namespace) {
-      this.underlay.containment.forget(this.path);
-      this.underlay.egress.forget(this.path);
-      this.underlay.broadcast.forget(this.path);
-    }
+    if (!namespace) this.underlay.tables.forget(this.path);
     if (namespace && this.#watch?.isOf(namespace.fd)) return;
     this.#watch?.close();
     this.#watch = undefined;

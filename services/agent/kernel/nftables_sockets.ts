@@ -7,14 +7,26 @@ type Timer = ReturnType<typeof setTimeout>;
 /** How long a socket stays open after its last use, in ms. */
 const LINGERS = 1000;
 
+/** A socket that is open. */
+interface Open {
+  readonly identity: string;
+  readonly netlink: Netlink;
+  /** How many use it now. */
+  users: number;
+  /** True once something was removed by it. */
+  lingers: boolean;
+  timer: Timer | undefined;
+}
+
 /**
- * Sockets for nf_tables in the networks' namespaces. When one is closed, the kernel first waits for what has been removed in
- * the namespace to be out of use, for tens of milliseconds in which this thread would stand still (nft_rcv_nl_event() in
- * net/netfilter/nf_tables_api.c). So a socket that has removed something stays open until that has been done.
+ * Sockets for nf_tables in the networks' namespaces: one in each at most, which all share that use it at the same time. When one is
+ * closed, the kernel first waits for what has been removed in the namespace to be out of use, for tens of milliseconds in which this
+ * thread would stand still (nft_rcv_nl_event() in net/netfilter/nf_tables_api.c). So a socket that has removed something stays open
+ * until that has been done.
  */
 export class NftablesSockets {
   /** By the path of the namespace. */
-  readonly #lingering = new Map<string, { identity: string; netlink: Netlink; timer: Timer }>();
+  readonly #open = new Map<string, Open>();
 
   /**
    * Runs work with a socket.
@@ -27,35 +39,41 @@ export class NftablesSockets {
     work: (netlink: Netlink) => Promise<T>,
   ): Promise<T> {
     const { path, identity } = namespace;
-    if (this.#lingering.get(path)?.identity !== identity) this.forget(path);
-    const kept = this.#lingering.get(path);
-    clearTimeout(kept?.timer);
-    const netlink = kept?.netlink ?? openNftables(namespace.fd);
+    if (this.#open.get(path)?.identity !== identity) this.forget(path);
+    let open = this.#open.get(path);
+    if (!open) {
+      open = { identity, netlink: openNftables(namespace.fd), users: 0, lingers: false, timer: undefined };
+      this.#open.set(path, open);
+    }
+    clearTimeout(open.timer);
+    open.users++;
+    open.lingers ||= removes;
     try {
-      return await work(netlink);
+      return await work(open.netlink);
     } finally {
-      if (kept || removes) this.#linger(path, identity, netlink);
-      else netlink.close();
+      if (--open.users === 0) this.#letGo(path, open);
     }
   }
 
-  /** Closes the socket of a namespace, which it would keep alive. */
+  /** Closes the socket of a namespace, which it would keep alive, once nothing uses it. */
   forget(path: string): void {
-    const kept = this.#lingering.get(path);
-    if (!kept) return;
-    this.#lingering.delete(path);
-    clearTimeout(kept.timer);
-    kept.netlink.close();
+    const open = this.#open.get(path);
+    if (!open) return;
+    this.#open.delete(path);
+    clearTimeout(open.timer);
+    if (open.users === 0) open.netlink.close();
   }
 
   close(): void {
-    for (const path of [...this.#lingering.keys()]) this.forget(path);
+    for (const path of [...this.#open.keys()]) this.forget(path);
   }
 
-  #linger(path: string, identity: string, netlink: Netlink): void {
-    // Metrics are read beside other work on the network.
-    if (this.#lingering.get(path)?.netlink !== netlink) this.forget(path);
-    const timer = setTimeout(() => this.forget(path), LINGERS);
-    this.#lingering.set(path, { identity, netlink, timer });
+  #letGo(path: string, open: Open): void {
+    const isKept = this.#open.get(path) === open;
+    if (isKept && open.lingers) open.timer = setTimeout(() => this.forget(path), LINGERS);
+    else {
+      if (isKept) this.#open.delete(path);
+      open.netlink.close();
+    }
   }
 }

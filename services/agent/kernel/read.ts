@@ -23,7 +23,9 @@ import type { EgressTables } from "./egress.ts";
 import { ensureHostEnd, hostEndOf } from "./host_end.ts";
 import { readUplink } from "./uplink.ts";
 import { NetworkNamespace, OWN_NAMESPACE } from "./network_namespace.ts";
+import type { NftablesSockets } from "./nftables_sockets.ts";
 import { type Pins, readPins, readProxy } from "./proxy.ts";
+import { type FoundRules, readRules } from "./read_rules.ts";
 import { type Fdb, readArp, readFdb, readPermanent } from "./tables.ts";
 
 /** The host's settings that a network's state depends on. */
@@ -32,6 +34,7 @@ export interface UnderlaySettings {
   readonly vtep: Ip;
   /** False: checksums are computed in software. */
   readonly checksumOffload: boolean;
+  readonly tables: NftablesSockets;
   readonly containment: Containment;
   readonly egress: EgressTables;
   readonly broadcast: BroadcastTables;
@@ -41,6 +44,15 @@ export interface UnderlaySettings {
 export interface FoundNetwork {
   readonly state: NetworkState;
   readonly irreplaceable: ReadonlySet<number>;
+  readonly rules: FoundRules;
+}
+
+/** What is known of a network before it is read. */
+export interface KnownNetwork {
+  /** As in {@link Netlink.dump}, for its tables. */
+  readonly few: boolean;
+  /** @see {@link readRules} */
+  readonly rules?: FoundRules;
 }
 
 /** Name of a veth's end in the network's namespace → path of the namespace where the other end should be. */
@@ -49,13 +61,13 @@ export type Peers = ReadonlyMap<string, string>;
 /** Names of veths as SAND's agents and this one choose them. */
 const vethName = /^sand[\da-f]{4}$/i;
 
-/** Reads the state of a network's whole namespace. @param few As in {@link Netlink.dump}, for its tables. */
+/** Reads the state of a network's whole namespace. */
 export async function readNetwork(
   namespace: NetworkNamespace,
   underlay: UnderlaySettings,
   peers: Peers,
   pins: Pins,
-  few = false,
+  known: KnownNetwork,
 ): Promise<FoundNetwork> {
   const links = new Map((await listLinks(namespace.netlink, true)).map((link) => [link.name, link]));
   const bridge = links.get(BRIDGE), vxlan = links.get(VXLAN), uplink = links.get(UPLINK);
@@ -81,21 +93,15 @@ export async function readNetwork(
     }
   }
   const answering = bridge?.kind === "bridge" ? bridge : undefined;
-  const tables = await readTables(namespace, answering, base.vxlan?.vni ? vxlan : undefined, few);
+  const tables = await readTables(namespace, answering, base.vxlan?.vni ? vxlan : undefined, known.few);
   const proxy = answering && readProxy(answering, base.vxlan && vxlan, tables.ofBridge, tables.behind);
   if (bridge) refuseAdvertisements(namespace.fd, "default", BRIDGE);
-  const containment = await underlay.containment.read(namespace);
-  const egress = await underlay.egress.read(namespace);
-  const limit = await underlay.broadcast.read(namespace);
+  const rules = await readRules(namespace, underlay, known.rules);
   const { arp, entries: fdb, flood } = tables;
-  const rules = {
-    ...containment && { containment },
-    ...egress && { egress },
-    ...limit !== undefined && { broadcast: limit },
-  };
   return {
-    state: { ...base, arp, fdb, flood, ...proxy && { proxy }, ...rules },
+    state: { ...base, arp, fdb, flood, ...proxy && { proxy }, ...rules.state },
     irreplaceable: tables.irreplaceable,
+    rules,
   };
 }
 

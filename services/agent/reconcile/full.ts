@@ -80,7 +80,7 @@ export class FullComparison {
     for (const [name, { record: { target_netns_path: path } }] of vethOwners(network.endpoints)) {
       if (path && !unknown.has(name)) peers.set(name, path);
     }
-    const actual = await network.kernel.read(peers, network.pins());
+    const actual = await network.kernel.read(peers, network.pins(), isCheck(reason) && wasRight);
     // The sockets would keep a namespace alive that another program has removed, and the VNI with it.
     if (!actual) this.#isGone();
     const madeFor = byNamespace(view, host.hostname);
