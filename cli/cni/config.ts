@@ -151,7 +151,7 @@ export function readAddress(lists: readonly Field[], argument?: string): string 
     return ip.toString();
   }
   if (!argument) return undefined;
-  if (Ip.tryParse(argument)?.family === 4) return argument;
+  if (Ip.familyOf(argument) === 4) return argument;
   throw new CniError(codes.environment, `CNI_ARGS: IP=${argument} is not an IPv4 address, like IP=10.0.0.5`);
 }
 

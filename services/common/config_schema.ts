@@ -16,7 +16,7 @@ const address = (port: number, example: string) =>
 
 /** A socket that answers from the address it was asked at needs an address, not a name. */
 const numericAddress = (port: number, example: string) =>
-  address(port, example).refine(({ host }) => Ip.tryParse(host) !== undefined, {
+  address(port, example).refine(({ host }) => Ip.familyOf(host) !== undefined, {
     error: `needs an IP address and a port, like ${example}`,
   });
 

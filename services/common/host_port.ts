@@ -12,11 +12,11 @@ export interface HostPort {
  * (an IPv6 address may then stand without brackets). `:6000` means all addresses. Undefined when it is none.
  */
 export function tryParseHostPort(text: string, defaultPort?: number): HostPort | undefined {
-  if (defaultPort !== undefined && Ip.tryParse(text)?.family === 6) return { host: text, port: defaultPort };
+  if (defaultPort !== undefined && Ip.familyOf(text) === 6) return { host: text, port: defaultPort };
   const match = /^(?:\[([^\]]+)\]|([^:\s[\]/]*))(?::(\d{1,5}))?$/.exec(text);
   if (!match) return undefined;
   const [, bracketed, plain = "", digits] = match;
-  if (bracketed !== undefined && Ip.tryParse(bracketed)?.family !== 6) return undefined;
+  if (bracketed !== undefined && Ip.familyOf(bracketed) !== 6) return undefined;
   const port = digits === undefined ? defaultPort : Number(digits);
   if (port === undefined || port > 65535) return undefined;
   if (digits === undefined && bracketed === undefined && plain === "") return undefined;

@@ -13,6 +13,12 @@ export class Ip {
     return bytes && new Ip(bytes.length === 4 ? 4 : 6, bytes);
   }
 
+  /** The address family of a text that {@link tryParse} reads; undefined when it does not. */
+  static familyOf(text: string): Family | undefined {
+    if (!text.includes(":")) return value4(text) < 0 ? undefined : 4;
+    return parse6(text) && 6;
+  }
+
   /** Reads an address; a refusal names `field` and the value when it is none. */
   static parse(text: string, field = "address"): Ip {
     const ip = Ip.tryParse(text);
@@ -22,7 +28,7 @@ export class Ip {
 
   /** An IPv4 address from its 32-bit value. */
   static from4(value: number): Ip {
-    return new Ip(4, Uint8Array.of(value >>> 24, (value >>> 16) & 255, (value >>> 8) & 255, value & 255));
+    return new Ip(4, bytes4(value));
   }
 
   /** The 32-bit value of an IPv4 address, for the hot paths. */
@@ -142,26 +148,33 @@ export class Cidr {
   }
 }
 
-/** Character by character: every packet and record passes here. */
-function parse4(text: string): Uint8Array | undefined {
-  const bytes = new Uint8Array(4);
-  let part = 0, value = 0, digits = 0;
+/** The 32-bit value, or -1: none. Character by character, and without an array, since every packet and record passes here. */
+function value4(text: string): number {
+  let whole = 0, parts = 0, value = 0, digits = 0;
   for (let i = 0; i < text.length; i++) {
-    const digit = text.charCodeAt(i) - 48;
+    const code = text.charCodeAt(i), digit = code - 48;
     if (digit >= 0 && digit <= 9) {
       // A leading zero is refused: some readers take it for octal.
-      if (digits > 0 && value === 0) return undefined;
+      if (digits > 0 && value === 0) return -1;
       value = value * 10 + digit;
       digits++;
-      if (value > 255) return undefined;
-      bytes[part] = value;
+      if (value > 255) return -1;
     } else {
-      if (text[i] !== "." || digits === 0 || part === 3) return undefined;
-      part++;
+      if (code !== 46 || digits === 0 || ++parts > 3) return -1;
+      whole = whole * 256 + value;
       value = digits = 0;
     }
   }
-  return part === 3 && digits > 0 ? bytes : undefined;
+  return parts === 3 && digits > 0 ? whole * 256 + value : -1;
+}
+
+function parse4(text: string): Uint8Array | undefined {
+  const value = value4(text);
+  return value < 0 ? undefined : bytes4(value);
+}
+
+function bytes4(value: number): Uint8Array {
+  return Uint8Array.of(value >>> 24, (value >>> 16) & 255, (value >>> 8) & 255, value & 255);
 }
 
 function parse6(text: string): Uint8Array | undefined {

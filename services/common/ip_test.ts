@@ -13,7 +13,10 @@ Deno.test("Ip.tryParse() reads both families and toString() writes their one for
     ["::ffff:10.0.0.1", "::ffff:a00:1"],
     ["1:2:3:4:5:6:10.0.0.1", "1:2:3:4:5:6:a00:1"],
   ];
-  for (const [text, form] of forms) assert.equal(Ip.tryParse(text)?.toString(), form, text);
+  for (const [text, form] of forms) {
+    assert.equal(Ip.tryParse(text)?.toString(), form, text);
+    assert.equal(Ip.familyOf(text), Ip.tryParse(text)?.family, text);
+  }
 });
 
 Deno.test("Ip.tryParse() refuses what only looks like an address", () => {
@@ -32,7 +35,10 @@ Deno.test("Ip.tryParse() refuses what only looks like an address", () => {
     ":1:2:3:4:5:6:7",
     "1:2:3:4:5:6:7:8::",
   ];
-  for (const text of none) assert.equal(Ip.tryParse(text), undefined, text);
+  for (const text of none) {
+    assert.equal(Ip.tryParse(text), undefined, text);
+    assert.equal(Ip.familyOf(text), undefined, text);
+  }
 });
 
 Deno.test("Ip.plus() stops at the ends of the family", () => {

@@ -7,6 +7,8 @@ const form = /^[0-9a-f]{2}(?::[0-9a-f]{2}){5}$/;
  * accepted.
  */
 export function tryParseMac(text: string): string | undefined {
+  // Nearly all are in stored form already, and each record of a listing is read by this.
+  if (form.test(text)) return text;
   const mac = text.toLowerCase().replaceAll("-", ":");
   return form.test(mac) ? mac : undefined;
 }

@@ -84,18 +84,20 @@ export const keyOf = {
 /** Kinds whose keys are of two parts. */
 const pairs: ReadonlySet<KeyKind> = new Set(["member-of", "further-member", "further-name", "newer-name"]);
 
-// The longest prefixes first, so that /member/ip4/ is not read as the member "ip4/…".
-const byLength = (Object.entries(prefixes) as [KeyKind, string][]).sort((a, b) => b[1].length - a[1].length);
+const entries = Object.entries(prefixes) as [KeyKind, string][];
+const pairsByPrefix = new Map(entries.filter(([kind]) => pairs.has(kind)).map(([kind, at]) => [at, kind]));
+const othersByPrefix = new Map(entries.filter(([kind]) => !pairs.has(kind)).map(([kind, at]) => [at, kind]));
 
-/** What a key is and the part of it after its prefix; undefined when it is not in the table. */
+/**
+ * What a key is and the part of it after its prefix; undefined when it is not in the table. Names and MACs contain no slash, so
+ * the last slash ends the prefix, or the last but one: a deeper key belongs to another program.
+ */
 export function readKey(key: string): { kind: KeyKind; id: string } | undefined {
-  for (const [kind, prefix] of byLength) {
-    if (!key.startsWith(prefix)) continue;
-    const id = key.slice(prefix.length), parts = id.split("/");
-    // Names and MACs contain no slash: a deeper key belongs to another program.
-    if (parts.length === (pairs.has(kind) ? 2 : 1) && parts.every((part) => part !== "")) return { kind, id };
-  }
-  return undefined;
+  const last = key.lastIndexOf("/"), other = othersByPrefix.get(key.slice(0, last + 1));
+  if (last < 0 || last === key.length - 1) return undefined;
+  if (other) return { kind: other, id: key.slice(last + 1) };
+  const before = key.lastIndexOf("/", last - 1), pair = pairsByPrefix.get(key.slice(0, before + 1));
+  return pair && before < last - 1 ? { kind: pair, id: key.slice(before + 1) } : undefined;
 }
 
 /** The prefix of the processes' clocks. */

@@ -101,7 +101,7 @@ export function rangeUnder(name: string): { readonly key: string; readonly end?:
 
 let writer = new BinaryWriter();
 /** The largest buffer, in bytes, that the writer keeps for the next message. */
-const KEPT_BYTES = 65_536;
+const KEPT_BYTES = 262_144;
 
 /**
  * Encodes a message. All messages share one writer, which keeps its buffer: growing a new one takes longer than

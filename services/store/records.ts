@@ -13,7 +13,7 @@ import type { Schema } from "./types.ts";
 
 const text = z.string();
 const cidr = text.refine((t) => Cidr.tryParse(t), "no CIDR, like 10.0.0.0/24");
-const ip = text.refine((t) => Ip.tryParse(t), "no IP address, like 10.0.0.1");
+const ip = text.refine((t) => Ip.familyOf(t), "no IP address, like 10.0.0.1");
 const mac = text.refine((t) => tryParseMac(t), "no MAC address, like 00:00:11:11:00:01");
 // Nex's daemons store an omitted address as empty text.
 const optional = <T extends z.ZodType>(type: T) =>
@@ -220,7 +220,7 @@ export function isOwnKey(key: string): boolean {
     case "member":
       return tryParseMac(found.id) === found.id;
     case "claim-ip":
-      return Ip.tryParse(found.id)?.family === 4;
+      return Ip.familyOf(found.id) === 4;
     default:
       return true;
   }
@@ -233,7 +233,7 @@ function macOf(text: string, what: string): string {
 }
 
 function address4(id: string): string {
-  if (Ip.tryParse(id)?.family !== 4) throw new Error("its key: no IPv4 address, like 10.0.0.1");
+  if (Ip.familyOf(id) !== 4) throw new Error("its key: no IPv4 address, like 10.0.0.1");
   return id;
 }
 

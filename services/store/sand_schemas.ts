@@ -48,7 +48,7 @@ const metric = z.int().nonnegative().max(0xffffffff);
 
 const route = z.object({
   dst: text.refine(cidr, "no IPv4 destination in CIDR form, like 0.0.0.0/0"),
-  gw: text.refine((t) => Ip.tryParse(t)?.family === 4, "no IPv4 address, like 10.0.0.1").optional(),
+  gw: text.refine((t) => Ip.familyOf(t) === 4, "no IPv4 address, like 10.0.0.1").optional(),
   mtu: metric.optional(),
   advmss: metric.optional(),
   priority: metric.optional(),
@@ -94,7 +94,7 @@ const label = text.refine(isLabel, "no DNS label: 1 to 63 lower-case letters, di
 export const MOST_ALLOWED = 16;
 
 const allowed = z.object({
-  address: text.refine((t) => Ip.tryParse(t)?.family === 4, "no IPv4 address, like 10.0.0.9"),
+  address: text.refine((t) => Ip.familyOf(t) === 4, "no IPv4 address, like 10.0.0.9"),
   mac: text.refine((t) => tryParseMac(t) === t, "no MAC address in lower case, like 00:00:5e:00:01:09")
     .optional(),
 });
@@ -213,7 +213,7 @@ export const settings = z.looseObject({
 export const reservation = z.looseObject({
   mac: text.refine((t) => tryParseMac(t) === t, "no MAC address in lower case, like 52:54:00:00:00:05"),
   name: label.optional(),
-  ip4: text.refine((t) => Ip.tryParse(t)?.family === 4, "no IPv4 address, like 10.0.0.5").optional(),
+  ip4: text.refine((t) => Ip.familyOf(t) === 4, "no IPv4 address, like 10.0.0.5").optional(),
   /** True: other machines may have the same name. */
   shared: z.boolean().optional(),
 });

@@ -32,7 +32,8 @@ export class Table<T> {
   /** @param revision The value of {@link Change.revision}. */
   put(part: FollowedPart, kv: KeyValue, revision = kv.modRevision): Change<T> | undefined {
     part.keys?.add(kv.key);
-    if (!this.version(kv.key)) part.size++;
+    const before = this.entries.get(kv.key);
+    if (!before && !this.#skipped.has(kv.key)) part.size++;
     let record: T | undefined;
     try {
       record = this.schema.parse(kv.key, decoder.decode(kv.value));
@@ -49,7 +50,7 @@ export class Table<T> {
     }
     if (this.#skipped.delete(kv.key)) this.quarantined.delete(kv.key);
     const { key, createRevision, modRevision } = kv;
-    const before = this.entries.get(key), after = { key, record, createRevision, modRevision };
+    const after = { key, record, createRevision, modRevision };
     this.entries.set(key, after);
     return { key, before, after, revision };
   }

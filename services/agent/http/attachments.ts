@@ -127,7 +127,7 @@ function readNewAttachment(body: Uint8Array): NewAttachment {
     if (Cidr.tryParse(dst)?.family !== 4) {
       throw invalid(`routes: "${dst}" is no IPv4 destination, like 0.0.0.0/0`);
     }
-    if (gw !== undefined && Ip.tryParse(gw)?.family !== 4) {
+    if (gw !== undefined && Ip.familyOf(gw) !== 4) {
       throw invalid(`routes: "${gw}" is no IPv4 address of a next hop, like 10.0.0.1`);
     }
   }
