@@ -20,6 +20,11 @@ status = 503;
 await check();
 await server.shutdown();
 await check();
+if (Deno.args[0] === "dnsd") {
+  const silent = Deno.listen({ hostname: "127.0.0.1", port: 9642 });
+  await check();
+  silent.close();
+}
 if (Deno.args.length > 1) Deno.exit();
 const moved = serve(9700);
 await check({ STRAND_AGENT_METRICS_LISTEN: "0.0.0.0:9700" });
@@ -59,6 +64,9 @@ Deno.test("the image's health check asks /readyz where the service listens, and 
       "1 503 /readyz",
       `4 strand status --config ${folder}/moved.yml agent`,
     ]);
+    // One that hangs: connections come to it, and none is answered.
+    const hung = await service("dnsd", "--metrics-listen", "127.0.0.1:9642");
+    assert.deepEqual(hung.slice(3), ["1 dnsd has not answered for 10 s"]);
     const told = await service("dhcpd", "--metrics-listen", "127.0.0.1:9800");
     assert.deepEqual(told, ["0 200 /readyz", "1 503 /readyz", "1"]);
   } finally {
