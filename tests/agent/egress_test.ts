@@ -288,8 +288,11 @@ Deno.test("machines of networks with egress reach the world through their own ho
     await fetches(from, h1.ip);
     assert.ok(await pings(container, WORLD));
     const [, name = ""] = /dev (sand\S+)/.exec(await routes()) ?? [];
+    // Stopped, so that it does not mend that before it is seen.
+    h1.agent.signal("SIGSTOP");
     await container.run(["ip", "link", "set", name, "down"]);
     assert.equal(await routes(), "");
+    h1.agent.signal("SIGCONT");
     await until("the interface came back with its route", async () => await fetched(from) === h1.ip);
     await run(["ip", "netns", "delete", container.netns]);
     await run(["ip", "netns", "add", container.netns]);

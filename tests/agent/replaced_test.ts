@@ -83,16 +83,25 @@ Deno.test("a new container at an old one's path gets its own interfaces and none
   await t.step("in another network: the old one's is not made in it afterwards", async () => {
     await h1.stop();
     await h1.start({ STRAND_AGENT_CHECK_EVERY: "600" });
-    const old = await h1.attach(blue.id), { container } = old;
-    const inode = await inodeOf(container.netns);
-    await run(["ip", "netns", "delete", container.netns]);
     const inNetwork = ["nsenter", `--net=${h1.namespaceOf(blue.id)}`, "ip", "-br", "link"];
-    await until(
-      "its interface is gone with it",
-      async () => !(await run(inNetwork)).stdout.includes(old.endpoint.overlay_veth_name),
-    );
-    await addWithInode(container.netns, inode);
-    const fresh = await h1.attach(red.id, { container });
+    const replacedByRed = async () => {
+      const old = await h1.attach(blue.id), { container } = old;
+      const inode = await inodeOf(container.netns);
+      await run(["ip", "netns", "delete", container.netns]);
+      await until(
+        "its interface is gone with it",
+        async () => !(await run(inNetwork)).stdout.includes(old.endpoint.overlay_veth_name),
+      );
+      await addWithInode(container.netns, inode);
+      return { old, container, fresh: await h1.attach(red.id, { container }) };
+    };
+    let { old, container, fresh } = await replacedByRed();
+    // An agent that has looked in between, as it does after five seconds, has taken it for the old one that was started again.
+    for (let tries = 1; (await interfaces(container)).includes(old.endpoint.target_veth_name); tries++) {
+      assert.ok(tries < 5, "it came back each time");
+      for (const { endpoint } of [old, fresh]) await h1.api.deleteEndpoint(endpoint.id);
+      ({ old, container, fresh } = await replacedByRed());
+    }
     // The next comparison removes the old one in any case.
     await h1.stop();
     await h1.start({ STRAND_AGENT_CHECK_EVERY: "1" });
