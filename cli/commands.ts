@@ -130,7 +130,7 @@ It needs no rights: the agent of this host hands it the sockets.`,
     usage: "dashboard [--config F] [--metrics-listen ADDRESS]",
     about: "Serve a page that shows networks, hosts and machines, and what is wrong",
     details: `${daemonDetails(9645)}
-It only reads etcd. The page is at dashboard.listen, http://127.0.0.1:8090 by default.`,
+It only reads etcd, unless dashboard.write is true. The page is at dashboard.listen, http://127.0.0.1:8090 by default.`,
     load: () => import("../services/dashboard/main.ts"),
   },
   {

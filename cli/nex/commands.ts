@@ -5,18 +5,17 @@ import {
   declinedTable,
   type Format,
   formats,
-  memberSpec,
   memberTable,
   networkNames,
-  networkSpec,
   networkTable,
 } from "./show.ts";
 import { version } from "../../services/common/version.ts";
-import { APPLY_TIMEOUT } from "./connect.ts";
+import { APPLY_TIMEOUT } from "../../services/nexd/client/connect.ts";
 import { show, type ShowOptions } from "../show_or_watch.ts";
 import type { Terminal } from "../terminal.ts";
 import { NexSession } from "./session.ts";
 import { addSetMember, addSetNetwork } from "./set.ts";
+import { memberSpec, networkSpec } from "../../services/nexd/client/spec_of.ts";
 
 /** Adds the options that say which server is called, and how. */
 export function withServerOptions(program: Command): Command {

@@ -2,7 +2,7 @@
 import { runProgram } from "../run.ts";
 import { systemTerminal, type Terminal } from "../terminal.ts";
 import { nexProgram } from "./commands.ts";
-import { explain } from "./explain.ts";
+import { explain } from "../../services/nexd/client/explain.ts";
 
 /** Runs one command. @returns the exit code: 0 done, 1 refused or failed, 2 wrong usage */
 export function main(args: string[], terminal: Terminal = systemTerminal): Promise<number> {

@@ -5,9 +5,10 @@ import type { Network, NexMethods, Sent } from "../../proto/types.ts";
 import { printable, reasonOf, Refusal } from "../../services/common/refusal.ts";
 import { withProgress } from "../progress.ts";
 import type { Terminal } from "../terminal.ts";
-import { CALL_TIMEOUT, connect, type ServerOptions } from "./connect.ts";
-import { explain } from "./explain.ts";
-import type { Spec, SpecFile } from "./spec.ts";
+import { CALL_TIMEOUT } from "../../services/nexd/client/connect.ts";
+import { connect, type ServerOptions } from "./connect.ts";
+import { explain } from "../../services/nexd/client/explain.ts";
+import type { Spec, SpecFile } from "../../services/nexd/client/spec.ts";
 
 /** One run of the program, with the terminal and the server that its options name. */
 export class NexSession {
@@ -48,7 +49,7 @@ export class NexSession {
 
   /** The spec in files; `-` is standard input. */
   async spec(...files: readonly string[]): Promise<Spec> {
-    const { readSpecs } = await import("./spec.ts");
+    const { readSpecs } = await import("../../services/nexd/client/spec.ts");
     const read: SpecFile[] = [];
     for (const file of files) {
       if (file === "-") read.push({ file: "standard input", source: await this.terminal.read() });
@@ -59,14 +60,21 @@ export class NexSession {
 
   /** Applies a spec and prints a line for each of its objects. */
   async apply(spec: Spec, options: { dryRun?: boolean; force?: boolean }): Promise<void> {
-    const { apply } = await import("./apply.ts");
+    const { apply } = await import("../../services/nexd/client/apply.ts");
     const lines: string[] = [];
     const suffix = options.dryRun ? " (dry run)" : "";
     try {
-      await this.use("applying", (client) =>
-        apply(client, spec, options, ({ kind, name, action }) => {
-          lines.push(`${printable(`${kind.toLowerCase()} ${name} ${action}${suffix}`)}\n`);
-        }));
+      await this.use(
+        "applying",
+        (client) =>
+          apply(client, spec, options, ({ kind, name, action, changes }) => {
+            lines.push(`${printable(`${kind.toLowerCase()} ${name} ${action}${suffix}`)}\n`);
+            if (action !== "updated") return;
+            for (const { field, before, after } of changes) {
+              lines.push(`${printable(`  ${field}: ${before || "not set"} → ${after || "not set"}`)}\n`);
+            }
+          }),
+      );
     } catch (error) {
       // On a server without Apply, the objects before the refused one are applied already.
       if (lines.length === 0) throw error;

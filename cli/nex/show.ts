@@ -1,5 +1,6 @@
 /** The output of `nex get`: networks and members as tables, JSON and YAML. */
-import type { AddressRange, Declined, Held, Lease, Member, Network, Overlay } from "../../proto/types.ts";
+import type { AddressRange, Declined, Held, Lease, Member, Network } from "../../proto/types.ts";
+import { overlaySpec } from "../../services/nexd/client/spec_of.ts";
 import { columns, jsonText, yamlText } from "../output.ts";
 
 /** The forms that `-o` offers. */
@@ -105,21 +106,6 @@ export function timeLeft(seconds: number): string | undefined {
   return `${Math.floor(whole / 3600)}:${two(Math.floor(whole / 60))}:${two(whole)}`;
 }
 
-/** A network as a spec document that would create it. */
-export function networkSpec(
-  { Range4, Range6, macRange, leaseDuration, overlay, ...net }: Network,
-): object {
-  const spec = { ...net, range4: Range4, range6: Range6, macrange: macRange, leaseduration: leaseDuration };
-  return { kind: "Network", ...withoutEmpty({ ...spec, overlay: overlaySpec(overlay) }) };
-}
-
-/** The options of an overlay that are set, off or on, and its id. */
-function overlaySpec(overlay: Overlay | null): object | undefined {
-  return overlay
-    ? Object.fromEntries(Object.entries(overlay).filter(([, value]) => value !== null && value !== ""))
-    : undefined;
-}
-
 /** A row per network with what it is. */
 export function networksTable(nets: readonly Network[], header = false): string {
   const rows = nets.map(({ name, subnet4, subnet6, gateways, domain, overlay }) => [
@@ -132,34 +118,10 @@ export function networksTable(nets: readonly Network[], header = false): string 
   return table(["NETWORK", "SUBNET", "GATEWAY", "DOMAIN", "OVERLAY"], rows, header);
 }
 
-/**
- * The members of a network as a spec document, including what `apply` ignores: clients' own names, ends of leases,
- * and held addresses.
- */
-export function memberSpec(net: string, members: readonly Member[], held: readonly Held[]): object {
-  const address = (lease: Lease | null) =>
-    lease?.address && {
-      address: lease.address,
-      ...(lease.expires && { expires: new Date(lease.expires.seconds * 1000).toISOString() }),
-    };
-  const list = members.map(({ mac, name, clientName, ip4, ip6, shared }) => {
-    const other = clientName === name ? "" : clientName;
-    return withoutEmpty({ mac, name, client_name: other, shared, ip4: address(ip4), ip6: address(ip6) });
-  });
-  const leases = held.map(({ mac, ip4 }) => ({ mac, ip4: address(ip4) }));
-  return { kind: "MemberList", net, list, ...(held.length && { held: leases }) };
-}
-
 /** Addresses in quarantine as JSON and YAML show them. */
 export function declinedList(declined: readonly Declined[]): object[] {
   return declined.map(({ until, ...rest }) => ({
     ...rest,
     ...(until && { until: new Date(until.seconds * 1000).toISOString() }),
   }));
-}
-
-function withoutEmpty(object: object): object {
-  return Object.fromEntries(
-    Object.entries(object).filter(([, value]) => Array.isArray(value) ? value.length > 0 : Boolean(value)),
-  );
 }

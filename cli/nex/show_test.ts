@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { parse } from "yaml";
 import type { Held, Member, Network } from "../../proto/types.ts";
-import { memberSpec, memberTable, networkSpec, networkTable, serialize } from "./show.ts";
-import { readSpecs } from "./spec.ts";
+import { memberTable, networkTable, serialize } from "./show.ts";
+import { readSpecs } from "../../services/nexd/client/spec.ts";
+import { memberSpec, networkSpec } from "../../services/nexd/client/spec_of.ts";
 
 const readSpec = (file: string, source: string) => readSpecs([{ file, source }]);
 

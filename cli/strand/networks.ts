@@ -6,14 +6,15 @@ import { version } from "../../services/common/version.ts";
 import { asksForWords } from "../candidates.ts";
 import type { CommandModule } from "../commands.ts";
 import { addDelete, addGet, outputOption, withServerOptions } from "../nex/commands.ts";
-import { explain } from "../nex/explain.ts";
+import { explain } from "../../services/nexd/client/explain.ts";
 import { NexSession } from "../nex/session.ts";
 import { addSetMember, addSetNetwork } from "../nex/set.ts";
-import { networkNames, networkSpec, networksTable, serializeAll, wideFormats } from "../nex/show.ts";
+import { networkNames, networksTable, serializeAll, wideFormats } from "../nex/show.ts";
 import { show, type Shown, type ShowOptions } from "../show_or_watch.ts";
 import { runProgram } from "../run.ts";
 import { addAttached } from "./get_attached.ts";
 import { systemTerminal, type Terminal } from "../terminal.ts";
+import { networkSpec } from "../../services/nexd/client/spec_of.ts";
 
 /** One of the commands. */
 export function command(name: string): CommandModule {

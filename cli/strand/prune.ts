@@ -1,19 +1,12 @@
-/**
- * `strand apply --prune`: members that the files do not name are deleted, of the networks whose members the files list. Networks are never
- * deleted by it: what is in no file may be in another operator's.
- */
+/** `strand apply --prune`: members that the files do not name are deleted, after a question. */
 import type { Member } from "../../proto/types.ts";
-import { tryParseMac } from "../../services/common/mac.ts";
 import { printable, Refusal } from "../../services/common/refusal.ts";
-import { APPLY_TIMEOUT } from "../nex/connect.ts";
+import { type Call, deletePruned, type Pruned, prunedBy } from "../../services/nexd/client/prune.ts";
+import type { Spec } from "../../services/nexd/client/spec.ts";
 import type { NexSession } from "../nex/session.ts";
-import type { Spec } from "../nex/spec.ts";
 
 /** How many members a question names. */
 const SHOWN = 20;
-
-/** The members to be deleted, by network. */
-type Pruned = ReadonlyMap<string, readonly Member[]>;
 
 /** Applies a spec and deletes what {@link prunedBy} finds, after a question where `yes` does not answer it. Throws Refusal. */
 export async function applyAndPrune(
@@ -21,38 +14,17 @@ export async function applyAndPrune(
   spec: Spec,
   { yes = false, ...options }: { dryRun?: boolean; force?: boolean; yes?: boolean },
 ): Promise<void> {
-  const { terminal } = session, pruned = await prunedBy(session, spec);
+  const call: Call = (method, request, timeout) => session.call(method, request, timeout);
+  const { terminal } = session, pruned = await prunedBy(call, spec);
   if (pruned.size && !yes && !options.dryRun) await ask(session, pruned);
-  // First of all, so that nothing is deleted where the files are refused.
   await session.apply(spec, options);
-  for (const [network, members] of pruned) {
-    if (!options.dryRun) {
-      await session.call("DeleteMembers", { network, list: members.map(({ mac }) => mac) }, APPLY_TIMEOUT);
-    }
-    const suffix = options.dryRun ? " (dry run)" : "";
+  const suffix = options.dryRun ? " (dry run)" : "";
+  const told = (members: readonly Member[]) =>
     terminal.print(
       members.map((member) => `${printable(`member ${called(member)} deleted${suffix}`)}\n`).join(""),
     );
-  }
-}
-
-/** Of each network whose members the spec lists, those that it does not name. */
-async function prunedBy(session: NexSession, spec: Spec): Promise<Pruned> {
-  const wanted = new Map<string, Set<string | undefined>>();
-  for (const { net, list } of spec.members) {
-    const macs = wanted.get(net ?? "") ?? new Set();
-    for (const { mac } of list ?? []) macs.add(tryParseMac(mac ?? ""));
-    wanted.set(net ?? "", macs);
-  }
-  const { nets } = await session.call("GetNetworks", {}), pruned = new Map<string, readonly Member[]>();
-  for (const [net, macs] of wanted) {
-    if (!nets.includes(net)) continue;
-    const { members } = await session.call("GetMembers", { network: net });
-    // One with a lease may be there by DHCP alone, and its machine uses the address.
-    const gone = members.filter(({ mac, ip4 }) => !macs.has(tryParseMac(mac)) && !ip4?.expires);
-    if (gone.length) pruned.set(net, gone);
-  }
-  return pruned;
+  if (options.dryRun) { for (const members of pruned.values()) told(members); }
+  else await deletePruned(call, pruned, told);
 }
 
 async function ask({ terminal }: NexSession, pruned: Pruned): Promise<void> {

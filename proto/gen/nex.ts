@@ -383,6 +383,22 @@ export interface AppliedObject {
   name: string;
   /** created, updated or unchanged */
   action: string;
+  /** of a member, its network; of a dry run alone, as the fields below */
+  net: string;
+  /** of a member */
+  mac: string;
+  /** what would change; of one that would be created, all that it would have */
+  changes: FieldChange[];
+}
+
+/** A field of a network or member that would change. */
+export interface FieldChange {
+  /** as a spec has it, like range4 or overlay.dns; option 66 is a DHCP option */
+  field: string;
+  /** empty: it is not set */
+  before: string;
+  /** empty: it would not be set */
+  after: string;
 }
 
 /** Which addresses are asked for. */
@@ -3101,7 +3117,7 @@ export const ApplyResponse: MessageFns<ApplyResponse, "nex.ApplyResponse"> = {
 };
 
 function createBaseAppliedObject(): AppliedObject {
-  return { kind: "", name: "", action: "" };
+  return { kind: "", name: "", action: "", net: "", mac: "", changes: [] };
 }
 
 export const AppliedObject: MessageFns<AppliedObject, "nex.AppliedObject"> = {
@@ -3116,6 +3132,15 @@ export const AppliedObject: MessageFns<AppliedObject, "nex.AppliedObject"> = {
     }
     if (message.action !== "") {
       writer.uint32(26).string(message.action);
+    }
+    if (message.net !== "") {
+      writer.uint32(34).string(message.net);
+    }
+    if (message.mac !== "") {
+      writer.uint32(42).string(message.mac);
+    }
+    for (const v of message.changes) {
+      FieldChange.encode(v!, writer.uint32(50).fork()).join();
     }
     return writer;
   },
@@ -3157,6 +3182,30 @@ export const AppliedObject: MessageFns<AppliedObject, "nex.AppliedObject"> = {
             message.action = reader.string();
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.net = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.mac = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.changes.push(FieldChange.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag >>> 3 === 0) {
           throw new globalThis.RangeError(`tag ${tag} begins no field`);
@@ -3180,6 +3229,93 @@ export const AppliedObject: MessageFns<AppliedObject, "nex.AppliedObject"> = {
     message.kind = object.kind ?? "";
     message.name = object.name ?? "";
     message.action = object.action ?? "";
+    message.net = object.net ?? "";
+    message.mac = object.mac ?? "";
+    message.changes = object.changes?.map((e) => FieldChange.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseFieldChange(): FieldChange {
+  return { field: "", before: "", after: "" };
+}
+
+export const FieldChange: MessageFns<FieldChange, "nex.FieldChange"> = {
+  $type: "nex.FieldChange" as const,
+
+  encode(message: FieldChange, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.field !== "") {
+      writer.uint32(10).string(message.field);
+    }
+    if (message.before !== "") {
+      writer.uint32(18).string(message.before);
+    }
+    if (message.after !== "") {
+      writer.uint32(26).string(message.after);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): FieldChange {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFieldChange();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.field = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.before = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.after = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag >>> 3 === 0) {
+          throw new globalThis.RangeError(`tag ${tag} begins no field`);
+        }
+        reader.skip(tag & 7);
+      }
+      if (reader.pos !== end) {
+        throw new globalThis.RangeError("a field reaches past its message");
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<FieldChange>): FieldChange {
+    return FieldChange.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<FieldChange>): FieldChange {
+    const message = createBaseFieldChange();
+    message.field = object.field ?? "";
+    message.before = object.before ?? "";
+    message.after = object.after ?? "";
     return message;
   },
 };

@@ -42,6 +42,10 @@ export interface Config {
     readonly listen: HostPort;
     /** Paths of all three files: clients need certificates. */
     readonly tls: Required<TlsFiles> | undefined;
+    /** Whether pages may change networks, members and endpoints. */
+    readonly write: boolean;
+    /** The nexd that makes the changes; undefined: that of this machine, at `nexd.listen`. */
+    readonly nexd: HostPort | undefined;
     readonly metricsListen: HostPort;
   };
   /** Without {@link ConfigOptions.agent} it lacks what only SAND's variables say. */
@@ -235,6 +239,8 @@ function shape(settings: Settings, around: Surroundings): Omit<Config, "file" | 
     dashboard: {
       listen: dashboard.listen,
       tls: dashboard.tls,
+      write: dashboard.write,
+      nexd: dashboard.nexd,
       metricsListen: dashboard["metrics-listen"],
     },
     agent: agentConfig(agent, wanted, where),

@@ -165,6 +165,8 @@ export const schema = z.strictObject({
   dashboard: z.strictObject({
     listen: address(8090, "127.0.0.1:8090").prefault("127.0.0.1:8090"),
     tls: z.strictObject({ cert: path, key: path, ca: path }).optional(),
+    write: z.boolean().default(false),
+    nexd: address(6000, "127.0.0.1:6000").optional(),
     "metrics-listen": metricsListen(9645),
   }).prefault({}),
   log: z.strictObject({

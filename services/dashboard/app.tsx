@@ -1,11 +1,13 @@
 /** The dashboard's requests: each view as a page or as JSON, the files that pages load, and what is refused. */
 import { type Context, Hono } from "hono";
 import { raw } from "hono/html";
+import { HttpError } from "../common/http/answers.ts";
 import { messageOf, Refusal } from "../common/refusal.ts";
 import { assets } from "./assets.ts";
 import type { Cluster } from "./cluster.ts";
 import { type Freshness, Layout } from "./pages/layout.tsx";
-import type { Shown, View } from "./views.tsx";
+import { type Asked, type Shown, type Status, statusFor, type View } from "./views.tsx";
+import type { Sent } from "./write/sent.ts";
 
 /** Nothing but what this process serves is loaded, and no page of another site holds this one in a frame. */
 const HEADERS = {
@@ -13,7 +15,8 @@ const HEADERS = {
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; " +
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
   "x-content-type-options": "nosniff",
-  "referrer-policy": "no-referrer",
+  // With no-referrer a browser sends "Origin: null" with the forms of these pages, as with those of any other site.
+  "referrer-policy": "same-origin",
   "cross-origin-opener-policy": "same-origin",
   "cross-origin-resource-policy": "same-origin",
 };
@@ -24,13 +27,22 @@ const KEPT = "private, max-age=31536000, immutable";
 export interface AppOptions {
   readonly cluster: Cluster;
   readonly views: readonly View[];
+  /** True: pages link to where networks and machines can be changed. */
+  readonly mayChange: boolean;
   /** Called with an error that is no refusal. */
   readonly onError: (error: unknown, url: string) => void;
 }
 
-/** Makes the application: its `fetch` answers a request. */
-export function appOf({ cluster, views, onError }: AppOptions): Hono {
-  const app = new Hono({ getPath: (request) => pathOf(new URL(request.url).pathname).path });
+/** The application: its `fetch` answers a request, and is given what a change has with it. */
+export type App = Hono<{ Bindings: Sent }>;
+
+type Answers = Pick<AppOptions, "cluster" | "mayChange">;
+
+/** Makes the application. */
+export function appOf({ views, onError, ...answers }: AppOptions): App {
+  const app: App = new Hono<{ Bindings: Sent }>({
+    getPath: (request) => pathOf(new URL(request.url).pathname).path,
+  });
   app.use(async (c, next) => {
     await next();
     for (const [name, value] of Object.entries(HEADERS)) c.header(name, value);
@@ -43,23 +55,24 @@ export function appOf({ cluster, views, onError }: AppOptions): Hono {
   }
   for (const view of views) {
     app.get(view.path, async (c) => {
-      const { searchParams: parameters, pathname, search } = new URL(c.req.url);
-      checkParameters(parameters, view.parameters);
-      const id = c.req.param("id") ?? "";
-      const shown = await view.show({ id, parameters, url: pathOf(pathname).path + search, now: Date.now() });
-      return answer(c, cluster, shown);
+      const asked = askedOf(c);
+      checkParameters(asked.parameters, view.parameters);
+      return answer(c, answers, await view.show(asked));
     });
+    const { change } = view;
+    if (change) app.post(view.path, async (c) => answer(c, answers, await change(askedOf(c), c.env)));
+    else app.post(view.path, (c) => refuse(c, answers, 405, "GET only"));
   }
   app.notFound((c) =>
-    refuse(c, cluster, 404, `there is no page ${pathOf(new URL(c.req.url).pathname).path}`)
+    refuse(c, answers, 404, `there is no page ${pathOf(new URL(c.req.url).pathname).path}`)
   );
   app.onError((error, c) => {
     if (error instanceof Refusal) {
-      const { code, message } = error;
-      return refuse(c, cluster, code === "not-found" ? 404 : code === "unavailable" ? 503 : 400, message);
+      return refuse(c, answers, statusFor(error), error.message);
     }
+    if (error instanceof HttpError) return refuse(c, answers, error.status as Status, error.message);
     onError(error, c.req.url);
-    return refuse(c, cluster, 500, `the page cannot be shown: ${messageOf(error)}`);
+    return refuse(c, answers, 500, `the page cannot be shown: ${messageOf(error)}`);
   });
   return app;
 }
@@ -97,10 +110,13 @@ function freshness({ followed: { state } }: Cluster): Freshness {
   };
 }
 
-type Status = 200 | 400 | 404 | 500 | 503;
+function askedOf(c: Context): Asked {
+  const { searchParams: parameters, pathname, search } = new URL(c.req.url);
+  return { id: c.req.param("id") ?? "", parameters, url: pathOf(pathname).path + search, now: Date.now() };
+}
 
-function answer(c: Context, cluster: Cluster, shown: Shown, status: Status = 200) {
-  const fresh = freshness(cluster), { title, model, live, page } = shown;
+function answer(c: Context, { cluster, mayChange }: Answers, shown: Shown) {
+  const fresh = freshness(cluster), { title, model, live, page, status = 200 } = shown;
   if (wantsJson(c)) {
     return c.body(JSON.stringify({ etcd: fresh, ...model }) + "\n", status, {
       "content-type": "application/json",
@@ -110,14 +126,24 @@ function answer(c: Context, cluster: Cluster, shown: Shown, status: Status = 200
   return c.html(
     <>
       {raw("<!DOCTYPE html>")}
-      <Layout title={title} url={pathOf(pathname).path + search} fresh={fresh} live={live}>{page}</Layout>
+      <Layout
+        title={title}
+        url={pathOf(pathname).path + search}
+        fresh={fresh}
+        live={live}
+        mayChange={mayChange}
+      >
+        {page}
+      </Layout>
     </>,
     status,
   );
 }
 
-function refuse(c: Context, cluster: Cluster, status: Status, sentence: string) {
+const titles: Readonly<Record<number, string>> = { 400: "Not understood", 403: "Refused", 404: "Not found" };
+
+function refuse(c: Context, answers: Answers, status: Status, sentence: string) {
   const page = <p class="banner">{sentence}</p>, model = { error: sentence };
-  const title = status === 404 ? "Not found" : status === 400 ? "Not understood" : "Failed";
-  return answer(c, cluster, { title, model, live: [], page }, status);
+  const title = titles[status] ?? "Failed";
+  return answer(c, answers, { title, model, ...c.req.method === "GET" && { live: [] }, page, status });
 }

@@ -5,6 +5,7 @@ import icon from "./assets/icon.svg" with { type: "text" };
 import live from "./assets/live.js" with { type: "text" };
 import style from "./assets/style.css" with { type: "text" };
 import views from "./assets/views.css" with { type: "text" };
+import write from "./assets/write.css" with { type: "text" };
 
 interface Asset {
   readonly type: string;
@@ -20,7 +21,7 @@ const asset = (type: string, body: string): Asset => ({
 });
 
 export const assets: ReadonlyMap<string, Asset> = new Map([
-  ["/assets/style.css", asset("text/css; charset=utf-8", style + views)],
+  ["/assets/style.css", asset("text/css; charset=utf-8", style + views + write)],
   ["/assets/htmx.js", asset("text/javascript; charset=utf-8", htmx)],
   ["/assets/live.js", asset("text/javascript; charset=utf-8", live)],
   ["/assets/icon.svg", asset("image/svg+xml", icon)],

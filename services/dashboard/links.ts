@@ -28,3 +28,16 @@ export function explainHref(network: string, a = ""): string {
 export function hostHref(name: string): string {
   return `/hosts?filter=${encodeURIComponent(name.slice(0, LONGEST_FILTER))}`;
 }
+
+/** The form with a network, or a member of it, as it is. */
+export function applyHref(network: string, member?: string): string {
+  return `/apply?${new URLSearchParams({ network, ...member !== undefined && { member } })}`;
+}
+
+/** The page that asks before a network, or a member or endpoint of it, is deleted. */
+export function deleteHref(
+  network: string,
+  what: { readonly member?: string; readonly endpoint?: string } = {},
+): string {
+  return `/delete?${new URLSearchParams({ network, ...what })}`;
+}

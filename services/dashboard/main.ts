@@ -1,4 +1,4 @@
-/** The process dashboard: wires the views of etcd, the pages and their server. It writes nothing. */
+/** The process dashboard: wires the views of etcd, the pages and their server. nexd and agents make what they change. */
 import { abortConnection } from "../../ffi/abort.ts";
 import { sendDatagram } from "../../ffi/unix_datagram.ts";
 import { runDaemon } from "../common/daemon.ts";
@@ -14,6 +14,7 @@ import { Events } from "./events.ts";
 import { tlsOf } from "./listen.ts";
 import { serveDashboard } from "./server.ts";
 import { viewsOf } from "./views.tsx";
+import { writeViews } from "./write/views.tsx";
 
 /** Runs the dashboard: pages and JSON of what etcd holds. */
 export function main(args: string[]): Promise<number> {
@@ -49,7 +50,11 @@ export function main(args: string[]): Promise<number> {
         tls,
         app: appOf({
           cluster,
-          views: viewsOf(cluster, { config, report: () => daemon.report() }),
+          mayChange: config.dashboard.write,
+          views: [
+            ...viewsOf(cluster, { config, report: () => daemon.report() }),
+            ...writeViews(cluster, { config, log }),
+          ],
           onError: (err, url) => log.error({ err, url }, "a page cannot be shown"),
         }),
         events,

@@ -1,28 +1,32 @@
 /** The dashboard's HTTP server: hands requests to the application, and streams of events to their own place. */
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Hono } from "hono";
 import type { HostPort } from "../common/host_port.ts";
 import { connectionLimit, listenOn } from "../common/http/acceptor.ts";
-import { json, send } from "../common/http/answers.ts";
+import { HttpError, json, send } from "../common/http/answers.ts";
+import { ClientGone, readBody } from "../common/http/body.ts";
 import type { Abort } from "../common/http/ends.ts";
-import { HttpServer } from "../common/http/server.ts";
+import { certificateOf, HttpServer } from "../common/http/server.ts";
 import type { Log } from "../common/log.ts";
 import { messageOf } from "../common/refusal.ts";
 import type { TlsMaterial } from "../common/tls.ts";
+import type { App } from "./app.tsx";
 import type { Events } from "./events.ts";
 import { hostRefusal } from "./listen.ts";
+import { changeRefusal, typeOf } from "./write/origin.ts";
 
 /** Limits in ms. Browsers keep connections open. */
 const LIMITS = { head: 10_000, request: 10_000, idle: 120_000 };
 /** The longest path with its query. */
 const LONGEST_URL = 2048;
+/** What POST may ask for. */
+const CHANGES = /^\/(apply|delete)(\.json)?(\?|$)/;
 /** Header names of the application's answers that are not set by the server itself. */
 const OWN = new Set(["content-type", "content-length", "cache-control"]);
 
 export interface ServerOptions {
   readonly listen: HostPort;
   readonly tls: TlsMaterial | undefined;
-  readonly app: Hono;
+  readonly app: App;
   readonly events: Events;
   readonly log: Log;
   readonly abort: Abort;
@@ -41,7 +45,7 @@ export function serveDashboard(options: ServerOptions): HttpServer & { readonly 
     most: connectionLimit(512, 1 / 2),
     log,
     abort,
-    onRequest: (request, response) => void respond(options, request, response),
+    onRequest: (request, response, proceed) => void respond(options, request, response, proceed),
   });
   return Object.assign(server, { port: listener.addr.port });
 }
@@ -50,15 +54,19 @@ async function respond(
   options: ServerOptions,
   request: IncomingMessage,
   response: ServerResponse,
+  proceed?: () => void,
 ): Promise<void> {
   const { app, events, log, onAnswer, listen } = options, begun = performance.now();
   try {
     const { url = "", method = "GET", headers } = request;
     const refusal = hostRefusal(listen.host, headers.host);
     if (refusal !== undefined) return send(response, json(403, { error: refusal }), true);
-    if (method !== "GET" && method !== "HEAD") {
+    const isChange = method === "POST" && CHANGES.test(url);
+    if (method !== "GET" && method !== "HEAD" && !isChange) {
       return send(response, { ...json(405, { error: "GET only" }), headers: { allow: "GET, HEAD" } }, true);
     }
+    const foreign = isChange ? changeRefusal(headers) : undefined;
+    if (foreign !== undefined) return send(response, json(403, { error: foreign }), true);
     if (!url.startsWith("/")) {
       return send(response, json(400, { error: "the target is no path, like /" }), true);
     }
@@ -72,16 +80,30 @@ async function respond(
       return;
     }
     const { accept } = headers;
+    using body = isChange ? await readBody(request, proceed) : undefined;
     const answer = await app.fetch(
       new Request(`http://dashboard${url}`, { method, headers: accept === undefined ? {} : { accept } }),
+      body && {
+        type: typeOf(headers),
+        body: body.bytes,
+        by: certificateOf(request) ?? `a client at ${request.socket.remoteAddress}`,
+      },
     );
-    const body = method === "HEAD" ? "" : await answer.text();
+    const text = method === "HEAD" ? "" : await answer.text();
     const own = Object.fromEntries([...answer.headers].filter(([name]) => !OWN.has(name)));
     const type = answer.headers.get("content-type") ?? "text/plain";
     const cache = answer.headers.get("cache-control") ?? "no-store";
-    send(response, { status: answer.status, body, type, headers: own, cache }, false);
+    send(response, { status: answer.status, body: text, type, headers: own, cache }, false);
     onAnswer(answer.status, (performance.now() - begun) / 1000);
   } catch (error) {
+    if (error instanceof ClientGone) return;
+    if (error instanceof HttpError) {
+      return send(
+        response,
+        { ...json(error.status, { error: error.message }), headers: error.headers },
+        true,
+      );
+    }
     log.error({ err: error }, "a request to the dashboard failed");
     if (!response.headersSent) send(response, json(500, { error: messageOf(error) }), true);
     else response.destroy();

@@ -2,7 +2,7 @@
 import type { Child } from "hono/jsx";
 import { Refusal } from "../common/refusal.ts";
 import { HostAgents } from "./agents.ts";
-import type { Cluster } from "./cluster.ts";
+import type { AnyNetwork, Cluster } from "./cluster.ts";
 import { Kept } from "./kept.ts";
 import { Health, type HealthOptions, servicesTable } from "./model/health.ts";
 import { hostRows, hostsTable, withAgents } from "./model/hosts.ts";
@@ -16,17 +16,18 @@ import {
   networksTable,
   stateColumn,
 } from "./model/networks.ts";
-import { networkHref } from "./links.ts";
+import { applyHref, deleteHref, networkHref } from "./links.ts";
 import { Explainer } from "./model/explain.ts";
 import { ExplainPage } from "./pages/explain.tsx";
 import { HealthPage } from "./pages/health.tsx";
 import { MatrixTable, NotAsked } from "./pages/matrix.tsx";
 import { matrixOf } from "./model/reach.ts";
-import { MachinePage } from "./pages/machine.tsx";
+import { type MachineChanges, MachinePage } from "./pages/machine.tsx";
 import { NetworkPage } from "./pages/network.tsx";
 import { Table } from "./pages/table.tsx";
 import { checkedText, parametersOf, Sheet, type TableSpec } from "./table.ts";
 import type { Machine } from "./model/machines.ts";
+import type { Sent } from "./write/sent.ts";
 
 /** What is asked for. */
 export interface Asked {
@@ -44,9 +45,19 @@ export interface Shown {
   readonly title: string;
   /** Becomes the JSON. */
   readonly model: object;
-  /** Which changes concern it, see Topic; `all`: every one. */
-  readonly live: readonly string[];
+  /** Which changes concern it, see Topic; `all`: every one. Undefined: the page is not fetched again, and keeps what is typed. */
+  readonly live?: readonly string[];
   readonly page: Child;
+  /** 200 by default. */
+  readonly status?: Status | undefined;
+}
+
+/** The statuses that a view answers with. */
+export type Status = 200 | 400 | 403 | 404 | 405 | 409 | 415 | 500 | 503;
+
+/** The status of a refusal. */
+export function statusFor({ code }: Refusal): Status {
+  return code === "not-found" ? 404 : code === "unavailable" ? 503 : code === "invalid" ? 400 : 409;
 }
 
 export interface View {
@@ -55,6 +66,8 @@ export interface View {
   readonly parameters: readonly string[];
   /** Throws Refusal "invalid" and "not-found". */
   show(asked: Asked): Shown | Promise<Shown>;
+  /** What POST does; undefined: it is not taken. */
+  change?(asked: Asked, sent: Sent): Shown | Promise<Shown>;
 }
 
 const findTable: TableSpec<Machine> = {
@@ -76,6 +89,23 @@ const findTable: TableSpec<Machine> = {
   ],
 };
 
+/** True for a network that nexd can change: one of SAND's or Docker's without a name is its makers'. */
+function isNamed(network: AnyNetwork): boolean {
+  return network.kind === "lan" || network.named !== undefined;
+}
+
+/** Where a machine can be changed. */
+function changesOf(cluster: Cluster, { network: key, mac, kind, endpoint }: Machine): MachineChanges {
+  const network = cluster.network(key);
+  if (!network) return {};
+  const isMember = network.kind === "lan" ? kind === "member" : network.space.reservations.has(mac);
+  return {
+    ...isNamed(network) && mac && { edit: applyHref(key, mac), isMember },
+    ...isNamed(network) && isMember && { deleteMember: deleteHref(key, { member: mac }) },
+    ...endpoint && { deleteEndpoint: deleteHref(key, { endpoint }) },
+  };
+}
+
 export function viewsOf(
   cluster: Cluster,
   options: Omit<HealthOptions, "networks" | "hosts" | "agents">,
@@ -88,6 +118,7 @@ export function viewsOf(
   });
   const explainer = new Explainer(cluster, options.config);
   const agents = new HostAgents(cluster, options.config, () => cluster.hostsChanged());
+  const mayChange = options.config.dashboard.write;
   const health = new Health(cluster, { ...options, networks: allNetworks, hosts: allHosts, agents });
   return [
     {
@@ -127,7 +158,7 @@ export function viewsOf(
           title: `Network ${network.title}`,
           model,
           live: [`network:${network.key}`, "health"],
-          page: <NetworkPage model={model} url={url} />,
+          page: <NetworkPage model={model} url={url} mayChange={mayChange && isNamed(network)} />,
         };
       },
     },
@@ -197,7 +228,13 @@ export function viewsOf(
           title: `Machine ${first.name || first.mac || first.id}`,
           model: { id, machines },
           live: [...new Set(machines.map(({ network }) => `network:${network}`)), "health"],
-          page: <MachinePage machines={machines} now={now} />,
+          page: (
+            <MachinePage
+              machines={machines}
+              now={now}
+              changes={(machine) => mayChange ? changesOf(cluster, machine) : {}}
+            />
+          ),
         };
       },
     },

@@ -1,10 +1,13 @@
 /** Applies a spec of networks with and without an overlay: each kind is planned in its own store of keys, and the spec in one. */
-import type { ApplyRequest } from "../../proto/types.ts";
+import type { AppliedObject, ApplyRequest, Sent } from "../../proto/types.ts";
+import { parseMac } from "../common/mac.ts";
 import { invalid } from "../common/refusal.ts";
-import { type Applied, applySpec } from "../nex/apply.ts";
+import { type Applied, applySpec, type MemberListRequest } from "../nex/apply.ts";
 import type { Nex } from "../nex/nex.ts";
+import type { NexState } from "../nex/nex_state.ts";
 import type { Draft } from "../nex/steps.ts";
-import { listFrom, namedFrom, networkFrom } from "./convert.ts";
+import { memberChanges, networkChanges } from "./changes.ts";
+import { listFrom, memberTo, namedFrom, namedMemberTo, namedTo, networkFrom, networkTo } from "./convert.ts";
 import type { NamedNetworks, NamedResult, NamedSpec } from "./named_networks.ts";
 
 /** Applies specs. Each part is planned before any of it is written, so that one that is refused refuses all. */
@@ -13,12 +16,12 @@ export class ApplyBoth {
 
   /**
    * @param options.update False: a network that exists with other contents is refused.
-   * @returns what becomes of each object: networks in their order, then members in theirs
+   * @returns what becomes of each object: networks in their order, then members in theirs; of a dry run, field by field
    */
   async apply(
     { networks, members, dryRun }: Pick<ApplyRequest, "networks" | "members" | "dryRun">,
     options: { readonly update?: boolean } = {},
-  ): Promise<Applied[]> {
+  ): Promise<Sent<AppliedObject>[]> {
     const { nex, overlays } = this;
     const specs = new Map<string, { -readonly [K in keyof NamedSpec]: NamedSpec[K] }>();
     const specOf = (name: string) => {
@@ -53,9 +56,12 @@ export class ApplyBoth {
       for (const { name } of flatNetworks) if (nex.view.deleted.has(name)) await nex.sweepNetwork(name);
     }
     const results = new Map<string, NamedResult>();
-    let flat: Applied[] = [];
+    let flat: Sent<AppliedObject>[] = [];
     if (dryRun || specs.size) {
-      flat = await nex.find(() => plan(nex.draft()));
+      flat = await nex.find(() => {
+        const draft = nex.draft(), applied = plan(draft);
+        return dryRun ? withChanges(applied, nex.view, draft, flatLists) : applied;
+      });
       const rehearsed = await overlays?.rehearse([...specs.values()]) ?? [];
       [...specs.keys()].forEach((name, i) => rehearsed[i] && results.set(name, rehearsed[i]));
     }
@@ -69,6 +75,7 @@ export class ApplyBoth {
       isOverlay,
       flat,
       results,
+      dryRun,
     );
   }
 
@@ -88,22 +95,65 @@ function inOrder(
   networks: readonly (string | undefined)[],
   members: ApplyRequest["members"],
   isOverlay: ReadonlyMap<string, boolean>,
-  flat: readonly Applied[],
+  flat: readonly Sent<AppliedObject>[],
   results: ReadonlyMap<string, NamedResult>,
-): Applied[] {
+  dryRun: boolean,
+): Sent<AppliedObject>[] {
   const rest = [...flat], next = new Map<string, number>();
   const ofNetworks = networks.flatMap((name) => {
-    const action = name === undefined ? undefined : results.get(name)?.action;
-    return name === undefined
-      ? rest.splice(0, 1)
-      : { kind: "Network" as const, name, action: action ?? "unchanged" };
+    if (name === undefined) return rest.splice(0, 1);
+    const result = results.get(name), action = result?.action ?? "unchanged";
+    if (!result || !dryRun || action === "unchanged") return { kind: "Network", name, action };
+    const { before, after } = result;
+    return {
+      kind: "Network",
+      name,
+      action,
+      changes: networkChanges(before && namedTo(before), namedTo(after)),
+    };
   });
   const ofMembers = members.flatMap(({ net, list }) => {
     if (!isOverlay.get(net)) return rest.splice(0, list.length);
     const i = next.get(net) ?? 0;
     next.set(net, i + 1);
     const found = results.get(net)?.members[i] ?? [];
-    return found.map(({ name, action }) => ({ kind: "Member" as const, name, action }));
+    return found.map(({ name, mac, action, before, after }) => ({
+      kind: "Member",
+      name,
+      action,
+      ...dryRun && {
+        net,
+        mac,
+        changes: action === "unchanged" || !after
+          ? []
+          : memberChanges(before && namedMemberTo(before, net), namedMemberTo(after, net)),
+      },
+    }));
   });
   return [...ofNetworks, ...ofMembers];
+}
+
+/** What a dry run says of objects without an overlay: with what would change. */
+function withChanges(
+  applied: readonly Applied[],
+  view: NexState,
+  draft: NexState,
+  lists: readonly MemberListRequest[],
+): Sent<AppliedObject>[] {
+  const asked = lists.flatMap(({ net, list }) => list.map(({ mac }) => ({ net, mac: parseMac(mac) })))
+    .values();
+  return applied.map((object) => {
+    const { kind, name, action } = object, isSame = action === "unchanged";
+    if (kind === "Network") {
+      const before = view.network(name), after = draft.network(name);
+      const changes = isSame || !after ? [] : networkChanges(before && networkTo(before), networkTo(after));
+      return { ...object, changes };
+    }
+    const { net = "", mac = "" } = asked.next().value ?? {};
+    const before = view.member(mac, net), after = draft.member(mac, net);
+    const changes = isSame || !after
+      ? []
+      : memberChanges(before && memberTo(before, net), memberTo(after, net));
+    return { ...object, net, mac, changes };
+  });
 }

@@ -16,7 +16,7 @@ import {
 import { ReservationDraft, type ReservationList, type Reserved } from "../overlay_names/reservations.ts";
 import { change, type ChangeStore, confirm, definitely } from "../store/change.ts";
 import { pack } from "../store/plan_builder.ts";
-import type { SandRecord } from "../store/sand_records.ts";
+import type { ReservationRecord, SandRecord } from "../store/sand_records.ts";
 import type { SandStore } from "../store/sand_store.ts";
 import type { Plan } from "../store/types.ts";
 
@@ -41,8 +41,17 @@ export interface NamedSpec {
 export interface NamedResult {
   /** Undefined: the spec only has members of it. */
   readonly action: Action | undefined;
+  /** The network as it was, and as it is now. */
+  readonly before: NamedNetwork | undefined;
+  readonly after: NamedNetwork;
   /** By list. */
-  readonly members: readonly (readonly Reserved[])[];
+  readonly members: readonly (readonly ReservedNow[])[];
+}
+
+/** What became of a member, with its record as it was and as it is now. */
+export interface ReservedNow extends Reserved {
+  readonly before: ReservationRecord | undefined;
+  readonly after: ReservationRecord | undefined;
 }
 
 /** Holding a network that is not there any more under a name is tried again this often. */
@@ -159,14 +168,23 @@ export class NamedNetworks {
     const planned = request && planNamed(view, request, { ...this.options, newId, now });
     const named = planned?.named ?? findNamed(view, name);
     const plans: Plan[] = planned?.plan ? [planned.plan] : [];
-    let members: Reserved[][] = [];
+    let members: ReservedNow[][] = [];
     if (lists.length) {
       const draft = new ReservationDraft(view, named, Date.parse(now), attempts);
-      members = draft.add(lists);
+      const { reservations } = view.space(named.record.id);
+      members = draft.add(lists).map((list) =>
+        list.map((one) => ({
+          ...one,
+          before: reservations.get(one.mac),
+          after: draft.reservation(one.mac),
+        }))
+      );
       plans.push(...draft.plans());
     }
     const result: NamedResult = {
       action: planned && attempts.action(`Network ${name}`, planned.action),
+      before: namedNetwork(view, name),
+      after: named,
       members: members.map((list) =>
         list.map((member) => ({
           ...member,

@@ -126,6 +126,11 @@ export class ReservationDraft {
     return before ? "updated" : "created";
   }
 
+  /** A member as it will be once the plans are committed. */
+  reservation(mac: string): ReservationRecord | undefined {
+    return this.#reservations.get(mac);
+  }
+
   /** Plans changes to members that exist: undefined leaves a field as it is, an empty text removes it. */
   update(list: readonly MemberUpdate[]): void {
     const updates = list.map((given) => ({ given, asked: this.#check(given) }));

@@ -18,6 +18,8 @@ const VIEWS = [
   ["/machines/02:84:0a:14:00:0b", "/run/netns/web-1"],
   ["/explain?network=shop", "from"],
   ["/explain?network=shop&a=web-1&b=nothing", "has no endpoint"],
+  ["/apply?network=office", "Show what would happen"],
+  ["/delete?network=office", "What goes with it"],
   ["/nothing", "there is no page"],
 ] as const;
 
@@ -78,13 +80,14 @@ Deno.test({ name: "the dashboard in a browser", ignore: !hasChromium }, async (t
       return await browser.focused();
     };
     const order: string[] = [];
-    for (let i = 0; i < 7; i++) order.push(await press("Tab"));
+    for (let i = 0; i < 8; i++) order.push(await press("Tab"));
     assert.deepEqual(order, [
       "Skip to the content",
       "Health",
       "Networks",
       "Hosts",
       "Explain",
+      "Apply",
       "Find a machine",
       "Find",
     ]);
@@ -218,6 +221,57 @@ Deno.test({ name: "the dashboard in a browser", ignore: !hasChromium }, async (t
     });
     await browser.slow(false);
     browser.clean("slow");
+  });
+
+  await t.step(
+    "a network is edited: what is wrong is said, what would change is shown, and then it is changed",
+    async () => {
+      await browser.go("/networks/office");
+      await page.getByRole("link", { name: "Edit" }).click();
+      const text = page.getByLabel("Networks and members, as a YAML file");
+      const before = await text.inputValue(),
+        look = () => page.getByRole("button", { name: "Show what would happen" }).click();
+      await text.fill(`${before}leaseduration: soon\n`);
+      await look();
+      await page.getByRole("alert").getByText('leaseduration: "soon" is not a whole number').waitFor();
+      assert.equal(await text.inputValue(), `${before}leaseduration: soon\n`);
+      browser.clean("wrong", /^Failed to load resource: .* 400/);
+      await browser.accessible("wrong");
+      await text.fill(`${before}leaseduration: 7200\n`);
+      await look();
+      await page.getByRole("row", { name: "leaseduration" }).getByText("7200 s").waitFor();
+      await browser.accessible("what would happen");
+      await page.setViewportSize(PHONE);
+      await browser.fits("what would happen");
+      await page.setViewportSize(SCREEN);
+      assert.doesNotMatch(await lab.page("/networks/office"), /7200 s/, "a dry run changes nothing");
+      // By keyboard, and the page as it is: it does not fetch itself again.
+      const apply = page.getByRole("button", { name: "Apply this change" });
+      await apply.focus();
+      await page.keyboard.press("Enter");
+      await page.getByText("Applied:").waitFor();
+      await browser.accessible("applied");
+      await page.getByRole("link", { name: "office", exact: true }).click();
+      await shows("7200 s");
+      browser.clean("edited");
+    },
+  );
+
+  await t.step("a network is deleted once its name is typed", async () => {
+    await browser.go("/networks/plant");
+    await page.getByRole("link", { name: "Delete" }).click();
+    await shows("2 members: press.plant.example, crane.plant.example");
+    await page.getByLabel("to delete this network").fill("office");
+    await page.keyboard.press("Enter");
+    await page.getByRole("alert").getByText('confirm: "office" is not plant').waitFor();
+    await browser.accessible("another name");
+    browser.clean("another name", /^Failed to load resource: .* 400/);
+    await page.getByLabel("to delete this network").fill("plant");
+    await page.getByRole("button", { name: "Delete it" }).click();
+    await shows("It is deleted.");
+    await page.getByRole("link", { name: "All networks" }).click();
+    await page.getByText("plant.example").waitFor({ state: "detached" });
+    browser.clean("deleted");
   });
 
   await t.step("etcd that does not answer is said on the open page, and that it is back", async () => {

@@ -5,6 +5,7 @@ import { certificates } from "../lab/certificates.ts";
 import { run, strandCommand } from "../lab/host.ts";
 import { until } from "../lab/until.ts";
 import { LabServices } from "../lab/services.ts";
+import { changes } from "./changes.ts";
 import { DashboardLab, HOSTILE, type Json } from "./lab.ts";
 
 const names = (rows: readonly Json[]) => rows.map(({ name }) => name);
@@ -226,7 +227,7 @@ Deno.test("the dashboard shows networks, hosts and machines, as pages and as JSO
     assert.match(policy, /frame-ancestors 'none'/);
     assert.doesNotMatch(policy, /unsafe|\*|https?:/);
     assert.equal(answer.headers.get("x-content-type-options"), "nosniff");
-    assert.equal(answer.headers.get("referrer-policy"), "no-referrer");
+    assert.equal(answer.headers.get("referrer-policy"), "same-origin");
     const files = [...page.matchAll(/(?:src|href)="(\/assets\/[^"]+)"/g)].map(([, path = ""]) => path);
     assert.equal(files.length, 4);
     for (const path of files) {
@@ -307,6 +308,8 @@ Deno.test("the dashboard shows networks, hosts and machines, as pages and as JSO
     for (const one of [first, more, ...others]) one.close();
   });
 
+  for (const [name, holds] of changes) await t.step(name, () => holds(lab));
+
   await t.step("with etcd away, pages say so and show what is known", async () => {
     await lab.etcd.kill();
     await until(
@@ -368,13 +371,22 @@ Deno.test("elsewhere than on loopback, the dashboard is for clients with certifi
   }, key: ${certs.dir}/server-key.pem, ca: ${certs.dir}/ca.pem}`;
   // There is no etcd: the page is there all the same, and says so.
   await using services = await LabServices.create("http://127.0.0.1:1", { dashboard: tls });
-  const env = { STRAND_DASHBOARD_LISTEN: `0.0.0.0:${services.dashboardPort}` };
-  await services.launch("dashboard", env).line(/the page is at https:/);
+  const env = {
+    STRAND_DASHBOARD_LISTEN: `0.0.0.0:${services.dashboardPort}`,
+    STRAND_DASHBOARD_WRITE: "true",
+  };
+  const dashboard = services.launch("dashboard", env);
+  await dashboard.line(/the page is at https:/);
   const url = `https://localhost:${services.dashboardPort}/networks`,
     trust = ["-s", "--cacert", `${certs.dir}/ca.pem`];
   const own = ["--cert", `${certs.dir}/client.pem`, "--key", `${certs.dir}/client-key.pem`];
   const page = await run(["curl", ...trust, ...own, url]);
   assert.match(page.stdout, /nothing was read yet.*There is no network\./s);
+  // Who asks for a change is logged by the name in the certificate; here there is no nexd that would make it.
+  const yaml = ["-H", "Content-Type: application/yaml", "--data-binary", "kind: Network\nname: a"];
+  const change = await run(["curl", ...trust, ...own, ...yaml, url.replace("networks", "apply.json?plan=0")]);
+  assert.match(change.stdout, /"error":"127\.0\.0\.1:\d+ cannot be reached: nothing listens there"/);
+  await dashboard.line(/a change by the dashboard is refused: .*by="?client\b/);
   const without = await run(["curl", ...trust, url], { mayFail: true });
   assert.notEqual(without.code, 0);
   assert.equal(without.stdout, "");

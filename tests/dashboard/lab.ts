@@ -1,10 +1,11 @@
-/** A dashboard beside nexd over one etcd, with networks of both kinds in it, and requests to its pages. */
+/** A dashboard that may make changes, beside nexd over one etcd with networks of both kinds, and requests to its pages. */
 import assert from "node:assert/strict";
 import { run as networks } from "../../cli/strand/networks.ts";
 import { runHere } from "../../cli/testing.ts";
 import { sandSchema } from "../../services/store/sand_records.ts";
 import { openStore } from "../../services/store/store.ts";
 import { type LabEtcd, labEtcd } from "../lab/etcd.ts";
+import type { Process } from "../lab/host.ts";
 import { LabServices } from "../lab/services.ts";
 
 /** A name that would be a program, where it is not escaped. */
@@ -43,6 +44,8 @@ subnet4: 10.64.0.0/16
 export type Json = Record<string, unknown>;
 
 export class DashboardLab implements AsyncDisposable {
+  /** The dashboard's process. */
+  dashboard!: Process;
   /** What ends with it. */
   readonly stack = new AsyncDisposableStack();
 
@@ -54,11 +57,15 @@ export class DashboardLab implements AsyncDisposable {
 
   /** @param specification What nexd is given. @param more Services beside nexd and the dashboard. */
   static async start(specification = files, more: readonly "dnsd"[] = []): Promise<DashboardLab> {
-    const etcd = await labEtcd(), services = await LabServices.create(etcd.endpoint);
+    const etcd = await labEtcd();
+    const services = await LabServices.create(etcd.endpoint, { dashboard: "write: true" });
     const store = openStore<unknown>({ endpoints: [etcd.endpoint], schema: sandSchema() });
     const lab = new DashboardLab(etcd, services, store);
     try {
-      await Promise.all((["nexd", "dashboard", ...more] as const).map((name) => services.start(name)));
+      const [dashboard] = await Promise.all(
+        (["dashboard", "nexd", ...more] as const).map((name) => services.start(name)),
+      );
+      if (dashboard) lab.dashboard = dashboard;
       await lab.apply(specification);
     } catch (error) {
       await lab[Symbol.asyncDispose]();

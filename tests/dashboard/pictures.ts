@@ -23,7 +23,16 @@ const views = [
   ["find", "/find?q=db"],
   ["explain", "/explain?network=shop&a=web-1&b=db-2"],
   ["machine", "/machines/02:84:0a:14:00:0b", "dark"],
+  ["apply", "/apply?network=office", "light", dryRun],
 ] as const;
+
+/** What would happen by a lease duration of its own. */
+async function dryRun({ page }: PageInBrowser) {
+  const text = page.getByLabel("Networks and members, as a YAML file");
+  await text.fill(`${(await text.inputValue()).replace(".199", ".179")}leaseduration: 7200\n`);
+  await page.getByRole("button", { name: "Show what would happen" }).click();
+  await page.getByText("This would be done:").waitFor();
+}
 
 /** Takes them, while one host is away. */
 export async function takePictures(
@@ -37,17 +46,26 @@ export async function takePictures(
     "the others say so",
     async (see) => JSON.stringify(see(await lab.json("/"))).includes("over VXLAN"),
   );
-  for (const [name, path, colorScheme = "light"] of views) await take(browser, name, path, colorScheme);
+  for (const [name, path, colorScheme = "light", act] of views) {
+    await take(browser, name, path, colorScheme, act);
+  }
   agents.lost.clear();
   await lab.write({ [claimOf("rack2-b")]: claim });
   await until("nothing is wrong again", async (see) => see(await lab.json("/"))["ok"] === true);
 }
 
-async function take(browser: PageInBrowser, name: string, path: string, colorScheme: "light" | "dark") {
+async function take(
+  browser: PageInBrowser,
+  name: string,
+  path: string,
+  colorScheme: "light" | "dark",
+  act?: (browser: PageInBrowser) => Promise<void>,
+) {
   const { page } = browser, file = `${folder}dashboard-${name}.png`;
   await page.setViewportSize({ width: WIDTH, height: HEIGHT });
   await page.emulateMedia({ colorScheme });
   await browser.go(path);
+  await act?.(browser);
   const height = Math.min(
     HEIGHT,
     await page.evaluate<number>("Math.ceil(document.querySelector('main').getBoundingClientRect().bottom)"),

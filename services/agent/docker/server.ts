@@ -8,7 +8,7 @@ import type { Problem } from "../../common/http_status.ts";
 import { type Log, OncePerMinute } from "../../common/log.ts";
 import { messageOf } from "../../common/refusal.ts";
 import type { TlsMaterial } from "../../common/tls.ts";
-import { ClientGone, readBody } from "../http/body.ts";
+import { ClientGone, readBody } from "../../common/http/body.ts";
 import type { DockerApi } from "./api.ts";
 import { answerCall } from "./calls.ts";
 import { fromThisMachine, type ListenAddresses, whyNot } from "./listen_addresses.ts";

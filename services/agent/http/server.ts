@@ -15,7 +15,7 @@ import type { Log } from "../../common/log.ts";
 import { messageOf } from "../../common/refusal.ts";
 import type { TlsMaterial } from "../../common/tls.ts";
 import type { AgentApi, AttachmentsApi, PortsApi } from "../api.ts";
-import { ClientGone, readBody } from "./body.ts";
+import { ClientGone, readBody } from "../../common/http/body.ts";
 import { createCounters } from "./counters.ts";
 import { Faults } from "./faults.ts";
 import { listenLocally } from "./local.ts";

@@ -1,5 +1,5 @@
 import type { Socket } from "node:net";
-import type { Server, TLSSocket } from "node:tls";
+import type { PeerCertificate, Server, TLSSocket } from "node:tls";
 import { type Log, OncePerMinute } from "../log.ts";
 import { printable } from "../refusal.ts";
 import type { End } from "./ends.ts";
@@ -7,12 +7,15 @@ import type { ClientPeer } from "./request_socket.ts";
 import { TlsEnd } from "./tls_end.ts";
 import { UnderTls } from "../deno/under_tls.ts";
 
-/** Starts TLS on a connection, and calls `secured` when the handshake has succeeded; a failure is an event of `tls`. */
+/**
+ * Starts TLS on a connection, and calls `secured` when the handshake has succeeded, with what the client's certificate says it is;
+ * a failure is an event of `tls`.
+ */
 export function handshake(
   tls: Server,
   end: End,
   peer: Pick<ClientPeer, "remoteAddress">,
-  secured: (end: End) => void,
+  secured: (end: End, certificate: string | undefined) => void,
 ): void {
   const under = new UnderTls(end, peer);
   // Node reports a finished handshake as an event of the server. This object inherits from the server and has only
@@ -20,7 +23,10 @@ export function handshake(
   const server: Server = Object.create(tls, {
     emit: {
       value: (event: string, ...args: unknown[]) => {
-        if (event === "secureConnection") secured(new TlsEnd(args[0] as TLSSocket, under));
+        if (event === "secureConnection") {
+          const socket = args[0] as TLSSocket;
+          secured(new TlsEnd(socket, under), nameOf(socket));
+        }
         if (event !== "tlsClientError") return;
         tls.emit(event, args[0], args[1], peer.remoteAddress);
         under.close();
@@ -28,6 +34,15 @@ export function handshake(
     },
   });
   for (const listener of tls.listeners("connection")) listener.call(server, under as unknown as Socket);
+}
+
+/** The common name of the peer's certificate, or else all of its subject, or its names. */
+function nameOf(socket: TLSSocket): string | undefined {
+  const certificate = socket.getPeerCertificate() as Partial<PeerCertificate> | null;
+  const { subject, subjectaltname } = certificate ?? { subject: undefined, subjectaltname: undefined };
+  if (!subject) return undefined;
+  const all = Object.entries(subject).map(([key, value]) => `${key}=${value}`).join(", ");
+  return [subject.CN].flat()[0] || all || subjectaltname;
 }
 
 /** Logs why handshakes of clients failed, each cause once a minute. */

@@ -27,6 +27,8 @@ export interface Limits {
 export interface ClientPeer {
   readonly remoteAddress: string | undefined;
   readonly localAddress: string | undefined;
+  /** What its certificate says it is, where it has shown one. */
+  readonly certificate?: string | undefined;
 }
 
 /**
@@ -39,6 +41,7 @@ export interface ClientPeer {
 export class RequestSocket extends Duplex {
   readonly remoteAddress: string | undefined;
   readonly localAddress: string | undefined;
+  readonly certificate: string | undefined;
   readonly #end: End;
   readonly #limits: Limits;
   #request: IncomingMessage | undefined;
@@ -58,12 +61,13 @@ export class RequestSocket extends Duplex {
   #wake = () => {};
   static readonly #turns = new Turns();
 
-  constructor(end: End, { remoteAddress, localAddress }: ClientPeer, limits: Limits) {
+  constructor(end: End, { remoteAddress, localAddress, certificate }: ClientPeer, limits: Limits) {
     super({ allowHalfOpen: true });
     this.#end = end;
     this.#limits = limits;
     this.remoteAddress = remoteAddress;
     this.localAddress = localAddress;
+    this.certificate = certificate;
     void this.#feed();
   }
 

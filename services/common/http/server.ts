@@ -150,14 +150,14 @@ export class HttpServer {
     const client = new HttpConnection(connection, { abort, onClose });
     this.#connections.add(client);
     onConnections?.(1);
-    const parse = (end: End) => this.#parse(client, end);
+    const parse = (end: End, certificate?: string) => this.#parse(client, end, certificate);
     if (this.#tls) handshake(this.#tls, client.end, client.peer, parse);
     else parse(client.end);
     return client;
   }
 
-  #parse(client: HttpConnection, end: End): void {
-    client.http = new RequestSocket(end, client.peer, this.#options.limits);
+  #parse(client: HttpConnection, end: End, certificate: string | undefined): void {
+    client.http = new RequestSocket(end, { ...client.peer, certificate }, this.#options.limits);
     this.#http.emit("connection", client.http);
   }
 
@@ -204,6 +204,11 @@ class HttpConnection implements Client {
 
 function hostOf(address: Deno.Addr): string | undefined {
   return "hostname" in address ? address.hostname : undefined;
+}
+
+/** What the client's certificate says it is; undefined: it has shown none. */
+export function certificateOf(request: IncomingMessage): string | undefined {
+  return socketOf(request).certificate;
 }
 
 function socketOf(request: IncomingMessage): RequestSocket {

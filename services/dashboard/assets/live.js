@@ -4,6 +4,8 @@
   const main = () => document.getElementById("main");
   let stale = false;
   const refresh = () => {
+    // A page with a form for changes stays as it is.
+    if (!main().dataset.live) return;
     // What is typed, and where a key's user is, stays until it is left.
     const active = document.activeElement;
     stale = active !== main() && main().contains(active);
@@ -17,7 +19,7 @@
   const listen = () => {
     const events = new EventSource("/events");
     events.addEventListener("changed", (event) => {
-      const topics = JSON.parse(event.data), wanted = JSON.parse(main().dataset.live);
+      const topics = JSON.parse(event.data), wanted = JSON.parse(main().dataset.live ?? "[]");
       if (
         topics.includes("all") || wanted.includes("all") || topics.some((topic) => wanted.includes(topic))
       ) refresh();

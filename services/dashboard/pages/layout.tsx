@@ -17,8 +17,10 @@ export interface LayoutProps {
   /** Path and query of the page. */
   readonly url: string;
   readonly fresh: Freshness;
-  /** The changes that the page shows; `all`: every one. */
-  readonly live: readonly string[];
+  /** The changes that the page shows; `all`: every one. Undefined: it is not fetched again. */
+  readonly live: readonly string[] | undefined;
+  /** True: networks and machines can be changed. */
+  readonly mayChange: boolean;
   readonly children?: Child;
 }
 
@@ -36,8 +38,16 @@ const htmxConfig = JSON.stringify({
   selfRequestsOnly: true,
 });
 
-export function Layout({ title, url, fresh, live, children }: LayoutProps) {
-  const [path = ""] = url.split("?");
+export function Layout({ title, url, fresh, live, mayChange, children }: LayoutProps) {
+  const [path = ""] = url.split("?"), shown = mayChange ? [...views, ["/apply", "Apply"] as const] : views;
+  const follows = live && {
+    "data-live": JSON.stringify(live),
+    "hx-get": url,
+    "hx-trigger": "strand:changed",
+    "hx-select": "#main",
+    "hx-target": "this",
+    "hx-swap": "outerHTML",
+  };
   return (
     <html lang="en">
       <head>
@@ -57,7 +67,7 @@ export function Layout({ title, url, fresh, live, children }: LayoutProps) {
             <strong>Strand</strong>
             <nav aria-label="Views">
               <ul>
-                {views.map(([href, text]) => (
+                {shown.map(([href, text]) => (
                   <li>
                     <a href={href} {...currentOf(path, href)}>{text}</a>
                   </li>
@@ -81,12 +91,7 @@ export function Layout({ title, url, fresh, live, children }: LayoutProps) {
         <main
           id="main"
           tabindex={-1}
-          data-live={JSON.stringify(live)}
-          hx-get={url}
-          hx-trigger="strand:changed"
-          hx-select="#main"
-          hx-target="this"
-          hx-swap="outerHTML"
+          {...follows}
         >
           <Away {...fresh} />
           <h1>{printable(title)}</h1>

@@ -5,7 +5,22 @@ import type { Machine } from "../model/machines.ts";
 import { timeLeft } from "../model/time.ts";
 import { Facts } from "./table.tsx";
 
-export function MachinePage({ machines, now }: { machines: readonly Machine[]; now: number }) {
+/** Where a machine can be changed; what is absent cannot. */
+export interface MachineChanges {
+  readonly edit?: string;
+  /** True: it is a member of its network already. */
+  readonly isMember?: boolean;
+  readonly deleteMember?: string;
+  readonly deleteEndpoint?: string;
+}
+
+interface MachineProps {
+  readonly machines: readonly Machine[];
+  readonly now: number;
+  readonly changes: (machine: Machine) => MachineChanges;
+}
+
+export function MachinePage({ machines, now, changes }: MachineProps) {
   return (
     <>
       {machines.map((machine) => (
@@ -22,9 +37,21 @@ export function MachinePage({ machines, now }: { machines: readonly Machine[]; n
               </a>
             </p>
           )}
+          <Changes {...changes(machine)} />
         </section>
       ))}
     </>
+  );
+}
+
+function Changes({ edit, isMember, deleteMember, deleteEndpoint }: MachineChanges) {
+  if (!edit && !deleteMember && !deleteEndpoint) return null;
+  return (
+    <p class="state">
+      {edit && <a href={edit}>{isMember ? "Edit the member" : "Make it a member"}</a>}
+      {deleteMember && <a href={deleteMember}>Delete the member</a>}
+      {deleteEndpoint && <a href={deleteEndpoint}>Delete the endpoint</a>}
+    </p>
   );
 }
 

@@ -1,11 +1,18 @@
 /** A network: its settings, its addresses, and what is in it. */
 import { printable } from "../../common/refusal.ts";
-import { explainHref, machineHref } from "../links.ts";
+import { applyHref, deleteHref, explainHref, machineHref } from "../links.ts";
 import type { AddressBlock, AddressUse } from "../model/addresses.ts";
 import { type NetworkModel, percentOf } from "../model/networks.ts";
 import { Facts, Table } from "./table.tsx";
 
-export function NetworkPage({ model, url }: { model: NetworkModel; url: string }) {
+interface NetworkProps {
+  readonly model: NetworkModel;
+  readonly url: string;
+  /** True: links lead to where it can be changed. */
+  readonly mayChange: boolean;
+}
+
+export function NetworkPage({ model, url, mayChange }: NetworkProps) {
   const { name, kind, problem, settings, addresses, machines, leases, names, used, size } = model;
   return (
     <>
@@ -13,6 +20,8 @@ export function NetworkPage({ model, url }: { model: NetworkModel; url: string }
       <p class="state">
         <strong>{kind === "overlay" ? "Overlay network" : "Network of machines that share a LAN"}</strong>
         {kind === "overlay" && <a href={explainHref(name)}>Why does one machine not reach another?</a>}
+        {mayChange && <a href={applyHref(name)}>Edit</a>}
+        {mayChange && <a href={deleteHref(name)}>Delete</a>}
         {size !== undefined && (
           <span>
             <meter min={0} max={size} value={used ?? 0} high={0.9 * size} aria-hidden="true" />

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { Refusal } from "../../services/common/refusal.ts";
+import { Refusal } from "../../common/refusal.ts";
 import { readSpecs } from "./spec.ts";
 
 const readSpec = (file: string, source: string) => readSpecs([{ file, source }]);

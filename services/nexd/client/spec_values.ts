@@ -1,7 +1,7 @@
 /** Readers of the values in a YAML spec, and the refusal of a value with its file, document and line. */
 import { isAlias, isMap, isScalar, isSeq, type LineCounter, type Node } from "yaml";
-import { closest } from "../../services/common/closest.ts";
-import { Refusal } from "../../services/common/refusal.ts";
+import { closest } from "../../common/closest.ts";
+import { Refusal } from "../../common/refusal.ts";
 
 /** A node of a YAML file, with its place for messages. */
 export interface Value {

@@ -1,10 +1,10 @@
 /** The keys of a Network and of a MemberList document: lower-case proto field names. */
-import type { AddressRange, Lease, Member, MemberList, Network, Option, Sent } from "../../proto/types.ts";
-import { Cidr, type Family, Ip } from "../../services/common/ip.ts";
-import { parseMac } from "../../services/common/mac.ts";
-import { invalid } from "../../services/common/refusal.ts";
-import { checkOption, repeated, repeatedOptions } from "../../services/nex/dhcp_options.ts";
-import { tryParseDomain } from "../../services/nex/names.ts";
+import type { AddressRange, Lease, Member, MemberList, Network, Option, Sent } from "../../../proto/types.ts";
+import { Cidr, type Family, Ip } from "../../common/ip.ts";
+import { parseMac } from "../../common/mac.ts";
+import { invalid } from "../../common/refusal.ts";
+import { checkOption, repeated, repeatedOptions } from "../../nex/dhcp_options.ts";
+import { tryParseDomain } from "../../nex/names.ts";
 import { isMap } from "yaml";
 import {
   at,

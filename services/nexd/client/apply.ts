@@ -1,7 +1,7 @@
 /** Applies a spec by the server's Apply, or by single requests where the server does not have it. */
-import type { NexClient } from "../../proto/client.ts";
-import type { AppliedObject, Member, Network, Sent } from "../../proto/types.ts";
-import { Refusal } from "../../services/common/refusal.ts";
+import type { NexClient } from "../../../proto/client.ts";
+import type { AppliedObject, Member, Network, Sent } from "../../../proto/types.ts";
+import { Refusal } from "../../common/refusal.ts";
 import { APPLY_TIMEOUT, CALL_TIMEOUT } from "./connect.ts";
 import { hasStatus, UNIMPLEMENTED } from "./explain.ts";
 import type { Spec } from "./spec.ts";
@@ -19,7 +19,7 @@ export interface ApplyOptions {
  * @param report Called with the action on each object as soon as it is known
  */
 export async function apply(
-  client: NexClient,
+  client: Pick<NexClient, "call">,
   spec: Spec,
   { dryRun = false, force = false }: ApplyOptions,
   report: (object: AppliedObject) => void,
@@ -42,14 +42,17 @@ export async function apply(
   }
 }
 
+/** What such a server does not say. */
+const nothingMore = { net: "", mac: "", changes: [] };
+
 /** Applies a network on a server without Apply: one that exists must already have the spec's contents. */
 async function applyNetwork(
-  client: NexClient,
+  client: Pick<NexClient, "call">,
   network: Sent<Network>,
   nets: string[],
 ): Promise<AppliedObject> {
   const name = network.name ?? "";
-  const result = (action: string) => ({ kind: "Network", name, action });
+  const result = (action: string) => ({ ...nothingMore, kind: "Network", name, action });
   if (!nets.includes(name)) {
     await client.call("AddNetwork", { network }, CALL_TIMEOUT);
     return result("created");
@@ -68,7 +71,7 @@ async function applyNetwork(
 }
 
 async function applyMembers(
-  client: NexClient,
+  client: Pick<NexClient, "call">,
   { net, list, force }: Spec["members"][number],
   report: (object: AppliedObject) => void,
 ): Promise<void> {
@@ -79,7 +82,7 @@ async function applyMembers(
   for (const member of list ?? []) {
     const mac = member.mac ?? "";
     const action = !existing.has(mac) ? "created" : changed.includes(member) ? "updated" : "unchanged";
-    report({ kind: "Member", name: member.name || mac, action });
+    report({ ...nothingMore, kind: "Member", name: member.name || mac, action });
   }
 }
 

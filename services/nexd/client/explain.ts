@@ -1,5 +1,5 @@
-/** One sentence about why a call to the server failed, for the user of `nex`. */
-import { messageOf } from "../../services/common/refusal.ts";
+/** One sentence about why a call to nexd failed, for the user of a command line or the dashboard. */
+import { messageOf, Refusal, type RefusalCode } from "../../common/refusal.ts";
 
 /** The error of a failed call, as grpc-js throws it. */
 interface CallError extends Error {
@@ -16,15 +16,49 @@ export function hasStatus(error: unknown, status: number): boolean {
   return isCallError(error) && error.code === status;
 }
 
-/** One sentence about any error in talking to `server`. */
-export function explain(error: unknown, server: string): string {
-  return (isCallError(error) ? explainCall(error, server) : messageOf(error)).replace(/\s*[\r\n]+\s*/g, " ");
+/** What is wrong with TLS and what to do, in the words of what the user sets. */
+export interface TlsWords {
+  readonly plain: string;
+  readonly certificate: string;
+  readonly authority: string;
 }
 
-function explainCall({ code, details }: CallError, server: string): string {
+const options: TlsWords = {
+  plain: "it does not speak TLS; leave out --ca-file",
+  certificate: "it wants a client certificate; name one with --cert-file and --key-file",
+  authority: "its certificate is not signed by an authority in --ca-file",
+};
+
+/** One sentence about any error in talking to `server`. */
+export function explain(error: unknown, server: string, words = options): string {
+  return (isCallError(error) ? explainCall(error, server, words) : messageOf(error))
+    .replace(/\s*[\r\n]+\s*/g, " ");
+}
+
+/** The same as a Refusal, with the code that nexd has sent as a status. Other errors are thrown as they are. */
+export function refusalOf(error: unknown, server: string, words?: TlsWords): Refusal {
+  if (error instanceof Refusal) return error;
+  const code = isCallError(error) ? refusals[error.code] : undefined;
+  if (!code) throw error;
+  return new Refusal(code, explain(error, server, words), { cause: error });
+}
+
+const refusals: Readonly<Record<number, RefusalCode>> = {
+  3: "invalid",
+  4: "unavailable",
+  5: "not-found",
+  6: "exists",
+  8: "exhausted",
+  9: "forbidden",
+  10: "conflict",
+  12: "unavailable",
+  14: "unavailable",
+};
+
+function explainCall({ code, details }: CallError, server: string, words: TlsWords): string {
   switch (code) {
     case UNAVAILABLE:
-      return explainUnavailable(details, server);
+      return explainUnavailable(details, server, words);
     case DEADLINE_EXCEEDED:
       return `${server}: no answer in time`;
     case UNIMPLEMENTED:
@@ -45,7 +79,7 @@ function explainTooLarge(details: string): string | undefined {
 }
 
 /** The server's own message, unless grpc-js reports an error of the connection. */
-function explainUnavailable(details: string, server: string): string {
+function explainUnavailable(details: string, server: string, tls: TlsWords): string {
   // nexd's own report about its connection to etcd.
   if (details.startsWith("etcd at ")) return details;
   if (details.startsWith("Name resolution failed")) {
@@ -53,7 +87,7 @@ function explainUnavailable(details: string, server: string): string {
   }
   if (details.startsWith("No connection established")) {
     const error = /Last error: (?:\w*Error: )?(.*?)(?:\. Resolution note:.*)?$/s.exec(details)?.[1] ?? "";
-    const words = reasons.find(([pattern]) => pattern.test(error))?.[1];
+    const words = reasonsIn(tls).find(([pattern]) => pattern.test(error))?.[1];
     return `${server} cannot be reached: ${words ?? (error || "no connection could be made")}`;
   }
   if (/^(read|write) E[A-Z]+|^Connection dropped|^Stream closed|^The pending stream/.test(details)) {
@@ -63,14 +97,14 @@ function explainUnavailable(details: string, server: string): string {
 }
 
 /** Messages of grpc-js and TLS, and what to do about each. */
-const reasons: readonly [RegExp, string][] = [
+const reasonsIn = ({ plain, certificate, authority }: TlsWords): readonly [RegExp, string][] => [
   [/ECONNREFUSED/, "nothing listens there"],
   [/ETIMEDOUT|timed out/i, "there is no answer"],
   [/EHOSTUNREACH|ENETUNREACH/, "there is no route to it"],
-  [/InvalidContentType|wrong version number/, "it does not speak TLS; leave out --ca-file"],
-  [/CertificateRequired/, "it wants a client certificate; name one with --cert-file and --key-file"],
+  [/InvalidContentType|wrong version number/, plain],
+  [/CertificateRequired/, certificate],
   [/certificate has expired/, "its certificate has expired"],
-  [/self-signed|issuer|unable to verify/i, "its certificate is not signed by an authority in --ca-file"],
+  [/self-signed|issuer|unable to verify/i, authority],
   [
     /^Failed to connect|ECONNRESET|EPIPE|socket hang up/,
     "it closed the connection at once, as a server does that wants TLS or another client certificate",

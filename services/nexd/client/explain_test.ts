@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { Refusal } from "../../services/common/refusal.ts";
+import { Refusal } from "../../common/refusal.ts";
 import { explain, hasStatus, UNIMPLEMENTED } from "./explain.ts";
 
 const failed = (code: number, details: string) =>

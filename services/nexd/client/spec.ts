@@ -1,8 +1,8 @@
 /** YAML specs: what `nex apply` and `nex set network FILE` take. */
 import { type Document, isMap, LineCounter, parseAllDocuments } from "yaml";
-import type { MemberList, Network, Sent } from "../../proto/types.ts";
-import { closest } from "../../services/common/closest.ts";
-import { messageOf, Refusal } from "../../services/common/refusal.ts";
+import type { MemberList, Network, Sent } from "../../../proto/types.ts";
+import { closest } from "../../common/closest.ts";
+import { messageOf, Refusal } from "../../common/refusal.ts";
 import { readMembers, readNetwork } from "./spec_kinds.ts";
 import { at, isEmpty, refused, text, type Value } from "./spec_values.ts";
 

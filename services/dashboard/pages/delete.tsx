@@ -1,0 +1,51 @@
+/** A page that says what goes with a network, member or endpoint, and asks for its name before it is deleted. */
+import { printable } from "../../common/refusal.ts";
+import { networkHref } from "../links.ts";
+import type { Deletion, Target } from "../write/deleting.ts";
+
+interface DeleteProps {
+  readonly target: Target;
+  readonly deletion: Deletion;
+  readonly error: string | undefined;
+  /** True: it was deleted. */
+  readonly isDone: boolean;
+}
+
+export function DeletePage({ target, deletion, error, isDone }: DeleteProps) {
+  const { kind, name, network, goes, refused, plan } = deletion;
+  const back = kind === "network"
+    ? <a href="/networks">All networks</a>
+    : <a href={networkHref(network)}>Network {printable(network)}</a>;
+  if (isDone) return <p role="status">It is deleted. {back}</p>;
+  return (
+    <>
+      {error !== undefined && <p class="banner" role="alert" id="error">{printable(error)}</p>}
+      {refused !== undefined && <p class="banner">{printable(`This would be refused: ${refused}.`)}</p>}
+      {goes.length > 0 && (
+        <section>
+          <h2>What goes with it</h2>
+          <ul>{goes.map((what) => <li>{printable(what)}</li>)}</ul>
+        </section>
+      )}
+      <form method="post" action="/delete" class="confirm">
+        {Object.entries({ ...target, plan }).map(([field, value]) => (
+          <input type="hidden" name={field} value={value} />
+        ))}
+        <label for="confirm">
+          Type <code>{printable(name)}</code> to delete this {kind}; it cannot be undone
+        </label>
+        <input
+          id="confirm"
+          name="confirm"
+          autocomplete="off"
+          autocapitalize="off"
+          spellcheck={false}
+          required
+          {...error !== undefined && { "aria-invalid": "true", "aria-describedby": "error" }}
+        />
+        <button type="submit" class="danger">Delete it</button>
+        {back}
+      </form>
+    </>
+  );
+}

@@ -1,0 +1,130 @@
+/** Specs from the dashboard: what one would change, and its application, by the code of `strand apply` and by nexd. */
+import { createHash } from "node:crypto";
+import type { FieldChange } from "../../../proto/types.ts";
+import { tryParseMac } from "../../common/mac.ts";
+import { Refusal } from "../../common/refusal.ts";
+import { apply } from "../../nexd/client/apply.ts";
+import { CALL_TIMEOUT } from "../../nexd/client/connect.ts";
+import { type Call, deletePruned, type Pruned, prunedBy } from "../../nexd/client/prune.ts";
+import { readSpecs, type Spec } from "../../nexd/client/spec.ts";
+import { memberSpec, networkSpec, yamlText } from "../../nexd/client/spec_of.ts";
+
+/** A spec as it is asked for, with the options of `strand apply`. */
+export interface Wanted {
+  readonly spec: string;
+  readonly force: boolean;
+  readonly prune: boolean;
+}
+
+/** A network or member of a spec, or one that goes by it. */
+export interface PlannedObject {
+  readonly kind: "network" | "member";
+  readonly name: string;
+  readonly action: string;
+  /** Of a member. */
+  readonly network?: string;
+  readonly mac?: string;
+  readonly changes: readonly FieldChange[];
+}
+
+/** What a spec would come to. */
+export interface Plan {
+  /** Stands for all of it: it differs where anything of it does. */
+  readonly plan: string;
+  readonly objects: readonly PlannedObject[];
+}
+
+/** The plan differs from the one that was shown. */
+export class PlanChanged extends Refusal {
+  constructor(readonly plan: Plan) {
+    super(
+      "conflict",
+      "nothing was applied: what would happen now is not what was shown, since something has changed meanwhile; look at it again",
+    );
+  }
+}
+
+/** A dry run. Throws Refusal. */
+export async function planOf(call: Call, wanted: Wanted): Promise<Plan> {
+  return (await rehearse(call, wanted)).plan;
+}
+
+/**
+ * Applies a spec if it still comes to the plan that was shown. Between that look and the application, which follow each other at
+ * once, another change may come in all the same: nexd then plans on what it finds.
+ *
+ * @param onDone Called with each object when it is done.
+ * @throws PlanChanged, Refusal
+ */
+export async function applyAsShown(
+  call: Call,
+  wanted: Wanted,
+  shown: string,
+  onDone: (object: PlannedObject) => void,
+): Promise<Plan> {
+  const { plan, spec, pruned } = await rehearse(call, wanted);
+  if (plan.plan !== shown) throw new PlanChanged(plan);
+  const rest = plan.objects.values();
+  await apply({ call }, spec, { force: wanted.force }, ({ action }) => {
+    const planned = rest.next().value;
+    if (planned && action !== "unchanged") onDone({ ...planned, action });
+  });
+  await deletePruned(call, pruned, (members) => {
+    for (const _ of members) {
+      const planned = rest.next().value;
+      if (planned) onDone(planned);
+    }
+  });
+  return plan;
+}
+
+async function rehearse(call: Call, wanted: Wanted): Promise<{ plan: Plan; spec: Spec; pruned: Pruned }> {
+  const spec = readSpecs([{ file: "the text", source: wanted.spec }]), objects: PlannedObject[] = [];
+  const { force, prune } = wanted;
+  await apply({ call }, spec, { dryRun: true, force }, ({ kind, name, action, net, mac, changes }) => {
+    objects.push(
+      kind === "Network"
+        ? { kind: "network", name, action, changes }
+        : { kind: "member", name, action, network: net, mac, changes },
+    );
+  });
+  const pruned: Pruned = prune ? await prunedBy(call, spec) : new Map();
+  for (const [network, members] of pruned) {
+    for (const { mac, name, ip4 } of members) {
+      const before = { name, ip4: ip4?.address ?? "" };
+      const changes = Object.entries(before).flatMap(([field, before]) =>
+        before ? { field, before, after: "" } : []
+      );
+      objects.push({ kind: "member", name: name || mac, action: "deleted", network, mac, changes });
+    }
+  }
+  const plan = createHash("sha256").update(JSON.stringify([wanted.spec, force, prune, objects])).digest(
+    "hex",
+  );
+  return { plan: { plan, objects }, spec, pruned };
+}
+
+/**
+ * A network, or a member of it, as the spec that would make it as it is; of a machine that is no member yet, the one that would
+ * make it one.
+ *
+ * @param machine What is known of such a machine.
+ */
+export async function specOf(
+  call: Call,
+  name: string,
+  mac: string | undefined,
+  machine?: { readonly name: string; readonly address: string },
+): Promise<string> {
+  if (mac === undefined) {
+    const { net } = await call("GetNetwork", { name }, CALL_TIMEOUT);
+    if (!net) throw new Refusal("not-found", `there is no network "${name}"`);
+    return await yamlText(networkSpec(net));
+  }
+  const { members } = await call("GetMembers", { network: name }, CALL_TIMEOUT);
+  const wanted = tryParseMac(mac), member = members.find((one) => one.mac === wanted);
+  if (member) return await yamlText(memberSpec(name, [member], []));
+  if (!wanted || !machine) throw new Refusal("not-found", `network ${name} has no machine "${mac}"`);
+  const made = { mac: wanted, ...machine.name && { name: machine.name }, ip4: machine.address };
+  return await yamlText({ kind: "MemberList", net: name, list: [made] });
+}
