@@ -108,6 +108,15 @@ async function onOneFile(it: OverNexd) {
   await it.strand(["set", "network", "overlay", "blue", "dns", "off"]);
   await it.strand(["set", "network", "overlay", "blue", "forward", "on"]);
   assert.match(await it.strand(["get", "network", "blue", "-o", "yaml"]), /^ {2}forward: true$/m);
+  // A dry run says which fields would change, of networks and members of both kinds.
+  const other = blue.replace("name: web", "name: www") + `---\n${mini}domain: mini.example\n`;
+  assert.equal(
+    await it.strand(["apply", "--dry-run", "--force", "-"], other),
+    "network blue updated (dry run)\n  range4: 10.0.0.2 - 10.0.0.99 → 10.0.0.2 - 10.0.0.254\n" +
+      "  overlay.dns: false → not set\n  overlay.forward: true → not set\n" +
+      "network mini updated (dry run)\n  domain: not set → mini.example\n" +
+      "member db unchanged (dry run)\nmember www updated (dry run)\n  name: web → www\n",
+  );
   await it.strand(["set", "member", "name", "blue", "52:54:00:00:00:06", "www"]);
   assert.deepEqual((await it.json(keys.settings(id))).overlay, { contain: true, dns: false, forward: true });
   assert.equal(
