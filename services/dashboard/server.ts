@@ -7,7 +7,7 @@ import { ClientGone, readBody } from "../common/http/body.ts";
 import type { Abort } from "../common/http/ends.ts";
 import { certificateOf, HttpServer } from "../common/http/server.ts";
 import type { Log } from "../common/log.ts";
-import { messageOf } from "../common/refusal.ts";
+import { messageOf, printable } from "../common/refusal.ts";
 import type { TlsMaterial } from "../common/tls.ts";
 import type { App } from "./app.tsx";
 import type { Events } from "./events.ts";
@@ -86,7 +86,7 @@ async function respond(
       body && {
         type: typeOf(headers),
         body: body.bytes,
-        by: certificateOf(request) ?? `a client at ${request.socket.remoteAddress}`,
+        by: printable(certificateOf(request) ?? `a client at ${request.socket.remoteAddress}`),
       },
     );
     const text = method === "HEAD" ? "" : await answer.text();

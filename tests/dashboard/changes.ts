@@ -1,6 +1,7 @@
 /** Changes by the dashboard: what a dry run shows, what is applied and deleted, and what is refused. Steps of dashboard_test.ts. */
 import assert from "node:assert/strict";
 import { LARGEST_BODY } from "../../services/common/http/body.ts";
+import { MOST_TEXT } from "../../services/dashboard/write/applying.ts";
 import { run } from "../lab/host.ts";
 import { until } from "../lab/until.ts";
 import { type DashboardLab, HOSTILE, type Json } from "./lab.ts";
@@ -134,11 +135,15 @@ async function wrong(lab: DashboardLab) {
       network("", "other", "10.9.0.0/25"),
       /network other: subnet4: 10\.9\.0\.0\/25 overlaps 10\.9\.0\.0\/24 of network small/,
     ],
+    [
+      network(`# ${"x".repeat(MOST_TEXT)}\n`),
+      /spec: the text has \d+ characters; at most 262144 are taken here/,
+    ],
     [members("- {mac: x}\n"), /list\[0\]\.mac: "x" is not a MAC address/],
     [members("- {mac: 00:00:99:00:00:05}\n", "nowhere"), /there is no network "nowhere"/, 404],
     [network().replace("small", JSON.stringify(HOSTILE)), /name/],
     ["&a [*a]", /not a mapping/],
-    ["[".repeat(20_000), /document 1, line 1: /],
+    ["[".repeat(20_000), /more than 100 lists and mappings lie in one another/],
     [network().replace("/24", "/24\u202e"), /subnet4/],
   ] as const;
   for (const [spec, sentence, status = 400] of cases) {
@@ -217,6 +222,21 @@ async function deleted(lab: DashboardLab) {
   assert.doesNotMatch(await of(lab, "networks"), /small/);
   await json({ network: "small" }, 404);
   await json({}, 400);
+
+  // Leases come and go; a network with many of them can be deleted all the same.
+  const { plan } = await json({ network: "mini" }), soon = Math.floor(Date.now() / 1000) + 3600;
+  const client = {
+    mac: "00:00:22:22:00:09",
+    net: "mini",
+    dynamic: true,
+    ip4: { address: "10.1.0.29", expires: { seconds: soon } },
+  };
+  await lab.write({ [`/member/${client.mac}`]: client, [`/member/ip4/${client.ip4.address}`]: client.mac });
+  await until(
+    "the lease is shown",
+    async (see) => JSON.stringify(see(await json({ network: "mini" }))).includes("10.1.0.29"),
+  );
+  assert.equal((await json({ network: "mini" }))["plan"], plan);
 
   // An endpoint goes by its host's agent.
   const asked: string[] = [];

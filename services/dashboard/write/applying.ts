@@ -2,12 +2,15 @@
 import { createHash } from "node:crypto";
 import type { FieldChange } from "../../../proto/types.ts";
 import { tryParseMac } from "../../common/mac.ts";
-import { Refusal } from "../../common/refusal.ts";
+import { invalid, Refusal } from "../../common/refusal.ts";
 import { apply } from "../../nexd/client/apply.ts";
 import { CALL_TIMEOUT } from "../../nexd/client/connect.ts";
 import { type Call, deletePruned, type Pruned, prunedBy } from "../../nexd/client/prune.ts";
 import { readSpecs, type Spec } from "../../nexd/client/spec.ts";
 import { memberSpec, networkSpec, yamlText } from "../../nexd/client/spec_of.ts";
+
+/** The longest text, in characters: of so many that is no spec, this process needs some seconds, in which it does nothing else. */
+export const MOST_TEXT = 256 << 10;
 
 /** A spec as it is asked for, with the options of `strand apply`. */
 export interface Wanted {
@@ -79,6 +82,12 @@ export async function applyAsShown(
 }
 
 async function rehearse(call: Call, wanted: Wanted): Promise<{ plan: Plan; spec: Spec; pruned: Pruned }> {
+  if (wanted.spec.length > MOST_TEXT) {
+    throw invalid(
+      `spec: the text has ${wanted.spec.length} characters; at most ${MOST_TEXT} are taken here: apply it in parts, or with ` +
+        "strand apply",
+    );
+  }
   const spec = readSpecs([{ file: "the text", source: wanted.spec }]), objects: PlannedObject[] = [];
   const { force, prune } = wanted;
   await apply({ call }, spec, { dryRun: true, force }, ({ kind, name, action, net, mac, changes }) => {

@@ -36,6 +36,9 @@ export interface Deletion {
   readonly plan: string;
 }
 
+/** A deletion with what must not change between its page and its doing: leases that come and go are not among it. */
+type Found = Omit<Deletion, "plan"> & { readonly fixed: unknown };
+
 /** How many machines a sentence names, and how long an agent may take, in ms. */
 const NAMED = 10, PATIENCE = 10_000;
 
@@ -52,8 +55,9 @@ export class Deleting {
       : member !== undefined
       ? await this.#member(call, network, member)
       : await this.#network(call, network);
-    const plan = createHash("sha256").update(JSON.stringify([target, found])).digest("hex");
-    return { ...found, plan };
+    const { fixed, ...deletion } = found;
+    const plan = createHash("sha256").update(JSON.stringify([target, deletion.name, fixed])).digest("hex");
+    return { ...deletion, plan };
   }
 
   /** Deletes it. Throws Refusal. */
@@ -63,7 +67,7 @@ export class Deleting {
     else await call("DeleteNetwork", { name: network }, APPLY_TIMEOUT);
   }
 
-  async #network(call: Call, network: string): Promise<Omit<Deletion, "plan">> {
+  async #network(call: Call, network: string): Promise<Found> {
     const { net } = await call("GetNetwork", { name: network }, CALL_TIMEOUT);
     const [{ members }, { leases }, { endpoints }] = await Promise.all([
       call("GetMembers", { network }, CALL_TIMEOUT),
@@ -75,17 +79,20 @@ export class Deleting {
       counted(leases.map(({ address }) => address), "lease that runs", "leases that run"),
       net?.domain ? `the names of its machines in ${net.domain}` : "",
     ];
+    const { nex } = this.cluster, ofLan = nex.membersOf(network).filter((member) => nex.isListed(member));
+    const listed = new Set(ofLan.map(({ mac }) => mac));
     const attached = endpoints.map(({ name, address, host }) => `${name || address} on ${host}`);
     return {
       kind: "network",
       network,
       name: network,
       goes: goes.filter(Boolean),
+      fixed: members.flatMap(({ mac }) => net?.overlay || listed.has(mac) ? mac : []),
       ...attached.length && { refused: `it still has ${counted(attached, "endpoint")}: delete these first` },
     };
   }
 
-  async #member(call: Call, network: string, given: string): Promise<Omit<Deletion, "plan">> {
+  async #member(call: Call, network: string, given: string): Promise<Found> {
     const { members } = await call("GetMembers", { network }, CALL_TIMEOUT), mac = tryParseMac(given);
     const member = members.find((one) => one.mac === mac);
     if (!member) throw new Refusal("not-found", `network ${network} has no member "${given}"`);
@@ -96,6 +103,7 @@ export class Deleting {
       kind: "member",
       network,
       name: name || member.mac,
+      fixed: addresses,
       goes: [
         name ? `its name ${name}` : "",
         addresses.length ? `its reservation of ${addresses.join(" and ")}` : "",
@@ -104,7 +112,7 @@ export class Deleting {
     };
   }
 
-  #endpoint(network: string, id: string): Omit<Deletion, "plan"> {
+  #endpoint(network: string, id: string): Found {
     const { space, endpoint } = this.#find(network, id), { address, mac, host } = endpoint;
     const name = ownName(space, endpoint) || address?.toString() || id;
     const isReserved = mac !== undefined && space.reservations.has(mac);
@@ -112,6 +120,7 @@ export class Deleting {
       kind: "endpoint",
       network,
       name,
+      fixed: [host, address?.toString(), mac, isReserved],
       goes: [
         `the interface of ${name} in this network, on ${host}`,
         isReserved

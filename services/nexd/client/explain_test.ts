@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { Refusal } from "../../common/refusal.ts";
-import { explain, hasStatus, UNIMPLEMENTED } from "./explain.ts";
+import { explain, hasStatus, refusalOf, UNIMPLEMENTED } from "./explain.ts";
 
 const failed = (code: number, details: string) =>
   Object.assign(new Error(`${code} ${details}`), { code, details });
@@ -44,4 +44,18 @@ Deno.test("hasStatus() tells gRPC failures from others", () => {
   assert.ok(hasStatus(failed(12, ""), UNIMPLEMENTED));
   assert.ok(!hasStatus(failed(5, ""), UNIMPLEMENTED));
   assert.ok(!hasStatus(new Error("12"), UNIMPLEMENTED));
+});
+
+Deno.test("refusalOf() gives the code back that nexd has sent as a status, and leaves other errors as they are", () => {
+  const codes = [[3, "invalid"], [5, "not-found"], [6, "exists"], [9, "forbidden"], [10, "conflict"], [
+    14,
+    "unavailable",
+  ]] as const;
+  for (const [status, code] of codes) {
+    const { code: is, message } = refusalOf(failed(status, "etcd at db:1 is away"), "db:1");
+    assert.deepEqual([is, message], [code, "etcd at db:1 is away"]);
+  }
+  for (const other of [failed(13, "a defect"), new TypeError("a defect")]) {
+    assert.throws(() => refusalOf(other, "db:1"), (error) => error === other);
+  }
 });

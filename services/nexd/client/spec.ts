@@ -57,14 +57,32 @@ function readFile(file: string, source: string, spec: Spec, duplicates: Duplicat
   });
 }
 
+/** How many lists and mappings may lie in one another; a spec has four. */
+const DEEPEST = 100;
+
 function parse(file: string, source: string, lineCounter: LineCounter): Document.Parsed[] {
+  if (isDeep(source)) {
+    throw new Refusal("invalid", `${file}: more than ${DEEPEST} lists and mappings lie in one another there`);
+  }
   try {
-    // The failsafe schema leaves every scalar as it is written.
-    return [...parseAllDocuments(source, { schema: "failsafe", lineCounter, prettyErrors: false })];
+    // The failsafe schema leaves every scalar as it is written. Its own check of keys compares each with all before it, which
+    // takes minutes for a megabyte of them; mapping() has one too.
+    const options = { schema: "failsafe", lineCounter, prettyErrors: false, uniqueKeys: false } as const;
+    return [...parseAllDocuments(source, options)];
   } catch (error) {
     // Thousands of levels exhaust the stack.
     throw new Refusal("invalid", `${file}: cannot be read as YAML: ${messageOf(error)}`, { cause: error });
   }
+}
+
+/** True for brackets without end, which would take the parser minutes; one in a text between quotes counts too. */
+function isDeep(source: string): boolean {
+  let depth = 0;
+  for (const [bracket] of source.matchAll(/[[\]{}]/g)) {
+    depth = Math.max(0, depth + (bracket === "[" || bracket === "{" ? 1 : -1));
+    if (depth > DEEPEST) return true;
+  }
+  return false;
 }
 
 function kindOf(value: Value): typeof kinds[number] {

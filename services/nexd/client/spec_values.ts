@@ -112,7 +112,8 @@ export function mapping<Readers extends Record<string, ValueReader<unknown>>>(
       if (!reader) throw refused({ ...value, node: key }, unknownKey(prefix + name, name, known));
       const before = spelt.get(name);
       if (before) {
-        throw refused({ ...value, node: key }, `${prefix + written}: is there already, as ${before}`);
+        const as = before === written ? "" : `, as ${before}`;
+        throw refused({ ...value, node: key }, `${prefix + written}: is there already${as}`);
       }
       spelt.set(name, written);
       if (!isEmpty(inner)) read[name] = reader({ node: inner, field: prefix + written, place });
