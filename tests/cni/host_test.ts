@@ -348,8 +348,14 @@ async function drifts({ lab, h1, h2, runtime, start }: Made) {
     "no forwarding by br0": () => inside("sysctl", "-qw", "net.ipv4.conf.br0.forwarding=0"),
     "br0 deleted": () => inside("ip", "link", "delete", "br0"),
     "something else called host0": async () => {
-      await inside("ip", "link", "delete", "host0");
-      await inside("ip", "link", "add", "host0", "type", "bridge");
+      // Stopped, so that it does not make its own again in between.
+      h1.agent.signal("SIGSTOP");
+      try {
+        await inside("ip", "link", "delete", "host0");
+        await inside("ip", "link", "add", "host0", "type", "bridge");
+      } finally {
+        h1.agent.signal("SIGCONT");
+      }
     },
     "the port deleted": () => inside("ip", "link", "delete", port),
     "the port down": () => inside("ip", "link", "set", port, "down"),
