@@ -75,12 +75,12 @@ function parse(file: string, source: string, lineCounter: LineCounter): Document
   }
 }
 
-/** True for brackets without end, which would take the parser minutes; one in a text between quotes counts too. */
+/** True for brackets without end or beginning, which the parser needs minutes for; one in a text between quotes counts too. */
 function isDeep(source: string): boolean {
   let depth = 0;
   for (const [bracket] of source.matchAll(/[[\]{}]/g)) {
-    depth = Math.max(0, depth + (bracket === "[" || bracket === "{" ? 1 : -1));
-    if (depth > DEEPEST) return true;
+    depth += bracket === "[" || bracket === "{" ? 1 : -1;
+    if (Math.abs(depth) > DEEPEST) return true;
   }
   return false;
 }

@@ -223,6 +223,10 @@ const refusals: Record<string, [source: string, sentence: string]> = {
     "mini",
     "document 1, line 1: not a mapping of keys to values that begins with kind: Network or MemberList",
   ],
+  "levels without a beginning": [
+    "]".repeat(1 << 20),
+    "more than 100 lists and mappings lie in one another there",
+  ],
   "levels without end": ["[".repeat(1 << 20), "more than 100 lists and mappings lie in one another there"],
 };
 
