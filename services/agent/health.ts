@@ -163,8 +163,8 @@ export function reportHealth(
     };
   });
   daemon.check(() => {
-    const { networks = 0, forMs = 0 } = gateways.unanswered ?? {};
-    if (forMs < GATEWAYD_RESTARTS_WITHIN) return undefined;
+    const { networks = 0, forMs = 0 } = gateways.unanswered(GATEWAYD_RESTARTS_WITHIN) ?? {};
+    if (!networks) return undefined;
     return {
       what:
         `no gatewayd is connected since ${

@@ -104,12 +104,11 @@ export function main(args: string[]): Promise<number> {
       throw new Refusal("unavailable", `etcd at ${config.etcd.endpoints.join(", ")} was not reached yet`);
     };
     const dockerStarted = Promise.withResolvers<void>();
-    const { listen } = settings;
     const server = await serveAgentApi(() => started("api"), {
-      listen,
+      listen: settings.listen,
       tls,
-      port: listen.port,
-      names: [hostname, tryParseHostPort(apiHostname, 0)?.host ?? hostname, listen.host],
+      port: settings.listen.port,
+      names: [hostname, tryParseHostPort(apiHostname, 0)?.host ?? hostname, settings.listen.host],
       report: daemon.report,
       metrics,
       log,
@@ -292,12 +291,13 @@ export function main(args: string[]): Promise<number> {
     const agent = new Agent(context, workers, { ...settings, names, askers: dhcp.askers });
     ports.start();
     daemon.defer("ports", () => ports.close());
-    const graceMs = settings.addressGraceSeconds * 1000;
-    const sweeper = new ClaimsSweeper(context, () => [...workers.all()].map(({ id }) => id), graceMs);
+    const graceMs = settings.addressGraceSeconds * 1000, ids = () => [...workers.all()].map(({ id }) => id);
+    const sweeper = new ClaimsSweeper(context, ids, graceMs);
     daemon.defer("sweeper", () => sweeper.close());
     const leases = new LeaseSweeper(() => context, {
       writer: dhcp.writer,
       earliest: () => dhcp.clock.earliest,
+      hasLink: workers.hasLink,
     });
     daemon.defer("leases", () => leases.close());
     if (settings.docker.enabled) {

@@ -1,6 +1,7 @@
 /** The process gatewayd: wires the connection to the agent with the networks that are answered for. */
 import { abortConnection } from "../../ffi/abort.ts";
 import { sendDatagram } from "../../ffi/unix_datagram.ts";
+import { collectGarbage } from "../common/collect_garbage.ts";
 import { runDaemon } from "../common/daemon.ts";
 import { formatHostPort, type HostPort } from "../common/host_port.ts";
 import type { Problem } from "../common/http_status.ts";
@@ -35,6 +36,8 @@ export function main(args: string[]): Promise<number> {
           networks.take(message, descriptors);
           if (message.kind !== "complete") return;
           log.info({ networks: networks.size }, `the agent at ${path} has sent its networks`);
+          // Another thread answers meanwhile.
+          collectGarbage();
           first.resolve();
         },
         onLost: (why) => log.warn(`no connection to the agent, which is tried again: ${why}`),

@@ -1,5 +1,6 @@
 /** Notifications of the kernel about changes by other programs in networks' namespaces. */
 import assert from "node:assert/strict";
+import { HostKernel } from "../../services/agent/kernel/host.ts";
 import { Notifications } from "../../services/agent/kernel/notifications.ts";
 import { Ip } from "../../services/common/ip.ts";
 import { TestNamespace } from "../ffi/namespaces.ts";
@@ -61,5 +62,29 @@ Deno.test("an entry from which br0 answers ARP is missed at once, and others of 
   } finally {
     watch.close();
     await all.close();
+  }
+});
+
+Deno.test("a watched network tells what links it has without its namespace being opened, any other does not", async () => {
+  using namespace = new TestNamespace();
+  const notifications = new Notifications((error) => {
+    throw error;
+  });
+  using host = new HostKernel({ vtep: Ip.parse("192.0.2.1"), notifications });
+  const network = host.network(namespace.path);
+  network.watch(() => {});
+  try {
+    assert.equal(network.hasLink("port0"), undefined);
+    await network.read(new Map());
+    assert.equal(network.hasLink("port0"), false);
+    await namespace.ip("link", "add", "port0", "type", "veth", "peer", "name", "port1");
+    assert.equal(network.hasLink("port0"), true);
+    await namespace.ip("link", "del", "port0");
+    assert.equal(network.hasLink("port0"), false);
+    network.close();
+    assert.equal(network.hasLink("port0"), undefined);
+  } finally {
+    network.close();
+    await notifications.close();
   }
 });

@@ -85,12 +85,12 @@ export class Gateways implements GatewaySource {
     this.#running = this.#run();
   }
 
-  /** How many networks of this host should have DNS or DHCP at their gateways, and for how long, in ms, there has been no gatewayd. */
-  get unanswered(): { readonly networks: number; readonly forMs: number } | undefined {
-    if (this.#connections.size > 0) return undefined;
-    let networks = 0;
-    for (const network of this.#options.networks()) if (this.#wanted(network)) networks++;
-    return networks ? { networks, forMs: performance.now() - this.#aloneSince } : undefined;
+  /** How many networks should have DNS or DHCP, and for how many ms there has been no gatewayd; undefined where that is less. */
+  unanswered(leastMs: number): { readonly networks: number; readonly forMs: number } | undefined {
+    const forMs = performance.now() - this.#aloneSince;
+    if (this.#connections.size > 0 || forMs < leastMs) return undefined;
+    const networks = [...this.#options.networks()].filter((network) => this.#wanted(network)).length;
+    return networks ? { networks, forMs } : undefined;
   }
 
   /** The network is set up on this host, as has just been compared. */

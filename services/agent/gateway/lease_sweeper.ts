@@ -27,6 +27,8 @@ export interface LeaseSweeperOptions {
   readonly writer: Pick<Committer, "commitGrouped">;
   /** The earliest time that may be right, in ms since the epoch. */
   readonly earliest: () => number;
+  /** Whether a network's namespace has a link of that name; undefined where only the namespace itself can tell. */
+  readonly hasLink: (network: string, name: string) => boolean | undefined;
 }
 
 export class LeaseSweeper {
@@ -82,7 +84,8 @@ export class LeaseSweeper {
         if (port === undefined || devices.has(port) || kindOf(record) !== "dhcp") continue;
         const since = this.#portless.get(id) ?? looked, isDue = looked - since >= PORTLESS_GRACE;
         // Another program may have made it a port.
-        const isThere = isDue && hasDevice(namespacePath(network), port);
+        const isThere = isDue &&
+          (this.#options.hasLink(network, port) ?? hasDevice(namespacePath(network), port));
         portless.set(id, isThere ? looked : since);
         if (isDue && !isThere) over.push(endpoint);
       }

@@ -79,6 +79,11 @@ export class NetworkKernel {
     return namespace && await readVeth(namespace, this.underlay, name, peer, mac);
   }
 
+  /** Whether a link of that name is there, at next to no cost; undefined for a network that is not watched. */
+  hasLink(name: string): boolean | undefined {
+    return this.#watch?.has(name);
+  }
+
   /** How many frames from its ports have been counted by its rules, by kind; undefined without a namespace. */
   async counted(): Promise<ReadonlyMap<ForeignKind, number> | undefined> {
     using namespace = NetworkNamespace.openIfAny(this.path);

@@ -159,6 +159,11 @@ export class NamespaceWatch {
     return namespaceIdentity(namespace) === this.#identity;
   }
 
+  /** True when the namespace has a link of that name. */
+  has(name: string): boolean {
+    return this.#events.index(name) !== 0;
+  }
+
   /** Reads the pending notifications. */
   take(): void {
     let foreign = false;

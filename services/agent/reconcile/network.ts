@@ -107,8 +107,9 @@ export class NetworkWorker {
     return this.#problems.all;
   }
 
-  /** @see {@link HostNetwork.counted} */
+  /** @see {@link HostNetwork.counted}, and hasLink() of kernel/network.ts */
   readonly counted = () => this.#network.counted();
+  readonly hasLink = (name: string) => this.#network.kernel.hasLink(name);
 
   /** Takes a change of the network in etcd. */
   notice(change: NetworkChange): void {
@@ -199,8 +200,7 @@ export class NetworkWorker {
     this.#closing.abort();
     const told = this.#status.close();
     this.#announcer.close();
-    clearTimeout(this.#retry);
-    clearTimeout(this.#compareAgain);
+    for (const timer of [this.#retry, this.#compareAgain]) clearTimeout(timer);
     await this.#running;
     await told;
     this.#network.kernel.close();

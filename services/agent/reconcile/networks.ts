@@ -1,3 +1,4 @@
+import { collectGarbage } from "../../common/collect_garbage.ts";
 import { messageOf, Refusal } from "../../common/refusal.ts";
 import { isNetworkId } from "../../overlay/faults.ts";
 import { planFinishDeletion } from "../../overlay/networks.ts";
@@ -56,6 +57,8 @@ export class Workers {
     await this.#startWorkers([...ids]).finally(letGo);
     await this.startMissing();
     await this.compareAll("start");
+    // Of a thousand networks' comparisons much is left, and nothing is served yet.
+    collectGarbage();
   }
 
   has(network: string): boolean {
@@ -65,6 +68,9 @@ export class Workers {
   get(network: string): NetworkWorker | undefined {
     return this.#workers.get(network);
   }
+
+  /** Whether a network has a link of that name; undefined for one that is not watched here. */
+  readonly hasLink = (network: string, name: string) => this.#workers.get(network)?.hasLink(name);
 
   all(): IterableIterator<NetworkWorker> {
     return this.#workers.values();
