@@ -41,6 +41,7 @@ const table = {
   ioctl: { parameters: ["i32", "u32"], result: "i32" },
   ioctl_buffer: { name: "ioctl", parameters: ["i32", "u32", "buffer"], result: "i32" },
   listen: { parameters: ["i32", "i32"], result: "i32" },
+  malloc_trim: { parameters: ["u32"], result: "i32" },
   mount: { parameters: ["buffer", "buffer", "pointer", "u64", "pointer"], result: "i32" },
   open: { parameters: ["buffer", "i32", "u32"], result: "i32" },
   openat: { parameters: ["i32", "buffer", "i32", "u32"], result: "i32" },

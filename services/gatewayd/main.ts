@@ -1,7 +1,7 @@
 /** The process gatewayd: wires the connection to the agent with the networks that are answered for. */
 import { abortConnection } from "../../ffi/abort.ts";
+import { releaseMemory } from "../../ffi/release_memory.ts";
 import { sendDatagram } from "../../ffi/unix_datagram.ts";
-import { collectGarbage } from "../common/collect_garbage.ts";
 import { runDaemon } from "../common/daemon.ts";
 import { formatHostPort, type HostPort } from "../common/host_port.ts";
 import type { Problem } from "../common/http_status.ts";
@@ -28,6 +28,7 @@ export function main(args: string[]): Promise<number> {
       daemon.defer("DNS", () => networks.close());
       daemon.keepAlive(() => networks.isAlive());
       const first = Promise.withResolvers<void>();
+      let isComplete = false;
       const path = config.agent.gatewaySocket;
       const agent: AgentLink = link = new AgentLink({
         path,
@@ -36,8 +37,8 @@ export function main(args: string[]): Promise<number> {
           networks.take(message, descriptors);
           if (message.kind !== "complete") return;
           log.info({ networks: networks.size }, `the agent at ${path} has sent its networks`);
-          // Another thread answers meanwhile.
-          collectGarbage();
+          if (!isComplete) releaseMemory();
+          isComplete = true;
           first.resolve();
         },
         onLost: (why) => log.warn(`no connection to the agent, which is tried again: ${why}`),

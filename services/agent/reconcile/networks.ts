@@ -1,4 +1,4 @@
-import { collectGarbage } from "../../common/collect_garbage.ts";
+import { releaseMemory } from "../../../ffi/release_memory.ts";
 import { messageOf, Refusal } from "../../common/refusal.ts";
 import { isNetworkId } from "../../overlay/faults.ts";
 import { planFinishDeletion } from "../../overlay/networks.ts";
@@ -58,7 +58,7 @@ export class Workers {
     await this.startMissing();
     await this.compareAll("start");
     // Of a thousand networks' comparisons much is left, and nothing is served yet.
-    collectGarbage();
+    releaseMemory();
   }
 
   has(network: string): boolean {
