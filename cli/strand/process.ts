@@ -76,7 +76,7 @@ export class Process {
   }
 
   /** The last lines it wrote. */
-  tail(count = 20): string {
+  tail(count = 60): string {
     return this.lines.slice(-count).join("\n");
   }
 

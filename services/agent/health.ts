@@ -163,6 +163,19 @@ export function reportHealth(
     };
   });
   daemon.check(() => {
+    const [first, ...others] = gateways.failures;
+    if (!first) return undefined;
+    const [network, why] = first, name = view.network(network)?.name ?? network;
+    return {
+      what: `the gateway of network ${name} answers neither DNS nor DHCP: ${why}` +
+        (others.length ? `; nor do those of ${others.length} more networks` : ""),
+      fix: why.includes("permission denied")
+        ? "give the agent CAP_NET_BIND_SERVICE beside its other capabilities, as its unit and docs/INSTALL.md have it"
+        : "end what has the port in the network's namespace; the agent tries again by itself",
+      blocks: false,
+    };
+  });
+  daemon.check(() => {
     const { networks = 0, forMs = 0 } = gateways.unanswered(GATEWAYD_RESTARTS_WITHIN) ?? {};
     if (!networks) return undefined;
     return {

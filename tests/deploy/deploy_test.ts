@@ -66,7 +66,7 @@ Deno.test("deploy: every environment variable is one of the configuration's, eve
   }
   const services = Object.entries(yaml(`${deploy}compose/compose.yml`)[0]?.["services"] ?? {})
     .filter(([name]) => !name.startsWith("etcd"));
-  assert.equal(services.length, 7);
+  assert.equal(services.length, 8);
   for (const [name, service] of services) {
     const command = items(service?.["command"]);
     assert.equal(command.length, 1);
@@ -114,17 +114,19 @@ Deno.test("deploy: Kubernetes' manifests fit one another", () => {
     assert.deepEqual(spec?.["selector"]?.["matchLabels"], pod?.["metadata"]?.["labels"]);
     labels.set(JSON.stringify(pod?.["metadata"]?.["labels"]), String(metadata?.["name"]));
     const volumes = items(pod?.["spec"]?.["volumes"]).map(({ name }) => name);
-    for (const container of containersOf(workload)) {
+    for (const [i, container] of containersOf(workload).entries()) {
       for (const { name } of items(container["volumeMounts"])) assert.ok(volumes.includes(name));
-      const status = items(container["ports"]).find(({ name }) => String(name) === "status")
-        ?.["containerPort"];
+      // A port's name is a pod's once; the annotation is of the first container's.
+      const port = i ? "gateway-status" : "status";
+      const status = items(container["ports"]).find(({ name }) => String(name) === port)?.["containerPort"];
       assert.equal(
         Number(status),
         loadConfig({ env: {} })[container["name"] as unknown as "nexd"].metricsListen.port,
       );
-      assert.equal(String(status), String(pod?.["metadata"]?.["annotations"]?.["prometheus.io/port"]));
+      const scraped = String(pod?.["metadata"]?.["annotations"]?.["prometheus.io/port"]);
+      if (i === 0) assert.equal(String(status), scraped);
       for (const [probe, path] of [["livenessProbe", "/healthz"], ["readinessProbe", "/readyz"]] as const) {
-        assert.deepEqual(container[probe]?.["httpGet"], { path, port: "status" });
+        assert.deepEqual(container[probe]?.["httpGet"], { path, port });
       }
     }
   }
@@ -185,7 +187,7 @@ Deno.test({
   ignore: !hasModels || !await installed("kubectl"),
   async fn() {
     const made: Manifests[] = [];
-    for (const [folder, containers] of [["base", 4], ["cni", 5]] as const) {
+    for (const [folder, containers] of [["base", 5], ["cni", 6]] as const) {
       const { stdout } = await run(["kubectl", "kustomize", `${deploy}kubernetes/${folder}`]);
       const built = parseAllDocuments(stdout).map((document) => document.toJS() as Node);
       assert.equal(built.length, manifests.length);

@@ -56,6 +56,23 @@ export async function packageSteps(t: Deno.TestContext, machine: Machine, deb: s
     },
   );
 
+  await step(t, "a container finds another one by its name, at the gateway of its network", async () => {
+    const spec = ["kind: Network", "name: red", "subnet4: 10.7.0.0/24", "domain: red.example", "overlay: {}"];
+    await machine.sh("strand apply -", { stdin: `${spec.join("\n")}\n` });
+    await machine.sh(`
+      for name in web db; do
+        ip netns add $name
+        strand attach red --ns /run/netns/$name --name $name
+      done
+      mkdir -p /etc/netns/web
+      printf 'nameserver 10.7.0.1\nsearch red.example\n' >/etc/netns/web/resolv.conf`);
+    await machine.until("its name is known", "ip netns exec web getent hosts db | grep -q '^10.7.0.3 '");
+    assert.doesNotMatch(await machine.sh("strand status agent"), /gateway of network/);
+    await machine.sh(`
+      strand detach red web; strand detach red db; strand delete network red
+      ip netns del web; ip netns del db; rm -r /etc/netns`);
+  });
+
   await step(
     t,
     "upgraded: what ran is another process, what did not is not started, configuration is kept",

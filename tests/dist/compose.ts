@@ -25,7 +25,7 @@ export async function composeSession(docker: Docker): Promise<void> {
   };
 
   await compose("up", "--detach");
-  await healthy(docker, 10);
+  await healthy(docker, 11);
   const spec = await Deno.readTextFile(`${folder}lan.yml`);
   assert.match(
     await inside("nexd-1", ["nex", "apply", "-"], spec),
@@ -77,6 +77,17 @@ export async function composeSession(docker: Docker): Promise<void> {
   const netns = "/run/netns/c1";
   await run(docker.beside("sh", "-ec", `: >${netns}; unshare --net=${netns} true`));
   await inside("agent", ["sand-agent-cli", "endpoint-create", "--network", id, "--ns", netns]);
+  const names = "kind: Network\nname: green\nsubnet4: 10.8.0.0/24\ndomain: green.example\noverlay: {}\n";
+  await inside("nexd-1", ["strand", "apply", "-"], names);
+  await run(docker.beside("sh", "-ec", ": >/run/netns/c2; unshare --net=/run/netns/c2 true"));
+  await inside("agent", ["strand", "attach", "green", "--ns", "/run/netns/c2", "--name", "web"]);
+  const dig = ["dig", "@10.8.0.1", "+short", "web.green.example"];
+  await until(
+    "the gateway knows the container's name",
+    async (see) =>
+      see((await run(docker.beside("nsenter", "--net=/run/netns/c2", ...dig), { mayFail: true })).stdout)
+        .trim() === "10.8.0.2",
+  );
   // The network outlives the agent's container.
   const agent = await container("agent");
   await docker.run("stop", agent);

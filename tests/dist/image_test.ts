@@ -68,7 +68,7 @@ Deno.test({
     for (const device of ["eth1", "eth2"]) await run([...inside, "link", "set", device, "up"]);
     const root = ["--user", "root"], here = "container:names";
     const dhcp = ["NET_RAW", "NET_BIND_SERVICE"], interfaces = ["--env", "STRAND_DHCPD_INTERFACES=eth1"];
-    const overlay = ["NET_ADMIN", "NET_RAW", "SYS_ADMIN"];
+    const overlay = ["NET_ADMIN", "NET_RAW", "NET_BIND_SERVICE", "SYS_ADMIN"];
     const places = ["--tmpfs", "/run", "--tmpfs", "/var/lib/strand", "--env", "PEER_IP=10.0.0.1"];
     await Promise.all([
       docker.service("dhcp", here, dhcp, ...root, ...interfaces, "strand", "dhcpd"),
@@ -83,7 +83,7 @@ Deno.test({
       for (
         const [name, mask] of [["names", 0n], ["dhcp", maskOf(10, 13)], [
           "agent",
-          maskOf(12, 13, 21),
+          maskOf(10, 12, 13, 21),
         ]] as const
       ) {
         const hex = mask.toString(16).padStart(16, "0");
@@ -119,14 +119,14 @@ Deno.test({
       );
     });
 
-    const capabilities = [...overlay, ...dhcp, "DAC_OVERRIDE"].flatMap((name) => ["--cap-add", name]);
+    const capabilities = [...overlay, "DAC_OVERRIDE"].flatMap((name) => ["--cap-add", name]);
     const free = ["--security-opt", "seccomp=unconfined", "--volume", "/sys:/sys:ro", "--tmpfs", "/run"];
     const demo = [...none.filter((flag) => flag !== "--read-only"), ...root, ...capabilities, ...free];
     assert.match(await docker.run(...demo, "strand", "demo", "--once"), /nothing is left behind\.$/);
 
     await t.step({
       name:
-        "deploy/compose: ten containers, a lease, names from both dnsd, a network that outlives its agent",
+        "deploy/compose: eleven containers, a lease, names from both dnsd and at a gateway, a network that outlives its agent",
       ignore: !await installed("docker-compose"),
       fn: () => composeSession(docker),
     });

@@ -13,7 +13,8 @@ import type { Context } from "../context.ts";
 import { type Gateway, GatewayConnection, type GatewaySource } from "./connection.ts";
 import { listenForGatewayd } from "./listener.ts";
 import { mayConnect } from "./peer.ts";
-import { type Answered, GatewaySockets } from "./sockets.ts";
+import { OpenSockets } from "./open_sockets.ts";
+import type { Answered, GatewaySockets } from "./sockets.ts";
 import { answeredOf, isSameGateway, type WantedGateway, wantedGateway } from "./wanted.ts";
 
 /** The most connections at once: there is one gatewayd, and one that is about to replace it. */
@@ -46,7 +47,7 @@ export interface GatewaysOptions {
 export class Gateways implements GatewaySource {
   readonly #context: () => Context;
   readonly #options: GatewaysOptions;
-  readonly #sockets = new Map<string, GatewaySockets>();
+  readonly #sockets = new OpenSockets();
   readonly #gateways = new Map<string, Gateway>();
   readonly #connections = new Map<number, GatewayConnection>();
   readonly #epoll = new Epoll();
@@ -93,6 +94,11 @@ export class Gateways implements GatewaySource {
     return networks ? { networks, forMs } : undefined;
   }
 
+  /** Why nothing answers at the gateway of a network that should, by the networks' ids. */
+  get failures(): ReadonlyMap<string, string> {
+    return this.#sockets.failures;
+  }
+
   /** The network is set up on this host, as has just been compared. */
   isSetUp(network: string): void {
     const sockets = this.#sockets.get(network), wanted = this.#wanted(network);
@@ -110,16 +116,14 @@ export class Gateways implements GatewaySource {
 
   /** Nothing of the network is left on this host, or its namespace is about to go. */
   isGone(network: string): void {
-    if (!this.#sockets.has(network)) return;
-    this.#release(network);
-    this.#changed(network);
+    if (this.#release(network)) this.#changed(network);
   }
 
   /** This host is no longer on hold: what changed meanwhile is sent. */
   resume(): void {
     if (!this.#isStale) return;
     this.#isStale = false;
-    for (const network of new Set([...this.#sockets.keys(), ...this.#options.networks()])) {
+    for (const network of new Set([...this.#sockets.networks(), ...this.#options.networks()])) {
       this.#changed(network);
     }
   }
@@ -177,27 +181,22 @@ export class Gateways implements GatewaySource {
     if (known?.isFor(address, answered)) return known;
     this.#release(network);
     const { namespacePath, log } = this.#context();
-    try {
-      const sockets = GatewaySockets.open(namespacePath(network), address, answered);
-      if (sockets) this.#sockets.set(network, sockets);
-      return sockets;
-    } catch (error) {
-      // The next comparison of the network tries again.
-      const why = messageOf(error);
-      if (this.#once.due(network)) log.warn({ network }, `the gateway answers neither DNS nor DHCP: ${why}`);
-      return undefined;
-    }
+    const sockets = this.#sockets.open(network, namespacePath(network), address, answered);
+    const why = this.#sockets.failures.get(network), answersNot = "the gateway answers neither DNS nor DHCP";
+    // The next comparison of the network tries again.
+    if (why !== undefined && this.#once.due(network)) log.warn({ network }, `${answersNot}: ${why}`);
+    return sockets;
   }
 
-  /** Closes this process's copies; gatewayd closes its own when it reads that they are gone. */
-  #release(network: string): void {
-    const sockets = this.#sockets.get(network);
-    if (!sockets) return;
+  /** Closes this process's copies; gatewayd closes its own when it reads that they are gone. Returns false where there were none. */
+  #release(network: string): boolean {
+    const sockets = this.#sockets.remove(network);
+    if (!sockets) return false;
     // First of all, so that no connection sends a number that is another file's by then.
     for (const connection of this.#connections.values()) connection.changed(network);
-    this.#sockets.delete(network);
     this.#gateways.delete(network);
     sockets.close();
+    return true;
   }
 
   #changed(network: string): void {
@@ -343,7 +342,7 @@ export class Gateways implements GatewaySource {
       }
     }
     for (const { socket } of this.#connections.values()) socket.close();
-    for (const sockets of this.#sockets.values()) sockets.close();
+    this.#sockets.close();
     this.#epoll.close();
     this.#stop.close();
   }
