@@ -7,6 +7,8 @@ import type { HostNetwork } from "./host_network.ts";
 
 /** Matches problems of single records: see notCarriedOut() and presenceProblems(). */
 const REFUSED = / in etcd is not (carried out|believed): /;
+/** What such a problem says begins with this, perhaps after the network's name. */
+const RECORD = "the record ";
 
 /** The problems that keep this host from bringing one network into the state that etcd describes. */
 export class Problems {
@@ -16,7 +18,7 @@ export class Problems {
   readonly endpoints = new Map<string, Error>();
   /** Problems of the hosts' own records in the network. */
   #hosts: readonly string[] = [];
-  /** Problems with records that have been logged. */
+  /** Problems with records that have been logged, without the network's name, which the two that find one record do not both say. */
   #told: ReadonlySet<string> = new Set();
 
   constructor(private readonly of: HostNetwork) {}
@@ -62,7 +64,8 @@ export class Problems {
    */
   tell(known: "all" | "some"): void {
     const { id, context: { log, counters } } = this.of;
-    const now = new Set(this.all.filter((problem) => REFUSED.test(problem)));
+    const refused = this.all.filter((problem) => REFUSED.test(problem));
+    const now = new Set(refused.map((problem) => problem.slice(Math.max(0, problem.indexOf(RECORD)))));
     for (const problem of now) {
       if (this.#told.has(problem)) continue;
       log.warn({ network: id }, problem);
