@@ -99,7 +99,29 @@ async function resolves(it: GatewayLab) {
     async () => (await dig(db.container, "+time=2", "www.blue.test")).status === "NONE",
   );
   assert.deepEqual((await dig(other.container, "db")).lines, [other.address]);
-  await it.settings(blue, { network: { name: "blue" } });
+
+  // While another program has the port, status says so.
+  const script =
+    "import socket,time; s=socket.socket(type=socket.SOCK_DGRAM); s.bind(('10.0.0.1', 53)); print('has it', flush=True)";
+  const squatter = new Process(two.host.enter([
+    "nsenter",
+    `--net=${two.namespaceOf(blue)}`,
+    "/usr/bin/python3",
+    "-c",
+    `${script}; time.sleep(600)`,
+  ]));
+  try {
+    await squatter.line(/has it/);
+    await it.settings(blue, { network: { name: "blue" } });
+    await until("status says so", async (see) => {
+      const { body } = await two.api.status("/readyz");
+      return /the gateway of network blue answers neither DNS nor DHCP: .*: address already in use/.test(
+        see(body),
+      );
+    });
+  } finally {
+    await squatter.stop();
+  }
   await until(
     "it answers again",
     async () => (await dig(db.container, "www")).lines.join() === again.address,

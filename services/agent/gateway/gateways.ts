@@ -12,7 +12,7 @@ import { addressesOf, labelsChanged } from "../../overlay_names/names.ts";
 import type { Context } from "../context.ts";
 import { type Gateway, GatewayConnection, type GatewaySource } from "./connection.ts";
 import { listenForGatewayd } from "./listener.ts";
-import { mayConnect } from "./peer.ts";
+import { peerRefusal } from "./peer.ts";
 import { OpenSockets } from "./open_sockets.ts";
 import type { Answered, GatewaySockets } from "./sockets.ts";
 import { answeredOf, isSameGateway, type WantedGateway, wantedGateway } from "./wanted.ts";
@@ -22,6 +22,8 @@ const MOST_CONNECTIONS = 4;
 /** A gatewayd that has not read for so long is disconnected, in ms. */
 const PATIENCE = 30_000;
 const CHECK_EVERY = 5000;
+/** Of the networks whose sockets could not be opened, how many are tried again at each check. */
+const TRIED_AGAIN = 20;
 
 const STOP = 0, LISTENER = 1;
 
@@ -82,7 +84,10 @@ export class Gateways implements GatewaySource {
     }
     this.#epoll.add(this.#listener.fd, LISTENER);
     this.#unsubscribe = view.subscribe((changes) => this.#notice(changes));
-    this.#timer = setInterval(() => this.#endUnread(), CHECK_EVERY);
+    this.#timer = setInterval(() => {
+      this.#endUnread();
+      for (const network of [...this.failures.keys()].slice(0, TRIED_AGAIN)) this.#changed(network);
+    }, CHECK_EVERY);
     this.#running = this.#run();
   }
 
@@ -182,8 +187,7 @@ export class Gateways implements GatewaySource {
     this.#release(network);
     const { namespacePath, log } = this.#context();
     const sockets = this.#sockets.open(network, namespacePath(network), address, answered);
-    const why = this.#sockets.failures.get(network), answersNot = "the gateway answers neither DNS nor DHCP";
-    // The next comparison of the network tries again.
+    const why = this.failures.get(network), answersNot = "the gateway answers neither DNS nor DHCP";
     if (why !== undefined && this.#once.due(network)) log.warn({ network }, `${answersNot}: ${why}`);
     return sockets;
   }
@@ -272,13 +276,8 @@ export class Gateways implements GatewaySource {
       const socket = this.#listener?.accept();
       if (!socket) return;
       const peer = socket.peer();
-      const { user } = this.#options, who = `process ${peer.pid} of user ${peer.uid}`;
-      let refused: string | undefined;
-      if (!mayConnect(peer, user)) {
-        refused = `${who} may not connect as gatewayd: agent.gateway-user is ${user}`;
-      } else if (this.#connections.size >= MOST_CONNECTIONS) {
-        refused = `${MOST_CONNECTIONS} are connected already`;
-      }
+      let refused = peerRefusal(peer, this.#options.user);
+      if (this.#connections.size >= MOST_CONNECTIONS) refused ??= `${MOST_CONNECTIONS} are connected already`;
       if (refused !== undefined) {
         socket.close();
         if (this.#once.due("refused")) log.warn(`gatewayd is refused: ${refused}`);

@@ -2,12 +2,13 @@
 import type { PeerCredentials } from "../../../ffi/unix_messages.ts";
 
 /**
- * True for root, for this process's own user, and for the configured one.
+ * Why a process may not be handed them; undefined for one of root, of this process's own user, and of the configured one.
  *
  * @param user a name of /etc/passwd, or a number
  */
-export function mayConnect({ uid }: PeerCredentials, user: string): boolean {
-  return uid === 0 || uid === Deno.uid() || uid === uidOf(user);
+export function peerRefusal({ pid, uid }: PeerCredentials, user: string): string | undefined {
+  if (uid === 0 || uid === Deno.uid() || uid === uidOf(user)) return undefined;
+  return `process ${pid} of user ${uid} may not connect as gatewayd: agent.gateway-user is ${user}`;
 }
 
 /** The number of a user; undefined for an unknown one. Read each time, since the account may be made later. */
