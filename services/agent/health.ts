@@ -238,6 +238,12 @@ export function reportHealth(
   );
   gauge(
     daemon.metrics,
+    "agent_gateways_unanswered",
+    "Networks of this host at whose gateways nothing answers DNS and DHCP: no gatewayd is connected, or sockets cannot be opened.",
+    () => gateways.unanswered(GATEWAYD_RESTARTS_WITHIN)?.networks ?? gateways.failures.size,
+  );
+  gauge(
+    daemon.metrics,
     "agent_underlay_up",
     "1 while an interface that is up has the VTEP's address.",
     () => Number(underlay.problem === undefined),

@@ -226,7 +226,14 @@ class Health {
   private readonly notes: (() => readonly Note[])[] = [];
   private mirror: Followed | undefined;
 
-  constructor(private readonly service: string, private readonly metrics: Registry) {}
+  constructor(private readonly service: string, private readonly metrics: Registry) {
+    gauge(
+      metrics,
+      "strand_ready",
+      "1 while /readyz says that it does its work.",
+      () => Number(this.report().ready),
+    );
+  }
 
   check(run: () => Problem | undefined): void {
     this.checks.push(run);
