@@ -50,6 +50,14 @@ export class EtcdKv {
     await this.#ask("/v3/kv/compaction", { revision: `${await this.revision()}`, physical: true });
   }
 
+  /** Ends every alarm, like that of an etcd without room. */
+  async disarm(): Promise<void> {
+    const { alarms = [] } = await this.#ask("/v3/maintenance/alarm", { action: "GET" }) as {
+      alarms?: object[];
+    };
+    for (const alarm of alarms) await this.#ask("/v3/maintenance/alarm", { action: "DEACTIVATE", ...alarm });
+  }
+
   async #range(prefix: string): Promise<Found> {
     return await this.#ask("/v3/kv/range", span(prefix)) as Found;
   }
