@@ -72,7 +72,7 @@ Deno.test("deploy: every environment variable is one of the configuration's, eve
     assert.equal(command.length, 1);
     check(name, Object.keys(service?.["environment"] ?? {}), command[0]);
   }
-  assert.equal(workloads.length, 4);
+  assert.equal(workloads.length, 5);
   for (const container of workloads.flatMap(containersOf)) {
     const names = items(container["env"]).map(({ name }) => String(name));
     // What is only there to be put into another one's value may have any name.
@@ -114,19 +114,17 @@ Deno.test("deploy: Kubernetes' manifests fit one another", () => {
     assert.deepEqual(spec?.["selector"]?.["matchLabels"], pod?.["metadata"]?.["labels"]);
     labels.set(JSON.stringify(pod?.["metadata"]?.["labels"]), String(metadata?.["name"]));
     const volumes = items(pod?.["spec"]?.["volumes"]).map(({ name }) => name);
-    for (const [i, container] of containersOf(workload).entries()) {
+    for (const container of containersOf(workload)) {
       for (const { name } of items(container["volumeMounts"])) assert.ok(volumes.includes(name));
-      // A port's name is a pod's once; the annotation is of the first container's.
-      const port = i ? "gateway-status" : "status";
-      const status = items(container["ports"]).find(({ name }) => String(name) === port)?.["containerPort"];
+      const status = items(container["ports"]).find(({ name }) => String(name) === "status")
+        ?.["containerPort"];
       assert.equal(
         Number(status),
         loadConfig({ env: {} })[container["name"] as unknown as "nexd"].metricsListen.port,
       );
-      const scraped = String(pod?.["metadata"]?.["annotations"]?.["prometheus.io/port"]);
-      if (i === 0) assert.equal(String(status), scraped);
+      assert.equal(String(status), String(pod?.["metadata"]?.["annotations"]?.["prometheus.io/port"]));
       for (const [probe, path] of [["livenessProbe", "/healthz"], ["readinessProbe", "/readyz"]] as const) {
-        assert.deepEqual(container[probe]?.["httpGet"], { path, port });
+        assert.deepEqual(container[probe]?.["httpGet"], { path, port: "status" });
       }
     }
   }

@@ -119,6 +119,17 @@ async function resolves(it: GatewayLab) {
         see(body),
       );
     });
+    // One that is to answer nothing has no problem.
+    await it.settings(blue, { network: { name: "blue" }, overlay: { dns: false, dhcp: false } });
+    await until(
+      "status says no more of it",
+      async (see) => !see((await two.api.status("/readyz")).body).includes("gateway of network"),
+    );
+    await it.settings(blue, { network: { name: "blue" } });
+    await until(
+      "status says so again",
+      async (see) => see((await two.api.status("/readyz")).body).includes("gateway of network"),
+    );
   } finally {
     await squatter.stop();
   }

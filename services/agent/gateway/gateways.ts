@@ -99,9 +99,9 @@ export class Gateways implements GatewaySource {
     return networks ? { networks, forMs } : undefined;
   }
 
-  /** Why nothing answers at the gateway of a network that should, by the networks' ids. */
+  /** Why no gatewayd that is connected could be handed the sockets of a network, by the networks' ids. */
   get failures(): ReadonlyMap<string, string> {
-    return this.#sockets.failures;
+    return this.#connections.size > 0 ? this.#sockets.failures : new Map();
   }
 
   /** The network is set up on this host, as has just been compared. */
@@ -109,14 +109,12 @@ export class Gateways implements GatewaySource {
     const sockets = this.#sockets.get(network), wanted = this.#wanted(network);
     const isRight = sockets && wanted &&
       sockets.isAt(this.#context().namespacePath(network), wanted.address.address, answeredOf(wanted));
-    if (!sockets && !wanted) return;
     if (isRight) {
       const known = this.#gateways.get(network);
       if (known && !isSameGateway(known, wanted)) this.#changed(network);
       return;
     }
-    this.#release(network);
-    this.#changed(network);
+    if (this.#release(network) || wanted) this.#changed(network);
   }
 
   /** Nothing of the network is left on this host, or its namespace is about to go. */
@@ -187,12 +185,12 @@ export class Gateways implements GatewaySource {
     this.#release(network);
     const { namespacePath, log } = this.#context();
     const sockets = this.#sockets.open(network, namespacePath(network), address, answered);
-    const why = this.failures.get(network), answersNot = "the gateway answers neither DNS nor DHCP";
+    const why = this.#sockets.failures.get(network), answersNot = "the gateway answers neither DNS nor DHCP";
     if (why !== undefined && this.#once.due(network)) log.warn({ network }, `${answersNot}: ${why}`);
     return sockets;
   }
 
-  /** Closes this process's copies; gatewayd closes its own when it reads that they are gone. Returns false where there were none. */
+  /** Closes this process's copies, and forgets a failure. gatewayd closes its own. Returns false where there were none. */
   #release(network: string): boolean {
     const sockets = this.#sockets.remove(network);
     if (!sockets) return false;
@@ -218,8 +216,8 @@ export class Gateways implements GatewaySource {
       const { kinds } = change, known = this.#gateways.get(network);
       if (kinds.has("network") || kinds.has("names")) {
         const wanted = this.#wanted(network);
+        if (!wanted) this.#release(network);
         if (!wanted !== !known || (wanted && known && !isSameGateway(wanted, known))) {
-          if (!wanted) this.#release(network);
           this.#changed(network);
           continue;
         }
