@@ -65,6 +65,7 @@ const LONGEST = [
   "tests/docker/trouble_test.ts",
   "tests/deploy/systemd_test.ts",
   "tests/deploy/ansible_test.ts",
+  "tests/deploy/alerts_test.ts",
   "services", // The group unit.
   "tests/agent/failpoints_test.ts",
   "tests/cni/host_test.ts",
