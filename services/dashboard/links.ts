@@ -37,7 +37,8 @@ export function applyHref(network: string, member?: string): string {
 /** The page that asks before a network, or a member or endpoint of it, is deleted. */
 export function deleteHref(
   network: string,
-  what: { readonly member?: string; readonly endpoint?: string } = {},
+  what: { readonly member?: string | undefined; readonly endpoint?: string | undefined } = {},
 ): string {
-  return `/delete?${new URLSearchParams({ network, ...what })}`;
+  const { member, endpoint } = what;
+  return `/delete?${new URLSearchParams({ network, ...member && { member }, ...endpoint && { endpoint } })}`;
 }

@@ -42,14 +42,19 @@ export interface Agents {
   of(endpoint: Endpoint): readonly AgentClient[];
 }
 
-/** The agents of other hosts, at their names and VTEPs. @param tls Undefined: their APIs are served without. */
-export function agentsAt(port: number, tls: TlsContents | undefined): Agents["of"] {
+/**
+ * The agents of other hosts, at their names and VTEPs.
+ *
+ * @param tls Undefined: their APIs are served without.
+ * @param timeoutMs How long an answer may take.
+ */
+export function agentsAt(port: number, tls: TlsContents | undefined, timeoutMs = PATIENCE): Agents["of"] {
   return ({ api_hostname: apiHostname, host_ip: ip, hostname }) =>
     addressesOf({ hostname, apiHostname, ip }, port).map((at) =>
       new AgentClient({
         address: agentAddress(`${tls ? "https" : "http"}://${formatHostPort(at)}`, tls),
         name: `the agent of ${hostname} at ${formatHostPort(at)}`,
-        timeoutMs: PATIENCE,
+        timeoutMs,
       })
     );
 }

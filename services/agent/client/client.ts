@@ -308,7 +308,7 @@ export class AgentClient {
           "lost",
           `${this.name} cannot be reached: ${cause instanceof Error ? cause.message : cause}`,
         ] as const;
-      throw await this.#explained(new AgentUnavailable(why, message, { cause }));
+      throw await this.#explained(new AgentUnavailable(why, message, { cause, wasSent: end !== undefined }));
     } finally {
       clearTimeout(timer);
     }

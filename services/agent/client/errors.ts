@@ -21,12 +21,19 @@ export class AgentRefusal extends Error {
 /** The agent did not answer. */
 export class AgentUnavailable extends Error {
   override readonly name = "AgentUnavailable";
+  /** False: there was no connection, so that the agent knows nothing of the request; else it may have done what was asked. */
+  readonly wasSent: boolean;
 
   /**
    * @param why "late": the deadline passed; "foreign": the server is no agent; "lost": there is no connection, see
    *   the cause
    */
-  constructor(readonly why: "late" | "foreign" | "lost", message: string, options?: ErrorOptions) {
+  constructor(readonly why: "late" | "foreign" | "lost", message: string, options: UnavailableOptions = {}) {
     super(message, options);
+    this.wasSent = options.wasSent ?? true;
   }
+}
+
+export interface UnavailableOptions extends ErrorOptions {
+  readonly wasSent?: boolean;
 }

@@ -1,6 +1,6 @@
 /** A page that says what goes with a network, member or endpoint, and asks for its name before it is deleted. */
 import { printable } from "../../common/refusal.ts";
-import { networkHref } from "../links.ts";
+import { deleteHref, networkHref } from "../links.ts";
 import type { Deletion, Target } from "../write/deleting.ts";
 
 interface DeleteProps {
@@ -9,17 +9,25 @@ interface DeleteProps {
   readonly error: string | undefined;
   /** True: it was deleted. */
   readonly isDone: boolean;
+  /** True: it may have been. */
+  readonly isUnknown: boolean;
 }
 
-export function DeletePage({ target, deletion, error, isDone }: DeleteProps) {
+export function DeletePage({ target, deletion, error, isDone, isUnknown }: DeleteProps) {
   const { kind, name, network, goes, refused, plan } = deletion;
   const back = kind === "network"
     ? <a href="/networks">All networks</a>
     : <a href={networkHref(network)}>Network {printable(network)}</a>;
+  const { network: _, ...given } = target;
   if (isDone) return <p role="status">It is deleted. {back}</p>;
   return (
     <>
       {error !== undefined && <p class="banner" role="alert" id="error">{printable(error)}</p>}
+      {isUnknown && (
+        <p>
+          <a href={deleteHref(network, given)}>See whether it is still there</a>
+        </p>
+      )}
       {refused !== undefined && <p class="banner">{printable(`This would be refused: ${refused}.`)}</p>}
       {goes.length > 0 && (
         <section>

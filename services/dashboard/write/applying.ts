@@ -37,6 +37,34 @@ export interface Plan {
   readonly objects: readonly PlannedObject[];
 }
 
+/** What has become of a plan that is carried out. */
+export class Progress {
+  /** Those that were changed. */
+  readonly done: PlannedObject[] = [];
+  /** Of the request that was sent last, those that would change and of which no answer has told yet. */
+  readonly pending = new Set<PlannedObject>();
+
+  /** @param onDone Called with each object when it is changed. */
+  constructor(private readonly onDone: (object: PlannedObject) => void = () => {}) {}
+
+  /** A request for these is sent. */
+  sent(objects: readonly PlannedObject[]): void {
+    for (const object of objects) if (object.action !== "unchanged") this.pending.add(object);
+  }
+
+  /** An answer has told of one. @returns what was done */
+  told(planned: PlannedObject, action = planned.action): PlannedObject {
+    // What changes was worked out for the action that was planned.
+    const object = action === planned.action ? planned : { ...planned, action, changes: [] };
+    this.pending.delete(planned);
+    if (action !== "unchanged") {
+      this.done.push(object);
+      this.onDone(object);
+    }
+    return object;
+  }
+}
+
 /** The plan differs from the one that was shown. */
 export class PlanChanged extends Refusal {
   constructor(readonly plan: Plan) {
@@ -56,42 +84,58 @@ export async function planOf(call: Call, wanted: Wanted): Promise<Plan> {
  * Applies a spec if it still comes to the plan that was shown. Between that look and the application, which follow each other at
  * once, another change may come in all the same: nexd then plans on what it finds.
  *
- * @param onDone Called with each object when it is done.
- * @throws PlanChanged, Refusal
+ * @returns what was done
+ * @throws PlanChanged, Refusal: `progress` then has what was done before, and what may have been
  */
 export async function applyAsShown(
   call: Call,
   wanted: Wanted,
   shown: string,
-  onDone: (object: PlannedObject) => void,
+  progress: Progress,
 ): Promise<Plan> {
-  const { plan, spec, pruned } = await rehearse(call, wanted);
+  const { plan, spec, pruned, named, going } = await rehearse(call, wanted);
   if (plan.plan !== shown) throw new PlanChanged(plan);
-  const rest = plan.objects.values();
-  await apply({ call }, spec, { force: wanted.force }, ({ action }) => {
-    const planned = rest.next().value;
-    if (planned && action !== "unchanged") onDone({ ...planned, action });
-  });
-  await deletePruned(call, pruned, (members) => {
-    for (const _ of members) {
-      const planned = rest.next().value;
-      if (planned) onDone(planned);
+  const rest = named.values(), objects: PlannedObject[] = [];
+  const noted: Call = (method, request, timeout) => {
+    if (method === "Apply") progress.sent(named);
+    if (method === "DeleteMembers") {
+      progress.sent(going.filter(({ network }) => "network" in request && request.network === network));
     }
+    return call(method, request, timeout);
+  };
+  await apply({ call: noted }, spec, { force: wanted.force }, ({ action }) => {
+    const planned = rest.next().value;
+    if (planned) objects.push(progress.told(planned, action));
   });
-  return plan;
+  await deletePruned(noted, pruned, (_, network) => {
+    for (const planned of going) if (planned.network === network) objects.push(progress.told(planned));
+  });
+  return { plan: plan.plan, objects };
 }
 
-async function rehearse(call: Call, wanted: Wanted): Promise<{ plan: Plan; spec: Spec; pruned: Pruned }> {
+/** A dry run, and what is to be carried out. */
+interface Rehearsed {
+  readonly plan: Plan;
+  readonly spec: Spec;
+  readonly pruned: Pruned;
+  /** The spec's own, in its order. */
+  readonly named: readonly PlannedObject[];
+  /** Those that are deleted, since the spec does not name them. */
+  readonly going: readonly PlannedObject[];
+}
+
+async function rehearse(call: Call, wanted: Wanted): Promise<Rehearsed> {
   if (wanted.spec.length > MOST_TEXT) {
     throw invalid(
       `spec: the text has ${wanted.spec.length} characters; at most ${MOST_TEXT} are taken here: apply it in parts, or with ` +
         "strand apply",
     );
   }
-  const spec = readSpecs([{ file: "the text", source: wanted.spec }]), objects: PlannedObject[] = [];
+  const spec = readSpecs([{ file: "the text", source: wanted.spec }]);
+  const named: PlannedObject[] = [], going: PlannedObject[] = [];
   const { force, prune } = wanted;
   await apply({ call }, spec, { dryRun: true, force }, ({ kind, name, action, net, mac, changes }) => {
-    objects.push(
+    named.push(
       kind === "Network"
         ? { kind: "network", name, action, changes }
         : { kind: "member", name, action, network: net, mac, changes },
@@ -104,13 +148,14 @@ async function rehearse(call: Call, wanted: Wanted): Promise<{ plan: Plan; spec:
       const changes = Object.entries(before).flatMap(([field, before]) =>
         before ? { field, before, after: "" } : []
       );
-      objects.push({ kind: "member", name: name || mac, action: "deleted", network, mac, changes });
+      going.push({ kind: "member", name: name || mac, action: "deleted", network, mac, changes });
     }
   }
+  const objects = [...named, ...going];
   const plan = createHash("sha256").update(JSON.stringify([wanted.spec, force, prune, objects])).digest(
     "hex",
   );
-  return { plan: { plan, objects }, spec, pruned };
+  return { plan: { plan, objects }, spec, pruned, named, going };
 }
 
 /**

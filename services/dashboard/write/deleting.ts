@@ -10,8 +10,10 @@ import { readTls } from "../../common/tls.ts";
 import { agentsAt } from "../../explain/way.ts";
 import { APPLY_TIMEOUT, CALL_TIMEOUT } from "../../nexd/client/connect.ts";
 import type { Call } from "../../nexd/client/prune.ts";
+import { networkSpec } from "../../nexd/client/spec_of.ts";
 import { ownName } from "../../overlay_names/names.ts";
 import type { Cluster } from "../cluster.ts";
+import { OutcomeUnknown } from "./outcome.ts";
 
 /** What is to be deleted: a network, or a member or endpoint of it. */
 export interface Target {
@@ -36,7 +38,7 @@ export interface Deletion {
   readonly plan: string;
 }
 
-/** A deletion with what must not change between its page and its doing: leases that come and go are not among it. */
+/** A deletion with what must not change between its page and its doing: a network's leases, which come and go, are not among it. */
 type Found = Omit<Deletion, "plan"> & { readonly fixed: unknown };
 
 /** How many machines a sentence names, and how long an agent may take, in ms. */
@@ -44,7 +46,11 @@ const NAMED = 10, PATIENCE = 10_000;
 
 /** Does what one of the pages asks. */
 export class Deleting {
-  constructor(private readonly cluster: Cluster, private readonly config: Config) {}
+  constructor(
+    private readonly cluster: Cluster,
+    private readonly config: Config,
+    private readonly patience = PATIENCE,
+  ) {}
 
   /** What a deletion would take away; nothing is changed. Throws Refusal. */
   async look(call: Call, target: Target): Promise<Deletion> {
@@ -87,7 +93,11 @@ export class Deleting {
       network,
       name: network,
       goes: goes.filter(Boolean),
-      fixed: members.flatMap(({ mac }) => net?.overlay || listed.has(mac) ? mac : []),
+      // Another network may have the name by now.
+      fixed: [
+        net && networkSpec(net),
+        members.flatMap(({ mac }) => net?.overlay || listed.has(mac) ? mac : []),
+      ],
       ...attached.length && { refused: `it still has ${counted(attached, "endpoint")}: delete these first` },
     };
   }
@@ -103,7 +113,7 @@ export class Deleting {
       kind: "member",
       network,
       name: name || member.mac,
-      fixed: addresses,
+      fixed: [addresses, until],
       goes: [
         name ? `its name ${name}` : "",
         addresses.length ? `its reservation of ${addresses.join(" and ")}` : "",
@@ -146,26 +156,29 @@ export class Deleting {
   async #deleteEndpoint(network: string, id: string): Promise<void> {
     const { agent: { listen, tls, socket }, where } = this.config, { endpoint } = this.#find(network, id);
     const fields = { cert: "agent.tls.cert", key: "agent.tls.key", ca: "agent.tls.ca" };
-    const of = agentsAt(listen.port, tls && readTls(tls, fields, where));
-    const here = new AgentClient({ address: { socket: socket.path }, timeoutMs: PATIENCE });
-    let why: unknown;
+    const of = agentsAt(listen.port, tls && readTls(tls, fields, where), this.patience);
+    const here = new AgentClient({ address: { socket: socket.path }, timeoutMs: this.patience });
+    let why: unknown, wasSent = false;
     for (const agent of [...of(shownEndpoint(endpoint.record)), here]) {
       try {
         return await agent.deleteEndpoint(id);
       } catch (error) {
-        // Another machine's agent has no endpoint of that id, and this one's is asked last.
-        if (error instanceof AgentRefusal && error.status !== 404) {
-          throw new Refusal("forbidden", `the agent of ${endpoint.host}: ${error.message}`, { cause: error });
-        }
-        if (!(error instanceof AgentRefusal || error instanceof AgentUnavailable)) throw error;
+        if (error instanceof AgentRefusal && error.status === 404) {
+          // etcd has no endpoint of that id any more: the agent that gave no answer has taken it away.
+          if (wasSent) return;
+        } else if (error instanceof AgentRefusal) {
+          const says = `the agent of ${endpoint.host}: ${error.message}`;
+          if (error.status >= 500) throw new OutcomeUnknown(says, { cause: error });
+          // The agent of this machine is another one, and refuses what is not its own.
+          if (agent !== here || why === undefined) throw new Refusal("forbidden", says, { cause: error });
+        } else if (error instanceof AgentUnavailable) wasSent ||= error.wasSent;
+        else throw error;
         why ??= error;
       }
     }
-    throw new Refusal(
-      "unavailable",
-      `endpoint ${id} is on ${endpoint.host}, whose agent takes it away: ${messageOf(why)}`,
-      { cause: why },
-    );
+    const sentence = `endpoint ${id} is on ${endpoint.host}, whose agent takes it away: ${messageOf(why)}`;
+    if (wasSent) throw new OutcomeUnknown(sentence, { cause: why });
+    throw new Refusal("unavailable", sentence, { cause: why });
   }
 }
 

@@ -13,6 +13,9 @@ const words = {
   authority: "its certificate is not signed by an authority in nexd.tls.ca of the dashboard's configuration",
 };
 
+/** Gives calls to nexd to what is done with them, and throws Refusal where nexd refuses or cannot be reached. */
+export type WithNexd = <T>(work: (call: Call) => Promise<T>) => Promise<T>;
+
 /** Gives `work` calls to nexd. Throws Refusal where nexd refuses or cannot be reached. */
 export async function withNexd<T>(config: Config, work: (call: Call) => Promise<T>): Promise<T> {
   const { nexd: { tls: files }, where } = config, at = addressOf(config);

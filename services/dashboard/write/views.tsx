@@ -2,28 +2,23 @@
 import type { Config } from "../../common/config.ts";
 import { HttpError } from "../../common/http/answers.ts";
 import type { Log } from "../../common/log.ts";
-import { invalid, printable, Refusal } from "../../common/refusal.ts";
+import { invalid, messageOf, printable, Refusal } from "../../common/refusal.ts";
 import type { Cluster } from "../cluster.ts";
 import { machineById } from "../model/machines.ts";
 import { ApplyPage } from "../pages/apply.tsx";
 import { DeletePage } from "../pages/delete.tsx";
 import { type Asked, type Shown, statusFor, type View } from "../views.tsx";
-import {
-  applyAsShown,
-  type Plan,
-  PlanChanged,
-  type PlannedObject,
-  planOf,
-  specOf,
-  type Wanted,
-} from "./applying.ts";
+import { applyAsShown, type Plan, PlanChanged, planOf, Progress, specOf, type Wanted } from "./applying.ts";
 import { Deleting, type Deletion, type Target } from "./deleting.ts";
-import { withNexd } from "./nexd.ts";
+import { type WithNexd, withNexd } from "./nexd.ts";
+import { isUncertain } from "./outcome.ts";
 import { fieldsOf, flagOf, type Sent } from "./sent.ts";
 
 export interface WriteOptions {
   readonly config: Config;
   readonly log: Log;
+  /** Calls to nexd; absent: those of the configuration. */
+  readonly nexd?: WithNexd;
 }
 
 /** Why nothing can be changed. */
@@ -40,22 +35,27 @@ export function writeViews(cluster: Cluster, options: WriteOptions): View[] {
   return views.map((view) => ({ ...view, show: refuse, change: refuse }));
 }
 
-function applyView(cluster: Cluster, { config, log }: WriteOptions): View {
+function applyView(
+  cluster: Cluster,
+  { config, log, nexd = (work) => withNexd(config, work) }: WriteOptions,
+): View {
   const shown = (
     wanted: Wanted,
     of: {
       readonly error?: string;
       readonly plan?: Plan;
       readonly isDone?: boolean;
+      /** It is not known what of it was done. */
+      readonly isUnknown?: boolean;
       readonly status?: Shown["status"];
     },
   ): Shown => {
-    const { error, plan, isDone = false, status = 200 } = of;
+    const { error, plan, isDone = false, isUnknown = false, status = 200 } = of;
     return {
       title: isDone ? "Applied" : plan ? "What would happen" : "Apply a file",
       status,
       model: plan || error !== undefined
-        ? { ...error !== undefined && { error }, applied: isDone, ...plan }
+        ? { ...error !== undefined && { error }, applied: isUnknown ? null : isDone, ...plan }
         : { ...wanted, applied: false },
       page: <ApplyPage wanted={wanted} plan={plan} error={error} isDone={isDone} />,
     };
@@ -68,7 +68,7 @@ function applyView(cluster: Cluster, { config, log }: WriteOptions): View {
       if (network === undefined && mac !== undefined) throw invalid("member: needs network too");
       if (network === undefined) return shown({ spec: "", force: false, prune: false }, {});
       const machine = mac === undefined ? undefined : machineById(cluster, mac, network, now)[0];
-      const spec = await withNexd(config, (call) => specOf(call, network, mac, machine));
+      const spec = await nexd((call) => specOf(call, network, mac, machine));
       return shown({ spec, force: mac !== undefined, prune: false }, {});
     },
     async change({ parameters }: Asked, sent: Sent) {
@@ -79,49 +79,83 @@ function applyView(cluster: Cluster, { config, log }: WriteOptions): View {
         force: flagOf(fields, "force"),
         prune: flagOf(fields, "prune"),
       };
-      const done: PlannedObject[] = [];
-      const told = (object: PlannedObject) => {
-        done.push(object);
-        const of = object.network === undefined ? "" : ` of network ${object.network}`;
-        log.info(
-          { by: sent.by },
-          printable(`${object.kind} ${object.name}${of} ${object.action}, by the dashboard`),
-        );
-      };
+      const progress = new Progress((object) => {
+        log.info({ by: sent.by }, printable(`${titleOf(object)} ${object.action}, by the dashboard`));
+      });
       try {
-        return await withNexd(config, async (call) => {
+        return await nexd(async (call) => {
           if (seen === undefined) return shown(wanted, { plan: await planOf(call, wanted) });
-          return shown(wanted, { plan: await applyAsShown(call, wanted, seen, told), isDone: true });
+          return shown(wanted, { plan: await applyAsShown(call, wanted, seen, progress), isDone: true });
         });
       } catch (error) {
-        if (!(error instanceof Refusal)) throw error;
-        if (seen !== undefined) {
-          log.warn({ by: sent.by }, `a change by the dashboard is refused: ${error.message}`);
+        const { done, pending } = progress, why = messageOf(error);
+        // A refusal of one of several objects tells nothing of those before it, which nexd may have written.
+        const isUnknown = pending.size > 1 || pending.size > 0 && isUncertain(error);
+        if (isUnknown) {
+          for (const object of pending) {
+            const what = `${titleOf(object)} may have been ${object.action}, by the dashboard: ${why}`;
+            log.warn({ by: sent.by }, printable(what));
+          }
         }
-        const some = done.length ? `; before that, ${done.length} objects were changed` : "";
+        if (!(error instanceof Refusal)) throw error;
+        if (seen !== undefined && !isUnknown) {
+          log.warn({ by: sent.by }, `a change by the dashboard is refused: ${why}`);
+        }
+        const some = done.length ? `; before that, ${counted(done.length)} changed` : "",
+          status = statusFor(error);
+        if (!isUnknown) {
+          return shown(wanted, {
+            error: why + some,
+            status,
+            ...error instanceof PlanChanged && { plan: error.plan },
+          });
+        }
+        const plan = await nexd((call) => planOf(call, wanted)).catch(() => undefined);
+        const look = plan ? "what follows is what would be done now" : "look at what would happen now";
         return shown(wanted, {
-          error: error.message + some,
-          status: statusFor(error),
-          ...error instanceof PlanChanged && { plan: error.plan },
+          error: `the outcome is unknown: ${why}${some}; ${
+            counted(pending.size, "may have been")
+          } changed: ${look}`,
+          isUnknown,
+          status,
+          ...plan && { plan },
         });
       }
     },
   };
 }
 
-function deleteView(cluster: Cluster, { config, log }: WriteOptions): View {
+function titleOf({ kind, name, network }: { kind: string; name: string; network?: string }): string {
+  return `${kind} ${name}${network === undefined ? "" : ` of network ${network}`}`;
+}
+
+function counted(count: number, were = count === 1 ? "was" : "were"): string {
+  return `${count} ${count === 1 ? "object" : "objects"} ${were}`;
+}
+
+function deleteView(
+  cluster: Cluster,
+  { config, log, nexd = (work) => withNexd(config, work) }: WriteOptions,
+): View {
   const deleting = new Deleting(cluster, config);
   const shown = (
     target: Target,
     deletion: Deletion,
-    of: { readonly error?: string; readonly isDone?: boolean; readonly status?: Shown["status"] } = {},
+    of: {
+      readonly error?: string;
+      readonly isDone?: boolean;
+      readonly isUnknown?: boolean;
+      readonly status?: Shown["status"];
+    } = {},
   ): Shown => {
-    const { error, isDone = false, status = 200 } = of, { kind, name } = deletion;
+    const { error, isDone = false, isUnknown = false, status = 200 } = of, { kind, name } = deletion;
     return {
       title: isDone ? `Deleted: ${kind} ${name}` : `Delete ${kind} ${name}?`,
       status,
-      model: { ...error !== undefined && { error }, deleted: isDone, ...deletion },
-      page: <DeletePage target={target} deletion={deletion} error={error} isDone={isDone} />,
+      model: { ...error !== undefined && { error }, deleted: isUnknown ? null : isDone, ...deletion },
+      page: (
+        <DeletePage target={target} deletion={deletion} error={error} isDone={isDone} isUnknown={isUnknown} />
+      ),
     };
   };
   const target = (given: { get(name: string): string | null | undefined }): Target => {
@@ -136,12 +170,12 @@ function deleteView(cluster: Cluster, { config, log }: WriteOptions): View {
     parameters: ["network", "member", "endpoint"],
     async show({ parameters }: Asked) {
       const wanted = target(parameters);
-      return shown(wanted, await withNexd(config, (call) => deleting.look(call, wanted)));
+      return shown(wanted, await nexd((call) => deleting.look(call, wanted)));
     },
     async change({ parameters }: Asked, sent: Sent) {
       const known = ["network", "member", "endpoint", "confirm", "plan"];
       const fields = fieldsOf(sent, parameters, known), wanted = target(fields), seen = fields.get("plan");
-      const deletion = await withNexd(config, (call) => deleting.look(call, wanted)),
+      const deletion = await nexd((call) => deleting.look(call, wanted)),
         { kind, name, network } = deletion;
       const refuse = (status: Shown["status"], error: string) => shown(wanted, deletion, { status, error });
       if (seen === undefined) return shown(wanted, deletion);
@@ -155,15 +189,23 @@ function deleteView(cluster: Cluster, { config, log }: WriteOptions): View {
       if (typed !== name) {
         return refuse(400, `confirm: "${typed}" is not ${name}: type it to delete this ${kind}`);
       }
+      const what = titleOf({ kind, name, ...kind !== "network" && { network } });
       try {
-        await withNexd(config, (call) => deleting.delete(call, wanted));
+        await nexd((call) => deleting.delete(call, wanted));
       } catch (error) {
+        const why = messageOf(error), isUnknown = isUncertain(error);
+        if (isUnknown) {
+          log.warn({ by: sent.by }, printable(`${what} may have been deleted, by the dashboard: ${why}`));
+        }
         if (!(error instanceof Refusal)) throw error;
-        log.warn({ by: sent.by }, `a deletion by the dashboard is refused: ${error.message}`);
-        return refuse(statusFor(error), error.message);
+        if (isUnknown) {
+          const error = `the outcome is unknown: ${why}; it may have been deleted`;
+          return shown(wanted, deletion, { status: 503, error, isUnknown });
+        }
+        log.warn({ by: sent.by }, `a deletion by the dashboard is refused: ${why}`);
+        return refuse(statusFor(error), why);
       }
-      const of = kind === "network" ? "" : ` of network ${network}`;
-      log.info({ by: sent.by }, printable(`${kind} ${name}${of} deleted, by the dashboard`));
+      log.info({ by: sent.by }, printable(`${what} deleted, by the dashboard`));
       return shown(wanted, deletion, { isDone: true });
     },
   };

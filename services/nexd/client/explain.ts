@@ -35,12 +35,26 @@ export function explain(error: unknown, server: string, words = options): string
     .replace(/\s*[\r\n]+\s*/g, " ");
 }
 
-/** The same as a Refusal, with the code that nexd has sent as a status. Other errors are thrown as they are. */
+/**
+ * True for the failure of a call that nexd may have carried out all the same, wholly or in part: the answer is missing, or says of
+ * no refusal. A connection that was never made has carried no request.
+ */
+export function mayBeCarriedOut(error: unknown): boolean {
+  if (!isCallError(error)) return false;
+  if (error.code === UNAVAILABLE) {
+    return !/^(Name resolution failed|No connection established)/.test(error.details);
+  }
+  return error.code === DEADLINE_EXCEEDED || refusals[error.code] === undefined;
+}
+
+/**
+ * The same as a Refusal, with the code that nexd has sent as a status; a status that nexd sends with no refusal, as a proxy or a
+ * broken connection has it, is "unavailable". Errors that are no failed calls are thrown as they are.
+ */
 export function refusalOf(error: unknown, server: string, words?: TlsWords): Refusal {
   if (error instanceof Refusal) return error;
-  const code = isCallError(error) ? refusals[error.code] : undefined;
-  if (!code) throw error;
-  return new Refusal(code, explain(error, server, words), { cause: error });
+  if (!isCallError(error)) throw error;
+  return new Refusal(refusals[error.code] ?? "unavailable", explain(error, server, words), { cause: error });
 }
 
 const refusals: Readonly<Record<number, RefusalCode>> = {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { Refusal } from "../../common/refusal.ts";
-import { explain, hasStatus, refusalOf, UNIMPLEMENTED } from "./explain.ts";
+import { explain, hasStatus, mayBeCarriedOut, refusalOf, UNIMPLEMENTED } from "./explain.ts";
 
 const failed = (code: number, details: string) =>
   Object.assign(new Error(`${code} ${details}`), { code, details });
@@ -55,7 +55,24 @@ Deno.test("refusalOf() gives the code back that nexd has sent as a status, and l
     const { code: is, message } = refusalOf(failed(status, "etcd at db:1 is away"), "db:1");
     assert.deepEqual([is, message], [code, "etcd at db:1 is away"]);
   }
-  for (const other of [failed(13, "a defect"), new TypeError("a defect")]) {
-    assert.throws(() => refusalOf(other, "db:1"), (error) => error === other);
+  const { code, message } = refusalOf(failed(13, ""), "db:1");
+  assert.deepEqual([code, message], ["unavailable", "db:1: the request failed with gRPC status 13"]);
+  const other = new TypeError("a defect");
+  assert.throws(() => refusalOf(other, "db:1"), (error) => error === other);
+});
+
+Deno.test("mayBeCarriedOut() holds for a call whose answer is missing or is no refusal", () => {
+  for (
+    const [code, details] of [[4, ""], [14, "read ECONNRESET"], [14, "etcd at db:1 is away"], [13, ""], [
+      2,
+      "",
+    ]] as const
+  ) {
+    assert.ok(mayBeCarriedOut(failed(code, details)), `${code} ${details}`);
+  }
+  const unsent = [lost("connect ECONNREFUSED"), failed(14, "Name resolution failed for target dns:db:1")];
+  const refused = [3, 5, 6, 8, 9, 10, 12].map((code) => failed(code, "no"));
+  for (const error of [...unsent, ...refused, new TypeError("a defect")]) {
+    assert.ok(!mayBeCarriedOut(error), error.message);
   }
 });
