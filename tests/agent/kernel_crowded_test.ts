@@ -6,7 +6,7 @@ import { BRIDGE_MAC, MOST_PORTS } from "../../services/overlay/proxy.ts";
 import { macNumber, type NetworkState, type VethState } from "../../services/overlay/state.ts";
 import type { TestNamespace } from "../ffi/namespaces.ts";
 import { Process, run } from "../lab/host.ts";
-import { until } from "../lab/until.ts";
+import { SteadyPing } from "../lab/overlay_traffic.ts";
 import { KernelLab, type LabNetwork } from "./kernel_lab.ts";
 
 const FIRST = Ip.parse("10.0.0.0").u32, MACS = macNumber("02:84:0a:00:00:00");
@@ -111,8 +111,12 @@ print(*sorted(socket.inet_ntoa(a) for a in asked))`;
   return stdout.trim().split(" ").filter(Boolean);
 }
 
+const within = ({ name }: TestNamespace) => ({
+  inside: (command: readonly string[]) => ["ip", "netns", "exec", name, ...command],
+});
+
 const inside = (place: TestNamespace, command: string) =>
-  run(["ip", "netns", "exec", place.name, ...command.split(" ")], { mayFail: true });
+  run(within(place).inside(command.split(" ")), { mayFail: true });
 
 const pings = async (from: TestNamespace, address: string) =>
   (await inside(from, `ping -n -c 1 -W 5 ${address}`)).code === 0;
@@ -146,7 +150,8 @@ Deno.test("a host becomes crowded and is so no longer, as an agent of SAND's lef
   await network.ip("link add br0 type bridge");
   await settle(network, plain);
   await network.ip("link set vxlan0 type vxlan learning");
-  const steady = steadyPing(asker, "10.0.0.3"), gateway = steadyPing(other, "10.0.0.1");
+  await using steady = new SteadyPing(within(asker), "10.0.0.3");
+  await using gateway = new SteadyPing(within(other), "10.0.0.1");
   for (let round = 0; round < 3; round++) {
     const there = await settle(network, proxied), back = await settle(network, plain);
     assert.deepEqual([...new Set(there)], [...round ? [] : ["vxlan-set"], "proxy-set", "veth-set"]);
@@ -162,7 +167,7 @@ Deno.test("a host becomes crowded and is so no longer, as an agent of SAND's lef
     "link set low0 master br0",
   );
   assert.equal(await mac(), before);
-  for (const ping of [steady, gateway]) assert.deepEqual(await ping(), []);
+  for (const ping of [steady, gateway]) await ping.noneLost(10);
   assert.deepEqual(await unanswered(asker, [addressOf(4096), "10.0.0.1", "10.0.0.3"]), []);
 });
 
@@ -296,19 +301,4 @@ for (
     await network.settle(desired(false));
     assert.deepEqual(await unanswered(asker, [addressOf(4096), "10.0.0.1", "10.0.0.3"]), []);
   });
-}
-
-/** A ping every 10 ms. @returns how to end it and get those before the last answer that were lost */
-function steadyPing(from: TestNamespace, address: string): () => Promise<number[]> {
-  const ping = new Process(["ip", "netns", "exec", from.name, "ping", "-n", "-i", "0.01", address]);
-  const answers = () => ping.lines.flatMap((line) => /icmp_seq=(\d+) ttl/.exec(line)?.[1] ?? []).map(Number);
-  return async () => {
-    await until("it is answered", (see) => see(answers()).length > 10);
-    await ping.stop("SIGINT", 60_000);
-    const answered = new Set(answers()), [first = 0] = answered;
-    // Of a long time the first lines are not kept.
-    return Array.from({ length: Math.max(...answered) - first }, (_, i) => first + i).filter((seq) =>
-      !answered.has(seq)
-    );
-  };
 }

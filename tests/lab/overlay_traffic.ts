@@ -17,27 +17,32 @@ export async function reaches(from: Host, address: string, options: readonly str
 /** A ping every 10 ms that runs until it is asked how it went. */
 export class SteadyPing implements AsyncDisposable {
   private readonly process: Process;
+  /** The sequence numbers of all that were answered: the process keeps only its newest lines. */
+  private readonly answered = new Set<number>();
+  private last = 0;
 
-  constructor(from: Host, private readonly address: string) {
+  constructor(from: Pick<Host, "inside">, private readonly address: string) {
     this.process = new Process(from.inside(["ping", "-n", "-i", "0.01", address]), {
       onLine: (line) => {
-        const seq = /icmp_seq=(\d+) ttl/.exec(line)?.[1];
-        if (seq) this.answered.add(Number(seq));
+        const seq = Number(/icmp_seq=(\d+) ttl/.exec(line)?.[1] ?? 0);
+        if (seq) this.answered.add(seq);
+        this.last = Math.max(this.last, seq);
       },
     });
   }
-
-  private readonly answered = new Set<number>();
 
   /** Resolves once a ping was answered. */
   async flowing(): Promise<void> {
     await this.process.line(/icmp_seq=\d+ ttl/);
   }
 
-  /** Ends it; throws when a ping between the first and the last that was answered was lost. */
+  /** Ends it; throws when a ping before the last that was answered was lost, or when none is answered any more. */
   async noneLost(atLeast: number): Promise<void> {
+    // Traffic that has stopped for good leaves no gap before its last answer; a few lines may be under way from before that.
+    const before = this.last;
+    await until(`${this.address} answers pings after the ${before}th`, (see) => see(this.last) > before + 50);
     await this.process.stop("SIGINT");
-    const last = Math.max(0, ...this.answered), lost: number[] = [];
+    const { last } = this, lost: number[] = [];
     for (let seq = 1; seq <= last; seq++) if (!this.answered.has(seq)) lost.push(seq);
     assert.deepEqual(lost, [], `${lost.length} of ${last} pings to ${this.address} lost`);
     assert.ok(last >= atLeast, `only ${last} pings to ${this.address}: ${this.process.tail(3)}`);

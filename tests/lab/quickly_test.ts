@@ -17,5 +17,6 @@ Deno.test("quickly() forgives a slow try, and not five of them", async () => {
   times = Array(9).fill(40);
   await assert.rejects(quickly(30, () => lasting(times.shift() ?? 0)), /never less than 30 ms/);
   assert.equal(times.length, 4);
+  assert.equal(await quickly(30, (begin) => lasting(40).then(begin).then(() => "prepared")), "prepared");
   await assert.rejects(quickly(30, () => Promise.reject(new Error("wrong"))), /wrong/);
 });
