@@ -58,6 +58,12 @@ export class EtcdKv {
     for (const alarm of alarms) await this.#ask("/v3/maintenance/alarm", { action: "DEACTIVATE", ...alarm });
   }
 
+  /** For how many whole seconds a lease lives when nothing keeps it alive; 0 or less: it has ended. */
+  async secondsLeft(lease: bigint): Promise<number> {
+    const { TTL } = await this.#ask("/v3/lease/timetolive", { ID: `${lease}` }) as { TTL?: string };
+    return Number(TTL ?? 0);
+  }
+
   async #range(prefix: string): Promise<Found> {
     return await this.#ask("/v3/kv/range", span(prefix)) as Found;
   }
