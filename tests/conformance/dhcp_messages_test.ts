@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { openMini } from "../../services/nex/testing.ts";
 import type { NexNetworkRecord } from "../../services/store/records.ts";
+import { quickly } from "../lab/quickly.ts";
 import { until } from "../lab/until.ts";
 import { DhcpLab, type Replica } from "./dhcp_lab.ts";
 import { type Ask, option, scapy } from "./dhcp_scapy.ts";
@@ -67,6 +68,21 @@ Deno.test("scapy reads each option as the network has it, in the order asked for
   assert.equal(offer.sname, "boot.mini.net");
   assert.equal(offer.file, "pxelinux.0");
   assert.equal(offer.yiaddr, "10.0.0.10");
+});
+
+Deno.test("a client's first DISCOVER is answered, and its first REQUEST: it need not send them again", async () => {
+  const { lab, ask } = await station();
+  await using _ = lab;
+  let client = 0;
+  // Each try is a new client's. One that gets no answer takes longer than a try may take.
+  const answers = await quickly(10_000, () => {
+    const first = { mac: `00:00:99:00:00:1${client++}`, flags: 0x8000, tries: 1, timeout: 10 };
+    return ask(
+      { ...first, type: "discover" },
+      { ...first, type: "request", options: [["requested_addr", "192.168.1.1"]] },
+    );
+  });
+  assert.deepEqual(answers.map((answer) => option(answer, "message-type")), [[2], [6]]);
 });
 
 Deno.test("long options come in pieces, and in file and sname where the client takes no more", async () => {
