@@ -371,7 +371,7 @@ export interface ApplyRequest {
 
 /** What was done, or would be. */
 export interface ApplyResponse {
-  /** in the order of the request */
+  /** in the order of the request; of a dry run, then members that would change without being in it */
   objects: AppliedObject[];
 }
 

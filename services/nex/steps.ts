@@ -105,6 +105,15 @@ export class Draft implements NexState {
     return [...untouched, ...touched].sort((a, b) => a.mac < b.mac ? -1 : 1);
   }
 
+  /** The memberships of the base that are others here, as they are in both; undefined: it ends. */
+  *changedMembers(): Iterable<{ readonly before: Member; readonly after: Member | undefined }> {
+    for (const [mac, touched] of this.#members) {
+      for (const before of this.base.memberships(mac)) {
+        if (touched.has(before.id)) yield { before, after: touched.get(before.id) };
+      }
+    }
+  }
+
   netOf(member: Member): string | undefined {
     return this.base.netOf(member);
   }

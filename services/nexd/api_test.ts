@@ -1,17 +1,20 @@
 import assert from "node:assert/strict";
 import { addNetwork } from "../nex/networks.ts";
 import type { Nex } from "../nex/nex.ts";
-import type { Draft } from "../nex/steps.ts";
+import { Draft } from "../nex/steps.ts";
 import { lab, mini } from "../nex/testing.ts";
 import type { NexNetworkRecord } from "../store/records.ts";
 import { nexApi } from "./api.ts";
 
-function api(network: NexNetworkRecord = mini) {
-  const it = lab(), warned: string[] = [];
+function api(network: NexNetworkRecord = mini, stored: Record<string, unknown> = {}) {
+  const it = lab(stored), warned: string[] = [];
   it.do((d) => addNetwork(d, network));
   const change = <T>(plan: (draft: Draft) => T) => Promise.resolve().then(() => it.do(plan));
-  const find = <T>(read: () => T) => Promise.resolve().then(read);
-  const methods = nexApi({ view: it.view, change, find } as unknown as Nex, (what) => warned.push(what));
+  const find = <T>(read?: () => T) => Promise.resolve().then(read), draft = () => new Draft(it.view);
+  const methods = nexApi(
+    { view: it.view, change, find, draft, confirm: find } as unknown as Nex,
+    (what) => warned.push(what),
+  );
   const member = (mac: string, shared = false) => ({
     mac,
     name: "www",
@@ -90,4 +93,50 @@ Deno.test("Apply refuses a name that another member has, unless both call it sha
   const { objects } = await apply(member(one, true), member(two, true));
   assert.deepEqual(objects?.map(({ action }) => action), ["created", "created"]);
   assert.deepEqual(warned, []);
+});
+
+const client = (mac: string, address: string, hostname?: string) => ({
+  [`/member/${mac}`]: {
+    mac,
+    net: "mini",
+    dynamic: true,
+    ...hostname && { hostname },
+    ip4: { address, expires: { seconds: 2_000_000_000 } },
+  },
+  [`/member/ip4/${address}`]: mac,
+  ...hostname && { [`/member/name/${hostname}`]: mac },
+});
+
+Deno.test("a dry run says which client loses the name that a member is given, and of what it is", async () => {
+  const { Apply, GetMembers, member } = api(mini, client(two, "10.0.0.20", "www.mini.net"));
+  assert.deepEqual((await GetMembers({ network: "mini" })).members?.map(({ name }) => name), [
+    "www.mini.net",
+  ]);
+  const members = [{ net: "mini", list: [member(one)], force: false }];
+  const { objects } = await Apply({ networks: [], members, dryRun: true });
+  assert.deepEqual(objects?.map(({ name, action }) => [name, action]), [["www.mini.net", "created"], [
+    two,
+    "updated",
+  ]]);
+  assert.deepEqual(objects?.[1], {
+    kind: "Member",
+    name: two,
+    action: "updated",
+    net: "mini",
+    mac: two,
+    changes: [{ field: "name", before: "www.mini.net", after: "" }],
+  });
+});
+
+Deno.test("a dry run of a client that becomes a member shows all that the member would have", async () => {
+  const { Apply, member } = api(mini, client(one, "10.0.0.20"));
+  const list = [{ ...member(one), name: "", ip4: { address: "10.0.0.20", expires: null } }];
+  const { objects } = await Apply({
+    networks: [],
+    members: [{ net: "mini", list, force: false }],
+    dryRun: true,
+  });
+  assert.deepEqual(objects?.map(({ action, changes }) => [action, changes]), [
+    ["created", [{ field: "ip4", before: "", after: "10.0.0.20" }]],
+  ]);
 });

@@ -16,7 +16,8 @@ export class ApplyBoth {
 
   /**
    * @param options.update False: a network that exists with other contents is refused.
-   * @returns what becomes of each object: networks in their order, then members in theirs; of a dry run, field by field
+   * @returns what becomes of each object: networks in their order, then members in theirs; of a dry run, field by field, and with
+   *   the members that would change without being in the spec, last
    */
   async apply(
     { networks, members, dryRun }: Pick<ApplyRequest, "networks" | "members" | "dryRun">,
@@ -130,30 +131,44 @@ function inOrder(
       },
     }));
   });
-  return [...ofNetworks, ...ofMembers];
+  return [...ofNetworks, ...ofMembers, ...rest];
 }
 
 /** What a dry run says of objects without an overlay: with what would change. */
 function withChanges(
   applied: readonly Applied[],
   view: NexState,
-  draft: NexState,
+  draft: Draft,
   lists: readonly MemberListRequest[],
 ): Sent<AppliedObject>[] {
-  const asked = lists.flatMap(({ net, list }) => list.map(({ mac }) => ({ net, mac: parseMac(mac) })))
-    .values();
-  return applied.map((object) => {
+  const asked = lists.flatMap(({ net, list }) => list.map(({ mac }) => ({ net, mac: parseMac(mac) })));
+  const next = asked.values();
+  const named = applied.map((object) => {
     const { kind, name, action } = object, isSame = action === "unchanged";
     if (kind === "Network") {
       const before = view.network(name), after = draft.network(name);
       const changes = isSame || !after ? [] : networkChanges(before && networkTo(before), networkTo(after));
       return { ...object, changes };
     }
-    const { net = "", mac = "" } = asked.next().value ?? {};
-    const before = view.member(mac, net), after = draft.member(mac, net);
+    const { net = "", mac = "" } = next.next().value ?? {};
+    // A client that becomes a member has its fields by its lease alone.
+    const before = action === "created" ? undefined : view.member(mac, net), after = draft.member(mac, net);
     const changes = isSame || !after
       ? []
       : memberChanges(before && memberTo(before, net), memberTo(after, net));
     return { ...object, net, mac, changes };
+  });
+  return [...named, ...othersIn(draft, new Set(asked.map(({ net, mac }) => `${net} ${mac}`)))];
+}
+
+/** Members that change without being asked for: clients that only asked for a name, which a member is given now. */
+function othersIn(draft: Draft, asked: ReadonlySet<string>): Sent<AppliedObject>[] {
+  return [...draft.changedMembers()].flatMap(({ before, after }) => {
+    const { mac } = before, net = draft.netOf(before);
+    if (!after || net === undefined || asked.has(`${net} ${mac}`)) return [];
+    const changes = memberChanges(memberTo(before, net), memberTo(after, net));
+    // A network's new domain renames all its members, and is shown as the network's change.
+    if (changes.every(({ field, after }) => field === "name" && after)) return [];
+    return { kind: "Member", name: after.name ?? mac, action: "updated", net, mac, changes };
   });
 }

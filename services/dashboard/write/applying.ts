@@ -107,6 +107,8 @@ export async function applyAsShown(
     const planned = rest.next().value;
     if (planned) objects.push(progress.told(planned, action));
   });
+  // Those that change without being in the spec are told of by a dry run alone.
+  for (const planned of rest) objects.push(progress.told(planned));
   await deletePruned(noted, pruned, (_, network) => {
     for (const planned of going) if (planned.network === network) objects.push(progress.told(planned));
   });
@@ -118,7 +120,7 @@ interface Rehearsed {
   readonly plan: Plan;
   readonly spec: Spec;
   readonly pruned: Pruned;
-  /** The spec's own, in its order. */
+  /** The spec's own, in its order, and then others that change by it. */
   readonly named: readonly PlannedObject[];
   /** Those that are deleted, since the spec does not name them. */
   readonly going: readonly PlannedObject[];

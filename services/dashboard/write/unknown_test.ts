@@ -157,6 +157,27 @@ Deno.test("what nexd says that it has done is shown and logged, where that is no
   assert.deepEqual(lines, ["network b created, by the dashboard by=a test"]);
 });
 
+Deno.test("a member that changes without being in the file is shown, and logged once the file is applied", async () => {
+  const changes = [{ field: "name", before: "www", after: "" }];
+  const others = [{ kind: "Member", name: "m", action: "updated", net: "a", mac: "m", changes }];
+  const made = [{ kind: "Network", name: "a", action: "created", changes: [] }];
+  const { json, lines } = lab({
+    Rehearse: () => ({ objects: [...made, ...others] }),
+    Apply: () => ({ objects: made }),
+  });
+  const spec = network("a"), { plan, objects } = await json("/apply", { spec });
+  assert.deepEqual(objects[1], {
+    kind: "member",
+    name: "m",
+    action: "updated",
+    network: "a",
+    mac: "m",
+    changes,
+  });
+  assert.deepEqual((await json("/apply", { spec, plan })).objects, objects);
+  assert.equal(lines[1], "member m of network a updated, by the dashboard by=a test");
+});
+
 Deno.test("a deletion without an answer is logged as one that may have been made, and the page links to look", async () => {
   const { json, page, lines } = lab({
     DeleteNetwork: () => {
