@@ -121,6 +121,8 @@ Deno.test("a name belongs to one agent at a time", async (t) => {
       const line = await h1.agent.line(/the name h1 is this agent's/), took = performance.now() - killed;
       await h1.ready();
       second = JSON.parse(await lab.kv.get(NAME) ?? "{}");
+      const waited = h1.agent.lines.filter((line) => /is held by another agent/.test(line));
+      assert.deepEqual(waited, [], "it knows the claim as that of an agent that has ended");
       // The claim passed from one to the other: it did not end in between.
       if (/, from the agent that had it since .* has ended/.test(line)) break;
       times.push(`${Math.round(took)} of ${left} ms`);
