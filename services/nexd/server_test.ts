@@ -253,6 +253,9 @@ Deno.test("when too much waits to be taken, the connection with most of it is cl
   const modest = it.http2(), greedy = it.http2();
   const closed = new Promise((resolve) => greedy.on("close", resolve));
   const one = unread(modest);
+  await new Promise((resolve) => one.on("response", resolve));
+  // It has waited for longer than the other one's will, which are as many octets as may wait at the first look.
+  await new Promise((resolve) => setTimeout(resolve, 1100));
   for (let i = 0; i < 5; i++) unread(greedy);
   await closed;
   one.resume();

@@ -179,7 +179,10 @@ class UnreadAnswers {
     if (answers.size === 0) this.#waiting.delete(from);
   }
 
-  /** Closes the connections with an overdue answer and, while too many octets wait, the one with most of them. */
+  /**
+   * Closes the connections with an overdue answer and, while too many octets wait, the one with most of them: where that is too
+   * young, it is waited for, since a smaller one would make room for it.
+   */
   check(): void {
     const now = performance.now();
     const waiting = [...this.#waiting].map(([from, answers]) => {
@@ -189,8 +192,13 @@ class UnreadAnswers {
       }
       return { from, size, age: now - since };
     }).sort((a, b) => b.size - a.size);
+    let isLargest = true;
     for (const { from, size, age } of waiting) {
-      if (age < this.within && !(this.#size > this.most && age >= SECOND)) continue;
+      const tooMuch = isLargest && this.#size > this.most && age >= SECOND;
+      if (age < this.within && !tooMuch) {
+        isLargest = false;
+        continue;
+      }
       this.#size -= size;
       this.#waiting.delete(from);
       this.drop(from);
