@@ -13,6 +13,11 @@ import { AlertsLab } from "./alerts_lab.ts";
 
 const there = (await run(["sh", "-c", "command -v prometheus"], { mayFail: true })).code === 0;
 
+/**
+ * STRAND_ALERTS=all: also those of etcd, hosts, clocks and links, which take two minutes more and need a machine that is not busy.
+ */
+const all = Deno.env.get("STRAND_ALERTS") === "all";
+
 Deno.test({
   name: "alerts: each fires while its fault is there, and is silent before and after its action",
   ignore: !there || Deno.uid() !== 0,
@@ -69,17 +74,17 @@ Deno.test({
         );
         await prometheus.firesOnly();
       });
-    ok = ok && await t.step("etcd is away, and comes back as of a backup", async () => {
+    ok = ok && all && await t.step("etcd is away, and comes back as of a backup", async () => {
       await etcdAway(it, blue);
       await prometheus.firesOnly();
     });
-    ok = ok && await t.step("hosts, clocks and links", async () => {
+    ok = ok && all && await t.step("hosts, clocks and links", async () => {
       await Promise.all([silentHost(it, blue), clock(it)]);
       await prometheus.firesOnly();
       await Promise.all([underlay(it), noInterface(it)]);
       await prometheus.firesOnly();
     });
-    if (ok) {
+    if (ok && all) {
       assert.deepEqual(
         (await prometheus.rules()).map(({ name }) => name).filter((name) => !prometheus.fired.has(name)),
         // A watch that skips events is not made here: tests/faults/store_mirror_test.ts has what counts them.
@@ -254,9 +259,16 @@ async function etcdAway(it: AlertsLab, blue: string) {
   }
   await etcd.kill("SIGTERM");
   etcd.launch();
-  // etcd answers before it is healthy, which the alarm keeps it from being.
-  await until("the alarm is over", (see) => kv.disarm().then(() => true, (error) => (see(error), false)));
-  await etcd.healthy();
+  // What was refused before its end may raise the alarm once more.
+  await until("the alarm is over", async (see) => {
+    try {
+      await kv.disarm();
+      return see(await (await fetch(`${etcd.endpoint}/health`)).text()).includes("true");
+    } catch (error) {
+      see(error);
+      return false;
+    }
+  });
   await prometheus.firesOnly();
   await Promise.all([h1, h2].map((host) => host.ready()));
   await h1.api.deleteEndpoint((await h1.attach(blue)).endpoint.id);

@@ -21,7 +21,11 @@ Deno.test("a host of SAND's agent reaches what comes by a device, moves and goes
     network: { name: "blue", domain: "blue.example" },
     overlay: { contain: true },
   });
-  const before = await printedKernel(lab, 3);
+  let before = "";
+  await until("the carrier of what was made is there", async (see) => {
+    before = see(await printedKernel(lab, 3));
+    return !/NO-CARRIER|LOWERLAYERDOWN/.test(before);
+  });
 
   const behind = async (host: OverlayHost, device: string, mac: string, ...options: string[]) => {
     const machine = await Machine.behind(host, device, mac);

@@ -133,10 +133,9 @@ export class NetworkWorker {
     if (this.#failures === 0 || this.#waiters.size) this.#start();
   }
 
-  /** Takes a change while this host is on hold; the whole network is compared after the hold. */
-  noticeWhileHeld({ revision }: NetworkChange): void {
-    // A restored store has lower revisions, so the newest one counts, not the highest.
-    if (revision) this.#revision = revision;
+  /** Forgets the revisions of the store: this host is, or was, on hold, and a restored store has lower ones. */
+  startOver(): void {
+    this.#revision = 0;
     this.#status.reset();
   }
 

@@ -98,6 +98,7 @@ export class Workers {
 
   /** After a hold: applies what it has delayed. */
   async resume(): Promise<void> {
+    for (const worker of this.#workers.values()) worker.startOver();
     await Promise.all([this.startMissing(), this.compareAll("start")]);
   }
 
@@ -146,7 +147,7 @@ export class Workers {
   #notice(changes: ReadonlyMap<string, NetworkChange>): void {
     const { view, host, storeGuard } = this.#context;
     if (!storeGuard.verify()) {
-      for (const [id, about] of changes) this.#workers.get(id)?.noticeWhileHeld(about);
+      for (const id of changes.keys()) this.#workers.get(id)?.startOver();
       return;
     }
     for (const [id, about] of changes) {

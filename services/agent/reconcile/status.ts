@@ -86,7 +86,8 @@ export class AppliedStatus {
   }
 
   async #publishAll(): Promise<void> {
-    const { id, context: { view, log, host: { hostname } } } = this.network, { signal } = this.#closing;
+    const { id, context: { view, log, storeGuard, host: { hostname } } } = this.network;
+    const { signal } = this.#closing;
     while (this.#applied !== this.#published && !signal.aborted) {
       this.#hurry = new AbortController();
       if (this.#awaited <= this.#published) {
@@ -104,9 +105,10 @@ export class AppliedStatus {
         failpoint("applied:after-commit");
         this.#published = revision;
       } catch (error) {
-        // The next change or comparison publishes it.
         log.debug({ network: id }, `the applied revision could not be published: ${messageOf(error)}`);
-        return;
+        // After the hold the network is compared, and published again.
+        if (storeGuard.hold) return;
+        await delay(LONGEST_SILENCE, signal);
       }
     }
   }
