@@ -1,4 +1,4 @@
-/** Gives memory back to the system at a time when nothing waits for this thread. */
+/** Gives memory back to the system once a service has started. In gatewayd machines may ask for leases by then, which wait in its sockets. */
 import { libc } from "./libc.ts";
 
 /** V8's function of --expose-gc. */
