@@ -20,6 +20,8 @@ export interface Column<Row> {
   readonly isRare?: boolean;
   /** Whether what it says is as it should be. */
   readonly tone?: (row: Row) => "good" | "warn" | "bad" | undefined;
+  /** True: a filter does not look into it. */
+  readonly isUnsearched?: boolean;
   /** A part of a whole that is shown as a bar before the text. */
   readonly part?: (row: Row) => { readonly of: number; readonly is: number } | undefined;
 }
@@ -33,6 +35,8 @@ export interface TableSpec<Row> {
   readonly sort: string;
   /** What is said where there are no rows. */
   readonly none: string;
+  /** How many rows a page has by default, and at most. */
+  readonly size?: { readonly usual: number; readonly most: number };
 }
 
 /** One page of a table. */
@@ -47,10 +51,19 @@ export class Sheet<Row> {
   readonly sort: string;
   readonly filter: string;
 
-  /** @throws Refusal "invalid" for a parameter that is not right */
-  constructor(readonly spec: TableSpec<Row>, rows: readonly Row[], parameters: URLSearchParams) {
+  /**
+   * @param among Rows that are shown beside what the filter says; all by default.
+   * @throws Refusal "invalid" for a parameter that is not right
+   */
+  constructor(
+    readonly spec: TableSpec<Row>,
+    rows: readonly Row[],
+    parameters: URLSearchParams,
+    among: (row: Row) => boolean = () => true,
+  ) {
     const given = (name: string) => parameters.get(parameterOf(spec.id, name)) ?? undefined;
-    this.filter = checkedText(given("filter"), parameterOf(spec.id, "filter"));
+    const { usual, most } = spec.size ?? { usual: ROWS, most: MOST_ROWS };
+    this.filter = filterOf(spec, parameters);
     this.sort = given("sort") ?? spec.sort;
     const column = spec.columns.find(({ key }) => key === this.sort.replace(/^-/, ""));
     if (!column) {
@@ -60,9 +73,8 @@ export class Sheet<Row> {
         }, each also with - before it`,
       );
     }
-    const wanted = this.filter.toLowerCase();
-    const fitting = wanted ? rows.filter((row) => fits(spec, row, wanted)) : [...rows];
-    this.size = numberIn(given("size"), parameterOf(spec.id, "size"), MOST_ROWS) ?? ROWS;
+    const fitting = fittingRows(spec, rows, this.filter).filter(among);
+    this.size = numberIn(given("size"), parameterOf(spec.id, "size"), most) ?? usual;
     this.total = rows.length;
     this.matching = fitting.length;
     this.pages = Math.max(1, Math.ceil(fitting.length / this.size));
@@ -88,6 +100,18 @@ export function parameterOf(id: string, name: string): string {
   return id ? `${id}.${name}` : name;
 }
 
+/** What a table is filtered by; empty: nothing. Throws Refusal "invalid" for one that is too long. */
+export function filterOf({ id }: Pick<TableSpec<never>, "id">, parameters: URLSearchParams): string {
+  const name = parameterOf(id, "filter");
+  return checkedText(parameters.get(name) ?? undefined, name);
+}
+
+/** The rows that have a text in one of the columns, in any case of its letters. */
+export function fittingRows<Row>(spec: TableSpec<Row>, rows: readonly Row[], filter: string): Row[] {
+  const wanted = filter.toLowerCase();
+  return wanted ? rows.filter((row) => fits(spec, row, wanted)) : [...rows];
+}
+
 /** A text of a parameter. Throws Refusal "invalid" for one that is too long. */
 export function checkedText(text: string | undefined, name: string): string {
   if (text !== undefined && text.length > LONGEST_FILTER) {
@@ -106,7 +130,9 @@ function numberIn(text: string | undefined, name: string, most: number): number 
 }
 
 function fits<Row>({ columns }: TableSpec<Row>, row: Row, wanted: string): boolean {
-  return columns.some(({ text }) => String(text(row) ?? "").toLowerCase().includes(wanted));
+  return columns.some(({ text, isUnsearched }) =>
+    !isUnsearched && String(text(row) ?? "").toLowerCase().includes(wanted)
+  );
 }
 
 /** What is missing comes last, in either direction. */

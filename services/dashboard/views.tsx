@@ -16,6 +16,7 @@ import {
   networksTable,
   stateColumn,
 } from "./model/networks.ts";
+import { placementOf, placementTables } from "./model/placement.ts";
 import { applyHref, deleteHref, networkHref } from "./links.ts";
 import { Explainer } from "./model/explain.ts";
 import { ExplainPage } from "./pages/explain.tsx";
@@ -24,6 +25,7 @@ import { MatrixTable, NotAsked } from "./pages/matrix.tsx";
 import { matrixOf } from "./model/reach.ts";
 import { type MachineChanges, MachinePage } from "./pages/machine.tsx";
 import { NetworkPage } from "./pages/network.tsx";
+import { PlacementPage } from "./pages/placement.tsx";
 import { Table } from "./pages/table.tsx";
 import { checkedText, parametersOf, Sheet, type TableSpec } from "./table.ts";
 import type { Machine } from "./model/machines.ts";
@@ -180,6 +182,20 @@ export function viewsOf(
               {reachability && <MatrixTable matrix={reachability} />}
             </>
           ),
+        };
+      },
+    },
+    {
+      path: "/matrix",
+      parameters: Object.values(placementTables).flatMap(parametersOf),
+      show({ parameters, url }) {
+        const hosts = withAgents(allHosts.value, agents.said), networks = allNetworks.value;
+        const model = placementOf({ hosts, networks }, (id) => cluster.overlays.space(id), parameters);
+        return {
+          title: "Networks by host",
+          model,
+          live: ["all"],
+          page: <PlacementPage model={model} url={url} />,
         };
       },
     },

@@ -17,7 +17,7 @@ import type { View } from "./view.ts";
 const VXLAN_OVERHEAD = 50;
 
 /** The MTU that SAND's agents set for every network. */
-const OLD_MTU = 1450;
+export const OLD_MTU = 1450;
 
 export interface DesiredOptions {
   readonly hostname: string;

@@ -235,6 +235,11 @@ export class Space {
     return this.#byHost.get(host) ?? NONE;
   }
 
+  /** The hosts that have endpoints. */
+  hostsWithEndpoints(): Iterable<string> {
+    return this.#byHost.all().keys();
+  }
+
   /** The endpoints with the address, by its 32-bit value, the oldest first; SAND's older agents may have given it twice. */
   holdersOf(address: number): readonly OverlayEndpoint[] {
     return this.#byAddress.get(address);

@@ -64,16 +64,39 @@ export function noHostState(): HostState {
   return { vtep: "", networks: 0, endpoints: 0, applied: 0, behind: 0, silent: false };
 }
 
+/**
+ * Counts endpoints of a network that were written after a revision. It is asked for each of many hosts, most of which have applied
+ * all there is.
+ */
+export function endpointsSince(
+  { endpoints }: Space,
+): { readonly newest: number; count(revision: number): number } {
+  let newest = 0, written: Float64Array | undefined;
+  for (const { modified } of endpoints.values()) if (modified > newest) newest = modified;
+  const count = (revision: number) => {
+    if (revision >= newest) return 0;
+    written ??= Float64Array.from(endpoints.values(), ({ modified }) => modified).sort();
+    let low = 0, high = written.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((written[middle] ?? 0) > revision) high = middle;
+      else low = middle + 1;
+    }
+    return written.length - low;
+  };
+  return { newest, count };
+}
+
 /** Adds what a network says of each of its hosts. */
 export function addHosts(space: Space, of: (host: string) => HostState): void {
-  const reports = reportsOf(space);
+  const reports = reportsOf(space), since = endpointsSince(space);
   for (const host of space.hosts.keys()) {
     const state = of(host), applied = reports.get(host);
     state.networks++;
     if (space.isSilent(host)) state.silent = true;
     state.applied = Math.max(state.applied, space.applied.get(host) ?? 0);
     if (applied === undefined) continue;
-    for (const { modified } of space.endpoints.values()) if (modified > applied) state.behind++;
+    state.behind += since.count(applied);
   }
   for (const { host, vtep } of space.endpoints.values()) {
     const state = of(host);

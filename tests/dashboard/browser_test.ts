@@ -14,6 +14,7 @@ const VIEWS = [
   ["/networks/office", "“laptop-24”"],
   ["/networks/plant", "10.64.7.0/24"],
   ["/hosts", "Reached over VXLAN"],
+  ["/matrix", "applied everything"],
   ["/find?q=web", "web-8"],
   ["/machines/02:84:0a:14:00:0b", "/run/netns/web-1"],
   ["/explain?network=shop", "from"],
@@ -80,12 +81,13 @@ Deno.test({ name: "the dashboard in a browser", ignore: !hasChromium }, async (t
       return await browser.focused();
     };
     const order: string[] = [];
-    for (let i = 0; i < 8; i++) order.push(await press("Tab"));
+    for (let i = 0; i < 9; i++) order.push(await press("Tab"));
     assert.deepEqual(order, [
       "Skip to the content",
       "Health",
       "Networks",
       "Hosts",
+      "Matrix",
       "Explain",
       "Apply",
       "Find a machine",
@@ -150,6 +152,37 @@ Deno.test({ name: "the dashboard in a browser", ignore: !hasChromium }, async (t
     assert.equal(await first(), "mail");
     browser.clean("tables");
   });
+
+  await t.step(
+    "the matrix of networks and hosts is searched both ways, and is fit for a phone with long names",
+    async () => {
+      await browser.go("/matrix");
+      await page.getByLabel("Filter: hosts").fill("rack1");
+      await page.keyboard.press("Enter");
+      await page.waitForURL(/hosts\.filter=rack1/);
+      const table = page.getByRole("region", { name: "Endpoints of each network on each host" });
+      assert.equal(await table.locator("tbody tr").count(), 2);
+      assert.deepEqual(await table.locator("tbody tr").first().locator("td").allInnerTexts(), [
+        ...["runs", "3", "13", "0", "2"],
+        ...["7", "2", "4"],
+      ]);
+      await page.getByLabel("Filter: networks").fill("shop");
+      await page.keyboard.press("Enter");
+      await page.waitForURL(/networks\.filter=shop/);
+      await table.getByRole("link", { name: "shop" }).click();
+      await page.getByRole("heading", { level: 1, name: "Network shop" }).waitFor();
+      browser.clean("matrix");
+      const long = "x".repeat(250);
+      await lab.write({ [claimOf(long)]: claim });
+      await until("it is there", async (see) => see(await lab.page("/matrix")).includes(long));
+      await browser.go("/matrix");
+      await page.setViewportSize(PHONE);
+      await browser.fits("matrix");
+      await browser.accessible("matrix");
+      await page.setViewportSize(SCREEN);
+      await lab.remove(claimOf(long));
+    },
+  );
 
   await t.step(
     "a host that fails is seen at once, without the page being loaded again",

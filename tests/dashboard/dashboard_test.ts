@@ -7,6 +7,7 @@ import { until } from "../lab/until.ts";
 import { LabServices } from "../lab/services.ts";
 import { changes } from "./changes.ts";
 import { DashboardLab, HOSTILE, type Json } from "./lab.ts";
+import { overAll } from "./over_all.ts";
 
 const names = (rows: readonly Json[]) => rows.map(({ name }) => name);
 
@@ -198,7 +199,15 @@ Deno.test("the dashboard shows networks, hosts and machines, as pages and as JSO
   });
 
   await t.step("what etcd holds is text on every page, whatever it is", async () => {
-    const paths = ["/", "/hosts", "/networks/blue", "/find?q=onerror", `/machines/${client}`, "/machines/e2"];
+    const paths = [
+      "/",
+      "/hosts",
+      "/matrix",
+      "/networks/blue",
+      "/find?q=onerror",
+      `/machines/${client}`,
+      "/machines/e2",
+    ];
     for (
       const path of [
         ...paths,
@@ -308,7 +317,7 @@ Deno.test("the dashboard shows networks, hosts and machines, as pages and as JSO
     for (const one of [first, more, ...others]) one.close();
   });
 
-  for (const [name, holds] of changes) await t.step(name, () => holds(lab));
+  for (const [name, holds] of [...overAll, ...changes]) await t.step(name, () => holds(lab));
 
   await t.step("with etcd away, pages say so and show what is known", async () => {
     await lab.etcd.kill();

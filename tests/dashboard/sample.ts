@@ -20,6 +20,16 @@ list:
 - {mac: 52:54:00:00:20:c9, name: mail, ip4: 10.20.0.201}
 ---
 kind: Network
+name: storage
+subnet4: 10.21.0.0/24
+overlay: {}
+---
+kind: Network
+name: voice
+subnet4: 10.22.0.0/24
+overlay: {}
+---
+kind: Network
 name: office
 subnet4: 10.30.0.0/24
 gateways: [10.30.0.1]
@@ -44,6 +54,9 @@ list:
 - {mac: 00:16:3e:00:01:01, name: press.plant.example, ip4: 10.64.0.10}
 - {mac: 00:16:3e:00:01:02, name: crane.plant.example, ip4: 10.64.7.20}
 `;
+
+/** Further networks with an overlay: how many machines each host has in it. */
+const FURTHER = { storage: [2, 0, 3, 0], voice: [4, 4, 0, 1] };
 
 const hex = (n: number) => n.toString(16).padStart(2, "0");
 export const claimOf = (host: string) => `/sc-net/strand/names/${host}`;
@@ -73,36 +86,52 @@ async function write(lab: DashboardLab, agents: FakeAgents): Promise<void> {
   const shop = await lab.idOf("shop"), soon = Math.floor(Date.now() / 1000) + 3600;
   const names = ROLES.flatMap(([role, count]) => Array.from({ length: count }, (_, i) => `${role}-${i + 1}`));
   const values: Record<string, unknown> = {};
-  for (const [i, name] of names.entries()) {
-    const host = HOSTS[i % HOSTS.length] ?? "",
-      n = 11 + i,
-      id = `e${hex(n)}`,
-      leased = name.startsWith("build");
+  const add = (network: string, at: number, n: number, name: string, more: Json, subnet = 20) => {
+    const host = HOSTS[at] ?? "", id = `${subnet === 20 ? "e" : `f${subnet}`}${hex(n)}`;
     const endpoint = {
       id,
-      network_id: shop,
+      network_id: network,
       hostname: host,
-      host_ip: `192.0.2.${11 + i % HOSTS.length}`,
+      host_ip: `192.0.2.${11 + at}`,
       target_netns_path: `/run/netns/${name}`,
       api_hostname: agents.addresses.get(host) ?? "",
       overlay_veth_name: "",
       target_veth_name: "",
-      target_veth_mac: `02:84:0a:14:00:${hex(n)}`,
-      target_veth_ip: `10.20.0.${n}/24`,
+      target_veth_mac: `02:84:0a:${hex(subnet)}:00:${hex(n)}`,
+      target_veth_ip: `10.${subnet}.0.${n}/24`,
       active: true,
-      strand_name: name,
-      ...leased && { kind: "dhcp", expires_at: new Date((soon + 60 * i) * 1000).toISOString() },
+      ...more,
     };
     values[`/sc-net/node-endpoints/${host}/${id}`] = endpoint;
-    values[`/sc-net/network-endpoints/${shop}/${id}`] = endpoint;
+    values[`/sc-net/network-endpoints/${network}/${id}`] = endpoint;
+  };
+  for (const [i, name] of names.entries()) {
+    const leased = name.startsWith("build");
+    add(shop, i % HOSTS.length, 11 + i, name, {
+      strand_name: name,
+      ...leased && { kind: "dhcp", expires_at: new Date((soon + 60 * i) * 1000).toISOString() },
+    });
   }
+  const presence = { id: shop, created_at: "2026-01-02T03:04:05Z", mtu: 1450, names: true };
   for (const host of HOSTS) {
-    const presence = { id: shop, created_at: "2026-01-02T03:04:05Z", mtu: 1450, names: true };
     values[`/sc-net/nodes-networks/${shop}/${host}`] = presence;
     values[claimOf(host)] = claim;
   }
+  const further: [id: string, hosts: string[]][] = [];
+  for (const [i, [name, counts]] of Object.entries(FURTHER).entries()) {
+    const id = await lab.idOf(name), its = HOSTS.filter((_, at) => counts[at]);
+    further.push([id, its]);
+    for (const host of its) values[`/sc-net/nodes-networks/${id}/${host}`] = { ...presence, id };
+    let n = 10;
+    for (const [at, count] of counts.entries()) {
+      for (let j = 0; j < count; j++) add(id, at, ++n, `${name}-${n}`, {}, 21 + i);
+    }
+  }
   await lab.write(values);
-  await lab.write(applied(shop, await lab.write(leases(soon))));
+  const revision = await lab.write(leases(soon));
+  for (const [id, hosts] of [[shop, HOSTS] as const, ...further]) {
+    await lab.write(applied(id, revision, hosts));
+  }
 }
 
 /** Says of hosts that they have applied everything up to a revision of etcd. */

@@ -5,6 +5,7 @@ import { namesOf } from "../../overlay_names/names.ts";
 import type { AnyNetwork, Cluster } from "../cluster.ts";
 import { machineHref, networkHref } from "../links.ts";
 import { Sheet, type TableSpec } from "../table.ts";
+import { driftOf, mtuOf } from "./drift.ts";
 import { type AddressBlock, addressesOf, type AddressUse, utilisationOf } from "./addresses.ts";
 import { addressOrder, type Machine, machinesOf } from "./machines.ts";
 import { timeLeft } from "./time.ts";
@@ -23,6 +24,12 @@ export interface NetworkRow {
   readonly machines: number;
   readonly leases: number;
   readonly hosts: number;
+  /** Of an overlay network: how many of its hosts have not applied all of it, and the revision of what is newest in it. */
+  readonly behind?: number;
+  readonly newest?: number;
+  /** The MTU that its hosts use, and the largest that one of them has. */
+  readonly mtu?: number;
+  readonly largestMtu?: number;
   /** Addresses of the range that are in use, and all; absent where there is no range. */
   readonly used?: number;
   readonly size?: number;
@@ -61,6 +68,21 @@ export const networksTable: TableSpec<NetworkRow> = {
     { key: "machines", title: "Machines", text: ({ machines }) => machines, look: "number" },
     { key: "leases", title: "Leases", text: ({ leases }) => leases, look: "number" },
     { key: "hosts", title: "Hosts", text: ({ hosts }) => hosts, look: "number" },
+    {
+      key: "behind",
+      title: "Behind",
+      text: ({ behind, hosts }) => behind ? `${behind} of ${hosts} hosts` : behind,
+      order: ({ behind }) => behind,
+      tone: ({ behind }) => behind ? "warn" : undefined,
+      look: "number",
+    },
+    {
+      key: "mtu",
+      title: "MTU",
+      text: ({ mtu, largestMtu }) => mtu === largestMtu ? mtu : `${mtu} (hosts have up to ${largestMtu})`,
+      order: ({ mtu }) => mtu,
+      look: "number",
+    },
     {
       key: "used",
       title: "In use",
@@ -107,6 +129,8 @@ export function networkRows(cluster: Cluster, now: number): NetworkRow[] {
       machines: space.endpoints.size,
       leases,
       hosts: space.hosts.size,
+      ...driftOf(space),
+      ...mtuOf(space),
       ...problem !== undefined && { problem },
     };
   });

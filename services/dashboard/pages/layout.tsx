@@ -24,10 +24,13 @@ export interface LayoutProps {
   readonly children?: Child;
 }
 
-const views = [["/", "Health"], ["/networks", "Networks"], ["/hosts", "Hosts"], [
-  "/explain",
-  "Explain",
-]] as const;
+const views = [
+  ["/", "Health"],
+  ["/networks", "Networks"],
+  ["/hosts", "Hosts"],
+  ["/matrix", "Matrix"],
+  ["/explain", "Explain"],
+] as const;
 
 /** htmx adds no style and evaluates no code, as the Content-Security-Policy asks for. */
 const htmxConfig = JSON.stringify({

@@ -2,7 +2,7 @@
 import { printable } from "../../common/refusal.ts";
 import { type Column, parameterOf, type Sheet } from "../table.ts";
 
-interface TableProps<Row> {
+export interface TableProps<Row> {
   readonly sheet: Sheet<Row>;
   /** Path and query of the page. */
   readonly url: string;
@@ -11,7 +11,7 @@ interface TableProps<Row> {
 }
 
 /** The same page with another value of a parameter; the first page of the table, unless that is what changes. */
-function urlWith(url: string, id: string, name: string, value: string): string {
+export function urlWith(url: string, id: string, name: string, value: string): string {
   const [path = "", query = ""] = url.split("?"), parameters = new URLSearchParams(query);
   if (name !== "page") parameters.delete(parameterOf(id, "page"));
   parameters.set(parameterOf(id, name), value);
@@ -50,12 +50,14 @@ export function Table<Row>({ sheet, url, alone = false }: TableProps<Row>) {
             </table>
           </div>
         )}
-      <Pages id={id} sheet={sheet} url={url} />
+      <Pages sheet={sheet} url={url} />
     </section>
   );
 }
 
-function Head<Row>({ sheet, url, column: { key, title, look } }: TableProps<Row> & { column: Column<Row> }) {
+export function Head<Row>(
+  { sheet, url, column: { key, title, look } }: TableProps<Row> & { column: Column<Row> },
+) {
   const { sort, spec: { id } } = sheet, isUp = sort === key, isDown = sort === `-${key}`;
   const sorted = isUp ? "ascending" : isDown ? "descending" : undefined;
   return (
@@ -66,7 +68,7 @@ function Head<Row>({ sheet, url, column: { key, title, look } }: TableProps<Row>
   );
 }
 
-function Cell<Row>({ row, column, isFirst }: { row: Row; column: Column<Row>; isFirst: boolean }) {
+export function Cell<Row>({ row, column, isFirst }: { row: Row; column: Column<Row>; isFirst: boolean }) {
   const value = column.text(row), text = value === undefined ? "" : printable(String(value));
   const href = column.href?.(row), tone = column.tone?.(row), part = column.part?.(row);
   const inside = href && text ? <a href={href}>{text}</a> : text;
@@ -75,8 +77,10 @@ function Cell<Row>({ row, column, isFirst }: { row: Row; column: Column<Row>; is
   return isFirst ? <th scope="row">{content}</th> : <td class={column.look}>{content}</td>;
 }
 
-/** A form that keeps the page's other parameters. */
-function Filter<Row>({ sheet, url }: TableProps<Row>) {
+/** A field that filters a table: a form that keeps the page's other parameters. */
+export function Filter<Row>(
+  { sheet, url, hint = "part of any column" }: TableProps<Row> & { hint?: string },
+) {
   const { spec: { id, caption }, filter } = sheet, name = parameterOf(id, "filter");
   const [path = "", query = ""] = url.split("?"), kept = new URLSearchParams(query);
   kept.delete(name);
@@ -91,15 +95,15 @@ function Filter<Row>({ sheet, url }: TableProps<Row>) {
         type="search"
         maxlength={100}
         value={filter}
-        placeholder="part of any column"
+        placeholder={hint}
       />
       <button type="submit">Filter</button>
     </form>
   );
 }
 
-function Pages<Row>({ id, sheet, url }: TableProps<Row> & { id: string }) {
-  const { page, pages, spec: { caption } } = sheet;
+export function Pages<Row>({ sheet, url }: TableProps<Row>) {
+  const { page, pages, spec: { id, caption } } = sheet;
   if (pages < 2) return null;
   const to = (number: number) => urlWith(url, id, "page", String(number));
   return (

@@ -1,0 +1,86 @@
+/** What the dashboard's views over all networks and hosts show: the matrix of both. */
+import assert from "node:assert/strict";
+import { until } from "../lab/until.ts";
+import { type DashboardLab, HOSTILE, type Json } from "./lab.ts";
+
+type Step = readonly [name: string, holds: (lab: DashboardLab) => Promise<void>];
+
+const namesIn = (table: unknown) => (table as { rows: Json[] }).rows.map(({ name }) => name);
+
+/** A name as long as etcd's key allows SAND's clients to make it. */
+const LONG = `${"<b>".repeat(83)}x`;
+
+export const overAll: readonly Step[] = [
+  ["/matrix has the endpoints of each network on each host, and what that has not applied", async (lab) => {
+    const blue = await lab.idOf("blue");
+    await lab.apply("kind: Network\nname: green\nsubnet4: 10.0.8.0/24\noverlay: {}\n");
+    const green = await lab.idOf("green");
+    await lab.endpoint(green, "e9", LONG, 9, { target_veth_ip: "10.0.8.9/24" });
+    let model: Json = {};
+    await until("the endpoint is in it", async (see) => {
+      model = see(await lab.json("/matrix"));
+      return namesIn(model["hosts"]).includes(LONG);
+    });
+    assert.deepEqual(namesIn(model["networks"]), ["blue", "green"]);
+    assert.deepEqual(namesIn(model["hosts"]), [LONG, HOSTILE, "host1", "host3"]);
+    const newest = (model["networks"] as { rows: Json[] }).rows.map(({ newest }) => newest);
+    assert.deepEqual(model["cells"], [
+      [null, { endpoints: 1, applied: 2, behind: 1 }],
+      [{ endpoints: 1, applied: 2, behind: 3 }, null],
+      [{ endpoints: 2, applied: 3, behind: 3 }, null],
+      [null, null],
+    ]);
+    assert.ok(newest.every((revision) => Number(revision) > 3), `${newest}`);
+    const page = await lab.page("/matrix");
+    assert.match(page, /<td class="number warn">2, 3 behind<\/td>/);
+    assert.ok(page.includes("&lt;b&gt;") && !page.includes("<b>"), page);
+    // A host that has applied all of a network is behind no more.
+    await lab.write({ [`/sc-net/strand/applied/${blue}/host1`]: { revision: Number(newest[0]) } });
+    await until("host1 is in step", async (see) => {
+      const { cells } = see(await lab.json("/matrix?hosts.filter=host1"));
+      return JSON.stringify(cells).includes('"behind":0');
+    });
+  }],
+  ["/matrix is searched for hosts and for networks, and shows of the one what has the other", async (lab) => {
+    const of = async (query: string) => {
+      const { hosts, networks } = await lab.json(`/matrix?${query}`);
+      return { hosts: namesIn(hosts), networks: namesIn(networks) };
+    };
+    assert.deepEqual(await of("hosts.filter=HOST1"), { hosts: ["host1"], networks: ["blue"] });
+    assert.deepEqual(await of("networks.filter=green"), { hosts: [LONG], networks: ["green"] });
+    assert.deepEqual(await of("networks.filter=blue&hosts.filter=onerror"), {
+      hosts: [HOSTILE],
+      networks: ["blue"],
+    });
+    assert.deepEqual(await of("networks.filter=green&hosts.filter=host1"), { hosts: [], networks: [] });
+    assert.deepEqual(await of("hosts.size=1&hosts.page=3&networks.size=1&networks.sort=-name"), {
+      hosts: ["host1"],
+      networks: ["green"],
+    });
+    const page = await lab.page("/matrix?hosts.size=1&networks.size=1&networks.page=2");
+    assert.match(page, /href="\/matrix\?[^"]*networks\.page=2[^"]*hosts\.page=2" rel="next"/);
+    assert.match(page, /href="\/matrix\?[^"]*networks\.page=1" rel="prev"/);
+    assert.match(await lab.page("/matrix?hosts.filter=nothing"), /No host/);
+    for (
+      const [query, sentence] of [
+        ["networks.size=51", /networks\.size: "51" is not a whole number from 1 to 50/],
+        ["hosts.size=201", /hosts\.size: "201" is not a whole number from 1 to 200/],
+        ["networks.sort=colour", /networks\.sort: "colour" is no column; known are name/],
+      ] as const
+    ) assert.match(String((await lab.json(`/matrix?${query}`, 400))["error"]), sentence);
+  }],
+  ["/networks says how many hosts are behind, and which MTU is used", async (lab) => {
+    const rows = await lab.rows("/networks", "networks");
+    assert.deepEqual(
+      rows.filter(({ kind }) => kind === "overlay").map((
+        { name, behind, hosts, mtu },
+      ) => [name, behind, hosts, mtu]),
+      [["blue", 1, 2, 1450], ["green", 1, 1, 1450]],
+    );
+    assert.deepEqual(rows.filter(({ kind }) => kind === "lan").map(({ behind, mtu }) => [behind, mtu]), [
+      [undefined, undefined],
+      [undefined, undefined],
+    ]);
+    assert.match(await lab.page("/networks?sort=-behind"), /1 of 2 hosts/);
+  }],
+];
