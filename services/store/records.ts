@@ -15,16 +15,15 @@ const text = z.string();
 const cidr = text.refine((t) => Cidr.tryParse(t), "no CIDR, like 10.0.0.0/24");
 const ip = text.refine((t) => Ip.familyOf(t), "no IP address, like 10.0.0.1");
 const mac = text.refine((t) => tryParseMac(t), "no MAC address, like 00:00:11:11:00:01");
-// Nex's daemons store an omitted address as empty text.
+// Nex's daemons store an omitted address as empty text. The type is tried first: nearly all addresses that are there are one.
 const optional = <T extends z.ZodType>(type: T) =>
-  z.union([z.literal("").transform(() => undefined), type]).optional();
+  z.union([type, z.literal("").transform(() => undefined)]).optional();
 
 /** An object with these fields, whose names may be spelled otherwise, and with further ones. */
-function fields<Shape extends z.ZodRawShape>(shape: Shape) {
+function inAnySpelling<Shape extends z.ZodRawShape>(shape: Shape) {
   const known = new Map(Object.keys(shape).map((name) => [bare(name), name]));
   return z.preprocess((value, context) => {
     if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
-    // Nearly all names are spelled as here, and each event of a lease is parsed here, so this case must be quick.
     const isOther = (name: string) => !Object.hasOwn(shape, name) && known.has(bare(name));
     if (!Object.keys(value).some(isOther)) return value;
     const spelled = Object.entries(value).map(([name, content]) => [known.get(bare(name)) ?? name, content]);
@@ -38,60 +37,74 @@ function bare(name: string): string {
   return name.toLowerCase().replaceAll("_", "");
 }
 
-/** A range. Go stores one without ends, as a spec may have it, as an empty object. */
-function range(end: z.ZodType<string>) {
-  const isEmpty = (value: unknown) => JSON.stringify(value) === "{}";
-  const ends = fields({ begin: end, end }).optional();
-  return z.preprocess((value) => isEmpty(value) ? undefined : value, ends).optional();
-}
-
-/** A network of names and addresses, also as the settings of an overlay network hold what was set of it. */
-export const networkRecord = fields({
-  name: text,
-  subnet4: optional(cidr),
-  subnet6: optional(cidr),
-  dhcp4server: optional(ip),
-  dhcp6server: optional(ip),
-  Range4: range(ip),
-  Range6: range(ip),
-  gateways: z.array(ip).optional(),
-  nameservers: z.array(ip).optional(),
-  options: z.array(fields({ number: z.int().default(0), value: text.default("") })).optional(),
-  domain: text.optional(),
-  macRange: range(mac),
-  siaddr: optional(ip),
-  lease_duration: z.number().int().nonnegative().optional(),
-});
-
 /**
  * Seconds since the epoch, limited to what a protobuf Timestamp and texts of times can hold: the end of the year
  * 9999.
  */
 const time = z.int().transform((seconds) => Math.max(0, Math.min(seconds, 253_402_300_799)));
 
-const lease = fields({
-  address: optional(ip),
-  /** A protobuf Timestamp as Go's JSON has it. */
-  expires: fields({ seconds: time.optional(), nanos: z.int().optional() }).optional(),
-});
+/** The schemas of networks and members. The exact ones refuse an object with any name that is not spelled as here. */
+function schemas(exact: boolean) {
+  const fields = <Shape extends z.ZodRawShape>(shape: Shape) =>
+    exact ? z.object(shape).catchall<z.ZodType>(z.never()) : inAnySpelling(shape);
 
-const member = fields({
-  mac: text.optional(),
-  name: text.optional(),
-  ip4: lease.optional(),
-  ip6: lease.optional(),
-  net: text.optional(),
-  /** Strand only: the member exists only because of a lease, and ends with it. */
-  dynamic: z.boolean().optional(),
-  /** Strand only: the fully qualified name that the client itself asked for; it is removed with the lease. */
-  hostname: text.optional(),
-  /**
-   * The client's own name, as newer releases of Nex store it. Written where the member's name differs or is missing.
-   */
-  client_name: text.optional(),
-  /** Strand only: other members may have the same name. */
-  shared: z.boolean().optional(),
-});
+  /** A range. Go stores one without ends, as a spec may have it, as an empty object. */
+  function range(end: z.ZodType<string>) {
+    const isEmpty = (value: unknown) => JSON.stringify(value) === "{}";
+    const ends = fields({ begin: end, end }).optional();
+    return z.preprocess((value) => isEmpty(value) ? undefined : value, ends).optional();
+  }
+
+  const network = fields({
+    name: text,
+    subnet4: optional(cidr),
+    subnet6: optional(cidr),
+    dhcp4server: optional(ip),
+    dhcp6server: optional(ip),
+    Range4: range(ip),
+    Range6: range(ip),
+    gateways: z.array(ip).optional(),
+    nameservers: z.array(ip).optional(),
+    options: z.array(fields({ number: z.int().default(0), value: text.default("") })).optional(),
+    domain: text.optional(),
+    macRange: range(mac),
+    siaddr: optional(ip),
+    lease_duration: z.number().int().nonnegative().optional(),
+  });
+
+  const lease = fields({
+    address: optional(ip),
+    /** A protobuf Timestamp as Go's JSON has it. */
+    expires: fields({ seconds: time.optional(), nanos: z.int().optional() }).optional(),
+  });
+
+  const member = fields({
+    mac: text.optional(),
+    name: text.optional(),
+    ip4: lease.optional(),
+    ip6: lease.optional(),
+    net: text.optional(),
+    /** Strand only: the member exists only because of a lease, and ends with it. */
+    dynamic: z.boolean().optional(),
+    /** Strand only: the fully qualified name that the client itself asked for; it is removed with the lease. */
+    hostname: text.optional(),
+    /**
+     * The client's own name, as newer releases of Nex store it. Written where the member's name differs or is missing.
+     */
+    client_name: text.optional(),
+    /** Strand only: other members may have the same name. */
+    shared: z.boolean().optional(),
+  });
+
+  return { network, member };
+}
+
+const tolerant = schemas(false);
+/** Nearly all records can be read by these, which take less than half the time: a listing has many, and each lease is one. */
+const exact = schemas(true);
+
+/** A network of names and addresses, also as the settings of an overlay network hold what was set of it. */
+export const networkRecord = tolerant.network;
 
 /** The mark of a deleted network; what it leaves is found by its name, and by the subnet that it had. */
 const deletedNetwork = z.looseObject({ subnet4: text.optional() });
@@ -121,8 +134,8 @@ const clock = z.looseObject({
 });
 
 export type NexNetworkRecord = z.infer<typeof networkRecord>;
-export type MemberRecord = z.infer<typeof member>;
-export type LeaseRecord = z.infer<typeof lease>;
+export type MemberRecord = z.infer<typeof tolerant.member>;
+export type LeaseRecord = NonNullable<MemberRecord["ip4"]>;
 export type DeletedNetworkRecord = z.infer<typeof deletedNetwork>;
 export type WithheldRecord = z.infer<typeof withheld>;
 export type FormerRecord = z.infer<typeof former>;
@@ -162,12 +175,12 @@ export const nexSchema: Schema<NexRecord> = {
     const { kind, id } = found;
     switch (kind) {
       case "network": {
-        const record = readRecord(networkRecord, value);
+        const record = readRecord(tolerant.network, value, exact.network);
         return { kind, id, value: record, respelled: isRespelled(value, record) };
       }
       case "member":
       case "newer-member": {
-        const mac = macOf(id, "its key"), record = readRecord(member, value);
+        const mac = macOf(id, "its key"), record = readMember(value);
         if (record.mac && tryParseMac(record.mac) !== mac) {
           throw new Error(`mac: not that of its key (${record.mac})`);
         }
@@ -188,7 +201,7 @@ export const nexSchema: Schema<NexRecord> = {
       }
       case "further-member": {
         const [network, mac] = ownPair(id);
-        return { kind, network, mac, value: { ...readRecord(member, value), net: network } };
+        return { kind, network, mac, value: { ...readMember(value), net: network } };
       }
       case "further-name": {
         const [name, mac] = ownPair(id);
@@ -226,6 +239,10 @@ export function isOwnKey(key: string): boolean {
   }
 }
 
+function readMember(value: string): MemberRecord {
+  return readRecord(tolerant.member, value, exact.member);
+}
+
 function macOf(text: string, what: string): string {
   const mac = tryParseMac(text);
   if (mac === undefined) throw new Error(`${what}: no MAC address, like 00:00:11:11:00:01 (${text})`);
@@ -239,13 +256,16 @@ function address4(id: string): string {
 
 /** Reads a claim's MAC: Nex's daemons wrote it raw, one set of tools wrote it quoted. */
 function holderOf(value: string): string {
-  return macOf(value.trim().replace(/^"|"$/g, ""), "value");
+  // Nearly all are raw and in stored form.
+  return tryParseMac(value) ?? macOf(value.trim().replace(/^"|"$/g, ""), "value");
 }
 
 /** Reads the end of one of Nex's keys, NAME/MAC; the value repeats the MAC. */
 function nexPair(id: string, value: string): [string, string] {
   const [name, text] = pairOf(id), mac = macOf(text, "its key");
-  if (holderOf(value) !== mac) throw new Error(`value: not the MAC address of its key (${value})`);
+  if (value !== mac && holderOf(value) !== mac) {
+    throw new Error(`value: not the MAC address of its key (${value})`);
+  }
   return [name, mac];
 }
 

@@ -70,7 +70,8 @@ export class Table<T> {
 /** Collects a listing of some parts page by page, and changes the table only when the listing is complete. */
 export class Listing<T> {
   readonly #news = new Map<FollowedPart, KeyValue[]>();
-  readonly #listed = new Set<string>();
+  /** The keys that the table has in the listed version already. */
+  readonly #same: string[] = [];
 
   constructor(private readonly table: Table<T>) {}
 
@@ -78,16 +79,24 @@ export class Listing<T> {
     let news = this.#news.get(part);
     if (!news) this.#news.set(part, news = []);
     for (const kv of kvs) {
-      this.#listed.add(kv.key);
-      if (this.table.version(kv.key) !== kv.modRevision) news.push(kv);
+      if (this.table.version(kv.key) === kv.modRevision) this.#same.push(kv.key);
+      else news.push(kv);
     }
   }
 
   /** Replaces the whole table by the listing; returns the changes. */
   replace(parts: FollowedParts, revision: number): Change<T>[] {
-    const gone = [...this.table.keys()].filter((key) => !this.#listed.has(key));
-    const removals = gone.map((key) => this.table.remove(parts.of(key), key, revision));
-    return removals.filter((change) => change !== undefined).concat(this.append(parts, revision));
+    const removals = this.#gone().flatMap((key) => this.table.remove(parts.of(key), key, revision) ?? []);
+    return removals.concat(this.append(parts, revision));
+  }
+
+  /** The keys of the table that were not listed; the first listing finds it empty, and need not compare. */
+  #gone(): string[] {
+    const kept = [...this.table.keys()];
+    if (!kept.length) return [];
+    const listed = new Set(this.#same);
+    for (const kvs of this.#news.values()) for (const { key } of kvs) listed.add(key);
+    return kept.filter((key) => !listed.has(key));
   }
 
   /** Adds the listed records of those parts that are followed now; returns the changes. */

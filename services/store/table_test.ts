@@ -76,3 +76,21 @@ Deno.test("Listing of an older store is believed: its revisions replace the newe
   assert.equal(listing.replace(parts, 10).length, 1);
   assert.equal(table.entries.get("/a")?.modRevision, 400);
 });
+
+Deno.test("A listing after the first one removes what is gone, and keeps what is the same", () => {
+  const { bad, part, parts, table } = numbers();
+  const first = new Listing(table);
+  first.add(part, [kv("/same", "1", 5), kv("/gone", "2", 5), kv("/bad", "x", 5), kv("/foreign", "?", 5)]);
+  assert.deepEqual(first.replace(parts, 10).map(({ key }) => key), ["/same", "/gone"]);
+  assert.deepEqual([bad, part.size], [["/bad"], 4]);
+  const again = new Listing(table);
+  again.add(part, [kv("/same", "1", 5), kv("/foreign", "?", 5), kv("/fresh", "3", 12)]);
+  assert.deepEqual(again.replace(parts, 13).map(({ key, after }) => [key, after?.record]), [
+    ["/gone", undefined],
+    ["/fresh", 3],
+  ]);
+  assert.deepEqual([...table.keys()], ["/same", "/fresh", "/foreign"]);
+  assert.deepEqual([table.quarantined.size, part.size], [0, 3]);
+  assert.deepEqual(new Listing(table).replace(parts, 14).map(({ key }) => key), ["/same", "/fresh"]);
+  assert.deepEqual([[...table.keys()], part.size], [[], 0]);
+});
