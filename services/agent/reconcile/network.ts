@@ -237,7 +237,8 @@ export class NetworkWorker {
         this.#problems.tell("all");
         this.#announceMoved(changes);
         this.#status.publish(
-          revision,
+          // Where a hold has begun meanwhile, a revision from before it says nothing of the store that is believed then.
+          Math.min(revision, this.#revision),
           reason === undefined && changes.every((change) => this.#isOwn(change)),
         );
       } catch (error) {

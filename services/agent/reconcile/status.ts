@@ -27,7 +27,8 @@ export class AppliedStatus {
   #publishing: Promise<void> | undefined;
   readonly #closing = new AbortController();
 
-  constructor(private readonly network: HostNetwork) {}
+  /** @param longestSilence Another one than {@link LONGEST_SILENCE}, for tests. */
+  constructor(private readonly network: HostNetwork, private readonly longestSilence = LONGEST_SILENCE) {}
 
   /** Starts over: the network has left this host, or the store may be another one. */
   reset(): void {
@@ -91,12 +92,12 @@ export class AppliedStatus {
     while (this.#applied !== this.#published && !signal.aborted) {
       this.#hurry = new AbortController();
       if (this.#awaited <= this.#published) {
-        await delay(LONGEST_SILENCE, this.#hurry.signal);
+        await delay(this.longestSilence, this.#hurry.signal);
       }
       // Each host receives the publications of all others, so the delay grows with their number: the load on etcd
       // then does not grow with its square, and the change itself is delivered first.
       const hosts = view.space(id).hosts.size;
-      await delay(Math.min(hosts * hosts / 10, LONGEST_SILENCE), signal);
+      await delay(Math.min(hosts * hosts / 10, this.longestSilence), signal);
       const revision = this.#applied;
       try {
         await this.network.commit(() =>
@@ -108,7 +109,7 @@ export class AppliedStatus {
         log.debug({ network: id }, `the applied revision could not be published: ${messageOf(error)}`);
         // After the hold the network is compared, and published again.
         if (storeGuard.hold) return;
-        await delay(LONGEST_SILENCE, signal);
+        await delay(this.longestSilence, signal);
       }
     }
   }

@@ -1,0 +1,36 @@
+import assert from "node:assert/strict";
+import { planPresence } from "../../overlay/hosts.ts";
+import { endpointRecord, lab, network } from "../../overlay/testing.ts";
+import { until } from "../../../tests/lab/until.ts";
+import type { Plan } from "../../store/types.ts";
+import type { HostNetwork } from "./host_network.ts";
+import { AppliedStatus } from "./status.ts";
+
+/** A network with an endpoint on h1, and what h1 tells of it; `attempt` stands for each try to write to etcd. */
+function telling(attempt: (plan: () => Plan | undefined, commit: (plan: Plan | undefined) => void) => void) {
+  const it = lab(), log = { debug: () => {} };
+  it.put({ [it.keys.network(network.id)]: network });
+  it.commit(planPresence(it.view, network.id, { hostname: "h1", mtu: 1450, now: "now" }));
+  it.putEndpoint(endpointRecord("E", { hostname: "h1" }));
+  const told = () => it.view.space(network.id).applied.get("h1");
+  const commit = (plan: () => Plan | undefined) =>
+    Promise.resolve().then(() => attempt(plan, (planned) => assert.ok(it.commit(planned))));
+  const context = { view: it.view, host: { hostname: "h1" }, storeGuard: {}, log };
+  const status = new AppliedStatus(
+    { id: network.id, steady: true, context, commit } as unknown as HostNetwork,
+    5,
+  );
+  return { status, told };
+}
+
+Deno.test("what a host has carried out is told again where etcd did not take it", async () => {
+  let tries = 0;
+  const { status, told } = telling((plan, commit) => {
+    if (++tries < 3) throw new Error("no space");
+    commit(plan());
+  });
+  status.publish(0, true);
+  await until("it is told", () => told() !== undefined);
+  await status.close();
+  assert.equal(tries, 3);
+});
