@@ -50,6 +50,11 @@ export class EtcdKv {
     await this.#ask("/v3/kv/compaction", { revision: `${await this.revision()}`, physical: true });
   }
 
+  /** Has etcd refuse to write, as one without room does, until {@link disarm}. */
+  async alarm(): Promise<void> {
+    await this.#ask("/v3/maintenance/alarm", { action: "ACTIVATE", alarm: "NOSPACE" });
+  }
+
   /** Ends every alarm, like that of an etcd without room. */
   async disarm(): Promise<void> {
     const { alarms = [] } = await this.#ask("/v3/maintenance/alarm", { action: "GET" }) as {
