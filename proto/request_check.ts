@@ -3,11 +3,9 @@
  * that is left unread is a change that is not made, or another one: it may come from a client with other numbers.
  */
 import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
+import type { Field } from "./field.ts";
 import { fields } from "./gen/descriptor.ts";
 import type { MessageFns } from "./gen/nex.ts";
-
-/** A field: its number, name, type (a scalar's, or a message's name), and whether it is repeated. */
-export type Field = readonly [number: number, name: string, type: string, repeated: boolean];
 
 const otherVersion = "the client has another version of this API";
 

@@ -1,5 +1,5 @@
 // Made from nex.proto by proto/generator/generate.ts: change nothing here.
-import type { Field } from "../request_check.ts";
+import type { Field } from "../field.ts";
 
 /** nex.proto and what it imports as one google.protobuf.FileDescriptorSet, in base64. */
 export const descriptorSet = `Cv8BCh9nb29nbGUvcHJvdG9idWYvdGltZXN0YW1wLnByb3RvEg9nb29nbGUucHJvdG9idWYiOwoJVGltZXN0YW1wEhgKB3NlY29u

@@ -4,7 +4,7 @@
  */
 import { fromBinary } from "@bufbuild/protobuf";
 import { type FieldDescriptorProto, FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
-import type { Field } from "../request_check.ts";
+import type { Field } from "../field.ts";
 
 const own = import.meta.dirname ?? ".";
 const proto = `${own}/..`;
@@ -105,7 +105,7 @@ function descriptor(set: Uint8Array): string {
   );
   const base64 = set.toBase64().replace(/.{1,100}/g, "$&\n");
   return `// Made from nex.proto by proto/generator/generate.ts: change nothing here.
-import type { Field } from "../request_check.ts";
+import type { Field } from "../field.ts";
 
 /** nex.proto and what it imports as one google.protobuf.FileDescriptorSet, in base64. */
 export const descriptorSet = \`${base64}\`;

@@ -33,7 +33,8 @@ import { followed } from "./followed.ts";
 import { rangeConflicts } from "./range_conflicts.ts";
 import { unreadableKeys } from "./unreadable.ts";
 import type { Askers } from "./gateway/askers.ts";
-import { type Absence, absenceOf, type WayHere, wayTo } from "./way.ts";
+import { absenceOf, wayTo } from "./way.ts";
+import type { Absence, WayHere } from "./way_here.ts";
 import { VethNames } from "./veth_names.ts";
 import type { Workers } from "./reconcile/networks.ts";
 

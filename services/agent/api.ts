@@ -8,7 +8,7 @@ import type {
   EndpointRecord,
   NetworkRecord,
 } from "../store/sand_records.ts";
-import type { Absence, WayHere } from "./way.ts";
+import type { Absence, WayHere } from "./way_here.ts";
 
 export type { Absence, WayHere };
 

@@ -2,7 +2,7 @@ import { Turns } from "../common/async.ts";
 import { messageOf, Refusal } from "../common/refusal.ts";
 import { isMadeFor } from "../overlay/namespace_identity.ts";
 import { whyUnnamed } from "../overlay/taken_names.ts";
-import type { OverlayEndpoint } from "../overlay/space.ts";
+import type { OverlayEndpoint } from "../overlay/overlay_endpoint.ts";
 import { resolverOf } from "../overlay_names/effective.ts";
 import { definitely } from "../store/change.ts";
 import type { AttachmentRecord } from "../store/sand_records.ts";

@@ -4,15 +4,9 @@ import type { Ip } from "../common/ip.ts";
 import type { View } from "../overlay/view.ts";
 import type { SandStore } from "../store/sand_store.ts";
 import type { Counters } from "./counters.ts";
-import type { HostEgress } from "./egress/host_egress.ts";
-import type { Drift } from "./reconcile/drift_check.ts";
-import type { Gateways } from "./gateway/gateways.ts";
-import type { HeldAddresses } from "./held_addresses.ts";
 import type { HostKernel } from "./kernel/host.ts";
-import type { Ports } from "./ports/ports.ts";
-import type { Prober } from "./probe/prober.ts";
+import type { DriftPart, EgressPart, NetworksPart, PortsPart, ProberPart, VtepsPart } from "./parts.ts";
 import type { StoreGuard } from "./store_guard/guard.ts";
-import type { Vteps } from "./vteps.ts";
 
 /** What the agent's parts share: store, mirror's view, kernel, and the host's own data. */
 export interface Context {
@@ -23,31 +17,19 @@ export interface Context {
   /** How many networks are compared with the kernel at once. */
   readonly comparisons: Limit;
   /** Networks in which another program has changed the kernel. */
-  readonly drift: Drift;
+  readonly drift: DriftPart;
   /** Which other hosts answer probes. */
-  readonly prober: Pick<Prober, "answering" | "examine" | "paths">;
+  readonly prober: ProberPart;
   /** What answers at the networks' gateways. */
-  readonly gateways: Pick<Gateways, "isSetUp" | "isGone">;
+  readonly gateways: NetworksPart;
   /** The host's part in letting machines reach the world. */
-  readonly egress: Pick<HostEgress, "transferOf" | "prepare" | "release">;
+  readonly egress: EgressPart;
   /** This host's devices that are ports of networks. */
-  readonly ports: Pick<
-    Ports,
-    | "has"
-    | "over"
-    | "devices"
-    | "machine"
-    | "mostLeases"
-    | "networks"
-    | "isSetUp"
-    | "isGone"
-    | "leave"
-    | "problemsOf"
-  >;
+  readonly ports: PortsPart;
   /** Which endpoints of this host have addresses that several may use. */
-  readonly held: Pick<HeldAddresses, "isSetUp" | "isGone">;
+  readonly held: NetworksPart;
   /** From which hosts VXLAN is taken. */
-  readonly vteps: Pick<Vteps, "widen" | "settle" | "admits">;
+  readonly vteps: VtepsPart;
   readonly host: {
     readonly hostname: string;
     /** Its VTEP. */

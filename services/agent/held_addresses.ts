@@ -14,11 +14,12 @@ import { OncePerMinute } from "../common/log.ts";
 import { macFromBytes } from "../common/mac.ts";
 import { messageOf } from "../common/refusal.ts";
 import { allowedOf } from "../overlay/allowed.ts";
-import type { OverlayEndpoint } from "../overlay/space.ts";
+import type { OverlayEndpoint } from "../overlay/overlay_endpoint.ts";
 import { change } from "../store/change.ts";
 import { PlanBuilder } from "../store/plan_builder.ts";
 import { writeSandRecord } from "../store/sand_records.ts";
 import type { Context } from "./context.ts";
+import type { NetworksPart } from "./parts.ts";
 import { NetworkNamespace } from "./kernel/network_namespace.ts";
 
 /** Octets of a frame that are read: Ethernet's header and ARP for IPv4 (RFC 826). */
@@ -49,7 +50,7 @@ interface Written {
 }
 
 /** All networks of this host in which an endpoint may use further addresses. */
-export class HeldAddresses {
+export class HeldAddresses implements NetworksPart {
   readonly #watches = new Map<string, Watch>();
   readonly #byToken = new Map<number, Watch>();
   readonly #epoll = new Epoll();

@@ -4,7 +4,7 @@
  */
 import { planDeactivate } from "../overlay/endpoints.ts";
 import { isMadeFor } from "../overlay/namespace_identity.ts";
-import type { OverlayEndpoint } from "../overlay/space.ts";
+import type { OverlayEndpoint } from "../overlay/overlay_endpoint.ts";
 import { change } from "../store/change.ts";
 import type { Context } from "./context.ts";
 import { followed } from "./followed.ts";

@@ -6,7 +6,7 @@ import { messageOf } from "../common/refusal.ts";
 import { vtepElements, vtepStamp } from "../overlay/vteps.ts";
 import type { Context } from "./context.ts";
 import { isNotThere, type VtepRules, VtepTable } from "./kernel/vtep_table.ts";
-import type { HostNetwork } from "./reconcile/host_network.ts";
+import type { AdmittedNetwork, VtepsPart } from "./parts.ts";
 import { unreadable } from "./unreadable.ts";
 
 /** How often it is looked whether another program has changed the rules, in ms. */
@@ -18,9 +18,6 @@ interface Admitted {
   readonly elements: ReadonlySet<string>;
 }
 
-/** A network as its worker has it. */
-type AdmittedNetwork = Pick<HostNetwork, "id" | "unwanted" | "fault">;
-
 export interface VtepsOptions {
   /** The name of the interface that has this host's VTEP. */
   readonly underlay: () => string;
@@ -30,7 +27,7 @@ export interface VtepsOptions {
  * The rules follow each network's worker: what is added is there before the worker has brought the network up to date, and what goes is
  * removed after it, when etcd has confirmed it. A failure concerns no network: the next check makes the table again.
  */
-export class Vteps {
+export class Vteps implements VtepsPart {
   readonly table = new VtepTable();
   /** Why the rules are not as they should be; undefined: they are. */
   problem: string | undefined;

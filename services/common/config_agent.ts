@@ -2,8 +2,15 @@ import type { Settings } from "./config_schema.ts";
 import type { HostPort } from "./host_port.ts";
 import type { Cidr, Ip } from "./ip.ts";
 import { Refusal } from "./refusal.ts";
-import type { RollbarSettings } from "./rollbar.ts";
 import type { TlsFiles } from "./tls.ts";
+
+export interface RollbarSettings {
+  readonly token: string;
+  /** The environment of the reports: production, staging… */
+  readonly environment: string;
+  /** Undefined: Rollbar's own API. */
+  readonly endpoint?: string | undefined;
+}
 
 export interface AgentConfig {
   /**

@@ -1,5 +1,5 @@
 /** Several mirrors of one etcd as one, for a process that needs all of them: it is as far as the last, and as sound as the worst. */
-import type { Followed } from "./daemon.ts";
+import type { Followed } from "./health.ts";
 
 /** Returns a view of the mirrors whose state is computed at each access. */
 export function followedTogether(...mirrors: readonly Followed[]): Followed {

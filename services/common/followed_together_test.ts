@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { Followed } from "./daemon.ts";
+import type { Followed } from "./health.ts";
 import { followedTogether } from "./followed_together.ts";
 
 const state = (given: Partial<Followed["state"]>): Followed => ({

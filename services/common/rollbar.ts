@@ -1,14 +1,7 @@
 import Rollbar from "rollbar";
+import type { RollbarSettings } from "./config_agent.ts";
 import type { Failure } from "./log.ts";
 import { version } from "./version.ts";
-
-export interface RollbarSettings {
-  readonly token: string;
-  /** The environment of the reports: production, staging… */
-  readonly environment: string;
-  /** Undefined: Rollbar's own API. */
-  readonly endpoint?: string | undefined;
-}
 
 /** Sends errors to Rollbar. */
 export interface Reporter {

@@ -1,5 +1,5 @@
 /** What the dashboard knows of etcd: networks of both kinds with what is in them, and which of them have changed. */
-import type { Followed } from "../common/daemon.ts";
+import type { Followed } from "../common/health.ts";
 import type { Network } from "../nex/network.ts";
 import { NexView } from "../nex/view.ts";
 import { Refusal } from "../common/refusal.ts";

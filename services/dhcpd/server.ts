@@ -13,7 +13,7 @@ import { Refusal } from "../common/refusal.ts";
 import type { LeaseClock } from "../nex/clocks.ts";
 import type { Network } from "../nex/network.ts";
 import type { NexView } from "../nex/view.ts";
-import type { ChangeStore } from "../store/change.ts";
+import type { ChangeStore } from "../store/change_store.ts";
 import type { NexRecord } from "../store/records.ts";
 import type { Counts } from "./counters.ts";
 import { Exchanges } from "./exchanges.ts";

@@ -1,6 +1,7 @@
 /** Changes of names and addresses in one process: planned from the mirror's view, committed to etcd. */
 import { Refusal } from "../common/refusal.ts";
-import { change, type ChangeStore, confirm, definitely } from "../store/change.ts";
+import { change, confirm, definitely } from "../store/change.ts";
+import type { ChangeStore } from "../store/change_store.ts";
 import { delay, Mutex } from "../common/async.ts";
 import { pack } from "../store/plan_builder.ts";
 import type { NexRecord } from "../store/records.ts";

@@ -18,7 +18,8 @@ import {
   timeOf,
 } from "../overlay_names/attached.ts";
 import { ownName } from "../overlay_names/names.ts";
-import { type ChangeStore, confirm } from "../store/change.ts";
+import { confirm } from "../store/change.ts";
+import type { ChangeStore } from "../store/change_store.ts";
 import type { NetworkRecord, SandRecord } from "../store/sand_records.ts";
 import type { SandStore } from "../store/sand_store.ts";
 

@@ -14,7 +14,8 @@ import {
   planNamesLeft,
 } from "../overlay_names/networks.ts";
 import { ReservationDraft, type ReservationList, type Reserved } from "../overlay_names/reservations.ts";
-import { change, type ChangeStore, confirm, definitely } from "../store/change.ts";
+import { change, confirm, definitely } from "../store/change.ts";
+import type { ChangeStore } from "../store/change_store.ts";
 import { pack } from "../store/plan_builder.ts";
 import type { ReservationRecord, SandRecord } from "../store/sand_records.ts";
 import type { SandStore } from "../store/sand_store.ts";

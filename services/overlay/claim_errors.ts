@@ -2,16 +2,15 @@
 import type { Cidr, Ip } from "../common/ip.ts";
 import { Refusal } from "../common/refusal.ts";
 import type { NetworkRecord } from "../store/sand_records.ts";
-import { gatewayOf } from "./claims.ts";
 
 export function taken(network: NetworkRecord, address: Ip, holder: string): Refusal {
   return new Refusal("exists", `ipv4_address: ${address} of network ${network.name} belongs to ${holder}`);
 }
 
-export function exhausted(network: NetworkRecord, range: Cidr): Refusal {
+export function exhausted(network: NetworkRecord, range: Cidr, gateway: Ip): Refusal {
   // No endpoint can have the network, broadcast or gateway address; in the narrowest ranges some of these coincide.
   const own = new Set(
-    [range.first, range.last, gatewayOf(network)].filter((ip) => range.contains(ip)).map(String),
+    [range.first, range.last, gateway].filter((ip) => range.contains(ip)).map(String),
   );
   const size = Number(range.size) - own.size;
   const message = size > 0

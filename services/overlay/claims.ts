@@ -112,7 +112,9 @@ export class Claims {
 
   #exhausted(): Refusal {
     const [first, last] = this.#searched, { name } = this.#network;
-    if (first === 0 && last === this.#bits.length - 1) return exhausted(this.#network, this.#range);
+    if (first === 0 && last === this.#bits.length - 1) {
+      return exhausted(this.#network, this.#range, gatewayOf(this.#network));
+    }
     const ends = [first, last].map((place) => Ip.from4(this.#first + place));
     return new Refusal(
       "exhausted",

@@ -3,7 +3,8 @@
  * endpoints; services/agent/kernel/containment.ts has the rules that look them up.
  */
 import type { KernelOp } from "./ops.ts";
-import type { OverlayEndpoint, Space } from "./space.ts";
+import type { Space } from "./space.ts";
+import type { OverlayEndpoint } from "./overlay_endpoint.ts";
 import type { ContainmentState } from "./state.ts";
 
 /** "drop": a frame that is not its port's own is dropped; "count": it is counted alone; "none": no port is checked. */

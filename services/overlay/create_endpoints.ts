@@ -14,7 +14,7 @@ import {
 } from "../store/sand_records.ts";
 import type { Plan } from "../store/types.ts";
 import { PlanBatch } from "./plan_batch.ts";
-import { claimAllowed } from "./allowed.ts";
+import { claimAllowed } from "./claim_allowed.ts";
 import { Claims, rangeOf } from "./claims.ts";
 import { type Activation, activeFields, noPort, portsLeft, putEndpoint } from "./endpoints.ts";
 import { networkProblem } from "./faults.ts";

@@ -9,7 +9,7 @@ import { LEAST_MTU, localFault, notCarriedOut, vethTaken } from "./faults.ts";
 import { NetworkNeighbours } from "./neighbours.ts";
 import { BRIDGE_MAC, isCrowded } from "./proxy.ts";
 import { older } from "./holders.ts";
-import type { OverlayEndpoint } from "./space.ts";
+import type { OverlayEndpoint } from "./overlay_endpoint.ts";
 import { type NetworkState, type PeerState, uplinkName, type VethState, VXLAN_PORT } from "./state.ts";
 import type { View } from "./view.ts";
 

@@ -17,7 +17,7 @@ import { findNetwork, type Planned } from "./networks.ts";
 import { MOST_PORTS } from "./proxy.ts";
 import { older } from "./holders.ts";
 import { identityFields, isMadeFor, withoutCookie } from "./namespace_identity.ts";
-import type { OverlayEndpoint } from "./space.ts";
+import type { OverlayEndpoint } from "./overlay_endpoint.ts";
 import type { RouteState } from "./state.ts";
 import type { View } from "./view.ts";
 

@@ -7,7 +7,7 @@ import type { NetworkRecord } from "../store/sand_records.ts";
 import { gatewayOf, rangeOf } from "./claims.ts";
 import { isPublic, unusableRange } from "./ranges.ts";
 import { older } from "./holders.ts";
-import type { OverlayEndpoint } from "./space.ts";
+import type { OverlayEndpoint } from "./overlay_endpoint.ts";
 import type { View } from "./view.ts";
 
 /** The least MTU of a host: what every IPv4 host must accept (RFC 791 §3.2). */

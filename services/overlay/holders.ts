@@ -1,5 +1,5 @@
 /** Which endpoints of a network have an address or a MAC, and behind which VTEPs they are. */
-import type { OverlayEndpoint } from "./space.ts";
+import type { OverlayEndpoint } from "./overlay_endpoint.ts";
 
 const NO_ENDPOINTS: readonly OverlayEndpoint[] = [];
 

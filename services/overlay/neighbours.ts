@@ -2,8 +2,10 @@
 import { gatewayOf, rangeOf } from "./claims.ts";
 import { notCarriedOut } from "./faults.ts";
 import type { KernelOp } from "./ops.ts";
-import type { OverlayEndpoint, Space } from "./space.ts";
-import type { EndpointChange, View } from "./view.ts";
+import type { Space } from "./space.ts";
+import type { OverlayEndpoint } from "./overlay_endpoint.ts";
+import type { View } from "./view.ts";
+import type { EndpointChange } from "./network_change.ts";
 
 /** The ARP and the FDB entry of a host for an endpoint; see {@link OverlayEndpoint.hot} for the numbers. */
 export type Neighbour = OverlayEndpoint["hot"];

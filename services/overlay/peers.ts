@@ -1,8 +1,9 @@
 /** The hosts that share networks with this one, as targets of the probes between hosts. */
 import type { Ip } from "../common/ip.ts";
-import type { OverlayEndpoint } from "./space.ts";
+import type { OverlayEndpoint } from "./overlay_endpoint.ts";
 import { LARGEST_PROBE, PROBE_VNI } from "./state.ts";
-import type { NetworkChange, View } from "./view.ts";
+import type { View } from "./view.ts";
+import type { NetworkChange } from "./network_change.ts";
 
 /** A host that shares a network with another one, and answers its probes. */
 export interface OverlayPeer {

@@ -4,7 +4,8 @@ import type { PlanBuilder } from "../store/plan_builder.ts";
 import type { NetworkRecord } from "../store/sand_records.ts";
 import { isLabel } from "../store/sand_schemas.ts";
 import { isOwnLabel, refuseOwnLabel } from "./own_labels.ts";
-import type { OverlayEndpoint, Space } from "./space.ts";
+import type { Space } from "./space.ts";
+import type { OverlayEndpoint } from "./overlay_endpoint.ts";
 import type { View } from "./view.ts";
 
 /**

@@ -12,24 +12,10 @@ import type {
 } from "../store/sand_records.ts";
 import type { Change, Entry, Guard, Mirror, PrefixGuard } from "../store/types.ts";
 import { Vteps } from "./holders.ts";
+import type { EndpointChange, NetworkChange } from "./network_change.ts";
 import { NetworkRecords } from "./network_records.ts";
-import { type OverlayEndpoint, readEndpoint, Space } from "./space.ts";
-
-/** The changes of one network in a batch. */
-export interface NetworkChange {
-  readonly kinds: Set<"network" | "hosts" | "applied" | "deleted" | "names" | "held">;
-  readonly endpoints: EndpointChange[];
-  /** The labels that changed reservations had and have. */
-  readonly labels: Set<string>;
-  /** The newest revision of the network's endpoints among them; 0: none. */
-  revision: number;
-}
-
-/** The change of one endpoint. */
-export interface EndpointChange {
-  readonly before: OverlayEndpoint | undefined;
-  readonly after: OverlayEndpoint | undefined;
-}
+import { Space } from "./space.ts";
+import { type OverlayEndpoint, readEndpoint } from "./overlay_endpoint.ts";
 
 const NONE: ReadonlySet<string> = new Set();
 

@@ -5,7 +5,7 @@ import { Claims, rangeOf } from "../overlay/claims.ts";
 import { isBehindPort } from "../overlay/endpoint_kind.ts";
 import { putEndpoint } from "../overlay/endpoints.ts";
 import { findNetwork } from "../overlay/networks.ts";
-import type { OverlayEndpoint } from "../overlay/space.ts";
+import type { OverlayEndpoint } from "../overlay/overlay_endpoint.ts";
 import { macNumber } from "../overlay/state.ts";
 import type { View } from "../overlay/view.ts";
 import { PlanBuilder } from "../store/plan_builder.ts";

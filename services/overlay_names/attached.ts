@@ -1,7 +1,8 @@
 /** What etcd says of endpoints and hosts of overlay networks: where they are, and which of it each host has applied. */
 import type { Endpoint, Host, Sent } from "../../proto/types.ts";
 import { expiryOf, kindOf } from "../overlay/endpoint_kind.ts";
-import type { OverlayEndpoint, Space } from "../overlay/space.ts";
+import type { Space } from "../overlay/space.ts";
+import type { OverlayEndpoint } from "../overlay/overlay_endpoint.ts";
 import type { NameClaimRecord } from "../store/sand_records.ts";
 import { ownName } from "./names.ts";
 

@@ -4,12 +4,18 @@ import type { LeaseChange } from "../nex/lease_space.ts";
 import { rangeOf } from "../overlay/claims.ts";
 import { kindOf } from "../overlay/endpoint_kind.ts";
 import { putEndpoint, type Reach } from "../overlay/endpoints.ts";
+import type { View } from "../overlay/view.ts";
 import { PlanBuilder } from "../store/plan_builder.ts";
-import type { OverlayEndpoint } from "../overlay/space.ts";
+import type { Member } from "../nex/member.ts";
+import type { OverlayEndpoint } from "../overlay/overlay_endpoint.ts";
 import type { Guard } from "../store/types.ts";
-import { type EndpointRecord, type NetworkRecord, writeSandRecord } from "../store/sand_records.ts";
+import {
+  type EndpointRecord,
+  type NetworkRecord,
+  type ReservationRecord,
+  writeSandRecord,
+} from "../store/sand_records.ts";
 import type { Plan } from "../store/types.ts";
-import type { OverlayLeases, OverlayMember } from "./lease_space.ts";
 
 /** The host that gives leases, and what its records need. */
 export interface LeasingHost extends Reach {
@@ -19,6 +25,19 @@ export interface LeasingHost extends Reach {
   readonly timestamp: () => string;
   /** The port that the client is behind; undefined: its lease goes on where it is. */
   readonly port?: string | undefined;
+}
+
+/** The network in which leases are given, and the host that gives them. */
+export interface LeasingNetwork {
+  readonly view: View;
+  readonly record: NetworkRecord;
+  readonly host: LeasingHost;
+}
+
+/** A member of an overlay network. */
+export interface OverlayMember extends Member {
+  readonly endpoint: OverlayEndpoint | undefined;
+  readonly reservation: ReservationRecord | undefined;
 }
 
 /** A plan of a lease, with what it changes in the network's claims: a writer joins those of several leases. */
@@ -37,7 +56,7 @@ export interface EndpointLeasePlan extends Plan {
  * Plans a client's record: with a lease in it, an endpoint of this host; without one, the end of that endpoint. An endpoint that is
  * no lease, as a container's, stays as it is. Its claim on an address is for the writer.
  */
-export function planLeaseChange(leases: OverlayLeases, change: LeaseChange): EndpointLeasePlan {
+export function planLeaseChange(leases: LeasingNetwork, change: LeaseChange): EndpointLeasePlan {
   const { view, record: { id: network } } = leases, { keys } = view;
   const { mac, after, losing = [], ended, declined } = change;
   const { endpoint } = (change.before ?? {}) as Partial<OverlayMember>;
@@ -104,7 +123,7 @@ export function guardsOf(endpoint: OverlayEndpoint | undefined): Guard[] {
 }
 
 /** What is kept of an address that is free goes once a client has it. */
-function forget({ view, record: { id } }: OverlayLeases, address: string, builder: PlanBuilder): void {
+function forget({ view, record: { id } }: LeasingNetwork, address: string, builder: PlanBuilder): void {
   const space = view.space(id);
   const keys = [
     ...space.former.of(address) === undefined ? [] : [view.keys.formerAddress(id, address)],
@@ -133,7 +152,7 @@ export function newMachine(host: LeasingHost, { id }: NetworkRecord, mac: string
 }
 
 function leaseRecord(
-  { host, record }: OverlayLeases,
+  { host, record }: LeasingNetwork,
   mac: string,
   before: EndpointRecord | undefined,
   { address, expires, label }: { address: Ip; expires: number; label: string | undefined },

@@ -9,19 +9,20 @@ import type { BitSet } from "../overlay/bit_set.ts";
 import { expiryOf, kindOf } from "../overlay/endpoint_kind.ts";
 import { rangeOf, storedBits } from "../overlay/claims.ts";
 import { isOwnLabel } from "../overlay/own_labels.ts";
-import type { OverlayEndpoint, Space } from "../overlay/space.ts";
+import type { Space } from "../overlay/space.ts";
+import type { OverlayEndpoint } from "../overlay/overlay_endpoint.ts";
 import { macNumber } from "../overlay/state.ts";
 import type { View } from "../overlay/view.ts";
 import type { NetworkRecord, ReservationRecord, SettingsRecord } from "../store/sand_records.ts";
 import type { Guard } from "../store/types.ts";
 import { effectiveRecord } from "./effective.ts";
-import { type EndpointLeasePlan, guardsOf, type LeasingHost, planLeaseChange } from "./lease_plans.ts";
-
-/** A member of an overlay network. */
-export interface OverlayMember extends Member {
-  readonly endpoint: OverlayEndpoint | undefined;
-  readonly reservation: ReservationRecord | undefined;
-}
+import {
+  type EndpointLeasePlan,
+  guardsOf,
+  type LeasingHost,
+  type OverlayMember,
+  planLeaseChange,
+} from "./lease_plans.ts";
 
 const networks = new WeakMap<SettingsRecord, { readonly record: NetworkRecord; readonly network: Network }>();
 

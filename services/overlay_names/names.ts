@@ -1,10 +1,11 @@
 /** Which labels of a named network stand for which addresses; DNS and the commands that show names both use it. */
 import { Ip } from "../common/ip.ts";
 import { isOwnLabel } from "../overlay/own_labels.ts";
-import { labelsOf, type OverlayEndpoint, type Space } from "../overlay/space.ts";
+import { labelsOf, type Space } from "../overlay/space.ts";
+import type { OverlayEndpoint } from "../overlay/overlay_endpoint.ts";
 import { macNumber } from "../overlay/state.ts";
 import type { EndpointRecord } from "../store/sand_records.ts";
-import type { NetworkChange } from "../overlay/view.ts";
+import type { NetworkChange } from "../overlay/network_change.ts";
 
 /**
  * The addresses of a label, as 32-bit values; empty for one that nothing has.

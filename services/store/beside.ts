@@ -1,5 +1,5 @@
 /** A store whose changes are also guarded by keys that another mirror of the process follows. */
-import type { ChangeStore } from "./change.ts";
+import type { ChangeStore } from "./change_store.ts";
 import type { Mirror } from "./types.ts";
 
 /** Another mirror of the process. */

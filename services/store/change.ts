@@ -1,29 +1,12 @@
 /** Changes of the store: plans against the mirror are committed, and planned again after a conflict. */
 import { TimeLimit } from "../common/async.ts";
 import { Refusal } from "../common/refusal.ts";
+import type { ChangeStore } from "./change_store.ts";
 import { commitSettled, type Lost, refuseUnknownOutcome } from "./lost_answer.ts";
-import { type Committer, type Guard, keyOf, type Mirror, type Plan } from "./types.ts";
+import { type Guard, keyOf, type Mirror, type Plan } from "./types.ts";
 
 /** How long the confirmation of a mirror may take, in ms: a mirror whose member hangs has changed to another by then. */
 const CONFIRM_MS = 5_000;
-
-/** What {@link change} needs of a store. */
-export interface ChangeStore<T> {
-  readonly mirror: Mirror<T>;
-  readonly committer: Committer;
-  /** The mod revisions that these keys have in etcd now. Throws Refusal "unavailable". */
-  current(keys: readonly string[]): Promise<readonly Guard[]>;
-  /**
-   * Resolves when the mirror shows everything that had been committed when this was called, as etcd itself says, and nothing that
-   * this process gave up before can be committed any more. Throws Refusal "unavailable", or the reason of `signal`.
-   */
-  confirmed(signal: AbortSignal): Promise<void>;
-  /**
-   * Resolves when nothing that this process gave up before can be committed any more, and the mirror has taken the events of
-   * these keys up to then, as far as that can be known. Throws as `confirmed` does.
-   */
-  settled(keys: readonly string[], signal: AbortSignal): Promise<void>;
-}
 
 export interface ChangeOptions {
   /** Conflicts in a row before it is refused (default 16). */

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { Refusal } from "../common/refusal.ts";
-import { change, type ChangeOptions, type ChangeStore, definitely } from "./change.ts";
+import { change, type ChangeOptions, definitely } from "./change.ts";
+import type { ChangeStore } from "./change_store.ts";
 import { UnknownOutcome } from "./errors.ts";
 import { MemoryStore } from "./memory_store.ts";
 import type { Plan } from "./types.ts";

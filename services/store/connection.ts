@@ -11,7 +11,8 @@ import {
   isOperational,
   verdictOf,
 } from "./failure.ts";
-import { EtcdMember, type RawStream } from "./member.ts";
+import { EtcdMember } from "./member.ts";
+import type { RawStream } from "./raw_stream.ts";
 import { type MemberStatus, memberStatus } from "./member_status.ts";
 import { Patience } from "./patience.ts";
 import { deadline, delay } from "../common/async.ts";

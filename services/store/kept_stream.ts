@@ -4,7 +4,7 @@
  */
 import { afterTime } from "./call_timer.ts";
 import { lateCall } from "./failure.ts";
-import type { RawStream } from "./member.ts";
+import type { RawStream } from "./raw_stream.ts";
 
 interface Request {
   readonly resolve: (answer: Uint8Array) => void;

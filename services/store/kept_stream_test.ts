@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { EventEmitter } from "node:events";
 import { KeptStream } from "./kept_stream.ts";
-import type { RawStream } from "./member.ts";
+import type { RawStream } from "./raw_stream.ts";
 
 /** A stream that takes what is written, and answers when the test says so. */
 class FakeStream extends EventEmitter {

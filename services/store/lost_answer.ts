@@ -1,6 +1,6 @@
 /** Handles a change whose answer from etcd was lost: it finds out whether the change was applied. */
 import { Refusal } from "../common/refusal.ts";
-import type { ChangeStore } from "./change.ts";
+import type { ChangeStore } from "./change_store.ts";
 import { UnknownOutcome } from "./errors.ts";
 import { type Fate, fateOf } from "./fate.ts";
 import { delay } from "../common/async.ts";

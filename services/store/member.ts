@@ -4,7 +4,6 @@ import {
   type ChannelInterface,
   type ChannelOptions,
   Client,
-  type ClientDuplexStream,
   connectivityState,
   credentials,
   Metadata,
@@ -16,10 +15,8 @@ import { isLate, lateCall, notConnected } from "./failure.ts";
 import { KeptStream } from "./kept_stream.ts";
 import { tiedTo } from "./lifeline.ts";
 import { decodeRange, encodeRange } from "./messages.ts";
+import type { RawStream } from "./raw_stream.ts";
 import { unaryCall } from "./unary_call.ts";
-
-/** A stream of raw etcd messages in both directions. */
-export type RawStream = ClientDuplexStream<Uint8Array, Uint8Array>;
 
 const MAX_MESSAGE = 256 << 20;
 

@@ -1,5 +1,5 @@
 /** Opens a store: one connection with a mirror for reads and a committer for writes. */
-import type { ChangeStore } from "./change.ts";
+import type { ChangeStore } from "./change_store.ts";
 import { type CommitterOptions, type RefusedWrites, StoreCommitter } from "./commit.ts";
 import { EtcdConnection, type EtcdConnectionOptions } from "./connection.ts";
 import { type MirrorOptions, StoreMirror } from "./mirror.ts";

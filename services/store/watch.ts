@@ -2,7 +2,8 @@
 import { abortable } from "../common/async.ts";
 import { messageOf } from "../common/refusal.ts";
 import type { EtcdConnection } from "./connection.ts";
-import type { EtcdMember, RawStream } from "./member.ts";
+import type { EtcdMember } from "./member.ts";
+import type { RawStream } from "./raw_stream.ts";
 import {
   decodeWatch,
   encodeWatchCancel,

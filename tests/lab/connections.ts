@@ -1,7 +1,8 @@
 /** Connections to etcd that a test can meddle with, and what is done to etcd behind a store's back. */
 import { CompactionRequest } from "../../proto/gen/etcd.ts";
 import { EtcdConnection, type ListOptions, type Page } from "../../services/store/connection.ts";
-import { EtcdMember, type RawStream } from "../../services/store/member.ts";
+import { EtcdMember } from "../../services/store/member.ts";
+import type { RawStream } from "../../services/store/raw_stream.ts";
 import { decodeWatch } from "../../services/store/messages.ts";
 
 /**

@@ -3,7 +3,7 @@ import { Refusal } from "../../common/refusal.ts";
 import { planClaim, planRelease } from "../../overlay/addresses.ts";
 import { planDeactivate } from "../../overlay/endpoints.ts";
 import { findNetwork } from "../../overlay/networks.ts";
-import type { OverlayEndpoint } from "../../overlay/space.ts";
+import type { OverlayEndpoint } from "../../overlay/overlay_endpoint.ts";
 import { change, confirm, definitely } from "../../store/change.ts";
 import { PlanBuilder } from "../../store/plan_builder.ts";
 import {

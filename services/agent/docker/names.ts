@@ -6,7 +6,7 @@ import { delay } from "../../common/async.ts";
 import { OncePerMinute } from "../../common/log.ts";
 import { messageOf } from "../../common/refusal.ts";
 import { whyUnnamed } from "../../overlay/taken_names.ts";
-import type { NetworkChange } from "../../overlay/view.ts";
+import type { NetworkChange } from "../../overlay/network_change.ts";
 import { isLabel } from "../../store/sand_schemas.ts";
 import type { Context } from "../context.ts";
 import { giveName } from "../give_name.ts";

@@ -22,6 +22,7 @@ import { Cidr, Ip } from "../../common/ip.ts";
 import type { Log } from "../../common/log.ts";
 import { messageOf, Refusal } from "../../common/refusal.ts";
 import { bootId } from "../context.ts";
+import type { EgressPart } from "../parts.ts";
 import { failpoint } from "../failpoints.ts";
 import { EGRESS_TABLE, isTableOf, tableOf } from "../kernel/egress.ts";
 import { allowInDocker, type Blocker, blockersOf, forgetInDocker } from "./forward_policy.ts";
@@ -48,7 +49,7 @@ export interface HostEgressOptions {
   readonly log: Log;
 }
 
-export class HostEgress {
+export class HostEgress implements EgressPart {
   /** Transfer addresses by network, of those that were compared since the agent started. */
   readonly #transfers = new Map<string, string>();
   readonly #mutex = new Mutex();

@@ -5,11 +5,12 @@ import type { MessageListener } from "../../../ffi/unix_messages.ts";
 import { Ip } from "../../common/ip.ts";
 import { OncePerMinute } from "../../common/log.ts";
 import { messageOf } from "../../common/refusal.ts";
-import type { NetworkChange } from "../../overlay/view.ts";
+import type { NetworkChange } from "../../overlay/network_change.ts";
 import { GATEWAY_LABEL } from "../../overlay/own_labels.ts";
 import { SETTINGS_ROOM } from "../../overlay_names/gateway_messages.ts";
 import { addressesOf, labelsChanged } from "../../overlay_names/names.ts";
 import type { Context } from "../context.ts";
+import type { NetworksPart } from "../parts.ts";
 import { type Gateway, GatewayConnection, type GatewaySource } from "./connection.ts";
 import { listenForGatewayd } from "./listener.ts";
 import { peerRefusal } from "./peer.ts";
@@ -46,7 +47,7 @@ export interface GatewaysOptions {
  * Hands the sockets and names of this host's named networks to gatewayd, and keeps the sockets, so that a gatewayd that is
  * started again is handed the same ones. None is opened before the first gatewayd connects.
  */
-export class Gateways implements GatewaySource {
+export class Gateways implements NetworksPart, GatewaySource {
   readonly #context: () => Context;
   readonly #options: GatewaysOptions;
   readonly #sockets = new OpenSockets();

@@ -6,7 +6,7 @@ import { timestamp } from "../../common/timestamp.ts";
 import { stillRuns } from "../../nex/held.ts";
 import { expiryOf, kindOf } from "../../overlay/endpoint_kind.ts";
 import { planDeleteEndpoints } from "../../overlay/endpoints.ts";
-import type { OverlayEndpoint } from "../../overlay/space.ts";
+import type { OverlayEndpoint } from "../../overlay/overlay_endpoint.ts";
 import { OverlayLeases } from "../../overlay_names/lease_space.ts";
 import { change } from "../../store/change.ts";
 import type { Committer } from "../../store/types.ts";

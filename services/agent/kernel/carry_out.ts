@@ -26,7 +26,7 @@ import { addUplink, addUplinkRoute, removeUplink, removeUplinkRoute, setUplink }
 import { addPair } from "./pair.ts";
 import { NamespaceGone, NetworkNamespace, OWN_NAMESPACE } from "./network_namespace.ts";
 import { pin, removeProxy, setProxy, unpin } from "./proxy.ts";
-import type { UnderlaySettings } from "./read.ts";
+import type { UnderlaySettings } from "./underlay_settings.ts";
 import { addRoutes } from "./routes.ts";
 import { refuseTarget } from "./target.ts";
 import { addressesOnly, arpEntries, fdbEntries, macsOnly } from "./tables.ts";

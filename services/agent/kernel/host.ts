@@ -11,7 +11,7 @@ import { NetworkKernel } from "./network.ts";
 import type { Notifications } from "./notifications.ts";
 import { NamespaceGone, NetworkNamespace } from "./network_namespace.ts";
 import { NftablesSockets } from "./nftables_sockets.ts";
-import type { UnderlaySettings } from "./read.ts";
+import type { UnderlaySettings } from "./underlay_settings.ts";
 import { missingRoutes } from "./routes.ts";
 import { madeByAgents, refuseTarget, TargetRefused } from "./target.ts";
 

@@ -11,7 +11,8 @@ import type { NamespaceWatch, Notifications } from "./notifications.ts";
 import { NetworkNamespace, OWN_NAMESPACE } from "./network_namespace.ts";
 import type { Pins } from "./proxy.ts";
 import type { FoundRules } from "./read_rules.ts";
-import { type Peers, readNetwork, readVeth, type UnderlaySettings } from "./read.ts";
+import { type Peers, readNetwork, readVeth } from "./read.ts";
+import type { UnderlaySettings } from "./underlay_settings.ts";
 import { addressesOnly } from "./tables.ts";
 
 /** Tables with so many entries come in one part or two, which take less to read on this thread than on one of the pool. */

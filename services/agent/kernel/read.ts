@@ -17,28 +17,14 @@ import {
   VXLAN,
   type VxlanState,
 } from "../../overlay/state.ts";
-import type { BroadcastTables } from "./broadcast.ts";
-import { type Containment, refuseAdvertisements } from "./containment.ts";
-import type { EgressTables } from "./egress.ts";
+import { refuseAdvertisements } from "./containment.ts";
 import { ensureHostEnd, hostEndOf } from "./host_end.ts";
+import type { UnderlaySettings } from "./underlay_settings.ts";
 import { readUplink } from "./uplink.ts";
 import { NetworkNamespace, OWN_NAMESPACE } from "./network_namespace.ts";
-import type { NftablesSockets } from "./nftables_sockets.ts";
 import { type Pins, readPins, readProxy } from "./proxy.ts";
 import { type FoundRules, readRules } from "./read_rules.ts";
 import { type Fdb, readArp, readFdb, readPermanent } from "./tables.ts";
-
-/** The host's settings that a network's state depends on. */
-export interface UnderlaySettings {
-  /** The source address of the vxlan devices. */
-  readonly vtep: Ip;
-  /** False: checksums are computed in software. */
-  readonly checksumOffload: boolean;
-  readonly tables: NftablesSockets;
-  readonly containment: Containment;
-  readonly egress: EgressTables;
-  readonly broadcast: BroadcastTables;
-}
 
 /** A network's state, and the MACs whose FDB entries the kernel does not replace. */
 export interface FoundNetwork {

@@ -2,7 +2,7 @@
 import { isUnsupported, readGeneration } from "../../../ffi/netlink_nftables.ts";
 import type { NetworkState } from "../../overlay/state.ts";
 import type { NetworkNamespace } from "./network_namespace.ts";
-import type { UnderlaySettings } from "./read.ts";
+import type { UnderlaySettings } from "./underlay_settings.ts";
 
 /** The rules as they were read. */
 export interface FoundRules {

@@ -5,7 +5,7 @@
 import { messageOf } from "../../common/refusal.ts";
 import { gatewayOf } from "../../overlay/claims.ts";
 import { isBehindPort } from "../../overlay/endpoint_kind.ts";
-import type { OverlayEndpoint } from "../../overlay/space.ts";
+import type { OverlayEndpoint } from "../../overlay/overlay_endpoint.ts";
 import { macNumber } from "../../overlay/state.ts";
 import type { Arrival } from "../../overlay_names/arrivals.ts";
 import type { MachineAt } from "../api.ts";

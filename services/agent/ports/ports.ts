@@ -6,12 +6,13 @@ import { Mutex, repeat } from "../../common/async.ts";
 import { isInterfaceName } from "../../common/interface_name.ts";
 import { OncePerMinute } from "../../common/log.ts";
 import { invalid, messageOf, Refusal } from "../../common/refusal.ts";
-import type { NetworkChange } from "../../overlay/view.ts";
+import type { NetworkChange } from "../../overlay/network_change.ts";
 import { kindOf } from "../../overlay/endpoint_kind.ts";
 import type { Arrival } from "../../overlay_names/arrivals.ts";
-import type { OverlayEndpoint } from "../../overlay/space.ts";
+import type { OverlayEndpoint } from "../../overlay/overlay_endpoint.ts";
 import type { AttachedPort, MachineAt, PortRecord, PortsApi } from "../api.ts";
 import type { Context } from "../context.ts";
+import type { PortsPart } from "../parts.ts";
 import { failpoint } from "../failpoints.ts";
 import { giveBack, isOwnName, makePort } from "../kernel/device.ts";
 import type { Workers } from "../reconcile/networks.ts";
@@ -34,7 +35,7 @@ export interface PortsOptions {
   readonly ask: AskHost;
 }
 
-export class Ports implements PortsApi {
+export class Ports implements PortsPart, PortsApi {
   readonly #context: () => Context;
   readonly #file: PortsFile;
   readonly #options: PortsOptions;

@@ -7,6 +7,7 @@ import { concernsPeers, type OverlayPeer, peersOf } from "../../overlay/peers.ts
 import { PROBE_VNI } from "../../overlay/state.ts";
 import { delay } from "../../common/async.ts";
 import type { Context } from "../context.ts";
+import type { ProberPart } from "../parts.ts";
 import type { Workers } from "../reconcile/networks.ts";
 import { type DeviceOptions, ProbeDevice } from "./device.ts";
 import { examine, type Examined } from "./examine.ts";
@@ -27,7 +28,7 @@ const LINES = 5;
  * Probes the hosts that share a network with this one over VXLAN, and lets the kernel answer theirs. While this host
  * has a network, there is a device for that, which outlasts the agent.
  */
-export class Prober {
+export class Prober implements ProberPart {
   /** The number of packets from hosts that are no peers, and of answers without a question. */
   strangers = 0;
   readonly #paths: Paths;

@@ -2,7 +2,7 @@
  * Announces to a network's containers on this host when an address has got another MAC, since they would go on
  * sending to the old one.
  */
-import type { EndpointChange } from "../../overlay/view.ts";
+import type { EndpointChange } from "../../overlay/network_change.ts";
 
 /**
  * How many addresses are announced at once, and the pause before the next ones in ms: each announcement goes to every

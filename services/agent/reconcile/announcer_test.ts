@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { OverlayEndpoint } from "../../overlay/space.ts";
+import type { OverlayEndpoint } from "../../overlay/overlay_endpoint.ts";
 import { Announcer } from "./announcer.ts";
 
 const endpoint = (address: number, mac: number, active = true) =>

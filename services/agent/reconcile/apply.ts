@@ -2,7 +2,7 @@ import { messageOf, Refusal } from "../../common/refusal.ts";
 import { namespaceGone } from "../../overlay/endpoints.ts";
 import type { KernelOp } from "../../overlay/ops.ts";
 import { isDestructive } from "../../overlay/op_groups.ts";
-import type { OverlayEndpoint } from "../../overlay/space.ts";
+import type { OverlayEndpoint } from "../../overlay/overlay_endpoint.ts";
 import { sinceBoot } from "../context.ts";
 import { failpoint } from "../failpoints.ts";
 import { NamespaceGone } from "../kernel/network_namespace.ts";

@@ -1,7 +1,7 @@
 import { messageOf } from "../../common/refusal.ts";
 import { abortable, deadline, delay } from "../../common/async.ts";
 import type { Context } from "../context.ts";
-import type { NetworkWorker } from "./network.ts";
+import type { ComparedNetwork, DriftPart } from "../parts.ts";
 
 /** Changes within this time are compared together, in ms. */
 const SETTLES = 100;
@@ -13,8 +13,6 @@ const BURST = 20, REFILL = 5000;
 const REST = 4;
 /** The longest that one network may delay the next, in ms. */
 const PATIENCE = 1000;
-
-type Network = Pick<NetworkWorker, "compare">;
 
 interface State {
   /** The time of its last comparison. */
@@ -28,17 +26,17 @@ interface State {
  * Compares networks in which another program has changed the kernel, as its notifications tell, one after another. A
  * program that keeps changing networks slows this down but nothing else; the periodic check finds the rest.
  */
-export class Drift {
-  readonly #states = new WeakMap<Network, State>();
+export class Drift implements DriftPart {
+  readonly #states = new WeakMap<ComparedNetwork, State>();
   /** When each suspected network is due, by performance.now(). */
-  readonly #suspects = new Map<Network, number>();
+  readonly #suspects = new Map<ComparedNetwork, number>();
   readonly #closing = new AbortController();
   #running: Promise<void> | undefined;
 
   constructor(private readonly context: Pick<Context, "log" | "storeGuard">) {}
 
   /** Requests a comparison: something has changed in the network's namespace. */
-  suspect(network: Network): void {
+  suspect(network: ComparedNetwork): void {
     if (this.#suspects.has(network) || this.#closing.signal.aborted) return;
     const now = performance.now();
     const { compared, left, at } = this.#states.get(network) ?? { compared: -Infinity, left: BURST, at: now };
@@ -69,7 +67,7 @@ export class Drift {
     }
   }
 
-  async #compare(network: Network): Promise<void> {
+  async #compare(network: ComparedNetwork): Promise<void> {
     const { signal } = this.#closing, state = this.#states.get(network);
     const started = performance.now();
     if (state) state.compared = started;

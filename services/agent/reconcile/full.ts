@@ -8,7 +8,7 @@ import { hostVethName, vethOwners } from "../../overlay/faults.ts";
 import type { KernelOp } from "../../overlay/ops.ts";
 import { groupOps, isDestructive } from "../../overlay/op_groups.ts";
 import { type NetworkState, uplinkName } from "../../overlay/state.ts";
-import type { EndpointChange } from "../../overlay/view.ts";
+import type { EndpointChange } from "../../overlay/network_change.ts";
 import { isOfTables, unreadable } from "../unreadable.ts";
 import type { Announcer } from "./announcer.ts";
 import type { Applier } from "./apply.ts";

@@ -1,6 +1,6 @@
 import { namespaceGone } from "../../overlay/endpoints.ts";
 import { vethOwners } from "../../overlay/faults.ts";
-import type { OverlayEndpoint } from "../../overlay/space.ts";
+import type { OverlayEndpoint } from "../../overlay/overlay_endpoint.ts";
 import { sinceBoot } from "../context.ts";
 import { notDone } from "./apply.ts";
 import type { HostNetwork } from "./host_network.ts";

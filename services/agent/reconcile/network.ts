@@ -12,7 +12,7 @@ import { portOf } from "../../overlay/desired.ts";
 import type { Activation } from "../../overlay/endpoints.ts";
 import { planLeave } from "../../overlay/hosts.ts";
 import { NetworkNeighbours } from "../../overlay/neighbours.ts";
-import type { EndpointChange, NetworkChange } from "../../overlay/view.ts";
+import type { EndpointChange, NetworkChange } from "../../overlay/network_change.ts";
 import type { Context } from "../context.ts";
 import { failpoint } from "../failpoints.ts";
 import { NamespaceGone } from "../kernel/network_namespace.ts";

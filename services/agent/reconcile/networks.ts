@@ -2,7 +2,7 @@ import { releaseMemory } from "../../../ffi/release_memory.ts";
 import { messageOf, Refusal } from "../../common/refusal.ts";
 import { isNetworkId } from "../../overlay/faults.ts";
 import { planFinishDeletion } from "../../overlay/networks.ts";
-import type { NetworkChange } from "../../overlay/view.ts";
+import type { NetworkChange } from "../../overlay/network_change.ts";
 import { change } from "../../store/change.ts";
 import { delay } from "../../common/async.ts";
 import type { Context } from "../context.ts";

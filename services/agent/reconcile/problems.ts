@@ -1,8 +1,8 @@
 import { messageOf } from "../../common/refusal.ts";
 import { localFault, presenceProblems } from "../../overlay/faults.ts";
 import type { NetworkNeighbours } from "../../overlay/neighbours.ts";
-import type { OverlayEndpoint } from "../../overlay/space.ts";
-import type { EndpointChange } from "../../overlay/view.ts";
+import type { OverlayEndpoint } from "../../overlay/overlay_endpoint.ts";
+import type { EndpointChange } from "../../overlay/network_change.ts";
 import type { HostNetwork } from "./host_network.ts";
 
 /** Matches problems of single records: see notCarriedOut() and presenceProblems(). */

@@ -13,22 +13,12 @@ import type { Kept } from "../kept.ts";
 import type { HostRow } from "./hosts.ts";
 import type { NetworkRow } from "./networks.ts";
 import { agentTroubles } from "./reach.ts";
+import type { Trouble } from "./trouble.ts";
 
 /** For how long what was found of services is shown, in ms: a page that is open in many browsers must not ask them at each turn. */
 const KEPT = 2000;
 /** A host may be this long behind without a word, in ms: it is so after each change. */
 const MAY_LAG = 5000;
-
-export interface Trouble {
-  /** What it concerns, like `etcd`, `host host1` or `network blue`. */
-  readonly where: string;
-  readonly what: string;
-  readonly fix: string;
-  /** The page that shows it. */
-  readonly href?: string;
-  /** Since when this dashboard has seen it, in RFC 3339. */
-  readonly since: string;
-}
 
 export interface HealthModel {
   readonly ok: boolean;

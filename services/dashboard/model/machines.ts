@@ -1,7 +1,7 @@
 /** Machines of all networks: members and leases of LANs, endpoints and reservations of overlays, in one form. */
 import { Ip } from "../../common/ip.ts";
 import type { Member } from "../../nex/member.ts";
-import type { OverlayEndpoint } from "../../overlay/space.ts";
+import type { OverlayEndpoint } from "../../overlay/overlay_endpoint.ts";
 import { endpointTo, reportsOf, sorted } from "../../overlay_names/attached.ts";
 import { ownName } from "../../overlay_names/names.ts";
 import type { AnyNetwork, Cluster, LanNetwork, OverlayNetwork } from "../cluster.ts";

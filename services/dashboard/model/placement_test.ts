@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { type OverlayEndpoint, Space } from "../../overlay/space.ts";
+import { Space } from "../../overlay/space.ts";
+import type { OverlayEndpoint } from "../../overlay/overlay_endpoint.ts";
 import { endpointRecord } from "../../overlay/testing.ts";
 import { endpointsSince } from "../../overlay_names/attached.ts";
 import { mtuOf } from "./drift.ts";

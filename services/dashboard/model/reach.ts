@@ -1,6 +1,6 @@
 /** Which host reaches which other one over VXLAN, as the agents' probes have it. */
 import type { HostSays } from "../agents.ts";
-import type { Trouble } from "./health.ts";
+import type { Trouble } from "./trouble.ts";
 import { hostHref } from "../links.ts";
 
 /** The most hosts of which the matrix is drawn. */

@@ -1,0 +1,59 @@
+/** What a host answers when it is asked for the way to an address, or for what it knows of one that no endpoint has. */
+import type { ContainmentState } from "../overlay/state.ts";
+import type { Examined } from "./probe/examine.ts";
+
+export interface WayHere {
+  /** This host. */
+  readonly hostname: string;
+  /** True when the network's namespace is here, with vxlan0 up in its bridge. */
+  readonly carried: boolean;
+  /** Of vxlan0; undefined where there is none. */
+  readonly mtu: number | undefined;
+  /** The revision of the endpoint with the address that this host knows, and of its endpoints that it says to have applied; 0: none. */
+  readonly known: number;
+  readonly applied: number;
+  /** The MAC that ARP requests for the address are answered with; "foreign": by an entry that is no agent's; undefined: there is none. */
+  readonly arp: string | undefined;
+  /** The VTEP that frames for the endpoint's MAC are sent to; the same. */
+  readonly fdb: string | undefined;
+  /** Of an endpoint of this host: whether its veth or device is up in the bridge. */
+  readonly port: boolean | undefined;
+  /** The kind of the device that it is behind, where that stays among the host's, and the port is a macvlan over it. */
+  readonly over: string | undefined;
+  /** Of an endpoint of this host with a namespace of its own: whether that is there. */
+  readonly netns: boolean | undefined;
+  /** What probes say of the host of the endpoint; undefined: it is not probed. */
+  readonly reachable: boolean | undefined;
+  /** The largest packet that passes to there, where that is less than the networks need. */
+  readonly pathMtu: number | undefined;
+  readonly examined: Omit<Examined, "pathMtu"> | undefined;
+  /** Whether VXLAN of the network is taken from the endpoint's host; undefined where this host has no such rules. */
+  readonly admitted: boolean | undefined;
+  /** Of an endpoint of this host whose port is checked. */
+  readonly contained: Contained | undefined;
+  /** Why this host is on hold, and why it does not follow etcd; undefined: it is not, and it does. */
+  readonly hold: string | undefined;
+  readonly store: string | undefined;
+  /** What the agent cannot carry out in the network, and what is wrong at the endpoint's port, a sentence each. */
+  readonly problems: readonly string[];
+}
+
+/** The check of a port, and what was sent there just now that is not its own. */
+export interface Contained {
+  readonly rules: ContainmentState["rules"];
+  /** How many frames of all ports of the network were counted. */
+  readonly frames: Readonly<Record<string, number>>;
+  readonly sent: readonly string[];
+}
+
+/** What is known of a name, an address or a MAC that no endpoint has. */
+export interface Absence {
+  readonly hostname: string;
+  readonly mac: string | undefined;
+  readonly address: string | undefined;
+  readonly name: string | undefined;
+  readonly reserved: boolean;
+  /** The machine had the address by a lease that has ended. */
+  readonly former: boolean;
+  readonly full: readonly string[];
+}

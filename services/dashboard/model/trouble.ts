@@ -1,0 +1,11 @@
+/** What is wrong with one part of the system, as the page of health lists it. */
+export interface Trouble {
+  /** What it concerns, like `etcd`, `host host1` or `network blue`. */
+  readonly where: string;
+  readonly what: string;
+  readonly fix: string;
+  /** The page that shows it. */
+  readonly href?: string;
+  /** Since when this dashboard has seen it, in RFC 3339. */
+  readonly since: string;
+}

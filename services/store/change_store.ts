@@ -1,0 +1,20 @@
+/** A store as those need it who change it: what it shows, a committer, and what etcd has now. */
+import type { Committer, Guard, Mirror } from "./types.ts";
+
+/** What a change needs of a store. */
+export interface ChangeStore<T> {
+  readonly mirror: Mirror<T>;
+  readonly committer: Committer;
+  /** The mod revisions that these keys have in etcd now. Throws Refusal "unavailable". */
+  current(keys: readonly string[]): Promise<readonly Guard[]>;
+  /**
+   * Resolves when the mirror shows everything that had been committed when this was called, as etcd itself says, and nothing that
+   * this process gave up before can be committed any more. Throws Refusal "unavailable", or the reason of `signal`.
+   */
+  confirmed(signal: AbortSignal): Promise<void>;
+  /**
+   * Resolves when nothing that this process gave up before can be committed any more, and the mirror has taken the events of
+   * these keys up to then, as far as that can be known. Throws as `confirmed` does.
+   */
+  settled(keys: readonly string[], signal: AbortSignal): Promise<void>;
+}
