@@ -16,11 +16,13 @@ import {
   networksTable,
   stateColumn,
 } from "./model/networks.ts";
+import { mapOf, mapTables } from "./model/map.ts";
 import { placementOf, placementTables } from "./model/placement.ts";
 import { applyHref, deleteHref, networkHref } from "./links.ts";
 import { Explainer } from "./model/explain.ts";
 import { ExplainPage } from "./pages/explain.tsx";
 import { HealthPage } from "./pages/health.tsx";
+import { MapPage } from "./pages/map.tsx";
 import { MatrixTable, NotAsked } from "./pages/matrix.tsx";
 import { matrixOf } from "./model/reach.ts";
 import { type MachineChanges, MachinePage } from "./pages/machine.tsx";
@@ -196,6 +198,21 @@ export function viewsOf(
           model,
           live: ["all"],
           page: <PlacementPage model={model} url={url} />,
+        };
+      },
+    },
+    {
+      path: "/map",
+      parameters: Object.values(mapTables).flatMap(parametersOf),
+      show({ parameters, url }) {
+        const { said } = agents,
+          all = { hosts: withAgents(allHosts.value, said), networks: allNetworks.value };
+        const { model, picture } = mapOf(all, (id) => cluster.overlays.space(id), said, parameters);
+        return {
+          title: "Map",
+          model,
+          live: ["all"],
+          page: <MapPage model={model} picture={picture} url={url} />,
         };
       },
     },

@@ -15,6 +15,7 @@ const VIEWS = [
   ["/networks/plant", "10.64.7.0/24"],
   ["/hosts", "Reached over VXLAN"],
   ["/matrix", "applied everything"],
+  ["/map", "No probe fails"],
   ["/find?q=web", "web-8"],
   ["/machines/02:84:0a:14:00:0b", "/run/netns/web-1"],
   ["/explain?network=shop", "from"],
@@ -81,13 +82,14 @@ Deno.test({ name: "the dashboard in a browser", ignore: !hasChromium }, async (t
       return await browser.focused();
     };
     const order: string[] = [];
-    for (let i = 0; i < 9; i++) order.push(await press("Tab"));
+    for (let i = 0; i < 10; i++) order.push(await press("Tab"));
     assert.deepEqual(order, [
       "Skip to the content",
       "Health",
       "Networks",
       "Hosts",
       "Matrix",
+      "Map",
       "Explain",
       "Apply",
       "Find a machine",
@@ -181,6 +183,32 @@ Deno.test({ name: "the dashboard in a browser", ignore: !hasChromium }, async (t
       await browser.accessible("matrix");
       await page.setViewportSize(SCREEN);
       await lab.remove(claimOf(long));
+    },
+  );
+
+  await t.step(
+    "the map shows in red which hosts do not reach each other, and says it in a table",
+    async () => {
+      await browser.go("/map");
+      const map = page.getByRole("img", { name: "4 hosts around 3 networks; 0 probes between hosts fail." });
+      await map.waitFor();
+      agents.lost.add("rack2-b");
+      await page.getByRole("img", { name: "3 probes between hosts fail" }).waitFor();
+      await browser.accessible("map");
+      const table = page.getByRole("region", { name: "Probes that fail" });
+      assert.deepEqual(await table.locator("tbody tr").allInnerTexts(), [
+        "rack1-a\track2-b",
+        "rack1-b\track2-b",
+        "rack2-a\track2-b",
+      ]);
+      // Each of the three lines to that host is drawn.
+      assert.equal((await page.locator("path.failing").getAttribute("d"))?.match(/M/g)?.length, 3);
+      await page.setViewportSize(PHONE);
+      await browser.fits("map");
+      await page.setViewportSize(SCREEN);
+      agents.lost.clear();
+      await map.waitFor();
+      browser.clean("map");
     },
   );
 

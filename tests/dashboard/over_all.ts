@@ -1,7 +1,8 @@
-/** What the dashboard's views over all networks and hosts show: the matrix of both. */
+/** What the dashboard's views over all networks and hosts show: their matrix and their map. */
 import assert from "node:assert/strict";
 import { until } from "../lab/until.ts";
 import { type DashboardLab, HOSTILE, type Json } from "./lab.ts";
+import { claim } from "./sample.ts";
 
 type Step = readonly [name: string, holds: (lab: DashboardLab) => Promise<void>];
 
@@ -68,6 +69,45 @@ export const overAll: readonly Step[] = [
         ["networks.sort=colour", /networks\.sort: "colour" is no column; known are name/],
       ] as const
     ) assert.match(String((await lab.json(`/matrix?${query}`, 400))["error"]), sentence);
+  }],
+  ["/map draws hosts and their networks, and its tables say the same", async (lab) => {
+    const model = await lab.json("/map"), { rows } = model["hosts"] as { rows: Json[] };
+    assert.deepEqual(rows.map(({ name, on }) => [name, on]), [
+      [LONG, [{ network: "green", endpoints: 1 }]],
+      [HOSTILE, [{ network: "blue", endpoints: 1 }]],
+      ["host1", [{ network: "blue", endpoints: 2 }]],
+      ["host3", []],
+    ]);
+    // No agent answers here, so no probe is known.
+    assert.equal((model["failures"] as Json)["total"], 0);
+    const page = await lab.page("/map?hosts.sort=-on");
+    assert.match(
+      page,
+      /<svg class="map few"[^>]* role="img" aria-label="4 hosts around 2 networks; 0 probes between hosts fail/,
+    );
+    assert.ok(page.includes("<title>&lt;img src=x onerror="));
+    assert.ok(!page.includes("<img") && !page.includes("<b>") && !page.includes(" style="), page);
+    assert.equal(page.match(/<circle/g)?.length, 4);
+    // A picture that is fetched again does not move.
+    const svg = (text: string) => /<svg class="map.*<\/svg>/s.exec(text)?.[0];
+    assert.equal(svg(await lab.page("/map")), svg(page));
+    assert.match(String((await lab.json("/map?sort=name", 400))["error"]), /known are hosts\.sort/);
+  }],
+  ["of more than 200 hosts no map is drawn, and the matrix is named", async (lab) => {
+    const keys = Array.from({ length: 200 }, (_, i) => `/sc-net/strand/names/many-${i}`);
+    const half = keys.length / 2;
+    for (const some of [keys.slice(0, half), keys.slice(half)]) {
+      await lab.write(Object.fromEntries(some.map((key) => [key, claim])));
+    }
+    await until("there are more", async (see) => see(await lab.json("/map"))["count"] === 204);
+    const page = await lab.page("/map");
+    assert.match(
+      page,
+      /There are 204 hosts, and a map shows up to 200: the <a href="\/matrix">matrix<\/a> has all of them\./,
+    );
+    assert.ok(!page.includes("<svg"));
+    for (const key of keys) await lab.remove(key);
+    await until("they are gone", async (see) => see(await lab.json("/map"))["count"] === 4);
   }],
   ["/networks says how many hosts are behind, and which MTU is used", async (lab) => {
     const rows = await lab.rows("/networks", "networks");

@@ -83,7 +83,8 @@ export function placementOf(
   };
 }
 
-function* hostsOf(space: Space): Iterable<string> {
+/** The hosts that have a network, or endpoints in it; one may come twice. */
+export function* hostsOf(space: Space): Iterable<string> {
   yield* space.hosts.keys();
   yield* space.hostsWithEndpoints();
 }

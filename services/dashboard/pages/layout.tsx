@@ -29,6 +29,7 @@ const views = [
   ["/networks", "Networks"],
   ["/hosts", "Hosts"],
   ["/matrix", "Matrix"],
+  ["/map", "Map"],
   ["/explain", "Explain"],
 ] as const;
 

@@ -1,0 +1,96 @@
+/** The map: hosts, the networks that they have, and which hosts do not reach each other. */
+import type { Space } from "../../overlay/space.ts";
+import { type HostSays, MOST_ASKED } from "../agents.ts";
+import { hostHref } from "../links.ts";
+import { Sheet, type TableSpec } from "../table.ts";
+import { type HostRow, hostsTable } from "./hosts.ts";
+import { type Failure, type MapHost, type MapPicture, pictureOf, type Placed } from "./map_picture.ts";
+import type { NetworkRow } from "./networks.ts";
+import { hostsOf } from "./placement.ts";
+
+export interface MapModel {
+  /** How many hosts there are; of more than `most` there is no map. */
+  readonly count: number;
+  readonly most: number;
+  readonly hosts?: Sheet<MapHost>;
+  readonly failures?: Sheet<Failure>;
+}
+
+/** The most networks that a cell of the table names. */
+const MOST_NAMED = 10;
+
+const hostColumns = (...keys: string[]) => hostsTable(0).columns.filter(({ key }) => keys.includes(key));
+
+const hostsSpec: TableSpec<MapHost> = {
+  id: "hosts",
+  caption: "Hosts of the map",
+  sort: "name",
+  none: "No host has something in an overlay network, and no agent runs.",
+  columns: [
+    { key: "name", title: "Host", text: ({ name }) => name, href: ({ name }) => hostHref(name) },
+    ...hostColumns("agent", "endpoints", "behind"),
+    { key: "on", title: "Endpoints by network", text: ({ on }) => textOf(on), order: ({ on }) => on.length },
+    ...hostColumns("reaches"),
+  ],
+};
+
+const failuresSpec: TableSpec<Failure> = {
+  id: "failures",
+  caption: "Probes that fail",
+  sort: "from",
+  none: "No probe fails of those that are known.",
+  columns: [
+    { key: "from", title: "From", text: ({ from }) => from, href: ({ from }) => hostHref(from) },
+    { key: "to", title: "To", text: ({ to }) => to, href: ({ to }) => hostHref(to) },
+  ],
+};
+
+export const mapTables = { hosts: hostsSpec, failures: failuresSpec };
+
+function textOf(on: readonly Placed[]): string {
+  const shown = on.slice(0, MOST_NAMED).map(({ title, network, endpoints }) =>
+    `${title ?? network} ${endpoints}`
+  );
+  return shown.join(", ") + (on.length > MOST_NAMED ? ` and ${on.length - MOST_NAMED} more` : "");
+}
+
+/**
+ * The map's tables, and its picture unless there are too many hosts.
+ *
+ * @param all Hosts with what their agents say.
+ * @param spaceOf What is in a network, by its id.
+ * @throws Refusal "invalid" for a parameter that is not right
+ */
+export function mapOf(
+  all: { readonly hosts: readonly HostRow[]; readonly networks: readonly NetworkRow[] },
+  spaceOf: (id: string) => Space,
+  said: ReadonlyMap<string, HostSays>,
+  parameters: URLSearchParams,
+): { readonly model: MapModel; readonly picture?: MapPicture } {
+  const count = all.hosts.length, most = MOST_ASKED;
+  if (count > most) return { model: { count, most } };
+  const on = new Map<string, Placed[]>(all.hosts.map(({ name }) => [name, []]));
+  for (const { id, kind, name: network, title } of all.networks) {
+    const space = spaceOf(id ?? "");
+    for (const host of kind === "overlay" ? new Set(hostsOf(space)) : []) {
+      on.get(host)?.push({
+        network,
+        ...title !== undefined && { title },
+        endpoints: space.endpointsOn(host).size,
+      });
+    }
+  }
+  const hosts = all.hosts.map((row): MapHost => ({ ...row, on: on.get(row.name) ?? [] }));
+  const failures = [...said].flatMap(([from, { reaches }]) =>
+    [...reaches].flatMap(([to, answers]) => answers ? [] : { from, to })
+  );
+  return {
+    model: {
+      count,
+      most,
+      hosts: new Sheet(hostsSpec, hosts, parameters),
+      failures: new Sheet(failuresSpec, failures, parameters),
+    },
+    picture: pictureOf(hosts, failures),
+  };
+}
