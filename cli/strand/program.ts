@@ -17,8 +17,8 @@ export function heapFlags(service: string): string {
 
 /** The variable by which a test run names the module that services start from in place of cli/main.ts: a bundle of it. */
 export const MODULE = "STRAND_TEST_MODULE";
-/** gRPC's packages read files beside their own modules, so that nexd and nex cannot be bundled. */
-const BUNDLED = ["dnsd", "dhcpd", "agent", "gatewayd"];
+/** The dashboard imports gRPC's packages when they are needed: names of such an import are lost in a bundle. */
+const BUNDLED = SERVICES.filter((name) => name !== "dashboard");
 
 /** The path of `strand`: the compiled program, or the launcher of a clone or a portable folder. */
 export function programPath(): string {

@@ -17,6 +17,12 @@ export async function bundle(root: string, folder: string): Promise<string | und
   const command = [Deno.execPath(), "bundle", `--config=${root}deno.json`, ...flags];
   try {
     await run([...command, "--code-splitting", "--outdir", folder, `${root}cli/main.ts`]);
+    const yaml = ["--format=cjs", "--output", `${folder}/yaml.cjs`, `${root}node_modules/yaml/dist/index.js`];
+    await run([...command, ...yaml]);
+    for await (const { name } of Deno.readDir(folder)) {
+      const path = `${folder}/${name}`, text = await Deno.readTextFile(path), found = finding(text, root);
+      if (found !== text) await Deno.writeTextFile(path, found);
+    }
     // dnsd starts its threads by this name.
     await run([...command, "--output", `${folder}/worker.ts`, `${root}services/dnsd/worker.ts`]);
     return `${folder}/main.js`;
@@ -24,4 +30,23 @@ export async function bundle(root: string, folder: string): Promise<string | und
     console.log(`The program runs from its own modules, since it cannot be bundled: ${messageOf(error)}`);
     return undefined;
   }
+}
+
+/** Of a bundle: the head of a CommonJS module, its word for its own folder, and the packages that are loaded when they are needed. */
+const PLACES = /^ {2}"(node_modules\/[^"]+)\/[^"/]+"\(|\b__dirname\b|\b(require\d*)\("yaml"\)/gm;
+
+/**
+ * A bundle's text that finds what its modules look for at run time: files beside them, which gRPC's packages read, and the package
+ * yaml, which is loaded with the first file of settings and is a bundle of its own.
+ *
+ * @param root Where node_modules is, with a slash at its end.
+ */
+export function finding(text: string, root: string): string {
+  let folder = root;
+  return text.replace(PLACES, (found, module?: string, require?: string) => {
+    if (require !== undefined) return `${require}("./yaml.cjs")`;
+    if (module === undefined) return JSON.stringify(folder);
+    folder = root + module;
+    return found;
+  });
 }
