@@ -18,6 +18,52 @@ const targets: readonly Target[] = [
   ["dnsd", "n1", `${at.services}:9642`],
 ];
 
+/**
+ * Passes on what a program and an etcd send each other over HTTP/2, but for the first frame of etcd's data that has a text in it, as
+ * etcd's watch sometimes loses events. Its arguments: its port, etcd's address, and the text, if any.
+ */
+const RELAY = `
+import socket, sys, threading
+port, address, text = int(sys.argv[1]), sys.argv[2], sys.argv[3].encode()
+def whole(end, size):
+    data = b""
+    while len(data) < size:
+        part = end.recv(size - len(data))
+        if not part: raise OSError("ended")
+        data += part
+    return data
+def down(etcd, client):
+    global text
+    while True:
+        head = whole(etcd, 9)
+        body = whole(etcd, int.from_bytes(head[:3], "big"))
+        if text and head[3] == 0 and text in body:
+            text = b""
+            print("swallowed", flush=True)
+        else: client.sendall(head + body)
+def up(client, etcd):
+    while data := client.recv(65536): etcd.sendall(data)
+def copy(way, one, other):
+    try: way(one, other)
+    except OSError: pass
+    for end in one, other: end.close()
+listener = socket.create_server(("127.0.0.1", port))
+print("relays on", listener.getsockname()[1], flush=True)
+while True:
+    client, _ = listener.accept()
+    try: etcd = socket.create_connection((address, 2379), 5)
+    except OSError: client.close(); continue
+    etcd.settimeout(None)
+    threading.Thread(target=copy, args=(down, etcd, client), daemon=True).start()
+    threading.Thread(target=copy, args=(up, client, etcd), daemon=True).start()
+`;
+
+/** A {@link RELAY} that runs. */
+export interface Relay {
+  readonly process: Process;
+  readonly port: number;
+}
+
 export class AlertsLab implements AsyncDisposable {
   readonly #services = new Map<Service, Process>();
 
@@ -85,6 +131,14 @@ export class AlertsLab implements AsyncDisposable {
     const process = new Process(command, { env });
     this.#services.set(name, process);
     await process.line(/ started/, 120_000);
+  }
+
+  /** A way from services to etcd that loses the first event with this text in it, if it is not "". */
+  async relay(text: string, port = 0): Promise<Relay> {
+    const { hostname } = new URL(this.hosts.lab.etcd.endpoint);
+    const process = this.services.spawn(["python3", "-c", RELAY, `${port}`, hostname, text]);
+    const said = await process.line(/relays on/);
+    return { process, port: Number(/\d+$/.exec(said)?.[0]) };
   }
 
   /** Gives nexd a certificate that is valid for so many days. */

@@ -30,6 +30,11 @@ interface Rule {
   readonly lastError?: string;
 }
 
+interface Scraped {
+  readonly scrapeUrl: string;
+  readonly lastError: string;
+}
+
 export class Prometheus implements AsyncDisposable {
   /** The names of the alerts that have fired so far. */
   readonly fired = new Set<string>();
@@ -85,7 +90,7 @@ export class Prometheus implements AsyncDisposable {
   fires(...wanted: readonly string[]): Promise<void> {
     return until(`what fires is ${wanted.join(", ")}`, async (see) => {
       const firing = await this.firing(), missing = wanted.filter((alert) => !firing.includes(alert));
-      see({ missing, firing });
+      see({ missing, firing, failures: missing.length ? await this.#failures(firing) : [] });
       return missing.length === 0;
     }, PATIENCE);
   }
@@ -101,8 +106,21 @@ export class Prometheus implements AsyncDisposable {
     const [all] = [wanted.toSorted().join("\n")];
     await until(
       `all that fires is: ${all || "nothing"}`,
-      async (see) => see((await this.firing()).join("\n")) === all,
+      async (see) => {
+        const firing = await this.firing();
+        see([...firing, ...await this.#failures(firing)].join("\n"));
+        return firing.join("\n") === all;
+      },
       PATIENCE,
+    );
+  }
+
+  /** Why what does not answer does not. */
+  async #failures(firing: readonly string[]): Promise<string[]> {
+    if (!firing.some((alert) => alert.startsWith("StrandDown: "))) return [];
+    const { activeTargets } = await this.#data<{ activeTargets: readonly Scraped[] }>("/api/v1/targets");
+    return activeTargets.flatMap(({ scrapeUrl, lastError }) =>
+      lastError ? [`(${scrapeUrl}: ${lastError})`] : []
     );
   }
 
