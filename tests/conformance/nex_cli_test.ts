@@ -4,27 +4,8 @@ import { nexHere, nexProcess } from "../lab/nex.ts";
 import { until } from "../lab/until.ts";
 import { labNexd } from "./nexd.ts";
 
-const mini = `kind: Network
-name: mini
-subnet4: 10.0.0.0/24
-gateways: [10.0.0.1]
-nameservers: [10.0.0.1]
-dhcp4server: 10.0.0.1
-domain: mini.net
-range4:
-  begin: 10.0.0.10
-  end: 10.0.0.254
----
-kind: MemberList
-net: mini
-list:
-- mac: 00:00:11:11:00:01
-  name: whiskey
-- mac: 00:00:22:22:00:01
-  name: tango
-- mac: 00:00:33:33:00:01
-  name: foxtrot
-`;
+/** The first session of the documentation. */
+const mini = Deno.readTextFileSync(new URL("../../examples/mini.yml", import.meta.url));
 
 const done = (stdout: string) => ({ code: 0, stdout, stderr: "" });
 

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { distribution } from "../dist/distribution.ts";
 import { Lab } from "../lab/host.ts";
+import { udhcpc } from "../lab/udhcpc.ts";
 import { Machine, missing } from "./machines.ts";
 import { packageSteps } from "./package.ts";
 import { commandsOf, ready, root, step } from "./steps.ts";
@@ -123,21 +124,7 @@ async function units(t: Deno.TestContext, lab: Lab, tarball: string, deb: string
     await ready(machine, ...services);
     await machine.sh("nex apply /opt/strand/examples/mini.yml");
     const client = await lab.host("client", { segment: lan, mac: "00:00:11:11:00:01" });
-    const lease = await client.run([
-      "busybox",
-      "udhcpc",
-      "-i",
-      "eth0",
-      "-f",
-      "-n",
-      "-q",
-      "-t",
-      "60",
-      "-T",
-      "1",
-      "-s",
-      "/bin/true",
-    ]);
+    const lease = await client.run(udhcpc);
     assert.match(lease.stdout + lease.stderr, /lease of 10\.0\.0\.10 obtained from 10\.0\.0\.1,/);
     await client.run(["ip", "address", "add", "10.0.0.10/24", "dev", "eth0"]);
     const { stdout } = await client.run(["dig", "+short", "@10.0.0.1", "tango.mini.net"]);

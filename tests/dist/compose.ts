@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { Lab, run } from "../lab/host.ts";
+import { udhcpc } from "../lab/udhcpc.ts";
 import { until } from "../lab/until.ts";
 import type { Docker } from "./docker.ts";
 
@@ -45,21 +46,7 @@ export async function composeSession(docker: Docker): Promise<void> {
   await run(["ip", "-n", client.netns, ...wire, "peer", "name", "wire", "netns", `${docker.pid}`]);
   await run(docker.beside("ip", "link", "set", "wire", "master", "strand-lan", "up"));
   await client.run(["ip", "link", "set", "eth0", "up"]);
-  const lease = await client.run([
-    "busybox",
-    "udhcpc",
-    "-i",
-    "eth0",
-    "-f",
-    "-n",
-    "-q",
-    "-t",
-    "60",
-    "-T",
-    "1",
-    "-s",
-    "/bin/true",
-  ]);
+  const lease = await client.run(udhcpc);
   assert.match(lease.stdout + lease.stderr, /lease of 10\.0\.0\.10 obtained from 10\.0\.0\.[23],/);
   await client.run(["ip", "address", "add", "10.0.0.10/24", "dev", "eth0"]);
   for (
