@@ -46,6 +46,8 @@ export interface Config {
     readonly write: boolean;
     /** The nexd that makes the changes; undefined: that of this machine, at `nexd.listen`. */
     readonly nexd: HostPort | undefined;
+    /** Where services of other machines have their metrics. */
+    readonly metrics: readonly HostPort[];
     readonly metricsListen: HostPort;
   };
   /** Without {@link ConfigOptions.agent} it lacks what only SAND's variables say. */
@@ -241,6 +243,7 @@ function shape(settings: Settings, around: Surroundings): Omit<Config, "file" | 
       tls: dashboard.tls,
       write: dashboard.write,
       nexd: dashboard.nexd,
+      metrics: dashboard.metrics,
       metricsListen: dashboard["metrics-listen"],
     },
     agent: agentConfig(agent, wanted, where),

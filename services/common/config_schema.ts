@@ -7,7 +7,8 @@ import { tryParseHostPort } from "./host_port.ts";
 import { Cidr, Ip } from "./ip.ts";
 import { sandNames } from "./config_sand_names.ts";
 
-const address = (port: number, example: string) =>
+/** @param port The one that is meant where there is none; undefined: it must be there. */
+const address = (port: number | undefined, example: string) =>
   z.string().transform((text, context) => {
     const parsed = tryParseHostPort(text, port);
     if (!parsed) context.addIssue(`"${text}" is not an address with a port, like ${example}`);
@@ -167,6 +168,8 @@ export const schema = z.strictObject({
     tls: z.strictObject({ cert: path, key: path, ca: path }).optional(),
     write: z.boolean().default(false),
     nexd: address(6000, "127.0.0.1:6000").optional(),
+    metrics: distinct(address(undefined, "192.0.2.10:9641")).max(64, { error: "has more than 64 addresses" })
+      .default([]),
     "metrics-listen": metricsListen(9645),
   }).prefault({}),
   log: z.strictObject({

@@ -102,6 +102,16 @@ const refused: [string, string, RegExp][] = [
     "dnsd:\n  listen:\n  - 127.0.0.1:53\n  - localhost:53\n",
     /nex\.yml:4: dnsd\.listen\.1: "localhost:53" needs an IP address/,
   ],
+  [
+    "metrics without a port",
+    "dashboard:\n  metrics: [127.0.0.1:9641, 192.0.2.1]\n",
+    /nex\.yml:2: dashboard\.metrics\.1: "192\.0\.2\.1" is not an address with a port, like 192\.0\.2\.10:9641$/,
+  ],
+  [
+    "more metrics than may be",
+    `dashboard:\n  metrics: [${Array.from({ length: 65 }, (_, i) => `"a:${i + 1}"`)}]\n`,
+    /nex\.yml:2: dashboard\.metrics: .*has more than 64 addresses$/,
+  ],
   ["a TTL out of range", "dnsd: {ttl: -1}\n", /nex\.yml:1: dnsd\.ttl: -1 is not a number of seconds/],
   [
     "a level that is none",

@@ -12,6 +12,7 @@ import { appOf } from "./app.tsx";
 import { Cluster } from "./cluster.ts";
 import { Events } from "./events.ts";
 import { tlsOf } from "./listen.ts";
+import { askMetrics, Rates, targetsOf } from "./rates/rates.ts";
 import { serveDashboard } from "./server.ts";
 import { viewsOf } from "./views.tsx";
 import { writeViews } from "./write/views.tsx";
@@ -38,6 +39,9 @@ export function main(args: string[]): Promise<number> {
       const followed = followedTogether(names.mirror, sand.mirror);
       const cluster = new Cluster({ names: names.mirror, overlays: sand.mirror, keys: sand.keys, followed });
       const events = new Events(cluster);
+      const rates = new Rates(targetsOf(config), askMetrics);
+      daemon.defer("rates", () => rates.close());
+      rates.start();
       const seconds = new Histogram({
         name: "dashboard_request_seconds",
         help: "How long requests took, by the status of their answer.",
@@ -52,7 +56,7 @@ export function main(args: string[]): Promise<number> {
           cluster,
           mayChange: config.dashboard.write,
           views: [
-            ...viewsOf(cluster, { config, report: () => daemon.report() }),
+            ...viewsOf(cluster, { config, rates, report: () => daemon.report() }),
             ...writeViews(cluster, { config, log }),
           ],
           onError: (err, url) => log.error({ err, url }, "a page cannot be shown"),

@@ -22,6 +22,8 @@ export interface Column<Row> {
   readonly tone?: (row: Row) => "good" | "warn" | "bad" | undefined;
   /** True: a filter does not look into it. */
   readonly isUnsearched?: boolean;
+  /** Numbers over time, the oldest first, that are shown as a line before the text; null: not known. */
+  readonly line?: (row: Row) => readonly (number | null)[];
   /** A part of a whole that is shown as a bar before the text. */
   readonly part?: (row: Row) => { readonly of: number; readonly is: number } | undefined;
 }

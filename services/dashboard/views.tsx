@@ -18,6 +18,8 @@ import {
 } from "./model/networks.ts";
 import { mapOf, mapTables } from "./model/map.ts";
 import { placementOf, placementTables } from "./model/placement.ts";
+import { ratesModel, ratesTable } from "./model/rates.ts";
+import type { Rates } from "./rates/rates.ts";
 import { applyHref, deleteHref, networkHref } from "./links.ts";
 import { Explainer } from "./model/explain.ts";
 import { ExplainPage } from "./pages/explain.tsx";
@@ -28,6 +30,7 @@ import { matrixOf } from "./model/reach.ts";
 import { type MachineChanges, MachinePage } from "./pages/machine.tsx";
 import { NetworkPage } from "./pages/network.tsx";
 import { PlacementPage } from "./pages/placement.tsx";
+import { RatesPage } from "./pages/rates.tsx";
 import { Table } from "./pages/table.tsx";
 import { checkedText, parametersOf, Sheet, type TableSpec } from "./table.ts";
 import type { Machine } from "./model/machines.ts";
@@ -112,7 +115,7 @@ function changesOf(cluster: Cluster, { network: key, mac, kind, endpoint }: Mach
 
 export function viewsOf(
   cluster: Cluster,
-  options: Omit<HealthOptions, "networks" | "hosts" | "agents">,
+  { rates, ...options }: Omit<HealthOptions, "networks" | "hosts" | "agents"> & { readonly rates: Rates },
 ): View[] {
   const allNetworks = new Kept((now) => networkRows(cluster, now)),
     allHosts = new Kept(() => hostRows(cluster));
@@ -214,6 +217,15 @@ export function viewsOf(
           live: ["all"],
           page: <MapPage model={model} picture={picture} url={url} />,
         };
+      },
+    },
+    {
+      path: "/rates",
+      parameters: parametersOf(ratesTable),
+      show({ parameters, url }) {
+        const model = ratesModel(rates, options.config, parameters);
+        // An open page fetches it at intervals, and changes of etcd do not concern it.
+        return { title: "Rates", model, live: [], page: <RatesPage model={model} url={url} /> };
       },
     },
     {

@@ -16,6 +16,7 @@ const VIEWS = [
   ["/hosts", "Reached over VXLAN"],
   ["/matrix", "applied everything"],
   ["/map", "No probe fails"],
+  ["/rates", "Services are asked every 15 s"],
   ["/find?q=web", "web-8"],
   ["/machines/02:84:0a:14:00:0b", "/run/netns/web-1"],
   ["/explain?network=shop", "from"],
@@ -82,7 +83,7 @@ Deno.test({ name: "the dashboard in a browser", ignore: !hasChromium }, async (t
       return await browser.focused();
     };
     const order: string[] = [];
-    for (let i = 0; i < 10; i++) order.push(await press("Tab"));
+    for (let i = 0; i < 11; i++) order.push(await press("Tab"));
     assert.deepEqual(order, [
       "Skip to the content",
       "Health",
@@ -90,6 +91,7 @@ Deno.test({ name: "the dashboard in a browser", ignore: !hasChromium }, async (t
       "Hosts",
       "Matrix",
       "Map",
+      "Rates",
       "Explain",
       "Apply",
       "Find a machine",
@@ -252,6 +254,17 @@ Deno.test({ name: "the dashboard in a browser", ignore: !hasChromium }, async (t
       browser.clean("typing");
     },
   );
+
+  await t.step("rates are sorted by their highest, and come by themselves", async () => {
+    await browser.go("/rates?filter=dashboard");
+    // The second time that it is asked there is a rate; the page looks every 15 s.
+    await page.getByRole("cell", { name: /\d\/s$/ }).first().waitFor();
+    await page.getByRole("link", { name: "Highest" }).click();
+    await page.waitForURL(/sort=most/);
+    const cells = page.getByRole("region", { name: "Rates of the last hour" }).locator("tbody tr");
+    assert.match(await cells.last().innerText(), /^dashboard\t127\.0\.0\.1:\d+\trequests\t.*\/s/);
+    browser.clean("rates");
+  });
 
   await t.step("a page that is refreshed a hundred times does not grow", async () => {
     await browser.go("/networks/shop");

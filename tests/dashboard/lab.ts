@@ -58,7 +58,10 @@ export class DashboardLab implements AsyncDisposable {
   /** @param specification What nexd is given. @param more Services beside nexd and the dashboard. */
   static async start(specification = files, more: readonly "dnsd"[] = []): Promise<DashboardLab> {
     const etcd = await labEtcd();
-    const services = await LabServices.create(etcd.endpoint, { dashboard: "write: true" });
+    const services = await LabServices.create(etcd.endpoint, {
+      // Nothing listens at that address.
+      dashboard: 'write: true, metrics: ["127.0.0.9:9641"]',
+    });
     const store = openStore<unknown>({ endpoints: [etcd.endpoint], schema: sandSchema() });
     const lab = new DashboardLab(etcd, services, store);
     try {

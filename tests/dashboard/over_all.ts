@@ -1,4 +1,4 @@
-/** What the dashboard's views over all networks and hosts show: their matrix and their map. */
+/** What the dashboard's views over all networks and hosts show: their matrix, their map and the rates. */
 import assert from "node:assert/strict";
 import { until } from "../lab/until.ts";
 import { type DashboardLab, HOSTILE, type Json } from "./lab.ts";
@@ -108,6 +108,37 @@ export const overAll: readonly Step[] = [
     assert.ok(!page.includes("<svg"));
     for (const key of keys) await lab.remove(key);
     await until("they are gone", async (see) => see(await lab.json("/map"))["count"] === 4);
+  }],
+  ["/rates has what services count, and names those that cannot be asked with what to set", async (lab) => {
+    let model: Json = {};
+    await until("nexd is asked", async (see) => {
+      model = see(await lab.json("/rates"));
+      return JSON.stringify(model["rates"]).includes('"nexd"');
+    });
+    const { rows } = model["rates"] as { rows: Json[] };
+    assert.deepEqual(rows.map(({ service, measure }) => `${service} ${measure}`).sort(), [
+      ...["dashboard errors", "dashboard requests"],
+      ...["nexd errors", "nexd requests"],
+    ]);
+    assert.ok(rows.every(({ rates }) => (rates as unknown[]).length === 240));
+    const [named, ...others] = (model["notAsked"] as Json[]).toReversed();
+    assert.deepEqual(named, {
+      where: "127.0.0.9:9641",
+      what: "its metrics cannot be read: connect ECONNREFUSED 127.0.0.9:9641",
+      fix:
+        "let the service's metrics-listen be an address that this machine reaches, or correct dashboard.metrics",
+    });
+    // dhcpd, agent and gatewayd are not missed where nothing asks for them.
+    assert.match(String(others.map(({ where }) => where)), /^dnsd at 127\.0\.0\.1:\d+$/);
+    assert.match(
+      String(others[0]?.["fix"]),
+      /strand dnsd.*dnsd\.metrics-listen, or name where it runs in dashboard\.metrics/,
+    );
+    const page = await lab.page("/rates?filter=nexd&sort=-now");
+    assert.equal(page.match(/<svg class="line"/g)?.length, 2);
+    assert.doesNotMatch(page, / style=|<script>/);
+    assert.match(page, /deploy\/dashboards\/strand\.json/);
+    await lab.page("/rates?sort=colour", 400);
   }],
   ["/networks says how many hosts are behind, and which MTU is used", async (lab) => {
     const rows = await lab.rows("/networks", "networks");

@@ -22,6 +22,7 @@ const views = [
   ["hosts", "/hosts"],
   ["matrix", "/matrix", "dark"],
   ["map", "/map"],
+  ["rates", "/rates"],
   ["find", "/find?q=db"],
   ["explain", "/explain?network=shop&a=web-1&b=db-2"],
   ["machine", "/machines/02:84:0a:14:00:0b", "dark"],

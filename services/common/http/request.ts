@@ -4,18 +4,23 @@ import { formatHostPort, type HostPort } from "../host_port.ts";
 import { dial } from "./dial.ts";
 import { exchange } from "./exchange.ts";
 
-/** Sends a request over a connection of its own; its answer is small, and in full within `patience` ms. */
+/**
+ * Sends a request over a connection of its own; its answer is in full within `patience` ms.
+ *
+ * @param most The most bytes of the answer's body that are read.
+ */
 export async function request(
   at: HostPort,
   method: string,
   path: string,
   patience = 2000,
+  most = Infinity,
 ): Promise<{ status: number; body: string }> {
   const late = AbortSignal.timeout(patience), host = formatHostPort(at);
   try {
     const end = await dial(at, { signal: late });
     try {
-      const { status, body } = await abortable(exchange(end, { method, target: path, host }), late);
+      const { status, body } = await abortable(exchange(end, { method, target: path, host }, { most }), late);
       return { status, body: new TextDecoder().decode(body) };
     } finally {
       end.close();

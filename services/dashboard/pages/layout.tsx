@@ -30,6 +30,7 @@ const views = [
   ["/hosts", "Hosts"],
   ["/matrix", "Matrix"],
   ["/map", "Map"],
+  ["/rates", "Rates"],
   ["/explain", "Explain"],
 ] as const;
 

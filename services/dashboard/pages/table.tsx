@@ -1,6 +1,7 @@
 /** A table of a page, with links that sort it, a field that filters it, and links to its other pages. */
 import { printable } from "../../common/refusal.ts";
 import { type Column, parameterOf, type Sheet } from "../table.ts";
+import { Sparkline } from "./sparkline.tsx";
 
 export interface TableProps<Row> {
   readonly sheet: Sheet<Row>;
@@ -73,7 +74,8 @@ export function Cell<Row>({ row, column, isFirst }: { row: Row; column: Column<R
   const href = column.href?.(row), tone = column.tone?.(row), part = column.part?.(row);
   const inside = href && text ? <a href={href}>{text}</a> : text;
   const bar = part && <meter min={0} max={part.of} value={part.is} high={0.9 * part.of} aria-hidden="true" />;
-  const content = <>{bar}{tone ? <span class={tone}>{inside}</span> : inside}</>;
+  const line = column.line && <Sparkline of={column.line(row)} />;
+  const content = <>{bar}{line}{tone ? <span class={tone}>{inside}</span> : inside}</>;
   return isFirst ? <th scope="row">{content}</th> : <td class={column.look}>{content}</td>;
 }
 

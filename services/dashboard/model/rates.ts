@@ -1,0 +1,132 @@
+/** The rates of the last hour by service and by what is counted, and the services that could not be asked. */
+import type { Config } from "../../common/config.ts";
+import { formatHostPort } from "../../common/host_port.ts";
+import { measures } from "../rates/measures.ts";
+import { EVERY, type Line, type Rates, ROUNDS, type Silent } from "../rates/rates.ts";
+import { Sheet, type TableSpec } from "../table.ts";
+
+/** A service with one thing that is counted of it, in events a second. */
+export interface RateRow {
+  readonly service: string;
+  readonly address: string;
+  readonly measure: Line["measure"];
+  /** In the newest interval that is known, on average and at most; absent: nothing is known yet. */
+  readonly now?: number;
+  readonly mean?: number;
+  readonly most?: number;
+  /** How many there were in all. */
+  readonly total: number;
+  /** By intervals, the oldest first; null: not known. */
+  readonly rates: readonly (number | null)[];
+}
+
+export interface NotAsked {
+  readonly where: string;
+  readonly what: string;
+  readonly fix: string;
+}
+
+export interface RatesModel {
+  /** How long an interval is, in seconds, and how many are kept. */
+  readonly every: number;
+  readonly intervals: number;
+  readonly rates: Sheet<RateRow>;
+  readonly notAsked: readonly NotAsked[];
+}
+
+const perSecond = (rate: number | undefined) => rate === undefined ? undefined : `${shown(rate)}/s`;
+
+export const ratesTable: TableSpec<RateRow> = {
+  id: "",
+  caption: "Rates of the last hour",
+  sort: "service",
+  none: "No service has answered yet.",
+  columns: [
+    { key: "service", title: "Service", text: ({ service }) => service },
+    { key: "address", title: "Address", text: ({ address }) => address, look: "code" },
+    {
+      key: "measure",
+      title: "What",
+      text: ({ measure }) => measures[measure],
+      line: ({ rates }) => rates,
+    },
+    { key: "now", title: "Now", text: ({ now }) => perSecond(now), order: ({ now }) => now, look: "number" },
+    {
+      key: "mean",
+      title: "Mean",
+      text: ({ mean }) => perSecond(mean),
+      order: ({ mean }) => mean,
+      look: "number",
+    },
+    {
+      key: "most",
+      title: "Highest",
+      text: ({ most }) => perSecond(most),
+      order: ({ most }) => most,
+      look: "number",
+    },
+    {
+      key: "total",
+      title: "In all",
+      text: ({ total }) => total,
+      look: "number",
+      tone: ({ measure, total }) => measure === "errors" && total > 0 ? "warn" : undefined,
+    },
+  ],
+};
+
+/** Throws Refusal "invalid" for a parameter that is not right. */
+export function ratesModel(rates: Rates, config: Config, parameters: URLSearchParams): RatesModel {
+  const named = rates.named();
+  return {
+    every: EVERY / 1000,
+    intervals: ROUNDS,
+    rates: new Sheet(ratesTable, rates.lines().map(rowOf), parameters),
+    notAsked: rates.silent().filter(({ target: { own } }) =>
+      !own || isExpected(own, config) && !named.has(own)
+    ).map(whyNot),
+  };
+}
+
+function rowOf({ service, address, measure, rates, total }: Line): RateRow {
+  const known = rates.filter((rate) => !Number.isNaN(rate)), now = known.at(-1);
+  return {
+    service,
+    address,
+    measure,
+    ...now !== undefined && {
+      now: rounded(now),
+      mean: rounded(known.reduce((sum, rate) => sum + rate, 0) / known.length),
+      most: rounded(Math.max(...known)),
+    },
+    total,
+    rates: rates.map((rate) => Number.isNaN(rate) ? null : rounded(rate)),
+  };
+}
+
+/** Those that a machine has only where they are asked for are not missed, as `strand status` has it too. */
+function isExpected(own: NonNullable<Silent["target"]["own"]>, { dhcpd, agent }: Config): boolean {
+  if (own === "dhcpd") return dhcpd.interfaces.length > 0;
+  return own === "agent" ? agent.wanted : own !== "gatewayd";
+}
+
+function whyNot({ target: { at, own }, why }: Silent): NotAsked {
+  const address = formatHostPort(at), what = `its metrics cannot be read: ${why}`;
+  if (!own) {
+    const fix =
+      "let the service's metrics-listen be an address that this machine reaches, or correct dashboard.metrics";
+    return { where: address, what, fix };
+  }
+  const fix =
+    `start it here with "strand ${own}", correct ${own}.metrics-listen, or name where it runs in dashboard.metrics`;
+  return { where: `${own} at ${address}`, what, fix };
+}
+
+function rounded(rate: number): number {
+  return Math.round(rate * 1000) / 1000;
+}
+
+/** A rate with about three digits. */
+function shown(rate: number): string {
+  return rate >= 100 ? rate.toFixed(0) : rate >= 1 ? rate.toFixed(1) : rate === 0 ? "0" : rate.toFixed(3);
+}

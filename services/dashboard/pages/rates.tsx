@@ -1,0 +1,19 @@
+/** Rates of the last hour, each as a line and in numbers. */
+import type { RatesModel } from "../model/rates.ts";
+import { Problems } from "./problems.tsx";
+import { Table } from "./table.tsx";
+
+export function RatesPage({ model: { every, rates, notAsked }, url }: { model: RatesModel; url: string }) {
+  return (
+    <>
+      <Problems of={notAsked} />
+      <Table sheet={rates} url={url} />
+      <p class="faint">
+        Services are asked every {every}{" "}
+        s. What they have counted is kept for an hour in this process, and begins again with it; a line's top
+        is its highest rate. For longer, and for all metrics, there is Prometheus, and{" "}
+        <code>deploy/dashboards/strand.json</code> for Grafana.
+      </p>
+    </>
+  );
+}
