@@ -24,7 +24,7 @@ export const IFLA_ADDRESS = 1,
   IFLA_LINKINFO = 18,
   IFLA_IFALIAS = 20,
   IFLA_AF_SPEC = 26;
-export const AF_INET = 2, IFLA_INET_CONF = 1;
+export const AF_INET = 2, IFLA_INET_CONF = 1, AF_INET6 = 10, IFLA_INET6_CONF = 2;
 /** The number of a setting under net.ipv4.conf (linux/ip.h). */
 export const IPV4_DEVCONF_FORWARDING = 1, IPV4_DEVCONF_RP_FILTER = 8;
 export const IFLA_GROUP = 27, IFLA_EXT_MASK = 29, IFLA_LINK_NETNSID = 37;

@@ -4,6 +4,7 @@ import type { Netlink } from "./netlink.ts";
 import { type PortSettings, readPort } from "./netlink_bridge.ts";
 import {
   AF_INET,
+  AF_INET6,
   IFF_NOARP,
   IFF_UP,
   IFINFOMSG,
@@ -12,6 +13,7 @@ import {
   IFLA_EXT_MASK,
   IFLA_IFALIAS,
   IFLA_IFNAME,
+  IFLA_INET6_CONF,
   IFLA_INET_CONF,
   IFLA_INFO_DATA,
   IFLA_INFO_KIND,
@@ -45,6 +47,8 @@ import {
 } from "./netlink_message.ts";
 
 const RTEXT_FILTER_SKIP_STATS = 8, IFF_LOWER_UP = 0x10000;
+/** Where accept_ra is in IFLA_INET6_CONF (include/uapi/linux/ipv6.h). */
+const IPV6_ACCEPT_RA = 3;
 const RTM_GETNSID = 90, NETNSA_NSID = 1, NETNSA_FD = 3, RTGENMSG = 1;
 
 /** Kinds of links whose IFLA_LINK is a veth's peer, or the link that they lie on. */
@@ -65,6 +69,8 @@ export interface Link {
   readonly forwarding: boolean;
   /** True: IPv4 packets with a source that is not reached over it are dropped. */
   readonly checksSources: boolean;
+  /** True: router advertisements (IPv6) make routes and addresses of it. */
+  readonly takesAdvertisements: boolean;
   /** True: its peer or lower link is up too. */
   readonly carrier: boolean;
   /** IFF_… of netdevice(7). */
@@ -150,7 +156,9 @@ function readLink(view: DataView, from: number, to: number): Link {
   const number = (type: number) => found.get(type)?.getUint32(0, true);
   const flags = view.getUint32(from + 8, true);
   const info = readNested(found.get(IFLA_LINKINFO));
-  const kind = readText(info.get(IFLA_INFO_KIND)), ipv4 = readNested(found.get(IFLA_AF_SPEC)).get(AF_INET);
+  const kind = readText(info.get(IFLA_INFO_KIND)), families = readNested(found.get(IFLA_AF_SPEC));
+  const ipv4 = readNested(families.get(AF_INET)).get(IFLA_INET_CONF);
+  const ipv6 = readNested(families.get(AF_INET6)).get(IFLA_INET6_CONF);
   return {
     index: view.getInt32(from + 4, true),
     name: readText(found.get(IFLA_IFNAME)),
@@ -158,8 +166,9 @@ function readLink(view: DataView, from: number, to: number): Link {
     kind,
     up: (flags & IFF_UP) !== 0,
     arp: (flags & IFF_NOARP) === 0,
-    forwarding: settingOf(ipv4, IPV4_DEVCONF_FORWARDING) !== 0,
-    checksSources: settingOf(ipv4, IPV4_DEVCONF_RP_FILTER) === 1,
+    forwarding: settingOf(ipv4, IPV4_DEVCONF_FORWARDING - 1) !== 0,
+    checksSources: settingOf(ipv4, IPV4_DEVCONF_RP_FILTER - 1) === 1,
+    takesAdvertisements: settingOf(ipv6, IPV6_ACCEPT_RA) !== 0,
     carrier: (flags & IFF_LOWER_UP) !== 0,
     flags,
     mtu: number(IFLA_MTU) ?? 0,
@@ -172,9 +181,9 @@ function readLink(view: DataView, from: number, to: number): Link {
   };
 }
 
-/** Reads one of a link's IPv4 settings from their array, which begins with the one numbered 1. */
-function settingOf(settings: DataView | undefined, number: number): number {
-  const values = readNested(settings).get(IFLA_INET_CONF), at = 4 * (number - 1);
+/** Reads one of a link's settings of a family from their array; IPv4's begins with the one numbered 1. */
+function settingOf(values: DataView | undefined, position: number): number {
+  const at = 4 * position;
   return values !== undefined && values.byteLength >= at + 4 ? values.getUint32(at, true) : 0;
 }
 

@@ -303,13 +303,20 @@ export function listKeys(netlink: Netlink, table: Table, set: string): Promise<U
 
 /** The packets of each counter of a table; none where there is no such table. */
 export function readCounters(netlink: Netlink, table: Table): Promise<Map<string, number>> {
-  const message = encode(table, GETOBJ, 0, [[1, text(table.name)], [3, be32(COUNTER)]]);
   const make = () => new Map<string, number>();
-  return netlink.dump(`list the counters of ${table.name}`, message, make, (counters, view, from, to) => {
-    const object = readAttributes(view, from + NFGENMSG, to);
-    const packets = readNested(object.get(4)).get(2);
-    if (packets?.byteLength === 8) counters.set(readText(object.get(2)), Number(packets.getBigUint64(0)));
-  });
+  return netlink.dump(`list the counters of ${table.name}`, countersRequest(table), make, addCounter);
+}
+
+/** The message of {@link readCounters}. */
+export function countersRequest(table: Table): Uint8Array<ArrayBuffer> {
+  return encode(table, GETOBJ, 0, [[1, text(table.name)], [3, be32(COUNTER)]]);
+}
+
+/** Adds the counter of one message of the answer. */
+export function addCounter(counters: Map<string, number>, view: DataView, from: number, to: number): void {
+  const object = readAttributes(view, from + NFGENMSG, to);
+  const packets = readNested(object.get(4)).get(2);
+  if (packets?.byteLength === 8) counters.set(readText(object.get(2)), Number(packets.getBigUint64(0)));
 }
 
 function request(

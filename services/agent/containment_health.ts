@@ -26,23 +26,18 @@ class ContainedFrames {
   /** The counters as last read, by network. */
   readonly #seen = new Map<string, { verdict: Verdict; frames: ReadonlyMap<ForeignKind, number> }>();
   #turn: string[] = [];
-  #reading: Promise<void> | undefined;
 
   constructor(private readonly workers: () => Iterable<Pick<NetworkWorker, "id" | "counted">>) {}
 
   /** Reads the networks whose turn it is. */
-  read(): Promise<void> {
-    return this.#reading ??= this.#read().finally(() => this.#reading = undefined);
-  }
-
-  async #read(): Promise<void> {
+  read(): void {
     const workers = new Map([...this.workers()].map((worker) => [worker.id, worker]));
     for (const known of [this.#seen, this.ofNetworks]) {
       for (const id of known.keys()) if (!workers.has(id)) known.delete(id);
     }
     if (!this.#turn.length) this.#turn = [...workers.keys()];
     for (const id of this.#turn.splice(0, AT_ONCE)) {
-      const found = await workers.get(id)?.counted();
+      const found = workers.get(id)?.counted();
       if (found) this.#add(id, found.rules === "drop" ? "dropped" : "counted", found.frames);
     }
   }
@@ -65,10 +60,13 @@ class ContainedFrames {
 /** Adds the metric, and what `strand status` says. */
 export function reportContainment(daemon: Daemon, { kernel, view, log }: Context, workers: Workers): void {
   const frames = new ContainedFrames(() => workers.all());
-  const read = () =>
-    frames.read().catch((error) =>
-      log.debug(`the counters of port rules cannot be read: ${messageOf(error)}`)
-    );
+  const read = () => {
+    try {
+      frames.read();
+    } catch (error) {
+      log.debug(`the counters of port rules cannot be read: ${messageOf(error)}`);
+    }
+  };
   const timer = setInterval(read, EVERY);
   daemon.defer("containment's counters", () => clearInterval(timer));
   daemon.check(() => {
@@ -94,8 +92,8 @@ export function reportContainment(daemon: Daemon, { kernel, view, log }: Context
       "whether they were dropped.",
     labelNames: ["kind", "verdict"],
     registers: [daemon.metrics],
-    async collect() {
-      await read();
+    collect() {
+      read();
       this.reset();
       for (const verdict of ["dropped", "counted"] as const) {
         for (const kind of FOREIGN_KINDS) {

@@ -3,7 +3,7 @@
  * that the context imports no part.
  */
 import type { Cidr } from "../common/ip.ts";
-import type { MachineAt } from "./api.ts";
+import type { MachineAt, PortRecord } from "./api.ts";
 import type { Examined } from "./probe/examine.ts";
 import type { Path } from "./probe/paths.ts";
 
@@ -59,6 +59,8 @@ export interface PortsPart {
   has(network: string): boolean;
   /** The kind of the device that a port is a macvlan over; undefined for one that was moved into the namespace. */
   over(device: string): string | undefined;
+  /** All of them: another object after each change. */
+  ports(): readonly PortRecord[];
   /** The devices that are ports of the network, or are to be. */
   devices(network: string): readonly string[];
   /** Whether a machine is behind the port of this host at which it is known. */

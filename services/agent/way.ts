@@ -131,6 +131,6 @@ async function containedAt(
     { rules = "none", own } = state?.containment ?? {};
   if (!port || !own || mac === undefined || address?.family !== 4 || rules === "none") return undefined;
   const sent = await foreignAt(path, { port, mac, address: address.u32, own });
-  const frames = await kernel.network(path).counted() ?? new Map<string, number>();
+  const frames = kernel.network(path).counted() ?? new Map<string, number>();
   return { rules, sent, frames: Object.fromEntries([...frames].filter(([, count]) => count)) };
 }

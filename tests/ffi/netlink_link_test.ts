@@ -298,6 +298,16 @@ Deno.test("changeForwarding() is what sysctl shows", async () => {
   }
 });
 
+Deno.test("whether a link takes router advertisements is what was set by sysctl", async () => {
+  using place = new Place();
+  await place.netlink.run(newBridge({ name: "br0" }));
+  for (const value of ["0", "1", "2"]) {
+    const command = ["sysctl", "-w", `net.ipv6.conf.br0.accept_ra=${value}`];
+    await run(["ip", "netns", "exec", place.namespace.name, ...command]);
+    assert.equal((await place.link("br0")).takesAdvertisements, value !== "0");
+  }
+});
+
 Deno.test("findRoute() says how an address is reached, as ip does", async () => {
   using place = new Place();
   const octets = (text: string) => Uint8Array.from(text.split(".").map(Number));

@@ -16,7 +16,7 @@ import { listenForGatewayd } from "./listener.ts";
 import { peerRefusal } from "./peer.ts";
 import { OpenSockets } from "./open_sockets.ts";
 import type { Answered, GatewaySockets } from "./sockets.ts";
-import { answeredOf, isSameGateway, type WantedGateway, wantedGateway } from "./wanted.ts";
+import { answeredOf, isSameGateway, type WantedGateway, WantedGateways } from "./wanted.ts";
 
 /** The most connections at once: there is one gatewayd, and one that is about to replace it. */
 const MOST_CONNECTIONS = 4;
@@ -52,6 +52,7 @@ export class Gateways implements NetworksPart, GatewaySource {
   readonly #options: GatewaysOptions;
   readonly #sockets = new OpenSockets();
   readonly #gateways = new Map<string, Gateway>();
+  readonly #wantedGateways = new WantedGateways();
   readonly #connections = new Map<number, GatewayConnection>();
   readonly #epoll = new Epoll();
   readonly #stop = new EventFd();
@@ -171,7 +172,7 @@ export class Gateways implements NetworksPart, GatewaySource {
   #wanted(network: string): WantedGateway | undefined {
     const { view, log } = this.#context();
     const { ttl, mtu } = this.#options;
-    return wantedGateway(view, network, { ttl, mtu: mtu(network) }, (name, length) => {
+    return this.#wantedGateways.of(view, network, { ttl, mtu: mtu(network) }, (name, length) => {
       if (!this.#once.due(`settings ${network}`)) return;
       log.warn(
         `the gateway of network ${name} does not answer DHCP: its settings have ${length} characters, ` +

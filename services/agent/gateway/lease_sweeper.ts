@@ -3,7 +3,7 @@ import { repeat } from "../../common/async.ts";
 import { OncePerMinute } from "../../common/log.ts";
 import { messageOf } from "../../common/refusal.ts";
 import { timestamp } from "../../common/timestamp.ts";
-import { stillRuns } from "../../nex/held.ts";
+import { GRACE_SECONDS } from "../../nex/held.ts";
 import { expiryOf, kindOf } from "../../overlay/endpoint_kind.ts";
 import { planDeleteEndpoints } from "../../overlay/endpoints.ts";
 import type { OverlayEndpoint } from "../../overlay/overlay_endpoint.ts";
@@ -23,12 +23,24 @@ const OTHERS_GRACE = 120;
  */
 const PORTLESS_GRACE = 30_000;
 
+/** What was found when a network was looked at, so that it is passed over until something may be over there. */
+interface Look {
+  /** When its first lease is over, in seconds since the epoch. */
+  readonly leaseAt: number;
+  /** When the first device is to be looked for that is no port any more, by performance.now(). */
+  readonly portAt: number;
+  /** Endpoints whose device is no port any more, and since when by performance.now(). */
+  readonly portless: ReadonlyMap<string, number>;
+}
+
 export interface LeaseSweeperOptions {
   readonly writer: Pick<Committer, "commitGrouped">;
   /** The earliest time that may be right, in ms since the epoch. */
   readonly earliest: () => number;
   /** Whether a network's namespace has a link of that name; undefined where only the namespace itself can tell. */
   readonly hasLink: (network: string, name: string) => boolean | undefined;
+  /** Default {@link EVERY}. */
+  readonly everyMs?: number;
 }
 
 export class LeaseSweeper {
@@ -37,17 +49,31 @@ export class LeaseSweeper {
   readonly #once = new OncePerMinute();
   readonly #end: () => Promise<void>;
   #round = 0;
-  /** Endpoints whose device is no port any more, and since when by performance.now(). */
-  #portless = new Map<string, number>();
+  /** What was found when each network was looked at; none of one that has changed since. */
+  readonly #looks = new Map<string, Look>();
+  /** From when on, in seconds since the epoch, a lease of another host may be over, by network; none of one that has changed since. */
+  readonly #othersAt = new Map<string, number>();
+  /** The ports by which {@link LeaseSweeper.#looks} were found. */
+  #ports: unknown;
+  readonly #unsubscribe: () => void;
 
   constructor(context: () => Context, options: LeaseSweeperOptions) {
     this.#context = context;
     this.#options = options;
+    this.#unsubscribe = context().view.subscribe((changes) => {
+      for (const network of changes.keys()) {
+        const look = this.#looks.get(network);
+        if (look) this.#looks.set(network, { ...look, leaseAt: -Infinity });
+        this.#othersAt.delete(network);
+      }
+    });
     // Hosts that were started at the same time do not all sweep at the same time.
-    this.#end = repeat(() => EVERY * (0.8 + 0.4 * Math.random()), () => this.#sweep());
+    const { everyMs = EVERY } = options;
+    this.#end = repeat(() => everyMs * (0.8 + 0.4 * Math.random()), () => this.#sweep());
   }
 
   close(): Promise<void> {
+    this.#unsubscribe();
     return this.#end();
   }
 
@@ -71,27 +97,51 @@ export class LeaseSweeper {
   }
 
   async #sweepOwn(): Promise<void> {
-    const { view, ports, namespacePath, host: { hostname } } = this.#context(), now = this.#now;
-    const over: OverlayEndpoint[] = [], portless = new Map<string, number>(), looked = performance.now();
-    for (const network of view.networksOn(hostname)) {
-      const devices = new Set(ports.devices(network));
-      for (const endpoint of view.space(network).endpointsOn(hostname)) {
-        const { id, record } = endpoint, { strand_port: port } = record;
-        if (isOver(endpoint, now)) {
-          over.push(endpoint);
-          continue;
-        }
-        if (port === undefined || devices.has(port) || kindOf(record) !== "dhcp") continue;
-        const since = this.#portless.get(id) ?? looked, isDue = looked - since >= PORTLESS_GRACE;
-        // Another program may have made it a port.
-        const isThere = isDue &&
-          (this.#options.hasLink(network, port) ?? hasDevice(namespacePath(network), port));
-        portless.set(id, isThere ? looked : since);
-        if (isDue && !isThere) over.push(endpoint);
-      }
+    const { view, ports, host: { hostname } } = this.#context(), now = this.#now;
+    const networks = view.networksOn(hostname), looked = performance.now(), over: OverlayEndpoint[] = [];
+    const isOtherList = this.#ports !== ports.ports();
+    this.#ports = ports.ports();
+    for (const network of this.#looks.keys()) if (!networks.has(network)) this.#looks.delete(network);
+    for (const network of networks) {
+      const before = this.#looks.get(network);
+      if (before && !isOtherList && now < before.leaseAt && looked < before.portAt) continue;
+      this.#looks.set(network, this.#look(network, { now, looked, before, over }));
     }
-    this.#portless = portless;
     await Promise.all(over.map((endpoint) => this.#endOwn(endpoint, now)));
+  }
+
+  /** Looks at this host's leases in a network, and adds those that are over. */
+  #look(
+    network: string,
+    { now, looked, before, over }: {
+      now: number;
+      looked: number;
+      before: Look | undefined;
+      over: OverlayEndpoint[];
+    },
+  ): Look {
+    const { view, ports, namespacePath, host: { hostname } } = this.#context();
+    const devices = new Set(ports.devices(network)), portless = new Map<string, number>();
+    let leaseAt = Infinity, portAt = Infinity;
+    for (const endpoint of view.space(network).endpointsOn(hostname)) {
+      const { id, record } = endpoint, { strand_port: port } = record;
+      if (kindOf(record) !== "dhcp") continue;
+      leaseAt = Math.min(leaseAt, overAt(endpoint));
+      if (overAt(endpoint) <= now) {
+        over.push(endpoint);
+        continue;
+      }
+      if (port === undefined || devices.has(port)) continue;
+      const since = before?.portless.get(id) ?? looked, isDue = looked - since >= PORTLESS_GRACE;
+      // Another program may have made it a port.
+      const isThere = isDue &&
+        (this.#options.hasLink(network, port) ?? hasDevice(namespacePath(network), port));
+      const from = isThere ? looked : since;
+      portless.set(id, from);
+      portAt = Math.min(portAt, from + PORTLESS_GRACE);
+      if (isDue && !isThere) over.push(endpoint);
+    }
+    return { leaseAt, portAt, portless };
   }
 
   async #endOwn({ id, network }: OverlayEndpoint, now: number): Promise<void> {
@@ -108,15 +158,24 @@ export class LeaseSweeper {
   /** A host that runs ends its own leases, and a lease of a client that is there is renewed long before. */
   async #sweepOthers(): Promise<void> {
     const { view, store, host: { hostname }, log } = this.#context(), now = this.#now - OTHERS_GRACE;
-    const isGone = new Map<string, boolean>();
-    for (const network of view.networksOn(hostname)) {
-      for (const endpoint of [...view.space(network).endpoints.values()]) {
-        const { host } = endpoint;
-        if (host === hostname || expiryOf(endpoint.record) === undefined || !isOver(endpoint, now)) continue;
+    const isGone = new Map<string, boolean>(), networks = view.networksOn(hostname);
+    for (const network of this.#othersAt.keys()) if (!networks.has(network)) this.#othersAt.delete(network);
+    for (const network of networks) {
+      if (now < (this.#othersAt.get(network) ?? -Infinity)) continue;
+      let next = Infinity;
+      const over: OverlayEndpoint[] = [];
+      for (const endpoint of view.space(network).endpoints.values()) {
+        const { host, record } = endpoint;
+        if (host === hostname || kindOf(record) !== "dhcp" || expiryOf(record) === undefined) continue;
+        next = Math.min(next, overAt(endpoint));
+        if (overAt(endpoint) <= now) over.push(endpoint);
+      }
+      this.#othersAt.set(network, next);
+      for (const { id, host } of over) {
         if (!isGone.has(host)) isGone.set(host, (await store.nameClaim(host)).modRevision === 0);
         if (!isGone.get(host)) continue;
-        await this.#delete(endpoint.id, undefined);
-        log.info({ network, endpoint: endpoint.id }, `a lease of ${host}, which is gone, has ended`);
+        await this.#delete(id, undefined);
+        log.info({ network, endpoint: id }, `a lease of ${host}, which is gone, has ended`);
       }
     }
   }
@@ -150,7 +209,7 @@ function hasDevice(path: string, device: string): boolean {
   return namespace?.has(device) === true;
 }
 
-/** True for a lease whose time is over, with a grace; one without a time is over. */
-function isOver({ record }: OverlayEndpoint, now: number): boolean {
-  return kindOf(record) === "dhcp" && !stillRuns(expiryOf(record) ?? -Infinity, now);
+/** From when on a lease is over, in seconds since the epoch, with a grace; one without a time is over. */
+function overAt({ record }: OverlayEndpoint): number {
+  return (expiryOf(record) ?? -Infinity) + GRACE_SECONDS;
 }

@@ -41,7 +41,7 @@ export function isSameGateway(a: WantedGateway, b: WantedGateway): boolean {
  *
  * @param onTooLong Called with the network's name where its settings have too many characters for DHCP, and how many.
  */
-export function wantedGateway(
+function wantedGateway(
   view: View,
   network: string,
   { ttl, mtu }: GatewayOptions,
@@ -78,4 +78,37 @@ function withMtu(record: NexNetworkRecord, mtu = USUAL_MTU): NexNetworkRecord {
   const { options = [] } = record;
   if (mtu >= USUAL_MTU || options.some(({ number }) => number === MTU_OPTION)) return record;
   return { ...record, options: [...options, { number: MTU_OPTION, value: `${mtu}` }] };
+}
+
+/** What was found for a record of a network, and from what else. */
+interface Found {
+  readonly settings: SettingsRecord | undefined;
+  readonly isPartial: boolean;
+  readonly mtu: number | undefined;
+  readonly wanted: WantedGateway | undefined;
+}
+
+/**
+ * {@link wantedGateway} of networks whose records are the same as before: each is asked for again at each comparison and each look at
+ * this host's state, and its settings are long.
+ */
+export class WantedGateways {
+  readonly #found = new WeakMap<NetworkRecord, Found>();
+
+  of(...[view, network, options, onTooLong]: Parameters<typeof wantedGateway>): WantedGateway | undefined {
+    const record = view.network(network), { settings } = view.space(network), { mtu } = options;
+    if (!record) return undefined;
+    const isPartial = view.isPartial(network), known = this.#found.get(record);
+    if (known?.settings === settings && known?.isPartial === isPartial && known.mtu === mtu) {
+      return known.wanted;
+    }
+    let isWhole = true;
+    const wanted = wantedGateway(view, network, options, (...about) => {
+      isWhole = false;
+      onTooLong(...about);
+    });
+    // What is wrong is told again each time.
+    if (isWhole) this.#found.set(record, { settings, isPartial, mtu, wanted });
+    return wanted;
+  }
 }

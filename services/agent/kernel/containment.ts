@@ -17,7 +17,6 @@ import {
   newRule,
   newSet,
   newTable,
-  readCounters,
   removeKeys,
   type Table,
 } from "../../../ffi/netlink_nftables.ts";
@@ -44,6 +43,7 @@ import {
   TRANSPORT_HEADER,
 } from "../../../ffi/nftables_expressions.ts";
 import type { Netlink, Request } from "../../../ffi/netlink.ts";
+import { countersIn } from "../../../ffi/nftables_counters.ts";
 import { inNamespace } from "../../../ffi/netns.ts";
 import { setSysctl } from "../../../ffi/sysctl.ts";
 import { Ip } from "../../common/ip.ts";
@@ -203,11 +203,20 @@ export class Containment {
     await this.#ifSupported(namespace, (netlink) => commit(netlink, requestsFor(op)), { isFirst, removes });
   }
 
-  /** How many frames have been counted, by kind; none in a namespace without the table. */
-  async counted(namespace: NetworkNamespace): Promise<Map<ForeignKind, number>> {
-    const counters = await this.#ifSupported(namespace, (netlink) => readCounters(netlink, TABLE)) ??
-      new Map<string, number>();
-    return new Map(FOREIGN_KINDS.map((kind) => [kind, counters.get(counterOf(kind)) ?? 0]));
+  /** How many frames have been counted, by kind; none in a namespace without the table. @param namespace A descriptor. @throws SystemError */
+  counted(namespace: number): Map<ForeignKind, number> {
+    const counters = this.#countersIn(namespace);
+    return new Map(FOREIGN_KINDS.map((kind) => [kind, counters?.get(counterOf(kind)) ?? 0]));
+  }
+
+  #countersIn(namespace: number): Map<string, number> | undefined {
+    if (this.missing !== undefined) return undefined;
+    try {
+      return countersIn(namespace, TABLE);
+    } catch (error) {
+      if (!isUnsupported(error)) throw error;
+      return undefined;
+    }
   }
 
   /** @param isFirst The work makes the first rules: what it does not find then is what the kernel lacks. */

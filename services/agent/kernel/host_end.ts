@@ -1,4 +1,5 @@
 import { EOPNOTSUPP, SystemError } from "../../../ffi/errno.ts";
+import type { Netlink } from "../../../ffi/netlink.ts";
 import { changeLink, deleteLink, newMacvlan } from "../../../ffi/netlink_link.ts";
 import { type Link, listLinks, namespaceNumber } from "../../../ffi/netlink_links.ts";
 import { home } from "../../../ffi/netns.ts";
@@ -58,10 +59,10 @@ export async function hostEndOf(
   return end?.kind === "veth" ? end : undefined;
 }
 
-/** Names of all these ends of a network, including those whose port is gone. */
-export async function hostEndsOf(path: string, host: NetworkNamespace): Promise<string[]> {
+/** Names of all these ends of a network, including those whose port is gone. @param host A socket of the host's namespace. */
+export async function hostEndsOf(path: string, host: Netlink): Promise<string[]> {
   const alias = aliasOf(path);
-  return (await listLinks(host.netlink)).filter((link) => link.kind === "veth" && link.alias === alias)
+  return (await listLinks(host)).filter((link) => link.kind === "veth" && link.alias === alias)
     .map(({ name }) => name);
 }
 

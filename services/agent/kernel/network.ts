@@ -8,7 +8,7 @@ import { type IsTarget, KernelBatch } from "./carry_out.ts";
 import type { ForeignKind } from "./containment.ts";
 import { hostEndsOf } from "./host_end.ts";
 import type { NamespaceWatch, Notifications } from "./notifications.ts";
-import { NetworkNamespace, OWN_NAMESPACE } from "./network_namespace.ts";
+import { NetworkNamespace } from "./network_namespace.ts";
 import type { Pins } from "./proxy.ts";
 import type { FoundRules } from "./read_rules.ts";
 import { type Peers, readNetwork, readVeth } from "./read.ts";
@@ -86,15 +86,14 @@ export class NetworkKernel {
   }
 
   /** How many frames from its ports have been counted by its rules, by kind; undefined without a namespace. */
-  async counted(): Promise<ReadonlyMap<ForeignKind, number> | undefined> {
+  counted(): ReadonlyMap<ForeignKind, number> | undefined {
     using namespace = NetworkNamespace.openIfAny(this.path);
-    return namespace && await this.underlay.containment.counted(namespace);
+    return namespace && this.underlay.containment.counted(namespace.fd);
   }
 
   /** Names of veth ends of this network in the host's namespace, including those of endpoints that are gone. */
-  async hostEnds(): Promise<string[]> {
-    using host = NetworkNamespace.open(OWN_NAMESPACE);
-    return await hostEndsOf(this.path, host);
+  hostEnds(): Promise<string[]> {
+    return hostEndsOf(this.path, this.netlink);
   }
 
   /**

@@ -81,7 +81,8 @@ export async function readNetwork(
   const answering = bridge?.kind === "bridge" ? bridge : undefined;
   const tables = await readTables(namespace, answering, base.vxlan?.vni ? vxlan : undefined, known.few);
   const proxy = answering && readProxy(answering, base.vxlan && vxlan, tables.ofBridge, tables.behind);
-  if (bridge) refuseAdvertisements(namespace.fd, "default", BRIDGE);
+  // Looking through /proc would take as long as the rest of a comparison where there are a thousand namespaces.
+  if (bridge?.takesAdvertisements) refuseAdvertisements(namespace.fd, "default", BRIDGE);
   const rules = await readRules(namespace, underlay, known.rules);
   const { arp, entries: fdb, flood } = tables;
   return {

@@ -180,11 +180,9 @@ export class HostNetwork {
   }
 
   /** What its rules have counted, and whether they drop; undefined where there are none. */
-  async counted(): Promise<
-    { rules: ContainmentState["rules"]; frames: ReadonlyMap<ForeignKind, number> } | undefined
-  > {
+  counted(): { rules: ContainmentState["rules"]; frames: ReadonlyMap<ForeignKind, number> } | undefined {
     const { contained: rules, kernel } = this;
-    const frames = rules && await kernel.counted();
+    const frames = rules && kernel.counted();
     return frames && { rules, frames };
   }
 
