@@ -3,14 +3,24 @@ import { invalid } from "./refusal.ts";
 /** Address family: 4 or 6. */
 export type Family = 4 | 6;
 
-/** An IPv4 or IPv6 address: a family and its 4 or 16 bytes, never changed once made. */
+/** An IPv4 or IPv6 address, never changed once made. */
 export class Ip {
-  constructor(readonly family: Family, readonly bytes: Uint8Array) {}
+  /** The 32-bit value of an IPv4 address, since an array for each would cost most of what is done with it; else the 16 bytes. */
+  private readonly content: number | Uint8Array;
+
+  /** @param content Its 4 or 16 bytes; for IPv4 the 32-bit value will do. */
+  constructor(readonly family: Family, content: number | Uint8Array) {
+    this.content = family === 4 && typeof content !== "number" ? valueOf4(content) : content;
+  }
 
   /** Reads `10.0.0.1` or `2001:db8::1` (RFC 4291 §2.2); undefined when it is neither. */
   static tryParse(text: string): Ip | undefined {
-    const bytes = text.includes(":") ? parse6(text) : parse4(text);
-    return bytes && new Ip(bytes.length === 4 ? 4 : 6, bytes);
+    if (!text.includes(":")) {
+      const value = value4(text);
+      return value < 0 ? undefined : new Ip(4, value);
+    }
+    const bytes = parse6(text);
+    return bytes && new Ip(6, bytes);
   }
 
   /** The address family of a text that {@link tryParse} reads; undefined when it does not. */
@@ -28,33 +38,41 @@ export class Ip {
 
   /** An IPv4 address from its 32-bit value. */
   static from4(value: number): Ip {
-    return new Ip(4, bytes4(value));
+    return new Ip(4, value >>> 0);
+  }
+
+  /** Its 4 or 16 bytes. */
+  get bytes(): Uint8Array {
+    return typeof this.content === "number" ? bytes4(this.content) : this.content;
   }
 
   /** The 32-bit value of an IPv4 address, for the hot paths. */
   get u32(): number {
-    const { bytes } = this;
-    return (((bytes[0] ?? 0) << 24) | ((bytes[1] ?? 0) << 16) | ((bytes[2] ?? 0) << 8) | (bytes[3] ?? 0)) >>>
-      0;
+    return typeof this.content === "number" ? this.content : valueOf4(this.content);
   }
 
   /** The address as one whole number of 32 or 128 bits. */
   get value(): bigint {
-    return this.bytes.reduce((n, b) => (n << 8n) | BigInt(b), 0n);
+    const { content } = this;
+    return typeof content === "number"
+      ? BigInt(content)
+      : content.reduce((n, b) => (n << 8n) | BigInt(b), 0n);
   }
 
   /** The address `n` further on, or undefined past either end of the family. */
   plus(n: number | bigint): Ip | undefined {
     const value = this.value + BigInt(n);
-    if (value < 0n || value >> BigInt(this.bytes.length * 8)) return undefined;
+    if (value < 0n || value >> BigInt(bitsOf(this.family))) return undefined;
     return fromValue(this.family, value);
   }
 
   /** Below 0, 0 or above 0: this address before, same as or after `other`; IPv4 before IPv6. */
   compare(other: Ip): number {
     if (this.family !== other.family) return this.family - other.family;
-    for (let i = 0; i < this.bytes.length; i++) {
-      const difference = (this.bytes[i] ?? 0) - (other.bytes[i] ?? 0);
+    if (this.family === 4) return this.u32 - other.u32;
+    const { bytes } = this, others = other.bytes;
+    for (let i = 0; i < bytes.length; i++) {
+      const difference = (bytes[i] ?? 0) - (others[i] ?? 0);
       if (difference) return difference;
     }
     return 0;
@@ -66,15 +84,20 @@ export class Ip {
 
   /** The text form: dotted quad, or RFC 5952 for IPv6. */
   toString(): string {
-    if (this.family === 6) return format6(this.bytes);
-    const { bytes } = this;
-    return `${bytes[0]}.${bytes[1]}.${bytes[2]}.${bytes[3]}`;
+    const { content: value } = this;
+    if (typeof value !== "number") return format6(value);
+    return `${value >>> 24}.${(value >>> 16) & 255}.${(value >>> 8) & 255}.${value & 255}`;
   }
+}
+
+function bitsOf(family: Family): number {
+  return family === 4 ? 32 : 128;
 }
 
 /** The address of `family` whose bits are `value`. */
 function fromValue(family: Family, value: bigint): Ip {
-  const bytes = new Uint8Array(family === 4 ? 4 : 16);
+  if (family === 4) return Ip.from4(Number(value));
+  const bytes = new Uint8Array(16);
   for (let i = bytes.length - 1; i >= 0; i--, value >>= 8n) bytes[i] = Number(value & 255n);
   return new Ip(family, bytes);
 }
@@ -88,7 +111,7 @@ export class Cidr {
     const match = /^([^/]+)\/(\d{1,3})$/.exec(text);
     const ip = match?.[1] === undefined ? undefined : Ip.tryParse(match[1]);
     const prefix = Number(match?.[2]);
-    return ip && prefix <= ip.bytes.length * 8 ? new Cidr(ip, prefix) : undefined;
+    return ip && prefix <= bitsOf(ip.family) ? new Cidr(ip, prefix) : undefined;
   }
 
   /** Reads a CIDR; a refusal names `field` and the value when it is none. */
@@ -103,7 +126,7 @@ export class Cidr {
   }
 
   private get hostBits(): bigint {
-    return BigInt(this.address.bytes.length * 8 - this.prefix);
+    return BigInt(bitsOf(this.family) - this.prefix);
   }
 
   /** The same network without host bits: its one canonical form. */
@@ -128,8 +151,11 @@ export class Cidr {
 
   contains(ip: Ip): boolean {
     if (ip.family !== this.family) return false;
+    // A number is not shifted by 32 bits.
+    if (ip.family === 4) return this.prefix === 0 || (ip.u32 ^ this.address.u32) >>> (32 - this.prefix) === 0;
     const whole = this.prefix >> 3, rest = this.prefix & 7;
-    const differs = (i: number) => (ip.bytes[i] ?? 0) ^ (this.address.bytes[i] ?? 0);
+    const { bytes } = ip, own = this.address.bytes;
+    const differs = (i: number) => (bytes[i] ?? 0) ^ (own[i] ?? 0);
     for (let i = 0; i < whole; i++) if (differs(i)) return false;
     return rest === 0 || differs(whole) >> (8 - rest) === 0;
   }
@@ -168,11 +194,6 @@ function value4(text: string): number {
   return parts === 3 && digits > 0 ? whole * 256 + value : -1;
 }
 
-function parse4(text: string): Uint8Array | undefined {
-  const value = value4(text);
-  return value < 0 ? undefined : bytes4(value);
-}
-
 function bytes4(value: number): Uint8Array {
   // Uint8Array.of() takes ten times as long, and an agent with a thousand networks reads a hundred thousand addresses when it starts.
   const bytes = new Uint8Array(4);
@@ -183,15 +204,18 @@ function bytes4(value: number): Uint8Array {
   return bytes;
 }
 
+function valueOf4(bytes: Uint8Array): number {
+  return (((bytes[0] ?? 0) << 24) | ((bytes[1] ?? 0) << 16) | ((bytes[2] ?? 0) << 8) | (bytes[3] ?? 0)) >>> 0;
+}
+
 function parse6(text: string): Uint8Array | undefined {
   let head = text;
   const tail: number[] = [];
   const embedded = text.includes(".") ? text.lastIndexOf(":") : -1;
   if (embedded >= 0) {
-    const four = parse4(text.slice(embedded + 1));
-    if (!four) return undefined;
-    const [a = 0, b = 0, c = 0, d = 0] = four;
-    tail.push((a << 8) | b, (c << 8) | d);
+    const four = value4(text.slice(embedded + 1));
+    if (four < 0) return undefined;
+    tail.push(four >>> 16, four & 0xffff);
     head = text.slice(0, embedded + 1);
     // "::1.2.3.4" keeps its "::"; "a:1.2.3.4" loses the one colon.
     if (!head.endsWith("::")) head = head.slice(0, -1);

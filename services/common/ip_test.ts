@@ -62,3 +62,42 @@ Deno.test("Cidr knows its ends, what it holds and what it overlaps", () => {
     assert.equal(Cidr.tryParse(text), undefined);
   }
 });
+
+Deno.test("an IPv4 address is the same from its text, its bytes and its 32-bit value", () => {
+  for (const text of ["0.0.0.0", "10.0.0.1", "127.255.255.255", "128.0.0.0", "255.255.255.255"]) {
+    const ip = Ip.parse(text), bytes = Uint8Array.from(text.split("."), Number);
+    assert.deepEqual([ip.bytes, ip.toString()], [bytes, text]);
+    for (const same of [new Ip(4, bytes), Ip.from4(ip.u32), Ip.from4(ip.u32 | 0)]) {
+      assert.ok(same.equals(ip));
+      assert.deepEqual([same, same.u32, same.value, `${same}`], [ip, ip.u32, ip.value, text]);
+    }
+    assert.equal(ip.value, BigInt(ip.u32));
+  }
+  const mapped = Ip.parse("::ffff:10.0.0.1");
+  assert.deepEqual([mapped.family, mapped.bytes.length, mapped.value], [6, 16, 0xffff0a000001n]);
+  assert.deepEqual(
+    ["128.0.0.0", "9.255.255.255", "10.0.0.1", "127.0.0.1", "::"].map((text) => Ip.parse(text)).sort((a, b) =>
+      a.compare(b)
+    ).map(String),
+    ["9.255.255.255", "10.0.0.1", "127.0.0.1", "128.0.0.0", "::"],
+  );
+});
+
+Deno.test("Cidr.contains() is exact at every prefix length", () => {
+  for (
+    const [text, bits] of [["170.85.204.51", 32], ["aa55:cc33:aa55:cc33:aa55:cc33:aa55:cc33", 128]] as const
+  ) {
+    for (let prefix = 0; prefix <= bits; prefix++) {
+      const cidr = Cidr.parse(`${text}/${prefix}`);
+      const around = [cidr.first.plus(-1), cidr.first, cidr.address, cidr.last, cidr.last.plus(1)];
+      // There is no address past either end of the family.
+      assert.deepEqual(around.map((ip) => ip !== undefined && cidr.contains(ip)), [
+        false,
+        true,
+        true,
+        true,
+        false,
+      ]);
+    }
+  }
+});

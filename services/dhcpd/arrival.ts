@@ -30,11 +30,11 @@ export interface Arrival<M extends ClientRequest = ClientRequest> {
   /** Seconds since the epoch, rounded up: the client counts its lease from no earlier than this less a second. */
   readonly now: number;
   /** The latest time that may be right, as `now`: stored leases end by it; absent: `now`. */
-  readonly latest?: number;
+  readonly latest?: number | undefined;
   /** True: etcd cannot be written to, so a stored lease may be confirmed and nothing else done. */
   readonly storeAway: boolean;
   /** Whether `now` can be trusted; absent: it can. */
-  readonly clock?: ClockVerdict;
+  readonly clock?: ClockVerdict | undefined;
   /** True: a plan for this message could not be committed. */
   readonly tried?: boolean;
   /** True: names that clients ask for are registered. */

@@ -114,11 +114,7 @@ export class Exchanges<From, M extends Copied<M> = Message, Record = NexRecord> 
     if (name) this.counts[name]++;
     // Handled as if a commit had failed: an address that a record of an unknown layout holds could be given away.
     const isForeign = spaces.isUnreadable(from);
-    const known = {
-      ...arrival,
-      storeAway: isForeign || !store.mirror.state.inSync,
-      ...isForeign && { tried: true },
-    };
+    const known = { ...arrival, storeAway: isForeign || !store.mirror.state.inSync, tried: isForeign };
     const decision = this.#handle(from, known);
     if (decision.do !== "commit") this.#finish(from, known, decision);
     else if (isForeign) this.counts.ignored["store-away"]++;
@@ -167,9 +163,25 @@ export class Exchanges<From, M extends Copied<M> = Message, Record = NexRecord> 
     return handle(space, offers, arrival);
   }
 
-  /** Writes a lease and answers its client; never rejects. */
+  /** Writes a lease and answers its client as the outcome demands; never rejects. */
   async #commit(from: From, arrival: Arrival<M>, planned: Commit, attempt: Attempt): Promise<void> {
-    const decision = await this.#write(from, arrival, planned, attempt);
+    const { committer, mirror } = this.#options.store;
+    let decision: Decision = planned, outdated = false;
+    try {
+      const outcome = await committer.commitGrouped(planned.plan);
+      if (!outcome.committed) {
+        this.counts.conflicts++;
+        outdated = true;
+        await mirror.caughtUp(outcome.current, { signal: AbortSignal.timeout(PATIENCE) });
+        outdated = false;
+        decision = await this.#again(from, arrival, planned, attempt);
+      }
+    } catch (error) {
+      // The mirror is behind for this client, so no lease is confirmed from it; the client will retry.
+      decision = outdated || attempt.over
+        ? { do: "ignore", why: "store-away" }
+        : await this.#withoutStore(from, arrival, planned, error, attempt);
+    }
     if (!attempt.over) {
       this.#pending.delete(planned.client);
       this.#finish(from, arrival, decision);
@@ -199,25 +211,6 @@ export class Exchanges<From, M extends Copied<M> = Message, Record = NexRecord> 
       );
     }
     this.#timer = this.#pending.size ? setTimeout(() => this.#giveUp(), ms / 8) : undefined;
-  }
-
-  /** Commits a plan, and returns the answer that its outcome leads to. Never rejects. */
-  async #write(from: From, arrival: Arrival<M>, planned: Commit, attempt: Attempt): Promise<Decision> {
-    const { committer, mirror } = this.#options.store;
-    let outdated = false;
-    try {
-      const outcome = await committer.commitGrouped(planned.plan);
-      if (outcome.committed) return planned;
-      this.counts.conflicts++;
-      outdated = true;
-      await mirror.caughtUp(outcome.current, { signal: AbortSignal.timeout(PATIENCE) });
-      outdated = false;
-      return await this.#again(from, arrival, planned, attempt);
-    } catch (error) {
-      // The mirror is behind for this client, so no lease is confirmed from it; the client will retry.
-      if (outdated || attempt.over) return { do: "ignore", why: "store-away" };
-      return await this.#withoutStore(from, arrival, planned, error, attempt);
-    }
   }
 
   /** Decides again, from what other processes have written meanwhile, and commits that. */

@@ -201,10 +201,8 @@ class Server implements DhcpServer {
     const count = batch.receive(link.fd);
     // The clock of the kernel's time stamps; leases have their own.
     const now = Date.now();
-    const time = {
-      now: Math.ceil((clock?.now() ?? now) / 1000),
-      ...clock && { clock: clock.verdict, latest: Math.ceil(clock.latest / 1000) },
-    };
+    const leaseNow = Math.ceil((clock?.now() ?? now) / 1000);
+    const latest = clock && Math.ceil(clock.latest / 1000);
     for (let slot = 0; slot < count; slot++) {
       const received = batch.receivedAt(slot);
       if (now - received > MOST_WAITED) ignored.late++;
@@ -223,7 +221,9 @@ class Server implements DhcpServer {
           received,
           addresses: link.addresses,
           attached: this.#links.attached(link),
-          ...time,
+          now: leaseNow,
+          latest,
+          clock: clock?.verdict,
           registerNames: this.#options.registerNames,
         });
       }

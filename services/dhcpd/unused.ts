@@ -14,7 +14,7 @@ export class Unused {
 
   /** To be called once clocks agree: by the next time that they do not, records of former leases may have been removed. */
   forget(): void {
-    this.#from.clear();
+    if (this.#from.size) this.#from.clear();
   }
 
   /**

@@ -41,17 +41,25 @@ export interface PlacementRequest {
  * a member of, or else in one whose macRange contains it. Of several, the one with the address that it names is taken, then one
  * that it is listed in, then the narrower one.
  */
-export function placeClient(
-  view: LeaseSpace,
-  { mac, link, attached, named }: PlacementRequest,
-): Placement | undefined {
-  const here = link && view.networkAt(link);
+export function placeClient(view: LeaseSpace, request: PlacementRequest): Placement | undefined {
+  const { link, attached } = request, here = link && view.networkAt(link);
   if (link && !here) return undefined;
-  const serves = (network: Network) => here ? network === here : !attached || attached(network);
-  const memberships = view.memberships(mac);
+  const memberships = view.memberships(request.mac), [only] = memberships;
   // The fast path: nearly every client has one membership, and each of its messages gets here.
-  const only = memberships.length === 1 && memberships[0], home = only && view.networkOf(only);
-  if (only && home && serves(home)) return { network: home, member: only };
+  if (only && memberships.length === 1) {
+    const home = view.networkOf(only);
+    if (home && (here ? home === here : !attached || attached(home))) return { network: home, member: only };
+  }
+  return placeAmong(view, memberships, request, here);
+}
+
+function placeAmong(
+  view: LeaseSpace,
+  memberships: readonly Member[],
+  { mac, attached, named }: PlacementRequest,
+  here: Network | undefined,
+): Placement | undefined {
+  const serves = (network: Network) => here ? network === here : !attached || attached(network);
   const homes = memberships.flatMap((member): Placement[] => {
     const network = view.networkOf(member);
     // A store that is not taken over yet may hold two records of one membership.

@@ -151,8 +151,9 @@ export class NexView implements NexState, LeaseSpace {
   }
 
   memberAt(address: string): Member | undefined {
+    const ids = this.#byAddress.get(address);
+    if (ids.length < 2) return this.#members.get(ids[0] ?? "");
     const holders = this.membersAt(address);
-    if (holders.length < 2) return holders[0];
     // The lease that ends last may be running, so its member keeps the address. Without a lease the claim decides.
     const claimed = this.claim(keyOf.claimIp(address));
     const unclaimed = (member: Member) => Number(member.mac !== claimed);
