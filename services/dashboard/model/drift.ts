@@ -11,6 +11,7 @@ export interface Drift {
   readonly newest: number;
 }
 
+/** How many hosts have not applied the newest endpoint of a network. */
 export function driftOf(space: Space): Drift {
   const { newest } = endpointsSince(space);
   let behind = 0;

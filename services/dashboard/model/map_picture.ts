@@ -63,6 +63,7 @@ const FEW = { x: 450, y: 270, rim: { x: 280, y: 220 } }, MANY = { x: 450, y: 450
 /** The inner ring's radius as a part of the rim's. */
 const INNER = 0.5;
 
+/** Lays the map out. @param failures Probes that fail, by the names of both hosts. */
 export function pictureOf(all: readonly MapHost[], failures: readonly Failure[]): MapPicture {
   const { x, y, rim } = all.length > LEVEL.hosts ? MANY : FEW;
   const at = (i: number, count: number, part: number, level: number): Point & { angle: number } => {

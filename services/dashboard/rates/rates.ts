@@ -61,6 +61,7 @@ export async function askMetrics(at: HostPort): Promise<string> {
   return body;
 }
 
+/** Asks services at intervals, and keeps what they have counted for an hour. */
 export class Rates {
   readonly #asked: readonly Asked[];
   #running: Promise<void> | undefined;
