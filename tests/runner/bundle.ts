@@ -32,7 +32,7 @@ export async function bundle(root: string, folder: string): Promise<string | und
   }
 }
 
-/** Of a bundle: the head of a CommonJS module, its word for its own folder, and the packages that are loaded when they are needed. */
+/** Of a bundle: the head of a CommonJS module, its word for its own folder, and the package that is loaded when it is needed. */
 const PLACES = /^ {2}"(node_modules\/[^"]+)\/[^"/]+"\(|\b__dirname\b|\b(require\d*)\("yaml"\)/gm;
 
 /**

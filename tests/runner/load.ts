@@ -3,6 +3,9 @@
 /** Memory that one more file may need, in bytes. */
 const ROOM = 1_500_000_000;
 
+/** The part of the processors' time that one more file may need: a file begins with the start of a process or two. */
+const IDLE = 0.15;
+
 /** Of the machine's processors, the part that was idle since the last look. */
 export class Load {
   #last = ticks(Deno.readTextFileSync("/proc/stat"));
@@ -12,7 +15,7 @@ export class Load {
     const now = ticks(Deno.readTextFileSync("/proc/stat")), before = this.#last;
     this.#last = now;
     const idle = (now.idle - before.idle) / Math.max(1, now.all - before.all);
-    return idle > 0.25 && available(Deno.readTextFileSync("/proc/meminfo")) > ROOM;
+    return idle > IDLE && available(Deno.readTextFileSync("/proc/meminfo")) > ROOM;
   }
 }
 
@@ -20,8 +23,9 @@ export class Load {
 export function ticks(stat: string): { readonly all: number; readonly idle: number } {
   const [line = ""] = stat.split("\n");
   const [, ...times] = line.split(/\s+/).map(Number);
-  // Guests' time, the last two, is in the first two already.
-  return { all: times.slice(0, 8).reduce((sum, time) => sum + time, 0), idle: times[3] ?? 0 };
+  const [, , , idle = 0, waiting = 0] = times;
+  // Idle they are too while something waits for a disk. Guests' time, the last two, is in the first two already.
+  return { all: times.slice(0, 8).reduce((sum, time) => sum + time, 0), idle: idle + waiting };
 }
 
 /** Of /proc/meminfo, in bytes. */

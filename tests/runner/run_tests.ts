@@ -10,6 +10,8 @@ import { add, type Counts, countsOf, failedFile, none, totals } from "./counts.t
 import { importing, OF_MODULE } from "./importing.ts";
 import { inLanes } from "./lanes.ts";
 import { processorTime } from "./load.ts";
+import { rank } from "./order.ts";
+import { longest, processorTimes, type Took } from "./times.ts";
 
 /** The clone's directory, with a slash at its end. */
 const root = fileURLToPath(new URL("../../", import.meta.url));
@@ -58,29 +60,6 @@ const FEW = 16;
 
 /** How long one process may take, in ms; the longest file needs a fraction of it. */
 const LIMIT = 900_000;
-
-/** Files that take long begin first, so that none of them is left over at the end when the others are done. */
-const LONGEST = [
-  "tests/dist/image_test.ts",
-  "tests/docker/trouble_test.ts",
-  "tests/deploy/systemd_test.ts",
-  "tests/deploy/ansible_test.ts",
-  "tests/deploy/alerts_test.ts",
-  "services", // The group unit.
-  "tests/agent/failpoints_test.ts",
-  "tests/cni/host_test.ts",
-  "tests/demo/demo_test.ts",
-  "tests/agent/store_guard_test.ts",
-  "tests/conformance/dhcp_replicas_test.ts",
-  "tests/cni/attachments_test.ts",
-  "tests/dist/dist_test.ts",
-  "tests/agent/name_claim_test.ts",
-  "tests/faults/nex_clocks_test.ts",
-  "tests/agent/networks_test.ts",
-  "tests/docker/session_test.ts",
-  "tests/launcher/launcher_test.ts",
-  "tests/up/up_test.ts",
-];
 
 /** Test processes that have not ended. */
 const running = new Set<Deno.ChildProcess>();
@@ -244,28 +223,6 @@ async function select(groups: readonly Group[], filter?: string): Promise<Select
   }));
 }
 
-/** The place of a file, or of a group's first folder, in the order in which they begin. */
-function rank(path = ""): number {
-  return (LONGEST.indexOf(path) + 1) || LONGEST.length + 1;
-}
-
-/** The files that took longest, a line each. */
-function longest(results: readonly Result[]): string {
-  return results.toSorted((a, b) => b.seconds - a.seconds).slice(0, 10).map(line).join("\n");
-}
-
-/** Every file, a line each, those with most processor time first; and all together. */
-function processorTimes(results: readonly Result[]): string {
-  const sum = (of: "seconds" | "processor") => results.reduce((sum, result) => sum + result[of], 0);
-  const all = { what: "all, one after the other", seconds: sum("seconds"), processor: sum("processor") };
-  return [...results.toSorted((a, b) => b.processor - a.processor), all].map(line).join("\n");
-}
-
-function line({ seconds, processor, what }: Pick<Result, "seconds" | "processor" | "what">): string {
-  const took = `${seconds.toFixed(0).padStart(5)} s, ${processor.toFixed(1).padStart(6)} s of processor time`;
-  return `  ${took}  ${what}`;
-}
-
 async function isFile(path: string): Promise<boolean> {
   return await Deno.stat(path).then((info) => info.isFile, () => false);
 }
@@ -300,17 +257,12 @@ function environment(): Record<string, string> {
   };
 }
 
-interface Result {
+interface Result extends Took {
   readonly group: Group;
-  /** What was run, as it is called in what is printed. */
-  readonly what: string;
   /** With one more failed where the process did not come to its own end. */
   readonly counts: Counts;
   /** What went wrong, and how to run it again. */
   readonly fault?: string;
-  readonly seconds: number;
-  /** Of it and of its children, in seconds, as it was shortly before the end. */
-  readonly processor: number;
 }
 
 /** @param together True: what it prints comes in one piece at its end, since others run at the same time. */
