@@ -2,6 +2,7 @@ import { messageOf } from "../common/refusal.ts";
 import { planSweep, type Suspects } from "../overlay/sweep.ts";
 import { planNamesLeft } from "../overlay_names/networks.ts";
 import { change } from "../store/change.ts";
+import type { AllocationRecord, NetworkRecord } from "../store/sand_records.ts";
 import type { Context } from "./context.ts";
 
 /** The interval between two sweeps of a network, as a part of the time that an address may go unused. */
@@ -16,6 +17,9 @@ export class ClaimsSweeper {
   readonly #suspects = new Map<string, Suspects>();
   /** Networks in which this host may have claimed addresses without having an endpoint. */
   readonly #more = new Set<string>();
+  /** What the claims of each network were found right by; none of one that has changed since, apart from these two. */
+  readonly #right = new Map<string, { network: NetworkRecord; claims: AllocationRecord | undefined }>();
+  readonly #unsubscribe: () => void;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #running: Promise<void> = Promise.resolve();
   #closed = false;
@@ -29,6 +33,9 @@ export class ClaimsSweeper {
     private readonly networks: () => Iterable<string>,
     private readonly graceMs: number,
   ) {
+    this.#unsubscribe = context.view.subscribe((changes) => {
+      for (const id of changes.keys()) this.#right.delete(id);
+    });
     this.#next();
   }
 
@@ -49,7 +56,9 @@ export class ClaimsSweeper {
   async sweep(): Promise<void> {
     const { log, storeGuard, view, store } = this.context;
     const networks = new Set([...this.networks(), ...this.#more]);
-    for (const id of this.#suspects.keys()) if (!networks.has(id)) this.#suspects.delete(id);
+    for (const known of [this.#suspects, this.#right]) {
+      for (const id of known.keys()) if (!networks.has(id)) known.delete(id);
+    }
     for (const id of networks) {
       const network = view.network(id);
       if (!network) this.#more.delete(id);
@@ -57,6 +66,8 @@ export class ClaimsSweeper {
         !network || view.broken(id) !== undefined || this.#closed || storeGuard.hold ||
         !store.mirror.state.inSync
       ) continue;
+      // A thousand networks at once would have everything else of this process wait.
+      if (!this.#more.has(id) && this.#isRight(id)) continue;
       const seen = this.#suspects.get(id) ?? new Map();
       let release = () => {};
       try {
@@ -66,6 +77,8 @@ export class ClaimsSweeper {
         await change(store, () => {
           storeGuard.assertNotHeld();
           const sweep = planSweep(view, network, seen, performance.now(), this.graceMs);
+          const isRight = !sweep.plan && !sweep.suspects.size;
+          if (isRight) this.#right.set(id, { network, claims: view.allocation(id) });
           // A retry after a conflict may find nothing left; the result of the round before it counts.
           if (sweep.plan) swept = sweep;
           this.#suspects.set(id, sweep.suspects);
@@ -83,6 +96,13 @@ export class ClaimsSweeper {
       }
     }
     await this.#sweepNames();
+  }
+
+  /** True when nothing has changed since the network's claims were found right, and no record is unreadable. */
+  #isRight(id: string): boolean {
+    const { view, store } = this.context, known = this.#right.get(id);
+    if (!known || store.mirror.state.quarantined.size) return false;
+    return known.network === view.network(id) && known.claims === view.allocation(id);
   }
 
   async #sweepNames(): Promise<void> {
@@ -109,6 +129,7 @@ export class ClaimsSweeper {
 
   async close(): Promise<void> {
     this.#closed = true;
+    this.#unsubscribe();
     clearTimeout(this.#timer);
     await this.#running;
   }
