@@ -1,9 +1,14 @@
 /** The addresses of pages. */
 import { LONGEST_FILTER } from "./table.ts";
 
+/** A text of a URL. A name of a record may have half of a character in it, which has no encoding: pages show it as U+FFFD, too. */
+function encoded(text: string): string {
+  return encodeURIComponent(text.toWellFormed());
+}
+
 /** A text as one segment of a path; its end is not taken for `.json`. */
 function segment(text: string): string {
-  return encodeURIComponent(text).replace(/\.json$/, "%2Ejson");
+  return encoded(text).replace(/\.json$/, "%2Ejson");
 }
 
 export function networkHref(key: string): string {
@@ -12,11 +17,11 @@ export function networkHref(key: string): string {
 
 /** @param network Undefined: the machine's page over all networks. */
 export function machineHref(id: string, network?: string): string {
-  return `/machines/${segment(id)}${network === undefined ? "" : `?network=${encodeURIComponent(network)}`}`;
+  return `/machines/${segment(id)}${network === undefined ? "" : `?network=${encoded(network)}`}`;
 }
 
 export function findHref(text: string): string {
-  return `/find?q=${encodeURIComponent(text)}`;
+  return `/find?q=${encoded(text)}`;
 }
 
 /** @param a One of the two machines, by its name or its address. */
@@ -26,7 +31,10 @@ export function explainHref(network: string, a = ""): string {
 
 /** The list of hosts with those whose row has the name in it. */
 export function hostHref(name: string): string {
-  return `/hosts?filter=${encodeURIComponent(name.slice(0, LONGEST_FILTER))}`;
+  const beginning = name.slice(0, LONGEST_FILTER);
+  // The cut may have left half of the last character, which is no part of the name.
+  const isCut = beginning.length < name.length && /[\ud800-\udbff]$/.test(beginning);
+  return `/hosts?filter=${encoded(isCut ? beginning.slice(0, -1) : beginning)}`;
 }
 
 /** The form with a network, or a member of it, as it is. */

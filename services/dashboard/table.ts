@@ -133,7 +133,8 @@ function numberIn(text: string | undefined, name: string, most: number): number 
 
 function fits<Row>({ columns }: TableSpec<Row>, row: Row, wanted: string): boolean {
   return columns.some(({ text, isUnsearched }) =>
-    !isUnsearched && String(text(row) ?? "").toLowerCase().includes(wanted)
+    // As pages show it: a URL cannot ask for half of a character.
+    !isUnsearched && String(text(row) ?? "").toWellFormed().toLowerCase().includes(wanted)
   );
 }
 

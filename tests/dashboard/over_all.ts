@@ -8,8 +8,8 @@ type Step = readonly [name: string, holds: (lab: DashboardLab) => Promise<void>]
 
 const namesIn = (table: unknown) => (table as { rows: Json[] }).rows.map(({ name }) => name);
 
-/** A name as long as etcd's key allows SAND's clients to make it. */
-const LONG = `${"<b>".repeat(83)}x`;
+/** A name about as long as etcd's key allows SAND's clients to make it, with a character where a filter has its end. */
+const LONG = `${"<b>".repeat(33)}😀${"<b>".repeat(48)}x`;
 
 export const overAll: readonly Step[] = [
   ["/matrix has the endpoints of each network on each host, and what that has not applied", async (lab) => {
@@ -88,6 +88,10 @@ export const overAll: readonly Step[] = [
     assert.ok(page.includes("<title>&lt;img src=x onerror="));
     assert.ok(!page.includes("<img") && !page.includes("<b>") && !page.includes(" style="), page);
     assert.equal(page.match(/<circle/g)?.length, 4);
+    // Each host's name leads to it, also where the filter has only a part of it.
+    const links = [...page.matchAll(/href="(\/hosts\?filter=[^"]+)"/g)].map(([, href = ""]) => href);
+    const found = await Promise.all(links.map(async (href) => namesIn((await lab.json(href))["hosts"])));
+    assert.deepEqual(found.flat().sort(), [LONG, HOSTILE, "host1", "host3"]);
     // A picture that is fetched again does not move.
     const svg = (text: string) => /<svg class="map.*<\/svg>/s.exec(text)?.[0];
     assert.equal(svg(await lab.page("/map")), svg(page));

@@ -81,8 +81,9 @@ export function mapOf(
     }
   }
   const hosts = all.hosts.map((row): MapHost => ({ ...row, on: on.get(row.name) ?? [] }));
+  // Agents call others as they like: only hosts that etcd has are on the map.
   const failures = [...said].flatMap(([from, { reaches }]) =>
-    [...reaches].flatMap(([to, answers]) => answers ? [] : { from, to })
+    on.has(from) ? [...reaches].flatMap(([to, answers]) => answers || !on.has(to) ? [] : { from, to }) : []
   );
   return {
     model: {
