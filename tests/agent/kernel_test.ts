@@ -67,6 +67,17 @@ Deno.test("a bridge keeps its MAC when its ports change theirs", async () => {
   assert.equal(await mac(), before);
 });
 
+Deno.test("a bridge that is made again takes no router advertisements, whatever another program has set for new links", async () => {
+  using lab = new KernelLab();
+  const network = lab.network(), setting = (name: string) => `net.ipv6.conf.${name}.accept_ra`;
+  const sysctl = (...args: string[]) => run(["ip", "netns", "exec", network.name, "sysctl", ...args]);
+  await network.settle(network.desired());
+  await sysctl("-w", `${setting("default")}=1`);
+  await run(["ip", "-n", network.name, "link", "delete", "br0"]);
+  await network.kernel.carryOut([{ op: "bridge-add", mtu: 1450 }]);
+  assert.equal((await sysctl("-n", setting("br0"))).stdout.trim(), "0");
+});
+
 Deno.test("the peer of a veth is put right where it is: name, MAC, MTU, address, up", async () => {
   using lab = new KernelLab();
   const network = lab.network(), target = lab.target();

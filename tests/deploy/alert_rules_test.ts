@@ -49,14 +49,17 @@ Deno.test({
         ...service("old", metric, "0x29 3x149 0x400", "1x179 10800x400"),
         // Both processes found three keys, the second one at once.
         ...service("again", metric, "0x29 3x149 3x400", "1x179 10800x400"),
+        // An old one that was found long ago, and a gap in what Prometheus has of it.
+        ...service("gap", metric, "0x29 3x149 _x20 3x400", "1x179 _x20 1x400"),
         ...service("well", metric, "0x400", "1x179 10800x400"),
       ],
       promql_expr_test: [
         fires(alert, "3m", []),
         fires(alert, "10m", ["fresh"]),
-        fires(alert, "40m", ["again", "fresh", "old"]),
+        fires(alert, "40m", ["again", "fresh", "gap", "old"]),
         fires(alert, "120m", []),
         fires(alert, "185m", ["again"]),
+        fires(alert, "250m", []),
         fires(alert, "300m", []),
       ],
     };
@@ -69,16 +72,24 @@ Deno.test({
     "alerts: StrandEgressLost fires where packets are lost again and again, not for some that were on their way",
   ignore: !there,
   async fn() {
-    const lost = (instance: string, values: string) => ({
-      series: `agent_egress_packets_total{instance="${instance}",job="strand-agent",result="lost"}`,
-      values,
-    });
+    const packets = (instance: string, lost: string, passed: string) =>
+      Object.entries({ lost, passed }).map(([result, values]) => ({
+        series: `agent_egress_packets_total{instance="${instance}",job="strand-agent",result="${result}"}`,
+        values,
+      }));
     const test = {
       interval: "1m",
-      input_series: [lost("dropping", "0+5x60 300x60"), lost("once", "0x10 2x110"), lost("well", "0x120")],
+      input_series: [
+        ...packets("dropping", "0+5x60 300x60", "0x120"),
+        ...packets("half", "0+5x60 300x60", "0+5x120"),
+        // The host drops on purpose what one machine sends again and again.
+        ...packets("filtering", "0+1x120", "0+1000x120"),
+        ...packets("once", "0x10 2x110", "0x120"),
+        ...packets("well", "0x120", "0+1000x120"),
+      ],
       promql_expr_test: [
         fires("StrandEgressLost", "10m", []),
-        fires("StrandEgressLost", "20m", ["dropping"]),
+        fires("StrandEgressLost", "20m", ["dropping", "half"]),
         fires("StrandEgressLost", "80m", []),
       ],
     };

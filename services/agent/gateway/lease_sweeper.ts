@@ -49,7 +49,7 @@ export class LeaseSweeper {
   readonly #once = new OncePerMinute();
   readonly #end: () => Promise<void>;
   #round = 0;
-  /** What was found when each network was looked at; none of one that has changed since. */
+  /** What was found when each network was looked at; of one that has changed since, `portless` alone counts. */
   readonly #looks = new Map<string, Look>();
   /** From when on, in seconds since the epoch, a lease of another host may be over, by network; none of one that has changed since. */
   readonly #othersAt = new Map<string, number>();

@@ -84,6 +84,7 @@ function withMtu(record: NexNetworkRecord, mtu = USUAL_MTU): NexNetworkRecord {
 interface Found {
   readonly settings: SettingsRecord | undefined;
   readonly isPartial: boolean;
+  readonly ttl: number;
   readonly mtu: number | undefined;
   readonly wanted: WantedGateway | undefined;
 }
@@ -96,10 +97,12 @@ export class WantedGateways {
   readonly #found = new WeakMap<NetworkRecord, Found>();
 
   of(...[view, network, options, onTooLong]: Parameters<typeof wantedGateway>): WantedGateway | undefined {
-    const record = view.network(network), { settings } = view.space(network), { mtu } = options;
+    const record = view.network(network), { settings } = view.space(network), { ttl, mtu } = options;
     if (!record) return undefined;
     const isPartial = view.isPartial(network), known = this.#found.get(record);
-    if (known?.settings === settings && known?.isPartial === isPartial && known.mtu === mtu) {
+    if (
+      known?.settings === settings && known?.isPartial === isPartial && known.ttl === ttl && known.mtu === mtu
+    ) {
       return known.wanted;
     }
     let isWhole = true;
@@ -108,7 +111,7 @@ export class WantedGateways {
       onTooLong(...about);
     });
     // What is wrong is told again each time.
-    if (isWhole) this.#found.set(record, { settings, isPartial, mtu, wanted });
+    if (isWhole) this.#found.set(record, { settings, isPartial, ttl, mtu, wanted });
     return wanted;
   }
 }

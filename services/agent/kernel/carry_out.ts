@@ -191,6 +191,7 @@ export class KernelBatch implements Disposable {
   async #addBridge({ mtu }: Named<"bridge-add">): Promise<void> {
     const { netlink } = this.#here, there = await this.#here.link(BRIDGE);
     if (there && there.kind !== "bridge") await netlink.run(deleteLink(there.index));
+    refuseAdvertisements(this.#here.fd, "default");
     // Without a MAC of its own the bridge takes one of its ports, and changes it whenever ports come and go.
     await netlink.run(newBridge({ name: BRIDGE, mtu, mac: randomMacBytes() }));
     this.#made(this.#here, BRIDGE);

@@ -64,8 +64,8 @@ export async function exchange(
 }
 
 /**
- * Sends a request whose answer goes on, as a stream of events does. Resolves with its head; the chunks come as they are sent, and end
- * with the answer. The connection is not closed.
+ * Sends a request whose answer goes on, as a stream of events does. Resolves with its head; the content of the chunks comes as it is
+ * sent, in pieces of any length, and ends with the answer. The connection is not closed.
  *
  * @throws NotHttp where the answer is not in chunks; Error when the connection fails, also from `chunks`
  */
@@ -125,26 +125,33 @@ function isInChunks(headers: Head["headers"]): boolean {
 }
 
 async function readChunks(input: Input, most: number): Promise<Uint8Array> {
-  const chunks: Uint8Array[] = [];
+  const pieces: Uint8Array[] = [];
   let length = 0;
   if (most <= 0) return none;
-  for await (const chunk of chunksOf(input)) {
-    chunks.push(chunk);
-    length += chunk.length;
+  for await (const piece of chunksOf(input)) {
+    pieces.push(piece);
+    length += piece.length;
     if (length >= most) break;
   }
-  return joined(chunks);
+  return joined(pieces).subarray(0, most);
 }
 
-/** The chunks of a body, until the empty one that ends it (RFC 9112 §7.1). */
+/**
+ * The content of a body's chunks, until the empty one that ends it (RFC 9112 §7.1): in pieces as they come, since a chunk may be as
+ * long as its sender likes.
+ */
 async function* chunksOf(input: Input): AsyncGenerator<Uint8Array> {
   for (;;) {
     const line = await input.line(), size = /^([\da-f]{1,8}) *(;.*)?$/i.exec(line)?.[1];
     if (size === undefined) throw new NotHttp(`the answer has a chunk of the length "${line.slice(0, 20)}"`);
-    const chunk = await input.take(Number.parseInt(size, 16));
-    if (!chunk.length) return;
+    let left = Number.parseInt(size, 16);
+    if (left === 0) return;
+    while (left > 0) {
+      const piece = await input.takeSome(left);
+      left -= piece.length;
+      yield piece;
+    }
     await input.line();
-    yield chunk;
   }
 }
 
@@ -187,6 +194,12 @@ class Input {
   async take(length: number): Promise<Uint8Array> {
     while (this.#to - this.#from < length) await this.#more();
     return this.#slice(length);
+  }
+
+  /** What has come, as soon as that is anything. */
+  async takeSome(most: number): Promise<Uint8Array> {
+    if (this.#from === this.#to) await this.#more();
+    return this.#slice(Math.min(most, this.#to - this.#from));
   }
 
   takeAll(): Uint8Array {

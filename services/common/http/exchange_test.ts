@@ -47,6 +47,16 @@ Deno.test("exchange() writes a request that asks for the connection's end, and n
   assert.equal(tunnel.sent, "CONNECT /x HTTP/1.1\r\nHost: a\r\n\r\n");
 });
 
+Deno.test("exchange() reads no more of a body than the caller takes, however long its chunk says that it is", async () => {
+  const end = new Pieces(["HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffff\r\n"]),
+    piece = new Uint8Array(1000);
+  let reads = 0;
+  const read = end.read.bind(end);
+  end.read = async () => await read() ?? (reads++, piece);
+  const { body } = await exchange(end, get, { most: 10_500 });
+  assert.deepEqual([body.length, reads], [10_500, 11]);
+});
+
 Deno.test("exchange() reads bodies of a length, in chunks and to the end, wherever the pieces are cut", async () => {
   const answers: [text: string, body: string][] = [
     ["HTTP/1.1 200 OK\r\ncontent-length: 5\r\nX: y\r\n\r\nhello", "hello"],
