@@ -50,6 +50,9 @@ const socketPath = z.string().startsWith("/", {
 const hostPart = (error: string) =>
   z.string().refine((text) => tryParseHostPort(text, 1)?.host === text, { error });
 
+/** The most addresses whose metrics the dashboard reads; it asks all at once. */
+export const MOST_METRICS = 64;
+
 /** The text becomes part of a path, or of a key in etcd. */
 const segment = z.string().regex(/^[^\s/]*$/, { error: "has a space or a slash in it" });
 
@@ -168,7 +171,8 @@ export const schema = z.strictObject({
     tls: z.strictObject({ cert: path, key: path, ca: path }).optional(),
     write: z.boolean().default(false),
     nexd: address(6000, "127.0.0.1:6000").optional(),
-    metrics: distinct(address(undefined, "192.0.2.10:9641")).max(64, { error: "has more than 64 addresses" })
+    metrics: distinct(address(undefined, "192.0.2.10:9641"))
+      .max(MOST_METRICS, { error: `has more than ${MOST_METRICS} addresses` })
       .default([]),
     "metrics-listen": metricsListen(9645),
   }).prefault({}),

@@ -125,7 +125,7 @@ export const overAll: readonly Step[] = [
       ...["nexd errors", "nexd requests"],
     ]);
     assert.ok(rows.every(({ rates }) => (rates as unknown[]).length === 240));
-    const [named, ...others] = (model["notAsked"] as Json[]).toReversed();
+    const [named, ...others] = (model["unanswered"] as Json[]).toReversed();
     assert.deepEqual(named, {
       where: "127.0.0.9:9641",
       what: "its metrics cannot be read: connect ECONNREFUSED 127.0.0.9:9641",

@@ -5,7 +5,7 @@ import { namesOf } from "../../overlay_names/names.ts";
 import type { AnyNetwork, Cluster } from "../cluster.ts";
 import { machineHref, networkHref } from "../links.ts";
 import { Sheet, type TableSpec } from "../table.ts";
-import { driftOf, mtuOf } from "./drift.ts";
+import { lagOf, mtuOf } from "./lag.ts";
 import { type AddressBlock, addressesOf, type AddressUse, utilisationOf } from "./addresses.ts";
 import { addressOrder, type Machine, machinesOf } from "./machines.ts";
 import { timeLeft } from "./time.ts";
@@ -129,7 +129,7 @@ export function networkRows(cluster: Cluster, now: number): NetworkRow[] {
       machines: space.endpoints.size,
       leases,
       hosts: space.hosts.size,
-      ...driftOf(space),
+      ...lagOf(space),
       ...mtuOf(space),
       ...problem !== undefined && { problem },
     };

@@ -9,7 +9,7 @@ import { type NetworkRow, networksTable } from "./networks.ts";
 /** A network on a host; null where the host does not have it. */
 export type Place = {
   readonly endpoints: number;
-  /** The revision of etcd that the host says to have applied; absent for SAND's agent, which does not say. */
+  /** The revision of etcd that the host says to have applied; absent where it does not say: SAND's agent, or a host without presence. */
   readonly applied?: number;
   /** How many of the network's endpoints are newer. */
   readonly behind?: number;
@@ -94,7 +94,8 @@ function placesIn(space: Space): (host: string) => Place {
   return (host) => {
     const endpoints = space.endpointsOn(host).size;
     if (!endpoints && !space.hosts.has(host)) return null;
-    if (space.isSilent(host)) return { endpoints };
+    // One without a presence there has told nothing, as its row has it, too.
+    if (!space.hosts.has(host) || space.isSilent(host)) return { endpoints };
     const applied = space.applied.get(host) ?? 0;
     // A host without endpoints there has nothing to apply.
     return { endpoints, applied, behind: endpoints ? since.count(applied) : 0 };

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { Space } from "../../overlay/space.ts";
 import type { OverlayEndpoint } from "../../overlay/overlay_endpoint.ts";
 import { endpointRecord } from "../../overlay/testing.ts";
-import { endpointsSince } from "../../overlay_names/attached.ts";
-import { mtuOf } from "./drift.ts";
+import { addHosts, endpointsSince, type HostState, noHostState } from "../../overlay_names/attached.ts";
+import { lagOf, mtuOf } from "./lag.ts";
 import type { HostRow } from "./hosts.ts";
 import type { NetworkRow } from "./networks.ts";
 import { placementOf } from "./placement.ts";
@@ -26,6 +26,13 @@ function endpoint(id: string, host: string, modified: number): OverlayEndpoint {
     mac: undefined,
     vtep: undefined,
   };
+}
+
+/** What a network says of one of its hosts. */
+function state(space: Space, host: string): HostState {
+  const its = noHostState();
+  addHosts(space, (name) => name === host ? its : noHostState());
+  return its;
 }
 
 /** So many networks over so many hosts, each host with `each` of the networks and an endpoint in each. */
@@ -73,6 +80,26 @@ Deno.test("of 1,000 networks and 10,000 hosts a page of the matrix has 25 hosts 
   const { cells } = of("hosts.filter=host-9999&networks.filter=net-999");
   // Of its fifty hosts one wrote an endpoint after revision 9,900, which all have applied.
   assert.deepEqual(cells, [[{ endpoints: 1, applied: 9900, behind: 1 }]]);
+});
+
+Deno.test("a host that says nothing of a network is behind by nothing, as its row and its network have it", () => {
+  const { all, spaceOf } = fleet(1, 1, 1),
+    space = spaceOf("0"),
+    at = (host: string) => state(space, host).behind;
+  // The first has told what it has applied, the second nothing yet, the third has SAND's agent, and the fourth has no presence.
+  space.setApplied("host-0", 50);
+  space.setHost("starts", presence(1450));
+  space.setHost("sand", presence());
+  const names = ["host-0", "starts", "sand", "absent"];
+  names.forEach((name, i) => space.set(name, endpoint(name, name, 100 + i)));
+  const hosts = names.flatMap((name) =>
+    all.hosts.slice(0, 1).map((row) => ({ ...row, name, behind: at(name) }))
+  );
+  const { cells, hosts: { rows } } = placementOf({ ...all, hosts }, spaceOf, new URLSearchParams());
+  const behind = Object.fromEntries(rows.map(({ name }, i) => [name, cells[i]?.[0]?.behind]));
+  assert.deepEqual(behind, { "host-0": 4, starts: 5, sand: undefined, absent: undefined });
+  assert.deepEqual(Object.fromEntries(hosts.map(({ name, behind }) => [name, behind || undefined])), behind);
+  assert.equal(lagOf(space).behind, 2);
 });
 
 Deno.test("endpoints since a revision are counted as one by one", () => {

@@ -2,16 +2,18 @@
 import type { Config } from "../../common/config.ts";
 import { formatHostPort } from "../../common/host_port.ts";
 import { measures } from "../rates/measures.ts";
-import { EVERY, type Line, type Rates, ROUNDS, type Silent } from "../rates/rates.ts";
+import { EVERY, type Line, type Rates, ROUNDS, type Unanswered } from "../rates/rates.ts";
 import { Sheet, type TableSpec } from "../table.ts";
+import type { Trouble } from "./trouble.ts";
 
 /** A service with one thing that is counted of it, in events a second. */
 export interface RateRow {
   readonly service: string;
   readonly address: string;
   readonly measure: Line["measure"];
-  /** In the newest interval that is known, on average and at most; absent: nothing is known yet. */
+  /** In the newest interval; absent where that is not known, as of a service that has stopped. */
   readonly now?: number;
+  /** On average and at most; absent: nothing is known yet. */
   readonly mean?: number;
   readonly most?: number;
   /** How many there were in all. */
@@ -20,18 +22,14 @@ export interface RateRow {
   readonly rates: readonly (number | null)[];
 }
 
-export interface NotAsked {
-  readonly where: string;
-  readonly what: string;
-  readonly fix: string;
-}
+type Problem = Omit<Trouble, "since">;
 
 export interface RatesModel {
   /** How long an interval is, in seconds, and how many are kept. */
   readonly every: number;
   readonly intervals: number;
   readonly rates: Sheet<RateRow>;
-  readonly notAsked: readonly NotAsked[];
+  readonly unanswered: readonly Problem[];
 }
 
 const perSecond = (rate: number | undefined) => rate === undefined ? undefined : `${shown(rate)}/s`;
@@ -82,20 +80,20 @@ export function ratesModel(rates: Rates, config: Config, parameters: URLSearchPa
     every: EVERY / 1000,
     intervals: ROUNDS,
     rates: new Sheet(ratesTable, rates.lines().map(rowOf), parameters),
-    notAsked: rates.silent().filter(({ target: { own } }) =>
+    unanswered: rates.unanswered().filter(({ target: { own } }) =>
       !own || isExpected(own, config) && !named.has(own)
     ).map(whyNot),
   };
 }
 
 function rowOf({ service, address, measure, rates, total }: Line): RateRow {
-  const known = rates.filter((rate) => !Number.isNaN(rate)), now = known.at(-1);
+  const known = rates.filter((rate) => !Number.isNaN(rate)), now = rates.at(-1) ?? NaN;
   return {
     service,
     address,
     measure,
-    ...now !== undefined && {
-      now: rounded(now),
+    ...!Number.isNaN(now) && { now: rounded(now) },
+    ...known.length > 0 && {
       mean: rounded(known.reduce((sum, rate) => sum + rate, 0) / known.length),
       most: rounded(Math.max(...known)),
     },
@@ -105,12 +103,12 @@ function rowOf({ service, address, measure, rates, total }: Line): RateRow {
 }
 
 /** Those that a machine has only where they are asked for are not missed, as `strand status` has it too. */
-function isExpected(own: NonNullable<Silent["target"]["own"]>, { dhcpd, agent }: Config): boolean {
+function isExpected(own: NonNullable<Unanswered["target"]["own"]>, { dhcpd, agent }: Config): boolean {
   if (own === "dhcpd") return dhcpd.interfaces.length > 0;
   return own === "agent" ? agent.wanted : own !== "gatewayd";
 }
 
-function whyNot({ target: { at, own }, why }: Silent): NotAsked {
+function whyNot({ target: { at, own }, why }: Unanswered): Problem {
   const address = formatHostPort(at), what = `its metrics cannot be read: ${why}`;
   if (!own) {
     const fix =

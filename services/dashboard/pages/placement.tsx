@@ -45,7 +45,8 @@ export function PlacementPage({ model, url }: { model: Placement; url: string })
         )}
       <p class="faint">
         Under a network is how many endpoints of it the host has, and how many of the whole network's it has
-        not applied; a bare number: it has applied everything. A host with SAND's agent does not say.
+        not applied; a bare number: it has applied everything. "Not said": the host has SAND's agent, or is
+        not there as one of the network's hosts.
       </p>
       <Pages sheet={hosts} url={url} />
       <Pages sheet={networks} url={url} />

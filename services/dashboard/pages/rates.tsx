@@ -3,10 +3,10 @@ import type { RatesModel } from "../model/rates.ts";
 import { Problems } from "./problems.tsx";
 import { Table } from "./table.tsx";
 
-export function RatesPage({ model: { every, rates, notAsked }, url }: { model: RatesModel; url: string }) {
+export function RatesPage({ model: { every, rates, unanswered }, url }: { model: RatesModel; url: string }) {
   return (
     <>
-      <Problems of={notAsked} />
+      <Problems of={unanswered} />
       <Table sheet={rates} url={url} />
       <p class="faint">
         Services are asked every {every}{" "}

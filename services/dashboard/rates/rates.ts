@@ -6,8 +6,8 @@ import { messageOf } from "../../common/refusal.ts";
 import { serviceNames } from "../../store/machine_status.ts";
 import { type Measure, readCounts, type ServiceName } from "./measures.ts";
 
-/** How often they are asked, in ms, how long one may take, how large its answer may be in bytes, and how many are asked at a time. */
-export const EVERY = 15_000, PATIENCE = 3000, LARGEST = 1024 * 1024, AT_A_TIME = 16;
+/** How often they are asked, in ms, how long one may take, and how large its answer may be in bytes. */
+export const EVERY = 15_000, PATIENCE = 3000, LARGEST = 1024 * 1024;
 /** How many rounds are kept: those of an hour. */
 export const ROUNDS = 3600_000 / EVERY;
 
@@ -27,8 +27,8 @@ export interface Line {
   readonly total: number;
 }
 
-/** One that could not be asked the last time. */
-export interface Silent {
+/** One that did not answer the last time. */
+export interface Unanswered {
   readonly target: Target;
   readonly why: string;
 }
@@ -108,7 +108,7 @@ export class Rates {
   }
 
   /** Those that did not answer the last time. */
-  silent(): Silent[] {
+  unanswered(): Unanswered[] {
     return this.#asked.flatMap(({ target, why }) => why === undefined ? [] : [{ target, why }]);
   }
 
@@ -117,11 +117,9 @@ export class Rates {
     return new Set(this.#asked.flatMap(({ target: { own }, service }) => own || !service ? [] : [service]));
   }
 
+  /** All at once, of which the configuration has a limit: a round ends before the next, also where none of them answers. */
   async #round(): Promise<void> {
-    const next = this.#asked.values();
-    await Promise.all(Array.from({ length: AT_A_TIME }, async () => {
-      for (const one of next) await this.#one(one);
-    }));
+    await Promise.all(this.#asked.map((one) => this.#one(one)));
   }
 
   async #one(one: Asked): Promise<void> {

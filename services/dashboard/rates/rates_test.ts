@@ -1,7 +1,11 @@
 import assert from "node:assert/strict";
+import { loadConfig } from "../../common/config.ts";
+import { MOST_METRICS } from "../../common/config_schema.ts";
 import type { HostPort } from "../../common/host_port.ts";
+import { serviceNames } from "../../store/machine_status.ts";
+import { ratesModel } from "../model/rates.ts";
 import { pathOf } from "../pages/sparkline.tsx";
-import { askMetrics, LARGEST, Rates, ROUNDS, type Target } from "./rates.ts";
+import { askMetrics, EVERY, LARGEST, PATIENCE, Rates, ROUNDS, type Target, targetsOf } from "./rates.ts";
 
 const at = (port: number): Target => ({ at: { host: "127.0.0.1", port } });
 const text = (queries: number) =>
@@ -36,10 +40,10 @@ Deno.test("rates are what was counted between two answers, by the seconds betwee
   assert.deepEqual(of(), { total: 30, rates: [2, 0] });
   // An answer that is missing makes a gap, and what happened meanwhile counts once it is there again.
   await round(1, new Error("no answer in 3 s"));
-  assert.deepEqual(rates.silent().map(({ why }) => why), ["no answer in 3 s"]);
+  assert.deepEqual(rates.unanswered().map(({ why }) => why), ["no answer in 3 s"]);
   await round(1, text(160));
   assert.deepEqual(of(), { total: 60, rates: [2, 0, 1] });
-  assert.deepEqual(rates.silent(), []);
+  assert.deepEqual(rates.unanswered(), []);
   // It was started again.
   await round(1, text(5));
   await round(1, text(20));
@@ -65,11 +69,41 @@ Deno.test("one that is no service of Strand, and one that does not answer, leave
   await round(1, text(0));
   await round(1, text(15));
   assert.equal(of()?.total, 15);
-  assert.deepEqual(rates.silent().map(({ target, why }) => [target.own, why]), [
+  assert.deepEqual(rates.unanswered().map(({ target, why }) => [target.own, why]), [
     [undefined, "what answers there is no service of Strand: its metrics have no strand_info"],
     ["nexd", "connect ECONNREFUSED"],
   ]);
   assert.deepEqual([...rates.named()], ["dnsd"]);
+});
+
+Deno.test("a service that has stopped has no rate now, and keeps those of the hour", async () => {
+  const { rates, round } = lab([at(1)]), config = loadConfig({ env: {} });
+  const row = () => ratesModel(rates, config, new URLSearchParams("sort=-now&filter=queries")).rates.rows[0];
+  await round(1, text(0));
+  await round(1, text(30));
+  assert.deepEqual([row()?.now, row()?.mean, row()?.most], [2, 2, 2]);
+  await round(1, new Error("connect ECONNREFUSED"));
+  assert.deepEqual([row()?.now, row()?.mean, row()?.most, row()?.total], [undefined, 2, 2, 30]);
+  await round(1, text(60));
+  assert.deepEqual([row()?.now, row()?.mean], [1, 1.5]);
+});
+
+Deno.test("all services are asked at once, so that those that hang do not make a round longer than one of them does", async () => {
+  const metrics = Array.from({ length: MOST_METRICS }, (_, i) => ({ host: "192.0.2.1", port: i + 1 }));
+  const config = loadConfig({ env: {} }),
+    targets = targetsOf({ ...config, dashboard: { ...config.dashboard, metrics } });
+  assert.equal(targets.length, MOST_METRICS + serviceNames.length);
+  const held = Promise.withResolvers<string>();
+  let asked = 0;
+  const rates = new Rates(targets, () => {
+    asked++;
+    return held.promise;
+  });
+  const round = rates.round();
+  assert.equal(asked, targets.length);
+  held.resolve(text(1));
+  await round;
+  assert.ok(PATIENCE < EVERY);
 });
 
 Deno.test("a line is as high as its highest number, with gaps where nothing is known", () => {

@@ -4,7 +4,7 @@ import { LEAST_MTU } from "../../overlay/faults.ts";
 import type { Space } from "../../overlay/space.ts";
 import { endpointsSince, reportsOf } from "../../overlay_names/attached.ts";
 
-export interface Drift {
+export interface Lag {
   /** Hosts with endpoints that have not applied all. Those with SAND's agent do not say. */
   readonly behind: number;
   /** The revision of etcd at which the newest of its endpoints was written. */
@@ -12,7 +12,7 @@ export interface Drift {
 }
 
 /** How many hosts have not applied the newest endpoint of a network. */
-export function driftOf(space: Space): Drift {
+export function lagOf(space: Space): Lag {
   const { newest } = endpointsSince(space);
   let behind = 0;
   for (const applied of reportsOf(space).values()) if (applied !== undefined && applied < newest) behind++;
