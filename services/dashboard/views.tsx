@@ -16,7 +16,7 @@ import {
   networksTable,
   stateColumn,
 } from "./model/networks.ts";
-import { mapOf, mapTables } from "./model/map.ts";
+import { mapContent, mapModel, mapTables } from "./model/map.ts";
 import { placementOf, placementTables } from "./model/placement.ts";
 import { ratesModel, ratesTable } from "./model/rates.ts";
 import type { Rates } from "./rates/rates.ts";
@@ -119,12 +119,16 @@ export function viewsOf(
 ): View[] {
   const allNetworks = new Kept((now) => networkRows(cluster, now)),
     allHosts = new Kept(() => hostRows(cluster));
-  cluster.subscribe(() => {
-    allNetworks.changed();
-    allHosts.changed();
-  });
   const explainer = new Explainer(cluster, options.config);
   const agents = new HostAgents(cluster, options.config, () => cluster.hostsChanged());
+  const spaceOf = (id: string) => cluster.overlays.space(id);
+  const map = new Kept(() => {
+    const { said } = agents, hosts = withAgents(allHosts.value, said);
+    return mapContent({ hosts, networks: allNetworks.value }, spaceOf, said);
+  });
+  cluster.subscribe(() => {
+    for (const kept of [allNetworks, allHosts, map]) kept.changed();
+  });
   const mayChange = options.config.dashboard.write;
   const health = new Health(cluster, { ...options, networks: allNetworks, hosts: allHosts, agents });
   return [
@@ -195,7 +199,7 @@ export function viewsOf(
       parameters: Object.values(placementTables).flatMap(parametersOf),
       show({ parameters, url }) {
         const hosts = withAgents(allHosts.value, agents.said), networks = allNetworks.value;
-        const model = placementOf({ hosts, networks }, (id) => cluster.overlays.space(id), parameters);
+        const model = placementOf({ hosts, networks }, spaceOf, parameters);
         return {
           title: "Networks by host",
           model,
@@ -208,14 +212,12 @@ export function viewsOf(
       path: "/map",
       parameters: Object.values(mapTables).flatMap(parametersOf),
       show({ parameters, url }) {
-        const { said } = agents,
-          all = { hosts: withAgents(allHosts.value, said), networks: allNetworks.value };
-        const { model, picture } = mapOf(all, (id) => cluster.overlays.space(id), said, parameters);
+        const content = map.value, model = mapModel(content, parameters);
         return {
           title: "Map",
           model,
           live: ["all"],
-          page: <MapPage model={model} picture={picture} url={url} />,
+          page: <MapPage model={model} picture={content.drawn?.picture} url={url} />,
         };
       },
     },

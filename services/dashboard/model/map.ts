@@ -54,21 +54,29 @@ function textOf(on: readonly Placed[]): string {
   return shown.join(", ") + (on.length > MOST_NAMED ? ` and ${on.length - MOST_NAMED} more` : "");
 }
 
+/** What is on the map, whatever its tables are sorted and filtered by; nothing where there are too many hosts. */
+export interface MapContent {
+  readonly count: number;
+  readonly drawn?: {
+    readonly hosts: readonly MapHost[];
+    readonly failures: readonly Failure[];
+    readonly picture: MapPicture;
+  };
+}
+
 /**
- * The map's tables, and its picture unless there are too many hosts.
+ * Gathers what is on the map.
  *
  * @param all Hosts with what their agents say.
  * @param spaceOf What is in a network, by its id.
- * @throws Refusal "invalid" for a parameter that is not right
  */
-export function mapOf(
+export function mapContent(
   all: { readonly hosts: readonly HostRow[]; readonly networks: readonly NetworkRow[] },
   spaceOf: (id: string) => Space,
   said: ReadonlyMap<string, HostSays>,
-  parameters: URLSearchParams,
-): { readonly model: MapModel; readonly picture?: MapPicture } {
-  const count = all.hosts.length, most = MOST_ASKED;
-  if (count > most) return { model: { count, most } };
+): MapContent {
+  const count = all.hosts.length;
+  if (count > MOST_ASKED) return { count };
   const on = new Map<string, Placed[]>(all.hosts.map(({ name }) => [name, []]));
   for (const { id, kind, name: network, title } of all.networks) {
     const space = spaceOf(id ?? "");
@@ -85,13 +93,17 @@ export function mapOf(
   const failures = [...said].flatMap(([from, { reaches }]) =>
     on.has(from) ? [...reaches].flatMap(([to, answers]) => answers || !on.has(to) ? [] : { from, to }) : []
   );
+  return { count, drawn: { hosts, failures, picture: pictureOf(hosts, failures) } };
+}
+
+/** The map's tables. Throws Refusal "invalid" for a parameter that is not right. */
+export function mapModel({ count, drawn }: MapContent, parameters: URLSearchParams): MapModel {
   return {
-    model: {
-      count,
-      most,
-      hosts: new Sheet(hostsSpec, hosts, parameters),
-      failures: new Sheet(failuresSpec, failures, parameters),
+    count,
+    most: MOST_ASKED,
+    ...drawn && {
+      hosts: new Sheet(hostsSpec, drawn.hosts, parameters),
+      failures: new Sheet(failuresSpec, drawn.failures, parameters),
     },
-    picture: pictureOf(hosts, failures),
   };
 }

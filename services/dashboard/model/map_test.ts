@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { Space } from "../../overlay/space.ts";
 import type { HostSays } from "../agents.ts";
 import type { HostRow } from "./hosts.ts";
-import { mapOf } from "./map.ts";
+import { mapContent, mapModel } from "./map.ts";
 
 const row = (name: string): HostRow => ({
   ...{ name, vtep: "", version: "", agent: "runs" },
@@ -12,12 +12,11 @@ const row = (name: string): HostRow => ({
 Deno.test("the map's failing probes are those between hosts that etcd has, whatever names agents give", () => {
   const peers = ["b", "gone", `${"a".repeat(99)}😀`, "\ud800"];
   const says: HostSays = { reaches: new Map(peers.map((peer) => [peer, false])), mended: 0, problems: [] };
-  const { model, picture } = mapOf(
+  const content = mapContent(
     { hosts: [row("a"), row("b")], networks: [] },
     () => new Space(),
     new Map([["a", says], ["forgotten", says]]),
-    new URLSearchParams(),
   );
-  assert.deepEqual(model.failures?.rows, [{ from: "a", to: "b" }]);
-  assert.equal(picture?.failures, 1);
+  assert.deepEqual(mapModel(content, new URLSearchParams()).failures?.rows, [{ from: "a", to: "b" }]);
+  assert.equal(content.drawn?.picture.failures, 1);
 });
