@@ -1,4 +1,5 @@
 /** What this host knows of the way to an address of a network: what it has in its kernel, and what it sees at once. Nothing is changed. */
+import { delay } from "../common/async.ts";
 import { Ip } from "../common/ip.ts";
 import { macFromBytes, tryParseMac } from "../common/mac.ts";
 import { messageOf } from "../common/refusal.ts";
@@ -15,7 +16,10 @@ import { FOREIGN, macBytes } from "./kernel/tables.ts";
 import type { Examined } from "./probe/examine.ts";
 import type { Workers } from "./reconcile/networks.ts";
 
-/** Takes two seconds at most. @throws Refusal "not-found" for an unknown network, "unavailable" */
+/** How long a change that is known here may take until it is applied, in ms, before it counts as missing. */
+const APPLIED_WITHIN = 1000;
+
+/** Takes three seconds at most. @throws Refusal "not-found" for an unknown network, "unavailable" */
 export async function wayTo(
   context: Context,
   workers: Workers,
@@ -27,6 +31,11 @@ export async function wayTo(
   const space = view.space(network), [endpoint] = space.holdersOf(address.u32);
   const failures: string[] = [], path = context.namespacePath(network);
   const failed = (error: unknown) => void failures.push(messageOf(error));
+  // What this host has applied it publishes later, and what it has just been told it is about to apply.
+  const appliedHere = () => Math.max(workers.get(network)?.applied() ?? 0, space.applied.get(hostname) ?? 0);
+  const overdue = performance.now() + APPLIED_WITHIN,
+    isBehind = () => appliedHere() < (endpoint?.modified ?? 0);
+  while (isBehind() && !storeGuard.hold && performance.now() < overdue) await delay(20);
   const isHere = endpoint?.host === hostname, far = isHere ? undefined : endpoint;
   const state = await kernel.network(path).read(new Map());
   const [examined, contained, port] = await Promise.all([
@@ -46,7 +55,7 @@ export async function wayTo(
     carried: state?.vxlan?.up === true && state.vxlan.inBridge && state.bridge?.up === true,
     mtu: state?.vxlan?.mtu,
     known: endpoint?.modified ?? 0,
-    applied: space.applied.get(hostname) ?? 0,
+    applied: appliedHere(),
     arp: mac === undefined ? undefined : mac === FOREIGN ? "foreign" : macFromBytes(macBytes(mac)),
     fdb: vtep === undefined ? undefined : vtep === FOREIGN ? "foreign" : Ip.from4(vtep).toString(),
     port: port ?? undefined,

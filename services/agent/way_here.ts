@@ -9,7 +9,7 @@ export interface WayHere {
   readonly carried: boolean;
   /** Of vxlan0; undefined where there is none. */
   readonly mtu: number | undefined;
-  /** The revision of the endpoint with the address that this host knows, and of its endpoints that it says to have applied; 0: none. */
+  /** The revision of the endpoint with the address that this host knows, and up to which it has applied the network's changes; 0: none. */
   readonly known: number;
   readonly applied: number;
   /** The MAC that ARP requests for the address are answered with; "foreign": by an entry that is no agent's; undefined: there is none. */

@@ -48,7 +48,9 @@ export class Prometheus implements AsyncDisposable {
   static async start(host: Host, targets: readonly Target[]): Promise<Prometheus> {
     const directory = await Deno.makeTempDir({ prefix: "strand-prometheus-" });
     const shorter = (await Deno.readTextFile(rules)).replaceAll(/^( +for:) .*$/gm, "$1 1s")
-      .replaceAll(/(?<=\[|offset )(\d+[mh])\b/g, (window) => WINDOWS[window] ?? "");
+      .replaceAll(/(?<=\[|offset )(\d+[mh])\b/g, (window) => WINDOWS[window] ?? "")
+      // An hour since a process was started.
+      .replaceAll("< 3600", `< ${parseInt(WINDOWS["1h"] ?? "")}`);
     await Deno.writeTextFile(`${directory}/alerts.yml`, shorter);
     const jobs = targets.map(([job, instance, address]) => ({
       job_name: `strand-${job}-${instance}`,

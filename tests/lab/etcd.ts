@@ -166,9 +166,13 @@ export class LabEtcd implements AsyncDisposable {
     await child.status;
   }
 
-  /** Stops it in its tracks, its connections open: what a hung or cut-off host looks like. */
+  /** Stops it, its connections open, as a host that hangs or is cut off; all of its threads stand still when this returns. */
   freeze(): void {
     Deno.kill(this.pid, "SIGSTOP");
+    const tasks = `/proc/${this.pid}/task`;
+    const isStopped = (task: string) =>
+      / T /.test(Deno.readTextFileSync(`${tasks}/${task}/stat`).replace(/^.*\)/, ""));
+    while (![...Deno.readDirSync(tasks)].every(({ name }) => isStopped(name)));
   }
 
   thaw(): void {

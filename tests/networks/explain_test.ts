@@ -85,6 +85,15 @@ Deno.test("strand explain names what keeps two machines apart", async (t) => {
     );
   });
 
+  await t.step(
+    "nothing between machines that were attached just now: their host tells others later what it has applied",
+    async () => {
+      const near = await h1.attach(blue, { name: "near" });
+      assert.deepEqual((await explain("web", "near")).broken, []);
+      await h1.api.deleteEndpoint(near.endpoint.id);
+    },
+  );
+
   await t.step("what is no endpoint: a name, and an endpoint without its namespace", async () => {
     await named("web", "nobody", /^blue name: network blue has no endpoint "nobody"$/);
     await page.named("web", "nobody", /^name: network blue has no endpoint "nobody"$/);

@@ -30,6 +30,11 @@ export class AppliedStatus {
   /** @param longestSilence Another one than {@link LONGEST_SILENCE}, for tests. */
   constructor(private readonly network: HostNetwork, private readonly longestSilence = LONGEST_SILENCE) {}
 
+  /** Up to which revision this host has applied the network's changes, also before it has published that; 0: not known. */
+  get applied(): number {
+    return this.#applied;
+  }
+
   /** Starts over: the network has left this host, or the store may be another one. */
   reset(): void {
     this.#applied = this.#published = this.#awaited = 0;

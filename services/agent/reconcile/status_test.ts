@@ -26,6 +26,7 @@ function telling(attempt: (plan: () => Plan | undefined, commit: (plan: Plan | u
 Deno.test("what a host has carried out is told again where etcd did not take it", async () => {
   let tries = 0;
   const { status, told } = telling((plan, commit) => {
+    assert.deepEqual([status.applied > 0, told()], [true, undefined], "known here before it is told");
     if (++tries < 3) throw new Error("no space");
     commit(plan());
   });
