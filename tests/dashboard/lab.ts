@@ -2,8 +2,10 @@
 import assert from "node:assert/strict";
 import { run as networks } from "../../cli/strand/networks.ts";
 import { runHere } from "../../cli/testing.ts";
+import { UnknownOutcome } from "../../services/store/errors.ts";
 import { sandSchema } from "../../services/store/sand_records.ts";
 import { openStore } from "../../services/store/store.ts";
+import type { StoreOp } from "../../services/store/types.ts";
 import { type LabEtcd, labEtcd } from "../lab/etcd.ts";
 import type { Process } from "../lab/host.ts";
 import { LabServices } from "../lab/services.ts";
@@ -90,13 +92,24 @@ export class DashboardLab implements AsyncDisposable {
       put,
       value: typeof value === "string" ? value : JSON.stringify(value),
     }));
-    const outcome = await this.store.committer.commit({ guards: [], ops });
-    assert.ok(outcome.committed);
-    return outcome.revision;
+    return await this.#commit(ops);
   }
 
-  async remove(key: string): Promise<void> {
-    assert.ok((await this.store.committer.commit({ guards: [], ops: [{ remove: key }] })).committed);
+  async remove(...keys: readonly string[]): Promise<void> {
+    await this.#commit(keys.map((remove) => ({ remove })));
+  }
+
+  /** Without guards, so that it can be done again where etcd, on a busy machine, did not say in time whether it wrote. */
+  async #commit(ops: readonly StoreOp[]): Promise<number> {
+    for (let tries = 1;; tries++) {
+      try {
+        const outcome = await this.store.committer.commit({ guards: [], ops });
+        assert.ok(outcome.committed);
+        return outcome.revision;
+      } catch (error) {
+        if (!(error instanceof UnknownOutcome) || tries === 10) throw error;
+      }
+    }
   }
 
   async idOf(network: string): Promise<string> {
