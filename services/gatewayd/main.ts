@@ -12,6 +12,9 @@ import { AgentLink } from "./agent_link.ts";
 import { DhcpPorts } from "./dhcp.ts";
 import { Networks } from "./networks.ts";
 
+/** So long after its start, in ms, gatewayd has answered what had waited for it. */
+const ANSWERED_WITHIN = 2000;
+
 /** Runs gatewayd: DNS and DHCP at the gateway's address of every named network that is set up on this host. */
 export function main(args: string[]): Promise<number> {
   return runDaemon(
@@ -28,7 +31,8 @@ export function main(args: string[]): Promise<number> {
       daemon.defer("DNS", () => networks.close());
       daemon.keepAlive(() => networks.isAlive());
       const first = Promise.withResolvers<void>();
-      let isComplete = false;
+      let isComplete = false, releasing: ReturnType<typeof setTimeout> | undefined;
+      daemon.defer("memory", () => clearTimeout(releasing));
       const path = config.agent.gatewaySocket;
       const agent: AgentLink = link = new AgentLink({
         path,
@@ -37,7 +41,8 @@ export function main(args: string[]): Promise<number> {
           networks.take(message, descriptors);
           if (message.kind !== "complete") return;
           log.info({ networks: networks.size }, `the agent at ${path} has sent its networks`);
-          if (!isComplete) releaseMemory();
+          // Not before what has waited in the sockets is answered: this thread stands still meanwhile.
+          if (!isComplete) releasing = setTimeout(releaseMemory, ANSWERED_WITHIN);
           isComplete = true;
           first.resolve();
         },
