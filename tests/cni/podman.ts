@@ -1,6 +1,7 @@
 /** Podman, of Debian 12 or a newer one, with containers of busybox. */
 import { type Output, Process, run } from "../lab/host.ts";
 import type { OverlayHost } from "../lab/overlay_host.ts";
+import { until } from "../lab/until.ts";
 
 const exist = (...files: string[]) =>
   Promise.all(files.map((file) => Deno.stat(file))).then(() => true, () => false);
@@ -116,8 +117,24 @@ events_logger = "file"
   async [Symbol.asyncDispose](): Promise<void> {
     try {
       await this.run("rm", "--force", "--all", "--time", "0");
+      // Each container's conmon, and the "podman container cleanup" that it starts, outlive that for a moment and write there.
+      await until("podman's processes are gone", (see) => see(processesWith(this.directory)).length === 0);
     } finally {
       await Deno.remove(this.directory, { recursive: true });
     }
   }
+}
+
+/** The command lines of the processes that have this text in an argument. */
+function processesWith(text: string): string[] {
+  return [...Deno.readDirSync("/proc")].flatMap(({ name }) => {
+    if (!/^\d+$/.test(name)) return [];
+    try {
+      const line = Deno.readTextFileSync(`/proc/${name}/cmdline`);
+      return line.includes(text) ? line.replaceAll("\0", " ") : [];
+    } catch {
+      // It has ended meanwhile.
+      return [];
+    }
+  });
 }
