@@ -1,4 +1,5 @@
 import type { Ip } from "../common/ip.ts";
+import type { SpanContext } from "../common/tracing.ts";
 import type { NetworkRequest } from "../overlay/check_network.ts";
 import type { RouteState } from "../overlay/state.ts";
 import type { Resolver } from "../overlay_names/effective.ts";
@@ -109,6 +110,8 @@ export interface NewEndpoint {
   readonly hostVeth?: boolean;
   /** The names by which a container runtime knows it. */
   readonly attachment?: AttachmentRecord;
+  /** The span of the request, which the endpoint's trace goes on from. */
+  readonly parent?: SpanContext;
 }
 
 export interface CreatedEndpoint {

@@ -1,4 +1,4 @@
-import { Counter, Histogram, type Registry } from "../common/metrics.ts";
+import { Counter, Durations, type Registry } from "../common/metrics.ts";
 
 /** The agent's metrics. */
 export interface Counters {
@@ -8,7 +8,7 @@ export interface Counters {
   readonly deactivated: Counter;
   readonly failures: Counter;
   readonly moves: Counter<"result">;
-  readonly reconcile: Histogram<"kind">;
+  readonly reconcile: Durations<"kind">;
   readonly refusedRecords: Counter;
   readonly swept: Counter<"what">;
 }
@@ -41,7 +41,7 @@ export function createCounters(metrics: Registry): Counters {
       help: "How often a network could not be brought to what the store says, and was tried again later.",
       registers,
     }),
-    reconcile: new Histogram({
+    reconcile: new Durations({
       name: "agent_reconcile_seconds",
       help:
         "How long it took to bring a network to what the store says: all of it, or some changed endpoints.",

@@ -5,6 +5,7 @@
 import { deadline } from "../common/async.ts";
 import { Cidr } from "../common/ip.ts";
 import { messageOf, Refusal } from "../common/refusal.ts";
+import { inSpan, type Span, traceparentOf } from "../common/tracing.ts";
 import type { EndpointRequest } from "../overlay/create_endpoints.ts";
 import type { Activation } from "../overlay/endpoints.ts";
 import { hostVethName } from "../overlay/faults.ts";
@@ -49,27 +50,43 @@ export interface EndpointMaker {
  * it has. What cannot be set up is deleted again, so that a refused request leaves nothing behind. Last, where the request
  * asks for it, the other hosts of the network are waited for.
  *
+ * All of it is one span, of which the record in etcd tells the other hosts, so that what they do for the endpoint is in its trace.
+ *
  * @throws Refusal
  */
-export async function createEndpoint(maker: EndpointMaker, request: NewEndpoint): Promise<CreatedEndpoint> {
-  const { context, workers, names } = maker, { view, store } = context;
+export function createEndpoint(maker: EndpointMaker, request: NewEndpoint): Promise<CreatedEndpoint> {
+  const attributes = { "host.name": maker.context.host.hostname, "strand.network": request.network };
+  return inSpan(
+    "create endpoint",
+    { parent: request.parent, attributes },
+    (span) => create(maker, request, span),
+  );
+}
+
+async function create(
+  maker: EndpointMaker,
+  request: NewEndpoint,
+  span: Span | undefined,
+): Promise<CreatedEndpoint> {
+  const { context, workers, names } = maker, { view, store } = context, parent = span?.spanContext();
   const network = await definitely(store, () => findNetwork(view, request.network));
   await refuseWayToHost(context, network, request);
   const { worker, release } = await workers.use(network.id);
   const reserved: string[] = [];
   try {
-    const out = await wayOut(context, network, request);
-    const activation = request.netns === undefined ? undefined : await prepareActivation(
-      maker,
-      worker,
-      request.netns,
-      { ...request, routes: [...request.routes ?? [], ...out.routes] },
-      reserved,
+    const out = await wayOut(context, network, request), { netns, waitMs } = request;
+    const wanted = { ...request, routes: [...request.routes ?? [], ...out.routes] };
+    const activation = netns === undefined ? undefined : await inSpan(
+      "inspect namespace",
+      { parent },
+      () => prepareActivation(maker, worker, netns, wanted, reserved),
     );
-    const { record, revision } = await writeAndSetUp(worker, request, activation);
+    const { record, revision } = await writeAndSetUp(worker, request, activation, span);
     failpoint("endpoint:after-kernel");
     await compareWhereReplaced(context, worker, activation);
-    const pending = request.waitMs ? await waitForHosts(context, worker, revision, request.waitMs) : [];
+    const pending = waitMs
+      ? await inSpan("wait for hosts", { parent }, () => waitForHosts(context, worker, revision, waitMs))
+      : [];
     return { endpoint: view.endpoint(record.id)?.record ?? record, pending, keepsRoute: out.keepsRoute };
   } finally {
     names.release(reserved);
@@ -139,8 +156,10 @@ async function writeAndSetUp(
   worker: NetworkWorker,
   { address, mac, name, wishedName, aliases, wishedAliases, attachment, allowed }: NewEndpoint,
   activation: Activation | undefined,
+  span: Span | undefined,
 ): Promise<{ record: EndpointRecord; revision: number }> {
   const id = crypto.randomUUID();
+  span?.setAttribute("strand.endpoint", id);
   const setUp = activation && worker.carriedOut(id);
   const wanted: EndpointRequest = {
     ...{
@@ -155,9 +174,14 @@ async function writeAndSetUp(
       activation,
       attachment,
       allowed,
+      traceparent: traceparentOf(span),
     },
   };
-  const written = await worker.writer.create(wanted).catch((error) => {
+  const written = await inSpan("write to etcd", { parent: span?.spanContext() }, async (span) => {
+    const written = await worker.writer.create(wanted);
+    span?.setAttribute("strand.revision", written.revision);
+    return written;
+  }).catch((error) => {
     worker.forget(id);
     throw error;
   });

@@ -4,6 +4,7 @@
  */
 import { Turns } from "../common/async.ts";
 import { invalid } from "../common/refusal.ts";
+import { inSpan } from "../common/tracing.ts";
 import { isMadeFor } from "../overlay/namespace_identity.ts";
 import { findNetwork } from "../overlay/networks.ts";
 import { namedRecord } from "../overlay_names/names.ts";
@@ -45,7 +46,9 @@ export class EndpointsInNamespaces {
         ? { endpoint: existing, existing: true }
         : { ...await create(request), existing: false };
     });
-    return { ...found, pending: waitMs ? await this.#wait(found.endpoint.id, network, waitMs) : [] };
+    if (!waitMs) return { ...found, pending: [] };
+    const wait = () => this.#wait(found.endpoint.id, network, waitMs);
+    return { ...found, pending: await inSpan("wait for hosts", { parent: request.parent }, wait) };
   }
 
   /**

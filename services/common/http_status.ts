@@ -7,7 +7,9 @@ import { send } from "./http/answers.ts";
 import type { Abort } from "./http/ends.ts";
 import { HttpServer } from "./http/server.ts";
 import type { Log } from "./log.ts";
+import { OPENMETRICS, openMetricsText, prefersOpenMetrics } from "./openmetrics.ts";
 import { messageOf, Refusal } from "./refusal.ts";
+import { isTracing } from "./tracing.ts";
 import type { Note, Problem, Report } from "./report.ts";
 
 export type { Note, Problem, Report };
@@ -57,7 +59,7 @@ export function serveStatus(
       if (action) void act(action, request, response);
       else if (request.method !== "GET" && request.method !== "HEAD") answer(response, 405, "GET only\n");
       else {
-        void statusAnswer(path, report, metrics).then((known) => {
+        void statusAnswer(path, report, metrics, request.headers.accept).then((known) => {
           const { status, body, type } = known ??
             { status: 404, body: "known are /healthz, /readyz and /metrics\n", type: "text/plain" };
           answer(response, status, body, type);
@@ -78,11 +80,16 @@ export interface StatusAnswer {
   readonly type: string;
 }
 
-/** Answers GET /healthz, /readyz and /metrics for any server; undefined: the path is another one. */
+/**
+ * Answers GET /healthz, /readyz and /metrics for any server; undefined: the path is another one.
+ *
+ * @param accept The header of that name: where there are exemplars, metrics are in OpenMetrics' form for a client that takes it.
+ */
 export async function statusAnswer(
   path: string,
   report: () => Report,
   metrics: Registry,
+  accept?: string,
 ): Promise<StatusAnswer | undefined> {
   try {
     switch (path) {
@@ -97,7 +104,9 @@ export async function statusAnswer(
         };
       }
       case "/metrics":
-        return { status: 200, body: await textOf(metrics), type: metrics.contentType };
+        return isTracing && prefersOpenMetrics(accept)
+          ? { status: 200, body: await textOf(metrics, "openmetrics"), type: OPENMETRICS }
+          : { status: 200, body: await textOf(metrics, "plain"), type: metrics.contentType };
     }
     return undefined;
   } catch (error) {
@@ -113,14 +122,17 @@ interface BuiltText {
   readonly at: number;
 }
 
-const built = new WeakMap<Registry, BuiltText>();
+const built = {
+  plain: new WeakMap<Registry, BuiltText>(),
+  openmetrics: new WeakMap<Registry, BuiltText>(),
+};
 
 /** The metrics as text, at most {@link TEXT_MS} old. */
-async function textOf(metrics: Registry): Promise<string> {
-  const now = performance.now(), last = built.get(metrics);
+async function textOf(metrics: Registry, form: keyof typeof built): Promise<string> {
+  const now = performance.now(), last = built[form].get(metrics);
   if (last && now - last.at < TEXT_MS) return await last.text;
-  const text = metrics.metrics();
-  built.set(metrics, { text, at: now });
+  const text = form === "plain" ? metrics.metrics() : openMetricsText(metrics);
+  built[form].set(metrics, { text, at: now });
   return await text;
 }
 

@@ -1,8 +1,33 @@
 /** Prometheus metrics of one process: its registry, and metrics whose values are read when they are scraped. */
 import process from "node:process";
-import { Counter, Gauge, Registry } from "./prometheus.ts";
+import type { HistogramConfiguration, LabelValues } from "prom-client";
+import { Counter, Gauge, Histogram, Registry } from "./prometheus.ts";
+import { isTracing, type SpanContext } from "./tracing.ts";
 
-export { Counter, Gauge, Histogram, Registry } from "./prometheus.ts";
+export { Counter, Gauge, Registry } from "./prometheus.ts";
+
+/** How long something took, in seconds. Where spans are made, each bucket has an exemplar: the trace of its newest observation. */
+export class Durations<T extends string> {
+  readonly #histogram: Histogram<T>;
+
+  /** @param hasExemplars Default: where spans are made. */
+  constructor(
+    { registers = [], ...rest }: HistogramConfiguration<T>,
+    private readonly hasExemplars = isTracing,
+  ) {
+    // prom-client refuses exemplars where it is told of a registry whose text has none; here openmetrics.ts writes them.
+    this.#histogram = new Histogram({ ...rest, registers: [], enableExemplars: hasExemplars });
+    for (const registry of registers) registry.registerMetric(this.#histogram);
+  }
+
+  /** @param span A span of what took that long. */
+  observe(labels: LabelValues<T>, seconds: number, span?: SpanContext): void {
+    if (!this.hasExemplars) return this.#histogram.observe(labels, seconds);
+    // prom-client's type has the histogram's own labels here.
+    const exemplarLabels = (span ? { trace_id: span.traceId } : {}) as LabelValues<T>;
+    this.#histogram.observe({ labels, value: seconds, exemplarLabels });
+  }
+}
 
 /** Creates a registry with the program's version, processor time, memory and start. */
 export function createMetrics(service: string, version: string): Registry {

@@ -4,7 +4,7 @@ import { sendDatagram } from "../../ffi/unix_datagram.ts";
 import { runDaemon } from "../common/daemon.ts";
 import { followedTogether } from "../common/followed_together.ts";
 import { formatHostPort } from "../common/host_port.ts";
-import { gauge, Histogram } from "../common/metrics.ts";
+import { Durations, gauge } from "../common/metrics.ts";
 import { openNexStore } from "../store/nex_store.ts";
 import { onceReached } from "../store/once_reached.ts";
 import { openSandStore, refuseOtherPrefix } from "../store/sand_store.ts";
@@ -42,7 +42,7 @@ export function main(args: string[]): Promise<number> {
       const rates = new Rates(targetsOf(config), askMetrics);
       daemon.defer("rates", () => rates.close());
       rates.start();
-      const seconds = new Histogram({
+      const seconds = new Durations({
         name: "dashboard_request_seconds",
         help: "How long requests took, by the status of their answer.",
         labelNames: ["status"],
@@ -64,7 +64,7 @@ export function main(args: string[]): Promise<number> {
         events,
         log,
         abort: abortConnection,
-        onAnswer: (status, took) => seconds.observe({ status }, took),
+        onAnswer: (status, took, span) => seconds.observe({ status }, took, span),
       });
       daemon.defer("pages", () => server.close());
       // Streams end first: the server waits for what is being answered.

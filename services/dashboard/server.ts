@@ -9,6 +9,7 @@ import { certificateOf, HttpServer } from "../common/http/server.ts";
 import type { Log } from "../common/log.ts";
 import { messageOf, printable } from "../common/refusal.ts";
 import type { TlsMaterial } from "../common/tls.ts";
+import { type SpanContext, spanOfRequest } from "../common/tracing.ts";
 import type { App } from "./app.tsx";
 import type { Events } from "./events.ts";
 import { hostRefusal } from "./listen.ts";
@@ -30,8 +31,8 @@ export interface ServerOptions {
   readonly events: Events;
   readonly log: Log;
   readonly abort: Abort;
-  /** Called with each answer's status and how long it took, in seconds. */
-  readonly onAnswer: (status: number, seconds: number) => void;
+  /** Called with each answer's status, how long it took, in seconds, and the request's span, where spans are made. */
+  readonly onAnswer: (status: number, seconds: number, span: SpanContext | undefined) => void;
 }
 
 /** Serves the dashboard. Throws Refusal when the address cannot be listened on. */
@@ -57,6 +58,7 @@ async function respond(
   proceed?: () => void,
 ): Promise<void> {
   const { app, events, log, onAnswer, listen } = options, begun = performance.now();
+  const span = spanOfRequest(request, response);
   try {
     const { url = "", method = "GET", headers } = request;
     const refusal = hostRefusal(listen.host, headers.host);
@@ -94,7 +96,7 @@ async function respond(
     const type = answer.headers.get("content-type") ?? "text/plain";
     const cache = answer.headers.get("cache-control") ?? "no-store";
     send(response, { status: answer.status, body: text, type, headers: own, cache }, false);
-    onAnswer(answer.status, (performance.now() - begun) / 1000);
+    onAnswer(answer.status, (performance.now() - begun) / 1000, span);
   } catch (error) {
     if (error instanceof ClientGone) return;
     if (error instanceof HttpError) {

@@ -9,6 +9,7 @@ import { FrameBatch } from "../../ffi/packet.ts";
 import { readable } from "../../ffi/readable.ts";
 import { macFromBytes } from "../common/mac.ts";
 import { messageOf } from "../common/refusal.ts";
+import { isTracing, type Span, traceparentOf } from "../common/tracing.ts";
 import { Frame, PAYLOAD_AT, writeFrame } from "../dhcpd/frame.ts";
 import { Message } from "../dhcpd/message.ts";
 import { askedName } from "../dhcpd/names.ts";
@@ -20,6 +21,7 @@ import { BRIDGE, VXLAN } from "../overlay/state.ts";
 import type { AgentReply, Ask } from "../overlay_names/gateway_messages.ts";
 import type { DhcpAnswerer } from "./networks.ts";
 import { PortLimits } from "./port_limits.ts";
+import { DhcpTraces } from "./traces.ts";
 
 const SLOTS = 64, SIZE = 2048;
 /** A message that waited in the socket for longer, in ms, is dropped: its client has asked again. */
@@ -50,6 +52,8 @@ interface Asked {
   readonly message: Message;
   readonly port: number;
   readonly at: number;
+  /** What was asked, and its span, where spans are made. */
+  readonly traced: { readonly question: Ask; readonly span: Span } | undefined;
 }
 
 /** A port of a network's bridge. */
@@ -86,6 +90,7 @@ export class DhcpPorts implements DhcpAnswerer {
   readonly #byToken = new Map<number, Served>();
   readonly #asked = new Map<number, Asked>();
   readonly #limits = new PortLimits();
+  readonly #traces = isTracing ? new DhcpTraces() : undefined;
   readonly #batch = new FrameBatch(SLOTS, SIZE);
   readonly #out = new FrameBatch(1, SIZE);
   readonly #frame = new Frame();
@@ -176,7 +181,7 @@ export class DhcpPorts implements DhcpAnswerer {
     return options;
   }
 
-  #send({ fd }: Served, { message, port }: Asked, reply: Reply): void {
+  #send({ fd }: Served, { message, port, traced }: Asked, reply: Reply): void {
     const to = destination(message, reply), out = this.#out, sourceMac = interfaceMac(fd, BRIDGE);
     if (!sourceMac) return void this.counts.unsent++;
     const length = this.#writer.write(out.buffer, PAYLOAD_AT, message, reply);
@@ -191,8 +196,9 @@ export class DhcpPorts implements DhcpAnswerer {
     });
     out.setLength(0, frame);
     out.sendBy(0, port);
-    if (out.send(fd, 1)) this.counts.unsent++;
-    else this.counts.answered++;
+    if (out.send(fd, 1)) return void this.counts.unsent++;
+    this.counts.answered++;
+    if (traced) this.#traces?.answered(traced.span, traced.question);
   }
 
   async #run(): Promise<void> {
@@ -250,7 +256,7 @@ export class DhcpPorts implements DhcpAnswerer {
       server: message.u32(Opt.serverId),
       name: askedName(message)?.slice(0, 255),
     };
-    const isSent = this.#ask({
+    const asks: Ask = {
       kind: "ask",
       network: served.id,
       question,
@@ -263,11 +269,17 @@ export class DhcpPorts implements DhcpAnswerer {
       received,
       ...optional,
       ...message.has(Opt.rapidCommit) ? { rapid: true } : {},
-    });
-    if (!isSent) return void counts.unsent++;
+    };
+    const span = this.#traces?.begin(asks), traceparent = traceparentOf(span);
+    if (!this.#ask(traceparent === undefined ? asks : { ...asks, traceparent })) return void counts.unsent++;
     counts.asked++;
-    const asked = { network: served.id, message: message.copy(), port: port.index, at: performance.now() };
-    this.#remember(question, asked);
+    this.#remember(question, {
+      network: served.id,
+      message: message.copy(),
+      port: port.index,
+      at: performance.now(),
+      traced: span && { question: asks, span },
+    });
   }
 
   #remember(question: number, asked: Asked): void {

@@ -5,7 +5,7 @@ import { runDaemon } from "../common/daemon.ts";
 import { followedTogether } from "../common/followed_together.ts";
 import { formatHostPort } from "../common/host_port.ts";
 import { OncePerMinute } from "../common/log.ts";
-import { Counter, gauge, Histogram } from "../common/metrics.ts";
+import { Counter, Durations, gauge } from "../common/metrics.ts";
 import { Refusal } from "../common/refusal.ts";
 import { timestamp } from "../common/timestamp.ts";
 import { readTls } from "../common/tls.ts";
@@ -65,7 +65,7 @@ export function main(args: string[]): Promise<number> {
     );
     const quiet = new OncePerMinute();
     let known = false;
-    const seconds = new Histogram({
+    const seconds = new Durations({
       name: "nexd_call_seconds",
       help: "How long calls took, by method and status.",
       labelNames: ["method", "code"],
@@ -81,7 +81,7 @@ export function main(args: string[]): Promise<number> {
           throw new Refusal("unavailable", `etcd at ${config.etcd.endpoints.join(", ")} was not reached yet`);
         }
       },
-      onCall: (method, code, took) => seconds.observe({ method, code }, took),
+      onCall: (method, code, took, span) => seconds.observe({ method, code }, took, span),
       onTrouble: (what) => {
         if (quiet.due(what)) log.warn(what);
       },

@@ -21,6 +21,7 @@ import { handshake } from "../common/http/handshakes.ts";
 import type { Problem } from "../common/http_status.ts";
 import { invalid, messageOf, Refusal, type RefusalCode } from "../common/refusal.ts";
 import type { TlsMaterial } from "../common/tls.ts";
+import { parentOf, type SpanContext } from "../common/tracing.ts";
 import { UnknownOutcome } from "../store/errors.ts";
 import type { NexApi } from "./api.ts";
 import { Listener } from "./listener.ts";
@@ -59,8 +60,8 @@ export interface GrpcOptions {
   readonly abort?: Abort;
   /** Throws while no call can be answered. */
   readonly gate?: () => void;
-  /** Called at the end of each call with the method, the name of the status, and the duration in seconds. */
-  readonly onCall?: (method: string, code: string, seconds: number) => void;
+  /** Called at the end of each call with the method, the name of the status, the duration in seconds, and the client's span. */
+  readonly onCall?: (method: string, code: string, seconds: number, span: SpanContext | undefined) => void;
   /** Called with a sentence when a connection is refused or none can be accepted. */
   readonly onTrouble?: (what: string) => void;
   /** Called with an error of the server, rather than of the request. */
@@ -167,7 +168,8 @@ function handlers(api: NexApi, { gate, onCall, onError }: GrpcOptions): NexHandl
         if (code === status.INTERNAL) onError?.(method, error);
         callback({ code, details: messageOf(error) });
       }
-      onCall?.(method, status[code], (performance.now() - started) / 1000);
+      const [traceparent] = call.metadata.get("traceparent");
+      onCall?.(method, status[code], (performance.now() - started) / 1000, parentOf(traceparent?.toString()));
     };
   return Object.fromEntries(
     Object.keys(nexService).map((m) => [m, handle(m as keyof NexApi)]),

@@ -62,6 +62,8 @@ export interface EndpointRequest {
   readonly attachment?: AttachmentRecord | undefined;
   /** Docker's ids of the endpoint, where it is created for Docker. */
   readonly docker?: DockerIds | undefined;
+  /** The span in which it is created, as W3C's traceparent. */
+  readonly traceparent?: string | undefined;
 }
 
 /** The results for several endpoints, in the order of the requests: each is a record or a Refusal. */
@@ -185,6 +187,7 @@ function newEndpoint(
     ...aliases.length ? { strand_aliases: aliases } : {},
     ...allowed.length ? { strand_allowed: [...allowed] } : {},
     ...request.docker ? { strand_docker: request.docker } : {},
+    ...request.traceparent === undefined ? {} : { strand_traceparent: request.traceparent },
     ...reservation?.name === undefined ? {} : { strand_name: reservation.name },
   };
 }

@@ -69,6 +69,18 @@ Deno.test("planCreateEndpoints() writes the record twice, with its address, MAC 
   assert.deepEqual([again.results, again.plans], [[wanted], []], "after a lost answer");
 });
 
+Deno.test("both records of an endpoint have the trace that it was created in, where there is one", () => {
+  const it = setUp(), traceparent = `00-${"1".repeat(32)}-${"2".repeat(16)}-01`;
+  assert.ok(it.commit(it.create(it.request("E", { traceparent }), it.request("F")).plans));
+  const fields = (id: string) =>
+    [it.keys.hostEndpoint("h1", id), it.keys.networkEndpoint(network.id, id)].map((key) => {
+      const record = it.json(key) as Record<string, unknown>;
+      return "strand_traceparent" in record ? record["strand_traceparent"] : "none";
+    });
+  assert.deepEqual(fields("E"), [traceparent, traceparent]);
+  assert.deepEqual(fields("F"), ["none", "none"]);
+});
+
 Deno.test("planCreateEndpoints() refuses one and makes the others", () => {
   const it = setUp("10.0.0.0/29");
   it.putEndpoint(

@@ -89,8 +89,9 @@ function recordOf(
   network: ReturnType<typeof findNetwork>,
 ): EndpointRecord {
   const isElsewhere = before !== undefined && before.host !== host.hostname;
-  const { kind = "static", expires_at: ends, strand_name: name, ...kept } = before?.record ??
-    newMachine(host, network, mac);
+  // The trace is that of the endpoint on the other host.
+  const { kind = "static", expires_at: ends, strand_name: name, strand_traceparent: _, ...kept } =
+    before?.record ?? newMachine(host, network, mac);
   const its = label ?? name;
   return {
     ...kept,

@@ -57,12 +57,14 @@ Deno.test("a member that a port names is an endpoint with its reservation, until
 
 Deno.test("a lease moves with its address, name and end, and with what other programs have written into its record", () => {
   const it = setUp(), lease = { kind: "dhcp", strand_port: "tap0", strand_name: "vm", other: 7 };
-  it.put("x", { ...lease, expires_at: "2030-01-01T00:00:00Z" });
+  const trace = { strand_traceparent: `00-${"1".repeat(32)}-${"2".repeat(16)}-01` };
+  it.put("x", { ...lease, ...trace, expires_at: "2030-01-01T00:00:00Z" });
   const arrival = { mac: OTHER, named: false, port: "tap3" }, moved = it.plan("h2", arrival);
   assert(it.commit(moved));
   const [found] = it.view.space(it.id).endpoints.values();
   assert.match(it.endpoints().join(), /^e\d h2 10\.0\.0\.9 dhcp tap3 vm 2030-01-01T00:00:00Z$/);
   assert.deepEqual([found?.record.other, found?.record.host_ip], [7, "192.0.2.2"]);
+  assert.equal(found && "strand_traceparent" in found.record, false, "it is the other endpoint's trace");
   // It has gone meanwhile: the same plan again is refused.
   assert.equal(it.commit(moved), false);
   assert.throws(() => it.plan("h2", { ...arrival, mac: "52:54:00:00:00:07" }), /has no address/);

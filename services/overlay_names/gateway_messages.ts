@@ -130,6 +130,8 @@ const ask = z.object({
   rapid: z.boolean().optional(),
   /** The name that the client asks for, as it is. */
   name: text.optional(),
+  /** The span of the message, as W3C's traceparent, where gatewayd makes spans. */
+  traceparent: text.optional(),
 });
 
 /** What a client is to be answered; addresses are 32-bit values. */

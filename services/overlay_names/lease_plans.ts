@@ -25,6 +25,8 @@ export interface LeasingHost extends Reach {
   readonly timestamp: () => string;
   /** The port that the client is behind; undefined: its lease goes on where it is. */
   readonly port?: string | undefined;
+  /** The span in which a lease is given, as W3C's traceparent. */
+  readonly traceparent?: string | undefined;
 }
 
 /** The network in which leases are given, and the host that gives them. */
@@ -45,6 +47,8 @@ export interface EndpointLeasePlan extends Plan {
   readonly claims?: {
     readonly network: string;
     readonly mac: string;
+    /** The span in which they change, as W3C's traceparent. */
+    readonly traceparent?: string | undefined;
     /** Claimed for the MAC; undefined: none. */
     readonly take?: Ip | undefined;
     /** Released, once the endpoint of that id is gone. */
@@ -111,6 +115,7 @@ export function planLeaseChange(leases: LeasingNetwork, change: LeaseChange): En
     claims: {
       network,
       mac,
+      traceparent: leases.host.traceparent,
       take: isLeased && !kept ? address : undefined,
       release: gone?.address ? { address: gone.address, id: gone.id } : undefined,
     },
@@ -148,6 +153,7 @@ export function newMachine(host: LeasingHost, { id }: NetworkRecord, mac: string
     target_veth_mac: mac,
     target_veth_ip: "",
     active: true,
+    ...host.traceparent === undefined ? {} : { strand_traceparent: host.traceparent },
   };
 }
 

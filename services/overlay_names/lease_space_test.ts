@@ -17,7 +17,7 @@ function setUp() {
   const it = namedLab(), { view } = it, id = idOf(1);
   it.apply(blue);
   let made = 0;
-  const on = (hostname: string, ip = "192.0.2.1") => {
+  const on = (hostname: string, ip = "192.0.2.1", traceparent?: string) => {
     const record = view.network(id), { settings } = view.space(id);
     assert(record && settings);
     const host = {
@@ -26,6 +26,7 @@ function setUp() {
       apiHostname: "",
       newId: () => `e${++made}`,
       timestamp: () => "",
+      traceparent,
     };
     return new OverlayLeases(view, record, settings, host, NOW);
   };
@@ -80,6 +81,19 @@ Deno.test("a lease is a record that SAND's agents can read, with its claim; othe
   assert(network && allocation);
   assert.ok(storedBits(network, allocation).has(2));
   assert.deepEqual(planSweep(it.view, network, new Map(), AT, 0).plan, undefined);
+});
+
+Deno.test("a lease has the trace that it was given in, which stays when it is renewed in another", () => {
+  const it = setUp();
+  for (const trace of ["first", "second"]) {
+    const planned = it.lease(it.on("h1", "192.0.2.1", trace), mac(1));
+    assert(planned.kind === "commit");
+    const { claims } = planned.plan as EndpointLeasePlan;
+    assert.ok(claims ? it.commit(planned.plan) : it.store.write(planned.plan).committed);
+    const [endpoint] = it.view.space(it.id).endpoints.values();
+    assert.equal(endpoint?.record.strand_traceparent, "first");
+    assert.equal(claims?.traceparent, trace === "first" ? trace : undefined);
+  }
 });
 
 Deno.test("a container that asks by DHCP has its own address; nothing of it is written, given back or declined", () => {

@@ -142,6 +142,8 @@ export const endpoint = z.looseObject({
    */
   kind: text.optional(),
   expires_at: text.optional(),
+  /** Strand only: W3C's traceparent of the span in which it was created; see docs/ARCHITECTURE.md, "Traces". */
+  strand_traceparent: text.optional(),
   /** Strand only: the port of the network's bridge on its host that such a machine is behind. */
   strand_port: text.refine(isInterfaceName, "not the name of an interface, at most 15 bytes, like tap0")
     .optional(),

@@ -4,73 +4,20 @@ import { fileURLToPath } from "node:url";
 import { freePort } from "../lab/free_port.ts";
 import { labEtcd } from "../lab/etcd.ts";
 import { run, strandCommand } from "../lab/host.ts";
+import { requestIn } from "../lab/http_in.ts";
+import { OtlpReceiver, type Span } from "../lab/otlp_receiver.ts";
+import { METRICS_PORT } from "../lab/overlay_api.ts";
+import type { OverlayHost } from "../lab/overlay_host.ts";
 import { LabServices } from "../lab/services.ts";
 import { until } from "../lab/until.ts";
+import { GatewayLab } from "../overlay_names/gateway_lab.ts";
+import { Machine } from "../overlay_names/ports.ts";
 
-interface Span {
-  readonly service: string;
-  readonly traceId: string;
-  readonly spanId: string;
-  readonly parentSpanId?: string;
-  /** 2: of a server, 3: of a client. */
-  readonly kind: number;
-  readonly attributes: readonly Attribute[];
-}
-
-interface Attribute {
-  readonly key: string;
-  readonly value: { readonly stringValue?: string };
-}
-
-const textOf = (attributes: readonly Attribute[], key: string) =>
-  attributes.find((attribute) => attribute.key === key)?.value.stringValue ?? "";
-
-/** An OTLP/HTTP receiver on loopback, which keeps what arrives as JSON. */
-class Receiver implements AsyncDisposable {
-  readonly spans: Span[] = [];
-  /** `SERVICE METRIC`. */
-  readonly metrics = new Set<string>();
-  /** `PATH CONTENT-TYPE`. */
-  readonly requests = new Set<string>();
-  readonly #server = Deno.serve(
-    { hostname: "127.0.0.1", port: 0, onListen() {} },
-    async (request) => {
-      const { pathname } = new URL(request.url), type = request.headers.get("content-type");
-      this.requests.add(`${pathname} ${type}`);
-      if (type === "application/json") this.#keep(await request.json());
-      else await request.bytes();
-      return Response.json({});
-    },
+/** The first span of a service's requests to a path. */
+function requestSpan({ spans }: OtlpReceiver, service: string, kind: number, path: string): Span | undefined {
+  return spans.find((span) =>
+    span.service === service && span.kind === kind && span.attributes.get("url.path") === path
   );
-
-  get url(): string {
-    return `http://127.0.0.1:${this.#server.addr.port}`;
-  }
-
-  // deno-lint-ignore no-explicit-any -- it is what the exporter sends.
-  #keep({ resourceSpans = [], resourceMetrics = [] }: any): void {
-    for (const { resource, scopeSpans } of resourceSpans) {
-      const service = textOf(resource.attributes, "service.name");
-      for (const { spans } of scopeSpans) for (const span of spans) this.spans.push({ service, ...span });
-    }
-    for (const { resource, scopeMetrics } of resourceMetrics) {
-      const service = textOf(resource.attributes, "service.name");
-      for (const { metrics } of scopeMetrics) {
-        for (const { name } of metrics) this.metrics.add(`${service} ${name}`);
-      }
-    }
-  }
-
-  /** The first span of a service's requests to a path. */
-  span(service: string, kind: number, path: string): Span | undefined {
-    return this.spans.find((span) =>
-      span.service === service && span.kind === kind && textOf(span.attributes, "url.path") === path
-    );
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#server.shutdown();
-  }
 }
 
 /** The variables of the command that the page has for nexd, for another receiver. */
@@ -86,7 +33,7 @@ function documented(receiver: string): Record<string, string> {
 
 Deno.test("a collector gets spans of nex, nexd and its calls to etcd, in one trace from nex to nexd, and V8's metrics", async () => {
   await using etcd = await labEtcd();
-  await using receiver = new Receiver();
+  await using receiver = new OtlpReceiver();
   await using services = await LabServices.create(etcd.endpoint);
   const env = { ...documented(receiver.url), OTEL_EXPORTER_OTLP_PROTOCOL: "http/json" };
   // Of nexd alone: a process that comes to its end while the receiver is taking metrics hangs, which is a fault of Deno's.
@@ -98,19 +45,24 @@ Deno.test("a collector gets spans of nex, nexd and its calls to etcd, in one tra
   });
   assert.equal(stdout, "network mini created\n");
   await until("metrics of nexd", () => receiver.metrics.has("nexd v8js.memory.heap.size"));
-  const asked = () => receiver.span("nex", 3, "/nex.Nex/Apply");
-  const answered = () => receiver.span("nexd", 2, "/nex.Nex/Apply");
+  const asked = () => requestSpan(receiver, "nex", 3, "/nex.Nex/Apply");
+  const answered = () => requestSpan(receiver, "nexd", 2, "/nex.Nex/Apply");
   await until(
     "spans of nex, nexd and etcd",
-    (see) => see([asked(), answered(), receiver.span("nexd", 3, "/etcdserverpb.KV/Txn")]).every(Boolean),
+    (see) =>
+      see([asked(), answered(), requestSpan(receiver, "nexd", 3, "/etcdserverpb.KV/Txn")]).every(Boolean),
   );
   assert.equal(answered()?.traceId, asked()?.traceId);
   assert.equal(answered()?.parentSpanId, asked()?.spanId);
+  const headers = { accept: "application/openmetrics-text" };
+  const metrics = await (await fetch(services.metricsOf("nexd"), { headers })).text();
+  const exemplar = `nexd_call_seconds_bucket\\{.*\\} \\d+ # \\{trace_id="${asked()?.traceId}"\\}`;
+  assert.match(metrics, new RegExp(`^${exemplar}`, "m"));
 });
 
 Deno.test("the protocol is http/protobuf unless it is set, and a service runs as usual while no collector answers", async () => {
   await using etcd = await labEtcd();
-  await using receiver = new Receiver();
+  await using receiver = new OtlpReceiver();
   await using services = await LabServices.create(etcd.endpoint);
   const env = { ...documented(receiver.url), OTEL_METRIC_EXPORT_INTERVAL: "500" };
   await services.start("nexd", { ...env, OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${freePort()}` });
@@ -121,3 +73,162 @@ Deno.test("the protocol is http/protobuf unless it is set, and a service runs as
     (see) => see([...receiver.requests]).some((request) => request.endsWith(" application/x-protobuf")),
   );
 });
+
+/** A trace that a caller has begun, by its ids. */
+const CALLER = { trace: "0af7651916cd43dd8448eb211c80319c", span: "b7ad6b7169203331" };
+
+Deno.test("an endpoint, and a lease behind a port, each have one trace that reaches the kernel of every host", async (t) => {
+  await using it = await GatewayLab.started({ hosts: 2, running: 0 });
+  const { lab } = it, [one, two] = [it.host(1), it.host(2)];
+  const { hostname } = new URL(lab.etcd.endpoint);
+  await using receiver = new OtlpReceiver({ path: lab.store.path, hostname });
+  const env = (service: string, host: OverlayHost) => ({
+    ...documented(receiver.url),
+    OTEL_EXPORTER_OTLP_PROTOCOL: "http/json",
+    OTEL_SERVICE_NAME: service,
+    OTEL_RESOURCE_ATTRIBUTES: `host.name=${host.name}`,
+    OTEL_BSP_SCHEDULE_DELAY: "200",
+  });
+  await Promise.all([one, two].map((host) => host.start(env("agent", host))));
+  await it.start(one, env("gatewayd", one));
+  const blue = await it.network("blue");
+  await two.attach(blue);
+
+  await t.step("POST /endpoints follows its caller's trace", async () => {
+    const container = await one.container();
+    const { status, body } = await one.api.ask({
+      method: "POST",
+      path: "/endpoints?wait=30s",
+      headers: { traceparent: `00-${CALLER.trace}-${CALLER.span}-01` },
+      body: JSON.stringify({
+        network_id: blue,
+        activate: true,
+        activate_params: { ns_handle_path: container.path },
+      }),
+    });
+    assert.equal(status, 201, body);
+    const { endpoint } = JSON.parse(body);
+    assert.equal("strand_traceparent" in endpoint, false);
+    const steps = [
+      `agent@h1 POST < ${CALLER.span}`,
+      "agent@h1 create endpoint < POST",
+      "agent@h1 inspect namespace < create endpoint",
+      "agent@h1 write to etcd < create endpoint",
+      "agent@h1 apply endpoint < create endpoint",
+      "agent@h2 apply endpoint < create endpoint",
+      "agent@h1 wait for hosts < create endpoint",
+    ];
+    const trace = await spansOf(receiver, CALLER.trace, steps);
+    assert.equal(trace.length, steps.length);
+    reachesKernels(trace, endpoint.id);
+  });
+
+  await t.step(
+    "Prometheus finds that trace by the exemplars of other hosts' latencies, and plain text has none",
+    async () => {
+      const plain = await two.api.status("/metrics");
+      assert.equal(plain.headers.get("content-type"), "text/plain; version=0.0.4; charset=utf-8");
+      assert.doesNotMatch(plain.body, /trace_id|# EOF/);
+      const open = await requestIn(two.namespace, { hostname: "127.0.0.1", port: METRICS_PORT }, {
+        path: "/metrics",
+        headers: { accept: "application/openmetrics-text" },
+      });
+      const families = [...open.body.matchAll(/^# TYPE (\S+)/gm)].map(([, family]) => family);
+      assert.equal(
+        new Set(families).size,
+        families.length,
+        "each is there once, without the suffix of counters too",
+      );
+      await using prometheus = await scrape(two);
+      await until("the exemplar is there", async (see) => {
+        const found = await prometheus.exemplars("agent_reconcile_seconds_bucket");
+        see([found, prometheus.process.tail()]);
+        return found.includes(CALLER.trace);
+      });
+    },
+  );
+
+  await t.step("a lease is in the trace of its client's DISCOVER", async () => {
+    const vm = await Machine.on(one, blue, "52:54:00:00:00:01");
+    assert.notEqual((await vm.lease()).address, "");
+    const [lease] = await it.leases(blue), id = `${lease?.["id"]}`;
+    const isItsOn = (host: string) => (span: Span) =>
+      span.host === host && span.name === "apply endpoint" && span.attributes.get("strand.endpoint") === id;
+    await until("h2 has applied it", () => receiver.spans.some(isItsOn("h2")));
+    const trace = await spansOf(receiver, receiver.spans.find(isItsOn("h2"))?.traceId ?? "", [
+      "gatewayd@h1 DHCP discover < ",
+      "agent@h1 answer DHCP < DHCP discover",
+      "gatewayd@h1 DHCP request < DHCP discover",
+      "agent@h1 answer DHCP < DHCP request",
+      "agent@h1 write to etcd < answer DHCP",
+      "agent@h1 apply endpoint < answer DHCP",
+      "agent@h2 apply endpoint < answer DHCP",
+    ]);
+    reachesKernels(trace, id);
+  });
+});
+
+/** Resolves with a trace that has all of these spans, each as `SERVICE@HOST NAME < PARENT'S NAME`. */
+async function spansOf(receiver: OtlpReceiver, traceId: string, wanted: readonly string[]): Promise<Span[]> {
+  const its = () => receiver.spans.filter((span) => span.traceId === traceId);
+  await until(`trace ${traceId} is whole`, (see) => {
+    const trace = its(), names = new Map(trace.map(({ spanId, name }) => [spanId, name]));
+    const lines = trace.map(({ service, host, name, parentSpanId: parent }) =>
+      `${service}@${host} ${name} < ${names.get(parent) ?? parent}`
+    );
+    see(lines.join("\n"));
+    return wanted.every((span) => lines.includes(span));
+  });
+  return its();
+}
+
+/** Each host has applied what was written, not before it was written, step by step. */
+function reachesKernels(trace: readonly Span[], endpoint: string): void {
+  const written = trace.find(({ name }) => name === "write to etcd");
+  const applied = trace.filter(({ name }) => name === "apply endpoint");
+  assert.deepEqual(applied.map(({ attributes }) => attributes.get("host.name")).sort(), ["h1", "h2"]);
+  for (const { attributes, start, end, events, status } of applied) {
+    assert.equal(attributes.get("strand.endpoint"), endpoint);
+    assert.equal(attributes.get("strand.revision"), written?.attributes.get("strand.revision"));
+    assert(written && written.start < start && start < end);
+    assert.deepEqual([events, status], [["begun", "hosts admitted", "planned"], 0]);
+  }
+}
+
+/** Prometheus on a host, which scrapes its agent and keeps exemplars: the judge of what the agent's metrics say in OpenMetrics' form. */
+async function scrape(host: OverlayHost) {
+  const directory = await Deno.makeTempDir({ prefix: "strand-prometheus-" });
+  const config = {
+    global: { scrape_interval: "1s", scrape_timeout: "1s" },
+    scrape_configs: [{ job_name: "agent", static_configs: [{ targets: [`127.0.0.1:${METRICS_PORT}`] }] }],
+  };
+  // JSON is YAML.
+  await Deno.writeTextFile(`${directory}/prometheus.yml`, JSON.stringify(config));
+  const process = host.host.spawn([
+    "prometheus",
+    "--enable-feature=exemplar-storage",
+    `--config.file=${directory}/prometheus.yml`,
+    `--storage.tsdb.path=${directory}/data`,
+    "--web.listen-address=127.0.0.1:9090",
+    "--log.level=warn",
+  ]);
+  const get = (path: string) => requestIn(host.namespace, { hostname: "127.0.0.1", port: 9090 }, { path });
+  return {
+    process,
+    /** The trace ids of a metric's exemplars. */
+    async exemplars(metric: string): Promise<string[]> {
+      if (!process.alive) throw new Error(`Prometheus has ended:\n${process.tail()}`);
+      const answer = await get(`/api/v1/query_exemplars?query=${metric}&start=0&end=9999999999`).catch(() =>
+        undefined
+      );
+      const { data = [] } = answer?.status === 200 ? JSON.parse(answer.body) : {};
+      return data.flatMap(({ exemplars }: { exemplars: { labels: { trace_id: string } }[] }) =>
+        exemplars.map(({ labels }) => labels.trace_id)
+      );
+    },
+    async [Symbol.asyncDispose]() {
+      await process.stop();
+      await Deno.remove(directory, { recursive: true });
+    },
+  };
+}

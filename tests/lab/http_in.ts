@@ -8,6 +8,7 @@ export interface Question {
   readonly method?: string;
   readonly path: string;
   readonly body?: string | undefined;
+  readonly headers?: Readonly<Record<string, string>>;
   /** How long the answer may take, in ms (default 30,000). */
   readonly timeout?: number | undefined;
 }
@@ -25,7 +26,7 @@ export interface Answer {
  * @throws Error when it cannot be reached, goes away before it has answered, or takes too long.
  */
 export async function requestIn(namespace: number, at: SocketAddress, question: Question): Promise<Answer> {
-  const { method = "GET", path: target, body, timeout = 30_000 } = question;
+  const { method = "GET", path: target, body, headers = {}, timeout = 30_000 } = question;
   const end = new ConnectionEnd(await connectIn(namespace, at));
   let late: string | undefined;
   const timer = setTimeout(() => {
@@ -37,10 +38,8 @@ export async function requestIn(namespace: number, at: SocketAddress, question: 
       method,
       target,
       host: formatHostPort({ host: at.hostname, port: at.port }),
-      ...(body !== undefined && {
-        headers: { "Content-Type": "application/json" },
-        body: new TextEncoder().encode(body),
-      }),
+      headers: { ...body !== undefined && { "Content-Type": "application/json" }, ...headers },
+      ...body !== undefined && { body: new TextEncoder().encode(body) },
     });
     return { ...answer, body: new TextDecoder().decode(answer.body) };
   } catch (error) {

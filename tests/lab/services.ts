@@ -5,6 +5,8 @@ import type { Status } from "../../services/common/service_status.ts";
 import { type Output, Process, run, strandCommand } from "./host.ts";
 import { nexHere } from "./nex.ts";
 
+type Service = "nexd" | "dnsd" | "dashboard";
+
 /** Services on loopback, with ports of their own, against one etcd; ended with `dispose`. */
 export class LabServices implements AsyncDisposable {
   private readonly processes: Process[] = [];
@@ -14,6 +16,7 @@ export class LabServices implements AsyncDisposable {
     readonly nexdPort: number,
     readonly dnsPort: number,
     readonly dashboardPort: number,
+    private readonly metricsPorts: Readonly<Record<Service, number>>,
   ) {}
 
   /** @param extra Further keys of the configuration's sections, like `{nexd: "tls: {…}"}`. */
@@ -33,12 +36,17 @@ export class LabServices implements AsyncDisposable {
       }}`,
     ].join("\n");
     await Deno.writeTextFile(`${directory}/nex.yml`, config);
-    return new LabServices(directory, nexd, dns, page);
+    const metrics = { nexd: nexdMetrics, dnsd: dnsdMetrics, dashboard: pageMetrics };
+    return new LabServices(directory, nexd, dns, page, metrics);
+  }
+
+  metricsOf(name: Service): string {
+    return `http://127.0.0.1:${this.metricsPorts[name]}/metrics`;
   }
 
   /** Starts a service; resolves when it says that it is ready. */
   async start(
-    name: "nexd" | "dnsd" | "dashboard",
+    name: Service,
     env: Readonly<Record<string, string>> = {},
   ): Promise<Process> {
     const service = this.launch(name, env);
@@ -47,7 +55,7 @@ export class LabServices implements AsyncDisposable {
   }
 
   /** Starts a service without waiting for it. */
-  launch(name: "nexd" | "dnsd" | "dashboard", env: Readonly<Record<string, string>> = {}): Process {
+  launch(name: Service, env: Readonly<Record<string, string>> = {}): Process {
     const service = new Process(strandCommand([name, "--config", `${this.directory}/nex.yml`]), { env });
     this.processes.push(service);
     return service;

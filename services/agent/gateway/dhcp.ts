@@ -4,6 +4,7 @@ import { OncePerMinute } from "../../common/log.ts";
 import { Counter, counters, type Registry } from "../../common/metrics.ts";
 import { messageOf } from "../../common/refusal.ts";
 import { timestamp } from "../../common/timestamp.ts";
+import { parentOf, type Span, startSpan, traceparentOf } from "../../common/tracing.ts";
 import { type Copied, Exchanges } from "../../dhcpd/exchanges.ts";
 import { type Counts, noCounts } from "../../dhcpd/counters.ts";
 import { BOOTREQUEST, ETHERNET, Opt, Type } from "../../dhcpd/numbers.ts";
@@ -30,6 +31,8 @@ interface From {
   readonly port: string | undefined;
   readonly question: number;
   readonly answer: (reply: AgentReply) => void;
+  /** Ended when it is answered. */
+  readonly span: Span | undefined;
 }
 
 /** What a network's clients are offered. */
@@ -73,15 +76,19 @@ export class GatewayDhcp {
 
   /** Takes a question of gatewayd's, for a network whose gateway answers DHCP on this host. */
   ask(asked: Ask, answer: (reply: AgentReply) => void): void {
-    const { view, storeGuard, log } = this.#context(), { network: id, mac, question } = asked;
+    const { view, storeGuard, log, host } = this.#context(), { network: id, mac, question } = asked;
     const { refused } = this.askers, port = ofContainer(asked.port) ? undefined : asked.port;
     const record = view.network(id);
     if (!record || view.isDeleted(id)) return;
     if (storeGuard.hold) return void refused.held++;
     if (!this.askers.mayAsk(asked)) return;
     if (this.writer.waiting(id) >= MOST_WAITING) return void refused.overload++;
+    const span = startSpan("answer DHCP", {
+      parent: parentOf(asked.traceparent),
+      attributes: { "host.name": host.hostname, "strand.network": id, "strand.mac": mac },
+    });
     try {
-      this.#started().take({ network: id, port, question, answer }, {
+      this.#started().take({ network: id, port, question, answer, span }, {
         message: new Question(asked),
         mac,
         unicast: asked.unicast,
@@ -112,7 +119,7 @@ export class GatewayDhcp {
     return this.#exchanges = new Exchanges<From, Question, SandRecord>({
       store: { ...store, committer: writer },
       spaces: {
-        of: ({ network, port }) => this.#space(network, port),
+        of: ({ network, port, span }) => this.#space(network, port, span),
         isUnreadable: ({ network }) => {
           try {
             view.refuseUnreadable(network);
@@ -135,20 +142,24 @@ export class GatewayDhcp {
       },
       log,
       clock,
-      send: ({ network, question, answer }, _, reply) => answer(replyOf(network, question, reply)),
+      send: ({ network, question, answer, span }, _, reply) => {
+        span?.end();
+        answer(replyOf(network, question, reply));
+      },
       flush: () => {},
       onExhausted: ({ name }) => this.#exhausted.inc({ network: name }),
     });
   }
 
-  #space(network: string, port: string | undefined) {
+  #space(network: string, port: string | undefined, span: Span | undefined) {
     const { view, host } = this.#context();
     const record = view.network(network), { settings } = view.space(network);
     if (!record || !settings) throw new Error(`network ${network} has no settings any more`);
     let offering = this.#offerings.get(network);
     if (!offering) this.#offerings.set(network, offering = { offers: new Offers(), used: 0 });
     offering.used = performance.now();
-    const leasing = { ...hostOf(host), newId: () => crypto.randomUUID(), timestamp, port };
+    const traceparent = traceparentOf(span);
+    const leasing = { ...hostOf(host), newId: () => crypto.randomUUID(), timestamp, port, traceparent };
     return {
       space: new OverlayLeases(view, record, settings, leasing, this.#now),
       offers: offering.offers,

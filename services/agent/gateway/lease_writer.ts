@@ -1,5 +1,6 @@
 /** Writes the leases of overlay networks: those that a network is asked for at the same time share a transaction. */
 import { deadline } from "../../common/async.ts";
+import { inSpan, parentOf } from "../../common/tracing.ts";
 import { type JoinedLeases, joinLeases } from "../../overlay_names/join_leases.ts";
 import type { EndpointLeasePlan } from "../../overlay_names/lease_plans.ts";
 import type { Committer, Guard, Outcome, Plan } from "../../store/types.ts";
@@ -38,7 +39,17 @@ export class LeaseWriter implements Committer {
     const { store, storeGuard } = this.context(), network = plan.claims?.network;
     storeGuard.assertNotHeld();
     if (network === undefined) return await store.committer.commitGrouped(plan);
-    return await new Promise((resolve, reject) => {
+    const parent = parentOf(plan.claims?.traceparent);
+    if (!parent) return await this.#written(network, plan);
+    return await inSpan("write to etcd", { parent }, async (span) => {
+      const outcome = await this.#written(network, plan);
+      if (outcome.committed) span?.setAttribute("strand.revision", outcome.revision);
+      return outcome;
+    });
+  }
+
+  #written(network: string, plan: EndpointLeasePlan): Promise<Outcome> {
+    return new Promise((resolve, reject) => {
       const job: Job = { plan, resolve, reject, tries: 0 }, waiting = this.#waiting.get(network);
       if (waiting) return void waiting.push(job);
       this.#waiting.set(network, [job]);

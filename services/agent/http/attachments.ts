@@ -3,6 +3,7 @@ import { z } from "zod";
 import { Cidr, Ip } from "../../common/ip.ts";
 import { isInterfaceName } from "../../common/interface_name.ts";
 import { invalid, Refusal } from "../../common/refusal.ts";
+import type { SpanContext } from "../../common/tracing.ts";
 import type { AttachmentRecord } from "../../store/sand_records.ts";
 import type { Attached, AttachmentsApi, NewAttachment } from "../api.ts";
 import { type Answer, HttpError, json, statusOf } from "./answers.ts";
@@ -75,14 +76,16 @@ export const validAttachments = z.object({
 interface Call {
   readonly query: URLSearchParams;
   readonly body: Uint8Array;
+  readonly span: SpanContext | undefined;
 }
 
 type Handler = (attachments: AttachmentsApi, call: Call) => Promise<Answer>;
 
 /** The handlers of /attachments, by method. */
 const handlers = {
-  async POST(attachments, { body }) {
-    return json(201, shown(await attachments.attach(readNewAttachment(body))));
+  async POST(attachments, { body, span }) {
+    const request = { ...readNewAttachment(body), ...span && { parent: span } };
+    return json(201, shown(await attachments.attach(request)));
   },
   async GET(attachments, { query }) {
     const { problems, missingRoutes, ...attached } = await attachments.check(

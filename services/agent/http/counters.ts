@@ -1,9 +1,10 @@
-import { Counter, Gauge, Histogram, type Registry } from "../../common/metrics.ts";
+import { Counter, Durations, Gauge, type Registry } from "../../common/metrics.ts";
+import type { SpanContext } from "../../common/tracing.ts";
 
 /** The API's metrics. */
 export interface Counters {
   /** Counts a request with its duration until the answer was sent; for CONNECT, until its stream began. */
-  answered(method: string, route: string, code: number, seconds: number): void;
+  answered(method: string, route: string, code: number, seconds: number, span?: SpanContext): void;
   readonly connections: Gauge;
   readonly streams: Gauge;
   /** Bytes of streams: "in" to the network and "out" of it. */
@@ -13,7 +14,7 @@ export interface Counters {
 /** Registers the API's metrics. */
 export function createCounters(metrics: Registry): Counters {
   const registers = [metrics];
-  const seconds = new Histogram({
+  const seconds = new Durations({
     name: "agent_http_request_seconds",
     help: "How long requests took.",
     labelNames: ["method", "route", "code"],
@@ -21,7 +22,8 @@ export function createCounters(metrics: Registry): Counters {
     registers,
   });
   return {
-    answered: (method, route, code, took) => seconds.observe({ method, route, code: String(code) }, took),
+    answered: (method, route, code, took, span) =>
+      seconds.observe({ method, route, code: String(code) }, took, span),
     connections: new Gauge({
       name: "agent_http_connections",
       help: "Clients connected to the API.",

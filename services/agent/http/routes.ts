@@ -1,5 +1,6 @@
 import type { Registry } from "prom-client";
 import { type Report, statusAnswer } from "../../common/http_status.ts";
+import type { SpanContext } from "../../common/tracing.ts";
 import { version } from "../../common/version.ts";
 import type { AgentApi, AttachmentsApi, PortsApi } from "../api.ts";
 import { type Answer, HttpError, json } from "./answers.ts";
@@ -35,6 +36,10 @@ export interface ApiRequest {
   /** The raw target, like `/endpoints?hostname=a`. */
   readonly target: string;
   readonly body: Uint8Array;
+  /** The header of that name. */
+  readonly accept?: string | undefined;
+  /** The request's span, where spans are made. */
+  readonly span?: SpanContext | undefined;
 }
 
 interface Call {
@@ -42,14 +47,16 @@ interface Call {
   readonly id: string;
   readonly query: URLSearchParams;
   readonly body: Uint8Array;
+  readonly accept: string | undefined;
+  readonly span: SpanContext | undefined;
 }
 
 type Handler = (sources: Sources, call: Call) => Promise<Answer>;
 type Table = Readonly<Record<string, Readonly<Record<string, Handler>>>>;
 
 const side: (path: string) => Record<"GET", Handler> = (path) => ({
-  async GET({ report, metrics }) {
-    return await statusAnswer(path, report, metrics) ?? { status: 404, body: "" };
+  async GET({ report, metrics }, { accept }) {
+    return await statusAnswer(path, report, metrics, accept) ?? { status: 404, body: "" };
   },
 });
 
@@ -104,17 +111,17 @@ const routes = {
         ...(warning !== undefined && { warning }),
       });
     },
-    async POST({ api }, { body, query }) {
-      const { endpoint, pending } = await api().createEndpoint(readEndpointRequest(body, query));
+    async POST({ api }, { body, query, span }) {
+      const request = { ...readEndpointRequest(body, query), ...span && { parent: span } };
+      const { endpoint, pending } = await api().createEndpoint(request);
       return json(201, {
         endpoint: shownEndpoint(endpoint),
         ...(pending.length > 0 && { pending_hosts: pending }),
       });
     },
-    async PUT({ api }, { body, query }) {
-      const { endpoint, pending, existing, keepsRoute } = await api().ensureEndpoint(
-        readEndpointRequest(body, query),
-      );
+    async PUT({ api }, { body, query, span }) {
+      const request = { ...readEndpointRequest(body, query), ...span && { parent: span } };
+      const { endpoint, pending, existing, keepsRoute } = await api().ensureEndpoint(request);
       return json(existing ? 200 : 201, {
         endpoint: shownEndpoint(endpoint),
         existing,
@@ -222,12 +229,13 @@ export function notServed(method: string, path: readonly string[]): HttpError {
 }
 
 /** Answers a request; throws Refusal, HttpError, or any error that the API threw. */
-export async function answerTo(sources: Sources, { method, target, body }: ApiRequest): Promise<Answer> {
+export async function answerTo(sources: Sources, request: ApiRequest): Promise<Answer> {
+  const { method, target, body, accept, span } = request;
   const { path, query } = readTarget(target);
   const found = routeOf(path);
   const handlers = found ? table[found.route] ?? {} : {};
   const wanted = method === "HEAD" ? "GET" : method;
   const handler = Object.hasOwn(handlers, wanted) ? handlers[wanted] : undefined;
   if (!found || !handler) throw notServed(method, path);
-  return await handler(sources, { id: found.id, query, body });
+  return await handler(sources, { id: found.id, query, body, accept, span });
 }

@@ -14,6 +14,7 @@ import type { Problem, Report } from "../../common/http_status.ts";
 import type { Log } from "../../common/log.ts";
 import { messageOf } from "../../common/refusal.ts";
 import type { TlsMaterial } from "../../common/tls.ts";
+import { spanOfRequest } from "../../common/tracing.ts";
 import type { AgentApi, AttachmentsApi, PortsApi } from "../api.ts";
 import { ClientGone, readBody } from "../../common/http/body.ts";
 import { createCounters } from "./counters.ts";
@@ -117,18 +118,19 @@ export async function serveAgentApi(api: () => AgentApi, options: ApiServerOptio
     proceed?: () => void,
   ) => {
     const started = performance.now(), { method = "", url: target = "" } = request;
-    const route = routeLabel(target);
+    const route = routeLabel(target), span = spanOfRequest(request, response);
     let answer: Answer;
     try {
       using body = await readBody(request, proceed);
-      answer = await answerTo(sources, { method, target, body: body.bytes });
+      const { accept } = request.headers;
+      answer = await answerTo(sources, { method, target, body: body.bytes, accept, span });
     } catch (error) {
       if (error instanceof ClientGone) return;
       answer = faults.answer(error, method, route);
     }
     if (closing) response.on("finish", closeIdle);
     send(response, answer, closing);
-    counters.answered(method, route, answer.status, (performance.now() - started) / 1000);
+    counters.answered(method, route, answer.status, (performance.now() - started) / 1000, span);
   };
   const closeIdle = () => servers.forEach((server) => server.closeIdle());
 

@@ -10,6 +10,7 @@ import { TargetRefused } from "../kernel/target.ts";
 import type { HostNetwork } from "./host_network.ts";
 import type { Problems } from "./problems.ts";
 import type { RemovalGuard } from "./removal_guard.ts";
+import type { EndpointTraces } from "./traces.ts";
 
 /** Changes one network's part of the kernel; every change of it goes through here. */
 export class Applier {
@@ -17,11 +18,13 @@ export class Applier {
     private readonly network: HostNetwork,
     private readonly problems: Problems,
     readonly guard: RemovalGuard,
+    private readonly traces?: EndpointTraces | undefined,
   ) {}
 
   /** Carries out operations; those that remove something only after etcd has confirmed that the agent should. */
   async apply(ops: readonly KernelOp[], endpoint?: OverlayEndpoint): Promise<void> {
     if (!ops.length) return;
+    this.traces?.planned();
     if (ops.some(isDestructive)) await this.guard.confirm();
     const { kernel, context } = this.network;
     context.storeGuard.assertNotHeld();

@@ -3,6 +3,7 @@ import { rangeOf } from "../../overlay/claims.ts";
 import { type Rules, rulesOf } from "../../overlay/containment.ts";
 import { hostRouteOf, mtuHere, mtuOf } from "../../overlay/desired.ts";
 import { localFault, networkFault, networkProblem, notCarriedOut, vethOwners } from "../../overlay/faults.ts";
+import { NetworkNeighbours } from "../../overlay/neighbours.ts";
 import type { OverlayEndpoint } from "../../overlay/overlay_endpoint.ts";
 import type { ContainmentState } from "../../overlay/state.ts";
 import type { EndpointChange } from "../../overlay/network_change.ts";
@@ -171,6 +172,22 @@ export class HostNetwork {
       if (before?.host === hostname) this.vethNames.delete(before.record.overlay_veth_name);
       if (after?.host === hostname) this.vethNames.add(after.record.overlay_veth_name);
     }
+  }
+
+  /** Returns the MAC that an address has at present; undefined when no active endpoint has it. */
+  macs(): (address: number) => number | undefined {
+    const { view, host } = this.context, neighbours = new NetworkNeighbours(view, this.id, host.hostname);
+    return (address) => neighbours.macOf(address);
+  }
+
+  /** Tells the containers here which MACs these addresses have now. */
+  announce(pairs: ReadonlyMap<number, number>): void {
+    this.kernel.announce(pairs, { learned: !this.proxied }).catch((error) =>
+      this.context.log.debug(
+        { network: this.id },
+        `another MAC could not be announced to containers: ${messageOf(error)}`,
+      )
+    );
   }
 
   /** The error for an endpoint of this host with an invalid record. */

@@ -6,11 +6,11 @@
  * leads to a full comparison, soon at first and then less often.
  */
 import { messageOf, Refusal } from "../../common/refusal.ts";
+import { isTracing } from "../../common/tracing.ts";
 import { concernsWhole } from "../../overlay/allowed.ts";
 import { portOf } from "../../overlay/desired.ts";
 import type { Activation } from "../../overlay/endpoints.ts";
 import { planLeave } from "../../overlay/hosts.ts";
-import { NetworkNeighbours } from "../../overlay/neighbours.ts";
 import type { EndpointChange, NetworkChange } from "../../overlay/network_change.ts";
 import type { Context } from "../context.ts";
 import { failpoint } from "../failpoints.ts";
@@ -27,6 +27,7 @@ import { Problems } from "./problems.ts";
 import { type CompareReason, isCheck, isUrgent } from "./reason.ts";
 import { RemovalGuard } from "./removal_guard.ts";
 import { AppliedStatus } from "./status.ts";
+import { EndpointTraces } from "./traces.ts";
 import { AppliedWaiters } from "./waiters.ts";
 
 /** The pause after a failure, in ms: the first one, which doubles each time up to the longest one. */
@@ -44,6 +45,7 @@ export class NetworkWorker {
   readonly #status: AppliedStatus;
   readonly #waiters = new AppliedWaiters();
   readonly #announcer: Announcer;
+  readonly #traces: EndpointTraces | undefined;
   /** The reason why the whole network is to be compared; undefined: it is not. */
   #reason: CompareReason | undefined;
   /** The changes that are to be applied. */
@@ -66,9 +68,10 @@ export class NetworkWorker {
     const network = this.#network = new HostNetwork(id, context);
     network.kernel.watch(() => context.drift.suspect(this));
     const problems = this.#problems = new Problems(network), guard = new RemovalGuard(network);
-    const applier = this.#applier = new Applier(network, problems, guard);
+    const traces = this.#traces = isTracing ? new EndpointTraces(id, context.host.hostname) : undefined;
+    const applier = this.#applier = new Applier(network, problems, guard, traces);
     const status = this.#status = new AppliedStatus(network);
-    const announcer = this.#announcer = new Announcer((pairs) => this.#announce(pairs));
+    const announcer = this.#announcer = new Announcer((pairs) => network.announce(pairs));
     this.#incremental = new Incremental(network, applier, problems);
     this.#full = new FullComparison(network, {
       applier,
@@ -116,6 +119,7 @@ export class NetworkWorker {
     const { kinds, endpoints, revision } = change, network = this.#network;
     const { view, host: { hostname } } = this.#context;
     network.noteVeths(endpoints);
+    this.#traces?.notice(endpoints);
     // Both keys of an endpoint are written in one transaction, and arrive as two events: the second changes nothing.
     this.#changes.push(...endpoints.filter(({ before, after }) => before?.modified !== after?.modified));
     this.#revision = Math.max(this.#revision, revision);
@@ -199,6 +203,7 @@ export class NetworkWorker {
     this.#closing.abort();
     const told = this.#status.close();
     this.#announcer.close();
+    this.#traces?.close();
     for (const timer of [this.#retry, this.#compareAgain]) clearTimeout(timer);
     await this.#running;
     await told;
@@ -227,26 +232,29 @@ export class NetworkWorker {
       const reason = this.#reason, changes = this.#changes, revision = this.#revision;
       this.#reason = undefined;
       this.#changes = [];
-      const started = performance.now();
+      const started = performance.now(), span = this.#traces?.begin();
       try {
         await vteps.widen(this.#network);
+        this.#traces?.step("hosts admitted");
         await this.#bring(reason, changes);
         await vteps.settle(this.#network, this.#applier.guard);
         this.#failures = 0;
+        this.#traces?.done((id) => this.#problems.endpoints.get(id)?.message ?? this.#network.fault);
         this.#settle(changes);
         this.#problems.tell("all");
-        this.#announceMoved(changes);
+        this.#announcer.notice(changes, this.#network.macs());
         this.#status.publish(
           // Where a hold has begun meanwhile, a revision from before it says nothing of the store that is believed then.
           Math.min(revision, this.#revision),
           reason === undefined && changes.every((change) => this.#isOwn(change)),
         );
       } catch (error) {
+        this.#traces?.retry();
         if (!storeGuard.hold) this.#failed(error, changes);
         return;
       } finally {
         const seconds = (performance.now() - started) / 1000;
-        counters.reconcile.observe({ kind: reason ? "all" : "some" }, seconds);
+        counters.reconcile.observe({ kind: reason ? "all" : "some" }, seconds, span);
       }
     }
     this.#status.publish(this.#revision, true);
@@ -315,20 +323,6 @@ export class NetworkWorker {
     clearTimeout(this.#compareAgain);
     if (ms === undefined || this.#closed) return;
     this.#compareAgain = setTimeout(() => void this.compare("check"), ms);
-  }
-
-  #announceMoved(changes: readonly EndpointChange[]): void {
-    const neighbours = new NetworkNeighbours(this.#context.view, this.id, this.#context.host.hostname);
-    this.#announcer.notice(changes, (address) => neighbours.macOf(address));
-  }
-
-  #announce(pairs: ReadonlyMap<number, number>): void {
-    this.#network.kernel.announce(pairs, { learned: !this.#network.proxied }).catch((error) =>
-      this.#context.log.debug(
-        { network: this.id },
-        `another MAC could not be announced to containers: ${messageOf(error)}`,
-      )
-    );
   }
 
   /** Writes to etcd that nothing of the network is left on this host. */
