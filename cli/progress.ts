@@ -1,3 +1,5 @@
+/** Shows on a terminal that a command is waiting, and for what, once that takes longer than a second. */
+
 /** Where progress goes: a terminal, or nothing. */
 export interface Screen {
   readonly isTerminal: boolean;

@@ -1,3 +1,4 @@
+/** Runs a command line that is built with commander, and turns errors into one sentence on standard error and an exit status. */
 import { type Command, CommanderError } from "commander";
 import { UsageError } from "../services/common/usage.ts";
 import { answerTo, asksForWords, type Candidate } from "./candidates.ts";

@@ -1,3 +1,4 @@
+/** The input and output of a command-line program as an interface, so that tests can run a command inside their own process. */
 import type { Screen } from "./progress.ts";
 
 /** The input and output of a command-line program. */

@@ -1,4 +1,7 @@
-/** A terminal for a command line that a test runs in its own process: all of a command but the start of its process, which costs more. */
+/**
+ * A terminal for tests that run a command line in their own process, since starting a process costs more than the
+ * command itself.
+ */
 import type { Terminal } from "./terminal.ts";
 
 export interface HereOptions {

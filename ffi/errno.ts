@@ -1,4 +1,4 @@
-/** errno(3) of calls through FFI, and the error class for failed system calls. */
+/** Reads errno(3) after calls through FFI, and defines the error class of a failed system call. */
 import { libc } from "./libc.ts";
 
 /** errno(3) values that callers distinguish. */

@@ -37,7 +37,7 @@ export function interfaceName(socket: number, index: number): string | undefined
   throw new SystemError(`look for the interface ${index}`, code);
 }
 
-/** True for an interface that is up and has what sends its frames (IFF_RUNNING): until then the kernel drops them without an error. */
+/** True for an interface that is up and has a carrier (IFF_RUNNING). Until then the kernel drops its frames without an error. */
 export function isRunning(socket: number, index: number): boolean {
   request.fill(0);
   view.setInt32(16, index, true);

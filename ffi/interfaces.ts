@@ -1,4 +1,4 @@
-/** The network interfaces of this namespace with their addresses, and notifications of their changes. */
+/** Lists the network interfaces of this namespace with their addresses, and notifies of their changes. */
 import { checked, ENOBUFS, errno } from "./errno.ts";
 import { libc } from "./libc.ts";
 

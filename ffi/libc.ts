@@ -1,9 +1,8 @@
 /**
- * libc through FFI: a table of symbols, opened once per isolate.
- *
- * Sizes are u32/i32, which cross for 8 ns where usize/u64 take 128. "buffer" is for arrays handed over per
- * call, "pointer" for addresses resolved once. Variadic calls (open, openat, fcntl, ioctl) are declared with the arguments
- * that we use; the ABIs of x86-64 and arm64 Linux pass those the same way.
+ * Opens libc through FFI, with one table of symbols for each isolate. Sizes are u32/i32, which cross for 8 ns where
+ * usize/u64 take 128. "buffer" is for arrays handed over per call, "pointer" for addresses resolved once. Variadic
+ * calls (open, openat, fcntl, ioctl) are declared with the arguments that we use; the ABIs of x86-64 and arm64 Linux
+ * pass those the same way.
  */
 
 /** Where Debian and Ubuntu keep it: --allow-ffi wants this very path. */

@@ -1,4 +1,4 @@
-/** struct mmsghdr, which recvmmsg(2) and sendmmsg(2) take: how many messages are described to the kernel at once. */
+/** Builds arrays of struct mmsghdr, by which recvmmsg(2) and sendmmsg(2) pass many messages to the kernel in one call. */
 import { libc } from "./libc.ts";
 
 /** Its layout on 64-bit Linux, in octets: a struct msghdr of 56, msg_len and padding; and the struct iovec of its buffer. */

@@ -98,7 +98,8 @@ export class Netlink implements Disposable {
 
   /**
    * Sends a request other than a dump; `visit` gets the answers.
-   * @param unlocked The kernel answers this one without its lock of all links (RTNL): it is sent from this thread, as it waits for nothing.
+   * @param unlocked The kernel answers this one without its lock of all links (RTNL): it is sent from this
+   *   thread, as it waits for nothing.
    * @throws SystemError when there is none
    */
   async request({ what, message }: Request, visit: Visit, unlocked = false): Promise<void> {
@@ -144,7 +145,8 @@ export class Netlink implements Disposable {
    * @param make Returns an empty collection, for each try.
    * @param add Adds a message to it.
    * @param few The answers are expected to come in one part or two: they are read on this thread, which takes a tenth of what
-   *   a thread of the pool does. If there are more after all, this thread may wait for the kernel's lock of all links (RTNL). So it may after a few tries.
+   *   a thread of the pool does. If there are more after all, this thread may wait for the kernel's lock of all links
+   *   (RTNL). So it may after a few tries.
    * @throws SystemError when the kernel refuses; Error after 20 tries
    */
   async dump<T>(

@@ -81,7 +81,7 @@ export interface Link {
   readonly master: number;
   /** Its settings as a port of that bridge. */
   readonly port: PortSettings | undefined;
-  /** The index of a veth's peer, or of the lower link of a macvlan, VLAN device and the like, in `peerNamespace`; 0 when there is none. */
+  /** The index in `peerNamespace` of a veth's peer, or of the lower link of a macvlan or VLAN device; 0 when there is none. */
   readonly peer: number;
   /**
    * The number, as {@link namespaceNumber} returns it, of the namespace of a veth's peer, a macvlan's lower link or a

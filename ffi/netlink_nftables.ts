@@ -98,7 +98,10 @@ export function newSet(
   ]);
 }
 
-/** A set of rates by key for `isOver()` of nftables_expressions.ts, which forgets keys that were not seen for a minute. @param id As in {@link newSet}. */
+/**
+ * A set of rates by key for `isOver()` of nftables_expressions.ts, which forgets keys that were not seen for a minute.
+ * @param id As in {@link newSet}.
+ */
 export function newRates(table: Table, name: string, type: number, length: number, id: number): Request {
   return request(table, `add set ${name}`, NEWSET, NLM_F_CREATE, [
     [1, text(table.name)],

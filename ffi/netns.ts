@@ -1,4 +1,4 @@
-/** Network namespaces: opening, creating, mounting and entering them (setns(2)). */
+/** Opens, creates, mounts and enters network namespaces (setns(2)). */
 import { checked, EINVAL, ENOENT, ENOPROTOOPT, errno, SystemError } from "./errno.ts";
 import {
   cString,

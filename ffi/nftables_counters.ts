@@ -1,6 +1,6 @@
 /**
- * Reads the counters of a table of nf_tables in another namespace within one call: they are read in each of many namespaces
- * again and again, and all else that a Netlink does for its caller would take several times as long as this.
+ * Reads the counters of an nf_tables table in another network namespace by one request. They are read in many
+ * namespaces again and again, and a Netlink socket with all of its services would take several times as long.
  */
 import { checked, EINTR, errno, SystemError } from "./errno.ts";
 import { libc } from "./libc.ts";

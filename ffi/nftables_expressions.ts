@@ -1,5 +1,5 @@
 /**
- * The expressions of nf_tables' rules (nft(8)), with their attributes as the kernel takes and lists them
+ * Builds the expressions of nf_tables rules (nft(8)), with their attributes as the kernel takes and lists them
  * (include/uapi/linux/netfilter/nf_tables.h).
  */
 import { type Attribute, be32, be64, text, u32, u8 } from "./netlink_message.ts";
@@ -18,7 +18,7 @@ export const FIRST_4 = 9;
 export const SECOND_8 = 14;
 /** Properties of a frame, for {@link loadMeta}: META_INTERFACE is the name of the interface that it came by. */
 export const META_PROTOCOL = 1, META_INTERFACE = 6, META_OUTGOING = 7, META_FAMILY = 15, META_TRANSPORT = 16;
-/** The same in this host's order: META_USER is that of the process whose socket sent the packet, where one of this namespace did. */
+/** The same in this host's byte order. META_USER is the user of the process of this namespace whose socket sent the packet. */
 export const META_PRIORITY = 2, META_USER = 10;
 /** Where a frame's headers begin, for {@link loadPayload}. */
 export const LINK_HEADER = 0, NETWORK_HEADER = 1, TRANSPORT_HEADER = 2;

@@ -1,4 +1,4 @@
-/** Looks into the chains of other programs in nf_tables, iptables-nft's among them, and changes single rules there. */
+/** Lists the nf_tables chains of other programs, iptables-nft's among them, and finds and deletes single rules there. */
 import type { Netlink, Request } from "./netlink.ts";
 import { readAttributes, readList, readNested, readOctets, readText, text } from "./netlink_message.ts";
 import {

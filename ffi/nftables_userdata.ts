@@ -1,6 +1,6 @@
 /**
- * What nft(8) keeps beside a set to show its keys, which the kernel stores and does not read: type, length and value, as in libnftnl's
- * udata.h and nft's src/netlink.c.
+ * Encodes the comments that nft(8) keeps beside a set to know the types of its keys. The kernel stores them and does
+ * not read them. The form is type, length and value, as in libnftnl's udata.h and nft's src/netlink.c.
  */
 import { u32 } from "./netlink_message.ts";
 

@@ -1,4 +1,4 @@
-/** Notifications of nf_tables (nfnetlink's group of that name): whether another program has changed a table. */
+/** Receives the notifications of nf_tables, which say that another program has changed a table. */
 import { checked, ENOBUFS, errno } from "./errno.ts";
 import { libc } from "./libc.ts";
 import { aligned, HEADER, readAttributes, readText, TYPE_MASK } from "./netlink_message.ts";

@@ -1,3 +1,5 @@
+/** Limits how many nonblocking FFI calls are on Deno's thread pool at once, so that file and name lookups still get a thread. */
+
 /**
  * How many calls of ours may be on the pool's threads at once: Deno has 32, for files and names too. The kernel
  * makes changes to the network one after another anyway.

@@ -1,4 +1,4 @@
-/** What kind of socket a descriptor is that another process has handed over (socket(7)). */
+/** Reads the kind of a socket whose descriptor another process has handed over (socket(7)). */
 import { libc } from "./libc.ts";
 
 const SOL_SOCKET = 1, SO_TYPE = 3, SO_ACCEPTCONN = 30, SO_PROTOCOL = 38, SO_DOMAIN = 39;

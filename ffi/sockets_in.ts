@@ -1,4 +1,4 @@
-/** TCP listeners and connections inside another network namespace. */
+/** Opens TCP listeners and connections inside another network namespace. */
 import { libc } from "./libc.ts";
 import { createNamespace, inNamespace } from "./netns.ts";
 

@@ -1,4 +1,4 @@
-/** Listening TCP sockets by their descriptors, which another process may be handed. */
+/** Opens listening TCP sockets as descriptors, which can be handed to another process. */
 import { checked } from "./errno.ts";
 import { libc } from "./libc.ts";
 import { sockaddr } from "./udp.ts";

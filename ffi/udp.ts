@@ -1,4 +1,4 @@
-/** UDP sockets, and batches of datagrams received and sent by one system call (recvmmsg(2), sendmmsg(2)). */
+/** Opens UDP sockets, and receives and sends batches of datagrams by one system call (recvmmsg(2), sendmmsg(2)). */
 import { checked, EAGAIN, EINTR, ENETDOWN, ENOMEM, errno, SystemError } from "./errno.ts";
 import { libc } from "./libc.ts";
 import {

@@ -1,4 +1,4 @@
-/** The UDP sockets of a network namespace that are bound to a port, and the interface that each is on. */
+/** Lists the UDP sockets of a network namespace that are bound to a port, with the interface of each. */
 import { libc } from "./libc.ts";
 
 const AF_INET = 2, AF_NETLINK = 16, NETLINK_SOCK_DIAG = 4;

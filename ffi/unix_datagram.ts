@@ -1,4 +1,4 @@
-/** Datagrams to Unix sockets (unix(7)), which Deno 2.9.3 cannot send by itself: sd_notify(3) needs no more. */
+/** Sends datagrams to Unix sockets (unix(7)), as sd_notify(3) needs it; Deno 2.9.3 cannot do that by itself. */
 import { checked } from "./errno.ts";
 import { libc } from "./libc.ts";
 import { AF_UNIX, socketName } from "./unix_name.ts";

@@ -1,6 +1,6 @@
 /**
- * Messages with file descriptors between two processes, over Unix sockets that keep the messages apart (SOCK_SEQPACKET,
- * SCM_RIGHTS: unix(7), cmsg(3)). Nothing here waits: an Epoll says when there is something to do.
+ * Passes messages with file descriptors between two processes, over Unix sockets that keep the messages apart
+ * (SOCK_SEQPACKET, SCM_RIGHTS: unix(7), cmsg(3)). Nothing here waits: an Epoll says when there is something to do.
  */
 import { checked, EAGAIN, EINTR, errno, SystemError } from "./errno.ts";
 import { libc } from "./libc.ts";

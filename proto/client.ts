@@ -1,3 +1,4 @@
+/** A client of the gRPC API of nex.proto over grpc-js, with one typed method that calls any of its rpcs. */
 import { type ChannelCredentials, Client, type ClientOptions } from "@grpc/grpc-js";
 import { encode, rpcs } from "./codec.ts";
 import type { NexMethods, Sent } from "./types.ts";

@@ -1,4 +1,4 @@
-/** The rpcs of nex.proto, each with what writes and reads its messages. */
+/** The rpcs of nex.proto by name, each with the functions that encode and decode its messages. */
 import { Buffer } from "node:buffer";
 import { type MessageFns, NexDefinition } from "./gen/nex.ts";
 import type { NexMethods } from "./types.ts";

@@ -1,6 +1,7 @@
 /**
- * What a request must be before it is decoded. Decoders pass over fields that they do not know; in a network or an update a field
- * that is left unread is a change that is not made, or another one: it may come from a client with other numbers.
+ * Checks a request's bytes before they are decoded. Decoders pass over fields that they do not know; in a network or
+ * an update a field that is left unread is a change that is not made, or another one: it may come from a client with
+ * other numbers.
  */
 import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
 import type { Field } from "./field.ts";

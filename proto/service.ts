@@ -1,4 +1,4 @@
-/** The service of nex.proto for a server: what grpc-js and its reflection ask for. */
+/** The definition of nex.proto's service in the form that grpc-js and its reflection ask a server for. */
 import { Buffer } from "node:buffer";
 import type { handleUnaryCall, MethodDefinition, ServiceDefinition } from "@grpc/grpc-js";
 import type { PackageDefinition } from "@grpc/proto-loader";

@@ -1,10 +1,9 @@
 /**
- * The messages and calls of nex.proto as TypeScript sees them.
- *
- * A message that is received has every field: a string that was not sent is "", a number 0, a bool false, a list [],
- * and a message or a wrapped value (google.protobuf.StringValue, UInt64Value) null. A wrapped "" is "clear it", null is "leave
- * it". 64-bit fields are numbers (seconds, here). The names are the JSON names of nex.proto's: lowerCamelCase, but for
- * `Range4` and `Range6`.
+ * The messages and calls of nex.proto as TypeScript types. A message that is received has every field: a string that
+ * was not sent is "", a number 0, a bool false, a list [], and a message or a wrapped value
+ * (google.protobuf.StringValue, UInt64Value) null. A wrapped "" is "clear it", null is "leave it". 64-bit fields are
+ * numbers (seconds, here). The names are the JSON names of nex.proto's: lowerCamelCase, but for `Range4` and
+ * `Range6`.
  */
 import type { NexDefinition } from "./gen/nex.ts";
 

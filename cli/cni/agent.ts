@@ -1,3 +1,4 @@
+/** The CNI plugin's client of the host's agent. It translates the agent's refusals into CNI error codes. */
 import { AgentClient } from "../../services/agent/client/client.ts";
 import { AgentRefusal, type AgentUnavailable } from "../../services/agent/client/errors.ts";
 import { messageOf } from "../../services/common/refusal.ts";

@@ -1,3 +1,7 @@
+/**
+ * Reads the network configuration that a container runtime passes to the CNI plugin on standard input, and checks
+ * every key of it.
+ */
 import { type AllowedText, parseAllowed } from "../../services/common/allowed_address.ts";
 import { AGENT_SOCKET } from "../../services/common/config_agent.ts";
 import { Cidr, Ip } from "../../services/common/ip.ts";

@@ -1,3 +1,4 @@
+/** Reads the CNI_* environment variables by which a container runtime says which operation it wants, and for which container. */
 import { CniError, codes } from "./error.ts";
 
 export const operations = ["ADD", "DEL", "CHECK", "STATUS", "GC", "VERSION"] as const;

@@ -1,3 +1,4 @@
+/** The CNI plugin's error codes, and the error class that carries one to the runtime. */
 import { printable } from "../../services/common/refusal.ts";
 
 /** Error codes: below 100 those of the CNI specification, section "Error", from 100 on ours. */

@@ -1,3 +1,4 @@
+/** Typed access to the members of a JSON value of unknown content. An error names the member that is wrong and its value. */
 import { CniError, codes } from "./error.ts";
 
 export type JsonObject = Readonly<Record<string, unknown>>;

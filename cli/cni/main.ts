@@ -1,3 +1,4 @@
+/** The entry point of the CNI plugin. It is loaded by `strand cni`, and when a container runtime calls `strand` as a plugin. */
 import { UsageError } from "../../services/common/usage.ts";
 import { call } from "./plugin.ts";
 import { ended, standardInput } from "./process.ts";

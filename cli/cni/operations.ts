@@ -1,3 +1,4 @@
+/** The CNI operations ADD, DEL, CHECK, STATUS and GC. Each is one or a few requests to the host's agent. */
 import type { AgentClient } from "../../services/agent/client/client.ts";
 import type { Attachment } from "../../services/agent/client/types.ts";
 import { AgentRefusal } from "../../services/agent/client/errors.ts";

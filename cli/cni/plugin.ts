@@ -1,3 +1,7 @@
+/**
+ * One call of the CNI plugin: it reads environment and standard input, runs the operation, and prints the result or
+ * the error as JSON.
+ */
 import { messageOf } from "../../services/common/refusal.ts";
 import { decode, readBasics } from "./config.ts";
 import { type Parameters, readParameters } from "./environment.ts";

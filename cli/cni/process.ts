@@ -1,4 +1,4 @@
-/** Standard input and output of a plugin that a runtime calls as a process. */
+/** Standard input and output of the CNI plugin, which a runtime starts as a process for each operation. */
 import type { JsonObject } from "./json.ts";
 
 /** The result of a call of a plugin. */

@@ -1,3 +1,4 @@
+/** Writes the result of a CNI ADD in the form that the requested version of the specification has for it. */
 import type { Route } from "./config.ts";
 import type { Field, JsonObject } from "./json.ts";
 import { atLeast, type Version } from "./version.ts";

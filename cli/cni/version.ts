@@ -1,3 +1,4 @@
+/** The versions of the CNI specification that the plugin supports, and the operations that each of them has. */
 import { CniError, codes } from "./error.ts";
 
 /** The supported versions of the CNI specification, from the oldest to the newest. */

@@ -1,6 +1,6 @@
 /**
- * What podman and netavark say of a network and of a container in it (plugin-API.md of netavark). An option of a network is
- * called what the key of a CNI configuration is, and its value is a text.
+ * Reads what podman and netavark pass to a network driver about a network and a container in it (plugin-API.md of
+ * netavark). The options of a network have the names of the CNI configuration's keys, and text as their values.
  */
 import { parseAllowed } from "../../services/common/allowed_address.ts";
 import type { Attachment } from "../../services/agent/client/types.ts";

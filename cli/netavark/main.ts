@@ -1,3 +1,4 @@
+/** The entry point of the netavark driver. It is loaded by `strand netavark`, and when podman calls the program as a plugin. */
 import { ended, standardInput } from "../cni/process.ts";
 import { call } from "./plugin.ts";
 

@@ -1,4 +1,4 @@
-/** A driver of podman's networks: netavark's plugin API 1.0.0, over what the CNI plugin does. */
+/** A network driver of podman: netavark's plugin API 1.0.0, implemented with the operations of the CNI plugin. */
 import { messageOf } from "../../services/common/refusal.ts";
 import { version } from "../../services/common/version.ts";
 import { openAgent } from "../cni/agent.ts";

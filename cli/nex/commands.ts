@@ -1,4 +1,4 @@
-/** The commands of `nex`. */
+/** The table of the commands of `nex`, with their arguments and options. */
 import { Argument, Command, Option } from "commander";
 import {
   declinedList,

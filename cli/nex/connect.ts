@@ -1,4 +1,4 @@
-/** The connection to the server that the program's options name. */
+/** Opens the connection to nexd that the options of `nex` name. */
 import type { NexClient } from "../../proto/client.ts";
 import { tryParseHostPort } from "../../services/common/host_port.ts";
 import { Refusal } from "../../services/common/refusal.ts";

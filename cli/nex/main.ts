@@ -1,4 +1,4 @@
-/** `nex`: the command line of the Nex API. */
+/** The entry point of `nex`, the command line of the gRPC API. */
 import { runProgram } from "../run.ts";
 import { systemTerminal, type Terminal } from "../terminal.ts";
 import { nexProgram } from "./commands.ts";

@@ -1,4 +1,4 @@
-/** What the commands of `nex` share: terminal, server options, calls and specs. */
+/** The session that all commands of `nex` share: the terminal, the server's options, gRPC calls and YAML specs. */
 import type { Command } from "commander";
 import type { NexClient } from "../../proto/client.ts";
 import type { Network, NexMethods, Sent } from "../../proto/types.ts";

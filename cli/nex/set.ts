@@ -1,4 +1,4 @@
-/** `nex set network …` and `nex set member …`. */
+/** The commands `nex set network …` and `nex set member …`. */
 import type { Command } from "commander";
 import type { MemberUpdate, NetworkUpdateRequest, Sent } from "../../proto/types.ts";
 import { Refusal } from "../../services/common/refusal.ts";

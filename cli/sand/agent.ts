@@ -1,3 +1,4 @@
+/** The agent's client as `sand-agent-cli` uses it. Errors name the URL that the user gave and the option that would change it. */
 import { agentAddress } from "../../services/agent/client/address.ts";
 import { AgentClient } from "../../services/agent/client/client.ts";
 import { AgentRefusal } from "../../services/agent/client/errors.ts";

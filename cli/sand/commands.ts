@@ -1,4 +1,4 @@
-/** The commands of `sand-agent-cli`. */
+/** The table of the commands of `sand-agent-cli`, with their arguments and options. */
 import { Argument, Command, Option } from "commander";
 import { Refusal } from "../../services/common/refusal.ts";
 import { UsageError } from "../../services/common/usage.ts";

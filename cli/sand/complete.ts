@@ -1,3 +1,4 @@
+/** Shell completion of `sand-agent-cli`. Network ids and host names come from the agent. */
 import type { Command } from "commander";
 import type { Candidate } from "../candidates.ts";
 import { complete } from "../completion.ts";

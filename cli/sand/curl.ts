@@ -1,3 +1,4 @@
+/** `sand-agent-cli curl`: sends an HTTP request to a server inside an overlay network, through the agent's CONNECT. */
 import { once } from "node:events";
 import type { ClientRequest, IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";

@@ -1,3 +1,4 @@
+/** `sand-agent-cli delete endpoints`: deletes all endpoints of a network by asking the agent of each host that has some. */
 import { AgentRefusal } from "../../services/agent/client/errors.ts";
 import type { Endpoint } from "../../services/agent/client/types.ts";
 import { Refusal } from "../../services/common/refusal.ts";

@@ -1,3 +1,4 @@
+/** Turns the failure of a connection to an agent, or to a server inside a network, into one sentence with its cause and remedy. */
 import { messageOf, printable, Refusal } from "../../services/common/refusal.ts";
 
 /** The server of a failed connection. */

@@ -1,3 +1,4 @@
+/** `sand-agent-cli forward`: listens on a local TCP port, and connects each client to a server inside an overlay network. */
 import { abortConnection } from "../../ffi/abort.ts";
 import { join } from "../../services/agent/connect/join.ts";
 import { formatHostPort } from "../../services/common/host_port.ts";

@@ -1,4 +1,4 @@
-/** `sand-agent-cli`: the command line of an agent's API. */
+/** The entry point of `sand-agent-cli`, the command line of an agent's API. */
 import { messageOf } from "../../services/common/refusal.ts";
 import { runProgram } from "../run.ts";
 import { systemTerminal, type Terminal } from "../terminal.ts";

@@ -1,3 +1,4 @@
+/** Reads the body of a `sand-agent-cli curl` request from standard input, and finds its length where the input ends soon. */
 import { deadline } from "../../services/common/async.ts";
 
 /** The known part of a request's body when the head is sent. */

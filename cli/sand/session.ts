@@ -1,3 +1,4 @@
+/** The session that all commands of `sand-agent-cli` share: terminal, global options, agent client and output format. */
 import type { Command } from "commander";
 import { jsonText, printable } from "../output.ts";
 import { withProgress } from "../progress.ts";

@@ -1,4 +1,4 @@
-/** How networks and endpoints look on a terminal. */
+/** Formats networks and endpoints as the tables that `sand-agent-cli` prints. */
 import type { Endpoint, Network } from "../../services/agent/client/types.ts";
 import { printable } from "../output.ts";
 

@@ -1,3 +1,4 @@
+/** Reads the certificate files of a client of the agent, and falls back on the authorities that the machine trusts. */
 import { assertUsable } from "../../services/common/deno/client_certificate.ts";
 import { outOfTime, readTls, type TlsMaterial } from "../../services/common/tls.ts";
 

@@ -1,3 +1,4 @@
+/** `strand agent`: runs the agent of this host. `strand agent release` ends the hold of one that is running. */
 import { loadConfig } from "../../services/common/config.ts";
 import { formatHostPort } from "../../services/common/host_port.ts";
 import { request } from "../../services/common/http/request.ts";

@@ -1,6 +1,6 @@
 /**
- * `strand attach`, `detach` and `explain`, through the agent of this host: a namespace gets an interface, an address and a name in
- * an overlay network, or loses them, or it is said why another one is not reached.
+ * `strand attach`, `detach` and `explain`, through the agent of this host. A namespace gets an interface, an address
+ * and a name in an overlay network or loses them, or the command explains why one endpoint does not reach another.
  */
 import { resolve } from "node:path";
 import { Command, Option } from "commander";

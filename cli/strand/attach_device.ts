@@ -1,4 +1,7 @@
-/** `strand attach --device` and `detach --device`: a device of this host becomes a port of an overlay network, or is the host's again. */
+/**
+ * `strand attach --device` and `detach --device`: a device of this host becomes a port of an overlay network, or is
+ * taken out of it.
+ */
 import type { AgentClient } from "../../services/agent/client/client.ts";
 import type { Network, Port } from "../../services/agent/client/types.ts";
 import { printable, Refusal } from "../../services/common/refusal.ts";

@@ -1,4 +1,4 @@
-/** The options of `strand attach` that are more than a text, and whether an endpoint that is there is as they say. */
+/** Parses the options of `strand attach` that need more than a text, and compares an existing endpoint with them. */
 import type { AllowedAddress, Endpoint } from "../../services/agent/client/types.ts";
 import { parseAllowed } from "../../services/common/allowed_address.ts";
 import { Ip } from "../../services/common/ip.ts";

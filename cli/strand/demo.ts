@@ -1,4 +1,4 @@
-/** `strand demo`: the whole of it on one machine, in namespaces that are gone afterwards. */
+/** `strand demo`: runs every service on one machine, in network namespaces that are removed afterwards. */
 import { aborted } from "../../services/common/async.ts";
 import { onStopSignals } from "../../services/common/signals.ts";
 import { playBlue } from "./demo_blue.ts";

@@ -1,4 +1,7 @@
-/** The steps of the demo's first part: the network of examples/blue.yml on two hosts, with a container and a machine behind a device. */
+/**
+ * The steps of the demo's first part: the network of examples/blue.yml on two hosts, with a container and a machine
+ * behind a device.
+ */
 import { fileURLToPath } from "node:url";
 import { libc } from "../../ffi/libc.ts";
 import { openNamespace } from "../../ffi/netns.ts";
@@ -70,7 +73,7 @@ export async function playBlue(demo: Demo, tell: Narrator): Promise<void> {
   await playContainment(demo, tell);
 }
 
-/** A container says that it has the other machine's address: its port drops that, and who asks for the other one reaches it as before. */
+/** A container claims the other machine's address in ARP: its port drops that, and the other machine is reached as before. */
 async function playContainment(demo: Demo, tell: Narrator): Promise<void> {
   const [one] = demo.hosts, { web, rogue } = demo;
   const { problems } = JSON.parse(await one.ask("/readyz")) as Report;

@@ -1,4 +1,4 @@
-/** What a client of the demo's networks does, for machines that have neither udhcpc nor dig. */
+/** The DHCP and DNS client of the demo's networks, for machines that have neither udhcpc nor dig. */
 import { createSocket } from "node:dgram";
 import { deadline } from "../../services/common/async.ts";
 import {

@@ -1,6 +1,6 @@
 /**
- * The messages of the demo's own DHCP client (RFC 2131 §2, RFC 2132), as few as a lease takes. They share no code with `dhcpd`: what
- * the demo shows is what another reading of the RFCs gets from it.
+ * The messages of the demo's own DHCP client (RFC 2131 §2, RFC 2132), no more than a lease needs. They share no code
+ * with `dhcpd`, so that the demo is a second reading of the RFCs.
  */
 
 export const DISCOVER = 1, OFFER = 2, REQUEST = 3, ACK = 5;

@@ -1,6 +1,6 @@
 /**
- * The hosts of the demo: a server with every service, three clients on the same Ethernet, two hosts with agents, and on these what
- * comes into the network of examples/blue.yml.
+ * The machines of the demo: a server with every service, three clients on the same Ethernet, two hosts with agents,
+ * and on these the container and the device of examples/blue.yml.
  */
 import { delay } from "../../services/common/async.ts";
 import { DemoHost, UNDERLAY } from "./demo_overlay.ts";

@@ -1,3 +1,4 @@
+/** The commands that `strand demo` prints when its networks are up, for the reader to type in another terminal. */
 import { DB, type Demo, DNS_SERVER } from "./demo_lab.ts";
 import type { Overlay } from "./demo_networks.ts";
 import { programPath } from "./program.ts";

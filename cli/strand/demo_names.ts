@@ -1,4 +1,4 @@
-/** The steps of the demo's second part: a network and its members get addresses and names. */
+/** The steps of the demo's second part, in which a network and its members get addresses and names. */
 import { fileURLToPath } from "node:url";
 import { clients, type Demo, DNS_SERVER } from "./demo_lab.ts";
 import type { Narrator } from "./narrator.ts";

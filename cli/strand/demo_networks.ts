@@ -1,4 +1,4 @@
-/** The steps of the demo's last part: an overlay network across two hosts, as SAND has them. */
+/** The steps of the demo's last part: an overlay network across two hosts, made as SAND's clients make it. */
 import type { Demo } from "./demo_lab.ts";
 import type { DemoHost } from "./demo_overlay.ts";
 import type { Narrator } from "./narrator.ts";

@@ -1,4 +1,7 @@
-/** The dashboard of a demo at this machine's own loopback: it runs on the demo's server, where no browser gets to. */
+/**
+ * Serves the dashboard of the demo at this machine's loopback, since the demo's server is in a namespace that no
+ * browser reaches.
+ */
 import { libc } from "../../ffi/libc.ts";
 import { openNamespace } from "../../ffi/netns.ts";
 import { connectIn } from "../../ffi/sockets_in.ts";

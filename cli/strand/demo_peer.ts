@@ -1,4 +1,4 @@
-/** What runs in the containers of the demo's overlay network: a server, and what asks it. */
+/** The programs that run in the containers of the demo's overlay network: a server, and a client that connects to it. */
 import { createSocket } from "node:dgram";
 import { deadline } from "../../services/common/async.ts";
 

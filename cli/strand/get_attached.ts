@@ -1,4 +1,7 @@
-/** `strand get endpoints`, `get hosts` and `get leases`: what is attached to networks, and the hosts that have them, as nexd tells it. */
+/**
+ * `strand get endpoints`, `get hosts` and `get leases`: what is attached to overlay networks, and on which hosts, as
+ * nexd tells it.
+ */
 import type { Command } from "commander";
 import type { Endpoint, Host, RunningLease, Timestamp } from "../../proto/types.ts";
 import { outputOption } from "../nex/commands.ts";

@@ -1,4 +1,7 @@
-/** The agent of this host as `strand attach` and `detach` use it: its socket by the configuration, its refusals in the words of options. */
+/**
+ * The client of this host's agent for `strand attach` and `detach`. It finds the agent's socket in the configuration,
+ * and names options of the command in refusals.
+ */
 import { Option } from "commander";
 import type { Command } from "commander";
 import { agentAddress } from "../../services/agent/client/address.ts";

@@ -1,6 +1,7 @@
 /**
- * Hosts on this machine: network namespaces, joined by bridges in one more. The root namespace is not touched. A test run makes
- * thousands of them, so that this process asks the kernel itself, at a tenth of what ip(8) takes.
+ * Makes hosts on this machine from network namespaces, which bridges in one more namespace join. The root namespace
+ * is not touched. A test run makes thousands of hosts, so this process asks the kernel itself, at a tenth of what
+ * ip(8) takes.
  */
 import { interfaceIndex } from "../../ffi/interface_index.ts";
 import { libc } from "../../ffi/libc.ts";
@@ -135,7 +136,7 @@ class Opened implements Disposable {
 /** One process may have several labs in its time, or at once. */
 let serial = 0;
 
-/** Programs that do without /sys: for it ip(8) copies all mounts of the machine, which takes three times what such a program does. */
+/** Programs that do without /sys, for which ip(8) would copy all mounts of the machine; that takes three times as long. */
 const ASK_THE_KERNEL = new Set(["ip", "bridge", "nft", "iptables", "sysctl", "ping", "ss", "curl"]);
 
 /** A network namespace, and the processes that were started in it. */
@@ -206,7 +207,7 @@ async function sweep(kind: string): Promise<void> {
   if (left.length) removeNamespaces(left);
 }
 
-/** Ends every process in the namespaces, then removes these. One that is gone already, as another lab may have removed it, is no error. */
+/** Ends every process in the namespaces, then removes these. A namespace that another lab has removed already is no error. */
 function removeNamespaces(names: readonly string[]): void {
   const doomed = new Set(names.map((name) => identityOf(`${DIRECTORY}/${name}`)));
   for (const { name: pid } of Deno.readDirSync("/proc")) {

@@ -1,3 +1,4 @@
+/** Prints the steps of `strand demo` with their results and durations, for people or as JSON lines. */
 import { messageOf } from "../../services/common/refusal.ts";
 import { type Paint, painter } from "../colour.ts";
 

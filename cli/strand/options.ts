@@ -1,3 +1,4 @@
+/** Parses the options of the `strand` subcommands that do not use commander, and reports a mistake as wrong usage. */
 import { parseArgs, type ParseArgsConfig } from "node:util";
 import { usageError } from "../../services/common/usage.ts";
 

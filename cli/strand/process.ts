@@ -1,4 +1,4 @@
-/** Runs child processes: their output lines can be waited for, and they end at the latest with this process. */
+/** Runs child processes whose output lines can be waited for, and which end at the latest with this process. */
 import { deadline, delay } from "../../services/common/async.ts";
 import { messageOf } from "../../services/common/refusal.ts";
 
@@ -159,7 +159,7 @@ export async function run(command: readonly string[], options: RunOptions = {}):
   return output;
 }
 
-/** Stops a process and its descendants, as far as their parents still run. One that runs on could start others while it is looked at. */
+/** Stops a process and its descendants, so that none starts another one meanwhile. Orphaned descendants are not found. */
 function stoppedFamily(pid: number): number[] {
   try {
     signal(pid, "SIGSTOP");

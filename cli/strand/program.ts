@@ -1,3 +1,4 @@
+/** Builds the command line by which this program starts another `strand` process, with the V8 flags of its service. */
 import { fileURLToPath } from "node:url";
 
 export const SERVICES = ["nexd", "dnsd", "dhcpd", "agent", "gatewayd", "dashboard"];

@@ -1,4 +1,4 @@
-/** `strand apply --prune`: members that the files do not name are deleted, after a question. */
+/** `strand apply --prune`: deletes members that the files do not name, after a question. */
 import type { Member } from "../../proto/types.ts";
 import { printable, Refusal } from "../../services/common/refusal.ts";
 import { type Call, deletePruned, type Pruned, prunedBy } from "../../services/nexd/client/prune.ts";

@@ -1,3 +1,4 @@
+/** `strand status`: asks this machine's services and the members of their etcd how they are, and prints a table or JSON. */
 import { loadConfig } from "../../services/common/config.ts";
 import type { Status } from "../../services/common/service_status.ts";
 import { UsageError } from "../../services/common/usage.ts";

@@ -1,3 +1,4 @@
+/** Runs a service as a child process for `strand up`, and starts it again when it ends. */
 import type { Log } from "../../services/common/log.ts";
 import { delay } from "../../services/common/async.ts";
 import type { HostPort } from "../../services/common/host_port.ts";

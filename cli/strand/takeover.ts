@@ -1,3 +1,4 @@
+/** `strand takeover --check`: shows what nexd would change in a store that Nex's own daemons have written. It writes nothing. */
 import { loadConfig } from "../../services/common/config.ts";
 import { UsageError } from "../../services/common/usage.ts";
 import { type Rehearsal, rehearse } from "../../services/nex/rehearsal.ts";

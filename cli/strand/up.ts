@@ -1,3 +1,7 @@
+/**
+ * `strand up`: runs every service that this machine's configuration asks for as a child process, and etcd too where
+ * none is named.
+ */
 import { sendDatagram } from "../../ffi/unix_datagram.ts";
 import { type Config, loadConfig } from "../../services/common/config.ts";
 import type { DaemonName } from "../../services/common/daemon.ts";

@@ -1,4 +1,4 @@
-/** Directories of processes that may be killed, with what is mounted in them. */
+/** Creates temporary directories for processes that may be killed, and removes them with what is mounted in them. */
 import { run } from "./process.ts";
 
 /** A directory for configuration, data and logs; it goes when it is disposed of, with every mount in it. */

@@ -1,3 +1,4 @@
+/** Runs a command of the build and returns its output. A failure is reported with what the command wrote to standard error. */
 import { Refusal } from "../../services/common/refusal.ts";
 
 /**

@@ -1,3 +1,4 @@
+/** Finds or creates the directory that the build commands write their results to. */
 import { resolve } from "node:path";
 import { invalid, reasonOf } from "../../services/common/refusal.ts";
 

@@ -1,3 +1,4 @@
+/** Packs a directory as a tarball whose bytes depend on the files' contents alone, so that a build can be reproduced. */
 import { createReadStream, createWriteStream } from "node:fs";
 import { pipeline } from "node:stream/promises";
 import { createGzip } from "node:zlib";

@@ -1,4 +1,7 @@
-/** The npm packages that the program imports, with those that they ask for. Others of the lock file are for tests. */
+/**
+ * Finds the npm packages that the program imports, and those that these depend on. The lock file's other packages are
+ * for tests.
+ */
 import { Refusal } from "../../services/common/refusal.ts";
 import { capture } from "./capture.ts";
 

@@ -1,3 +1,4 @@
+/** The machine architectures that Strand is built for, and where the Deno for each of them comes from. */
 import { readFile } from "node:fs/promises";
 import { invalid, messageOf, reasonOf, Refusal } from "../../services/common/refusal.ts";
 import { capture } from "./capture.ts";

@@ -1,6 +1,7 @@
 /**
- * `deno task npm [--out DIRECTORY]`: the client of the agent's HTTP API as a package of npm, a folder and the same as a tarball; into
- * `dist/` when no other directory is named. `deno pack` makes JavaScript and declarations of the sources that the client imports.
+ * `deno task npm [--out DIRECTORY]`: packs the client of the agent's HTTP API for npm, as a folder and as a tarball,
+ * into `dist/` when no other directory is named. `deno pack` makes JavaScript and declarations of the sources that
+ * the client imports.
  */
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";

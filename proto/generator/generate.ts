@@ -67,7 +67,8 @@ async function* filesUnder(folder: string, within = ""): AsyncGenerator<string> 
 
 /**
  * ts-proto's decoders silently stop at a tag of 0 or a group's end, and a field of an inner message may reach into the
- * outer one. Here each throws RangeError for that. Numbers come from bigints as they are: ts-proto writes them out and reads them again.
+ * outer one. Here each throws RangeError for that. Numbers come from bigints as they are: ts-proto writes
+ * them out and reads them again.
  */
 function strict(name: string, text: string): string {
   const stops = /if \(\(tag & 7\) === 4 \|\| tag === 0\) \{\n\s+break;\n\s+\}/g;

@@ -1,3 +1,4 @@
+/** The implementation of the agent's API: networks and endpoints are listed, created and deleted on this host. */
 import { Mutex } from "../common/async.ts";
 import type { Ip } from "../common/ip.ts";
 import { invalid, messageOf, Refusal } from "../common/refusal.ts";

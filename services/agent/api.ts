@@ -1,3 +1,4 @@
+/** The interface of the agent's API, without HTTP: its methods, and the types of their requests and answers. */
 import type { Ip } from "../common/ip.ts";
 import type { SpanContext } from "../common/tracing.ts";
 import type { NetworkRequest } from "../overlay/check_network.ts";

@@ -1,3 +1,4 @@
+/** The endpoints that the CNI plugin and the netavark driver ask for, found by container id and interface name. */
 import { Turns } from "../common/async.ts";
 import { messageOf, Refusal } from "../common/refusal.ts";
 import { isMadeFor } from "../overlay/namespace_identity.ts";

@@ -1,3 +1,4 @@
+/** Repairs the address claims of this host's networks in etcd at intervals, and deletes what is left of deleted networks. */
 import { messageOf } from "../common/refusal.ts";
 import { planSweep, type Suspects } from "../overlay/sweep.ts";
 import { planNamesLeft } from "../overlay_names/networks.ts";

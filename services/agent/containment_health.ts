@@ -1,6 +1,7 @@
 /**
- * Reports containment: what frames the networks' port rules have dropped or counted, and a kernel that has no such rules. The
- * numbers are read from the kernel's counters some networks at a time, so that a host with a thousand networks reads as little at once as one with twenty.
+ * Reports how many frames the networks' port rules have dropped or counted, and whether the kernel lacks such rules.
+ * The numbers are read from the kernel's counters some networks at a time, so that a host with a thousand networks
+ * reads as little at once as one with twenty.
  */
 import type { Daemon } from "../common/daemon.ts";
 import { Counter } from "../common/metrics.ts";
@@ -88,8 +89,8 @@ export function reportContainment(daemon: Daemon, { kernel, view, log }: Context
   new Counter({
     name: "agent_foreign_frames_total",
     help:
-      "Frames from ports with a MAC or address that is not the port's own, or of a kind that no port may send, by what was wrong and " +
-      "whether they were dropped.",
+      "Frames from ports with a MAC or address that is not the port's own, or of a kind that no port may send, " +
+      "by what was wrong and whether they were dropped.",
     labelNames: ["kind", "verdict"],
     registers: [daemon.metrics],
     collect() {

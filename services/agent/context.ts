@@ -1,3 +1,7 @@
+/**
+ * The objects that all parts of the agent share: the store and its view, the kernel, the host's identity and the
+ * parts themselves.
+ */
 import type { Limit } from "../common/async.ts";
 import type { Log } from "../common/log.ts";
 import type { Ip } from "../common/ip.ts";

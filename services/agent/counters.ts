@@ -1,3 +1,4 @@
+/** The agent's metrics of what it did to the kernel and found there. Metrics of its HTTP API are in http/counters.ts. */
 import { Counter, Durations, type Registry } from "../common/metrics.ts";
 
 /** The agent's metrics. */

@@ -1,6 +1,6 @@
 /**
- * Endpoints of this host by the namespace that they are in, whatever path it is called by. A request that says "be in this
- * network" finds them, so that it can be made again.
+ * Finds this host's endpoints by their network namespace, whatever path it is named by. Requests to attach a
+ * namespace can therefore be repeated.
  */
 import { Turns } from "../common/async.ts";
 import { invalid } from "../common/refusal.ts";

@@ -1,4 +1,7 @@
-/** Looks for a moment at what is sent at a port of a network, for what is not the port's own by the rules of containment. */
+/**
+ * Captures the frames of one port for a moment, to find those whose MAC or address is not the port's own by the rules
+ * of containment.
+ */
 import { othersFilter } from "../../ffi/machine_filters.ts";
 import { libc } from "../../ffi/libc.ts";
 import { inNamespace } from "../../ffi/netns.ts";
@@ -23,7 +26,11 @@ export interface PortOf {
   readonly own: ReadonlySet<string>;
 }
 
-/** What was sent from, like `10.0.0.99` or `a MAC of 52:54:00:00:00:99`. @param path The network's namespace. @throws SystemError */
+/**
+ * The foreign sources, like `10.0.0.99` or `a MAC of 52:54:00:00:00:99`.
+ * @param path The network's namespace.
+ * @throws SystemError
+ */
 export async function foreignAt(path: string, { port, mac, address, own }: PortOf): Promise<string[]> {
   using namespace = NetworkNamespace.openIfAny(path);
   if (!namespace?.has(port)) return [];

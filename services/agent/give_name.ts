@@ -1,4 +1,7 @@
-/** Names endpoints of this host that are there already, and those again whose name was another machine's. */
+/**
+ * Writes the name of an endpoint of this host that exists already. An endpoint whose name another machine has is
+ * named later, once that name is free.
+ */
 import { repeat } from "../common/async.ts";
 import { messageOf, Refusal } from "../common/refusal.ts";
 import { type Labels, planName } from "../overlay/name_endpoint.ts";

@@ -1,3 +1,4 @@
+/** Reports the state of the agent at /readyz, in /metrics and in `strand status`: a hold, its networks' problems and slow hosts. */
 import type { Daemon } from "../common/daemon.ts";
 import { gauge } from "../common/metrics.ts";
 import { kindOf } from "../overlay/endpoint_kind.ts";

@@ -1,6 +1,7 @@
 /**
- * Tells the other hosts which endpoint of this one has an address that several may use. The agent sees it by the endpoint's ARP, as
- * keepalived announces an address that it takes (gratuitous ARP, RFC 5227 §3), and writes it to etcd, from where every host takes it.
+ * Publishes which endpoint of this host holds an address that several endpoints may use. The agent learns it from the
+ * endpoint's ARP, as keepalived announces an address that it takes (gratuitous ARP, RFC 5227 §3), and writes it to
+ * etcd, from which every host takes it.
  */
 import { Epoll, EventFd } from "../../ffi/epoll.ts";
 import { interfaceName } from "../../ffi/interface_index.ts";

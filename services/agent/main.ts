@@ -1,3 +1,4 @@
+/** The process agent. It opens the store, the kernel, the APIs and the Docker plugin, and connects them to one another. */
 import { abortConnection } from "../../ffi/abort.ts";
 import { missingForLinks } from "../../ffi/network_check.ts";
 import { sendDatagram } from "../../ffi/unix_datagram.ts";
@@ -54,10 +55,7 @@ import { Vteps } from "./vteps.ts";
 import { reportVteps } from "./vteps_health.ts";
 import { COMPARED_AT_ONCE, Workers } from "./reconcile/networks.ts";
 
-/**
- * Runs the agent: it applies the overlay networks of etcd to this host's kernel and serves the HTTP API. This file
- * opens and connects its parts in order.
- */
+/** Runs the agent until it is stopped. @returns the exit status */
 export function main(args: string[]): Promise<number> {
   return runDaemon({ name: "agent", args, abort: abortConnection, notify: sendDatagram }, async (daemon) => {
     const { config, log, metrics } = daemon;

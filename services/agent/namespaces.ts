@@ -1,3 +1,4 @@
+/** Finds the mounted namespaces of this host's networks, and notices when another program removes one. */
 import type { Log } from "../common/log.ts";
 import { messageOf, reasonOf, Refusal } from "../common/refusal.ts";
 import type { Drift } from "./reconcile/drift_check.ts";

@@ -1,6 +1,6 @@
 /**
- * What the agent's parts offer one another through the {@link Context}. Each part implements its interface and imports the context, so
- * that the context imports no part.
+ * The interfaces of the agent's parts, by which they use one another through the {@link Context}. Each part
+ * implements its interface and imports the context, so that the context imports no part.
  */
 import type { Cidr } from "../common/ip.ts";
 import type { MachineAt, PortRecord } from "./api.ts";
@@ -75,7 +75,7 @@ export interface PortsPart {
   isGone(network: string): void;
   /** The network's namespace is about to be removed, with every virtual device in it: its devices go back to the host. */
   leave(network: string): Promise<void>;
-  /** What is wrong with a machine at this host's ports, a sentence each. @param device Its port, where that is a device of this host. */
+  /** Problems of a machine at this host's ports, a sentence each. @param device Its port, where that is a device of this host. */
   problemsOf(network: string, mac: string | undefined, device: string | undefined): readonly string[];
 }
 

@@ -1,3 +1,4 @@
+/** Finds endpoint records of a network that cannot be parsed, so that their kernel state is kept as it is. */
 import type { KernelOp } from "../overlay/ops.ts";
 import type { Context } from "./context.ts";
 

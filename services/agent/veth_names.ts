@@ -1,3 +1,4 @@
+/** Chooses random names for veths and random MACs for endpoints. */
 import { macFromBytes, randomMacBytes } from "../common/mac.ts";
 import { vethName } from "../overlay/create_endpoints.ts";
 

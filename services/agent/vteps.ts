@@ -24,8 +24,8 @@ export interface VtepsOptions {
 }
 
 /**
- * The rules follow each network's worker: what is added is there before the worker has brought the network up to date, and what goes is
- * removed after it, when etcd has confirmed it. A failure concerns no network: the next check makes the table again.
+ * The rules follow each network's worker: what is added is there before the worker has brought the network up to date, and what
+ * goes is removed after it, when etcd has confirmed it. A failure concerns no network: the next check makes the table again.
  */
 export class Vteps implements VtepsPart {
   readonly table = new VtepTable();

@@ -54,8 +54,8 @@ export function reportVteps(daemon: Daemon, { log }: Context, vteps: Vteps): voi
   new Counter({
     name: "agent_refused_vxlan_total",
     help:
-      "VXLAN packets that came from no host of their network, or that a process of this host or behind it sent, by reason and whether " +
-      "they were dropped.",
+      "VXLAN packets that came from no host of their network, or that a process of this host or behind it sent, " +
+      "by reason and whether they were dropped.",
     labelNames: ["reason", "verdict"],
     registers: [daemon.metrics],
     async collect() {

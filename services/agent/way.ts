@@ -1,4 +1,7 @@
-/** What this host knows of the way to an address of a network: what it has in its kernel, and what it sees at once. Nothing is changed. */
+/**
+ * Collects what this host has for the path to an address of a network: kernel entries, probes and captured frames,
+ * for `strand explain`. Nothing is changed.
+ */
 import { delay } from "../common/async.ts";
 import { Ip } from "../common/ip.ts";
 import { macFromBytes, tryParseMac } from "../common/mac.ts";
@@ -76,7 +79,11 @@ export async function wayTo(
   };
 }
 
-/** What is known of what no endpoint has. @param full The ports of this host that have no more leases. @throws Refusal "not-found" for an unknown network, "unavailable" */
+/**
+ * What is known of what no endpoint has.
+ * @param full The ports of this host that have no more leases.
+ * @throws Refusal "not-found" for an unknown network, "unavailable"
+ */
 export async function absenceOf(
   { view, store, host: { hostname } }: Context,
   network: string,

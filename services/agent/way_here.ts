@@ -1,4 +1,7 @@
-/** What a host answers when it is asked for the way to an address, or for what it knows of one that no endpoint has. */
+/**
+ * The types of a host's answers for `strand explain`: its side of the path to an endpoint, and what it knows of a
+ * name, address or MAC without an endpoint.
+ */
 import type { ContainmentState } from "../overlay/state.ts";
 import type { Examined } from "./probe/examine.ts";
 
@@ -9,10 +12,10 @@ export interface WayHere {
   readonly carried: boolean;
   /** Of vxlan0; undefined where there is none. */
   readonly mtu: number | undefined;
-  /** The revision of the endpoint with the address that this host knows, and up to which it has applied the network's changes; 0: none. */
+  /** The revision of the endpoint's record here, and the one up to which this host has applied the network; 0: none. */
   readonly known: number;
   readonly applied: number;
-  /** The MAC that ARP requests for the address are answered with; "foreign": by an entry that is no agent's; undefined: there is none. */
+  /** The MAC in the ARP entry for the address; "foreign": the entry is not an agent's; undefined: there is none. */
   readonly arp: string | undefined;
   /** The VTEP that frames for the endpoint's MAC are sent to; the same. */
   readonly fdb: string | undefined;

@@ -1,4 +1,6 @@
-/** Reads an address that an endpoint may use beside its own, as command lines and configurations write it: ADDRESS or ADDRESS,MAC. */
+/**
+ * Reads an address that an endpoint may use beside its own, as command lines and configurations write it: ADDRESS or ADDRESS,MAC.
+ */
 import { Ip } from "./ip.ts";
 import { tryParseMac } from "./mac.ts";
 

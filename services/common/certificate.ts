@@ -1,5 +1,6 @@
 /**
- * A certificate as it is reported, and whether it is valid. Metrics are another file's: a client loads none for this.
+ * Reads a certificate's subject and dates, and whether it is valid now. Its metrics are in certificates.ts, which
+ * clients do not load.
  */
 
 /** One of a PEM file's certificates. */

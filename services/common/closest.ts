@@ -1,3 +1,5 @@
+/** Finds the known word that a mistyped one was most likely meant to be, for error messages. */
+
 /** The candidate that `text` was most likely meant to be, or undefined when none is near. */
 export function closest(text: string, candidates: Iterable<string>): string | undefined {
   let best: string | undefined, least = Math.max(1, Math.floor(text.length / 3)) + 1;

@@ -1,3 +1,4 @@
+/** The agent's settings in the form in which the process uses them, made from the configuration and the environment. */
 import type { Settings } from "./config_schema.ts";
 import type { HostPort } from "./host_port.ts";
 import type { Cidr, Ip } from "./ip.ts";

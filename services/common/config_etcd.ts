@@ -1,3 +1,4 @@
+/** The settings of the connection to etcd, with the certificates that they name read and checked. */
 import type { Settings } from "./config_schema.ts";
 import { type HostPort, tryParseHostPort } from "./host_port.ts";
 import { Refusal } from "./refusal.ts";

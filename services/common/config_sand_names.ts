@@ -1,3 +1,4 @@
+/** Maps the environment variables of SAND's agent to keys of our configuration file. */
 import { tryParseGoInteger } from "./go_number.ts";
 
 /**

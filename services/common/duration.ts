@@ -1,3 +1,5 @@
+/** Parses durations as Go programs write them. */
+
 /** Milliseconds in each of Go's units of time. */
 const UNITS: Readonly<Record<string, number>> = {
   ns: 1e-6,

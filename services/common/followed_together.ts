@@ -1,4 +1,7 @@
-/** Several mirrors of one etcd as one, for a process that needs all of them: it is as far as the last, and as sound as the worst. */
+/**
+ * Presents several mirrors of one etcd as one, for a process that needs all of them. It is in sync when all of them
+ * are, and has the newest of their revisions.
+ */
 import type { Followed } from "./health.ts";
 
 /** Returns a view of the mirrors whose state is computed at each access. */

@@ -1,4 +1,4 @@
-/** Whether a service does its work: what /readyz says of it, and the metrics of its mirror of etcd. */
+/** Reports whether a service works: the checks behind /readyz, and the metrics of its mirror of etcd. */
 import type { Registry } from "prom-client";
 import type { Config } from "./config.ts";
 import type { Note, Problem, Report } from "./http_status.ts";

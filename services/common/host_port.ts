@@ -1,3 +1,4 @@
+/** Parses and formats a host with a port, as configurations and URLs have them. */
 import { Ip } from "./ip.ts";
 import { invalid } from "./refusal.ts";
 

@@ -1,3 +1,4 @@
+/** IPv4 and IPv6 addresses, prefixes and ranges, as values that are parsed, compared and counted with. */
 import { invalid } from "./refusal.ts";
 
 /** Address family: 4 or 6. */
@@ -195,7 +196,8 @@ function value4(text: string): number {
 }
 
 function bytes4(value: number): Uint8Array {
-  // Uint8Array.of() takes ten times as long, and an agent with a thousand networks reads a hundred thousand addresses when it starts.
+  // Uint8Array.of() takes ten times as long, and an agent with a thousand networks reads a hundred
+  // thousand addresses when it starts.
   const bytes = new Uint8Array(4);
   bytes[0] = value >>> 24;
   bytes[1] = value >>> 16;

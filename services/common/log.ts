@@ -1,3 +1,4 @@
+/** The log of every process, by pino: JSON lines for programs, or plain lines for people. */
 import { pino } from "pino";
 import type { Config } from "./config.ts";
 import { priority, stderrIsJournal } from "./journal.ts";

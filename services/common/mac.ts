@@ -1,3 +1,4 @@
+/** Parses and formats MAC addresses, whose stored form is lower-case with colons. */
 import { invalid } from "./refusal.ts";
 
 const form = /^[0-9a-f]{2}(?::[0-9a-f]{2}){5}$/;

@@ -1,3 +1,5 @@
+/** The error by which a request is refused, with a code that each transport maps to its own, and helpers for its sentence. */
+
 /** Why a request was refused; each transport maps it to its own status code. */
 export type RefusalCode =
   | "invalid" // the request itself is wrong: a field and its value are named

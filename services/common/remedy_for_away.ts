@@ -1,3 +1,5 @@
+/** Suggests in an error message what to do about a server that does not answer. */
+
 /**
  * Returns what to do about an unreachable server, depending on the client's reason: a program that does not run, a
  * network that loses packets and a wrong certificate have different remedies.

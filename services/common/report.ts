@@ -1,4 +1,4 @@
-/** What a process says of its own state, in `/readyz` and `strand status`. */
+/** The form in which a process reports its own state, in `/readyz` and `strand status`. */
 
 /** A problem and its remedy. */
 export interface Problem {

@@ -1,3 +1,4 @@
+/** Sends a process's errors to Rollbar, where a token is configured. */
 import Rollbar from "rollbar";
 import type { RollbarSettings } from "./config_agent.ts";
 import type { Failure } from "./log.ts";

@@ -1,4 +1,4 @@
-/** TLS of grpc-js's clients: etcd's connection and the program `nex` have it in the same way. */
+/** The TLS settings of grpc-js channels, which the connection to etcd and the program `nex` share. */
 import { Buffer } from "node:buffer";
 import { checkServerIdentity } from "node:tls";
 import { type ChannelCredentials, type ChannelOptions, credentials, type VerifyOptions } from "@grpc/grpc-js";

@@ -1,4 +1,4 @@
-/** Asking a service how it is. */
+/** Asks a service's status server for its /readyz, and turns the answer or the failure into a status. */
 import { formatHostPort, type HostPort } from "./host_port.ts";
 import { request } from "./http/request.ts";
 import type { Note, Problem, Report } from "./http_status.ts";

@@ -1,3 +1,5 @@
+/** A map from keys to sets of values, which has no entry for an empty set. */
+
 /** Sets by a key: an index of which things have something in common. A key without any has no set. */
 export class SetsBy<K, V> {
   readonly #sets = new Map<K, Set<V>>();

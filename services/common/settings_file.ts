@@ -1,3 +1,4 @@
+/** Parses a YAML configuration file and remembers the line of each value, so that errors can name it. */
 import { createRequire } from "node:module";
 import type { Node } from "yaml";
 import { Refusal } from "./refusal.ts";

@@ -1,3 +1,5 @@
+/** Turns SIGTERM and SIGINT into an AbortSignal by which a process stops in order. */
+
 /** How long running work may take to finish after a stop signal, in milliseconds. */
 export const STOP_WITHIN = 5000;
 

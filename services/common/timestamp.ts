@@ -1,3 +1,5 @@
+/** Formats the current time for stored records. */
+
 /**
  * The current time in RFC 3339 with nanoseconds, as stored records have it. The digits below a millisecond are
  * random, so that records made by two hosts in the same millisecond differ.

@@ -1,3 +1,4 @@
+/** Reads certificate, key and authority files for TLS, and checks that they belong together. */
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
 import { type Certificate, untimely } from "./certificate.ts";
 import { messageOf, reasonOf, Refusal } from "./refusal.ts";

@@ -1,4 +1,4 @@
-/** What a client shows and trusts over TLS. */
+/** The type of the certificate, key and authorities that a client uses for TLS. */
 
 /** The contents of PEM files. */
 export interface TlsContents {

@@ -1,3 +1,4 @@
+/** The error of a wrong command line, which ends a program with exit status 2. */
 import { closest } from "./closest.ts";
 import { messageOf } from "./refusal.ts";
 

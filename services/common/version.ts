@@ -1,3 +1,4 @@
+/** The version of this program, from deno.json. */
 import manifest from "../../deno.json" with { type: "json" };
 
 /** This program's version, as every command and process reports it. */

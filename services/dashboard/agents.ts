@@ -1,4 +1,4 @@
-/** What hosts' agents say when they are asked: which other hosts they reach, what they have mended, and what is wrong there. */
+/** Asks the hosts' agents what they know: which other hosts they reach, what they have repaired, and their problems. */
 import type { AgentClient } from "../agent/client/client.ts";
 import type { Endpoint } from "../agent/client/types.ts";
 import { shownEndpoint } from "../agent/http/records.ts";

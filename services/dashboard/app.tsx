@@ -1,4 +1,7 @@
-/** The dashboard's requests: each view as a page or as JSON, the files that pages load, and what is refused. */
+/**
+ * The dashboard's HTTP application: it routes requests to views, which answer with a page or JSON, serves static
+ * files, and refuses requests from other sites.
+ */
 import { type Context, Hono } from "hono";
 import { raw } from "hono/html";
 import { HttpError } from "../common/http/answers.ts";

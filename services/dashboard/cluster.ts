@@ -1,4 +1,4 @@
-/** What the dashboard knows of etcd: networks of both kinds with what is in them, and which of them have changed. */
+/** The dashboard's mirrors of etcd: networks of both kinds with their contents, and which of them have changed. */
 import type { Followed } from "../common/health.ts";
 import type { Network } from "../nex/network.ts";
 import { NexView } from "../nex/view.ts";

@@ -1,4 +1,7 @@
-/** What is costly to make and asked for by many open pages: made again when it may have changed, but never without pause. */
+/**
+ * A cache of one value that is costly to make and that many open pages ask for. The value is made again after a
+ * change, but never without a pause since the last time.
+ */
 
 /** The longest that a value is kept, in ms: times pass, and not all that is shown has its change told. */
 const LONGEST = 1000;

@@ -1,4 +1,4 @@
-/** The addresses of pages. */
+/** Builds the URLs of the dashboard's pages. */
 import { LONGEST_FILTER } from "./table.ts";
 
 /** A text of a URL. A name of a record may have half of a character in it, which has no encoding: pages show it as U+FFFD, too. */

@@ -1,4 +1,7 @@
-/** Where the dashboard may listen, and under which names it may be asked: a client that reaches it may read everything. */
+/**
+ * Checks where the dashboard may listen, and by which host names it may be asked, since any client that reaches it
+ * may read everything.
+ */
 import type { Config } from "../common/config.ts";
 import { formatHostPort, isLoopback, tryParseHostPort } from "../common/host_port.ts";
 import { printable, Refusal } from "../common/refusal.ts";

@@ -1,4 +1,4 @@
-/** The dashboard's HTTP server: hands requests to the application, and streams of events to their own place. */
+/** The dashboard's HTTP server. It hands requests to the application, and requests for event streams to events.ts. */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { HostPort } from "../common/host_port.ts";
 import { connectionLimit, listenOn } from "../common/http/acceptor.ts";

@@ -1,4 +1,4 @@
-/** The dashboard's views: of each a path, what it takes, its model as JSON has it, and its page. */
+/** The table of the dashboard's views: each has a path, its parameters, a model that is also served as JSON, and a page. */
 import type { Child } from "hono/jsx";
 import { Refusal } from "../common/refusal.ts";
 import { HostAgents } from "./agents.ts";

@@ -1,4 +1,4 @@
-/** A received DHCP message, and the addresses that say where its client is. */
+/** A received DHCP message with the interface and addresses that show where its client is. */
 import type { ClockVerdict } from "../nex/clock_verdict.ts";
 import type { Network } from "../nex/network.ts";
 import { type Message, subOption, u32Of } from "./message.ts";

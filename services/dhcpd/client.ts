@@ -1,4 +1,4 @@
-/** From a received message to its client: the network that serves it, and the server identifier. */
+/** Identifies the client of a received message: its network, and the server identifier that it is answered with. */
 import { Ip } from "../common/ip.ts";
 import { placeClient, type Placement } from "../nex/leases.ts";
 import type { Network } from "../nex/network.ts";

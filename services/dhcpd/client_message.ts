@@ -1,4 +1,4 @@
-/** Messages as DHCP clients send them, for tests and the benchmark. */
+/** Encodes messages as DHCP clients send them, for tests and the benchmark. */
 import { macToBytes } from "../common/mac.ts";
 import { encode, OptionList } from "./encode.ts";
 import { BOOTREQUEST, ETHERNET, Opt } from "./numbers.ts";

@@ -1,4 +1,4 @@
-/** From a received DHCP message to its reply, by way of a commit in etcd where a lease changes. */
+/** Takes each received DHCP message to its reply, with a commit to etcd in between where a lease changes. */
 import { type Log, OncePerMinute } from "../common/log.ts";
 import { Ip } from "../common/ip.ts";
 import { messageOf, Refusal } from "../common/refusal.ts";
@@ -50,7 +50,7 @@ export interface ExchangesOptions<From, M extends Copied<M>, Record> {
 const MOST_PENDING = 4096;
 /** An answer older than this many seconds is not sent: its client has retried by then. */
 const MOST_LATE = 10;
-/** After this many ms a lease that is still being written is given up: its answer is not sent, and the client's next message is heard. */
+/** How long a lease may take to write, in ms. After that its answer is not sent, and the client's next message is heard. */
 const GIVE_UP = (MOST_LATE + 1) * 1000;
 /** For how long it is remembered when the mirror showed a lease, in ms: longer than a message may have waited in the socket. */
 const REMEMBERED = 3000;

@@ -1,4 +1,4 @@
-/** Ethernet frames with an IPv4 UDP datagram in them: read where they lie, and written around a payload. */
+/** Reads Ethernet frames with an IPv4 UDP datagram in place, and writes them around a payload. */
 import { read16, read32, write16, write32 } from "../common/bytes.ts";
 
 const ETHERNET_HEADER = 14, IPV4_HEADER = 20;

@@ -1,4 +1,4 @@
-/** RELEASE and DECLINE (RFC 2131 §4.4.4): messages by which a client gives an address back, and that have no reply. */
+/** Handles RELEASE and DECLINE (RFC 2131 §4.4.4), by which a client gives an address back. They have no reply. */
 import { Ip } from "../common/ip.ts";
 import { planLeaseEnd, planRelease } from "../nex/leases.ts";
 import type { Member } from "../nex/member.ts";

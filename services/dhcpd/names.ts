@@ -1,4 +1,4 @@
-/** The client's name in DHCP messages: option 12, and option 81 (RFC 4702) with its answer. */
+/** Reads the client's name from DHCP messages: option 12, and option 81 (RFC 4702) with its answer. */
 import type { Message } from "./message.ts";
 import { Opt } from "./numbers.ts";
 

@@ -1,4 +1,4 @@
-/** DHCP's numbers, under the names of RFC 2131, RFC 2132 and the RFCs that services/dhcpd follows. */
+/** The numbers of DHCP's options, message types and ports, under their names in RFC 2131, RFC 2132 and later RFCs. */
 
 export const SERVER_PORT = 67;
 export const CLIENT_PORT = 68;

@@ -1,4 +1,4 @@
-/** Addresses that were offered a moment ago, and are offered to no other client meanwhile. */
+/** Remembers the addresses that were offered a moment ago, so that no other client is offered them meanwhile. */
 import type { Offered } from "../nex/leases.ts";
 import { Unused } from "./unused.ts";
 

@@ -1,4 +1,4 @@
-/** The DHCP options that a network gives its clients, encoded once for all of them. */
+/** Encodes the DHCP options that a network gives its clients, once for all of them. */
 import { bytesOf32 } from "../common/bytes.ts";
 import type { Ip } from "../common/ip.ts";
 import { messageOf } from "../common/refusal.ts";

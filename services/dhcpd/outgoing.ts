@@ -1,4 +1,4 @@
-/** Replies on their way out: gathered, and sent many at a time with sendmmsg(2). */
+/** The queue of outgoing replies, which are sent many at a time with sendmmsg(2). */
 import { FrameBatch } from "../../ffi/packet.ts";
 import { Origin4, UdpBatch } from "../../ffi/udp.ts";
 import { PAYLOAD_AT, UDP_HEADER, writeFrame, writeUdp } from "./frame.ts";

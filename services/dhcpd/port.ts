@@ -1,4 +1,4 @@
-/** The server's UDP port on an interface, and other servers that have bound it too. */
+/** Opens the server's UDP port on an interface, and finds other servers that have bound it too. */
 import { EADDRINUSE, SystemError } from "../../ffi/errno.ts";
 import { statusOf } from "../../ffi/folder.ts";
 import { libc } from "../../ffi/libc.ts";

@@ -1,4 +1,4 @@
-/** DHCP replies: what one says, where it is sent to, and how it is written. */
+/** Builds DHCP replies: their contents, their destination (RFC 2131 §4.1) and their encoding. */
 import { write32 } from "../common/bytes.ts";
 import { encode, type Header, OptionList } from "./encode.ts";
 import type { Message } from "./message.ts";

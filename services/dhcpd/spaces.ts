@@ -1,4 +1,4 @@
-/** The address spaces that exchanges give leases in: the one of Nex's networks, or one for each overlay network. */
+/** The address spaces from which leases are given: the one that all of Nex's networks share, or one for each overlay network. */
 import type { LeaseSpace } from "../nex/lease_space.ts";
 import type { NexView } from "../nex/view.ts";
 import { Offers } from "./offers.ts";

@@ -1,4 +1,4 @@
-/** A search for addresses that no client has had before, for the time while clocks disagree. */
+/** Searches for addresses that no client has had before, for the time while clocks disagree. */
 import type { Offered } from "../nex/leases.ts";
 
 /** The most addresses that are examined for one client; the next client's search goes on from there. */

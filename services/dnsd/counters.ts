@@ -1,4 +1,4 @@
-/** dnsd's counters. Each thread has its own row of doubles in shared memory, so that none waits for another. */
+/** The counters of dnsd. Each thread has its own row of doubles in shared memory, so that none waits for another. */
 import { RCODE } from "./wire.ts";
 
 const names = [

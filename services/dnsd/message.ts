@@ -1,4 +1,4 @@
-/** DNS messages of clients and resolvers, read as far as forwarding needs and rewritten without decoding them. */
+/** Reads DNS messages of clients and resolvers as far as forwarding needs, and rewrites them without decoding them. */
 import { read16 } from "../common/bytes.ts";
 import { HEADER, LOWER, RCODE, skipName, TYPE } from "./wire.ts";
 

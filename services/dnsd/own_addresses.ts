@@ -1,4 +1,4 @@
-/** This server's own addresses, for the NS records of networks without name servers. */
+/** Finds this server's own addresses, for the NS records of networks without name servers. */
 import { Ip } from "../common/ip.ts";
 import { parseHostPort } from "../common/host_port.ts";
 

@@ -1,4 +1,4 @@
-/** Shows whether the thread that answers DNS still runs: it answers a question of the main thread's, in shared memory. */
+/** A heartbeat in shared memory by which the main thread sees that the thread that answers DNS still runs. */
 
 /** Words of the memory: how often was asked, and the last question that was answered. */
 const ASKED = 0, ANSWERED = 1;

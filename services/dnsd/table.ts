@@ -20,7 +20,7 @@ export const MASK = 0, ZONES = 1, ZONE_CAPACITY = 2, SEED = 3, SLOTS = 8, RECORD
 /** Words of {@link Epochs}: 0 is the epoch, the readers' begin here. */
 export const READER = 1, MAX_READERS = 16;
 
-/** Shared memory of readers and the writer beside the block, for the table's whole life: word 0 is the epoch, then one word per reader. */
+/** Memory that readers and the writer share for the table's whole life: word 0 is the epoch, then one word per reader. */
 export type Epochs = Int32Array<SharedArrayBuffer>;
 
 /** For a new table: the first epoch, and no reader in any. */

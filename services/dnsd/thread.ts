@@ -118,7 +118,7 @@ export class AnsweringThread {
     this.#wakeUp.close();
   }
 
-  /** Sends the worker a message, with all others of this turn of the event loop: a gatewayd with many networks has thousands at once. */
+  /** Sends the worker a message, together with all others of this turn of the event loop, which may be thousands. */
   #send(message: ToWorker): void {
     if (!this.#worker) return;
     this.#unsent.push(message);

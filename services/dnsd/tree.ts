@@ -1,3 +1,5 @@
+/** A tree of domain names by their labels. It finds names and the empty non-terminals between them (RFC 4592 §2.2.2). */
+
 /** A node of the tree of domain names, in which a zone's names and the empty non-terminals between names are found. */
 export class Node<T> {
   /** The caller's value for this name. */

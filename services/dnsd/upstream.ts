@@ -1,4 +1,4 @@
-/** One exchange with a resolver: a query over UDP, and over TCP where the answer was truncated. */
+/** Exchanges one query with a resolver over UDP, and over TCP where the answer was truncated. */
 import dgram from "node:dgram";
 import type { HostPort } from "../common/host_port.ts";
 import { Ip } from "../common/ip.ts";

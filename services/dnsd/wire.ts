@@ -1,4 +1,4 @@
-/** Numbers and small tools of the DNS wire format (RFC 1035 §4, RFC 6895). */
+/** Constants and helper functions of the DNS wire format (RFC 1035 §4, RFC 6895). */
 
 export const TYPE = {
   A: 1,

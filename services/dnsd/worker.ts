@@ -70,9 +70,9 @@ const SLOTS = 64, SLOT_SIZE = 4096;
 /** How many batches are taken from a socket that is left; its buffer holds no more. */
 const MOST_LAST_BATCHES = 256;
 /**
- * After so many queries at once more are on their way: the thread sleeps for PAUSE, in µs, and then takes what has come together. The
- * kernel adds up to 50 µs (prctl(2), PR_SET_TIMERSLACK). With 200 queries under way an answer takes 15 to 25 % less processor time and
- * comes no later; a single client that waits for each answer before its next query is never kept waiting.
+ * After so many queries at once more are on their way: the thread sleeps for PAUSE, in µs, and then takes what has come together.
+ * The kernel adds up to 50 µs (prctl(2), PR_SET_TIMERSLACK). With 200 queries under way an answer takes 15 to 25 % less processor
+ * time and comes no later; a single client that waits for each answer before its next query is never kept waiting.
  */
 const MANY = 8, PAUSE = 20;
 const WAKE_UP = 0xffffffff;

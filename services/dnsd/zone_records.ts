@@ -1,4 +1,4 @@
-/** The data of a name, and the DNS records that are derived from it. */
+/** Derives the DNS records of a name from its addresses and settings. */
 import { type Cidr, Ip } from "../common/ip.ts";
 import { reverseZones } from "./reverse.ts";
 import type { Rrset } from "./table_writer.ts";

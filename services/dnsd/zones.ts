@@ -1,4 +1,4 @@
-/** dnsd's zones: from networks and their members' names to the records of each name in the table. */
+/** Keeps dnsd's zones: it turns networks and their members' names into the records of each name in the table. */
 import type { Cidr, Ip } from "../common/ip.ts";
 import { invalid } from "../common/refusal.ts";
 import { classlessZone, nameAround, reverseName, reverseZones } from "./reverse.ts";
@@ -27,10 +27,10 @@ const MOST_SERVERS = 8;
  * The records of every name, derived from networks and names, and written to the table.
  *
  * A network's domain is a zone, and so is the reverse zone (or zones) of each of its subnets, with the RFC 2317 zone
- * of one longer than /24, and the /24 around it once all its addresses are subnets'. Each name belongs to the longest zone that it is in, whatever network it comes from. The SOA
- * of a zone names `ns.DOMAIN` as the primary and `hostmaster.DOMAIN` as the mailbox; `ns.DOMAIN` is its NS too, with
- * the network's name servers as addresses, or else this server's, unless a member has that name. For a network
- * without a domain the first of its reverse zones stands for DOMAIN.
+ * of one longer than /24, and the /24 around it once all its addresses are subnets'. Each name belongs to the longest zone that
+ * it is in, whatever network it comes from. The SOA of a zone names `ns.DOMAIN` as the primary and `hostmaster.DOMAIN` as the
+ * mailbox; `ns.DOMAIN` is its NS too, with the network's name servers as addresses, or else this server's, unless a member has
+ * that name. For a network without a domain the first of its reverse zones stands for DOMAIN.
  *
  * Changes are gathered until {@link publish}.
  */
@@ -97,7 +97,7 @@ export class Zones {
     }
   }
 
-  /** Creates a zone for a /24 (IPv6: a /124) whose addresses all belong to subnets of ours, and removes it when they no longer do. */
+  /** Creates a zone for a /24 (IPv6: a /124) while all of its addresses belong to subnets of ours, and else removes it. */
   #join(subnet: Cidr): void {
     const apex = nameAround(subnet), node = apex === undefined ? undefined : this.#root.find(apex);
     const owner = node?.value, zone = owner?.zone;

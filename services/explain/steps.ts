@@ -1,4 +1,7 @@
-/** The steps of the way between two endpoints of an overlay network, each with its evidence, and what to do about one that is broken. */
+/**
+ * Derives the steps of the path between two endpoints of an overlay network from what their hosts report, each with
+ * its evidence, and a remedy for one that is broken.
+ */
 import type { Absence, Endpoint, Way } from "../agent/client/types.ts";
 
 /** What one host says: of the way to the other endpoint, and to its own. */

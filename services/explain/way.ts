@@ -1,4 +1,4 @@
-/** The way between two endpoints of an overlay network: asks the agents of both hosts what they have of it, step by step. */
+/** Asks the agents of two endpoints' hosts about the path between them, for `strand explain` and the dashboard. */
 import { AgentClient } from "../agent/client/client.ts";
 import { agentAddress } from "../agent/client/address.ts";
 import type { Absence, Endpoint } from "../agent/client/types.ts";

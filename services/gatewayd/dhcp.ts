@@ -1,6 +1,6 @@
 /**
- * DHCP at the ports of overlay networks: reads what clients send, asks the agent, and sends the answer out of the port that the
- * message came in by.
+ * Serves DHCP at the ports of overlay networks: it reads what clients send, asks the agent, and sends the answer out
+ * of the port that the message came in by.
  */
 import { Epoll, EventFd } from "../../ffi/epoll.ts";
 import { interfaceMac, interfaceName, isRunning } from "../../ffi/interface_index.ts";
@@ -30,8 +30,8 @@ const MOST_WAITED = 2000;
 const MOST_ASKED = 4096, PATIENCE = 12_000;
 const STOP = 0xffffffff;
 /**
- * Pauses in ms before a reply is tried again where the port is not ready to send: a client may ask as soon as its link is up, and the
- * kernel makes the port's own end ready a moment later, on a busy host seconds later.
+ * Pauses in ms before a reply is tried again where the port is not ready to send: a client may ask as soon as its link is up, and
+ * the kernel makes the port's own end ready a moment later, on a busy host seconds later.
  */
 const PAUSES = [10, 20, 40, 80, 160, 320, 640, 1280];
 

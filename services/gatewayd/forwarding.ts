@@ -1,6 +1,7 @@
 /**
- * Forwards queries of a network's machines for names outside it to the host's resolvers, by dnsd's code, where the network's settings say so. What an alias of
- * an answer leads to in the asker's own network is answered from there, and no other network's names are.
+ * Forwards a network's queries for names outside it to the host's resolvers, by dnsd's code, where the network's
+ * settings say so. An alias in an answer that leads into the client's own network is completed from there; no other
+ * network's names are used.
  */
 import { UdpBatch } from "../../ffi/udp.ts";
 import { Answerer, DROP, FORWARD } from "../dnsd/answer.ts";

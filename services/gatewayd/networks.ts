@@ -1,4 +1,4 @@
-/** The networks that gatewayd answers for, each at its sockets and from its own names, as the agent's messages say. */
+/** The networks that gatewayd answers for, each at its own sockets and from its own names, as the agent's messages say. */
 import { libc } from "../../ffi/libc.ts";
 import { isListeningTcp, isPacket, isUdp } from "../../ffi/socket_kind.ts";
 import { Refusal } from "../common/refusal.ts";

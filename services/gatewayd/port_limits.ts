@@ -1,4 +1,4 @@
-/** How many messages of DHCP each port of a network may send, so that no guest uses up what others need. */
+/** Limits how many DHCP messages each port of a network may send, so that no machine uses up what others need. */
 
 /** Messages a second, and at once, of one port. */
 const RATE = 500, BURST = 1000;

@@ -1,4 +1,7 @@
-/** TCP connections of a listening socket that another process has opened: Deno.listen() takes none, node:net does. */
+/**
+ * Accepts TCP connections of a listening socket that another process has opened, through node:net, since
+ * Deno.listen() takes no descriptor.
+ */
 import net from "node:net";
 import type { Listening } from "../common/http/acceptor.ts";
 

@@ -1,4 +1,4 @@
-/** Moves of members to other MACs, as when a machine's network card is replaced. */
+/** Plans that move members to another MAC, as when a machine's network card is replaced. */
 import { parseMac } from "../common/mac.ts";
 import { invalid, Refusal } from "../common/refusal.ts";
 import { merge } from "../store/plan_builder.ts";

@@ -1,4 +1,7 @@
-/** The names that clients ask for with their lease (DHCP options 12 and 81): each is made a label, refused, or taken over. */
+/**
+ * Handles the names that clients ask for with their lease (DHCP options 12 and 81): each is made a label, refused, or
+ * taken over.
+ */
 import type { MemberRecord } from "../store/records.ts";
 import type { LeaseSpace } from "./lease_space.ts";
 import type { Member } from "./member.ts";

@@ -1,4 +1,4 @@
-/** When a process publishes its time next. It has no clock of its own: times are passed in, in ms of a monotonic clock. */
+/** Decides when a process publishes its time next. It has no clock of its own: times are passed in, in ms of a monotonic clock. */
 
 /** The interval between published times, in ms: while all clocks agree, and while one differs or was not compared yet. */
 const QUIET = 60_000, EVERY = 5_000;

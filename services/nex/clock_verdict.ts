@@ -1,4 +1,4 @@
-/** Whether a process may decide by its clock which leases are over, derived from how the clock differs from other processes'. */
+/** Decides whether a process may end leases by its clock, from how that clock differs from other processes'. */
 
 /** Beyond the first difference, in ms, it is reported; beyond the second the process neither ends nor gives leases. */
 export const TOLD_MS = 5_000, APART_MS = 30_000;

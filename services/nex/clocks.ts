@@ -3,8 +3,8 @@
  * a key in etcd, which is removed with the process's etcd lease.
  *
  * A time has aged when it arrives, by much where a process was stopped. So it proves only that the other clock is ahead by that
- * difference or more. That the other clock is behind is proven by the difference that the other process measures, and publishes with
- * its time. No delay makes a clock look wrong.
+ * difference or more. That the other clock is behind is proven by the difference that the other process measures, and publishes
+ * with its time. No delay makes a clock look wrong.
  */
 import { deadline } from "../common/async.ts";
 import { SteadyClock } from "../common/clock.ts";
@@ -21,15 +21,17 @@ import { addSample, type ClockPeer, EVERY, isHeard, leastAhead, TTL } from "./cl
 import { Rhythm } from "./clock_rhythm.ts";
 import { type ClockVerdict, differenceOf, judgeClock, type Judgement, TOLD_MS } from "./clock_verdict.ts";
 
-/** For how long a new process waits for the others' times, in ms; a process that publishes none by then is stopped, and its key soon gone. */
+/** How long a new process waits for the others' times, in ms. A process that publishes none by then is stopped. */
 const PATIENCE = 12_000;
-/** A process that cannot compare its clock for this long, in ms, reports that, and goes on like one whose clock differs from another. */
+/** A process that has not compared its clock for so many ms reports that, and acts like one whose clock differs. */
 const UNCOMPARED = 15_000;
 /** How often a process checks whether its system's clock was set, and whether it has waited long enough for the others, in ms. */
 const CHECK = 1_000;
 /** Smaller differences, in ms, are the delays of a busy machine and of etcd. */
 const NOISE = 1_000;
-/** A clock that most others contradict may still be right, after a machine has slept; with a difference of over a day, in ms, it is not. */
+/**
+ * After a machine has slept, a clock that most others contradict may be right; one that differs by more than this, in ms, is not.
+ */
 const CREDIBLE = 24 * 3_600_000;
 
 export interface ClocksOptions {
@@ -49,7 +51,7 @@ export interface LeaseClock {
   readonly verdict: ClockVerdict;
 }
 
-/** The time by which ended leases are over, in seconds since the epoch, rounded down; -Infinity while the clock is not known to be right. */
+/** The time by which leases count as ended, in whole seconds since the epoch; -Infinity while the clock may be wrong. */
 export function surelyPast({ verdict, earliest }: Pick<LeaseClock, "verdict" | "earliest">): number {
   return verdict === "right" ? Math.floor(earliest / 1000) : -Infinity;
 }

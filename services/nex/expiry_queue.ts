@@ -1,3 +1,5 @@
+/** A priority queue of expiry times, from which the sweep takes the leases that are over. */
+
 /**
  * Ids in the order of the time at which they are due: a binary heap, so that the sweep touches only what is due. When an id's time
  * becomes later (a renewal), its place in the heap is corrected once that place is due.

@@ -1,6 +1,6 @@
 /**
- * Addresses whose lease outlives the membership, as when a member is deleted or given another address: they are held for their
- * client until the lease is over. In etcd they are under the same prefix as declined addresses.
+ * Addresses whose lease outlives the membership, as when a member is deleted or given another address. They are held
+ * for their client until the lease is over. In etcd they are under the same prefix as declined addresses.
  */
 import { Ip } from "../common/ip.ts";
 import { keyOf } from "../store/keys.ts";

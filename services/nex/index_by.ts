@@ -1,3 +1,5 @@
+/** An index from a value to the ids that have it, as the view has for members by name and by address. */
+
 /** An index of ids by a value, such as members by their name: a value nearly always has one id. */
 export class Index {
   readonly #holders = new Map<string, string[]>();

@@ -1,4 +1,7 @@
-/** Who may have what, and what its name is: all that the code which gives leases asks of an address space, and has it write. */
+/**
+ * The interface of an address space that DHCP leases are given in: its members, its addresses in use, and the plans
+ * that change a lease.
+ */
 import type { Guard, Plan } from "../store/types.ts";
 import type { MemberRecord } from "../store/records.ts";
 import type { Member } from "./member.ts";

@@ -58,9 +58,9 @@ export function furtherId(network: string, mac: string): string {
 }
 
 /**
- * Compares two records of one MAC in one network, as a store of both of Nex's layouts may hold: less than 0 where `a` counts. That is
- * the record whose lease ends last, so that no running lease is lost; else that of the newer layout, which was made from the
- * other; else the one under the key of the first layout.
+ * Compares two records of one MAC in one network, as a store of both of Nex's layouts may hold: less than 0 where `a` counts.
+ * That is the record whose lease ends last, so that no running lease is lost; else that of the newer layout, which was made from
+ * the other; else the one under the key of the first layout.
  */
 export function byPrecedence(a: Member, b: Member): number {
   const rank = ({ key, mac }: Member) =>

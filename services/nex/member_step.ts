@@ -58,7 +58,7 @@ export function memberStep(
   return step.plan();
 }
 
-/** The most networks of one domain that are guarded: an omission in others costs a claim on a name, which the next lease writes again. */
+/** The most networks of one domain that are guarded. Without a guard a claim on a name may be lost until the next lease. */
 const MOST_NETWORKS = 16;
 
 /**

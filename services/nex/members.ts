@@ -275,7 +275,7 @@ function refuseTakenAddress(
   );
 }
 
-/** The most members of one name: a DNS answer holds some four thousand addresses, and each change of a member goes through all of them. */
+/** The most members of one name. A DNS answer holds some 4,000 addresses, and each change of a member reads all of them. */
 const MOST_OF_A_NAME = 1000;
 
 /**

@@ -105,7 +105,7 @@ export class Nex {
     );
   }
 
-  /** The steps that can be committed: an unreadable record of ours stops those that depend on it, one under Nex's keys all of them. */
+  /** The steps that can be committed. An unreadable record of ours stops those that depend on it, one of Nex's all of them. */
   #possible(steps: PlanStep[]): PlanStep[] {
     if (this.view.unreadable.misread) return [];
     if (this.store.mirror.state.quarantined.size === 0) return steps;

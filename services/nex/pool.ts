@@ -1,4 +1,4 @@
-/** Free addresses of a network's range, and those that may be used again. */
+/** Finds free addresses in a network's range, and declined ones that are given out again where no other is left. */
 import { Ip } from "../common/ip.ts";
 import { Refusal } from "../common/refusal.ts";
 import { isHeldFor } from "./held.ts";

@@ -1,4 +1,7 @@
-/** Problems in a store's contents, a sentence each: of a store that was taken over, or that other programs write to. */
+/**
+ * Describes problems in a store's contents, a sentence each: those of a store that was taken over, or that other
+ * programs write to.
+ */
 import { keyOf } from "../store/keys.ts";
 import type { NexView } from "./view.ts";
 

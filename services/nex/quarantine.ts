@@ -1,4 +1,7 @@
-/** Addresses that a client found in use by another machine (DHCPDECLINE), which are quarantined for a day: plans, list, early end. */
+/**
+ * Plans the quarantine of addresses that a client found in use by another machine (DHCPDECLINE), and its early end.
+ * It lasts a day.
+ */
 import { Ip } from "../common/ip.ts";
 import { Refusal } from "../common/refusal.ts";
 import { sorted, type Withheld } from "./held.ts";

@@ -1,4 +1,4 @@
-/** A trial of a takeover on a copy of the store in memory, by the same code, to show what the takeover would write. */
+/** Runs a takeover on a copy of the store in memory, by the code of the real one, to show what it would write. */
 import { isNexKey } from "../store/keys.ts";
 import { MemoryStore } from "../store/memory_store.ts";
 import { type NexRecord, nexSchema } from "../store/records.ts";

@@ -1,4 +1,7 @@
-/** Plans of the background work: ended leases, addresses that need not be withheld any more, remains of deleted networks. */
+/**
+ * Plans of the background work: they end expired leases, free addresses that need not be withheld any more, and
+ * delete remains of deleted networks.
+ */
 import { Ip } from "../common/ip.ts";
 import { keyOf } from "../store/keys.ts";
 import { merge } from "../store/plan_builder.ts";

@@ -1,4 +1,4 @@
-/** The background work on names and addresses: takes a store over, and ends leases that are over. */
+/** Runs the background work on names and addresses: it takes a store over, and then ends expired leases at intervals. */
 import { repeat } from "../common/async.ts";
 import { messageOf } from "../common/refusal.ts";
 import type { Log } from "../common/log.ts";

@@ -1,4 +1,4 @@
-/** What /readyz, /metrics and `strand status` report about a process's clock. */
+/** Reports the verdict on a process's clock in /readyz, /metrics and `strand status`. */
 import type { Daemon } from "../common/daemon.ts";
 import { gauge } from "../common/metrics.ts";
 import { differenceOf, TOLD_MS } from "./clock_verdict.ts";

@@ -1,4 +1,4 @@
-/** Keys in etcd that could not be read, and what they stop. */
+/** Keys in etcd whose values cannot be parsed, and the requests and names that each of them blocks. */
 import { isNexKey } from "../store/keys.ts";
 import { isOwnKey } from "../store/records.ts";
 import type { Mirror } from "../store/types.ts";

@@ -49,14 +49,14 @@ export function nexApi(
 ): NexApi {
   const { view } = nex;
   const done = {};
-  /** The networks with an overlay, if the network is one of them; undefined if it has none. Of neither kind is what etcd confirms. */
+  /** The networks with an overlay, if the named one is among them. @throws Refusal where etcd confirms that there is none */
   const kindOf = (name: string): Promise<NamedNetworks | undefined> =>
     nex.find(() => {
       if (overlays?.has(name) && !view.network(name)) return overlays;
       findNetwork(view, name);
       return undefined;
     });
-  /** The same for a change, which refuses what is of neither kind. */
+  /** Like `kindOf` for a change, whose plan itself refuses a name of neither kind. */
   const found = async (name: string) =>
     !view.network(name) && await overlays?.knows(name) ? overlays : undefined;
   return {

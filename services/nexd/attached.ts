@@ -1,6 +1,6 @@
 /**
- * What is attached to overlay networks, and the hosts that have them, as etcd has it: of networks with a name and of those that
- * SAND or Docker made. A network is followed while a request is about it.
+ * Lists the endpoints and hosts of overlay networks from etcd, for networks with a name and for those that SAND or
+ * Docker made. A network is followed only while a request is about it.
  */
 import type { Endpoint, Host, RunningLease, Sent } from "../../proto/types.ts";
 import { Refusal } from "../common/refusal.ts";

@@ -1,4 +1,7 @@
-/** What differs between a network or member as it is and as a spec would make it, field by field in the words of a spec. */
+/**
+ * Computes which fields of a network or member a spec would change, in the words of a spec, for `strand apply
+ * --dry-run` and the dashboard.
+ */
 import type * as proto from "../../proto/types.ts";
 
 type Change = proto.Sent<proto.FieldChange>;

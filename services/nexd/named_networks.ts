@@ -1,4 +1,4 @@
-/** Named networks as nexd changes and shows them: each is held, so that its mirror follows it, while a request is about it. */
+/** The named overlay networks as nexd changes and shows them. The mirror follows a network while a request is about it. */
 import { Refusal } from "../common/refusal.ts";
 import type { Action } from "../nex/networks.ts";
 import { Attempts } from "../nex/steps.ts";

@@ -1,6 +1,6 @@
 /**
- * A connection as nexd gives it to HTTP/2: its bytes are passed on a kilobyte at a time. However many clients send, all of
- * them together get only a part of this process's time, see {@link Turns}.
+ * A connection as nexd gives it to HTTP/2, with its bytes passed on a kilobyte at a time. However many clients send,
+ * all of them together get only a part of this process's time, see {@link Turns}.
  */
 import { Buffer } from "node:buffer";
 import { EndDuplex } from "../common/http/end_duplex.ts";

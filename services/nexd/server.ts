@@ -28,7 +28,7 @@ import { Listener } from "./listener.ts";
 import { PacedSocket } from "./paced_socket.ts";
 import { type CallLimits, UnfinishedCalls } from "./unfinished.ts";
 
-/** The longest request in bytes, enough for 10,000 members with the longest names. grpc-js refuses a longer one by its length prefix. */
+/** The longest request in bytes: 10,000 members with the longest names. grpc-js refuses a longer one by its length prefix. */
 const MAX_REQUEST = 4 << 20;
 /** The longest answer in bytes: a list of 100,000 members is some 10 MB. */
 const MAX_ANSWER = 64 << 20;

@@ -1,4 +1,4 @@
-/** Plans that allocate and release single addresses of a network, as Docker's IPAM asks for them. */
+/** Plans that allocate and release single addresses of a network, as Docker's IPAM driver asks for them. */
 import type { Ip } from "../common/ip.ts";
 import { Refusal } from "../common/refusal.ts";
 import { PlanBuilder } from "../store/plan_builder.ts";

@@ -1,6 +1,7 @@
 /**
- * Addresses beside their own that endpoints may use: several endpoints may use one, as routers do by VRRP (RFC 9568), and one of them has it
- * at a time. Which one does is told by its host, which sees its ARP: see services/agent/held_addresses.ts.
+ * Addresses that endpoints may use beside their own. Several endpoints may use one, as routers do by VRRP (RFC 9568),
+ * and one of them holds it at a time. The holder is published by its host, which sees its ARP: see
+ * services/agent/held_addresses.ts.
  */
 import { Ip } from "../common/ip.ts";
 import type { OverlayEndpoint } from "./overlay_endpoint.ts";
@@ -80,7 +81,7 @@ export class AllowedAddresses {
   }
 }
 
-/** True for a change of the network's record, or of which addresses are allowed or held: more changes by it than the endpoints' own entries. */
+/** True for changes that affect more than the entries of one endpoint: the network's record, and allowed or held addresses. */
 export function concernsWhole({ kinds, endpoints }: Pick<NetworkChange, "kinds" | "endpoints">): boolean {
   return kinds.has("network") || kinds.has("held") ||
     endpoints.some(({ before, after }) => before?.record.strand_allowed ?? after?.record.strand_allowed);

@@ -1,4 +1,4 @@
-/** Broadcast by choice: to which hosts what is sent to all machines of a network goes. */
+/** Chooses the hosts that broadcast frames of a network are sent to. */
 import type { KernelOp } from "./ops.ts";
 import type { View } from "./view.ts";
 

@@ -1,4 +1,4 @@
-/** The claim of addresses beside its own that a new endpoint may use. */
+/** Plans the claims of a new endpoint on the addresses that it may use beside its own. */
 import { Ip } from "../common/ip.ts";
 import { invalid, Refusal } from "../common/refusal.ts";
 import type { AllowedAddress, NetworkRecord } from "../store/sand_records.ts";
@@ -8,8 +8,8 @@ import { macNumber } from "./state.ts";
 
 /**
  * Claims what a new endpoint is to be allowed.
- * @throws Refusal "invalid" for an address that no endpoint can have or a MAC that another endpoint has, "exists" for an address that is
- *   another's alone, "forbidden" where a host would give it to others
+ * @throws Refusal "invalid" for an address that no endpoint can have or a MAC that another endpoint has, "exists" for an address
+ *   that is another's alone, "forbidden" where a host would give it to others
  */
 export function claimAllowed(
   space: Space,

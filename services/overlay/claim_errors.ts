@@ -1,4 +1,4 @@
-/** The refusals of an address: it is taken, or none is left. */
+/** The refusals of an address that is taken, and of a network that has no address left. */
 import type { Cidr, Ip } from "../common/ip.ts";
 import { Refusal } from "../common/refusal.ts";
 import type { NetworkRecord } from "../store/sand_records.ts";

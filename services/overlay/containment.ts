@@ -1,6 +1,6 @@
 /**
- * Containment: what frames from a port may say of their sender. The elements of a network's sets are computed from its
- * endpoints; services/agent/kernel/containment.ts has the rules that look them up.
+ * Computes the elements of a network's containment sets from its endpoints: which MACs and addresses frames from a
+ * port may have. services/agent/kernel/containment.ts has the rules that look them up.
  */
 import type { KernelOp } from "./ops.ts";
 import type { Space } from "./space.ts";
@@ -17,8 +17,8 @@ export function rulesOf({ settings }: Space): Rules {
 }
 
 /**
- * The elements of an endpoint's port, in the form of {@link ContainmentState}; none for one whose port is not known, or whose MAC or
- * address is not: SAND's agents made such records.
+ * The elements of an endpoint's port, in the form of {@link ContainmentState}; none for one whose port is not known, or whose MAC
+ * or address is not: SAND's agents made such records.
  */
 export function ownOf({ active, mac, address, record }: OverlayEndpoint): string[] {
   const { overlay_veth_name: veth, strand_port: device = "" } = record, port = veth || device;

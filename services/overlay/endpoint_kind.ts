@@ -1,4 +1,7 @@
-/** What made an endpoint, and how long it stays, as far as its record says so. */
+/**
+ * Reads from an endpoint's record what created it (a request, Docker, CNI, a DHCP lease or a port of the host), and
+ * when its lease ends.
+ */
 import type { EndpointRecord } from "../store/sand_records.ts";
 
 /**

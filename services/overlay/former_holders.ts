@@ -1,4 +1,4 @@
-/** The clients that had free addresses of a network last, so that each gets its address again while it is free. */
+/** Remembers which client had each free address of a network last, so that it gets the address again while that is free. */
 import type { FormerAddressRecord } from "../store/sand_records.ts";
 
 /** Both ways; without any, as in most networks, it takes no memory. */

@@ -1,4 +1,4 @@
-/** Which endpoints of a network have an address or a MAC, and behind which VTEPs they are. */
+/** An index of a network's endpoints by address or MAC, and of the VTEPs that they are behind. */
 import type { OverlayEndpoint } from "./overlay_endpoint.ts";
 
 const NO_ENDPOINTS: readonly OverlayEndpoint[] = [];

@@ -1,4 +1,4 @@
-/** Plans for the keys by which a host publishes that it has a network, and which revision it has applied. */
+/** Plans for the keys by which a host publishes that it has a network, and the revision up to which it has applied it. */
 import { PlanBuilder } from "../store/plan_builder.ts";
 import { writeSandRecord } from "../store/sand_records.ts";
 import type { Plan } from "../store/types.ts";

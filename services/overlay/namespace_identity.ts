@@ -1,8 +1,8 @@
 /**
- * Which namespace an active endpoint was made for, as its record says it. The kernel may give the inode of a deleted namespace
- * to the next one, so the record has the namespace's cookie beside it, which is not given twice before a reboot.
- *
- * An identity is here BOOT/DEVICE:INODE/COOKIE, or without the cookie where the kernel knows none.
+ * The identity of the namespace that an active endpoint was made for, as its record has it. The kernel may give the
+ * inode of a deleted namespace to the next one, so the record has the namespace's cookie beside it, which is not
+ * given twice before a reboot. An identity is here BOOT/DEVICE:INODE/COOKIE, or without the cookie where the kernel
+ * knows none.
  */
 import type { EndpointRecord } from "../store/sand_records.ts";
 

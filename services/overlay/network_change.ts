@@ -1,4 +1,4 @@
-/** What has changed in one overlay network, as the view of its records tells subscribers. */
+/** The type of a change in one overlay network, as the view tells it to subscribers. */
 import type { OverlayEndpoint } from "./overlay_endpoint.ts";
 
 /** The changes of one network in a batch. */

@@ -1,4 +1,7 @@
-/** The records of overlay networks, of which one that cannot be read whole stands for what is known of it. */
+/**
+ * The records of overlay networks in a mirror. A record that cannot be parsed is represented by its last valid
+ * version, or else by those of its fields that are valid.
+ */
 import type { NetworkRecord, SandRecord } from "../store/sand_records.ts";
 
 /** A network's record, and the fault of its newest version. */

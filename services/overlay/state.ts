@@ -24,8 +24,8 @@ export interface NetworkState {
   /** VTEPs of the all-zero MAC, to which broadcast and multicast are sent; without them, these stay on their host. */
   readonly flood: ReadonlySet<number>;
   /**
-   * How many frames of broadcast and multicast a port may send to other hosts in a second, by rules that keep DHCP, router advertisements
-   * and ARP on their host. Absent: there are no such rules. Read: 0 where they are others.
+   * How many frames of broadcast and multicast a port may send to other hosts in a second, by rules that keep DHCP, router
+   * advertisements and ARP on their host. Absent: there are no such rules. Read: 0 where they are others.
    */
   readonly broadcast?: number | undefined;
   /** Absent: the network is isolated from its host. */
@@ -49,8 +49,8 @@ export interface ContainmentState {
   /** Read: "edited" where the rules are none of those that agents make, so that they are made again. */
   readonly rules: "drop" | "count" | "none" | "edited";
   /**
-   * What is a port's own: its name alone, since other ports are not checked; its name and `device` for a device of the host; its name
-   * and a MAC; its name, a MAC and an address that goes with it, like `sand00ff 02:84:0a:00:00:02 10.0.0.2`.
+   * What is a port's own: its name alone, since other ports are not checked; its name and `device` for a device of the host; its
+   * name and a MAC; its name, a MAC and an address that goes with it, like `sand00ff 02:84:0a:00:00:02 10.0.0.2`.
    */
   readonly own: ReadonlySet<string>;
 }

@@ -1,4 +1,7 @@
-/** Who has a label of a network's domain as its own name. Of endpoints and reservations one has each label, and the first keeps it. */
+/**
+ * Finds the endpoint or reservation that has a label of a network's domain as its own name. Where several claim one
+ * label, the first keeps it.
+ */
 import { invalid, Refusal } from "../common/refusal.ts";
 import type { PlanBuilder } from "../store/plan_builder.ts";
 import type { NetworkRecord } from "../store/sand_records.ts";

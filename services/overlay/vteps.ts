@@ -1,11 +1,11 @@
-/** From which hosts VXLAN of a network is taken, as elements of the sets of services/agent/kernel/vtep_table.ts. */
+/** Computes from which hosts VXLAN of a network is accepted, as elements of the sets of services/agent/kernel/vtep_table.ts. */
 import { Ip } from "../common/ip.ts";
 import { portOf } from "./desired.ts";
 import type { View } from "./view.ts";
 
 /**
- * A network's elements: `port 4789`; `drop 100` or `count 100`, what becomes of frames with its VNI from elsewhere; `host 192.0.2.2` and
- * `vtep 100 192.0.2.2` for each other host that has endpoints in it. None without a record.
+ * A network's elements: `port 4789`; `drop 100` or `count 100`, what becomes of frames with its VNI from elsewhere;
+ * `host 192.0.2.2` and `vtep 100 192.0.2.2` for each other host that has endpoints in it. None without a record.
  *
  * A host's endpoints are in etcd before its first frame, whichever agent it has.
  *

@@ -29,12 +29,12 @@ export interface Arrival {
 }
 
 /**
- * Plans the machine's endpoint on this host; undefined where it is there already. The endpoint that it has on another host is deleted
- * in the same transaction, and made under another id, since agents of SAND do not follow a changed VTEP.
+ * Plans the machine's endpoint on this host; undefined where it is there already. The endpoint that it has on another host is
+ * deleted in the same transaction, and made under another id, since agents of SAND do not follow a changed VTEP.
  *
  * @param now Milliseconds since the epoch.
- * @throws Refusal "not-found" for a member without a reservation, or a machine without an endpoint; "exists" where the MAC is that of
- *   a container, or the address another machine's
+ * @throws Refusal "not-found" for a member without a reservation, or a machine without an endpoint; "exists" where the MAC is
+ *   that of a container, or the address another machine's
  */
 export function planArrival(view: View, arrival: Arrival, host: LeasingHost, now: number): Plan | undefined {
   const { network: id, mac, named } = arrival, { keys } = view;

@@ -1,4 +1,4 @@
-/** What etcd says of endpoints and hosts of overlay networks: where they are, and which of it each host has applied. */
+/** Lists endpoints and hosts of overlay networks from etcd: where each endpoint is, and which changes each host has applied. */
 import type { Endpoint, Host, Sent } from "../../proto/types.ts";
 import { expiryOf, kindOf } from "../overlay/endpoint_kind.ts";
 import type { Space } from "../overlay/space.ts";

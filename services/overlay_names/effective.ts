@@ -1,4 +1,4 @@
-/** What a named network is for DHCP, DNS and commands: what was set of it, and all else derived from its overlay network. */
+/** Derives the settings of a named network for DHCP, DNS and commands, from what was set and from its overlay network. */
 import { Ip } from "../common/ip.ts";
 import { compact } from "../nex/check_network.ts";
 import { DEFAULT_LEASE_SECONDS, type Network, readNetwork } from "../nex/network.ts";

@@ -1,10 +1,9 @@
 /**
  * The messages between a host's agent and its gatewayd, JSON texts over a Unix socket that keeps messages apart.
- *
- * gatewayd connects and says which version it speaks, and the agent answers with the version that both then speak. Then the
- * agent sends every named network of the host, each with the descriptors of its sockets and all of its names, and says when that
- * is complete; from then on it sends what changes. gatewayd sends what DHCP clients ask for, as it has read their messages; the
- * agent decides, and sends what is to be answered once that is in etcd.
+ * gatewayd connects and says which version it speaks, and the agent answers with the version that both then speak.
+ * Then the agent sends every named network of the host, each with the descriptors of its sockets and all of its
+ * names, and says when that is complete; from then on it sends what changes. gatewayd sends what DHCP clients ask
+ * for, as it has read their messages; the agent decides, and sends what is to be answered once that is in etcd.
  */
 import { z } from "zod";
 import { Cidr, Ip } from "../common/ip.ts";

@@ -1,4 +1,4 @@
-/** An overlay network as the address space that DHCP leases are given in: reservations and endpoints are its members. */
+/** Presents an overlay network as an address space for DHCP leases, with its reservations and endpoints as the members. */
 import { Ip } from "../common/ip.ts";
 import { Refusal } from "../common/refusal.ts";
 import type { AddressState, LeaseChange, LeaseSpace } from "../nex/lease_space.ts";

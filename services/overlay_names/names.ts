@@ -1,4 +1,4 @@
-/** Which labels of a named network stand for which addresses; DNS and the commands that show names both use it. */
+/** Maps the labels of a named network to addresses, for DNS and for the commands that show names. */
 import { Ip } from "../common/ip.ts";
 import { isOwnLabel } from "../overlay/own_labels.ts";
 import { labelsOf, type Space } from "../overlay/space.ts";
@@ -11,8 +11,8 @@ import type { NetworkChange } from "../overlay/network_change.ts";
  * The addresses of a label, as 32-bit values; empty for one that nothing has.
  *
  * A reservation has its name before any endpoint. Of endpoints with one name the oldest has it; those that have the label as an
- * alias share it. The gateway's own labels stand for no machine. A reservation that is shared is one of several machines; one without an address stands for the endpoint with its
- * MAC.
+ * alias share it. The gateway's own labels stand for no machine. A reservation that is shared is one of several machines; one
+ * without an address stands for the endpoint with its MAC.
  */
 export function addressesOf(space: Space, label: string): number[] {
   const found = new Set<number>();

@@ -1,4 +1,7 @@
-/** A store whose changes are also guarded by keys that another mirror of the process follows. */
+/**
+ * Combines a store with another mirror of the process, for plans that read both. A change waits until the other
+ * mirror is up to date too.
+ */
 import type { ChangeStore } from "./change_store.ts";
 import type { Mirror } from "./types.ts";
 

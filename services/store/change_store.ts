@@ -1,4 +1,4 @@
-/** A store as those need it who change it: what it shows, a committer, and what etcd has now. */
+/** The interface of a store for code that changes it: a mirror to plan on, a committer, and questions to etcd itself. */
 import type { Committer, Guard, Mirror } from "./types.ts";
 
 /** What a change needs of a store. */

@@ -1,3 +1,5 @@
+/** The prefixes and keys of etcd that a mirror follows, each with the revisions up to which it is known. */
+
 /** A part of etcd that a mirror shows and follows. */
 export interface FollowedPart {
   /** The followed prefix or key, see rangeUnder(). */

@@ -1,4 +1,4 @@
-/** Waiting for the etcd locks of SAND's older agents. */
+/** Waits for the etcd locks that SAND's older agents take. */
 import { Refusal } from "../common/refusal.ts";
 import { delay } from "../common/async.ts";
 import type { Committer, Guard, Outcome, Plan } from "./types.ts";

@@ -1,4 +1,4 @@
-/** What is wrong on this machine, as `strand status` and the dashboard show it: its services and the members of their etcd. */
+/** Collects this machine's problems for `strand status` and the dashboard, from its services and the members of their etcd. */
 import { type Config, type EtcdSettings, loadConfig } from "../common/config.ts";
 import { serviceStatus, type Status } from "../common/service_status.ts";
 import { etcdStatus } from "./etcd_status.ts";

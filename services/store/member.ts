@@ -91,7 +91,8 @@ export class EtcdMember {
   }
 
   /**
-   * Sends one request over the connection that {@link EtcdMember.connect} made. Rejects with grpc-js's ServiceError, see {@link verdictOf}.
+   * Sends one request over the connection that {@link EtcdMember.connect} made. Rejects with grpc-js's
+   * ServiceError, see {@link verdictOf}.
    * @param kept Over a stream that stays open: for a method with streams both ways that answers each message with one.
    */
   async call(path: string, request: Uint8Array, timeoutMs: number, kept = false): Promise<Uint8Array> {

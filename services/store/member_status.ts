@@ -1,4 +1,4 @@
-/** The status of one member of the etcd cluster, as it reports it itself (Maintenance.Status). */
+/** Reads the status that a member of the etcd cluster reports of itself (Maintenance.Status). */
 import { callReason, isLeaderless } from "./failure.ts";
 import type { EtcdMember } from "./member.ts";
 import { decodeStatus } from "./messages.ts";

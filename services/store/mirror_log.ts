@@ -1,4 +1,4 @@
-/** The events of a mirror, and the log lines for them. */
+/** Writes log lines for the events that a mirror reports. */
 import type { Log } from "../common/log.ts";
 
 /** The events that a mirror reports for the log: one for each change of state, not one for each attempt. */

@@ -1,3 +1,5 @@
+/** Adapts the time limit of writes to how long etcd has needed for the last ones. */
+
 /** How long one write may take: longer while etcd is slow, so that what it still writes is not given up. */
 export class Patience {
   #ms: number;

@@ -1,3 +1,5 @@
+/** The keys of a mirror whose newest value in etcd cannot be parsed. */
+
 /** The keys whose newest value could not be read, with the reason for each. */
 export class QuarantinedKeys extends Map<string, string> {
   #changes = 0;

@@ -1,3 +1,5 @@
+/** Remembers the keys that etcd has deleted lately, with the revision of each deletion. */
+
 /** The latest removals that a mirror has seen. They show whether a key that is absent now existed at a revision. */
 const MOST = 4_096;
 

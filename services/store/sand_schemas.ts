@@ -137,8 +137,8 @@ export const endpoint = z.looseObject({
   /** Strand only: addresses beside its own that it may use, each with a MAC that it may use for it. */
   strand_allowed: z.array(allowed).max(MOST_ALLOWED).optional(),
   /**
-   * Strand only: "dhcp": a machine behind a port of the host, which has leased the address until then, in RFC 3339 and UTC; "static":
-   * one that the port names.
+   * Strand only: "dhcp": a machine behind a port of the host, which has leased the address until then, in RFC 3339 and UTC;
+   * "static": one that the port names.
    */
   kind: text.optional(),
   expires_at: text.optional(),

@@ -1,3 +1,5 @@
+/** Lets concurrent callers share one request to etcd, as long as it is sent after each of them has asked. */
+
 /**
  * Shares one request among all callers that need its answer. A caller that comes while a request is running shares the next
  * one with other such callers, so that its answer is from after the call.

@@ -1,6 +1,6 @@
 /**
- * Finds events that etcd's watch has skipped. The mirror is compared with a listing of etcd from time to time, and single
- * keys are compared when a caller waits for them.
+ * Finds events that etcd's watch has skipped. The mirror is compared with a listing of etcd from time to time, and
+ * single keys are compared when a caller waits for them.
  */
 import { Refusal } from "../common/refusal.ts";
 import type { EtcdConnection } from "./connection.ts";

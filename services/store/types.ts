@@ -1,6 +1,6 @@
 /**
- * The types of the store's two halves: entries and changes that the mirror shows, plans that the committer writes.
- * Revisions are etcd's (whole numbers).
+ * The types that the two halves of a store share: entries and changes that the mirror shows, plans that the committer
+ * writes. Revisions are etcd's (whole numbers).
  */
 import type { QuarantinedKeys } from "./quarantined_keys.ts";
 

@@ -1,4 +1,7 @@
-/** Callers that wait until the mirror shows a revision of some keys. A wait ends when the mirror does, or by its signal. */
+/**
+ * Keeps the callers that wait until the mirror shows a revision of some keys. A wait ends when the mirror does, or by
+ * its signal.
+ */
 
 export interface Need {
   readonly key: string;

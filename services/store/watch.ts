@@ -1,4 +1,4 @@
-/** A watch of several parts of etcd over one gRPC stream, with checks that no event is missing. */
+/** Watches several parts of etcd over one gRPC stream, with checks that no event is missing. */
 import { abortable } from "../common/async.ts";
 import { messageOf } from "../common/refusal.ts";
 import type { EtcdConnection } from "./connection.ts";
@@ -89,8 +89,8 @@ export class Watch {
   }
 
   /**
-   * Runs until the watch fails or `interrupted` rejects, and throws the reason: {@link RelistNeeded} for compacted history, a cancelled
-   * watcher, another cluster or a revision that went back.
+   * Runs until the watch fails or `interrupted` rejects, and throws the reason: {@link RelistNeeded} for compacted history, a
+   * cancelled watcher, another cluster or a revision that went back.
    */
   async run(interrupted: Promise<never>): Promise<never> {
     try {

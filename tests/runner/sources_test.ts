@@ -1,10 +1,13 @@
-/** The form of the sources: imports go one way, types included, and no file of the product is too long to be read at once. */
+/**
+ * The form of the sources: imports go one way, types included, and each file of the product says what it is and is short enough
+ * to be read at once.
+ */
 import assert from "node:assert/strict";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
-const MOST_LINES = 350;
+const MOST_LINES = 350, MOST_COLUMNS = 132;
 
 /** The text of each file of the product that was written by hand, by its path. */
 function product(folder: string, found = new Map<string, string>()): Map<string, string> {
@@ -18,7 +21,10 @@ function product(folder: string, found = new Map<string, string>()): Map<string,
   return found;
 }
 
-const sources = new Map(["services", "ffi", "cli", "proto"].flatMap((folder) => [...product(folder)]));
+const sources = new Map(
+  ["services", "ffi", "cli", "proto", "deploy"].flatMap((folder) => [...product(folder)]),
+);
+const byHand = [...sources].filter(([path]) => !path.startsWith("proto/gen/"));
 
 Deno.test("imports go one way: no file needs itself, not for a type either", () => {
   const imports = new Map([...sources].map(([path, text]) => [
@@ -39,8 +45,40 @@ Deno.test("imports go one way: no file needs itself, not for a type either", () 
 });
 
 Deno.test(`no file of the product has more than ${MOST_LINES} lines`, () => {
-  const long = [...sources].filter(([path]) => !path.startsWith("proto/gen/")).map(([path, text]) =>
-    [path, text.split("\n").length - 1] as const
-  ).filter(([, lines]) => lines > MOST_LINES);
+  const long = byHand.map(([path, text]) => [path, text.split("\n").length - 1] as const)
+    .filter(([, lines]) => lines > MOST_LINES);
   assert.deepEqual(long, []);
+});
+
+Deno.test(`no line of the product has more than ${MOST_COLUMNS} columns, comments included`, () => {
+  const long = byHand.flatMap(([path, text]) =>
+    text.split("\n").flatMap((line, i) =>
+      line.length > MOST_COLUMNS ? `${path}:${i + 1}: ${line.length}` : []
+    )
+  );
+  assert.deepEqual(long, []);
+});
+
+/**
+ * The comment about a file as a whole: it comes before anything else, and a blank line or an import follows. One that a
+ * declaration follows is about that alone.
+ */
+const ABOUT_FILE =
+  /^(?:#!.*\n)?(?:\/\/ deno-lint-ignore-file.*\n)?\/\*\*\s(?:\* )?((?:(?!\*\/)[^])*)\*\/\n(?=\n|import\b)/;
+
+Deno.test("each file of the product begins with a comment that says what the file is", () => {
+  const about = (text: string) => ABOUT_FILE.exec(text)?.[1]?.replaceAll(/^ \* ?/gm, "").trim();
+  assert.equal(about('/** A. */\nimport a from "a";\n'), "A.");
+  assert.equal(about("/**\n * A.\n *\n * B.\n */\n\nconst a = 1;\n"), "A.\n\nB.");
+  assert.equal(about("/** A constant. */\nconst a = 1;\n\n/** B. */\n\nconst b = 2;\n"), undefined);
+  assert.equal(about('import a from "a";\n/** A. */\n\nconst b = a;\n'), undefined);
+  const without = byHand.filter(([, text]) => about(text) === undefined).map(([path]) => path);
+  assert.deepEqual(without, []);
+  // A clause without a subject says what the reader would have to know already.
+  const riddles = byHand.flatMap(([path, text]) =>
+    /^(?:What|Who|Whose|Which|Whether|Where|When|Why|How|From)\b.*/.test(about(text) ?? "")
+      ? `${path}: ${about(text)}`
+      : []
+  );
+  assert.deepEqual(riddles, []);
 });

@@ -1,3 +1,4 @@
+/** Parses the URL of an agent's API into the address that its client connects to. */
 import type { Address } from "../../common/http/dial.ts";
 import { hostOf, portOf } from "../../common/host_port.ts";
 import { invalid } from "../../common/refusal.ts";

@@ -8,6 +8,7 @@
  *
  * @module
  */
+
 export { AgentClient, type AgentClientOptions, type AgentRequest, type Waiting } from "./client.ts";
 export { AgentRefusal, AgentUnavailable } from "./errors.ts";
 export { agentAddress } from "./address.ts";

@@ -90,7 +90,7 @@ export interface Way {
   readonly over?: string;
   /** Of an endpoint of that host with a namespace of its own: whether that is there. */
   readonly netns?: boolean;
-  /** By probes of the endpoint's host, at once where that is possible, and the largest packet that passes where that is less than is needed. */
+  /** By probes of the endpoint's host, sent at once where possible; `path_mtu` is present where it is less than is needed. */
   readonly reachable?: boolean;
   readonly path_mtu?: number;
   readonly examined?: Examined;

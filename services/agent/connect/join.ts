@@ -1,3 +1,4 @@
+/** Copies bytes between the two ends of a CONNECT stream, in both directions, until both have ended. */
 import type { End } from "../../common/http/ends.ts";
 
 /** An error, and at which of the two ends. */

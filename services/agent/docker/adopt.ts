@@ -1,3 +1,4 @@
+/** Takes over the Docker endpoints that a SAND agent made on this host, when Strand's agent starts in its place. */
 import { planAdopt } from "../../overlay/endpoints.ts";
 import { change } from "../../store/change.ts";
 import type { Context } from "../context.ts";

@@ -1,3 +1,4 @@
+/** The interface between the Docker plugin and the agent, in terms of networks, addresses and endpoints. */
 import type { Ip } from "../../common/ip.ts";
 import type { AllowedAddress, DockerIds, EndpointRecord, NetworkRecord } from "../../store/sand_records.ts";
 import type { AskedPools } from "./pools.ts";

@@ -1,3 +1,4 @@
+/** Dispatches the calls of libnetwork's remote driver protocol to their handlers, and turns errors into the protocol's answers. */
 import { deadline } from "../../common/async.ts";
 import { messageOf, Refusal } from "../../common/refusal.ts";
 import { UnknownOutcome } from "../../store/errors.ts";

@@ -1,3 +1,4 @@
+/** The agent's side of the Docker plugin: it creates, activates and deletes the endpoints that this host's Docker asks for. */
 import type { Ip } from "../../common/ip.ts";
 import { Refusal } from "../../common/refusal.ts";
 import { planClaim, planRelease } from "../../overlay/addresses.ts";

@@ -1,3 +1,4 @@
+/** Handlers of the IpamDriver calls: Docker gets a network's range as its pool, and addresses of it for its endpoints. */
 import { Cidr } from "../../common/ip.ts";
 import { invalid } from "../../common/refusal.ts";
 import { gatewayOf, rangeOf } from "../../overlay/claims.ts";

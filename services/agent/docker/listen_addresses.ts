@@ -1,4 +1,4 @@
-/** Decides on which addresses the Docker plugin listens, and which one Docker is told. */
+/** Chooses the addresses at which the Docker plugin listens, and the one that Docker is told. */
 import { lookup } from "node:dns/promises";
 import { deadline } from "../../common/async.ts";
 import { formatHostPort, type HostPort, isLoopback } from "../../common/host_port.ts";

@@ -1,6 +1,6 @@
 /**
- * The names of Docker's containers as names in their networks: each container's name, and its aliases in that network. They are
- * learned from dockerd's events, apart from every call of the plugin.
+ * Gives endpoints the names of their Docker containers: the container's name, and its aliases in the network. They
+ * are learned from dockerd's events, apart from every call of the plugin.
  */
 import { delay } from "../../common/async.ts";
 import { OncePerMinute } from "../../common/log.ts";

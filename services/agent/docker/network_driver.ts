@@ -1,3 +1,4 @@
+/** Handlers of the NetworkDriver calls: Docker creates networks and endpoints, and joins containers to them. */
 import { Cidr } from "../../common/ip.ts";
 import { invalid } from "../../common/refusal.ts";
 import { rangeOf } from "../../overlay/claims.ts";

@@ -1,3 +1,4 @@
+/** Starts the Docker plugin's server, and lets its calls wait until the agent is ready. */
 import type { AgentConfig } from "../../common/config_agent.ts";
 import type { Log } from "../../common/log.ts";
 import { messageOf, Refusal } from "../../common/refusal.ts";

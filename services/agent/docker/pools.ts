@@ -1,3 +1,4 @@
+/** Remembers which address pools Docker has requested, to notice when it keeps asking for another one than it is given. */
 import { invalid } from "../../common/refusal.ts";
 
 /**
@@ -28,7 +29,8 @@ export class AskedPools {
     this.#asked = this.#asked.filter((asked) => at - asked.at < LONGEST);
     if (this.#asked.filter((asked) => asked.network === network).length >= MOST) {
       throw invalid(
-        `Pool: Docker asks for another range than ${range} again and again, since a route or a nameserver of this host is in it: add --subnet ${range}`,
+        `Pool: Docker asks for another range than ${range} again and again, since a route or a nameserver of this host ` +
+          `is in it: add --subnet ${range}`,
       );
     }
     this.#asked.push({ network, at });

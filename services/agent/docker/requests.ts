@@ -1,3 +1,4 @@
+/** Parses the JSON bodies of Docker's calls, and the options of networks, pools and endpoints in them. */
 import { z } from "zod";
 import { parseAllowed } from "../../common/allowed_address.ts";
 import { Cidr, Ip } from "../../common/ip.ts";

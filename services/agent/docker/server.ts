@@ -1,3 +1,4 @@
+/** The Docker plugin's HTTP or HTTPS server. Over plain HTTP only processes of this machine may use it. */
 import { abortConnection } from "../../../ffi/abort.ts";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { formatHostPort, type HostPort } from "../../common/host_port.ts";

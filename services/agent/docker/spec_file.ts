@@ -1,3 +1,4 @@
+/** Writes the JSON file by which a Docker engine finds the plugin. */
 import { formatHostPort, type HostPort } from "../../common/host_port.ts";
 import { reasonOf, Refusal } from "../../common/refusal.ts";
 import type { TlsFiles } from "../../common/tls.ts";

@@ -1,3 +1,5 @@
+/** Manages a second plugin file, which makes a Docker engine that starts while the agent is stopped go on without it. */
+
 /**
  * Keeps a Docker engine from waiting for a stopped agent. An engine that starts while a plugin does not answer waits
  * up to 15 s for each network, endpoint and container, minutes in all, and then continues without the plugin. While

@@ -1,3 +1,4 @@
+/** Deletes Docker endpoints that have had no interface for a while, because Docker's request to delete them was missed. */
 import { messageOf } from "../../common/refusal.ts";
 import type { Context } from "../context.ts";
 import { OWN_NAMESPACE } from "../kernel/network_namespace.ts";

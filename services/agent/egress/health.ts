@@ -1,4 +1,4 @@
-/** What `strand status` says of networks whose machines reach the world. */
+/** Reports in `strand status` the state of networks with egress, whose machines reach the world. */
 import type { Daemon } from "../../common/daemon.ts";
 import { counters } from "../../common/metrics.ts";
 import type { HostEgress } from "./host_egress.ts";
@@ -24,8 +24,8 @@ export function reportEgress(
     if (!loss || egress.blockers.length) return undefined;
     return {
       what:
-        `${loss.lost} of ${loss.sent} packets that machines of networks with egress have sent to the world were dropped on this host ` +
-        "by other rules than the agent's",
+        `${loss.lost} of ${loss.sent} packets that machines of networks with egress have sent to the world ` +
+        "were dropped on this host by other rules than the agent's",
       fix: 'find what drops packets that come in by sandh*: run "nft list ruleset" and "iptables-legacy -S"',
       blocks: false,
     };

@@ -1,7 +1,7 @@
 /**
- * The host's part in letting machines of networks reach the world: a transfer address for each network, the rules of
- * host_rules.ts, and IP forwarding. What is to be there follows from the uplinks that the kernel has, so that it is put right after any
- * crash, and after another program has removed it.
+ * Sets up on the host what networks with egress need: a transfer address for each network, the rules of
+ * host_rules.ts, and IP forwarding. All of it follows from the uplinks that the kernel has, so that it is repaired
+ * after any crash, and after another program has removed it.
  */
 import {
   commit,

@@ -1,6 +1,7 @@
 /**
- * The host's own rules for networks whose machines reach the world, as a table of nf_tables in the host's namespace: what leaves a
- * network gets the host's address, and what is no answer does not come in. Rules of others are neither read nor changed.
+ * The nf_tables rules in the host's namespace for networks with egress: packets that leave a network get the host's
+ * address (source NAT), and of those that come in only answers pass. Rules of other programs are neither read nor
+ * changed.
  */
 import {
   countIn,
@@ -40,8 +41,8 @@ const LINK_LOCAL = Cidr.parse("169.254.0.0/16");
 
 const ACCEPT = end("accept");
 /**
- * Counters of packets that networks send to the world: what comes in, what is refused here, and what leaves the host. What is missing
- * in the end was dropped between this table's chains, by rules of others of whatever kind.
+ * Counters of packets that networks send to the world: what comes in, what is refused here, and what leaves the host. What is
+ * missing in the end was dropped between this table's chains, by rules of others of whatever kind.
  */
 export const COUNTERS = ["begun", "refused", "passed"] as const;
 const [BEGUN, REFUSED, PASSED] = COUNTERS.map(countIn) as [Expression, Expression, Expression];

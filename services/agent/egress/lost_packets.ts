@@ -1,6 +1,6 @@
 /**
- * Tells how many packets of networks another program's rules have dropped on this host, from the counters of host_rules.ts: it
- * needs to know no rules, and so also finds those of iptables-legacy, and single ones.
+ * Counts the packets of networks with egress that another program's rules have dropped on this host, from the
+ * counters of host_rules.ts. It needs to know no rules, and so also finds those of iptables-legacy, and single ones.
  */
 import type { COUNTERS } from "./host_rules.ts";
 

@@ -1,6 +1,6 @@
 /**
- * Which clients of DHCP are heard, by the port that they ask at: none that poses as a machine which is elsewhere, and no more of one
- * port than it may have leases.
+ * Decides which DHCP clients of a port are answered. Clients with the MAC of a machine elsewhere are refused, and so
+ * are more leases than the port may have.
  */
 import { OncePerMinute } from "../../common/log.ts";
 import { Type } from "../../dhcpd/numbers.ts";

@@ -1,4 +1,4 @@
-/** What one gatewayd is sent: networks and names, in messages that are made when there is room for them. */
+/** The queue of messages to one gatewayd: networks and names, encoded when its socket has room for them. */
 import { libc } from "../../../ffi/libc.ts";
 import type { MessageSocket } from "../../../ffi/unix_messages.ts";
 import type { Cidr, Ip } from "../../common/ip.ts";

@@ -1,4 +1,4 @@
-/** The agent's side of DHCP in overlay networks: decides what gatewayd's clients get, and writes it before they are answered. */
+/** The agent's side of DHCP in overlay networks: it decides what gatewayd's clients get, and writes it before they are answered. */
 import { SteadyClock } from "../../common/clock.ts";
 import { OncePerMinute } from "../../common/log.ts";
 import { Counter, counters, type Registry } from "../../common/metrics.ts";

@@ -1,4 +1,4 @@
-/** The agent's side of gatewayd: which networks it is to answer for, their sockets, and their names as they change. */
+/** The agent's side of gatewayd: it hands over the networks to answer for, their sockets, and their names as they change. */
 import { Epoll, EPOLLIN, EPOLLOUT, EventFd } from "../../../ffi/epoll.ts";
 import { readable } from "../../../ffi/readable.ts";
 import type { MessageListener } from "../../../ffi/unix_messages.ts";

@@ -1,4 +1,4 @@
-/** Ends the leases that are over, those behind devices that are no longer ports, and those of hosts that are gone. */
+/** Ends leases of overlay networks that have expired, whose device is no longer a port, or whose host is gone. */
 import { repeat } from "../../common/async.ts";
 import { OncePerMinute } from "../../common/log.ts";
 import { messageOf } from "../../common/refusal.ts";
@@ -51,7 +51,7 @@ export class LeaseSweeper {
   #round = 0;
   /** What was found when each network was looked at; of one that has changed since, `portless` alone counts. */
   readonly #looks = new Map<string, Look>();
-  /** From when on, in seconds since the epoch, a lease of another host may be over, by network; none of one that has changed since. */
+  /** By network, when the next lease of another host may end, in seconds since the epoch; absent once the network has changed. */
   readonly #othersAt = new Map<string, number>();
   /** The ports by which {@link LeaseSweeper.#looks} were found. */
   #ports: unknown;

@@ -1,4 +1,4 @@
-/** Writes the leases of overlay networks: those that a network is asked for at the same time share a transaction. */
+/** Writes the leases of overlay networks to etcd. Leases that one network is asked for at the same time share a transaction. */
 import { deadline } from "../../common/async.ts";
 import { inSpan, parentOf } from "../../common/tracing.ts";
 import { type JoinedLeases, joinLeases } from "../../overlay_names/join_leases.ts";

@@ -1,4 +1,4 @@
-/** The sockets of all gateways of this host, and why some gateways have none. */
+/** Keeps the sockets of all gateways of this host, and the reasons why some gateways have none. */
 import { messageOf } from "../../common/refusal.ts";
 import type { Ip } from "../../common/ip.ts";
 import { type Answered, GatewaySockets } from "./sockets.ts";

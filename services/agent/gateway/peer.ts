@@ -1,4 +1,4 @@
-/** Who may be handed the gateways' sockets. */
+/** Checks by its user whether a process that connects as gatewayd may be handed the gateways' sockets. */
 import type { PeerCredentials } from "../../../ffi/unix_messages.ts";
 
 /**

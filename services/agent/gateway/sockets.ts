@@ -35,8 +35,8 @@ export class GatewaySockets {
   ) {}
 
   /**
-   * Opens them at a gateway's port 53, and at its bridge. Those of an agent before this one, which gatewayd still has, may be there:
-   * the newest UDP socket gets all queries, both TCP sockets get connections, and both packet sockets what ports receive.
+   * Opens them at a gateway's port 53, and at its bridge. Those of an agent before this one, which gatewayd still has, may be
+   * there: the newest UDP socket gets all queries, both TCP sockets get connections, and both packet sockets what ports receive.
    *
    * @returns undefined when there is no namespace at the path, or no bridge in it
    * @throws SystemError, NamespaceError

@@ -1,4 +1,7 @@
-/** What a network's gateway is to answer, by what etcd has of the network. */
+/**
+ * Derives the settings of a network's gateway from the network's records in etcd: its address, its domain, and
+ * whether it answers DNS and DHCP.
+ */
 import { Cidr } from "../../common/ip.ts";
 import { networkFault } from "../../overlay/faults.ts";
 import type { View } from "../../overlay/view.ts";
@@ -90,8 +93,8 @@ interface Found {
 }
 
 /**
- * {@link wantedGateway} of networks whose records are the same as before: each is asked for again at each comparison and each look at
- * this host's state, and its settings are long.
+ * {@link wantedGateway} of networks whose records are the same as before: each is asked for again at each comparison and each
+ * look at this host's state, and its settings are long.
  */
 export class WantedGateways {
   readonly #found = new WeakMap<NetworkRecord, Found>();

@@ -1,3 +1,4 @@
+/** Maps refusals to HTTP status codes, and thrown errors to the JSON that answers a request. */
 import { type Answer, HttpError, json } from "../../common/http/answers.ts";
 import { messageOf, Refusal, type RefusalCode } from "../../common/refusal.ts";
 import { UnknownOutcome } from "../../store/errors.ts";

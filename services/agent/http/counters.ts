@@ -1,3 +1,4 @@
+/** The metrics of the agent's HTTP API: requests by route and status, durations, and the bytes of CONNECT streams. */
 import { Counter, Durations, Gauge, type Registry } from "../../common/metrics.ts";
 import type { SpanContext } from "../../common/tracing.ts";
 

@@ -1,3 +1,4 @@
+/** Answers a request whose handler threw an error, and logs the errors that are defects of the agent. */
 import { type Log, OncePerMinute } from "../../common/log.ts";
 import { messageOf } from "../../common/refusal.ts";
 import { type Answer, errorAnswer } from "./answers.ts";

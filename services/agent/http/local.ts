@@ -1,3 +1,4 @@
+/** Opens the Unix socket at which root processes of this machine use the agent's API. */
 import type { Listening } from "../../common/http/acceptor.ts";
 import { messageOf, reasonOf, Refusal } from "../../common/refusal.ts";
 

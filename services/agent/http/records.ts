@@ -1,3 +1,4 @@
+/** Chooses the fields of stored networks and endpoints that the HTTP API shows. */
 import type { NetworkTrouble } from "../api.ts";
 import { type EndpointKind, kindOf } from "../../overlay/endpoint_kind.ts";
 import type { AllowedAddress, EndpointRecord, NetworkRecord } from "../../store/sand_records.ts";
@@ -47,8 +48,8 @@ export function shownNetwork(
 }
 
 /**
- * The JSON of an endpoint; `name` and `aliases` are present only where it has some, `allow` where it may use further addresses, `kind` where a runtime or a lease made it, and `expires_at`
- * where it is a lease.
+ * The JSON of an endpoint; `name` and `aliases` are present only where it has some, `allow` where it may use further addresses,
+ * `kind` where a runtime or a lease made it, and `expires_at` where it is a lease.
  */
 export function shownEndpoint(
   record: EndpointRecord,

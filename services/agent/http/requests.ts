@@ -1,3 +1,4 @@
+/** Checks the bodies and queries of HTTP requests with zod's schemas, and converts them to the types of api.ts. */
 import { z } from "zod";
 import { tryParseDuration } from "../../common/duration.ts";
 import { Cidr, Ip } from "../../common/ip.ts";

@@ -1,3 +1,4 @@
+/** The router of the agent's HTTP API: a table of paths and methods, each with the handler that calls the agent. */
 import type { Registry } from "prom-client";
 import { type Report, statusAnswer } from "../../common/http_status.ts";
 import type { SpanContext } from "../../common/tracing.ts";

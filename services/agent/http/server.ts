@@ -1,6 +1,6 @@
 /**
- * Serves the agent's HTTP API: it turns sockets into requests and sends the answers. What requests mean is in
- * routes.ts.
+ * Serves the agent's HTTP API: it reads requests from sockets and sends the answers. The requests themselves are
+ * handled in routes.ts.
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { abortConnection } from "../../../ffi/abort.ts";

@@ -1,3 +1,4 @@
+/** Splits the target of an HTTP request into the segments of its path and its query. */
 import { HttpError } from "./answers.ts";
 
 /** A request's path and query. */

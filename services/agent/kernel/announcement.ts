@@ -1,3 +1,4 @@
+/** Encodes the ARP packets that the agent sends: gratuitous replies, and requests that look for a machine. */
 import { macBytes } from "./tables.ts";
 
 /** The length in octets of an Ethernet frame with an ARP packet for IPv4 (RFC 826), padded to the minimum. */

@@ -1,7 +1,7 @@
 /**
- * The rules for what leaves a network's host by broadcast and multicast, as a table of nf_tables' bridge family in the network's
- * namespace: each port may send some frames a second to all hosts, and DHCP and router advertisements, which concern their own
- * host alone, do not pass vxlan0 at all.
+ * The nf_tables rules in a network's namespace for broadcast and multicast to other hosts. Each port may send some
+ * such frames a second, and DHCP and router advertisements, which concern their own host alone, do not pass vxlan0 at
+ * all.
  */
 import {
   commit,

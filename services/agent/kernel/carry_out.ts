@@ -1,3 +1,4 @@
+/** Turns the operations of services/overlay/ops.ts into netlink requests, and sends them to one network's namespace. */
 import { setChecksumOffload } from "../../../ffi/checksum_offload.ts";
 import { ENODEV, EXFULL, SystemError } from "../../../ffi/errno.ts";
 import type { Netlink } from "../../../ffi/netlink.ts";
@@ -32,7 +33,6 @@ import { refuseTarget } from "./target.ts";
 import { addressesOnly, arpEntries, fdbEntries, macsOnly } from "./tables.ts";
 import { addVxlan, explainPortInUse } from "./vxlan.ts";
 
-/** The operation of that name. */
 type Named<Name extends KernelOp["op"]> = Extract<KernelOp, { readonly op: Name }>;
 /** One handler for each kind of operation. */
 type Handlers = { readonly [Name in KernelOp["op"]]: (op: Named<Name>) => void | Promise<void> };
@@ -64,7 +64,7 @@ export class KernelBatch implements Disposable {
     this.#namespace = NetworkNamespace.openIfAny(path);
   }
 
-  /** @see {@link NetworkKernel.carryOut}; @throws NamespaceGone for a target's namespace; Refusal for a name or VNI that is taken; SystemError */
+  /** @see {@link NetworkKernel.carryOut}. @throws NamespaceGone for a target's; Refusal for a taken name or VNI; SystemError */
   async carryOut(ops: readonly KernelOp[], done: (op: KernelOp) => void = () => {}): Promise<void> {
     for (let i = 0; i < ops.length; i++) {
       const op = ops[i]!, next = ops[i + 1];

@@ -1,6 +1,7 @@
 /**
- * The rules by which frames from a network's ports are checked, as an nf_tables table of the bridge family in the
- * network's namespace: see services/overlay/containment.ts. The rules are the same in every network; what is a port's own is in sets.
+ * The nf_tables rules (bridge family) in a network's namespace that check the source of frames from ports: see
+ * services/overlay/containment.ts. The rules are the same in every network; the MACs and addresses of each port are
+ * in sets.
  */
 import { ENOENT } from "../../../ffi/errno.ts";
 import {
@@ -56,8 +57,8 @@ import type { NftablesSockets } from "./nftables_sockets.ts";
 import { ENCAPSULATED } from "./vtep_table.ts";
 
 /**
- * Has links of a namespace take no router advertisements, so that none of what a container sends becomes a route or an address of the
- * host's ends. @param links Their names; `default` stands for those that will be made.
+ * Has links of a namespace take no router advertisements, so that none of what a container sends becomes a route or an address of
+ * the host's ends. @param links Their names; `default` stands for those that will be made.
  */
 export function refuseAdvertisements(namespace: number, ...links: string[]): void {
   inNamespace(namespace, () => {
@@ -203,7 +204,7 @@ export class Containment {
     await this.#ifSupported(namespace, (netlink) => commit(netlink, requestsFor(op)), { isFirst, removes });
   }
 
-  /** How many frames have been counted, by kind; none in a namespace without the table. @param namespace A descriptor. @throws SystemError */
+  /** The counted frames by kind; none where there is no such table. @param namespace A descriptor. @throws SystemError */
   counted(namespace: number): Map<ForeignKind, number> {
     const counters = this.#countersIn(namespace);
     return new Map(FOREIGN_KINDS.map((kind) => [kind, counters?.get(counterOf(kind)) ?? 0]));

@@ -1,6 +1,7 @@
 /**
- * Devices of the host that become ports of a network's bridge: they move into the network's namespace, and back. One that cannot
- * leave the host's, as a bond, stays there, and the port is a macvlan over it, which has its name, its MAC and all that it receives.
+ * Moves devices of the host into a network's namespace, where they become ports of its bridge, and back. A device
+ * that cannot leave the host's namespace, as a bond, stays there; the port is then a macvlan over it, with its name
+ * and MAC, which receives all that the device receives.
  */
 import { EEXIST, EINVAL, EOPNOTSUPP, SystemError } from "../../../ffi/errno.ts";
 import { listAddresses } from "../../../ffi/netlink_address.ts";
@@ -67,7 +68,7 @@ export async function makePort(
   return kept;
 }
 
-/** Moves a device from the network's namespace back to the host, or removes what lies over it; it does nothing where it is not there. */
+/** Moves a device back to the host, or removes the macvlan over it. Nothing is done where it is not there. */
 export async function giveBack(path: string, device: string): Promise<void> {
   using namespace = NetworkNamespace.openIfAny(path);
   await namespace?.netlink.run(deleteLink(UNNAMED));

@@ -1,6 +1,6 @@
 /**
- * The rules for what passes a network's uplink to the world and back, as a table of nf_tables in the network's namespace. They
- * are the same in every network: the uplink's address is found by the kernel. The host's own part is in host_egress.ts.
+ * The nf_tables rules in a network's namespace for packets to the world and back over the network's uplink. They are
+ * the same in every network, since the kernel finds the uplink's address. The host's own part is in host_egress.ts.
  */
 import {
   commit,
@@ -124,7 +124,7 @@ function chainsFor(rules: Exclude<EgressRules, "edited">): Chain[] {
 
 const CHAINS = { closed: chainsFor("closed"), routed: chainsFor("routed") } as const;
 
-/** The requests that make a table of these chains. @param replaces In the place of what is there. @param counters Their rules' counters. */
+/** The requests that create a table. @param replaces True: an existing one is replaced. @param counters Its rules' counters. */
 export function tableOf(
   chains: readonly Chain[],
   replaces: boolean,

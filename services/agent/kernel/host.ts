@@ -1,3 +1,4 @@
+/** The kernel of this host as the agent's other folders see it: its networks, containers' namespaces, routes and VTEP. */
 import { listRoutes } from "../../../ffi/netlink_address.ts";
 import { Netlink } from "../../../ffi/netlink.ts";
 import { home, homeIdentity, openNamespace } from "../../../ffi/netns.ts";

@@ -1,3 +1,4 @@
+/** Creates and finds container interfaces whose veth pair ends in the host's own namespace, instead of in the network's. */
 import { EOPNOTSUPP, SystemError } from "../../../ffi/errno.ts";
 import type { Netlink } from "../../../ffi/netlink.ts";
 import { changeLink, deleteLink, newMacvlan } from "../../../ffi/netlink_link.ts";

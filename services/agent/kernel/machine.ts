@@ -1,4 +1,4 @@
-/** Whether a machine is still behind a port of a network's bridge: its device, the carrier of that, and what it answers to ARP. */
+/** Tests whether a machine is still behind a port of a network's bridge, by the port's device, its carrier, and ARP requests. */
 import { libc } from "../../../ffi/libc.ts";
 import { arpOfFilter } from "../../../ffi/machine_filters.ts";
 import { inNamespace } from "../../../ffi/netns.ts";
@@ -10,7 +10,7 @@ import { BRIDGE } from "../../overlay/state.ts";
 import { arpRequest } from "./announcement.ts";
 import { NetworkNamespace } from "./network_namespace.ts";
 
-/** How many ARP requests a machine may leave unanswered, and how long each is waited for, in ms: two thirds of a second say that it is gone. */
+/** How many ARP requests a machine may leave unanswered before it counts as gone, and the wait for each answer, in ms. */
 const PROBES = 3, WAIT = 200, STEP = 10;
 
 /** What was found; `why` is the end of a sentence that begins with the machine. */

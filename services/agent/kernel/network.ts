@@ -1,3 +1,4 @@
+/** One network's namespace on this host: its state is read, operations on it are carried out, and changes by others noticed. */
 import type { Netlink } from "../../../ffi/netlink.ts";
 import { deleteNeighbours } from "../../../ffi/netlink_neigh.ts";
 import { sendFrames } from "../../../ffi/packet.ts";

@@ -1,3 +1,4 @@
+/** An open network namespace with the netlink requests that the agent makes in it. */
 import { ENOTDIR, SystemError } from "../../../ffi/errno.ts";
 import { libc } from "../../../ffi/libc.ts";
 import { Netlink } from "../../../ffi/netlink.ts";

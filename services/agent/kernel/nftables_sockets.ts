@@ -1,3 +1,4 @@
+/** Shares one nf_tables socket for each network's namespace, and chooses the moment to close it. */
 import type { Netlink } from "../../../ffi/netlink.ts";
 import { openNftables } from "../../../ffi/netlink_nftables.ts";
 import type { NetworkNamespace } from "./network_namespace.ts";
@@ -20,9 +21,9 @@ interface Open {
 
 /**
  * Sockets for nf_tables in the networks' namespaces: one in each at most, which all share that use it at the same time. When one is
- * closed, the kernel first waits for what has been removed in the namespace to be out of use, for tens of milliseconds in which this
- * thread would stand still (nft_rcv_nl_event() in net/netfilter/nf_tables_api.c). So a socket that has removed something stays open
- * until that has been done.
+ * closed, the kernel first waits for what has been removed in the namespace to be out of use, for tens of milliseconds in which
+ * this thread would stand still (nft_rcv_nl_event() in net/netfilter/nf_tables_api.c). So a socket that has removed something
+ * stays open until that has been done.
  */
 export class NftablesSockets {
   /** By the path of the namespace. */

@@ -1,3 +1,4 @@
+/** Creates a veth pair across two network namespaces. */
 import { EEXIST, SystemError } from "../../../ffi/errno.ts";
 import { deleteLink, newVeth } from "../../../ffi/netlink_link.ts";
 import { Refusal } from "../../common/refusal.ts";

@@ -1,3 +1,4 @@
+/** Reads from the kernel the state of a network's namespace, in the form in which the desired state is computed. */
 import { setChecksumOffload } from "../../../ffi/checksum_offload.ts";
 import { Netlink } from "../../../ffi/netlink.ts";
 import type { BridgeEntry } from "../../../ffi/netlink_bridge.ts";

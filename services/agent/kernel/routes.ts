@@ -1,3 +1,4 @@
+/** Adds an endpoint's routes to its container's namespace, and finds those that are missing there. */
 import { EEXIST, SystemError } from "../../../ffi/errno.ts";
 import { addRoute, listRoutes, type Route } from "../../../ffi/netlink_address.ts";
 import { Cidr, Ip } from "../../common/ip.ts";

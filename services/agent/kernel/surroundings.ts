@@ -1,3 +1,4 @@
+/** Lists the host's own routes, with which a new network's range must not overlap. */
 import { Netlink } from "../../../ffi/netlink.ts";
 import { listRoutes } from "../../../ffi/netlink_address.ts";
 import { listLinks } from "../../../ffi/netlink_links.ts";

@@ -1,4 +1,4 @@
-/** Converts ARP and FDB tables between a network's state, which has maps of numbers, and netlink's flat arrays. */
+/** Converts ARP and FDB tables between the maps of a network's state and netlink's flat arrays. */
 import type { DumpedNeighbours, Neighbours } from "../../../ffi/netlink_neigh.ts";
 
 /** Stands for the MAC or VTEP of an entry that differs from what the agent sets, so that it is replaced or removed. */

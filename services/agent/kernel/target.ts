@@ -1,3 +1,4 @@
+/** Refuses namespaces in which no endpoint may be made: the host's own, and those that agents have created. */
 import { homeIdentity } from "../../../ffi/netns.ts";
 import { Refusal } from "../../common/refusal.ts";
 import type { Link } from "../../../ffi/netlink_links.ts";

@@ -1,3 +1,4 @@
+/** Finds the VTEP's interface and its MTU from the host's addresses and routes, and a VTEP where none is configured. */
 import { Netlink } from "../../../ffi/netlink.ts";
 import {
   type LinkAddress,

@@ -1,4 +1,4 @@
-/** What all networks of a host share in the kernel: its VTEP and the nftables tables of the agent. */
+/** The kernel settings that all networks of a host share: the VTEP, and the agent's nf_tables tables. */
 import type { Ip } from "../../common/ip.ts";
 import type { BroadcastTables } from "./broadcast.ts";
 import type { Containment } from "./containment.ts";

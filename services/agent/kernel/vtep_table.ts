@@ -1,6 +1,7 @@
 /**
- * The rules by which VXLAN is taken only from the hosts of its network, as an nf_tables table in this host's own namespace, where the
- * UDP sockets of all vxlan devices are. Behind these, in a network's namespace, the outer source address is gone.
+ * The nf_tables rules by which VXLAN is accepted only from the hosts of its network. They are in the host's own
+ * namespace, where the UDP sockets of all vxlan devices are; in a network's namespace the outer source address is
+ * gone.
  */
 import { ENOENT, SystemError } from "../../../ffi/errno.ts";
 import type { Netlink, Request } from "../../../ffi/netlink.ts";
@@ -121,8 +122,8 @@ function rulesFor({ vtep, underlay, drops, areTold }: VtepRules): Record<Chain, 
       [vni, source(FIRST_4), isIn(SETS.vtep.name), pass],
       [vni, isIn(SETS.drop.name), ...refused("unknown-host", "dropped")],
       [vni, isIn(SETS.count.name), ...refused("unknown-host", "counted")],
-      // Another program's VXLAN passes. But a process behind a virtual interface may send packets that are cut apart only after these
-      // rules (UDP_SEGMENT, udp(7)), of which they see the first VNI alone. Such a packet has a checksum.
+      // Another program's VXLAN passes. But a process behind a virtual interface may send packets that are cut apart only after
+      // these rules (UDP_SEGMENT, udp(7)), of which they see the first VNI alone. Such a packet has a checksum.
       [
         ...[loadMeta(META_INTERFACE), isOther(...name)],
         ...[loadPayload(TRANSPORT_HEADER, 6, 2), isOther(0, 0)],

@@ -1,3 +1,4 @@
+/** Creates a network's vxlan device, and names the device that has its VNI or UDP port when the kernel refuses. */
 import { EADDRINUSE, EEXIST, SystemError } from "../../../ffi/errno.ts";
 import type { Netlink } from "../../../ffi/netlink.ts";
 import { changeLink, deleteLink, newVxlan } from "../../../ffi/netlink_link.ts";

@@ -1,6 +1,6 @@
 /**
- * Members that ports of this host name: machines with a fixed address, which never ask for it by DHCP. Each has an endpoint of this
- * host, made from its reservation, for as long as its port names it.
+ * Keeps endpoints for members that a port of this host names: machines with a fixed address, which never ask for it
+ * by DHCP. Each endpoint is made from the member's reservation, and stays for as long as the port names the member.
  */
 import { closest } from "../../common/closest.ts";
 import { tryParseMac } from "../../common/mac.ts";
@@ -58,7 +58,9 @@ export class PortMembers {
 
   /**
    * Makes the endpoint of a machine at a port of this host.
-   * @param from The endpoint that it must still have. @returns false where that has changed, so that nothing was done @throws Refusal
+   * @param from The endpoint that it must still have.
+   * @returns false where that has changed, so that nothing was done
+   * @throws Refusal
    */
   async arrive(arrival: Arrival, from?: OverlayEndpoint): Promise<boolean> {
     const { view, store, storeGuard, host: { hostname, ip, apiHostname } } = this.#context();
@@ -83,8 +85,8 @@ export class PortMembers {
   }
 
   /**
-   * Lets pass what the machine sends at its port before other hosts have the way to it: a frame that is dropped meanwhile, as its ARP
-   * request, would be sent again a second later. The network's comparison does it too. @returns what takes that back
+   * Lets pass what the machine sends at its port before other hosts have the way to it: a frame that is dropped meanwhile, as its
+   * ARP request, would be sent again a second later. The network's comparison does it too. @returns what takes that back
    */
   async #admit({ network, mac, port, named }: Arrival): Promise<() => Promise<void>> {
     const { view, kernel: { containment }, namespacePath, log, host: { hostname } } = this.#context();

@@ -1,6 +1,6 @@
 /**
- * Machines that come to a port of this host from another port, of this host or another one: each is taken in once the port names it,
- * or once the host of its old port has said that it is gone from there.
+ * Moves the endpoint of a machine that now sends at another port, of this host or from another host. That is done
+ * once the port names the machine, or once the host of its old port has said that it is gone from there.
  */
 import { messageOf } from "../../common/refusal.ts";
 import { gatewayOf } from "../../overlay/claims.ts";

@@ -1,6 +1,7 @@
 /**
- * The devices of this host that are ports of overlay networks: taps of virtual machines, veths, network cards. The list is
- * kept on this host's disk; a device that comes back, as a tap does when its machine is started again, is made a port again.
+ * Manages the devices of this host that are ports of overlay networks: taps of virtual machines, veths, network
+ * cards. The list is kept on this host's disk; a device that comes back, as a tap does when its machine is started
+ * again, is made a port again.
  */
 import { Mutex, repeat } from "../../common/async.ts";
 import { isInterfaceName } from "../../common/interface_name.ts";
@@ -120,8 +121,8 @@ export class Ports implements PortsPart, PortsApi {
   }
 
   /**
-   * The frames of a machine that has left a port are seen there at once, if it comes back. One that has come is passed over from the
-   * next look at the ports on: a filter for each of a thousand leases would cost more than the leases.
+   * The frames of a machine that has left a port are seen there at once, if it comes back. One that has come is passed over from
+   * the next look at the ports on: a filter for each of a thousand leases would cost more than the leases.
    */
   #notice(changes: ReadonlyMap<string, NetworkChange>): void {
     const { host: { hostname } } = this.#context();
@@ -173,7 +174,7 @@ export class Ports implements PortsPart, PortsApi {
     return [...devices, ...this.#members.problems];
   }
 
-  /** What is wrong with a machine at this host's ports, a sentence each. @param device Its port, where that is a device of this host. */
+  /** Problems of a machine at this host's ports, a sentence each. @param device Its port, where that is a device of this host. */
   problemsOf(network: string, mac: string | undefined, device: string | undefined): string[] {
     const why = device === undefined ? undefined : this.#problems.get(device);
     return [

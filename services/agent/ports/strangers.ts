@@ -1,6 +1,7 @@
 /**
- * Sees the frames of machines that are not known at a port: each port has a packet socket whose filter passes over those that are. A
- * machine that sends with MACs of chance costs no more than what is read at once, some times a second; the kernel drops the rest.
+ * Finds machines at a port that is not known to be theirs, by their frames. Each port has a packet socket whose
+ * filter drops the frames of known machines. A machine that sends with random MACs costs no more than one bounded
+ * read in each round; the kernel drops the rest.
  */
 import { Epoll, EventFd } from "../../../ffi/epoll.ts";
 import { libc } from "../../../ffi/libc.ts";

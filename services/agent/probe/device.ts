@@ -1,3 +1,4 @@
+/** The vxlan device through which this host sends probes to other hosts, and by which the kernel answers theirs. */
 import { EEXIST, SystemError } from "../../../ffi/errno.ts";
 import { type Echo, EchoSocket } from "../../../ffi/icmp.ts";
 import { Netlink } from "../../../ffi/netlink.ts";

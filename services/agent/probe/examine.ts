@@ -1,6 +1,7 @@
 /**
- * Looks at the way to one host at once, when that is asked: whether VXLAN passes there and back, with full-size packets too, and where it
- * ends. What passes the underlay's interface is seen by a packet socket, behind the firewall for what goes out and before it for what comes in.
+ * Tests the path to one host on request: whether VXLAN passes in both directions, with full-size packets too, and at
+ * which end it stops. A packet socket at the underlay's interface sees the packets behind the firewall on their way
+ * out, and before it on their way in.
  */
 import { EchoSocket } from "../../../ffi/icmp.ts";
 import { libc } from "../../../ffi/libc.ts";

@@ -1,3 +1,4 @@
+/** Reports at /readyz, in /metrics and in `strand status` which hosts answer probes over VXLAN. */
 import type { Daemon } from "../../common/daemon.ts";
 import { Ip } from "../../common/ip.ts";
 import { counter, Gauge, gauge } from "../../common/metrics.ts";

@@ -1,3 +1,4 @@
+/** Decides when each host is probed, and derives from the answers whether it is reached and with which MTU. */
 import type { OverlayPeer } from "../../overlay/peers.ts";
 
 /** How often each host is probed, and how often with full-size packets, in ms. */

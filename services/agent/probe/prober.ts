@@ -1,3 +1,4 @@
+/** Runs the probes between hosts: it follows the list of peers, sends what paths.ts asks for, and logs what changes. */
 import { Netlink } from "../../../ffi/netlink.ts";
 import { home } from "../../../ffi/netns.ts";
 import { messageOf } from "../../common/refusal.ts";

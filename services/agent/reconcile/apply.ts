@@ -1,3 +1,4 @@
+/** Carries out operations in one network's kernel state. Removals are confirmed with etcd first. */
 import { messageOf, Refusal } from "../../common/refusal.ts";
 import { namespaceGone } from "../../overlay/endpoints.ts";
 import type { KernelOp } from "../../overlay/ops.ts";

@@ -1,3 +1,4 @@
+/** Compares each of this host's networks with the kernel at intervals, to repair what has changed unnoticed. */
 import { messageOf } from "../../common/refusal.ts";
 import { deadline, delay } from "../../common/async.ts";
 import type { Context } from "../context.ts";

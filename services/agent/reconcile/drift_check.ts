@@ -1,3 +1,4 @@
+/** Compares a network soon after the kernel has reported that another program changed something in it. */
 import { messageOf } from "../../common/refusal.ts";
 import { abortable, deadline, delay } from "../../common/async.ts";
 import type { Context } from "../context.ts";

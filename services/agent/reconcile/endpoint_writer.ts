@@ -1,3 +1,4 @@
+/** Writes and deletes the endpoints of one network in etcd. Simultaneous requests share transactions. */
 import { Mutex } from "../../common/async.ts";
 import { Refusal } from "../../common/refusal.ts";
 import { type EndpointRequest, planCreateEndpoints } from "../../overlay/create_endpoints.ts";

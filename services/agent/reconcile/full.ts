@@ -1,3 +1,4 @@
+/** The full comparison of a network: the kernel's state is read, the desired one computed, and the difference applied. */
 import { Refusal } from "../../common/refusal.ts";
 import { isBroadcast } from "../../overlay/broadcast.ts";
 import { bridgePortOf } from "../../overlay/containment.ts";

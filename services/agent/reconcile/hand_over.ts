@@ -1,3 +1,4 @@
+/** Activates a Docker endpoint: its veth is made in the agent's own namespace, from which Docker moves it. */
 import { Refusal } from "../../common/refusal.ts";
 import { changeOps, ownOf } from "../../overlay/containment.ts";
 import { type Activation, findEndpoint, planActivate } from "../../overlay/endpoints.ts";

@@ -1,3 +1,4 @@
+/** The state of one network on this host, which all files of this folder read and update. */
 import { isBroadcast } from "../../overlay/broadcast.ts";
 import { rangeOf } from "../../overlay/claims.ts";
 import { type Rules, rulesOf } from "../../overlay/containment.ts";
@@ -130,8 +131,8 @@ export class HostNetwork {
   }
 
   /**
-   * What a comparison needs to know of the way to the world: the network's transfer address, for which the host is ready, or why there
-   * is none. Both are undefined where none is wanted.
+   * What a comparison needs to know of the way to the world: the network's transfer address, for which the host is ready, or why
+   * there is none. Both are undefined where none is wanted.
    * @param current The address that it has.
    */
   async egress(

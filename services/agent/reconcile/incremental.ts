@@ -1,3 +1,4 @@
+/** Applies single endpoint changes from etcd to the kernel, without reading the rest of the network. */
 import { Refusal } from "../../common/refusal.ts";
 import { floodOf, floodOps } from "../../overlay/broadcast.ts";
 import { bridgePortOf, changeOps, ownOf } from "../../overlay/containment.ts";

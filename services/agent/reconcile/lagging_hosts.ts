@@ -1,3 +1,4 @@
+/** Finds hosts that have not applied a network's changes for a long time, by the revisions that they publish. */
 import type { Context } from "../context.ts";
 import type { Workers } from "./networks.ts";
 

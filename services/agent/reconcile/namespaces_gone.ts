@@ -1,3 +1,4 @@
+/** Checks which of a network's endpoints have lost the namespace of their container, and since when. */
 import { namespaceGone } from "../../overlay/endpoints.ts";
 import { vethOwners } from "../../overlay/faults.ts";
 import type { OverlayEndpoint } from "../../overlay/overlay_endpoint.ts";

@@ -1,9 +1,9 @@
 /**
  * The worker of one network on this host. A change in etcd takes this path: the store's view reports it to {@link Workers}
- * (networks.ts), which calls notice() here. Changes gather in a queue, and one run at a time takes all of them. It applies them one by
- * one (incremental.ts) or compares the whole network (full.ts); both change the kernel through apply.ts, which asks removal_guard.ts
- * before it removes anything. Then waiting requests are answered (waiters.ts) and the other hosts informed (status.ts). A failure
- * leads to a full comparison, soon at first and then less often.
+ * (networks.ts), which calls notice() here. Changes gather in a queue, and one run at a time takes all of them. It applies them
+ * one by one (incremental.ts) or compares the whole network (full.ts); both change the kernel through apply.ts, which asks
+ * removal_guard.ts before it removes anything. Then waiting requests are answered (waiters.ts) and the other hosts informed
+ * (status.ts). A failure leads to a full comparison, soon at first and then less often.
  */
 import { messageOf, Refusal } from "../../common/refusal.ts";
 import { isTracing } from "../../common/tracing.ts";

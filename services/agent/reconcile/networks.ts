@@ -1,3 +1,4 @@
+/** The networks that this host has, with a worker for each. Events of the store are passed on to the worker of their network. */
 import { releaseMemory } from "../../../ffi/release_memory.ts";
 import { messageOf, Refusal } from "../../common/refusal.ts";
 import { isNetworkId } from "../../overlay/faults.ts";
@@ -39,8 +40,8 @@ export class Workers {
   }
 
   /**
-   * Starts a worker for every network that etcd lists on this host, or that the kernel or a port of this host has, and brings each into the
-   * state that etcd describes; from then on changes are followed.
+   * Starts a worker for every network that etcd lists on this host, or that the kernel or a port of this host has, and brings
+   * each into the state that etcd describes; from then on changes are followed.
    *
    * @param inKernel Networks that have a namespace here.
    */

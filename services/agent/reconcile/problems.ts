@@ -1,3 +1,4 @@
+/** Collects what keeps this host from applying a network's records, for `strand status` and the log. */
 import { messageOf } from "../../common/refusal.ts";
 import { localFault, presenceProblems } from "../../overlay/faults.ts";
 import type { NetworkNeighbours } from "../../overlay/neighbours.ts";
@@ -18,7 +19,7 @@ export class Problems {
   readonly endpoints = new Map<string, Error>();
   /** Problems of the hosts' own records in the network. */
   #hosts: readonly string[] = [];
-  /** Problems with records that have been logged, without the network's name, which the two that find one record do not both say. */
+  /** Logged problems with records, without the network's name, which only one of the two checks that find a record adds. */
   #told: ReadonlySet<string> = new Set();
 
   constructor(private readonly of: HostNetwork) {}

@@ -1,3 +1,5 @@
+/** The reasons for which a whole network is compared with the kernel. */
+
 /** Why a whole network is compared with the kernel; "drift": the kernel notified a change that was not the agent's. */
 export type CompareReason = "start" | "change" | "check" | "drift" | "retry";
 

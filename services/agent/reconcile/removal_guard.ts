@@ -1,3 +1,4 @@
+/** Asks etcd itself before something is removed from the kernel, since the mirror may have lost a key. */
 import { Refusal } from "../../common/refusal.ts";
 import type { HostNetwork } from "./host_network.ts";
 

@@ -1,3 +1,4 @@
+/** Publishes in etcd that this host has a network, and the revision up to which the kernel matches it. */
 import { delay } from "../../common/async.ts";
 import { messageOf } from "../../common/refusal.ts";
 import { planApplied, planPresence } from "../../overlay/hosts.ts";

@@ -1,3 +1,4 @@
+/** Holds the API requests that are answered once the kernel has applied their endpoint. */
 import { unobserved } from "../../common/async.ts";
 
 /** API requests that wait until a change of an endpoint is applied on this host. */

@@ -1,3 +1,4 @@
+/** Carries out `strand agent release`: an operator declares that etcd is the right store, and the hold ends. */
 import { delay } from "../../common/async.ts";
 import type { Log } from "../../common/log.ts";
 import { Refusal } from "../../common/refusal.ts";

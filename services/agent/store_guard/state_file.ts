@@ -1,3 +1,4 @@
+/** The file on the host's disk that remembers which store this agent has worked with. A running agent keeps it locked. */
 import { type FileLock, tryLock } from "../../../ffi/file_lock.ts";
 import { writeDurably } from "../../common/durable_file.ts";
 import { messageOf, reasonOf, Refusal } from "../../common/refusal.ts";

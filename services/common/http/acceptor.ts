@@ -173,7 +173,7 @@ export function connectionLimit(most: number, share: number): number {
 
 let descriptors: number | undefined;
 
-/** RLIMIT_NOFILE; Linux's default where it cannot be read. It is read once: gatewayd has a listener for each of a thousand networks. */
+/** RLIMIT_NOFILE, or Linux's default where it cannot be read. It is read once, since gatewayd has a thousand listeners. */
 function descriptorLimit(): number {
   return descriptors ??= readDescriptorLimit();
 }

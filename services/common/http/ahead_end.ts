@@ -1,3 +1,4 @@
+/** A byte stream that reads a little ahead of its reader, by which a lost connection is noticed while nothing is read. */
 import type { End } from "./ends.ts";
 
 /** The most bytes that are read ahead of the reader; then TCP holds the sender back. */

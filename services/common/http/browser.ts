@@ -1,3 +1,4 @@
+/** Refuses requests that a web page of another site has made a browser send (CSRF and DNS rebinding). */
 import type { IncomingHttpHeaders } from "node:http";
 import { tryParseHostPort } from "../host_port.ts";
 import { Ip } from "../ip.ts";

@@ -1,3 +1,4 @@
+/** The writing half of an adapter from this project's byte streams to Node's streams. */
 import { Duplex } from "node:stream";
 import type { End } from "./ends.ts";
 

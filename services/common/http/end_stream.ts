@@ -1,3 +1,4 @@
+/** The adapter from this project's byte streams to Node's streams, for code that takes only these. */
 import { Buffer } from "node:buffer";
 import { EndDuplex } from "./end_duplex.ts";
 

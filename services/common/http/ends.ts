@@ -1,3 +1,5 @@
+/** The interface of a byte stream in both directions, and its implementation over Deno's connections. */
+
 /** One side of a byte stream in both directions. Only one read and one write may run at a time. */
 export interface End {
   /** The next bytes, valid until the next read; undefined: the other side has ended its direction. */

@@ -64,8 +64,8 @@ export async function exchange(
 }
 
 /**
- * Sends a request whose answer goes on, as a stream of events does. Resolves with its head; the content of the chunks comes as it is
- * sent, in pieces of any length, and ends with the answer. The connection is not closed.
+ * Sends a request whose answer goes on, as a stream of events does. Resolves with its head; the content of the chunks comes as it
+ * is sent, in pieces of any length, and ends with the answer. The connection is not closed.
  *
  * @throws NotHttp where the answer is not in chunks; Error when the connection fails, also from `chunks`
  */

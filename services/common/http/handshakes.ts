@@ -1,3 +1,4 @@
+/** Performs the TLS handshake of an accepted connection, and logs why one has failed. */
 import type { Socket } from "node:net";
 import type { PeerCertificate, Server, TLSSocket } from "node:tls";
 import { type Log, OncePerMinute } from "../log.ts";

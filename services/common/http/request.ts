@@ -1,4 +1,4 @@
-/** One HTTP request without a body to one of our own servers, or to an etcd of this machine. */
+/** Sends one HTTP request without a body to a server of ours, or to an etcd of this machine. */
 import { abortable } from "../async.ts";
 import { formatHostPort, type HostPort } from "../host_port.ts";
 import { dial } from "./dial.ts";

@@ -1,3 +1,4 @@
+/** A byte stream over the TLS socket of an accepted connection. */
 import type { TLSSocket } from "node:tls";
 import type { End } from "./ends.ts";
 import type { UnderTls } from "../deno/under_tls.ts";

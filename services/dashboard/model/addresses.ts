@@ -1,11 +1,12 @@
-/** Which addresses of a network are in use, and by what. */
+/** Lists the addresses of a network that are in use, and what uses each of them. */
 import { Cidr, Ip } from "../../common/ip.ts";
 import { inRange } from "../../nex/network.ts";
 import type { AnyNetwork, Cluster, LanNetwork, OverlayNetwork } from "../cluster.ts";
 
 /**
- * `free`; `reserved` for a machine that does not have it now; `leased` by DHCP; `attached` to a namespace or named by a port; `held`
- * for one client or by one of several machines; `declined` by a client that found it in use; `gateway`; `outside` of the range.
+ * `free`; `reserved` for a machine that does not have it now; `leased` by DHCP; `attached` to a namespace or named by
+ * a port; `held` for one client or by one of several machines; `declined` by a client that found it in use;
+ * `gateway`; `outside` of the range.
  */
 export type AddressState =
   | "free"

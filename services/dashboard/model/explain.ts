@@ -1,4 +1,4 @@
-/** Why one machine does not reach another: the steps of the way between them, as both hosts' agents say when they are asked. */
+/** Explains why one machine does not reach another: the steps of the path between them, as both hosts' agents report them. */
 import { AgentClient } from "../../agent/client/client.ts";
 import { shownEndpoint } from "../../agent/http/records.ts";
 import type { Config } from "../../common/config.ts";

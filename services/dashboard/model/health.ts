@@ -1,4 +1,7 @@
-/** What is wrong, and what to do: services and etcd members as `strand status` has them, and what etcd says of hosts and networks. */
+/**
+ * Lists the system's problems with their remedies: those of services and etcd members as in `strand status`, and
+ * those of hosts and networks by etcd.
+ */
 import type { Config } from "../../common/config.ts";
 import type { Report } from "../../common/http_status.ts";
 import { type Status, statusOf } from "../../common/service_status.ts";

@@ -1,4 +1,4 @@
-/** The hosts that have something in an overlay network, or whose agents run. */
+/** Lists the hosts that have something in an overlay network, or whose agents run. */
 import { addHosts, type HostState, hostTo, noHostState } from "../../overlay_names/attached.ts";
 import type { HostSays } from "../agents.ts";
 import type { Cluster } from "../cluster.ts";

@@ -1,4 +1,4 @@
-/** How far the hosts of an overlay network have applied it, and which MTU they use. */
+/** Computes how far the hosts of an overlay network have applied its changes, and which MTU each of them uses. */
 import { OLD_MTU } from "../../overlay/desired.ts";
 import { LEAST_MTU } from "../../overlay/faults.ts";
 import type { Space } from "../../overlay/space.ts";

@@ -1,4 +1,4 @@
-/** Machines of all networks: members and leases of LANs, endpoints and reservations of overlays, in one form. */
+/** Lists the machines of all networks in one form: members and leases of LANs, endpoints and reservations of overlays. */
 import { Ip } from "../../common/ip.ts";
 import type { Member } from "../../nex/member.ts";
 import type { OverlayEndpoint } from "../../overlay/overlay_endpoint.ts";

@@ -1,4 +1,4 @@
-/** The map: hosts, the networks that they have, and which hosts do not reach each other. */
+/** The data of the map: hosts, the networks that they have, and pairs of hosts that do not reach each other. */
 import type { Space } from "../../overlay/space.ts";
 import { type HostSays, MOST_ASKED } from "../agents.ts";
 import { hostHref } from "../links.ts";

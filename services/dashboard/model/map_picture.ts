@@ -1,6 +1,6 @@
 /**
- * Where the map's hosts and networks are drawn: hosts around the rim by name, networks on a ring inside, near the hosts that have
- * them. The same data gives the same picture, so that a page that is fetched again does not move.
+ * Computes positions for the map's hosts and networks: hosts around the rim by name, networks on a ring inside, near
+ * the hosts that have them. The same data gives the same picture, so that a page that is fetched again does not move.
  */
 import type { HostRow } from "./hosts.ts";
 

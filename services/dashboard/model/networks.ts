@@ -1,4 +1,4 @@
-/** The networks of both kinds, and one of them with all that is in it. */
+/** Lists the networks of both kinds, and one network with everything in it. */
 import { Ip } from "../../common/ip.ts";
 import { effectiveRecord } from "../../overlay_names/effective.ts";
 import { namesOf } from "../../overlay_names/names.ts";

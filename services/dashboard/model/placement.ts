@@ -1,4 +1,4 @@
-/** Which host has how many endpoints of which overlay network, and what of it that host has not applied. */
+/** The matrix of hosts and overlay networks: how many endpoints a host has in each network, and how far it is behind there. */
 import type { Space } from "../../overlay/space.ts";
 import { endpointsSince } from "../../overlay_names/attached.ts";
 import { hostHref } from "../links.ts";
@@ -9,7 +9,7 @@ import { type NetworkRow, networksTable } from "./networks.ts";
 /** A network on a host; null where the host does not have it. */
 export type Place = {
   readonly endpoints: number;
-  /** The revision of etcd that the host says to have applied; absent where it does not say: SAND's agent, or a host without presence. */
+  /** The revision that the host has published as applied; absent for SAND's agents, and for hosts without presence. */
   readonly applied?: number;
   /** How many of the network's endpoints are newer. */
   readonly behind?: number;

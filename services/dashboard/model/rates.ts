@@ -1,4 +1,4 @@
-/** The rates of the last hour by service and by what is counted, and the services that could not be asked. */
+/** The rates of the last hour by service and kind of event, with the services that could not be asked. */
 import type { Config } from "../../common/config.ts";
 import { formatHostPort } from "../../common/host_port.ts";
 import { measures } from "../rates/measures.ts";

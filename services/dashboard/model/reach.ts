@@ -1,4 +1,4 @@
-/** Which host reaches which other one over VXLAN, as the agents' probes have it. */
+/** The matrix of which host reaches which other one over VXLAN, by the probes of their agents. */
 import type { HostSays } from "../agents.ts";
 import type { Trouble } from "./trouble.ts";
 import { hostHref } from "../links.ts";

@@ -1,4 +1,4 @@
-/** Times as people read them. */
+/** Formats times and durations for people. */
 
 /** The time until then, like `3 h 20 min`. @param time In RFC 3339. @param now In ms since the epoch. */
 export function timeLeft(time: string, now: number): string {

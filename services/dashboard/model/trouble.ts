@@ -1,3 +1,5 @@
+/** A problem as the dashboard lists it, with what it concerns and what to do. */
+
 /** What is wrong with one part of the system, as the page of health lists it. */
 export interface Trouble {
   /** What it concerns, like `etcd`, `host host1` or `network blue`. */

@@ -1,4 +1,7 @@
-/** A form for a YAML file as `strand apply` takes it, what it would change, and what it has changed. */
+/**
+ * The page with a form for a YAML file as `strand apply` takes it. It shows what the file would change, and then what
+ * it has changed.
+ */
 import { printable } from "../../common/refusal.ts";
 import { machineHref, networkHref } from "../links.ts";
 import type { Plan, PlannedObject, Wanted } from "../write/applying.ts";

@@ -1,4 +1,4 @@
-/** A page that says what goes with a network, member or endpoint, and asks for its name before it is deleted. */
+/** The page that confirms a deletion: it lists what goes with a network, member or endpoint, and asks for its name. */
 import { printable } from "../../common/refusal.ts";
 import { deleteHref, networkHref } from "../links.ts";
 import type { Deletion, Target } from "../write/deleting.ts";

@@ -1,4 +1,7 @@
-/** Why one machine does not reach another: two are chosen, and each step of the way is shown with its evidence. */
+/**
+ * The page that explains why one machine does not reach another. Two machines are chosen, and each step of the path
+ * is shown with its evidence.
+ */
 import { printable } from "../../common/refusal.ts";
 import type { Step } from "../../explain/steps.ts";
 import type { Part } from "../../explain/way.ts";

@@ -1,4 +1,4 @@
-/** The first page: what is wrong, since when, and what to do. */
+/** The dashboard's first page, which lists what is wrong, since when, and what to do. */
 import { printable } from "../../common/refusal.ts";
 import type { HealthModel } from "../model/health.ts";
 import { Problems } from "./problems.tsx";

@@ -1,4 +1,4 @@
-/** What all pages have in common. */
+/** The frame of every page: its head, the navigation, and a notice while etcd cannot be reached. */
 import type { Child } from "hono/jsx";
 import { printable } from "../../common/refusal.ts";
 import { assetHref } from "../assets.ts";

@@ -1,4 +1,4 @@
-/** A machine: all that is known of it, in each network that it is in. */
+/** The page of one machine, with all that is known of it in each of its networks. */
 import { printable } from "../../common/refusal.ts";
 import { explainHref, networkHref } from "../links.ts";
 import type { Machine } from "../model/machines.ts";

@@ -1,4 +1,4 @@
-/** The map as a picture, and as the tables that say the same. */
+/** The page with the map of hosts and networks, as a picture and as tables with the same content. */
 import { printable } from "../../common/refusal.ts";
 import type { MapModel } from "../model/map.ts";
 import {

@@ -1,4 +1,7 @@
-/** Which host reaches which other one: a row for each that asks, a column for each that is asked. */
+/**
+ * The table of which host reaches which other one over VXLAN, with a row for each probing host and a column for each
+ * probed one.
+ */
 import { printable } from "../../common/refusal.ts";
 import type { HostSays } from "../agents.ts";
 import type { Matrix } from "../model/reach.ts";

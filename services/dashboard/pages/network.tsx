@@ -1,4 +1,4 @@
-/** A network: its settings, its addresses, and what is in it. */
+/** The page of one network, with its settings, its addresses and its machines. */
 import { printable } from "../../common/refusal.ts";
 import { applyHref, deleteHref, explainHref, machineHref } from "../links.ts";
 import type { AddressBlock, AddressUse } from "../model/addresses.ts";

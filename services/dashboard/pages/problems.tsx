@@ -1,4 +1,4 @@
-/** What is wrong: where, what, what to do, and for how long. */
+/** A list of problems: where each is, what is wrong, what to do, and since when. */
 import { printable } from "../../common/refusal.ts";
 import { duration } from "../model/time.ts";
 

@@ -1,4 +1,4 @@
-/** Rates of the last hour, each as a line and in numbers. */
+/** The page with the rates of the last hour, each as a line and in numbers. */
 import type { RatesModel } from "../model/rates.ts";
 import { Problems } from "./problems.tsx";
 import { Table } from "./table.tsx";

@@ -1,4 +1,4 @@
-/** A small line of numbers over time. What it shows stands beside it in numbers, so it is left out for screen readers. */
+/** A small line chart of a number over time. The number itself stands beside it as text, so screen readers skip the chart. */
 
 const HEIGHT = 24;
 

@@ -1,4 +1,4 @@
-/** What is counted of the services, and how it is read of their metrics in Prometheus' text format. */
+/** The measures that the dashboard counts, and how each is read from a service's metrics in Prometheus' text format. */
 import { invalid } from "../../common/refusal.ts";
 import { serviceNames } from "../../store/machine_status.ts";
 

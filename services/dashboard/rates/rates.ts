@@ -1,4 +1,4 @@
-/** The rates of the last hour: services are asked for their metrics at intervals, and what they have counted is kept in memory. */
+/** Collects the rates of the last hour: it asks services for their metrics at intervals, and keeps the counts in memory. */
 import type { Config } from "../../common/config.ts";
 import { formatHostPort, type HostPort } from "../../common/host_port.ts";
 import { request } from "../../common/http/request.ts";

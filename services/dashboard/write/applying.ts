@@ -1,4 +1,4 @@
-/** Specs from the dashboard: what one would change, and its application, by the code of `strand apply` and by nexd. */
+/** Applies specs from the dashboard, or shows what one would change, by the code of `strand apply` and through nexd. */
 import { createHash } from "node:crypto";
 import type { FieldChange } from "../../../proto/types.ts";
 import { tryParseMac } from "../../common/mac.ts";

@@ -1,4 +1,7 @@
-/** The end of a network, member or endpoint from the dashboard: what goes with it, and its deletion by nexd or its host's agent. */
+/**
+ * Deletes a network, member or endpoint from the dashboard, by nexd or by the agent of its host, and lists beforehand
+ * what goes with it.
+ */
 import { createHash } from "node:crypto";
 import { AgentClient } from "../../agent/client/client.ts";
 import { AgentRefusal, AgentUnavailable } from "../../agent/client/errors.ts";

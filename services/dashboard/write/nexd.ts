@@ -1,4 +1,4 @@
-/** The dashboard's way to nexd, which plans, checks and makes changes for it as for the command line. */
+/** The dashboard's client of nexd, which plans, checks and makes changes for it as for the command line. */
 import { type Config } from "../../common/config.ts";
 import { formatHostPort, type HostPort } from "../../common/host_port.ts";
 import { readTls } from "../../common/tls.ts";

@@ -1,4 +1,7 @@
-/** From where a change may come: from pages of this server itself, and from programs that are no browser. */
+/**
+ * Checks where a request for a change comes from: only this server's own pages, and programs that are no browser, may
+ * make changes.
+ */
 import type { IncomingHttpHeaders } from "node:http";
 
 /**
@@ -9,10 +12,10 @@ const OF_FORMS = ["application/x-www-form-urlencoded", "multipart/form-data", "t
 
 /**
  * Why a change is refused for where it comes from; undefined: it is allowed. This is the usual defence against forms of other
- * sites (CSRF), by what the browser says of the page: browserRefusal() has refused an Origin that is not this server's own, and names that
- * another site has pointed here. A change must bear one of these signs, Origin or `Sec-Fetch-Site: same-origin`. A program sends
- * neither; it says so by a type of content that a browser sends to other sites only after asking them (a preflight, which nothing
- * here answers). No token is needed in the forms, and there are no cookies that it could be bound to.
+ * sites (CSRF), by what the browser says of the page: browserRefusal() has refused an Origin that is not this server's own, and
+ * names that another site has pointed here. A change must bear one of these signs, Origin or `Sec-Fetch-Site: same-origin`. A
+ * program sends neither; it says so by a type of content that a browser sends to other sites only after asking them (a preflight,
+ * which nothing here answers). No token is needed in the forms, and there are no cookies that it could be bound to.
  */
 export function changeRefusal(headers: IncomingHttpHeaders): string | undefined {
   const { origin } = headers, site = headers["sec-fetch-site"], type = typeOf(headers);

@@ -1,4 +1,4 @@
-/** Whether a change that failed may have been made all the same: an answer that is missing tells nothing of what was done. */
+/** Tells whether a change that failed may have been made all the same, since a missing answer says nothing about what was done. */
 import { Refusal } from "../../common/refusal.ts";
 import { mayBeCarriedOut } from "../../nexd/client/explain.ts";
 

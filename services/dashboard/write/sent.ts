@@ -1,4 +1,4 @@
-/** What a request for a change has: fields of a form, of a JSON object, or a YAML text with the fields in the query. */
+/** Parses the body of a request for a change: fields of a form, of a JSON object, or a YAML text with the fields in the query. */
 import { HttpError } from "../../common/http/answers.ts";
 import { invalid } from "../../common/refusal.ts";
 

@@ -1,4 +1,4 @@
-/** The views that change something: `/apply` and `/delete`. Each is a form, then what would happen, and then its doing. */
+/** The views that change something, `/apply` and `/delete`. Each shows a form, then a preview of the change, and then makes it. */
 import type { Config } from "../../common/config.ts";
 import { HttpError } from "../../common/http/answers.ts";
 import type { Log } from "../../common/log.ts";

@@ -1,6 +1,6 @@
 /**
- * Members that a spec does not name, of the networks whose members it lists. Networks are never among them: what is in no file
- * may be in another operator's.
+ * Finds members that a spec does not name, in the networks whose members it lists. Networks are never deleted: what
+ * is in no file may be in another operator's.
  */
 import type { NexClient } from "../../../proto/client.ts";
 import type { Member } from "../../../proto/types.ts";

@@ -1,4 +1,4 @@
-/** YAML specs: what `nex apply` and `nex set network FILE` take. */
+/** Parses YAML specs, as `nex apply` and `nex set network FILE` take them. */
 import { type Document, isMap, LineCounter, parseAllDocuments } from "yaml";
 import type { MemberList, Network, Sent } from "../../../proto/types.ts";
 import { closest } from "../../common/closest.ts";

@@ -1,4 +1,4 @@
-/** Networks and members as the documents of a spec that would make them, and as YAML text. */
+/** Writes networks and members as the documents of a spec that would make them, and as YAML text. */
 import type { Held, Lease, Member, Network, Overlay } from "../../../proto/types.ts";
 import { tryParseMac } from "../../common/mac.ts";
 

@@ -1,6 +1,6 @@
 /**
- * What each operation of the API is, for its document: one entry for each path and method of the router, no more and no
- * fewer, by the type {@link Operations}.
+ * Describes each operation of the API for its OpenAPI document. There is one entry for each path and method of the
+ * router, no more and no fewer, by the type {@link Operations}.
  */
 import type { z } from "zod";
 import { attachment, newAttachment, validAttachments } from "../attachments.ts";
